@@ -1,1 +1,103 @@
-//! x
+//! Licenses, subscription plans and customer agreements: the rules of a service that hands out seats.
+//!
+//! An enterprise customer has one [`CustomerAgreement`], which holds [`SubscriptionPlan`]s, which hold [`License`]s. An admin
+//! assigns licenses to learners' emails, a learner activates one, an admin may take it back. [`LicenseManager`] offers these
+//! use cases over three ports: a [`ports::Store`], a [`ports::Clock`] and a [`ports::IdSource`].
+//!
+//! The crate knows no database, no HTTP and no runtime. `license-manager-adapters` stores in Postgres and SQLite;
+//! [`memory::MemoryStore`] stores nowhere and serves to try the rules out:
+//!
+//! ```
+//! use std::sync::Arc;
+//! use chrono::{Duration, Utc};
+//! use license_manager_domain::memory::MemoryStore;
+//! use license_manager_domain::ports::{FixedClock, Person, SequentialIds};
+//! use license_manager_domain::*;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let now = chrono::DateTime::UNIX_EPOCH + Duration::days(20_000);
+//! let manager = LicenseManager::new(
+//!     Arc::new(MemoryStore::with_seeded_products()),
+//!     Arc::new(FixedClock::new(now)),
+//!     Arc::new(SequentialIds::default()),
+//!     Settings::default(),
+//! );
+//! let admin = Actor::user("admin");
+//!
+//! // A customer buys three seats of a catalog for a year …
+//! let customer = CustomerId(uuid::Uuid::from_u128(1));
+//! let catalog = CatalogId(uuid::Uuid::from_u128(2));
+//! let agreement = manager.create_agreement(&admin, NewAgreement { customer, changes: AgreementChanges::default() })?;
+//! let plan = manager.create_plan(&admin, ChangeReason::New, NewPlan {
+//!     agreement: agreement.agreements[0].agreement.id,
+//!     title: "Engineering".to_owned(),
+//!     start_date: now,
+//!     expiration_date: now + Duration::days(365),
+//!     changes: PlanChanges {
+//!         catalog: Some(catalog),
+//!         is_active: Some(true),
+//!         desired_num_licenses: Some(Some(3)),
+//!         salesforce_opportunity_line_item: Some(Some("00k000000000000001".to_owned())),
+//!         ..PlanChanges::default()
+//!     },
+//! })?.plans[0].details.plan.id;
+//!
+//! // … hands one to a learner …
+//! let email: Email = "amy@example.com".parse()?;
+//! let learners: Assignees = [(email.clone(), None)].into_iter().collect();
+//! manager.assign(&admin, plan, &learners, &AssignmentMail::default())?;
+//!
+//! // … who activates it with the key from the mail.
+//! let person = Person { email, lms_user_id: Some(LmsUserId(7)) };
+//! let key = manager.own_licenses_of_plan(plan, &person)?[0].columns().activation_key.ok_or("no key")?;
+//! manager.activate(&Actor::user("amy"), key, &person)?;
+//! assert_eq!(manager.plan(plan)?.plans[0].counts, LicenseCounts { activated: 1, unassigned: 2, ..Default::default() });
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Where things are
+//!
+//! | module | what stands there |
+//! |---|---|
+//! | [`License`], [`SubscriptionPlan`], [`CustomerAgreement`], [`Product`] | the entities and the rules that need nothing else |
+//! | [`RenewalChains`] | plans that follow plans |
+//! | [`ports`] | the traits an adapter implements |
+//! | [`LicenseManager`] | the use cases |
+//! | [`outbox`] | what each use case owes the outside |
+//! | [`memory`] | storage for trying out and for tests |
+
+mod agreement;
+mod email;
+mod error;
+mod history;
+mod ids;
+mod jobs;
+mod license;
+pub mod memory;
+pub mod outbox;
+mod plan;
+pub mod ports;
+mod product;
+mod renewal;
+mod services;
+
+pub use agreement::{AutoScaling, CustomerAgreement, ExpirationMessage};
+pub use email::{Email, InvalidEmail};
+pub use error::{Conflict, Entity, Error, FieldErrors, Refusal};
+pub use history::{Actor, Change};
+pub use ids::{
+    ActivationKey, AgreementId, CatalogId, CustomerId, LicenseId, LmsUserId, MessageId, PlanId, PlanTypeId, ProductId,
+    RenewalId,
+};
+pub use jobs::{Job, JobKind};
+pub use license::{FormerSeat, ImpossibleTransition, License, LicenseColumns, LicenseState, LicenseStatus, Seat};
+pub use outbox::AssignmentMail;
+pub use plan::{ChangeReason, LicenseCounts, PlanDetails, SubscriptionPlan, is_salesforce_id};
+pub use product::{DEFAULT_PRODUCT, PlanType, Product, seeded_products};
+pub use renewal::{RenewalChains, RenewalLink};
+pub use services::{
+    AgreementChanges, AgreementOverview, AgreementPage, Assignees, Assignments, LearnerLicense, LearnerLicenses,
+    LearnerView, LicenseManager, LicensePage, NewAgreement, NewPlan, PlanChanges, PlanOverview, PlanPage, Revocable,
+    Revocations, Revoked, Settings,
+};

@@ -1,0 +1,86 @@
+//! The contract of one enterprise customer, which holds its subscription plans.
+
+use chrono::{DateTime, Duration, Utc};
+
+use crate::ids::{AgreementId, CatalogId, CustomerId};
+
+/// One customer's agreement; a customer has exactly one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CustomerAgreement {
+    /// Its id.
+    pub id: AgreementId,
+    /// The customer, unique and fixed for life.
+    pub customer: CustomerId,
+    /// The customer's slug in links, unique, at most 128 characters.
+    pub customer_slug: Option<String>,
+    /// The customer's name, at most 255 characters.
+    pub customer_name: Option<String>,
+    /// The catalog of plans that name none.
+    pub default_catalog: Option<CatalogId>,
+    /// Whether the portals stay silent about expiring plans.
+    pub disable_expiration_notifications: bool,
+    /// Whether assignment and post-activation mails are withheld.
+    pub disable_onboarding_notifications: bool,
+    /// How long after the end of a license its personal data is kept.
+    pub license_duration_before_purge: Duration,
+    /// Whether the customer's universal link hands out licenses of the auto-applicable plan.
+    pub enable_auto_applied_subscriptions_with_universal_link: bool,
+    /// How the current plan grows by itself.
+    pub auto_scaling: AutoScaling,
+    /// What learners of an expired plan are shown instead of the usual words.
+    pub expiration_message: Option<ExpirationMessage>,
+    /// When it was made.
+    pub created: DateTime<Utc>,
+    /// When it was last written.
+    pub modified: DateTime<Utc>,
+}
+
+/// How an agreement's current plan grows by itself. Percentages are 1 to 100.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AutoScaling {
+    /// Whether it grows at all.
+    pub enabled: bool,
+    /// The most licenses it grows to.
+    pub max_licenses: Option<i32>,
+    /// The share of allocated licenses from which it grows.
+    pub threshold_percentage: Option<i32>,
+    /// By what share of its licenses it grows.
+    pub increment_percentage: Option<i32>,
+}
+
+/// What learners of an expired plan are shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExpirationMessage {
+    /// The title, at most 512 characters.
+    pub modal_header_text: String,
+    /// The message, as sanitized HTML.
+    pub modal_messaging: String,
+    /// The button's label, at most 255 characters.
+    pub button_label: String,
+    /// Where the button leads: http or https, at most 512 characters.
+    pub button_url: String,
+}
+
+impl CustomerAgreement {
+    /// How long personal data is kept where nothing else was agreed.
+    pub const DEFAULT_DURATION_BEFORE_PURGE: Duration = Duration::days(90);
+
+    /// An agreement with nothing agreed but the customer.
+    pub fn new(id: AgreementId, customer: CustomerId, now: DateTime<Utc>) -> Self {
+        Self {
+            id,
+            customer,
+            customer_slug: None,
+            customer_name: None,
+            default_catalog: None,
+            disable_expiration_notifications: false,
+            disable_onboarding_notifications: false,
+            license_duration_before_purge: Self::DEFAULT_DURATION_BEFORE_PURGE,
+            enable_auto_applied_subscriptions_with_universal_link: false,
+            auto_scaling: AutoScaling::default(),
+            expiration_message: None,
+            created: now,
+            modified: now,
+        }
+    }
+}

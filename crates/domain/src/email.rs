@@ -1,0 +1,91 @@
+//! Email addresses, parsed once, at the edge.
+
+use std::fmt;
+use std::str::FromStr;
+
+use email_address::{EmailAddress, Options};
+use serde::{Deserialize, Serialize};
+
+/// A learner's email address in lowercase: addresses that differ in case only are the same person's.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Email(String);
+
+/// The text is not an email address.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("Enter a valid email address, such as name@example.com.")]
+pub struct InvalidEmail;
+
+impl Email {
+    /// The longest address that is accepted, in bytes (RFC 5321, path limit).
+    pub const MAX_LENGTH: usize = 254;
+
+    /// The address as text, lowercase.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// An address read back from storage, where only parsed addresses are written.
+    pub fn from_storage(address: String) -> Self {
+        Self(address)
+    }
+}
+
+impl FromStr for Email {
+    type Err = InvalidEmail;
+
+    fn from_str(text: &str) -> Result<Self, InvalidEmail> {
+        let text = text.trim();
+        let options = Options::default().with_required_tld().without_domain_literal().without_display_text();
+        if text.len() > Self::MAX_LENGTH || EmailAddress::parse_with_options(text, options).is_err() {
+            return Err(InvalidEmail);
+        }
+        Ok(Self(text.to_lowercase()))
+    }
+}
+
+impl TryFrom<String> for Email {
+    type Error = InvalidEmail;
+
+    fn try_from(text: String) -> Result<Self, InvalidEmail> {
+        text.parse()
+    }
+}
+
+impl From<Email> for String {
+    fn from(email: Email) -> Self {
+        email.0
+    }
+}
+
+/// Shows the domain only: addresses are personal data and `{:?}` ends up in logs.
+impl fmt::Debug for Email {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let domain = self.0.rsplit_once('@').map_or("", |(_, domain)| domain);
+        write!(f, "Email(…@{domain})")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_that_differ_in_case_are_equal() {
+        assert_eq!("Amy@Example.COM".parse::<Email>(), " amy@example.com".parse());
+    }
+
+    #[test]
+    fn what_is_no_address_is_refused() {
+        for text in ["", "amy", "amy@", "@example.com", "amy@localhost", "Amy <amy@example.com>", "a b@example.com"] {
+            assert_eq!(text.parse::<Email>(), Err(InvalidEmail), "{text}");
+        }
+        assert_eq!(format!("{}@example.com", "a".repeat(250)).parse::<Email>(), Err(InvalidEmail));
+    }
+
+    #[test]
+    fn debug_output_hides_the_person() {
+        let email: Email = "amy@example.com".parse().unwrap();
+        assert_eq!(format!("{email:?}"), "Email(…@example.com)");
+    }
+}

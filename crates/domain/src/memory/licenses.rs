@@ -1,0 +1,183 @@
+use std::cmp::Ordering;
+use std::collections::HashMap;
+
+use super::repositories::part;
+use super::{MemoryUnit, Tables};
+use crate::email::Email;
+use crate::error::{Conflict, Error};
+use crate::history::Change;
+use crate::ids::{ActivationKey, AgreementId, LicenseId, PlanId};
+use crate::license::{License, LicenseStatus};
+use crate::plan::{LicenseCounts, PlanDetails};
+use crate::ports::{LicenseField, LicenseFilter, LicenseOrder, LicenseRepository, Person, Window};
+
+fn matches(filter: &LicenseFilter, license: &License) -> bool {
+    let email = license.columns().user_email;
+    filter.statuses.as_ref().is_none_or(|statuses| statuses.contains(&license.status()))
+        && filter
+            .email_words
+            .iter()
+            .all(|word| email.as_ref().is_some_and(|email| email.as_str().contains(&word.to_lowercase())))
+        && !(filter.hide_retired && email.is_none() && license.status() == LicenseStatus::Revoked)
+}
+
+fn compare(order: &[LicenseOrder], left: &License, right: &License) -> Ordering {
+    let (left_columns, right_columns) = (left.columns(), right.columns());
+    order
+        .iter()
+        .map(|key| {
+            let ordering = match key.field {
+                LicenseField::Status => left_columns.status.cmp(&right_columns.status),
+                LicenseField::UserEmail => left_columns.user_email.cmp(&right_columns.user_email),
+                LicenseField::ActivationDate => left_columns.activation_date.cmp(&right_columns.activation_date),
+                LicenseField::LastRemindDate => left_columns.last_remind_date.cmp(&right_columns.last_remind_date),
+            };
+            if key.descending { ordering.reverse() } else { ordering }
+        })
+        .find(|ordering| ordering.is_ne())
+        .unwrap_or_else(|| left.id.cmp(&right.id))
+}
+
+fn of_plan(tables: &Tables, plan: PlanId) -> impl Iterator<Item = &License> {
+    tables.licenses.values().filter(move |license| license.plan == plan)
+}
+
+fn count<'a>(licenses: impl Iterator<Item = &'a License>) -> LicenseCounts {
+    let mut counts = LicenseCounts::default();
+    for license in licenses {
+        match license.status() {
+            LicenseStatus::Activated => counts.activated += 1,
+            LicenseStatus::Assigned => counts.assigned += 1,
+            LicenseStatus::Revoked => counts.revoked += 1,
+            LicenseStatus::Unassigned => counts.unassigned += 1,
+        }
+    }
+    counts
+}
+
+fn is_of(person: &Person, license: &License) -> bool {
+    let columns = license.columns();
+    columns.user_email.as_ref() == Some(&person.email)
+        || (person.lms_user_id.is_some() && columns.lms_user_id == person.lms_user_id)
+}
+
+fn at_most(limit: i64) -> usize {
+    usize::try_from(limit).unwrap_or(0)
+}
+
+impl LicenseRepository for MemoryUnit<'_> {
+    fn list(
+        &mut self,
+        plan: PlanId,
+        filter: &LicenseFilter,
+        order: &[LicenseOrder],
+        window: Window,
+    ) -> Result<Vec<License>, Error> {
+        let mut licenses: Vec<License> =
+            of_plan(self.tables, plan).filter(|license| matches(filter, license)).cloned().collect();
+        licenses.sort_by(|left, right| compare(order, left, right));
+        Ok(part(licenses, window))
+    }
+
+    fn count(&mut self, plan: PlanId, filter: &LicenseFilter) -> Result<i64, Error> {
+        Ok(of_plan(self.tables, plan).filter(|license| matches(filter, license)).count() as i64)
+    }
+
+    fn count_by_status(&mut self, plan: PlanId, filter: &LicenseFilter) -> Result<LicenseCounts, Error> {
+        Ok(count(of_plan(self.tables, plan).filter(|license| matches(filter, license))))
+    }
+
+    fn counts(&mut self, plans: &[PlanId]) -> Result<HashMap<PlanId, LicenseCounts>, Error> {
+        Ok(plans.iter().map(|&plan| (plan, count(of_plan(self.tables, plan)))).collect())
+    }
+
+    fn handed_out_after(&mut self, plan: PlanId, after: Option<LicenseId>, limit: i64) -> Result<Vec<License>, Error> {
+        let next = of_plan(self.tables, plan)
+            .filter(|license| license.status() != LicenseStatus::Unassigned && after.is_none_or(|id| license.id > id));
+        Ok(next.take(at_most(limit)).cloned().collect())
+    }
+
+    fn of_person(&mut self, agreement: AgreementId, person: &Person) -> Result<Vec<License>, Error> {
+        let in_agreement =
+            |license: &&License| self.tables.plans.get(&license.plan).is_some_and(|plan| plan.agreement == agreement);
+        let licenses = self.tables.licenses.values().filter(in_agreement);
+        Ok(licenses.filter(|license| is_of(person, license)).cloned().collect())
+    }
+
+    fn of_email(&mut self, plan: PlanId, email: &Email) -> Result<Vec<License>, Error> {
+        let licenses = of_plan(self.tables, plan);
+        Ok(licenses.filter(|license| license.columns().user_email.as_ref() == Some(email)).cloned().collect())
+    }
+
+    fn of_activation_key(&mut self, key: ActivationKey) -> Result<Vec<(License, PlanDetails)>, Error> {
+        let licenses = self.tables.licenses.values().filter(|license| license.columns().activation_key == Some(key));
+        Ok(licenses
+            .filter_map(|license| {
+                let plan = self.tables.plans.get(&license.plan)?;
+                Some((license.clone(), self.tables.details(plan)?))
+            })
+            .collect())
+    }
+
+    fn lock_all_of_person(&mut self, person: &Person) -> Result<Vec<License>, Error> {
+        Ok(self.written()?.licenses.values().filter(|license| is_of(person, license)).cloned().collect())
+    }
+
+    fn live_emails(&mut self, plan: PlanId, emails: &[Email]) -> Result<Vec<Email>, Error> {
+        let live = of_plan(self.tables, plan).filter(|license| license.is_live());
+        Ok(live.filter_map(|license| license.columns().user_email).filter(|email| emails.contains(email)).collect())
+    }
+
+    fn lock_live_of_emails(&mut self, plan: PlanId, emails: &[Email]) -> Result<Vec<License>, Error> {
+        let live = of_plan(self.written()?, plan).filter(|license| license.is_live());
+        Ok(live
+            .filter(|license| license.columns().user_email.is_some_and(|email| emails.contains(&email)))
+            .cloned()
+            .collect())
+    }
+
+    fn lock_live(&mut self, plan: PlanId, filter: &LicenseFilter, limit: i64) -> Result<Vec<License>, Error> {
+        let live = of_plan(self.written()?, plan).filter(|license| license.is_live() && matches(filter, license));
+        Ok(live.take(at_most(limit)).cloned().collect())
+    }
+
+    fn claim_unassigned(&mut self, plan: PlanId, number: i64) -> Result<Vec<License>, Error> {
+        let free = of_plan(self.written()?, plan).filter(|license| license.status() == LicenseStatus::Unassigned);
+        Ok(free.take(at_most(number)).cloned().collect())
+    }
+
+    fn add_unassigned(&mut self, plan: PlanId, ids: &[LicenseId], change: &Change) -> Result<(), Error> {
+        let tables = self.written()?;
+        for &id in ids {
+            tables.licenses.insert(id, License::unassigned(id, plan, change.at));
+            tables.record("license", id, '+', change);
+        }
+        Ok(())
+    }
+
+    fn save(&mut self, licenses: &[License], change: &Change) -> Result<(), Error> {
+        let tables = self.written()?;
+        for license in licenses {
+            let row = tables.licenses.get_mut(&license.id);
+            *row.ok_or_else(|| Error::storage("no license to write"))? = license.clone();
+            tables.record("license", license.id, '~', change);
+        }
+        for license in licenses.iter().filter(|license| license.is_live()) {
+            let email = license.columns().user_email;
+            let holds = |other: &&License| other.is_live() && other.columns().user_email == email;
+            if of_plan(tables, license.plan).filter(holds).count() > 1 {
+                return Err(Conflict::LiveLicense.into());
+            }
+        }
+        Ok(())
+    }
+
+    fn set_sources(&mut self, sources: &[(LicenseId, String)], change: &Change) -> Result<(), Error> {
+        let tables = self.written()?;
+        for (license, source) in sources {
+            let kind = if tables.sources.insert(*license, source.clone()).is_some() { '~' } else { '+' };
+            tables.record("license_source", license, kind, change);
+        }
+        Ok(())
+    }
+}

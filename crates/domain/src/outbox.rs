@@ -1,0 +1,272 @@
+//! What the service owes the outside: events, mails and calls, written in the transaction that causes them.
+//!
+//! A message is delivered after the commit, at least once; its id stays the same over every attempt. What each action owes
+//! is listed in docs/RULES.md, "What each action owes".
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde::Serialize;
+
+use crate::agreement::CustomerAgreement;
+use crate::email::Email;
+use crate::ids::{CustomerId, LicenseId, LmsUserId, MessageId, PlanId};
+use crate::license::License;
+use crate::plan::SubscriptionPlan;
+
+/// One delivery that is owed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Message {
+    /// Its id.
+    pub id: MessageId,
+    /// What kind of delivery.
+    pub topic: Topic,
+    /// The license it is about: its messages are delivered in order.
+    pub license: Option<LicenseId>,
+    /// The plan it is about.
+    pub plan: PlanId,
+    /// The customer it is about.
+    pub customer: CustomerId,
+    /// What to deliver, as JSON; its form is fixed by the topic.
+    pub payload: String,
+    /// When it was promised.
+    pub created: DateTime<Utc>,
+}
+
+/// A kind of delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Topic {
+    /// A [`LicenseEvent`] for event tracking.
+    LicenseEvent,
+    /// An [`Assignment`]: the learner is linked to the customer and mailed.
+    Assignment,
+    /// An [`Activation`]: the learner's account and alias are joined, the learner is welcomed.
+    Activation,
+    /// A [`RevokedEnrollments`]: the learner's licensed enrollments end.
+    EndEnrollments,
+    /// A [`RevocationCapReached`]: customer success is told.
+    RevocationCapMail,
+}
+
+impl Topic {
+    /// Its name in storage.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::LicenseEvent => "license_event",
+            Self::Assignment => "assignment",
+            Self::Activation => "activation",
+            Self::EndEnrollments => "end_enrollments",
+            Self::RevocationCapMail => "revocation_cap_mail",
+        }
+    }
+}
+
+/// What happened to a license.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EventName {
+    /// It was handed to a learner.
+    Assigned,
+    /// The learner activated it.
+    Activated,
+    /// It was taken back.
+    Revoked,
+}
+
+impl EventName {
+    /// Its full name in event tracking.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Assigned => "edx.server.license-manager.license-lifecycle.assigned",
+            Self::Activated => "edx.server.license-manager.license-lifecycle.activated",
+            Self::Revoked => "edx.server.license-manager.license-lifecycle.revoked",
+        }
+    }
+}
+
+/// The payload of [`Topic::LicenseEvent`]: absent values are empty strings, dates have whole seconds.
+#[derive(Debug, Serialize)]
+struct LicenseEvent<'a> {
+    event: &'static str,
+    properties: EventProperties<'a>,
+}
+
+#[derive(Debug, Serialize)]
+struct EventProperties<'a> {
+    license_uuid: LicenseId,
+    license_activation_key: String,
+    previous_license_uuid: &'static str,
+    assigned_date: String,
+    activation_date: String,
+    assigned_lms_user_id: serde_json::Value,
+    assigned_email: &'a str,
+    expiration_processed: bool,
+    auto_applied: serde_json::Value,
+    enterprise_customer_uuid: CustomerId,
+    customer_agreement_uuid: crate::ids::AgreementId,
+    enterprise_customer_slug: &'a str,
+    enterprise_customer_name: &'a str,
+}
+
+/// The payload of [`Topic::Assignment`].
+#[derive(Debug, Serialize)]
+struct Assignment<'a> {
+    email: &'a Email,
+    activation_key: crate::ids::ActivationKey,
+    mail: bool,
+    greeting: &'a str,
+    closing: &'a str,
+}
+
+/// The payload of [`Topic::Activation`].
+#[derive(Debug, Serialize)]
+struct Activation<'a> {
+    email: &'a Email,
+    lms_user_id: Option<LmsUserId>,
+    mail: bool,
+}
+
+/// The payload of [`Topic::EndEnrollments`].
+#[derive(Debug, Serialize)]
+struct RevokedEnrollments {
+    lms_user_id: LmsUserId,
+}
+
+/// The payload of [`Topic::RevocationCapMail`].
+#[derive(Debug, Serialize)]
+struct RevocationCapReached<'a> {
+    plan_title: &'a str,
+    num_revocations_applied: i32,
+    enterprise_customer_name: &'a str,
+    date: String,
+}
+
+/// What an admin says to the learners of an assignment, beside the mail's own words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AssignmentMail {
+    /// Whether to mail at all; learners are linked to the customer in any case.
+    pub notify: bool,
+    /// Words before the mail's own.
+    pub greeting: String,
+    /// Words after the mail's own.
+    pub closing: String,
+}
+
+impl Default for AssignmentMail {
+    fn default() -> Self {
+        Self { notify: true, greeting: String::new(), closing: String::new() }
+    }
+}
+
+/// Writes the messages of one transaction about licenses of one plan.
+pub(crate) struct Promises<'a> {
+    agreement: &'a CustomerAgreement,
+    plan: &'a SubscriptionPlan,
+    ids: &'a dyn crate::ports::IdSource,
+    now: DateTime<Utc>,
+    messages: Vec<Message>,
+}
+
+impl<'a> Promises<'a> {
+    pub(crate) fn new(
+        agreement: &'a CustomerAgreement,
+        plan: &'a SubscriptionPlan,
+        ids: &'a dyn crate::ports::IdSource,
+        now: DateTime<Utc>,
+    ) -> Self {
+        Self { agreement, plan, ids, now, messages: Vec::new() }
+    }
+
+    /// The messages, for [`crate::ports::OutboxRepository::add`].
+    pub(crate) fn into_messages(self) -> Vec<Message> {
+        self.messages
+    }
+
+    /// What an assigned license owes.
+    pub(crate) fn assigned(&mut self, license: &License, mail: &AssignmentMail) {
+        self.event(EventName::Assigned, license);
+        let columns = license.columns();
+        if let (Some(email), Some(activation_key)) = (&columns.user_email, columns.activation_key) {
+            let payload = Assignment {
+                email,
+                activation_key,
+                mail: mail.notify && !self.agreement.disable_onboarding_notifications,
+                greeting: &mail.greeting,
+                closing: &mail.closing,
+            };
+            self.push(Topic::Assignment, Some(license.id), &payload);
+        }
+    }
+
+    /// What an activated license owes.
+    pub(crate) fn activated(&mut self, license: &License) {
+        self.event(EventName::Activated, license);
+        let columns = license.columns();
+        if let Some(email) = &columns.user_email {
+            let mail = !self.agreement.disable_onboarding_notifications;
+            self.push(
+                Topic::Activation,
+                Some(license.id),
+                &Activation { email, lms_user_id: columns.lms_user_id, mail },
+            );
+        }
+    }
+
+    /// What a revoked license owes. Only a license that was in use can have paid for enrollments.
+    pub(crate) fn revoked(&mut self, license: &License) {
+        self.event(EventName::Revoked, license);
+        let columns = license.columns();
+        if let (Some(_), Some(lms_user_id)) = (columns.activation_date, columns.lms_user_id) {
+            self.push(Topic::EndEnrollments, Some(license.id), &RevokedEnrollments { lms_user_id });
+        }
+    }
+
+    /// What a plan owes whose revocation cap is used up.
+    pub(crate) fn revocation_cap_reached(&mut self) {
+        let payload = RevocationCapReached {
+            plan_title: &self.plan.title,
+            num_revocations_applied: self.plan.num_revocations_applied,
+            enterprise_customer_name: self.agreement.customer_name.as_deref().unwrap_or_default(),
+            date: whole_seconds(Some(self.now)),
+        };
+        self.push(Topic::RevocationCapMail, None, &payload);
+    }
+
+    fn event(&mut self, name: EventName, license: &License) {
+        let columns = license.columns();
+        let payload = LicenseEvent {
+            event: name.as_str(),
+            properties: EventProperties {
+                license_uuid: license.id,
+                license_activation_key: columns.activation_key.map(|key| key.to_string()).unwrap_or_default(),
+                previous_license_uuid: "",
+                assigned_date: whole_seconds(columns.assigned_date),
+                activation_date: whole_seconds(columns.activation_date),
+                assigned_lms_user_id: columns.lms_user_id.map_or_else(|| "".into(), |id| id.0.into()),
+                assigned_email: columns.user_email.as_ref().map_or("", Email::as_str),
+                expiration_processed: self.plan.expiration_processed,
+                auto_applied: license.auto_applied.map_or_else(|| "".into(), Into::into),
+                enterprise_customer_uuid: self.agreement.customer,
+                customer_agreement_uuid: self.agreement.id,
+                enterprise_customer_slug: self.agreement.customer_slug.as_deref().unwrap_or_default(),
+                enterprise_customer_name: self.agreement.customer_name.as_deref().unwrap_or_default(),
+            },
+        };
+        self.push(Topic::LicenseEvent, Some(license.id), &payload);
+    }
+
+    fn push(&mut self, topic: Topic, license: Option<LicenseId>, payload: &impl Serialize) {
+        // Maps with string keys and plain values always have a JSON form.
+        let payload = serde_json::to_string(payload).unwrap_or_default();
+        self.messages.push(Message {
+            id: MessageId(self.ids.next()),
+            topic,
+            license,
+            plan: self.plan.id,
+            customer: self.agreement.customer,
+            payload,
+            created: self.now,
+        });
+    }
+}
+
+fn whole_seconds(moment: Option<DateTime<Utc>>) -> String {
+    moment.map(|moment| moment.to_rfc3339_opts(SecondsFormat::Secs, true)).unwrap_or_default()
+}

@@ -1,0 +1,19 @@
+//! What the domain needs from outside, as traits: storage, the time, new ids.
+//!
+//! A port's documentation states what every adapter MUST do; the storage ports' obligations are held by the contract suite
+//! in `crates/adapters/tests/contract`, which every storage adapter passes.
+
+mod clock;
+mod ids;
+mod licenses;
+mod repositories;
+mod store;
+
+pub use clock::{Clock, FixedClock};
+pub use ids::{IdSource, SequentialIds};
+pub use licenses::{LicenseField, LicenseFilter, LicenseOrder, LicenseRepository, Person};
+pub use repositories::{
+    AgreementFilter, AgreementRepository, CustomerScope, JobRepository, OutboxRepository, PlanFilter, PlanRepository,
+    ProductRepository, RenewalRepository, RoleAssignment, User, UserRepository, Window,
+};
+pub use store::{Store, StoreExt, UnitOfWork, Work};

@@ -1,0 +1,69 @@
+use crate::error::Error;
+use crate::ports::{
+    AgreementRepository, JobRepository, LicenseRepository, OutboxRepository, PlanRepository, ProductRepository,
+    RenewalRepository, UserRepository,
+};
+
+/// The work of one transaction.
+pub type Work<'a> = dyn FnMut(&mut dyn UnitOfWork) -> Result<(), Error> + 'a;
+
+/// The database.
+///
+/// Use cases call [`StoreExt::write`] and [`StoreExt::read`], which return what the work returns.
+pub trait Store: Send + Sync {
+    /// Runs the work in one transaction.
+    ///
+    /// MUST commit when the work returns `Ok`, and leave nothing behind when it returns an error or panics.
+    /// MAY run the work again from the start where another transaction came between (a deadlock, or a uniqueness rule hit by
+    /// work that had looked before it wrote); so the work must do nothing but use its unit of work.
+    /// MUST return [`Error::Unavailable`] where the database cannot be reached.
+    fn run_write(&self, work: &mut Work<'_>) -> Result<(), Error>;
+
+    /// Runs work that only reads. MUST refuse writes. Statements see what was committed when each began.
+    fn run_read(&self, work: &mut Work<'_>) -> Result<(), Error>;
+
+    /// Returns `Ok` where the database answers.
+    fn ping(&self) -> Result<(), Error>;
+}
+
+/// Work that returns a value.
+pub trait StoreExt {
+    /// Runs the work in one transaction and returns what it returns. See [`Store::run_write`].
+    fn write<T>(&self, work: impl FnMut(&mut dyn UnitOfWork) -> Result<T, Error>) -> Result<T, Error>;
+
+    /// Runs work that only reads and returns what it returns. See [`Store::run_read`].
+    fn read<T>(&self, work: impl FnMut(&mut dyn UnitOfWork) -> Result<T, Error>) -> Result<T, Error>;
+}
+
+impl<S: Store + ?Sized> StoreExt for S {
+    fn write<T>(&self, mut work: impl FnMut(&mut dyn UnitOfWork) -> Result<T, Error>) -> Result<T, Error> {
+        let mut outcome = None;
+        self.run_write(&mut |unit| {
+            outcome = Some(work(unit)?);
+            Ok(())
+        })?;
+        outcome.ok_or_else(|| Error::storage("a unit of work was committed without having run"))
+    }
+
+    fn read<T>(&self, mut work: impl FnMut(&mut dyn UnitOfWork) -> Result<T, Error>) -> Result<T, Error> {
+        let mut outcome = None;
+        self.run_read(&mut |unit| {
+            outcome = Some(work(unit)?);
+            Ok(())
+        })?;
+        outcome.ok_or_else(|| Error::storage("a unit of work ended without having run"))
+    }
+}
+
+/// One transaction, which hands out the repositories that work in it.
+#[allow(missing_docs)] // each is the repository of that name
+pub trait UnitOfWork {
+    fn agreements(&mut self) -> &mut dyn AgreementRepository;
+    fn plans(&mut self) -> &mut dyn PlanRepository;
+    fn licenses(&mut self) -> &mut dyn LicenseRepository;
+    fn products(&mut self) -> &mut dyn ProductRepository;
+    fn renewals(&mut self) -> &mut dyn RenewalRepository;
+    fn users(&mut self) -> &mut dyn UserRepository;
+    fn outbox(&mut self) -> &mut dyn OutboxRepository;
+    fn jobs(&mut self) -> &mut dyn JobRepository;
+}

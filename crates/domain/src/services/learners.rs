@@ -1,0 +1,134 @@
+//! A learner's own licenses.
+
+use std::collections::HashSet;
+
+use chrono::{DateTime, Utc};
+
+use super::LicenseManager;
+use super::agreements::{AgreementOverview, overviews};
+use crate::error::Error;
+use crate::history::Actor;
+use crate::ids::{CustomerId, PlanId};
+use crate::license::{License, LicenseStatus};
+use crate::plan::PlanDetails;
+use crate::ports::{Person, StoreExt};
+use crate::renewal::RenewalChains;
+
+/// Which of their licenses a learner wants to see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LearnerLicenses {
+    /// Also those that were taken back.
+    pub include_revoked: bool,
+    /// Only of active plans.
+    pub active_plans_only: bool,
+    /// Only of plans that are current.
+    pub current_plans_only: bool,
+}
+
+/// A license with its plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LearnerLicense {
+    /// The license.
+    pub license: License,
+    /// Its plan.
+    pub plan: PlanDetails,
+}
+
+/// A learner's licenses of one customer.
+#[derive(Debug, Clone)]
+pub struct LearnerView {
+    /// The customer's agreement, where it has one.
+    pub agreement: Option<AgreementOverview>,
+    /// The renewals among the agreement's plans.
+    pub chains: RenewalChains,
+    /// The licenses: activated before assigned before revoked; of equals, the plan that expires last first.
+    pub licenses: Vec<LearnerLicense>,
+    /// The moment of the reading.
+    pub now: DateTime<Utc>,
+}
+
+impl LicenseManager {
+    /// A person's licenses in the plans of a customer, found by their address or their id in the LMS.
+    ///
+    /// Where the address on a license of that LMS id differs, all licenses of the id take the new one first.
+    pub fn learner_licenses(
+        &self,
+        actor: &Actor,
+        customer: CustomerId,
+        person: &Person,
+        wanted: LearnerLicenses,
+    ) -> Result<LearnerView, Error> {
+        let view = self.read_learner_licenses(customer, person, wanted)?;
+        let outdated = |found: &LearnerLicense| found.license.columns().user_email.as_ref() != Some(&person.email);
+        if !view.licenses.iter().any(outdated) {
+            return Ok(view);
+        }
+        self.adopt_email(actor, person)?;
+        self.read_learner_licenses(customer, person, wanted)
+    }
+
+    /// A person's licenses of one plan that they may still use, found by their address.
+    pub fn own_licenses_of_plan(&self, plan: PlanId, person: &Person) -> Result<Vec<License>, Error> {
+        let mut licenses = self.store.read(|unit| unit.licenses().of_email(plan, &person.email))?;
+        licenses.retain(License::is_live);
+        Ok(licenses)
+    }
+
+    fn read_learner_licenses(
+        &self,
+        customer: CustomerId,
+        person: &Person,
+        wanted: LearnerLicenses,
+    ) -> Result<LearnerView, Error> {
+        let now = self.now();
+        self.store.read(|unit| {
+            let Some(agreement) = unit.agreements().find_by_customer(customer)? else {
+                return Ok(LearnerView {
+                    agreement: None,
+                    chains: RenewalChains::default(),
+                    licenses: Vec::new(),
+                    now,
+                });
+            };
+            let found = unit.licenses().of_person(agreement.id, person)?;
+            let (mut overviews, chains) = overviews(unit, vec![agreement])?;
+            let agreement = overviews.pop();
+            let plans = agreement.as_ref().map_or(&[][..], |overview| &overview.plans);
+            let mut licenses: Vec<LearnerLicense> = found
+                .into_iter()
+                .filter(|license| wanted.include_revoked || license.status() != LicenseStatus::Revoked)
+                .filter_map(|license| {
+                    let plan = plans.iter().find(|details| details.plan.id == license.plan)?.clone();
+                    Some(LearnerLicense { license, plan })
+                })
+                .filter(|found| !wanted.active_plans_only || found.plan.plan.is_active)
+                .filter(|found| !wanted.current_plans_only || found.plan.plan.is_current(now))
+                .collect();
+            licenses.sort_by_key(|found| {
+                (found.license.status(), std::cmp::Reverse(found.plan.plan.expiration_date), found.license.id)
+            });
+            Ok(LearnerView { agreement, chains, licenses, now })
+        })
+    }
+
+    /// Gives all licenses of the person's LMS id their present address, except where the address holds a live license of
+    /// the same plan already.
+    fn adopt_email(&self, actor: &Actor, person: &Person) -> Result<(), Error> {
+        self.store.write(|unit| {
+            let now = self.now();
+            let licenses = unit.licenses().lock_all_of_person(person)?;
+            let taken: HashSet<PlanId> = licenses
+                .iter()
+                .filter(|license| license.is_live() && license.columns().user_email.as_ref() == Some(&person.email))
+                .map(|license| license.plan)
+                .collect();
+            let renamed: Vec<License> = licenses
+                .into_iter()
+                .filter(|license| license.columns().user_email.as_ref() != Some(&person.email))
+                .filter(|license| !(license.is_live() && taken.contains(&license.plan)))
+                .map(|license| license.with_email(person.email.clone(), now))
+                .collect();
+            unit.licenses().save(&renamed, &actor.change(now))
+        })
+    }
+}

@@ -1,0 +1,98 @@
+//! The use cases, one file each, as methods of [`LicenseManager`].
+//!
+//! Each does its work in one transaction of the [`Store`]: the rows, their history and what is owed to the outside are
+//! written together or not at all.
+
+mod activation;
+mod agreements;
+mod assignment;
+mod jobs;
+mod learners;
+mod listing;
+mod plans;
+mod revocation;
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Duration, Utc};
+
+pub use agreements::{AgreementChanges, AgreementOverview, AgreementPage, NewAgreement};
+pub use assignment::{Assignees, Assignments};
+pub use learners::{LearnerLicense, LearnerLicenses, LearnerView};
+pub use listing::LicensePage;
+pub use plans::{NewPlan, PlanChanges, PlanOverview, PlanPage};
+pub use revocation::{Revocable, Revocations, Revoked};
+
+use crate::error::{Entity, Error};
+use crate::ids::{AgreementId, LicenseId, PlanId};
+use crate::plan::PlanDetails;
+use crate::ports::{Clock, IdSource, Store, UnitOfWork};
+
+/// What an operator can set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// How long before its renewal takes effect a plan stands still.
+    pub renewal_lock: Duration,
+    /// Up to how many licenses are provisioned or revoked as a whole within the request; more become a job.
+    pub inline_limit: i64,
+    /// How many licenses a job touches in one transaction.
+    pub batch_size: i64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { renewal_lock: Duration::hours(12), inline_limit: 10_000, batch_size: 10_000 }
+    }
+}
+
+/// The license manager: every use case over a store, a clock and a source of ids.
+///
+/// Cheap to clone; its clones share the ports.
+#[derive(Clone)]
+pub struct LicenseManager {
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    ids: Arc<dyn IdSource>,
+    settings: Settings,
+}
+
+impl LicenseManager {
+    /// A license manager over these ports.
+    pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, ids: Arc<dyn IdSource>, settings: Settings) -> Self {
+        Self { store, clock, ids, settings }
+    }
+
+    /// The store, for what needs no rule: health checks, users.
+    pub fn store(&self) -> &dyn Store {
+        self.store.as_ref()
+    }
+
+    /// The current time, as every use case sees it.
+    pub fn now(&self) -> DateTime<Utc> {
+        self.clock.now()
+    }
+
+    /// What the operator set.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Ids for new licenses, sorted, so that they are written in the order of the index.
+    fn new_license_ids(&self, number: i64) -> Vec<LicenseId> {
+        let mut ids: Vec<_> = (0..number).map(|_| LicenseId(self.ids.next())).collect();
+        ids.sort_unstable();
+        ids
+    }
+}
+
+fn find_plan(unit: &mut dyn UnitOfWork, id: PlanId) -> Result<PlanDetails, Error> {
+    unit.plans().find(id)?.ok_or(Error::NotFound(Entity::Plan))
+}
+
+fn lock_plan(unit: &mut dyn UnitOfWork, id: PlanId) -> Result<PlanDetails, Error> {
+    unit.plans().lock(id)?.ok_or(Error::NotFound(Entity::Plan))
+}
+
+fn find_agreement(unit: &mut dyn UnitOfWork, id: AgreementId) -> Result<crate::CustomerAgreement, Error> {
+    unit.agreements().find(id)?.ok_or(Error::NotFound(Entity::Agreement))
+}
