@@ -5,6 +5,9 @@ use uuid::Uuid;
 
 use crate::{Answer, Client, Person, Server};
 
+/// Where the provisioning API is.
+pub const PROVISIONING: &str = "/api/v1/provisioning-admins";
+
 /// An enterprise of a test's own, with an agreement.
 pub struct Customer {
     base: String,
@@ -22,7 +25,7 @@ impl Customer {
         let run = enterprise.simple().to_string()[..10].to_owned();
         let agreement = Client::of(&base, &operator())
             .post(
-                "/api/v1/provisioning-admins/customer-agreement/",
+                &format!("{PROVISIONING}/customer-agreement/"),
                 &json!({
                     "enterprise_customer_uuid": enterprise,
                     "enterprise_customer_slug": format!("acme-{run}"),
@@ -92,7 +95,7 @@ impl Customer {
         let plan = self
             .operator()
             .post(
-                "/api/v1/provisioning-admins/subscriptions/",
+                &format!("{PROVISIONING}/subscriptions/"),
                 &self.plan_request(licenses),
             )
             .expect(201);

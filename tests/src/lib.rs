@@ -28,13 +28,15 @@ pub mod conformance;
 mod customer;
 mod database;
 mod person;
+mod scene;
 mod server;
 
 pub use client::{Answer, Client, Request};
 pub use cluster::Cluster;
-pub use customer::{Counts, Customer, Plan};
+pub use customer::{Counts, Customer, PROVISIONING, Plan};
 pub use database::Database;
 pub use person::{AUDIENCE, ISSUER, Person, SECRET};
+pub use scene::{Scene, assert_detail};
 pub use server::{Refusal, Server};
 
 use std::time::{Duration, Instant};
