@@ -1,0 +1,42 @@
+.DEFAULT_GOAL := help
+.PHONY: help build run test fmt lint unit bench
+
+# The same packages are selected everywhere, so that cargo settles on one set of features and builds each dependency once.
+SERVER := cargo run --bin license-manager --
+
+# nextest runs the tests of all packages in parallel; without it cargo's own runner does.
+ifneq ($(shell command -v cargo-nextest 2>/dev/null),)
+TEST_RUNNER := cargo nextest run --workspace
+else
+TEST_RUNNER := cargo test --workspace --lib --bins --tests --no-fail-fast
+endif
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## Build the server
+	cargo build --workspace --bins
+
+run: ## Start the server on SQLite with a demo customer, and print curl lines to try
+	$(SERVER) serve --demo
+
+test: ## Check formatting and lints, then run every test on SQLite and on Postgres
+	cargo fmt --all --check
+	$(MAKE) --no-print-directory lint build
+	cargo test --workspace --doc
+	tests/with-postgres $(TEST_RUNNER)
+
+fmt: ## Format the code
+	cargo fmt --all
+
+lint: ## Run clippy, and build the domain's documentation, without a warning
+	cargo clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps -p license-manager-domain
+
+unit: ## Run the tests that need neither a server nor a database
+	cargo test -p license-manager-domain
+	cargo test -p license-manager -p license-manager-tests --lib --bins
+
+bench: ## Measure the server beside hand-written SQL, on both databases
+	cargo build --release --bin license-manager
+	tests/with-postgres cargo run --profile release -p license-manager-tests --bin bench

@@ -1,0 +1,246 @@
+//! The conformance cases and their runner: what existing clients send, and what they have to get back.
+//!
+//! `tests/conformance/README.md` describes the format.
+
+mod matcher;
+mod variables;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use regex_lite::Regex;
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+
+pub use matcher::differences;
+pub use variables::Variables;
+
+use crate::{Answer, Client, Person, Request, Server, poll};
+
+/// How long a step marked `eventually` may take to come true.
+const EVENTUALLY: Duration = Duration::from_secs(10);
+
+/// How many differences of one step are shown.
+const SHOWN: usize = 12;
+
+/// One story.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Case {
+    /// What it shows.
+    pub about: String,
+    /// What happens in it, in order.
+    pub steps: Vec<Step>,
+}
+
+/// One request and the answer it has to get.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Step {
+    #[serde(rename = "as")]
+    caller: Option<Value>,
+    method: String,
+    path: String,
+    #[serde(default)]
+    headers: BTreeMap<String, String>,
+    #[serde(default, deserialize_with = "even_null")]
+    body: Option<Value>,
+    raw_body: Option<String>,
+    note: Option<String>,
+    expect: Expectation,
+    #[serde(default)]
+    capture: BTreeMap<String, String>,
+    #[serde(default)]
+    eventually: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Expectation {
+    status: u16,
+    #[serde(default, deserialize_with = "even_null")]
+    body: Option<Value>,
+    #[serde(default)]
+    headers: BTreeMap<String, String>,
+}
+
+/// A body that is null differs from one that is absent.
+fn even_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(deserializer).map(Some)
+}
+
+/// What was wrong with one step.
+#[derive(Debug)]
+pub struct Failure {
+    /// Which step, counted from 1.
+    pub number: usize,
+    /// Its method, path and note.
+    pub step: String,
+    /// Everything that was different.
+    pub differences: Vec<String>,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "step {}: {}", self.number, self.step)?;
+        for difference in self.differences.iter().take(SHOWN) {
+            write!(formatter, "\n    {difference}")?;
+        }
+        if self.differences.len() > SHOWN {
+            write!(
+                formatter,
+                "\n    and {} more",
+                self.differences.len() - SHOWN
+            )?;
+        }
+        Ok(())
+    }
+}
+
+/// The folder of the cases.
+pub fn folder() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("conformance")
+}
+
+/// Replays the case of this name on a server. Panics with every difference where there is one.
+pub fn assert_conforms(name: &str, server: &Server) {
+    let path = folder().join(format!("{name}.json"));
+    let text = std::fs::read_to_string(&path)
+        .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let case: Case = serde_json::from_str(&text)
+        .unwrap_or_else(|error| panic!("{} is no case: {error}", path.display()));
+    let failures = case.replay(&server.base());
+    let report: Vec<_> = failures.iter().map(Failure::to_string).collect();
+    assert!(
+        failures.is_empty(),
+        "{name} ({}): {} of {} steps differ\n{}",
+        case.about,
+        failures.len(),
+        case.steps.len(),
+        report.join("\n")
+    );
+}
+
+impl Case {
+    /// Plays every step on the server at this address, also after one has failed, and returns those that did.
+    pub fn replay(&self, base: &str) -> Vec<Failure> {
+        let mut variables = Variables::new(base);
+        let mut failures = Vec::new();
+        for (index, step) in self.steps.iter().enumerate() {
+            // A step that cannot be played at all is one difference.
+            let differences = step
+                .play(base, &mut variables)
+                .unwrap_or_else(|problem| vec![problem]);
+            if !differences.is_empty() {
+                failures.push(Failure {
+                    number: index + 1,
+                    step: step.to_string(),
+                    differences,
+                });
+            }
+        }
+        failures
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} {}", self.method, self.path)?;
+        match &self.note {
+            Some(note) => write!(formatter, " ({note})"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Step {
+    fn play(&self, base: &str, variables: &mut Variables) -> Result<Vec<String>, String> {
+        let patience = if self.eventually {
+            EVENTUALLY
+        } else {
+            Duration::ZERO
+        };
+        let mut last = None;
+        poll(patience, || {
+            let outcome = self.ask(base, variables);
+            let settled = match &outcome {
+                Ok((_, differences)) => differences.is_empty(),
+                Err(_) => true,
+            };
+            last = Some(outcome);
+            settled.then_some(())
+        });
+        let (answer, mut differences) = last.expect("a step is played at least once")?;
+        for (name, pointer) in &self.capture {
+            match answer.body.pointer(pointer) {
+                Some(value) => variables.set(name, value.clone()),
+                None => differences.push(format!(
+                    "capture {name}: nothing at {pointer} in {}",
+                    matcher::abridged(&answer.body)
+                )),
+            }
+        }
+        Ok(differences)
+    }
+
+    /// Sends the request once; returns the answer and how it differs from the expected one.
+    fn ask(&self, base: &str, variables: &mut Variables) -> Result<(Answer, Vec<String>), String> {
+        let caller = match &self.caller {
+            Some(caller) => variables.fill(caller)?,
+            None => Value::Null,
+        };
+        let client = match &caller {
+            Value::Null => Client::anonymous(base),
+            Value::String(authorization) => Client::with_authorization(base, authorization),
+            person => Client::of(base, &Person::from_case(person)?),
+        };
+        let mut request = Request::new(&self.method, variables.fill_text(&self.path)?);
+        for (name, value) in &self.headers {
+            request = request.header(name, &variables.fill_text(value)?);
+        }
+        if let Some(body) = &self.body {
+            request = request.json(&variables.fill(body)?);
+        } else if let Some(body) = &self.raw_body {
+            request = request.body(variables.fill_text(body)?);
+        }
+        let answer = client
+            .try_send(request)
+            .map_err(|error| format!("no answer: {error:?}"))?;
+        let differences = self.expect.differences(&answer, variables)?;
+        Ok((answer, differences))
+    }
+}
+
+impl Expectation {
+    fn differences(
+        &self,
+        answer: &Answer,
+        variables: &mut Variables,
+    ) -> Result<Vec<String>, String> {
+        let mut found = Vec::new();
+        if answer.status != self.status {
+            // The body of another answer would differ everywhere, so it is shown as a whole.
+            found.push(format!(
+                "status: want {}, got {}: {}",
+                self.status,
+                answer.status,
+                matcher::abridged(&answer.body)
+            ));
+        } else if let Some(body) = &self.body {
+            found.extend(differences(&variables.fill(body)?, &answer.body));
+        }
+        for (name, pattern) in &self.headers {
+            let fits = Regex::new(pattern).map_err(|error| format!("{pattern:?}: {error}"))?;
+            let got = answer.header(name);
+            if !fits.is_match(got) {
+                found.push(format!("header {name}: want /{pattern}/, got {got:?}"));
+            }
+        }
+        Ok(found)
+    }
+}
+
+#[cfg(test)]
+mod tests;

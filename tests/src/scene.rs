@@ -1,0 +1,69 @@
+//! The scene of most tests of what the server refuses.
+
+use serde_json::{Value, json};
+
+use crate::conformance::differences;
+use crate::{Answer, Counts, Customer, Database, PROVISIONING, Plan, Server};
+
+/// A server with a customer whose plan has five licenses, one of them assigned to amy.
+pub struct Scene {
+    /// The server.
+    pub server: Server,
+    /// The customer.
+    pub customer: Customer,
+    /// The plan.
+    pub plan: Plan,
+    // Dropped after the server that uses it.
+    _database: Database,
+}
+
+impl Scene {
+    /// Sets it up on a fresh database.
+    pub fn new(database: Database) -> Self {
+        let server = Server::start(database.url());
+        let customer = Customer::new(&server);
+        let plan = customer.plan(5);
+        plan.assign(&[customer.email("amy")]).expect(200);
+        Self {
+            server,
+            customer,
+            plan,
+            _database: database,
+        }
+    }
+
+    /// Something that would be done if nothing were wrong with the request.
+    pub fn valid_assignment(&self) -> Value {
+        json!({ "user_emails": [self.customer.email("bob")] })
+    }
+
+    /// Where that assignment is posted to.
+    pub fn assign_path(&self) -> String {
+        self.plan.path("licenses/assign/")
+    }
+
+    /// Runs a story after which the customer's plans and licenses have to be as many as before.
+    pub fn changes_nothing(&self, story: impl FnOnce(&Self)) {
+        let before = self.counts();
+        story(self);
+        assert_eq!(self.counts(), before);
+    }
+
+    fn counts(&self) -> (Counts, Value) {
+        let path = format!(
+            "{PROVISIONING}/subscriptions/?enterprise_customer_uuid={}",
+            self.customer.enterprise
+        );
+        let plans = self.customer.operator().get(&path).expect(200);
+        (self.plan.counts(), plans["count"].clone())
+    }
+}
+
+/// Panics unless an answer has this status and says why, as `{"detail": "…"}`. `about` names the request.
+#[track_caller]
+pub fn assert_detail(answer: Answer, status: u16, about: &str) {
+    let detail = json!({"detail": "<text>"});
+    let found = differences(&detail, &answer.body);
+    assert_eq!(answer.status, status, "{about}: {}", answer.body);
+    assert!(found.is_empty(), "{about}: {found:?}");
+}

@@ -1,0 +1,256 @@
+//! The real server, as a process of a test's own.
+
+use std::fs::{self, File, OpenOptions};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+use uuid::Uuid;
+
+use crate::{AUDIENCE, Client, ISSUER, Person, Request, SECRET, poll};
+
+/// How long a start may take, the migrations of a fresh database included.
+const START: Duration = Duration::from_secs(60);
+
+/// How long a stop may take.
+const STOP: Duration = Duration::from_secs(60);
+
+/// How much of a server's log a failing test shows.
+const LOG_LINES: usize = 60;
+
+/// A running server, killed when it is dropped.
+pub struct Server {
+    process: Child,
+    port: u16,
+    database_url: String,
+    settings: Vec<(String, String)>,
+    folder: TempDir,
+}
+
+impl Server {
+    /// Starts a server on a database and waits until it is healthy.
+    pub fn start(database_url: &str) -> Self {
+        Self::start_with(database_url, &[])
+    }
+
+    /// Starts a server with further settings, as environment variables, and waits until it is healthy.
+    pub fn start_with(database_url: &str, settings: &[(&str, &str)]) -> Self {
+        let port = free_port();
+        let folder = tempfile::tempdir().expect("a temporary folder is created");
+        let settings: Vec<_> = settings
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
+        let process = spawn(port, database_url, &settings, folder.path());
+        let mut server = Self {
+            process,
+            port,
+            database_url: database_url.to_owned(),
+            settings,
+            folder,
+        };
+        server.wait_until_healthy();
+        server
+    }
+
+    /// Runs a server that is expected to stop by itself, and returns how it did.
+    ///
+    /// Panics where it is still running after a minute.
+    pub fn start_refused(
+        database_url: &str,
+        settings: &[(&str, &str)],
+        arguments: &[&str],
+    ) -> Refusal {
+        let folder = tempfile::tempdir().expect("a temporary folder is created");
+        let error_path = folder.path().join("stderr");
+        let mut process = command(free_port(), database_url, folder.path())
+            .args(arguments)
+            .envs(settings.iter().copied())
+            .stdout(Stdio::null())
+            .stderr(File::create(&error_path).expect("a file is created"))
+            .spawn()
+            .expect("the server's process starts");
+        let status = wait_for_exit(&mut process).unwrap_or_else(|| {
+            process.kill().expect("the server is killed");
+            process.wait().expect("the server is gone");
+            panic!("the server runs with {settings:?} {arguments:?}")
+        });
+        Refusal {
+            status,
+            stderr: fs::read_to_string(error_path).expect("stderr is text"),
+        }
+    }
+
+    /// Its address, such as `http://127.0.0.1:8080`.
+    pub fn base(&self) -> String {
+        format!("http://{}", self.address())
+    }
+
+    /// Its host and port.
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// A client that is this person.
+    pub fn client(&self, person: &Person) -> Client {
+        Client::of(self.base(), person)
+    }
+
+    /// A client without credentials.
+    pub fn anonymous(&self) -> Client {
+        Client::anonymous(self.base())
+    }
+
+    /// Everything it has printed so far, over restarts.
+    pub fn log(&self) -> String {
+        let log = fs::read(log_path(self.folder.path())).expect("the log is there");
+        String::from_utf8_lossy(&log).into_owned()
+    }
+
+    /// Sends SIGTERM and returns at once.
+    pub fn terminate(&self) {
+        kill_process(Pid::from_child(&self.process), Signal::TERM).expect("SIGTERM is sent");
+    }
+
+    /// Waits until it has exited. Panics where that takes over a minute.
+    pub fn wait_for_exit(&mut self) -> ExitStatus {
+        wait_for_exit(&mut self.process).expect("the server exits within a minute")
+    }
+
+    /// Sends SIGTERM and waits until it has exited.
+    pub fn stop_with_sigterm(&mut self) -> ExitStatus {
+        self.terminate();
+        self.wait_for_exit()
+    }
+
+    /// Kills it without a warning.
+    pub fn kill(&mut self) {
+        self.process.kill().expect("the server is killed");
+        self.process.wait().expect("the server is gone");
+    }
+
+    /// Starts it anew with the same settings and address, killing it first where it still runs.
+    pub fn restart(&mut self) {
+        self.kill();
+        self.process = spawn(
+            self.port,
+            &self.database_url,
+            &self.settings,
+            self.folder.path(),
+        );
+        self.wait_until_healthy();
+    }
+
+    fn wait_until_healthy(&mut self) {
+        let client = self.anonymous();
+        let started = poll(START, || {
+            if let Some(status) = self.process.try_wait().expect("the server has a status") {
+                panic!("the server did not start: {status}");
+            }
+            let answer = client.try_send(Request::new("GET", "/health/")).ok()?;
+            (answer.status == 200).then_some(())
+        });
+        assert!(
+            started.is_some(),
+            "the server is not healthy after {START:?}"
+        );
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Both fail where it is gone already.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+        if std::thread::panicking() {
+            let log = self.log();
+            let lines: Vec<_> = log.lines().collect();
+            let end = &lines[lines.len().saturating_sub(LOG_LINES)..];
+            eprintln!(
+                "--- the end of the server's log ---\n{}\n---",
+                end.join("\n")
+            );
+        }
+    }
+}
+
+/// How a server ended that did not start.
+#[derive(Debug)]
+pub struct Refusal {
+    /// Its exit status.
+    pub status: ExitStatus,
+    /// What it printed on its standard error.
+    pub stderr: String,
+}
+
+fn log_path(folder: &Path) -> PathBuf {
+    folder.join("server.log")
+}
+
+fn spawn(port: u16, database_url: &str, settings: &[(String, String)], folder: &Path) -> Child {
+    let log = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(log_path(folder))
+        .expect("a log file is opened");
+    command(port, database_url, folder)
+        .envs(settings.iter().map(|(name, value)| (name, value)))
+        .stdout(log.try_clone().expect("a log file is shared"))
+        .stderr(log)
+        .spawn()
+        .expect("the server's process starts")
+}
+
+/// The server with its usual settings and nothing else: neither the environment of whoever runs the tests nor the
+/// files in their folder may change what it does.
+fn command(port: u16, database_url: &str, folder: &Path) -> Command {
+    let mut command = Command::new(binary());
+    command
+        .env_clear()
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .env("RUST_BACKTRACE", "1")
+        .env("DATABASE_URL", database_url)
+        .env("LM_SERVER__LISTEN", format!("127.0.0.1:{port}"))
+        .env("LM_AUTH__ISSUER", ISSUER)
+        .env("LM_AUTH__AUDIENCE", AUDIENCE)
+        .env("LM_AUTH__HS256_SECRET", SECRET)
+        .env("LM_AUTH__RETIREMENT_WORKER", "retirement_worker")
+        .env("LM_THROTTLE__ENABLED", "false");
+    command
+}
+
+/// The binary that was built beside this test: tests are in `target/<profile>/deps`, binaries in `target/<profile>`.
+fn binary() -> PathBuf {
+    let test = std::env::current_exe().expect("a test has a path");
+    let name = format!("license-manager{}", std::env::consts::EXE_SUFFIX);
+    test.ancestors()
+        .skip(1)
+        .take(2)
+        .map(|folder| folder.join(&name))
+        .find(|path| path.is_file())
+        .unwrap_or_else(|| {
+            panic!(
+                "there is no {name} beside {}: run `make build` first",
+                test.display()
+            )
+        })
+}
+
+/// A port nothing listens on, from below the range that outgoing connections get theirs from: a client could take one
+/// of those before the server does.
+fn free_port() -> u16 {
+    std::iter::repeat_with(|| 10_000 + (Uuid::new_v4().as_u128() % 20_000) as u16)
+        .take(100)
+        .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
+        .expect("a port is free")
+}
+
+fn wait_for_exit(process: &mut Child) -> Option<ExitStatus> {
+    poll(STOP, || {
+        process.try_wait().expect("the server has a status")
+    })
+}

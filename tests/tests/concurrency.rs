@@ -1,0 +1,139 @@
+//! Sixteen clients at once: nobody is turned away for it, no seat goes to two people, nobody gets two seats.
+
+use std::collections::BTreeSet;
+
+use license_manager_tests::{
+    Counts, Customer, Database, Plan, Request, Server, at_once, on_both_databases,
+};
+
+const CLIENTS: usize = 16;
+
+on_both_databases!(
+    different_people_are_assigned_every_seat,
+    the_same_people_are_assigned_one_seat_each,
+    the_last_seats_go_to_as_many_people,
+    a_license_is_activated_once,
+);
+
+fn different_people_are_assigned_every_seat(database: Database) {
+    let server = Server::start(database.url());
+    let customer = Customer::new(&server);
+    let people = |client, request| customer.emails(&format!("{client}-{request}"), 3);
+    let plan = customer.plan(240);
+
+    at_once(CLIENTS, |client| {
+        for request in 0..5 {
+            let answer = plan.assign(&people(client, request)).expect(200);
+            assert_eq!(answer["num_successful_assignments"], 3);
+        }
+    });
+
+    let everyone = (0..CLIENTS)
+        .flat_map(|client| (0..5).flat_map(move |request| [(client, request)]))
+        .flat_map(|(client, request)| people(client, request))
+        .collect();
+    assert_eq!(holders(&plan), everyone);
+    assert_eq!(
+        plan.counts(),
+        Counts {
+            unassigned: 0,
+            assigned: 240,
+            activated: 0,
+            revoked: 0,
+            total: 240
+        }
+    );
+}
+
+fn the_same_people_are_assigned_one_seat_each(database: Database) {
+    let server = Server::start(database.url());
+    let customer = Customer::new(&server);
+    let people = customer.emails("learner", 20);
+    // Seats to spare: nothing but the rule itself keeps anybody from getting a second one.
+    let plan = customer.plan(400);
+
+    let assigned = at_once(CLIENTS, |client| {
+        let mut order = people.clone();
+        order.rotate_left(client);
+        if client % 2 == 1 {
+            order.reverse();
+        }
+        let answer = plan.assign(&order).expect(200);
+        let count = |name: &str| answer[name].as_u64().expect("a count");
+        let assigned = count("num_successful_assignments");
+        assert_eq!(assigned + count("num_already_associated"), 20);
+        assigned
+    });
+
+    assert_eq!(assigned.iter().sum::<u64>(), 20);
+    assert_eq!(holders(&plan), people.into_iter().collect());
+    assert_eq!(plan.counts().unassigned, 380);
+}
+
+fn the_last_seats_go_to_as_many_people(database: Database) {
+    let server = Server::start(database.url());
+    let customer = Customer::new(&server);
+    let people = customer.emails("learner", CLIENTS);
+    let plan = customer.plan(10);
+
+    let statuses = at_once(CLIENTS, |client| {
+        plan.assign(&people[client..=client]).status
+    });
+
+    let told = |status: u16| {
+        let people = people.iter().zip(&statuses);
+        people
+            .filter(move |(_, told)| **told == status)
+            .map(|(email, _)| email.clone())
+    };
+    assert_eq!(told(200).count(), 10, "{statuses:?}");
+    assert_eq!(told(400).count(), 6, "{statuses:?}");
+    assert_eq!(holders(&plan), told(200).collect());
+}
+
+fn a_license_is_activated_once(database: Database) {
+    let server = Server::start(database.url());
+    let customer = Customer::new(&server);
+    let plan = customer.plan(3);
+    let amy = customer.learner(7, "amy");
+    plan.assign(&[amy.email().to_owned()]).expect(200);
+    let key = plan.activation_key(amy.email());
+    let path = format!("/api/v1/license-activation/?activation_key={key}");
+
+    let licenses = at_once(CLIENTS, |_| {
+        let request = Request::new("POST", &path);
+        server.client(&amy).send(request).expect(200)
+    });
+
+    let moments: BTreeSet<_> = licenses
+        .iter()
+        .map(|license| license["activation_date"].as_str().expect("a moment"))
+        .collect();
+    assert_eq!(moments.len(), 1, "{moments:?}");
+    assert_eq!(
+        plan.counts(),
+        Counts {
+            unassigned: 2,
+            assigned: 0,
+            activated: 1,
+            revoked: 0,
+            total: 3
+        }
+    );
+}
+
+/// Who holds the plan's licenses. Panics where somebody holds two.
+fn holders(plan: &Plan) -> BTreeSet<String> {
+    let licenses = plan.licenses("assigned,activated");
+    let holders: BTreeSet<_> = licenses
+        .iter()
+        .map(|license| license["user_email"].as_str().expect("an email").to_owned())
+        .collect();
+    let ids: BTreeSet<_> = licenses
+        .iter()
+        .map(|license| license["uuid"].as_str().expect("an id"))
+        .collect();
+    assert_eq!(ids.len(), licenses.len(), "a license is listed twice");
+    assert_eq!(holders.len(), licenses.len(), "somebody holds two licenses");
+    holders
+}

@@ -1,0 +1,287 @@
+//! The server as its operators meet it: starting, stopping, crashing, logging, and losing its database.
+
+use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use license_manager_tests::{
+    Client, Cluster, Customer, Database, Request, SECRET, Server, at_once, on_both_databases, poll,
+};
+use serde_json::json;
+
+on_both_databases!(
+    a_request_id_is_echoed_or_made,
+    sigterm_finishes_what_is_in_flight,
+    the_log_names_requests_but_no_people_and_no_secrets,
+    servers_that_start_at_once_share_one_fresh_database,
+    ten_thousand_people_are_assigned_in_one_request,
+);
+
+fn a_request_id_is_echoed_or_made(database: Database) {
+    let server = Server::start(database.url());
+    let customer = Customer::new(&server);
+    let plan = customer.plan(1);
+    let answers = |header: Option<&str>| {
+        let send = |client: &Client, method: &str, path: &str| {
+            let request = Request::new(method, path);
+            let answer = client.send(match header {
+                Some(id) => request.header("X-Request-ID", id),
+                None => request,
+            });
+            (answer.status, answer.header("X-Request-ID").to_owned())
+        };
+        [
+            send(&plan.admin, "GET", &plan.path("")),
+            send(&plan.admin, "POST", &plan.path("licenses/assign/")),
+            send(&server.anonymous(), "GET", &plan.path("")),
+            send(&plan.admin, "GET", "/api/v1/nothing-here/"),
+        ]
+    };
+    let echoed = |status: u16| (status, "request-4711".to_owned());
+    assert_eq!(
+        answers(Some("request-4711")),
+        [200, 400, 401, 404].map(echoed)
+    );
+
+    let made: BTreeSet<String> = answers(None).map(|(_, id)| id).into();
+    assert!(!made.contains(""));
+    assert_eq!(made.len(), 4, "{made:?}");
+}
+
+fn sigterm_finishes_what_is_in_flight(database: Database) {
+    let mut server = Server::start(database.url());
+    let customer = Customer::new(&server);
+    let plan = customer.plan(1);
+
+    let body = json!({"user_emails": [customer.email("amy")]}).to_string();
+    let mut stream = TcpStream::connect(server.address()).unwrap();
+    stream
+        .set_read_timeout(Some(Duration::from_secs(60)))
+        .unwrap();
+    let head = [
+        format!("POST {} HTTP/1.1", plan.path("licenses/assign/")),
+        format!("Host: {}", server.address()),
+        format!("Authorization: {}", customer.admin().authorization()),
+        format!("Content-Length: {}", body.len()),
+        "Content-Type: application/json".to_owned(),
+        "Connection: close".to_owned(),
+        "Expect: 100-continue".to_owned(),
+    ];
+    write!(stream, "{}\r\n\r\n", head.join("\r\n")).unwrap();
+    // Asking for the body, the server shows that it is at work on the request.
+    let mut answer = BufReader::new(stream.try_clone().unwrap());
+    let mut line = String::new();
+    answer.read_line(&mut line).unwrap();
+    assert_eq!(line, "HTTP/1.1 100 Continue\r\n");
+
+    server.terminate();
+    let refuses = || TcpStream::connect(server.address()).is_err().then_some(());
+    poll(Duration::from_secs(30), refuses).expect("a stopping server takes no new connections");
+    stream.write_all(body.as_bytes()).unwrap();
+    let mut rest = String::new();
+    answer.read_to_string(&mut rest).unwrap();
+    assert!(rest.contains("HTTP/1.1 200 OK\r\n"), "{rest}");
+    assert_eq!(server.wait_for_exit().code(), Some(0));
+
+    server.restart();
+    assert_eq!(plan.counts().assigned, 1);
+}
+
+fn the_log_names_requests_but_no_people_and_no_secrets(database: Database) {
+    let mut server = Server::start(database.url());
+    let customer = Customer::new(&server);
+    let plan = customer.plan(3);
+    let amy = customer.learner(7, "amy");
+    let post = |client: &Client, path: &str, emails: &[&str]| {
+        let request = Request::new("POST", path).header("X-Request-ID", "request-4711");
+        client.send(request.json(&json!({"user_emails": emails})))
+    };
+
+    // Each of these has an address in its path, its body or its token; some are refused.
+    post(&plan.admin, &plan.path("licenses/assign/"), &[amy.email()]).expect(200);
+    post(
+        &plan.admin,
+        &plan.path("licenses/assign/"),
+        &["@example.com"],
+    )
+    .expect(400);
+    let key = plan.activation_key(amy.email());
+    let activate = format!("/api/v1/license-activation/?activation_key={key}");
+    post(&server.client(&amy), &activate, &[]).expect(200);
+    let search = plan.path(&format!("licenses/?search={}", amy.email()));
+    plan.admin.get(&search).expect(200);
+    plan.admin.get(&search.replace('@', "%40")).expect(200);
+    post(
+        &server.client(&amy),
+        &plan.path("licenses/assign/"),
+        &[amy.email()],
+    )
+    .expect(403);
+    let expired = server.client(&amy.clone().expiring_in(-60));
+    expired.get(&search).expect(401);
+    server
+        .client(&amy.clone().signed_with("forged"))
+        .get(&search)
+        .expect(401);
+    post(
+        &plan.admin,
+        &plan.path("licenses/bulk-revoke/"),
+        &[amy.email()],
+    )
+    .expect(200);
+    server.stop_with_sigterm();
+
+    let log = server.log();
+    assert!(log.contains("request-4711"), "{log}");
+    for secret in ["example.com", "eyJ", SECRET, &key] {
+        assert!(!log.contains(secret), "{secret:?} is in the log:\n{log}");
+    }
+}
+
+fn servers_that_start_at_once_share_one_fresh_database(database: Database) {
+    let servers = at_once(3, |_| Server::start(database.url()));
+    for server in &servers {
+        let customer = Customer::new(server);
+        let plan = customer.plan(2);
+        for server in &servers {
+            let admin = server.client(&customer.admin());
+            admin.get(&plan.path("")).expect(200);
+        }
+    }
+}
+
+fn ten_thousand_people_are_assigned_in_one_request(database: Database) {
+    let server = Server::start(database.url());
+    let customer = Customer::new(&server);
+    let plan = customer.plan(10_001);
+    let people = customer.emails("learner", 10_000);
+
+    let answer = plan.assign(&people).expect(200);
+    assert_eq!(answer["num_successful_assignments"], 10_000);
+    let assignments = answer["license_assignments"].as_array().unwrap();
+    let field = |name: &str| -> BTreeSet<String> {
+        let values = assignments.iter().map(|assignment| &assignment[name]);
+        values
+            .map(|value| value.as_str().unwrap().to_owned())
+            .collect()
+    };
+    assert_eq!(field("user_email"), people.iter().cloned().collect());
+    assert_eq!(field("license").len(), 10_000);
+
+    let again = plan.assign(&people).expect(200);
+    assert_eq!(again["num_already_associated"], 10_000);
+    assert_eq!(
+        (plan.counts().assigned, plan.counts().unassigned),
+        (10_000, 1)
+    );
+}
+
+mod a_large_plan_is_provisioned_across_a_crash {
+    use license_manager_tests::Database;
+
+    #[test]
+    fn sqlite() {
+        super::provision_across_a_crash(Database::sqlite(), 200_000);
+    }
+
+    #[test]
+    fn postgres() {
+        super::provision_across_a_crash(Database::postgres(), 1_000_000);
+    }
+}
+
+fn provision_across_a_crash(database: Database, licenses: u32) {
+    let mut server = Server::start(database.url());
+    let customer = Customer::new(&server);
+    let plan = customer.plan(licenses);
+    // Early enough to interrupt the work, late enough for it to have begun.
+    let begun = || (plan.counts().total > 0).then_some(());
+    poll(Duration::from_millis(200), begun);
+    server.restart();
+
+    let wanted = u64::from(licenses);
+    let complete = || (plan.counts().total >= wanted).then_some(());
+    poll(Duration::from_secs(180), complete).unwrap_or_else(|| panic!("{:?}", plan.counts()));
+    // Neither the work that was cut off nor another start adds any more.
+    server.restart();
+    assert_eq!(plan.counts().total, wanted);
+    assert_eq!(plan.counts().unassigned, wanted);
+}
+
+#[test]
+fn a_database_that_is_away_makes_the_service_unavailable_until_it_is_back() {
+    let cluster = Cluster::new();
+    let server = Server::start(&cluster.url());
+    let customer = Customer::new(&server);
+    let plan = customer.plan(2);
+    let amy = [customer.email("amy")];
+
+    cluster.stop();
+    for _ in 0..3 {
+        plan.admin.get(&plan.path("")).expect(503);
+        plan.assign(&amy).expect(503);
+        server.anonymous().get("/health/").expect(503);
+    }
+
+    cluster.start();
+    let healthy = || (server.anonymous().get("/health/").status == 200).then_some(());
+    poll(Duration::from_secs(60), healthy).expect("the service is back with its database");
+    plan.assign(&amy).expect(200);
+    assert_eq!(plan.counts().assigned, 1);
+}
+
+/// Panics unless a server with these settings and arguments stops at once, with one line on its standard error that
+/// has this word in it.
+#[track_caller]
+fn assert_start_refused(settings: &[(&str, &str)], arguments: &[&str], word: &str) {
+    let database = Database::sqlite();
+    let refusal = Server::start_refused(database.url(), settings, arguments);
+    let context = format!("{settings:?} {arguments:?}: {refusal:?}");
+    assert!(!refusal.status.success(), "{context}");
+    assert_eq!(refusal.stderr.lines().count(), 1, "{context}");
+    assert!(refusal.stderr.to_lowercase().contains(word), "{context}");
+    assert!(!refusal.stderr.contains("hunter2"), "{context}");
+}
+
+#[test]
+fn a_wrong_environment_variable_stops_the_start_and_is_named() {
+    for (name, value, word) in [
+        ("LM_SERVER__LISTENN", "127.0.0.1:8080", "listenn"),
+        ("LM_NONSENSE__KEY", "1", "nonsense"),
+        ("LM_SERVER__LISTEN", "nowhere", "listen"),
+        ("LM_THROTTLE__ENABLED", "perhaps", "enabled"),
+        ("LM_DATABASE__POOL_SIZE", "many", "pool_size"),
+        (
+            "DATABASE_URL",
+            "mysql://root:hunter2@localhost/licenses",
+            "mysql",
+        ),
+        ("DATABASE_URL", "licenses.db", "database"),
+    ] {
+        assert_start_refused(&[(name, value)], &[], word);
+    }
+}
+
+#[test]
+fn a_wrong_configuration_file_stops_the_start_and_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, content, word) in [
+        (
+            "key.toml",
+            "[server]\nlistenn = \"127.0.0.1:8080\"\n",
+            "listenn",
+        ),
+        (
+            "type.toml",
+            "[throttle]\nenabled = \"perhaps\"\n",
+            "enabled",
+        ),
+        ("syntax.toml", "[server\n", "syntax.toml"),
+    ] {
+        let path = folder.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        assert_start_refused(&[], &["--config", path.to_str().unwrap()], word);
+    }
+    assert_start_refused(&[], &["--config", "absent.toml"], "absent.toml");
+}
