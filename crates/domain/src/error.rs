@@ -100,6 +100,9 @@ pub enum Refusal {
     /// An agreement stays with its customer.
     #[error("An agreement's customer cannot be changed.")]
     CustomerIsFixed,
+    /// A plan stays in its agreement.
+    #[error("A plan's agreement cannot be changed.")]
+    AgreementIsFixed,
     /// The license's state does not allow it.
     #[error("A license that is {0} cannot be activated.")]
     NotActivatable(LicenseStatus),

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use super::agreements::set;
 use super::{LicenseManager, find_agreement, find_plan, lock_plan};
-use crate::error::{Entity, Error, FieldErrors};
+use crate::error::{Entity, Error, FieldErrors, Refusal};
 use crate::history::{Actor, Change};
 use crate::ids::{AgreementId, CatalogId, CustomerId, PlanId, ProductId};
 use crate::jobs::{Job, JobKind};
@@ -29,6 +29,8 @@ pub struct NewPlan {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[allow(missing_docs)] // each is the field of the same name in SubscriptionPlan
 pub struct PlanChanges {
+    /// The agreement, which cannot change: naming another one is refused.
+    pub agreement: Option<AgreementId>,
     pub title: Option<String>,
     pub start_date: Option<DateTime<Utc>>,
     pub expiration_date: Option<DateTime<Utc>>,
@@ -45,7 +47,10 @@ pub struct PlanChanges {
 }
 
 impl PlanChanges {
-    fn apply(self, plan: &mut SubscriptionPlan) {
+    fn apply(self, plan: &mut SubscriptionPlan) -> Result<(), Error> {
+        if self.agreement.is_some_and(|agreement| agreement != plan.agreement) {
+            return Err(Refusal::AgreementIsFixed.into());
+        }
         set(&mut plan.title, self.title);
         set(&mut plan.start_date, self.start_date);
         set(&mut plan.expiration_date, self.expiration_date);
@@ -59,6 +64,7 @@ impl PlanChanges {
         set(&mut plan.can_freeze_unused_licenses, self.can_freeze_unused_licenses);
         set(&mut plan.should_auto_apply_licenses, self.should_auto_apply_licenses);
         set(&mut plan.desired_num_licenses, self.desired_num_licenses);
+        Ok(())
     }
 }
 
@@ -123,7 +129,7 @@ impl LicenseManager {
                 created: now,
                 modified: now,
             };
-            new.changes.clone().apply(&mut plan);
+            new.changes.clone().apply(&mut plan)?;
             let product = find_product(unit, plan.product)?;
             plan.check(&product)?;
             let change = Change { reason: Some(reason), ..actor.change(now) };
@@ -148,7 +154,7 @@ impl LicenseManager {
         self.store.write(|unit| {
             let now = self.now();
             let mut details = lock_plan(unit, id)?;
-            changes.clone().apply(&mut details.plan);
+            changes.clone().apply(&mut details.plan)?;
             details.plan.modified = now;
             let product = find_product(unit, details.plan.product)?;
             details.plan.check(&product)?;
@@ -200,6 +206,14 @@ impl LicenseManager {
     /// The customer a plan was sold to.
     pub fn customer_of_plan(&self, id: PlanId) -> Result<Option<CustomerId>, Error> {
         self.store.read(|unit| Ok(unit.plans().find(id)?.map(|details| details.customer)))
+    }
+
+    /// The slug of the customer a plan was sold to, for links.
+    pub fn customer_slug_of_plan(&self, id: PlanId) -> Result<Option<String>, Error> {
+        self.store.read(|unit| {
+            let agreement = find_plan(unit, id)?.plan.agreement;
+            Ok(find_agreement(unit, agreement)?.customer_slug)
+        })
     }
 
     /// Adds the licenses a plan lacks: now where they are few, by a job where they are many.
