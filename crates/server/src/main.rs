@@ -1,2 +1,3 @@
-//! x
-fn main(){}
+//! The `license-manager` program.
+
+fn main() {}
