@@ -1,4 +1,5 @@
 //! The license manager's outer layer: configuration, command line, authentication, log, and the helpers that speak the
 //! wire format. The business itself lives in `license-manager-domain`.
 
+pub mod auth;
 pub mod config;
