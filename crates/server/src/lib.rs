@@ -2,6 +2,7 @@
 //! wire format. The business itself lives in `license-manager-domain`.
 
 pub mod auth;
+pub mod cli;
 pub mod config;
 pub mod logging;
 pub mod wire;
