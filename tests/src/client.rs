@@ -21,10 +21,7 @@ pub struct Client {
 impl Client {
     /// A caller without credentials. `base` is the server's address, such as `http://127.0.0.1:8080`.
     pub fn anonymous(base: impl Into<String>) -> Self {
-        Self {
-            base: base.into(),
-            authorization: None,
-        }
+        Self { base: base.into(), authorization: None }
     }
 
     /// A caller with a fresh token of this person.
@@ -34,10 +31,7 @@ impl Client {
 
     /// A caller whose `Authorization` header is this text, sense or nonsense.
     pub fn with_authorization(base: impl Into<String>, authorization: impl Into<String>) -> Self {
-        Self {
-            base: base.into(),
-            authorization: Some(authorization.into()),
-        }
+        Self { base: base.into(), authorization: Some(authorization.into()) }
     }
 
     /// Asks for a path.
@@ -58,8 +52,7 @@ impl Client {
     /// Sends a request. Panics where no answer comes.
     pub fn send(&self, request: Request) -> Answer {
         let line = request.line();
-        self.try_send(request)
-            .unwrap_or_else(|error| panic!("{line}: no answer: {error:?}"))
+        self.try_send(request).unwrap_or_else(|error| panic!("{line}: no answer: {error:?}"))
     }
 
     /// Sends a request.
@@ -77,20 +70,14 @@ impl Client {
         for (name, value) in &request.headers {
             headers.insert(name, value.clone());
         }
-        let mut outgoing = connections()
-            .request(request.method, format!("{}{}", self.base, request.path))
-            .headers(headers);
+        let mut outgoing =
+            connections().request(request.method, format!("{}{}", self.base, request.path)).headers(headers);
         if let Some(body) = request.body {
             outgoing = outgoing.body(body);
         }
         let response = outgoing.send()?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        Ok(Answer {
-            request: line,
-            status,
-            headers,
-            body: parse(response.text()?),
-        })
+        Ok(Answer { request: line, status, headers, body: parse(response.text()?) })
     }
 }
 
@@ -116,8 +103,7 @@ fn connections() -> &'static reqwest::blocking::Client {
 }
 
 fn header_value(text: &str) -> HeaderValue {
-    text.parse()
-        .unwrap_or_else(|_| panic!("{text:?} is no value of a header"))
+    text.parse().unwrap_or_else(|_| panic!("{text:?} is no value of a header"))
 }
 
 /// A request that is put together piece by piece.
@@ -142,18 +128,14 @@ impl Request {
 
     /// With this header, in place of one of that name which would be sent otherwise.
     pub fn header(mut self, name: &str, value: &str) -> Self {
-        let name: HeaderName = name
-            .parse()
-            .unwrap_or_else(|_| panic!("{name:?} is no name of a header"));
+        let name: HeaderName = name.parse().unwrap_or_else(|_| panic!("{name:?} is no name of a header"));
         self.headers.insert(name, header_value(value));
         self
     }
 
     /// With this JSON as its body, declared as such where no other content type is given.
     pub fn json(mut self, body: &Value) -> Self {
-        self.headers
-            .entry(CONTENT_TYPE)
-            .or_insert(HeaderValue::from_static("application/json"));
+        self.headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
         self.body = Some(body.to_string().into_bytes());
         self
     }
@@ -192,9 +174,6 @@ impl Answer {
 
     /// The value of a header; an empty text where it is missing.
     pub fn header(&self, name: &str) -> &str {
-        self.headers
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or_default()
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
 }

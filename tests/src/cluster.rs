@@ -16,9 +16,7 @@ pub struct Cluster {
 impl Cluster {
     /// Starts a new one.
     pub fn new() -> Self {
-        let cluster = Self {
-            folder: tempfile::tempdir().expect("a temporary folder is created"),
-        };
+        let cluster = Self { folder: tempfile::tempdir().expect("a temporary folder is created") };
         cluster.run("create");
         cluster.start();
         cluster
@@ -40,17 +38,13 @@ impl Cluster {
     }
 
     fn run(&self, command: &str) -> String {
-        self.try_run(command)
-            .unwrap_or_else(|error| panic!("postgres-cluster {command}: {error}"))
+        self.try_run(command).unwrap_or_else(|error| panic!("postgres-cluster {command}: {error}"))
     }
 
     fn try_run(&self, command: &str) -> Result<String, String> {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("postgres-cluster");
-        let output = Command::new(script)
-            .arg(command)
-            .arg(self.folder.path())
-            .output()
-            .map_err(|error| error.to_string())?;
+        let output =
+            Command::new(script).arg(command).arg(self.folder.path()).output().map_err(|error| error.to_string())?;
         if output.status.success() {
             Ok(String::from_utf8_lossy(&output.stdout).into_owned())
         } else {

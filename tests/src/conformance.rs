@@ -89,11 +89,7 @@ impl fmt::Display for Failure {
             write!(formatter, "\n    {difference}")?;
         }
         if self.differences.len() > SHOWN {
-            write!(
-                formatter,
-                "\n    and {} more",
-                self.differences.len() - SHOWN
-            )?;
+            write!(formatter, "\n    and {} more", self.differences.len() - SHOWN)?;
         }
         Ok(())
     }
@@ -107,10 +103,9 @@ pub fn folder() -> PathBuf {
 /// Replays the case of this name on a server. Panics with every difference where there is one.
 pub fn assert_conforms(name: &str, server: &Server) {
     let path = folder().join(format!("{name}.json"));
-    let text = std::fs::read_to_string(&path)
-        .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    let case: Case = serde_json::from_str(&text)
-        .unwrap_or_else(|error| panic!("{} is no case: {error}", path.display()));
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let case: Case =
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{} is no case: {error}", path.display()));
     let failures = case.replay(&server.base());
     let report: Vec<_> = failures.iter().map(Failure::to_string).collect();
     assert!(
@@ -130,15 +125,9 @@ impl Case {
         let mut failures = Vec::new();
         for (index, step) in self.steps.iter().enumerate() {
             // A step that cannot be played at all is one difference.
-            let differences = step
-                .play(base, &mut variables)
-                .unwrap_or_else(|problem| vec![problem]);
+            let differences = step.play(base, &mut variables).unwrap_or_else(|problem| vec![problem]);
             if !differences.is_empty() {
-                failures.push(Failure {
-                    number: index + 1,
-                    step: step.to_string(),
-                    differences,
-                });
+                failures.push(Failure { number: index + 1, step: step.to_string(), differences });
             }
         }
         failures
@@ -157,11 +146,7 @@ impl fmt::Display for Step {
 
 impl Step {
     fn play(&self, base: &str, variables: &mut Variables) -> Result<Vec<String>, String> {
-        let patience = if self.eventually {
-            EVENTUALLY
-        } else {
-            Duration::ZERO
-        };
+        let patience = if self.eventually { EVENTUALLY } else { Duration::ZERO };
         let mut last = None;
         poll(patience, || {
             let outcome = self.ask(base, variables);
@@ -176,10 +161,8 @@ impl Step {
         for (name, pointer) in &self.capture {
             match answer.body.pointer(pointer) {
                 Some(value) => variables.set(name, value.clone()),
-                None => differences.push(format!(
-                    "capture {name}: nothing at {pointer} in {}",
-                    matcher::abridged(&answer.body)
-                )),
+                None => differences
+                    .push(format!("capture {name}: nothing at {pointer} in {}", matcher::abridged(&answer.body))),
             }
         }
         Ok(differences)
@@ -205,20 +188,14 @@ impl Step {
         } else if let Some(body) = &self.raw_body {
             request = request.body(variables.fill_text(body)?);
         }
-        let answer = client
-            .try_send(request)
-            .map_err(|error| format!("no answer: {error:?}"))?;
+        let answer = client.try_send(request).map_err(|error| format!("no answer: {error:?}"))?;
         let differences = self.expect.differences(&answer, variables)?;
         Ok((answer, differences))
     }
 }
 
 impl Expectation {
-    fn differences(
-        &self,
-        answer: &Answer,
-        variables: &mut Variables,
-    ) -> Result<Vec<String>, String> {
+    fn differences(&self, answer: &Answer, variables: &mut Variables) -> Result<Vec<String>, String> {
         let mut found = Vec::new();
         if answer.status != self.status {
             // The body of another answer would differ everywhere, so it is shown as a whole.

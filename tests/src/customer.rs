@@ -33,12 +33,7 @@ impl Customer {
                 }),
             )
             .expect(201);
-        Self {
-            base,
-            run,
-            enterprise,
-            agreement: text(&agreement["uuid"]),
-        }
+        Self { base, run, enterprise, agreement: text(&agreement["uuid"]) }
     }
 
     /// An email address nobody else has.
@@ -48,21 +43,17 @@ impl Customer {
 
     /// So many different email addresses: `name-0`, `name-1` and so on.
     pub fn emails(&self, name: &str, count: usize) -> Vec<String> {
-        (0..count)
-            .map(|number| self.email(&format!("{name}-{number}")))
-            .collect()
+        (0..count).map(|number| self.email(&format!("{name}-{number}"))).collect()
     }
 
     /// Somebody who may administer the enterprise's subscriptions.
     pub fn admin(&self) -> Person {
-        self.person(1, "admin")
-            .role(format!("enterprise_admin:{}", self.enterprise))
+        self.person(1, "admin").role(format!("enterprise_admin:{}", self.enterprise))
     }
 
     /// One of the enterprise's learners, whose email address is [`Customer::email`] of their name.
     pub fn learner(&self, user_id: i64, name: &str) -> Person {
-        self.person(user_id, name)
-            .role(format!("enterprise_learner:{}", self.enterprise))
+        self.person(user_id, name).role(format!("enterprise_learner:{}", self.enterprise))
     }
 
     /// Somebody with an email address here and no role at all.
@@ -92,17 +83,9 @@ impl Customer {
 
     /// Makes a plan of so many licenses.
     pub fn plan(&self, licenses: u32) -> Plan {
-        let plan = self
-            .operator()
-            .post(
-                &format!("{PROVISIONING}/subscriptions/"),
-                &self.plan_request(licenses),
-            )
-            .expect(201);
-        Plan {
-            uuid: text(&plan["uuid"]),
-            admin: Client::of(&self.base, &self.admin()),
-        }
+        let plan =
+            self.operator().post(&format!("{PROVISIONING}/subscriptions/"), &self.plan_request(licenses)).expect(201);
+        Plan { uuid: text(&plan["uuid"]), admin: Client::of(&self.base, &self.admin()) }
     }
 }
 
@@ -124,9 +107,7 @@ impl Plan {
     pub fn counts(&self) -> Counts {
         let plan = self.admin.get(&self.path("")).expect(200);
         let count = |status: &str| {
-            plan["licenses"][status]
-                .as_u64()
-                .unwrap_or_else(|| panic!("no count of {status} licenses in {plan}"))
+            plan["licenses"][status].as_u64().unwrap_or_else(|| panic!("no count of {status} licenses in {plan}"))
         };
         Counts {
             unassigned: count("unassigned"),
@@ -139,19 +120,14 @@ impl Plan {
 
     /// Asks for a license for each of these people.
     pub fn assign(&self, emails: &[String]) -> Answer {
-        self.admin.post(
-            &self.path("licenses/assign/"),
-            &json!({ "user_emails": emails }),
-        )
+        self.admin.post(&self.path("licenses/assign/"), &json!({ "user_emails": emails }))
     }
 
     /// Every license in one of these states (a comma list), over all pages.
     pub fn licenses(&self, status: &str) -> Vec<Value> {
         let mut licenses = Vec::new();
         for page in 1.. {
-            let path = self.path(&format!(
-                "licenses/?page={page}&page_size=500&status={status}"
-            ));
+            let path = self.path(&format!("licenses/?page={page}&page_size=500&status={status}"));
             let answer = self.admin.get(&path).expect(200);
             let results = answer["results"].as_array().expect("a page has results");
             licenses.extend_from_slice(results);
@@ -194,8 +170,5 @@ fn operator() -> Person {
 }
 
 fn text(value: &Value) -> String {
-    value
-        .as_str()
-        .unwrap_or_else(|| panic!("{value} is no text"))
-        .to_owned()
+    value.as_str().unwrap_or_else(|| panic!("{value} is no text")).to_owned()
 }

@@ -23,10 +23,7 @@ impl Database {
     pub fn sqlite() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder is created");
         let url = format!("sqlite:{}", folder.path().join("test.db").display());
-        Self {
-            url,
-            home: Home::Folder(folder),
-        }
+        Self { url, home: Home::Folder(folder) }
     }
 
     /// A database on the Postgres server that `TEST_DATABASE_URL` names, whose user may create databases.
@@ -43,15 +40,9 @@ impl Database {
         let mut url = Url::parse(&server).expect("TEST_DATABASE_URL is a URL");
         url.set_path(&name);
         // From template0, which nobody can be connected to: that would make copying it fail.
-        execute(
-            &server,
-            &format!("CREATE DATABASE {name} TEMPLATE template0"),
-        )
-        .unwrap_or_else(|error| panic!("no database on the server at TEST_DATABASE_URL: {error}"));
-        Self {
-            url: url.into(),
-            home: Home::Postgres { server, name },
-        }
+        execute(&server, &format!("CREATE DATABASE {name} TEMPLATE template0"))
+            .unwrap_or_else(|error| panic!("no database on the server at TEST_DATABASE_URL: {error}"));
+        Self { url: url.into(), home: Home::Postgres { server, name } }
     }
 
     /// Its URL, as `DATABASE_URL` takes it.

@@ -78,10 +78,7 @@ pub fn at_once<T: Send>(clients: usize, work: impl Fn(usize) -> T + Sync) -> Vec
                 })
             })
             .collect();
-        threads
-            .into_iter()
-            .map(|thread| thread.join().expect("a client failed"))
-            .collect()
+        threads.into_iter().map(|thread| thread.join().expect("a client failed")).collect()
     })
 }
 

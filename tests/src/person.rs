@@ -44,14 +44,8 @@ impl Person {
     ///
     /// A sentence naming the key that is missing or of the wrong type.
     pub fn from_case(description: &Value) -> Result<Self, String> {
-        let text = |key: &str| {
-            description[key]
-                .as_str()
-                .ok_or(format!("\"as\" needs the text {key:?}"))
-        };
-        let user_id = description["user_id"]
-            .as_i64()
-            .ok_or("\"as\" needs the number \"user_id\"")?;
+        let text = |key: &str| description[key].as_str().ok_or(format!("\"as\" needs the text {key:?}"));
+        let user_id = description["user_id"].as_i64().ok_or("\"as\" needs the number \"user_id\"")?;
         let mut person = Self::new(user_id, text("email")?, text("username")?);
         for role in description["roles"].as_array().into_iter().flatten() {
             person = person.role(role.as_str().ok_or("a role is a text")?);
@@ -181,10 +175,6 @@ mod tests {
     #[test]
     fn a_case_without_a_user_name_is_refused_by_name() {
         let nameless = json!({"user_id": 7, "email": "amy@example.com"});
-        assert!(
-            Person::from_case(&nameless)
-                .unwrap_err()
-                .contains("username")
-        );
+        assert!(Person::from_case(&nameless).unwrap_err().contains("username"));
     }
 }

@@ -24,12 +24,7 @@ impl Scene {
         let customer = Customer::new(&server);
         let plan = customer.plan(5);
         plan.assign(&[customer.email("amy")]).expect(200);
-        Self {
-            server,
-            customer,
-            plan,
-            _database: database,
-        }
+        Self { server, customer, plan, _database: database }
     }
 
     /// Something that would be done if nothing were wrong with the request.
@@ -50,10 +45,7 @@ impl Scene {
     }
 
     fn counts(&self) -> (Counts, Value) {
-        let path = format!(
-            "{PROVISIONING}/subscriptions/?enterprise_customer_uuid={}",
-            self.customer.enterprise
-        );
+        let path = format!("{PROVISIONING}/subscriptions/?enterprise_customer_uuid={}", self.customer.enterprise);
         let plans = self.customer.operator().get(&path).expect(200);
         (self.plan.counts(), plans["count"].clone())
     }

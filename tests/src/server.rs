@@ -40,18 +40,9 @@ impl Server {
     pub fn start_with(database_url: &str, settings: &[(&str, &str)]) -> Self {
         let port = free_port();
         let folder = tempfile::tempdir().expect("a temporary folder is created");
-        let settings: Vec<_> = settings
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-            .collect();
+        let settings: Vec<_> = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let process = spawn(port, database_url, &settings, folder.path());
-        let mut server = Self {
-            process,
-            port,
-            database_url: database_url.to_owned(),
-            settings,
-            folder,
-        };
+        let mut server = Self { process, port, database_url: database_url.to_owned(), settings, folder };
         server.wait_until_healthy();
         server
     }
@@ -59,11 +50,7 @@ impl Server {
     /// Runs a server that is expected to stop by itself, and returns how it did.
     ///
     /// Panics where it is still running after a minute.
-    pub fn start_refused(
-        database_url: &str,
-        settings: &[(&str, &str)],
-        arguments: &[&str],
-    ) -> Refusal {
+    pub fn start_refused(database_url: &str, settings: &[(&str, &str)], arguments: &[&str]) -> Refusal {
         let folder = tempfile::tempdir().expect("a temporary folder is created");
         let error_path = folder.path().join("stderr");
         let mut process = command(free_port(), database_url, folder.path())
@@ -78,10 +65,7 @@ impl Server {
             process.wait().expect("the server is gone");
             panic!("the server runs with {settings:?} {arguments:?}")
         });
-        Refusal {
-            status,
-            stderr: fs::read_to_string(error_path).expect("stderr is text"),
-        }
+        Refusal { status, stderr: fs::read_to_string(error_path).expect("stderr is text") }
     }
 
     /// Its address, such as `http://127.0.0.1:8080`.
@@ -135,12 +119,7 @@ impl Server {
     /// Starts it anew with the same settings and address, killing it first where it still runs.
     pub fn restart(&mut self) {
         self.kill();
-        self.process = spawn(
-            self.port,
-            &self.database_url,
-            &self.settings,
-            self.folder.path(),
-        );
+        self.process = spawn(self.port, &self.database_url, &self.settings, self.folder.path());
         self.wait_until_healthy();
     }
 
@@ -153,10 +132,7 @@ impl Server {
             let answer = client.try_send(Request::new("GET", "/health/")).ok()?;
             (answer.status == 200).then_some(())
         });
-        assert!(
-            started.is_some(),
-            "the server is not healthy after {START:?}"
-        );
+        assert!(started.is_some(), "the server is not healthy after {START:?}");
     }
 }
 
@@ -169,10 +145,7 @@ impl Drop for Server {
             let log = self.log();
             let lines: Vec<_> = log.lines().collect();
             let end = &lines[lines.len().saturating_sub(LOG_LINES)..];
-            eprintln!(
-                "--- the end of the server's log ---\n{}\n---",
-                end.join("\n")
-            );
+            eprintln!("--- the end of the server's log ---\n{}\n---", end.join("\n"));
         }
     }
 }
@@ -191,11 +164,7 @@ fn log_path(folder: &Path) -> PathBuf {
 }
 
 fn spawn(port: u16, database_url: &str, settings: &[(String, String)], folder: &Path) -> Child {
-    let log = OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(log_path(folder))
-        .expect("a log file is opened");
+    let log = OpenOptions::new().create(true).append(true).open(log_path(folder)).expect("a log file is opened");
     command(port, database_url, folder)
         .envs(settings.iter().map(|(name, value)| (name, value)))
         .stdout(log.try_clone().expect("a log file is shared"))
@@ -232,12 +201,7 @@ fn binary() -> PathBuf {
         .take(2)
         .map(|folder| folder.join(&name))
         .find(|path| path.is_file())
-        .unwrap_or_else(|| {
-            panic!(
-                "there is no {name} beside {}: run `make build` first",
-                test.display()
-            )
-        })
+        .unwrap_or_else(|| panic!("there is no {name} beside {}: run `make build` first", test.display()))
 }
 
 /// A port nothing listens on, from below the range that outgoing connections get theirs from: a client could take one
@@ -250,7 +214,5 @@ fn free_port() -> u16 {
 }
 
 fn wait_for_exit(process: &mut Child) -> Option<ExitStatus> {
-    poll(STOP, || {
-        process.try_wait().expect("the server has a status")
-    })
+    poll(STOP, || process.try_wait().expect("the server has a status"))
 }

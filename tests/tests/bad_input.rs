@@ -29,18 +29,12 @@ fn malformed_json_is_refused(database: Database) {
             b"{\"user_emails\": [\"\xff@example.com\"]}",
             deep.as_bytes(),
         ];
-        let admin_paths = [
-            scene.assign_path(),
-            scene.plan.path("licenses/bulk-revoke/"),
-        ];
+        let admin_paths = [scene.assign_path(), scene.plan.path("licenses/bulk-revoke/")];
         let operator_paths = ["customer-agreement", "subscriptions"];
         for body in malformed {
             let about = String::from_utf8_lossy(&body[..body.len().min(60)]);
-            let request = |path: String| {
-                Request::new("POST", path)
-                    .header("Content-Type", "application/json")
-                    .body(body)
-            };
+            let request =
+                |path: String| Request::new("POST", path).header("Content-Type", "application/json").body(body);
             for path in &admin_paths {
                 let answer = scene.plan.admin.send(request(path.clone()));
                 assert_detail(answer, 400, &format!("{path}: {about}"));
@@ -70,16 +64,10 @@ fn values_of_the_wrong_type_are_refused(database: Database) {
             json!({"user_emails": [["bob@example.com"]]}),
             json!({"user_emails": [format!("{}@example.com", "b".repeat(300))]}),
         ];
-        let revoking = [
-            json!({"filters": "all"}),
-            json!({"filters": [3]}),
-            json!({"filters": [{"name": "user_email"}]}),
-        ];
+        let revoking =
+            [json!({"filters": "all"}), json!({"filters": [3]}), json!({"filters": [{"name": "user_email"}]})];
         let assign = everywhere.iter().map(|body| (scene.assign_path(), body));
-        let revoke = everywhere
-            .iter()
-            .chain(&revoking)
-            .map(|body| (scene.plan.path("licenses/bulk-revoke/"), body));
+        let revoke = everywhere.iter().chain(&revoking).map(|body| (scene.plan.path("licenses/bulk-revoke/"), body));
         for (path, body) in assign.chain(revoke) {
             let answer = scene.plan.admin.post(&path, body);
             assert_eq!(answer.status, 400, "{path} {body}: {}", answer.body);
@@ -100,10 +88,7 @@ fn provisioning_values_of_the_wrong_type_are_refused(database: Database) {
             ("desired_num_licenses", json!("many")),
             ("desired_num_licenses", json!(-1)),
             ("desired_num_licenses", json!(1.5)),
-            (
-                "desired_num_licenses",
-                json!(10_000_000_000_000_000_000_u64),
-            ),
+            ("desired_num_licenses", json!(10_000_000_000_000_000_000_u64)),
             ("product", json!("one")),
             ("product", json!(1_000_000)),
             ("is_active", json!("perhaps")),
@@ -129,9 +114,7 @@ fn a_body_over_the_limit_is_refused(database: Database) {
     let padded = |length: usize| {
         let mut body = scene.valid_assignment().to_string().into_bytes();
         body.resize(length, b' ');
-        Request::new("POST", scene.assign_path())
-            .header("Content-Type", "application/json")
-            .body(body)
+        Request::new("POST", scene.assign_path()).header("Content-Type", "application/json").body(body)
     };
     scene.changes_nothing(|scene| {
         let answer = scene.plan.admin.send(padded(BODY_LIMIT + 1));
@@ -145,41 +128,20 @@ fn malformed_ids_are_refused(database: Database) {
         let admin = &scene.plan.admin;
         let operator = scene.customer.operator();
         let learner = scene.server.client(&scene.customer.learner(7, "amy"));
-        for id in [
-            "not-a-uuid",
-            "1",
-            "%00",
-            "%F0%9F%98%80",
-            "00000000-0000-0000-0000-00000000000g",
-        ] {
+        for id in ["not-a-uuid", "1", "%00", "%F0%9F%98%80", "00000000-0000-0000-0000-00000000000g"] {
             let plan = format!("/api/v1/subscriptions/{id}/");
             let gets = [
                 (admin, plan.clone()),
                 (admin, format!("{plan}licenses/")),
                 (admin, format!("{plan}licenses/overview/")),
                 (admin, format!("/api/v1/customer-agreement/{id}/")),
-                (
-                    admin,
-                    format!("/api/v1/subscriptions/?enterprise_customer_uuid={id}"),
-                ),
-                (
-                    admin,
-                    format!("/api/v1/customer-agreement/?enterprise_customer_uuid={id}"),
-                ),
+                (admin, format!("/api/v1/subscriptions/?enterprise_customer_uuid={id}")),
+                (admin, format!("/api/v1/customer-agreement/?enterprise_customer_uuid={id}")),
                 (&learner, format!("{plan}license/")),
-                (
-                    &learner,
-                    format!("/api/v1/learner-subscriptions/?enterprise_customer_uuid={id}"),
-                ),
-                (
-                    &learner,
-                    format!("/api/v1/learner-licenses/?enterprise_customer_uuid={id}"),
-                ),
+                (&learner, format!("/api/v1/learner-subscriptions/?enterprise_customer_uuid={id}")),
+                (&learner, format!("/api/v1/learner-licenses/?enterprise_customer_uuid={id}")),
                 (&operator, format!("{PROVISIONING}/subscriptions/{id}/")),
-                (
-                    &operator,
-                    format!("{PROVISIONING}/customer-agreement/{id}/"),
-                ),
+                (&operator, format!("{PROVISIONING}/customer-agreement/{id}/")),
             ];
             for (client, path) in gets {
                 assert_refused(client.get(&path));
@@ -188,10 +150,7 @@ fn malformed_ids_are_refused(database: Database) {
                 (admin, format!("{plan}licenses/assign/")),
                 (admin, format!("{plan}licenses/bulk-revoke/")),
                 (admin, format!("{plan}licenses/revoke-all/")),
-                (
-                    &learner,
-                    format!("/api/v1/license-activation/?activation_key={id}"),
-                ),
+                (&learner, format!("/api/v1/license-activation/?activation_key={id}")),
             ];
             for (client, path) in posts {
                 assert_refused(client.post(&path, &scene.valid_assignment()));
@@ -204,11 +163,7 @@ fn malformed_ids_are_refused(database: Database) {
 #[track_caller]
 fn assert_refused(answer: Answer) {
     let (request, status) = (&answer.request, answer.status);
-    assert!(
-        (400..500).contains(&status),
-        "{request}: {status} {}",
-        answer.body
-    );
+    assert!((400..500).contains(&status), "{request}: {status} {}", answer.body);
 }
 
 fn characters_no_database_stores_are_refused(database: Database) {
@@ -237,32 +192,14 @@ fn absurd_numbers_are_refused(database: Database) {
             let person = scene.customer.learner(7, "zoe");
             scene.server.client(&person.claim("user_id", user_id))
         };
-        let path = format!(
-            "/api/v1/learner-licenses/?enterprise_customer_uuid={}",
-            scene.customer.enterprise
-        );
-        for user_id in [
-            json!(i64::MAX),
-            json!(u64::MAX),
-            json!(-1),
-            json!(1e300),
-            json!("seven"),
-            json!([7]),
-        ] {
+        let path = format!("/api/v1/learner-licenses/?enterprise_customer_uuid={}", scene.customer.enterprise);
+        for user_id in [json!(i64::MAX), json!(u64::MAX), json!(-1), json!(1e300), json!("seven"), json!([7])] {
             let answer = learner(user_id.clone()).get(&path);
             assert!(answer.status < 500, "{user_id}: {}", answer.body);
         }
-        for query in [
-            "page_size=99999999999999999999",
-            "page_size=-1",
-            "page_size=many",
-        ] {
+        for query in ["page_size=99999999999999999999", "page_size=-1", "page_size=many"] {
             let path = scene.plan.path(&format!("licenses/?{query}"));
-            assert_eq!(
-                scene.plan.admin.get(&path).expect(200)["count"],
-                5,
-                "{query}"
-            );
+            assert_eq!(scene.plan.admin.get(&path).expect(200)["count"], 5, "{query}");
         }
     });
 }
@@ -277,10 +214,6 @@ fn pages_that_do_not_exist_are_not_found(database: Database) {
     }
     for page in ["1", "last"] {
         let path = scene.plan.path(&format!("licenses/?page={page}"));
-        assert_eq!(
-            scene.plan.admin.get(&path).expect(200)["count"],
-            5,
-            "{page}"
-        );
+        assert_eq!(scene.plan.admin.get(&path).expect(200)["count"], 5, "{page}");
     }
 }

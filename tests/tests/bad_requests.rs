@@ -19,11 +19,8 @@ fn tokens_that_do_not_hold_are_refused(database: Database) {
         let admin = || scene.customer.admin();
         let token = admin().token();
         let mut parts = token.split('.');
-        let (head, claims, signature) = (
-            parts.next().expect("a head"),
-            parts.next().expect("claims"),
-            parts.next().expect("a signature"),
-        );
+        let (head, claims, signature) =
+            (parts.next().expect("a head"), parts.next().expect("claims"), parts.next().expect("a signature"));
         let other_claims = scene.customer.learner(7, "amy").token();
         let other_claims = other_claims.split('.').nth(1).expect("claims");
         // {"alg":"none","typ":"JWT"}
@@ -32,18 +29,9 @@ fn tokens_that_do_not_hold_are_refused(database: Database) {
         let rs256 = "eyJhbGciOiJSUzI1NiIsInR5cCI6IkpXVCJ9";
         let texts = [
             ("alg none", format!("JWT {none}.{claims}.")),
-            (
-                "alg none, still signed",
-                format!("JWT {none}.{claims}.{signature}"),
-            ),
-            (
-                "another algorithm",
-                format!("JWT {rs256}.{claims}.{signature}"),
-            ),
-            (
-                "other claims",
-                format!("JWT {head}.{other_claims}.{signature}"),
-            ),
+            ("alg none, still signed", format!("JWT {none}.{claims}.{signature}")),
+            ("another algorithm", format!("JWT {rs256}.{claims}.{signature}")),
+            ("other claims", format!("JWT {head}.{other_claims}.{signature}")),
             ("no signature", format!("JWT {head}.{claims}.")),
             ("two parts", format!("JWT {head}.{claims}")),
             ("no claims", format!("JWT {head}..{signature}")),
@@ -52,48 +40,25 @@ fn tokens_that_do_not_hold_are_refused(database: Database) {
             ("a word too many", format!("JWT {token} {token}")),
         ];
         let people = [
-            (
-                "forged",
-                admin().signed_with("a-secret-of-somebody-else-entirely"),
-            ),
+            ("forged", admin().signed_with("a-secret-of-somebody-else-entirely")),
             ("expired", admin().expiring_in(-60)),
             ("never expiring", admin().claim("exp", json!(null))),
             ("of no time", admin().claim("iat", json!(null))),
-            (
-                "from the future",
-                admin().claim("iat", json!(4_000_000_000_u32)),
-            ),
-            (
-                "of a stranger",
-                admin().claim("iss", json!("http://evil.example.com")),
-            ),
+            ("from the future", admin().claim("iat", json!(4_000_000_000_u32))),
+            ("of a stranger", admin().claim("iss", json!("http://evil.example.com"))),
             ("of nobody", admin().claim("iss", json!(null))),
-            (
-                "for somebody else",
-                admin().claim("aud", json!("another-service")),
-            ),
+            ("for somebody else", admin().claim("aud", json!("another-service"))),
             ("for nobody", admin().claim("aud", json!(null))),
             ("of a newer kind", admin().claim("version", json!("2.0.0"))),
-            (
-                "without a name",
-                admin().claim("preferred_username", json!(null)),
-            ),
+            ("without a name", admin().claim("preferred_username", json!(null))),
         ];
-        let forged = people
-            .iter()
-            .map(|(about, person)| (*about, person.authorization()));
+        let forged = people.iter().map(|(about, person)| (*about, person.authorization()));
         for (about, authorization) in texts.into_iter().chain(forged) {
             let client = Client::with_authorization(scene.server.base(), authorization);
-            let answers = [
-                client.get(&scene.plan.path("")),
-                client.post(&scene.assign_path(), &scene.valid_assignment()),
-            ];
+            let answers =
+                [client.get(&scene.plan.path("")), client.post(&scene.assign_path(), &scene.valid_assignment())];
             for answer in answers {
-                assert_eq!(
-                    answer.header("WWW-Authenticate"),
-                    r#"JWT realm="api""#,
-                    "{about}"
-                );
+                assert_eq!(answer.header("WWW-Authenticate"), r#"JWT realm="api""#, "{about}");
                 assert_detail(answer, 401, about);
             }
         }
@@ -121,10 +86,7 @@ fn restricted_tokens_are_forbidden(database: Database) {
 
 fn an_unknown_plan_is_forbidden(database: Database) {
     let scene = Scene::new(database);
-    let unknown = Plan {
-        uuid: "7b7a2f0c-93b1-4d3a-8a8f-0d5a5c1c2b1e".to_owned(),
-        admin: scene.plan.admin.clone(),
-    };
+    let unknown = Plan { uuid: "7b7a2f0c-93b1-4d3a-8a8f-0d5a5c1c2b1e".to_owned(), admin: scene.plan.admin.clone() };
     let answer = unknown.admin.get(&unknown.path(""));
     assert_detail(answer, 403, "reading");
     for below in ["assign", "bulk-revoke", "revoke-all"] {
@@ -165,12 +127,7 @@ fn other_media_types_are_refused(database: Database) {
         request.header("Content-Type", media_type).json(&assignment)
     };
     scene.changes_nothing(|scene| {
-        for media_type in [
-            "text/plain",
-            "application/xml",
-            "application/jsonp",
-            "nonsense",
-        ] {
+        for media_type in ["text/plain", "application/xml", "application/jsonp", "nonsense"] {
             let answer = scene.plan.admin.send(declared(media_type));
             assert_detail(answer, 415, media_type);
         }
@@ -210,26 +167,11 @@ fn paths_work_with_and_without_their_slash(database: Database) {
     let customer = format!("enterprise_customer_uuid={}", scene.customer.enterprise);
     for (client, method, path, body) in [
         (admin, "GET", scene.plan.path(""), None),
-        (
-            admin,
-            "GET",
-            scene.plan.path("licenses/?status=assigned"),
-            None,
-        ),
-        (
-            admin,
-            "GET",
-            format!("/api/v1/subscriptions/?{customer}"),
-            None,
-        ),
+        (admin, "GET", scene.plan.path("licenses/?status=assigned"), None),
+        (admin, "GET", format!("/api/v1/subscriptions/?{customer}"), None),
         (admin, "POST", scene.assign_path(), Some(&assigned_already)),
         (&learner, "POST", activate, None),
-        (
-            &learner,
-            "GET",
-            format!("/api/v1/learner-licenses/?{customer}"),
-            None,
-        ),
+        (&learner, "GET", format!("/api/v1/learner-licenses/?{customer}"), None),
     ] {
         let send = |path: &str| {
             let request = Request::new(method, path);
@@ -242,10 +184,6 @@ fn paths_work_with_and_without_their_slash(database: Database) {
             Some((path, query)) => format!("{path}?{query}"),
             None => path.trim_end_matches('/').to_owned(),
         };
-        assert_eq!(
-            send(&path).expect(200),
-            send(&shortened).expect(200),
-            "{shortened}"
-        );
+        assert_eq!(send(&path).expect(200), send(&shortened).expect(200), "{shortened}");
     }
 }

@@ -2,9 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use license_manager_tests::{
-    Counts, Customer, Database, Plan, Request, Server, at_once, on_both_databases,
-};
+use license_manager_tests::{Counts, Customer, Database, Plan, Request, Server, at_once, on_both_databases};
 
 const CLIENTS: usize = 16;
 
@@ -33,16 +31,7 @@ fn different_people_are_assigned_every_seat(database: Database) {
         .flat_map(|(client, request)| people(client, request))
         .collect();
     assert_eq!(holders(&plan), everyone);
-    assert_eq!(
-        plan.counts(),
-        Counts {
-            unassigned: 0,
-            assigned: 240,
-            activated: 0,
-            revoked: 0,
-            total: 240
-        }
-    );
+    assert_eq!(plan.counts(), Counts { unassigned: 0, assigned: 240, activated: 0, revoked: 0, total: 240 });
 }
 
 fn the_same_people_are_assigned_one_seat_each(database: Database) {
@@ -76,15 +65,11 @@ fn the_last_seats_go_to_as_many_people(database: Database) {
     let people = customer.emails("learner", CLIENTS);
     let plan = customer.plan(10);
 
-    let statuses = at_once(CLIENTS, |client| {
-        plan.assign(&people[client..=client]).status
-    });
+    let statuses = at_once(CLIENTS, |client| plan.assign(&people[client..=client]).status);
 
     let told = |status: u16| {
         let people = people.iter().zip(&statuses);
-        people
-            .filter(move |(_, told)| **told == status)
-            .map(|(email, _)| email.clone())
+        people.filter(move |(_, told)| **told == status).map(|(email, _)| email.clone())
     };
     assert_eq!(told(200).count(), 10, "{statuses:?}");
     assert_eq!(told(400).count(), 6, "{statuses:?}");
@@ -105,34 +90,18 @@ fn a_license_is_activated_once(database: Database) {
         server.client(&amy).send(request).expect(200)
     });
 
-    let moments: BTreeSet<_> = licenses
-        .iter()
-        .map(|license| license["activation_date"].as_str().expect("a moment"))
-        .collect();
+    let moments: BTreeSet<_> =
+        licenses.iter().map(|license| license["activation_date"].as_str().expect("a moment")).collect();
     assert_eq!(moments.len(), 1, "{moments:?}");
-    assert_eq!(
-        plan.counts(),
-        Counts {
-            unassigned: 2,
-            assigned: 0,
-            activated: 1,
-            revoked: 0,
-            total: 3
-        }
-    );
+    assert_eq!(plan.counts(), Counts { unassigned: 2, assigned: 0, activated: 1, revoked: 0, total: 3 });
 }
 
 /// Who holds the plan's licenses. Panics where somebody holds two.
 fn holders(plan: &Plan) -> BTreeSet<String> {
     let licenses = plan.licenses("assigned,activated");
-    let holders: BTreeSet<_> = licenses
-        .iter()
-        .map(|license| license["user_email"].as_str().expect("an email").to_owned())
-        .collect();
-    let ids: BTreeSet<_> = licenses
-        .iter()
-        .map(|license| license["uuid"].as_str().expect("an id"))
-        .collect();
+    let holders: BTreeSet<_> =
+        licenses.iter().map(|license| license["user_email"].as_str().expect("an email").to_owned()).collect();
+    let ids: BTreeSet<_> = licenses.iter().map(|license| license["uuid"].as_str().expect("an id")).collect();
     assert_eq!(ids.len(), licenses.len(), "a license is listed twice");
     assert_eq!(holders.len(), licenses.len(), "somebody holds two licenses");
     holders

@@ -45,34 +45,19 @@ cases!(
 );
 
 /// Cases of endpoints that are not there yet.
-const LATER: &[&str] = &[
-    "auto_apply",
-    "bulk_enrollment",
-    "lookups",
-    "remind",
-    "renewals",
-    "retirement",
-    "subsidy",
-];
+const LATER: &[&str] = &["auto_apply", "bulk_enrollment", "lookups", "remind", "renewals", "retirement", "subsidy"];
 
 #[test]
 fn no_case_is_forgotten() {
     let files: BTreeSet<String> = std::fs::read_dir(conformance::folder())
         .unwrap()
         .map(|entry| entry.unwrap().path())
-        .filter(|path| {
-            path.extension()
-                .is_some_and(|extension| extension == "json")
-        })
+        .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
         .map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned())
         .collect();
     let listed: BTreeSet<String> = NOW.iter().chain(LATER).map(|&name| name.into()).collect();
     assert_eq!(files, listed);
-    assert_eq!(
-        listed.len(),
-        NOW.len() + LATER.len(),
-        "a case is in both lists"
-    );
+    assert_eq!(listed.len(), NOW.len() + LATER.len(), "a case is in both lists");
 }
 
 #[test]

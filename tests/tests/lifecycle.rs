@@ -39,10 +39,7 @@ fn a_request_id_is_echoed_or_made(database: Database) {
         ]
     };
     let echoed = |status: u16| (status, "request-4711".to_owned());
-    assert_eq!(
-        answers(Some("request-4711")),
-        [200, 400, 401, 404].map(echoed)
-    );
+    assert_eq!(answers(Some("request-4711")), [200, 400, 401, 404].map(echoed));
 
     let made: BTreeSet<String> = answers(None).map(|(_, id)| id).into();
     assert!(!made.contains(""));
@@ -56,9 +53,7 @@ fn sigterm_finishes_what_is_in_flight(database: Database) {
 
     let body = json!({"user_emails": [customer.email("amy")]}).to_string();
     let mut stream = TcpStream::connect(server.address()).unwrap();
-    stream
-        .set_read_timeout(Some(Duration::from_secs(60)))
-        .unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
     let head = [
         format!("POST {} HTTP/1.1", plan.path("licenses/assign/")),
         format!("Host: {}", server.address()),
@@ -100,36 +95,18 @@ fn the_log_names_requests_but_no_people_and_no_secrets(database: Database) {
 
     // Each of these has an address in its path, its body or its token; some are refused.
     post(&plan.admin, &plan.path("licenses/assign/"), &[amy.email()]).expect(200);
-    post(
-        &plan.admin,
-        &plan.path("licenses/assign/"),
-        &["@example.com"],
-    )
-    .expect(400);
+    post(&plan.admin, &plan.path("licenses/assign/"), &["@example.com"]).expect(400);
     let key = plan.activation_key(amy.email());
     let activate = format!("/api/v1/license-activation/?activation_key={key}");
     post(&server.client(&amy), &activate, &[]).expect(200);
     let search = plan.path(&format!("licenses/?search={}", amy.email()));
     plan.admin.get(&search).expect(200);
     plan.admin.get(&search.replace('@', "%40")).expect(200);
-    post(
-        &server.client(&amy),
-        &plan.path("licenses/assign/"),
-        &[amy.email()],
-    )
-    .expect(403);
+    post(&server.client(&amy), &plan.path("licenses/assign/"), &[amy.email()]).expect(403);
     let expired = server.client(&amy.clone().expiring_in(-60));
     expired.get(&search).expect(401);
-    server
-        .client(&amy.clone().signed_with("forged"))
-        .get(&search)
-        .expect(401);
-    post(
-        &plan.admin,
-        &plan.path("licenses/bulk-revoke/"),
-        &[amy.email()],
-    )
-    .expect(200);
+    server.client(&amy.clone().signed_with("forged")).get(&search).expect(401);
+    post(&plan.admin, &plan.path("licenses/bulk-revoke/"), &[amy.email()]).expect(200);
     server.stop_with_sigterm();
 
     let log = server.log();
@@ -162,19 +139,14 @@ fn ten_thousand_people_are_assigned_in_one_request(database: Database) {
     let assignments = answer["license_assignments"].as_array().unwrap();
     let field = |name: &str| -> BTreeSet<String> {
         let values = assignments.iter().map(|assignment| &assignment[name]);
-        values
-            .map(|value| value.as_str().unwrap().to_owned())
-            .collect()
+        values.map(|value| value.as_str().unwrap().to_owned()).collect()
     };
     assert_eq!(field("user_email"), people.iter().cloned().collect());
     assert_eq!(field("license").len(), 10_000);
 
     let again = plan.assign(&people).expect(200);
     assert_eq!(again["num_already_associated"], 10_000);
-    assert_eq!(
-        (plan.counts().assigned, plan.counts().unassigned),
-        (10_000, 1)
-    );
+    assert_eq!((plan.counts().assigned, plan.counts().unassigned), (10_000, 1));
 }
 
 mod a_large_plan_is_provisioned_across_a_crash {
@@ -252,11 +224,7 @@ fn a_wrong_environment_variable_stops_the_start_and_is_named() {
         ("LM_SERVER__LISTEN", "nowhere", "listen"),
         ("LM_THROTTLE__ENABLED", "perhaps", "enabled"),
         ("LM_DATABASE__POOL_SIZE", "many", "pool_size"),
-        (
-            "DATABASE_URL",
-            "mysql://root:hunter2@localhost/licenses",
-            "mysql",
-        ),
+        ("DATABASE_URL", "mysql://root:hunter2@localhost/licenses", "mysql"),
         ("DATABASE_URL", "licenses.db", "database"),
     ] {
         assert_start_refused(&[(name, value)], &[], word);
@@ -267,16 +235,8 @@ fn a_wrong_environment_variable_stops_the_start_and_is_named() {
 fn a_wrong_configuration_file_stops_the_start_and_is_named() {
     let folder = tempfile::tempdir().unwrap();
     for (name, content, word) in [
-        (
-            "key.toml",
-            "[server]\nlistenn = \"127.0.0.1:8080\"\n",
-            "listenn",
-        ),
-        (
-            "type.toml",
-            "[throttle]\nenabled = \"perhaps\"\n",
-            "enabled",
-        ),
+        ("key.toml", "[server]\nlistenn = \"127.0.0.1:8080\"\n", "listenn"),
+        ("type.toml", "[throttle]\nenabled = \"perhaps\"\n", "enabled"),
         ("syntax.toml", "[server\n", "syntax.toml"),
     ] {
         let path = folder.path().join(name);

@@ -1,2 +1,63 @@
-//! x
-fn main(){}
+//! The `license-manager` program: reads the command line and the configuration, and does what it was asked to.
+
+use std::error::Error;
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::Parser;
+use license_manager::auth::mint::DevelopmentToken;
+use license_manager::cli::{Cli, Command};
+use license_manager::config::{Config, Secret};
+use license_manager::storage::{Database, seed_products};
+use license_manager::system::SystemClock;
+use license_manager::{demo, logging, serve};
+use license_manager_domain::ports::Clock as _;
+
+fn main() -> ExitCode {
+    match act(Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("license-manager: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn act(cli: Cli) -> Result<(), Box<dyn Error>> {
+    let mut config = Config::load(cli.config.as_deref(), environment())?;
+    match cli.into_command() {
+        Command::Token(arguments) => {
+            let token = DevelopmentToken::from(arguments).mint(&config.auth, SystemClock.now())?;
+            writeln!(std::io::stdout(), "{token}")?;
+            Ok(())
+        }
+        Command::Config => Ok(write!(std::io::stdout(), "{}", config.effective())?),
+        Command::Serve(arguments) => {
+            logging::init(&config.logging)?;
+            if arguments.demo && config.auth.hs256_secret.is_none() && config.auth.jwk_set.is_none() {
+                config.auth.hs256_secret = Some(Secret::random());
+            }
+            actix_web::rt::System::new().block_on(serve::run(config, arguments.demo))
+        }
+        Command::Migrate => {
+            logging::init(&config.logging)?;
+            Ok(Database::open(&config)?.migrate()?)
+        }
+        Command::Seed(arguments) => {
+            logging::init(&config.logging)?;
+            let database = Database::open(&config)?;
+            database.migrate()?;
+            let manager = database.manager(&config);
+            seed_products(&manager)?;
+            if arguments.demo {
+                demo::seed(&manager)?;
+            }
+            Ok(())
+        }
+    }
+}
+
+/// The environment as text; what is not valid UTF-8 is made so, for the configuration to judge.
+fn environment() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os().map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
+}

@@ -38,14 +38,12 @@ pub(super) fn abridged(value: &Value) -> String {
 fn compare(want: &Value, got: &Value, at: &str, found: &mut Vec<String>) {
     let fits = match (want, got) {
         (Value::String(kind), _) if KIND.is_match(kind) => is_of_kind(kind, got),
-        (Value::Object(template), _) if template.contains_key(UNORDERED) => {
-            match (&template[UNORDERED], got) {
-                (Value::Array(want), Value::Array(got)) if want.len() == got.len() => {
-                    return compare_unordered(want, got, at, found);
-                }
-                _ => false,
+        (Value::Object(template), _) if template.contains_key(UNORDERED) => match (&template[UNORDERED], got) {
+            (Value::Array(want), Value::Array(got)) if want.len() == got.len() => {
+                return compare_unordered(want, got, at, found);
             }
-        }
+            _ => false,
+        },
         (Value::Object(want), Value::Object(got)) => return compare_objects(want, got, at, found),
         (Value::Array(want), Value::Array(got)) if is_messages(want) => {
             !got.is_empty() && got.iter().all(|message| is_of_kind("<text>", message))
@@ -67,12 +65,7 @@ fn compare(want: &Value, got: &Value, at: &str, found: &mut Vec<String>) {
     }
 }
 
-fn compare_objects(
-    want: &Map<String, Value>,
-    got: &Map<String, Value>,
-    at: &str,
-    found: &mut Vec<String>,
-) {
+fn compare_objects(want: &Map<String, Value>, got: &Map<String, Value>, at: &str, found: &mut Vec<String>) {
     for (key, want) in want {
         match got.get(key) {
             Some(got) => compare(want, got, &format!("{at}/{key}"), found),
@@ -132,10 +125,7 @@ fn is_uuid(text: &str) -> bool {
 }
 
 fn moment(text: &str) -> Option<DateTime<FixedOffset>> {
-    DATETIME
-        .is_match(text)
-        .then(|| DateTime::parse_from_rfc3339(text).ok())
-        .flatten()
+    DATETIME.is_match(text).then(|| DateTime::parse_from_rfc3339(text).ok()).flatten()
 }
 
 #[cfg(test)]
@@ -153,10 +143,7 @@ mod tests {
     #[track_caller]
     fn differs(want: Value, got: Value, places: &[&str]) {
         let found = differences(&want, &got);
-        let at: Vec<_> = found
-            .iter()
-            .map(|line| line.split(": ").next().unwrap())
-            .collect();
+        let at: Vec<_> = found.iter().map(|line| line.split(": ").next().unwrap()).collect();
         assert_eq!(at, places, "{found:?}");
     }
 
@@ -255,28 +242,14 @@ mod tests {
 
     #[test]
     fn an_item_fits_only_once() {
-        differs(
-            json!({"a": {"<unordered>": ["x", "x"]}}),
-            json!({"a": ["x", "y"]}),
-            &["/a", "/a"],
-        );
+        differs(json!({"a": {"<unordered>": ["x", "x"]}}), json!({"a": ["x", "y"]}), &["/a", "/a"]);
     }
 
     #[test]
     fn moments_are_equal_whatever_the_length_of_their_fraction() {
-        fits(
-            json!("2026-11-22T00:17:57Z"),
-            json!("2026-11-22T00:17:57.000Z"),
-        );
-        fits(
-            json!("2026-11-22T00:17:57.5Z"),
-            json!("2026-11-22T00:17:57.500000Z"),
-        );
-        differs(
-            json!("2026-11-22T00:17:57Z"),
-            json!("2026-11-22T00:17:57.000001Z"),
-            &["/"],
-        );
+        fits(json!("2026-11-22T00:17:57Z"), json!("2026-11-22T00:17:57.000Z"));
+        fits(json!("2026-11-22T00:17:57.5Z"), json!("2026-11-22T00:17:57.500000Z"));
+        differs(json!("2026-11-22T00:17:57Z"), json!("2026-11-22T00:17:57.000001Z"), &["/"]);
         differs(json!("2026-11-22T00:17:57Z"), json!("2026-11-22"), &["/"]);
         differs(json!("some text"), json!("another text"), &["/"]);
     }

@@ -151,10 +151,6 @@ fn a_misspelt_key_is_no_case() {
 
 #[test]
 fn long_reports_are_cut() {
-    let failure = Failure {
-        number: 1,
-        step: "GET /".to_owned(),
-        differences: vec!["different".to_owned(); SHOWN + 3],
-    };
+    let failure = Failure { number: 1, step: "GET /".to_owned(), differences: vec!["different".to_owned(); SHOWN + 3] };
     assert!(failure.to_string().ends_with("    and 3 more"));
 }

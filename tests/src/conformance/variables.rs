@@ -9,8 +9,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 static VARIABLE: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\{\{([^{}]+)\}\}").unwrap());
-static MOMENT: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new(r"^now(?:([+-]\d+)([dhms]))?$").unwrap());
+static MOMENT: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"^now(?:([+-]\d+)([dhms]))?$").unwrap());
 
 /// The variables of one replay: ids and moments made when first used, and whatever steps capture.
 pub struct Variables {
@@ -23,10 +22,7 @@ impl Variables {
     pub fn new(base: &str) -> Self {
         let run = Uuid::new_v4().simple().to_string()[..10].to_owned();
         Self {
-            values: BTreeMap::from([
-                ("base".to_owned(), base.into()),
-                ("run".to_owned(), run.into()),
-            ]),
+            values: BTreeMap::from([("base".to_owned(), base.into()), ("run".to_owned(), run.into())]),
             start: Utc::now(),
         }
     }
@@ -47,10 +43,7 @@ impl Variables {
                 Some(found) if &found[0] == text.as_str() => self.get(&found[1])?,
                 _ => Value::String(self.fill_text(text)?),
             },
-            Value::Array(items) => items
-                .iter()
-                .map(|item| self.fill(item))
-                .collect::<Result<_, _>>()?,
+            Value::Array(items) => items.iter().map(|item| self.fill(item)).collect::<Result<_, _>>()?,
             Value::Object(members) => {
                 let mut filled = Map::new();
                 for (key, value) in members {
@@ -86,9 +79,7 @@ impl Variables {
         if let Some(value) = self.values.get(name) {
             return Ok(value.clone());
         }
-        let value = self
-            .first_use(name)
-            .ok_or(format!("{{{{{name}}}}} is used before a step captures it"))?;
+        let value = self.first_use(name).ok_or(format!("{{{{{name}}}}} is used before a step captures it"))?;
         self.set(name, value.clone());
         Ok(value)
     }
@@ -98,9 +89,7 @@ impl Variables {
             return Some(Uuid::new_v4().to_string().into());
         }
         let found = MOMENT.captures(name)?;
-        let count = found
-            .get(1)
-            .map_or(Some(0), |count| count.as_str().parse().ok())?;
+        let count = found.get(1).map_or(Some(0), |count| count.as_str().parse().ok())?;
         let offset = match found.get(2).map(|unit| unit.as_str()) {
             Some("d") => Duration::try_days(count),
             Some("h") => Duration::try_hours(count),
@@ -132,14 +121,8 @@ mod tests {
         let mut variables = variables();
         variables.set("count", json!(3));
         assert_eq!(variables.fill(&json!("{{count}}")).unwrap(), json!(3));
-        assert_eq!(
-            variables.fill(&json!("{{count}} of {{count}}")).unwrap(),
-            json!("3 of 3")
-        );
-        assert_eq!(
-            variables.fill(&json!("{{count}}{{count}}")).unwrap(),
-            json!("33")
-        );
+        assert_eq!(variables.fill(&json!("{{count}} of {{count}}")).unwrap(), json!("3 of 3"));
+        assert_eq!(variables.fill(&json!("{{count}}{{count}}")).unwrap(), json!("33"));
     }
 
     #[test]

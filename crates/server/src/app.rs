@@ -1,0 +1,77 @@
+//! The application: what its handlers share, and what every request passes through.
+
+use std::sync::Arc;
+
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
+use actix_web::http::StatusCode;
+use actix_web::http::header::ACCEPT;
+use actix_web::middleware::{Next, NormalizePath, TrailingSlash, from_fn};
+use actix_web::{App, HttpRequest, web};
+use license_manager_domain::{Error, LicenseManager};
+use tokio::sync::Notify;
+
+use crate::auth::TokenVerifier;
+use crate::error::ApiError;
+use crate::{logging, routes};
+
+/// What the handlers share.
+pub struct AppState {
+    /// The use cases.
+    pub manager: LicenseManager,
+    /// Whose tokens are trusted.
+    pub verifier: TokenVerifier,
+    /// The largest request body, in bytes.
+    pub body_limit: usize,
+    /// Where learners activate licenses, without a slash at the end or with one.
+    pub learner_portal: String,
+    /// Rouses the runner of jobs.
+    pub wake_jobs: Arc<Notify>,
+}
+
+impl AppState {
+    /// The state of the application that received the request.
+    pub fn of(request: &HttpRequest) -> Result<web::Data<Self>, ApiError> {
+        let state = request.app_data::<web::Data<Self>>().cloned();
+        state.ok_or_else(|| Error::storage("the application was built without its state").into())
+    }
+}
+
+/// The application over this state.
+pub fn app(
+    state: web::Data<AppState>,
+) -> App<
+    impl ServiceFactory<
+        ServiceRequest,
+        Config = (),
+        Response = ServiceResponse<impl MessageBody + use<>>,
+        Error = actix_web::Error,
+        InitError = (),
+    > + use<>,
+> {
+    App::new()
+        .app_data(state)
+        .configure(routes::configure)
+        .default_service(web::to(|| async { ApiError::no_such_page() }))
+        .wrap(from_fn(negotiate))
+        // Every path works with and without its trailing slash.
+        .wrap(NormalizePath::new(TrailingSlash::Always))
+        .wrap(from_fn(logging::request_log))
+}
+
+/// Refuses callers who accept none of the media types this service writes.
+async fn negotiate(
+    request: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
+    let accepted = request.headers().get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or("*/*");
+    let writable = |range: &str| {
+        let media_type = range.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        matches!(media_type.as_str(), "*/*" | "application/*" | "application/json" | "text/csv" | "text/*")
+    };
+    if !accepted.trim().is_empty() && !accepted.split(',').any(writable) {
+        let message = "Answers are JSON: accept application/json.";
+        return Err(ApiError::detail(StatusCode::NOT_ACCEPTABLE, message).into());
+    }
+    next.call(request).await
+}

@@ -1,0 +1,22 @@
+//! Who is asking: access tokens, how they arrive, how they are checked, and how one is minted for development.
+
+mod keys;
+pub mod mint;
+#[cfg(test)]
+mod tests;
+mod token;
+mod verifier;
+
+pub use keys::KeyError;
+pub use token::{AccessToken, Context, TokenError, TokenRole};
+pub use verifier::TokenVerifier;
+
+/// The token in an `Authorization` header's value: exactly two words, the first `JWT` in any case. Anything else,
+/// another scheme included, is no credential.
+pub fn header_credential(value: &str) -> Option<&str> {
+    let mut words = value.split_ascii_whitespace();
+    match (words.next(), words.next(), words.next()) {
+        (Some(scheme), Some(token), None) if scheme.eq_ignore_ascii_case("JWT") => Some(token),
+        _ => None,
+    }
+}

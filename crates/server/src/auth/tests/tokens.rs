@@ -1,0 +1,174 @@
+use chrono::TimeDelta;
+use jsonwebtoken::Algorithm;
+use uuid::Uuid;
+
+use super::*;
+use crate::auth::mint::{DevelopmentToken, MintError};
+use crate::auth::{AccessToken, Context, TokenError, TokenRole, TokenVerifier, header_credential};
+
+async fn verify(token: &str) -> Result<AccessToken, TokenError> {
+    TokenVerifier::from_config(&secret_config()).await.unwrap().verify(token, now()).await
+}
+
+async fn verify_claims(changes: Value) -> Result<AccessToken, TokenError> {
+    verify(&sign_with(SECRET, &claims_with(changes))).await
+}
+
+#[test]
+fn a_credential_is_two_words_of_the_jwt_scheme() {
+    assert_eq!(header_credential("JWT a.b.c"), Some("a.b.c"));
+    assert_eq!(header_credential("jwt  a.b.c "), Some("a.b.c"));
+    for value in ["", "JWT", "JWT ", "JWT a b", "Bearer a.b.c", "a.b.c", "JWTa.b.c"] {
+        assert_eq!(header_credential(value), None, "{value}");
+    }
+}
+
+#[actix_web::test]
+async fn a_good_token_says_who_asks() {
+    let customer = Uuid::from_u128(1);
+    let token = verify_claims(json!({
+        "administrator": true,
+        "roles": [format!("enterprise_admin:{customer}"), "enterprise_provisioning_admin:*"],
+    }))
+    .await
+    .unwrap();
+    assert_eq!(
+        token,
+        AccessToken {
+            username: "ada".to_owned(),
+            email: Some("Ada@example.com".to_owned()),
+            lms_user_id: Some(7),
+            is_staff: true,
+            roles: vec![
+                TokenRole { name: "enterprise_admin".to_owned(), context: Context::Customer(customer) },
+                TokenRole { name: "enterprise_provisioning_admin".to_owned(), context: Context::All },
+            ],
+        }
+    );
+    assert!(!format!("{token:?}").contains("example.com"));
+}
+
+#[actix_web::test]
+async fn claims_that_may_be_missing_are_missed_by_nobody() {
+    let token = verify_claims(json!({
+        "email": null, "user_id": null, "administrator": null, "version": null, "roles": null,
+        "is_restricted": null, "preferred_username": null, "username": "worker",
+    }))
+    .await
+    .unwrap();
+    assert_eq!(token.username, "worker");
+    assert_eq!((token.email, token.lms_user_id, token.is_staff, token.roles), (None, None, false, vec![]));
+}
+
+#[actix_web::test]
+async fn a_role_without_a_sound_context_grants_nothing() {
+    let roles = json!(["enterprise_admin", "enterprise_admin:", "enterprise_admin:acme", ":*", "", 5, null, "a:*:b"]);
+    assert_eq!(verify_claims(json!({ "roles": roles })).await.unwrap().roles, vec![]);
+    assert_eq!(verify_claims(json!({ "roles": "enterprise_admin:*" })).await.unwrap().roles, vec![]);
+}
+
+#[actix_web::test]
+async fn each_claim_that_does_not_hold_refuses_the_token() {
+    let at = |seconds: i64| now().timestamp() + seconds;
+    for (changes, expected) in [
+        (json!({ "iss": "http://evil.example.com" }), TokenError::WrongIssuer),
+        (json!({ "iss": null }), TokenError::WrongIssuer),
+        (json!({ "aud": "another" }), TokenError::WrongAudience),
+        (json!({ "aud": ["another"] }), TokenError::WrongAudience),
+        (json!({ "aud": null }), TokenError::WrongAudience),
+        (json!({ "exp": at(-1) }), TokenError::Expired),
+        (json!({ "exp": null }), TokenError::Malformed),
+        (json!({ "exp": "later" }), TokenError::Malformed),
+        (json!({ "iat": at(2) }), TokenError::NotYetValid),
+        (json!({ "iat": null }), TokenError::Malformed),
+        (json!({ "nbf": at(2) }), TokenError::NotYetValid),
+        (json!({ "version": "2.0.0" }), TokenError::UnsupportedVersion),
+        (json!({ "version": "next" }), TokenError::UnsupportedVersion),
+        (json!({ "preferred_username": null }), TokenError::NoUsername),
+        (json!({ "preferred_username": "" }), TokenError::NoUsername),
+        (json!({ "is_restricted": true }), TokenError::Restricted),
+        // A token that is refused anyway is not told apart by being restricted.
+        (json!({ "is_restricted": true, "exp": at(-5) }), TokenError::Expired),
+    ] {
+        assert_eq!(verify_claims(changes.clone()).await, Err(expected), "{changes}");
+    }
+}
+
+#[actix_web::test]
+async fn the_edges_of_what_holds() {
+    let at = |seconds: i64| now().timestamp() + seconds;
+    for changes in [
+        json!({ "exp": at(0) }),
+        json!({ "exp": at(0) as f64 - 0.5 }),
+        json!({ "iat": at(1) }),
+        json!({ "aud": ["another", "license-manager"] }),
+        json!({ "version": "1.99" }),
+        json!({ "version": 1 }),
+    ] {
+        assert!(verify_claims(changes.clone()).await.is_ok(), "{changes}");
+    }
+}
+
+#[actix_web::test]
+async fn a_token_that_the_issuer_did_not_sign_is_refused() {
+    let forged = sign_with("someone-elses-secret", &claims());
+    assert_eq!(verify(&forged).await, Err(TokenError::BadSignature));
+    let good = sign_with(SECRET, &claims());
+    let (message, signature) = good.rsplit_once('.').unwrap();
+    let other = sign_with(SECRET, &claims_with(json!({ "administrator": true })));
+    let (other_message, _) = other.rsplit_once('.').unwrap();
+    assert_eq!(verify(&format!("{other_message}.{signature}")).await, Err(TokenError::BadSignature));
+    assert_eq!(verify(&format!("{message}.")).await, Err(TokenError::BadSignature));
+    // {"alg":"none"}
+    let (_, payload) = message.split_once('.').unwrap();
+    assert_eq!(verify(&format!("eyJhbGciOiJub25lIn0.{payload}.")).await, Err(TokenError::Malformed));
+    for header in [Algorithm::HS384, Algorithm::HS512] {
+        let token = encode(&Header::new(header), &claims(), &EncodingKey::from_secret(SECRET.as_bytes())).unwrap();
+        assert_eq!(verify(&token).await, Err(TokenError::BadSignature));
+    }
+}
+
+#[actix_web::test]
+async fn what_is_not_a_token_is_malformed() {
+    let good = sign_with(SECRET, &claims());
+    let signed_text = encode(&Header::default(), &"text", &EncodingKey::from_secret(SECRET.as_bytes())).unwrap();
+    let critical = Header { crit: Some(vec!["exp".to_owned()]), ..Header::default() };
+    let critical = encode(&critical, &claims(), &EncodingKey::from_secret(SECRET.as_bytes())).unwrap();
+    for token in ["", "garbage", "a.b.c", "..", &good[1..], &format!("{good}.more"), &signed_text, &critical] {
+        assert_eq!(verify(token).await, Err(TokenError::Malformed), "{token}");
+    }
+}
+
+#[actix_web::test]
+async fn a_minted_token_is_accepted_until_it_expires() {
+    let wanted = DevelopmentToken {
+        user_id: 9,
+        email: "grace@example.com".to_owned(),
+        username: "grace".to_owned(),
+        roles: vec!["enterprise_admin:*".to_owned()],
+        is_staff: true,
+        lifetime_seconds: 60,
+    };
+    let token = wanted.mint(&secret_config(), now()).unwrap();
+    let read = verify(&token).await.unwrap();
+    assert_eq!((read.username.as_str(), read.lms_user_id, read.is_staff), ("grace", Some(9), true));
+    assert_eq!(read.roles, [TokenRole { name: "enterprise_admin".to_owned(), context: Context::All }]);
+    let verifier = TokenVerifier::from_config(&secret_config()).await.unwrap();
+    let late = now() + TimeDelta::seconds(61);
+    assert_eq!(verifier.verify(&token, late).await, Err(TokenError::Expired));
+}
+
+#[test]
+fn a_token_is_not_minted_without_a_secret_or_with_a_role_that_grants_nothing() {
+    let mut wanted = DevelopmentToken {
+        user_id: 9,
+        email: String::new(),
+        username: "grace".to_owned(),
+        roles: vec![],
+        is_staff: false,
+        lifetime_seconds: 60,
+    };
+    assert!(matches!(wanted.mint(&AuthConfig::default(), now()), Err(MintError::NoSecret)));
+    wanted.roles.push("enterprise_admin".to_owned());
+    assert!(matches!(wanted.mint(&secret_config(), now()), Err(MintError::Role(_))));
+}

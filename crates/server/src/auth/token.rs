@@ -1,0 +1,181 @@
+//! What a token says once its signature is known to be the issuer's, and the checks of what it says.
+
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+use serde_json::{Map, Value};
+use thiserror::Error;
+use uuid::Uuid;
+
+/// How far the issuer's clock and ours may be apart, in seconds.
+const LEEWAY_SECONDS: f64 = 1.0;
+
+/// A verified access token. Whether its user is a superuser only the database knows: the claim of that name is ignored.
+#[derive(Clone, PartialEq, Eq)]
+pub struct AccessToken {
+    /// The user name; never empty.
+    pub username: String,
+    /// The email address, as the issuer spells it.
+    pub email: Option<String>,
+    /// The user's id in the LMS; where it is missing the LMS has to be asked.
+    pub lms_user_id: Option<i64>,
+    /// Whether the issuer calls the user an administrator.
+    pub is_staff: bool,
+    /// The roles that grant something: those with a sound context.
+    pub roles: Vec<TokenRole>,
+}
+
+/// Hides the email address, which has no place in a log.
+impl fmt::Debug for AccessToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AccessToken")
+            .field("username", &self.username)
+            .field("email", &self.email.as_ref().map(|_| "***"))
+            .field("lms_user_id", &self.lms_user_id)
+            .field("is_staff", &self.is_staff)
+            .field("roles", &self.roles)
+            .finish()
+    }
+}
+
+/// One role of a token: what its bearer may do, and for whom.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenRole {
+    /// The role as the issuer names it, such as `enterprise_admin`.
+    pub name: String,
+    /// Whom it holds for.
+    pub context: Context,
+}
+
+/// Whom a role holds for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Context {
+    /// Every customer, written `*`.
+    All,
+    /// The customer with this UUID.
+    Customer(Uuid),
+}
+
+impl TokenRole {
+    /// Reads `name:context`. `None` where the context is missing, or neither `*` nor a UUID: such a role grants nothing.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (name, context) = text.split_once(':')?;
+        let context = match context {
+            "*" => Context::All,
+            uuid => Context::Customer(Uuid::parse_str(uuid).ok()?),
+        };
+        (!name.is_empty()).then(|| Self { name: name.to_owned(), context })
+    }
+}
+
+/// Why a token is refused. [`TokenError::Restricted`] is answered 403, every other one 401. Nothing of the token is in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum TokenError {
+    /// Not a JWT, or one whose parts cannot be read or lack `exp` or `iat`.
+    #[error("the access token is malformed")]
+    Malformed,
+    /// Not signed by the issuer, or in a way that is not accepted.
+    #[error("the access token is not signed by the trusted issuer")]
+    BadSignature,
+    /// `iss` is someone else.
+    #[error("the access token is from an issuer that is not trusted here")]
+    WrongIssuer,
+    /// `aud` does not name this service.
+    #[error("the access token is meant for another service")]
+    WrongAudience,
+    /// `exp` has passed.
+    #[error("the access token has expired; ask for a new one")]
+    Expired,
+    /// `iat` or `nbf` lies in the future.
+    #[error("the access token is not valid yet; compare the clocks of its issuer and this server")]
+    NotYetValid,
+    /// `version` is 2 or later, or no version at all.
+    #[error("the access token has a version that is not supported; versions up to 1.x are")]
+    UnsupportedVersion,
+    /// Neither `preferred_username` nor `username`.
+    #[error("the access token names no user")]
+    NoUsername,
+    /// `is_restricted` is true.
+    #[error("restricted access tokens are not accepted here")]
+    Restricted,
+}
+
+/// What every token must say.
+pub(super) struct Expected {
+    pub(super) issuer: String,
+    pub(super) audience: String,
+}
+
+impl Expected {
+    /// Checks the claims of a token whose signature is known to be good.
+    pub(super) fn check(&self, claims: &Map<String, Value>, now: DateTime<Utc>) -> Result<AccessToken, TokenError> {
+        let text = |name: &str| claims.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
+        if text("iss") != Some(self.issuer.as_str()) {
+            return Err(TokenError::WrongIssuer);
+        }
+        if !self.is_audience(claims.get("aud")) {
+            return Err(TokenError::WrongAudience);
+        }
+        check_times(claims, now)?;
+        check_version(claims.get("version"))?;
+        let username = text("preferred_username").or_else(|| text("username")).ok_or(TokenError::NoUsername)?;
+        if claims.get("is_restricted") == Some(&Value::Bool(true)) {
+            return Err(TokenError::Restricted);
+        }
+        Ok(AccessToken {
+            username: username.to_owned(),
+            email: text("email").map(str::to_owned),
+            lms_user_id: claims.get("user_id").and_then(integer),
+            is_staff: claims.get("administrator") == Some(&Value::Bool(true)),
+            roles: roles(claims.get("roles")),
+        })
+    }
+
+    fn is_audience(&self, claim: Option<&Value>) -> bool {
+        match claim {
+            Some(Value::String(audience)) => *audience == self.audience,
+            Some(Value::Array(audiences)) => {
+                audiences.iter().any(|audience| audience.as_str() == Some(self.audience.as_str()))
+            }
+            _ => false,
+        }
+    }
+}
+
+fn check_times(claims: &Map<String, Value>, now: DateTime<Utc>) -> Result<(), TokenError> {
+    let seconds = |name: &str| claims.get(name).and_then(Value::as_f64);
+    // As a float like the claims, which may have a fraction; good to a microsecond for centuries.
+    let now = now.timestamp_micros() as f64 / 1e6;
+    let expiry = seconds("exp").ok_or(TokenError::Malformed)?;
+    let issued = seconds("iat").ok_or(TokenError::Malformed)?;
+    if expiry <= now - LEEWAY_SECONDS {
+        return Err(TokenError::Expired);
+    }
+    let valid_from = match claims.get("nbf") {
+        None | Some(Value::Null) => issued,
+        Some(nbf) => nbf.as_f64().ok_or(TokenError::Malformed)?.max(issued),
+    };
+    if valid_from > now + LEEWAY_SECONDS { Err(TokenError::NotYetValid) } else { Ok(()) }
+}
+
+fn check_version(claim: Option<&Value>) -> Result<(), TokenError> {
+    let version = match claim {
+        None | Some(Value::Null) => return Ok(()),
+        Some(Value::String(version)) => version.clone(),
+        Some(version) => version.to_string(),
+    };
+    match version.split('.').next().map(str::parse::<u64>) {
+        Some(Ok(0 | 1)) => Ok(()),
+        _ => Err(TokenError::UnsupportedVersion),
+    }
+}
+
+/// A whole number, also when it is written as text.
+fn integer(value: &Value) -> Option<i64> {
+    value.as_i64().or_else(|| value.as_str()?.parse().ok())
+}
+
+fn roles(claim: Option<&Value>) -> Vec<TokenRole> {
+    let roles = claim.and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    roles.iter().filter_map(Value::as_str).filter_map(TokenRole::parse).collect()
+}

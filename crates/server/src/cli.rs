@@ -1,0 +1,144 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::auth::mint::DevelopmentToken;
+
+/// Hands out the seats of an enterprise's subscription plans.
+///
+/// Settings come from built-in defaults, then the file given with --config, then the
+/// environment: DATABASE_URL, and `LM_<SECTION>__<KEY>` for every key.
+/// `license-manager config` lists them all.
+#[derive(Debug, Parser)]
+#[command(name = "license-manager", version, verbatim_doc_comment)]
+pub struct Cli {
+    /// Read settings from this TOML file.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// What to do; `serve` when nothing is said.
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+impl Cli {
+    /// What to do.
+    pub fn into_command(self) -> Command {
+        self.command.unwrap_or(Command::Serve(ServeArguments { demo: false }))
+    }
+}
+
+/// What the program can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Answer requests over HTTP, after bringing the database up to date; this is the default.
+    Serve(ServeArguments),
+    /// Bring the database up to date, then stop.
+    Migrate,
+    /// Print an access token for development, signed with the configured HS256 secret.
+    Token(TokenArguments),
+    /// Write the rows that everything else needs into the database: plan types and products.
+    Seed(SeedArguments),
+    /// Print the settings in force, secrets hidden, with the environment variable of each.
+    Config,
+}
+
+/// How to serve.
+#[derive(Debug, Args)]
+pub struct ServeArguments {
+    /// Try things out: create a demo customer, and make up a signing secret for this run where none is configured.
+    #[arg(long)]
+    pub demo: bool,
+}
+
+/// What to seed.
+#[derive(Debug, Args)]
+pub struct SeedArguments {
+    /// Create a small customer with plans and learners as well.
+    #[arg(long)]
+    pub demo: bool,
+}
+
+/// Whom a token is for.
+#[derive(Debug, Args)]
+pub struct TokenArguments {
+    /// The user's id in the LMS.
+    #[arg(long, value_name = "NUMBER")]
+    pub user_id: i64,
+    /// The user's email address.
+    #[arg(long)]
+    pub email: String,
+    /// The user name.
+    #[arg(long, value_name = "NAME")]
+    pub username: String,
+    /// A role, NAME:UUID for one customer or NAME:* for all; can be repeated.
+    #[arg(long = "role", value_name = "ROLE")]
+    pub roles: Vec<String>,
+    /// Make the user staff.
+    #[arg(long)]
+    pub staff: bool,
+    /// How long the token holds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 3600, value_parser = clap::value_parser!(u32).range(1..))]
+    pub lifetime_seconds: u32,
+}
+
+impl From<TokenArguments> for DevelopmentToken {
+    fn from(arguments: TokenArguments) -> Self {
+        Self {
+            user_id: arguments.user_id,
+            email: arguments.email,
+            username: arguments.username,
+            roles: arguments.roles,
+            is_staff: arguments.staff,
+            lifetime_seconds: arguments.lifetime_seconds,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn parse(line: &str) -> Result<Cli, String> {
+        Cli::try_parse_from(line.split_whitespace()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn serve_is_what_happens_when_nothing_is_said() {
+        let command = |line| parse(line).unwrap().into_command();
+        assert!(matches!(command("license-manager"), Command::Serve(ServeArguments { demo: false })));
+        assert!(matches!(command("license-manager serve --demo"), Command::Serve(ServeArguments { demo: true })));
+        assert!(matches!(command("license-manager seed --demo"), Command::Seed(SeedArguments { demo: true })));
+        assert!(matches!(command("license-manager migrate"), Command::Migrate));
+    }
+
+    #[test]
+    fn the_configuration_file_can_be_named_before_and_after_the_command() {
+        for line in ["license-manager --config a.toml config", "license-manager config --config a.toml"] {
+            let cli = parse(line).unwrap();
+            assert_eq!(cli.config, Some(PathBuf::from("a.toml")));
+            assert!(matches!(cli.into_command(), Command::Config));
+        }
+        assert!(parse("license-manager --config a.toml").unwrap().config.is_some());
+    }
+
+    #[test]
+    fn a_token_takes_any_number_of_roles() {
+        let line = "license-manager token --user-id 7 --email a@x.org --username ada --role a:* --role b:* --staff";
+        let Command::Token(arguments) = parse(line).unwrap().into_command() else { panic!("not a token") };
+        let token = DevelopmentToken::from(arguments);
+        assert_eq!((token.user_id, token.is_staff, token.lifetime_seconds), (7, true, 3600));
+        assert_eq!(token.roles, ["a:*", "b:*"]);
+        assert!(parse("license-manager token --user-id x --email a --username b").is_err());
+        assert!(parse("license-manager token --user-id 1").unwrap_err().contains("--email"));
+        assert!(parse("license-manager token --user-id 1 --email a --username b --lifetime-seconds 0").is_err());
+    }
+}

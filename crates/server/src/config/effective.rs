@@ -1,0 +1,48 @@
+//! The configuration in force, for people.
+
+use serde_json::Value;
+
+use super::Config;
+use super::load::environment_variable;
+
+impl Config {
+    /// Every key with its value as TOML, secrets hidden, and beside each the environment variable that sets it.
+    pub fn effective(&self) -> String {
+        let mut shown = self.clone();
+        shown.database.url = Some(self.database.url_or_default());
+        let mut page = String::new();
+        for (section, keys) in sections(&shown) {
+            if !page.is_empty() {
+                page.push('\n');
+            }
+            page.push_str(&format!("[{section}]\n"));
+            for (key, value) in keys {
+                let variable = environment_variable(&section, &key);
+                page.push_str(&match value {
+                    Value::Null => format!("# {key} is not set  # {variable}\n"),
+                    value => format!("{key} = {}  # {variable}\n", toml_value(&value)),
+                });
+            }
+        }
+        page
+    }
+}
+
+/// The sections and their keys, both in alphabetical order.
+pub(super) fn sections(config: &Config) -> Vec<(String, Vec<(String, Value)>)> {
+    fn entries(value: Value) -> Vec<(String, Value)> {
+        let mut entries: Vec<_> = match value {
+            Value::Object(map) => map.into_iter().collect(),
+            _ => Vec::new(),
+        };
+        entries.sort_by(|(one, _), (other, _)| one.cmp(other));
+        entries
+    }
+    let all = serde_json::to_value(config).unwrap_or_default();
+    entries(all).into_iter().map(|(section, keys)| (section, entries(keys))).collect()
+}
+
+/// `value` as TOML writes it: like JSON for texts, numbers, booleans and lists, except that TOML wants DEL escaped.
+fn toml_value(value: &Value) -> String {
+    value.to_string().replace('\u{7f}', "\\u007F")
+}

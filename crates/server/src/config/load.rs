@@ -1,0 +1,211 @@
+//! Reads the layers and says what is wrong with them, in the words of whoever wrote it.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use config::{ConfigBuilder, File, FileFormat, Source, Value, ValueKind, builder::DefaultState};
+use thiserror::Error;
+
+use super::Config;
+use super::effective::sections;
+
+const PREFIX: &str = "LM_";
+const DATABASE_URL: &str = "DATABASE_URL";
+
+/// Why the configuration cannot be used. Printed, it is one line that names the key as it was written, and never holds
+/// a secret.
+#[derive(Debug, Error)]
+pub enum ConfigError {
+    /// The file given with `--config` cannot be read.
+    #[error("cannot read the configuration file {}: {source}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The file is not TOML.
+    #[error("{} is not valid TOML: {problem}", path.display())]
+    Syntax {
+        /// The file.
+        path: PathBuf,
+        /// Where, and what is wrong there.
+        problem: String,
+    },
+    /// A key that does not exist.
+    #[error("{key}: there is no such key; {allowed}")]
+    UnknownKey {
+        /// The key as it was written: a variable's name, or `section.key in FILE`.
+        key: String,
+        /// The keys that there are.
+        allowed: String,
+    },
+    /// A value that its key cannot have.
+    #[error("{key}: {problem}")]
+    BadValue {
+        /// The key as it was written.
+        key: String,
+        /// What is wrong with the value, and what is allowed.
+        problem: String,
+    },
+}
+
+/// The environment variable that sets `section.key`.
+pub(super) fn environment_variable(section: &str, key: &str) -> String {
+    format!("{PREFIX}{}__{}", section.to_uppercase(), key.to_uppercase())
+}
+
+impl Config {
+    /// Reads the configuration from the built-in defaults, then `file`, then `environment` (of which other variables
+    /// than `DATABASE_URL` and `LM_…` are ignored).
+    ///
+    /// # Errors
+    ///
+    /// The first thing that is wrong, see [`ConfigError`].
+    pub fn load(file: Option<&Path>, environment: impl Iterator<Item = (String, String)>) -> Result<Self, ConfigError> {
+        let keys = KnownKeys::new();
+        let mut builder = config::Config::builder();
+        if let Some(path) = file {
+            builder = builder.add_source(read_file(path, &keys)?);
+        }
+        // Sorted, so that of several mistakes the same one is reported every time.
+        let environment: BTreeMap<_, _> = environment.collect();
+        let mut variables = BTreeMap::new();
+        if let Some(url) = environment.get(DATABASE_URL) {
+            builder = set(builder, &mut variables, "database.url", DATABASE_URL, url)?;
+        }
+        for (variable, value) in environment.range(PREFIX.to_owned()..).take_while(|(name, _)| name.starts_with(PREFIX))
+        {
+            let key = keys.of_variable(variable)?;
+            builder = set(builder, &mut variables, &key, variable, value)?;
+        }
+        builder.build().and_then(config::Config::try_deserialize).map_err(|error| bad_value(error, &variables, file))
+    }
+}
+
+/// Puts `value` over what the file says, unless it is empty, and remembers which variable it came from.
+fn set(
+    builder: ConfigBuilder<DefaultState>,
+    variables: &mut BTreeMap<String, String>,
+    key: &str,
+    variable: &str,
+    value: &str,
+) -> Result<ConfigBuilder<DefaultState>, ConfigError> {
+    if value.is_empty() {
+        return Ok(builder);
+    }
+    variables.insert(key.to_owned(), variable.to_owned());
+    builder
+        .set_override(key, value)
+        .map_err(|error| ConfigError::BadValue { key: variable.to_owned(), problem: one_line(&error.to_string()) })
+}
+
+/// The file's content, once it is sure that it names only keys that exist.
+fn read_file(path: &Path, keys: &KnownKeys) -> Result<impl Source + Send + Sync + 'static + use<>, ConfigError> {
+    let text = std::fs::read_to_string(path).map_err(|source| ConfigError::File { path: path.to_owned(), source })?;
+    let source = File::from_str(&text, FileFormat::Toml);
+    let sections = source.collect().map_err(|error| ConfigError::Syntax {
+        path: path.to_owned(),
+        problem: one_line(&match error {
+            config::ConfigError::FileParse { cause, .. } => cause.to_string(),
+            error => error.to_string(),
+        }),
+    })?;
+    let mut sections: Vec<(String, Value)> = sections.into_iter().collect();
+    sections.sort_by(|(one, _), (other, _)| one.cmp(other));
+    for (section, content) in sections {
+        keys.check_section(&section, content, path)?;
+    }
+    Ok(source)
+}
+
+/// What can be set, taken from the configuration's own structure so that the two never disagree.
+struct KnownKeys(BTreeMap<String, Vec<String>>);
+
+impl KnownKeys {
+    fn new() -> Self {
+        let named = |keys: Vec<(String, _)>| keys.into_iter().map(|(key, _)| key).collect();
+        Self(sections(&Config::default()).into_iter().map(|(section, keys)| (section, named(keys))).collect())
+    }
+
+    fn check_section(&self, section: &str, content: Value, path: &Path) -> Result<(), ConfigError> {
+        let name = |key: &str| format!("{} in {}", key.escape_debug(), path.display());
+        let Some(known) = self.0.get(section) else {
+            let sections: Vec<_> = self.0.keys().map(String::as_str).collect();
+            return Err(ConfigError::UnknownKey {
+                key: name(section),
+                allowed: format!("the sections are {}", sections.join(", ")),
+            });
+        };
+        let ValueKind::Table(content) = content.kind else {
+            return Err(ConfigError::BadValue {
+                key: name(section),
+                problem: format!("this is a section, written [{section}] with its keys below"),
+            });
+        };
+        let mut unknown: Vec<_> = content.into_keys().filter(|key| !known.contains(key)).collect();
+        unknown.sort();
+        match unknown.first() {
+            None => Ok(()),
+            Some(key) => Err(ConfigError::UnknownKey {
+                key: name(&format!("{section}.{key}")),
+                allowed: format!("[{section}] has {}", known.join(", ")),
+            }),
+        }
+    }
+
+    /// The key, as `section.key`, that an environment variable sets.
+    fn of_variable(&self, variable: &str) -> Result<String, ConfigError> {
+        let variables = |section: &String, keys: &Vec<String>| -> Vec<(String, String)> {
+            keys.iter().map(|key| (environment_variable(section, key), format!("{section}.{key}"))).collect()
+        };
+        let all = self.0.iter().flat_map(|(section, keys)| variables(section, keys));
+        if let Some((_, key)) = all.into_iter().find(|(known, _)| known == variable) {
+            return Ok(key);
+        }
+        let section = self.0.iter().find(|(section, _)| {
+            variable.strip_prefix(PREFIX).is_some_and(|rest| rest.starts_with(&section.to_uppercase()))
+        });
+        let allowed = match section {
+            Some((section, keys)) => {
+                let names: Vec<_> = variables(section, keys).into_iter().map(|(variable, _)| variable).collect();
+                format!("there are {}", names.join(", "))
+            }
+            None => {
+                let sections: Vec<_> = self.0.keys().map(|section| section.to_uppercase()).collect();
+                format!("write {PREFIX}<SECTION>__<KEY>; the sections are {}", sections.join(", "))
+            }
+        };
+        Err(ConfigError::UnknownKey { key: variable.escape_debug().to_string(), allowed })
+    }
+}
+
+/// Names the key as it was written: a value from the environment goes by its variable.
+fn bad_value(error: config::ConfigError, variables: &BTreeMap<String, String>, file: Option<&Path>) -> ConfigError {
+    let (key, problem) = match error {
+        config::ConfigError::Type { unexpected, expected, key, .. } => {
+            (key, format!("it must be {expected}, not {unexpected}"))
+        }
+        config::ConfigError::At { error, key, .. } => (key, error.to_string()),
+        error => (None, error.to_string()),
+    };
+    let key = key.unwrap_or_default();
+    let without_index = key.split('[').next().unwrap_or_default();
+    let key = match (variables.get(without_index), file) {
+        (Some(variable), _) => variable.clone(),
+        (None, Some(path)) => format!("{key} in {}", path.display()),
+        (None, None) => key,
+    };
+    ConfigError::BadValue { key, problem: one_line(&problem) }
+}
+
+/// The lines of a library's message joined into one, without the drawing of the place in the source.
+fn one_line(message: &str) -> String {
+    let lines: Vec<_> = message
+        .lines()
+        .filter(|line| !line.trim_start_matches(|c: char| c.is_ascii_digit() || c == ' ').starts_with('|'))
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect();
+    lines.join(": ")
+}

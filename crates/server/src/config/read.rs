@@ -1,0 +1,122 @@
+//! How single values are read, the same from a TOML file and from the environment, where everything is text.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::net::SocketAddr;
+
+use reqwest::Url;
+use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
+use tracing_subscriber::EnvFilter;
+
+/// A whole number from `MIN` to `MAX`, as a number or as text.
+pub(super) fn whole_number<'de, D, T, const MIN: u64, const MAX: u64>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: TryFrom<u64>,
+{
+    struct Within<T, const MIN: u64, const MAX: u64>(PhantomData<T>);
+
+    impl<const MIN: u64, const MAX: u64, T: TryFrom<u64>> Within<T, MIN, MAX> {
+        fn accept<E: Error>(number: Option<u64>, given: impl fmt::Display) -> Result<T, E> {
+            number
+                .filter(|number| (MIN..=MAX).contains(number))
+                .and_then(|number| T::try_from(number).ok())
+                .ok_or_else(|| E::custom(format!("`{given}` is not a whole number from {MIN} to {MAX}")))
+        }
+    }
+
+    impl<const MIN: u64, const MAX: u64, T: TryFrom<u64>> Visitor<'_> for Within<T, MIN, MAX> {
+        type Value = T;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "a whole number from {MIN} to {MAX}")
+        }
+
+        fn visit_i64<E: Error>(self, number: i64) -> Result<T, E> {
+            Self::accept(u64::try_from(number).ok(), number)
+        }
+
+        fn visit_u64<E: Error>(self, number: u64) -> Result<T, E> {
+            Self::accept(Some(number), number)
+        }
+
+        fn visit_str<E: Error>(self, text: &str) -> Result<T, E> {
+            Self::accept(text.trim().parse().ok(), text.escape_debug())
+        }
+    }
+
+    deserializer.deserialize_any(Within::<T, MIN, MAX>(PhantomData))
+}
+
+/// A list of user ids: a TOML list, or text with commas between them.
+pub(super) fn comma_list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<i64>, D::Error> {
+    struct Ids;
+
+    impl<'de> Visitor<'de> for Ids {
+        type Value = Vec<i64>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a list of user ids")
+        }
+
+        fn visit_str<E: Error>(self, text: &str) -> Result<Vec<i64>, E> {
+            text.split(',')
+                .map(str::trim)
+                .filter(|id| !id.is_empty())
+                .map(|id| id.parse().map_err(|_| E::custom(format!("`{}` is not a user id", id.escape_debug()))))
+                .collect()
+        }
+
+        fn visit_i64<E: Error>(self, id: i64) -> Result<Vec<i64>, E> {
+            Ok(vec![id])
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Vec<i64>, A::Error> {
+            let mut ids = Vec::new();
+            while let Some(id) = sequence.next_element()? {
+                ids.push(id);
+            }
+            Ok(ids)
+        }
+    }
+
+    deserializer.deserialize_any(Ids)
+}
+
+/// An IP address and a port.
+pub(super) fn socket_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text.parse().map_err(|_| {
+        D::Error::custom(format!(
+            "`{}` is not an IP address with a port, such as 127.0.0.1:8080 or [::1]:8080",
+            text.escape_debug()
+        ))
+    })
+}
+
+/// A text that is not empty.
+pub(super) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    if text.trim().is_empty() { Err(D::Error::custom("it must not be empty")) } else { Ok(text) }
+}
+
+/// An http or https address, kept without its trailing slash so that paths can be appended.
+pub(super) fn web_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    match Url::parse(&text) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") => Ok(text.trim_end_matches('/').to_owned()),
+        _ => Err(D::Error::custom(format!("`{}` is not an http or https address", text.escape_debug()))),
+    }
+}
+
+/// A filter for log lines that tracing understands.
+pub(super) fn filter<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    match EnvFilter::try_new(&text) {
+        Ok(_) => Ok(text),
+        Err(error) => Err(D::Error::custom(format!(
+            "`{}` is not a log filter ({error}); use a level such as `info`, or `target=level,…`",
+            text.escape_debug()
+        ))),
+    }
+}

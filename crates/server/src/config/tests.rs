@@ -1,0 +1,182 @@
+use std::path::Path;
+
+use super::*;
+
+fn load(file: Option<&str>, environment: &[(&str, &str)]) -> Result<Config, String> {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("license-manager.toml");
+    if let Some(text) = file {
+        std::fs::write(&path, text).unwrap();
+    }
+    let environment = environment.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+    Config::load(file.map(|_| path.as_path()), environment).map_err(|error| {
+        let line = error.to_string();
+        assert_eq!(line.lines().count(), 1, "not one line: {line}");
+        line.replace(&directory.path().display().to_string(), "DIR")
+    })
+}
+
+fn refusal(file: Option<&str>, environment: &[(&str, &str)]) -> String {
+    load(file, environment).map(|config| config.effective()).unwrap_err()
+}
+
+#[test]
+fn without_any_setting_the_defaults_hold() {
+    let config = load(None, &[]).unwrap();
+    assert_eq!(config.server.listen.to_string(), "127.0.0.1:8080");
+    assert_eq!(config.server.body_limit_bytes, 5_242_880);
+    assert!(config.database.url.is_none());
+    assert_eq!(config.database.url_or_default().to_string(), "sqlite:./license-manager.db");
+    assert!(config.auth.hs256_secret.is_none() && config.auth.jwk_set.is_none());
+    assert_eq!(config.portals.learner_url, "http://localhost:8734");
+    assert_eq!(config.operations.renewal_lock_hours, 12);
+}
+
+#[test]
+fn the_environment_overrides_the_file_and_the_file_the_defaults() {
+    let file = "[server]\nworkers = 3\nshutdown_timeout_seconds = 7\n[throttle]\nexempt_user_ids = [4, 5]\n";
+    let config = load(Some(file), &[("LM_SERVER__WORKERS", "2"), ("HOME", "/root")]).unwrap();
+    assert_eq!(config.server.workers, 2);
+    assert_eq!(config.server.shutdown_timeout_seconds, 7);
+    assert_eq!(config.server.listen.port(), 8080);
+    assert_eq!(config.throttle.exempt_user_ids, [4, 5]);
+}
+
+#[test]
+fn text_from_the_environment_becomes_what_its_key_wants() {
+    let config = load(
+        None,
+        &[
+            ("LM_AUTH__HS256_SECRET", "0123456789"),
+            ("LM_AUTH__ISSUER", "42"),
+            ("LM_THROTTLE__ENABLED", "false"),
+            ("LM_THROTTLE__EXEMPT_USER_IDS", "7, 8,9"),
+            ("LM_SERVER__LISTEN", "[::1]:0"),
+            ("LM_LOGGING__FORMAT", "json"),
+            ("LM_PORTALS__ADMIN_URL", "https://admin.example.com/"),
+        ],
+    )
+    .unwrap();
+    assert_eq!(config.auth.hs256_secret.unwrap().expose(), "0123456789");
+    assert_eq!(config.auth.issuer, "42");
+    assert!(!config.throttle.enabled);
+    assert_eq!(config.throttle.exempt_user_ids, [7, 8, 9]);
+    assert_eq!(config.server.listen.to_string(), "[::1]:0");
+    assert_eq!(config.logging.format, LogFormat::Json);
+    assert_eq!(config.portals.admin_url, "https://admin.example.com");
+    assert_eq!(load(None, &[("LM_THROTTLE__EXEMPT_USER_IDS", "7")]).unwrap().throttle.exempt_user_ids, [7]);
+}
+
+#[test]
+fn the_database_comes_from_either_variable_and_the_more_exact_one_wins() {
+    let sqlite = |environment| {
+        load(Some("[database]\nurl = \"sqlite:f.db\""), environment).unwrap().database.url.unwrap().to_string()
+    };
+    assert_eq!(sqlite(&[]), "sqlite:f.db");
+    assert_eq!(sqlite(&[("DATABASE_URL", "sqlite:e.db")]), "sqlite:e.db");
+    assert_eq!(sqlite(&[("DATABASE_URL", "sqlite:e.db"), ("LM_DATABASE__URL", "sqlite:l.db")]), "sqlite:l.db");
+}
+
+#[test]
+fn an_empty_variable_counts_as_not_set() {
+    let file = "[auth]\nhs256_secret = \"kept\"";
+    let config =
+        load(Some(file), &[("LM_AUTH__HS256_SECRET", ""), ("DATABASE_URL", ""), ("LM_SERVER__WORKERS", "")]).unwrap();
+    assert_eq!(config.auth.hs256_secret.unwrap().expose(), "kept");
+    assert!(config.database.url.is_none());
+}
+
+#[test]
+fn every_key_can_be_set_by_the_variable_that_is_shown_beside_it() {
+    let shown = load(None, &[]).unwrap().effective();
+    let mut variables = 0;
+    for line in shown.lines().filter(|line| line.contains("  # LM_")) {
+        let (_, variable) = line.rsplit_once("  # ").unwrap();
+        // What few keys accept, or every text is fine for.
+        match load(None, &[(variable, "\u{1}")]) {
+            Err(line) => assert!(line.starts_with(&format!("{variable}: ")), "{line}"),
+            Ok(config) => assert_ne!(config.effective(), shown, "{variable} changes nothing"),
+        }
+        variables += 1;
+    }
+    assert!(variables > 20, "{variables}");
+}
+
+#[test]
+fn an_unknown_key_is_named_as_it_was_written_beside_the_ones_there_are() {
+    let line = refusal(None, &[("LM_SERVER__LISTN", "x")]);
+    assert!(line.starts_with("LM_SERVER__LISTN: ") && line.contains("LM_SERVER__LISTEN"), "{line}");
+    let line = refusal(None, &[("LM_SERVER_LISTEN", "x")]);
+    assert!(line.starts_with("LM_SERVER_LISTEN: ") && line.contains("LM_SERVER__LISTEN"), "{line}");
+    let line = refusal(None, &[("LM_SERVR__LISTEN", "")]);
+    assert!(line.starts_with("LM_SERVR__LISTEN: ") && line.contains("SERVER"), "{line}");
+    let line = refusal(Some("[server]\nlistn = 1"), &[]);
+    assert!(line.starts_with("server.listn in DIR/license-manager.toml: ") && line.contains("listen, "), "{line}");
+    let line = refusal(Some("[servr]\nlisten = 1"), &[]);
+    assert!(line.starts_with("servr in DIR/license-manager.toml: ") && line.contains("server"), "{line}");
+    let line = refusal(Some("server = 1"), &[]);
+    assert!(line.starts_with("server in DIR/license-manager.toml: ") && line.contains("[server]"), "{line}");
+}
+
+#[test]
+fn a_bad_value_is_named_with_what_is_allowed() {
+    for (variable, value, expected) in [
+        ("LM_SERVER__LISTEN", "localhost", "127.0.0.1:8080"),
+        ("LM_SERVER__WORKERS", "true", "`true` is not a whole number from 0 to 1024"),
+        ("LM_DATABASE__POOL_SIZE", "0", "`0` is not a whole number from 1 to 1000"),
+        ("LM_DATABASE__POOL_SIZE", "-3", "from 1 to 1000"),
+        ("LM_THROTTLE__ENABLED", "perhaps", "boolean"),
+        ("LM_THROTTLE__EXEMPT_USER_IDS", "1,x", "`x` is not a user id"),
+        ("LM_LOGGING__FORMAT", "xml", "`text` or `json`"),
+        ("LM_LOGGING__FILTER", "a=b=c", "not a log filter"),
+        ("LM_PORTALS__LEARNER_URL", "javascript:alert(1)", "http or https"),
+        ("LM_AUTH__ISSUER", " ", "empty"),
+        ("LM_AUTH__JWK_SET", "ftp://x", "`ftp`"),
+        ("LM_DATABASE__URL", "mysql://x", "`mysql`"),
+        ("DATABASE_URL", "mysql://u:hunter2@x", "`mysql`"),
+    ] {
+        let line = refusal(None, &[(variable, value)]);
+        assert!(line.starts_with(&format!("{variable}: ")) && line.contains(expected), "{line}");
+        assert!(!line.contains("hunter2"), "{line}");
+    }
+    for (file, expected) in [
+        ("[server]\nworkers = 2.5", "server.workers in DIR/license-manager.toml: "),
+        ("[throttle]\nexempt_user_ids = [1, \"x\"]", "throttle.exempt_user_ids[1] in DIR/license-manager.toml: "),
+        ("[auth]\nhs256_secret = \"\"", "auth.hs256_secret in DIR/license-manager.toml: "),
+        ("[database]\nurl = \"oracle:x\"", "database.url in DIR/license-manager.toml: "),
+    ] {
+        let line = refusal(Some(file), &[("LM_SERVER__LISTEN", "127.0.0.1:1")]);
+        assert!(line.starts_with(expected), "{line}");
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_named() {
+    let missing = Config::load(Some(Path::new("/nonexistent/lm.toml")), std::iter::empty()).unwrap_err().to_string();
+    assert!(missing.contains("/nonexistent/lm.toml") && missing.lines().count() == 1, "{missing}");
+    let line = refusal(Some("[server]\nlisten = \n"), &[]);
+    assert!(line.starts_with("DIR/license-manager.toml is not valid TOML: ") && line.contains("line 2"), "{line}");
+}
+
+#[test]
+fn the_effective_configuration_can_be_read_back_and_holds_no_secret() {
+    let config = load(
+        None,
+        &[
+            ("LM_AUTH__HS256_SECRET", "hunter2"),
+            ("DATABASE_URL", "postgres://me:hunter2@db/l"),
+            ("LM_AUTH__AUDIENCE", "a \"quoted\"\n\u{7f} one"),
+            ("LM_THROTTLE__EXEMPT_USER_IDS", "1,2"),
+        ],
+    )
+    .unwrap();
+    let shown = config.effective();
+    assert!(!shown.contains("hunter2") && !format!("{config:?}").contains("hunter2"), "{shown}");
+    assert!(shown.contains("hs256_secret = \"***\"  # LM_AUTH__HS256_SECRET\n"), "{shown}");
+    assert!(shown.contains("url = \"postgres://me:***@db/l\"  # LM_DATABASE__URL\n"), "{shown}");
+    assert!(shown.contains("# jwk_set is not set  # LM_AUTH__JWK_SET\n"), "{shown}");
+    let again = load(Some(&shown), &[]).unwrap();
+    assert_eq!(again.auth.audience, "a \"quoted\"\n\u{7f} one");
+    assert_eq!(again.throttle.exempt_user_ids, [1, 2]);
+    assert_eq!(again.effective(), shown);
+}

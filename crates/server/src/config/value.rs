@@ -1,0 +1,276 @@
+//! The kinds of values that only a configuration has.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use reqwest::Url;
+use serde::{Deserialize, Serialize, Serializer};
+
+/// A text that must not be seen: it prints and serializes as `***`. Never empty.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Secret(String);
+
+impl Secret {
+    /// A secret of 244 random bits, from the system's random source.
+    pub fn random() -> Self {
+        Self(format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple()))
+    }
+
+    /// The text itself, for the one place that needs it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for Secret {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        if text.is_empty() { Err("a secret must not be empty; leave the key out instead") } else { Ok(Self(text)) }
+    }
+}
+
+impl fmt::Display for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+/// Which database, and where. Printed, it hides passwords.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub enum DatabaseUrl {
+    /// SQLite in this file: `sqlite:PATH` or `sqlite://PATH`, relative to the working directory unless it starts with `/`.
+    Sqlite(PathBuf),
+    /// Postgres; the whole URL, as libpq takes it: `postgres://…` or `postgresql://…`. It may hold a password.
+    Postgres(String),
+}
+
+impl TryFrom<String> for DatabaseUrl {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        const ALLOWED: &str = "use sqlite:PATH or postgres://USER:PASSWORD@HOST/NAME";
+        // The text may hold a password, so no more than its scheme is ever repeated.
+        let Some((scheme, rest)) = text.split_once(':') else {
+            return Err(format!("this is not a database URL; {ALLOWED}"));
+        };
+        match scheme.to_ascii_lowercase().as_str() {
+            "sqlite" => sqlite_file(rest.strip_prefix("//").unwrap_or(rest)),
+            "postgres" | "postgresql" if rest.starts_with("//") => Ok(Self::Postgres(text)),
+            "postgres" | "postgresql" => Err(format!("`//` must follow `{scheme}:`; {ALLOWED}")),
+            _ => Err(format!("`{}` is not a known kind of database; {ALLOWED}", scheme.escape_debug())),
+        }
+    }
+}
+
+fn sqlite_file(path: &str) -> Result<DatabaseUrl, String> {
+    if path.is_empty() {
+        return Err("`sqlite:` must be followed by the path of a file".to_owned());
+    }
+    if path == ":memory:" {
+        return Err("a database in memory is lost between two connections; name a file after `sqlite:`".to_owned());
+    }
+    if path.contains(['?', '#']) {
+        return Err("`sqlite:PATH` takes no options: leave out `?` and `#` and what follows".to_owned());
+    }
+    Ok(DatabaseUrl::Sqlite(PathBuf::from(path)))
+}
+
+impl fmt::Display for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
+            Self::Postgres(url) => f.write_str(&without_passwords(url)),
+        }
+    }
+}
+
+/// `url` with the password before its `@` replaced, and its query left out where that holds one.
+fn without_passwords(url: &str) -> String {
+    let (base, query) = match url.split_once('?') {
+        Some((base, query)) => (base, Some(query)),
+        None => (url, None),
+    };
+    let (scheme, rest) = base.split_once("://").unwrap_or(("", base));
+    // The last `@`, since a password that was not escaped may hold one too.
+    let base = match rest.rsplit_once('@') {
+        Some((user, host)) => match user.split_once(':') {
+            Some((name, _)) => format!("{scheme}://{name}:***@{host}"),
+            None => format!("{scheme}://{user}@{host}"),
+        },
+        None => format!("{scheme}://{rest}"),
+    };
+    match query {
+        // An unescaped `?` in a password makes part of it look like a query.
+        Some(query) if query.contains('@') || query.to_ascii_lowercase().contains("password") => {
+            format!("{base}?***")
+        }
+        Some(query) => format!("{base}?{query}"),
+        None => base,
+    }
+}
+
+/// Where the issuer's public keys come from.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub enum JwkSetSource {
+    /// The JWK set itself, as JSON: the text starts with `{`.
+    Inline(String),
+    /// An http or https address that answers with the JWK set.
+    Url(Url),
+    /// The path of a file that holds the JWK set.
+    File(PathBuf),
+}
+
+impl TryFrom<String> for JwkSetSource {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        if text.trim_start().starts_with('{') {
+            return Ok(Self::Inline(text));
+        }
+        if text.is_empty() {
+            return Err("a JWK set is JSON, an http(s) URL or the path of a file".to_owned());
+        }
+        match text.split_once("://") {
+            None => Ok(Self::File(PathBuf::from(text))),
+            Some(("http" | "https", _)) => {
+                Url::parse(&text).map(Self::Url).map_err(|error| format!("this is not a URL: {error}"))
+            }
+            Some((scheme, _)) => {
+                Err(format!("a JWK set is read from http and https addresses, not from `{}`", scheme.escape_debug()))
+            }
+        }
+    }
+}
+
+impl fmt::Display for JwkSetSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Inline(_) => f.write_str("{…}"),
+            Self::Url(url) => f.write_str(&without_passwords(url.as_str())),
+            Self::File(path) => write!(f, "{}", path.display()),
+        }
+    }
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(try_from = "String", rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl TryFrom<String> for LogFormat {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        match text.as_str() {
+            "text" => Ok(Self::Text),
+            "json" => Ok(Self::Json),
+            _ => Err(format!("`{}` is not a log format; use `text` or `json`", text.escape_debug())),
+        }
+    }
+}
+
+/// Prints and serializes as the `Display` form, which hides what must not be seen.
+macro_rules! shown_as_displayed {
+    ($($kind:ty),*) => {$(
+        impl fmt::Debug for $kind {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(self, f)
+            }
+        }
+
+        impl Serialize for $kind {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+    )*};
+}
+
+shown_as_displayed!(Secret, DatabaseUrl, JwkSetSource);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn database(text: &str) -> Result<DatabaseUrl, String> {
+        DatabaseUrl::try_from(text.to_owned())
+    }
+
+    #[test]
+    fn a_secret_shows_itself_to_nobody_who_does_not_ask() {
+        let secret = Secret::try_from("hunter2".to_owned()).unwrap();
+        assert_eq!(secret.expose(), "hunter2");
+        assert_eq!(format!("{secret} {secret:?} {}", serde_json::to_string(&secret).unwrap()), r#"*** *** "***""#);
+        assert!(Secret::try_from(String::new()).is_err());
+    }
+
+    #[test]
+    fn random_secrets_are_long_and_differ() {
+        let (one, other) = (Secret::random(), Secret::random());
+        assert_eq!(one.expose().len(), 64);
+        assert_ne!(one.expose(), other.expose());
+    }
+
+    #[test]
+    fn both_spellings_of_a_sqlite_url_name_the_same_file() {
+        for (url, path) in [
+            ("sqlite:data/l.db", "data/l.db"),
+            ("sqlite://data/l.db", "data/l.db"),
+            ("sqlite:///l.db", "/l.db"),
+            ("SQLITE:/l.db", "/l.db"),
+        ] {
+            assert_eq!(database(url), Ok(DatabaseUrl::Sqlite(PathBuf::from(path))), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_database_that_is_not_known_is_refused_by_its_scheme_alone() {
+        let refusal = database("mysql://root:hunter2@localhost/x").unwrap_err();
+        assert!(refusal.contains("`mysql`") && !refusal.contains("hunter2"), "{refusal}");
+        for url in
+            ["", "license-manager.db", "sqlite:", "sqlite://", "sqlite::memory:", "sqlite:a.db?mode=rwc", "postgres:x"]
+        {
+            assert!(database(url).is_err(), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_printed_postgres_url_holds_no_password() {
+        for (url, printed) in [
+            ("postgres://me:hunter2@db:5432/l", "postgres://me:***@db:5432/l"),
+            ("postgresql://me@db/l", "postgresql://me@db/l"),
+            ("postgres:///l?host=/run/postgresql", "postgres:///l?host=/run/postgresql"),
+            ("postgres://db/l?user=me&password=hunter2", "postgres://db/l?***"),
+            ("postgres://me:hun/te@r2@db/l", "postgres://me:***@db/l"),
+            ("postgres://db/l?sslmode=require", "postgres://db/l?sslmode=require"),
+        ] {
+            let parsed = database(url).unwrap();
+            assert_eq!(parsed, DatabaseUrl::Postgres(url.to_owned()));
+            assert_eq!(format!("{parsed}"), printed);
+            assert_eq!(format!("{parsed:?}"), printed);
+        }
+        let shown = database("postgres://me:hunt?er2@db/l").unwrap().to_string();
+        assert!(!shown.contains("er2"), "{shown}");
+    }
+
+    #[test]
+    fn a_jwk_set_is_json_an_address_or_a_file() {
+        let source = |text: &str| JwkSetSource::try_from(text.to_owned());
+        assert_eq!(source(" {\"keys\":[]}").unwrap(), JwkSetSource::Inline(" {\"keys\":[]}".to_owned()));
+        assert!(matches!(source("https://lms.example.com/jwks.json").unwrap(), JwkSetSource::Url(_)));
+        assert_eq!(source("keys/set.json").unwrap(), JwkSetSource::File(PathBuf::from("keys/set.json")));
+        assert!(source("ftp://lms.example.com/jwks.json").unwrap_err().contains("`ftp`"));
+        assert!(source("http://").is_err());
+        assert!(source("").is_err());
+        assert_eq!(source("https://me:hunter2@lms/jwks").unwrap().to_string(), "https://me:***@lms/jwks");
+    }
+}

@@ -1,0 +1,112 @@
+//! A small customer to try the service with, and the commands to paste.
+
+use chrono::Duration;
+use license_manager_domain::ports::{AgreementFilter, CustomerScope, PlanFilter, Window};
+use license_manager_domain::{
+    Actor, AgreementChanges, AssignmentMail, CatalogId, ChangeReason, CustomerId, Error, LicenseManager, NewAgreement,
+    NewPlan, PlanChanges, PlanId,
+};
+use uuid::Uuid;
+
+/// The demo customer.
+const CUSTOMER: Uuid = Uuid::from_u128(0xdec0_de00_0000_4000_8000_0000_0000_0001);
+/// The demo customer's catalog.
+const CATALOG: Uuid = Uuid::from_u128(0xdec0_de00_0000_4000_8000_0000_0000_0002);
+
+/// Learners who hold a license from the start.
+const LEARNERS: [&str; 3] = ["ada@example.com", "grace@example.com", "edsger@example.com"];
+
+/// Makes the demo customer with two plans and a few learners, unless it is there. Returns its main plan.
+pub fn seed(manager: &LicenseManager) -> Result<PlanId, Error> {
+    let customer = CustomerId(CUSTOMER);
+    let filter = AgreementFilter { scope: CustomerScope::All, customer: Some(customer), agreement: None };
+    let all = |_| Ok::<_, Error>(Window { offset: 0, limit: 10 });
+    if manager.agreements(&filter, all)?.total == 0 {
+        make(manager, customer)?;
+    }
+    let filter =
+        PlanFilter { scope: CustomerScope::All, customer: Some(customer), active_only: true, current_at: None };
+    let page = manager.plans(&filter, all)?;
+    let main = page.plans.iter().max_by_key(|overview| overview.counts.total());
+    main.map(|overview| overview.details.plan.id).ok_or_else(|| Error::storage("the demo customer has no active plan"))
+}
+
+fn make(manager: &LicenseManager, customer: CustomerId) -> Result<(), Error> {
+    let actor = Actor::service();
+    let changes = AgreementChanges {
+        customer_slug: Some(Some("demo-university".to_owned())),
+        customer_name: Some(Some("Demo University".to_owned())),
+        default_catalog: Some(Some(CatalogId(CATALOG))),
+        ..AgreementChanges::default()
+    };
+    let page = manager.create_agreement(&actor, NewAgreement { customer, changes })?;
+    let Some(agreement) = page.agreements.first().map(|overview| overview.agreement.id) else {
+        return Err(Error::storage("the demo agreement was not made"));
+    };
+    let today = manager.now();
+    for (title, licenses, days_before, days_after) in [("Data Science", 20, 30, 335), ("Languages", 5, 10, 90)] {
+        let new = NewPlan {
+            agreement,
+            title: title.to_owned(),
+            start_date: today - Duration::days(days_before),
+            expiration_date: today + Duration::days(days_after),
+            changes: PlanChanges {
+                is_active: Some(true),
+                desired_num_licenses: Some(Some(licenses)),
+                salesforce_opportunity_line_item: Some(Some("00kDEMO00000000001".to_owned())),
+                ..PlanChanges::default()
+            },
+        };
+        let page = manager.create_plan(&actor, ChangeReason::New, new)?;
+        if let Some(overview) = page.plans.first() {
+            let learners = LEARNERS.iter().filter_map(|email| Some((email.parse().ok()?, None))).collect();
+            let mail = AssignmentMail { notify: false, ..AssignmentMail::default() };
+            manager.assign(&actor, overview.details.plan.id, &learners, &mail)?;
+        }
+    }
+    Ok(())
+}
+
+/// The commands of the walk: list the plan, assign, activate, revoke. `admin` and `learner` are access tokens.
+pub fn walk(address: &str, plan: PlanId, admin: &str, learner: &str) -> String {
+    let base = format!("{address}/api/v1");
+    format!(
+        r#"
+The demo customer is ready. Paste these into a shell with curl:
+
+  ADMIN='Authorization: JWT {admin}'
+  LEARNER='Authorization: JWT {learner}'
+
+1. Read the plan and the number of its licenses:
+  curl -s -H "$ADMIN" {base}/subscriptions/{plan}/
+
+2. Assign a license to a learner:
+  curl -s -H "$ADMIN" -H 'Content-Type: application/json' -d '{{"user_emails": ["{DEMO_LEARNER}"]}}' \
+    {base}/subscriptions/{plan}/licenses/assign/
+
+3. Activate it as that learner, with the activation key from the admin's list:
+  KEY=$(curl -s -H "$ADMIN" '{base}/subscriptions/{plan}/licenses/?search={DEMO_LEARNER}&status=assigned' \
+    | sed -E 's/.*"activation_key":"([^"]*)".*/\1/')
+  curl -s -X POST -H "$LEARNER" "{base}/license-activation/?activation_key=$KEY"
+
+4. Revoke it:
+  curl -s -H "$ADMIN" -H 'Content-Type: application/json' -d '{{"user_emails": ["{DEMO_LEARNER}"]}}' \
+    {base}/subscriptions/{plan}/licenses/bulk-revoke/
+
+The tokens are valid for a day. Ctrl-C stops the server.
+"#
+    )
+}
+
+/// The learner of the walk.
+pub const DEMO_LEARNER: &str = "linus@example.com";
+
+/// The admin's roles in the walk.
+pub fn admin_roles() -> Vec<String> {
+    vec![format!("enterprise_admin:{CUSTOMER}"), "enterprise_provisioning_admin:*".to_owned()]
+}
+
+/// The learner's roles in the walk.
+pub fn learner_roles() -> Vec<String> {
+    vec![format!("enterprise_learner:{CUSTOMER}")]
+}

@@ -1,0 +1,31 @@
+//! Runs the domain's jobs, one batch at a time, beside the requests.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use license_manager_domain::LicenseManager;
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinHandle;
+
+/// How long to rest when there is nothing to do: another server may have left a job behind.
+const REST: Duration = Duration::from_secs(2);
+
+/// Starts to run jobs until `stop` becomes true; the batch under way is finished first. `wake` ends a rest.
+pub fn start(manager: LicenseManager, wake: Arc<Notify>, mut stop: watch::Receiver<bool>) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        while !*stop.borrow() {
+            let runner = manager.clone();
+            match tokio::task::spawn_blocking(move || runner.run_next_job()).await {
+                Ok(Ok(true)) => continue,
+                Ok(Ok(false)) => {}
+                Ok(Err(error)) => tracing::warn!(%error, "a job failed; it is tried again"),
+                Err(error) => tracing::error!(%error, "a job ended unexpectedly; it is tried again"),
+            }
+            tokio::select! {
+                () = wake.notified() => {}
+                () = tokio::time::sleep(REST) => {}
+                _ = stop.changed() => {}
+            }
+        }
+    })
+}

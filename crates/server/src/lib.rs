@@ -1,0 +1,20 @@
+//! The license manager's outer layer: HTTP, authentication, configuration, command line and wiring. The business itself lives in
+//! `license-manager-domain`, storage in `license-manager-adapters`.
+
+pub mod access;
+pub mod app;
+pub mod auth;
+pub mod body;
+pub mod cli;
+pub mod config;
+pub mod demo;
+pub mod error;
+pub mod jobs;
+pub mod listing;
+pub mod logging;
+pub mod present;
+pub mod routes;
+pub mod serve;
+pub mod storage;
+pub mod system;
+pub mod wire;

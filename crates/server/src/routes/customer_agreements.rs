@@ -1,0 +1,58 @@
+//! Agreements as a customer's people see them: `GET /api/v1/customer-agreement/`, `…/{customer_agreement_uuid}/`.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use license_manager_domain::ports::AgreementFilter;
+use license_manager_domain::{AgreementId, CustomerId};
+
+use crate::access::{AdminOrLearner, Listing, OfAgreement};
+use crate::app::AppState;
+use crate::error::ApiError;
+use crate::listing::{Paging, query_uuid};
+use crate::present::AgreementWithPlansBody;
+use crate::wire::query::Query;
+
+/// The most agreements a page has.
+const MAX_PAGE_SIZE: u64 = 100;
+
+/// Agreements of the caller's customers, with their active plans; `active_plans_only=false` shows the others too.
+pub async fn list(
+    access: Listing<AdminOrLearner>,
+    request: HttpRequest,
+    state: web::Data<AppState>,
+) -> Result<HttpResponse, ApiError> {
+    let query = Query::parse(request.query_string());
+    let filter = AgreementFilter {
+        scope: access.scope,
+        customer: query_uuid(&query, "enterprise_customer_uuid")?.map(CustomerId),
+        agreement: query_uuid(&query, "customer_agreement_uuid")?.map(AgreementId),
+    };
+    let paging = Paging::new(&request, &query, MAX_PAGE_SIZE);
+    let active_plans_only = active_plans_only(&query);
+    web::block(move || {
+        let page = state.manager.agreements(&filter, |total| paging.window(total))?;
+        let renewal_lock = state.manager.settings().renewal_lock;
+        let agreements = AgreementWithPlansBody::all(&page, renewal_lock, active_plans_only);
+        Ok(HttpResponse::Ok().json(paging.body(page.total, agreements)?))
+    })
+    .await?
+}
+
+/// One agreement with its plans.
+pub async fn retrieve(
+    access: OfAgreement<AdminOrLearner>,
+    request: HttpRequest,
+    state: web::Data<AppState>,
+) -> Result<HttpResponse, ApiError> {
+    let active_plans_only = active_plans_only(&Query::parse(request.query_string()));
+    web::block(move || {
+        let page = state.manager.agreement(access.agreement)?;
+        let renewal_lock = state.manager.settings().renewal_lock;
+        let agreements = AgreementWithPlansBody::all(&page, renewal_lock, active_plans_only);
+        Ok(HttpResponse::Ok().json(agreements.first()))
+    })
+    .await?
+}
+
+fn active_plans_only(query: &Query) -> bool {
+    query.flag("active_plans_only").unwrap_or(true)
+}

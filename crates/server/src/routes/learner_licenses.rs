@@ -1,0 +1,58 @@
+//! `GET /api/v1/learner-licenses/?enterprise_customer_uuid=…`: a learner's licenses of one customer.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+use license_manager_domain::{CustomerId, LearnerLicenses};
+use serde::Serialize;
+
+use crate::access::{AdminOrLearner, Listing};
+use crate::app::AppState;
+use crate::error::ApiError;
+use crate::listing::{Paging, PositionedPageBody, query_uuid};
+use crate::present::{AgreementBody, LearnerLicenseBody};
+use crate::wire::query::Query;
+
+/// The most licenses a page has.
+const MAX_PAGE_SIZE: u64 = 100;
+
+/// A page of licenses, and the agreement they belong to.
+#[derive(Serialize)]
+struct Body {
+    #[serde(flatten)]
+    page: PositionedPageBody<LearnerLicenseBody>,
+    customer_agreement: Option<AgreementBody>,
+}
+
+/// The caller's licenses, by default those of active and current plans that were not revoked. A caller whose roles are for
+/// other customers sees none.
+pub async fn list(
+    access: Listing<AdminOrLearner>,
+    request: HttpRequest,
+    state: web::Data<AppState>,
+) -> Result<HttpResponse, ApiError> {
+    let query = Query::parse(request.query_string());
+    let customer = query_uuid(&query, "enterprise_customer_uuid")?.map(CustomerId);
+    let missing = || ApiError::text(StatusCode::BAD_REQUEST, "Name the customer: enterprise_customer_uuid is missing.");
+    let customer = customer.ok_or_else(missing)?;
+    let wanted = LearnerLicenses {
+        include_revoked: query.flag("include_revoked").unwrap_or(false),
+        active_plans_only: query.flag("active_plans_only").unwrap_or(true),
+        current_plans_only: query.flag("current_plans_only").unwrap_or(true),
+    };
+    let paging = Paging::new(&request, &query, MAX_PAGE_SIZE);
+    let person = access.caller.person()?;
+    web::block(move || {
+        let mut view = state.manager.learner_licenses(&access.caller.actor(), customer, &person, wanted)?;
+        if !access.scope.covers(customer) {
+            view.licenses.clear();
+        }
+        let total = view.licenses.len() as i64;
+        let window = paging.window(total)?;
+        let renewal_lock = state.manager.settings().renewal_lock;
+        let shown = view.licenses.iter().skip(window.offset as usize).take(window.limit as usize);
+        let licenses = shown.map(|found| LearnerLicenseBody::new(found, &view, renewal_lock)).collect();
+        let customer_agreement = view.agreement.as_ref().map(|overview| AgreementBody::new(overview, view.now));
+        Ok(HttpResponse::Ok().json(Body { page: paging.positioned_body(total, licenses)?, customer_agreement }))
+    })
+    .await?
+}

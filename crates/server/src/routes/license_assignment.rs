@@ -1,0 +1,73 @@
+//! `POST /api/v1/subscriptions/{subscription_uuid}/licenses/assign/`: an admin hands licenses to learners.
+
+use actix_web::{HttpResponse, web};
+use license_manager_domain::{Assignees, AssignmentMail, is_salesforce_id};
+use serde_json::{Value, json};
+
+use crate::access::{Admin, OfPlan};
+use crate::app::AppState;
+use crate::body::{JsonBody, required_emails};
+use crate::error::ApiError;
+use crate::wire::fields::{Field, Fields, NON_FIELD_ERRORS, boolean, text};
+
+/// The longest greeting or closing, in characters.
+const MAX_MAIL_TEXT: usize = 10_000;
+
+/// Assigns to every email that holds no live license of the plan, or to none where the plan has too few (400).
+pub async fn assign(
+    access: OfPlan<Admin>,
+    body: JsonBody,
+    state: web::Data<AppState>,
+) -> Result<HttpResponse, ApiError> {
+    let (learners, mail) = read(body)?;
+    web::block(move || {
+        let done = state.manager.assign(&access.caller.actor(), access.plan, &learners, &mail)?;
+        let assigned = done.assigned.iter();
+        Ok(HttpResponse::Ok().json(json!({
+            "num_successful_assignments": done.assigned.len(),
+            "num_already_associated": done.already_associated,
+            "license_assignments": assigned
+                .map(|(email, license)| json!({ "user_email": email.as_str(), "license": license }))
+                .collect::<Vec<_>>(),
+        })))
+    })
+    .await?
+}
+
+fn read(body: JsonBody) -> Result<(Assignees, AssignmentMail), ApiError> {
+    let mut fields = Fields::new(body.0)?;
+    let emails = required_emails(&mut fields);
+    let sources = sources(&mut fields);
+    if sources.as_ref().is_some_and(|sources| sources.len() != emails.len()) && fields.is_valid() {
+        fields.error(NON_FIELD_ERRORS, "user_sfids must name one Salesforce id, or null, for each of user_emails.");
+    }
+    let mail = AssignmentMail {
+        notify: fields.optional("notify_users", boolean()).unwrap_or(true),
+        greeting: fields.nullable("greeting", text(0..=MAX_MAIL_TEXT)).value().unwrap_or_default(),
+        closing: fields.nullable("closing", text(0..=MAX_MAIL_TEXT)).value().unwrap_or_default(),
+    };
+    fields.finish()?;
+    let sources = sources.unwrap_or_default().into_iter().chain(std::iter::repeat(None));
+    Ok((emails.into_iter().zip(sources).collect(), mail))
+}
+
+/// The Salesforce opportunities the licenses were sold by, in the order of the emails; null where there is none.
+fn sources(fields: &mut Fields) -> Option<Vec<Option<String>>> {
+    let items = match fields.raw("user_sfids") {
+        Field::Absent | Field::Null => return None,
+        Field::Value(Value::Array(items)) => items,
+        Field::Value(_) => {
+            fields.error("user_sfids", "This must be a list.");
+            return None;
+        }
+    };
+    let mut sources = Vec::with_capacity(items.len());
+    for (index, item) in items.into_iter().enumerate() {
+        match item {
+            Value::Null => sources.push(None),
+            Value::String(id) if is_salesforce_id(&id) => sources.push(Some(id)),
+            _ => fields.item_error("user_sfids", index, "A Salesforce id has 18 letters and digits."),
+        }
+    }
+    Some(sources)
+}

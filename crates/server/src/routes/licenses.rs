@@ -1,0 +1,189 @@
+//! A plan's licenses, read: `…/licenses/`, `…/licenses/overview/`, `…/licenses/csv/`, and a learner's own, `…/license/`, all
+//! below `GET /api/v1/subscriptions/{subscription_uuid}/`.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use futures_util::stream;
+use license_manager_domain::ports::{LicenseField, LicenseFilter, LicenseOrder};
+use license_manager_domain::{Error, License, LicenseId, LicenseStatus, PlanId};
+use serde::Serialize;
+use serde_json::json;
+
+use crate::access::{Admin, AdminOrLearner, Listing, OfPlan, path_uuid};
+use crate::app::AppState;
+use crate::error::ApiError;
+use crate::listing::Paging;
+use crate::present::LicenseBody;
+use crate::wire::query::Query;
+use crate::wire::time;
+
+/// The most licenses a page has.
+const MAX_PAGE_SIZE: u64 = 500;
+
+/// How many licenses are read at once for a CSV file.
+const CSV_BATCH: i64 = 1_000;
+
+/// The plan's licenses: filtered, searched, sorted, by pages. Of a plan the caller may not see, an empty list.
+pub async fn list(
+    access: Listing<Admin>,
+    request: HttpRequest,
+    state: web::Data<AppState>,
+) -> Result<HttpResponse, ApiError> {
+    let plan = PlanId(path_uuid(&request, "subscription_uuid")?);
+    let query = Query::parse(request.query_string());
+    let paging = Paging::new(&request, &query, MAX_PAGE_SIZE);
+    let (filter, order) = (filter(&query), order(&query));
+    web::block(move || {
+        if !visible(&state, &access, plan)? {
+            return Ok(HttpResponse::Ok().json(paging.numbered_body::<LicenseBody>(0, Vec::new())?));
+        }
+        let page = state.manager.licenses(plan, &filter, &order, |total| paging.window(total))?;
+        let licenses = page.licenses.iter().map(LicenseBody::new).collect();
+        Ok(HttpResponse::Ok().json(paging.numbered_body(page.total, licenses)?))
+    })
+    .await?
+}
+
+/// How many of the plan's licenses are in each state, the most first.
+pub async fn overview(
+    access: OfPlan<Admin>,
+    request: HttpRequest,
+    state: web::Data<AppState>,
+) -> Result<HttpResponse, ApiError> {
+    let filter = filter(&Query::parse(request.query_string()));
+    web::block(move || {
+        let counts = state.manager.license_overview(access.plan, &filter)?;
+        let mut overview = [
+            ("activated", counts.activated),
+            ("assigned", counts.assigned),
+            ("revoked", counts.revoked),
+            ("unassigned", counts.unassigned),
+        ];
+        overview.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        let present = overview.iter().filter(|(_, count)| *count > 0);
+        let body: Vec<_> = present.map(|(status, count)| json!({ "status": status, "count": count })).collect();
+        Ok(HttpResponse::Ok().json(body))
+    })
+    .await?
+}
+
+/// The caller's own live licenses of the plan.
+pub async fn own(
+    access: Listing<AdminOrLearner>,
+    request: HttpRequest,
+    state: web::Data<AppState>,
+) -> Result<HttpResponse, ApiError> {
+    let plan = PlanId(path_uuid(&request, "subscription_uuid")?);
+    let paging = Paging::new(&request, &Query::parse(request.query_string()), MAX_PAGE_SIZE);
+    let person = access.caller.person()?;
+    web::block(move || {
+        let licenses = match visible(&state, &access, plan)? {
+            true => state.manager.own_licenses_of_plan(plan, &person)?,
+            false => Vec::new(),
+        };
+        let body: Vec<_> = licenses.iter().map(LicenseBody::new).collect();
+        Ok(HttpResponse::Ok().json(paging.body(body.len() as i64, body)?))
+    })
+    .await?
+}
+
+fn visible<R>(state: &AppState, access: &Listing<R>, plan: PlanId) -> Result<bool, Error> {
+    Ok(state.manager.customer_of_plan(plan)?.is_some_and(|customer| access.scope.covers(customer)))
+}
+
+/// One line of the CSV file.
+#[derive(Serialize)]
+struct CsvLine<'a> {
+    status: &'a str,
+    user_email: Option<&'a str>,
+    activation_date: Option<String>,
+    last_remind_date: Option<String>,
+    activation_link: Option<String>,
+}
+
+/// Every license of the plan that was ever handed out, as CSV; written while it is read.
+pub async fn csv(access: OfPlan<Admin>, state: web::Data<AppState>) -> Result<HttpResponse, ApiError> {
+    let reader = state.clone();
+    let plan = access.plan;
+    let slug = web::block(move || reader.manager.customer_slug_of_plan(plan)).await??.unwrap_or_default();
+    let head = "status,user_email,activation_date,last_remind_date,activation_link\r\n";
+    let lines = stream::try_unfold(Some((None, Vec::from(head))), move |position| {
+        let (state, slug) = (state.clone(), slug.clone());
+        async move {
+            let Some((after, mut text)) = position else { return Ok::<_, ApiError>(None) };
+            let (last, batch) = web::block(move || csv_batch(&state, &slug, plan, after)).await??;
+            text.extend(batch);
+            Ok(Some((web::Bytes::from(text), last.map(|id| (Some(id), Vec::new())))))
+        }
+    });
+    Ok(HttpResponse::Ok()
+        .content_type("text/csv; charset=utf-8")
+        .insert_header(("Content-Disposition", format!("attachment; filename=\"licenses-{plan}.csv\"")))
+        .streaming(lines))
+}
+
+/// The next lines, and the license they end with where there may be more.
+fn csv_batch(
+    state: &AppState,
+    slug: &str,
+    plan: PlanId,
+    after: Option<LicenseId>,
+) -> Result<(Option<LicenseId>, Vec<u8>), Error> {
+    let licenses = state.manager.handed_out_licenses(plan, after, CSV_BATCH)?;
+    let mut writer =
+        csv::WriterBuilder::new().has_headers(false).terminator(csv::Terminator::CRLF).from_writer(Vec::new());
+    for license in &licenses {
+        let columns = license.columns();
+        let written = writer.serialize(CsvLine {
+            status: columns.status.as_str(),
+            user_email: columns.user_email.as_ref().map(|email| email.as_str()),
+            activation_date: columns.activation_date.as_ref().map(time::format),
+            last_remind_date: columns.last_remind_date.as_ref().map(time::format),
+            activation_link: activation_link(state, slug, license),
+        });
+        written.map_err(Error::storage)?;
+    }
+    let last = licenses.last().filter(|_| licenses.len() as i64 == CSV_BATCH).map(|license| license.id);
+    Ok((last, writer.into_inner().map_err(Error::storage)?))
+}
+
+/// Where the learner activates the license.
+fn activation_link(state: &AppState, slug: &str, license: &License) -> Option<String> {
+    let key = license.columns().activation_key?;
+    Some(format!("{}/{slug}/licenses/{key}/activate", state.learner_portal.trim_end_matches('/')))
+}
+
+/// The filters of a list of licenses; unknown statuses match nothing, senseless flags are ignored.
+fn filter(query: &Query) -> LicenseFilter {
+    let named = query.get("status").filter(|text| !text.is_empty());
+    let mut statuses =
+        named.map(|_| query.list("status").into_iter().filter_map(LicenseStatus::from_name).collect::<Vec<_>>());
+    if query.flag("active_only") == Some(true) {
+        let wanted = statuses.unwrap_or_else(|| LicenseStatus::LIVE.to_vec());
+        statuses = Some(wanted.into_iter().filter(|status| LicenseStatus::LIVE.contains(status)).collect());
+    }
+    LicenseFilter {
+        statuses,
+        email_words: query.get("search").unwrap_or_default().split_whitespace().map(str::to_owned).collect(),
+        hide_retired: query.flag("ignore_null_emails") == Some(true),
+    }
+}
+
+/// The order of a list of licenses: by status and email unless `ordering` names known fields.
+fn order(query: &Query) -> Vec<LicenseOrder> {
+    let ascending = |field| LicenseOrder { field, descending: false };
+    let named: Vec<_> = query
+        .list("ordering")
+        .into_iter()
+        .filter_map(|name| {
+            let field = match name.trim_start_matches('-') {
+                "user_email" => LicenseField::UserEmail,
+                "status" => LicenseField::Status,
+                "activation_date" => LicenseField::ActivationDate,
+                "last_remind_date" => LicenseField::LastRemindDate,
+                _ => return None,
+            };
+            Some(LicenseOrder { field, descending: name.starts_with('-') })
+        })
+        .collect();
+    if named.is_empty() { vec![ascending(LicenseField::Status), ascending(LicenseField::UserEmail)] } else { named }
+}

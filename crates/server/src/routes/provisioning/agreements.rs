@@ -1,0 +1,96 @@
+//! `/api/v1/provisioning-admins/customer-agreement/`: provisioning admins make, read and edit agreements.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use license_manager_domain::ports::{AgreementFilter, CustomerScope};
+use license_manager_domain::{AgreementChanges, AgreementId, AgreementPage, CatalogId, CustomerId, NewAgreement};
+
+use crate::access::{Provisioner, path_uuid};
+use crate::app::AppState;
+use crate::body::JsonBody;
+use crate::error::ApiError;
+use crate::listing::{Paging, query_uuid};
+use crate::present::AgreementWithPlansBody;
+use crate::wire::fields::{Fields, boolean, text, uuid};
+use crate::wire::query::Query;
+
+/// The most agreements a page has.
+const MAX_PAGE_SIZE: u64 = 100;
+
+/// Every agreement, or those that `enterprise_customer_uuid` and `customer_agreement_uuid` leave.
+pub async fn list(_: Provisioner, request: HttpRequest, state: web::Data<AppState>) -> Result<HttpResponse, ApiError> {
+    let query = Query::parse(request.query_string());
+    let filter = AgreementFilter {
+        scope: CustomerScope::All,
+        customer: query_uuid(&query, "enterprise_customer_uuid")?.map(CustomerId),
+        agreement: query_uuid(&query, "customer_agreement_uuid")?.map(AgreementId),
+    };
+    let paging = Paging::new(&request, &query, MAX_PAGE_SIZE);
+    web::block(move || {
+        let page = state.manager.agreements(&filter, |total| paging.window(total))?;
+        let agreements = bodies(&state, &page);
+        Ok(HttpResponse::Ok().json(paging.body(page.total, agreements)?))
+    })
+    .await?
+}
+
+/// Makes a customer's agreement: 201.
+pub async fn create(access: Provisioner, body: JsonBody, state: web::Data<AppState>) -> Result<HttpResponse, ApiError> {
+    let mut fields = Fields::new(body.0)?;
+    let customer = CustomerId(fields.required("enterprise_customer_uuid", uuid()));
+    let changes = changes(&mut fields);
+    fields.finish()?;
+    web::block(move || {
+        let page = state.manager.create_agreement(&access.caller.actor(), NewAgreement { customer, changes })?;
+        Ok(HttpResponse::Created().json(bodies(&state, &page).first()))
+    })
+    .await?
+}
+
+/// One agreement.
+pub async fn retrieve(
+    _: Provisioner,
+    request: HttpRequest,
+    state: web::Data<AppState>,
+) -> Result<HttpResponse, ApiError> {
+    let agreement = AgreementId(path_uuid(&request, "customer_agreement_uuid")?);
+    web::block(move || {
+        let page = state.manager.agreement(agreement)?;
+        Ok(HttpResponse::Ok().json(bodies(&state, &page).first()))
+    })
+    .await?
+}
+
+/// Edits an agreement. Its customer stays: naming another one is 400.
+pub async fn update(
+    access: Provisioner,
+    request: HttpRequest,
+    body: JsonBody,
+    state: web::Data<AppState>,
+) -> Result<HttpResponse, ApiError> {
+    let agreement = AgreementId(path_uuid(&request, "customer_agreement_uuid")?);
+    let mut fields = Fields::new(body.0)?;
+    let customer = fields.optional("enterprise_customer_uuid", uuid()).map(CustomerId);
+    let changes = AgreementChanges { customer, ..changes(&mut fields) };
+    fields.finish()?;
+    web::block(move || {
+        let page = state.manager.update_agreement(&access.caller.actor(), agreement, changes)?;
+        Ok(HttpResponse::Ok().json(bodies(&state, &page).first()))
+    })
+    .await?
+}
+
+fn changes(fields: &mut Fields) -> AgreementChanges {
+    AgreementChanges {
+        customer: None,
+        customer_slug: fields.nullable("enterprise_customer_slug", text(1..=128)).change(),
+        customer_name: fields.nullable("enterprise_customer_name", text(1..=255)).change(),
+        default_catalog: fields.nullable("default_enterprise_catalog_uuid", uuid()).map(CatalogId).change(),
+        disable_expiration_notifications: fields.optional("disable_expiration_notifications", boolean()),
+        enable_auto_applied_subscriptions_with_universal_link: fields
+            .optional("enable_auto_applied_subscriptions_with_universal_link", boolean()),
+    }
+}
+
+fn bodies(state: &AppState, page: &AgreementPage) -> Vec<AgreementWithPlansBody> {
+    AgreementWithPlansBody::all(page, state.manager.settings().renewal_lock, true)
+}

@@ -1,0 +1,4 @@
+//! What provisioning admins do, below `/api/v1/provisioning-admins/`.
+
+pub mod agreements;
+pub mod plans;

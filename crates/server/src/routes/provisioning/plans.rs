@@ -1,0 +1,150 @@
+//! `/api/v1/provisioning-admins/subscriptions/`: provisioning admins make, read and edit plans.
+//!
+//! These endpoints put their errors inside `{"error": …}`.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+use license_manager_domain::ports::{CustomerScope, PlanFilter};
+use license_manager_domain::{
+    AgreementId, CatalogId, ChangeReason, CustomerId, NewPlan, PlanChanges, PlanId, ProductId, SubscriptionPlan,
+};
+
+use crate::access::{Provisioner, path_uuid};
+use crate::app::AppState;
+use crate::body::JsonBody;
+use crate::error::{ApiError, plan_provisioning_error};
+use crate::listing::{Paging, query_uuid};
+use crate::present::{CreatedPlanBody, EditedPlanBody, PlanWithCountsBody};
+use crate::wire::fields::{Field, Fields, boolean, choice, datetime, integer, text, uuid};
+use crate::wire::query::Query;
+
+/// The most plans a page has.
+const MAX_PAGE_SIZE: u64 = 100;
+
+const CHANGE_REASONS: &[&str] =
+    &["new", "incorrect_user_input", "delayed_payment", "organization_requested_change", "other"];
+
+/// Every plan, or those of the customer `enterprise_customer_uuid`.
+pub async fn list(_: Provisioner, request: HttpRequest, state: web::Data<AppState>) -> Result<HttpResponse, ApiError> {
+    let query = Query::parse(request.query_string());
+    let filter = PlanFilter {
+        scope: CustomerScope::All,
+        customer: query_uuid(&query, "enterprise_customer_uuid")?.map(CustomerId),
+        active_only: false,
+        current_at: None,
+    };
+    let paging = Paging::new(&request, &query, MAX_PAGE_SIZE);
+    web::block(move || {
+        let page = state.manager.plans(&filter, |total| paging.window(total))?;
+        let plans = PlanWithCountsBody::all(&page, state.manager.settings().renewal_lock);
+        Ok(HttpResponse::Ok().json(paging.body(page.total, plans)?))
+    })
+    .await?
+}
+
+/// Makes a plan with its licenses: 201. Very many licenses are added after the answer.
+pub async fn create(access: Provisioner, body: JsonBody, state: web::Data<AppState>) -> Result<HttpResponse, ApiError> {
+    let mut fields = Fields::new(body.0).map_err(|errors| ApiError::from(errors).in_error_key())?;
+    if fields.absent("salesforce_opportunity_line_item") {
+        fields.error("salesforce_opportunity_line_item", "This field is required; it may be null.");
+    }
+    let agreement = AgreementId(fields.required("customer_agreement", uuid()));
+    let title = fields.required("title", text(1..=SubscriptionPlan::MAX_TITLE_LENGTH));
+    let start_date = fields.required("start_date", datetime());
+    let expiration_date = fields.required("expiration_date", datetime());
+    let desired = fields.required("desired_num_licenses", integer(0..=i64::from(i32::MAX)));
+    let reason = fields.required("change_reason", choice(CHANGE_REASONS));
+    let mut changes = read_changes(fields)?;
+    changes.desired_num_licenses = Some(i32::try_from(desired).ok());
+    let new = NewPlan { agreement, title, start_date, expiration_date, changes };
+    let reason = ChangeReason::from_name(reason).unwrap_or(ChangeReason::New);
+    web::block(move || {
+        let page = state.manager.create_plan(&access.caller.actor(), reason, new).map_err(plan_provisioning_error)?;
+        state.wake_jobs.notify_one();
+        let plan = CreatedPlanBody::new(&page, state.manager.settings().renewal_lock, reason);
+        Ok(HttpResponse::Created().json(plan))
+    })
+    .await?
+}
+
+/// One plan.
+pub async fn retrieve(
+    _: Provisioner,
+    request: HttpRequest,
+    state: web::Data<AppState>,
+) -> Result<HttpResponse, ApiError> {
+    let plan = PlanId(path_uuid(&request, "subscription_uuid")?);
+    web::block(move || {
+        let page = state.manager.plan(plan).map_err(plan_provisioning_error)?;
+        let plans = PlanWithCountsBody::all(&page, state.manager.settings().renewal_lock);
+        Ok(HttpResponse::Ok().json(plans.first()))
+    })
+    .await?
+}
+
+/// Edits a plan, which needs a `change_reason`, and adds the licenses it then lacks; none are ever taken away.
+pub async fn update(
+    access: Provisioner,
+    request: HttpRequest,
+    body: JsonBody,
+    state: web::Data<AppState>,
+) -> Result<HttpResponse, ApiError> {
+    let plan = PlanId(path_uuid(&request, "subscription_uuid")?);
+    let mut fields = Fields::new(body.0).map_err(|errors| ApiError::from(errors).in_error_key())?;
+    if fields.absent("change_reason") {
+        let message = "Say why the plan changes: change_reason is missing.";
+        return Err(ApiError::text(StatusCode::BAD_REQUEST, message).in_error_key());
+    }
+    let reason = fields.required("change_reason", choice(CHANGE_REASONS));
+    let agreement = fields.optional("customer_agreement", uuid()).map(AgreementId);
+    let title = fields.optional("title", text(1..=SubscriptionPlan::MAX_TITLE_LENGTH));
+    let start_date = fields.optional("start_date", datetime());
+    let expiration_date = fields.optional("expiration_date", datetime());
+    let desired = fields.nullable("desired_num_licenses", integer(0..=i64::from(i32::MAX))).change();
+    let changes = PlanChanges {
+        agreement,
+        title,
+        start_date,
+        expiration_date,
+        desired_num_licenses: desired.map(|number| number.and_then(|number| i32::try_from(number).ok())),
+        ..read_changes(fields)?
+    };
+    let reason = ChangeReason::from_name(reason).unwrap_or(ChangeReason::Other);
+    web::block(move || {
+        let page = state
+            .manager
+            .update_plan(&access.caller.actor(), reason, plan, changes)
+            .map_err(plan_provisioning_error)?;
+        state.wake_jobs.notify_one();
+        Ok(HttpResponse::Ok().json(EditedPlanBody::new(&page, state.manager.settings().renewal_lock, reason)))
+    })
+    .await?
+}
+
+/// The fields that a new plan and an edit have in common; ends the reading.
+fn read_changes(mut fields: Fields) -> Result<PlanChanges, ApiError> {
+    let product = fields.nullable("product", integer(0..=i64::from(i32::MAX)));
+    let changes = PlanChanges {
+        agreement: None,
+        title: None,
+        start_date: None,
+        expiration_date: None,
+        catalog: fields.nullable("enterprise_catalog_uuid", uuid()).map(CatalogId).value(),
+        is_active: fields.optional("is_active", boolean()),
+        is_revocation_cap_enabled: fields.optional("is_revocation_cap_enabled", boolean()),
+        revoke_max_percentage: fields
+            .optional("revoke_max_percentage", integer(0..=100))
+            .and_then(|percentage| i16::try_from(percentage).ok()),
+        salesforce_opportunity_line_item: fields.nullable("salesforce_opportunity_line_item", text(0..=255)).change(),
+        product: product.clone().value().and_then(|id| i32::try_from(id).ok()).map(ProductId),
+        for_internal_use_only: fields.optional("for_internal_use_only", boolean()),
+        can_freeze_unused_licenses: fields.optional("can_freeze_unused_licenses", boolean()),
+        should_auto_apply_licenses: fields.nullable("should_auto_apply_licenses", boolean()).change(),
+        desired_num_licenses: None,
+    };
+    fields.finish().map_err(|errors| ApiError::from(errors).in_error_key())?;
+    if product == Field::Null {
+        return Err(ApiError::text(StatusCode::BAD_REQUEST, "A plan needs a product.").in_error_key());
+    }
+    Ok(changes)
+}

@@ -1,0 +1,127 @@
+//! Runs the server until it is told to stop.
+
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::dev::ServerHandle;
+use actix_web::{HttpServer, web};
+use license_manager_domain::ports::Clock as _;
+use license_manager_domain::{Error as DomainError, LicenseManager};
+use tokio::sync::{Notify, watch};
+
+use crate::app::{AppState, app};
+use crate::auth::TokenVerifier;
+use crate::auth::mint::DevelopmentToken;
+use crate::config::{Config, DEFAULT_DATABASE_FILE};
+use crate::storage::{Database, seed_products};
+use crate::system::SystemClock;
+use crate::{demo, jobs};
+
+/// How often a database that is away at the start is asked again.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// How long the demo's tokens hold, in seconds: a day.
+const DEMO_TOKEN_LIFETIME: u32 = 24 * 60 * 60;
+
+/// Serves until SIGTERM or Ctrl-C; requests under way are finished first. With `with_demo`, makes the demo customer and
+/// prints how to talk to it.
+pub async fn run(config: Config, with_demo: bool) -> Result<(), Box<dyn Error>> {
+    if config.database.url.is_none() {
+        tracing::info!("no database is configured: using SQLite in {DEFAULT_DATABASE_FILE}");
+    }
+    let verifier = TokenVerifier::from_config(&config.auth).await?;
+    let database = Arc::new(Database::open(&config)?);
+    let manager = database.manager(&config);
+    prepare(database, manager.clone()).await?;
+
+    let wake_jobs = Arc::new(Notify::new());
+    let (stop_jobs, stopped) = watch::channel(false);
+    let job_runner = jobs::start(manager.clone(), wake_jobs.clone(), stopped);
+    let state = web::Data::new(AppState {
+        manager: manager.clone(),
+        verifier,
+        body_limit: config.server.body_limit_bytes,
+        learner_portal: config.portals.learner_url.clone(),
+        wake_jobs,
+    });
+    let workers = match config.server.workers {
+        0 => std::thread::available_parallelism()?.get(),
+        workers => workers,
+    };
+    let server = HttpServer::new(move || app(state.clone()))
+        .workers(workers)
+        // More threads than connections would only wait for one, and time out where they could have queued.
+        .worker_max_blocking_threads((config.database.pool_size as usize).div_ceil(workers))
+        .shutdown_timeout(config.server.shutdown_timeout_seconds)
+        .disable_signals()
+        .bind(config.server.listen)
+        .map_err(|error| format!("server.listen: cannot listen on {}: {error}", config.server.listen))?;
+    let address = server.addrs().first().map_or_else(String::new, |address| format!("http://{address}"));
+    let server = server.run();
+    stop_on_signal(server.handle());
+    tracing::info!(address, "ready");
+    if with_demo {
+        print_demo(&config, manager, &address).await?;
+    }
+    server.await?;
+    stop_jobs.send_replace(true);
+    job_runner.await?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Brings the database up to date, waiting for one that is away.
+async fn prepare(database: Arc<Database>, manager: LicenseManager) -> Result<(), Box<dyn Error>> {
+    loop {
+        let (database, manager) = (database.clone(), manager.clone());
+        let prepared = tokio::task::spawn_blocking(move || {
+            database.migrate()?;
+            seed_products(&manager)
+        });
+        match prepared.await? {
+            Err(DomainError::Unavailable) => {
+                tracing::warn!("the database does not answer; trying again");
+                tokio::time::sleep(RETRY).await;
+            }
+            other => return Ok(other?),
+        }
+    }
+}
+
+/// Stops the server at the first SIGTERM or Ctrl-C, after the requests under way.
+fn stop_on_signal(server: ServerHandle) {
+    tokio::spawn(async move {
+        use tokio::signal::unix::{SignalKind, signal};
+        match signal(SignalKind::terminate()) {
+            Ok(mut terminate) => {
+                tokio::select! {
+                    _ = terminate.recv() => {}
+                    _ = tokio::signal::ctrl_c() => {}
+                }
+                tracing::info!("stopping: finishing the requests under way");
+                server.stop(true).await;
+            }
+            Err(error) => tracing::error!(%error, "cannot listen for SIGTERM"),
+        }
+    });
+}
+
+async fn print_demo(config: &Config, manager: LicenseManager, address: &str) -> Result<(), Box<dyn Error>> {
+    let plan = tokio::task::spawn_blocking(move || demo::seed(&manager)).await??;
+    let token = |user_id, email: &str, username: &str, roles| {
+        let token = DevelopmentToken {
+            user_id,
+            email: email.to_owned(),
+            username: username.to_owned(),
+            roles,
+            is_staff: false,
+            lifetime_seconds: DEMO_TOKEN_LIFETIME,
+        };
+        token.mint(&config.auth, SystemClock.now())
+    };
+    let admin = token(1, "admin@example.com", "demo-admin", demo::admin_roles())?;
+    let learner = token(2, demo::DEMO_LEARNER, "demo-learner", demo::learner_roles())?;
+    println!("{}", demo::walk(address, plan, &admin, &learner));
+    Ok(())
+}

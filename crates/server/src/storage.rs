@@ -1,0 +1,71 @@
+//! Opens the database that is configured.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use license_manager_adapters::postgres::{PostgresOptions, PostgresStore};
+use license_manager_adapters::sqlite::{SqliteOptions, SqliteStore};
+use license_manager_domain::ports::{Clock, Store, StoreExt};
+use license_manager_domain::{Actor, Error, LicenseManager, Settings, seeded_products};
+
+use crate::config::{Config, DatabaseUrl};
+use crate::system::{RandomIds, SystemClock};
+
+/// A database of either kind.
+pub enum Database {
+    /// SQLite, embedded.
+    Sqlite(Arc<SqliteStore>),
+    /// Postgres.
+    Postgres(Arc<PostgresStore>),
+}
+
+impl Database {
+    /// Opens the database that the configuration names. A Postgres that is away is no error yet.
+    pub fn open(config: &Config) -> Result<Self, Error> {
+        let database = &config.database;
+        match database.url_or_default() {
+            DatabaseUrl::Sqlite(path) => Ok(Self::Sqlite(Arc::new(SqliteStore::open(&SqliteOptions {
+                path,
+                pool_size: database.pool_size,
+                busy_timeout: Duration::from_secs(database.statement_timeout_seconds),
+                on_statement: None,
+            })?))),
+            DatabaseUrl::Postgres(url) => Ok(Self::Postgres(Arc::new(PostgresStore::connect(&PostgresOptions {
+                url,
+                pool_size: database.pool_size,
+                connect_timeout: Duration::from_secs(database.connect_timeout_seconds),
+                statement_timeout: Duration::from_secs(database.statement_timeout_seconds),
+                application_name: "license-manager".to_owned(),
+                on_statement: None,
+            })?))),
+        }
+    }
+
+    /// Brings the schema up to date. Two processes may do so at once.
+    pub fn migrate(&self) -> Result<(), Error> {
+        match self {
+            Self::Sqlite(store) => store.migrate(),
+            Self::Postgres(store) => store.migrate(),
+        }
+    }
+
+    /// The use cases over this database.
+    pub fn manager(&self, config: &Config) -> LicenseManager {
+        let store: Arc<dyn Store> = match self {
+            Self::Sqlite(store) => store.clone(),
+            Self::Postgres(store) => store.clone(),
+        };
+        let settings = Settings {
+            renewal_lock: chrono::Duration::hours(i64::from(config.operations.renewal_lock_hours)),
+            inline_limit: i64::from(config.provisioning.inline_limit),
+            batch_size: i64::from(config.provisioning.batch_size),
+        };
+        LicenseManager::new(store, Arc::new(SystemClock), Arc::new(RandomIds), settings)
+    }
+}
+
+/// Adds the products every installation starts with, where they are missing.
+pub fn seed_products(manager: &LicenseManager) -> Result<(), Error> {
+    let change = Actor::service().change(SystemClock.now());
+    manager.store().write(|unit| unit.products().seed(&seeded_products(), &change))
+}

@@ -1,0 +1,8 @@
+//! The wire format's common parts, the same for every endpoint: reading JSON bodies and queries, pages, and times.
+//! Nothing here knows the business.
+
+pub mod fields;
+mod kinds;
+pub mod page;
+pub mod query;
+pub mod time;

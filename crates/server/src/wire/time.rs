@@ -1,0 +1,143 @@
+//! How moments are written, `2026-11-22T00:17:57.241403Z` and without a fraction when there is none, and read.
+
+use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, NaiveTime, SecondsFormat, SubsecRound, Utc};
+use serde::Serializer;
+
+/// Writes `time` in UTC with six digits of a second, or none when they are all zero. What is finer than a microsecond is
+/// cut off.
+pub fn format(time: &DateTime<Utc>) -> String {
+    let digits = if time.timestamp_subsec_micros() == 0 { SecondsFormat::Secs } else { SecondsFormat::Micros };
+    time.to_rfc3339_opts(digits, true)
+}
+
+/// For `#[serde(serialize_with = "…")]` on a `DateTime<Utc>`: as [`format()`] writes it.
+///
+/// # Errors
+///
+/// The serializer's own.
+pub fn serialize<S: Serializer>(time: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&format(time))
+}
+
+/// For `#[serde(serialize_with = "…")]` on an `Option<DateTime<Utc>>`: as [`format()`] writes it, or null.
+///
+/// # Errors
+///
+/// The serializer's own.
+pub fn serialize_optional<S: Serializer>(time: &Option<DateTime<Utc>>, serializer: S) -> Result<S::Ok, S::Error> {
+    match time {
+        Some(time) => serialize(time, serializer),
+        None => serializer.serialize_none(),
+    }
+}
+
+/// Reads a moment in ISO 8601, its fraction cut to microseconds, its year from 1 to 9999. Without an offset it is in UTC;
+/// a bare date is its midnight in UTC. `None` where it is anything else.
+pub fn parse(text: &str) -> Option<DateTime<Utc>> {
+    let (date, time) = text.split_at_checked(10)?;
+    // chrono by itself also takes years of other lengths.
+    let shape = date.bytes().enumerate().all(|(at, byte)| match at {
+        4 | 7 => byte == b'-',
+        _ => byte.is_ascii_digit(),
+    });
+    if !shape {
+        return None;
+    }
+    let moment = match time.strip_prefix(['T', 't', ' ']) {
+        None if time.is_empty() => date.parse::<NaiveDate>().ok()?.and_time(NaiveTime::MIN).and_utc(),
+        None => return None,
+        Some(time) => {
+            let text = format!("{date}T{time}");
+            let with_offset = |format| DateTime::parse_from_str(&text, format).ok().map(|moment| moment.to_utc());
+            let in_utc = |format| NaiveDateTime::parse_from_str(&text, format).ok().map(|moment| moment.and_utc());
+            with_offset("%Y-%m-%dT%H:%M:%S%.f%#z")
+                .or_else(|| with_offset("%Y-%m-%dT%H:%M%#z"))
+                .or_else(|| in_utc("%Y-%m-%dT%H:%M:%S%.f"))
+                .or_else(|| in_utc("%Y-%m-%dT%H:%M"))?
+        }
+    };
+    // chrono keeps a leap second as a nanosecond count that no database takes.
+    let sound = (1..=9999).contains(&moment.year()) && moment.timestamp_subsec_nanos() < 1_000_000_000;
+    sound.then(|| moment.trunc_subsecs(6))
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::{DateTime, Utc};
+    use serde::Serialize;
+
+    #[derive(Serialize)]
+    struct Times {
+        #[serde(serialize_with = "super::serialize")]
+        at: DateTime<Utc>,
+        #[serde(serialize_with = "super::serialize_optional")]
+        maybe: Option<DateTime<Utc>>,
+    }
+
+    fn time(text: &str) -> DateTime<Utc> {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_moment_has_six_digits_or_none() {
+        for (written, expected) in [
+            ("2026-11-22T00:17:57.241403Z", "2026-11-22T00:17:57.241403Z"),
+            ("2026-11-22T00:17:57.5Z", "2026-11-22T00:17:57.500000Z"),
+            ("2026-11-22T00:17:57Z", "2026-11-22T00:17:57Z"),
+            ("2026-11-22T00:17:57.000000999Z", "2026-11-22T00:17:57Z"),
+            ("2026-11-22T00:17:57.000001999Z", "2026-11-22T00:17:57.000001Z"),
+            ("2026-11-22T02:17:57+02:00", "2026-11-22T00:17:57Z"),
+        ] {
+            assert_eq!(super::format(&time(written)), expected);
+        }
+    }
+
+    #[test]
+    fn it_is_written_so_in_json_and_null_where_there_is_none() {
+        let json = |maybe| serde_json::to_string(&Times { at: time("2026-01-01T00:00:00Z"), maybe }).unwrap();
+        assert_eq!(json(None), r#"{"at":"2026-01-01T00:00:00Z","maybe":null}"#);
+        assert_eq!(
+            json(Some(time("2026-01-01T00:00:00.1Z"))),
+            r#"{"at":"2026-01-01T00:00:00Z","maybe":"2026-01-01T00:00:00.100000Z"}"#
+        );
+    }
+
+    #[test]
+    fn a_moment_has_many_spellings() {
+        let read = |text: &str| super::parse(text).map(|moment| moment.to_rfc3339());
+        for (spelling, expected) in [
+            ("2030-01-31T12:30:05Z", "2030-01-31T12:30:05+00:00"),
+            ("2030-01-31t12:30:05z", "2030-01-31T12:30:05+00:00"),
+            ("2030-01-31 12:30:05.5", "2030-01-31T12:30:05.500+00:00"),
+            ("2030-01-31T12:30", "2030-01-31T12:30:00+00:00"),
+            ("2030-01-31T12:30Z", "2030-01-31T12:30:00+00:00"),
+            ("2030-01-31T12:30:05.1234569+02:00", "2030-01-31T10:30:05.123456+00:00"),
+            ("2030-01-31T12:30:05-0530", "2030-01-31T18:00:05+00:00"),
+            ("2030-01-31T12:30:05+02", "2030-01-31T10:30:05+00:00"),
+            ("2030-01-31", "2030-01-31T00:00:00+00:00"),
+        ] {
+            assert_eq!(read(spelling).as_deref(), Some(expected), "{spelling}");
+        }
+        for spelling in [
+            "",
+            "tomorrow",
+            "2030-02-30",
+            "2030-1-31",
+            "30-01-31",
+            "+12030-01-31",
+            "2030-01-31T25:00:00Z",
+            "2030-01-31T",
+            "2030-01-31T12",
+            "2030-01-31X12:00:00",
+            "2030-01-31T23:59:60Z",
+            "0000-01-01",
+            "0001-01-01T00:00:00+14:00",
+            "9999-12-31T23:59:59-01:00",
+            "2030-01-31T12:30:05Z and more",
+            "2030-01-3\u{e9}",
+            "123456789\u{e9}1",
+        ] {
+            assert_eq!(read(spelling), None, "{spelling}");
+        }
+    }
+}
