@@ -15,11 +15,12 @@ use std::pin::Pin;
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::AUTHORIZATION;
-use actix_web::{FromRequest, HttpRequest, dev::Payload, web};
+use actix_web::{FromRequest, HttpRequest, dev::Payload};
 use license_manager_domain::ports::{CustomerScope, Person, StoreExt, User};
 use license_manager_domain::{Actor, AgreementId, CustomerId, Email, Entity, Error, LmsUserId, PlanId};
 use uuid::Uuid;
 
+use crate::answer::blocking;
 use crate::app::AppState;
 use crate::auth::{AccessToken, Context, header_credential};
 use crate::error::ApiError;
@@ -99,7 +100,7 @@ impl FromRequest for Caller {
                     ApiError::unauthenticated("Send an access token: the header Authorization: JWT <token>.")
                 })?;
             let token = state.verifier.verify(credential, state.manager.now()).await?;
-            web::block(move || recognize(&state, token)).await?
+            blocking(move || recognize(&state, token)).await
         })
     }
 }
@@ -186,7 +187,7 @@ impl<R: RoleSet> FromRequest for OfPlan<R> {
             let listing = listing.await?;
             let plan = PlanId(path_uuid(&request, "subscription_uuid")?);
             let state = AppState::of(&request)?;
-            let customer = web::block(move || state.manager.customer_of_plan(plan)).await??;
+            let customer = blocking(move || Ok(state.manager.customer_of_plan(plan)?)).await?;
             listing.check(customer, Entity::Plan)?;
             Ok(Self { caller: listing.caller, plan, role: PhantomData })
         })
@@ -214,7 +215,7 @@ impl<R: RoleSet> FromRequest for OfAgreement<R> {
             let listing = listing.await?;
             let agreement = AgreementId(path_uuid(&request, "customer_agreement_uuid")?);
             let state = AppState::of(&request)?;
-            let customer = web::block(move || state.manager.customer_of_agreement(agreement)).await??;
+            let customer = blocking(move || Ok(state.manager.customer_of_agreement(agreement)?)).await?;
             listing.check(customer, Entity::Agreement)?;
             Ok(Self { caller: listing.caller, agreement, role: PhantomData })
         })

@@ -11,6 +11,7 @@ use actix_web::{App, HttpRequest, web};
 use license_manager_domain::{Error, LicenseManager};
 use tokio::sync::Notify;
 
+use crate::answer::Answer;
 use crate::auth::TokenVerifier;
 use crate::error::ApiError;
 use crate::{logging, routes};
@@ -52,7 +53,7 @@ pub fn app(
     App::new()
         .app_data(state)
         .configure(routes::configure)
-        .default_service(web::to(|| async { ApiError::no_such_page() }))
+        .default_service(web::to(|| async { Err::<Answer, _>(ApiError::no_such_page()) }))
         .wrap(from_fn(negotiate))
         // Every path works with and without its trailing slash.
         .wrap(NormalizePath::new(TrailingSlash::Always))

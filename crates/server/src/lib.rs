@@ -2,6 +2,7 @@
 //! `license-manager-domain`, storage in `license-manager-adapters`.
 
 pub mod access;
+pub mod answer;
 pub mod app;
 pub mod auth;
 pub mod body;

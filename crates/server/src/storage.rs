@@ -11,6 +11,9 @@ use license_manager_domain::{Actor, Error, LicenseManager, Settings, seeded_prod
 use crate::config::{Config, DatabaseUrl};
 use crate::system::{RandomIds, SystemClock};
 
+/// Told of every statement as it starts, BEGIN and COMMIT included.
+pub type StatementObserver = Arc<dyn Fn(&str) + Send + Sync>;
+
 /// A database of either kind.
 pub enum Database {
     /// SQLite, embedded.
@@ -22,13 +25,18 @@ pub enum Database {
 impl Database {
     /// Opens the database that the configuration names. A Postgres that is away is no error yet.
     pub fn open(config: &Config) -> Result<Self, Error> {
+        Self::open_observed(config, None)
+    }
+
+    /// As [`Database::open`]; the observer is for counting statements.
+    pub fn open_observed(config: &Config, on_statement: Option<StatementObserver>) -> Result<Self, Error> {
         let database = &config.database;
         match database.url_or_default() {
             DatabaseUrl::Sqlite(path) => Ok(Self::Sqlite(Arc::new(SqliteStore::open(&SqliteOptions {
                 path,
                 pool_size: database.pool_size,
                 busy_timeout: Duration::from_secs(database.statement_timeout_seconds),
-                on_statement: None,
+                on_statement,
             })?))),
             DatabaseUrl::Postgres(url) => Ok(Self::Postgres(Arc::new(PostgresStore::connect(&PostgresOptions {
                 url,
@@ -36,7 +44,7 @@ impl Database {
                 connect_timeout: Duration::from_secs(database.connect_timeout_seconds),
                 statement_timeout: Duration::from_secs(database.statement_timeout_seconds),
                 application_name: "license-manager".to_owned(),
-                on_statement: None,
+                on_statement,
             })?))),
         }
     }

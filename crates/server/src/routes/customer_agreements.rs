@@ -1,10 +1,11 @@
 //! Agreements as a customer's people see them: `GET /api/v1/customer-agreement/`, `…/{customer_agreement_uuid}/`.
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, web};
 use license_manager_domain::ports::AgreementFilter;
 use license_manager_domain::{AgreementId, CustomerId};
 
 use crate::access::{AdminOrLearner, Listing, OfAgreement};
+use crate::answer::{Answer, blocking};
 use crate::app::AppState;
 use crate::error::ApiError;
 use crate::listing::{Paging, query_uuid};
@@ -19,7 +20,7 @@ pub async fn list(
     access: Listing<AdminOrLearner>,
     request: HttpRequest,
     state: web::Data<AppState>,
-) -> Result<HttpResponse, ApiError> {
+) -> Result<Answer, ApiError> {
     let query = Query::parse(request.query_string());
     let filter = AgreementFilter {
         scope: access.scope,
@@ -28,13 +29,13 @@ pub async fn list(
     };
     let paging = Paging::new(&request, &query, MAX_PAGE_SIZE);
     let active_plans_only = active_plans_only(&query);
-    web::block(move || {
+    blocking(move || {
         let page = state.manager.agreements(&filter, |total| paging.window(total))?;
         let renewal_lock = state.manager.settings().renewal_lock;
         let agreements = AgreementWithPlansBody::all(&page, renewal_lock, active_plans_only);
-        Ok(HttpResponse::Ok().json(paging.body(page.total, agreements)?))
+        Answer::ok(&paging.body(page.total, agreements)?)
     })
-    .await?
+    .await
 }
 
 /// One agreement with its plans.
@@ -42,15 +43,15 @@ pub async fn retrieve(
     access: OfAgreement<AdminOrLearner>,
     request: HttpRequest,
     state: web::Data<AppState>,
-) -> Result<HttpResponse, ApiError> {
+) -> Result<Answer, ApiError> {
     let active_plans_only = active_plans_only(&Query::parse(request.query_string()));
-    web::block(move || {
+    blocking(move || {
         let page = state.manager.agreement(access.agreement)?;
         let renewal_lock = state.manager.settings().renewal_lock;
         let agreements = AgreementWithPlansBody::all(&page, renewal_lock, active_plans_only);
-        Ok(HttpResponse::Ok().json(agreements.first()))
+        Answer::ok(&agreements.first())
     })
-    .await?
+    .await
 }
 
 fn active_plans_only(query: &Query) -> bool {

@@ -1,11 +1,12 @@
 //! `GET /api/v1/learner-licenses/?enterprise_customer_uuid=…`: a learner's licenses of one customer.
 
 use actix_web::http::StatusCode;
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, web};
 use license_manager_domain::{CustomerId, LearnerLicenses};
 use serde::Serialize;
 
 use crate::access::{AdminOrLearner, Listing};
+use crate::answer::{Answer, blocking};
 use crate::app::AppState;
 use crate::error::ApiError;
 use crate::listing::{Paging, PositionedPageBody, query_uuid};
@@ -29,7 +30,7 @@ pub async fn list(
     access: Listing<AdminOrLearner>,
     request: HttpRequest,
     state: web::Data<AppState>,
-) -> Result<HttpResponse, ApiError> {
+) -> Result<Answer, ApiError> {
     let query = Query::parse(request.query_string());
     let customer = query_uuid(&query, "enterprise_customer_uuid")?.map(CustomerId);
     let missing = || ApiError::text(StatusCode::BAD_REQUEST, "Name the customer: enterprise_customer_uuid is missing.");
@@ -41,7 +42,7 @@ pub async fn list(
     };
     let paging = Paging::new(&request, &query, MAX_PAGE_SIZE);
     let person = access.caller.person()?;
-    web::block(move || {
+    blocking(move || {
         let mut view = state.manager.learner_licenses(&access.caller.actor(), customer, &person, wanted)?;
         if !access.scope.covers(customer) {
             view.licenses.clear();
@@ -52,7 +53,7 @@ pub async fn list(
         let shown = view.licenses.iter().skip(window.offset as usize).take(window.limit as usize);
         let licenses = shown.map(|found| LearnerLicenseBody::new(found, &view, renewal_lock)).collect();
         let customer_agreement = view.agreement.as_ref().map(|overview| AgreementBody::new(overview, view.now));
-        Ok(HttpResponse::Ok().json(Body { page: paging.positioned_body(total, licenses)?, customer_agreement }))
+        Answer::ok(&Body { page: paging.positioned_body(total, licenses)?, customer_agreement })
     })
-    .await?
+    .await
 }

@@ -1,10 +1,11 @@
 //! `POST /api/v1/license-activation/?activation_key=…`: a learner takes a license into use.
 
 use actix_web::http::StatusCode;
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, web};
 use license_manager_domain::{ActivationKey, Entity, Error};
 
 use crate::access::{AdminOrLearner, Caller, Listing};
+use crate::answer::{Answer, blocking};
 use crate::app::AppState;
 use crate::error::ApiError;
 use crate::listing::query_uuid;
@@ -15,14 +16,10 @@ use crate::wire::query::Query;
 ///
 /// 400 without a usable key, 404 for a key that fits no license of the caller, 403 outside the caller's customers, 422 for a
 /// license that was revoked. Activating twice answers like the first time.
-pub async fn activate(
-    caller: Caller,
-    request: HttpRequest,
-    state: web::Data<AppState>,
-) -> Result<HttpResponse, ApiError> {
+pub async fn activate(caller: Caller, request: HttpRequest, state: web::Data<AppState>) -> Result<Answer, ApiError> {
     let key = query_uuid(&Query::parse(request.query_string()), "activation_key")?.map(ActivationKey);
     let key = key.ok_or_else(|| ApiError::detail(StatusCode::BAD_REQUEST, "activation_key is missing."))?;
-    web::block(move || {
+    blocking(move || {
         let customer = state.manager.customer_of_activation_key(key)?;
         let customer = customer.ok_or(Error::NotFound(Entity::License))?;
         let access = Listing::<AdminOrLearner>::of(caller)?;
@@ -30,7 +27,7 @@ pub async fn activate(
         let view = state.manager.activate(&access.caller.actor(), key, &access.caller.person()?)?;
         let renewal_lock = state.manager.settings().renewal_lock;
         let license = view.licenses.first().map(|found| LearnerLicenseBody::new(found, &view, renewal_lock));
-        Ok(HttpResponse::Ok().json(license))
+        Answer::ok(&license)
     })
-    .await?
+    .await
 }

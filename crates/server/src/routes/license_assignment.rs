@@ -1,10 +1,11 @@
 //! `POST /api/v1/subscriptions/{subscription_uuid}/licenses/assign/`: an admin hands licenses to learners.
 
-use actix_web::{HttpResponse, web};
+use actix_web::web;
 use license_manager_domain::{Assignees, AssignmentMail, is_salesforce_id};
 use serde_json::{Value, json};
 
 use crate::access::{Admin, OfPlan};
+use crate::answer::{Answer, blocking};
 use crate::app::AppState;
 use crate::body::{JsonBody, required_emails};
 use crate::error::ApiError;
@@ -14,24 +15,20 @@ use crate::wire::fields::{Field, Fields, NON_FIELD_ERRORS, boolean, text};
 const MAX_MAIL_TEXT: usize = 10_000;
 
 /// Assigns to every email that holds no live license of the plan, or to none where the plan has too few (400).
-pub async fn assign(
-    access: OfPlan<Admin>,
-    body: JsonBody,
-    state: web::Data<AppState>,
-) -> Result<HttpResponse, ApiError> {
+pub async fn assign(access: OfPlan<Admin>, body: JsonBody, state: web::Data<AppState>) -> Result<Answer, ApiError> {
     let (learners, mail) = read(body)?;
-    web::block(move || {
+    blocking(move || {
         let done = state.manager.assign(&access.caller.actor(), access.plan, &learners, &mail)?;
         let assigned = done.assigned.iter();
-        Ok(HttpResponse::Ok().json(json!({
+        Answer::ok(&json!({
             "num_successful_assignments": done.assigned.len(),
             "num_already_associated": done.already_associated,
             "license_assignments": assigned
                 .map(|(email, license)| json!({ "user_email": email.as_str(), "license": license }))
                 .collect::<Vec<_>>(),
-        })))
+        }))
     })
-    .await?
+    .await
 }
 
 fn read(body: JsonBody) -> Result<(Assignees, AssignmentMail), ApiError> {

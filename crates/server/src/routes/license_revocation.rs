@@ -1,12 +1,13 @@
 //! Revocation, below `POST /api/v1/subscriptions/{subscription_uuid}/licenses/`: `bulk-revoke/` and `revoke-all/`.
 
 use actix_web::http::StatusCode;
-use actix_web::{HttpResponse, web};
+use actix_web::web;
 use license_manager_domain::ports::LicenseFilter;
 use license_manager_domain::{Error, LicenseStatus, Refusal, Revocable, Revocations};
 use serde_json::{Value, json};
 
 use crate::access::{Admin, OfPlan};
+use crate::answer::{Answer, blocking};
 use crate::app::AppState;
 use crate::body::{JsonBody, optional_emails};
 use crate::error::ApiError;
@@ -16,34 +17,30 @@ use crate::wire::fields::{Field, Fields, NON_FIELD_ERRORS};
 ///
 /// 200 where all were revoked, 207 where some were, 404 where none of the learners holds a license, 400 where the plan's
 /// revocation cap leaves fewer than were named.
-pub async fn revoke(
-    access: OfPlan<Admin>,
-    body: JsonBody,
-    state: web::Data<AppState>,
-) -> Result<HttpResponse, ApiError> {
+pub async fn revoke(access: OfPlan<Admin>, body: JsonBody, state: web::Data<AppState>) -> Result<Answer, ApiError> {
     let whose = read(body)?;
-    web::block(move || match state.manager.revoke(&access.caller.actor(), access.plan, &whose) {
-        Ok(done) => Ok(answer(&done)),
+    blocking(move || match state.manager.revoke(&access.caller.actor(), access.plan, &whose) {
+        Ok(done) => answer(&done),
         Err(Error::Refused(refusal @ Refusal::RevocationCap { .. })) => {
             let body = json!({ "unsuccessful_revocations": [{ "error": refusal.to_string() }] });
             Err(ApiError::body(StatusCode::BAD_REQUEST, body))
         }
         Err(error) => Err(error.into()),
     })
-    .await?
+    .await
 }
 
 /// Revokes every live license of the plan: 204; very many of them after the answer. 422 where the plan has a revocation cap.
-pub async fn revoke_all(access: OfPlan<Admin>, state: web::Data<AppState>) -> Result<HttpResponse, ApiError> {
-    web::block(move || {
+pub async fn revoke_all(access: OfPlan<Admin>, state: web::Data<AppState>) -> Result<Answer, ApiError> {
+    blocking(move || {
         state.manager.revoke_all(&access.caller.actor(), access.plan)?;
         state.wake_jobs.notify_one();
-        Ok(HttpResponse::NoContent().finish())
+        Ok(Answer::no_content())
     })
-    .await?
+    .await
 }
 
-fn answer(done: &Revocations) -> HttpResponse {
+fn answer(done: &Revocations) -> Result<Answer, ApiError> {
     let successful = done.revoked.iter().map(|revoked| {
         json!({
             "license_uuid": revoked.license,
@@ -60,13 +57,14 @@ fn answer(done: &Revocations) -> HttpResponse {
     });
     let unsuccessful: Vec<Value> = unsuccessful.collect();
     if done.revoked.is_empty() {
-        return HttpResponse::NotFound().json(json!({ "unsuccessful_revocations": unsuccessful }));
+        return Answer::json(StatusCode::NOT_FOUND, &json!({ "unsuccessful_revocations": unsuccessful }));
     }
     let status = if unsuccessful.is_empty() { StatusCode::OK } else { StatusCode::MULTI_STATUS };
-    HttpResponse::build(status).json(json!({
+    let body = json!({
         "successful_revocations": successful.collect::<Vec<_>>(),
         "unsuccessful_revocations": unsuccessful,
-    }))
+    });
+    Answer::json(status, &body)
 }
 
 fn read(body: JsonBody) -> Result<Revocable, ApiError> {

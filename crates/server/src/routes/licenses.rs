@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::access::{Admin, AdminOrLearner, Listing, OfPlan, path_uuid};
+use crate::answer::{Answer, blocking};
 use crate::app::AppState;
 use crate::error::ApiError;
 use crate::listing::Paging;
@@ -27,20 +28,20 @@ pub async fn list(
     access: Listing<Admin>,
     request: HttpRequest,
     state: web::Data<AppState>,
-) -> Result<HttpResponse, ApiError> {
+) -> Result<Answer, ApiError> {
     let plan = PlanId(path_uuid(&request, "subscription_uuid")?);
     let query = Query::parse(request.query_string());
     let paging = Paging::new(&request, &query, MAX_PAGE_SIZE);
     let (filter, order) = (filter(&query), order(&query));
-    web::block(move || {
+    blocking(move || {
         if !visible(&state, &access, plan)? {
-            return Ok(HttpResponse::Ok().json(paging.numbered_body::<LicenseBody>(0, Vec::new())?));
+            return Answer::ok(&paging.numbered_body::<LicenseBody>(0, Vec::new())?);
         }
         let page = state.manager.licenses(plan, &filter, &order, |total| paging.window(total))?;
         let licenses = page.licenses.iter().map(LicenseBody::new).collect();
-        Ok(HttpResponse::Ok().json(paging.numbered_body(page.total, licenses)?))
+        Answer::ok(&paging.numbered_body(page.total, licenses)?)
     })
-    .await?
+    .await
 }
 
 /// How many of the plan's licenses are in each state, the most first.
@@ -48,9 +49,9 @@ pub async fn overview(
     access: OfPlan<Admin>,
     request: HttpRequest,
     state: web::Data<AppState>,
-) -> Result<HttpResponse, ApiError> {
+) -> Result<Answer, ApiError> {
     let filter = filter(&Query::parse(request.query_string()));
-    web::block(move || {
+    blocking(move || {
         let counts = state.manager.license_overview(access.plan, &filter)?;
         let mut overview = [
             ("activated", counts.activated),
@@ -61,9 +62,9 @@ pub async fn overview(
         overview.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
         let present = overview.iter().filter(|(_, count)| *count > 0);
         let body: Vec<_> = present.map(|(status, count)| json!({ "status": status, "count": count })).collect();
-        Ok(HttpResponse::Ok().json(body))
+        Answer::ok(&body)
     })
-    .await?
+    .await
 }
 
 /// The caller's own live licenses of the plan.
@@ -71,19 +72,19 @@ pub async fn own(
     access: Listing<AdminOrLearner>,
     request: HttpRequest,
     state: web::Data<AppState>,
-) -> Result<HttpResponse, ApiError> {
+) -> Result<Answer, ApiError> {
     let plan = PlanId(path_uuid(&request, "subscription_uuid")?);
     let paging = Paging::new(&request, &Query::parse(request.query_string()), MAX_PAGE_SIZE);
     let person = access.caller.person()?;
-    web::block(move || {
+    blocking(move || {
         let licenses = match visible(&state, &access, plan)? {
             true => state.manager.own_licenses_of_plan(plan, &person)?,
             false => Vec::new(),
         };
         let body: Vec<_> = licenses.iter().map(LicenseBody::new).collect();
-        Ok(HttpResponse::Ok().json(paging.body(body.len() as i64, body)?))
+        Answer::ok(&paging.body(body.len() as i64, body)?)
     })
-    .await?
+    .await
 }
 
 fn visible<R>(state: &AppState, access: &Listing<R>, plan: PlanId) -> Result<bool, Error> {
@@ -104,13 +105,13 @@ struct CsvLine<'a> {
 pub async fn csv(access: OfPlan<Admin>, state: web::Data<AppState>) -> Result<HttpResponse, ApiError> {
     let reader = state.clone();
     let plan = access.plan;
-    let slug = web::block(move || reader.manager.customer_slug_of_plan(plan)).await??.unwrap_or_default();
+    let slug = blocking(move || Ok(reader.manager.customer_slug_of_plan(plan)?)).await?.unwrap_or_default();
     let head = "status,user_email,activation_date,last_remind_date,activation_link\r\n";
     let lines = stream::try_unfold(Some((None, Vec::from(head))), move |position| {
         let (state, slug) = (state.clone(), slug.clone());
         async move {
-            let Some((after, mut text)) = position else { return Ok::<_, ApiError>(None) };
-            let (last, batch) = web::block(move || csv_batch(&state, &slug, plan, after)).await??;
+            let Some((after, mut text)) = position else { return Ok::<_, actix_web::Error>(None) };
+            let (last, batch) = blocking(move || Ok(csv_batch(&state, &slug, plan, after)?)).await?;
             text.extend(batch);
             Ok(Some((web::Bytes::from(text), last.map(|id| (Some(id), Vec::new())))))
         }

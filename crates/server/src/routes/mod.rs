@@ -14,6 +14,7 @@ use actix_web::http::StatusCode;
 use actix_web::{FromRequest, Handler, Resource, Responder, Route, guard, web};
 
 use crate::access::{Admin, AdminOrLearner, Caller, Listing, OfAgreement, OfPlan, Provisioner};
+use crate::answer::Answer;
 use crate::error::ApiError;
 
 /// Adds every endpoint. Paths end with a slash: requests without it are given one before they get here.
@@ -95,8 +96,8 @@ fn endpoint<A: FromRequest<Error = ApiError> + 'static>(path: &str) -> Resource 
     web::resource(path).default_service(web::to(method_not_allowed::<A>))
 }
 
-async fn method_not_allowed<A: FromRequest<Error = ApiError>>(_: A) -> ApiError {
-    ApiError::detail(StatusCode::METHOD_NOT_ALLOWED, "This path does not have this method.")
+async fn method_not_allowed<A: FromRequest<Error = ApiError>>(_: A) -> Result<Answer, ApiError> {
+    Err(ApiError::detail(StatusCode::METHOD_NOT_ALLOWED, "This path does not have this method."))
 }
 
 /// A route for GET, and for HEAD, which is answered the same without the body.

@@ -1,10 +1,12 @@
 //! `/api/v1/provisioning-admins/customer-agreement/`: provisioning admins make, read and edit agreements.
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, web};
 use license_manager_domain::ports::{AgreementFilter, CustomerScope};
 use license_manager_domain::{AgreementChanges, AgreementId, AgreementPage, CatalogId, CustomerId, NewAgreement};
 
 use crate::access::{Provisioner, path_uuid};
+use crate::answer::{Answer, blocking};
 use crate::app::AppState;
 use crate::body::JsonBody;
 use crate::error::ApiError;
@@ -17,7 +19,7 @@ use crate::wire::query::Query;
 const MAX_PAGE_SIZE: u64 = 100;
 
 /// Every agreement, or those that `enterprise_customer_uuid` and `customer_agreement_uuid` leave.
-pub async fn list(_: Provisioner, request: HttpRequest, state: web::Data<AppState>) -> Result<HttpResponse, ApiError> {
+pub async fn list(_: Provisioner, request: HttpRequest, state: web::Data<AppState>) -> Result<Answer, ApiError> {
     let query = Query::parse(request.query_string());
     let filter = AgreementFilter {
         scope: CustomerScope::All,
@@ -25,39 +27,35 @@ pub async fn list(_: Provisioner, request: HttpRequest, state: web::Data<AppStat
         agreement: query_uuid(&query, "customer_agreement_uuid")?.map(AgreementId),
     };
     let paging = Paging::new(&request, &query, MAX_PAGE_SIZE);
-    web::block(move || {
+    blocking(move || {
         let page = state.manager.agreements(&filter, |total| paging.window(total))?;
         let agreements = bodies(&state, &page);
-        Ok(HttpResponse::Ok().json(paging.body(page.total, agreements)?))
+        Answer::ok(&paging.body(page.total, agreements)?)
     })
-    .await?
+    .await
 }
 
 /// Makes a customer's agreement: 201.
-pub async fn create(access: Provisioner, body: JsonBody, state: web::Data<AppState>) -> Result<HttpResponse, ApiError> {
+pub async fn create(access: Provisioner, body: JsonBody, state: web::Data<AppState>) -> Result<Answer, ApiError> {
     let mut fields = Fields::new(body.0)?;
     let customer = CustomerId(fields.required("enterprise_customer_uuid", uuid()));
     let changes = changes(&mut fields);
     fields.finish()?;
-    web::block(move || {
+    blocking(move || {
         let page = state.manager.create_agreement(&access.caller.actor(), NewAgreement { customer, changes })?;
-        Ok(HttpResponse::Created().json(bodies(&state, &page).first()))
+        Answer::json(StatusCode::CREATED, &bodies(&state, &page).first())
     })
-    .await?
+    .await
 }
 
 /// One agreement.
-pub async fn retrieve(
-    _: Provisioner,
-    request: HttpRequest,
-    state: web::Data<AppState>,
-) -> Result<HttpResponse, ApiError> {
+pub async fn retrieve(_: Provisioner, request: HttpRequest, state: web::Data<AppState>) -> Result<Answer, ApiError> {
     let agreement = AgreementId(path_uuid(&request, "customer_agreement_uuid")?);
-    web::block(move || {
+    blocking(move || {
         let page = state.manager.agreement(agreement)?;
-        Ok(HttpResponse::Ok().json(bodies(&state, &page).first()))
+        Answer::ok(&bodies(&state, &page).first())
     })
-    .await?
+    .await
 }
 
 /// Edits an agreement. Its customer stays: naming another one is 400.
@@ -66,17 +64,17 @@ pub async fn update(
     request: HttpRequest,
     body: JsonBody,
     state: web::Data<AppState>,
-) -> Result<HttpResponse, ApiError> {
+) -> Result<Answer, ApiError> {
     let agreement = AgreementId(path_uuid(&request, "customer_agreement_uuid")?);
     let mut fields = Fields::new(body.0)?;
     let customer = fields.optional("enterprise_customer_uuid", uuid()).map(CustomerId);
     let changes = AgreementChanges { customer, ..changes(&mut fields) };
     fields.finish()?;
-    web::block(move || {
+    blocking(move || {
         let page = state.manager.update_agreement(&access.caller.actor(), agreement, changes)?;
-        Ok(HttpResponse::Ok().json(bodies(&state, &page).first()))
+        Answer::ok(&bodies(&state, &page).first())
     })
-    .await?
+    .await
 }
 
 fn changes(fields: &mut Fields) -> AgreementChanges {

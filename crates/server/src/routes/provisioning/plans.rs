@@ -3,13 +3,14 @@
 //! These endpoints put their errors inside `{"error": …}`.
 
 use actix_web::http::StatusCode;
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, web};
 use license_manager_domain::ports::{CustomerScope, PlanFilter};
 use license_manager_domain::{
     AgreementId, CatalogId, ChangeReason, CustomerId, NewPlan, PlanChanges, PlanId, ProductId, SubscriptionPlan,
 };
 
 use crate::access::{Provisioner, path_uuid};
+use crate::answer::{Answer, blocking};
 use crate::app::AppState;
 use crate::body::JsonBody;
 use crate::error::{ApiError, plan_provisioning_error};
@@ -25,7 +26,7 @@ const CHANGE_REASONS: &[&str] =
     &["new", "incorrect_user_input", "delayed_payment", "organization_requested_change", "other"];
 
 /// Every plan, or those of the customer `enterprise_customer_uuid`.
-pub async fn list(_: Provisioner, request: HttpRequest, state: web::Data<AppState>) -> Result<HttpResponse, ApiError> {
+pub async fn list(_: Provisioner, request: HttpRequest, state: web::Data<AppState>) -> Result<Answer, ApiError> {
     let query = Query::parse(request.query_string());
     let filter = PlanFilter {
         scope: CustomerScope::All,
@@ -34,16 +35,16 @@ pub async fn list(_: Provisioner, request: HttpRequest, state: web::Data<AppStat
         current_at: None,
     };
     let paging = Paging::new(&request, &query, MAX_PAGE_SIZE);
-    web::block(move || {
+    blocking(move || {
         let page = state.manager.plans(&filter, |total| paging.window(total))?;
         let plans = PlanWithCountsBody::all(&page, state.manager.settings().renewal_lock);
-        Ok(HttpResponse::Ok().json(paging.body(page.total, plans)?))
+        Answer::ok(&paging.body(page.total, plans)?)
     })
-    .await?
+    .await
 }
 
 /// Makes a plan with its licenses: 201. Very many licenses are added after the answer.
-pub async fn create(access: Provisioner, body: JsonBody, state: web::Data<AppState>) -> Result<HttpResponse, ApiError> {
+pub async fn create(access: Provisioner, body: JsonBody, state: web::Data<AppState>) -> Result<Answer, ApiError> {
     let mut fields = Fields::new(body.0).map_err(|errors| ApiError::from(errors).in_error_key())?;
     if fields.absent("salesforce_opportunity_line_item") {
         fields.error("salesforce_opportunity_line_item", "This field is required; it may be null.");
@@ -58,28 +59,24 @@ pub async fn create(access: Provisioner, body: JsonBody, state: web::Data<AppSta
     changes.desired_num_licenses = Some(i32::try_from(desired).ok());
     let new = NewPlan { agreement, title, start_date, expiration_date, changes };
     let reason = ChangeReason::from_name(reason).unwrap_or(ChangeReason::New);
-    web::block(move || {
+    blocking(move || {
         let page = state.manager.create_plan(&access.caller.actor(), reason, new).map_err(plan_provisioning_error)?;
         state.wake_jobs.notify_one();
         let plan = CreatedPlanBody::new(&page, state.manager.settings().renewal_lock, reason);
-        Ok(HttpResponse::Created().json(plan))
+        Answer::json(StatusCode::CREATED, &plan)
     })
-    .await?
+    .await
 }
 
 /// One plan.
-pub async fn retrieve(
-    _: Provisioner,
-    request: HttpRequest,
-    state: web::Data<AppState>,
-) -> Result<HttpResponse, ApiError> {
+pub async fn retrieve(_: Provisioner, request: HttpRequest, state: web::Data<AppState>) -> Result<Answer, ApiError> {
     let plan = PlanId(path_uuid(&request, "subscription_uuid")?);
-    web::block(move || {
+    blocking(move || {
         let page = state.manager.plan(plan).map_err(plan_provisioning_error)?;
         let plans = PlanWithCountsBody::all(&page, state.manager.settings().renewal_lock);
-        Ok(HttpResponse::Ok().json(plans.first()))
+        Answer::ok(&plans.first())
     })
-    .await?
+    .await
 }
 
 /// Edits a plan, which needs a `change_reason`, and adds the licenses it then lacks; none are ever taken away.
@@ -88,7 +85,7 @@ pub async fn update(
     request: HttpRequest,
     body: JsonBody,
     state: web::Data<AppState>,
-) -> Result<HttpResponse, ApiError> {
+) -> Result<Answer, ApiError> {
     let plan = PlanId(path_uuid(&request, "subscription_uuid")?);
     let mut fields = Fields::new(body.0).map_err(|errors| ApiError::from(errors).in_error_key())?;
     if fields.absent("change_reason") {
@@ -110,15 +107,15 @@ pub async fn update(
         ..read_changes(fields)?
     };
     let reason = ChangeReason::from_name(reason).unwrap_or(ChangeReason::Other);
-    web::block(move || {
+    blocking(move || {
         let page = state
             .manager
             .update_plan(&access.caller.actor(), reason, plan, changes)
             .map_err(plan_provisioning_error)?;
         state.wake_jobs.notify_one();
-        Ok(HttpResponse::Ok().json(EditedPlanBody::new(&page, state.manager.settings().renewal_lock, reason)))
+        Answer::ok(&EditedPlanBody::new(&page, state.manager.settings().renewal_lock, reason))
     })
-    .await?
+    .await
 }
 
 /// The fields that a new plan and an edit have in common; ends the reading.
