@@ -1,7 +1,6 @@
 .DEFAULT_GOAL := help
 .PHONY: help build run test fmt lint unit bench
 
-
 # Without -p, cargo settles on one set of features for the whole workspace and builds each dependency once.
 
 # nextest runs the tests of all packages in parallel; without it cargo's own runner does.
