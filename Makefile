@@ -1,8 +1,7 @@
 .DEFAULT_GOAL := help
 .PHONY: help build run test fmt lint unit bench
 
-# The same packages are selected everywhere, so that cargo settles on one set of features and builds each dependency once.
-SERVER := cargo run --bin license-manager --
+# Without -p, cargo settles on one set of features for the whole workspace and builds each dependency once.
 
 # nextest runs the tests of all packages in parallel; without it cargo's own runner does.
 ifneq ($(shell command -v cargo-nextest 2>/dev/null),)
@@ -18,7 +17,7 @@ build: ## Build the server
 	cargo build --workspace --bins
 
 run: ## Start the server on SQLite with a demo customer, and print curl lines to try
-	$(SERVER) serve --demo
+	cargo run --bin license-manager -- serve --demo
 
 test: ## Check formatting and lints, then run every test on SQLite and on Postgres
 	cargo fmt --all --check
