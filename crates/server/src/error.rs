@@ -3,7 +3,7 @@
 //! The shapes are the wire's (docs/API.md, "Errors"): `{"detail": "…"}`, `{"field": ["…"]}`, or a bare text.
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::http::header::{ALLOW, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, ResponseError};
 use license_manager_domain::{Conflict, Entity, Error, FieldErrors, Refusal};
 use serde_json::{Value, json};
@@ -16,27 +16,29 @@ use crate::wire;
 pub struct ApiError {
     status: StatusCode,
     body: Value,
+    /// The methods of the path, where another one was used.
+    allow: Option<String>,
 }
 
 impl ApiError {
     /// `{"detail": message}`.
     pub fn detail(status: StatusCode, message: impl Into<String>) -> Self {
-        Self { status, body: json!({ "detail": message.into() }) }
+        Self::body(status, json!({ "detail": message.into() }))
     }
 
     /// A bare text.
     pub fn text(status: StatusCode, message: impl Into<String>) -> Self {
-        Self { status, body: Value::String(message.into()) }
+        Self::body(status, Value::String(message.into()))
     }
 
     /// 400 with messages by field: `{"field": ["…"]}`.
     fn fields(body: Value) -> Self {
-        Self { status: StatusCode::BAD_REQUEST, body }
+        Self::body(StatusCode::BAD_REQUEST, body)
     }
 
     /// An answer of the endpoint's own shape.
     pub fn body(status: StatusCode, body: Value) -> Self {
-        Self { status, body }
+        Self { status, body, allow: None }
     }
 
     /// The same answer inside `{"error": …}`.
@@ -52,6 +54,12 @@ impl ApiError {
     /// 403: somebody who may not.
     pub fn forbidden() -> Self {
         Self::detail(StatusCode::FORBIDDEN, "Your roles do not permit this.")
+    }
+
+    /// 405: the path has only the `allowed` methods, a comma list.
+    pub fn method_not_allowed(allowed: String) -> Self {
+        let error = Self::detail(StatusCode::METHOD_NOT_ALLOWED, format!("This path answers only {allowed}."));
+        Self { allow: Some(allowed), ..error }
     }
 
     /// 404: no such path or page.
@@ -76,6 +84,9 @@ impl ResponseError for ApiError {
         let headers = response.headers_mut();
         if self.status == StatusCode::UNAUTHORIZED {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("JWT realm=\"api\""));
+        }
+        if let Some(allowed) = self.allow.as_deref().and_then(|allowed| HeaderValue::from_str(allowed).ok()) {
+            headers.insert(ALLOW, allowed);
         }
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));

@@ -100,7 +100,7 @@ fn license_filter(filters: &Value) -> Result<LicenseFilter, &'static str> {
         let value = &filter["filter_value"];
         match filter["name"].as_str() {
             Some("user_email") => {
-                let text = value.as_str().filter(|text| !text.trim().is_empty());
+                let text = value.as_str().filter(|text| !text.trim().is_empty() && !text.contains('\0'));
                 wanted
                     .email_words
                     .push(text.ok_or("The filter user_email takes a part of an email address.")?.to_owned());

@@ -1,6 +1,7 @@
 //! The endpoints: which path leads to which handler. A handler's file tells what it does and what it can answer.
 
 mod customer_agreements;
+mod endpoint;
 mod health;
 mod learner_licenses;
 mod license_activation;
@@ -10,102 +11,80 @@ mod licenses;
 mod provisioning;
 mod subscriptions;
 
-use actix_web::http::StatusCode;
-use actix_web::{FromRequest, Handler, Resource, Responder, Route, guard, web};
+use actix_web::web;
 
+use self::endpoint::Endpoint;
 use crate::access::{Admin, AdminOrLearner, Caller, Listing, OfAgreement, OfPlan, Provisioner};
-use crate::answer::Answer;
-use crate::error::ApiError;
 
 /// Adds every endpoint. Paths end with a slash: requests without it are given one before they get here.
 pub fn configure(service: &mut web::ServiceConfig) {
-    service.service(web::resource("/health/").route(read(health::health))).service(
+    service.service(web::resource("/health/").route(web::get().to(health::health))).service(
         web::scope("/api/v1")
-            .service(endpoint::<Listing<Admin>>("/subscriptions/").route(read(subscriptions::list)))
+            .service(Endpoint::<Listing<Admin>>::new("/subscriptions/").get(subscriptions::list))
             .service(
-                endpoint::<OfPlan<Admin>>("/subscriptions/{subscription_uuid}/")
-                    .route(read(subscriptions::retrieve::<Admin>)),
+                Endpoint::<OfPlan<Admin>>::new("/subscriptions/{subscription_uuid}/")
+                    .get(subscriptions::retrieve::<Admin>),
             )
             .service(
-                endpoint::<Listing<Admin>>("/subscriptions/{subscription_uuid}/licenses/").route(read(licenses::list)),
+                Endpoint::<Listing<Admin>>::new("/subscriptions/{subscription_uuid}/licenses/").get(licenses::list),
             )
             .service(
-                endpoint::<OfPlan<Admin>>("/subscriptions/{subscription_uuid}/licenses/overview/")
-                    .route(read(licenses::overview)),
+                Endpoint::<OfPlan<Admin>>::new("/subscriptions/{subscription_uuid}/licenses/overview/")
+                    .get(licenses::overview),
             )
             .service(
-                endpoint::<OfPlan<Admin>>("/subscriptions/{subscription_uuid}/licenses/csv/")
-                    .route(read(licenses::csv)),
+                Endpoint::<OfPlan<Admin>>::new("/subscriptions/{subscription_uuid}/licenses/csv/").get(licenses::csv),
             )
             .service(
-                endpoint::<OfPlan<Admin>>("/subscriptions/{subscription_uuid}/licenses/assign/")
-                    .route(web::post().to(license_assignment::assign)),
+                Endpoint::<OfPlan<Admin>>::new("/subscriptions/{subscription_uuid}/licenses/assign/")
+                    .post(license_assignment::assign),
             )
             .service(
-                endpoint::<OfPlan<Admin>>("/subscriptions/{subscription_uuid}/licenses/bulk-revoke/")
-                    .route(web::post().to(license_revocation::revoke)),
+                Endpoint::<OfPlan<Admin>>::new("/subscriptions/{subscription_uuid}/licenses/bulk-revoke/")
+                    .post(license_revocation::revoke),
             )
             .service(
-                endpoint::<OfPlan<Admin>>("/subscriptions/{subscription_uuid}/licenses/revoke-all/")
-                    .route(web::post().to(license_revocation::revoke_all)),
+                Endpoint::<OfPlan<Admin>>::new("/subscriptions/{subscription_uuid}/licenses/revoke-all/")
+                    .post(license_revocation::revoke_all),
             )
             .service(
-                endpoint::<Listing<AdminOrLearner>>("/subscriptions/{subscription_uuid}/license/")
-                    .route(read(licenses::own)),
+                Endpoint::<Listing<AdminOrLearner>>::new("/subscriptions/{subscription_uuid}/license/")
+                    .get(licenses::own),
             )
             .service(
-                endpoint::<Listing<AdminOrLearner>>("/learner-subscriptions/")
-                    .route(read(subscriptions::list_for_learner)),
+                Endpoint::<Listing<AdminOrLearner>>::new("/learner-subscriptions/")
+                    .get(subscriptions::list_for_learner),
             )
             .service(
-                endpoint::<OfPlan<AdminOrLearner>>("/learner-subscriptions/{subscription_uuid}/")
-                    .route(read(subscriptions::retrieve::<AdminOrLearner>)),
+                Endpoint::<OfPlan<AdminOrLearner>>::new("/learner-subscriptions/{subscription_uuid}/")
+                    .get(subscriptions::retrieve::<AdminOrLearner>),
             )
-            .service(endpoint::<Listing<AdminOrLearner>>("/learner-licenses/").route(read(learner_licenses::list)))
-            .service(endpoint::<Caller>("/license-activation/").route(web::post().to(license_activation::activate)))
-            .service(endpoint::<Listing<AdminOrLearner>>("/customer-agreement/").route(read(customer_agreements::list)))
+            .service(Endpoint::<Listing<AdminOrLearner>>::new("/learner-licenses/").get(learner_licenses::list))
+            .service(Endpoint::<Caller>::new("/license-activation/").post(license_activation::activate))
+            .service(Endpoint::<Listing<AdminOrLearner>>::new("/customer-agreement/").get(customer_agreements::list))
             .service(
-                endpoint::<OfAgreement<AdminOrLearner>>("/customer-agreement/{customer_agreement_uuid}/")
-                    .route(read(customer_agreements::retrieve)),
-            )
-            .service(
-                endpoint::<Provisioner>("/provisioning-admins/customer-agreement/")
-                    .route(read(provisioning::agreements::list))
-                    .route(web::post().to(provisioning::agreements::create)),
+                Endpoint::<OfAgreement<AdminOrLearner>>::new("/customer-agreement/{customer_agreement_uuid}/")
+                    .get(customer_agreements::retrieve),
             )
             .service(
-                endpoint::<Provisioner>("/provisioning-admins/customer-agreement/{customer_agreement_uuid}/")
-                    .route(read(provisioning::agreements::retrieve))
-                    .route(web::patch().to(provisioning::agreements::update)),
+                Endpoint::<Provisioner>::new("/provisioning-admins/customer-agreement/")
+                    .get(provisioning::agreements::list)
+                    .post(provisioning::agreements::create),
             )
             .service(
-                endpoint::<Provisioner>("/provisioning-admins/subscriptions/")
-                    .route(read(provisioning::plans::list))
-                    .route(web::post().to(provisioning::plans::create)),
+                Endpoint::<Provisioner>::new("/provisioning-admins/customer-agreement/{customer_agreement_uuid}/")
+                    .get(provisioning::agreements::retrieve)
+                    .patch(provisioning::agreements::update),
             )
             .service(
-                endpoint::<Provisioner>("/provisioning-admins/subscriptions/{subscription_uuid}/")
-                    .route(read(provisioning::plans::retrieve))
-                    .route(web::patch().to(provisioning::plans::update)),
+                Endpoint::<Provisioner>::new("/provisioning-admins/subscriptions/")
+                    .get(provisioning::plans::list)
+                    .post(provisioning::plans::create),
+            )
+            .service(
+                Endpoint::<Provisioner>::new("/provisioning-admins/subscriptions/{subscription_uuid}/")
+                    .get(provisioning::plans::retrieve)
+                    .patch(provisioning::plans::update),
             ),
     );
-}
-
-/// A path whose other methods are answered 405 to those with access `A`, and refused to everybody else.
-fn endpoint<A: FromRequest<Error = ApiError> + 'static>(path: &str) -> Resource {
-    web::resource(path).default_service(web::to(method_not_allowed::<A>))
-}
-
-async fn method_not_allowed<A: FromRequest<Error = ApiError>>(_: A) -> Result<Answer, ApiError> {
-    Err(ApiError::detail(StatusCode::METHOD_NOT_ALLOWED, "This path does not have this method."))
-}
-
-/// A route for GET, and for HEAD, which is answered the same without the body.
-fn read<F, Arguments>(handler: F) -> Route
-where
-    F: Handler<Arguments>,
-    Arguments: FromRequest + 'static,
-    F::Output: Responder + 'static,
-{
-    web::route().guard(guard::Any(guard::Get()).or(guard::Head())).to(handler)
 }

@@ -7,9 +7,11 @@ use std::collections::BTreeMap;
 pub struct Query(BTreeMap<String, String>);
 
 impl Query {
-    /// Reads what follows the `?`. Any text can be read: what is not valid UTF-8 becomes replacement characters.
+    /// Reads what follows the `?`. Any text can be read: what is not valid UTF-8 becomes replacement characters, and so do
+    /// null characters, which databases cannot compare with.
     pub fn parse(raw: &str) -> Self {
-        Self(form_urlencoded::parse(raw.as_bytes()).into_owned().collect())
+        let readable = |text: std::borrow::Cow<'_, str>| text.replace('\0', "\u{FFFD}");
+        Self(form_urlencoded::parse(raw.as_bytes()).map(|(key, value)| (readable(key), readable(value))).collect())
     }
 
     /// The value of `name`, which may be empty.
