@@ -1,8 +1,6 @@
 //! Bad input is answered with a clear 4xx, and changes nothing.
 
-use license_manager_tests::{
-    Answer, Database, PROVISIONING, Request, Scene, assert_detail, on_both_databases,
-};
+use license_manager_tests::{Answer, Database, PROVISIONING, Request, Scene, assert_detail, on_both_databases};
 use serde_json::{Value, json};
 
 /// The largest body the server takes, in bytes.

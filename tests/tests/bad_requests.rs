@@ -1,8 +1,6 @@
 //! Requests that may not be made, or not that way, are refused with a clear 4xx, and change nothing.
 
-use license_manager_tests::{
-    Client, Database, Person, Plan, Request, Scene, assert_detail, on_both_databases,
-};
+use license_manager_tests::{Client, Database, Person, Plan, Request, Scene, assert_detail, on_both_databases};
 use serde_json::json;
 
 on_both_databases!(

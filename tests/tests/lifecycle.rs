@@ -236,7 +236,7 @@ fn a_wrong_configuration_file_stops_the_start_and_is_named() {
     let folder = tempfile::tempdir().unwrap();
     for (name, content, word) in [
         ("key.toml", "[server]\nlistenn = \"127.0.0.1:8080\"\n", "listenn"),
-        ("type.toml", "[throttle]\nenabled = \"perhaps\"\n", "enabled"),
+        ("type.toml", "[database]\npool_size = \"many\"\n", "pool_size"),
         ("syntax.toml", "[server\n", "syntax.toml"),
     ] {
         let path = folder.path().join(name);

@@ -11,14 +11,15 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage};
+use license_manager_domain::ports::IdSource as _;
 use tracing::{Instrument, Subscriber};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
-use uuid::Uuid;
 
 use crate::config::{LogFormat, LoggingConfig};
+use crate::system::RandomIds;
 
 /// The header that carries a request's id, in both directions.
 pub const REQUEST_ID_HEADER: HeaderName = HeaderName::from_static("x-request-id");
@@ -97,7 +98,7 @@ pub async fn request_log(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let start = Instant::now();
-    let id = RequestId::sent(request.headers()).unwrap_or_else(|| RequestId(Uuid::new_v4().to_string()));
+    let id = RequestId::sent(request.headers()).unwrap_or_else(|| RequestId(RandomIds.next().to_string()));
     let route = request.match_pattern();
     let span = tracing::info_span!(
         "request",
@@ -253,7 +254,7 @@ mod tests {
                 request = request.insert_header((REQUEST_ID_HEADER, value));
             }
             let (_, id, _) = answer(request).await;
-            assert!(Uuid::parse_str(&id).is_ok(), "{id}");
+            assert!(uuid::Uuid::parse_str(&id).is_ok(), "{id}");
             assert!(ids.insert(id));
         }
         let longest = "x".repeat(128);

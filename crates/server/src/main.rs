@@ -41,11 +41,14 @@ fn act(cli: Cli) -> Result<(), Box<dyn Error>> {
         }
         Command::Migrate => {
             logging::init(&config.logging)?;
-            Ok(Database::open(&config)?.migrate()?)
+            for migration in Database::open(&config).map_err(|error| error.to_string())?.migrate()? {
+                tracing::info!(migration, "migrated");
+            }
+            Ok(())
         }
         Command::Seed(arguments) => {
             logging::init(&config.logging)?;
-            let database = Database::open(&config)?;
+            let database = Database::open(&config).map_err(|error| error.to_string())?;
             database.migrate()?;
             let manager = database.manager(&config);
             seed_products(&manager)?;

@@ -31,7 +31,7 @@ pub async fn run(config: Config, with_demo: bool) -> Result<(), Box<dyn Error>> 
         tracing::info!("no database is configured: using SQLite in {DEFAULT_DATABASE_FILE}");
     }
     let verifier = TokenVerifier::from_config(&config.auth).await?;
-    let database = Arc::new(Database::open(&config)?);
+    let database = Arc::new(Database::open(&config).map_err(|error| error.to_string())?);
     let manager = database.manager(&config);
     prepare(database, manager.clone()).await?;
 
@@ -76,7 +76,9 @@ async fn prepare(database: Arc<Database>, manager: LicenseManager) -> Result<(),
     loop {
         let (database, manager) = (database.clone(), manager.clone());
         let prepared = tokio::task::spawn_blocking(move || {
-            database.migrate()?;
+            for migration in database.migrate()? {
+                tracing::info!(migration, "migrated");
+            }
             seed_products(&manager)
         });
         match prepared.await? {

@@ -14,6 +14,9 @@ use crate::system::{RandomIds, SystemClock};
 /// Told of every statement as it starts, BEGIN and COMMIT included.
 pub type StatementObserver = Arc<dyn Fn(&str) + Send + Sync>;
 
+/// Why a database cannot be opened, for whoever configured it.
+pub type OpenError = Box<dyn std::error::Error + Send + Sync>;
+
 /// A database of either kind.
 pub enum Database {
     /// SQLite, embedded.
@@ -24,12 +27,12 @@ pub enum Database {
 
 impl Database {
     /// Opens the database that the configuration names. A Postgres that is away is no error yet.
-    pub fn open(config: &Config) -> Result<Self, Error> {
+    pub fn open(config: &Config) -> Result<Self, OpenError> {
         Self::open_observed(config, None)
     }
 
     /// As [`Database::open`]; the observer is for counting statements.
-    pub fn open_observed(config: &Config, on_statement: Option<StatementObserver>) -> Result<Self, Error> {
+    pub fn open_observed(config: &Config, on_statement: Option<StatementObserver>) -> Result<Self, OpenError> {
         let database = &config.database;
         match database.url_or_default() {
             DatabaseUrl::Sqlite(path) => Ok(Self::Sqlite(Arc::new(SqliteStore::open(&SqliteOptions {
@@ -49,8 +52,8 @@ impl Database {
         }
     }
 
-    /// Brings the schema up to date. Two processes may do so at once.
-    pub fn migrate(&self) -> Result<(), Error> {
+    /// Brings the schema up to date and returns the migrations that took. Two processes may do so at once.
+    pub fn migrate(&self) -> Result<Vec<String>, Error> {
         match self {
             Self::Sqlite(store) => store.migrate(),
             Self::Postgres(store) => store.migrate(),

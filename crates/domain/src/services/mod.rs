@@ -33,15 +33,16 @@ use crate::ports::{Clock, IdSource, Store, UnitOfWork};
 pub struct Settings {
     /// How long before its renewal takes effect a plan stands still.
     pub renewal_lock: Duration,
-    /// Up to how many licenses are provisioned or revoked as a whole within the request; more become a job.
+    /// Up to how many licenses are provisioned within the request; more become a job.
     pub inline_limit: i64,
-    /// How many licenses a job touches in one transaction.
+    /// How many licenses a job touches in one transaction, and up to how many a plan is revoked as a whole within the
+    /// request: revoking reads each license, so memory is bounded by this.
     pub batch_size: i64,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { renewal_lock: Duration::hours(12), inline_limit: 10_000, batch_size: 10_000 }
+        Self { renewal_lock: Duration::hours(12), inline_limit: 50_000, batch_size: 10_000 }
     }
 }
 

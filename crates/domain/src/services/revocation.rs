@@ -67,7 +67,7 @@ impl LicenseManager {
         })
     }
 
-    /// Takes back every license of the plan that is in somebody's hands. More than [`super::Settings::inline_limit`] become a
+    /// Takes back every license of the plan that is in somebody's hands. More than [`super::Settings::batch_size`] become a
     /// job.
     ///
     /// # Errors
@@ -79,7 +79,7 @@ impl LicenseManager {
                 return Err(Refusal::RevokeAllUnderCap.into());
             }
             let counts = unit.licenses().counts(&[plan.id])?.remove(&plan.id).unwrap_or_default();
-            if counts.allocated() > self.settings.inline_limit {
+            if counts.allocated() > self.settings.batch_size {
                 return unit.jobs().add(&Job {
                     plan: plan.id,
                     kind: JobKind::RevokeAll,

@@ -203,14 +203,15 @@ pub struct ProvisioningConfig {
     /// Plans that need at most this many licenses get them within the request, larger ones after it; up to 1,000,000.
     #[serde(deserialize_with = "whole_number::<_, _, 0, 1_000_000>")]
     pub inline_limit: u32,
-    /// Licenses created in one transaction, from 1 to 1,000,000.
+    /// Licenses that a job creates or revokes in one transaction, from 1 to 1,000,000. More live licenses than this are
+    /// revoked as a whole after the request.
     #[serde(deserialize_with = "whole_number::<_, _, 1, 1_000_000>")]
     pub batch_size: u32,
 }
 
 impl Default for ProvisioningConfig {
     fn default() -> Self {
-        Self { inline_limit: 10_000, batch_size: 10_000 }
+        Self { inline_limit: 50_000, batch_size: 10_000 }
     }
 }
 

@@ -3,8 +3,11 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use license_manager_domain::ports::IdSource as _;
 use reqwest::Url;
 use serde::{Deserialize, Serialize, Serializer};
+
+use crate::system::RandomIds;
 
 /// A text that must not be seen: it prints and serializes as `***`. Never empty.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
@@ -14,7 +17,7 @@ pub struct Secret(String);
 impl Secret {
     /// A secret of 244 random bits, from the system's random source.
     pub fn random() -> Self {
-        Self(format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple()))
+        Self(format!("{}{}", RandomIds.next().simple(), RandomIds.next().simple()))
     }
 
     /// The text itself, for the one place that needs it.

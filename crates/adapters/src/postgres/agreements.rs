@@ -1,0 +1,122 @@
+//! Customer agreements.
+
+use diesel::dsl::{AsSelect, auto_type};
+use diesel::pg::Pg;
+use diesel::prelude::*;
+use diesel::sql_types::{Text, Uuid as SqlUuid};
+use license_manager_domain::ports::{AgreementFilter, AgreementRepository, CustomerScope, Window};
+use license_manager_domain::{AgreementId, Change, CustomerAgreement, CustomerId, Error};
+
+use super::PostgresUnit;
+use super::rows::{AgreementRow, ExpirationMessageRow};
+use super::schema::{CUSTOMER_AGREEMENT, EXPIRATION_MESSAGE, customer_agreement, expiration_message};
+use super::statements::{Kind, with_history};
+
+#[auto_type(no_type_alias)]
+fn agreements() -> _ {
+    let row: AsSelect<AgreementRow, Pg> = AgreementRow::as_select();
+    let message: AsSelect<Option<ExpirationMessageRow>, Pg> = Option::<ExpirationMessageRow>::as_select();
+    customer_agreement::table.left_join(expiration_message::table).select((row, message))
+}
+
+type Row = (AgreementRow, Option<ExpirationMessageRow>);
+
+fn agreement((row, message): Row) -> Result<CustomerAgreement, Error> {
+    row.into_agreement(message)
+}
+
+/// The agreements that match, as a boxed query: a macro, because the types of a list and of a count differ.
+macro_rules! matching {
+    ($query:expr, $filter:expr) => {{
+        let filter: &AgreementFilter = $filter;
+        let mut query = $query.into_boxed();
+        if let CustomerScope::Only(customers) = &filter.scope {
+            let customers: Vec<_> = customers.iter().map(|customer| customer.0).collect();
+            query = query.filter(customer_agreement::enterprise_customer_uuid.eq_any(customers));
+        }
+        if let Some(customer) = filter.customer {
+            query = query.filter(customer_agreement::enterprise_customer_uuid.eq(customer.0));
+        }
+        if let Some(agreement) = filter.agreement {
+            query = query.filter(customer_agreement::uuid.eq(agreement.0));
+        }
+        query
+    }};
+}
+
+impl AgreementRepository for PostgresUnit<'_> {
+    fn find(&mut self, id: AgreementId) -> Result<Option<CustomerAgreement>, Error> {
+        let query = agreements().filter(customer_agreement::uuid.eq(id.0));
+        self.read(|connection| query.first::<Row>(connection).optional())?.map(agreement).transpose()
+    }
+
+    fn find_by_customer(&mut self, customer: CustomerId) -> Result<Option<CustomerAgreement>, Error> {
+        let query = agreements().filter(customer_agreement::enterprise_customer_uuid.eq(customer.0));
+        self.read(|connection| query.first::<Row>(connection).optional())?.map(agreement).transpose()
+    }
+
+    fn list(&mut self, filter: &AgreementFilter, window: Window) -> Result<Vec<CustomerAgreement>, Error> {
+        let query =
+            matching!(agreements(), filter).order(customer_agreement::uuid).offset(window.offset).limit(window.limit);
+        self.read(|connection| query.load::<Row>(connection))?.into_iter().map(agreement).collect()
+    }
+
+    fn count(&mut self, filter: &AgreementFilter) -> Result<i64, Error> {
+        let query = matching!(customer_agreement::table.count(), filter);
+        self.read(|connection| query.get_result(connection))
+    }
+
+    fn add(&mut self, agreement: &CustomerAgreement, change: &Change) -> Result<(), Error> {
+        let statement = diesel::insert_into(customer_agreement::table)
+            .values(AgreementRow::from(agreement))
+            .returning(customer_agreement::all_columns);
+        let statement = with_history(statement, &CUSTOMER_AGREEMENT, Kind::Added, change);
+        self.write_rows(1, "agreements", |connection| statement.execute(connection))?;
+        match agreement.expiration_message {
+            Some(_) => self.save_message(agreement, change),
+            None => Ok(()),
+        }
+    }
+
+    fn save(&mut self, agreement: &CustomerAgreement, change: &Change) -> Result<(), Error> {
+        let statement = diesel::update(customer_agreement::table.find(agreement.id.0))
+            .set(AgreementRow::from(agreement))
+            .returning(customer_agreement::all_columns);
+        let statement = with_history(statement, &CUSTOMER_AGREEMENT, Kind::Changed, change);
+        self.write_rows(1, "agreements", |connection| statement.execute(connection))?;
+        self.save_message(agreement, change)
+    }
+}
+
+impl PostgresUnit<'_> {
+    /// Writes or deletes the agreement's message; one that stays as it is leaves no history.
+    fn save_message(&mut self, agreement: &CustomerAgreement, change: &Change) -> Result<(), Error> {
+        let Some(message) = &agreement.expiration_message else {
+            let statement = diesel::delete(expiration_message::table.find(agreement.id.0))
+                .returning(expiration_message::all_columns);
+            let statement = with_history(statement, &EXPIRATION_MESSAGE, Kind::Deleted, change);
+            self.write(|connection| statement.execute(connection))?;
+            return Ok(());
+        };
+        let statement = diesel::sql_query(
+            "INSERT INTO expiration_message AS present
+                 (customer_agreement_uuid, modal_header_text, modal_messaging, button_label, button_url)
+             VALUES ($1, $2, $3, $4, $5)
+             ON CONFLICT (customer_agreement_uuid) DO UPDATE SET
+                 modal_header_text = excluded.modal_header_text,
+                 modal_messaging = excluded.modal_messaging,
+                 button_label = excluded.button_label,
+                 button_url = excluded.button_url
+             WHERE present.* IS DISTINCT FROM excluded.*
+             RETURNING present.*",
+        )
+        .bind::<SqlUuid, _>(agreement.id.0)
+        .bind::<Text, _>(&message.modal_header_text)
+        .bind::<Text, _>(&message.modal_messaging)
+        .bind::<Text, _>(&message.button_label)
+        .bind::<Text, _>(&message.button_url);
+        let statement = with_history(statement, &EXPIRATION_MESSAGE, Kind::AddedOrChanged, change);
+        self.write(|connection| statement.execute(connection))?;
+        Ok(())
+    }
+}

@@ -1,0 +1,113 @@
+//! Writing licenses: each one statement over arrays, a column each, for any number of rows.
+
+use diesel::prelude::*;
+use diesel::sql_types::{Array, BigInt, Bool, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use license_manager_domain::{Change, Error, License, LicenseColumns, LicenseId, PlanId};
+
+use crate::postgres::PostgresUnit;
+use crate::postgres::schema::{LICENSE, LICENSE_SOURCE};
+use crate::postgres::statements::{Kind, with_history};
+
+/// The kind of every source that an assignment names: a Salesforce opportunity.
+const SOURCE_TYPE: &str = "AMT";
+
+fn column<T, U>(rows: &[T], value: impl Fn(&T) -> U) -> Vec<U> {
+    rows.iter().map(value).collect()
+}
+
+pub(super) fn add_unassigned(
+    unit: &mut PostgresUnit<'_>,
+    plan: PlanId,
+    ids: &[LicenseId],
+    change: &Change,
+) -> Result<(), Error> {
+    unit.require_write()?;
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let statement = diesel::sql_query(
+        "INSERT INTO license (uuid, subscription_plan_uuid, status, created, modified)
+         SELECT uuid, $2, 'unassigned', $3, $3 FROM unnest($1) AS new (uuid)
+         RETURNING license.*",
+    )
+    .bind::<Array<SqlUuid>, _>(column(ids, |id| id.0))
+    .bind::<SqlUuid, _>(plan.0)
+    .bind::<Timestamptz, _>(change.at);
+    let statement = with_history(statement, &LICENSE, Kind::Added, change);
+    unit.write_rows(ids.len(), "licenses", |connection| statement.execute(connection))
+}
+
+pub(super) fn save(unit: &mut PostgresUnit<'_>, licenses: &[License], change: &Change) -> Result<(), Error> {
+    unit.require_write()?;
+    if licenses.is_empty() {
+        return Ok(());
+    }
+    let mut rows: Vec<(&License, LicenseColumns)> =
+        licenses.iter().map(|license| (license, license.columns())).collect();
+    rows.sort_unstable_by_key(|(license, _)| license.id);
+    let statement = diesel::sql_query(
+        "UPDATE license SET
+             subscription_plan_uuid = input.subscription_plan_uuid,
+             status = input.status,
+             user_email = input.user_email,
+             lms_user_id = input.lms_user_id,
+             activation_key = input.activation_key,
+             assigned_date = input.assigned_date,
+             activation_date = input.activation_date,
+             last_remind_date = input.last_remind_date,
+             revoked_date = input.revoked_date,
+             renewed_to_uuid = input.renewed_to_uuid,
+             auto_applied = input.auto_applied,
+             created = input.created,
+             modified = input.modified
+         FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) AS input
+             (uuid, subscription_plan_uuid, status, user_email, lms_user_id, activation_key, assigned_date,
+              activation_date, last_remind_date, revoked_date, renewed_to_uuid, auto_applied, created, modified)
+         WHERE license.uuid = input.uuid
+         RETURNING license.*",
+    )
+    .bind::<Array<SqlUuid>, _>(column(&rows, |(license, _)| license.id.0))
+    .bind::<Array<SqlUuid>, _>(column(&rows, |(license, _)| license.plan.0))
+    .bind::<Array<Text>, _>(column(&rows, |(_, columns)| columns.status.as_str()))
+    .bind::<Array<Nullable<Text>>, _>(column(&rows, |(_, columns)| columns.user_email.clone().map(String::from)))
+    .bind::<Array<Nullable<BigInt>>, _>(column(&rows, |(_, columns)| columns.lms_user_id.map(|id| id.0)))
+    .bind::<Array<Nullable<SqlUuid>>, _>(column(&rows, |(_, columns)| columns.activation_key.map(|key| key.0)))
+    .bind::<Array<Nullable<Timestamptz>>, _>(column(&rows, |(_, columns)| columns.assigned_date))
+    .bind::<Array<Nullable<Timestamptz>>, _>(column(&rows, |(_, columns)| columns.activation_date))
+    .bind::<Array<Nullable<Timestamptz>>, _>(column(&rows, |(_, columns)| columns.last_remind_date))
+    .bind::<Array<Nullable<Timestamptz>>, _>(column(&rows, |(_, columns)| columns.revoked_date))
+    .bind::<Array<Nullable<SqlUuid>>, _>(column(&rows, |(license, _)| license.renewed_to.map(|id| id.0)))
+    .bind::<Array<Nullable<Bool>>, _>(column(&rows, |(license, _)| license.auto_applied))
+    .bind::<Array<Timestamptz>, _>(column(&rows, |(license, _)| license.created))
+    .bind::<Array<Timestamptz>, _>(column(&rows, |(license, _)| license.modified));
+    let statement = with_history(statement, &LICENSE, Kind::Changed, change);
+    unit.write_rows(rows.len(), "licenses", |connection| statement.execute(connection))
+}
+
+pub(super) fn set_sources(
+    unit: &mut PostgresUnit<'_>,
+    sources: &[(LicenseId, String)],
+    change: &Change,
+) -> Result<(), Error> {
+    unit.require_write()?;
+    if sources.is_empty() {
+        return Ok(());
+    }
+    let mut sources: Vec<&(LicenseId, String)> = sources.iter().collect();
+    sources.sort_unstable_by_key(|(license, _)| *license);
+    let statement = diesel::sql_query(
+        "INSERT INTO license_source (license_uuid, source_id, source_type, created, modified)
+         SELECT license_uuid, source_id, $3, $4, $4 FROM unnest($1, $2) AS input (license_uuid, source_id)
+         ON CONFLICT (license_uuid) DO UPDATE SET
+             source_id = excluded.source_id,
+             source_type = excluded.source_type,
+             modified = excluded.modified
+         RETURNING license_source.*",
+    )
+    .bind::<Array<SqlUuid>, _>(column(&sources, |(license, _)| license.0))
+    .bind::<Array<Text>, _>(column(&sources, |(_, source)| source.as_str()))
+    .bind::<Text, _>(SOURCE_TYPE)
+    .bind::<Timestamptz, _>(change.at);
+    let statement = with_history(statement, &LICENSE_SOURCE, Kind::AddedOrChanged, change);
+    unit.write_rows(sources.len(), "license sources", |connection| statement.execute(connection))
+}

@@ -1,0 +1,291 @@
+//! Storage in Postgres, version 15 or later.
+//!
+//! [`PostgresStore`] runs units of work; a `PostgresUnit` is one, and implements every repository, each in the file of its
+//! name. How rows look is in `schema` and `rows`, what errors mean in `error`, how connections are kept in `pool`.
+//!
+//! Every change is one statement, whatever the number of rows, and writes the rows' history along (`statements`).
+
+mod agreements;
+mod error;
+mod jobs;
+mod licenses;
+mod outbox;
+mod plans;
+mod pool;
+mod products;
+mod renewals;
+mod rows;
+mod schema;
+mod statements;
+mod users;
+
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::time::Duration;
+
+use diesel::connection::SimpleConnection;
+use diesel::r2d2::{Pool, PooledConnection};
+use diesel::{Connection, PgConnection, QueryResult};
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+use license_manager_domain::Error;
+use license_manager_domain::ports::{
+    AgreementRepository, JobRepository, LicenseRepository, OutboxRepository, PlanRepository, ProductRepository,
+    RenewalRepository, Store, UnitOfWork, UserRepository, Work,
+};
+
+use error::{Failure, Remedy};
+use pool::{Connector, Session};
+
+const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/postgres");
+
+/// The session lock that migrating servers take turns with. The number is arbitrary and known to nobody else.
+const MIGRATION_LOCK: i64 = 7_162_534_019_283_746;
+
+/// How often a unit of work is run at most where other transactions come between.
+const MAX_ATTEMPTS: u32 = 5;
+
+/// Is called with the text of every statement that starts, transaction control included, without what is bound to it.
+pub type StatementListener = Arc<dyn Fn(&str) + Send + Sync>;
+
+/// How to reach a Postgres database.
+#[derive(Clone)]
+pub struct PostgresOptions {
+    /// Where it is: `postgres://user:password@host:port/database`, with any option of libpq as a query parameter, such as
+    /// `sslmode=verify-full`.
+    pub url: String,
+    /// How many connections are held at most; at least 1.
+    pub pool_size: u32,
+    /// How long a caller waits for a connection, and how long making one may take (in whole seconds, at least one). Above 0.
+    pub connect_timeout: Duration,
+    /// How long a statement may take, waiting for locks included. No limit where it is 0.
+    pub statement_timeout: Duration,
+    /// The name the server's own views and logs show.
+    pub application_name: String,
+    /// Who is told of every statement.
+    pub on_statement: Option<StatementListener>,
+}
+
+impl PostgresOptions {
+    /// The defaults for a database: 10 connections, 5 seconds to get one, 30 seconds for a statement.
+    pub fn new(url: impl Into<String>) -> Self {
+        Self {
+            url: url.into(),
+            pool_size: 10,
+            connect_timeout: Duration::from_secs(5),
+            statement_timeout: Duration::from_secs(30),
+            application_name: "license-manager".to_owned(),
+            on_statement: None,
+        }
+    }
+}
+
+/// A Postgres database that keeps everything. Cheap to clone; its clones share the connections.
+#[derive(Clone)]
+pub struct PostgresStore {
+    connector: Connector,
+    pool: Pool<Connector>,
+}
+
+impl PostgresStore {
+    /// A store in the database. Connections are made when they are needed: the database may still be away.
+    ///
+    /// # Errors
+    /// [`Error::Storage`] where an option is out of its limits.
+    pub fn connect(options: &PostgresOptions) -> Result<Self, Error> {
+        let connector = Connector::new(options)?;
+        let pool = connector.clone().into_pool(options);
+        Ok(Self { connector, pool })
+    }
+
+    /// Brings the schema up to date and returns the names of the migrations that were run. Any number of servers may do so at
+    /// once: one migrates, the others wait for it.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] where the database cannot be reached; [`Error::Storage`] where a migration fails.
+    pub fn migrate(&self) -> Result<Vec<String>, Error> {
+        // A connection of its own: migrations and the wait for another server's may take longer than a request's statement,
+        // and the lock ends with the connection, however this ends.
+        let mut connection = self.connector.establish().map_err(|error| {
+            tracing::warn!("{error}");
+            Error::Unavailable
+        })?;
+        connection
+            .batch_execute(&format!("SELECT pg_advisory_lock({MIGRATION_LOCK})"))
+            .map_err(|error| Failure::from(error).error)?;
+        let versions = connection.run_pending_migrations(MIGRATIONS).map_err(Error::storage)?;
+        Ok(versions.iter().map(ToString::to_string).collect())
+    }
+
+    /// The names of the migrations that [`PostgresStore::migrate`] would run.
+    ///
+    /// # Errors
+    /// As [`PostgresStore::migrate`].
+    pub fn pending_migrations(&self) -> Result<Vec<String>, Error> {
+        let mut session = self.session()?;
+        let pending = session.connection.pending_migrations(MIGRATIONS).map_err(Error::storage)?;
+        Ok(pending.iter().map(|migration| migration.name().to_string()).collect())
+    }
+
+    fn session(&self) -> Result<PooledConnection<Connector>, Error> {
+        self.pool.get().map_err(|_| Error::Unavailable)
+    }
+}
+
+impl Store for PostgresStore {
+    fn run_write(&self, work: &mut Work<'_>) -> Result<(), Error> {
+        let mut session = self.session()?;
+        let mut patient = false;
+        for attempt in 1.. {
+            let Err(failure) = attempt_write(&mut session, patient, work) else { break };
+            match failure.remedy {
+                Remedy::Repeat if attempt < MAX_ATTEMPTS => pause(attempt),
+                // At most once: a patient unit of work takes what there is.
+                Remedy::Wait => patient = true,
+                Remedy::Reconnect => {
+                    session.give_up();
+                    return Err(failure.error);
+                }
+                _ => return Err(failure.error),
+            }
+        }
+        Ok(())
+    }
+
+    fn run_read(&self, work: &mut Work<'_>) -> Result<(), Error> {
+        let mut session = self.session()?;
+        let mut unit = PostgresUnit::new(&mut session.connection, Mode::Read);
+        let outcome = work(&mut unit);
+        if unit.failure.is_some_and(|failure| failure.remedy == Remedy::Reconnect) {
+            session.give_up();
+        }
+        outcome
+    }
+
+    fn ping(&self) -> Result<(), Error> {
+        let mut session = self.session()?;
+        session.connection.batch_execute("SELECT 1").map_err(|error| {
+            session.give_up();
+            Failure::from(error).error
+        })
+    }
+}
+
+fn attempt_write(session: &mut Session, patient: bool, work: &mut Work<'_>) -> Result<(), Failure> {
+    session.connection.transaction(|connection| {
+        let mut unit = PostgresUnit::new(connection, Mode::Write { patient });
+        let outcome = work(&mut unit);
+        match (outcome, unit.failure) {
+            (Ok(()), None) => Ok(()),
+            (Err(error), None) => Err(Failure::lasting(error)),
+            (Err(error), Some(failure)) => Err(Failure { error, ..failure }),
+            // Postgres would answer a commit after a failed statement with a rollback, and call it a success.
+            (Ok(()), Some(failure)) => Err(failure),
+        }
+    })
+}
+
+/// Lets whoever came between finish: a few milliseconds, by chance, so that equals do not meet again.
+fn pause(attempt: u32) {
+    let chance = RandomState::new().hash_one(attempt) % 8;
+    std::thread::sleep(Duration::from_millis(chance * u64::from(attempt)));
+}
+
+/// What a unit of work may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    /// Read, each statement by itself.
+    Read,
+    /// Read and write in one transaction.
+    Write {
+        /// Whether to wait for licenses that others hold.
+        patient: bool,
+    },
+}
+
+/// One unit of work.
+struct PostgresUnit<'c> {
+    connection: &'c mut PgConnection,
+    mode: Mode,
+    /// The first failure, after which a transaction is lost.
+    failure: Option<Failure>,
+}
+
+impl<'c> PostgresUnit<'c> {
+    fn new(connection: &'c mut PgConnection, mode: Mode) -> Self {
+        Self { connection, mode, failure: None }
+    }
+
+    /// Runs a statement that changes nothing and locks nothing.
+    fn read<T>(&mut self, statement: impl FnOnce(&mut PgConnection) -> QueryResult<T>) -> Result<T, Error> {
+        statement(self.connection).map_err(|error| self.fail(error.into()))
+    }
+
+    /// Runs a statement that changes or locks rows.
+    fn write<T>(&mut self, statement: impl FnOnce(&mut PgConnection) -> QueryResult<T>) -> Result<T, Error> {
+        self.require_write()?;
+        self.read(statement)
+    }
+
+    /// Runs a statement that must change this many rows.
+    fn write_rows(
+        &mut self,
+        number: usize,
+        what: &str,
+        statement: impl FnOnce(&mut PgConnection) -> QueryResult<usize>,
+    ) -> Result<(), Error> {
+        match self.write(statement)? {
+            written if written == number => Ok(()),
+            written => {
+                let error = Error::storage(format!("{written} of {number} {what} were there to be written"));
+                Err(self.fail(Failure::lasting(error)))
+            }
+        }
+    }
+
+    fn require_write(&self) -> Result<(), Error> {
+        match self.mode {
+            Mode::Write { .. } => Ok(()),
+            Mode::Read => Err(Error::storage("this unit of work only reads")),
+        }
+    }
+
+    fn fail(&mut self, failure: Failure) -> Error {
+        let error = failure.error.clone();
+        self.failure.get_or_insert(failure);
+        error
+    }
+}
+
+impl UnitOfWork for PostgresUnit<'_> {
+    fn agreements(&mut self) -> &mut dyn AgreementRepository {
+        self
+    }
+
+    fn plans(&mut self) -> &mut dyn PlanRepository {
+        self
+    }
+
+    fn licenses(&mut self) -> &mut dyn LicenseRepository {
+        self
+    }
+
+    fn products(&mut self) -> &mut dyn ProductRepository {
+        self
+    }
+
+    fn renewals(&mut self) -> &mut dyn RenewalRepository {
+        self
+    }
+
+    fn users(&mut self) -> &mut dyn UserRepository {
+        self
+    }
+
+    fn outbox(&mut self) -> &mut dyn OutboxRepository {
+        self
+    }
+
+    fn jobs(&mut self) -> &mut dyn JobRepository {
+        self
+    }
+}

@@ -1,0 +1,101 @@
+//! Subscription plans.
+
+use diesel::dsl::{AsSelect, auto_type};
+use diesel::pg::Pg;
+use diesel::prelude::*;
+use license_manager_domain::ports::{CustomerScope, PlanFilter, PlanRepository, Window};
+use license_manager_domain::{AgreementId, Change, Error, PlanDetails, PlanId, SubscriptionPlan};
+
+use super::PostgresUnit;
+use super::rows::{PlanDetailsRow, PlanRow, plan_details};
+use super::schema::{SUBSCRIPTION_PLAN, customer_agreement, plan_type, product, subscription_plan};
+use super::statements::{Kind, locked, with_history};
+
+#[auto_type(no_type_alias)]
+fn plans() -> _ {
+    let row: AsSelect<PlanRow, Pg> = PlanRow::as_select();
+    subscription_plan::table
+        .inner_join(customer_agreement::table)
+        .inner_join(product::table.inner_join(plan_type::table))
+        .select((row, customer_agreement::enterprise_customer_uuid, plan_type::label))
+}
+
+/// The plans that match, as a boxed query: a macro, because the types of a list and of a count differ.
+macro_rules! matching {
+    ($query:expr, $filter:expr) => {{
+        let filter: &PlanFilter = $filter;
+        let mut query = $query.into_boxed();
+        if let CustomerScope::Only(customers) = &filter.scope {
+            let customers: Vec<_> = customers.iter().map(|customer| customer.0).collect();
+            query = query.filter(customer_agreement::enterprise_customer_uuid.eq_any(customers));
+        }
+        if let Some(customer) = filter.customer {
+            query = query.filter(customer_agreement::enterprise_customer_uuid.eq(customer.0));
+        }
+        if filter.active_only {
+            query = query.filter(subscription_plan::is_active);
+        }
+        if let Some(moment) = filter.current_at {
+            query = query
+                .filter(subscription_plan::start_date.le(moment))
+                .filter(subscription_plan::expiration_date.ge(moment));
+        }
+        query
+    }};
+}
+
+impl PlanRepository for PostgresUnit<'_> {
+    fn find(&mut self, id: PlanId) -> Result<Option<PlanDetails>, Error> {
+        let query = plans().filter(subscription_plan::uuid.eq(id.0));
+        let row = self.read(|connection| query.first::<PlanDetailsRow>(connection).optional())?;
+        Ok(row.map(plan_details))
+    }
+
+    fn lock(&mut self, id: PlanId) -> Result<Option<PlanDetails>, Error> {
+        let query = locked(plans().filter(subscription_plan::uuid.eq(id.0)), "subscription_plan");
+        let row = self.write(|connection| query.get_result::<PlanDetailsRow>(connection).optional())?;
+        Ok(row.map(plan_details))
+    }
+
+    fn list(&mut self, filter: &PlanFilter, window: Window) -> Result<Vec<PlanDetails>, Error> {
+        let query = matching!(plans(), filter)
+            .order((subscription_plan::start_date.desc(), subscription_plan::uuid))
+            .offset(window.offset)
+            .limit(window.limit);
+        let rows = self.read(|connection| query.load::<PlanDetailsRow>(connection))?;
+        Ok(rows.into_iter().map(plan_details).collect())
+    }
+
+    fn count(&mut self, filter: &PlanFilter) -> Result<i64, Error> {
+        let query = matching!(subscription_plan::table.inner_join(customer_agreement::table).count(), filter);
+        self.read(|connection| query.get_result(connection))
+    }
+
+    fn of_agreements(&mut self, agreements: &[AgreementId]) -> Result<Vec<PlanDetails>, Error> {
+        if agreements.is_empty() {
+            return Ok(Vec::new());
+        }
+        let agreements: Vec<_> = agreements.iter().map(|agreement| agreement.0).collect();
+        let query = plans()
+            .filter(subscription_plan::customer_agreement_uuid.eq_any(agreements))
+            .order((subscription_plan::start_date.desc(), subscription_plan::uuid));
+        let rows = self.read(|connection| query.load::<PlanDetailsRow>(connection))?;
+        Ok(rows.into_iter().map(plan_details).collect())
+    }
+
+    fn add(&mut self, plan: &SubscriptionPlan, change: &Change) -> Result<(), Error> {
+        let statement = diesel::insert_into(subscription_plan::table)
+            .values(PlanRow::from(plan))
+            .returning(subscription_plan::all_columns);
+        let statement = with_history(statement, &SUBSCRIPTION_PLAN, Kind::Added, change);
+        self.write_rows(1, "plans", |connection| statement.execute(connection))
+    }
+
+    fn save(&mut self, plan: &SubscriptionPlan, change: &Change) -> Result<(), Error> {
+        let statement = diesel::update(subscription_plan::table.find(plan.id.0))
+            .set(PlanRow::from(plan))
+            .returning(subscription_plan::all_columns);
+        let statement = with_history(statement, &SUBSCRIPTION_PLAN, Kind::Changed, change);
+        self.write_rows(1, "plans", |connection| statement.execute(connection))
+    }
+}

@@ -1,0 +1,126 @@
+//! SQL that diesel's query builder lacks, as fragments to be wrapped around queries it builds.
+
+use chrono::{DateTime, Utc};
+use diesel::pg::Pg;
+use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::sql_types::{Nullable, Text, Timestamptz};
+use diesel::{PgConnection, QueryResult, RunQueryDsl};
+use license_manager_domain::Change;
+
+use super::schema::Recorded;
+
+// Written out instead of bound, because Postgres matches a partial index with the words of its condition only.
+diesel::postfix_operator!(Live, " IN ('assigned', 'activated')", backend: Pg);
+diesel::postfix_operator!(Unassigned, " = 'unassigned'", backend: Pg);
+diesel::postfix_operator!(HandedOut, " <> 'unassigned'", backend: Pg);
+
+/// What a statement did to the rows it returns.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Kind {
+    /// It added them.
+    Added,
+    /// It changed them.
+    Changed,
+    /// It added those that were not there, and changed the others.
+    AddedOrChanged,
+    /// It deleted them.
+    Deleted,
+}
+
+/// A statement that returns the whole rows it changed, and the history of each, as one statement.
+///
+/// Executing it counts the rows.
+#[derive(Debug)]
+pub(super) struct WithHistory<'a, S> {
+    statement: S,
+    recorded: &'static Recorded,
+    kind: Kind,
+    at: &'a DateTime<Utc>,
+    by: Option<&'a str>,
+    reason: Option<&'static str>,
+}
+
+/// See [`WithHistory`].
+pub(super) fn with_history<'a, S>(
+    statement: S,
+    recorded: &'static Recorded,
+    kind: Kind,
+    change: &'a Change,
+) -> WithHistory<'a, S> {
+    let reason = change.reason.map(|reason| reason.as_str());
+    WithHistory { statement, recorded, kind, at: &change.at, by: change.by.as_deref(), reason }
+}
+
+impl<S: QueryFragment<Pg>> QueryFragment<Pg> for WithHistory<'_, S> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        let Recorded { table, key, columns } = self.recorded;
+        // The statement comes first: raw SQL numbers its parameters from one.
+        out.push_sql("WITH changed AS (");
+        self.statement.walk_ast(out.reborrow())?;
+        out.push_sql(") INSERT INTO ");
+        out.push_sql(table);
+        out.push_sql("_history (history_date, history_user, history_type, history_change_reason, ");
+        out.push_sql(columns);
+        out.push_sql(") SELECT ");
+        out.push_bind_param::<Timestamptz, _>(self.at)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Nullable<Text>, _>(&self.by)?;
+        out.push_sql(match self.kind {
+            Kind::Added => ", '+', ",
+            Kind::Changed => ", '~', ",
+            // The parts of a statement do not see each other's effects, so this still is the table as it was.
+            Kind::AddedOrChanged => ", CASE WHEN EXISTS (SELECT FROM ",
+            Kind::Deleted => ", '-', ",
+        });
+        if let Kind::AddedOrChanged = self.kind {
+            for part in [table, " AS former WHERE former.", key, " = changed.", key, ") THEN '~' ELSE '+' END, "] {
+                out.push_sql(part);
+            }
+        }
+        out.push_bind_param::<Nullable<Text>, _>(&self.reason)?;
+        out.push_sql(", changed.* FROM changed");
+        Ok(())
+    }
+}
+
+impl<S> QueryId for WithHistory<'_, S> {
+    type QueryId = ();
+    // Table and kind are part of the text, not of the type.
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl<S> RunQueryDsl<PgConnection> for WithHistory<'_, S> {}
+
+/// A query whose rows of one table are locked against everybody who wants to change or lock them.
+///
+/// The lock leaves the key alone, so that rows which refer to the locked ones can still be added.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Locked<Q> {
+    query: Q,
+    table: &'static str,
+}
+
+/// See [`Locked`].
+pub(super) fn locked<Q>(query: Q, table: &'static str) -> Locked<Q> {
+    Locked { query, table }
+}
+
+impl<Q: QueryFragment<Pg>> QueryFragment<Pg> for Locked<Q> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        self.query.walk_ast(out.reborrow())?;
+        out.push_sql(" FOR NO KEY UPDATE OF ");
+        out.push_sql(self.table);
+        Ok(())
+    }
+}
+
+impl<Q: Query> Query for Locked<Q> {
+    type SqlType = Q::SqlType;
+}
+
+impl<Q> QueryId for Locked<Q> {
+    type QueryId = ();
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl<Q> RunQueryDsl<PgConnection> for Locked<Q> {}

@@ -1,0 +1,93 @@
+//! Databases for tests: each test gets one of its own, dropped when the test ends.
+
+use std::process;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use diesel::connection::SimpleConnection;
+use diesel::{Connection, PgConnection};
+use license_manager_adapters::postgres::{PostgresOptions, PostgresStore};
+
+/// A store on a migrated, empty Postgres database, and the guard that drops the database.
+#[allow(dead_code)] // each test binary uses its part of this module
+pub fn postgres_store() -> (PostgresStore, PostgresDatabase) {
+    let database = PostgresDatabase::create();
+    let store = database.migrated_store(|_| {});
+    (store, database)
+}
+
+/// A Postgres database that exists as long as this value.
+pub struct PostgresDatabase {
+    server: String,
+    name: String,
+}
+
+#[allow(dead_code)] // each test binary uses its part of this module
+impl PostgresDatabase {
+    /// An empty database on the server that `TEST_DATABASE_URL` names.
+    pub fn create() -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let server = std::env::var("TEST_DATABASE_URL").expect(
+            "TEST_DATABASE_URL must name a Postgres server to test against, as a role that may create databases: \
+             postgres://user:password@host:port/postgres",
+        );
+        let name = format!("license_manager_test_{}_{}", process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
+        let database = Self { server, name };
+        database.on_server(&format!("DROP DATABASE IF EXISTS {0} WITH (FORCE)", database.name));
+        database.on_server(&format!("CREATE DATABASE {}", database.name));
+        database
+    }
+
+    /// Its URL.
+    pub fn url(&self) -> String {
+        let (location, options) =
+            self.server.split_once('?').map_or((self.server.as_str(), None), |(l, o)| (l, Some(o)));
+        let (scheme, rest) = location.split_once("://").expect("TEST_DATABASE_URL must start with postgres://");
+        let host = rest.split('/').next().unwrap_or_default();
+        let options = options.map(|options| format!("?{options}")).unwrap_or_default();
+        format!("{scheme}://{host}/{}{options}", self.name)
+    }
+
+    /// A store on the database as it is, with options changed as `adjust` likes.
+    pub fn store(&self, adjust: impl FnOnce(&mut PostgresOptions)) -> PostgresStore {
+        let mut options = PostgresOptions::new(self.url());
+        adjust(&mut options);
+        PostgresStore::connect(&options).expect("these options are within their limits")
+    }
+
+    /// A store on the database after its migrations, with options changed as `adjust` likes.
+    pub fn migrated_store(&self, adjust: impl FnOnce(&mut PostgresOptions)) -> PostgresStore {
+        let store = self.store(adjust);
+        store.migrate().expect("the migrations run");
+        store
+    }
+
+    /// A store on the migrated database that tells `listener` every statement.
+    pub fn observed_store(&self, listener: impl Fn(&str) + Send + Sync + 'static) -> PostgresStore {
+        self.migrated_store(|options| options.on_statement = Some(Arc::new(listener)))
+    }
+
+    /// A connection beside every store's.
+    pub fn connection(&self) -> PgConnection {
+        PgConnection::establish(&self.url()).expect("the database exists")
+    }
+
+    /// Runs SQL in the database: for what no port writes.
+    pub fn execute(&self, sql: &str) {
+        self.connection().batch_execute(sql).expect("the statement succeeds");
+    }
+
+    fn on_server(&self, sql: &str) {
+        let mut connection = PgConnection::establish(&self.server).expect("TEST_DATABASE_URL must be reachable");
+        connection.batch_execute(sql).expect("TEST_DATABASE_URL must name a role that may create databases");
+    }
+}
+
+impl Drop for PostgresDatabase {
+    fn drop(&mut self) {
+        // A panic while a failed test unwinds would hide why it failed.
+        if let Ok(mut connection) = PgConnection::establish(&self.server) {
+            let _ = connection.batch_execute(&format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name));
+        }
+    }
+}
