@@ -1,5 +1,5 @@
 use std::cmp::Ordering;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::repositories::part;
 use super::{MemoryUnit, Tables};
@@ -124,11 +124,13 @@ impl LicenseRepository for MemoryUnit<'_> {
     }
 
     fn live_emails(&mut self, plan: PlanId, emails: &[Email]) -> Result<Vec<Email>, Error> {
+        let emails: HashSet<&Email> = emails.iter().collect();
         let live = of_plan(self.tables, plan).filter(|license| license.is_live());
         Ok(live.filter_map(|license| license.columns().user_email).filter(|email| emails.contains(email)).collect())
     }
 
     fn lock_live_of_emails(&mut self, plan: PlanId, emails: &[Email]) -> Result<Vec<License>, Error> {
+        let emails: HashSet<&Email> = emails.iter().collect();
         let live = of_plan(self.written()?, plan).filter(|license| license.is_live());
         Ok(live
             .filter(|license| license.columns().user_email.is_some_and(|email| emails.contains(&email)))
@@ -162,10 +164,10 @@ impl LicenseRepository for MemoryUnit<'_> {
             *row.ok_or_else(|| Error::storage("no license to write"))? = license.clone();
             tables.record("license", license.id, '~', change);
         }
-        for license in licenses.iter().filter(|license| license.is_live()) {
-            let email = license.columns().user_email;
-            let holds = |other: &&License| other.is_live() && other.columns().user_email == email;
-            if of_plan(tables, license.plan).filter(holds).count() > 1 {
+        let plans: HashSet<PlanId> = licenses.iter().map(|license| license.plan).collect();
+        let mut holders = HashSet::new();
+        for license in tables.licenses.values().filter(|license| license.is_live() && plans.contains(&license.plan)) {
+            if !holders.insert((license.plan, license.columns().user_email)) {
                 return Err(Conflict::LiveLicense.into());
             }
         }

@@ -179,7 +179,7 @@ impl UserRepository for MemoryUnit<'_> {
     ) -> Result<(), Error> {
         let new = User { username: username.to_owned(), email: None, is_staff, is_superuser: false, roles: Vec::new() };
         let user = self.written()?.users.entry(username.to_owned()).or_insert(new);
-        user.email = email.map(str::to_owned);
+        user.email = email.map(str::to_owned).or(user.email.take());
         user.is_staff = is_staff;
         Ok(())
     }

@@ -152,7 +152,8 @@ pub trait UserRepository {
     /// The user of that name with their roles. One statement.
     fn find(&mut self, username: &str) -> Result<Option<User>, Error>;
 
-    /// Adds the user, or takes over email and staff flag. Superuser flag and roles stay as they are.
+    /// Adds the user, or takes over the staff flag, and the email where there is one. Superuser flag and roles stay as they
+    /// are.
     fn remember(
         &mut self,
         username: &str,

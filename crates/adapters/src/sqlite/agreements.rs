@@ -1,0 +1,132 @@
+//! Customer agreements.
+
+use diesel::prelude::*;
+use diesel::sqlite::Sqlite;
+use license_manager_domain::ports::{AgreementFilter, AgreementRepository, CustomerScope, Window};
+use license_manager_domain::{AgreementId, Change, CustomerAgreement, CustomerId, Error};
+
+use super::SqliteUnit;
+use super::error::storage_error;
+use super::history::{Kind, Table, record};
+use super::json::in_json;
+use super::rows::{AgreementRow, MessageRow};
+use super::schema::{customer_agreement, expiration_message};
+use super::types::SqlUuid;
+
+type Found = (AgreementRow, Option<MessageRow>);
+
+fn agreement((row, message): Found) -> CustomerAgreement {
+    row.into_agreement(message)
+}
+
+#[diesel::dsl::auto_type]
+fn with_message() -> _ {
+    let columns: diesel::dsl::AsSelect<Found, Sqlite> = Found::as_select();
+    customer_agreement::table.left_join(expiration_message::table).select(columns)
+}
+
+#[diesel::dsl::auto_type]
+fn in_order() -> _ {
+    with_message().order(customer_agreement::uuid)
+}
+
+/// Restricts a boxed query to the agreements that match. A macro, since the query's type differs between reading and counting.
+macro_rules! matching {
+    ($query:expr, $filter:expr) => {{
+        let mut query = $query.into_boxed();
+        if let CustomerScope::Only(customers) = &$filter.scope {
+            let customers = serde_json::to_string(customers).map_err(Error::storage)?;
+            query = query.filter(in_json(customer_agreement::enterprise_customer_uuid, customers));
+        }
+        if let Some(customer) = $filter.customer {
+            query = query.filter(customer_agreement::enterprise_customer_uuid.eq(SqlUuid(customer.0)));
+        }
+        if let Some(agreement) = $filter.agreement {
+            query = query.filter(customer_agreement::uuid.eq(SqlUuid(agreement.0)));
+        }
+        query
+    }};
+}
+
+impl AgreementRepository for SqliteUnit<'_> {
+    fn find(&mut self, id: AgreementId) -> Result<Option<CustomerAgreement>, Error> {
+        let query = with_message().filter(customer_agreement::uuid.eq(SqlUuid(id.0)));
+        let found = query.first::<Found>(self.conn).optional().map_err(storage_error)?;
+        Ok(found.map(agreement))
+    }
+
+    fn find_by_customer(&mut self, customer: CustomerId) -> Result<Option<CustomerAgreement>, Error> {
+        let query = with_message().filter(customer_agreement::enterprise_customer_uuid.eq(SqlUuid(customer.0)));
+        let found = query.first::<Found>(self.conn).optional().map_err(storage_error)?;
+        Ok(found.map(agreement))
+    }
+
+    fn list(&mut self, filter: &AgreementFilter, window: Window) -> Result<Vec<CustomerAgreement>, Error> {
+        let query = matching!(in_order(), filter).offset(window.offset.max(0)).limit(window.limit.max(0));
+        let found = query.load::<Found>(self.conn).map_err(storage_error)?;
+        Ok(found.into_iter().map(agreement).collect())
+    }
+
+    fn count(&mut self, filter: &AgreementFilter) -> Result<i64, Error> {
+        matching!(customer_agreement::table.count(), filter).get_result(self.conn).map_err(storage_error)
+    }
+
+    fn add(&mut self, agreement: &CustomerAgreement, change: &Change) -> Result<(), Error> {
+        let conn = self.written()?;
+        diesel::insert_into(customer_agreement::table)
+            .values(AgreementRow::from(agreement))
+            .execute(conn)
+            .map_err(storage_error)?;
+        let key = serde_json::to_string(&[agreement.id]).map_err(Error::storage)?;
+        record(conn, Table::Agreement, &key, Kind::Added, change)?;
+        write_message(conn, agreement, None, &key, change)
+    }
+
+    fn save(&mut self, agreement: &CustomerAgreement, change: &Change) -> Result<(), Error> {
+        let conn = self.written()?;
+        let written = diesel::update(customer_agreement::table.find(SqlUuid(agreement.id.0)))
+            .set(AgreementRow::from(agreement))
+            .execute(conn)
+            .map_err(storage_error)?;
+        if written != 1 {
+            return Err(Error::storage(format!("no customer agreement {} to write", agreement.id)));
+        }
+        let key = serde_json::to_string(&[agreement.id]).map_err(Error::storage)?;
+        record(conn, Table::Agreement, &key, Kind::Changed, change)?;
+        let before = expiration_message::table
+            .find(SqlUuid(agreement.id.0))
+            .select(MessageRow::as_select())
+            .first(conn)
+            .optional()
+            .map_err(storage_error)?;
+        write_message(conn, agreement, before, &key, change)
+    }
+}
+
+/// Brings the agreement's expiration message from what it was to what it is to be.
+fn write_message(
+    conn: &mut SqliteConnection,
+    agreement: &CustomerAgreement,
+    before: Option<MessageRow>,
+    key: &str,
+    change: &Change,
+) -> Result<(), Error> {
+    let row = expiration_message::table.find(SqlUuid(agreement.id.0));
+    match (before, MessageRow::of(agreement)) {
+        (None, None) => Ok(()),
+        (Some(before), Some(after)) if before == after => Ok(()),
+        (None, Some(after)) => {
+            diesel::insert_into(expiration_message::table).values(after).execute(conn).map_err(storage_error)?;
+            record(conn, Table::ExpirationMessage, key, Kind::Added, change)
+        }
+        (Some(_), Some(after)) => {
+            diesel::update(row).set(after).execute(conn).map_err(storage_error)?;
+            record(conn, Table::ExpirationMessage, key, Kind::Changed, change)
+        }
+        (Some(_), None) => {
+            record(conn, Table::ExpirationMessage, key, Kind::Deleted, change)?;
+            diesel::delete(row).execute(conn).map_err(storage_error)?;
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! Work on whole plans.
+
+use diesel::prelude::*;
+use license_manager_domain::ports::JobRepository;
+use license_manager_domain::{Error, Job, JobKind, PlanId};
+
+use super::SqliteUnit;
+use super::error::storage_error;
+use super::schema::plan_job;
+use super::types::{SqlMoment, SqlUuid};
+
+type JobRow = (SqlUuid, String, Option<String>, SqlMoment);
+
+impl JobRepository for SqliteUnit<'_> {
+    fn add(&mut self, job: &Job) -> Result<(), Error> {
+        diesel::insert_into(plan_job::table)
+            .values((
+                plan_job::subscription_plan_uuid.eq(SqlUuid(job.plan.0)),
+                plan_job::kind.eq(job.kind.as_str()),
+                plan_job::requested_by.eq(job.requested_by.as_deref()),
+                plan_job::requested_at.eq(SqlMoment(job.requested_at)),
+            ))
+            .on_conflict((plan_job::subscription_plan_uuid, plan_job::kind))
+            .do_nothing()
+            .execute(self.written()?)
+            .map_err(storage_error)?;
+        Ok(())
+    }
+
+    // Whoever writes has the file to itself; so nobody else works on a job now.
+    fn claim(&mut self) -> Result<Option<Job>, Error> {
+        let oldest = plan_job::table
+            .order((plan_job::requested_at, plan_job::subscription_plan_uuid, plan_job::kind))
+            .first::<JobRow>(self.written()?)
+            .optional()
+            .map_err(storage_error)?;
+        oldest.map(job).transpose()
+    }
+
+    fn remove(&mut self, plan: PlanId, kind: JobKind) -> Result<(), Error> {
+        diesel::delete(plan_job::table.find((SqlUuid(plan.0), kind.as_str())))
+            .execute(self.written()?)
+            .map_err(storage_error)?;
+        Ok(())
+    }
+}
+
+fn job((plan, kind, requested_by, requested_at): JobRow) -> Result<Job, Error> {
+    Ok(Job {
+        plan: PlanId(plan.0),
+        kind: JobKind::from_name(&kind).ok_or_else(|| Error::storage(format!("unknown kind of job: {kind}")))?,
+        requested_by,
+        requested_at: requested_at.0,
+    })
+}

@@ -1,0 +1,126 @@
+//! Licenses: how they are written, each time any number of them in two statements, the rows and their history.
+
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Nullable, Text};
+use license_manager_domain::{Change, Error, License, LicenseId, PlanId};
+
+use super::error::storage_error;
+use super::history::{Kind, Table, record};
+use super::types::{SqlMoment, SqlUuid};
+
+/// What a license source is called that names a Salesforce opportunity.
+const SOURCE_TYPE: &str = "AMT";
+
+pub(super) fn add_unassigned(
+    conn: &mut SqliteConnection,
+    plan: PlanId,
+    ids: &[LicenseId],
+    change: &Change,
+) -> Result<(), Error> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let keys = serde_json::to_string(ids).map_err(Error::storage)?;
+    diesel::sql_query(
+        "INSERT INTO license (uuid, subscription_plan_uuid, status, created, modified)
+         SELECT value, ?1, 'unassigned', ?2, ?2 FROM json_each(?3)",
+    )
+    .bind::<Text, _>(SqlUuid(plan.0))
+    .bind::<BigInt, _>(SqlMoment(change.at))
+    .bind::<Text, _>(&keys)
+    .execute(conn)
+    .map_err(storage_error)?;
+    record(conn, Table::License, &keys, Kind::Added, change)
+}
+
+pub(super) fn save(conn: &mut SqliteConnection, licenses: &[License], change: &Change) -> Result<(), Error> {
+    if licenses.is_empty() {
+        return Ok(());
+    }
+    let rows: Vec<_> = licenses
+        .iter()
+        .map(|license| {
+            let columns = license.columns();
+            (
+                license.id,
+                license.plan,
+                columns.status.as_str(),
+                columns.user_email,
+                columns.lms_user_id,
+                columns.activation_key,
+                columns.assigned_date.map(SqlMoment::number),
+                columns.activation_date.map(SqlMoment::number),
+                columns.last_remind_date.map(SqlMoment::number),
+                columns.revoked_date.map(SqlMoment::number),
+                license.renewed_to,
+                license.auto_applied,
+                SqlMoment::number(license.modified),
+            )
+        })
+        .collect();
+    let written = diesel::sql_query(
+        "UPDATE license SET
+             subscription_plan_uuid = input.value ->> 1,
+             status = input.value ->> 2,
+             user_email = input.value ->> 3,
+             lms_user_id = input.value ->> 4,
+             activation_key = input.value ->> 5,
+             assigned_date = input.value ->> 6,
+             activation_date = input.value ->> 7,
+             last_remind_date = input.value ->> 8,
+             revoked_date = input.value ->> 9,
+             renewed_to_uuid = input.value ->> 10,
+             auto_applied = input.value ->> 11,
+             modified = input.value ->> 12
+         FROM json_each(?1) AS input
+         WHERE license.uuid = input.value ->> 0",
+    )
+    .bind::<Text, _>(serde_json::to_string(&rows).map_err(Error::storage)?)
+    .execute(conn)
+    .map_err(storage_error)?;
+    if written != licenses.len() {
+        let missing = licenses.len() - written;
+        return Err(Error::storage(format!("{missing} of {} licenses to be written do not exist", licenses.len())));
+    }
+    let keys: Vec<LicenseId> = licenses.iter().map(|license| license.id).collect();
+    let keys = serde_json::to_string(&keys).map_err(Error::storage)?;
+    record(conn, Table::License, &keys, Kind::Changed, change)
+}
+
+pub(super) fn set_sources(
+    conn: &mut SqliteConnection,
+    sources: &[(LicenseId, String)],
+    change: &Change,
+) -> Result<(), Error> {
+    if sources.is_empty() {
+        return Ok(());
+    }
+    let rows = serde_json::to_string(sources).map_err(Error::storage)?;
+    // The history comes first, while it can be told which sources are new.
+    diesel::sql_query(
+        "INSERT INTO license_source_history
+         SELECT NULL, ?1, ?2, iif(before.license_uuid IS NULL, '+', '~'), ?3,
+                input.value ->> 0, input.value ->> 1, ?4, coalesce(before.created, ?1), ?1
+         FROM json_each(?5) AS input
+         LEFT JOIN license_source AS before ON before.license_uuid = input.value ->> 0",
+    )
+    .bind::<BigInt, _>(SqlMoment(change.at))
+    .bind::<Nullable<Text>, _>(change.by.as_deref())
+    .bind::<Nullable<Text>, _>(change.reason.map(|reason| reason.as_str()))
+    .bind::<Text, _>(SOURCE_TYPE)
+    .bind::<Text, _>(&rows)
+    .execute(conn)
+    .map_err(storage_error)?;
+    diesel::sql_query(
+        "INSERT INTO license_source (license_uuid, source_id, source_type, created, modified)
+         SELECT value ->> 0, value ->> 1, ?1, ?2, ?2 FROM json_each(?3) WHERE true
+         ON CONFLICT (license_uuid) DO UPDATE
+         SET source_id = excluded.source_id, source_type = excluded.source_type, modified = excluded.modified",
+    )
+    .bind::<Text, _>(SOURCE_TYPE)
+    .bind::<BigInt, _>(SqlMoment(change.at))
+    .bind::<Text, _>(&rows)
+    .execute(conn)
+    .map_err(storage_error)?;
+    Ok(())
+}

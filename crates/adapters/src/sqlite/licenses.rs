@@ -1,0 +1,267 @@
+//! Licenses: how they are found. How they are written stands in [`super::license_writes`].
+//!
+//! Whoever writes has the file to itself; so locking is only reading, and free licenses are never held by anybody else.
+
+use std::collections::HashMap;
+
+use diesel::dsl::sql;
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Bool, Nullable, Text};
+use diesel::sqlite::Sqlite;
+use license_manager_domain::ports::{LicenseField, LicenseFilter, LicenseOrder, LicenseRepository, Person, Window};
+use license_manager_domain::{
+    ActivationKey, AgreementId, Change, Email, Error, License, LicenseCounts, LicenseId, LicenseStatus, PlanDetails,
+    PlanId,
+};
+
+use super::error::storage_error;
+use super::json::in_json;
+use super::rows::{DetailsRow, LicenseRow, PlanRow, details, licenses};
+use super::schema::{customer_agreement, license, plan_type, product, subscription_plan};
+use super::types::SqlUuid;
+use super::{SqliteUnit, license_writes};
+
+/// The condition of the index license_one_live_per_email, in its words: SQLite uses the index only where it reads them.
+const LIVE: &str = "license.status IN ('assigned', 'activated')";
+/// The condition of the index license_unassigned.
+const UNASSIGNED: &str = "license.status = 'unassigned'";
+
+type Condition = Box<dyn diesel::BoxableExpression<license::table, Sqlite, SqlType = Nullable<Bool>>>;
+
+/// The licenses of the plan that match.
+fn matching(plan: PlanId, filter: &LicenseFilter) -> Condition {
+    let mut condition: Condition = Box::new(license::subscription_plan_uuid.eq(SqlUuid(plan.0)).nullable());
+    if let Some(statuses) = &filter.statuses {
+        let names: Vec<&'static str> = statuses.iter().map(|status| status.as_str()).collect();
+        condition = Box::new(condition.and(license::status.eq_any(names).nullable()));
+    }
+    for word in &filter.email_words {
+        // Addresses are stored in lowercase. Unlike LIKE, instr() takes every character of the word for itself.
+        let contains = sql::<Bool>("instr(license.user_email, ").bind::<Text, _>(word.to_lowercase()).sql(") > 0");
+        condition = Box::new(condition.and(contains.nullable()));
+    }
+    if filter.hide_retired {
+        let kept = license::status.ne(LicenseStatus::Revoked.as_str()).or(license::user_email.is_not_null());
+        condition = Box::new(condition.and(kept.nullable()));
+    }
+    condition
+}
+
+/// The terms of an ORDER BY. Absent values come first ascending and last descending, as SQLite has it by itself.
+fn order_terms(order: &[LicenseOrder]) -> String {
+    let mut terms = String::new();
+    for key in order {
+        terms.push_str(match key.field {
+            LicenseField::Status => "license.status",
+            LicenseField::UserEmail => "license.user_email",
+            LicenseField::ActivationDate => "license.activation_date",
+            LicenseField::LastRemindDate => "license.last_remind_date",
+        });
+        terms.push_str(if key.descending { " DESC, " } else { ", " });
+    }
+    terms + "license.uuid"
+}
+
+fn tally(counts: &mut LicenseCounts, status: &str, number: i64) -> Result<(), Error> {
+    match LicenseStatus::from_name(status) {
+        Some(LicenseStatus::Activated) => counts.activated = number,
+        Some(LicenseStatus::Assigned) => counts.assigned = number,
+        Some(LicenseStatus::Revoked) => counts.revoked = number,
+        Some(LicenseStatus::Unassigned) => counts.unassigned = number,
+        None => return Err(Error::storage(format!("unknown status of licenses: {status}"))),
+    }
+    Ok(())
+}
+
+impl LicenseRepository for SqliteUnit<'_> {
+    fn list(
+        &mut self,
+        plan: PlanId,
+        filter: &LicenseFilter,
+        order: &[LicenseOrder],
+        window: Window,
+    ) -> Result<Vec<License>, Error> {
+        let rows = license::table
+            .filter(matching(plan, filter))
+            .order(sql::<Text>(&order_terms(order)))
+            .offset(window.offset.max(0))
+            .limit(window.limit.max(0))
+            .select(LicenseRow::as_select())
+            .load(self.conn)
+            .map_err(storage_error)?;
+        licenses(rows)
+    }
+
+    fn count(&mut self, plan: PlanId, filter: &LicenseFilter) -> Result<i64, Error> {
+        license::table.filter(matching(plan, filter)).count().get_result(self.conn).map_err(storage_error)
+    }
+
+    fn count_by_status(&mut self, plan: PlanId, filter: &LicenseFilter) -> Result<LicenseCounts, Error> {
+        let rows: Vec<(String, i64)> = license::table
+            .filter(matching(plan, filter))
+            .group_by(license::status)
+            .select((license::status, diesel::dsl::count_star()))
+            .load(self.conn)
+            .map_err(storage_error)?;
+        let mut counts = LicenseCounts::default();
+        for (status, number) in rows {
+            tally(&mut counts, &status, number)?;
+        }
+        Ok(counts)
+    }
+
+    fn counts(&mut self, plans: &[PlanId]) -> Result<HashMap<PlanId, LicenseCounts>, Error> {
+        let plans = serde_json::to_string(plans).map_err(Error::storage)?;
+        let rows: Vec<(SqlUuid, String, i64)> = license::table
+            .filter(in_json(license::subscription_plan_uuid, plans))
+            .group_by((license::subscription_plan_uuid, license::status))
+            .select((license::subscription_plan_uuid, license::status, diesel::dsl::count_star()))
+            .load(self.conn)
+            .map_err(storage_error)?;
+        let mut counts: HashMap<PlanId, LicenseCounts> = HashMap::new();
+        for (plan, status, number) in rows {
+            tally(counts.entry(PlanId(plan.0)).or_default(), &status, number)?;
+        }
+        Ok(counts)
+    }
+
+    fn handed_out_after(&mut self, plan: PlanId, after: Option<LicenseId>, limit: i64) -> Result<Vec<License>, Error> {
+        // Every uuid follows the empty text.
+        let after = after.map(|id| id.to_string()).unwrap_or_default();
+        // The ids come from the index license_by_plan alone; only the rows of this part are read.
+        let rows: Vec<LicenseRow> = diesel::sql_query(
+            "SELECT * FROM license WHERE uuid IN (
+                 SELECT uuid FROM license
+                 WHERE subscription_plan_uuid = ?1 AND status IN ('activated', 'assigned', 'revoked') AND uuid > ?2
+                 ORDER BY uuid LIMIT ?3)
+             ORDER BY uuid",
+        )
+        .bind::<Text, _>(SqlUuid(plan.0))
+        .bind::<Text, _>(after)
+        .bind::<BigInt, _>(limit.max(0))
+        .load(self.conn)
+        .map_err(storage_error)?;
+        licenses(rows)
+    }
+
+    fn of_person(&mut self, agreement: AgreementId, person: &Person) -> Result<Vec<License>, Error> {
+        // An unknown id is compared as NULL, which equals nothing.
+        let rows = license::table
+            .inner_join(subscription_plan::table)
+            .filter(subscription_plan::customer_agreement_uuid.eq(SqlUuid(agreement.0)))
+            .filter(
+                license::user_email
+                    .eq(person.email.as_str())
+                    .or(license::lms_user_id.eq(person.lms_user_id.map(|id| id.0))),
+            )
+            .order(license::uuid)
+            .select(LicenseRow::as_select())
+            .load(self.conn)
+            .map_err(storage_error)?;
+        licenses(rows)
+    }
+
+    fn of_email(&mut self, plan: PlanId, email: &Email) -> Result<Vec<License>, Error> {
+        let rows = license::table
+            .filter(license::subscription_plan_uuid.eq(SqlUuid(plan.0)))
+            .filter(license::user_email.eq(email.as_str()))
+            .order(license::uuid)
+            .select(LicenseRow::as_select())
+            .load(self.conn)
+            .map_err(storage_error)?;
+        licenses(rows)
+    }
+
+    fn of_activation_key(&mut self, key: ActivationKey) -> Result<Vec<(License, PlanDetails)>, Error> {
+        let rows: Vec<(LicenseRow, DetailsRow)> = license::table
+            .inner_join(
+                subscription_plan::table
+                    .inner_join(customer_agreement::table)
+                    .inner_join(product::table.inner_join(plan_type::table)),
+            )
+            .filter(license::activation_key.eq(SqlUuid(key.0)))
+            .order(license::uuid)
+            .select((
+                LicenseRow::as_select(),
+                (PlanRow::as_select(), customer_agreement::enterprise_customer_uuid, plan_type::label),
+            ))
+            .load(self.conn)
+            .map_err(storage_error)?;
+        rows.into_iter().map(|(license, plan)| Ok((license.try_into()?, details(plan)))).collect()
+    }
+
+    fn lock_all_of_person(&mut self, person: &Person) -> Result<Vec<License>, Error> {
+        let rows = license::table
+            .filter(
+                license::user_email
+                    .eq(person.email.as_str())
+                    .or(license::lms_user_id.eq(person.lms_user_id.map(|id| id.0))),
+            )
+            .order(license::uuid)
+            .select(LicenseRow::as_select())
+            .load(self.written()?)
+            .map_err(storage_error)?;
+        licenses(rows)
+    }
+
+    fn live_emails(&mut self, plan: PlanId, emails: &[Email]) -> Result<Vec<Email>, Error> {
+        let emails = serde_json::to_string(emails).map_err(Error::storage)?;
+        let live: Vec<Option<String>> = license::table
+            .filter(license::subscription_plan_uuid.eq(SqlUuid(plan.0)))
+            .filter(in_json(license::user_email, emails))
+            .filter(sql::<Bool>(LIVE))
+            .select(license::user_email)
+            .load(self.conn)
+            .map_err(storage_error)?;
+        Ok(live.into_iter().flatten().map(Email::from_storage).collect())
+    }
+
+    fn lock_live_of_emails(&mut self, plan: PlanId, emails: &[Email]) -> Result<Vec<License>, Error> {
+        let emails = serde_json::to_string(emails).map_err(Error::storage)?;
+        let rows = license::table
+            .filter(license::subscription_plan_uuid.eq(SqlUuid(plan.0)))
+            .filter(in_json(license::user_email, emails))
+            .filter(sql::<Bool>(LIVE))
+            .order(license::uuid)
+            .select(LicenseRow::as_select())
+            .load(self.written()?)
+            .map_err(storage_error)?;
+        licenses(rows)
+    }
+
+    fn lock_live(&mut self, plan: PlanId, filter: &LicenseFilter, limit: i64) -> Result<Vec<License>, Error> {
+        let rows = license::table
+            .filter(matching(plan, filter))
+            .filter(sql::<Bool>(LIVE))
+            .order(license::uuid)
+            .limit(limit.max(0))
+            .select(LicenseRow::as_select())
+            .load(self.written()?)
+            .map_err(storage_error)?;
+        licenses(rows)
+    }
+
+    fn claim_unassigned(&mut self, plan: PlanId, number: i64) -> Result<Vec<License>, Error> {
+        let rows = license::table
+            .filter(license::subscription_plan_uuid.eq(SqlUuid(plan.0)))
+            .filter(sql::<Bool>(UNASSIGNED))
+            .order(license::uuid)
+            .limit(number.max(0))
+            .select(LicenseRow::as_select())
+            .load(self.written()?)
+            .map_err(storage_error)?;
+        licenses(rows)
+    }
+
+    fn add_unassigned(&mut self, plan: PlanId, ids: &[LicenseId], change: &Change) -> Result<(), Error> {
+        license_writes::add_unassigned(self.written()?, plan, ids, change)
+    }
+
+    fn save(&mut self, licenses: &[License], change: &Change) -> Result<(), Error> {
+        license_writes::save(self.written()?, licenses, change)
+    }
+
+    fn set_sources(&mut self, sources: &[(LicenseId, String)], change: &Change) -> Result<(), Error> {
+        license_writes::set_sources(self.written()?, sources, change)
+    }
+}

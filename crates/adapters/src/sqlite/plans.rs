@@ -1,0 +1,107 @@
+//! Subscription plans.
+
+use diesel::prelude::*;
+use diesel::sqlite::Sqlite;
+use license_manager_domain::ports::{CustomerScope, PlanFilter, PlanRepository, Window};
+use license_manager_domain::{AgreementId, Change, Error, PlanDetails, PlanId, SubscriptionPlan};
+
+use super::SqliteUnit;
+use super::error::storage_error;
+use super::history::{Kind, Table, record};
+use super::json::in_json;
+use super::rows::{DetailsRow, PlanRow, details};
+use super::schema::{customer_agreement, plan_type, product, subscription_plan};
+use super::types::{SqlMoment, SqlUuid};
+
+/// Plans with their surroundings, to be selected as [`DetailsRow`].
+#[diesel::dsl::auto_type]
+fn plans() -> _ {
+    let columns: diesel::dsl::AsSelect<PlanRow, Sqlite> = PlanRow::as_select();
+    subscription_plan::table
+        .inner_join(customer_agreement::table)
+        .inner_join(product::table.inner_join(plan_type::table))
+        .select((columns, customer_agreement::enterprise_customer_uuid, plan_type::label))
+}
+
+#[diesel::dsl::auto_type]
+fn in_order() -> _ {
+    plans().order((subscription_plan::start_date.desc(), subscription_plan::uuid))
+}
+
+/// Restricts a boxed query to the plans that match. A macro, since the query's type differs between reading and counting.
+macro_rules! matching {
+    ($query:expr, $filter:expr) => {{
+        let mut query = $query.into_boxed();
+        if let CustomerScope::Only(customers) = &$filter.scope {
+            let customers = serde_json::to_string(customers).map_err(Error::storage)?;
+            query = query.filter(in_json(customer_agreement::enterprise_customer_uuid, customers));
+        }
+        if let Some(customer) = $filter.customer {
+            query = query.filter(customer_agreement::enterprise_customer_uuid.eq(SqlUuid(customer.0)));
+        }
+        if $filter.active_only {
+            query = query.filter(subscription_plan::is_active.eq(true));
+        }
+        if let Some(moment) = $filter.current_at.map(SqlMoment) {
+            query = query
+                .filter(subscription_plan::start_date.le(moment))
+                .filter(subscription_plan::expiration_date.ge(moment));
+        }
+        query
+    }};
+}
+
+impl PlanRepository for SqliteUnit<'_> {
+    fn find(&mut self, id: PlanId) -> Result<Option<PlanDetails>, Error> {
+        let query = plans().filter(subscription_plan::uuid.eq(SqlUuid(id.0)));
+        let found = query.first::<DetailsRow>(self.conn).optional().map_err(storage_error)?;
+        Ok(found.map(details))
+    }
+
+    // Whoever writes has the file to itself; so no row needs a lock.
+    fn lock(&mut self, id: PlanId) -> Result<Option<PlanDetails>, Error> {
+        self.written()?;
+        PlanRepository::find(self, id)
+    }
+
+    fn list(&mut self, filter: &PlanFilter, window: Window) -> Result<Vec<PlanDetails>, Error> {
+        let query = matching!(in_order(), filter).offset(window.offset.max(0)).limit(window.limit.max(0));
+        let found = query.load::<DetailsRow>(self.conn).map_err(storage_error)?;
+        Ok(found.into_iter().map(details).collect())
+    }
+
+    fn count(&mut self, filter: &PlanFilter) -> Result<i64, Error> {
+        let plans = subscription_plan::table.inner_join(customer_agreement::table).count();
+        matching!(plans, filter).get_result(self.conn).map_err(storage_error)
+    }
+
+    fn of_agreements(&mut self, agreements: &[AgreementId]) -> Result<Vec<PlanDetails>, Error> {
+        let agreements = serde_json::to_string(agreements).map_err(Error::storage)?;
+        let query = in_order().filter(in_json(subscription_plan::customer_agreement_uuid, agreements));
+        let found = query.load::<DetailsRow>(self.conn).map_err(storage_error)?;
+        Ok(found.into_iter().map(details).collect())
+    }
+
+    fn add(&mut self, plan: &SubscriptionPlan, change: &Change) -> Result<(), Error> {
+        let conn = self.written()?;
+        diesel::insert_into(subscription_plan::table)
+            .values(PlanRow::from(plan))
+            .execute(conn)
+            .map_err(storage_error)?;
+        let key = serde_json::to_string(&[plan.id]).map_err(Error::storage)?;
+        record(conn, Table::Plan, &key, Kind::Added, change)
+    }
+
+    fn save(&mut self, plan: &SubscriptionPlan, change: &Change) -> Result<(), Error> {
+        let conn = self.written()?;
+        let written = diesel::update(subscription_plan::table.find(SqlUuid(plan.id.0)))
+            .set(PlanRow::from(plan))
+            .execute(conn)
+            .map_err(storage_error)?;
+        if written != 1 {
+            return Err(Error::storage(format!("no subscription plan {} to write", plan.id)));
+        }
+        let key = serde_json::to_string(&[plan.id]).map_err(Error::storage)?;
+        record(conn, Table::Plan, &key, Kind::Changed, change)
+    }
+}

@@ -1,0 +1,144 @@
+//! Transactions at the same time.
+
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Barrier};
+use std::thread;
+use std::time::Duration;
+
+use license_manager_domain::ports::{FixedClock, LicenseFilter, SequentialIds, StoreExt};
+use license_manager_domain::{
+    Actor, Assignees, AssignmentMail, Entity, Error, LicenseManager, Refusal, Settings, SubscriptionPlan,
+};
+
+use super::Database;
+use super::fixtures::*;
+
+/// Runs the work in many threads that start together, and returns what each returned.
+fn at_once<T: Send>(threads: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
+    let start = Barrier::new(threads);
+    let (start, work) = (&start, &work);
+    thread::scope(|scope| {
+        let running: Vec<_> = (0..threads)
+            .map(|thread| {
+                scope.spawn(move || {
+                    start.wait();
+                    work(thread)
+                })
+            })
+            .collect();
+        running.into_iter().map(|thread| thread.join().unwrap()).collect()
+    })
+}
+
+pub fn no_license_is_claimed_twice(db: &dyn Database) {
+    let store = db.store();
+    with_plans(&*store);
+    put_unassigned(&*store, 1, 0..40);
+    let claimed = at_once(8, |thread| {
+        store.write(|unit| {
+            let licenses = unit.licenses().claim_unassigned(plan_id(1), 5)?;
+            let assigned = licenses.into_iter().enumerate().map(|(number, license)| {
+                let address = format!("learner{number}.of{thread}@example.com");
+                license.assign(email(&address), key((thread * 5 + number) as u128), day(2))
+            });
+            let assigned = assigned.collect::<Result<Vec<_>, _>>()?;
+            unit.licenses().save(&assigned, &change(2))?;
+            Ok(numbers(&assigned))
+        })
+    });
+    let mut claimed: Vec<u128> = claimed.into_iter().flat_map(Result::unwrap).collect();
+    claimed.sort_unstable();
+    assert_eq!(claimed, (0..40).collect::<Vec<_>>(), "eight times five of forty");
+}
+
+pub fn claiming_gets_what_another_transaction_gives_back(db: &dyn Database) {
+    let store = db.store();
+    with_plans(&*store);
+    put_unassigned(&*store, 1, 0..5);
+    let (holds, held) = channel();
+    let claimed = thread::scope(|scope| {
+        let holder_store = store.clone();
+        scope.spawn(move || {
+            let failed: Result<(), Error> = holder_store.write(|unit| {
+                unit.licenses().claim_unassigned(plan_id(1), 3)?;
+                holds.send(()).unwrap();
+                // Long enough for the other to meet the locks; it gets the same licenses if it comes later.
+                thread::sleep(Duration::from_millis(100));
+                Err(Error::NotFound(Entity::Plan))
+            });
+            assert_eq!(failed, Err(Error::NotFound(Entity::Plan)));
+        });
+        held.recv().unwrap();
+        store.write(|unit| unit.licenses().claim_unassigned(plan_id(1), 4)).unwrap()
+    });
+    assert_eq!(claimed.len(), 4, "the plan has five");
+}
+
+pub fn a_locked_plan_is_changed_by_one_after_another(db: &dyn Database) {
+    let store = db.store();
+    with_plans(&*store);
+    at_once(4, |_| {
+        for _ in 0..10 {
+            store
+                .write(|unit| {
+                    let plan = unit.plans().lock(plan_id(1))?.ok_or(Error::NotFound(Entity::Plan))?.plan;
+                    let num_revocations_applied = plan.num_revocations_applied + 1;
+                    unit.plans().save(&SubscriptionPlan { num_revocations_applied, ..plan }, &change(2))
+                })
+                .unwrap();
+        }
+    });
+    let plan = store.read(|unit| unit.plans().find(plan_id(1))).unwrap().unwrap().plan;
+    assert_eq!(plan.num_revocations_applied, 40, "no change was lost");
+}
+
+pub fn a_license_is_taken_back_by_one_of_many(db: &dyn Database) {
+    let store = db.store();
+    with_plans(&*store);
+    put(&*store, &[activated(1, 1, "amy@example.com", 1)]);
+    let revoked = at_once(8, |_| {
+        store
+            .write(|unit| {
+                let live = unit.licenses().lock_live_of_emails(plan_id(1), &[email("amy@example.com")])?;
+                let revoked = live.into_iter().map(|license| license.revoke(day(5))).collect::<Result<Vec<_>, _>>()?;
+                unit.licenses().save(&revoked, &change(5))?;
+                Ok(revoked.len())
+            })
+            .unwrap()
+    });
+    assert_eq!(revoked.iter().sum::<usize>(), 1);
+    assert_eq!(db.history("license", &license_id(1).to_string()).len(), 3, "made, handed out, taken back");
+}
+
+pub fn a_learner_assigned_by_many_at_once_gets_one_license(db: &dyn Database) {
+    let store = db.store();
+    with_plans(&*store);
+    put_unassigned(&*store, 1, 0..20);
+    let manager = LicenseManager::new(
+        store.clone(),
+        Arc::new(FixedClock::new(day(2))),
+        Arc::new(SequentialIds::default()),
+        Settings::default(),
+    );
+    // Sixteen admins name two learners each: one of their own, and the same one all of them.
+    let outcomes = at_once(16, |thread| {
+        let learners: Assignees = [format!("learner{thread}@example.com"), "amy@example.com".to_owned()]
+            .iter()
+            .map(|text| (email(text), None))
+            .collect();
+        manager.assign(&Actor::user("admin"), plan_id(1), &learners, &AssignmentMail::default())
+    });
+    let outcomes: Vec<_> = outcomes.into_iter().map(|outcome| outcome.expect("nobody is refused")).collect();
+    assert_eq!(outcomes.iter().map(|outcome| outcome.assigned.len()).sum::<usize>(), 17);
+    assert_eq!(outcomes.iter().map(|outcome| outcome.already_associated).sum::<usize>(), 15);
+    let live = store.write(|unit| unit.licenses().lock_live(plan_id(1), &LicenseFilter::default(), 100)).unwrap();
+    assert_eq!(live.len(), 17);
+    let mut emails: Vec<_> = live.iter().filter_map(|license| license.columns().user_email).collect();
+    emails.sort();
+    emails.dedup();
+    assert_eq!(emails.len(), 17);
+    assert_eq!(db.outbox().len(), 34, "an event and a mail for each");
+    let four: Assignees = (100..104).map(|number| (email(&format!("late{number}@example.com")), None)).collect();
+    let refused = manager.assign(&Actor::user("admin"), plan_id(1), &four, &AssignmentMail::default());
+    assert_eq!(refused, Err(Refusal::NotEnoughLicenses { requested: 4, available: 3 }.into()));
+}

@@ -1,0 +1,159 @@
+//! Entities to put into a store. Numbers stand for ids, and sort as the ids do.
+
+use chrono::{DateTime, Duration, Utc};
+use license_manager_domain::ports::{LicenseFilter, LicenseOrder, Store, StoreExt, Window};
+use license_manager_domain::{
+    ActivationKey, Actor, AgreementId, CatalogId, Change, CustomerAgreement, CustomerId, DEFAULT_PRODUCT, Email,
+    FormerSeat, License, LicenseId, LicenseState, LmsUserId, PlanId, SubscriptionPlan, seeded_products,
+};
+use uuid::Uuid;
+
+/// A part that holds everything.
+pub const ALL: Window = Window { offset: 0, limit: 1_000_000 };
+
+/// A moment, in days and microseconds.
+pub fn day(number: i64) -> DateTime<Utc> {
+    DateTime::UNIX_EPOCH + Duration::days(20_000 + number) + Duration::microseconds(123_456)
+}
+
+pub fn customer(number: u128) -> CustomerId {
+    CustomerId(Uuid::from_u128(0xC0_0000 + number))
+}
+
+pub fn agreement_id(number: u128) -> AgreementId {
+    AgreementId(Uuid::from_u128(0xA0_0000 + number))
+}
+
+pub fn plan_id(number: u128) -> PlanId {
+    PlanId(Uuid::from_u128(0xB0_0000 + number))
+}
+
+pub fn license_id(number: u128) -> LicenseId {
+    LicenseId(Uuid::from_u128(0xD0_0000 + number))
+}
+
+pub fn key(number: u128) -> ActivationKey {
+    ActivationKey(Uuid::from_u128(0xE0_0000 + number))
+}
+
+pub fn catalog(number: u128) -> CatalogId {
+    CatalogId(Uuid::from_u128(0xF0_0000 + number))
+}
+
+pub fn email(text: &str) -> Email {
+    text.parse().unwrap()
+}
+
+/// A change on a day by somebody.
+pub fn change(number: i64) -> Change {
+    Actor::user("admin").change(day(number))
+}
+
+/// The agreement of the customer with the same number.
+pub fn agreement(number: u128) -> CustomerAgreement {
+    CustomerAgreement::new(agreement_id(number), customer(number), day(0))
+}
+
+/// A plan of an agreement that runs from day 0 to day 365.
+pub fn plan(number: u128, agreement: u128) -> SubscriptionPlan {
+    SubscriptionPlan {
+        id: plan_id(number),
+        title: format!("Plan {number}"),
+        start_date: day(0),
+        expiration_date: day(365),
+        expiration_processed: false,
+        catalog: catalog(1),
+        agreement: agreement_id(agreement),
+        is_active: true,
+        is_revocation_cap_enabled: false,
+        revoke_max_percentage: 5,
+        num_revocations_applied: 0,
+        salesforce_opportunity_line_item: None,
+        product: DEFAULT_PRODUCT,
+        for_internal_use_only: false,
+        can_freeze_unused_licenses: false,
+        last_freeze_timestamp: None,
+        should_auto_apply_licenses: None,
+        desired_num_licenses: None,
+        created: day(0),
+        modified: day(0),
+    }
+}
+
+/// Adds the products every installation has.
+pub fn with_products(store: &dyn Store) {
+    store.write(|unit| unit.products().seed(&seeded_products(), &change(0))).unwrap();
+}
+
+/// Adds agreement 1 with plans 1 and 2, and agreement 2 with plan 3.
+pub fn with_plans(store: &dyn Store) {
+    with_products(store);
+    store
+        .write(|unit| {
+            unit.agreements().add(&agreement(1), &change(0))?;
+            unit.agreements().add(&agreement(2), &change(0))?;
+            unit.plans().add(&plan(1, 1), &change(0))?;
+            unit.plans().add(&plan(2, 1), &change(0))?;
+            unit.plans().add(&plan(3, 2), &change(0))
+        })
+        .unwrap();
+}
+
+/// A license of a plan that was just made.
+pub fn unassigned(number: u128, plan: u128) -> License {
+    License::unassigned(license_id(number), plan_id(plan), day(1))
+}
+
+/// A license handed out on day 2, with the key of the same number.
+pub fn assigned(number: u128, plan: u128, address: &str) -> License {
+    unassigned(number, plan).assign(email(address), key(number), day(2)).unwrap()
+}
+
+/// A license activated on day 3 by a person with an LMS id.
+pub fn activated(number: u128, plan: u128, address: &str, user: i64) -> License {
+    assigned(number, plan, address).activate(Some(LmsUserId(user)), day(3)).unwrap()
+}
+
+/// A license that was activated, then revoked on day 4.
+pub fn revoked(number: u128, plan: u128, address: &str, user: i64) -> License {
+    activated(number, plan, address, user).revoke(day(4)).unwrap()
+}
+
+/// A revoked license whose person was retired.
+pub fn retired(number: u128, plan: u128) -> License {
+    let state = LicenseState::Revoked { former: FormerSeat::default(), revoked_date: day(4) };
+    License { state, ..unassigned(number, plan) }
+}
+
+/// Adds licenses and brings each to its state.
+pub fn put(store: &dyn Store, licenses: &[License]) {
+    store
+        .write(|unit| {
+            for license in licenses {
+                unit.licenses().add_unassigned(license.plan, &[license.id], &change(1))?;
+            }
+            unit.licenses().save(licenses, &change(2))
+        })
+        .unwrap();
+}
+
+/// Adds unassigned licenses to a plan.
+pub fn put_unassigned(store: &dyn Store, plan: u128, numbers: std::ops::Range<u128>) {
+    let ids: Vec<LicenseId> = numbers.map(license_id).collect();
+    store.write(|unit| unit.licenses().add_unassigned(plan_id(plan), &ids, &change(1))).unwrap();
+}
+
+/// The licenses of a plan that match, as they are listed.
+pub fn listed(store: &dyn Store, plan: u128, filter: &LicenseFilter, order: &[LicenseOrder]) -> Vec<License> {
+    store.read(|unit| unit.licenses().list(plan_id(plan), filter, order, ALL)).unwrap()
+}
+
+/// Every license of a plan by its id.
+pub fn all(store: &dyn Store, plan: u128) -> Vec<License> {
+    listed(store, plan, &LicenseFilter::default(), &[])
+}
+
+/// The numbers of licenses that [`license_id`] was given.
+pub fn numbers(licenses: &[License]) -> Vec<u128> {
+    licenses.iter().map(|license| license.id.0.as_u128() - 0xD0_0000).collect()
+}

@@ -1,0 +1,182 @@
+//! How licenses are written.
+
+use license_manager_domain::ports::{Store, StoreExt};
+use license_manager_domain::{
+    Actor, Change, ChangeReason, Conflict, Error, License, LicenseCounts, LicenseId, LicenseState,
+};
+
+use super::fixtures::*;
+use super::{Database, HistoryEntry};
+
+fn save(store: &dyn Store, licenses: &[License]) -> Result<(), Error> {
+    store.write(|unit| unit.licenses().save(licenses, &change(5)))
+}
+
+fn kinds(db: &dyn Database, license: u128) -> Vec<char> {
+    db.history("license", &license_id(license).to_string()).iter().map(|entry| entry.kind).collect()
+}
+
+pub fn new_licenses_are_unassigned_and_recorded(db: &dyn Database) {
+    let store = db.store();
+    with_plans(&*store);
+    put_unassigned(&*store, 1, 1..4);
+    assert_eq!(all(&*store, 1), [unassigned(1, 1), unassigned(2, 1), unassigned(3, 1)]);
+    assert_eq!(all(&*store, 2), []);
+    let entry = HistoryEntry { kind: '+', user: Some("admin".to_owned()), reason: None, at: day(1) };
+    assert_eq!(db.history("license", &license_id(2).to_string()), [entry]);
+}
+
+pub fn licenses_come_back_as_they_were_written(db: &dyn Database) {
+    let store = db.store();
+    with_plans(&*store);
+    let mut reminded = assigned(2, 1, "bob@example.com");
+    if let LicenseState::Assigned(seat) = &mut reminded.state {
+        seat.last_remind_date = None;
+    }
+    let licenses = [
+        unassigned(1, 1),
+        reminded,
+        License { auto_applied: Some(true), ..activated(3, 1, "amy@example.com", 3_000_000_000) },
+        License { auto_applied: Some(false), renewed_to: Some(license_id(3)), ..revoked(4, 1, "zoe@example.com", 4) },
+        assigned(5, 1, "eve@example.com").revoke(day(4)).unwrap(),
+        retired(6, 1),
+    ];
+    put(&*store, &licenses);
+    assert_eq!(all(&*store, 1), licenses);
+    let freed = licenses[2].clone().reset(day(6)).unwrap();
+    save(&*store, std::slice::from_ref(&freed)).unwrap();
+    assert_eq!(all(&*store, 1)[2], freed);
+}
+
+pub fn a_license_can_move_to_another_plan(db: &dyn Database) {
+    let store = db.store();
+    with_plans(&*store);
+    put(&*store, &[assigned(1, 1, "amy@example.com")]);
+    let moved = License { plan: plan_id(2), ..assigned(1, 1, "amy@example.com") };
+    save(&*store, std::slice::from_ref(&moved)).unwrap();
+    assert_eq!((all(&*store, 1), all(&*store, 2)), (vec![], vec![moved]));
+}
+
+pub fn writing_licenses_is_recorded(db: &dyn Database) {
+    let store = db.store();
+    with_plans(&*store);
+    put_unassigned(&*store, 1, 1..4);
+    let written = [assigned(1, 1, "amy@example.com"), assigned(3, 1, "bob@example.com")];
+    let changed = Change { reason: Some(ChangeReason::Other), ..Actor::service().change(day(7)) };
+    store.write(|unit| unit.licenses().save(&written, &changed)).unwrap();
+    let entry =
+        HistoryEntry { kind: '~', user: None, reason: Some(ChangeReason::Other.as_str().to_owned()), at: day(7) };
+    for number in [1, 3] {
+        assert_eq!(kinds(db, number), ['+', '~']);
+        assert_eq!(db.history("license", &license_id(number).to_string()).last(), Some(&entry));
+    }
+    assert_eq!(kinds(db, 2), ['+'], "what was not written is not recorded");
+}
+
+pub fn writing_a_license_that_does_not_exist_fails_and_changes_nothing(db: &dyn Database) {
+    let store = db.store();
+    with_plans(&*store);
+    put_unassigned(&*store, 1, 1..2);
+    let saved = save(&*store, &[assigned(1, 1, "amy@example.com"), assigned(9, 1, "bob@example.com")]);
+    assert!(matches!(saved, Err(Error::Storage(_))), "{saved:?}");
+    assert_eq!(all(&*store, 1), [unassigned(1, 1)]);
+    assert_eq!(kinds(db, 1), ['+']);
+    assert_eq!(kinds(db, 9), []);
+}
+
+pub fn a_person_has_one_live_license_of_a_plan(db: &dyn Database) {
+    let store = db.store();
+    with_plans(&*store);
+    put(&*store, &[activated(1, 1, "amy@example.com", 1), unassigned(2, 1), unassigned(3, 1), unassigned(4, 2)]);
+    let conflict = Err(Conflict::LiveLicense.into());
+    assert_eq!(save(&*store, &[assigned(2, 1, "amy@example.com")]), conflict);
+    assert_eq!(save(&*store, &[assigned(2, 1, "bob@example.com"), assigned(3, 1, "bob@example.com")]), conflict);
+    assert_eq!(all(&*store, 1)[1..], [unassigned(2, 1), unassigned(3, 1)], "nothing was changed");
+    save(&*store, &[assigned(4, 2, "amy@example.com")]).unwrap();
+}
+
+pub fn a_person_who_lost_a_license_can_get_another(db: &dyn Database) {
+    let store = db.store();
+    with_plans(&*store);
+    put(&*store, &[revoked(1, 1, "amy@example.com", 1), unassigned(2, 1), unassigned(3, 1)]);
+    save(&*store, &[assigned(2, 1, "amy@example.com")]).unwrap();
+    save(&*store, &[assigned(2, 1, "amy@example.com").revoke(day(6)).unwrap()]).unwrap();
+    save(&*store, &[assigned(3, 1, "amy@example.com")]).unwrap();
+}
+
+pub fn unassigned_licenses_are_claimed_in_the_order_of_their_ids(db: &dyn Database) {
+    let store = db.store();
+    with_plans(&*store);
+    put(&*store, &[unassigned(5, 1), assigned(1, 1, "amy@example.com"), unassigned(2, 1), unassigned(4, 1)]);
+    put(&*store, &[unassigned(3, 2), retired(6, 1)]);
+    let claim = |number| store.write(|unit| unit.licenses().claim_unassigned(plan_id(1), number)).unwrap();
+    assert_eq!(claim(2), [unassigned(2, 1), unassigned(4, 1)]);
+    assert_eq!(claim(0), []);
+}
+
+pub fn fewer_are_claimed_only_where_the_plan_has_fewer(db: &dyn Database) {
+    let store = db.store();
+    with_plans(&*store);
+    put_unassigned(&*store, 1, 1..4);
+    put_unassigned(&*store, 2, 11..14);
+    let claim = |number| store.write(|unit| unit.licenses().claim_unassigned(plan_id(1), number)).unwrap();
+    assert_eq!(numbers(&claim(3)), [1, 2, 3]);
+    assert_eq!(numbers(&claim(100)), [1, 2, 3]);
+}
+
+pub fn sources_are_noted_and_replaced(db: &dyn Database) {
+    let store = db.store();
+    with_plans(&*store);
+    put_unassigned(&*store, 1, 1..4);
+    let [first, second] = ["006000000000000001", "006000000000000002"].map(str::to_owned);
+    let note = |sources: &[(LicenseId, String)], on| {
+        store.write(|unit| unit.licenses().set_sources(sources, &change(on))).unwrap();
+    };
+    note(&[(license_id(1), first.clone()), (license_id(2), first.clone())], 5);
+    note(&[(license_id(2), second.clone()), (license_id(3), second.clone())], 6);
+    let noted = [1, 2, 3].map(|number| db.source(license_id(number)));
+    assert_eq!(noted, [Some(first), Some(second.clone()), Some(second)]);
+    let history = |number: u128| {
+        let entries = db.history("license_source", &license_id(number).to_string());
+        entries.iter().map(|entry| (entry.kind, entry.at)).collect::<Vec<_>>()
+    };
+    assert_eq!(history(1), [('+', day(5))]);
+    assert_eq!(history(2), [('+', day(5)), ('~', day(6))]);
+    assert_eq!(history(3), [('+', day(6))]);
+}
+
+pub fn nothing_to_write_is_nothing_written(db: &dyn Database) {
+    let store = db.store();
+    with_plans(&*store);
+    store
+        .write(|unit| {
+            unit.licenses().add_unassigned(plan_id(1), &[], &change(1))?;
+            unit.licenses().save(&[], &change(1))?;
+            unit.licenses().set_sources(&[], &change(1))?;
+            unit.outbox().add(&[])
+        })
+        .unwrap();
+    assert_eq!((all(&*store, 1), db.outbox()), (vec![], vec![]));
+}
+
+pub fn thousands_are_written_at_once(db: &dyn Database) {
+    const NUMBER: u128 = 6_000; // with every column of each bound, more than any database takes parameters
+    let store = db.store();
+    with_plans(&*store);
+    put_unassigned(&*store, 1, 0..NUMBER);
+    let mut licenses: Vec<License> =
+        (0..NUMBER).map(|number| assigned(number, 1, &format!("learner{number}@example.com"))).collect();
+    save(&*store, &licenses).unwrap();
+    assert_eq!(all(&*store, 1), licenses);
+    let counts = store.read(|unit| unit.licenses().counts(&[plan_id(1)])).unwrap();
+    assert_eq!(counts[&plan_id(1)], LicenseCounts { assigned: NUMBER as i64, ..Default::default() });
+    let emails: Vec<_> = licenses.iter().filter_map(|license| license.columns().user_email).collect();
+    let live = store.read(|unit| unit.licenses().live_emails(plan_id(1), &emails)).unwrap();
+    assert_eq!(live.len(), emails.len());
+    for license in &mut licenses {
+        *license = license.clone().revoke(day(6)).unwrap();
+    }
+    save(&*store, &licenses).unwrap();
+    assert_eq!(all(&*store, 1), licenses);
+    assert_eq!(kinds(db, NUMBER - 1), ['+', '~', '~']);
+}

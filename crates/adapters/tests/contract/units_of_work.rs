@@ -1,0 +1,139 @@
+//! Transactions: all or nothing, and reading is only reading.
+
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
+use license_manager_domain::outbox::{Message, Topic};
+use license_manager_domain::ports::{AgreementFilter, CustomerScope, LicenseFilter, Person, StoreExt, UnitOfWork};
+use license_manager_domain::{Entity, Error, Job, JobKind, MessageId, seeded_products};
+use uuid::Uuid;
+
+use super::Database;
+use super::fixtures::*;
+
+const EVERY_AGREEMENT: AgreementFilter = AgreementFilter { scope: CustomerScope::All, customer: None, agreement: None };
+
+fn agreements(db: &dyn Database) -> i64 {
+    db.store().read(|unit| unit.agreements().count(&EVERY_AGREEMENT)).unwrap()
+}
+
+pub fn work_that_returns_ok_is_committed(db: &dyn Database) {
+    let returned = db.store().write(|unit| {
+        unit.agreements().add(&agreement(1), &change(0))?;
+        Ok("done")
+    });
+    assert_eq!(returned, Ok("done"));
+    assert_eq!(agreements(db), 1);
+}
+
+pub fn work_that_returns_an_error_leaves_nothing_behind(db: &dyn Database) {
+    let returned: Result<(), Error> = db.store().write(|unit| {
+        unit.agreements().add(&agreement(1), &change(0))?;
+        Err(Error::NotFound(Entity::Plan))
+    });
+    assert_eq!(returned, Err(Error::NotFound(Entity::Plan)), "the work's own error comes back");
+    assert_eq!(agreements(db), 0);
+    assert_eq!(db.history("customer_agreement", &agreement_id(1).to_string()), []);
+}
+
+pub fn work_that_panics_leaves_nothing_behind_and_the_store_usable(db: &dyn Database) {
+    let store = db.store();
+    let outcome = catch_unwind(AssertUnwindSafe(|| {
+        store.write(|unit| -> Result<(), Error> {
+            unit.agreements().add(&agreement(1), &change(0))?;
+            resume_unwind(Box::new("the work panics"))
+        })
+    }));
+    assert!(outcome.is_err(), "the panic goes on to the caller");
+    assert_eq!(agreements(db), 0);
+    store.write(|unit| unit.agreements().add(&agreement(1), &change(0))).unwrap();
+    assert_eq!(agreements(db), 1);
+}
+
+pub fn a_transaction_sees_its_own_writes(db: &dyn Database) {
+    let seen = db.store().write(|unit| {
+        unit.agreements().add(&agreement(1), &change(0))?;
+        unit.agreements().find(agreement_id(1))
+    });
+    assert_eq!(seen, Ok(Some(agreement(1))));
+}
+
+pub fn a_unit_that_reads_refuses_every_write(db: &dyn Database) {
+    type Write = fn(&mut dyn UnitOfWork) -> Result<(), Error>;
+    let writes: [(&str, Write); 14] = [
+        ("products.seed", |unit| unit.products().seed(&seeded_products(), &change(9))),
+        ("agreements.add", |unit| unit.agreements().add(&agreement(9), &change(9))),
+        ("agreements.save", |unit| unit.agreements().save(&agreement(1), &change(9))),
+        ("plans.add", |unit| unit.plans().add(&plan(9, 1), &change(9))),
+        ("plans.save", |unit| unit.plans().save(&plan(1, 1), &change(9))),
+        ("licenses.add_unassigned", |unit| unit.licenses().add_unassigned(plan_id(1), &[license_id(9)], &change(9))),
+        ("licenses.save", |unit| unit.licenses().save(&[assigned(1, 1, "amy@example.com")], &change(9))),
+        ("licenses.set_sources", |unit| {
+            unit.licenses().set_sources(&[(license_id(1), "006000000000000001".to_owned())], &change(9))
+        }),
+        ("users.remember", |unit| unit.users().remember("amy", None, false, day(9))),
+        ("outbox.add", |unit| {
+            unit.outbox().add(&[Message {
+                id: MessageId(Uuid::from_u128(1)),
+                topic: Topic::LicenseEvent,
+                license: None,
+                plan: plan_id(1),
+                customer: customer(1),
+                payload: "{}".to_owned(),
+                created: day(9),
+            }])
+        }),
+        ("jobs.add", |unit| {
+            unit.jobs().add(&Job {
+                plan: plan_id(1),
+                kind: JobKind::Provision,
+                requested_by: None,
+                requested_at: day(9),
+            })
+        }),
+        ("jobs.remove", |unit| unit.jobs().remove(plan_id(1), JobKind::RevokeAll)),
+        ("jobs.claim", |unit| unit.jobs().claim().map(drop)),
+        ("plans.lock", |unit| unit.plans().lock(plan_id(1)).map(drop)),
+    ];
+    let store = db.store();
+    with_plans(&*store);
+    put_unassigned(&*store, 1, 1..2);
+    for (name, write) in writes {
+        assert!(store.read(|unit| write(unit)).is_err(), "{name} worked in a unit that reads");
+    }
+    assert_eq!(agreements(db), 2);
+    assert_eq!(all(&*store, 1), [unassigned(1, 1)]);
+    assert_eq!(db.history("license", &license_id(1).to_string()).len(), 1);
+    assert_eq!(db.outbox(), []);
+    assert_eq!(store.read(|unit| unit.users().find("amy")), Ok(None));
+    assert_eq!(store.write(|unit| unit.jobs().claim()), Ok(None));
+}
+
+pub fn a_unit_that_reads_refuses_locks(db: &dyn Database) {
+    type Lock = fn(&mut dyn UnitOfWork) -> Result<usize, Error>;
+    let locks: [(&str, Lock); 4] = [
+        ("lock_all_of_person", |unit| {
+            let person = Person { email: email("amy@example.com"), lms_user_id: None };
+            unit.licenses().lock_all_of_person(&person).map(|licenses| licenses.len())
+        }),
+        ("lock_live_of_emails", |unit| {
+            let emails = [email("amy@example.com")];
+            unit.licenses().lock_live_of_emails(plan_id(1), &emails).map(|licenses| licenses.len())
+        }),
+        ("lock_live", |unit| {
+            let filter = LicenseFilter::default();
+            unit.licenses().lock_live(plan_id(1), &filter, 1).map(|licenses| licenses.len())
+        }),
+        ("claim_unassigned", |unit| unit.licenses().claim_unassigned(plan_id(1), 1).map(|licenses| licenses.len())),
+    ];
+    let store = db.store();
+    with_plans(&*store);
+    put(&*store, &[assigned(1, 1, "amy@example.com"), unassigned(2, 1)]);
+    for (name, lock) in locks {
+        assert!(store.read(|unit| lock(unit)).is_err(), "{name} worked in a unit that reads");
+        assert_eq!(store.write(|unit| lock(unit)), Ok(1), "{name} works in a unit that writes");
+    }
+}
+
+pub fn a_store_that_works_answers_a_ping(db: &dyn Database) {
+    assert_eq!(db.store().ping(), Ok(()));
+}

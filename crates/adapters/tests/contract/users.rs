@@ -1,0 +1,75 @@
+//! Users and the roles the database gives them.
+
+use license_manager_domain::ports::{RoleAssignment, Store, StoreExt, User};
+
+use super::Database;
+use super::fixtures::*;
+
+const ADMIN: &str = "enterprise_subscriptions_admin";
+const LEARNER: &str = "enterprise_subscriptions_learner";
+
+fn remember(store: &dyn Store, username: &str, email: Option<&str>, is_staff: bool) {
+    store.write(|unit| unit.users().remember(username, email, is_staff, day(0))).unwrap();
+}
+
+fn find(store: &dyn Store, username: &str) -> Option<User> {
+    store.read(|unit| unit.users().find(username)).unwrap()
+}
+
+fn amy() -> User {
+    User {
+        username: "amy".to_owned(),
+        email: Some("Amy@example.com".to_owned()),
+        is_staff: false,
+        is_superuser: false,
+        roles: Vec::new(),
+    }
+}
+
+pub fn a_user_is_remembered(db: &dyn Database) {
+    let store = db.store();
+    remember(&*store, "amy", Some("Amy@example.com"), false);
+    remember(&*store, "robot", None, true);
+    assert_eq!(find(&*store, "amy"), Some(amy()));
+    let robot = User { username: "robot".to_owned(), email: None, is_staff: true, ..amy() };
+    assert_eq!(find(&*store, "robot"), Some(robot));
+}
+
+pub fn a_user_takes_over_what_the_next_token_says(db: &dyn Database) {
+    let store = db.store();
+    remember(&*store, "amy", Some("old@example.com"), true);
+    remember(&*store, "amy", Some("Amy@example.com"), false);
+    assert_eq!(find(&*store, "amy"), Some(amy()));
+}
+
+pub fn a_token_without_an_email_leaves_the_last_one(db: &dyn Database) {
+    let store = db.store();
+    remember(&*store, "amy", Some("Amy@example.com"), false);
+    remember(&*store, "amy", None, false);
+    assert_eq!(find(&*store, "amy"), Some(amy()));
+}
+
+pub fn roles_and_superusers_outlive_tokens(db: &dyn Database) {
+    let store = db.store();
+    remember(&*store, "amy", Some("Amy@example.com"), true);
+    remember(&*store, "bob", None, false);
+    db.add_role("amy", ADMIN, Some(customer(1)));
+    db.add_role("amy", LEARNER, None);
+    db.add_role("bob", LEARNER, Some(customer(2)));
+    db.make_superuser("amy");
+    remember(&*store, "amy", Some("Amy@example.com"), false);
+    let mut found = find(&*store, "amy").unwrap();
+    found.roles.sort_by(|left, right| left.role.cmp(&right.role));
+    let roles = vec![
+        RoleAssignment { role: ADMIN.to_owned(), customer: Some(customer(1)) },
+        RoleAssignment { role: LEARNER.to_owned(), customer: None },
+    ];
+    assert_eq!(found, User { is_superuser: true, roles, ..amy() });
+}
+
+pub fn an_unknown_user_is_not_found(db: &dyn Database) {
+    let store = db.store();
+    remember(&*store, "amy", None, false);
+    assert_eq!(find(&*store, "Amy"), None, "user names differ in case");
+    assert_eq!(find(&*store, "bob"), None);
+}

@@ -1,0 +1,86 @@
+//! The storage contract, kept by the store in memory.
+
+use std::sync::Arc;
+
+use license_manager_domain::memory::MemoryStore;
+use license_manager_domain::ports::{RoleAssignment, Store, StoreExt, User};
+use license_manager_domain::{CustomerId, LicenseId, RenewalId, RenewalLink};
+
+mod contract;
+
+use contract::{Database, HistoryEntry, NewRenewal, Waiting};
+
+contract_suite!(in_memory);
+
+fn in_memory() -> InMemory {
+    InMemory(Arc::default())
+}
+
+struct InMemory(Arc<MemoryStore>);
+
+impl InMemory {
+    fn change_user(&self, username: &str, change: impl Fn(&mut User)) {
+        let mut user = self.0.read(|unit| unit.users().find(username)).unwrap().unwrap();
+        change(&mut user);
+        self.0.add_user(user);
+    }
+}
+
+impl Database for InMemory {
+    fn store(&self) -> Arc<dyn Store> {
+        self.0.clone()
+    }
+
+    fn history(&self, table: &str, id: &str) -> Vec<HistoryEntry> {
+        let entries = self.0.history().into_iter().filter(|entry| entry.table == table && entry.id == id);
+        entries
+            .map(|entry| HistoryEntry {
+                kind: entry.kind,
+                user: entry.change.by,
+                reason: entry.change.reason.map(|reason| reason.as_str().to_owned()),
+                at: entry.change.at,
+            })
+            .collect()
+    }
+
+    fn outbox(&self) -> Vec<Waiting> {
+        let messages = self.0.outbox().into_iter();
+        messages
+            .map(|message| Waiting {
+                topic: message.topic.as_str().to_owned(),
+                license: message.license,
+                payload: message.payload,
+            })
+            .collect()
+    }
+
+    fn source(&self, license: LicenseId) -> Option<String> {
+        self.0.sources().remove(&license)
+    }
+
+    fn add_renewal(&self, renewal: &NewRenewal) {
+        let plan = |id| self.0.read(|unit| unit.plans().find(id)).unwrap().unwrap().plan;
+        let prior = plan(renewal.prior_plan);
+        let renewed = renewal.renewed_plan.map(plan);
+        self.0.add_renewal(RenewalLink {
+            id: RenewalId(1),
+            agreement: prior.agreement,
+            prior_plan: prior.id,
+            prior_plan_start: prior.start_date,
+            renewed_plan: renewal.renewed_plan,
+            renewed_plan_start: renewed.as_ref().map(|plan| plan.start_date),
+            renewed_expiration: renewed.map_or(renewal.expiration_date, |plan| plan.expiration_date),
+            effective_date: renewal.effective_date,
+            processed: renewal.processed,
+        });
+    }
+
+    fn add_role(&self, username: &str, role: &str, customer: Option<CustomerId>) {
+        let assignment = RoleAssignment { role: role.to_owned(), customer };
+        self.change_user(username, |user| user.roles.push(assignment.clone()));
+    }
+
+    fn make_superuser(&self, username: &str) {
+        self.change_user(username, |user| user.is_superuser = true);
+    }
+}

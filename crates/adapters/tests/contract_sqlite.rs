@@ -1,0 +1,157 @@
+//! The storage contract, kept by SQLite.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::DateTime;
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Nullable, Text};
+use license_manager_adapters::sqlite::{SqliteOptions, SqliteStore};
+use license_manager_domain::ports::Store;
+use license_manager_domain::{CustomerId, LicenseId};
+use tempfile::TempDir;
+use uuid::Uuid;
+
+mod contract;
+
+use contract::{Database, HistoryEntry, NewRenewal, Waiting};
+
+contract_suite!(in_a_file);
+
+fn in_a_file() -> InAFile {
+    let directory = TempDir::new().unwrap();
+    let store = SqliteStore::open(&SqliteOptions {
+        path: directory.path().join("test.db"),
+        pool_size: 4,
+        busy_timeout: Duration::from_secs(60),
+        on_statement: None,
+    })
+    .unwrap();
+    store.migrate().unwrap();
+    InAFile { store, _directory: directory }
+}
+
+struct InAFile {
+    store: SqliteStore,
+    _directory: TempDir,
+}
+
+impl InAFile {
+    /// A connection beside those of the store.
+    fn connection(&self) -> SqliteConnection {
+        SqliteConnection::establish(self.store.path().to_str().unwrap()).unwrap()
+    }
+}
+
+#[derive(QueryableByName)]
+struct HistoryRow {
+    #[diesel(sql_type = Text)]
+    history_type: String,
+    #[diesel(sql_type = Nullable<Text>)]
+    history_user: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
+    history_change_reason: Option<String>,
+    #[diesel(sql_type = BigInt)]
+    history_date: i64,
+}
+
+#[derive(QueryableByName)]
+struct OutboxRow {
+    #[diesel(sql_type = Text)]
+    topic: String,
+    #[diesel(sql_type = Nullable<Text>)]
+    license_uuid: Option<String>,
+    #[diesel(sql_type = Text)]
+    payload: String,
+}
+
+#[derive(QueryableByName)]
+struct SourceRow {
+    #[diesel(sql_type = Text)]
+    source_id: String,
+}
+
+impl Database for InAFile {
+    fn store(&self) -> Arc<dyn Store> {
+        Arc::new(self.store.clone())
+    }
+
+    fn history(&self, table: &str, id: &str) -> Vec<HistoryEntry> {
+        let key = match table {
+            "product" => "id",
+            "license_source" => "license_uuid",
+            _ => "uuid",
+        };
+        let rows: Vec<HistoryRow> =
+            diesel::sql_query(format!("SELECT * FROM {table}_history WHERE {key} = ? ORDER BY history_id"))
+                .bind::<Text, _>(id)
+                .load(&mut self.connection())
+                .unwrap();
+        rows.into_iter()
+            .map(|row| HistoryEntry {
+                kind: row.history_type.parse().unwrap(),
+                user: row.history_user,
+                reason: row.history_change_reason,
+                at: DateTime::from_timestamp_micros(row.history_date).unwrap(),
+            })
+            .collect()
+    }
+
+    fn outbox(&self) -> Vec<Waiting> {
+        let rows: Vec<OutboxRow> =
+            diesel::sql_query("SELECT topic, license_uuid, payload FROM outbox ORDER BY position")
+                .load(&mut self.connection())
+                .unwrap();
+        rows.into_iter()
+            .map(|row| Waiting {
+                topic: row.topic,
+                license: row.license_uuid.map(|id| LicenseId(Uuid::parse_str(&id).unwrap())),
+                payload: row.payload,
+            })
+            .collect()
+    }
+
+    fn source(&self, license: LicenseId) -> Option<String> {
+        let found: Option<SourceRow> = diesel::sql_query("SELECT source_id FROM license_source WHERE license_uuid = ?")
+            .bind::<Text, _>(license.to_string())
+            .get_result(&mut self.connection())
+            .optional()
+            .unwrap();
+        found.map(|row| row.source_id)
+    }
+
+    fn add_renewal(&self, renewal: &NewRenewal) {
+        diesel::sql_query(
+            "INSERT INTO subscription_plan_renewal (
+                 prior_subscription_plan_uuid, renewed_subscription_plan_uuid, number_of_licenses, effective_date,
+                 renewed_expiration_date, processed, license_types_to_copy, disable_auto_apply_licenses,
+                 exempt_from_batch_processing, created, modified)
+             VALUES (?, ?, 1, ?, ?, ?, 'nothing', 0, 0, 0, 0)",
+        )
+        .bind::<Text, _>(renewal.prior_plan.to_string())
+        .bind::<Nullable<Text>, _>(renewal.renewed_plan.map(|plan| plan.to_string()))
+        .bind::<BigInt, _>(renewal.effective_date.timestamp_micros())
+        .bind::<BigInt, _>(renewal.expiration_date.timestamp_micros())
+        .bind::<BigInt, _>(i64::from(renewal.processed))
+        .execute(&mut self.connection())
+        .unwrap();
+    }
+
+    fn add_role(&self, username: &str, role: &str, customer: Option<CustomerId>) {
+        diesel::sql_query(
+            "INSERT INTO role_assignment (username, role, enterprise_customer_uuid, created) VALUES (?, ?, ?, 0)",
+        )
+        .bind::<Text, _>(username)
+        .bind::<Text, _>(role)
+        .bind::<Nullable<Text>, _>(customer.map(|customer| customer.to_string()))
+        .execute(&mut self.connection())
+        .unwrap();
+    }
+
+    fn make_superuser(&self, username: &str) {
+        diesel::sql_query("UPDATE users SET is_superuser = 1 WHERE username = ?")
+            .bind::<Text, _>(username)
+            .execute(&mut self.connection())
+            .unwrap();
+    }
+}
