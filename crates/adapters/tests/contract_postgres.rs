@@ -1,0 +1,142 @@
+//! The storage contract, kept by Postgres.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use diesel::sql_types::{Bool, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use license_manager_adapters::postgres::PostgresStore;
+use license_manager_domain::ports::Store;
+use license_manager_domain::{CustomerId, LicenseId};
+use uuid::Uuid;
+
+mod contract;
+mod support;
+
+use contract::{Database, HistoryEntry, NewRenewal, Waiting};
+use support::PostgresDatabase;
+
+contract_suite!(on_the_server);
+
+fn on_the_server() -> OnTheServer {
+    let (store, database) = support::postgres_store();
+    OnTheServer { store: Arc::new(store), database }
+}
+
+struct OnTheServer {
+    // Dropped before the database that it is connected to.
+    store: Arc<PostgresStore>,
+    database: PostgresDatabase,
+}
+
+#[derive(QueryableByName)]
+struct HistoryRow {
+    #[diesel(sql_type = Text)]
+    history_type: String,
+    #[diesel(sql_type = Nullable<Text>)]
+    history_user: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
+    history_change_reason: Option<String>,
+    #[diesel(sql_type = Timestamptz)]
+    history_date: DateTime<Utc>,
+}
+
+#[derive(QueryableByName)]
+struct OutboxRow {
+    #[diesel(sql_type = Text)]
+    topic: String,
+    #[diesel(sql_type = Nullable<SqlUuid>)]
+    license_uuid: Option<Uuid>,
+    #[diesel(sql_type = Text)]
+    payload: String,
+}
+
+#[derive(QueryableByName)]
+struct SourceRow {
+    #[diesel(sql_type = Text)]
+    source_id: String,
+}
+
+impl Database for OnTheServer {
+    fn store(&self) -> Arc<dyn Store> {
+        self.store.clone()
+    }
+
+    fn history(&self, table: &str, id: &str) -> Vec<HistoryEntry> {
+        let key = match table {
+            "product" => "id",
+            "license_source" => "license_uuid",
+            _ => "uuid",
+        };
+        let rows: Vec<HistoryRow> = diesel::sql_query(format!(
+            "SELECT history_type::text, history_user, history_change_reason, history_date
+             FROM {table}_history WHERE {key}::text = $1 ORDER BY history_id"
+        ))
+        .bind::<Text, _>(id)
+        .load(&mut self.database.connection())
+        .unwrap();
+        rows.into_iter()
+            .map(|row| HistoryEntry {
+                kind: row.history_type.parse().unwrap(),
+                user: row.history_user,
+                reason: row.history_change_reason,
+                at: row.history_date,
+            })
+            .collect()
+    }
+
+    fn outbox(&self) -> Vec<Waiting> {
+        let rows: Vec<OutboxRow> =
+            diesel::sql_query("SELECT topic, license_uuid, payload FROM outbox ORDER BY position")
+                .load(&mut self.database.connection())
+                .unwrap();
+        rows.into_iter()
+            .map(|row| Waiting { topic: row.topic, license: row.license_uuid.map(LicenseId), payload: row.payload })
+            .collect()
+    }
+
+    fn source(&self, license: LicenseId) -> Option<String> {
+        let found: Option<SourceRow> =
+            diesel::sql_query("SELECT source_id FROM license_source WHERE license_uuid = $1")
+                .bind::<SqlUuid, _>(license.0)
+                .get_result(&mut self.database.connection())
+                .optional()
+                .unwrap();
+        found.map(|row| row.source_id)
+    }
+
+    fn add_renewal(&self, renewal: &NewRenewal) {
+        diesel::sql_query(
+            "INSERT INTO subscription_plan_renewal (
+                 prior_subscription_plan_uuid, renewed_subscription_plan_uuid, number_of_licenses, effective_date,
+                 renewed_expiration_date, processed, license_types_to_copy, disable_auto_apply_licenses,
+                 exempt_from_batch_processing, created, modified)
+             VALUES ($1, $2, 1, $3, $4, $5, 'nothing', false, false, now(), now())",
+        )
+        .bind::<SqlUuid, _>(renewal.prior_plan.0)
+        .bind::<Nullable<SqlUuid>, _>(renewal.renewed_plan.map(|plan| plan.0))
+        .bind::<Timestamptz, _>(renewal.effective_date)
+        .bind::<Timestamptz, _>(renewal.expiration_date)
+        .bind::<Bool, _>(renewal.processed)
+        .execute(&mut self.database.connection())
+        .unwrap();
+    }
+
+    fn add_role(&self, username: &str, role: &str, customer: Option<CustomerId>) {
+        diesel::sql_query(
+            "INSERT INTO role_assignment (username, role, enterprise_customer_uuid, created) VALUES ($1, $2, $3, now())",
+        )
+        .bind::<Text, _>(username)
+        .bind::<Text, _>(role)
+        .bind::<Nullable<SqlUuid>, _>(customer.map(|customer| customer.0))
+        .execute(&mut self.database.connection())
+        .unwrap();
+    }
+
+    fn make_superuser(&self, username: &str) {
+        diesel::sql_query("UPDATE users SET is_superuser = true WHERE username = $1")
+            .bind::<Text, _>(username)
+            .execute(&mut self.database.connection())
+            .unwrap();
+    }
+}
