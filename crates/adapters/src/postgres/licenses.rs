@@ -287,6 +287,7 @@ impl LicenseRepository for PostgresUnit<'_> {
             .skip_locked();
         let rows = self.write(|connection| query.load::<LicenseRow>(connection))?;
         if (rows.len() as i64) < number && !self.exhausted.contains(&plan) {
+            // Whether others hold the rest or there is none: the work starts anew and knows.
             let error = Error::storage("other transactions hold licenses of the plan");
             return Err(self.fail(Failure { error, remedy: Remedy::Reserve(plan, number) }));
         }
