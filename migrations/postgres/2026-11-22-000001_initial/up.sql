@@ -83,7 +83,7 @@ CREATE TABLE license (
     activation_date timestamptz,
     last_remind_date timestamptz,
     revoked_date timestamptz,
-    renewed_to_uuid uuid CONSTRAINT license_renewed_to UNIQUE REFERENCES license,
+    renewed_to_uuid uuid REFERENCES license,
     auto_applied boolean,
     created timestamptz NOT NULL,
     modified timestamptz NOT NULL,
@@ -110,6 +110,7 @@ CREATE INDEX license_handed_out ON license (subscription_plan_uuid, uuid) WHERE 
 CREATE INDEX license_by_plan ON license (subscription_plan_uuid, status, user_email NULLS FIRST, uuid);
 CREATE INDEX license_by_email ON license (user_email) WHERE user_email IS NOT NULL;
 CREATE INDEX license_by_lms_user ON license (lms_user_id) WHERE lms_user_id IS NOT NULL;
+CREATE UNIQUE INDEX license_renewed_to ON license (renewed_to_uuid) WHERE renewed_to_uuid IS NOT NULL;
 CREATE INDEX license_by_activation_key ON license (activation_key) WHERE activation_key IS NOT NULL;
 
 CREATE TABLE license_source (

@@ -1,7 +1,7 @@
 //! What Postgres says, told in the domain's words.
 
 use diesel::result::{DatabaseErrorInformation, DatabaseErrorKind, Error as DieselError};
-use license_manager_domain::{Conflict, Error};
+use license_manager_domain::{Conflict, Error, PlanId};
 
 /// Why a statement or a transaction failed, and what the store can do about it.
 #[derive(Debug)]
@@ -19,8 +19,8 @@ pub(super) enum Remedy {
     None,
     /// Running the work again: another transaction came between.
     Repeat,
-    /// Running the work again and waiting for what others hold.
-    Wait,
+    /// Running the work again with this many licenses of the plan reserved for it.
+    Reserve(PlanId, i64),
     /// Another connection, for the next caller.
     Reconnect,
 }

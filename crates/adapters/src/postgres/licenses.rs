@@ -7,7 +7,8 @@ use std::collections::HashMap;
 use diesel::dsl::{AsSelect, auto_type, count_star, sql};
 use diesel::pg::Pg;
 use diesel::prelude::*;
-use diesel::sql_types::{Array, Bool, Nullable, Text};
+use diesel::sql_query;
+use diesel::sql_types::{Array, Bool, Nullable, Text, Uuid as SqlUuid};
 use license_manager_domain::ports::{LicenseField, LicenseFilter, LicenseOrder, LicenseRepository, Person, Window};
 use license_manager_domain::{
     ActivationKey, AgreementId, Change, Email, Error, License, LicenseCounts, LicenseId, LicenseStatus, PlanDetails,
@@ -16,10 +17,10 @@ use license_manager_domain::{
 use uuid::Uuid;
 
 use super::error::{Failure, Remedy};
-use super::rows::{LicenseRow, PlanDetailsRow, PlanRow, licenses, plan_details};
+use super::rows::{Holder, LicenseRow, PlanDetailsRow, PlanRow, licenses, plan_details};
 use super::schema::{customer_agreement, license, plan_type, product, subscription_plan};
 use super::statements::{HandedOut, Live, Unassigned, locked};
-use super::{Mode, PostgresUnit};
+use super::{Mode, PostgresUnit, Reservations};
 
 type Condition = Box<dyn BoxableExpression<license::table, Pg, SqlType = Nullable<Bool>>>;
 
@@ -56,15 +57,34 @@ fn containing(word: &str) -> String {
     pattern + "%"
 }
 
-/// The person's licenses: an id that is unknown is NULL, which equals nothing.
-fn of(person: &Person) -> Condition {
-    let email = license::user_email.eq(person.email.as_str().to_owned());
-    Box::new(email.or(license::lms_user_id.eq(person.lms_user_id.map(|id| id.0))))
+/// The licenses of a person: an id that is unknown is NULL, which equals nothing.
+#[auto_type(no_type_alias)]
+fn held_by(person: &Person) -> _ {
+    let email: String = person.email.as_str().to_owned();
+    let lms_user_id: Option<i64> = person.lms_user_id.map(|id| id.0);
+    license::user_email.eq(email).or(license::lms_user_id.eq(lms_user_id))
 }
 
+/// The addresses, each once.
 fn texts(emails: &[Email]) -> Vec<&str> {
-    emails.iter().map(Email::as_str).collect()
+    let mut texts: Vec<&str> = emails.iter().map(Email::as_str).collect();
+    texts.sort_unstable();
+    texts.dedup();
+    texts
 }
+
+/// The live licenses of the plan `$1` for the addresses `$2`.
+///
+/// Each address is looked up by itself, and OFFSET 0 holds Postgres to it: from statistics older than the plan it concludes
+/// that the plan has next to no licenses, and would then compare every one of them with every address.
+const LIVE_OF_EMAILS: &str = "
+    SELECT found.uuid, wanted.email
+    FROM unnest($2) AS wanted (email)
+    CROSS JOIN LATERAL (
+        SELECT uuid FROM license
+        WHERE subscription_plan_uuid = $1 AND user_email = wanted.email AND status IN ('assigned', 'activated')
+        OFFSET 0
+    ) AS found";
 
 #[auto_type(no_type_alias)]
 fn with_plans() -> _ {
@@ -124,7 +144,7 @@ impl LicenseRepository for PostgresUnit<'_> {
             };
         }
         let query = query.then_order_by(license::uuid).offset(window.offset).limit(window.limit);
-        licenses(self.read(|connection| query.load(connection))?)
+        licenses(self.read(|connection| query.load::<LicenseRow>(connection))?)
     }
 
     fn count(&mut self, plan: PlanId, filter: &LicenseFilter) -> Result<i64, Error> {
@@ -170,28 +190,29 @@ impl LicenseRepository for PostgresUnit<'_> {
             .filter(license::uuid.gt(after))
             .order(license::uuid)
             .limit(limit);
-        licenses(self.read(|connection| query.load(connection))?)
+        licenses(self.read(|connection| query.load::<LicenseRow>(connection))?)
     }
 
     fn of_person(&mut self, agreement: AgreementId, person: &Person) -> Result<Vec<License>, Error> {
-        let plans = subscription_plan::table
-            .filter(subscription_plan::customer_agreement_uuid.eq(agreement.0))
-            .select(subscription_plan::uuid);
+        // The agreement is looked at here: Postgres, asked for it, may start from all licenses of the agreement's plans.
         let query = license::table
-            .select(LicenseRow::as_select())
-            .filter(of(person))
-            .filter(license::subscription_plan_uuid.eq_any(plans))
-            .order(license::uuid);
-        licenses(self.read(|connection| query.load(connection))?)
+            .inner_join(subscription_plan::table)
+            .filter(held_by(person))
+            .order(license::uuid)
+            .select((LicenseRow::as_select(), subscription_plan::customer_agreement_uuid));
+        let rows = self.read(|connection| query.load::<(LicenseRow, Uuid)>(connection))?;
+        licenses(rows.into_iter().filter(|(_, of)| *of == agreement.0).map(|(license, _)| license))
     }
 
     fn of_email(&mut self, plan: PlanId, email: &Email) -> Result<Vec<License>, Error> {
+        // As above: the plan is looked at here.
         let query = license::table
             .select(LicenseRow::as_select())
-            .filter(license::subscription_plan_uuid.eq(plan.0))
             .filter(license::user_email.eq(email.as_str()))
             .order(license::uuid);
-        licenses(self.read(|connection| query.load(connection))?)
+        let mut licenses = licenses(self.read(|connection| query.load::<LicenseRow>(connection))?)?;
+        licenses.retain(|license| license.plan == plan);
+        Ok(licenses)
     }
 
     fn of_activation_key(&mut self, key: ActivationKey) -> Result<Vec<(License, PlanDetails)>, Error> {
@@ -199,28 +220,27 @@ impl LicenseRepository for PostgresUnit<'_> {
         let query = with_plans().filter(license::activation_key.eq(key.0));
         let rows = match self.mode {
             Mode::Read => self.read(|connection| query.load::<Row>(connection))?,
-            Mode::Write { .. } => self.write(|connection| locked(query, "license").load::<Row>(connection))?,
+            Mode::Write => self.write(|connection| locked(query, "license").load::<Row>(connection))?,
         };
         rows.into_iter().map(|(license, plan)| Ok((license.try_into()?, plan_details(plan)))).collect()
     }
 
     fn lock_all_of_person(&mut self, person: &Person) -> Result<Vec<License>, Error> {
-        let query =
-            license::table.select(LicenseRow::as_select()).filter(of(person)).order(license::uuid).for_no_key_update();
-        licenses(self.write(|connection| query.load(connection))?)
+        let query = license::table
+            .select(LicenseRow::as_select())
+            .filter(held_by(person))
+            .order(license::uuid)
+            .for_no_key_update();
+        licenses(self.write(|connection| query.load::<LicenseRow>(connection))?)
     }
 
     fn live_emails(&mut self, plan: PlanId, emails: &[Email]) -> Result<Vec<Email>, Error> {
         if emails.is_empty() {
             return Ok(Vec::new());
         }
-        let query = license::table
-            .filter(license::subscription_plan_uuid.eq(plan.0))
-            .filter(license::user_email.eq_any(texts(emails)))
-            .filter(Live::new(license::status))
-            .select(license::user_email.assume_not_null());
-        let emails = self.read(|connection| query.load(connection))?;
-        Ok(emails.into_iter().map(Email::from_storage).collect())
+        let query = sql_query(LIVE_OF_EMAILS).bind::<SqlUuid, _>(plan.0).bind::<Array<Text>, _>(texts(emails));
+        let holders = self.read(|connection| query.load::<Holder>(connection))?;
+        Ok(holders.into_iter().map(|holder| Email::from_storage(holder.email)).collect())
     }
 
     fn lock_live_of_emails(&mut self, plan: PlanId, emails: &[Email]) -> Result<Vec<License>, Error> {
@@ -228,14 +248,17 @@ impl LicenseRepository for PostgresUnit<'_> {
         if emails.is_empty() {
             return Ok(Vec::new());
         }
-        let query = license::table
-            .select(LicenseRow::as_select())
-            .filter(license::subscription_plan_uuid.eq(plan.0))
-            .filter(license::user_email.eq_any(texts(emails)))
-            .filter(Live::new(license::status))
-            .order(license::uuid)
-            .for_no_key_update();
-        licenses(self.write(|connection| query.load(connection))?)
+        // Who waited for a lock sees the row as it then is: its state and address are looked at once more.
+        let query = sql_query(format!(
+            "WITH found AS MATERIALIZED ({LIVE_OF_EMAILS})
+             SELECT license.* FROM found JOIN license ON license.uuid = found.uuid
+             WHERE license.user_email = found.email AND license.status IN ('assigned', 'activated')
+             ORDER BY license.uuid
+             FOR NO KEY UPDATE OF license"
+        ))
+        .bind::<SqlUuid, _>(plan.0)
+        .bind::<Array<Text>, _>(texts(emails));
+        licenses(self.write(|connection| query.load::<LicenseRow>(connection))?)
     }
 
     fn lock_live(&mut self, plan: PlanId, filter: &LicenseFilter, limit: i64) -> Result<Vec<License>, Error> {
@@ -246,7 +269,7 @@ impl LicenseRepository for PostgresUnit<'_> {
             .order(license::uuid)
             .limit(limit)
             .for_no_key_update();
-        licenses(self.write(|connection| query.load(connection))?)
+        licenses(self.write(|connection| query.load::<LicenseRow>(connection))?)
     }
 
     fn claim_unassigned(&mut self, plan: PlanId, number: i64) -> Result<Vec<License>, Error> {
@@ -254,10 +277,20 @@ impl LicenseRepository for PostgresUnit<'_> {
         if number <= 0 {
             return Ok(Vec::new());
         }
-        let rows = match self.mode {
-            Mode::Write { patient: true } => self.claim_patiently(plan, number)?,
-            _ => self.claim_eagerly(plan, number)?,
-        };
+        let query = license::table
+            .select(LicenseRow::as_select())
+            .filter(license::subscription_plan_uuid.eq(plan.0))
+            .filter(Unassigned::new(license::status))
+            .order(license::uuid)
+            .limit(number)
+            .for_no_key_update()
+            .skip_locked();
+        let rows = self.write(|connection| query.load::<LicenseRow>(connection))?;
+        if (rows.len() as i64) < number && !self.exhausted.contains(&plan) {
+            // Whether others hold the rest or there is none: the work starts anew and knows.
+            let error = Error::storage("other transactions hold licenses of the plan");
+            return Err(self.fail(Failure { error, remedy: Remedy::Reserve(plan, number) }));
+        }
         licenses(rows)
     }
 
@@ -275,44 +308,33 @@ impl LicenseRepository for PostgresUnit<'_> {
 }
 
 impl PostgresUnit<'_> {
-    /// Takes licenses that nobody holds. Where they do not suffice the work starts anew, patiently: waiting here, with
-    /// licenses in hand, could end in a deadlock.
-    fn claim_eagerly(&mut self, plan: PlanId, number: i64) -> Result<Vec<LicenseRow>, Error> {
-        let query = license::table
-            .select(LicenseRow::as_select())
-            .filter(license::subscription_plan_uuid.eq(plan.0))
-            .filter(Unassigned::new(license::status))
-            .order(license::uuid)
-            .limit(number)
-            .for_no_key_update()
-            .skip_locked();
-        let rows: Vec<LicenseRow> = self.write(|connection| query.load(connection))?;
-        if rows.len() as i64 == number {
-            return Ok(rows);
-        }
-        let error = Error::storage("other transactions hold licenses of the plan");
-        Err(self.fail(Failure { error, remedy: Remedy::Wait }))
-    }
-
-    /// Takes licenses in the order of their ids and waits for those that others hold. All who wait do so in this order.
-    fn claim_patiently(&mut self, plan: PlanId, number: i64) -> Result<Vec<LicenseRow>, Error> {
-        let query = license::table
-            .select(LicenseRow::as_select())
-            .filter(license::subscription_plan_uuid.eq(plan.0))
-            .filter(Unassigned::new(license::status))
-            .order(license::uuid)
-            .limit(number)
-            .for_no_key_update();
-        let mut rows: Vec<LicenseRow> = self.write(|connection| query.load(connection))?;
-        // A statement sees what was there when it began: licenses that were added while it waited come with the next one.
-        while (rows.len() as i64) < number {
-            let more: Vec<LicenseRow> = self.write(|connection| query.load(connection))?;
-            if more.len() <= rows.len() {
-                break;
+    /// Takes hold of unassigned licenses, and waits for those that others hold. Comes before the work, because what the work
+    /// has looked at by the time it claims would be outdated by a wait; and because all who wait here hold nothing but what
+    /// they took in the same order, none waits for another in a circle.
+    pub(super) fn reserve(&mut self, reservations: &Reservations) -> Result<(), Error> {
+        for (&plan, &number) in reservations {
+            let query = license::table
+                .select(license::uuid)
+                .filter(license::subscription_plan_uuid.eq(plan.0))
+                .filter(Unassigned::new(license::status))
+                .order(license::uuid)
+                .limit(number)
+                .for_no_key_update();
+            // A statement sees what was there when it began: licenses added while it waited come with the next one.
+            let mut held = 0;
+            loop {
+                let before = held;
+                held = self.write(|connection| query.load::<Uuid>(connection))?.len();
+                if held as i64 == number {
+                    break;
+                }
+                if held <= before {
+                    self.exhausted.push(plan);
+                    break;
+                }
             }
-            rows = more;
         }
-        Ok(rows)
+        Ok(())
     }
 }
 

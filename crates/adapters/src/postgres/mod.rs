@@ -19,6 +19,7 @@ mod schema;
 mod statements;
 mod users;
 
+use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,11 +28,11 @@ use diesel::connection::SimpleConnection;
 use diesel::r2d2::{Pool, PooledConnection};
 use diesel::{Connection, PgConnection, QueryResult};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
-use license_manager_domain::Error;
 use license_manager_domain::ports::{
     AgreementRepository, JobRepository, LicenseRepository, OutboxRepository, PlanRepository, ProductRepository,
     RenewalRepository, Store, UnitOfWork, UserRepository, Work,
 };
+use license_manager_domain::{Error, PlanId};
 
 use error::{Failure, Remedy};
 use pool::{Connector, Session};
@@ -41,8 +42,9 @@ const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/postg
 /// The session lock that migrating servers take turns with. The number is arbitrary and known to nobody else.
 const MIGRATION_LOCK: i64 = 7_162_534_019_283_746;
 
-/// How often a unit of work is run at most where other transactions come between.
-const MAX_ATTEMPTS: u32 = 5;
+/// How often a unit of work is run at most where other transactions come between. Each time another one has finished its work,
+/// so few need more than two; of 32 that hand out licenses to overlapping groups at once, one in a hundred needs four.
+const MAX_ATTEMPTS: u32 = 10;
 
 /// Is called with the text of every statement that starts, transaction control included, without what is bound to it.
 pub type StatementListener = Arc<dyn Fn(&str) + Send + Sync>;
@@ -112,7 +114,7 @@ impl PostgresStore {
         connection
             .batch_execute(&format!("SELECT pg_advisory_lock({MIGRATION_LOCK})"))
             .map_err(|error| Failure::from(error).error)?;
-        let versions = connection.run_pending_migrations(MIGRATIONS).map_err(Error::storage)?;
+        let versions = connection.run_pending_migrations(MIGRATIONS).map_err(migration_error)?;
         Ok(versions.iter().map(ToString::to_string).collect())
     }
 
@@ -122,7 +124,7 @@ impl PostgresStore {
     /// As [`PostgresStore::migrate`].
     pub fn pending_migrations(&self) -> Result<Vec<String>, Error> {
         let mut session = self.session()?;
-        let pending = session.connection.pending_migrations(MIGRATIONS).map_err(Error::storage)?;
+        let pending = session.connection.pending_migrations(MIGRATIONS).map_err(migration_error)?;
         Ok(pending.iter().map(|migration| migration.name().to_string()).collect())
     }
 
@@ -134,21 +136,23 @@ impl PostgresStore {
 impl Store for PostgresStore {
     fn run_write(&self, work: &mut Work<'_>) -> Result<(), Error> {
         let mut session = self.session()?;
-        let mut patient = false;
-        for attempt in 1.. {
-            let Err(failure) = attempt_write(&mut session, patient, work) else { break };
+        let mut reservations = Reservations::new();
+        let mut attempt = 1;
+        loop {
+            let Err(failure) = attempt_write(&mut session, &reservations, work) else { return Ok(()) };
             match failure.remedy {
-                Remedy::Repeat if attempt < MAX_ATTEMPTS => pause(attempt),
-                // At most once: a patient unit of work takes what there is.
-                Remedy::Wait => patient = true,
+                Remedy::Repeat if attempt < MAX_ATTEMPTS => pause(),
+                Remedy::Reserve(plan, number) if attempt < MAX_ATTEMPTS => {
+                    reservations.insert(plan, number);
+                }
                 Remedy::Reconnect => {
                     session.give_up();
                     return Err(failure.error);
                 }
                 _ => return Err(failure.error),
             }
+            attempt += 1;
         }
-        Ok(())
     }
 
     fn run_read(&self, work: &mut Work<'_>) -> Result<(), Error> {
@@ -170,10 +174,17 @@ impl Store for PostgresStore {
     }
 }
 
-fn attempt_write(session: &mut Session, patient: bool, work: &mut Work<'_>) -> Result<(), Failure> {
+fn migration_error(error: Box<dyn std::error::Error + Send + Sync>) -> Error {
+    match error.downcast::<diesel::result::Error>() {
+        Ok(error) => Failure::from(*error).error,
+        Err(error) => Error::storage(error),
+    }
+}
+
+fn attempt_write(session: &mut Session, reservations: &Reservations, work: &mut Work<'_>) -> Result<(), Failure> {
     session.connection.transaction(|connection| {
-        let mut unit = PostgresUnit::new(connection, Mode::Write { patient });
-        let outcome = work(&mut unit);
+        let mut unit = PostgresUnit::new(connection, Mode::Write);
+        let outcome = unit.reserve(reservations).and_then(|()| work(&mut unit));
         match (outcome, unit.failure) {
             (Ok(()), None) => Ok(()),
             (Err(error), None) => Err(Failure::lasting(error)),
@@ -184,11 +195,13 @@ fn attempt_write(session: &mut Session, patient: bool, work: &mut Work<'_>) -> R
     })
 }
 
-/// Lets whoever came between finish: a few milliseconds, by chance, so that equals do not meet again.
-fn pause(attempt: u32) {
-    let chance = RandomState::new().hash_one(attempt) % 8;
-    std::thread::sleep(Duration::from_millis(chance * u64::from(attempt)));
+/// Lets whoever came between finish: up to 8 ms, by chance, so that equals do not meet again.
+fn pause() {
+    std::thread::sleep(Duration::from_micros(RandomState::new().hash_one(()) % 8_000));
 }
+
+/// How many unassigned licenses of which plans a unit of work takes hold of before it starts.
+type Reservations = BTreeMap<PlanId, i64>;
 
 /// What a unit of work may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -196,23 +209,22 @@ enum Mode {
     /// Read, each statement by itself.
     Read,
     /// Read and write in one transaction.
-    Write {
-        /// Whether to wait for licenses that others hold.
-        patient: bool,
-    },
+    Write,
 }
 
 /// One unit of work.
 struct PostgresUnit<'c> {
     connection: &'c mut PgConnection,
     mode: Mode,
+    /// The plans of which it holds every unassigned license there was when it started.
+    exhausted: Vec<PlanId>,
     /// The first failure, after which a transaction is lost.
     failure: Option<Failure>,
 }
 
 impl<'c> PostgresUnit<'c> {
     fn new(connection: &'c mut PgConnection, mode: Mode) -> Self {
-        Self { connection, mode, failure: None }
+        Self { connection, mode, exhausted: Vec::new(), failure: None }
     }
 
     /// Runs a statement that changes nothing and locks nothing.
@@ -244,7 +256,7 @@ impl<'c> PostgresUnit<'c> {
 
     fn require_write(&self) -> Result<(), Error> {
         match self.mode {
-            Mode::Write { .. } => Ok(()),
+            Mode::Write => Ok(()),
             Mode::Read => Err(Error::storage("this unit of work only reads")),
         }
     }

@@ -180,7 +180,7 @@ pub(super) fn plan_details((row, customer, plan_type): PlanDetailsRow) -> PlanDe
     PlanDetails { plan, customer: CustomerId(customer), plan_type }
 }
 
-#[derive(Queryable, Selectable)]
+#[derive(Queryable, QueryableByName, Selectable)]
 #[diesel(table_name = schema::license, check_for_backend(diesel::pg::Pg))]
 pub(super) struct LicenseRow {
     uuid: Uuid,
@@ -228,7 +228,14 @@ impl TryFrom<LicenseRow> for License {
     }
 }
 
-pub(super) fn licenses(rows: Vec<LicenseRow>) -> Result<Vec<License>, Error> {
+/// An address that holds a license.
+#[derive(QueryableByName)]
+pub(super) struct Holder {
+    #[diesel(sql_type = diesel::sql_types::Text)]
+    pub email: String,
+}
+
+pub(super) fn licenses(rows: impl IntoIterator<Item = LicenseRow>) -> Result<Vec<License>, Error> {
     rows.into_iter().map(License::try_from).collect()
 }
 

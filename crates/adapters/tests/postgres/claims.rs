@@ -1,0 +1,195 @@
+//! Taking licenses and locks beside others who do the same.
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Barrier, mpsc};
+use std::time::Duration;
+
+use license_manager_domain::ports::{StoreExt, UnitOfWork};
+use license_manager_domain::*;
+
+use crate::support::{PostgresDatabase, postgres_store};
+use crate::{PLAN, change, email, hand_out, license_ids, manager, number, provision};
+
+#[test]
+fn sixteen_claims_at_once_take_every_license_once() {
+    let database = PostgresDatabase::create();
+    let store = database.migrated_store(|options| options.pool_size = 16);
+    provision(&store, 16 * 20);
+    let start = Barrier::new(16);
+    let claimed: Vec<LicenseId> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..16)
+            .map(|thread| {
+                let (store, start) = (&store, &start);
+                scope.spawn(move || {
+                    start.wait();
+                    let mut ids = Vec::new();
+                    for round in 0..4 {
+                        let first = (thread * 4 + round) * 5;
+                        let licenses = store.write(|unit| hand_out(unit, first..first + 5)).unwrap();
+                        assert_eq!(licenses.len(), 5, "there are enough for everybody");
+                        ids.extend(licenses.into_iter().map(|license| license.id));
+                    }
+                    ids
+                })
+            })
+            .collect();
+        threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+    });
+    assert_eq!(claimed.len(), 320);
+    assert_eq!(claimed.into_iter().collect::<HashSet<_>>().len(), 320, "no license was taken twice");
+}
+
+#[test]
+fn a_claim_passes_by_what_others_hold() {
+    let (store, _database) = postgres_store();
+    provision(&store, 10);
+    let outcome = store.write(|holder| {
+        let held = hand_out(holder, 0..3)?;
+        // Nobody lets go before this one is done: waiting would end in a timeout.
+        let taken = store.write(|unit| hand_out(unit, 10..15))?;
+        assert_eq!(taken.len(), 5);
+        assert!(taken.iter().all(|license| held.iter().all(|other| other.id != license.id)));
+        Ok(())
+    });
+    assert_eq!(outcome, Ok(()));
+}
+
+#[test]
+fn sixteen_claims_share_too_few_licenses_to_the_last_one() {
+    let database = PostgresDatabase::create();
+    let store = database.migrated_store(|options| options.pool_size = 16);
+    provision(&store, 100);
+    let start = Barrier::new(16);
+    let taken: Vec<usize> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..16)
+            .map(|thread| {
+                let (store, start) = (&store, &start);
+                scope.spawn(move || {
+                    start.wait();
+                    store.write(|unit| hand_out(unit, thread * 10..thread * 10 + 10)).unwrap().len()
+                })
+            })
+            .collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    assert_eq!(taken.iter().sum::<usize>(), 100, "{taken:?}");
+    assert_eq!(number(&database, "SELECT count(*) AS number FROM license WHERE status = 'unassigned'"), 0);
+}
+
+/// Holds seven of ten licenses while another asks for five, and ends the way `end` says; returns what the other one got.
+fn claim_beside_a_holder(end: impl Fn(&mut dyn UnitOfWork) -> Result<(), Error> + Send + Sync) -> usize {
+    let (store, database) = postgres_store();
+    provision(&store, 10);
+    let (holds, held) = mpsc::channel();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let _: Result<(), Error> = store.write(|unit| {
+                hand_out(unit, 0..7)?;
+                holds.send(()).unwrap();
+                wait_for_a_blocked_session(&database);
+                end(unit)
+            });
+        });
+        held.recv().unwrap();
+        store.write(|unit| hand_out(unit, 10..15)).unwrap().len()
+    })
+}
+
+fn wait_for_a_blocked_session(database: &PostgresDatabase) {
+    let blocked = "SELECT count(*) AS number FROM pg_stat_activity
+                   WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    for _ in 0..1000 {
+        if number(database, blocked) > 0 {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    panic!("nobody waited for the holder");
+}
+
+#[test]
+fn a_claim_waits_for_licenses_that_come_back() {
+    assert_eq!(claim_beside_a_holder(|_| Err(Error::NotFound(Entity::Plan))), 5);
+}
+
+#[test]
+fn a_claim_that_waited_gets_what_is_left() {
+    assert_eq!(claim_beside_a_holder(|_| Ok(())), 3);
+}
+
+#[test]
+fn a_claim_that_waited_gets_licenses_added_meanwhile() {
+    let add = |unit: &mut dyn UnitOfWork| unit.licenses().add_unassigned(PLAN, &license_ids(10..20), &change());
+    assert_eq!(claim_beside_a_holder(add), 5);
+}
+
+#[test]
+fn sixteen_assignments_of_overlapping_groups_are_all_served() {
+    let database = PostgresDatabase::create();
+    let store = database.migrated_store(|options| options.pool_size = 16);
+    // Not one more than there are learners: whoever is refused was refused for the others' being at it.
+    provision(&store, 100);
+    let manager = manager(store);
+    let start = Barrier::new(16);
+    let assigned: usize = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..16)
+            .map(|thread| {
+                let (manager, start) = (&manager, &start);
+                scope.spawn(move || {
+                    // Thirty neighbours out of a ring of one hundred learners.
+                    let learners: Assignees = (0..30).map(|step| (email((thread * 7 + step) % 100), None)).collect();
+                    start.wait();
+                    let outcome =
+                        manager.assign(&Actor::user("admin"), PLAN, &learners, &AssignmentMail::default()).unwrap();
+                    assert_eq!(outcome.assigned.len() + outcome.already_associated, 30);
+                    outcome.assigned.len()
+                })
+            })
+            .collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+    });
+    assert_eq!(assigned, 100, "every learner got one license");
+    let counts = manager.plan(PLAN).unwrap().plans[0].counts;
+    assert_eq!(counts, LicenseCounts { assigned: 100, ..LicenseCounts::default() });
+    assert_eq!(number(&database, "SELECT count(DISTINCT user_email) AS number FROM license"), 100);
+}
+
+#[test]
+fn a_second_live_license_is_a_conflict_when_repeating_does_not_help() {
+    let (store, database) = postgres_store();
+    provision(&store, 2);
+    store.write(|unit| hand_out(unit, 0..1)).unwrap();
+    let outcome = store.write(|unit| hand_out(unit, 0..1));
+    assert_eq!(outcome, Err(Conflict::LiveLicense.into()));
+    assert_eq!(number(&database, "SELECT count(*) AS number FROM license WHERE status = 'unassigned'"), 1);
+}
+
+#[test]
+fn transactions_that_lock_each_other_out_both_succeed() {
+    let (store, _database) = postgres_store();
+    provision(&store, 2);
+    store.write(|unit| hand_out(unit, 0..2)).unwrap();
+    let attempts = AtomicUsize::new(0);
+    let both_hold_one = Barrier::new(2);
+    std::thread::scope(|scope| {
+        for [first, second] in [[0, 1], [1, 0]] {
+            let (store, attempts, both_hold_one) = (&store, &attempts, &both_hold_one);
+            scope.spawn(move || {
+                let mut is_first_attempt = true;
+                store
+                    .write(|unit| {
+                        attempts.fetch_add(1, Ordering::Relaxed);
+                        unit.licenses().lock_live_of_emails(PLAN, &[email(first)])?;
+                        if std::mem::take(&mut is_first_attempt) {
+                            both_hold_one.wait();
+                        }
+                        unit.licenses().lock_live_of_emails(PLAN, &[email(second)])?;
+                        Ok(())
+                    })
+                    .unwrap();
+            });
+        }
+    });
+    assert!(attempts.into_inner() > 2, "one of the two was run again");
+}

@@ -1,0 +1,154 @@
+//! Connections: how they are made, what they are told, and what happens when they die.
+
+use std::sync::Barrier;
+use std::time::Duration;
+
+use diesel::prelude::*;
+use license_manager_adapters::postgres::{PostgresOptions, PostgresStore};
+use license_manager_domain::ports::{Store, StoreExt};
+use license_manager_domain::*;
+
+use crate::support::{PostgresDatabase, postgres_store};
+use crate::{Number, PLAN, hand_out, number, provision};
+
+#[test]
+fn servers_that_start_at_once_migrate_once() {
+    let database = PostgresDatabase::create();
+    let stores = [database.store(|_| {}), database.store(|_| {})];
+    assert!(!stores[0].pending_migrations().unwrap().is_empty());
+    let start = Barrier::new(2);
+    let run: Vec<usize> = std::thread::scope(|scope| {
+        let threads = stores.each_ref().map(|store| {
+            scope.spawn(|| {
+                start.wait();
+                store.migrate().unwrap().len()
+            })
+        });
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    let pending = stores[0].pending_migrations().unwrap();
+    assert_eq!(pending, Vec::<String>::new());
+    assert_eq!(run.iter().filter(|&&number| number > 0).count(), 1, "{run:?}");
+}
+
+/// Ends every session of a store's, and returns when they have ended.
+fn kill_connections(database: &PostgresDatabase) {
+    database.execute(
+        "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity
+         WHERE datname = current_database() AND application_name = 'license-manager'",
+    );
+}
+
+#[test]
+fn when_all_connections_died_one_caller_is_told_and_the_next_are_served() {
+    let database = PostgresDatabase::create();
+    let store = database.migrated_store(|options| options.pool_size = 4);
+    let all_in_use = Barrier::new(4);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let count = store.read(|unit| {
+                    all_in_use.wait();
+                    unit.outbox().count()
+                });
+                assert_eq!(count, Ok(0));
+            });
+        }
+    });
+    kill_connections(&database);
+    assert_eq!(store.read(|unit| unit.outbox().count()), Err(Error::Unavailable));
+    for _ in 0..8 {
+        assert_eq!(store.read(|unit| unit.outbox().count()), Ok(0));
+    }
+}
+
+#[test]
+fn readers_writers_and_pings_notice_a_dead_connection() {
+    let database = PostgresDatabase::create();
+    let store = database.migrated_store(|options| options.pool_size = 1);
+    let uses: [&dyn Fn() -> Result<(), Error>; 3] = [
+        &|| store.read(|unit| unit.outbox().count()).map(drop),
+        &|| store.write(|unit| unit.outbox().count()).map(drop),
+        &|| store.ping(),
+    ];
+    for using in uses {
+        assert_eq!(using(), Ok(()));
+        kill_connections(&database);
+        assert_eq!(using(), Err(Error::Unavailable));
+        assert_eq!(using(), Ok(()));
+    }
+}
+
+#[test]
+fn a_connection_that_dies_within_a_unit_of_work_leaves_nothing_behind() {
+    let (store, database) = postgres_store();
+    provision(&store, 3);
+    let outcome = store.write(|unit| {
+        hand_out(unit, 0..2)?;
+        database.execute(
+            "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity
+             WHERE datname = current_database() AND state = 'idle in transaction'",
+        );
+        unit.outbox().count()
+    });
+    assert_eq!(outcome, Err(Error::Unavailable));
+    assert_eq!(store.write(|unit| hand_out(unit, 0..3)).unwrap().len(), 3);
+}
+
+#[test]
+fn a_store_can_be_made_while_the_database_is_away() {
+    // A port that nobody listens on: it was free a moment ago.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let mut options = PostgresOptions::new(format!("postgres://nobody@127.0.0.1:{port}/nowhere"));
+    options.connect_timeout = Duration::from_millis(300);
+    let store = PostgresStore::connect(&options).unwrap();
+    assert_eq!(store.ping(), Err(Error::Unavailable));
+    assert_eq!(store.migrate(), Err(Error::Unavailable));
+}
+
+#[test]
+fn options_out_of_their_limits_are_refused() {
+    let no_connections = PostgresOptions { pool_size: 0, ..PostgresOptions::new("postgres://localhost/x") };
+    let no_time = PostgresOptions { connect_timeout: Duration::ZERO, ..PostgresOptions::new("postgres://localhost/x") };
+    for options in [no_connections, no_time, PostgresOptions::new("mysql://localhost/x")] {
+        assert!(matches!(PostgresStore::connect(&options), Err(Error::Storage(_))));
+    }
+}
+
+#[test]
+fn a_statement_that_takes_too_long_makes_the_caller_come_back_later() {
+    let database = PostgresDatabase::create();
+    let store = database.migrated_store(|options| options.statement_timeout = Duration::from_millis(100));
+    provision(&store, 1);
+    let mut holder = database.connection();
+    let outcome = holder.transaction::<_, diesel::result::Error, _>(|holder| {
+        diesel::sql_query("SELECT FROM subscription_plan FOR UPDATE").execute(holder)?;
+        Ok(store.write(|unit| unit.plans().lock(PLAN)))
+    });
+    assert_eq!(outcome, Ok(Err(Error::Unavailable)));
+    assert!(store.write(|unit| unit.plans().lock(PLAN)).unwrap().is_some());
+}
+
+#[test]
+fn connections_can_be_encrypted() {
+    let database = PostgresDatabase::create();
+    let separator = if database.url().contains('?') { '&' } else { '?' };
+    match PgConnection::establish(&format!("{}{separator}sslmode=require", database.url())) {
+        Ok(mut connection) => {
+            let encrypted = "SELECT count(*) AS number FROM pg_stat_ssl WHERE pid = pg_backend_pid() AND ssl";
+            assert_eq!(diesel::sql_query(encrypted).get_result::<Number>(&mut connection).unwrap().number, 1);
+        }
+        // The server under test may not offer it. A libpq without TLS would not even have asked.
+        Err(error) => assert!(error.to_string().contains("server does not support SSL"), "{error}"),
+    }
+}
+
+#[test]
+fn every_session_says_who_it_is() {
+    let database = PostgresDatabase::create();
+    let store = database.migrated_store(|options| options.application_name = "it's a test".to_owned());
+    store.ping().unwrap();
+    let sessions = "SELECT count(*) AS number FROM pg_stat_activity
+                    WHERE datname = current_database() AND application_name = 'it''s a test'";
+    assert!(number(&database, sessions) > 0);
+}

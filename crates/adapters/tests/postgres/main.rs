@@ -1,0 +1,115 @@
+//! What Postgres does in its own way: waiting and skipping, connections that die, migrations that meet.
+//!
+//! What every storage adapter must do is in the contract suite.
+
+mod claims;
+mod connections;
+mod query_plans;
+#[path = "../support/mod.rs"]
+mod support;
+mod units_of_work;
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use diesel::sql_types::BigInt;
+use license_manager_adapters::postgres::PostgresStore;
+use license_manager_domain::ports::{FixedClock, IdSource, StoreExt, UnitOfWork};
+use license_manager_domain::*;
+use uuid::Uuid;
+
+use support::PostgresDatabase;
+
+const PLAN: PlanId = PlanId(Uuid::from_u128(0xA));
+const AGREEMENT: AgreementId = AgreementId(Uuid::from_u128(0xB));
+const CUSTOMER: CustomerId = CustomerId(Uuid::from_u128(0xC));
+
+fn now() -> DateTime<Utc> {
+    DateTime::from_timestamp(1_900_000_000, 0).unwrap()
+}
+
+fn change() -> Change {
+    Actor::user("admin").change(now())
+}
+
+fn email(number: usize) -> Email {
+    format!("learner{number}@example.com").parse().unwrap()
+}
+
+fn license_ids(numbers: std::ops::Range<usize>) -> Vec<LicenseId> {
+    numbers.map(|number| LicenseId(Uuid::from_u128(1_000_000 + number as u128))).collect()
+}
+
+fn plan() -> SubscriptionPlan {
+    SubscriptionPlan {
+        id: PLAN,
+        title: "Engineering".to_owned(),
+        start_date: now() - chrono::Duration::days(1),
+        expiration_date: now() + chrono::Duration::days(365),
+        expiration_processed: false,
+        catalog: CatalogId(Uuid::from_u128(0xD)),
+        agreement: AGREEMENT,
+        is_active: true,
+        is_revocation_cap_enabled: false,
+        revoke_max_percentage: 5,
+        num_revocations_applied: 0,
+        salesforce_opportunity_line_item: None,
+        product: DEFAULT_PRODUCT,
+        for_internal_use_only: false,
+        can_freeze_unused_licenses: false,
+        last_freeze_timestamp: None,
+        should_auto_apply_licenses: None,
+        desired_num_licenses: None,
+        created: now(),
+        modified: now(),
+    }
+}
+
+/// One plan with this many unassigned licenses.
+fn provision(store: &PostgresStore, number: usize) {
+    store
+        .write(|unit| {
+            unit.products().seed(&seeded_products(), &change())?;
+            unit.agreements().add(&CustomerAgreement::new(AGREEMENT, CUSTOMER, now()), &change())?;
+            unit.plans().add(&plan(), &change())?;
+            unit.licenses().add_unassigned(PLAN, &license_ids(0..number), &change())
+        })
+        .unwrap();
+}
+
+/// Hands out this many licenses of the plan, to learners with these numbers.
+fn hand_out(unit: &mut dyn UnitOfWork, learners: std::ops::Range<usize>) -> Result<Vec<License>, Error> {
+    let free = unit.licenses().claim_unassigned(PLAN, learners.len() as i64)?;
+    let licenses = free
+        .into_iter()
+        .zip(learners)
+        .map(|(license, number)| license.assign(email(number), ActivationKey(Uuid::from_u128(number as u128)), now()))
+        .collect::<Result<Vec<_>, _>>()?;
+    unit.licenses().save(&licenses, &change())?;
+    Ok(licenses)
+}
+
+/// A license manager whose ids do not collide with those of [`license_ids`].
+fn manager(store: PostgresStore) -> LicenseManager {
+    let clock = Arc::new(FixedClock::new(now()));
+    LicenseManager::new(Arc::new(store), clock, Arc::new(RandomIds), Settings::default())
+}
+
+struct RandomIds;
+
+impl IdSource for RandomIds {
+    fn next(&self) -> Uuid {
+        Uuid::new_v4()
+    }
+}
+
+#[derive(QueryableByName)]
+struct Number {
+    #[diesel(sql_type = BigInt)]
+    number: i64,
+}
+
+fn number(database: &PostgresDatabase, sql: &str) -> i64 {
+    diesel::sql_query(sql).get_result::<Number>(&mut database.connection()).unwrap().number
+}

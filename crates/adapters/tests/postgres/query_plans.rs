@@ -1,0 +1,113 @@
+//! How Postgres carries out the statements that must stay fast in large plans.
+//!
+//! Each is planned without a look at its parameters, as a statement is that was prepared and used for a while.
+
+use std::sync::mpsc;
+
+use diesel::prelude::*;
+use diesel::sql_types::Text;
+use license_manager_adapters::postgres::PostgresStore;
+use license_manager_domain::ports::{LicenseField, LicenseFilter, LicenseOrder, Person, StoreExt, Window};
+use license_manager_domain::*;
+
+use crate::support::PostgresDatabase;
+use crate::{AGREEMENT, PLAN, email, hand_out, provision};
+
+#[derive(QueryableByName)]
+struct Line {
+    #[diesel(sql_type = Text, column_name = "QUERY PLAN")]
+    text: String,
+}
+
+/// The plan of the statement that `work` runs last but for transaction control, whose parameters are of these types.
+fn query_plan(analyzed: bool, types: &[&str], work: impl Fn(&PostgresStore)) -> String {
+    let database = PostgresDatabase::create();
+    let (statements, told) = mpsc::channel();
+    let statements = std::sync::Mutex::new(statements);
+    let store = database.observed_store(move |statement| {
+        let _ = statements.lock().unwrap().send(statement.to_owned());
+    });
+    // Statistics come when the test says so.
+    database.execute("ALTER TABLE license SET (autovacuum_enabled = off)");
+    provision(&store, 6_000);
+    store.write(|unit| hand_out(unit, 0..5_000)).unwrap();
+    if analyzed {
+        database.execute("ANALYZE");
+    }
+    told.try_iter().for_each(drop);
+    work(&store);
+    let statement = told.try_iter().filter(|statement| !["BEGIN", "COMMIT"].contains(&statement.as_str())).last();
+    let statement = statement.expect("the work ran a statement");
+
+    let mut connection = database.connection();
+    let nulls = vec!["NULL"; types.len()].join(", ");
+    for command in [
+        "SET plan_cache_mode = force_generic_plan".to_owned(),
+        format!("PREPARE observed ({}) AS {statement}", types.join(", ")),
+    ] {
+        diesel::sql_query(command).execute(&mut connection).unwrap();
+    }
+    let lines: Vec<Line> =
+        diesel::sql_query(format!("EXPLAIN EXECUTE observed ({nulls})")).load(&mut connection).unwrap();
+    lines.into_iter().map(|line| line.text + "\n").collect()
+}
+
+fn assert_looks_up_each_address(plan: &str) {
+    let lookup = "Index Cond: ((subscription_plan_uuid = $1) AND (user_email = wanted.email))";
+    assert!(plan.contains("license_one_live_per_email") && plan.contains(lookup), "{plan}");
+}
+
+#[test]
+fn holders_are_looked_up_by_address_whatever_the_statistics_say() {
+    for analyzed in [false, true] {
+        let plan = query_plan(analyzed, &["uuid", "text[]"], |store| {
+            assert_eq!(store.read(|unit| unit.licenses().live_emails(PLAN, &[email(7)])), Ok(vec![email(7)]));
+        });
+        assert_looks_up_each_address(&plan);
+        let plan = query_plan(analyzed, &["uuid", "text[]"], |store| {
+            let locked = store.write(|unit| unit.licenses().lock_live_of_emails(PLAN, &[email(7), email(7)]));
+            assert_eq!(locked.unwrap().len(), 1);
+        });
+        assert_looks_up_each_address(&plan);
+    }
+}
+
+#[test]
+fn a_person_is_found_by_address_and_id_whatever_the_statistics_say() {
+    for analyzed in [false, true] {
+        let plan = query_plan(analyzed, &["text", "bigint"], |store| {
+            let person = Person { email: email(7), lms_user_id: Some(LmsUserId(7)) };
+            assert_eq!(store.read(|unit| unit.licenses().of_person(AGREEMENT, &person)).unwrap().len(), 1);
+        });
+        assert!(plan.contains("license_by_email") && plan.contains("license_by_lms_user"), "{plan}");
+    }
+}
+
+#[test]
+fn a_claim_reads_no_more_than_it_takes() {
+    for analyzed in [false, true] {
+        let plan = query_plan(analyzed, &["uuid", "bigint"], |store| {
+            assert_eq!(store.write(|unit| unit.licenses().claim_unassigned(PLAN, 3)).unwrap().len(), 3);
+        });
+        assert!(plan.contains("license_unassigned") && !plan.contains("Sort"), "{plan}");
+    }
+}
+
+#[test]
+fn a_page_in_the_usual_order_is_read_from_the_index() {
+    let order = [LicenseField::Status, LicenseField::UserEmail].map(|field| LicenseOrder { field, descending: false });
+    let plan = query_plan(true, &["uuid", "bigint", "bigint"], |store| {
+        let window = Window { offset: 20, limit: 10 };
+        let page = store.read(|unit| unit.licenses().list(PLAN, &LicenseFilter::default(), &order, window));
+        assert_eq!(page.unwrap().len(), 10);
+    });
+    assert!(plan.contains("license_by_plan") && !plan.contains("Sort"), "{plan}");
+}
+
+#[test]
+fn a_stream_of_what_was_handed_out_reads_each_license_once() {
+    let plan = query_plan(true, &["uuid", "uuid", "bigint"], |store| {
+        assert_eq!(store.read(|unit| unit.licenses().handed_out_after(PLAN, None, 10)).unwrap().len(), 10);
+    });
+    assert!(plan.contains("license_handed_out") && !plan.contains("Sort"), "{plan}");
+}
