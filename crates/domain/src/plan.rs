@@ -1,6 +1,6 @@
 //! Subscription plans: how long they run, how many seats they have, how many may be taken back.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Duration, Utc};
 
 use crate::error::{Error, FieldErrors};
 use crate::ids::{AgreementId, CatalogId, CustomerId, PlanId, ProductId};
@@ -145,7 +145,9 @@ pub fn is_salesforce_id(text: &str) -> bool {
 
 /// Whole days from `now` to `moment`, rounded down.
 pub(crate) fn whole_days_until(moment: DateTime<Utc>, now: DateTime<Utc>) -> i64 {
-    (moment - now).num_seconds().div_euclid(86_400)
+    let span = moment - now;
+    let days = span.num_days(); // rounded towards zero
+    if span < Duration::days(days) { days - 1 } else { days }
 }
 
 /// A plan with what its readers need to know of its surroundings.
