@@ -36,6 +36,10 @@ impl LicenseManager {
 
     fn revoke_batch(&self, unit: &mut dyn UnitOfWork, job: &Job) -> Result<bool, Error> {
         let plan = lock_plan(unit, job.plan)?.plan;
+        if plan.is_revocation_cap_enabled {
+            // The cap came after the request, which it forbids. Failing would keep the job, and every job behind it.
+            return Ok(true);
+        }
         let revoked = self.revoke_live(unit, &actor(job), plan, self.settings.batch_size)?;
         Ok((revoked as i64) < self.settings.batch_size)
     }

@@ -111,21 +111,21 @@ impl LicenseManager {
         })
     }
 
-    /// Gives all licenses of the person's LMS id their present address, except where the address holds a live license of
-    /// the same plan already.
+    /// Gives all licenses of the person's LMS id their present address, except where the address would get a second live
+    /// license of a plan.
     fn adopt_email(&self, actor: &Actor, person: &Person) -> Result<(), Error> {
         self.store.write(|unit| {
             let now = self.now();
-            let licenses = unit.licenses().lock_all_of_person(person)?;
-            let taken: HashSet<PlanId> = licenses
-                .iter()
-                .filter(|license| license.is_live() && license.columns().user_email.as_ref() == Some(&person.email))
-                .map(|license| license.plan)
-                .collect();
-            let renamed: Vec<License> = licenses
+            let has_it = |license: &License| license.columns().user_email.as_ref() == Some(&person.email);
+            let (present, mut outdated): (Vec<_>, Vec<_>) =
+                unit.licenses().lock_all_of_person(person)?.into_iter().partition(has_it);
+            let mut taken: HashSet<PlanId> =
+                present.iter().filter(|license| license.is_live()).map(|license| license.plan).collect();
+            // Of several live licenses of one plan under old addresses, one takes the new address: one in use before others.
+            outdated.sort_by_key(|license| (license.status(), license.id));
+            let renamed: Vec<License> = outdated
                 .into_iter()
-                .filter(|license| license.columns().user_email.as_ref() != Some(&person.email))
-                .filter(|license| !(license.is_live() && taken.contains(&license.plan)))
+                .filter(|license| !license.is_live() || taken.insert(license.plan))
                 .map(|license| license.with_email(person.email.clone(), now))
                 .collect();
             unit.licenses().save(&renamed, &actor.change(now))

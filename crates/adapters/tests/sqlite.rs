@@ -1,0 +1,454 @@
+//! What SQLite alone promises: the file, its locks, and what statements cost.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+use diesel::sql_types::Text;
+use license_manager_adapters::sqlite::{OnStatement, SqliteOptions, SqliteStore};
+use license_manager_domain::ports::{
+    AgreementFilter, CustomerScope, FixedClock, LicenseField, LicenseFilter, LicenseOrder, Person, PlanFilter,
+    SequentialIds, Store, StoreExt, Window,
+};
+use license_manager_domain::{
+    Actor, Assignees, AssignmentMail, Error, ExpirationMessage, LearnerLicenses, License, LicenseId, LicenseManager,
+    LmsUserId, Revocable, Settings,
+};
+use tempfile::TempDir;
+
+#[allow(dead_code)] // the contract's fixtures serve here as well
+mod contract;
+
+use contract::fixtures::*;
+
+fn options(path: &Path) -> SqliteOptions {
+    SqliteOptions { path: path.to_owned(), pool_size: 4, busy_timeout: Duration::from_secs(60), on_statement: None }
+}
+
+fn migrated(directory: &TempDir) -> SqliteStore {
+    let store = SqliteStore::open(&options(&directory.path().join("test.db"))).unwrap();
+    store.migrate().unwrap();
+    store
+}
+
+/// A connection of another process, as far as SQLite can tell.
+fn stranger(store: &SqliteStore) -> SqliteConnection {
+    SqliteConnection::establish(store.path().to_str().unwrap()).unwrap()
+}
+
+#[derive(QueryableByName)]
+struct Line {
+    #[diesel(sql_type = Text)]
+    line: String,
+}
+
+fn lines(conn: &mut SqliteConnection, query: &str) -> Vec<String> {
+    let rows: Vec<Line> = diesel::sql_query(query).load(conn).unwrap();
+    rows.into_iter().map(|row| row.line).collect()
+}
+
+#[test]
+fn a_fresh_file_is_made_and_migrated_once() {
+    let directory = TempDir::new().unwrap();
+    let store = SqliteStore::open(&options(&directory.path().join("new.db"))).unwrap();
+    assert_eq!(store.pending_migrations().unwrap(), ["2026-11-22-000001_initial"]);
+    assert_eq!(store.migrate().unwrap().len(), 1);
+    assert_eq!((store.pending_migrations(), store.migrate()), (Ok(vec![]), Ok(vec![])));
+    assert_eq!(lines(&mut stranger(&store), "SELECT journal_mode AS line FROM pragma_journal_mode"), ["wal"]);
+}
+
+#[test]
+fn servers_that_start_at_once_on_one_fresh_file_all_come_up() {
+    for _ in 0..5 {
+        let directory = TempDir::new().unwrap();
+        let options = options(&directory.path().join("shared.db"));
+        let ran: Vec<usize> = std::thread::scope(|scope| {
+            let servers: Vec<_> = (0..6)
+                .map(|_| {
+                    scope.spawn(|| {
+                        let store = SqliteStore::open(&options).unwrap();
+                        let ran = store.migrate().unwrap().len();
+                        with_products(&store);
+                        ran
+                    })
+                })
+                .collect();
+            servers.into_iter().map(|server| server.join().unwrap()).collect()
+        });
+        assert_eq!(ran.iter().sum::<usize>(), 1, "one of them did the work");
+    }
+}
+
+#[test]
+fn a_migration_can_be_undone() {
+    let directory = TempDir::new().unwrap();
+    let store = migrated(&directory);
+    let down = include_str!("../../../migrations/sqlite/2026-11-22-000001_initial/down.sql");
+    stranger(&store).batch_execute(down).unwrap();
+    let tables = "SELECT name AS line FROM sqlite_schema WHERE type = 'table' AND name NOT GLOB 'sqlite_*'";
+    assert_eq!(lines(&mut stranger(&store), tables), ["__diesel_schema_migrations"]);
+}
+
+#[test]
+fn a_file_that_cannot_be_used_is_named() {
+    let directory = TempDir::new().unwrap();
+    let no_database = directory.path().join("text.db");
+    std::fs::write(&no_database, "This is text, and has been from its first line to its last.".repeat(100)).unwrap();
+    let missing = directory.path().join("missing").join("new.db");
+    for (path, cause) in [
+        (no_database.as_path(), "file is not a database"),
+        (&missing, "Check that its directory exists"),
+        (directory.path(), "unable to open"),
+        (Path::new(":memory:"), "name a file"),
+    ] {
+        let error = SqliteStore::open(&options(path)).err().expect("it was opened").to_string();
+        assert!(error.contains(&path.display().to_string()) && error.contains(cause), "{error}");
+    }
+    assert!(!missing.exists());
+}
+
+#[test]
+fn a_path_that_reads_like_a_uri_is_a_path() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("file:a b?mode=memory#c.db");
+    SqliteStore::open(&options(&path)).unwrap().migrate().unwrap();
+    assert!(path.exists());
+}
+
+#[test]
+fn a_writer_waits_for_another_process_and_gives_up_in_time() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("test.db");
+    let store =
+        SqliteStore::open(&SqliteOptions { busy_timeout: Duration::from_millis(200), ..options(&path) }).unwrap();
+    store.migrate().unwrap();
+    let mut other = stranger(&store);
+    other.batch_execute("BEGIN IMMEDIATE").unwrap();
+    let write = || store.write(|unit| unit.agreements().add(&agreement(1), &change(0)));
+    assert_eq!(write(), Err(Error::Unavailable));
+    assert_eq!(store.read(|unit| unit.agreements().find(agreement_id(1))), Ok(None), "readers do not wait");
+    other.batch_execute("COMMIT").unwrap();
+    assert_eq!(write(), Ok(()), "and then it works again");
+}
+
+#[test]
+fn a_read_sees_what_was_committed_when_each_statement_began() {
+    let directory = TempDir::new().unwrap();
+    let store = migrated(&directory);
+    let seen = store.read(|unit| {
+        let before = unit.agreements().find(agreement_id(1))?.is_some();
+        store.write(|unit| unit.agreements().add(&agreement(1), &change(0)))?;
+        Ok((before, unit.agreements().find(agreement_id(1))?.is_some()))
+    });
+    assert_eq!(seen, Ok((false, true)));
+}
+
+#[test]
+fn readers_read_while_a_transaction_writes() {
+    let directory = TempDir::new().unwrap();
+    let store = migrated(&directory);
+    store
+        .write(|unit| {
+            unit.agreements().add(&agreement(1), &change(0))?;
+            assert_eq!(store.read(|unit| unit.agreements().find(agreement_id(1))), Ok(None));
+            Ok(())
+        })
+        .unwrap();
+}
+
+#[test]
+fn a_file_that_is_gone_is_unavailable() {
+    let directory = TempDir::new().unwrap();
+    let store = migrated(&directory);
+    let elsewhere = directory.path().join("elsewhere.db");
+    std::fs::rename(store.path(), &elsewhere).unwrap();
+    assert_eq!(store.ping(), Err(Error::Unavailable));
+    std::fs::rename(&elsewhere, store.path()).unwrap();
+    assert_eq!(store.ping(), Ok(()));
+}
+
+#[test]
+fn a_history_has_the_columns_of_its_table_in_their_order() {
+    let directory = TempDir::new().unwrap();
+    let mut conn = stranger(&migrated(&directory));
+    let columns = |conn: &mut SqliteConnection, table: &str| {
+        lines(
+            conn,
+            &format!("SELECT name || ' ' || type || ' ' || \"notnull\" AS line FROM pragma_table_info('{table}')"),
+        )
+    };
+    let histories = lines(&mut conn, "SELECT name AS line FROM sqlite_schema WHERE name GLOB '*_history'");
+    assert_eq!(histories.len(), 6);
+    for history in histories {
+        let table = columns(&mut conn, history.trim_end_matches("_history"));
+        let copied: Vec<String> = columns(&mut conn, &history).split_off(5);
+        // An integer key counts as one that may be absent, since SQLite then gives the next.
+        let table: Vec<String> =
+            table.into_iter().map(|column| column.replace("id INTEGER 0", "id INTEGER 1")).collect();
+        let copied: Vec<String> =
+            copied.into_iter().map(|column| column.replace("id INTEGER 0", "id INTEGER 1")).collect();
+        assert_eq!(copied, table, "{history}");
+    }
+}
+
+#[test]
+fn a_history_row_is_a_copy_of_the_row() {
+    let directory = TempDir::new().unwrap();
+    let store = migrated(&directory);
+    with_plans(&store);
+    put(&store, &[License { auto_applied: Some(true), ..revoked(1, 1, "amy@example.com", 7) }]);
+    store
+        .write(|unit| unit.licenses().set_sources(&[(license_id(1), "006000000000000001".to_owned())], &change(5)))
+        .unwrap();
+    let mut conn = stranger(&store);
+    for (table, key) in [
+        ("license", "uuid"),
+        ("license_source", "license_uuid"),
+        ("subscription_plan", "uuid"),
+        ("customer_agreement", "uuid"),
+        ("product", "id"),
+    ] {
+        let columns =
+            lines(&mut conn, &format!("SELECT group_concat(name) AS line FROM pragma_table_info('{table}')")).remove(0);
+        let differing = lines(
+            &mut conn,
+            &format!(
+                "SELECT {key} || '' AS line FROM (
+                     SELECT {columns} FROM {table} EXCEPT
+                     SELECT {columns} FROM {table}_history WHERE history_id IN
+                         (SELECT max(history_id) FROM {table}_history GROUP BY {key}))"
+            ),
+        );
+        assert_eq!(differing, [""; 0], "{table}");
+    }
+}
+
+#[test]
+fn an_expiration_message_has_a_history_of_its_own() {
+    let directory = TempDir::new().unwrap();
+    let store = migrated(&directory);
+    let mut agreement = agreement(1);
+    let message = |label: &str| {
+        Some(ExpirationMessage {
+            modal_header_text: "Over".to_owned(),
+            modal_messaging: "<p>Over.</p>".to_owned(),
+            button_label: label.to_owned(),
+            button_url: "https://example.com".to_owned(),
+        })
+    };
+    agreement.expiration_message = message("Renew");
+    store.write(|unit| unit.agreements().add(&agreement, &change(0))).unwrap();
+    for (number, message) in [(1, message("Renew")), (2, message("Ask")), (3, None), (4, None), (5, message("Renew"))] {
+        agreement.expiration_message = message;
+        store.write(|unit| unit.agreements().save(&agreement, &change(number))).unwrap();
+    }
+    let told = "SELECT history_type || ' ' || button_label AS line FROM expiration_message_history ORDER BY history_id";
+    assert_eq!(lines(&mut stranger(&store), told), ["+ Renew", "~ Ask", "- Ask", "+ Renew"], "what stays is not told");
+}
+
+#[test]
+fn errors_do_not_tell_values() {
+    let directory = TempDir::new().unwrap();
+    let store = migrated(&directory);
+    with_plans(&store);
+    put_unassigned(&store, 1, 1..2);
+    let twice = store.write(|unit| unit.licenses().add_unassigned(plan_id(1), &[license_id(1)], &change(1)));
+    assert_eq!(twice, Err(Error::Storage("UNIQUE constraint failed: license.uuid".to_owned())));
+    let foreign = store.write(|unit| unit.licenses().add_unassigned(plan_id(9), &[license_id(2)], &change(1)));
+    assert_eq!(foreign, Err(Error::Storage("FOREIGN KEY constraint failed".to_owned())));
+}
+
+/// A store that notes its statements.
+struct Watched {
+    store: SqliteStore,
+    statements: Arc<Mutex<Vec<String>>>,
+    _directory: TempDir,
+}
+
+impl Watched {
+    fn new() -> Self {
+        let directory = TempDir::new().unwrap();
+        let statements: Arc<Mutex<Vec<String>>> = Arc::default();
+        let noted = statements.clone();
+        let on_statement: OnStatement = Arc::new(move |sql| noted.lock().unwrap().push(sql.to_owned()));
+        let path = directory.path().join("test.db");
+        let store = SqliteStore::open(&SqliteOptions { on_statement: Some(on_statement), ..options(&path) }).unwrap();
+        store.migrate().unwrap();
+        Self { store, statements, _directory: directory }
+    }
+
+    /// The statements of the work.
+    fn during(&self, work: impl FnOnce()) -> Vec<String> {
+        self.statements.lock().unwrap().clear();
+        work();
+        std::mem::take(&mut *self.statements.lock().unwrap())
+    }
+}
+
+#[test]
+fn the_number_of_statements_does_not_depend_on_the_number_of_rows() {
+    let watched = Watched::new();
+    with_plans(&watched.store);
+    put_unassigned(&watched.store, 1, 0..4_000);
+    put_unassigned(&watched.store, 2, 4_000..8_000);
+    let manager = LicenseManager::new(
+        Arc::new(watched.store.clone()),
+        Arc::new(FixedClock::new(day(2))),
+        Arc::new(SequentialIds::default()),
+        Settings::default(),
+    );
+    let crowd = |number: usize| (0..number).map(|number| email(&format!("learner{number}@example.com")));
+    let assign = |plan, number| {
+        let learners: Assignees = crowd(number).map(|email| (email, Some("006000000000000001".to_owned()))).collect();
+        let statements = watched.during(|| {
+            manager.assign(&Actor::user("admin"), plan_id(plan), &learners, &AssignmentMail::default()).unwrap();
+        });
+        assert_eq!(
+            (statements.first().unwrap().as_str(), statements.last().unwrap().as_str()),
+            ("BEGIN IMMEDIATE", "COMMIT")
+        );
+        statements
+    };
+    assert_eq!(assign(1, 1), assign(2, 3_000));
+    let revoke = |plan, number| {
+        let emails = crowd(number).collect();
+        watched.during(|| {
+            manager.revoke(&Actor::user("admin"), plan_id(plan), &Revocable::Emails(emails)).unwrap();
+        })
+    };
+    assert_eq!(revoke(1, 1), revoke(2, 500));
+    let add = |numbers: std::ops::Range<u128>| watched.during(|| put_unassigned(&watched.store, 1, numbers));
+    assert_eq!(add(10_000..10_001), add(20_000..23_000));
+    let plans = PlanFilter { scope: CustomerScope::All, customer: None, active_only: false, current_at: None };
+    let list = |limit| {
+        watched.during(|| {
+            manager.plans::<Error>(&plans, |_| Ok(Window { offset: 0, limit })).unwrap();
+        })
+    };
+    assert_eq!(list(1), list(3));
+    let agreements = AgreementFilter { scope: CustomerScope::All, customer: None, agreement: None };
+    let list = |limit| {
+        watched.during(|| {
+            manager.agreements::<Error>(&agreements, |_| Ok(Window { offset: 0, limit })).unwrap();
+        })
+    };
+    assert_eq!(list(1), list(2));
+}
+
+#[test]
+fn statements_are_told_without_their_values() {
+    let watched = Watched::new();
+    with_plans(&watched.store);
+    put(&watched.store, &[assigned(1, 1, "amy@example.com")]);
+    let statements = watched.during(|| {
+        watched.store.read(|unit| unit.licenses().of_email(plan_id(1), &email("amy@example.com"))).unwrap();
+    });
+    assert_eq!(statements.len(), 1);
+    assert!(statements[0].contains("user_email") && !statements[0].contains("amy"), "{statements:?}");
+    let statements = watched.during(|| drop(watched.store.write(|unit| unit.licenses().save(&[], &change(1)))));
+    assert_eq!(statements, ["BEGIN IMMEDIATE", "COMMIT"], "nothing to write costs nothing");
+}
+
+/// The indexes that the statements of the work use, and the tables they walk through.
+fn plans_of(watched: &Watched, work: impl FnOnce()) -> Vec<String> {
+    let statements = watched.during(work);
+    let mut conn = stranger(&watched.store);
+    statements
+        .iter()
+        .filter(|sql| sql.starts_with("SELECT") || sql.starts_with("UPDATE") || sql.starts_with("INSERT"))
+        .flat_map(|sql| {
+            #[derive(QueryableByName)]
+            struct Step {
+                #[diesel(sql_type = Text)]
+                detail: String,
+            }
+            let steps: Vec<Step> = diesel::sql_query(format!("EXPLAIN QUERY PLAN {sql}")).load(&mut conn).unwrap();
+            steps.into_iter().map(|step| step.detail).collect::<Vec<_>>()
+        })
+        .collect()
+}
+
+#[test]
+fn what_is_asked_often_is_answered_from_an_index() {
+    let watched = Watched::new();
+    let store = &watched.store;
+    with_plans(store);
+    put(store, &[assigned(1, 1, "amy@example.com")]);
+    put_unassigned(store, 1, 2..10);
+    let amy = Person { email: email("amy@example.com"), lms_user_id: Some(LmsUserId(1)) };
+    let walks = |plan: &[String]| plan.iter().any(|step| step.starts_with("SCAN license") && !step.contains("INDEX"));
+    let sorts = |plan: &[String]| plan.iter().any(|step| step.contains("TEMP B-TREE FOR ORDER BY"));
+    let uses = |plan: &[String], index: &str| plan.iter().any(|step| step.contains(index));
+
+    let page = plans_of(&watched, || {
+        let order = [LicenseField::Status, LicenseField::UserEmail];
+        let order = order.map(|field| LicenseOrder { field, descending: false });
+        let window = Window { offset: 0, limit: 100 };
+        store.read(|unit| unit.licenses().list(plan_id(1), &LicenseFilter::default(), &order, window)).unwrap();
+    });
+    assert!(uses(&page, "license_by_plan") && !sorts(&page), "{page:#?}");
+
+    let claim = plans_of(&watched, || {
+        store.write(|unit| unit.licenses().claim_unassigned(plan_id(1), 1)).unwrap();
+    });
+    assert!(uses(&claim, "license_unassigned") && !sorts(&claim), "{claim:#?}");
+
+    let counts = plans_of(&watched, || {
+        store.read(|unit| unit.licenses().counts(&[plan_id(1)])).unwrap();
+    });
+    assert!(uses(&counts, "COVERING INDEX license_by_plan"), "{counts:#?}");
+
+    let live = plans_of(&watched, || {
+        let emails = [email("amy@example.com")];
+        store.read(|unit| unit.licenses().live_emails(plan_id(1), &emails)).unwrap();
+        store.write(|unit| unit.licenses().lock_live_of_emails(plan_id(1), &emails)).unwrap();
+    });
+    assert!(live.iter().filter(|step| step.contains("user_email=?")).count() == 2 && !walks(&live), "{live:#?}");
+
+    let of_person = plans_of(&watched, || {
+        store.read(|unit| unit.licenses().of_person(agreement_id(1), &amy)).unwrap();
+        store.write(|unit| unit.licenses().lock_all_of_person(&amy)).unwrap();
+    });
+    assert!(uses(&of_person, "license_by_email") && uses(&of_person, "license_by_lms_user"), "{of_person:#?}");
+    assert!(!walks(&of_person), "{of_person:#?}");
+
+    let by_key = plans_of(&watched, || {
+        store.read(|unit| unit.licenses().of_activation_key(key(1))).unwrap();
+    });
+    assert!(uses(&by_key, "license_by_activation_key"), "{by_key:#?}");
+
+    let save = plans_of(&watched, || {
+        store.write(|unit| unit.licenses().save(&[assigned(1, 1, "amy@example.com")], &change(3))).unwrap();
+    });
+    assert!(!walks(&save), "{save:#?}");
+
+    let manager = LicenseManager::new(
+        Arc::new(store.clone()),
+        Arc::new(FixedClock::new(day(2))),
+        Arc::new(SequentialIds::default()),
+        Settings::default(),
+    );
+    let view = plans_of(&watched, || {
+        let wanted = LearnerLicenses { include_revoked: true, active_plans_only: false, current_plans_only: false };
+        manager.learner_licenses(&Actor::user("amy"), customer(1), &amy, wanted).unwrap();
+    });
+    assert!(
+        !view.iter().any(|step| step.starts_with("SCAN license") || step.starts_with("SCAN subscription_plan")),
+        "{view:#?}"
+    );
+}
+
+#[test]
+fn a_hundred_thousand_licenses_are_added_at_once() {
+    let directory = TempDir::new().unwrap();
+    let store = migrated(&directory);
+    with_plans(&store);
+    let ids: Vec<LicenseId> = (0..100_000).map(license_id).collect();
+    store.write(|unit| unit.licenses().add_unassigned(plan_id(1), &ids, &change(1))).unwrap();
+    let counts = store.read(|unit| unit.licenses().counts(&[plan_id(1)])).unwrap();
+    assert_eq!(counts[&plan_id(1)].unassigned, 100_000);
+    let told = lines(&mut stranger(&store), "SELECT count(*) || '' AS line FROM license_history");
+    assert_eq!(told, ["100000"]);
+}
