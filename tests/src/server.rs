@@ -78,6 +78,11 @@ impl Server {
         format!("127.0.0.1:{}", self.port)
     }
 
+    /// The id of its process.
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// A client that is this person.
     pub fn client(&self, person: &Person) -> Client {
         Client::of(self.base(), person)

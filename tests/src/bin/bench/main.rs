@@ -1,0 +1,52 @@
+//! Measures the server beside hand-written SQL that writes the same rows, on each database: `bench [postgres|sqlite]`.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | `suite` | what is measured, in which order |
+//! | `sql` | the hand-written SQL |
+//! | `http` | a client that costs little next to the server |
+//! | `measure` | medians, and how server and SQL take turns |
+//! | `memory` | what the server holds in memory |
+//! | `report` | the tables and the verdict |
+
+// A benchmark stands outside the service, where time and ids are the real ones.
+#![allow(clippy::disallowed_methods)]
+
+mod http;
+mod measure;
+mod memory;
+mod report;
+mod sql;
+mod suite;
+
+use std::process::ExitCode;
+
+use license_manager_tests::Database;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let names: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let databases: &[fn() -> Database] = match names[..] {
+        [] => &[Database::postgres, Database::sqlite],
+        ["postgres"] => &[Database::postgres],
+        ["sqlite"] => &[Database::sqlite],
+        _ => {
+            eprintln!("usage: bench [postgres|sqlite]");
+            return ExitCode::from(2);
+        }
+    };
+    if cfg!(debug_assertions) {
+        eprintln!("bench: this is a debug build, several times slower than what `make bench` builds");
+    }
+    let mut verdicts = Vec::new();
+    for database in databases {
+        let findings = suite::run(&database());
+        println!("{findings}");
+        verdicts.extend(findings.verdict());
+    }
+    println!("Aims");
+    for verdict in verdicts {
+        println!("  {verdict}");
+    }
+    ExitCode::SUCCESS
+}

@@ -1,0 +1,57 @@
+//! Medians, and how server and SQL take turns.
+
+use std::time::{Duration, Instant};
+
+/// Who does a round's work.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// The server, for a request.
+    Server,
+    /// The hand-written SQL.
+    Sql,
+}
+
+/// What the same rows cost on either side: medians.
+#[derive(Clone, Copy)]
+pub struct Pair {
+    pub server: Duration,
+    pub sql: Duration,
+}
+
+impl Pair {
+    /// How many times the SQL's time the server takes.
+    pub fn ratio(&self) -> f64 {
+        self.server.as_secs_f64() / self.sql.as_secs_f64()
+    }
+}
+
+/// How long this takes.
+pub fn time<T>(work: impl FnOnce() -> T) -> (T, Duration) {
+    let start = Instant::now();
+    let result = work();
+    (result, start.elapsed())
+}
+
+/// The median of many measurements.
+pub fn median(mut measurements: Vec<Duration>) -> Duration {
+    measurements.sort_unstable();
+    measurements[measurements.len() / 2]
+}
+
+/// Both sides in turn, each first every other time, so that noise and a growing database hit them alike. Round 0 warms
+/// both up and does not count: `measure` is called for `rounds + 1` rounds.
+pub fn in_turn(rounds: usize, mut measure: impl FnMut(Side, usize) -> Duration) -> Pair {
+    let (mut server, mut sql) = (Vec::new(), Vec::new());
+    for round in 0..=rounds {
+        let order = if round % 2 == 0 { [Side::Server, Side::Sql] } else { [Side::Sql, Side::Server] };
+        for side in order {
+            let duration = measure(side, round);
+            match side {
+                _ if round == 0 => {}
+                Side::Server => server.push(duration),
+                Side::Sql => sql.push(duration),
+            }
+        }
+    }
+    Pair { server: median(server), sql: median(sql) }
+}

@@ -1,0 +1,116 @@
+//! The tables and the verdict.
+
+use std::fmt::{self, Display, Formatter};
+use std::time::Duration;
+
+use crate::measure::Pair;
+use crate::memory::Memory;
+
+/// The aim for assigning many: at most so many times the SQL's time, from so many emails on.
+const AIM_RATIO: f64 = 2.0;
+const AIM_RATIO_FROM: usize = 1_000;
+
+/// The aim for learner licenses, in requests a second.
+const AIM_RATE: f64 = 2_000.0;
+
+/// The aim for resident memory, in KiB.
+const AIM_MEMORY: u64 = 64 * 1024;
+
+/// What was measured on one database.
+pub struct Findings {
+    pub name: String,
+    /// By the number of emails.
+    pub assignments: Vec<(usize, Pair)>,
+    pub activation: Pair,
+    pub provisioning: Pair,
+    pub learner_licenses: Duration,
+    pub learner_licenses_per_second: f64,
+    pub first_page: Duration,
+    pub page_50: Duration,
+    /// By what had happened before.
+    pub memory: Vec<(&'static str, Memory)>,
+}
+
+impl Display for Findings {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        writeln!(f, "{}; {cores} processor cores for server, database and clients\n", self.name)?;
+        writeln!(f, "{:<42}{:>12}{:>12}{:>12}", "medians", "server", "SQL", "server/SQL")?;
+        for (emails, pair) in &self.assignments {
+            let noun = if *emails == 1 { "email" } else { "emails" };
+            write_pair(f, &format!("assign {} {noun}", grouped(*emails as u64)), pair)?;
+        }
+        write_pair(f, "activate", &self.activation)?;
+        write_pair(f, "provision 100,000 licenses", &self.provisioning)?;
+        write_line(f, "learner-licenses", &duration(self.learner_licenses))?;
+        let rate = format!("{}/s", grouped(self.learner_licenses_per_second as u64));
+        write_line(f, "learner-licenses, 8 clients at once", &rate)?;
+        write_line(f, "page 1 of 10,000 licenses, 100 a page", &duration(self.first_page))?;
+        write_line(f, "page 50", &duration(self.page_50))?;
+        writeln!(f, "\n{:<42}{:>12}{:>12}", "resident memory of the server", "then", "peak")?;
+        for (when, memory) in &self.memory {
+            writeln!(f, "{when:<42}{:>12}{:>12}", mebibytes(memory.resident), mebibytes(memory.peak))?;
+        }
+        Ok(())
+    }
+}
+
+fn write_pair(f: &mut Formatter<'_>, what: &str, pair: &Pair) -> fmt::Result {
+    let (server, sql) = (duration(pair.server), duration(pair.sql));
+    writeln!(f, "{what:<42}{server:>12}{sql:>12}{:>12.2}", pair.ratio())
+}
+
+fn write_line(f: &mut Formatter<'_>, what: &str, server: &str) -> fmt::Result {
+    writeln!(f, "{what:<42}{server:>12}")
+}
+
+impl Findings {
+    /// A line for each aim: whether it is met, and the number behind that.
+    pub fn verdict(&self) -> Vec<String> {
+        let database = self.name.split(' ').next().unwrap_or_default();
+        let line = |met: bool, found: String| {
+            let outcome = if met { "met" } else { "missed" };
+            format!("{outcome:<8}{database:<10}{found}")
+        };
+        let large = self.assignments.iter().filter(|(emails, _)| *emails >= AIM_RATIO_FROM);
+        let assignments = large.map(|(emails, pair)| {
+            let (ratio, emails) = (pair.ratio(), grouped(*emails as u64));
+            line(
+                ratio <= AIM_RATIO,
+                format!("assigning {emails} emails: {ratio:.2} times the SQL, at most {AIM_RATIO}"),
+            )
+        });
+        let rate = self.learner_licenses_per_second;
+        let (found, aim) = (grouped(rate as u64), grouped(AIM_RATE as u64));
+        let load = line(rate > AIM_RATE, format!("learner-licenses: {found} requests a second, more than {aim}"));
+        let resident = self.memory.iter().map(|(_, memory)| memory.resident).max().unwrap_or_default();
+        let peak = self.memory.iter().map(|(_, memory)| memory.peak).max().unwrap_or_default();
+        let aim = mebibytes(AIM_MEMORY);
+        let memory = [("between the tasks", resident), ("within them", peak)].map(|(when, found)| {
+            line(found < AIM_MEMORY, format!("resident memory {when}: up to {}, less than {aim}", mebibytes(found)))
+        });
+        assignments.chain([load]).chain(memory).collect()
+    }
+}
+
+/// Three digits that matter.
+fn duration(duration: Duration) -> String {
+    match duration.as_secs_f64() * 1_000.0 {
+        milliseconds if milliseconds < 10.0 => format!("{milliseconds:.2} ms"),
+        milliseconds if milliseconds < 100.0 => format!("{milliseconds:.1} ms"),
+        milliseconds if milliseconds < 1_000.0 => format!("{milliseconds:.0} ms"),
+        milliseconds => format!("{:.2} s", milliseconds / 1_000.0),
+    }
+}
+
+fn mebibytes(kibibytes: u64) -> String {
+    format!("{:.1} MiB", kibibytes as f64 / 1024.0)
+}
+
+/// With a comma for the thousands.
+fn grouped(number: u64) -> String {
+    match number {
+        0..1_000 => number.to_string(),
+        _ => format!("{},{:03}", grouped(number / 1_000), number % 1_000),
+    }
+}

@@ -1,0 +1,150 @@
+//! What the server's writes are compared with: the same rows, written by hand in one transaction on one connection.
+
+mod postgres;
+mod sqlite;
+
+use std::time::Duration;
+
+use diesel::connection::SimpleConnection;
+use diesel::sql_types::{BigInt, Text};
+use diesel::{Connection, PgConnection, QueryableByName, RunQueryDsl, SqliteConnection, sql_query};
+
+use crate::measure::time;
+
+/// The columns of a license, for copies into its history.
+const LICENSE: &str = "uuid, subscription_plan_uuid, status, user_email, lms_user_id, activation_key, assigned_date, \
+                       activation_date, last_remind_date, revoked_date, renewed_to_uuid, auto_applied, created, modified";
+
+/// The name of an assignment in event tracking.
+const ASSIGNED: &str = "edx.server.license-manager.license-lifecycle.assigned";
+
+/// The name of an activation in event tracking.
+const ACTIVATED: &str = "edx.server.license-manager.license-lifecycle.activated";
+
+/// A connection to the server's database.
+pub enum Sql {
+    Postgres(PgConnection),
+    Sqlite(SqliteConnection),
+}
+
+/// How many rows a plan has, and how much text is promised to the outside.
+#[derive(Debug, QueryableByName)]
+pub struct Written {
+    #[diesel(sql_type = BigInt)]
+    pub licenses: i64,
+    #[diesel(sql_type = BigInt)]
+    pub history: i64,
+    #[diesel(sql_type = BigInt)]
+    pub messages: i64,
+    /// Characters.
+    #[diesel(sql_type = BigInt)]
+    pub payload: i64,
+}
+
+#[derive(QueryableByName)]
+struct Number {
+    #[diesel(sql_type = BigInt)]
+    number: i64,
+}
+
+#[derive(QueryableByName)]
+struct Name {
+    #[diesel(sql_type = Text)]
+    name: String,
+}
+
+impl Sql {
+    /// Connects to the database at this URL.
+    pub fn connect(url: &str) -> Self {
+        match url.strip_prefix("sqlite:") {
+            Some(path) => {
+                let mut connection = SqliteConnection::establish(path).expect("the file is opened");
+                connection.batch_execute(sqlite::SETTINGS).expect("the settings are taken");
+                Self::Sqlite(connection)
+            }
+            None => Self::Postgres(PgConnection::establish(url).expect("the database is connected to")),
+        }
+    }
+
+    /// The database's name and version, and what makes it faster than others of that name.
+    pub fn name(&mut self) -> String {
+        let query = match self {
+            Self::Postgres(_) => {
+                "SELECT 'Postgres ' || current_setting('server_version') || ', fsync ' || current_setting('fsync') AS name"
+            }
+            Self::Sqlite(_) => "SELECT 'SQLite ' || sqlite_version() AS name",
+        };
+        self.row::<Name>(query).name
+    }
+
+    /// Has Postgres look at what is in the tables, as it does by itself every minute. SQLite does not.
+    pub fn analyze(&mut self) {
+        if let Self::Postgres(connection) = self {
+            connection.batch_execute("VACUUM ANALYZE").expect("the tables are looked at");
+        }
+    }
+
+    /// Hands a license to each of these people.
+    pub fn assign(&mut self, plan: &str, emails: &[String]) -> Duration {
+        let statements = match self {
+            Self::Postgres(_) => postgres::assign(plan, emails),
+            Self::Sqlite(_) => sqlite::assign(plan, emails),
+        };
+        self.timed(&statements)
+    }
+
+    /// Activates the license that the key belongs to.
+    pub fn activate(&mut self, key: &str, user_id: i64) -> Duration {
+        let statements = match self {
+            Self::Postgres(_) => postgres::activate(key, user_id),
+            Self::Sqlite(_) => sqlite::activate(key, user_id),
+        };
+        self.timed(&statements)
+    }
+
+    /// Adds so many licenses to a plan.
+    pub fn provision(&mut self, plan: &str, licenses: usize) -> Duration {
+        let statements = match self {
+            Self::Postgres(_) => postgres::provision(plan, licenses),
+            Self::Sqlite(_) => sqlite::provision(plan, licenses),
+        };
+        self.timed(&statements)
+    }
+
+    /// Whether the server has still work to do on a plan. Much cheaper to ask than how many licenses the plan has.
+    pub fn has_job(&mut self, plan: &str) -> bool {
+        let query = format!("SELECT count(*) AS number FROM plan_job WHERE subscription_plan_uuid = '{plan}'");
+        self.row::<Number>(&query).number > 0
+    }
+
+    /// What there is of a plan.
+    pub fn written(&mut self, plan: &str) -> Written {
+        let of_plan = format!("WHERE subscription_plan_uuid = '{plan}'");
+        self.row(&format!(
+            "SELECT (SELECT count(*) FROM license {of_plan}) AS licenses,
+                    (SELECT count(*) FROM license_history {of_plan}) AS history,
+                    (SELECT count(*) FROM outbox {of_plan}) AS messages,
+                    (SELECT coalesce(sum(length(payload)), 0) FROM outbox {of_plan}) AS payload"
+        ))
+    }
+
+    fn timed(&mut self, statements: &str) -> Duration {
+        let (result, duration) = time(|| match self {
+            Self::Postgres(connection) => connection.batch_execute(statements),
+            Self::Sqlite(connection) => connection.batch_execute(statements),
+        });
+        result.expect("the SQL runs");
+        duration
+    }
+
+    fn row<T>(&mut self, query: &str) -> T
+    where
+        T: QueryableByName<diesel::pg::Pg> + QueryableByName<diesel::sqlite::Sqlite> + 'static,
+    {
+        let row = match self {
+            Self::Postgres(connection) => sql_query(query).get_result(connection),
+            Self::Sqlite(connection) => sql_query(query).get_result(connection),
+        };
+        row.expect("the query runs")
+    }
+}

@@ -1,0 +1,104 @@
+//! The SQL for Postgres: each write is one statement.
+
+use super::{ACTIVATED, ASSIGNED, LICENSE};
+
+/// What an assigned license owes beside the event.
+const ASSIGNMENT: &str = "('assignment', json_build_object(
+    'email', changed.user_email, 'activation_key', changed.activation_key, 'mail', true, 'greeting', '', 'closing', ''
+))";
+
+/// What an activated license owes beside the event.
+const ACTIVATION: &str = "('activation', json_build_object(
+    'email', changed.user_email, 'lms_user_id', changed.lms_user_id, 'mail', true
+))";
+
+pub fn assign(plan: &str, emails: &[String]) -> String {
+    let (number, emails) = (emails.len(), emails.join(","));
+    write_licenses(
+        &format!(
+            "UPDATE license
+             SET status = 'assigned', user_email = learner.email, activation_key = gen_random_uuid(),
+                 assigned_date = now(), modified = now()
+             FROM unnest('{{{emails}}}'::text[]) WITH ORDINALITY AS learner (email, place)
+             JOIN (
+                 SELECT uuid, row_number() OVER (ORDER BY uuid) AS place
+                 FROM license
+                 WHERE subscription_plan_uuid = '{plan}' AND status = 'unassigned'
+                 ORDER BY uuid LIMIT {number}
+             ) AS free USING (place)
+             WHERE license.uuid = free.uuid"
+        ),
+        ASSIGNED,
+        ASSIGNMENT,
+    )
+}
+
+pub fn activate(key: &str, user_id: i64) -> String {
+    write_licenses(
+        &format!(
+            "UPDATE license
+             SET status = 'activated', lms_user_id = {user_id}, activation_date = now(), modified = now()
+             WHERE activation_key = '{key}' AND status = 'assigned'"
+        ),
+        ACTIVATED,
+        ACTIVATION,
+    )
+}
+
+pub fn provision(plan: &str, licenses: usize) -> String {
+    format!(
+        "BEGIN;
+         WITH added AS (
+             INSERT INTO license (uuid, subscription_plan_uuid, status, created, modified)
+             SELECT gen_random_uuid(), '{plan}', 'unassigned', now(), now() FROM generate_series(1, {licenses})
+             RETURNING *
+         )
+         INSERT INTO license_history (history_date, history_user, history_type, {LICENSE})
+         SELECT now(), 'database-admin', '+', {LICENSE} FROM added;
+         COMMIT;"
+    )
+}
+
+/// An update of licenses, their history, and two messages for each: the event and another one.
+fn write_licenses(update: &str, event: &str, other_message: &str) -> String {
+    format!(
+        "BEGIN;
+         WITH changed AS (
+             {update}
+             RETURNING license.*
+         ), history AS (
+             INSERT INTO license_history (history_date, history_user, history_type, {LICENSE})
+             SELECT now(), 'database-admin', '~', {LICENSE} FROM changed
+         )
+         INSERT INTO outbox
+             (uuid, topic, license_uuid, subscription_plan_uuid, enterprise_customer_uuid, payload, created)
+         SELECT gen_random_uuid(), message.topic, changed.uuid, plan.uuid, agreement.enterprise_customer_uuid,
+                message.payload, now()
+         FROM changed
+         JOIN subscription_plan AS plan ON plan.uuid = changed.subscription_plan_uuid
+         JOIN customer_agreement AS agreement ON agreement.uuid = plan.customer_agreement_uuid
+         CROSS JOIN LATERAL (VALUES
+             ('license_event', json_build_object(
+                 'event', '{event}',
+                 'properties', json_build_object(
+                     'license_uuid', changed.uuid,
+                     'license_activation_key', changed.activation_key,
+                     'previous_license_uuid', '',
+                     'assigned_date', to_char(changed.assigned_date AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'),
+                     'activation_date',
+                     coalesce(to_char(changed.activation_date AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'), ''),
+                     'assigned_lms_user_id', coalesce(changed.lms_user_id::text, ''),
+                     'assigned_email', changed.user_email,
+                     'expiration_processed', plan.expiration_processed,
+                     'auto_applied', coalesce(changed.auto_applied::text, ''),
+                     'enterprise_customer_uuid', agreement.enterprise_customer_uuid,
+                     'customer_agreement_uuid', agreement.uuid,
+                     'enterprise_customer_slug', coalesce(agreement.enterprise_customer_slug, ''),
+                     'enterprise_customer_name', coalesce(agreement.enterprise_customer_name, '')
+                 )
+             )),
+             {other_message}
+         ) AS message (topic, payload);
+         COMMIT;"
+    )
+}

@@ -1,0 +1,122 @@
+//! The SQL for SQLite. A write has no rows to go on with there, so the licenses it is about stand in a temporary table.
+
+use chrono::Utc;
+
+use super::{ACTIVATED, ASSIGNED, LICENSE};
+
+/// As the server's: the comparison is about statements, not about settings.
+pub const SETTINGS: &str = "PRAGMA busy_timeout = 60000; PRAGMA foreign_keys = ON; PRAGMA synchronous = NORMAL;
+                            PRAGMA cache_size = -8000; PRAGMA temp_store = MEMORY;";
+
+/// A random UUID as text.
+const NEW_UUID: &str = "lower(hex(randomblob(4)) || '-' || hex(randomblob(2)) || '-4' || substr(hex(randomblob(2)), 2) \
+                        || '-8' || substr(hex(randomblob(2)), 2) || '-' || hex(randomblob(6)))";
+
+/// What an assigned license owes beside the event.
+const ASSIGNMENT: (&str, &str) = (
+    "assignment",
+    "json_object('email', license.user_email, 'activation_key', license.activation_key, 'mail', json('true'),
+                 'greeting', '', 'closing', '')",
+);
+
+/// What an activated license owes beside the event.
+const ACTIVATION: (&str, &str) = (
+    "activation",
+    "json_object('email', license.user_email, 'lms_user_id', license.lms_user_id, 'mail', json('true'))",
+);
+
+pub fn assign(plan: &str, emails: &[String]) -> String {
+    let (now, number) = (Utc::now().timestamp_micros(), emails.len());
+    let emails = serde_json::to_string(emails).expect("texts are JSON");
+    write_licenses(
+        now,
+        &format!(
+            "SELECT free.uuid, learner.value AS email
+             FROM (
+                 SELECT uuid, row_number() OVER (ORDER BY uuid) - 1 AS place
+                 FROM license
+                 WHERE subscription_plan_uuid = '{plan}' AND status = 'unassigned'
+                 ORDER BY uuid LIMIT {number}
+             ) AS free
+             JOIN json_each('{emails}') AS learner ON learner.key = free.place"
+        ),
+        &format!(
+            "status = 'assigned', user_email = chosen.email, activation_key = {NEW_UUID}, assigned_date = {now},
+             modified = {now}"
+        ),
+        ASSIGNED,
+        ASSIGNMENT,
+    )
+}
+
+pub fn activate(key: &str, user_id: i64) -> String {
+    let now = Utc::now().timestamp_micros();
+    write_licenses(
+        now,
+        &format!("SELECT uuid FROM license WHERE activation_key = '{key}' AND status = 'assigned'"),
+        &format!("status = 'activated', lms_user_id = {user_id}, activation_date = {now}, modified = {now}"),
+        ACTIVATED,
+        ACTIVATION,
+    )
+}
+
+pub fn provision(plan: &str, licenses: usize) -> String {
+    let now = Utc::now().timestamp_micros();
+    format!(
+        "BEGIN IMMEDIATE;
+         CREATE TEMP TABLE chosen AS
+         WITH RECURSIVE counted (number) AS (
+             SELECT 1 UNION ALL SELECT number + 1 FROM counted WHERE number < {licenses}
+         )
+         SELECT {NEW_UUID} AS uuid FROM counted;
+         INSERT INTO license (uuid, subscription_plan_uuid, status, created, modified)
+         SELECT uuid, '{plan}', 'unassigned', {now}, {now} FROM chosen ORDER BY uuid;
+         INSERT INTO license_history (history_date, history_user, history_type, {LICENSE})
+         SELECT {now}, 'database-admin', '+', license.*
+         FROM (SELECT uuid FROM chosen ORDER BY uuid) AS chosen CROSS JOIN license USING (uuid);
+         DROP TABLE chosen;
+         COMMIT;"
+    )
+}
+
+/// An update of chosen licenses, their history, and two messages for each: the event and another one.
+fn write_licenses(now: i64, choice: &str, changes: &str, event: &str, other: (&str, &str)) -> String {
+    let (other_topic, other_payload) = other;
+    format!(
+        "BEGIN IMMEDIATE;
+         CREATE TEMP TABLE chosen AS {choice};
+         UPDATE license SET {changes} FROM chosen WHERE license.uuid = chosen.uuid;
+         INSERT INTO license_history (history_date, history_user, history_type, {LICENSE})
+         SELECT {now}, 'database-admin', '~', license.* FROM chosen CROSS JOIN license USING (uuid);
+         INSERT INTO outbox
+             (uuid, topic, license_uuid, subscription_plan_uuid, enterprise_customer_uuid, payload, created)
+         SELECT {NEW_UUID}, message.topic, license.uuid, plan.uuid, agreement.enterprise_customer_uuid,
+                CASE message.topic WHEN 'license_event' THEN json_object(
+                    'event', '{event}',
+                    'properties', json_object(
+                        'license_uuid', license.uuid,
+                        'license_activation_key', license.activation_key,
+                        'previous_license_uuid', '',
+                        'assigned_date', strftime('%Y-%m-%dT%H:%M:%SZ', license.assigned_date / 1000000, 'unixepoch'),
+                        'activation_date',
+                        coalesce(strftime('%Y-%m-%dT%H:%M:%SZ', license.activation_date / 1000000, 'unixepoch'), ''),
+                        'assigned_lms_user_id', coalesce(license.lms_user_id, ''),
+                        'assigned_email', license.user_email,
+                        'expiration_processed', json(iif(plan.expiration_processed, 'true', 'false')),
+                        'auto_applied', coalesce(license.auto_applied, ''),
+                        'enterprise_customer_uuid', agreement.enterprise_customer_uuid,
+                        'customer_agreement_uuid', agreement.uuid,
+                        'enterprise_customer_slug', coalesce(agreement.enterprise_customer_slug, ''),
+                        'enterprise_customer_name', coalesce(agreement.enterprise_customer_name, '')
+                    )
+                ) ELSE {other_payload} END,
+                {now}
+         FROM chosen
+         CROSS JOIN license ON license.uuid = chosen.uuid
+         CROSS JOIN subscription_plan AS plan ON plan.uuid = license.subscription_plan_uuid
+         CROSS JOIN customer_agreement AS agreement ON agreement.uuid = plan.customer_agreement_uuid
+         CROSS JOIN (SELECT 'license_event' AS topic UNION ALL SELECT '{other_topic}') AS message;
+         DROP TABLE chosen;
+         COMMIT;"
+    )
+}

@@ -1,0 +1,287 @@
+//! What is measured, in which order.
+
+use std::collections::HashMap;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use license_manager_tests::{Customer, Database, PROVISIONING, Person, Plan, Server, at_once};
+use serde_json::{Value, json};
+
+use crate::http::{Connection, request};
+use crate::measure::{Pair, Side, in_turn, median, time};
+use crate::memory::{self, Memory};
+use crate::report::Findings;
+use crate::sql::Sql;
+
+/// How many emails in one request, and how many rounds of it.
+const ASSIGNMENTS: [(usize, usize); 4] = [(1, 30), (100, 20), (1_000, 10), (10_000, 5)];
+
+const ACTIVATIONS: usize = 30;
+
+/// The licenses of a plan that is provisioned, and how many rounds of it.
+const PROVISIONING_OF: (usize, usize) = (100_000, 3);
+
+/// The licenses of the plan that is read, and how many of them are assigned.
+const READ_PLAN: (usize, usize) = (10_000, 9_000);
+
+const READS: usize = 500;
+const PAGES: usize = 100;
+
+/// How many clients ask for learner licenses at once, and for how long.
+const LOAD: (usize, Duration) = (8, Duration::from_secs(3));
+
+/// How far the text of both sides' messages may differ: JSON may be spaced or not.
+const PAYLOAD_TOLERANCE: f64 = 0.1;
+
+/// Measures everything on a new database.
+pub fn run(database: &Database) -> Findings {
+    let server = Server::start(database.url());
+    let customer = Customer::new(&server);
+    let mut bench = Bench { server, customer, sql: Sql::connect(database.url()) };
+    let name = bench.sql.name();
+    let mut memory = vec![("after the start", memory::read(bench.server.id()))];
+
+    eprintln!("{name}: making plans");
+    let read_plan = bench.plan(READ_PLAN.0);
+    let learners = bench.customer.emails("learner", READ_PLAN.1);
+    bench.sql.assign(&read_plan.uuid, &learners);
+    let assignment_plans = ASSIGNMENTS.map(|(emails, rounds)| bench.plans(emails * (rounds + 1)));
+    let activation_plans = bench.plans(ACTIVATIONS + 1);
+    bench.sql.analyze();
+
+    eprintln!("{name}: reading");
+    let people = bench.active_learners(&read_plan);
+    let ((learner_licenses, learner_licenses_per_second, pages), used) = bench.watching_memory(|bench| {
+        (bench.learner_licenses(&people[0]), bench.load(&people), [1, 50].map(|number| bench.page(&read_plan, number)))
+    });
+    memory.push(("after reading under load", used));
+
+    let mut assignments = Vec::new();
+    for ((emails, rounds), plans) in ASSIGNMENTS.into_iter().zip(&assignment_plans) {
+        eprintln!("{name}: assigning {emails}");
+        let (pair, used) = bench.watching_memory(|bench| bench.assign(plans, emails, rounds));
+        assignments.push((emails, pair));
+        if emails == 10_000 {
+            memory.push(("after assigning 10,000 emails", used));
+        }
+    }
+
+    eprintln!("{name}: activating");
+    let activation = bench.activate(&activation_plans);
+
+    eprintln!("{name}: provisioning");
+    let (provisioning, used) = bench.watching_memory(Bench::provision);
+    memory.push(("after provisioning 100,000", used));
+
+    Findings {
+        name,
+        assignments,
+        activation,
+        provisioning,
+        learner_licenses,
+        learner_licenses_per_second,
+        first_page: pages[0],
+        page_50: pages[1],
+        memory,
+    }
+}
+
+/// A server on a database that SQL is run on as well.
+struct Bench {
+    server: Server,
+    customer: Customer,
+    sql: Sql,
+}
+
+/// Two plans alike: one is written to by the server, the other by SQL.
+struct Plans {
+    server: Plan,
+    sql: Plan,
+}
+
+impl Plans {
+    fn of(&self, side: Side) -> &Plan {
+        match side {
+            Side::Server => &self.server,
+            Side::Sql => &self.sql,
+        }
+    }
+}
+
+impl Bench {
+    fn connect(&self) -> Connection {
+        Connection::open(&self.server.address())
+    }
+
+    /// A plan with all its licenses.
+    fn plan(&mut self, licenses: usize) -> Plan {
+        let plan = self.customer.plan(u32::try_from(licenses).expect("a plan is smaller"));
+        self.wait_for_job(&plan.uuid);
+        plan
+    }
+
+    fn plans(&mut self, licenses: usize) -> Plans {
+        Plans { server: self.plan(licenses), sql: self.plan(licenses) }
+    }
+
+    fn wait_for_job(&mut self, plan: &str) {
+        while self.sql.has_job(plan) {
+            sleep(Duration::from_millis(2));
+        }
+    }
+
+    /// Does something, and reads how much memory the server had at most meanwhile and holds afterwards.
+    fn watching_memory<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> (T, Memory) {
+        memory::reset_peak(self.server.id());
+        let result = work(self);
+        (result, memory::read(self.server.id()))
+    }
+
+    fn assign(&mut self, plans: &Plans, number: usize, rounds: usize) -> Pair {
+        let pair = in_turn(rounds, |side, round| {
+            let name = match side {
+                Side::Server => "server",
+                Side::Sql => "sql",
+            };
+            let emails = self.customer.emails(&format!("{name}-{number}-{round}"), number);
+            match side {
+                Side::Server => {
+                    let path = plans.server.path("licenses/assign/");
+                    let body = json!({ "user_emails": emails });
+                    let request = request("POST", &path, &self.customer.admin(), Some(&body));
+                    let mut connection = self.connect();
+                    time(|| connection.exchange(&request, 200).len()).1
+                }
+                Side::Sql => self.sql.assign(&plans.sql.uuid, &emails),
+            }
+        });
+        self.assert_same_rows(plans);
+        pair
+    }
+
+    fn activate(&mut self, plans: &Plans) -> Pair {
+        let emails = self.customer.emails("activating", ACTIVATIONS + 1);
+        let keys = [Side::Server, Side::Sql].map(|side| {
+            self.sql.assign(&plans.of(side).uuid, &emails);
+            activation_keys(plans.of(side))
+        });
+        let pair = in_turn(ACTIVATIONS, |side, round| {
+            let user_id = 1_000 + round as i64;
+            let key = |side: usize| &keys[side][&emails[round]];
+            match side {
+                Side::Server => {
+                    let learner = self.customer.learner(user_id, &format!("activating-{round}"));
+                    let path = format!("/api/v1/license-activation/?activation_key={}", key(0));
+                    let request = request("POST", &path, &learner, None);
+                    let mut connection = self.connect();
+                    // Learners come from the portal, which has asked for their licenses.
+                    connection.exchange(&self.learner_licenses_request(&learner), 200);
+                    time(|| connection.exchange(&request, 200).len()).1
+                }
+                Side::Sql => self.sql.activate(key(1), user_id),
+            }
+        });
+        self.assert_same_rows(plans);
+        pair
+    }
+
+    fn provision(&mut self) -> Pair {
+        let (licenses, rounds) = PROVISIONING_OF;
+        let number = u32::try_from(licenses).expect("a plan is smaller");
+        let operator = Person::new(9, "operator@example.com", "operator").role("enterprise_provisioning_admin:*");
+        in_turn(rounds, |side, _| {
+            let (plan, duration) = match side {
+                Side::Server => {
+                    let path = format!("{PROVISIONING}/subscriptions/");
+                    let request = request("POST", &path, &operator, Some(&self.customer.plan_request(number)));
+                    let mut connection = self.connect();
+                    time(|| {
+                        let plan: Value =
+                            serde_json::from_slice(connection.exchange(&request, 201)).expect("a plan is JSON");
+                        let plan = plan["uuid"].as_str().expect("a plan has an id").to_owned();
+                        self.wait_for_job(&plan);
+                        plan
+                    })
+                }
+                Side::Sql => {
+                    let plan = self.customer.plan(0).uuid;
+                    let duration = self.sql.provision(&plan, licenses);
+                    (plan, duration)
+                }
+            };
+            let written = self.sql.written(&plan);
+            assert_eq!((written.licenses, written.history), (licenses as i64, licenses as i64));
+            duration
+        })
+    }
+
+    /// SQL that wrote less than the server would be no measure.
+    fn assert_same_rows(&mut self, plans: &Plans) {
+        let server = self.sql.written(&plans.server.uuid);
+        let sql = self.sql.written(&plans.sql.uuid);
+        let rows = |written: &crate::sql::Written| (written.licenses, written.history, written.messages);
+        let payloads = sql.payload as f64 / server.payload as f64;
+        assert!(
+            rows(&server) == rows(&sql) && (payloads - 1.0).abs() < PAYLOAD_TOLERANCE,
+            "the server writes {server:?}, the SQL {sql:?}"
+        );
+    }
+
+    /// Learners with an activated license of the plan, one for each client of the load.
+    fn active_learners(&mut self, plan: &Plan) -> Vec<Person> {
+        let keys = activation_keys(plan);
+        (0..LOAD.0)
+            .map(|number| {
+                let (name, user_id) = (format!("learner-{number}"), 100 + number as i64);
+                self.sql.activate(&keys[&self.customer.email(&name)], user_id);
+                self.customer.learner(user_id, &name)
+            })
+            .collect()
+    }
+
+    fn learner_licenses_request(&self, learner: &Person) -> Vec<u8> {
+        let path = format!("/api/v1/learner-licenses/?enterprise_customer_uuid={}", self.customer.enterprise);
+        request("GET", &path, learner, None)
+    }
+
+    fn learner_licenses(&mut self, learner: &Person) -> Duration {
+        self.repeat(&self.learner_licenses_request(learner), READS, 1)
+    }
+
+    fn page(&mut self, plan: &Plan, number: usize) -> Duration {
+        let path = plan.path(&format!("licenses/?page={number}&page_size=100"));
+        self.repeat(&request("GET", &path, &self.customer.admin(), None), PAGES, 100)
+    }
+
+    /// The median time of a request that is answered with so many results.
+    fn repeat(&self, request: &[u8], rounds: usize, results: usize) -> Duration {
+        let mut connection = self.connect();
+        let body: Value = serde_json::from_slice(connection.exchange(request, 200)).expect("the answer is JSON");
+        assert_eq!(body["results"].as_array().map(Vec::len), Some(results), "{body}");
+        median((0..rounds).map(|_| time(|| connection.exchange(request, 200).len()).1).collect())
+    }
+
+    /// Requests a second for learner licenses, each client asking again as soon as it is answered.
+    fn load(&mut self, learners: &[Person]) -> f64 {
+        let requests: Vec<_> = learners.iter().map(|learner| self.learner_licenses_request(learner)).collect();
+        let address = self.server.address();
+        let start = Instant::now();
+        let answers = at_once(learners.len(), |client| {
+            let mut connection = Connection::open(&address);
+            let mut answers = 0_u32;
+            while start.elapsed() < LOAD.1 {
+                connection.exchange(&requests[client], 200);
+                answers += 1;
+            }
+            answers
+        });
+        f64::from(answers.iter().sum::<u32>()) / start.elapsed().as_secs_f64()
+    }
+}
+
+/// The keys of the plan's assigned licenses, by email.
+fn activation_keys(plan: &Plan) -> HashMap<String, String> {
+    let text = |value: &Value| value.as_str().expect("an assigned license has an email and a key").to_owned();
+    let licenses = plan.licenses("assigned");
+    licenses.iter().map(|license| (text(&license["user_email"]), text(&license["activation_key"]))).collect()
+}
