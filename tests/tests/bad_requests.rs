@@ -11,6 +11,8 @@ on_both_databases!(
     other_media_types_are_refused,
     other_formats_cannot_be_had,
     paths_work_with_and_without_their_slash,
+    endless_queries_and_filters_are_answered,
+    a_body_is_read_only_where_the_caller_may,
 );
 
 fn tokens_that_do_not_hold_are_refused(database: Database) {
@@ -185,4 +187,31 @@ fn paths_work_with_and_without_their_slash(database: Database) {
         };
         assert_eq!(send(&path).expect(200), send(&shortened).expect(200), "{shortened}");
     }
+}
+
+fn endless_queries_and_filters_are_answered(database: Database) {
+    Scene::new(database).changes_nothing(|scene| {
+        let admin = scene.server.client(&scene.customer.admin());
+        let listing = |query: &str| admin.get(&scene.plan.path(&format!("licenses/?{query}")));
+        assert_eq!(listing(&format!("ordering={}", "status,-user_email,".repeat(2_000))).status, 200);
+        assert_eq!(listing(&format!("status={}", "assigned,".repeat(6_000))).status, 200);
+        let words = listing(&format!("search={}", "a+".repeat(20_000))).expect(200);
+        assert_eq!(words["count"], 1);
+        let revoke = |filters: Vec<serde_json::Value>| {
+            admin.post(&scene.plan.path("licenses/bulk-revoke/"), &json!({ "filters": filters }))
+        };
+        let names = vec!["revoked"; 40_000];
+        assert_eq!(revoke(vec![json!({ "name": "status_in", "filter_value": names })]).status, 404);
+        let parts = vec![json!({ "name": "user_email", "filter_value": "nobody" }); 5_000];
+        assert_eq!(revoke(parts).status, 404);
+    });
+}
+
+fn a_body_is_read_only_where_the_caller_may(database: Database) {
+    Scene::new(database).changes_nothing(|scene| {
+        let stranger = scene.server.client(&Person::new(5, "stranger@example.com", "stranger"));
+        let broken =
+            Request::new("POST", scene.assign_path()).header("Content-Type", "application/json").body("{broken");
+        assert_detail(stranger.send(broken), 403, "malformed JSON of a stranger");
+    });
 }

@@ -94,6 +94,12 @@ pub enum Refusal {
         /// How many may be revoked.
         remaining: i64,
     },
+    /// A filter matches more licenses than are revoked in one request.
+    #[error("The filters match more than {most} licenses. Name fewer, or revoke the whole plan. Nothing was revoked.")]
+    TooManyMatches {
+        /// How many are revoked in one request at most.
+        most: i64,
+    },
     /// A capped plan is not revoked as a whole.
     #[error("All licenses of a plan can be revoked only where the plan has no revocation cap.")]
     RevokeAllUnderCap,

@@ -77,7 +77,7 @@ fn an_edit_changes_what_it_names() {
 fn names_that_are_too_long_are_refused_each_by_its_field() {
     let world = World::new();
     let named = |slug: usize, name: usize| AgreementChanges {
-        customer_slug: Some(Some("é".repeat(slug))),
+        customer_slug: Some(Some("s".repeat(slug))),
         customer_name: Some(Some("é".repeat(name))),
         ..Default::default()
     };

@@ -12,11 +12,18 @@ use crate::app::AppState;
 use crate::error::ApiError;
 use crate::wire::fields::{Fields, List, Text, list, text};
 
-/// The body of a request as JSON; an empty body is an empty object.
+/// Access `A`, and the body of the request as JSON; an empty body is an empty object.
+///
+/// One extractor for both, because actix-web runs several at once: the body of somebody without access is not read.
 #[derive(Debug)]
-pub struct JsonBody(pub Value);
+pub struct WithBody<A> {
+    /// Who asks, and what for.
+    pub access: A,
+    /// The body.
+    pub body: Value,
+}
 
-impl FromRequest for JsonBody {
+impl<A: FromRequest<Error = ApiError> + 'static> FromRequest for WithBody<A> {
     type Error = ApiError;
     type Future = Pin<Box<dyn Future<Output = Result<Self, ApiError>>>>;
 
@@ -24,6 +31,7 @@ impl FromRequest for JsonBody {
         let request = request.clone();
         let mut payload = payload.take();
         Box::pin(async move {
+            let access = A::from_request(&request, &mut Payload::None).await?;
             let limit = AppState::of(&request)?.body_limit;
             let too_large = || {
                 let message = format!("A request body has at most {limit} bytes.");
@@ -37,7 +45,7 @@ impl FromRequest for JsonBody {
                 .map_err(|_| too_large())?
                 .map_err(|_| ApiError::detail(StatusCode::BAD_REQUEST, "The body could not be read to its end."))?;
             if bytes.is_empty() {
-                return Ok(Self(Value::Object(serde_json::Map::new())));
+                return Ok(Self { access, body: Value::Object(serde_json::Map::new()) });
             }
             let media_type =
                 request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
@@ -47,9 +55,9 @@ impl FromRequest for JsonBody {
                     "Send the body as JSON, with the header Content-Type: application/json.",
                 ));
             }
-            let value = serde_json::from_slice(&bytes)
+            let body = serde_json::from_slice(&bytes)
                 .map_err(|error| ApiError::detail(StatusCode::BAD_REQUEST, format!("The body is no JSON: {error}.")))?;
-            Ok(Self(value))
+            Ok(Self { access, body })
         })
     }
 }

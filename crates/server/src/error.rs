@@ -113,6 +113,7 @@ impl From<Error> for ApiError {
             Error::Refused(refusal) => match refusal {
                 Refusal::NotEnoughLicenses { .. }
                 | Refusal::RevocationCap { .. }
+                | Refusal::TooManyMatches { .. }
                 | Refusal::CustomerIsFixed
                 | Refusal::AgreementIsFixed => Self::text(StatusCode::BAD_REQUEST, message),
                 Refusal::RevokeAllUnderCap | Refusal::NotActivatable(_) => {

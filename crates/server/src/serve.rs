@@ -51,8 +51,9 @@ pub async fn run(config: Config, with_demo: bool) -> Result<(), Box<dyn Error>> 
     };
     let server = HttpServer::new(move || app(state.clone()))
         .workers(workers)
-        // More threads than connections would only wait for one, and time out where they could have queued.
-        .worker_max_blocking_threads((config.database.pool_size as usize).div_ceil(workers))
+        // About as many threads as connections: more would wait for one, and time out where they could have queued. A few at
+        // least, so that one slow request does not hold up a worker's others.
+        .worker_max_blocking_threads((config.database.pool_size as usize).div_ceil(workers).max(4))
         .shutdown_timeout(config.server.shutdown_timeout_seconds)
         .disable_signals()
         .bind(config.server.listen)

@@ -176,6 +176,8 @@ CREATE TABLE plan_job (
     kind text NOT NULL,
     requested_by text,
     requested_at timestamptz NOT NULL,
+    -- A job that failed rests until then, so that it does not hold up the others.
+    not_before timestamptz NOT NULL,
     PRIMARY KEY (subscription_plan_uuid, kind)
 );
 

@@ -105,6 +105,8 @@ CREATE UNIQUE INDEX license_one_live_per_email ON license (subscription_plan_uui
     WHERE status IN ('assigned', 'activated');
 -- Claiming takes the free licenses of a plan in the order of their ids.
 CREATE INDEX license_unassigned ON license (subscription_plan_uuid, uuid) WHERE status = 'unassigned';
+-- Streams read the licenses that were ever handed out in the order of their ids.
+CREATE INDEX license_handed_out ON license (subscription_plan_uuid, uuid) WHERE status <> 'unassigned';
 -- Pages of a plan's licenses in the usual order, and counts by status from the index alone.
 CREATE INDEX license_by_plan ON license (subscription_plan_uuid, status, user_email, uuid);
 CREATE INDEX license_by_email ON license (user_email) WHERE user_email IS NOT NULL;
@@ -175,6 +177,8 @@ CREATE TABLE plan_job (
     kind TEXT NOT NULL,
     requested_by TEXT,
     requested_at INTEGER NOT NULL,
+    -- A job that failed rests until then, so that it does not hold up the others.
+    not_before INTEGER NOT NULL,
     PRIMARY KEY (subscription_plan_uuid, kind)
 ) STRICT;
 

@@ -53,9 +53,10 @@ fn of_database(kind: DatabaseErrorKind, information: &dyn DatabaseErrorInformati
             None => unforeseen(information),
         },
         DatabaseErrorKind::SerializationFailure => Failure { error: Error::Unavailable, remedy: Remedy::Repeat },
-        DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand => {
-            Failure { error: Error::Unavailable, remedy: Remedy::Reconnect }
-        }
+        // A server that only reads is a standby: the one that writes is to be found through a new connection.
+        DatabaseErrorKind::ReadOnlyTransaction
+        | DatabaseErrorKind::ClosedConnection
+        | DatabaseErrorKind::UnableToSendCommand => Failure { error: Error::Unavailable, remedy: Remedy::Reconnect },
         _ => match information.message() {
             DEADLOCK => Failure { error: Error::Unavailable, remedy: Remedy::Repeat },
             message if message.starts_with(CANCELED) => Failure::lasting(Error::Unavailable),

@@ -1,6 +1,8 @@
 //! Work on a plan that is too large for a request.
 
+use chrono::{DateTime, Utc};
 use diesel::prelude::*;
+use diesel::upsert::excluded;
 use license_manager_domain::ports::JobRepository;
 use license_manager_domain::{Error, Job, JobKind, PlanId};
 
@@ -10,20 +12,35 @@ use super::schema::plan_job;
 
 impl JobRepository for PostgresUnit<'_> {
     fn add(&mut self, job: &Job) -> Result<(), Error> {
-        let statement = diesel::insert_into(plan_job::table).values(JobRow::from(job)).on_conflict_do_nothing();
+        let statement = diesel::insert_into(plan_job::table)
+            .values((JobRow::from(job), plan_job::not_before.eq(job.requested_at)))
+            .on_conflict((plan_job::subscription_plan_uuid, plan_job::kind))
+            .do_update()
+            .set((
+                plan_job::requested_by.eq(excluded(plan_job::requested_by)),
+                plan_job::requested_at.eq(excluded(plan_job::requested_at)),
+            ));
         self.write(|connection| statement.execute(connection))?;
         Ok(())
     }
 
-    fn claim(&mut self) -> Result<Option<Job>, Error> {
+    fn claim(&mut self, now: DateTime<Utc>) -> Result<Option<Job>, Error> {
         let query = plan_job::table
             .select(JobRow::as_select())
-            .order((plan_job::requested_at, plan_job::subscription_plan_uuid, plan_job::kind))
+            .filter(plan_job::not_before.le(now))
+            .order((plan_job::not_before, plan_job::subscription_plan_uuid, plan_job::kind))
             .limit(1)
             .for_update()
             .skip_locked();
         let row = self.write(|connection| query.get_result(connection).optional())?;
         row.map(Job::try_from).transpose()
+    }
+
+    fn postpone(&mut self, plan: PlanId, kind: JobKind, until: DateTime<Utc>) -> Result<(), Error> {
+        let statement =
+            diesel::update(plan_job::table.find((plan.0, kind.as_str()))).set(plan_job::not_before.eq(until));
+        self.write(|connection| statement.execute(connection))?;
+        Ok(())
     }
 
     fn remove(&mut self, plan: PlanId, kind: JobKind) -> Result<(), Error> {

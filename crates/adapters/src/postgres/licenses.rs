@@ -38,6 +38,9 @@ fn matching(plan: PlanId, filter: &LicenseFilter) -> Condition {
             sql::<Nullable<Bool>>("license.user_email LIKE ALL (").bind::<Array<Text>, _>(patterns).sql(")");
         condition = Box::new(condition.and(contains_all));
     }
+    if let Some(moment) = filter.assigned_until {
+        condition = Box::new(condition.and(license::assigned_date.le(moment)));
+    }
     if filter.hide_retired {
         let revoked = LicenseStatus::Revoked.as_str();
         condition = Box::new(condition.and(license::status.ne(revoked).or(license::user_email.is_not_null())));

@@ -140,6 +140,7 @@ diesel::table! {
         kind -> Text,
         requested_by -> Nullable<Text>,
         requested_at -> Timestamptz,
+        not_before -> Timestamptz,
     }
 }
 

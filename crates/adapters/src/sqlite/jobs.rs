@@ -1,6 +1,8 @@
 //! Work on whole plans.
 
+use chrono::{DateTime, Utc};
 use diesel::prelude::*;
+use diesel::upsert::excluded;
 use license_manager_domain::ports::JobRepository;
 use license_manager_domain::{Error, Job, JobKind, PlanId};
 
@@ -19,22 +21,37 @@ impl JobRepository for SqliteUnit<'_> {
                 plan_job::kind.eq(job.kind.as_str()),
                 plan_job::requested_by.eq(job.requested_by.as_deref()),
                 plan_job::requested_at.eq(SqlMoment(job.requested_at)),
+                plan_job::not_before.eq(SqlMoment(job.requested_at)),
             ))
             .on_conflict((plan_job::subscription_plan_uuid, plan_job::kind))
-            .do_nothing()
+            .do_update()
+            .set((
+                plan_job::requested_by.eq(excluded(plan_job::requested_by)),
+                plan_job::requested_at.eq(excluded(plan_job::requested_at)),
+            ))
             .execute(self.written()?)
             .map_err(storage_error)?;
         Ok(())
     }
 
     // Whoever writes has the file to itself; so nobody else works on a job now.
-    fn claim(&mut self) -> Result<Option<Job>, Error> {
+    fn claim(&mut self, now: DateTime<Utc>) -> Result<Option<Job>, Error> {
         let oldest = plan_job::table
-            .order((plan_job::requested_at, plan_job::subscription_plan_uuid, plan_job::kind))
+            .select((plan_job::subscription_plan_uuid, plan_job::kind, plan_job::requested_by, plan_job::requested_at))
+            .filter(plan_job::not_before.le(SqlMoment(now)))
+            .order((plan_job::not_before, plan_job::subscription_plan_uuid, plan_job::kind))
             .first::<JobRow>(self.written()?)
             .optional()
             .map_err(storage_error)?;
         oldest.map(job).transpose()
+    }
+
+    fn postpone(&mut self, plan: PlanId, kind: JobKind, until: DateTime<Utc>) -> Result<(), Error> {
+        diesel::update(plan_job::table.find((SqlUuid(plan.0), kind.as_str())))
+            .set(plan_job::not_before.eq(SqlMoment(until)))
+            .execute(self.written()?)
+            .map_err(storage_error)?;
+        Ok(())
     }
 
     fn remove(&mut self, plan: PlanId, kind: JobKind) -> Result<(), Error> {

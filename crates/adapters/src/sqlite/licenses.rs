@@ -18,7 +18,7 @@ use super::error::storage_error;
 use super::json::in_json;
 use super::rows::{DetailsRow, LicenseRow, PlanRow, details, licenses};
 use super::schema::{customer_agreement, license, plan_type, product, subscription_plan};
-use super::types::SqlUuid;
+use super::types::{SqlMoment, SqlUuid};
 use super::{SqliteUnit, license_writes};
 
 /// The condition of the index license_one_live_per_email, in its words: SQLite uses the index only where it reads them.
@@ -35,10 +35,16 @@ fn matching(plan: PlanId, filter: &LicenseFilter) -> Condition {
         let names: Vec<&'static str> = statuses.iter().map(|status| status.as_str()).collect();
         condition = Box::new(condition.and(license::status.eq_any(names).nullable()));
     }
-    for word in &filter.email_words {
+    if !filter.email_words.is_empty() {
         // Addresses are stored in lowercase. Unlike LIKE, instr() takes every character of the word for itself.
-        let contains = sql::<Bool>("instr(license.user_email, ").bind::<Text, _>(word.to_lowercase()).sql(") > 0");
-        condition = Box::new(condition.and(contains.nullable()));
+        let words: Vec<String> = filter.email_words.iter().map(|word| word.to_lowercase()).collect();
+        let contains_all = sql::<Bool>("(license.user_email IS NOT NULL AND NOT EXISTS (SELECT 1 FROM json_each(")
+            .bind::<Text, _>(serde_json::json!(words).to_string())
+            .sql(") WHERE instr(license.user_email, json_each.value) = 0))");
+        condition = Box::new(condition.and(contains_all.nullable()));
+    }
+    if let Some(moment) = filter.assigned_until {
+        condition = Box::new(condition.and(license::assigned_date.le(SqlMoment(moment))));
     }
     if filter.hide_retired {
         let kept = license::status.ne(LicenseStatus::Revoked.as_str()).or(license::user_email.is_not_null());
@@ -128,13 +134,11 @@ impl LicenseRepository for SqliteUnit<'_> {
     fn handed_out_after(&mut self, plan: PlanId, after: Option<LicenseId>, limit: i64) -> Result<Vec<License>, Error> {
         // Every uuid follows the empty text.
         let after = after.map(|id| id.to_string()).unwrap_or_default();
-        // The ids come from the index license_by_plan alone; only the rows of this part are read.
+        // The condition is that of the index license_handed_out, in its words.
         let rows: Vec<LicenseRow> = diesel::sql_query(
-            "SELECT * FROM license WHERE uuid IN (
-                 SELECT uuid FROM license
-                 WHERE subscription_plan_uuid = ?1 AND status IN ('activated', 'assigned', 'revoked') AND uuid > ?2
-                 ORDER BY uuid LIMIT ?3)
-             ORDER BY uuid",
+            "SELECT * FROM license
+             WHERE subscription_plan_uuid = ?1 AND status <> 'unassigned' AND uuid > ?2
+             ORDER BY uuid LIMIT ?3",
         )
         .bind::<Text, _>(SqlUuid(plan.0))
         .bind::<Text, _>(after)

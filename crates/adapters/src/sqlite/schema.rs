@@ -142,6 +142,7 @@ diesel::table! {
         kind -> Text,
         requested_by -> Nullable<Text>,
         requested_at -> BigInt,
+        not_before -> BigInt,
     }
 }
 

@@ -19,7 +19,7 @@ fn work_off(store: &dyn Store) -> Vec<Job> {
     let next = || {
         store
             .write(|unit| {
-                let job = unit.jobs().claim()?;
+                let job = unit.jobs().claim(day(1000))?;
                 if let Some(job) = &job {
                     unit.jobs().remove(job.plan, job.kind)?;
                 }
@@ -40,11 +40,11 @@ pub fn a_plan_has_one_job_of_each_kind(db: &dyn Database) {
     assert_eq!(
         work_off(&*store),
         [
-            job(1, JobKind::Provision, 1),
+            job(1, JobKind::Provision, 2),
             job(1, JobKind::RevokeAll, 3),
             Job { requested_by: None, ..job(2, JobKind::Provision, 4) },
         ],
-        "the first request stands"
+        "the latest request stands, in the turn of the first"
     );
 }
 
@@ -59,7 +59,7 @@ pub fn the_oldest_job_is_claimed_first(db: &dyn Database) {
 pub fn a_job_that_is_done_is_gone(db: &dyn Database) {
     let store = db.store();
     with_plans(&*store);
-    assert_eq!(store.write(|unit| unit.jobs().claim()), Ok(None));
+    assert_eq!(store.write(|unit| unit.jobs().claim(day(1000))), Ok(None));
     add(&*store, &job(1, JobKind::Provision, 1));
     add(&*store, &job(1, JobKind::RevokeAll, 2));
     store.write(|unit| unit.jobs().remove(plan_id(1), JobKind::Provision)).unwrap();
@@ -72,10 +72,22 @@ pub fn a_job_whose_work_failed_is_claimed_again(db: &dyn Database) {
     with_plans(&*store);
     add(&*store, &job(1, JobKind::Provision, 1));
     let failed: Result<(), Error> = store.write(|unit| {
-        let job = unit.jobs().claim()?.ok_or(Error::NotFound(Entity::Plan))?;
+        let job = unit.jobs().claim(day(1000))?.ok_or(Error::NotFound(Entity::Plan))?;
         unit.jobs().remove(job.plan, job.kind)?;
         Err(Error::NotFound(Entity::License))
     });
     assert_eq!(failed, Err(Error::NotFound(Entity::License)));
     assert_eq!(work_off(&*store), [job(1, JobKind::Provision, 1)]);
+}
+
+pub fn a_job_that_was_postponed_lets_the_others_pass(db: &dyn Database) {
+    let store = db.store();
+    with_plans(&*store);
+    add(&*store, &job(1, JobKind::Provision, 1));
+    add(&*store, &job(2, JobKind::Provision, 2));
+    store.write(|unit| unit.jobs().postpone(plan_id(1), JobKind::Provision, day(9))).unwrap();
+    let claim = |on| store.write(|unit| unit.jobs().claim(day(on))).unwrap();
+    assert_eq!(claim(1), None);
+    assert_eq!(claim(8), Some(job(2, JobKind::Provision, 2)));
+    assert_eq!(work_off(&*store), [job(2, JobKind::Provision, 2), job(1, JobKind::Provision, 1)]);
 }

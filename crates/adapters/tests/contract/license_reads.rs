@@ -6,7 +6,8 @@ use license_manager_domain::{License, LicenseCounts, LicenseStatus, LmsUserId};
 use super::Database;
 use super::fixtures::*;
 
-const EVERY: LicenseFilter = LicenseFilter { statuses: None, email_words: Vec::new(), hide_retired: false };
+const EVERY: LicenseFilter =
+    LicenseFilter { statuses: None, email_words: Vec::new(), assigned_until: None, hide_retired: false };
 
 fn by(field: LicenseField) -> LicenseOrder {
     LicenseOrder { field, descending: false }

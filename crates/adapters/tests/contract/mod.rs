@@ -182,6 +182,7 @@ macro_rules! contract_suite {
                 the_oldest_job_is_claimed_first
                 a_job_that_is_done_is_gone
                 a_job_whose_work_failed_is_claimed_again
+                a_job_that_was_postponed_lets_the_others_pass
             }
             concurrency {
                 no_license_is_claimed_twice

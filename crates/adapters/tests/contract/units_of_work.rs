@@ -91,7 +91,7 @@ pub fn a_unit_that_reads_refuses_every_write(db: &dyn Database) {
             })
         }),
         ("jobs.remove", |unit| unit.jobs().remove(plan_id(1), JobKind::RevokeAll)),
-        ("jobs.claim", |unit| unit.jobs().claim().map(drop)),
+        ("jobs.claim", |unit| unit.jobs().claim(day(1000)).map(drop)),
         ("plans.lock", |unit| unit.plans().lock(plan_id(1)).map(drop)),
     ];
     let store = db.store();
@@ -105,7 +105,7 @@ pub fn a_unit_that_reads_refuses_every_write(db: &dyn Database) {
     assert_eq!(db.history("license", &license_id(1).to_string()).len(), 1);
     assert_eq!(db.outbox(), []);
     assert_eq!(store.read(|unit| unit.users().find("amy")), Ok(None));
-    assert_eq!(store.write(|unit| unit.jobs().claim()), Ok(None));
+    assert_eq!(store.write(|unit| unit.jobs().claim(day(1000))), Ok(None));
 }
 
 pub fn a_unit_that_reads_refuses_locks(db: &dyn Database) {

@@ -71,7 +71,7 @@ fn work_that_only_reads_cannot_write() {
         ("outbox.add", &|unit| unit.outbox().add(std::slice::from_ref(&message))),
         ("outbox.add nothing", &|unit| unit.outbox().add(&[])),
         ("jobs.add", &|unit| unit.jobs().add(&job)),
-        ("jobs.claim", &|unit| unit.jobs().claim().map(drop)),
+        ("jobs.claim", &|unit| unit.jobs().claim(now()).map(drop)),
         ("jobs.remove", &|unit| unit.jobs().remove(PLAN, JobKind::Provision)),
         ("licenses.lock_all_of_person", &|unit| unit.licenses().lock_all_of_person(&person).map(drop)),
         ("licenses.lock_live_of_emails", &|unit| unit.licenses().lock_live_of_emails(PLAN, &[email(0)]).map(drop)),

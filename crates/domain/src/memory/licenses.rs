@@ -18,6 +18,9 @@ fn matches(filter: &LicenseFilter, license: &License) -> bool {
             .email_words
             .iter()
             .all(|word| email.as_ref().is_some_and(|email| email.as_str().contains(&word.to_lowercase())))
+        && filter
+            .assigned_until
+            .is_none_or(|moment| license.columns().assigned_date.is_some_and(|assigned| assigned <= moment))
         && !(filter.hide_retired && email.is_none() && license.status() == LicenseStatus::Revoked)
 }
 

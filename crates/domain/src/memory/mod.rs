@@ -9,6 +9,8 @@ mod repositories;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use chrono::{DateTime, Utc};
+
 use crate::agreement::CustomerAgreement;
 use crate::error::Error;
 use crate::history::Change;
@@ -51,7 +53,8 @@ struct Tables {
     renewals: Vec<RenewalLink>,
     users: BTreeMap<String, User>,
     outbox: Vec<Message>,
-    jobs: Vec<Job>,
+    /// With the moment before which each is not tried.
+    jobs: Vec<(Job, DateTime<Utc>)>,
     history: Vec<HistoryEntry>,
 }
 

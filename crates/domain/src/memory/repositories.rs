@@ -199,18 +199,26 @@ impl OutboxRepository for MemoryUnit<'_> {
 impl JobRepository for MemoryUnit<'_> {
     fn add(&mut self, job: &Job) -> Result<(), Error> {
         let jobs = &mut self.written()?.jobs;
-        if !jobs.iter().any(|other| (other.plan, other.kind) == (job.plan, job.kind)) {
-            jobs.push(job.clone());
+        match jobs.iter_mut().find(|(other, _)| (other.plan, other.kind) == (job.plan, job.kind)) {
+            Some((other, _)) => *other = job.clone(),
+            None => jobs.push((job.clone(), job.requested_at)),
         }
         Ok(())
     }
 
-    fn claim(&mut self) -> Result<Option<Job>, Error> {
-        Ok(self.written()?.jobs.iter().min_by_key(|job| job.requested_at).cloned())
+    fn claim(&mut self, now: DateTime<Utc>) -> Result<Option<Job>, Error> {
+        let due = self.written()?.jobs.iter().filter(|(_, not_before)| *not_before <= now);
+        Ok(due.min_by_key(|(_, not_before)| *not_before).map(|(job, _)| job.clone()))
+    }
+
+    fn postpone(&mut self, plan: PlanId, kind: JobKind, until: DateTime<Utc>) -> Result<(), Error> {
+        let jobs = self.written()?.jobs.iter_mut().filter(|(job, _)| (job.plan, job.kind) == (plan, kind));
+        jobs.for_each(|(_, not_before)| *not_before = until);
+        Ok(())
     }
 
     fn remove(&mut self, plan: PlanId, kind: JobKind) -> Result<(), Error> {
-        self.written()?.jobs.retain(|job| (job.plan, job.kind) != (plan, kind));
+        self.written()?.jobs.retain(|(job, _)| (job.plan, job.kind) != (plan, kind));
         Ok(())
     }
 }

@@ -1,5 +1,7 @@
 use std::collections::HashMap;
 
+use chrono::{DateTime, Utc};
+
 use crate::email::Email;
 use crate::error::Error;
 use crate::history::Change;
@@ -15,6 +17,8 @@ pub struct LicenseFilter {
     pub statuses: Option<Vec<LicenseStatus>>,
     /// Only licenses whose email contains every one of these words, whatever the case.
     pub email_words: Vec<String>,
+    /// Only licenses that were assigned, and not after this moment.
+    pub assigned_until: Option<DateTime<Utc>>,
     /// Leaves out revoked licenses whose person was retired.
     pub hide_retired: bool,
 }
@@ -52,7 +56,8 @@ pub struct Person {
 /// Every method takes or returns many at once and MUST use a number of statements that does not depend on how many. Rows are
 /// locked in the order of their ids. Every write MUST record the history of each row it touches.
 pub trait LicenseRepository {
-    /// One page of a plan's licenses. Where the keys leave two licenses equal, the id decides.
+    /// One page of a plan's licenses. Where the keys leave two licenses equal, the id decides. `order` names each field at
+    /// most once.
     fn list(
         &mut self,
         plan: PlanId,

@@ -175,11 +175,16 @@ pub trait OutboxRepository {
 
 /// Work on a plan that is too large for a request.
 pub trait JobRepository {
-    /// Adds a job unless the plan has one of its kind.
+    /// Adds a job, to be tried at once. Where the plan has one of its kind, that one takes over who asked and when, and keeps
+    /// its turn.
     fn add(&mut self, job: &Job) -> Result<(), Error>;
 
-    /// The oldest job nobody else works on, locked until the end of the transaction.
-    fn claim(&mut self) -> Result<Option<Job>, Error>;
+    /// Of the jobs that may be tried at `now` and that nobody else works on, the one that waits longest, locked until the end
+    /// of the transaction.
+    fn claim(&mut self, now: DateTime<Utc>) -> Result<Option<Job>, Error>;
+
+    /// Lets a job rest: it is not claimed before `until`.
+    fn postpone(&mut self, plan: PlanId, kind: JobKind, until: DateTime<Utc>) -> Result<(), Error>;
 
     /// Removes a job that is done.
     fn remove(&mut self, plan: PlanId, kind: JobKind) -> Result<(), Error>;

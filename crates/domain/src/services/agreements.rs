@@ -48,6 +48,10 @@ impl AgreementChanges {
                 errors.add(field, format!("At most {longest} characters."));
             }
         }
+        let is_slug = |slug: &str| slug.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+        if self.customer_slug.iter().flatten().any(|slug| slug.is_empty() || !is_slug(slug)) {
+            errors.add("enterprise_customer_slug", "A slug has letters, digits, hyphens and underscores only.");
+        }
         errors.into_result()?;
         set(&mut agreement.customer_slug, self.customer_slug);
         set(&mut agreement.customer_name, self.customer_name);

@@ -1,25 +1,38 @@
 //! Jobs: work on a whole plan, one batch and one transaction at a time.
 
+use chrono::Duration;
+
 use super::{LicenseManager, lock_plan};
 use crate::error::Error;
 use crate::history::Actor;
 use crate::jobs::{Job, JobKind};
-use crate::ports::{StoreExt, UnitOfWork};
+use crate::ports::{LicenseFilter, StoreExt, UnitOfWork};
+
+/// How long a job that failed is left alone.
+const REST_AFTER_FAILURE: Duration = Duration::minutes(1);
 
 impl LicenseManager {
-    /// Does one batch of the oldest job that nobody else works on; `false` where there is none.
+    /// Does one batch of the job that waits longest and that nobody else works on; `false` where there is none. A job that
+    /// fails rests for a minute and lets the others pass.
     pub fn run_next_job(&self) -> Result<bool, Error> {
-        self.store.write(|unit| {
-            let Some(job) = unit.jobs().claim()? else { return Ok(false) };
+        let mut claimed = None;
+        let done = self.store.write(|unit| {
+            claimed = unit.jobs().claim(self.now())?;
+            let Some(job) = &claimed else { return Ok(false) };
             let finished = match job.kind {
-                JobKind::Provision => self.provision_batch(unit, &job)?,
-                JobKind::RevokeAll => self.revoke_batch(unit, &job)?,
+                JobKind::Provision => self.provision_batch(unit, job)?,
+                JobKind::RevokeAll => self.revoke_batch(unit, job)?,
             };
             if finished {
                 unit.jobs().remove(job.plan, job.kind)?;
             }
             Ok(true)
-        })
+        });
+        if let (Err(_), Some(job)) = (&done, claimed) {
+            let until = self.now() + REST_AFTER_FAILURE;
+            self.store.write(|unit| unit.jobs().postpone(job.plan, job.kind, until))?;
+        }
+        done
     }
 
     fn provision_batch(&self, unit: &mut dyn UnitOfWork, job: &Job) -> Result<bool, Error> {
@@ -37,10 +50,12 @@ impl LicenseManager {
     fn revoke_batch(&self, unit: &mut dyn UnitOfWork, job: &Job) -> Result<bool, Error> {
         let plan = lock_plan(unit, job.plan)?.plan;
         if plan.is_revocation_cap_enabled {
-            // The cap came after the request, which it forbids. Failing would keep the job, and every job behind it.
+            // The cap came after the request, which it forbids.
             return Ok(true);
         }
-        let revoked = self.revoke_live(unit, &actor(job), plan, self.settings.batch_size)?;
+        // What was assigned after the request was not meant by it.
+        let meant = LicenseFilter { assigned_until: Some(job.requested_at), ..LicenseFilter::default() };
+        let revoked = self.revoke_live(unit, &actor(job), plan, &meant, self.settings.batch_size)?;
         Ok((revoked as i64) < self.settings.batch_size)
     }
 }

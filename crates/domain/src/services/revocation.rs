@@ -47,7 +47,8 @@ impl LicenseManager {
     /// Takes licenses back. Those who hold none are reported; the others lose theirs.
     ///
     /// # Errors
-    /// [`Refusal::RevocationCap`] where more activated licenses were named than the cap leaves: then nothing changes.
+    /// [`Refusal::RevocationCap`] where more activated licenses were named than the cap leaves, and
+    /// [`Refusal::TooManyMatches`] where the filter matches more than [`super::Settings::batch_size`]: then nothing changes.
     pub fn revoke(&self, actor: &Actor, plan: PlanId, whose: &Revocable) -> Result<Revocations, Error> {
         self.store.write(|unit| {
             let plan = lock_plan(unit, plan)?.plan;
@@ -60,7 +61,14 @@ impl LicenseManager {
                     let not_found = emails.iter().filter(|email| !holders.contains(email)).cloned().collect();
                     (licenses, not_found)
                 }
-                Revocable::Matching(filter) => (unit.licenses().lock_live(plan.id, filter, i64::MAX)?, Vec::new()),
+                Revocable::Matching(filter) => {
+                    let most = self.settings.batch_size;
+                    let licenses = unit.licenses().lock_live(plan.id, filter, most.saturating_add(1))?;
+                    if licenses.len() as i64 > most {
+                        return Err(Refusal::TooManyMatches { most }.into());
+                    }
+                    (licenses, Vec::new())
+                }
             };
             let revoked = self.take_back(unit, actor, &agreement, plan, licenses)?;
             Ok(Revocations { revoked, not_found })
@@ -87,21 +95,22 @@ impl LicenseManager {
                     requested_at: self.now(),
                 });
             }
-            self.revoke_live(unit, actor, plan, i64::MAX)?;
+            self.revoke_live(unit, actor, plan, &LicenseFilter::default(), self.settings.batch_size)?;
             Ok(())
         })
     }
 
-    /// Takes back up to `limit` licenses of the plan and tells how many there were.
+    /// Takes back up to `limit` live licenses of the plan that match, and tells how many there were.
     pub(super) fn revoke_live(
         &self,
         unit: &mut dyn UnitOfWork,
         actor: &Actor,
         plan: SubscriptionPlan,
+        filter: &LicenseFilter,
         limit: i64,
     ) -> Result<usize, Error> {
         let agreement = find_agreement(unit, plan.agreement)?;
-        let licenses = unit.licenses().lock_live(plan.id, &LicenseFilter::default(), limit)?;
+        let licenses = unit.licenses().lock_live(plan.id, filter, limit)?;
         Ok(self.take_back(unit, actor, &agreement, plan, licenses)?.len())
     }
 

@@ -100,6 +100,9 @@ pub enum TokenError {
     Restricted,
 }
 
+/// The longest user name, in characters.
+const MAX_USERNAME_LENGTH: usize = 255;
+
 /// What every token must say.
 pub(super) struct Expected {
     pub(super) issuer: String,
@@ -119,12 +122,17 @@ impl Expected {
         check_times(claims, now)?;
         check_version(claims.get("version"))?;
         let username = text("preferred_username").or_else(|| text("username")).ok_or(TokenError::NoUsername)?;
-        if claims.get("is_restricted") == Some(&Value::Bool(true)) {
+        // Databases cannot keep null characters.
+        if username.contains('\0') || username.chars().count() > MAX_USERNAME_LENGTH {
+            return Err(TokenError::Malformed);
+        }
+        // Whatever does not clearly say no counts as yes.
+        if !matches!(claims.get("is_restricted"), None | Some(Value::Null | Value::Bool(false))) {
             return Err(TokenError::Restricted);
         }
         Ok(AccessToken {
             username: username.to_owned(),
-            email: text("email").map(str::to_owned),
+            email: text("email").filter(|email| !email.contains('\0')).map(str::to_owned),
             lms_user_id: claims.get("user_id").and_then(integer),
             is_staff: claims.get("administrator") == Some(&Value::Bool(true)),
             roles: roles(claims.get("roles")),

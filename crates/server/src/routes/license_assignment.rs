@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::access::{Admin, OfPlan};
 use crate::answer::{Answer, blocking};
 use crate::app::AppState;
-use crate::body::{JsonBody, required_emails};
+use crate::body::{WithBody, required_emails};
 use crate::error::ApiError;
 use crate::wire::fields::{Field, Fields, NON_FIELD_ERRORS, boolean, text};
 
@@ -15,7 +15,10 @@ use crate::wire::fields::{Field, Fields, NON_FIELD_ERRORS, boolean, text};
 const MAX_MAIL_TEXT: usize = 10_000;
 
 /// Assigns to every email that holds no live license of the plan, or to none where the plan has too few (400).
-pub async fn assign(access: OfPlan<Admin>, body: JsonBody, state: web::Data<AppState>) -> Result<Answer, ApiError> {
+pub async fn assign(
+    WithBody { access, body }: WithBody<OfPlan<Admin>>,
+    state: web::Data<AppState>,
+) -> Result<Answer, ApiError> {
     let (learners, mail) = read(body)?;
     blocking(move || {
         let done = state.manager.assign(&access.caller.actor(), access.plan, &learners, &mail)?;
@@ -31,8 +34,8 @@ pub async fn assign(access: OfPlan<Admin>, body: JsonBody, state: web::Data<AppS
     .await
 }
 
-fn read(body: JsonBody) -> Result<(Assignees, AssignmentMail), ApiError> {
-    let mut fields = Fields::new(body.0)?;
+fn read(body: Value) -> Result<(Assignees, AssignmentMail), ApiError> {
+    let mut fields = Fields::new(body)?;
     let emails = required_emails(&mut fields);
     let sources = sources(&mut fields);
     if sources.as_ref().is_some_and(|sources| sources.len() != emails.len()) && fields.is_valid() {

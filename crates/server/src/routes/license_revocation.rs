@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::access::{Admin, OfPlan};
 use crate::answer::{Answer, blocking};
 use crate::app::AppState;
-use crate::body::{JsonBody, optional_emails};
+use crate::body::{WithBody, optional_emails};
 use crate::error::ApiError;
 use crate::wire::fields::{Field, Fields, NON_FIELD_ERRORS};
 
@@ -17,7 +17,10 @@ use crate::wire::fields::{Field, Fields, NON_FIELD_ERRORS};
 ///
 /// 200 where all were revoked, 207 where some were, 404 where none of the learners holds a license, 400 where the plan's
 /// revocation cap leaves fewer than were named.
-pub async fn revoke(access: OfPlan<Admin>, body: JsonBody, state: web::Data<AppState>) -> Result<Answer, ApiError> {
+pub async fn revoke(
+    WithBody { access, body }: WithBody<OfPlan<Admin>>,
+    state: web::Data<AppState>,
+) -> Result<Answer, ApiError> {
     let whose = read(body)?;
     blocking(move || match state.manager.revoke(&access.caller.actor(), access.plan, &whose) {
         Ok(done) => answer(&done),
@@ -67,8 +70,8 @@ fn answer(done: &Revocations) -> Result<Answer, ApiError> {
     Answer::json(status, &body)
 }
 
-fn read(body: JsonBody) -> Result<Revocable, ApiError> {
-    let mut fields = Fields::new(body.0)?;
+fn read(body: Value) -> Result<Revocable, ApiError> {
+    let mut fields = Fields::new(body)?;
     let emails = optional_emails(&mut fields);
     let filters = fields.raw("filters");
     let whose = match (emails, filters) {
@@ -109,7 +112,10 @@ fn license_filter(filters: &Value) -> Result<LicenseFilter, &'static str> {
                 let names = value.as_array().ok_or("The filter status_in takes a list of statuses.")?;
                 let statuses: Option<Vec<_>> =
                     names.iter().map(|name| LicenseStatus::from_name(name.as_str()?)).collect();
-                wanted.statuses = Some(statuses.ok_or("The filter status_in names a status that does not exist.")?);
+                let mut statuses = statuses.ok_or("The filter status_in names a status that does not exist.")?;
+                statuses.sort_unstable();
+                statuses.dedup();
+                wanted.statuses = Some(statuses);
             }
             _ => return Err("A filter's name is user_email or status_in."),
         }

@@ -1,6 +1,8 @@
 //! A plan's licenses, read: `…/licenses/`, `…/licenses/overview/`, `…/licenses/csv/`, and a learner's own, `…/license/`, all
 //! below `GET /api/v1/subscriptions/{subscription_uuid}/`.
 
+use std::borrow::Cow;
+
 use actix_web::{HttpRequest, HttpResponse, web};
 use futures_util::stream;
 use license_manager_domain::ports::{LicenseField, LicenseFilter, LicenseOrder};
@@ -95,7 +97,7 @@ fn visible<R>(state: &AppState, access: &Listing<R>, plan: PlanId) -> Result<boo
 #[derive(Serialize)]
 struct CsvLine<'a> {
     status: &'a str,
-    user_email: Option<&'a str>,
+    user_email: Option<Cow<'a, str>>,
     activation_date: Option<String>,
     last_remind_date: Option<String>,
     activation_link: Option<String>,
@@ -136,7 +138,7 @@ fn csv_batch(
         let columns = license.columns();
         let written = writer.serialize(CsvLine {
             status: columns.status.as_str(),
-            user_email: columns.user_email.as_ref().map(|email| email.as_str()),
+            user_email: columns.user_email.as_ref().map(|email| as_text(email.as_str())),
             activation_date: columns.activation_date.as_ref().map(time::format),
             last_remind_date: columns.last_remind_date.as_ref().map(time::format),
             activation_link: activation_link(state, slug, license),
@@ -147,6 +149,11 @@ fn csv_batch(
     Ok((last, writer.into_inner().map_err(Error::storage)?))
 }
 
+/// The cell, in a form that spreadsheets do not take for a formula: addresses may begin with the same characters.
+fn as_text(cell: &str) -> Cow<'_, str> {
+    if cell.starts_with(['=', '+', '-', '@']) { Cow::Owned(format!("'{cell}")) } else { Cow::Borrowed(cell) }
+}
+
 /// Where the learner activates the license.
 fn activation_link(state: &AppState, slug: &str, license: &License) -> Option<String> {
     let key = license.columns().activation_key?;
@@ -155,36 +162,36 @@ fn activation_link(state: &AppState, slug: &str, license: &License) -> Option<St
 
 /// The filters of a list of licenses; unknown statuses match nothing, senseless flags are ignored.
 fn filter(query: &Query) -> LicenseFilter {
-    let named = query.get("status").filter(|text| !text.is_empty());
-    let mut statuses =
-        named.map(|_| query.list("status").into_iter().filter_map(LicenseStatus::from_name).collect::<Vec<_>>());
-    if query.flag("active_only") == Some(true) {
-        let wanted = statuses.unwrap_or_else(|| LicenseStatus::LIVE.to_vec());
-        statuses = Some(wanted.into_iter().filter(|status| LicenseStatus::LIVE.contains(status)).collect());
-    }
+    let named = query.get("status").filter(|text| !text.is_empty()).map(|_| query.list("status"));
+    let active_only = query.flag("active_only") == Some(true);
+    let wanted = |status: &LicenseStatus| {
+        named.as_ref().is_none_or(|names| names.contains(&status.as_str()))
+            && (!active_only || LicenseStatus::LIVE.contains(status))
+    };
+    let filtered = named.is_some() || active_only;
     LicenseFilter {
-        statuses,
+        statuses: filtered.then(|| LicenseStatus::ALL.into_iter().filter(wanted).collect()),
         email_words: query.get("search").unwrap_or_default().split_whitespace().map(str::to_owned).collect(),
         hide_retired: query.flag("ignore_null_emails") == Some(true),
+        ..LicenseFilter::default()
     }
 }
 
-/// The order of a list of licenses: by status and email unless `ordering` names known fields.
+/// The order of a list of licenses: by status and email unless `ordering` names known fields, of which each counts once.
 fn order(query: &Query) -> Vec<LicenseOrder> {
     let ascending = |field| LicenseOrder { field, descending: false };
-    let named: Vec<_> = query
-        .list("ordering")
-        .into_iter()
-        .filter_map(|name| {
-            let field = match name.trim_start_matches('-') {
-                "user_email" => LicenseField::UserEmail,
-                "status" => LicenseField::Status,
-                "activation_date" => LicenseField::ActivationDate,
-                "last_remind_date" => LicenseField::LastRemindDate,
-                _ => return None,
-            };
-            Some(LicenseOrder { field, descending: name.starts_with('-') })
-        })
-        .collect();
+    let mut named: Vec<LicenseOrder> = Vec::new();
+    for name in query.list("ordering") {
+        let field = match name.trim_start_matches('-') {
+            "user_email" => LicenseField::UserEmail,
+            "status" => LicenseField::Status,
+            "activation_date" => LicenseField::ActivationDate,
+            "last_remind_date" => LicenseField::LastRemindDate,
+            _ => continue,
+        };
+        if named.iter().all(|key| key.field != field) {
+            named.push(LicenseOrder { field, descending: name.starts_with('-') });
+        }
+    }
     if named.is_empty() { vec![ascending(LicenseField::Status), ascending(LicenseField::UserEmail)] } else { named }
 }

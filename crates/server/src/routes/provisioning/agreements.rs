@@ -8,7 +8,7 @@ use license_manager_domain::{AgreementChanges, AgreementId, AgreementPage, Catal
 use crate::access::{Provisioner, path_uuid};
 use crate::answer::{Answer, blocking};
 use crate::app::AppState;
-use crate::body::JsonBody;
+use crate::body::WithBody;
 use crate::error::ApiError;
 use crate::listing::{Paging, query_uuid};
 use crate::present::AgreementWithPlansBody;
@@ -36,8 +36,11 @@ pub async fn list(_: Provisioner, request: HttpRequest, state: web::Data<AppStat
 }
 
 /// Makes a customer's agreement: 201.
-pub async fn create(access: Provisioner, body: JsonBody, state: web::Data<AppState>) -> Result<Answer, ApiError> {
-    let mut fields = Fields::new(body.0)?;
+pub async fn create(
+    WithBody { access, body }: WithBody<Provisioner>,
+    state: web::Data<AppState>,
+) -> Result<Answer, ApiError> {
+    let mut fields = Fields::new(body)?;
     let customer = CustomerId(fields.required("enterprise_customer_uuid", uuid()));
     let changes = changes(&mut fields);
     fields.finish()?;
@@ -60,13 +63,12 @@ pub async fn retrieve(_: Provisioner, request: HttpRequest, state: web::Data<App
 
 /// Edits an agreement. Its customer stays: naming another one is 400.
 pub async fn update(
-    access: Provisioner,
+    WithBody { access, body }: WithBody<Provisioner>,
     request: HttpRequest,
-    body: JsonBody,
     state: web::Data<AppState>,
 ) -> Result<Answer, ApiError> {
     let agreement = AgreementId(path_uuid(&request, "customer_agreement_uuid")?);
-    let mut fields = Fields::new(body.0)?;
+    let mut fields = Fields::new(body)?;
     let customer = fields.optional("enterprise_customer_uuid", uuid()).map(CustomerId);
     let changes = AgreementChanges { customer, ..changes(&mut fields) };
     fields.finish()?;

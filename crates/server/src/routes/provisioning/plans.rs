@@ -12,7 +12,7 @@ use license_manager_domain::{
 use crate::access::{Provisioner, path_uuid};
 use crate::answer::{Answer, blocking};
 use crate::app::AppState;
-use crate::body::JsonBody;
+use crate::body::WithBody;
 use crate::error::{ApiError, plan_provisioning_error};
 use crate::listing::{Paging, query_uuid};
 use crate::present::{CreatedPlanBody, EditedPlanBody, PlanWithCountsBody};
@@ -44,8 +44,11 @@ pub async fn list(_: Provisioner, request: HttpRequest, state: web::Data<AppStat
 }
 
 /// Makes a plan with its licenses: 201. Very many licenses are added after the answer.
-pub async fn create(access: Provisioner, body: JsonBody, state: web::Data<AppState>) -> Result<Answer, ApiError> {
-    let mut fields = Fields::new(body.0).map_err(|errors| ApiError::from(errors).in_error_key())?;
+pub async fn create(
+    WithBody { access, body }: WithBody<Provisioner>,
+    state: web::Data<AppState>,
+) -> Result<Answer, ApiError> {
+    let mut fields = Fields::new(body).map_err(|errors| ApiError::from(errors).in_error_key())?;
     if fields.absent("salesforce_opportunity_line_item") {
         fields.error("salesforce_opportunity_line_item", "This field is required; it may be null.");
     }
@@ -81,13 +84,12 @@ pub async fn retrieve(_: Provisioner, request: HttpRequest, state: web::Data<App
 
 /// Edits a plan, which needs a `change_reason`, and adds the licenses it then lacks; none are ever taken away.
 pub async fn update(
-    access: Provisioner,
+    WithBody { access, body }: WithBody<Provisioner>,
     request: HttpRequest,
-    body: JsonBody,
     state: web::Data<AppState>,
 ) -> Result<Answer, ApiError> {
     let plan = PlanId(path_uuid(&request, "subscription_uuid")?);
-    let mut fields = Fields::new(body.0).map_err(|errors| ApiError::from(errors).in_error_key())?;
+    let mut fields = Fields::new(body).map_err(|errors| ApiError::from(errors).in_error_key())?;
     if fields.absent("change_reason") {
         let message = "Say why the plan changes: change_reason is missing.";
         return Err(ApiError::text(StatusCode::BAD_REQUEST, message).in_error_key());
