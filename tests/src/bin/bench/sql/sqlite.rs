@@ -31,14 +31,13 @@ pub fn assign(plan: &str, emails: &[String]) -> String {
     write_licenses(
         now,
         &format!(
-            "SELECT free.uuid, learner.value AS email
-             FROM (
-                 SELECT uuid, row_number() OVER (ORDER BY uuid) - 1 AS place
-                 FROM license
-                 WHERE subscription_plan_uuid = '{plan}' AND status = 'unassigned'
-                 ORDER BY uuid LIMIT {number}
-             ) AS free
-             JOIN json_each('{emails}') AS learner ON learner.key = free.place"
+            "CREATE TEMP TABLE chosen (place INTEGER PRIMARY KEY, uuid TEXT NOT NULL, email TEXT);
+             INSERT INTO chosen (uuid)
+             SELECT uuid FROM license
+             WHERE subscription_plan_uuid = '{plan}' AND status = 'unassigned'
+             ORDER BY uuid LIMIT {number};
+             UPDATE chosen SET email = learner.value
+             FROM json_each('{emails}') AS learner WHERE chosen.place = learner.key + 1;"
         ),
         &format!(
             "status = 'assigned', user_email = chosen.email, activation_key = {NEW_UUID}, assigned_date = {now},
@@ -53,7 +52,10 @@ pub fn activate(key: &str, user_id: i64) -> String {
     let now = Utc::now().timestamp_micros();
     write_licenses(
         now,
-        &format!("SELECT uuid FROM license WHERE activation_key = '{key}' AND status = 'assigned'"),
+        &format!(
+            "CREATE TEMP TABLE chosen AS
+             SELECT uuid FROM license WHERE activation_key = '{key}' AND status = 'assigned';"
+        ),
         &format!("status = 'activated', lms_user_id = {user_id}, activation_date = {now}, modified = {now}"),
         ACTIVATED,
         ACTIVATION,
@@ -79,12 +81,13 @@ pub fn provision(plan: &str, licenses: usize) -> String {
     )
 }
 
-/// An update of chosen licenses, their history, and two messages for each: the event and another one.
-fn write_licenses(now: i64, choice: &str, changes: &str, event: &str, other: (&str, &str)) -> String {
+/// An update of licenses, their history, and two messages for each: the event and another one. `choose` makes the table
+/// `chosen` of their ids.
+fn write_licenses(now: i64, choose: &str, changes: &str, event: &str, other: (&str, &str)) -> String {
     let (other_topic, other_payload) = other;
     format!(
         "BEGIN IMMEDIATE;
-         CREATE TEMP TABLE chosen AS {choice};
+         {choose}
          UPDATE license SET {changes} FROM chosen WHERE license.uuid = chosen.uuid;
          INSERT INTO license_history (history_date, history_user, history_type, {LICENSE})
          SELECT {now}, 'database-admin', '~', license.* FROM chosen CROSS JOIN license USING (uuid);
