@@ -18,7 +18,7 @@ use crate::wire::query::Query;
 use crate::wire::time;
 
 /// The most licenses a page has.
-const MAX_PAGE_SIZE: u64 = 500;
+pub(super) const MAX_PAGE_SIZE: u64 = 500;
 
 /// How many licenses are read at once for a CSV file.
 const CSV_BATCH: i64 = 1_000;
@@ -148,13 +148,13 @@ fn csv_batch(
 }
 
 /// Where the learner activates the license.
-fn activation_link(state: &AppState, slug: &str, license: &License) -> Option<String> {
+pub(super) fn activation_link(state: &AppState, slug: &str, license: &License) -> Option<String> {
     let key = license.columns().activation_key?;
     Some(format!("{}/{slug}/licenses/{key}/activate", state.learner_portal.trim_end_matches('/')))
 }
 
 /// The filters of a list of licenses; unknown statuses match nothing, senseless flags are ignored.
-fn filter(query: &Query) -> LicenseFilter {
+pub(super) fn filter(query: &Query) -> LicenseFilter {
     let named = query.get("status").filter(|text| !text.is_empty());
     let mut statuses =
         named.map(|_| query.list("status").into_iter().filter_map(LicenseStatus::from_name).collect::<Vec<_>>());
@@ -170,7 +170,7 @@ fn filter(query: &Query) -> LicenseFilter {
 }
 
 /// The order of a list of licenses: by status and email unless `ordering` names known fields.
-fn order(query: &Query) -> Vec<LicenseOrder> {
+pub(super) fn order(query: &Query) -> Vec<LicenseOrder> {
     let ascending = |field| LicenseOrder { field, descending: false };
     let named: Vec<_> = query
         .list("ordering")

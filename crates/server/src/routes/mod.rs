@@ -1,20 +1,29 @@
 //! The endpoints: which path leads to which handler. A handler's file tells what it does and what it can answer.
 
+mod admin_license_view;
+mod auto_apply;
 mod customer_agreements;
 mod endpoint;
 mod health;
 mod learner_licenses;
 mod license_activation;
 mod license_assignment;
+mod license_reminder;
 mod license_revocation;
+mod license_selection;
 mod licenses;
+mod licenses_of_many_plans;
 mod provisioning;
+mod retire_user;
+mod staff_lookup;
 mod subscriptions;
 
 use actix_web::web;
 
 use self::endpoint::Endpoint;
-use crate::access::{Admin, AdminOrLearner, Caller, Listing, OfAgreement, OfPlan, Provisioner};
+use crate::access::{
+    Admin, AdminOrLearner, Caller, Listing, OfAgreement, OfPlan, Provisioner, RetirementWorker, Staff,
+};
 
 /// Adds every endpoint. Paths end with a slash: requests without it are given one before they get here.
 pub fn configure(service: &mut web::ServiceConfig) {
@@ -66,6 +75,40 @@ pub fn configure(service: &mut web::ServiceConfig) {
                 Endpoint::<OfAgreement<AdminOrLearner>>::new("/customer-agreement/{customer_agreement_uuid}/")
                     .get(customer_agreements::retrieve),
             )
+            // What people get, and how they are reminded, looked up and forgotten.
+            .service(
+                Endpoint::<OfPlan<Admin>>::new("/subscriptions/{subscription_uuid}/licenses/remind/")
+                    .post(license_reminder::remind),
+            )
+            .service(
+                Endpoint::<OfPlan<Admin>>::new("/subscriptions/{subscription_uuid}/licenses/remind-all/")
+                    .post(license_reminder::remind_all),
+            )
+            .service(
+                Endpoint::<OfAgreement<AdminOrLearner>>::new(
+                    "/customer-agreement/{customer_agreement_uuid}/auto-apply/",
+                )
+                .post(auto_apply::auto_apply),
+            )
+            .service(Endpoint::<Staff>::new("/staff_lookup_licenses/").post(staff_lookup::look_up))
+            .service(Endpoint::<Staff>::new("/admin-license-view/").get(admin_license_view::list))
+            .service(Endpoint::<RetirementWorker>::new("/retire_user/").post(retire_user::retire))
+            // The same under the names of the service's overview.
+            .service(Endpoint::<Listing<AdminOrLearner>>::new("/customer-agreements/").get(customer_agreements::list))
+            .service(
+                Endpoint::<OfAgreement<AdminOrLearner>>::new("/customer-agreements/{customer_agreement_uuid}/")
+                    .get(customer_agreements::retrieve),
+            )
+            .service(
+                Endpoint::<OfAgreement<AdminOrLearner>>::new(
+                    "/customer-agreements/{customer_agreement_uuid}/auto-apply/",
+                )
+                .post(auto_apply::auto_apply),
+            )
+            .service(Endpoint::<Listing<Admin>>::new("/licenses/").get(licenses_of_many_plans::list))
+            .service(Endpoint::<Listing<Admin>>::new("/licenses/assign/").post(licenses_of_many_plans::assign))
+            .service(Endpoint::<Listing<Admin>>::new("/licenses/revoke/").post(licenses_of_many_plans::revoke))
+            .service(Endpoint::<Listing<Admin>>::new("/licenses/{license_uuid}/").get(licenses_of_many_plans::retrieve))
             .service(
                 Endpoint::<Provisioner>::new("/provisioning-admins/customer-agreement/")
                     .get(provisioning::agreements::list)
