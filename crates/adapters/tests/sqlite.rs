@@ -14,7 +14,7 @@ use license_manager_domain::ports::{
 };
 use license_manager_domain::{
     Actor, Assignees, AssignmentMail, Error, ExpirationMessage, LearnerLicenses, License, LicenseId, LicenseManager,
-    LmsUserId, Revocable, Settings,
+    LicenseSelection, LmsUserId, Settings,
 };
 use tempfile::TempDir;
 
@@ -315,7 +315,7 @@ fn the_number_of_statements_does_not_depend_on_the_number_of_rows() {
     let revoke = |plan, number| {
         let emails = crowd(number).collect();
         watched.during(|| {
-            manager.revoke(&Actor::user("admin"), plan_id(plan), &Revocable::Emails(emails)).unwrap();
+            manager.revoke(&Actor::user("admin"), plan_id(plan), &LicenseSelection::Emails(emails)).unwrap();
         })
     };
     assert_eq!(revoke(1, 1), revoke(2, 500));

@@ -25,6 +25,11 @@ impl Email {
         &self.0
     }
 
+    /// The address as a JSON text, quotes and all: as it stands in the payload of a message.
+    pub fn as_json(&self) -> String {
+        serde_json::Value::from(self.0.as_str()).to_string()
+    }
+
     /// An address read back from storage, where only parsed addresses are written.
     pub fn from_storage(address: String) -> Self {
         Self(address)

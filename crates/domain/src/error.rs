@@ -109,6 +109,21 @@ pub enum Refusal {
     /// A plan stays in its agreement.
     #[error("A plan's agreement cannot be changed.")]
     AgreementIsFixed,
+    /// A reminder found nobody who has yet to activate.
+    #[error("No license that waits to be activated matches. Nobody was reminded.")]
+    NobodyToRemind,
+    /// A learner came for a license, and no plan of the agreement hands out licenses by itself.
+    #[error("No active and current plan of this agreement hands out licenses by itself.")]
+    NoAutoApplicablePlan,
+    /// A learner came for a license of a plan that is about to be renewed.
+    #[error("The plan is about to be renewed and hands out no licenses until then.")]
+    LockedForRenewal,
+    /// A learner came for a license after theirs was taken back.
+    #[error("Your license of this plan was revoked. An administrator can assign you another one.")]
+    RevokedBefore,
+    /// A learner came for a license and every one is taken.
+    #[error("Every license of the plan is taken.")]
+    NoLicenseLeft,
     /// The license's state does not allow it.
     #[error("A license that is {0} cannot be activated.")]
     NotActivatable(LicenseStatus),

@@ -92,12 +92,12 @@ pub use ids::{
 };
 pub use jobs::{Job, JobKind};
 pub use license::{FormerSeat, ImpossibleTransition, License, LicenseColumns, LicenseState, LicenseStatus, Seat};
-pub use outbox::AssignmentMail;
+pub use outbox::{AssignmentMail, ReminderMail};
 pub use plan::{ChangeReason, LicenseCounts, PlanDetails, SubscriptionPlan, is_salesforce_id};
 pub use product::{DEFAULT_PRODUCT, PlanType, Product, seeded_products};
 pub use renewal::{RenewalChains, RenewalLink};
 pub use services::{
     AgreementChanges, AgreementOverview, AgreementPage, Assignees, Assignments, LearnerLicense, LearnerLicenses,
-    LearnerView, LicenseManager, LicensePage, NewAgreement, NewPlan, PlanChanges, PlanOverview, PlanPage, Revocable,
-    Revocations, Revoked, Settings,
+    LearnerView, LicenseManager, LicensePage, LicenseSelection, NewAgreement, NewPlan, PersonalLicense,
+    PersonalLicenses, PlanChanges, PlanOverview, PlanPage, Retirement, Revocations, Revoked, Settings,
 };

@@ -171,6 +171,23 @@ impl License {
         }
     }
 
+    /// Hands an unassigned license to a learner who is here and takes it into use at once.
+    pub fn auto_apply(
+        self,
+        email: Email,
+        user: Option<LmsUserId>,
+        key: ActivationKey,
+        now: DateTime<Utc>,
+    ) -> Result<Self, ImpossibleTransition> {
+        match self.state {
+            LicenseState::Unassigned => {
+                let license = self.assign(email, key, now)?.activate(user, now)?;
+                Ok(Self { auto_applied: Some(true), ..license })
+            }
+            _ => Err(self.impossible("applied by itself")),
+        }
+    }
+
     /// Takes an assigned or activated license back for good.
     pub fn revoke(self, now: DateTime<Utc>) -> Result<Self, ImpossibleTransition> {
         let (seat, activation_date) = match self.state {
@@ -196,6 +213,20 @@ impl License {
                 Ok(Self { state: LicenseState::Unassigned, auto_applied: None, modified: now, ..self })
             }
             _ => Err(self.impossible("reset")),
+        }
+    }
+
+    /// Forgets the person: a revoked license stays revoked and knows nobody any more, every other one is free again.
+    pub fn retire(self, now: DateTime<Utc>) -> Self {
+        match self.state {
+            LicenseState::Unassigned => self,
+            LicenseState::Assigned(_) | LicenseState::Activated { .. } => {
+                Self { state: LicenseState::Unassigned, auto_applied: None, modified: now, ..self }
+            }
+            LicenseState::Revoked { revoked_date, .. } => {
+                let state = LicenseState::Revoked { former: FormerSeat::default(), revoked_date };
+                Self { state, modified: now, ..self }
+            }
         }
     }
 

@@ -9,8 +9,9 @@ use serde::Serialize;
 use crate::agreement::CustomerAgreement;
 use crate::email::Email;
 use crate::ids::{CustomerId, LicenseId, LmsUserId, MessageId, PlanId};
-use crate::license::License;
+use crate::license::{License, LicenseColumns};
 use crate::plan::SubscriptionPlan;
+use crate::ports::Person;
 
 /// One delivery that is owed.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,8 +39,17 @@ pub enum Topic {
     LicenseEvent,
     /// An [`Assignment`]: the learner is linked to the customer and mailed.
     Assignment,
+    /// A [`Reminder`]: the learner is asked once more to activate. Once the mail has gone out, whoever delivers it sets the
+    /// license's last remind date.
+    Reminder,
     /// An [`Activation`]: the learner's account and alias are joined, the learner is welcomed.
     Activation,
+    /// An [`AutoApplied`]: as [`Topic::Activation`], with the words for a learner who did not ask for a license. Which of the
+    /// two mails it is depends on the customer's portal, and is decided at delivery.
+    AutoApplied,
+    /// An empty object: admins are told where the plan has passed a threshold of utilization. Whether it has is decided at
+    /// delivery.
+    UtilizationThresholds,
     /// A [`RevokedEnrollments`]: the learner's licensed enrollments end.
     EndEnrollments,
     /// A [`RevocationCapReached`]: customer success is told.
@@ -52,7 +62,10 @@ impl Topic {
         match self {
             Self::LicenseEvent => "license_event",
             Self::Assignment => "assignment",
+            Self::Reminder => "reminder",
             Self::Activation => "activation",
+            Self::AutoApplied => "auto_applied",
+            Self::UtilizationThresholds => "utilization_thresholds",
             Self::EndEnrollments => "end_enrollments",
             Self::RevocationCapMail => "revocation_cap_mail",
         }
@@ -68,6 +81,8 @@ pub enum EventName {
     Activated,
     /// It was taken back.
     Revoked,
+    /// A learner came for one and none was left.
+    NotAssigned,
 }
 
 impl EventName {
@@ -77,6 +92,7 @@ impl EventName {
             Self::Assigned => "edx.server.license-manager.license-lifecycle.assigned",
             Self::Activated => "edx.server.license-manager.license-lifecycle.activated",
             Self::Revoked => "edx.server.license-manager.license-lifecycle.revoked",
+            Self::NotAssigned => "edx.server.license-manager.license-lifecycle.not-assigned",
         }
     }
 }
@@ -90,7 +106,7 @@ struct LicenseEvent<'a> {
 
 #[derive(Debug, Serialize)]
 struct EventProperties<'a> {
-    license_uuid: LicenseId,
+    license_uuid: String,
     license_activation_key: String,
     previous_license_uuid: &'static str,
     assigned_date: String,
@@ -115,6 +131,15 @@ struct Assignment<'a> {
     closing: &'a str,
 }
 
+/// The payload of [`Topic::Reminder`].
+#[derive(Debug, Serialize)]
+struct Reminder<'a> {
+    email: &'a Email,
+    activation_key: crate::ids::ActivationKey,
+    greeting: &'a str,
+    closing: &'a str,
+}
+
 /// The payload of [`Topic::Activation`].
 #[derive(Debug, Serialize)]
 struct Activation<'a> {
@@ -122,6 +147,18 @@ struct Activation<'a> {
     lms_user_id: Option<LmsUserId>,
     mail: bool,
 }
+
+/// The payload of [`Topic::AutoApplied`].
+#[derive(Debug, Serialize)]
+struct AutoApplied<'a> {
+    email: &'a Email,
+    lms_user_id: Option<LmsUserId>,
+    mail: bool,
+}
+
+/// The payload of [`Topic::UtilizationThresholds`]: everything is read from the plan at delivery.
+#[derive(Debug, Serialize)]
+struct UtilizationThresholds {}
 
 /// The payload of [`Topic::EndEnrollments`].
 #[derive(Debug, Serialize)]
@@ -153,6 +190,15 @@ impl Default for AssignmentMail {
     fn default() -> Self {
         Self { notify: true, greeting: String::new(), closing: String::new() }
     }
+}
+
+/// What an admin says to the learners of a reminder, beside the mail's own words.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ReminderMail {
+    /// Words before the mail's own.
+    pub greeting: String,
+    /// Words after the mail's own.
+    pub closing: String,
 }
 
 /// Writes the messages of one transaction about licenses of one plan.
@@ -195,6 +241,37 @@ impl<'a> Promises<'a> {
         }
     }
 
+    /// What a license owes whose learner is to be reminded.
+    pub(crate) fn reminded(&mut self, license: &License, mail: &ReminderMail) {
+        let columns = license.columns();
+        if let (Some(email), Some(activation_key)) = (&columns.user_email, columns.activation_key) {
+            let payload = Reminder { email, activation_key, greeting: &mail.greeting, closing: &mail.closing };
+            self.push(Topic::Reminder, Some(license.id), &payload);
+        }
+    }
+
+    /// What a license owes that a learner got by logging in.
+    pub(crate) fn auto_applied(&mut self, license: &License) {
+        self.event(EventName::Activated, license);
+        let columns = license.columns();
+        if let Some(email) = &columns.user_email {
+            let mail = !self.agreement.disable_onboarding_notifications;
+            let payload = AutoApplied { email, lms_user_id: columns.lms_user_id, mail };
+            self.push(Topic::AutoApplied, Some(license.id), &payload);
+        }
+        self.push(Topic::UtilizationThresholds, None, &UtilizationThresholds {});
+    }
+
+    /// What is owed where a learner came for a license and none was left.
+    pub(crate) fn not_assigned(&mut self, person: &Person) {
+        let nobody_s = LicenseColumns {
+            user_email: Some(person.email.clone()),
+            lms_user_id: person.lms_user_id,
+            ..LicenseColumns::default()
+        };
+        self.event_of(EventName::NotAssigned, None, &nobody_s);
+    }
+
     /// What an activated license owes.
     pub(crate) fn activated(&mut self, license: &License) {
         self.event(EventName::Activated, license);
@@ -230,11 +307,15 @@ impl<'a> Promises<'a> {
     }
 
     fn event(&mut self, name: EventName, license: &License) {
-        let columns = license.columns();
+        self.event_of(name, Some(license), &license.columns());
+    }
+
+    fn event_of(&mut self, name: EventName, license: Option<&License>, columns: &LicenseColumns) {
+        let auto_applied = license.and_then(|license| license.auto_applied);
         let payload = LicenseEvent {
             event: name.as_str(),
             properties: EventProperties {
-                license_uuid: license.id,
+                license_uuid: license.map(|license| license.id.to_string()).unwrap_or_default(),
                 license_activation_key: columns.activation_key.map(|key| key.to_string()).unwrap_or_default(),
                 previous_license_uuid: "",
                 assigned_date: whole_seconds(columns.assigned_date),
@@ -242,14 +323,14 @@ impl<'a> Promises<'a> {
                 assigned_lms_user_id: columns.lms_user_id.map_or_else(|| "".into(), |id| id.0.into()),
                 assigned_email: columns.user_email.as_ref().map_or("", Email::as_str),
                 expiration_processed: self.plan.expiration_processed,
-                auto_applied: license.auto_applied.map_or_else(|| "".into(), Into::into),
+                auto_applied: auto_applied.map_or_else(|| "".into(), Into::into),
                 enterprise_customer_uuid: self.agreement.customer,
                 customer_agreement_uuid: self.agreement.id,
                 enterprise_customer_slug: self.agreement.customer_slug.as_deref().unwrap_or_default(),
                 enterprise_customer_name: self.agreement.customer_name.as_deref().unwrap_or_default(),
             },
         };
-        self.push(Topic::LicenseEvent, Some(license.id), &payload);
+        self.push(Topic::LicenseEvent, license.map(|license| license.id), &payload);
     }
 
     fn push(&mut self, topic: Topic, license: Option<LicenseId>, payload: &impl Serialize) {

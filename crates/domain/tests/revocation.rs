@@ -162,7 +162,7 @@ fn licenses_can_be_taken_back_by_what_they_have_in_common() {
     let plan = world.plan(3);
     world.assign(plan, &learners(["amy@example.com", "amy@example.org", "bob@example.com"])).unwrap();
     let amys = LicenseFilter { email_words: vec!["amy".to_owned()], ..LicenseFilter::default() };
-    let outcome = world.manager.revoke(&admin(), plan, &Revocable::Matching(amys)).unwrap();
+    let outcome = world.manager.revoke(&admin(), plan, &LicenseSelection::Matching(amys)).unwrap();
     assert_eq!((outcome.revoked.len(), outcome.not_found.len()), (2, 0));
     assert_eq!(world.license_of(plan, "bob@example.com").status(), LicenseStatus::Assigned);
 }

@@ -7,6 +7,8 @@
 //! | [`OfPlan<R>`] | holders of `R` for the customer of the plan in the path |
 //! | [`OfAgreement<R>`] | holders of `R` for the customer of the agreement in the path |
 //! | [`Provisioner`] | provisioning admins |
+//! | [`Staff`] | support staff: administrators by their token, and superusers |
+//! | [`RetirementWorker`] | the service that retires people, and superusers |
 //!
 //! The rules are those of docs/RULES.md, "Who may do what".
 
@@ -15,7 +17,7 @@ use std::pin::Pin;
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::AUTHORIZATION;
-use actix_web::{FromRequest, HttpRequest, dev::Payload};
+use actix_web::{FromRequest, HttpRequest, dev::Payload, web};
 use license_manager_domain::ports::{CustomerScope, Person, StoreExt, User};
 use license_manager_domain::{Actor, AgreementId, CustomerId, Email, Entity, Error, LmsUserId, PlanId};
 use uuid::Uuid;
@@ -186,11 +188,20 @@ impl<R: RoleSet> FromRequest for OfPlan<R> {
         Box::pin(async move {
             let listing = listing.await?;
             let plan = PlanId(path_uuid(&request, "subscription_uuid")?);
-            let state = AppState::of(&request)?;
-            let customer = blocking(move || Ok(state.manager.customer_of_plan(plan)?)).await?;
-            listing.check(customer, Entity::Plan)?;
-            Ok(Self { caller: listing.caller, plan, role: PhantomData })
+            Self::checked(listing, plan, AppState::of(&request)?).await
         })
+    }
+}
+
+impl<R: RoleSet> OfPlan<R> {
+    /// The same for a plan that is not in the path.
+    ///
+    /// # Errors
+    /// 403 where the plan is of another customer or does not exist; 404 for superusers where it does not exist.
+    pub async fn checked(listing: Listing<R>, plan: PlanId, state: web::Data<AppState>) -> Result<Self, ApiError> {
+        let customer = blocking(move || Ok(state.manager.customer_of_plan(plan)?)).await?;
+        listing.check(customer, Entity::Plan)?;
+        Ok(Self { caller: listing.caller, plan, role: PhantomData })
     }
 }
 
@@ -262,6 +273,56 @@ impl FromRequest for Provisioner {
                 Some(CustomerScope::All) => Ok(Self { caller }),
                 _ => Err(ApiError::forbidden()),
             }
+        })
+    }
+}
+
+/// Support staff, who look into every customer's licenses.
+///
+/// The token alone says who is staff. The database's flag is the one of the latest token, which may be one that was taken
+/// from them since.
+#[derive(Debug)]
+pub struct Staff {
+    /// Who.
+    pub caller: Caller,
+}
+
+impl FromRequest for Staff {
+    type Error = ApiError;
+    type Future = Extraction<Self>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let caller = Caller::from_request(request, payload);
+        Box::pin(async move {
+            let caller = caller.await?;
+            if caller.token.is_staff || caller.is_superuser() {
+                Ok(Self { caller })
+            } else {
+                Err(ApiError::forbidden())
+            }
+        })
+    }
+}
+
+/// The service that retires people.
+#[derive(Debug)]
+pub struct RetirementWorker {
+    /// Who.
+    pub caller: Caller,
+}
+
+impl FromRequest for RetirementWorker {
+    type Error = ApiError;
+    type Future = Extraction<Self>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let caller = Caller::from_request(request, payload);
+        let request = request.clone();
+        Box::pin(async move {
+            let caller = caller.await?;
+            let state = AppState::of(&request)?;
+            let permitted = caller.token.username == state.retirement_worker || caller.is_superuser();
+            if permitted { Ok(Self { caller }) } else { Err(ApiError::forbidden()) }
         })
     }
 }

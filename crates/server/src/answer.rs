@@ -30,9 +30,14 @@ impl Answer {
         Ok(Self { status, body: Some(body) })
     }
 
+    /// A status without a body.
+    pub fn empty(status: StatusCode) -> Self {
+        Self { status, body: None }
+    }
+
     /// 204.
     pub fn no_content() -> Self {
-        Self { status: StatusCode::NO_CONTENT, body: None }
+        Self::empty(StatusCode::NO_CONTENT)
     }
 }
 

@@ -26,6 +26,8 @@ pub struct AppState {
     pub body_limit: usize,
     /// Where learners activate licenses, without a slash at the end or with one.
     pub learner_portal: String,
+    /// The user name of the service that may retire people.
+    pub retirement_worker: String,
     /// Rouses the runner of jobs.
     pub wake_jobs: Arc<Notify>,
 }

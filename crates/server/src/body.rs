@@ -62,6 +62,14 @@ impl<A: FromRequest<Error = ApiError> + 'static> FromRequest for WithBody<A> {
     }
 }
 
+/// The longest greeting or closing of a mail, in characters.
+const MAX_MAIL_TEXT: usize = 10_000;
+
+/// The words of the field `name`, such as `greeting`, for a mail; empty where there are none.
+pub fn mail_text(fields: &mut Fields, name: &str) -> String {
+    fields.nullable(name, text(0..=MAX_MAIL_TEXT)).value().unwrap_or_default()
+}
+
 /// The addresses of the field `user_emails`, which must name at least one. What is no address is noted by its index.
 pub fn required_emails(fields: &mut Fields) -> Vec<Email> {
     let texts = fields.required("user_emails", email_texts());

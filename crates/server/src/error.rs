@@ -116,9 +116,13 @@ impl From<Error> for ApiError {
                 | Refusal::TooManyMatches { .. }
                 | Refusal::CustomerIsFixed
                 | Refusal::AgreementIsFixed => Self::text(StatusCode::BAD_REQUEST, message),
-                Refusal::RevokeAllUnderCap | Refusal::NotActivatable(_) => {
-                    Self::text(StatusCode::UNPROCESSABLE_ENTITY, message)
-                }
+                Refusal::NobodyToRemind => Self::text(StatusCode::NOT_FOUND, message),
+                Refusal::RevokeAllUnderCap
+                | Refusal::NotActivatable(_)
+                | Refusal::NoAutoApplicablePlan
+                | Refusal::LockedForRenewal
+                | Refusal::RevokedBefore
+                | Refusal::NoLicenseLeft => Self::text(StatusCode::UNPROCESSABLE_ENTITY, message),
             },
             Error::Unavailable => Self::detail(
                 StatusCode::SERVICE_UNAVAILABLE,

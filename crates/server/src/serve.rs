@@ -43,6 +43,7 @@ pub async fn run(config: Config, with_demo: bool) -> Result<(), Box<dyn Error>> 
         verifier,
         body_limit: config.server.body_limit_bytes,
         learner_portal: config.portals.learner_url.clone(),
+        retirement_worker: config.auth.retirement_worker.clone(),
         wake_jobs,
     });
     let workers = match config.server.workers {

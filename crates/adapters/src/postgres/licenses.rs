@@ -22,11 +22,15 @@ use super::schema::{customer_agreement, license, plan_type, product, subscriptio
 use super::statements::{HandedOut, Live, Unassigned, locked};
 use super::{Mode, PostgresUnit, Reservations};
 
-type Condition = Box<dyn BoxableExpression<license::table, Pg, SqlType = Nullable<Bool>>>;
+pub(super) type Condition = Box<dyn BoxableExpression<license::table, Pg, SqlType = Nullable<Bool>>>;
 
 /// The plan's licenses that match.
 fn matching(plan: PlanId, filter: &LicenseFilter) -> Condition {
-    let mut condition: Condition = Box::new(license::subscription_plan_uuid.eq(plan.0).nullable());
+    filtered(Box::new(license::subscription_plan_uuid.eq(plan.0).nullable()), filter)
+}
+
+/// Of the licenses that fulfil the condition, those that match.
+pub(super) fn filtered(mut condition: Condition, filter: &LicenseFilter) -> Condition {
     if let Some(statuses) = &filter.statuses {
         let names: Vec<&'static str> = statuses.iter().map(|status| status.as_str()).collect();
         condition = Box::new(condition.and(license::status.eq_any(names)));
@@ -90,7 +94,7 @@ const LIVE_OF_EMAILS: &str = "
     ) AS found";
 
 #[auto_type(no_type_alias)]
-fn with_plans() -> _ {
+pub(super) fn with_plans() -> _ {
     let license: AsSelect<LicenseRow, Pg> = LicenseRow::as_select();
     let plan: AsSelect<PlanRow, Pg> = PlanRow::as_select();
     license::table
@@ -123,36 +127,11 @@ impl LicenseRepository for PostgresUnit<'_> {
         order: &[LicenseOrder],
         window: Window,
     ) -> Result<Vec<License>, Error> {
-        let mut query = license::table.select(LicenseRow::as_select()).filter(matching(plan, filter)).into_boxed();
-        for key in order {
-            // Absent values come first ascending, last descending. A license always has a status: saying where an absent
-            // one would come only keeps Postgres from using the index.
-            query = match (key.field, key.descending) {
-                (LicenseField::Status, false) => query.then_order_by(license::status.asc()),
-                (LicenseField::Status, true) => query.then_order_by(license::status.desc()),
-                (LicenseField::UserEmail, false) => query.then_order_by(license::user_email.asc().nulls_first()),
-                (LicenseField::UserEmail, true) => query.then_order_by(license::user_email.desc().nulls_last()),
-                (LicenseField::ActivationDate, false) => {
-                    query.then_order_by(license::activation_date.asc().nulls_first())
-                }
-                (LicenseField::ActivationDate, true) => {
-                    query.then_order_by(license::activation_date.desc().nulls_last())
-                }
-                (LicenseField::LastRemindDate, false) => {
-                    query.then_order_by(license::last_remind_date.asc().nulls_first())
-                }
-                (LicenseField::LastRemindDate, true) => {
-                    query.then_order_by(license::last_remind_date.desc().nulls_last())
-                }
-            };
-        }
-        let query = query.then_order_by(license::uuid).offset(window.offset).limit(window.limit);
-        licenses(self.read(|connection| query.load::<LicenseRow>(connection))?)
+        self.list_licenses(matching(plan, filter), order, window)
     }
 
     fn count(&mut self, plan: PlanId, filter: &LicenseFilter) -> Result<i64, Error> {
-        let query = license::table.filter(matching(plan, filter)).count();
-        self.read(|connection| query.get_result(connection))
+        self.count_licenses(matching(plan, filter))
     }
 
     fn count_by_status(&mut self, plan: PlanId, filter: &LicenseFilter) -> Result<LicenseCounts, Error> {
@@ -264,11 +243,20 @@ impl LicenseRepository for PostgresUnit<'_> {
         licenses(self.write(|connection| query.load::<LicenseRow>(connection))?)
     }
 
-    fn lock_live(&mut self, plan: PlanId, filter: &LicenseFilter, limit: i64) -> Result<Vec<License>, Error> {
+    fn lock_live_after(
+        &mut self,
+        plan: PlanId,
+        filter: &LicenseFilter,
+        after: Option<LicenseId>,
+        limit: i64,
+    ) -> Result<Vec<License>, Error> {
+        // No license has the nil id.
+        let after = after.map_or(Uuid::nil(), |id| id.0);
         let query = license::table
             .select(LicenseRow::as_select())
             .filter(matching(plan, filter))
             .filter(Live::new(license::status))
+            .filter(license::uuid.gt(after))
             .order(license::uuid)
             .limit(limit)
             .for_no_key_update();
@@ -311,6 +299,46 @@ impl LicenseRepository for PostgresUnit<'_> {
 }
 
 impl PostgresUnit<'_> {
+    /// One page of the licenses that fulfil the condition.
+    pub(super) fn list_licenses(
+        &mut self,
+        condition: Condition,
+        order: &[LicenseOrder],
+        window: Window,
+    ) -> Result<Vec<License>, Error> {
+        let mut query = license::table.select(LicenseRow::as_select()).filter(condition).into_boxed();
+        for key in order {
+            // Absent values come first ascending, last descending. A license always has a status: saying where an absent
+            // one would come only keeps Postgres from using the index.
+            query = match (key.field, key.descending) {
+                (LicenseField::Status, false) => query.then_order_by(license::status.asc()),
+                (LicenseField::Status, true) => query.then_order_by(license::status.desc()),
+                (LicenseField::UserEmail, false) => query.then_order_by(license::user_email.asc().nulls_first()),
+                (LicenseField::UserEmail, true) => query.then_order_by(license::user_email.desc().nulls_last()),
+                (LicenseField::ActivationDate, false) => {
+                    query.then_order_by(license::activation_date.asc().nulls_first())
+                }
+                (LicenseField::ActivationDate, true) => {
+                    query.then_order_by(license::activation_date.desc().nulls_last())
+                }
+                (LicenseField::LastRemindDate, false) => {
+                    query.then_order_by(license::last_remind_date.asc().nulls_first())
+                }
+                (LicenseField::LastRemindDate, true) => {
+                    query.then_order_by(license::last_remind_date.desc().nulls_last())
+                }
+            };
+        }
+        let query = query.then_order_by(license::uuid).offset(window.offset).limit(window.limit);
+        licenses(self.read(|connection| query.load::<LicenseRow>(connection))?)
+    }
+
+    /// How many licenses fulfil the condition.
+    pub(super) fn count_licenses(&mut self, condition: Condition) -> Result<i64, Error> {
+        let query = license::table.filter(condition).count();
+        self.read(|connection| query.get_result(connection))
+    }
+
     /// Takes hold of unassigned licenses, and waits for those that others hold. Comes before the work, because what the work
     /// has looked at by the time it claims would be outdated by a wait; and because all who wait here hold nothing but what
     /// they took in the same order, none waits for another in a circle.

@@ -9,11 +9,13 @@ mod agreements;
 mod error;
 mod jobs;
 mod licenses;
+mod lookups;
 mod outbox;
 mod plans;
 mod pool;
 mod products;
 mod renewals;
+mod retirement;
 mod rows;
 mod schema;
 mod statements;
@@ -29,8 +31,8 @@ use diesel::r2d2::{Pool, PooledConnection};
 use diesel::{Connection, PgConnection, QueryResult};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use license_manager_domain::ports::{
-    AgreementRepository, JobRepository, LicenseRepository, OutboxRepository, PlanRepository, ProductRepository,
-    RenewalRepository, Store, UnitOfWork, UserRepository, Work,
+    AgreementRepository, JobRepository, LicenseRepository, LookupRepository, OutboxRepository, PlanRepository,
+    ProductRepository, RenewalRepository, RetirementRepository, Store, UnitOfWork, UserRepository, Work,
 };
 use license_manager_domain::{Error, PlanId};
 
@@ -298,6 +300,14 @@ impl UnitOfWork for PostgresUnit<'_> {
     }
 
     fn jobs(&mut self) -> &mut dyn JobRepository {
+        self
+    }
+
+    fn lookups(&mut self) -> &mut dyn LookupRepository {
+        self
+    }
+
+    fn retirement(&mut self) -> &mut dyn RetirementRepository {
         self
     }
 }

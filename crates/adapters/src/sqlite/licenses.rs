@@ -26,11 +26,15 @@ const LIVE: &str = "license.status IN ('assigned', 'activated')";
 /// The condition of the index license_unassigned.
 const UNASSIGNED: &str = "license.status = 'unassigned'";
 
-type Condition = Box<dyn diesel::BoxableExpression<license::table, Sqlite, SqlType = Nullable<Bool>>>;
+pub(super) type Condition = Box<dyn diesel::BoxableExpression<license::table, Sqlite, SqlType = Nullable<Bool>>>;
 
 /// The licenses of the plan that match.
 fn matching(plan: PlanId, filter: &LicenseFilter) -> Condition {
-    let mut condition: Condition = Box::new(license::subscription_plan_uuid.eq(SqlUuid(plan.0)).nullable());
+    filtered(Box::new(license::subscription_plan_uuid.eq(SqlUuid(plan.0)).nullable()), filter)
+}
+
+/// Of the licenses that fulfil the condition, those that match.
+pub(super) fn filtered(mut condition: Condition, filter: &LicenseFilter) -> Condition {
     if let Some(statuses) = &filter.statuses {
         let names: Vec<&'static str> = statuses.iter().map(|status| status.as_str()).collect();
         condition = Box::new(condition.and(license::status.eq_any(names).nullable()));
@@ -79,16 +83,31 @@ fn tally(counts: &mut LicenseCounts, status: &str, number: i64) -> Result<(), Er
     Ok(())
 }
 
-impl LicenseRepository for SqliteUnit<'_> {
-    fn list(
+/// Licenses with their plans, in the order of the licenses' ids.
+#[diesel::dsl::auto_type]
+pub(super) fn with_plans() -> _ {
+    let license: diesel::dsl::AsSelect<LicenseRow, Sqlite> = LicenseRow::as_select();
+    let plan: diesel::dsl::AsSelect<PlanRow, Sqlite> = PlanRow::as_select();
+    license::table
+        .inner_join(
+            subscription_plan::table
+                .inner_join(customer_agreement::table)
+                .inner_join(product::table.inner_join(plan_type::table)),
+        )
+        .order(license::uuid)
+        .select((license, (plan, customer_agreement::enterprise_customer_uuid, plan_type::label)))
+}
+
+impl SqliteUnit<'_> {
+    /// One page of the licenses that fulfil the condition.
+    pub(super) fn list_licenses(
         &mut self,
-        plan: PlanId,
-        filter: &LicenseFilter,
+        condition: Condition,
         order: &[LicenseOrder],
         window: Window,
     ) -> Result<Vec<License>, Error> {
         let rows = license::table
-            .filter(matching(plan, filter))
+            .filter(condition)
             .order(sql::<Text>(&order_terms(order)))
             .offset(window.offset.max(0))
             .limit(window.limit.max(0))
@@ -98,8 +117,25 @@ impl LicenseRepository for SqliteUnit<'_> {
         licenses(rows)
     }
 
+    /// How many licenses fulfil the condition.
+    pub(super) fn count_licenses(&mut self, condition: Condition) -> Result<i64, Error> {
+        license::table.filter(condition).count().get_result(self.conn).map_err(storage_error)
+    }
+}
+
+impl LicenseRepository for SqliteUnit<'_> {
+    fn list(
+        &mut self,
+        plan: PlanId,
+        filter: &LicenseFilter,
+        order: &[LicenseOrder],
+        window: Window,
+    ) -> Result<Vec<License>, Error> {
+        self.list_licenses(matching(plan, filter), order, window)
+    }
+
     fn count(&mut self, plan: PlanId, filter: &LicenseFilter) -> Result<i64, Error> {
-        license::table.filter(matching(plan, filter)).count().get_result(self.conn).map_err(storage_error)
+        self.count_licenses(matching(plan, filter))
     }
 
     fn count_by_status(&mut self, plan: PlanId, filter: &LicenseFilter) -> Result<LicenseCounts, Error> {
@@ -177,20 +213,8 @@ impl LicenseRepository for SqliteUnit<'_> {
     }
 
     fn of_activation_key(&mut self, key: ActivationKey) -> Result<Vec<(License, PlanDetails)>, Error> {
-        let rows: Vec<(LicenseRow, DetailsRow)> = license::table
-            .inner_join(
-                subscription_plan::table
-                    .inner_join(customer_agreement::table)
-                    .inner_join(product::table.inner_join(plan_type::table)),
-            )
-            .filter(license::activation_key.eq(SqlUuid(key.0)))
-            .order(license::uuid)
-            .select((
-                LicenseRow::as_select(),
-                (PlanRow::as_select(), customer_agreement::enterprise_customer_uuid, plan_type::label),
-            ))
-            .load(self.conn)
-            .map_err(storage_error)?;
+        let rows: Vec<(LicenseRow, DetailsRow)> =
+            with_plans().filter(license::activation_key.eq(SqlUuid(key.0))).load(self.conn).map_err(storage_error)?;
         rows.into_iter().map(|(license, plan)| Ok((license.try_into()?, details(plan)))).collect()
     }
 
@@ -233,10 +257,20 @@ impl LicenseRepository for SqliteUnit<'_> {
         licenses(rows)
     }
 
-    fn lock_live(&mut self, plan: PlanId, filter: &LicenseFilter, limit: i64) -> Result<Vec<License>, Error> {
+    fn lock_live_after(
+        &mut self,
+        plan: PlanId,
+        filter: &LicenseFilter,
+        after: Option<LicenseId>,
+        limit: i64,
+    ) -> Result<Vec<License>, Error> {
+        // Every uuid follows the empty text.
+        let after = after.map(|id| id.to_string()).unwrap_or_default();
+        let follows = sql::<Bool>("license.uuid > ").bind::<Text, _>(after);
         let rows = license::table
             .filter(matching(plan, filter))
             .filter(sql::<Bool>(LIVE))
+            .filter(follows)
             .order(license::uuid)
             .limit(limit.max(0))
             .select(LicenseRow::as_select())

@@ -11,10 +11,12 @@ mod jobs;
 mod json;
 mod license_writes;
 mod licenses;
+mod lookups;
 mod outbox;
 mod plans;
 mod products;
 mod renewals;
+mod retirement;
 mod rows;
 mod schema;
 mod types;
@@ -31,8 +33,8 @@ use diesel::sql_types::Text;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use license_manager_domain::Error;
 use license_manager_domain::ports::{
-    AgreementRepository, JobRepository, LicenseRepository, OutboxRepository, PlanRepository, ProductRepository,
-    RenewalRepository, Store, UnitOfWork, UserRepository, Work,
+    AgreementRepository, JobRepository, LicenseRepository, LookupRepository, OutboxRepository, PlanRepository,
+    ProductRepository, RenewalRepository, RetirementRepository, Store, UnitOfWork, UserRepository, Work,
 };
 
 use error::{storage_error, unavailable};
@@ -292,6 +294,14 @@ impl UnitOfWork for SqliteUnit<'_> {
     }
 
     fn jobs(&mut self) -> &mut dyn JobRepository {
+        self
+    }
+
+    fn lookups(&mut self) -> &mut dyn LookupRepository {
+        self
+    }
+
+    fn retirement(&mut self) -> &mut dyn RetirementRepository {
         self
     }
 }

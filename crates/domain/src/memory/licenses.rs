@@ -11,7 +11,7 @@ use crate::license::{License, LicenseStatus};
 use crate::plan::{LicenseCounts, PlanDetails};
 use crate::ports::{LicenseField, LicenseFilter, LicenseOrder, LicenseRepository, Person, Window};
 
-fn matches(filter: &LicenseFilter, license: &License) -> bool {
+pub(super) fn matches(filter: &LicenseFilter, license: &License) -> bool {
     let email = license.columns().user_email;
     filter.statuses.as_ref().is_none_or(|statuses| statuses.contains(&license.status()))
         && filter
@@ -24,7 +24,7 @@ fn matches(filter: &LicenseFilter, license: &License) -> bool {
         && !(filter.hide_retired && email.is_none() && license.status() == LicenseStatus::Revoked)
 }
 
-fn compare(order: &[LicenseOrder], left: &License, right: &License) -> Ordering {
+pub(super) fn compare(order: &[LicenseOrder], left: &License, right: &License) -> Ordering {
     let (left_columns, right_columns) = (left.columns(), right.columns());
     order
         .iter()
@@ -141,8 +141,15 @@ impl LicenseRepository for MemoryUnit<'_> {
             .collect())
     }
 
-    fn lock_live(&mut self, plan: PlanId, filter: &LicenseFilter, limit: i64) -> Result<Vec<License>, Error> {
-        let live = of_plan(self.written()?, plan).filter(|license| license.is_live() && matches(filter, license));
+    fn lock_live_after(
+        &mut self,
+        plan: PlanId,
+        filter: &LicenseFilter,
+        after: Option<LicenseId>,
+        limit: i64,
+    ) -> Result<Vec<License>, Error> {
+        let live = of_plan(self.written()?, plan)
+            .filter(|license| license.is_live() && matches(filter, license) && after.is_none_or(|id| license.id > id));
         Ok(live.take(at_most(limit)).cloned().collect())
     }
 
@@ -154,8 +161,9 @@ impl LicenseRepository for MemoryUnit<'_> {
     fn add_unassigned(&mut self, plan: PlanId, ids: &[LicenseId], change: &Change) -> Result<(), Error> {
         let tables = self.written()?;
         for &id in ids {
-            tables.licenses.insert(id, License::unassigned(id, plan, change.at));
-            tables.record("license", id, '+', change);
+            let license = License::unassigned(id, plan, change.at);
+            tables.record_license(&license, '+', change);
+            tables.licenses.insert(id, license);
         }
         Ok(())
     }
@@ -165,7 +173,7 @@ impl LicenseRepository for MemoryUnit<'_> {
         for license in licenses {
             let row = tables.licenses.get_mut(&license.id);
             *row.ok_or_else(|| Error::storage("no license to write"))? = license.clone();
-            tables.record("license", license.id, '~', change);
+            tables.record_license(license, '~', change);
         }
         let plans: HashSet<PlanId> = licenses.iter().map(|license| license.plan).collect();
         let mut holders = HashSet::new();

@@ -4,7 +4,9 @@
 //! so it is slow with much data.
 
 mod licenses;
+mod lookups;
 mod repositories;
+mod retirement;
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -16,12 +18,12 @@ use crate::error::Error;
 use crate::history::Change;
 use crate::ids::{AgreementId, LicenseId, PlanId, ProductId};
 use crate::jobs::Job;
-use crate::license::License;
+use crate::license::{License, LicenseColumns};
 use crate::outbox::Message;
 use crate::plan::{PlanDetails, SubscriptionPlan};
 use crate::ports::{
-    AgreementRepository, JobRepository, LicenseRepository, OutboxRepository, PlanRepository, ProductRepository,
-    RenewalRepository, Store, UnitOfWork, User, UserRepository, Work,
+    AgreementRepository, JobRepository, LicenseRepository, LookupRepository, OutboxRepository, PlanRepository,
+    ProductRepository, RenewalRepository, RetirementRepository, Store, UnitOfWork, User, UserRepository, Work,
 };
 use crate::product::{Product, seeded_products};
 use crate::renewal::RenewalLink;
@@ -41,6 +43,8 @@ pub struct HistoryEntry {
     pub kind: char,
     /// Who, when and why.
     pub change: Change,
+    /// What a license's row said afterwards; nothing for other rows.
+    pub license: Option<LicenseColumns>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -68,7 +72,17 @@ impl Tables {
     }
 
     fn record(&mut self, table: &'static str, id: impl ToString, kind: char, change: &Change) {
-        self.history.push(HistoryEntry { table, id: id.to_string(), kind, change: change.clone() });
+        self.history.push(HistoryEntry { table, id: id.to_string(), kind, change: change.clone(), license: None });
+    }
+
+    fn record_license(&mut self, license: &License, kind: char, change: &Change) {
+        self.history.push(HistoryEntry {
+            table: "license",
+            id: license.id.to_string(),
+            kind,
+            change: change.clone(),
+            license: Some(license.columns()),
+        });
     }
 }
 
@@ -170,6 +184,14 @@ impl UnitOfWork for MemoryUnit<'_> {
     }
 
     fn jobs(&mut self) -> &mut dyn JobRepository {
+        self
+    }
+
+    fn lookups(&mut self) -> &mut dyn LookupRepository {
+        self
+    }
+
+    fn retirement(&mut self) -> &mut dyn RetirementRepository {
         self
     }
 }

@@ -98,7 +98,19 @@ pub trait LicenseRepository {
     fn lock_live_of_emails(&mut self, plan: PlanId, emails: &[Email]) -> Result<Vec<License>, Error>;
 
     /// The plan's live licenses that match, at most `limit` of them, locked.
-    fn lock_live(&mut self, plan: PlanId, filter: &LicenseFilter, limit: i64) -> Result<Vec<License>, Error>;
+    fn lock_live(&mut self, plan: PlanId, filter: &LicenseFilter, limit: i64) -> Result<Vec<License>, Error> {
+        self.lock_live_after(plan, filter, None, limit)
+    }
+
+    /// The next of the plan's live licenses that match, in the order of their ids after the given one, at most `limit` of
+    /// them, locked.
+    fn lock_live_after(
+        &mut self,
+        plan: PlanId,
+        filter: &LicenseFilter,
+        after: Option<LicenseId>,
+        limit: i64,
+    ) -> Result<Vec<License>, Error>;
 
     /// Takes up to `number` unassigned licenses of the plan, locked until the end of the transaction.
     ///

@@ -6,14 +6,18 @@
 mod clock;
 mod ids;
 mod licenses;
+mod lookups;
 mod repositories;
+mod retirement;
 mod store;
 
 pub use clock::{Clock, FixedClock};
 pub use ids::{IdSource, SequentialIds};
 pub use licenses::{LicenseField, LicenseFilter, LicenseOrder, LicenseRepository, Person};
+pub use lookups::{LicenseSearch, LookupRepository};
 pub use repositories::{
     AgreementFilter, AgreementRepository, CustomerScope, JobRepository, OutboxRepository, PlanFilter, PlanRepository,
     ProductRepository, RenewalRepository, RoleAssignment, User, UserRepository, Window,
 };
+pub use retirement::{Retiree, RetirementRepository};
 pub use store::{Store, StoreExt, UnitOfWork, Work};

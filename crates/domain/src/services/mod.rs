@@ -6,11 +6,16 @@
 mod activation;
 mod agreements;
 mod assignment;
+mod auto_apply;
 mod jobs;
 mod learners;
 mod listing;
+mod lookup;
 mod plans;
+mod reminder;
+mod retirement;
 mod revocation;
+mod selection;
 
 use std::sync::Arc;
 
@@ -20,8 +25,11 @@ pub use agreements::{AgreementChanges, AgreementOverview, AgreementPage, NewAgre
 pub use assignment::{Assignees, Assignments};
 pub use learners::{LearnerLicense, LearnerLicenses, LearnerView};
 pub use listing::LicensePage;
+pub use lookup::{PersonalLicense, PersonalLicenses};
 pub use plans::{NewPlan, PlanChanges, PlanOverview, PlanPage};
-pub use revocation::{Revocable, Revocations, Revoked};
+pub use retirement::Retirement;
+pub use revocation::{Revocations, Revoked};
+pub use selection::LicenseSelection;
 
 use crate::error::{Entity, Error};
 use crate::ids::{AgreementId, LicenseId, PlanId};

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use super::selection::LicenseSelection;
 use super::{LicenseManager, find_agreement, lock_plan};
 use crate::agreement::CustomerAgreement;
 use crate::email::Email;
@@ -13,15 +14,6 @@ use crate::license::{License, LicenseStatus};
 use crate::outbox::Promises;
 use crate::plan::{LicenseCounts, SubscriptionPlan};
 use crate::ports::{LicenseFilter, StoreExt, UnitOfWork};
-
-/// Whose licenses are to be taken back.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Revocable {
-    /// Those of these learners.
-    Emails(Vec<Email>),
-    /// The live ones that match.
-    Matching(LicenseFilter),
-}
 
 /// One license taken back.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,19 +41,19 @@ impl LicenseManager {
     /// # Errors
     /// [`Refusal::RevocationCap`] where more activated licenses were named than the cap leaves, and
     /// [`Refusal::TooManyMatches`] where the filter matches more than [`super::Settings::batch_size`]: then nothing changes.
-    pub fn revoke(&self, actor: &Actor, plan: PlanId, whose: &Revocable) -> Result<Revocations, Error> {
+    pub fn revoke(&self, actor: &Actor, plan: PlanId, whose: &LicenseSelection) -> Result<Revocations, Error> {
         self.store.write(|unit| {
             let plan = lock_plan(unit, plan)?.plan;
             let agreement = find_agreement(unit, plan.agreement)?;
             let (licenses, not_found) = match whose {
-                Revocable::Emails(emails) => {
+                LicenseSelection::Emails(emails) => {
                     let licenses = unit.licenses().lock_live_of_emails(plan.id, emails)?;
                     let holders: HashSet<_> =
                         licenses.iter().filter_map(|license| license.columns().user_email).collect();
                     let not_found = emails.iter().filter(|email| !holders.contains(email)).cloned().collect();
                     (licenses, not_found)
                 }
-                Revocable::Matching(filter) => {
+                LicenseSelection::Matching(filter) => {
                     let most = self.settings.batch_size;
                     let licenses = unit.licenses().lock_live(plan.id, filter, most.saturating_add(1))?;
                     if licenses.len() as i64 > most {

@@ -139,7 +139,7 @@ impl World {
 
     pub fn revoke(&self, plan: PlanId, addresses: &[&str]) -> Result<Revocations, Error> {
         let emails = addresses.iter().map(|address| email(address)).collect();
-        self.manager.revoke(&admin(), plan, &Revocable::Emails(emails))
+        self.manager.revoke(&admin(), plan, &LicenseSelection::Emails(emails))
     }
 
     /// What waits of a kind, as JSON.

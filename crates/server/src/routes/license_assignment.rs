@@ -7,12 +7,9 @@ use serde_json::{Value, json};
 use crate::access::{Admin, OfPlan};
 use crate::answer::{Answer, blocking};
 use crate::app::AppState;
-use crate::body::{WithBody, required_emails};
+use crate::body::{WithBody, mail_text, required_emails};
 use crate::error::ApiError;
-use crate::wire::fields::{Field, Fields, NON_FIELD_ERRORS, boolean, text};
-
-/// The longest greeting or closing, in characters.
-const MAX_MAIL_TEXT: usize = 10_000;
+use crate::wire::fields::{Field, Fields, NON_FIELD_ERRORS, boolean};
 
 /// Assigns to every email that holds no live license of the plan, or to none where the plan has too few (400).
 pub async fn assign(
@@ -43,8 +40,8 @@ fn read(body: Value) -> Result<(Assignees, AssignmentMail), ApiError> {
     }
     let mail = AssignmentMail {
         notify: fields.optional("notify_users", boolean()).unwrap_or(true),
-        greeting: fields.nullable("greeting", text(0..=MAX_MAIL_TEXT)).value().unwrap_or_default(),
-        closing: fields.nullable("closing", text(0..=MAX_MAIL_TEXT)).value().unwrap_or_default(),
+        greeting: mail_text(&mut fields, "greeting"),
+        closing: mail_text(&mut fields, "closing"),
     };
     fields.finish()?;
     let sources = sources.unwrap_or_default().into_iter().chain(std::iter::repeat(None));

@@ -2,16 +2,16 @@
 
 use actix_web::http::StatusCode;
 use actix_web::web;
-use license_manager_domain::ports::LicenseFilter;
-use license_manager_domain::{Error, LicenseStatus, Refusal, Revocable, Revocations};
+use license_manager_domain::{Error, Refusal, Revocations};
 use serde_json::{Value, json};
 
 use crate::access::{Admin, OfPlan};
 use crate::answer::{Answer, blocking};
 use crate::app::AppState;
-use crate::body::{WithBody, optional_emails};
+use crate::body::WithBody;
 use crate::error::ApiError;
-use crate::wire::fields::{Field, Fields, NON_FIELD_ERRORS};
+use crate::routes::license_selection::selection;
+use crate::wire::fields::Fields;
 
 /// Revokes the licenses of the emails, or those that the filters match.
 ///
@@ -21,7 +21,9 @@ pub async fn revoke(
     WithBody { access, body }: WithBody<OfPlan<Admin>>,
     state: web::Data<AppState>,
 ) -> Result<Answer, ApiError> {
-    let whose = read(body)?;
+    let mut fields = Fields::new(body)?;
+    let whose = selection(&mut fields);
+    fields.finish()?;
     blocking(move || match state.manager.revoke(&access.caller.actor(), access.plan, &whose) {
         Ok(done) => answer(&done),
         Err(Error::Refused(refusal @ Refusal::RevocationCap { .. })) => {
@@ -68,57 +70,4 @@ fn answer(done: &Revocations) -> Result<Answer, ApiError> {
         "unsuccessful_revocations": unsuccessful,
     });
     Answer::json(status, &body)
-}
-
-fn read(body: Value) -> Result<Revocable, ApiError> {
-    let mut fields = Fields::new(body)?;
-    let emails = optional_emails(&mut fields);
-    let filters = fields.raw("filters");
-    let whose = match (emails, filters) {
-        (Some(emails), Field::Absent | Field::Null) => Revocable::Emails(emails),
-        (None, Field::Value(filters)) => match license_filter(&filters) {
-            Ok(filter) => Revocable::Matching(filter),
-            Err(message) => {
-                fields.error(NON_FIELD_ERRORS, message);
-                Revocable::Emails(Vec::new())
-            }
-        },
-        (None, _) if !fields.is_valid() => Revocable::Emails(Vec::new()),
-        _ => {
-            fields.error(NON_FIELD_ERRORS, "Name either user_emails or filters, and not both.");
-            Revocable::Emails(Vec::new())
-        }
-    };
-    fields.finish()?;
-    Ok(whose)
-}
-
-/// The licenses that a list of `{"name": …, "filter_value": …}` matches: `user_email` those whose email contains the text,
-/// `status_in` those in one of the states.
-fn license_filter(filters: &Value) -> Result<LicenseFilter, &'static str> {
-    let filters = filters.as_array().filter(|filters| !filters.is_empty());
-    let filters = filters.ok_or("filters must be a list with at least one filter.")?;
-    let mut wanted = LicenseFilter::default();
-    for filter in filters {
-        let value = &filter["filter_value"];
-        match filter["name"].as_str() {
-            Some("user_email") => {
-                let text = value.as_str().filter(|text| !text.trim().is_empty() && !text.contains('\0'));
-                wanted
-                    .email_words
-                    .push(text.ok_or("The filter user_email takes a part of an email address.")?.to_owned());
-            }
-            Some("status_in") => {
-                let names = value.as_array().ok_or("The filter status_in takes a list of statuses.")?;
-                let statuses: Option<Vec<_>> =
-                    names.iter().map(|name| LicenseStatus::from_name(name.as_str()?)).collect();
-                let mut statuses = statuses.ok_or("The filter status_in names a status that does not exist.")?;
-                statuses.sort_unstable();
-                statuses.dedup();
-                wanted.statuses = Some(statuses);
-            }
-            _ => return Err("A filter's name is user_email or status_in."),
-        }
-    }
-    Ok(wanted)
 }

@@ -20,7 +20,7 @@ use crate::wire::query::Query;
 use crate::wire::time;
 
 /// The most licenses a page has.
-const MAX_PAGE_SIZE: u64 = 500;
+pub(super) const MAX_PAGE_SIZE: u64 = 500;
 
 /// How many licenses are read at once for a CSV file.
 const CSV_BATCH: i64 = 1_000;
@@ -155,13 +155,13 @@ fn as_text(cell: &str) -> Cow<'_, str> {
 }
 
 /// Where the learner activates the license.
-fn activation_link(state: &AppState, slug: &str, license: &License) -> Option<String> {
+pub(super) fn activation_link(state: &AppState, slug: &str, license: &License) -> Option<String> {
     let key = license.columns().activation_key?;
     Some(format!("{}/{slug}/licenses/{key}/activate", state.learner_portal.trim_end_matches('/')))
 }
 
 /// The filters of a list of licenses; unknown statuses match nothing, senseless flags are ignored.
-fn filter(query: &Query) -> LicenseFilter {
+pub(super) fn filter(query: &Query) -> LicenseFilter {
     let named = query.get("status").filter(|text| !text.is_empty()).map(|_| query.list("status"));
     let active_only = query.flag("active_only") == Some(true);
     let wanted = |status: &LicenseStatus| {
@@ -178,7 +178,7 @@ fn filter(query: &Query) -> LicenseFilter {
 }
 
 /// The order of a list of licenses: by status and email unless `ordering` names known fields, of which each counts once.
-fn order(query: &Query) -> Vec<LicenseOrder> {
+pub(super) fn order(query: &Query) -> Vec<LicenseOrder> {
     let ascending = |field| LicenseOrder { field, descending: false };
     let mut named: Vec<LicenseOrder> = Vec::new();
     for name in query.list("ordering") {

@@ -1,0 +1,59 @@
+//! Licenses found without knowing their plan.
+
+use diesel::dsl::sql;
+use diesel::prelude::*;
+use diesel::sql_types::{Array, Bool, Nullable, Uuid as SqlUuid};
+use license_manager_domain::ports::{LicenseOrder, LicenseSearch, LookupRepository, Window};
+use license_manager_domain::{Email, Error, License, LicenseId, PlanDetails};
+use uuid::Uuid;
+
+use super::PostgresUnit;
+use super::licenses::{Condition, filtered, with_plans};
+use super::rows::{LicenseRow, PlanDetailsRow, plan_details};
+use super::schema::license;
+
+/// The licenses that match.
+fn matching(search: &LicenseSearch) -> Condition {
+    let mut condition: Condition = match search.plan {
+        Some(plan) => Box::new(license::subscription_plan_uuid.eq(plan.0).nullable()),
+        None => Box::new(sql::<Nullable<Bool>>("true")),
+    };
+    if let Some(customers) = search.customers() {
+        let customers: Vec<Uuid> = customers.iter().map(|customer| customer.0).collect();
+        let of_customers = sql::<Nullable<Bool>>(
+            "license.subscription_plan_uuid IN (
+                 SELECT plan.uuid
+                 FROM subscription_plan AS plan
+                 JOIN customer_agreement AS agreement ON agreement.uuid = plan.customer_agreement_uuid
+                 WHERE agreement.enterprise_customer_uuid = ANY (",
+        );
+        condition = Box::new(condition.and(of_customers.bind::<Array<SqlUuid>, _>(customers).sql("))")));
+    }
+    filtered(condition, &search.filter)
+}
+
+fn with_plan((license, plan): (LicenseRow, PlanDetailsRow)) -> Result<(License, PlanDetails), Error> {
+    Ok((license.try_into()?, plan_details(plan)))
+}
+
+impl LookupRepository for PostgresUnit<'_> {
+    fn find(&mut self, id: LicenseId) -> Result<Option<(License, PlanDetails)>, Error> {
+        let query = with_plans().filter(license::uuid.eq(id.0));
+        let row = self.read(|connection| query.first::<(LicenseRow, PlanDetailsRow)>(connection).optional())?;
+        row.map(with_plan).transpose()
+    }
+
+    fn of_email(&mut self, email: &Email) -> Result<Vec<(License, PlanDetails)>, Error> {
+        let query = with_plans().filter(license::user_email.eq(email.as_str()));
+        let rows = self.read(|connection| query.load::<(LicenseRow, PlanDetailsRow)>(connection))?;
+        rows.into_iter().map(with_plan).collect()
+    }
+
+    fn list(&mut self, search: &LicenseSearch, order: &[LicenseOrder], window: Window) -> Result<Vec<License>, Error> {
+        self.list_licenses(matching(search), order, window)
+    }
+
+    fn count(&mut self, search: &LicenseSearch) -> Result<i64, Error> {
+        self.count_licenses(matching(search))
+    }
+}

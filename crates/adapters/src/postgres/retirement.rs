@@ -1,0 +1,72 @@
+//! Forgetting people.
+
+use diesel::prelude::*;
+use diesel::sql_types::{Array, BigInt, Nullable, Text, Uuid as SqlUuid};
+use license_manager_domain::outbox::Topic;
+use license_manager_domain::ports::{Retiree, RetirementRepository};
+use license_manager_domain::{Email, Error, License, LicenseId};
+use uuid::Uuid;
+
+use super::PostgresUnit;
+use super::rows::{LicenseRow, licenses};
+use super::schema::{license, users};
+
+fn uuids(licenses: &[LicenseId]) -> Vec<Uuid> {
+    licenses.iter().map(|license| license.0).collect()
+}
+
+impl RetirementRepository for PostgresUnit<'_> {
+    fn lock_licenses(&mut self, person: &Retiree) -> Result<Vec<License>, Error> {
+        // An address that is not known is NULL, which equals nothing.
+        let email = person.email.as_ref().map(Email::as_str);
+        let query = license::table
+            .select(LicenseRow::as_select())
+            .filter(license::lms_user_id.eq(person.lms_user_id.0).or(license::user_email.eq(email)))
+            .order(license::uuid)
+            .for_no_key_update();
+        licenses(self.write(|connection| query.load::<LicenseRow>(connection))?)
+    }
+
+    fn erase_history(&mut self, licenses: &[LicenseId], person: &Retiree) -> Result<(), Error> {
+        let statement = diesel::sql_query(
+            "UPDATE license_history
+             SET user_email = NULL, lms_user_id = NULL, activation_key = NULL, history_user = nullif(history_user, $4)
+             WHERE uuid = ANY ($1) OR lms_user_id = $2 OR user_email = $3",
+        )
+        .bind::<Array<SqlUuid>, _>(uuids(licenses))
+        .bind::<BigInt, _>(person.lms_user_id.0)
+        .bind::<Nullable<Text>, _>(person.email.as_ref().map(Email::as_str))
+        .bind::<Text, _>(&person.username);
+        self.write(|connection| statement.execute(connection))?;
+        Ok(())
+    }
+
+    fn erase_sources(&mut self, licenses: &[LicenseId]) -> Result<(), Error> {
+        let statement = diesel::sql_query(
+            "WITH erased AS (DELETE FROM license_source WHERE license_uuid = ANY ($1))
+             DELETE FROM license_source_history WHERE license_uuid = ANY ($1)",
+        )
+        .bind::<Array<SqlUuid>, _>(uuids(licenses));
+        self.write(|connection| statement.execute(connection))?;
+        Ok(())
+    }
+
+    fn erase_messages(&mut self, licenses: &[LicenseId], emails: &[Email]) -> Result<(), Error> {
+        let statement = diesel::sql_query(
+            "DELETE FROM outbox
+             WHERE license_uuid = ANY ($1)
+                OR (license_uuid IS NOT NULL OR topic = $3)
+                   AND EXISTS (SELECT FROM unnest($2) AS named (email) WHERE strpos(payload, named.email) > 0)",
+        )
+        .bind::<Array<SqlUuid>, _>(uuids(licenses))
+        .bind::<Array<Text>, _>(emails.iter().map(Email::as_json).collect::<Vec<_>>())
+        .bind::<Text, _>(Topic::LicenseEvent.as_str());
+        self.write(|connection| statement.execute(connection))?;
+        Ok(())
+    }
+
+    fn erase_user(&mut self, username: &str) -> Result<bool, Error> {
+        let statement = diesel::delete(users::table.filter(users::username.eq(username)));
+        Ok(self.write(|connection| statement.execute(connection))? > 0)
+    }
+}

@@ -1,0 +1,60 @@
+//! Licenses found without knowing their plan.
+
+use diesel::dsl::sql;
+use diesel::prelude::*;
+use diesel::sql_types::{Bool, Nullable, Text};
+use license_manager_domain::ports::{LicenseOrder, LicenseSearch, LookupRepository, Window};
+use license_manager_domain::{Email, Error, License, LicenseId, PlanDetails};
+
+use super::SqliteUnit;
+use super::error::storage_error;
+use super::licenses::{Condition, filtered, with_plans};
+use super::rows::{DetailsRow, LicenseRow, details};
+use super::schema::license;
+use super::types::SqlUuid;
+
+/// The licenses that match.
+fn matching(search: &LicenseSearch) -> Result<Condition, Error> {
+    let mut condition: Condition = match search.plan {
+        Some(plan) => Box::new(license::subscription_plan_uuid.eq(SqlUuid(plan.0)).nullable()),
+        None => Box::new(sql::<Nullable<Bool>>("true")),
+    };
+    if let Some(customers) = search.customers() {
+        let customers = serde_json::to_string(&customers).map_err(Error::storage)?;
+        let of_customers = sql::<Nullable<Bool>>(
+            "license.subscription_plan_uuid IN (
+                 SELECT plan.uuid
+                 FROM subscription_plan AS plan
+                 JOIN customer_agreement AS agreement ON agreement.uuid = plan.customer_agreement_uuid
+                 WHERE agreement.enterprise_customer_uuid IN (SELECT value FROM json_each(",
+        );
+        condition = Box::new(condition.and(of_customers.bind::<Text, _>(customers).sql(")))")));
+    }
+    Ok(filtered(condition, &search.filter))
+}
+
+fn with_plan((license, plan): (LicenseRow, DetailsRow)) -> Result<(License, PlanDetails), Error> {
+    Ok((license.try_into()?, details(plan)))
+}
+
+impl LookupRepository for SqliteUnit<'_> {
+    fn find(&mut self, id: LicenseId) -> Result<Option<(License, PlanDetails)>, Error> {
+        let query = with_plans().filter(license::uuid.eq(SqlUuid(id.0)));
+        let row = query.first::<(LicenseRow, DetailsRow)>(self.conn).optional().map_err(storage_error)?;
+        row.map(with_plan).transpose()
+    }
+
+    fn of_email(&mut self, email: &Email) -> Result<Vec<(License, PlanDetails)>, Error> {
+        let query = with_plans().filter(license::user_email.eq(email.as_str()));
+        let rows = query.load::<(LicenseRow, DetailsRow)>(self.conn).map_err(storage_error)?;
+        rows.into_iter().map(with_plan).collect()
+    }
+
+    fn list(&mut self, search: &LicenseSearch, order: &[LicenseOrder], window: Window) -> Result<Vec<License>, Error> {
+        self.list_licenses(matching(search)?, order, window)
+    }
+
+    fn count(&mut self, search: &LicenseSearch) -> Result<i64, Error> {
+        self.count_licenses(matching(search)?)
+    }
+}

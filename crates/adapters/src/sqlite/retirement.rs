@@ -1,0 +1,73 @@
+//! Forgetting people.
+
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Nullable, Text};
+use license_manager_domain::outbox::Topic;
+use license_manager_domain::ports::{Retiree, RetirementRepository};
+use license_manager_domain::{Email, Error, License, LicenseId};
+
+use super::SqliteUnit;
+use super::error::storage_error;
+use super::rows::{LicenseRow, licenses};
+use super::schema::{license, users};
+
+impl RetirementRepository for SqliteUnit<'_> {
+    fn lock_licenses(&mut self, person: &Retiree) -> Result<Vec<License>, Error> {
+        // An address that is not known is compared as NULL, which equals nothing.
+        let email = person.email.as_ref().map(Email::as_str);
+        let rows = license::table
+            .filter(license::lms_user_id.eq(person.lms_user_id.0).or(license::user_email.eq(email)))
+            .order(license::uuid)
+            .select(LicenseRow::as_select())
+            .load(self.written()?)
+            .map_err(storage_error)?;
+        licenses(rows)
+    }
+
+    fn erase_history(&mut self, licenses: &[LicenseId], person: &Retiree) -> Result<(), Error> {
+        diesel::sql_query(
+            "UPDATE license_history
+             SET user_email = NULL, lms_user_id = NULL, activation_key = NULL, history_user = nullif(history_user, ?4)
+             WHERE uuid IN (SELECT value FROM json_each(?1)) OR lms_user_id = ?2 OR user_email = ?3",
+        )
+        .bind::<Text, _>(serde_json::to_string(licenses).map_err(Error::storage)?)
+        .bind::<BigInt, _>(person.lms_user_id.0)
+        .bind::<Nullable<Text>, _>(person.email.as_ref().map(Email::as_str))
+        .bind::<Text, _>(&person.username)
+        .execute(self.written()?)
+        .map_err(storage_error)?;
+        Ok(())
+    }
+
+    fn erase_sources(&mut self, licenses: &[LicenseId]) -> Result<(), Error> {
+        let keys = serde_json::to_string(licenses).map_err(Error::storage)?;
+        for table in ["license_source", "license_source_history"] {
+            diesel::sql_query(format!("DELETE FROM {table} WHERE license_uuid IN (SELECT value FROM json_each(?1))"))
+                .bind::<Text, _>(&keys)
+                .execute(self.written()?)
+                .map_err(storage_error)?;
+        }
+        Ok(())
+    }
+
+    fn erase_messages(&mut self, licenses: &[LicenseId], emails: &[Email]) -> Result<(), Error> {
+        let named: Vec<String> = emails.iter().map(Email::as_json).collect();
+        diesel::sql_query(
+            "DELETE FROM outbox
+             WHERE license_uuid IN (SELECT value FROM json_each(?1))
+                OR (license_uuid IS NOT NULL OR topic = ?3)
+                   AND EXISTS (SELECT 1 FROM json_each(?2) AS named WHERE instr(outbox.payload, named.value) > 0)",
+        )
+        .bind::<Text, _>(serde_json::to_string(licenses).map_err(Error::storage)?)
+        .bind::<Text, _>(serde_json::to_string(&named).map_err(Error::storage)?)
+        .bind::<Text, _>(Topic::LicenseEvent.as_str())
+        .execute(self.written()?)
+        .map_err(storage_error)?;
+        Ok(())
+    }
+
+    fn erase_user(&mut self, username: &str) -> Result<bool, Error> {
+        let user = users::table.filter(users::username.eq(username));
+        Ok(diesel::delete(user).execute(self.written()?).map_err(storage_error)? > 0)
+    }
+}

@@ -1,0 +1,46 @@
+use super::licenses::{compare, matches};
+use super::repositories::part;
+use super::{MemoryUnit, Tables};
+use crate::email::Email;
+use crate::error::Error;
+use crate::ids::LicenseId;
+use crate::license::License;
+use crate::plan::PlanDetails;
+use crate::ports::{LicenseOrder, LicenseSearch, LookupRepository, Window};
+
+fn with_plan(tables: &Tables, license: &License) -> Option<(License, PlanDetails)> {
+    Some((license.clone(), tables.details(tables.plans.get(&license.plan)?)?))
+}
+
+fn found(tables: &Tables, search: &LicenseSearch) -> Vec<License> {
+    let customers = search.customers();
+    let visible = |license: &&License| {
+        let plan = tables.plans.get(&license.plan).and_then(|plan| tables.details(plan));
+        search.plan.is_none_or(|plan| plan == license.plan)
+            && plan.is_some_and(|plan| customers.as_ref().is_none_or(|customers| customers.contains(&plan.customer)))
+            && matches(&search.filter, license)
+    };
+    tables.licenses.values().filter(visible).cloned().collect()
+}
+
+impl LookupRepository for MemoryUnit<'_> {
+    fn find(&mut self, id: LicenseId) -> Result<Option<(License, PlanDetails)>, Error> {
+        Ok(self.tables.licenses.get(&id).and_then(|license| with_plan(self.tables, license)))
+    }
+
+    fn of_email(&mut self, email: &Email) -> Result<Vec<(License, PlanDetails)>, Error> {
+        let licenses =
+            self.tables.licenses.values().filter(|license| license.columns().user_email.as_ref() == Some(email));
+        Ok(licenses.filter_map(|license| with_plan(self.tables, license)).collect())
+    }
+
+    fn list(&mut self, search: &LicenseSearch, order: &[LicenseOrder], window: Window) -> Result<Vec<License>, Error> {
+        let mut licenses = found(self.tables, search);
+        licenses.sort_by(|left, right| compare(order, left, right));
+        Ok(part(licenses, window))
+    }
+
+    fn count(&mut self, search: &LicenseSearch) -> Result<i64, Error> {
+        Ok(found(self.tables, search).len() as i64)
+    }
+}

@@ -1,0 +1,53 @@
+use super::MemoryUnit;
+use crate::email::Email;
+use crate::error::Error;
+use crate::ids::LicenseId;
+use crate::license::{License, LicenseColumns};
+use crate::outbox::Topic;
+use crate::ports::{Retiree, RetirementRepository};
+
+fn is_of(person: &Retiree, columns: &LicenseColumns) -> bool {
+    columns.lms_user_id == Some(person.lms_user_id) || (person.email.is_some() && columns.user_email == person.email)
+}
+
+impl RetirementRepository for MemoryUnit<'_> {
+    fn lock_licenses(&mut self, person: &Retiree) -> Result<Vec<License>, Error> {
+        let licenses = self.written()?.licenses.values();
+        Ok(licenses.filter(|license| is_of(person, &license.columns())).cloned().collect())
+    }
+
+    fn erase_history(&mut self, licenses: &[LicenseId], person: &Retiree) -> Result<(), Error> {
+        let licenses: Vec<String> = licenses.iter().map(ToString::to_string).collect();
+        for entry in &mut self.written()?.history {
+            let Some(columns) = &mut entry.license else { continue };
+            if licenses.contains(&entry.id) || is_of(person, columns) {
+                (columns.user_email, columns.lms_user_id, columns.activation_key) = (None, None, None);
+                entry.change.by.take_if(|name| *name == person.username);
+            }
+        }
+        Ok(())
+    }
+
+    fn erase_sources(&mut self, licenses: &[LicenseId]) -> Result<(), Error> {
+        let tables = self.written()?;
+        tables.sources.retain(|license, _| !licenses.contains(license));
+        let licenses: Vec<String> = licenses.iter().map(ToString::to_string).collect();
+        tables.history.retain(|entry| entry.table != "license_source" || !licenses.contains(&entry.id));
+        Ok(())
+    }
+
+    fn erase_messages(&mut self, licenses: &[LicenseId], emails: &[Email]) -> Result<(), Error> {
+        let named: Vec<String> = emails.iter().map(Email::as_json).collect();
+        self.written()?.outbox.retain(|message| {
+            let about_one = message.license.is_some() || message.topic == Topic::LicenseEvent;
+            let of_license = message.license.is_some_and(|license| licenses.contains(&license));
+            let of_email = about_one && named.iter().any(|email| message.payload.contains(email));
+            !of_license && !of_email
+        });
+        Ok(())
+    }
+
+    fn erase_user(&mut self, username: &str) -> Result<bool, Error> {
+        Ok(self.written()?.users.remove(username).is_some())
+    }
+}

@@ -1,0 +1,51 @@
+//! Retirement: a person is forgotten.
+
+use std::collections::BTreeSet;
+
+use super::LicenseManager;
+use crate::email::Email;
+use crate::error::Error;
+use crate::history::Actor;
+use crate::ids::{LicenseId, LmsUserId};
+use crate::license::License;
+use crate::ports::{Retiree, StoreExt};
+
+/// What a retirement did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retirement {
+    /// How many licenses forgot the person.
+    pub licenses: usize,
+    /// Whether there was a user of that name.
+    pub user_was_known: bool,
+}
+
+impl LicenseManager {
+    /// Forgets a person: their licenses, found by their LMS id and by the address known for their user name, lose every
+    /// trace of them, also in the history; revoked ones stay revoked, the others are free again. Sources, messages that wait
+    /// and the user are deleted. Retiring a person again changes nothing more.
+    pub fn retire(&self, actor: &Actor, lms_user_id: LmsUserId, username: &str) -> Result<Retirement, Error> {
+        self.store.write(|unit| {
+            let now = self.now();
+            let user = unit.users().find(username)?;
+            let email = user.and_then(|user| user.email?.parse::<Email>().ok());
+            let person = Retiree { lms_user_id, email, username: username.to_owned() };
+
+            let licenses = unit.retirement().lock_licenses(&person)?;
+            let emails: BTreeSet<Email> = licenses
+                .iter()
+                .filter_map(|license| license.columns().user_email)
+                .chain(person.email.clone())
+                .collect();
+            let emails: Vec<Email> = emails.into_iter().collect();
+            let ids: Vec<LicenseId> = licenses.iter().map(|license| license.id).collect();
+            let forgotten: Vec<License> = licenses.into_iter().map(|license| license.retire(now)).collect();
+            unit.licenses().save(&forgotten, &actor.change(now))?;
+
+            unit.retirement().erase_sources(&ids)?;
+            unit.retirement().erase_history(&ids, &person)?;
+            unit.retirement().erase_messages(&ids, &emails)?;
+            let user_was_known = unit.retirement().erase_user(username)?;
+            Ok(Retirement { licenses: ids.len(), user_was_known })
+        })
+    }
+}

@@ -1,0 +1,22 @@
+//! `POST /api/v1/customer-agreement/{customer_agreement_uuid}/auto-apply/`: a learner who logs in gets a license.
+
+use actix_web::web;
+
+use crate::access::{AdminOrLearner, OfAgreement};
+use crate::answer::{Answer, blocking};
+use crate::app::AppState;
+use crate::error::ApiError;
+use crate::present::LearnerLicenseBody;
+
+/// Gives the caller a license of the agreement's auto-applicable plan, or the one they hold. 422 where there is no such plan,
+/// none is left, theirs was revoked, or the plan is about to be renewed.
+pub async fn auto_apply(access: OfAgreement<AdminOrLearner>, state: web::Data<AppState>) -> Result<Answer, ApiError> {
+    let person = access.caller.person()?;
+    blocking(move || {
+        let view = state.manager.auto_apply(&access.caller.actor(), access.agreement, &person)?;
+        let renewal_lock = state.manager.settings().renewal_lock;
+        let license = view.licenses.first().map(|found| LearnerLicenseBody::new(found, &view, renewal_lock));
+        Answer::ok(&license)
+    })
+    .await
+}

@@ -1,0 +1,49 @@
+//! Reminders, below `POST /api/v1/subscriptions/{subscription_uuid}/licenses/`: `remind/` and `remind-all/`.
+
+use actix_web::web;
+use license_manager_domain::ports::LicenseFilter;
+use license_manager_domain::{LicenseSelection, ReminderMail};
+
+use crate::access::{Admin, OfPlan};
+use crate::answer::{Answer, blocking};
+use crate::app::AppState;
+use crate::body::{WithBody, mail_text};
+use crate::error::ApiError;
+use crate::routes::license_selection::selection;
+use crate::wire::fields::Fields;
+
+/// Reminds the learners named, or those that the filters match, of licenses they have yet to activate: 204. 404 where none of
+/// them has such a license.
+pub async fn remind(
+    WithBody { access, body }: WithBody<OfPlan<Admin>>,
+    state: web::Data<AppState>,
+) -> Result<Answer, ApiError> {
+    let mut fields = Fields::new(body)?;
+    let whose = selection(&mut fields);
+    promise(access, whose, fields, state).await
+}
+
+/// Reminds every learner who has yet to activate a license of the plan: 204. 404 where there is none.
+pub async fn remind_all(
+    WithBody { access, body }: WithBody<OfPlan<Admin>>,
+    state: web::Data<AppState>,
+) -> Result<Answer, ApiError> {
+    let whose = LicenseSelection::Matching(LicenseFilter::default());
+    promise(access, whose, Fields::new(body)?, state).await
+}
+
+async fn promise(
+    access: OfPlan<Admin>,
+    whose: LicenseSelection,
+    mut fields: Fields,
+    state: web::Data<AppState>,
+) -> Result<Answer, ApiError> {
+    let mail =
+        ReminderMail { greeting: mail_text(&mut fields, "greeting"), closing: mail_text(&mut fields, "closing") };
+    fields.finish()?;
+    blocking(move || {
+        state.manager.remind(access.plan, &whose, &mail)?;
+        Ok(Answer::no_content())
+    })
+    .await
+}

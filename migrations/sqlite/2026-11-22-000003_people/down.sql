@@ -1,0 +1,2 @@
+DROP INDEX license_history_by_lms_user;
+DROP INDEX license_history_by_email;
