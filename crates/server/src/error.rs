@@ -115,9 +115,10 @@ impl From<Error> for ApiError {
                 | Refusal::RevocationCap { .. }
                 | Refusal::CustomerIsFixed
                 | Refusal::AgreementIsFixed => Self::text(StatusCode::BAD_REQUEST, message),
-                Refusal::RevokeAllUnderCap | Refusal::NotActivatable(_) => {
-                    Self::text(StatusCode::UNPROCESSABLE_ENTITY, message)
-                }
+                Refusal::RevokeAllUnderCap
+                | Refusal::NotActivatable(_)
+                | Refusal::Impossible(_)
+                | Refusal::SecondLiveLicense(_) => Self::text(StatusCode::UNPROCESSABLE_ENTITY, message),
             },
             Error::Unavailable => Self::detail(
                 StatusCode::SERVICE_UNAVAILABLE,

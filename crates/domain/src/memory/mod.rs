@@ -3,6 +3,7 @@
 //! It passes the storage contract suite. Transactions run one after another on a copy that replaces the original at commit,
 //! so it is slow with much data.
 
+mod history;
 mod licenses;
 mod repositories;
 
@@ -11,15 +12,15 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::agreement::CustomerAgreement;
 use crate::error::Error;
-use crate::history::Change;
+use crate::history::{Change, Row};
 use crate::ids::{AgreementId, LicenseId, PlanId, ProductId};
 use crate::jobs::Job;
 use crate::license::License;
 use crate::outbox::Message;
 use crate::plan::{PlanDetails, SubscriptionPlan};
 use crate::ports::{
-    AgreementRepository, JobRepository, LicenseRepository, OutboxRepository, PlanRepository, ProductRepository,
-    RenewalRepository, Store, UnitOfWork, User, UserRepository, Work,
+    AgreementRepository, HistoryRepository, JobRepository, LicenseRepository, OutboxRepository, PlanRepository,
+    ProductRepository, RenewalRepository, Store, UnitOfWork, User, UserRepository, Work,
 };
 use crate::product::{Product, seeded_products};
 use crate::renewal::RenewalLink;
@@ -39,6 +40,8 @@ pub struct HistoryEntry {
     pub kind: char,
     /// Who, when and why.
     pub change: Change,
+    /// The row as it became; empty for kinds of rows whose history nobody reads.
+    pub row: Row,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -65,7 +68,9 @@ impl Tables {
     }
 
     fn record(&mut self, table: &'static str, id: impl ToString, kind: char, change: &Change) {
-        self.history.push(HistoryEntry { table, id: id.to_string(), kind, change: change.clone() });
+        let id = id.to_string();
+        let row = self.row(table, &id);
+        self.history.push(HistoryEntry { table, id, kind, change: change.clone(), row });
     }
 }
 
@@ -167,6 +172,10 @@ impl UnitOfWork for MemoryUnit<'_> {
     }
 
     fn jobs(&mut self) -> &mut dyn JobRepository {
+        self
+    }
+
+    fn history(&mut self) -> &mut dyn HistoryRepository {
         self
     }
 }

@@ -6,10 +6,13 @@
 mod activation;
 mod agreements;
 mod assignment;
+mod history;
 mod jobs;
 mod learners;
+mod license_edit;
 mod listing;
 mod plans;
+mod revert;
 mod revocation;
 
 use std::sync::Arc;
@@ -18,9 +21,12 @@ use chrono::{DateTime, Duration, Utc};
 
 pub use agreements::{AgreementChanges, AgreementOverview, AgreementPage, NewAgreement};
 pub use assignment::{Assignees, Assignments};
+pub use history::{HistoricChange, HistoryPage};
 pub use learners::{LearnerLicense, LearnerLicenses, LearnerView};
+pub use license_edit::LicenseEdit;
 pub use listing::LicensePage;
 pub use plans::{NewPlan, PlanChanges, PlanOverview, PlanPage};
+pub use revert::{LeftAlone, RevertRequest, Reverted};
 pub use revocation::{Revocable, Revocations, Revoked};
 
 use crate::error::{Entity, Error};

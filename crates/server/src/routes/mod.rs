@@ -3,18 +3,20 @@
 mod customer_agreements;
 mod endpoint;
 mod health;
+mod history;
 mod learner_licenses;
 mod license_activation;
 mod license_assignment;
 mod license_revocation;
 mod licenses;
 mod provisioning;
+mod revert;
 mod subscriptions;
 
 use actix_web::web;
 
 use self::endpoint::Endpoint;
-use crate::access::{Admin, AdminOrLearner, Caller, Listing, OfAgreement, OfPlan, Provisioner};
+use crate::access::{Admin, AdminOrLearner, Caller, HistoryReader, Listing, OfAgreement, OfPlan, Provisioner};
 
 /// Adds every endpoint. Paths end with a slash: requests without it are given one before they get here.
 pub fn configure(service: &mut web::ServiceConfig) {
@@ -85,6 +87,22 @@ pub fn configure(service: &mut web::ServiceConfig) {
                 Endpoint::<Provisioner>::new("/provisioning-admins/subscriptions/{subscription_uuid}/")
                     .get(provisioning::plans::retrieve)
                     .patch(provisioning::plans::update),
+            )
+            .service(Endpoint::<HistoryReader>::new("/licenses/{license_uuid}/history/").get(history::read))
+            .service(Endpoint::<HistoryReader>::new("/subscriptions/{subscription_uuid}/history/").get(history::read))
+            .service(
+                Endpoint::<HistoryReader>::new("/customer-agreement/{customer_agreement_uuid}/history/")
+                    .get(history::read),
+            )
+            .service(
+                Endpoint::<HistoryReader>::new("/customer-agreements/{customer_agreement_uuid}/history/")
+                    .get(history::read),
+            )
+            .service(Endpoint::<Provisioner>::new("/subscriptions/{subscription_uuid}/revert/").post(revert::revert))
+            .service(
+                Endpoint::<Provisioner>::new("/provisioning-admins/licenses/{license_uuid}/")
+                    .get(provisioning::licenses::retrieve)
+                    .patch(provisioning::licenses::update),
             ),
     );
 }
