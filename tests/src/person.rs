@@ -92,6 +92,11 @@ impl Person {
         &self.email
     }
 
+    /// Their user name.
+    pub fn username(&self) -> &str {
+        &self.username
+    }
+
     /// A new access token.
     pub fn token(&self) -> String {
         let now = chrono::Utc::now().timestamp();

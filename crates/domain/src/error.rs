@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::email::Email;
 use crate::license::{ImpossibleTransition, LicenseStatus};
 
 /// Why a use case did not do what was asked. Whatever the error, nothing was changed.
@@ -74,7 +75,7 @@ pub enum Conflict {
 }
 
 /// A rule of the business that forbids the request now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// All or nothing: the plan cannot give every learner a license.
     #[error("The plan has {available} unassigned licenses, and {requested} are needed. Nothing was assigned.")]
@@ -127,6 +128,16 @@ pub enum Refusal {
     /// The license's state does not allow it.
     #[error("A license that is {0} cannot be activated.")]
     NotActivatable(LicenseStatus),
+    /// A license's life has no such step.
+    #[error("{0}")]
+    Impossible(ImpossibleTransition),
+    /// These people would hold two live licenses of a plan.
+    #[error("These people would hold two licenses of the plan: {}. Nothing was changed.", addresses(.0))]
+    SecondLiveLicense(Vec<Email>),
+}
+
+fn addresses(emails: &[Email]) -> String {
+    emails.iter().map(Email::as_str).collect::<Vec<_>>().join(", ")
 }
 
 impl From<Refusal> for Error {

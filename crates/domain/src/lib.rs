@@ -85,7 +85,7 @@ mod services;
 pub use agreement::{AutoScaling, CustomerAgreement, ExpirationMessage};
 pub use email::{Email, InvalidEmail};
 pub use error::{Conflict, Entity, Error, FieldErrors, Refusal};
-pub use history::{Actor, Change};
+pub use history::{Actor, Change, ChangeKind, FieldChange, FieldKind, Recorded, Row, Value, Version};
 pub use ids::{
     ActivationKey, AgreementId, CatalogId, CustomerId, LicenseId, LmsUserId, MessageId, PlanId, PlanTypeId, ProductId,
     RenewalId,
@@ -97,7 +97,8 @@ pub use plan::{ChangeReason, LicenseCounts, PlanDetails, SubscriptionPlan, is_sa
 pub use product::{DEFAULT_PRODUCT, PlanType, Product, seeded_products};
 pub use renewal::{RenewalChains, RenewalLink};
 pub use services::{
-    AgreementChanges, AgreementOverview, AgreementPage, Assignees, Assignments, LearnerLicense, LearnerLicenses,
-    LearnerView, LicenseManager, LicensePage, LicenseSelection, NewAgreement, NewPlan, PersonalLicense,
-    PersonalLicenses, PlanChanges, PlanOverview, PlanPage, Retirement, Revocations, Revoked, Settings,
+    AgreementChanges, AgreementOverview, AgreementPage, Assignees, Assignments, HistoricChange, HistoryPage,
+    LearnerLicense, LearnerLicenses, LearnerView, LeftAlone, LicenseEdit, LicenseManager, LicensePage,
+    LicenseSelection, NewAgreement, NewPlan, PersonalLicense, PersonalLicenses, PlanChanges, PlanOverview, PlanPage,
+    Retirement, RevertRequest, Reverted, Revocations, Revoked, Settings,
 };

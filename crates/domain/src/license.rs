@@ -240,6 +240,16 @@ impl License {
         Self { modified: now, ..self }
     }
 
+    /// Gives a license in somebody's hands, or last in their hands, the holder's id in the LMS, or none.
+    pub fn with_lms_user_id(mut self, user: Option<LmsUserId>, now: DateTime<Utc>) -> Self {
+        match &mut self.state {
+            LicenseState::Unassigned => return self,
+            LicenseState::Assigned(seat) | LicenseState::Activated { seat, .. } => seat.lms_user_id = user,
+            LicenseState::Revoked { former, .. } => former.lms_user_id = user,
+        }
+        Self { modified: now, ..self }
+    }
+
     /// The stand without its data.
     pub fn status(&self) -> LicenseStatus {
         match self.state {

@@ -9,6 +9,7 @@
 //! | [`Provisioner`] | provisioning admins |
 //! | [`Staff`] | support staff: administrators by their token, and superusers |
 //! | [`RetirementWorker`] | the service that retires people, and superusers |
+//! | [`HistoryReader`] | provisioning admins; of a plan or a license also those who administer its customer's subscriptions |
 //!
 //! The rules are those of docs/RULES.md, "Who may do what".
 
@@ -19,7 +20,9 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::AUTHORIZATION;
 use actix_web::{FromRequest, HttpRequest, dev::Payload, web};
 use license_manager_domain::ports::{CustomerScope, Person, StoreExt, User};
-use license_manager_domain::{Actor, AgreementId, CustomerId, Email, Entity, Error, LmsUserId, PlanId};
+use license_manager_domain::{
+    Actor, AgreementId, CustomerId, Email, Entity, Error, LicenseId, LmsUserId, PlanId, Recorded,
+};
 use uuid::Uuid;
 
 use crate::answer::blocking;
@@ -57,6 +60,11 @@ impl Caller {
     /// Whether they may do everything.
     pub fn is_superuser(&self) -> bool {
         self.user.as_ref().is_some_and(|user| user.is_superuser)
+    }
+
+    /// Whether they are a provisioning admin.
+    fn may_provision(&self) -> bool {
+        matches!(self.scope(&["enterprise_provisioning_admin"], &[]), Some(CustomerScope::All))
     }
 
     /// The customers for which they hold one of the roles; `None` without any such role.
@@ -269,10 +277,50 @@ impl FromRequest for Provisioner {
         let caller = Caller::from_request(request, payload);
         Box::pin(async move {
             let caller = caller.await?;
-            match caller.scope(&["enterprise_provisioning_admin"], &[]) {
-                Some(CustomerScope::All) => Ok(Self { caller }),
-                _ => Err(ApiError::forbidden()),
+            if caller.may_provision() { Ok(Self { caller }) } else { Err(ApiError::forbidden()) }
+        })
+    }
+}
+
+/// Somebody who may read the history of what the path names: the `license_uuid`, the `subscription_uuid` or the
+/// `customer_agreement_uuid` in it.
+#[derive(Debug)]
+pub struct HistoryReader {
+    /// What the path names.
+    pub of: Recorded,
+}
+
+impl FromRequest for HistoryReader {
+    type Error = ApiError;
+    type Future = Extraction<Self>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let caller = Caller::from_request(request, payload);
+        let request = request.clone();
+        Box::pin(async move {
+            let caller = caller.await?;
+            let names = |name| request.match_info().get(name).is_some();
+            let of = if names("license_uuid") {
+                Recorded::License(LicenseId(path_uuid(&request, "license_uuid")?))
+            } else if names("subscription_uuid") {
+                Recorded::Plan(PlanId(path_uuid(&request, "subscription_uuid")?))
+            } else {
+                Recorded::Agreement(AgreementId(path_uuid(&request, "customer_agreement_uuid")?))
+            };
+            if caller.may_provision() {
+                return Ok(Self { of });
             }
+            let listing = Listing::<Admin>::of(caller)?;
+            let state = AppState::of(&request)?;
+            let customer = blocking(move || {
+                Ok(match of {
+                    Recorded::License(license) => state.manager.customer_of_recorded_license(license)?,
+                    Recorded::Plan(plan) => state.manager.customer_of_plan(plan)?,
+                    Recorded::Agreement(_) | Recorded::Product(_) => None,
+                })
+            });
+            listing.check(customer.await?, of.entity())?;
+            Ok(Self { of })
         })
     }
 }

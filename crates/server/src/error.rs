@@ -122,7 +122,9 @@ impl From<Error> for ApiError {
                 | Refusal::NoAutoApplicablePlan
                 | Refusal::LockedForRenewal
                 | Refusal::RevokedBefore
-                | Refusal::NoLicenseLeft => Self::text(StatusCode::UNPROCESSABLE_ENTITY, message),
+                | Refusal::NoLicenseLeft
+                | Refusal::Impossible(_)
+                | Refusal::SecondLiveLicense(_) => Self::text(StatusCode::UNPROCESSABLE_ENTITY, message),
             },
             Error::Unavailable => Self::detail(
                 StatusCode::SERVICE_UNAVAILABLE,

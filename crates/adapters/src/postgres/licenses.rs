@@ -207,6 +207,19 @@ impl LicenseRepository for PostgresUnit<'_> {
         rows.into_iter().map(|(license, plan)| Ok((license.try_into()?, plan_details(plan)))).collect()
     }
 
+    fn of_ids(&mut self, ids: &[LicenseId]) -> Result<Vec<License>, Error> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
+        let query =
+            license::table.select(LicenseRow::as_select()).filter(license::uuid.eq_any(ids)).order(license::uuid);
+        licenses(match self.mode {
+            Mode::Read => self.read(|connection| query.load::<LicenseRow>(connection))?,
+            Mode::Write => self.write(|connection| query.for_no_key_update().load::<LicenseRow>(connection))?,
+        })
+    }
+
     fn lock_all_of_person(&mut self, person: &Person) -> Result<Vec<License>, Error> {
         let query = license::table
             .select(LicenseRow::as_select())

@@ -7,6 +7,7 @@
 
 mod agreements;
 mod error;
+mod history;
 mod jobs;
 mod licenses;
 mod lookups;
@@ -30,10 +31,7 @@ use diesel::connection::SimpleConnection;
 use diesel::r2d2::{Pool, PooledConnection};
 use diesel::{Connection, PgConnection, QueryResult};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
-use license_manager_domain::ports::{
-    AgreementRepository, JobRepository, LicenseRepository, LookupRepository, OutboxRepository, PlanRepository,
-    ProductRepository, RenewalRepository, RetirementRepository, Store, UnitOfWork, UserRepository, Work,
-};
+use license_manager_domain::ports::{Store, Work};
 use license_manager_domain::{Error, PlanId};
 
 use error::{Failure, Remedy};
@@ -267,47 +265,5 @@ impl<'c> PostgresUnit<'c> {
         let error = failure.error.clone();
         self.failure.get_or_insert(failure);
         error
-    }
-}
-
-impl UnitOfWork for PostgresUnit<'_> {
-    fn agreements(&mut self) -> &mut dyn AgreementRepository {
-        self
-    }
-
-    fn plans(&mut self) -> &mut dyn PlanRepository {
-        self
-    }
-
-    fn licenses(&mut self) -> &mut dyn LicenseRepository {
-        self
-    }
-
-    fn products(&mut self) -> &mut dyn ProductRepository {
-        self
-    }
-
-    fn renewals(&mut self) -> &mut dyn RenewalRepository {
-        self
-    }
-
-    fn users(&mut self) -> &mut dyn UserRepository {
-        self
-    }
-
-    fn outbox(&mut self) -> &mut dyn OutboxRepository {
-        self
-    }
-
-    fn jobs(&mut self) -> &mut dyn JobRepository {
-        self
-    }
-
-    fn lookups(&mut self) -> &mut dyn LookupRepository {
-        self
-    }
-
-    fn retirement(&mut self) -> &mut dyn RetirementRepository {
-        self
     }
 }

@@ -1,4 +1,4 @@
-//! History: beside every table whose name ends there stands `<table>_history`, which gets a copy of each row after its change.
+//! History, written (how it is read stands in [`super::history_reads`]): beside every table whose name ends there stands `<table>_history`, which gets a copy of each row after its change.
 
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable, Text};
@@ -39,7 +39,7 @@ pub(super) enum Table {
 }
 
 impl Table {
-    fn name_and_key(self) -> (&'static str, &'static str) {
+    pub(super) fn name_and_key(self) -> (&'static str, &'static str) {
         match self {
             Self::Product => ("product", "id"),
             Self::Agreement => ("customer_agreement", "uuid"),

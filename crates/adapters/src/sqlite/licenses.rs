@@ -218,6 +218,17 @@ impl LicenseRepository for SqliteUnit<'_> {
         rows.into_iter().map(|(license, plan)| Ok((license.try_into()?, details(plan)))).collect()
     }
 
+    fn of_ids(&mut self, ids: &[LicenseId]) -> Result<Vec<License>, Error> {
+        let ids = serde_json::to_string(ids).map_err(Error::storage)?;
+        let rows = license::table
+            .filter(in_json(license::uuid, ids))
+            .order(license::uuid)
+            .select(LicenseRow::as_select())
+            .load(self.conn)
+            .map_err(storage_error)?;
+        licenses(rows)
+    }
+
     fn lock_all_of_person(&mut self, person: &Person) -> Result<Vec<License>, Error> {
         let rows = license::table
             .filter(

@@ -7,6 +7,7 @@
 mod agreements;
 mod error;
 mod history;
+mod history_reads;
 mod jobs;
 mod json;
 mod license_writes;
@@ -32,10 +33,7 @@ use diesel::r2d2::{ConnectionManager, CustomizeConnection, HandleError, Pool, Po
 use diesel::sql_types::Text;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use license_manager_domain::Error;
-use license_manager_domain::ports::{
-    AgreementRepository, JobRepository, LicenseRepository, LookupRepository, OutboxRepository, PlanRepository,
-    ProductRepository, RenewalRepository, RetirementRepository, Store, UnitOfWork, UserRepository, Work,
-};
+use license_manager_domain::ports::{Store, Work};
 
 use error::{storage_error, unavailable};
 
@@ -261,47 +259,5 @@ impl SqliteUnit<'_> {
     /// The connection, to be written to.
     fn written(&mut self) -> Result<&mut SqliteConnection, Error> {
         if self.writes { Ok(self.conn) } else { Err(Error::storage("this unit of work only reads")) }
-    }
-}
-
-impl UnitOfWork for SqliteUnit<'_> {
-    fn agreements(&mut self) -> &mut dyn AgreementRepository {
-        self
-    }
-
-    fn plans(&mut self) -> &mut dyn PlanRepository {
-        self
-    }
-
-    fn licenses(&mut self) -> &mut dyn LicenseRepository {
-        self
-    }
-
-    fn products(&mut self) -> &mut dyn ProductRepository {
-        self
-    }
-
-    fn renewals(&mut self) -> &mut dyn RenewalRepository {
-        self
-    }
-
-    fn users(&mut self) -> &mut dyn UserRepository {
-        self
-    }
-
-    fn outbox(&mut self) -> &mut dyn OutboxRepository {
-        self
-    }
-
-    fn jobs(&mut self) -> &mut dyn JobRepository {
-        self
-    }
-
-    fn lookups(&mut self) -> &mut dyn LookupRepository {
-        self
-    }
-
-    fn retirement(&mut self) -> &mut dyn RetirementRepository {
-        self
     }
 }

@@ -319,3 +319,14 @@ pub fn live_licenses_are_locked_up_to_a_limit(db: &dyn Database) {
     assert_eq!(lock(&words(&["amy"]), i64::MAX), [5, 6]);
     assert_eq!(lock(&statuses(&[LicenseStatus::Assigned, LicenseStatus::Revoked]), i64::MAX), [4, 6]);
 }
+
+pub fn licenses_are_found_by_their_ids(db: &dyn Database) {
+    let store = db.store();
+    with_plans(&*store);
+    put(&*store, &[assigned(1, 1, "amy@example.com"), unassigned(2, 1), unassigned(3, 2)]);
+    let ids = [3, 9, 1].map(license_id);
+    for found in [store.read(|unit| unit.licenses().of_ids(&ids)), store.write(|unit| unit.licenses().of_ids(&ids))] {
+        assert_eq!(found, Ok(vec![assigned(1, 1, "amy@example.com"), unassigned(3, 2)]));
+    }
+    assert_eq!(store.read(|unit| unit.licenses().of_ids(&[])), Ok(vec![]));
+}

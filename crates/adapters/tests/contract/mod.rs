@@ -12,6 +12,7 @@
 pub mod agreements;
 pub mod concurrency;
 pub mod fixtures;
+pub mod history;
 pub mod jobs;
 pub mod license_reads;
 pub mod license_writes;
@@ -141,6 +142,7 @@ macro_rules! contract_suite {
                 an_unknown_lms_id_matches_nothing
                 an_email_is_found_in_its_plan_whatever_its_case
                 an_activation_key_finds_licenses_with_their_plans
+                licenses_are_found_by_their_ids
                 all_licenses_of_a_person_are_locked_across_agreements
                 only_live_licenses_hold_an_email
                 live_licenses_of_emails_are_locked
@@ -183,6 +185,16 @@ macro_rules! contract_suite {
                 a_job_that_is_done_is_gone
                 a_job_whose_work_failed_is_claimed_again
                 a_job_that_was_postponed_lets_the_others_pass
+            }
+            history {
+                every_version_of_a_row_is_kept_whole_the_newest_first
+                history_is_read_part_by_part
+                agreements_plans_and_products_have_a_history_too
+                what_never_existed_has_no_history
+                a_row_is_found_as_it_was_at_a_moment
+                of_several_changes_at_one_moment_the_last_counts
+                many_licenses_are_found_as_they_were_at_a_moment
+                licenses_written_after_a_moment_are_found_in_their_plan
             }
             concurrency {
                 no_license_is_claimed_twice

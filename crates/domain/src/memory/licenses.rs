@@ -122,6 +122,11 @@ impl LicenseRepository for MemoryUnit<'_> {
             .collect())
     }
 
+    fn of_ids(&mut self, ids: &[LicenseId]) -> Result<Vec<License>, Error> {
+        let ids: HashSet<&LicenseId> = ids.iter().collect();
+        Ok(self.tables.licenses.values().filter(|license| ids.contains(&license.id)).cloned().collect())
+    }
+
     fn lock_all_of_person(&mut self, person: &Person) -> Result<Vec<License>, Error> {
         Ok(self.written()?.licenses.values().filter(|license| is_of(person, license)).cloned().collect())
     }

@@ -3,6 +3,7 @@
 //! It passes the storage contract suite. Transactions run one after another on a copy that replaces the original at commit,
 //! so it is slow with much data.
 
+mod history;
 mod licenses;
 mod lookups;
 mod repositories;
@@ -15,16 +16,13 @@ use chrono::{DateTime, Utc};
 
 use crate::agreement::CustomerAgreement;
 use crate::error::Error;
-use crate::history::Change;
+use crate::history::{Change, Row};
 use crate::ids::{AgreementId, LicenseId, PlanId, ProductId};
 use crate::jobs::Job;
 use crate::license::{License, LicenseColumns};
 use crate::outbox::Message;
 use crate::plan::{PlanDetails, SubscriptionPlan};
-use crate::ports::{
-    AgreementRepository, JobRepository, LicenseRepository, LookupRepository, OutboxRepository, PlanRepository,
-    ProductRepository, RenewalRepository, RetirementRepository, Store, UnitOfWork, User, UserRepository, Work,
-};
+use crate::ports::{Store, User, Work};
 use crate::product::{Product, seeded_products};
 use crate::renewal::RenewalLink;
 
@@ -45,6 +43,8 @@ pub struct HistoryEntry {
     pub change: Change,
     /// What a license's row said afterwards; nothing for other rows.
     pub license: Option<LicenseColumns>,
+    /// The row as it became; empty for kinds of rows whose history nobody reads.
+    pub row: Row,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -72,15 +72,21 @@ impl Tables {
     }
 
     fn record(&mut self, table: &'static str, id: impl ToString, kind: char, change: &Change) {
-        self.history.push(HistoryEntry { table, id: id.to_string(), kind, change: change.clone(), license: None });
+        let id = id.to_string();
+        let row = self.row(table, &id);
+        let license = None;
+        self.history.push(HistoryEntry { table, id, kind, change: change.clone(), row, license });
     }
 
     fn record_license(&mut self, license: &License, kind: char, change: &Change) {
+        let id = license.id.to_string();
+        let row = self.row("license", &id);
         self.history.push(HistoryEntry {
             table: "license",
-            id: license.id.to_string(),
+            id,
             kind,
             change: change.clone(),
+            row,
             license: Some(license.columns()),
         });
     }
@@ -151,47 +157,5 @@ impl MemoryUnit<'_> {
     /// The tables, to be written to.
     fn written(&mut self) -> Result<&mut Tables, Error> {
         if self.writes { Ok(self.tables) } else { Err(Error::storage("this unit of work only reads")) }
-    }
-}
-
-impl UnitOfWork for MemoryUnit<'_> {
-    fn agreements(&mut self) -> &mut dyn AgreementRepository {
-        self
-    }
-
-    fn plans(&mut self) -> &mut dyn PlanRepository {
-        self
-    }
-
-    fn licenses(&mut self) -> &mut dyn LicenseRepository {
-        self
-    }
-
-    fn products(&mut self) -> &mut dyn ProductRepository {
-        self
-    }
-
-    fn renewals(&mut self) -> &mut dyn RenewalRepository {
-        self
-    }
-
-    fn users(&mut self) -> &mut dyn UserRepository {
-        self
-    }
-
-    fn outbox(&mut self) -> &mut dyn OutboxRepository {
-        self
-    }
-
-    fn jobs(&mut self) -> &mut dyn JobRepository {
-        self
-    }
-
-    fn lookups(&mut self) -> &mut dyn LookupRepository {
-        self
-    }
-
-    fn retirement(&mut self) -> &mut dyn RetirementRepository {
-        self
     }
 }

@@ -88,6 +88,9 @@ pub trait LicenseRepository {
     /// Locks the licenses where the unit of work writes.
     fn of_activation_key(&mut self, key: ActivationKey) -> Result<Vec<(License, PlanDetails)>, Error>;
 
+    /// The licenses of these ids that exist, in the order of their ids. Locks them where the unit of work writes.
+    fn of_ids(&mut self, ids: &[LicenseId]) -> Result<Vec<License>, Error>;
+
     /// A person's licenses of every plan, revoked ones included, locked.
     fn lock_all_of_person(&mut self, person: &Person) -> Result<Vec<License>, Error>;
 

@@ -4,6 +4,7 @@
 //! in `crates/adapters/tests/contract`, which every storage adapter passes.
 
 mod clock;
+mod history;
 mod ids;
 mod licenses;
 mod lookups;
@@ -12,6 +13,7 @@ mod retirement;
 mod store;
 
 pub use clock::{Clock, FixedClock};
+pub use history::HistoryRepository;
 pub use ids::{IdSource, SequentialIds};
 pub use licenses::{LicenseField, LicenseFilter, LicenseOrder, LicenseRepository, Person};
 pub use lookups::{LicenseSearch, LookupRepository};

@@ -1,7 +1,7 @@
 use crate::error::Error;
 use crate::ports::{
-    AgreementRepository, JobRepository, LicenseRepository, LookupRepository, OutboxRepository, PlanRepository,
-    ProductRepository, RenewalRepository, RetirementRepository, UserRepository,
+    AgreementRepository, HistoryRepository, JobRepository, LicenseRepository, LookupRepository, OutboxRepository,
+    PlanRepository, ProductRepository, RenewalRepository, RetirementRepository, UserRepository,
 };
 
 /// The work of one transaction.
@@ -56,6 +56,8 @@ impl<S: Store + ?Sized> StoreExt for S {
 }
 
 /// One transaction, which hands out the repositories that work in it.
+///
+/// Whatever implements every repository is one.
 #[allow(missing_docs)] // each is the repository of that name
 pub trait UnitOfWork {
     fn agreements(&mut self) -> &mut dyn AgreementRepository;
@@ -68,4 +70,64 @@ pub trait UnitOfWork {
     fn jobs(&mut self) -> &mut dyn JobRepository;
     fn lookups(&mut self) -> &mut dyn LookupRepository;
     fn retirement(&mut self) -> &mut dyn RetirementRepository;
+    fn history(&mut self) -> &mut dyn HistoryRepository;
+}
+
+impl<U> UnitOfWork for U
+where
+    U: AgreementRepository
+        + PlanRepository
+        + LicenseRepository
+        + ProductRepository
+        + RenewalRepository
+        + UserRepository
+        + OutboxRepository
+        + JobRepository
+        + LookupRepository
+        + RetirementRepository
+        + HistoryRepository,
+{
+    fn agreements(&mut self) -> &mut dyn AgreementRepository {
+        self
+    }
+
+    fn plans(&mut self) -> &mut dyn PlanRepository {
+        self
+    }
+
+    fn licenses(&mut self) -> &mut dyn LicenseRepository {
+        self
+    }
+
+    fn products(&mut self) -> &mut dyn ProductRepository {
+        self
+    }
+
+    fn renewals(&mut self) -> &mut dyn RenewalRepository {
+        self
+    }
+
+    fn users(&mut self) -> &mut dyn UserRepository {
+        self
+    }
+
+    fn outbox(&mut self) -> &mut dyn OutboxRepository {
+        self
+    }
+
+    fn jobs(&mut self) -> &mut dyn JobRepository {
+        self
+    }
+
+    fn lookups(&mut self) -> &mut dyn LookupRepository {
+        self
+    }
+
+    fn retirement(&mut self) -> &mut dyn RetirementRepository {
+        self
+    }
+
+    fn history(&mut self) -> &mut dyn HistoryRepository {
+        self
+    }
 }

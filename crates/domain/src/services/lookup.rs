@@ -88,6 +88,9 @@ impl LicenseManager {
     }
 
     /// One license.
+    ///
+    /// # Errors
+    /// [`Entity::License`] not found.
     pub fn license(&self, id: LicenseId) -> Result<License, Error> {
         self.store.read(|unit| {
             let found = unit.lookups().find(id)?.ok_or(Error::NotFound(Entity::License))?;

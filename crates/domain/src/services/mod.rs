@@ -7,13 +7,16 @@ mod activation;
 mod agreements;
 mod assignment;
 mod auto_apply;
+mod history;
 mod jobs;
 mod learners;
+mod license_edit;
 mod listing;
 mod lookup;
 mod plans;
 mod reminder;
 mod retirement;
+mod revert;
 mod revocation;
 mod selection;
 
@@ -23,11 +26,14 @@ use chrono::{DateTime, Duration, Utc};
 
 pub use agreements::{AgreementChanges, AgreementOverview, AgreementPage, NewAgreement};
 pub use assignment::{Assignees, Assignments};
+pub use history::{HistoricChange, HistoryPage};
 pub use learners::{LearnerLicense, LearnerLicenses, LearnerView};
+pub use license_edit::LicenseEdit;
 pub use listing::LicensePage;
 pub use lookup::{PersonalLicense, PersonalLicenses};
 pub use plans::{NewPlan, PlanChanges, PlanOverview, PlanPage};
 pub use retirement::Retirement;
+pub use revert::{LeftAlone, RevertRequest, Reverted};
 pub use revocation::{Revocations, Revoked};
 pub use selection::LicenseSelection;
 

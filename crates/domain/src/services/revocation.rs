@@ -107,7 +107,7 @@ impl LicenseManager {
     }
 
     /// Revokes locked live licenses of a locked plan, under its cap.
-    fn take_back(
+    pub(super) fn take_back(
         &self,
         unit: &mut dyn UnitOfWork,
         actor: &Actor,

@@ -5,6 +5,7 @@ mod auto_apply;
 mod customer_agreements;
 mod endpoint;
 mod health;
+mod history;
 mod learner_licenses;
 mod license_activation;
 mod license_assignment;
@@ -15,6 +16,7 @@ mod licenses;
 mod licenses_of_many_plans;
 mod provisioning;
 mod retire_user;
+mod revert;
 mod staff_lookup;
 mod subscriptions;
 
@@ -22,7 +24,7 @@ use actix_web::web;
 
 use self::endpoint::Endpoint;
 use crate::access::{
-    Admin, AdminOrLearner, Caller, Listing, OfAgreement, OfPlan, Provisioner, RetirementWorker, Staff,
+    Admin, AdminOrLearner, Caller, HistoryReader, Listing, OfAgreement, OfPlan, Provisioner, RetirementWorker, Staff,
 };
 
 /// Adds every endpoint. Paths end with a slash: requests without it are given one before they get here.
@@ -129,6 +131,22 @@ pub fn configure(service: &mut web::ServiceConfig) {
                 Endpoint::<Provisioner>::new("/provisioning-admins/subscriptions/{subscription_uuid}/")
                     .get(provisioning::plans::retrieve)
                     .patch(provisioning::plans::update),
+            )
+            .service(Endpoint::<HistoryReader>::new("/licenses/{license_uuid}/history/").get(history::read))
+            .service(Endpoint::<HistoryReader>::new("/subscriptions/{subscription_uuid}/history/").get(history::read))
+            .service(
+                Endpoint::<HistoryReader>::new("/customer-agreement/{customer_agreement_uuid}/history/")
+                    .get(history::read),
+            )
+            .service(
+                Endpoint::<HistoryReader>::new("/customer-agreements/{customer_agreement_uuid}/history/")
+                    .get(history::read),
+            )
+            .service(Endpoint::<Provisioner>::new("/subscriptions/{subscription_uuid}/revert/").post(revert::revert))
+            .service(
+                Endpoint::<Provisioner>::new("/provisioning-admins/licenses/{license_uuid}/")
+                    .get(provisioning::licenses::retrieve)
+                    .patch(provisioning::licenses::update),
             ),
     );
 }

@@ -1,4 +1,5 @@
 //! What provisioning admins do, below `/api/v1/provisioning-admins/`.
 
 pub mod agreements;
+pub mod licenses;
 pub mod plans;

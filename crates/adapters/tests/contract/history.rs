@@ -1,0 +1,162 @@
+//! History, read back.
+
+use license_manager_domain::ports::{Store, StoreExt, Window};
+use license_manager_domain::{
+    Actor, Change, ChangeKind, ChangeReason, DEFAULT_PRODUCT, ExpirationMessage, License, Recorded, Row, Version,
+    seeded_products,
+};
+
+use super::Database;
+use super::fixtures::*;
+
+const LICENSE: fn(u128) -> Recorded = |number| Recorded::License(license_id(number));
+
+fn versions(store: &dyn Store, of: Recorded) -> Vec<Version> {
+    store.read(|unit| unit.history().versions(of, ALL)).unwrap()
+}
+
+fn as_of(store: &dyn Store, of: Recorded, on: i64) -> Option<Version> {
+    store.read(|unit| unit.history().as_of(of, day(on))).unwrap()
+}
+
+fn save(store: &dyn Store, license: &License, on: i64) {
+    store.write(|unit| unit.licenses().save(std::slice::from_ref(license), &change(on))).unwrap();
+}
+
+/// License 1 of plan 1: made on day 1, assigned on day 2, activated on day 3, revoked on day 4.
+fn with_a_life(store: &dyn Store) -> [License; 4] {
+    with_plans(store);
+    put_unassigned(store, 1, 1..2);
+    let life = [
+        unassigned(1, 1),
+        assigned(1, 1, "amy@example.com"),
+        activated(1, 1, "amy@example.com", 3_000_000_000),
+        revoked(1, 1, "amy@example.com", 3_000_000_000),
+    ];
+    for (license, on) in life[1..].iter().zip(2..) {
+        save(store, license, on);
+    }
+    life
+}
+
+pub fn every_version_of_a_row_is_kept_whole_the_newest_first(db: &dyn Database) {
+    let store = db.store();
+    let life = with_a_life(&*store);
+    let versions = versions(&*store, LICENSE(1));
+    let rows: Vec<Row> = versions.iter().map(|version| version.row.clone()).collect();
+    assert_eq!(rows, life.iter().rev().map(Row::from).collect::<Vec<_>>());
+    let told: Vec<_> = versions.iter().map(|version| (version.kind, version.at)).collect();
+    let changed = ChangeKind::Changed;
+    assert_eq!(told, [(changed, day(4)), (changed, day(3)), (changed, day(2)), (ChangeKind::Added, day(1))]);
+    assert!(versions.iter().all(|version| version.by.as_deref() == Some("admin") && version.reason.is_none()));
+    assert!(versions.windows(2).all(|pair| pair[0].number > pair[1].number));
+    assert_eq!(store.read(|unit| unit.history().count(LICENSE(1))), Ok(4));
+}
+
+pub fn history_is_read_part_by_part(db: &dyn Database) {
+    let store = db.store();
+    with_a_life(&*store);
+    let part = |offset, limit| {
+        let versions = store.read(|unit| unit.history().versions(LICENSE(1), Window { offset, limit })).unwrap();
+        versions.iter().map(|version| version.at).collect::<Vec<chrono::DateTime<chrono::Utc>>>()
+    };
+    assert_eq!(part(0, 2), [day(4), day(3)]);
+    assert_eq!(part(3, 2), [day(1)]);
+    assert!(part(4, 2).is_empty());
+}
+
+pub fn agreements_plans_and_products_have_a_history_too(db: &dyn Database) {
+    let store = db.store();
+    with_plans(&*store);
+    let mut agreement = agreement(1);
+    agreement.customer_slug = Some("acme".to_owned());
+    agreement.disable_onboarding_notifications = true;
+    agreement.default_catalog = Some(catalog(7));
+    agreement.auto_scaling.max_licenses = Some(500);
+    agreement.expiration_message = Some(ExpirationMessage {
+        modal_header_text: "Over".to_owned(),
+        modal_messaging: "<b>Over</b>".to_owned(),
+        button_label: "More".to_owned(),
+        button_url: "https://example.com".to_owned(),
+    });
+    let mut plan = plan(1, 1);
+    plan.should_auto_apply_licenses = Some(false);
+    plan.last_freeze_timestamp = Some(day(2));
+    plan.num_revocations_applied = 3;
+    let because = Change { reason: Some(ChangeReason::DelayedPayment), ..Actor::service().change(day(3)) };
+    store
+        .write(|unit| {
+            unit.agreements().save(&agreement, &change(2))?;
+            unit.plans().save(&plan, &because)
+        })
+        .unwrap();
+    let newest = |of| versions(&*store, of).remove(0);
+    assert_eq!(newest(Recorded::Agreement(agreement.id)).row, Row::from(&agreement));
+    let version = newest(Recorded::Plan(plan.id));
+    assert_eq!((version.row, version.by), (Row::from(&plan), None));
+    assert_eq!(version.reason.as_deref(), Some("delayed_payment"));
+    let product = newest(Recorded::Product(DEFAULT_PRODUCT));
+    assert_eq!(product.row, Row::from(&seeded_products()[0]));
+}
+
+pub fn what_never_existed_has_no_history(db: &dyn Database) {
+    let store = db.store();
+    with_a_life(&*store);
+    for of in [LICENSE(9), Recorded::Plan(plan_id(9)), Recorded::Agreement(agreement_id(9))] {
+        assert_eq!(versions(&*store, of), []);
+        assert_eq!(store.read(|unit| unit.history().count(of)), Ok(0));
+        assert_eq!(as_of(&*store, of, 9), None);
+    }
+}
+
+pub fn a_row_is_found_as_it_was_at_a_moment(db: &dyn Database) {
+    let store = db.store();
+    let life = with_a_life(&*store);
+    assert_eq!(as_of(&*store, LICENSE(1), 0), None, "it did not exist yet");
+    for (license, on) in life.iter().zip(1..) {
+        assert_eq!(as_of(&*store, LICENSE(1), on).unwrap().row, Row::from(license), "day {on}");
+    }
+    assert_eq!(as_of(&*store, LICENSE(1), 99).unwrap().row, Row::from(&life[3]));
+    let just_before = day(3) - chrono::Duration::microseconds(1);
+    let found = store.read(|unit| unit.history().as_of(LICENSE(1), just_before)).unwrap();
+    assert_eq!(found.unwrap().row, Row::from(&life[1]));
+}
+
+pub fn of_several_changes_at_one_moment_the_last_counts(db: &dyn Database) {
+    let store = db.store();
+    with_plans(&*store);
+    put_unassigned(&*store, 1, 1..2);
+    save(&*store, &assigned(1, 1, "amy@example.com"), 5);
+    save(&*store, &assigned(1, 1, "bob@example.com"), 5);
+    let version = as_of(&*store, LICENSE(1), 5).unwrap();
+    assert_eq!(version.row.text("user_email"), Some("bob@example.com"));
+}
+
+pub fn many_licenses_are_found_as_they_were_at_a_moment(db: &dyn Database) {
+    let store = db.store();
+    let life = with_a_life(&*store);
+    put(&*store, &[assigned(2, 1, "bob@example.com"), unassigned(3, 2)]);
+    let found = |numbers: &[u128], on| {
+        let ids: Vec<_> = numbers.iter().copied().map(license_id).collect();
+        let versions = store.read(|unit| unit.history().licenses_as_of(&ids, day(on))).unwrap();
+        versions.into_iter().map(|version| version.row).collect::<Vec<_>>()
+    };
+    let bob = Row::from(&assigned(2, 1, "bob@example.com"));
+    assert_eq!(found(&[2, 1, 9], 3), [Row::from(&life[2]), bob]);
+    assert_eq!(found(&[1, 3], 1), [Row::from(&life[0]), Row::from(&unassigned(3, 2))]);
+    assert_eq!(found(&[1, 2], 0), []);
+    assert_eq!(found(&[], 9), []);
+}
+
+pub fn licenses_written_after_a_moment_are_found_in_their_plan(db: &dyn Database) {
+    let store = db.store();
+    with_a_life(&*store);
+    put(&*store, &[assigned(2, 1, "bob@example.com"), unassigned(3, 2)]);
+    let after = |plan, on| {
+        let ids = store.read(|unit| unit.history().licenses_written_after(plan_id(plan), day(on))).unwrap();
+        ids.iter().map(|id| id.0.as_u128() - license_id(0).0.as_u128()).collect::<Vec<_>>()
+    };
+    assert_eq!((after(1, 0), after(1, 1)), (vec![1, 2], vec![1, 2]));
+    assert_eq!((after(1, 2), after(1, 4)), (vec![1], vec![]));
+    assert_eq!((after(2, 1), after(9, 0)), (vec![3], vec![]));
+}

@@ -1,0 +1,82 @@
+use chrono::{DateTime, Utc};
+
+use super::repositories::part;
+use super::{HistoryEntry, MemoryUnit, Tables};
+use crate::error::Error;
+use crate::history::{ChangeKind, Recorded, Row, Version};
+use crate::ids::{AgreementId, LicenseId, PlanId, ProductId};
+use crate::ports::{HistoryRepository, Window};
+
+impl Tables {
+    /// The row of that id as it is, or as it last was.
+    pub(super) fn row(&self, table: &str, id: &str) -> Row {
+        let uuid = || id.parse::<uuid::Uuid>().ok();
+        let present: Option<Row> = match table {
+            "customer_agreement" => uuid().and_then(|id| self.agreements.get(&AgreementId(id))).map(Into::into),
+            "subscription_plan" => uuid().and_then(|id| self.plans.get(&PlanId(id))).map(Into::into),
+            "license" => uuid().and_then(|id| self.licenses.get(&LicenseId(id))).map(Into::into),
+            "product" => id.parse().ok().and_then(|id| self.products.get(&ProductId(id))).map(Into::into),
+            _ => None,
+        };
+        let last = || self.history.iter().rev().find(|entry| entry.table == table && entry.id == id);
+        present.or_else(|| last().map(|entry| entry.row.clone())).unwrap_or_default()
+    }
+}
+
+fn place(of: Recorded) -> (&'static str, String) {
+    match of {
+        Recorded::Agreement(id) => ("customer_agreement", id.to_string()),
+        Recorded::Plan(id) => ("subscription_plan", id.to_string()),
+        Recorded::License(id) => ("license", id.to_string()),
+        Recorded::Product(id) => ("product", id.to_string()),
+    }
+}
+
+fn version((number, entry): (usize, &HistoryEntry)) -> Version {
+    Version {
+        number: number as i64 + 1,
+        at: entry.change.at,
+        by: entry.change.by.clone(),
+        kind: match entry.kind {
+            '+' => ChangeKind::Added,
+            '-' => ChangeKind::Deleted,
+            _ => ChangeKind::Changed,
+        },
+        reason: entry.change.reason.map(|reason| reason.as_str().to_owned()),
+        row: entry.row.clone(),
+    }
+}
+
+fn newest_first(tables: &Tables, of: Recorded) -> impl Iterator<Item = Version> {
+    let (table, id) = place(of);
+    let entries = tables.history.iter().enumerate().rev();
+    entries.filter(move |(_, entry)| entry.table == table && entry.id == id).map(version)
+}
+
+impl HistoryRepository for MemoryUnit<'_> {
+    fn versions(&mut self, of: Recorded, window: Window) -> Result<Vec<Version>, Error> {
+        Ok(part(newest_first(self.tables, of).collect(), window))
+    }
+
+    fn count(&mut self, of: Recorded) -> Result<i64, Error> {
+        Ok(newest_first(self.tables, of).count() as i64)
+    }
+
+    fn as_of(&mut self, of: Recorded, at: DateTime<Utc>) -> Result<Option<Version>, Error> {
+        Ok(newest_first(self.tables, of).find(|version| version.at <= at))
+    }
+
+    fn licenses_as_of(&mut self, licenses: &[LicenseId], at: DateTime<Utc>) -> Result<Vec<Version>, Error> {
+        let mut ids = licenses.to_vec();
+        ids.sort_unstable();
+        let found = ids.into_iter().filter_map(|id| self.as_of(Recorded::License(id), at).transpose());
+        found.collect()
+    }
+
+    fn licenses_written_after(&mut self, plan: PlanId, at: DateTime<Utc>) -> Result<Vec<LicenseId>, Error> {
+        let tables = &*self.tables;
+        let later = |id: &LicenseId| newest_first(tables, Recorded::License(*id)).any(|version| version.at > at);
+        let ids = tables.licenses.values().filter(|license| license.plan == plan).map(|license| license.id);
+        Ok(ids.filter(later).collect())
+    }
+}

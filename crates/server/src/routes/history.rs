@@ -1,0 +1,121 @@
+//! `GET …/history/` below a license, a plan, an agreement or a product: what became of it, or with `?as_of=<moment>` how it was
+//! then.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, web};
+use chrono::{DateTime, Utc};
+use license_manager_domain::{ChangeKind, FieldChange, HistoricChange, Recorded, Row, Value, Version};
+use serde::Serialize;
+use serde_json::{Map, json};
+
+use crate::access::HistoryReader;
+use crate::answer::{Answer, blocking};
+use crate::app::AppState;
+use crate::error::ApiError;
+use crate::listing::Paging;
+use crate::wire::query::Query;
+use crate::wire::time::{self, serialize as moment};
+
+/// The most changes a page has.
+const MAX_PAGE_SIZE: u64 = 100;
+
+/// Who changed something, when, how and why.
+#[derive(Debug, Serialize)]
+struct CircumstancesBody {
+    history_id: i64,
+    #[serde(serialize_with = "moment")]
+    history_date: DateTime<Utc>,
+    history_user: Option<String>,
+    history_type: &'static str,
+    history_change_reason: Option<String>,
+}
+
+impl CircumstancesBody {
+    fn new(version: Version) -> Self {
+        Self {
+            history_id: version.number,
+            history_date: version.at,
+            history_user: version.by,
+            history_type: version.kind.as_str(),
+            history_change_reason: version.reason,
+        }
+    }
+}
+
+/// One change.
+#[derive(Debug, Serialize)]
+struct ChangeBody {
+    #[serde(flatten)]
+    circumstances: CircumstancesBody,
+    changes: serde_json::Value,
+}
+
+impl ChangeBody {
+    fn new(change: HistoricChange) -> Self {
+        // Of something new, what is empty tells nothing.
+        let is_new = change.version.kind == ChangeKind::Added;
+        let told: Vec<_> = change.changes.into_iter().filter(|change| !is_new || change.to != Value::Empty).collect();
+        Self { changes: changes(&told), circumstances: CircumstancesBody::new(change.version) }
+    }
+}
+
+/// Something as it was at a moment.
+#[derive(Debug, Serialize)]
+struct AsOfBody {
+    #[serde(serialize_with = "moment")]
+    as_of: DateTime<Utc>,
+    #[serde(flatten)]
+    circumstances: CircumstancesBody,
+    record: serde_json::Value,
+}
+
+/// The changes, the newest first, by pages. With `as_of`, how it was at that moment: 404 before it existed and after it was
+/// deleted.
+pub async fn read(access: HistoryReader, request: HttpRequest, state: web::Data<AppState>) -> Result<Answer, ApiError> {
+    answer(access.of, request, state).await
+}
+
+pub(super) async fn answer(of: Recorded, request: HttpRequest, state: web::Data<AppState>) -> Result<Answer, ApiError> {
+    let query = Query::parse(request.query_string());
+    if let Some(text) = query.get("as_of").filter(|text| !text.is_empty()) {
+        let as_of = time::parse(text.trim()).ok_or_else(|| {
+            let message = "This must be a date and time, such as 2030-01-31T12:00:00Z, or a date, such as 2030-01-31.";
+            ApiError::body(StatusCode::BAD_REQUEST, json!({ "as_of": [message] }))
+        })?;
+        return blocking(move || {
+            let version = state.manager.as_of(of, as_of)?;
+            let record = record(&version.row);
+            Answer::ok(&AsOfBody { as_of, record, circumstances: CircumstancesBody::new(version) })
+        })
+        .await;
+    }
+    let paging = Paging::new(&request, &query, MAX_PAGE_SIZE);
+    blocking(move || {
+        let page = state.manager.history(of, |total| paging.window(total))?;
+        let changes = page.changes.into_iter().map(ChangeBody::new).collect();
+        Answer::ok(&paging.body(page.total, changes)?)
+    })
+    .await
+}
+
+/// Changes on the wire: `{"field": {"from": …, "to": …}}`.
+pub(super) fn changes(changes: &[FieldChange]) -> serde_json::Value {
+    let body = |change: &FieldChange| {
+        (change.field.to_owned(), json!({ "from": value(&change.from), "to": value(&change.to) }))
+    };
+    changes.iter().map(body).collect::<Map<_, _>>().into()
+}
+
+fn record(row: &Row) -> serde_json::Value {
+    row.iter().map(|(name, content)| (name.to_owned(), value(content))).collect::<Map<_, _>>().into()
+}
+
+fn value(value: &Value) -> serde_json::Value {
+    match value {
+        Value::Empty => serde_json::Value::Null,
+        Value::Flag(flag) => json!(flag),
+        Value::Number(number) => json!(number),
+        Value::Text(text) => json!(text),
+        Value::Moment(moment) => json!(time::format(moment)),
+    }
+}
