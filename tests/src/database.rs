@@ -1,6 +1,8 @@
 //! Databases of a test's own.
 
-use diesel::{Connection, PgConnection, RunQueryDsl, sql_query};
+use diesel::connection::SimpleConnection;
+use diesel::sql_types::{Nullable, Text};
+use diesel::{Connection, PgConnection, QueryableByName, RunQueryDsl, SqliteConnection, sql_query};
 use reqwest::Url;
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -45,10 +47,47 @@ impl Database {
         Self { url: url.into(), home: Home::Postgres { server, name } }
     }
 
+    /// What the column `text` of a query holds, row by row; an empty text for NULL. For what no answer shows.
+    pub fn texts(&self, query: &str) -> Vec<String> {
+        let rows: Vec<Row> = match &self.home {
+            Home::Folder(_) => sql_query(query).load(&mut self.connect_sqlite()),
+            Home::Postgres { .. } => sql_query(query).load(&mut self.connect_postgres()),
+        }
+        .unwrap_or_else(|error| panic!("{query}: {error}"));
+        rows.into_iter().map(|row| row.text.unwrap_or_default()).collect()
+    }
+
+    /// Runs a statement behind the server's back. For what no request does.
+    pub fn execute(&self, statement: &str) {
+        match &self.home {
+            Home::Folder(_) => self.connect_sqlite().batch_execute(statement),
+            Home::Postgres { .. } => self.connect_postgres().batch_execute(statement),
+        }
+        .unwrap_or_else(|error| panic!("{statement}: {error}"));
+    }
+
+    fn connect_sqlite(&self) -> SqliteConnection {
+        let path = self.url.strip_prefix("sqlite:").expect("an SQLite URL");
+        let mut connection = SqliteConnection::establish(path).expect("the file is opened");
+        // The server writes to it at the same time.
+        connection.batch_execute("PRAGMA busy_timeout = 60000").expect("a connection is set up");
+        connection
+    }
+
+    fn connect_postgres(&self) -> PgConnection {
+        PgConnection::establish(&self.url).expect("the database is reached")
+    }
+
     /// Its URL, as `DATABASE_URL` takes it.
     pub fn url(&self) -> &str {
         &self.url
     }
+}
+
+#[derive(QueryableByName)]
+struct Row {
+    #[diesel(sql_type = Nullable<Text>)]
+    text: Option<String>,
 }
 
 impl Drop for Database {

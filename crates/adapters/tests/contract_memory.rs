@@ -8,7 +8,7 @@ use license_manager_domain::{CustomerId, LicenseId, RenewalId, RenewalLink};
 
 mod contract;
 
-use contract::{Database, HistoryEntry, NewRenewal, Waiting};
+use contract::{Database, HistoryEntry, NewRenewal, Told, Waiting};
 
 contract_suite!(in_memory);
 
@@ -41,6 +41,18 @@ impl Database for InMemory {
                 at: entry.change.at,
             })
             .collect()
+    }
+
+    fn told_of(&self, license: LicenseId) -> Vec<Told> {
+        let entries = self.0.history().into_iter().filter(|entry| entry.id == license.to_string());
+        let told = entries.filter_map(|entry| entry.license);
+        told.map(|columns| Told {
+            status: columns.status,
+            email: columns.user_email,
+            lms_user_id: columns.lms_user_id,
+            has_key: columns.activation_key.is_some(),
+        })
+        .collect()
     }
 
     fn outbox(&self) -> Vec<Waiting> {

@@ -4,16 +4,16 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::{Bool, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{BigInt, Bool, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use license_manager_adapters::postgres::PostgresStore;
 use license_manager_domain::ports::Store;
-use license_manager_domain::{CustomerId, LicenseId};
+use license_manager_domain::{CustomerId, Email, LicenseId, LicenseStatus, LmsUserId};
 use uuid::Uuid;
 
 mod contract;
 mod support;
 
-use contract::{Database, HistoryEntry, NewRenewal, Waiting};
+use contract::{Database, HistoryEntry, NewRenewal, Told, Waiting};
 use support::PostgresDatabase;
 
 contract_suite!(on_the_server);
@@ -39,6 +39,18 @@ struct HistoryRow {
     history_change_reason: Option<String>,
     #[diesel(sql_type = Timestamptz)]
     history_date: DateTime<Utc>,
+}
+
+#[derive(QueryableByName)]
+struct ToldRow {
+    #[diesel(sql_type = Text)]
+    status: String,
+    #[diesel(sql_type = Nullable<Text>)]
+    user_email: Option<String>,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    lms_user_id: Option<i64>,
+    #[diesel(sql_type = Bool)]
+    has_key: bool,
 }
 
 #[derive(QueryableByName)]
@@ -81,6 +93,24 @@ impl Database for OnTheServer {
                 user: row.history_user,
                 reason: row.history_change_reason,
                 at: row.history_date,
+            })
+            .collect()
+    }
+
+    fn told_of(&self, license: LicenseId) -> Vec<Told> {
+        let rows: Vec<ToldRow> = diesel::sql_query(
+            "SELECT status, user_email, lms_user_id, activation_key IS NOT NULL AS has_key
+             FROM license_history WHERE uuid = $1 ORDER BY history_id",
+        )
+        .bind::<SqlUuid, _>(license.0)
+        .load(&mut self.database.connection())
+        .unwrap();
+        rows.into_iter()
+            .map(|row| Told {
+                status: LicenseStatus::from_name(&row.status).unwrap(),
+                email: row.user_email.map(Email::from_storage),
+                lms_user_id: row.lms_user_id.map(LmsUserId),
+                has_key: row.has_key,
             })
             .collect()
     }

@@ -5,16 +5,16 @@ use std::time::Duration;
 
 use chrono::DateTime;
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Nullable, Text};
+use diesel::sql_types::{BigInt, Bool, Nullable, Text};
 use license_manager_adapters::sqlite::{SqliteOptions, SqliteStore};
 use license_manager_domain::ports::Store;
-use license_manager_domain::{CustomerId, LicenseId};
+use license_manager_domain::{CustomerId, Email, LicenseId, LicenseStatus, LmsUserId};
 use tempfile::TempDir;
 use uuid::Uuid;
 
 mod contract;
 
-use contract::{Database, HistoryEntry, NewRenewal, Waiting};
+use contract::{Database, HistoryEntry, NewRenewal, Told, Waiting};
 
 contract_suite!(in_a_file);
 
@@ -56,6 +56,18 @@ struct HistoryRow {
 }
 
 #[derive(QueryableByName)]
+struct ToldRow {
+    #[diesel(sql_type = Text)]
+    status: String,
+    #[diesel(sql_type = Nullable<Text>)]
+    user_email: Option<String>,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    lms_user_id: Option<i64>,
+    #[diesel(sql_type = Bool)]
+    has_key: bool,
+}
+
+#[derive(QueryableByName)]
 struct OutboxRow {
     #[diesel(sql_type = Text)]
     topic: String,
@@ -93,6 +105,24 @@ impl Database for InAFile {
                 user: row.history_user,
                 reason: row.history_change_reason,
                 at: DateTime::from_timestamp_micros(row.history_date).unwrap(),
+            })
+            .collect()
+    }
+
+    fn told_of(&self, license: LicenseId) -> Vec<Told> {
+        let rows: Vec<ToldRow> = diesel::sql_query(
+            "SELECT status, user_email, lms_user_id, activation_key IS NOT NULL AS has_key
+             FROM license_history WHERE uuid = ? ORDER BY history_id",
+        )
+        .bind::<Text, _>(license.to_string())
+        .load(&mut self.connection())
+        .unwrap();
+        rows.into_iter()
+            .map(|row| Told {
+                status: LicenseStatus::from_name(&row.status).unwrap(),
+                email: row.user_email.map(Email::from_storage),
+                lms_user_id: row.lms_user_id.map(LmsUserId),
+                has_key: row.has_key,
             })
             .collect()
     }

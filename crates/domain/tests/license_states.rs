@@ -11,6 +11,7 @@ use uuid::Uuid;
 enum Step {
     Assign(u8),
     Activate(Option<i64>),
+    AutoApply(u8, Option<i64>),
     Revoke,
     Reset,
     Rename(u8),
@@ -20,6 +21,7 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         3 => (0..3_u8).prop_map(Step::Assign),
         3 => option::of(1..5_i64).prop_map(Step::Activate),
+        1 => (0..3_u8, option::of(1..5_i64)).prop_map(|(person, user)| Step::AutoApply(person, user)),
         1 => Just(Step::Revoke),
         1 => Just(Step::Reset),
         1 => (0..3_u8).prop_map(Step::Rename),
@@ -47,6 +49,7 @@ fn take(license: License, step: &Step, number: usize) -> Result<License, Impossi
     match step {
         Step::Assign(person) => license.assign(address(*person), key(number), now),
         Step::Activate(user) => license.activate(user.map(LmsUserId), now),
+        Step::AutoApply(person, user) => license.auto_apply(address(*person), user.map(LmsUserId), key(number), now),
         Step::Revoke => license.revoke(now),
         Step::Reset => license.reset(now),
         Step::Rename(person) => Ok(license.with_email(address(*person), now)),
@@ -58,6 +61,7 @@ fn documented(from: LicenseStatus, step: &Step) -> Option<LicenseStatus> {
     use LicenseStatus::*;
     match (from, step) {
         (Unassigned, Step::Assign(_)) => Some(Assigned),
+        (Unassigned, Step::AutoApply(..)) => Some(Activated),
         (Assigned | Activated, Step::Activate(_)) => Some(Activated),
         (Assigned | Activated, Step::Revoke) => Some(Revoked),
         (Assigned | Activated, Step::Reset) => Some(Unassigned),
@@ -138,6 +142,24 @@ proptest! {
                 prop_assert_eq!(columns.activation_key, revoked.activation_key);
             }
         }
+    }
+
+    #[test]
+    fn a_retired_license_knows_nobody(steps in prop::collection::vec(step(), 0..24)) {
+        let mut license = fresh();
+        for (number, step) in steps.iter().enumerate() {
+            license = take(license.clone(), step, number + 1).unwrap_or(license);
+        }
+        let retired = license.clone().retire(moment(99));
+        let (before, after) = (license.columns(), retired.columns());
+        let expected = match license.status() {
+            LicenseStatus::Revoked => LicenseStatus::Revoked,
+            _ => LicenseStatus::Unassigned,
+        };
+        let nobody = LicenseColumns { status: expected, revoked_date: before.revoked_date, ..LicenseColumns::default() };
+        prop_assert_eq!(after, nobody);
+        prop_assert_eq!((retired.id, retired.plan), (license.id, license.plan));
+        prop_assert_eq!(retired.columns().into_state(), Some(retired.state));
     }
 
     #[test]

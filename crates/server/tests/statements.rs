@@ -9,6 +9,7 @@ use license_manager::app::{AppState, app};
 use license_manager::auth::TokenVerifier;
 use license_manager::config::{Config, Secret};
 use license_manager::storage::{self, seed_products};
+use license_manager_domain::ports::StoreExt;
 use license_manager_domain::{
     Actor, AgreementChanges, AgreementId, AssignmentMail, CatalogId, ChangeReason, CustomerId, LicenseManager,
     NewAgreement, NewPlan, PlanChanges, PlanId,
@@ -24,6 +25,10 @@ on_both_databases!(
     listing_one_plan_and_fifty,
     listing_ten_licenses_and_five_hundred,
     provisioning_ten_licenses_and_five_thousand,
+    reminding_one_learner_and_five_hundred,
+    listing_ten_licenses_of_many_plans_and_five_hundred,
+    retiring_a_person_with_one_license_and_with_fifty,
+    looking_up_a_person_with_one_license_and_with_fifty,
 );
 
 const CUSTOMER: CustomerId = CustomerId(Uuid::from_u128(0x4000_8000_0000_0000_0001));
@@ -91,14 +96,19 @@ impl Service {
         self.manager().assign(&Actor::service(), plan, &learners, &AssignmentMail::default()).unwrap();
     }
 
-    /// The statements of a request, which has to succeed.
+    /// The statements of an admin's request, which has to succeed.
     async fn statements(&self, method: Method, path: &str, body: Option<Value>) -> Vec<String> {
         let admin = Person::new(1, "admin@example.com", "admin")
             .role(format!("enterprise_admin:{CUSTOMER}"))
             .role("enterprise_provisioning_admin:*");
+        self.statements_of(&admin, method, path, body).await
+    }
+
+    /// The statements of a request, which has to succeed.
+    async fn statements_of(&self, person: &Person, method: Method, path: &str, body: Option<Value>) -> Vec<String> {
         let app = test::init_service(app(self.state.clone())).await;
         let mut request = test::TestRequest::default().method(method).uri(&format!("/api/v1{path}"));
-        request = request.insert_header(("Authorization", admin.authorization()));
+        request = request.insert_header(("Authorization", person.authorization()));
         if let Some(body) = body {
             request = request.set_json(body);
         }
@@ -201,5 +211,86 @@ fn provisioning_ten_licenses_and_five_thousand(database: Database) {
         let few = service.statements(Method::POST, path, Some(body("few", 10))).await;
         let many = service.statements(Method::POST, path, Some(body("many", 5_000))).await;
         assert_as_many(&few, &many);
+    });
+}
+
+fn reminding_one_learner_and_five_hundred(database: Database) {
+    run(async {
+        let service = Service::new(database).await;
+        let (small, large) = (service.plan("small", 10), service.plan("large", 600));
+        let everybody = emails(500);
+        service.assign(small, &everybody[..1]);
+        service.assign(large, &everybody);
+        let remind = |plan, emails: &[String]| {
+            let path = format!("/subscriptions/{plan}/licenses/remind/");
+            let body = json!({ "user_emails": emails });
+            let service = &service;
+            async move { service.statements(Method::POST, &path, Some(body)).await }
+        };
+        remind(large, &everybody[..1]).await;
+        assert_as_many(&remind(large, &everybody[..1]).await, &remind(large, &everybody).await);
+        let remind_all = async |plan| {
+            let path = format!("/subscriptions/{plan}/licenses/remind-all/");
+            service.statements(Method::POST, &path, None).await
+        };
+        assert_as_many(&remind_all(small).await, &remind_all(large).await);
+    });
+}
+
+fn listing_ten_licenses_of_many_plans_and_five_hundred(database: Database) {
+    run(async {
+        let service = Service::new(database).await;
+        for number in 0..10 {
+            service.plan(&format!("plan {number}"), 50);
+        }
+        service.statements(Method::GET, "/licenses/?page_size=10", None).await;
+        let few = service.statements(Method::GET, "/licenses/?page_size=10", None).await;
+        let many = service.statements(Method::GET, "/licenses/?page_size=500", None).await;
+        assert_as_many(&few, &many);
+    });
+}
+
+/// Gives somebody a license of so many plans each.
+fn hand_out(service: &Service, address: &str, plans: usize) {
+    for number in 0..plans {
+        let plan = service.plan(&format!("{address} {number}"), 1);
+        service.assign(plan, &[address.to_owned()]);
+    }
+}
+
+fn retiring_a_person_with_one_license_and_with_fifty(database: Database) {
+    run(async {
+        let service = Service::new(database).await;
+        let retire = async |name: &str, plans: usize| {
+            let address = format!("{name}@example.com");
+            hand_out(&service, &address, plans);
+            let now = service.manager().now();
+            let remember =
+                service.manager().store().write(|unit| unit.users().remember(name, Some(&address), false, now));
+            remember.unwrap();
+            let body = json!({ "lms_user_id": 7, "original_username": name });
+            let worker = Person::new(6, "worker@example.com", "retirement_worker");
+            service.statements_of(&worker, Method::POST, "/retire_user/", Some(body)).await
+        };
+        retire("first", 1).await;
+        assert_as_many(&retire("amy", 1).await, &retire("bob", 50).await);
+    });
+}
+
+fn looking_up_a_person_with_one_license_and_with_fifty(database: Database) {
+    run(async {
+        let service = Service::new(database).await;
+        hand_out(&service, "amy@example.com", 1);
+        hand_out(&service, "bob@example.com", 50);
+        let staff = Person::new(5, "staff@example.com", "staff").claim("administrator", json!(true));
+        let look_up = async |address: &str| {
+            let path = format!("/admin-license-view/?user_email={address}&enterprise_customer_uuid={CUSTOMER}");
+            let mut statements = service.statements_of(&staff, Method::GET, &path, None).await;
+            let body = json!({ "user_email": address });
+            statements.extend(service.statements_of(&staff, Method::POST, "/staff_lookup_licenses/", Some(body)).await);
+            statements
+        };
+        look_up("amy@example.com").await;
+        assert_as_many(&look_up("amy@example.com").await, &look_up("bob@example.com").await);
     });
 }

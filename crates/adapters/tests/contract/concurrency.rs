@@ -5,9 +5,10 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::Duration;
 
-use license_manager_domain::ports::{FixedClock, LicenseFilter, SequentialIds, StoreExt};
+use license_manager_domain::ports::{FixedClock, LicenseFilter, Person, SequentialIds, StoreExt};
 use license_manager_domain::{
-    Actor, Assignees, AssignmentMail, Entity, Error, LicenseManager, Refusal, Settings, SubscriptionPlan,
+    Actor, Assignees, AssignmentMail, Entity, Error, LicenseId, LicenseManager, LmsUserId, Refusal, Settings,
+    SubscriptionPlan,
 };
 
 use super::Database;
@@ -141,4 +142,49 @@ pub fn a_learner_assigned_by_many_at_once_gets_one_license(db: &dyn Database) {
     let four: Assignees = (100..104).map(|number| (email(&format!("late{number}@example.com")), None)).collect();
     let refused = manager.assign(&Actor::user("admin"), plan_id(1), &four, &AssignmentMail::default());
     assert_eq!(refused, Err(Refusal::NotEnoughLicenses { requested: 4, available: 3 }.into()));
+}
+
+/// Plan 1, which hands out so many licenses by itself.
+fn handing_out(db: &dyn Database, seats: u128) -> LicenseManager {
+    let store = db.store();
+    with_plans(&*store);
+    put_unassigned(&*store, 1, 0..seats);
+    let hands_out = SubscriptionPlan { should_auto_apply_licenses: Some(true), ..plan(1, 1) };
+    store.write(|unit| unit.plans().save(&hands_out, &change(1))).unwrap();
+    let (clock, ids) = (FixedClock::new(day(2)), SequentialIds::default());
+    LicenseManager::new(store, Arc::new(clock), Arc::new(ids), Settings::default())
+}
+
+fn apply(manager: &LicenseManager, address: &str, user: i64) -> Result<LicenseId, Error> {
+    let person = Person { email: email(address), lms_user_id: Some(LmsUserId(user)) };
+    let view = manager.auto_apply(&Actor::user("learner"), agreement_id(1), &person)?;
+    Ok(view.licenses[0].license.id)
+}
+
+pub fn five_seats_go_to_five_of_twelve_who_come_at_once(db: &dyn Database) {
+    let manager = handing_out(db, 5);
+    let outcomes = at_once(12, |thread| apply(&manager, &format!("learner{thread}@example.com"), thread as i64 + 1));
+    let (given, refused): (Vec<_>, Vec<_>) = outcomes.into_iter().partition(Result::is_ok);
+    let mut given: Vec<LicenseId> = given.into_iter().map(Result::unwrap).collect();
+    given.sort_unstable();
+    given.dedup();
+    assert_eq!(given.len(), 5, "each license went to one person");
+    assert_eq!(refused, vec![Err(Refusal::NoLicenseLeft.into()); 7]);
+    let counts = db.store().read(|unit| unit.licenses().counts(&[plan_id(1)])).unwrap()[&plan_id(1)];
+    assert_eq!((counts.activated, counts.unassigned), (5, 0));
+    let waiting = db.outbox();
+    let count = |topic: &str| waiting.iter().filter(|message| message.topic == topic).count();
+    assert_eq!(count("auto_applied"), 5);
+    assert_eq!(count("license_event"), 12, "who got one and who did not");
+}
+
+pub fn a_learner_who_comes_twelve_times_at_once_gets_one_license(db: &dyn Database) {
+    let manager = handing_out(db, 20);
+    let outcomes = at_once(12, |_| apply(&manager, "amy@example.com", 7));
+    let mut given: Vec<LicenseId> = outcomes.into_iter().map(Result::unwrap).collect();
+    given.dedup();
+    assert_eq!(given.len(), 1);
+    let counts = db.store().read(|unit| unit.licenses().counts(&[plan_id(1)])).unwrap()[&plan_id(1)];
+    assert_eq!((counts.activated, counts.unassigned), (1, 19));
+    assert_eq!(db.outbox().iter().filter(|message| message.topic == "auto_applied").count(), 1);
 }

@@ -330,3 +330,16 @@ pub fn licenses_are_found_by_their_ids(db: &dyn Database) {
     }
     assert_eq!(store.read(|unit| unit.licenses().of_ids(&[])), Ok(vec![]));
 }
+
+pub fn live_licenses_are_locked_one_part_after_another(db: &dyn Database) {
+    with_licenses(db);
+    let store = db.store();
+    let next = |filter: &LicenseFilter, after: Option<u128>, limit| {
+        let after = after.map(license_id);
+        numbers(&store.write(|unit| unit.licenses().lock_live_after(plan_id(1), filter, after, limit)).unwrap())
+    };
+    assert_eq!(next(&EVERY, None, 2), [4, 5]);
+    assert_eq!(next(&EVERY, Some(5), 2), [6]);
+    assert_eq!(next(&EVERY, Some(6), 2), [0; 0]);
+    assert_eq!(next(&statuses(&[LicenseStatus::Assigned]), Some(4), 2), [6]);
+}

@@ -16,10 +16,12 @@ pub mod history;
 pub mod jobs;
 pub mod license_reads;
 pub mod license_writes;
+pub mod lookups;
 pub mod outbox;
 pub mod plans;
 pub mod products;
 pub mod renewals;
+pub mod retirement;
 pub mod units_of_work;
 pub mod users;
 
@@ -27,7 +29,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use license_manager_domain::ports::Store;
-use license_manager_domain::{CustomerId, LicenseId, PlanId};
+use license_manager_domain::{CustomerId, Email, LicenseId, LicenseStatus, LmsUserId, PlanId};
 
 /// A store, and what its ports do not show or cannot add.
 pub trait Database: Sync {
@@ -36,6 +38,9 @@ pub trait Database: Sync {
 
     /// What the history of a table says about a row, the oldest first.
     fn history(&self, table: &str, id: &str) -> Vec<HistoryEntry>;
+
+    /// What the history of a license tells of its holder, the oldest first.
+    fn told_of(&self, license: LicenseId) -> Vec<Told>;
 
     /// The messages that wait, in the order of promising.
     fn outbox(&self) -> Vec<Waiting>;
@@ -60,6 +65,15 @@ pub struct HistoryEntry {
     pub user: Option<String>,
     pub reason: Option<String>,
     pub at: DateTime<Utc>,
+}
+
+/// What one entry of a license's history tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    pub status: LicenseStatus,
+    pub email: Option<Email>,
+    pub lms_user_id: Option<LmsUserId>,
+    pub has_key: bool,
 }
 
 /// One message that waits.
@@ -147,6 +161,7 @@ macro_rules! contract_suite {
                 only_live_licenses_hold_an_email
                 live_licenses_of_emails_are_locked
                 live_licenses_are_locked_up_to_a_limit
+                live_licenses_are_locked_one_part_after_another
             }
             license_writes {
                 new_licenses_are_unassigned_and_recorded
@@ -161,6 +176,22 @@ macro_rules! contract_suite {
                 sources_are_noted_and_replaced
                 nothing_to_write_is_nothing_written
                 thousands_are_written_at_once
+            }
+            lookups {
+                a_license_is_found_with_its_plan
+                an_email_is_found_across_customers_whatever_its_case
+                licenses_of_many_plans_are_filtered
+                licenses_of_many_plans_are_sorted_and_listed_part_by_part
+            }
+            retirement {
+                a_retiree_s_licenses_are_found_by_id_and_by_address
+                the_history_forgets_a_person_and_keeps_what_happened
+                the_history_of_a_license_forgets_whoever_held_it_under_another_address
+                the_history_forgets_the_user_name_of_whoever_acted_on_their_own_license
+                nothing_is_erased_for_a_person_nobody_knows
+                sources_are_deleted_with_their_history
+                messages_that_wait_for_a_retiree_are_deleted
+                a_retired_user_is_gone_with_their_roles
             }
             renewals {
                 a_renewal_without_a_plan_ends_as_agreed
@@ -202,6 +233,8 @@ macro_rules! contract_suite {
                 a_locked_plan_is_changed_by_one_after_another
                 a_license_is_taken_back_by_one_of_many
                 a_learner_assigned_by_many_at_once_gets_one_license
+                five_seats_go_to_five_of_twelve_who_come_at_once
+                a_learner_who_comes_twelve_times_at_once_gets_one_license
             }
         );
     };

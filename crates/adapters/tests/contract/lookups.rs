@@ -1,0 +1,100 @@
+//! Licenses found without knowing their plan.
+
+use license_manager_domain::LicenseStatus;
+use license_manager_domain::ports::{
+    CustomerScope, LicenseField, LicenseFilter, LicenseOrder, LicenseSearch, StoreExt, Window,
+};
+
+use super::Database;
+use super::fixtures::*;
+
+const EVERYTHING: LicenseSearch = LicenseSearch {
+    scope: CustomerScope::All,
+    customer: None,
+    plan: None,
+    filter: LicenseFilter { statuses: None, email_words: Vec::new(), hide_retired: false },
+};
+
+/// Two licenses of each of the first customer's plans, 1 and 2, and one of plan 3, another customer's.
+fn with_licenses(db: &dyn Database) {
+    let store = db.store();
+    with_plans(&*store);
+    put(
+        &*store,
+        &[
+            assigned(1, 1, "amy@example.com"),
+            revoked(2, 1, "bob@example.com", 8),
+            activated(3, 2, "amy@example.com", 7),
+            unassigned(4, 2),
+            assigned(5, 3, "amy@example.com"),
+        ],
+    );
+}
+
+fn found(db: &dyn Database, search: &LicenseSearch) -> Vec<u128> {
+    let store = db.store();
+    let licenses = store.read(|unit| unit.lookups().list(search, &[], ALL)).unwrap();
+    let count = store.read(|unit| unit.lookups().count(search)).unwrap();
+    assert_eq!(count as usize, licenses.len(), "{search:?}");
+    numbers(&licenses)
+}
+
+pub fn a_license_is_found_with_its_plan(db: &dyn Database) {
+    with_licenses(db);
+    let store = db.store();
+    let (license, details) = store.read(|unit| unit.lookups().find(license_id(3))).unwrap().unwrap();
+    assert_eq!(license, activated(3, 2, "amy@example.com", 7));
+    assert_eq!((details.plan, details.customer), (plan(2, 1), customer(1)));
+    assert_eq!(store.read(|unit| unit.lookups().find(license_id(9))), Ok(None));
+}
+
+pub fn an_email_is_found_across_customers_whatever_its_case(db: &dyn Database) {
+    with_licenses(db);
+    let find = |address: &str| {
+        let found = db.store().read(|unit| unit.lookups().of_email(&email(address))).unwrap();
+        found.into_iter().map(|(license, details)| (license.id, details.plan.id, details.customer)).collect::<Vec<_>>()
+    };
+    let of_amy = [(1, 1, 1), (3, 2, 1), (5, 3, 2)];
+    let of_amy = of_amy.map(|(license, plan, of)| (license_id(license), plan_id(plan), customer(of)));
+    assert_eq!(find("AMY@example.com"), of_amy);
+    assert_eq!(find("bob@example.com"), [(license_id(2), plan_id(1), customer(1))], "revoked ones too");
+    assert_eq!(find("eve@example.com"), []);
+}
+
+pub fn licenses_of_many_plans_are_filtered(db: &dyn Database) {
+    with_licenses(db);
+    let only = |numbers: &[u128]| CustomerScope::Only(numbers.iter().copied().map(customer).collect());
+    let filter = |statuses: &[LicenseStatus], words: &[&str]| LicenseFilter {
+        statuses: (!statuses.is_empty()).then(|| statuses.to_vec()),
+        email_words: words.iter().map(|&word| word.to_owned()).collect(),
+        hide_retired: false,
+    };
+    let cases = [
+        (EVERYTHING, vec![1, 2, 3, 4, 5]),
+        (LicenseSearch { scope: only(&[1]), ..EVERYTHING }, vec![1, 2, 3, 4]),
+        (LicenseSearch { scope: only(&[2, 1]), ..EVERYTHING }, vec![1, 2, 3, 4, 5]),
+        (LicenseSearch { scope: only(&[]), ..EVERYTHING }, vec![]),
+        (LicenseSearch { customer: Some(customer(2)), ..EVERYTHING }, vec![5]),
+        (LicenseSearch { scope: only(&[1]), customer: Some(customer(2)), ..EVERYTHING }, vec![]),
+        (LicenseSearch { scope: only(&[1, 2]), customer: Some(customer(2)), ..EVERYTHING }, vec![5]),
+        (LicenseSearch { plan: Some(plan_id(2)), ..EVERYTHING }, vec![3, 4]),
+        (LicenseSearch { scope: only(&[2]), plan: Some(plan_id(2)), ..EVERYTHING }, vec![]),
+        (LicenseSearch { filter: filter(&[LicenseStatus::Assigned], &[]), ..EVERYTHING }, vec![1, 5]),
+        (LicenseSearch { scope: only(&[1]), filter: filter(&[], &["amy"]), ..EVERYTHING }, vec![1, 3]),
+    ];
+    for (search, expected) in cases {
+        assert_eq!(found(db, &search), expected, "{search:?}");
+    }
+}
+
+pub fn licenses_of_many_plans_are_sorted_and_listed_part_by_part(db: &dyn Database) {
+    with_licenses(db);
+    let order = [LicenseField::Status, LicenseField::UserEmail].map(|field| LicenseOrder { field, descending: false });
+    let part = |offset, limit| {
+        let window = Window { offset, limit };
+        numbers(&db.store().read(|unit| unit.lookups().list(&EVERYTHING, &order, window)).unwrap())
+    };
+    assert_eq!(part(0, 10), [3, 1, 5, 2, 4]);
+    assert_eq!(part(1, 2), [1, 5]);
+    assert_eq!(part(5, 2), [0; 0]);
+}

@@ -1,0 +1,175 @@
+//! Forgetting people.
+
+use license_manager_domain::outbox::{Message, Topic};
+use license_manager_domain::ports::{Retiree, Store, StoreExt};
+use license_manager_domain::{LicenseId, LicenseStatus, LmsUserId, MessageId};
+use uuid::Uuid;
+
+use super::fixtures::*;
+use super::{Database, Told};
+
+/// Amy, whose LMS id is 7.
+fn amy() -> Retiree {
+    Retiree { lms_user_id: LmsUserId(7), email: Some(email("amy@example.com")), username: "amy".to_owned() }
+}
+
+fn locked(store: &dyn Store, person: &Retiree) -> Vec<u128> {
+    numbers(&store.write(|unit| unit.retirement().lock_licenses(person)).unwrap())
+}
+
+fn message(number: u128, topic: Topic, license: Option<u128>, payload: &str) -> Message {
+    Message {
+        id: MessageId(Uuid::from_u128(number)),
+        topic,
+        license: license.map(license_id),
+        plan: plan_id(1),
+        customer: customer(1),
+        payload: payload.to_owned(),
+        created: day(1),
+    }
+}
+
+/// What the history says of a person's data, for each entry whether there is any.
+fn personal(told: &[Told]) -> Vec<bool> {
+    told.iter().map(|told| told.email.is_some() || told.lms_user_id.is_some() || told.has_key).collect()
+}
+
+pub fn a_retiree_s_licenses_are_found_by_id_and_by_address(db: &dyn Database) {
+    let store = db.store();
+    with_plans(&*store);
+    put(
+        &*store,
+        &[
+            activated(4, 3, "old@example.com", 7),
+            assigned(1, 1, "amy@example.com"),
+            revoked(2, 2, "amy@example.com", 9),
+            activated(3, 1, "bob@example.com", 8),
+            unassigned(5, 1),
+            retired(6, 1),
+        ],
+    );
+    assert_eq!(locked(&*store, &amy()), [1, 2, 4], "in the order of the ids, of every plan");
+    let unknown = Retiree { email: None, ..amy() };
+    assert_eq!(locked(&*store, &unknown), [4], "no address matches no license without one");
+    let stranger = Retiree { lms_user_id: LmsUserId(1), email: None, username: "eve".to_owned() };
+    assert_eq!(locked(&*store, &stranger), [0; 0]);
+}
+
+pub fn the_history_forgets_a_person_and_keeps_what_happened(db: &dyn Database) {
+    let store = db.store();
+    with_plans(&*store);
+    put(
+        &*store,
+        &[
+            activated(1, 1, "amy@example.com", 7),
+            assigned(2, 2, "amy@example.com"),
+            activated(3, 2, "old@example.com", 7),
+            activated(4, 1, "bob@example.com", 8),
+        ],
+    );
+    // Licenses 2 and 3 were Amy's once: one was under her address, the other under her id.
+    let freed = [2, 3].map(|number| unassigned(number, 2));
+    store.write(|unit| unit.licenses().save(&freed, &change(5))).unwrap();
+
+    store.write(|unit| unit.retirement().erase_history(&[license_id(1)], &amy())).unwrap();
+    for number in [1, 2, 3] {
+        let told = db.told_of(license_id(number));
+        assert!(!personal(&told).contains(&true), "{number}: {told:?}");
+    }
+    let told: Vec<_> = db.told_of(license_id(1)).iter().map(|told| told.status).collect();
+    assert_eq!(told, [LicenseStatus::Unassigned, LicenseStatus::Activated]);
+    let history = db.history("license", &license_id(1).to_string());
+    assert_eq!(history.iter().map(|entry| (entry.kind, entry.at)).collect::<Vec<_>>(), [('+', day(1)), ('~', day(2))]);
+    assert_eq!(personal(&db.told_of(license_id(4))), [false, true], "nobody else is forgotten");
+}
+
+pub fn the_history_of_a_license_forgets_whoever_held_it_under_another_address(db: &dyn Database) {
+    let store = db.store();
+    with_plans(&*store);
+    put(&*store, &[assigned(1, 1, "old@example.com")]);
+    let renamed = activated(1, 1, "amy@example.com", 7);
+    store.write(|unit| unit.licenses().save(std::slice::from_ref(&renamed), &change(5))).unwrap();
+    store.write(|unit| unit.retirement().erase_history(&[license_id(1)], &amy())).unwrap();
+    assert_eq!(personal(&db.told_of(license_id(1))), [false, false, false]);
+}
+
+pub fn the_history_forgets_the_user_name_of_whoever_acted_on_their_own_license(db: &dyn Database) {
+    let store = db.store();
+    with_plans(&*store);
+    put(&*store, &[assigned(1, 1, "amy@example.com"), assigned(2, 1, "bob@example.com")]);
+    let by_amy = license_manager_domain::Actor::user("amy").change(day(6));
+    let used = [activated(1, 1, "amy@example.com", 7), activated(2, 1, "bob@example.com", 8)];
+    store.write(|unit| unit.licenses().save(&used, &by_amy)).unwrap();
+    store.write(|unit| unit.retirement().erase_history(&[license_id(1)], &amy())).unwrap();
+    let users = |number: u128| {
+        let history = db.history("license", &license_id(number).to_string());
+        history.into_iter().map(|entry| entry.user).collect::<Vec<_>>()
+    };
+    let [admin, amy] = ["admin", "amy"].map(|name| Some(name.to_owned()));
+    assert_eq!(users(1), [admin.clone(), admin.clone(), None]);
+    assert_eq!(users(2), [admin.clone(), admin, amy], "what somebody did for others stays on record");
+}
+
+pub fn nothing_is_erased_for_a_person_nobody_knows(db: &dyn Database) {
+    let store = db.store();
+    with_plans(&*store);
+    put(&*store, &[activated(1, 1, "bob@example.com", 8), assigned(2, 1, "eve@example.com"), unassigned(3, 1)]);
+    let before = [1, 2, 3].map(|number| db.told_of(license_id(number)));
+    let nobody = Retiree { lms_user_id: LmsUserId(7), email: None, username: "amy".to_owned() };
+    store
+        .write(|unit| {
+            unit.retirement().erase_history(&[], &nobody)?;
+            unit.retirement().erase_sources(&[])?;
+            unit.retirement().erase_messages(&[], &[])
+        })
+        .unwrap();
+    assert_eq!([1, 2, 3].map(|number| db.told_of(license_id(number))), before);
+    assert_eq!(store.write(|unit| unit.retirement().erase_user("amy")), Ok(false));
+}
+
+pub fn sources_are_deleted_with_their_history(db: &dyn Database) {
+    let store = db.store();
+    with_plans(&*store);
+    put_unassigned(&*store, 1, 1..3);
+    let sources = [1, 2].map(|number| (license_id(number), "006000000000000001".to_owned()));
+    store.write(|unit| unit.licenses().set_sources(&sources, &change(5))).unwrap();
+    store.write(|unit| unit.retirement().erase_sources(&[license_id(1)])).unwrap();
+    let history = |license: LicenseId| db.history("license_source", &license.to_string()).len();
+    assert_eq!((db.source(license_id(1)), history(license_id(1))), (None, 0));
+    assert_eq!((db.source(license_id(2)).is_some(), history(license_id(2))), (true, 1));
+}
+
+pub fn messages_that_wait_for_a_retiree_are_deleted(db: &dyn Database) {
+    let store = db.store();
+    let of = |address: &str| format!(r#"{{"email":"{address}"}}"#);
+    let many = r#"{"emails":["amy@example.com","bob@example.com"]}"#;
+    let messages = [
+        message(1, Topic::Assignment, Some(1), "{}"),
+        message(2, Topic::LicenseEvent, None, &of("amy@example.com")),
+        message(3, Topic::LicenseEvent, Some(2), &of("amy@example.com")),
+        message(4, Topic::LicenseEvent, Some(3), &of("amy@example.community")),
+        message(5, Topic::LicenseEvent, None, &of("tamy@example.com")),
+        message(6, Topic::RevocationCapMail, None, many),
+        message(7, Topic::Reminder, Some(3), r#"{"greeting":"Ask \"amy@example.com\"."}"#),
+    ];
+    store.write(|unit| unit.outbox().add(&messages)).unwrap();
+    store.write(|unit| unit.retirement().erase_messages(&[license_id(1)], &[email("amy@example.com")])).unwrap();
+    let left: Vec<String> = db.outbox().into_iter().map(|waiting| waiting.payload).collect();
+    assert_eq!(left, messages[3..].iter().map(|message| message.payload.clone()).collect::<Vec<_>>());
+}
+
+pub fn a_retired_user_is_gone_with_their_roles(db: &dyn Database) {
+    let store = db.store();
+    let remember = |name: &str| {
+        store.write(|unit| unit.users().remember(name, Some("amy@example.com"), false, day(0))).unwrap();
+    };
+    remember("amy");
+    remember("bob");
+    db.add_role("amy", "enterprise_subscriptions_admin", None);
+    assert_eq!(store.write(|unit| unit.retirement().erase_user("amy")), Ok(true));
+    assert_eq!(store.write(|unit| unit.retirement().erase_user("amy")), Ok(false));
+    assert_eq!(store.read(|unit| unit.users().find("amy")), Ok(None));
+    remember("amy");
+    assert_eq!(store.read(|unit| unit.users().find("amy")).unwrap().unwrap().roles, [], "a new user starts anew");
+    assert!(store.read(|unit| unit.users().find("bob")).unwrap().is_some());
+}

@@ -1,0 +1,131 @@
+//! A person is forgotten.
+
+mod support;
+
+use license_manager_domain::ports::StoreExt;
+use license_manager_domain::*;
+use support::*;
+
+const WORKER: &str = "retirement_worker";
+
+fn remember(world: &World, username: &str, address: &str) {
+    world.store.write(|unit| unit.users().remember(username, Some(address), false, beginning())).unwrap();
+}
+
+fn retire(world: &World, user: i64, username: &str) -> Retirement {
+    world.manager.retire(&Actor::user(WORKER), LmsUserId(user), username).unwrap()
+}
+
+/// Everything the store keeps, as a text to search people in.
+fn everything(world: &World, plans: &[PlanId]) -> String {
+    let licenses: Vec<_> = plans.iter().flat_map(|&plan| world.licenses(plan)).collect();
+    let texts: Vec<_> = licenses.iter().map(|license| license.columns()).filter_map(|row| row.user_email).collect();
+    let told: Vec<_> = world.store.history().into_iter().filter_map(|entry| entry.license?.user_email).collect();
+    let names: Vec<_> = world.store.history().into_iter().filter_map(|entry| entry.change.by).collect();
+    let owed: Vec<_> = world.store.outbox().into_iter().map(|message| message.payload).collect();
+    let emails: Vec<_> = texts.iter().chain(&told).map(Email::as_str).collect();
+    [emails.join(" "), names.join(" "), owed.join(" ")].join(" ")
+}
+
+#[test]
+fn a_person_is_forgotten_everywhere() {
+    let world = World::new();
+    let [used, lost, waiting] = [2, 3, 4].map(|seats| world.plan(seats));
+    // In these stories, people act under their address as user name.
+    remember(&world, "amy@example.com", "Amy@Example.com");
+    for plan in [used, lost] {
+        world.activate(plan, "amy@example.com", 7);
+    }
+    world.revoke(lost, &["amy@example.com"]).unwrap();
+    let sold = [(email("amy@example.com"), Some("006000000000000001".to_owned()))].into_iter().collect();
+    world.assign(waiting, &sold).unwrap();
+    world.activate(used, "bob@example.com", 8);
+    let plans = [used, lost, waiting];
+    let counts = plans.map(|plan| world.counts(plan));
+    assert!(everything(&world, &plans).contains("amy"));
+
+    assert_eq!(retire(&world, 7, "amy@example.com"), Retirement { licenses: 3, user_was_known: true });
+    let left = everything(&world, &plans);
+    assert!(!left.contains("amy"), "{left}");
+    assert!(left.contains("bob@example.com"));
+    assert!(world.store.sources().is_empty());
+    assert_eq!(world.store.read(|unit| unit.users().find("amy@example.com")), Ok(None));
+
+    let free = |counts: LicenseCounts| (counts.unassigned, counts.revoked, counts.total());
+    assert_eq!(free(world.counts(used)), (1, 0, counts[0].total()));
+    assert_eq!(free(world.counts(lost)), (3, 1, counts[1].total()));
+    assert_eq!(free(world.counts(waiting)), (4, 0, counts[2].total()));
+    let revoked = world.licenses(lost).into_iter().find(|license| license.status() == LicenseStatus::Revoked).unwrap();
+    let nothing =
+        LicenseColumns { status: LicenseStatus::Revoked, revoked_date: Some(beginning()), ..LicenseColumns::default() };
+    assert_eq!(revoked.columns(), nothing);
+    assert!(world.store.history().iter().any(|entry| entry.change.by.as_deref() == Some(WORKER)));
+}
+
+#[test]
+fn a_person_is_found_by_their_id_where_the_user_name_is_unknown() {
+    let world = World::new();
+    let plan = world.plan(3);
+    world.activate(plan, "amy@example.com", 7);
+    world.assign(plan, &learners(["bob@example.com"])).unwrap();
+    assert_eq!(retire(&world, 7, "nobody"), Retirement { licenses: 1, user_was_known: false });
+    let told: Vec<_> = world.store.history().into_iter().filter_map(|entry| entry.license?.user_email).collect();
+    assert!(!told.contains(&email("amy@example.com")));
+    assert!(world.store.outbox().iter().all(|message| !message.payload.contains("amy@example.com")));
+    assert_eq!(world.license_of(plan, "bob@example.com").status(), LicenseStatus::Assigned);
+}
+
+#[test]
+fn licenses_without_an_lms_id_are_nobody_s_by_id() {
+    let world = World::new();
+    let plan = world.plan(4);
+    world.assign(plan, &learners(["bob@example.com", "eve@example.com"])).unwrap();
+    let before = world.footprint(plan);
+    assert_eq!(retire(&world, 7, "amy"), Retirement { licenses: 0, user_was_known: false });
+    assert_eq!(world.footprint(plan), before);
+}
+
+#[test]
+fn a_user_whose_address_is_no_address_is_found_by_id_alone() {
+    let world = World::new();
+    let plan = world.plan(2);
+    world.activate(plan, "amy@example.com", 7);
+    remember(&world, "amy", "not an address");
+    assert_eq!(retire(&world, 7, "amy"), Retirement { licenses: 1, user_was_known: true });
+}
+
+#[test]
+fn retiring_again_changes_nothing_more() {
+    let world = World::new();
+    let plan = world.plan(3);
+    remember(&world, "amy", "amy@example.com");
+    world.activate(plan, "amy@example.com", 7);
+    retire(&world, 7, "amy");
+    let before = world.footprint(plan);
+    assert_eq!(retire(&world, 7, "amy"), Retirement { licenses: 0, user_was_known: false });
+    assert_eq!(world.footprint(plan), before);
+}
+
+#[test]
+fn the_event_of_a_retiree_who_got_no_license_is_dropped_too() {
+    let world = World::new();
+    let mut new = world.new_plan("Empty", 0);
+    new.changes.should_auto_apply_licenses = Some(Some(true));
+    world.create(new).unwrap();
+    remember(&world, "amy", "amy@example.com");
+    let refused = world.manager.auto_apply(&Actor::user("amy"), world.agreement, &person("amy@example.com", 7));
+    assert_eq!(refused.map(drop), Err(Refusal::NoLicenseLeft.into()));
+    assert_eq!(world.store.outbox().len(), 1);
+    retire(&world, 7, "amy");
+    assert_eq!(world.store.outbox(), []);
+}
+
+#[test]
+fn a_freed_license_goes_to_the_next_learner() {
+    let world = World::new();
+    let plan = world.plan(1);
+    world.activate(plan, "amy@example.com", 7);
+    retire(&world, 7, "amy");
+    world.activate(plan, "bob@example.com", 8);
+    assert_eq!(world.license_of(plan, "bob@example.com").status(), LicenseStatus::Activated);
+}
