@@ -66,7 +66,10 @@ fn plans_and_agreements_tell_theirs(database: Database) {
     let edit = json!({ "title": "Another title", "change_reason": "delayed_payment" });
     operator.patch(&format!("{PROVISIONING}/subscriptions/{}/", scene.plan.uuid), &edit).expect(200);
     let told = history(&scene, &format!("subscriptions/{}", scene.plan.uuid));
-    assert_eq!((&told[0]["history_change_reason"], &told[1]["history_change_reason"]), (&json!("delayed_payment"), &json!("new")));
+    assert_eq!(
+        (&told[0]["history_change_reason"], &told[1]["history_change_reason"]),
+        (&json!("delayed_payment"), &json!("new"))
+    );
     assert_eq!(told[0]["changes"].as_object().unwrap().keys().collect::<Vec<_>>(), ["title"]);
     assert_eq!(told[1]["changes"]["start_date"], json!({ "from": null, "to": "2020-01-01T00:00:00Z" }));
 

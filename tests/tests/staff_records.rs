@@ -41,7 +41,10 @@ fn a_license_is_corrected(database: Database) {
 
     let edit = json!({ "user_email": bob.to_uppercase(), "lms_user_id": 7, "status": "activated" });
     let after = operator.patch(&path, &edit).expect(200);
-    assert_eq!((&after["user_email"], &after["lms_user_id"], &after["status"]), (&json!(bob), &json!(7), &json!("activated")));
+    assert_eq!(
+        (&after["user_email"], &after["lms_user_id"], &after["status"]),
+        (&json!(bob), &json!(7), &json!("activated"))
+    );
     assert_eq!(after["activation_key"], before["activation_key"]);
     assert_eq!(operator.get(&path).expect(200), after);
     let history = operator.get(&format!("{}history/", path.replace("provisioning-admins/", "")));
@@ -124,7 +127,10 @@ fn plan_types_are_kept(database: Database) {
     let seeded = operator.get(&at("plan-types/")).expect(200);
     assert_eq!(names(&seeded, "label"), ["Standard Paid", "OCE", "Trial", "Test"]);
     let made = operator.post(&at("plan-types/"), &json!({ "label": "Gift", "sf_id_required": true })).expect(201);
-    assert_eq!((&made["id"], &made["sf_id_required"], &made["ns_id_required"]), (&json!(5), &json!(true), &json!(false)));
+    assert_eq!(
+        (&made["id"], &made["sf_id_required"], &made["ns_id_required"]),
+        (&json!(5), &json!(true), &json!(false))
+    );
     let path = at("plan-types/5/");
     operator.patch(&path, &json!({ "label": "Present" })).expect(200);
     assert_eq!(operator.get(&path).expect(200)["label"], "Present");
@@ -163,7 +169,10 @@ fn a_role_lets_its_user_in_until_it_is_taken(database: Database) {
     for (body, field) in [
         (json!({ "role": "enterprise_subscriptions_admin" }), "username"),
         (json!({ "username": "zoe", "role": "king" }), "role"),
-        (json!({ "username": "zoe", "role": "enterprise_subscriptions_admin", "enterprise_customer_uuid": "x" }), "enterprise_customer_uuid"),
+        (
+            json!({ "username": "zoe", "role": "enterprise_subscriptions_admin", "enterprise_customer_uuid": "x" }),
+            "enterprise_customer_uuid",
+        ),
     ] {
         assert!(operator.post(&path, &body).expect(400)[field].is_array(), "{body}");
     }
@@ -185,24 +194,30 @@ fn notifications_are_looked_up(database: Database) {
     let plans = [customer.plan(1), customer.plan(1)];
     let moment = if database.url().starts_with("sqlite:") { "1700000000000000" } else { "to_timestamp(1700000000)" };
     for (plan, kind) in plans.iter().zip(["no_allocations_remaining", "periodic_informational"]) {
-        execute(&database, &format!(
+        execute(
+            &database,
+            &format!(
             "INSERT INTO notification (enterprise_customer_uuid, enterprise_customer_user_id, subscription_plan_uuid,
                                        notification_type, last_sent, created, modified)
              VALUES ('{}', 5, '{}', '{kind}', {moment}, {moment}, {moment})",
             customer.enterprise, plan.uuid
-        ));
+        ),
+        );
     }
     let path = at("notifications/");
     let found = |query: &str| customer.operator().get(&format!("{path}?{query}")).expect(200);
     assert_eq!(names(&found(""), "subscription_plan_uuid"), [plans[1].uuid.as_str(), &plans[0].uuid]);
     let of_plan = found(&format!("subscription_plan_uuid={}", plans[0].uuid));
-    assert_eq!(of_plan["results"], json!([{
-        "enterprise_customer_uuid": customer.enterprise,
-        "enterprise_customer_user_id": 5,
-        "subscription_plan_uuid": plans[0].uuid,
-        "notification_type": "no_allocations_remaining",
-        "last_sent": "2023-11-14T22:13:20Z",
-    }]));
+    assert_eq!(
+        of_plan["results"],
+        json!([{
+            "enterprise_customer_uuid": customer.enterprise,
+            "enterprise_customer_user_id": 5,
+            "subscription_plan_uuid": plans[0].uuid,
+            "notification_type": "no_allocations_remaining",
+            "last_sent": "2023-11-14T22:13:20Z",
+        }])
+    );
     assert_eq!(found("notification_type=periodic_informational")["count"], 1);
     assert_eq!(found(&format!("enterprise_customer_uuid={}", uuid::Uuid::new_v4()))["count"], 0);
     customer.operator().get(&format!("{path}?notification_type=none")).expect(400);
@@ -213,25 +228,42 @@ fn license_events_are_looked_up(database: Database) {
     let server = Server::start(database.url());
     let customer = Customer::new(&server);
     let plan = customer.plan(2);
-    let licenses: Vec<_> = plan.licenses("unassigned").iter().map(|license| license["uuid"].as_str().unwrap().to_owned()).collect();
+    let licenses: Vec<_> =
+        plan.licenses("unassigned").iter().map(|license| license["uuid"].as_str().unwrap().to_owned()).collect();
     let moment = if database.url().starts_with("sqlite:") { "1700000000000000" } else { "to_timestamp(1700000000)" };
     for (license, name) in licenses.iter().zip(["unlinked", "old"]) {
-        execute(&database, &format!(
-            "INSERT INTO license_event (license_uuid, event_name, created) VALUES ('{license}', '{name}', {moment})"
-        ));
+        execute(
+            &database,
+            &format!(
+                "INSERT INTO license_event (license_uuid, event_name, created) VALUES ('{license}', '{name}', {moment})"
+            ),
+        );
     }
     let found = |query: &str| customer.operator().get(&at(&format!("license-events/?{query}"))).expect(200);
     assert_eq!(names(&found(""), "event_name"), ["old", "unlinked"]);
-    assert_eq!(found("event_name=old")["results"], json!([{
-        "license_uuid": licenses[1], "event_name": "old", "created": "2023-11-14T22:13:20Z",
-    }]));
+    assert_eq!(
+        found("event_name=old")["results"],
+        json!([{
+            "license_uuid": licenses[1], "event_name": "old", "created": "2023-11-14T22:13:20Z",
+        }])
+    );
     assert_eq!(names(&found(&format!("license_uuid={}", licenses[0])), "event_name"), ["unlinked"]);
 }
 
 fn everything_is_for_provisioning_admins_alone(database: Database) {
     let scene = Scene::new(database);
     let license = license_of(&scene, "assigned");
-    for path in ["products/", "products/1/", "products/1/history/", "plan-types/", "plan-types/1/", "role-assignments/", "notifications/", "license-events/", &format!("licenses/{license}/")] {
+    for path in [
+        "products/",
+        "products/1/",
+        "products/1/history/",
+        "plan-types/",
+        "plan-types/1/",
+        "role-assignments/",
+        "notifications/",
+        "license-events/",
+        &format!("licenses/{license}/"),
+    ] {
         assert_eq!(scene.customer.operator().get(&at(path)).status, 200, "{path}");
         assert_eq!(scene.plan.admin.get(&at(path)).status, 403, "{path}");
         assert_eq!(scene.server.anonymous().get(&at(path)).status, 401, "{path}");

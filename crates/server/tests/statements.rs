@@ -10,8 +10,8 @@ use license_manager::auth::TokenVerifier;
 use license_manager::config::{Config, Secret};
 use license_manager::storage::{self, seed_products};
 use license_manager_domain::{
-    Actor, AgreementChanges, AgreementId, AssignmentMail, CatalogId, ChangeReason, CustomerId, LicenseId, LicenseManager,
-    NewAgreement, NewPlan, PlanChanges, PlanId,
+    Actor, AgreementChanges, AgreementId, AssignmentMail, CatalogId, ChangeReason, CustomerId, LicenseId,
+    LicenseManager, NewAgreement, NewPlan, PlanChanges, PlanId,
 };
 use license_manager_tests::{Database, Person, SECRET, on_both_databases};
 use serde_json::{Value, json};
@@ -213,7 +213,8 @@ fn setting_back_one_license_and_five_hundred(database: Database) {
         let good = service.manager().now();
         let revoke = format!("/subscriptions/{plan}/licenses/bulk-revoke/");
         service.statements(Method::POST, &revoke, Some(json!({ "user_emails": emails(502) }))).await;
-        let licenses: Vec<LicenseId> = service.manager().handed_out_licenses(plan, None, 600).unwrap().iter().map(|license| license.id).collect();
+        let licenses: Vec<LicenseId> =
+            service.manager().handed_out_licenses(plan, None, 600).unwrap().iter().map(|license| license.id).collect();
         let path = format!("/subscriptions/{plan}/revert/");
         let body = |licenses: &[LicenseId]| json!({ "as_of": good, "license_uuids": licenses, "dry_run": false });
         let few = service.statements(Method::POST, &path, Some(body(&licenses[1..2]))).await;

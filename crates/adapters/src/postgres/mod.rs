@@ -15,8 +15,10 @@ mod plans;
 mod pool;
 mod products;
 mod renewals;
+mod role_assignments;
 mod rows;
 mod schema;
+mod staff_records;
 mod statements;
 mod users;
 
@@ -30,8 +32,9 @@ use diesel::r2d2::{Pool, PooledConnection};
 use diesel::{Connection, PgConnection, QueryResult};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use license_manager_domain::ports::{
-    AgreementRepository, HistoryRepository, JobRepository, LicenseRepository, OutboxRepository, PlanRepository,
-    ProductRepository, RenewalRepository, Store, UnitOfWork, UserRepository, Work,
+    AgreementRepository, HistoryRepository, JobRepository, LicenseEventRepository, LicenseRepository,
+    NotificationRepository, OutboxRepository, PlanRepository, ProductRepository, RenewalRepository,
+    RoleAssignmentRepository, Store, UnitOfWork, UserRepository, Work,
 };
 use license_manager_domain::{Error, PlanId};
 
@@ -303,6 +306,18 @@ impl UnitOfWork for PostgresUnit<'_> {
     }
 
     fn history(&mut self) -> &mut dyn HistoryRepository {
+        self
+    }
+
+    fn role_assignments(&mut self) -> &mut dyn RoleAssignmentRepository {
+        self
+    }
+
+    fn notifications(&mut self) -> &mut dyn NotificationRepository {
+        self
+    }
+
+    fn license_events(&mut self) -> &mut dyn LicenseEventRepository {
         self
     }
 }

@@ -16,8 +16,10 @@ mod outbox;
 mod plans;
 mod products;
 mod renewals;
+mod role_assignments;
 mod rows;
 mod schema;
+mod staff_records;
 mod types;
 mod users;
 
@@ -32,8 +34,9 @@ use diesel::sql_types::Text;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use license_manager_domain::Error;
 use license_manager_domain::ports::{
-    AgreementRepository, HistoryRepository, JobRepository, LicenseRepository, OutboxRepository, PlanRepository,
-    ProductRepository, RenewalRepository, Store, UnitOfWork, UserRepository, Work,
+    AgreementRepository, HistoryRepository, JobRepository, LicenseEventRepository, LicenseRepository,
+    NotificationRepository, OutboxRepository, PlanRepository, ProductRepository, RenewalRepository,
+    RoleAssignmentRepository, Store, UnitOfWork, UserRepository, Work,
 };
 
 use error::{storage_error, unavailable};
@@ -297,6 +300,18 @@ impl UnitOfWork for SqliteUnit<'_> {
     }
 
     fn history(&mut self) -> &mut dyn HistoryRepository {
+        self
+    }
+
+    fn role_assignments(&mut self) -> &mut dyn RoleAssignmentRepository {
+        self
+    }
+
+    fn notifications(&mut self) -> &mut dyn NotificationRepository {
+        self
+    }
+
+    fn license_events(&mut self) -> &mut dyn LicenseEventRepository {
         self
     }
 }

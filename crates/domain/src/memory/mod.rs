@@ -6,6 +6,7 @@
 mod history;
 mod licenses;
 mod repositories;
+mod staff_records;
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -13,17 +14,19 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use crate::agreement::CustomerAgreement;
 use crate::error::Error;
 use crate::history::{Change, Row};
-use crate::ids::{AgreementId, LicenseId, PlanId, ProductId};
+use crate::ids::{AgreementId, LicenseId, PlanId, PlanTypeId, ProductId};
 use crate::jobs::Job;
 use crate::license::License;
 use crate::outbox::Message;
 use crate::plan::{PlanDetails, SubscriptionPlan};
 use crate::ports::{
-    AgreementRepository, HistoryRepository, JobRepository, LicenseRepository, OutboxRepository, PlanRepository,
-    ProductRepository, RenewalRepository, Store, UnitOfWork, User, UserRepository, Work,
+    AgreementRepository, AssignedRole, HistoryRepository, JobRepository, LicenseEventRepository, LicenseRepository,
+    NotificationRepository, OutboxRepository, PlanRepository, ProductRepository, RenewalRepository,
+    RoleAssignmentRepository, Store, UnitOfWork, User, UserRepository, Work,
 };
-use crate::product::{Product, seeded_products};
+use crate::product::{PlanType, Product, seeded_products};
 use crate::renewal::RenewalLink;
+use crate::staff_records::{LicenseMark, Notification};
 
 /// The store.
 #[derive(Debug, Default)]
@@ -55,6 +58,10 @@ struct Tables {
     users: BTreeMap<String, User>,
     outbox: Vec<Message>,
     jobs: Vec<Job>,
+    plan_types: BTreeMap<PlanTypeId, PlanType>,
+    roles: Vec<AssignedRole>,
+    notifications: Vec<Notification>,
+    license_events: Vec<LicenseMark>,
     history: Vec<HistoryEntry>,
 }
 
@@ -77,8 +84,12 @@ impl Tables {
 impl MemoryStore {
     /// A store that knows the products every installation starts with.
     pub fn with_seeded_products() -> Self {
-        let products = seeded_products().into_iter().map(|product| (product.id, product)).collect();
-        Self(Mutex::new(Tables { products, ..Tables::default() }))
+        let mut tables = Tables::default();
+        for product in seeded_products() {
+            tables.plan_types.insert(product.plan_type.id, product.plan_type.clone());
+            tables.products.insert(product.id, product);
+        }
+        Self(Mutex::new(tables))
     }
 
     /// The messages that wait, the oldest first.
@@ -103,7 +114,12 @@ impl MemoryStore {
 
     /// Adds a user with the roles the database gives them.
     pub fn add_user(&self, user: User) {
-        self.tables().users.insert(user.username.clone(), user);
+        let mut tables = self.tables();
+        tables.roles.retain(|assigned| assigned.username != user.username);
+        for role in &user.roles {
+            tables.give(&user.username, role, chrono::DateTime::UNIX_EPOCH);
+        }
+        tables.users.insert(user.username.clone(), user);
     }
 
     fn tables(&self) -> MutexGuard<'_, Tables> {
@@ -176,6 +192,18 @@ impl UnitOfWork for MemoryUnit<'_> {
     }
 
     fn history(&mut self) -> &mut dyn HistoryRepository {
+        self
+    }
+
+    fn role_assignments(&mut self) -> &mut dyn RoleAssignmentRepository {
+        self
+    }
+
+    fn notifications(&mut self) -> &mut dyn NotificationRepository {
+        self
+    }
+
+    fn license_events(&mut self) -> &mut dyn LicenseEventRepository {
         self
     }
 }

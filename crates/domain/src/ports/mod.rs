@@ -8,6 +8,8 @@ mod history;
 mod ids;
 mod licenses;
 mod repositories;
+mod role_assignments;
+mod staff_records;
 mod store;
 
 pub use clock::{Clock, FixedClock};
@@ -18,4 +20,6 @@ pub use repositories::{
     AgreementFilter, AgreementRepository, CustomerScope, JobRepository, OutboxRepository, PlanFilter, PlanRepository,
     ProductRepository, RenewalRepository, RoleAssignment, User, UserRepository, Window,
 };
+pub use role_assignments::{AssignedRole, RoleAssignmentFilter, RoleAssignmentRepository};
+pub use staff_records::{LicenseEventFilter, LicenseEventRepository, NotificationFilter, NotificationRepository};
 pub use store::{Store, StoreExt, UnitOfWork, Work};

@@ -1,7 +1,8 @@
 use crate::error::Error;
 use crate::ports::{
-    AgreementRepository, HistoryRepository, JobRepository, LicenseRepository, OutboxRepository, PlanRepository,
-    ProductRepository, RenewalRepository, UserRepository,
+    AgreementRepository, HistoryRepository, JobRepository, LicenseEventRepository, LicenseRepository,
+    NotificationRepository, OutboxRepository, PlanRepository, ProductRepository, RenewalRepository,
+    RoleAssignmentRepository, UserRepository,
 };
 
 /// The work of one transaction.
@@ -67,4 +68,7 @@ pub trait UnitOfWork {
     fn outbox(&mut self) -> &mut dyn OutboxRepository;
     fn jobs(&mut self) -> &mut dyn JobRepository;
     fn history(&mut self) -> &mut dyn HistoryRepository;
+    fn role_assignments(&mut self) -> &mut dyn RoleAssignmentRepository;
+    fn notifications(&mut self) -> &mut dyn NotificationRepository;
+    fn license_events(&mut self) -> &mut dyn LicenseEventRepository;
 }

@@ -12,8 +12,10 @@ mod learners;
 mod license_edit;
 mod listing;
 mod plans;
+mod products;
 mod revert;
 mod revocation;
+mod staff_records;
 
 use std::sync::Arc;
 
@@ -26,8 +28,11 @@ pub use learners::{LearnerLicense, LearnerLicenses, LearnerView};
 pub use license_edit::LicenseEdit;
 pub use listing::LicensePage;
 pub use plans::{NewPlan, PlanChanges, PlanOverview, PlanPage};
+pub use products::{PlanTypeChanges, ProductChanges};
 pub use revert::{LeftAlone, RevertRequest, Reverted};
 pub use revocation::{Revocable, Revocations, Revoked};
+
+pub use staff_records::RecordPage;
 
 use crate::error::{Entity, Error};
 use crate::ids::{AgreementId, LicenseId, PlanId};
