@@ -90,7 +90,7 @@ impl Database for InAFile {
 
     fn history(&self, table: &str, id: &str) -> Vec<HistoryEntry> {
         let key = match table {
-            "product" => "id",
+            "product" | "notification" => "id",
             "license_source" => "license_uuid",
             _ => "uuid",
         };

@@ -44,6 +44,8 @@ pub enum Entity {
     Plan,
     License,
     Product,
+    PlanType,
+    RoleAssignment,
 }
 
 impl std::fmt::Display for Entity {
@@ -53,6 +55,8 @@ impl std::fmt::Display for Entity {
             Self::Plan => "subscription plan",
             Self::License => "license",
             Self::Product => "product",
+            Self::PlanType => "plan type",
+            Self::RoleAssignment => "role assignment",
         })
     }
 }
@@ -69,6 +73,9 @@ pub enum Conflict {
     /// A title names one plan of an agreement.
     #[error("The agreement has a plan of this title already.")]
     PlanTitle,
+    /// A NetSuite id names one product.
+    #[error("Another product has this NetSuite id.")]
+    ProductNetsuiteId,
     /// A person has at most one live license of a plan.
     #[error("This person has a license of the plan already.")]
     LiveLicense,

@@ -84,6 +84,11 @@ integer_id!(
     i32
 );
 integer_id!(
+    /// A role that the database gives a user.
+    RoleAssignmentId,
+    i64
+);
+integer_id!(
     /// A renewal of a subscription plan.
     RenewalId,
     i64

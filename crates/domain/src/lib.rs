@@ -81,6 +81,7 @@ pub mod ports;
 mod product;
 mod renewal;
 mod services;
+mod staff_records;
 
 pub use agreement::{AutoScaling, CustomerAgreement, ExpirationMessage};
 pub use email::{Email, InvalidEmail};
@@ -88,7 +89,7 @@ pub use error::{Conflict, Entity, Error, FieldErrors, Refusal};
 pub use history::{Actor, Change, ChangeKind, FieldChange, FieldKind, Recorded, Row, Value, Version};
 pub use ids::{
     ActivationKey, AgreementId, CatalogId, CustomerId, LicenseId, LmsUserId, MessageId, PlanId, PlanTypeId, ProductId,
-    RenewalId,
+    RenewalId, RoleAssignmentId,
 };
 pub use jobs::{Job, JobKind};
 pub use license::{FormerSeat, ImpossibleTransition, License, LicenseColumns, LicenseState, LicenseStatus, Seat};
@@ -100,5 +101,6 @@ pub use services::{
     AgreementChanges, AgreementOverview, AgreementPage, Assignees, Assignments, HistoricChange, HistoryPage,
     LearnerLicense, LearnerLicenses, LearnerView, LeftAlone, LicenseEdit, LicenseManager, LicensePage,
     LicenseSelection, NewAgreement, NewPlan, PersonalLicense, PersonalLicenses, PlanChanges, PlanOverview, PlanPage,
-    Retirement, RevertRequest, Reverted, Revocations, Revoked, Settings,
+    PlanTypeChanges, ProductChanges, RecordPage, Retirement, RevertRequest, Reverted, Revocations, Revoked, Settings,
 };
+pub use staff_records::{LicenseMark, Notification, NotificationKind};

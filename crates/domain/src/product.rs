@@ -1,5 +1,6 @@
 //! What is sold: products and their plan types (docs/RULES.md, "Entities").
 
+use crate::error::{Error, FieldErrors};
 use crate::ids::{PlanTypeId, ProductId};
 
 /// What kind of sale a product is, and which papers it needs.
@@ -36,6 +37,20 @@ pub struct Product {
     pub salesforce_product_id: Option<String>,
     /// What kind of sale it is.
     pub plan_type: PlanType,
+}
+
+impl Product {
+    /// Whether it has the papers its plan type asks for.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where it lacks a NetSuite id.
+    pub fn check(&self) -> Result<(), Error> {
+        if self.plan_type.ns_id_required && self.netsuite_id.is_none() {
+            let message = format!("A product of the plan type {} needs a NetSuite id.", self.plan_type.label);
+            return Err(Error::Invalid(FieldErrors::one("netsuite_id", message)));
+        }
+        Ok(())
+    }
 }
 
 /// The product a plan gets when none is named: B2B Paid.

@@ -7,8 +7,12 @@ use license_manager_domain::ports::LicenseFilter;
 use license_manager_domain::*;
 use support::*;
 
-const EVERYBODY: LicenseSelection =
-    LicenseSelection::Matching(LicenseFilter { statuses: None, email_words: Vec::new(), hide_retired: false });
+const EVERYBODY: LicenseSelection = LicenseSelection::Matching(LicenseFilter {
+    statuses: None,
+    email_words: Vec::new(),
+    assigned_until: None,
+    hide_retired: false,
+});
 
 fn those(addresses: &[&str]) -> LicenseSelection {
     LicenseSelection::Emails(addresses.iter().map(|address| email(address)).collect())
@@ -81,7 +85,16 @@ fn filters_choose_among_those_who_wait() {
     let plan = plan(&world);
     let chosen = |statuses: Option<Vec<LicenseStatus>>, words: &[&str]| {
         let email_words = words.iter().map(|&word| word.to_owned()).collect();
-        remind(&world, plan, &LicenseSelection::Matching(LicenseFilter { statuses, email_words, hide_retired: false }))
+        remind(
+            &world,
+            plan,
+            &LicenseSelection::Matching(LicenseFilter {
+                statuses,
+                email_words,
+                assigned_until: None,
+                hide_retired: false,
+            }),
+        )
     };
     assert_eq!(chosen(None, &["eve"]), Ok(1));
     assert_eq!(reminded(&world), ["eve@example.com"]);

@@ -108,6 +108,7 @@ impl From<Error> for ApiError {
                 Conflict::AgreementOfCustomer => Self::fields(json!({ "enterprise_customer_uuid": [message] })),
                 Conflict::AgreementSlug => Self::fields(json!({ "enterprise_customer_slug": [message] })),
                 Conflict::PlanTitle => Self::fields(json!({ "non_field_errors": [message] })),
+                Conflict::ProductNetsuiteId => Self::fields(json!({ "netsuite_id": [message] })),
                 Conflict::LiveLicense => Self::text(StatusCode::BAD_REQUEST, message),
             },
             Error::Refused(refusal) => match refusal {

@@ -11,8 +11,8 @@ use license_manager::config::{Config, Secret};
 use license_manager::storage::{self, seed_products};
 use license_manager_domain::ports::StoreExt;
 use license_manager_domain::{
-    Actor, AgreementChanges, AgreementId, AssignmentMail, CatalogId, ChangeReason, CustomerId, LicenseManager,
-    NewAgreement, NewPlan, PlanChanges, PlanId,
+    Actor, AgreementChanges, AgreementId, AssignmentMail, CatalogId, ChangeReason, CustomerId, LicenseId,
+    LicenseManager, NewAgreement, NewPlan, PlanChanges, PlanId,
 };
 use license_manager_tests::{Database, Person, SECRET, on_both_databases};
 use serde_json::{Value, json};
@@ -29,6 +29,8 @@ on_both_databases!(
     listing_ten_licenses_of_many_plans_and_five_hundred,
     retiring_a_person_with_one_license_and_with_fifty,
     looking_up_a_person_with_one_license_and_with_fifty,
+    setting_back_one_license_and_five_hundred,
+    telling_one_change_and_twenty,
 );
 
 const CUSTOMER: CustomerId = CustomerId(Uuid::from_u128(0x4000_8000_0000_0000_0001));
@@ -292,5 +294,39 @@ fn looking_up_a_person_with_one_license_and_with_fifty(database: Database) {
         };
         look_up("amy@example.com").await;
         assert_as_many(&look_up("amy@example.com").await, &look_up("bob@example.com").await);
+    });
+}
+
+fn setting_back_one_license_and_five_hundred(database: Database) {
+    run(async {
+        let service = Service::new(database).await;
+        let plan = service.plan("plan", 600);
+        service.assign(plan, &emails(502));
+        let good = service.manager().now();
+        let revoke = format!("/subscriptions/{plan}/licenses/bulk-revoke/");
+        service.statements(Method::POST, &revoke, Some(json!({ "user_emails": emails(502) }))).await;
+        let licenses: Vec<LicenseId> =
+            service.manager().handed_out_licenses(plan, None, 600).unwrap().iter().map(|license| license.id).collect();
+        let path = format!("/subscriptions/{plan}/revert/");
+        let body = |licenses: &[LicenseId]| json!({ "as_of": good, "license_uuids": licenses, "dry_run": false });
+        let few = service.statements(Method::POST, &path, Some(body(&licenses[1..2]))).await;
+        let many = service.statements(Method::POST, &path, Some(body(&licenses[2..]))).await;
+        assert_as_many(&few, &many);
+    });
+}
+
+fn telling_one_change_and_twenty(database: Database) {
+    run(async {
+        let service = Service::new(database).await;
+        let plan = service.plan("plan", 1);
+        for number in 0..20 {
+            let changes = PlanChanges { title: Some(format!("plan {number}")), ..PlanChanges::default() };
+            service.manager().update_plan(&Actor::service(), ChangeReason::Other, plan, changes).unwrap();
+        }
+        let path = format!("/subscriptions/{plan}/history/?page_size=");
+        service.statements(Method::GET, &format!("{path}1"), None).await;
+        let few = service.statements(Method::GET, &format!("{path}1"), None).await;
+        let many = service.statements(Method::GET, &format!("{path}20"), None).await;
+        assert_as_many(&few, &many);
     });
 }

@@ -79,6 +79,7 @@ fn conflict(constraint: &str) -> Option<Conflict> {
         "customer_agreement_customer" => Some(Conflict::AgreementOfCustomer),
         "customer_agreement_slug" => Some(Conflict::AgreementSlug),
         "subscription_plan_title" => Some(Conflict::PlanTitle),
+        "product_netsuite_id" => Some(Conflict::ProductNetsuiteId),
         "license_one_live_per_email" => Some(Conflict::LiveLicense),
         _ => None,
     }

@@ -17,8 +17,10 @@ mod pool;
 mod products;
 mod renewals;
 mod retirement;
+mod role_assignments;
 mod rows;
 mod schema;
+mod staff_records;
 mod statements;
 mod users;
 

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use diesel::connection::SimpleConnection;
+use diesel::dsl::max;
 use diesel::prelude::*;
 use license_manager_domain::ports::ProductRepository;
-use license_manager_domain::{Change, Error, Product, ProductId};
+use license_manager_domain::{Change, Error, PlanType, PlanTypeId, Product, ProductId};
 
 use super::PostgresUnit;
 use super::rows::{self, PlanTypeRow, ProductRow};
@@ -19,6 +21,57 @@ impl ProductRepository for PostgresUnit<'_> {
             .select((ProductRow::as_select(), PlanTypeRow::as_select()));
         let row = self.read(|connection| query.first::<(ProductRow, PlanTypeRow)>(connection).optional())?;
         Ok(row.map(rows::product))
+    }
+
+    fn list(&mut self) -> Result<Vec<Product>, Error> {
+        let query = product::table
+            .inner_join(plan_type::table)
+            .order(product::id)
+            .select((ProductRow::as_select(), PlanTypeRow::as_select()));
+        let rows = self.read(|connection| query.load::<(ProductRow, PlanTypeRow)>(connection))?;
+        Ok(rows.into_iter().map(rows::product).collect())
+    }
+
+    fn plan_types(&mut self) -> Result<Vec<PlanType>, Error> {
+        let query = plan_type::table.select(PlanTypeRow::as_select()).order(plan_type::id);
+        let rows = self.read(|connection| query.load::<PlanTypeRow>(connection))?;
+        Ok(rows.into_iter().map(PlanType::from).collect())
+    }
+
+    fn add(&mut self, product: &Product, change: &Change) -> Result<ProductId, Error> {
+        // Two products made at once take turns, so that each sees the other's id.
+        self.write(|connection| connection.batch_execute("LOCK TABLE product IN SHARE ROW EXCLUSIVE MODE"))?;
+        let last: Option<i32> =
+            self.read(|connection| product::table.select(max(product::id)).get_result(connection))?;
+        let product = Product { id: ProductId(last.unwrap_or(0) + 1), ..product.clone() };
+        let statement =
+            diesel::insert_into(product::table).values(ProductRow::from(&product)).returning(product::all_columns);
+        let statement = with_history(statement, &PRODUCT, Kind::Added, change);
+        self.write_rows(1, "products", |connection| statement.execute(connection))?;
+        Ok(product.id)
+    }
+
+    fn save(&mut self, product: &Product, change: &Change) -> Result<(), Error> {
+        let statement = diesel::update(product::table.find(product.id.0))
+            .set(ProductRow::from(product))
+            .returning(product::all_columns);
+        let statement = with_history(statement, &PRODUCT, Kind::Changed, change);
+        self.write_rows(1, "products", |connection| statement.execute(connection))
+    }
+
+    fn add_plan_type(&mut self, plan_type: &PlanType) -> Result<PlanTypeId, Error> {
+        self.write(|connection| connection.batch_execute("LOCK TABLE plan_type IN SHARE ROW EXCLUSIVE MODE"))?;
+        let last: Option<i32> =
+            self.read(|connection| plan_type::table.select(max(plan_type::id)).get_result(connection))?;
+        let plan_type = PlanType { id: PlanTypeId(last.unwrap_or(0) + 1), ..plan_type.clone() };
+        let statement = diesel::insert_into(plan_type::table).values(PlanTypeRow::from(&plan_type));
+        self.write_rows(1, "plan types", |connection| statement.execute(connection))?;
+        Ok(plan_type.id)
+    }
+
+    fn save_plan_type(&mut self, plan_type: &PlanType) -> Result<(), Error> {
+        let statement = diesel::update(plan_type::table.find(plan_type.id.0)).set(PlanTypeRow::from(plan_type));
+        self.write_rows(1, "plan types", |connection| statement.execute(connection))
     }
 
     fn seed(&mut self, products: &[Product], change: &Change) -> Result<(), Error> {

@@ -239,7 +239,7 @@ pub(super) fn licenses(rows: impl IntoIterator<Item = LicenseRow>) -> Result<Vec
     rows.into_iter().map(License::try_from).collect()
 }
 
-#[derive(Queryable, Selectable, Insertable)]
+#[derive(Queryable, Selectable, Insertable, AsChangeset)]
 #[diesel(table_name = schema::plan_type, check_for_backend(diesel::pg::Pg))]
 pub(super) struct PlanTypeRow {
     id: i32,
@@ -265,8 +265,8 @@ impl From<&PlanType> for PlanTypeRow {
     }
 }
 
-#[derive(Queryable, Selectable, Insertable)]
-#[diesel(table_name = schema::product, check_for_backend(diesel::pg::Pg))]
+#[derive(Queryable, Selectable, Insertable, AsChangeset)]
+#[diesel(table_name = schema::product, treat_none_as_null = true, check_for_backend(diesel::pg::Pg))]
 pub(super) struct ProductRow {
     id: i32,
     name: String,
@@ -296,15 +296,21 @@ pub(super) fn product((row, plan_type): (ProductRow, PlanTypeRow)) -> Product {
         description: row.description,
         netsuite_id: row.netsuite_id,
         salesforce_product_id: row.salesforce_product_id,
-        plan_type: PlanType {
-            id: PlanTypeId(plan_type.id),
-            label: plan_type.label,
-            description: plan_type.description,
-            is_paid_subscription: plan_type.is_paid_subscription,
-            ns_id_required: plan_type.ns_id_required,
-            sf_id_required: plan_type.sf_id_required,
-            internal_use_only: plan_type.internal_use_only,
-        },
+        plan_type: plan_type.into(),
+    }
+}
+
+impl From<PlanTypeRow> for PlanType {
+    fn from(row: PlanTypeRow) -> Self {
+        Self {
+            id: PlanTypeId(row.id),
+            label: row.label,
+            description: row.description,
+            is_paid_subscription: row.is_paid_subscription,
+            ns_id_required: row.ns_id_required,
+            sf_id_required: row.sf_id_required,
+            internal_use_only: row.internal_use_only,
+        }
     }
 }
 

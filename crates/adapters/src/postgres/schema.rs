@@ -125,6 +125,27 @@ diesel::table! {
         username -> Text,
         role -> Text,
         enterprise_customer_uuid -> Nullable<Uuid>,
+        created -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    notification (id) {
+        id -> BigInt,
+        enterprise_customer_uuid -> Uuid,
+        enterprise_customer_user_id -> BigInt,
+        subscription_plan_uuid -> Uuid,
+        notification_type -> Text,
+        last_sent -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    license_event (id) {
+        id -> BigInt,
+        license_uuid -> Uuid,
+        event_name -> Text,
+        created -> Timestamptz,
     }
 }
 
@@ -216,4 +237,11 @@ pub(super) const LICENSE_SOURCE: Recorded = Recorded {
     table: "license_source",
     key: "license_uuid",
     columns: "license_uuid, source_id, source_type, created, modified",
+};
+
+pub(super) const NOTIFICATION: Recorded = Recorded {
+    table: "notification",
+    key: "id",
+    columns: "id, enterprise_customer_uuid, enterprise_customer_user_id, subscription_plan_uuid, notification_type, \
+              last_sent, created, modified",
 };

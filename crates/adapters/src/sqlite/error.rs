@@ -28,6 +28,7 @@ fn conflict(message: &str) -> Option<Conflict> {
         "customer_agreement.enterprise_customer_uuid" => Some(Conflict::AgreementOfCustomer),
         "customer_agreement.enterprise_customer_slug" => Some(Conflict::AgreementSlug),
         "subscription_plan.customer_agreement_uuid, subscription_plan.title" => Some(Conflict::PlanTitle),
+        "product.netsuite_id" => Some(Conflict::ProductNetsuiteId),
         "license.subscription_plan_uuid, license.user_email" => Some(Conflict::LiveLicense),
         _ => None,
     }

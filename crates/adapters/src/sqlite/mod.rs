@@ -18,8 +18,10 @@ mod plans;
 mod products;
 mod renewals;
 mod retirement;
+mod role_assignments;
 mod rows;
 mod schema;
+mod staff_records;
 mod types;
 mod users;
 

@@ -130,6 +130,26 @@ diesel::table! {
 }
 
 diesel::table! {
+    notification (id) {
+        id -> BigInt,
+        enterprise_customer_uuid -> Text,
+        enterprise_customer_user_id -> BigInt,
+        subscription_plan_uuid -> Text,
+        notification_type -> Text,
+        last_sent -> BigInt,
+    }
+}
+
+diesel::table! {
+    license_event (id) {
+        id -> BigInt,
+        license_uuid -> Text,
+        event_name -> Text,
+        created -> BigInt,
+    }
+}
+
+diesel::table! {
     outbox (position) {
         uuid -> Text,
         position -> BigInt,

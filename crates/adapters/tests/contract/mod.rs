@@ -22,6 +22,7 @@ pub mod plans;
 pub mod products;
 pub mod renewals;
 pub mod retirement;
+pub mod staff_records;
 pub mod units_of_work;
 pub mod users;
 
@@ -113,6 +114,10 @@ macro_rules! contract_suite {
                 an_unknown_product_is_not_found
                 seeding_again_changes_nothing
                 seeding_adds_what_is_missing_and_leaves_what_exists
+                products_and_plan_types_are_listed_by_id
+                a_new_product_follows_the_others_and_is_recorded
+                a_netsuite_id_names_one_product
+                a_plan_type_can_be_added_and_changed
             }
             agreements {
                 an_agreement_comes_back_as_it_was_written
@@ -226,6 +231,15 @@ macro_rules! contract_suite {
                 of_several_changes_at_one_moment_the_last_counts
                 many_licenses_are_found_as_they_were_at_a_moment
                 licenses_written_after_a_moment_are_found_in_their_plan
+            }
+            staff_records {
+                a_role_is_given_once
+                a_role_is_given_to_users_alone
+                a_role_that_was_taken_is_gone
+                roles_are_filtered_and_listed_part_by_part
+                notifications_are_filtered_the_last_sent_first
+                a_notification_that_is_sent_again_keeps_its_place_and_its_history
+                what_was_done_for_licenses_is_noted_once
             }
             concurrency {
                 no_license_is_claimed_twice

@@ -4,9 +4,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use license_manager_domain::outbox::{Message, Topic};
 use license_manager_domain::ports::{
-    AgreementFilter, CustomerScope, LicenseFilter, Person, Retiree, StoreExt, UnitOfWork,
+    AgreementFilter, CustomerScope, LicenseFilter, Person, Retiree, RoleAssignment, StoreExt, UnitOfWork,
 };
-use license_manager_domain::{Entity, Error, Job, JobKind, LmsUserId, MessageId, seeded_products};
+use license_manager_domain::{
+    Entity, Error, Job, JobKind, LmsUserId, MessageId, Notification, NotificationKind, RoleAssignmentId,
+    seeded_products,
+};
 use uuid::Uuid;
 
 use super::Database;
@@ -63,6 +66,22 @@ pub fn a_unit_that_reads_refuses_every_write(db: &dyn Database) {
     type Write = fn(&mut dyn UnitOfWork) -> Result<(), Error>;
     let writes: &[(&str, Write)] = &[
         ("products.seed", |unit| unit.products().seed(&seeded_products(), &change(9))),
+        ("products.add", |unit| unit.products().add(&seeded_products()[2], &change(9)).map(drop)),
+        ("products.save", |unit| unit.products().save(&seeded_products()[2], &change(9))),
+        ("products.add_plan_type", |unit| unit.products().add_plan_type(&seeded_products()[0].plan_type).map(drop)),
+        ("products.save_plan_type", |unit| unit.products().save_plan_type(&seeded_products()[0].plan_type)),
+        ("role_assignments.add", |unit| {
+            let role = RoleAssignment { role: "enterprise_subscriptions_admin".to_owned(), customer: None };
+            unit.role_assignments().add("amy", &role, day(9)).map(drop)
+        }),
+        ("role_assignments.remove", |unit| unit.role_assignments().remove(RoleAssignmentId(1)).map(drop)),
+        ("notifications.save", |unit| {
+            let kind = NotificationKind::PeriodicInformational;
+            let sent =
+                Notification { customer: customer(1), customer_user: 1, plan: plan_id(1), kind, last_sent: day(9) };
+            unit.notifications().save(&[sent], &change(9))
+        }),
+        ("license_events.add", |unit| unit.license_events().add(&[license_id(1)], "done", day(9))),
         ("agreements.add", |unit| unit.agreements().add(&agreement(9), &change(9))),
         ("agreements.save", |unit| unit.agreements().save(&agreement(1), &change(9))),
         ("plans.add", |unit| unit.plans().add(&plan(9, 1), &change(9))),

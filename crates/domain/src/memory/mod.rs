@@ -8,6 +8,7 @@ mod licenses;
 mod lookups;
 mod repositories;
 mod retirement;
+mod staff_records;
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -17,14 +18,15 @@ use chrono::{DateTime, Utc};
 use crate::agreement::CustomerAgreement;
 use crate::error::Error;
 use crate::history::{Change, Row};
-use crate::ids::{AgreementId, LicenseId, PlanId, ProductId};
+use crate::ids::{AgreementId, LicenseId, PlanId, PlanTypeId, ProductId};
 use crate::jobs::Job;
 use crate::license::{License, LicenseColumns};
 use crate::outbox::Message;
 use crate::plan::{PlanDetails, SubscriptionPlan};
-use crate::ports::{Store, User, Work};
-use crate::product::{Product, seeded_products};
+use crate::ports::{AssignedRole, Store, User, Work};
+use crate::product::{PlanType, Product, seeded_products};
 use crate::renewal::RenewalLink;
+use crate::staff_records::{LicenseMark, Notification};
 
 /// The store.
 #[derive(Debug, Default)]
@@ -59,6 +61,10 @@ struct Tables {
     outbox: Vec<Message>,
     /// With the moment before which each is not tried.
     jobs: Vec<(Job, DateTime<Utc>)>,
+    plan_types: BTreeMap<PlanTypeId, PlanType>,
+    roles: Vec<AssignedRole>,
+    notifications: Vec<Notification>,
+    license_events: Vec<LicenseMark>,
     history: Vec<HistoryEntry>,
 }
 
@@ -95,8 +101,12 @@ impl Tables {
 impl MemoryStore {
     /// A store that knows the products every installation starts with.
     pub fn with_seeded_products() -> Self {
-        let products = seeded_products().into_iter().map(|product| (product.id, product)).collect();
-        Self(Mutex::new(Tables { products, ..Tables::default() }))
+        let mut tables = Tables::default();
+        for product in seeded_products() {
+            tables.plan_types.insert(product.plan_type.id, product.plan_type.clone());
+            tables.products.insert(product.id, product);
+        }
+        Self(Mutex::new(tables))
     }
 
     /// The messages that wait, the oldest first.
@@ -121,7 +131,12 @@ impl MemoryStore {
 
     /// Adds a user with the roles the database gives them.
     pub fn add_user(&self, user: User) {
-        self.tables().users.insert(user.username.clone(), user);
+        let mut tables = self.tables();
+        tables.roles.retain(|assigned| assigned.username != user.username);
+        for role in &user.roles {
+            tables.give(&user.username, role, chrono::DateTime::UNIX_EPOCH);
+        }
+        tables.users.insert(user.username.clone(), user);
     }
 
     fn tables(&self) -> MutexGuard<'_, Tables> {

@@ -6,7 +6,7 @@ use super::{MemoryUnit, Tables};
 use crate::agreement::CustomerAgreement;
 use crate::error::{Conflict, Error};
 use crate::history::Change;
-use crate::ids::{AgreementId, CustomerId, PlanId, ProductId};
+use crate::ids::{AgreementId, CustomerId, PlanId, PlanTypeId, ProductId};
 use crate::jobs::{Job, JobKind};
 use crate::outbox::Message;
 use crate::plan::{PlanDetails, SubscriptionPlan};
@@ -14,7 +14,7 @@ use crate::ports::{
     AgreementFilter, AgreementRepository, JobRepository, OutboxRepository, PlanFilter, PlanRepository,
     ProductRepository, RenewalRepository, User, UserRepository, Window,
 };
-use crate::product::Product;
+use crate::product::{PlanType, Product};
 use crate::renewal::RenewalLink;
 
 pub(super) fn part<T>(all: Vec<T>, window: Window) -> Vec<T> {
@@ -142,14 +142,65 @@ impl PlanRepository for MemoryUnit<'_> {
     }
 }
 
+fn check_product(tables: &Tables, product: &Product) -> Result<(), Error> {
+    let taken = |other: &Product| {
+        other.id != product.id && other.netsuite_id.is_some() && other.netsuite_id == product.netsuite_id
+    };
+    if tables.products.values().any(taken) { Err(Conflict::ProductNetsuiteId.into()) } else { Ok(()) }
+}
+
 impl ProductRepository for MemoryUnit<'_> {
     fn find(&mut self, id: ProductId) -> Result<Option<Product>, Error> {
         Ok(self.tables.products.get(&id).cloned())
     }
 
+    fn list(&mut self) -> Result<Vec<Product>, Error> {
+        Ok(self.tables.products.values().cloned().collect())
+    }
+
+    fn plan_types(&mut self) -> Result<Vec<PlanType>, Error> {
+        Ok(self.tables.plan_types.values().cloned().collect())
+    }
+
+    fn add(&mut self, product: &Product, change: &Change) -> Result<ProductId, Error> {
+        let tables = self.written()?;
+        let id = ProductId(tables.products.keys().next_back().map_or(1, |last| last.0 + 1));
+        let product = Product { id, ..product.clone() };
+        check_product(tables, &product)?;
+        tables.products.insert(id, product);
+        tables.record("product", id, '+', change);
+        Ok(id)
+    }
+
+    fn save(&mut self, product: &Product, change: &Change) -> Result<(), Error> {
+        let tables = self.written()?;
+        check_product(tables, product)?;
+        *tables.products.get_mut(&product.id).ok_or_else(|| missing("product"))? = product.clone();
+        tables.record("product", product.id, '~', change);
+        Ok(())
+    }
+
+    fn add_plan_type(&mut self, plan_type: &PlanType) -> Result<PlanTypeId, Error> {
+        let plan_types = &mut self.written()?.plan_types;
+        let id = PlanTypeId(plan_types.keys().next_back().map_or(1, |last| last.0 + 1));
+        plan_types.insert(id, PlanType { id, ..plan_type.clone() });
+        Ok(id)
+    }
+
+    fn save_plan_type(&mut self, plan_type: &PlanType) -> Result<(), Error> {
+        let tables = self.written()?;
+        *tables.plan_types.get_mut(&plan_type.id).ok_or_else(|| missing("plan type"))? = plan_type.clone();
+        for product in tables.products.values_mut().filter(|product| product.plan_type.id == plan_type.id) {
+            product.plan_type = plan_type.clone();
+        }
+        Ok(())
+    }
+
     fn seed(&mut self, products: &[Product], change: &Change) -> Result<(), Error> {
         let tables = self.written()?;
         for product in products {
+            let plan_type = &product.plan_type;
+            tables.plan_types.entry(plan_type.id).or_insert_with(|| plan_type.clone());
             if let Entry::Vacant(place) = tables.products.entry(product.id) {
                 place.insert(product.clone());
                 tables.record("product", product.id, '+', change);
@@ -167,7 +218,9 @@ impl RenewalRepository for MemoryUnit<'_> {
 
 impl UserRepository for MemoryUnit<'_> {
     fn find(&mut self, username: &str) -> Result<Option<User>, Error> {
-        Ok(self.tables.users.get(username).cloned())
+        let roles = self.tables.roles.iter().filter(|assigned| assigned.username == username);
+        let roles = roles.map(|assigned| assigned.role.clone()).collect();
+        Ok(self.tables.users.get(username).map(|user| User { roles, ..user.clone() }))
     }
 
     fn remember(

@@ -10,6 +10,8 @@ mod licenses;
 mod lookups;
 mod repositories;
 mod retirement;
+mod role_assignments;
+mod staff_records;
 mod store;
 
 pub use clock::{Clock, FixedClock};
@@ -22,4 +24,6 @@ pub use repositories::{
     ProductRepository, RenewalRepository, RoleAssignment, User, UserRepository, Window,
 };
 pub use retirement::{Retiree, RetirementRepository};
+pub use role_assignments::{AssignedRole, RoleAssignmentFilter, RoleAssignmentRepository};
+pub use staff_records::{LicenseEventFilter, LicenseEventRepository, NotificationFilter, NotificationRepository};
 pub use store::{Store, StoreExt, UnitOfWork, Work};

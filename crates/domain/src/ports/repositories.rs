@@ -3,11 +3,11 @@ use chrono::{DateTime, Utc};
 use crate::agreement::CustomerAgreement;
 use crate::error::Error;
 use crate::history::Change;
-use crate::ids::{AgreementId, CustomerId, PlanId, ProductId};
+use crate::ids::{AgreementId, CustomerId, PlanId, PlanTypeId, ProductId};
 use crate::jobs::{Job, JobKind};
 use crate::outbox::Message;
 use crate::plan::{PlanDetails, SubscriptionPlan};
-use crate::product::Product;
+use crate::product::{PlanType, Product};
 use crate::renewal::RenewalLink;
 
 /// A part of a long list.
@@ -112,6 +112,25 @@ pub trait PlanRepository {
 pub trait ProductRepository {
     /// The product of that id with its plan type.
     fn find(&mut self, id: ProductId) -> Result<Option<Product>, Error>;
+
+    /// Every product, in the order of their ids: there are few.
+    fn list(&mut self) -> Result<Vec<Product>, Error>;
+
+    /// Every plan type, in the order of their ids.
+    fn plan_types(&mut self) -> Result<Vec<PlanType>, Error>;
+
+    /// Adds a product with its history under an id that follows all others, which it returns; the id it came with does not
+    /// count. MUST return [`crate::Conflict::ProductNetsuiteId`] where another one has its NetSuite id.
+    fn add(&mut self, product: &Product, change: &Change) -> Result<ProductId, Error>;
+
+    /// Writes a product that exists, with its history. Conflicts as [`ProductRepository::add`].
+    fn save(&mut self, product: &Product, change: &Change) -> Result<(), Error>;
+
+    /// Adds a plan type under an id that follows all others, which it returns.
+    fn add_plan_type(&mut self, plan_type: &PlanType) -> Result<PlanTypeId, Error>;
+
+    /// Writes a plan type that exists.
+    fn save_plan_type(&mut self, plan_type: &PlanType) -> Result<(), Error>;
 
     /// Adds those of the products and plan types that do not exist. Existing ones stay as they are.
     fn seed(&mut self, products: &[Product], change: &Change) -> Result<(), Error>;

@@ -1,7 +1,8 @@
 use crate::error::Error;
 use crate::ports::{
-    AgreementRepository, HistoryRepository, JobRepository, LicenseRepository, LookupRepository, OutboxRepository,
-    PlanRepository, ProductRepository, RenewalRepository, RetirementRepository, UserRepository,
+    AgreementRepository, HistoryRepository, JobRepository, LicenseEventRepository, LicenseRepository, LookupRepository,
+    NotificationRepository, OutboxRepository, PlanRepository, ProductRepository, RenewalRepository,
+    RetirementRepository, RoleAssignmentRepository, UserRepository,
 };
 
 /// The work of one transaction.
@@ -71,6 +72,9 @@ pub trait UnitOfWork {
     fn lookups(&mut self) -> &mut dyn LookupRepository;
     fn retirement(&mut self) -> &mut dyn RetirementRepository;
     fn history(&mut self) -> &mut dyn HistoryRepository;
+    fn role_assignments(&mut self) -> &mut dyn RoleAssignmentRepository;
+    fn notifications(&mut self) -> &mut dyn NotificationRepository;
+    fn license_events(&mut self) -> &mut dyn LicenseEventRepository;
 }
 
 impl<U> UnitOfWork for U
@@ -85,7 +89,10 @@ where
         + JobRepository
         + LookupRepository
         + RetirementRepository
-        + HistoryRepository,
+        + HistoryRepository
+        + RoleAssignmentRepository
+        + NotificationRepository
+        + LicenseEventRepository,
 {
     fn agreements(&mut self) -> &mut dyn AgreementRepository {
         self
@@ -128,6 +135,18 @@ where
     }
 
     fn history(&mut self) -> &mut dyn HistoryRepository {
+        self
+    }
+
+    fn role_assignments(&mut self) -> &mut dyn RoleAssignmentRepository {
+        self
+    }
+
+    fn notifications(&mut self) -> &mut dyn NotificationRepository {
+        self
+    }
+
+    fn license_events(&mut self) -> &mut dyn LicenseEventRepository {
         self
     }
 }

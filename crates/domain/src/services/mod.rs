@@ -14,11 +14,13 @@ mod license_edit;
 mod listing;
 mod lookup;
 mod plans;
+mod products;
 mod reminder;
 mod retirement;
 mod revert;
 mod revocation;
 mod selection;
+mod staff_records;
 
 use std::sync::Arc;
 
@@ -32,10 +34,13 @@ pub use license_edit::LicenseEdit;
 pub use listing::LicensePage;
 pub use lookup::{PersonalLicense, PersonalLicenses};
 pub use plans::{NewPlan, PlanChanges, PlanOverview, PlanPage};
+pub use products::{PlanTypeChanges, ProductChanges};
 pub use retirement::Retirement;
 pub use revert::{LeftAlone, RevertRequest, Reverted};
 pub use revocation::{Revocations, Revoked};
 pub use selection::LicenseSelection;
+
+pub use staff_records::RecordPage;
 
 use crate::error::{Entity, Error};
 use crate::ids::{AgreementId, LicenseId, PlanId};

@@ -147,6 +147,47 @@ pub fn configure(service: &mut web::ServiceConfig) {
                 Endpoint::<Provisioner>::new("/provisioning-admins/licenses/{license_uuid}/")
                     .get(provisioning::licenses::retrieve)
                     .patch(provisioning::licenses::update),
+            )
+            .service(
+                Endpoint::<Provisioner>::new("/provisioning-admins/products/")
+                    .get(provisioning::products::list)
+                    .post(provisioning::products::create),
+            )
+            .service(
+                Endpoint::<Provisioner>::new("/provisioning-admins/products/{product_id}/")
+                    .get(provisioning::products::retrieve)
+                    .patch(provisioning::products::update),
+            )
+            .service(
+                Endpoint::<Provisioner>::new("/provisioning-admins/products/{product_id}/history/")
+                    .get(provisioning::products::product_history),
+            )
+            .service(
+                Endpoint::<Provisioner>::new("/provisioning-admins/plan-types/")
+                    .get(provisioning::products::list_plan_types)
+                    .post(provisioning::products::create_plan_type),
+            )
+            .service(
+                Endpoint::<Provisioner>::new("/provisioning-admins/plan-types/{plan_type_id}/")
+                    .get(provisioning::products::retrieve_plan_type)
+                    .patch(provisioning::products::update_plan_type),
+            )
+            .service(
+                Endpoint::<Provisioner>::new("/provisioning-admins/role-assignments/")
+                    .get(provisioning::role_assignments::list)
+                    .post(provisioning::role_assignments::create),
+            )
+            .service(
+                Endpoint::<Provisioner>::new("/provisioning-admins/role-assignments/{role_assignment_id}/")
+                    .delete(provisioning::role_assignments::delete),
+            )
+            .service(
+                Endpoint::<Provisioner>::new("/provisioning-admins/notifications/")
+                    .get(provisioning::records::notifications),
+            )
+            .service(
+                Endpoint::<Provisioner>::new("/provisioning-admins/license-events/")
+                    .get(provisioning::records::license_events),
             ),
     );
 }

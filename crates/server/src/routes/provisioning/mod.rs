@@ -3,3 +3,6 @@
 pub mod agreements;
 pub mod licenses;
 pub mod plans;
+pub mod products;
+pub mod records;
+pub mod role_assignments;

@@ -1,0 +1,86 @@
+//! The roles that the database gives users, as staff hand them out.
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use license_manager_domain::ports::{
+    AssignedRole, RoleAssignment, RoleAssignmentFilter, RoleAssignmentRepository, Window,
+};
+use license_manager_domain::{CustomerId, Error, RoleAssignmentId};
+use uuid::Uuid;
+
+use super::PostgresUnit;
+use super::schema::role_assignment;
+
+type Row = (i64, String, String, Option<Uuid>, DateTime<Utc>);
+
+fn assigned((id, username, role, customer, created): Row) -> AssignedRole {
+    let role = RoleAssignment { role, customer: customer.map(CustomerId) };
+    AssignedRole { id: RoleAssignmentId(id), username, role, created }
+}
+
+/// The assignments that match, as a boxed query: a macro, because the types of a list and of a count differ.
+macro_rules! matching {
+    ($query:expr, $filter:expr) => {{
+        let filter: &RoleAssignmentFilter = $filter;
+        let mut query = $query.into_boxed();
+        if let Some(username) = &filter.username {
+            query = query.filter(role_assignment::username.eq(username.clone()));
+        }
+        if let Some(role) = &filter.role {
+            query = query.filter(role_assignment::role.eq(role.clone()));
+        }
+        if let Some(customer) = filter.customer {
+            query = query.filter(role_assignment::enterprise_customer_uuid.eq(customer.0));
+        }
+        query
+    }};
+}
+
+impl RoleAssignmentRepository for PostgresUnit<'_> {
+    fn list(&mut self, filter: &RoleAssignmentFilter, window: Window) -> Result<Vec<AssignedRole>, Error> {
+        let query = matching!(role_assignment::table, filter)
+            .order(role_assignment::id)
+            .offset(window.offset)
+            .limit(window.limit);
+        Ok(self.read(|connection| query.load::<Row>(connection))?.into_iter().map(assigned).collect())
+    }
+
+    fn count(&mut self, filter: &RoleAssignmentFilter) -> Result<i64, Error> {
+        let query = matching!(role_assignment::table.count(), filter);
+        self.read(|connection| query.get_result(connection))
+    }
+
+    fn add(
+        &mut self,
+        username: &str,
+        role: &RoleAssignment,
+        now: DateTime<Utc>,
+    ) -> Result<(AssignedRole, bool), Error> {
+        let statement = diesel::insert_into(role_assignment::table)
+            .values((
+                role_assignment::username.eq(username),
+                role_assignment::role.eq(&role.role),
+                role_assignment::enterprise_customer_uuid.eq(role.customer.map(|customer| customer.0)),
+                role_assignment::created.eq(now),
+            ))
+            .on_conflict_do_nothing()
+            .returning(role_assignment::all_columns);
+        let added = self.write(|connection| statement.get_result::<Row>(connection).optional())?;
+        if let Some(row) = added {
+            return Ok((assigned(row), true));
+        }
+        let query = role_assignment::table
+            .filter(role_assignment::username.eq(username))
+            .filter(role_assignment::role.eq(&role.role))
+            .filter(
+                role_assignment::enterprise_customer_uuid
+                    .is_not_distinct_from(role.customer.map(|customer| customer.0)),
+            );
+        Ok((assigned(self.read(|connection| query.get_result::<Row>(connection))?), false))
+    }
+
+    fn remove(&mut self, id: RoleAssignmentId) -> Result<bool, Error> {
+        let statement = diesel::delete(role_assignment::table.find(id.0));
+        Ok(self.write(|connection| statement.execute(connection))? > 0)
+    }
+}

@@ -1,0 +1,91 @@
+//! The roles that the database gives users, as staff hand them out.
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use license_manager_domain::ports::{
+    AssignedRole, RoleAssignment, RoleAssignmentFilter, RoleAssignmentRepository, Window,
+};
+use license_manager_domain::{CustomerId, Error, RoleAssignmentId};
+
+use super::SqliteUnit;
+use super::error::storage_error;
+use super::schema::role_assignment;
+use super::types::{SqlMoment, SqlUuid};
+
+type Row = (i64, String, String, Option<SqlUuid>, SqlMoment);
+
+fn assigned((id, username, role, customer, created): Row) -> AssignedRole {
+    let role = RoleAssignment { role, customer: customer.map(|customer| CustomerId(customer.0)) };
+    AssignedRole { id: RoleAssignmentId(id), username, role, created: created.0 }
+}
+
+/// The assignments that match, as a boxed query: a macro, because the types of a list and of a count differ.
+macro_rules! matching {
+    ($query:expr, $filter:expr) => {{
+        let filter: &RoleAssignmentFilter = $filter;
+        let mut query = $query.into_boxed();
+        if let Some(username) = &filter.username {
+            query = query.filter(role_assignment::username.eq(username.clone()));
+        }
+        if let Some(role) = &filter.role {
+            query = query.filter(role_assignment::role.eq(role.clone()));
+        }
+        if let Some(customer) = filter.customer {
+            query = query.filter(role_assignment::enterprise_customer_uuid.eq(SqlUuid(customer.0)));
+        }
+        query
+    }};
+}
+
+impl RoleAssignmentRepository for SqliteUnit<'_> {
+    fn list(&mut self, filter: &RoleAssignmentFilter, window: Window) -> Result<Vec<AssignedRole>, Error> {
+        let query = matching!(role_assignment::table, filter)
+            .order(role_assignment::id)
+            .offset(window.offset.max(0))
+            .limit(window.limit.max(0));
+        let rows = query.load::<Row>(self.conn).map_err(storage_error)?;
+        Ok(rows.into_iter().map(assigned).collect())
+    }
+
+    fn count(&mut self, filter: &RoleAssignmentFilter) -> Result<i64, Error> {
+        let query = matching!(role_assignment::table.count(), filter);
+        query.get_result(self.conn).map_err(storage_error)
+    }
+
+    fn add(
+        &mut self,
+        username: &str,
+        role: &RoleAssignment,
+        now: DateTime<Utc>,
+    ) -> Result<(AssignedRole, bool), Error> {
+        let conn = self.written()?;
+        let added = diesel::insert_into(role_assignment::table)
+            .values((
+                role_assignment::username.eq(username),
+                role_assignment::role.eq(&role.role),
+                role_assignment::enterprise_customer_uuid.eq(role.customer.map(|customer| SqlUuid(customer.0))),
+                role_assignment::created.eq(SqlMoment(now)),
+            ))
+            .on_conflict_do_nothing()
+            .returning(role_assignment::all_columns)
+            .get_result::<Row>(conn)
+            .optional()
+            .map_err(storage_error)?;
+        if let Some(row) = added {
+            return Ok((assigned(row), true));
+        }
+        let row = role_assignment::table
+            .filter(role_assignment::username.eq(username))
+            .filter(role_assignment::role.eq(&role.role))
+            .filter(role_assignment::enterprise_customer_uuid.is(role.customer.map(|customer| SqlUuid(customer.0))))
+            .get_result::<Row>(conn)
+            .map_err(storage_error)?;
+        Ok((assigned(row), false))
+    }
+
+    fn remove(&mut self, id: RoleAssignmentId) -> Result<bool, Error> {
+        let removed =
+            diesel::delete(role_assignment::table.find(id.0)).execute(self.written()?).map_err(storage_error)?;
+        Ok(removed > 0)
+    }
+}

@@ -1,0 +1,154 @@
+//! Notifications that were sent, and what was done for licenses.
+
+use chrono::{DateTime, Utc};
+use diesel::dsl::max;
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Text};
+use license_manager_domain::ports::{
+    LicenseEventFilter, LicenseEventRepository, NotificationFilter, NotificationRepository, Window,
+};
+use license_manager_domain::{
+    Change, CustomerId, Error, LicenseId, LicenseMark, Notification, NotificationKind, PlanId,
+};
+
+use super::SqliteUnit;
+use super::error::storage_error;
+use super::history::{Kind, Table, record};
+use super::schema::{license_event, notification};
+use super::types::{SqlMoment, SqlUuid};
+
+type NotificationRow = (i64, SqlUuid, i64, SqlUuid, String, SqlMoment);
+
+fn sent((id, customer, customer_user, plan, kind, last_sent): NotificationRow) -> Result<Notification, Error> {
+    let kind = NotificationKind::from_name(&kind)
+        .ok_or_else(|| Error::storage(format!("notification {id} is of the unknown type {kind:?}")))?;
+    let (customer, plan) = (CustomerId(customer.0), PlanId(plan.0));
+    Ok(Notification { customer, customer_user, plan, kind, last_sent: last_sent.0 })
+}
+
+#[derive(QueryableByName)]
+struct Saved {
+    #[diesel(sql_type = BigInt)]
+    id: i64,
+}
+
+/// Restricts a boxed query to the notifications that match. A macro, since the query's type differs between reading and counting.
+macro_rules! matching_notifications {
+    ($query:expr, $filter:expr) => {{
+        let mut query = $query.into_boxed();
+        if let Some(customer) = $filter.customer {
+            query = query.filter(notification::enterprise_customer_uuid.eq(SqlUuid(customer.0)));
+        }
+        if let Some(plan) = $filter.plan {
+            query = query.filter(notification::subscription_plan_uuid.eq(SqlUuid(plan.0)));
+        }
+        if let Some(kind) = $filter.kind {
+            query = query.filter(notification::notification_type.eq(kind.as_str()));
+        }
+        query
+    }};
+}
+
+impl NotificationRepository for SqliteUnit<'_> {
+    fn list(&mut self, filter: &NotificationFilter, window: Window) -> Result<Vec<Notification>, Error> {
+        let rows: Vec<NotificationRow> = matching_notifications!(notification::table, filter)
+            .order((notification::last_sent.desc(), notification::id.desc()))
+            .offset(window.offset.max(0))
+            .limit(window.limit.max(0))
+            .load(self.conn)
+            .map_err(storage_error)?;
+        rows.into_iter().map(sent).collect()
+    }
+
+    fn count(&mut self, filter: &NotificationFilter) -> Result<i64, Error> {
+        matching_notifications!(notification::table.count(), filter).get_result(self.conn).map_err(storage_error)
+    }
+
+    fn save(&mut self, notifications: &[Notification], change: &Change) -> Result<(), Error> {
+        let conn = self.written()?;
+        if notifications.is_empty() {
+            return Ok(());
+        }
+        let last: Option<i64> =
+            notification::table.select(max(notification::id)).get_result(conn).map_err(storage_error)?;
+        let rows: Vec<_> = notifications
+            .iter()
+            .map(|sent| {
+                (sent.customer, sent.customer_user, sent.plan, sent.kind.as_str(), SqlMoment::number(sent.last_sent))
+            })
+            .collect();
+        // "WHERE true" keeps SQLite from taking ON for a join's.
+        let saved: Vec<Saved> = diesel::sql_query(
+            "INSERT INTO notification (enterprise_customer_uuid, enterprise_customer_user_id, subscription_plan_uuid,
+                                       notification_type, last_sent, created, modified)
+             SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, ?2, ?2
+             FROM json_each(?1) WHERE true
+             ON CONFLICT (subscription_plan_uuid, enterprise_customer_user_id, notification_type) DO UPDATE
+             SET last_sent = excluded.last_sent, modified = excluded.modified
+             RETURNING id",
+        )
+        .bind::<Text, _>(serde_json::to_string(&rows).map_err(Error::storage)?)
+        .bind::<BigInt, _>(SqlMoment(change.at))
+        .load(conn)
+        .map_err(storage_error)?;
+        // Ids count up.
+        let (added, changed): (Vec<i64>, Vec<i64>) =
+            saved.into_iter().map(|saved| saved.id).partition(|id| *id > last.unwrap_or(0));
+        for (ids, kind) in [(added, Kind::Added), (changed, Kind::Changed)] {
+            let ids = serde_json::to_string(&ids).map_err(Error::storage)?;
+            record(conn, Table::Notification, &ids, kind, change)?;
+        }
+        Ok(())
+    }
+}
+
+type EventRow = (i64, SqlUuid, String, SqlMoment);
+
+/// Restricts a boxed query to the events that match.
+macro_rules! matching_events {
+    ($query:expr, $filter:expr) => {{
+        let mut query = $query.into_boxed();
+        if let Some(license) = $filter.license {
+            query = query.filter(license_event::license_uuid.eq(SqlUuid(license.0)));
+        }
+        if let Some(name) = &$filter.event_name {
+            query = query.filter(license_event::event_name.eq(name.clone()));
+        }
+        query
+    }};
+}
+
+impl LicenseEventRepository for SqliteUnit<'_> {
+    fn list(&mut self, filter: &LicenseEventFilter, window: Window) -> Result<Vec<LicenseMark>, Error> {
+        let rows: Vec<EventRow> = matching_events!(license_event::table, filter)
+            .order(license_event::id.desc())
+            .offset(window.offset.max(0))
+            .limit(window.limit.max(0))
+            .load(self.conn)
+            .map_err(storage_error)?;
+        let mark = |(_, license, event_name, created): EventRow| LicenseMark {
+            license: LicenseId(license.0),
+            event_name,
+            created: created.0,
+        };
+        Ok(rows.into_iter().map(mark).collect())
+    }
+
+    fn count(&mut self, filter: &LicenseEventFilter) -> Result<i64, Error> {
+        matching_events!(license_event::table.count(), filter).get_result(self.conn).map_err(storage_error)
+    }
+
+    fn add(&mut self, licenses: &[LicenseId], event_name: &str, now: DateTime<Utc>) -> Result<(), Error> {
+        diesel::sql_query(
+            "INSERT INTO license_event (license_uuid, event_name, created)
+             SELECT value, ?2, ?3 FROM json_each(?1) WHERE true
+             ON CONFLICT (license_uuid, event_name) DO NOTHING",
+        )
+        .bind::<Text, _>(serde_json::to_string(licenses).map_err(Error::storage)?)
+        .bind::<Text, _>(event_name)
+        .bind::<BigInt, _>(SqlMoment(now))
+        .execute(self.written()?)
+        .map_err(storage_error)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,137 @@
+use chrono::{DateTime, Utc};
+
+use super::repositories::part;
+use super::{MemoryUnit, Tables};
+use crate::error::Error;
+use crate::history::Change;
+use crate::ids::{LicenseId, RoleAssignmentId};
+use crate::ports::{
+    AssignedRole, LicenseEventFilter, LicenseEventRepository, NotificationFilter, NotificationRepository,
+    RoleAssignment, RoleAssignmentFilter, RoleAssignmentRepository, Window,
+};
+use crate::staff_records::{LicenseMark, Notification};
+
+impl Tables {
+    /// Gives a user a role unless they have it.
+    pub(super) fn give(
+        &mut self,
+        username: &str,
+        role: &RoleAssignment,
+        created: DateTime<Utc>,
+    ) -> (AssignedRole, bool) {
+        let same = |assigned: &&AssignedRole| assigned.username == username && assigned.role == *role;
+        if let Some(assigned) = self.roles.iter().find(same) {
+            return (assigned.clone(), false);
+        }
+        let id = RoleAssignmentId(self.roles.iter().map(|assigned| assigned.id.0).max().unwrap_or(0) + 1);
+        let assigned = AssignedRole { id, username: username.to_owned(), role: role.clone(), created };
+        self.roles.push(assigned.clone());
+        (assigned, true)
+    }
+}
+
+fn matching_roles(tables: &Tables, filter: &RoleAssignmentFilter) -> Vec<AssignedRole> {
+    let matches = |assigned: &&AssignedRole| {
+        filter.username.as_ref().is_none_or(|username| *username == assigned.username)
+            && filter.role.as_ref().is_none_or(|role| *role == assigned.role.role)
+            && filter.customer.is_none_or(|customer| Some(customer) == assigned.role.customer)
+    };
+    tables.roles.iter().filter(matches).cloned().collect()
+}
+
+impl RoleAssignmentRepository for MemoryUnit<'_> {
+    fn list(&mut self, filter: &RoleAssignmentFilter, window: Window) -> Result<Vec<AssignedRole>, Error> {
+        Ok(part(matching_roles(self.tables, filter), window))
+    }
+
+    fn count(&mut self, filter: &RoleAssignmentFilter) -> Result<i64, Error> {
+        Ok(matching_roles(self.tables, filter).len() as i64)
+    }
+
+    fn add(
+        &mut self,
+        username: &str,
+        role: &RoleAssignment,
+        now: DateTime<Utc>,
+    ) -> Result<(AssignedRole, bool), Error> {
+        let tables = self.written()?;
+        if !tables.users.contains_key(username) {
+            return Err(Error::storage("no user to give a role"));
+        }
+        Ok(tables.give(username, role, now))
+    }
+
+    fn remove(&mut self, id: RoleAssignmentId) -> Result<bool, Error> {
+        let roles = &mut self.written()?.roles;
+        let before = roles.len();
+        roles.retain(|assigned| assigned.id != id);
+        Ok(roles.len() < before)
+    }
+}
+
+fn matching_notifications(tables: &Tables, filter: &NotificationFilter) -> Vec<Notification> {
+    let matches = |notification: &&Notification| {
+        filter.customer.is_none_or(|customer| customer == notification.customer)
+            && filter.plan.is_none_or(|plan| plan == notification.plan)
+            && filter.kind.is_none_or(|kind| kind == notification.kind)
+    };
+    let mut found: Vec<_> = tables.notifications.iter().rev().filter(matches).cloned().collect();
+    found.sort_by_key(|notification| std::cmp::Reverse(notification.last_sent));
+    found
+}
+
+impl NotificationRepository for MemoryUnit<'_> {
+    fn list(&mut self, filter: &NotificationFilter, window: Window) -> Result<Vec<Notification>, Error> {
+        Ok(part(matching_notifications(self.tables, filter), window))
+    }
+
+    fn count(&mut self, filter: &NotificationFilter) -> Result<i64, Error> {
+        Ok(matching_notifications(self.tables, filter).len() as i64)
+    }
+
+    fn save(&mut self, notifications: &[Notification], change: &Change) -> Result<(), Error> {
+        let tables = self.written()?;
+        for notification in notifications {
+            let key = |other: &Notification| (other.plan, other.customer_user, other.kind);
+            let place = tables.notifications.iter().position(|other| key(other) == key(notification));
+            let (index, kind) = match place {
+                Some(index) => (index, '~'),
+                None => (tables.notifications.len(), '+'),
+            };
+            match place {
+                Some(index) => tables.notifications[index] = notification.clone(),
+                None => tables.notifications.push(notification.clone()),
+            }
+            tables.record("notification", index + 1, kind, change);
+        }
+        Ok(())
+    }
+}
+
+fn matching_events(tables: &Tables, filter: &LicenseEventFilter) -> Vec<LicenseMark> {
+    let matches = |mark: &&LicenseMark| {
+        filter.license.is_none_or(|license| license == mark.license)
+            && filter.event_name.as_ref().is_none_or(|name| *name == mark.event_name)
+    };
+    tables.license_events.iter().rev().filter(matches).cloned().collect()
+}
+
+impl LicenseEventRepository for MemoryUnit<'_> {
+    fn list(&mut self, filter: &LicenseEventFilter, window: Window) -> Result<Vec<LicenseMark>, Error> {
+        Ok(part(matching_events(self.tables, filter), window))
+    }
+
+    fn count(&mut self, filter: &LicenseEventFilter) -> Result<i64, Error> {
+        Ok(matching_events(self.tables, filter).len() as i64)
+    }
+
+    fn add(&mut self, licenses: &[LicenseId], event_name: &str, now: DateTime<Utc>) -> Result<(), Error> {
+        let events = &mut self.written()?.license_events;
+        for &license in licenses {
+            if !events.iter().any(|mark| mark.license == license && mark.event_name == event_name) {
+                events.push(LicenseMark { license, event_name: event_name.to_owned(), created: now });
+            }
+        }
+        Ok(())
+    }
+}

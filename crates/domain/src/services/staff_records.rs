@@ -1,0 +1,77 @@
+//! What staff look up and hand out: roles, notifications that were sent, what was done for licenses.
+
+use super::LicenseManager;
+use crate::error::{Entity, Error};
+use crate::ids::RoleAssignmentId;
+use crate::ports::{
+    AssignedRole, LicenseEventFilter, NotificationFilter, RoleAssignment, RoleAssignmentFilter, StoreExt, Window,
+};
+use crate::staff_records::{LicenseMark, Notification};
+
+/// Some of what matched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordPage<T> {
+    /// How many matched in all.
+    pub total: i64,
+    /// Those of this page.
+    pub records: Vec<T>,
+}
+
+impl LicenseManager {
+    /// The role assignments that match. `window` is asked for the part to read once the number of matches is known.
+    pub fn role_assignments<E: From<Error>>(
+        &self,
+        filter: &RoleAssignmentFilter,
+        window: impl Fn(i64) -> Result<Window, E>,
+    ) -> Result<RecordPage<AssignedRole>, E> {
+        let total = self.store.read(|unit| unit.role_assignments().count(filter))?;
+        let window = window(total)?;
+        let records = self.store.read(|unit| unit.role_assignments().list(filter, window))?;
+        Ok(RecordPage { total, records })
+    }
+
+    /// Gives a user a role, and tells whether they did not have it. A user who has yet to call is remembered by their name.
+    pub fn give_role(&self, username: &str, role: &RoleAssignment) -> Result<(AssignedRole, bool), Error> {
+        self.store.write(|unit| {
+            if unit.users().find(username)?.is_none() {
+                unit.users().remember(username, None, false, self.now())?;
+            }
+            unit.role_assignments().add(username, role, self.now())
+        })
+    }
+
+    /// Takes a role away.
+    ///
+    /// # Errors
+    /// [`Entity::RoleAssignment`] not found.
+    pub fn take_role(&self, id: RoleAssignmentId) -> Result<(), Error> {
+        match self.store.write(|unit| unit.role_assignments().remove(id))? {
+            true => Ok(()),
+            false => Err(Error::NotFound(Entity::RoleAssignment)),
+        }
+    }
+
+    /// The notifications that match. `window` is asked for the part to read once the number of matches is known.
+    pub fn notifications<E: From<Error>>(
+        &self,
+        filter: &NotificationFilter,
+        window: impl Fn(i64) -> Result<Window, E>,
+    ) -> Result<RecordPage<Notification>, E> {
+        let total = self.store.read(|unit| unit.notifications().count(filter))?;
+        let window = window(total)?;
+        let records = self.store.read(|unit| unit.notifications().list(filter, window))?;
+        Ok(RecordPage { total, records })
+    }
+
+    /// The license events that match. `window` is asked for the part to read once the number of matches is known.
+    pub fn license_events<E: From<Error>>(
+        &self,
+        filter: &LicenseEventFilter,
+        window: impl Fn(i64) -> Result<Window, E>,
+    ) -> Result<RecordPage<LicenseMark>, E> {
+        let total = self.store.read(|unit| unit.license_events().count(filter))?;
+        let window = window(total)?;
+        let records = self.store.read(|unit| unit.license_events().list(filter, window))?;
+        Ok(RecordPage { total, records })
+    }
+}

@@ -1,0 +1,2 @@
+DROP INDEX role_assignment_by_customer;
+DROP TABLE license_event, notification_history, notification;

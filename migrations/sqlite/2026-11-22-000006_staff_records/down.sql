@@ -1,0 +1,4 @@
+DROP INDEX role_assignment_by_customer;
+DROP TABLE license_event;
+DROP TABLE notification_history;
+DROP TABLE notification;

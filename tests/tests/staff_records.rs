@@ -1,0 +1,271 @@
+//! What provisioning admins keep and look up: licenses to correct, products, roles, notifications, license events.
+
+use diesel::{Connection, PgConnection, RunQueryDsl, SqliteConnection, sql_query};
+use license_manager_tests::{Client, Customer, Database, PROVISIONING, Request, Scene, Server, on_both_databases};
+use serde_json::{Value, json};
+
+on_both_databases!(
+    a_license_is_corrected,
+    a_license_takes_no_steps_that_its_life_has_not,
+    what_a_license_cannot_be_is_refused,
+    products_are_kept,
+    plan_types_are_kept,
+    a_role_lets_its_user_in_until_it_is_taken,
+    notifications_are_looked_up,
+    license_events_are_looked_up,
+    everything_is_for_provisioning_admins_alone,
+);
+
+fn at(below: &str) -> String {
+    format!("{PROVISIONING}/{below}")
+}
+
+fn delete(client: &Client, path: &str) -> u16 {
+    client.send(Request::new("DELETE", path)).status
+}
+
+fn names(page: &Value, field: &str) -> Vec<Value> {
+    page["results"].as_array().unwrap().iter().map(|result| result[field].clone()).collect()
+}
+
+fn license_of(scene: &Scene, status: &str) -> String {
+    scene.plan.licenses(status)[0]["uuid"].as_str().unwrap().to_owned()
+}
+
+fn a_license_is_corrected(database: Database) {
+    let scene = Scene::new(database);
+    let (operator, bob) = (scene.customer.operator(), scene.customer.email("bob"));
+    let path = at(&format!("licenses/{}/", license_of(&scene, "assigned")));
+    let before = operator.get(&path).expect(200);
+    assert_eq!((&before["status"], &before["lms_user_id"]), (&json!("assigned"), &json!(null)));
+
+    let edit = json!({ "user_email": bob.to_uppercase(), "lms_user_id": 7, "status": "activated" });
+    let after = operator.patch(&path, &edit).expect(200);
+    assert_eq!(
+        (&after["user_email"], &after["lms_user_id"], &after["status"]),
+        (&json!(bob), &json!(7), &json!("activated"))
+    );
+    assert_eq!(after["activation_key"], before["activation_key"]);
+    assert_eq!(operator.get(&path).expect(200), after);
+    let history = operator.get(&format!("{}history/", path.replace("provisioning-admins/", "")));
+    assert_eq!(history.expect(200)["results"][0]["history_user"], "operator");
+
+    operator.patch(&path, &json!({ "status": "revoked" })).expect(200);
+    let counts = scene.plan.counts();
+    assert_eq!((counts.revoked, counts.unassigned), (1, 5), "it was replaced");
+}
+
+fn a_license_takes_no_steps_that_its_life_has_not(database: Database) {
+    let scene = Scene::new(database);
+    let operator = scene.customer.operator();
+    let (amys, free) = (license_of(&scene, "assigned"), license_of(&scene, "unassigned"));
+    let edit = |license: &str, edit: Value| operator.patch(&at(&format!("licenses/{license}/")), &edit);
+    edit(&free, json!({ "status": "revoked" })).expect(422);
+    edit(&free, json!({ "status": "assigned", "user_email": scene.customer.email("amy") })).expect(422);
+    edit(&amys, json!({ "status": "revoked" })).expect(200);
+    for status in ["assigned", "activated", "unassigned"] {
+        edit(&amys, json!({ "status": status })).expect(422);
+    }
+}
+
+fn what_a_license_cannot_be_is_refused(database: Database) {
+    Scene::new(database).changes_nothing(|scene| {
+        let operator = scene.customer.operator();
+        let free = at(&format!("licenses/{}/", license_of(scene, "unassigned")));
+        for (edit, field) in [
+            (json!({ "status": "assigned" }), "user_email"),
+            (json!({ "user_email": scene.customer.email("bob") }), "user_email"),
+            (json!({ "lms_user_id": 7 }), "lms_user_id"),
+            (json!({ "lms_user_id": "seven" }), "lms_user_id"),
+            (json!({ "user_email": "nobody" }), "user_email"),
+            (json!({ "user_email": null }), "user_email"),
+            (json!({ "status": "expired" }), "status"),
+        ] {
+            let told = operator.patch(&free, &edit).expect(400);
+            assert!(told[field].is_array(), "{edit}: {told}");
+        }
+        operator.patch(&at(&format!("licenses/{}/", uuid::Uuid::new_v4())), &json!({})).expect(404);
+        operator.get(&at("licenses/none/")).expect(404);
+    });
+}
+
+fn products_are_kept(database: Database) {
+    let server = Server::start(database.url());
+    let operator = Customer::new(&server).operator();
+    let seeded = operator.get(&at("products/")).expect(200);
+    assert_eq!(names(&seeded, "id"), [1, 2, 3, 4, 5]);
+    let last = operator.get(&at("products/?page=2&page_size=4")).expect(200);
+    assert_eq!((&last["count"], names(&last, "name")), (&json!(5), vec![json!("OCE")]));
+
+    let wrong = |body: Value, field: &str| {
+        let told = operator.post(&at("products/"), &body).expect(400);
+        assert!(told[field].is_array(), "{body}: {told}");
+    };
+    wrong(json!({ "name": "Gift", "plan_type": 1 }), "netsuite_id");
+    wrong(json!({ "name": "Gift", "plan_type": 1, "netsuite_id": 106 }), "netsuite_id");
+    wrong(json!({ "name": "Gift", "plan_type": 99 }), "plan_type");
+    wrong(json!({ "name": "Gift", "plan_type": 0 }), "plan_type");
+    wrong(json!({ "plan_type": 3 }), "name");
+
+    let new = json!({ "name": "Gift", "description": "For a friend", "plan_type": 1, "netsuite_id": 120 });
+    let made = operator.post(&at("products/"), &new).expect(201);
+    let path = at(&format!("products/{}/", made["id"]));
+    assert_eq!((&made["id"], &made["salesforce_product_id"]), (&json!(6), &json!(null)));
+    let edited = operator.patch(&path, &json!({ "salesforce_product_id": "01t1" })).expect(200);
+    assert_eq!(operator.get(&path).expect(200), edited);
+    assert!(operator.patch(&path, &json!({ "netsuite_id": null })).expect(400)["netsuite_id"].is_array());
+    let history = operator.get(&format!("{path}history/")).expect(200);
+    assert_eq!(history["results"][0]["changes"], json!({ "salesforce_product_id": { "from": null, "to": "01t1" } }));
+    for unknown in ["99", "0", "-1", "x", "99999999999999999999", "4294967297"] {
+        assert_eq!(operator.get(&at(&format!("products/{unknown}/"))).status, 404, "{unknown}");
+    }
+}
+
+fn plan_types_are_kept(database: Database) {
+    let server = Server::start(database.url());
+    let operator = Customer::new(&server).operator();
+    let seeded = operator.get(&at("plan-types/")).expect(200);
+    assert_eq!(names(&seeded, "label"), ["Standard Paid", "OCE", "Trial", "Test"]);
+    let made = operator.post(&at("plan-types/"), &json!({ "label": "Gift", "sf_id_required": true })).expect(201);
+    assert_eq!(
+        (&made["id"], &made["sf_id_required"], &made["ns_id_required"]),
+        (&json!(5), &json!(true), &json!(false))
+    );
+    let path = at("plan-types/5/");
+    operator.patch(&path, &json!({ "label": "Present" })).expect(200);
+    assert_eq!(operator.get(&path).expect(200)["label"], "Present");
+    assert!(operator.post(&at("plan-types/"), &json!({})).expect(400)["label"].is_array());
+    let told = operator.patch(&at("plan-types/3/"), &json!({ "ns_id_required": true })).expect(400);
+    assert!(told["ns_id_required"].is_array(), "{told}");
+    operator.get(&at("plan-types/99/")).expect(404);
+}
+
+fn a_role_lets_its_user_in_until_it_is_taken(database: Database) {
+    let scene = Scene::new(database);
+    let (operator, path) = (scene.customer.operator(), at("role-assignments/"));
+    let bob = scene.customer.person(8, "bob");
+    let bobs = scene.server.client(&bob);
+    let role = json!({
+        "username": bob.username(),
+        "role": "enterprise_subscriptions_admin",
+        "enterprise_customer_uuid": scene.customer.enterprise,
+    });
+    let given = operator.post(&path, &role).expect(201);
+    assert_eq!(operator.post(&path, &role).expect(200), given);
+    bobs.get(&scene.plan.path("")).expect(200);
+
+    let everywhere = json!({ "username": "zoe", "role": "enterprise_subscriptions_learner" });
+    operator.post(&path, &everywhere).expect(201);
+    let listed = |query: &str| names(&operator.get(&format!("{path}?{query}")).expect(200), "username");
+    assert_eq!(listed(""), [bob.username(), "zoe"]);
+    assert_eq!(listed("username=zoe"), ["zoe"]);
+    assert_eq!(listed("role=enterprise_subscriptions_admin"), [bob.username()]);
+    assert_eq!(listed(&format!("enterprise_customer_uuid={}", scene.customer.enterprise)), [bob.username()]);
+
+    let one = format!("{path}{}/", given["id"]);
+    assert_eq!(delete(&operator, &one), 204);
+    assert_eq!(delete(&operator, &one), 404);
+    bobs.get(&scene.plan.path("")).expect(403);
+    for (body, field) in [
+        (json!({ "role": "enterprise_subscriptions_admin" }), "username"),
+        (json!({ "username": "zoe", "role": "king" }), "role"),
+        (
+            json!({ "username": "zoe", "role": "enterprise_subscriptions_admin", "enterprise_customer_uuid": "x" }),
+            "enterprise_customer_uuid",
+        ),
+    ] {
+        assert!(operator.post(&path, &body).expect(400)[field].is_array(), "{body}");
+    }
+}
+
+/// Runs SQL beside the server, which has no endpoint to write these records.
+fn execute(database: &Database, statement: &str) {
+    let url = database.url();
+    let written = match url.strip_prefix("sqlite:") {
+        Some(path) => sql_query(statement).execute(&mut SqliteConnection::establish(path).unwrap()),
+        None => sql_query(statement).execute(&mut PgConnection::establish(url).unwrap()),
+    };
+    assert_eq!(written, Ok(1));
+}
+
+fn notifications_are_looked_up(database: Database) {
+    let server = Server::start(database.url());
+    let customer = Customer::new(&server);
+    let plans = [customer.plan(1), customer.plan(1)];
+    let moment = if database.url().starts_with("sqlite:") { "1700000000000000" } else { "to_timestamp(1700000000)" };
+    for (plan, kind) in plans.iter().zip(["no_allocations_remaining", "periodic_informational"]) {
+        execute(
+            &database,
+            &format!(
+            "INSERT INTO notification (enterprise_customer_uuid, enterprise_customer_user_id, subscription_plan_uuid,
+                                       notification_type, last_sent, created, modified)
+             VALUES ('{}', 5, '{}', '{kind}', {moment}, {moment}, {moment})",
+            customer.enterprise, plan.uuid
+        ),
+        );
+    }
+    let path = at("notifications/");
+    let found = |query: &str| customer.operator().get(&format!("{path}?{query}")).expect(200);
+    assert_eq!(names(&found(""), "subscription_plan_uuid"), [plans[1].uuid.as_str(), &plans[0].uuid]);
+    let of_plan = found(&format!("subscription_plan_uuid={}", plans[0].uuid));
+    assert_eq!(
+        of_plan["results"],
+        json!([{
+            "enterprise_customer_uuid": customer.enterprise,
+            "enterprise_customer_user_id": 5,
+            "subscription_plan_uuid": plans[0].uuid,
+            "notification_type": "no_allocations_remaining",
+            "last_sent": "2023-11-14T22:13:20Z",
+        }])
+    );
+    assert_eq!(found("notification_type=periodic_informational")["count"], 1);
+    assert_eq!(found(&format!("enterprise_customer_uuid={}", uuid::Uuid::new_v4()))["count"], 0);
+    customer.operator().get(&format!("{path}?notification_type=none")).expect(400);
+    assert_eq!(customer.operator().post(&path, &json!({})).status, 405);
+}
+
+fn license_events_are_looked_up(database: Database) {
+    let server = Server::start(database.url());
+    let customer = Customer::new(&server);
+    let plan = customer.plan(2);
+    let licenses: Vec<_> =
+        plan.licenses("unassigned").iter().map(|license| license["uuid"].as_str().unwrap().to_owned()).collect();
+    let moment = if database.url().starts_with("sqlite:") { "1700000000000000" } else { "to_timestamp(1700000000)" };
+    for (license, name) in licenses.iter().zip(["unlinked", "old"]) {
+        execute(
+            &database,
+            &format!(
+                "INSERT INTO license_event (license_uuid, event_name, created) VALUES ('{license}', '{name}', {moment})"
+            ),
+        );
+    }
+    let found = |query: &str| customer.operator().get(&at(&format!("license-events/?{query}"))).expect(200);
+    assert_eq!(names(&found(""), "event_name"), ["old", "unlinked"]);
+    assert_eq!(
+        found("event_name=old")["results"],
+        json!([{
+            "license_uuid": licenses[1], "event_name": "old", "created": "2023-11-14T22:13:20Z",
+        }])
+    );
+    assert_eq!(names(&found(&format!("license_uuid={}", licenses[0])), "event_name"), ["unlinked"]);
+}
+
+fn everything_is_for_provisioning_admins_alone(database: Database) {
+    let scene = Scene::new(database);
+    let license = license_of(&scene, "assigned");
+    for path in [
+        "products/",
+        "products/1/",
+        "products/1/history/",
+        "plan-types/",
+        "plan-types/1/",
+        "role-assignments/",
+        "notifications/",
+        "license-events/",
+        &format!("licenses/{license}/"),
+    ] {
+        assert_eq!(scene.customer.operator().get(&at(path)).status, 200, "{path}");
+        assert_eq!(scene.plan.admin.get(&at(path)).status, 403, "{path}");
+        assert_eq!(scene.server.anonymous().get(&at(path)).status, 401, "{path}");
+    }
+}
