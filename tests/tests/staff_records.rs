@@ -1,5 +1,8 @@
 //! What provisioning admins keep and look up: licenses to correct, products, roles, notifications, license events.
 
+// These tests stand outside the service, where ids are the real ones.
+#![allow(clippy::disallowed_methods)]
+
 use diesel::{Connection, PgConnection, RunQueryDsl, SqliteConnection, sql_query};
 use license_manager_tests::{Client, Customer, Database, PROVISIONING, Request, Scene, Server, on_both_databases};
 use serde_json::{Value, json};

@@ -12,7 +12,7 @@ const EVERYTHING: LicenseSearch = LicenseSearch {
     scope: CustomerScope::All,
     customer: None,
     plan: None,
-    filter: LicenseFilter { statuses: None, email_words: Vec::new(), hide_retired: false },
+    filter: LicenseFilter { statuses: None, email_words: Vec::new(), assigned_until: None, hide_retired: false },
 };
 
 /// Two licenses of each of the first customer's plans, 1 and 2, and one of plan 3, another customer's.
@@ -67,6 +67,7 @@ pub fn licenses_of_many_plans_are_filtered(db: &dyn Database) {
     let filter = |statuses: &[LicenseStatus], words: &[&str]| LicenseFilter {
         statuses: (!statuses.is_empty()).then(|| statuses.to_vec()),
         email_words: words.iter().map(|&word| word.to_owned()).collect(),
+        assigned_until: None,
         hide_retired: false,
     };
     let cases = [
