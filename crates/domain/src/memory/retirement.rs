@@ -40,8 +40,8 @@ impl RetirementRepository for MemoryUnit<'_> {
         let named: Vec<String> = emails.iter().map(Email::as_json).collect();
         self.written()?.outbox.retain(|message| {
             let about_one = message.license.is_some() || message.topic == Topic::LicenseEvent;
-            !message.license.is_some_and(|license| licenses.contains(&license))
-                && !(about_one && named.iter().any(|email| message.payload.contains(email)))
+            let names_one = about_one && named.iter().any(|email| message.payload.contains(email));
+            !names_one && message.license.is_none_or(|license| !licenses.contains(&license))
         });
         Ok(())
     }
