@@ -11,7 +11,7 @@ on_both_databases!(
     who_has_no_lms_user_id_is_never_retired_by_it,
     requests_without_a_person_are_refused,
     only_the_retirement_worker_may,
-    retiring_hundreds_of_licenses_and_one,
+    licenses_of_many_plans_are_retired_at_once,
 );
 
 const PATH: &str = "/api/v1/retire_user/";
@@ -163,7 +163,7 @@ fn only_the_retirement_worker_may(database: Database) {
     assert_detail(server.client(&boss).post(PATH, &body), 404, "a superuser");
 }
 
-fn retiring_hundreds_of_licenses_and_one(database: Database) {
+fn licenses_of_many_plans_are_retired_at_once(database: Database) {
     let server = Server::start(database.url());
     let customer = Customer::new(&server);
     let (amy, body) = amy(&customer);

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use crate::email::Email;
 use crate::license::{ImpossibleTransition, LicenseStatus};
 
-/// Why a use case did not do what was asked. Whatever the error, nothing was changed.
+/// Why a use case did not do what was asked. Whatever the error, nothing was changed; [`Refusal::NoLicenseLeft`] alone leaves
+/// an event behind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// There is no such thing.

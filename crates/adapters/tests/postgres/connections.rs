@@ -31,6 +31,21 @@ fn servers_that_start_at_once_migrate_once() {
     assert_eq!(run.iter().filter(|&&number| number > 0).count(), 1, "{run:?}");
 }
 
+#[test]
+fn every_migration_can_be_undone() {
+    let database = PostgresDatabase::create();
+    drop(database.migrated_store(|_| {}));
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../migrations/postgres");
+    let mut migrations: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    migrations.sort();
+    for migration in migrations.iter().rev() {
+        database.execute(&std::fs::read_to_string(migration.join("down.sql")).unwrap());
+    }
+    let left = diesel::sql_query("SELECT count(*) AS number FROM pg_tables WHERE schemaname = 'public'");
+    let left: Number = left.get_result(&mut database.connection()).unwrap();
+    assert_eq!(left.number, 1, "the list of migrations alone");
+}
+
 /// Ends every session of a store's, and returns when they have ended.
 fn kill_connections(database: &PostgresDatabase) {
     database.execute(

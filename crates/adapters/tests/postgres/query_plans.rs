@@ -7,7 +7,7 @@ use std::sync::mpsc;
 use diesel::prelude::*;
 use diesel::sql_types::Text;
 use license_manager_adapters::postgres::PostgresStore;
-use license_manager_domain::ports::{LicenseField, LicenseFilter, LicenseOrder, Person, StoreExt, Window};
+use license_manager_domain::ports::{LicenseField, LicenseFilter, LicenseOrder, Person, Retiree, StoreExt, Window};
 use license_manager_domain::*;
 
 use crate::support::PostgresDatabase;
@@ -110,4 +110,15 @@ fn a_stream_of_what_was_handed_out_reads_each_license_once() {
         assert_eq!(store.read(|unit| unit.licenses().handed_out_after(PLAN, None, 10)).unwrap().len(), 10);
     });
     assert!(plan.contains("license_handed_out") && !plan.contains("Sort"), "{plan}");
+}
+
+#[test]
+fn a_retiree_is_looked_up_in_the_history_by_license_address_and_id() {
+    let plan = query_plan(true, &["uuid[]", "bigint", "text", "text"], |store| {
+        let person = Retiree { lms_user_id: LmsUserId(7), email: Some(email(7)), username: "amy".to_owned() };
+        store.write(|unit| unit.retirement().erase_history(&[], &person)).unwrap();
+    });
+    for index in ["license_history_by_row", "license_history_by_email", "license_history_by_lms_user"] {
+        assert!(plan.contains(index), "{plan}");
+    }
 }

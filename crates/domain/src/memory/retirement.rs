@@ -40,9 +40,8 @@ impl RetirementRepository for MemoryUnit<'_> {
         let named: Vec<String> = emails.iter().map(Email::as_json).collect();
         self.written()?.outbox.retain(|message| {
             let about_one = message.license.is_some() || message.topic == Topic::LicenseEvent;
-            let of_license = message.license.is_some_and(|license| licenses.contains(&license));
-            let of_email = about_one && named.iter().any(|email| message.payload.contains(email));
-            !of_license && !of_email
+            let names_one = about_one && named.iter().any(|email| message.payload.contains(email));
+            !names_one && message.license.is_none_or(|license| !licenses.contains(&license))
         });
         Ok(())
     }
