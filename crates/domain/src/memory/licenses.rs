@@ -167,8 +167,8 @@ impl LicenseRepository for MemoryUnit<'_> {
         let tables = self.written()?;
         for &id in ids {
             let license = License::unassigned(id, plan, change.at);
+            tables.licenses.insert(id, license.clone());
             tables.record_license(&license, '+', change);
-            tables.licenses.insert(id, license);
         }
         Ok(())
     }

@@ -47,6 +47,8 @@ impl RetirementRepository for MemoryUnit<'_> {
     }
 
     fn erase_user(&mut self, username: &str) -> Result<bool, Error> {
-        Ok(self.written()?.users.remove(username).is_some())
+        let tables = self.written()?;
+        tables.roles.retain(|assigned| assigned.username != username);
+        Ok(tables.users.remove(username).is_some())
     }
 }
