@@ -71,6 +71,7 @@ mod agreement;
 mod email;
 mod error;
 mod history;
+mod idempotency;
 mod ids;
 mod jobs;
 mod license;
@@ -86,6 +87,7 @@ pub use agreement::{AutoScaling, CustomerAgreement, ExpirationMessage};
 pub use email::{Email, InvalidEmail};
 pub use error::{Conflict, Entity, Error, FieldErrors, Refusal};
 pub use history::{Actor, Change};
+pub use idempotency::{FirstRequest, IdempotencyKey, StoredAnswer};
 pub use ids::{
     ActivationKey, AgreementId, CatalogId, CustomerId, LicenseId, LmsUserId, MessageId, PlanId, PlanTypeId, ProductId,
     RenewalId,
@@ -97,7 +99,7 @@ pub use plan::{ChangeReason, LicenseCounts, PlanDetails, SubscriptionPlan, is_sa
 pub use product::{DEFAULT_PRODUCT, PlanType, Product, seeded_products};
 pub use renewal::{RenewalChains, RenewalLink};
 pub use services::{
-    AgreementChanges, AgreementOverview, AgreementPage, Assignees, Assignments, LearnerLicense, LearnerLicenses,
-    LearnerView, LicenseManager, LicensePage, NewAgreement, NewPlan, PlanChanges, PlanOverview, PlanPage, Revocable,
-    Revocations, Revoked, Settings,
+    AgreementChanges, AgreementOverview, AgreementPage, Assignees, Assignments, Begun, Claim, LearnerLicense,
+    LearnerLicenses, LearnerView, LicenseManager, LicensePage, NewAgreement, NewPlan, PlanChanges, PlanOverview,
+    PlanPage, Revocable, Revocations, Revoked, Settings,
 };

@@ -7,6 +7,7 @@
 
 mod agreements;
 mod error;
+mod idempotency;
 mod jobs;
 mod licenses;
 mod outbox;
@@ -29,8 +30,8 @@ use diesel::r2d2::{Pool, PooledConnection};
 use diesel::{Connection, PgConnection, QueryResult};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use license_manager_domain::ports::{
-    AgreementRepository, JobRepository, LicenseRepository, OutboxRepository, PlanRepository, ProductRepository,
-    RenewalRepository, Store, UnitOfWork, UserRepository, Work,
+    AgreementRepository, IdempotencyRepository, JobRepository, LicenseRepository, OutboxRepository, PlanRepository,
+    ProductRepository, RenewalRepository, Store, UnitOfWork, UserRepository, Work,
 };
 use license_manager_domain::{Error, PlanId};
 
@@ -298,6 +299,10 @@ impl UnitOfWork for PostgresUnit<'_> {
     }
 
     fn jobs(&mut self) -> &mut dyn JobRepository {
+        self
+    }
+
+    fn idempotency(&mut self) -> &mut dyn IdempotencyRepository {
         self
     }
 }

@@ -7,6 +7,7 @@
 mod agreements;
 mod error;
 mod history;
+mod idempotency;
 mod jobs;
 mod json;
 mod license_writes;
@@ -31,8 +32,8 @@ use diesel::sql_types::Text;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use license_manager_domain::Error;
 use license_manager_domain::ports::{
-    AgreementRepository, JobRepository, LicenseRepository, OutboxRepository, PlanRepository, ProductRepository,
-    RenewalRepository, Store, UnitOfWork, UserRepository, Work,
+    AgreementRepository, IdempotencyRepository, JobRepository, LicenseRepository, OutboxRepository, PlanRepository,
+    ProductRepository, RenewalRepository, Store, UnitOfWork, UserRepository, Work,
 };
 
 use error::{storage_error, unavailable};
@@ -292,6 +293,10 @@ impl UnitOfWork for SqliteUnit<'_> {
     }
 
     fn jobs(&mut self) -> &mut dyn JobRepository {
+        self
+    }
+
+    fn idempotency(&mut self) -> &mut dyn IdempotencyRepository {
         self
     }
 }

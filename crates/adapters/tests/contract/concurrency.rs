@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use license_manager_domain::ports::{FixedClock, LicenseFilter, SequentialIds, StoreExt};
 use license_manager_domain::{
-    Actor, Assignees, AssignmentMail, Entity, Error, LicenseManager, Refusal, Settings, SubscriptionPlan,
+    Actor, Assignees, AssignmentMail, Entity, Error, FirstRequest, IdempotencyKey, LicenseManager, Refusal, Settings,
+    SubscriptionPlan,
 };
 
 use super::Database;
@@ -141,4 +142,26 @@ pub fn a_learner_assigned_by_many_at_once_gets_one_license(db: &dyn Database) {
     let four: Assignees = (100..104).map(|number| (email(&format!("late{number}@example.com")), None)).collect();
     let refused = manager.assign(&Actor::user("admin"), plan_id(1), &four, &AssignmentMail::default());
     assert_eq!(refused, Err(Refusal::NotEnoughLicenses { requested: 4, available: 3 }.into()));
+}
+
+pub fn a_key_is_claimed_by_one_of_many(db: &dyn Database) {
+    let store = db.store();
+    let key = IdempotencyKey { username: "amy".to_owned(), key: "k".to_owned(), operation: "POST /a/".to_owned() };
+    let claims = at_once(16, |thread| {
+        let request = FirstRequest {
+            fingerprint: [7; 32],
+            owner: key_owner(thread),
+            created: day(1),
+            lease_until: day(2),
+            answer: None,
+        };
+        store.write(|unit| unit.idempotency().claim(&key, &request, day(0))).unwrap()
+    });
+    let winners: Vec<usize> = (0..16).filter(|&thread| claims[thread].is_none()).collect();
+    let [winner] = winners.as_slice() else { panic!("{winners:?} claimed it") };
+    assert!(claims.iter().flatten().all(|standing| standing.owner == key_owner(*winner)));
+}
+
+fn key_owner(thread: usize) -> uuid::Uuid {
+    uuid::Uuid::from_u128(thread as u128 + 1)
 }

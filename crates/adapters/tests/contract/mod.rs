@@ -12,6 +12,7 @@
 pub mod agreements;
 pub mod concurrency;
 pub mod fixtures;
+pub mod idempotency;
 pub mod jobs;
 pub mod license_reads;
 pub mod license_writes;
@@ -183,12 +184,23 @@ macro_rules! contract_suite {
                 a_job_that_is_done_is_gone
                 a_job_whose_work_failed_is_claimed_again
             }
+            idempotency {
+                the_first_request_of_a_key_is_claimed
+                an_answer_comes_back_as_it_was_kept
+                a_request_under_way_stands_until_its_lease_ends
+                a_renewed_lease_lasts_longer
+                an_answer_stands_until_it_expires
+                a_released_key_is_free
+                only_the_owner_of_a_request_writes_to_it
+                expired_requests_are_removed
+            }
             concurrency {
                 no_license_is_claimed_twice
                 claiming_gets_what_another_transaction_gives_back
                 a_locked_plan_is_changed_by_one_after_another
                 a_license_is_taken_back_by_one_of_many
                 a_learner_assigned_by_many_at_once_gets_one_license
+                a_key_is_claimed_by_one_of_many
             }
         );
     };

@@ -3,6 +3,7 @@
 //! It passes the storage contract suite. Transactions run one after another on a copy that replaces the original at commit,
 //! so it is slow with much data.
 
+mod idempotency;
 mod licenses;
 mod repositories;
 
@@ -12,14 +13,15 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use crate::agreement::CustomerAgreement;
 use crate::error::Error;
 use crate::history::Change;
+use crate::idempotency::{FirstRequest, IdempotencyKey};
 use crate::ids::{AgreementId, LicenseId, PlanId, ProductId};
 use crate::jobs::Job;
 use crate::license::License;
 use crate::outbox::Message;
 use crate::plan::{PlanDetails, SubscriptionPlan};
 use crate::ports::{
-    AgreementRepository, JobRepository, LicenseRepository, OutboxRepository, PlanRepository, ProductRepository,
-    RenewalRepository, Store, UnitOfWork, User, UserRepository, Work,
+    AgreementRepository, IdempotencyRepository, JobRepository, LicenseRepository, OutboxRepository, PlanRepository,
+    ProductRepository, RenewalRepository, Store, UnitOfWork, User, UserRepository, Work,
 };
 use crate::product::{Product, seeded_products};
 use crate::renewal::RenewalLink;
@@ -52,6 +54,7 @@ struct Tables {
     users: BTreeMap<String, User>,
     outbox: Vec<Message>,
     jobs: Vec<Job>,
+    idempotency: BTreeMap<IdempotencyKey, FirstRequest>,
     history: Vec<HistoryEntry>,
 }
 
@@ -167,6 +170,10 @@ impl UnitOfWork for MemoryUnit<'_> {
     }
 
     fn jobs(&mut self) -> &mut dyn JobRepository {
+        self
+    }
+
+    fn idempotency(&mut self) -> &mut dyn IdempotencyRepository {
         self
     }
 }

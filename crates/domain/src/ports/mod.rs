@@ -4,12 +4,14 @@
 //! in `crates/adapters/tests/contract`, which every storage adapter passes.
 
 mod clock;
+mod idempotency;
 mod ids;
 mod licenses;
 mod repositories;
 mod store;
 
 pub use clock::{Clock, FixedClock};
+pub use idempotency::IdempotencyRepository;
 pub use ids::{IdSource, SequentialIds};
 pub use licenses::{LicenseField, LicenseFilter, LicenseOrder, LicenseRepository, Person};
 pub use repositories::{

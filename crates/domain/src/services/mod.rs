@@ -6,6 +6,7 @@
 mod activation;
 mod agreements;
 mod assignment;
+mod idempotency;
 mod jobs;
 mod learners;
 mod listing;
@@ -18,6 +19,7 @@ use chrono::{DateTime, Duration, Utc};
 
 pub use agreements::{AgreementChanges, AgreementOverview, AgreementPage, NewAgreement};
 pub use assignment::{Assignees, Assignments};
+pub use idempotency::{Begun, Claim};
 pub use learners::{LearnerLicense, LearnerLicenses, LearnerView};
 pub use listing::LicensePage;
 pub use plans::{NewPlan, PlanChanges, PlanOverview, PlanPage};
