@@ -24,18 +24,7 @@ impl FromRequest for JsonBody {
         let request = request.clone();
         let mut payload = payload.take();
         Box::pin(async move {
-            let limit = AppState::of(&request)?.body_limit;
-            let too_large = || {
-                let message = format!("A request body has at most {limit} bytes.");
-                ApiError::detail(StatusCode::PAYLOAD_TOO_LARGE, message)
-            };
-            let bytes = web::Payload::from_request(&request, &mut payload)
-                .await
-                .map_err(|_| too_large())?
-                .to_bytes_limited(limit)
-                .await
-                .map_err(|_| too_large())?
-                .map_err(|_| ApiError::detail(StatusCode::BAD_REQUEST, "The body could not be read to its end."))?;
+            let bytes = read_bytes(&request, &mut payload).await?;
             if bytes.is_empty() {
                 return Ok(Self(Value::Object(serde_json::Map::new())));
             }
@@ -52,6 +41,25 @@ impl FromRequest for JsonBody {
             Ok(Self(value))
         })
     }
+}
+
+/// A request's body to its end.
+///
+/// # Errors
+/// 413 where it is larger than the configured limit, 400 where it breaks off.
+pub async fn read_bytes(request: &HttpRequest, payload: &mut Payload) -> Result<web::Bytes, ApiError> {
+    let limit = AppState::of(request)?.body_limit;
+    let too_large = || {
+        let message = format!("A request body has at most {limit} bytes.");
+        ApiError::detail(StatusCode::PAYLOAD_TOO_LARGE, message)
+    };
+    web::Payload::from_request(request, payload)
+        .await
+        .map_err(|_| too_large())?
+        .to_bytes_limited(limit)
+        .await
+        .map_err(|_| too_large())?
+        .map_err(|_| ApiError::detail(StatusCode::BAD_REQUEST, "The body could not be read to its end."))
 }
 
 /// The addresses of the field `user_emails`, which must name at least one. What is no address is noted by its index.

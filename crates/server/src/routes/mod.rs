@@ -1,5 +1,6 @@
 //! The endpoints: which path leads to which handler. A handler's file tells what it does and what it can answer.
 
+mod csrf_token;
 mod customer_agreements;
 mod endpoint;
 mod health;
@@ -18,7 +19,9 @@ use crate::access::{Admin, AdminOrLearner, Caller, Listing, OfAgreement, OfPlan,
 
 /// Adds every endpoint. Paths end with a slash: requests without it are given one before they get here.
 pub fn configure(service: &mut web::ServiceConfig) {
-    service.service(web::resource("/health/").route(web::get().to(health::health))).service(
+    service.service(web::resource("/health/").route(web::get().to(health::health)));
+    service.service(web::resource("/csrf/api/v1/token/").route(web::get().to(csrf_token::csrf_token)));
+    service.service(
         web::scope("/api/v1")
             .service(Endpoint::<Listing<Admin>>::new("/subscriptions/").get(subscriptions::list))
             .service(
