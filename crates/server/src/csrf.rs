@@ -83,8 +83,6 @@ mod tests {
     use actix_web::http::Method;
     use actix_web::test::TestRequest;
 
-    use super::*;
-
     const TOKEN: &str = "0123456789abcdef0123456789abcdef";
     const PORTAL: &str = "https://portal.example.com";
 
