@@ -20,7 +20,12 @@ pub struct Scene {
 impl Scene {
     /// Sets it up on a fresh database.
     pub fn new(database: Database) -> Self {
-        let server = Server::start(database.url());
+        Self::with_settings(database, &[])
+    }
+
+    /// Sets it up on a fresh database, on a server with further settings.
+    pub fn with_settings(database: Database, settings: &[(&str, &str)]) -> Self {
+        let server = Server::start_with(database.url(), settings);
         let customer = Customer::new(&server);
         let plan = customer.plan(5);
         plan.assign(&[customer.email("amy")]).expect(200);

@@ -71,6 +71,7 @@ mod agreement;
 mod email;
 mod error;
 mod history;
+mod idempotency;
 mod ids;
 mod jobs;
 mod license;
@@ -87,6 +88,7 @@ pub use agreement::{AutoScaling, CustomerAgreement, ExpirationMessage};
 pub use email::{Email, InvalidEmail};
 pub use error::{Conflict, Entity, Error, FieldErrors, Refusal};
 pub use history::{Actor, Change, ChangeKind, FieldChange, FieldKind, Recorded, Row, Value, Version};
+pub use idempotency::{FirstRequest, IdempotencyKey, StoredAnswer};
 pub use ids::{
     ActivationKey, AgreementId, CatalogId, CustomerId, LicenseId, LmsUserId, MessageId, PlanId, PlanTypeId, ProductId,
     RenewalId, RoleAssignmentId,
@@ -98,8 +100,8 @@ pub use plan::{ChangeReason, LicenseCounts, PlanDetails, SubscriptionPlan, is_sa
 pub use product::{DEFAULT_PRODUCT, PlanType, Product, seeded_products};
 pub use renewal::{RenewalChains, RenewalLink};
 pub use services::{
-    AgreementChanges, AgreementOverview, AgreementPage, Assignees, Assignments, HistoricChange, HistoryPage,
-    LearnerLicense, LearnerLicenses, LearnerView, LeftAlone, LicenseEdit, LicenseManager, LicensePage,
+    AgreementChanges, AgreementOverview, AgreementPage, Assignees, Assignments, Begun, Claim, HistoricChange,
+    HistoryPage, LearnerLicense, LearnerLicenses, LearnerView, LeftAlone, LicenseEdit, LicenseManager, LicensePage,
     LicenseSelection, NewAgreement, NewPlan, PersonalLicense, PersonalLicenses, PlanChanges, PlanOverview, PlanPage,
     PlanTypeChanges, ProductChanges, RecordPage, Retirement, RevertRequest, Reverted, Revocations, Revoked, Settings,
 };

@@ -17,7 +17,6 @@ use std::marker::PhantomData;
 use std::pin::Pin;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::AUTHORIZATION;
 use actix_web::{FromRequest, HttpRequest, dev::Payload, web};
 use license_manager_domain::ports::{CustomerScope, Person, StoreExt, User};
 use license_manager_domain::{
@@ -27,8 +26,9 @@ use uuid::Uuid;
 
 use crate::answer::blocking;
 use crate::app::AppState;
-use crate::auth::{AccessToken, Context, header_credential};
+use crate::auth::{AccessToken, Context};
 use crate::error::ApiError;
+use crate::identity;
 
 type Extraction<T> = Pin<Box<dyn Future<Output = Result<T, ApiError>>>>;
 
@@ -101,15 +101,7 @@ impl FromRequest for Caller {
         let request = request.clone();
         Box::pin(async move {
             let state = AppState::of(&request)?;
-            let credential = request
-                .headers()
-                .get(AUTHORIZATION)
-                .and_then(|value| value.to_str().ok())
-                .and_then(header_credential)
-                .ok_or_else(|| {
-                    ApiError::unauthenticated("Send an access token: the header Authorization: JWT <token>.")
-                })?;
-            let token = state.verifier.verify(credential, state.manager.now()).await?;
+            let token = identity::token(&request)?;
             blocking(move || recognize(&state, token)).await
         })
     }

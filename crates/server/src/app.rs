@@ -2,19 +2,22 @@
 
 use std::sync::Arc;
 
-use actix_web::body::MessageBody;
+use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
 use actix_web::http::header::ACCEPT;
 use actix_web::middleware::{Next, NormalizePath, TrailingSlash, from_fn};
-use actix_web::{App, HttpRequest, web};
+use actix_web::{App, HttpRequest, ResponseError, web};
 use license_manager_domain::{Error, LicenseManager};
 use tokio::sync::Notify;
 
 use crate::answer::Answer;
 use crate::auth::TokenVerifier;
+use crate::cors::{BrowserPolicy, cors};
 use crate::error::ApiError;
-use crate::{logging, routes};
+use crate::problem::{PROBLEM_JSON, problem_details};
+use crate::throttle::Throttle;
+use crate::{idempotency, identity, logging, routes};
 
 /// What the handlers share.
 pub struct AppState {
@@ -24,6 +27,10 @@ pub struct AppState {
     pub verifier: TokenVerifier,
     /// The largest request body, in bytes.
     pub body_limit: usize,
+    /// Which web applications may use a user's cookies, and how.
+    pub browser: BrowserPolicy,
+    /// How many requests a caller may make.
+    pub throttle: Throttle,
     /// Where learners activate licenses, without a slash at the end or with one.
     pub learner_portal: String,
     /// The user name of the service that may retire people.
@@ -52,29 +59,38 @@ pub fn app(
         InitError = (),
     > + use<>,
 > {
+    let cors = cors(&state.browser.allowed_origins);
     App::new()
         .app_data(state)
         .configure(routes::configure)
         .default_service(web::to(|| async { Err::<Answer, _>(ApiError::no_such_page()) }))
+        .wrap(from_fn(idempotency::once))
+        .wrap(from_fn(identity::identify))
         .wrap(from_fn(negotiate))
         // Every path works with and without its trailing slash.
         .wrap(NormalizePath::new(TrailingSlash::Always))
+        .wrap(from_fn(problem_details))
+        .wrap(cors)
         .wrap(from_fn(logging::request_log))
 }
 
 /// Refuses callers who accept none of the media types this service writes.
 async fn negotiate(
     request: ServiceRequest,
-    next: Next<impl MessageBody>,
-) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<EitherBody<impl MessageBody>>, actix_web::Error> {
     let accepted = request.headers().get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or("*/*");
     let writable = |range: &str| {
         let media_type = range.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-        matches!(media_type.as_str(), "*/*" | "application/*" | "application/json" | "text/csv" | "text/*")
+        matches!(
+            media_type.as_str(),
+            "*/*" | "application/*" | "application/json" | PROBLEM_JSON | "text/csv" | "text/*"
+        )
     };
     if !accepted.trim().is_empty() && !accepted.split(',').any(writable) {
         let message = "Answers are JSON: accept application/json.";
-        return Err(ApiError::detail(StatusCode::NOT_ACCEPTABLE, message).into());
+        let error = ApiError::detail(StatusCode::NOT_ACCEPTABLE, message);
+        return Ok(request.into_response(error.error_response()).map_into_right_body());
     }
-    next.call(request).await
+    Ok(next.call(request).await?.map_into_left_body())
 }

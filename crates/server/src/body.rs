@@ -32,18 +32,7 @@ impl<A: FromRequest<Error = ApiError> + 'static> FromRequest for WithBody<A> {
         let mut payload = payload.take();
         Box::pin(async move {
             let access = A::from_request(&request, &mut Payload::None).await?;
-            let limit = AppState::of(&request)?.body_limit;
-            let too_large = || {
-                let message = format!("A request body has at most {limit} bytes.");
-                ApiError::detail(StatusCode::PAYLOAD_TOO_LARGE, message)
-            };
-            let bytes = web::Payload::from_request(&request, &mut payload)
-                .await
-                .map_err(|_| too_large())?
-                .to_bytes_limited(limit)
-                .await
-                .map_err(|_| too_large())?
-                .map_err(|_| ApiError::detail(StatusCode::BAD_REQUEST, "The body could not be read to its end."))?;
+            let bytes = read_bytes(&request, &mut payload).await?;
             if bytes.is_empty() {
                 return Ok(Self { access, body: Value::Object(serde_json::Map::new()) });
             }
@@ -68,6 +57,25 @@ const MAX_MAIL_TEXT: usize = 10_000;
 /// The words of the field `name`, such as `greeting`, for a mail; empty where there are none.
 pub fn mail_text(fields: &mut Fields, name: &str) -> String {
     fields.nullable(name, text(0..=MAX_MAIL_TEXT)).value().unwrap_or_default()
+}
+
+/// A request's body to its end.
+///
+/// # Errors
+/// 413 where it is larger than the configured limit, 400 where it breaks off.
+pub async fn read_bytes(request: &HttpRequest, payload: &mut Payload) -> Result<web::Bytes, ApiError> {
+    let limit = AppState::of(request)?.body_limit;
+    let too_large = || {
+        let message = format!("A request body has at most {limit} bytes.");
+        ApiError::detail(StatusCode::PAYLOAD_TOO_LARGE, message)
+    };
+    web::Payload::from_request(request, payload)
+        .await
+        .map_err(|_| too_large())?
+        .to_bytes_limited(limit)
+        .await
+        .map_err(|_| too_large())?
+        .map_err(|_| ApiError::detail(StatusCode::BAD_REQUEST, "The body could not be read to its end."))
 }
 
 /// The addresses of the field `user_emails`, which must name at least one. What is no address is noted by its index.

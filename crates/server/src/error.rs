@@ -12,12 +12,14 @@ use crate::auth::TokenError;
 use crate::wire;
 
 /// An answer that tells the caller what was wrong.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct ApiError {
     status: StatusCode,
     body: Value,
     /// The methods of the path, where another one was used.
     allow: Option<String>,
+    /// In how many seconds the request may be sent again.
+    retry_after: Option<u64>,
 }
 
 impl ApiError {
@@ -38,7 +40,8 @@ impl ApiError {
 
     /// An answer of the endpoint's own shape.
     pub fn body(status: StatusCode, body: Value) -> Self {
-        Self { status, body, allow: None }
+        let retry_after = (status == StatusCode::SERVICE_UNAVAILABLE).then_some(1);
+        Self { status, body, allow: None, retry_after }
     }
 
     /// The same answer inside `{"error": …}`.
@@ -60,6 +63,11 @@ impl ApiError {
     pub fn method_not_allowed(allowed: String) -> Self {
         let error = Self::detail(StatusCode::METHOD_NOT_ALLOWED, format!("This path answers only {allowed}."));
         Self { allow: Some(allowed), ..error }
+    }
+
+    /// The same answer, and in how many seconds the request may be sent again.
+    pub fn retry_after(self, seconds: u64) -> Self {
+        Self { retry_after: Some(seconds), ..self }
     }
 
     /// 404: no such path or page.
@@ -88,8 +96,8 @@ impl ResponseError for ApiError {
         if let Some(allowed) = self.allow.as_deref().and_then(|allowed| HeaderValue::from_str(allowed).ok()) {
             headers.insert(ALLOW, allowed);
         }
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        if let Some(seconds) = self.retry_after {
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
     }

@@ -1,4 +1,4 @@
-//! Runs the domain's jobs, one batch at a time, beside the requests.
+//! What runs beside the requests: the domain's jobs, one batch at a time, and the removal of what is no longer kept.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +24,27 @@ pub fn start(manager: LicenseManager, wake: Arc<Notify>, mut stop: watch::Receiv
             tokio::select! {
                 () = wake.notified() => {}
                 () = tokio::time::sleep(REST) => {}
+                _ = stop.changed() => {}
+            }
+        }
+    })
+}
+
+/// How long to rest after removing what is no longer to be kept.
+const SWEEP: Duration = Duration::from_secs(10 * 60);
+
+/// Starts to remove expired answers to requests with idempotency keys, until `stop` becomes true.
+pub fn start_sweeping(manager: LicenseManager, mut stop: watch::Receiver<bool>) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        while !*stop.borrow() {
+            let sweeper = manager.clone();
+            match tokio::task::spawn_blocking(move || sweeper.remove_expired_answers()).await {
+                Ok(Ok(_)) => {}
+                Ok(Err(error)) => tracing::warn!(%error, "expired answers could not be removed; that is tried again"),
+                Err(error) => tracing::error!(%error, "removing expired answers ended unexpectedly; it is tried again"),
+            }
+            tokio::select! {
+                () = tokio::time::sleep(SWEEP) => {}
                 _ = stop.changed() => {}
             }
         }

@@ -14,8 +14,10 @@ use crate::app::{AppState, app};
 use crate::auth::TokenVerifier;
 use crate::auth::mint::DevelopmentToken;
 use crate::config::{Config, DEFAULT_DATABASE_FILE};
+use crate::cors::BrowserPolicy;
 use crate::storage::{Database, seed_products};
 use crate::system::SystemClock;
+use crate::throttle::Throttle;
 use crate::{demo, jobs};
 
 /// How often a database that is away at the start is asked again.
@@ -37,11 +39,14 @@ pub async fn run(config: Config, with_demo: bool) -> Result<(), Box<dyn Error>> 
 
     let wake_jobs = Arc::new(Notify::new());
     let (stop_jobs, stopped) = watch::channel(false);
-    let job_runner = jobs::start(manager.clone(), wake_jobs.clone(), stopped);
+    let job_runner = jobs::start(manager.clone(), wake_jobs.clone(), stopped.clone());
+    let sweeper = jobs::start_sweeping(manager.clone(), stopped);
     let state = web::Data::new(AppState {
         manager: manager.clone(),
         verifier,
         body_limit: config.server.body_limit_bytes,
+        browser: BrowserPolicy::from_config(&config.server),
+        throttle: Throttle::new(&config.throttle, config.server.trust_forwarded_for),
         learner_portal: config.portals.learner_url.clone(),
         retirement_worker: config.auth.retirement_worker.clone(),
         wake_jobs,
@@ -69,6 +74,7 @@ pub async fn run(config: Config, with_demo: bool) -> Result<(), Box<dyn Error>> 
     server.await?;
     stop_jobs.send_replace(true);
     job_runner.await?;
+    sweeper.await?;
     tracing::info!("stopped");
     Ok(())
 }

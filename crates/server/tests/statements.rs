@@ -7,8 +7,10 @@ use actix_web::{test, web};
 use chrono::Duration;
 use license_manager::app::{AppState, app};
 use license_manager::auth::TokenVerifier;
-use license_manager::config::{Config, Secret};
+use license_manager::config::{Config, Secret, ThrottleConfig};
+use license_manager::cors::BrowserPolicy;
 use license_manager::storage::{self, seed_products};
+use license_manager::throttle::Throttle;
 use license_manager_domain::ports::StoreExt;
 use license_manager_domain::{
     Actor, AgreementChanges, AgreementId, AssignmentMail, CatalogId, ChangeReason, CustomerId, LicenseId,
@@ -65,6 +67,8 @@ impl Service {
             manager,
             verifier: TokenVerifier::from_config(&config.auth).await.unwrap(),
             body_limit: config.server.body_limit_bytes,
+            browser: BrowserPolicy::from_config(&config.server),
+            throttle: Throttle::new(&ThrottleConfig { enabled: false, ..config.throttle.clone() }, false),
             learner_portal: String::new(),
             retirement_worker: config.auth.retirement_worker.clone(),
             wake_jobs: Arc::new(Notify::new()),

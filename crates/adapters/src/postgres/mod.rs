@@ -8,6 +8,7 @@
 mod agreements;
 mod error;
 mod history;
+mod idempotency;
 mod jobs;
 mod licenses;
 mod lookups;

@@ -8,6 +8,7 @@ mod agreements;
 mod error;
 mod history;
 mod history_reads;
+mod idempotency;
 mod jobs;
 mod json;
 mod license_writes;

@@ -166,6 +166,21 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    idempotency_key (username, key, operation) {
+        username -> Text,
+        key -> Text,
+        operation -> Text,
+        fingerprint -> Binary,
+        owner -> Text,
+        lease_until -> BigInt,
+        created -> BigInt,
+        status -> Nullable<Integer>,
+        content_type -> Nullable<Text>,
+        body -> Nullable<Binary>,
+    }
+}
+
 diesel::joinable!(product -> plan_type (plan_type_id));
 diesel::joinable!(expiration_message -> customer_agreement (customer_agreement_uuid));
 diesel::joinable!(subscription_plan -> customer_agreement (customer_agreement_uuid));

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use license_manager_domain::ports::{FixedClock, LicenseFilter, Person, SequentialIds, StoreExt};
 use license_manager_domain::{
-    Actor, Assignees, AssignmentMail, Entity, Error, LicenseId, LicenseManager, LmsUserId, Refusal, Settings,
-    SubscriptionPlan,
+    Actor, Assignees, AssignmentMail, Entity, Error, FirstRequest, IdempotencyKey, LicenseId, LicenseManager,
+    LmsUserId, Refusal, Settings, SubscriptionPlan,
 };
 
 use super::Database;
@@ -187,4 +187,26 @@ pub fn a_learner_who_comes_twelve_times_at_once_gets_one_license(db: &dyn Databa
     let counts = db.store().read(|unit| unit.licenses().counts(&[plan_id(1)])).unwrap()[&plan_id(1)];
     assert_eq!((counts.activated, counts.unassigned), (1, 19));
     assert_eq!(db.outbox().iter().filter(|message| message.topic == "auto_applied").count(), 1);
+}
+
+pub fn a_key_is_claimed_by_one_of_many(db: &dyn Database) {
+    let store = db.store();
+    let key = IdempotencyKey { username: "amy".to_owned(), key: "k".to_owned(), operation: "POST /a/".to_owned() };
+    let claims = at_once(16, |thread| {
+        let request = FirstRequest {
+            fingerprint: [7; 32],
+            owner: key_owner(thread),
+            created: day(1),
+            lease_until: day(2),
+            answer: None,
+        };
+        store.write(|unit| unit.idempotency().claim(&key, &request, day(0))).unwrap()
+    });
+    let winners: Vec<usize> = (0..16).filter(|&thread| claims[thread].is_none()).collect();
+    let [winner] = winners.as_slice() else { panic!("{winners:?} claimed it") };
+    assert!(claims.iter().flatten().all(|standing| standing.owner == key_owner(*winner)));
+}
+
+fn key_owner(thread: usize) -> uuid::Uuid {
+    uuid::Uuid::from_u128(thread as u128 + 1)
 }

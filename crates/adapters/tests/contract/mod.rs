@@ -13,6 +13,7 @@ pub mod agreements;
 pub mod concurrency;
 pub mod fixtures;
 pub mod history;
+pub mod idempotency;
 pub mod jobs;
 pub mod license_reads;
 pub mod license_writes;
@@ -241,6 +242,16 @@ macro_rules! contract_suite {
                 a_notification_that_is_sent_again_keeps_its_place_and_its_history
                 what_was_done_for_licenses_is_noted_once
             }
+            idempotency {
+                the_first_request_of_a_key_is_claimed
+                an_answer_comes_back_as_it_was_kept
+                a_request_under_way_stands_until_its_lease_ends
+                a_renewed_lease_lasts_longer
+                an_answer_stands_until_it_expires
+                a_released_key_is_free
+                only_the_owner_of_a_request_writes_to_it
+                expired_requests_are_removed
+            }
             concurrency {
                 no_license_is_claimed_twice
                 claiming_gets_what_another_transaction_gives_back
@@ -249,6 +260,7 @@ macro_rules! contract_suite {
                 a_learner_assigned_by_many_at_once_gets_one_license
                 five_seats_go_to_five_of_twelve_who_come_at_once
                 a_learner_who_comes_twelve_times_at_once_gets_one_license
+                a_key_is_claimed_by_one_of_many
             }
         );
     };

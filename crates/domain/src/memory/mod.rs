@@ -4,6 +4,7 @@
 //! so it is slow with much data.
 
 mod history;
+mod idempotency;
 mod licenses;
 mod lookups;
 mod repositories;
@@ -18,6 +19,7 @@ use chrono::{DateTime, Utc};
 use crate::agreement::CustomerAgreement;
 use crate::error::Error;
 use crate::history::{Change, Row};
+use crate::idempotency::{FirstRequest, IdempotencyKey};
 use crate::ids::{AgreementId, LicenseId, PlanId, PlanTypeId, ProductId};
 use crate::jobs::Job;
 use crate::license::{License, LicenseColumns};
@@ -65,6 +67,7 @@ struct Tables {
     roles: Vec<AssignedRole>,
     notifications: Vec<Notification>,
     license_events: Vec<LicenseMark>,
+    idempotency: BTreeMap<IdempotencyKey, FirstRequest>,
     history: Vec<HistoryEntry>,
 }
 

@@ -5,6 +5,7 @@
 
 mod clock;
 mod history;
+mod idempotency;
 mod ids;
 mod licenses;
 mod lookups;
@@ -16,6 +17,7 @@ mod store;
 
 pub use clock::{Clock, FixedClock};
 pub use history::HistoryRepository;
+pub use idempotency::IdempotencyRepository;
 pub use ids::{IdSource, SequentialIds};
 pub use licenses::{LicenseField, LicenseFilter, LicenseOrder, LicenseRepository, Person};
 pub use lookups::{LicenseSearch, LookupRepository};

@@ -1,8 +1,8 @@
 use crate::error::Error;
 use crate::ports::{
-    AgreementRepository, HistoryRepository, JobRepository, LicenseEventRepository, LicenseRepository, LookupRepository,
-    NotificationRepository, OutboxRepository, PlanRepository, ProductRepository, RenewalRepository,
-    RetirementRepository, RoleAssignmentRepository, UserRepository,
+    AgreementRepository, HistoryRepository, IdempotencyRepository, JobRepository, LicenseEventRepository,
+    LicenseRepository, LookupRepository, NotificationRepository, OutboxRepository, PlanRepository, ProductRepository,
+    RenewalRepository, RetirementRepository, RoleAssignmentRepository, UserRepository,
 };
 
 /// The work of one transaction.
@@ -75,6 +75,7 @@ pub trait UnitOfWork {
     fn role_assignments(&mut self) -> &mut dyn RoleAssignmentRepository;
     fn notifications(&mut self) -> &mut dyn NotificationRepository;
     fn license_events(&mut self) -> &mut dyn LicenseEventRepository;
+    fn idempotency(&mut self) -> &mut dyn IdempotencyRepository;
 }
 
 impl<U> UnitOfWork for U
@@ -92,7 +93,8 @@ where
         + HistoryRepository
         + RoleAssignmentRepository
         + NotificationRepository
-        + LicenseEventRepository,
+        + LicenseEventRepository
+        + IdempotencyRepository,
 {
     fn agreements(&mut self) -> &mut dyn AgreementRepository {
         self
@@ -147,6 +149,10 @@ where
     }
 
     fn license_events(&mut self) -> &mut dyn LicenseEventRepository {
+        self
+    }
+
+    fn idempotency(&mut self) -> &mut dyn IdempotencyRepository {
         self
     }
 }

@@ -19,8 +19,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use load::ConfigError;
-use read::{comma_list, filter, socket_address, text, web_address, whole_number};
-pub use value::{DatabaseUrl, JwkSetSource, LogFormat, Secret};
+use read::{comma_list, filter, origins, socket_address, text, web_address, whole_number};
+pub use value::{DatabaseUrl, JwkSetSource, LogFormat, SameSite, Secret};
 
 /// The file the SQLite database lives in when no database is configured, relative to the working directory.
 pub const DEFAULT_DATABASE_FILE: &str = "./license-manager.db";
@@ -63,6 +63,19 @@ pub struct ServerConfig {
     /// Seconds that requests in flight get to finish after SIGTERM, up to an hour.
     #[serde(deserialize_with = "whole_number::<_, _, 0, 3_600>")]
     pub shutdown_timeout_seconds: u64,
+    /// The web applications that may send requests with a user's cookies, as origins such as `https://portal.example.com`;
+    /// in the environment a comma list. The server's own origin needs no mention.
+    #[serde(deserialize_with = "origins")]
+    pub allowed_origins: Vec<String>,
+    /// Whether browsers send the `csrftoken` cookie back over https only. They count `http://localhost` as https, Safari
+    /// excepted.
+    pub csrf_cookie_secure: bool,
+    /// From which sites' pages browsers send the `csrftoken` cookie: `lax` or `strict`, where the web applications share this
+    /// server's registered domain; `none`, which needs `csrf_cookie_secure`, where they do not.
+    pub csrf_cookie_same_site: SameSite,
+    /// Whether a proxy in front of the server sets `X-Forwarded-For`. Then the last address in it is the client's, which
+    /// throttling goes by; otherwise the header is ignored, because anybody can send it.
+    pub trust_forwarded_for: bool,
 }
 
 impl Default for ServerConfig {
@@ -72,6 +85,10 @@ impl Default for ServerConfig {
             workers: 0,
             body_limit_bytes: 5 * 1024 * 1024,
             shutdown_timeout_seconds: 30,
+            allowed_origins: Vec::new(),
+            csrf_cookie_secure: true,
+            csrf_cookie_same_site: SameSite::Lax,
+            trust_forwarded_for: false,
         }
     }
 }
@@ -149,10 +166,9 @@ impl Default for AuthConfig {
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ThrottleConfig {
-    /// Whether the limits below are meant to hold. They are read and checked, and not enforced yet: requests are
-    /// never refused for their number, whatever stands here.
+    /// Whether the limits below hold. Each server counts for itself, in memory.
     pub enabled: bool,
-    /// Requests a minute without a credential, for each address.
+    /// Requests a minute without a credential that holds, for each address. Of IPv6 the first 64 bits are one address.
     #[serde(deserialize_with = "whole_number::<_, _, 1, 1_000_000>")]
     pub anonymous_per_minute: u32,
     /// Requests a second for each user.

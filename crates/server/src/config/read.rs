@@ -83,6 +83,46 @@ pub(super) fn comma_list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<V
     deserializer.deserialize_any(Ids)
 }
 
+/// A list of web origins: a TOML list, or text with commas between them. Each is kept as browsers write it.
+pub(super) fn origins<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    struct Origins;
+
+    fn origin<E: Error>(text: &str) -> Result<String, E> {
+        let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+        let origin = url.map(|url| (url.origin().ascii_serialization(), url));
+        match origin {
+            // Nothing but a slash may follow, and no star stands for many: what reads like a rule would be none.
+            Some((origin, url)) if url.as_str() == format!("{origin}/") && !origin.contains('*') => Ok(origin),
+            _ => {
+                let text = text.escape_debug();
+                Err(E::custom(format!("`{text}` is not an origin, such as https://portal.example.com")))
+            }
+        }
+    }
+
+    impl<'de> Visitor<'de> for Origins {
+        type Value = Vec<String>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a list of origins")
+        }
+
+        fn visit_str<E: Error>(self, text: &str) -> Result<Vec<String>, E> {
+            text.split(',').map(str::trim).filter(|text| !text.is_empty()).map(origin).collect()
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Vec<String>, A::Error> {
+            let mut origins = Vec::new();
+            while let Some(text) = sequence.next_element::<String>()? {
+                origins.push(origin(text.trim())?);
+            }
+            Ok(origins)
+        }
+    }
+
+    deserializer.deserialize_any(Origins)
+}
+
 /// An IP address and a port.
 pub(super) fn socket_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {
     let text = String::deserialize(deserializer)?;

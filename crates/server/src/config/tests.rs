@@ -68,6 +68,21 @@ fn text_from_the_environment_becomes_what_its_key_wants() {
 }
 
 #[test]
+fn origins_are_kept_as_browsers_write_them() {
+    let origins =
+        |text: &str| load(None, &[("LM_SERVER__ALLOWED_ORIGINS", text)]).map(|config| config.server.allowed_origins);
+    let kept = origins("https://Portal.example.com:443/, http://localhost:1991").unwrap();
+    assert_eq!(kept, ["https://portal.example.com", "http://localhost:1991"]);
+    let file = "[server]\nallowed_origins = [\"https://a.example.com\", \"https://b.example.com\"]";
+    assert_eq!(load(Some(file), &[]).unwrap().server.allowed_origins.len(), 2);
+    for text in ["*", "portal.example.com", "https://a.example.com/path", "https://*.example.com/", "null", "ftp://a.b"]
+    {
+        let line = origins(text).unwrap_err();
+        assert!(line.starts_with("LM_SERVER__ALLOWED_ORIGINS: ") && line.contains(text), "{line}");
+    }
+}
+
+#[test]
 fn the_database_comes_from_either_variable_and_the_more_exact_one_wins() {
     let sqlite = |environment| {
         load(Some("[database]\nurl = \"sqlite:f.db\""), environment).unwrap().database.url.unwrap().to_string()

@@ -181,6 +181,31 @@ impl TryFrom<String> for LogFormat {
     }
 }
 
+/// From which sites' pages a browser sends a cookie along.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(try_from = "String", rename_all = "lowercase")]
+pub enum SameSite {
+    /// The server's own; links from others too.
+    Lax,
+    /// The server's own alone.
+    Strict,
+    /// Every site's.
+    None,
+}
+
+impl TryFrom<String> for SameSite {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        match text.as_str() {
+            "lax" => Ok(Self::Lax),
+            "strict" => Ok(Self::Strict),
+            "none" => Ok(Self::None),
+            _ => Err(format!("`{}` is not a rule for cookies; use `lax`, `strict` or `none`", text.escape_debug())),
+        }
+    }
+}
+
 /// Prints and serializes as the `Display` form, which hides what must not be seen.
 macro_rules! shown_as_displayed {
     ($($kind:ty),*) => {$(

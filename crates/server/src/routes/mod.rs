@@ -2,6 +2,7 @@
 
 mod admin_license_view;
 mod auto_apply;
+mod csrf_token;
 mod customer_agreements;
 mod endpoint;
 mod health;
@@ -30,7 +31,9 @@ use crate::access::{
 /// Adds every endpoint. Paths end with a slash: requests without it are given one before they get here.
 pub fn configure(service: &mut web::ServiceConfig) {
     let health = web::resource("/health/").route(web::get().to(health::health)).route(web::head().to(health::health));
-    service.service(health).service(
+    service.service(health);
+    service.service(web::resource("/csrf/api/v1/token/").route(web::get().to(csrf_token::csrf_token)));
+    service.service(
         web::scope("/api/v1")
             .service(Endpoint::<Listing<Admin>>::new("/subscriptions/").get(subscriptions::list))
             .service(

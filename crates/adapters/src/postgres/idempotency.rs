@@ -1,0 +1,126 @@
+//! The first request of each idempotency key.
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Timestamptz};
+use diesel::upsert::excluded;
+use license_manager_domain::ports::IdempotencyRepository;
+use license_manager_domain::{Error, FirstRequest, IdempotencyKey, StoredAnswer};
+use uuid::Uuid;
+
+use super::PostgresUnit;
+use super::schema::idempotency_key::{self as table, dsl};
+
+type Row = (Vec<u8>, Uuid, DateTime<Utc>, DateTime<Utc>, Option<i16>, Option<String>, Option<Vec<u8>>);
+
+const COLUMNS: (
+    table::fingerprint,
+    table::owner,
+    table::created,
+    table::lease_until,
+    table::status,
+    table::content_type,
+    table::body,
+) = (
+    table::fingerprint,
+    table::owner,
+    table::created,
+    table::lease_until,
+    table::status,
+    table::content_type,
+    table::body,
+);
+
+fn first_request(row: Row) -> Result<FirstRequest, Error> {
+    let (fingerprint, owner, created, lease_until, status, content_type, body) = row;
+    let fingerprint =
+        <[u8; 32]>::try_from(fingerprint).map_err(|_| Error::storage("a fingerprint of another length"))?;
+    let status = status.map(u16::try_from).transpose().map_err(Error::storage)?;
+    let answer = status.map(|status| StoredAnswer { status, content_type, body });
+    Ok(FirstRequest { fingerprint, owner, created, lease_until, answer })
+}
+
+/// The owner's request, unanswered.
+macro_rules! claimed {
+    ($key:expr, $owner:expr) => {
+        dsl::idempotency_key
+            .find((&$key.username, &$key.key, &$key.operation))
+            .filter(table::owner.eq($owner))
+            .filter(table::status.is_null())
+    };
+}
+
+impl IdempotencyRepository for PostgresUnit<'_> {
+    fn claim(
+        &mut self,
+        key: &IdempotencyKey,
+        request: &FirstRequest,
+        expired: DateTime<Utc>,
+    ) -> Result<Option<FirstRequest>, Error> {
+        // Locks the row that stands there even where it stays, so that it still is there for the second statement.
+        let statement = diesel::insert_into(dsl::idempotency_key)
+            .values((
+                table::username.eq(&key.username),
+                table::key.eq(&key.key),
+                table::operation.eq(&key.operation),
+                table::fingerprint.eq(request.fingerprint.as_slice()),
+                table::owner.eq(request.owner),
+                table::created.eq(request.created),
+                table::lease_until.eq(request.lease_until),
+            ))
+            .on_conflict((table::username, table::key, table::operation))
+            .do_update()
+            .set((
+                table::fingerprint.eq(excluded(table::fingerprint)),
+                table::owner.eq(excluded(table::owner)),
+                table::created.eq(excluded(table::created)),
+                table::lease_until.eq(excluded(table::lease_until)),
+                table::status.eq(None::<i16>),
+                table::content_type.eq(None::<String>),
+                table::body.eq(None::<Vec<u8>>),
+            ));
+        let replaceable = table::status
+            .is_not_null()
+            .and(table::created.le(expired))
+            .or(table::status.is_null().and(table::lease_until.le(request.created)));
+        let statement = diesel::query_dsl::methods::FilterDsl::filter(statement, replaceable);
+        if self.write(|connection| statement.execute(connection))? == 1 {
+            return Ok(None);
+        }
+        let query = dsl::idempotency_key.find((&key.username, &key.key, &key.operation)).select(COLUMNS);
+        self.read(|connection| query.get_result(connection)).and_then(first_request).map(Some)
+    }
+
+    fn renew(&mut self, key: &IdempotencyKey, owner: Uuid, lease_until: DateTime<Utc>) -> Result<bool, Error> {
+        let statement = diesel::update(claimed!(key, owner)).set(table::lease_until.eq(lease_until));
+        Ok(self.write(|connection| statement.execute(connection))? == 1)
+    }
+
+    fn complete(&mut self, key: &IdempotencyKey, owner: Uuid, answer: &StoredAnswer) -> Result<bool, Error> {
+        let status = i16::try_from(answer.status).map_err(Error::storage)?;
+        let statement = diesel::update(claimed!(key, owner)).set((
+            table::status.eq(Some(status)),
+            table::content_type.eq(answer.content_type.as_deref()),
+            table::body.eq(answer.body.as_deref()),
+        ));
+        Ok(self.write(|connection| statement.execute(connection))? == 1)
+    }
+
+    fn release(&mut self, key: &IdempotencyKey, owner: Uuid) -> Result<(), Error> {
+        let statement = diesel::delete(claimed!(key, owner));
+        self.write(|connection| statement.execute(connection))?;
+        Ok(())
+    }
+
+    fn remove_expired(&mut self, expired: DateTime<Utc>, limit: i64) -> Result<usize, Error> {
+        // Several servers share the rows among them.
+        let statement = diesel::sql_query(
+            "DELETE FROM idempotency_key WHERE (username, key, operation) IN
+                 (SELECT username, key, operation FROM idempotency_key WHERE created <= $1
+                  ORDER BY created LIMIT $2 FOR UPDATE SKIP LOCKED)",
+        )
+        .bind::<Timestamptz, _>(expired)
+        .bind::<BigInt, _>(limit);
+        self.write(|connection| statement.execute(connection))
+    }
+}

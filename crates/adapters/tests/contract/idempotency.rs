@@ -1,0 +1,151 @@
+//! Requests that are done once.
+
+use chrono::{DateTime, Duration, Utc};
+use license_manager_domain::ports::{Store, StoreExt};
+use license_manager_domain::{FirstRequest, IdempotencyKey, StoredAnswer};
+use uuid::Uuid;
+
+use super::Database;
+use super::fixtures::*;
+
+fn named(username: &str, key: &str, operation: &str) -> IdempotencyKey {
+    IdempotencyKey { username: username.to_owned(), key: key.to_owned(), operation: operation.to_owned() }
+}
+
+fn amys() -> IdempotencyKey {
+    named("amy", "key-1", "POST /a/")
+}
+
+fn owner(number: u128) -> Uuid {
+    Uuid::from_u128(number)
+}
+
+/// A request of this moment with a lease of a minute.
+fn request(number: u8, created: DateTime<Utc>) -> FirstRequest {
+    FirstRequest {
+        fingerprint: [number; 32],
+        owner: owner(number.into()),
+        created,
+        lease_until: created + Duration::minutes(1),
+        answer: None,
+    }
+}
+
+fn answer() -> StoredAnswer {
+    StoredAnswer {
+        status: 207,
+        content_type: Some("application/json".to_owned()),
+        body: Some(b"{\"\0\": \"\xff\"}".to_vec()),
+    }
+}
+
+/// Claims with answers kept for a day.
+fn claim(store: &dyn Store, key: &IdempotencyKey, request: &FirstRequest) -> Option<FirstRequest> {
+    let expired = request.created - Duration::days(1);
+    store.write(|unit| unit.idempotency().claim(key, request, expired)).unwrap()
+}
+
+fn complete(store: &dyn Store, key: &IdempotencyKey, owner: Uuid, answer: &StoredAnswer) -> bool {
+    store.write(|unit| unit.idempotency().complete(key, owner, answer)).unwrap()
+}
+
+pub fn the_first_request_of_a_key_is_claimed(db: &dyn Database) {
+    let store = db.store();
+    let first = request(1, day(1));
+    assert_eq!(claim(&*store, &amys(), &first), None);
+    assert_eq!(claim(&*store, &amys(), &request(2, day(1))), Some(first));
+    let apart =
+        [named("bob", "key-1", "POST /a/"), named("amy", "Key-1", "POST /a/"), named("amy", "key-1", "POST /b/")];
+    for (number, other) in (3..).zip(apart) {
+        assert_eq!(claim(&*store, &other, &request(number, day(1))), None, "{other:?}");
+    }
+}
+
+pub fn an_answer_comes_back_as_it_was_kept(db: &dyn Database) {
+    let store = db.store();
+    let nothing = StoredAnswer { status: 204, content_type: None, body: Some(Vec::new()) };
+    let too_large = StoredAnswer { body: None, ..answer() };
+    for (number, kept) in (1..).zip([answer(), nothing, too_large]) {
+        let key = named("amy", &number.to_string(), "POST /a/");
+        let first = request(number, day(1));
+        claim(&*store, &key, &first);
+        assert!(complete(&*store, &key, first.owner, &kept));
+        let standing = FirstRequest { answer: Some(kept), ..first };
+        assert_eq!(claim(&*store, &key, &request(9, day(1))), Some(standing));
+    }
+}
+
+pub fn a_request_under_way_stands_until_its_lease_ends(db: &dyn Database) {
+    let store = db.store();
+    let first = request(1, day(1));
+    claim(&*store, &amys(), &first);
+    let later = first.lease_until - Duration::microseconds(1);
+    assert_eq!(claim(&*store, &amys(), &request(2, later)), Some(first.clone()));
+    let second = request(3, first.lease_until);
+    assert_eq!(claim(&*store, &amys(), &second), None);
+    assert_eq!(claim(&*store, &amys(), &request(4, first.lease_until)), Some(second));
+}
+
+pub fn a_renewed_lease_lasts_longer(db: &dyn Database) {
+    let store = db.store();
+    let first = request(1, day(1));
+    claim(&*store, &amys(), &first);
+    let lease_until = day(5);
+    assert!(store.write(|unit| unit.idempotency().renew(&amys(), first.owner, lease_until)).unwrap());
+    let standing = FirstRequest { lease_until, ..first };
+    assert_eq!(claim(&*store, &amys(), &request(2, day(4))), Some(standing));
+    assert_eq!(claim(&*store, &amys(), &request(3, day(5))), None);
+}
+
+pub fn an_answer_stands_until_it_expires(db: &dyn Database) {
+    let store = db.store();
+    let first = request(1, day(1));
+    claim(&*store, &amys(), &first);
+    complete(&*store, &amys(), first.owner, &answer());
+    let standing = FirstRequest { answer: Some(answer()), ..first };
+    assert_eq!(claim(&*store, &amys(), &request(2, day(2) - Duration::microseconds(1))), Some(standing));
+    let second = request(3, day(2));
+    assert_eq!(claim(&*store, &amys(), &second), None);
+    assert_eq!(claim(&*store, &amys(), &request(4, day(2))), Some(second), "the old answer is gone");
+}
+
+pub fn a_released_key_is_free(db: &dyn Database) {
+    let store = db.store();
+    claim(&*store, &amys(), &request(1, day(1)));
+    store.write(|unit| unit.idempotency().release(&amys(), owner(1))).unwrap();
+    assert_eq!(claim(&*store, &amys(), &request(2, day(1))), None);
+    store.write(|unit| unit.idempotency().release(&named("nobody", "x", "y"), owner(1))).unwrap();
+}
+
+pub fn only_the_owner_of_a_request_writes_to_it(db: &dyn Database) {
+    let store = db.store();
+    let first = request(1, day(1));
+    claim(&*store, &amys(), &first);
+    let try_as = |owner: Uuid| {
+        let renewed = store.write(|unit| unit.idempotency().renew(&amys(), owner, day(9))).unwrap();
+        store.write(|unit| unit.idempotency().release(&amys(), owner)).unwrap();
+        (renewed, complete(&*store, &amys(), owner, &StoredAnswer { status: 500, content_type: None, body: None }))
+    };
+    assert_eq!(try_as(owner(2)), (false, false));
+    assert_eq!(claim(&*store, &amys(), &request(3, day(1))), Some(first.clone()));
+    // Once answered it is nobody's any more.
+    complete(&*store, &amys(), first.owner, &answer());
+    assert_eq!(try_as(first.owner), (false, false));
+    let standing = FirstRequest { answer: Some(answer()), ..first };
+    assert_eq!(claim(&*store, &amys(), &request(3, day(1))), Some(standing));
+}
+
+pub fn expired_requests_are_removed(db: &dyn Database) {
+    let store = db.store();
+    for number in 1..=5 {
+        let key = named("amy", &number.to_string(), "POST /a/");
+        claim(&*store, &key, &request(number, day(number.into())));
+        if number % 2 == 0 {
+            complete(&*store, &key, owner(number.into()), &answer());
+        }
+    }
+    let remove = |limit| store.write(|unit| unit.idempotency().remove_expired(day(4), limit)).unwrap();
+    assert_eq!((remove(3), remove(3), remove(3)), (3, 1, 0));
+    let left = named("amy", "5", "POST /a/");
+    assert_eq!(claim(&*store, &left, &request(9, day(5))), Some(request(5, day(5))));
+}

@@ -1,0 +1,174 @@
+//! A request with an Idempotency-Key is done once, however often it is sent.
+
+use std::io::Write;
+use std::net::TcpStream;
+use std::time::Duration;
+
+use license_manager_tests::{
+    Answer, Client, Database, PROVISIONING, Request, Scene, assert_detail, at_once, on_both_databases, poll,
+};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+on_both_databases!(
+    the_same_request_gets_the_first_answer_again,
+    the_same_key_with_another_body_is_refused,
+    keys_belong_to_a_user_and_an_operation,
+    many_at_once_are_done_once,
+    a_refusal_is_an_answer_too_but_not_of_a_stranger,
+    an_answer_without_a_body_is_given_again,
+    answers_outlive_the_server,
+    a_client_that_hung_up_can_ask_again,
+    keys_that_are_none_are_refused,
+);
+
+fn new_key() -> String {
+    Uuid::new_v4().to_string()
+}
+
+fn send(client: &Client, key: &str, method: &str, path: &str, body: &Value) -> Answer {
+    client.send(Request::new(method, path).header("Idempotency-Key", key).json(body))
+}
+
+fn assign(scene: &Scene, key: &str, name: &str) -> Answer {
+    let body = json!({ "user_emails": [scene.customer.email(name)] });
+    send(&scene.plan.admin, key, "POST", &scene.assign_path(), &body)
+}
+
+fn replayed(answer: &Answer) -> bool {
+    answer.header("Idempotency-Replayed") == "true"
+}
+
+fn the_same_request_gets_the_first_answer_again(database: Database) {
+    let scene = Scene::new(database);
+    let key = new_key();
+    let first = assign(&scene, &key, "bob");
+    assert!(!replayed(&first));
+    for path in [scene.assign_path(), scene.assign_path().trim_end_matches('/').to_owned()] {
+        let body = json!({ "user_emails": [scene.customer.email("bob")] });
+        let again = send(&scene.plan.admin, &key, "POST", &path, &body);
+        assert!(replayed(&again));
+        assert_eq!(again.header("Content-Type"), first.header("Content-Type"));
+        assert_eq!((again.status, &again.body), (200, &first.body));
+    }
+    let answer = first.expect(200);
+    assert_eq!(answer["num_successful_assignments"], 1);
+    let anew = assign(&scene, &new_key(), "bob").expect(200);
+    assert_eq!((&anew["num_successful_assignments"], &anew["num_already_associated"]), (&json!(0), &json!(1)));
+}
+
+fn the_same_key_with_another_body_is_refused(database: Database) {
+    let scene = Scene::new(database);
+    let key = new_key();
+    assign(&scene, &key, "bob").expect(200);
+    scene.changes_nothing(|scene| {
+        assert_detail(assign(scene, &key, "eve"), 422, "another learner");
+        let path = format!("{}?page=2", scene.assign_path());
+        let body = json!({ "user_emails": [scene.customer.email("bob")] });
+        assert_detail(send(&scene.plan.admin, &key, "POST", &path, &body), 422, "another query");
+    });
+    assert!(replayed(&assign(&scene, &key, "bob")));
+}
+
+fn keys_belong_to_a_user_and_an_operation(database: Database) {
+    let scene = Scene::new(database);
+    let key = new_key();
+    assign(&scene, &key, "bob").expect(200);
+    let other_admin =
+        scene.customer.person(2, "deputy").role(format!("enterprise_admin:{}", scene.customer.enterprise));
+    let body = json!({ "user_emails": [scene.customer.email("eve")] });
+    let answer = send(&scene.server.client(&other_admin), &key, "POST", &scene.assign_path(), &body);
+    assert_eq!(answer.expect(200)["num_successful_assignments"], 1);
+    let revocation = send(&scene.plan.admin, &key, "POST", &scene.plan.path("licenses/bulk-revoke/"), &body);
+    assert!(!replayed(&revocation));
+    revocation.expect(200);
+    // Reading needs no key, and minds none.
+    let read = || scene.plan.admin.send(Request::new("GET", scene.plan.path("")).header("Idempotency-Key", &key));
+    assert!(!replayed(&read()) && !replayed(&read()));
+}
+
+fn many_at_once_are_done_once(database: Database) {
+    let scene = Scene::new(database);
+    let (key, operator) = (new_key(), scene.customer.operator());
+    let path = format!("{PROVISIONING}/subscriptions/");
+    let plan = scene.customer.plan_request(100);
+    let list = format!("{path}?enterprise_customer_uuid={}", scene.customer.enterprise);
+    let before = operator.get(&list).expect(200)["count"].as_u64().expect("a count");
+
+    let answers = at_once(16, |_| send(&operator, &key, "POST", &path, &plan));
+
+    assert_eq!(answers.iter().filter(|answer| !replayed(answer)).count(), 1);
+    for answer in &answers {
+        assert_eq!((answer.status, &answer.body), (201, &answers[0].body));
+    }
+    assert_eq!(operator.get(&list).expect(200)["count"], before + 1);
+}
+
+fn a_refusal_is_an_answer_too_but_not_of_a_stranger(database: Database) {
+    let scene = Scene::new(database);
+    let key = new_key();
+    let body = json!({ "user_emails": scene.customer.emails("learner", 5) });
+    let assign = |client: &Client| send(client, &key, "POST", &scene.assign_path(), &body);
+    assert_detail(assign(&scene.server.anonymous()), 401, "a stranger");
+    assert_detail(assign(&scene.server.anonymous()), 401, "a stranger");
+    let refused = assign(&scene.plan.admin);
+    assert!(!replayed(&refused));
+    let again = assign(&scene.plan.admin);
+    assert!(replayed(&again));
+    assert_eq!((again.status, again.body), (400, refused.expect(400)));
+}
+
+fn an_answer_without_a_body_is_given_again(database: Database) {
+    let scene = Scene::new(database);
+    let key = new_key();
+    let revoke_all = || {
+        let request = Request::new("POST", scene.plan.path("licenses/revoke-all/"));
+        scene.plan.admin.send(request.header("Idempotency-Key", &key))
+    };
+    assert_eq!(revoke_all().expect(204), Value::Null);
+    assign(&scene, &new_key(), "bob").expect(200);
+    let again = revoke_all();
+    assert!(replayed(&again));
+    assert_eq!(again.expect(204), Value::Null);
+    assert_eq!(scene.plan.counts().assigned, 1, "the second one revoked nothing");
+}
+
+fn answers_outlive_the_server(database: Database) {
+    let mut scene = Scene::new(database);
+    let key = new_key();
+    let first = assign(&scene, &key, "bob").expect(200);
+    scene.server.restart();
+    let again = assign(&scene, &key, "bob");
+    assert!(replayed(&again));
+    assert_eq!(again.expect(200), first);
+}
+
+fn a_client_that_hung_up_can_ask_again(database: Database) {
+    let scene = Scene::new(database);
+    let key = new_key();
+    let body = json!({ "user_emails": [scene.customer.email("bob")] }).to_string();
+    let mut socket = TcpStream::connect(scene.server.address()).expect("the server listens");
+    let head = [
+        format!("POST {} HTTP/1.1", scene.assign_path()),
+        format!("Host: {}", scene.server.address()),
+        format!("Authorization: {}", scene.customer.admin().authorization()),
+        format!("Idempotency-Key: {key}"),
+        "Content-Type: application/json".to_owned(),
+        format!("Content-Length: {}", body.len()),
+    ];
+    socket.write_all(format!("{}\r\n\r\n{body}", head.join("\r\n")).as_bytes()).expect("a request is sent");
+    drop(socket);
+    let done = poll(Duration::from_secs(30), || (scene.plan.counts().assigned == 2).then_some(()));
+    assert!(done.is_some(), "the work was given up");
+    let answer = assign(&scene, &key, "bob");
+    assert!(replayed(&answer));
+    assert_eq!(answer.expect(200)["num_successful_assignments"], 1);
+}
+
+fn keys_that_are_none_are_refused(database: Database) {
+    Scene::new(database).changes_nothing(|scene| {
+        for key in ["", "two words", &"x".repeat(256)] {
+            assert_detail(assign(scene, key, "bob"), 400, key);
+        }
+    });
+}
