@@ -1,5 +1,8 @@
 //! A request with an Idempotency-Key is done once, however often it is sent.
 
+// These tests stand outside the service, where ids are the real ones.
+#![allow(clippy::disallowed_methods)]
+
 use std::io::Write;
 use std::net::TcpStream;
 use std::time::Duration;
