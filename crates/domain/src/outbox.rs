@@ -35,24 +35,24 @@ pub struct Message {
 /// A kind of delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Topic {
-    /// A [`LicenseEvent`] for event tracking.
+    /// A `LicenseEvent` for event tracking.
     LicenseEvent,
-    /// An [`Assignment`]: the learner is linked to the customer and mailed.
+    /// An `Assignment`: the learner is linked to the customer and mailed.
     Assignment,
-    /// A [`Reminder`]: the learner is asked once more to activate. Once the mail has gone out, whoever delivers it sets the
+    /// A `Reminder`: the learner is asked once more to activate. Once the mail has gone out, whoever delivers it sets the
     /// license's last remind date.
     Reminder,
-    /// An [`Activation`]: the learner's account and alias are joined, the learner is welcomed.
+    /// An `Activation`: the learner's account and alias are joined, the learner is welcomed.
     Activation,
-    /// An [`AutoApplied`]: as [`Topic::Activation`], with the words for a learner who did not ask for a license. Which of the
+    /// An `AutoApplied`: as [`Topic::Activation`], with the words for a learner who did not ask for a license. Which of the
     /// two mails it is depends on the customer's portal, and is decided at delivery.
     AutoApplied,
     /// An empty object: admins are told where the plan has passed a threshold of utilization. Whether it has is decided at
     /// delivery.
     UtilizationThresholds,
-    /// A [`RevokedEnrollments`]: the learner's licensed enrollments end.
+    /// A `RevokedEnrollments`: the learner's licensed enrollments end.
     EndEnrollments,
-    /// A [`RevocationCapReached`]: customer success is told.
+    /// A `RevocationCapReached`: customer success is told.
     RevocationCapMail,
 }
 
