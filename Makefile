@@ -37,5 +37,5 @@ unit: ## Run the tests that need neither a server nor a database
 	cargo test -p license-manager -p license-manager-tests --lib --bins
 
 bench: ## Measure the server beside hand-written SQL, on both databases
-	cargo build --release --bin license-manager
-	tests/with-postgres cargo run --profile release -p license-manager-tests --bin bench
+	cargo build --release --bin license-manager --bin bench
+	tests/with-postgres cargo run --release --bin bench
