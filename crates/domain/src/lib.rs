@@ -64,12 +64,15 @@
 //! | [`RenewalChains`] | plans that follow plans |
 //! | [`ports`] | the traits an adapter implements |
 //! | [`LicenseManager`] | the use cases |
+//! | [`BulkEnrollment`] | enrollments that licenses pay for |
 //! | [`outbox`] | what each use case owes the outside |
 //! | [`memory`] | storage for trying out and for tests |
 
 mod agreement;
 mod email;
+mod enrollment;
 mod error;
+mod expiration_message;
 mod history;
 mod ids;
 mod jobs;
@@ -82,12 +85,14 @@ mod product;
 mod renewal;
 mod services;
 
-pub use agreement::{AutoScaling, CustomerAgreement, ExpirationMessage};
+pub use agreement::{AutoScaling, CustomerAgreement};
 pub use email::{Email, InvalidEmail};
-pub use error::{Conflict, Entity, Error, FieldErrors, Refusal};
+pub use enrollment::{BulkEnrollment, Enrollees, EnrollmentJob};
+pub use error::{Conflict, Entity, Error, FieldErrors, Neighbour, Refusal};
+pub use expiration_message::{ExpirationMessage, ExpirationMessageChanges};
 pub use history::{Actor, Change};
 pub use ids::{
-    ActivationKey, AgreementId, CatalogId, CustomerId, LicenseId, LmsUserId, MessageId, PlanId, PlanTypeId, ProductId,
+    ActivationKey, AgreementId, CatalogId, CustomerId, EnrollmentJobId, LicenseId, LmsUserId, MessageId, PlanId, PlanTypeId, ProductId,
     RenewalId,
 };
 pub use jobs::{Job, JobKind};
@@ -97,7 +102,7 @@ pub use plan::{ChangeReason, LicenseCounts, PlanDetails, SubscriptionPlan, is_sa
 pub use product::{DEFAULT_PRODUCT, PlanType, Product, seeded_products};
 pub use renewal::{RenewalChains, RenewalLink};
 pub use services::{
-    AgreementChanges, AgreementOverview, AgreementPage, Assignees, Assignments, LearnerLicense, LearnerLicenses,
-    LearnerView, LicenseManager, LicensePage, NewAgreement, NewPlan, PlanChanges, PlanOverview, PlanPage, Revocable,
+    AgreementChanges, AgreementOverview, AgreementPage, AgreementSettings, AgreementSettingsChanges, Assignees, Assignments, LearnerLicense, LearnerLicenses,
+    LearnerView, LicenseManager, LicensePage, NewAgreement, NewPlan, PlanChanges, PlanOverview, PlanPage, PlanUpkeep, Revocable,
     Revocations, Revoked, Settings,
 };

@@ -8,7 +8,8 @@ use serde::Serialize;
 
 use crate::agreement::CustomerAgreement;
 use crate::email::Email;
-use crate::ids::{CustomerId, LicenseId, LmsUserId, MessageId, PlanId};
+use crate::enrollment::EnrollmentJob;
+use crate::ids::{CustomerId, EnrollmentJobId, LicenseId, LmsUserId, MessageId, PlanId};
 use crate::license::License;
 use crate::plan::SubscriptionPlan;
 
@@ -21,8 +22,8 @@ pub struct Message {
     pub topic: Topic,
     /// The license it is about: its messages are delivered in order.
     pub license: Option<LicenseId>,
-    /// The plan it is about.
-    pub plan: PlanId,
+    /// The plan it is about, where it is about one.
+    pub plan: Option<PlanId>,
     /// The customer it is about.
     pub customer: CustomerId,
     /// What to deliver, as JSON; its form is fixed by the topic.
@@ -44,6 +45,8 @@ pub enum Topic {
     EndEnrollments,
     /// A [`RevocationCapReached`]: customer success is told.
     RevocationCapMail,
+    /// A [`PromisedEnrollment`]: learners are enrolled in courses.
+    BulkEnrollment,
 }
 
 impl Topic {
@@ -55,6 +58,7 @@ impl Topic {
             Self::Activation => "activation",
             Self::EndEnrollments => "end_enrollments",
             Self::RevocationCapMail => "revocation_cap_mail",
+            Self::BulkEnrollment => "bulk_enrollment",
         }
     }
 }
@@ -136,6 +140,27 @@ struct RevocationCapReached<'a> {
     num_revocations_applied: i32,
     enterprise_customer_name: &'a str,
     date: String,
+}
+
+/// The payload of [`Topic::BulkEnrollment`]: what is to be done stands in the job.
+#[derive(Debug, Serialize)]
+struct PromisedEnrollment {
+    job_uuid: EnrollmentJobId,
+}
+
+impl Message {
+    /// The promise to carry a bulk enrollment out.
+    pub(crate) fn bulk_enrollment(id: MessageId, job: &EnrollmentJob) -> Self {
+        Self {
+            id,
+            topic: Topic::BulkEnrollment,
+            license: None,
+            plan: job.enrollment.plan,
+            customer: job.customer,
+            payload: to_json(&PromisedEnrollment { job_uuid: job.id }),
+            created: job.created,
+        }
+    }
 }
 
 /// What an admin says to the learners of an assignment, beside the mail's own words.
@@ -253,18 +278,21 @@ impl<'a> Promises<'a> {
     }
 
     fn push(&mut self, topic: Topic, license: Option<LicenseId>, payload: &impl Serialize) {
-        // Maps with string keys and plain values always have a JSON form.
-        let payload = serde_json::to_string(payload).unwrap_or_default();
         self.messages.push(Message {
             id: MessageId(self.ids.next()),
             topic,
             license,
-            plan: self.plan.id,
+            plan: Some(self.plan.id),
             customer: self.agreement.customer,
-            payload,
+            payload: to_json(payload),
             created: self.now,
         });
     }
+}
+
+/// Maps with string keys and plain values always have a JSON form.
+fn to_json(payload: &impl Serialize) -> String {
+    serde_json::to_string(payload).unwrap_or_default()
 }
 
 fn whole_seconds(moment: Option<DateTime<Utc>>) -> String {

@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 
 use crate::answer::Answer;
 use crate::auth::TokenVerifier;
+use crate::config::Secret;
 use crate::error::ApiError;
 use crate::{logging, routes};
 
@@ -26,6 +27,8 @@ pub struct AppState {
     pub body_limit: usize,
     /// Where learners activate licenses, without a slash at the end or with one.
     pub learner_portal: String,
+    /// What the checksums of subsidies are signed with, where anything is configured.
+    pub subsidy_secret: Option<Secret>,
     /// Rouses the runner of jobs.
     pub wake_jobs: Arc<Notify>,
 }

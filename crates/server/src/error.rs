@@ -113,12 +113,17 @@ impl From<Error> for ApiError {
             Error::Refused(refusal) => match refusal {
                 Refusal::NotEnoughLicenses { .. }
                 | Refusal::RevocationCap { .. }
+                | Refusal::TooManyEnrollments { .. }
                 | Refusal::CustomerIsFixed
                 | Refusal::AgreementIsFixed => Self::text(StatusCode::BAD_REQUEST, message),
-                Refusal::RevokeAllUnderCap | Refusal::NotActivatable(_) => {
+                Refusal::NotFreezable | Refusal::Frozen | Refusal::RevokeAllUnderCap | Refusal::NotActivatable(_) => {
                     Self::text(StatusCode::UNPROCESSABLE_ENTITY, message)
                 }
             },
+            Error::Neighbour { .. } => Self::detail(
+                StatusCode::SERVICE_UNAVAILABLE,
+                format!("{message} Nothing was changed; try again later."),
+            ),
             Error::Unavailable => Self::detail(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "The service cannot reach its database just now. Try again shortly.",
@@ -167,7 +172,7 @@ pub fn plan_provisioning_error(error: Error) -> ApiError {
             ApiError::text(StatusCode::BAD_REQUEST, message).in_error_key()
         }
         Error::NotFound(_) => ApiError::text(StatusCode::NOT_FOUND, message).in_error_key(),
-        Error::UnknownReference { .. } | Error::Conflict(_) => ApiError::from(error).in_error_key(),
+        Error::UnknownReference { .. } | Error::Conflict(_) | Error::Refused(_) => ApiError::from(error).in_error_key(),
         _ => error.into(),
     }
 }

@@ -16,7 +16,7 @@ use crate::auth::mint::DevelopmentToken;
 use crate::config::{Config, DEFAULT_DATABASE_FILE};
 use crate::storage::{Database, seed_products};
 use crate::system::SystemClock;
-use crate::{demo, jobs};
+use crate::{demo, jobs, neighbours};
 
 /// How often a database that is away at the start is asked again.
 const RETRY: Duration = Duration::from_secs(1);
@@ -32,7 +32,7 @@ pub async fn run(config: Config, with_demo: bool) -> Result<(), Box<dyn Error>> 
     }
     let verifier = TokenVerifier::from_config(&config.auth).await?;
     let database = Arc::new(Database::open(&config).map_err(|error| error.to_string())?);
-    let manager = database.manager(&config);
+    let manager = neighbours::connect(database.manager(&config), &config)?;
     prepare(database, manager.clone()).await?;
 
     let wake_jobs = Arc::new(Notify::new());
@@ -43,6 +43,7 @@ pub async fn run(config: Config, with_demo: bool) -> Result<(), Box<dyn Error>> 
         verifier,
         body_limit: config.server.body_limit_bytes,
         learner_portal: config.portals.learner_url.clone(),
+        subsidy_secret: config.auth.subsidy_secret().cloned(),
         wake_jobs,
     });
     let workers = match config.server.workers {

@@ -59,6 +59,7 @@ impl Service {
             verifier: TokenVerifier::from_config(&config.auth).await.unwrap(),
             body_limit: config.server.body_limit_bytes,
             learner_portal: String::new(),
+            subsidy_secret: None,
             wake_jobs: Arc::new(Notify::new()),
         });
         Self { state, statements, agreement: page.agreements[0].agreement.id, _database: database }

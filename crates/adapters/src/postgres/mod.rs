@@ -6,6 +6,7 @@
 //! Every change is one statement, whatever the number of rows, and writes the rows' history along (`statements`).
 
 mod agreements;
+mod enrollment_jobs;
 mod error;
 mod jobs;
 mod licenses;
@@ -29,7 +30,7 @@ use diesel::r2d2::{Pool, PooledConnection};
 use diesel::{Connection, PgConnection, QueryResult};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use license_manager_domain::ports::{
-    AgreementRepository, JobRepository, LicenseRepository, OutboxRepository, PlanRepository, ProductRepository,
+    AgreementRepository, EnrollmentJobRepository, JobRepository, LicenseRepository, OutboxRepository, PlanRepository, ProductRepository,
     RenewalRepository, Store, UnitOfWork, UserRepository, Work,
 };
 use license_manager_domain::{Error, PlanId};
@@ -298,6 +299,10 @@ impl UnitOfWork for PostgresUnit<'_> {
     }
 
     fn jobs(&mut self) -> &mut dyn JobRepository {
+        self
+    }
+
+    fn enrollment_jobs(&mut self) -> &mut dyn EnrollmentJobRepository {
         self
     }
 }

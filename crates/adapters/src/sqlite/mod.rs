@@ -5,6 +5,7 @@
 //! ([`json`]), so that the number of statements never depends on the number of rows.
 
 mod agreements;
+mod enrollment_jobs;
 mod error;
 mod history;
 mod jobs;
@@ -31,7 +32,7 @@ use diesel::sql_types::Text;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use license_manager_domain::Error;
 use license_manager_domain::ports::{
-    AgreementRepository, JobRepository, LicenseRepository, OutboxRepository, PlanRepository, ProductRepository,
+    AgreementRepository, EnrollmentJobRepository, JobRepository, LicenseRepository, OutboxRepository, PlanRepository, ProductRepository,
     RenewalRepository, Store, UnitOfWork, UserRepository, Work,
 };
 
@@ -292,6 +293,10 @@ impl UnitOfWork for SqliteUnit<'_> {
     }
 
     fn jobs(&mut self) -> &mut dyn JobRepository {
+        self
+    }
+
+    fn enrollment_jobs(&mut self) -> &mut dyn EnrollmentJobRepository {
         self
     }
 }

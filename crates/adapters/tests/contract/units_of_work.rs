@@ -76,7 +76,7 @@ pub fn a_unit_that_reads_refuses_every_write(db: &dyn Database) {
                 id: MessageId(Uuid::from_u128(1)),
                 topic: Topic::LicenseEvent,
                 license: None,
-                plan: plan_id(1),
+                plan: Some(plan_id(1)),
                 customer: customer(1),
                 payload: "{}".to_owned(),
                 created: day(9),

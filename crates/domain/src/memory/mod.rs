@@ -3,6 +3,7 @@
 //! It passes the storage contract suite. Transactions run one after another on a copy that replaces the original at commit,
 //! so it is slow with much data.
 
+mod enrollment_jobs;
 mod licenses;
 mod repositories;
 
@@ -10,15 +11,16 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::agreement::CustomerAgreement;
+use crate::enrollment::EnrollmentJob;
 use crate::error::Error;
 use crate::history::Change;
-use crate::ids::{AgreementId, LicenseId, PlanId, ProductId};
+use crate::ids::{AgreementId, EnrollmentJobId, LicenseId, PlanId, ProductId};
 use crate::jobs::Job;
 use crate::license::License;
 use crate::outbox::Message;
 use crate::plan::{PlanDetails, SubscriptionPlan};
 use crate::ports::{
-    AgreementRepository, JobRepository, LicenseRepository, OutboxRepository, PlanRepository, ProductRepository,
+    AgreementRepository, EnrollmentJobRepository, JobRepository, LicenseRepository, OutboxRepository, PlanRepository, ProductRepository,
     RenewalRepository, Store, UnitOfWork, User, UserRepository, Work,
 };
 use crate::product::{Product, seeded_products};
@@ -35,7 +37,7 @@ pub struct HistoryEntry {
     pub table: &'static str,
     /// The row's id.
     pub id: String,
-    /// `+` for a new row, `~` for a changed one.
+    /// `+` for a new row, `~` for a changed one, `-` for a deleted one.
     pub kind: char,
     /// Who, when and why.
     pub change: Change,
@@ -52,6 +54,7 @@ struct Tables {
     users: BTreeMap<String, User>,
     outbox: Vec<Message>,
     jobs: Vec<Job>,
+    enrollment_jobs: BTreeMap<EnrollmentJobId, EnrollmentJob>,
     history: Vec<HistoryEntry>,
 }
 
@@ -167,6 +170,10 @@ impl UnitOfWork for MemoryUnit<'_> {
     }
 
     fn jobs(&mut self) -> &mut dyn JobRepository {
+        self
+    }
+
+    fn enrollment_jobs(&mut self) -> &mut dyn EnrollmentJobRepository {
         self
     }
 }

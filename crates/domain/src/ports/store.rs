@@ -1,6 +1,6 @@
 use crate::error::Error;
 use crate::ports::{
-    AgreementRepository, JobRepository, LicenseRepository, OutboxRepository, PlanRepository, ProductRepository,
+    AgreementRepository, EnrollmentJobRepository, JobRepository, LicenseRepository, OutboxRepository, PlanRepository, ProductRepository,
     RenewalRepository, UserRepository,
 };
 
@@ -66,4 +66,5 @@ pub trait UnitOfWork {
     fn users(&mut self) -> &mut dyn UserRepository;
     fn outbox(&mut self) -> &mut dyn OutboxRepository;
     fn jobs(&mut self) -> &mut dyn JobRepository;
+    fn enrollment_jobs(&mut self) -> &mut dyn EnrollmentJobRepository;
 }

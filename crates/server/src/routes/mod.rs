@@ -1,5 +1,6 @@
 //! The endpoints: which path leads to which handler. A handler's file tells what it does and what it can answer.
 
+mod bulk_enrollment;
 mod customer_agreements;
 mod endpoint;
 mod health;
@@ -7,6 +8,7 @@ mod learner_licenses;
 mod license_activation;
 mod license_assignment;
 mod license_revocation;
+mod license_subsidy;
 mod licenses;
 mod provisioning;
 mod subscriptions;
@@ -61,6 +63,15 @@ pub fn configure(service: &mut web::ServiceConfig) {
             )
             .service(Endpoint::<Listing<AdminOrLearner>>::new("/learner-licenses/").get(learner_licenses::list))
             .service(Endpoint::<Caller>::new("/license-activation/").post(license_activation::activate))
+            .service(Endpoint::<Listing<AdminOrLearner>>::new("/license-subsidy/").get(license_subsidy::subsidy))
+            .service(
+                Endpoint::<Listing<Admin>>::new("/bulk-license-enrollment/")
+                    .get(bulk_enrollment::status)
+                    .post(bulk_enrollment::request),
+            )
+            .service(
+                Endpoint::<Listing<Admin>>::new("/bulk-license-enrollment/results/").get(bulk_enrollment::results),
+            )
             .service(Endpoint::<Listing<AdminOrLearner>>::new("/customer-agreement/").get(customer_agreements::list))
             .service(
                 Endpoint::<OfAgreement<AdminOrLearner>>::new("/customer-agreement/{customer_agreement_uuid}/")
@@ -85,6 +96,29 @@ pub fn configure(service: &mut web::ServiceConfig) {
                 Endpoint::<Provisioner>::new("/provisioning-admins/subscriptions/{subscription_uuid}/")
                     .get(provisioning::plans::retrieve)
                     .patch(provisioning::plans::update),
+            )
+            .service(
+                Endpoint::<Provisioner>::new("/provisioning-admins/subscriptions/{subscription_uuid}/freeze/")
+                    .post(provisioning::plan_upkeep::freeze),
+            )
+            .service(
+                Endpoint::<Provisioner>::new("/provisioning-admins/subscriptions/{subscription_uuid}/provision/")
+                    .post(provisioning::plan_upkeep::provision),
+            )
+            .service(
+                Endpoint::<Provisioner>::new("/provisioning-admins/subscriptions/{subscription_uuid}/delete-revoked/")
+                    .post(provisioning::plan_upkeep::delete_revoked),
+            )
+            .service(
+                Endpoint::<Provisioner>::new(
+                    "/provisioning-admins/customer-agreement/{customer_agreement_uuid}/settings/",
+                )
+                .get(provisioning::agreement_settings::retrieve)
+                .patch(provisioning::agreement_settings::update),
+            )
+            .service(
+                Endpoint::<Provisioner>::new("/provisioning-admins/customer-agreement/{customer_agreement_uuid}/sync/")
+                    .post(provisioning::agreement_settings::sync),
             ),
     );
 }
