@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use license_manager_tests::{Client, Customer, Database, FakeNeighbours, PROVISIONING, Plan, Server, assert_detail, on_both_databases, poll};
+use license_manager_tests::{
+    Client, Customer, Database, FakeNeighbours, PROVISIONING, Plan, Server, assert_detail, on_both_databases, poll,
+};
 use serde_json::{Value, json};
 
 on_both_databases!(
@@ -94,7 +96,10 @@ fn settings_are_read_and_changed(database: Database) {
     let customer = Customer::new(&server);
     let path = agreement_path(&customer, "settings/");
     let before = customer.operator().get(&path).expect(200);
-    assert_eq!((&before["license_duration_before_purge_days"], &before["auto_applied_subscription"]), (&json!(90), &Value::Null));
+    assert_eq!(
+        (&before["license_duration_before_purge_days"], &before["auto_applied_subscription"]),
+        (&json!(90), &Value::Null)
+    );
     let changes = json!({
         "license_duration_before_purge_days": 30,
         "disable_onboarding_notifications": true,
@@ -132,7 +137,8 @@ fn an_expiration_message_is_complete_and_harmless(database: Database) {
     let customer = Customer::new(&server);
     let path = agreement_path(&customer, "settings/");
     let patch = |changes: Value| customer.operator().patch(&path, &changes);
-    let incomplete = patch(json!({ "has_custom_license_expiration_messaging_v2": true, "modal_header_text_v2": "Over" }));
+    let incomplete =
+        patch(json!({ "has_custom_license_expiration_messaging_v2": true, "modal_header_text_v2": "Over" }));
     assert_eq!(incomplete.expect(400).as_object().unwrap().len(), 3, "each missing text is named");
     let message = json!({
         "has_custom_license_expiration_messaging_v2": true,
@@ -148,10 +154,14 @@ fn an_expiration_message_is_complete_and_harmless(database: Database) {
     let leading_astray = patch(json!({ "url_for_button_in_modal_v2": "javascript:alert(1)" })).expect(400);
     assert!(leading_astray["url_for_button_in_modal_v2"].is_array());
 
-    let contradiction = json!({ "has_custom_license_expiration_messaging_v2": false, "button_label_in_modal_v2": "Renew" });
+    let contradiction =
+        json!({ "has_custom_license_expiration_messaging_v2": false, "button_label_in_modal_v2": "Renew" });
     assert!(patch(contradiction).expect(400)["button_label_in_modal_v2"].is_array());
     let none = patch(json!({ "has_custom_license_expiration_messaging_v2": false })).expect(200);
-    assert_eq!((&none["has_custom_license_expiration_messaging_v2"], &none["modal_header_text_v2"]), (&Value::Null, &Value::Null));
+    assert_eq!(
+        (&none["has_custom_license_expiration_messaging_v2"], &none["modal_header_text_v2"]),
+        (&Value::Null, &Value::Null)
+    );
     assert!(patch(json!({ "modal_header_text_v2": "Over" })).expect(400)["modal_header_text_v2"].is_array());
 }
 

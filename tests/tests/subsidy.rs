@@ -24,10 +24,8 @@ fn with_catalog(database: &Database) -> Server {
 
 fn subsidy(client: &Client, customer: &Customer, course: &str) -> license_manager_tests::Answer {
     let course = course.replace('+', "%2B");
-    client.get(&format!(
-        "/api/v1/license-subsidy/?enterprise_customer_uuid={}&course_key={course}",
-        customer.enterprise
-    ))
+    client
+        .get(&format!("/api/v1/license-subsidy/?enterprise_customer_uuid={}&course_key={course}", customer.enterprise))
 }
 
 /// Gives amy a license of the plan and lets her activate it.

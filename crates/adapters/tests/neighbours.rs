@@ -31,8 +31,7 @@ fn catalog_at(url: String, timeouts: Timeouts) -> HttpCatalog {
 /// A catalog service whose calls carry tokens of the same server.
 fn catalog_with_tokens(server: &MockServer) -> HttpCatalog {
     let client = client(patient()).unwrap();
-    let credentials =
-        Credentials { client_id: "license-manager".to_owned(), client_secret: "s&cret".to_owned() };
+    let credentials = Credentials { client_id: "license-manager".to_owned(), client_secret: "s&cret".to_owned() };
     let tokens = Arc::new(AccessTokens::new(&server.uri(), credentials, client.clone()));
     HttpCatalog::new(HttpNeighbour::new(Neighbour::Catalog, server.uri(), client, Some(tokens)))
 }

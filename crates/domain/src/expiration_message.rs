@@ -125,7 +125,8 @@ mod tests {
         ] {
             assert_eq!(sanitized(html), left, "{html}");
         }
-        for address in ["javascript:alert(1)", "JaVaScRiPt:alert(1)", "data:text/html,x", "ftp://x.org/", "/there", "//x.org"]
+        for address in
+            ["javascript:alert(1)", "JaVaScRiPt:alert(1)", "data:text/html,x", "ftp://x.org/", "/there", "//x.org"]
         {
             let link = sanitized(&format!(r#"<a href="{address}">Hi</a>"#));
             assert!(!link.contains("href"), "{address}: {link}");

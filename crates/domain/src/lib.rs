@@ -92,8 +92,8 @@ pub use error::{Conflict, Entity, Error, FieldErrors, Neighbour, Refusal};
 pub use expiration_message::{ExpirationMessage, ExpirationMessageChanges};
 pub use history::{Actor, Change};
 pub use ids::{
-    ActivationKey, AgreementId, CatalogId, CustomerId, EnrollmentJobId, LicenseId, LmsUserId, MessageId, PlanId, PlanTypeId, ProductId,
-    RenewalId,
+    ActivationKey, AgreementId, CatalogId, CustomerId, EnrollmentJobId, LicenseId, LmsUserId, MessageId, PlanId,
+    PlanTypeId, ProductId, RenewalId,
 };
 pub use jobs::{Job, JobKind};
 pub use license::{FormerSeat, ImpossibleTransition, License, LicenseColumns, LicenseState, LicenseStatus, Seat};
@@ -102,7 +102,7 @@ pub use plan::{ChangeReason, LicenseCounts, PlanDetails, SubscriptionPlan, is_sa
 pub use product::{DEFAULT_PRODUCT, PlanType, Product, seeded_products};
 pub use renewal::{RenewalChains, RenewalLink};
 pub use services::{
-    AgreementChanges, AgreementOverview, AgreementPage, AgreementSettings, AgreementSettingsChanges, Assignees, Assignments, LearnerLicense, LearnerLicenses,
-    LearnerView, LicenseManager, LicensePage, NewAgreement, NewPlan, PlanChanges, PlanOverview, PlanPage, PlanUpkeep, Revocable,
-    Revocations, Revoked, Settings,
+    AgreementChanges, AgreementOverview, AgreementPage, AgreementSettings, AgreementSettingsChanges, Assignees,
+    Assignments, LearnerLicense, LearnerLicenses, LearnerView, LicenseManager, LicensePage, NewAgreement, NewPlan,
+    PlanChanges, PlanOverview, PlanPage, PlanUpkeep, Revocable, Revocations, Revoked, Settings,
 };

@@ -11,7 +11,9 @@ use uuid::Uuid;
 
 fn enrollment(learners: usize, courses: usize) -> BulkEnrollment {
     BulkEnrollment {
-        learners: Enrollees::Emails((0..learners).map(|number| email(&format!("learner{number}@example.com"))).collect()),
+        learners: Enrollees::Emails(
+            (0..learners).map(|number| email(&format!("learner{number}@example.com"))).collect(),
+        ),
         plan: None,
         course_run_keys: (0..courses).map(|number| format!("course-{number}")).collect(),
         notify: true,

@@ -98,7 +98,10 @@ impl HttpNeighbour {
         let body = read(answer).await.map_err(|problem| self.fails(problem, path))?;
         serde_json::from_slice(&body).map_err(|error| {
             // The answer may hold personal data; so no more than the place of the mistake is told.
-            self.fails(format!("answered something unexpected (line {}, column {})", error.line(), error.column()), path)
+            self.fails(
+                format!("answered something unexpected (line {}, column {})", error.line(), error.column()),
+                path,
+            )
         })
     }
 

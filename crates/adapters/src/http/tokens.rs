@@ -86,8 +86,7 @@ impl AccessTokens {
             ("client_secret", &self.credentials.client_secret),
             ("token_type", "jwt"),
         ];
-        let answer =
-            self.client.post(&self.url).form(&form).send().await.map_err(|error| no_answer(&error))?;
+        let answer = self.client.post(&self.url).form(&form).send().await.map_err(|error| no_answer(&error))?;
         let status = answer.status();
         if !status.is_success() {
             return Err(format!("answered {status}"));

@@ -30,8 +30,8 @@ use diesel::r2d2::{Pool, PooledConnection};
 use diesel::{Connection, PgConnection, QueryResult};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use license_manager_domain::ports::{
-    AgreementRepository, EnrollmentJobRepository, JobRepository, LicenseRepository, OutboxRepository, PlanRepository, ProductRepository,
-    RenewalRepository, Store, UnitOfWork, UserRepository, Work,
+    AgreementRepository, EnrollmentJobRepository, JobRepository, LicenseRepository, OutboxRepository, PlanRepository,
+    ProductRepository, RenewalRepository, Store, UnitOfWork, UserRepository, Work,
 };
 use license_manager_domain::{Error, PlanId};
 

@@ -32,8 +32,8 @@ use diesel::sql_types::Text;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use license_manager_domain::Error;
 use license_manager_domain::ports::{
-    AgreementRepository, EnrollmentJobRepository, JobRepository, LicenseRepository, OutboxRepository, PlanRepository, ProductRepository,
-    RenewalRepository, Store, UnitOfWork, UserRepository, Work,
+    AgreementRepository, EnrollmentJobRepository, JobRepository, LicenseRepository, OutboxRepository, PlanRepository,
+    ProductRepository, RenewalRepository, Store, UnitOfWork, UserRepository, Work,
 };
 
 use error::{storage_error, unavailable};

@@ -1,15 +1,14 @@
 //! Bulk enrollments that were asked for.
 
 use license_manager_domain::ports::StoreExt;
-use license_manager_domain::{
-    BulkEnrollment, Enrollees, EnrollmentJob, EnrollmentJobId, Entity, Error, LmsUserId,
-};
+use license_manager_domain::{BulkEnrollment, Enrollees, EnrollmentJob, EnrollmentJobId, Entity, Error, LmsUserId};
 use uuid::Uuid;
 
 use super::Database;
 use super::fixtures::*;
 
-fn job(number: u128) -> EnrollmentJob {
+/// An enrollment that was asked for on day 1.
+pub fn job(number: u128) -> EnrollmentJob {
     EnrollmentJob {
         id: EnrollmentJobId(Uuid::from_u128(number)),
         customer: customer(1),

@@ -184,13 +184,16 @@ pub fn thousands_are_written_at_once(db: &dyn Database) {
 pub fn licenses_of_a_status_are_deleted_with_their_sources(db: &dyn Database) {
     let store = db.store();
     with_plans(&*store);
-    put(&*store, &[
-        unassigned(1, 1),
-        assigned(2, 1, "amy@example.com"),
-        revoked(3, 1, "bob@example.com", 8),
-        revoked(4, 1, "cid@example.com", 9),
-        revoked(5, 2, "bob@example.com", 8),
-    ]);
+    put(
+        &*store,
+        &[
+            unassigned(1, 1),
+            assigned(2, 1, "amy@example.com"),
+            revoked(3, 1, "bob@example.com", 8),
+            revoked(4, 1, "cid@example.com", 9),
+            revoked(5, 2, "bob@example.com", 8),
+        ],
+    );
     let sources = [(license_id(3), "0".repeat(18)), (license_id(5), "1".repeat(18))];
     store.write(|unit| unit.licenses().set_sources(&sources, &change(3))).unwrap();
     let delete = |status| store.write(|unit| unit.licenses().delete(plan_id(1), status, &change(9))).unwrap();

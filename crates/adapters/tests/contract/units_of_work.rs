@@ -4,11 +4,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use license_manager_domain::outbox::{Message, Topic};
 use license_manager_domain::ports::{AgreementFilter, CustomerScope, LicenseFilter, Person, StoreExt, UnitOfWork};
-use license_manager_domain::{Entity, Error, Job, JobKind, MessageId, seeded_products};
+use license_manager_domain::{Entity, Error, Job, JobKind, LicenseStatus, MessageId, seeded_products};
 use uuid::Uuid;
 
-use super::Database;
 use super::fixtures::*;
+use super::{Database, enrollment_jobs};
 
 const EVERY_AGREEMENT: AgreementFilter = AgreementFilter { scope: CustomerScope::All, customer: None, agreement: None };
 
@@ -59,7 +59,7 @@ pub fn a_transaction_sees_its_own_writes(db: &dyn Database) {
 
 pub fn a_unit_that_reads_refuses_every_write(db: &dyn Database) {
     type Write = fn(&mut dyn UnitOfWork) -> Result<(), Error>;
-    let writes: [(&str, Write); 14] = [
+    let writes: &[(&str, Write)] = &[
         ("products.seed", |unit| unit.products().seed(&seeded_products(), &change(9))),
         ("agreements.add", |unit| unit.agreements().add(&agreement(9), &change(9))),
         ("agreements.save", |unit| unit.agreements().save(&agreement(1), &change(9))),
@@ -70,6 +70,10 @@ pub fn a_unit_that_reads_refuses_every_write(db: &dyn Database) {
         ("licenses.set_sources", |unit| {
             unit.licenses().set_sources(&[(license_id(1), "006000000000000001".to_owned())], &change(9))
         }),
+        ("licenses.delete", |unit| unit.licenses().delete(plan_id(1), LicenseStatus::Unassigned, &change(9)).map(drop)),
+        ("plans.auto_apply_only", |unit| unit.plans().auto_apply_only(agreement_id(1), None, &change(9))),
+        ("enrollment_jobs.add", |unit| unit.enrollment_jobs().add(&enrollment_jobs::job(1))),
+        ("enrollment_jobs.save", |unit| unit.enrollment_jobs().save(&enrollment_jobs::job(1))),
         ("users.remember", |unit| unit.users().remember("amy", None, false, day(9))),
         ("outbox.add", |unit| {
             unit.outbox().add(&[Message {

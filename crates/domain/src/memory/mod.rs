@@ -20,8 +20,8 @@ use crate::license::License;
 use crate::outbox::Message;
 use crate::plan::{PlanDetails, SubscriptionPlan};
 use crate::ports::{
-    AgreementRepository, EnrollmentJobRepository, JobRepository, LicenseRepository, OutboxRepository, PlanRepository, ProductRepository,
-    RenewalRepository, Store, UnitOfWork, User, UserRepository, Work,
+    AgreementRepository, EnrollmentJobRepository, JobRepository, LicenseRepository, OutboxRepository, PlanRepository,
+    ProductRepository, RenewalRepository, Store, UnitOfWork, User, UserRepository, Work,
 };
 use crate::product::{Product, seeded_products};
 use crate::renewal::RenewalLink;

@@ -1,7 +1,7 @@
 use crate::error::Error;
 use crate::ports::{
-    AgreementRepository, EnrollmentJobRepository, JobRepository, LicenseRepository, OutboxRepository, PlanRepository, ProductRepository,
-    RenewalRepository, UserRepository,
+    AgreementRepository, EnrollmentJobRepository, JobRepository, LicenseRepository, OutboxRepository, PlanRepository,
+    ProductRepository, RenewalRepository, UserRepository,
 };
 
 /// The work of one transaction.

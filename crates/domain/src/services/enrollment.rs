@@ -27,8 +27,7 @@ impl LicenseManager {
         enrollment.check()?;
         let now = self.now();
         let id = EnrollmentJobId(self.ids.next());
-        let job =
-            EnrollmentJob { id, customer, lms_user_id, enrollment, results: None, created: now, modified: now };
+        let job = EnrollmentJob { id, customer, lms_user_id, enrollment, results: None, created: now, modified: now };
         let message = Message::bulk_enrollment(MessageId(self.ids.next()), &job);
         self.store.write(|unit| {
             if unit.agreements().find_by_customer(customer)?.is_none() {

@@ -1,7 +1,7 @@
 //! Subsidies: whether a learner's license pays for a course.
 
-use super::learners::{LearnerLicense, LearnerLicenses};
 use super::LicenseManager;
+use super::learners::{LearnerLicense, LearnerLicenses};
 use crate::error::{Entity, Error};
 use crate::ids::CustomerId;
 use crate::license::LicenseStatus;

@@ -78,11 +78,7 @@ pub async fn results(
         .body(results))
 }
 
-async fn find(
-    access: Listing<Admin>,
-    query: &Query,
-    state: web::Data<AppState>,
-) -> Result<EnrollmentJob, ApiError> {
+async fn find(access: Listing<Admin>, query: &Query, state: web::Data<AppState>) -> Result<EnrollmentJob, ApiError> {
     let customer = customer(query)?;
     let job = query_uuid(query, "bulk_enrollment_job_uuid")?.map(EnrollmentJobId);
     let missing = || ApiError::text(StatusCode::BAD_REQUEST, "Name the job: bulk_enrollment_job_uuid is missing.");

@@ -60,8 +60,8 @@ pub async fn subsidy(
         return Err(ApiError::text(StatusCode::NOT_FOUND, "You have no activated license of this customer."));
     }
     let covering = state.manager.first_covering(licenses, course_key).await?;
-    let found = covering
-        .ok_or_else(|| ApiError::text(StatusCode::NOT_FOUND, "None of your licenses covers this course."))?;
+    let found =
+        covering.ok_or_else(|| ApiError::text(StatusCode::NOT_FOUND, "None of your licenses covers this course."))?;
 
     let columns = found.license.columns();
     let lms_user_id = lms_user_id.or(columns.lms_user_id).ok_or_else(|| {

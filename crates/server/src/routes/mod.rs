@@ -69,9 +69,7 @@ pub fn configure(service: &mut web::ServiceConfig) {
                     .get(bulk_enrollment::status)
                     .post(bulk_enrollment::request),
             )
-            .service(
-                Endpoint::<Listing<Admin>>::new("/bulk-license-enrollment/results/").get(bulk_enrollment::results),
-            )
+            .service(Endpoint::<Listing<Admin>>::new("/bulk-license-enrollment/results/").get(bulk_enrollment::results))
             .service(Endpoint::<Listing<AdminOrLearner>>::new("/customer-agreement/").get(customer_agreements::list))
             .service(
                 Endpoint::<OfAgreement<AdminOrLearner>>::new("/customer-agreement/{customer_agreement_uuid}/")

@@ -92,11 +92,7 @@ pub async fn update(
 }
 
 /// Takes over the customer's slug and name from the LMS. 503 where the LMS does not say.
-pub async fn sync(
-    access: Provisioner,
-    request: HttpRequest,
-    state: web::Data<AppState>,
-) -> Result<Answer, ApiError> {
+pub async fn sync(access: Provisioner, request: HttpRequest, state: web::Data<AppState>) -> Result<Answer, ApiError> {
     let agreement = AgreementId(path_uuid(&request, "customer_agreement_uuid")?);
     let looking = state.clone();
     let customer = blocking(move || Ok(looking.manager.customer_of_agreement(agreement)?)).await?;

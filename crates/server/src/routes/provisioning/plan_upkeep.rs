@@ -29,11 +29,7 @@ struct Body {
 }
 
 /// Deletes the plan's unassigned licenses. 422 where the plan does not permit it.
-pub async fn freeze(
-    access: Provisioner,
-    request: HttpRequest,
-    state: web::Data<AppState>,
-) -> Result<Answer, ApiError> {
+pub async fn freeze(access: Provisioner, request: HttpRequest, state: web::Data<AppState>) -> Result<Answer, ApiError> {
     answer(access, request, state, LicenseManager::freeze).await
 }
 
