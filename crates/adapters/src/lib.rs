@@ -1,7 +1,8 @@
-//! The domain's storage ports implemented with diesel, one module for each database.
+//! The domain's ports implemented: storage with diesel, one module for each database, and neighbouring services over HTTP.
 //!
 //! Every database has a room of its own, plainly written for it: the dialects share no queries. All of them pass the contract
 //! suite in `tests/contract`.
 
+pub mod http;
 pub mod postgres;
 pub mod sqlite;

@@ -2,6 +2,8 @@
 
 use chrono::{DateTime, Duration, Utc};
 
+use crate::error::{Error, FieldErrors};
+use crate::expiration_message::ExpirationMessage;
 use crate::ids::{AgreementId, CatalogId, CustomerId};
 
 /// One customer's agreement; a customer has exactly one.
@@ -48,17 +50,24 @@ pub struct AutoScaling {
     pub increment_percentage: Option<i32>,
 }
 
-/// What learners of an expired plan are shown.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ExpirationMessage {
-    /// The title, at most 512 characters.
-    pub modal_header_text: String,
-    /// The message, as sanitized HTML.
-    pub modal_messaging: String,
-    /// The button's label, at most 255 characters.
-    pub button_label: String,
-    /// Where the button leads: http or https, at most 512 characters.
-    pub button_url: String,
+impl AutoScaling {
+    /// Notes what is wrong, each mistake by its field on the wire.
+    pub(crate) fn check(&self, errors: &mut FieldErrors) {
+        let percentage = 1..=100;
+        for (field, value, range) in [
+            ("auto_scaling_max_licenses", self.max_licenses, 1..=i32::MAX),
+            ("auto_scaling_threshold_percentage", self.threshold_percentage, percentage.clone()),
+            ("auto_scaling_increment_percentage", self.increment_percentage, percentage),
+        ] {
+            match value {
+                Some(value) if !range.contains(&value) => {
+                    errors.add(field, format!("This must lie between {} and {}.", range.start(), range.end()));
+                }
+                None if self.enabled => errors.add(field, "Auto-scaling needs this."),
+                _ => {}
+            }
+        }
+    }
 }
 
 impl CustomerAgreement {
@@ -82,5 +91,23 @@ impl CustomerAgreement {
             created: now,
             modified: now,
         }
+    }
+
+    /// Refuses texts that are too long and what is no slug, each by its field on the wire.
+    pub(crate) fn check_names(&self) -> Result<(), Error> {
+        let mut errors = FieldErrors::default();
+        for (field, text, longest) in [
+            ("enterprise_customer_slug", &self.customer_slug, 128),
+            ("enterprise_customer_name", &self.customer_name, 255),
+        ] {
+            if text.as_ref().is_some_and(|text| text.chars().count() > longest) {
+                errors.add(field, format!("At most {longest} characters."));
+            }
+        }
+        let is_slug = |slug: &str| slug.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+        if self.customer_slug.as_ref().is_some_and(|slug| slug.is_empty() || !is_slug(slug)) {
+            errors.add("enterprise_customer_slug", "A slug has letters, digits, hyphens and underscores only.");
+        }
+        errors.into_result()
     }
 }

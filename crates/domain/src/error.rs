@@ -32,9 +32,34 @@ pub enum Error {
     /// The database cannot be reached; the same request may succeed later.
     #[error("The database is not available.")]
     Unavailable,
+    /// A neighbouring service does not answer as it should; the same request may succeed later.
+    #[error("{neighbour} {problem}.")]
+    Neighbour {
+        /// Which one.
+        neighbour: Neighbour,
+        /// What is wrong with it, to follow its name: "answered 502 Bad Gateway".
+        problem: String,
+    },
     /// The storage failed in a way nobody foresaw. For the log, not for the caller.
     #[error("storage: {0}")]
     Storage(String),
+}
+
+/// A service around this one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)] // each is the service of that name
+pub enum Neighbour {
+    Catalog,
+    Lms,
+}
+
+impl std::fmt::Display for Neighbour {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Catalog => "The catalog service",
+            Self::Lms => "The LMS",
+        })
+    }
 }
 
 /// A kind of thing that can be missing.
@@ -47,6 +72,7 @@ pub enum Entity {
     Product,
     PlanType,
     RoleAssignment,
+    EnrollmentJob,
 }
 
 impl std::fmt::Display for Entity {
@@ -58,6 +84,7 @@ impl std::fmt::Display for Entity {
             Self::Product => "product",
             Self::PlanType => "plan type",
             Self::RoleAssignment => "role assignment",
+            Self::EnrollmentJob => "bulk enrollment",
         })
     }
 }
@@ -133,6 +160,20 @@ pub enum Refusal {
     /// A learner came for a license and every one is taken.
     #[error("Every license of the plan is taken.")]
     NoLicenseLeft,
+    /// The plan does not permit it.
+    #[error("The unused licenses of this plan cannot be frozen: can_freeze_unused_licenses is not set.")]
+    NotFreezable,
+    /// A frozen plan gets no new licenses.
+    #[error("The plan is frozen: it gets no new licenses.")]
+    Frozen,
+    /// One bulk enrollment is limited.
+    #[error("This asks for {requested} enrollments (learners times courses); one request has at most {limit}.")]
+    TooManyEnrollments {
+        /// How many it asks for.
+        requested: usize,
+        /// How many are allowed.
+        limit: usize,
+    },
     /// The license's state does not allow it.
     #[error("A license that is {0} cannot be activated.")]
     NotActivatable(LicenseStatus),

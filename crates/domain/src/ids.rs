@@ -68,6 +68,11 @@ uuid_id!(
     MessageId
 );
 
+uuid_id!(
+    /// A bulk enrollment.
+    EnrollmentJobId
+);
+
 integer_id!(
     /// A person in the LMS.
     LmsUserId,

@@ -64,12 +64,15 @@
 //! | [`RenewalChains`] | plans that follow plans |
 //! | [`ports`] | the traits an adapter implements |
 //! | [`LicenseManager`] | the use cases |
+//! | [`BulkEnrollment`] | enrollments that licenses pay for |
 //! | [`outbox`] | what each use case owes the outside |
 //! | [`memory`] | storage for trying out and for tests |
 
 mod agreement;
 mod email;
+mod enrollment;
 mod error;
+mod expiration_message;
 mod history;
 mod idempotency;
 mod ids;
@@ -84,14 +87,16 @@ mod renewal;
 mod services;
 mod staff_records;
 
-pub use agreement::{AutoScaling, CustomerAgreement, ExpirationMessage};
+pub use agreement::{AutoScaling, CustomerAgreement};
 pub use email::{Email, InvalidEmail};
-pub use error::{Conflict, Entity, Error, FieldErrors, Refusal};
+pub use enrollment::{BulkEnrollment, Enrollees, EnrollmentJob};
+pub use error::{Conflict, Entity, Error, FieldErrors, Neighbour, Refusal};
+pub use expiration_message::{ExpirationMessage, ExpirationMessageChanges};
 pub use history::{Actor, Change, ChangeKind, FieldChange, FieldKind, Recorded, Row, Value, Version};
 pub use idempotency::{FirstRequest, IdempotencyKey, StoredAnswer};
 pub use ids::{
-    ActivationKey, AgreementId, CatalogId, CustomerId, LicenseId, LmsUserId, MessageId, PlanId, PlanTypeId, ProductId,
-    RenewalId, RoleAssignmentId,
+    ActivationKey, AgreementId, CatalogId, CustomerId, EnrollmentJobId, LicenseId, LmsUserId, MessageId, PlanId,
+    PlanTypeId, ProductId, RenewalId, RoleAssignmentId,
 };
 pub use jobs::{Job, JobKind};
 pub use license::{FormerSeat, ImpossibleTransition, License, LicenseColumns, LicenseState, LicenseStatus, Seat};
@@ -100,9 +105,10 @@ pub use plan::{ChangeReason, LicenseCounts, PlanDetails, SubscriptionPlan, is_sa
 pub use product::{DEFAULT_PRODUCT, PlanType, Product, seeded_products};
 pub use renewal::{RenewalChains, RenewalLink};
 pub use services::{
-    AgreementChanges, AgreementOverview, AgreementPage, Assignees, Assignments, Begun, Claim, HistoricChange,
-    HistoryPage, LearnerLicense, LearnerLicenses, LearnerView, LeftAlone, LicenseEdit, LicenseManager, LicensePage,
-    LicenseSelection, NewAgreement, NewPlan, PersonalLicense, PersonalLicenses, PlanChanges, PlanOverview, PlanPage,
-    PlanTypeChanges, ProductChanges, RecordPage, Retirement, RevertRequest, Reverted, Revocations, Revoked, Settings,
+    AgreementChanges, AgreementOverview, AgreementPage, AgreementSettings, AgreementSettingsChanges, Assignees,
+    Assignments, Begun, Claim, HistoricChange, HistoryPage, LearnerLicense, LearnerLicenses, LearnerView, LeftAlone,
+    LicenseEdit, LicenseManager, LicensePage, LicenseSelection, NewAgreement, NewPlan, PersonalLicense,
+    PersonalLicenses, PlanChanges, PlanOverview, PlanPage, PlanTypeChanges, PlanUpkeep, ProductChanges, RecordPage,
+    Retirement, RevertRequest, Reverted, Revocations, Revoked, Settings,
 };
 pub use staff_records::{LicenseMark, Notification, NotificationKind};

@@ -8,7 +8,8 @@ use serde::Serialize;
 
 use crate::agreement::CustomerAgreement;
 use crate::email::Email;
-use crate::ids::{CustomerId, LicenseId, LmsUserId, MessageId, PlanId};
+use crate::enrollment::EnrollmentJob;
+use crate::ids::{CustomerId, EnrollmentJobId, LicenseId, LmsUserId, MessageId, PlanId};
 use crate::license::{License, LicenseColumns};
 use crate::plan::SubscriptionPlan;
 use crate::ports::Person;
@@ -22,8 +23,8 @@ pub struct Message {
     pub topic: Topic,
     /// The license it is about: its messages are delivered in order.
     pub license: Option<LicenseId>,
-    /// The plan it is about.
-    pub plan: PlanId,
+    /// The plan it is about, where it is about one.
+    pub plan: Option<PlanId>,
     /// The customer it is about.
     pub customer: CustomerId,
     /// What to deliver, as JSON; its form is fixed by the topic.
@@ -54,6 +55,8 @@ pub enum Topic {
     EndEnrollments,
     /// A `RevocationCapReached`: customer success is told.
     RevocationCapMail,
+    /// A [`PromisedEnrollment`]: learners are enrolled in courses.
+    BulkEnrollment,
 }
 
 impl Topic {
@@ -68,6 +71,7 @@ impl Topic {
             Self::UtilizationThresholds => "utilization_thresholds",
             Self::EndEnrollments => "end_enrollments",
             Self::RevocationCapMail => "revocation_cap_mail",
+            Self::BulkEnrollment => "bulk_enrollment",
         }
     }
 }
@@ -173,6 +177,27 @@ struct RevocationCapReached<'a> {
     num_revocations_applied: i32,
     enterprise_customer_name: &'a str,
     date: String,
+}
+
+/// The payload of [`Topic::BulkEnrollment`]: what is to be done stands in the job.
+#[derive(Debug, Serialize)]
+struct PromisedEnrollment {
+    job_uuid: EnrollmentJobId,
+}
+
+impl Message {
+    /// The promise to carry a bulk enrollment out.
+    pub(crate) fn bulk_enrollment(id: MessageId, job: &EnrollmentJob) -> Self {
+        Self {
+            id,
+            topic: Topic::BulkEnrollment,
+            license: None,
+            plan: job.enrollment.plan,
+            customer: job.customer,
+            payload: to_json(&PromisedEnrollment { job_uuid: job.id }),
+            created: job.created,
+        }
+    }
 }
 
 /// What an admin says to the learners of an assignment, beside the mail's own words.
@@ -334,18 +359,21 @@ impl<'a> Promises<'a> {
     }
 
     fn push(&mut self, topic: Topic, license: Option<LicenseId>, payload: &impl Serialize) {
-        // Maps with string keys and plain values always have a JSON form.
-        let payload = serde_json::to_string(payload).unwrap_or_default();
         self.messages.push(Message {
             id: MessageId(self.ids.next()),
             topic,
             license,
-            plan: self.plan.id,
+            plan: Some(self.plan.id),
             customer: self.agreement.customer,
-            payload,
+            payload: to_json(payload),
             created: self.now,
         });
     }
+}
+
+/// Maps with string keys and plain values always have a JSON form.
+fn to_json(payload: &impl Serialize) -> String {
+    serde_json::to_string(payload).unwrap_or_default()
 }
 
 fn whole_seconds(moment: Option<DateTime<Utc>>) -> String {

@@ -32,7 +32,7 @@ fn every_learner_gets_a_license_a_key_and_what_is_owed() {
         assert_eq!(owed, [Topic::LicenseEvent, Topic::Assignment]);
     }
     assert_eq!(messages.len(), 4);
-    assert!(messages.iter().all(|message| (message.plan, message.customer) == (plan, customer())));
+    assert!(messages.iter().all(|message| (message.plan, message.customer) == (Some(plan), customer())));
 }
 
 #[test]

@@ -53,7 +53,7 @@ fn a_reminder_carries_the_key_and_the_admin_s_words() {
         })]
     );
     let message = world.store.outbox().pop().unwrap();
-    assert_eq!((message.license, message.plan, message.customer), (Some(license.id), plan, customer()));
+    assert_eq!((message.license, message.plan, message.customer), (Some(license.id), Some(plan), customer()));
 }
 
 #[test]

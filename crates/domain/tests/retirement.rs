@@ -129,3 +129,28 @@ fn a_freed_license_goes_to_the_next_learner() {
     world.activate(plan, "bob@example.com", 8);
     assert_eq!(world.license_of(plan, "bob@example.com").status(), LicenseStatus::Activated);
 }
+
+#[test]
+fn bulk_enrollments_lose_the_person_and_keep_everybody_else() {
+    let world = World::new();
+    let plan = world.plan(2);
+    remember(&world, "amy", "amy@example.com");
+    world.activate(plan, "amy@example.com", 7);
+    let enrollment = BulkEnrollment {
+        learners: Enrollees::Emails(vec![email("amy@example.com"), email("bob@example.com")]),
+        plan: None,
+        course_run_keys: vec!["course-v1:edX+DemoX+T1".to_owned()],
+        notify: false,
+    };
+    let id = world.manager.request_enrollment(customer(), None, enrollment.clone()).unwrap();
+    let asked_for = world.manager.enrollment_job(customer(), id).unwrap();
+    let results = "email,result\r\nAmy@example.com,enrolled\r\nbob@example.com,enrolled\r\n".to_owned();
+    let done = EnrollmentJob { results: Some(results), ..asked_for };
+    world.store.write(|unit| unit.enrollment_jobs().save(std::slice::from_ref(&done))).unwrap();
+
+    retire(&world, 7, "amy");
+    let left = world.manager.enrollment_job(customer(), id).unwrap();
+    assert_eq!(left.enrollment.learners, Enrollees::Emails(vec![email("bob@example.com")]));
+    assert_eq!(left.results.as_deref(), Some("email,result\r\nbob@example.com,enrolled\r\n"));
+    assert_eq!(left.enrollment.course_run_keys, enrollment.course_run_keys);
+}

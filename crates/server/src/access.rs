@@ -54,7 +54,12 @@ impl Caller {
         let email = self.token.email.as_deref().or_else(remembered).and_then(|text| text.parse::<Email>().ok());
         let email =
             email.ok_or_else(|| ApiError::text(StatusCode::BAD_REQUEST, "Your token names no email address."))?;
-        Ok(Person { email, lms_user_id: self.token.lms_user_id.map(LmsUserId) })
+        Ok(Person { email, lms_user_id: self.lms_user_id() })
+    }
+
+    /// Their id in the LMS, where the token names it.
+    pub fn lms_user_id(&self) -> Option<LmsUserId> {
+        self.token.lms_user_id.map(LmsUserId)
     }
 
     /// Whether they may do everything.

@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 
 use crate::answer::Answer;
 use crate::auth::TokenVerifier;
+use crate::config::Secret;
 use crate::cors::{BrowserPolicy, cors};
 use crate::error::ApiError;
 use crate::problem::{PROBLEM_JSON, problem_details};
@@ -35,6 +36,8 @@ pub struct AppState {
     pub learner_portal: String,
     /// The user name of the service that may retire people.
     pub retirement_worker: String,
+    /// What the checksums of subsidies are signed with, where anything is configured.
+    pub subsidy_secret: Option<Secret>,
     /// Rouses the runner of jobs.
     pub wake_jobs: Arc<Notify>,
 }

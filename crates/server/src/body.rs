@@ -80,26 +80,31 @@ pub async fn read_bytes(request: &HttpRequest, payload: &mut Payload) -> Result<
 
 /// The addresses of the field `user_emails`, which must name at least one. What is no address is noted by its index.
 pub fn required_emails(fields: &mut Fields) -> Vec<Email> {
-    let texts = fields.required("user_emails", email_texts());
-    parse_emails(fields, &texts)
+    email_list(fields, "user_emails")
+}
+
+/// The addresses of a field that must name at least one. What is no address is noted by its index.
+pub fn email_list(fields: &mut Fields, name: &str) -> Vec<Email> {
+    let texts = fields.required(name, email_texts());
+    parse_emails(fields, name, &texts)
 }
 
 /// The addresses of the field `user_emails` where it is there; it must name at least one then.
 pub fn optional_emails(fields: &mut Fields) -> Option<Vec<Email>> {
     let texts = fields.nullable("user_emails", email_texts()).value()?;
-    Some(parse_emails(fields, &texts))
+    Some(parse_emails(fields, "user_emails", &texts))
 }
 
 fn email_texts() -> List<Text> {
     list(text(0..=Email::MAX_LENGTH), 1..=usize::MAX)
 }
 
-fn parse_emails(fields: &mut Fields, texts: &[String]) -> Vec<Email> {
+fn parse_emails(fields: &mut Fields, name: &str, texts: &[String]) -> Vec<Email> {
     let mut emails = Vec::with_capacity(texts.len());
     for (index, text) in texts.iter().enumerate() {
         match text.parse() {
             Ok(email) => emails.push(email),
-            Err(problem @ InvalidEmail) => fields.item_error("user_emails", index, problem.to_string()),
+            Err(problem @ InvalidEmail) => fields.item_error(name, index, problem.to_string()),
         }
     }
     emails

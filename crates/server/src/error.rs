@@ -123,10 +123,13 @@ impl From<Error> for ApiError {
                 Refusal::NotEnoughLicenses { .. }
                 | Refusal::RevocationCap { .. }
                 | Refusal::TooManyMatches { .. }
+                | Refusal::TooManyEnrollments { .. }
                 | Refusal::CustomerIsFixed
                 | Refusal::AgreementIsFixed => Self::text(StatusCode::BAD_REQUEST, message),
                 Refusal::NobodyToRemind => Self::text(StatusCode::NOT_FOUND, message),
                 Refusal::RevokeAllUnderCap
+                | Refusal::NotFreezable
+                | Refusal::Frozen
                 | Refusal::NotActivatable(_)
                 | Refusal::NoAutoApplicablePlan
                 | Refusal::LockedForRenewal
@@ -135,6 +138,10 @@ impl From<Error> for ApiError {
                 | Refusal::Impossible(_)
                 | Refusal::SecondLiveLicense(_) => Self::text(StatusCode::UNPROCESSABLE_ENTITY, message),
             },
+            Error::Neighbour { .. } => Self::detail(
+                StatusCode::SERVICE_UNAVAILABLE,
+                format!("{message} Nothing was changed; try again later."),
+            ),
             Error::Unavailable => Self::detail(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "The service cannot reach its database just now. Try again shortly.",
@@ -183,7 +190,7 @@ pub fn plan_provisioning_error(error: Error) -> ApiError {
             ApiError::text(StatusCode::BAD_REQUEST, message).in_error_key()
         }
         Error::NotFound(_) => ApiError::text(StatusCode::NOT_FOUND, message).in_error_key(),
-        Error::UnknownReference { .. } | Error::Conflict(_) => ApiError::from(error).in_error_key(),
+        Error::UnknownReference { .. } | Error::Conflict(_) | Error::Refused(_) => ApiError::from(error).in_error_key(),
         _ => error.into(),
     }
 }

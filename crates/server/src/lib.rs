@@ -17,6 +17,7 @@ pub mod identity;
 pub mod jobs;
 pub mod listing;
 pub mod logging;
+pub mod neighbours;
 pub mod present;
 pub mod problem;
 pub mod routes;

@@ -117,14 +117,28 @@ pub struct PlanWithCountsBody {
     prior_renewals: Vec<PriorRenewalBody>,
 }
 
+/// How many licenses a plan has.
 #[derive(Debug, Serialize)]
-struct CountsBody {
+pub struct CountsBody {
     activated: i64,
     assigned: i64,
     unassigned: i64,
     revoked: i64,
     total: i64,
     allocated: i64,
+}
+
+impl From<LicenseCounts> for CountsBody {
+    fn from(counts: LicenseCounts) -> Self {
+        Self {
+            activated: counts.activated,
+            assigned: counts.assigned,
+            unassigned: counts.unassigned,
+            revoked: counts.revoked,
+            total: counts.total(),
+            allocated: counts.allocated(),
+        }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -155,14 +169,7 @@ impl PlanWithCountsBody {
         });
         Self {
             plan: PlanBody::new(details, reading),
-            licenses: CountsBody {
-                activated: counts.activated,
-                assigned: counts.assigned,
-                unassigned: counts.unassigned,
-                revoked: counts.revoked,
-                total: counts.total(),
-                allocated: counts.allocated(),
-            },
+            licenses: CountsBody::from(counts),
             revocations: plan
                 .revocations_remaining(&counts)
                 .map(|remaining| RevocationsBody { applied: plan.num_revocations_applied, remaining }),

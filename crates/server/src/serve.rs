@@ -18,7 +18,7 @@ use crate::cors::BrowserPolicy;
 use crate::storage::{Database, seed_products};
 use crate::system::SystemClock;
 use crate::throttle::Throttle;
-use crate::{demo, jobs};
+use crate::{demo, jobs, neighbours};
 
 /// How often a database that is away at the start is asked again.
 const RETRY: Duration = Duration::from_secs(1);
@@ -34,7 +34,7 @@ pub async fn run(config: Config, with_demo: bool) -> Result<(), Box<dyn Error>> 
     }
     let verifier = TokenVerifier::from_config(&config.auth).await?;
     let database = Arc::new(Database::open(&config).map_err(|error| error.to_string())?);
-    let manager = database.manager(&config);
+    let manager = neighbours::connect(database.manager(&config), &config)?;
     prepare(database, manager.clone()).await?;
 
     let wake_jobs = Arc::new(Notify::new());
@@ -49,6 +49,7 @@ pub async fn run(config: Config, with_demo: bool) -> Result<(), Box<dyn Error>> 
         throttle: Throttle::new(&config.throttle, config.server.trust_forwarded_for),
         learner_portal: config.portals.learner_url.clone(),
         retirement_worker: config.auth.retirement_worker.clone(),
+        subsidy_secret: config.auth.subsidy_secret().cloned(),
         wake_jobs,
     });
     let workers = match config.server.workers {

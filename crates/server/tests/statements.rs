@@ -33,6 +33,9 @@ on_both_databases!(
     looking_up_a_person_with_one_license_and_with_fifty,
     setting_back_one_license_and_five_hundred,
     telling_one_change_and_twenty,
+    freezing_ten_licenses_and_five_thousand,
+    deleting_one_revoked_license_and_five_hundred,
+    choosing_among_two_plans_and_fifty_the_one_that_auto_applies,
 );
 
 const CUSTOMER: CustomerId = CustomerId(Uuid::from_u128(0x4000_8000_0000_0000_0001));
@@ -71,6 +74,7 @@ impl Service {
             throttle: Throttle::new(&ThrottleConfig { enabled: false, ..config.throttle.clone() }, false),
             learner_portal: String::new(),
             retirement_worker: config.auth.retirement_worker.clone(),
+            subsidy_secret: None,
             wake_jobs: Arc::new(Notify::new()),
         });
         Self { state, statements, agreement: page.agreements[0].agreement.id, _database: database }
@@ -332,5 +336,55 @@ fn telling_one_change_and_twenty(database: Database) {
         let few = service.statements(Method::GET, &format!("{path}1"), None).await;
         let many = service.statements(Method::GET, &format!("{path}20"), None).await;
         assert_as_many(&few, &many);
+    });
+}
+
+fn freezing_ten_licenses_and_five_thousand(database: Database) {
+    run(async {
+        let service = Service::new(database).await;
+        let frozen = async |title: &str, licenses: i32| {
+            let plan = service.plan(title, licenses);
+            let freezable = PlanChanges { can_freeze_unused_licenses: Some(true), ..PlanChanges::default() };
+            service.manager().update_plan(&Actor::service(), ChangeReason::Other, plan, freezable).unwrap();
+            let path = format!("/provisioning-admins/subscriptions/{plan}/freeze/");
+            service.statements(Method::POST, &path, None).await
+        };
+        frozen("first", 1).await;
+        assert_as_many(&frozen("few", 10).await, &frozen("many", 5_000).await);
+    });
+}
+
+fn deleting_one_revoked_license_and_five_hundred(database: Database) {
+    run(async {
+        let service = Service::new(database).await;
+        let deleted = async |title: &str, revoked: usize| {
+            let plan = service.plan(title, 500);
+            service.assign(plan, &emails(revoked));
+            service.manager().revoke_all(&Actor::service(), plan).unwrap();
+            let path = format!("/provisioning-admins/subscriptions/{plan}/delete-revoked/");
+            service.statements(Method::POST, &path, None).await
+        };
+        deleted("first", 1).await;
+        assert_as_many(&deleted("few", 1).await, &deleted("many", 500).await);
+    });
+}
+
+fn choosing_among_two_plans_and_fifty_the_one_that_auto_applies(database: Database) {
+    run(async {
+        let service = Service::new(database).await;
+        let path = format!("/provisioning-admins/customer-agreement/{}/settings/", service.agreement);
+        let choose = async |plan: PlanId| {
+            let body = json!({ "auto_applied_subscription": plan });
+            service.statements(Method::PATCH, &path, Some(body)).await
+        };
+        let (one, two) = (service.plan("one", 1), service.plan("two", 1));
+        choose(one).await;
+        let few = choose(two).await;
+        for number in 0..48 {
+            let auto_applying = PlanChanges { should_auto_apply_licenses: Some(Some(true)), ..PlanChanges::default() };
+            let plan = service.plan(&format!("plan {number}"), 1);
+            service.manager().update_plan(&Actor::service(), ChangeReason::Other, plan, auto_applying).unwrap();
+        }
+        assert_as_many(&few, &choose(one).await);
     });
 }

@@ -302,6 +302,10 @@ impl LicenseRepository for PostgresUnit<'_> {
         bulk::add_unassigned(self, plan, ids, change)
     }
 
+    fn delete(&mut self, plan: PlanId, status: LicenseStatus, change: &Change) -> Result<i64, Error> {
+        bulk::delete(self, plan, status, change)
+    }
+
     fn save(&mut self, licenses: &[License], change: &Change) -> Result<(), Error> {
         bulk::save(self, licenses, change)
     }

@@ -6,6 +6,7 @@
 //! Every change is one statement, whatever the number of rows, and writes the rows' history along (`statements`).
 
 mod agreements;
+mod enrollment_jobs;
 mod error;
 mod history;
 mod idempotency;

@@ -32,7 +32,7 @@ impl OutboxRepository for PostgresUnit<'_> {
         .bind::<Array<SqlUuid>, _>(column(messages, |message| message.id.0))
         .bind::<Array<Text>, _>(column(messages, |message| message.topic.as_str()))
         .bind::<Array<Nullable<SqlUuid>>, _>(column(messages, |message| message.license.map(|license| license.0)))
-        .bind::<Array<SqlUuid>, _>(column(messages, |message| message.plan.0))
+        .bind::<Array<Nullable<SqlUuid>>, _>(column(messages, |message| message.plan.map(|plan| plan.0)))
         .bind::<Array<SqlUuid>, _>(column(messages, |message| message.customer.0))
         .bind::<Array<Text>, _>(column(messages, |message| message.payload.as_str()))
         .bind::<Array<Timestamptz>, _>(column(messages, |message| message.created));

@@ -3,6 +3,7 @@
 use diesel::dsl::{AsSelect, auto_type};
 use diesel::pg::Pg;
 use diesel::prelude::*;
+use diesel::sql_types::{Nullable, Timestamptz, Uuid as SqlUuid};
 use license_manager_domain::ports::{CustomerScope, PlanFilter, PlanRepository, Window};
 use license_manager_domain::{AgreementId, Change, Error, PlanDetails, PlanId, SubscriptionPlan};
 
@@ -89,6 +90,27 @@ impl PlanRepository for PostgresUnit<'_> {
             .returning(subscription_plan::all_columns);
         let statement = with_history(statement, &SUBSCRIPTION_PLAN, Kind::Added, change);
         self.write_rows(1, "plans", |connection| statement.execute(connection))
+    }
+
+    fn auto_apply_only(
+        &mut self,
+        agreement: AgreementId,
+        chosen: Option<PlanId>,
+        change: &Change,
+    ) -> Result<(), Error> {
+        let statement = diesel::sql_query(
+            "UPDATE subscription_plan
+             SET should_auto_apply_licenses = (uuid IS NOT DISTINCT FROM $2), modified = $3
+             WHERE customer_agreement_uuid = $1
+                 AND (should_auto_apply_licenses IS TRUE) <> (uuid IS NOT DISTINCT FROM $2)
+             RETURNING subscription_plan.*",
+        )
+        .bind::<SqlUuid, _>(agreement.0)
+        .bind::<Nullable<SqlUuid>, _>(chosen.map(|plan| plan.0))
+        .bind::<Timestamptz, _>(change.at);
+        let statement = with_history(statement, &SUBSCRIPTION_PLAN, Kind::Changed, change);
+        self.write(|connection| statement.execute(connection))?;
+        Ok(())
     }
 
     fn save(&mut self, plan: &SubscriptionPlan, change: &Change) -> Result<(), Error> {

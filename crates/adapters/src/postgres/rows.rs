@@ -349,3 +349,16 @@ impl TryFrom<JobRow> for Job {
         })
     }
 }
+
+#[derive(Queryable, QueryableByName, Selectable, Insertable)]
+#[diesel(table_name = schema::bulk_enrollment_job)]
+#[diesel(check_for_backend(diesel::pg::Pg))]
+pub(super) struct EnrollmentJobRow {
+    pub uuid: Uuid,
+    pub enterprise_customer_uuid: Uuid,
+    pub lms_user_id: Option<i64>,
+    pub parameters: String,
+    pub results: Option<String>,
+    pub created: DateTime<Utc>,
+    pub modified: DateTime<Utc>,
+}

@@ -1,6 +1,7 @@
 //! Many values in one parameter: SQLite has no arrays, but reads JSON as a table. So a statement's text, and the number of
 //! statements, never depend on the number of values.
 
+use diesel::QueryableByName;
 use diesel::expression::{AppearsOnTable, Expression, SelectableExpression, ValidGrouping};
 use diesel::query_builder::{AstPass, QueryFragment, QueryId};
 use diesel::result::QueryResult;
@@ -45,4 +46,11 @@ impl<C: QueryFragment<Sqlite>> QueryFragment<Sqlite> for InJson<C> {
         out.push_sql("))");
         Ok(())
     }
+}
+
+/// The keys of rows as a JSON array, made by the database for its next statements.
+#[derive(QueryableByName)]
+pub(super) struct Keys {
+    #[diesel(sql_type = Text)]
+    pub(super) keys: String,
 }

@@ -2,10 +2,11 @@
 
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable, Text};
-use license_manager_domain::{Change, Error, License, LicenseId, PlanId};
+use license_manager_domain::{Change, Error, License, LicenseId, LicenseStatus, PlanId};
 
 use super::error::storage_error;
 use super::history::{Kind, Table, record};
+use super::json::Keys;
 use super::types::{SqlMoment, SqlUuid};
 
 /// What a license source is called that names a Salesforce opportunity.
@@ -31,6 +32,54 @@ pub(super) fn add_unassigned(
     .execute(conn)
     .map_err(storage_error)?;
     record(conn, Table::License, &keys, Kind::Added, change)
+}
+
+pub(super) fn delete(
+    conn: &mut SqliteConnection,
+    plan: PlanId,
+    status: LicenseStatus,
+    change: &Change,
+) -> Result<i64, Error> {
+    let pointing: Keys = diesel::sql_query(
+        "SELECT json_group_array(pointing.uuid) AS keys
+         FROM license AS doomed JOIN license AS pointing ON pointing.renewed_to_uuid = doomed.uuid
+         WHERE doomed.subscription_plan_uuid = ?1 AND doomed.status = ?2",
+    )
+    .bind::<Text, _>(SqlUuid(plan.0))
+    .bind::<Text, _>(status.as_str())
+    .get_result(conn)
+    .map_err(storage_error)?;
+    diesel::sql_query(
+        "UPDATE license SET renewed_to_uuid = NULL, modified = ?1
+         WHERE uuid IN (SELECT value FROM json_each(?2))",
+    )
+    .bind::<BigInt, _>(SqlMoment(change.at))
+    .bind::<Text, _>(&pointing.keys)
+    .execute(conn)
+    .map_err(storage_error)?;
+    record(conn, Table::License, &pointing.keys, Kind::Changed, change)?;
+    // Deleting a license deletes its source.
+    for rows in ["license_source", "license"] {
+        diesel::sql_query(format!(
+            "INSERT INTO {rows}_history SELECT NULL, ?1, ?2, '-', ?3, {rows}.*
+             FROM license AS doomed JOIN {rows} ON {rows}.{} = doomed.uuid
+             WHERE doomed.subscription_plan_uuid = ?4 AND doomed.status = ?5",
+            if rows == "license" { "uuid" } else { "license_uuid" }
+        ))
+        .bind::<BigInt, _>(SqlMoment(change.at))
+        .bind::<Nullable<Text>, _>(change.by.as_deref())
+        .bind::<Nullable<Text>, _>(change.reason.map(|reason| reason.as_str()))
+        .bind::<Text, _>(SqlUuid(plan.0))
+        .bind::<Text, _>(status.as_str())
+        .execute(conn)
+        .map_err(storage_error)?;
+    }
+    let deleted = diesel::sql_query("DELETE FROM license WHERE subscription_plan_uuid = ?1 AND status = ?2")
+        .bind::<Text, _>(SqlUuid(plan.0))
+        .bind::<Text, _>(status.as_str())
+        .execute(conn)
+        .map_err(storage_error)?;
+    Ok(deleted as i64)
 }
 
 pub(super) fn save(conn: &mut SqliteConnection, licenses: &[License], change: &Change) -> Result<(), Error> {

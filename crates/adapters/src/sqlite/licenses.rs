@@ -306,6 +306,10 @@ impl LicenseRepository for SqliteUnit<'_> {
         license_writes::add_unassigned(self.written()?, plan, ids, change)
     }
 
+    fn delete(&mut self, plan: PlanId, status: LicenseStatus, change: &Change) -> Result<i64, Error> {
+        license_writes::delete(self.written()?, plan, status, change)
+    }
+
     fn save(&mut self, licenses: &[License], change: &Change) -> Result<(), Error> {
         license_writes::save(self.written()?, licenses, change)
     }

@@ -5,6 +5,7 @@
 //! ([`json`]), so that the number of statements never depends on the number of rows.
 
 mod agreements;
+mod enrollment_jobs;
 mod error;
 mod history;
 mod history_reads;

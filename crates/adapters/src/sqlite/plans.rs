@@ -1,6 +1,7 @@
 //! Subscription plans.
 
 use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Nullable, Text};
 use diesel::sqlite::Sqlite;
 use license_manager_domain::ports::{CustomerScope, PlanFilter, PlanRepository, Window};
 use license_manager_domain::{AgreementId, Change, Error, PlanDetails, PlanId, SubscriptionPlan};
@@ -8,7 +9,7 @@ use license_manager_domain::{AgreementId, Change, Error, PlanDetails, PlanId, Su
 use super::SqliteUnit;
 use super::error::storage_error;
 use super::history::{Kind, Table, record};
-use super::json::in_json;
+use super::json::{Keys, in_json};
 use super::rows::{DetailsRow, PlanRow, details};
 use super::schema::{customer_agreement, plan_type, product, subscription_plan};
 use super::types::{SqlMoment, SqlUuid};
@@ -90,6 +91,34 @@ impl PlanRepository for SqliteUnit<'_> {
             .map_err(storage_error)?;
         let key = serde_json::to_string(&[plan.id]).map_err(Error::storage)?;
         record(conn, Table::Plan, &key, Kind::Added, change)
+    }
+
+    fn auto_apply_only(
+        &mut self,
+        agreement: AgreementId,
+        chosen: Option<PlanId>,
+        change: &Change,
+    ) -> Result<(), Error> {
+        let conn = self.written()?;
+        let chosen = chosen.map(|plan| SqlUuid(plan.0));
+        let changing: Keys = diesel::sql_query(
+            "SELECT json_group_array(uuid) AS keys FROM subscription_plan
+             WHERE customer_agreement_uuid = ?1 AND (should_auto_apply_licenses IS 1) <> (uuid IS ?2)",
+        )
+        .bind::<Text, _>(SqlUuid(agreement.0))
+        .bind::<Nullable<Text>, _>(chosen)
+        .get_result(conn)
+        .map_err(storage_error)?;
+        diesel::sql_query(
+            "UPDATE subscription_plan SET should_auto_apply_licenses = (uuid IS ?1), modified = ?2
+             WHERE uuid IN (SELECT value FROM json_each(?3))",
+        )
+        .bind::<Nullable<Text>, _>(chosen)
+        .bind::<BigInt, _>(SqlMoment(change.at))
+        .bind::<Text, _>(&changing.keys)
+        .execute(conn)
+        .map_err(storage_error)?;
+        record(conn, Table::Plan, &changing.keys, Kind::Changed, change)
     }
 
     fn save(&mut self, plan: &SubscriptionPlan, change: &Change) -> Result<(), Error> {

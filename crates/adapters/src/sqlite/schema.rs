@@ -181,6 +181,18 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    bulk_enrollment_job (uuid) {
+        uuid -> Text,
+        enterprise_customer_uuid -> Text,
+        lms_user_id -> Nullable<BigInt>,
+        parameters -> Text,
+        results -> Nullable<Text>,
+        created -> BigInt,
+        modified -> BigInt,
+    }
+}
+
 diesel::joinable!(product -> plan_type (plan_type_id));
 diesel::joinable!(expiration_message -> customer_agreement (customer_agreement_uuid));
 diesel::joinable!(subscription_plan -> customer_agreement (customer_agreement_uuid));

@@ -2,7 +2,7 @@
 
 use license_manager_domain::ports::{Store, StoreExt};
 use license_manager_domain::{
-    Actor, Change, ChangeReason, Conflict, Error, License, LicenseCounts, LicenseId, LicenseState,
+    Actor, Change, ChangeReason, Conflict, Error, License, LicenseCounts, LicenseId, LicenseState, LicenseStatus,
 };
 
 use super::fixtures::*;
@@ -81,7 +81,7 @@ pub fn writing_a_license_that_does_not_exist_fails_and_changes_nothing(db: &dyn 
     assert!(matches!(saved, Err(Error::Storage(_))), "{saved:?}");
     assert_eq!(all(&*store, 1), [unassigned(1, 1)]);
     assert_eq!(kinds(db, 1), ['+']);
-    assert_eq!(kinds(db, 9), []);
+    assert_eq!(kinds(db, 9), Vec::<char>::new());
 }
 
 pub fn a_person_has_one_live_license_of_a_plan(db: &dyn Database) {
@@ -179,4 +179,49 @@ pub fn thousands_are_written_at_once(db: &dyn Database) {
     save(&*store, &licenses).unwrap();
     assert_eq!(all(&*store, 1), licenses);
     assert_eq!(kinds(db, NUMBER - 1), ['+', '~', '~']);
+}
+
+pub fn licenses_of_a_status_are_deleted_with_their_sources(db: &dyn Database) {
+    let store = db.store();
+    with_plans(&*store);
+    put(
+        &*store,
+        &[
+            unassigned(1, 1),
+            assigned(2, 1, "amy@example.com"),
+            revoked(3, 1, "bob@example.com", 8),
+            revoked(4, 1, "cid@example.com", 9),
+            revoked(5, 2, "bob@example.com", 8),
+        ],
+    );
+    let sources = [(license_id(3), "0".repeat(18)), (license_id(5), "1".repeat(18))];
+    store.write(|unit| unit.licenses().set_sources(&sources, &change(3))).unwrap();
+    let delete = |status| store.write(|unit| unit.licenses().delete(plan_id(1), status, &change(9))).unwrap();
+    assert_eq!(delete(LicenseStatus::Revoked), 2);
+    assert_eq!(numbers(&all(&*store, 1)), [1, 2]);
+    assert_eq!(numbers(&all(&*store, 2)), [5], "another plan's");
+    assert_eq!((db.source(license_id(3)), db.source(license_id(5))), (None, Some("1".repeat(18))));
+    for (table, number) in [("license", 3), ("license", 4), ("license_source", 3)] {
+        let history = db.history(table, &license_id(number).to_string());
+        let expected = HistoryEntry { kind: '-', user: Some("admin".to_owned()), reason: None, at: day(9) };
+        assert_eq!(history.last(), Some(&expected), "{table} {number}");
+    }
+    assert_eq!(delete(LicenseStatus::Unassigned), 1);
+    assert_eq!(delete(LicenseStatus::Unassigned), 0, "none is left");
+    assert_eq!(numbers(&all(&*store, 1)), [2]);
+}
+
+pub fn a_license_that_was_carried_on_to_a_deleted_one_forgets_it(db: &dyn Database) {
+    let store = db.store();
+    with_plans(&*store);
+    let (copy, kept) = (revoked(1, 2, "amy@example.com", 7), assigned(2, 2, "bob@example.com"));
+    let to = |to: u128, license: License| License { renewed_to: Some(license_id(to)), ..license };
+    let (forgetting, keeping) = (to(1, assigned(3, 1, "amy@example.com")), to(2, assigned(4, 1, "bob@example.com")));
+    put(&*store, &[copy, kept, forgetting.clone(), keeping.clone()]);
+    store.write(|unit| unit.licenses().delete(plan_id(2), LicenseStatus::Revoked, &change(9))).unwrap();
+    let forgotten = License { renewed_to: None, modified: day(9), ..forgetting };
+    assert_eq!(all(&*store, 1), [forgotten, keeping]);
+    assert_eq!(kinds(db, 1), ['+', '~', '-']);
+    assert_eq!(kinds(db, 3), ['+', '~', '~']);
+    assert_eq!(kinds(db, 4), ['+', '~']);
 }

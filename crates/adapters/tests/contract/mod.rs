@@ -11,6 +11,7 @@
 
 pub mod agreements;
 pub mod concurrency;
+pub mod enrollment_jobs;
 pub mod fixtures;
 pub mod history;
 pub mod idempotency;
@@ -143,6 +144,7 @@ macro_rules! contract_suite {
                 plans_are_filtered
                 a_plan_is_current_from_its_start_to_its_expiration_both_included
                 all_plans_of_agreements_are_found
+                one_plan_of_an_agreement_auto_applies
                 an_unknown_plan_is_neither_found_nor_locked
             }
             license_reads {
@@ -180,6 +182,8 @@ macro_rules! contract_suite {
                 unassigned_licenses_are_claimed_in_the_order_of_their_ids
                 fewer_are_claimed_only_where_the_plan_has_fewer
                 sources_are_noted_and_replaced
+                licenses_of_a_status_are_deleted_with_their_sources
+                a_license_that_was_carried_on_to_a_deleted_one_forgets_it
                 nothing_to_write_is_nothing_written
                 thousands_are_written_at_once
             }
@@ -214,6 +218,7 @@ macro_rules! contract_suite {
             outbox {
                 messages_wait_in_the_order_of_promising
                 a_payload_waits_letter_by_letter
+                a_message_need_not_be_about_a_plan
                 messages_of_work_that_failed_do_not_wait
             }
             jobs {
@@ -251,6 +256,12 @@ macro_rules! contract_suite {
                 a_released_key_is_free
                 only_the_owner_of_a_request_writes_to_it
                 expired_requests_are_removed
+            }
+            enrollment_jobs {
+                an_enrollment_comes_back_as_it_was_asked_for
+                an_enrollment_gets_its_results
+                an_enrollment_of_work_that_failed_is_not_there
+                enrollments_are_found_by_whom_they_name
             }
             concurrency {
                 no_license_is_claimed_twice

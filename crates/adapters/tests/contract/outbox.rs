@@ -14,7 +14,7 @@ fn message(number: u128, topic: Topic, payload: &str) -> Message {
         id: MessageId(Uuid::from_u128(u128::MAX - number)),
         topic,
         license: number.is_multiple_of(2).then_some(license_id(1)),
-        plan: plan_id(1),
+        plan: Some(plan_id(1)),
         customer: customer(1),
         payload: payload.to_owned(),
         created: day(1),
@@ -62,4 +62,10 @@ pub fn messages_of_work_that_failed_do_not_wait(db: &dyn Database) {
     });
     assert_eq!(failed, Err(Error::NotFound(Entity::License)));
     assert_eq!(store.read(|unit| unit.outbox().count()), Ok(0));
+}
+
+pub fn a_message_need_not_be_about_a_plan(db: &dyn Database) {
+    let message = Message { plan: None, ..message(1, Topic::BulkEnrollment, "{}") };
+    db.store().write(|unit| unit.outbox().add(std::slice::from_ref(&message))).unwrap();
+    assert_eq!(db.outbox()[0].topic, "bulk_enrollment");
 }

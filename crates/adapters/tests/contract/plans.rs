@@ -178,3 +178,33 @@ pub fn an_unknown_plan_is_neither_found_nor_locked(db: &dyn Database) {
     assert_eq!(find(&*store, 9), None);
     assert_eq!(store.write(|unit| unit.plans().lock(plan_id(9))), Ok(None));
 }
+
+pub fn one_plan_of_an_agreement_auto_applies(db: &dyn Database) {
+    let store = db.store();
+    with_plans(&*store);
+    let auto_applies = || {
+        [1, 2, 3].map(|number| {
+            let found = store.read(|unit| unit.plans().find(plan_id(number))).unwrap().unwrap();
+            found.plan.should_auto_apply_licenses
+        })
+    };
+    let choose = |chosen: Option<u128>, on| {
+        let chosen = chosen.map(plan_id);
+        store.write(|unit| unit.plans().auto_apply_only(agreement_id(1), chosen, &change(on))).unwrap();
+    };
+    let recorded = || [1, 2, 3].map(|number| db.history("subscription_plan", &plan_id(number).to_string()).len());
+    choose(None, 1);
+    assert_eq!((auto_applies(), recorded()), ([None, None, None], [1, 1, 1]), "nothing to change");
+    choose(Some(1), 2);
+    assert_eq!((auto_applies(), recorded()), ([Some(true), None, None], [2, 1, 1]));
+    choose(Some(2), 3);
+    assert_eq!((auto_applies(), recorded()), ([Some(false), Some(true), None], [3, 2, 1]));
+    choose(Some(2), 4);
+    assert_eq!(recorded(), [3, 2, 1], "nothing to change");
+    choose(None, 5);
+    assert_eq!((auto_applies(), recorded()), ([Some(false), Some(false), None], [3, 3, 1]));
+    let modified = store.read(|unit| unit.plans().find(plan_id(2))).unwrap().unwrap().plan.modified;
+    assert_eq!(modified, day(5));
+    let last = db.history("subscription_plan", &plan_id(2).to_string()).pop().unwrap();
+    assert_eq!((last.kind, last.at), ('~', day(5)));
+}

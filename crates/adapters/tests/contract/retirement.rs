@@ -22,7 +22,7 @@ fn message(number: u128, topic: Topic, license: Option<u128>, payload: &str) -> 
         id: MessageId(Uuid::from_u128(number)),
         topic,
         license: license.map(license_id),
-        plan: plan_id(1),
+        plan: Some(plan_id(1)),
         customer: customer(1),
         payload: payload.to_owned(),
         created: day(1),

@@ -7,13 +7,13 @@ use license_manager_domain::ports::{
     AgreementFilter, CustomerScope, LicenseFilter, Person, Retiree, RoleAssignment, StoreExt, UnitOfWork,
 };
 use license_manager_domain::{
-    Entity, Error, Job, JobKind, LmsUserId, MessageId, Notification, NotificationKind, RoleAssignmentId,
+    Entity, Error, Job, JobKind, LicenseStatus, LmsUserId, MessageId, Notification, NotificationKind, RoleAssignmentId,
     seeded_products,
 };
 use uuid::Uuid;
 
-use super::Database;
 use super::fixtures::*;
+use super::{Database, enrollment_jobs};
 
 const EVERY_AGREEMENT: AgreementFilter = AgreementFilter { scope: CustomerScope::All, customer: None, agreement: None };
 
@@ -91,13 +91,17 @@ pub fn a_unit_that_reads_refuses_every_write(db: &dyn Database) {
         ("licenses.set_sources", |unit| {
             unit.licenses().set_sources(&[(license_id(1), "006000000000000001".to_owned())], &change(9))
         }),
+        ("licenses.delete", |unit| unit.licenses().delete(plan_id(1), LicenseStatus::Unassigned, &change(9)).map(drop)),
+        ("plans.auto_apply_only", |unit| unit.plans().auto_apply_only(agreement_id(1), None, &change(9))),
+        ("enrollment_jobs.add", |unit| unit.enrollment_jobs().add(&enrollment_jobs::job(1))),
+        ("enrollment_jobs.save", |unit| unit.enrollment_jobs().save(&[enrollment_jobs::job(1)])),
         ("users.remember", |unit| unit.users().remember("amy", None, false, day(9))),
         ("outbox.add", |unit| {
             unit.outbox().add(&[Message {
                 id: MessageId(Uuid::from_u128(1)),
                 topic: Topic::LicenseEvent,
                 license: None,
-                plan: plan_id(1),
+                plan: Some(plan_id(1)),
                 customer: customer(1),
                 payload: "{}".to_owned(),
                 created: day(9),

@@ -51,7 +51,7 @@ fn work_that_only_reads_cannot_write() {
         id: MessageId(Uuid::from_u128(1)),
         topic: Topic::LicenseEvent,
         license: None,
-        plan: PLAN,
+        plan: Some(PLAN),
         customer: CUSTOMER,
         payload: "{}".to_owned(),
         created: now(),

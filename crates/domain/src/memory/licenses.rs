@@ -173,6 +173,29 @@ impl LicenseRepository for MemoryUnit<'_> {
         Ok(())
     }
 
+    fn delete(&mut self, plan: PlanId, status: LicenseStatus, change: &Change) -> Result<i64, Error> {
+        let tables = self.written()?;
+        let doomed: HashSet<LicenseId> =
+            of_plan(tables, plan).filter(|license| license.status() == status).map(|license| license.id).collect();
+        let mut pointing = Vec::new();
+        for license in tables.licenses.values_mut() {
+            if license.renewed_to.is_some_and(|to| doomed.contains(&to)) {
+                license.renewed_to = None;
+                license.modified = change.at;
+                pointing.push(license.id);
+            }
+        }
+        pointing.into_iter().for_each(|id| tables.record("license", id, '~', change));
+        for &id in &doomed {
+            if tables.sources.remove(&id).is_some() {
+                tables.record("license_source", id, '-', change);
+            }
+            tables.licenses.remove(&id);
+            tables.record("license", id, '-', change);
+        }
+        Ok(doomed.len() as i64)
+    }
+
     fn save(&mut self, licenses: &[License], change: &Change) -> Result<(), Error> {
         let tables = self.written()?;
         for license in licenses {

@@ -3,6 +3,7 @@
 //! It passes the storage contract suite. Transactions run one after another on a copy that replaces the original at commit,
 //! so it is slow with much data.
 
+mod enrollment_jobs;
 mod history;
 mod idempotency;
 mod licenses;
@@ -17,10 +18,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use chrono::{DateTime, Utc};
 
 use crate::agreement::CustomerAgreement;
+use crate::enrollment::EnrollmentJob;
 use crate::error::Error;
 use crate::history::{Change, Row};
 use crate::idempotency::{FirstRequest, IdempotencyKey};
-use crate::ids::{AgreementId, LicenseId, PlanId, PlanTypeId, ProductId};
+use crate::ids::{AgreementId, EnrollmentJobId, LicenseId, PlanId, PlanTypeId, ProductId};
 use crate::jobs::Job;
 use crate::license::{License, LicenseColumns};
 use crate::outbox::Message;
@@ -41,7 +43,7 @@ pub struct HistoryEntry {
     pub table: &'static str,
     /// The row's id.
     pub id: String,
-    /// `+` for a new row, `~` for a changed one.
+    /// `+` for a new row, `~` for a changed one, `-` for a deleted one.
     pub kind: char,
     /// Who, when and why.
     pub change: Change,
@@ -63,6 +65,7 @@ struct Tables {
     outbox: Vec<Message>,
     /// With the moment before which each is not tried.
     jobs: Vec<(Job, DateTime<Utc>)>,
+    enrollment_jobs: BTreeMap<EnrollmentJobId, EnrollmentJob>,
     plan_types: BTreeMap<PlanTypeId, PlanType>,
     roles: Vec<AssignedRole>,
     notifications: Vec<Notification>,

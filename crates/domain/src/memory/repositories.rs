@@ -133,6 +133,26 @@ impl PlanRepository for MemoryUnit<'_> {
         Ok(())
     }
 
+    fn auto_apply_only(
+        &mut self,
+        agreement: AgreementId,
+        chosen: Option<PlanId>,
+        change: &Change,
+    ) -> Result<(), Error> {
+        let tables = self.written()?;
+        let mut changed = Vec::new();
+        for plan in tables.plans.values_mut().filter(|plan| plan.agreement == agreement) {
+            let auto_applies = plan.should_auto_apply_licenses == Some(true);
+            if auto_applies != (chosen == Some(plan.id)) {
+                plan.should_auto_apply_licenses = Some(!auto_applies);
+                plan.modified = change.at;
+                changed.push(plan.id);
+            }
+        }
+        changed.into_iter().for_each(|id| tables.record("subscription_plan", id, '~', change));
+        Ok(())
+    }
+
     fn save(&mut self, plan: &SubscriptionPlan, change: &Change) -> Result<(), Error> {
         let tables = self.written()?;
         check_plan(tables, plan)?;

@@ -124,6 +124,12 @@ pub trait LicenseRepository {
     /// Adds unassigned licenses to the plan.
     fn add_unassigned(&mut self, plan: PlanId, ids: &[LicenseId], change: &Change) -> Result<(), Error>;
 
+    /// Deletes the plan's licenses of a status, with their sources, and tells how many there were.
+    ///
+    /// MUST record each with its source as deleted. MUST empty [`License::renewed_to`] where it names one of them, and record
+    /// that too.
+    fn delete(&mut self, plan: PlanId, status: LicenseStatus, change: &Change) -> Result<i64, Error>;
+
     /// Writes licenses that exist.
     ///
     /// MUST fail where one does not exist, and return [`crate::Conflict::LiveLicense`] where a person would get a second

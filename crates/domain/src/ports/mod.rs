@@ -1,14 +1,17 @@
-//! What the domain needs from outside, as traits: storage, the time, new ids.
+//! What the domain needs from outside, as traits: storage, the time, new ids,
+//! neighbouring services.
 //!
 //! A port's documentation states what every adapter MUST do; the storage ports' obligations are held by the contract suite
 //! in `crates/adapters/tests/contract`, which every storage adapter passes.
 
 mod clock;
+mod enrollment_jobs;
 mod history;
 mod idempotency;
 mod ids;
 mod licenses;
 mod lookups;
+mod neighbours;
 mod repositories;
 mod retirement;
 mod role_assignments;
@@ -16,11 +19,13 @@ mod staff_records;
 mod store;
 
 pub use clock::{Clock, FixedClock};
+pub use enrollment_jobs::EnrollmentJobRepository;
 pub use history::HistoryRepository;
 pub use idempotency::IdempotencyRepository;
 pub use ids::{IdSource, SequentialIds};
 pub use licenses::{LicenseField, LicenseFilter, LicenseOrder, LicenseRepository, Person};
 pub use lookups::{LicenseSearch, LookupRepository};
+pub use neighbours::{ContentCatalog, EnterpriseCustomer, EnterpriseDirectory, NotConfigured};
 pub use repositories::{
     AgreementFilter, AgreementRepository, CustomerScope, JobRepository, OutboxRepository, PlanFilter, PlanRepository,
     ProductRepository, RenewalRepository, RoleAssignment, User, UserRepository, Window,

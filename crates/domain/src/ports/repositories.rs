@@ -104,6 +104,11 @@ pub trait PlanRepository {
     /// Adds a plan and its history. MUST return [`crate::Conflict::PlanTitle`] where the agreement has one of this title.
     fn add(&mut self, plan: &SubscriptionPlan, change: &Change) -> Result<(), Error>;
 
+    /// Lets the chosen plan of the agreement auto-apply its licenses, and no other one. MUST write, and record, only plans
+    /// for which that changes something; those for which nobody ever said stay so.
+    fn auto_apply_only(&mut self, agreement: AgreementId, chosen: Option<PlanId>, change: &Change)
+    -> Result<(), Error>;
+
     /// Writes a plan that exists, and its history. Conflicts as [`PlanRepository::add`].
     fn save(&mut self, plan: &SubscriptionPlan, change: &Change) -> Result<(), Error>;
 }

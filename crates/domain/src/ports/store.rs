@@ -1,8 +1,9 @@
 use crate::error::Error;
 use crate::ports::{
-    AgreementRepository, HistoryRepository, IdempotencyRepository, JobRepository, LicenseEventRepository,
-    LicenseRepository, LookupRepository, NotificationRepository, OutboxRepository, PlanRepository, ProductRepository,
-    RenewalRepository, RetirementRepository, RoleAssignmentRepository, UserRepository,
+    AgreementRepository, EnrollmentJobRepository, HistoryRepository, IdempotencyRepository, JobRepository,
+    LicenseEventRepository, LicenseRepository, LookupRepository, NotificationRepository, OutboxRepository,
+    PlanRepository, ProductRepository, RenewalRepository, RetirementRepository, RoleAssignmentRepository,
+    UserRepository,
 };
 
 /// The work of one transaction.
@@ -69,6 +70,7 @@ pub trait UnitOfWork {
     fn users(&mut self) -> &mut dyn UserRepository;
     fn outbox(&mut self) -> &mut dyn OutboxRepository;
     fn jobs(&mut self) -> &mut dyn JobRepository;
+    fn enrollment_jobs(&mut self) -> &mut dyn EnrollmentJobRepository;
     fn lookups(&mut self) -> &mut dyn LookupRepository;
     fn retirement(&mut self) -> &mut dyn RetirementRepository;
     fn history(&mut self) -> &mut dyn HistoryRepository;
@@ -88,6 +90,7 @@ where
         + UserRepository
         + OutboxRepository
         + JobRepository
+        + EnrollmentJobRepository
         + LookupRepository
         + RetirementRepository
         + HistoryRepository
@@ -125,6 +128,10 @@ where
     }
 
     fn jobs(&mut self) -> &mut dyn JobRepository {
+        self
+    }
+
+    fn enrollment_jobs(&mut self) -> &mut dyn EnrollmentJobRepository {
         self
     }
 

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 
 use super::{LicenseManager, find_agreement};
 use crate::agreement::CustomerAgreement;
-use crate::error::{Error, FieldErrors, Refusal};
+use crate::error::{Error, Refusal};
 use crate::history::Actor;
 use crate::ids::{AgreementId, CatalogId, CustomerId, PlanId};
 use crate::plan::{LicenseCounts, PlanDetails};
@@ -39,20 +39,6 @@ impl AgreementChanges {
         if self.customer.is_some_and(|customer| customer != agreement.customer) {
             return Err(Refusal::CustomerIsFixed.into());
         }
-        let mut errors = FieldErrors::default();
-        for (field, text, longest) in [
-            ("enterprise_customer_slug", &self.customer_slug, 128),
-            ("enterprise_customer_name", &self.customer_name, 255),
-        ] {
-            if text.as_ref().is_some_and(|text| text.as_ref().is_some_and(|text| text.chars().count() > longest)) {
-                errors.add(field, format!("At most {longest} characters."));
-            }
-        }
-        let is_slug = |slug: &str| slug.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
-        if self.customer_slug.iter().flatten().any(|slug| slug.is_empty() || !is_slug(slug)) {
-            errors.add("enterprise_customer_slug", "A slug has letters, digits, hyphens and underscores only.");
-        }
-        errors.into_result()?;
         set(&mut agreement.customer_slug, self.customer_slug);
         set(&mut agreement.customer_name, self.customer_name);
         set(&mut agreement.default_catalog, self.default_catalog);
@@ -61,7 +47,7 @@ impl AgreementChanges {
             &mut agreement.enable_auto_applied_subscriptions_with_universal_link,
             self.enable_auto_applied_subscriptions_with_universal_link,
         );
-        Ok(())
+        agreement.check_names()
     }
 }
 

@@ -74,7 +74,7 @@ impl LicenseManager {
         Ok(licenses)
     }
 
-    fn read_learner_licenses(
+    pub(super) fn read_learner_licenses(
         &self,
         customer: CustomerId,
         person: &Person,

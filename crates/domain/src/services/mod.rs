@@ -4,9 +4,11 @@
 //! written together or not at all.
 
 mod activation;
+mod agreement_settings;
 mod agreements;
 mod assignment;
 mod auto_apply;
+mod enrollment;
 mod history;
 mod idempotency;
 mod jobs;
@@ -14,6 +16,7 @@ mod learners;
 mod license_edit;
 mod listing;
 mod lookup;
+mod plan_upkeep;
 mod plans;
 mod products;
 mod reminder;
@@ -22,11 +25,13 @@ mod revert;
 mod revocation;
 mod selection;
 mod staff_records;
+mod subsidy;
 
 use std::sync::Arc;
 
 use chrono::{DateTime, Duration, Utc};
 
+pub use agreement_settings::{AgreementSettings, AgreementSettingsChanges};
 pub use agreements::{AgreementChanges, AgreementOverview, AgreementPage, NewAgreement};
 pub use assignment::{Assignees, Assignments};
 pub use history::{HistoricChange, HistoryPage};
@@ -35,6 +40,7 @@ pub use learners::{LearnerLicense, LearnerLicenses, LearnerView};
 pub use license_edit::LicenseEdit;
 pub use listing::LicensePage;
 pub use lookup::{PersonalLicense, PersonalLicenses};
+pub use plan_upkeep::PlanUpkeep;
 pub use plans::{NewPlan, PlanChanges, PlanOverview, PlanPage};
 pub use products::{PlanTypeChanges, ProductChanges};
 pub use retirement::Retirement;
@@ -47,7 +53,7 @@ pub use staff_records::RecordPage;
 use crate::error::{Entity, Error};
 use crate::ids::{AgreementId, LicenseId, PlanId};
 use crate::plan::PlanDetails;
-use crate::ports::{Clock, IdSource, Store, UnitOfWork};
+use crate::ports::{Clock, ContentCatalog, EnterpriseDirectory, IdSource, NotConfigured, Store, UnitOfWork};
 
 /// What an operator can set.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,12 +82,24 @@ pub struct LicenseManager {
     clock: Arc<dyn Clock>,
     ids: Arc<dyn IdSource>,
     settings: Settings,
+    catalog: Arc<dyn ContentCatalog>,
+    directory: Arc<dyn EnterpriseDirectory>,
 }
 
 impl LicenseManager {
-    /// A license manager over these ports.
+    /// A license manager over these ports, which has no neighbours.
     pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, ids: Arc<dyn IdSource>, settings: Settings) -> Self {
-        Self { store, clock, ids, settings }
+        Self { store, clock, ids, settings, catalog: Arc::new(NotConfigured), directory: Arc::new(NotConfigured) }
+    }
+
+    /// The same with a catalog service.
+    pub fn with_catalog(self, catalog: Arc<dyn ContentCatalog>) -> Self {
+        Self { catalog, ..self }
+    }
+
+    /// The same with an LMS that knows enterprise customers.
+    pub fn with_directory(self, directory: Arc<dyn EnterpriseDirectory>) -> Self {
+        Self { directory, ..self }
     }
 
     /// The store, for what needs no rule: health checks, users.

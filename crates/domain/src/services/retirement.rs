@@ -22,7 +22,7 @@ pub struct Retirement {
 impl LicenseManager {
     /// Forgets a person: their licenses, found by their LMS id and by the address known for their user name, lose every
     /// trace of them, also in the history; revoked ones stay revoked, the others are free again. Sources, messages that wait
-    /// and the user are deleted. Retiring a person again changes nothing more.
+    /// and the user are deleted; bulk enrollments lose them. Retiring a person again changes nothing more.
     pub fn retire(&self, actor: &Actor, lms_user_id: LmsUserId, username: &str) -> Result<Retirement, Error> {
         self.store.write(|unit| {
             let now = self.now();
@@ -44,6 +44,9 @@ impl LicenseManager {
             unit.retirement().erase_sources(&ids)?;
             unit.retirement().erase_history(&ids, &person)?;
             unit.retirement().erase_messages(&ids, &emails)?;
+            let enrollments = unit.enrollment_jobs().lock_naming(&emails)?;
+            let enrollments: Vec<_> = enrollments.into_iter().map(|job| job.forget(&emails, now)).collect();
+            unit.enrollment_jobs().save(&enrollments)?;
             let user_was_known = unit.retirement().erase_user(username)?;
             Ok(Retirement { licenses: ids.len(), user_was_known })
         })

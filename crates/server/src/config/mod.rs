@@ -19,7 +19,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use load::ConfigError;
-use read::{comma_list, filter, origins, socket_address, text, web_address, whole_number};
+use read::{comma_list, filter, optional_web_address, origins, socket_address, text, web_address, whole_number};
 pub use value::{DatabaseUrl, JwkSetSource, LogFormat, SameSite, Secret};
 
 /// The file the SQLite database lives in when no database is configured, relative to the working directory.
@@ -37,6 +37,12 @@ pub struct Config {
     pub auth: AuthConfig,
     /// Rate limits.
     pub throttle: ThrottleConfig,
+    /// The catalog service.
+    pub catalog: CatalogConfig,
+    /// The LMS.
+    pub lms: LmsConfig,
+    /// Where access tokens for calls to the LMS and the catalog service come from.
+    pub oauth: OauthConfig,
     /// The web portals that links in answers and emails lead to.
     pub portals: PortalsConfig,
     /// How plans are filled with licenses.
@@ -147,6 +153,9 @@ pub struct AuthConfig {
     /// The user name of the service that may retire people.
     #[serde(deserialize_with = "text")]
     pub retirement_worker: String,
+    /// The secret that the checksums of subsidies are signed with, which whoever redeems a subsidy must know; `None`:
+    /// `hs256_secret` signs them. Without either there are no subsidies.
+    pub subsidy_checksum_secret: Option<Secret>,
 }
 
 impl Default for AuthConfig {
@@ -158,8 +167,48 @@ impl Default for AuthConfig {
             jwk_set: None,
             jwk_set_refresh_seconds: 300,
             retirement_worker: "retirement_worker".to_owned(),
+            subsidy_checksum_secret: None,
         }
     }
+}
+
+impl AuthConfig {
+    /// What the checksums of subsidies are signed with, where there is anything.
+    pub fn subsidy_secret(&self) -> Option<&Secret> {
+        self.subsidy_checksum_secret.as_ref().or(self.hs256_secret.as_ref())
+    }
+}
+
+/// `[catalog]`: the catalog service, which knows the courses of a plan's catalog.
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CatalogConfig {
+    /// Its address; `None`: whatever needs it is answered 503.
+    #[serde(deserialize_with = "optional_web_address")]
+    pub url: Option<String>,
+}
+
+/// `[lms]`: the LMS, which knows enterprise customers.
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LmsConfig {
+    /// Its address; `None`: whatever needs it is answered 503.
+    #[serde(deserialize_with = "optional_web_address")]
+    pub url: Option<String>,
+}
+
+/// `[oauth]`: where access tokens for calls to the LMS and the catalog service come from. With an address, the client's id
+/// and secret must be set too.
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct OauthConfig {
+    /// The address that `/oauth2/access_token` is appended to; `None`: calls carry no token.
+    #[serde(deserialize_with = "optional_web_address")]
+    pub url: Option<String>,
+    /// The id of this service's OAuth client.
+    pub client_id: Option<String>,
+    /// The client's secret.
+    pub client_secret: Option<Secret>,
 }
 
 /// `[throttle]`: how many requests a client may make.

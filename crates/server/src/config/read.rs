@@ -149,6 +149,11 @@ pub(super) fn web_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<
     }
 }
 
+/// As [`web_address`], for what need not be set.
+pub(super) fn optional_web_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    web_address(deserializer).map(Some)
+}
+
 /// A filter for log lines that tracing understands.
 pub(super) fn filter<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     let text = String::deserialize(deserializer)?;

@@ -195,3 +195,25 @@ fn the_effective_configuration_can_be_read_back_and_holds_no_secret() {
     assert_eq!(again.throttle.exempt_user_ids, [1, 2]);
     assert_eq!(again.effective(), shown);
 }
+
+#[test]
+fn neighbours_are_absent_until_they_have_an_address() {
+    let config = load(None, &[]).unwrap();
+    assert_eq!((config.catalog.url, config.lms.url, config.oauth.url), (None, None, None));
+    let config =
+        load(Some("[lms]\nurl = \"https://lms.example.com/\"\n"), &[("LM_CATALOG__URL", "http://c:1/")]).unwrap();
+    assert_eq!(config.lms.url.as_deref(), Some("https://lms.example.com"));
+    assert_eq!(config.catalog.url.as_deref(), Some("http://c:1"));
+    assert!(refusal(None, &[("LM_CATALOG__URL", "catalog")]).starts_with("LM_CATALOG__URL: "));
+}
+
+#[test]
+fn subsidies_are_signed_with_their_own_secret_or_that_of_the_tokens() {
+    let secret = |environment: &[(&str, &str)]| {
+        load(None, environment).unwrap().auth.subsidy_secret().map(|secret| secret.expose().to_owned())
+    };
+    let (tokens, own) = (("LM_AUTH__HS256_SECRET", "tokens"), ("LM_AUTH__SUBSIDY_CHECKSUM_SECRET", "own"));
+    assert_eq!(secret(&[]), None);
+    assert_eq!(secret(&[tokens]).as_deref(), Some("tokens"));
+    assert_eq!(secret(&[tokens, own]).as_deref(), Some("own"));
+}

@@ -2,6 +2,7 @@
 
 mod admin_license_view;
 mod auto_apply;
+mod bulk_enrollment;
 mod csrf_token;
 mod customer_agreements;
 mod endpoint;
@@ -13,6 +14,7 @@ mod license_assignment;
 mod license_reminder;
 mod license_revocation;
 mod license_selection;
+mod license_subsidy;
 mod licenses;
 mod licenses_of_many_plans;
 mod provisioning;
@@ -76,6 +78,13 @@ pub fn configure(service: &mut web::ServiceConfig) {
             )
             .service(Endpoint::<Listing<AdminOrLearner>>::new("/learner-licenses/").get(learner_licenses::list))
             .service(Endpoint::<Caller>::new("/license-activation/").post(license_activation::activate))
+            .service(Endpoint::<Listing<AdminOrLearner>>::new("/license-subsidy/").get(license_subsidy::subsidy))
+            .service(
+                Endpoint::<Listing<Admin>>::new("/bulk-license-enrollment/")
+                    .get(bulk_enrollment::status)
+                    .post(bulk_enrollment::request),
+            )
+            .service(Endpoint::<Listing<Admin>>::new("/bulk-license-enrollment/results/").get(bulk_enrollment::results))
             .service(Endpoint::<Listing<AdminOrLearner>>::new("/customer-agreement/").get(customer_agreements::list))
             .service(
                 Endpoint::<OfAgreement<AdminOrLearner>>::new("/customer-agreement/{customer_agreement_uuid}/")
@@ -191,6 +200,29 @@ pub fn configure(service: &mut web::ServiceConfig) {
             .service(
                 Endpoint::<Provisioner>::new("/provisioning-admins/license-events/")
                     .get(provisioning::records::license_events),
+            )
+            .service(
+                Endpoint::<Provisioner>::new("/provisioning-admins/subscriptions/{subscription_uuid}/freeze/")
+                    .post(provisioning::plan_upkeep::freeze),
+            )
+            .service(
+                Endpoint::<Provisioner>::new("/provisioning-admins/subscriptions/{subscription_uuid}/provision/")
+                    .post(provisioning::plan_upkeep::provision),
+            )
+            .service(
+                Endpoint::<Provisioner>::new("/provisioning-admins/subscriptions/{subscription_uuid}/delete-revoked/")
+                    .post(provisioning::plan_upkeep::delete_revoked),
+            )
+            .service(
+                Endpoint::<Provisioner>::new(
+                    "/provisioning-admins/customer-agreement/{customer_agreement_uuid}/settings/",
+                )
+                .get(provisioning::agreement_settings::retrieve)
+                .patch(provisioning::agreement_settings::update),
+            )
+            .service(
+                Endpoint::<Provisioner>::new("/provisioning-admins/customer-agreement/{customer_agreement_uuid}/sync/")
+                    .post(provisioning::agreement_settings::sync),
             ),
     );
 }

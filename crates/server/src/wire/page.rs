@@ -119,6 +119,11 @@ impl LinkBase {
         Self { address, query: Query::parse(request.query_string()) }
     }
 
+    /// The address with another query.
+    pub fn with_query(&self, query: &str) -> String {
+        format!("{}?{query}", self.address)
+    }
+
     /// The address of a page: the query as it was, keys sorted and once each. The first page is the one without `page`.
     fn link(&self, number: u64) -> String {
         let number = (number > 1).then(|| number.to_string());

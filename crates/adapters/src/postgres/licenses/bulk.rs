@@ -2,7 +2,7 @@
 
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Bool, Nullable, Text, Timestamptz, Uuid as SqlUuid};
-use license_manager_domain::{Change, Error, License, LicenseColumns, LicenseId, PlanId};
+use license_manager_domain::{Change, Error, License, LicenseColumns, LicenseId, LicenseStatus, PlanId};
 
 use crate::postgres::PostgresUnit;
 use crate::postgres::schema::{LICENSE, LICENSE_SOURCE};
@@ -35,6 +35,51 @@ pub(super) fn add_unassigned(
     .bind::<Timestamptz, _>(change.at);
     let statement = with_history(statement, &LICENSE, Kind::Added, change);
     unit.write_rows(ids.len(), "licenses", |connection| statement.execute(connection))
+}
+
+pub(super) fn delete(
+    unit: &mut PostgresUnit<'_>,
+    plan: PlanId,
+    status: LicenseStatus,
+    change: &Change,
+) -> Result<i64, Error> {
+    unit.require_write()?;
+    // Whoever is about to hand one of them out is waited for here, in the order everybody locks licenses in.
+    let lock = diesel::sql_query(
+        "SELECT count(*) FROM (
+             SELECT uuid FROM license WHERE subscription_plan_uuid = $1 AND status = $2 ORDER BY uuid FOR UPDATE
+         ) AS locked",
+    )
+    .bind::<SqlUuid, _>(plan.0)
+    .bind::<Text, _>(status.as_str());
+    unit.write(|connection| lock.execute(connection))?;
+    let pointers = diesel::sql_query(
+        "UPDATE license SET renewed_to_uuid = NULL, modified = $3
+         FROM license AS doomed
+         WHERE license.renewed_to_uuid = doomed.uuid AND doomed.subscription_plan_uuid = $1 AND doomed.status = $2
+         RETURNING license.*",
+    )
+    .bind::<SqlUuid, _>(plan.0)
+    .bind::<Text, _>(status.as_str())
+    .bind::<Timestamptz, _>(change.at);
+    let pointers = with_history(pointers, &LICENSE, Kind::Changed, change);
+    unit.write(|connection| pointers.execute(connection))?;
+    let sources = diesel::sql_query(
+        "DELETE FROM license_source USING license
+         WHERE license_source.license_uuid = license.uuid
+             AND license.subscription_plan_uuid = $1 AND license.status = $2
+         RETURNING license_source.*",
+    )
+    .bind::<SqlUuid, _>(plan.0)
+    .bind::<Text, _>(status.as_str());
+    let sources = with_history(sources, &LICENSE_SOURCE, Kind::Deleted, change);
+    unit.write(|connection| sources.execute(connection))?;
+    let licenses =
+        diesel::sql_query("DELETE FROM license WHERE subscription_plan_uuid = $1 AND status = $2 RETURNING license.*")
+            .bind::<SqlUuid, _>(plan.0)
+            .bind::<Text, _>(status.as_str());
+    let licenses = with_history(licenses, &LICENSE, Kind::Deleted, change);
+    unit.write(|connection| licenses.execute(connection)).map(|number| number as i64)
 }
 
 pub(super) fn save(unit: &mut PostgresUnit<'_>, licenses: &[License], change: &Change) -> Result<(), Error> {

@@ -1,7 +1,9 @@
 //! What provisioning admins do, below `/api/v1/provisioning-admins/`.
 
+pub mod agreement_settings;
 pub mod agreements;
 pub mod licenses;
+pub mod plan_upkeep;
 pub mod plans;
 pub mod products;
 pub mod records;

@@ -1,0 +1,34 @@
+//! The catalog service.
+
+use async_trait::async_trait;
+use license_manager_domain::ports::ContentCatalog;
+use license_manager_domain::{CatalogId, Error};
+use serde::Deserialize;
+
+use super::HttpNeighbour;
+
+/// The catalog service, over HTTP.
+#[derive(Debug, Clone)]
+pub struct HttpCatalog(HttpNeighbour);
+
+impl HttpCatalog {
+    /// The catalog service at this address.
+    pub fn new(neighbour: HttpNeighbour) -> Self {
+        Self(neighbour)
+    }
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    contains_content_items: bool,
+}
+
+#[async_trait]
+impl ContentCatalog for HttpCatalog {
+    async fn contains(&self, catalog: CatalogId, course_keys: &[String]) -> Result<bool, Error> {
+        let path = format!("/api/v1/enterprise-catalogs/{catalog}/contains_content_items/");
+        // A key each: a list with commas would break keys that hold one.
+        let query: Vec<_> = course_keys.iter().map(|key| ("course_run_ids", key.as_str())).collect();
+        Ok(self.0.get::<Answer>(&path, &query).await?.contains_content_items)
+    }
+}

@@ -1,0 +1,100 @@
+//! Access tokens for calls to neighbouring services.
+
+use std::time::Duration;
+
+use reqwest::Client;
+use serde::Deserialize;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+use super::{no_answer, read};
+
+/// How long before it expires a token is replaced, so that it holds for the call it is used for.
+const MARGIN: Duration = Duration::from_secs(30);
+
+/// Who this service is to the one that issues tokens.
+#[derive(Clone)]
+pub struct Credentials {
+    /// The id of the OAuth client.
+    pub client_id: String,
+    /// Its secret.
+    pub client_secret: String,
+}
+
+impl std::fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Credentials").field("client_id", &self.client_id).finish_non_exhaustive()
+    }
+}
+
+/// The tokens of one OAuth client. All who need one share it until shortly before it expires, and who comes while a new one
+/// is fetched waits for that one.
+#[derive(Debug)]
+pub struct AccessTokens {
+    url: String,
+    credentials: Credentials,
+    client: Client,
+    current: Mutex<Option<Token>>,
+}
+
+struct Token {
+    text: String,
+    usable_until: Instant,
+}
+
+impl std::fmt::Debug for Token {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Token").field("usable_until", &self.usable_until).finish_non_exhaustive()
+    }
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    access_token: String,
+    /// In seconds.
+    expires_in: u64,
+}
+
+impl AccessTokens {
+    /// Tokens from the service at this address, which has no slash at its end.
+    pub fn new(base: &str, credentials: Credentials, client: Client) -> Self {
+        Self { url: format!("{base}/oauth2/access_token"), credentials, client, current: Mutex::new(None) }
+    }
+
+    /// A token that holds. Where there is none, why, to follow the service's name.
+    pub(super) async fn current(&self) -> Result<String, String> {
+        let mut current = self.current.lock().await;
+        if let Some(token) = current.as_ref().filter(|token| Instant::now() < token.usable_until) {
+            return Ok(token.text.clone());
+        }
+        let token = self.fetch().await?;
+        let text = token.text.clone();
+        *current = Some(token);
+        Ok(text)
+    }
+
+    /// Fetches another token at the next need.
+    pub(super) async fn forget(&self) {
+        *self.current.lock().await = None;
+    }
+
+    async fn fetch(&self) -> Result<Token, String> {
+        let asked = Instant::now();
+        let form = [
+            ("grant_type", "client_credentials"),
+            ("client_id", &self.credentials.client_id),
+            ("client_secret", &self.credentials.client_secret),
+            ("token_type", "jwt"),
+        ];
+        let answer = self.client.post(&self.url).form(&form).send().await.map_err(|error| no_answer(&error))?;
+        let status = answer.status();
+        if !status.is_success() {
+            return Err(format!("answered {status}"));
+        }
+        let body = read(answer).await?;
+        let answer: Answer =
+            serde_json::from_slice(&body).map_err(|_| "answered something that is no token".to_owned())?;
+        let lifetime = Duration::from_secs(answer.expires_in).saturating_sub(MARGIN);
+        Ok(Token { text: answer.access_token, usable_until: asked + lifetime })
+    }
+}

@@ -1,0 +1,78 @@
+//! Bulk enrollments that were asked for.
+
+use diesel::prelude::*;
+use diesel::sql_types::{Array, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use license_manager_domain::ports::EnrollmentJobRepository;
+use license_manager_domain::{CustomerId, Email, EnrollmentJob, EnrollmentJobId, Error, LmsUserId};
+
+use super::PostgresUnit;
+use super::rows::EnrollmentJobRow;
+use super::schema::bulk_enrollment_job;
+
+fn row(job: &EnrollmentJob) -> Result<EnrollmentJobRow, Error> {
+    Ok(EnrollmentJobRow {
+        uuid: job.id.0,
+        enterprise_customer_uuid: job.customer.0,
+        lms_user_id: job.lms_user_id.map(|id| id.0),
+        parameters: serde_json::to_string(&job.enrollment).map_err(Error::storage)?,
+        results: job.results.clone(),
+        created: job.created,
+        modified: job.modified,
+    })
+}
+
+fn job(row: EnrollmentJobRow) -> Result<EnrollmentJob, Error> {
+    // The cause is not told: it may quote an address.
+    let enrollment = serde_json::from_str(&row.parameters)
+        .map_err(|_| Error::storage(format!("the parameters of bulk enrollment {} cannot be read", row.uuid)))?;
+    Ok(EnrollmentJob {
+        id: EnrollmentJobId(row.uuid),
+        customer: CustomerId(row.enterprise_customer_uuid),
+        lms_user_id: row.lms_user_id.map(LmsUserId),
+        enrollment,
+        results: row.results,
+        created: row.created,
+        modified: row.modified,
+    })
+}
+
+impl EnrollmentJobRepository for PostgresUnit<'_> {
+    fn add(&mut self, job: &EnrollmentJob) -> Result<(), Error> {
+        let statement = diesel::insert_into(bulk_enrollment_job::table).values(row(job)?);
+        self.write_rows(1, "bulk enrollments", |connection| statement.execute(connection))
+    }
+
+    fn find(&mut self, id: EnrollmentJobId) -> Result<Option<EnrollmentJob>, Error> {
+        let query = bulk_enrollment_job::table.find(id.0).select(EnrollmentJobRow::as_select());
+        self.read(|connection| query.first(connection).optional())?.map(job).transpose()
+    }
+
+    fn lock_naming(&mut self, emails: &[Email]) -> Result<Vec<EnrollmentJob>, Error> {
+        let query = diesel::sql_query(
+            "SELECT * FROM bulk_enrollment_job
+             WHERE EXISTS (SELECT FROM unnest($1, $2) AS named (json, plain)
+                           WHERE strpos(parameters, named.json) > 0 OR strpos(lower(results), named.plain) > 0)
+             ORDER BY uuid
+             FOR UPDATE",
+        )
+        .bind::<Array<Text>, _>(emails.iter().map(Email::as_json).collect::<Vec<_>>())
+        .bind::<Array<Text>, _>(emails.iter().map(Email::as_str).collect::<Vec<_>>());
+        let rows: Vec<EnrollmentJobRow> = self.write(|connection| query.load(connection))?;
+        rows.into_iter().map(job).collect()
+    }
+
+    fn save(&mut self, jobs: &[EnrollmentJob]) -> Result<(), Error> {
+        let rows: Vec<EnrollmentJobRow> = jobs.iter().map(row).collect::<Result<_, _>>()?;
+        let statement = diesel::sql_query(
+            "UPDATE bulk_enrollment_job AS job
+             SET parameters = input.parameters, results = input.results, modified = input.modified
+             FROM unnest($1, $2, $3, $4) AS input (uuid, parameters, results, modified)
+             WHERE job.uuid = input.uuid",
+        )
+        .bind::<Array<SqlUuid>, _>(rows.iter().map(|row| row.uuid).collect::<Vec<_>>())
+        .bind::<Array<Text>, _>(rows.iter().map(|row| &row.parameters).collect::<Vec<_>>())
+        .bind::<Array<Nullable<Text>>, _>(rows.iter().map(|row| row.results.as_ref()).collect::<Vec<_>>())
+        .bind::<Array<Timestamptz>, _>(rows.iter().map(|row| row.modified).collect::<Vec<_>>());
+        self.write_rows(rows.len(), "bulk enrollments", |connection| statement.execute(connection))
+    }
+}

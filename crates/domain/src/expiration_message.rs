@@ -1,0 +1,160 @@
+//! What learners of an expired plan are shown instead of the usual words.
+
+use std::collections::HashSet;
+
+use crate::error::FieldErrors;
+
+/// What learners of an expired plan are shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExpirationMessage {
+    /// The title, at most 512 characters.
+    pub modal_header_text: String,
+    /// The message, as sanitized HTML.
+    pub modal_messaging: String,
+    /// The button's label, at most 255 characters.
+    pub button_label: String,
+    /// Where the button leads: http or https, at most 512 characters.
+    pub button_url: String,
+}
+
+/// What is to change in an expiration message; absent texts stay.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[allow(missing_docs)] // each is the field of the same name in ExpirationMessage
+pub struct ExpirationMessageChanges {
+    /// Whether there is to be a message. Turned off, its texts are dropped.
+    pub enabled: Option<bool>,
+    pub modal_header_text: Option<String>,
+    pub modal_messaging: Option<String>,
+    pub button_label: Option<String>,
+    pub button_url: Option<String>,
+}
+
+impl ExpirationMessageChanges {
+    /// The message as it then is. What is wrong with it is noted, each mistake by its field on the wire.
+    pub(crate) fn apply(
+        self,
+        before: Option<ExpirationMessage>,
+        errors: &mut FieldErrors,
+    ) -> Option<ExpirationMessage> {
+        let given = [
+            ("modal_header_text_v2", &self.modal_header_text),
+            ("expired_subscription_modal_messaging_v2", &self.modal_messaging),
+            ("button_label_in_modal_v2", &self.button_label),
+            ("url_for_button_in_modal_v2", &self.button_url),
+        ];
+        if !self.enabled.unwrap_or(before.is_some()) {
+            for (field, text) in given {
+                if text.as_ref().is_some_and(|text| !text.trim().is_empty()) {
+                    errors.add(field, "Without a custom message this must be empty.");
+                }
+            }
+            return None;
+        }
+        let before = before.unwrap_or_else(|| ExpirationMessage {
+            modal_header_text: String::new(),
+            modal_messaging: String::new(),
+            button_label: String::new(),
+            button_url: String::new(),
+        });
+        let message = ExpirationMessage {
+            modal_header_text: self.modal_header_text.unwrap_or(before.modal_header_text),
+            modal_messaging: self.modal_messaging.map_or(before.modal_messaging, |html| sanitized(&html)),
+            button_label: self.button_label.unwrap_or(before.button_label),
+            button_url: self.button_url.unwrap_or(before.button_url),
+        };
+        message.check(errors);
+        Some(message)
+    }
+}
+
+impl ExpirationMessage {
+    fn check(&self, errors: &mut FieldErrors) {
+        for (field, text, longest) in [
+            ("modal_header_text_v2", &self.modal_header_text, 512),
+            ("expired_subscription_modal_messaging_v2", &self.modal_messaging, usize::MAX),
+            ("button_label_in_modal_v2", &self.button_label, 255),
+            ("url_for_button_in_modal_v2", &self.button_url, 512),
+        ] {
+            if text.trim().is_empty() {
+                errors.add(field, "A custom message needs this.");
+            } else if text.chars().count() > longest {
+                errors.add(field, format!("At most {longest} characters."));
+            }
+        }
+        let leads_to_the_web = url::Url::parse(&self.button_url)
+            .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+        if !self.button_url.trim().is_empty() && !leads_to_the_web {
+            errors.add("url_for_button_in_modal_v2", "A button leads to an http or https address.");
+        }
+    }
+}
+
+/// The HTML without whatever could do harm: tags and attributes known to be safe stay, links lead to http and https only, and
+/// of scripts and styles not even the text remains.
+fn sanitized(html: &str) -> String {
+    ammonia::Builder::default()
+        .add_tags(["span"])
+        .url_schemes(HashSet::from(["http", "https"]))
+        .url_relative(ammonia::UrlRelative::Deny)
+        .clean(html)
+        .to_string()
+        .trim()
+        .to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn harmless_html_stays_as_it_is() {
+        let html = "<p>Your <span>plan</span> <strong>ended</strong>.</p>";
+        assert_eq!(sanitized(html), html);
+        let link = sanitized(r#"<a href="https://example.com/help?a=1">Help</a>"#);
+        assert!(link.contains(r#"href="https://example.com/help?a=1""#), "{link}");
+    }
+
+    #[test]
+    fn nothing_that_runs_or_leads_elsewhere_is_left() {
+        for (html, left) in [
+            ("<script>alert(1)</script>", ""),
+            ("<style>p { color: red }</style>gone", "gone"),
+            (r#"<p onclick="alert(1)">Hi</p>"#, "<p>Hi</p>"),
+            (r#"<span style="position: fixed">Hi</span>"#, "<span>Hi</span>"),
+            ("<iframe src=\"https://example.com\"></iframe>", ""),
+        ] {
+            assert_eq!(sanitized(html), left, "{html}");
+        }
+        for address in
+            ["javascript:alert(1)", "JaVaScRiPt:alert(1)", "data:text/html,x", "ftp://x.org/", "/there", "//x.org"]
+        {
+            let link = sanitized(&format!(r#"<a href="{address}">Hi</a>"#));
+            assert!(!link.contains("href"), "{address}: {link}");
+        }
+    }
+
+    #[test]
+    fn a_button_leads_to_the_web() {
+        for (url, accepted) in [
+            ("https://example.com/renew", true),
+            ("http://example.com", true),
+            ("javascript:alert(1)", false),
+            ("ftp://example.com", false),
+            ("example.com", false),
+            ("/renew", false),
+        ] {
+            let changes = ExpirationMessageChanges {
+                enabled: Some(true),
+                modal_header_text: Some("Over".to_owned()),
+                modal_messaging: Some("<p>Over</p>".to_owned()),
+                button_label: Some("Renew".to_owned()),
+                button_url: Some(url.to_owned()),
+            };
+            let mut errors = FieldErrors::default();
+            changes.apply(None, &mut errors);
+            let at_fault: Vec<_> = errors.iter().map(|(field, _)| field).collect();
+            let expected: &[&str] = if accepted { &[] } else { &["url_for_button_in_modal_v2"] };
+            assert_eq!(at_fault, expected, "{url}");
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! The services around this one that are asked while somebody waits for an answer.
+//!
+//! They may be slow or away; so no use case asks them within a transaction.
+
+use async_trait::async_trait;
+
+use crate::error::{Error, Neighbour};
+use crate::ids::{CatalogId, CustomerId};
+
+/// An enterprise customer, as the LMS knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EnterpriseCustomer {
+    /// Its id.
+    pub id: CustomerId,
+    /// Its slug in links.
+    pub slug: String,
+    /// Its name.
+    pub name: String,
+}
+
+/// The catalog service.
+#[async_trait]
+pub trait ContentCatalog: Send + Sync {
+    /// Whether the catalog holds any of the courses or course runs.
+    ///
+    /// # Errors
+    /// [`Error::Neighbour`] where no answer comes, or none that says so. An adapter MUST NOT take that for a no.
+    async fn contains(&self, catalog: CatalogId, course_keys: &[String]) -> Result<bool, Error>;
+}
+
+/// The part of the LMS that knows enterprise customers.
+#[async_trait]
+pub trait EnterpriseDirectory: Send + Sync {
+    /// The customer.
+    ///
+    /// # Errors
+    /// [`Error::Neighbour`] where no answer comes, or none that describes it.
+    async fn customer(&self, customer: CustomerId) -> Result<EnterpriseCustomer, Error>;
+}
+
+/// Stands where no neighbour is configured: every question is answered with [`Error::Neighbour`], which says so.
+#[derive(Debug, Clone, Copy)]
+pub struct NotConfigured;
+
+#[async_trait]
+impl ContentCatalog for NotConfigured {
+    async fn contains(&self, _: CatalogId, _: &[String]) -> Result<bool, Error> {
+        Err(not_configured(Neighbour::Catalog))
+    }
+}
+
+#[async_trait]
+impl EnterpriseDirectory for NotConfigured {
+    async fn customer(&self, _: CustomerId) -> Result<EnterpriseCustomer, Error> {
+        Err(not_configured(Neighbour::Lms))
+    }
+}
+
+fn not_configured(neighbour: Neighbour) -> Error {
+    Error::Neighbour { neighbour, problem: "is not configured".to_owned() }
+}

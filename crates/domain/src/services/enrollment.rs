@@ -1,0 +1,56 @@
+//! Bulk enrollment: an admin asks for it, and it is carried out after the answer.
+
+use super::LicenseManager;
+use crate::enrollment::{BulkEnrollment, EnrollmentJob};
+use crate::error::{Entity, Error};
+use crate::ids::{CustomerId, EnrollmentJobId, LmsUserId, MessageId};
+use crate::outbox::Message;
+use crate::ports::StoreExt;
+
+impl LicenseManager {
+    /// Whether the customer has an agreement.
+    pub fn has_agreement(&self, customer: CustomerId) -> Result<bool, Error> {
+        self.store.read(|unit| Ok(unit.agreements().find_by_customer(customer)?.is_some()))
+    }
+
+    /// Notes a bulk enrollment and promises to carry it out.
+    ///
+    /// # Errors
+    /// [`crate::Refusal::TooManyEnrollments`]; an unknown plan where it names one that is not the customer's;
+    /// [`Entity::Agreement`] not found where the customer has none.
+    pub fn request_enrollment(
+        &self,
+        customer: CustomerId,
+        lms_user_id: Option<LmsUserId>,
+        enrollment: BulkEnrollment,
+    ) -> Result<EnrollmentJobId, Error> {
+        enrollment.check()?;
+        let now = self.now();
+        let id = EnrollmentJobId(self.ids.next());
+        let job = EnrollmentJob { id, customer, lms_user_id, enrollment, results: None, created: now, modified: now };
+        let message = Message::bulk_enrollment(MessageId(self.ids.next()), &job);
+        self.store.write(|unit| {
+            if unit.agreements().find_by_customer(customer)?.is_none() {
+                return Err(Error::NotFound(Entity::Agreement));
+            }
+            if let Some(plan) = job.enrollment.plan {
+                let owner = unit.plans().find(plan)?.map(|details| details.customer);
+                if owner != Some(customer) {
+                    return Err(Error::UnknownReference { field: "subscription_id", entity: Entity::Plan });
+                }
+            }
+            unit.enrollment_jobs().add(&job)?;
+            unit.outbox().add(std::slice::from_ref(&message))
+        })?;
+        Ok(id)
+    }
+
+    /// A bulk enrollment of the customer.
+    ///
+    /// # Errors
+    /// [`Entity::EnrollmentJob`] not found, also where it is another customer's.
+    pub fn enrollment_job(&self, customer: CustomerId, id: EnrollmentJobId) -> Result<EnrollmentJob, Error> {
+        let job = self.store.read(|unit| unit.enrollment_jobs().find(id))?;
+        job.filter(|job| job.customer == customer).ok_or(Error::NotFound(Entity::EnrollmentJob))
+    }
+}

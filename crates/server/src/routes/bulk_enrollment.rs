@@ -1,0 +1,131 @@
+//! `/api/v1/bulk-license-enrollment/`: an admin enrolls learners in courses that their licenses pay for.
+//!
+//! Every request names its customer: `?enterprise_customer_uuid=…`. A customer without an agreement is 404.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+use license_manager_domain::{
+    BulkEnrollment, CustomerId, Enrollees, EnrollmentJob, EnrollmentJobId, Entity, Error, PlanId,
+};
+use serde_json::{Value, json};
+
+use crate::access::{Admin, Listing};
+use crate::answer::{Answer, blocking};
+use crate::app::AppState;
+use crate::body::{WithBody, email_list};
+use crate::error::ApiError;
+use crate::listing::query_uuid;
+use crate::wire::fields::{Fields, boolean, list, text, uuid};
+use crate::wire::page::LinkBase;
+use crate::wire::query::Query;
+
+/// The longest key of a course run, in characters.
+const MAX_COURSE_KEY: usize = 255;
+
+/// Notes the enrollment, which is carried out after the answer: 201. With `enroll_all=true`, everybody who holds a license of
+/// the plan `subscription_id` is enrolled, whatever `emails` says.
+pub async fn request(
+    WithBody { access, body }: WithBody<Listing<Admin>>,
+    request: HttpRequest,
+    state: web::Data<AppState>,
+) -> Result<Answer, ApiError> {
+    let query = Query::parse(request.query_string());
+    let customer = customer(&query)?;
+    let permitted = state.clone();
+    let access = blocking(move || permit(access, &permitted, customer)).await?;
+    let enrollment = read(&query, body)?;
+    blocking(move || {
+        let user = access.caller.lms_user_id();
+        let job = state.manager.request_enrollment(customer, user, enrollment)?;
+        Answer::json(StatusCode::CREATED, &json!({ "job_id": job }))
+    })
+    .await
+}
+
+/// How far an enrollment is: there is a `download_url` once it is done.
+pub async fn status(
+    access: Listing<Admin>,
+    request: HttpRequest,
+    state: web::Data<AppState>,
+) -> Result<Answer, ApiError> {
+    let query = Query::parse(request.query_string());
+    let path = format!("{}results/", request.path());
+    let links = LinkBase::new(&request, &path);
+    let job = find(access, &query, state).await?;
+    let address = || {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.append_pair("enterprise_customer_uuid", &job.customer.to_string());
+        query.append_pair("bulk_enrollment_job_uuid", &job.id.to_string());
+        links.with_query(&query.finish())
+    };
+    let download_url = job.results.is_some().then(address);
+    Answer::ok(&json!({ "job_id": job.id, "download_url": download_url }))
+}
+
+/// What came of an enrollment, as CSV; 404 until it is done.
+pub async fn results(
+    access: Listing<Admin>,
+    request: HttpRequest,
+    state: web::Data<AppState>,
+) -> Result<HttpResponse, ApiError> {
+    let job = find(access, &Query::parse(request.query_string()), state).await?;
+    let unfinished = || ApiError::detail(StatusCode::NOT_FOUND, "The bulk enrollment is not done yet.");
+    let results = job.results.ok_or_else(unfinished)?;
+    Ok(HttpResponse::Ok()
+        .content_type("text/csv; charset=utf-8")
+        .insert_header(("Content-Disposition", format!("attachment; filename=\"bulk-enrollment-{}.csv\"", job.id)))
+        .body(results))
+}
+
+async fn find(access: Listing<Admin>, query: &Query, state: web::Data<AppState>) -> Result<EnrollmentJob, ApiError> {
+    let customer = customer(query)?;
+    let job = query_uuid(query, "bulk_enrollment_job_uuid")?.map(EnrollmentJobId);
+    let missing = || ApiError::text(StatusCode::BAD_REQUEST, "Name the job: bulk_enrollment_job_uuid is missing.");
+    let job = job.ok_or_else(missing)?;
+    blocking(move || {
+        permit(access, &state, customer)?;
+        Ok(state.manager.enrollment_job(customer, job)?)
+    })
+    .await
+}
+
+fn customer(query: &Query) -> Result<CustomerId, ApiError> {
+    let missing = || ApiError::text(StatusCode::BAD_REQUEST, "Name the customer: enterprise_customer_uuid is missing.");
+    query_uuid(query, "enterprise_customer_uuid")?.map(CustomerId).ok_or_else(missing)
+}
+
+/// Refuses customers without an agreement, then those outside the caller's scope.
+fn permit(access: Listing<Admin>, state: &AppState, customer: CustomerId) -> Result<Listing<Admin>, ApiError> {
+    if !state.manager.has_agreement(customer)? {
+        return Err(Error::NotFound(Entity::Agreement).into());
+    }
+    access.check(Some(customer), Entity::Agreement)?;
+    Ok(access)
+}
+
+fn read(query: &Query, body: Value) -> Result<BulkEnrollment, ApiError> {
+    let enroll_all = query.flag("enroll_all").unwrap_or(false);
+    let mut fields = Fields::new(with_plan_of_query(query, body))?;
+    let plan = match enroll_all {
+        true => Some(fields.required("subscription_id", uuid())),
+        false => fields.nullable("subscription_id", uuid()).value(),
+    };
+    let learners = match enroll_all {
+        true => Enrollees::Holders,
+        false => Enrollees::Emails(email_list(&mut fields, "emails")),
+    };
+    let course_run_keys = fields.required("course_run_keys", list(text(1..=MAX_COURSE_KEY), 1..=usize::MAX));
+    let notify = fields.required("notify", boolean());
+    fields.finish()?;
+    Ok(BulkEnrollment { learners, plan: plan.map(PlanId), course_run_keys, notify })
+}
+
+/// Clients name the plan in the query or in the body.
+fn with_plan_of_query(query: &Query, mut body: Value) -> Value {
+    if let (Some(plan), Value::Object(fields)) =
+        (query.get("subscription_id").filter(|plan| !plan.is_empty()), &mut body)
+    {
+        fields.entry("subscription_id").or_insert_with(|| plan.into());
+    }
+    body
+}
