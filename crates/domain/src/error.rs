@@ -43,6 +43,7 @@ pub enum Entity {
     Plan,
     License,
     Product,
+    Renewal,
 }
 
 impl std::fmt::Display for Entity {
@@ -52,6 +53,7 @@ impl std::fmt::Display for Entity {
             Self::Plan => "subscription plan",
             Self::License => "license",
             Self::Product => "product",
+            Self::Renewal => "renewal",
         })
     }
 }
@@ -71,6 +73,12 @@ pub enum Conflict {
     /// A person has at most one live license of a plan.
     #[error("This person has a license of the plan already.")]
     LiveLicense,
+    /// A plan is renewed at most once.
+    #[error("The prior plan has a renewal already.")]
+    RenewalOfPlan,
+    /// A plan follows at most one other.
+    #[error("The renewed plan follows another plan already.")]
+    RenewalByPlan,
 }
 
 /// A rule of the business that forbids the request now.
@@ -106,6 +114,31 @@ pub enum Refusal {
     /// The license's state does not allow it.
     #[error("A license that is {0} cannot be activated.")]
     NotActivatable(LicenseStatus),
+    /// What was done stays as it was agreed.
+    #[error("The renewal was processed and cannot be edited any more.")]
+    RenewalIsProcessed,
+    /// A renewal must hold everybody it carries over.
+    #[error("The renewal is for {agreed} licenses, and {needed} are to be carried over. Nothing was renewed.")]
+    RenewalTooSmall {
+        /// How many licenses were agreed.
+        agreed: i32,
+        /// How many are to be carried over.
+        needed: usize,
+    },
+    /// Licenses are carried over into a plan that nobody uses yet.
+    #[error("The renewed plan has {used} licenses that were handed out already. Nothing was renewed.")]
+    RenewedPlanInUse {
+        /// How many of its licenses are not unassigned.
+        used: i64,
+    },
+    /// A renewal never takes licenses away.
+    #[error("The renewed plan has {present} licenses, and the renewal is for {agreed}. Nothing was renewed.")]
+    RenewedPlanTooLarge {
+        /// How many licenses were agreed.
+        agreed: i32,
+        /// How many the plan has.
+        present: i64,
+    },
 }
 
 impl From<Refusal> for Error {

@@ -61,7 +61,7 @@
 //! | module | what stands there |
 //! |---|---|
 //! | [`License`], [`SubscriptionPlan`], [`CustomerAgreement`], [`Product`] | the entities and the rules that need nothing else |
-//! | [`RenewalChains`] | plans that follow plans |
+//! | [`SubscriptionPlanRenewal`], [`RenewalChains`] | plans that follow plans |
 //! | [`ports`] | the traits an adapter implements |
 //! | [`LicenseManager`] | the use cases |
 //! | [`outbox`] | what each use case owes the outside |
@@ -95,9 +95,11 @@ pub use license::{FormerSeat, ImpossibleTransition, License, LicenseColumns, Lic
 pub use outbox::AssignmentMail;
 pub use plan::{ChangeReason, LicenseCounts, PlanDetails, SubscriptionPlan, is_salesforce_id};
 pub use product::{DEFAULT_PRODUCT, PlanType, Product, seeded_products};
-pub use renewal::{RenewalChains, RenewalLink};
+pub use renewal::{
+    LicenseTypesToCopy, RenewalChains, RenewalDetails, RenewalLink, RenewalTerms, SubscriptionPlanRenewal,
+};
 pub use services::{
     AgreementChanges, AgreementOverview, AgreementPage, Assignees, Assignments, LearnerLicense, LearnerLicenses,
-    LearnerView, LicenseManager, LicensePage, NewAgreement, NewPlan, PlanChanges, PlanOverview, PlanPage, Revocable,
-    Revocations, Revoked, Settings,
+    LearnerView, LicenseManager, LicensePage, NewAgreement, NewPlan, PlanChanges, PlanOverview, PlanPage,
+    ProcessedRenewal, RenewalChanges, RenewalOutcome, RenewalPage, RenewedBy, Revocable, Revocations, Revoked, Settings,
 };

@@ -68,6 +68,8 @@ pub enum EventName {
     Activated,
     /// It was taken back.
     Revoked,
+    /// It carries on a license of the plan before.
+    Renewed,
 }
 
 impl EventName {
@@ -77,6 +79,7 @@ impl EventName {
             Self::Assigned => "edx.server.license-manager.license-lifecycle.assigned",
             Self::Activated => "edx.server.license-manager.license-lifecycle.activated",
             Self::Revoked => "edx.server.license-manager.license-lifecycle.revoked",
+            Self::Renewed => "edx.server.license-manager.license-lifecycle.renewed",
         }
     }
 }
@@ -92,7 +95,7 @@ struct LicenseEvent<'a> {
 struct EventProperties<'a> {
     license_uuid: LicenseId,
     license_activation_key: String,
-    previous_license_uuid: &'static str,
+    previous_license_uuid: String,
     assigned_date: String,
     activation_date: String,
     assigned_lms_user_id: serde_json::Value,
@@ -103,6 +106,18 @@ struct EventProperties<'a> {
     customer_agreement_uuid: crate::ids::AgreementId,
     enterprise_customer_slug: &'a str,
     enterprise_customer_name: &'a str,
+    /// Of renewed licenses alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    is_auto_renewed: Option<bool>,
+}
+
+/// Where a renewed license comes from.
+#[derive(Debug, Clone, Copy)]
+struct Origin {
+    /// The license it carries on.
+    license: LicenseId,
+    /// Whether nobody's hand was in it.
+    automatic: bool,
 }
 
 /// The payload of [`Topic::Assignment`].
@@ -218,6 +233,11 @@ impl<'a> Promises<'a> {
         }
     }
 
+    /// What a license owes that carries on a license of the plan before.
+    pub(crate) fn renewed(&mut self, license: &License, previous: LicenseId, automatic: bool) {
+        self.event_from(EventName::Renewed, license, Some(Origin { license: previous, automatic }));
+    }
+
     /// What a plan owes whose revocation cap is used up.
     pub(crate) fn revocation_cap_reached(&mut self) {
         let payload = RevocationCapReached {
@@ -230,13 +250,17 @@ impl<'a> Promises<'a> {
     }
 
     fn event(&mut self, name: EventName, license: &License) {
+        self.event_from(name, license, None);
+    }
+
+    fn event_from(&mut self, name: EventName, license: &License, origin: Option<Origin>) {
         let columns = license.columns();
         let payload = LicenseEvent {
             event: name.as_str(),
             properties: EventProperties {
                 license_uuid: license.id,
                 license_activation_key: columns.activation_key.map(|key| key.to_string()).unwrap_or_default(),
-                previous_license_uuid: "",
+                previous_license_uuid: origin.map(|origin| origin.license.to_string()).unwrap_or_default(),
                 assigned_date: whole_seconds(columns.assigned_date),
                 activation_date: whole_seconds(columns.activation_date),
                 assigned_lms_user_id: columns.lms_user_id.map_or_else(|| "".into(), |id| id.0.into()),
@@ -247,6 +271,7 @@ impl<'a> Promises<'a> {
                 customer_agreement_uuid: self.agreement.id,
                 enterprise_customer_slug: self.agreement.customer_slug.as_deref().unwrap_or_default(),
                 enterprise_customer_name: self.agreement.customer_name.as_deref().unwrap_or_default(),
+                is_auto_renewed: origin.map(|origin| origin.automatic),
             },
         };
         self.push(Topic::LicenseEvent, Some(license.id), &payload);

@@ -4,6 +4,7 @@
 //! so it is slow with much data.
 
 mod licenses;
+mod renewals;
 mod repositories;
 
 use std::collections::BTreeMap;
@@ -12,7 +13,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use crate::agreement::CustomerAgreement;
 use crate::error::Error;
 use crate::history::Change;
-use crate::ids::{AgreementId, LicenseId, PlanId, ProductId};
+use crate::ids::{AgreementId, LicenseId, PlanId, ProductId, RenewalId};
 use crate::jobs::Job;
 use crate::license::License;
 use crate::outbox::Message;
@@ -22,7 +23,7 @@ use crate::ports::{
     RenewalRepository, Store, UnitOfWork, User, UserRepository, Work,
 };
 use crate::product::{Product, seeded_products};
-use crate::renewal::RenewalLink;
+use crate::renewal::SubscriptionPlanRenewal;
 
 /// The store.
 #[derive(Debug, Default)]
@@ -35,7 +36,7 @@ pub struct HistoryEntry {
     pub table: &'static str,
     /// The row's id.
     pub id: String,
-    /// `+` for a new row, `~` for a changed one.
+    /// `+` for a new row, `~` for a changed one, `-` for a deleted one.
     pub kind: char,
     /// Who, when and why.
     pub change: Change,
@@ -48,7 +49,9 @@ struct Tables {
     licenses: BTreeMap<LicenseId, License>,
     sources: BTreeMap<LicenseId, String>,
     products: BTreeMap<ProductId, Product>,
-    renewals: Vec<RenewalLink>,
+    renewals: BTreeMap<RenewalId, SubscriptionPlanRenewal>,
+    /// The id the latest renewal got; none is ever given twice.
+    last_renewal: i64,
     users: BTreeMap<String, User>,
     outbox: Vec<Message>,
     jobs: Vec<Job>,
@@ -89,11 +92,6 @@ impl MemoryStore {
     /// The Salesforce opportunities noted for licenses.
     pub fn sources(&self) -> BTreeMap<LicenseId, String> {
         self.tables().sources.clone()
-    }
-
-    /// Adds a renewal between two plans.
-    pub fn add_renewal(&self, link: RenewalLink) {
-        self.tables().renewals.push(link);
     }
 
     /// Adds a user with the roles the database gives them.

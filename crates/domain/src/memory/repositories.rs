@@ -12,17 +12,16 @@ use crate::outbox::Message;
 use crate::plan::{PlanDetails, SubscriptionPlan};
 use crate::ports::{
     AgreementFilter, AgreementRepository, JobRepository, OutboxRepository, PlanFilter, PlanRepository,
-    ProductRepository, RenewalRepository, User, UserRepository, Window,
+    ProductRepository, User, UserRepository, Window,
 };
 use crate::product::Product;
-use crate::renewal::RenewalLink;
 
 pub(super) fn part<T>(all: Vec<T>, window: Window) -> Vec<T> {
     let skip = usize::try_from(window.offset).unwrap_or(0);
     all.into_iter().skip(skip).take(usize::try_from(window.limit).unwrap_or(0)).collect()
 }
 
-fn missing(what: &str) -> Error {
+pub(super) fn missing(what: &str) -> Error {
     Error::storage(format!("no {what} to write"))
 }
 
@@ -140,6 +139,27 @@ impl PlanRepository for MemoryUnit<'_> {
         tables.record("subscription_plan", plan.id, '~', change);
         Ok(())
     }
+
+    fn stop_auto_applying(
+        &mut self,
+        agreement: AgreementId,
+        except: Option<PlanId>,
+        change: &Change,
+    ) -> Result<(), Error> {
+        let tables = self.written()?;
+        let applies = |plan: &SubscriptionPlan| {
+            plan.agreement == agreement && Some(plan.id) != except && plan.should_auto_apply_licenses == Some(true)
+        };
+        let stopped: Vec<PlanId> = tables.plans.values().filter(|plan| applies(plan)).map(|plan| plan.id).collect();
+        for id in stopped {
+            if let Some(plan) = tables.plans.get_mut(&id) {
+                plan.should_auto_apply_licenses = Some(false);
+                plan.modified = change.at;
+            }
+            tables.record("subscription_plan", id, '~', change);
+        }
+        Ok(())
+    }
 }
 
 impl ProductRepository for MemoryUnit<'_> {
@@ -156,12 +176,6 @@ impl ProductRepository for MemoryUnit<'_> {
             }
         }
         Ok(())
-    }
-}
-
-impl RenewalRepository for MemoryUnit<'_> {
-    fn of_agreements(&mut self, agreements: &[AgreementId]) -> Result<Vec<RenewalLink>, Error> {
-        Ok(self.tables.renewals.iter().filter(|link| agreements.contains(&link.agreement)).cloned().collect())
     }
 }
 

@@ -104,6 +104,9 @@ pub trait LicenseRepository {
     /// Adds unassigned licenses to the plan.
     fn add_unassigned(&mut self, plan: PlanId, ids: &[LicenseId], change: &Change) -> Result<(), Error>;
 
+    /// Adds licenses as they stand, with who holds them. Conflicts as [`LicenseRepository::save`].
+    fn add(&mut self, licenses: &[License], change: &Change) -> Result<(), Error>;
+
     /// Writes licenses that exist.
     ///
     /// MUST fail where one does not exist, and return [`crate::Conflict::LiveLicense`] where a person would get a second

@@ -6,6 +6,7 @@
 mod clock;
 mod ids;
 mod licenses;
+mod renewals;
 mod repositories;
 mod store;
 
@@ -14,6 +15,7 @@ pub use ids::{IdSource, SequentialIds};
 pub use licenses::{LicenseField, LicenseFilter, LicenseOrder, LicenseRepository, Person};
 pub use repositories::{
     AgreementFilter, AgreementRepository, CustomerScope, JobRepository, OutboxRepository, PlanFilter, PlanRepository,
-    ProductRepository, RenewalRepository, RoleAssignment, User, UserRepository, Window,
+    ProductRepository, RoleAssignment, User, UserRepository, Window,
 };
+pub use renewals::{RenewalFilter, RenewalRepository};
 pub use store::{Store, StoreExt, UnitOfWork, Work};

@@ -8,7 +8,6 @@ use crate::jobs::{Job, JobKind};
 use crate::outbox::Message;
 use crate::plan::{PlanDetails, SubscriptionPlan};
 use crate::product::Product;
-use crate::renewal::RenewalLink;
 
 /// A part of a long list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,6 +103,14 @@ pub trait PlanRepository {
     /// Adds a plan and its history. MUST return [`crate::Conflict::PlanTitle`] where the agreement has one of this title.
     fn add(&mut self, plan: &SubscriptionPlan, change: &Change) -> Result<(), Error>;
 
+    /// Lets no plan of the agreement but `except` auto-apply its licenses any more, and writes the history of those that did.
+    fn stop_auto_applying(
+        &mut self,
+        agreement: AgreementId,
+        except: Option<PlanId>,
+        change: &Change,
+    ) -> Result<(), Error>;
+
     /// Writes a plan that exists, and its history. Conflicts as [`PlanRepository::add`].
     fn save(&mut self, plan: &SubscriptionPlan, change: &Change) -> Result<(), Error>;
 }
@@ -115,12 +122,6 @@ pub trait ProductRepository {
 
     /// Adds those of the products and plan types that do not exist. Existing ones stay as they are.
     fn seed(&mut self, products: &[Product], change: &Change) -> Result<(), Error>;
-}
-
-/// Renewals.
-pub trait RenewalRepository {
-    /// Every renewal between plans of these agreements.
-    fn of_agreements(&mut self, agreements: &[AgreementId]) -> Result<Vec<RenewalLink>, Error>;
 }
 
 /// Somebody who has called the service.

@@ -10,6 +10,7 @@ mod jobs;
 mod learners;
 mod listing;
 mod plans;
+mod renewals;
 mod revocation;
 
 use std::sync::Arc;
@@ -21,6 +22,7 @@ pub use assignment::{Assignees, Assignments};
 pub use learners::{LearnerLicense, LearnerLicenses, LearnerView};
 pub use listing::LicensePage;
 pub use plans::{NewPlan, PlanChanges, PlanOverview, PlanPage};
+pub use renewals::{ProcessedRenewal, RenewalChanges, RenewalOutcome, RenewalPage, RenewedBy};
 pub use revocation::{Revocable, Revocations, Revoked};
 
 use crate::error::{Entity, Error};

@@ -217,7 +217,7 @@ impl LicenseManager {
     }
 
     /// Adds the licenses a plan lacks: now where they are few, by a job where they are many.
-    fn provision(
+    pub(super) fn provision(
         &self,
         unit: &mut dyn UnitOfWork,
         plan: &SubscriptionPlan,
