@@ -39,13 +39,14 @@ cases!(
     license_listing,
     plan_provisioning,
     plan_reading,
+    renewals,
     revocation_cap,
     revoke,
     revoke_all,
 );
 
 /// Cases of endpoints that are not there yet.
-const LATER: &[&str] = &["auto_apply", "bulk_enrollment", "lookups", "remind", "renewals", "retirement", "subsidy"];
+const LATER: &[&str] = &["auto_apply", "bulk_enrollment", "lookups", "remind", "retirement", "subsidy"];
 
 #[test]
 fn no_case_is_forgotten() {

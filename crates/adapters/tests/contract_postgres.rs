@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::{Bool, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use license_manager_adapters::postgres::PostgresStore;
 use license_manager_domain::ports::Store;
 use license_manager_domain::{CustomerId, LicenseId};
@@ -13,7 +13,7 @@ use uuid::Uuid;
 mod contract;
 mod support;
 
-use contract::{Database, HistoryEntry, NewRenewal, Waiting};
+use contract::{Database, HistoryEntry, Waiting};
 use support::PostgresDatabase;
 
 contract_suite!(on_the_server);
@@ -64,7 +64,7 @@ impl Database for OnTheServer {
 
     fn history(&self, table: &str, id: &str) -> Vec<HistoryEntry> {
         let key = match table {
-            "product" => "id",
+            "product" | "subscription_plan_renewal" | "license_transfer_job" => "id",
             "license_source" => "license_uuid",
             _ => "uuid",
         };
@@ -103,23 +103,6 @@ impl Database for OnTheServer {
                 .optional()
                 .unwrap();
         found.map(|row| row.source_id)
-    }
-
-    fn add_renewal(&self, renewal: &NewRenewal) {
-        diesel::sql_query(
-            "INSERT INTO subscription_plan_renewal (
-                 prior_subscription_plan_uuid, renewed_subscription_plan_uuid, number_of_licenses, effective_date,
-                 renewed_expiration_date, processed, license_types_to_copy, disable_auto_apply_licenses,
-                 exempt_from_batch_processing, created, modified)
-             VALUES ($1, $2, 1, $3, $4, $5, 'nothing', false, false, now(), now())",
-        )
-        .bind::<SqlUuid, _>(renewal.prior_plan.0)
-        .bind::<Nullable<SqlUuid>, _>(renewal.renewed_plan.map(|plan| plan.0))
-        .bind::<Timestamptz, _>(renewal.effective_date)
-        .bind::<Timestamptz, _>(renewal.expiration_date)
-        .bind::<Bool, _>(renewal.processed)
-        .execute(&mut self.database.connection())
-        .unwrap();
     }
 
     fn add_role(&self, username: &str, role: &str, customer: Option<CustomerId>) {

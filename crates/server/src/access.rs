@@ -270,3 +270,9 @@ impl FromRequest for Provisioner {
 pub fn path_uuid(request: &HttpRequest, name: &str) -> Result<Uuid, ApiError> {
     request.match_info().get(name).and_then(|text| Uuid::parse_str(text).ok()).ok_or_else(ApiError::no_such_page)
 }
+
+/// A positive whole number in the path. A path without one leads nowhere.
+pub fn path_integer(request: &HttpRequest, name: &str) -> Result<i64, ApiError> {
+    let number = request.match_info().get(name).and_then(|text| text.parse().ok()).filter(|number| *number > 0);
+    number.ok_or_else(ApiError::no_such_page)
+}

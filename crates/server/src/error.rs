@@ -109,15 +109,21 @@ impl From<Error> for ApiError {
                 Conflict::AgreementSlug => Self::fields(json!({ "enterprise_customer_slug": [message] })),
                 Conflict::PlanTitle => Self::fields(json!({ "non_field_errors": [message] })),
                 Conflict::LiveLicense => Self::text(StatusCode::BAD_REQUEST, message),
+                Conflict::RenewalOfPlan | Conflict::RenewalByPlan => {
+                    Self::text(StatusCode::UNPROCESSABLE_ENTITY, message)
+                }
             },
             Error::Refused(refusal) => match refusal {
                 Refusal::NotEnoughLicenses { .. }
                 | Refusal::RevocationCap { .. }
                 | Refusal::CustomerIsFixed
                 | Refusal::AgreementIsFixed => Self::text(StatusCode::BAD_REQUEST, message),
-                Refusal::RevokeAllUnderCap | Refusal::NotActivatable(_) => {
-                    Self::text(StatusCode::UNPROCESSABLE_ENTITY, message)
-                }
+                Refusal::RevokeAllUnderCap
+                | Refusal::NotActivatable(_)
+                | Refusal::RenewalIsProcessed
+                | Refusal::RenewalTooSmall { .. }
+                | Refusal::RenewedPlanInUse { .. }
+                | Refusal::RenewedPlanTooLarge { .. } => Self::text(StatusCode::UNPROCESSABLE_ENTITY, message),
             },
             Error::Unavailable => Self::detail(
                 StatusCode::SERVICE_UNAVAILABLE,

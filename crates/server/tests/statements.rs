@@ -11,7 +11,7 @@ use license_manager::config::{Config, Secret};
 use license_manager::storage::{self, seed_products};
 use license_manager_domain::{
     Actor, AgreementChanges, AgreementId, AssignmentMail, CatalogId, ChangeReason, CustomerId, LicenseManager,
-    NewAgreement, NewPlan, PlanChanges, PlanId,
+    LicenseTypesToCopy, NewAgreement, NewPlan, PlanChanges, PlanId, RenewalOutcome, RenewalTerms,
 };
 use license_manager_tests::{Database, Person, SECRET, on_both_databases};
 use serde_json::{Value, json};
@@ -24,6 +24,7 @@ on_both_databases!(
     listing_one_plan_and_fifty,
     listing_ten_licenses_and_five_hundred,
     provisioning_ten_licenses_and_five_thousand,
+    renewing_two_licenses_and_five_thousand,
 );
 
 const CUSTOMER: CustomerId = CustomerId(Uuid::from_u128(0x4000_8000_0000_0000_0001));
@@ -200,5 +201,37 @@ fn provisioning_ten_licenses_and_five_thousand(database: Database) {
         let few = service.statements(Method::POST, path, Some(body("few", 10))).await;
         let many = service.statements(Method::POST, path, Some(body("many", 5_000))).await;
         assert_as_many(&few, &many);
+    });
+}
+
+fn renewing_two_licenses_and_five_thousand(database: Database) {
+    run(async {
+        let service = Service::new(database).await;
+        let renewals = "/provisioning-admins/subscription-plan-renewals/";
+        service.statements(Method::GET, renewals, None).await;
+        let mut statements = Vec::new();
+        // Both plans wait with a license, so that copies are made of waiting ones and of new ones, and some stay free.
+        for number in [2, 5_000] {
+            let [prior, waiting] = [("prior", 6_000), ("waiting", 1)]
+                .map(|(title, licenses)| service.plan(&format!("{title} of {number}"), licenses));
+            service.assign(prior, &emails(number));
+            let terms = RenewalTerms {
+                prior_plan: prior,
+                renewed_plan: Some(waiting),
+                salesforce_opportunity_id: None,
+                number_of_licenses: 7_000,
+                effective_date: service.manager().now(),
+                renewed_expiration_date: service.manager().now() + Duration::days(365),
+                renewed_plan_title: None,
+                license_types_to_copy: LicenseTypesToCopy::AssignedAndActivated,
+                disable_auto_apply_licenses: false,
+                exempt_from_batch_processing: false,
+            };
+            let outcome = service.manager().create_renewal(&Actor::service(), &terms).unwrap();
+            let RenewalOutcome::Written(details) = outcome else { panic!("not scheduled: {outcome:?}") };
+            let path = format!("{renewals}{}/process/", details.renewal.id);
+            statements.push(service.statements(Method::POST, &path, None).await);
+        }
+        assert_as_many(&statements[0], &statements[1]);
     });
 }

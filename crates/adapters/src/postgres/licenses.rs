@@ -298,6 +298,10 @@ impl LicenseRepository for PostgresUnit<'_> {
         bulk::add_unassigned(self, plan, ids, change)
     }
 
+    fn add(&mut self, licenses: &[License], change: &Change) -> Result<(), Error> {
+        bulk::add(self, licenses, change)
+    }
+
     fn save(&mut self, licenses: &[License], change: &Change) -> Result<(), Error> {
         bulk::save(self, licenses, change)
     }

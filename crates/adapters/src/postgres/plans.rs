@@ -5,6 +5,7 @@ use diesel::pg::Pg;
 use diesel::prelude::*;
 use license_manager_domain::ports::{CustomerScope, PlanFilter, PlanRepository, Window};
 use license_manager_domain::{AgreementId, Change, Error, PlanDetails, PlanId, SubscriptionPlan};
+use uuid::Uuid;
 
 use super::PostgresUnit;
 use super::rows::{PlanDetailsRow, PlanRow, plan_details};
@@ -89,6 +90,28 @@ impl PlanRepository for PostgresUnit<'_> {
             .returning(subscription_plan::all_columns);
         let statement = with_history(statement, &SUBSCRIPTION_PLAN, Kind::Added, change);
         self.write_rows(1, "plans", |connection| statement.execute(connection))
+    }
+
+    fn stop_auto_applying(
+        &mut self,
+        agreement: AgreementId,
+        except: Option<PlanId>,
+        change: &Change,
+    ) -> Result<(), Error> {
+        // No plan has the nil id.
+        let except = except.map_or(Uuid::nil(), |plan| plan.0);
+        let statement = diesel::update(subscription_plan::table)
+            .filter(subscription_plan::customer_agreement_uuid.eq(agreement.0))
+            .filter(subscription_plan::should_auto_apply_licenses.eq(true))
+            .filter(subscription_plan::uuid.ne(except))
+            .set((
+                subscription_plan::should_auto_apply_licenses.eq(false),
+                subscription_plan::modified.eq(change.at),
+            ))
+            .returning(subscription_plan::all_columns);
+        let statement = with_history(statement, &SUBSCRIPTION_PLAN, Kind::Changed, change);
+        self.write(|connection| statement.execute(connection))?;
+        Ok(())
     }
 
     fn save(&mut self, plan: &SubscriptionPlan, change: &Change) -> Result<(), Error> {

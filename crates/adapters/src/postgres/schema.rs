@@ -102,9 +102,18 @@ diesel::table! {
         id -> BigInt,
         prior_subscription_plan_uuid -> Uuid,
         renewed_subscription_plan_uuid -> Nullable<Uuid>,
-        renewed_expiration_date -> Timestamptz,
+        salesforce_opportunity_id -> Nullable<Text>,
+        number_of_licenses -> Integer,
         effective_date -> Timestamptz,
+        renewed_expiration_date -> Timestamptz,
         processed -> Bool,
+        processed_datetime -> Nullable<Timestamptz>,
+        renewed_plan_title -> Nullable<Text>,
+        license_types_to_copy -> Text,
+        disable_auto_apply_licenses -> Bool,
+        exempt_from_batch_processing -> Bool,
+        created -> Timestamptz,
+        modified -> Timestamptz,
     }
 }
 
@@ -215,4 +224,13 @@ pub(super) const LICENSE_SOURCE: Recorded = Recorded {
     table: "license_source",
     key: "license_uuid",
     columns: "license_uuid, source_id, source_type, created, modified",
+};
+
+pub(super) const SUBSCRIPTION_PLAN_RENEWAL: Recorded = Recorded {
+    table: "subscription_plan_renewal",
+    key: "id",
+    columns: "id, prior_subscription_plan_uuid, renewed_subscription_plan_uuid, salesforce_opportunity_id, \
+              number_of_licenses, effective_date, renewed_expiration_date, processed, processed_datetime, \
+              renewed_plan_title, license_types_to_copy, disable_auto_apply_licenses, exempt_from_batch_processing, \
+              created, modified",
 };

@@ -29,6 +29,8 @@ fn conflict(message: &str) -> Option<Conflict> {
         "customer_agreement.enterprise_customer_slug" => Some(Conflict::AgreementSlug),
         "subscription_plan.customer_agreement_uuid, subscription_plan.title" => Some(Conflict::PlanTitle),
         "license.subscription_plan_uuid, license.user_email" => Some(Conflict::LiveLicense),
+        "subscription_plan_renewal.prior_subscription_plan_uuid" => Some(Conflict::RenewalOfPlan),
+        "subscription_plan_renewal.renewed_subscription_plan_uuid" => Some(Conflict::RenewalByPlan),
         _ => None,
     }
 }

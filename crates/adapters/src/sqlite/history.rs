@@ -36,6 +36,7 @@ pub(super) enum Table {
     ExpirationMessage,
     Plan,
     License,
+    Renewal,
 }
 
 impl Table {
@@ -46,6 +47,7 @@ impl Table {
             Self::ExpirationMessage => ("expiration_message", "customer_agreement_uuid"),
             Self::Plan => ("subscription_plan", "uuid"),
             Self::License => ("license", "uuid"),
+            Self::Renewal => ("subscription_plan_renewal", "id"),
         }
     }
 }

@@ -92,6 +92,35 @@ impl PlanRepository for SqliteUnit<'_> {
         record(conn, Table::Plan, &key, Kind::Added, change)
     }
 
+    fn stop_auto_applying(
+        &mut self,
+        agreement: AgreementId,
+        except: Option<PlanId>,
+        change: &Change,
+    ) -> Result<(), Error> {
+        let conn = self.written()?;
+        // Every uuid differs from the empty text.
+        let except = except.map(|plan| plan.to_string()).unwrap_or_default();
+        let stopped: Vec<SqlUuid> = subscription_plan::table
+            .filter(subscription_plan::customer_agreement_uuid.eq(SqlUuid(agreement.0)))
+            .filter(subscription_plan::should_auto_apply_licenses.eq(true))
+            .filter(subscription_plan::uuid.ne(except))
+            .select(subscription_plan::uuid)
+            .load(conn)
+            .map_err(storage_error)?;
+        let keys: Vec<_> = stopped.iter().map(|plan| plan.0).collect();
+        let keys = serde_json::to_string(&keys).map_err(Error::storage)?;
+        diesel::update(subscription_plan::table)
+            .filter(in_json(subscription_plan::uuid, keys.clone()))
+            .set((
+                subscription_plan::should_auto_apply_licenses.eq(false),
+                subscription_plan::modified.eq(SqlMoment(change.at)),
+            ))
+            .execute(conn)
+            .map_err(storage_error)?;
+        record(conn, Table::Plan, &keys, Kind::Changed, change)
+    }
+
     fn save(&mut self, plan: &SubscriptionPlan, change: &Change) -> Result<(), Error> {
         let conn = self.written()?;
         let written = diesel::update(subscription_plan::table.find(SqlUuid(plan.id.0)))

@@ -102,9 +102,18 @@ diesel::table! {
         id -> BigInt,
         prior_subscription_plan_uuid -> Text,
         renewed_subscription_plan_uuid -> Nullable<Text>,
+        salesforce_opportunity_id -> Nullable<Text>,
+        number_of_licenses -> Integer,
         effective_date -> BigInt,
         renewed_expiration_date -> BigInt,
         processed -> Bool,
+        processed_datetime -> Nullable<BigInt>,
+        renewed_plan_title -> Nullable<Text>,
+        license_types_to_copy -> Text,
+        disable_auto_apply_licenses -> Bool,
+        exempt_from_batch_processing -> Bool,
+        created -> BigInt,
+        modified -> BigInt,
     }
 }
 

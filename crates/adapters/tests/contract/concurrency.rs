@@ -5,9 +5,10 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::Duration;
 
-use license_manager_domain::ports::{FixedClock, LicenseFilter, SequentialIds, StoreExt};
+use license_manager_domain::ports::{FixedClock, LicenseFilter, RenewalFilter, SequentialIds, Store, StoreExt};
 use license_manager_domain::{
-    Actor, Assignees, AssignmentMail, Entity, Error, LicenseManager, Refusal, Settings, SubscriptionPlan,
+    Actor, Assignees, AssignmentMail, Entity, Error, LicenseManager, Refusal, RenewalOutcome, RenewalTerms, RenewedBy,
+    Settings, SubscriptionPlan,
 };
 
 use super::Database;
@@ -28,6 +29,11 @@ fn at_once<T: Send>(threads: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> 
             .collect();
         running.into_iter().map(|thread| thread.join().unwrap()).collect()
     })
+}
+
+fn manager(store: &Arc<dyn Store>) -> LicenseManager {
+    let (clock, ids) = (FixedClock::new(day(2)), SequentialIds::default());
+    LicenseManager::new(store.clone(), Arc::new(clock), Arc::new(ids), Settings::default())
 }
 
 pub fn no_license_is_claimed_twice(db: &dyn Database) {
@@ -114,12 +120,7 @@ pub fn a_learner_assigned_by_many_at_once_gets_one_license(db: &dyn Database) {
     let store = db.store();
     with_plans(&*store);
     put_unassigned(&*store, 1, 0..20);
-    let manager = LicenseManager::new(
-        store.clone(),
-        Arc::new(FixedClock::new(day(2))),
-        Arc::new(SequentialIds::default()),
-        Settings::default(),
-    );
+    let manager = manager(&store);
     // Sixteen admins name two learners each: one of their own, and the same one all of them.
     let outcomes = at_once(16, |thread| {
         let learners: Assignees = [format!("learner{thread}@example.com"), "amy@example.com".to_owned()]
@@ -141,4 +142,37 @@ pub fn a_learner_assigned_by_many_at_once_gets_one_license(db: &dyn Database) {
     let four: Assignees = (100..104).map(|number| (email(&format!("late{number}@example.com")), None)).collect();
     let refused = manager.assign(&Actor::user("admin"), plan_id(1), &four, &AssignmentMail::default());
     assert_eq!(refused, Err(Refusal::NotEnoughLicenses { requested: 4, available: 3 }.into()));
+}
+
+pub fn a_plan_renewed_by_many_at_once_has_one_renewal(db: &dyn Database) {
+    let store = db.store();
+    with_plans(&*store);
+    let manager = manager(&store);
+    let outcomes = at_once(16, |thread| {
+        // Half of them name the plan that is to follow, so they stand in each other's way.
+        let renewed_plan = (thread % 2 == 0).then(|| plan_id(2));
+        manager.create_renewal(&Actor::user("admin"), &RenewalTerms { renewed_plan, ..terms(1) }).unwrap()
+    });
+    let written = outcomes.iter().filter(|outcome| matches!(outcome, RenewalOutcome::Written(_)));
+    assert_eq!(written.count(), 1);
+    let in_the_way = outcomes.iter().filter(|outcome| matches!(outcome, RenewalOutcome::InTheWay(_)));
+    assert_eq!(in_the_way.count(), 8);
+    assert_eq!(store.read(|unit| unit.renewals().count(&RenewalFilter::default())), Ok(1));
+}
+
+pub fn a_renewal_processed_by_many_at_once_carries_over_once(db: &dyn Database) {
+    let store = db.store();
+    with_plans(&*store);
+    put(&*store, &[activated(1, 1, "amy@example.com", 1), assigned(2, 1, "bob@example.com"), unassigned(3, 1)]);
+    let id = store.write(|unit| unit.renewals().add(&terms(1), &change(1))).unwrap();
+    let manager = manager(&store);
+    let processed = at_once(16, |_| {
+        manager.process_renewal(&Actor::user("admin"), id, RenewedBy::Hand).expect("nobody is refused")
+    });
+    assert_eq!(processed.iter().filter(|processed| processed.newly).count(), 1);
+    let future = processed[0].details.renewal.terms.renewed_plan.unwrap();
+    assert!(processed.iter().all(|processed| processed.details.renewal.terms.renewed_plan == Some(future)));
+    let counts = store.read(|unit| unit.licenses().counts(&[future])).unwrap()[&future];
+    assert_eq!((counts.activated, counts.assigned, counts.unassigned), (1, 1, 8));
+    assert_eq!(db.outbox().len(), 2, "an event for each");
 }

@@ -26,7 +26,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use license_manager_domain::ports::Store;
-use license_manager_domain::{CustomerId, LicenseId, PlanId};
+use license_manager_domain::{CustomerId, LicenseId};
 
 /// A store, and what its ports do not show or cannot add.
 pub trait Database: Sync {
@@ -41,9 +41,6 @@ pub trait Database: Sync {
 
     /// The Salesforce opportunity noted for a license.
     fn source(&self, license: LicenseId) -> Option<String>;
-
-    /// Adds a renewal.
-    fn add_renewal(&self, renewal: &NewRenewal);
 
     /// Gives a user that exists a role.
     fn add_role(&self, username: &str, role: &str, customer: Option<CustomerId>);
@@ -67,16 +64,6 @@ pub struct Waiting {
     pub topic: String,
     pub license: Option<LicenseId>,
     pub payload: String,
-}
-
-/// A renewal to be added.
-#[derive(Debug, Clone)]
-pub struct NewRenewal {
-    pub prior_plan: PlanId,
-    pub renewed_plan: Option<PlanId>,
-    pub effective_date: DateTime<Utc>,
-    pub expiration_date: DateTime<Utc>,
-    pub processed: bool,
 }
 
 /// Makes a test of every obligation, each on a database of its own.
@@ -123,6 +110,7 @@ macro_rules! contract_suite {
                 a_plan_is_current_from_its_start_to_its_expiration_both_included
                 all_plans_of_agreements_are_found
                 an_unknown_plan_is_neither_found_nor_locked
+                all_plans_of_an_agreement_but_one_stop_auto_applying
             }
             license_reads {
                 licenses_are_sorted_by_status_then_email_then_id
@@ -150,6 +138,8 @@ macro_rules! contract_suite {
                 new_licenses_are_unassigned_and_recorded
                 licenses_come_back_as_they_were_written
                 a_license_can_move_to_another_plan
+                licenses_are_added_as_they_stand
+                a_license_that_gives_a_person_two_is_not_added
                 writing_licenses_is_recorded
                 writing_a_license_that_does_not_exist_fails_and_changes_nothing
                 a_person_has_one_live_license_of_a_plan
@@ -164,6 +154,15 @@ macro_rules! contract_suite {
                 a_renewal_without_a_plan_ends_as_agreed
                 a_renewal_with_a_plan_ends_with_that_plan
                 renewals_are_found_by_agreement
+                a_renewal_comes_back_with_its_surroundings
+                every_term_of_a_renewal_can_be_changed_and_emptied
+                writing_a_renewal_is_recorded
+                writing_a_renewal_that_does_not_exist_fails
+                a_plan_is_renewed_once_and_follows_one_other
+                renewals_are_found_by_either_plan
+                renewals_are_listed_the_latest_first_part_by_part
+                renewals_are_filtered
+                an_id_is_not_given_to_another_renewal
             }
             users {
                 a_user_is_remembered
@@ -189,6 +188,8 @@ macro_rules! contract_suite {
                 a_locked_plan_is_changed_by_one_after_another
                 a_license_is_taken_back_by_one_of_many
                 a_learner_assigned_by_many_at_once_gets_one_license
+                a_plan_renewed_by_many_at_once_has_one_renewal
+                a_renewal_processed_by_many_at_once_carries_over_once
             }
         );
     };

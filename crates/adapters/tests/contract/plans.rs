@@ -178,3 +178,36 @@ pub fn an_unknown_plan_is_neither_found_nor_locked(db: &dyn Database) {
     assert_eq!(find(&*store, 9), None);
     assert_eq!(store.write(|unit| unit.plans().lock(plan_id(9))), Ok(None));
 }
+
+pub fn all_plans_of_an_agreement_but_one_stop_auto_applying(db: &dyn Database) {
+    let store = db.store();
+    with_plans(&*store);
+    let applying = |number, agreement, flag| SubscriptionPlan {
+        should_auto_apply_licenses: flag,
+        title: format!("Applying {number}"),
+        ..plan(number, agreement)
+    };
+    let plans = [
+        applying(4, 1, Some(true)),
+        applying(5, 1, Some(true)),
+        applying(6, 1, Some(false)),
+        applying(7, 2, Some(true)),
+    ];
+    store.write(|unit| plans.iter().try_for_each(|plan| unit.plans().add(plan, &change(1)))).unwrap();
+    let stop = |except, on| {
+        store.write(|unit| unit.plans().stop_auto_applying(agreement_id(1), except, &change(on))).unwrap();
+        [1, 4, 5, 6, 7].map(|number| {
+            let plan = store.read(|unit| unit.plans().find(plan_id(number))).unwrap().unwrap().plan;
+            (plan.should_auto_apply_licenses, plan.modified)
+        })
+    };
+    let (yes, no) = (Some(true), Some(false));
+    let untouched = day(0);
+    assert_eq!(
+        stop(Some(plan_id(5)), 7),
+        [(None, untouched), (no, day(7)), (yes, untouched), (no, untouched), (yes, untouched)]
+    );
+    assert_eq!(stop(None, 8)[1..3], [(no, day(7)), (no, day(8))]);
+    let kinds = |number| db.history("subscription_plan", &plan_id(number).to_string()).len();
+    assert_eq!([1, 4, 5, 6, 7].map(kinds), [1, 2, 2, 1, 1], "what did not change is not recorded");
+}

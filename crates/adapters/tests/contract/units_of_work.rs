@@ -4,7 +4,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use license_manager_domain::outbox::{Message, Topic};
 use license_manager_domain::ports::{AgreementFilter, CustomerScope, LicenseFilter, Person, StoreExt, UnitOfWork};
-use license_manager_domain::{Entity, Error, Job, JobKind, MessageId, seeded_products};
+use license_manager_domain::{
+    Entity, Error, Job, JobKind, MessageId, RenewalId, SubscriptionPlanRenewal, seeded_products,
+};
 use uuid::Uuid;
 
 use super::Database;
@@ -59,7 +61,7 @@ pub fn a_transaction_sees_its_own_writes(db: &dyn Database) {
 
 pub fn a_unit_that_reads_refuses_every_write(db: &dyn Database) {
     type Write = fn(&mut dyn UnitOfWork) -> Result<(), Error>;
-    let writes: [(&str, Write); 14] = [
+    let writes: [(&str, Write); 20] = [
         ("products.seed", |unit| unit.products().seed(&seeded_products(), &change(9))),
         ("agreements.add", |unit| unit.agreements().add(&agreement(9), &change(9))),
         ("agreements.save", |unit| unit.agreements().save(&agreement(1), &change(9))),
@@ -92,6 +94,18 @@ pub fn a_unit_that_reads_refuses_every_write(db: &dyn Database) {
         }),
         ("jobs.remove", |unit| unit.jobs().remove(plan_id(1), JobKind::RevokeAll)),
         ("jobs.claim", |unit| unit.jobs().claim().map(drop)),
+        ("licenses.add", |unit| unit.licenses().add(&[assigned(9, 1, "amy@example.com")], &change(9))),
+        ("renewals.add", |unit| unit.renewals().add(&terms(1), &change(9)).map(drop)),
+        ("renewals.save", |unit| {
+            let terms = terms(1);
+            let (created, modified) = (day(1), day(9));
+            let (id, processed, processed_datetime) = (RenewalId(1), false, None);
+            let renewal = SubscriptionPlanRenewal { id, terms, processed, processed_datetime, created, modified };
+            unit.renewals().save(&renewal, &change(9))
+        }),
+        ("renewals.delete", |unit| unit.renewals().delete(RenewalId(1), &change(9))),
+        ("renewals.lock", |unit| unit.renewals().lock(RenewalId(1)).map(drop)),
+        ("plans.stop_auto_applying", |unit| unit.plans().stop_auto_applying(agreement_id(1), None, &change(9))),
         ("plans.lock", |unit| unit.plans().lock(plan_id(1)).map(drop)),
     ];
     let store = db.store();

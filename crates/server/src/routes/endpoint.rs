@@ -52,6 +52,16 @@ impl<A> Endpoint<A> {
         self.route(web::patch().to(handler), &["PATCH"])
     }
 
+    /// Answers DELETE.
+    pub fn delete<F, Arguments>(self, handler: F) -> Self
+    where
+        F: Handler<Arguments>,
+        Arguments: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        self.route(web::delete().to(handler), &["DELETE"])
+    }
+
     fn route(mut self, route: Route, methods: &[&'static str]) -> Self {
         self.methods.extend_from_slice(methods);
         Self { resource: self.resource.route(route), ..self }

@@ -85,6 +85,21 @@ pub fn configure(service: &mut web::ServiceConfig) {
                 Endpoint::<Provisioner>::new("/provisioning-admins/subscriptions/{subscription_uuid}/")
                     .get(provisioning::plans::retrieve)
                     .patch(provisioning::plans::update),
+            )
+            .service(
+                Endpoint::<Provisioner>::new("/provisioning-admins/subscription-plan-renewals/")
+                    .get(provisioning::renewals::list)
+                    .post(provisioning::renewals::create),
+            )
+            .service(
+                Endpoint::<Provisioner>::new("/provisioning-admins/subscription-plan-renewals/{renewal_id}/")
+                    .get(provisioning::renewals::retrieve)
+                    .patch(provisioning::renewals::update)
+                    .delete(provisioning::renewals::delete),
+            )
+            .service(
+                Endpoint::<Provisioner>::new("/provisioning-admins/subscription-plan-renewals/{renewal_id}/process/")
+                    .post(provisioning::renewals::process),
             ),
     );
 }
