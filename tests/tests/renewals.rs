@@ -104,7 +104,10 @@ fn ten_thousand_licenses_are_carried_over_in_one_request(database: Database) {
     assert_eq!(renewed.counts(), expected);
     let keys = |plan: &Plan| -> BTreeMap<String, String> {
         let licenses = plan.licenses("assigned");
-        licenses.iter().map(|license| (license["user_email"].to_string(), license["activation_key"].to_string())).collect()
+        licenses
+            .iter()
+            .map(|license| (license["user_email"].to_string(), license["activation_key"].to_string()))
+            .collect()
     };
     assert_eq!(keys(&renewed), keys(&plan));
 }
@@ -286,7 +289,8 @@ fn only_provisioning_admins_see_renewals(database: Database) {
         ("DELETE", &renewal),
         ("POST", &process),
     ];
-    let one_customer = customer.person(5, "half").role(format!("enterprise_provisioning_admin:{}", customer.enterprise));
+    let one_customer =
+        customer.person(5, "half").role(format!("enterprise_provisioning_admin:{}", customer.enterprise));
     for (method, path) in requests {
         assert_detail(server.anonymous().send(Request::new(method, path)), 401, path);
         for person in [customer.admin(), one_customer.clone()] {

@@ -101,5 +101,6 @@ pub use renewal::{
 pub use services::{
     AgreementChanges, AgreementOverview, AgreementPage, Assignees, Assignments, LearnerLicense, LearnerLicenses,
     LearnerView, LicenseManager, LicensePage, NewAgreement, NewPlan, PlanChanges, PlanOverview, PlanPage,
-    ProcessedRenewal, RenewalChanges, RenewalOutcome, RenewalPage, RenewedBy, Revocable, Revocations, Revoked, Settings,
+    ProcessedRenewal, RenewalChanges, RenewalOutcome, RenewalPage, RenewedBy, Revocable, Revocations, Revoked,
+    Settings,
 };

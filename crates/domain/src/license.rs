@@ -214,7 +214,9 @@ impl License {
         let anew = |seat: &Seat| Seat { assigned_date: now, last_remind_date: None, ..seat.clone() };
         let state = match &self.state {
             LicenseState::Assigned(seat) => LicenseState::Assigned(anew(seat)),
-            LicenseState::Activated { seat, .. } => LicenseState::Activated { seat: anew(seat), activation_date: start },
+            LicenseState::Activated { seat, .. } => {
+                LicenseState::Activated { seat: anew(seat), activation_date: start }
+            }
             _ => return Err(self.impossible("carried over")),
         };
         let renewed_to = Some(onto.id);

@@ -85,8 +85,10 @@ impl RenewalTerms {
             errors.add("number_of_licenses", "A renewal is for at least one license.");
         }
         if self.number_of_licenses > SubscriptionPlan::MAX_LICENSES && !prior.for_internal_use_only {
-            let message =
-                format!("A plan has at most {} licenses unless it is for internal use.", SubscriptionPlan::MAX_LICENSES);
+            let message = format!(
+                "A plan has at most {} licenses unless it is for internal use.",
+                SubscriptionPlan::MAX_LICENSES
+            );
             errors.add("number_of_licenses", message);
         }
         if self.salesforce_opportunity_id.as_ref().is_some_and(|id| !is_salesforce_id(id)) {

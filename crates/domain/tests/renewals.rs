@@ -26,7 +26,7 @@ fn invalid(result: Result<RenewalOutcome, Error>) -> Vec<String> {
 }
 
 /// Everything there is, to be compared before and after what changes nothing.
-fn everything(world: &World, plans: &[PlanId]) -> impl PartialEq + std::fmt::Debug {
+fn everything(world: &World, plans: &[PlanId]) -> impl PartialEq + std::fmt::Debug + use<> {
     let renewals = world.manager.renewals(&RenewalFilter::default(), |_| Ok::<_, Error>(ALL)).unwrap();
     let plans: Vec<_> = plans.iter().map(|&plan| world.footprint(plan)).collect();
     (renewals, plans)
@@ -50,12 +50,8 @@ fn who_holds_a_license_holds_one_of_the_plan_that_follows() {
         let earlier = before.iter().find(|license| license.id == original.id).unwrap().clone();
         assert_eq!(original, License { renewed_to: Some(copy.id), modified: now, ..earlier.clone() });
         let activation_date = earlier.columns().activation_date.map(|_| start);
-        let expected = LicenseColumns {
-            assigned_date: Some(now),
-            last_remind_date: None,
-            activation_date,
-            ..earlier.columns()
-        };
+        let expected =
+            LicenseColumns { assigned_date: Some(now), last_remind_date: None, activation_date, ..earlier.columns() };
         assert_eq!(copy.columns(), expected);
         assert_eq!((copy.renewed_to, copy.auto_applied), (None, None));
     }
@@ -128,7 +124,10 @@ fn only_the_agreed_kinds_of_licenses_are_carried_over() {
         let renewed = world.renew(world.schedule(&terms)).unwrap();
         let counts = world.counts(renewed);
         assert_eq!((counts.activated, counts.assigned, counts.unassigned), expected, "{types:?}");
-        assert_eq!(world.owed(Topic::LicenseEvent).iter().filter(|event| is_renewed(event)).count() as i64, counts.allocated());
+        assert_eq!(
+            world.owed(Topic::LicenseEvent).iter().filter(|event| is_renewed(event)).count() as i64,
+            counts.allocated()
+        );
     }
 }
 
@@ -317,10 +316,7 @@ fn terms_that_break_rules_are_refused_with_every_one_of_them() {
     let nowhere = PlanId(uuid::Uuid::nil());
     let unknown = |field| Err(Error::UnknownReference { field, entity: Entity::Plan });
     assert_eq!(create(world.terms(nowhere, 1)), unknown("prior_subscription_plan"));
-    assert_eq!(
-        create(RenewalTerms { renewed_plan: Some(nowhere), ..terms() }),
-        unknown("renewed_subscription_plan")
-    );
+    assert_eq!(create(RenewalTerms { renewed_plan: Some(nowhere), ..terms() }), unknown("renewed_subscription_plan"));
     create(RenewalTerms { effective_date: start, ..terms() }).unwrap();
 }
 

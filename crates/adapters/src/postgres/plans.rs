@@ -104,10 +104,7 @@ impl PlanRepository for PostgresUnit<'_> {
             .filter(subscription_plan::customer_agreement_uuid.eq(agreement.0))
             .filter(subscription_plan::should_auto_apply_licenses.eq(true))
             .filter(subscription_plan::uuid.ne(except))
-            .set((
-                subscription_plan::should_auto_apply_licenses.eq(false),
-                subscription_plan::modified.eq(change.at),
-            ))
+            .set((subscription_plan::should_auto_apply_licenses.eq(false), subscription_plan::modified.eq(change.at)))
             .returning(subscription_plan::all_columns);
         let statement = with_history(statement, &SUBSCRIPTION_PLAN, Kind::Changed, change);
         self.write(|connection| statement.execute(connection))?;

@@ -141,8 +141,14 @@ macro_rules! matching {
 
 /// Id, effective date, agreed end and whether it is processed; of the prior plan id, agreement and start; of the renewed plan
 /// id, start and end.
-type LinkRow =
-    (i64, DateTime<Utc>, DateTime<Utc>, bool, (Uuid, Uuid, DateTime<Utc>), Option<(Uuid, DateTime<Utc>, DateTime<Utc>)>);
+type LinkRow = (
+    i64,
+    DateTime<Utc>,
+    DateTime<Utc>,
+    bool,
+    (Uuid, Uuid, DateTime<Utc>),
+    Option<(Uuid, DateTime<Utc>, DateTime<Utc>)>,
+);
 
 fn link((id, effective_date, agreed_expiration, processed, prior_plan, renewed_plan): LinkRow) -> RenewalLink {
     let (prior_plan, agreement, prior_plan_start) = prior_plan;
@@ -167,10 +173,8 @@ impl RenewalRepository for PostgresUnit<'_> {
             return Ok(Vec::new());
         }
         let agreements: Vec<_> = agreements.iter().map(|agreement| agreement.0).collect();
-        let query = surrounded()
-            .filter(prior.field(customer_agreement_uuid).eq_any(agreements))
-            .order(renewal::id)
-            .select((
+        let query =
+            surrounded().filter(prior.field(customer_agreement_uuid).eq_any(agreements)).order(renewal::id).select((
                 renewal::id,
                 renewal::effective_date,
                 renewal::renewed_expiration_date,
@@ -234,8 +238,7 @@ impl RenewalRepository for PostgresUnit<'_> {
             modified: saved.modified,
             ..RenewalRow::new(&saved.terms, saved.modified)
         };
-        let statement =
-            diesel::update(renewal::table.find(saved.id.0)).set(row).returning(renewal::all_columns);
+        let statement = diesel::update(renewal::table.find(saved.id.0)).set(row).returning(renewal::all_columns);
         let statement = with_history(statement, &SUBSCRIPTION_PLAN_RENEWAL, Kind::Changed, change);
         self.write_rows(1, "renewals", |connection| statement.execute(connection))
     }

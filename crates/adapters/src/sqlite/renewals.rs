@@ -235,8 +235,7 @@ impl RenewalRepository for SqliteUnit<'_> {
             created: SqlMoment(saved.created),
             ..RenewalRow::new(&saved.terms, SqlMoment(saved.modified))
         };
-        let written =
-            diesel::update(renewal::table.find(saved.id.0)).set(row).execute(conn).map_err(storage_error)?;
+        let written = diesel::update(renewal::table.find(saved.id.0)).set(row).execute(conn).map_err(storage_error)?;
         if written != 1 {
             return Err(Error::storage(format!("no renewal {} to write", saved.id)));
         }

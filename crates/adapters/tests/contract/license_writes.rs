@@ -83,9 +83,8 @@ pub fn a_license_that_gives_a_person_two_is_not_added(db: &dyn Database) {
     let store = db.store();
     with_plans(&*store);
     put(&*store, &[activated(1, 1, "amy@example.com", 1)]);
-    let added = store.write(|unit| {
-        unit.licenses().add(&[unassigned(2, 1), assigned(3, 1, "amy@example.com")], &change(5))
-    });
+    let added =
+        store.write(|unit| unit.licenses().add(&[unassigned(2, 1), assigned(3, 1, "amy@example.com")], &change(5)));
     assert_eq!(added, Err(Conflict::LiveLicense.into()));
     assert_eq!((numbers(&all(&*store, 1)), kinds(db, 2)), (vec![1], vec![]));
 }

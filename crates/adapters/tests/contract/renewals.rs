@@ -147,12 +147,8 @@ pub fn writing_a_renewal_is_recorded(db: &dyn Database) {
     save(&*store, &found(&*store, id).renewal).unwrap();
     store.write(|unit| unit.renewals().delete(id, &Change { by: None, ..change(3) })).unwrap();
     assert_eq!(store.read(|unit| unit.renewals().find(id)), Ok(None));
-    let entry = |kind, user: Option<&str>, on| HistoryEntry {
-        kind,
-        user: user.map(str::to_owned),
-        reason: None,
-        at: day(on),
-    };
+    let entry =
+        |kind, user: Option<&str>, on| HistoryEntry { kind, user: user.map(str::to_owned), reason: None, at: day(on) };
     let history = db.history("subscription_plan_renewal", &id.to_string());
     assert_eq!(history, [entry('+', Some("admin"), 1), entry('~', Some("admin"), 2), entry('-', None, 3)]);
 }

@@ -13,9 +13,9 @@ mod store;
 pub use clock::{Clock, FixedClock};
 pub use ids::{IdSource, SequentialIds};
 pub use licenses::{LicenseField, LicenseFilter, LicenseOrder, LicenseRepository, Person};
+pub use renewals::{RenewalFilter, RenewalRepository};
 pub use repositories::{
     AgreementFilter, AgreementRepository, CustomerScope, JobRepository, OutboxRepository, PlanFilter, PlanRepository,
     ProductRepository, RoleAssignment, User, UserRepository, Window,
 };
-pub use renewals::{RenewalFilter, RenewalRepository};
 pub use store::{Store, StoreExt, UnitOfWork, Work};

@@ -5,8 +5,8 @@ use actix_web::{HttpRequest, web};
 use chrono::{DateTime, Utc};
 use license_manager_domain::ports::RenewalFilter;
 use license_manager_domain::{
-    Conflict, CustomerId, Error, LicenseTypesToCopy, PlanId, RenewalChanges, RenewalDetails, RenewalId,
-    RenewalOutcome, RenewalTerms, RenewedBy, SubscriptionPlan,
+    Conflict, CustomerId, Error, LicenseTypesToCopy, PlanId, RenewalChanges, RenewalDetails, RenewalId, RenewalOutcome,
+    RenewalTerms, RenewedBy, SubscriptionPlan,
 };
 use serde::Serialize;
 use uuid::Uuid;
@@ -169,11 +169,7 @@ pub async fn update(
 }
 
 /// Deletes a renewal: 204. Its plans and their licenses stay.
-pub async fn delete(
-    access: Provisioner,
-    request: HttpRequest,
-    state: web::Data<AppState>,
-) -> Result<Answer, ApiError> {
+pub async fn delete(access: Provisioner, request: HttpRequest, state: web::Data<AppState>) -> Result<Answer, ApiError> {
     let id = path_id(&request)?;
     blocking(move || {
         state.manager.delete_renewal(&access.caller.actor(), id)?;
