@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::license::{ImpossibleTransition, LicenseStatus};
+use crate::transfer::HeldTwice;
 
 /// Why a use case did not do what was asked. Whatever the error, nothing was changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -27,6 +28,9 @@ pub enum Error {
     /// The request is well-formed, and a rule of the business forbids it now.
     #[error("{0}")]
     Refused(Refusal),
+    /// Licenses cannot move, because their holders have live ones of the plan already. The message names nobody: it may be logged.
+    #[error("{} people would hold two live licenses of the new plan. Nothing was moved.", .0.len())]
+    WouldHoldTwo(Vec<HeldTwice>),
     /// The database cannot be reached; the same request may succeed later.
     #[error("The database is not available.")]
     Unavailable,
@@ -44,6 +48,7 @@ pub enum Entity {
     License,
     Product,
     Renewal,
+    TransferJob,
 }
 
 impl std::fmt::Display for Entity {
@@ -54,6 +59,7 @@ impl std::fmt::Display for Entity {
             Self::License => "license",
             Self::Product => "product",
             Self::Renewal => "renewal",
+            Self::TransferJob => "license transfer job",
         })
     }
 }

@@ -62,6 +62,7 @@
 //! |---|---|
 //! | [`License`], [`SubscriptionPlan`], [`CustomerAgreement`], [`Product`] | the entities and the rules that need nothing else |
 //! | [`SubscriptionPlanRenewal`], [`RenewalChains`] | plans that follow plans |
+//! | [`LicenseTransferJob`] | licenses that move between plans |
 //! | [`ports`] | the traits an adapter implements |
 //! | [`LicenseManager`] | the use cases |
 //! | [`outbox`] | what each use case owes the outside |
@@ -81,6 +82,7 @@ pub mod ports;
 mod product;
 mod renewal;
 mod services;
+mod transfer;
 
 pub use agreement::{AutoScaling, CustomerAgreement, ExpirationMessage};
 pub use email::{Email, InvalidEmail};
@@ -88,7 +90,7 @@ pub use error::{Conflict, Entity, Error, FieldErrors, Refusal};
 pub use history::{Actor, Change};
 pub use ids::{
     ActivationKey, AgreementId, CatalogId, CustomerId, LicenseId, LmsUserId, MessageId, PlanId, PlanTypeId, ProductId,
-    RenewalId,
+    RenewalId, TransferJobId,
 };
 pub use jobs::{Job, JobKind};
 pub use license::{FormerSeat, ImpossibleTransition, License, LicenseColumns, LicenseState, LicenseStatus, Seat};
@@ -102,5 +104,8 @@ pub use services::{
     AgreementChanges, AgreementOverview, AgreementPage, Assignees, Assignments, LearnerLicense, LearnerLicenses,
     LearnerView, LicenseManager, LicensePage, NewAgreement, NewPlan, PlanChanges, PlanOverview, PlanPage,
     ProcessedRenewal, RenewalChanges, RenewalOutcome, RenewalPage, RenewedBy, Revocable, Revocations, Revoked,
-    Settings,
+    Settings, TransferPage,
+};
+pub use transfer::{
+    HeldTwice, LicenseTransferJob, TransferJobSummary, TransferOrder, TransferRun, TransferredLicenses,
 };

@@ -125,6 +125,7 @@ impl From<Error> for ApiError {
                 | Refusal::RenewedPlanInUse { .. }
                 | Refusal::RenewedPlanTooLarge { .. } => Self::text(StatusCode::UNPROCESSABLE_ENTITY, message),
             },
+            Error::WouldHoldTwo(_) => Self::detail(StatusCode::UNPROCESSABLE_ENTITY, message),
             Error::Unavailable => Self::detail(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "The service cannot reach its database just now. Try again shortly.",

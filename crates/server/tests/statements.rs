@@ -9,9 +9,12 @@ use license_manager::app::{AppState, app};
 use license_manager::auth::TokenVerifier;
 use license_manager::config::{Config, Secret};
 use license_manager::storage::{self, seed_products};
+use license_manager::system::RandomIds;
+use license_manager_domain::ports::{IdSource, StoreExt};
 use license_manager_domain::{
-    Actor, AgreementChanges, AgreementId, AssignmentMail, CatalogId, ChangeReason, CustomerId, LicenseManager,
-    LicenseTypesToCopy, NewAgreement, NewPlan, PlanChanges, PlanId, RenewalOutcome, RenewalTerms,
+    Actor, AgreementChanges, AgreementId, AssignmentMail, CatalogId, ChangeReason, CustomerId, LicenseId,
+    LicenseManager, LicenseTypesToCopy, NewAgreement, NewPlan, PlanChanges, PlanId, RenewalOutcome, RenewalTerms,
+    TransferOrder, TransferredLicenses,
 };
 use license_manager_tests::{Database, Person, SECRET, on_both_databases};
 use serde_json::{Value, json};
@@ -25,6 +28,7 @@ on_both_databases!(
     listing_ten_licenses_and_five_hundred,
     provisioning_ten_licenses_and_five_thousand,
     renewing_two_licenses_and_five_thousand,
+    transferring_two_licenses_and_a_hundred_thousand,
 );
 
 const CUSTOMER: CustomerId = CustomerId(Uuid::from_u128(0x4000_8000_0000_0000_0001));
@@ -84,6 +88,19 @@ impl Service {
             },
         };
         self.manager().create_plan(&Actor::service(), ChangeReason::New, new).unwrap().plans[0].details.plan.id
+    }
+
+    /// Adds unassigned licenses without a limit to how many.
+    fn fill(&self, plan: PlanId, number: usize) {
+        let mut ids: Vec<LicenseId> = (0..number).map(|_| LicenseId(RandomIds.next())).collect();
+        ids.sort_unstable();
+        let change = Actor::service().change(self.manager().now());
+        self.manager().store().write(|unit| unit.licenses().add_unassigned(plan, &ids, &change)).unwrap();
+    }
+
+    fn handed_out(&self, plan: PlanId) -> Vec<LicenseId> {
+        let licenses = self.manager().handed_out_licenses(plan, None, i64::MAX).unwrap();
+        licenses.iter().map(|license| license.id).collect()
     }
 
     fn assign(&self, plan: PlanId, emails: &[String]) {
@@ -233,5 +250,33 @@ fn renewing_two_licenses_and_five_thousand(database: Database) {
             statements.push(service.statements(Method::POST, &path, None).await);
         }
         assert_as_many(&statements[0], &statements[1]);
+    });
+}
+
+fn transferring_two_licenses_and_a_hundred_thousand(database: Database) {
+    run(async {
+        let service = Service::new(database).await;
+        let jobs = "/provisioning-admins/license-transfer-jobs/";
+        service.statements(Method::GET, jobs, None).await;
+        for all in [true, false] {
+            let mut statements = Vec::new();
+            for number in [2, if all { 100_000 } else { 5_000 }] {
+                let [old, new] = ["old", "new"].map(|title| service.plan(&format!("{title} {all} {number}"), 0));
+                service.fill(old, number);
+                let licenses = if all {
+                    TransferredLicenses::All
+                } else {
+                    service.assign(old, &emails(number));
+                    TransferredLicenses::Named(service.handed_out(old))
+                };
+                let (agreement, notes, is_dry_run) = (service.agreement, None, false);
+                let order = TransferOrder { agreement, old_plan: old, new_plan: new, notes, is_dry_run, licenses };
+                let job = service.manager().create_transfer_job(&Actor::service(), &order).unwrap().id;
+                statements.push(service.statements(Method::POST, &format!("{jobs}{job}/process/"), None).await);
+                let counts = service.manager().plan(new).unwrap().plans[0].counts;
+                assert_eq!(counts.total(), number as i64, "they moved");
+            }
+            assert_as_many(&statements[0], &statements[1]);
+        }
     });
 }

@@ -17,6 +17,7 @@ mod renewals;
 mod rows;
 mod schema;
 mod statements;
+mod transfers;
 mod users;
 
 use std::collections::BTreeMap;
@@ -30,7 +31,7 @@ use diesel::{Connection, PgConnection, QueryResult};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use license_manager_domain::ports::{
     AgreementRepository, JobRepository, LicenseRepository, OutboxRepository, PlanRepository, ProductRepository,
-    RenewalRepository, Store, UnitOfWork, UserRepository, Work,
+    RenewalRepository, Store, TransferRepository, UnitOfWork, UserRepository, Work,
 };
 use license_manager_domain::{Error, PlanId};
 
@@ -298,6 +299,10 @@ impl UnitOfWork for PostgresUnit<'_> {
     }
 
     fn jobs(&mut self) -> &mut dyn JobRepository {
+        self
+    }
+
+    fn transfers(&mut self) -> &mut dyn TransferRepository {
         self
     }
 }

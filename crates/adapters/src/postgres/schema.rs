@@ -118,6 +118,22 @@ diesel::table! {
 }
 
 diesel::table! {
+    license_transfer_job (id) {
+        id -> BigInt,
+        customer_agreement_uuid -> Uuid,
+        old_subscription_plan_uuid -> Uuid,
+        new_subscription_plan_uuid -> Uuid,
+        notes -> Nullable<Text>,
+        is_dry_run -> Bool,
+        license_uuids -> Nullable<Text>,
+        processed_results -> Text,
+        completed_at -> Nullable<Timestamptz>,
+        created -> Timestamptz,
+        modified -> Timestamptz,
+    }
+}
+
+diesel::table! {
     users (username) {
         username -> Text,
         email -> Nullable<Text>,
@@ -157,12 +173,14 @@ diesel::joinable!(expiration_message -> customer_agreement (customer_agreement_u
 diesel::joinable!(subscription_plan -> customer_agreement (customer_agreement_uuid));
 diesel::joinable!(subscription_plan -> product (product_id));
 diesel::joinable!(license -> subscription_plan (subscription_plan_uuid));
+diesel::joinable!(license_transfer_job -> customer_agreement (customer_agreement_uuid));
 diesel::joinable!(role_assignment -> users (username));
 
 diesel::allow_tables_to_appear_in_same_query!(
     customer_agreement,
     expiration_message,
     license,
+    license_transfer_job,
     plan_type,
     product,
     subscription_plan,
@@ -233,4 +251,11 @@ pub(super) const SUBSCRIPTION_PLAN_RENEWAL: Recorded = Recorded {
               number_of_licenses, effective_date, renewed_expiration_date, processed, processed_datetime, \
               renewed_plan_title, license_types_to_copy, disable_auto_apply_licenses, exempt_from_batch_processing, \
               created, modified",
+};
+
+pub(super) const LICENSE_TRANSFER_JOB: Recorded = Recorded {
+    table: "license_transfer_job",
+    key: "id",
+    columns: "id, customer_agreement_uuid, old_subscription_plan_uuid, new_subscription_plan_uuid, notes, is_dry_run, \
+              license_uuids, processed_results, completed_at, created, modified",
 };

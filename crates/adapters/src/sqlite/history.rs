@@ -37,6 +37,7 @@ pub(super) enum Table {
     Plan,
     License,
     Renewal,
+    TransferJob,
 }
 
 impl Table {
@@ -48,6 +49,7 @@ impl Table {
             Self::Plan => ("subscription_plan", "uuid"),
             Self::License => ("license", "uuid"),
             Self::Renewal => ("subscription_plan_renewal", "id"),
+            Self::TransferJob => ("license_transfer_job", "id"),
         }
     }
 }

@@ -17,6 +17,7 @@ mod products;
 mod renewals;
 mod rows;
 mod schema;
+mod transfers;
 mod types;
 mod users;
 
@@ -32,7 +33,7 @@ use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use license_manager_domain::Error;
 use license_manager_domain::ports::{
     AgreementRepository, JobRepository, LicenseRepository, OutboxRepository, PlanRepository, ProductRepository,
-    RenewalRepository, Store, UnitOfWork, UserRepository, Work,
+    RenewalRepository, Store, TransferRepository, UnitOfWork, UserRepository, Work,
 };
 
 use error::{storage_error, unavailable};
@@ -292,6 +293,10 @@ impl UnitOfWork for SqliteUnit<'_> {
     }
 
     fn jobs(&mut self) -> &mut dyn JobRepository {
+        self
+    }
+
+    fn transfers(&mut self) -> &mut dyn TransferRepository {
         self
     }
 }

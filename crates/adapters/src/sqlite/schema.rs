@@ -118,6 +118,22 @@ diesel::table! {
 }
 
 diesel::table! {
+    license_transfer_job (id) {
+        id -> BigInt,
+        customer_agreement_uuid -> Text,
+        old_subscription_plan_uuid -> Text,
+        new_subscription_plan_uuid -> Text,
+        notes -> Nullable<Text>,
+        is_dry_run -> Bool,
+        license_uuids -> Nullable<Text>,
+        processed_results -> Text,
+        completed_at -> Nullable<BigInt>,
+        created -> BigInt,
+        modified -> BigInt,
+    }
+}
+
+diesel::table! {
     users (username) {
         username -> Text,
         email -> Nullable<Text>,
@@ -159,6 +175,7 @@ diesel::joinable!(expiration_message -> customer_agreement (customer_agreement_u
 diesel::joinable!(subscription_plan -> customer_agreement (customer_agreement_uuid));
 diesel::joinable!(subscription_plan -> product (product_id));
 diesel::joinable!(license -> subscription_plan (subscription_plan_uuid));
+diesel::joinable!(license_transfer_job -> customer_agreement (customer_agreement_uuid));
 diesel::joinable!(role_assignment -> users (username));
 diesel::allow_tables_to_appear_in_same_query!(
     plan_type,
@@ -167,6 +184,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     expiration_message,
     subscription_plan,
     license,
+    license_transfer_job,
     subscription_plan_renewal,
 );
 diesel::allow_tables_to_appear_in_same_query!(users, role_assignment);

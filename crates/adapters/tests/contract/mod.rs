@@ -19,6 +19,7 @@ pub mod outbox;
 pub mod plans;
 pub mod products;
 pub mod renewals;
+pub mod transfers;
 pub mod units_of_work;
 pub mod users;
 
@@ -164,6 +165,17 @@ macro_rules! contract_suite {
                 renewals_are_filtered
                 an_id_is_not_given_to_another_renewal
             }
+            transfers {
+                a_transfer_job_comes_back_as_it_was_made
+                the_runs_of_a_transfer_job_are_kept_in_their_order
+                writing_a_transfer_job_is_recorded
+                transfer_jobs_are_listed_the_latest_first_and_filtered
+                the_licenses_of_an_order_are_live_ones_that_are_named_or_all
+                who_holds_a_live_license_of_both_plans_is_found
+                licenses_move_and_stay_as_they_are
+                licenses_that_cannot_move_stay_all_of_them
+                thousands_move_at_once
+            }
             users {
                 a_user_is_remembered
                 a_user_takes_over_what_the_next_token_says
@@ -190,6 +202,8 @@ macro_rules! contract_suite {
                 a_learner_assigned_by_many_at_once_gets_one_license
                 a_plan_renewed_by_many_at_once_has_one_renewal
                 a_renewal_processed_by_many_at_once_carries_over_once
+                a_transfer_run_by_many_at_once_moves_once
+                a_transfer_never_gives_a_learner_two_licenses
             }
         );
     };

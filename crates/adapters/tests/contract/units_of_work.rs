@@ -5,12 +5,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use license_manager_domain::outbox::{Message, Topic};
 use license_manager_domain::ports::{AgreementFilter, CustomerScope, LicenseFilter, Person, StoreExt, UnitOfWork};
 use license_manager_domain::{
-    Entity, Error, Job, JobKind, MessageId, RenewalId, SubscriptionPlanRenewal, seeded_products,
+    Entity, Error, Job, JobKind, LicenseTransferJob, MessageId, RenewalId, SubscriptionPlanRenewal, TransferJobId,
+    TransferredLicenses, seeded_products,
 };
 use uuid::Uuid;
 
 use super::Database;
 use super::fixtures::*;
+use super::transfers::order;
 
 const EVERY_AGREEMENT: AgreementFilter = AgreementFilter { scope: CustomerScope::All, customer: None, agreement: None };
 
@@ -61,7 +63,7 @@ pub fn a_transaction_sees_its_own_writes(db: &dyn Database) {
 
 pub fn a_unit_that_reads_refuses_every_write(db: &dyn Database) {
     type Write = fn(&mut dyn UnitOfWork) -> Result<(), Error>;
-    let writes: [(&str, Write); 20] = [
+    let writes: [(&str, Write); 24] = [
         ("products.seed", |unit| unit.products().seed(&seeded_products(), &change(9))),
         ("agreements.add", |unit| unit.agreements().add(&agreement(9), &change(9))),
         ("agreements.save", |unit| unit.agreements().save(&agreement(1), &change(9))),
@@ -105,6 +107,15 @@ pub fn a_unit_that_reads_refuses_every_write(db: &dyn Database) {
         }),
         ("renewals.delete", |unit| unit.renewals().delete(RenewalId(1), &change(9))),
         ("renewals.lock", |unit| unit.renewals().lock(RenewalId(1)).map(drop)),
+        ("transfers.add", |unit| unit.transfers().add(&order(TransferredLicenses::All), &change(9)).map(drop)),
+        ("transfers.save", |unit| {
+            let (order, runs, completed_at) = (order(TransferredLicenses::All), Vec::new(), None);
+            let (id, created, modified) = (TransferJobId(1), day(1), day(9));
+            let job = LicenseTransferJob { id, order, runs, completed_at, created, modified };
+            unit.transfers().save(&job, &change(9))
+        }),
+        ("transfers.lock", |unit| unit.transfers().lock(TransferJobId(1)).map(drop)),
+        ("transfers.move_licenses", |unit| unit.transfers().move_licenses(&[license_id(1)], plan_id(2), &change(9))),
         ("plans.stop_auto_applying", |unit| unit.plans().stop_auto_applying(agreement_id(1), None, &change(9))),
         ("plans.lock", |unit| unit.plans().lock(plan_id(1)).map(drop)),
     ];

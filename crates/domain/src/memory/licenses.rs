@@ -62,7 +62,7 @@ fn is_of(person: &Person, license: &License) -> bool {
 }
 
 /// Refuses licenses that would give a person a second live license of a plan.
-fn check_holders(tables: &Tables, written: &[License]) -> Result<(), Error> {
+pub(super) fn check_holders(tables: &Tables, written: &[License]) -> Result<(), Error> {
     let plans: HashSet<PlanId> = written.iter().map(|license| license.plan).collect();
     let mut holders = HashSet::new();
     for license in tables.licenses.values().filter(|license| license.is_live() && plans.contains(&license.plan)) {

@@ -6,6 +6,7 @@
 mod licenses;
 mod renewals;
 mod repositories;
+mod transfers;
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -13,17 +14,18 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use crate::agreement::CustomerAgreement;
 use crate::error::Error;
 use crate::history::Change;
-use crate::ids::{AgreementId, LicenseId, PlanId, ProductId, RenewalId};
+use crate::ids::{AgreementId, LicenseId, PlanId, ProductId, RenewalId, TransferJobId};
 use crate::jobs::Job;
 use crate::license::License;
 use crate::outbox::Message;
 use crate::plan::{PlanDetails, SubscriptionPlan};
 use crate::ports::{
     AgreementRepository, JobRepository, LicenseRepository, OutboxRepository, PlanRepository, ProductRepository,
-    RenewalRepository, Store, UnitOfWork, User, UserRepository, Work,
+    RenewalRepository, Store, TransferRepository, UnitOfWork, User, UserRepository, Work,
 };
 use crate::product::{Product, seeded_products};
 use crate::renewal::SubscriptionPlanRenewal;
+use crate::transfer::LicenseTransferJob;
 
 /// The store.
 #[derive(Debug, Default)]
@@ -52,6 +54,7 @@ struct Tables {
     renewals: BTreeMap<RenewalId, SubscriptionPlanRenewal>,
     /// The id the latest renewal got; none is ever given twice.
     last_renewal: i64,
+    transfers: BTreeMap<TransferJobId, LicenseTransferJob>,
     users: BTreeMap<String, User>,
     outbox: Vec<Message>,
     jobs: Vec<Job>,
@@ -165,6 +168,10 @@ impl UnitOfWork for MemoryUnit<'_> {
     }
 
     fn jobs(&mut self) -> &mut dyn JobRepository {
+        self
+    }
+
+    fn transfers(&mut self) -> &mut dyn TransferRepository {
         self
     }
 }

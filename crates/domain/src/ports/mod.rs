@@ -9,6 +9,7 @@ mod licenses;
 mod renewals;
 mod repositories;
 mod store;
+mod transfers;
 
 pub use clock::{Clock, FixedClock};
 pub use ids::{IdSource, SequentialIds};
@@ -19,3 +20,4 @@ pub use repositories::{
     ProductRepository, RoleAssignment, User, UserRepository, Window,
 };
 pub use store::{Store, StoreExt, UnitOfWork, Work};
+pub use transfers::{TransferFilter, TransferRepository};

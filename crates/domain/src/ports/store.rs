@@ -1,7 +1,7 @@
 use crate::error::Error;
 use crate::ports::{
     AgreementRepository, JobRepository, LicenseRepository, OutboxRepository, PlanRepository, ProductRepository,
-    RenewalRepository, UserRepository,
+    RenewalRepository, TransferRepository, UserRepository,
 };
 
 /// The work of one transaction.
@@ -66,4 +66,5 @@ pub trait UnitOfWork {
     fn users(&mut self) -> &mut dyn UserRepository;
     fn outbox(&mut self) -> &mut dyn OutboxRepository;
     fn jobs(&mut self) -> &mut dyn JobRepository;
+    fn transfers(&mut self) -> &mut dyn TransferRepository;
 }

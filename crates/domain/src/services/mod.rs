@@ -12,6 +12,7 @@ mod listing;
 mod plans;
 mod renewals;
 mod revocation;
+mod transfers;
 
 use std::sync::Arc;
 
@@ -24,6 +25,7 @@ pub use listing::LicensePage;
 pub use plans::{NewPlan, PlanChanges, PlanOverview, PlanPage};
 pub use renewals::{ProcessedRenewal, RenewalChanges, RenewalOutcome, RenewalPage, RenewedBy};
 pub use revocation::{Revocable, Revocations, Revoked};
+pub use transfers::TransferPage;
 
 use crate::error::{Entity, Error};
 use crate::ids::{AgreementId, LicenseId, PlanId};

@@ -100,6 +100,19 @@ pub fn configure(service: &mut web::ServiceConfig) {
             .service(
                 Endpoint::<Provisioner>::new("/provisioning-admins/subscription-plan-renewals/{renewal_id}/process/")
                     .post(provisioning::renewals::process),
+            )
+            .service(
+                Endpoint::<Provisioner>::new("/provisioning-admins/license-transfer-jobs/")
+                    .get(provisioning::transfers::list)
+                    .post(provisioning::transfers::create),
+            )
+            .service(
+                Endpoint::<Provisioner>::new("/provisioning-admins/license-transfer-jobs/{job_id}/")
+                    .get(provisioning::transfers::retrieve),
+            )
+            .service(
+                Endpoint::<Provisioner>::new("/provisioning-admins/license-transfer-jobs/{job_id}/process/")
+                    .post(provisioning::transfers::process),
             ),
     );
 }

@@ -3,3 +3,4 @@
 pub mod agreements;
 pub mod plans;
 pub mod renewals;
+pub mod transfers;
