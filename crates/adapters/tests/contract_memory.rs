@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use license_manager_domain::memory::MemoryStore;
 use license_manager_domain::ports::{RoleAssignment, Store, StoreExt, User};
-use license_manager_domain::{CustomerId, LicenseId, RenewalId, RenewalLink};
+use license_manager_domain::{CustomerId, LicenseId};
 
 mod contract;
 
-use contract::{Database, HistoryEntry, NewRenewal, Told, Waiting};
+use contract::{Database, HistoryEntry, Told, Waiting};
 
 contract_suite!(in_memory);
 
@@ -68,23 +68,6 @@ impl Database for InMemory {
 
     fn source(&self, license: LicenseId) -> Option<String> {
         self.0.sources().remove(&license)
-    }
-
-    fn add_renewal(&self, renewal: &NewRenewal) {
-        let plan = |id| self.0.read(|unit| unit.plans().find(id)).unwrap().unwrap().plan;
-        let prior = plan(renewal.prior_plan);
-        let renewed = renewal.renewed_plan.map(plan);
-        self.0.add_renewal(RenewalLink {
-            id: RenewalId(1),
-            agreement: prior.agreement,
-            prior_plan: prior.id,
-            prior_plan_start: prior.start_date,
-            renewed_plan: renewal.renewed_plan,
-            renewed_plan_start: renewed.as_ref().map(|plan| plan.start_date),
-            renewed_expiration: renewed.map_or(renewal.expiration_date, |plan| plan.expiration_date),
-            effective_date: renewal.effective_date,
-            processed: renewal.processed,
-        });
     }
 
     fn add_role(&self, username: &str, role: &str, customer: Option<CustomerId>) {

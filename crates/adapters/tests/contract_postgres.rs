@@ -13,7 +13,7 @@ use uuid::Uuid;
 mod contract;
 mod support;
 
-use contract::{Database, HistoryEntry, NewRenewal, Told, Waiting};
+use contract::{Database, HistoryEntry, Told, Waiting};
 use support::PostgresDatabase;
 
 contract_suite!(on_the_server);
@@ -76,7 +76,7 @@ impl Database for OnTheServer {
 
     fn history(&self, table: &str, id: &str) -> Vec<HistoryEntry> {
         let key = match table {
-            "product" | "notification" => "id",
+            "product" | "notification" | "subscription_plan_renewal" | "license_transfer_job" => "id",
             "license_source" => "license_uuid",
             _ => "uuid",
         };
@@ -133,23 +133,6 @@ impl Database for OnTheServer {
                 .optional()
                 .unwrap();
         found.map(|row| row.source_id)
-    }
-
-    fn add_renewal(&self, renewal: &NewRenewal) {
-        diesel::sql_query(
-            "INSERT INTO subscription_plan_renewal (
-                 prior_subscription_plan_uuid, renewed_subscription_plan_uuid, number_of_licenses, effective_date,
-                 renewed_expiration_date, processed, license_types_to_copy, disable_auto_apply_licenses,
-                 exempt_from_batch_processing, created, modified)
-             VALUES ($1, $2, 1, $3, $4, $5, 'nothing', false, false, now(), now())",
-        )
-        .bind::<SqlUuid, _>(renewal.prior_plan.0)
-        .bind::<Nullable<SqlUuid>, _>(renewal.renewed_plan.map(|plan| plan.0))
-        .bind::<Timestamptz, _>(renewal.effective_date)
-        .bind::<Timestamptz, _>(renewal.expiration_date)
-        .bind::<Bool, _>(renewal.processed)
-        .execute(&mut self.database.connection())
-        .unwrap();
     }
 
     fn add_role(&self, username: &str, role: &str, customer: Option<CustomerId>) {

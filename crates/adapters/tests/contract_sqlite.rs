@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 mod contract;
 
-use contract::{Database, HistoryEntry, NewRenewal, Told, Waiting};
+use contract::{Database, HistoryEntry, Told, Waiting};
 
 contract_suite!(in_a_file);
 
@@ -90,7 +90,7 @@ impl Database for InAFile {
 
     fn history(&self, table: &str, id: &str) -> Vec<HistoryEntry> {
         let key = match table {
-            "product" | "notification" => "id",
+            "product" | "notification" | "subscription_plan_renewal" | "license_transfer_job" => "id",
             "license_source" => "license_uuid",
             _ => "uuid",
         };
@@ -148,23 +148,6 @@ impl Database for InAFile {
             .optional()
             .unwrap();
         found.map(|row| row.source_id)
-    }
-
-    fn add_renewal(&self, renewal: &NewRenewal) {
-        diesel::sql_query(
-            "INSERT INTO subscription_plan_renewal (
-                 prior_subscription_plan_uuid, renewed_subscription_plan_uuid, number_of_licenses, effective_date,
-                 renewed_expiration_date, processed, license_types_to_copy, disable_auto_apply_licenses,
-                 exempt_from_batch_processing, created, modified)
-             VALUES (?, ?, 1, ?, ?, ?, 'nothing', 0, 0, 0, 0)",
-        )
-        .bind::<Text, _>(renewal.prior_plan.to_string())
-        .bind::<Nullable<Text>, _>(renewal.renewed_plan.map(|plan| plan.to_string()))
-        .bind::<BigInt, _>(renewal.effective_date.timestamp_micros())
-        .bind::<BigInt, _>(renewal.expiration_date.timestamp_micros())
-        .bind::<BigInt, _>(i64::from(renewal.processed))
-        .execute(&mut self.connection())
-        .unwrap();
     }
 
     fn add_role(&self, username: &str, role: &str, customer: Option<CustomerId>) {

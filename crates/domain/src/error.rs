@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::email::Email;
 use crate::license::{ImpossibleTransition, LicenseStatus};
+use crate::transfer::HeldTwice;
 
 /// Why a use case did not do what was asked. Whatever the error, nothing was changed; [`Refusal::NoLicenseLeft`] alone leaves
 /// an event behind.
@@ -29,6 +30,9 @@ pub enum Error {
     /// The request is well-formed, and a rule of the business forbids it now.
     #[error("{0}")]
     Refused(Refusal),
+    /// Licenses cannot move, because their holders have live ones of the plan already. The message names nobody: it may be logged.
+    #[error("{} people would hold two live licenses of the new plan. Nothing was moved.", .0.len())]
+    WouldHoldTwo(Vec<HeldTwice>),
     /// The database cannot be reached; the same request may succeed later.
     #[error("The database is not available.")]
     Unavailable,
@@ -73,6 +77,8 @@ pub enum Entity {
     PlanType,
     RoleAssignment,
     EnrollmentJob,
+    Renewal,
+    TransferJob,
 }
 
 impl std::fmt::Display for Entity {
@@ -85,6 +91,8 @@ impl std::fmt::Display for Entity {
             Self::PlanType => "plan type",
             Self::RoleAssignment => "role assignment",
             Self::EnrollmentJob => "bulk enrollment",
+            Self::Renewal => "renewal",
+            Self::TransferJob => "license transfer job",
         })
     }
 }
@@ -107,6 +115,12 @@ pub enum Conflict {
     /// A person has at most one live license of a plan.
     #[error("This person has a license of the plan already.")]
     LiveLicense,
+    /// A plan is renewed at most once.
+    #[error("The prior plan has a renewal already.")]
+    RenewalOfPlan,
+    /// A plan follows at most one other.
+    #[error("The renewed plan follows another plan already.")]
+    RenewalByPlan,
 }
 
 /// A rule of the business that forbids the request now.
@@ -183,6 +197,31 @@ pub enum Refusal {
     /// These people would hold two live licenses of a plan.
     #[error("These people would hold two licenses of the plan: {}. Nothing was changed.", addresses(.0))]
     SecondLiveLicense(Vec<Email>),
+    /// What was done stays as it was agreed.
+    #[error("The renewal was processed and cannot be edited any more.")]
+    RenewalIsProcessed,
+    /// A renewal must hold everybody it carries over.
+    #[error("The renewal is for {agreed} licenses, and {needed} are to be carried over. Nothing was renewed.")]
+    RenewalTooSmall {
+        /// How many licenses were agreed.
+        agreed: i32,
+        /// How many are to be carried over.
+        needed: usize,
+    },
+    /// Licenses are carried over into a plan that nobody uses yet.
+    #[error("The renewed plan has {used} licenses that were handed out already. Nothing was renewed.")]
+    RenewedPlanInUse {
+        /// How many of its licenses are not unassigned.
+        used: i64,
+    },
+    /// A renewal never takes licenses away.
+    #[error("The renewed plan has {present} licenses, and the renewal is for {agreed}. Nothing was renewed.")]
+    RenewedPlanTooLarge {
+        /// How many licenses were agreed.
+        agreed: i32,
+        /// How many the plan has.
+        present: i64,
+    },
 }
 
 fn addresses(emails: &[Email]) -> String {

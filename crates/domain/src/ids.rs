@@ -98,3 +98,8 @@ integer_id!(
     RenewalId,
     i64
 );
+integer_id!(
+    /// A job that moves licenses from one plan to another.
+    TransferJobId,
+    i64
+);

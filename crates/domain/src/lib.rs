@@ -61,7 +61,8 @@
 //! | module | what stands there |
 //! |---|---|
 //! | [`License`], [`SubscriptionPlan`], [`CustomerAgreement`], [`Product`] | the entities and the rules that need nothing else |
-//! | [`RenewalChains`] | plans that follow plans |
+//! | [`SubscriptionPlanRenewal`], [`RenewalChains`] | plans that follow plans |
+//! | [`LicenseTransferJob`] | licenses that move between plans |
 //! | [`ports`] | the traits an adapter implements |
 //! | [`LicenseManager`] | the use cases |
 //! | [`BulkEnrollment`] | enrollments that licenses pay for |
@@ -86,6 +87,7 @@ mod product;
 mod renewal;
 mod services;
 mod staff_records;
+mod transfer;
 
 pub use agreement::{AutoScaling, CustomerAgreement};
 pub use email::{Email, InvalidEmail};
@@ -96,19 +98,25 @@ pub use history::{Actor, Change, ChangeKind, FieldChange, FieldKind, Recorded, R
 pub use idempotency::{FirstRequest, IdempotencyKey, StoredAnswer};
 pub use ids::{
     ActivationKey, AgreementId, CatalogId, CustomerId, EnrollmentJobId, LicenseId, LmsUserId, MessageId, PlanId,
-    PlanTypeId, ProductId, RenewalId, RoleAssignmentId,
+    PlanTypeId, ProductId, RenewalId, RoleAssignmentId, TransferJobId,
 };
 pub use jobs::{Job, JobKind};
 pub use license::{FormerSeat, ImpossibleTransition, License, LicenseColumns, LicenseState, LicenseStatus, Seat};
 pub use outbox::{AssignmentMail, ReminderMail};
 pub use plan::{ChangeReason, LicenseCounts, PlanDetails, SubscriptionPlan, is_salesforce_id};
 pub use product::{DEFAULT_PRODUCT, PlanType, Product, seeded_products};
-pub use renewal::{RenewalChains, RenewalLink};
+pub use renewal::{
+    LicenseTypesToCopy, RenewalChains, RenewalDetails, RenewalLink, RenewalTerms, SubscriptionPlanRenewal,
+};
 pub use services::{
     AgreementChanges, AgreementOverview, AgreementPage, AgreementSettings, AgreementSettingsChanges, Assignees,
     Assignments, Begun, Claim, HistoricChange, HistoryPage, LearnerLicense, LearnerLicenses, LearnerView, LeftAlone,
     LicenseEdit, LicenseManager, LicensePage, LicenseSelection, NewAgreement, NewPlan, PersonalLicense,
-    PersonalLicenses, PlanChanges, PlanOverview, PlanPage, PlanTypeChanges, PlanUpkeep, ProductChanges, RecordPage,
-    Retirement, RevertRequest, Reverted, Revocations, Revoked, Settings,
+    PersonalLicenses, PlanChanges, PlanOverview, PlanPage, PlanTypeChanges, PlanUpkeep, ProcessedRenewal,
+    ProductChanges, RecordPage, RenewalChanges, RenewalOutcome, RenewalPage, RenewedBy, Retirement, RevertRequest,
+    Reverted, Revocations, Revoked, Settings, TransferPage,
 };
 pub use staff_records::{LicenseMark, Notification, NotificationKind};
+pub use transfer::{
+    HeldTwice, LicenseTransferJob, TransferJobSummary, TransferOrder, TransferRun, TransferredLicenses,
+};

@@ -230,6 +230,30 @@ impl License {
         }
     }
 
+    /// Carries a license in somebody's hands over onto an unassigned one of the next plan, which starts at `start`: who holds it
+    /// and the activation key go along, the dates start anew. Returns this license, which stays as it is but for knowing the
+    /// other one, and the other one.
+    pub fn renew(
+        self,
+        onto: License,
+        start: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> Result<(License, License), ImpossibleTransition> {
+        if onto.status() != LicenseStatus::Unassigned {
+            return Err(onto.impossible("carried over onto"));
+        }
+        let anew = |seat: &Seat| Seat { assigned_date: now, last_remind_date: None, ..seat.clone() };
+        let state = match &self.state {
+            LicenseState::Assigned(seat) => LicenseState::Assigned(anew(seat)),
+            LicenseState::Activated { seat, .. } => {
+                LicenseState::Activated { seat: anew(seat), activation_date: start }
+            }
+            _ => return Err(self.impossible("carried over")),
+        };
+        let renewed_to = Some(onto.id);
+        Ok((Self { renewed_to, modified: now, ..self }, Self { state, modified: now, ..onto }))
+    }
+
     /// Gives a license in somebody's hands, or last in their hands, the holder's new address.
     pub fn with_email(mut self, email: Email, now: DateTime<Utc>) -> Self {
         match &mut self.state {

@@ -87,6 +87,8 @@ pub enum EventName {
     Revoked,
     /// A learner came for one and none was left.
     NotAssigned,
+    /// It carries on a license of the plan before.
+    Renewed,
 }
 
 impl EventName {
@@ -97,6 +99,7 @@ impl EventName {
             Self::Activated => "edx.server.license-manager.license-lifecycle.activated",
             Self::Revoked => "edx.server.license-manager.license-lifecycle.revoked",
             Self::NotAssigned => "edx.server.license-manager.license-lifecycle.not-assigned",
+            Self::Renewed => "edx.server.license-manager.license-lifecycle.renewed",
         }
     }
 }
@@ -112,7 +115,7 @@ struct LicenseEvent<'a> {
 struct EventProperties<'a> {
     license_uuid: String,
     license_activation_key: String,
-    previous_license_uuid: &'static str,
+    previous_license_uuid: String,
     assigned_date: String,
     activation_date: String,
     assigned_lms_user_id: serde_json::Value,
@@ -123,6 +126,18 @@ struct EventProperties<'a> {
     customer_agreement_uuid: crate::ids::AgreementId,
     enterprise_customer_slug: &'a str,
     enterprise_customer_name: &'a str,
+    /// Of renewed licenses alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    is_auto_renewed: Option<bool>,
+}
+
+/// Where a renewed license comes from.
+#[derive(Debug, Clone, Copy)]
+struct Origin {
+    /// The license it carries on.
+    license: LicenseId,
+    /// Whether nobody's hand was in it.
+    automatic: bool,
 }
 
 /// The payload of [`Topic::Assignment`].
@@ -294,7 +309,7 @@ impl<'a> Promises<'a> {
             lms_user_id: person.lms_user_id,
             ..LicenseColumns::default()
         };
-        self.event_of(EventName::NotAssigned, None, &nobody_s);
+        self.event_of(EventName::NotAssigned, None, &nobody_s, None);
     }
 
     /// What an activated license owes.
@@ -320,6 +335,12 @@ impl<'a> Promises<'a> {
         }
     }
 
+    /// What a license owes that carries on a license of the plan before.
+    pub(crate) fn renewed(&mut self, license: &License, previous: LicenseId, automatic: bool) {
+        let origin = Origin { license: previous, automatic };
+        self.event_of(EventName::Renewed, Some(license), &license.columns(), Some(origin));
+    }
+
     /// What a plan owes whose revocation cap is used up.
     pub(crate) fn revocation_cap_reached(&mut self) {
         let payload = RevocationCapReached {
@@ -332,17 +353,23 @@ impl<'a> Promises<'a> {
     }
 
     fn event(&mut self, name: EventName, license: &License) {
-        self.event_of(name, Some(license), &license.columns());
+        self.event_of(name, Some(license), &license.columns(), None);
     }
 
-    fn event_of(&mut self, name: EventName, license: Option<&License>, columns: &LicenseColumns) {
+    fn event_of(
+        &mut self,
+        name: EventName,
+        license: Option<&License>,
+        columns: &LicenseColumns,
+        origin: Option<Origin>,
+    ) {
         let auto_applied = license.and_then(|license| license.auto_applied);
         let payload = LicenseEvent {
             event: name.as_str(),
             properties: EventProperties {
                 license_uuid: license.map(|license| license.id.to_string()).unwrap_or_default(),
                 license_activation_key: columns.activation_key.map(|key| key.to_string()).unwrap_or_default(),
-                previous_license_uuid: "",
+                previous_license_uuid: origin.map(|origin| origin.license.to_string()).unwrap_or_default(),
                 assigned_date: whole_seconds(columns.assigned_date),
                 activation_date: whole_seconds(columns.activation_date),
                 assigned_lms_user_id: columns.lms_user_id.map_or_else(|| "".into(), |id| id.0.into()),
@@ -353,6 +380,7 @@ impl<'a> Promises<'a> {
                 customer_agreement_uuid: self.agreement.id,
                 enterprise_customer_slug: self.agreement.customer_slug.as_deref().unwrap_or_default(),
                 enterprise_customer_name: self.agreement.customer_name.as_deref().unwrap_or_default(),
+                is_auto_renewed: origin.map(|origin| origin.automatic),
             },
         };
         self.push(Topic::LicenseEvent, license.map(|license| license.id), &payload);
@@ -373,7 +401,10 @@ impl<'a> Promises<'a> {
 
 /// Maps with string keys and plain values always have a JSON form.
 fn to_json(payload: &impl Serialize) -> String {
-    serde_json::to_string(payload).unwrap_or_default()
+    let mut json = serde_json::to_string(payload).unwrap_or_default();
+    // Thousands of messages wait in memory for their transaction to be written.
+    json.shrink_to_fit();
+    json
 }
 
 fn whole_seconds(moment: Option<DateTime<Utc>>) -> String {

@@ -118,6 +118,9 @@ impl From<Error> for ApiError {
                 Conflict::PlanTitle => Self::fields(json!({ "non_field_errors": [message] })),
                 Conflict::ProductNetsuiteId => Self::fields(json!({ "netsuite_id": [message] })),
                 Conflict::LiveLicense => Self::text(StatusCode::BAD_REQUEST, message),
+                Conflict::RenewalOfPlan | Conflict::RenewalByPlan => {
+                    Self::text(StatusCode::UNPROCESSABLE_ENTITY, message)
+                }
             },
             Error::Refused(refusal) => match refusal {
                 Refusal::NotEnoughLicenses { .. }
@@ -136,12 +139,17 @@ impl From<Error> for ApiError {
                 | Refusal::RevokedBefore
                 | Refusal::NoLicenseLeft
                 | Refusal::Impossible(_)
-                | Refusal::SecondLiveLicense(_) => Self::text(StatusCode::UNPROCESSABLE_ENTITY, message),
+                | Refusal::SecondLiveLicense(_)
+                | Refusal::RenewalIsProcessed
+                | Refusal::RenewalTooSmall { .. }
+                | Refusal::RenewedPlanInUse { .. }
+                | Refusal::RenewedPlanTooLarge { .. } => Self::text(StatusCode::UNPROCESSABLE_ENTITY, message),
             },
             Error::Neighbour { .. } => Self::detail(
                 StatusCode::SERVICE_UNAVAILABLE,
                 format!("{message} Nothing was changed; try again later."),
             ),
+            Error::WouldHoldTwo(_) => Self::detail(StatusCode::UNPROCESSABLE_ENTITY, message),
             Error::Unavailable => Self::detail(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "The service cannot reach its database just now. Try again shortly.",

@@ -10,11 +10,13 @@ use license_manager::auth::TokenVerifier;
 use license_manager::config::{Config, Secret, ThrottleConfig};
 use license_manager::cors::BrowserPolicy;
 use license_manager::storage::{self, seed_products};
+use license_manager::system::RandomIds;
 use license_manager::throttle::Throttle;
-use license_manager_domain::ports::StoreExt;
+use license_manager_domain::ports::{IdSource, StoreExt};
 use license_manager_domain::{
     Actor, AgreementChanges, AgreementId, AssignmentMail, CatalogId, ChangeReason, CustomerId, LicenseId,
-    LicenseManager, NewAgreement, NewPlan, PlanChanges, PlanId,
+    LicenseManager, LicenseTypesToCopy, NewAgreement, NewPlan, PlanChanges, PlanId, RenewalOutcome, RenewalTerms,
+    TransferOrder, TransferredLicenses,
 };
 use license_manager_tests::{Database, Person, SECRET, on_both_databases};
 use serde_json::{Value, json};
@@ -36,6 +38,8 @@ on_both_databases!(
     freezing_ten_licenses_and_five_thousand,
     deleting_one_revoked_license_and_five_hundred,
     choosing_among_two_plans_and_fifty_the_one_that_auto_applies,
+    renewing_two_licenses_and_five_thousand,
+    transferring_two_licenses_and_a_hundred_thousand,
 );
 
 const CUSTOMER: CustomerId = CustomerId(Uuid::from_u128(0x4000_8000_0000_0000_0001));
@@ -99,6 +103,19 @@ impl Service {
             },
         };
         self.manager().create_plan(&Actor::service(), ChangeReason::New, new).unwrap().plans[0].details.plan.id
+    }
+
+    /// Adds unassigned licenses without a limit to how many.
+    fn fill(&self, plan: PlanId, number: usize) {
+        let mut ids: Vec<LicenseId> = (0..number).map(|_| LicenseId(RandomIds.next())).collect();
+        ids.sort_unstable();
+        let change = Actor::service().change(self.manager().now());
+        self.manager().store().write(|unit| unit.licenses().add_unassigned(plan, &ids, &change)).unwrap();
+    }
+
+    fn handed_out(&self, plan: PlanId) -> Vec<LicenseId> {
+        let licenses = self.manager().handed_out_licenses(plan, None, i64::MAX).unwrap();
+        licenses.iter().map(|license| license.id).collect()
     }
 
     fn assign(&self, plan: PlanId, emails: &[String]) {
@@ -386,5 +403,65 @@ fn choosing_among_two_plans_and_fifty_the_one_that_auto_applies(database: Databa
             service.manager().update_plan(&Actor::service(), ChangeReason::Other, plan, auto_applying).unwrap();
         }
         assert_as_many(&few, &choose(one).await);
+    });
+}
+
+fn renewing_two_licenses_and_five_thousand(database: Database) {
+    run(async {
+        let service = Service::new(database).await;
+        let renewals = "/provisioning-admins/subscription-plan-renewals/";
+        service.statements(Method::GET, renewals, None).await;
+        let mut statements = Vec::new();
+        // Both plans wait with a license, so that copies are made of waiting ones and of new ones, and some stay free.
+        for number in [2, 5_000] {
+            let [prior, waiting] = [("prior", 6_000), ("waiting", 1)]
+                .map(|(title, licenses)| service.plan(&format!("{title} of {number}"), licenses));
+            service.assign(prior, &emails(number));
+            let terms = RenewalTerms {
+                prior_plan: prior,
+                renewed_plan: Some(waiting),
+                salesforce_opportunity_id: None,
+                number_of_licenses: 7_000,
+                effective_date: service.manager().now(),
+                renewed_expiration_date: service.manager().now() + Duration::days(365),
+                renewed_plan_title: None,
+                license_types_to_copy: LicenseTypesToCopy::AssignedAndActivated,
+                disable_auto_apply_licenses: false,
+                exempt_from_batch_processing: false,
+            };
+            let outcome = service.manager().create_renewal(&Actor::service(), &terms).unwrap();
+            let RenewalOutcome::Written(details) = outcome else { panic!("not scheduled: {outcome:?}") };
+            let path = format!("{renewals}{}/process/", details.renewal.id);
+            statements.push(service.statements(Method::POST, &path, None).await);
+        }
+        assert_as_many(&statements[0], &statements[1]);
+    });
+}
+
+fn transferring_two_licenses_and_a_hundred_thousand(database: Database) {
+    run(async {
+        let service = Service::new(database).await;
+        let jobs = "/provisioning-admins/license-transfer-jobs/";
+        service.statements(Method::GET, jobs, None).await;
+        for all in [true, false] {
+            let mut statements = Vec::new();
+            for number in [2, if all { 100_000 } else { 5_000 }] {
+                let [old, new] = ["old", "new"].map(|title| service.plan(&format!("{title} {all} {number}"), 0));
+                service.fill(old, number);
+                let licenses = if all {
+                    TransferredLicenses::All
+                } else {
+                    service.assign(old, &emails(number));
+                    TransferredLicenses::Named(service.handed_out(old))
+                };
+                let (agreement, notes, is_dry_run) = (service.agreement, None, false);
+                let order = TransferOrder { agreement, old_plan: old, new_plan: new, notes, is_dry_run, licenses };
+                let job = service.manager().create_transfer_job(&Actor::service(), &order).unwrap().id;
+                statements.push(service.statements(Method::POST, &format!("{jobs}{job}/process/"), None).await);
+                let counts = service.manager().plan(new).unwrap().plans[0].counts;
+                assert_eq!(counts.total(), number as i64, "they moved");
+            }
+            assert_as_many(&statements[0], &statements[1]);
+        }
     });
 }

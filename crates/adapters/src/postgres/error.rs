@@ -46,9 +46,11 @@ impl From<DieselError> for Failure {
 fn of_database(kind: DatabaseErrorKind, information: &dyn DatabaseErrorInformation) -> Failure {
     match kind {
         DatabaseErrorKind::UniqueViolation => match information.constraint_name().and_then(conflict) {
-            // Work looks for live licenses before it hands any out; so another transaction was faster, and the work decides
-            // anew once it sees what that one did.
-            Some(Conflict::LiveLicense) => Failure { error: Conflict::LiveLicense.into(), remedy: Remedy::Repeat },
+            // Work looks for live licenses before it hands any out, and for renewals before it adds one; so another transaction
+            // was faster, and the work decides anew once it sees what that one did.
+            Some(conflict @ (Conflict::LiveLicense | Conflict::RenewalOfPlan | Conflict::RenewalByPlan)) => {
+                Failure { error: conflict.into(), remedy: Remedy::Repeat }
+            }
             Some(conflict) => Failure::lasting(conflict.into()),
             None => unforeseen(information),
         },
@@ -81,6 +83,8 @@ fn conflict(constraint: &str) -> Option<Conflict> {
         "subscription_plan_title" => Some(Conflict::PlanTitle),
         "product_netsuite_id" => Some(Conflict::ProductNetsuiteId),
         "license_one_live_per_email" => Some(Conflict::LiveLicense),
+        "renewal_prior_plan" => Some(Conflict::RenewalOfPlan),
+        "renewal_renewed_plan" => Some(Conflict::RenewalByPlan),
         _ => None,
     }
 }

@@ -306,6 +306,10 @@ impl LicenseRepository for PostgresUnit<'_> {
         bulk::delete(self, plan, status, change)
     }
 
+    fn add(&mut self, licenses: &[License], change: &Change) -> Result<(), Error> {
+        bulk::add(self, licenses, change)
+    }
+
     fn save(&mut self, licenses: &[License], change: &Change) -> Result<(), Error> {
         bulk::save(self, licenses, change)
     }

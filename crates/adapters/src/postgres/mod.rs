@@ -24,6 +24,7 @@ mod rows;
 mod schema;
 mod staff_records;
 mod statements;
+mod transfers;
 mod users;
 
 use std::collections::BTreeMap;

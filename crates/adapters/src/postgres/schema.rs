@@ -102,9 +102,34 @@ diesel::table! {
         id -> BigInt,
         prior_subscription_plan_uuid -> Uuid,
         renewed_subscription_plan_uuid -> Nullable<Uuid>,
-        renewed_expiration_date -> Timestamptz,
+        salesforce_opportunity_id -> Nullable<Text>,
+        number_of_licenses -> Integer,
         effective_date -> Timestamptz,
+        renewed_expiration_date -> Timestamptz,
         processed -> Bool,
+        processed_datetime -> Nullable<Timestamptz>,
+        renewed_plan_title -> Nullable<Text>,
+        license_types_to_copy -> Text,
+        disable_auto_apply_licenses -> Bool,
+        exempt_from_batch_processing -> Bool,
+        created -> Timestamptz,
+        modified -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    license_transfer_job (id) {
+        id -> BigInt,
+        customer_agreement_uuid -> Uuid,
+        old_subscription_plan_uuid -> Uuid,
+        new_subscription_plan_uuid -> Uuid,
+        notes -> Nullable<Text>,
+        is_dry_run -> Bool,
+        license_uuids -> Nullable<Text>,
+        processed_results -> Text,
+        completed_at -> Nullable<Timestamptz>,
+        created -> Timestamptz,
+        modified -> Timestamptz,
     }
 }
 
@@ -197,12 +222,14 @@ diesel::joinable!(expiration_message -> customer_agreement (customer_agreement_u
 diesel::joinable!(subscription_plan -> customer_agreement (customer_agreement_uuid));
 diesel::joinable!(subscription_plan -> product (product_id));
 diesel::joinable!(license -> subscription_plan (subscription_plan_uuid));
+diesel::joinable!(license_transfer_job -> customer_agreement (customer_agreement_uuid));
 diesel::joinable!(role_assignment -> users (username));
 
 diesel::allow_tables_to_appear_in_same_query!(
     customer_agreement,
     expiration_message,
     license,
+    license_transfer_job,
     plan_type,
     product,
     subscription_plan,
@@ -271,4 +298,20 @@ pub(super) const NOTIFICATION: Recorded = Recorded {
     key: "id",
     columns: "id, enterprise_customer_uuid, enterprise_customer_user_id, subscription_plan_uuid, notification_type, \
               last_sent, created, modified",
+};
+
+pub(super) const SUBSCRIPTION_PLAN_RENEWAL: Recorded = Recorded {
+    table: "subscription_plan_renewal",
+    key: "id",
+    columns: "id, prior_subscription_plan_uuid, renewed_subscription_plan_uuid, salesforce_opportunity_id, \
+              number_of_licenses, effective_date, renewed_expiration_date, processed, processed_datetime, \
+              renewed_plan_title, license_types_to_copy, disable_auto_apply_licenses, exempt_from_batch_processing, \
+              created, modified",
+};
+
+pub(super) const LICENSE_TRANSFER_JOB: Recorded = Recorded {
+    table: "license_transfer_job",
+    key: "id",
+    columns: "id, customer_agreement_uuid, old_subscription_plan_uuid, new_subscription_plan_uuid, notes, is_dry_run, \
+              license_uuids, processed_results, completed_at, created, modified",
 };

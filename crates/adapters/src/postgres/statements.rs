@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use diesel::pg::Pg;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
-use diesel::sql_types::{Nullable, Text, Timestamptz};
+use diesel::sql_types::{BigInt, Nullable, Text, Timestamptz};
 use diesel::{PgConnection, QueryResult, RunQueryDsl};
 use license_manager_domain::Change;
 
@@ -50,6 +50,36 @@ pub(super) fn with_history<'a, S>(
     let reason = change.reason.map(|reason| reason.as_str());
     WithHistory { statement, recorded, kind, at: &change.at, by: change.by.as_deref(), reason }
 }
+
+impl<S> WithHistory<'_, S> {
+    /// The same, to be loaded as the ids of the rows: for tables whose key is the number `id`, which Postgres gives.
+    pub(super) fn returning_id(self) -> ReturningId<Self> {
+        ReturningId(self)
+    }
+}
+
+/// See [`WithHistory::returning_id`].
+#[derive(Debug)]
+pub(super) struct ReturningId<S>(S);
+
+impl<S: QueryFragment<Pg>> QueryFragment<Pg> for ReturningId<S> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        self.0.walk_ast(out.reborrow())?;
+        out.push_sql(" RETURNING id");
+        Ok(())
+    }
+}
+
+impl<S> Query for ReturningId<S> {
+    type SqlType = BigInt;
+}
+
+impl<S> QueryId for ReturningId<S> {
+    type QueryId = ();
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl<S> RunQueryDsl<PgConnection> for ReturningId<S> {}
 
 impl<S: QueryFragment<Pg>> QueryFragment<Pg> for WithHistory<'_, S> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {

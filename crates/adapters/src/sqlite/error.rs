@@ -30,6 +30,8 @@ fn conflict(message: &str) -> Option<Conflict> {
         "subscription_plan.customer_agreement_uuid, subscription_plan.title" => Some(Conflict::PlanTitle),
         "product.netsuite_id" => Some(Conflict::ProductNetsuiteId),
         "license.subscription_plan_uuid, license.user_email" => Some(Conflict::LiveLicense),
+        "subscription_plan_renewal.prior_subscription_plan_uuid" => Some(Conflict::RenewalOfPlan),
+        "subscription_plan_renewal.renewed_subscription_plan_uuid" => Some(Conflict::RenewalByPlan),
         _ => None,
     }
 }

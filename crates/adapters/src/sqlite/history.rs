@@ -37,6 +37,8 @@ pub(super) enum Table {
     Plan,
     License,
     Notification,
+    Renewal,
+    TransferJob,
 }
 
 impl Table {
@@ -48,6 +50,8 @@ impl Table {
             Self::Plan => ("subscription_plan", "uuid"),
             Self::License => ("license", "uuid"),
             Self::Notification => ("notification", "id"),
+            Self::Renewal => ("subscription_plan_renewal", "id"),
+            Self::TransferJob => ("license_transfer_job", "id"),
         }
     }
 }

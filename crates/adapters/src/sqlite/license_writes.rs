@@ -82,7 +82,53 @@ pub(super) fn delete(
     Ok(deleted as i64)
 }
 
+pub(super) fn add(conn: &mut SqliteConnection, licenses: &[License], change: &Change) -> Result<(), Error> {
+    write(
+        conn,
+        "INSERT INTO license
+             (uuid, subscription_plan_uuid, status, user_email, lms_user_id, activation_key, assigned_date, activation_date,
+              last_remind_date, revoked_date, renewed_to_uuid, auto_applied, created, modified)
+         SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
+                value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12, value ->> 13
+         FROM json_each(?1)",
+        Kind::Added,
+        licenses,
+        change,
+    )
+}
+
 pub(super) fn save(conn: &mut SqliteConnection, licenses: &[License], change: &Change) -> Result<(), Error> {
+    write(
+        conn,
+        "UPDATE license SET
+             subscription_plan_uuid = input.value ->> 1,
+             status = input.value ->> 2,
+             user_email = input.value ->> 3,
+             lms_user_id = input.value ->> 4,
+             activation_key = input.value ->> 5,
+             assigned_date = input.value ->> 6,
+             activation_date = input.value ->> 7,
+             last_remind_date = input.value ->> 8,
+             revoked_date = input.value ->> 9,
+             renewed_to_uuid = input.value ->> 10,
+             auto_applied = input.value ->> 11,
+             modified = input.value ->> 13
+         FROM json_each(?1) AS input
+         WHERE license.uuid = input.value ->> 0",
+        Kind::Changed,
+        licenses,
+        change,
+    )
+}
+
+/// Runs a statement over the licenses, which it gets as a JSON array of rows, each an array of the columns in their order.
+fn write(
+    conn: &mut SqliteConnection,
+    statement: &str,
+    kind: Kind,
+    licenses: &[License],
+    change: &Change,
+) -> Result<(), Error> {
     if licenses.is_empty() {
         return Ok(());
     }
@@ -103,37 +149,22 @@ pub(super) fn save(conn: &mut SqliteConnection, licenses: &[License], change: &C
                 columns.revoked_date.map(SqlMoment::number),
                 license.renewed_to,
                 license.auto_applied,
+                SqlMoment::number(license.created),
                 SqlMoment::number(license.modified),
             )
         })
         .collect();
-    let written = diesel::sql_query(
-        "UPDATE license SET
-             subscription_plan_uuid = input.value ->> 1,
-             status = input.value ->> 2,
-             user_email = input.value ->> 3,
-             lms_user_id = input.value ->> 4,
-             activation_key = input.value ->> 5,
-             assigned_date = input.value ->> 6,
-             activation_date = input.value ->> 7,
-             last_remind_date = input.value ->> 8,
-             revoked_date = input.value ->> 9,
-             renewed_to_uuid = input.value ->> 10,
-             auto_applied = input.value ->> 11,
-             modified = input.value ->> 12
-         FROM json_each(?1) AS input
-         WHERE license.uuid = input.value ->> 0",
-    )
-    .bind::<Text, _>(serde_json::to_string(&rows).map_err(Error::storage)?)
-    .execute(conn)
-    .map_err(storage_error)?;
+    let written = diesel::sql_query(statement)
+        .bind::<Text, _>(serde_json::to_string(&rows).map_err(Error::storage)?)
+        .execute(conn)
+        .map_err(storage_error)?;
     if written != licenses.len() {
         let missing = licenses.len() - written;
         return Err(Error::storage(format!("{missing} of {} licenses to be written do not exist", licenses.len())));
     }
     let keys: Vec<LicenseId> = licenses.iter().map(|license| license.id).collect();
     let keys = serde_json::to_string(&keys).map_err(Error::storage)?;
-    record(conn, Table::License, &keys, Kind::Changed, change)
+    record(conn, Table::License, &keys, kind, change)
 }
 
 pub(super) fn set_sources(

@@ -310,6 +310,10 @@ impl LicenseRepository for SqliteUnit<'_> {
         license_writes::delete(self.written()?, plan, status, change)
     }
 
+    fn add(&mut self, licenses: &[License], change: &Change) -> Result<(), Error> {
+        license_writes::add(self.written()?, licenses, change)
+    }
+
     fn save(&mut self, licenses: &[License], change: &Change) -> Result<(), Error> {
         license_writes::save(self.written()?, licenses, change)
     }

@@ -24,6 +24,7 @@ mod role_assignments;
 mod rows;
 mod schema;
 mod staff_records;
+mod transfers;
 mod types;
 mod users;
 

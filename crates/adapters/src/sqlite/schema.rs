@@ -102,9 +102,34 @@ diesel::table! {
         id -> BigInt,
         prior_subscription_plan_uuid -> Text,
         renewed_subscription_plan_uuid -> Nullable<Text>,
+        salesforce_opportunity_id -> Nullable<Text>,
+        number_of_licenses -> Integer,
         effective_date -> BigInt,
         renewed_expiration_date -> BigInt,
         processed -> Bool,
+        processed_datetime -> Nullable<BigInt>,
+        renewed_plan_title -> Nullable<Text>,
+        license_types_to_copy -> Text,
+        disable_auto_apply_licenses -> Bool,
+        exempt_from_batch_processing -> Bool,
+        created -> BigInt,
+        modified -> BigInt,
+    }
+}
+
+diesel::table! {
+    license_transfer_job (id) {
+        id -> BigInt,
+        customer_agreement_uuid -> Text,
+        old_subscription_plan_uuid -> Text,
+        new_subscription_plan_uuid -> Text,
+        notes -> Nullable<Text>,
+        is_dry_run -> Bool,
+        license_uuids -> Nullable<Text>,
+        processed_results -> Text,
+        completed_at -> Nullable<BigInt>,
+        created -> BigInt,
+        modified -> BigInt,
     }
 }
 
@@ -198,6 +223,7 @@ diesel::joinable!(expiration_message -> customer_agreement (customer_agreement_u
 diesel::joinable!(subscription_plan -> customer_agreement (customer_agreement_uuid));
 diesel::joinable!(subscription_plan -> product (product_id));
 diesel::joinable!(license -> subscription_plan (subscription_plan_uuid));
+diesel::joinable!(license_transfer_job -> customer_agreement (customer_agreement_uuid));
 diesel::joinable!(role_assignment -> users (username));
 diesel::allow_tables_to_appear_in_same_query!(
     plan_type,
@@ -206,6 +232,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     expiration_message,
     subscription_plan,
     license,
+    license_transfer_job,
     subscription_plan_renewal,
 );
 diesel::allow_tables_to_appear_in_same_query!(users, role_assignment);

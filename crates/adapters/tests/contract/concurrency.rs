@@ -5,14 +5,16 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::Duration;
 
-use license_manager_domain::ports::{FixedClock, LicenseFilter, Person, SequentialIds, StoreExt};
+use license_manager_domain::ports::{FixedClock, LicenseFilter, Person, RenewalFilter, SequentialIds, Store, StoreExt};
 use license_manager_domain::{
-    Actor, Assignees, AssignmentMail, Entity, Error, FirstRequest, IdempotencyKey, LicenseId, LicenseManager,
-    LmsUserId, Refusal, Settings, SubscriptionPlan,
+    Actor, Assignees, AssignmentMail, Entity, Error, FirstRequest, HeldTwice, IdempotencyKey, LicenseId,
+    LicenseManager, LmsUserId, Refusal, RenewalOutcome, RenewalTerms, RenewedBy, Settings, SubscriptionPlan,
+    TransferredLicenses,
 };
 
 use super::Database;
 use super::fixtures::*;
+use super::transfers::order;
 
 /// Runs the work in many threads that start together, and returns what each returned.
 fn at_once<T: Send>(threads: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
@@ -29,6 +31,11 @@ fn at_once<T: Send>(threads: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> 
             .collect();
         running.into_iter().map(|thread| thread.join().unwrap()).collect()
     })
+}
+
+fn manager(store: &Arc<dyn Store>) -> LicenseManager {
+    let (clock, ids) = (FixedClock::new(day(2)), SequentialIds::default());
+    LicenseManager::new(store.clone(), Arc::new(clock), Arc::new(ids), Settings::default())
 }
 
 pub fn no_license_is_claimed_twice(db: &dyn Database) {
@@ -115,12 +122,7 @@ pub fn a_learner_assigned_by_many_at_once_gets_one_license(db: &dyn Database) {
     let store = db.store();
     with_plans(&*store);
     put_unassigned(&*store, 1, 0..20);
-    let manager = LicenseManager::new(
-        store.clone(),
-        Arc::new(FixedClock::new(day(2))),
-        Arc::new(SequentialIds::default()),
-        Settings::default(),
-    );
+    let manager = manager(&store);
     // Sixteen admins name two learners each: one of their own, and the same one all of them.
     let outcomes = at_once(16, |thread| {
         let learners: Assignees = [format!("learner{thread}@example.com"), "amy@example.com".to_owned()]
@@ -209,4 +211,85 @@ pub fn a_key_is_claimed_by_one_of_many(db: &dyn Database) {
 
 fn key_owner(thread: usize) -> uuid::Uuid {
     uuid::Uuid::from_u128(thread as u128 + 1)
+}
+
+pub fn a_plan_renewed_by_many_at_once_has_one_renewal(db: &dyn Database) {
+    let store = db.store();
+    with_plans(&*store);
+    let manager = manager(&store);
+    let outcomes = at_once(16, |thread| {
+        // Half of them name the plan that is to follow, so they stand in each other's way.
+        let renewed_plan = (thread % 2 == 0).then(|| plan_id(2));
+        manager.create_renewal(&Actor::user("admin"), &RenewalTerms { renewed_plan, ..terms(1) }).unwrap()
+    });
+    let written = outcomes.iter().filter(|outcome| matches!(outcome, RenewalOutcome::Written(_)));
+    assert_eq!(written.count(), 1);
+    let in_the_way = outcomes.iter().filter(|outcome| matches!(outcome, RenewalOutcome::InTheWay(_)));
+    assert_eq!(in_the_way.count(), 8);
+    assert_eq!(store.read(|unit| unit.renewals().count(&RenewalFilter::default())), Ok(1));
+}
+
+pub fn a_renewal_processed_by_many_at_once_carries_over_once(db: &dyn Database) {
+    let store = db.store();
+    with_plans(&*store);
+    put(&*store, &[activated(1, 1, "amy@example.com", 1), assigned(2, 1, "bob@example.com"), unassigned(3, 1)]);
+    let id = store.write(|unit| unit.renewals().add(&terms(1), &change(1))).unwrap();
+    let manager = manager(&store);
+    let processed = at_once(16, |_| {
+        manager.process_renewal(&Actor::user("admin"), id, RenewedBy::Hand).expect("nobody is refused")
+    });
+    assert_eq!(processed.iter().filter(|processed| processed.newly).count(), 1);
+    let future = processed[0].details.renewal.terms.renewed_plan.unwrap();
+    assert!(processed.iter().all(|processed| processed.details.renewal.terms.renewed_plan == Some(future)));
+    let counts = store.read(|unit| unit.licenses().counts(&[future])).unwrap()[&future];
+    assert_eq!((counts.activated, counts.assigned, counts.unassigned), (1, 1, 8));
+    assert_eq!(db.outbox().len(), 2, "an event for each");
+}
+
+pub fn a_transfer_run_by_many_at_once_moves_once(db: &dyn Database) {
+    let store = db.store();
+    with_plans(&*store);
+    put(&*store, &[activated(1, 1, "amy@example.com", 1), assigned(2, 1, "bob@example.com"), unassigned(3, 1)]);
+    let id = store.write(|unit| unit.transfers().add(&order(TransferredLicenses::All), &change(1))).unwrap();
+    let manager = manager(&store);
+    let jobs = at_once(16, |_| manager.process_transfer_job(&Actor::user("admin"), id, None).unwrap());
+    assert!(jobs.iter().all(|job| *job == jobs[0] && job.runs.len() == 1), "{jobs:?}");
+    assert_eq!((numbers(&all(&*store, 1)), numbers(&all(&*store, 2))), (vec![], vec![1, 2, 3]));
+    assert_eq!(db.history("license", &license_id(1).to_string()).len(), 3, "made, handed out, moved");
+}
+
+pub fn a_transfer_never_gives_a_learner_two_licenses(db: &dyn Database) {
+    let store = db.store();
+    with_plans(&*store);
+    put(&*store, &[assigned(1, 1, "amy@example.com"), assigned(2, 1, "bob@example.com")]);
+    put_unassigned(&*store, 2, 11..21);
+    let id = store.write(|unit| unit.transfers().add(&order(TransferredLicenses::All), &change(1))).unwrap();
+    let manager = manager(&store);
+    // While amy's license is to move, others hand her one of the new plan.
+    let moved = at_once(8, |thread| match thread {
+        0 => Some(manager.process_transfer_job(&Actor::user("admin"), id, None)),
+        _ => {
+            let amy: Assignees = [(email("amy@example.com"), None)].into_iter().collect();
+            manager.assign(&Actor::user("admin"), plan_id(2), &amy, &AssignmentMail::default()).unwrap();
+            None
+        }
+    });
+    let live = |plan| {
+        let live =
+            store.write(|unit| unit.licenses().lock_live(plan_id(plan), &LicenseFilter::default(), 100)).unwrap();
+        live.iter().filter_map(|license| license.columns().user_email).collect::<Vec<_>>()
+    };
+    let both = |mut emails: Vec<license_manager_domain::Email>| {
+        emails.sort();
+        emails
+    };
+    let (amy, bob) = (email("amy@example.com"), email("bob@example.com"));
+    match moved.into_iter().flatten().next().unwrap() {
+        Ok(_) => assert_eq!((live(1), both(live(2))), (vec![], vec![amy, bob])),
+        Err(error) => {
+            let held = vec![HeldTwice { license: license_id(1), email: amy.clone() }];
+            assert_eq!(error, Error::WouldHoldTwo(held));
+            assert_eq!((both(live(1)), live(2)), (vec![amy.clone(), bob], vec![amy]));
+        }
+    }
 }

@@ -4,7 +4,8 @@ use chrono::{DateTime, Duration, Utc};
 use license_manager_domain::ports::{LicenseFilter, LicenseOrder, Store, StoreExt, Window};
 use license_manager_domain::{
     ActivationKey, Actor, AgreementId, CatalogId, Change, CustomerAgreement, CustomerId, DEFAULT_PRODUCT, Email,
-    FormerSeat, License, LicenseId, LicenseState, LmsUserId, PlanId, SubscriptionPlan, seeded_products,
+    FormerSeat, License, LicenseId, LicenseState, LicenseTypesToCopy, LmsUserId, PlanId, RenewalTerms,
+    SubscriptionPlan, seeded_products,
 };
 use uuid::Uuid;
 
@@ -77,6 +78,37 @@ pub fn plan(number: u128, agreement: u128) -> SubscriptionPlan {
         desired_num_licenses: None,
         created: day(0),
         modified: day(0),
+    }
+}
+
+/// The renewal of a plan from day 365 to day 730, with nothing else agreed.
+pub fn terms(prior: u128) -> RenewalTerms {
+    RenewalTerms {
+        prior_plan: plan_id(prior),
+        renewed_plan: None,
+        salesforce_opportunity_id: None,
+        number_of_licenses: 10,
+        effective_date: day(365),
+        renewed_expiration_date: day(730),
+        renewed_plan_title: None,
+        license_types_to_copy: LicenseTypesToCopy::AssignedAndActivated,
+        disable_auto_apply_licenses: false,
+        exempt_from_batch_processing: false,
+    }
+}
+
+/// The renewal of a plan with everything agreed but which plan follows.
+pub fn full_terms(prior: u128) -> RenewalTerms {
+    RenewalTerms {
+        salesforce_opportunity_id: Some("00k000000000000002".to_owned()),
+        number_of_licenses: 1_000_000,
+        effective_date: day(366),
+        renewed_expiration_date: day(731),
+        renewed_plan_title: Some("Another year".to_owned()),
+        license_types_to_copy: LicenseTypesToCopy::Nothing,
+        disable_auto_apply_licenses: true,
+        exempt_from_batch_processing: true,
+        ..terms(prior)
     }
 }
 

@@ -57,6 +57,38 @@ pub fn a_license_can_move_to_another_plan(db: &dyn Database) {
     assert_eq!((all(&*store, 1), all(&*store, 2)), (vec![], vec![moved]));
 }
 
+pub fn licenses_are_added_as_they_stand(db: &dyn Database) {
+    let store = db.store();
+    with_plans(&*store);
+    let licenses = [
+        License { auto_applied: Some(true), ..activated(3, 1, "amy@example.com", 3_000_000_000) },
+        License { renewed_to: Some(license_id(3)), ..assigned(4, 1, "bob@example.com") },
+        revoked(5, 1, "zoe@example.com", 4),
+        unassigned(6, 1),
+    ];
+    store.write(|unit| unit.licenses().add(&licenses, &change(5))).unwrap();
+    assert_eq!(all(&*store, 1), licenses);
+    let entry = HistoryEntry { kind: '+', user: Some("admin".to_owned()), reason: None, at: day(5) };
+    for number in 3..=6 {
+        assert_eq!(db.history("license", &license_id(number).to_string()), std::slice::from_ref(&entry));
+    }
+    const NUMBER: u128 = 6_000; // with every column of each bound, more than any database takes parameters
+    let many: Vec<License> =
+        (100..100 + NUMBER).map(|number| assigned(number, 2, &format!("learner{number}@example.com"))).collect();
+    store.write(|unit| unit.licenses().add(&many, &change(6))).unwrap();
+    assert_eq!(all(&*store, 2), many);
+}
+
+pub fn a_license_that_gives_a_person_two_is_not_added(db: &dyn Database) {
+    let store = db.store();
+    with_plans(&*store);
+    put(&*store, &[activated(1, 1, "amy@example.com", 1)]);
+    let added =
+        store.write(|unit| unit.licenses().add(&[unassigned(2, 1), assigned(3, 1, "amy@example.com")], &change(5)));
+    assert_eq!(added, Err(Conflict::LiveLicense.into()));
+    assert_eq!((numbers(&all(&*store, 1)), kinds(db, 2)), (vec![1], vec![]));
+}
+
 pub fn writing_licenses_is_recorded(db: &dyn Database) {
     let store = db.store();
     with_plans(&*store);
@@ -151,6 +183,7 @@ pub fn nothing_to_write_is_nothing_written(db: &dyn Database) {
     store
         .write(|unit| {
             unit.licenses().add_unassigned(plan_id(1), &[], &change(1))?;
+            unit.licenses().add(&[], &change(1))?;
             unit.licenses().save(&[], &change(1))?;
             unit.licenses().set_sources(&[], &change(1))?;
             unit.outbox().add(&[])

@@ -25,6 +25,7 @@ pub mod products;
 pub mod renewals;
 pub mod retirement;
 pub mod staff_records;
+pub mod transfers;
 pub mod units_of_work;
 pub mod users;
 
@@ -50,9 +51,6 @@ pub trait Database: Sync {
 
     /// The Salesforce opportunity noted for a license.
     fn source(&self, license: LicenseId) -> Option<String>;
-
-    /// Adds a renewal.
-    fn add_renewal(&self, renewal: &NewRenewal);
 
     /// Gives a user that exists a role.
     fn add_role(&self, username: &str, role: &str, customer: Option<CustomerId>);
@@ -85,16 +83,6 @@ pub struct Waiting {
     pub topic: String,
     pub license: Option<LicenseId>,
     pub payload: String,
-}
-
-/// A renewal to be added.
-#[derive(Debug, Clone)]
-pub struct NewRenewal {
-    pub prior_plan: PlanId,
-    pub renewed_plan: Option<PlanId>,
-    pub effective_date: DateTime<Utc>,
-    pub expiration_date: DateTime<Utc>,
-    pub processed: bool,
 }
 
 /// Makes a test of every obligation, each on a database of its own.
@@ -175,6 +163,8 @@ macro_rules! contract_suite {
                 new_licenses_are_unassigned_and_recorded
                 licenses_come_back_as_they_were_written
                 a_license_can_move_to_another_plan
+                licenses_are_added_as_they_stand
+                a_license_that_gives_a_person_two_is_not_added
                 writing_licenses_is_recorded
                 writing_a_license_that_does_not_exist_fails_and_changes_nothing
                 a_person_has_one_live_license_of_a_plan
@@ -207,6 +197,26 @@ macro_rules! contract_suite {
                 a_renewal_without_a_plan_ends_as_agreed
                 a_renewal_with_a_plan_ends_with_that_plan
                 renewals_are_found_by_agreement
+                a_renewal_comes_back_with_its_surroundings
+                every_term_of_a_renewal_can_be_changed_and_emptied
+                writing_a_renewal_is_recorded
+                writing_a_renewal_that_does_not_exist_fails
+                a_plan_is_renewed_once_and_follows_one_other
+                renewals_are_found_by_either_plan
+                renewals_are_listed_the_latest_first_part_by_part
+                renewals_are_filtered
+                an_id_is_not_given_to_another_renewal
+            }
+            transfers {
+                a_transfer_job_comes_back_as_it_was_made
+                the_runs_of_a_transfer_job_are_kept_in_their_order
+                writing_a_transfer_job_is_recorded
+                transfer_jobs_are_listed_the_latest_first_and_filtered
+                the_licenses_of_an_order_are_live_ones_that_are_named_or_all
+                who_holds_a_live_license_of_both_plans_is_found
+                licenses_move_and_stay_as_they_are
+                licenses_that_cannot_move_stay_all_of_them
+                thousands_move_at_once
             }
             users {
                 a_user_is_remembered
@@ -272,6 +282,10 @@ macro_rules! contract_suite {
                 five_seats_go_to_five_of_twelve_who_come_at_once
                 a_learner_who_comes_twelve_times_at_once_gets_one_license
                 a_key_is_claimed_by_one_of_many
+                a_plan_renewed_by_many_at_once_has_one_renewal
+                a_renewal_processed_by_many_at_once_carries_over_once
+                a_transfer_run_by_many_at_once_moves_once
+                a_transfer_never_gives_a_learner_two_licenses
             }
         );
     };

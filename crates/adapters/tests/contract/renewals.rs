@@ -1,10 +1,13 @@
 //! Renewals.
 
-use license_manager_domain::ports::StoreExt;
-use license_manager_domain::{RenewalLink, SubscriptionPlan};
+use license_manager_domain::ports::{RenewalFilter, Store, StoreExt, Window};
+use license_manager_domain::{
+    Change, Conflict, Error, LicenseTypesToCopy, RenewalDetails, RenewalId, RenewalLink, RenewalTerms,
+    SubscriptionPlan, SubscriptionPlanRenewal,
+};
 
 use super::fixtures::*;
-use super::{Database, NewRenewal};
+use super::{Database, HistoryEntry};
 
 fn of(db: &dyn Database, agreements: &[u128]) -> Vec<RenewalLink> {
     let ids: Vec<_> = agreements.iter().copied().map(agreement_id).collect();
@@ -13,27 +16,33 @@ fn of(db: &dyn Database, agreements: &[u128]) -> Vec<RenewalLink> {
     links
 }
 
-fn with_renewals(db: &dyn Database) {
+fn add(store: &dyn Store, terms: &RenewalTerms) -> Result<RenewalId, Error> {
+    store.write(|unit| unit.renewals().add(terms, &change(1)))
+}
+
+fn save(store: &dyn Store, renewal: &SubscriptionPlanRenewal) -> Result<(), Error> {
+    store.write(|unit| unit.renewals().save(renewal, &change(2)))
+}
+
+fn found(store: &dyn Store, id: RenewalId) -> RenewalDetails {
+    store.read(|unit| unit.renewals().find(id)).unwrap().unwrap()
+}
+
+fn listed(store: &dyn Store, filter: &RenewalFilter, window: Window) -> Vec<RenewalId> {
+    let renewals = store.read(|unit| unit.renewals().list(filter, window)).unwrap();
+    renewals.iter().map(|details| details.renewal.id).collect()
+}
+
+/// Renewals of plans 1, 2 and 3, of which the first leads to plan 4 and was processed.
+fn with_renewals(db: &dyn Database) -> [RenewalId; 3] {
     let store = db.store();
     with_plans(&*store);
     let renewed = SubscriptionPlan { start_date: day(365), expiration_date: day(800), ..plan(4, 1) };
     store.write(|unit| unit.plans().add(&renewed, &change(0))).unwrap();
-    let renewal = NewRenewal {
-        prior_plan: plan_id(1),
-        renewed_plan: Some(plan_id(4)),
-        effective_date: day(365),
-        expiration_date: day(730),
-        processed: true,
-    };
-    db.add_renewal(&renewal);
-    for prior in [2, 3] {
-        db.add_renewal(&NewRenewal {
-            prior_plan: plan_id(prior),
-            renewed_plan: None,
-            processed: false,
-            ..renewal.clone()
-        });
-    }
+    let processed = add(&*store, &RenewalTerms { renewed_plan: Some(plan_id(4)), ..terms(1) }).unwrap();
+    let renewal = SubscriptionPlanRenewal { processed: true, ..found(&*store, processed).renewal };
+    save(&*store, &renewal).unwrap();
+    [processed, add(&*store, &terms(2)).unwrap(), add(&*store, &terms(3)).unwrap()]
 }
 
 pub fn a_renewal_without_a_plan_ends_as_agreed(db: &dyn Database) {
@@ -77,4 +86,144 @@ pub fn renewals_are_found_by_agreement(db: &dyn Database) {
     assert_eq!(priors(&[1, 2]), [plan_id(1), plan_id(2), plan_id(3)]);
     assert_eq!(priors(&[9]), []);
     assert_eq!(priors(&[]), []);
+}
+
+pub fn a_renewal_comes_back_with_its_surroundings(db: &dyn Database) {
+    let store = db.store();
+    with_plans(&*store);
+    let agreed = RenewalTerms { renewed_plan: Some(plan_id(2)), ..full_terms(1) };
+    let id = add(&*store, &agreed).unwrap();
+    let expected = RenewalDetails {
+        renewal: SubscriptionPlanRenewal {
+            id,
+            terms: agreed,
+            processed: false,
+            processed_datetime: None,
+            created: day(1),
+            modified: day(1),
+        },
+        prior_plan_title: "Plan 1".to_owned(),
+        renewed_plan_title: Some("Plan 2".to_owned()),
+        customer: customer(1),
+    };
+    assert_eq!(found(&*store, id), expected);
+    assert_eq!(store.write(|unit| unit.renewals().lock(id)), Ok(Some(expected)));
+    let bare = add(&*store, &terms(3)).unwrap();
+    let bare = found(&*store, bare);
+    assert_eq!((bare.renewed_plan_title, bare.renewal.terms, bare.customer), (None, terms(3), customer(2)));
+    let unknown = RenewalId(4711);
+    assert_eq!(store.read(|unit| unit.renewals().find(unknown)), Ok(None));
+    assert_eq!(store.write(|unit| unit.renewals().lock(unknown)), Ok(None));
+}
+
+pub fn every_term_of_a_renewal_can_be_changed_and_emptied(db: &dyn Database) {
+    let store = db.store();
+    with_plans(&*store);
+    let id = add(&*store, &terms(1)).unwrap();
+    let full = SubscriptionPlanRenewal {
+        id,
+        terms: RenewalTerms { renewed_plan: Some(plan_id(2)), ..full_terms(1) },
+        processed: true,
+        processed_datetime: Some(day(9)),
+        created: day(1),
+        modified: day(9),
+    };
+    let empty = SubscriptionPlanRenewal {
+        terms: RenewalTerms { license_types_to_copy: LicenseTypesToCopy::Activated, ..terms(1) },
+        processed: false,
+        processed_datetime: None,
+        ..full.clone()
+    };
+    for renewal in [full, empty] {
+        save(&*store, &renewal).unwrap();
+        assert_eq!(found(&*store, id).renewal, renewal);
+    }
+}
+
+pub fn writing_a_renewal_is_recorded(db: &dyn Database) {
+    let store = db.store();
+    with_plans(&*store);
+    let id = add(&*store, &terms(1)).unwrap();
+    save(&*store, &found(&*store, id).renewal).unwrap();
+    store.write(|unit| unit.renewals().delete(id, &Change { by: None, ..change(3) })).unwrap();
+    assert_eq!(store.read(|unit| unit.renewals().find(id)), Ok(None));
+    let entry =
+        |kind, user: Option<&str>, on| HistoryEntry { kind, user: user.map(str::to_owned), reason: None, at: day(on) };
+    let history = db.history("subscription_plan_renewal", &id.to_string());
+    assert_eq!(history, [entry('+', Some("admin"), 1), entry('~', Some("admin"), 2), entry('-', None, 3)]);
+}
+
+pub fn writing_a_renewal_that_does_not_exist_fails(db: &dyn Database) {
+    let store = db.store();
+    with_plans(&*store);
+    let id = add(&*store, &terms(1)).unwrap();
+    let missing = SubscriptionPlanRenewal { id: RenewalId(id.0 + 1), ..found(&*store, id).renewal };
+    let missing = SubscriptionPlanRenewal { terms: terms(2), ..missing };
+    assert!(matches!(save(&*store, &missing), Err(Error::Storage(_))));
+    let deleted = store.write(|unit| unit.renewals().delete(missing.id, &change(2)));
+    assert!(matches!(deleted, Err(Error::Storage(_))), "{deleted:?}");
+    assert_eq!(db.history("subscription_plan_renewal", &missing.id.to_string()), []);
+}
+
+pub fn a_plan_is_renewed_once_and_follows_one_other(db: &dyn Database) {
+    let store = db.store();
+    with_plans(&*store);
+    let leading_to_2 = |prior| RenewalTerms { renewed_plan: Some(plan_id(2)), ..terms(prior) };
+    add(&*store, &leading_to_2(1)).unwrap();
+    assert_eq!(add(&*store, &terms(1)), Err(Conflict::RenewalOfPlan.into()));
+    assert_eq!(add(&*store, &leading_to_2(3)), Err(Conflict::RenewalByPlan.into()));
+    let other = add(&*store, &terms(3)).unwrap();
+    let other = SubscriptionPlanRenewal { terms: leading_to_2(3), ..found(&*store, other).renewal };
+    assert_eq!(save(&*store, &other), Err(Conflict::RenewalByPlan.into()));
+    add(&*store, &terms(2)).unwrap();
+}
+
+pub fn renewals_are_found_by_either_plan(db: &dyn Database) {
+    let [processed, second, third] = with_renewals(db);
+    let store = db.store();
+    let of_plans = |prior, renewed: Option<u128>| {
+        let found = store.read(|unit| unit.renewals().of_plans(plan_id(prior), renewed.map(plan_id))).unwrap();
+        found.iter().map(|details| details.renewal.id).collect::<Vec<_>>()
+    };
+    assert_eq!(of_plans(1, None), [processed]);
+    assert_eq!(of_plans(1, Some(4)), [processed]);
+    assert_eq!(of_plans(2, Some(4)), [second, processed], "the prior plan's comes first");
+    assert_eq!(of_plans(3, Some(2)), [third]);
+    assert_eq!(of_plans(4, None), []);
+}
+
+pub fn renewals_are_listed_the_latest_first_part_by_part(db: &dyn Database) {
+    let store = db.store();
+    with_plans(&*store);
+    let on = |prior, effective| RenewalTerms { effective_date: day(effective), ..terms(prior) };
+    let [early, first, last] = [on(1, 100), on(2, 300), on(3, 300)].map(|terms| add(&*store, &terms).unwrap());
+    assert_eq!(listed(&*store, &RenewalFilter::default(), ALL), [last, first, early]);
+    assert_eq!(listed(&*store, &RenewalFilter::default(), Window { offset: 1, limit: 1 }), [first]);
+    assert_eq!(store.read(|unit| unit.renewals().count(&RenewalFilter::default())), Ok(3));
+}
+
+pub fn renewals_are_filtered(db: &dyn Database) {
+    let [processed, second, third] = with_renewals(db);
+    let store = db.store();
+    let any = RenewalFilter::default();
+    for (filter, expected) in [
+        (RenewalFilter { prior_plan: Some(plan_id(2)), ..any }, vec![second]),
+        (RenewalFilter { renewed_plan: Some(plan_id(4)), ..any }, vec![processed]),
+        (RenewalFilter { customer: Some(customer(1)), ..any }, vec![second, processed]),
+        (RenewalFilter { processed: Some(true), ..any }, vec![processed]),
+        (RenewalFilter { processed: Some(false), ..any }, vec![third, second]),
+        (RenewalFilter { customer: Some(customer(2)), processed: Some(true), ..any }, vec![]),
+    ] {
+        assert_eq!(listed(&*store, &filter, ALL), expected, "{filter:?}");
+        let count = store.read(|unit| unit.renewals().count(&filter)).unwrap();
+        assert_eq!(count, expected.len() as i64, "{filter:?}");
+    }
+}
+
+pub fn an_id_is_not_given_to_another_renewal(db: &dyn Database) {
+    let store = db.store();
+    with_plans(&*store);
+    let first = add(&*store, &terms(1)).unwrap();
+    store.write(|unit| unit.renewals().delete(first, &change(2))).unwrap();
+    assert_ne!(add(&*store, &terms(1)).unwrap(), first);
 }

@@ -7,12 +7,14 @@ use license_manager_domain::ports::{
     AgreementFilter, CustomerScope, LicenseFilter, Person, Retiree, RoleAssignment, StoreExt, UnitOfWork,
 };
 use license_manager_domain::{
-    Entity, Error, Job, JobKind, LicenseStatus, LmsUserId, MessageId, Notification, NotificationKind, RoleAssignmentId,
+    Entity, Error, Job, JobKind, LicenseStatus, LicenseTransferJob, LmsUserId, MessageId, Notification,
+    NotificationKind, RenewalId, RoleAssignmentId, SubscriptionPlanRenewal, TransferJobId, TransferredLicenses,
     seeded_products,
 };
 use uuid::Uuid;
 
 use super::fixtures::*;
+use super::transfers::order;
 use super::{Database, enrollment_jobs};
 
 const EVERY_AGREEMENT: AgreementFilter = AgreementFilter { scope: CustomerScope::All, customer: None, agreement: None };
@@ -121,6 +123,26 @@ pub fn a_unit_that_reads_refuses_every_write(db: &dyn Database) {
         ("retirement.erase_user", |unit| unit.retirement().erase_user("amy").map(drop)),
         ("jobs.remove", |unit| unit.jobs().remove(plan_id(1), JobKind::RevokeAll)),
         ("jobs.claim", |unit| unit.jobs().claim(day(1000)).map(drop)),
+        ("licenses.add", |unit| unit.licenses().add(&[assigned(9, 1, "amy@example.com")], &change(9))),
+        ("renewals.add", |unit| unit.renewals().add(&terms(1), &change(9)).map(drop)),
+        ("renewals.save", |unit| {
+            let terms = terms(1);
+            let (created, modified) = (day(1), day(9));
+            let (id, processed, processed_datetime) = (RenewalId(1), false, None);
+            let renewal = SubscriptionPlanRenewal { id, terms, processed, processed_datetime, created, modified };
+            unit.renewals().save(&renewal, &change(9))
+        }),
+        ("renewals.delete", |unit| unit.renewals().delete(RenewalId(1), &change(9))),
+        ("renewals.lock", |unit| unit.renewals().lock(RenewalId(1)).map(drop)),
+        ("transfers.add", |unit| unit.transfers().add(&order(TransferredLicenses::All), &change(9)).map(drop)),
+        ("transfers.save", |unit| {
+            let (order, runs, completed_at) = (order(TransferredLicenses::All), Vec::new(), None);
+            let (id, created, modified) = (TransferJobId(1), day(1), day(9));
+            let job = LicenseTransferJob { id, order, runs, completed_at, created, modified };
+            unit.transfers().save(&job, &change(9))
+        }),
+        ("transfers.lock", |unit| unit.transfers().lock(TransferJobId(1)).map(drop)),
+        ("transfers.move_licenses", |unit| unit.transfers().move_licenses(&[license_id(1)], plan_id(2), &change(9))),
         ("plans.lock", |unit| unit.plans().lock(plan_id(1)).map(drop)),
     ];
     let store = db.store();

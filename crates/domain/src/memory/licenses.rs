@@ -64,6 +64,18 @@ fn is_of(person: &Person, license: &License) -> bool {
         || (person.lms_user_id.is_some() && columns.lms_user_id == person.lms_user_id)
 }
 
+/// Refuses licenses that would give a person a second live license of a plan.
+pub(super) fn check_holders(tables: &Tables, written: &[License]) -> Result<(), Error> {
+    let plans: HashSet<PlanId> = written.iter().map(|license| license.plan).collect();
+    let mut holders = HashSet::new();
+    for license in tables.licenses.values().filter(|license| license.is_live() && plans.contains(&license.plan)) {
+        if !holders.insert((license.plan, license.columns().user_email)) {
+            return Err(Conflict::LiveLicense.into());
+        }
+    }
+    Ok(())
+}
+
 fn at_most(limit: i64) -> usize {
     usize::try_from(limit).unwrap_or(0)
 }
@@ -196,6 +208,15 @@ impl LicenseRepository for MemoryUnit<'_> {
         Ok(doomed.len() as i64)
     }
 
+    fn add(&mut self, licenses: &[License], change: &Change) -> Result<(), Error> {
+        let tables = self.written()?;
+        for license in licenses {
+            tables.licenses.insert(license.id, license.clone());
+            tables.record("license", license.id, '+', change);
+        }
+        check_holders(tables, licenses)
+    }
+
     fn save(&mut self, licenses: &[License], change: &Change) -> Result<(), Error> {
         let tables = self.written()?;
         for license in licenses {
@@ -203,14 +224,7 @@ impl LicenseRepository for MemoryUnit<'_> {
             *row.ok_or_else(|| Error::storage("no license to write"))? = license.clone();
             tables.record_license(license, '~', change);
         }
-        let plans: HashSet<PlanId> = licenses.iter().map(|license| license.plan).collect();
-        let mut holders = HashSet::new();
-        for license in tables.licenses.values().filter(|license| license.is_live() && plans.contains(&license.plan)) {
-            if !holders.insert((license.plan, license.columns().user_email)) {
-                return Err(Conflict::LiveLicense.into());
-            }
-        }
-        Ok(())
+        check_holders(tables, licenses)
     }
 
     fn set_sources(&mut self, sources: &[(LicenseId, String)], change: &Change) -> Result<(), Error> {

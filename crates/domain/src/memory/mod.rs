@@ -8,9 +8,11 @@ mod history;
 mod idempotency;
 mod licenses;
 mod lookups;
+mod renewals;
 mod repositories;
 mod retirement;
 mod staff_records;
+mod transfers;
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -22,15 +24,16 @@ use crate::enrollment::EnrollmentJob;
 use crate::error::Error;
 use crate::history::{Change, Row};
 use crate::idempotency::{FirstRequest, IdempotencyKey};
-use crate::ids::{AgreementId, EnrollmentJobId, LicenseId, PlanId, PlanTypeId, ProductId};
+use crate::ids::{AgreementId, EnrollmentJobId, LicenseId, PlanId, PlanTypeId, ProductId, RenewalId, TransferJobId};
 use crate::jobs::Job;
 use crate::license::{License, LicenseColumns};
 use crate::outbox::Message;
 use crate::plan::{PlanDetails, SubscriptionPlan};
 use crate::ports::{AssignedRole, Store, User, Work};
 use crate::product::{PlanType, Product, seeded_products};
-use crate::renewal::RenewalLink;
+use crate::renewal::SubscriptionPlanRenewal;
 use crate::staff_records::{LicenseMark, Notification};
+use crate::transfer::LicenseTransferJob;
 
 /// The store.
 #[derive(Debug, Default)]
@@ -60,7 +63,10 @@ struct Tables {
     licenses: BTreeMap<LicenseId, License>,
     sources: BTreeMap<LicenseId, String>,
     products: BTreeMap<ProductId, Product>,
-    renewals: Vec<RenewalLink>,
+    renewals: BTreeMap<RenewalId, SubscriptionPlanRenewal>,
+    /// The id the latest renewal got; none is ever given twice.
+    last_renewal: i64,
+    transfers: BTreeMap<TransferJobId, LicenseTransferJob>,
     users: BTreeMap<String, User>,
     outbox: Vec<Message>,
     /// With the moment before which each is not tried.
@@ -128,11 +134,6 @@ impl MemoryStore {
     /// The Salesforce opportunities noted for licenses.
     pub fn sources(&self) -> BTreeMap<LicenseId, String> {
         self.tables().sources.clone()
-    }
-
-    /// Adds a renewal between two plans.
-    pub fn add_renewal(&self, link: RenewalLink) {
-        self.tables().renewals.push(link);
     }
 
     /// Adds a user with the roles the database gives them.

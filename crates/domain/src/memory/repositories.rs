@@ -12,17 +12,16 @@ use crate::outbox::Message;
 use crate::plan::{PlanDetails, SubscriptionPlan};
 use crate::ports::{
     AgreementFilter, AgreementRepository, JobRepository, OutboxRepository, PlanFilter, PlanRepository,
-    ProductRepository, RenewalRepository, User, UserRepository, Window,
+    ProductRepository, User, UserRepository, Window,
 };
 use crate::product::{PlanType, Product};
-use crate::renewal::RenewalLink;
 
 pub(super) fn part<T>(all: Vec<T>, window: Window) -> Vec<T> {
     let skip = usize::try_from(window.offset).unwrap_or(0);
     all.into_iter().skip(skip).take(usize::try_from(window.limit).unwrap_or(0)).collect()
 }
 
-fn missing(what: &str) -> Error {
+pub(super) fn missing(what: &str) -> Error {
     Error::storage(format!("no {what} to write"))
 }
 
@@ -227,12 +226,6 @@ impl ProductRepository for MemoryUnit<'_> {
             }
         }
         Ok(())
-    }
-}
-
-impl RenewalRepository for MemoryUnit<'_> {
-    fn of_agreements(&mut self, agreements: &[AgreementId]) -> Result<Vec<RenewalLink>, Error> {
-        Ok(self.tables.renewals.iter().filter(|link| agreements.contains(&link.agreement)).cloned().collect())
     }
 }
 

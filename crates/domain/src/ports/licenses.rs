@@ -130,6 +130,9 @@ pub trait LicenseRepository {
     /// that too.
     fn delete(&mut self, plan: PlanId, status: LicenseStatus, change: &Change) -> Result<i64, Error>;
 
+    /// Adds licenses as they stand, with who holds them. Conflicts as [`LicenseRepository::save`].
+    fn add(&mut self, licenses: &[License], change: &Change) -> Result<(), Error>;
+
     /// Writes licenses that exist.
     ///
     /// MUST fail where one does not exist, and return [`crate::Conflict::LiveLicense`] where a person would get a second

@@ -12,11 +12,13 @@ mod ids;
 mod licenses;
 mod lookups;
 mod neighbours;
+mod renewals;
 mod repositories;
 mod retirement;
 mod role_assignments;
 mod staff_records;
 mod store;
+mod transfers;
 
 pub use clock::{Clock, FixedClock};
 pub use enrollment_jobs::EnrollmentJobRepository;
@@ -26,11 +28,13 @@ pub use ids::{IdSource, SequentialIds};
 pub use licenses::{LicenseField, LicenseFilter, LicenseOrder, LicenseRepository, Person};
 pub use lookups::{LicenseSearch, LookupRepository};
 pub use neighbours::{ContentCatalog, EnterpriseCustomer, EnterpriseDirectory, NotConfigured};
+pub use renewals::{RenewalFilter, RenewalRepository};
 pub use repositories::{
     AgreementFilter, AgreementRepository, CustomerScope, JobRepository, OutboxRepository, PlanFilter, PlanRepository,
-    ProductRepository, RenewalRepository, RoleAssignment, User, UserRepository, Window,
+    ProductRepository, RoleAssignment, User, UserRepository, Window,
 };
 pub use retirement::{Retiree, RetirementRepository};
 pub use role_assignments::{AssignedRole, RoleAssignmentFilter, RoleAssignmentRepository};
 pub use staff_records::{LicenseEventFilter, LicenseEventRepository, NotificationFilter, NotificationRepository};
 pub use store::{Store, StoreExt, UnitOfWork, Work};
+pub use transfers::{TransferFilter, TransferRepository};

@@ -8,7 +8,6 @@ use crate::jobs::{Job, JobKind};
 use crate::outbox::Message;
 use crate::plan::{PlanDetails, SubscriptionPlan};
 use crate::product::{PlanType, Product};
-use crate::renewal::RenewalLink;
 
 /// A part of a long list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -139,12 +138,6 @@ pub trait ProductRepository {
 
     /// Adds those of the products and plan types that do not exist. Existing ones stay as they are.
     fn seed(&mut self, products: &[Product], change: &Change) -> Result<(), Error>;
-}
-
-/// Renewals.
-pub trait RenewalRepository {
-    /// Every renewal between plans of these agreements.
-    fn of_agreements(&mut self, agreements: &[AgreementId]) -> Result<Vec<RenewalLink>, Error>;
 }
 
 /// Somebody who has called the service.

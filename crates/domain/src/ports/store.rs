@@ -3,7 +3,7 @@ use crate::ports::{
     AgreementRepository, EnrollmentJobRepository, HistoryRepository, IdempotencyRepository, JobRepository,
     LicenseEventRepository, LicenseRepository, LookupRepository, NotificationRepository, OutboxRepository,
     PlanRepository, ProductRepository, RenewalRepository, RetirementRepository, RoleAssignmentRepository,
-    UserRepository,
+    TransferRepository, UserRepository,
 };
 
 /// The work of one transaction.
@@ -67,6 +67,7 @@ pub trait UnitOfWork {
     fn licenses(&mut self) -> &mut dyn LicenseRepository;
     fn products(&mut self) -> &mut dyn ProductRepository;
     fn renewals(&mut self) -> &mut dyn RenewalRepository;
+    fn transfers(&mut self) -> &mut dyn TransferRepository;
     fn users(&mut self) -> &mut dyn UserRepository;
     fn outbox(&mut self) -> &mut dyn OutboxRepository;
     fn jobs(&mut self) -> &mut dyn JobRepository;
@@ -87,6 +88,7 @@ where
         + LicenseRepository
         + ProductRepository
         + RenewalRepository
+        + TransferRepository
         + UserRepository
         + OutboxRepository
         + JobRepository
@@ -116,6 +118,10 @@ where
     }
 
     fn renewals(&mut self) -> &mut dyn RenewalRepository {
+        self
+    }
+
+    fn transfers(&mut self) -> &mut dyn TransferRepository {
         self
     }
 

@@ -20,12 +20,14 @@ mod plan_upkeep;
 mod plans;
 mod products;
 mod reminder;
+mod renewals;
 mod retirement;
 mod revert;
 mod revocation;
 mod selection;
 mod staff_records;
 mod subsidy;
+mod transfers;
 
 use std::sync::Arc;
 
@@ -43,12 +45,13 @@ pub use lookup::{PersonalLicense, PersonalLicenses};
 pub use plan_upkeep::PlanUpkeep;
 pub use plans::{NewPlan, PlanChanges, PlanOverview, PlanPage};
 pub use products::{PlanTypeChanges, ProductChanges};
+pub use renewals::{ProcessedRenewal, RenewalChanges, RenewalOutcome, RenewalPage, RenewedBy};
 pub use retirement::Retirement;
 pub use revert::{LeftAlone, RevertRequest, Reverted};
 pub use revocation::{Revocations, Revoked};
 pub use selection::LicenseSelection;
-
 pub use staff_records::RecordPage;
+pub use transfers::TransferPage;
 
 use crate::error::{Entity, Error};
 use crate::ids::{AgreementId, LicenseId, PlanId};

@@ -142,6 +142,36 @@ impl World {
         self.manager.revoke(&admin(), plan, &LicenseSelection::Emails(emails))
     }
 
+    /// The renewal of a plan for so many licenses, in a hundred days for a year.
+    pub fn terms(&self, prior_plan: PlanId, number_of_licenses: i32) -> RenewalTerms {
+        RenewalTerms {
+            prior_plan,
+            renewed_plan: None,
+            salesforce_opportunity_id: None,
+            number_of_licenses,
+            effective_date: beginning() + Duration::days(100),
+            renewed_expiration_date: beginning() + Duration::days(465),
+            renewed_plan_title: None,
+            license_types_to_copy: LicenseTypesToCopy::AssignedAndActivated,
+            disable_auto_apply_licenses: false,
+            exempt_from_batch_processing: false,
+        }
+    }
+
+    /// Schedules a renewal that nothing stands in the way of.
+    pub fn schedule(&self, terms: &RenewalTerms) -> RenewalId {
+        match self.manager.create_renewal(&admin(), terms).unwrap() {
+            RenewalOutcome::Written(details) => details.renewal.id,
+            other => panic!("not scheduled: {other:?}"),
+        }
+    }
+
+    /// Processes a renewal and returns the plan that follows.
+    pub fn renew(&self, renewal: RenewalId) -> Result<PlanId, Error> {
+        let processed = self.manager.process_renewal(&admin(), renewal, RenewedBy::Hand)?;
+        Ok(processed.details.renewal.terms.renewed_plan.expect("a processed renewal has a plan"))
+    }
+
     /// What waits of a kind, as JSON.
     pub fn owed(&self, topic: Topic) -> Vec<serde_json::Value> {
         let messages = self.store.outbox().into_iter().filter(|message| message.topic == topic);

@@ -223,6 +223,34 @@ pub fn configure(service: &mut web::ServiceConfig) {
             .service(
                 Endpoint::<Provisioner>::new("/provisioning-admins/customer-agreement/{customer_agreement_uuid}/sync/")
                     .post(provisioning::agreement_settings::sync),
+            )
+            .service(
+                Endpoint::<Provisioner>::new("/provisioning-admins/subscription-plan-renewals/")
+                    .get(provisioning::renewals::list)
+                    .post(provisioning::renewals::create),
+            )
+            .service(
+                Endpoint::<Provisioner>::new("/provisioning-admins/subscription-plan-renewals/{renewal_id}/")
+                    .get(provisioning::renewals::retrieve)
+                    .patch(provisioning::renewals::update)
+                    .delete(provisioning::renewals::delete),
+            )
+            .service(
+                Endpoint::<Provisioner>::new("/provisioning-admins/subscription-plan-renewals/{renewal_id}/process/")
+                    .post(provisioning::renewals::process),
+            )
+            .service(
+                Endpoint::<Provisioner>::new("/provisioning-admins/license-transfer-jobs/")
+                    .get(provisioning::transfers::list)
+                    .post(provisioning::transfers::create),
+            )
+            .service(
+                Endpoint::<Provisioner>::new("/provisioning-admins/license-transfer-jobs/{job_id}/")
+                    .get(provisioning::transfers::retrieve),
+            )
+            .service(
+                Endpoint::<Provisioner>::new("/provisioning-admins/license-transfer-jobs/{job_id}/process/")
+                    .post(provisioning::transfers::process),
             ),
     );
 }

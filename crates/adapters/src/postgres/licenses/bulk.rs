@@ -82,15 +82,23 @@ pub(super) fn delete(
     unit.write(|connection| licenses.execute(connection)).map(|number| number as i64)
 }
 
+pub(super) fn add(unit: &mut PostgresUnit<'_>, licenses: &[License], change: &Change) -> Result<(), Error> {
+    write(
+        unit,
+        "INSERT INTO license
+             (uuid, subscription_plan_uuid, status, user_email, lms_user_id, activation_key, assigned_date,
+              activation_date, last_remind_date, revoked_date, renewed_to_uuid, auto_applied, created, modified)
+         SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+         RETURNING license.*",
+        Kind::Added,
+        licenses,
+        change,
+    )
+}
+
 pub(super) fn save(unit: &mut PostgresUnit<'_>, licenses: &[License], change: &Change) -> Result<(), Error> {
-    unit.require_write()?;
-    if licenses.is_empty() {
-        return Ok(());
-    }
-    let mut rows: Vec<(&License, LicenseColumns)> =
-        licenses.iter().map(|license| (license, license.columns())).collect();
-    rows.sort_unstable_by_key(|(license, _)| license.id);
-    let statement = diesel::sql_query(
+    write(
+        unit,
         "UPDATE license SET
              subscription_plan_uuid = input.subscription_plan_uuid,
              status = input.status,
@@ -110,22 +118,43 @@ pub(super) fn save(unit: &mut PostgresUnit<'_>, licenses: &[License], change: &C
               activation_date, last_remind_date, revoked_date, renewed_to_uuid, auto_applied, created, modified)
          WHERE license.uuid = input.uuid
          RETURNING license.*",
+        Kind::Changed,
+        licenses,
+        change,
     )
-    .bind::<Array<SqlUuid>, _>(column(&rows, |(license, _)| license.id.0))
-    .bind::<Array<SqlUuid>, _>(column(&rows, |(license, _)| license.plan.0))
-    .bind::<Array<Text>, _>(column(&rows, |(_, columns)| columns.status.as_str()))
-    .bind::<Array<Nullable<Text>>, _>(column(&rows, |(_, columns)| columns.user_email.clone().map(String::from)))
-    .bind::<Array<Nullable<BigInt>>, _>(column(&rows, |(_, columns)| columns.lms_user_id.map(|id| id.0)))
-    .bind::<Array<Nullable<SqlUuid>>, _>(column(&rows, |(_, columns)| columns.activation_key.map(|key| key.0)))
-    .bind::<Array<Nullable<Timestamptz>>, _>(column(&rows, |(_, columns)| columns.assigned_date))
-    .bind::<Array<Nullable<Timestamptz>>, _>(column(&rows, |(_, columns)| columns.activation_date))
-    .bind::<Array<Nullable<Timestamptz>>, _>(column(&rows, |(_, columns)| columns.last_remind_date))
-    .bind::<Array<Nullable<Timestamptz>>, _>(column(&rows, |(_, columns)| columns.revoked_date))
-    .bind::<Array<Nullable<SqlUuid>>, _>(column(&rows, |(license, _)| license.renewed_to.map(|id| id.0)))
-    .bind::<Array<Nullable<Bool>>, _>(column(&rows, |(license, _)| license.auto_applied))
-    .bind::<Array<Timestamptz>, _>(column(&rows, |(license, _)| license.created))
-    .bind::<Array<Timestamptz>, _>(column(&rows, |(license, _)| license.modified));
-    let statement = with_history(statement, &LICENSE, Kind::Changed, change);
+}
+
+/// Runs a statement over the licenses, whose columns are its parameters in the order of the table.
+fn write(
+    unit: &mut PostgresUnit<'_>,
+    statement: &str,
+    kind: Kind,
+    licenses: &[License],
+    change: &Change,
+) -> Result<(), Error> {
+    unit.require_write()?;
+    if licenses.is_empty() {
+        return Ok(());
+    }
+    let mut rows: Vec<(&License, LicenseColumns)> =
+        licenses.iter().map(|license| (license, license.columns())).collect();
+    rows.sort_unstable_by_key(|(license, _)| license.id);
+    let statement = diesel::sql_query(statement)
+        .bind::<Array<SqlUuid>, _>(column(&rows, |(license, _)| license.id.0))
+        .bind::<Array<SqlUuid>, _>(column(&rows, |(license, _)| license.plan.0))
+        .bind::<Array<Text>, _>(column(&rows, |(_, columns)| columns.status.as_str()))
+        .bind::<Array<Nullable<Text>>, _>(column(&rows, |(_, columns)| columns.user_email.clone().map(String::from)))
+        .bind::<Array<Nullable<BigInt>>, _>(column(&rows, |(_, columns)| columns.lms_user_id.map(|id| id.0)))
+        .bind::<Array<Nullable<SqlUuid>>, _>(column(&rows, |(_, columns)| columns.activation_key.map(|key| key.0)))
+        .bind::<Array<Nullable<Timestamptz>>, _>(column(&rows, |(_, columns)| columns.assigned_date))
+        .bind::<Array<Nullable<Timestamptz>>, _>(column(&rows, |(_, columns)| columns.activation_date))
+        .bind::<Array<Nullable<Timestamptz>>, _>(column(&rows, |(_, columns)| columns.last_remind_date))
+        .bind::<Array<Nullable<Timestamptz>>, _>(column(&rows, |(_, columns)| columns.revoked_date))
+        .bind::<Array<Nullable<SqlUuid>>, _>(column(&rows, |(license, _)| license.renewed_to.map(|id| id.0)))
+        .bind::<Array<Nullable<Bool>>, _>(column(&rows, |(license, _)| license.auto_applied))
+        .bind::<Array<Timestamptz>, _>(column(&rows, |(license, _)| license.created))
+        .bind::<Array<Timestamptz>, _>(column(&rows, |(license, _)| license.modified));
+    let statement = with_history(statement, &LICENSE, kind, change);
     unit.write_rows(rows.len(), "licenses", |connection| statement.execute(connection))
 }
 

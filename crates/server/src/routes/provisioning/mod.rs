@@ -7,4 +7,6 @@ pub mod plan_upkeep;
 pub mod plans;
 pub mod products;
 pub mod records;
+pub mod renewals;
 pub mod role_assignments;
+pub mod transfers;

@@ -1,0 +1,132 @@
+use std::cmp::Reverse;
+
+use super::repositories::{missing, part};
+use super::{MemoryUnit, Tables};
+use crate::error::{Conflict, Error};
+use crate::history::Change;
+use crate::ids::{AgreementId, PlanId, RenewalId};
+use crate::ports::{RenewalFilter, RenewalRepository, Window};
+use crate::renewal::{RenewalDetails, RenewalLink, RenewalTerms, SubscriptionPlanRenewal};
+
+const TABLE: &str = "subscription_plan_renewal";
+
+fn link(tables: &Tables, renewal: &SubscriptionPlanRenewal) -> Option<RenewalLink> {
+    let terms = &renewal.terms;
+    let prior = tables.plans.get(&terms.prior_plan)?;
+    let renewed = terms.renewed_plan.and_then(|plan| tables.plans.get(&plan));
+    Some(RenewalLink {
+        id: renewal.id,
+        agreement: prior.agreement,
+        prior_plan: prior.id,
+        prior_plan_start: prior.start_date,
+        renewed_plan: terms.renewed_plan,
+        renewed_plan_start: renewed.map(|plan| plan.start_date),
+        renewed_expiration: renewed.map_or(terms.renewed_expiration_date, |plan| plan.expiration_date),
+        effective_date: terms.effective_date,
+        processed: renewal.processed,
+    })
+}
+
+fn details(tables: &Tables, renewal: &SubscriptionPlanRenewal) -> Option<RenewalDetails> {
+    let prior = tables.plans.get(&renewal.terms.prior_plan)?;
+    let renewed = renewal.terms.renewed_plan.and_then(|plan| tables.plans.get(&plan));
+    Some(RenewalDetails {
+        renewal: renewal.clone(),
+        prior_plan_title: prior.title.clone(),
+        renewed_plan_title: renewed.map(|plan| plan.title.clone()),
+        customer: tables.agreements.get(&prior.agreement)?.customer,
+    })
+}
+
+fn matching(tables: &Tables, filter: &RenewalFilter) -> Vec<RenewalDetails> {
+    let matches = |found: &RenewalDetails| {
+        let terms = &found.renewal.terms;
+        filter.prior_plan.is_none_or(|plan| plan == terms.prior_plan)
+            && filter.renewed_plan.is_none_or(|plan| Some(plan) == terms.renewed_plan)
+            && filter.customer.is_none_or(|customer| customer == found.customer)
+            && filter.processed.is_none_or(|processed| processed == found.renewal.processed)
+    };
+    let all = tables.renewals.values().filter_map(|renewal| details(tables, renewal));
+    let mut found: Vec<_> = all.filter(matches).collect();
+    found.sort_by_key(|found| Reverse((found.renewal.terms.effective_date, found.renewal.id)));
+    found
+}
+
+fn check(tables: &Tables, id: Option<RenewalId>, terms: &RenewalTerms) -> Result<(), Error> {
+    let others = || tables.renewals.values().filter(|other| Some(other.id) != id);
+    if others().any(|other| other.terms.prior_plan == terms.prior_plan) {
+        return Err(Conflict::RenewalOfPlan.into());
+    }
+    if terms.renewed_plan.is_some() && others().any(|other| other.terms.renewed_plan == terms.renewed_plan) {
+        return Err(Conflict::RenewalByPlan.into());
+    }
+    Ok(())
+}
+
+impl RenewalRepository for MemoryUnit<'_> {
+    fn of_agreements(&mut self, agreements: &[AgreementId]) -> Result<Vec<RenewalLink>, Error> {
+        let links = self.tables.renewals.values().filter_map(|renewal| link(self.tables, renewal));
+        Ok(links.filter(|link| agreements.contains(&link.agreement)).collect())
+    }
+
+    fn find(&mut self, id: RenewalId) -> Result<Option<RenewalDetails>, Error> {
+        Ok(self.tables.renewals.get(&id).and_then(|renewal| details(self.tables, renewal)))
+    }
+
+    fn lock(&mut self, id: RenewalId) -> Result<Option<RenewalDetails>, Error> {
+        self.written()?;
+        RenewalRepository::find(self, id)
+    }
+
+    fn of_plans(&mut self, prior_plan: PlanId, renewed_plan: Option<PlanId>) -> Result<Vec<RenewalDetails>, Error> {
+        let takes = |renewal: &&SubscriptionPlanRenewal| {
+            renewal.terms.prior_plan == prior_plan
+                || (renewed_plan.is_some() && renewal.terms.renewed_plan == renewed_plan)
+        };
+        let all = self.tables.renewals.values().filter(takes);
+        let mut found: Vec<_> = all.filter_map(|renewal| details(self.tables, renewal)).collect();
+        found.sort_by_key(|found| found.renewal.terms.prior_plan != prior_plan);
+        Ok(found)
+    }
+
+    fn list(&mut self, filter: &RenewalFilter, window: Window) -> Result<Vec<RenewalDetails>, Error> {
+        Ok(part(matching(self.tables, filter), window))
+    }
+
+    fn count(&mut self, filter: &RenewalFilter) -> Result<i64, Error> {
+        Ok(matching(self.tables, filter).len() as i64)
+    }
+
+    fn add(&mut self, terms: &RenewalTerms, change: &Change) -> Result<RenewalId, Error> {
+        let tables = self.written()?;
+        check(tables, None, terms)?;
+        tables.last_renewal += 1;
+        let id = RenewalId(tables.last_renewal);
+        let renewal = SubscriptionPlanRenewal {
+            id,
+            terms: terms.clone(),
+            processed: false,
+            processed_datetime: None,
+            created: change.at,
+            modified: change.at,
+        };
+        tables.renewals.insert(id, renewal);
+        tables.record(TABLE, id, '+', change);
+        Ok(id)
+    }
+
+    fn save(&mut self, renewal: &SubscriptionPlanRenewal, change: &Change) -> Result<(), Error> {
+        let tables = self.written()?;
+        check(tables, Some(renewal.id), &renewal.terms)?;
+        *tables.renewals.get_mut(&renewal.id).ok_or_else(|| missing("renewal"))? = renewal.clone();
+        tables.record(TABLE, renewal.id, '~', change);
+        Ok(())
+    }
+
+    fn delete(&mut self, id: RenewalId, change: &Change) -> Result<(), Error> {
+        let tables = self.written()?;
+        tables.renewals.remove(&id).ok_or_else(|| missing("renewal"))?;
+        tables.record(TABLE, id, '-', change);
+        Ok(())
+    }
+}

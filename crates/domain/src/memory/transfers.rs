@@ -1,0 +1,105 @@
+use std::collections::HashSet;
+
+use super::licenses::check_holders;
+use super::repositories::{missing, part};
+use super::{MemoryUnit, Tables};
+use crate::error::Error;
+use crate::history::Change;
+use crate::ids::{LicenseId, PlanId, TransferJobId};
+use crate::license::License;
+use crate::ports::{TransferFilter, TransferRepository, Window};
+use crate::transfer::{HeldTwice, LicenseTransferJob, TransferJobSummary, TransferOrder, TransferredLicenses};
+
+const TABLE: &str = "license_transfer_job";
+
+fn matching(tables: &Tables, filter: &TransferFilter) -> Vec<TransferJobSummary> {
+    let customer = |job: &LicenseTransferJob| tables.agreements.get(&job.order.agreement).map(|found| found.customer);
+    let matches = |job: &&LicenseTransferJob| {
+        let order = &job.order;
+        (filter.customer.is_none() || filter.customer == customer(job))
+            && filter.agreement.is_none_or(|agreement| agreement == order.agreement)
+            && filter.old_plan.is_none_or(|plan| plan == order.old_plan)
+            && filter.new_plan.is_none_or(|plan| plan == order.new_plan)
+            && filter.completed.is_none_or(|completed| completed == job.completed_at.is_some())
+    };
+    tables.transfers.values().rev().filter(matches).map(TransferJobSummary::from).collect()
+}
+
+impl TransferRepository for MemoryUnit<'_> {
+    fn find(&mut self, id: TransferJobId) -> Result<Option<LicenseTransferJob>, Error> {
+        Ok(self.tables.transfers.get(&id).cloned())
+    }
+
+    fn lock(&mut self, id: TransferJobId) -> Result<Option<LicenseTransferJob>, Error> {
+        Ok(self.written()?.transfers.get(&id).cloned())
+    }
+
+    fn list(&mut self, filter: &TransferFilter, window: Window) -> Result<Vec<TransferJobSummary>, Error> {
+        Ok(part(matching(self.tables, filter), window))
+    }
+
+    fn count(&mut self, filter: &TransferFilter) -> Result<i64, Error> {
+        Ok(matching(self.tables, filter).len() as i64)
+    }
+
+    fn add(&mut self, order: &TransferOrder, change: &Change) -> Result<TransferJobId, Error> {
+        let tables = self.written()?;
+        // Jobs are never deleted: the last id is the highest one.
+        let id = TransferJobId(tables.transfers.len() as i64 + 1);
+        let job = LicenseTransferJob {
+            id,
+            order: order.clone(),
+            runs: Vec::new(),
+            completed_at: None,
+            created: change.at,
+            modified: change.at,
+        };
+        tables.transfers.insert(id, job);
+        tables.record(TABLE, id, '+', change);
+        Ok(id)
+    }
+
+    fn save(&mut self, job: &LicenseTransferJob, change: &Change) -> Result<(), Error> {
+        let tables = self.written()?;
+        *tables.transfers.get_mut(&job.id).ok_or_else(|| missing("transfer job"))? = job.clone();
+        tables.record(TABLE, job.id, '~', change);
+        Ok(())
+    }
+
+    fn lock_licenses(&mut self, plan: PlanId, licenses: &TransferredLicenses) -> Result<Vec<LicenseId>, Error> {
+        let tables = self.written()?;
+        let named: Option<HashSet<&LicenseId>> = match licenses {
+            TransferredLicenses::All => None,
+            TransferredLicenses::Named(ids) => Some(ids.iter().collect()),
+        };
+        let moves = |license: &&License| {
+            license.plan == plan && named.as_ref().is_none_or(|named| license.is_live() && named.contains(&license.id))
+        };
+        Ok(tables.licenses.values().filter(moves).map(|license| license.id).collect())
+    }
+
+    fn held_twice(&mut self, licenses: &[LicenseId], plan: PlanId) -> Result<Vec<HeldTwice>, Error> {
+        let all = &self.tables.licenses;
+        let present = all.values().filter(|license| license.plan == plan && license.is_live());
+        let holders: HashSet<_> = present.filter_map(|license| license.columns().user_email).collect();
+        let mut ids = licenses.to_vec();
+        ids.sort_unstable();
+        let moving = ids.iter().filter_map(|id| all.get(id)).filter(|license| license.is_live());
+        Ok(moving
+            .filter_map(|license| Some(HeldTwice { license: license.id, email: license.columns().user_email? }))
+            .filter(|held| holders.contains(&held.email))
+            .collect())
+    }
+
+    fn move_licenses(&mut self, licenses: &[LicenseId], plan: PlanId, change: &Change) -> Result<(), Error> {
+        let tables = self.written()?;
+        let mut moved = Vec::with_capacity(licenses.len());
+        for id in licenses {
+            let license = tables.licenses.get_mut(id).ok_or_else(|| missing("license"))?;
+            (license.plan, license.modified) = (plan, change.at);
+            moved.push(license.clone());
+            tables.record("license", id, '~', change);
+        }
+        check_holders(tables, &moved)
+    }
+}

@@ -1,0 +1,1 @@
+DROP TABLE subscription_plan_renewal_history, license_transfer_job_history, license_transfer_job;

@@ -1,0 +1,3 @@
+DROP TABLE subscription_plan_renewal_history;
+DROP TABLE license_transfer_job_history;
+DROP TABLE license_transfer_job;
