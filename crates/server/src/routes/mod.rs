@@ -236,6 +236,10 @@ pub fn configure(service: &mut web::ServiceConfig) {
                     .delete(provisioning::renewals::delete),
             )
             .service(
+                Endpoint::<Provisioner>::new("/provisioning-admins/subscription-plan-renewals/{renewal_id}/history/")
+                    .get(provisioning::renewals::renewal_history),
+            )
+            .service(
                 Endpoint::<Provisioner>::new("/provisioning-admins/subscription-plan-renewals/{renewal_id}/process/")
                     .post(provisioning::renewals::process),
             )
