@@ -120,7 +120,7 @@ async fn the_lms_knows_a_customer() {
         .mount(&server)
         .await;
     let lms = HttpDirectory::new(HttpNeighbour::new(Neighbour::Lms, server.uri(), client(patient()).unwrap(), None));
-    let expected = EnterpriseCustomer { id: CUSTOMER, slug: "acme".to_owned(), name: "Acme, Inc.".to_owned() };
+    let expected = EnterpriseCustomer::new(CUSTOMER, "acme", "Acme, Inc.");
     assert_eq!(lms.customer(CUSTOMER).await, Ok(expected));
     let unknown = lms.customer(CustomerId(Uuid::from_u128(7))).await.unwrap_err();
     assert_eq!(unknown.to_string(), "The LMS answered 404 Not Found.");

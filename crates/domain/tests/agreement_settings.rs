@@ -92,7 +92,7 @@ fn a_plan_of_another_agreement_cannot_be_chosen() {
 #[test]
 fn an_agreement_takes_over_slug_and_name_of_its_customer() {
     let world = World::new();
-    let known = EnterpriseCustomer { id: customer(), slug: "acme".to_owned(), name: "Acme, Inc.".to_owned() };
+    let known = EnterpriseCustomer::new(customer(), "acme", "Acme, Inc.");
     world.clock.advance(Duration::hours(1));
     let agreement = world.manager.adopt_customer(&admin(), &known).unwrap().agreement;
     assert_eq!(agreement.customer_slug.as_deref(), Some("acme"));

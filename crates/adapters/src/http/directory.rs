@@ -22,13 +22,33 @@ impl HttpDirectory {
 struct Answer {
     slug: String,
     name: String,
+    #[serde(default)]
+    contact_email: Option<String>,
+    #[serde(default)]
+    sender_alias: Option<String>,
+    #[serde(default)]
+    reply_to: Option<String>,
+    /// An id, or an object that describes it; null where there is none.
+    #[serde(default)]
+    identity_provider: Option<serde_json::Value>,
+    #[serde(default)]
+    enable_integrated_customer_learner_portal_search: bool,
 }
 
 #[async_trait]
 impl EnterpriseDirectory for HttpDirectory {
     async fn customer(&self, customer: CustomerId) -> Result<EnterpriseCustomer, Error> {
         let path = format!("/enterprise/api/v1/enterprise-customer/{customer}/");
-        let Answer { slug, name } = self.0.get(&path, &[]).await?;
-        Ok(EnterpriseCustomer { id: customer, slug, name })
+        let answer: Answer = self.0.get(&path, &[]).await?;
+        Ok(EnterpriseCustomer {
+            id: customer,
+            slug: answer.slug,
+            name: answer.name,
+            contact_email: answer.contact_email,
+            sender_alias: answer.sender_alias,
+            reply_to: answer.reply_to,
+            has_identity_provider: answer.identity_provider.is_some(),
+            has_learner_portal_search: answer.enable_integrated_customer_learner_portal_search,
+        })
     }
 }

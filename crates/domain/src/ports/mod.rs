@@ -5,6 +5,7 @@
 //! in `crates/adapters/tests/contract`, which every storage adapter passes.
 
 mod clock;
+mod deliveries;
 mod enrollment_jobs;
 mod history;
 mod idempotency;
@@ -21,6 +22,11 @@ mod store;
 mod transfers;
 
 pub use clock::{Clock, FixedClock};
+pub use deliveries::{
+    AccountLookup, CampaignMail, CustomerAdmin, ENROLLED_COURSES_PER_CALL, ENROLLED_LEARNERS_PER_CALL, EVENTS_PER_CALL,
+    EXPIRED_LICENSES_PER_CALL, EnrollmentResults, EventTracking, LearnerRegistry, LicensedEnrollment, MAILS_PER_CALL,
+    Mail, MailKind, PENDING_LEARNERS_PER_CALL, PendingLearner, TrackedEvent, UNLINKED_LEARNERS_PER_CALL, Undelivered,
+};
 pub use enrollment_jobs::EnrollmentJobRepository;
 pub use history::HistoryRepository;
 pub use idempotency::IdempotencyRepository;

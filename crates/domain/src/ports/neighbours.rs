@@ -16,6 +16,32 @@ pub struct EnterpriseCustomer {
     pub slug: String,
     /// Its name.
     pub name: String,
+    /// Where its learners ask for help.
+    pub contact_email: Option<String>,
+    /// The name its mails come from.
+    pub sender_alias: Option<String>,
+    /// Where answers to its mails go.
+    pub reply_to: Option<String>,
+    /// Whether its learners log in through an identity provider of its own.
+    pub has_identity_provider: bool,
+    /// Whether its learners find courses through the learner portal although they log in elsewhere.
+    pub has_learner_portal_search: bool,
+}
+
+impl EnterpriseCustomer {
+    /// A customer of whom nothing else is known.
+    pub fn new(id: CustomerId, slug: impl Into<String>, name: impl Into<String>) -> Self {
+        Self {
+            id,
+            slug: slug.into(),
+            name: name.into(),
+            contact_email: None,
+            sender_alias: None,
+            reply_to: None,
+            has_identity_provider: false,
+            has_learner_portal_search: false,
+        }
+    }
 }
 
 /// The catalog service.
