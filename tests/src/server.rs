@@ -27,6 +27,7 @@ pub struct Server {
     port: u16,
     database_url: String,
     settings: Vec<(String, String)>,
+    arguments: &'static [&'static str],
     folder: TempDir,
 }
 
@@ -38,11 +39,20 @@ impl Server {
 
     /// Starts a server with further settings, as environment variables, and waits until it is healthy.
     pub fn start_with(database_url: &str, settings: &[(&str, &str)]) -> Self {
+        Self::start_as(&[], database_url, settings)
+    }
+
+    /// Starts a server with the demo customer, as `make run` does, and waits until it is healthy.
+    pub fn start_demo(database_url: &str) -> Self {
+        Self::start_as(&["serve", "--demo"], database_url, &[])
+    }
+
+    fn start_as(arguments: &'static [&'static str], database_url: &str, settings: &[(&str, &str)]) -> Self {
         let port = free_port();
         let folder = tempfile::tempdir().expect("a temporary folder is created");
         let settings: Vec<_> = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let process = spawn(port, database_url, &settings, folder.path());
-        let mut server = Self { process, port, database_url: database_url.to_owned(), settings, folder };
+        let process = spawn(port, database_url, &settings, arguments, folder.path());
+        let mut server = Self { process, port, database_url: database_url.to_owned(), settings, arguments, folder };
         server.wait_until_healthy();
         server
     }
@@ -124,7 +134,7 @@ impl Server {
     /// Starts it anew with the same settings and address, killing it first where it still runs.
     pub fn restart(&mut self) {
         self.kill();
-        self.process = spawn(self.port, &self.database_url, &self.settings, self.folder.path());
+        self.process = spawn(self.port, &self.database_url, &self.settings, self.arguments, self.folder.path());
         self.wait_until_healthy();
     }
 
@@ -168,9 +178,10 @@ fn log_path(folder: &Path) -> PathBuf {
     folder.join("server.log")
 }
 
-fn spawn(port: u16, database_url: &str, settings: &[(String, String)], folder: &Path) -> Child {
+fn spawn(port: u16, database_url: &str, settings: &[(String, String)], arguments: &[&str], folder: &Path) -> Child {
     let log = OpenOptions::new().create(true).append(true).open(log_path(folder)).expect("a log file is opened");
     command(port, database_url, folder)
+        .args(arguments)
         .envs(settings.iter().map(|(name, value)| (name, value)))
         .stdout(log.try_clone().expect("a log file is shared"))
         .stderr(log)

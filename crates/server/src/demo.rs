@@ -1,10 +1,10 @@
 //! A small customer to try the service with, and the commands to paste.
 
-use chrono::Duration;
+use chrono::{DateTime, Duration, Utc};
 use license_manager_domain::ports::{AgreementFilter, CustomerScope, PlanFilter, Window};
 use license_manager_domain::{
-    Actor, AgreementChanges, AssignmentMail, CatalogId, ChangeReason, CustomerId, Error, LicenseManager, NewAgreement,
-    NewPlan, PlanChanges, PlanId,
+    Actor, AgreementChanges, AgreementId, AssignmentMail, CatalogId, ChangeReason, CustomerId, Error, LicenseManager,
+    NewAgreement, NewPlan, PlanChanges, PlanId, SubscriptionPlan,
 };
 use uuid::Uuid;
 
@@ -16,8 +16,25 @@ const CATALOG: Uuid = Uuid::from_u128(0xdec0_de00_0000_4000_8000_0000_0000_0002)
 /// Learners who hold a license from the start.
 const LEARNERS: [&str; 3] = ["ada@example.com", "grace@example.com", "edsger@example.com"];
 
-/// Makes the demo customer with two plans and a few learners, unless it is there. Returns its main plan.
-pub fn seed(manager: &LicenseManager) -> Result<PlanId, Error> {
+/// The plans: title, licenses, days since the start and until the expiration.
+const PLANS: [(&str, i32, i64, i64); 2] = [(WALKED_PLAN, 20, 30, 335), (RENEWED_PLAN, 5, 10, 90)];
+/// The plan whose licenses the walk hands out.
+const WALKED_PLAN: &str = "Data Science";
+/// The plan that the walk renews and moves a license to.
+const RENEWED_PLAN: &str = "Languages";
+
+/// What the walk is about.
+#[derive(Debug, Clone, Copy)]
+pub struct Demo {
+    agreement: AgreementId,
+    plan: PlanId,
+    renewed_plan: PlanId,
+    /// When the renewed plan expires.
+    expiration_date: DateTime<Utc>,
+}
+
+/// Makes the demo customer with two plans and a few learners, unless it is there.
+pub fn seed(manager: &LicenseManager) -> Result<Demo, Error> {
     let customer = CustomerId(CUSTOMER);
     let filter = AgreementFilter { scope: CustomerScope::All, customer: Some(customer), agreement: None };
     let all = |_| Ok::<_, Error>(Window { offset: 0, limit: 10 });
@@ -27,8 +44,17 @@ pub fn seed(manager: &LicenseManager) -> Result<PlanId, Error> {
     let filter =
         PlanFilter { scope: CustomerScope::All, customer: Some(customer), active_only: true, current_at: None };
     let page = manager.plans(&filter, all)?;
-    let main = page.plans.iter().max_by_key(|overview| overview.counts.total());
-    main.map(|overview| overview.details.plan.id).ok_or_else(|| Error::storage("the demo customer has no active plan"))
+    let plan = |title: &str| -> Result<&SubscriptionPlan, Error> {
+        let plan = page.plans.iter().map(|overview| &overview.details.plan).find(|plan| plan.title == title);
+        plan.ok_or_else(|| Error::storage(format!("the demo customer has no active plan {title}")))
+    };
+    let (walked, renewed) = (plan(WALKED_PLAN)?, plan(RENEWED_PLAN)?);
+    Ok(Demo {
+        agreement: walked.agreement,
+        plan: walked.id,
+        renewed_plan: renewed.id,
+        expiration_date: renewed.expiration_date,
+    })
 }
 
 fn make(manager: &LicenseManager, customer: CustomerId) -> Result<(), Error> {
@@ -44,7 +70,7 @@ fn make(manager: &LicenseManager, customer: CustomerId) -> Result<(), Error> {
         return Err(Error::storage("the demo agreement was not made"));
     };
     let today = manager.now();
-    for (title, licenses, days_before, days_after) in [("Data Science", 20, 30, 335), ("Languages", 5, 10, 90)] {
+    for (title, licenses, days_before, days_after) in PLANS {
         let new = NewPlan {
             agreement,
             title: title.to_owned(),
@@ -67,9 +93,12 @@ fn make(manager: &LicenseManager, customer: CustomerId) -> Result<(), Error> {
     Ok(())
 }
 
-/// The commands of the walk: list the plan, assign, activate, revoke. `admin` and `learner` are access tokens.
-pub fn walk(address: &str, plan: PlanId, admin: &str, learner: &str) -> String {
+/// The commands of the walk: list the plan, assign, activate, revoke, renew, transfer. `admin` and `learner` are access tokens.
+pub fn walk(address: &str, demo: &Demo, admin: &str, learner: &str) -> String {
     let base = format!("{address}/api/v1");
+    let Demo { agreement, plan, renewed_plan, expiration_date } = demo;
+    let effective = expiration_date.date_naive();
+    let expiration = (*expiration_date + Duration::days(365)).date_naive();
     format!(
         r#"
 The demo customer is ready. Paste these into a shell with curl:
@@ -93,6 +122,25 @@ The demo customer is ready. Paste these into a shell with curl:
   curl -s -H "$ADMIN" -H 'Content-Type: application/json' -d '{{"user_emails": ["{DEMO_LEARNER}"]}}' \
     {base}/subscriptions/{plan}/licenses/bulk-revoke/
 
+5. Renew the other plan into the next year. Its learners get their seats in the plan that follows:
+  RENEWAL=$(curl -s -H "$ADMIN" -H 'Content-Type: application/json' \
+    -d '{{"prior_subscription_plan": "{renewed_plan}", "number_of_licenses": 8, "salesforce_opportunity_id": null,
+         "effective_date": "{effective}", "renewed_expiration_date": "{expiration}"}}' \
+    {base}/provisioning-admins/subscription-plan-renewals/ | sed -E 's/^\{{"id":([0-9]+).*/\1/')
+  curl -s -X POST -H "$ADMIN" {base}/provisioning-admins/subscription-plan-renewals/$RENEWAL/process/
+
+6. Move a license to the other plan, after a dry run:
+  LICENSE=$(curl -s -H "$ADMIN" -H 'Content-Type: application/json' -d '{{"user_emails": ["{MOVED_LEARNER}"]}}' \
+    {base}/subscriptions/{plan}/licenses/assign/ | sed -E 's/.*"license":"([^"]*)".*/\1/')
+  JOB=$(curl -s -H "$ADMIN" -H 'Content-Type: application/json' \
+    -d "{{\"customer_agreement\": \"{agreement}\", \"license_uuids\": [\"$LICENSE\"],
+         \"old_subscription_plan\": \"{plan}\", \"new_subscription_plan\": \"{renewed_plan}\"}}" \
+    {base}/provisioning-admins/license-transfer-jobs/ | sed -E 's/^\{{"id":([0-9]+).*/\1/')
+  curl -s -H "$ADMIN" -H 'Content-Type: application/json' -d '{{"is_dry_run": true}}' \
+    {base}/provisioning-admins/license-transfer-jobs/$JOB/process/
+  curl -s -H "$ADMIN" -H 'Content-Type: application/json' -d '{{"is_dry_run": false}}' \
+    {base}/provisioning-admins/license-transfer-jobs/$JOB/process/
+
 The tokens are valid for a day. Ctrl-C stops the server.
 "#
     )
@@ -100,6 +148,9 @@ The tokens are valid for a day. Ctrl-C stops the server.
 
 /// The learner of the walk.
 pub const DEMO_LEARNER: &str = "linus@example.com";
+
+/// The learner whose license the walk moves.
+const MOVED_LEARNER: &str = "katherine@example.com";
 
 /// The admin's roles in the walk.
 pub fn admin_roles() -> Vec<String> {

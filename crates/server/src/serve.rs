@@ -119,7 +119,7 @@ fn stop_on_signal(server: ServerHandle) {
 }
 
 async fn print_demo(config: &Config, manager: LicenseManager, address: &str) -> Result<(), Box<dyn Error>> {
-    let plan = tokio::task::spawn_blocking(move || demo::seed(&manager)).await??;
+    let seeded = tokio::task::spawn_blocking(move || demo::seed(&manager)).await??;
     let token = |user_id, email: &str, username: &str, roles| {
         let token = DevelopmentToken {
             user_id,
@@ -133,6 +133,6 @@ async fn print_demo(config: &Config, manager: LicenseManager, address: &str) -> 
     };
     let admin = token(1, "admin@example.com", "demo-admin", demo::admin_roles())?;
     let learner = token(2, demo::DEMO_LEARNER, "demo-learner", demo::learner_roles())?;
-    println!("{}", demo::walk(address, plan, &admin, &learner));
+    println!("{}", demo::walk(address, &seeded, &admin, &learner));
     Ok(())
 }

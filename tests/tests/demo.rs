@@ -1,0 +1,62 @@
+//! The walk that `make run` prints, pasted into a shell.
+
+use std::process::Command;
+use std::time::Duration;
+
+use license_manager_tests::{Database, Server, on_both_databases, poll};
+use serde_json::Value;
+
+on_both_databases!(the_printed_walk_can_be_pasted, and_pasted_again_after_a_restart);
+
+/// The commands of the walk, which stand two spaces in.
+fn commands(server: &Server) -> String {
+    let walk = poll(Duration::from_secs(30), || {
+        let log = server.log();
+        log.contains("Ctrl-C stops the server")
+            .then(|| log.split("The demo customer is ready").last().map(str::to_owned))
+    });
+    let walk = walk.flatten().expect("the walk is printed");
+    walk.lines().filter(|line| line.starts_with("  ")).collect::<Vec<_>>().join("\n")
+}
+
+/// The answers, one after the other.
+fn paste(commands: &str) -> Vec<Value> {
+    let done = Command::new("bash")
+        .args(["-e", "-u", "-o", "pipefail", "-c", commands])
+        .output()
+        .expect("bash, curl and sed are needed to paste the walk: install them");
+    let (printed, complaints) = (String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
+    assert!(done.status.success(), "{printed}\n{complaints}");
+    serde_json::Deserializer::from_str(&printed)
+        .into_iter()
+        .collect::<Result<_, _>>()
+        .unwrap_or_else(|error| panic!("{error}: {printed}"))
+}
+
+fn the_printed_walk_can_be_pasted(database: Database) {
+    let server = Server::start_demo(database.url());
+    let [plan, assigned, activated, revoked, renewed, dry_run, transferred] =
+        <[Value; 7]>::try_from(paste(&commands(&server))).unwrap();
+    assert_eq!((&plan["title"], &plan["licenses"]["total"]), (&"Data Science".into(), &20.into()));
+    assert_eq!(assigned["num_successful_assignments"], 1);
+    assert_eq!(activated["status"], "activated");
+    assert_eq!(revoked["successful_revocations"].as_array().map(Vec::len), Some(1));
+    assert_eq!(renewed["processed"], true);
+    assert!(renewed["renewed_subscription_plan"].is_string());
+    assert_eq!(
+        (&dry_run["completed_at"], dry_run["processed_results"][0]["is_dry_run"].as_bool()),
+        (&Value::Null, Some(true))
+    );
+    assert!(transferred["completed_at"].is_string());
+    assert_eq!(transferred["processed_results"][1]["modified_licenses"].as_array().map(Vec::len), Some(1));
+}
+
+fn and_pasted_again_after_a_restart(database: Database) {
+    let mut server = Server::start_demo(database.url());
+    paste(&commands(&server));
+    server.restart();
+    let answers = paste(&commands(&server));
+    assert_eq!(answers[0]["title"], "Data Science", "the same plan");
+    assert_eq!(answers[2]["status"], "activated");
+    assert_eq!(answers[4]["processed"], true);
+}
