@@ -16,6 +16,7 @@ on_both_databases!(
     the_log_names_requests_but_no_people_and_no_secrets,
     servers_that_start_at_once_share_one_fresh_database,
     ten_thousand_people_are_assigned_in_one_request,
+    memory_is_given_back_after_large_requests,
 );
 
 fn a_request_id_is_echoed_or_made(database: Database) {
@@ -244,4 +245,24 @@ fn a_wrong_configuration_file_stops_the_start_and_is_named() {
         assert_start_refused(&[], &["--config", path.to_str().unwrap()], word);
     }
     assert_start_refused(&[], &["--config", "absent.toml"], "absent.toml");
+}
+
+fn memory_is_given_back_after_large_requests(database: Database) {
+    const MIB: u64 = 1024;
+    let server = Server::start(database.url());
+    let customer = Customer::new(&server);
+    let plan = customer.plan(30_000);
+    for part in 0..3 {
+        let people = customer.emails(&format!("learner{part}"), 10_000);
+        plan.admin.post(&plan.path("licenses/assign/"), &json!({ "user_emails": people })).expect(200);
+    }
+    // In KiB, as the kernel tells it.
+    let resident = || {
+        let status =
+            std::fs::read_to_string(format!("/proc/{}/status", server.id())).expect("the server runs on Linux");
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("it has memory");
+        line.split_whitespace().nth(1).and_then(|number| number.parse::<u64>().ok()).expect("a number")
+    };
+    let small = poll(Duration::from_secs(30), || (resident() < 64 * MIB).then_some(()));
+    assert!(small.is_some(), "{} MiB are still in use", resident() / MIB);
 }
