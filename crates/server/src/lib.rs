@@ -13,6 +13,7 @@ pub mod error;
 pub mod jobs;
 pub mod listing;
 pub mod logging;
+pub mod openapi;
 pub mod present;
 pub mod routes;
 pub mod serve;
