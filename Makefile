@@ -42,9 +42,10 @@ bench: ## Measure the server beside hand-written SQL, on both databases
 
 openapi: ## Write docs/openapi.json anew, with examples from real answers
 	cargo build --workspace --bins
-	UPDATE_OPENAPI=1 cargo test -p license-manager-tests --test openapi
-	UPDATE_OPENAPI=1 cargo test -p license-manager --test openapi the_committed_document
+	UPDATE_OPENAPI=1 cargo test --workspace --test openapi real_answers
+	UPDATE_OPENAPI=1 cargo test --workspace --test openapi the_committed_document
 
-fuzz: ## Fuzz the running server over its OpenAPI document with schemathesis (PyPI)
+fuzz: ## Fuzz the running server over its OpenAPI document, on both databases, with schemathesis from PyPI
 	cargo build --workspace --bins
-	tests/fuzz
+	tests/fuzz sqlite
+	tests/with-postgres tests/fuzz postgres

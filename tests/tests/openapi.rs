@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use license_manager_tests::conformance::{self, Case};
-use license_manager_tests::{Answer, Customer, Database, Request, Server};
+use license_manager_tests::{Answer, Customer, Database, PROVISIONING, Request, Server};
 use serde_json::{Map, Value, json};
 
 /// How many items of a list an example shows.
@@ -52,6 +52,8 @@ fn observe_what_no_case_asks_for(server: &Server, document: &mut Document) {
     let customer = Customer::new(server);
     let plan = customer.plan(3);
     plan.assign(&[customer.email("amy")]).expect(200);
+    let agreements = format!("{PROVISIONING}/customer-agreement/?enterprise_customer_uuid={}", customer.enterprise);
+    document.observe(None, &customer.operator().get(&agreements));
     document.observe(None, &plan.admin.get(&plan.path("licenses/csv/")));
     document.observe(None, &server.client(&customer.learner(7, "amy")).get(&plan.path("license/")));
     document.observe(

@@ -31,6 +31,7 @@ pub fn complete(document: &mut Value) {
         components.insert((*name).to_owned(), error(status, description));
     }
     document["components"]["responses"] = components.into();
+    merge_parts(document);
     require_answers(document);
 }
 
@@ -107,6 +108,38 @@ fn content(schema: &str) -> Value {
     json!({ "application/json": { "schema": { "$ref": format!("#/components/schemas/{schema}") } } })
 }
 
+/// Makes one object of those that hold the fields of others: tools have trouble with `allOf`.
+fn merge_parts(document: &mut Value) {
+    let schemas = document["components"]["schemas"].as_object().cloned().unwrap_or_default();
+    for (name, schema) in &schemas {
+        if schema.get("allOf").is_some() {
+            document["components"]["schemas"][name] = merged(schema, &schemas);
+        }
+    }
+}
+
+/// A schema with the fields of all its parts as its own.
+fn merged(schema: &Value, schemas: &Map<String, Value>) -> Value {
+    let Some(parts) = schema["allOf"].as_array() else { return schema.clone() };
+    let (mut properties, mut required) = (Map::new(), Vec::new());
+    for part in parts {
+        let part = schema_name(part).and_then(|name| schemas.get(name)).unwrap_or(part);
+        let part = merged(part, schemas);
+        properties.extend(part["properties"].as_object().cloned().unwrap_or_default());
+        required.extend(part["required"].as_array().cloned().unwrap_or_default());
+    }
+    let mut whole = json!({ "type": "object", "properties": properties, "required": required });
+    if let Some(description) = schema.get("description") {
+        whole["description"] = description.clone();
+    }
+    whole
+}
+
+/// The name of the schema that a reference leads to.
+fn schema_name(part: &Value) -> Option<&str> {
+    part["$ref"].as_str()?.strip_prefix("#/components/schemas/")
+}
+
 /// Answers always have all their fields, which the derive macros, for whom an `Option` is a field that can be missing,
 /// cannot know.
 fn require_answers(document: &mut Value) {
@@ -118,7 +151,9 @@ fn require_answers(document: &mut Value) {
     }
     let schemas = document["components"]["schemas"].as_object_mut();
     for (_, schema) in schemas.into_iter().flatten().filter(|(name, _)| names.contains(*name)) {
-        require_all(schema);
+        if let Some(properties) = schema["properties"].as_object() {
+            schema["required"] = properties.keys().cloned().collect();
+        }
     }
 }
 
@@ -126,23 +161,12 @@ fn require_answers(document: &mut Value) {
 fn mention(document: &Value, part: &Value, names: &mut BTreeSet<String>) {
     match part {
         Value::Object(object) => {
-            let name =
-                object.get("$ref").and_then(Value::as_str).and_then(|to| to.strip_prefix("#/components/schemas/"));
-            if let Some(name) = name.filter(|name| names.insert((*name).to_owned())) {
+            if let Some(name) = schema_name(part).filter(|name| names.insert((*name).to_owned())) {
                 mention(document, &document["components"]["schemas"][name], names);
             }
             object.values().for_each(|value| mention(document, value, names));
         }
         Value::Array(items) => items.iter().for_each(|item| mention(document, item, names)),
         _ => {}
-    }
-}
-
-fn require_all(schema: &mut Value) {
-    if let Some(properties) = schema["properties"].as_object() {
-        schema["required"] = properties.keys().cloned().collect();
-    }
-    for part in schema["allOf"].as_array_mut().into_iter().flatten() {
-        require_all(part);
     }
 }

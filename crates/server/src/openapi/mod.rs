@@ -5,17 +5,17 @@
 //!
 //! 1. Put `#[utoipa::path(…)]` on its handler: method, whole path, tag, parameters, and the answers that are its own. The doc
 //!    comment of the handler becomes the description. A handler of two paths gets one function for each.
-//! 2. Name the handler in [`Document`], below.
-//! 3. Derive `ToSchema` for the body it answers, with `#[schema(as = Name)]` for the name clients see. A request's body is read
-//!    field by field, so a struct beside the handler describes it: its fields' doc comments are what clients read. Optional
-//!    fields are `Option`s.
+//! 2. Derive `ToSchema` for the body it answers, with `#[schema(as = Name)]` for the name clients see, which no other body may
+//!    have: of two, one would vanish without a word. A request's body is read field by field, so a struct beside the
+//!    handler describes it: clients read the doc comments of its fields, and what may be left out is an `Option`.
+//! 3. Name the handler in `Document`, below.
+//! 4. Run `make openapi`. It takes examples from the answers of the conformance cases (`examples.json`, never edited by hand)
+//!    and writes `docs/openapi.json`. Look at the difference. An endpoint that no case asks is asked in
+//!    `tests/tests/openapi.rs`.
 //!
-//! What is the same everywhere is not repeated: [`complete`] adds operation ids, UUIDs in the path, and the errors that the
+//! What is the same everywhere is not repeated: `complete.rs` adds operation ids, the UUIDs of the path, and the errors that the
 //! caller's token, the path, the paging and a body can lead to. An answer's fields are always present, so all of them
 //! become `required`.
-//!
-//! 4. Run `make openapi`, which takes examples from the answers of the conformance cases (`examples.json`, never edited by
-//!    hand) and writes `docs/openapi.json`, then look at the difference.
 //!
 //! Tests hold that every registered path is documented, that `docs/openapi.json` is up to date, and that what the server
 //! really answers fits; `make fuzz` tries what nobody thought of.

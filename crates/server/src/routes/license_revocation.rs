@@ -41,7 +41,7 @@ pub enum RevocationFilter {
 
 /// What was revoked, and what could not be.
 #[derive(Serialize, ToSchema)]
-#[schema(as = Revocations)]
+#[schema(as = BulkRevocation)]
 struct RevocationsBody<'a> {
     successful_revocations: Vec<RevokedBody<'a>>,
     unsuccessful_revocations: Vec<NotRevokedBody<'a>>,
@@ -49,7 +49,7 @@ struct RevocationsBody<'a> {
 
 /// Nothing was revoked.
 #[derive(Serialize, ToSchema)]
-#[schema(as = NoRevocations)]
+#[schema(as = NoBulkRevocation)]
 struct NoRevocationsBody<'a> {
     unsuccessful_revocations: Vec<NotRevokedBody<'a>>,
 }
