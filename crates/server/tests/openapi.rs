@@ -3,6 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+use actix_web::App;
+use actix_web::http::StatusCode;
+use actix_web::http::header::CONTENT_SECURITY_POLICY;
 use license_manager::{openapi, routes};
 use serde_json::{Value, json};
 
@@ -125,4 +128,22 @@ fn the_document_is_openapi_3_1_and_asks_for_the_token_where_one_is_needed() {
         assert_eq!(open, !path.starts_with("/api/v1/"), "{path}: {}", operation["security"]);
         assert_eq!(operation["responses"].get("401").is_some(), !open, "{path}");
     }
+}
+
+#[actix_web::test]
+async fn the_page_reads_the_document_and_may_load_nothing_from_elsewhere() {
+    let app = actix_web::test::init_service(App::new().configure(routes::configure)).await;
+    let get = async |path: &str| {
+        actix_web::test::call_service(&app, actix_web::test::TestRequest::get().uri(path).to_request()).await
+    };
+    for file in ["", "index.css/", "swagger-ui.css/", "swagger-ui-bundle.js/", "swagger-ui-standalone-preset.js/"] {
+        let answer = get(&format!("/api-docs/{file}")).await;
+        assert_eq!(answer.status(), StatusCode::OK, "{file}");
+        let policy = answer.headers().get(CONTENT_SECURITY_POLICY).unwrap().to_str().unwrap();
+        assert!(policy.starts_with("default-src 'self';") && !policy.contains("http"), "{policy}");
+    }
+    let script = actix_web::test::read_body(get("/api-docs/swagger-initializer.js/").await).await;
+    let script = String::from_utf8(script.to_vec()).unwrap();
+    assert!(script.contains(r#""url": "/api/schema/""#) && script.contains(r#""validatorUrl": "none""#), "{script}");
+    assert_eq!(get("/api-docs/nothing.js/").await.status(), StatusCode::NOT_FOUND);
 }
