@@ -19,6 +19,7 @@ on_both_databases!(
     renewals_are_listed_the_latest_first_and_filtered,
     a_renewal_that_makes_no_sense_is_refused_field_by_field,
     only_provisioning_admins_see_renewals,
+    a_renewal_tells_its_story,
 );
 
 const CLIENTS: usize = 16;
@@ -299,4 +300,23 @@ fn only_provisioning_admins_see_renewals(database: Database) {
     }
     assert_detail(customer.operator().send(Request::new("PUT", &renewal)), 405, "PUT");
     assert_eq!(customer.operator().get(&renewal).expect(200)["processed"], false);
+}
+
+fn a_renewal_tells_its_story(database: Database) {
+    let server = Server::start(database.url());
+    let customer = Customer::new(&server);
+    let plan = customer.plan(3);
+    let operator = customer.operator();
+    let renewal = schedule(&operator, &request(&plan, 5));
+    process(&operator, &renewal).expect(201);
+
+    let told = operator.get(&format!("{renewal}history/")).expect(200)["results"].clone();
+    assert_eq!(told[0]["changes"]["processed"], json!({ "from": false, "to": true }));
+    assert_eq!((&told[0]["history_type"], &told[1]["history_type"]), (&json!("~"), &json!("+")));
+    assert_eq!(told[1]["changes"]["number_of_licenses"], json!({ "from": null, "to": 5 }));
+    let scheduled = told[1]["history_date"].as_str().unwrap();
+    let then = operator.get(&format!("{renewal}history/?as_of={scheduled}")).expect(200);
+    assert_eq!(then["record"]["processed"], json!(false));
+    plan.admin.get(&format!("{renewal}history/")).expect(403);
+    operator.get(&format!("{RENEWALS}999999999/history/")).expect(404);
 }

@@ -7,8 +7,7 @@ use chrono::{DateTime, Utc};
 pub use rows::{FieldKind, Row, Value};
 
 use crate::error::Entity;
-use crate::ids::{AgreementId, LicenseId, PlanId, ProductId};
-
+use crate::ids::{AgreementId, LicenseId, PlanId, ProductId, RenewalId};
 use crate::plan::ChangeReason;
 
 /// The circumstances of a change.
@@ -54,6 +53,7 @@ pub enum Recorded {
     Plan(PlanId),
     License(LicenseId),
     Product(ProductId),
+    Renewal(RenewalId),
 }
 
 impl Recorded {
@@ -64,6 +64,7 @@ impl Recorded {
             Self::Plan(_) => Entity::Plan,
             Self::License(_) => Entity::License,
             Self::Product(_) => Entity::Product,
+            Self::Renewal(_) => Entity::Renewal,
         }
     }
 
@@ -74,6 +75,7 @@ impl Recorded {
             Self::Plan(_) => rows::PLAN,
             Self::License(_) => rows::LICENSE,
             Self::Product(_) => rows::PRODUCT,
+            Self::Renewal(_) => rows::RENEWAL,
         }
     }
 }

@@ -162,17 +162,7 @@ fn a_plan_that_is_about_to_be_renewed_hands_out_none() {
     let plan = handing_out(&world, 5);
     world.assign(plan, &learners(["bob@example.com"])).unwrap();
     let effective_date = beginning() + Duration::hours(20);
-    world.store.add_renewal(RenewalLink {
-        id: RenewalId(1),
-        agreement: world.agreement,
-        prior_plan: plan,
-        prior_plan_start: beginning(),
-        renewed_plan: None,
-        renewed_plan_start: None,
-        renewed_expiration: beginning() + Duration::days(700),
-        effective_date,
-        processed: false,
-    });
+    world.schedule(&RenewalTerms { effective_date, ..world.terms(plan, 5) });
     come(&world, "amy@example.com", 7).unwrap();
     world.clock.advance(Duration::hours(9));
     let before = world.footprint(plan);

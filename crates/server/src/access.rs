@@ -313,7 +313,7 @@ impl FromRequest for HistoryReader {
                 Ok(match of {
                     Recorded::License(license) => state.manager.customer_of_recorded_license(license)?,
                     Recorded::Plan(plan) => state.manager.customer_of_plan(plan)?,
-                    Recorded::Agreement(_) | Recorded::Product(_) => None,
+                    Recorded::Agreement(_) | Recorded::Product(_) | Recorded::Renewal(_) => None,
                 })
             });
             listing.check(customer.await?, of.entity())?;

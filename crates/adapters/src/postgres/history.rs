@@ -49,6 +49,7 @@ fn place(of: Recorded) -> (&'static schema::Recorded, &'static str, String) {
         Recorded::Plan(id) => (&schema::SUBSCRIPTION_PLAN, "uuid", id.to_string()),
         Recorded::License(id) => (&schema::LICENSE, "uuid", id.to_string()),
         Recorded::Product(id) => (&schema::PRODUCT, "integer", id.to_string()),
+        Recorded::Renewal(id) => (&schema::SUBSCRIPTION_PLAN_RENEWAL, "bigint", id.to_string()),
     }
 }
 

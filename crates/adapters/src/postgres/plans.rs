@@ -6,7 +6,6 @@ use diesel::prelude::*;
 use diesel::sql_types::{Nullable, Timestamptz, Uuid as SqlUuid};
 use license_manager_domain::ports::{CustomerScope, PlanFilter, PlanRepository, Window};
 use license_manager_domain::{AgreementId, Change, Error, PlanDetails, PlanId, SubscriptionPlan};
-use uuid::Uuid;
 
 use super::PostgresUnit;
 use super::rows::{PlanDetailsRow, PlanRow, plan_details};

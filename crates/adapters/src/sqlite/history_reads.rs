@@ -46,6 +46,7 @@ fn place(of: Recorded) -> Result<(Table, String), Error> {
         Recorded::Plan(id) => (Table::Plan, serde_json::to_string(&[id])),
         Recorded::License(id) => (Table::License, serde_json::to_string(&[id])),
         Recorded::Product(id) => (Table::Product, serde_json::to_string(&[id])),
+        Recorded::Renewal(id) => (Table::Renewal, serde_json::to_string(&[id])),
     };
     Ok((table, key.map_err(Error::storage)?))
 }

@@ -2,8 +2,8 @@
 
 use license_manager_domain::ports::{Store, StoreExt, Window};
 use license_manager_domain::{
-    Actor, Change, ChangeKind, ChangeReason, DEFAULT_PRODUCT, ExpirationMessage, License, Recorded, Row, Version,
-    seeded_products,
+    Actor, Change, ChangeKind, ChangeReason, DEFAULT_PRODUCT, ExpirationMessage, License, Recorded, RenewalId,
+    RenewalTerms, Row, SubscriptionPlanRenewal, Version, seeded_products,
 };
 
 use super::Database;
@@ -97,6 +97,36 @@ pub fn agreements_plans_and_products_have_a_history_too(db: &dyn Database) {
     assert_eq!(version.reason.as_deref(), Some("delayed_payment"));
     let product = newest(Recorded::Product(DEFAULT_PRODUCT));
     assert_eq!(product.row, Row::from(&seeded_products()[0]));
+}
+
+pub fn a_renewal_has_a_history_also_when_it_is_gone(db: &dyn Database) {
+    let store = db.store();
+    with_plans(&*store);
+    let id = store.write(|unit| unit.renewals().add(&full_terms(1), &change(1))).unwrap();
+    let find = || store.read(|unit| unit.renewals().find(id)).unwrap().unwrap().renewal;
+    let made = find();
+    let processed = SubscriptionPlanRenewal {
+        terms: RenewalTerms { renewed_plan: Some(plan_id(2)), ..made.terms.clone() },
+        processed: true,
+        processed_datetime: Some(day(2)),
+        modified: day(2),
+        ..made.clone()
+    };
+    store.write(|unit| unit.renewals().save(&processed, &change(2))).unwrap();
+    store.write(|unit| unit.renewals().delete(id, &change(3))).unwrap();
+    let told: Vec<_> = versions(&*store, Recorded::Renewal(id))
+        .into_iter()
+        .map(|version| (version.kind, version.at, version.row))
+        .collect();
+    let last = Row::from(&processed);
+    let expected = [
+        (ChangeKind::Deleted, day(3), last.clone()),
+        (ChangeKind::Changed, day(2), last),
+        (ChangeKind::Added, day(1), Row::from(&made)),
+    ];
+    assert_eq!(told, expected);
+    let of = Recorded::Renewal(RenewalId(id.0 + 1));
+    assert_eq!((versions(&*store, of), as_of(&*store, of, 9)), (vec![], None));
 }
 
 pub fn what_never_existed_has_no_history(db: &dyn Database) {

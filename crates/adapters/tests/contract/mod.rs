@@ -33,7 +33,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use license_manager_domain::ports::Store;
-use license_manager_domain::{CustomerId, Email, LicenseId, LicenseStatus, LmsUserId, PlanId};
+use license_manager_domain::{CustomerId, Email, LicenseId, LicenseStatus, LmsUserId};
 
 /// A store, and what its ports do not show or cannot add.
 pub trait Database: Sync {
@@ -242,6 +242,7 @@ macro_rules! contract_suite {
                 every_version_of_a_row_is_kept_whole_the_newest_first
                 history_is_read_part_by_part
                 agreements_plans_and_products_have_a_history_too
+                a_renewal_has_a_history_also_when_it_is_gone
                 what_never_existed_has_no_history
                 a_row_is_found_as_it_was_at_a_moment
                 of_several_changes_at_one_moment_the_last_counts

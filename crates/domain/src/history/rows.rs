@@ -7,6 +7,7 @@ use crate::agreement::CustomerAgreement;
 use crate::license::License;
 use crate::plan::SubscriptionPlan;
 use crate::product::Product;
+use crate::renewal::SubscriptionPlanRenewal;
 
 use FieldKind::{Flag, Moment, Plain};
 
@@ -337,6 +338,50 @@ impl From<&Product> for Row {
                 product.netsuite_id.into(),
                 product.salesforce_product_id.as_deref().into(),
                 product.plan_type.id.0.into(),
+            ],
+        )
+    }
+}
+
+pub(super) const RENEWAL: &[(&str, FieldKind); 15] = &[
+    ("id", Plain),
+    ("prior_subscription_plan_uuid", Plain),
+    ("renewed_subscription_plan_uuid", Plain),
+    ("salesforce_opportunity_id", Plain),
+    ("number_of_licenses", Plain),
+    ("effective_date", Moment),
+    ("renewed_expiration_date", Moment),
+    ("processed", Flag),
+    ("processed_datetime", Moment),
+    ("renewed_plan_title", Plain),
+    ("license_types_to_copy", Plain),
+    ("disable_auto_apply_licenses", Flag),
+    ("exempt_from_batch_processing", Flag),
+    ("created", Moment),
+    ("modified", Moment),
+];
+
+impl From<&SubscriptionPlanRenewal> for Row {
+    fn from(renewal: &SubscriptionPlanRenewal) -> Self {
+        let terms = &renewal.terms;
+        Self::new(
+            RENEWAL,
+            [
+                renewal.id.0.into(),
+                terms.prior_plan.0.into(),
+                terms.renewed_plan.map(|plan| plan.0).into(),
+                terms.salesforce_opportunity_id.as_deref().into(),
+                terms.number_of_licenses.into(),
+                terms.effective_date.into(),
+                terms.renewed_expiration_date.into(),
+                renewal.processed.into(),
+                renewal.processed_datetime.into(),
+                terms.renewed_plan_title.as_deref().into(),
+                terms.license_types_to_copy.as_str().into(),
+                terms.disable_auto_apply_licenses.into(),
+                terms.exempt_from_batch_processing.into(),
+                renewal.created.into(),
+                renewal.modified.into(),
             ],
         )
     }

@@ -4,7 +4,7 @@ use super::repositories::part;
 use super::{HistoryEntry, MemoryUnit, Tables};
 use crate::error::Error;
 use crate::history::{ChangeKind, Recorded, Row, Version};
-use crate::ids::{AgreementId, LicenseId, PlanId, ProductId};
+use crate::ids::{AgreementId, LicenseId, PlanId, ProductId, RenewalId};
 use crate::ports::{HistoryRepository, Window};
 
 impl Tables {
@@ -16,6 +16,9 @@ impl Tables {
             "subscription_plan" => uuid().and_then(|id| self.plans.get(&PlanId(id))).map(Into::into),
             "license" => uuid().and_then(|id| self.licenses.get(&LicenseId(id))).map(Into::into),
             "product" => id.parse().ok().and_then(|id| self.products.get(&ProductId(id))).map(Into::into),
+            "subscription_plan_renewal" => {
+                id.parse().ok().and_then(|id| self.renewals.get(&RenewalId(id))).map(Into::into)
+            }
             _ => None,
         };
         let last = || self.history.iter().rev().find(|entry| entry.table == table && entry.id == id);
@@ -29,6 +32,7 @@ fn place(of: Recorded) -> (&'static str, String) {
         Recorded::Plan(id) => ("subscription_plan", id.to_string()),
         Recorded::License(id) => ("license", id.to_string()),
         Recorded::Product(id) => ("product", id.to_string()),
+        Recorded::Renewal(id) => ("subscription_plan_renewal", id.to_string()),
     }
 }
 

@@ -5,8 +5,8 @@ use actix_web::{HttpRequest, web};
 use chrono::{DateTime, Utc};
 use license_manager_domain::ports::RenewalFilter;
 use license_manager_domain::{
-    Conflict, CustomerId, Error, LicenseTypesToCopy, PlanId, RenewalChanges, RenewalDetails, RenewalId, RenewalOutcome,
-    RenewalTerms, RenewedBy, SubscriptionPlan,
+    Conflict, CustomerId, Error, LicenseTypesToCopy, PlanId, Recorded, RenewalChanges, RenewalDetails, RenewalId,
+    RenewalOutcome, RenewalTerms, RenewedBy, SubscriptionPlan,
 };
 use serde::Serialize;
 use uuid::Uuid;
@@ -17,6 +17,7 @@ use crate::app::AppState;
 use crate::body::WithBody;
 use crate::error::ApiError;
 use crate::listing::{Paging, query_uuid};
+use crate::routes::history;
 use crate::wire::fields::{Fields, NON_FIELD_ERRORS, boolean, choice, datetime, integer, text, uuid};
 use crate::wire::query::Query;
 use crate::wire::time::{serialize as moment, serialize_optional as optional_moment};
@@ -201,6 +202,16 @@ pub async fn process(
         Answer::json(status, &RenewalBody::from(processed.details))
     })
     .await
+}
+
+/// What became of a renewal.
+pub async fn renewal_history(
+    _: Provisioner,
+    request: HttpRequest,
+    state: web::Data<AppState>,
+) -> Result<Answer, ApiError> {
+    let id = path_id(&request)?;
+    history::answer(Recorded::Renewal(id), request, state).await
 }
 
 fn path_id(request: &HttpRequest) -> Result<RenewalId, ApiError> {
