@@ -229,10 +229,10 @@ pub fn endpoints() -> Endpoints {
                 .delete(provisioning::renewals::delete),
         )
         .service(
-                Endpoint::<Provisioner>::new("/provisioning-admins/subscription-plan-renewals/{renewal_id}/history/")
-                    .get(provisioning::renewals::renewal_history),
-            )
-            .service(
+            Endpoint::<Provisioner>::new("/provisioning-admins/subscription-plan-renewals/{renewal_id}/history/")
+                .get(provisioning::renewals::renewal_history),
+        )
+        .service(
             Endpoint::<Provisioner>::new("/provisioning-admins/subscription-plan-renewals/{renewal_id}/process/")
                 .post(provisioning::renewals::process),
         )
