@@ -4,35 +4,89 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
+use super::{CSRF_TOKENS, JWT, JWT_COOKIES};
+use crate::problem::PROBLEM_JSON;
+
 /// Errors that endpoints share: status, name among the components, description.
 const ERRORS: &[(&str, &str, &str)] = &[
     ("401", "Unauthenticated", "No token, or none that holds."),
-    ("403", "Forbidden", "The caller's roles do not permit it, or what was named does not exist."),
+    (
+        "403",
+        "Forbidden",
+        "The caller's roles do not permit it, or what was named does not exist; or cookies came without a CSRF token.",
+    ),
     ("404", "NotFound", "The path, or what it names, or the page does not exist."),
     ("405", "MethodNotAllowed", "The path has other methods, named in Allow."),
     ("406", "NotAcceptable", "Answers are JSON; the request accepts none."),
     ("413", "TooLarge", "The body is too large."),
     ("415", "NoJson", "The body is not declared as application/json."),
-    ("503", "Unavailable", "The database does not answer. The request changed nothing and can be sent again."),
+    (
+        "409",
+        "KeyInUse",
+        "The first request with this Idempotency-Key is still being done, or its answer was too large to keep.",
+    ),
+    ("422", "KeyOfAnotherRequest", "The Idempotency-Key belongs to another request."),
+    ("429", "TooManyRequests", "The caller sent too many requests."),
+    (
+        "503",
+        "Unavailable",
+        "The database, or another service that is needed, does not answer or is not configured. The request changed nothing \
+         and can be sent again.",
+    ),
 ];
+
+/// Two names of agreements: what is below the first is below the second, too.
+const AGREEMENTS: [&str; 2] = ["/api/v1/customer-agreement/", "/api/v1/customer-agreements/"];
 
 /// Completes the document: see the module's front page.
 pub fn complete(document: &mut Value) {
     let Some(paths) = document["paths"].as_object_mut() else { return };
+    add_second_names(paths);
     for (path, item) in paths {
         for (method, operation) in item.as_object_mut().into_iter().flatten() {
             operation["operationId"] = json!(operation_id(method, path));
             parameters(path, operation);
             responses(path, operation);
+            if path.starts_with("/api/v1/") && method != "get" {
+                idempotency_key(operation);
+                operation["security"] = security(&CSRF_TOKENS);
+            }
         }
     }
+    document["security"] = security(&[]);
     let mut components = Map::new();
     for (status, name, description) in ERRORS {
         components.insert((*name).to_owned(), error(status, description));
     }
     document["components"]["responses"] = components.into();
+    document["components"]["parameters"] = json!({ "IdempotencyKey": {
+        "name": "Idempotency-Key",
+        "in": "header",
+        "description": "A name for this request, such as a new UUID: sent again with the same key, it is not done again and gets \
+                        the first answer, for 24 hours.",
+        "required": false,
+        "schema": { "type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$" },
+    } });
+    document["components"]["headers"] = json!({ "IdempotencyReplayed": {
+        "description": "`true` where this is the first answer again.",
+        "schema": { "type": "string" },
+    } });
     merge_parts(document);
     require_answers(document);
+    problem_details(document);
+}
+
+fn add_second_names(paths: &mut Map<String, Value>) {
+    let [first, second] = AGREEMENTS;
+    let named = paths.iter().filter_map(|(path, item)| Some((format!("{second}{}", path.strip_prefix(first)?), item)));
+    let named: Vec<_> = named.map(|(path, item)| (path, item.clone())).collect();
+    paths.extend(named);
+}
+
+/// A token in a header, or in cookies with these schemes beside them.
+fn security(beside_cookies: &[&str]) -> Value {
+    let cookies = JWT_COOKIES.iter().chain(beside_cookies).map(|scheme| ((*scheme).to_owned(), json!([])));
+    json!([{ JWT: [] }, cookies.collect::<Map<_, _>>()])
 }
 
 /// Such as `get_subscriptions_subscription_uuid_licenses`.
@@ -42,12 +96,16 @@ fn operation_id(method: &str, path: &str) -> String {
     std::iter::once(method).chain(words).collect::<Vec<_>>().join("_")
 }
 
-/// Names the parameters of the path that the attribute does not, which are UUIDs. A parameter is there or not, but never null.
+/// Names the parameters of the path that the attribute does not: UUIDs, and numbers where they are called ids. A parameter is
+/// there or not, but never null.
 fn parameters(path: &str, operation: &mut Value) {
     let mut parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
     for name in path.split(['{', '}']).skip(1).step_by(2) {
         if !parameters.iter().any(|parameter| parameter["name"] == name) {
-            let schema = json!({ "type": "string", "format": "uuid" });
+            let schema = match name.ends_with("_id") {
+                true => json!({ "type": "integer", "minimum": 1 }),
+                false => json!({ "type": "string", "format": "uuid" }),
+            };
             parameters.push(json!({ "name": name, "in": "path", "required": true, "schema": schema }));
         }
     }
@@ -83,11 +141,40 @@ fn responses(path: &str, operation: &mut Value) {
         let applies = match *status {
             "401" | "403" => !is_open,
             "404" => is_missing,
+            "409" | "422" => false,
             "413" | "415" => has_body,
+            "429" => path != "/health/",
             _ => true,
         };
         if applies {
             add(status, json!({ "$ref": format!("#/components/responses/{name}") }));
+        }
+    }
+}
+
+/// Adds the header `Idempotency-Key`, and what it can lead to.
+fn idempotency_key(operation: &mut Value) {
+    let key = json!({ "$ref": "#/components/parameters/IdempotencyKey" });
+    match operation["parameters"].as_array_mut() {
+        Some(parameters) => parameters.push(key),
+        None => operation["parameters"] = json!([key]),
+    }
+    let Some(responses) = operation["responses"].as_object_mut() else { return };
+    for (_, response) in responses.iter_mut().filter(|(status, _)| status.starts_with('2')) {
+        response["headers"]["Idempotency-Replayed"] = json!({ "$ref": "#/components/headers/IdempotencyReplayed" });
+    }
+    let unusable = json!({ "description": "The Idempotency-Key cannot be used.", "content": content("Detail") });
+    responses.entry("400").or_insert(unusable);
+    responses.entry("409").or_insert(json!({ "$ref": "#/components/responses/KeyInUse" }));
+    match responses.get_mut("422") {
+        Some(own) => {
+            let schema = &mut own["content"]["application/json"]["schema"];
+            *schema = json!({ "anyOf": [schema, { "$ref": "#/components/schemas/Detail" }] });
+            let description = own["description"].as_str().unwrap_or_default();
+            own["description"] = json!(format!("{description}; or the Idempotency-Key belongs to another request."));
+        }
+        None => {
+            responses.insert("422".to_owned(), json!({ "$ref": "#/components/responses/KeyOfAnotherRequest" }));
         }
     }
 }
@@ -98,7 +185,7 @@ fn error(status: &str, description: &str) -> Value {
     let headers = match status {
         "401" => header("WWW-Authenticate", "`JWT realm=\"api\"`"),
         "405" => header("Allow", "The methods of the path, separated by commas."),
-        "503" => header("Retry-After", "In how many seconds to try again."),
+        "409" | "429" | "503" => header("Retry-After", "In how many seconds to try again."),
         _ => json!({}),
     };
     json!({ "description": description, "headers": headers, "content": content("Detail") })
@@ -169,4 +256,20 @@ fn mention(document: &Value, part: &Value, names: &mut BTreeSet<String>) {
         Value::Array(items) => items.iter().for_each(|item| mention(document, item, names)),
         _ => {}
     }
+}
+
+/// Adds the other form of errors that have a body.
+fn problem_details(document: &mut Value) {
+    let add = |response: &mut Value| {
+        if let Some(content) = response.get_mut("content").and_then(Value::as_object_mut) {
+            let schema = json!({ "$ref": "#/components/schemas/Problem" });
+            content.insert(PROBLEM_JSON.to_owned(), json!({ "schema": schema }));
+        }
+    };
+    document["components"]["responses"].as_object_mut().into_iter().flat_map(Map::values_mut).for_each(add);
+    let items = document["paths"].as_object_mut().into_iter().flat_map(Map::values_mut);
+    let operations = items.filter_map(Value::as_object_mut).flat_map(Map::values_mut);
+    let responses = operations.filter_map(|operation| operation["responses"].as_object_mut()).flatten();
+    let errors = responses.filter(|(status, _)| status.starts_with(['4', '5']));
+    errors.for_each(|(_, response)| add(response));
 }

@@ -37,6 +37,35 @@ pub enum BadRequest {
     Rule(String),
 }
 
+/// In words for a person: as a bare text, or under `detail`.
+#[derive(ToSchema)]
+#[serde(untagged)]
+pub enum Message {
+    /// A bare text.
+    Text(String),
+    /// Under `detail`.
+    Detail(Detail),
+}
+
+/// Any error, for clients whose `Accept` names `application/problem+json` (RFC 9457).
+#[derive(ToSchema)]
+pub struct Problem {
+    /// `about:blank`: the status says what kind of problem it is.
+    pub r#type: String,
+    /// The status in words.
+    pub title: String,
+    /// The status.
+    #[schema(minimum = 400, maximum = 599)]
+    pub status: u16,
+    /// What was wrong, and what to do.
+    pub detail: String,
+    /// The path of the request.
+    pub instance: String,
+    /// What is more than one text, such as messages by field.
+    #[schema(required = false)]
+    pub errors: serde_json::Value,
+}
+
 /// An error of the plan provisioning endpoints.
 #[derive(ToSchema)]
 pub struct InErrorKey {

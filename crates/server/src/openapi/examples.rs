@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use crate::problem::PROBLEM_JSON;
+
 /// By operation id: the request's body under `request`, the answers' under their status.
 const EXAMPLES: &str = include_str!("examples.json");
 
@@ -21,8 +23,8 @@ pub fn add(document: &mut Value) -> serde_json::Result<()> {
             };
             // Answers that endpoints share, by reference, have no example of their own.
             let content = described.and_then(|described| described.get_mut("content")?.as_object_mut());
-            for media_type in content.into_iter().flat_map(serde_json::Map::values_mut) {
-                media_type["example"] = json!(example);
+            for (_, content) in content.into_iter().flatten().filter(|(media_type, _)| *media_type != PROBLEM_JSON) {
+                content["example"] = json!(example);
             }
         }
     }

@@ -36,7 +36,7 @@ pub struct AssignmentRequest {
 /// What was assigned.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Assignments)]
-struct AssignmentsBody<'a> {
+pub(super) struct AssignmentsBody<'a> {
     num_successful_assignments: usize,
     /// How many of the learners hold a license of the plan already.
     num_already_associated: usize,

@@ -14,34 +14,13 @@ use crate::body::WithBody;
 use crate::error::ApiError;
 use crate::openapi::errors::{BadRequest, Detail};
 use crate::openapi::parameters::LicenseState;
-use crate::routes::license_selection::selection;
+use crate::routes::license_selection::{SelectionRequest, selection};
 use crate::wire::fields::Fields;
-
-/// Whose licenses are revoked: of the emails, or those that the filters match. One of the two, and not both.
-#[derive(ToSchema)]
-pub struct RevocationRequest {
-    /// The learners' addresses.
-    #[schema(min_items = 1)]
-    pub user_emails: Option<Vec<String>>,
-    /// What the licenses have in common.
-    #[schema(min_items = 1)]
-    pub filters: Option<Vec<RevocationFilter>>,
-}
-
-/// One filter.
-#[derive(ToSchema)]
-#[serde(tag = "name", content = "filter_value", rename_all = "snake_case")]
-pub enum RevocationFilter {
-    /// A part of the email.
-    UserEmail(String),
-    /// The states.
-    StatusIn(Vec<LicenseState>),
-}
 
 /// What was revoked, and what could not be.
 #[derive(Serialize, ToSchema)]
 #[schema(as = BulkRevocation)]
-struct RevocationsBody<'a> {
+pub(super) struct RevocationsBody<'a> {
     successful_revocations: Vec<RevokedBody<'a>>,
     unsuccessful_revocations: Vec<NotRevokedBody<'a>>,
 }
@@ -49,7 +28,7 @@ struct RevocationsBody<'a> {
 /// Nothing was revoked.
 #[derive(Serialize, ToSchema)]
 #[schema(as = NoBulkRevocation)]
-struct NoRevocationsBody<'a> {
+pub(super) struct NoRevocationsBody<'a> {
     unsuccessful_revocations: Vec<NotRevokedBody<'a>>,
 }
 
@@ -57,7 +36,7 @@ struct NoRevocationsBody<'a> {
 #[derive(ToSchema)]
 #[serde(untagged)]
 #[expect(dead_code, reason = "tells the document of two shapes")]
-enum NothingRevoked {
+pub(super) enum NothingRevoked {
     Learners(NoRevocationsBody<'static>),
     Plan(Detail),
 }
@@ -84,7 +63,7 @@ struct NotRevokedBody<'a> {
 /// More than the plan's revocation cap leaves.
 #[derive(Serialize, ToSchema)]
 #[schema(as = RevocationCapReached)]
-struct CapReachedBody {
+pub(super) struct CapReachedBody {
     unsuccessful_revocations: [CapErrorBody; 1],
 }
 
@@ -98,7 +77,7 @@ struct CapErrorBody {
 #[derive(ToSchema)]
 #[serde(untagged)]
 #[expect(dead_code, reason = "tells the document of two shapes")]
-enum RevocationError {
+pub(super) enum RevocationError {
     Cap(CapReachedBody),
     Request(BadRequest),
 }
@@ -111,7 +90,7 @@ enum RevocationError {
     post,
     path = "/api/v1/subscriptions/{subscription_uuid}/licenses/bulk-revoke/",
     tag = "Licenses",
-    request_body = RevocationRequest,
+    request_body = SelectionRequest,
     responses(
         (status = 200, description = "All were revoked", body = RevocationsBody),
         (status = 207, description = "Some were revoked", body = RevocationsBody),

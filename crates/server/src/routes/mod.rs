@@ -140,14 +140,15 @@ pub fn endpoints() -> Endpoints {
                 .get(provisioning::plans::retrieve)
                 .patch(provisioning::plans::update),
         )
-        .service(Endpoint::<HistoryReader>::new("/licenses/{license_uuid}/history/").get(history::read))
-        .service(Endpoint::<HistoryReader>::new("/subscriptions/{subscription_uuid}/history/").get(history::read))
+        .service(Endpoint::<HistoryReader>::new("/licenses/{license_uuid}/history/").get(history::of_license))
+        .service(Endpoint::<HistoryReader>::new("/subscriptions/{subscription_uuid}/history/").get(history::of_plan))
         .service(
-            Endpoint::<HistoryReader>::new("/customer-agreement/{customer_agreement_uuid}/history/").get(history::read),
+            Endpoint::<HistoryReader>::new("/customer-agreement/{customer_agreement_uuid}/history/")
+                .get(history::of_agreement),
         )
         .service(
             Endpoint::<HistoryReader>::new("/customer-agreements/{customer_agreement_uuid}/history/")
-                .get(history::read),
+                .get(history::of_agreement),
         )
         .service(Endpoint::<Provisioner>::new("/subscriptions/{subscription_uuid}/revert/").post(revert::revert))
         .service(
