@@ -118,15 +118,65 @@ fn every_reference_leads_somewhere() {
 }
 
 #[test]
-fn the_document_is_openapi_3_1_and_asks_for_the_token_where_one_is_needed() {
+fn the_document_is_openapi_3_1_and_asks_for_a_token_where_one_is_needed() {
     let document = document();
     assert_eq!(document["openapi"], "3.1.0");
-    assert_eq!(document["security"], json!([{ "jwt": [] }]));
-    assert_eq!(document["components"]["securitySchemes"]["jwt"]["name"], "Authorization");
-    for ((_, path), operation) in operations(&document) {
-        let open = operation["security"] == json!([{}]);
-        assert_eq!(open, !path.starts_with("/api/v1/"), "{path}: {}", operation["security"]);
-        assert_eq!(operation["responses"].get("401").is_some(), !open, "{path}");
+    let schemes = document["components"]["securitySchemes"].as_object().unwrap();
+    let named = |alternative: &Value| {
+        let parts: Vec<_> = alternative.as_object().unwrap().keys().map(|scheme| &schemes[scheme]["name"]).collect();
+        json!(parts)
+    };
+    let cookies = ["edx-jwt-cookie-header-payload", "edx-jwt-cookie-signature"];
+    let with_cookies = [vec!["csrftoken", "X-CSRFToken"], cookies.to_vec()].concat();
+    for ((method, path), operation) in operations(&document) {
+        let alternatives = operation.get("security").unwrap_or(&document["security"]).as_array().unwrap();
+        let found: Vec<_> = alternatives.iter().map(named).collect();
+        let expected = match (path.starts_with("/api/v1/"), method.as_str()) {
+            (false, _) => vec![json!([])],
+            (true, "GET") => vec![json!(["Authorization"]), json!(cookies)],
+            (true, _) => vec![json!(["Authorization"]), json!(with_cookies)],
+        };
+        assert_eq!(found, expected, "{method} {path}");
+        assert_eq!(operation["responses"].get("401").is_some(), path.starts_with("/api/v1/"), "{path}");
+    }
+}
+
+#[test]
+fn what_changes_something_takes_an_idempotency_key() {
+    let document = document();
+    for ((method, path), operation) in operations(&document) {
+        let keyed = path.starts_with("/api/v1/") && method != "GET";
+        let key = json!({ "$ref": "#/components/parameters/IdempotencyKey" });
+        let parameters = operation["parameters"].as_array();
+        assert_eq!(parameters.is_some_and(|parameters| parameters.contains(&key)), keyed, "{method} {path}");
+        for status in ["400", "409", "422"] {
+            assert!(!keyed || operation["responses"].get(status).is_some(), "{method} {path}: {status}");
+        }
+    }
+}
+
+#[test]
+fn ids_in_a_path_are_uuids_or_numbers() {
+    let document = document();
+    for ((method, path), operation) in operations(&document) {
+        for parameter in operation["parameters"].as_array().into_iter().flatten().filter(|it| it["in"] == "path") {
+            let name = parameter["name"].as_str().unwrap();
+            let kind = if name.ends_with("_uuid") { "string" } else { "integer" };
+            assert_eq!(parameter["schema"]["type"], kind, "{method} {path}: {name}");
+        }
+    }
+}
+
+#[test]
+fn every_error_with_a_body_has_the_form_of_problem_details_too() {
+    let document = document();
+    let shared = document["components"]["responses"].as_object().unwrap().iter();
+    let operations = operations(&document);
+    let own = operations.values().flat_map(|operation| operation["responses"].as_object().unwrap());
+    let own = own.filter(|(status, response)| status.starts_with(['4', '5']) && response.get("$ref").is_none());
+    for (name, response) in shared.chain(own).filter(|(_, response)| response.get("content").is_some()) {
+        let schema = &response["content"]["application/problem+json"]["schema"];
+        assert_eq!(schema["$ref"], "#/components/schemas/Problem", "{name}: {response}");
     }
 }
 

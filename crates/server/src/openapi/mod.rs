@@ -12,7 +12,7 @@
 //! 3. Name the handler in `Document`, below.
 //! 4. Run `make openapi`. It takes examples from the answers of the conformance cases (`examples.json`, never edited by hand)
 //!    and writes `docs/openapi.json`. Look at the difference. An endpoint that no case asks is asked in
-//!    `tests/tests/openapi.rs`.
+//!    `tests/tests/openapi/asked.rs`.
 //!
 //! What is the same everywhere is not repeated: `complete.rs` adds operation ids, the ids of the path, the errors that the
 //! caller's token, the path, the paging, a body and too many requests can lead to, idempotency keys, cookie credentials, and

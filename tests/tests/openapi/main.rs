@@ -1,14 +1,19 @@
 //! What the server really answers fits the document it serves, and the document's examples are such answers.
 
+mod asked;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use license_manager_tests::conformance::{self, Case};
-use license_manager_tests::{Answer, Customer, Database, PROVISIONING, Request, Server};
+use license_manager_tests::{Answer, Database, FakeNeighbours, Server};
 use serde_json::{Map, Value, json};
 
 /// How many items of a list an example shows.
 const SHOWN: usize = 2;
+
+/// Everything is asked in one go.
+const UNLIMITED: (&str, &str) = ("LM_THROTTLE__ENABLED", "false");
 
 /// Where examples pretend to come from, in place of the test's server.
 const ADDRESS: &str = "https://license-manager.example.com";
@@ -16,12 +21,14 @@ const ADDRESS: &str = "https://license-manager.example.com";
 #[test]
 fn real_answers_fit_the_document_and_are_its_examples() {
     let database = Database::sqlite();
-    let server = Server::start(database.url());
+    let neighbours = FakeNeighbours::start().url();
+    let settings = [("LM_CATALOG__URL", neighbours.as_str()), ("LM_LMS__URL", &neighbours), UNLIMITED];
+    let server = Server::start_with(database.url(), &settings);
     let mut document = Document::served_by(&server);
     for case in cases() {
         case.replay_with(&server.base(), &mut |body, answer| document.observe(body, answer));
     }
-    observe_what_no_case_asks_for(&server, &mut document);
+    asked::ask_everything(&server, &database, &mut document);
 
     assert!(document.misfits.is_empty(), "these answers break the document:\n{}", document.misfits.join("\n"));
     let silent: Vec<_> = document.operations().map(|(_, operation)| text(&operation["operationId"])).collect();
@@ -43,26 +50,6 @@ fn cases() -> Vec<Case> {
         files.filter(|path| path.extension().is_some_and(|extension| extension == "json")).collect();
     files.sort();
     files.iter().map(|path| serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()).collect()
-}
-
-fn observe_what_no_case_asks_for(server: &Server, document: &mut Document) {
-    for path in ["/health/", "/api/schema/"] {
-        document.observe(None, &server.anonymous().get(path));
-    }
-    let customer = Customer::new(server);
-    let plan = customer.plan(3);
-    plan.assign(&[customer.email("amy")]).expect(200);
-    let agreements = format!("{PROVISIONING}/customer-agreement/?enterprise_customer_uuid={}", customer.enterprise);
-    document.observe(None, &customer.operator().get(&agreements));
-    document.observe(None, &plan.admin.get(&plan.path("licenses/csv/")));
-    document.observe(None, &server.client(&customer.learner(7, "amy")).get(&plan.path("license/")));
-    document.observe(
-        None,
-        &server.client(&customer.learner(7, "amy")).get(&format!("/api/v1/learner-subscriptions/{}/", plan.uuid)),
-    );
-    let customers = format!("/api/v1/learner-subscriptions/?enterprise_customer_uuid={}", customer.enterprise);
-    document.observe(None, &server.client(&customer.learner(7, "amy")).get(&customers));
-    document.observe(None, &plan.admin.send(Request::new("GET", plan.path("licenses/")).header("Accept", "image/png")));
 }
 
 /// The document, and what was seen of what it describes.
@@ -114,7 +101,8 @@ impl Document {
                 self.remember(&id, "request", sent);
             }
         }
-        if operation["responses"][&status].get("$ref").is_none() && id != "get_api_schema" && !answer.body.is_null() {
+        let is_own = operation["responses"][&status].get("$ref").is_none() && media_type != "application/problem+json";
+        if is_own && id != "get_api_schema" && !answer.body.is_null() {
             self.remember(&id, &status, &answer.body);
         }
     }
