@@ -18,6 +18,7 @@ pub mod jobs;
 pub mod listing;
 pub mod logging;
 pub mod neighbours;
+pub mod openapi;
 pub mod present;
 pub mod problem;
 pub mod routes;

@@ -9,6 +9,7 @@ use crate::answer::{Answer, blocking};
 use crate::app::AppState;
 use crate::error::ApiError;
 use crate::listing::query_uuid;
+use crate::openapi::errors::{BadRequest, Detail};
 use crate::present::LearnerLicenseBody;
 use crate::wire::query::Query;
 
@@ -16,6 +17,18 @@ use crate::wire::query::Query;
 ///
 /// 400 without a usable key, 404 for a key that fits no license of the caller, 403 outside the caller's customers, 422 for a
 /// license that was revoked. Activating twice answers like the first time.
+#[utoipa::path(
+    post,
+    path = "/api/v1/license-activation/",
+    tag = "Learners",
+    params(("activation_key" = Uuid, Query, description = "The key from the mail")),
+    responses(
+        (status = 200, description = "The license is in use", body = LearnerLicenseBody),
+        (status = 400, description = "No usable key, or a token without an email address", body = BadRequest),
+        (status = 404, description = "The key fits no license of the caller", body = Detail),
+        (status = 422, description = "The license was revoked", body = String, content_type = "application/json"),
+    )
+)]
 pub async fn activate(caller: Caller, request: HttpRequest, state: web::Data<AppState>) -> Result<Answer, ApiError> {
     let key = query_uuid(&Query::parse(request.query_string()), "activation_key")?.map(ActivationKey);
     let key = key.ok_or_else(|| ApiError::detail(StatusCode::BAD_REQUEST, "activation_key is missing."))?;
