@@ -45,6 +45,7 @@ pub fn complete(document: &mut Value) {
     for (path, item) in paths {
         for (method, operation) in item.as_object_mut().into_iter().flatten() {
             operation["operationId"] = json!(operation_id(method, path));
+            summarize(operation);
             parameters(path, operation);
             responses(path, operation);
             if path.starts_with("/api/v1/") && method != "get" {
@@ -72,6 +73,7 @@ pub fn complete(document: &mut Value) {
         "schema": { "type": "string" },
     } });
     merge_parts(document);
+    name_items(document);
     require_answers(document);
     problem_details(document);
 }
@@ -94,6 +96,18 @@ fn operation_id(method: &str, path: &str) -> String {
     let path = path.strip_prefix("/api/v1").unwrap_or(path);
     let words = path.split(['/', '-', '{', '}']).filter(|word| !word.is_empty());
     std::iter::once(method).chain(words).collect::<Vec<_>>().join("_")
+}
+
+/// Leaves the first sentence of the handler's first paragraph as the summary, and puts the rest before its description.
+fn summarize(operation: &mut Value) {
+    let paragraph = operation["summary"].as_str().unwrap_or_default().replace('\n', " ");
+    if let Some((sentence, rest)) = paragraph.split_once(". ") {
+        let more = operation["description"].as_str().map(|more| format!("\n\n{more}")).unwrap_or_default();
+        operation["description"] = json!(format!("{rest}{more}"));
+        operation["summary"] = json!(sentence);
+    } else {
+        operation["summary"] = json!(paragraph.trim_end_matches('.'));
+    }
 }
 
 /// Names the parameters of the path that the attribute does not: UUIDs, and numbers where they are called ids. A parameter is
@@ -165,6 +179,7 @@ fn idempotency_key(operation: &mut Value) {
     }
     let unusable = json!({ "description": "The Idempotency-Key cannot be used.", "content": content("Detail") });
     responses.entry("400").or_insert(unusable);
+    responses.entry("413").or_insert(json!({ "$ref": "#/components/responses/TooLarge" }));
     responses.entry("409").or_insert(json!({ "$ref": "#/components/responses/KeyInUse" }));
     match responses.get_mut("422") {
         Some(own) => {
@@ -202,6 +217,20 @@ fn merge_parts(document: &mut Value) {
         if schema.get("allOf").is_some() {
             document["components"]["schemas"][name] = merged(schema, &schemas);
         }
+    }
+}
+
+/// Gives the items of pages, which the derive macro repeats in each `Page_Item`, their name.
+fn name_items(document: &mut Value) {
+    let Some(schemas) = document["components"]["schemas"].as_object_mut() else { return };
+    let pages: Vec<_> = schemas.keys().filter(|name| name.contains("Page_")).cloned().collect();
+    for page in pages {
+        let name = page.split_once('_').map_or("", |(_, item)| item);
+        let reference = json!({ "$ref": format!("#/components/schemas/{name}") });
+        let items = schemas[&page]["properties"]["results"]["items"].take();
+        schemas[&page]["properties"]["results"]["items"] = reference;
+        let items = merged(&items, schemas);
+        schemas.entry(name).or_insert(items);
     }
 }
 

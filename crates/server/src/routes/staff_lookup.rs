@@ -62,7 +62,7 @@ impl Body {
     }
 }
 
-/// Every license of `{"user_email": …}`, the one handed out last first. 404 without a body where there is none, 400 without a
+/// Every license of a person, of every customer, the one handed out last first. 404 without a body where there is none, 400 without a
 /// usable email.
 #[utoipa::path(
     post,
