@@ -4,5 +4,6 @@
 //! suite in `tests/contract`.
 
 pub mod http;
+mod log;
 pub mod postgres;
 pub mod sqlite;

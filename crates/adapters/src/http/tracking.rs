@@ -1,0 +1,45 @@
+//! Which service is told of which event.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use license_manager_domain::ports::{EventTracking, TrackedEvent, Undelivered};
+
+use super::{Braze, Segment};
+use crate::log;
+
+/// Tells Segment of what happened to people with an account in the LMS, Braze of what happened to the others. What has
+/// nowhere to go is written to the log.
+#[derive(Debug, Clone, Default)]
+pub struct Tracking {
+    segment: Option<Segment>,
+    braze: Option<Arc<Braze>>,
+}
+
+impl Tracking {
+    /// Tracking with the services that there are.
+    pub fn new(segment: Option<Segment>, braze: Option<Arc<Braze>>) -> Self {
+        Self { segment, braze }
+    }
+}
+
+#[async_trait]
+impl EventTracking for Tracking {
+    async fn track(&self, events: &[TrackedEvent]) -> Result<(), Undelivered> {
+        let (mut of_accounts, mut of_addresses) = (Vec::new(), Vec::new());
+        for event in events {
+            match (event.lms_user_id, &event.email) {
+                (Some(person), _) if self.segment.is_some() => of_accounts.push((person, event)),
+                (None, Some(person)) if self.braze.is_some() => of_addresses.push((person, event)),
+                _ => log::event(event),
+            }
+        }
+        if let Some(segment) = self.segment.as_ref().filter(|_| !of_accounts.is_empty()) {
+            segment.track(&of_accounts).await?;
+        }
+        if let Some(braze) = self.braze.as_ref().filter(|_| !of_addresses.is_empty()) {
+            braze.track(&of_addresses).await?;
+        }
+        Ok(())
+    }
+}
