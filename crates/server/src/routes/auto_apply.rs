@@ -11,7 +11,7 @@ use crate::present::LearnerLicenseBody;
 /// Gives the caller a license of the agreement's auto-applicable plan, or the one they hold. 422 where there is no such plan,
 /// none is left, theirs was revoked, or the plan is about to be renewed.
 pub async fn auto_apply(access: OfAgreement<AdminOrLearner>, state: web::Data<AppState>) -> Result<Answer, ApiError> {
-    let person = access.caller.person()?;
+    let person = state.manager.with_account(access.caller.person()?).await;
     blocking(move || {
         let view = state.manager.auto_apply(&access.caller.actor(), access.agreement, &person)?;
         let renewal_lock = state.manager.settings().renewal_lock;
