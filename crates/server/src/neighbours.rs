@@ -80,7 +80,13 @@ impl Neighbours {
         if let Some(directory) = self.directory {
             manager = manager.with_directory(directory);
         }
-        manager
+        if let Some(accounts) = self.accounts {
+            manager = manager.with_account_lookup(accounts);
+        }
+        if let Some(learners) = self.learner_registry {
+            manager = manager.with_learner_registry(learners);
+        }
+        manager.with_mail(self.mail).with_event_tracking(self.event_tracking)
     }
 }
 

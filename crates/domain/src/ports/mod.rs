@@ -13,6 +13,7 @@ mod ids;
 mod licenses;
 mod lookups;
 mod neighbours;
+mod outbox;
 mod renewals;
 mod repositories;
 mod retirement;
@@ -34,10 +35,11 @@ pub use ids::{IdSource, SequentialIds};
 pub use licenses::{LicenseField, LicenseFilter, LicenseOrder, LicenseRepository, Person};
 pub use lookups::{LicenseSearch, LookupRepository};
 pub use neighbours::{ContentCatalog, EnterpriseCustomer, EnterpriseDirectory, NotConfigured};
+pub use outbox::{OutboxFilter, OutboxRepository};
 pub use renewals::{RenewalFilter, RenewalRepository};
 pub use repositories::{
-    AgreementFilter, AgreementRepository, CustomerScope, JobRepository, OutboxRepository, PlanFilter, PlanRepository,
-    ProductRepository, RoleAssignment, User, UserRepository, Window,
+    AgreementFilter, AgreementRepository, CustomerScope, JobRepository, PlanFilter, PlanRepository, ProductRepository,
+    RoleAssignment, User, UserRepository, Window,
 };
 pub use retirement::{Retiree, RetirementRepository};
 pub use role_assignments::{AssignedRole, RoleAssignmentFilter, RoleAssignmentRepository};

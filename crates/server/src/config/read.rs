@@ -4,6 +4,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::net::SocketAddr;
 
+use license_manager_domain::Email;
 use reqwest::Url;
 use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
 use tracing_subscriber::EnvFilter;
@@ -157,6 +158,11 @@ pub(super) fn web_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<
 /// As [`web_address`], for what need not be set.
 pub(super) fn optional_web_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     web_address(deserializer).map(Some)
+}
+
+/// An email address, for what need not be set.
+pub(super) fn optional_email<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Email>, D::Error> {
+    String::deserialize(deserializer)?.parse().map(Some).map_err(D::Error::custom)
 }
 
 /// A filter for log lines that tracing understands.

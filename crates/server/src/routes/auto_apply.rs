@@ -22,7 +22,7 @@ use crate::present::LearnerLicenseBody;
     ),
 )]
 pub async fn auto_apply(access: OfAgreement<AdminOrLearner>, state: web::Data<AppState>) -> Result<Answer, ApiError> {
-    let person = access.caller.person()?;
+    let person = state.manager.with_account(access.caller.person()?).await;
     blocking(move || {
         let view = state.manager.auto_apply(&access.caller.actor(), access.agreement, &person)?;
         let renewal_lock = state.manager.settings().renewal_lock;

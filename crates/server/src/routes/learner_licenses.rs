@@ -70,7 +70,7 @@ pub async fn list(
         current_plans_only: query.flag("current_plans_only").unwrap_or(true),
     };
     let paging = Paging::new(&request, &query, MAX_PAGE_SIZE);
-    let person = access.caller.person()?;
+    let person = state.manager.with_account(access.caller.person()?).await;
     blocking(move || {
         let mut view = state.manager.learner_licenses(&access.caller.actor(), customer, &person, wanted)?;
         if !access.scope.covers(customer) {

@@ -32,12 +32,18 @@ use crate::wire::query::Query;
 pub async fn activate(caller: Caller, request: HttpRequest, state: web::Data<AppState>) -> Result<Answer, ApiError> {
     let key = query_uuid(&Query::parse(request.query_string()), "activation_key")?.map(ActivationKey);
     let key = key.ok_or_else(|| ApiError::detail(StatusCode::BAD_REQUEST, "activation_key is missing."))?;
-    blocking(move || {
-        let customer = state.manager.customer_of_activation_key(key)?;
+    let permitted = state.clone();
+    let access = blocking(move || {
+        let customer = permitted.manager.customer_of_activation_key(key)?;
         let customer = customer.ok_or(Error::NotFound(Entity::License))?;
         let access = Listing::<AdminOrLearner>::of(caller)?;
         access.check(Some(customer), Entity::License)?;
-        let view = state.manager.activate(&access.caller.actor(), key, &access.caller.person()?)?;
+        Ok(access)
+    })
+    .await?;
+    let person = state.manager.with_account(access.caller.person()?).await;
+    blocking(move || {
+        let view = state.manager.activate(&access.caller.actor(), key, &person)?;
         let renewal_lock = state.manager.settings().renewal_lock;
         let license = view.licenses.first().map(|found| LearnerLicenseBody::new(found, &view, renewal_lock));
         Answer::ok(&license)
