@@ -170,7 +170,7 @@ impl Document {
         let known: Value = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
         for (id, places) in &mut self.seen {
             for (place, example) in places {
-                if let Some(known) = known[id].get(&*place).filter(|_| !wrong.contains(&(id.clone(), place.clone()))) {
+                if let Some(known) = known[id].get(place).filter(|_| !wrong.contains(&(id.clone(), place.clone()))) {
                     *example = known.clone();
                 }
             }
