@@ -55,7 +55,7 @@ pub enum Topic {
     EndEnrollments,
     /// A `RevocationCapReached`: customer success is told.
     RevocationCapMail,
-    /// A [`PromisedEnrollment`]: learners are enrolled in courses.
+    /// A `PromisedEnrollment`: learners are enrolled in courses.
     BulkEnrollment,
     /// An `EnrollmentResults`: whoever asked for a bulk enrollment is told what came of it.
     EnrollmentResultsMail,

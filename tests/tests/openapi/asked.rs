@@ -32,6 +32,21 @@ pub fn ask_everything(server: &Server, database: &Database, document: &mut Docum
     asking.refusals();
 }
 
+/// Asks a server that has neither neighbours nor much patience.
+pub fn ask_too_much(document: &mut Document) {
+    let database = Database::sqlite();
+    let settings = [("LM_THROTTLE__ENABLED", "true"), ("LM_THROTTLE__ANONYMOUS_PER_MINUTE", "1")];
+    let server = Server::start_with(database.url(), &settings);
+    let customer = Customer::new(&server);
+    let sync = format!("{PROVISIONING}/customer-agreement/{}/sync/", customer.agreement);
+    let schema = || server.anonymous().get("/api/schema/");
+    let answers = [customer.operator().send(Request::new("POST", sync)), schema(), schema()];
+    assert_eq!(answers.each_ref().map(|answer| answer.status), [503, 200, 429]);
+    for answer in &answers {
+        document.observe(None, answer);
+    }
+}
+
 impl Asking<'_> {
     /// Sends a request that has to succeed, and returns the answer's body.
     #[track_caller]

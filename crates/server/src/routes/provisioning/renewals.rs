@@ -119,7 +119,7 @@ pub enum LicenseTypes {
 #[serde(untagged)]
 #[expect(dead_code, reason = "tells the document of two shapes")]
 enum RenewalRefused {
-    InTheWay(RenewalBody),
+    InTheWay(Box<RenewalBody>),
     Message(Message),
 }
 
