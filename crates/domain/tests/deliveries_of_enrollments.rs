@@ -84,7 +84,7 @@ fn whoever_asked_is_told_what_came_of_it() {
     let properties = &mails[0].properties;
     assert_eq!((&properties["num_successes"], &properties["num_failures"]), (&1.into(), &1.into()));
     let file = format!("https://admin.example.com/acme/admin/bulk-enrollment-results/{job}");
-    assert_eq!(properties["result_file_url"], file);
+    assert_eq!(properties["download_url"], file);
     assert_eq!(town.waiting(), []);
 }
 

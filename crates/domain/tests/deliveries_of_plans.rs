@@ -96,10 +96,10 @@ fn the_mail_says_how_the_plan_is_used() {
     let properties = &mails[0].properties;
     assert_eq!(properties["subscription_plan_title"], "Plan of 4");
     assert_eq!(properties["num_allocated_licenses"], 3);
-    assert_eq!(properties["num_licenses"], 4);
+    assert_eq!(properties["num_total_licenses"], 4);
     assert_eq!(properties["utilization_percentage"], 75);
     assert_eq!(
-        properties["admin_portal_link"],
+        properties["admin_portal_url"],
         format!("https://admin.example.com/acme/admin/subscriptions/manage-learners/{plan}")
     );
 }
@@ -152,7 +152,7 @@ fn a_learner_who_got_a_license_by_logging_in_is_welcomed_by_the_kind_of_portal()
         let mails = town.neighbours.told(|told| std::mem::take(&mut told.mails));
         assert_eq!(mails.iter().map(|mail| mail.kind).collect::<Vec<_>>(), [kind]);
         assert_eq!(mails[0].lms_user_id, Some(LmsUserId(100)));
-        assert_eq!(mails[0].properties["learner_portal_link"], "https://learn.example.com/acme");
+        assert_eq!(mails[0].properties["learner_portal_url"], "https://learn.example.com/acme");
         let calls = town.neighbours.calls();
         let place = |call: &str| calls.iter().position(|other| other == call);
         assert!(place("identify learner0") < place(&format!("{} learner0", kind.as_str())), "{calls:?}");
@@ -188,7 +188,7 @@ fn customer_success_is_told_that_a_cap_is_used_up() {
         "subscription_plan_title": "Capped",
         "num_revocations_applied": 1,
         "enterprise_customer_name": "Acme",
-        "revocation_date": "2024-10-04T00:00:00Z",
+        "date": "2024-10-04T00:00:00Z",
     });
     assert_eq!(serde_json::Value::from(mail.properties.clone()), expected);
     assert_eq!(town.waiting(), []);

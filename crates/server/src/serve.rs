@@ -15,11 +15,12 @@ use crate::auth::TokenVerifier;
 use crate::auth::mint::DevelopmentToken;
 use crate::config::{Config, DEFAULT_DATABASE_FILE};
 use crate::cors::BrowserPolicy;
+use crate::neighbours::Neighbours;
 use crate::storage::{Database, seed_products};
 use crate::system::SystemClock;
 use crate::throttle::Throttle;
 use crate::worker::Worker;
-use crate::{demo, jobs, neighbours};
+use crate::{demo, jobs};
 
 /// How often a database that is away at the start is asked again.
 const RETRY: Duration = Duration::from_secs(1);
@@ -35,7 +36,7 @@ pub async fn run(config: Config, with_demo: bool) -> Result<(), Box<dyn Error>> 
     }
     let verifier = TokenVerifier::from_config(&config.auth).await?;
     let database = Arc::new(Database::open(&config).map_err(|error| error.to_string())?);
-    let manager = neighbours::connect(database.manager(&config), &config)?;
+    let manager = Neighbours::from_config(&config)?.of(database.manager(&config));
     prepare(database, manager.clone()).await?;
 
     let wake_jobs = Arc::new(Notify::new());
@@ -88,7 +89,7 @@ pub async fn run(config: Config, with_demo: bool) -> Result<(), Box<dyn Error>> 
 /// Delivers what is owed to the outside, and answers nobody, until SIGTERM or Ctrl-C; the batches under way are finished first.
 pub async fn run_worker(config: Config) -> Result<(), Box<dyn Error>> {
     let database = Arc::new(Database::open(&config).map_err(|error| error.to_string())?);
-    let manager = neighbours::connect(database.manager(&config), &config)?;
+    let manager = Neighbours::from_config(&config)?.of(database.manager(&config));
     prepare(database, manager.clone()).await?;
     let (stop, stopped) = watch::channel(false);
     let worker = Worker::start(&manager, &config, stopped);

@@ -5,7 +5,7 @@ use license_manager_domain::ports::ContentCatalog;
 use license_manager_domain::{CatalogId, Error};
 use serde::Deserialize;
 
-use super::HttpNeighbour;
+use super::{Call, HttpNeighbour};
 
 /// The catalog service, over HTTP.
 #[derive(Debug, Clone)]
@@ -29,6 +29,6 @@ impl ContentCatalog for HttpCatalog {
         let path = format!("/api/v1/enterprise-catalogs/{catalog}/contains_content_items/");
         // A key each: a list with commas would break keys that hold one.
         let query: Vec<_> = course_keys.iter().map(|key| ("course_run_ids", key.as_str())).collect();
-        Ok(self.0.get::<Answer>(&path, &query).await?.contains_content_items)
+        Ok(self.0.ask::<Answer>(Call::get(&path, &query)).await?.contains_content_items)
     }
 }

@@ -5,8 +5,10 @@
 //! variable set to the empty text counts as not set. Anything unknown or senseless stops the start with one line that
 //! names the key as it was written ([`ConfigError`]).
 
+mod delivery;
 mod effective;
 mod load;
+mod neighbours;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -18,12 +20,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use license_manager_domain::Email;
+pub use delivery::{MailConfig, WorkerConfig};
 pub use load::ConfigError;
-use read::{
-    comma_list, filter, optional_email, optional_web_address, origins, socket_address, text, web_address, whole_number,
-};
-pub use value::{DatabaseUrl, JwkSetSource, LogFormat, SameSite, Secret};
+pub use neighbours::{BrazeCampaigns, BrazeConfig, CatalogConfig, LmsConfig, OauthConfig, SegmentConfig, SmtpConfig};
+use read::{comma_list, filter, origins, socket_address, text, web_address, whole_number};
+pub use value::{DatabaseUrl, JwkSetSource, LogFormat, SameSite, Secret, SmtpUrl};
 
 /// The file the SQLite database lives in when no database is configured, relative to the working directory.
 pub const DEFAULT_DATABASE_FILE: &str = "./license-manager.db";
@@ -46,6 +47,12 @@ pub struct Config {
     pub lms: LmsConfig,
     /// Where access tokens for calls to the LMS and the catalog service come from.
     pub oauth: OauthConfig,
+    /// Braze, for mails and for events of people without an account.
+    pub braze: BrazeConfig,
+    /// Segment, for events of people with an account.
+    pub segment: SegmentConfig,
+    /// The mail server, where Braze is not configured.
+    pub smtp: SmtpConfig,
     /// Mails.
     pub mail: MailConfig,
     /// How what is owed to the outside is delivered.
@@ -183,72 +190,6 @@ impl AuthConfig {
     /// What the checksums of subsidies are signed with, where there is anything.
     pub fn subsidy_secret(&self) -> Option<&Secret> {
         self.subsidy_checksum_secret.as_ref().or(self.hs256_secret.as_ref())
-    }
-}
-
-/// `[catalog]`: the catalog service, which knows the courses of a plan's catalog.
-#[derive(Debug, Clone, Default, Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct CatalogConfig {
-    /// Its address; `None`: whatever needs it is answered 503.
-    #[serde(deserialize_with = "optional_web_address")]
-    pub url: Option<String>,
-}
-
-/// `[lms]`: the LMS, which knows enterprise customers.
-#[derive(Debug, Clone, Default, Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct LmsConfig {
-    /// Its address; `None`: whatever needs it is answered 503.
-    #[serde(deserialize_with = "optional_web_address")]
-    pub url: Option<String>,
-}
-
-/// `[oauth]`: where access tokens for calls to the LMS and the catalog service come from. With an address, the client's id
-/// and secret must be set too.
-#[derive(Debug, Clone, Default, Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct OauthConfig {
-    /// The address that `/oauth2/access_token` is appended to; `None`: calls carry no token.
-    #[serde(deserialize_with = "optional_web_address")]
-    pub url: Option<String>,
-    /// The id of this service's OAuth client.
-    pub client_id: Option<String>,
-    /// The client's secret.
-    pub client_secret: Option<Secret>,
-}
-
-/// `[mail]`: who is mailed that is no learner and no admin.
-#[derive(Debug, Clone, Default, Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct MailConfig {
-    /// The address that is told when a plan's revocation cap is used up; `None`: nobody is.
-    #[serde(deserialize_with = "optional_email")]
-    pub customer_success_email: Option<Email>,
-}
-
-/// `[worker]`: how what is owed to the outside is delivered. `license-manager worker` does it alone, whatever `enabled` says.
-#[derive(Debug, Clone, Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct WorkerConfig {
-    /// Whether the server delivers beside answering requests.
-    pub enabled: bool,
-    /// Batches delivered at once to each kind of neighbour, from 1 to 64.
-    #[serde(deserialize_with = "whole_number::<_, _, 1, 64>")]
-    pub concurrency: usize,
-    /// Seconds until what failed is tried again, from 0 to an hour. Each further pause is twice the one before, up to ten times
-    /// the first; after five tries a message is parked.
-    #[serde(deserialize_with = "whole_number::<_, _, 0, 3_600>")]
-    pub retry_base_seconds: u32,
-    /// Seconds after which messages of a worker that died are delivered by another one, from 1 to an hour. A worker that lives
-    /// prolongs its claim.
-    #[serde(deserialize_with = "whole_number::<_, _, 1, 3_600>")]
-    pub lease_seconds: u32,
-}
-
-impl Default for WorkerConfig {
-    fn default() -> Self {
-        Self { enabled: true, concurrency: 2, retry_base_seconds: 60, lease_seconds: 120 }
     }
 }
 

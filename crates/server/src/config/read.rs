@@ -141,6 +141,11 @@ pub(super) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String,
     if text.trim().is_empty() { Err(D::Error::custom("it must not be empty")) } else { Ok(text) }
 }
 
+/// As [`text`], for what need not be set.
+pub(super) fn optional_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    text(deserializer).map(Some)
+}
+
 /// An http or https address, kept without its trailing slash so that paths can be appended.
 pub(super) fn web_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     let text = String::deserialize(deserializer)?;
