@@ -5,6 +5,7 @@
 //! variable set to the empty text counts as not set. Anything unknown or senseless stops the start with one line that
 //! names the key as it was written ([`ConfigError`]).
 
+mod delivery;
 mod effective;
 mod load;
 mod neighbours;
@@ -19,7 +20,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use license_manager_domain::Email;
+pub use delivery::{MailConfig, WorkerConfig};
 pub use load::ConfigError;
 pub use neighbours::{BrazeCampaigns, BrazeConfig, CatalogConfig, LmsConfig, OauthConfig, SegmentConfig, SmtpConfig};
 use read::{comma_list, filter, optional_email, origins, socket_address, text, web_address, whole_number};
@@ -189,40 +190,6 @@ impl AuthConfig {
     /// What the checksums of subsidies are signed with, where there is anything.
     pub fn subsidy_secret(&self) -> Option<&Secret> {
         self.subsidy_checksum_secret.as_ref().or(self.hs256_secret.as_ref())
-    }
-}
-
-/// `[mail]`: who is mailed that is no learner and no admin.
-#[derive(Debug, Clone, Default, Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct MailConfig {
-    /// The address that is told when a plan's revocation cap is used up; `None`: nobody is.
-    #[serde(deserialize_with = "optional_email")]
-    pub customer_success_email: Option<Email>,
-}
-
-/// `[worker]`: how what is owed to the outside is delivered. `license-manager worker` does it alone, whatever `enabled` says.
-#[derive(Debug, Clone, Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct WorkerConfig {
-    /// Whether the server delivers beside answering requests.
-    pub enabled: bool,
-    /// Batches delivered at once to each kind of neighbour, from 1 to 64.
-    #[serde(deserialize_with = "whole_number::<_, _, 1, 64>")]
-    pub concurrency: usize,
-    /// Seconds until what failed is tried again, from 0 to an hour. Each further pause is twice the one before, up to ten times
-    /// the first; after five tries a message is parked.
-    #[serde(deserialize_with = "whole_number::<_, _, 0, 3_600>")]
-    pub retry_base_seconds: u32,
-    /// Seconds after which messages of a worker that died are delivered by another one, from 1 to an hour. A worker that lives
-    /// prolongs its claim.
-    #[serde(deserialize_with = "whole_number::<_, _, 1, 3_600>")]
-    pub lease_seconds: u32,
-}
-
-impl Default for WorkerConfig {
-    fn default() -> Self {
-        Self { enabled: true, concurrency: 2, retry_base_seconds: 60, lease_seconds: 120 }
     }
 }
 

@@ -52,7 +52,7 @@ impl Deliveries {
                 };
                 let mut properties = of_customer(&customer);
                 let portal = format!("{}/{}", self.settings.learner_portal, customer.slug);
-                properties.insert("learner_portal_link".to_owned(), portal.into());
+                properties.insert("learner_portal_url".to_owned(), portal.into());
                 Ok(mail(kind, welcome.email, welcome.lms_user_id, properties))
             }
             Topic::EnrollmentResultsMail => {
@@ -65,7 +65,7 @@ impl Deliveries {
                 let mut properties = of_customer(&customer);
                 let file = format!("{}/bulk-enrollment-results/{}", self.admin_pages(&customer), results.job_uuid);
                 properties.insert("bulk_enrollment_job_uuid".to_owned(), results.job_uuid.to_string().into());
-                properties.insert("result_file_url".to_owned(), file.into());
+                properties.insert("download_url".to_owned(), file.into());
                 properties.insert("num_successes".to_owned(), results.successes.into());
                 properties.insert("num_pending".to_owned(), results.pending.into());
                 properties.insert("num_failures".to_owned(), results.failures.into());
@@ -89,7 +89,7 @@ impl Deliveries {
             "subscription_plan_title": reached.plan_title,
             "num_revocations_applied": reached.num_revocations_applied,
             "enterprise_customer_name": reached.enterprise_customer_name,
-            "revocation_date": reached.date,
+            "date": reached.date,
         });
         let Value::Object(properties) = properties else { return Err(Verdict::Done(Effect::Nothing)) };
         Ok(Mail { id: message.id, kind: MailKind::RevocationCap, to, lms_user_id: None, properties })
@@ -179,9 +179,9 @@ impl Deliveries {
         properties.insert("subscription_plan_type".to_owned(), details.plan_type.clone().into());
         properties.insert("subscription_plan_expiration_date".to_owned(), plan.expiration_date.to_rfc3339().into());
         properties.insert("num_allocated_licenses".to_owned(), counts.allocated().into());
-        properties.insert("num_licenses".to_owned(), counts.total().into());
+        properties.insert("num_total_licenses".to_owned(), counts.total().into());
         properties.insert("utilization_percentage".to_owned(), percentage(counts).into());
-        properties.insert("admin_portal_link".to_owned(), link.into());
+        properties.insert("admin_portal_url".to_owned(), link.into());
         properties
     }
 }
