@@ -110,11 +110,11 @@ pub use renewal::{
 };
 pub use services::{
     AgreementChanges, AgreementOverview, AgreementPage, AgreementSettings, AgreementSettingsChanges, Assignees,
-    Assignments, Begun, Claim, HistoricChange, HistoryPage, LearnerLicense, LearnerLicenses, LearnerView, LeftAlone,
-    LicenseEdit, LicenseManager, LicensePage, LicenseSelection, NewAgreement, NewPlan, PersonalLicense,
-    PersonalLicenses, PlanChanges, PlanOverview, PlanPage, PlanTypeChanges, PlanUpkeep, ProcessedRenewal,
-    ProductChanges, RecordPage, RenewalChanges, RenewalOutcome, RenewalPage, RenewedBy, Retirement, RevertRequest,
-    Reverted, Revocations, Revoked, Settings, TransferPage,
+    Assignments, Begun, ChosenCatalog, Claim, HistoricChange, HistoryPage, LearnerLicense, LearnerLicenses,
+    LearnerView, LeftAlone, LicenseEdit, LicenseManager, LicensePage, LicenseSelection, NewAgreement, NewPlan,
+    PersonalLicense, PersonalLicenses, PlanChanges, PlanOverview, PlanPage, PlanTypeChanges, PlanUpkeep,
+    ProcessedRenewal, ProductChanges, RecordPage, RenewalChanges, RenewalOutcome, RenewalPage, RenewedBy, Retirement,
+    RevertRequest, Reverted, Revocations, Revoked, Settings, TransferPage,
 };
 pub use staff_records::{LicenseMark, Notification, NotificationKind};
 pub use transfer::{
