@@ -16,8 +16,8 @@ use license_manager_domain::{LicenseManager, Neighbour};
 use crate::config::{BrazeConfig, Config, OauthConfig, Secret, SmtpConfig};
 use crate::system::SystemClock;
 
-/// How long a mail server may take to accept a connection, and for each answer.
-const SMTP_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a mail server may take for a mail, connecting included.
+const SMTP_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The services around this one, as adapters of the ports. The LMS and the catalog service are there where they are configured;
 /// mails and events always have somewhere to go, and be it the log.
