@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use license_manager_adapters::http::{
-    AccessTokens, Braze, BrazeOptions, Credentials, HttpAccounts, HttpCatalog, HttpDirectory, HttpLearners,
-    HttpNeighbour, Segment, Timeouts, Tracking, client,
+    AccessTokens, Braze, BrazeOptions, CachedCatalog, Credentials, HttpAccounts, HttpCatalog, HttpDirectory,
+    HttpLearners, HttpNeighbour, Segment, Timeouts, Tracking, client,
 };
 use license_manager_adapters::mail::{LogMail, Misconfigured, SmtpMail};
 use license_manager_domain::ports::{
@@ -16,8 +16,8 @@ use license_manager_domain::{LicenseManager, Neighbour};
 use crate::config::{BrazeConfig, Config, OauthConfig, Secret, SmtpConfig};
 use crate::system::SystemClock;
 
-/// How long a mail server may take to accept a connection, and for each answer.
-const SMTP_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a mail server may take for a mail, connecting included.
+const SMTP_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The services around this one, as adapters of the ports. The LMS and the catalog service are there where they are configured;
 /// mails and events always have somewhere to go, and be it the log.
@@ -61,9 +61,12 @@ impl Neighbours {
             (None, Some(smtp)) => Arc::new(smtp),
             (None, None) => Arc::new(LogMail::new()?),
         };
+        if config.catalog.validate && config.catalog.url.is_none() {
+            return Err("catalog.validate is set, and catalog.url is not: set it, or do not validate".to_owned());
+        }
         let catalog = config.catalog.url.as_ref().map(|url| neighbour(Neighbour::Catalog, url));
         Ok(Self {
-            catalog: catalog.map(|catalog| Arc::new(HttpCatalog::new(catalog)) as _),
+            catalog: catalog.map(|catalog| Arc::new(CachedCatalog::new(Arc::new(HttpCatalog::new(catalog)))) as _),
             directory: lms.clone().map(|lms| Arc::new(HttpDirectory::new(lms)) as _),
             accounts: lms.clone().map(|lms| Arc::new(HttpAccounts::new(lms)) as _),
             learner_registry: lms.map(|lms| Arc::new(HttpLearners::new(lms, clock)) as _),
@@ -180,6 +183,13 @@ mod tests {
         assert!(
             neighbours.directory.is_none() && neighbours.accounts.is_none() && neighbours.learner_registry.is_none()
         );
+    }
+
+    #[test]
+    fn owners_of_catalogs_are_asked_of_a_catalog_service() {
+        let validate = ("LM_CATALOG__VALIDATE", "true");
+        assert!(connected(&[validate, CATALOG]).is_ok());
+        assert!(refusal(&[validate]).contains("catalog.url"));
     }
 
     #[tokio::test]

@@ -24,7 +24,7 @@ use serde::de::DeserializeOwned;
 
 pub use accounts::HttpAccounts;
 pub use braze::{Braze, BrazeOptions};
-pub use catalog::HttpCatalog;
+pub use catalog::{CachedCatalog, HttpCatalog};
 pub use directory::HttpDirectory;
 pub use learners::HttpLearners;
 pub use segment::Segment;

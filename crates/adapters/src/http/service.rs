@@ -84,7 +84,7 @@ impl<'a> Call<'a> {
         Self { also_an_answer: Some(status), ..self }
     }
 
-    /// The same, where finding nothing (404) is not worth a warning.
+    /// The same, where finding nothing (404), or that it is elsewhere, is not worth a warning.
     pub(super) fn perhaps(self) -> Self {
         Self { may_be_missing: true, ..self }
     }
@@ -183,7 +183,9 @@ impl Service {
 
     async fn bytes(&self, call: Call<'_>) -> Result<Vec<u8>, Failure> {
         self.exchange(&call).await.map_err(|failure| match failure.status {
-            Some(StatusCode::NOT_FOUND) if call.may_be_missing => failure,
+            Some(status) if call.may_be_missing && (status == StatusCode::NOT_FOUND || status.is_redirection()) => {
+                failure
+            }
             _ => self.logged(call.path, failure),
         })
     }

@@ -1,11 +1,12 @@
 //! Mails over SMTP.
 
+use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use lettre::message::header::{HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MultiPart};
-use lettre::transport::smtp::{self, AsyncSmtpTransport};
+use lettre::transport::smtp::{self, AsyncSmtpTransport, AsyncSmtpTransportBuilder};
 use lettre::{Address, AsyncTransport, Message, Tokio1Executor};
 use license_manager_domain::ports::{CampaignMail, Mail, MailKind, Undelivered};
 use license_manager_domain::{Email, LmsUserId, MessageId};
@@ -28,7 +29,10 @@ const NOT_ABOUT_THE_MAIL: [u16; 8] = [500, 502, 503, 504, 530, 534, 535, 538];
 /// Connections are kept and used again. A mail that the server took is not sent again for an hour by this process, so that a
 /// batch can be repeated when one of its mails failed; its `Message-ID` is the same every time.
 pub struct SmtpMail {
-    transport: AsyncSmtpTransport<Tokio1Executor>,
+    server: AsyncSmtpTransportBuilder,
+    /// The connections that are open.
+    connections: RwLock<AsyncSmtpTransport<Tokio1Executor>>,
+    timeout: Duration,
     from: Mailbox,
     templates: Templates,
     sent: Cache<(MessageId, Email), ()>,
@@ -53,21 +57,21 @@ pub enum Misconfigured {
 
 impl SmtpMail {
     /// The server at `smtp://USER:PASSWORD@HOST:PORT`, encrypted where it can be (`?tls=required`: or not at all), or
-    /// `smtps://…`, encrypted from the first byte. Connecting and each answer may take as long as `timeout`. Nothing is sent yet.
+    /// `smtps://…`, encrypted from the first byte. A mail may take as long as `timeout`, connecting included. Nothing is sent yet.
     ///
     /// # Errors
     /// What is wrong with the address or with `from`.
     pub fn new(url: &str, from: &str, timeout: Duration) -> Result<Self, Misconfigured> {
-        let transport = AsyncSmtpTransport::<Tokio1Executor>::from_url(&encrypted_where_possible(url)?)
+        let server = AsyncSmtpTransport::<Tokio1Executor>::from_url(&encrypted_where_possible(url)?)
             .map_err(|error| Misconfigured::Url(format!("this mail server cannot be used: {error}")))?
             .timeout(Some(timeout))
-            .pool_config(smtp::PoolConfig::new().max_size(CONNECTIONS))
-            .build();
+            .pool_config(smtp::PoolConfig::new().max_size(CONNECTIONS));
         let from = from.parse().map_err(|_| {
             Misconfigured::From("this is not an address; use a@example.com or Name <a@example.com>".to_owned())
         })?;
         let sent = Cache::builder().max_capacity(REMEMBERED_MAILS).time_to_live(REMEMBERED_FOR).build();
-        Ok(Self { transport, from, templates: Templates::new().map_err(Misconfigured::Templates)?, sent })
+        let templates = Templates::new().map_err(Misconfigured::Templates)?;
+        Ok(Self { connections: RwLock::new(server.clone().build()), server, timeout, from, templates, sent })
     }
 
     async fn send_one(&self, mail: &Mail) -> Result<(), Undelivered> {
@@ -76,9 +80,26 @@ impl SmtpMail {
             return Ok(());
         }
         let message = self.message(mail).map_err(Undelivered::Refused)?;
-        self.transport.send(message).await.map_err(|error| undelivered(&error))?;
+        self.hand_over(message).await?;
         self.sent.insert(key, ()).await;
         Ok(())
+    }
+
+    async fn hand_over(&self, message: Message) -> Result<(), Undelivered> {
+        let connections = self.connections.read().unwrap_or_else(PoisonError::into_inner).clone();
+        // The transport itself waits for answers without end. In a task of its own, because a connection whose use was broken off
+        // would be used again, and the answer to the old command be taken for that to the next.
+        let timeout = self.timeout;
+        let sending = tokio::spawn(async move { tokio::time::timeout(timeout, connections.send(message)).await });
+        match sending.await {
+            Ok(Ok(outcome)) => outcome.map(drop).map_err(|error| undelivered(&error)),
+            Ok(Err(_)) => {
+                // For the same reason none of these connections is used again.
+                *self.connections.write().unwrap_or_else(PoisonError::into_inner) = self.server.clone().build();
+                Err(Undelivered::Unavailable("did not answer in time".to_owned()))
+            }
+            Err(_) => Err(Undelivered::Unavailable("was not asked to the end".to_owned())),
+        }
     }
 
     fn message(&self, mail: &Mail) -> Result<Message, String> {

@@ -2,7 +2,10 @@
 
 mod asked;
 mod braze;
+mod cache;
 mod learners;
+mod log;
+mod smtp;
 mod tracking;
 
 use std::sync::Arc;

@@ -9,6 +9,7 @@ mod agreement_settings;
 mod agreements;
 mod assignment;
 mod auto_apply;
+mod catalogs;
 mod delivery;
 mod enrollment;
 mod history;
@@ -38,6 +39,7 @@ use chrono::{DateTime, Duration, Utc};
 pub use agreement_settings::{AgreementSettings, AgreementSettingsChanges};
 pub use agreements::{AgreementChanges, AgreementOverview, AgreementPage, NewAgreement};
 pub use assignment::{Assignees, Assignments};
+pub use catalogs::ChosenCatalog;
 pub use delivery::{Batch, Deliveries, DeliverySettings, Outcome};
 pub use history::{HistoricChange, HistoryPage};
 pub use idempotency::{Begun, Claim};
@@ -75,11 +77,13 @@ pub struct Settings {
     /// How many licenses a job touches in one transaction, and up to how many a plan is revoked as a whole within the
     /// request: revoking reads each license, so memory is bounded by this.
     pub batch_size: i64,
+    /// Whether the catalog of a plan or an agreement must be its customer's.
+    pub validate_catalogs: bool,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { renewal_lock: Duration::hours(12), inline_limit: 50_000, batch_size: 10_000 }
+        Self { renewal_lock: Duration::hours(12), inline_limit: 50_000, batch_size: 10_000, validate_catalogs: false }
     }
 }
 

@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 pub use delivery::{MailConfig, WorkerConfig};
 pub use load::ConfigError;
 pub use neighbours::{BrazeCampaigns, BrazeConfig, CatalogConfig, LmsConfig, OauthConfig, SegmentConfig, SmtpConfig};
-use read::{comma_list, filter, optional_email, origins, socket_address, text, web_address, whole_number};
+use read::{comma_list, filter, origins, socket_address, text, web_address, whole_number};
 pub use value::{DatabaseUrl, JwkSetSource, LogFormat, SameSite, Secret, SmtpUrl};
 
 /// The file the SQLite database lives in when no database is configured, relative to the working directory.

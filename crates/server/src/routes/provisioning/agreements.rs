@@ -90,8 +90,10 @@ pub async fn create(
     let customer = CustomerId(fields.required("enterprise_customer_uuid", uuid()));
     let changes = changes(&mut fields);
     fields.finish()?;
+    let new = NewAgreement { customer, changes };
+    state.manager.check_owner(state.manager.catalog_of_new_agreement(&new)).await?;
     blocking(move || {
-        let page = state.manager.create_agreement(&access.caller.actor(), NewAgreement { customer, changes })?;
+        let page = state.manager.create_agreement(&access.caller.actor(), new)?;
         Answer::json(StatusCode::CREATED, &bodies(&state, &page).first())
     })
     .await
@@ -131,6 +133,11 @@ pub async fn update(
     let customer = fields.optional("enterprise_customer_uuid", uuid()).map(CustomerId);
     let changes = AgreementChanges { customer, ..changes(&mut fields) };
     fields.finish()?;
+    if state.manager.settings().validate_catalogs {
+        let (looking, changes) = (state.clone(), changes.clone());
+        let chosen = blocking(move || Ok(looking.manager.catalog_of_changed_agreement(agreement, &changes)?)).await?;
+        state.manager.check_owner(chosen).await?;
+    }
     blocking(move || {
         let page = state.manager.update_agreement(&access.caller.actor(), agreement, changes)?;
         Answer::ok(&bodies(&state, &page).first())

@@ -181,6 +181,11 @@ pub async fn create(
     changes.desired_num_licenses = Some(i32::try_from(desired).ok());
     let new = NewPlan { agreement, title, start_date, expiration_date, changes };
     let reason = ChangeReason::from_name(reason).unwrap_or(ChangeReason::New);
+    if state.manager.settings().validate_catalogs {
+        let (looking, new) = (state.clone(), new.clone());
+        let chosen = blocking(move || Ok(looking.manager.catalog_of_new_plan(&new)?)).await?;
+        state.manager.check_owner(chosen).await.map_err(plan_provisioning_error)?;
+    }
     blocking(move || {
         let page = state.manager.create_plan(&access.caller.actor(), reason, new).map_err(plan_provisioning_error)?;
         state.wake_jobs.notify_one();
@@ -248,6 +253,11 @@ pub async fn update(
         ..read_changes(fields)?
     };
     let reason = ChangeReason::from_name(reason).unwrap_or(ChangeReason::Other);
+    if state.manager.settings().validate_catalogs {
+        let (looking, changes) = (state.clone(), changes.clone());
+        let chosen = blocking(move || Ok(looking.manager.catalog_of_changed_plan(plan, &changes)?)).await?;
+        state.manager.check_owner(chosen).await.map_err(plan_provisioning_error)?;
+    }
     blocking(move || {
         let page = state
             .manager

@@ -1,0 +1,224 @@
+//! A mail server, played by one of the tests' own.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use license_manager_adapters::mail::{Misconfigured, SmtpMail};
+use license_manager_domain::ports::{CampaignMail, Mail, MailKind, Undelivered};
+use license_manager_domain::{LmsUserId, MessageId};
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use crate::email;
+
+const FROM: &str = "Licenses <licenses@example.com>";
+
+/// What a fake mail server saw.
+#[derive(Default)]
+struct Seen {
+    connections: usize,
+    commands: Vec<String>,
+    /// Each mail as it came, headers and all.
+    mails: Vec<String>,
+}
+
+/// A mail server that answers a command as it is told to, and otherwise takes everything.
+struct MailServer {
+    port: u16,
+    seen: Arc<Mutex<Seen>>,
+}
+
+impl MailServer {
+    fn start(answer: impl Fn(&str) -> Option<&'static str> + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (port, seen) = (listener.local_addr().unwrap().port(), Arc::new(Mutex::new(Seen::default())));
+        let (answer, shared) = (Arc::new(answer), seen.clone());
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let (answer, seen) = (answer.clone(), shared.clone());
+                seen.lock().unwrap().connections += 1;
+                std::thread::spawn(move || serve(stream, &*answer, &seen));
+            }
+        });
+        Self { port, seen }
+    }
+
+    fn mail(&self) -> SmtpMail {
+        SmtpMail::new(&format!("smtp://127.0.0.1:{}", self.port), FROM, Duration::from_millis(300)).unwrap()
+    }
+
+    fn commands(&self, verb: &str) -> Vec<String> {
+        let seen = self.seen.lock().unwrap();
+        seen.commands.iter().filter(|command| command.starts_with(verb)).cloned().collect()
+    }
+
+    fn mails(&self) -> Vec<String> {
+        self.seen.lock().unwrap().mails.clone()
+    }
+}
+
+/// Talks to one client until it leaves.
+fn serve(stream: TcpStream, answer: &dyn Fn(&str) -> Option<&'static str>, seen: &Mutex<Seen>) -> Option<()> {
+    let mut out = stream.try_clone().ok()?;
+    let mut say = move |text: &str| write!(out, "{text}\r\n").ok();
+    let mut lines = BufReader::new(stream).lines().map_while(Result::ok);
+    say("220 mail.example.com")?;
+    while let Some(command) = lines.next() {
+        seen.lock().unwrap().commands.push(command.clone());
+        match (answer(&command), command.as_str()) {
+            (Some("silence"), _) => {}
+            (Some(told), _) => say(told)?,
+            (None, "DATA") => {
+                say("354 go on")?;
+                let mail: Vec<_> = lines.by_ref().take_while(|line| line != ".").collect();
+                seen.lock().unwrap().mails.push(mail.join("\n"));
+                say("250 taken")?;
+            }
+            (None, "QUIT") => return say("221 bye"),
+            (None, _) => say("250 fine")?,
+        }
+    }
+    None
+}
+
+fn mail(number: u128, to: &str) -> Mail {
+    let properties = json!({
+        "enterprise_customer_name": "Acme",
+        "enterprise_sender_alias": "Acme Academy",
+        "enterprise_reply_to": "answers@acme.example",
+        "license_activation_link": "https://portal/acme/activate",
+    });
+    Mail {
+        id: MessageId(Uuid::from_u128(number)),
+        kind: MailKind::Assignment,
+        to: email(to),
+        lms_user_id: None,
+        properties: serde_json::from_value(properties).unwrap(),
+    }
+}
+
+#[tokio::test]
+async fn mails_go_out_with_their_headers_and_say_the_same_in_text_and_html() {
+    let server = MailServer::start(|_| None);
+    let smtp = server.mail();
+    let mails = [mail(1, "amy@example.org"), mail(2, "bob@example.org")];
+    smtp.send(MailKind::Assignment, &mails).await.unwrap();
+    assert_eq!(server.commands("MAIL"), ["MAIL FROM:<licenses@example.com>", "MAIL FROM:<licenses@example.com>"]);
+    assert_eq!(server.commands("RCPT"), ["RCPT TO:<amy@example.org>", "RCPT TO:<bob@example.org>"]);
+    let sent = server.mails();
+    for header in [
+        "From: \"Acme Academy\" <licenses@example.com>",
+        "To: amy@example.org",
+        "Reply-To: answers@acme.example",
+        "Subject: Activate your license from Acme",
+        "Message-ID: <00000000-0000-0000-0000-000000000001.assignment@example.com>",
+        "Auto-Submitted: auto-generated",
+        "MIME-Version: 1.0",
+    ] {
+        assert!(sent[0].lines().any(|line| line == header), "{header} in\n{}", sent[0]);
+    }
+    assert!(sent[0].contains("multipart/alternative") && sent[0].contains("\nDate: "), "{}", sent[0]);
+    let (text, html) = sent[0].split_once("text/html").unwrap();
+    assert!(text.contains("text/plain") && text.contains("https://portal/acme/activate"), "{text}");
+    assert!(html.contains("Activate your license</a>"), "{html}");
+}
+
+#[tokio::test]
+async fn a_sender_without_an_alias_has_the_configured_name() {
+    let server = MailServer::start(|_| None);
+    let plain = Mail { properties: Map::<String, Value>::new(), ..mail(1, "amy@example.org") };
+    server.mail().send(MailKind::Assignment, &[plain]).await.unwrap();
+    let sent = server.mails().remove(0);
+    assert!(sent.contains("From: Licenses <licenses@example.com>") && !sent.contains("Reply-To"), "{sent}");
+}
+
+#[tokio::test]
+async fn a_refused_address_keeps_nobody_else_from_their_mail() {
+    let server =
+        MailServer::start(|command| command.starts_with("RCPT TO:<bob").then_some("550 bob@example.org is unknown"));
+    let smtp = server.mail();
+    let mails = [mail(1, "amy@example.org"), mail(2, "bob@example.org"), mail(3, "cleo@example.org")];
+    let refused = Err(Undelivered::Refused("answered 550".to_owned()));
+    assert_eq!(smtp.send(MailKind::Assignment, &mails).await, refused);
+    assert_eq!(server.mails().len(), 2);
+    // Tried apart, as the worker does: who had their mail gets no second one.
+    assert_eq!(smtp.send(MailKind::Assignment, &mails[..1]).await, Ok(()));
+    assert_eq!(smtp.send(MailKind::Assignment, &mails[1..2]).await, refused);
+    assert_eq!(smtp.send(MailKind::Assignment, &mails[2..]).await, Ok(()));
+    assert_eq!(server.mails().len(), 2);
+}
+
+#[tokio::test]
+async fn what_may_pass_is_no_refusal() {
+    for (verb, told, said) in [
+        ("RCPT", "451 try later", "answered 451"),
+        ("MAIL", "421 closing", "answered 421"),
+        ("MAIL", "530 log in first", "answered 530"),
+        ("MAIL", "silence", "did not answer in time"),
+    ] {
+        let server = MailServer::start(move |command| command.starts_with(verb).then_some(told));
+        let outcome = server.mail().send(MailKind::Assignment, &[mail(1, "amy@example.org")]).await;
+        assert_eq!(outcome, Err(Undelivered::Unavailable(said.to_owned())), "{verb}: {told}");
+    }
+}
+
+#[tokio::test]
+async fn connections_are_used_again_but_none_on_which_an_answer_is_missing() {
+    let server = MailServer::start(|_| None);
+    let smtp = server.mail();
+    let mails: Vec<_> = (0..20).map(|number| mail(number, "amy@example.org")).collect();
+    smtp.send(MailKind::Assignment, &mails).await.unwrap();
+    let connections = server.seen.lock().unwrap().connections;
+    assert!(connections <= 4, "{connections} connections for 20 mails");
+
+    let first = std::sync::atomic::AtomicBool::new(true);
+    let silent_once = move |command: &str| {
+        let silent = command.starts_with("RCPT") && first.swap(false, std::sync::atomic::Ordering::Relaxed);
+        silent.then_some("silence")
+    };
+    let server = MailServer::start(silent_once);
+    let smtp = server.mail();
+    let one = [mail(1, "amy@example.org")];
+    let late = Err(Undelivered::Unavailable("did not answer in time".to_owned()));
+    assert_eq!(smtp.send(MailKind::Assignment, &one).await, late);
+    assert_eq!(smtp.send(MailKind::Assignment, &one).await, Ok(()));
+    assert_eq!(server.mails().len(), 1);
+    assert_eq!(server.seen.lock().unwrap().connections, 2);
+}
+
+#[tokio::test]
+async fn a_mail_server_that_is_not_there_may_come_back() {
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let smtp = SmtpMail::new(&format!("smtp://127.0.0.1:{port}"), FROM, Duration::from_secs(5)).unwrap();
+    let outcome = smtp.send(MailKind::Assignment, &[mail(1, "amy@example.org")]).await;
+    assert_eq!(outcome, Err(Undelivered::Unavailable("cannot be reached, or broke off".to_owned())));
+}
+
+#[tokio::test]
+async fn nothing_goes_out_unencrypted_where_that_is_required() {
+    let server = MailServer::start(|_| None);
+    let url = format!("smtp://127.0.0.1:{}?tls=required", server.port);
+    let smtp = SmtpMail::new(&url, FROM, Duration::from_millis(300)).unwrap();
+    let outcome = smtp.send(MailKind::Assignment, &[mail(1, "amy@example.org")]).await;
+    assert!(matches!(outcome, Err(Undelivered::Unavailable(_))), "{outcome:?}");
+    assert!(server.commands("MAIL").is_empty() && server.mails().is_empty());
+}
+
+#[tokio::test]
+async fn nobody_is_identified_to_a_mail_server() {
+    let server = MailServer::start(|_| None);
+    assert_eq!(server.mail().identify(&[(email("amy@example.org"), LmsUserId(7))]).await, Ok(()));
+    assert_eq!(server.seen.lock().unwrap().connections, 0);
+}
+
+#[tokio::test]
+async fn a_mail_server_that_cannot_be_used_is_told_before_the_first_mail() {
+    let refusal = |url, from| SmtpMail::new(url, from, Duration::from_secs(1)).unwrap_err();
+    assert!(matches!(refusal("smtp://mail?tls=perhaps", FROM), Misconfigured::Url(_)));
+    assert!(matches!(refusal("mail", FROM), Misconfigured::Url(_)));
+    assert!(matches!(refusal("smtp://mail", "nobody"), Misconfigured::From(_)));
+    let shown = format!("{:?}", SmtpMail::new("smtp://me:hunter2@mail", FROM, Duration::from_secs(1)).unwrap());
+    assert!(!shown.contains("hunter2"), "{shown}");
+}
