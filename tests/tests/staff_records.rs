@@ -16,7 +16,7 @@ on_both_databases!(
     a_role_lets_its_user_in_until_it_is_taken,
     notifications_are_looked_up,
     license_events_are_looked_up,
-    everything_is_for_provisioning_admins_alone,
+    everything_is_for_provisioning_admins_and_staff_alone,
 );
 
 fn at(below: &str) -> String {
@@ -253,10 +253,14 @@ fn license_events_are_looked_up(database: Database) {
     assert_eq!(names(&found(&format!("license_uuid={}", licenses[0])), "event_name"), ["unlinked"]);
 }
 
-fn everything_is_for_provisioning_admins_alone(database: Database) {
+fn everything_is_for_provisioning_admins_and_staff_alone(database: Database) {
     let scene = Scene::new(database);
     let license = license_of(&scene, "assigned");
+    let staff = scene.customer.person(5, "staff").claim("administrator", json!(true));
+    let agreement = format!("customer-agreement/{}/", scene.customer.agreement);
     for path in [
+        "license-transfer-jobs/",
+        &format!("{agreement}settings/"),
         "products/",
         "products/1/",
         "products/1/history/",
@@ -268,7 +272,15 @@ fn everything_is_for_provisioning_admins_alone(database: Database) {
         &format!("licenses/{license}/"),
     ] {
         assert_eq!(scene.customer.operator().get(&at(path)).status, 200, "{path}");
+        assert_eq!(scene.server.client(&staff).get(&at(path)).status, 200, "{path}");
         assert_eq!(scene.plan.admin.get(&at(path)).status, 403, "{path}");
         assert_eq!(scene.server.anonymous().get(&at(path)).status, 401, "{path}");
+    }
+    let staff = scene.server.client(&staff);
+    for history in [format!("/api/v1/licenses/{license}/history/"), scene.plan.path("history/")] {
+        assert_eq!(staff.get(&history).status, 200, "{history}");
+    }
+    for sold in [at(&agreement), at("subscription-plan-renewals/"), at("subscriptions/")] {
+        assert_eq!(staff.get(&sold).status, 403, "{sold}: what is sold is for provisioning admins");
     }
 }

@@ -7,9 +7,10 @@
 //! | [`OfPlan<R>`] | holders of `R` for the customer of the plan in the path |
 //! | [`OfAgreement<R>`] | holders of `R` for the customer of the agreement in the path |
 //! | [`Provisioner`] | provisioning admins |
+//! | [`ProvisionerOrStaff`] | provisioning admins and support staff |
 //! | [`Staff`] | support staff: administrators by their token, and superusers |
 //! | [`RetirementWorker`] | the service that retires people, and superusers |
-//! | [`HistoryReader`] | provisioning admins; of a plan or a license also those who administer its customer's subscriptions |
+//! | [`HistoryReader`] | provisioning admins and support staff; of a plan or a license also those who administer its customer's subscriptions |
 //!
 //! The rules are those of docs/RULES.md, "Who may do what".
 
@@ -65,6 +66,12 @@ impl Caller {
     /// Whether they may do everything.
     pub fn is_superuser(&self) -> bool {
         self.user.as_ref().is_some_and(|user| user.is_superuser)
+    }
+
+    /// Whether they are support staff. The token alone says so: the database's flag is the one of the latest token, which may be
+    /// one that was taken from them since.
+    fn is_staff(&self) -> bool {
+        self.token.is_staff || self.is_superuser()
     }
 
     /// Whether they are a provisioning admin.
@@ -279,6 +286,26 @@ impl FromRequest for Provisioner {
     }
 }
 
+/// A provisioning admin, or support staff: they do for every customer what needs a hand.
+#[derive(Debug)]
+pub struct ProvisionerOrStaff {
+    /// Who.
+    pub caller: Caller,
+}
+
+impl FromRequest for ProvisionerOrStaff {
+    type Error = ApiError;
+    type Future = Extraction<Self>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let caller = Caller::from_request(request, payload);
+        Box::pin(async move {
+            let caller = caller.await?;
+            if caller.may_provision() || caller.is_staff() { Ok(Self { caller }) } else { Err(ApiError::forbidden()) }
+        })
+    }
+}
+
 /// Somebody who may read the history of what the path names: the `license_uuid`, the `subscription_uuid` or the
 /// `customer_agreement_uuid` in it.
 #[derive(Debug)]
@@ -304,7 +331,7 @@ impl FromRequest for HistoryReader {
             } else {
                 Recorded::Agreement(AgreementId(path_uuid(&request, "customer_agreement_uuid")?))
             };
-            if caller.may_provision() {
+            if caller.may_provision() || caller.is_staff() {
                 return Ok(Self { of });
             }
             let listing = Listing::<Admin>::of(caller)?;
@@ -323,9 +350,6 @@ impl FromRequest for HistoryReader {
 }
 
 /// Support staff, who look into every customer's licenses.
-///
-/// The token alone says who is staff. The database's flag is the one of the latest token, which may be one that was taken
-/// from them since.
 #[derive(Debug)]
 pub struct Staff {
     /// Who.
@@ -340,11 +364,7 @@ impl FromRequest for Staff {
         let caller = Caller::from_request(request, payload);
         Box::pin(async move {
             let caller = caller.await?;
-            if caller.token.is_staff || caller.is_superuser() {
-                Ok(Self { caller })
-            } else {
-                Err(ApiError::forbidden())
-            }
+            if caller.is_staff() { Ok(Self { caller }) } else { Err(ApiError::forbidden()) }
         })
     }
 }

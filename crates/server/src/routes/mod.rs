@@ -27,7 +27,8 @@ use actix_web::web;
 
 use self::endpoint::{Endpoint, Endpoints};
 use crate::access::{
-    Admin, AdminOrLearner, Caller, HistoryReader, Listing, OfAgreement, OfPlan, Provisioner, RetirementWorker, Staff,
+    Admin, AdminOrLearner, Caller, HistoryReader, Listing, OfAgreement, OfPlan, Provisioner, ProvisionerOrStaff,
+    RetirementWorker, Staff,
 };
 use crate::openapi;
 
@@ -150,73 +151,79 @@ pub fn endpoints() -> Endpoints {
             Endpoint::<HistoryReader>::new("/customer-agreements/{customer_agreement_uuid}/history/")
                 .get(history::of_agreement),
         )
-        .service(Endpoint::<Provisioner>::new("/subscriptions/{subscription_uuid}/revert/").post(revert::revert))
+        .service(Endpoint::<ProvisionerOrStaff>::new("/subscriptions/{subscription_uuid}/revert/").post(revert::revert))
         .service(
-            Endpoint::<Provisioner>::new("/provisioning-admins/licenses/{license_uuid}/")
+            Endpoint::<ProvisionerOrStaff>::new("/provisioning-admins/licenses/{license_uuid}/")
                 .get(provisioning::licenses::retrieve)
                 .patch(provisioning::licenses::update),
         )
         .service(
-            Endpoint::<Provisioner>::new("/provisioning-admins/products/")
+            Endpoint::<ProvisionerOrStaff>::new("/provisioning-admins/products/")
                 .get(provisioning::products::list)
                 .post(provisioning::products::create),
         )
         .service(
-            Endpoint::<Provisioner>::new("/provisioning-admins/products/{product_id}/")
+            Endpoint::<ProvisionerOrStaff>::new("/provisioning-admins/products/{product_id}/")
                 .get(provisioning::products::retrieve)
                 .patch(provisioning::products::update),
         )
         .service(
-            Endpoint::<Provisioner>::new("/provisioning-admins/products/{product_id}/history/")
+            Endpoint::<ProvisionerOrStaff>::new("/provisioning-admins/products/{product_id}/history/")
                 .get(provisioning::products::product_history),
         )
         .service(
-            Endpoint::<Provisioner>::new("/provisioning-admins/plan-types/")
+            Endpoint::<ProvisionerOrStaff>::new("/provisioning-admins/plan-types/")
                 .get(provisioning::products::list_plan_types)
                 .post(provisioning::products::create_plan_type),
         )
         .service(
-            Endpoint::<Provisioner>::new("/provisioning-admins/plan-types/{plan_type_id}/")
+            Endpoint::<ProvisionerOrStaff>::new("/provisioning-admins/plan-types/{plan_type_id}/")
                 .get(provisioning::products::retrieve_plan_type)
                 .patch(provisioning::products::update_plan_type),
         )
         .service(
-            Endpoint::<Provisioner>::new("/provisioning-admins/role-assignments/")
+            Endpoint::<ProvisionerOrStaff>::new("/provisioning-admins/role-assignments/")
                 .get(provisioning::role_assignments::list)
                 .post(provisioning::role_assignments::create),
         )
         .service(
-            Endpoint::<Provisioner>::new("/provisioning-admins/role-assignments/{role_assignment_id}/")
+            Endpoint::<ProvisionerOrStaff>::new("/provisioning-admins/role-assignments/{role_assignment_id}/")
                 .delete(provisioning::role_assignments::delete),
         )
         .service(
-            Endpoint::<Provisioner>::new("/provisioning-admins/notifications/")
+            Endpoint::<ProvisionerOrStaff>::new("/provisioning-admins/notifications/")
                 .get(provisioning::records::notifications),
         )
         .service(
-            Endpoint::<Provisioner>::new("/provisioning-admins/license-events/")
+            Endpoint::<ProvisionerOrStaff>::new("/provisioning-admins/license-events/")
                 .get(provisioning::records::license_events),
         )
         .service(
-            Endpoint::<Provisioner>::new("/provisioning-admins/subscriptions/{subscription_uuid}/freeze/")
+            Endpoint::<ProvisionerOrStaff>::new("/provisioning-admins/subscriptions/{subscription_uuid}/freeze/")
                 .post(provisioning::plan_upkeep::freeze),
         )
         .service(
-            Endpoint::<Provisioner>::new("/provisioning-admins/subscriptions/{subscription_uuid}/provision/")
+            Endpoint::<ProvisionerOrStaff>::new("/provisioning-admins/subscriptions/{subscription_uuid}/provision/")
                 .post(provisioning::plan_upkeep::provision),
         )
         .service(
-            Endpoint::<Provisioner>::new("/provisioning-admins/subscriptions/{subscription_uuid}/delete-revoked/")
-                .post(provisioning::plan_upkeep::delete_revoked),
+            Endpoint::<ProvisionerOrStaff>::new(
+                "/provisioning-admins/subscriptions/{subscription_uuid}/delete-revoked/",
+            )
+            .post(provisioning::plan_upkeep::delete_revoked),
         )
         .service(
-            Endpoint::<Provisioner>::new("/provisioning-admins/customer-agreement/{customer_agreement_uuid}/settings/")
-                .get(provisioning::agreement_settings::retrieve)
-                .patch(provisioning::agreement_settings::update),
+            Endpoint::<ProvisionerOrStaff>::new(
+                "/provisioning-admins/customer-agreement/{customer_agreement_uuid}/settings/",
+            )
+            .get(provisioning::agreement_settings::retrieve)
+            .patch(provisioning::agreement_settings::update),
         )
         .service(
-            Endpoint::<Provisioner>::new("/provisioning-admins/customer-agreement/{customer_agreement_uuid}/sync/")
-                .post(provisioning::agreement_settings::sync),
+            Endpoint::<ProvisionerOrStaff>::new(
+                "/provisioning-admins/customer-agreement/{customer_agreement_uuid}/sync/",
+            )
+            .post(provisioning::agreement_settings::sync),
         )
         .service(
             Endpoint::<Provisioner>::new("/provisioning-admins/subscription-plan-renewals/")
@@ -230,24 +237,26 @@ pub fn endpoints() -> Endpoints {
                 .delete(provisioning::renewals::delete),
         )
         .service(
-            Endpoint::<Provisioner>::new("/provisioning-admins/subscription-plan-renewals/{renewal_id}/history/")
-                .get(provisioning::renewals::renewal_history),
+            Endpoint::<ProvisionerOrStaff>::new(
+                "/provisioning-admins/subscription-plan-renewals/{renewal_id}/history/",
+            )
+            .get(provisioning::renewals::renewal_history),
         )
         .service(
             Endpoint::<Provisioner>::new("/provisioning-admins/subscription-plan-renewals/{renewal_id}/process/")
                 .post(provisioning::renewals::process),
         )
         .service(
-            Endpoint::<Provisioner>::new("/provisioning-admins/license-transfer-jobs/")
+            Endpoint::<ProvisionerOrStaff>::new("/provisioning-admins/license-transfer-jobs/")
                 .get(provisioning::transfers::list)
                 .post(provisioning::transfers::create),
         )
         .service(
-            Endpoint::<Provisioner>::new("/provisioning-admins/license-transfer-jobs/{job_id}/")
+            Endpoint::<ProvisionerOrStaff>::new("/provisioning-admins/license-transfer-jobs/{job_id}/")
                 .get(provisioning::transfers::retrieve),
         )
         .service(
-            Endpoint::<Provisioner>::new("/provisioning-admins/license-transfer-jobs/{job_id}/process/")
+            Endpoint::<ProvisionerOrStaff>::new("/provisioning-admins/license-transfer-jobs/{job_id}/process/")
                 .post(provisioning::transfers::process),
         )
 }

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::history::{FieldChangeBody, changes};
-use crate::access::{Provisioner, path_uuid};
+use crate::access::{ProvisionerOrStaff, path_uuid};
 use crate::answer::{Answer, blocking};
 use crate::app::AppState;
 use crate::body::WithBody;
@@ -92,7 +92,7 @@ enum LeftAloneReason {
     ),
 )]
 pub async fn revert(
-    WithBody { access, body }: WithBody<Provisioner>,
+    WithBody { access, body }: WithBody<ProvisionerOrStaff>,
     request: HttpRequest,
     state: web::Data<AppState>,
 ) -> Result<Answer, ApiError> {

@@ -11,7 +11,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::access::{Provisioner, path_uuid};
+use crate::access::{ProvisionerOrStaff, path_uuid};
 use crate::answer::{Answer, blocking};
 use crate::app::AppState;
 use crate::body::WithBody;
@@ -111,7 +111,11 @@ impl From<AgreementSettings> for Body {
     tag = "Provisioning",
     responses((status = 200, description = "The settings", body = Body)),
 )]
-pub async fn retrieve(_: Provisioner, request: HttpRequest, state: web::Data<AppState>) -> Result<Answer, ApiError> {
+pub async fn retrieve(
+    _: ProvisionerOrStaff,
+    request: HttpRequest,
+    state: web::Data<AppState>,
+) -> Result<Answer, ApiError> {
     let agreement = AgreementId(path_uuid(&request, "customer_agreement_uuid")?);
     blocking(move || Answer::ok(&Body::from(state.manager.agreement_settings(agreement)?))).await
 }
@@ -125,7 +129,7 @@ pub async fn retrieve(_: Provisioner, request: HttpRequest, state: web::Data<App
     responses((status = 200, description = "The settings", body = Body)),
 )]
 pub async fn update(
-    WithBody { access, body }: WithBody<Provisioner>,
+    WithBody { access, body }: WithBody<ProvisionerOrStaff>,
     request: HttpRequest,
     state: web::Data<AppState>,
 ) -> Result<Answer, ApiError> {
@@ -147,7 +151,11 @@ pub async fn update(
     tag = "Provisioning",
     responses((status = 200, description = "The settings", body = Body)),
 )]
-pub async fn sync(access: Provisioner, request: HttpRequest, state: web::Data<AppState>) -> Result<Answer, ApiError> {
+pub async fn sync(
+    access: ProvisionerOrStaff,
+    request: HttpRequest,
+    state: web::Data<AppState>,
+) -> Result<Answer, ApiError> {
     let agreement = AgreementId(path_uuid(&request, "customer_agreement_uuid")?);
     let looking = state.clone();
     let customer = blocking(move || Ok(looking.manager.customer_of_agreement(agreement)?)).await?;

@@ -10,7 +10,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::access::{Provisioner, path_uuid};
+use crate::access::{ProvisionerOrStaff, path_uuid};
 use crate::answer::{Answer, blocking};
 use crate::app::AppState;
 use crate::body::WithBody;
@@ -76,7 +76,11 @@ impl Body {
     tag = "Provisioning",
     responses((status = 200, description = "The license", body = Body)),
 )]
-pub async fn retrieve(_: Provisioner, request: HttpRequest, state: web::Data<AppState>) -> Result<Answer, ApiError> {
+pub async fn retrieve(
+    _: ProvisionerOrStaff,
+    request: HttpRequest,
+    state: web::Data<AppState>,
+) -> Result<Answer, ApiError> {
     let license = LicenseId(path_uuid(&request, "license_uuid")?);
     blocking(move || Answer::ok(&Body::new(&state.manager.license(license)?))).await
 }
@@ -96,7 +100,7 @@ pub async fn retrieve(_: Provisioner, request: HttpRequest, state: web::Data<App
     ),
 )]
 pub async fn update(
-    WithBody { access, body }: WithBody<Provisioner>,
+    WithBody { access, body }: WithBody<ProvisionerOrStaff>,
     request: HttpRequest,
     state: web::Data<AppState>,
 ) -> Result<Answer, ApiError> {

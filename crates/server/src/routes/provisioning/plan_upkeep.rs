@@ -9,7 +9,7 @@ use license_manager_domain::{Actor, Error, LicenseManager, PlanId, PlanUpkeep};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::access::{Provisioner, path_uuid};
+use crate::access::{ProvisionerOrStaff, path_uuid};
 use crate::answer::{Answer, blocking};
 use crate::app::AppState;
 use crate::error::{ApiError, plan_provisioning_error};
@@ -44,7 +44,11 @@ struct Body {
         (status = 422, description = "The plan does not permit it", body = InErrorKey),
     ),
 )]
-pub async fn freeze(access: Provisioner, request: HttpRequest, state: web::Data<AppState>) -> Result<Answer, ApiError> {
+pub async fn freeze(
+    access: ProvisionerOrStaff,
+    request: HttpRequest,
+    state: web::Data<AppState>,
+) -> Result<Answer, ApiError> {
     answer(access, request, state, LicenseManager::freeze).await
 }
 
@@ -60,7 +64,7 @@ pub async fn freeze(access: Provisioner, request: HttpRequest, state: web::Data<
     ),
 )]
 pub async fn provision(
-    access: Provisioner,
+    access: ProvisionerOrStaff,
     request: HttpRequest,
     state: web::Data<AppState>,
 ) -> Result<Answer, ApiError> {
@@ -78,7 +82,7 @@ pub async fn provision(
     ),
 )]
 pub async fn delete_revoked(
-    access: Provisioner,
+    access: ProvisionerOrStaff,
     request: HttpRequest,
     state: web::Data<AppState>,
 ) -> Result<Answer, ApiError> {
@@ -86,7 +90,7 @@ pub async fn delete_revoked(
 }
 
 async fn answer(
-    access: Provisioner,
+    access: ProvisionerOrStaff,
     request: HttpRequest,
     state: web::Data<AppState>,
     work: fn(&LicenseManager, &Actor, PlanId) -> Result<PlanUpkeep, Error>,

@@ -6,7 +6,7 @@ use license_manager_domain::{PlanType, PlanTypeChanges, PlanTypeId, Product, Pro
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::access::{Provisioner, path_integer};
+use crate::access::{ProvisionerOrStaff, path_integer};
 use crate::answer::{Answer, blocking};
 use crate::app::AppState;
 use crate::body::WithBody;
@@ -170,7 +170,7 @@ impl From<PlanType> for PlanTypeBody {
     params(PageQuery),
     responses((status = 200, description = "A page of products", body = PageBody<ProductBody>)),
 )]
-pub async fn list(_: Provisioner, request: HttpRequest, state: web::Data<AppState>) -> Result<Answer, ApiError> {
+pub async fn list(_: ProvisionerOrStaff, request: HttpRequest, state: web::Data<AppState>) -> Result<Answer, ApiError> {
     let paging = Paging::new(&request, &Query::parse(request.query_string()), MAX_PAGE_SIZE);
     blocking(move || page::<_, ProductBody>(&paging, state.manager.products()?)).await
 }
@@ -184,7 +184,7 @@ pub async fn list(_: Provisioner, request: HttpRequest, state: web::Data<AppStat
     responses((status = 200, description = "A page of plan types", body = PageBody<PlanTypeBody>)),
 )]
 pub async fn list_plan_types(
-    _: Provisioner,
+    _: ProvisionerOrStaff,
     request: HttpRequest,
     state: web::Data<AppState>,
 ) -> Result<Answer, ApiError> {
@@ -209,7 +209,7 @@ fn page<T, B: From<T> + Serialize>(paging: &Paging, all: Vec<T>) -> Result<Answe
     responses((status = 201, description = "The product", body = ProductBody)),
 )]
 pub async fn create(
-    WithBody { access, body }: WithBody<Provisioner>,
+    WithBody { access, body }: WithBody<ProvisionerOrStaff>,
     state: web::Data<AppState>,
 ) -> Result<Answer, ApiError> {
     let mut fields = Fields::new(body)?;
@@ -231,7 +231,11 @@ pub async fn create(
     tag = "Products",
     responses((status = 200, description = "The product", body = ProductBody)),
 )]
-pub async fn retrieve(_: Provisioner, request: HttpRequest, state: web::Data<AppState>) -> Result<Answer, ApiError> {
+pub async fn retrieve(
+    _: ProvisionerOrStaff,
+    request: HttpRequest,
+    state: web::Data<AppState>,
+) -> Result<Answer, ApiError> {
     let id = product_id(&request)?;
     blocking(move || Answer::ok(&ProductBody::from(state.manager.product(id)?))).await
 }
@@ -245,7 +249,7 @@ pub async fn retrieve(_: Provisioner, request: HttpRequest, state: web::Data<App
     responses((status = 200, description = "The product", body = ProductBody)),
 )]
 pub async fn update(
-    WithBody { access, body }: WithBody<Provisioner>,
+    WithBody { access, body }: WithBody<ProvisionerOrStaff>,
     request: HttpRequest,
     state: web::Data<AppState>,
 ) -> Result<Answer, ApiError> {
@@ -274,7 +278,7 @@ pub async fn update(
     ),
 )]
 pub async fn product_history(
-    _: Provisioner,
+    _: ProvisionerOrStaff,
     request: HttpRequest,
     state: web::Data<AppState>,
 ) -> Result<Answer, ApiError> {
@@ -291,7 +295,7 @@ pub async fn product_history(
     responses((status = 201, description = "The plan type", body = PlanTypeBody)),
 )]
 pub async fn create_plan_type(
-    WithBody { body, .. }: WithBody<Provisioner>,
+    WithBody { body, .. }: WithBody<ProvisionerOrStaff>,
     state: web::Data<AppState>,
 ) -> Result<Answer, ApiError> {
     let mut fields = Fields::new(body)?;
@@ -313,7 +317,7 @@ pub async fn create_plan_type(
     responses((status = 200, description = "The plan type", body = PlanTypeBody)),
 )]
 pub async fn retrieve_plan_type(
-    _: Provisioner,
+    _: ProvisionerOrStaff,
     request: HttpRequest,
     state: web::Data<AppState>,
 ) -> Result<Answer, ApiError> {
@@ -330,7 +334,7 @@ pub async fn retrieve_plan_type(
     responses((status = 200, description = "The plan type", body = PlanTypeBody)),
 )]
 pub async fn update_plan_type(
-    WithBody { body, .. }: WithBody<Provisioner>,
+    WithBody { body, .. }: WithBody<ProvisionerOrStaff>,
     request: HttpRequest,
     state: web::Data<AppState>,
 ) -> Result<Answer, ApiError> {

@@ -9,7 +9,7 @@ use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use crate::access::Provisioner;
+use crate::access::ProvisionerOrStaff;
 use crate::answer::{Answer, blocking};
 use crate::app::AppState;
 use crate::error::ApiError;
@@ -110,7 +110,7 @@ impl From<LicenseMark> for LicenseEventBody {
     ),
 )]
 pub async fn notifications(
-    _: Provisioner,
+    _: ProvisionerOrStaff,
     request: HttpRequest,
     state: web::Data<AppState>,
 ) -> Result<Answer, ApiError> {
@@ -144,7 +144,7 @@ pub async fn notifications(
     responses((status = 200, description = "A page of events", body = PageBody<LicenseEventBody>)),
 )]
 pub async fn license_events(
-    _: Provisioner,
+    _: ProvisionerOrStaff,
     request: HttpRequest,
     state: web::Data<AppState>,
 ) -> Result<Answer, ApiError> {

@@ -12,7 +12,7 @@ use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use crate::access::{Provisioner, path_integer};
+use crate::access::{Provisioner, ProvisionerOrStaff, path_integer};
 use crate::answer::{Answer, blocking};
 use crate::app::AppState;
 use crate::body::WithBody;
@@ -367,7 +367,7 @@ pub async fn process(
     ),
 )]
 pub async fn renewal_history(
-    _: Provisioner,
+    _: ProvisionerOrStaff,
     request: HttpRequest,
     state: web::Data<AppState>,
 ) -> Result<Answer, ApiError> {

@@ -9,7 +9,7 @@ use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use crate::access::{Provisioner, path_integer};
+use crate::access::{ProvisionerOrStaff, path_integer};
 use crate::answer::{Answer, blocking};
 use crate::app::AppState;
 use crate::body::WithBody;
@@ -94,7 +94,7 @@ impl From<AssignedRole> for Body {
     params(RoleAssignmentQuery, CustomerQuery, PageQuery),
     responses((status = 200, description = "A page of assignments", body = PageBody<Body>)),
 )]
-pub async fn list(_: Provisioner, request: HttpRequest, state: web::Data<AppState>) -> Result<Answer, ApiError> {
+pub async fn list(_: ProvisionerOrStaff, request: HttpRequest, state: web::Data<AppState>) -> Result<Answer, ApiError> {
     let query = Query::parse(request.query_string());
     let named = |name| query.get(name).filter(|text| !text.is_empty()).map(str::to_owned);
     let filter = RoleAssignmentFilter {
@@ -123,7 +123,7 @@ pub async fn list(_: Provisioner, request: HttpRequest, state: web::Data<AppStat
     ),
 )]
 pub async fn create(
-    WithBody { body, .. }: WithBody<Provisioner>,
+    WithBody { body, .. }: WithBody<ProvisionerOrStaff>,
     state: web::Data<AppState>,
 ) -> Result<Answer, ApiError> {
     let mut fields = Fields::new(body)?;
@@ -146,7 +146,11 @@ pub async fn create(
     tag = "Staff",
     responses((status = 204, description = "Taken away")),
 )]
-pub async fn delete(_: Provisioner, request: HttpRequest, state: web::Data<AppState>) -> Result<Answer, ApiError> {
+pub async fn delete(
+    _: ProvisionerOrStaff,
+    request: HttpRequest,
+    state: web::Data<AppState>,
+) -> Result<Answer, ApiError> {
     let id = RoleAssignmentId(path_integer(&request, "role_assignment_id")?);
     blocking(move || {
         state.manager.take_role(id)?;

@@ -13,7 +13,7 @@ use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use crate::access::{Provisioner, path_integer};
+use crate::access::{ProvisionerOrStaff, path_integer};
 use crate::answer::{Answer, blocking};
 use crate::app::AppState;
 use crate::body::WithBody;
@@ -196,7 +196,7 @@ impl From<LicenseTransferJob> for JobBody {
     params(TransferJobQuery, CustomerQuery, PageQuery),
     responses((status = 200, description = "A page of jobs", body = PageBody<SummaryBody>)),
 )]
-pub async fn list(_: Provisioner, request: HttpRequest, state: web::Data<AppState>) -> Result<Answer, ApiError> {
+pub async fn list(_: ProvisionerOrStaff, request: HttpRequest, state: web::Data<AppState>) -> Result<Answer, ApiError> {
     let query = Query::parse(request.query_string());
     let filter = TransferFilter {
         customer: query_uuid(&query, "enterprise_customer_uuid")?.map(CustomerId),
@@ -223,7 +223,7 @@ pub async fn list(_: Provisioner, request: HttpRequest, state: web::Data<AppStat
     responses((status = 201, description = "The job", body = JobBody)),
 )]
 pub async fn create(
-    WithBody { access, body }: WithBody<Provisioner>,
+    WithBody { access, body }: WithBody<ProvisionerOrStaff>,
     state: web::Data<AppState>,
 ) -> Result<Answer, ApiError> {
     let mut fields = Fields::new(body)?;
@@ -249,7 +249,11 @@ pub async fn create(
     tag = "Transfers",
     responses((status = 200, description = "The job", body = JobBody)),
 )]
-pub async fn retrieve(_: Provisioner, request: HttpRequest, state: web::Data<AppState>) -> Result<Answer, ApiError> {
+pub async fn retrieve(
+    _: ProvisionerOrStaff,
+    request: HttpRequest,
+    state: web::Data<AppState>,
+) -> Result<Answer, ApiError> {
     let id = path_id(&request)?;
     blocking(move || Answer::ok(&JobBody::from(state.manager.transfer_job(id)?))).await
 }
@@ -267,7 +271,7 @@ pub async fn retrieve(_: Provisioner, request: HttpRequest, state: web::Data<App
     ),
 )]
 pub async fn process(
-    WithBody { access, body }: WithBody<Provisioner>,
+    WithBody { access, body }: WithBody<ProvisionerOrStaff>,
     request: HttpRequest,
     state: web::Data<AppState>,
 ) -> Result<Answer, ApiError> {
