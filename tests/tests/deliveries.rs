@@ -131,7 +131,7 @@ fn who_is_reminded_is_noted_when_the_mail_has_gone_out(database: Database) {
     plan.assign(std::slice::from_ref(&amy)).expect(200);
     settled(&database);
     let before = last_remind_date(&plan);
-    plan.admin.post(&plan.path("licenses/remind/"), &json!({ "user_emails": [amy], "greeting": "Hi" })).expect(200);
+    plan.admin.post(&plan.path("licenses/remind/"), &json!({ "user_emails": [amy], "greeting": "Hi" })).expect(204);
     settled(&database);
     assert!(last_remind_date(&plan) > before, "{before}");
     assert_eq!(neighbours.mailed().last(), Some(&("reminder".to_owned(), amy)));
