@@ -215,6 +215,8 @@ fn a_worker_alone_delivers_what_a_server_promised(database: Database) {
 
     let mut workers: Vec<_> = (0..2).map(|_| server.run_beside(&["worker"])).collect();
     settled(&database);
+    let ready = poll(PATIENCE, || workers.iter().all(|worker| worker.log().contains("ready")).then_some(()));
+    assert!(ready.is_some(), "the workers do not start");
     assert_eq!(invited(&neighbours), people.into_iter().collect());
     assert_eq!((neighbours.linked().len(), neighbours.mailed().len()), (20, 20), "each once");
     for worker in &mut workers {
