@@ -203,6 +203,11 @@ pub struct Beside {
 }
 
 impl Beside {
+    /// Everything it has told its log so far.
+    pub fn log(&self) -> String {
+        fs::read_to_string(log_path(self.folder.path())).unwrap_or_default()
+    }
+
     /// Sends SIGTERM and waits until it has exited. Panics where that takes over a minute.
     pub fn stop_with_sigterm(&mut self) -> ExitStatus {
         kill_process(Pid::from_child(&self.process), Signal::TERM).expect("SIGTERM is sent");
@@ -216,8 +221,7 @@ impl Drop for Beside {
         let _ = self.process.kill();
         let _ = self.process.wait();
         if std::thread::panicking() {
-            let log = fs::read_to_string(log_path(self.folder.path())).unwrap_or_default();
-            eprintln!("--- the log of a process beside the server ---\n{log}\n---");
+            eprintln!("--- the log of a process beside the server ---\n{}\n---", self.log());
         }
     }
 }

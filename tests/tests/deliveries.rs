@@ -131,7 +131,7 @@ fn who_is_reminded_is_noted_when_the_mail_has_gone_out(database: Database) {
     plan.assign(std::slice::from_ref(&amy)).expect(200);
     settled(&database);
     let before = last_remind_date(&plan);
-    plan.admin.post(&plan.path("licenses/remind/"), &json!({ "user_emails": [amy], "greeting": "Hi" })).expect(200);
+    plan.admin.post(&plan.path("licenses/remind/"), &json!({ "user_emails": [amy], "greeting": "Hi" })).expect(204);
     settled(&database);
     assert!(last_remind_date(&plan) > before, "{before}");
     assert_eq!(neighbours.mailed().last(), Some(&("reminder".to_owned(), amy)));
@@ -215,6 +215,8 @@ fn a_worker_alone_delivers_what_a_server_promised(database: Database) {
 
     let mut workers: Vec<_> = (0..2).map(|_| server.run_beside(&["worker"])).collect();
     settled(&database);
+    let ready = poll(PATIENCE, || workers.iter().all(|worker| worker.log().contains("ready")).then_some(()));
+    assert!(ready.is_some(), "the workers do not start");
     assert_eq!(invited(&neighbours), people.into_iter().collect());
     assert_eq!((neighbours.linked().len(), neighbours.mailed().len()), (20, 20), "each once");
     for worker in &mut workers {

@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use license_manager_domain::outbox::Topic;
 use uuid::Uuid;
 
 use crate::auth::mint::DevelopmentToken;
@@ -69,7 +71,7 @@ pub struct ListArguments {
     #[arg(long)]
     pub all: bool,
     /// Show messages of this topic only.
-    #[arg(long)]
+    #[arg(long, value_parser = topics())]
     pub topic: Option<String>,
     /// Show at most this many.
     #[arg(long, value_name = "NUMBER", default_value_t = 100)]
@@ -99,7 +101,7 @@ pub struct SelectionArguments {
     #[arg(long)]
     pub all_parked: bool,
     /// Every parked message of this topic.
-    #[arg(long)]
+    #[arg(long, value_parser = topics())]
     pub topic: Option<String>,
 }
 
@@ -117,6 +119,11 @@ pub struct SeedArguments {
     /// Create a small customer with plans and learners as well.
     #[arg(long)]
     pub demo: bool,
+}
+
+/// The names of topics.
+fn topics() -> PossibleValuesParser {
+    PossibleValuesParser::new(Topic::ALL.map(Topic::as_str))
 }
 
 /// Whom a token is for.
@@ -187,6 +194,22 @@ mod tests {
             assert!(matches!(cli.into_command(), Command::Config));
         }
         assert!(parse("license-manager --config a.toml").unwrap().config.is_some());
+    }
+
+    #[test]
+    fn messages_are_named_by_ids_or_by_topic_or_all_of_them() {
+        let meant = |line: &str| match parse(line)?.into_command() {
+            Command::Outbox(OutboxCommand::Retry(selection) | OutboxCommand::Drop(selection)) => Ok(selection),
+            _ => Err("another command".to_owned()),
+        };
+        let id = "00000000-0000-0000-0000-000000000001";
+        assert_eq!(meant(&format!("license-manager outbox retry {id} {id}")).unwrap().ids.len(), 2);
+        assert!(meant("license-manager outbox retry --all-parked").unwrap().all_parked);
+        assert_eq!(meant("license-manager outbox drop --topic reminder").unwrap().topic.unwrap(), "reminder");
+        assert!(meant("license-manager outbox drop --topic remind").is_err(), "a slip drops nothing");
+        assert!(meant("license-manager outbox drop").is_err());
+        assert!(meant(&format!("license-manager outbox drop --all-parked {id}")).is_err());
+        assert!(meant("license-manager outbox drop 1").is_err());
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! slow holds up nobody else's messages; a runner claims one batch, delivers it, writes what came of it, and takes the next one.
 //! What is in memory is bounded by lanes × runners × the size of a batch.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -43,6 +44,9 @@ impl LaneState {
         *self.rest_until.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + rest);
     }
 }
+
+/// Every lane with what its runners share.
+type Lanes = BTreeMap<Lane, LaneState>;
 
 /// A worker at work.
 pub struct Worker {
@@ -87,10 +91,10 @@ pub fn settings(config: &Config) -> DeliverySettings {
 
 async fn work(deliveries: Deliveries, concurrency: usize, mut stop: watch::Receiver<bool>) {
     let mut runners = JoinSet::new();
-    let lanes: Vec<(Lane, Arc<LaneState>)> = Lane::ALL.into_iter().map(|lane| (lane, Arc::default())).collect();
-    for (lane, state) in &lanes {
+    let lanes: Arc<Lanes> = Arc::new(Lane::ALL.into_iter().map(|lane| (lane, LaneState::default())).collect());
+    for lane in Lane::ALL {
         for _ in 0..concurrency {
-            runners.spawn(run(deliveries.clone(), *lane, state.clone(), stop.clone()));
+            runners.spawn(run(deliveries.clone(), lane, lanes.clone(), stop.clone()));
         }
     }
     let mut ticks = interval(POLL);
@@ -102,9 +106,7 @@ async fn work(deliveries: Deliveries, concurrency: usize, mut stop: watch::Recei
         }
         let poller = deliveries.clone();
         match blocking(move || poller.due()).await {
-            Ok(due) => {
-                lanes.iter().filter(|(lane, _)| due.contains(lane)).for_each(|(_, state)| state.wake.notify_one())
-            }
+            Ok(due) => due.iter().for_each(|lane| wake(&lanes, *lane)),
             Err(error) => {
                 tracing::warn!(%error, "cannot ask what is to be delivered; it is asked again");
                 sleep(REST).await;
@@ -119,8 +121,16 @@ async fn work(deliveries: Deliveries, concurrency: usize, mut stop: watch::Recei
     }
 }
 
+/// Wakes a runner of a lane, or keeps the next one from falling asleep.
+fn wake(lanes: &Lanes, lane: Lane) {
+    if let Some(state) = lanes.get(&lane) {
+        state.wake.notify_one();
+    }
+}
+
 /// Delivers one batch of a lane after another, and sleeps where there is none.
-async fn run(deliveries: Deliveries, lane: Lane, state: Arc<LaneState>, mut stop: watch::Receiver<bool>) {
+async fn run(deliveries: Deliveries, lane: Lane, lanes: Arc<Lanes>, mut stop: watch::Receiver<bool>) {
+    let Some(state) = lanes.get(&lane) else { return };
     while !*stop.borrow() {
         if let Some(rest) = state.rest() {
             tokio::select! {
@@ -142,7 +152,7 @@ async fn run(deliveries: Deliveries, lane: Lane, state: Arc<LaneState>, mut stop
                     // There may be more, for another runner.
                     state.wake.notify_one();
                 }
-                if let Some(rest) = deliver(&deliveries, Arc::new(batch), lane, &stop).await {
+                if let Some(rest) = deliver(&deliveries, Arc::new(batch), lane, &lanes, &stop).await {
                     state.rest_for(rest);
                 }
             }
@@ -162,6 +172,7 @@ async fn deliver(
     deliveries: &Deliveries,
     batch: Arc<Batch>,
     lane: Lane,
+    lanes: &Lanes,
     stop: &watch::Receiver<bool>,
 ) -> Option<Duration> {
     let mut delivery = JoinSet::new();
@@ -190,7 +201,10 @@ async fn deliver(
     for attempt in 1.. {
         let (settler, batch, outcome) = (deliveries.clone(), batch.clone(), outcome.clone());
         match blocking(move || settler.settle(&batch, &outcome)).await {
-            Ok(()) => break,
+            Ok(due) => {
+                due.into_iter().for_each(|lane| wake(lanes, lane));
+                break;
+            }
             Err(error) if attempt < SETTLE_TRIES && !*stop.borrow() => {
                 tracing::warn!(lane = lane.as_str(), %error, "what was delivered could not be noted; it is tried again");
                 sleep(REST).await;

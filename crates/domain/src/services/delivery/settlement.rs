@@ -1,12 +1,12 @@
 //! What came of deliveries is written down.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 
 use super::payloads::{self, Invitation};
 use super::{Batch, Deliveries, Effect, Outcome, Verdict};
-use crate::delivery::{Parcel, RetryPolicy, Standing};
+use crate::delivery::{Lane, Parcel, RetryPolicy, Standing};
 use crate::email::Email;
 use crate::error::Error;
 use crate::history::Actor;
@@ -19,8 +19,8 @@ use crate::staff_records::Notification;
 impl Deliveries {
     /// Writes what came of a batch, in one transaction: messages that are done are gone, with what is to be noted of them; others
     /// go on to their next step, wait for another try, or are parked. Messages that this batch does not hold any more, because its
-    /// claim has ended, stay as they are.
-    pub fn settle(&self, batch: &Batch, outcome: &Outcome) -> Result<(), Error> {
+    /// claim has ended, stay as they are. Returns the lanes in which something is due now because of it.
+    pub fn settle(&self, batch: &Batch, outcome: &Outcome) -> Result<BTreeSet<Lane>, Error> {
         self.manager.store.write(|unit| {
             let now = self.manager.now();
             // Licenses are locked before messages, as everywhere.
@@ -63,7 +63,11 @@ impl Deliveries {
                 }
             }
             unit.outbox().settle(batch.claim, &done, &standing)?;
-            unit.outbox().add(&promised)
+            unit.outbox().add(&promised)?;
+            let going_on = standing.iter().filter(|stand| stand.parked_at.is_none() && stand.not_before <= now);
+            let promised = promised.iter().map(Message::lanes);
+            let lanes = going_on.map(|stand| stand.lanes.clone()).chain(promised);
+            Ok(lanes.filter_map(|lanes| lanes.current()).collect())
         })
     }
 

@@ -1,0 +1,170 @@
+//! The number of SQL statements of a delivery does not depend on how many messages it carries.
+
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use chrono::Duration;
+use license_manager::config::Config;
+use license_manager::storage::{self, seed_products};
+use license_manager_domain::delivery::{Lane, RetryPolicy};
+use license_manager_domain::ports::{CampaignMail, Mail, MailKind, StoreExt, Undelivered};
+use license_manager_domain::{
+    Actor, AgreementChanges, AssignmentMail, CatalogId, ChangeReason, CustomerId, Deliveries, DeliverySettings, Email,
+    LicenseManager, LicenseSelection, LmsUserId, NewAgreement, NewPlan, PlanChanges, PlanId, ReminderMail,
+};
+use license_manager_tests::{Database, on_both_databases};
+use uuid::Uuid;
+
+on_both_databases!(
+    delivering_one_message_and_fifty,
+    delivering_one_message_and_fifty_that_fail,
+    asking_what_is_due_of_one_message_and_a_thousand,
+);
+
+const CUSTOMER: CustomerId = CustomerId(Uuid::from_u128(0x4000_8000_0000_0000_0001));
+
+/// A service whose statements are watched.
+struct Service {
+    manager: LicenseManager,
+    plan: PlanId,
+    statements: Arc<Mutex<Vec<String>>>,
+    _database: Database,
+}
+
+/// A mail service that is away.
+struct Away;
+
+#[async_trait]
+impl CampaignMail for Away {
+    async fn send(&self, _: MailKind, _: &[Mail]) -> Result<(), Undelivered> {
+        Err(Undelivered::Unavailable("answered 502 Bad Gateway".to_owned()))
+    }
+
+    async fn identify(&self, _: &[(Email, LmsUserId)]) -> Result<(), Undelivered> {
+        Ok(())
+    }
+}
+
+impl Service {
+    fn new(database: Database) -> Self {
+        let environment = [("DATABASE_URL".to_owned(), database.url().to_owned())];
+        let config = Config::load(None, environment.into_iter()).unwrap();
+        let statements = Arc::new(Mutex::new(Vec::new()));
+        let log = statements.clone();
+        let observer: storage::StatementObserver =
+            Arc::new(move |statement| log.lock().unwrap().push(statement.chars().take(160).collect()));
+        let opened = storage::Database::open_observed(&config, Some(observer)).unwrap();
+        opened.migrate().unwrap();
+        let manager = opened.manager(&config);
+        seed_products(&manager).unwrap();
+        let changes = AgreementChanges {
+            default_catalog: Some(Some(CatalogId(Uuid::from_u128(2)))),
+            ..AgreementChanges::default()
+        };
+        let page = manager.create_agreement(&Actor::service(), NewAgreement { customer: CUSTOMER, changes }).unwrap();
+        let now = manager.now();
+        let new = NewPlan {
+            agreement: page.agreements[0].agreement.id,
+            title: "Plan".to_owned(),
+            start_date: now - Duration::days(1),
+            expiration_date: now + Duration::days(100),
+            changes: PlanChanges {
+                is_active: Some(true),
+                desired_num_licenses: Some(Some(2_000)),
+                salesforce_opportunity_line_item: Some(Some("00k000000000000001".to_owned())),
+                ..PlanChanges::default()
+            },
+        };
+        let plans = manager.create_plan(&Actor::service(), ChangeReason::New, new).unwrap().plans;
+        Self { manager, plan: plans[0].details.plan.id, statements, _database: database }
+    }
+
+    fn deliveries(&self, manager: LicenseManager) -> Deliveries {
+        manager.deliveries(DeliverySettings {
+            lease: Duration::minutes(2),
+            retries: RetryPolicy { base: Duration::minutes(1) },
+            learner_portal: String::new(),
+            admin_portal: String::new(),
+            customer_success: None,
+        })
+    }
+
+    /// Assigns licenses to so many people; their messages wait, and nobody else's.
+    fn assign(&self, name: &str, number: usize) -> Vec<Email> {
+        let emails: Vec<Email> = (0..number).map(|one| format!("{name}{one}@example.com").parse().unwrap()).collect();
+        let learners = emails.iter().map(|email| (email.clone(), None)).collect();
+        self.manager.assign(&Actor::service(), self.plan, &learners, &AssignmentMail::default()).unwrap();
+        emails
+    }
+
+    /// The statements of the work.
+    fn statements<T>(&self, work: impl FnOnce() -> T) -> (Vec<String>, T) {
+        self.statements.lock().unwrap().clear();
+        let done = work();
+        (std::mem::take(&mut self.statements.lock().unwrap()), done)
+    }
+}
+
+/// Claims, delivers and settles one batch, and tells how many messages it had.
+fn deliver(deliveries: &Deliveries, lane: Lane) -> usize {
+    let batch = deliveries.claim(lane).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let outcome = runtime.block_on(deliveries.deliver(&batch));
+    deliveries.settle(&batch, &outcome).unwrap();
+    batch.len()
+}
+
+fn everything(deliveries: &Deliveries) {
+    while Lane::ALL.into_iter().any(|lane| deliver(deliveries, lane) > 0) {}
+}
+
+/// The statements of delivering one message of a lane and fifty of them must be the same.
+fn assert_same_of_one_and_fifty(service: &Service, deliveries: &Deliveries, lane: Lane, promise: impl Fn(usize)) {
+    let of = |number: usize| {
+        promise(number);
+        let (statements, delivered) = service.statements(|| deliver(deliveries, lane));
+        assert_eq!(delivered, number);
+        everything(&service.deliveries(service.manager.clone()));
+        statements
+    };
+    let (one, fifty) = (of(1), of(50));
+    assert_eq!(one, fifty, "{lane:?}");
+}
+
+fn delivering_one_message_and_fifty(database: Database) {
+    let service = Service::new(database);
+    let deliveries = service.deliveries(service.manager.clone());
+    for lane in [Lane::Lms, Lane::Events] {
+        assert_same_of_one_and_fifty(&service, &deliveries, lane, |number| {
+            service.assign(&format!("{}{number}", lane.as_str()), number);
+        });
+    }
+    assert_same_of_one_and_fifty(&service, &deliveries, Lane::Mail, |number| {
+        let emails = service.assign(&format!("reminded{number}"), number);
+        everything(&deliveries);
+        let whom = LicenseSelection::Emails(emails);
+        service.manager.remind(service.plan, &whom, &ReminderMail::default()).unwrap();
+    });
+}
+
+fn delivering_one_message_and_fifty_that_fail(database: Database) {
+    let service = Service::new(database);
+    let failing = service.deliveries(service.manager.clone().with_mail(Arc::new(Away)));
+    assert_same_of_one_and_fifty(&service, &failing, Lane::Mail, |number| {
+        service.assign(&format!("learner{number}"), number);
+        assert_eq!(deliver(&failing, Lane::Lms), number);
+    });
+}
+
+fn asking_what_is_due_of_one_message_and_a_thousand(database: Database) {
+    let service = Service::new(database);
+    let deliveries = service.deliveries(service.manager.clone());
+    for number in [1, 1_000] {
+        service.assign(&format!("learner{number}"), number);
+        let (statements, due) = service.statements(|| deliveries.due().unwrap());
+        assert_eq!(due.len(), 2);
+        assert_eq!(statements.len(), 1, "{statements:?}");
+    }
+    let waiting = service.manager.store().read(|unit| unit.outbox().count()).unwrap();
+    assert_eq!(waiting, 2 * 1_001);
+}
