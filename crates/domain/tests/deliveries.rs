@@ -33,6 +33,7 @@ fn an_assigned_learner_is_linked_and_then_mailed() {
         "enterprise_customer_name": "Acme",
         "enterprise_sender_alias": "",
         "enterprise_contact_email": "",
+        "enterprise_reply_to": "",
     });
     assert_eq!(serde_json::Value::from(mail.properties), expected);
     let event = town.neighbours.told(|told| told.events.remove(0));

@@ -194,6 +194,7 @@ fn of_customer(customer: &EnterpriseCustomer) -> Map<String, Value> {
         ("enterprise_customer_name".to_owned(), customer.name.clone().into()),
         ("enterprise_sender_alias".to_owned(), text(&customer.sender_alias)),
         ("enterprise_contact_email".to_owned(), text(&customer.contact_email)),
+        ("enterprise_reply_to".to_owned(), text(&customer.reply_to)),
     ])
 }
 
