@@ -73,7 +73,8 @@ impl Shipment {
         manager: &LicenseManager,
         verdicts: &mut [Option<Verdict>],
     ) -> Option<DateTime<Utc>> {
-        let mut parts = vec![0..self.goods.len()];
+        let everything = 0..self.goods.len();
+        let mut parts = vec![everything];
         while let Some(part) = parts.pop() {
             let verdict = match self.goods.send(manager, part.clone()).await {
                 Ok(()) => Verdict::Done(Effect::Nothing),
