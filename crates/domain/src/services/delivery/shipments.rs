@@ -73,8 +73,7 @@ impl Shipment {
         manager: &LicenseManager,
         verdicts: &mut [Option<Verdict>],
     ) -> Option<DateTime<Utc>> {
-        let everything = 0..self.goods.len();
-        let mut parts = vec![everything];
+        let mut parts: Vec<_> = std::iter::once(0..self.goods.len()).collect();
         while let Some(part) = parts.pop() {
             let verdict = match self.goods.send(manager, part.clone()).await {
                 Ok(()) => Verdict::Done(Effect::Nothing),
