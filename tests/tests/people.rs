@@ -17,7 +17,7 @@ on_both_databases!(
 );
 
 fn a_reminder_waits_with_the_words_of_the_admin(database: Database) {
-    let server = Server::start(database.url());
+    let server = Server::start_with(database.url(), &[("LM_WORKER__ENABLED", "false")]);
     let customer = Customer::new(&server);
     let plan = customer.plan(3);
     let emails = [customer.email("amy"), customer.email("bob")];

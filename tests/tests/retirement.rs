@@ -56,7 +56,8 @@ fn mentions(database: &Database, word: &str) -> Vec<String> {
 }
 
 fn nothing_of_a_retiree_is_left_in_the_database(database: Database) {
-    let server = Server::start(database.url());
+    // Its messages are to wait.
+    let server = Server::start_with(database.url(), &[("LM_WORKER__ENABLED", "false")]);
     let customer = Customer::new(&server);
     let (amy, body) = amy(&customer);
     let bob = customer.learner(8, "bob");

@@ -35,7 +35,8 @@ const PAYLOAD_TOLERANCE: f64 = 0.1;
 
 /// Measures everything on a new database.
 pub fn run(database: &Database) -> Findings {
-    let server = Server::start(database.url());
+    // What is measured is what a request takes; deliveries would run beside it.
+    let server = Server::start_with(database.url(), &[("LM_WORKER__ENABLED", "false")]);
     let customer = Customer::new(&server);
     let mut bench = Bench { server, customer, sql: Sql::connect(database.url()) };
     let name = bench.sql.name();

@@ -71,9 +71,12 @@ fn write_licenses(update: &str, event: &str, other_message: &str) -> String {
              SELECT now(), 'database-admin', '~', {LICENSE} FROM changed
          )
          INSERT INTO outbox
-             (uuid, topic, license_uuid, subscription_plan_uuid, enterprise_customer_uuid, payload, created)
+             (uuid, topic, license_uuid, subscription_plan_uuid, enterprise_customer_uuid, payload, created,
+              not_before, lane, lanes)
          SELECT gen_random_uuid(), message.topic, changed.uuid, plan.uuid, agreement.enterprise_customer_uuid,
-                message.payload, now()
+                message.payload, now(), now(),
+                CASE message.topic WHEN 'license_event' THEN 'events' WHEN 'assignment' THEN 'lms' ELSE 'mail' END,
+                CASE message.topic WHEN 'license_event' THEN 'events' WHEN 'assignment' THEN 'lms mail' ELSE 'mail mail' END
          FROM changed
          JOIN subscription_plan AS plan ON plan.uuid = changed.subscription_plan_uuid
          JOIN customer_agreement AS agreement ON agreement.uuid = plan.customer_agreement_uuid

@@ -92,7 +92,8 @@ fn write_licenses(now: i64, choose: &str, changes: &str, event: &str, other: (&s
          INSERT INTO license_history (history_date, history_user, history_type, {LICENSE})
          SELECT {now}, 'database-admin', '~', license.* FROM chosen CROSS JOIN license USING (uuid);
          INSERT INTO outbox
-             (uuid, topic, license_uuid, subscription_plan_uuid, enterprise_customer_uuid, payload, created)
+             (uuid, topic, license_uuid, subscription_plan_uuid, enterprise_customer_uuid, payload, created,
+              not_before, lane, lanes)
          SELECT {NEW_UUID}, message.topic, license.uuid, plan.uuid, agreement.enterprise_customer_uuid,
                 CASE message.topic WHEN 'license_event' THEN json_object(
                     'event', '{event}',
@@ -113,7 +114,9 @@ fn write_licenses(now: i64, choose: &str, changes: &str, event: &str, other: (&s
                         'enterprise_customer_name', coalesce(agreement.enterprise_customer_name, '')
                     )
                 ) ELSE {other_payload} END,
-                {now}
+                {now}, {now},
+                CASE message.topic WHEN 'license_event' THEN 'events' WHEN 'assignment' THEN 'lms' ELSE 'mail' END,
+                CASE message.topic WHEN 'license_event' THEN 'events' WHEN 'assignment' THEN 'lms mail' ELSE 'mail mail' END
          FROM chosen
          CROSS JOIN license ON license.uuid = chosen.uuid
          CROSS JOIN subscription_plan AS plan ON plan.uuid = license.subscription_plan_uuid
