@@ -110,11 +110,12 @@ pub use renewal::{
 };
 pub use services::{
     AgreementChanges, AgreementOverview, AgreementPage, AgreementSettings, AgreementSettingsChanges, Assignees,
-    Assignments, Begun, Claim, HistoricChange, HistoryPage, LearnerLicense, LearnerLicenses, LearnerView, LeftAlone,
-    LicenseEdit, LicenseManager, LicensePage, LicenseSelection, NewAgreement, NewPlan, PersonalLicense,
-    PersonalLicenses, PlanChanges, PlanOverview, PlanPage, PlanTypeChanges, PlanUpkeep, ProcessedRenewal,
-    ProductChanges, RecordPage, RenewalChanges, RenewalOutcome, RenewalPage, RenewedBy, Retirement, RevertRequest,
-    Reverted, Revocations, Revoked, Settings, TransferPage,
+    Assignments, Begun, Claim, Expiration, HistoricChange, HistoryPage, LearnerLicense, LearnerLicenses, LearnerView,
+    LeftAlone, LicenseEdit, LicenseManager, LicensePage, LicenseSelection, NewAgreement, NewPlan, OperationFailure,
+    OperationSettings, OperationSummary, PersonalLicense, PersonalLicenses, PlanChanges, PlanOverview, PlanPage,
+    PlanTypeChanges, PlanUpkeep, ProcessedRenewal, ProductChanges, RecordPage, RenewalChanges, RenewalOutcome,
+    RenewalPage, RenewedBy, Retirement, RevertRequest, Reverted, Revocations, Revoked, Settings, Supervisor,
+    TransferPage, TransferPreview, UNLINKED_EVENT,
 };
 pub use staff_records::{LicenseMark, Notification, NotificationKind};
 pub use transfer::{

@@ -70,6 +70,7 @@ impl Database {
             renewal_lock: chrono::Duration::hours(i64::from(config.operations.renewal_lock_hours)),
             inline_limit: i64::from(config.provisioning.inline_limit),
             batch_size: i64::from(config.provisioning.batch_size),
+            operations: config.operations.settings(),
         };
         LicenseManager::new(store, Arc::new(SystemClock), Arc::new(RandomIds), settings)
     }

@@ -81,13 +81,26 @@ impl HttpNeighbour {
 
     /// What is at a path, as JSON.
     async fn get<T: DeserializeOwned>(&self, path: &str, query: &[(&str, &str)]) -> Result<T, Error> {
-        let answer = match self.send(path, query).await? {
+        self.ask(path, |client, url| client.get(url).query(query)).await
+    }
+
+    /// What is answered to a body, as JSON.
+    async fn post<T: DeserializeOwned>(&self, path: &str, body: &serde_json::Value) -> Result<T, Error> {
+        self.ask(path, |client, url| client.post(url).json(body)).await
+    }
+
+    async fn ask<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        request: impl Fn(&Client, String) -> reqwest::RequestBuilder,
+    ) -> Result<T, Error> {
+        let answer = match self.send(path, &request).await? {
             // A token may be withdrawn before it expires; another one tells whether that was it.
             answer if answer.status() == StatusCode::UNAUTHORIZED && self.tokens.is_some() => {
                 if let Some(tokens) = &self.tokens {
                     tokens.forget().await;
                 }
-                self.send(path, query).await?
+                self.send(path, &request).await?
             }
             answer => answer,
         };
@@ -105,8 +118,12 @@ impl HttpNeighbour {
         })
     }
 
-    async fn send(&self, path: &str, query: &[(&str, &str)]) -> Result<reqwest::Response, Error> {
-        let mut request = self.client.get(format!("{}{path}", self.base)).query(query);
+    async fn send(
+        &self,
+        path: &str,
+        request: impl Fn(&Client, String) -> reqwest::RequestBuilder,
+    ) -> Result<reqwest::Response, Error> {
+        let mut request = request(&self.client, format!("{}{path}", self.base));
         if let Some(tokens) = &self.tokens {
             let token = tokens.current().await.map_err(|problem| {
                 self.fails(format!("cannot be asked, because the access token service {problem}"), path)

@@ -2,6 +2,8 @@
 //!
 //! They may be slow or away; so no use case asks them within a transaction.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 
 use crate::error::{Error, Neighbour};
@@ -52,7 +54,17 @@ pub trait ContentCatalog: Send + Sync {
     /// # Errors
     /// [`Error::Neighbour`] where no answer comes, or none that says so. An adapter MUST NOT take that for a no.
     async fn contains(&self, catalog: CatalogId, course_keys: &[String]) -> Result<bool, Error>;
+
+    /// The queries behind the catalogs, by their ids, each with those of the catalogs that have it. At most
+    /// [`CATALOGS_PER_CALL`] catalogs.
+    ///
+    /// # Errors
+    /// As [`ContentCatalog::contains`].
+    async fn distinct_queries(&self, catalogs: &[CatalogId]) -> Result<BTreeMap<String, Vec<CatalogId>>, Error>;
 }
+
+/// The most catalogs whose queries are asked for in one call.
+pub const CATALOGS_PER_CALL: usize = 100;
 
 /// The part of the LMS that knows enterprise customers.
 #[async_trait]
@@ -71,6 +83,10 @@ pub struct NotConfigured;
 #[async_trait]
 impl ContentCatalog for NotConfigured {
     async fn contains(&self, _: CatalogId, _: &[String]) -> Result<bool, Error> {
+        Err(not_configured(Neighbour::Catalog))
+    }
+
+    async fn distinct_queries(&self, _: &[CatalogId]) -> Result<BTreeMap<String, Vec<CatalogId>>, Error> {
         Err(not_configured(Neighbour::Catalog))
     }
 }

@@ -16,6 +16,7 @@ mod learners;
 mod license_edit;
 mod listing;
 mod lookup;
+mod operations;
 mod plan_upkeep;
 mod plans;
 mod products;
@@ -42,6 +43,9 @@ pub use learners::{LearnerLicense, LearnerLicenses, LearnerView};
 pub use license_edit::LicenseEdit;
 pub use listing::LicensePage;
 pub use lookup::{PersonalLicense, PersonalLicenses};
+pub use operations::{
+    Expiration, OperationFailure, OperationSettings, OperationSummary, Supervisor, TransferPreview, UNLINKED_EVENT,
+};
 pub use plan_upkeep::PlanUpkeep;
 pub use plans::{NewPlan, PlanChanges, PlanOverview, PlanPage};
 pub use products::{PlanTypeChanges, ProductChanges};
@@ -56,7 +60,10 @@ pub use transfers::TransferPage;
 use crate::error::{Entity, Error};
 use crate::ids::{AgreementId, LicenseId, PlanId};
 use crate::plan::PlanDetails;
-use crate::ports::{Clock, ContentCatalog, EnterpriseDirectory, IdSource, NotConfigured, Store, UnitOfWork};
+use crate::ports::{
+    Clock, ContentCatalog, EnterpriseDirectory, IdSource, LearnerRegistry, NotConfigured, Store, UnitOfWork,
+};
+use operations::NoRegistry;
 
 /// What an operator can set.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,11 +75,18 @@ pub struct Settings {
     /// How many licenses a job touches in one transaction, and up to how many a plan is revoked as a whole within the
     /// request: revoking reads each license, so memory is bounded by this.
     pub batch_size: i64,
+    /// The recurring operations.
+    pub operations: OperationSettings,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { renewal_lock: Duration::hours(12), inline_limit: 50_000, batch_size: 10_000 }
+        Self {
+            renewal_lock: Duration::hours(12),
+            inline_limit: 50_000,
+            batch_size: 10_000,
+            operations: OperationSettings::default(),
+        }
     }
 }
 
@@ -87,12 +101,21 @@ pub struct LicenseManager {
     settings: Settings,
     catalog: Arc<dyn ContentCatalog>,
     directory: Arc<dyn EnterpriseDirectory>,
+    learners: Arc<dyn LearnerRegistry>,
 }
 
 impl LicenseManager {
     /// A license manager over these ports, which has no neighbours.
     pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, ids: Arc<dyn IdSource>, settings: Settings) -> Self {
-        Self { store, clock, ids, settings, catalog: Arc::new(NotConfigured), directory: Arc::new(NotConfigured) }
+        Self {
+            store,
+            clock,
+            ids,
+            settings,
+            catalog: Arc::new(NotConfigured),
+            directory: Arc::new(NotConfigured),
+            learners: Arc::new(NoRegistry),
+        }
     }
 
     /// The same with a catalog service.
@@ -103,6 +126,11 @@ impl LicenseManager {
     /// The same with an LMS that knows enterprise customers.
     pub fn with_directory(self, directory: Arc<dyn EnterpriseDirectory>) -> Self {
         Self { directory, ..self }
+    }
+
+    /// The same with an LMS that knows who belongs to which customer.
+    pub fn with_learner_registry(self, learners: Arc<dyn LearnerRegistry>) -> Self {
+        Self { learners, ..self }
     }
 
     /// The store, for what needs no rule: health checks, users.

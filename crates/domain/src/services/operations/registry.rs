@@ -1,0 +1,52 @@
+//! What stands where no LMS is configured: it tells the log what would be asked for, and nobody else.
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+
+use crate::email::Email;
+use crate::ids::{CustomerId, LicenseId, LmsUserId};
+use crate::ports::{
+    CustomerAdmin, EnrollmentResults, LearnerRegistry, LicensedEnrollment, PendingLearner, Undelivered,
+};
+
+/// In place of the LMS.
+pub(crate) struct NoRegistry;
+
+#[async_trait]
+impl LearnerRegistry for NoRegistry {
+    async fn link(&self, learners: &[PendingLearner]) -> Result<(), Undelivered> {
+        tracing::info!(learners = learners.len(), "no LMS is configured: learners would be linked");
+        Ok(())
+    }
+
+    async fn end_enrollments(&self, customer: CustomerId, _: LmsUserId) -> Result<(), Undelivered> {
+        tracing::info!(%customer, "no LMS is configured: a learner's enrollments would end");
+        Ok(())
+    }
+
+    async fn expire_enrollments(&self, licenses: &[LicenseId], _: Option<DateTime<Utc>>) -> Result<(), Undelivered> {
+        tracing::info!(licenses = licenses.len(), "no LMS is configured: enrollments of licenses would end");
+        Ok(())
+    }
+
+    async fn enroll(
+        &self,
+        customer: CustomerId,
+        enrollments: &[LicensedEnrollment],
+        _: bool,
+    ) -> Result<EnrollmentResults, Undelivered> {
+        tracing::info!(%customer, enrollments = enrollments.len(), "no LMS is configured: learners would be enrolled");
+        let failures = enrollments.iter().map(|one| (one.email.clone(), one.course_run_key.clone())).collect();
+        Ok(EnrollmentResults { failures, ..EnrollmentResults::default() })
+    }
+
+    async fn unlink(&self, customer: CustomerId, learners: &[Email]) -> Result<(), Undelivered> {
+        tracing::info!(%customer, learners = learners.len(), "no LMS is configured: learners would be unlinked");
+        Ok(())
+    }
+
+    async fn admins(&self, customer: CustomerId) -> Result<Vec<CustomerAdmin>, Undelivered> {
+        tracing::info!(%customer, "no LMS is configured: nobody is known to administer the customer");
+        Ok(Vec::new())
+    }
+}
