@@ -192,7 +192,7 @@ fn named_plans_are_looked_after_whenever_they_ended_and_again_with_force() {
     assert_eq!(count(&complete(named(false)), "plans"), 0);
     world.clock.advance(days(1));
     assert_eq!(count(&complete(named(true)), "plans"), 1);
-    assert_eq!(lms.done().len(), 2);
+    assert_eq!(lms.expired().len(), 4);
     let unknown = PlanId(uuid::Uuid::from_u128(99));
     assert_eq!(manager.plan_ends(&[plan, unknown]), Err(Error::NotFound(Entity::Plan)));
 }

@@ -53,7 +53,34 @@ fn nobody_is_unlinked_before_the_end_of_their_plan_was_carried_out() {
     let plan = expired_plan(&world, &learners(["amy@example.com"]));
     world.clock.advance(days(365 + 100));
     assert_eq!(count(&complete(unlink(&world, &manager, false)), "licenses"), 0);
-    // One run after the other, as the command does: first the enrollments end, then the learner leaves.
+    // One run of the other operation does both, in this order; and its dry run tells so.
+    let now_is = world.manager.now();
+    let request = Expiration {
+        expired_after: now_is - days(200),
+        expired_before: now_is,
+        plans: None,
+        force: false,
+        dry_run: true,
+    };
+    let preview = complete(now(manager.expire_subscriptions(&request, &Watch::patient(&world))));
+    assert!(lms.done().is_empty());
+    let request = Expiration { dry_run: false, ..request };
+    let summary = complete(now(manager.expire_subscriptions(&request, &Watch::patient(&world))));
+    assert_eq!(preview.counts, summary.counts);
+    assert_eq!(["plans", "licenses", "unlinked_licenses"].map(|name| count(&summary, name)), [1, 1, 1]);
+    assert!(matches!(&lms.done()[..], [Call::Expire(..), Call::Unlink(..)]), "{:?}", lms.done());
+    assert!(world.details(plan).expiration_processed);
+}
+
+#[test]
+fn where_ending_the_enrollments_fails_nobody_is_unlinked() {
+    let (world, lms, manager) = world_with_lms();
+    expired_plan(&world, &learners(["amy@example.com"]));
+    world.clock.advance(days(365 + 100));
+    lms.fail(|call| match call {
+        Call::Expire(..) => Some(Undelivered::Unavailable("is away".to_owned())),
+        Call::Unlink(..) => None,
+    });
     let now_is = world.manager.now();
     let request = Expiration {
         expired_after: now_is - days(200),
@@ -62,10 +89,8 @@ fn nobody_is_unlinked_before_the_end_of_their_plan_was_carried_out() {
         force: false,
         dry_run: false,
     };
-    complete(now(manager.expire_subscriptions(&request, &Watch::patient(&world))));
-    complete(unlink(&world, &manager, false));
-    assert!(matches!(&lms.done()[..], [Call::Expire(..), Call::Unlink(..)]), "{:?}", lms.done());
-    assert!(world.details(plan).expiration_processed);
+    let summary = now(manager.expire_subscriptions(&request, &Watch::patient(&world)));
+    assert_eq!((summary.errors.len(), lms.done().len(), marks(&world)), (1, 0, 0));
 }
 
 #[test]

@@ -96,12 +96,46 @@ impl LicenseManager {
     /// enrollments that their live licenses paid for, then promises the event of each that no renewal carried on, and marks the
     /// plan. A plan of which a call fails stays unmarked, and so do those that follow it in a chain; the others go on.
     ///
-    /// The summary's uuids are the plans that were marked. It counts `plans`, `licenses` whose enrollments ended, and `events`.
+    /// Afterwards, learners of the customers with unlinking on are unlinked, as by
+    /// [`LicenseManager::unlink_expired_licenses`]; where plans are named, of their customers alone.
+    ///
+    /// The summary's uuids are the plans that were marked. It counts `plans`, `licenses` whose enrollments ended, `events`, and
+    /// `unlinked_licenses` and `unlinked_learners`.
     pub async fn expire_subscriptions(&self, request: &Expiration, supervisor: &dyn Supervisor) -> OperationSummary {
-        let counts = ["plans", "licenses", "events"];
+        let counts = ["plans", "licenses", "events", "unlinked_licenses", "unlinked_learners"];
         let mut run = Run::new(self, supervisor, "expire-subscriptions", request.dry_run, &counts);
         let outcome = self.expire_due_plans(&mut run, request).await;
-        run.end(outcome)
+        let mut summary = run.end(outcome);
+        if !summary.interrupted {
+            self.unlink_after(&mut summary, request, supervisor).await;
+        }
+        summary
+    }
+
+    /// Unlinks whose plans are long over, now that their enrollments have ended.
+    async fn unlink_after(
+        &self,
+        summary: &mut OperationSummary,
+        request: &Expiration,
+        supervisor: &dyn Supervisor,
+    ) {
+        let plans: Vec<PlanId> = summary.uuids.iter().copied().map(PlanId).collect();
+        let ends = match self.store.read(|unit| unit.due_work().plan_ends(request.plans.as_ref().unwrap_or(&plans))) {
+            Ok(ends) => ends,
+            Err(error) => return summary.fail(summary.operation, error),
+        };
+        let mut customers = self.settings.operations.unlink_customers.clone();
+        if request.plans.is_some() {
+            customers.retain(|customer| ends.iter().any(|end| end.customer == *customer));
+        }
+        // A dry run marked none of the plans, and still counts as if it had.
+        let ended = if request.dry_run { plans } else { Vec::new() };
+        let unlinked = self.unlink_of(&customers, &ended, request.dry_run, supervisor).await;
+        for (name, theirs) in [("unlinked_licenses", "licenses"), ("unlinked_learners", "learners")] {
+            summary.counts.insert(name, unlinked.counts.get(theirs).copied().unwrap_or_default());
+        }
+        summary.errors.extend(unlinked.errors);
+        summary.interrupted |= unlinked.interrupted;
     }
 
     /// Where these plans stand at their end.

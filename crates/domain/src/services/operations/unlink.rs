@@ -30,17 +30,33 @@ impl LicenseManager {
         supervisor: &dyn Supervisor,
     ) -> OperationSummary {
         let customers = customers.unwrap_or(&self.settings.operations.unlink_customers);
+        self.unlink_of(customers, &[], dry_run, supervisor).await
+    }
+
+    /// The same, where the end of some more plans counts as carried out.
+    pub(super) async fn unlink_of(
+        &self,
+        customers: &[CustomerId],
+        ended: &[PlanId],
+        dry_run: bool,
+        supervisor: &dyn Supervisor,
+    ) -> OperationSummary {
         let counts = ["licenses", "learners"];
         let mut run = Run::new(self, supervisor, "unlink-expired-licenses", dry_run, &counts);
-        let outcome = self.unlink_of_customers(&mut run, customers).await;
+        let outcome = self.unlink_of_customers(&mut run, customers, ended).await;
         run.end(outcome)
     }
 
-    async fn unlink_of_customers(&self, run: &mut Run<'_>, customers: &[CustomerId]) -> Result<(), Error> {
+    async fn unlink_of_customers(
+        &self,
+        run: &mut Run<'_>,
+        customers: &[CustomerId],
+        ended: &[PlanId],
+    ) -> Result<(), Error> {
         run.supervisor.found(customers.len() as u64);
         let mut tasks = Tasks::new(customers.iter().map(|customer| customer.0));
         while let Some((key, _)) = tasks.next(run).await? {
-            let unlinked = self.unlink_of_customer(run, CustomerId(key)).await;
+            let unlinked = self.unlink_of_customer(run, CustomerId(key), ended).await;
             if !run.dry_run() {
                 // What was done is marked license by license: whoever comes next starts with the rest.
                 run.finish(key)?;
@@ -53,9 +69,22 @@ impl LicenseManager {
         Ok(())
     }
 
-    async fn unlink_of_customer(&self, run: &mut Run<'_>, customer: CustomerId) -> Result<(), Error> {
+    async fn unlink_of_customer(
+        &self,
+        run: &mut Run<'_>,
+        customer: CustomerId,
+        ended: &[PlanId],
+    ) -> Result<(), Error> {
         let before = run.started - AFTER;
-        let plans = self.store.read(|unit| unit.due_work().plans_to_unlink(customer, before))?;
+        let plans = self.store.read(|unit| {
+            let more = unit.due_work().plan_ends(ended)?;
+            let more = more.into_iter().filter(|end| end.customer == customer && end.expiration_date < before);
+            let mut plans = unit.due_work().plans_to_unlink(customer, before)?;
+            plans.extend(more.map(|end| end.plan));
+            plans.sort_unstable();
+            plans.dedup();
+            Ok(plans)
+        })?;
         for plan in plans {
             if !self.unlink_of_plan(run, customer, plan).await? {
                 return Ok(());
