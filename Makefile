@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help build run test fmt lint unit bench
+.PHONY: help build run test fmt lint unit bench openapi fuzz
 
 # Without -p, cargo settles on one set of features for the whole workspace and builds each dependency once.
 
@@ -39,3 +39,13 @@ unit: ## Run the tests that need neither a server nor a database
 bench: ## Measure the server beside hand-written SQL, on both databases
 	cargo build --release --bin license-manager --bin bench
 	tests/with-postgres cargo run --release --bin bench
+
+openapi: ## Write docs/openapi.json anew, with examples from real answers
+	cargo build --workspace --bins
+	UPDATE_OPENAPI=1 cargo test --workspace --test openapi real_answers
+	UPDATE_OPENAPI=1 cargo test --workspace --test openapi the_committed_document
+
+fuzz: ## Fuzz the running server over its OpenAPI document, on both databases, with schemathesis from PyPI
+	cargo build --workspace --bins
+	tests/fuzz sqlite
+	tests/with-postgres tests/fuzz postgres

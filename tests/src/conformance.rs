@@ -121,11 +121,16 @@ pub fn assert_conforms(name: &str, server: &Server) {
 impl Case {
     /// Plays every step on the server at this address, also after one has failed, and returns those that did.
     pub fn replay(&self, base: &str) -> Vec<Failure> {
+        self.replay_with(base, &mut |_, _| {})
+    }
+
+    /// The same, and shows each request's body and the answer to `observe`.
+    pub fn replay_with(&self, base: &str, observe: &mut dyn FnMut(Option<&Value>, &Answer)) -> Vec<Failure> {
         let mut variables = Variables::new(base);
         let mut failures = Vec::new();
         for (index, step) in self.steps.iter().enumerate() {
             // A step that cannot be played at all is one difference.
-            let differences = step.play(base, &mut variables).unwrap_or_else(|problem| vec![problem]);
+            let differences = step.play(base, &mut variables, observe).unwrap_or_else(|problem| vec![problem]);
             if !differences.is_empty() {
                 failures.push(Failure { number: index + 1, step: step.to_string(), differences });
             }
@@ -145,11 +150,16 @@ impl fmt::Display for Step {
 }
 
 impl Step {
-    fn play(&self, base: &str, variables: &mut Variables) -> Result<Vec<String>, String> {
+    fn play(
+        &self,
+        base: &str,
+        variables: &mut Variables,
+        observe: &mut dyn FnMut(Option<&Value>, &Answer),
+    ) -> Result<Vec<String>, String> {
         let patience = if self.eventually { EVENTUALLY } else { Duration::ZERO };
         let mut last = None;
         poll(patience, || {
-            let outcome = self.ask(base, variables);
+            let outcome = self.ask(base, variables, observe);
             let settled = match &outcome {
                 Ok((_, differences)) => differences.is_empty(),
                 Err(_) => true,
@@ -169,7 +179,12 @@ impl Step {
     }
 
     /// Sends the request once; returns the answer and how it differs from the expected one.
-    fn ask(&self, base: &str, variables: &mut Variables) -> Result<(Answer, Vec<String>), String> {
+    fn ask(
+        &self,
+        base: &str,
+        variables: &mut Variables,
+        observe: &mut dyn FnMut(Option<&Value>, &Answer),
+    ) -> Result<(Answer, Vec<String>), String> {
         let caller = match &self.caller {
             Some(caller) => variables.fill(caller)?,
             None => Value::Null,
@@ -183,12 +198,14 @@ impl Step {
         for (name, value) in &self.headers {
             request = request.header(name, &variables.fill_text(value)?);
         }
-        if let Some(body) = &self.body {
-            request = request.json(&variables.fill(body)?);
+        let body = self.body.as_ref().map(|body| variables.fill(body)).transpose()?;
+        if let Some(body) = &body {
+            request = request.json(body);
         } else if let Some(body) = &self.raw_body {
             request = request.body(variables.fill_text(body)?);
         }
         let answer = client.try_send(request).map_err(|error| format!("no answer: {error:?}"))?;
+        observe(body.as_ref(), &answer);
         let differences = self.expect.differences(&answer, variables)?;
         Ok((answer, differences))
     }

@@ -151,6 +151,77 @@ impl Server {
     }
 }
 
+/// Other commands of the program, with the settings of a server.
+impl Server {
+    /// Starts another process on the same database, such as a worker. It is killed when it is dropped.
+    pub fn run_beside(&self, arguments: &[&str]) -> Beside {
+        let folder = tempfile::tempdir().expect("a temporary folder is created");
+        let log = File::create(log_path(folder.path())).expect("a log file is created");
+        let process = self
+            .command_with_settings(folder.path())
+            .args(arguments)
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .expect("the process starts");
+        Beside { process, folder }
+    }
+
+    /// Runs a command that ends by itself on the same database.
+    pub fn command(&self, arguments: &[&str]) -> Ran {
+        let folder = tempfile::tempdir().expect("a temporary folder is created");
+        let output = self.command_with_settings(folder.path()).args(arguments).output().expect("the command runs");
+        Ran {
+            succeeded: output.status.success(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    fn command_with_settings(&self, folder: &Path) -> Command {
+        let mut command = command(free_port(), &self.database_url, folder);
+        command.envs(self.settings.iter().map(|(name, value)| (name, value)));
+        command
+    }
+}
+
+/// What a command printed that ran on a server's database.
+#[derive(Debug)]
+pub struct Ran {
+    /// Whether its exit status says so.
+    pub succeeded: bool,
+    /// What it printed on its standard output.
+    pub stdout: String,
+    /// And on its standard error.
+    pub stderr: String,
+}
+
+/// Another process on a server's database.
+pub struct Beside {
+    process: Child,
+    folder: TempDir,
+}
+
+impl Beside {
+    /// Sends SIGTERM and waits until it has exited. Panics where that takes over a minute.
+    pub fn stop_with_sigterm(&mut self) -> ExitStatus {
+        kill_process(Pid::from_child(&self.process), Signal::TERM).expect("SIGTERM is sent");
+        wait_for_exit(&mut self.process).expect("the process exits within a minute")
+    }
+}
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        // Both fail where it is gone already.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+        if std::thread::panicking() {
+            let log = fs::read_to_string(log_path(self.folder.path())).unwrap_or_default();
+            eprintln!("--- the log of a process beside the server ---\n{log}\n---");
+        }
+    }
+}
+
 impl Drop for Server {
     fn drop(&mut self) {
         // Both fail where it is gone already.

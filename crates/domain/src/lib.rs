@@ -67,9 +67,11 @@
 //! | [`LicenseManager`] | the use cases |
 //! | [`BulkEnrollment`] | enrollments that licenses pay for |
 //! | [`outbox`] | what each use case owes the outside |
+//! | [`delivery`] | how that is delivered |
 //! | [`memory`] | storage for trying out and for tests |
 
 mod agreement;
+pub mod delivery;
 mod email;
 mod enrollment;
 mod error;
@@ -110,12 +112,7 @@ pub use renewal::{
 };
 pub use services::{
     AgreementChanges, AgreementOverview, AgreementPage, AgreementSettings, AgreementSettingsChanges, Assignees,
-    Assignments, Begun, Claim, Expiration, HistoricChange, HistoryPage, LearnerLicense, LearnerLicenses, LearnerView,
-    LeftAlone, LicenseEdit, LicenseManager, LicensePage, LicenseSelection, NewAgreement, NewPlan, OperationFailure,
-    OperationSettings, OperationSummary, PersonalLicense, PersonalLicenses, PlanChanges, PlanOverview, PlanPage,
-    PlanTypeChanges, PlanUpkeep, ProcessedRenewal, ProductChanges, RecordPage, RenewalChanges, RenewalOutcome,
-    RenewalPage, RenewedBy, Retirement, RevertRequest, Reverted, Revocations, Revoked, Settings, Supervisor,
-    TransferPage, TransferPreview, UNLINKED_EVENT,
+    Assignments, Batch, Begun, Claim, Deliveries, DeliverySettings, Expiration, HistoricChange, HistoryPage, LearnerLicense, LearnerLicenses, LearnerView, LeftAlone, LicenseEdit, LicenseManager, LicensePage, LicenseSelection, NewAgreement, NewPlan, OperationFailure, OperationSettings, OperationSummary, Outcome, PersonalLicense, PersonalLicenses, PlanChanges, PlanOverview, PlanPage, PlanTypeChanges, PlanUpkeep, ProcessedRenewal, ProductChanges, RecordPage, RenewalChanges, RenewalOutcome, RenewalPage, RenewedBy, Retirement, RevertRequest, Reverted, Revocations, Revoked, Settings, Supervisor, TransferPage, TransferPreview, UNLINKED_EVENT,
 };
 pub use staff_records::{LicenseMark, Notification, NotificationKind};
 pub use transfer::{

@@ -286,6 +286,16 @@ impl License {
         Self { modified: now, ..self }
     }
 
+    /// The license after its learner was asked once more to activate it; `None` where it does not wait for this learner any more.
+    pub fn reminded(mut self, learner: &Email, now: DateTime<Utc>) -> Option<Self> {
+        match &mut self.state {
+            LicenseState::Assigned(seat) if seat.email == *learner => seat.last_remind_date = Some(now),
+            _ => return None,
+        }
+        self.modified = now;
+        Some(self)
+    }
+
     /// The stand without its data.
     pub fn status(&self) -> LicenseStatus {
         match self.state {

@@ -4,7 +4,7 @@
 //! is listed in docs/RULES.md, "What each action owes".
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::agreement::CustomerAgreement;
 use crate::email::Email;
@@ -58,11 +58,35 @@ pub enum Topic {
     EndEnrollments,
     /// A `RevocationCapReached`: customer success is told.
     RevocationCapMail,
-    /// A [`PromisedEnrollment`]: learners are enrolled in courses.
+    /// A `PromisedEnrollment`: learners are enrolled in courses.
     BulkEnrollment,
+    /// An `EnrollmentResults`: whoever asked for a bulk enrollment is told what came of it.
+    EnrollmentResultsMail,
+    /// A kind that this version does not know: the message was promised by another one.
+    Unknown,
 }
 
 impl Topic {
+    /// Every kind that is promised.
+    pub const ALL: [Self; 11] = [
+        Self::LicenseEvent,
+        Self::Assignment,
+        Self::Reminder,
+        Self::Activation,
+        Self::AutoApplied,
+        Self::UtilizationThresholds,
+        Self::InitialUtilization,
+        Self::EndEnrollments,
+        Self::RevocationCapMail,
+        Self::BulkEnrollment,
+        Self::EnrollmentResultsMail,
+    ];
+
+    /// The kind of that name, or [`Topic::Unknown`].
+    pub fn from_name(name: &str) -> Self {
+        Self::ALL.into_iter().find(|topic| topic.as_str() == name).unwrap_or(Self::Unknown)
+    }
+
     /// Its name in storage.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -76,6 +100,8 @@ impl Topic {
             Self::EndEnrollments => "end_enrollments",
             Self::RevocationCapMail => "revocation_cap_mail",
             Self::BulkEnrollment => "bulk_enrollment",
+            Self::EnrollmentResultsMail => "enrollment_results_mail",
+            Self::Unknown => "unknown",
         }
     }
 }
@@ -221,6 +247,36 @@ impl Message {
             customer: job.customer,
             payload: to_json(&PromisedEnrollment { job_uuid: job.id }),
             created: job.created,
+        }
+    }
+}
+
+/// What came of a bulk enrollment, in numbers of enrollments: the payload of [`Topic::EnrollmentResultsMail`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct EnrollmentResults {
+    pub(crate) job_uuid: EnrollmentJobId,
+    pub(crate) lms_user_id: LmsUserId,
+    pub(crate) successes: usize,
+    pub(crate) pending: usize,
+    pub(crate) failures: usize,
+}
+
+impl Message {
+    /// The promise to tell whoever asked for a bulk enrollment what came of it.
+    pub(crate) fn enrollment_results(
+        id: MessageId,
+        customer: CustomerId,
+        results: &EnrollmentResults,
+        now: DateTime<Utc>,
+    ) -> Self {
+        Self {
+            id,
+            topic: Topic::EnrollmentResultsMail,
+            license: None,
+            plan: None,
+            customer,
+            payload: to_json(results),
+            created: now,
         }
     }
 }

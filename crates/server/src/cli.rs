@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use uuid::Uuid;
 
 use crate::auth::mint::DevelopmentToken;
 
@@ -34,6 +35,12 @@ impl Cli {
 pub enum Command {
     /// Answer requests over HTTP, after bringing the database up to date; this is the default.
     Serve(ServeArguments),
+    /// Deliver mails, events and calls that are owed, and answer no requests. Any number of workers share the work; `serve` is one
+    /// too unless `worker.enabled` is false.
+    Worker,
+    /// Look at messages that wait to be delivered, have them tried again, or drop them.
+    #[command(subcommand)]
+    Outbox(OutboxCommand),
     /// Bring the database up to date, then stop.
     Migrate,
     /// Print an access token for development, signed with the configured HS256 secret.
@@ -42,6 +49,58 @@ pub enum Command {
     Seed(SeedArguments),
     /// Print the settings in force, secrets hidden, with the environment variable of each.
     Config,
+}
+
+/// What to do with messages that wait to be delivered.
+#[derive(Debug, Subcommand)]
+pub enum OutboxCommand {
+    /// Show messages, without personal data: those that nobody tries to deliver any more, or all.
+    List(ListArguments),
+    /// Have messages tried again from now on. With ids, parked or not; else only parked ones.
+    Retry(SelectionArguments),
+    /// Give messages up: what they promise never happens. With ids, parked or not; else only parked ones.
+    Drop(SelectionArguments),
+}
+
+/// Which messages to show, and how.
+#[derive(Debug, Args)]
+pub struct ListArguments {
+    /// Show messages that are still tried as well.
+    #[arg(long)]
+    pub all: bool,
+    /// Show messages of this topic only.
+    #[arg(long)]
+    pub topic: Option<String>,
+    /// Show at most this many.
+    #[arg(long, value_name = "NUMBER", default_value_t = 100)]
+    pub limit: u32,
+    /// As a table for people, or as a JSON list.
+    #[arg(long, value_enum, default_value_t = OutputFormat::Table)]
+    pub output: OutputFormat,
+}
+
+/// How something is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum OutputFormat {
+    /// Columns, for people.
+    Table,
+    /// JSON, for programs.
+    Json,
+}
+
+/// Which messages are meant.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub struct SelectionArguments {
+    /// These messages.
+    #[arg(value_name = "ID")]
+    pub ids: Vec<Uuid>,
+    /// Every parked message.
+    #[arg(long)]
+    pub all_parked: bool,
+    /// Every parked message of this topic.
+    #[arg(long)]
+    pub topic: Option<String>,
 }
 
 /// How to serve.

@@ -17,10 +17,10 @@ use crate::error::ApiError;
 const HEALTH: &str = "/health/";
 
 /// The cookie with a token's first two parts, which scripts may read.
-const HEADER_PAYLOAD_COOKIE: &str = "edx-jwt-cookie-header-payload";
+pub const HEADER_PAYLOAD_COOKIE: &str = "edx-jwt-cookie-header-payload";
 
 /// The cookie with its third part, which they may not.
-const SIGNATURE_COOKIE: &str = "edx-jwt-cookie-signature";
+pub const SIGNATURE_COOKIE: &str = "edx-jwt-cookie-signature";
 
 /// Who the credential says sent the request, or why it says nothing. In the extensions of every request that came through
 /// [`identify`].

@@ -4,6 +4,7 @@ use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
 use license_manager_domain::ports::Window;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::error::ApiError;
 use crate::wire::page::{InvalidPage, LinkBase, Page, PageRequest};
@@ -17,7 +18,8 @@ pub struct Paging {
 }
 
 /// A page on the wire.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Page)]
 pub struct PageBody<T> {
     count: i64,
     next: Option<String>,
@@ -26,7 +28,8 @@ pub struct PageBody<T> {
 }
 
 /// A page that also tells how many pages there are.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = NumberedPage)]
 pub struct NumberedPageBody<T> {
     #[serde(flatten)]
     page: PageBody<T>,
@@ -34,7 +37,8 @@ pub struct NumberedPageBody<T> {
 }
 
 /// A page that also tells where it stands.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PositionedPage)]
 pub struct PositionedPageBody<T> {
     #[serde(flatten)]
     page: NumberedPageBody<T>,

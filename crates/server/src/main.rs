@@ -10,7 +10,7 @@ use license_manager::cli::{Cli, Command};
 use license_manager::config::{Config, Secret};
 use license_manager::storage::{Database, seed_products};
 use license_manager::system::SystemClock;
-use license_manager::{demo, logging, serve};
+use license_manager::{demo, logging, outbox, serve};
 use license_manager_domain::ports::Clock as _;
 
 /// Gives memory back that a large request leaves; docs/ARCHITECTURE.md, "Memory".
@@ -42,6 +42,15 @@ fn act(cli: Cli) -> Result<(), Box<dyn Error>> {
                 config.auth.hs256_secret = Some(Secret::random());
             }
             actix_web::rt::System::new().block_on(serve::run(config, arguments.demo))
+        }
+        Command::Worker => {
+            logging::init(&config.logging)?;
+            actix_web::rt::System::new().block_on(serve::run_worker(config))
+        }
+        Command::Outbox(command) => {
+            logging::init(&config.logging)?;
+            let database = Database::open(&config).map_err(|error| error.to_string())?;
+            outbox::run(&database.manager(&config), command, &mut std::io::stdout())
         }
         Command::Migrate => {
             logging::init(&config.logging)?;

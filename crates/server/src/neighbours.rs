@@ -1,76 +1,210 @@
 //! Connects the services around this one that are configured.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use license_manager_adapters::http::{
-    AccessTokens, Credentials, HttpCatalog, HttpDirectory, HttpNeighbour, Timeouts, client,
+    AccessTokens, Braze, BrazeOptions, Credentials, HttpAccounts, HttpCatalog, HttpDirectory, HttpLearners,
+    HttpNeighbour, Segment, Timeouts, Tracking, client,
+};
+use license_manager_adapters::mail::{LogMail, Misconfigured, SmtpMail};
+use license_manager_domain::ports::{
+    AccountLookup, CampaignMail, ContentCatalog, EnterpriseDirectory, EventTracking, LearnerRegistry,
 };
 use license_manager_domain::{LicenseManager, Neighbour};
 
-use crate::config::Config;
+use crate::config::{BrazeConfig, Config, OauthConfig, Secret, SmtpConfig};
+use crate::system::SystemClock;
 
-/// The license manager with the neighbours that the configuration names. None of them is called yet.
-///
-/// # Errors
-/// Where the OAuth client is described by halves; one line that names the setting.
-pub fn connect(mut manager: LicenseManager, config: &Config) -> Result<LicenseManager, String> {
-    let client = client(Timeouts::default())?;
-    let tokens = match &config.oauth.url {
-        None => None,
-        Some(url) => {
-            let missing = |setting: &str| format!("oauth.url is set, and {setting} is not: set it, or leave both out");
-            let credentials = Credentials {
-                client_id: config.oauth.client_id.clone().ok_or_else(|| missing("oauth.client_id"))?,
-                client_secret: config
-                    .oauth
-                    .client_secret
-                    .as_ref()
-                    .map(|secret| secret.expose().to_owned())
-                    .ok_or_else(|| missing("oauth.client_secret"))?,
-            };
-            Some(Arc::new(AccessTokens::new(url, credentials, client.clone())))
+/// How long a mail server may take to accept a connection, and for each answer.
+const SMTP_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The services around this one, as adapters of the ports. The LMS and the catalog service are there where they are configured;
+/// mails and events always have somewhere to go, and be it the log.
+#[derive(Clone)]
+pub struct Neighbours {
+    /// The catalog service.
+    pub catalog: Option<Arc<dyn ContentCatalog>>,
+    /// The LMS, asked about customers.
+    pub directory: Option<Arc<dyn EnterpriseDirectory>>,
+    /// The LMS, asked about accounts.
+    pub accounts: Option<Arc<dyn AccountLookup>>,
+    /// The LMS, told of learners and enrollments.
+    pub learner_registry: Option<Arc<dyn LearnerRegistry>>,
+    /// Braze, else a mail server, else the log.
+    pub mail: Arc<dyn CampaignMail>,
+    /// Segment and Braze, else the log.
+    pub event_tracking: Arc<dyn EventTracking>,
+}
+
+impl Neighbours {
+    /// The neighbours that the configuration names. None of them is called yet.
+    ///
+    /// # Errors
+    /// Where one is described by halves or in a way that cannot be used; one line that names the setting.
+    pub fn from_config(config: &Config) -> Result<Self, String> {
+        let client = client(Timeouts::default())?;
+        let tokens = oauth_client(&config.oauth)?
+            .map(|(url, credentials)| Arc::new(AccessTokens::new(url, credentials, client.clone())));
+        let neighbour = |which, url: &String| HttpNeighbour::new(which, url, client.clone(), tokens.clone());
+        let clock = Arc::new(SystemClock);
+        let lms = config.lms.url.as_ref().map(|url| neighbour(Neighbour::Lms, url));
+        let braze = braze(&config.braze)?.map(|options| Arc::new(Braze::new(options, client.clone(), clock.clone())));
+        let segment = config
+            .segment
+            .write_key
+            .as_ref()
+            .map(|key| Segment::new(&config.segment.url, key.expose().to_owned(), client.clone(), clock.clone()));
+        let smtp = smtp(&config.smtp)?;
+        let mail: Arc<dyn CampaignMail> = match (&braze, smtp) {
+            (Some(braze), _) => braze.clone(),
+            (None, Some(smtp)) => Arc::new(smtp),
+            (None, None) => Arc::new(LogMail::new()?),
+        };
+        let catalog = config.catalog.url.as_ref().map(|url| neighbour(Neighbour::Catalog, url));
+        Ok(Self {
+            catalog: catalog.map(|catalog| Arc::new(HttpCatalog::new(catalog)) as _),
+            directory: lms.clone().map(|lms| Arc::new(HttpDirectory::new(lms)) as _),
+            accounts: lms.clone().map(|lms| Arc::new(HttpAccounts::new(lms)) as _),
+            learner_registry: lms.map(|lms| Arc::new(HttpLearners::new(lms, clock)) as _),
+            mail,
+            event_tracking: Arc::new(Tracking::new(segment, braze)),
+        })
+    }
+
+    /// The license manager with these neighbours.
+    pub fn of(self, mut manager: LicenseManager) -> LicenseManager {
+        if let Some(catalog) = self.catalog {
+            manager = manager.with_catalog(catalog);
         }
+        if let Some(directory) = self.directory {
+            manager = manager.with_directory(directory);
+        }
+        if let Some(accounts) = self.accounts {
+            manager = manager.with_account_lookup(accounts);
+        }
+        if let Some(learners) = self.learner_registry {
+            manager = manager.with_learner_registry(learners);
+        }
+        manager.with_mail(self.mail).with_event_tracking(self.event_tracking)
+    }
+}
+
+/// What is missing beside a setting that is there.
+fn missing(set: &str, missing: &str) -> String {
+    format!("{set} is set, and {missing} is not: set it, or leave both out")
+}
+
+fn revealed(secret: Option<&Secret>, missing: impl FnOnce() -> String) -> Result<String, String> {
+    secret.map(|secret| secret.expose().to_owned()).ok_or_else(missing)
+}
+
+fn oauth_client(config: &OauthConfig) -> Result<Option<(&str, Credentials)>, String> {
+    let Some(url) = &config.url else { return Ok(None) };
+    let missing = |setting| move || missing("oauth.url", setting);
+    let client_id = config.client_id.clone().ok_or_else(missing("oauth.client_id"))?;
+    let client_secret = revealed(config.client_secret.as_ref(), missing("oauth.client_secret"))?;
+    Ok(Some((url, Credentials { client_id, client_secret })))
+}
+
+fn braze(config: &BrazeConfig) -> Result<Option<BrazeOptions>, String> {
+    let campaigns = config.campaigns.by_kind();
+    let Some(url) = config.url.clone() else {
+        let set = match campaigns.keys().next() {
+            _ if config.api_key.is_some() => "braze.api_key".to_owned(),
+            Some(kind) => format!("braze.campaigns.{}", kind.as_str()),
+            None => return Ok(None),
+        };
+        return Err(missing(&set, "braze.url"));
     };
-    let neighbour = |which, url: &String| HttpNeighbour::new(which, url, client.clone(), tokens.clone());
-    if let Some(url) = &config.catalog.url {
-        manager = manager.with_catalog(Arc::new(HttpCatalog::new(neighbour(Neighbour::Catalog, url))));
+    let missing = |setting| move || missing("braze.url", setting);
+    let api_key = revealed(config.api_key.as_ref(), missing("braze.api_key"))?;
+    let app_id = config.app_id.clone().ok_or_else(missing("braze.app_id"))?;
+    Ok(Some(BrazeOptions { url, api_key, app_id, campaigns }))
+}
+
+fn smtp(config: &SmtpConfig) -> Result<Option<SmtpMail>, String> {
+    match (&config.url, &config.from) {
+        (None, None) => Ok(None),
+        (Some(_), None) => Err(missing("smtp.url", "smtp.from")),
+        (None, Some(_)) => Err(missing("smtp.from", "smtp.url")),
+        (Some(url), Some(from)) => {
+            SmtpMail::new(url.expose(), from, SMTP_TIMEOUT).map(Some).map_err(|error| match error {
+                Misconfigured::Url(problem) => format!("smtp.url: {problem}"),
+                Misconfigured::From(problem) => format!("smtp.from: {problem}"),
+                Misconfigured::Templates(problem) => problem,
+            })
+        }
     }
-    if let Some(url) = &config.lms.url {
-        manager = manager.with_directory(Arc::new(HttpDirectory::new(neighbour(Neighbour::Lms, url))));
-    }
-    Ok(manager)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use license_manager_domain::memory::MemoryStore;
-    use license_manager_domain::ports::SequentialIds;
-    use license_manager_domain::{LicenseManager, Settings};
-
-    use super::connect;
+    use super::Neighbours;
     use crate::config::Config;
-    use crate::system::SystemClock;
 
-    fn connected(environment: &[(&str, &str)]) -> Result<(), String> {
+    fn connected(environment: &[(&str, &str)]) -> Result<Neighbours, String> {
         let environment = environment.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
-        let config = Config::load(None, environment).unwrap();
-        let store = Arc::new(MemoryStore::default());
-        let ids = Arc::new(SequentialIds::default());
-        let manager = LicenseManager::new(store, Arc::new(SystemClock), ids, Settings::default());
-        connect(manager, &config).map(drop)
+        let connected = Neighbours::from_config(&Config::load(None, environment).unwrap());
+        if let Err(problem) = &connected {
+            assert_eq!(problem.lines().count(), 1, "{problem}");
+            assert!(!problem.contains("hunter2"), "{problem}");
+        }
+        connected
     }
+
+    fn refusal(environment: &[(&str, &str)]) -> String {
+        connected(environment).map(drop).unwrap_err()
+    }
+
+    const CATALOG: (&str, &str) = ("LM_CATALOG__URL", "http://localhost:18160");
+    const LMS: (&str, &str) = ("LM_LMS__URL", "http://localhost:18000");
 
     #[test]
     fn neighbours_need_no_oauth_client_but_an_oauth_client_needs_everything() {
-        let catalog = ("LM_CATALOG__URL", "http://localhost:18160");
         let url = ("LM_OAUTH__URL", "http://localhost:18000/");
         let (id, secret) = (("LM_OAUTH__CLIENT_ID", "worker"), ("LM_OAUTH__CLIENT_SECRET", "hunter2"));
-        assert_eq!(connected(&[]), Ok(()));
-        assert_eq!(connected(&[catalog]), Ok(()));
-        assert_eq!(connected(&[catalog, url, id, secret]), Ok(()));
-        assert!(connected(&[catalog, url, id]).unwrap_err().contains("oauth.client_secret"));
-        assert!(connected(&[catalog, url, secret]).unwrap_err().contains("oauth.client_id"));
+        assert!(connected(&[]).unwrap().catalog.is_none());
+        assert!(connected(&[CATALOG]).unwrap().catalog.is_some());
+        assert!(connected(&[CATALOG, url, id, secret]).is_ok());
+        assert!(refusal(&[CATALOG, url, id]).contains("oauth.client_secret"));
+        assert!(refusal(&[CATALOG, url, secret]).contains("oauth.client_id"));
+    }
+
+    #[test]
+    fn one_address_makes_the_lms_everything_it_is() {
+        let neighbours = connected(&[LMS]).unwrap();
+        assert!(neighbours.directory.is_some() && neighbours.accounts.is_some());
+        assert!(neighbours.learner_registry.is_some() && neighbours.catalog.is_none());
+        let neighbours = connected(&[]).unwrap();
+        assert!(
+            neighbours.directory.is_none() && neighbours.accounts.is_none() && neighbours.learner_registry.is_none()
+        );
+    }
+
+    #[tokio::test]
+    async fn braze_needs_an_address_a_key_and_an_app() {
+        let url = ("LM_BRAZE__URL", "https://rest.example.com");
+        let (key, app) = (("LM_BRAZE__API_KEY", "hunter2"), ("LM_BRAZE__APP_ID", "app"));
+        let campaign = ("LM_BRAZE__CAMPAIGNS__REMINDER", "id");
+        assert!(connected(&[url, key, app]).is_ok());
+        assert!(connected(&[url, key, app, campaign, ("LM_SEGMENT__WRITE_KEY", "hunter2")]).is_ok());
+        assert!(refusal(&[url, key]).contains("braze.app_id"));
+        assert!(refusal(&[url, app]).contains("braze.api_key"));
+        assert!(refusal(&[key]).contains("braze.url"));
+        let line = refusal(&[campaign]);
+        assert!(line.contains("braze.campaigns.reminder") && line.contains("braze.url"), "{line}");
+    }
+
+    #[tokio::test]
+    async fn a_mail_server_needs_a_sender() {
+        let (url, from) =
+            (("LM_SMTP__URL", "smtp://me:hunter2@mail:587"), ("LM_SMTP__FROM", "Seats <seats@example.com>"));
+        assert!(connected(&[url, from]).is_ok());
+        assert!(connected(&[("LM_SMTP__URL", "smtps://mail"), from]).is_ok());
+        assert!(refusal(&[url]).contains("smtp.from is not"));
+        assert!(refusal(&[from]).contains("smtp.url is not"));
+        assert!(refusal(&[url, ("LM_SMTP__FROM", "nobody")]).starts_with("smtp.from: "));
+        assert!(refusal(&[("LM_SMTP__URL", "smtp://me:hunter2@mail?tls=perhaps"), from]).starts_with("smtp.url: "));
     }
 }

@@ -10,8 +10,10 @@ use license_manager_domain::{
     LicenseCounts, PlanDetails, PlanId, PlanOverview, PlanPage, RenewalChains,
 };
 use serde::Serialize;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
+use crate::openapi::parameters::LicenseState;
 use crate::wire::time::{serialize as moment, serialize_optional as optional_moment};
 
 /// What a reader's answer depends on beside the data: the moment, and how long plans stand still before a renewal.
@@ -26,9 +28,11 @@ pub struct Reading<'a> {
 }
 
 /// A license.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = License)]
 pub struct LicenseBody {
     uuid: Uuid,
+    #[schema(value_type = LicenseState)]
     status: &'static str,
     user_email: Option<String>,
     #[serde(serialize_with = "optional_moment")]
@@ -59,7 +63,8 @@ impl LicenseBody {
 }
 
 /// A plan without its licenses.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Plan)]
 pub struct PlanBody {
     title: String,
     uuid: Uuid,
@@ -108,7 +113,8 @@ impl PlanBody {
 }
 
 /// A plan with the number of its licenses.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PlanWithCounts)]
 pub struct PlanWithCountsBody {
     #[serde(flatten)]
     plan: PlanBody,
@@ -118,7 +124,8 @@ pub struct PlanWithCountsBody {
 }
 
 /// How many licenses a plan has.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Counts)]
 pub struct CountsBody {
     activated: i64,
     assigned: i64,
@@ -141,13 +148,15 @@ impl From<LicenseCounts> for CountsBody {
     }
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Revocations)]
 struct RevocationsBody {
     applied: i32,
     remaining: i64,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PriorRenewal)]
 struct PriorRenewalBody {
     prior_subscription_plan_id: Uuid,
     #[serde(serialize_with = "moment")]
@@ -186,7 +195,8 @@ impl PlanWithCountsBody {
 }
 
 /// An agreement without its plans.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Agreement)]
 pub struct AgreementBody {
     uuid: Uuid,
     enterprise_customer_uuid: Uuid,
@@ -230,7 +240,8 @@ impl AgreementBody {
 }
 
 /// An agreement with its plans.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = AgreementWithPlans)]
 pub struct AgreementWithPlansBody {
     #[serde(flatten)]
     agreement: AgreementBody,
@@ -265,7 +276,8 @@ fn plans(
 }
 
 /// A license with its plan and agreement, as its learner sees it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = LearnerLicense)]
 pub struct LearnerLicenseBody {
     #[serde(flatten)]
     license: LicenseBody,
@@ -286,7 +298,8 @@ impl LearnerLicenseBody {
 }
 
 /// A plan as it was just made.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = CreatedPlan)]
 pub struct CreatedPlanBody {
     #[serde(flatten)]
     plan: PlanBody,
@@ -326,7 +339,8 @@ impl CreatedPlanBody {
 }
 
 /// A plan as it was just edited.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = EditedPlan)]
 pub struct EditedPlanBody {
     uuid: Uuid,
     title: String,

@@ -15,10 +15,12 @@ use crate::auth::TokenVerifier;
 use crate::auth::mint::DevelopmentToken;
 use crate::config::{Config, DEFAULT_DATABASE_FILE};
 use crate::cors::BrowserPolicy;
+use crate::neighbours::Neighbours;
 use crate::storage::{Database, seed_products};
 use crate::system::SystemClock;
 use crate::throttle::Throttle;
-use crate::{demo, jobs, neighbours};
+use crate::worker::Worker;
+use crate::{demo, jobs};
 
 /// How often a database that is away at the start is asked again.
 const RETRY: Duration = Duration::from_secs(1);
@@ -34,13 +36,14 @@ pub async fn run(config: Config, with_demo: bool) -> Result<(), Box<dyn Error>> 
     }
     let verifier = TokenVerifier::from_config(&config.auth).await?;
     let database = Arc::new(Database::open(&config).map_err(|error| error.to_string())?);
-    let manager = neighbours::connect(database.manager(&config), &config)?;
+    let manager = Neighbours::from_config(&config)?.of(database.manager(&config));
     prepare(database, manager.clone()).await?;
 
     let wake_jobs = Arc::new(Notify::new());
     let (stop_jobs, stopped) = watch::channel(false);
     let job_runner = jobs::start(manager.clone(), wake_jobs.clone(), stopped.clone());
-    let sweeper = jobs::start_sweeping(manager.clone(), stopped);
+    let sweeper = jobs::start_sweeping(manager.clone(), stopped.clone());
+    let worker = config.worker.enabled.then(|| Worker::start(&manager, &config, stopped));
     let state = web::Data::new(AppState {
         manager: manager.clone(),
         verifier,
@@ -76,8 +79,37 @@ pub async fn run(config: Config, with_demo: bool) -> Result<(), Box<dyn Error>> 
     stop_jobs.send_replace(true);
     job_runner.await?;
     sweeper.await?;
+    if let Some(worker) = worker {
+        worker.finish().await;
+    }
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Delivers what is owed to the outside, and answers nobody, until SIGTERM or Ctrl-C; the batches under way are finished first.
+pub async fn run_worker(config: Config) -> Result<(), Box<dyn Error>> {
+    let database = Arc::new(Database::open(&config).map_err(|error| error.to_string())?);
+    let manager = Neighbours::from_config(&config)?.of(database.manager(&config));
+    prepare(database, manager.clone()).await?;
+    let (stop, stopped) = watch::channel(false);
+    let worker = Worker::start(&manager, &config, stopped);
+    tracing::info!("ready: delivering");
+    stop_signal().await?;
+    tracing::info!("stopping: finishing the deliveries under way");
+    stop.send_replace(true);
+    worker.finish().await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Returns at the first SIGTERM or Ctrl-C.
+async fn stop_signal() -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        _ = terminate.recv() => Ok(()),
+        interrupted = tokio::signal::ctrl_c() => interrupted,
+    }
 }
 
 /// Brings the database up to date, waiting for one that is away.
@@ -103,13 +135,8 @@ async fn prepare(database: Arc<Database>, manager: LicenseManager) -> Result<(),
 /// Stops the server at the first SIGTERM or Ctrl-C, after the requests under way.
 fn stop_on_signal(server: ServerHandle) {
     tokio::spawn(async move {
-        use tokio::signal::unix::{SignalKind, signal};
-        match signal(SignalKind::terminate()) {
-            Ok(mut terminate) => {
-                tokio::select! {
-                    _ = terminate.recv() => {}
-                    _ = tokio::signal::ctrl_c() => {}
-                }
+        match stop_signal().await {
+            Ok(()) => {
                 tracing::info!("stopping: finishing the requests under way");
                 server.stop(true).await;
             }

@@ -8,7 +8,7 @@ use license_manager_domain::{CatalogId, Error};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::HttpNeighbour;
+use super::{Call, HttpNeighbour};
 
 /// The catalog service, over HTTP.
 #[derive(Debug, Clone)]
@@ -37,12 +37,12 @@ impl ContentCatalog for HttpCatalog {
         let path = format!("/api/v1/enterprise-catalogs/{catalog}/contains_content_items/");
         // A key each: a list with commas would break keys that hold one.
         let query: Vec<_> = course_keys.iter().map(|key| ("course_run_ids", key.as_str())).collect();
-        Ok(self.0.get::<Answer>(&path, &query).await?.contains_content_items)
+        Ok(self.0.ask::<Answer>(Call::get(&path, &query)).await?.contains_content_items)
     }
 
     async fn distinct_queries(&self, catalogs: &[CatalogId]) -> Result<BTreeMap<String, Vec<CatalogId>>, Error> {
         let body = json!({ "enterprise_catalog_uuids": catalogs });
-        let answer = self.0.post::<Queries>("/api/v1/distinct-catalog-queries/", &body).await?;
+        let answer = self.0.ask::<Queries>(Call::post("/api/v1/distinct-catalog-queries/", &body)).await?;
         Ok(answer.catalog_uuids_by_catalog_query_id)
     }
 }

@@ -5,7 +5,7 @@ use license_manager_domain::ports::{EnterpriseCustomer, EnterpriseDirectory};
 use license_manager_domain::{CustomerId, Error};
 use serde::Deserialize;
 
-use super::HttpNeighbour;
+use super::{Call, HttpNeighbour};
 
 /// The LMS's enterprise customers, over HTTP.
 #[derive(Debug, Clone)]
@@ -39,7 +39,7 @@ struct Answer {
 impl EnterpriseDirectory for HttpDirectory {
     async fn customer(&self, customer: CustomerId) -> Result<EnterpriseCustomer, Error> {
         let path = format!("/enterprise/api/v1/enterprise-customer/{customer}/");
-        let answer: Answer = self.0.get(&path, &[]).await?;
+        let answer: Answer = self.0.ask(Call::get(&path, &[])).await?;
         Ok(EnterpriseCustomer {
             id: customer,
             slug: answer.slug,

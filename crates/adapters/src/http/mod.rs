@@ -2,23 +2,35 @@
 //!
 //! [`HttpNeighbour`] is what all have in common: one address, limits on how long an answer may take and how large it may be,
 //! and an access token where the service wants one ([`AccessTokens`]). An answer that is late, an error or nonsense becomes
-//! [`Error::Neighbour`], and its cause goes to the log.
+//! [`Error::Neighbour`], or [`Undelivered`](license_manager_domain::ports::Undelivered) where something was to be delivered,
+//! and its cause goes to the log.
 
+mod accounts;
+mod braze;
 mod catalog;
 mod directory;
+mod learners;
+mod segment;
+mod service;
 mod tokens;
+mod tracking;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use license_manager_domain::{Error, Neighbour};
-use reqwest::header::AUTHORIZATION;
 use reqwest::{Client, StatusCode};
 use serde::de::DeserializeOwned;
 
+pub use accounts::HttpAccounts;
+pub use braze::{Braze, BrazeOptions};
 pub use catalog::HttpCatalog;
 pub use directory::HttpDirectory;
+pub use learners::HttpLearners;
+pub use segment::Segment;
+use service::{Call, Credential, Failure, Service};
 pub use tokens::{AccessTokens, Credentials};
+pub use tracking::Tracking;
 
 /// Far above any real answer; one beyond it is not read further.
 const ANSWER_LIMIT_BYTES: usize = 1024 * 1024;
@@ -54,18 +66,10 @@ pub fn client(timeouts: Timeouts) -> Result<Client, String> {
 }
 
 /// One neighbouring service.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct HttpNeighbour {
     neighbour: Neighbour,
-    base: String,
-    client: Client,
-    tokens: Option<Arc<AccessTokens>>,
-}
-
-impl std::fmt::Debug for HttpNeighbour {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("HttpNeighbour").field("neighbour", &self.neighbour).field("base", &self.base).finish()
-    }
+    service: Service,
 }
 
 impl HttpNeighbour {
@@ -76,66 +80,30 @@ impl HttpNeighbour {
         client: Client,
         tokens: Option<Arc<AccessTokens>>,
     ) -> Self {
-        Self { neighbour, base: base.into(), client, tokens }
-    }
-
-    /// What is at a path, as JSON.
-    async fn get<T: DeserializeOwned>(&self, path: &str, query: &[(&str, &str)]) -> Result<T, Error> {
-        self.ask(path, |client, url| client.get(url).query(query)).await
-    }
-
-    /// What is answered to a body, as JSON.
-    async fn post<T: DeserializeOwned>(&self, path: &str, body: &serde_json::Value) -> Result<T, Error> {
-        self.ask(path, |client, url| client.post(url).json(body)).await
-    }
-
-    async fn ask<T: DeserializeOwned>(
-        &self,
-        path: &str,
-        request: impl Fn(&Client, String) -> reqwest::RequestBuilder,
-    ) -> Result<T, Error> {
-        let answer = match self.send(path, &request).await? {
-            // A token may be withdrawn before it expires; another one tells whether that was it.
-            answer if answer.status() == StatusCode::UNAUTHORIZED && self.tokens.is_some() => {
-                if let Some(tokens) = &self.tokens {
-                    tokens.forget().await;
-                }
-                self.send(path, &request).await?
-            }
-            answer => answer,
+        let name = match neighbour {
+            Neighbour::Catalog => "catalog",
+            Neighbour::Lms => "lms",
         };
-        let status = answer.status();
-        if !status.is_success() {
-            return Err(self.fails(format!("answered {status}"), path));
-        }
-        let body = read(answer).await.map_err(|problem| self.fails(problem, path))?;
-        serde_json::from_slice(&body).map_err(|error| {
-            // The answer may hold personal data; so no more than the place of the mistake is told.
-            self.fails(
-                format!("answered something unexpected (line {}, column {})", error.line(), error.column()),
-                path,
-            )
-        })
+        let credential = tokens.map_or(Credential::None, Credential::Tokens);
+        Self { neighbour, service: Service::new(name, base.into(), client, credential) }
     }
 
-    async fn send(
-        &self,
-        path: &str,
-        request: impl Fn(&Client, String) -> reqwest::RequestBuilder,
-    ) -> Result<reqwest::Response, Error> {
-        let mut request = request(&self.client, format!("{}{path}", self.base));
-        if let Some(tokens) = &self.tokens {
-            let token = tokens.current().await.map_err(|problem| {
-                self.fails(format!("cannot be asked, because the access token service {problem}"), path)
-            })?;
-            request = request.header(AUTHORIZATION, format!("JWT {token}"));
-        }
-        request.send().await.map_err(|error| self.fails(no_answer(&error), path))
+    /// The answer to a call, as JSON, for somebody who waits for it.
+    async fn ask<T: DeserializeOwned>(&self, call: Call<'_>) -> Result<T, Error> {
+        self.service.json(call).await.map_err(|failure| self.error(failure))
     }
 
-    fn fails(&self, problem: String, path: &str) -> Error {
-        tracing::warn!(neighbour = ?self.neighbour, path, problem, "a neighbouring service failed");
-        Error::Neighbour { neighbour: self.neighbour, problem }
+    /// As [`HttpNeighbour::ask`]; `None` where the service finds nothing there.
+    async fn find<T: DeserializeOwned>(&self, call: Call<'_>) -> Result<Option<T>, Error> {
+        match self.service.json(call.perhaps()).await {
+            Ok(answer) => Ok(Some(answer)),
+            Err(failure) if failure.status == Some(StatusCode::NOT_FOUND) => Ok(None),
+            Err(failure) => Err(self.error(failure)),
+        }
+    }
+
+    fn error(&self, failure: Failure) -> Error {
+        Error::Neighbour { neighbour: self.neighbour, problem: failure.problem }
     }
 }
 

@@ -47,6 +47,11 @@ impl EnrollmentJobRepository for PostgresUnit<'_> {
         self.read(|connection| query.first(connection).optional())?.map(job).transpose()
     }
 
+    fn lock(&mut self, id: EnrollmentJobId) -> Result<Option<EnrollmentJob>, Error> {
+        let query = bulk_enrollment_job::table.find(id.0).select(EnrollmentJobRow::as_select()).for_update();
+        self.write(|connection| query.first(connection).optional())?.map(job).transpose()
+    }
+
     fn lock_naming(&mut self, emails: &[Email]) -> Result<Vec<EnrollmentJob>, Error> {
         let query = diesel::sql_query(
             "SELECT * FROM bulk_enrollment_job

@@ -4,12 +4,12 @@ use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::{Array, Bool, Nullable, Uuid as SqlUuid};
 use license_manager_domain::ports::{LicenseOrder, LicenseSearch, LookupRepository, Window};
-use license_manager_domain::{Email, Error, License, LicenseId, PlanDetails};
+use license_manager_domain::{Email, Error, License, LicenseId, PlanDetails, PlanId};
 use uuid::Uuid;
 
 use super::PostgresUnit;
 use super::licenses::{Condition, filtered, with_plans};
-use super::rows::{LicenseRow, PlanDetailsRow, plan_details};
+use super::rows::{LicenseRow, PlanDetailsRow, licenses, plan_details};
 use super::schema::license;
 
 /// The licenses that match.
@@ -47,6 +47,18 @@ impl LookupRepository for PostgresUnit<'_> {
         let query = with_plans().filter(license::user_email.eq(email.as_str()));
         let rows = self.read(|connection| query.load::<(LicenseRow, PlanDetailsRow)>(connection))?;
         rows.into_iter().map(with_plan).collect()
+    }
+
+    fn live_of_emails(&mut self, plans: &[PlanId], emails: &[Email]) -> Result<Vec<License>, Error> {
+        let plans: Vec<Uuid> = plans.iter().map(|plan| plan.0).collect();
+        let emails: Vec<&str> = emails.iter().map(Email::as_str).collect();
+        let query = license::table
+            .select(LicenseRow::as_select())
+            .filter(license::subscription_plan_uuid.eq_any(plans))
+            .filter(license::user_email.eq_any(emails))
+            .filter(license::status.eq_any(["assigned", "activated"]))
+            .order(license::uuid);
+        licenses(self.read(|connection| query.load::<LicenseRow>(connection))?)
     }
 
     fn list(&mut self, search: &LicenseSearch, order: &[LicenseOrder], window: Window) -> Result<Vec<License>, Error> {

@@ -1,16 +1,154 @@
 //! What was promised to the outside.
 
+use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::{Array, Nullable, Text, Timestamptz, Uuid as SqlUuid};
-use license_manager_domain::Error;
-use license_manager_domain::outbox::Message;
-use license_manager_domain::ports::OutboxRepository;
+use diesel::sql_query;
+use diesel::sql_types::{Array, BigInt, Bool, Nullable, SmallInt, Text, Timestamptz, Uuid as SqlUuid};
+use license_manager_domain::delivery::{DeliveryClaim, Lane, Lanes, OutboxSelection, Parcel, Standing, Waiting};
+use license_manager_domain::outbox::{Message, Topic};
+use license_manager_domain::ports::{OutboxFilter, OutboxRepository};
+use license_manager_domain::{CustomerId, Error, LicenseId, MessageId, PlanId};
+use uuid::Uuid;
 
 use super::PostgresUnit;
 use super::schema::outbox;
 
-fn column<'m, T>(messages: &'m [Message], value: impl Fn(&'m Message) -> T) -> Vec<T> {
-    messages.iter().map(value).collect()
+fn column<'r, R, T>(rows: &'r [R], value: impl Fn(&'r R) -> T) -> Vec<T> {
+    rows.iter().map(value).collect()
+}
+
+fn uuids(messages: &[MessageId]) -> Vec<Uuid> {
+    let mut uuids = column(messages, |message| message.0);
+    uuids.sort_unstable();
+    uuids
+}
+
+/// Whether nothing that has to be delivered first keeps the message `waiting` in its lane. OFFSET 0 keeps the planner from turning
+/// the questions into joins over the whole table: each is answered from an index, for the few messages that are looked at.
+const IN_TURN: &str = "
+    NOT EXISTS (SELECT FROM outbox AS earlier
+                WHERE earlier.license_uuid = waiting.license_uuid AND earlier.position < waiting.position
+                  AND earlier.parked_at IS NULL AND strpos(earlier.lanes, waiting.lane) > 0
+                OFFSET 0)
+    AND (waiting.topic <> 'utilization_thresholds'
+         OR NOT EXISTS (SELECT FROM outbox AS earlier
+                        WHERE earlier.subscription_plan_uuid = waiting.subscription_plan_uuid
+                          AND earlier.position < waiting.position AND earlier.topic = 'utilization_thresholds'
+                          AND earlier.parked_at IS NULL
+                        OFFSET 0))";
+
+/// The messages an operator means that nobody delivers now: `$1` are ids, or null for the parked ones of the topic `$2`, or of
+/// any.
+const MEANT: &str = "
+    (uuid = ANY ($1) OR $1 IS NULL AND parked_at IS NOT NULL AND ($2 IS NULL OR topic = $2))
+    AND (claimed_by IS NULL OR not_before <= $3)";
+
+#[derive(QueryableByName)]
+struct LaneRow {
+    #[diesel(sql_type = Text)]
+    lane: String,
+}
+
+#[derive(QueryableByName)]
+struct IdRow {
+    #[diesel(sql_type = SqlUuid)]
+    uuid: Uuid,
+}
+
+#[derive(QueryableByName)]
+struct ParcelRow {
+    #[diesel(sql_type = SqlUuid)]
+    uuid: Uuid,
+    #[diesel(sql_type = Text)]
+    topic: String,
+    #[diesel(sql_type = Nullable<SqlUuid>)]
+    license_uuid: Option<Uuid>,
+    #[diesel(sql_type = Nullable<SqlUuid>)]
+    subscription_plan_uuid: Option<Uuid>,
+    #[diesel(sql_type = SqlUuid)]
+    enterprise_customer_uuid: Uuid,
+    #[diesel(sql_type = Text)]
+    payload: String,
+    #[diesel(sql_type = Timestamptz)]
+    created: DateTime<Utc>,
+    #[diesel(sql_type = Text)]
+    lanes: String,
+    #[diesel(sql_type = SmallInt)]
+    attempts: i16,
+}
+
+impl From<ParcelRow> for Parcel {
+    fn from(row: ParcelRow) -> Self {
+        let message = Message {
+            id: MessageId(row.uuid),
+            topic: Topic::from_name(&row.topic),
+            license: row.license_uuid.map(LicenseId),
+            plan: row.subscription_plan_uuid.map(PlanId),
+            customer: CustomerId(row.enterprise_customer_uuid),
+            payload: row.payload,
+            created: row.created,
+        };
+        Self { message, lanes: Lanes::from_text(&row.lanes), attempts: row.attempts }
+    }
+}
+
+#[derive(QueryableByName)]
+struct WaitingRow {
+    #[diesel(sql_type = SqlUuid)]
+    uuid: Uuid,
+    #[diesel(sql_type = Text)]
+    topic: String,
+    #[diesel(sql_type = Text)]
+    lane: String,
+    #[diesel(sql_type = Nullable<SqlUuid>)]
+    license_uuid: Option<Uuid>,
+    #[diesel(sql_type = Nullable<SqlUuid>)]
+    subscription_plan_uuid: Option<Uuid>,
+    #[diesel(sql_type = SqlUuid)]
+    enterprise_customer_uuid: Uuid,
+    #[diesel(sql_type = Timestamptz)]
+    created: DateTime<Utc>,
+    #[diesel(sql_type = SmallInt)]
+    attempts: i16,
+    #[diesel(sql_type = Timestamptz)]
+    not_before: DateTime<Utc>,
+    #[diesel(sql_type = Nullable<Text>)]
+    last_error: Option<String>,
+    #[diesel(sql_type = Nullable<Timestamptz>)]
+    parked_at: Option<DateTime<Utc>>,
+}
+
+impl From<WaitingRow> for Waiting {
+    fn from(row: WaitingRow) -> Self {
+        Self {
+            id: MessageId(row.uuid),
+            topic: row.topic,
+            lane: row.lane,
+            license: row.license_uuid.map(LicenseId),
+            plan: row.subscription_plan_uuid.map(PlanId),
+            customer: CustomerId(row.enterprise_customer_uuid),
+            created: row.created,
+            attempts: row.attempts,
+            not_before: row.not_before,
+            last_error: row.last_error,
+            parked_at: row.parked_at,
+        }
+    }
+}
+
+impl PostgresUnit<'_> {
+    /// Runs a statement over the messages an operator means, and tells how many there were.
+    fn on_meant(&mut self, statement: &str, selection: &OutboxSelection, now: DateTime<Utc>) -> Result<usize, Error> {
+        let (ids, topic) = match selection {
+            OutboxSelection::Messages(ids) => (Some(uuids(ids)), None),
+            OutboxSelection::Parked(topic) => (None, topic.as_deref()),
+        };
+        let statement = sql_query(format!("{statement} WHERE {MEANT}"))
+            .bind::<Nullable<Array<SqlUuid>>, _>(ids)
+            .bind::<Nullable<Text>, _>(topic)
+            .bind::<Timestamptz, _>(now);
+        self.write(|connection| statement.execute(connection))
+    }
 }
 
 impl OutboxRepository for PostgresUnit<'_> {
@@ -19,14 +157,17 @@ impl OutboxRepository for PostgresUnit<'_> {
         if messages.is_empty() {
             return Ok(());
         }
+        let lanes: Vec<Lanes> = column(messages, Message::lanes);
         // The database counts positions in the order of the rows.
-        let statement = diesel::sql_query(
+        let statement = sql_query(
             "INSERT INTO outbox
-                 (uuid, topic, license_uuid, subscription_plan_uuid, enterprise_customer_uuid, payload, created)
-             SELECT uuid, topic, license_uuid, subscription_plan_uuid, enterprise_customer_uuid, payload, created
-             FROM unnest($1, $2, $3, $4, $5, $6, $7) WITH ORDINALITY
+                 (uuid, topic, license_uuid, subscription_plan_uuid, enterprise_customer_uuid, payload, created,
+                  not_before, lane, lanes)
+             SELECT uuid, topic, license_uuid, subscription_plan_uuid, enterprise_customer_uuid, payload, created,
+                    created, lane, lanes
+             FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9) WITH ORDINALITY
                  AS message (uuid, topic, license_uuid, subscription_plan_uuid, enterprise_customer_uuid, payload,
-                             created, place)
+                             created, lane, lanes, place)
              ORDER BY place",
         )
         .bind::<Array<SqlUuid>, _>(column(messages, |message| message.id.0))
@@ -35,11 +176,134 @@ impl OutboxRepository for PostgresUnit<'_> {
         .bind::<Array<Nullable<SqlUuid>>, _>(column(messages, |message| message.plan.map(|plan| plan.0)))
         .bind::<Array<SqlUuid>, _>(column(messages, |message| message.customer.0))
         .bind::<Array<Text>, _>(column(messages, |message| message.payload.as_str()))
-        .bind::<Array<Timestamptz>, _>(column(messages, |message| message.created));
+        .bind::<Array<Timestamptz>, _>(column(messages, |message| message.created))
+        .bind::<Array<Text>, _>(column(&lanes, |lanes| lanes.current().map_or("", Lane::as_str)))
+        .bind::<Array<Text>, _>(column(&lanes, Lanes::as_text));
         self.write_rows(messages.len(), "messages", |connection| statement.execute(connection))
     }
 
     fn count(&mut self) -> Result<i64, Error> {
         self.read(|connection| outbox::table.count().get_result(connection))
+    }
+
+    fn due(&mut self, now: DateTime<Utc>) -> Result<Vec<Lane>, Error> {
+        let query = sql_query(format!(
+            "SELECT lane FROM unnest($1) AS known (lane)
+             WHERE EXISTS (SELECT FROM outbox AS waiting
+                           WHERE waiting.lane = known.lane AND waiting.parked_at IS NULL AND waiting.not_before <= $2
+                             AND {IN_TURN}
+                           LIMIT 1)"
+        ))
+        .bind::<Array<Text>, _>(column(&Lane::ALL, |lane| lane.as_str()))
+        .bind::<Timestamptz, _>(now);
+        let rows: Vec<LaneRow> = self.read(|connection| query.load(connection))?;
+        Ok(rows.iter().filter_map(|row| Lane::from_name(&row.lane)).collect())
+    }
+
+    fn claim(&mut self, claim: &DeliveryClaim) -> Result<Vec<Parcel>, Error> {
+        let statement = sql_query(format!(
+            "WITH chosen AS MATERIALIZED (
+                 SELECT uuid, row_number() OVER (ORDER BY not_before, position) AS place
+                 FROM (SELECT uuid, not_before, position FROM outbox AS waiting
+                       WHERE lane = $3 AND parked_at IS NULL AND not_before <= $4 AND {IN_TURN}
+                       ORDER BY not_before, position
+                       LIMIT $5
+                       FOR UPDATE SKIP LOCKED) AS due),
+             claimed AS (
+                 UPDATE outbox SET claimed_by = $1, not_before = $2
+                 FROM chosen WHERE outbox.uuid = chosen.uuid
+                 RETURNING outbox.*, chosen.place)
+             SELECT * FROM claimed ORDER BY place"
+        ))
+        .bind::<SqlUuid, _>(claim.id)
+        .bind::<Timestamptz, _>(claim.until)
+        .bind::<Text, _>(claim.lane.as_str())
+        .bind::<Timestamptz, _>(claim.now)
+        .bind::<BigInt, _>(claim.limit as i64);
+        let rows: Vec<ParcelRow> = self.write(|connection| statement.load(connection))?;
+        let parcels: Vec<Parcel> = rows.into_iter().map(Parcel::from).collect();
+        let looks = || parcels.iter().filter(|parcel| parcel.message.topic == Topic::UtilizationThresholds);
+        let plans: Vec<Uuid> = looks().filter_map(|parcel| Some(parcel.message.plan?.0)).collect();
+        if !plans.is_empty() {
+            let statement = sql_query(
+                "DELETE FROM outbox
+                 WHERE topic = 'utilization_thresholds' AND parked_at IS NULL AND subscription_plan_uuid = ANY ($1)
+                   AND claimed_by IS DISTINCT FROM $2",
+            )
+            .bind::<Array<SqlUuid>, _>(plans)
+            .bind::<SqlUuid, _>(claim.id);
+            self.write(|connection| statement.execute(connection))?;
+        }
+        Ok(parcels)
+    }
+
+    fn extend(&mut self, claim: Uuid, messages: &[MessageId], until: DateTime<Utc>) -> Result<(), Error> {
+        let statement = sql_query("UPDATE outbox SET not_before = $3 WHERE uuid = ANY ($1) AND claimed_by = $2")
+            .bind::<Array<SqlUuid>, _>(uuids(messages))
+            .bind::<SqlUuid, _>(claim)
+            .bind::<Timestamptz, _>(until);
+        self.write(|connection| statement.execute(connection))?;
+        Ok(())
+    }
+
+    fn held(&mut self, claim: Uuid, messages: &[MessageId]) -> Result<Vec<MessageId>, Error> {
+        let query =
+            sql_query("SELECT uuid FROM outbox WHERE uuid = ANY ($1) AND claimed_by = $2 ORDER BY uuid FOR UPDATE")
+                .bind::<Array<SqlUuid>, _>(uuids(messages))
+                .bind::<SqlUuid, _>(claim);
+        let rows: Vec<IdRow> = self.write(|connection| query.load(connection))?;
+        Ok(rows.into_iter().map(|row| MessageId(row.uuid)).collect())
+    }
+
+    fn settle(&mut self, claim: Uuid, done: &[MessageId], standing: &[Standing]) -> Result<(), Error> {
+        self.require_write()?;
+        if !done.is_empty() {
+            let statement = sql_query("DELETE FROM outbox WHERE uuid = ANY ($1) AND claimed_by = $2")
+                .bind::<Array<SqlUuid>, _>(uuids(done))
+                .bind::<SqlUuid, _>(claim);
+            self.write(|connection| statement.execute(connection))?;
+        }
+        if !standing.is_empty() {
+            let statement = sql_query(
+                "UPDATE outbox
+                 SET lane = input.lane, lanes = input.lanes, attempts = input.attempts, not_before = input.not_before,
+                     last_error = input.last_error, parked_at = input.parked_at, claimed_by = NULL
+                 FROM unnest($1, $2, $3, $4, $5, $6, $7)
+                     AS input (uuid, lane, lanes, attempts, not_before, last_error, parked_at)
+                 WHERE outbox.uuid = input.uuid AND outbox.claimed_by = $8",
+            )
+            .bind::<Array<SqlUuid>, _>(column(standing, |stand| stand.id.0))
+            .bind::<Array<Text>, _>(column(standing, |stand| stand.lanes.current().map_or("", Lane::as_str)))
+            .bind::<Array<Text>, _>(column(standing, |stand| stand.lanes.as_text()))
+            .bind::<Array<SmallInt>, _>(column(standing, |stand| stand.attempts))
+            .bind::<Array<Timestamptz>, _>(column(standing, |stand| stand.not_before))
+            .bind::<Array<Nullable<Text>>, _>(column(standing, |stand| stand.last_error.as_deref()))
+            .bind::<Array<Nullable<Timestamptz>>, _>(column(standing, |stand| stand.parked_at))
+            .bind::<SqlUuid, _>(claim);
+            self.write(|connection| statement.execute(connection))?;
+        }
+        Ok(())
+    }
+
+    fn list(&mut self, filter: &OutboxFilter, limit: i64) -> Result<Vec<Waiting>, Error> {
+        let query = sql_query(
+            "SELECT * FROM outbox
+             WHERE (NOT $1 OR parked_at IS NOT NULL) AND ($2 IS NULL OR topic = $2)
+             ORDER BY position LIMIT $3",
+        )
+        .bind::<Bool, _>(filter.parked_only)
+        .bind::<Nullable<Text>, _>(filter.topic.as_deref())
+        .bind::<BigInt, _>(limit);
+        let rows: Vec<WaitingRow> = self.read(|connection| query.load(connection))?;
+        Ok(rows.into_iter().map(Waiting::from).collect())
+    }
+
+    fn retry(&mut self, selection: &OutboxSelection, now: DateTime<Utc>) -> Result<usize, Error> {
+        let statement = "UPDATE outbox SET attempts = 0, not_before = $3, claimed_by = NULL, parked_at = NULL";
+        self.on_meant(statement, selection, now)
+    }
+
+    fn discard(&mut self, selection: &OutboxSelection, now: DateTime<Utc>) -> Result<usize, Error> {
+        self.on_meant("DELETE FROM outbox", selection, now)
     }
 }

@@ -55,6 +55,12 @@ impl NotificationRepository for PostgresUnit<'_> {
         self.read(|connection| query.get_result(connection))
     }
 
+    fn of_plans(&mut self, plans: &[PlanId]) -> Result<Vec<Notification>, Error> {
+        let plans: Vec<Uuid> = plans.iter().map(|plan| plan.0).collect();
+        let query = notification::table.filter(notification::subscription_plan_uuid.eq_any(plans));
+        self.read(|connection| query.load::<NotificationRow>(connection))?.into_iter().map(sent).collect()
+    }
+
     fn save(&mut self, notifications: &[Notification], change: &Change) -> Result<(), Error> {
         self.require_write()?;
         if notifications.is_empty() {

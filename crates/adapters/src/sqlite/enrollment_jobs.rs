@@ -62,6 +62,12 @@ impl EnrollmentJobRepository for SqliteUnit<'_> {
         query.first(self.conn).optional().map_err(storage_error)?.map(job).transpose()
     }
 
+    fn lock(&mut self, id: EnrollmentJobId) -> Result<Option<EnrollmentJob>, Error> {
+        // Whoever writes has the file to itself.
+        self.written()?;
+        EnrollmentJobRepository::find(self, id)
+    }
+
     fn lock_naming(&mut self, emails: &[Email]) -> Result<Vec<EnrollmentJob>, Error> {
         let named: Vec<_> = emails.iter().map(|email| (email.as_json(), email.as_str())).collect();
         let rows: Vec<Row> = diesel::sql_query(

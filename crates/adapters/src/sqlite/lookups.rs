@@ -4,12 +4,13 @@ use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::{Bool, Nullable, Text};
 use license_manager_domain::ports::{LicenseOrder, LicenseSearch, LookupRepository, Window};
-use license_manager_domain::{Email, Error, License, LicenseId, PlanDetails};
+use license_manager_domain::{Email, Error, License, LicenseId, PlanDetails, PlanId};
 
 use super::SqliteUnit;
 use super::error::storage_error;
+use super::json::in_json;
 use super::licenses::{Condition, filtered, with_plans};
-use super::rows::{DetailsRow, LicenseRow, details};
+use super::rows::{DetailsRow, LicenseRow, details, licenses};
 use super::schema::license;
 use super::types::SqlUuid;
 
@@ -48,6 +49,18 @@ impl LookupRepository for SqliteUnit<'_> {
         let query = with_plans().filter(license::user_email.eq(email.as_str()));
         let rows = query.load::<(LicenseRow, DetailsRow)>(self.conn).map_err(storage_error)?;
         rows.into_iter().map(with_plan).collect()
+    }
+
+    fn live_of_emails(&mut self, plans: &[PlanId], emails: &[Email]) -> Result<Vec<License>, Error> {
+        let rows = license::table
+            .filter(in_json(license::subscription_plan_uuid, serde_json::to_string(plans).map_err(Error::storage)?))
+            .filter(in_json(license::user_email, serde_json::to_string(emails).map_err(Error::storage)?))
+            .filter(license::status.eq_any(["assigned", "activated"]))
+            .order(license::uuid)
+            .select(LicenseRow::as_select())
+            .load(self.conn)
+            .map_err(storage_error)?;
+        licenses(rows)
     }
 
     fn list(&mut self, search: &LicenseSearch, order: &[LicenseOrder], window: Window) -> Result<Vec<License>, Error> {

@@ -1,15 +1,150 @@
-//! What was promised to the outside.
+//! What was promised to the outside. Whoever writes has the file to itself; so nothing comes between statements.
 
+use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::Text;
-use license_manager_domain::Error;
-use license_manager_domain::outbox::Message;
-use license_manager_domain::ports::OutboxRepository;
+use diesel::sql_query;
+use diesel::sql_types::{BigInt, Bool, Nullable, SmallInt, Text};
+use license_manager_domain::delivery::{DeliveryClaim, Lane, Lanes, OutboxSelection, Parcel, Standing, Waiting};
+use license_manager_domain::outbox::{Message, Topic};
+use license_manager_domain::ports::{OutboxFilter, OutboxRepository};
+use license_manager_domain::{CustomerId, Error, LicenseId, MessageId, PlanId};
+use serde::Serialize;
+use uuid::Uuid;
 
 use super::SqliteUnit;
 use super::error::storage_error;
 use super::schema::outbox;
-use super::types::SqlMoment;
+use super::types::{SqlMoment, SqlUuid};
+
+fn json(values: impl Serialize) -> Result<String, Error> {
+    serde_json::to_string(&values).map_err(Error::storage)
+}
+
+/// Whether nothing that has to be delivered first keeps the message `waiting` in its lane.
+const IN_TURN: &str = "
+    NOT EXISTS (SELECT 1 FROM outbox AS earlier
+                WHERE earlier.license_uuid = waiting.license_uuid AND earlier.position < waiting.position
+                  AND earlier.parked_at IS NULL AND instr(earlier.lanes, waiting.lane) > 0)
+    AND (waiting.topic <> 'utilization_thresholds'
+         OR NOT EXISTS (SELECT 1 FROM outbox AS earlier
+                        WHERE earlier.subscription_plan_uuid = waiting.subscription_plan_uuid
+                          AND earlier.position < waiting.position AND earlier.topic = 'utilization_thresholds'
+                          AND earlier.parked_at IS NULL))";
+
+/// The messages an operator means that nobody delivers now: `?1` are ids, or null for the parked ones of the topic `?2`, or of
+/// any.
+const MEANT: &str = "
+    (uuid IN (SELECT value FROM json_each(?1)) OR ?1 IS NULL AND parked_at IS NOT NULL AND (?2 IS NULL OR topic = ?2))
+    AND (claimed_by IS NULL OR not_before <= ?3)";
+
+#[derive(QueryableByName)]
+struct LaneRow {
+    #[diesel(sql_type = Text)]
+    lane: String,
+}
+
+#[derive(QueryableByName)]
+struct IdRow {
+    #[diesel(sql_type = Text)]
+    uuid: SqlUuid,
+}
+
+#[derive(QueryableByName)]
+struct ParcelRow {
+    #[diesel(sql_type = Text)]
+    uuid: SqlUuid,
+    #[diesel(sql_type = Text)]
+    topic: String,
+    #[diesel(sql_type = Nullable<Text>)]
+    license_uuid: Option<SqlUuid>,
+    #[diesel(sql_type = Nullable<Text>)]
+    subscription_plan_uuid: Option<SqlUuid>,
+    #[diesel(sql_type = Text)]
+    enterprise_customer_uuid: SqlUuid,
+    #[diesel(sql_type = Text)]
+    payload: String,
+    #[diesel(sql_type = BigInt)]
+    created: SqlMoment,
+    #[diesel(sql_type = Text)]
+    lanes: String,
+    #[diesel(sql_type = SmallInt)]
+    attempts: i16,
+}
+
+impl From<ParcelRow> for Parcel {
+    fn from(row: ParcelRow) -> Self {
+        let message = Message {
+            id: MessageId(row.uuid.0),
+            topic: Topic::from_name(&row.topic),
+            license: row.license_uuid.map(|id| LicenseId(id.0)),
+            plan: row.subscription_plan_uuid.map(|id| PlanId(id.0)),
+            customer: CustomerId(row.enterprise_customer_uuid.0),
+            payload: row.payload,
+            created: row.created.0,
+        };
+        Self { message, lanes: Lanes::from_text(&row.lanes), attempts: row.attempts }
+    }
+}
+
+#[derive(QueryableByName)]
+struct WaitingRow {
+    #[diesel(sql_type = Text)]
+    uuid: SqlUuid,
+    #[diesel(sql_type = Text)]
+    topic: String,
+    #[diesel(sql_type = Text)]
+    lane: String,
+    #[diesel(sql_type = Nullable<Text>)]
+    license_uuid: Option<SqlUuid>,
+    #[diesel(sql_type = Nullable<Text>)]
+    subscription_plan_uuid: Option<SqlUuid>,
+    #[diesel(sql_type = Text)]
+    enterprise_customer_uuid: SqlUuid,
+    #[diesel(sql_type = BigInt)]
+    created: SqlMoment,
+    #[diesel(sql_type = SmallInt)]
+    attempts: i16,
+    #[diesel(sql_type = BigInt)]
+    not_before: SqlMoment,
+    #[diesel(sql_type = Nullable<Text>)]
+    last_error: Option<String>,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    parked_at: Option<SqlMoment>,
+}
+
+impl From<WaitingRow> for Waiting {
+    fn from(row: WaitingRow) -> Self {
+        Self {
+            id: MessageId(row.uuid.0),
+            topic: row.topic,
+            lane: row.lane,
+            license: row.license_uuid.map(|id| LicenseId(id.0)),
+            plan: row.subscription_plan_uuid.map(|id| PlanId(id.0)),
+            customer: CustomerId(row.enterprise_customer_uuid.0),
+            created: row.created.0,
+            attempts: row.attempts,
+            not_before: row.not_before.0,
+            last_error: row.last_error,
+            parked_at: row.parked_at.map(|moment| moment.0),
+        }
+    }
+}
+
+impl SqliteUnit<'_> {
+    /// Runs a statement over the messages an operator means, and tells how many there were.
+    fn on_meant(&mut self, statement: &str, selection: &OutboxSelection, now: DateTime<Utc>) -> Result<usize, Error> {
+        let (ids, topic) = match selection {
+            OutboxSelection::Messages(ids) => (Some(json(ids)?), None),
+            OutboxSelection::Parked(topic) => (None, topic.as_deref()),
+        };
+        sql_query(format!("{statement} WHERE {MEANT}"))
+            .bind::<Nullable<Text>, _>(ids)
+            .bind::<Nullable<Text>, _>(topic)
+            .bind::<BigInt, _>(SqlMoment(now))
+            .execute(self.written()?)
+            .map_err(storage_error)
+    }
+}
 
 /// The length of a message in JSON, beside its payload.
 const ROW_OVERHEAD: usize = 224;
@@ -23,6 +158,7 @@ impl OutboxRepository for SqliteUnit<'_> {
         let rows: Vec<_> = messages
             .iter()
             .map(|message| {
+                let lanes = message.lanes();
                 (
                     message.id,
                     message.topic.as_str(),
@@ -31,6 +167,8 @@ impl OutboxRepository for SqliteUnit<'_> {
                     message.customer,
                     message.payload.as_str(),
                     SqlMoment::number(message.created),
+                    lanes.current().map_or("", Lane::as_str),
+                    lanes.as_text(),
                 )
             })
             .collect();
@@ -40,10 +178,11 @@ impl OutboxRepository for SqliteUnit<'_> {
         serde_json::to_writer(&mut json, &rows).map_err(Error::storage)?;
         drop(rows);
         // json_each gives the rows in their order; sorting them would copy every payload.
-        diesel::sql_query(
+        sql_query(
             "INSERT INTO outbox (uuid, topic, license_uuid, subscription_plan_uuid, enterprise_customer_uuid, payload,
-                                 created)
-             SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6
+                                 created, not_before, lane, lanes)
+             SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6,
+                    value ->> 6, value ->> 7, value ->> 8
              FROM json_each(?1)",
         )
         .bind::<Text, _>(String::from_utf8(json).map_err(Error::storage)?)
@@ -54,5 +193,146 @@ impl OutboxRepository for SqliteUnit<'_> {
 
     fn count(&mut self) -> Result<i64, Error> {
         outbox::table.count().get_result(self.conn).map_err(storage_error)
+    }
+
+    fn due(&mut self, now: DateTime<Utc>) -> Result<Vec<Lane>, Error> {
+        let names: Vec<&str> = Lane::ALL.iter().map(|lane| lane.as_str()).collect();
+        let rows: Vec<LaneRow> = sql_query(format!(
+            "SELECT known.value AS lane FROM json_each(?1) AS known
+             WHERE EXISTS (SELECT 1 FROM outbox AS waiting
+                           WHERE waiting.lane = known.value AND waiting.parked_at IS NULL AND waiting.not_before <= ?2
+                             AND {IN_TURN})"
+        ))
+        .bind::<Text, _>(json(names)?)
+        .bind::<BigInt, _>(SqlMoment(now))
+        .load(self.conn)
+        .map_err(storage_error)?;
+        Ok(rows.iter().filter_map(|row| Lane::from_name(&row.lane)).collect())
+    }
+
+    fn claim(&mut self, claim: &DeliveryClaim) -> Result<Vec<Parcel>, Error> {
+        let conn = self.written()?;
+        let rows: Vec<ParcelRow> = sql_query(format!(
+            "SELECT * FROM outbox AS waiting
+             WHERE lane = ?1 AND parked_at IS NULL AND not_before <= ?2 AND {IN_TURN}
+             ORDER BY not_before, position
+             LIMIT ?3"
+        ))
+        .bind::<Text, _>(claim.lane.as_str())
+        .bind::<BigInt, _>(SqlMoment(claim.now))
+        .bind::<BigInt, _>(claim.limit as i64)
+        .load(conn)
+        .map_err(storage_error)?;
+        if rows.is_empty() {
+            return Ok(Vec::new());
+        }
+        let parcels: Vec<Parcel> = rows.into_iter().map(Parcel::from).collect();
+        let ids: Vec<MessageId> = parcels.iter().map(|parcel| parcel.message.id).collect();
+        sql_query("UPDATE outbox SET claimed_by = ?1, not_before = ?2 WHERE uuid IN (SELECT value FROM json_each(?3))")
+            .bind::<Text, _>(SqlUuid(claim.id))
+            .bind::<BigInt, _>(SqlMoment(claim.until))
+            .bind::<Text, _>(json(ids)?)
+            .execute(conn)
+            .map_err(storage_error)?;
+        let looks = parcels.iter().filter(|parcel| parcel.message.topic == Topic::UtilizationThresholds);
+        let plans: Vec<PlanId> = looks.filter_map(|parcel| parcel.message.plan).collect();
+        if !plans.is_empty() {
+            sql_query(
+                "DELETE FROM outbox
+                 WHERE topic = 'utilization_thresholds' AND parked_at IS NULL AND claimed_by IS NOT ?1
+                   AND subscription_plan_uuid IN (SELECT value FROM json_each(?2))",
+            )
+            .bind::<Text, _>(SqlUuid(claim.id))
+            .bind::<Text, _>(json(plans)?)
+            .execute(conn)
+            .map_err(storage_error)?;
+        }
+        Ok(parcels)
+    }
+
+    fn extend(&mut self, claim: Uuid, messages: &[MessageId], until: DateTime<Utc>) -> Result<(), Error> {
+        sql_query(
+            "UPDATE outbox SET not_before = ?3
+             WHERE uuid IN (SELECT value FROM json_each(?1)) AND claimed_by = ?2",
+        )
+        .bind::<Text, _>(json(messages)?)
+        .bind::<Text, _>(SqlUuid(claim))
+        .bind::<BigInt, _>(SqlMoment(until))
+        .execute(self.written()?)
+        .map_err(storage_error)?;
+        Ok(())
+    }
+
+    fn held(&mut self, claim: Uuid, messages: &[MessageId]) -> Result<Vec<MessageId>, Error> {
+        let rows: Vec<IdRow> =
+            sql_query("SELECT uuid FROM outbox WHERE uuid IN (SELECT value FROM json_each(?1)) AND claimed_by = ?2")
+                .bind::<Text, _>(json(messages)?)
+                .bind::<Text, _>(SqlUuid(claim))
+                .load(self.written()?)
+                .map_err(storage_error)?;
+        Ok(rows.into_iter().map(|row| MessageId(row.uuid.0)).collect())
+    }
+
+    fn settle(&mut self, claim: Uuid, done: &[MessageId], standing: &[Standing]) -> Result<(), Error> {
+        let conn = self.written()?;
+        if !done.is_empty() {
+            sql_query("DELETE FROM outbox WHERE uuid IN (SELECT value FROM json_each(?1)) AND claimed_by = ?2")
+                .bind::<Text, _>(json(done)?)
+                .bind::<Text, _>(SqlUuid(claim))
+                .execute(conn)
+                .map_err(storage_error)?;
+        }
+        if !standing.is_empty() {
+            let rows: Vec<_> = standing
+                .iter()
+                .map(|stand| {
+                    (
+                        stand.id,
+                        stand.lanes.current().map_or("", Lane::as_str),
+                        stand.lanes.as_text(),
+                        stand.attempts,
+                        SqlMoment::number(stand.not_before),
+                        stand.last_error.as_deref(),
+                        stand.parked_at.map(SqlMoment::number),
+                    )
+                })
+                .collect();
+            sql_query(
+                "UPDATE outbox
+                 SET lane = input.value ->> 1, lanes = input.value ->> 2, attempts = input.value ->> 3,
+                     not_before = input.value ->> 4, last_error = input.value ->> 5, parked_at = input.value ->> 6,
+                     claimed_by = NULL
+                 FROM json_each(?1) AS input
+                 WHERE outbox.uuid = input.value ->> 0 AND outbox.claimed_by = ?2",
+            )
+            .bind::<Text, _>(json(rows)?)
+            .bind::<Text, _>(SqlUuid(claim))
+            .execute(conn)
+            .map_err(storage_error)?;
+        }
+        Ok(())
+    }
+
+    fn list(&mut self, filter: &OutboxFilter, limit: i64) -> Result<Vec<Waiting>, Error> {
+        let rows: Vec<WaitingRow> = sql_query(
+            "SELECT * FROM outbox
+             WHERE (NOT ?1 OR parked_at IS NOT NULL) AND (?2 IS NULL OR topic = ?2)
+             ORDER BY position LIMIT ?3",
+        )
+        .bind::<Bool, _>(filter.parked_only)
+        .bind::<Nullable<Text>, _>(filter.topic.as_deref())
+        .bind::<BigInt, _>(limit)
+        .load(self.conn)
+        .map_err(storage_error)?;
+        Ok(rows.into_iter().map(Waiting::from).collect())
+    }
+
+    fn retry(&mut self, selection: &OutboxSelection, now: DateTime<Utc>) -> Result<usize, Error> {
+        let statement = "UPDATE outbox SET attempts = 0, not_before = ?3, claimed_by = NULL, parked_at = NULL";
+        self.on_meant(statement, selection, now)
+    }
+
+    fn discard(&mut self, selection: &OutboxSelection, now: DateTime<Utc>) -> Result<usize, Error> {
+        self.on_meant("DELETE FROM outbox", selection, now)
     }
 }

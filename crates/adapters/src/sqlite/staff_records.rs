@@ -14,6 +14,7 @@ use license_manager_domain::{
 use super::SqliteUnit;
 use super::error::storage_error;
 use super::history::{Kind, Table, record};
+use super::json::in_json;
 use super::schema::{license_event, notification};
 use super::types::{SqlMoment, SqlUuid};
 
@@ -62,6 +63,13 @@ impl NotificationRepository for SqliteUnit<'_> {
 
     fn count(&mut self, filter: &NotificationFilter) -> Result<i64, Error> {
         matching_notifications!(notification::table.count(), filter).get_result(self.conn).map_err(storage_error)
+    }
+
+    fn of_plans(&mut self, plans: &[PlanId]) -> Result<Vec<Notification>, Error> {
+        let plans = serde_json::to_string(plans).map_err(Error::storage)?;
+        let about = in_json(notification::subscription_plan_uuid, plans);
+        let rows: Vec<NotificationRow> = notification::table.filter(about).load(self.conn).map_err(storage_error)?;
+        rows.into_iter().map(sent).collect()
     }
 
     fn save(&mut self, notifications: &[Notification], change: &Change) -> Result<(), Error> {

@@ -84,3 +84,11 @@ pub fn an_enrollment_of_work_that_failed_is_not_there(db: &dyn Database) {
     assert_eq!(failed, Err(Error::NotFound(Entity::Plan)));
     assert_eq!(store.read(|unit| unit.enrollment_jobs().find(job(1).id)), Ok(None));
 }
+
+pub fn an_enrollment_is_locked(db: &dyn Database) {
+    let store = db.store();
+    store.write(|unit| unit.enrollment_jobs().add(&job(1))).unwrap();
+    assert_eq!(store.write(|unit| unit.enrollment_jobs().lock(job(1).id)), Ok(Some(job(1))));
+    assert_eq!(store.write(|unit| unit.enrollment_jobs().lock(job(2).id)), Ok(None));
+    assert!(store.read(|unit| unit.enrollment_jobs().lock(job(1).id)).is_err(), "whoever reads locks nothing");
+}

@@ -99,3 +99,16 @@ pub fn licenses_of_many_plans_are_sorted_and_listed_part_by_part(db: &dyn Databa
     assert_eq!(part(1, 2), [1, 5]);
     assert_eq!(part(5, 2), [0; 0]);
 }
+
+pub fn live_licenses_of_addresses_are_found_in_many_plans(db: &dyn Database) {
+    with_licenses(db);
+    let of = |plans: &[u128], addresses: &[&str]| {
+        let plans: Vec<_> = plans.iter().copied().map(plan_id).collect();
+        let emails: Vec<_> = addresses.iter().map(|address| email(address)).collect();
+        numbers(&db.store().read(|unit| unit.lookups().live_of_emails(&plans, &emails)).unwrap())
+    };
+    assert_eq!(of(&[1, 2], &["AMY@example.com", "bob@example.com", "eve@example.com"]), [1, 3], "not the revoked one");
+    assert_eq!(of(&[3], &["amy@example.com"]), [5]);
+    assert_eq!(of(&[], &["amy@example.com"]), []);
+    assert_eq!(of(&[1], &[]), []);
+}

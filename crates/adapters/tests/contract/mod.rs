@@ -11,6 +11,7 @@
 
 pub mod agreements;
 pub mod concurrency;
+pub mod deliveries;
 pub mod enrollment_jobs;
 pub mod fixtures;
 pub mod history;
@@ -180,6 +181,7 @@ macro_rules! contract_suite {
             lookups {
                 a_license_is_found_with_its_plan
                 an_email_is_found_across_customers_whatever_its_case
+                live_licenses_of_addresses_are_found_in_many_plans
                 licenses_of_many_plans_are_filtered
                 licenses_of_many_plans_are_sorted_and_listed_part_by_part
             }
@@ -231,6 +233,23 @@ macro_rules! contract_suite {
                 a_message_need_not_be_about_a_plan
                 messages_of_work_that_failed_do_not_wait
             }
+            deliveries {
+                messages_are_claimed_in_the_order_of_promising
+                a_lane_is_due_where_something_can_be_claimed
+                what_is_claimed_is_nobody_else_s_until_the_claim_ends
+                messages_of_a_license_are_claimed_one_after_another
+                a_message_waits_for_an_earlier_one_that_has_yet_to_come_to_its_lane
+                a_message_waits_for_none_that_has_left_its_lane
+                a_parked_message_is_left_alone_and_holds_up_nobody
+                what_failed_is_due_when_it_says
+                what_a_claim_does_not_hold_stays_as_it_is
+                a_plan_s_utilization_is_looked_at_once
+                a_topic_that_is_not_known_is_claimed_as_such
+                waiting_messages_are_listed
+                parked_messages_are_tried_again
+                messages_are_given_up
+                messages_are_claimed_once_by_many
+            }
             jobs {
                 a_plan_has_one_job_of_each_kind
                 the_oldest_job_is_claimed_first
@@ -255,6 +274,7 @@ macro_rules! contract_suite {
                 a_role_that_was_taken_is_gone
                 roles_are_filtered_and_listed_part_by_part
                 notifications_are_filtered_the_last_sent_first
+                notifications_of_many_plans_are_found
                 a_notification_that_is_sent_again_keeps_its_place_and_its_history
                 what_was_done_for_licenses_is_noted_once
             }
@@ -271,6 +291,7 @@ macro_rules! contract_suite {
             enrollment_jobs {
                 an_enrollment_comes_back_as_it_was_asked_for
                 an_enrollment_gets_its_results
+                an_enrollment_is_locked
                 an_enrollment_of_work_that_failed_is_not_there
                 enrollments_are_found_by_whom_they_name
             }

@@ -156,3 +156,25 @@ pub fn what_was_done_for_licenses_is_noted_once(db: &dyn Database) {
     assert_eq!(of(LicenseEventFilter { license: Some(license_id(1)), ..any() }), [old, first.clone()]);
     assert_eq!(of(LicenseEventFilter { event_name: Some("unlinked".to_owned()), ..any() }), [second, first]);
 }
+
+pub fn notifications_of_many_plans_are_found(db: &dyn Database) {
+    use NotificationKind::{LimitedAllocationsRemaining as Few, NoAllocationsRemaining as Full};
+    let store = db.store();
+    with_plans(&*store);
+    let sent = [
+        notification(1, 1, Few, 5),
+        notification(2, 1, Full, 6),
+        notification(1, 2, Few, 4),
+        notification(3, 3, Few, 4),
+    ];
+    store.write(|unit| unit.notifications().save(&sent, &change(6))).unwrap();
+    let of = |plans: &[u128]| {
+        let plans: Vec<_> = plans.iter().copied().map(plan_id).collect();
+        let mut found = store.read(|unit| unit.notifications().of_plans(&plans)).unwrap();
+        found.sort_by_key(|notification| (notification.plan, notification.kind));
+        found
+    };
+    assert_eq!(of(&[1, 2]), sent[..3]);
+    assert_eq!(of(&[3]), sent[3..]);
+    assert_eq!(of(&[]), []);
+}

@@ -15,6 +15,11 @@ impl EnrollmentJobRepository for MemoryUnit<'_> {
         Ok(self.tables.enrollment_jobs.get(&id).cloned())
     }
 
+    fn lock(&mut self, id: EnrollmentJobId) -> Result<Option<EnrollmentJob>, Error> {
+        self.written()?;
+        EnrollmentJobRepository::find(self, id)
+    }
+
     fn lock_naming(&mut self, emails: &[Email]) -> Result<Vec<EnrollmentJob>, Error> {
         let names_one = |job: &&EnrollmentJob| {
             emails.iter().any(|email| {

@@ -3,7 +3,7 @@ use super::repositories::part;
 use super::{MemoryUnit, Tables};
 use crate::email::Email;
 use crate::error::Error;
-use crate::ids::LicenseId;
+use crate::ids::{LicenseId, PlanId};
 use crate::license::License;
 use crate::plan::PlanDetails;
 use crate::ports::{LicenseOrder, LicenseSearch, LookupRepository, Window};
@@ -32,6 +32,15 @@ impl LookupRepository for MemoryUnit<'_> {
         let licenses =
             self.tables.licenses.values().filter(|license| license.columns().user_email.as_ref() == Some(email));
         Ok(licenses.filter_map(|license| with_plan(self.tables, license)).collect())
+    }
+
+    fn live_of_emails(&mut self, plans: &[PlanId], emails: &[Email]) -> Result<Vec<License>, Error> {
+        let held = |license: &&License| {
+            license.is_live()
+                && plans.contains(&license.plan)
+                && license.columns().user_email.is_some_and(|email| emails.contains(&email))
+        };
+        Ok(self.tables.licenses.values().filter(held).cloned().collect())
     }
 
     fn list(&mut self, search: &LicenseSearch, order: &[LicenseOrder], window: Window) -> Result<Vec<License>, Error> {

@@ -10,6 +10,7 @@ mod idempotency;
 mod licenses;
 mod lookups;
 mod operations;
+mod outbox;
 mod renewals;
 mod repositories;
 mod retirement;
@@ -20,8 +21,10 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
+use uuid::Uuid;
 
 use crate::agreement::CustomerAgreement;
+use crate::delivery::Lanes;
 use crate::enrollment::EnrollmentJob;
 use crate::error::Error;
 use crate::history::{Change, Row};
@@ -70,7 +73,7 @@ struct Tables {
     last_renewal: i64,
     transfers: BTreeMap<TransferJobId, LicenseTransferJob>,
     users: BTreeMap<String, User>,
-    outbox: Vec<Message>,
+    outbox: Vec<Owed>,
     /// With the moment before which each is not tried.
     jobs: Vec<(Job, DateTime<Utc>)>,
     enrollment_jobs: BTreeMap<EnrollmentJobId, EnrollmentJob>,
@@ -82,6 +85,18 @@ struct Tables {
     leases: BTreeMap<(&'static str, uuid::Uuid), operations::Lease>,
     plan_marks: BTreeMap<(PlanId, String), DateTime<Utc>>,
     history: Vec<HistoryEntry>,
+}
+
+/// A message with how far it is.
+#[derive(Debug, Clone)]
+struct Owed {
+    message: Message,
+    lanes: Lanes,
+    attempts: i16,
+    not_before: DateTime<Utc>,
+    claimed_by: Option<Uuid>,
+    last_error: Option<String>,
+    parked_at: Option<DateTime<Utc>>,
 }
 
 impl Tables {
@@ -127,7 +142,7 @@ impl MemoryStore {
 
     /// The messages that wait, the oldest first.
     pub fn outbox(&self) -> Vec<Message> {
-        self.tables().outbox.clone()
+        self.tables().outbox.iter().map(|owed| owed.message.clone()).collect()
     }
 
     /// Every change that was recorded, the oldest first.

@@ -136,7 +136,8 @@ impl PurgeRepository for MemoryUnit<'_> {
                 (columns.user_email, columns.lms_user_id, columns.activation_key) = (None, None, None);
             }
         }
-        tables.outbox.retain(|message| {
+        tables.outbox.retain(|owed| {
+            let message = &owed.message;
             let about_one = message.license.is_some() || message.topic == Topic::LicenseEvent;
             let names_one = about_one && addresses.iter().any(|email| message.payload.contains(email));
             !names_one && message.license.is_none_or(|license| !licenses.contains(&license))

@@ -8,11 +8,10 @@ use crate::error::{Conflict, Error};
 use crate::history::Change;
 use crate::ids::{AgreementId, CustomerId, PlanId, PlanTypeId, ProductId};
 use crate::jobs::{Job, JobKind};
-use crate::outbox::Message;
 use crate::plan::{PlanDetails, SubscriptionPlan};
 use crate::ports::{
-    AgreementFilter, AgreementRepository, JobRepository, OutboxRepository, PlanFilter, PlanRepository,
-    ProductRepository, User, UserRepository, Window,
+    AgreementFilter, AgreementRepository, JobRepository, PlanFilter, PlanRepository, ProductRepository, User,
+    UserRepository, Window,
 };
 use crate::product::{PlanType, Product};
 
@@ -248,17 +247,6 @@ impl UserRepository for MemoryUnit<'_> {
         user.email = email.map(str::to_owned).or(user.email.take());
         user.is_staff = is_staff;
         Ok(())
-    }
-}
-
-impl OutboxRepository for MemoryUnit<'_> {
-    fn add(&mut self, messages: &[Message]) -> Result<(), Error> {
-        self.written()?.outbox.extend_from_slice(messages);
-        Ok(())
-    }
-
-    fn count(&mut self) -> Result<i64, Error> {
-        Ok(self.tables.outbox.len() as i64)
     }
 }
 

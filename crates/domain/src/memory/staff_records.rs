@@ -4,7 +4,7 @@ use super::repositories::part;
 use super::{MemoryUnit, Tables};
 use crate::error::Error;
 use crate::history::Change;
-use crate::ids::{LicenseId, RoleAssignmentId};
+use crate::ids::{LicenseId, PlanId, RoleAssignmentId};
 use crate::ports::{
     AssignedRole, LicenseEventFilter, LicenseEventRepository, NotificationFilter, NotificationRepository,
     RoleAssignment, RoleAssignmentFilter, RoleAssignmentRepository, Window,
@@ -87,6 +87,11 @@ impl NotificationRepository for MemoryUnit<'_> {
 
     fn count(&mut self, filter: &NotificationFilter) -> Result<i64, Error> {
         Ok(matching_notifications(self.tables, filter).len() as i64)
+    }
+
+    fn of_plans(&mut self, plans: &[PlanId]) -> Result<Vec<Notification>, Error> {
+        let about = |notification: &&Notification| plans.contains(&notification.plan);
+        Ok(self.tables.notifications.iter().filter(about).cloned().collect())
     }
 
     fn save(&mut self, notifications: &[Notification], change: &Change) -> Result<(), Error> {

@@ -11,6 +11,9 @@ pub trait EnrollmentJobRepository {
     /// The job of that id.
     fn find(&mut self, id: EnrollmentJobId) -> Result<Option<EnrollmentJob>, Error>;
 
+    /// The job of that id, locked.
+    fn lock(&mut self, id: EnrollmentJobId) -> Result<Option<EnrollmentJob>, Error>;
+
     /// The jobs that name one of the addresses in what was asked for or in what came of it, locked, in the order of their ids.
     /// MAY return others that merely contain the text of one.
     fn lock_naming(&mut self, emails: &[Email]) -> Result<Vec<EnrollmentJob>, Error>;

@@ -37,6 +37,9 @@ pub trait LookupRepository {
     /// Every license the address holds or held, of whatever plan and customer, with its plan, in the order of the ids.
     fn of_email(&mut self, email: &Email) -> Result<Vec<(License, PlanDetails)>, Error>;
 
+    /// The live licenses of these addresses in the plans, in the order of their ids.
+    fn live_of_emails(&mut self, plans: &[PlanId], emails: &[Email]) -> Result<Vec<License>, Error>;
+
     /// One page of the licenses that match. Sorted as [`crate::ports::LicenseRepository::list`].
     fn list(&mut self, search: &LicenseSearch, order: &[LicenseOrder], window: Window) -> Result<Vec<License>, Error>;
 

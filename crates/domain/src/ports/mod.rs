@@ -15,6 +15,7 @@ mod licenses;
 mod lookups;
 mod neighbours;
 mod operations;
+mod outbox;
 mod purge;
 mod renewals;
 mod repositories;
@@ -39,11 +40,12 @@ pub use licenses::{LicenseField, LicenseFilter, LicenseOrder, LicenseRepository,
 pub use lookups::{LicenseSearch, LookupRepository};
 pub use neighbours::{CATALOGS_PER_CALL, ContentCatalog, EnterpriseCustomer, EnterpriseDirectory, NotConfigured};
 pub use operations::{OperationRepository, Task, TaskClaim};
+pub use outbox::{OutboxFilter, OutboxRepository};
 pub use purge::{Purge, PurgeRepository};
 pub use renewals::{RenewalFilter, RenewalRepository};
 pub use repositories::{
-    AgreementFilter, AgreementRepository, CustomerScope, JobRepository, OutboxRepository, PlanFilter, PlanRepository,
-    ProductRepository, RoleAssignment, User, UserRepository, Window,
+    AgreementFilter, AgreementRepository, CustomerScope, JobRepository, PlanFilter, PlanRepository, ProductRepository,
+    RoleAssignment, User, UserRepository, Window,
 };
 pub use retirement::{Retiree, RetirementRepository};
 pub use role_assignments::{AssignedRole, RoleAssignmentFilter, RoleAssignmentRepository};

@@ -5,7 +5,6 @@ use crate::error::Error;
 use crate::history::Change;
 use crate::ids::{AgreementId, CustomerId, PlanId, PlanTypeId, ProductId};
 use crate::jobs::{Job, JobKind};
-use crate::outbox::Message;
 use crate::plan::{PlanDetails, SubscriptionPlan};
 use crate::product::{PlanType, Product};
 
@@ -178,16 +177,6 @@ pub trait UserRepository {
         is_staff: bool,
         now: DateTime<Utc>,
     ) -> Result<(), Error>;
-}
-
-/// What was promised to the outside, to be delivered later.
-pub trait OutboxRepository {
-    /// Adds messages. They exist exactly when the transaction is committed. Of one license, messages are delivered in the
-    /// order they were added.
-    fn add(&mut self, messages: &[Message]) -> Result<(), Error>;
-
-    /// How many messages wait.
-    fn count(&mut self) -> Result<i64, Error>;
 }
 
 /// Work on a plan that is too large for a request.

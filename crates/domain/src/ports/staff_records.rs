@@ -25,6 +25,9 @@ pub trait NotificationRepository {
     /// How many notifications match.
     fn count(&mut self, filter: &NotificationFilter) -> Result<i64, Error>;
 
+    /// Every notification about these plans, in no particular order.
+    fn of_plans(&mut self, plans: &[PlanId]) -> Result<Vec<Notification>, Error>;
+
     /// Notes notifications that were sent, with their history. One of the same plan, admin and kind takes over when it was sent.
     /// No two of them may be the same.
     fn save(&mut self, notifications: &[Notification], change: &Change) -> Result<(), Error>;

@@ -3,11 +3,13 @@
 //! Each does its work in one transaction of the [`Store`]: the rows, their history and what is owed to the outside are
 //! written together or not at all.
 
+mod accounts;
 mod activation;
 mod agreement_settings;
 mod agreements;
 mod assignment;
 mod auto_apply;
+mod delivery;
 mod enrollment;
 mod history;
 mod idempotency;
@@ -37,6 +39,7 @@ use chrono::{DateTime, Duration, Utc};
 pub use agreement_settings::{AgreementSettings, AgreementSettingsChanges};
 pub use agreements::{AgreementChanges, AgreementOverview, AgreementPage, NewAgreement};
 pub use assignment::{Assignees, Assignments};
+pub use delivery::{Batch, Deliveries, DeliverySettings, Outcome};
 pub use history::{HistoricChange, HistoryPage};
 pub use idempotency::{Begun, Claim};
 pub use learners::{LearnerLicense, LearnerLicenses, LearnerView};
@@ -61,9 +64,10 @@ use crate::error::{Entity, Error};
 use crate::ids::{AgreementId, LicenseId, PlanId};
 use crate::plan::PlanDetails;
 use crate::ports::{
-    Clock, ContentCatalog, EnterpriseDirectory, IdSource, LearnerRegistry, NotConfigured, Store, UnitOfWork,
+    AccountLookup, CampaignMail, Clock, ContentCatalog, EnterpriseDirectory, EventTracking, IdSource, LearnerRegistry,
+    NotConfigured, Store, UnitOfWork,
 };
-use operations::NoRegistry;
+use delivery::{NoAccounts, NoEvents, NoMail, NoRegistry};
 
 /// What an operator can set.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,7 +105,11 @@ pub struct LicenseManager {
     settings: Settings,
     catalog: Arc<dyn ContentCatalog>,
     directory: Arc<dyn EnterpriseDirectory>,
+    has_directory: bool,
+    accounts: Arc<dyn AccountLookup>,
     learners: Arc<dyn LearnerRegistry>,
+    mail: Arc<dyn CampaignMail>,
+    events: Arc<dyn EventTracking>,
 }
 
 impl LicenseManager {
@@ -114,7 +122,11 @@ impl LicenseManager {
             settings,
             catalog: Arc::new(NotConfigured),
             directory: Arc::new(NotConfigured),
+            has_directory: false,
+            accounts: Arc::new(NoAccounts),
             learners: Arc::new(NoRegistry),
+            mail: Arc::new(NoMail),
+            events: Arc::new(NoEvents),
         }
     }
 
@@ -125,12 +137,27 @@ impl LicenseManager {
 
     /// The same with an LMS that knows enterprise customers.
     pub fn with_directory(self, directory: Arc<dyn EnterpriseDirectory>) -> Self {
-        Self { directory, ..self }
+        Self { directory, has_directory: true, ..self }
+    }
+
+    /// The same with an LMS that knows accounts.
+    pub fn with_account_lookup(self, accounts: Arc<dyn AccountLookup>) -> Self {
+        Self { accounts, ..self }
     }
 
     /// The same with an LMS that knows who belongs to which customer.
     pub fn with_learner_registry(self, learners: Arc<dyn LearnerRegistry>) -> Self {
         Self { learners, ..self }
+    }
+
+    /// The same with somebody who sends mails.
+    pub fn with_mail(self, mail: Arc<dyn CampaignMail>) -> Self {
+        Self { mail, ..self }
+    }
+
+    /// The same with somebody who collects events.
+    pub fn with_event_tracking(self, events: Arc<dyn EventTracking>) -> Self {
+        Self { events, ..self }
     }
 
     /// The store, for what needs no rule: health checks, users.

@@ -2,6 +2,8 @@
 
 #![allow(dead_code)] // every story uses a part
 
+pub mod neighbours;
+
 use std::sync::Arc;
 
 use chrono::{DateTime, Duration, Utc};

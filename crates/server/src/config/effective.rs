@@ -28,7 +28,7 @@ impl Config {
     }
 }
 
-/// The sections and their keys, both in alphabetical order.
+/// The sections and their keys, both in alphabetical order. A key of a section within a section is `inner.key`.
 pub(super) fn sections(config: &Config) -> Vec<(String, Vec<(String, Value)>)> {
     fn entries(value: Value) -> Vec<(String, Value)> {
         let mut entries: Vec<_> = match value {
@@ -38,8 +38,17 @@ pub(super) fn sections(config: &Config) -> Vec<(String, Vec<(String, Value)>)> {
         entries.sort_by(|(one, _), (other, _)| one.cmp(other));
         entries
     }
+    fn keys(section: Value) -> Vec<(String, Value)> {
+        let flattened = entries(section).into_iter().flat_map(|(key, value)| match value {
+            Value::Object(_) => {
+                keys(value).into_iter().map(|(inner, value)| (format!("{key}.{inner}"), value)).collect()
+            }
+            value => vec![(key, value)],
+        });
+        flattened.collect()
+    }
     let all = serde_json::to_value(config).unwrap_or_default();
-    entries(all).into_iter().map(|(section, keys)| (section, entries(keys))).collect()
+    entries(all).into_iter().map(|(section, content)| (section, keys(content))).collect()
 }
 
 /// `value` as TOML writes it: like JSON for texts, numbers, booleans and lists, except that TOML wants DEL escaped.

@@ -52,7 +52,7 @@ pub enum ConfigError {
 
 /// The environment variable that sets `section.key`.
 pub(super) fn environment_variable(section: &str, key: &str) -> String {
-    format!("{PREFIX}{}__{}", section.to_uppercase(), key.to_uppercase())
+    format!("{PREFIX}{}__{}", section.to_uppercase(), key.to_uppercase().replace('.', "__"))
 }
 
 impl Config {
@@ -143,7 +143,7 @@ impl KnownKeys {
                 problem: format!("this is a section, written [{section}] with its keys below"),
             });
         };
-        let mut unknown: Vec<_> = content.into_keys().filter(|key| !known.contains(key)).collect();
+        let mut unknown: Vec<_> = flattened(content, known).into_iter().filter(|key| !known.contains(key)).collect();
         unknown.sort();
         match unknown.first() {
             None => Ok(()),
@@ -178,6 +178,21 @@ impl KnownKeys {
         };
         Err(ConfigError::UnknownKey { key: variable.escape_debug().to_string(), allowed })
     }
+}
+
+/// The keys of a section, those of a section within it as `inner.key`.
+fn flattened(section: config::Map<String, Value>, known: &[String]) -> Vec<String> {
+    let mut keys = Vec::new();
+    for (key, value) in section {
+        let inner = format!("{key}.");
+        match value.kind {
+            ValueKind::Table(content) if known.iter().any(|known| known.starts_with(&inner)) => {
+                keys.extend(content.into_keys().map(|key| format!("{inner}{key}")));
+            }
+            _ => keys.push(key),
+        }
+    }
+    keys
 }
 
 /// Names the key as it was written: a value from the environment goes by its variable.

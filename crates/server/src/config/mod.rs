@@ -5,8 +5,10 @@
 //! variable set to the empty text counts as not set. Anything unknown or senseless stops the start with one line that
 //! names the key as it was written ([`ConfigError`]).
 
+mod delivery;
 mod effective;
 mod load;
+mod neighbours;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -21,9 +23,11 @@ use license_manager_domain::{CatalogId, CustomerId, OperationSettings};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+pub use delivery::{MailConfig, WorkerConfig};
 pub use load::ConfigError;
-use read::{comma_list, filter, optional_web_address, origins, socket_address, text, uuids, web_address, whole_number};
-pub use value::{DatabaseUrl, JwkSetSource, LogFormat, SameSite, Secret};
+pub use neighbours::{BrazeCampaigns, BrazeConfig, CatalogConfig, LmsConfig, OauthConfig, SegmentConfig, SmtpConfig};
+use read::{comma_list, filter, origins, socket_address, text, uuids, web_address, whole_number};
+pub use value::{DatabaseUrl, JwkSetSource, LogFormat, SameSite, Secret, SmtpUrl};
 
 /// The file the SQLite database lives in when no database is configured, relative to the working directory.
 pub const DEFAULT_DATABASE_FILE: &str = "./license-manager.db";
@@ -46,6 +50,16 @@ pub struct Config {
     pub lms: LmsConfig,
     /// Where access tokens for calls to the LMS and the catalog service come from.
     pub oauth: OauthConfig,
+    /// Braze, for mails and for events of people without an account.
+    pub braze: BrazeConfig,
+    /// Segment, for events of people with an account.
+    pub segment: SegmentConfig,
+    /// The mail server, where Braze is not configured.
+    pub smtp: SmtpConfig,
+    /// Mails.
+    pub mail: MailConfig,
+    /// How what is owed to the outside is delivered.
+    pub worker: WorkerConfig,
     /// The web portals that links in answers and emails lead to.
     pub portals: PortalsConfig,
     /// How plans are filled with licenses.
@@ -180,38 +194,6 @@ impl AuthConfig {
     pub fn subsidy_secret(&self) -> Option<&Secret> {
         self.subsidy_checksum_secret.as_ref().or(self.hs256_secret.as_ref())
     }
-}
-
-/// `[catalog]`: the catalog service, which knows the courses of a plan's catalog.
-#[derive(Debug, Clone, Default, Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct CatalogConfig {
-    /// Its address; `None`: whatever needs it is answered 503.
-    #[serde(deserialize_with = "optional_web_address")]
-    pub url: Option<String>,
-}
-
-/// `[lms]`: the LMS, which knows enterprise customers.
-#[derive(Debug, Clone, Default, Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct LmsConfig {
-    /// Its address; `None`: whatever needs it is answered 503.
-    #[serde(deserialize_with = "optional_web_address")]
-    pub url: Option<String>,
-}
-
-/// `[oauth]`: where access tokens for calls to the LMS and the catalog service come from. With an address, the client's id
-/// and secret must be set too.
-#[derive(Debug, Clone, Default, Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct OauthConfig {
-    /// The address that `/oauth2/access_token` is appended to; `None`: calls carry no token.
-    #[serde(deserialize_with = "optional_web_address")]
-    pub url: Option<String>,
-    /// The id of this service's OAuth client.
-    pub client_id: Option<String>,
-    /// The client's secret.
-    pub client_secret: Option<Secret>,
 }
 
 /// `[throttle]`: how many requests a client may make.

@@ -4,6 +4,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::net::SocketAddr;
 
+use license_manager_domain::Email;
 use reqwest::Url;
 use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
 use tracing_subscriber::EnvFilter;
@@ -172,6 +173,11 @@ pub(super) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String,
     if text.trim().is_empty() { Err(D::Error::custom("it must not be empty")) } else { Ok(text) }
 }
 
+/// As [`text`], for what need not be set.
+pub(super) fn optional_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    text(deserializer).map(Some)
+}
+
 /// An http or https address, kept without its trailing slash so that paths can be appended.
 pub(super) fn web_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     let text = String::deserialize(deserializer)?;
@@ -184,6 +190,11 @@ pub(super) fn web_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<
 /// As [`web_address`], for what need not be set.
 pub(super) fn optional_web_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     web_address(deserializer).map(Some)
+}
+
+/// An email address, for what need not be set.
+pub(super) fn optional_email<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Email>, D::Error> {
+    String::deserialize(deserializer)?.parse().map(Some).map_err(D::Error::custom)
 }
 
 /// A filter for log lines that tracing understands.

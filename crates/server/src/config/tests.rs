@@ -1,5 +1,7 @@
 use std::path::Path;
 
+use license_manager_domain::ports::MailKind;
+
 use super::*;
 
 fn load(file: Option<&str>, environment: &[(&str, &str)]) -> Result<Config, String> {
@@ -216,4 +218,50 @@ fn subsidies_are_signed_with_their_own_secret_or_that_of_the_tokens() {
     assert_eq!(secret(&[]), None);
     assert_eq!(secret(&[tokens]).as_deref(), Some("tokens"));
     assert_eq!(secret(&[tokens, own]).as_deref(), Some("own"));
+}
+
+#[test]
+fn a_section_within_a_section_is_set_like_any_other() {
+    let file = "[braze.campaigns]\nassignment = \"one\"\nreminder = \"two\"\n[braze]\napp_id = \"app\"\n";
+    let config = load(Some(file), &[("LM_BRAZE__CAMPAIGNS__REMINDER", "three")]).unwrap();
+    let campaigns = config.braze.campaigns.by_kind();
+    assert_eq!(campaigns, [(MailKind::Assignment, "one".to_owned()), (MailKind::Reminder, "three".to_owned())].into());
+    let shown = config.effective();
+    assert!(shown.contains("campaigns.reminder = \"three\"  # LM_BRAZE__CAMPAIGNS__REMINDER\n"), "{shown}");
+    assert_eq!(load(Some(&shown), &[]).unwrap().effective(), shown);
+    let line = refusal(Some("[braze.campaigns]\nasignment = \"one\""), &[]);
+    assert!(line.starts_with("braze.campaigns.asignment in DIR/license-manager.toml: "), "{line}");
+    assert!(line.contains("campaigns.assignment, "), "{line}");
+    let line = refusal(None, &[("LM_BRAZE__CAMPAIGNS__ASIGNMENT", "one")]);
+    assert!(line.contains("LM_BRAZE__CAMPAIGNS__ASSIGNMENT, "), "{line}");
+    assert!(refusal(None, &[("LM_BRAZE__CAMPAIGNS__REMINDER", " ")]).starts_with("LM_BRAZE__CAMPAIGNS__REMINDER: "));
+    assert!(refusal(Some("[braze]\ncampaigns = 1"), &[]).starts_with("braze.campaigns in DIR/license-manager.toml: "));
+}
+
+#[test]
+fn every_kind_of_mail_has_a_campaign_of_its_name() {
+    for kind in MailKind::ALL {
+        let variable = format!("LM_BRAZE__CAMPAIGNS__{}", kind.as_str().to_uppercase());
+        let config = load(None, &[(&variable, "id")]).unwrap();
+        assert_eq!(config.braze.campaigns.by_kind(), [(kind, "id".to_owned())].into(), "{variable}");
+    }
+}
+
+#[test]
+fn what_neighbours_are_told_in_confidence_is_not_shown() {
+    let config = load(
+        None,
+        &[
+            ("LM_BRAZE__API_KEY", "hunter2"),
+            ("LM_SEGMENT__WRITE_KEY", "hunter2"),
+            ("LM_SMTP__URL", "smtp://me:hunter2@mail"),
+            ("LM_OAUTH__CLIENT_SECRET", "hunter2"),
+        ],
+    )
+    .unwrap();
+    let shown = format!("{} {config:?}", config.effective());
+    assert!(!shown.contains("hunter2") && shown.contains("smtp://me:***@mail"), "{shown}");
+    assert_eq!(config.segment.url, "https://api.segment.io");
+    let line = refusal(None, &[("LM_SMTP__URL", "http://me:hunter2@mail")]);
+    assert!(line.starts_with("LM_SMTP__URL: ") && !line.contains("hunter2"), "{line}");
 }

@@ -115,6 +115,40 @@ fn without_passwords(url: &str) -> String {
     }
 }
 
+/// A mail server's address. Printed, it hides passwords.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct SmtpUrl(String);
+
+impl SmtpUrl {
+    /// The whole URL, which may hold a password.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for SmtpUrl {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        // The text may hold a password, so none of it is ever repeated.
+        match Url::parse(&text) {
+            Ok(url)
+                if matches!(url.scheme(), "smtp" | "smtps") && url.host_str().is_some_and(|host| !host.is_empty()) =>
+            {
+                Ok(Self(text))
+            }
+            _ => Err("this is not a mail server's address; use smtp://USER:PASSWORD@HOST:PORT or smtps://…"),
+        }
+    }
+}
+
+impl fmt::Display for SmtpUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&without_passwords(&self.0))
+    }
+}
+
 /// Where the issuer's public keys come from.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
@@ -223,7 +257,7 @@ macro_rules! shown_as_displayed {
     )*};
 }
 
-shown_as_displayed!(Secret, DatabaseUrl, JwkSetSource);
+shown_as_displayed!(Secret, DatabaseUrl, JwkSetSource, SmtpUrl);
 
 #[cfg(test)]
 mod tests {
@@ -288,6 +322,22 @@ mod tests {
         }
         let shown = database("postgres://me:hunt?er2@db/l").unwrap().to_string();
         assert!(!shown.contains("er2"), "{shown}");
+    }
+
+    #[test]
+    fn a_mail_server_is_named_by_its_address_and_its_password_is_not_shown() {
+        let server = |text: &str| SmtpUrl::try_from(text.to_owned());
+        for (url, shown) in [
+            ("smtp://localhost", "smtp://localhost"),
+            ("smtp://me:hunter2@mail.example.com:587?tls=required", "smtp://me:***@mail.example.com:587?tls=required"),
+            ("smtps://me%40x:hunter2@mail:465", "smtps://me%40x:***@mail:465"),
+        ] {
+            let server = server(url).unwrap();
+            assert_eq!((server.expose(), format!("{server:?}")), (url, shown.to_owned()));
+        }
+        for url in ["", "mail.example.com", "mail:25", "http://mail", "smtp://", "smtp:mail", "smtp://u:hunter2@"] {
+            assert!(!server(url).unwrap_err().contains("hunter2"), "{url}");
+        }
     }
 
     #[test]

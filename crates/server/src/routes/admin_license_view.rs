@@ -6,13 +6,16 @@ use actix_web::{HttpRequest, web};
 use chrono::{DateTime, Utc};
 use license_manager_domain::{CustomerId, PersonalLicense};
 use serde::Serialize;
+use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use crate::access::Staff;
 use crate::answer::{Answer, blocking};
 use crate::app::AppState;
 use crate::error::ApiError;
-use crate::listing::{Paging, query_uuid};
+use crate::listing::{PageBody, Paging, query_uuid};
+use crate::openapi::errors::BadRequest;
+use crate::openapi::parameters::{LicenseState, PageQuery};
 use crate::present::{PlanBody, Reading};
 use crate::routes::staff_lookup::parse_email;
 use crate::wire::query::Query;
@@ -21,10 +24,23 @@ use crate::wire::time::{serialize as moment, serialize_optional as optional_mome
 /// The most licenses a page has.
 const MAX_PAGE_SIZE: u64 = 100;
 
-/// One license.
-#[derive(Serialize)]
+/// Whose licenses, and of which customer.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct PersonQuery {
+    /// The person's address.
+    #[param(example = "amy@example.com")]
+    pub user_email: String,
+    /// The customer.
+    pub enterprise_customer_uuid: Uuid,
+}
+
+/// A license of the person with its plan.
+#[derive(Serialize, ToSchema)]
+#[schema(as = PersonalLicense)]
 struct Body {
     uuid: Uuid,
+    #[schema(value_type = LicenseState)]
     status: &'static str,
     user_email: Option<String>,
     #[serde(serialize_with = "optional_moment")]
@@ -60,6 +76,16 @@ impl Body {
 }
 
 /// The person's licenses of the customer, the one handed out last first. 400 where either is not named.
+#[utoipa::path(
+    get,
+    path = "/api/v1/admin-license-view/",
+    tag = "Staff",
+    params(PersonQuery, PageQuery),
+    responses(
+        (status = 200, description = "A page of licenses", body = PageBody<Body>),
+        (status = 400, description = "The person or the customer is not named", body = BadRequest),
+    ),
+)]
 pub async fn list(_: Staff, request: HttpRequest, state: web::Data<AppState>) -> Result<Answer, ApiError> {
     let query = Query::parse(request.query_string());
     let missing = |what| move || ApiError::text(StatusCode::BAD_REQUEST, format!("Name {what}."));

@@ -7,7 +7,10 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use license_manager_domain::{
     BulkEnrollment, CustomerId, Enrollees, EnrollmentJob, EnrollmentJobId, Entity, Error, PlanId,
 };
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
 
 use crate::access::{Admin, Listing};
 use crate::answer::{Answer, blocking};
@@ -15,6 +18,7 @@ use crate::app::AppState;
 use crate::body::{WithBody, email_list};
 use crate::error::ApiError;
 use crate::listing::query_uuid;
+use crate::openapi::errors::{BadRequest, Detail};
 use crate::wire::fields::{Fields, boolean, list, text, uuid};
 use crate::wire::page::LinkBase;
 use crate::wire::query::Query;
@@ -22,8 +26,74 @@ use crate::wire::query::Query;
 /// The longest key of a course run, in characters.
 const MAX_COURSE_KEY: usize = 255;
 
+/// For which customer, and for whom.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct EnrollmentQuery {
+    /// The customer.
+    pub enterprise_customer_uuid: Uuid,
+    /// `true` enrolls everybody who holds a license of the plan.
+    pub enroll_all: Option<bool>,
+    /// The plan, where the body does not name it.
+    pub subscription_id: Option<Uuid>,
+}
+
+/// Which enrollment.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct EnrollmentJobQuery {
+    /// The customer.
+    pub enterprise_customer_uuid: Uuid,
+    /// The `job_id` that the request was answered with.
+    pub bulk_enrollment_job_uuid: Uuid,
+}
+
+/// Who is to be enrolled in which course runs: at most 500 enrollments.
+#[derive(ToSchema)]
+pub struct EnrollmentRequest {
+    /// The learners' addresses; not needed with `enroll_all=true`.
+    #[schema(min_items = 1)]
+    pub emails: Option<Vec<String>>,
+    /// Where to enroll them.
+    #[schema(min_items = 1)]
+    pub course_run_keys: Vec<String>,
+    /// Whether they get a mail.
+    pub notify: bool,
+    /// The plan whose licenses pay; any plan of the customer where none is named.
+    pub subscription_id: Option<Uuid>,
+}
+
+/// An enrollment that was asked for.
+#[derive(Serialize, ToSchema)]
+#[schema(as = EnrollmentJob)]
+struct JobBody {
+    #[schema(value_type = Uuid)]
+    job_id: EnrollmentJobId,
+}
+
+/// How far an enrollment is.
+#[derive(Serialize, ToSchema)]
+#[schema(as = EnrollmentJobStatus)]
+struct JobStatusBody {
+    #[schema(value_type = Uuid)]
+    job_id: EnrollmentJobId,
+    /// Where the results are; null until the job is done.
+    download_url: Option<String>,
+}
+
 /// Notes the enrollment, which is carried out after the answer: 201. With `enroll_all=true`, everybody who holds a license of
 /// the plan `subscription_id` is enrolled, whatever `emails` says.
+#[utoipa::path(
+    post,
+    path = "/api/v1/bulk-license-enrollment/",
+    tag = "Licenses",
+    params(EnrollmentQuery),
+    request_body = EnrollmentRequest,
+    responses(
+        (status = 201, description = "It will be done", body = JobBody),
+        (status = 404, description = "The customer has no agreement", body = Detail),
+    ),
+)]
 pub async fn request(
     WithBody { access, body }: WithBody<Listing<Admin>>,
     request: HttpRequest,
@@ -37,12 +107,23 @@ pub async fn request(
     blocking(move || {
         let user = access.caller.lms_user_id();
         let job = state.manager.request_enrollment(customer, user, enrollment)?;
-        Answer::json(StatusCode::CREATED, &json!({ "job_id": job }))
+        Answer::json(StatusCode::CREATED, &JobBody { job_id: job })
     })
     .await
 }
 
 /// How far an enrollment is: there is a `download_url` once it is done.
+#[utoipa::path(
+    get,
+    path = "/api/v1/bulk-license-enrollment/",
+    tag = "Licenses",
+    params(EnrollmentJobQuery),
+    responses(
+        (status = 200, description = "How far it is", body = JobStatusBody),
+        (status = 400, description = "The customer or the job is not named", body = BadRequest),
+        (status = 404, description = "The customer has no agreement, or no such enrollment", body = Detail),
+    ),
+)]
 pub async fn status(
     access: Listing<Admin>,
     request: HttpRequest,
@@ -59,10 +140,21 @@ pub async fn status(
         links.with_query(&query.finish())
     };
     let download_url = job.results.is_some().then(address);
-    Answer::ok(&json!({ "job_id": job.id, "download_url": download_url }))
+    Answer::ok(&JobStatusBody { job_id: job.id, download_url })
 }
 
 /// What came of an enrollment, as CSV; 404 until it is done.
+#[utoipa::path(
+    get,
+    path = "/api/v1/bulk-license-enrollment/results/",
+    tag = "Licenses",
+    params(EnrollmentJobQuery),
+    responses(
+        (status = 200, description = "A line for each learner and course run", body = String, content_type = "text/csv"),
+        (status = 400, description = "The customer or the job is not named", body = BadRequest),
+        (status = 404, description = "The customer has no agreement, or no such enrollment, or it is not done", body = Detail),
+    ),
+)]
 pub async fn results(
     access: Listing<Admin>,
     request: HttpRequest,

@@ -3,15 +3,33 @@
 use actix_web::cookie::{Cookie, SameSite};
 use actix_web::http::header::{CACHE_CONTROL, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
-use serde_json::json;
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::app::AppState;
 use crate::config;
 use crate::config::Secret;
 use crate::csrf::{CSRF_COOKIE, cookie_token};
 
+/// A token to repeat in the header `X-CSRFToken`.
+#[derive(Serialize, ToSchema)]
+#[schema(as = CsrfToken)]
+struct Body {
+    #[serde(rename = "csrfToken")]
+    csrf_token: String,
+}
+
 /// Answers the token that the browser has already, so that several pages share it, else a new one; and sets its cookie. Pages of
 /// other origins can have one set, but only allowed ones can read it.
+#[utoipa::path(
+    get,
+    path = "/csrf/api/v1/token/",
+    tag = "Service",
+    security(()),
+    responses(
+        (status = 200, description = "The token", body = Body, headers(("Set-Cookie" = String, description = "`csrftoken`")))
+    )
+)]
 pub async fn csrf_token(request: HttpRequest, state: web::Data<AppState>) -> HttpResponse {
     let token = cookie_token(&request).unwrap_or_else(|| Secret::random().expose().to_owned());
     let cookie = Cookie::build(CSRF_COOKIE, token.clone())
@@ -26,5 +44,5 @@ pub async fn csrf_token(request: HttpRequest, state: web::Data<AppState>) -> Htt
     HttpResponse::Ok()
         .insert_header((CACHE_CONTROL, HeaderValue::from_static("no-store")))
         .cookie(cookie)
-        .json(json!({ "csrfToken": token }))
+        .json(Body { csrf_token: token })
 }

@@ -8,7 +8,8 @@ use crate::access::{AdminOrLearner, Listing, OfAgreement};
 use crate::answer::{Answer, blocking};
 use crate::app::AppState;
 use crate::error::ApiError;
-use crate::listing::{Paging, query_uuid};
+use crate::listing::{PageBody, Paging, query_uuid};
+use crate::openapi::parameters::{ActivePlansQuery, AgreementQuery, CustomerQuery, PageQuery};
 use crate::present::AgreementWithPlansBody;
 use crate::wire::query::Query;
 
@@ -16,6 +17,13 @@ use crate::wire::query::Query;
 const MAX_PAGE_SIZE: u64 = 100;
 
 /// Agreements of the caller's customers, with their active plans; `active_plans_only=false` shows the others too.
+#[utoipa::path(
+    get,
+    path = "/api/v1/customer-agreement/",
+    tag = "Learners",
+    params(CustomerQuery, AgreementQuery, ActivePlansQuery, PageQuery),
+    responses((status = 200, description = "A page of agreements", body = PageBody<AgreementWithPlansBody>))
+)]
 pub async fn list(
     access: Listing<AdminOrLearner>,
     request: HttpRequest,
@@ -39,6 +47,13 @@ pub async fn list(
 }
 
 /// One agreement with its plans.
+#[utoipa::path(
+    get,
+    path = "/api/v1/customer-agreement/{customer_agreement_uuid}/",
+    tag = "Learners",
+    params(ActivePlansQuery),
+    responses((status = 200, description = "The agreement", body = AgreementWithPlansBody))
+)]
 pub async fn retrieve(
     access: OfAgreement<AdminOrLearner>,
     request: HttpRequest,

@@ -3,13 +3,46 @@
 use std::marker::PhantomData;
 
 use actix_web::dev::{AppService, HttpServiceFactory};
-use actix_web::{FromRequest, Handler, Resource, Responder, Route, guard, web};
+use actix_web::{FromRequest, Handler, Resource, Responder, Route, Scope, guard, web};
 
 use crate::answer::Answer;
 use crate::error::ApiError;
 
+/// The endpoints below a path, and which they are.
+pub struct Endpoints {
+    below: &'static str,
+    scope: Scope,
+    registered: Vec<(&'static str, String)>,
+}
+
+impl Endpoints {
+    /// No endpoints yet.
+    pub fn below(path: &'static str) -> Self {
+        Self { below: path, scope: web::scope(path), registered: Vec::new() }
+    }
+
+    /// And this one.
+    pub fn service<A: FromRequest<Error = ApiError> + 'static>(mut self, endpoint: Endpoint<A>) -> Self {
+        let path = format!("{}{}", self.below, endpoint.path);
+        self.registered.extend(endpoint.methods.iter().map(|method| (*method, path.clone())));
+        Self { scope: self.scope.service(endpoint), ..self }
+    }
+
+    /// Every method of every path.
+    pub fn registered(&self) -> &[(&'static str, String)] {
+        &self.registered
+    }
+}
+
+impl HttpServiceFactory for Endpoints {
+    fn register(self, config: &mut AppService) {
+        self.scope.register(config);
+    }
+}
+
 /// A path. Methods it does not have are answered 405 to those with access `A`, and refused to everybody else.
 pub struct Endpoint<A> {
+    path: &'static str,
     resource: Resource,
     methods: Vec<&'static str>,
     access: PhantomData<A>,
@@ -17,8 +50,8 @@ pub struct Endpoint<A> {
 
 impl<A> Endpoint<A> {
     /// A path without methods.
-    pub fn new(path: &str) -> Self {
-        Self { resource: web::resource(path), methods: Vec::new(), access: PhantomData }
+    pub fn new(path: &'static str) -> Self {
+        Self { path, resource: web::resource(path), methods: Vec::new(), access: PhantomData }
     }
 
     /// Answers GET, and HEAD the same without the body.

@@ -1,4 +1,4 @@
-//! `GET …/history/` below a license, a plan, an agreement or a product: what became of it, or with `?as_of=<moment>` how it was
+//! `GET …/history/` below a license, a plan, an agreement, a product or a renewal: what became of it, or with `?as_of=<moment>` how it was
 //! then.
 
 use actix_web::http::StatusCode;
@@ -7,25 +7,56 @@ use chrono::{DateTime, Utc};
 use license_manager_domain::{ChangeKind, FieldChange, HistoricChange, Recorded, Row, Value, Version};
 use serde::Serialize;
 use serde_json::{Map, json};
+use utoipa::{IntoParams, ToSchema};
 
 use crate::access::HistoryReader;
 use crate::answer::{Answer, blocking};
 use crate::app::AppState;
 use crate::error::ApiError;
-use crate::listing::Paging;
+use crate::listing::{PageBody, Paging};
+use crate::openapi::errors::FieldErrors;
+use crate::openapi::parameters::PageQuery;
 use crate::wire::query::Query;
 use crate::wire::time::{self, serialize as moment};
 
 /// The most changes a page has.
 const MAX_PAGE_SIZE: u64 = 100;
 
+/// Of which moment.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct AsOfQuery {
+    /// Asks how it was at this moment, in place of the changes.
+    pub as_of: Option<DateTime<Utc>>,
+}
+
+/// What happened.
+#[derive(ToSchema)]
+#[schema(as = ChangeKind)]
+#[expect(dead_code, reason = "tells the document of the signs")]
+enum ChangeSign {
+    /// It was made.
+    #[serde(rename = "+")]
+    Added,
+    /// It was changed.
+    #[serde(rename = "~")]
+    Changed,
+    /// It was deleted.
+    #[serde(rename = "-")]
+    Deleted,
+}
+
 /// Who changed something, when, how and why.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Circumstances)]
 struct CircumstancesBody {
+    /// Counts up over the changes of everything of the kind.
     history_id: i64,
     #[serde(serialize_with = "moment")]
     history_date: DateTime<Utc>,
+    /// A user name; null where the service acted by itself.
     history_user: Option<String>,
+    #[schema(value_type = ChangeSign)]
     history_type: &'static str,
     history_change_reason: Option<String>,
 }
@@ -42,11 +73,34 @@ impl CircumstancesBody {
     }
 }
 
+/// A value of a field.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "tells the document of the types")]
+enum FieldValue {
+    Empty,
+    Flag(bool),
+    Number(i64),
+    Text(String),
+}
+
+/// What became of a field.
+#[derive(ToSchema)]
+#[schema(as = FieldChange)]
+#[expect(dead_code, reason = "tells the document of the shape")]
+pub(super) struct FieldChangeBody {
+    from: FieldValue,
+    to: FieldValue,
+}
+
 /// One change.
-#[derive(Debug, Serialize)]
-struct ChangeBody {
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Change)]
+pub(super) struct ChangeBody {
     #[serde(flatten)]
     circumstances: CircumstancesBody,
+    /// By field; of something new, the fields it began with.
+    #[schema(value_type = BTreeMap<String, FieldChangeBody>)]
     changes: serde_json::Value,
 }
 
@@ -60,18 +114,84 @@ impl ChangeBody {
 }
 
 /// Something as it was at a moment.
-#[derive(Debug, Serialize)]
-struct AsOfBody {
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = AsOf)]
+pub(super) struct AsOfBody {
     #[serde(serialize_with = "moment")]
     as_of: DateTime<Utc>,
     #[serde(flatten)]
     circumstances: CircumstancesBody,
+    /// Its fields.
+    #[schema(value_type = BTreeMap<String, FieldValue>)]
     record: serde_json::Value,
 }
 
-/// The changes, the newest first, by pages. With `as_of`, how it was at that moment: 404 before it existed and after it was
-/// deleted.
-pub async fn read(access: HistoryReader, request: HttpRequest, state: web::Data<AppState>) -> Result<Answer, ApiError> {
+/// A page of changes, or with `as_of` how it was.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "tells the document of two shapes")]
+pub(super) enum History {
+    Changes(PageBody<ChangeBody>),
+    AsOf(AsOfBody),
+}
+
+/// What became of a license: its changes, the newest first, by pages. With `as_of`, how it was at that moment: 404 before it
+/// existed and after it was deleted.
+#[utoipa::path(
+    get,
+    path = "/api/v1/licenses/{license_uuid}/history/",
+    tag = "Licenses",
+    params(AsOfQuery, PageQuery),
+    responses(
+        (status = 200, description = "A page of changes, or how it was", body = History),
+        (status = 400, description = "`as_of` is no moment", body = FieldErrors),
+    )
+)]
+pub async fn of_license(
+    access: HistoryReader,
+    request: HttpRequest,
+    state: web::Data<AppState>,
+) -> Result<Answer, ApiError> {
+    answer(access.of, request, state).await
+}
+
+/// What became of a plan: its changes, the newest first, by pages. With `as_of`, how it was at that moment: 404 before it
+/// existed and after it was deleted.
+#[utoipa::path(
+    get,
+    path = "/api/v1/subscriptions/{subscription_uuid}/history/",
+    tag = "Plans",
+    params(AsOfQuery, PageQuery),
+    responses(
+        (status = 200, description = "A page of changes, or how it was", body = History),
+        (status = 400, description = "`as_of` is no moment", body = FieldErrors),
+    )
+)]
+pub async fn of_plan(
+    access: HistoryReader,
+    request: HttpRequest,
+    state: web::Data<AppState>,
+) -> Result<Answer, ApiError> {
+    answer(access.of, request, state).await
+}
+
+/// What became of an agreement: its changes, the newest first, by pages. With `as_of`, how it was at that moment: 404 before it
+/// existed and after it was deleted.
+#[utoipa::path(
+    get,
+    path = "/api/v1/customer-agreement/{customer_agreement_uuid}/history/",
+    tag = "Provisioning",
+    params(AsOfQuery, PageQuery),
+    responses(
+        (status = 200, description = "A page of changes, or how it was", body = History),
+        (status = 400, description = "`as_of` is no moment", body = FieldErrors),
+    )
+)]
+pub async fn of_agreement(
+    access: HistoryReader,
+    request: HttpRequest,
+    state: web::Data<AppState>,
+) -> Result<Answer, ApiError> {
     answer(access.of, request, state).await
 }
 

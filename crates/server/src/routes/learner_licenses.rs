@@ -4,20 +4,39 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, web};
 use license_manager_domain::{CustomerId, LearnerLicenses};
 use serde::Serialize;
+use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
 
 use crate::access::{AdminOrLearner, Listing};
 use crate::answer::{Answer, blocking};
 use crate::app::AppState;
 use crate::error::ApiError;
 use crate::listing::{Paging, PositionedPageBody, query_uuid};
+use crate::openapi::errors::BadRequest;
+use crate::openapi::parameters::PageQuery;
 use crate::present::{AgreementBody, LearnerLicenseBody};
 use crate::wire::query::Query;
 
 /// The most licenses a page has.
 const MAX_PAGE_SIZE: u64 = 100;
 
+/// Whose and which licenses.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct LearnerLicensesQuery {
+    /// The customer.
+    pub enterprise_customer_uuid: Uuid,
+    /// `true` shows revoked ones too.
+    pub include_revoked: Option<bool>,
+    /// `false` shows those of plans that are not active too.
+    pub active_plans_only: Option<bool>,
+    /// `false` shows those of plans that are not current too.
+    pub current_plans_only: Option<bool>,
+}
+
 /// A page of licenses, and the agreement they belong to.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = LearnerLicensesPage)]
 struct Body {
     #[serde(flatten)]
     page: PositionedPageBody<LearnerLicenseBody>,
@@ -26,6 +45,16 @@ struct Body {
 
 /// The caller's licenses, by default those of active and current plans that were not revoked. A caller whose roles are for
 /// other customers sees none.
+#[utoipa::path(
+    get,
+    path = "/api/v1/learner-licenses/",
+    tag = "Learners",
+    params(LearnerLicensesQuery, PageQuery),
+    responses(
+        (status = 200, description = "A page of licenses", body = Body),
+        (status = 400, description = "No customer, or a token without an email address", body = BadRequest),
+    )
+)]
 pub async fn list(
     access: Listing<AdminOrLearner>,
     request: HttpRequest,
@@ -41,7 +70,7 @@ pub async fn list(
         current_plans_only: query.flag("current_plans_only").unwrap_or(true),
     };
     let paging = Paging::new(&request, &query, MAX_PAGE_SIZE);
-    let person = access.caller.person()?;
+    let person = state.manager.with_account(access.caller.person()?).await;
     blocking(move || {
         let mut view = state.manager.learner_licenses(&access.caller.actor(), customer, &person, wanted)?;
         if !access.scope.covers(customer) {

@@ -2,7 +2,10 @@
 
 use actix_web::web;
 use license_manager_domain::{Assignees, AssignmentMail, is_salesforce_id};
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+use uuid::Uuid;
 
 use crate::access::{Admin, OfPlan};
 use crate::answer::{Answer, blocking};
@@ -11,7 +14,50 @@ use crate::body::{WithBody, mail_text, required_emails};
 use crate::error::ApiError;
 use crate::wire::fields::{Field, Fields, NON_FIELD_ERRORS, boolean};
 
+/// Who gets a license, and what their mail says.
+#[derive(ToSchema)]
+pub struct AssignmentRequest {
+    /// The learners' addresses; one named twice counts once.
+    #[schema(min_items = 1)]
+    pub user_emails: Vec<String>,
+    /// The Salesforce opportunities the licenses were sold by, in the order of the emails; null where there is none.
+    pub user_sfids: Option<Vec<Option<String>>>,
+    /// Whether learners get a mail; they do unless told otherwise.
+    #[schema(nullable = false)]
+    pub notify_users: Option<bool>,
+    /// The beginning of the mail.
+    #[schema(max_length = 10_000)]
+    pub greeting: Option<String>,
+    /// The end of the mail.
+    #[schema(max_length = 10_000)]
+    pub closing: Option<String>,
+}
+
+/// What was assigned.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Assignments)]
+pub(super) struct AssignmentsBody<'a> {
+    num_successful_assignments: usize,
+    /// How many of the learners hold a license of the plan already.
+    num_already_associated: usize,
+    license_assignments: Vec<AssignmentBody<'a>>,
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = Assignment)]
+struct AssignmentBody<'a> {
+    user_email: &'a str,
+    license: Uuid,
+}
+
 /// Assigns to every email that holds no live license of the plan, or to none where the plan has too few (400).
+#[utoipa::path(
+    post,
+    path = "/api/v1/subscriptions/{subscription_uuid}/licenses/assign/",
+    tag = "Licenses",
+    request_body = AssignmentRequest,
+    responses((status = 200, description = "Assigned", body = AssignmentsBody))
+)]
 pub async fn assign(
     WithBody { access, body }: WithBody<OfPlan<Admin>>,
     state: web::Data<AppState>,
@@ -20,13 +66,13 @@ pub async fn assign(
     blocking(move || {
         let done = state.manager.assign(&access.caller.actor(), access.plan, &learners, &mail)?;
         let assigned = done.assigned.iter();
-        Answer::ok(&json!({
-            "num_successful_assignments": done.assigned.len(),
-            "num_already_associated": done.already_associated,
-            "license_assignments": assigned
-                .map(|(email, license)| json!({ "user_email": email.as_str(), "license": license }))
-                .collect::<Vec<_>>(),
-        }))
+        Answer::ok(&AssignmentsBody {
+            num_successful_assignments: done.assigned.len(),
+            num_already_associated: done.already_associated,
+            license_assignments: assigned
+                .map(|(email, license)| AssignmentBody { user_email: email.as_str(), license: license.0 })
+                .collect(),
+        })
     })
     .await
 }

@@ -3,17 +3,51 @@
 use actix_web::web;
 use license_manager_domain::ports::LicenseFilter;
 use license_manager_domain::{LicenseSelection, ReminderMail};
+use utoipa::ToSchema;
 
 use crate::access::{Admin, OfPlan};
 use crate::answer::{Answer, blocking};
 use crate::app::AppState;
 use crate::body::{WithBody, mail_text};
 use crate::error::ApiError;
-use crate::routes::license_selection::selection;
+use crate::openapi::errors::Message;
+use crate::routes::license_selection::{SelectionRequest, selection};
 use crate::wire::fields::Fields;
+
+/// Who is reminded, and what their mail says.
+#[derive(ToSchema)]
+pub struct ReminderRequest {
+    /// Who.
+    #[serde(flatten)]
+    pub whose: SelectionRequest,
+    /// The words.
+    #[serde(flatten)]
+    pub words: ReminderWords,
+}
+
+/// What the mail of a reminder says beside the link.
+#[derive(ToSchema)]
+pub struct ReminderWords {
+    /// The beginning of the mail.
+    #[schema(max_length = 10_000)]
+    pub greeting: Option<String>,
+    /// The end of the mail.
+    #[schema(max_length = 10_000)]
+    pub closing: Option<String>,
+}
 
 /// Reminds the learners named, or those that the filters match, of licenses they have yet to activate: 204. 404 where none of
 /// them has such a license.
+#[utoipa::path(
+    post,
+    path = "/api/v1/subscriptions/{subscription_uuid}/licenses/remind/",
+    tag = "Licenses",
+    request_body = ReminderRequest,
+    responses(
+        (status = 204, description = "The mails will be sent"),
+        (status = 404, description = "None of them has such a license, or there is no such plan", body = Message),
+    ),
+)]
 pub async fn remind(
     WithBody { access, body }: WithBody<OfPlan<Admin>>,
     state: web::Data<AppState>,
@@ -24,6 +58,16 @@ pub async fn remind(
 }
 
 /// Reminds every learner who has yet to activate a license of the plan: 204. 404 where there is none.
+#[utoipa::path(
+    post,
+    path = "/api/v1/subscriptions/{subscription_uuid}/licenses/remind-all/",
+    tag = "Licenses",
+    request_body = ReminderWords,
+    responses(
+        (status = 204, description = "The mails will be sent"),
+        (status = 404, description = "There is no such license, or no such plan", body = Message),
+    ),
+)]
 pub async fn remind_all(
     WithBody { access, body }: WithBody<OfPlan<Admin>>,
     state: web::Data<AppState>,

@@ -3,9 +3,32 @@
 use license_manager_domain::ports::LicenseFilter;
 use license_manager_domain::{LicenseSelection, LicenseStatus};
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use crate::body::optional_emails;
+use crate::openapi::parameters::LicenseState;
 use crate::wire::fields::{Field, Fields, NON_FIELD_ERRORS};
+
+/// Whose licenses are meant: those of the emails, or those that the filters match. One of the two, and not both.
+#[derive(ToSchema)]
+pub struct SelectionRequest {
+    /// The learners' addresses.
+    #[schema(min_items = 1)]
+    pub user_emails: Option<Vec<String>>,
+    /// What the licenses have in common.
+    #[schema(min_items = 1)]
+    pub filters: Option<Vec<SelectionFilter>>,
+}
+
+/// One filter.
+#[derive(ToSchema)]
+#[serde(tag = "name", content = "filter_value", rename_all = "snake_case")]
+pub enum SelectionFilter {
+    /// A part of the email.
+    UserEmail(String),
+    /// The states.
+    StatusIn(Vec<LicenseState>),
+}
 
 /// The licenses of `user_emails` or of `filters`; one of the two must be there. Where neither can be used, the errors are
 /// noted and what is returned means nothing.

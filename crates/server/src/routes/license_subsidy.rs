@@ -8,6 +8,8 @@ use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
 use license_manager_domain::{CustomerId, Entity, LicenseId, LmsUserId};
 use serde::Serialize;
+use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
 
 use crate::access::{AdminOrLearner, Listing};
 use crate::answer::{Answer, blocking};
@@ -15,20 +17,41 @@ use crate::app::AppState;
 use crate::config::Secret;
 use crate::error::ApiError;
 use crate::listing::query_uuid;
+use crate::openapi::errors::{BadRequest, Message};
+use crate::openapi::parameters::LicenseState;
 use crate::wire::query::Query;
 use crate::wire::time::serialize as moment;
 
+/// Who pays for which course.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct SubsidyQuery {
+    /// The customer.
+    pub enterprise_customer_uuid: Uuid,
+    /// The course, or a run of it.
+    #[param(example = "course-v1:edX+DemoX+T1")]
+    pub course_key: String,
+}
+
 /// A subsidy: a license pays for the whole course.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Subsidy)]
 struct Body {
+    /// `percentage`.
     discount_type: &'static str,
+    /// 100.
     discount_value: u8,
+    /// The license's state.
+    #[schema(value_type = LicenseState)]
     status: &'static str,
+    /// The license.
+    #[schema(value_type = Uuid)]
     subsidy_id: LicenseId,
     #[serde(serialize_with = "moment")]
     start_date: DateTime<Utc>,
     #[serde(serialize_with = "moment")]
     expiration_date: DateTime<Utc>,
+    /// HMAC-SHA256 over `<LMS user id>:<course_key>:<subsidy_id>`, in base64.
     subsidy_checksum: String,
 }
 
@@ -36,6 +59,17 @@ struct Body {
 /// the course, the one whose plan expires last.
 ///
 /// 404 where there is none, or no such customer; 503 where the catalog service does not say, which is never taken for a no.
+#[utoipa::path(
+    get,
+    path = "/api/v1/license-subsidy/",
+    tag = "Learners",
+    params(SubsidyQuery),
+    responses(
+        (status = 200, description = "The subsidy", body = Body),
+        (status = 400, description = "A parameter is missing, or the token does not say who the caller is", body = BadRequest),
+        (status = 404, description = "No license of the caller pays for the course", body = Message),
+    ),
+)]
 pub async fn subsidy(
     access: Listing<AdminOrLearner>,
     request: HttpRequest,

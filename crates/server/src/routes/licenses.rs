@@ -8,13 +8,15 @@ use futures_util::stream;
 use license_manager_domain::ports::{LicenseField, LicenseFilter, LicenseOrder};
 use license_manager_domain::{Error, License, LicenseId, LicenseStatus, PlanId};
 use serde::Serialize;
-use serde_json::json;
+use utoipa::ToSchema;
 
 use crate::access::{Admin, AdminOrLearner, Listing, OfPlan, path_uuid};
 use crate::answer::{Answer, blocking};
 use crate::app::AppState;
 use crate::error::ApiError;
-use crate::listing::Paging;
+use crate::listing::{NumberedPageBody, PageBody, Paging};
+use crate::openapi::errors::BadRequest;
+use crate::openapi::parameters::{LicenseFilterQuery, LicenseOrderQuery, LicenseState, PageQuery};
 use crate::present::LicenseBody;
 use crate::wire::query::Query;
 use crate::wire::time;
@@ -26,6 +28,13 @@ pub(super) const MAX_PAGE_SIZE: u64 = 500;
 const CSV_BATCH: i64 = 1_000;
 
 /// The plan's licenses: filtered, searched, sorted, by pages. Of a plan the caller may not see, an empty list.
+#[utoipa::path(
+    get,
+    path = "/api/v1/subscriptions/{subscription_uuid}/licenses/",
+    tag = "Licenses",
+    params(LicenseFilterQuery, LicenseOrderQuery, PageQuery),
+    responses((status = 200, description = "A page of licenses", body = NumberedPageBody<LicenseBody>))
+)]
 pub async fn list(
     access: Listing<Admin>,
     request: HttpRequest,
@@ -46,7 +55,23 @@ pub async fn list(
     .await
 }
 
+/// How many licenses are in a state.
+#[derive(Serialize, ToSchema)]
+#[schema(as = StateCount)]
+struct StateCountBody {
+    #[schema(value_type = LicenseState)]
+    status: &'static str,
+    count: i64,
+}
+
 /// How many of the plan's licenses are in each state, the most first.
+#[utoipa::path(
+    get,
+    path = "/api/v1/subscriptions/{subscription_uuid}/licenses/overview/",
+    tag = "Licenses",
+    params(LicenseFilterQuery),
+    responses((status = 200, description = "The states that occur, each with its number", body = Vec<StateCountBody>))
+)]
 pub async fn overview(
     access: OfPlan<Admin>,
     request: HttpRequest,
@@ -62,14 +87,24 @@ pub async fn overview(
             ("unassigned", counts.unassigned),
         ];
         overview.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-        let present = overview.iter().filter(|(_, count)| *count > 0);
-        let body: Vec<_> = present.map(|(status, count)| json!({ "status": status, "count": count })).collect();
+        let present = overview.into_iter().filter(|(_, count)| *count > 0);
+        let body: Vec<_> = present.map(|(status, count)| StateCountBody { status, count }).collect();
         Answer::ok(&body)
     })
     .await
 }
 
 /// The caller's own live licenses of the plan.
+#[utoipa::path(
+    get,
+    path = "/api/v1/subscriptions/{subscription_uuid}/license/",
+    tag = "Learners",
+    params(PageQuery),
+    responses(
+        (status = 200, description = "A page of licenses", body = PageBody<LicenseBody>),
+        (status = 400, description = "The token names no email address", body = BadRequest),
+    )
+)]
 pub async fn own(
     access: Listing<AdminOrLearner>,
     request: HttpRequest,
@@ -104,6 +139,12 @@ struct CsvLine<'a> {
 }
 
 /// Every license of the plan that was ever handed out, as CSV; written while it is read.
+#[utoipa::path(
+    get,
+    path = "/api/v1/subscriptions/{subscription_uuid}/licenses/csv/",
+    tag = "Licenses",
+    responses((status = 200, description = "The licenses", body = String, content_type = "text/csv"))
+)]
 pub async fn csv(access: OfPlan<Admin>, state: web::Data<AppState>) -> Result<HttpResponse, ApiError> {
     let reader = state.clone();
     let plan = access.plan;

@@ -4,21 +4,62 @@ use actix_web::{HttpRequest, web};
 use license_manager_domain::ports::LicenseSearch;
 use license_manager_domain::{CustomerId, Entity, LicenseId, PlanId};
 use serde_json::{Value, json};
+use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
 
 use crate::access::{Admin, Listing, OfPlan, path_uuid};
 use crate::answer::{Answer, blocking};
 use crate::app::AppState;
 use crate::body::WithBody;
 use crate::error::ApiError;
-use crate::listing::{Paging, query_uuid};
+use crate::listing::{NumberedPageBody, Paging, query_uuid};
+use crate::openapi::errors::Detail;
+use crate::openapi::parameters::{CustomerQuery, LicenseFilterQuery, LicenseOrderQuery, PageQuery};
 use crate::present::LicenseBody;
+use crate::routes::license_assignment::{self, AssignmentRequest, AssignmentsBody};
+use crate::routes::license_revocation::{self, NothingRevoked, RevocationError, RevocationsBody};
+use crate::routes::license_selection::SelectionRequest;
 use crate::routes::licenses::{MAX_PAGE_SIZE, filter, order};
-use crate::routes::{license_assignment, license_revocation};
 use crate::wire::fields::{Fields, uuid};
 use crate::wire::query::Query;
 
+/// Of which plan.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct PlanQuery {
+    /// Only licenses of this plan.
+    pub subscription_plan: Option<Uuid>,
+}
+
+/// An assignment, and of which plan.
+#[derive(ToSchema)]
+pub struct AssignmentOfPlanRequest {
+    /// The plan.
+    pub subscription_plan: Uuid,
+    /// Who gets a license.
+    #[serde(flatten)]
+    pub assignment: AssignmentRequest,
+}
+
+/// Whose licenses, and of which plan.
+#[derive(ToSchema)]
+pub struct SelectionOfPlanRequest {
+    /// The plan.
+    pub subscription_plan: Uuid,
+    /// Whose.
+    #[serde(flatten)]
+    pub selection: SelectionRequest,
+}
+
 /// The licenses of the caller's customers, or of one of them (`enterprise_customer_uuid`), or of one plan
-/// (`subscription_plan`): filtered, searched and sorted as those of a plan.
+/// (`subscription_plan`): filtered, searched, sorted, by pages.
+#[utoipa::path(
+    get,
+    path = "/api/v1/licenses/",
+    tag = "Licenses",
+    params(CustomerQuery, PlanQuery, LicenseFilterQuery, LicenseOrderQuery, PageQuery),
+    responses((status = 200, description = "A page of licenses", body = NumberedPageBody<LicenseBody>)),
+)]
 pub async fn list(
     access: Listing<Admin>,
     request: HttpRequest,
@@ -42,6 +83,12 @@ pub async fn list(
 }
 
 /// One license.
+#[utoipa::path(
+    get,
+    path = "/api/v1/licenses/{license_uuid}/",
+    tag = "Licenses",
+    responses((status = 200, description = "The license", body = LicenseBody)),
+)]
 pub async fn retrieve(
     access: Listing<Admin>,
     request: HttpRequest,
@@ -55,7 +102,18 @@ pub async fn retrieve(
     .await
 }
 
-/// Assigns licenses of the plan that the body names as `subscription_plan`; see [`license_assignment::assign`].
+/// Assigns licenses of the plan that the body names as `subscription_plan`: to every email that holds no live license of it, or to none
+/// where the plan has too few (400).
+#[utoipa::path(
+    post,
+    path = "/api/v1/licenses/assign/",
+    tag = "Licenses",
+    request_body = AssignmentOfPlanRequest,
+    responses(
+        (status = 200, description = "Assigned", body = AssignmentsBody),
+        (status = 404, description = "There is no such plan", body = Detail),
+    ),
+)]
 pub async fn assign(
     WithBody { access, body }: WithBody<Listing<Admin>>,
     state: web::Data<AppState>,
@@ -64,7 +122,22 @@ pub async fn assign(
     license_assignment::assign(WithBody { access, body }, state).await
 }
 
-/// Revokes licenses of the plan that the body names as `subscription_plan`; see [`license_revocation::revoke`].
+/// Revokes licenses of the plan that the body names as `subscription_plan`: those of the emails, or those that the filters match.
+///
+/// 200 where all were revoked, 207 where some were, 404 where none of the learners holds a license, 400 where the plan's
+/// revocation cap leaves fewer than were named.
+#[utoipa::path(
+    post,
+    path = "/api/v1/licenses/revoke/",
+    tag = "Licenses",
+    request_body = SelectionOfPlanRequest,
+    responses(
+        (status = 200, description = "All were revoked", body = RevocationsBody),
+        (status = 207, description = "Some were revoked", body = RevocationsBody),
+        (status = 400, description = "The request cannot be read, or the cap forbids it", body = RevocationError),
+        (status = 404, description = "None could be revoked, or there is no such plan", body = NothingRevoked),
+    ),
+)]
 pub async fn revoke(
     WithBody { access, body }: WithBody<Listing<Admin>>,
     state: web::Data<AppState>,

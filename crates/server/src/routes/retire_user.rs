@@ -4,21 +4,45 @@ use actix_web::http::StatusCode;
 use actix_web::web;
 use license_manager_domain::LmsUserId;
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use crate::access::RetirementWorker;
 use crate::answer::{Answer, blocking};
 use crate::app::AppState;
 use crate::body::WithBody;
 use crate::error::ApiError;
+use crate::openapi::errors::{BadRequest, Detail};
 use crate::wire::fields::{Kind, integer, text};
 
 /// The longest user name, in characters.
 const MAX_USERNAME: usize = 255;
 
+/// Who is forgotten.
+#[derive(ToSchema)]
+pub struct RetirementRequest {
+    /// The person's id in the LMS.
+    #[schema(minimum = 1)]
+    pub lms_user_id: i64,
+    /// The user name the person had.
+    #[schema(min_length = 1, max_length = 255)]
+    pub original_username: String,
+}
+
 /// Takes every trace of the person out of licenses, history and what waits to be delivered, and deletes the user: 204. 404 where
 /// the user name is unknown; licenses of the LMS user id have forgotten the person then, too.
 ///
 /// 400 without an LMS user id or a user name. What has no LMS user id is never taken for the person's.
+#[utoipa::path(
+    post,
+    path = "/api/v1/retire_user/",
+    tag = "Staff",
+    request_body = RetirementRequest,
+    responses(
+        (status = 204, description = "Forgotten"),
+        (status = 400, description = "A field is missing or cannot be used", body = BadRequest),
+        (status = 404, description = "No user has this name; licenses of the LMS user id have forgotten the person all the same", body = Detail),
+    ),
+)]
 pub async fn retire(
     WithBody { access, body }: WithBody<RetirementWorker>,
     state: web::Data<AppState>,

@@ -5,18 +5,30 @@ use actix_web::web;
 use chrono::{DateTime, Utc};
 use license_manager_domain::{Email, InvalidEmail, PersonalLicense};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::access::Staff;
 use crate::answer::{Answer, blocking};
 use crate::app::AppState;
 use crate::body::WithBody;
 use crate::error::ApiError;
+use crate::openapi::errors::BadRequest;
+use crate::openapi::parameters::LicenseState;
 use crate::routes::licenses::activation_link;
 use crate::wire::time::{serialize as moment, serialize_optional as optional_moment};
 
-/// One license.
-#[derive(Serialize)]
+/// Whose licenses.
+#[derive(ToSchema)]
+pub struct LookUpRequest {
+    /// The person's address.
+    pub user_email: String,
+}
+
+/// A license of the person.
+#[derive(Serialize, ToSchema)]
+#[schema(as = FoundLicense)]
 struct Body {
+    #[schema(value_type = LicenseState)]
     status: &'static str,
     #[serde(serialize_with = "optional_moment")]
     assigned_date: Option<DateTime<Utc>>,
@@ -29,6 +41,7 @@ struct Body {
     subscription_plan_title: String,
     #[serde(serialize_with = "moment")]
     subscription_plan_expiration_date: DateTime<Utc>,
+    /// Where the person activates it; null where it has no key, or its customer no slug.
     activation_link: Option<String>,
 }
 
@@ -49,8 +62,19 @@ impl Body {
     }
 }
 
-/// Every license of `{"user_email": …}`, the one handed out last first. 404 without a body where there is none, 400 without a
+/// Every license of a person, of every customer, the one handed out last first. 404 without a body where there is none, 400 without a
 /// usable email.
+#[utoipa::path(
+    post,
+    path = "/api/v1/staff_lookup_licenses/",
+    tag = "Staff",
+    request_body = LookUpRequest,
+    responses(
+        (status = 200, description = "The licenses", body = Vec<Body>),
+        (status = 400, description = "No usable email", body = BadRequest),
+        (status = 404, description = "The person has none; without a body"),
+    ),
+)]
 pub async fn look_up(WithBody { body, .. }: WithBody<Staff>, state: web::Data<AppState>) -> Result<Answer, ApiError> {
     let missing = || ApiError::text(StatusCode::BAD_REQUEST, "Name the person: user_email is missing.");
     let email = parse_email(body["user_email"].as_str().ok_or_else(missing)?)?;

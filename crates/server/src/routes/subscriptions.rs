@@ -4,14 +4,15 @@
 //! - `GET /api/v1/learner-subscriptions/`, `…/{subscription_uuid}/`: for learners too; without a customer the list is empty.
 
 use actix_web::{HttpRequest, web};
-use license_manager_domain::CustomerId;
 use license_manager_domain::ports::{CustomerScope, PlanFilter};
+use license_manager_domain::{CustomerId, PlanId};
 
-use crate::access::{Admin, AdminOrLearner, Listing, OfPlan, RoleSet};
+use crate::access::{Admin, AdminOrLearner, Listing, OfPlan};
 use crate::answer::{Answer, blocking};
 use crate::app::AppState;
 use crate::error::ApiError;
-use crate::listing::{Paging, query_uuid};
+use crate::listing::{PageBody, Paging, query_uuid};
+use crate::openapi::parameters::{CurrentQuery, CustomerQuery, PageQuery};
 use crate::present::PlanWithCountsBody;
 use crate::wire::query::Query;
 
@@ -20,6 +21,13 @@ const MAX_PAGE_SIZE: u64 = 100;
 
 /// Active plans of one customer, or every plan of the caller's customers where none is named. `current=true` leaves the one
 /// current plan.
+#[utoipa::path(
+    get,
+    path = "/api/v1/subscriptions/",
+    tag = "Plans",
+    params(CustomerQuery, CurrentQuery, PageQuery),
+    responses((status = 200, description = "A page of plans", body = PageBody<PlanWithCountsBody>))
+)]
 pub async fn list(
     access: Listing<Admin>,
     request: HttpRequest,
@@ -32,6 +40,13 @@ pub async fn list(
 }
 
 /// Active plans of the customer that is named.
+#[utoipa::path(
+    get,
+    path = "/api/v1/learner-subscriptions/",
+    tag = "Learners",
+    params(CustomerQuery, CurrentQuery, PageQuery),
+    responses((status = 200, description = "A page of plans", body = PageBody<PlanWithCountsBody>))
+)]
 pub async fn list_for_learner(
     access: Listing<AdminOrLearner>,
     request: HttpRequest,
@@ -63,9 +78,33 @@ async fn answer(
 }
 
 /// One plan.
-pub async fn retrieve<R: RoleSet>(access: OfPlan<R>, state: web::Data<AppState>) -> Result<Answer, ApiError> {
+#[utoipa::path(
+    get,
+    path = "/api/v1/subscriptions/{subscription_uuid}/",
+    tag = "Plans",
+    responses((status = 200, description = "The plan", body = PlanWithCountsBody))
+)]
+pub async fn retrieve(access: OfPlan<Admin>, state: web::Data<AppState>) -> Result<Answer, ApiError> {
+    one(access.plan, state).await
+}
+
+/// One plan.
+#[utoipa::path(
+    get,
+    path = "/api/v1/learner-subscriptions/{subscription_uuid}/",
+    tag = "Learners",
+    responses((status = 200, description = "The plan", body = PlanWithCountsBody))
+)]
+pub async fn retrieve_for_learner(
+    access: OfPlan<AdminOrLearner>,
+    state: web::Data<AppState>,
+) -> Result<Answer, ApiError> {
+    one(access.plan, state).await
+}
+
+async fn one(plan: PlanId, state: web::Data<AppState>) -> Result<Answer, ApiError> {
     blocking(move || {
-        let page = state.manager.plan(access.plan)?;
+        let page = state.manager.plan(plan)?;
         let plans = PlanWithCountsBody::all(&page, state.manager.settings().renewal_lock);
         Answer::ok(&plans.first())
     })

@@ -12,7 +12,6 @@ mod catalog_queries;
 mod expire;
 mod hands;
 mod process_renewals;
-mod registry;
 mod retire_old;
 mod tasks;
 mod trigger_events;
@@ -27,7 +26,6 @@ use uuid::Uuid;
 
 pub use expire::Expiration;
 pub use hands::TransferPreview;
-pub(super) use registry::NoRegistry;
 pub use unlink::UNLINKED_EVENT;
 
 use super::LicenseManager;

@@ -8,6 +8,7 @@ use license_manager_domain::{
     ExpirationMessageChanges, PlanId,
 };
 use serde::Serialize;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::access::{Provisioner, path_uuid};
@@ -20,8 +21,44 @@ use crate::wire::fields::{Fields, boolean, integer, text, uuid};
 /// A hundred years: as long as personal data can be kept, in days.
 const MAX_DAYS: i64 = 36_500;
 
+/// The settings to change; what is left out stays as it is.
+#[derive(ToSchema)]
+pub struct AgreementSettingsRequest {
+    /// For how many days after a plan's end the personal data of its licenses is kept.
+    #[schema(minimum = 1, maximum = 36_500, nullable = false)]
+    pub license_duration_before_purge_days: Option<i64>,
+    /// Whether learners hear nothing when they get a license.
+    #[schema(nullable = false)]
+    pub disable_onboarding_notifications: Option<bool>,
+    /// Whether the current plan grows by itself.
+    #[schema(nullable = false)]
+    pub enable_auto_scaling_of_current_plan: Option<bool>,
+    /// Up to how many licenses.
+    #[schema(minimum = 1)]
+    pub auto_scaling_max_licenses: Option<i32>,
+    /// From which part of them handed out, in percent.
+    #[schema(minimum = 1, maximum = 100)]
+    pub auto_scaling_threshold_percentage: Option<i32>,
+    /// By which part, in percent.
+    #[schema(minimum = 1, maximum = 100)]
+    pub auto_scaling_increment_percentage: Option<i32>,
+    /// The plan that hands out licenses by itself.
+    pub auto_applied_subscription: Option<Uuid>,
+    /// Whether learners of an ended plan see a message of the customer's own.
+    pub has_custom_license_expiration_messaging_v2: Option<bool>,
+    /// Its header.
+    pub modal_header_text_v2: Option<String>,
+    /// Its text, in HTML.
+    pub expired_subscription_modal_messaging_v2: Option<String>,
+    /// What its button says.
+    pub button_label_in_modal_v2: Option<String>,
+    /// Where its button leads.
+    pub url_for_button_in_modal_v2: Option<String>,
+}
+
 /// The settings; the `_v2` keys are null where there is no message.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = AgreementSettings)]
 struct Body {
     uuid: Uuid,
     enterprise_customer_uuid: Uuid,
@@ -68,12 +105,25 @@ impl From<AgreementSettings> for Body {
 }
 
 /// The settings.
+#[utoipa::path(
+    get,
+    path = "/api/v1/provisioning-admins/customer-agreement/{customer_agreement_uuid}/settings/",
+    tag = "Provisioning",
+    responses((status = 200, description = "The settings", body = Body)),
+)]
 pub async fn retrieve(_: Provisioner, request: HttpRequest, state: web::Data<AppState>) -> Result<Answer, ApiError> {
     let agreement = AgreementId(path_uuid(&request, "customer_agreement_uuid")?);
     blocking(move || Answer::ok(&Body::from(state.manager.agreement_settings(agreement)?))).await
 }
 
 /// Changes the settings that the body names.
+#[utoipa::path(
+    patch,
+    path = "/api/v1/provisioning-admins/customer-agreement/{customer_agreement_uuid}/settings/",
+    tag = "Provisioning",
+    request_body = AgreementSettingsRequest,
+    responses((status = 200, description = "The settings", body = Body)),
+)]
 pub async fn update(
     WithBody { access, body }: WithBody<Provisioner>,
     request: HttpRequest,
@@ -91,6 +141,12 @@ pub async fn update(
 }
 
 /// Takes over the customer's slug and name from the LMS. 503 where the LMS does not say.
+#[utoipa::path(
+    post,
+    path = "/api/v1/provisioning-admins/customer-agreement/{customer_agreement_uuid}/sync/",
+    tag = "Provisioning",
+    responses((status = 200, description = "The settings", body = Body)),
+)]
 pub async fn sync(access: Provisioner, request: HttpRequest, state: web::Data<AppState>) -> Result<Answer, ApiError> {
     let agreement = AgreementId(path_uuid(&request, "customer_agreement_uuid")?);
     let looking = state.clone();

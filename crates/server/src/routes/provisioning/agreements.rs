@@ -4,21 +4,60 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, web};
 use license_manager_domain::ports::{AgreementFilter, CustomerScope};
 use license_manager_domain::{AgreementChanges, AgreementId, AgreementPage, CatalogId, CustomerId, NewAgreement};
+use utoipa::ToSchema;
+use uuid::Uuid;
 
 use crate::access::{Provisioner, path_uuid};
 use crate::answer::{Answer, blocking};
 use crate::app::AppState;
 use crate::body::WithBody;
 use crate::error::ApiError;
-use crate::listing::{Paging, query_uuid};
+use crate::listing::{PageBody, Paging, query_uuid};
+use crate::openapi::parameters::{AgreementQuery, CustomerQuery, PageQuery};
 use crate::present::AgreementWithPlansBody;
 use crate::wire::fields::{Fields, boolean, text, uuid};
 use crate::wire::query::Query;
+
+/// A new agreement.
+#[derive(ToSchema)]
+pub struct NewAgreementRequest {
+    /// The customer, who is fixed for life and has one agreement.
+    pub enterprise_customer_uuid: Uuid,
+    /// What can be edited later.
+    #[serde(flatten)]
+    pub settings: AgreementRequest,
+}
+
+/// What can be edited of an agreement; what is left out stays as it is.
+#[derive(ToSchema)]
+pub struct AgreementRequest {
+    /// The customer's name in addresses; no two customers share one.
+    #[schema(min_length = 1, max_length = 128)]
+    pub enterprise_customer_slug: Option<String>,
+    /// The customer's name.
+    #[schema(min_length = 1, max_length = 255)]
+    pub enterprise_customer_name: Option<String>,
+    /// The catalog of plans that name none.
+    pub default_enterprise_catalog_uuid: Option<Uuid>,
+    /// Whether learners hear nothing of the end of their plan.
+    #[schema(nullable = false)]
+    pub disable_expiration_notifications: Option<bool>,
+    /// Whether the universal link hands out licenses.
+    #[schema(nullable = false)]
+    pub enable_auto_applied_subscriptions_with_universal_link: Option<bool>,
+}
 
 /// The most agreements a page has.
 const MAX_PAGE_SIZE: u64 = 100;
 
 /// Every agreement, or those that `enterprise_customer_uuid` and `customer_agreement_uuid` leave.
+#[utoipa::path(
+    get,
+    path = "/api/v1/provisioning-admins/customer-agreement/",
+    tag = "Provisioning",
+    params(CustomerQuery, AgreementQuery, PageQuery),
+    responses((status = 200, description = "A page of agreements", body = PageBody<AgreementWithPlansBody>))
+)]
 pub async fn list(_: Provisioner, request: HttpRequest, state: web::Data<AppState>) -> Result<Answer, ApiError> {
     let query = Query::parse(request.query_string());
     let filter = AgreementFilter {
@@ -36,6 +75,13 @@ pub async fn list(_: Provisioner, request: HttpRequest, state: web::Data<AppStat
 }
 
 /// Makes a customer's agreement: 201.
+#[utoipa::path(
+    post,
+    path = "/api/v1/provisioning-admins/customer-agreement/",
+    tag = "Provisioning",
+    request_body = NewAgreementRequest,
+    responses((status = 201, description = "The agreement", body = AgreementWithPlansBody))
+)]
 pub async fn create(
     WithBody { access, body }: WithBody<Provisioner>,
     state: web::Data<AppState>,
@@ -52,6 +98,12 @@ pub async fn create(
 }
 
 /// One agreement.
+#[utoipa::path(
+    get,
+    path = "/api/v1/provisioning-admins/customer-agreement/{customer_agreement_uuid}/",
+    tag = "Provisioning",
+    responses((status = 200, description = "The agreement", body = AgreementWithPlansBody))
+)]
 pub async fn retrieve(_: Provisioner, request: HttpRequest, state: web::Data<AppState>) -> Result<Answer, ApiError> {
     let agreement = AgreementId(path_uuid(&request, "customer_agreement_uuid")?);
     blocking(move || {
@@ -62,6 +114,13 @@ pub async fn retrieve(_: Provisioner, request: HttpRequest, state: web::Data<App
 }
 
 /// Edits an agreement. Its customer stays: naming another one is 400.
+#[utoipa::path(
+    patch,
+    path = "/api/v1/provisioning-admins/customer-agreement/{customer_agreement_uuid}/",
+    tag = "Provisioning",
+    request_body = AgreementRequest,
+    responses((status = 200, description = "The agreement", body = AgreementWithPlansBody))
+)]
 pub async fn update(
     WithBody { access, body }: WithBody<Provisioner>,
     request: HttpRequest,

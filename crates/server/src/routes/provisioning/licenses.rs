@@ -7,6 +7,7 @@ use license_manager_domain::{
     Conflict, Email, Error, InvalidEmail, License, LicenseEdit, LicenseId, LicenseStatus, LmsUserId,
 };
 use serde::Serialize;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::access::{Provisioner, path_uuid};
@@ -14,14 +15,30 @@ use crate::answer::{Answer, blocking};
 use crate::app::AppState;
 use crate::body::WithBody;
 use crate::error::ApiError;
+use crate::openapi::parameters::LicenseState;
 use crate::present::LicenseBody;
 use crate::wire::fields::{Fields, choice, integer, text};
 use crate::wire::time::{serialize as moment, serialize_optional as optional_moment};
 
 const STATUSES: &[&str] = &["activated", "assigned", "revoked", "unassigned"];
 
+/// A correction; what is left out stays as it is.
+#[derive(ToSchema)]
+pub struct LicenseEditRequest {
+    /// The holder's address.
+    #[schema(nullable = false)]
+    pub user_email: Option<String>,
+    /// The holder's id in the LMS.
+    #[schema(minimum = 1)]
+    pub lms_user_id: Option<i64>,
+    /// The state.
+    #[schema(nullable = false)]
+    pub status: Option<LicenseState>,
+}
+
 /// A license with everything that is known of it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = LicenseRecord)]
 struct Body {
     #[serde(flatten)]
     license: LicenseBody,
@@ -29,6 +46,7 @@ struct Body {
     #[serde(serialize_with = "optional_moment")]
     assigned_date: Option<DateTime<Utc>>,
     auto_applied: Option<bool>,
+    /// The license that carries it on since its plan was renewed.
     renewed_to: Option<Uuid>,
     #[serde(serialize_with = "moment")]
     created: DateTime<Utc>,
@@ -52,6 +70,12 @@ impl Body {
 }
 
 /// One license.
+#[utoipa::path(
+    get,
+    path = "/api/v1/provisioning-admins/licenses/{license_uuid}/",
+    tag = "Provisioning",
+    responses((status = 200, description = "The license", body = Body)),
+)]
 pub async fn retrieve(_: Provisioner, request: HttpRequest, state: web::Data<AppState>) -> Result<Answer, ApiError> {
     let license = LicenseId(path_uuid(&request, "license_uuid")?);
     blocking(move || Answer::ok(&Body::new(&state.manager.license(license)?))).await
@@ -61,10 +85,19 @@ pub async fn retrieve(_: Provisioner, request: HttpRequest, state: web::Data<App
 ///
 /// 400 where the fields do not fit the status, or the revocation cap is used up; 422 where no step of a license's life leads to
 /// the status, or the holder has another live license of the plan.
+#[utoipa::path(
+    patch,
+    path = "/api/v1/provisioning-admins/licenses/{license_uuid}/",
+    tag = "Provisioning",
+    request_body = LicenseEditRequest,
+    responses(
+        (status = 200, description = "The license", body = Body),
+        (status = 422, description = "No step of a license leads there, or its holder has another", body = String, content_type = "application/json"),
+    ),
+)]
 pub async fn update(
     WithBody { access, body }: WithBody<Provisioner>,
     request: HttpRequest,
-
     state: web::Data<AppState>,
 ) -> Result<Answer, ApiError> {
     let license = LicenseId(path_uuid(&request, "license_uuid")?);

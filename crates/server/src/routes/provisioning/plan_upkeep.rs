@@ -7,33 +7,58 @@ use actix_web::{HttpRequest, web};
 use chrono::{DateTime, Utc};
 use license_manager_domain::{Actor, Error, LicenseManager, PlanId, PlanUpkeep};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::access::{Provisioner, path_uuid};
 use crate::answer::{Answer, blocking};
 use crate::app::AppState;
 use crate::error::{ApiError, plan_provisioning_error};
+use crate::openapi::errors::{InErrorKey, ProvisioningError};
 use crate::present::CountsBody;
 use crate::wire::time::serialize_optional as optional_moment;
 
 /// What was done, and how many licenses the plan has now.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = PlanUpkeep)]
 struct Body {
+    #[schema(value_type = Uuid)]
     uuid: PlanId,
     desired_num_licenses: Option<i32>,
     #[serde(serialize_with = "optional_moment")]
     last_freeze_timestamp: Option<DateTime<Utc>>,
     num_licenses_added: i64,
+    /// How many are still to be added.
     num_licenses_pending: i64,
     num_licenses_deleted: i64,
     licenses: CountsBody,
 }
 
 /// Deletes the plan's unassigned licenses. 422 where the plan does not permit it.
+#[utoipa::path(
+    post,
+    path = "/api/v1/provisioning-admins/subscriptions/{subscription_uuid}/freeze/",
+    tag = "Provisioning",
+    responses(
+        (status = 200, description = "What was done", body = Body),
+        (status = 404, description = "There is no such plan", body = ProvisioningError),
+        (status = 422, description = "The plan does not permit it", body = InErrorKey),
+    ),
+)]
 pub async fn freeze(access: Provisioner, request: HttpRequest, state: web::Data<AppState>) -> Result<Answer, ApiError> {
     answer(access, request, state, LicenseManager::freeze).await
 }
 
 /// Adds the licenses the plan lacks; very many of them after the answer. 422 for a frozen plan.
+#[utoipa::path(
+    post,
+    path = "/api/v1/provisioning-admins/subscriptions/{subscription_uuid}/provision/",
+    tag = "Provisioning",
+    responses(
+        (status = 200, description = "What was done", body = Body),
+        (status = 404, description = "There is no such plan", body = ProvisioningError),
+        (status = 422, description = "The plan is frozen", body = InErrorKey),
+    ),
+)]
 pub async fn provision(
     access: Provisioner,
     request: HttpRequest,
@@ -43,6 +68,15 @@ pub async fn provision(
 }
 
 /// Deletes the plan's revoked licenses.
+#[utoipa::path(
+    post,
+    path = "/api/v1/provisioning-admins/subscriptions/{subscription_uuid}/delete-revoked/",
+    tag = "Provisioning",
+    responses(
+        (status = 200, description = "What was done", body = Body),
+        (status = 404, description = "There is no such plan", body = ProvisioningError),
+    ),
+)]
 pub async fn delete_revoked(
     access: Provisioner,
     request: HttpRequest,

@@ -4,20 +4,122 @@
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, web};
+use chrono::{DateTime, Utc};
 use license_manager_domain::ports::{CustomerScope, PlanFilter};
 use license_manager_domain::{
     AgreementId, CatalogId, ChangeReason, CustomerId, NewPlan, PlanChanges, PlanId, ProductId, SubscriptionPlan,
 };
+use utoipa::ToSchema;
+use uuid::Uuid;
 
 use crate::access::{Provisioner, path_uuid};
 use crate::answer::{Answer, blocking};
 use crate::app::AppState;
 use crate::body::WithBody;
 use crate::error::{ApiError, plan_provisioning_error};
-use crate::listing::{Paging, query_uuid};
+use crate::listing::{PageBody, Paging, query_uuid};
+use crate::openapi::errors::ProvisioningError;
+use crate::openapi::parameters::{CustomerQuery, PageQuery};
 use crate::present::{CreatedPlanBody, EditedPlanBody, PlanWithCountsBody};
 use crate::wire::fields::{Field, Fields, boolean, choice, datetime, integer, text, uuid};
 use crate::wire::query::Query;
+
+/// A new plan.
+#[derive(ToSchema)]
+pub struct NewPlanRequest {
+    /// Its name, unique in its agreement.
+    #[schema(min_length = 1, max_length = 128)]
+    pub title: String,
+    /// The agreement it belongs to.
+    pub customer_agreement: Uuid,
+    /// Its first moment.
+    pub start_date: DateTime<Utc>,
+    /// Its last moment.
+    pub expiration_date: DateTime<Utc>,
+    /// How many licenses it gets.
+    #[schema(minimum = 0)]
+    pub desired_num_licenses: i32,
+    /// Why.
+    pub change_reason: ChangeReasonName,
+    /// The opportunity it was sold by; it must be there, and null where there is none.
+    #[schema(required, max_length = 255)]
+    pub salesforce_opportunity_line_item: Option<String>,
+    /// The rest.
+    #[serde(flatten)]
+    pub settings: PlanSettings,
+}
+
+/// An edit of a plan; what is left out stays as it is.
+#[derive(ToSchema)]
+pub struct PlanEditRequest {
+    /// Why.
+    pub change_reason: ChangeReasonName,
+    /// Its name, unique in its agreement.
+    #[schema(min_length = 1, max_length = 128, nullable = false)]
+    pub title: Option<String>,
+    /// The agreement it belongs to, which cannot change.
+    #[schema(nullable = false)]
+    pub customer_agreement: Option<Uuid>,
+    /// Its first moment.
+    #[schema(nullable = false)]
+    pub start_date: Option<DateTime<Utc>>,
+    /// Its last moment.
+    #[schema(nullable = false)]
+    pub expiration_date: Option<DateTime<Utc>>,
+    /// How many licenses it has; never fewer than before.
+    #[schema(minimum = 0)]
+    pub desired_num_licenses: Option<i32>,
+    /// The opportunity it was sold by.
+    #[schema(max_length = 255)]
+    pub salesforce_opportunity_line_item: Option<String>,
+    /// The rest.
+    #[serde(flatten)]
+    pub settings: PlanSettings,
+}
+
+/// What a new plan and an edit have in common.
+#[derive(ToSchema)]
+pub struct PlanSettings {
+    /// Its catalog; the agreement's default one unless named.
+    pub enterprise_catalog_uuid: Option<Uuid>,
+    /// Whether learners can use it.
+    #[schema(nullable = false)]
+    pub is_active: Option<bool>,
+    /// Whether only some of its activated licenses can be revoked.
+    #[schema(nullable = false)]
+    pub is_revocation_cap_enabled: Option<bool>,
+    /// Which part of them, in percent.
+    #[schema(minimum = 0, maximum = 100, nullable = false)]
+    pub revoke_max_percentage: Option<i16>,
+    /// Its product.
+    #[schema(minimum = 0, nullable = false)]
+    pub product: Option<i32>,
+    /// Whether it is for internal use.
+    #[schema(nullable = false)]
+    pub for_internal_use_only: Option<bool>,
+    /// Whether its unused licenses can be frozen.
+    #[schema(nullable = false)]
+    pub can_freeze_unused_licenses: Option<bool>,
+    /// Whether it hands out licenses by itself.
+    pub should_auto_apply_licenses: Option<bool>,
+}
+
+/// Why a plan changes.
+#[derive(ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = ChangeReason)]
+pub enum ChangeReasonName {
+    /// It is new.
+    New,
+    /// Somebody had mistyped.
+    IncorrectUserInput,
+    /// The customer pays late.
+    DelayedPayment,
+    /// The customer asked for it.
+    OrganizationRequestedChange,
+    /// Anything else.
+    Other,
+}
 
 /// The most plans a page has.
 const MAX_PAGE_SIZE: u64 = 100;
@@ -26,6 +128,13 @@ const CHANGE_REASONS: &[&str] =
     &["new", "incorrect_user_input", "delayed_payment", "organization_requested_change", "other"];
 
 /// Every plan, or those of the customer `enterprise_customer_uuid`.
+#[utoipa::path(
+    get,
+    path = "/api/v1/provisioning-admins/subscriptions/",
+    tag = "Provisioning",
+    params(CustomerQuery, PageQuery),
+    responses((status = 200, description = "A page of plans", body = PageBody<PlanWithCountsBody>))
+)]
 pub async fn list(_: Provisioner, request: HttpRequest, state: web::Data<AppState>) -> Result<Answer, ApiError> {
     let query = Query::parse(request.query_string());
     let filter = PlanFilter {
@@ -44,6 +153,16 @@ pub async fn list(_: Provisioner, request: HttpRequest, state: web::Data<AppStat
 }
 
 /// Makes a plan with its licenses: 201. Very many licenses are added after the answer.
+#[utoipa::path(
+    post,
+    path = "/api/v1/provisioning-admins/subscriptions/",
+    tag = "Provisioning",
+    request_body = NewPlanRequest,
+    responses(
+        (status = 201, description = "The plan", body = CreatedPlanBody),
+        (status = 400, description = "The request cannot be read, or a rule forbids it", body = ProvisioningError),
+    )
+)]
 pub async fn create(
     WithBody { access, body }: WithBody<Provisioner>,
     state: web::Data<AppState>,
@@ -72,6 +191,15 @@ pub async fn create(
 }
 
 /// One plan.
+#[utoipa::path(
+    get,
+    path = "/api/v1/provisioning-admins/subscriptions/{subscription_uuid}/",
+    tag = "Provisioning",
+    responses(
+        (status = 200, description = "The plan", body = PlanWithCountsBody),
+        (status = 404, description = "There is no such plan", body = ProvisioningError),
+    )
+)]
 pub async fn retrieve(_: Provisioner, request: HttpRequest, state: web::Data<AppState>) -> Result<Answer, ApiError> {
     let plan = PlanId(path_uuid(&request, "subscription_uuid")?);
     blocking(move || {
@@ -83,6 +211,17 @@ pub async fn retrieve(_: Provisioner, request: HttpRequest, state: web::Data<App
 }
 
 /// Edits a plan, which needs a `change_reason`, and adds the licenses it then lacks; none are ever taken away.
+#[utoipa::path(
+    patch,
+    path = "/api/v1/provisioning-admins/subscriptions/{subscription_uuid}/",
+    tag = "Provisioning",
+    request_body = PlanEditRequest,
+    responses(
+        (status = 200, description = "The plan", body = EditedPlanBody),
+        (status = 400, description = "The request cannot be read, or a rule forbids it", body = ProvisioningError),
+        (status = 404, description = "There is no such plan", body = ProvisioningError),
+    )
+)]
 pub async fn update(
     WithBody { access, body }: WithBody<Provisioner>,
     request: HttpRequest,

@@ -4,14 +4,17 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, web};
 use license_manager_domain::{PlanType, PlanTypeChanges, PlanTypeId, Product, ProductChanges, ProductId, Recorded};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::access::{Provisioner, path_integer};
 use crate::answer::{Answer, blocking};
 use crate::app::AppState;
 use crate::body::WithBody;
 use crate::error::ApiError;
-use crate::listing::Paging;
-use crate::routes::history;
+use crate::listing::{PageBody, Paging};
+use crate::openapi::errors::FieldErrors;
+use crate::openapi::parameters::PageQuery;
+use crate::routes::history::{self, AsOfQuery, History};
 use crate::wire::fields::{Field, Fields, boolean, integer, text};
 use crate::wire::query::Query;
 
@@ -23,8 +26,93 @@ const MAX_LENGTH: usize = 128;
 /// The longest description, in characters.
 const MAX_DESCRIPTION: usize = 255;
 
+/// A new product.
+#[derive(ToSchema)]
+pub struct NewProductRequest {
+    /// Its name.
+    #[schema(min_length = 1, max_length = 128)]
+    pub name: String,
+    /// Its plan type.
+    #[schema(minimum = 1)]
+    pub plan_type: i32,
+    /// The rest.
+    #[serde(flatten)]
+    pub settings: ProductSettings,
+}
+
+/// An edit of a product; what is left out stays as it is.
+#[derive(ToSchema)]
+pub struct ProductEditRequest {
+    /// Its name.
+    #[schema(min_length = 1, max_length = 128, nullable = false)]
+    pub name: Option<String>,
+    /// Its plan type.
+    #[schema(minimum = 1, nullable = false)]
+    pub plan_type: Option<i32>,
+    /// The rest.
+    #[serde(flatten)]
+    pub settings: ProductSettings,
+}
+
+/// What a new product and an edit have in common.
+#[derive(ToSchema)]
+pub struct ProductSettings {
+    /// What it is.
+    #[schema(max_length = 255, nullable = false)]
+    pub description: Option<String>,
+    /// Its id in NetSuite, which no other product has; some plan types ask for one.
+    #[schema(minimum = 1)]
+    pub netsuite_id: Option<i32>,
+    /// Its id in Salesforce; some plan types ask for one.
+    #[schema(min_length = 1, max_length = 128)]
+    pub salesforce_product_id: Option<String>,
+}
+
+/// A new plan type.
+#[derive(ToSchema)]
+pub struct NewPlanTypeRequest {
+    /// Its name.
+    #[schema(min_length = 1, max_length = 128)]
+    pub label: String,
+    /// The rest.
+    #[serde(flatten)]
+    pub settings: PlanTypeSettings,
+}
+
+/// An edit of a plan type; what is left out stays as it is.
+#[derive(ToSchema)]
+pub struct PlanTypeEditRequest {
+    /// Its name.
+    #[schema(min_length = 1, max_length = 128, nullable = false)]
+    pub label: Option<String>,
+    /// The rest.
+    #[serde(flatten)]
+    pub settings: PlanTypeSettings,
+}
+
+/// What a new plan type and an edit have in common.
+#[derive(ToSchema)]
+pub struct PlanTypeSettings {
+    /// What it is.
+    #[schema(max_length = 255, nullable = false)]
+    pub description: Option<String>,
+    /// Whether customers pay for its plans.
+    #[schema(nullable = false)]
+    pub is_paid_subscription: Option<bool>,
+    /// Whether its products need a NetSuite id.
+    #[schema(nullable = false)]
+    pub ns_id_required: Option<bool>,
+    /// Whether its products need a Salesforce id.
+    #[schema(nullable = false)]
+    pub sf_id_required: Option<bool>,
+    /// Whether its plans are for internal use.
+    #[schema(nullable = false)]
+    pub internal_use_only: Option<bool>,
+}
+
 /// A product.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Product)]
 struct ProductBody {
     id: i32,
     name: String,
@@ -48,7 +136,8 @@ impl From<Product> for ProductBody {
 }
 
 /// A plan type.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PlanType)]
 struct PlanTypeBody {
     id: i32,
     label: String,
@@ -74,12 +163,26 @@ impl From<PlanType> for PlanTypeBody {
 }
 
 /// Every product.
+#[utoipa::path(
+    get,
+    path = "/api/v1/provisioning-admins/products/",
+    tag = "Products",
+    params(PageQuery),
+    responses((status = 200, description = "A page of products", body = PageBody<ProductBody>)),
+)]
 pub async fn list(_: Provisioner, request: HttpRequest, state: web::Data<AppState>) -> Result<Answer, ApiError> {
     let paging = Paging::new(&request, &Query::parse(request.query_string()), MAX_PAGE_SIZE);
     blocking(move || page::<_, ProductBody>(&paging, state.manager.products()?)).await
 }
 
 /// Every plan type.
+#[utoipa::path(
+    get,
+    path = "/api/v1/provisioning-admins/plan-types/",
+    tag = "Products",
+    params(PageQuery),
+    responses((status = 200, description = "A page of plan types", body = PageBody<PlanTypeBody>)),
+)]
 pub async fn list_plan_types(
     _: Provisioner,
     request: HttpRequest,
@@ -98,6 +201,13 @@ fn page<T, B: From<T> + Serialize>(paging: &Paging, all: Vec<T>) -> Result<Answe
 }
 
 /// Makes a product: 201. 400 where it lacks an id that its plan type asks for, or another one has its NetSuite id.
+#[utoipa::path(
+    post,
+    path = "/api/v1/provisioning-admins/products/",
+    tag = "Products",
+    request_body = NewProductRequest,
+    responses((status = 201, description = "The product", body = ProductBody)),
+)]
 pub async fn create(
     WithBody { access, body }: WithBody<Provisioner>,
     state: web::Data<AppState>,
@@ -115,16 +225,28 @@ pub async fn create(
 }
 
 /// One product.
+#[utoipa::path(
+    get,
+    path = "/api/v1/provisioning-admins/products/{product_id}/",
+    tag = "Products",
+    responses((status = 200, description = "The product", body = ProductBody)),
+)]
 pub async fn retrieve(_: Provisioner, request: HttpRequest, state: web::Data<AppState>) -> Result<Answer, ApiError> {
     let id = product_id(&request)?;
     blocking(move || Answer::ok(&ProductBody::from(state.manager.product(id)?))).await
 }
 
 /// Edits a product.
+#[utoipa::path(
+    patch,
+    path = "/api/v1/provisioning-admins/products/{product_id}/",
+    tag = "Products",
+    request_body = ProductEditRequest,
+    responses((status = 200, description = "The product", body = ProductBody)),
+)]
 pub async fn update(
     WithBody { access, body }: WithBody<Provisioner>,
     request: HttpRequest,
-
     state: web::Data<AppState>,
 ) -> Result<Answer, ApiError> {
     let product = product_id(&request)?;
@@ -140,7 +262,17 @@ pub async fn update(
     .await
 }
 
-/// What became of a product.
+/// What became of a product: its changes, the newest first, by pages. With `as_of`, how it was at that moment.
+#[utoipa::path(
+    get,
+    path = "/api/v1/provisioning-admins/products/{product_id}/history/",
+    tag = "Products",
+    params(AsOfQuery, PageQuery),
+    responses(
+        (status = 200, description = "A page of changes, or how it was", body = History),
+        (status = 400, description = "`as_of` is no moment", body = FieldErrors),
+    ),
+)]
 pub async fn product_history(
     _: Provisioner,
     request: HttpRequest,
@@ -151,6 +283,13 @@ pub async fn product_history(
 }
 
 /// Makes a plan type: 201.
+#[utoipa::path(
+    post,
+    path = "/api/v1/provisioning-admins/plan-types/",
+    tag = "Products",
+    request_body = NewPlanTypeRequest,
+    responses((status = 201, description = "The plan type", body = PlanTypeBody)),
+)]
 pub async fn create_plan_type(
     WithBody { body, .. }: WithBody<Provisioner>,
     state: web::Data<AppState>,
@@ -167,6 +306,12 @@ pub async fn create_plan_type(
 }
 
 /// One plan type.
+#[utoipa::path(
+    get,
+    path = "/api/v1/provisioning-admins/plan-types/{plan_type_id}/",
+    tag = "Products",
+    responses((status = 200, description = "The plan type", body = PlanTypeBody)),
+)]
 pub async fn retrieve_plan_type(
     _: Provisioner,
     request: HttpRequest,
@@ -177,10 +322,16 @@ pub async fn retrieve_plan_type(
 }
 
 /// Edits a plan type. 400 where it would ask for an id that products of it lack.
+#[utoipa::path(
+    patch,
+    path = "/api/v1/provisioning-admins/plan-types/{plan_type_id}/",
+    tag = "Products",
+    request_body = PlanTypeEditRequest,
+    responses((status = 200, description = "The plan type", body = PlanTypeBody)),
+)]
 pub async fn update_plan_type(
     WithBody { body, .. }: WithBody<Provisioner>,
     request: HttpRequest,
-
     state: web::Data<AppState>,
 ) -> Result<Answer, ApiError> {
     let id = plan_type_id(&request)?;

@@ -6,25 +6,64 @@ use chrono::{DateTime, Utc};
 use license_manager_domain::ports::{LicenseEventFilter, NotificationFilter};
 use license_manager_domain::{CustomerId, LicenseId, LicenseMark, Notification, NotificationKind, PlanId};
 use serde::Serialize;
+use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use crate::access::Provisioner;
 use crate::answer::{Answer, blocking};
 use crate::app::AppState;
 use crate::error::ApiError;
-use crate::listing::{Paging, query_uuid};
+use crate::listing::{PageBody, Paging, query_uuid};
+use crate::openapi::errors::Detail;
+use crate::openapi::parameters::{CustomerQuery, PageQuery};
 use crate::wire::query::Query;
 use crate::wire::time::serialize as moment;
 
 /// The most records a page has.
 const MAX_PAGE_SIZE: u64 = 100;
 
+/// Which notifications.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct NotificationQuery {
+    /// Only those about this plan.
+    pub subscription_plan_uuid: Option<Uuid>,
+    /// Only those of this kind.
+    #[param(inline)]
+    pub notification_type: Option<NotificationType>,
+}
+
+/// What a notification is about.
+#[derive(ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum NotificationType {
+    /// Few licenses are left.
+    LimitedAllocationsRemaining,
+    /// None is left.
+    NoAllocationsRemaining,
+    /// How the plan is used.
+    PeriodicInformational,
+}
+
+/// Which events.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct LicenseEventQuery {
+    /// Only those of this license.
+    pub license_uuid: Option<Uuid>,
+    /// Only those of this name.
+    #[param(example = "edx.server.license-manager.expired.license.unlinked")]
+    pub event_name: Option<String>,
+}
+
 /// A notification that was sent.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Notification)]
 struct NotificationBody {
     enterprise_customer_uuid: Uuid,
     enterprise_customer_user_id: i64,
     subscription_plan_uuid: Uuid,
+    #[schema(value_type = NotificationType)]
     notification_type: &'static str,
     #[serde(serialize_with = "moment")]
     last_sent: DateTime<Utc>,
@@ -43,7 +82,8 @@ impl From<Notification> for NotificationBody {
 }
 
 /// Something that was done for a license.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = LicenseEvent)]
 struct LicenseEventBody {
     license_uuid: Uuid,
     event_name: String,
@@ -59,6 +99,16 @@ impl From<LicenseMark> for LicenseEventBody {
 
 /// Every notification, the last sent first, or those that `enterprise_customer_uuid`, `subscription_plan_uuid` and
 /// `notification_type` leave.
+#[utoipa::path(
+    get,
+    path = "/api/v1/provisioning-admins/notifications/",
+    tag = "Staff",
+    params(CustomerQuery, NotificationQuery, PageQuery),
+    responses(
+        (status = 200, description = "A page of notifications", body = PageBody<NotificationBody>),
+        (status = 400, description = "A filter cannot be read", body = Detail),
+    ),
+)]
 pub async fn notifications(
     _: Provisioner,
     request: HttpRequest,
@@ -86,6 +136,13 @@ pub async fn notifications(
 }
 
 /// What was done for licenses, the last first, or what `license_uuid` and `event_name` leave.
+#[utoipa::path(
+    get,
+    path = "/api/v1/provisioning-admins/license-events/",
+    tag = "Staff",
+    params(LicenseEventQuery, PageQuery),
+    responses((status = 200, description = "A page of events", body = PageBody<LicenseEventBody>)),
+)]
 pub async fn license_events(
     _: Provisioner,
     request: HttpRequest,

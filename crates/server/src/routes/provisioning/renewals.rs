@@ -9,6 +9,7 @@ use license_manager_domain::{
     RenewalOutcome, RenewalTerms, RenewedBy, SubscriptionPlan,
 };
 use serde::Serialize;
+use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use crate::access::{Provisioner, path_integer};
@@ -16,8 +17,10 @@ use crate::answer::{Answer, blocking};
 use crate::app::AppState;
 use crate::body::WithBody;
 use crate::error::ApiError;
-use crate::listing::{Paging, query_uuid};
-use crate::routes::history;
+use crate::listing::{PageBody, Paging, query_uuid};
+use crate::openapi::errors::{FieldErrors, Message};
+use crate::openapi::parameters::{CustomerQuery, PageQuery};
+use crate::routes::history::{self, AsOfQuery, History};
 use crate::wire::fields::{Fields, NON_FIELD_ERRORS, boolean, choice, datetime, integer, text, uuid};
 use crate::wire::query::Query;
 use crate::wire::time::{serialize as moment, serialize_optional as optional_moment};
@@ -27,8 +30,102 @@ const MAX_PAGE_SIZE: u64 = 100;
 
 const LICENSE_TYPES: &[&str] = &["assigned_and_activated", "activated", "nothing"];
 
+/// Which renewals.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct RenewalQuery {
+    /// Only those of this plan.
+    pub prior_subscription_plan: Option<Uuid>,
+    /// Only those that lead to this plan.
+    pub renewed_subscription_plan: Option<Uuid>,
+    /// `true` leaves those that were processed, `false` the others.
+    pub processed: Option<bool>,
+}
+
+/// A new renewal.
+#[derive(ToSchema)]
+pub struct NewRenewalRequest {
+    /// The plan that ends.
+    pub prior_subscription_plan: Uuid,
+    /// The opportunity it was sold by; it must be there, and null where there is none.
+    #[schema(required, min_length = 1, max_length = 255)]
+    pub salesforce_opportunity_id: Option<String>,
+    /// How many licenses the renewed plan gets.
+    #[schema(minimum = 1)]
+    pub number_of_licenses: i32,
+    /// The renewed plan's first moment.
+    pub effective_date: DateTime<Utc>,
+    /// Its last moment.
+    pub renewed_expiration_date: DateTime<Utc>,
+    /// The rest.
+    #[serde(flatten)]
+    pub settings: RenewalSettings,
+}
+
+/// An edit of a renewal; what is left out stays as it is.
+#[derive(ToSchema)]
+pub struct RenewalEditRequest {
+    /// The opportunity it was sold by.
+    #[schema(min_length = 1, max_length = 255)]
+    pub salesforce_opportunity_id: Option<String>,
+    /// How many licenses the renewed plan gets.
+    #[schema(minimum = 1, nullable = false)]
+    pub number_of_licenses: Option<i32>,
+    /// The renewed plan's first moment.
+    #[schema(nullable = false)]
+    pub effective_date: Option<DateTime<Utc>>,
+    /// Its last moment.
+    #[schema(nullable = false)]
+    pub renewed_expiration_date: Option<DateTime<Utc>>,
+    /// The rest.
+    #[serde(flatten)]
+    pub settings: RenewalSettings,
+}
+
+/// What a new renewal and an edit have in common.
+#[derive(ToSchema)]
+pub struct RenewalSettings {
+    /// The plan that begins; one is made unless it is named.
+    pub renewed_subscription_plan: Option<Uuid>,
+    /// The title of the plan that is made.
+    #[schema(min_length = 1, max_length = 128)]
+    pub renewed_plan_title: Option<String>,
+    /// Which licenses are carried over.
+    #[schema(nullable = false)]
+    pub license_types_to_copy: Option<LicenseTypes>,
+    /// Whether the prior plan stops handing out licenses by itself, and the renewed one does not begin to.
+    #[schema(nullable = false)]
+    pub disable_auto_apply_licenses: Option<bool>,
+    /// Whether it is processed by hand alone.
+    #[schema(nullable = false)]
+    pub exempt_from_batch_processing: Option<bool>,
+}
+
+/// The licenses that a renewal carries over.
+#[derive(ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = LicenseTypesToCopy)]
+pub enum LicenseTypes {
+    /// Those that somebody holds.
+    AssignedAndActivated,
+    /// Those that somebody uses.
+    Activated,
+    /// None.
+    Nothing,
+}
+
+/// The renewal that is in the way, or the rule that forbids it.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "tells the document of two shapes")]
+enum RenewalRefused {
+    InTheWay(Box<RenewalBody>),
+    Message(Message),
+}
+
 /// A renewal on the wire.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Renewal)]
 struct RenewalBody {
     id: i64,
     #[serde(serialize_with = "moment")]
@@ -49,6 +146,7 @@ struct RenewalBody {
     #[serde(serialize_with = "optional_moment")]
     processed_datetime: Option<DateTime<Utc>>,
     renewed_plan_title: Option<String>,
+    #[schema(value_type = LicenseTypes)]
     license_types_to_copy: &'static str,
     disable_auto_apply_licenses: bool,
     exempt_from_batch_processing: bool,
@@ -84,6 +182,13 @@ impl From<RenewalDetails> for RenewalBody {
 
 /// Every renewal, or those that `prior_subscription_plan`, `renewed_subscription_plan`, `enterprise_customer_uuid` and
 /// `processed` leave: what takes effect last comes first.
+#[utoipa::path(
+    get,
+    path = "/api/v1/provisioning-admins/subscription-plan-renewals/",
+    tag = "Renewals",
+    params(RenewalQuery, CustomerQuery, PageQuery),
+    responses((status = 200, description = "A page of renewals", body = PageBody<RenewalBody>)),
+)]
 pub async fn list(_: Provisioner, request: HttpRequest, state: web::Data<AppState>) -> Result<Answer, ApiError> {
     let query = Query::parse(request.query_string());
     let filter = RenewalFilter {
@@ -103,6 +208,17 @@ pub async fn list(_: Provisioner, request: HttpRequest, state: web::Data<AppStat
 
 /// Schedules a plan's renewal: 201. Where there is one between the same plans: 200 with it, as it is. Where a renewal has one
 /// of the two plans: 422 with that renewal.
+#[utoipa::path(
+    post,
+    path = "/api/v1/provisioning-admins/subscription-plan-renewals/",
+    tag = "Renewals",
+    request_body = NewRenewalRequest,
+    responses(
+        (status = 200, description = "There was one between the same plans", body = RenewalBody),
+        (status = 201, description = "The renewal", body = RenewalBody),
+        (status = 422, description = "One of the plans has a renewal, or a rule forbids it", body = RenewalRefused),
+    ),
+)]
 pub async fn create(
     WithBody { access, body }: WithBody<Provisioner>,
     state: web::Data<AppState>,
@@ -137,6 +253,12 @@ pub async fn create(
 }
 
 /// One renewal.
+#[utoipa::path(
+    get,
+    path = "/api/v1/provisioning-admins/subscription-plan-renewals/{renewal_id}/",
+    tag = "Renewals",
+    responses((status = 200, description = "The renewal", body = RenewalBody)),
+)]
 pub async fn retrieve(_: Provisioner, request: HttpRequest, state: web::Data<AppState>) -> Result<Answer, ApiError> {
     let id = path_id(&request)?;
     blocking(move || Answer::ok(&RenewalBody::from(state.manager.renewal(id)?))).await
@@ -144,6 +266,16 @@ pub async fn retrieve(_: Provisioner, request: HttpRequest, state: web::Data<App
 
 /// Edits a renewal that was not processed: 200. Its prior plan stays: naming one is 400. Where another renewal leads to the
 /// renewed plan: 422 with that renewal.
+#[utoipa::path(
+    patch,
+    path = "/api/v1/provisioning-admins/subscription-plan-renewals/{renewal_id}/",
+    tag = "Renewals",
+    request_body = RenewalEditRequest,
+    responses(
+        (status = 200, description = "The renewal", body = RenewalBody),
+        (status = 422, description = "Another renewal leads to the plan, or a rule forbids it", body = RenewalRefused),
+    ),
+)]
 pub async fn update(
     WithBody { access, body }: WithBody<Provisioner>,
     request: HttpRequest,
@@ -172,6 +304,15 @@ pub async fn update(
 }
 
 /// Deletes a renewal: 204. Its plans and their licenses stay.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/provisioning-admins/subscription-plan-renewals/{renewal_id}/",
+    tag = "Renewals",
+    responses(
+        (status = 204, description = "Deleted"),
+        (status = 422, description = "It was processed", body = String, content_type = "application/json"),
+    ),
+)]
 pub async fn delete(access: Provisioner, request: HttpRequest, state: web::Data<AppState>) -> Result<Answer, ApiError> {
     let id = path_id(&request)?;
     blocking(move || {
@@ -182,6 +323,16 @@ pub async fn delete(access: Provisioner, request: HttpRequest, state: web::Data<
 }
 
 /// Processes a renewal: 201, or 200 where it was processed before. 422 where it cannot be, and nothing changes.
+#[utoipa::path(
+    post,
+    path = "/api/v1/provisioning-admins/subscription-plan-renewals/{renewal_id}/process/",
+    tag = "Renewals",
+    responses(
+        (status = 200, description = "It was processed before", body = RenewalBody),
+        (status = 201, description = "It is processed", body = RenewalBody),
+        (status = 422, description = "It cannot be processed", body = String, content_type = "application/json"),
+    ),
+)]
 pub async fn process(
     access: Provisioner,
     request: HttpRequest,
@@ -204,7 +355,17 @@ pub async fn process(
     .await
 }
 
-/// What became of a renewal.
+/// What became of a renewal: its changes, the newest first, by pages. With `as_of`, how it was at that moment.
+#[utoipa::path(
+    get,
+    path = "/api/v1/provisioning-admins/subscription-plan-renewals/{renewal_id}/history/",
+    tag = "Renewals",
+    params(AsOfQuery, PageQuery),
+    responses(
+        (status = 200, description = "A page of changes, or how it was", body = History),
+        (status = 400, description = "`as_of` is no moment", body = FieldErrors),
+    ),
+)]
 pub async fn renewal_history(
     _: Provisioner,
     request: HttpRequest,

@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use license_manager_domain::ports::{AssignedRole, RoleAssignment, RoleAssignmentFilter};
 use license_manager_domain::{CustomerId, RoleAssignmentId};
 use serde::Serialize;
+use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use crate::access::{Provisioner, path_integer};
@@ -13,7 +14,8 @@ use crate::answer::{Answer, blocking};
 use crate::app::AppState;
 use crate::body::WithBody;
 use crate::error::ApiError;
-use crate::listing::{Paging, query_uuid};
+use crate::listing::{PageBody, Paging, query_uuid};
+use crate::openapi::parameters::{CustomerQuery, PageQuery};
 use crate::wire::fields::{Fields, choice, text, uuid};
 use crate::wire::query::Query;
 use crate::wire::time::serialize as moment;
@@ -25,12 +27,48 @@ const MAX_USERNAME: usize = 150;
 
 const ROLES: &[&str] = &["enterprise_subscriptions_admin", "enterprise_subscriptions_learner"];
 
+/// Which assignments.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct RoleAssignmentQuery {
+    /// Only those of this user.
+    pub username: Option<String>,
+    /// Only those of this role.
+    pub role: Option<String>,
+}
+
+/// A role for a user.
+#[derive(ToSchema)]
+pub struct RoleAssignmentRequest {
+    /// The user, who need not have called yet.
+    #[schema(min_length = 1, max_length = 150)]
+    pub username: String,
+    /// The role.
+    pub role: RoleName,
+    /// For which customer; for all of them unless named.
+    pub enterprise_customer_uuid: Option<Uuid>,
+}
+
+/// A role that the database keeps.
+#[derive(ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = Role)]
+pub enum RoleName {
+    /// Administers subscriptions.
+    EnterpriseSubscriptionsAdmin,
+    /// Uses them.
+    EnterpriseSubscriptionsLearner,
+}
+
 /// A role assignment.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = RoleAssignment)]
 struct Body {
     id: i64,
     username: String,
+    #[schema(value_type = RoleName)]
     role: String,
+    /// Null for all customers.
     enterprise_customer_uuid: Option<Uuid>,
     #[serde(serialize_with = "moment")]
     created: DateTime<Utc>,
@@ -49,6 +87,13 @@ impl From<AssignedRole> for Body {
 }
 
 /// Every assignment, or those that `username`, `role` and `enterprise_customer_uuid` leave.
+#[utoipa::path(
+    get,
+    path = "/api/v1/provisioning-admins/role-assignments/",
+    tag = "Staff",
+    params(RoleAssignmentQuery, CustomerQuery, PageQuery),
+    responses((status = 200, description = "A page of assignments", body = PageBody<Body>)),
+)]
 pub async fn list(_: Provisioner, request: HttpRequest, state: web::Data<AppState>) -> Result<Answer, ApiError> {
     let query = Query::parse(request.query_string());
     let named = |name| query.get(name).filter(|text| !text.is_empty()).map(str::to_owned);
@@ -67,6 +112,16 @@ pub async fn list(_: Provisioner, request: HttpRequest, state: web::Data<AppStat
 
 /// Gives a user a role, for one customer or, without one, for all: 201, or 200 where they have it. The user need not have called
 /// yet.
+#[utoipa::path(
+    post,
+    path = "/api/v1/provisioning-admins/role-assignments/",
+    tag = "Staff",
+    request_body = RoleAssignmentRequest,
+    responses(
+        (status = 200, description = "The user had it", body = Body),
+        (status = 201, description = "The user has it now", body = Body),
+    ),
+)]
 pub async fn create(
     WithBody { body, .. }: WithBody<Provisioner>,
     state: web::Data<AppState>,
@@ -85,6 +140,12 @@ pub async fn create(
 }
 
 /// Takes a role away: 204.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/provisioning-admins/role-assignments/{role_assignment_id}/",
+    tag = "Staff",
+    responses((status = 204, description = "Taken away")),
+)]
 pub async fn delete(_: Provisioner, request: HttpRequest, state: web::Data<AppState>) -> Result<Answer, ApiError> {
     let id = RoleAssignmentId(path_integer(&request, "role_assignment_id")?);
     blocking(move || {

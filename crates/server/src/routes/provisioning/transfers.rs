@@ -9,7 +9,8 @@ use license_manager_domain::{
     TransferOrder, TransferRun, TransferredLicenses,
 };
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::json;
+use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use crate::access::{Provisioner, path_integer};
@@ -17,7 +18,8 @@ use crate::answer::{Answer, blocking};
 use crate::app::AppState;
 use crate::body::WithBody;
 use crate::error::ApiError;
-use crate::listing::{Paging, query_uuid};
+use crate::listing::{PageBody, Paging, query_uuid};
+use crate::openapi::parameters::{CustomerQuery, PageQuery};
 use crate::wire::fields::{Field, Fields, boolean, list as list_of, text, uuid};
 use crate::wire::query::Query;
 use crate::wire::time::{serialize as moment, serialize_optional as optional_moment};
@@ -31,8 +33,69 @@ const MAX_NOTES: usize = 10_000;
 /// The most characters of `license_uuids_raw`: the body's own limit comes first.
 const MAX_RAW: usize = usize::MAX;
 
+/// Which jobs.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct TransferJobQuery {
+    /// Only those of this agreement.
+    pub customer_agreement: Option<Uuid>,
+    /// Only those from this plan.
+    pub old_subscription_plan: Option<Uuid>,
+    /// Only those to this plan.
+    pub new_subscription_plan: Option<Uuid>,
+    /// `true` leaves those whose licenses moved, `false` the others.
+    pub completed: Option<bool>,
+}
+
+/// Which licenses move from one plan of an agreement to another: all of them, or those that a list or a text names.
+#[derive(ToSchema)]
+pub struct TransferJobRequest {
+    /// The agreement of both plans.
+    pub customer_agreement: Uuid,
+    /// The plan they leave.
+    pub old_subscription_plan: Uuid,
+    /// The plan they get to.
+    pub new_subscription_plan: Uuid,
+    /// Whether all of the plan's licenses move.
+    #[schema(nullable = false)]
+    pub transfer_all: Option<bool>,
+    /// Which ones do.
+    pub license_uuids: Option<Vec<Uuid>>,
+    /// Which ones do, as a text of UUIDs with a delimiter between them.
+    pub license_uuids_raw: Option<String>,
+    /// What stands between them; a newline unless named.
+    pub delimiter: Option<Delimiter>,
+    /// Whether the job only tells what it would do.
+    #[schema(nullable = false)]
+    pub is_dry_run: Option<bool>,
+    /// Words for those who read the job later.
+    #[schema(max_length = 10_000)]
+    pub notes: Option<String>,
+}
+
+/// What stands between the UUIDs of a text.
+#[derive(ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Delimiter {
+    /// The end of a line.
+    Newline,
+    /// `,`
+    Comma,
+    /// `|`
+    Pipe,
+}
+
+/// How a job is run.
+#[derive(ToSchema)]
+pub struct TransferRunRequest {
+    /// Counts in place of the job's own.
+    #[schema(nullable = false)]
+    pub is_dry_run: Option<bool>,
+}
+
 /// A job as lists have it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = TransferJobSummary)]
 struct SummaryBody {
     id: i64,
     #[serde(serialize_with = "moment")]
@@ -67,20 +130,45 @@ impl From<TransferJobSummary> for SummaryBody {
 }
 
 /// A job by itself.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = TransferJob)]
 struct JobBody {
     #[serde(flatten)]
     summary: SummaryBody,
+    /// The licenses it names; none where it moves all of them.
+    #[schema(value_type = Vec<Uuid>)]
     license_uuids: Vec<LicenseId>,
+    /// What its runs did, in order.
     processed_results: Vec<RunBody>,
 }
 
-#[derive(Debug, Serialize)]
+/// What a run did, or would have done.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = TransferRun)]
 struct RunBody {
     is_dry_run: bool,
+    #[schema(value_type = Vec<Uuid>)]
     modified_licenses: Vec<LicenseId>,
     #[serde(serialize_with = "moment")]
     completed_at: DateTime<Utc>,
+}
+
+/// A run that is refused, for the people who would hold two live licenses of the new plan.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = TransferRefused)]
+struct WouldHoldTwoBody {
+    /// In words for a person.
+    detail: String,
+    /// The licenses that cannot move.
+    licenses: Vec<HeldTwiceBody>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = HeldTwice)]
+struct HeldTwiceBody {
+    #[schema(value_type = Uuid)]
+    license_uuid: LicenseId,
+    user_email: String,
 }
 
 impl From<LicenseTransferJob> for JobBody {
@@ -101,6 +189,13 @@ impl From<LicenseTransferJob> for JobBody {
 
 /// Every job, the latest first, or those that `enterprise_customer_uuid`, `customer_agreement`, `old_subscription_plan`,
 /// `new_subscription_plan` and `completed` leave; without the licenses they name and moved, which may be very many.
+#[utoipa::path(
+    get,
+    path = "/api/v1/provisioning-admins/license-transfer-jobs/",
+    tag = "Transfers",
+    params(TransferJobQuery, CustomerQuery, PageQuery),
+    responses((status = 200, description = "A page of jobs", body = PageBody<SummaryBody>)),
+)]
 pub async fn list(_: Provisioner, request: HttpRequest, state: web::Data<AppState>) -> Result<Answer, ApiError> {
     let query = Query::parse(request.query_string());
     let filter = TransferFilter {
@@ -120,6 +215,13 @@ pub async fn list(_: Provisioner, request: HttpRequest, state: web::Data<AppStat
 }
 
 /// Makes a job, which moves nothing yet: 201.
+#[utoipa::path(
+    post,
+    path = "/api/v1/provisioning-admins/license-transfer-jobs/",
+    tag = "Transfers",
+    request_body = TransferJobRequest,
+    responses((status = 201, description = "The job", body = JobBody)),
+)]
 pub async fn create(
     WithBody { access, body }: WithBody<Provisioner>,
     state: web::Data<AppState>,
@@ -141,6 +243,12 @@ pub async fn create(
 }
 
 /// One job.
+#[utoipa::path(
+    get,
+    path = "/api/v1/provisioning-admins/license-transfer-jobs/{job_id}/",
+    tag = "Transfers",
+    responses((status = 200, description = "The job", body = JobBody)),
+)]
 pub async fn retrieve(_: Provisioner, request: HttpRequest, state: web::Data<AppState>) -> Result<Answer, ApiError> {
     let id = path_id(&request)?;
     blocking(move || Answer::ok(&JobBody::from(state.manager.transfer_job(id)?))).await
@@ -148,6 +256,16 @@ pub async fn retrieve(_: Provisioner, request: HttpRequest, state: web::Data<App
 
 /// Runs a job: 200, also where its licenses moved before. `is_dry_run` in the body counts in place of the job's own. 422 where
 /// somebody would hold two live licenses of the new plan: then the licenses are named and nothing moves.
+#[utoipa::path(
+    post,
+    path = "/api/v1/provisioning-admins/license-transfer-jobs/{job_id}/process/",
+    tag = "Transfers",
+    request_body = TransferRunRequest,
+    responses(
+        (status = 200, description = "The job", body = JobBody),
+        (status = 422, description = "Somebody would hold two live licenses of the new plan", body = WouldHoldTwoBody),
+    ),
+)]
 pub async fn process(
     WithBody { access, body }: WithBody<Provisioner>,
     request: HttpRequest,
@@ -172,9 +290,11 @@ fn path_id(request: &HttpRequest) -> Result<TransferJobId, ApiError> {
 fn would_hold_two(error: Error) -> ApiError {
     let detail = error.to_string();
     let Error::WouldHoldTwo(held) = error else { return error.into() };
-    let licenses: Vec<Value> =
-        held.iter().map(|held| json!({ "license_uuid": held.license, "user_email": held.email.as_str() })).collect();
-    ApiError::body(StatusCode::UNPROCESSABLE_ENTITY, json!({ "detail": detail, "licenses": licenses }))
+    let licenses = held
+        .iter()
+        .map(|held| HeldTwiceBody { license_uuid: held.license, user_email: held.email.as_str().to_owned() });
+    let body = WouldHoldTwoBody { detail, licenses: licenses.collect() };
+    ApiError::body(StatusCode::UNPROCESSABLE_ENTITY, json!(body))
 }
 
 /// The licenses to move: `transfer_all`, or `license_uuids`, or `license_uuids_raw` with its `delimiter`; one of them.

@@ -1,12 +1,14 @@
-//! What stands where no LMS is configured: it tells the log what would be asked for, and nobody else.
+//! What stands where a neighbour is not configured: it tells the log what would be sent, and nobody else.
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use crate::email::Email;
+use crate::error::{Error, Neighbour};
 use crate::ids::{CustomerId, LicenseId, LmsUserId};
 use crate::ports::{
-    CustomerAdmin, EnrollmentResults, LearnerRegistry, LicensedEnrollment, PendingLearner, Undelivered,
+    AccountLookup, CampaignMail, CustomerAdmin, EnrollmentResults, EventTracking, LearnerRegistry, LicensedEnrollment,
+    Mail, MailKind, PendingLearner, TrackedEvent, Undelivered,
 };
 
 /// In place of the LMS.
@@ -48,5 +50,42 @@ impl LearnerRegistry for NoRegistry {
     async fn admins(&self, customer: CustomerId) -> Result<Vec<CustomerAdmin>, Undelivered> {
         tracing::info!(%customer, "no LMS is configured: nobody is known to administer the customer");
         Ok(Vec::new())
+    }
+}
+
+/// In place of whoever sends mails.
+pub(crate) struct NoMail;
+
+#[async_trait]
+impl CampaignMail for NoMail {
+    async fn send(&self, kind: MailKind, mails: &[Mail]) -> Result<(), Undelivered> {
+        tracing::info!(kind = kind.as_str(), mails = mails.len(), "mails would be sent");
+        Ok(())
+    }
+
+    async fn identify(&self, people: &[(Email, LmsUserId)]) -> Result<(), Undelivered> {
+        tracing::info!(people = people.len(), "addresses would be joined with accounts");
+        Ok(())
+    }
+}
+
+/// In place of whoever collects events.
+pub(crate) struct NoEvents;
+
+#[async_trait]
+impl EventTracking for NoEvents {
+    async fn track(&self, events: &[TrackedEvent]) -> Result<(), Undelivered> {
+        tracing::info!(events = events.len(), "events would be told");
+        Ok(())
+    }
+}
+
+/// In place of the LMS's accounts.
+pub(crate) struct NoAccounts;
+
+#[async_trait]
+impl AccountLookup for NoAccounts {
+    async fn account(&self, _: &Email) -> Result<Option<LmsUserId>, Error> {
+        Err(Error::Neighbour { neighbour: Neighbour::Lms, problem: "is not configured".to_owned() })
     }
 }

@@ -1,28 +1,21 @@
-//! Neighbouring services over HTTP, played by servers of the tests' own.
+//! Services that are asked while somebody waits: the catalog service, and the LMS about customers and accounts.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use license_manager_adapters::http::{
-    AccessTokens, Credentials, HttpCatalog, HttpDirectory, HttpNeighbour, Timeouts, client,
+    AccessTokens, Credentials, HttpAccounts, HttpCatalog, HttpDirectory, HttpNeighbour, Timeouts, client,
 };
-use license_manager_domain::ports::{ContentCatalog, EnterpriseCustomer, EnterpriseDirectory};
-use license_manager_domain::{CatalogId, CustomerId, Error, Neighbour};
+use license_manager_domain::ports::{AccountLookup, ContentCatalog, EnterpriseCustomer, EnterpriseDirectory};
+use license_manager_domain::{CatalogId, CustomerId, Error, LmsUserId, Neighbour};
 use serde_json::{Value, json};
 use uuid::Uuid;
 use wiremock::matchers::{body_string, header, header_exists, method, path, query_param};
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 
+use crate::{CUSTOMER, email, nobody_s_address, patient, short};
+
 const CATALOG: CatalogId = CatalogId(Uuid::from_u128(5));
-const CUSTOMER: CustomerId = CustomerId(Uuid::from_u128(6));
-
-fn short() -> Timeouts {
-    Timeouts { connect: Duration::from_secs(2), answer: Duration::from_millis(300) }
-}
-
-fn patient() -> Timeouts {
-    Timeouts { connect: Duration::from_secs(30), answer: Duration::from_secs(30) }
-}
 
 fn catalog_at(url: String, timeouts: Timeouts) -> HttpCatalog {
     HttpCatalog::new(HttpNeighbour::new(Neighbour::Catalog, url, client(timeouts).unwrap(), None))
@@ -107,8 +100,7 @@ async fn silence_ends_with_the_timeout() {
 
 #[tokio::test]
 async fn a_service_that_is_not_there_is_said_to_be_so() {
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    assert_eq!(problem(ask(&catalog_at(format!("http://{free}"), patient())).await), "cannot be reached");
+    assert_eq!(problem(ask(&catalog_at(nobody_s_address(), patient())).await), "cannot be reached");
 }
 
 #[tokio::test]
@@ -124,6 +116,26 @@ async fn the_lms_knows_a_customer() {
     assert_eq!(lms.customer(CUSTOMER).await, Ok(expected));
     let unknown = lms.customer(CustomerId(Uuid::from_u128(7))).await.unwrap_err();
     assert_eq!(unknown.to_string(), "The LMS answered 404 Not Found.");
+}
+
+#[tokio::test]
+async fn the_lms_knows_the_account_of_an_address() {
+    let server = MockServer::start().await;
+    let asked = |email| Mock::given(method("GET")).and(path("/api/user/v1/accounts")).and(query_param("email", email));
+    let answer = |body| ResponseTemplate::new(200).set_body_json(body);
+    asked("amy+1@example.com").respond_with(answer(json!([{ "id": 7, "username": "amy" }]))).mount(&server).await;
+    asked("bob@example.com").respond_with(ResponseTemplate::new(404)).mount(&server).await;
+    asked("cleo@example.com").respond_with(answer(json!([]))).mount(&server).await;
+    asked("dan@example.com").respond_with(answer(json!([{ "username": "dan" }]))).mount(&server).await;
+    asked("eve@example.com").respond_with(ResponseTemplate::new(403)).mount(&server).await;
+    let lms = HttpAccounts::new(HttpNeighbour::new(Neighbour::Lms, server.uri(), client(patient()).unwrap(), None));
+    assert_eq!(lms.account(&email("amy+1@example.com")).await, Ok(Some(LmsUserId(7))));
+    assert_eq!(lms.account(&email("bob@example.com")).await, Ok(None));
+    assert_eq!(lms.account(&email("cleo@example.com")).await, Ok(None));
+    for (person, said) in [("dan@example.com", "something unexpected"), ("eve@example.com", "answered 403 Forbidden")] {
+        let error = lms.account(&email(person)).await.unwrap_err();
+        assert!(matches!(&error, Error::Neighbour { neighbour: Neighbour::Lms, problem } if problem.contains(said)));
+    }
 }
 
 #[tokio::test]

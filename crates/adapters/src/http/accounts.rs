@@ -1,0 +1,33 @@
+//! The LMS as the one who knows people's accounts.
+
+use async_trait::async_trait;
+use license_manager_domain::ports::AccountLookup;
+use license_manager_domain::{Email, Error, LmsUserId};
+use serde::Deserialize;
+
+use super::{Call, HttpNeighbour};
+
+/// The LMS's accounts, over HTTP.
+#[derive(Debug, Clone)]
+pub struct HttpAccounts(HttpNeighbour);
+
+impl HttpAccounts {
+    /// The LMS at this address.
+    pub fn new(neighbour: HttpNeighbour) -> Self {
+        Self(neighbour)
+    }
+}
+
+#[derive(Deserialize)]
+struct Account {
+    id: i64,
+}
+
+#[async_trait]
+impl AccountLookup for HttpAccounts {
+    async fn account(&self, email: &Email) -> Result<Option<LmsUserId>, Error> {
+        let found: Option<Vec<Account>> =
+            self.0.find(Call::get("/api/user/v1/accounts", &[("email", email.as_str())])).await?;
+        Ok(found.unwrap_or_default().first().map(|account| LmsUserId(account.id)))
+    }
+}

@@ -1,0 +1,270 @@
+//! Braze, which mails people and collects events of those without an account.
+//!
+//! People with an account in the LMS are known to Braze by its id, the others by an alias: their address, under the label
+//! [`ALIAS_LABEL`]. Braze has no id by which it refuses a message it got before (its `send_id` groups statistics), so a mail
+//! that is tried again can arrive twice.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use chrono::SecondsFormat;
+use license_manager_domain::ports::{CampaignMail, Clock, Mail, MailKind, TrackedEvent, Undelivered};
+use license_manager_domain::{Email, LmsUserId};
+use reqwest::Client;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::{Value, json};
+
+use super::{Call, Credential, Failure, Service};
+
+/// The label of the aliases, which every service of the platform uses.
+const ALIAS_LABEL: &str = "Enterprise";
+
+/// The most aliases Braze looks up, makes or identifies in one call.
+const ALIASES_PER_CALL: usize = 50;
+/// The most recipients of one call.
+const RECIPIENTS_PER_CALL: usize = 50;
+/// The most attributes, and the most events, of one call.
+const TRACKED_PER_CALL: usize = 75;
+
+const EXPORT: &str = "/users/export/ids";
+const NEW_ALIAS: &str = "/users/alias/new";
+const TRACK: &str = "/users/track";
+const IDENTIFY: &str = "/users/identify";
+const SEND: &str = "/campaigns/trigger/send";
+
+/// Where Braze is, and what this service is to it.
+#[derive(Clone)]
+pub struct BrazeOptions {
+    /// The address of its REST API, without a slash at its end.
+    pub url: String,
+    /// The key of the REST API.
+    pub api_key: String,
+    /// The app that events belong to.
+    pub app_id: String,
+    /// The campaign of each kind of mail.
+    pub campaigns: BTreeMap<MailKind, String>,
+}
+
+impl std::fmt::Debug for BrazeOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("BrazeOptions")
+            .field("url", &self.url)
+            .field("campaigns", &self.campaigns)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Braze's REST API.
+pub struct Braze {
+    service: Service,
+    clock: Arc<dyn Clock>,
+    app_id: String,
+    campaigns: BTreeMap<MailKind, String>,
+    /// Kinds without a campaign of which the log was told.
+    told: Mutex<BTreeSet<MailKind>>,
+}
+
+impl std::fmt::Debug for Braze {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Braze").field(&self.service).finish()
+    }
+}
+
+/// How Braze acknowledges; with errors that did not keep it from doing the rest.
+#[derive(Deserialize)]
+struct Accepted {
+    message: String,
+    #[serde(default)]
+    errors: Vec<IgnoredAny>,
+}
+
+#[derive(Deserialize)]
+struct Exported {
+    users: Vec<Profile>,
+}
+
+#[derive(Deserialize)]
+struct Profile {
+    #[serde(default)]
+    user_aliases: Vec<Alias>,
+    #[serde(default)]
+    email: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Alias {
+    alias_name: String,
+    alias_label: String,
+}
+
+impl Braze {
+    /// Braze with these options. The clock tells until when a Braze that has had enough is left alone.
+    pub fn new(options: BrazeOptions, client: Client, clock: Arc<dyn Clock>) -> Self {
+        let BrazeOptions { url, api_key, app_id, campaigns } = options;
+        let service = Service::new("braze", url, client, Credential::Bearer(api_key));
+        Self { service, clock, app_id, campaigns, told: Mutex::default() }
+    }
+
+    /// Tells of events of people without an account, each with the person it is about.
+    pub(super) async fn track(&self, events: &[(&Email, &TrackedEvent)]) -> Result<(), Undelivered> {
+        self.prepare_aliases(events.iter().map(|(person, _)| *person)).await?;
+        for events in events.chunks(TRACKED_PER_CALL) {
+            let events: Vec<_> = events
+                .iter()
+                .map(|(person, event)| {
+                    json!({
+                        "user_alias": alias(person),
+                        "_update_existing_only": false,
+                        "app_id": self.app_id,
+                        "name": event.name,
+                        "time": event.at.to_rfc3339_opts(SecondsFormat::Millis, true),
+                        "properties": event.properties,
+                    })
+                })
+                .collect();
+            self.post(TRACK, &json!({ "events": events })).await?;
+        }
+        Ok(())
+    }
+
+    /// Sees to it that everybody has an alias, and an address that it can be mailed at.
+    async fn prepare_aliases(&self, people: impl Iterator<Item = &Email>) -> Result<(), Undelivered> {
+        let people: Vec<&Email> = people.collect::<BTreeSet<_>>().into_iter().collect();
+        let (mut without_alias, mut without_address) = (Vec::new(), Vec::new());
+        for people in people.chunks(ALIASES_PER_CALL) {
+            let known = self.known_aliases(people).await?;
+            for &person in people {
+                match known.get(person.as_str()) {
+                    Some(true) => {}
+                    Some(false) => without_address.push(person),
+                    None => {
+                        without_alias.push(person);
+                        without_address.push(person);
+                    }
+                }
+            }
+        }
+        for people in without_alias.chunks(ALIASES_PER_CALL) {
+            let aliases: Vec<_> = people.iter().map(|person| alias(person)).collect();
+            self.post(NEW_ALIAS, &json!({ "user_aliases": aliases })).await?;
+        }
+        for people in without_address.chunks(TRACKED_PER_CALL) {
+            let attributes: Vec<_> = people
+                .iter()
+                .map(|person| json!({ "user_alias": alias(person), "_update_existing_only": false, "email": person }))
+                .collect();
+            self.post(TRACK, &json!({ "attributes": attributes })).await?;
+        }
+        Ok(())
+    }
+
+    /// The aliases among these that Braze has, each with whether it knows an address.
+    async fn known_aliases(&self, people: &[&Email]) -> Result<HashMap<String, bool>, Undelivered> {
+        let aliases: Vec<_> = people.iter().map(|person| alias(person)).collect();
+        let body = json!({ "user_aliases": aliases, "fields_to_export": ["user_aliases", "email"] });
+        let call = Call::post(EXPORT, &body);
+        let exported: Exported = self.service.json(call).await.map_err(|failure| self.undelivered(failure))?;
+        let mut known = HashMap::new();
+        for profile in exported.users {
+            let has_address = profile.email.is_some_and(|email| !email.is_empty());
+            let ours = profile.user_aliases.into_iter().filter(|alias| alias.alias_label == ALIAS_LABEL);
+            known.extend(ours.map(|alias| (alias.alias_name, has_address)));
+        }
+        Ok(known)
+    }
+
+    /// How many errors Braze found in what it accepted; the log is told, without what they say, which may name people.
+    async fn post(&self, path: &'static str, body: &Value) -> Result<usize, Undelivered> {
+        let accepted: Accepted =
+            self.service.json(Call::post(path, body)).await.map_err(|failure| self.undelivered(failure))?;
+        if !matches!(accepted.message.as_str(), "success" | "queued") {
+            let failure = Failure::unusable("answered something that is neither success nor failure");
+            return Err(self.undelivered(self.service.logged(path, failure)));
+        }
+        let errors = accepted.errors.len();
+        if errors > 0 {
+            tracing::warn!(path, errors, "Braze accepted a call and found errors in it");
+        }
+        Ok(errors)
+    }
+
+    fn undelivered(&self, failure: Failure) -> Undelivered {
+        failure.undelivered(self.clock.now())
+    }
+
+    /// The campaign of a kind of mail. Where there is none, the log is told, once.
+    fn campaign(&self, kind: MailKind) -> Option<&str> {
+        let campaign = self.campaigns.get(&kind);
+        if campaign.is_none() && self.told.lock().unwrap_or_else(PoisonError::into_inner).insert(kind) {
+            let setting = format!("braze.campaigns.{}", kind.as_str());
+            tracing::warn!(setting, "no campaign is configured for this kind of mail: none of them is sent");
+        }
+        campaign.map(String::as_str)
+    }
+}
+
+#[async_trait]
+impl CampaignMail for Braze {
+    async fn send(&self, kind: MailKind, mails: &[Mail]) -> Result<(), Undelivered> {
+        let Some(campaign) = self.campaign(kind) else { return Ok(()) };
+        let by_alias = mails.iter().filter(|mail| mail.lms_user_id.is_none());
+        self.prepare_aliases(by_alias.map(|mail| &mail.to)).await?;
+        for mails in rounds(mails) {
+            let recipients: Vec<_> = mails.into_iter().map(recipient).collect();
+            let call = json!({ "campaign_id": campaign, "recipients": recipients });
+            if self.post(SEND, &call).await? > 0 {
+                // Which of them was not mailed shows once they are tried apart.
+                return Err(Undelivered::Refused("found errors in recipients or properties".to_owned()));
+            }
+        }
+        Ok(())
+    }
+
+    async fn identify(&self, people: &[(Email, LmsUserId)]) -> Result<(), Undelivered> {
+        for people in people.chunks(ALIASES_PER_CALL) {
+            let aliases: Vec<_> = people
+                .iter()
+                .map(|(email, account)| json!({ "external_id": account.to_string(), "user_alias": alias(email) }))
+                .collect();
+            self.post(IDENTIFY, &json!({ "aliases_to_identify": aliases, "merge_behavior": "merge" })).await?;
+        }
+        Ok(())
+    }
+}
+
+fn alias(person: &Email) -> Value {
+    json!({ "alias_name": person, "alias_label": ALIAS_LABEL })
+}
+
+fn recipient(mail: &Mail) -> Value {
+    match mail.lms_user_id {
+        Some(account) => json!({
+            "external_user_id": account.to_string(),
+            "trigger_properties": mail.properties,
+            // Otherwise nothing goes to those Braze has yet to hear of.
+            "send_to_existing_only": false,
+            "attributes": { "email": mail.to },
+        }),
+        None => json!({ "user_alias": alias(&mail.to), "trigger_properties": mail.properties }),
+    }
+}
+
+/// The mails, one call after the other. Of several to one person in a call Braze sends the last alone, so nobody has two.
+fn rounds(mails: &[Mail]) -> Vec<Vec<&Mail>> {
+    let same_person = |one: &Mail, other: &Mail| {
+        one.to == other.to || (one.lms_user_id.is_some() && one.lms_user_id == other.lms_user_id)
+    };
+    let mut rounds: Vec<Vec<&Mail>> = Vec::new();
+    for mail in mails {
+        let free = |round: &&mut Vec<&Mail>| {
+            round.len() < RECIPIENTS_PER_CALL && !round.iter().any(|other| same_person(mail, other))
+        };
+        match rounds.iter_mut().find(free) {
+            Some(round) => round.push(mail),
+            None => rounds.push(vec![mail]),
+        }
+    }
+    rounds
+}

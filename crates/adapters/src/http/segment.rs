@@ -1,0 +1,64 @@
+//! Segment, which collects events of people with an account.
+
+use std::sync::Arc;
+
+use chrono::SecondsFormat;
+use license_manager_domain::LmsUserId;
+use license_manager_domain::ports::{Clock, TrackedEvent, Undelivered};
+use reqwest::Client;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{Call, Credential, Failure, Service};
+
+const BATCH: &str = "/v1/batch";
+
+/// Segment's HTTP tracking API. It refuses what it got before by the id of the promise.
+#[derive(Clone)]
+pub struct Segment {
+    service: Service,
+    clock: Arc<dyn Clock>,
+}
+
+impl std::fmt::Debug for Segment {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Segment").field(&self.service).finish()
+    }
+}
+
+#[derive(Deserialize)]
+struct Accepted {
+    success: bool,
+}
+
+impl Segment {
+    /// Segment at this address, which has no slash at its end, for the source with this write key.
+    pub fn new(base: impl Into<String>, write_key: String, client: Client, clock: Arc<dyn Clock>) -> Self {
+        Self { service: Service::new("segment", base.into(), client, Credential::User(write_key)), clock }
+    }
+
+    /// Tells of events in one call, each with the person it is about.
+    pub(super) async fn track(&self, events: &[(LmsUserId, &TrackedEvent)]) -> Result<(), Undelivered> {
+        let batch: Vec<_> = events
+            .iter()
+            .map(|(person, event)| {
+                json!({
+                    "type": "track",
+                    "messageId": event.id,
+                    "userId": person.to_string(),
+                    "event": event.name,
+                    "properties": event.properties,
+                    "timestamp": event.at.to_rfc3339_opts(SecondsFormat::Micros, true),
+                })
+            })
+            .collect();
+        let outcome = match self.service.json(Call::post(BATCH, &json!({ "batch": batch }))).await {
+            Ok(Accepted { success: true }) => Ok(()),
+            Ok(Accepted { success: false }) => {
+                Err(self.service.logged(BATCH, Failure::unusable("answered that it failed")))
+            }
+            Err(failure) => Err(failure),
+        };
+        outcome.map_err(|failure| failure.undelivered(self.clock.now()))
+    }
+}

@@ -1,0 +1,118 @@
+//! Mails where nothing is configured that sends them: what they would say goes to the log, and who they are for does not.
+
+use async_trait::async_trait;
+use license_manager_domain::ports::{CampaignMail, Mail, MailKind, Undelivered};
+use license_manager_domain::{Email, LmsUserId};
+use serde_json::{Map, Value};
+use url::Url;
+
+use super::words::Templates;
+
+/// Writes mails to the log: kind, the domain of the address, subject and text. What could name a person is left out, and of
+/// links to act by nothing but the server is shown.
+#[derive(Debug, Clone)]
+pub struct LogMail(Templates);
+
+/// The properties that name no person and open nothing.
+const HARMLESS: [&str; 10] = [
+    "enterprise_customer_slug",
+    "enterprise_customer_name",
+    "subscription_plan_title",
+    "num_revocations_applied",
+    "date",
+    "num_allocated_licenses",
+    "num_total_licenses",
+    "utilization_percentage",
+    "learner_portal_url",
+    "admin_portal_url",
+];
+
+/// The links that whoever has them can act by.
+const KEYS: [&str; 2] = ["license_activation_link", "download_url"];
+
+impl LogMail {
+    /// A log for mails.
+    ///
+    /// # Errors
+    /// Where the words of mails cannot be read.
+    pub fn new() -> Result<Self, String> {
+        Templates::new().map(Self)
+    }
+
+    fn entry(&self, mail: &Mail) -> Result<String, String> {
+        let words = self.0.words(mail.kind, &harmless(&mail.properties))?;
+        let domain = mail.to.as_str().rsplit_once('@').map_or("", |(_, domain)| domain);
+        let kind = mail.kind.as_str();
+        // Indented, so that no line of a text passes for a line of the log.
+        let text: String = words.text.lines().map(|line| format!("\n    {line}")).collect();
+        Ok(format!("mail ({kind}) for somebody at {domain}, not sent\n    Subject: {}\n{text}", words.subject))
+    }
+}
+
+fn harmless(properties: &Map<String, Value>) -> Map<String, Value> {
+    let shown = |(name, value): (&String, &Value)| {
+        if HARMLESS.contains(&name.as_str()) {
+            return Some((name.clone(), value.clone()));
+        }
+        let link = KEYS.contains(&name.as_str()).then(|| value.as_str().and_then(|link| Url::parse(link).ok()))??;
+        Some((name.clone(), format!("{}/…", link.origin().ascii_serialization()).into()))
+    };
+    properties.iter().filter_map(shown).collect()
+}
+
+#[async_trait]
+impl CampaignMail for LogMail {
+    async fn send(&self, _: MailKind, mails: &[Mail]) -> Result<(), Undelivered> {
+        for mail in mails {
+            let entry = self.entry(mail).map_err(Undelivered::Refused)?;
+            tracing::info!("{entry}");
+        }
+        Ok(())
+    }
+
+    /// Nobody remembers addresses here.
+    async fn identify(&self, _: &[(Email, LmsUserId)]) -> Result<(), Undelivered> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use license_manager_domain::MessageId;
+    use uuid::Uuid;
+
+    use super::super::words::tests::every_property;
+    use super::*;
+
+    fn entry(kind: MailKind, properties: Map<String, Value>) -> String {
+        let (id, to) = (MessageId(Uuid::nil()), "amy@example.com".parse().unwrap());
+        LogMail::new().unwrap().entry(&Mail { id, kind, to, lms_user_id: Some(LmsUserId(7)), properties }).unwrap()
+    }
+
+    #[test]
+    fn the_log_shows_what_would_be_sent_and_names_nobody() {
+        assert_eq!(
+            entry(MailKind::Assignment, every_property()),
+            "mail (assignment) for somebody at example.com, not sent\n    \
+             Subject: Activate your license from Acme, Inc.\n\n    \
+             Acme, Inc. has a license for you. With it you can take every course of the subscription at no cost to you.\n    \n    \
+             Activate it to begin. If you have no account yet, you can make one on the way: use the address this mail was sent to.\n    \n    \
+             Activate your license:\n    \
+             https://portal/…"
+        );
+        for kind in MailKind::ALL {
+            let entry = entry(kind, every_property());
+            for secret in ["amy", "5a84a8b2", "token=", "Ada", "Dear", "help@", "answers@", "Academy"] {
+                assert!(!entry.contains(secret), "{secret} in {entry}");
+            }
+        }
+    }
+
+    #[test]
+    fn no_text_passes_for_a_line_of_the_log() {
+        let mut properties = every_property();
+        properties.insert("enterprise_customer_name".to_owned(), "Acme\n2026-11-22T00:00:00Z ERROR forged".into());
+        let entry = entry(MailKind::Assignment, properties);
+        assert!(entry.lines().skip(1).all(|line| line.is_empty() || line.starts_with("    ")), "{entry}");
+    }
+}

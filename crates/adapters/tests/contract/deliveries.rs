@@ -1,0 +1,324 @@
+//! How messages are claimed, and what is written of them.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, Duration, Utc};
+use license_manager_domain::delivery::{DeliveryClaim, Lane, OutboxSelection, Parcel, Standing, Step};
+use license_manager_domain::outbox::{Message, Topic};
+use license_manager_domain::ports::{OutboxFilter, Store, StoreExt};
+use license_manager_domain::{LicenseId, MessageId};
+use uuid::Uuid;
+
+use super::Database;
+use super::fixtures::*;
+
+fn id(number: u128) -> MessageId {
+    // The order of the ids is not the order of promising.
+    MessageId(Uuid::from_u128(u128::MAX - number))
+}
+
+fn message(number: u128, topic: Topic, license: Option<u128>) -> Message {
+    Message {
+        id: id(number),
+        topic,
+        license: license.map(license_id),
+        plan: Some(plan_id(1)),
+        customer: customer(1),
+        payload: r#"{"mail":true}"#.to_owned(),
+        created: day(1),
+    }
+}
+
+fn promise(store: &dyn Store, messages: &[Message]) {
+    store.write(|unit| unit.outbox().add(messages)).unwrap();
+}
+
+/// A claim of this number, made at a moment for an hour.
+fn claim_at(store: &dyn Store, number: u128, lane: Lane, now: DateTime<Utc>, limit: usize) -> Vec<Parcel> {
+    let claim = DeliveryClaim { id: Uuid::from_u128(number), lane, now, until: now + Duration::hours(1), limit };
+    store.write(|unit| unit.outbox().claim(&claim)).unwrap()
+}
+
+fn claim(store: &dyn Store, number: u128, lane: Lane) -> Vec<Parcel> {
+    claim_at(store, number, lane, day(1), 100)
+}
+
+fn ids(parcels: &[Parcel]) -> Vec<MessageId> {
+    parcels.iter().map(|parcel| parcel.message.id).collect()
+}
+
+fn settle(store: &dyn Store, number: u128, done: &[MessageId], standing: &[Standing]) {
+    store.write(|unit| unit.outbox().settle(Uuid::from_u128(number), done, standing)).unwrap();
+}
+
+/// How a parcel stands that was parked.
+fn parked(parcel: &Parcel) -> Standing {
+    Standing {
+        id: parcel.message.id,
+        lanes: parcel.lanes.clone(),
+        attempts: 5,
+        not_before: day(1),
+        last_error: Some("answered 502 Bad Gateway".to_owned()),
+        parked_at: Some(day(2)),
+    }
+}
+
+/// How a parcel stands whose step is done.
+fn advanced(parcel: &Parcel) -> Standing {
+    Standing { lanes: parcel.lanes.next(), attempts: 0, last_error: None, parked_at: None, ..parked(parcel) }
+}
+
+pub fn messages_are_claimed_in_the_order_of_promising(db: &dyn Database) {
+    let store = db.store();
+    let events: Vec<Message> = (0..30).map(|number| message(number, Topic::LicenseEvent, Some(number))).collect();
+    promise(&*store, &events);
+    promise(&*store, &[message(90, Topic::Assignment, Some(90)), message(91, Topic::LicenseEvent, None)]);
+    let earlier = Message { created: day(0), ..message(92, Topic::LicenseEvent, None) };
+    promise(&*store, std::slice::from_ref(&earlier));
+
+    let first = claim_at(&*store, 1, Lane::Events, day(1), 20);
+    let expected: Vec<Message> = [&[earlier], &events[..19]].concat();
+    let got: Vec<Message> = first.iter().map(|parcel| parcel.message.clone()).collect();
+    assert_eq!(got, expected, "each as it was promised");
+    assert!(first.iter().all(|parcel| parcel.attempts == 0 && parcel.step() == Step::Track));
+    let rest: Vec<MessageId> = (19..30).map(id).chain([id(91)]).collect();
+    assert_eq!(ids(&claim(&*store, 2, Lane::Events)), rest);
+    assert_eq!(claim(&*store, 3, Lane::Events), []);
+    assert_eq!(ids(&claim(&*store, 3, Lane::Lms)), [id(90)]);
+}
+
+pub fn a_lane_is_due_where_something_can_be_claimed(db: &dyn Database) {
+    let store = db.store();
+    let due = |at| store.read(|unit| unit.outbox().due(at)).unwrap().into_iter().collect::<BTreeSet<_>>();
+    assert_eq!(due(day(1)), BTreeSet::new());
+    promise(
+        &*store,
+        &[
+            message(1, Topic::Assignment, Some(1)),
+            message(2, Topic::LicenseEvent, Some(1)),
+            message(3, Topic::Reminder, Some(1)),
+        ],
+    );
+    assert_eq!(due(day(1) - Duration::microseconds(1)), BTreeSet::new());
+    assert_eq!(due(day(1)), [Lane::Lms, Lane::Events].into(), "the reminder waits for the assignment's mail");
+    let parcels = claim(&*store, 1, Lane::Lms);
+    assert_eq!(due(day(1)), [Lane::Events].into());
+    settle(&*store, 1, &[], &[advanced(&parcels[0])]);
+    assert_eq!(due(day(1)), [Lane::Events, Lane::Mail].into());
+}
+
+pub fn what_is_claimed_is_nobody_else_s_until_the_claim_ends(db: &dyn Database) {
+    let store = db.store();
+    promise(&*store, &[message(1, Topic::LicenseEvent, None), message(2, Topic::LicenseEvent, None)]);
+    let all = [id(1), id(2)];
+    assert_eq!(ids(&claim(&*store, 1, Lane::Events)), all);
+    let end = day(1) + Duration::hours(1);
+    assert_eq!(claim_at(&*store, 2, Lane::Events, end - Duration::microseconds(1), 10), []);
+    store.write(|unit| unit.outbox().extend(Uuid::from_u128(1), &[id(2)], end + Duration::hours(1))).unwrap();
+    store.write(|unit| unit.outbox().extend(Uuid::from_u128(7), &all, end + Duration::hours(9))).unwrap();
+    assert_eq!(ids(&claim_at(&*store, 2, Lane::Events, end, 10)), [id(1)], "the other one was prolonged");
+    let held = |claim| store.write(|unit| unit.outbox().held(Uuid::from_u128(claim), &all)).unwrap();
+    assert_eq!((held(1), held(2)), (vec![id(2)], vec![id(1)]));
+}
+
+pub fn messages_of_a_license_are_claimed_one_after_another(db: &dyn Database) {
+    let store = db.store();
+    promise(
+        &*store,
+        &[
+            message(1, Topic::LicenseEvent, Some(1)),
+            message(2, Topic::LicenseEvent, Some(2)),
+            message(3, Topic::LicenseEvent, Some(1)),
+            message(4, Topic::LicenseEvent, Some(1)),
+        ],
+    );
+    for (round, expected) in [vec![id(1), id(2)], vec![id(3)], vec![id(4)], vec![]].into_iter().enumerate() {
+        let round = round as u128;
+        let parcels = claim(&*store, round, Lane::Events);
+        assert_eq!(ids(&parcels), expected);
+        assert_eq!(claim(&*store, 99, Lane::Events), [], "what comes next waits for what is under way");
+        settle(&*store, round, &ids(&parcels), &[]);
+    }
+    assert_eq!(db.outbox(), []);
+}
+
+pub fn a_message_waits_for_an_earlier_one_that_has_yet_to_come_to_its_lane(db: &dyn Database) {
+    let store = db.store();
+    promise(&*store, &[message(1, Topic::Assignment, Some(1)), message(2, Topic::Reminder, Some(1))]);
+    assert_eq!(claim(&*store, 1, Lane::Mail), [], "the mail of the assignment comes first");
+    let parcels = claim(&*store, 1, Lane::Lms);
+    settle(&*store, 1, &[], &[advanced(&parcels[0])]);
+    let parcels = claim(&*store, 2, Lane::Mail);
+    assert_eq!(ids(&parcels), [id(1)]);
+    assert_eq!(parcels[0].step(), Step::Mail);
+    settle(&*store, 2, &[id(1)], &[]);
+    assert_eq!(ids(&claim(&*store, 3, Lane::Mail)), [id(2)]);
+}
+
+pub fn a_message_waits_for_none_that_has_left_its_lane(db: &dyn Database) {
+    let store = db.store();
+    promise(&*store, &[message(1, Topic::Assignment, Some(1)), message(2, Topic::EndEnrollments, Some(1))]);
+    let parcels = claim(&*store, 1, Lane::Lms);
+    assert_eq!(ids(&parcels), [id(1)]);
+    settle(&*store, 1, &[], &[advanced(&parcels[0])]);
+    assert_eq!(ids(&claim(&*store, 2, Lane::Lms)), [id(2)], "though the mail is still owed");
+}
+
+pub fn a_parked_message_is_left_alone_and_holds_up_nobody(db: &dyn Database) {
+    let store = db.store();
+    promise(&*store, &[message(1, Topic::LicenseEvent, Some(1)), message(2, Topic::LicenseEvent, Some(1))]);
+    let parcels = claim(&*store, 1, Lane::Events);
+    settle(&*store, 1, &[], &[parked(&parcels[0])]);
+    assert_eq!(ids(&claim_at(&*store, 2, Lane::Events, day(100), 10)), [id(2)]);
+}
+
+pub fn what_failed_is_due_when_it_says(db: &dyn Database) {
+    let store = db.store();
+    promise(&*store, &[message(1, Topic::LicenseEvent, Some(1)), message(2, Topic::LicenseEvent, Some(1))]);
+    let parcels = claim(&*store, 1, Lane::Events);
+    let again = Standing { attempts: 3, not_before: day(5), parked_at: None, ..parked(&parcels[0]) };
+    settle(&*store, 1, &[], &[again]);
+    assert_eq!(claim_at(&*store, 2, Lane::Events, day(4), 10), [], "what comes after it waits too");
+    let parcels = claim_at(&*store, 2, Lane::Events, day(5), 10);
+    assert_eq!((ids(&parcels), parcels[0].attempts), (vec![id(1)], 3));
+}
+
+pub fn what_a_claim_does_not_hold_stays_as_it_is(db: &dyn Database) {
+    let store = db.store();
+    promise(&*store, &[message(1, Topic::LicenseEvent, Some(1)), message(2, Topic::LicenseEvent, Some(2))]);
+    let parcels = claim(&*store, 1, Lane::Events);
+    let later = day(2);
+    assert_eq!(claim_at(&*store, 2, Lane::Events, later, 10).len(), 2, "the first claim has ended");
+    settle(&*store, 1, &[id(1)], &[parked(&parcels[1])]);
+    let held = store.write(|unit| unit.outbox().held(Uuid::from_u128(2), &[id(1), id(2)])).unwrap();
+    assert_eq!(held.into_iter().collect::<BTreeSet<_>>(), [id(1), id(2)].into());
+    settle(&*store, 2, &[id(1), id(2)], &[]);
+    assert_eq!(db.outbox(), []);
+}
+
+pub fn a_plan_s_utilization_is_looked_at_once(db: &dyn Database) {
+    let store = db.store();
+    let look =
+        |number, plan| Message { plan: Some(plan_id(plan)), ..message(number, Topic::UtilizationThresholds, None) };
+    promise(&*store, &[look(1, 1), look(2, 2), look(3, 1), message(4, Topic::RevocationCapMail, None), look(5, 1)]);
+    assert_eq!(ids(&claim(&*store, 1, Lane::Mail)), [id(1), id(2), id(4)]);
+    assert_eq!(store.read(|unit| unit.outbox().count()), Ok(3), "the others ask for the same");
+    promise(&*store, &[look(6, 1)]);
+    assert_eq!(claim(&*store, 2, Lane::Mail), [], "after the one under way");
+    settle(&*store, 1, &[id(1), id(2), id(4)], &[]);
+    assert_eq!(ids(&claim(&*store, 2, Lane::Mail)), [id(6)]);
+}
+
+pub fn a_topic_that_is_not_known_is_claimed_as_such(db: &dyn Database) {
+    let store = db.store();
+    promise(&*store, &[message(1, Topic::Unknown, None)]);
+    let parcels = claim(&*store, 1, Lane::Events);
+    assert_eq!((parcels[0].message.topic, parcels[0].step()), (Topic::Unknown, Step::Unknown));
+}
+
+pub fn waiting_messages_are_listed(db: &dyn Database) {
+    let store = db.store();
+    promise(
+        &*store,
+        &[
+            message(1, Topic::Assignment, Some(1)),
+            message(2, Topic::LicenseEvent, None),
+            message(3, Topic::LicenseEvent, Some(3)),
+        ],
+    );
+    let parcels = claim(&*store, 1, Lane::Events);
+    settle(&*store, 1, &[], &[parked(&parcels[1])]);
+    let list = |parked_only, topic: Option<&str>, limit| {
+        let filter = OutboxFilter { parked_only, topic: topic.map(str::to_owned) };
+        store.read(|unit| unit.outbox().list(&filter, limit)).unwrap()
+    };
+    let shown = list(false, None, 10);
+    let lanes: Vec<_> =
+        shown.iter().map(|waiting| (waiting.id, waiting.topic.as_str(), waiting.lane.as_str())).collect();
+    assert_eq!(
+        lanes,
+        [(id(1), "assignment", "lms"), (id(2), "license_event", "events"), (id(3), "license_event", "events")]
+    );
+    assert_eq!(list(false, None, 2), shown[..2]);
+    assert_eq!(list(false, Some("license_event"), 10), shown[1..]);
+    assert_eq!(list(true, None, 10), shown[2..]);
+    assert_eq!(list(true, Some("assignment"), 10), []);
+    let waiting = &shown[2];
+    assert_eq!((waiting.license, waiting.plan, waiting.customer), (Some(license_id(3)), Some(plan_id(1)), customer(1)));
+    assert_eq!((waiting.created, waiting.attempts, waiting.parked_at), (day(1), 5, Some(day(2))));
+    assert_eq!(waiting.last_error.as_deref(), Some("answered 502 Bad Gateway"));
+    assert_eq!(shown[1].not_before, day(1) + Duration::hours(1), "it is claimed");
+}
+
+/// Two parked messages, an event and a reminder; two that wait; and an event that is being delivered.
+fn some_of_each(store: &dyn Store) {
+    let numbered = |number, topic| message(number, topic, Some(number));
+    promise(store, &[numbered(1, Topic::LicenseEvent), numbered(5, Topic::LicenseEvent)]);
+    promise(store, &[numbered(2, Topic::Reminder)]);
+    let events = claim(store, 1, Lane::Events);
+    settle(store, 1, &[], &[parked(&events[0])]);
+    let mails = claim(store, 2, Lane::Mail);
+    settle(store, 2, &[], &[parked(&mails[0])]);
+    promise(store, &[numbered(3, Topic::LicenseEvent), numbered(4, Topic::Reminder)]);
+}
+
+pub fn parked_messages_are_tried_again(db: &dyn Database) {
+    let store = db.store();
+    some_of_each(&*store);
+    let retry = |selection| store.write(|unit| unit.outbox().retry(&selection, day(1))).unwrap();
+    assert_eq!(retry(OutboxSelection::Parked(Some("assignment".to_owned()))), 0);
+    assert_eq!(retry(OutboxSelection::Parked(Some("reminder".to_owned()))), 1);
+    let mails = claim(&*store, 3, Lane::Mail);
+    assert_eq!(mails.iter().map(|parcel| parcel.attempts).collect::<Vec<_>>(), [0, 0], "with all its tries");
+    assert_eq!(retry(OutboxSelection::Parked(None)), 1);
+    assert_eq!(retry(OutboxSelection::Parked(None)), 0);
+    assert_eq!(
+        retry(OutboxSelection::Messages(vec![id(1), id(5), id(77)])),
+        1,
+        "one is being delivered, one is not there"
+    );
+    assert_eq!(ids(&claim(&*store, 4, Lane::Events)), [id(1), id(3)]);
+}
+
+pub fn messages_are_given_up(db: &dyn Database) {
+    let store = db.store();
+    some_of_each(&*store);
+    let discard = |selection| store.write(|unit| unit.outbox().discard(&selection, day(1))).unwrap();
+    let left = || {
+        let listed = store.read(|unit| unit.outbox().list(&OutboxFilter::default(), 10)).unwrap();
+        listed.iter().map(|waiting| waiting.id).collect::<Vec<_>>()
+    };
+    assert_eq!(discard(OutboxSelection::Parked(Some("reminder".to_owned()))), 1);
+    assert_eq!(left(), [id(1), id(5), id(3), id(4)]);
+    assert_eq!(discard(OutboxSelection::Messages(vec![id(3), id(5)])), 1, "one is being delivered");
+    assert_eq!(left(), [id(1), id(5), id(4)]);
+    assert_eq!(discard(OutboxSelection::Parked(None)), 1);
+    assert_eq!(left(), [id(5), id(4)]);
+}
+
+pub fn messages_are_claimed_once_by_many(db: &dyn Database) {
+    let store = db.store();
+    let licenses: Vec<LicenseId> = (0..200).map(license_id).collect();
+    let messages: Vec<Message> =
+        (0..400).map(|number| message(number, Topic::LicenseEvent, Some(number % 200))).collect();
+    promise(&*store, &messages);
+    let claimed: Vec<Vec<Parcel>> = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..8)
+            .map(|worker| {
+                let store = &store;
+                scope.spawn(move || {
+                    let rounds =
+                        (0..10).map(|round| claim_at(&**store, worker * 100 + round, Lane::Events, day(1), 30));
+                    rounds.flatten().collect()
+                })
+            })
+            .collect();
+        workers.into_iter().map(|worker| worker.join().unwrap()).collect()
+    });
+    let claimed: Vec<Parcel> = claimed.concat();
+    let of_licenses: BTreeSet<_> = claimed.iter().filter_map(|parcel| parcel.message.license).collect();
+    assert_eq!(claimed.len(), of_licenses.len(), "one message of each license at a time");
+    assert_eq!(of_licenses, licenses.into_iter().collect());
+    let firsts: BTreeSet<MessageId> = (0..200).map(id).collect();
+    assert_eq!(ids(&claimed).into_iter().collect::<BTreeSet<_>>(), firsts, "the first of each");
+}

@@ -1,0 +1,238 @@
+//! Braze, which mails people.
+
+use std::collections::BTreeMap;
+
+use license_manager_adapters::http::{Braze, BrazeOptions, Timeouts, client};
+use license_manager_domain::ports::{CampaignMail, Mail, MailKind, Undelivered};
+use license_manager_domain::{LmsUserId, MessageId};
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+use wiremock::matchers::{header, method, path};
+use wiremock::{Mock, MockServer, Request, ResponseTemplate};
+
+use crate::{always, clock, email, failures_are_told_apart, nonsense_is_no_success, patient, received};
+
+pub fn braze(url: String, timeouts: Timeouts) -> Braze {
+    let options = BrazeOptions {
+        url,
+        api_key: "key".to_owned(),
+        app_id: "app".to_owned(),
+        campaigns: BTreeMap::from([(MailKind::Assignment, "campaign-1".to_owned())]),
+    };
+    Braze::new(options, client(timeouts).unwrap(), clock())
+}
+
+/// A Braze that has these profiles: an alias, and an address where it knows one.
+pub async fn braze_with(profiles: &'static [(&'static str, Option<&'static str>)]) -> MockServer {
+    let server = MockServer::start().await;
+    let export = move |request: &Request| {
+        let asked: Value = request.body_json().unwrap();
+        let asked = |alias: &str| asked["user_aliases"].as_array().unwrap().contains(&label(alias));
+        let users: Vec<_> = profiles
+            .iter()
+            .filter(|(alias, _)| asked(alias))
+            .map(|(alias, email)| {
+                let other = json!({ "alias_name": "x", "alias_label": "Other" });
+                json!({ "user_aliases": [other, label(alias)], "email": email })
+            })
+            .collect();
+        ResponseTemplate::new(201).set_body_json(json!({ "message": "success", "users": users }))
+    };
+    let ours = || Mock::given(method("POST")).and(header("Authorization", "Bearer key"));
+    ours().and(path("/users/export/ids")).respond_with(export).with_priority(1).mount(&server).await;
+    ours().respond_with(success()).mount(&server).await;
+    server
+}
+
+fn success() -> ResponseTemplate {
+    ResponseTemplate::new(201).set_body_json(json!({ "message": "success" }))
+}
+
+fn label(address: &str) -> Value {
+    json!({ "alias_name": address, "alias_label": "Enterprise" })
+}
+
+fn mail(number: u128, to: &str, account: Option<i64>) -> Mail {
+    let properties = json!({ "license_activation_key": number.to_string() });
+    Mail {
+        id: MessageId(Uuid::from_u128(number)),
+        kind: MailKind::Assignment,
+        to: email(to),
+        lms_user_id: account.map(LmsUserId),
+        properties: serde_json::from_value(properties).unwrap(),
+    }
+}
+
+fn export(addresses: &[&str]) -> (String, Value) {
+    let aliases: Vec<_> = addresses.iter().map(|address| label(address)).collect();
+    ("/users/export/ids".to_owned(), json!({ "user_aliases": aliases, "fields_to_export": ["user_aliases", "email"] }))
+}
+
+fn new_aliases(addresses: &[&str]) -> (String, Value) {
+    let aliases: Vec<_> = addresses.iter().map(|address| label(address)).collect();
+    ("/users/alias/new".to_owned(), json!({ "user_aliases": aliases }))
+}
+
+fn addresses_known(addresses: &[&str]) -> (String, Value) {
+    let attributes: Vec<_> = addresses
+        .iter()
+        .map(|address| json!({ "user_alias": label(address), "_update_existing_only": false, "email": address }))
+        .collect();
+    ("/users/track".to_owned(), json!({ "attributes": attributes }))
+}
+
+fn sent(recipients: &[Value]) -> (String, Value) {
+    ("/campaigns/trigger/send".to_owned(), json!({ "campaign_id": "campaign-1", "recipients": recipients }))
+}
+
+fn by_alias(number: u128, address: &str) -> Value {
+    json!({ "user_alias": label(address), "trigger_properties": { "license_activation_key": number.to_string() } })
+}
+
+#[tokio::test]
+async fn who_has_no_account_is_mailed_by_an_alias_that_is_made_where_it_is_missing() {
+    let server = braze_with(&[("bob@example.com", Some("bob@example.com")), ("cleo@example.com", None)]).await;
+    let mails = [
+        mail(1, "cleo@example.com", None),
+        mail(2, "bob@example.com", None),
+        mail(3, "amy@example.com", None),
+        mail(4, "dan@example.com", Some(7)),
+    ];
+    braze(server.uri(), patient()).send(MailKind::Assignment, &mails).await.unwrap();
+    let with_account = json!({
+        "external_user_id": "7",
+        "trigger_properties": { "license_activation_key": "4" },
+        "send_to_existing_only": false,
+        "attributes": { "email": "dan@example.com" },
+    });
+    assert_eq!(
+        received(&server).await,
+        [
+            export(&["amy@example.com", "bob@example.com", "cleo@example.com"]),
+            new_aliases(&["amy@example.com"]),
+            // Cleo's alias was made by a call after which none followed.
+            addresses_known(&["amy@example.com", "cleo@example.com"]),
+            sent(&[
+                by_alias(1, "cleo@example.com"),
+                by_alias(2, "bob@example.com"),
+                by_alias(3, "amy@example.com"),
+                with_account,
+            ]),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn who_has_an_account_needs_no_alias() {
+    let server = braze_with(&[]).await;
+    braze(server.uri(), patient()).send(MailKind::Assignment, &[mail(1, "amy@example.com", Some(7))]).await.unwrap();
+    let paths: Vec<_> = received(&server).await.into_iter().map(|(path, _)| path).collect();
+    assert_eq!(paths, ["/campaigns/trigger/send"]);
+}
+
+#[tokio::test]
+async fn calls_are_as_large_as_braze_allows() {
+    let server = braze_with(&[]).await;
+    let mails: Vec<_> = (0..120).map(|number| mail(number, &format!("amy{number:03}@example.com"), None)).collect();
+    braze(server.uri(), patient()).send(MailKind::Assignment, &mails).await.unwrap();
+    let mut sizes: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    for (path, body) in received(&server).await {
+        let items = ["user_aliases", "attributes", "recipients"].into_iter().find_map(|key| body[key].as_array());
+        sizes.entry(path).or_default().push(items.unwrap().len());
+    }
+    let expected = [
+        ("/campaigns/trigger/send", vec![50, 50, 20]),
+        ("/users/alias/new", vec![50, 50, 20]),
+        ("/users/export/ids", vec![50, 50, 20]),
+        ("/users/track", vec![75, 45]),
+    ];
+    assert_eq!(sizes, expected.map(|(path, sizes)| (path.to_owned(), sizes)).into());
+}
+
+#[tokio::test]
+async fn two_mails_to_one_person_go_in_two_calls() {
+    // Of several recipients who are the same person Braze keeps the last one only.
+    let server = braze_with(&[("amy@example.com", Some("amy@example.com"))]).await;
+    let mails = [mail(1, "amy@example.com", None), mail(2, "amy@example.com", None)];
+    braze(server.uri(), patient()).send(MailKind::Assignment, &mails).await.unwrap();
+    assert_eq!(
+        received(&server).await,
+        [
+            export(&["amy@example.com"]),
+            sent(&[by_alias(1, "amy@example.com")]),
+            sent(&[by_alias(2, "amy@example.com")]),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_kind_of_mail_without_a_campaign_is_not_sent() {
+    let server = braze_with(&[]).await;
+    let braze = braze(server.uri(), patient());
+    for _ in 0..2 {
+        assert_eq!(braze.send(MailKind::Reminder, &[mail(1, "amy@example.com", None)]).await, Ok(()));
+    }
+    assert_eq!(received(&server).await, []);
+}
+
+#[tokio::test]
+async fn people_are_identified_by_their_account() {
+    let server = braze_with(&[]).await;
+    let people = [(email("amy@example.com"), LmsUserId(7)), (email("bob@example.com"), LmsUserId(8))];
+    braze(server.uri(), patient()).identify(&people).await.unwrap();
+    let aliases = json!([
+        { "external_id": "7", "user_alias": label("amy@example.com") },
+        { "external_id": "8", "user_alias": label("bob@example.com") },
+    ]);
+    let body = json!({ "aliases_to_identify": aliases, "merge_behavior": "merge" });
+    assert_eq!(received(&server).await, [("/users/identify".to_owned(), body)]);
+}
+
+#[tokio::test]
+async fn a_recipient_in_whom_braze_finds_an_error_was_not_mailed() {
+    let answer = json!({ "message": "success", "errors": ["amy@example.com is unknown"] });
+    let server = always(ResponseTemplate::new(201).set_body_json(answer)).await;
+    let outcome =
+        braze(server.uri(), patient()).send(MailKind::Assignment, &[mail(1, "amy@example.com", Some(7))]).await;
+    assert_eq!(outcome, Err(Undelivered::Refused("found errors in recipients or properties".to_owned())));
+}
+
+#[tokio::test]
+async fn a_braze_under_maintenance_keeps_what_it_queued() {
+    let server = always(ResponseTemplate::new(202).set_body_json(json!({ "message": "queued" }))).await;
+    let outcome =
+        braze(server.uri(), patient()).send(MailKind::Assignment, &[mail(1, "amy@example.com", Some(7))]).await;
+    assert_eq!(outcome, Ok(()));
+}
+
+#[tokio::test]
+async fn failures_of_braze_are_told_apart() {
+    for account in [None, Some(7)] {
+        let send = async |url, timeouts| {
+            braze(url, timeouts).send(MailKind::Assignment, &[mail(1, "amy@example.com", account)]).await
+        };
+        failures_are_told_apart(send).await;
+        nonsense_is_no_success(send).await;
+    }
+    let identify =
+        async |url, timeouts| braze(url, timeouts).identify(&[(email("amy@example.com"), LmsUserId(7))]).await;
+    failures_are_told_apart(identify).await;
+    nonsense_is_no_success(identify).await;
+}
+
+#[test]
+fn the_key_is_in_no_debug_output() {
+    let options = BrazeOptions {
+        url: "http://braze".to_owned(),
+        api_key: "hunter2".to_owned(),
+        app_id: "app".to_owned(),
+        campaigns: BTreeMap::new(),
+    };
+    let shown = format!("{options:?} {:?}", Braze::new(options.clone(), client(patient()).unwrap(), clock()));
+    assert!(!shown.contains("hunter2"), "{shown}");
+}
+
+/// Properties of an event or a mail.
+pub fn properties(name: &str, value: &str) -> Map<String, Value> {
+    Map::from_iter([(name.to_owned(), value.into())])
+}

@@ -1,0 +1,60 @@
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use crate::delivery::{DeliveryClaim, Lane, OutboxSelection, Parcel, Standing, Waiting};
+use crate::error::Error;
+use crate::ids::MessageId;
+use crate::outbox::Message;
+
+/// Which messages an operator wants to see.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OutboxFilter {
+    /// Only parked ones.
+    pub parked_only: bool,
+    /// Only of the kind of this name.
+    pub topic: Option<String>,
+}
+
+/// What was promised to the outside, to be delivered later.
+///
+/// Every method MUST use a number of statements that does not depend on how many messages there are.
+pub trait OutboxRepository {
+    /// Adds messages, due when they were made. They exist exactly when the transaction is committed. Of one license, messages are
+    /// delivered in the order they were added.
+    fn add(&mut self, messages: &[Message]) -> Result<(), Error>;
+
+    /// How many messages wait.
+    fn count(&mut self) -> Result<i64, Error>;
+
+    /// The lanes in which [`OutboxRepository::claim`] would find something now.
+    fn due(&mut self, now: DateTime<Utc>) -> Result<Vec<Lane>, Error>;
+
+    /// Claims messages that wait in the lane and are due, and counts them due again when the claim ends. The one that is due longest
+    /// comes first; of equals, the one added first.
+    ///
+    /// MUST leave out a message while an earlier one of the same license has a step left in this lane, and is not parked; so
+    /// never claims two of one license. MUST return no message that another claim holds; waits for nobody. Of the requests to
+    /// look at a plan's utilization, MUST claim the first alone, and remove the others that are not parked: they ask for the
+    /// same. Of a topic that is not known, MUST return [`crate::outbox::Topic::Unknown`].
+    fn claim(&mut self, claim: &DeliveryClaim) -> Result<Vec<Parcel>, Error>;
+
+    /// Prolongs the claim to those of the messages that it still holds.
+    fn extend(&mut self, claim: Uuid, messages: &[MessageId], until: DateTime<Utc>) -> Result<(), Error>;
+
+    /// Those of the messages that the claim still holds, locked. A claim that has ended holds its messages until another one
+    /// takes them.
+    fn held(&mut self, claim: Uuid, messages: &[MessageId]) -> Result<Vec<MessageId>, Error>;
+
+    /// Ends a claim: removes the messages that are done, and writes how the others go on. Messages that the claim does not hold
+    /// MUST stay as they are.
+    fn settle(&mut self, claim: Uuid, done: &[MessageId], standing: &[Standing]) -> Result<(), Error>;
+
+    /// The messages that match, in the order they were added.
+    fn list(&mut self, filter: &OutboxFilter, limit: i64) -> Result<Vec<Waiting>, Error>;
+
+    /// Makes messages due at `now` that nobody delivers at that moment, with all their tries, and tells how many.
+    fn retry(&mut self, selection: &OutboxSelection, now: DateTime<Utc>) -> Result<usize, Error>;
+
+    /// Removes messages that nobody delivers at `now`, and tells how many.
+    fn discard(&mut self, selection: &OutboxSelection, now: DateTime<Utc>) -> Result<usize, Error>;
+}

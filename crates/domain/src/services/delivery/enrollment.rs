@@ -1,0 +1,296 @@
+//! A bulk enrollment is carried out: every learner in every course, each paid for by a license.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use chrono::{DateTime, Utc};
+
+use super::composition::read;
+use super::facts::Facts;
+use super::payloads::{PromisedEnrollment, read as read_payload};
+use super::{Deliveries, Effect, Outcome, Verdict};
+use crate::email::Email;
+use crate::enrollment::{BulkEnrollment, Enrollees, EnrollmentJob};
+use crate::error::Error;
+use crate::ids::{ActivationKey, CatalogId, CustomerId, EnrollmentJobId, LicenseId, MessageId, PlanId};
+use crate::license::{License, LicenseState, LicenseStatus};
+use crate::outbox::{EnrollmentResults as EnrollmentNumbers, Message};
+use crate::plan::PlanDetails;
+use crate::ports::{
+    CustomerScope, ENROLLED_COURSES_PER_CALL, ENROLLED_LEARNERS_PER_CALL, EnrollmentResults, LicenseFilter,
+    LicensedEnrollment, PlanFilter, Undelivered, UnitOfWork, Window,
+};
+
+/// Everything: a plan has at most so many licenses, and a customer far fewer plans.
+const ALL: Window = Window { offset: 0, limit: 1_000_000 };
+
+/// A license that can pay.
+struct Seat {
+    license: LicenseId,
+    catalog: CatalogId,
+    /// Of a license that has yet to be activated.
+    key: Option<ActivationKey>,
+}
+
+/// What there is to do for a bulk enrollment.
+pub(super) struct EnrollmentWork {
+    job: EnrollmentJob,
+    learners: Vec<Email>,
+    /// The licenses of each learner, the one that pays first where it can.
+    seats: HashMap<Email, Vec<Seat>>,
+}
+
+/// What came of a bulk enrollment.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Report {
+    job: EnrollmentJobId,
+    /// What was asked for when it was carried out.
+    enrollment: BulkEnrollment,
+    lines: Vec<Line>,
+}
+
+/// What came of one enrollment.
+#[derive(Debug, Clone, PartialEq)]
+struct Line {
+    email: Email,
+    course_run_key: String,
+    result: Result<Enrolled, String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Enrolled {
+    Now,
+    /// As soon as the learner has an account.
+    Later,
+}
+
+impl EnrollmentWork {
+    /// Reads who is to be enrolled and who holds which license; `None` where there is no such job any more.
+    pub(super) fn read(
+        unit: &mut dyn UnitOfWork,
+        message: &Message,
+        now: DateTime<Utc>,
+    ) -> Result<Option<Self>, Error> {
+        let Some(PromisedEnrollment { job_uuid }) = read_payload(message) else { return Ok(None) };
+        let Some(job) = unit.enrollment_jobs().find(job_uuid)? else { return Ok(None) };
+        let plans = usable_plans(unit, message.customer, job.enrollment.plan, now)?;
+        let ids: Vec<PlanId> = plans.keys().copied().collect();
+        let mut licenses = match &job.enrollment.learners {
+            Enrollees::Emails(emails) => unit.lookups().live_of_emails(&ids, emails)?,
+            Enrollees::Holders => match ids.first() {
+                Some(&plan) => {
+                    let statuses = Some(LicenseStatus::LIVE.to_vec());
+                    let live = LicenseFilter { statuses, ..LicenseFilter::default() };
+                    unit.licenses().list(plan, &live, &[], ALL)?
+                }
+                None => Vec::new(),
+            },
+        };
+        // One in use pays before one that waits; of equals, the one whose plan lasts longer.
+        let expiration = |license: &License| plans.get(&license.plan).map(|details| details.plan.expiration_date);
+        licenses.sort_by_key(|license| (license.status(), std::cmp::Reverse(expiration(license)), license.id));
+        let mut seats: HashMap<Email, Vec<Seat>> = HashMap::new();
+        for license in licenses {
+            let Some(details) = plans.get(&license.plan) else { continue };
+            let key = match &license.state {
+                LicenseState::Assigned(seat) => Some(seat.activation_key),
+                _ => None,
+            };
+            let Some(email) = license.columns().user_email else { continue };
+            seats.entry(email).or_default().push(Seat { license: license.id, catalog: details.plan.catalog, key });
+        }
+        let learners: BTreeSet<Email> = match &job.enrollment.learners {
+            Enrollees::Emails(emails) => emails.iter().cloned().collect(),
+            Enrollees::Holders => seats.keys().cloned().collect(),
+        };
+        Ok(Some(Self { learners: learners.into_iter().collect(), seats, job }))
+    }
+}
+
+/// The customer's plans that can pay now: active and current, and the one that was named where one was.
+fn usable_plans(
+    unit: &mut dyn UnitOfWork,
+    customer: CustomerId,
+    named: Option<PlanId>,
+    now: DateTime<Utc>,
+) -> Result<BTreeMap<PlanId, PlanDetails>, Error> {
+    let filter =
+        PlanFilter { scope: CustomerScope::All, customer: Some(customer), active_only: true, current_at: Some(now) };
+    let plans = unit.plans().list(&filter, ALL)?.into_iter();
+    Ok(plans
+        .filter(|details| named.is_none_or(|plan| plan == details.plan.id))
+        .map(|details| (details.plan.id, details))
+        .collect())
+}
+
+impl Deliveries {
+    /// Carries a bulk enrollment out. One that was interrupted is carried out once more from the start.
+    pub(super) async fn enroll(&self, facts: &Facts, message: &Message) -> Verdict {
+        match self.try_enroll(facts, message).await {
+            Ok(verdict) | Err(verdict) => verdict,
+        }
+    }
+
+    async fn try_enroll(&self, facts: &Facts, message: &Message) -> Result<Verdict, Verdict> {
+        let PromisedEnrollment { job_uuid } = read(message)?;
+        let Some(work) = facts.enrollments.get(&message.id) else {
+            tracing::warn!(job = %job_uuid, "there is no such bulk enrollment any more");
+            return Ok(Verdict::Done(Effect::Nothing));
+        };
+        let customer = self.customer(facts, message).await?;
+        let held = self.catalogs_by_course(work).await?;
+        let asked_for = &work.job.enrollment;
+        let mut lines = Vec::new();
+        for courses in asked_for.course_run_keys.chunks(ENROLLED_COURSES_PER_CALL) {
+            for learners in work.learners.chunks(ENROLLED_LEARNERS_PER_CALL) {
+                let mut enrollments = Vec::new();
+                for (email, course) in
+                    learners.iter().flat_map(|email| courses.iter().map(move |course| (email, course)))
+                {
+                    let seats = work.seats.get(email).map_or(&[][..], Vec::as_slice);
+                    let pays = |seat: &&Seat| held.get(course).is_some_and(|catalogs| catalogs.contains(&seat.catalog));
+                    match seats.iter().find(pays) {
+                        Some(seat) => enrollments.push(LicensedEnrollment {
+                            email: email.clone(),
+                            course_run_key: course.clone(),
+                            license: seat.license,
+                            activation_link: seat.key.map(|key| self.activation_link(&customer, key)),
+                        }),
+                        None => lines.push(Line {
+                            email: email.clone(),
+                            course_run_key: course.clone(),
+                            result: Err("holds no license that covers the course".to_owned()),
+                        }),
+                    }
+                }
+                self.call(message.customer, enrollments, asked_for.notify, &mut lines).await?;
+            }
+        }
+        lines.sort_by(|one, other| (&one.email, &one.course_run_key).cmp(&(&other.email, &other.course_run_key)));
+        Ok(Verdict::Done(Effect::Enrolled(Report { job: work.job.id, enrollment: asked_for.clone(), lines })))
+    }
+
+    /// Which of the licenses' catalogs hold each course.
+    async fn catalogs_by_course(&self, work: &EnrollmentWork) -> Result<HashMap<String, BTreeSet<CatalogId>>, Verdict> {
+        let catalogs: BTreeSet<CatalogId> = work.seats.values().flatten().map(|seat| seat.catalog).collect();
+        let mut held: HashMap<String, BTreeSet<CatalogId>> = HashMap::new();
+        for course in &work.job.enrollment.course_run_keys {
+            for &catalog in &catalogs {
+                let contains = self.manager.catalog.contains(catalog, std::slice::from_ref(course)).await;
+                if contains.map_err(|error| Verdict::Failed(error.to_string()))? {
+                    held.entry(course.clone()).or_default().insert(catalog);
+                }
+            }
+        }
+        Ok(held)
+    }
+
+    /// One call to the LMS. What it refuses is asked for in halves, down to the enrollment that is the reason.
+    async fn call(
+        &self,
+        customer: CustomerId,
+        enrollments: Vec<LicensedEnrollment>,
+        notify: bool,
+        lines: &mut Vec<Line>,
+    ) -> Result<(), Verdict> {
+        let mut parts: Vec<&[LicensedEnrollment]> = vec![&enrollments];
+        while let Some(part) = parts.pop() {
+            if part.is_empty() {
+                continue;
+            }
+            match self.manager.learners.enroll(customer, part, notify).await {
+                Ok(results) => lines.extend(told(part, &results)),
+                Err(Undelivered::Refused(_)) if part.len() > 1 => {
+                    let (first, second) = part.split_at(part.len() / 2);
+                    parts.extend([second, first]);
+                }
+                Err(Undelivered::Refused(problem)) => lines.extend(part.iter().map(|enrollment| Line {
+                    email: enrollment.email.clone(),
+                    course_run_key: enrollment.course_run_key.clone(),
+                    result: Err(format!("the LMS {problem}")),
+                })),
+                Err(undelivered) => return Err(undelivered.into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// The job that a batch carried out, locked.
+    pub(super) fn lock_enrollment(
+        &self,
+        unit: &mut dyn UnitOfWork,
+        outcome: &Outcome,
+    ) -> Result<Option<EnrollmentJob>, Error> {
+        let report = outcome.verdicts.iter().find_map(|verdict| match verdict {
+            Verdict::Done(Effect::Enrolled(report)) => Some(report),
+            _ => None,
+        });
+        match report {
+            Some(report) => unit.enrollment_jobs().lock(report.job),
+            None => Ok(None),
+        }
+    }
+
+    /// The job with its results, and the mail that is promised to whoever asked for it; `None` where something else is asked for by
+    /// now: somebody may have been retired in the meantime.
+    pub(super) fn finish_enrollment(
+        &self,
+        job: Option<&EnrollmentJob>,
+        report: &Report,
+        now: DateTime<Utc>,
+    ) -> Option<(EnrollmentJob, Option<Message>)> {
+        let job = job.filter(|job| job.enrollment == report.enrollment)?;
+        let number = |wanted: fn(&Result<Enrolled, String>) -> bool| {
+            report.lines.iter().filter(|line| wanted(&line.result)).count()
+        };
+        let mail = job.lms_user_id.map(|lms_user_id| {
+            let numbers = EnrollmentNumbers {
+                job_uuid: job.id,
+                lms_user_id,
+                successes: number(|result| *result == Ok(Enrolled::Now)),
+                pending: number(|result| *result == Ok(Enrolled::Later)),
+                failures: number(Result::is_err),
+            };
+            Message::enrollment_results(MessageId(self.manager.ids.next()), job.customer, &numbers, now)
+        });
+        Some((EnrollmentJob { results: Some(report.as_csv()), modified: now, ..job.clone() }, mail))
+    }
+}
+
+/// What the LMS said of each enrollment of a call.
+fn told(enrollments: &[LicensedEnrollment], results: &EnrollmentResults) -> Vec<Line> {
+    let pairs = |pairs: &[(Email, String)]| -> BTreeSet<(Email, String)> { pairs.iter().cloned().collect() };
+    let (successes, pending, failures) = (pairs(&results.successes), pairs(&results.pending), pairs(&results.failures));
+    let line = |enrollment: &LicensedEnrollment| {
+        let pair = (enrollment.email.clone(), enrollment.course_run_key.clone());
+        let invalid = results.invalid_addresses.iter().any(|address| address.eq_ignore_ascii_case(pair.0.as_str()));
+        let result = match () {
+            () if invalid => Err("the LMS does not take this for an email address".to_owned()),
+            () if successes.contains(&pair) => Ok(Enrolled::Now),
+            () if pending.contains(&pair) => Ok(Enrolled::Later),
+            () if failures.contains(&pair) => Err("the LMS did not enroll the learner".to_owned()),
+            () => Err("the LMS did not say what came of it".to_owned()),
+        };
+        Line { email: pair.0, course_run_key: pair.1, result }
+    };
+    enrollments.iter().map(line).collect()
+}
+
+impl Report {
+    /// One line for each learner and course, under a header.
+    fn as_csv(&self) -> String {
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        let header = ["email", "course_run_key", "result", "detail"];
+        let lines = self.lines.iter().map(|line| {
+            let (result, detail) = match &line.result {
+                Ok(Enrolled::Now) => ("success", ""),
+                Ok(Enrolled::Later) => ("pending", "the learner is enrolled once they have an account"),
+                Err(problem) => ("failed", problem.as_str()),
+            };
+            [line.email.as_str(), &line.course_run_key, result, detail]
+        });
+        // Writing to memory does not fail.
+        let written = std::iter::once(header).chain(lines).try_for_each(|line| writer.write_record(line));
+        let bytes = written.ok().and_then(|()| writer.into_inner().ok()).unwrap_or_default();
+        String::from_utf8(bytes).unwrap_or_default()
+    }
+}

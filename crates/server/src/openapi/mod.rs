@@ -1,0 +1,201 @@
+//! The API's description: an OpenAPI 3.1 document made from the code, at `/api/schema/`, and a page to try the API with, at
+//! `/api-docs/`.
+//!
+//! # How an endpoint is documented
+//!
+//! 1. Put `#[utoipa::path(…)]` on its handler: method, whole path, tag, parameters, and the answers that are its own. The doc
+//!    comment of the handler becomes the description. A handler of two paths gets one function for each; agreements,
+//!    which have two names, are described below the first one, and `complete.rs` adds the second.
+//! 2. Derive `ToSchema` for the body it answers, with `#[schema(as = Name)]` for the name clients see, which no other body may
+//!    have: of two, one would vanish without a word. A request's body is read field by field, so a struct beside the
+//!    handler describes it: clients read the doc comments of its fields, and what may be left out is an `Option`.
+//! 3. Name the handler in `Document`, below.
+//! 4. Run `make openapi`. It takes examples from the answers of the conformance cases (`examples.json`, never edited by hand)
+//!    and writes `docs/openapi.json`. Look at the difference. An endpoint that no case asks is asked in
+//!    `tests/tests/openapi/asked.rs`.
+//!
+//! What is the same everywhere is not repeated: `complete.rs` adds operation ids, the ids of the path, the errors that the
+//! caller's token, the path, the paging, a body and too many requests can lead to, idempotency keys, cookie credentials, and
+//! problem details as a second form of every error. An answer's fields are always present, so all of them become `required`.
+//!
+//! Tests hold that every registered path is documented, that `docs/openapi.json` is up to date, and that what the server
+//! really answers fits; `make fuzz` tries what nobody thought of.
+
+mod complete;
+pub mod errors;
+mod examples;
+pub mod page;
+pub mod parameters;
+
+use std::sync::LazyLock;
+
+use actix_web::HttpResponse;
+use actix_web::http::header::ContentType;
+use serde_json::Value;
+use utoipa::OpenApi;
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityScheme};
+
+use crate::csrf::CSRF_COOKIE;
+use crate::identity::{HEADER_PAYLOAD_COOKIE, SIGNATURE_COOKIE};
+use crate::routes;
+
+/// The scheme of the token in a header.
+const JWT: &str = "jwt";
+
+/// The schemes of the token in cookies.
+const JWT_COOKIES: [&str; 2] = ["jwtCookieHeaderPayload", "jwtCookieSignature"];
+
+/// What requests with cookie credentials that change something need beside them.
+const CSRF_TOKENS: [&str; 2] = ["csrfCookie", "csrfHeader"];
+
+/// The handlers, and what is said of the API as a whole.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "License manager",
+        description = "Hands out the seats of an enterprise's subscription plans. Every path works with and without its \
+                       trailing slash.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0")
+    ),
+    servers((url = "/")),
+    modifiers(&Credentials),
+    tags(
+        (name = "Plans", description = "Subscription plans, for a customer's admins."),
+        (name = "Licenses", description = "The licenses of a plan, for a customer's admins."),
+        (name = "Learners", description = "What learners see and do."),
+        (name = "Provisioning", description = "What provisioning admins do for every customer."),
+        (name = "Renewals", description = "How a plan is carried on by another one; for provisioning admins."),
+        (name = "Transfers", description = "Licenses that move from one plan to another; for provisioning admins."),
+        (name = "Products", description = "What is sold; for provisioning admins."),
+        (name = "Staff", description = "What is looked up and kept for people, across customers."),
+        (name = "Service", description = "The service itself; no token is needed."),
+    ),
+    paths(
+        document,
+        routes::admin_license_view::list,
+        routes::auto_apply::auto_apply,
+        routes::bulk_enrollment::request,
+        routes::bulk_enrollment::results,
+        routes::bulk_enrollment::status,
+        routes::csrf_token::csrf_token,
+        routes::customer_agreements::list,
+        routes::customer_agreements::retrieve,
+        routes::health::health,
+        routes::history::of_agreement,
+        routes::history::of_license,
+        routes::history::of_plan,
+        routes::learner_licenses::list,
+        routes::license_activation::activate,
+        routes::license_assignment::assign,
+        routes::license_reminder::remind,
+        routes::license_reminder::remind_all,
+        routes::license_revocation::revoke,
+        routes::license_revocation::revoke_all,
+        routes::license_subsidy::subsidy,
+        routes::licenses::csv,
+        routes::licenses::list,
+        routes::licenses::overview,
+        routes::licenses::own,
+        routes::licenses_of_many_plans::assign,
+        routes::licenses_of_many_plans::list,
+        routes::licenses_of_many_plans::retrieve,
+        routes::licenses_of_many_plans::revoke,
+        routes::provisioning::agreement_settings::retrieve,
+        routes::provisioning::agreement_settings::sync,
+        routes::provisioning::agreement_settings::update,
+        routes::provisioning::agreements::create,
+        routes::provisioning::agreements::list,
+        routes::provisioning::agreements::retrieve,
+        routes::provisioning::agreements::update,
+        routes::provisioning::licenses::retrieve,
+        routes::provisioning::licenses::update,
+        routes::provisioning::plan_upkeep::delete_revoked,
+        routes::provisioning::plan_upkeep::freeze,
+        routes::provisioning::plan_upkeep::provision,
+        routes::provisioning::plans::create,
+        routes::provisioning::plans::list,
+        routes::provisioning::plans::retrieve,
+        routes::provisioning::plans::update,
+        routes::provisioning::products::create,
+        routes::provisioning::products::create_plan_type,
+        routes::provisioning::products::list,
+        routes::provisioning::products::list_plan_types,
+        routes::provisioning::products::product_history,
+        routes::provisioning::products::retrieve,
+        routes::provisioning::products::retrieve_plan_type,
+        routes::provisioning::products::update,
+        routes::provisioning::products::update_plan_type,
+        routes::provisioning::records::license_events,
+        routes::provisioning::records::notifications,
+        routes::provisioning::renewals::create,
+        routes::provisioning::renewals::delete,
+        routes::provisioning::renewals::list,
+        routes::provisioning::renewals::process,
+        routes::provisioning::renewals::renewal_history,
+        routes::provisioning::renewals::retrieve,
+        routes::provisioning::renewals::update,
+        routes::provisioning::role_assignments::create,
+        routes::provisioning::role_assignments::delete,
+        routes::provisioning::role_assignments::list,
+        routes::provisioning::transfers::create,
+        routes::provisioning::transfers::list,
+        routes::provisioning::transfers::process,
+        routes::provisioning::transfers::retrieve,
+        routes::retire_user::retire,
+        routes::revert::revert,
+        routes::staff_lookup::look_up,
+        routes::subscriptions::list,
+        routes::subscriptions::list_for_learner,
+        routes::subscriptions::retrieve,
+        routes::subscriptions::retrieve_for_learner,
+    ),
+    components(schemas(errors::Detail, errors::BadRequest, errors::Problem))
+)]
+struct Document;
+
+/// The credentials: a header, or the cookies of a browser.
+struct Credentials;
+
+impl utoipa::Modify for Credentials {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let components = document.components.get_or_insert_default();
+        let mut add = |scheme, key: fn(ApiKeyValue) -> ApiKey, name, description| {
+            let value = ApiKeyValue::with_description(name, description);
+            components.add_security_scheme(scheme, SecurityScheme::ApiKey(key(value)));
+        };
+        // A header of its own because the scheme is `JWT`, not `Bearer`.
+        add(JWT, ApiKey::Header, "Authorization", "`JWT <token>`: an access token of the configured issuer.");
+        let [head, signature] = JWT_COOKIES;
+        add(head, ApiKey::Cookie, HEADER_PAYLOAD_COOKIE, "A token's first two parts, where no such header is sent.");
+        add(signature, ApiKey::Cookie, SIGNATURE_COOKIE, "Its third part.");
+        let [cookie, header] = CSRF_TOKENS;
+        add(cookie, ApiKey::Cookie, CSRF_COOKIE, "The CSRF token that `/csrf/api/v1/token/` sets.");
+        add(header, ApiKey::Header, "X-CSRFToken", "The same token.");
+    }
+}
+
+/// The document.
+///
+/// # Errors
+/// Where it has no JSON, which tests rule out.
+pub fn value() -> serde_json::Result<Value> {
+    let mut document = serde_json::to_value(Document::openapi())?;
+    complete::complete(&mut document);
+    examples::add(&mut document)?;
+    Ok(document)
+}
+
+static TEXT: LazyLock<String> = LazyLock::new(|| value().map(|document| document.to_string()).unwrap_or_default());
+
+/// This document.
+#[utoipa::path(
+    get,
+    path = "/api/schema/",
+    tag = "Service",
+    security(()),
+    params(parameters::FormatQuery),
+    responses((status = 200, description = "An OpenAPI 3.1 document", body = Object))
+)]
+pub async fn document() -> HttpResponse {
+    HttpResponse::Ok().content_type(ContentType::json()).body(TEXT.as_str())
+}

@@ -1,0 +1,111 @@
+//! `license-manager outbox`: an operator looks at messages that wait, has them tried again, or gives them up.
+
+use std::io::Write;
+
+use chrono::SecondsFormat;
+use license_manager_domain::delivery::{OutboxSelection, Waiting};
+use license_manager_domain::ports::OutboxFilter;
+use license_manager_domain::{LicenseManager, MessageId};
+use serde_json::json;
+
+use crate::cli::{ListArguments, OutboxCommand, OutputFormat, SelectionArguments};
+
+/// Why a command was not done, for whoever gave it.
+type Failure = Box<dyn std::error::Error>;
+
+/// Does what the command says, and writes what came of it.
+///
+/// # Errors
+/// Where storage fails, or where an operator named messages of which none is there.
+pub fn run(manager: &LicenseManager, command: OutboxCommand, out: &mut impl Write) -> Result<(), Failure> {
+    match command {
+        OutboxCommand::List(arguments) => list(manager, &arguments, out),
+        OutboxCommand::Retry(arguments) => {
+            let selection = selection(arguments);
+            let number = manager.retry_messages(&selection)?;
+            tell(number, "to be tried again", &selection, out)
+        }
+        OutboxCommand::Drop(arguments) => {
+            let selection = selection(arguments);
+            let number = manager.discard_messages(&selection)?;
+            tell(number, "dropped", &selection, out)
+        }
+    }
+}
+
+fn selection(arguments: SelectionArguments) -> OutboxSelection {
+    match arguments.ids.is_empty() {
+        true => OutboxSelection::Parked(arguments.topic),
+        false => OutboxSelection::Messages(arguments.ids.into_iter().map(MessageId).collect()),
+    }
+}
+
+fn tell(number: usize, what: &str, selection: &OutboxSelection, out: &mut impl Write) -> Result<(), Failure> {
+    writeln!(out, "{number} {} {what}", if number == 1 { "message" } else { "messages" })?;
+    match selection {
+        OutboxSelection::Messages(ids) if number < ids.len() => {
+            let missing = ids.len() - number;
+            Err(format!("{missing} of {} messages are not there, or are being delivered now", ids.len()).into())
+        }
+        _ => Ok(()),
+    }
+}
+
+fn list(manager: &LicenseManager, arguments: &ListArguments, out: &mut impl Write) -> Result<(), Failure> {
+    let filter = OutboxFilter { parked_only: !arguments.all, topic: arguments.topic.clone() };
+    let messages = manager.outbox(&filter, i64::from(arguments.limit))?;
+    match arguments.output {
+        OutputFormat::Json => {
+            let messages: Vec<_> = messages.iter().map(as_json).collect();
+            serde_json::to_writer_pretty(&mut *out, &messages)?;
+            writeln!(out)?;
+        }
+        OutputFormat::Table => table(&messages, out)?,
+    }
+    Ok(())
+}
+
+fn as_json(message: &Waiting) -> serde_json::Value {
+    json!({
+        "id": message.id,
+        "topic": message.topic,
+        "lane": message.lane,
+        "license_uuid": message.license,
+        "subscription_plan_uuid": message.plan,
+        "enterprise_customer_uuid": message.customer,
+        "created": message.created,
+        "attempts": message.attempts,
+        "not_before": message.not_before,
+        "parked_at": message.parked_at,
+        "last_error": message.last_error,
+    })
+}
+
+fn table(messages: &[Waiting], out: &mut impl Write) -> std::io::Result<()> {
+    let header = ["ID", "TOPIC", "LANE", "CREATED", "TRIES", "STATE", "LAST ERROR"].map(str::to_owned);
+    let rows: Vec<[String; 7]> = std::iter::once(header).chain(messages.iter().map(row)).collect();
+    let widths: [usize; 7] =
+        std::array::from_fn(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0));
+    for row in &rows {
+        let cells: Vec<String> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        writeln!(out, "{}", cells.join("  ").trim_end())?;
+    }
+    Ok(())
+}
+
+fn row(message: &Waiting) -> [String; 7] {
+    let moment = |moment: &chrono::DateTime<chrono::Utc>| moment.to_rfc3339_opts(SecondsFormat::Secs, true);
+    let state = match &message.parked_at {
+        Some(parked_at) => format!("parked {}", moment(parked_at)),
+        None => format!("due {}", moment(&message.not_before)),
+    };
+    [
+        message.id.to_string(),
+        message.topic.clone(),
+        message.lane.clone(),
+        moment(&message.created),
+        message.attempts.to_string(),
+        state,
+        message.last_error.clone().unwrap_or_default(),
+    ]
+}

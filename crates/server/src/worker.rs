@@ -1,0 +1,213 @@
+//! The worker: delivers what the outbox holds, until it is told to stop. Any number of them share the work.
+//!
+//! Twice a second one cheap read asks which lanes have something due. Each lane has runners of its own, so a neighbour that is
+//! slow holds up nobody else's messages; a runner claims one batch, delivers it, writes what came of it, and takes the next one.
+//! What is in memory is bounded by lanes × runners × the size of a batch.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use license_manager_domain::delivery::{Lane, RetryPolicy};
+use license_manager_domain::{Batch, Deliveries, DeliverySettings, Error, LicenseManager, Outcome};
+use tokio::sync::{Notify, watch};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
+
+use crate::config::Config;
+
+/// How often the lanes are asked whether something is due.
+const POLL: Duration = Duration::from_millis(500);
+
+/// How long to rest after storage failed.
+const REST: Duration = Duration::from_secs(1);
+
+/// How often it is tried to write what came of a batch. What is not written is delivered again when the claim ends.
+const SETTLE_TRIES: u32 = 10;
+
+/// What the runners of a lane share.
+#[derive(Default)]
+struct LaneState {
+    wake: Notify,
+    /// Until when the lane's neighbour wants to be left alone.
+    rest_until: Mutex<Option<Instant>>,
+}
+
+impl LaneState {
+    /// How long the lane still rests.
+    fn rest(&self) -> Option<Duration> {
+        let until = *self.rest_until.lock().unwrap_or_else(PoisonError::into_inner);
+        until?.checked_duration_since(Instant::now()).filter(|rest| !rest.is_zero())
+    }
+
+    fn rest_for(&self, rest: Duration) {
+        *self.rest_until.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + rest);
+    }
+}
+
+/// A worker at work.
+pub struct Worker {
+    task: JoinHandle<()>,
+    patience: Duration,
+}
+
+impl Worker {
+    /// Starts to deliver until `stop` becomes true.
+    pub fn start(manager: &LicenseManager, config: &Config, stop: watch::Receiver<bool>) -> Self {
+        let deliveries = manager.deliveries(settings(config));
+        let patience = config.server.shutdown_timeout();
+        let task = tokio::spawn(work(deliveries, config.worker.concurrency, stop));
+        Self { task, patience }
+    }
+
+    /// Waits until the batches under way are done; those that take too long are given up, and delivered again when their claims
+    /// end.
+    pub async fn finish(self) {
+        let abort = self.task.abort_handle();
+        match timeout(self.patience, self.task).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(%error, "the worker ended unexpectedly"),
+            Err(_) => {
+                abort.abort();
+                tracing::warn!("deliveries under way were given up; they are made again when their claims end");
+            }
+        }
+    }
+}
+
+/// How the configuration wants messages delivered.
+pub fn settings(config: &Config) -> DeliverySettings {
+    DeliverySettings {
+        lease: chrono::Duration::seconds(i64::from(config.worker.lease_seconds)),
+        retries: RetryPolicy { base: chrono::Duration::seconds(i64::from(config.worker.retry_base_seconds)) },
+        learner_portal: config.portals.learner_url.clone(),
+        admin_portal: config.portals.admin_url.clone(),
+        customer_success: config.mail.customer_success_email.clone(),
+    }
+}
+
+async fn work(deliveries: Deliveries, concurrency: usize, mut stop: watch::Receiver<bool>) {
+    let mut runners = JoinSet::new();
+    let lanes: Vec<(Lane, Arc<LaneState>)> = Lane::ALL.into_iter().map(|lane| (lane, Arc::default())).collect();
+    for (lane, state) in &lanes {
+        for _ in 0..concurrency {
+            runners.spawn(run(deliveries.clone(), *lane, state.clone(), stop.clone()));
+        }
+    }
+    let mut ticks = interval(POLL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    while !*stop.borrow() {
+        tokio::select! {
+            _ = ticks.tick() => {}
+            _ = stop.changed() => continue,
+        }
+        let poller = deliveries.clone();
+        match blocking(move || poller.due()).await {
+            Ok(due) => {
+                lanes.iter().filter(|(lane, _)| due.contains(lane)).for_each(|(_, state)| state.wake.notify_one())
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot ask what is to be delivered; it is asked again");
+                sleep(REST).await;
+            }
+        }
+    }
+    // Each sees the end for itself, at its next batch or in its sleep.
+    while let Some(ended) = runners.join_next().await {
+        if let Err(error) = ended {
+            tracing::error!(%error, "a runner ended unexpectedly");
+        }
+    }
+}
+
+/// Delivers one batch of a lane after another, and sleeps where there is none.
+async fn run(deliveries: Deliveries, lane: Lane, state: Arc<LaneState>, mut stop: watch::Receiver<bool>) {
+    while !*stop.borrow() {
+        if let Some(rest) = state.rest() {
+            tokio::select! {
+                () = sleep(rest) => {}
+                _ = stop.changed() => {}
+            }
+            continue;
+        }
+        let claimer = deliveries.clone();
+        match blocking(move || claimer.claim(lane)).await {
+            Ok(batch) if batch.is_empty() => {
+                tokio::select! {
+                    () = state.wake.notified() => {}
+                    _ = stop.changed() => {}
+                }
+            }
+            Ok(batch) => {
+                if batch.len() == lane.batch_size() {
+                    // There may be more, for another runner.
+                    state.wake.notify_one();
+                }
+                if let Some(rest) = deliver(&deliveries, Arc::new(batch), lane, &stop).await {
+                    state.rest_for(rest);
+                }
+            }
+            Err(error) => {
+                tracing::warn!(lane = lane.as_str(), %error, "cannot claim what is to be delivered; it is tried again");
+                tokio::select! {
+                    () = sleep(REST) => {}
+                    _ = stop.changed() => {}
+                }
+            }
+        }
+    }
+}
+
+/// Delivers a batch and writes what came of it. Returns how long the lane's neighbour wants to be left alone.
+async fn deliver(
+    deliveries: &Deliveries,
+    batch: Arc<Batch>,
+    lane: Lane,
+    stop: &watch::Receiver<bool>,
+) -> Option<Duration> {
+    let mut delivery = JoinSet::new();
+    let (deliverer, parcels) = (deliveries.clone(), batch.clone());
+    delivery.spawn(async move { deliverer.deliver(&parcels).await });
+    let lease = deliveries.lease().to_std().unwrap_or(REST);
+    let outcome = loop {
+        match timeout(lease / 3, delivery.join_next()).await {
+            Ok(Some(Ok(outcome))) => break outcome,
+            Ok(Some(Err(error))) => {
+                tracing::error!(lane = lane.as_str(), %error, "a delivery ended unexpectedly");
+                break Outcome::failed(&batch, "its delivery ended unexpectedly");
+            }
+            Ok(None) => break Outcome::failed(&batch, "its delivery ended unexpectedly"),
+            // It takes its time: nobody else is to begin anew.
+            Err(_) => {
+                let (holder, held) = (deliveries.clone(), batch.clone());
+                if let Err(error) = blocking(move || holder.extend(&held)).await {
+                    tracing::warn!(lane = lane.as_str(), %error, "a claim could not be prolonged");
+                }
+            }
+        }
+    };
+    let rest = outcome.rest_until().map(|until| deliveries.until(until));
+    let outcome = Arc::new(outcome);
+    for attempt in 1.. {
+        let (settler, batch, outcome) = (deliveries.clone(), batch.clone(), outcome.clone());
+        match blocking(move || settler.settle(&batch, &outcome)).await {
+            Ok(()) => break,
+            Err(error) if attempt < SETTLE_TRIES && !*stop.borrow() => {
+                tracing::warn!(lane = lane.as_str(), %error, "what was delivered could not be noted; it is tried again");
+                sleep(REST).await;
+            }
+            Err(error) => {
+                tracing::error!(lane = lane.as_str(), %error, "what was delivered could not be noted; it goes out again");
+                break;
+            }
+        }
+    }
+    rest
+}
+
+/// Does work on storage on a thread of its own.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => Err(Error::storage(format!("work on storage ended unexpectedly: {error}"))),
+    }
+}

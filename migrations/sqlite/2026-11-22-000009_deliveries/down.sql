@@ -1,0 +1,12 @@
+DELETE FROM outbox WHERE topic = 'enrollment_results_mail';
+DROP INDEX outbox_due;
+DROP INDEX outbox_of_license;
+DROP INDEX outbox_of_plan;
+DROP INDEX outbox_parked;
+ALTER TABLE outbox DROP COLUMN lane;
+ALTER TABLE outbox DROP COLUMN lanes;
+ALTER TABLE outbox DROP COLUMN attempts;
+ALTER TABLE outbox DROP COLUMN not_before;
+ALTER TABLE outbox DROP COLUMN claimed_by;
+ALTER TABLE outbox DROP COLUMN last_error;
+ALTER TABLE outbox DROP COLUMN parked_at;

@@ -1,0 +1,303 @@
+//! What is promised reaches the services around the server, whatever happens to them and to it.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use license_manager_tests::{
+    Customer, Database, FakeNeighbours, Person, Plan, Request, Server, on_both_databases, poll,
+};
+use serde_json::{Value, json};
+
+on_both_databases!(
+    an_assignment_goes_out_within_a_second,
+    a_learner_s_way_is_told_in_its_order,
+    who_is_reminded_is_noted_when_the_mail_has_gone_out,
+    an_account_is_asked_for_where_the_token_does_not_say,
+    admins_are_told_that_few_licenses_are_left,
+    a_bulk_enrollment_is_carried_out_and_its_results_can_be_downloaded,
+    a_worker_alone_delivers_what_a_server_promised,
+    what_cannot_be_delivered_is_parked_listed_tried_again_and_dropped,
+    a_thousand_assignments_reach_everybody_through_failures_and_kills,
+);
+
+/// How long a story waits for what happens within a second or two on a machine that has nothing else to do.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A server with these neighbours, and with further settings.
+fn start(database: &Database, neighbours: &FakeNeighbours, settings: &[(&str, &str)]) -> Server {
+    let of_neighbours = neighbours.settings();
+    let all: Vec<(&str, &str)> = of_neighbours
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()))
+        .chain([("LM_WORKER__RETRY_BASE_SECONDS", "1"), ("LM_WORKER__LEASE_SECONDS", "2")])
+        .chain(settings.iter().copied())
+        .collect();
+    Server::start_with(database.url(), &all)
+}
+
+fn waiting(database: &Database) -> usize {
+    count(database, "SELECT CAST(count(*) AS text) AS text FROM outbox")
+}
+
+fn parked(database: &Database) -> usize {
+    count(database, "SELECT CAST(count(*) AS text) AS text FROM outbox WHERE parked_at IS NOT NULL")
+}
+
+fn count(database: &Database, query: &str) -> usize {
+    database.texts(query)[0].parse().expect("a count")
+}
+
+/// Waits until nothing is owed any more.
+fn settled(database: &Database) {
+    let empty = poll(PATIENCE, || (waiting(database) == 0).then_some(()));
+    assert!(empty.is_some(), "{} messages wait, {} of them parked", waiting(database), parked(database));
+}
+
+/// Those that an assignment mail went to.
+fn invited(neighbours: &FakeNeighbours) -> BTreeSet<String> {
+    let mailed = neighbours.mailed().into_iter().filter(|(kind, _)| kind == "assignment");
+    mailed.map(|(_, address)| address).collect()
+}
+
+fn an_assignment_goes_out_within_a_second(database: Database) {
+    let neighbours = FakeNeighbours::start();
+    let server = start(&database, &neighbours, &[]);
+    let customer = Customer::new(&server);
+    let plan = customer.plan(10);
+    // Best of a few, since the machine may have more to do than this test.
+    let mut fastest = Duration::MAX;
+    for number in 0..5 {
+        let email = customer.email(&format!("learner-{number}"));
+        plan.assign(std::slice::from_ref(&email)).expect(200);
+        let promised = Instant::now();
+        let mailed = poll(PATIENCE, || invited(&neighbours).contains(&email).then(Instant::now));
+        fastest = fastest.min(mailed.expect("the mail goes out") - promised);
+    }
+    assert!(fastest < Duration::from_secs(1), "{fastest:?}");
+    settled(&database);
+
+    let sent = neighbours.taken("/campaigns/trigger/send").remove(0);
+    let properties = &sent["recipients"][0]["trigger_properties"];
+    assert_eq!(properties["enterprise_customer_slug"], FakeNeighbours::slug(customer.enterprise));
+    assert_eq!(properties["enterprise_customer_name"], FakeNeighbours::name(customer.enterprise));
+    let key = properties["license_activation_key"].as_str().expect("a key");
+    let slug = FakeNeighbours::slug(customer.enterprise);
+    let link = format!("http://localhost:8734/{slug}/licenses/{key}/activate");
+    assert_eq!(properties["license_activation_link"], link);
+}
+
+fn activate(server: &Server, person: &Person, key: &str) {
+    let path = format!("/api/v1/license-activation/?activation_key={key}");
+    server.client(person).send(Request::new("POST", &path)).expect(200);
+}
+
+fn a_learner_s_way_is_told_in_its_order(database: Database) {
+    let neighbours = FakeNeighbours::start();
+    let server = start(&database, &neighbours, &[]);
+    let customer = Customer::new(&server);
+    let plan = customer.plan(1);
+    let amy = customer.learner(7, "amy");
+    plan.assign(&[amy.email().to_owned()]).expect(200);
+    let key = plan.activation_key(amy.email());
+    activate(&server, &amy, &key);
+    plan.admin.post(&plan.path("licenses/bulk-revoke/"), &json!({ "user_emails": [amy.email()] })).expect(200);
+    settled(&database);
+
+    let mails: Vec<String> = neighbours.mailed().into_iter().map(|(kind, _)| kind).collect();
+    assert_eq!(mails, ["assignment", "post_activation"]);
+    assert_eq!(neighbours.linked(), [amy.email()]);
+    assert_eq!(neighbours.taken("/license_revoke/"), [json!({ "user_id": 7, "enterprise_id": customer.enterprise })]);
+    // The first goes to the address, and the others to the account.
+    let of_account: Vec<String> = neighbours
+        .taken("/v1/batch")
+        .iter()
+        .flat_map(|call| call["batch"].as_array().cloned().unwrap_or_default())
+        .map(|event| event["event"].as_str().unwrap_or_default().rsplit('.').next().unwrap_or_default().to_owned())
+        .collect();
+    assert_eq!(of_account, ["activated", "revoked"]);
+    assert_eq!(neighbours.events().len(), 3);
+}
+
+fn last_remind_date(plan: &Plan) -> String {
+    plan.licenses("assigned")[0]["last_remind_date"].as_str().expect("a moment").to_owned()
+}
+
+fn who_is_reminded_is_noted_when_the_mail_has_gone_out(database: Database) {
+    let neighbours = FakeNeighbours::start();
+    let server = start(&database, &neighbours, &[]);
+    let customer = Customer::new(&server);
+    let plan = customer.plan(1);
+    let amy = customer.email("amy");
+    plan.assign(std::slice::from_ref(&amy)).expect(200);
+    settled(&database);
+    let before = last_remind_date(&plan);
+    plan.admin.post(&plan.path("licenses/remind/"), &json!({ "user_emails": [amy], "greeting": "Hi" })).expect(200);
+    settled(&database);
+    assert!(last_remind_date(&plan) > before, "{before}");
+    assert_eq!(neighbours.mailed().last(), Some(&("reminder".to_owned(), amy)));
+}
+
+fn an_account_is_asked_for_where_the_token_does_not_say(database: Database) {
+    let neighbours = FakeNeighbours::start();
+    let server = start(&database, &neighbours, &[]);
+    let customer = Customer::new(&server);
+    let plan = customer.plan(1);
+    let amy = customer.learner(7, "amy");
+    neighbours.add_account(amy.email(), 4321);
+    plan.assign(&[amy.email().to_owned()]).expect(200);
+    let key = plan.activation_key(amy.email());
+    activate(&server, &amy.clone().claim("user_id", Value::Null), &key);
+    let known = database.texts("SELECT CAST(lms_user_id AS text) AS text FROM license");
+    assert_eq!(known, ["4321"]);
+}
+
+fn admins_are_told_that_few_licenses_are_left(database: Database) {
+    let neighbours = FakeNeighbours::start();
+    neighbours.add_admin(11, 1, "ann@example.com");
+    let server = start(&database, &neighbours, &[]);
+    let customer = Customer::new(&server);
+    let mut request = customer.plan_request(4);
+    request["should_auto_apply_licenses"] = json!(true);
+    let path = format!("{}/subscriptions/", license_manager_tests::PROVISIONING);
+    customer.operator().post(&path, &request).expect(201);
+    let told = |kind: &str| {
+        let to_ann = neighbours.mailed().into_iter().filter(|(mail, to)| mail == kind && to == "ann@example.com");
+        to_ann.count()
+    };
+    for number in 0..4 {
+        let learner = customer.learner(100 + number, &format!("learner-{number}"));
+        let path = format!("/api/v1/customer-agreement/{}/auto-apply/", customer.agreement);
+        server.client(&learner).send(Request::new("POST", &path)).expect(200);
+        settled(&database);
+        let expected = (usize::from(number >= 2), usize::from(number == 3));
+        assert_eq!((told("limited_allocations"), told("no_allocations")), expected, "after {}", number + 1);
+    }
+    assert_eq!(count(&database, "SELECT CAST(count(*) AS text) AS text FROM notification"), 2);
+}
+
+fn a_bulk_enrollment_is_carried_out_and_its_results_can_be_downloaded(database: Database) {
+    let neighbours = FakeNeighbours::start();
+    let server = start(&database, &neighbours, &[]);
+    let customer = Customer::new(&server);
+    let plan = customer.plan(2);
+    let (amy, eve) = (customer.email("amy"), customer.email("eve"));
+    neighbours.add_admin(11, 1, "ann@example.com");
+    plan.assign(std::slice::from_ref(&amy)).expect(200);
+    let path = format!("/api/v1/bulk-license-enrollment/?enterprise_customer_uuid={}", customer.enterprise);
+    let course = "course-v1:edX+Demo+T1";
+    let body = json!({ "emails": [amy, eve], "course_run_keys": [course], "notify": true });
+    let job = plan.admin.post(&path, &body).expect(201)["job_id"].as_str().expect("a job").to_owned();
+    let status = format!("{path}&bulk_enrollment_job_uuid={job}");
+    let address = poll(PATIENCE, || plan.admin.get(&status).expect(200)["download_url"].as_str().map(str::to_owned));
+    let address = address.expect("it is done");
+    let results = plan.admin.get(address.strip_prefix(&server.base()).expect("an address here")).expect(200);
+    let lines: BTreeSet<&str> = results.as_str().expect("a text").lines().collect();
+    assert!(lines.contains(format!("{amy},{course},success,").as_str()), "{lines:?}");
+    assert!(
+        lines.contains(format!("{eve},{course},failed,holds no license that covers the course").as_str()),
+        "{lines:?}"
+    );
+    settled(&database);
+    let call = neighbours.taken("/enroll_learners_in_courses/").remove(0);
+    assert_eq!((&call["licenses_info"][0]["email"], &call["notify"]), (&json!(amy), &json!(true)));
+    assert!(neighbours.mailed().contains(&("bulk_enrollment_result".to_owned(), "ann@example.com".to_owned())));
+}
+
+fn a_worker_alone_delivers_what_a_server_promised(database: Database) {
+    let neighbours = FakeNeighbours::start();
+    let server = start(&database, &neighbours, &[("LM_WORKER__ENABLED", "false")]);
+    let customer = Customer::new(&server);
+    let plan = customer.plan(20);
+    let people = customer.emails("learner", 20);
+    plan.assign(&people).expect(200);
+    std::thread::sleep(Duration::from_secs(2));
+    assert_eq!((waiting(&database), neighbours.linked().len()), (40, 0), "the server delivers nothing");
+
+    let mut workers: Vec<_> = (0..2).map(|_| server.run_beside(&["worker"])).collect();
+    settled(&database);
+    assert_eq!(invited(&neighbours), people.into_iter().collect());
+    assert_eq!((neighbours.linked().len(), neighbours.mailed().len()), (20, 20), "each once");
+    for worker in &mut workers {
+        assert!(worker.stop_with_sigterm().success());
+    }
+}
+
+fn what_cannot_be_delivered_is_parked_listed_tried_again_and_dropped(database: Database) {
+    let neighbours = FakeNeighbours::start();
+    let server = start(&database, &neighbours, &[("LM_WORKER__RETRY_BASE_SECONDS", "0")]);
+    let customer = Customer::new(&server);
+    let plan = customer.plan(2);
+    let people = customer.emails("learner", 2);
+    neighbours.fail(100);
+    plan.assign(&people).expect(200);
+    let all = poll(PATIENCE, || (parked(&database) == 4).then_some(()));
+    assert!(all.is_some(), "{} messages are parked", parked(&database));
+
+    let run = |arguments: &[&str]| server.command(arguments);
+    let listed = run(&["outbox", "list", "--output", "json"]);
+    assert!(listed.succeeded && !listed.stdout.contains('@'), "{listed:?}");
+    let messages: Vec<Value> = serde_json::from_str(&listed.stdout).expect("a list");
+    assert_eq!(messages.len(), 4);
+    assert!(messages.iter().all(|message| message["attempts"] == 5 && message["last_error"].is_string()));
+    let table = run(&["outbox", "list", "--topic", "assignment", "--limit", "1"]);
+    assert_eq!(table.stdout.lines().count(), 2, "{}", table.stdout);
+
+    neighbours.fail(0);
+    let retried = run(&["outbox", "retry", "--topic", "assignment"]);
+    assert_eq!((retried.succeeded, retried.stdout.as_str()), (true, "2 messages to be tried again\n"));
+    let gone = poll(PATIENCE, || (waiting(&database) == 2).then_some(()));
+    assert!(gone.is_some());
+    assert_eq!(invited(&neighbours), people.into_iter().collect());
+
+    let event = messages.iter().find(|message| message["topic"] == "license_event").expect("an event");
+    let id = event["id"].as_str().expect("an id");
+    let dropped = run(&["outbox", "drop", id]);
+    assert_eq!((dropped.succeeded, dropped.stdout.as_str()), (true, "1 message dropped\n"));
+    let again = run(&["outbox", "drop", id]);
+    assert!(!again.succeeded && again.stderr.contains("1 of 1 messages are not there"), "{again:?}");
+    assert!(run(&["outbox", "drop", "--all-parked"]).succeeded);
+    assert_eq!(waiting(&database), 0);
+    assert!(!run(&["outbox", "drop"]).succeeded, "nothing is dropped unless it is said what");
+}
+
+fn a_thousand_assignments_reach_everybody_through_failures_and_kills(database: Database) {
+    const LEARNERS: usize = 1_000;
+    const KILLS: usize = 10;
+    let neighbours = FakeNeighbours::start();
+    neighbours.fail(20);
+    let mut server = start(&database, &neighbours, &[]);
+    let customer = Customer::new(&server);
+    let plan = customer.plan(LEARNERS as u32 + 10);
+    let everyone = customer.emails("learner", LEARNERS);
+    for (round, people) in everyone.chunks(LEARNERS / KILLS).enumerate() {
+        plan.assign(people).expect(200);
+        // Later each time, so that each kill meets something else under way.
+        std::thread::sleep(Duration::from_millis(150 * (round as u64 % 5)));
+        server.restart();
+    }
+    // An operator has what was parked in the meantime tried again.
+    neighbours.fail(5);
+    let done = poll(PATIENCE * 2, || {
+        if parked(&database) > 0 {
+            assert!(server.command(&["outbox", "retry", "--all-parked"]).succeeded);
+        }
+        (waiting(&database) == 0).then_some(())
+    });
+    assert!(done.is_some(), "{} messages wait, {} of them parked", waiting(&database), parked(&database));
+
+    let everyone: BTreeSet<String> = everyone.into_iter().collect();
+    let linked: BTreeSet<String> = neighbours.linked().into_iter().collect();
+    assert!(linked == everyone, "{} of {LEARNERS} were linked, or others were", linked.len());
+    let mailed = invited(&neighbours);
+    assert!(mailed == everyone, "{} of {LEARNERS} were mailed, or others were", mailed.len());
+    let kinds: BTreeSet<String> = neighbours.mailed().into_iter().map(|(kind, _)| kind).collect();
+    assert_eq!(kinds, ["assignment".to_owned()].into());
+    let told: BTreeSet<(String, String)> = neighbours.events().into_iter().collect();
+    let licenses = plan.licenses("assigned");
+    let expected: BTreeSet<(String, String)> = licenses
+        .iter()
+        .map(|license| ("assigned".to_owned(), license["uuid"].as_str().expect("an id").to_owned()))
+        .collect();
+    assert_eq!(expected.len(), LEARNERS);
+    assert!(told == expected, "{} of {LEARNERS} events were told, or others were", told.len());
+}

@@ -1,0 +1,202 @@
+//! What the server really answers fits the document it serves, and the document's examples are such answers.
+
+mod asked;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use license_manager_tests::conformance::{self, Case};
+use license_manager_tests::{Answer, Database, FakeNeighbours, Server};
+use serde_json::{Map, Value, json};
+
+/// How many items of a list an example shows.
+const SHOWN: usize = 2;
+
+/// Where examples pretend to come from, in place of the test's server.
+const ADDRESS: &str = "https://license-manager.example.com";
+
+#[test]
+fn real_answers_fit_the_document_and_are_its_examples() {
+    let database = Database::sqlite();
+    let neighbours = FakeNeighbours::start().url();
+    let settings = [("LM_CATALOG__URL", neighbours.as_str()), ("LM_LMS__URL", &neighbours)];
+    let server = Server::start_with(database.url(), &settings);
+    let mut document = Document::served_by(&server);
+    for case in cases() {
+        case.replay_with(&server.base(), &mut |body, answer| document.observe(body, answer));
+    }
+    asked::ask_everything(&server, &database, &mut document);
+    asked::ask_too_much(&mut document);
+
+    assert!(document.misfits.is_empty(), "these answers break the document:\n{}", document.misfits.join("\n"));
+    let silent: Vec<_> = document.operations().map(|(_, operation)| text(&operation["operationId"])).collect();
+    let silent: Vec<_> = silent.iter().filter(|id| !document.succeeded.contains(*id)).collect();
+    assert!(silent.is_empty(), "no case succeeds at these: {silent:?}");
+
+    let wrong = document.wrong_examples();
+    if std::env::var_os("UPDATE_OPENAPI").is_some() {
+        document.write_examples(&server, &wrong);
+    } else {
+        assert!(wrong.is_empty(), "run `make openapi`: these examples no longer fit: {wrong:?}");
+    }
+}
+
+/// Every case, also of other tests' interest: here only counts that the answers fit.
+fn cases() -> Vec<Case> {
+    let files = std::fs::read_dir(conformance::folder()).unwrap().map(|entry| entry.unwrap().path());
+    let mut files: Vec<_> =
+        files.filter(|path| path.extension().is_some_and(|extension| extension == "json")).collect();
+    files.sort();
+    files.iter().map(|path| serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()).collect()
+}
+
+/// The document, and what was seen of what it describes.
+struct Document {
+    value: Value,
+    misfits: Vec<String>,
+    /// The ids of operations that have answered with a success.
+    succeeded: BTreeSet<String>,
+    /// By operation id, then `request` or status: the example that shows most.
+    seen: BTreeMap<String, BTreeMap<String, Value>>,
+}
+
+impl Document {
+    fn served_by(server: &Server) -> Self {
+        let value = server.anonymous().get("/api/schema/?format=json").expect(200);
+        Self { value, misfits: Vec::new(), succeeded: BTreeSet::new(), seen: BTreeMap::new() }
+    }
+
+    /// Method, path and description of every operation.
+    fn operations(&self) -> impl Iterator<Item = ((String, String), &Value)> {
+        let paths = self.value["paths"].as_object().unwrap().iter();
+        paths.flat_map(|(path, item)| {
+            let methods = item.as_object().unwrap().iter();
+            methods.map(move |(method, operation)| ((method.to_uppercase(), path.clone()), operation))
+        })
+    }
+
+    /// Holds an answer to the description of its operation; what is asked of paths and methods that do not exist has none.
+    fn observe(&mut self, sent: Option<&Value>, answer: &Answer) {
+        let Some(operation) = self.operation(&answer.request).cloned() else { return };
+        let (id, status) = (text(&operation["operationId"]), answer.status.to_string());
+        let described = self.resolve(&operation["responses"][&status]).clone();
+        if described.is_null() {
+            self.misfits.push(format!("{}: {status} is not described: {}", answer.request, answer.body));
+            return;
+        }
+        let media_type = answer.header("content-type").split(';').next().unwrap_or_default();
+        match described["content"].get(media_type) {
+            Some(content) => {
+                let problems = self.problems(&content["schema"], &answer.body);
+                self.misfits.extend(problems.iter().map(|problem| format!("{} {status}: {problem}", answer.request)));
+            }
+            None if answer.body.is_null() && described.get("content").is_none() => {}
+            None => self.misfits.push(format!("{} {status}: {media_type:?} is not described", answer.request)),
+        }
+        if (200..300).contains(&answer.status) {
+            self.succeeded.insert(id.clone());
+            if let (Some(sent), true) = (sent, operation.get("requestBody").is_some()) {
+                self.remember(&id, "request", sent);
+            }
+        }
+        let is_own = operation["responses"][&status].get("$ref").is_none() && media_type != "application/problem+json";
+        if is_own && id != "get_api_schema" && !answer.body.is_null() {
+            self.remember(&id, &status, &answer.body);
+        }
+    }
+
+    fn remember(&mut self, id: &str, whose: &str, body: &Value) {
+        let known = self.seen.entry(id.to_owned()).or_default().entry(whose.to_owned()).or_insert(Value::Null);
+        let body = abridged(body);
+        if told(&body) > told(known) {
+            *known = body;
+        }
+    }
+
+    /// The operation that a request line such as `GET /health/?x=1` asks for: the path with the fewest parameters.
+    fn operation(&self, line: &str) -> Option<&Value> {
+        let (method, path) = line.split_once(' ')?;
+        let path = path.split('?').next()?;
+        let words = |path: &str| path.trim_matches('/').split('/').map(str::to_owned).collect::<Vec<_>>();
+        let fits = |template: &str| {
+            let (template, path) = (words(template), words(path));
+            template.len() == path.len()
+                && template.iter().zip(&path).all(|(template, word)| template.starts_with('{') || template == word)
+        };
+        let found = self.operations().filter(|((operation, template), _)| operation == method && fits(template));
+        found.min_by_key(|((_, template), _)| template.matches('{').count()).map(|(_, operation)| operation)
+    }
+
+    fn resolve<'a>(&'a self, part: &'a Value) -> &'a Value {
+        match part["$ref"].as_str() {
+            Some(target) => self.value.pointer(&target[1..]).unwrap_or_else(|| panic!("{target} leads nowhere")),
+            None => part,
+        }
+    }
+
+    fn problems(&self, schema: &Value, value: &Value) -> Vec<String> {
+        let whole = json!({
+            "$schema": "https://json-schema.org/draft/2020-12/schema",
+            "components": self.value["components"],
+            "allOf": [schema],
+        });
+        let validator = jsonschema::options().should_validate_formats(true).build(&whole).expect("a schema");
+        validator.iter_errors(value).map(|error| format!("{} at {}", error, error.instance_path())).collect()
+    }
+
+    /// Operation id and place of every example that breaks the schema beside it.
+    fn wrong_examples(&self) -> BTreeSet<(String, String)> {
+        let mut wrong = BTreeSet::new();
+        for (_, operation) in self.operations() {
+            let responses = operation["responses"].as_object().unwrap().iter();
+            let places = responses.map(|(status, response)| (status.as_str(), response));
+            for (place, described) in places.chain([("request", &operation["requestBody"])]) {
+                for content in described["content"].as_object().into_iter().flat_map(Map::values) {
+                    let example = content.get("example");
+                    if example.is_some_and(|example| !self.problems(&content["schema"], example).is_empty()) {
+                        wrong.insert((text(&operation["operationId"]), place.to_owned()));
+                    }
+                }
+            }
+        }
+        wrong
+    }
+
+    /// Writes the examples. Those that are there and fit stay, so that only what changed is seen to change.
+    fn write_examples(&mut self, server: &Server, wrong: &BTreeSet<(String, String)>) {
+        let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../crates/server/src/openapi/examples.json");
+        let known: Value = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
+        for (id, places) in &mut self.seen {
+            for (place, example) in places {
+                if let Some(known) = known[id].get(place).filter(|_| !wrong.contains(&(id.clone(), place.clone()))) {
+                    *example = known.clone();
+                }
+            }
+        }
+        let examples = format!("{:#}\n", json!(self.seen)).replace(&server.base(), ADDRESS);
+        std::fs::write(file, examples).unwrap();
+    }
+}
+
+/// The value with only the first items of its lists.
+fn abridged(value: &Value) -> Value {
+    match value {
+        Value::Array(items) => items.iter().take(SHOWN).map(abridged).collect(),
+        Value::Object(object) => object.iter().map(|(name, value)| (name.clone(), abridged(value))).collect(),
+        other => other.clone(),
+    }
+}
+
+/// How much a value tells.
+fn told(value: &Value) -> usize {
+    match value {
+        Value::Null => 0,
+        Value::Array(items) => 1 + items.iter().map(told).sum::<usize>(),
+        Value::Object(object) => 1 + object.values().map(|value| 1 + told(value)).sum::<usize>(),
+        _ => 2,
+    }
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_else(|| panic!("{value} is no text")).to_owned()
+}
