@@ -31,12 +31,12 @@ fn plan_with(world: &World, seats: i32, taken: usize) -> PlanId {
 #[test]
 fn a_plan_grows_when_less_is_left_than_the_threshold_leaves() {
     for (seats, taken, threshold, increment, most, grown) in [
-        (10, 7, 70, 50, 100, 0),  // exactly 30 percent are left
-        (10, 8, 70, 50, 100, 5),  // less
-        (10, 8, 70, 25, 100, 2),  // rounded down
+        (10, 7, 70, 50, 100, 0),   // exactly 30 percent are left
+        (10, 8, 70, 50, 100, 5),   // less
+        (10, 8, 70, 25, 100, 2),   // rounded down
         (10, 10, 100, 50, 100, 0), // nothing is less than nothing
-        (10, 10, 70, 50, 12, 2),  // up to the most
-        (10, 10, 70, 50, 5, 0),   // never fewer
+        (10, 10, 70, 50, 12, 2),   // up to the most
+        (10, 10, 70, 50, 5, 0),    // never fewer
         (3, 3, 50, 10, 100, 0),
     ] {
         let world = World::new();

@@ -41,7 +41,11 @@ fn renewals_of_the_next_twelve_hours_are_processed_and_no_others() {
     let exempt = world.schedule(&terms);
     let before = world.store.history().len();
     let preview = complete(process(&world, true));
-    assert_eq!((world.store.history().len(), is_processed(&world, first)), (before, false), "a dry run changes nothing");
+    assert_eq!(
+        (world.store.history().len(), is_processed(&world, first)),
+        (before, false),
+        "a dry run changes nothing"
+    );
 
     let summary = complete(process(&world, false));
     assert_eq!(summary.uuids, [soon.0]);

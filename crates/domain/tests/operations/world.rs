@@ -103,12 +103,7 @@ impl LearnerRegistry for Lms {
         panic!("no single license is revoked here")
     }
 
-    async fn enroll(
-        &self,
-        _: CustomerId,
-        _: &[LicensedEnrollment],
-        _: bool,
-    ) -> Result<EnrollmentResults, Undelivered> {
+    async fn enroll(&self, _: CustomerId, _: &[LicensedEnrollment], _: bool) -> Result<EnrollmentResults, Undelivered> {
         panic!("nobody is enrolled here")
     }
 

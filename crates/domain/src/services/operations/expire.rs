@@ -113,12 +113,7 @@ impl LicenseManager {
     }
 
     /// Unlinks whose plans are long over, now that their enrollments have ended.
-    async fn unlink_after(
-        &self,
-        summary: &mut OperationSummary,
-        request: &Expiration,
-        supervisor: &dyn Supervisor,
-    ) {
+    async fn unlink_after(&self, summary: &mut OperationSummary, request: &Expiration, supervisor: &dyn Supervisor) {
         let plans: Vec<PlanId> = summary.uuids.iter().copied().map(PlanId).collect();
         let ends = match self.store.read(|unit| unit.due_work().plan_ends(request.plans.as_ref().unwrap_or(&plans))) {
             Ok(ends) => ends,

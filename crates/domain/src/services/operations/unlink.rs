@@ -69,12 +69,7 @@ impl LicenseManager {
         Ok(())
     }
 
-    async fn unlink_of_customer(
-        &self,
-        run: &mut Run<'_>,
-        customer: CustomerId,
-        ended: &[PlanId],
-    ) -> Result<(), Error> {
+    async fn unlink_of_customer(&self, run: &mut Run<'_>, customer: CustomerId, ended: &[PlanId]) -> Result<(), Error> {
         let before = run.started - AFTER;
         let plans = self.store.read(|unit| {
             let more = unit.due_work().plan_ends(ended)?;
