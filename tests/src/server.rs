@@ -173,6 +173,7 @@ impl Server {
         let output = self.command_with_settings(folder.path()).args(arguments).output().expect("the command runs");
         Ran {
             succeeded: output.status.success(),
+            code: output.status.code(),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
         }
@@ -190,6 +191,8 @@ impl Server {
 pub struct Ran {
     /// Whether its exit status says so.
     pub succeeded: bool,
+    /// The exit status; nothing where a signal ended it.
+    pub code: Option<i32>,
     /// What it printed on its standard output.
     pub stdout: String,
     /// And on its standard error.
@@ -203,6 +206,12 @@ pub struct Beside {
 }
 
 impl Beside {
+    /// Kills it without a warning.
+    pub fn kill(&mut self) {
+        self.process.kill().expect("the process is killed");
+        self.process.wait().expect("the process is gone");
+    }
+
     /// Sends SIGTERM and waits until it has exited. Panics where that takes over a minute.
     pub fn stop_with_sigterm(&mut self) -> ExitStatus {
         kill_process(Pid::from_child(&self.process), Signal::TERM).expect("SIGTERM is sent");

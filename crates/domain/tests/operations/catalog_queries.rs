@@ -48,7 +48,7 @@ fn validate(world: &World, allowed: &[CatalogId]) -> OperationSummary {
     let settings = Settings { operations, ..Settings::default() };
     let ids = Arc::new(ports::SequentialIds::default());
     let manager = LicenseManager::new(world.store.clone(), world.clock.clone(), ids, settings);
-    now(manager.with_catalog(Arc::new(Queries)).validate_num_catalog_queries(&Watch::patient(world)))
+    now(manager.with_catalog(Arc::new(Queries)).validate_num_catalog_queries(false, &Watch::patient(world)))
 }
 
 #[test]
@@ -91,6 +91,6 @@ fn plans_that_ended_and_internal_ones_do_not_count() {
 fn without_a_catalog_service_it_says_so() {
     let world = World::new();
     plan_of(&world, 1_001, 1, false);
-    let summary = now(world.manager.validate_num_catalog_queries(&Watch::patient(&world)));
+    let summary = now(world.manager.validate_num_catalog_queries(false, &Watch::patient(&world)));
     assert_eq!(summary.errors.len(), 1);
 }

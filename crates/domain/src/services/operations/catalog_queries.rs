@@ -15,9 +15,9 @@ impl LicenseManager {
     ///
     /// The summary's uuids are the catalogs of the suspicious queries: those that the fewest catalogs have, beyond one for each
     /// plan type. It counts `catalogs`, `queries` and `plan_types`. Each suspicious query is one of the errors.
-    pub async fn validate_num_catalog_queries(&self, supervisor: &dyn Supervisor) -> OperationSummary {
+    pub async fn validate_num_catalog_queries(&self, dry_run: bool, supervisor: &dyn Supervisor) -> OperationSummary {
         let counts = ["catalogs", "queries", "plan_types"];
-        let mut run = Run::new(self, supervisor, "validate-num-catalog-queries", true, &counts);
+        let mut run = Run::new(self, supervisor, "validate-num-catalog-queries", dry_run, &counts);
         let outcome = self.compare_catalog_queries(&mut run).await;
         run.end(outcome)
     }
