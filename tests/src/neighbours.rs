@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use reqwest::Url;
 use serde_json::{Value, json};
@@ -27,6 +27,8 @@ pub struct FakeNeighbours {
 struct State {
     /// How many of a hundred requests that change something go wrong.
     failing: AtomicU32,
+    /// How long each request that changes something takes, in milliseconds.
+    delay: AtomicU64,
     /// How many requests there were, from which chance is drawn.
     requests: AtomicU64,
     /// What was taken: the path, and when, and the body.
@@ -91,6 +93,11 @@ impl FakeNeighbours {
     /// off, or done and not acknowledged.
     pub fn fail(&self, percent: u32) {
         self.state.failing.store(percent, Ordering::SeqCst);
+    }
+
+    /// From now on each request that changes something takes so long.
+    pub fn slow(&self, delay: Duration) {
+        self.state.delay.store(delay.as_millis() as u64, Ordering::SeqCst);
     }
 
     /// Makes somebody an admin of every customer.
@@ -231,6 +238,7 @@ impl State {
     /// What is answered to a request that changes something.
     fn take(&self, path: &str, body: &Value) -> Value {
         lock(&self.taken).push((path.to_owned(), Instant::now(), body.clone()));
+        std::thread::sleep(Duration::from_millis(self.delay.load(Ordering::SeqCst)));
         let aliases = |field: &str| -> Vec<String> {
             let aliases = body[field].as_array().into_iter().flatten();
             aliases.map(|alias| text(&alias["alias_name"])).collect()
@@ -259,6 +267,13 @@ impl State {
                 json!({ "message": "success" })
             }
             "/v1/batch" => json!({ "success": true }),
+            // A query for each catalog.
+            "/api/v1/distinct-catalog-queries/" => {
+                let catalogs = body["enterprise_catalog_uuids"].as_array().cloned().unwrap_or_default();
+                let queries =
+                    catalogs.into_iter().enumerate().map(|(number, catalog)| (number.to_string(), json!([catalog])));
+                json!({ "catalog_uuids_by_catalog_query_id": queries.collect::<serde_json::Map<_, _>>() })
+            }
             path if path.ends_with("/enroll_learners_in_courses/") => {
                 let enrolled = body["licenses_info"].as_array().into_iter().flatten();
                 let enrolled =

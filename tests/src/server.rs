@@ -173,6 +173,7 @@ impl Server {
         let output = self.command_with_settings(folder.path()).args(arguments).output().expect("the command runs");
         Ran {
             succeeded: output.status.success(),
+            code: output.status.code(),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
         }
@@ -190,6 +191,8 @@ impl Server {
 pub struct Ran {
     /// Whether its exit status says so.
     pub succeeded: bool,
+    /// The exit status; nothing where a signal ended it.
+    pub code: Option<i32>,
     /// What it printed on its standard output.
     pub stdout: String,
     /// And on its standard error.
@@ -206,6 +209,12 @@ impl Beside {
     /// Everything it has told its log so far.
     pub fn log(&self) -> String {
         fs::read_to_string(log_path(self.folder.path())).unwrap_or_default()
+    }
+
+    /// Kills it without a warning.
+    pub fn kill(&mut self) {
+        self.process.kill().expect("the process is killed");
+        self.process.wait().expect("the process is gone");
     }
 
     /// Sends SIGTERM and waits until it has exited. Panics where that takes over a minute.

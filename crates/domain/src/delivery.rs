@@ -64,7 +64,7 @@ pub enum Step {
     Identify,
     /// A mail goes out.
     Mail,
-    /// Admins are told where a plan has passed a threshold.
+    /// Admins are told how a plan is used, or that it has passed a threshold.
     Thresholds,
     /// The event is told.
     Track,
@@ -109,7 +109,7 @@ impl Message {
             Topic::Activation | Topic::AutoApplied if mail() => &[Step::Identify, Step::Mail],
             Topic::Activation | Topic::AutoApplied => &[Step::Identify],
             Topic::Reminder | Topic::RevocationCapMail | Topic::EnrollmentResultsMail => &[Step::Mail],
-            Topic::UtilizationThresholds => &[Step::Thresholds],
+            Topic::UtilizationThresholds | Topic::InitialUtilization => &[Step::Thresholds],
             Topic::EndEnrollments => &[Step::EndEnrollments],
             Topic::BulkEnrollment => &[Step::Enroll],
             Topic::Unknown => &[Step::Unknown],

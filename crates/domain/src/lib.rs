@@ -112,12 +112,12 @@ pub use renewal::{
 };
 pub use services::{
     AgreementChanges, AgreementOverview, AgreementPage, AgreementSettings, AgreementSettingsChanges, Assignees,
-    Assignments, Batch, Begun, ChosenCatalog, Claim, Deliveries, DeliverySettings, HistoricChange, HistoryPage,
-    LearnerLicense, LearnerLicenses, LearnerView, LeftAlone, LicenseEdit, LicenseManager, LicensePage,
-    LicenseSelection, NewAgreement, NewPlan, Outcome, PersonalLicense, PersonalLicenses, PlanChanges, PlanOverview,
-    PlanPage, PlanTypeChanges, PlanUpkeep, ProcessedRenewal, ProductChanges, RecordPage, RenewalChanges,
-    RenewalOutcome, RenewalPage, RenewedBy, Retirement, RevertRequest, Reverted, Revocations, Revoked, Settings,
-    TransferPage,
+    Assignments, Batch, Begun, ChosenCatalog, Claim, Deliveries, DeliverySettings, Expiration, HistoricChange,
+    HistoryPage, LearnerLicense, LearnerLicenses, LearnerView, LeftAlone, LicenseEdit, LicenseManager, LicensePage,
+    LicenseSelection, NewAgreement, NewPlan, OperationFailure, OperationSettings, OperationSummary, Outcome,
+    PersonalLicense, PersonalLicenses, PlanChanges, PlanOverview, PlanPage, PlanTypeChanges, PlanUpkeep,
+    ProcessedRenewal, ProductChanges, RecordPage, RenewalChanges, RenewalOutcome, RenewalPage, RenewedBy, Retirement,
+    RevertRequest, Reverted, Revocations, Revoked, Settings, Supervisor, TransferPage, TransferPreview, UNLINKED_EVENT,
 };
 pub use staff_records::{LicenseMark, Notification, NotificationKind};
 pub use transfer::{

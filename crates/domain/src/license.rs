@@ -230,6 +230,18 @@ impl License {
         }
     }
 
+    /// Ends a license whose plan is long past, and forgets the person: it is revoked and knows nobody any more. A free one stays
+    /// free.
+    pub fn purge(self, now: DateTime<Utc>) -> Self {
+        match self.state {
+            LicenseState::Assigned(_) | LicenseState::Activated { .. } => {
+                let state = LicenseState::Revoked { former: FormerSeat::default(), revoked_date: now };
+                Self { state, modified: now, ..self }
+            }
+            LicenseState::Unassigned | LicenseState::Revoked { .. } => self.retire(now),
+        }
+    }
+
     /// Carries a license in somebody's hands over onto an unassigned one of the next plan, which starts at `start`: who holds it
     /// and the activation key go along, the dates start anew. Returns this license, which stays as it is but for knowing the
     /// other one, and the other one.

@@ -51,6 +51,9 @@ pub enum Topic {
     /// An empty object: admins are told where the plan has passed a threshold of utilization. Whether it has is decided at
     /// delivery.
     UtilizationThresholds,
+    /// An empty object: admins are told how a plan is used that began to hand out licenses by itself a week ago. Promised once
+    /// for each plan; what there is to tell is looked up at delivery.
+    InitialUtilization,
     /// A `RevokedEnrollments`: the learner's licensed enrollments end.
     EndEnrollments,
     /// A `RevocationCapReached`: customer success is told.
@@ -65,13 +68,14 @@ pub enum Topic {
 
 impl Topic {
     /// Every kind that is promised.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::LicenseEvent,
         Self::Assignment,
         Self::Reminder,
         Self::Activation,
         Self::AutoApplied,
         Self::UtilizationThresholds,
+        Self::InitialUtilization,
         Self::EndEnrollments,
         Self::RevocationCapMail,
         Self::BulkEnrollment,
@@ -92,6 +96,7 @@ impl Topic {
             Self::Activation => "activation",
             Self::AutoApplied => "auto_applied",
             Self::UtilizationThresholds => "utilization_thresholds",
+            Self::InitialUtilization => "initial_utilization",
             Self::EndEnrollments => "end_enrollments",
             Self::RevocationCapMail => "revocation_cap_mail",
             Self::BulkEnrollment => "bulk_enrollment",
@@ -114,6 +119,10 @@ pub enum EventName {
     NotAssigned,
     /// It carries on a license of the plan before.
     Renewed,
+    /// Its plan has ended, and no other carries it on.
+    Expired,
+    /// It was activated 180 days ago.
+    Activated180DaysAgo,
 }
 
 impl EventName {
@@ -125,6 +134,8 @@ impl EventName {
             Self::Revoked => "edx.server.license-manager.license-lifecycle.revoked",
             Self::NotAssigned => "edx.server.license-manager.license-lifecycle.not-assigned",
             Self::Renewed => "edx.server.license-manager.license-lifecycle.renewed",
+            Self::Expired => "edx.server.license-manager.license-lifecycle.expired",
+            Self::Activated180DaysAgo => "edx.server.license-manager.license.activated.180.days.ago",
         }
     }
 }
@@ -394,6 +405,21 @@ impl<'a> Promises<'a> {
     pub(crate) fn renewed(&mut self, license: &License, previous: LicenseId, automatic: bool) {
         let origin = Origin { license: previous, automatic };
         self.event_of(EventName::Renewed, Some(license), &license.columns(), Some(origin));
+    }
+
+    /// What a license owes whose plan has ended.
+    pub(crate) fn expired(&mut self, license: &License) {
+        self.event(EventName::Expired, license);
+    }
+
+    /// What a license owes that was activated 180 days ago.
+    pub(crate) fn activated_180_days_ago(&mut self, license: &License) {
+        self.event(EventName::Activated180DaysAgo, license);
+    }
+
+    /// What a plan owes a week after it began to hand out licenses by itself.
+    pub(crate) fn initial_utilization(&mut self) {
+        self.push(Topic::InitialUtilization, None, &UtilizationThresholds {});
     }
 
     /// What a plan owes whose revocation cap is used up.

@@ -94,6 +94,23 @@ impl SubscriptionPlan {
 
     /// Refuses a plan that breaks a rule, naming every field at fault.
     pub fn check(&self, product: &Product) -> Result<(), Error> {
+        let mut errors = self.wrong_fields();
+        self.check_line_item(product, &mut errors);
+        errors.into_result()
+    }
+
+    /// The same for an edited plan. Its line item is not looked at where neither it nor the product was edited: a renewal makes
+    /// plans whose line item comes in later.
+    pub fn check_edit(&self, before: &Self, product: &Product) -> Result<(), Error> {
+        let mut errors = self.wrong_fields();
+        let item = |plan: &Self| (plan.product, plan.salesforce_opportunity_line_item.clone());
+        if item(self) != item(before) {
+            self.check_line_item(product, &mut errors);
+        }
+        errors.into_result()
+    }
+
+    fn wrong_fields(&self) -> FieldErrors {
         let mut errors = FieldErrors::default();
         let title_length = self.title.trim().chars().count();
         if title_length == 0 || title_length > Self::MAX_TITLE_LENGTH {
@@ -115,6 +132,10 @@ impl SubscriptionPlan {
             ),
             _ => {}
         }
+        errors
+    }
+
+    fn check_line_item(&self, product: &Product, errors: &mut FieldErrors) {
         match &self.salesforce_opportunity_line_item {
             Some(item) if !is_line_item(item) => errors.add(
                 "salesforce_opportunity_line_item",
@@ -130,7 +151,6 @@ impl SubscriptionPlan {
             ),
             _ => {}
         }
-        errors.into_result()
     }
 }
 

@@ -382,3 +382,29 @@ fn a_key_activates_the_license_of_both_plans() {
     world.manager.activate(&Actor::user("bob"), key.unwrap(), &person("bob@example.com", 8)).unwrap();
     assert_eq!(world.license_of(prior, "bob@example.com").status(), LicenseStatus::Activated);
 }
+
+#[test]
+fn a_plan_made_by_a_renewal_can_be_edited_before_its_line_item_is_known() {
+    let world = World::new();
+    let prior = plan_in_use(&world);
+    let renewed = world.renew(world.schedule(&world.terms(prior, 6))).unwrap();
+    let edit = |changes| world.manager.update_plan(&admin(), ChangeReason::Other, renewed, changes);
+    edit(PlanChanges { title: Some("Next year".to_owned()), ..PlanChanges::default() }).unwrap();
+    let item = |item: &str| PlanChanges {
+        salesforce_opportunity_line_item: Some(Some(item.to_owned())),
+        ..PlanChanges::default()
+    };
+    assert!(edit(item("not one")).is_err(), "what is edited is looked at");
+    edit(item("00k000000000000009")).unwrap();
+}
+
+#[test]
+fn nothing_is_renewed_into_a_frozen_plan() {
+    let world = World::new();
+    let (prior, following) = (plan_in_use(&world), world.plan(0));
+    let freezable = PlanChanges { can_freeze_unused_licenses: Some(true), ..PlanChanges::default() };
+    world.manager.update_plan(&admin(), ChangeReason::Other, following, freezable).unwrap();
+    world.manager.freeze(&admin(), following).unwrap();
+    let terms = RenewalTerms { renewed_plan: Some(following), ..world.terms(prior, 6) };
+    assert_eq!(world.renew(world.schedule(&terms)), Err(Refusal::Frozen.into()));
+}

@@ -90,7 +90,8 @@ async fn negotiate(
             "*/*" | "application/*" | "application/json" | PROBLEM_JSON | "text/csv" | "text/*"
         )
     };
-    if !accepted.trim().is_empty() && !accepted.split(',').any(writable) {
+    let is_page = request.path().starts_with("/api-docs/");
+    if !is_page && !accepted.trim().is_empty() && !accepted.split(',').any(writable) {
         let message = "Answers are JSON: accept application/json.";
         let error = ApiError::detail(StatusCode::NOT_ACCEPTABLE, message);
         return Ok(request.into_response(error.error_response()).map_into_right_body());

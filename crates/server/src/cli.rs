@@ -8,6 +8,7 @@ use license_manager_domain::outbox::Topic;
 use uuid::Uuid;
 
 use crate::auth::mint::DevelopmentToken;
+use crate::operations::OperationCommand;
 
 /// Hands out the seats of an enterprise's subscription plans.
 ///
@@ -51,6 +52,9 @@ pub enum Command {
     Seed(SeedArguments),
     /// Print the settings in force, secrets hidden, with the environment variable of each.
     Config,
+    /// Recurring operations, and what is done by hand.
+    #[command(flatten)]
+    Operation(OperationCommand),
 }
 
 /// What to do with messages that wait to be delivered.

@@ -19,6 +19,7 @@ pub mod listing;
 pub mod logging;
 pub mod neighbours;
 pub mod openapi;
+pub mod operations;
 pub mod outbox;
 pub mod present;
 pub mod problem;

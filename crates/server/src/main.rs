@@ -8,6 +8,7 @@ use clap::Parser;
 use license_manager::auth::mint::DevelopmentToken;
 use license_manager::cli::{Cli, Command};
 use license_manager::config::{Config, Secret};
+use license_manager::operations::{self, CommandError};
 use license_manager::storage::{Database, seed_products};
 use license_manager::system::SystemClock;
 use license_manager::{demo, logging, outbox, serve};
@@ -18,46 +19,67 @@ use license_manager_domain::ports::Clock as _;
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
-    match act(Cli::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) if error.use_stderr() => {
+            eprintln!("license-manager: {}", in_one_line(&error));
+            return ExitCode::from(WRONG_ARGUMENTS);
+        }
+        Err(help) => help.exit(),
+    };
+    match act(cli) {
+        Ok(code) => code,
         Err(error) => {
             eprintln!("license-manager: {error}");
-            ExitCode::FAILURE
+            match error.downcast_ref::<CommandError>() {
+                Some(CommandError::Arguments(_)) => ExitCode::from(WRONG_ARGUMENTS),
+                _ => ExitCode::FAILURE,
+            }
         }
     }
 }
 
-fn act(cli: Cli) -> Result<(), Box<dyn Error>> {
+/// The exit status of who was asked for something that makes no sense.
+const WRONG_ARGUMENTS: u8 = 2;
+
+/// What is wrong with the arguments, without the usage that clap puts below.
+fn in_one_line(error: &clap::Error) -> String {
+    let text = error.to_string();
+    let lines =
+        text.lines().take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more information"));
+    let words: Vec<&str> = lines.map(str::trim).filter(|line| !line.is_empty()).collect();
+    words.join(" ").trim_start_matches("error: ").to_owned()
+}
+
+fn act(cli: Cli) -> Result<ExitCode, Box<dyn Error>> {
     let mut config = Config::load(cli.config.as_deref(), environment())?;
     match cli.into_command() {
         Command::Token(arguments) => {
             let token = DevelopmentToken::from(arguments).mint(&config.auth, SystemClock.now())?;
             writeln!(std::io::stdout(), "{token}")?;
-            Ok(())
         }
-        Command::Config => Ok(write!(std::io::stdout(), "{}", config.effective())?),
+        Command::Config => write!(std::io::stdout(), "{}", config.effective())?,
         Command::Serve(arguments) => {
             logging::init(&config.logging)?;
             if arguments.demo && config.auth.hs256_secret.is_none() && config.auth.jwk_set.is_none() {
                 config.auth.hs256_secret = Some(Secret::random());
             }
-            actix_web::rt::System::new().block_on(serve::run(config, arguments.demo))
+            actix_web::rt::System::new().block_on(serve::run(config, arguments.demo))?;
         }
         Command::Worker => {
             logging::init(&config.logging)?;
-            actix_web::rt::System::new().block_on(serve::run_worker(config))
+            actix_web::rt::System::new().block_on(serve::run_worker(config))?;
         }
         Command::Outbox(command) => {
             logging::init(&config.logging)?;
             let database = Database::open(&config).map_err(|error| error.to_string())?;
-            outbox::run(&database.manager(&config), command, &mut std::io::stdout())
+            outbox::run(&database.manager(&config), command, &mut std::io::stdout())?;
         }
         Command::Migrate => {
             logging::init(&config.logging)?;
             for migration in Database::open(&config).map_err(|error| error.to_string())?.migrate()? {
                 tracing::info!(migration, "migrated");
             }
-            Ok(())
         }
         Command::Seed(arguments) => {
             logging::init(&config.logging)?;
@@ -68,9 +90,15 @@ fn act(cli: Cli) -> Result<(), Box<dyn Error>> {
             if arguments.demo {
                 demo::seed(&manager)?;
             }
-            Ok(())
+        }
+        Command::Operation(command) => {
+            logging::init(&config.logging)?;
+            if !operations::run(&config, command, &mut std::io::stdout())? {
+                return Ok(ExitCode::FAILURE);
+            }
         }
     }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// The environment as text; what is not valid UTF-8 is made so, for the configuration to judge.

@@ -50,6 +50,14 @@ impl AgreementRepository for PostgresUnit<'_> {
         self.read(|connection| query.first::<Row>(connection).optional())?.map(agreement).transpose()
     }
 
+    fn lock(&mut self, id: AgreementId) -> Result<(), Error> {
+        let query = customer_agreement::table
+            .filter(customer_agreement::uuid.eq(id.0))
+            .select(customer_agreement::uuid)
+            .for_no_key_update();
+        self.write(|connection| query.execute(connection)).map(drop)
+    }
+
     fn find_by_customer(&mut self, customer: CustomerId) -> Result<Option<CustomerAgreement>, Error> {
         let query = agreements().filter(customer_agreement::enterprise_customer_uuid.eq(customer.0));
         self.read(|connection| query.first::<Row>(connection).optional())?.map(agreement).transpose()

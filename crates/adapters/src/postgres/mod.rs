@@ -6,6 +6,7 @@
 //! Every change is one statement, whatever the number of rows, and writes the rows' history along (`statements`).
 
 mod agreements;
+mod due_work;
 mod enrollment_jobs;
 mod error;
 mod history;
@@ -13,10 +14,12 @@ mod idempotency;
 mod jobs;
 mod licenses;
 mod lookups;
+mod operations;
 mod outbox;
 mod plans;
 mod pool;
 mod products;
+mod purge;
 mod renewals;
 mod retirement;
 mod role_assignments;

@@ -23,6 +23,11 @@ impl ProductRepository for PostgresUnit<'_> {
         Ok(row.map(rows::product))
     }
 
+    fn lock(&mut self) -> Result<(), Error> {
+        let statement = "LOCK TABLE product, plan_type IN SHARE ROW EXCLUSIVE MODE";
+        self.write(|connection| connection.batch_execute(statement))
+    }
+
     fn list(&mut self) -> Result<Vec<Product>, Error> {
         let query = product::table
             .inner_join(plan_type::table)

@@ -1,7 +1,7 @@
 //! Forgetting people.
 
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Nullable, Text, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Text, Uuid as SqlUuid};
 use license_manager_domain::outbox::Topic;
 use license_manager_domain::ports::{Retiree, RetirementRepository};
 use license_manager_domain::{Email, Error, License, LicenseId};
@@ -27,15 +27,15 @@ impl RetirementRepository for PostgresUnit<'_> {
         licenses(self.write(|connection| query.load::<LicenseRow>(connection))?)
     }
 
-    fn erase_history(&mut self, licenses: &[LicenseId], person: &Retiree) -> Result<(), Error> {
+    fn erase_history(&mut self, licenses: &[LicenseId], person: &Retiree, emails: &[Email]) -> Result<(), Error> {
         let statement = diesel::sql_query(
             "UPDATE license_history
              SET user_email = NULL, lms_user_id = NULL, activation_key = NULL, history_user = nullif(history_user, $4)
-             WHERE uuid = ANY ($1) OR lms_user_id = $2 OR user_email = $3",
+             WHERE uuid = ANY ($1) OR lms_user_id = $2 OR user_email = ANY ($3)",
         )
         .bind::<Array<SqlUuid>, _>(uuids(licenses))
         .bind::<BigInt, _>(person.lms_user_id.0)
-        .bind::<Nullable<Text>, _>(person.email.as_ref().map(Email::as_str))
+        .bind::<Array<Text>, _>(emails.iter().map(Email::as_str).collect::<Vec<_>>())
         .bind::<Text, _>(&person.username);
         self.write(|connection| statement.execute(connection))?;
         Ok(())

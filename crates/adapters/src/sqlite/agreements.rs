@@ -55,6 +55,10 @@ impl AgreementRepository for SqliteUnit<'_> {
         Ok(found.map(agreement))
     }
 
+    fn lock(&mut self, _: AgreementId) -> Result<(), Error> {
+        self.written().map(drop)
+    }
+
     fn find_by_customer(&mut self, customer: CustomerId) -> Result<Option<CustomerAgreement>, Error> {
         let query = with_message().filter(customer_agreement::enterprise_customer_uuid.eq(SqlUuid(customer.0)));
         let found = query.first::<Found>(self.conn).optional().map_err(storage_error)?;

@@ -5,6 +5,7 @@
 //! ([`json`]), so that the number of statements never depends on the number of rows.
 
 mod agreements;
+mod due_work;
 mod enrollment_jobs;
 mod error;
 mod history;
@@ -15,9 +16,11 @@ mod json;
 mod license_writes;
 mod licenses;
 mod lookups;
+mod operations;
 mod outbox;
 mod plans;
 mod products;
+mod purge;
 mod renewals;
 mod retirement;
 mod role_assignments;

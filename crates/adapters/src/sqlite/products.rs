@@ -32,6 +32,10 @@ impl ProductRepository for SqliteUnit<'_> {
         Ok(found.map(found_product))
     }
 
+    fn lock(&mut self) -> Result<(), Error> {
+        self.written().map(drop)
+    }
+
     fn list(&mut self) -> Result<Vec<Product>, Error> {
         let found = product::table
             .inner_join(plan_type::table)

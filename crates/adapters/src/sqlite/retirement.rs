@@ -1,7 +1,7 @@
 //! Forgetting people.
 
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Nullable, Text};
+use diesel::sql_types::{BigInt, Text};
 use license_manager_domain::outbox::Topic;
 use license_manager_domain::ports::{Retiree, RetirementRepository};
 use license_manager_domain::{Email, Error, License, LicenseId};
@@ -24,15 +24,16 @@ impl RetirementRepository for SqliteUnit<'_> {
         licenses(rows)
     }
 
-    fn erase_history(&mut self, licenses: &[LicenseId], person: &Retiree) -> Result<(), Error> {
+    fn erase_history(&mut self, licenses: &[LicenseId], person: &Retiree, emails: &[Email]) -> Result<(), Error> {
         diesel::sql_query(
             "UPDATE license_history
              SET user_email = NULL, lms_user_id = NULL, activation_key = NULL, history_user = nullif(history_user, ?4)
-             WHERE uuid IN (SELECT value FROM json_each(?1)) OR lms_user_id = ?2 OR user_email = ?3",
+             WHERE uuid IN (SELECT value FROM json_each(?1)) OR lms_user_id = ?2
+                OR user_email IN (SELECT value FROM json_each(?3))",
         )
         .bind::<Text, _>(serde_json::to_string(licenses).map_err(Error::storage)?)
         .bind::<BigInt, _>(person.lms_user_id.0)
-        .bind::<Nullable<Text>, _>(person.email.as_ref().map(Email::as_str))
+        .bind::<Text, _>(serde_json::to_string(emails).map_err(Error::storage)?)
         .bind::<Text, _>(&person.username)
         .execute(self.written()?)
         .map_err(storage_error)?;

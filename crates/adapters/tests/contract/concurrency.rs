@@ -5,11 +5,13 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::Duration;
 
-use license_manager_domain::ports::{FixedClock, LicenseFilter, Person, RenewalFilter, SequentialIds, Store, StoreExt};
+use license_manager_domain::ports::{
+    FixedClock, LicenseFilter, Person, RenewalFilter, SequentialIds, Store, StoreExt, UnitOfWork,
+};
 use license_manager_domain::{
-    Actor, Assignees, AssignmentMail, Entity, Error, FirstRequest, HeldTwice, IdempotencyKey, LicenseId,
-    LicenseManager, LmsUserId, Refusal, RenewalOutcome, RenewalTerms, RenewedBy, Settings, SubscriptionPlan,
-    TransferredLicenses,
+    Actor, Assignees, AssignmentMail, DEFAULT_PRODUCT, Entity, Error, FirstRequest, HeldTwice, IdempotencyKey,
+    LicenseId, LicenseManager, LmsUserId, Refusal, RenewalOutcome, RenewalTerms, RenewedBy, Settings, SubscriptionPlan,
+    TransferredLicenses, seeded_products,
 };
 
 use super::Database;
@@ -98,6 +100,31 @@ pub fn a_locked_plan_is_changed_by_one_after_another(db: &dyn Database) {
     });
     let plan = store.read(|unit| unit.plans().find(plan_id(1))).unwrap().unwrap().plan;
     assert_eq!(plan.num_revocations_applied, 40, "no change was lost");
+}
+
+pub fn locked_agreements_and_products_are_changed_by_one_after_another(db: &dyn Database) {
+    let store = db.store();
+    with_plans(&*store);
+    at_once(4, |_| {
+        for _ in 0..10 {
+            let count_up = |unit: &mut dyn UnitOfWork| {
+                unit.agreements().lock(agreement_id(1))?;
+                unit.products().lock()?;
+                let mut agreement =
+                    unit.agreements().find(agreement_id(1))?.ok_or(Error::NotFound(Entity::Agreement))?;
+                agreement.auto_scaling.max_licenses = Some(agreement.auto_scaling.max_licenses.unwrap_or(0) + 1);
+                unit.agreements().save(&agreement, &change(2))?;
+                let mut product = unit.products().find(DEFAULT_PRODUCT)?.ok_or(Error::NotFound(Entity::Product))?;
+                product.netsuite_id = Some(product.netsuite_id.unwrap_or(0) + 1);
+                unit.products().save(&product, &change(2))
+            };
+            store.write(count_up).unwrap();
+        }
+    });
+    let agreement = store.read(|unit| unit.agreements().find(agreement_id(1))).unwrap().unwrap();
+    assert_eq!(agreement.auto_scaling.max_licenses, Some(40), "no change was lost");
+    let product = store.read(|unit| unit.products().find(DEFAULT_PRODUCT)).unwrap().unwrap();
+    assert_eq!(product.netsuite_id, seeded_products()[0].netsuite_id.map(|id| id + 40), "no change was lost");
 }
 
 pub fn a_license_is_taken_back_by_one_of_many(db: &dyn Database) {

@@ -20,9 +20,11 @@ pub mod jobs;
 pub mod license_reads;
 pub mod license_writes;
 pub mod lookups;
+pub mod operations;
 pub mod outbox;
 pub mod plans;
 pub mod products;
+pub mod purge;
 pub mod renewals;
 pub mod retirement;
 pub mod staff_records;
@@ -220,6 +222,28 @@ macro_rules! contract_suite {
                 licenses_that_cannot_move_stay_all_of_them
                 thousands_move_at_once
             }
+            operations {
+                a_task_is_one_owner_s_until_its_time_passes
+                how_far_a_task_is_outlives_its_owner
+                plans_and_licenses_are_marked_once
+                a_task_goes_to_one_of_many_and_so_does_a_mark
+                renewals_of_a_span_of_time_are_due_unless_exempt_or_processed
+                plans_that_ended_without_a_renewal_are_found
+                live_licenses_are_read_one_part_after_another
+                who_holds_nothing_else_of_the_customer_is_to_be_unlinked
+                agreements_whose_plans_grow_are_found
+                plans_that_auto_apply_are_found_since_when_they_last_began
+                licenses_activated_long_ago_are_found_until_they_are_marked
+                catalogs_in_use_are_told_with_the_plan_types_they_are_used_for
+                a_unit_that_reads_takes_and_marks_nothing
+            }
+            purge {
+                licenses_of_plans_that_ended_long_ago_are_due
+                licenses_revoked_or_assigned_long_ago_are_due_but_for_internal_plans
+                what_is_due_goes_to_one_of_many
+                addresses_are_in_use_while_a_license_carries_them
+                traces_of_licenses_are_erased_and_of_people_who_are_gone
+            }
             users {
                 a_user_is_remembered
                 a_user_takes_over_what_the_next_token_says
@@ -299,6 +323,7 @@ macro_rules! contract_suite {
                 no_license_is_claimed_twice
                 claiming_gets_what_another_transaction_gives_back
                 a_locked_plan_is_changed_by_one_after_another
+                locked_agreements_and_products_are_changed_by_one_after_another
                 a_license_is_taken_back_by_one_of_many
                 a_learner_assigned_by_many_at_once_gets_one_license
                 five_seats_go_to_five_of_twelve_who_come_at_once

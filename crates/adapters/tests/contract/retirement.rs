@@ -71,7 +71,7 @@ pub fn the_history_forgets_a_person_and_keeps_what_happened(db: &dyn Database) {
     let freed = [2, 3].map(|number| unassigned(number, 2));
     store.write(|unit| unit.licenses().save(&freed, &change(5))).unwrap();
 
-    store.write(|unit| unit.retirement().erase_history(&[license_id(1)], &amy())).unwrap();
+    store.write(|unit| unit.retirement().erase_history(&[license_id(1)], &amy(), &[email("amy@example.com")])).unwrap();
     for number in [1, 2, 3] {
         let told = db.told_of(license_id(number));
         assert!(!personal(&told).contains(&true), "{number}: {told:?}");
@@ -89,7 +89,7 @@ pub fn the_history_of_a_license_forgets_whoever_held_it_under_another_address(db
     put(&*store, &[assigned(1, 1, "old@example.com")]);
     let renamed = activated(1, 1, "amy@example.com", 7);
     store.write(|unit| unit.licenses().save(std::slice::from_ref(&renamed), &change(5))).unwrap();
-    store.write(|unit| unit.retirement().erase_history(&[license_id(1)], &amy())).unwrap();
+    store.write(|unit| unit.retirement().erase_history(&[license_id(1)], &amy(), &[email("amy@example.com")])).unwrap();
     assert_eq!(personal(&db.told_of(license_id(1))), [false, false, false]);
 }
 
@@ -100,7 +100,7 @@ pub fn the_history_forgets_the_user_name_of_whoever_acted_on_their_own_license(d
     let by_amy = license_manager_domain::Actor::user("amy").change(day(6));
     let used = [activated(1, 1, "amy@example.com", 7), activated(2, 1, "bob@example.com", 8)];
     store.write(|unit| unit.licenses().save(&used, &by_amy)).unwrap();
-    store.write(|unit| unit.retirement().erase_history(&[license_id(1)], &amy())).unwrap();
+    store.write(|unit| unit.retirement().erase_history(&[license_id(1)], &amy(), &[email("amy@example.com")])).unwrap();
     let users = |number: u128| {
         let history = db.history("license", &license_id(number).to_string());
         history.into_iter().map(|entry| entry.user).collect::<Vec<_>>()
@@ -118,7 +118,7 @@ pub fn nothing_is_erased_for_a_person_nobody_knows(db: &dyn Database) {
     let nobody = Retiree { lms_user_id: LmsUserId(7), email: None, username: "amy".to_owned() };
     store
         .write(|unit| {
-            unit.retirement().erase_history(&[], &nobody)?;
+            unit.retirement().erase_history(&[], &nobody, &[])?;
             unit.retirement().erase_sources(&[])?;
             unit.retirement().erase_messages(&[], &[])
         })

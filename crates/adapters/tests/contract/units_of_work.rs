@@ -117,7 +117,7 @@ pub fn a_unit_that_reads_refuses_every_write(db: &dyn Database) {
                 requested_at: day(9),
             })
         }),
-        ("retirement.erase_history", |unit| unit.retirement().erase_history(&[license_id(1)], &retiree())),
+        ("retirement.erase_history", |unit| unit.retirement().erase_history(&[license_id(1)], &retiree(), &[])),
         ("retirement.erase_sources", |unit| unit.retirement().erase_sources(&[license_id(1)])),
         ("retirement.erase_messages", |unit| unit.retirement().erase_messages(&[license_id(1)], &[])),
         ("retirement.erase_user", |unit| unit.retirement().erase_user("amy").map(drop)),

@@ -3,11 +3,13 @@
 //! It passes the storage contract suite. Transactions run one after another on a copy that replaces the original at commit,
 //! so it is slow with much data.
 
+mod due_work;
 mod enrollment_jobs;
 mod history;
 mod idempotency;
 mod licenses;
 mod lookups;
+mod operations;
 mod outbox;
 mod renewals;
 mod repositories;
@@ -80,6 +82,8 @@ struct Tables {
     notifications: Vec<Notification>,
     license_events: Vec<LicenseMark>,
     idempotency: BTreeMap<IdempotencyKey, FirstRequest>,
+    leases: BTreeMap<(&'static str, uuid::Uuid), operations::Lease>,
+    plan_marks: BTreeMap<(PlanId, String), DateTime<Utc>>,
     history: Vec<HistoryEntry>,
 }
 

@@ -49,6 +49,10 @@ impl AgreementRepository for MemoryUnit<'_> {
         Ok(self.tables.agreements.get(&id).cloned())
     }
 
+    fn lock(&mut self, _: AgreementId) -> Result<(), Error> {
+        self.written().map(drop)
+    }
+
     fn find_by_customer(&mut self, customer: CustomerId) -> Result<Option<CustomerAgreement>, Error> {
         Ok(self.tables.agreements.values().find(|agreement| agreement.customer == customer).cloned())
     }
@@ -170,6 +174,10 @@ fn check_product(tables: &Tables, product: &Product) -> Result<(), Error> {
 impl ProductRepository for MemoryUnit<'_> {
     fn find(&mut self, id: ProductId) -> Result<Option<Product>, Error> {
         Ok(self.tables.products.get(&id).cloned())
+    }
+
+    fn lock(&mut self) -> Result<(), Error> {
+        self.written().map(drop)
     }
 
     fn list(&mut self) -> Result<Vec<Product>, Error> {

@@ -16,11 +16,12 @@ impl RetirementRepository for MemoryUnit<'_> {
         Ok(licenses.filter(|license| is_of(person, &license.columns())).cloned().collect())
     }
 
-    fn erase_history(&mut self, licenses: &[LicenseId], person: &Retiree) -> Result<(), Error> {
+    fn erase_history(&mut self, licenses: &[LicenseId], person: &Retiree, emails: &[Email]) -> Result<(), Error> {
         let licenses: Vec<String> = licenses.iter().map(ToString::to_string).collect();
         for entry in &mut self.written()?.history {
             let Some(columns) = &mut entry.license else { continue };
-            if licenses.contains(&entry.id) || is_of(person, columns) {
+            let held = columns.user_email.as_ref().is_some_and(|email| emails.contains(email));
+            if licenses.contains(&entry.id) || held || is_of(person, columns) {
                 (columns.user_email, columns.lms_user_id, columns.activation_key) = (None, None, None);
                 entry.change.by.take_if(|name| *name == person.username);
             }

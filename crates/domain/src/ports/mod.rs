@@ -6,6 +6,7 @@
 
 mod clock;
 mod deliveries;
+mod due_work;
 mod enrollment_jobs;
 mod history;
 mod idempotency;
@@ -13,7 +14,9 @@ mod ids;
 mod licenses;
 mod lookups;
 mod neighbours;
+mod operations;
 mod outbox;
+mod purge;
 mod renewals;
 mod repositories;
 mod retirement;
@@ -28,6 +31,7 @@ pub use deliveries::{
     EXPIRED_LICENSES_PER_CALL, EnrollmentResults, EventTracking, LearnerRegistry, LicensedEnrollment, MAILS_PER_CALL,
     Mail, MailKind, PENDING_LEARNERS_PER_CALL, PendingLearner, TrackedEvent, UNLINKED_LEARNERS_PER_CALL, Undelivered,
 };
+pub use due_work::{DueRenewal, DueWorkRepository, PlanEnd, Unlinking};
 pub use enrollment_jobs::EnrollmentJobRepository;
 pub use history::HistoryRepository;
 pub use idempotency::IdempotencyRepository;
@@ -35,7 +39,9 @@ pub use ids::{IdSource, SequentialIds};
 pub use licenses::{LicenseField, LicenseFilter, LicenseOrder, LicenseRepository, Person};
 pub use lookups::{LicenseSearch, LookupRepository};
 pub use neighbours::{CATALOGS_PER_CALL, ContentCatalog, EnterpriseCustomer, EnterpriseDirectory, NotConfigured};
+pub use operations::{OperationRepository, Task, TaskClaim};
 pub use outbox::{OutboxFilter, OutboxRepository};
+pub use purge::{Purge, PurgeRepository};
 pub use renewals::{RenewalFilter, RenewalRepository};
 pub use repositories::{
     AgreementFilter, AgreementRepository, CustomerScope, JobRepository, PlanFilter, PlanRepository, ProductRepository,

@@ -52,6 +52,9 @@ pub trait AgreementRepository {
     /// The agreement of that id.
     fn find(&mut self, id: AgreementId) -> Result<Option<CustomerAgreement>, Error>;
 
+    /// Waits for others who write the agreement, and keeps them waiting until the end of the transaction.
+    fn lock(&mut self, id: AgreementId) -> Result<(), Error>;
+
     /// The customer's agreement.
     fn find_by_customer(&mut self, customer: CustomerId) -> Result<Option<CustomerAgreement>, Error>;
 
@@ -115,6 +118,10 @@ pub trait PlanRepository {
 pub trait ProductRepository {
     /// The product of that id with its plan type.
     fn find(&mut self, id: ProductId) -> Result<Option<Product>, Error>;
+
+    /// Waits for others who write products or plan types, and keeps them waiting until the end of the transaction: they are few,
+    /// and seldom written.
+    fn lock(&mut self) -> Result<(), Error>;
 
     /// Every product, in the order of their ids: there are few.
     fn list(&mut self) -> Result<Vec<Product>, Error>;

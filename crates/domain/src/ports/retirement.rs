@@ -23,9 +23,9 @@ pub trait RetirementRepository {
     fn lock_licenses(&mut self, person: &Retiree) -> Result<Vec<License>, Error>;
 
     /// Takes addresses, LMS ids and activation keys out of the history: out of everything told of these licenses, and out of
-    /// what is told of any license while it was in the person's hands. There, the person's user name goes too. When, and in
+    /// what is told of any license while it was in the person's hands, under their LMS id or any of the addresses. There, the person's user name goes too. When, and in
     /// which state a license was, stays.
-    fn erase_history(&mut self, licenses: &[LicenseId], person: &Retiree) -> Result<(), Error>;
+    fn erase_history(&mut self, licenses: &[LicenseId], person: &Retiree, emails: &[Email]) -> Result<(), Error>;
 
     /// Deletes what is noted of the Salesforce opportunities that these licenses were assigned from, and its history.
     fn erase_sources(&mut self, licenses: &[LicenseId]) -> Result<(), Error>;

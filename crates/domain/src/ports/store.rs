@@ -5,6 +5,7 @@ use crate::ports::{
     PlanRepository, ProductRepository, RenewalRepository, RetirementRepository, RoleAssignmentRepository,
     TransferRepository, UserRepository,
 };
+use crate::ports::{DueWorkRepository, OperationRepository, PurgeRepository};
 
 /// The work of one transaction.
 pub type Work<'a> = dyn FnMut(&mut dyn UnitOfWork) -> Result<(), Error> + 'a;
@@ -79,6 +80,9 @@ pub trait UnitOfWork {
     fn notifications(&mut self) -> &mut dyn NotificationRepository;
     fn license_events(&mut self) -> &mut dyn LicenseEventRepository;
     fn idempotency(&mut self) -> &mut dyn IdempotencyRepository;
+    fn operations(&mut self) -> &mut dyn OperationRepository;
+    fn due_work(&mut self) -> &mut dyn DueWorkRepository;
+    fn purge(&mut self) -> &mut dyn PurgeRepository;
 }
 
 impl<U> UnitOfWork for U
@@ -99,7 +103,10 @@ where
         + RoleAssignmentRepository
         + NotificationRepository
         + LicenseEventRepository
-        + IdempotencyRepository,
+        + IdempotencyRepository
+        + OperationRepository
+        + DueWorkRepository
+        + PurgeRepository,
 {
     fn agreements(&mut self) -> &mut dyn AgreementRepository {
         self
@@ -166,6 +173,18 @@ where
     }
 
     fn idempotency(&mut self) -> &mut dyn IdempotencyRepository {
+        self
+    }
+
+    fn operations(&mut self) -> &mut dyn OperationRepository {
+        self
+    }
+
+    fn due_work(&mut self) -> &mut dyn DueWorkRepository {
+        self
+    }
+
+    fn purge(&mut self) -> &mut dyn PurgeRepository {
         self
     }
 }

@@ -79,6 +79,7 @@ impl LicenseManager {
     ) -> Result<AgreementSettings, Error> {
         self.store.write(|unit| {
             let now = self.now();
+            unit.agreements().lock(id)?;
             let mut agreement = find_agreement(unit, id)?;
             changes.clone().apply(&mut agreement)?;
             agreement.modified = now;
@@ -116,7 +117,9 @@ impl LicenseManager {
         self.store.write(|unit| {
             let now = self.now();
             let found = unit.agreements().find_by_customer(known.id)?;
-            let mut agreement = found.ok_or(Error::NotFound(Entity::Agreement))?;
+            let id = found.ok_or(Error::NotFound(Entity::Agreement))?.id;
+            unit.agreements().lock(id)?;
+            let mut agreement = find_agreement(unit, id)?;
             if adopt(&mut agreement, known, now)? {
                 unit.agreements().save(&agreement, &actor.change(now))?;
             }

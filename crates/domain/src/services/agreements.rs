@@ -137,6 +137,7 @@ impl LicenseManager {
     ) -> Result<AgreementPage, Error> {
         self.store.write(|unit| {
             let now = self.now();
+            unit.agreements().lock(id)?;
             let mut agreement = find_agreement(unit, id)?;
             changes.clone().apply(&mut agreement)?;
             agreement.modified = now;

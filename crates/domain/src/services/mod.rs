@@ -19,6 +19,7 @@ mod learners;
 mod license_edit;
 mod listing;
 mod lookup;
+mod operations;
 mod plan_upkeep;
 mod plans;
 mod products;
@@ -47,6 +48,9 @@ pub use learners::{LearnerLicense, LearnerLicenses, LearnerView};
 pub use license_edit::LicenseEdit;
 pub use listing::LicensePage;
 pub use lookup::{PersonalLicense, PersonalLicenses};
+pub use operations::{
+    Expiration, OperationFailure, OperationSettings, OperationSummary, Supervisor, TransferPreview, UNLINKED_EVENT,
+};
 pub use plan_upkeep::PlanUpkeep;
 pub use plans::{NewPlan, PlanChanges, PlanOverview, PlanPage};
 pub use products::{PlanTypeChanges, ProductChanges};
@@ -79,11 +83,19 @@ pub struct Settings {
     pub batch_size: i64,
     /// Whether the catalog of a plan or an agreement must be its customer's.
     pub validate_catalogs: bool,
+    /// The recurring operations.
+    pub operations: OperationSettings,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { renewal_lock: Duration::hours(12), inline_limit: 50_000, batch_size: 10_000, validate_catalogs: false }
+        Self {
+            renewal_lock: Duration::hours(12),
+            inline_limit: 50_000,
+            batch_size: 10_000,
+            validate_catalogs: false,
+            operations: OperationSettings::default(),
+        }
     }
 }
 

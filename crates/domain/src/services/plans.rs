@@ -154,10 +154,11 @@ impl LicenseManager {
         self.store.write(|unit| {
             let now = self.now();
             let mut details = lock_plan(unit, id)?;
+            let before = details.plan.clone();
             changes.clone().apply(&mut details.plan)?;
             details.plan.modified = now;
             let product = find_product(unit, details.plan.product)?;
-            details.plan.check(&product)?;
+            details.plan.check_edit(&before, &product)?;
             let change = Change { reason: Some(reason), ..actor.change(now) };
             unit.plans().save(&details.plan, &change)?;
             let counts = unit.licenses().counts(&[id])?.remove(&id).unwrap_or_default();

@@ -84,6 +84,7 @@ impl LicenseManager {
     /// [`Entity::Product`] not found; otherwise as [`LicenseManager::create_product`].
     pub fn update_product(&self, actor: &Actor, id: ProductId, changes: &ProductChanges) -> Result<Product, Error> {
         self.store.write(|unit| {
+            unit.products().lock()?;
             let mut product = unit.products().find(id)?.ok_or(Error::NotFound(Entity::Product))?;
             let before = product.clone();
             change_product(unit, &mut product, changes)?;
@@ -129,6 +130,7 @@ impl LicenseManager {
     /// [`Entity::PlanType`] not found; [`Error::Invalid`] where it would ask for an id that products of it lack.
     pub fn update_plan_type(&self, id: PlanTypeId, changes: &PlanTypeChanges) -> Result<PlanType, Error> {
         self.store.write(|unit| {
+            unit.products().lock()?;
             let mut plan_type = find_plan_type(unit, id)?.ok_or(Error::NotFound(Entity::PlanType))?;
             changes.apply(&mut plan_type);
             if plan_type.ns_id_required {

@@ -156,7 +156,7 @@ impl LicenseManager {
     ///
     /// # Errors
     /// [`Entity::Renewal`] not found; [`Refusal::RenewalTooSmall`], [`Refusal::RenewedPlanInUse`],
-    /// [`Refusal::RenewedPlanTooLarge`]; [`crate::Conflict::PlanTitle`] where the agreement has a plan of the new one's title.
+    /// [`Refusal::RenewedPlanTooLarge`]; [`Refusal::Frozen`] where the following plan is; [`crate::Conflict::PlanTitle`] where the agreement has a plan of the new one's title.
     pub fn process_renewal(&self, actor: &Actor, id: RenewalId, by: RenewedBy) -> Result<ProcessedRenewal, Error> {
         let (plan_id, now) = (PlanId(self.ids.next()), self.now());
         self.store.write(|unit| {
@@ -171,6 +171,9 @@ impl LicenseManager {
                 statuses: Some(terms.license_types_to_copy.statuses().to_vec()),
                 ..LicenseFilter::default()
             };
+            if renewed.as_ref().is_some_and(|plan| plan.last_freeze_timestamp.is_some()) {
+                return Err(Refusal::Frozen.into());
+            }
             let originals = unit.licenses().lock_live(prior.id, &filter, i64::MAX)?;
             let present = match &renewed {
                 Some(plan) => unit.licenses().counts(&[plan.id])?.remove(&plan.id).unwrap_or_default(),

@@ -42,7 +42,7 @@ impl LicenseManager {
             unit.licenses().save(&forgotten, &actor.change(now))?;
 
             unit.retirement().erase_sources(&ids)?;
-            unit.retirement().erase_history(&ids, &person)?;
+            unit.retirement().erase_history(&ids, &person, &emails)?;
             unit.retirement().erase_messages(&ids, &emails)?;
             let enrollments = unit.enrollment_jobs().lock_naming(&emails)?;
             let enrollments: Vec<_> = enrollments.into_iter().map(|job| job.forget(&emails, now)).collect();

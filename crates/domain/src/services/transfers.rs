@@ -90,7 +90,7 @@ impl LicenseManager {
 }
 
 /// Refuses an order whose agreement or plans do not exist or that breaks a rule.
-fn check(unit: &mut dyn UnitOfWork, order: &TransferOrder) -> Result<(), Error> {
+pub(super) fn check(unit: &mut dyn UnitOfWork, order: &TransferOrder) -> Result<(), Error> {
     if unit.agreements().find(order.agreement)?.is_none() {
         return Err(Error::UnknownReference { field: "customer_agreement", entity: Entity::Agreement });
     }

@@ -18,12 +18,15 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use chrono::TimeDelta;
+use license_manager_domain::{CatalogId, CustomerId, OperationSettings};
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 pub use delivery::{MailConfig, WorkerConfig};
 pub use load::ConfigError;
 pub use neighbours::{BrazeCampaigns, BrazeConfig, CatalogConfig, LmsConfig, OauthConfig, SegmentConfig, SmtpConfig};
-use read::{comma_list, filter, origins, socket_address, text, web_address, whole_number};
+use read::{comma_list, filter, origins, socket_address, text, uuids, web_address, whole_number};
 pub use value::{DatabaseUrl, JwkSetSource, LogFormat, SameSite, Secret, SmtpUrl};
 
 /// The file the SQLite database lives in when no database is configured, relative to the working directory.
@@ -269,11 +272,42 @@ pub struct OperationsConfig {
     /// Hours before a renewal takes effect during which its plan is locked, up to a year.
     #[serde(deserialize_with = "whole_number::<_, _, 0, 8_760>")]
     pub renewal_lock_hours: u32,
+    /// The customers, as UUIDs, whose learners are unlinked 90 days after their licenses expired; in the environment a comma list.
+    #[serde(deserialize_with = "uuids")]
+    pub unlink_customers: Vec<Uuid>,
+    /// The customers, as UUIDs, whose licenses are told of 180 days after their activation; in the environment a comma list.
+    #[serde(deserialize_with = "uuids")]
+    pub custom_event_customers: Vec<Uuid>,
+    /// The catalogs, as UUIDs, whose queries `validate-num-catalog-queries` lets pass; in the environment a comma list.
+    #[serde(deserialize_with = "uuids")]
+    pub catalog_allow_list: Vec<Uuid>,
+    /// Seconds after which the work of a run that gives no sign of life is taken over, from 1 to an hour. Longer than the LMS takes
+    /// to answer.
+    #[serde(deserialize_with = "whole_number::<_, _, 1, 3_600>")]
+    pub lease_seconds: u32,
 }
 
 impl Default for OperationsConfig {
     fn default() -> Self {
-        Self { renewal_lock_hours: 12 }
+        Self {
+            renewal_lock_hours: 12,
+            unlink_customers: Vec::new(),
+            custom_event_customers: Vec::new(),
+            catalog_allow_list: Vec::new(),
+            lease_seconds: 180,
+        }
+    }
+}
+
+impl OperationsConfig {
+    /// The same, as the domain takes it.
+    pub fn settings(&self) -> OperationSettings {
+        OperationSettings {
+            lease: TimeDelta::seconds(i64::from(self.lease_seconds)),
+            unlink_customers: self.unlink_customers.iter().copied().map(CustomerId).collect(),
+            custom_event_customers: self.custom_event_customers.iter().copied().map(CustomerId).collect(),
+            catalog_allow_list: self.catalog_allow_list.iter().copied().map(CatalogId).collect(),
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use license_manager_domain::Email;
 use reqwest::Url;
 use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
 use tracing_subscriber::EnvFilter;
+use uuid::Uuid;
 
 /// A whole number from `MIN` to `MAX`, as a number or as text.
 pub(super) fn whole_number<'de, D, T, const MIN: u64, const MAX: u64>(deserializer: D) -> Result<T, D::Error>
@@ -82,6 +83,37 @@ pub(super) fn comma_list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<V
     }
 
     deserializer.deserialize_any(Ids)
+}
+
+/// A list of uuids: a TOML list, or text with commas between them.
+pub(super) fn uuids<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Uuid>, D::Error> {
+    struct Uuids;
+
+    fn uuid<E: Error>(text: &str) -> Result<Uuid, E> {
+        text.parse().map_err(|_| E::custom(format!("`{}` is not a UUID", text.escape_debug())))
+    }
+
+    impl<'de> Visitor<'de> for Uuids {
+        type Value = Vec<Uuid>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a list of UUIDs")
+        }
+
+        fn visit_str<E: Error>(self, text: &str) -> Result<Vec<Uuid>, E> {
+            text.split(',').map(str::trim).filter(|text| !text.is_empty()).map(uuid).collect()
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Vec<Uuid>, A::Error> {
+            let mut uuids = Vec::new();
+            while let Some(text) = sequence.next_element::<String>()? {
+                uuids.push(uuid(text.trim())?);
+            }
+            Ok(uuids)
+        }
+    }
+
+    deserializer.deserialize_any(Uuids)
 }
 
 /// A list of web origins: a TOML list, or text with commas between them. Each is kept as browsers write it.

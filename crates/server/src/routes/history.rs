@@ -219,7 +219,7 @@ pub(super) async fn answer(of: Recorded, request: HttpRequest, state: web::Data<
 }
 
 /// Changes on the wire: `{"field": {"from": …, "to": …}}`.
-pub(super) fn changes(changes: &[FieldChange]) -> serde_json::Value {
+pub(crate) fn changes(changes: &[FieldChange]) -> serde_json::Value {
     let body = |change: &FieldChange| {
         (change.field.to_owned(), json!({ "from": value(&change.from), "to": value(&change.to) }))
     };

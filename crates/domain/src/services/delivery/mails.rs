@@ -95,10 +95,10 @@ impl Deliveries {
         Ok(Mail { id: message.id, kind: MailKind::RevocationCap, to, lms_user_id: None, properties })
     }
 
-    /// Tells the customer's admins where the plan has passed a threshold they have not been told of.
+    /// Tells the customer's admins how the plan is used, or where it has passed a threshold, unless they have been told.
     pub(super) async fn tell_thresholds(&self, facts: &Facts, message: &Message) -> Verdict {
         let plan_use = message.plan.and_then(|plan| facts.uses.get(&plan));
-        let Some((plan_use, kind)) = plan_use.and_then(|plan_use| Some((plan_use, passed(plan_use)?))) else {
+        let Some((plan_use, kind)) = plan_use.and_then(|plan_use| Some((plan_use, to_tell(message, plan_use)?))) else {
             return Verdict::Done(Effect::Nothing);
         };
         match self.tell_admins(facts, message, plan_use, kind).await {
@@ -201,6 +201,15 @@ fn of_customer(customer: &EnterpriseCustomer) -> Map<String, Value> {
 /// How many of a hundred licenses are handed out, rounded down.
 fn percentage(counts: &LicenseCounts) -> i64 {
     counts.allocated() * 100 / counts.total().max(1)
+}
+
+/// What there is to tell of the plan's use.
+fn to_tell(message: &Message, plan_use: &PlanUse) -> Option<NotificationKind> {
+    let informational = NotificationKind::PeriodicInformational;
+    match message.topic {
+        Topic::InitialUtilization => (!plan_use.told.contains(&informational)).then_some(informational),
+        _ => passed(plan_use),
+    }
 }
 
 /// The highest threshold that the plan's use has passed, unless it was told, or a higher one was.

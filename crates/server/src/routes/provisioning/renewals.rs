@@ -308,10 +308,7 @@ pub async fn update(
     delete,
     path = "/api/v1/provisioning-admins/subscription-plan-renewals/{renewal_id}/",
     tag = "Renewals",
-    responses(
-        (status = 204, description = "Deleted"),
-        (status = 422, description = "It was processed", body = String, content_type = "application/json"),
-    ),
+    responses((status = 204, description = "Deleted")),
 )]
 pub async fn delete(access: Provisioner, request: HttpRequest, state: web::Data<AppState>) -> Result<Answer, ApiError> {
     let id = path_id(&request)?;

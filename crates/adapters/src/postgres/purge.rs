@@ -1,0 +1,104 @@
+//! Licenses that forget their holder.
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use diesel::sql_query;
+use diesel::sql_types::{Array, BigInt, Text, Timestamptz, Uuid as SqlUuid};
+use license_manager_domain::outbox::Topic;
+use license_manager_domain::ports::{Purge, PurgeRepository};
+use license_manager_domain::{Email, Error, License, LicenseId};
+use uuid::Uuid;
+
+use super::PostgresUnit;
+use super::rows::{Holder, LicenseRow, licenses};
+
+/// Whether a license is due at `$1`, in terms of it, its plan and its agreement.
+fn is_due(purge: Purge) -> String {
+    let (condition, since) = match purge {
+        Purge::PlanExpired => ("license.status <> 'unassigned'", "plan.expiration_date"),
+        Purge::Revoked => ("license.status = 'revoked' AND NOT plan.for_internal_use_only", "license.revoked_date"),
+        Purge::NeverActivated => {
+            ("license.status = 'assigned' AND NOT plan.for_internal_use_only", "license.assigned_date")
+        }
+    };
+    format!(
+        "FROM license
+         JOIN subscription_plan AS plan ON plan.uuid = license.subscription_plan_uuid
+         JOIN customer_agreement AS agreement ON agreement.uuid = plan.customer_agreement_uuid
+         WHERE {condition}
+             AND num_nonnulls(license.user_email, license.lms_user_id, license.activation_key) > 0
+             AND {since} < $1 - make_interval(secs => agreement.license_duration_before_purge_seconds)"
+    )
+}
+
+impl PurgeRepository for PostgresUnit<'_> {
+    fn lock_due(&mut self, purge: Purge, now: DateTime<Utc>, limit: i64) -> Result<Vec<License>, Error> {
+        // In no order: whoever skips what others hold waits for nobody, and so cannot wait in a circle.
+        let query =
+            sql_query(format!("SELECT license.* {} LIMIT $2 FOR NO KEY UPDATE OF license SKIP LOCKED", is_due(purge)))
+                .bind::<Timestamptz, _>(now)
+                .bind::<BigInt, _>(limit);
+        let mut due = licenses(self.write(|connection| query.load::<LicenseRow>(connection))?)?;
+        due.sort_unstable_by_key(|license| license.id);
+        Ok(due)
+    }
+
+    fn due_after(
+        &mut self,
+        purge: Purge,
+        now: DateTime<Utc>,
+        after: Option<LicenseId>,
+        limit: i64,
+    ) -> Result<Vec<License>, Error> {
+        let query = sql_query(format!(
+            "SELECT license.* {} AND license.uuid > $3 ORDER BY license.uuid LIMIT $2",
+            is_due(purge)
+        ))
+        .bind::<Timestamptz, _>(now)
+        .bind::<BigInt, _>(limit)
+        // No license has the nil id.
+        .bind::<SqlUuid, _>(after.map_or(Uuid::nil(), |id| id.0));
+        licenses(self.read(|connection| query.load::<LicenseRow>(connection))?)
+    }
+
+    fn addresses_in_use(&mut self, emails: &[Email]) -> Result<Vec<Email>, Error> {
+        let query = sql_query(
+            "SELECT email FROM unnest($1) AS input (email)
+             WHERE EXISTS (SELECT FROM license WHERE license.user_email = input.email)",
+        )
+        .bind::<Array<Text>, _>(emails.iter().map(Email::as_str).collect::<Vec<_>>());
+        let rows = self.read(|connection| query.load::<Holder>(connection))?;
+        Ok(rows.into_iter().map(|row| Email::from_storage(row.email)).collect())
+    }
+
+    fn erase_traces(&mut self, licenses: &[LicenseId], gone: &[Email]) -> Result<(), Error> {
+        let ids: Vec<Uuid> = licenses.iter().map(|license| license.0).collect();
+        let history = sql_query(
+            "UPDATE license_history SET user_email = NULL, lms_user_id = NULL, activation_key = NULL
+             FROM unnest($1) AS input (license)
+             WHERE license_history.uuid = input.license
+                 AND num_nonnulls(user_email, lms_user_id, activation_key) > 0",
+        )
+        .bind::<Array<SqlUuid>, _>(&ids);
+        self.write(|connection| history.execute(connection))?;
+        let sources = sql_query(
+            "WITH erased AS (DELETE FROM license_source WHERE license_uuid = ANY ($1))
+             DELETE FROM license_source_history WHERE license_uuid = ANY ($1)",
+        )
+        .bind::<Array<SqlUuid>, _>(&ids);
+        self.write(|connection| sources.execute(connection))?;
+        // Each message names one address at most, which is looked up: comparing each with all of them would take hours.
+        let messages = sql_query(
+            "DELETE FROM outbox
+             WHERE license_uuid IN (SELECT unnest($1))
+                OR (license_uuid IS NOT NULL OR topic = $3)
+                   AND coalesce(payload::jsonb ->> 'email', payload::jsonb #>> '{properties,assigned_email}')
+                       IN (SELECT unnest($2))",
+        )
+        .bind::<Array<SqlUuid>, _>(&ids)
+        .bind::<Array<Text>, _>(gone.iter().map(Email::as_str).collect::<Vec<_>>())
+        .bind::<Text, _>(Topic::LicenseEvent.as_str());
+        self.write(|connection| messages.execute(connection))?;
+        Ok(())
+    }
+}

@@ -1,0 +1,109 @@
+//! Licenses that forget their holder.
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use diesel::sql_query;
+use diesel::sql_types::{BigInt, Text};
+use license_manager_domain::outbox::Topic;
+use license_manager_domain::ports::{Purge, PurgeRepository};
+use license_manager_domain::{Email, Error, License, LicenseId};
+
+use super::SqliteUnit;
+use super::error::storage_error;
+use super::rows::{LicenseRow, licenses};
+use super::types::SqlMoment;
+
+#[derive(QueryableByName)]
+struct EmailRow {
+    #[diesel(sql_type = Text)]
+    email: String,
+}
+
+/// The licenses that are due at `?1`, plan by plan.
+fn due(purge: Purge) -> String {
+    let (condition, since) = match purge {
+        Purge::PlanExpired => ("license.status IN ('activated', 'assigned', 'revoked')", "plan.expiration_date"),
+        Purge::Revoked => ("license.status = 'revoked' AND NOT plan.for_internal_use_only", "license.revoked_date"),
+        Purge::NeverActivated => {
+            ("license.status = 'assigned' AND NOT plan.for_internal_use_only", "license.assigned_date")
+        }
+    };
+    format!(
+        "SELECT license.* FROM subscription_plan AS plan
+         CROSS JOIN customer_agreement AS agreement ON agreement.uuid = plan.customer_agreement_uuid
+         CROSS JOIN license ON license.subscription_plan_uuid = plan.uuid
+         WHERE {condition}
+             AND coalesce(license.user_email, license.lms_user_id, license.activation_key) IS NOT NULL
+             AND {since} < ?1 - agreement.license_duration_before_purge_seconds * 1000000"
+    )
+}
+
+impl PurgeRepository for SqliteUnit<'_> {
+    // Whoever writes has the file to itself; so nothing is held by anybody else.
+    fn lock_due(&mut self, purge: Purge, now: DateTime<Utc>, limit: i64) -> Result<Vec<License>, Error> {
+        let rows = sql_query(format!("{} LIMIT ?2", due(purge)))
+            .bind::<BigInt, _>(SqlMoment(now))
+            .bind::<BigInt, _>(limit.max(0))
+            .load::<LicenseRow>(self.written()?)
+            .map_err(storage_error)?;
+        let mut due = licenses(rows)?;
+        due.sort_unstable_by_key(|license| license.id);
+        Ok(due)
+    }
+
+    fn due_after(
+        &mut self,
+        purge: Purge,
+        now: DateTime<Utc>,
+        after: Option<LicenseId>,
+        limit: i64,
+    ) -> Result<Vec<License>, Error> {
+        let rows = sql_query(format!("{} AND license.uuid > ?3 ORDER BY license.uuid LIMIT ?2", due(purge)))
+            .bind::<BigInt, _>(SqlMoment(now))
+            .bind::<BigInt, _>(limit.max(0))
+            // Every uuid follows the empty text.
+            .bind::<Text, _>(after.map(|id| id.to_string()).unwrap_or_default())
+            .load::<LicenseRow>(self.conn)
+            .map_err(storage_error)?;
+        licenses(rows)
+    }
+
+    fn addresses_in_use(&mut self, emails: &[Email]) -> Result<Vec<Email>, Error> {
+        let rows = sql_query(
+            "SELECT value AS email FROM json_each(?1) AS input
+             WHERE EXISTS (SELECT 1 FROM license WHERE license.user_email = input.value)",
+        )
+        .bind::<Text, _>(serde_json::to_string(emails).map_err(Error::storage)?)
+        .load::<EmailRow>(self.conn)
+        .map_err(storage_error)?;
+        Ok(rows.into_iter().map(|row| Email::from_storage(row.email)).collect())
+    }
+
+    fn erase_traces(&mut self, licenses: &[LicenseId], gone: &[Email]) -> Result<(), Error> {
+        let keys = serde_json::to_string(licenses).map_err(Error::storage)?;
+        let conn = self.written()?;
+        for statement in [
+            "UPDATE license_history SET user_email = NULL, lms_user_id = NULL, activation_key = NULL
+             WHERE uuid IN (SELECT value FROM json_each(?1))
+                 AND coalesce(user_email, lms_user_id, activation_key) IS NOT NULL",
+            "DELETE FROM license_source WHERE license_uuid IN (SELECT value FROM json_each(?1))",
+            "DELETE FROM license_source_history WHERE license_uuid IN (SELECT value FROM json_each(?1))",
+        ] {
+            sql_query(statement).bind::<Text, _>(&keys).execute(conn).map_err(storage_error)?;
+        }
+        // Each message names one address at most, which is looked up: comparing each with all of them would take hours.
+        sql_query(
+            "DELETE FROM outbox
+             WHERE license_uuid IN (SELECT value FROM json_each(?1))
+                OR (license_uuid IS NOT NULL OR topic = ?3)
+                   AND coalesce(payload ->> 'email', payload ->> '$.properties.assigned_email')
+                       IN (SELECT value FROM json_each(?2))",
+        )
+        .bind::<Text, _>(&keys)
+        .bind::<Text, _>(serde_json::to_string(gone).map_err(Error::storage)?)
+        .bind::<Text, _>(Topic::LicenseEvent.as_str())
+        .execute(conn)
+        .map_err(storage_error)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,170 @@
+//! Licenses that forget their holder.
+
+use chrono::Duration;
+use license_manager_domain::outbox::{Message, Topic};
+use license_manager_domain::ports::{Purge, Store, StoreExt};
+use license_manager_domain::{Email, LicenseId, MessageId};
+use uuid::Uuid;
+
+use super::fixtures::*;
+use super::{Database, Told};
+
+/// What is due on that day, as reading and as locking finds it.
+fn due(store: &dyn Store, purge: Purge, now: i64) -> Vec<u128> {
+    let read = numbers(&store.read(|unit| unit.purge().due_after(purge, day(now), None, 100)).unwrap());
+    let locked = numbers(&store.write(|unit| unit.purge().lock_due(purge, day(now), 100)).unwrap());
+    assert_eq!(read, locked);
+    read
+}
+
+/// Plans 1 and 2 of an agreement that keeps personal data for 90 days, and 3 of one that keeps it for 10.
+fn with_keeping(store: &dyn Store) {
+    with_plans(store);
+    let mut brief = agreement(2);
+    brief.license_duration_before_purge = Duration::days(10);
+    store.write(|unit| unit.agreements().save(&brief, &change(1))).unwrap();
+    store
+        .write(|unit| {
+            let mut internal = plan(2, 1);
+            internal.for_internal_use_only = true;
+            unit.plans().save(&internal, &change(1))
+        })
+        .unwrap();
+}
+
+pub fn licenses_of_plans_that_ended_long_ago_are_due(db: &dyn Database) {
+    let store = db.store();
+    with_keeping(&*store);
+    put(
+        &*store,
+        &[
+            assigned(1, 1, "amy@example.com"),
+            activated(2, 2, "bob@example.com", 8),
+            revoked(3, 3, "eve@example.com", 9),
+            unassigned(4, 3),
+            retired(5, 3),
+        ],
+    );
+    assert_eq!(due(&*store, Purge::PlanExpired, 375), [0; 0], "10 days are not over yet");
+    assert_eq!(due(&*store, Purge::PlanExpired, 376), [3], "nobody is left to be forgotten by the others");
+    assert_eq!(due(&*store, Purge::PlanExpired, 456), [1, 2, 3], "internal plans are no exception");
+    let part = |after: Option<u128>, limit| {
+        let after = after.map(license_id);
+        numbers(&store.read(|unit| unit.purge().due_after(Purge::PlanExpired, day(456), after, limit)).unwrap())
+    };
+    assert_eq!((part(None, 2), part(Some(2), 2)), (vec![1, 2], vec![3]));
+    let locked = store.write(|unit| unit.purge().lock_due(Purge::PlanExpired, day(456), 2)).unwrap();
+    assert_eq!(locked.len(), 2);
+}
+
+pub fn licenses_revoked_or_assigned_long_ago_are_due_but_for_internal_plans(db: &dyn Database) {
+    let store = db.store();
+    with_keeping(&*store);
+    put(
+        &*store,
+        &[
+            revoked(1, 1, "amy@example.com", 7),
+            revoked(2, 2, "bob@example.com", 8),
+            revoked(3, 3, "eve@example.com", 9),
+            assigned(4, 1, "ann@example.com"),
+            assigned(5, 2, "kim@example.com"),
+            assigned(6, 3, "zoe@example.com"),
+            activated(7, 3, "sam@example.com", 10),
+            retired(8, 3),
+        ],
+    );
+    // Revoked on day 4, assigned on day 2.
+    assert_eq!(due(&*store, Purge::Revoked, 14), [0; 0]);
+    assert_eq!(due(&*store, Purge::Revoked, 15), [3]);
+    assert_eq!(due(&*store, Purge::Revoked, 95), [1, 3]);
+    assert_eq!(due(&*store, Purge::NeverActivated, 12), [0; 0]);
+    assert_eq!(due(&*store, Purge::NeverActivated, 13), [6]);
+    assert_eq!(due(&*store, Purge::NeverActivated, 93), [4, 6]);
+}
+
+pub fn what_is_due_goes_to_one_of_many(db: &dyn Database) {
+    let store = db.store();
+    with_keeping(&*store);
+    let licenses: Vec<_> = (1..=120).map(|number| assigned(number, 3, &format!("l{number}@example.com"))).collect();
+    put(&*store, &licenses);
+    let purged: usize = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..4)
+            .map(|_| {
+                scope.spawn(|| {
+                    let mut purged = 0;
+                    loop {
+                        let batch = store
+                            .write(|unit| {
+                                let due = unit.purge().lock_due(Purge::NeverActivated, day(50), 7)?;
+                                let freed: Vec<_> = due.into_iter().map(|license| license.retire(day(50))).collect();
+                                unit.licenses().save(&freed, &change(50))?;
+                                Ok(freed.len())
+                            })
+                            .unwrap();
+                        purged += batch;
+                        if batch == 0 {
+                            return purged;
+                        }
+                    }
+                })
+            })
+            .collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+    });
+    assert_eq!(purged, 120, "each once");
+}
+
+pub fn addresses_are_in_use_while_a_license_carries_them(db: &dyn Database) {
+    let store = db.store();
+    with_plans(&*store);
+    put(&*store, &[assigned(1, 1, "amy@example.com"), revoked(2, 3, "bob@example.com", 8), retired(3, 1)]);
+    let emails = ["bob@example.com", "eve@example.com", "amy@example.com"].map(email);
+    let mut in_use = store.read(|unit| unit.purge().addresses_in_use(&emails)).unwrap();
+    in_use.sort_unstable();
+    assert_eq!(in_use.iter().map(Email::as_str).collect::<Vec<_>>(), ["amy@example.com", "bob@example.com"]);
+    assert_eq!(store.read(|unit| unit.purge().addresses_in_use(&[])), Ok(Vec::new()));
+}
+
+fn personal(told: &[Told]) -> Vec<bool> {
+    told.iter().map(|told| told.email.is_some() || told.lms_user_id.is_some() || told.has_key).collect()
+}
+
+pub fn traces_of_licenses_are_erased_and_of_people_who_are_gone(db: &dyn Database) {
+    let store = db.store();
+    with_plans(&*store);
+    put(&*store, &[activated(1, 1, "amy@example.com", 7), activated(2, 2, "amy@example.com", 7)]);
+    let sources = [1, 2].map(|number| (license_id(number), "006000000000000001".to_owned()));
+    store.write(|unit| unit.licenses().set_sources(&sources, &change(5))).unwrap();
+    let message = |number: u128, topic, license: Option<u128>, payload: &str| Message {
+        id: MessageId(Uuid::from_u128(number)),
+        topic,
+        license: license.map(license_id),
+        plan: Some(plan_id(1)),
+        customer: customer(1),
+        payload: payload.to_owned(),
+        created: day(1),
+    };
+    let event = |address: &str| format!(r#"{{"event":"x","properties":{{"assigned_email":"{address}"}}}}"#);
+    let mail = |address: &str| format!(r#"{{"email":"{address}"}}"#);
+    let messages = [
+        message(1, Topic::LicenseEvent, Some(1), &event("amy@example.com")),
+        message(2, Topic::LicenseEvent, Some(2), &event("amy@example.com")),
+        message(3, Topic::LicenseEvent, None, &event("bob@example.com")),
+        message(4, Topic::Reminder, Some(3), &mail("bob@example.com")),
+        message(5, Topic::Reminder, Some(3), &mail("bobby@example.com")),
+        message(6, Topic::RevocationCapMail, None, &mail("bob@example.com")),
+    ];
+    store.write(|unit| unit.outbox().add(&messages)).unwrap();
+
+    store.write(|unit| unit.purge().erase_traces(&[license_id(1)], &[email("bob@example.com")])).unwrap();
+    assert_eq!(personal(&db.told_of(license_id(1))), [false, false]);
+    assert_eq!(personal(&db.told_of(license_id(2))), [false, true], "what another license tells of her stays");
+    let history = |license: LicenseId| db.history("license_source", &license.to_string()).len();
+    assert_eq!((db.source(license_id(1)), history(license_id(1))), (None, 0));
+    assert_eq!((db.source(license_id(2)).is_some(), history(license_id(2))), (true, 1));
+    let left: Vec<String> = db.outbox().into_iter().map(|waiting| waiting.payload).collect();
+    let kept: Vec<String> = [1, 4, 5].iter().map(|&index: &usize| messages[index].payload.clone()).collect();
+    assert_eq!(left, kept);
+    store.write(|unit| unit.purge().erase_traces(&[], &[])).unwrap();
+    assert_eq!(db.outbox().len(), 3);
+}

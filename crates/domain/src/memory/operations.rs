@@ -1,0 +1,147 @@
+use std::collections::HashSet;
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use super::MemoryUnit;
+use crate::email::Email;
+use crate::error::Error;
+use crate::ids::{LicenseId, PlanId};
+use crate::license::{License, LicenseStatus};
+use crate::outbox::Topic;
+use crate::ports::{OperationRepository, Purge, PurgeRepository, RetirementRepository, Task, TaskClaim};
+use crate::staff_records::LicenseMark;
+
+/// Who has a task, until when, and how far it is.
+#[derive(Debug, Clone)]
+pub(super) struct Lease {
+    owner: Uuid,
+    until: DateTime<Utc>,
+    position: Option<String>,
+}
+
+impl OperationRepository for MemoryUnit<'_> {
+    fn take(&mut self, task: Task, owner: Uuid, now: DateTime<Utc>, until: DateTime<Utc>) -> Result<TaskClaim, Error> {
+        let leases = &mut self.written()?.leases;
+        let lease = leases.entry((task.operation, task.key)).or_insert(Lease { owner, until, position: None });
+        if lease.owner != owner && lease.until > now {
+            return Ok(TaskClaim::HeldUntil(lease.until));
+        }
+        (lease.owner, lease.until) = (owner, until);
+        Ok(TaskClaim::Taken(lease.position.clone()))
+    }
+
+    fn keep(&mut self, task: Task, owner: Uuid, until: DateTime<Utc>, position: Option<&str>) -> Result<bool, Error> {
+        let leases = &mut self.written()?.leases;
+        let own = leases.get_mut(&(task.operation, task.key)).filter(|lease| lease.owner == owner);
+        Ok(own.map(|lease| (lease.until, lease.position) = (until, position.map(str::to_owned))).is_some())
+    }
+
+    fn give_back(&mut self, task: Task, owner: Uuid, now: DateTime<Utc>) -> Result<(), Error> {
+        let leases = &mut self.written()?.leases;
+        if let Some(lease) = leases.get_mut(&(task.operation, task.key)).filter(|lease| lease.owner == owner) {
+            lease.until = now;
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self, task: Task, owner: Uuid) -> Result<(), Error> {
+        let leases = &mut self.written()?.leases;
+        leases.retain(|key, lease| *key != (task.operation, task.key) || lease.owner != owner);
+        Ok(())
+    }
+
+    fn mark_plans(&mut self, plans: &[PlanId], name: &str, now: DateTime<Utc>) -> Result<Vec<PlanId>, Error> {
+        let marks = &mut self.written()?.plan_marks;
+        let mut plans = plans.to_vec();
+        plans.sort_unstable();
+        plans.retain(|&plan| marks.insert((plan, name.to_owned()), now).is_none());
+        Ok(plans)
+    }
+
+    fn mark_licenses(
+        &mut self,
+        licenses: &[LicenseId],
+        event_name: &str,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<LicenseId>, Error> {
+        let events = &mut self.written()?.license_events;
+        let noted: HashSet<LicenseId> =
+            events.iter().filter(|mark| mark.event_name == event_name).map(|mark| mark.license).collect();
+        let mut new: Vec<LicenseId> = licenses.iter().copied().filter(|license| !noted.contains(license)).collect();
+        new.sort_unstable();
+        new.dedup();
+        let mark = |&license: &LicenseId| LicenseMark { license, event_name: event_name.to_owned(), created: now };
+        events.extend(new.iter().map(mark));
+        Ok(new)
+    }
+}
+
+impl MemoryUnit<'_> {
+    fn is_due(&self, license: &License, purge: Purge, now: DateTime<Utc>) -> Option<bool> {
+        let plan = self.tables.plans.get(&license.plan)?;
+        let keeps = self.tables.agreements.get(&plan.agreement)?.license_duration_before_purge;
+        let columns = license.columns();
+        let knows_somebody =
+            columns.user_email.is_some() || columns.lms_user_id.is_some() || columns.activation_key.is_some();
+        let past = |moment: Option<DateTime<Utc>>| moment.is_some_and(|moment| moment < now - keeps);
+        Some(match purge {
+            Purge::PlanExpired => knows_somebody && past(Some(plan.expiration_date)),
+            Purge::Revoked => {
+                license.status() == LicenseStatus::Revoked
+                    && knows_somebody
+                    && past(columns.revoked_date)
+                    && !plan.for_internal_use_only
+            }
+            Purge::NeverActivated => {
+                license.status() == LicenseStatus::Assigned
+                    && past(columns.assigned_date)
+                    && !plan.for_internal_use_only
+            }
+        })
+    }
+}
+
+impl PurgeRepository for MemoryUnit<'_> {
+    fn lock_due(&mut self, purge: Purge, now: DateTime<Utc>, limit: i64) -> Result<Vec<License>, Error> {
+        self.written()?;
+        self.due_after(purge, now, None, limit)
+    }
+
+    fn due_after(
+        &mut self,
+        purge: Purge,
+        now: DateTime<Utc>,
+        after: Option<LicenseId>,
+        limit: i64,
+    ) -> Result<Vec<License>, Error> {
+        let next = self.tables.licenses.values().filter(|license| after.is_none_or(|after| license.id > after));
+        let due = next.filter(|license| self.is_due(license, purge, now) == Some(true));
+        Ok(due.take(usize::try_from(limit).unwrap_or(0)).cloned().collect())
+    }
+
+    fn addresses_in_use(&mut self, emails: &[Email]) -> Result<Vec<Email>, Error> {
+        let carried: HashSet<Email> =
+            self.tables.licenses.values().filter_map(|license| license.columns().user_email).collect();
+        Ok(emails.iter().filter(|email| carried.contains(email)).cloned().collect())
+    }
+
+    fn erase_traces(&mut self, licenses: &[LicenseId], gone: &[Email]) -> Result<(), Error> {
+        self.erase_sources(licenses)?;
+        let names: HashSet<String> = licenses.iter().map(ToString::to_string).collect();
+        let addresses: Vec<String> = gone.iter().map(Email::as_json).collect();
+        let tables = self.written()?;
+        for entry in tables.history.iter_mut().filter(|entry| entry.table == "license" && names.contains(&entry.id)) {
+            if let Some(columns) = &mut entry.license {
+                (columns.user_email, columns.lms_user_id, columns.activation_key) = (None, None, None);
+            }
+        }
+        tables.outbox.retain(|owed| {
+            let message = &owed.message;
+            let about_one = message.license.is_some() || message.topic == Topic::LicenseEvent;
+            let names_one = about_one && addresses.iter().any(|email| message.payload.contains(email));
+            !names_one && message.license.is_none_or(|license| !licenses.contains(&license))
+        });
+        Ok(())
+    }
+}

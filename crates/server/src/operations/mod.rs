@@ -1,0 +1,105 @@
+//! `license-manager` as a command that does one thing and stops: recurring operations, and what is done by hand.
+//!
+//! | module | what stands there |
+//! |---|---|
+//! | `arguments` | the command line |
+//! | `recurring` | the operations a schedule runs |
+//! | `hands` | provision, freeze, transfer, history |
+//! | `seeds` | data for development |
+//! | `supervisor` | progress on standard error, Ctrl-C |
+//! | `report` | the summary on standard output |
+
+mod arguments;
+mod hands;
+mod recurring;
+mod report;
+mod seeds;
+mod supervisor;
+
+use std::io::Write;
+
+use license_manager_domain::{Error, LicenseManager};
+
+pub use arguments::OperationCommand;
+use arguments::ShowOptions;
+use report::Report;
+use supervisor::CommandSupervisor;
+
+use crate::config::Config;
+use crate::neighbours::Neighbours;
+use crate::storage::{Database, seed_products};
+
+/// Why a command did not even begin, or could not tell what it did.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    /// Its arguments make no sense; one line that says what is wrong.
+    #[error("{0}")]
+    Arguments(String),
+    /// Something else.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl From<Error> for CommandError {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::NotFound(_) | Error::UnknownReference { .. } | Error::Invalid(_) => {
+                Self::Arguments(error.to_string())
+            }
+            _ => Self::Failed(error.to_string()),
+        }
+    }
+}
+
+impl From<std::io::Error> for CommandError {
+    fn from(error: std::io::Error) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+/// Runs a command; `false` where some of what it was to do was not done, which its summary tells.
+///
+/// # Errors
+/// See [`CommandError`].
+pub fn run(config: &Config, command: OperationCommand, out: &mut impl Write) -> Result<bool, CommandError> {
+    let database = Database::open(config).map_err(|error| CommandError::Failed(error.to_string()))?;
+    database.migrate()?;
+    let neighbours = Neighbours::from_config(config).map_err(CommandError::Failed)?;
+    let manager = neighbours.of(database.manager(config));
+    seed_products(&manager)?;
+    // The command has this thread to itself; signals and neighbours have the other.
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let (show, report) = runtime.block_on(act(config, &manager, command, out))?;
+    match report {
+        Some(report) => {
+            report.write(show.output, out)?;
+            Ok(report.is_complete())
+        }
+        None => Ok(true),
+    }
+}
+
+/// Does what the command says. What shows its outcome by itself has no report.
+async fn act(
+    config: &Config,
+    manager: &LicenseManager,
+    command: OperationCommand,
+    out: &mut impl Write,
+) -> Result<(ShowOptions, Option<Report>), CommandError> {
+    use OperationCommand as Command;
+
+    let (show, report) = match command {
+        Command::SeedDevelopmentData(show) => (show, seeds::development(manager)?),
+        Command::SeedEnterpriseDevstackData(arguments) => (arguments.show, seeds::devstack(manager, &arguments)?),
+        Command::ManufactureData(arguments) => (arguments.show, seeds::manufacture(manager, &arguments)?),
+        Command::Provision(arguments) => (arguments.by_hand.show, hands::provision(manager, &arguments)?),
+        Command::Freeze(arguments) => (arguments.by_hand.show, hands::freeze(manager, &arguments)?),
+        Command::Transfer(arguments) => (arguments.by_hand.show, hands::transfer(manager, arguments)?),
+        Command::History(arguments) => {
+            hands::history(manager, &arguments, out)?;
+            return Ok((arguments.show, None));
+        }
+        recurring => recurring::run(config, manager, recurring).await?,
+    };
+    Ok((show, Some(report)))
+}
