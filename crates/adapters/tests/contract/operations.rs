@@ -292,7 +292,7 @@ pub fn plans_that_auto_apply_are_found_since_when_they_last_began(db: &dyn Datab
         kind: NotificationKind::PeriodicInformational,
         last_sent: day(12),
     };
-    store.write(|unit| unit.notifications().save(&[told.clone()], &change(12))).unwrap();
+    store.write(|unit| unit.notifications().save(std::slice::from_ref(&told), &change(12))).unwrap();
     assert_eq!(applying(20, 14), [(1, day(14))]);
     edit(&*store, 1, |plan| plan.is_active = false);
     assert_eq!(applying(20, 19), []);

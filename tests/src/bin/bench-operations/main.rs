@@ -20,8 +20,8 @@ const AIM: (Duration, u64) = (Duration::from_secs(60), 128 * 1024);
 /// The commands in an order in which none takes away what another is to do.
 const COMMANDS: [&str; 7] = [
     "process-renewals",
-    "expire-subscriptions",
     "unlink-expired-licenses",
+    "expire-subscriptions",
     "trigger-event-for-licenses",
     "process-auto-scalable-plans",
     "send-license-utilization-emails",
