@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help build run test fmt lint unit bench openapi fuzz
+.PHONY: help build run test fmt lint unit bench bench-operations openapi fuzz
 
 # Without -p, cargo settles on one set of features for the whole workspace and builds each dependency once.
 
@@ -11,7 +11,7 @@ TEST_RUNNER := cargo test --workspace --lib --bins --tests --no-fail-fast
 endif
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## Build the server
 	cargo build --workspace --bins
@@ -49,3 +49,7 @@ fuzz: ## Fuzz the running server over its OpenAPI document, on both databases, w
 	cargo build --workspace --bins
 	tests/fuzz sqlite
 	tests/with-postgres tests/fuzz postgres
+
+bench-operations: ## Measure the recurring operations on a million licenses, on both databases
+	cargo build --release --bin license-manager --bin bench-operations
+	tests/with-postgres cargo run --release --bin bench-operations

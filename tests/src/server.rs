@@ -292,8 +292,9 @@ fn command(port: u16, database_url: &str, folder: &Path) -> Command {
     command
 }
 
-/// The binary that was built beside this test: tests are in `target/<profile>/deps`, binaries in `target/<profile>`.
-fn binary() -> PathBuf {
+/// The server's binary, built beside this test: tests are in `target/<profile>/deps`, binaries in `target/<profile>`. Panics where
+/// it was not built.
+pub fn binary() -> PathBuf {
     let test = std::env::current_exe().expect("a test has a path");
     let name = format!("license-manager{}", std::env::consts::EXE_SUFFIX);
     test.ancestors()

@@ -1,5 +1,8 @@
 //! Operations as commands beside a server: what they tell, two at once, killed and run again.
 
+// A test stands outside the service, where time is the real one.
+#![allow(clippy::disallowed_methods)]
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 

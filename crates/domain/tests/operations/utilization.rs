@@ -79,7 +79,10 @@ fn plans_that_are_not_in_use_or_were_told_of_before_are_left_out() {
         kind: NotificationKind::PeriodicInformational,
         last_sent: beginning(),
     };
-    world.store.write(|unit| unit.notifications().save(&[notification.clone()], &admin().change(beginning()))).unwrap();
+    world
+        .store
+        .write(|unit| unit.notifications().save(std::slice::from_ref(&notification), &admin().change(beginning())))
+        .unwrap();
     world.clock.advance(days(8));
     assert_eq!(count(&send(&world, false), "plans"), 0);
 }

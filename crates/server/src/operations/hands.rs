@@ -70,13 +70,15 @@ pub(super) fn transfer(manager: &LicenseManager, arguments: Transfer) -> Result<
         is_dry_run: !really,
         licenses,
     };
+    // Looked at first, so that no job is left behind of a transfer that is refused.
+    let preview = manager.preview_transfer(&order)?;
     let moved: Vec<Uuid> = if really {
         let job = manager.create_transfer_job(&Actor::service(), &order)?;
         let job = manager.process_transfer_job(&Actor::service(), job.id, Some(false))?;
         let moved = job.runs.into_iter().next_back().map(|run| run.modified_licenses).unwrap_or_default();
         moved.into_iter().map(|license| license.0).collect()
     } else {
-        manager.preview_transfer(&order)?.licenses.into_iter().map(|license| license.0).collect()
+        preview.licenses.into_iter().map(|license| license.0).collect()
     };
     Ok(Report::done("transfer", !really, vec![("licenses", moved.len() as i64)], moved))
 }

@@ -11,6 +11,9 @@ use crate::license::License;
 use crate::ports::{Purge, StoreExt, UnitOfWork};
 use crate::services::LicenseManager;
 
+/// The most licenses of one transaction: storage holds each with its history and messages.
+const AT_ONCE: i64 = 5_000;
+
 fn name(purge: Purge) -> &'static str {
     match purge {
         Purge::PlanExpired => "plan_expired",
@@ -34,7 +37,7 @@ impl LicenseManager {
     }
 
     fn purge(&self, run: &mut Run<'_>, purge: Purge) -> Result<(), Error> {
-        let batch = self.settings.batch_size;
+        let batch = self.settings.batch_size.min(AT_ONCE);
         let mut after: Option<LicenseId> = None;
         while !run.stops() {
             let ids = if run.dry_run() {
