@@ -2,15 +2,18 @@
 //!
 //! People with an account in the LMS are known to Braze by its id, the others by an alias: their address, under the label
 //! [`ALIAS_LABEL`]. Braze has no id by which it refuses a message it got before (its `send_id` groups statistics), so a mail
-//! that is tried again can arrive twice.
+//! that is tried again can arrive twice. Where Braze finds errors in a call, it does not say whose, and may have mailed the others:
+//! they are then mailed one by one, and those that went out alone are remembered and not mailed again.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::SecondsFormat;
 use license_manager_domain::ports::{CampaignMail, Clock, Mail, MailKind, TrackedEvent, Undelivered};
-use license_manager_domain::{Email, LmsUserId};
+use license_manager_domain::{Email, LmsUserId, MessageId};
+use moka::future::Cache;
 use reqwest::Client;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -27,6 +30,10 @@ const ALIASES_PER_CALL: usize = 50;
 const RECIPIENTS_PER_CALL: usize = 50;
 /// The most attributes, and the most events, of one call.
 const TRACKED_PER_CALL: usize = 75;
+
+/// How many mails that went out alone are remembered, and for how long.
+const REMEMBERED_MAILS: u64 = 100_000;
+const REMEMBERED_FOR: Duration = Duration::from_secs(60 * 60);
 
 const EXPORT: &str = "/users/export/ids";
 const NEW_ALIAS: &str = "/users/alias/new";
@@ -64,6 +71,8 @@ pub struct Braze {
     campaigns: BTreeMap<MailKind, String>,
     /// Kinds without a campaign of which the log was told.
     told: Mutex<BTreeSet<MailKind>>,
+    /// Mails that went out alone.
+    sent: Cache<(MessageId, Email), ()>,
 }
 
 impl std::fmt::Debug for Braze {
@@ -104,7 +113,8 @@ impl Braze {
     pub fn new(options: BrazeOptions, client: Client, clock: Arc<dyn Clock>) -> Self {
         let BrazeOptions { url, api_key, app_id, campaigns } = options;
         let service = Service::new("braze", url, client, Credential::Bearer(api_key));
-        Self { service, clock, app_id, campaigns, told: Mutex::default() }
+        let sent = Cache::builder().max_capacity(REMEMBERED_MAILS).time_to_live(REMEMBERED_FOR).build();
+        Self { service, clock, app_id, campaigns, told: Mutex::default(), sent }
     }
 
     /// Tells of events of people without an account, each with the person it is about.
@@ -194,6 +204,12 @@ impl Braze {
         failure.undelivered(self.clock.now())
     }
 
+    /// Sends a campaign to people. Returns whether Braze found no error in the call.
+    async fn trigger(&self, campaign: &str, mails: &[&Mail]) -> Result<bool, Undelivered> {
+        let recipients: Vec<_> = mails.iter().map(|mail| recipient(mail)).collect();
+        Ok(self.post(SEND, &json!({ "campaign_id": campaign, "recipients": recipients })).await? == 0)
+    }
+
     /// The campaign of a kind of mail. Where there is none, the log is told, once.
     fn campaign(&self, kind: MailKind) -> Option<&str> {
         let campaign = self.campaigns.get(&kind);
@@ -212,10 +228,20 @@ impl CampaignMail for Braze {
         let by_alias = mails.iter().filter(|mail| mail.lms_user_id.is_none());
         self.prepare_aliases(by_alias.map(|mail| &mail.to)).await?;
         for mails in rounds(mails) {
-            let recipients: Vec<_> = mails.into_iter().map(recipient).collect();
-            let call = json!({ "campaign_id": campaign, "recipients": recipients });
-            if self.post(SEND, &call).await? > 0 {
-                // Which of them was not mailed shows once they are tried apart.
+            let mails: Vec<_> = mails.into_iter().filter(|mail| !self.sent.contains_key(&key(mail))).collect();
+            if mails.is_empty() || self.trigger(campaign, &mails).await? {
+                continue;
+            }
+            let alone = mails.len() == 1;
+            let mut refused = alone;
+            for &mail in mails.iter().filter(|_| !alone) {
+                if self.trigger(campaign, &[mail]).await? {
+                    self.sent.insert(key(mail), ()).await;
+                } else {
+                    refused = true;
+                }
+            }
+            if refused {
                 return Err(Undelivered::Refused("found errors in recipients or properties".to_owned()));
             }
         }
@@ -232,6 +258,10 @@ impl CampaignMail for Braze {
         }
         Ok(())
     }
+}
+
+fn key(mail: &Mail) -> (MessageId, Email) {
+    (mail.id, mail.to.clone())
 }
 
 fn alias(person: &Email) -> Value {

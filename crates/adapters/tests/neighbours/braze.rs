@@ -198,6 +198,31 @@ async fn a_recipient_in_whom_braze_finds_an_error_was_not_mailed() {
 }
 
 #[tokio::test]
+async fn who_is_mailed_beside_somebody_unknown_is_not_mailed_over_and_over() {
+    let server = MockServer::start().await;
+    let answer = |request: &wiremock::Request| {
+        let body: Value = serde_json::from_slice(&request.body).unwrap();
+        let unknown = body["recipients"].to_string().contains("bob@example.com");
+        let errors = if unknown { json!(["somebody is unknown"]) } else { json!([]) };
+        ResponseTemplate::new(201).set_body_json(json!({ "message": "success", "errors": errors }))
+    };
+    Mock::given(method("POST")).respond_with(answer).mount(&server).await;
+    let braze = braze(server.uri(), patient());
+    let mails =
+        [mail(1, "amy@example.com", Some(7)), mail(2, "bob@example.com", Some(8)), mail(3, "eve@example.com", Some(9))];
+    let refused = Err(Undelivered::Refused("found errors in recipients or properties".to_owned()));
+    assert_eq!(braze.send(MailKind::Assignment, &mails).await, refused, "together, then each alone");
+    assert_eq!(braze.send(MailKind::Assignment, &mails[..2]).await, refused, "only the one in whom there is an error");
+    assert_eq!(braze.send(MailKind::Assignment, &mails[2..]).await, Ok(()), "who was mailed is not mailed again");
+    let requests = server.received_requests().await.unwrap();
+    let mailed = requests.iter().map(|request| {
+        let body: Value = serde_json::from_slice(&request.body).unwrap();
+        body["recipients"].as_array().unwrap().len()
+    });
+    assert_eq!(mailed.collect::<Vec<_>>(), [3, 1, 1, 1, 1]);
+}
+
+#[tokio::test]
 async fn a_braze_under_maintenance_keeps_what_it_queued() {
     let server = always(ResponseTemplate::new(202).set_body_json(json!({ "message": "queued" }))).await;
     let outcome =
