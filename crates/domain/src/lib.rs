@@ -112,8 +112,8 @@ pub use renewal::{
 };
 pub use services::{
     AgreementChanges, AgreementOverview, AgreementPage, AgreementSettings, AgreementSettingsChanges, Assignees,
-    Assignments, Batch, Begun, ChosenCatalog, Claim, Deliveries, DeliverySettings, HistoricChange, HistoryPage,
-    LearnerLicense, LearnerLicenses, LearnerView, LeftAlone, LicenseEdit, LicenseManager, LicensePage,
+    Assignments, Batch, Begun, ChosenCatalog, Claim, Deliveries, DeliveryResult, DeliverySettings, HistoricChange,
+    HistoryPage, LearnerLicense, LearnerLicenses, LearnerView, LeftAlone, LicenseEdit, LicenseManager, LicensePage,
     LicenseSelection, NewAgreement, NewPlan, Outcome, PersonalLicense, PersonalLicenses, PlanChanges, PlanOverview,
     PlanPage, PlanTypeChanges, PlanUpkeep, ProcessedRenewal, ProductChanges, RecordPage, RenewalChanges,
     RenewalOutcome, RenewalPage, RenewedBy, Retirement, RevertRequest, Reverted, Revocations, Revoked, Settings,
