@@ -39,7 +39,7 @@ pub use database::Database;
 pub use neighbours::{FakeNeighbours, NOT_IN_CATALOG};
 pub use person::{AUDIENCE, ISSUER, Person, SECRET};
 pub use scene::{Scene, assert_detail};
-pub use server::{Beside, Ran, Refusal, Server, binary};
+pub use server::{Beside, Ran, Refusal, Server, binary, free_port};
 
 use std::time::{Duration, Instant};
 

@@ -47,14 +47,23 @@ impl Server {
         Self::start_as(&["serve", "--demo"], database_url, &[])
     }
 
+    /// Starts a server with further settings and does not wait for it: its database may be away.
+    pub fn start_without_waiting(database_url: &str, settings: &[(&str, &str)]) -> Self {
+        Self::spawn_as(&[], database_url, settings)
+    }
+
     fn start_as(arguments: &'static [&'static str], database_url: &str, settings: &[(&str, &str)]) -> Self {
+        let mut server = Self::spawn_as(arguments, database_url, settings);
+        server.wait_until_healthy();
+        server
+    }
+
+    fn spawn_as(arguments: &'static [&'static str], database_url: &str, settings: &[(&str, &str)]) -> Self {
         let port = free_port();
         let folder = tempfile::tempdir().expect("a temporary folder is created");
         let settings: Vec<_> = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let process = spawn(port, database_url, &settings, arguments, folder.path());
-        let mut server = Self { process, port, database_url: database_url.to_owned(), settings, arguments, folder };
-        server.wait_until_healthy();
-        server
+        Self { process, port, database_url: database_url.to_owned(), settings, arguments, folder }
     }
 
     /// Runs a server that is expected to stop by itself, and returns how it did.
@@ -307,7 +316,7 @@ pub fn binary() -> PathBuf {
 
 /// A port nothing listens on, from below the range that outgoing connections get theirs from: a client could take one
 /// of those before the server does.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     std::iter::repeat_with(|| 10_000 + (Uuid::new_v4().as_u128() % 20_000) as u16)
         .take(100)
         .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())

@@ -4,7 +4,9 @@
 //! Every database has a room of its own, plainly written for it: the dialects share no queries. All of them pass the contract
 //! suite in `tests/contract`.
 
+pub mod calls;
 pub mod http;
 pub mod mail;
+pub mod pool;
 pub mod postgres;
 pub mod sqlite;

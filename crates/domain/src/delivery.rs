@@ -242,6 +242,19 @@ pub struct Waiting {
     pub parked_at: Option<DateTime<Utc>>,
 }
 
+/// How a lane stands, for whoever watches it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Backlog {
+    /// Which.
+    pub lane: Lane,
+    /// How many messages wait in it, those being delivered included, up to the number that was asked for.
+    pub waiting: i64,
+    /// How many are parked in it, up to the same number.
+    pub parked: i64,
+    /// Since when the message is due that could have been claimed first; `None` where none could be.
+    pub due_since: Option<DateTime<Utc>>,
+}
+
 /// Which messages an operator means.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OutboxSelection {

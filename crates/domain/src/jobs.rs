@@ -17,6 +17,9 @@ pub enum JobKind {
 }
 
 impl JobKind {
+    /// Every kind.
+    pub const ALL: [Self; 2] = [Self::Provision, Self::RevokeAll];
+
     /// Its name in storage.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -27,7 +30,7 @@ impl JobKind {
 
     /// The kind of that name.
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Provision, Self::RevokeAll].into_iter().find(|kind| kind.as_str() == name)
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
     }
 }
 

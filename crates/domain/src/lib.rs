@@ -112,10 +112,10 @@ pub use renewal::{
 };
 pub use services::{
     AgreementChanges, AgreementOverview, AgreementPage, AgreementSettings, AgreementSettingsChanges, Assignees,
-    Assignments, Batch, Begun, ChosenCatalog, Claim, Deliveries, DeliverySettings, Expiration, HistoricChange,
-    HistoryPage, LearnerLicense, LearnerLicenses, LearnerView, LeftAlone, LicenseEdit, LicenseManager, LicensePage,
-    LicenseSelection, NewAgreement, NewPlan, OperationFailure, OperationSettings, OperationSummary, Outcome,
-    PersonalLicense, PersonalLicenses, PlanChanges, PlanOverview, PlanPage, PlanTypeChanges, PlanUpkeep,
+    Assignments, Batch, Begun, ChosenCatalog, Claim, Deliveries, DeliveryResult, DeliverySettings, Expiration,
+    HistoricChange, HistoryPage, LearnerLicense, LearnerLicenses, LearnerView, LeftAlone, LicenseEdit, LicenseManager,
+    LicensePage, LicenseSelection, NewAgreement, NewPlan, OperationFailure, OperationSettings, OperationSummary,
+    Outcome, PersonalLicense, PersonalLicenses, PlanChanges, PlanOverview, PlanPage, PlanTypeChanges, PlanUpkeep,
     ProcessedRenewal, ProductChanges, RecordPage, RenewalChanges, RenewalOutcome, RenewalPage, RenewedBy, Retirement,
     RevertRequest, Reverted, Revocations, Revoked, Settings, Supervisor, TransferPage, TransferPreview, UNLINKED_EVENT,
 };

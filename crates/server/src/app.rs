@@ -16,9 +16,13 @@ use crate::auth::TokenVerifier;
 use crate::config::Secret;
 use crate::cors::{BrowserPolicy, cors};
 use crate::error::ApiError;
+use crate::monitor::Monitor;
 use crate::problem::{PROBLEM_JSON, problem_details};
 use crate::throttle::Throttle;
-use crate::{idempotency, identity, logging, routes};
+use crate::{idempotency, identity, logging, metrics, monitor, routes};
+
+/// The path whose answers are not JSON but Prometheus's text, whatever is accepted.
+const METRICS: &str = "/metrics/";
 
 /// What the handlers share.
 pub struct AppState {
@@ -40,6 +44,8 @@ pub struct AppState {
     pub subsidy_secret: Option<Secret>,
     /// Rouses the runner of jobs.
     pub wake_jobs: Arc<Notify>,
+    /// How this process is.
+    pub monitor: Arc<Monitor>,
 }
 
 impl AppState {
@@ -64,16 +70,19 @@ pub fn app(
 > {
     let cors = cors(&state.browser.allowed_origins);
     App::new()
+        .app_data(web::Data::from(state.monitor.clone()))
         .app_data(state)
         .configure(routes::configure)
         .default_service(web::to(|| async { Err::<Answer, _>(ApiError::no_such_page()) }))
         .wrap(from_fn(idempotency::once))
         .wrap(from_fn(identity::identify))
+        .wrap(from_fn(monitor::only_when_started))
         .wrap(from_fn(negotiate))
         // Every path works with and without its trailing slash.
         .wrap(NormalizePath::new(TrailingSlash::Always))
         .wrap(from_fn(problem_details))
         .wrap(cors)
+        .wrap(from_fn(metrics::measure))
         .wrap(from_fn(logging::request_log))
 }
 
@@ -90,8 +99,8 @@ async fn negotiate(
             "*/*" | "application/*" | "application/json" | PROBLEM_JSON | "text/csv" | "text/*"
         )
     };
-    let is_page = request.path().starts_with("/api-docs/");
-    if !is_page && !accepted.trim().is_empty() && !accepted.split(',').any(writable) {
+    let is_json = request.path() != METRICS && !request.path().starts_with("/api-docs/");
+    if is_json && !accepted.trim().is_empty() && !accepted.split(',').any(writable) {
         let message = "Answers are JSON: accept application/json.";
         let error = ApiError::detail(StatusCode::NOT_ACCEPTABLE, message);
         return Ok(request.into_response(error.error_response()).map_into_right_body());

@@ -12,9 +12,7 @@ use crate::app::AppState;
 use crate::auth::{AccessToken, header_credential};
 use crate::csrf;
 use crate::error::ApiError;
-
-/// The path that is asked by machines which have no credential and must always get an answer.
-const HEALTH: &str = "/health/";
+use crate::monitor::WATCHED;
 
 /// The cookie with a token's first two parts, which scripts may read.
 pub const HEADER_PAYLOAD_COOKIE: &str = "edx-jwt-cookie-header-payload";
@@ -33,7 +31,7 @@ pub async fn identify(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<EitherBody<impl MessageBody>>, Error> {
-    if request.path() != HEALTH {
+    if !WATCHED.contains(&request.path()) {
         let state = AppState::of(request.request())?;
         let identity = authenticate(&state, request.request()).await;
         let user = identity.as_ref().ok();

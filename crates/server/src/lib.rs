@@ -17,6 +17,8 @@ pub mod identity;
 pub mod jobs;
 pub mod listing;
 pub mod logging;
+pub mod metrics;
+pub mod monitor;
 pub mod neighbours;
 pub mod openapi;
 pub mod operations;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use license_manager_adapters::calls::CallListener;
 use license_manager_adapters::http::{
     AccessTokens, Braze, BrazeOptions, CachedCatalog, Credentials, HttpAccounts, HttpCatalog, HttpDirectory,
     HttpLearners, HttpNeighbour, Segment, Timeouts, Tracking, client,
@@ -43,7 +44,18 @@ impl Neighbours {
     /// # Errors
     /// Where one is described by halves or in a way that cannot be used; one line that names the setting.
     pub fn from_config(config: &Config) -> Result<Self, String> {
-        let client = client(Timeouts::default())?;
+        Self::watched(config, None)
+    }
+
+    /// As [`Neighbours::from_config`]; the listener is told of every call.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn watched(config: &Config, on_call: Option<CallListener>) -> Result<Self, String> {
+        let mut client = client(Timeouts::default())?;
+        if let Some(listener) = on_call.clone() {
+            client = client.told_to(listener);
+        }
         let tokens = oauth_client(&config.oauth)?
             .map(|(url, credentials)| Arc::new(AccessTokens::new(url, credentials, client.clone())));
         let neighbour = |which, url: &String| HttpNeighbour::new(which, url, client.clone(), tokens.clone());
@@ -55,7 +67,10 @@ impl Neighbours {
             .write_key
             .as_ref()
             .map(|key| Segment::new(&config.segment.url, key.expose().to_owned(), client.clone(), clock.clone()));
-        let smtp = smtp(&config.smtp)?;
+        let smtp = smtp(&config.smtp)?.map(|smtp| match on_call {
+            Some(listener) => smtp.told_to(listener),
+            None => smtp,
+        });
         let mail: Arc<dyn CampaignMail> = match (&braze, smtp) {
             (Some(braze), _) => braze.clone(),
             (None, Some(smtp)) => Arc::new(smtp),

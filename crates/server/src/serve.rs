@@ -1,11 +1,13 @@
 //! Runs the server until it is told to stop.
 
 use std::error::Error;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
-use actix_web::{HttpServer, web};
+use actix_web::middleware::{NormalizePath, TrailingSlash};
+use actix_web::{App, HttpServer, web};
 use license_manager_domain::ports::Clock as _;
 use license_manager_domain::{Error as DomainError, LicenseManager};
 use tokio::sync::{Notify, watch};
@@ -15,6 +17,8 @@ use crate::auth::TokenVerifier;
 use crate::auth::mint::DevelopmentToken;
 use crate::config::{Config, DEFAULT_DATABASE_FILE};
 use crate::cors::BrowserPolicy;
+use crate::metrics::Metrics;
+use crate::monitor::{self, Monitor};
 use crate::neighbours::Neighbours;
 use crate::storage::{Database, seed_products};
 use crate::system::SystemClock;
@@ -36,14 +40,10 @@ pub async fn run(config: Config, with_demo: bool) -> Result<(), Box<dyn Error>> 
     }
     let verifier = TokenVerifier::from_config(&config.auth).await?;
     let database = Arc::new(Database::open(&config).map_err(|error| error.to_string())?);
-    let manager = Neighbours::from_config(&config)?.of(database.manager(&config));
-    prepare(database, manager.clone()).await?;
-
+    let metrics = Arc::new(Metrics::new()?);
+    let manager = Neighbours::watched(&config, Some(metrics.call_listener()))?.of(database.manager(&config));
+    let monitor = Arc::new(Monitor::new(&config.metrics, metrics.clone(), database.clone(), manager.clone()));
     let wake_jobs = Arc::new(Notify::new());
-    let (stop_jobs, stopped) = watch::channel(false);
-    let job_runner = jobs::start(manager.clone(), wake_jobs.clone(), stopped.clone());
-    let sweeper = jobs::start_sweeping(manager.clone(), stopped.clone());
-    let worker = config.worker.enabled.then(|| Worker::start(&manager, &config, stopped));
     let state = web::Data::new(AppState {
         manager: manager.clone(),
         verifier,
@@ -53,7 +53,8 @@ pub async fn run(config: Config, with_demo: bool) -> Result<(), Box<dyn Error>> 
         learner_portal: config.portals.learner_url.clone(),
         retirement_worker: config.auth.retirement_worker.clone(),
         subsidy_secret: config.auth.subsidy_secret().cloned(),
-        wake_jobs,
+        wake_jobs: wake_jobs.clone(),
+        monitor: monitor.clone(),
     });
     let workers = match config.server.workers {
         0 => std::thread::available_parallelism()?.get(),
@@ -69,8 +70,21 @@ pub async fn run(config: Config, with_demo: bool) -> Result<(), Box<dyn Error>> 
         .bind(config.server.listen)
         .map_err(|error| format!("server.listen: cannot listen on {}: {error}", config.server.listen))?;
     let address = server.addrs().first().map_or_else(String::new, |address| format!("http://{address}"));
-    let server = server.run();
-    stop_on_signal(server.handle());
+    // Those who watch are answered while the database is still away.
+    let mut server = server.run();
+    stop_on_signal(server.handle(), monitor.clone());
+    tokio::select! {
+        prepared = prepare(database, manager.clone()) => prepared?,
+        stopped = &mut server => {
+            tracing::info!("stopped before the database was up to date");
+            return Ok(stopped?);
+        }
+    }
+    let (stop_jobs, stopped) = watch::channel(false);
+    let job_runner = jobs::start(manager.clone(), wake_jobs, stopped.clone());
+    let sweeper = jobs::start_sweeping(manager.clone(), stopped.clone());
+    let worker = config.worker.enabled.then(|| Worker::start(&manager, &config, metrics, stopped));
+    monitor.started();
     tracing::info!(address, "ready");
     if with_demo {
         print_demo(&config, manager, &address).await?;
@@ -89,17 +103,47 @@ pub async fn run(config: Config, with_demo: bool) -> Result<(), Box<dyn Error>> 
 /// Delivers what is owed to the outside, and answers nobody, until SIGTERM or Ctrl-C; the batches under way are finished first.
 pub async fn run_worker(config: Config) -> Result<(), Box<dyn Error>> {
     let database = Arc::new(Database::open(&config).map_err(|error| error.to_string())?);
-    let manager = Neighbours::from_config(&config)?.of(database.manager(&config));
-    prepare(database, manager.clone()).await?;
+    let metrics = Arc::new(Metrics::new()?);
+    let manager = Neighbours::watched(&config, Some(metrics.call_listener()))?.of(database.manager(&config));
+    let monitor = Arc::new(Monitor::new(&config.metrics, metrics.clone(), database.clone(), manager.clone()));
+    let watched = config.metrics.worker_listen.map(|address| watched(address, monitor.clone())).transpose()?;
+    tokio::select! {
+        prepared = prepare(database, manager.clone()) => prepared?,
+        signal = stop_signal() => return Ok(signal?),
+    }
     let (stop, stopped) = watch::channel(false);
-    let worker = Worker::start(&manager, &config, stopped);
+    let worker = Worker::start(&manager, &config, metrics, stopped);
+    monitor.started();
     tracing::info!("ready: delivering");
     stop_signal().await?;
     tracing::info!("stopping: finishing the deliveries under way");
+    monitor.stopping();
     stop.send_replace(true);
     worker.finish().await;
+    if let Some(watched) = watched {
+        watched.stop(false).await;
+    }
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Answers those who watch a worker, and nobody else, until it is stopped.
+fn watched(address: SocketAddr, monitor: Arc<Monitor>) -> Result<ServerHandle, String> {
+    let app = move || {
+        App::new()
+            .app_data(web::Data::from(monitor.clone()))
+            .configure(monitor::configure)
+            .wrap(NormalizePath::new(TrailingSlash::Always))
+    };
+    let server = HttpServer::new(app)
+        .workers(1)
+        .disable_signals()
+        .bind(address)
+        .map_err(|error| format!("metrics.worker_listen: cannot listen on {address}: {error}"))?
+        .run();
+    let handle = server.handle();
+    tokio::spawn(server);
+    Ok(handle)
 }
 
 /// Returns at the first SIGTERM or Ctrl-C.
@@ -133,11 +177,12 @@ async fn prepare(database: Arc<Database>, manager: LicenseManager) -> Result<(),
 }
 
 /// Stops the server at the first SIGTERM or Ctrl-C, after the requests under way.
-fn stop_on_signal(server: ServerHandle) {
+fn stop_on_signal(server: ServerHandle, monitor: Arc<Monitor>) {
     tokio::spawn(async move {
         match stop_signal().await {
             Ok(()) => {
                 tracing::info!("stopping: finishing the requests under way");
+                monitor.stopping();
                 server.stop(true).await;
             }
             Err(error) => tracing::error!(%error, "cannot listen for SIGTERM"),

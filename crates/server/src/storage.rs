@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use license_manager_adapters::pool::PoolUse;
 use license_manager_adapters::postgres::{PostgresOptions, PostgresStore};
 use license_manager_adapters::sqlite::{SqliteOptions, SqliteStore};
 use license_manager_domain::ports::{Clock, Store, StoreExt};
@@ -57,6 +58,30 @@ impl Database {
         match self {
             Self::Sqlite(store) => store.migrate(),
             Self::Postgres(store) => store.migrate(),
+        }
+    }
+
+    /// The migrations that [`Database::migrate`] would run.
+    pub fn pending_migrations(&self) -> Result<Vec<String>, Error> {
+        match self {
+            Self::Sqlite(store) => store.pending_migrations(),
+            Self::Postgres(store) => store.pending_migrations(),
+        }
+    }
+
+    /// Returns `Ok` where it answers.
+    pub fn ping(&self) -> Result<(), Error> {
+        match self {
+            Self::Sqlite(store) => store.ping(),
+            Self::Postgres(store) => store.ping(),
+        }
+    }
+
+    /// How its connections are used.
+    pub fn pools(&self) -> Vec<PoolUse> {
+        match self {
+            Self::Sqlite(store) => store.pools(),
+            Self::Postgres(store) => store.pools(),
         }
     }
 

@@ -15,6 +15,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 
 use crate::config::Config;
+use crate::metrics::Metrics;
 
 /// How often the lanes are asked whether something is due.
 const POLL: Duration = Duration::from_millis(500);
@@ -56,10 +57,15 @@ pub struct Worker {
 
 impl Worker {
     /// Starts to deliver until `stop` becomes true.
-    pub fn start(manager: &LicenseManager, config: &Config, stop: watch::Receiver<bool>) -> Self {
+    pub fn start(
+        manager: &LicenseManager,
+        config: &Config,
+        metrics: Arc<Metrics>,
+        stop: watch::Receiver<bool>,
+    ) -> Self {
         let deliveries = manager.deliveries(settings(config));
         let patience = config.server.shutdown_timeout();
-        let task = tokio::spawn(work(deliveries, config.worker.concurrency, stop));
+        let task = tokio::spawn(work(deliveries, config.worker.concurrency, metrics, stop));
         Self { task, patience }
     }
 
@@ -89,12 +95,12 @@ pub fn settings(config: &Config) -> DeliverySettings {
     }
 }
 
-async fn work(deliveries: Deliveries, concurrency: usize, mut stop: watch::Receiver<bool>) {
+async fn work(deliveries: Deliveries, concurrency: usize, metrics: Arc<Metrics>, mut stop: watch::Receiver<bool>) {
     let mut runners = JoinSet::new();
     let lanes: Arc<Lanes> = Arc::new(Lane::ALL.into_iter().map(|lane| (lane, LaneState::default())).collect());
     for lane in Lane::ALL {
         for _ in 0..concurrency {
-            runners.spawn(run(deliveries.clone(), lane, lanes.clone(), stop.clone()));
+            runners.spawn(run(deliveries.clone(), lane, lanes.clone(), metrics.clone(), stop.clone()));
         }
     }
     let mut ticks = interval(POLL);
@@ -129,7 +135,13 @@ fn wake(lanes: &Lanes, lane: Lane) {
 }
 
 /// Delivers one batch of a lane after another, and sleeps where there is none.
-async fn run(deliveries: Deliveries, lane: Lane, lanes: Arc<Lanes>, mut stop: watch::Receiver<bool>) {
+async fn run(
+    deliveries: Deliveries,
+    lane: Lane,
+    lanes: Arc<Lanes>,
+    metrics: Arc<Metrics>,
+    mut stop: watch::Receiver<bool>,
+) {
     let Some(state) = lanes.get(&lane) else { return };
     while !*stop.borrow() {
         if let Some(rest) = state.rest() {
@@ -152,7 +164,7 @@ async fn run(deliveries: Deliveries, lane: Lane, lanes: Arc<Lanes>, mut stop: wa
                     // There may be more, for another runner.
                     state.wake.notify_one();
                 }
-                if let Some(rest) = deliver(&deliveries, Arc::new(batch), lane, &lanes, &stop).await {
+                if let Some(rest) = deliver(&deliveries, Arc::new(batch), lane, &lanes, &metrics, &stop).await {
                     state.rest_for(rest);
                 }
             }
@@ -173,6 +185,7 @@ async fn deliver(
     batch: Arc<Batch>,
     lane: Lane,
     lanes: &Lanes,
+    metrics: &Metrics,
     stop: &watch::Receiver<bool>,
 ) -> Option<Duration> {
     let mut delivery = JoinSet::new();
@@ -196,6 +209,7 @@ async fn deliver(
             }
         }
     };
+    metrics.delivered(lane, outcome.results(&batch));
     let rest = outcome.rest_until().map(|until| deliveries.until(until));
     let outcome = Arc::new(outcome);
     for attempt in 1.. {

@@ -9,6 +9,8 @@ use license_manager::app::{AppState, app};
 use license_manager::auth::TokenVerifier;
 use license_manager::config::{Config, Secret, ThrottleConfig};
 use license_manager::cors::BrowserPolicy;
+use license_manager::metrics::Metrics;
+use license_manager::monitor::Monitor;
 use license_manager::storage::{self, seed_products};
 use license_manager::system::RandomIds;
 use license_manager::throttle::Throttle;
@@ -70,6 +72,9 @@ impl Service {
             ..AgreementChanges::default()
         };
         let page = manager.create_agreement(&Actor::service(), NewAgreement { customer: CUSTOMER, changes }).unwrap();
+        let metrics = Arc::new(Metrics::new().unwrap());
+        let monitor = Monitor::new(&config.metrics, metrics, Arc::new(opened), manager.clone());
+        monitor.started();
         let state = web::Data::new(AppState {
             manager,
             verifier: TokenVerifier::from_config(&config.auth).await.unwrap(),
@@ -80,6 +85,7 @@ impl Service {
             retirement_worker: config.auth.retirement_worker.clone(),
             subsidy_secret: None,
             wake_jobs: Arc::new(Notify::new()),
+            monitor: Arc::new(monitor),
         });
         Self { state, statements, agreement: page.agreements[0].agreement.id, _database: database }
     }

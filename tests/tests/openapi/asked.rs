@@ -77,7 +77,7 @@ impl Asking<'_> {
 
     fn service(&mut self) {
         let anonymous = self.server.anonymous();
-        for path in ["/health/", "/api/schema/", "/csrf/api/v1/token/"] {
+        for path in ["/health/", "/health/live/", "/health/ready/", "/api/schema/", "/csrf/api/v1/token/"] {
             self.get(&anonymous, path);
         }
     }

@@ -14,12 +14,11 @@ use chrono::SecondsFormat;
 use license_manager_domain::ports::{CampaignMail, Clock, Mail, MailKind, TrackedEvent, Undelivered};
 use license_manager_domain::{Email, LmsUserId, MessageId};
 use moka::future::Cache;
-use reqwest::Client;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
-use super::{Call, Credential, Failure, Service};
+use super::{Call, Client, Credential, Failure, Service};
 
 /// The label of the aliases, which every service of the platform uses.
 const ALIAS_LABEL: &str = "Enterprise";

@@ -19,9 +19,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use license_manager_domain::{Error, Neighbour};
-use reqwest::{Client, StatusCode};
+use reqwest::{Method, RequestBuilder, StatusCode};
 use serde::de::DeserializeOwned;
 
+use crate::calls::CallListener;
 pub use accounts::HttpAccounts;
 pub use braze::{Braze, BrazeOptions};
 pub use catalog::{CachedCatalog, HttpCatalog};
@@ -56,13 +57,38 @@ impl Default for Timeouts {
 /// # Errors
 /// Where the system has no usable certificates.
 pub fn client(timeouts: Timeouts) -> Result<Client, String> {
-    Client::builder()
+    let client = reqwest::Client::builder()
         .connect_timeout(timeouts.connect)
         .timeout(timeouts.answer)
         .redirect(reqwest::redirect::Policy::none())
         .user_agent(concat!("license-manager/", env!("CARGO_PKG_VERSION")))
         .build()
-        .map_err(|error| format!("cannot make an HTTP client: {}", chain(&error)))
+        .map_err(|error| format!("cannot make an HTTP client: {}", chain(&error)))?;
+    Ok(Client { client, on_call: None })
+}
+
+/// What calls are made with. Cheap to clone; its clones share the connections.
+#[derive(Clone)]
+pub struct Client {
+    client: reqwest::Client,
+    on_call: Option<CallListener>,
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client").finish_non_exhaustive()
+    }
+}
+
+impl Client {
+    /// The same, which tells this one of every call.
+    pub fn told_to(self, listener: CallListener) -> Self {
+        Self { on_call: Some(listener), ..self }
+    }
+
+    fn request(&self, method: Method, url: &str) -> RequestBuilder {
+        self.client.request(method, url)
+    }
 }
 
 /// One neighbouring service.

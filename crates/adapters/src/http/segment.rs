@@ -5,11 +5,10 @@ use std::sync::Arc;
 use chrono::SecondsFormat;
 use license_manager_domain::LmsUserId;
 use license_manager_domain::ports::{Clock, TrackedEvent, Undelivered};
-use reqwest::Client;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Call, Credential, Failure, Service};
+use super::{Call, Client, Credential, Failure, Service};
 
 const BATCH: &str = "/v1/batch";
 

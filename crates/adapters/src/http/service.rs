@@ -6,11 +6,12 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use license_manager_domain::ports::Undelivered;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, RETRY_AFTER};
-use reqwest::{Client, Method, Response, StatusCode};
+use reqwest::{Method, Response, StatusCode};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{AccessTokens, no_answer, read};
+use super::{AccessTokens, Client, no_answer, read};
+use crate::calls::{CallOutcome, told};
 
 /// How long a service that has had enough is left alone where it does not say.
 const REST: Duration = Duration::from_secs(60);
@@ -182,12 +183,16 @@ impl Service {
     }
 
     async fn bytes(&self, call: Call<'_>) -> Result<Vec<u8>, Failure> {
-        self.exchange(&call).await.map_err(|failure| match failure.status {
-            Some(status) if call.may_be_missing && (status == StatusCode::NOT_FOUND || status.is_redirection()) => {
-                failure
-            }
-            _ => self.logged(call.path, failure),
-        })
+        let missing = |failure: &Failure| {
+            let elsewhere = |status: StatusCode| status == StatusCode::NOT_FOUND || status.is_redirection();
+            call.may_be_missing && failure.status.is_some_and(elsewhere)
+        };
+        let outcome = |failure: &Failure| match missing(failure) {
+            true => CallOutcome::Answered,
+            false => CallOutcome::of_status(failure.status),
+        };
+        let ended = told(self.client.on_call.as_ref(), self.name, self.exchange(&call), outcome).await;
+        ended.map_err(|failure| if missing(&failure) { failure } else { self.logged(call.path, failure) })
     }
 
     async fn exchange(&self, call: &Call<'_>) -> Result<Vec<u8>, Failure> {
@@ -205,7 +210,7 @@ impl Service {
     }
 
     async fn send(&self, call: &Call<'_>) -> Result<Response, Failure> {
-        let mut request = self.client.request(call.method.clone(), format!("{}{}", self.base, call.path));
+        let mut request = self.client.request(call.method.clone(), &format!("{}{}", self.base, call.path));
         if !call.query.is_empty() {
             request = request.query(&call.query);
         }

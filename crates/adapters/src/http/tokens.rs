@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use reqwest::Client;
+use reqwest::{Method, StatusCode};
 use serde::Deserialize;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use super::{no_answer, read};
+use super::{Client, no_answer, read};
+use crate::calls::{CallOutcome, told};
 
 /// How long before it expires a token is replaced, so that it holds for the call it is used for.
 const MARGIN: Duration = Duration::from_secs(30);
@@ -86,12 +87,17 @@ impl AccessTokens {
             ("client_secret", &self.credentials.client_secret),
             ("token_type", "jwt"),
         ];
-        let answer = self.client.post(&self.url).form(&form).send().await.map_err(|error| no_answer(&error))?;
-        let status = answer.status();
-        if !status.is_success() {
-            return Err(format!("answered {status}"));
-        }
-        let body = read(answer).await?;
+        let call = async {
+            let request = self.client.request(Method::POST, &self.url).form(&form);
+            let answer = request.send().await.map_err(|error| (no_answer(&error), None))?;
+            let status = answer.status();
+            if !status.is_success() {
+                return Err((format!("answered {status}"), Some(status)));
+            }
+            read(answer).await.map_err(|problem| (problem, None))
+        };
+        let outcome = |(_, status): &(String, Option<StatusCode>)| CallOutcome::of_status(*status);
+        let body = told(self.client.on_call.as_ref(), "oauth", call, outcome).await.map_err(|(problem, _)| problem)?;
         let answer: Answer =
             serde_json::from_slice(&body).map_err(|_| "answered something that is no token".to_owned())?;
         let lifetime = Duration::from_secs(answer.expires_in).saturating_sub(MARGIN);

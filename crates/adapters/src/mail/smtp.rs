@@ -14,6 +14,7 @@ use moka::future::Cache;
 use url::Url;
 
 use super::words::Templates;
+use crate::calls::{CallListener, CallOutcome, told};
 
 /// Connections to the mail server at once.
 const CONNECTIONS: u32 = 4;
@@ -36,6 +37,7 @@ pub struct SmtpMail {
     from: Mailbox,
     templates: Templates,
     sent: Cache<(MessageId, Email), ()>,
+    on_call: Option<CallListener>,
 }
 
 impl std::fmt::Debug for SmtpMail {
@@ -71,7 +73,20 @@ impl SmtpMail {
         })?;
         let sent = Cache::builder().max_capacity(REMEMBERED_MAILS).time_to_live(REMEMBERED_FOR).build();
         let templates = Templates::new().map_err(Misconfigured::Templates)?;
-        Ok(Self { connections: RwLock::new(server.clone().build()), server, timeout, from, templates, sent })
+        Ok(Self {
+            connections: RwLock::new(server.clone().build()),
+            server,
+            timeout,
+            from,
+            templates,
+            sent,
+            on_call: None,
+        })
+    }
+
+    /// The same, which tells this one of every mail it hands to the server.
+    pub fn told_to(self, listener: CallListener) -> Self {
+        Self { on_call: Some(listener), ..self }
     }
 
     async fn send_one(&self, mail: &Mail) -> Result<(), Undelivered> {
@@ -80,25 +95,27 @@ impl SmtpMail {
             return Ok(());
         }
         let message = self.message(mail).map_err(Undelivered::Refused)?;
-        self.hand_over(message).await?;
+        told(self.on_call.as_ref(), "smtp", self.hand_over(message), |(_, outcome)| *outcome)
+            .await
+            .map_err(|(undelivered, _)| undelivered)?;
         self.sent.insert(key, ()).await;
         Ok(())
     }
 
-    async fn hand_over(&self, message: Message) -> Result<(), Undelivered> {
+    async fn hand_over(&self, message: Message) -> Result<(), (Undelivered, CallOutcome)> {
         let connections = self.connections.read().unwrap_or_else(PoisonError::into_inner).clone();
         // The transport itself waits for answers without end. In a task of its own, because a connection whose use was broken off
         // would be used again, and the answer to the old command be taken for that to the next.
         let timeout = self.timeout;
         let sending = tokio::spawn(async move { tokio::time::timeout(timeout, connections.send(message)).await });
         match sending.await {
-            Ok(Ok(outcome)) => outcome.map(drop).map_err(|error| undelivered(&error)),
+            Ok(Ok(outcome)) => outcome.map(drop).map_err(|error| (undelivered(&error), outcome_of(&error))),
             Ok(Err(_)) => {
                 // For the same reason none of these connections is used again.
                 *self.connections.write().unwrap_or_else(PoisonError::into_inner) = self.server.clone().build();
-                Err(Undelivered::Unavailable("did not answer in time".to_owned()))
+                Err((Undelivered::Unavailable("did not answer in time".to_owned()), CallOutcome::NoAnswer))
             }
-            Err(_) => Err(Undelivered::Unavailable("was not asked to the end".to_owned())),
+            Err(_) => Err((Undelivered::Unavailable("was not asked to the end".to_owned()), CallOutcome::NoAnswer)),
         }
     }
 
@@ -142,6 +159,15 @@ fn encrypted_where_possible(url: &str) -> Result<String, Misconfigured> {
         url.query_pairs_mut().append_pair("tls", "opportunistic");
     }
     Ok(url.into())
+}
+
+/// For whoever counts calls.
+fn outcome_of(error: &smtp::Error) -> CallOutcome {
+    match error.status() {
+        Some(_) if error.is_permanent() => CallOutcome::Refused,
+        Some(_) => CallOutcome::Failed,
+        None => CallOutcome::NoAnswer,
+    }
 }
 
 /// Told without the server's words, which may repeat the address.

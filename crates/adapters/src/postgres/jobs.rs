@@ -1,6 +1,9 @@
 //! Work on a plan that is too large for a request.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
+use diesel::dsl::count_star;
 use diesel::prelude::*;
 use diesel::upsert::excluded;
 use license_manager_domain::ports::JobRepository;
@@ -47,5 +50,13 @@ impl JobRepository for PostgresUnit<'_> {
         let statement = diesel::delete(plan_job::table.find((plan.0, kind.as_str())));
         self.write(|connection| statement.execute(connection))?;
         Ok(())
+    }
+
+    fn counts(&mut self) -> Result<BTreeMap<JobKind, i64>, Error> {
+        let query = plan_job::table.group_by(plan_job::kind).select((plan_job::kind, count_star()));
+        let counted: Vec<(String, i64)> = self.read(|connection| query.load(connection))?;
+        let mut counts: BTreeMap<_, _> = JobKind::ALL.into_iter().map(|kind| (kind, 0)).collect();
+        counts.extend(counted.into_iter().filter_map(|(kind, count)| Some((JobKind::from_name(&kind)?, count))));
+        Ok(counts)
     }
 }

@@ -42,6 +42,7 @@ use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use license_manager_domain::ports::{Store, Work};
 use license_manager_domain::{Error, PlanId};
 
+use crate::pool::PoolUse;
 use error::{Failure, Remedy};
 use pool::{Connector, Session};
 
@@ -134,6 +135,11 @@ impl PostgresStore {
         let mut session = self.session()?;
         let pending = session.connection.pending_migrations(MIGRATIONS).map_err(migration_error)?;
         Ok(pending.iter().map(|migration| migration.name().to_string()).collect())
+    }
+
+    /// How its connections are used.
+    pub fn pools(&self) -> Vec<PoolUse> {
+        vec![PoolUse::of("all", &self.pool)]
     }
 
     fn session(&self) -> Result<PooledConnection<Connector>, Error> {

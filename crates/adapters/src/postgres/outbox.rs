@@ -4,7 +4,9 @@ use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::sql_query;
 use diesel::sql_types::{Array, BigInt, Bool, Nullable, SmallInt, Text, Timestamptz, Uuid as SqlUuid};
-use license_manager_domain::delivery::{DeliveryClaim, Lane, Lanes, OutboxSelection, Parcel, Standing, Waiting};
+use license_manager_domain::delivery::{
+    Backlog, DeliveryClaim, Lane, Lanes, OutboxSelection, Parcel, Standing, Waiting,
+};
 use license_manager_domain::outbox::{Message, Topic};
 use license_manager_domain::ports::{OutboxFilter, OutboxRepository};
 use license_manager_domain::{CustomerId, Error, LicenseId, MessageId, PlanId};
@@ -47,6 +49,18 @@ const MEANT: &str = "
 struct LaneRow {
     #[diesel(sql_type = Text)]
     lane: String,
+}
+
+#[derive(QueryableByName)]
+struct BacklogRow {
+    #[diesel(sql_type = Text)]
+    lane: String,
+    #[diesel(sql_type = BigInt)]
+    waiting: i64,
+    #[diesel(sql_type = BigInt)]
+    parked: i64,
+    #[diesel(sql_type = Nullable<Timestamptz>)]
+    due_since: Option<DateTime<Utc>>,
 }
 
 #[derive(QueryableByName)]
@@ -198,6 +212,35 @@ impl OutboxRepository for PostgresUnit<'_> {
         .bind::<Timestamptz, _>(now);
         let rows: Vec<LaneRow> = self.read(|connection| query.load(connection))?;
         Ok(rows.iter().filter_map(|row| Lane::from_name(&row.lane)).collect())
+    }
+
+    fn backlog(&mut self, now: DateTime<Utc>, limit: i64) -> Result<Vec<Backlog>, Error> {
+        let query = sql_query(format!(
+            "WITH parked AS MATERIALIZED (
+                 SELECT lane, count(*) AS number
+                 FROM (SELECT lane FROM outbox WHERE parked_at IS NOT NULL ORDER BY position LIMIT $3) AS counted
+                 GROUP BY lane)
+             SELECT known.lane, coalesce(parked.number, 0) AS parked,
+                    (SELECT count(*) FROM (SELECT FROM outbox
+                                           WHERE outbox.lane = known.lane AND parked_at IS NULL
+                                           LIMIT $3) AS counted) AS waiting,
+                    (SELECT waiting.not_before FROM outbox AS waiting
+                     WHERE waiting.lane = known.lane AND waiting.parked_at IS NULL AND waiting.not_before <= $2
+                       AND {IN_TURN}
+                     ORDER BY waiting.not_before, waiting.position
+                     LIMIT 1) AS due_since
+             FROM unnest($1) WITH ORDINALITY AS known (lane, place) LEFT JOIN parked ON parked.lane = known.lane
+             ORDER BY known.place"
+        ))
+        .bind::<Array<Text>, _>(column(&Lane::ALL, |lane| lane.as_str()))
+        .bind::<Timestamptz, _>(now)
+        .bind::<BigInt, _>(limit);
+        let rows: Vec<BacklogRow> = self.read(|connection| query.load(connection))?;
+        let backlog = |row: BacklogRow| {
+            let BacklogRow { lane, waiting, parked, due_since } = row;
+            Lane::from_name(&lane).map(|lane| Backlog { lane, waiting, parked, due_since })
+        };
+        Ok(rows.into_iter().filter_map(backlog).collect())
     }
 
     fn claim(&mut self, claim: &DeliveryClaim) -> Result<Vec<Parcel>, Error> {

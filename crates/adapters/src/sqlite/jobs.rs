@@ -1,6 +1,9 @@
 //! Work on whole plans.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
+use diesel::dsl::count_star;
 use diesel::prelude::*;
 use diesel::upsert::excluded;
 use license_manager_domain::ports::JobRepository;
@@ -59,6 +62,14 @@ impl JobRepository for SqliteUnit<'_> {
             .execute(self.written()?)
             .map_err(storage_error)?;
         Ok(())
+    }
+
+    fn counts(&mut self) -> Result<BTreeMap<JobKind, i64>, Error> {
+        let query = plan_job::table.group_by(plan_job::kind).select((plan_job::kind, count_star()));
+        let counted: Vec<(String, i64)> = query.load(self.conn).map_err(storage_error)?;
+        let mut counts: BTreeMap<_, _> = JobKind::ALL.into_iter().map(|kind| (kind, 0)).collect();
+        counts.extend(counted.into_iter().filter_map(|(kind, count)| Some((JobKind::from_name(&kind)?, count))));
+        Ok(counts)
     }
 }
 

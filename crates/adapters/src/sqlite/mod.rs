@@ -36,13 +36,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use diesel::connection::{InstrumentationEvent, SimpleConnection};
+use diesel::migration::MigrationSource;
 use diesel::prelude::*;
 use diesel::r2d2::{ConnectionManager, CustomizeConnection, HandleError, Pool, PooledConnection};
 use diesel::sql_types::Text;
+use diesel::sqlite::Sqlite;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use license_manager_domain::Error;
 use license_manager_domain::ports::{Store, Work};
 
+use crate::pool::PoolUse;
 use error::{storage_error, unavailable};
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/sqlite");
@@ -120,6 +123,11 @@ impl SqliteStore {
         Ok(Self { readers, writer, path })
     }
 
+    /// How its connections are used.
+    pub fn pools(&self) -> Vec<PoolUse> {
+        vec![PoolUse::of("readers", &self.readers), PoolUse::of("writer", &self.writer)]
+    }
+
     /// The file, as an absolute path.
     pub fn path(&self) -> &Path {
         &self.path
@@ -142,10 +150,25 @@ impl SqliteStore {
 
     /// The names of the migrations that [`SqliteStore::migrate`] would run.
     pub fn pending_migrations(&self) -> Result<Vec<String>, Error> {
-        let mut conn = connection(&self.writer)?;
-        let pending = conn.pending_migrations(MIGRATIONS).map_err(Error::storage)?;
+        let mut conn = connection(&self.readers)?;
+        // Diesel would make its table, which a reader may not.
+        let tables: Vec<Table> =
+            diesel::sql_query("SELECT name FROM sqlite_schema WHERE name = '__diesel_schema_migrations'")
+                .load(&mut conn)
+                .map_err(storage_error)?;
+        let pending = match tables.as_slice() {
+            [] => MigrationSource::<Sqlite>::migrations(&MIGRATIONS).map_err(Error::storage)?,
+            _ => conn.pending_migrations(MIGRATIONS).map_err(Error::storage)?,
+        };
         Ok(pending.iter().map(|migration| migration.name().to_string()).collect())
     }
+}
+
+#[derive(QueryableByName)]
+struct Table {
+    #[diesel(sql_type = Text)]
+    #[expect(dead_code, reason = "that there is one is what counts")]
+    name: String,
 }
 
 /// Turns the file to WAL mode, which it keeps. SQLite does not wait for other processes that do the same at this moment, so this

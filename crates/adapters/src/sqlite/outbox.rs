@@ -4,7 +4,9 @@ use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::sql_query;
 use diesel::sql_types::{BigInt, Bool, Nullable, SmallInt, Text};
-use license_manager_domain::delivery::{DeliveryClaim, Lane, Lanes, OutboxSelection, Parcel, Standing, Waiting};
+use license_manager_domain::delivery::{
+    Backlog, DeliveryClaim, Lane, Lanes, OutboxSelection, Parcel, Standing, Waiting,
+};
 use license_manager_domain::outbox::{Message, Topic};
 use license_manager_domain::ports::{OutboxFilter, OutboxRepository};
 use license_manager_domain::{CustomerId, Error, LicenseId, MessageId, PlanId};
@@ -41,6 +43,18 @@ const MEANT: &str = "
 struct LaneRow {
     #[diesel(sql_type = Text)]
     lane: String,
+}
+
+#[derive(QueryableByName)]
+struct BacklogRow {
+    #[diesel(sql_type = Text)]
+    lane: String,
+    #[diesel(sql_type = BigInt)]
+    waiting: i64,
+    #[diesel(sql_type = BigInt)]
+    parked: i64,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    due_since: Option<SqlMoment>,
 }
 
 #[derive(QueryableByName)]
@@ -208,6 +222,38 @@ impl OutboxRepository for SqliteUnit<'_> {
         .load(self.conn)
         .map_err(storage_error)?;
         Ok(rows.iter().filter_map(|row| Lane::from_name(&row.lane)).collect())
+    }
+
+    fn backlog(&mut self, now: DateTime<Utc>, limit: i64) -> Result<Vec<Backlog>, Error> {
+        let names: Vec<&str> = Lane::ALL.iter().map(|lane| lane.as_str()).collect();
+        let rows: Vec<BacklogRow> = sql_query(format!(
+            "WITH parked AS MATERIALIZED (
+                 SELECT lane, count(*) AS number
+                 FROM (SELECT lane FROM outbox WHERE parked_at IS NOT NULL ORDER BY position LIMIT ?3)
+                 GROUP BY lane)
+             SELECT known.value AS lane, coalesce(parked.number, 0) AS parked,
+                    (SELECT count(*) FROM (SELECT 1 FROM outbox
+                                           WHERE outbox.lane = known.value AND parked_at IS NULL
+                                           LIMIT ?3)) AS waiting,
+                    (SELECT waiting.not_before FROM outbox AS waiting
+                     WHERE waiting.lane = known.value AND waiting.parked_at IS NULL AND waiting.not_before <= ?2
+                       AND {IN_TURN}
+                     ORDER BY waiting.not_before, waiting.position
+                     LIMIT 1) AS due_since
+             FROM json_each(?1) AS known LEFT JOIN parked ON parked.lane = known.value
+             ORDER BY known.key"
+        ))
+        .bind::<Text, _>(json(names)?)
+        .bind::<BigInt, _>(SqlMoment(now))
+        .bind::<BigInt, _>(limit)
+        .load(self.conn)
+        .map_err(storage_error)?;
+        let backlog = |row: BacklogRow| {
+            let lane = Lane::from_name(&row.lane)?;
+            let due_since = row.due_since.map(|moment| moment.0);
+            Some(Backlog { lane, waiting: row.waiting, parked: row.parked, due_since })
+        };
+        Ok(rows.into_iter().filter_map(backlog).collect())
     }
 
     fn claim(&mut self, claim: &DeliveryClaim) -> Result<Vec<Parcel>, Error> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, Duration, Utc};
-use license_manager_domain::delivery::{DeliveryClaim, Lane, OutboxSelection, Parcel, Standing, Step};
+use license_manager_domain::delivery::{Backlog, DeliveryClaim, Lane, OutboxSelection, Parcel, Standing, Step};
 use license_manager_domain::outbox::{Message, Topic};
 use license_manager_domain::ports::{OutboxFilter, Store, StoreExt};
 use license_manager_domain::{LicenseId, MessageId};
@@ -260,6 +260,28 @@ fn some_of_each(store: &dyn Store) {
     let mails = claim(store, 2, Lane::Mail);
     settle(store, 2, &[], &[parked(&mails[0])]);
     promise(store, &[numbered(3, Topic::LicenseEvent), numbered(4, Topic::Reminder)]);
+}
+
+pub fn a_backlog_tells_how_every_lane_stands(db: &dyn Database) {
+    let store = db.store();
+    let backlog = |now, limit| -> Vec<_> {
+        let backlog = store.read(|unit| unit.outbox().backlog(now, limit)).unwrap();
+        let lanes: Vec<Lane> = backlog.iter().map(|backlog| backlog.lane).collect();
+        assert_eq!(lanes, Lane::ALL);
+        backlog.into_iter().map(|Backlog { waiting, parked, due_since, .. }| (waiting, parked, due_since)).collect()
+    };
+    let empty = (0, 0, None);
+    assert_eq!(backlog(day(1), 10), [empty; 4]);
+    // Of events one is parked, one is claimed and one waits; of reminders one is parked and one waits.
+    some_of_each(&*store);
+    assert_eq!(backlog(day(1), 10), [empty, (1, 1, Some(day(1))), (2, 1, Some(day(1))), empty]);
+    assert_eq!(backlog(day(1), 1), [empty, (1, 0, Some(day(1))), (1, 1, Some(day(1))), empty], "no more are looked at");
+    assert_eq!(backlog(day(0), 10), [empty, (1, 1, None), (2, 1, None), empty], "none is due yet");
+    // What waits for an earlier message of its license is not what is late.
+    claim(&*store, 9, Lane::Events);
+    claim(&*store, 9, Lane::Mail);
+    promise(&*store, &[message(8, Topic::Reminder, Some(4))]);
+    assert_eq!(backlog(day(1), 10), [empty, (2, 1, None), (2, 1, None), empty]);
 }
 
 pub fn parked_messages_are_tried_again(db: &dyn Database) {

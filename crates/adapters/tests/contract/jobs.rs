@@ -1,5 +1,7 @@
 //! Work on whole plans.
 
+use std::collections::BTreeMap;
+
 use license_manager_domain::ports::{Store, StoreExt};
 use license_manager_domain::{Entity, Error, Job, JobKind};
 
@@ -90,4 +92,17 @@ pub fn a_job_that_was_postponed_lets_the_others_pass(db: &dyn Database) {
     assert_eq!(claim(1), None);
     assert_eq!(claim(8), Some(job(2, JobKind::Provision, 2)));
     assert_eq!(work_off(&*store), [job(2, JobKind::Provision, 2), job(1, JobKind::Provision, 1)]);
+}
+
+pub fn jobs_that_wait_are_counted_by_kind(db: &dyn Database) {
+    let store = db.store();
+    with_plans(&*store);
+    let counts = || store.read(|unit| unit.jobs().counts()).unwrap();
+    assert_eq!(counts(), BTreeMap::from([(JobKind::Provision, 0), (JobKind::RevokeAll, 0)]));
+    add(&*store, &job(1, JobKind::Provision, 1));
+    add(&*store, &job(2, JobKind::Provision, 1));
+    add(&*store, &job(2, JobKind::RevokeAll, 1));
+    assert_eq!(counts(), BTreeMap::from([(JobKind::Provision, 2), (JobKind::RevokeAll, 1)]));
+    work_off(&*store);
+    assert_eq!(counts().values().sum::<i64>(), 0);
 }

@@ -270,6 +270,7 @@ macro_rules! contract_suite {
                 a_plan_s_utilization_is_looked_at_once
                 a_topic_that_is_not_known_is_claimed_as_such
                 waiting_messages_are_listed
+                a_backlog_tells_how_every_lane_stands
                 parked_messages_are_tried_again
                 messages_are_given_up
                 messages_are_claimed_once_by_many
@@ -280,6 +281,7 @@ macro_rules! contract_suite {
                 a_job_that_is_done_is_gone
                 a_job_whose_work_failed_is_claimed_again
                 a_job_that_was_postponed_lets_the_others_pass
+                jobs_that_wait_are_counted_by_kind
             }
             history {
                 every_version_of_a_row_is_kept_whole_the_newest_first

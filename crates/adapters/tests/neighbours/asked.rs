@@ -1,6 +1,6 @@
 //! Services that are asked while somebody waits: the catalog service, and the LMS about customers and accounts.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use license_manager_adapters::http::{
@@ -190,4 +190,34 @@ async fn without_a_token_nobody_is_asked() {
         let problem = problem(ask(&catalog_with_tokens(&server)).await);
         assert!(problem.starts_with("cannot be asked, because the access token service answered "), "{problem}");
     }
+}
+
+#[tokio::test]
+async fn whoever_counts_calls_is_told_of_each() {
+    let server = MockServer::start().await;
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let log = told.clone();
+    let client = client(short()).unwrap().told_to(Arc::new(move |neighbour, outcome, took| {
+        assert!(took < Duration::from_secs(60));
+        log.lock().unwrap().push((neighbour, outcome.as_str()));
+    }));
+    let credentials = Credentials { client_id: "license-manager".to_owned(), client_secret: "s&cret".to_owned() };
+    let tokens = Arc::new(AccessTokens::new(&server.uri(), credentials, client.clone()));
+    let neighbour = |url: String| HttpNeighbour::new(Neighbour::Catalog, url, client.clone(), None);
+    let catalog = HttpCatalog::new(neighbour(server.uri()));
+    for status in [500, 400, 429] {
+        let answer = Mock::given(method("GET")).respond_with(ResponseTemplate::new(status)).up_to_n_times(1);
+        answer.mount(&server).await;
+        ask(&catalog).await.unwrap_err();
+    }
+    ask(&HttpCatalog::new(neighbour(nobody_s_address()))).await.unwrap_err();
+    Mock::given(method("GET")).respond_with(contains(true)).mount(&server).await;
+    Mock::given(method("POST")).respond_with(token("one", 3600)).mount(&server).await;
+    let with_tokens = HttpNeighbour::new(Neighbour::Catalog, server.uri(), client.clone(), Some(tokens));
+    ask(&HttpCatalog::new(with_tokens)).await.unwrap();
+    let catalog = |outcome| ("catalog", outcome);
+    let expected = ["failed", "refused", "busy", "no_answer"].map(catalog);
+    let told = told.lock().unwrap();
+    assert_eq!(told[..4], expected);
+    assert_eq!(told[4..], [("oauth", "answered"), catalog("answered")]);
 }

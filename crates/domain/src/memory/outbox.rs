@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::{MemoryUnit, Owed};
-use crate::delivery::{DeliveryClaim, Lane, OutboxSelection, Parcel, Standing, Waiting};
+use crate::delivery::{Backlog, DeliveryClaim, Lane, OutboxSelection, Parcel, Standing, Waiting};
 use crate::error::Error;
 use crate::ids::MessageId;
 use crate::outbox::{Message, Topic};
@@ -70,6 +70,23 @@ impl OutboxRepository for MemoryUnit<'_> {
     fn due(&mut self, now: DateTime<Utc>) -> Result<Vec<Lane>, Error> {
         let is_due = |lane: &Lane| !claimable(&self.tables.outbox, *lane, now).is_empty();
         Ok(Lane::ALL.into_iter().filter(is_due).collect())
+    }
+
+    fn backlog(&mut self, now: DateTime<Utc>, limit: i64) -> Result<Vec<Backlog>, Error> {
+        let outbox = &self.tables.outbox;
+        let parked =
+            outbox.iter().filter(|owed| owed.parked_at.is_some()).take(usize::try_from(limit).unwrap_or_default());
+        let parked: Vec<_> = parked.map(|owed| owed.lanes.current()).collect();
+        let backlog = |lane: Lane| {
+            let here = |owed: &&Owed| owed.parked_at.is_none() && owed.lanes.current() == Some(lane);
+            Backlog {
+                lane,
+                waiting: (outbox.iter().filter(here).count() as i64).min(limit),
+                parked: parked.iter().filter(|parked| **parked == Some(lane)).count() as i64,
+                due_since: claimable(outbox, lane, now).first().map(|&place| outbox[place].not_before),
+            }
+        };
+        Ok(Lane::ALL.into_iter().map(backlog).collect())
     }
 
     fn claim(&mut self, claim: &DeliveryClaim) -> Result<Vec<Parcel>, Error> {

@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use std::collections::btree_map::Entry;
 
 use chrono::{DateTime, Utc};
@@ -282,5 +284,11 @@ impl JobRepository for MemoryUnit<'_> {
     fn remove(&mut self, plan: PlanId, kind: JobKind) -> Result<(), Error> {
         self.written()?.jobs.retain(|(job, _)| (job.plan, job.kind) != (plan, kind));
         Ok(())
+    }
+
+    fn counts(&mut self) -> Result<BTreeMap<JobKind, i64>, Error> {
+        let mut counts: BTreeMap<_, _> = JobKind::ALL.into_iter().map(|kind| (kind, 0)).collect();
+        self.tables.jobs.iter().for_each(|(job, _)| *counts.entry(job.kind).or_default() += 1);
+        Ok(counts)
     }
 }

@@ -1,7 +1,7 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use crate::delivery::{DeliveryClaim, Lane, OutboxSelection, Parcel, Standing, Waiting};
+use crate::delivery::{Backlog, DeliveryClaim, Lane, OutboxSelection, Parcel, Standing, Waiting};
 use crate::error::Error;
 use crate::ids::MessageId;
 use crate::outbox::Message;
@@ -28,6 +28,10 @@ pub trait OutboxRepository {
 
     /// The lanes in which [`OutboxRepository::claim`] would find something now.
     fn due(&mut self, now: DateTime<Utc>) -> Result<Vec<Lane>, Error>;
+
+    /// How every lane stands, in the order of [`Lane::ALL`]. MUST look at no more than `limit` messages that wait in a lane, and at no
+    /// more than `limit` parked ones.
+    fn backlog(&mut self, now: DateTime<Utc>, limit: i64) -> Result<Vec<Backlog>, Error>;
 
     /// Claims messages that wait in the lane and are due, and counts them due again when the claim ends. The one that is due longest
     /// comes first; of equals, the one added first.

@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 
 use crate::agreement::CustomerAgreement;
@@ -201,4 +203,7 @@ pub trait JobRepository {
 
     /// Removes a job that is done.
     fn remove(&mut self, plan: PlanId, kind: JobKind) -> Result<(), Error>;
+
+    /// How many jobs of each kind are not done yet.
+    fn counts(&mut self) -> Result<BTreeMap<JobKind, i64>, Error>;
 }

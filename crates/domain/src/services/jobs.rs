@@ -1,5 +1,7 @@
 //! Jobs: work on a whole plan, one batch and one transaction at a time.
 
+use std::collections::BTreeMap;
+
 use chrono::Duration;
 
 use super::{LicenseManager, lock_plan};
@@ -33,6 +35,11 @@ impl LicenseManager {
             self.store.write(|unit| unit.jobs().postpone(job.plan, job.kind, until))?;
         }
         done
+    }
+
+    /// How many jobs of each kind are not done yet.
+    pub fn waiting_jobs(&self) -> Result<BTreeMap<JobKind, i64>, Error> {
+        self.store.read(|unit| unit.jobs().counts())
     }
 
     fn provision_batch(&self, unit: &mut dyn UnitOfWork, job: &Job) -> Result<bool, Error> {

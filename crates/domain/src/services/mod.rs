@@ -41,7 +41,7 @@ pub use agreement_settings::{AgreementSettings, AgreementSettingsChanges};
 pub use agreements::{AgreementChanges, AgreementOverview, AgreementPage, NewAgreement};
 pub use assignment::{Assignees, Assignments};
 pub use catalogs::ChosenCatalog;
-pub use delivery::{Batch, Deliveries, DeliverySettings, Outcome};
+pub use delivery::{Batch, Deliveries, DeliveryResult, DeliverySettings, Outcome};
 pub use history::{HistoricChange, HistoryPage};
 pub use idempotency::{Begun, Claim};
 pub use learners::{LearnerLicense, LearnerLicenses, LearnerView};

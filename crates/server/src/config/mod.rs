@@ -13,6 +13,7 @@ mod read;
 #[cfg(test)]
 mod tests;
 mod value;
+mod watching;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -28,6 +29,7 @@ pub use load::ConfigError;
 pub use neighbours::{BrazeCampaigns, BrazeConfig, CatalogConfig, LmsConfig, OauthConfig, SegmentConfig, SmtpConfig};
 use read::{comma_list, filter, origins, socket_address, text, uuids, web_address, whole_number};
 pub use value::{DatabaseUrl, JwkSetSource, LogFormat, SameSite, Secret, SmtpUrl};
+pub use watching::MetricsConfig;
 
 /// The file the SQLite database lives in when no database is configured, relative to the working directory.
 pub const DEFAULT_DATABASE_FILE: &str = "./license-manager.db";
@@ -68,6 +70,8 @@ pub struct Config {
     pub operations: OperationsConfig,
     /// The log.
     pub logging: LoggingConfig,
+    /// The numbers for Prometheus.
+    pub metrics: MetricsConfig,
 }
 
 /// `[server]`: the HTTP server.

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value, json};
 
 use super::{CSRF_TOKENS, JWT, JWT_COOKIES};
+use crate::monitor::WATCHED;
 use crate::problem::PROBLEM_JSON;
 
 /// Errors that endpoints share: status, name among the components, description.
@@ -157,7 +158,7 @@ fn responses(path: &str, operation: &mut Value) {
             "404" => is_missing,
             "409" | "422" => false,
             "413" | "415" => has_body,
-            "429" => path != "/health/",
+            "429" => !WATCHED.contains(&path),
             _ => true,
         };
         if applies {

@@ -81,6 +81,8 @@ const CSRF_TOKENS: [&str; 2] = ["csrfCookie", "csrfHeader"];
         routes::customer_agreements::list,
         routes::customer_agreements::retrieve,
         routes::health::health,
+        routes::health::live,
+        routes::health::ready,
         routes::history::of_agreement,
         routes::history::of_license,
         routes::history::of_plan,

@@ -17,6 +17,7 @@ pub mod license_selection;
 pub mod license_subsidy;
 pub mod licenses;
 pub mod licenses_of_many_plans;
+pub mod metrics;
 pub mod provisioning;
 pub mod retire_user;
 pub mod revert;
@@ -30,13 +31,12 @@ use crate::access::{
     Admin, AdminOrLearner, Caller, HistoryReader, Listing, OfAgreement, OfPlan, Provisioner, ProvisionerOrStaff,
     RetirementWorker, Staff,
 };
-use crate::openapi;
+use crate::{monitor, openapi};
 
 /// Adds every endpoint. Paths end with a slash: requests without it are given one before they get here.
 pub fn configure(service: &mut web::ServiceConfig) {
-    let health = web::resource("/health/").route(web::get().to(health::health)).route(web::head().to(health::health));
     service
-        .service(health)
+        .configure(monitor::configure)
         .service(web::resource("/csrf/api/v1/token/").route(web::get().to(csrf_token::csrf_token)))
         .service(web::resource("/api/schema/").route(web::get().to(openapi::document)))
         .service(web::resource("/api-docs/").route(web::get().to(openapi::page::index)))

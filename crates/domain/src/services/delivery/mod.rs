@@ -25,10 +25,11 @@ pub(super) use not_configured::{NoAccounts, NoEvents, NoMail, NoRegistry};
 use self::customers::Customers;
 use self::facts::Facts;
 use super::LicenseManager;
-use crate::delivery::{DeliveryClaim, Lane, OutboxSelection, Parcel, RetryPolicy, Waiting};
+use crate::delivery::{Backlog, DeliveryClaim, Lane, OutboxSelection, Parcel, RetryPolicy, Waiting};
 use crate::email::Email;
 use crate::error::Error;
 use crate::ids::MessageId;
+use crate::outbox::Topic;
 use crate::ports::{OutboxFilter, StoreExt};
 use crate::staff_records::Notification;
 
@@ -101,6 +102,42 @@ enum Effect {
     Enrolled(enrollment::Report),
 }
 
+/// What came of one message's step, for whoever counts them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum DeliveryResult {
+    /// The neighbour took it.
+    Delivered,
+    /// It did not go through, and is tried again, or parked after the last try.
+    Failed,
+    /// The neighbour wants none of it; it is parked.
+    Refused,
+    /// It was not tried, because the neighbour wants to be left alone or what it needs has changed.
+    Postponed,
+}
+
+impl DeliveryResult {
+    /// Its name in metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Delivered => "delivered",
+            Self::Failed => "failed",
+            Self::Refused => "refused",
+            Self::Postponed => "postponed",
+        }
+    }
+}
+
+impl From<&Verdict> for DeliveryResult {
+    fn from(verdict: &Verdict) -> Self {
+        match verdict {
+            Verdict::Done(_) => Self::Delivered,
+            Verdict::Failed(_) => Self::Failed,
+            Verdict::Refused(_) => Self::Refused,
+            Verdict::Postponed(_) => Self::Postponed,
+        }
+    }
+}
+
 /// What came of a batch, for [`Deliveries::settle`].
 pub struct Outcome {
     /// For each parcel of the batch, in its order.
@@ -112,6 +149,11 @@ impl Outcome {
     /// Where the neighbour wants to be left alone: until when.
     pub fn rest_until(&self) -> Option<DateTime<Utc>> {
         self.rest_until
+    }
+
+    /// What came of each message of the batch, by its topic.
+    pub fn results(&self, batch: &Batch) -> impl Iterator<Item = (Topic, DeliveryResult)> {
+        batch.parcels.iter().zip(&self.verdicts).map(|(parcel, verdict)| (parcel.message.topic, verdict.into()))
     }
 
     /// The outcome of a delivery that ended without one, such as by a panic: every message counts as tried.
@@ -130,6 +172,11 @@ impl LicenseManager {
     /// Messages that wait, as an operator sees them.
     pub fn outbox(&self, filter: &OutboxFilter, limit: i64) -> Result<Vec<Waiting>, Error> {
         self.store.read(|unit| unit.outbox().list(filter, limit))
+    }
+
+    /// How the lanes of the outbox stand. No more than `limit` messages of each are counted.
+    pub fn backlog(&self, limit: i64) -> Result<Vec<Backlog>, Error> {
+        self.store.read(|unit| unit.outbox().backlog(self.now(), limit))
     }
 
     /// Has messages tried again from now on, with all their tries, and tells how many. Those being delivered are left alone.

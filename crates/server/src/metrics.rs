@@ -1,0 +1,313 @@
+//! What this process counts and measures for Prometheus. What each number means is in docs/OPERATIONS.md, "Watching it".
+//!
+//! A label holds one of a few values that are known beforehand: never an id, a path with one in it, or a person.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::{Method, StatusCode};
+use actix_web::middleware::Next;
+use chrono::{DateTime, Utc};
+use license_manager_adapters::calls::CallListener;
+use license_manager_adapters::pool::PoolUse;
+use license_manager_domain::delivery::{Backlog, Lane};
+use license_manager_domain::outbox::Topic;
+use license_manager_domain::{DeliveryResult, JobKind};
+use prometheus::core::Collector;
+use prometheus::{
+    Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, Result, TextEncoder,
+};
+use tokio::time::Instant;
+
+use crate::app::AppState;
+
+/// The media type of [`Metrics::text`].
+pub const MEDIA_TYPE: &str = prometheus::TEXT_FORMAT;
+
+/// Up to when a request or a call is counted as how fast, in seconds.
+const LATENCIES: [f64; 12] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
+
+/// The numbers of one process.
+pub struct Metrics {
+    registry: Registry,
+    requests: IntCounterVec,
+    request_durations: HistogramVec,
+    requests_in_flight: IntGauge,
+    deliveries: IntCounterVec,
+    calls: IntCounterVec,
+    call_durations: HistogramVec,
+}
+
+/// How the database is found at the moment somebody looks.
+#[derive(Debug, Default)]
+pub struct Observation {
+    /// Its connections.
+    pub pools: Vec<PoolUse>,
+    /// What it says; `None` where it does not answer.
+    pub stored: Option<Stored>,
+}
+
+/// What is read from the database for [`Metrics::text`].
+#[derive(Debug)]
+pub struct Stored {
+    /// When that was.
+    pub now: DateTime<Utc>,
+    /// How the outbox stands.
+    pub backlog: Vec<Backlog>,
+    /// How many jobs of each kind wait.
+    pub jobs: Vec<(JobKind, i64)>,
+}
+
+impl Metrics {
+    /// With nothing counted yet.
+    ///
+    /// # Errors
+    /// Where two have one name, which tests rule out.
+    pub fn new() -> Result<Self> {
+        let registry = Registry::new();
+        let build = gauges("build_info", "The version that runs; always 1.", &["version"])?;
+        build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        registered(&registry, build)?;
+        let requests = counters("http_requests_total", "Requests that were answered.", &["method", "route", "status"])?;
+        let durations = histograms(
+            "http_request_duration_seconds",
+            "How long requests took until their answer began.",
+            &["method", "route"],
+        )?;
+        let in_flight = IntGauge::with_opts(opts("http_requests_in_flight", "Requests that are being answered."))?;
+        let deliveries = counters(
+            "deliveries_total",
+            "Messages of the outbox that a delivery was tried of, once for each try.",
+            &["lane", "topic", "result"],
+        )?;
+        let calls = counters("neighbour_calls_total", "Calls to other services.", &["neighbour", "outcome"])?;
+        let call_durations = histograms(
+            "neighbour_call_duration_seconds",
+            "How long calls to other services took, their answers included.",
+            &["neighbour"],
+        )?;
+        Ok(Self {
+            requests: registered(&registry, requests)?,
+            request_durations: registered(&registry, durations)?,
+            requests_in_flight: registered(&registry, in_flight)?,
+            deliveries: registered(&registry, deliveries)?,
+            calls: registered(&registry, calls)?,
+            call_durations: registered(&registry, call_durations)?,
+            registry,
+        })
+    }
+
+    /// Counts what came of a delivery.
+    pub fn delivered(&self, lane: Lane, results: impl Iterator<Item = (Topic, DeliveryResult)>) {
+        for (topic, result) in results {
+            self.deliveries.with_label_values(&[lane.as_str(), topic.as_str(), result.as_str()]).inc();
+        }
+    }
+
+    /// Counts calls to other services.
+    pub fn call_listener(&self) -> CallListener {
+        let (calls, durations) = (self.calls.clone(), self.call_durations.clone());
+        Arc::new(move |neighbour, outcome, took| {
+            calls.with_label_values(&[neighbour, outcome.as_str()]).inc();
+            durations.with_label_values(&[neighbour]).observe(took.as_secs_f64());
+        })
+    }
+
+    fn answered(&self, method: &Method, route: &str, status: StatusCode, took: Duration) {
+        let method = method_label(method);
+        self.requests.with_label_values(&[method, route, status.as_str()]).inc();
+        self.request_durations.with_label_values(&[method, route]).observe(took.as_secs_f64());
+    }
+
+    /// Everything, in Prometheus's text format.
+    ///
+    /// # Errors
+    /// Where a number has no text, which tests rule out.
+    pub fn text(&self, observation: &Observation) -> Result<String> {
+        let mut families = self.registry.gather();
+        families.extend(observed(observation)?.gather());
+        let mut text = Vec::new();
+        TextEncoder::new().encode(&families, &mut text)?;
+        String::from_utf8(text).map_err(|error| prometheus::Error::Msg(error.to_string()))
+    }
+}
+
+/// What is observed, as numbers of the moment. What the database did not tell is left out.
+fn observed(observation: &Observation) -> Result<Registry> {
+    let registry = Registry::new();
+    let up = IntGauge::with_opts(opts("database_up", "Whether the database answered just now."))?;
+    up.set(i64::from(observation.stored.is_some()));
+    registered(&registry, up)?;
+    let connections =
+        gauges("database_connections", "Open connections to the database by what they do.", &["pool", "state"])?;
+    let limits = gauges("database_connections_limit", "How many connections a pool may open.", &["pool"])?;
+    for pool in &observation.pools {
+        connections.with_label_values(&[pool.name, "idle"]).set(pool.idle.into());
+        connections.with_label_values(&[pool.name, "in_use"]).set(pool.open.saturating_sub(pool.idle).into());
+        limits.with_label_values(&[pool.name]).set(pool.limit.into());
+    }
+    registered(&registry, connections)?;
+    registered(&registry, limits)?;
+    let Some(stored) = &observation.stored else { return Ok(registry) };
+    let waiting = gauges("outbox_messages", "Messages that wait to be delivered, up to a limit.", &["lane"])?;
+    let parked = gauges("outbox_parked_messages", "Messages that nobody tries any more, up to a limit.", &["lane"])?;
+    let age = gauges(
+        "outbox_oldest_due_seconds",
+        "How long the message waits that could have been claimed first; 0 where none could be.",
+        &["lane"],
+    )?;
+    for backlog in &stored.backlog {
+        let lane = [backlog.lane.as_str()];
+        waiting.with_label_values(&lane).set(backlog.waiting);
+        parked.with_label_values(&lane).set(backlog.parked);
+        let seconds = backlog.due_since.map_or(0, |since| (stored.now - since).num_seconds());
+        age.with_label_values(&lane).set(seconds.max(0));
+    }
+    let jobs = gauges("jobs", "Work on whole plans that is not done yet.", &["kind"])?;
+    stored.jobs.iter().for_each(|(kind, count)| jobs.with_label_values(&[kind.as_str()]).set(*count));
+    for gauges in [waiting, parked, age, jobs] {
+        registered(&registry, gauges)?;
+    }
+    Ok(registry)
+}
+
+fn opts(name: &str, help: &str) -> Opts {
+    Opts::new(name, help).namespace("license_manager")
+}
+
+fn gauges(name: &str, help: &str, labels: &[&str]) -> Result<IntGaugeVec> {
+    IntGaugeVec::new(opts(name, help), labels)
+}
+
+fn counters(name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec> {
+    IntCounterVec::new(opts(name, help), labels)
+}
+
+fn histograms(name: &str, help: &str, labels: &[&str]) -> Result<HistogramVec> {
+    let opts = HistogramOpts { common_opts: opts(name, help), buckets: LATENCIES.to_vec() };
+    HistogramVec::new(opts, labels)
+}
+
+fn registered<C: Collector + Clone + 'static>(registry: &Registry, collector: C) -> Result<C> {
+    registry.register(Box::new(collector.clone()))?;
+    Ok(collector)
+}
+
+/// A client may make up methods, and each would be a series of its own.
+fn method_label(method: &Method) -> &str {
+    let known = [
+        Method::GET,
+        Method::HEAD,
+        Method::POST,
+        Method::PUT,
+        Method::PATCH,
+        Method::DELETE,
+        Method::OPTIONS,
+        Method::CONNECT,
+        Method::TRACE,
+    ];
+    if known.contains(method) { method.as_str() } else { "other" }
+}
+
+/// Middleware, for `from_fn`: counts the request, by the pattern of its route and never by its path.
+pub async fn measure(
+    request: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> std::result::Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
+    let state = AppState::of(request.request())?;
+    let metrics = &state.monitor.metrics;
+    let (start, method) = (Instant::now(), request.method().clone());
+    // Counts down also where the client goes away and nobody waits for the answer any more.
+    let in_flight = InFlight::new(&metrics.requests_in_flight);
+    // The resources know paths with their slash, which the request may get further in.
+    let route = request.match_pattern();
+    let answer = next.call(request).await;
+    drop(in_flight);
+    let (route, status) = match &answer {
+        Ok(response) => (route.or_else(|| response.request().match_pattern()), response.status()),
+        Err(error) => (route, error.as_response_error().status_code()),
+    };
+    metrics.answered(&method, route.as_deref().unwrap_or("unmatched"), status, start.elapsed());
+    answer
+}
+
+struct InFlight<'a>(&'a IntGauge);
+
+impl<'a> InFlight<'a> {
+    fn new(gauge: &'a IntGauge) -> Self {
+        gauge.inc();
+        Self(gauge)
+    }
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(metrics: &Metrics, observation: &Observation) -> String {
+        metrics.text(observation).unwrap()
+    }
+
+    #[test]
+    fn what_happened_is_counted_by_what_it_was() {
+        let metrics = Metrics::new().unwrap();
+        metrics.answered(&Method::GET, "/plans/{plan}/", StatusCode::OK, Duration::from_millis(20));
+        metrics.answered(&Method::from_bytes(b"MADEUP").unwrap(), "unmatched", StatusCode::NOT_FOUND, Duration::ZERO);
+        let results = [(Topic::Assignment, DeliveryResult::Delivered), (Topic::Assignment, DeliveryResult::Failed)];
+        metrics.delivered(Lane::Mail, results.into_iter());
+        metrics.delivered(Lane::Mail, results.into_iter().take(1));
+        metrics.call_listener()("lms", license_manager_adapters::calls::CallOutcome::Busy, Duration::from_secs(1));
+        let text = text(&metrics, &Observation::default());
+        for line in [
+            r#"license_manager_http_requests_total{method="GET",route="/plans/{plan}/",status="200"} 1"#,
+            r#"license_manager_http_requests_total{method="other",route="unmatched",status="404"} 1"#,
+            r#"license_manager_http_request_duration_seconds_bucket{method="GET",route="/plans/{plan}/",le="0.025"} 1"#,
+            r#"license_manager_http_request_duration_seconds_bucket{method="GET",route="/plans/{plan}/",le="0.01"} 0"#,
+            r#"license_manager_deliveries_total{lane="mail",result="delivered",topic="assignment"} 2"#,
+            r#"license_manager_deliveries_total{lane="mail",result="failed",topic="assignment"} 1"#,
+            r#"license_manager_neighbour_calls_total{neighbour="lms",outcome="busy"} 1"#,
+            r#"license_manager_neighbour_call_duration_seconds_count{neighbour="lms"} 1"#,
+            "license_manager_database_up 0",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line}\n{text}");
+        }
+        assert!(!text.contains("license_manager_outbox"), "nobody knows: {text}");
+    }
+
+    #[test]
+    fn what_the_database_says_is_shown() {
+        let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
+        let due_since = Some(now - chrono::Duration::seconds(90));
+        let backlog = |lane, due_since| Backlog { lane, waiting: 7, parked: 2, due_since };
+        let observation = Observation {
+            pools: vec![PoolUse { name: "all", limit: 8, open: 5, idle: 3 }],
+            stored: Some(Stored {
+                now,
+                backlog: vec![backlog(Lane::Mail, due_since), backlog(Lane::Lms, None)],
+                jobs: vec![(JobKind::Provision, 1)],
+            }),
+        };
+        let text = text(&Metrics::new().unwrap(), &observation);
+        for line in [
+            "license_manager_database_up 1",
+            r#"license_manager_database_connections{pool="all",state="idle"} 3"#,
+            r#"license_manager_database_connections{pool="all",state="in_use"} 2"#,
+            r#"license_manager_database_connections_limit{pool="all"} 8"#,
+            r#"license_manager_outbox_messages{lane="mail"} 7"#,
+            r#"license_manager_outbox_parked_messages{lane="lms"} 2"#,
+            r#"license_manager_outbox_oldest_due_seconds{lane="mail"} 90"#,
+            r#"license_manager_outbox_oldest_due_seconds{lane="lms"} 0"#,
+            r#"license_manager_jobs{kind="provision"} 1"#,
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line}\n{text}");
+        }
+    }
+}

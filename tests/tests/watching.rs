@@ -1,0 +1,271 @@
+//! The service as those see it who watch it: its metrics, and whether it lives and is ready.
+
+use std::time::Duration;
+
+use license_manager_tests::{
+    Answer, Cluster, Customer, Database, FakeNeighbours, Request, Server, on_both_databases, poll,
+};
+use serde_json::json;
+
+on_both_databases!(
+    requests_and_deliveries_are_counted,
+    messages_that_cannot_be_delivered_are_seen_to_wait_and_then_to_be_parked,
+    metrics_can_be_kept_to_those_who_have_the_token,
+    a_worker_is_watched_at_an_address_of_its_own,
+    a_service_whose_schema_is_out_of_date_is_not_ready,
+);
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What Prometheus sends.
+const SCRAPE: &str = "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.4,*/*;q=0.1";
+
+fn scrape(server: &Server) -> String {
+    let answer = server.anonymous().send(Request::new("GET", "/metrics").header("Accept", SCRAPE));
+    assert!(answer.header("Content-Type").starts_with("text/plain; version=0.0.4"), "{:?}", answer.headers);
+    text(answer.expect(200))
+}
+
+fn text(body: serde_json::Value) -> String {
+    body.as_str().expect("a text").to_owned()
+}
+
+/// The number of a series that has these labels, in the order of their names.
+fn number(metrics: &str, series: &str) -> Option<f64> {
+    let line = metrics.lines().find(|line| line.split(' ').next() == Some(series))?;
+    line.rsplit(' ').next()?.parse().ok()
+}
+
+/// Waits until a series has a number that is wanted.
+#[track_caller]
+fn becomes(server: &Server, series: &str, wanted: impl Fn(f64) -> bool) {
+    let last = || format!("{series} in\n{}", scrape(server));
+    poll(PATIENCE, || number(&scrape(server), series).filter(|number| wanted(*number)))
+        .unwrap_or_else(|| panic!("{}", last()));
+}
+
+fn settings(neighbours: &FakeNeighbours) -> Vec<(String, String)> {
+    let mut settings = neighbours.settings();
+    settings.push(("LM_WORKER__RETRY_BASE_SECONDS".to_owned(), "0".to_owned()));
+    settings
+}
+
+fn start(database: &Database, settings: &[(String, String)]) -> Server {
+    let settings: Vec<_> = settings.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    Server::start_with(database.url(), &settings)
+}
+
+fn requests_and_deliveries_are_counted(database: Database) {
+    let neighbours = FakeNeighbours::start();
+    let server = start(&database, &settings(&neighbours));
+    let customer = Customer::new(&server);
+    let plan = customer.plan(3);
+    plan.assign(&customer.emails("learner", 2)).expect(200);
+    plan.assign(&["nobody".to_owned()]).expect(400);
+    plan.admin.get("/api/v1/nothing/learner@example.com/").expect(404);
+    // Without its slash a path is the same route.
+    plan.admin.get(plan.path("").trim_end_matches('/')).expect(200);
+
+    becomes(&server, r#"license_manager_deliveries_total{lane="mail",result="delivered",topic="assignment"}"#, |n| {
+        n == 2.0
+    });
+    becomes(&server, r#"license_manager_deliveries_total{lane="lms",result="delivered",topic="assignment"}"#, |n| {
+        n == 2.0
+    });
+    becomes(&server, r#"license_manager_outbox_messages{lane="mail"}"#, |n| n == 0.0);
+    let metrics = scrape(&server);
+    let at_least = |series: &str, least: f64| {
+        let found = number(&metrics, series);
+        assert!(found.is_some_and(|found| found >= least), "{series}: {found:?} in\n{metrics}");
+    };
+    let assign = "/api/v1/subscriptions/{subscription_uuid}/licenses/assign/";
+    let requests = "license_manager_http_requests_total";
+    at_least(&format!(r#"{requests}{{method="POST",route="{assign}",status="200"}}"#), 1.0);
+    at_least(&format!(r#"{requests}{{method="POST",route="{assign}",status="400"}}"#), 1.0);
+    at_least(&format!(r#"{requests}{{method="GET",route="unmatched",status="404"}}"#), 1.0);
+    let plan_route = "/api/v1/subscriptions/{subscription_uuid}/";
+    at_least(&format!(r#"{requests}{{method="GET",route="{plan_route}",status="200"}}"#), 1.0);
+    let durations = "license_manager_http_request_duration_seconds";
+    at_least(&format!(r#"{durations}_count{{method="POST",route="{assign}"}}"#), 2.0);
+    at_least(&format!(r#"{durations}_bucket{{method="POST",route="{assign}",le="+Inf"}}"#), 2.0);
+    // The scrape itself.
+    at_least("license_manager_http_requests_in_flight", 1.0);
+    for neighbour in ["lms", "braze"] {
+        at_least(
+            &format!(r#"license_manager_neighbour_calls_total{{neighbour="{neighbour}",outcome="answered"}}"#),
+            1.0,
+        );
+        at_least(&format!(r#"license_manager_neighbour_call_duration_seconds_count{{neighbour="{neighbour}"}}"#), 1.0);
+    }
+    at_least("license_manager_database_up", 1.0);
+    let pool = if database.url().starts_with("sqlite") { "writer" } else { "all" };
+    at_least(&format!(r#"license_manager_database_connections_limit{{pool="{pool}"}}"#), 1.0);
+    at_least(&format!(r#"license_manager_database_connections{{pool="{pool}",state="idle"}}"#), 0.0);
+    at_least(r#"license_manager_jobs{kind="provision"}"#, 0.0);
+    assert!(metrics.contains("license_manager_build_info{version="), "{metrics}");
+    for private in ["example.com", &plan.uuid.to_string(), "learner@"] {
+        assert!(!metrics.contains(private), "{private} in\n{metrics}");
+    }
+}
+
+fn messages_that_cannot_be_delivered_are_seen_to_wait_and_then_to_be_parked(database: Database) {
+    let neighbours = FakeNeighbours::start();
+    let mut settings = settings(&neighbours);
+    settings.push(("LM_WORKER__ENABLED".to_owned(), "false".to_owned()));
+    let server = start(&database, &settings);
+    let customer = Customer::new(&server);
+    customer.plan(3).assign(&customer.emails("learner", 2)).expect(200);
+    becomes(&server, r#"license_manager_outbox_messages{lane="lms"}"#, |n| n == 2.0);
+    becomes(&server, r#"license_manager_outbox_oldest_due_seconds{lane="lms"}"#, |n| n >= 1.0);
+    becomes(&server, r#"license_manager_outbox_parked_messages{lane="lms"}"#, |n| n == 0.0);
+
+    neighbours.fail(100);
+    let _worker = server.run_beside(&["worker"]);
+    becomes(&server, r#"license_manager_outbox_parked_messages{lane="lms"}"#, |n| n == 2.0);
+    becomes(&server, r#"license_manager_outbox_messages{lane="lms"}"#, |n| n == 0.0);
+    becomes(&server, r#"license_manager_outbox_oldest_due_seconds{lane="lms"}"#, |n| n == 0.0);
+}
+
+fn metrics_can_be_kept_to_those_who_have_the_token(database: Database) {
+    let server = Server::start_with(database.url(), &[("LM_METRICS__TOKEN", "hunter2-hunter2")]);
+    let asked = |authorization: Option<&str>| {
+        let request = Request::new("GET", "/metrics");
+        server.anonymous().send(match authorization {
+            Some(credential) => request.header("Authorization", credential),
+            None => request,
+        })
+    };
+    for refused in [None, Some("Bearer hunter2"), Some("hunter2-hunter2"), Some("Basic hunter2-hunter2")] {
+        let answer = asked(refused);
+        assert_eq!(answer.header("WWW-Authenticate"), "Bearer realm=\"metrics\"", "{refused:?}");
+        assert!(answer.expect(401)["detail"].is_string());
+    }
+    assert!(text(asked(Some("Bearer hunter2-hunter2")).expect(200)).contains("license_manager_build_info"));
+    assert!(!server.log().contains("hunter2"));
+
+    let server = Server::start_with(database.url(), &[("LM_METRICS__ENABLED", "false")]);
+    server.anonymous().get("/metrics").expect(404);
+}
+
+fn a_worker_is_watched_at_an_address_of_its_own(database: Database) {
+    let neighbours = FakeNeighbours::start();
+    let mut settings = settings(&neighbours);
+    let address = format!("127.0.0.1:{}", license_manager_tests::free_port());
+    settings.push(("LM_WORKER__ENABLED".to_owned(), "false".to_owned()));
+    settings.push(("LM_METRICS__WORKER_LISTEN".to_owned(), address.clone()));
+    let server = start(&database, &settings);
+    let customer = Customer::new(&server);
+    customer.plan(3).assign(&customer.emails("learner", 2)).expect(200);
+
+    let mut worker = server.run_beside(&["worker"]);
+    let client = license_manager_tests::Client::anonymous(format!("http://{address}"));
+    let answered = |path: &str| client.try_send(Request::new("GET", path)).ok().filter(|answer| answer.status == 200);
+    assert!(poll(PATIENCE, || answered("/health/ready/")).is_some(), "{}", worker.log());
+    let delivered = poll(PATIENCE, || {
+        let metrics = text(answered("/metrics")?.body);
+        number(&metrics, r#"license_manager_deliveries_total{lane="mail",result="delivered",topic="assignment"}"#)
+            .filter(|number| *number == 2.0)
+    });
+    assert!(delivered.is_some());
+    assert_eq!(client.get("/api/v1/subscriptions/").status, 404, "a worker answers nobody else");
+    assert!(worker.stop_with_sigterm().success());
+}
+
+fn ready(server: &Server) -> Answer {
+    server.anonymous().get("/health/ready/")
+}
+
+fn a_service_whose_schema_is_out_of_date_is_not_ready(database: Database) {
+    let server = Server::start(database.url());
+    assert_eq!(ready(&server).expect(200)["overall_status"], "OK");
+    let latest = "SELECT max(version) FROM __diesel_schema_migrations";
+    let version = database.texts(&format!("SELECT ({latest}) AS text")).remove(0);
+    database.execute(&format!("DELETE FROM __diesel_schema_migrations WHERE version = '{version}'"));
+    let detailed = json!({ "service_status": "RUNNING", "database_status": "OK", "migrations_status": "PENDING" });
+    assert_eq!(ready(&server).expect(503)["detailed_status"], detailed);
+    server.anonymous().get("/health/").expect(200);
+    server.anonymous().get("/health/live/").expect(200);
+    database.execute(&format!("INSERT INTO __diesel_schema_migrations (version) VALUES ('{version}')"));
+    ready(&server).expect(200);
+}
+
+/// Panics unless the server lives, is ready while its database is there, and tells that it is away while it is.
+fn is_ready_while_its_database_is_there(server: &Server, away: impl FnOnce(), back: impl FnOnce()) {
+    assert_eq!(
+        ready(server).expect(200),
+        json!({
+            "overall_status": "OK",
+            "detailed_status":
+                { "service_status": "RUNNING", "database_status": "OK", "migrations_status": "OK" },
+        })
+    );
+    away();
+    assert_eq!(
+        ready(server).expect(503),
+        json!({
+            "overall_status": "UNAVAILABLE",
+            "detailed_status":
+                { "service_status": "RUNNING", "database_status": "UNAVAILABLE", "migrations_status": "UNKNOWN" },
+        })
+    );
+    assert_eq!(server.anonymous().get("/health/live/").expect(200), json!({ "overall_status": "OK" }));
+    assert!(scrape(server).contains("license_manager_http_requests_total"), "what was counted is still told");
+    back();
+    poll(PATIENCE, || (ready(server).status == 200).then_some(())).expect("it is ready again with its database");
+    becomes(server, "license_manager_database_up", |number| number == 1.0);
+}
+
+#[test]
+fn a_service_on_postgres_is_ready_while_its_database_is_there() {
+    let cluster = Cluster::new();
+    let server = Server::start(&cluster.url());
+    is_ready_while_its_database_is_there(
+        &server,
+        || {
+            cluster.stop();
+            assert_eq!(number(&scrape(&server), "license_manager_database_up"), Some(0.0));
+        },
+        || cluster.start(),
+    );
+}
+
+#[test]
+fn a_service_on_sqlite_is_ready_while_its_file_is_there() {
+    let database = Database::sqlite();
+    let server = Server::start(database.url());
+    let file = database.url().strip_prefix("sqlite:").expect("a file").to_owned();
+    let moved = format!("{file}.moved");
+    is_ready_while_its_database_is_there(
+        &server,
+        || std::fs::rename(&file, &moved).expect("the file is moved"),
+        || std::fs::rename(&moved, &file).expect("the file is moved back"),
+    );
+}
+
+#[test]
+fn a_service_that_waits_for_its_database_lives_but_is_not_ready() {
+    let cluster = Cluster::new();
+    let url = cluster.url();
+    cluster.stop();
+    let mut server = Server::start_without_waiting(&url, &[]);
+    let anonymous = server.anonymous();
+    let lives = || anonymous.try_send(Request::new("GET", "/health/live/")).ok().filter(|answer| answer.status == 200);
+    assert!(poll(PATIENCE, lives).is_some(), "{}", server.log());
+    let answer = ready(&server).expect(503);
+    assert_eq!(answer["detailed_status"]["service_status"], "STARTING");
+    assert_eq!(answer["detailed_status"]["database_status"], "UNAVAILABLE");
+    anonymous.get("/health/").expect(503);
+    let refused = anonymous.get("/api/v1/subscriptions/");
+    assert_eq!((refused.status, refused.header("Retry-After")), (503, "1"));
+
+    cluster.start();
+    assert!(poll(PATIENCE, || (ready(&server).status == 200).then_some(())).is_some(), "{}", server.log());
+    anonymous.get("/api/v1/subscriptions/").expect(401);
+
+    cluster.stop();
+    server.kill();
+    let mut server = Server::start_without_waiting(&url, &[]);
+    let anonymous = server.anonymous();
+    assert!(poll(PATIENCE, || anonymous.try_send(Request::new("GET", "/health/live/")).ok()).is_some());
+    assert!(server.stop_with_sigterm().success(), "one that waits can be stopped");
+}
