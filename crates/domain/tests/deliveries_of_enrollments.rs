@@ -26,7 +26,7 @@ fn request(town: &Town, enrollment: BulkEnrollment) -> EnrollmentJobId {
 }
 
 fn results(town: &Town, job: EnrollmentJobId) -> Option<String> {
-    town.world.manager.enrollment_job(customer(), job).unwrap().results
+    town.world.manager.enrollment_results(customer(), job).unwrap()
 }
 
 fn lines(town: &Town, job: EnrollmentJobId) -> Vec<String> {

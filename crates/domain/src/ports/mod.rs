@@ -16,6 +16,7 @@ mod neighbours;
 mod outbox;
 mod renewals;
 mod repositories;
+mod result_files;
 mod retirement;
 mod role_assignments;
 mod staff_records;
@@ -41,6 +42,7 @@ pub use repositories::{
     AgreementFilter, AgreementRepository, CustomerScope, JobRepository, PlanFilter, PlanRepository, ProductRepository,
     RoleAssignment, User, UserRepository, Window,
 };
+pub use result_files::ResultFiles;
 pub use retirement::{Retiree, RetirementRepository};
 pub use role_assignments::{AssignedRole, RoleAssignmentFilter, RoleAssignmentRepository};
 pub use staff_records::{LicenseEventFilter, LicenseEventRepository, NotificationFilter, NotificationRepository};
