@@ -22,6 +22,7 @@
 // These tests stand outside the service, where time and ids are the real ones.
 #![allow(clippy::disallowed_methods)]
 
+mod bucket;
 mod client;
 mod cluster;
 pub mod conformance;
@@ -32,6 +33,7 @@ mod person;
 mod scene;
 mod server;
 
+pub use bucket::FakeBucket;
 pub use client::{Answer, Client, Request};
 pub use cluster::Cluster;
 pub use customer::{Counts, Customer, PROVISIONING, Plan};

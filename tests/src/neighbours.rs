@@ -41,7 +41,7 @@ struct State {
     aliases: Mutex<BTreeMap<String, bool>>,
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -285,9 +285,9 @@ impl State {
     }
 }
 
-/// Answers one request; a client that breaks off gets nothing.
-fn answer(state: &State, mut stream: TcpStream) -> Option<()> {
-    let mut reader = BufReader::new(stream.try_clone().ok()?);
+/// Reads one request: its method, its target and its body.
+pub(crate) fn read_request(stream: &TcpStream) -> Option<(String, String, Vec<u8>)> {
+    let mut reader = BufReader::new(stream);
     let mut line = String::new();
     reader.read_line(&mut line).ok()?;
     let mut words = line.split(' ');
@@ -304,6 +304,12 @@ fn answer(state: &State, mut stream: TcpStream) -> Option<()> {
     }
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
+    Some((method, target, body))
+}
+
+/// Answers one request; a client that breaks off gets nothing.
+fn answer(state: &State, mut stream: TcpStream) -> Option<()> {
+    let (method, target, body) = read_request(&stream)?;
     let url = Url::parse("http://neighbours").ok()?.join(&target).ok()?;
     let (status, headers, body) = if method == "GET" {
         let (status, body) = state.read(&url);

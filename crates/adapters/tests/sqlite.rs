@@ -20,6 +20,8 @@ use tempfile::TempDir;
 
 #[allow(dead_code)] // the contract's fixtures serve here as well
 mod contract;
+#[path = "sqlite_only/outbox_plans.rs"]
+mod outbox_plans;
 
 use contract::fixtures::*;
 

@@ -19,7 +19,7 @@ pub enum Lane {
     Mail,
     /// Events.
     Events,
-    /// Bulk enrollments: calls to the LMS that take minutes.
+    /// Bulk enrollments: calls to the LMS that take minutes, and the files of their results.
     Enrollment,
 }
 
@@ -70,6 +70,8 @@ pub enum Step {
     Track,
     /// Learners are enrolled.
     Enroll,
+    /// The results of enrollments are put into a file.
+    File,
     /// Nobody here knows what to do.
     Unknown,
 }
@@ -81,7 +83,7 @@ impl Step {
             Self::Link | Self::EndEnrollments => Lane::Lms,
             Self::Identify | Self::Mail | Self::Thresholds => Lane::Mail,
             Self::Track | Self::Unknown => Lane::Events,
-            Self::Enroll => Lane::Enrollment,
+            Self::Enroll | Self::File => Lane::Enrollment,
         }
     }
 }
@@ -112,6 +114,7 @@ impl Message {
             Topic::UtilizationThresholds | Topic::InitialUtilization => &[Step::Thresholds],
             Topic::EndEnrollments => &[Step::EndEnrollments],
             Topic::BulkEnrollment => &[Step::Enroll],
+            Topic::EnrollmentResultsFile => &[Step::File],
             Topic::Unknown => &[Step::Unknown],
         }
     }

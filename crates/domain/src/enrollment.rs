@@ -1,11 +1,11 @@
 //! Enrolling many learners in many courses at once, paid for by their licenses.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Duration, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::email::Email;
 use crate::error::Refusal;
-use crate::ids::{CustomerId, EnrollmentJobId, LmsUserId, PlanId};
+use crate::ids::{CustomerId, EnrollmentJobId, LicenseId, LmsUserId, PlanId};
 
 /// Who is to be enrolled in which course runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,7 +48,73 @@ impl BulkEnrollment {
     }
 }
 
-/// A bulk enrollment that was asked for, and what came of it.
+/// How far a bulk enrollment is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EnrollmentStage {
+    /// Learners are being enrolled.
+    Enrolling {
+        /// Of the holders of a plan, everybody whose license has this id or a lower one was. `None`: nobody yet.
+        until: Option<LicenseId>,
+    },
+    /// Everybody was; the results have yet to be put into their file.
+    Filing,
+    /// It is done.
+    Done,
+    /// It is done, and the results are in a file too.
+    Filed,
+}
+
+impl EnrollmentStage {
+    /// Its name in storage, which keeps [`EnrollmentStage::until`] beside it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Enrolling { .. } => "enrolling",
+            Self::Filing => "filing",
+            Self::Done => "done",
+            Self::Filed => "filed",
+        }
+    }
+
+    /// The license of the last holder that was enrolled, while there are more.
+    pub fn until(self) -> Option<LicenseId> {
+        match self {
+            Self::Enrolling { until } => until,
+            Self::Filing | Self::Done | Self::Filed => None,
+        }
+    }
+
+    /// Read back from storage; `None` where the name is none.
+    pub fn from_storage(name: &str, until: Option<LicenseId>) -> Option<Self> {
+        [Self::Enrolling { until }, Self::Filing, Self::Done, Self::Filed]
+            .into_iter()
+            .find(|stage| stage.as_str() == name)
+    }
+}
+
+/// How many enrollments came to what.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct EnrollmentNumbers {
+    /// Succeeded.
+    pub successes: i64,
+    /// Succeed once the learner has an account.
+    pub pending: i64,
+    /// Failed.
+    pub failures: i64,
+}
+
+impl std::ops::Add for EnrollmentNumbers {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            successes: self.successes + other.successes,
+            pending: self.pending + other.pending,
+            failures: self.failures + other.failures,
+        }
+    }
+}
+
+/// A bulk enrollment that was asked for, and how far it is. Its results, as CSV, are kept beside it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EnrollmentJob {
     /// Its id.
@@ -59,24 +125,55 @@ pub struct EnrollmentJob {
     pub lms_user_id: Option<LmsUserId>,
     /// What was asked for.
     pub enrollment: BulkEnrollment,
-    /// What came of it, as CSV; empty until it is done.
-    pub results: Option<String>,
+    /// How far it is.
+    pub stage: EnrollmentStage,
+    /// What came of it so far.
+    pub numbers: EnrollmentNumbers,
     /// When it was asked for.
     pub created: DateTime<Utc>,
-    /// When it was last written.
+    /// When it was last written. Later every time, so that whoever works on it sees that somebody was forgotten under way.
     pub modified: DateTime<Utc>,
 }
 
 impl EnrollmentJob {
-    /// The job without anybody of these addresses: learners still to be enrolled, and lines of the results.
-    pub(crate) fn forget(mut self, emails: &[Email], now: DateTime<Utc>) -> Self {
+    /// Whether its results are complete and where they belong.
+    pub fn is_done(&self) -> bool {
+        matches!(self.stage, EnrollmentStage::Done | EnrollmentStage::Filed)
+    }
+
+    /// Whether it enrolls everybody who holds a license, and has not come to the end of them.
+    pub(crate) fn is_enrolling_holders(&self) -> bool {
+        self.enrollment.learners == Enrollees::Holders && matches!(self.stage, EnrollmentStage::Enrolling { .. })
+    }
+
+    /// The job, written at this moment.
+    pub(crate) fn written(self, now: DateTime<Utc>) -> Self {
+        let modified = now.max(self.modified + Duration::microseconds(1));
+        Self { modified, ..self }
+    }
+
+    /// The job and its results without anybody of these addresses: learners still to be enrolled, and lines of the results.
+    /// `None` where it names none of them and nobody at work on it can.
+    pub(crate) fn forget(
+        mut self,
+        results: Option<String>,
+        emails: &[Email],
+        now: DateTime<Utc>,
+    ) -> Option<(Self, Option<String>)> {
+        let mut forgotten = self.is_enrolling_holders();
         if let Enrollees::Emails(learners) = &mut self.enrollment.learners {
+            let number = learners.len();
             learners.retain(|learner| !emails.contains(learner));
+            forgotten |= learners.len() < number;
         }
-        self.results = self.results.map(|results| {
-            let names_one = |line: &&str| emails.iter().any(|email| line.to_lowercase().contains(email.as_str()));
-            results.split_inclusive('\n').filter(|line| !names_one(line)).collect()
+        let names_one = |line: &&str| emails.iter().any(|email| line.to_lowercase().contains(email.as_str()));
+        let results = results.map(|mut results| {
+            if results.split_inclusive('\n').any(|line| names_one(&line)) {
+                forgotten = true;
+                results = results.split_inclusive('\n').filter(|line| !names_one(line)).collect();
+            }
+            results
         });
-        Self { modified: now, ..self }
+        forgotten.then(|| (self.written(now), results))
     }
 }

@@ -93,7 +93,7 @@ mod transfer;
 
 pub use agreement::{AutoScaling, CustomerAgreement};
 pub use email::{Email, InvalidEmail};
-pub use enrollment::{BulkEnrollment, Enrollees, EnrollmentJob};
+pub use enrollment::{BulkEnrollment, Enrollees, EnrollmentJob, EnrollmentNumbers, EnrollmentStage};
 pub use error::{Conflict, Entity, Error, FieldErrors, Neighbour, Refusal};
 pub use expiration_message::{ExpirationMessage, ExpirationMessageChanges};
 pub use history::{Actor, Change, ChangeKind, FieldChange, FieldKind, Recorded, Row, Value, Version};

@@ -62,6 +62,8 @@ pub enum Topic {
     BulkEnrollment,
     /// An `EnrollmentResults`: whoever asked for a bulk enrollment is told what came of it.
     EnrollmentResultsMail,
+    /// A `PromisedEnrollment`: the results of a bulk enrollment are put into their file, over what is there.
+    EnrollmentResultsFile,
     /// A kind that this version does not know: the message was promised by another one.
     Unknown,
 }
@@ -80,6 +82,7 @@ impl Topic {
         Self::RevocationCapMail,
         Self::BulkEnrollment,
         Self::EnrollmentResultsMail,
+        Self::EnrollmentResultsFile,
     ];
 
     /// The kind of that name, or [`Topic::Unknown`].
@@ -101,6 +104,7 @@ impl Topic {
             Self::RevocationCapMail => "revocation_cap_mail",
             Self::BulkEnrollment => "bulk_enrollment",
             Self::EnrollmentResultsMail => "enrollment_results_mail",
+            Self::EnrollmentResultsFile => "enrollment_results_file",
             Self::Unknown => "unknown",
         }
     }
@@ -249,6 +253,11 @@ impl Message {
             created: job.created,
         }
     }
+
+    /// The promise to put the results of a bulk enrollment into their file.
+    pub(crate) fn enrollment_results_file(id: MessageId, job: &EnrollmentJob, now: DateTime<Utc>) -> Self {
+        Self { topic: Topic::EnrollmentResultsFile, created: now, ..Self::bulk_enrollment(id, job) }
+    }
 }
 
 /// What came of a bulk enrollment, in numbers of enrollments: the payload of [`Topic::EnrollmentResultsMail`].
@@ -256,9 +265,9 @@ impl Message {
 pub(crate) struct EnrollmentResults {
     pub(crate) job_uuid: EnrollmentJobId,
     pub(crate) lms_user_id: LmsUserId,
-    pub(crate) successes: usize,
-    pub(crate) pending: usize,
-    pub(crate) failures: usize,
+    pub(crate) successes: i64,
+    pub(crate) pending: i64,
+    pub(crate) failures: i64,
 }
 
 impl Message {

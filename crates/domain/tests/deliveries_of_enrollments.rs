@@ -1,11 +1,17 @@
 //! Bulk enrollments are carried out, and whoever asked is told.
 
+#[path = "support/mocks.rs"]
+mod mocks;
 mod support;
+
+use std::sync::Arc;
 
 use chrono::Duration;
 use license_manager_domain::delivery::Lane;
 use license_manager_domain::ports::*;
 use license_manager_domain::*;
+use mockall::Sequence;
+use mocks::*;
 use support::neighbours::*;
 use support::*;
 
@@ -26,7 +32,7 @@ fn request(town: &Town, enrollment: BulkEnrollment) -> EnrollmentJobId {
 }
 
 fn results(town: &Town, job: EnrollmentJobId) -> Option<String> {
-    town.world.manager.enrollment_job(customer(), job).unwrap().results
+    town.world.manager.enrollment_results(customer(), job).unwrap()
 }
 
 fn lines(town: &Town, job: EnrollmentJobId) -> Vec<String> {
@@ -46,6 +52,11 @@ fn town() -> (Town, PlanId) {
         told.admins = vec![admin_account(11, 1, "ann@example.com"), admin_account(12, 2, "ben@example.com")];
     });
     (town, plan)
+}
+
+/// A town whose LMS is this one.
+fn town_with_lms(lms: MockLearnerRegistry) -> Town {
+    Town::with(|manager| manager.with_learner_registry(Arc::new(lms)))
 }
 
 #[test]
@@ -125,7 +136,9 @@ fn everybody_who_holds_a_license_of_the_plan_is_enrolled() {
 
 #[test]
 fn a_plan_that_is_over_pays_for_nothing() {
-    let (town, plan) = town();
+    let town = town_with_lms(MockLearnerRegistry::new());
+    let plan = town.world.plan(1);
+    town.world.assign(plan, &learners(["amy@example.com"])).unwrap();
     town.world.clock.advance(Duration::days(400));
     let named = BulkEnrollment { plan: Some(plan), ..wanted(&["amy@example.com"], &[DEMO]) };
     for enrollment in [named, wanted(&["amy@example.com"], &[DEMO])] {
@@ -133,15 +146,21 @@ fn a_plan_that_is_over_pays_for_nothing() {
         town.deliver_lane(Lane::Enrollment);
         assert!(lines(&town, job)[1].contains("holds no license"));
     }
-    assert_eq!(town.neighbours.calls(), [""; 0]);
 }
 
 #[test]
 fn twenty_five_learners_in_twenty_five_courses_are_one_call() {
-    let town = Town::new();
+    let mut lms = MockLearnerRegistry::new();
+    let mut order = Sequence::new();
+    for number in [75, 75, 30, 250, 50] {
+        lms.expect_enroll()
+            .withf(move |_, enrollments, notify| enrollments.len() == number && *notify)
+            .times(1)
+            .in_sequence(&mut order)
+            .returning(|_, enrollments, _| Ok(all_enrolled(enrollments)));
+    }
+    let town = town_with_lms(lms);
     town.world.assign(town.world.plan(60), &crowd(60)).unwrap();
-    town.deliver();
-    town.neighbours.calls();
     let crowd: Vec<String> = (0..60).map(|number| format!("learner{number}@example.com")).collect();
     let crowd: Vec<&str> = crowd.iter().map(String::as_str).collect();
     let job = request(&town, wanted(&crowd, &["a", "b", "c"]));
@@ -149,7 +168,6 @@ fn twenty_five_learners_in_twenty_five_courses_are_one_call() {
     let courses: Vec<&str> = courses.iter().map(String::as_str).collect();
     let other = request(&town, wanted(&crowd[..10], &courses));
     town.deliver_lane(Lane::Enrollment);
-    assert_eq!(town.neighbours.calls(), ["enroll 75", "enroll 75", "enroll 30", "enroll 250", "enroll 50"]);
     assert_eq!((lines(&town, job).len(), lines(&town, other).len()), (181, 301));
 }
 

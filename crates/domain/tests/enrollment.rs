@@ -30,7 +30,9 @@ fn an_enrollment_is_noted_and_promised() {
     let mut id = None;
     let owed = world.newly_owed(|| id = Some(request(&world, enrollment(2, 3)).unwrap()));
     let job = world.manager.enrollment_job(customer(), id.unwrap()).unwrap();
-    assert_eq!((job.enrollment, job.lms_user_id, job.results), (enrollment(2, 3), Some(LmsUserId(1)), None));
+    let stage = EnrollmentStage::Enrolling { until: None };
+    assert_eq!((&job.enrollment, job.lms_user_id, job.stage), (&enrollment(2, 3), Some(LmsUserId(1)), stage));
+    assert!(!job.is_done());
     assert_eq!(topics(&owed), [Topic::BulkEnrollment]);
     assert_eq!((owed[0].plan, owed[0].license, owed[0].customer), (None, None, customer()));
     assert_eq!(world.owed(Topic::BulkEnrollment), [json!({ "job_uuid": job.id })]);
@@ -84,7 +86,14 @@ fn results_appear_once_they_are_there() {
     let world = World::new();
     let id = request(&world, enrollment(1, 1)).unwrap();
     let mut job = world.manager.enrollment_job(customer(), id).unwrap();
-    job.results = Some("email\r\n".to_owned());
-    world.store.write(|unit| unit.enrollment_jobs().save(std::slice::from_ref(&job))).unwrap();
+    let stages = [EnrollmentStage::Enrolling { until: None }, EnrollmentStage::Filing, EnrollmentStage::Done];
+    for (stage, results) in stages.into_iter().zip([None, None, Some("email\n".to_owned())]) {
+        job.stage = stage;
+        let lines = if stage == EnrollmentStage::Filing { "email\n" } else { "" };
+        world.store.write(|unit| unit.enrollment_jobs().advance(&job, lines)).unwrap();
+        assert_eq!(world.manager.enrollment_results(customer(), id), Ok(results), "{stage:?}");
+    }
     assert_eq!(world.manager.enrollment_job(customer(), id), Ok(job));
+    let stranger = CustomerId(Uuid::from_u128(9));
+    assert_eq!(world.manager.enrollment_results(stranger, id), Err(Error::NotFound(Entity::EnrollmentJob)));
 }

@@ -144,13 +144,14 @@ fn bulk_enrollments_lose_the_person_and_keep_everybody_else() {
     };
     let id = world.manager.request_enrollment(customer(), None, enrollment.clone()).unwrap();
     let asked_for = world.manager.enrollment_job(customer(), id).unwrap();
-    let results = "email,result\r\nAmy@example.com,enrolled\r\nbob@example.com,enrolled\r\n".to_owned();
-    let done = EnrollmentJob { results: Some(results), ..asked_for };
-    world.store.write(|unit| unit.enrollment_jobs().save(std::slice::from_ref(&done))).unwrap();
+    let results = "email,result\r\nAmy@example.com,enrolled\r\nbob@example.com,enrolled\r\n";
+    let done = EnrollmentJob { stage: EnrollmentStage::Done, ..asked_for };
+    world.store.write(|unit| unit.enrollment_jobs().advance(&done, results)).unwrap();
 
     retire(&world, 7, "amy");
     let left = world.manager.enrollment_job(customer(), id).unwrap();
     assert_eq!(left.enrollment.learners, Enrollees::Emails(vec![email("bob@example.com")]));
-    assert_eq!(left.results.as_deref(), Some("email,result\r\nbob@example.com,enrolled\r\n"));
+    let results = world.manager.enrollment_results(customer(), id).unwrap();
+    assert_eq!(results.as_deref(), Some("email,result\r\nbob@example.com,enrolled\r\n"));
     assert_eq!(left.enrollment.course_run_keys, enrollment.course_run_keys);
 }

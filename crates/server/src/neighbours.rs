@@ -5,20 +5,23 @@ use std::time::Duration;
 
 use license_manager_adapters::calls::CallListener;
 use license_manager_adapters::http::{
-    AccessTokens, Braze, BrazeOptions, CachedCatalog, Credentials, HttpAccounts, HttpCatalog, HttpDirectory,
-    HttpLearners, HttpNeighbour, Segment, Timeouts, Tracking, client,
+    AccessTokens, Braze, BrazeOptions, BucketOptions, BucketProblem, CachedCatalog, Credentials, HttpAccounts,
+    HttpCatalog, HttpDirectory, HttpLearners, HttpNeighbour, S3ResultFiles, Segment, Timeouts, Tracking, client,
 };
 use license_manager_adapters::mail::{LogMail, Misconfigured, SmtpMail};
 use license_manager_domain::ports::{
-    AccountLookup, CampaignMail, ContentCatalog, EnterpriseDirectory, EventTracking, LearnerRegistry,
+    AccountLookup, CampaignMail, ContentCatalog, EnterpriseDirectory, EventTracking, LearnerRegistry, ResultFiles,
 };
 use license_manager_domain::{LicenseManager, Neighbour};
 
-use crate::config::{BrazeConfig, Config, OauthConfig, Secret, SmtpConfig};
+use crate::config::{BrazeConfig, Config, OauthConfig, S3Config, Secret, SmtpConfig};
 use crate::system::SystemClock;
 
 /// How long a mail server may take for a mail, connecting included.
 const SMTP_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long it may take to put a file into a bucket.
+const PUT_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// The services around this one, as adapters of the ports. The LMS and the catalog service are there where they are configured;
 /// mails and events always have somewhere to go, and be it the log.
@@ -36,6 +39,8 @@ pub struct Neighbours {
     pub mail: Arc<dyn CampaignMail>,
     /// Segment and Braze, else the log.
     pub event_tracking: Arc<dyn EventTracking>,
+    /// The bucket for the results of bulk enrollments.
+    pub result_files: Option<Arc<dyn ResultFiles>>,
 }
 
 impl Neighbours {
@@ -87,6 +92,7 @@ impl Neighbours {
             learner_registry: lms.map(|lms| Arc::new(HttpLearners::new(lms, clock)) as _),
             mail,
             event_tracking: Arc::new(Tracking::new(segment, braze)),
+            result_files: bucket(&config.s3)?.map(|files| Arc::new(files) as _),
         })
     }
 
@@ -103,6 +109,9 @@ impl Neighbours {
         }
         if let Some(learners) = self.learner_registry {
             manager = manager.with_learner_registry(learners);
+        }
+        if let Some(files) = self.result_files {
+            manager = manager.with_result_files(files);
         }
         manager.with_mail(self.mail).with_event_tracking(self.event_tracking)
     }
@@ -154,6 +163,34 @@ fn smtp(config: &SmtpConfig) -> Result<Option<SmtpMail>, String> {
             })
         }
     }
+}
+
+fn bucket(config: &S3Config) -> Result<Option<S3ResultFiles>, String> {
+    let secret = config.secret_access_key.as_ref().map(|secret| secret.expose().to_owned());
+    let [url, bucket, region, access_key_id, secret_access_key] = [
+        ("s3.url", config.url.clone()),
+        ("s3.bucket", config.bucket.clone()),
+        ("s3.region", config.region.clone()),
+        ("s3.access_key_id", config.access_key_id.clone()),
+        ("s3.secret_access_key", secret),
+    ];
+    let all = [&url, &bucket, &region, &access_key_id, &secret_access_key];
+    let set = all.iter().find(|(_, value)| value.is_some()).map(|(name, _)| *name);
+    let Some(set) = set.or(config.path_style.then_some("s3.path_style")) else { return Ok(None) };
+    let required = |(name, value): (&str, Option<String>)| value.ok_or_else(|| missing(set, name));
+    let options = BucketOptions {
+        url: required(url)?,
+        bucket: required(bucket)?,
+        region: required(region)?,
+        access_key_id: required(access_key_id)?,
+        secret_access_key: required(secret_access_key)?,
+        path_style: config.path_style,
+    };
+    let client = client(Timeouts { answer: PUT_TIMEOUT, ..Timeouts::default() })?;
+    S3ResultFiles::new(options, client, Arc::new(SystemClock)).map(Some).map_err(|problem| match problem {
+        BucketProblem::Url => format!("s3.url: {problem}"),
+        BucketProblem::Host => format!("s3.bucket: {problem}; set s3.path_style, or choose another one"),
+    })
 }
 
 #[cfg(test)]
@@ -231,5 +268,31 @@ mod tests {
         assert!(refusal(&[from]).contains("smtp.url is not"));
         assert!(refusal(&[url, ("LM_SMTP__FROM", "nobody")]).starts_with("smtp.from: "));
         assert!(refusal(&[("LM_SMTP__URL", "smtp://me:hunter2@mail?tls=perhaps"), from]).starts_with("smtp.url: "));
+    }
+
+    #[test]
+    fn a_bucket_is_described_in_full_or_not_at_all() {
+        let all = [
+            ("LM_S3__URL", "https://s3.eu-west-1.amazonaws.com"),
+            ("LM_S3__BUCKET", "results"),
+            ("LM_S3__REGION", "eu-west-1"),
+            ("LM_S3__ACCESS_KEY_ID", "key"),
+            ("LM_S3__SECRET_ACCESS_KEY", "hunter2"),
+        ];
+        assert!(connected(&[]).unwrap().result_files.is_none());
+        assert!(connected(&all).unwrap().result_files.is_some());
+        for left_out in 0..all.len() {
+            let name = all[left_out].0.trim_start_matches("LM_").replace("__", ".").to_lowercase();
+            let others: Vec<_> = all.iter().copied().filter(|setting| *setting != all[left_out]).collect();
+            assert!(refusal(&others).contains(&format!("{name} is not")), "{name}");
+        }
+        let path_style = ("LM_S3__PATH_STYLE", "true");
+        assert_eq!(refusal(&[path_style]), "s3.path_style is set, and s3.url is not: set it, or leave both out");
+        let mut odd = all;
+        odd[1].1 = "Results of 2026";
+        assert!(refusal(&odd).starts_with("s3.bucket: "));
+        assert!(connected(&[&odd[..], &[path_style]].concat()).is_ok());
+        odd[0].1 = "http://127.0.0.1:9000";
+        assert!(refusal(&odd).contains("s3.path_style"));
     }
 }

@@ -134,7 +134,7 @@ impl Asking<'_> {
         let query = format!("?{customer}&bulk_enrollment_job_uuid={}", text(&job["job_id"]));
         // As whoever carries enrollments out does.
         database.execute(&format!(
-            "UPDATE bulk_enrollment_job SET results = 'email,course_run_key,status' WHERE uuid = '{}'",
+            "UPDATE bulk_enrollment_job SET results = 'email,course_run_key,status', stage = 'done' WHERE uuid = '{}'",
             text(&job["job_id"])
         ));
         self.get(&plan.admin, &format!("{path}{query}"));

@@ -114,7 +114,8 @@ impl Failure {
         Self { problem: problem.into(), status: None, rest: None }
     }
 
-    fn status(answer: &Response) -> Self {
+    /// An answer that is an error.
+    pub(super) fn status(answer: &Response) -> Self {
         let status = answer.status();
         Self { problem: format!("answered {status}"), status: Some(status), rest: rest(answer.headers()) }
     }

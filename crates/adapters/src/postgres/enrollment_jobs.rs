@@ -1,13 +1,24 @@
 //! Bulk enrollments that were asked for.
 
 use diesel::prelude::*;
-use diesel::sql_types::{Array, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use license_manager_domain::ports::EnrollmentJobRepository;
-use license_manager_domain::{CustomerId, Email, EnrollmentJob, EnrollmentJobId, Error, LmsUserId};
+use license_manager_domain::{
+    CustomerId, Email, EnrollmentJob, EnrollmentJobId, EnrollmentNumbers, EnrollmentStage, Error, LicenseId, LmsUserId,
+};
 
 use super::PostgresUnit;
 use super::rows::EnrollmentJobRow;
 use super::schema::bulk_enrollment_job;
+
+/// A job with what came of it.
+#[derive(QueryableByName)]
+struct NamingRow {
+    #[diesel(embed)]
+    job: EnrollmentJobRow,
+    #[diesel(sql_type = Nullable<Text>)]
+    results: Option<String>,
+}
 
 fn row(job: &EnrollmentJob) -> Result<EnrollmentJobRow, Error> {
     Ok(EnrollmentJobRow {
@@ -15,9 +26,13 @@ fn row(job: &EnrollmentJob) -> Result<EnrollmentJobRow, Error> {
         enterprise_customer_uuid: job.customer.0,
         lms_user_id: job.lms_user_id.map(|id| id.0),
         parameters: serde_json::to_string(&job.enrollment).map_err(Error::storage)?,
-        results: job.results.clone(),
         created: job.created,
         modified: job.modified,
+        stage: job.stage.as_str().to_owned(),
+        enrolled_until: job.stage.until().map(|license| license.0),
+        successes: job.numbers.successes,
+        pending: job.numbers.pending,
+        failures: job.numbers.failures,
     })
 }
 
@@ -25,12 +40,15 @@ fn job(row: EnrollmentJobRow) -> Result<EnrollmentJob, Error> {
     // The cause is not told: it may quote an address.
     let enrollment = serde_json::from_str(&row.parameters)
         .map_err(|_| Error::storage(format!("the parameters of bulk enrollment {} cannot be read", row.uuid)))?;
+    let stage = EnrollmentStage::from_storage(&row.stage, row.enrolled_until.map(LicenseId))
+        .ok_or_else(|| Error::storage(format!("bulk enrollment {} is in an unknown stage", row.uuid)))?;
     Ok(EnrollmentJob {
         id: EnrollmentJobId(row.uuid),
         customer: CustomerId(row.enterprise_customer_uuid),
         lms_user_id: row.lms_user_id.map(LmsUserId),
         enrollment,
-        results: row.results,
+        stage,
+        numbers: EnrollmentNumbers { successes: row.successes, pending: row.pending, failures: row.failures },
         created: row.created,
         modified: row.modified,
     })
@@ -52,22 +70,47 @@ impl EnrollmentJobRepository for PostgresUnit<'_> {
         self.write(|connection| query.first(connection).optional())?.map(job).transpose()
     }
 
-    fn lock_naming(&mut self, emails: &[Email]) -> Result<Vec<EnrollmentJob>, Error> {
+    fn results(&mut self, id: EnrollmentJobId) -> Result<Option<String>, Error> {
+        let query = bulk_enrollment_job::table.find(id.0).select(bulk_enrollment_job::results);
+        Ok(self.read(|connection| query.first(connection).optional())?.flatten())
+    }
+
+    fn advance(&mut self, job: &EnrollmentJob, lines: &str) -> Result<(), Error> {
+        let row = row(job)?;
+        let statement = diesel::sql_query(
+            "UPDATE bulk_enrollment_job
+             SET stage = $2, enrolled_until = $3, successes = $4, pending = $5, failures = $6, modified = $7,
+                 results = CASE WHEN $8 = '' THEN results ELSE coalesce(results, '') || $8 END
+             WHERE uuid = $1",
+        )
+        .bind::<SqlUuid, _>(row.uuid)
+        .bind::<Text, _>(row.stage)
+        .bind::<Nullable<SqlUuid>, _>(row.enrolled_until)
+        .bind::<BigInt, _>(row.successes)
+        .bind::<BigInt, _>(row.pending)
+        .bind::<BigInt, _>(row.failures)
+        .bind::<Timestamptz, _>(row.modified)
+        .bind::<Text, _>(lines);
+        self.write_rows(1, "bulk enrollments", |connection| statement.execute(connection))
+    }
+
+    fn lock_naming(&mut self, emails: &[Email]) -> Result<Vec<(EnrollmentJob, Option<String>)>, Error> {
         let query = diesel::sql_query(
-            "SELECT * FROM bulk_enrollment_job
-             WHERE EXISTS (SELECT FROM unnest($1, $2) AS named (json, plain)
+            r#"SELECT * FROM bulk_enrollment_job
+             WHERE stage = 'enrolling' AND strpos(parameters, '"learners":"holders"') > 0
+                OR EXISTS (SELECT FROM unnest($1, $2) AS named (json, plain)
                            WHERE strpos(parameters, named.json) > 0 OR strpos(lower(results), named.plain) > 0)
              ORDER BY uuid
-             FOR UPDATE",
+             FOR UPDATE"#,
         )
         .bind::<Array<Text>, _>(emails.iter().map(Email::as_json).collect::<Vec<_>>())
         .bind::<Array<Text>, _>(emails.iter().map(Email::as_str).collect::<Vec<_>>());
-        let rows: Vec<EnrollmentJobRow> = self.write(|connection| query.load(connection))?;
-        rows.into_iter().map(job).collect()
+        let rows: Vec<NamingRow> = self.write(|connection| query.load(connection))?;
+        rows.into_iter().map(|row| Ok((job(row.job)?, row.results))).collect()
     }
 
-    fn save(&mut self, jobs: &[EnrollmentJob]) -> Result<(), Error> {
-        let rows: Vec<EnrollmentJobRow> = jobs.iter().map(row).collect::<Result<_, _>>()?;
+    fn save(&mut self, jobs: &[(EnrollmentJob, Option<String>)]) -> Result<(), Error> {
+        let rows: Vec<EnrollmentJobRow> = jobs.iter().map(|(job, _)| row(job)).collect::<Result<_, _>>()?;
         let statement = diesel::sql_query(
             "UPDATE bulk_enrollment_job AS job
              SET parameters = input.parameters, results = input.results, modified = input.modified
@@ -76,7 +119,7 @@ impl EnrollmentJobRepository for PostgresUnit<'_> {
         )
         .bind::<Array<SqlUuid>, _>(rows.iter().map(|row| row.uuid).collect::<Vec<_>>())
         .bind::<Array<Text>, _>(rows.iter().map(|row| &row.parameters).collect::<Vec<_>>())
-        .bind::<Array<Nullable<Text>>, _>(rows.iter().map(|row| row.results.as_ref()).collect::<Vec<_>>())
+        .bind::<Array<Nullable<Text>>, _>(jobs.iter().map(|(_, results)| results.as_ref()).collect::<Vec<_>>())
         .bind::<Array<Timestamptz>, _>(rows.iter().map(|row| row.modified).collect::<Vec<_>>());
         self.write_rows(rows.len(), "bulk enrollments", |connection| statement.execute(connection))
     }

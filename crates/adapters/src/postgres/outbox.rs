@@ -244,6 +244,8 @@ impl OutboxRepository for PostgresUnit<'_> {
     }
 
     fn claim(&mut self, claim: &DeliveryClaim) -> Result<Vec<Parcel>, Error> {
+        // The chosen are updated by an array of their ids: how many a limit lets through is not known when a prepared statement is
+        // planned, and a join would be planned as one that reads the whole table.
         let statement = sql_query(format!(
             "WITH chosen AS MATERIALIZED (
                  SELECT uuid, row_number() OVER (ORDER BY not_before, position) AS place
@@ -254,9 +256,9 @@ impl OutboxRepository for PostgresUnit<'_> {
                        FOR UPDATE SKIP LOCKED) AS due),
              claimed AS (
                  UPDATE outbox SET claimed_by = $1, not_before = $2
-                 FROM chosen WHERE outbox.uuid = chosen.uuid
-                 RETURNING outbox.*, chosen.place)
-             SELECT * FROM claimed ORDER BY place"
+                 WHERE uuid = ANY (ARRAY(SELECT uuid FROM chosen))
+                 RETURNING outbox.*)
+             SELECT claimed.* FROM claimed JOIN chosen USING (uuid) ORDER BY place"
         ))
         .bind::<SqlUuid, _>(claim.id)
         .bind::<Timestamptz, _>(claim.until)

@@ -358,7 +358,11 @@ pub(super) struct EnrollmentJobRow {
     pub enterprise_customer_uuid: Uuid,
     pub lms_user_id: Option<i64>,
     pub parameters: String,
-    pub results: Option<String>,
     pub created: DateTime<Utc>,
     pub modified: DateTime<Utc>,
+    pub stage: String,
+    pub enrolled_until: Option<Uuid>,
+    pub successes: i64,
+    pub pending: i64,
+    pub failures: i64,
 }

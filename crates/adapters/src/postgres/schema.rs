@@ -214,6 +214,11 @@ diesel::table! {
         results -> Nullable<Text>,
         created -> Timestamptz,
         modified -> Timestamptz,
+        stage -> Text,
+        enrolled_until -> Nullable<Uuid>,
+        successes -> BigInt,
+        pending -> BigInt,
+        failures -> BigInt,
     }
 }
 

@@ -1,9 +1,11 @@
 //! Bulk enrollments that were asked for.
 
 use diesel::prelude::*;
-use diesel::sql_types::Text;
+use diesel::sql_types::{BigInt, Nullable, Text};
 use license_manager_domain::ports::EnrollmentJobRepository;
-use license_manager_domain::{CustomerId, Email, EnrollmentJob, EnrollmentJobId, Error, LmsUserId};
+use license_manager_domain::{
+    CustomerId, Email, EnrollmentJob, EnrollmentJobId, EnrollmentNumbers, EnrollmentStage, Error, LicenseId, LmsUserId,
+};
 
 use super::SqliteUnit;
 use super::error::storage_error;
@@ -18,9 +20,22 @@ struct Row {
     enterprise_customer_uuid: SqlUuid,
     lms_user_id: Option<i64>,
     parameters: String,
-    results: Option<String>,
     created: SqlMoment,
     modified: SqlMoment,
+    stage: String,
+    enrolled_until: Option<SqlUuid>,
+    successes: i64,
+    pending: i64,
+    failures: i64,
+}
+
+/// A job with what came of it.
+#[derive(QueryableByName)]
+struct NamingRow {
+    #[diesel(embed)]
+    job: Row,
+    #[diesel(sql_type = Nullable<Text>)]
+    results: Option<String>,
 }
 
 fn row(job: &EnrollmentJob) -> Result<Row, Error> {
@@ -29,9 +44,13 @@ fn row(job: &EnrollmentJob) -> Result<Row, Error> {
         enterprise_customer_uuid: SqlUuid(job.customer.0),
         lms_user_id: job.lms_user_id.map(|id| id.0),
         parameters: serde_json::to_string(&job.enrollment).map_err(Error::storage)?,
-        results: job.results.clone(),
         created: SqlMoment(job.created),
         modified: SqlMoment(job.modified),
+        stage: job.stage.as_str().to_owned(),
+        enrolled_until: job.stage.until().map(|license| SqlUuid(license.0)),
+        successes: job.numbers.successes,
+        pending: job.numbers.pending,
+        failures: job.numbers.failures,
     })
 }
 
@@ -39,12 +58,15 @@ fn job(row: Row) -> Result<EnrollmentJob, Error> {
     // The cause is not told: it may quote an address.
     let enrollment = serde_json::from_str(&row.parameters)
         .map_err(|_| Error::storage(format!("the parameters of bulk enrollment {} cannot be read", row.uuid.0)))?;
+    let stage = EnrollmentStage::from_storage(&row.stage, row.enrolled_until.map(|license| LicenseId(license.0)))
+        .ok_or_else(|| Error::storage(format!("bulk enrollment {} is in an unknown stage", row.uuid.0)))?;
     Ok(EnrollmentJob {
         id: EnrollmentJobId(row.uuid.0),
         customer: CustomerId(row.enterprise_customer_uuid.0),
         lms_user_id: row.lms_user_id.map(LmsUserId),
         enrollment,
-        results: row.results,
+        stage,
+        numbers: EnrollmentNumbers { successes: row.successes, pending: row.pending, failures: row.failures },
         created: row.created.0,
         modified: row.modified.0,
     })
@@ -68,24 +90,51 @@ impl EnrollmentJobRepository for SqliteUnit<'_> {
         EnrollmentJobRepository::find(self, id)
     }
 
-    fn lock_naming(&mut self, emails: &[Email]) -> Result<Vec<EnrollmentJob>, Error> {
+    fn results(&mut self, id: EnrollmentJobId) -> Result<Option<String>, Error> {
+        let query = bulk_enrollment_job::table.find(SqlUuid(id.0)).select(bulk_enrollment_job::results);
+        Ok(query.first(self.conn).optional().map_err(storage_error)?.flatten())
+    }
+
+    fn advance(&mut self, job: &EnrollmentJob, lines: &str) -> Result<(), Error> {
+        let row = row(job)?;
+        let written = diesel::sql_query(
+            "UPDATE bulk_enrollment_job
+             SET stage = ?2, enrolled_until = ?3, successes = ?4, pending = ?5, failures = ?6, modified = ?7,
+                 results = CASE WHEN ?8 = '' THEN results ELSE coalesce(results, '') || ?8 END
+             WHERE uuid = ?1",
+        )
+        .bind::<Text, _>(row.uuid)
+        .bind::<Text, _>(row.stage)
+        .bind::<Nullable<Text>, _>(row.enrolled_until)
+        .bind::<BigInt, _>(row.successes)
+        .bind::<BigInt, _>(row.pending)
+        .bind::<BigInt, _>(row.failures)
+        .bind::<BigInt, _>(row.modified)
+        .bind::<Text, _>(lines)
+        .execute(self.written()?)
+        .map_err(storage_error)?;
+        all_written(written, 1)
+    }
+
+    fn lock_naming(&mut self, emails: &[Email]) -> Result<Vec<(EnrollmentJob, Option<String>)>, Error> {
         let named: Vec<_> = emails.iter().map(|email| (email.as_json(), email.as_str())).collect();
-        let rows: Vec<Row> = diesel::sql_query(
-            "SELECT * FROM bulk_enrollment_job
-             WHERE EXISTS (SELECT 1 FROM json_each(?1) AS named
+        let rows: Vec<NamingRow> = diesel::sql_query(
+            r#"SELECT * FROM bulk_enrollment_job
+             WHERE stage = 'enrolling' AND instr(parameters, '"learners":"holders"') > 0
+                OR EXISTS (SELECT 1 FROM json_each(?1) AS named
                            WHERE instr(parameters, named.value ->> 0) > 0 OR instr(lower(results), named.value ->> 1) > 0)
-             ORDER BY uuid",
+             ORDER BY uuid"#,
         )
         .bind::<Text, _>(serde_json::to_string(&named).map_err(Error::storage)?)
         .load(self.written()?)
         .map_err(storage_error)?;
-        rows.into_iter().map(job).collect()
+        rows.into_iter().map(|row| Ok((job(row.job)?, row.results))).collect()
     }
 
-    fn save(&mut self, jobs: &[EnrollmentJob]) -> Result<(), Error> {
-        let input = jobs.iter().map(|job| {
+    fn save(&mut self, jobs: &[(EnrollmentJob, Option<String>)]) -> Result<(), Error> {
+        let input = jobs.iter().map(|(job, results)| {
             let row = row(job)?;
-            Ok((job.id, row.parameters, row.results, job.modified.timestamp_micros()))
+            Ok((job.id, row.parameters, results, job.modified.timestamp_micros()))
         });
         let input: Vec<_> = input.collect::<Result<_, Error>>()?;
         let written = diesel::sql_query(
@@ -97,9 +146,13 @@ impl EnrollmentJobRepository for SqliteUnit<'_> {
         .bind::<Text, _>(serde_json::to_string(&input).map_err(Error::storage)?)
         .execute(self.written()?)
         .map_err(storage_error)?;
-        if written == jobs.len() {
-            return Ok(());
-        }
-        Err(Error::storage(format!("{written} of {} bulk enrollments were there to be written", jobs.len())))
+        all_written(written, jobs.len())
     }
+}
+
+fn all_written(written: usize, jobs: usize) -> Result<(), Error> {
+    if written == jobs {
+        return Ok(());
+    }
+    Err(Error::storage(format!("{written} of {jobs} bulk enrollments were there to be written")))
 }

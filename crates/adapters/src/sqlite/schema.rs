@@ -215,6 +215,11 @@ diesel::table! {
         results -> Nullable<Text>,
         created -> BigInt,
         modified -> BigInt,
+        stage -> Text,
+        enrolled_until -> Nullable<Text>,
+        successes -> BigInt,
+        pending -> BigInt,
+        failures -> BigInt,
     }
 }
 

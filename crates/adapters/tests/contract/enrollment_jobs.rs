@@ -1,7 +1,10 @@
 //! Bulk enrollments that were asked for.
 
 use license_manager_domain::ports::StoreExt;
-use license_manager_domain::{BulkEnrollment, Enrollees, EnrollmentJob, EnrollmentJobId, Entity, Error, LmsUserId};
+use license_manager_domain::{
+    BulkEnrollment, Enrollees, EnrollmentJob, EnrollmentJobId, EnrollmentNumbers, EnrollmentStage, Entity, Error,
+    LmsUserId,
+};
 use uuid::Uuid;
 
 use super::Database;
@@ -19,7 +22,8 @@ pub fn job(number: u128) -> EnrollmentJob {
             course_run_keys: vec!["course-v1:edX+Dé'mo\"X+T1".to_owned()],
             notify: true,
         },
-        results: None,
+        stage: EnrollmentStage::Enrolling { until: None },
+        numbers: EnrollmentNumbers::default(),
         created: day(1),
         modified: day(1),
     }
@@ -42,37 +46,82 @@ pub fn an_enrollment_gets_its_results(db: &dyn Database) {
     let store = db.store();
     store.write(|unit| unit.enrollment_jobs().add(&job(1))).unwrap();
     store.write(|unit| unit.enrollment_jobs().add(&job(2))).unwrap();
-    let done = EnrollmentJob { results: Some("email,result\r\n".to_owned()), modified: day(2), ..job(1) };
-    store.write(|unit| unit.enrollment_jobs().save(std::slice::from_ref(&done))).unwrap();
-    assert_eq!(store.read(|unit| unit.enrollment_jobs().find(done.id)), Ok(Some(done.clone())));
+    let numbers = EnrollmentNumbers { successes: 5_000_000_000, pending: 2, failures: 3 };
+    let stages = [
+        (EnrollmentStage::Enrolling { until: Some(license_id(7)) }, "email\r\n", "email\r\n"),
+        (EnrollmentStage::Filing, "amy, 1 é\r\n", "email\r\namy, 1 é\r\n"),
+        (EnrollmentStage::Filed, "", "email\r\namy, 1 é\r\n"),
+    ];
+    assert_eq!(store.read(|unit| unit.enrollment_jobs().results(job(1).id)), Ok(None));
+    for (stage, lines, results) in stages {
+        let further = EnrollmentJob { stage, numbers, modified: day(2), ..job(1) };
+        store.write(|unit| unit.enrollment_jobs().advance(&further, lines)).unwrap();
+        assert_eq!(store.read(|unit| unit.enrollment_jobs().find(further.id)), Ok(Some(further.clone())));
+        assert_eq!(store.read(|unit| unit.enrollment_jobs().results(further.id)), Ok(Some(results.to_owned())));
+    }
     assert_eq!(store.read(|unit| unit.enrollment_jobs().find(job(2).id)), Ok(Some(job(2))), "the other one");
-    assert!(
-        store.write(|unit| unit.enrollment_jobs().save(&[done.clone(), job(3)])).is_err(),
-        "one that does not exist"
-    );
+    assert_eq!(store.read(|unit| unit.enrollment_jobs().results(job(2).id)), Ok(None), "the other one");
+    assert!(store.write(|unit| unit.enrollment_jobs().advance(&job(3), "")).is_err(), "one that does not exist");
+}
+
+pub fn an_enrollment_is_written_anew(db: &dyn Database) {
+    let store = db.store();
+    let stage = EnrollmentStage::Done;
+    store.write(|unit| unit.enrollment_jobs().add(&job(1))).unwrap();
+    store.write(|unit| unit.enrollment_jobs().add(&job(2))).unwrap();
+    store.write(|unit| unit.enrollment_jobs().advance(&EnrollmentJob { stage, ..job(1) }, "amy\nbob\n")).unwrap();
+    let nobody = BulkEnrollment { learners: Enrollees::Emails(Vec::new()), ..job(1).enrollment };
+    // How far it is stays as it was.
+    let anew = EnrollmentJob { enrollment: nobody, modified: day(3), ..job(1) };
+    store.write(|unit| unit.enrollment_jobs().save(&[(anew.clone(), Some("bob\n".to_owned()))])).unwrap();
+    let written = EnrollmentJob { stage, ..anew.clone() };
+    assert_eq!(store.read(|unit| unit.enrollment_jobs().find(anew.id)), Ok(Some(written)));
+    assert_eq!(store.read(|unit| unit.enrollment_jobs().results(anew.id)), Ok(Some("bob\n".to_owned())));
+    assert_eq!(store.read(|unit| unit.enrollment_jobs().find(job(2).id)), Ok(Some(job(2))), "the other one");
+    let missing = [(anew, None), (job(3), None)];
+    assert!(store.write(|unit| unit.enrollment_jobs().save(&missing)).is_err(), "one that does not exist");
 }
 
 pub fn enrollments_are_found_by_whom_they_name(db: &dyn Database) {
     let store = db.store();
     let others = BulkEnrollment { learners: Enrollees::Holders, ..job(1).enrollment };
-    let done = |number, results: &str| EnrollmentJob {
-        enrollment: others.clone(),
-        results: Some(results.to_owned()),
-        ..job(number)
-    };
-    let jobs = [job(3), done(2, "email\r\nAmy@example.com\r\n"), done(1, "email\r\neve@example.com\r\n"), job(4)];
-    for job in &jobs {
+    let of_holders = |number, stage| EnrollmentJob { enrollment: others.clone(), stage, ..job(number) };
+    let jobs = [
+        (job(3), ""),
+        (of_holders(2, EnrollmentStage::Filing), "email\r\nAmy@example.com\r\n"),
+        (of_holders(1, EnrollmentStage::Done), "email\r\neve@example.com\r\n"),
+        (job(4), ""),
+    ];
+    for (job, lines) in &jobs {
         store.write(|unit| unit.enrollment_jobs().add(job)).unwrap();
+        store.write(|unit| unit.enrollment_jobs().advance(job, lines)).unwrap();
     }
     let naming = |emails: &[&str]| {
         let emails: Vec<_> = emails.iter().map(|address| email(address)).collect();
         let found = store.write(|unit| unit.enrollment_jobs().lock_naming(&emails)).unwrap();
-        found.iter().map(|job| job.id.0.as_u128()).collect::<Vec<_>>()
+        for (found, results) in &found {
+            let (job, lines) = jobs.iter().find(|(job, _)| job.id == found.id).unwrap();
+            assert_eq!((found, results.as_deref()), (job, Some(*lines).filter(|lines| !lines.is_empty())));
+        }
+        found.iter().map(|(job, _)| job.id.0.as_u128()).collect::<Vec<_>>()
     };
     assert_eq!(naming(&["amy@example.com"]), [2, 3, 4]);
     assert_eq!(naming(&["eve@example.com", "bob@example.com"]), [1, 3, 4]);
     assert_eq!(naming(&["carl@example.com"]), [0; 0]);
     assert_eq!(naming(&[]), [0; 0]);
+}
+
+pub fn an_enrollment_of_holders_may_name_anybody_while_it_lasts(db: &dyn Database) {
+    let store = db.store();
+    let everybody = BulkEnrollment { learners: Enrollees::Holders, plan: Some(plan_id(1)), ..job(1).enrollment };
+    let under_way = EnrollmentJob { enrollment: everybody, ..job(1) };
+    let naming = || store.write(|unit| unit.enrollment_jobs().lock_naming(&[email("carl@example.com")])).unwrap();
+    store.write(|unit| unit.enrollment_jobs().add(&job(2))).unwrap();
+    store.write(|unit| unit.enrollment_jobs().add(&under_way)).unwrap();
+    assert_eq!(naming(), [(under_way.clone(), None)]);
+    let done = EnrollmentJob { stage: EnrollmentStage::Done, ..under_way };
+    store.write(|unit| unit.enrollment_jobs().advance(&done, "email\n")).unwrap();
+    assert_eq!(naming(), []);
 }
 
 pub fn an_enrollment_of_work_that_failed_is_not_there(db: &dyn Database) {

@@ -316,6 +316,8 @@ macro_rules! contract_suite {
             }
             enrollment_jobs {
                 an_enrollment_comes_back_as_it_was_asked_for
+                an_enrollment_is_written_anew
+                an_enrollment_of_holders_may_name_anybody_while_it_lasts
                 an_enrollment_gets_its_results
                 an_enrollment_is_locked
                 an_enrollment_of_work_that_failed_is_not_there

@@ -96,7 +96,8 @@ pub fn a_unit_that_reads_refuses_every_write(db: &dyn Database) {
         ("licenses.delete", |unit| unit.licenses().delete(plan_id(1), LicenseStatus::Unassigned, &change(9)).map(drop)),
         ("plans.auto_apply_only", |unit| unit.plans().auto_apply_only(agreement_id(1), None, &change(9))),
         ("enrollment_jobs.add", |unit| unit.enrollment_jobs().add(&enrollment_jobs::job(1))),
-        ("enrollment_jobs.save", |unit| unit.enrollment_jobs().save(&[enrollment_jobs::job(1)])),
+        ("enrollment_jobs.save", |unit| unit.enrollment_jobs().save(&[(enrollment_jobs::job(1), None)])),
+        ("enrollment_jobs.advance", |unit| unit.enrollment_jobs().advance(&enrollment_jobs::job(1), "")),
         ("users.remember", |unit| unit.users().remember("amy", None, false, day(9))),
         ("outbox.add", |unit| {
             unit.outbox().add(&[Message {

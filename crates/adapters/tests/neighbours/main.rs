@@ -5,6 +5,7 @@ mod braze;
 mod cache;
 mod learners;
 mod log;
+mod result_files;
 mod smtp;
 mod tracking;
 
@@ -63,17 +64,7 @@ async fn always(answer: ResponseTemplate) -> MockServer {
 
 /// Holds a delivery to what each kind of failure is taken for. It is told the service's address and how long to wait for it.
 async fn failures_are_told_apart(deliver: impl AsyncFn(String, Timeouts) -> Result<(), Undelivered>) {
-    let unavailable = |text: &str| Err(Undelivered::Unavailable(text.to_owned()));
-    for (status, said) in [
-        (500, "answered 500 Internal Server Error"),
-        (503, "answered 503 Service Unavailable"),
-        (401, "answered 401 Unauthorized"),
-        (408, "answered 408 Request Timeout"),
-        (302, "answered 302 Found"),
-    ] {
-        let server = always(ResponseTemplate::new(status)).await;
-        assert_eq!(deliver(server.uri(), patient()).await, unavailable(said));
-    }
+    failures_for_now_are_tried_again("", &deliver).await;
     for (status, said) in [(400, "answered 400 Bad Request"), (404, "answered 404 Not Found")] {
         let server = always(ResponseTemplate::new(status)).await;
         assert_eq!(deliver(server.uri(), patient()).await, Err(Undelivered::Refused(said.to_owned())));
@@ -83,6 +74,24 @@ async fn failures_are_told_apart(deliver: impl AsyncFn(String, Timeouts) -> Resu
         let server = always(ResponseTemplate::new(429).insert_header(name, value)).await;
         let moment = now() + TimeDelta::seconds(seconds);
         assert_eq!(deliver(server.uri(), patient()).await, Err(Undelivered::Busy(moment)), "{name}");
+    }
+}
+
+/// Holds a delivery to what is no fault of its own: it may succeed later. `who` stands before what is told of it.
+async fn failures_for_now_are_tried_again(
+    who: &str,
+    deliver: impl AsyncFn(String, Timeouts) -> Result<(), Undelivered>,
+) {
+    let unavailable = |text: &str| Err(Undelivered::Unavailable(format!("{who}{text}")));
+    for (status, said) in [
+        (500, "answered 500 Internal Server Error"),
+        (503, "answered 503 Service Unavailable"),
+        (401, "answered 401 Unauthorized"),
+        (408, "answered 408 Request Timeout"),
+        (302, "answered 302 Found"),
+    ] {
+        let server = always(ResponseTemplate::new(status)).await;
+        assert_eq!(deliver(server.uri(), patient()).await, unavailable(said));
     }
     let silent = always(ResponseTemplate::new(200).set_delay(Duration::from_secs(30))).await;
     assert_eq!(deliver(silent.uri(), short()).await, unavailable("did not answer in time"));

@@ -7,6 +7,7 @@
 
 mod claims;
 mod connections;
+mod outbox_plans;
 mod query_plans;
 #[path = "../support/mod.rs"]
 mod support;

@@ -20,21 +20,45 @@ impl EnrollmentJobRepository for MemoryUnit<'_> {
         EnrollmentJobRepository::find(self, id)
     }
 
-    fn lock_naming(&mut self, emails: &[Email]) -> Result<Vec<EnrollmentJob>, Error> {
+    fn results(&mut self, id: EnrollmentJobId) -> Result<Option<String>, Error> {
+        Ok(self.tables.enrollment_results.get(&id).cloned())
+    }
+
+    fn advance(&mut self, job: &EnrollmentJob, lines: &str) -> Result<(), Error> {
+        let tables = self.written()?;
+        let row = tables.enrollment_jobs.get_mut(&job.id);
+        *row.ok_or_else(|| Error::storage("no bulk enrollment to write"))? = job.clone();
+        if !lines.is_empty() {
+            tables.enrollment_results.entry(job.id).or_default().push_str(lines);
+        }
+        Ok(())
+    }
+
+    fn lock_naming(&mut self, emails: &[Email]) -> Result<Vec<(EnrollmentJob, Option<String>)>, Error> {
+        let tables = self.written()?;
+        let results = |job: &EnrollmentJob| tables.enrollment_results.get(&job.id);
         let names_one = |job: &&EnrollmentJob| {
             emails.iter().any(|email| {
                 let asked_for =
                     matches!(&job.enrollment.learners, Enrollees::Emails(learners) if learners.contains(email));
-                asked_for || job.results.as_ref().is_some_and(|results| results.to_lowercase().contains(email.as_str()))
+                asked_for || results(job).is_some_and(|results| results.to_lowercase().contains(email.as_str()))
             })
         };
-        Ok(self.written()?.enrollment_jobs.values().filter(names_one).cloned().collect())
+        let jobs = tables.enrollment_jobs.values().filter(|job| job.is_enrolling_holders() || names_one(job));
+        Ok(jobs.map(|job| (job.clone(), results(job).cloned())).collect())
     }
 
-    fn save(&mut self, jobs: &[EnrollmentJob]) -> Result<(), Error> {
-        for job in jobs {
-            let row = self.written()?.enrollment_jobs.get_mut(&job.id);
-            *row.ok_or_else(|| Error::storage("no bulk enrollment to write"))? = job.clone();
+    fn save(&mut self, jobs: &[(EnrollmentJob, Option<String>)]) -> Result<(), Error> {
+        let tables = self.written()?;
+        for (job, results) in jobs {
+            let row = tables.enrollment_jobs.get_mut(&job.id);
+            let row = row.ok_or_else(|| Error::storage("no bulk enrollment to write"))?;
+            let (stage, numbers) = (row.stage, row.numbers);
+            *row = EnrollmentJob { stage, numbers, ..job.clone() };
+            match results {
+                Some(results) => tables.enrollment_results.insert(job.id, results.clone()),
+                None => tables.enrollment_results.remove(&job.id),
+            };
         }
         Ok(())
     }

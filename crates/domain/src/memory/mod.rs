@@ -77,6 +77,7 @@ struct Tables {
     /// With the moment before which each is not tried.
     jobs: Vec<(Job, DateTime<Utc>)>,
     enrollment_jobs: BTreeMap<EnrollmentJobId, EnrollmentJob>,
+    enrollment_results: BTreeMap<EnrollmentJobId, String>,
     plan_types: BTreeMap<PlanTypeId, PlanType>,
     roles: Vec<AssignedRole>,
     notifications: Vec<Notification>,

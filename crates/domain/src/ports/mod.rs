@@ -19,6 +19,7 @@ mod outbox;
 mod purge;
 mod renewals;
 mod repositories;
+mod result_files;
 mod retirement;
 mod role_assignments;
 mod staff_records;
@@ -47,6 +48,7 @@ pub use repositories::{
     AgreementFilter, AgreementRepository, CustomerScope, JobRepository, PlanFilter, PlanRepository, ProductRepository,
     RoleAssignment, User, UserRepository, Window,
 };
+pub use result_files::ResultFiles;
 pub use retirement::{Retiree, RetirementRepository};
 pub use role_assignments::{AssignedRole, RoleAssignmentFilter, RoleAssignmentRepository};
 pub use staff_records::{LicenseEventFilter, LicenseEventRepository, NotificationFilter, NotificationRepository};

@@ -1,7 +1,7 @@
 //! Bulk enrollment: an admin asks for it, and it is carried out after the answer.
 
 use super::LicenseManager;
-use crate::enrollment::{BulkEnrollment, EnrollmentJob};
+use crate::enrollment::{BulkEnrollment, EnrollmentJob, EnrollmentNumbers, EnrollmentStage};
 use crate::error::{Entity, Error};
 use crate::ids::{CustomerId, EnrollmentJobId, LmsUserId, MessageId};
 use crate::outbox::Message;
@@ -27,7 +27,8 @@ impl LicenseManager {
         enrollment.check()?;
         let now = self.now();
         let id = EnrollmentJobId(self.ids.next());
-        let job = EnrollmentJob { id, customer, lms_user_id, enrollment, results: None, created: now, modified: now };
+        let (stage, numbers) = (EnrollmentStage::Enrolling { until: None }, EnrollmentNumbers::default());
+        let job = EnrollmentJob { id, customer, lms_user_id, enrollment, stage, numbers, created: now, modified: now };
         let message = Message::bulk_enrollment(MessageId(self.ids.next()), &job);
         self.store.write(|unit| {
             if unit.agreements().find_by_customer(customer)?.is_none() {
@@ -52,5 +53,26 @@ impl LicenseManager {
     pub fn enrollment_job(&self, customer: CustomerId, id: EnrollmentJobId) -> Result<EnrollmentJob, Error> {
         let job = self.store.read(|unit| unit.enrollment_jobs().find(id))?;
         job.filter(|job| job.customer == customer).ok_or(Error::NotFound(Entity::EnrollmentJob))
+    }
+
+    /// What came of a bulk enrollment of the customer, as CSV; `None` until it is done.
+    ///
+    /// # Errors
+    /// As [`LicenseManager::enrollment_job`].
+    pub fn enrollment_results(&self, customer: CustomerId, id: EnrollmentJobId) -> Result<Option<String>, Error> {
+        self.store.read(|unit| {
+            let job = unit.enrollment_jobs().find(id)?.filter(|job| job.customer == customer);
+            match job.ok_or(Error::NotFound(Entity::EnrollmentJob))?.is_done() {
+                true => unit.enrollment_jobs().results(id),
+                false => Ok(None),
+            }
+        })
+    }
+
+    /// Where the results of a bulk enrollment can be read for an hour, by whoever has the address; `None` where they are in no
+    /// file.
+    pub fn enrollment_file(&self, job: &EnrollmentJob) -> Option<String> {
+        let files = self.result_files.as_ref().filter(|_| job.stage == EnrollmentStage::Filed)?;
+        Some(files.address(job.id))
     }
 }

@@ -67,7 +67,7 @@ use crate::ids::{AgreementId, LicenseId, PlanId};
 use crate::plan::PlanDetails;
 use crate::ports::{
     AccountLookup, CampaignMail, Clock, ContentCatalog, EnterpriseDirectory, EventTracking, IdSource, LearnerRegistry,
-    NotConfigured, Store, UnitOfWork,
+    NotConfigured, ResultFiles, Store, UnitOfWork,
 };
 use delivery::{NoAccounts, NoEvents, NoMail, NoRegistry};
 
@@ -115,6 +115,7 @@ pub struct LicenseManager {
     learners: Arc<dyn LearnerRegistry>,
     mail: Arc<dyn CampaignMail>,
     events: Arc<dyn EventTracking>,
+    result_files: Option<Arc<dyn ResultFiles>>,
 }
 
 impl LicenseManager {
@@ -132,6 +133,7 @@ impl LicenseManager {
             learners: Arc::new(NoRegistry),
             mail: Arc::new(NoMail),
             events: Arc::new(NoEvents),
+            result_files: None,
         }
     }
 
@@ -163,6 +165,11 @@ impl LicenseManager {
     /// The same with somebody who collects events.
     pub fn with_event_tracking(self, events: Arc<dyn EventTracking>) -> Self {
         Self { events, ..self }
+    }
+
+    /// The same with files for the results of bulk enrollments; without, storage alone keeps them.
+    pub fn with_result_files(self, files: Arc<dyn ResultFiles>) -> Self {
+        Self { result_files: Some(files), ..self }
     }
 
     /// The store, for what needs no rule: health checks, users.

@@ -4,10 +4,12 @@ use std::collections::BTreeSet;
 
 use super::LicenseManager;
 use crate::email::Email;
+use crate::enrollment::EnrollmentStage;
 use crate::error::Error;
 use crate::history::Actor;
-use crate::ids::{LicenseId, LmsUserId};
+use crate::ids::{LicenseId, LmsUserId, MessageId};
 use crate::license::License;
+use crate::outbox::Message;
 use crate::ports::{Retiree, StoreExt};
 
 /// What a retirement did.
@@ -22,7 +24,7 @@ pub struct Retirement {
 impl LicenseManager {
     /// Forgets a person: their licenses, found by their LMS id and by the address known for their user name, lose every
     /// trace of them, also in the history; revoked ones stay revoked, the others are free again. Sources, messages that wait
-    /// and the user are deleted; bulk enrollments lose them. Retiring a person again changes nothing more.
+    /// and the user are deleted; bulk enrollments lose them, and files of their results are promised to be written anew. Retiring a person again changes nothing more.
     pub fn retire(&self, actor: &Actor, lms_user_id: LmsUserId, username: &str) -> Result<Retirement, Error> {
         self.store.write(|unit| {
             let now = self.now();
@@ -45,8 +47,13 @@ impl LicenseManager {
             unit.retirement().erase_history(&ids, &person, &emails)?;
             unit.retirement().erase_messages(&ids, &emails)?;
             let enrollments = unit.enrollment_jobs().lock_naming(&emails)?;
-            let enrollments: Vec<_> = enrollments.into_iter().map(|job| job.forget(&emails, now)).collect();
+            let enrollments: Vec<_> =
+                enrollments.into_iter().filter_map(|(job, results)| job.forget(results, &emails, now)).collect();
             unit.enrollment_jobs().save(&enrollments)?;
+            let filed = enrollments.iter().filter(|(job, _)| job.stage == EnrollmentStage::Filed);
+            let files: Vec<_> =
+                filed.map(|(job, _)| Message::enrollment_results_file(MessageId(self.ids.next()), job, now)).collect();
+            unit.outbox().add(&files)?;
             let user_was_known = unit.retirement().erase_user(username)?;
             Ok(Retirement { licenses: ids.len(), user_was_known })
         })

@@ -26,7 +26,9 @@ use uuid::Uuid;
 
 pub use delivery::{MailConfig, WorkerConfig};
 pub use load::ConfigError;
-pub use neighbours::{BrazeCampaigns, BrazeConfig, CatalogConfig, LmsConfig, OauthConfig, SegmentConfig, SmtpConfig};
+pub use neighbours::{
+    BrazeCampaigns, BrazeConfig, CatalogConfig, LmsConfig, OauthConfig, S3Config, SegmentConfig, SmtpConfig,
+};
 use read::{comma_list, filter, origins, socket_address, text, uuids, web_address, whole_number};
 pub use value::{DatabaseUrl, JwkSetSource, LogFormat, SameSite, Secret, SmtpUrl};
 pub use watching::MetricsConfig;
@@ -58,6 +60,8 @@ pub struct Config {
     pub segment: SegmentConfig,
     /// The mail server, where Braze is not configured.
     pub smtp: SmtpConfig,
+    /// The bucket for the results of bulk enrollments.
+    pub s3: S3Config,
     /// Mails.
     pub mail: MailConfig,
     /// How what is owed to the outside is delivered.

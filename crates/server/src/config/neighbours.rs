@@ -134,3 +134,27 @@ pub struct SmtpConfig {
     #[serde(deserialize_with = "optional_text")]
     pub from: Option<String>,
 }
+
+/// `[s3]`: an S3-compatible bucket that the results of bulk enrollments are put into. Every key but `path_style` must be set, or
+/// none: then the database alone keeps them.
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct S3Config {
+    /// The address of the service, without the bucket.
+    #[serde(deserialize_with = "optional_web_address")]
+    pub url: Option<String>,
+    /// The bucket's name.
+    #[serde(deserialize_with = "optional_text")]
+    pub bucket: Option<String>,
+    /// The bucket's region, which requests are signed for. Services without regions take `us-east-1`.
+    #[serde(deserialize_with = "optional_text")]
+    pub region: Option<String>,
+    /// The id of the access key.
+    #[serde(deserialize_with = "optional_text")]
+    pub access_key_id: Option<String>,
+    /// The access key.
+    pub secret_access_key: Option<Secret>,
+    /// Whether addresses are `{url}/{bucket}/…`, as most services other than Amazon's want it, rather than
+    /// `https://{bucket}.{host}/…`.
+    pub path_style: bool,
+}

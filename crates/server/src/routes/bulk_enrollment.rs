@@ -5,7 +5,7 @@
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use license_manager_domain::{
-    BulkEnrollment, CustomerId, Enrollees, EnrollmentJob, EnrollmentJobId, Entity, Error, PlanId,
+    BulkEnrollment, CustomerId, Enrollees, EnrollmentJobId, Entity, Error, LicenseManager, PlanId,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -77,7 +77,8 @@ struct JobBody {
 struct JobStatusBody {
     #[schema(value_type = Uuid)]
     job_id: EnrollmentJobId,
-    /// Where the results are; null until the job is done.
+    /// Where the results are; null until the job is done. Where they are in a bucket, an address that needs no token and is valid
+    /// for an hour.
     download_url: Option<String>,
 }
 
@@ -132,14 +133,15 @@ pub async fn status(
     let query = Query::parse(request.query_string());
     let path = format!("{}results/", request.path());
     let links = LinkBase::new(&request, &path);
-    let job = find(access, &query, state).await?;
+    let manager = state.manager.clone();
+    let job = find(access, &query, state, LicenseManager::enrollment_job).await?;
     let address = || {
         let mut query = form_urlencoded::Serializer::new(String::new());
         query.append_pair("enterprise_customer_uuid", &job.customer.to_string());
         query.append_pair("bulk_enrollment_job_uuid", &job.id.to_string());
         links.with_query(&query.finish())
     };
-    let download_url = job.results.is_some().then(address);
+    let download_url = job.is_done().then(|| manager.enrollment_file(&job).unwrap_or_else(address));
     Answer::ok(&JobStatusBody { job_id: job.id, download_url })
 }
 
@@ -160,23 +162,31 @@ pub async fn results(
     request: HttpRequest,
     state: web::Data<AppState>,
 ) -> Result<HttpResponse, ApiError> {
-    let job = find(access, &Query::parse(request.query_string()), state).await?;
+    let query = Query::parse(request.query_string());
+    let found = |manager: &LicenseManager, customer, job| Ok((job, manager.enrollment_results(customer, job)?));
+    let (job, results) = find(access, &query, state, found).await?;
     let unfinished = || ApiError::detail(StatusCode::NOT_FOUND, "The bulk enrollment is not done yet.");
-    let results = job.results.ok_or_else(unfinished)?;
+    let results = results.ok_or_else(unfinished)?;
     Ok(HttpResponse::Ok()
         .content_type("text/csv; charset=utf-8")
-        .insert_header(("Content-Disposition", format!("attachment; filename=\"bulk-enrollment-{}.csv\"", job.id)))
+        .insert_header(("Content-Disposition", format!("attachment; filename=\"bulk-enrollment-{job}.csv\"")))
         .body(results))
 }
 
-async fn find(access: Listing<Admin>, query: &Query, state: web::Data<AppState>) -> Result<EnrollmentJob, ApiError> {
+/// What is known of the enrollment that the request names.
+async fn find<T: Send + 'static>(
+    access: Listing<Admin>,
+    query: &Query,
+    state: web::Data<AppState>,
+    known: impl FnOnce(&LicenseManager, CustomerId, EnrollmentJobId) -> Result<T, Error> + Send + 'static,
+) -> Result<T, ApiError> {
     let customer = customer(query)?;
     let job = query_uuid(query, "bulk_enrollment_job_uuid")?.map(EnrollmentJobId);
     let missing = || ApiError::text(StatusCode::BAD_REQUEST, "Name the job: bulk_enrollment_job_uuid is missing.");
     let job = job.ok_or_else(missing)?;
     blocking(move || {
         permit(access, &state, customer)?;
-        Ok(state.manager.enrollment_job(customer, job)?)
+        Ok(known(&state.manager, customer, job)?)
     })
     .await
 }

@@ -69,7 +69,7 @@ impl Composition {
             Step::Unknown => {
                 return Err(Verdict::Failed("this version does not know what its topic asks for".to_owned()));
             }
-            Step::Mail | Step::Thresholds | Step::Enroll => {}
+            Step::Mail | Step::Thresholds | Step::Enroll | Step::File => {}
         }
         Ok(())
     }
@@ -107,6 +107,7 @@ impl Deliveries {
                     Err(verdict) => Err(verdict),
                 },
                 Step::Thresholds => Err(self.tell_thresholds(&batch.facts, &parcel.message).await),
+                Step::File => Err(self.put_file(&batch.facts, &parcel.message).await),
                 Step::Enroll => Err(self.enroll(&batch.facts, &parcel.message).await),
                 _ => composition.add(place, parcel),
             };

@@ -6,22 +6,29 @@ use chrono::{DateTime, Utc};
 
 use super::composition::read;
 use super::facts::Facts;
+use super::files::ForgottenMeanwhile;
 use super::payloads::{PromisedEnrollment, read as read_payload};
 use super::{Deliveries, Effect, Outcome, Verdict};
 use crate::email::Email;
-use crate::enrollment::{BulkEnrollment, Enrollees, EnrollmentJob};
+use crate::enrollment::{Enrollees, EnrollmentJob, EnrollmentNumbers, EnrollmentStage};
 use crate::error::Error;
 use crate::ids::{ActivationKey, CatalogId, CustomerId, EnrollmentJobId, LicenseId, MessageId, PlanId};
 use crate::license::{License, LicenseState, LicenseStatus};
-use crate::outbox::{EnrollmentResults as EnrollmentNumbers, Message};
+use crate::outbox::{EnrollmentResults as MailedNumbers, Message};
 use crate::plan::PlanDetails;
 use crate::ports::{
-    CustomerScope, ENROLLED_COURSES_PER_CALL, ENROLLED_LEARNERS_PER_CALL, EnrollmentResults, LicenseFilter,
-    LicensedEnrollment, PlanFilter, Undelivered, UnitOfWork, Window,
+    CustomerScope, ENROLLED_COURSES_PER_CALL, ENROLLED_LEARNERS_PER_CALL, EnrollmentResults, LicensedEnrollment,
+    PlanFilter, Undelivered, UnitOfWork, Window,
 };
 
 /// Everything: a plan has at most so many licenses, and a customer far fewer plans.
 const ALL: Window = Window { offset: 0, limit: 1_000_000 };
+
+/// The most licenses whose holders are enrolled in one part of a bulk enrollment of everybody.
+const LICENSES_PER_PART: usize = 1_000;
+
+/// The most enrollments of such a part, which has at least as many licenses as one call takes.
+const ENROLLMENTS_PER_PART: usize = 25_000;
 
 /// A license that can pay.
 struct Seat {
@@ -31,21 +38,35 @@ struct Seat {
     key: Option<ActivationKey>,
 }
 
-/// What there is to do for a bulk enrollment.
+/// What there is to do for a bulk enrollment: all of it, or the next part where it is for everybody who holds a license.
 pub(super) struct EnrollmentWork {
     job: EnrollmentJob,
     learners: Vec<Email>,
     /// The licenses of each learner, the one that pays first where it can.
     seats: HashMap<Email, Vec<Seat>>,
+    /// The last license of this part, where there may be another part.
+    until: Option<LicenseId>,
 }
 
-/// What came of a bulk enrollment.
+/// What came of a bulk enrollment, or of a part of one.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Report {
-    job: EnrollmentJobId,
-    /// What was asked for when it was carried out.
-    enrollment: BulkEnrollment,
+    pub(super) job: EnrollmentJobId,
+    /// When the job was written last before it was carried out.
+    read: DateTime<Utc>,
+    /// Whether nothing comes before it.
+    first: bool,
+    /// Where the next part begins, where there is one.
+    pub(super) until: Option<LicenseId>,
     lines: Vec<Line>,
+}
+
+/// What is to be written of a bulk enrollment.
+pub(super) struct Advance {
+    pub(super) job: EnrollmentJob,
+    /// What its results gain.
+    pub(super) lines: String,
+    pub(super) promised: Option<Message>,
 }
 
 /// What came of one enrollment.
@@ -64,7 +85,7 @@ enum Enrolled {
 }
 
 impl EnrollmentWork {
-    /// Reads who is to be enrolled and who holds which license; `None` where there is no such job any more.
+    /// Reads who is to be enrolled and who holds which license; `None` where there is no such job any more, or nobody left.
     pub(super) fn read(
         unit: &mut dyn UnitOfWork,
         message: &Message,
@@ -72,15 +93,19 @@ impl EnrollmentWork {
     ) -> Result<Option<Self>, Error> {
         let Some(PromisedEnrollment { job_uuid }) = read_payload(message) else { return Ok(None) };
         let Some(job) = unit.enrollment_jobs().find(job_uuid)? else { return Ok(None) };
+        let EnrollmentStage::Enrolling { until: enrolled_until } = job.stage else { return Ok(None) };
+        let mut until = None;
         let plans = usable_plans(unit, message.customer, job.enrollment.plan, now)?;
         let ids: Vec<PlanId> = plans.keys().copied().collect();
         let mut licenses = match &job.enrollment.learners {
             Enrollees::Emails(emails) => unit.lookups().live_of_emails(&ids, emails)?,
             Enrollees::Holders => match ids.first() {
                 Some(&plan) => {
-                    let statuses = Some(LicenseStatus::LIVE.to_vec());
-                    let live = LicenseFilter { statuses, ..LicenseFilter::default() };
-                    unit.licenses().list(plan, &live, &[], ALL)?
+                    let number = licenses_per_part(job.enrollment.course_run_keys.len());
+                    let mut part = unit.licenses().handed_out_after(plan, enrolled_until, number as i64)?;
+                    until = part.last().filter(|_| part.len() == number).map(|license| license.id);
+                    part.retain(|license| LicenseStatus::LIVE.contains(&license.status()));
+                    part
                 }
                 None => Vec::new(),
             },
@@ -102,8 +127,12 @@ impl EnrollmentWork {
             Enrollees::Emails(emails) => emails.iter().cloned().collect(),
             Enrollees::Holders => seats.keys().cloned().collect(),
         };
-        Ok(Some(Self { learners: learners.into_iter().collect(), seats, job }))
+        Ok(Some(Self { learners: learners.into_iter().collect(), seats, until, job }))
     }
+}
+
+fn licenses_per_part(courses: usize) -> usize {
+    (ENROLLMENTS_PER_PART / courses.max(1)).clamp(ENROLLED_LEARNERS_PER_CALL, LICENSES_PER_PART)
 }
 
 /// The customer's plans that can pay now: active and current, and the one that was named where one was.
@@ -123,7 +152,7 @@ fn usable_plans(
 }
 
 impl Deliveries {
-    /// Carries a bulk enrollment out. One that was interrupted is carried out once more from the start.
+    /// Carries a bulk enrollment out, or its next part. What was interrupted is carried out once more.
     pub(super) async fn enroll(&self, facts: &Facts, message: &Message) -> Verdict {
         match self.try_enroll(facts, message).await {
             Ok(verdict) | Err(verdict) => verdict,
@@ -133,7 +162,7 @@ impl Deliveries {
     async fn try_enroll(&self, facts: &Facts, message: &Message) -> Result<Verdict, Verdict> {
         let PromisedEnrollment { job_uuid } = read(message)?;
         let Some(work) = facts.enrollments.get(&message.id) else {
-            tracing::warn!(job = %job_uuid, "there is no such bulk enrollment any more");
+            tracing::warn!(job = %job_uuid, "there is nothing left to do for this bulk enrollment");
             return Ok(Verdict::Done(Effect::Nothing));
         };
         let customer = self.customer(facts, message).await?;
@@ -166,7 +195,9 @@ impl Deliveries {
             }
         }
         lines.sort_by(|one, other| (&one.email, &one.course_run_key).cmp(&(&other.email, &other.course_run_key)));
-        Ok(Verdict::Done(Effect::Enrolled(Report { job: work.job.id, enrollment: asked_for.clone(), lines })))
+        let first = work.job.stage.until().is_none();
+        let report = Report { job: work.job.id, read: work.job.modified, first, until: work.until, lines };
+        Ok(Verdict::Done(Effect::Enrolled(report)))
     }
 
     /// Which of the licenses' catalogs hold each course.
@@ -214,45 +245,57 @@ impl Deliveries {
         Ok(())
     }
 
-    /// The job that a batch carried out, locked.
+    /// The job that a batch worked on, locked.
     pub(super) fn lock_enrollment(
         &self,
         unit: &mut dyn UnitOfWork,
         outcome: &Outcome,
     ) -> Result<Option<EnrollmentJob>, Error> {
-        let report = outcome.verdicts.iter().find_map(|verdict| match verdict {
-            Verdict::Done(Effect::Enrolled(report)) => Some(report),
+        let job = outcome.verdicts.iter().find_map(|verdict| match verdict {
+            Verdict::Done(Effect::Enrolled(report)) => Some(report.job),
+            Verdict::Done(Effect::Filed(filed)) => Some(filed.job),
             _ => None,
         });
-        match report {
-            Some(report) => unit.enrollment_jobs().lock(report.job),
+        match job {
+            Some(job) => unit.enrollment_jobs().lock(job),
             None => Ok(None),
         }
     }
 
-    /// The job with its results, and the mail that is promised to whoever asked for it; `None` where something else is asked for by
-    /// now: somebody may have been retired in the meantime.
-    pub(super) fn finish_enrollment(
+    /// What becomes of the job: it goes on, waits for its file, or is done and whoever asked for it is promised a mail.
+    ///
+    /// # Errors
+    /// The job was written since: somebody was forgotten in the meantime, and this part has to be carried out again.
+    pub(super) fn advance_enrollment(
         &self,
-        job: Option<&EnrollmentJob>,
+        job: &EnrollmentJob,
         report: &Report,
         now: DateTime<Utc>,
-    ) -> Option<(EnrollmentJob, Option<Message>)> {
-        let job = job.filter(|job| job.enrollment == report.enrollment)?;
-        let number = |wanted: fn(&Result<Enrolled, String>) -> bool| {
-            report.lines.iter().filter(|line| wanted(&line.result)).count()
+    ) -> Result<Advance, ForgottenMeanwhile> {
+        if job.modified != report.read {
+            return Err(ForgottenMeanwhile);
+        }
+        let stage = match report.until {
+            Some(license) => EnrollmentStage::Enrolling { until: Some(license) },
+            None if self.manager.result_files.is_some() => EnrollmentStage::Filing,
+            None => EnrollmentStage::Done,
         };
-        let mail = job.lms_user_id.map(|lms_user_id| {
-            let numbers = EnrollmentNumbers {
-                job_uuid: job.id,
-                lms_user_id,
-                successes: number(|result| *result == Ok(Enrolled::Now)),
-                pending: number(|result| *result == Ok(Enrolled::Later)),
-                failures: number(Result::is_err),
-            };
-            Message::enrollment_results(MessageId(self.manager.ids.next()), job.customer, &numbers, now)
-        });
-        Some((EnrollmentJob { results: Some(report.as_csv()), modified: now, ..job.clone() }, mail))
+        let job = EnrollmentJob { stage, numbers: job.numbers + report.numbers(), ..job.clone() }.written(now);
+        let promised = match stage {
+            EnrollmentStage::Filing => {
+                Some(Message::enrollment_results_file(MessageId(self.manager.ids.next()), &job, now))
+            }
+            EnrollmentStage::Done => self.results_mail(&job, now),
+            EnrollmentStage::Enrolling { .. } | EnrollmentStage::Filed => None,
+        };
+        Ok(Advance { job, lines: report.as_csv(), promised })
+    }
+
+    /// The mail to whoever asked for a bulk enrollment.
+    pub(super) fn results_mail(&self, job: &EnrollmentJob, now: DateTime<Utc>) -> Option<Message> {
+        let EnrollmentNumbers { successes, pending, failures } = job.numbers;
+        let numbers = MailedNumbers { job_uuid: job.id, lms_user_id: job.lms_user_id?, successes, pending, failures };
+        Some(Message::enrollment_results(MessageId(self.manager.ids.next()), job.customer, &numbers, now))
     }
 }
 
@@ -276,7 +319,18 @@ fn told(enrollments: &[LicensedEnrollment], results: &EnrollmentResults) -> Vec<
 }
 
 impl Report {
-    /// One line for each learner and course, under a header.
+    fn numbers(&self) -> EnrollmentNumbers {
+        let number = |wanted: fn(&Result<Enrolled, String>) -> bool| {
+            self.lines.iter().filter(|line| wanted(&line.result)).count() as i64
+        };
+        EnrollmentNumbers {
+            successes: number(|result| *result == Ok(Enrolled::Now)),
+            pending: number(|result| *result == Ok(Enrolled::Later)),
+            failures: number(Result::is_err),
+        }
+    }
+
+    /// One line for each learner and course; the first ones under a header.
     fn as_csv(&self) -> String {
         let mut writer = csv::Writer::from_writer(Vec::new());
         let header = ["email", "course_run_key", "result", "detail"];
@@ -289,7 +343,8 @@ impl Report {
             [line.email.as_str(), &line.course_run_key, result, detail]
         });
         // Writing to memory does not fail.
-        let written = std::iter::once(header).chain(lines).try_for_each(|line| writer.write_record(line));
+        let header = self.first.then_some(header);
+        let written = header.into_iter().chain(lines).try_for_each(|line| writer.write_record(line));
         let bytes = written.ok().and_then(|()| writer.into_inner().ok()).unwrap_or_default();
         String::from_utf8(bytes).unwrap_or_default()
     }

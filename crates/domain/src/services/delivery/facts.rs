@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use chrono::{DateTime, Utc};
 
 use super::enrollment::EnrollmentWork;
+use super::files::FileWork;
 use crate::delivery::{Parcel, Step};
 use crate::error::Error;
 use crate::ids::{ActivationKey, AgreementId, CustomerId, LicenseId, MessageId, PlanId};
@@ -31,11 +32,18 @@ pub(super) struct Facts {
     pub(super) enrollments: HashMap<MessageId, EnrollmentWork>,
     /// The licenses of invitations that still wait to be activated, with the key to do it.
     pub(super) waiting: HashMap<LicenseId, ActivationKey>,
+    pub(super) files: HashMap<MessageId, FileWork>,
 }
 
 impl Facts {
     pub(super) fn read(unit: &mut dyn UnitOfWork, parcels: &[Parcel], now: DateTime<Utc>) -> Result<Self, Error> {
         let mut facts = Self::default();
+        // At most one: a claim takes one message of the lane.
+        for parcel in parcels.iter().filter(|parcel| parcel.step() == Step::File) {
+            if let Some(work) = FileWork::read(unit, &parcel.message)? {
+                facts.files.insert(parcel.message.id, work);
+            }
+        }
         let named =
             parcels.iter().filter(|parcel| matches!(parcel.step(), Step::Mail | Step::Thresholds | Step::Enroll));
         let customers: BTreeSet<CustomerId> = named.map(|parcel| parcel.message.customer).collect();
@@ -73,7 +81,7 @@ impl Facts {
             facts.waiting =
                 assigned.filter_map(|license| Some((license.id, license.columns().activation_key?))).collect();
         }
-        // At most one: a claim takes one bulk enrollment.
+        // Of these, too.
         for parcel in parcels.iter().filter(|parcel| parcel.step() == Step::Enroll) {
             if let Some(work) = EnrollmentWork::read(unit, &parcel.message, now)? {
                 facts.enrollments.insert(parcel.message.id, work);

@@ -9,6 +9,7 @@ mod composition;
 mod customers;
 mod enrollment;
 mod facts;
+mod files;
 mod mails;
 mod not_configured;
 mod payloads;
@@ -84,6 +85,8 @@ impl Batch {
 enum Verdict {
     /// It is done, and this is to be noted.
     Done(Effect),
+    /// A part of it is done, and the next one is due.
+    Continues,
     /// It may succeed later.
     Failed(String),
     /// It was refused for good.
@@ -98,8 +101,10 @@ enum Effect {
     Nothing,
     /// These mails went out.
     Told(Vec<Notification>),
-    /// This came of a bulk enrollment.
+    /// This came of a bulk enrollment, or of the next part of one.
     Enrolled(enrollment::Report),
+    /// The results of a bulk enrollment are where they belong.
+    Filed(files::Filed),
 }
 
 /// What came of one message's step, for whoever counts them.

@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 
+use super::files::ForgottenMeanwhile;
 use super::payloads::{self, Invitation};
 use super::{Batch, Deliveries, Effect, Outcome, Verdict};
 use crate::delivery::{Lane, Parcel, RetryPolicy, Standing};
@@ -45,19 +46,29 @@ impl Deliveries {
             let mut done = Vec::new();
             let mut standing = Vec::new();
             for &(parcel, verdict) in &ours {
-                let mut verdict = verdict.clone();
-                if let Verdict::Done(Effect::Enrolled(report)) = &verdict {
-                    match self.finish_enrollment(job.as_ref(), report, now) {
-                        Some((finished, mail)) => {
-                            unit.enrollment_jobs().save(&[finished])?;
-                            promised.extend(mail);
+                let instead = match (verdict, &job) {
+                    (Verdict::Done(Effect::Enrolled(report)), Some(job)) => {
+                        match self.advance_enrollment(job, report, now) {
+                            Ok(advance) => {
+                                unit.enrollment_jobs().advance(&advance.job, &advance.lines)?;
+                                promised.extend(advance.promised);
+                                report.until.map(|_| Verdict::Continues)
+                            }
+                            Err(ForgottenMeanwhile) => Some(Verdict::Continues),
                         }
-                        // What was asked for has changed under way.
-                        None if job.is_some() => verdict = Verdict::Postponed(now),
-                        None => {}
                     }
-                }
-                match self.standing(parcel, &verdict, now) {
+                    (Verdict::Done(Effect::Filed(filed)), Some(job)) => match self.finish_file(job, filed, now) {
+                        Ok(Some((job, mail))) => {
+                            unit.enrollment_jobs().advance(&job, "")?;
+                            promised.extend(mail);
+                            None
+                        }
+                        Ok(None) => None,
+                        Err(ForgottenMeanwhile) => Some(Verdict::Continues),
+                    },
+                    _ => None,
+                };
+                match self.standing(parcel, instead.as_ref().unwrap_or(verdict), now) {
                     Some(stand) => standing.push(stand),
                     None => done.push(parcel.message.id),
                 }
@@ -93,6 +104,7 @@ impl Deliveries {
                 let lanes = parcel.lanes.next();
                 (!lanes.is_empty()).then_some(Standing { lanes, attempts: 0, ..stays })
             }
+            Verdict::Continues => Some(Standing { attempts: 0, ..stays }),
             Verdict::Postponed(until) => Some(Standing { not_before: *until, ..stays }),
             Verdict::Refused(problem) => Some(parked(problem)),
             Verdict::Failed(problem) if failed >= RetryPolicy::TRIES => Some(parked(problem)),

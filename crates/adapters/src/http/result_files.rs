@@ -1,0 +1,139 @@
+//! Results of bulk enrollments as objects of an S3-compatible bucket.
+//!
+//! Requests are signed in their address (Signature Version 4). Whatever the bucket refuses is taken for a fault in its settings,
+//! which an operator can set right, and tried again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use license_manager_domain::EnrollmentJobId;
+use license_manager_domain::ports::{Clock, ResultFiles, Undelivered};
+use reqwest::Client;
+use reqwest::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
+use rusty_s3::{Bucket, BucketError, Credentials, S3Action, UrlStyle};
+use url::Url;
+
+use super::{Failure, no_answer, read};
+
+/// How long an address can be read from.
+const READABLE: Duration = Duration::from_secs(60 * 60);
+
+/// How long a signed request to write may be under way.
+const WRITABLE: Duration = Duration::from_secs(5 * 60);
+
+const CSV: &str = "text/csv; charset=utf-8";
+
+/// Which bucket, and what this service is to it.
+#[derive(Clone)]
+pub struct BucketOptions {
+    /// The address of the service, without the bucket.
+    pub url: String,
+    /// The bucket's name.
+    pub bucket: String,
+    /// The region that requests are signed for.
+    pub region: String,
+    /// The id of the access key.
+    pub access_key_id: String,
+    /// The access key.
+    pub secret_access_key: String,
+    /// Whether the bucket's name stands in the path of addresses, rather than in front of the host.
+    pub path_style: bool,
+}
+
+/// Why options describe no bucket.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BucketProblem {
+    /// The address is none of a service.
+    #[error("this is not the http or https address of a service")]
+    Url,
+    /// The bucket's name cannot stand in front of the host.
+    #[error("a bucket of this name cannot stand in front of the address's host")]
+    Host,
+}
+
+/// The bucket. Its objects are `bulk-enrollments/{job}.csv`.
+pub struct S3ResultFiles {
+    bucket: Bucket,
+    credentials: Credentials,
+    client: Client,
+    clock: Arc<dyn Clock>,
+}
+
+impl std::fmt::Debug for S3ResultFiles {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("S3ResultFiles").field("bucket", &self.bucket).finish_non_exhaustive()
+    }
+}
+
+fn key(job: EnrollmentJobId) -> String {
+    format!("bulk-enrollments/{job}.csv")
+}
+
+/// What an S3-compatible service calls its reason: `<Code>NoSuchBucket</Code>`.
+fn code(answer: &[u8]) -> Option<&str> {
+    let text = std::str::from_utf8(answer).ok()?;
+    let code = text.split_once("<Code>")?.1.split_once("</Code>")?.0;
+    (code.len() <= 64 && code.bytes().all(|byte| byte.is_ascii_alphanumeric())).then_some(code)
+}
+
+impl S3ResultFiles {
+    /// The bucket of these options. The client's time to answer is what a whole file may take.
+    ///
+    /// # Errors
+    /// Where the options describe none.
+    pub fn new(options: BucketOptions, client: Client, clock: Arc<dyn Clock>) -> Result<Self, BucketProblem> {
+        let url = Url::parse(&options.url).map_err(|_| BucketProblem::Url)?;
+        let style = if options.path_style { UrlStyle::Path } else { UrlStyle::VirtualHost };
+        let bucket = Bucket::new(url, style, options.bucket, options.region).map_err(|error| match error {
+            BucketError::UnsupportedScheme | BucketError::MissingHost => BucketProblem::Url,
+            BucketError::ParseError(_) => BucketProblem::Host,
+        })?;
+        let credentials = Credentials::new(options.access_key_id, options.secret_access_key);
+        Ok(Self { bucket, credentials, client, clock })
+    }
+
+    fn signed<'a>(&self, action: &impl S3Action<'a>, valid: Duration) -> Url {
+        // Out of range are years beyond 9999 alone.
+        let now = Timestamp::from_second(self.clock.now().timestamp()).unwrap_or_default();
+        action.sign_with_time(valid, &now)
+    }
+
+    async fn try_put(&self, job: EnrollmentJobId, csv: String) -> Result<(), Failure> {
+        let key = key(job);
+        let disposition = format!("attachment; filename=\"bulk-enrollment-{job}.csv\"");
+        let mut action = self.bucket.put_object(Some(&self.credentials), &key);
+        action.headers_mut().insert(CONTENT_DISPOSITION.as_str(), disposition.as_str());
+        action.headers_mut().insert(CONTENT_TYPE.as_str(), CSV);
+        let request = self.client.put(self.signed(&action, WRITABLE));
+        let request = request.header(CONTENT_TYPE, CSV).header(CONTENT_DISPOSITION, disposition.as_str()).body(csv);
+        let answer = request.send().await.map_err(|error| Failure::unusable(no_answer(&error)))?;
+        if answer.status().is_success() {
+            return Ok(());
+        }
+        let mut failure = Failure::status(&answer);
+        let body = read(answer).await.unwrap_or_default();
+        if let Some(code) = code(&body) {
+            failure.problem = format!("{} ({code})", failure.problem);
+        }
+        Err(failure)
+    }
+}
+
+#[async_trait]
+impl ResultFiles for S3ResultFiles {
+    async fn put(&self, job: EnrollmentJobId, csv: String) -> Result<(), Undelivered> {
+        self.try_put(job, csv).await.map_err(|failure| match failure.undelivered(self.clock.now()) {
+            Undelivered::Refused(problem) | Undelivered::Unavailable(problem) => {
+                Undelivered::Unavailable(format!("the bucket {problem}"))
+            }
+            busy => busy,
+        })
+    }
+
+    fn address(&self, job: EnrollmentJobId) -> String {
+        let key = key(job);
+        self.signed(&self.bucket.get_object(Some(&self.credentials), &key), READABLE).into()
+    }
+}

@@ -1,0 +1,145 @@
+//! Results of bulk enrollments in a bucket.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use license_manager_adapters::http::{BucketOptions, BucketProblem, S3ResultFiles, Timeouts, client};
+use license_manager_domain::EnrollmentJobId;
+use license_manager_domain::ports::{ResultFiles, Undelivered};
+use url::Url;
+use uuid::Uuid;
+use wiremock::{MockServer, ResponseTemplate};
+
+use crate::{always, clock, failures_for_now_are_tried_again, now, patient};
+
+const JOB: EnrollmentJobId = EnrollmentJobId(Uuid::from_u128(5));
+const PATH: &str = "/results/bulk-enrollments/00000000-0000-0000-0000-000000000005.csv";
+
+fn options(url: String) -> BucketOptions {
+    BucketOptions {
+        url,
+        bucket: "results".to_owned(),
+        region: "eu-west-1".to_owned(),
+        access_key_id: "AKIAEXAMPLE".to_owned(),
+        secret_access_key: "hunter2".to_owned(),
+        path_style: true,
+    }
+}
+
+fn files(url: String, timeouts: Timeouts) -> S3ResultFiles {
+    S3ResultFiles::new(options(url), client(timeouts).unwrap(), clock()).unwrap()
+}
+
+fn parameters(url: &Url) -> BTreeMap<String, String> {
+    url.query_pairs().into_owned().collect()
+}
+
+#[tokio::test]
+async fn a_file_is_put_with_a_signature_over_what_it_is() {
+    let server = always(ResponseTemplate::new(200)).await;
+    files(server.uri(), patient()).put(JOB, "email\namy@example.com\n".to_owned()).await.unwrap();
+    let requests = server.received_requests().await.unwrap();
+    let [request] = &requests[..] else { panic!("{requests:?}") };
+    assert_eq!((request.method.as_str(), request.url.path()), ("PUT", PATH));
+    assert_eq!(request.body, b"email\namy@example.com\n");
+    assert_eq!(request.headers["content-type"], "text/csv; charset=utf-8");
+    assert_eq!(request.headers["content-length"], "22");
+    let disposition = format!("attachment; filename=\"bulk-enrollment-{JOB}.csv\"");
+    assert_eq!(request.headers["content-disposition"], disposition.as_str());
+    assert!(!request.headers.contains_key("authorization"), "the address carries the signature");
+    let mut signed = parameters(&request.url);
+    let signature = signed.remove("X-Amz-Signature").unwrap();
+    assert!(signature.len() == 64 && signature.bytes().all(|byte| byte.is_ascii_hexdigit()), "{signature}");
+    let expected = [
+        ("X-Amz-Algorithm", "AWS4-HMAC-SHA256"),
+        ("X-Amz-Credential", "AKIAEXAMPLE/20270115/eu-west-1/s3/aws4_request"),
+        ("X-Amz-Date", "20270115T080000Z"),
+        ("X-Amz-Expires", "300"),
+        ("X-Amz-SignedHeaders", "content-disposition;content-type;host"),
+    ];
+    assert_eq!(signed, expected.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
+}
+
+/// The signature that the specification of Signature Version 4 asks for, worked out here for an address of the bucket.
+fn expected_signature(method: &str, url: &Url, secret: &str) -> String {
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let hmac = |key: &[u8], text: &str| {
+        let key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, key);
+        aws_lc_rs::hmac::sign(&key, text.as_bytes()).as_ref().to_vec()
+    };
+    let query: Vec<&str> =
+        url.query().unwrap().split('&').filter(|pair| !pair.starts_with("X-Amz-Signature=")).collect();
+    let host = format!("{}:{}", url.host_str().unwrap(), url.port().unwrap());
+    let canonical = format!("{method}\n{}\n{}\nhost:{host}\n\nhost\nUNSIGNED-PAYLOAD", url.path(), query.join("&"));
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, canonical.as_bytes());
+    let scope = "20270115/eu-west-1/s3/aws4_request";
+    let to_sign = format!("AWS4-HMAC-SHA256\n20270115T080000Z\n{scope}\n{}", hex(digest.as_ref()));
+    let key = scope.split('/').fold(format!("AWS4{secret}").into_bytes(), |key, part| hmac(&key, part));
+    hex(&hmac(&key, &to_sign))
+}
+
+#[tokio::test]
+async fn an_address_reads_the_file_for_an_hour() {
+    let server = MockServer::start().await;
+    let address = Url::parse(&files(server.uri(), patient()).address(JOB)).unwrap();
+    assert!(address.as_str().starts_with(&format!("{}{PATH}?", server.uri())), "{address}");
+    let signed = parameters(&address);
+    assert_eq!((signed["X-Amz-Expires"].as_str(), signed["X-Amz-SignedHeaders"].as_str()), ("3600", "host"));
+    assert_eq!(signed["X-Amz-Signature"], expected_signature("GET", &address, "hunter2"));
+    assert!(!address.as_str().contains("hunter2"));
+    assert_eq!(server.received_requests().await.unwrap().len(), 0, "nobody is asked");
+}
+
+#[tokio::test]
+async fn the_bucket_stands_in_front_of_the_host_or_in_the_path() {
+    let address = |url: &str, bucket: &str, path_style| {
+        let options = BucketOptions { bucket: bucket.to_owned(), path_style, ..options(url.to_owned()) };
+        let files = S3ResultFiles::new(options, client(patient()).unwrap(), clock());
+        files.map(|files| files.address(JOB).split_once('?').unwrap().0.to_owned())
+    };
+    let key = PATH.trim_start_matches("/results");
+    let service = "https://s3.eu-west-1.amazonaws.com";
+    assert_eq!(address(service, "results", true), Ok(format!("{service}/results{key}")));
+    assert_eq!(address(service, "results", false), Ok(format!("https://results.s3.eu-west-1.amazonaws.com{key}")));
+    assert_eq!(
+        address("https://files.example.com/s3", "results", true),
+        Ok(format!("https://files.example.com/s3/results{key}"))
+    );
+    assert_eq!(address("http://127.0.0.1:9000", "results", false), Err(BucketProblem::Host));
+    assert_eq!(address("https://example.com", "not a host", false), Err(BucketProblem::Host));
+    assert_eq!(address("ftp://example.com", "results", true), Err(BucketProblem::Url));
+    assert_eq!(address("example", "results", true), Err(BucketProblem::Url));
+}
+
+#[tokio::test]
+async fn whatever_the_bucket_refuses_is_tried_again() {
+    let put = async |url, timeouts| files(url, timeouts).put(JOB, "email\n".to_owned()).await;
+    failures_for_now_are_tried_again("the bucket ", put).await;
+    for (status, body, said) in [
+        (
+            403,
+            "<?xml version=\"1.0\"?><Error><Code>SignatureDoesNotMatch</Code></Error>",
+            "answered 403 Forbidden (SignatureDoesNotMatch)",
+        ),
+        (
+            404,
+            "<Error><Code>NoSuchBucket</Code><Key>amy@example.com</Key></Error>",
+            "answered 404 Not Found (NoSuchBucket)",
+        ),
+        (400, "<Error><Code>amy@example.com</Code></Error>", "answered 400 Bad Request"),
+        (301, "", "answered 301 Moved Permanently"),
+    ] {
+        let server = always(ResponseTemplate::new(status).set_body_string(body)).await;
+        let expected = Err(Undelivered::Unavailable(format!("the bucket {said}")));
+        assert_eq!(put(server.uri(), patient()).await, expected);
+    }
+    let busy = always(ResponseTemplate::new(429).insert_header("Retry-After", "7")).await;
+    let moment = now() + chrono::TimeDelta::seconds(7);
+    assert_eq!(put(busy.uri(), patient()).await, Err(Undelivered::Busy(moment)));
+}
+
+#[test]
+fn secrets_are_in_no_debug_form() {
+    let files: Arc<S3ResultFiles> = Arc::new(files("https://s3.example.com".to_owned(), patient()));
+    assert!(!format!("{files:?}").contains("hunter2"));
+}

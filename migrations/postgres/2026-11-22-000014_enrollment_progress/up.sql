@@ -1,0 +1,10 @@
+-- How far each bulk enrollment is: 'enrolling', 'filing' (its results wait to be put into their file), 'done', 'filed'. enrolled_until is the
+-- license of the last holder that was enrolled, while there may be more; the numbers count what came of the enrollments so far.
+ALTER TABLE bulk_enrollment_job
+    ADD COLUMN stage text NOT NULL DEFAULT 'enrolling',
+    ADD COLUMN enrolled_until uuid,
+    ADD COLUMN successes bigint NOT NULL DEFAULT 0,
+    ADD COLUMN pending bigint NOT NULL DEFAULT 0,
+    ADD COLUMN failures bigint NOT NULL DEFAULT 0;
+
+UPDATE bulk_enrollment_job SET stage = 'done' WHERE results IS NOT NULL;

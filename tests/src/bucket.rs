@@ -1,0 +1,105 @@
+//! An S3-compatible service, played by one of a test's own.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use reqwest::Url;
+
+use crate::neighbours::{lock, read_request};
+
+/// The bucket's name.
+const BUCKET: &str = "results";
+/// The id of its access key.
+const KEY: &str = "key-of-the-bucket";
+
+/// A bucket that takes and gives objects to whoever comes with an address signed by its key, without a look at the signature. It
+/// answers until the test's process ends.
+#[derive(Debug)]
+pub struct FakeBucket {
+    address: SocketAddr,
+    state: Arc<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    away: AtomicBool,
+    objects: Mutex<BTreeMap<String, String>>,
+}
+
+impl FakeBucket {
+    /// Starts it.
+    pub fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+        let address = listener.local_addr().expect("a listener has an address");
+        let state = Arc::<State>::default();
+        let shared = state.clone();
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let state = shared.clone();
+                std::thread::spawn(move || answer(&state, stream));
+            }
+        });
+        Self { address, state }
+    }
+
+    /// Its address, and that of everything in it.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// The settings of a server that puts results into it.
+    pub fn settings(&self) -> Vec<(String, String)> {
+        let settings = [
+            ("URL", self.url()),
+            ("BUCKET", BUCKET.to_owned()),
+            ("REGION", "us-east-1".to_owned()),
+            ("ACCESS_KEY_ID", KEY.to_owned()),
+            ("SECRET_ACCESS_KEY", "secret".to_owned()),
+            ("PATH_STYLE", "true".to_owned()),
+        ];
+        settings.map(|(name, value)| (format!("LM_S3__{name}"), value)).into()
+    }
+
+    /// From now on it takes nothing, or something again.
+    pub fn set_away(&self, away: bool) {
+        self.state.away.store(away, Ordering::SeqCst);
+    }
+
+    /// What is in it, by key.
+    pub fn objects(&self) -> BTreeMap<String, String> {
+        lock(&self.state.objects).clone()
+    }
+}
+
+impl State {
+    fn answer(&self, method: &str, url: &Url, body: Vec<u8>) -> (&'static str, String) {
+        let signed = url.query_pairs().any(|(name, value)| name == "X-Amz-Credential" && value.starts_with(KEY));
+        let key = url.path().strip_prefix('/').and_then(|path| path.strip_prefix(BUCKET)?.strip_prefix('/'));
+        let Some(key) = key.filter(|_| signed) else { return ("403 Forbidden", String::new()) };
+        let mut objects = lock(&self.objects);
+        match method {
+            _ if self.away.load(Ordering::SeqCst) => ("503 Slow Down", String::new()),
+            "PUT" => {
+                objects.insert(key.to_owned(), String::from_utf8_lossy(&body).into_owned());
+                ("200 OK", String::new())
+            }
+            "GET" => objects.get(key).map_or(("404 Not Found", String::new()), |object| ("200 OK", object.clone())),
+            _ => ("405 Method Not Allowed", String::new()),
+        }
+    }
+}
+
+fn answer(state: &State, mut stream: TcpStream) -> Option<()> {
+    let (method, target, body) = read_request(&stream)?;
+    let url = Url::parse("http://bucket").ok()?.join(&target).ok()?;
+    let (status, body) = state.answer(&method, &url, body);
+    let length = body.len();
+    write!(
+        stream,
+        "HTTP/1.1 {status}\r\nContent-Type: text/csv\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+    )
+    .ok()
+}
