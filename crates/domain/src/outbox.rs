@@ -70,7 +70,7 @@ pub enum Topic {
 
 impl Topic {
     /// Every kind that is promised.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::LicenseEvent,
         Self::Assignment,
         Self::Reminder,

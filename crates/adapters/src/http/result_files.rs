@@ -10,12 +10,12 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use license_manager_domain::EnrollmentJobId;
 use license_manager_domain::ports::{Clock, ResultFiles, Undelivered};
-use reqwest::Client;
+use reqwest::Method;
 use reqwest::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use rusty_s3::{Bucket, BucketError, Credentials, S3Action, UrlStyle};
 use url::Url;
 
-use super::{Failure, no_answer, read};
+use super::{Client, Failure, no_answer, read};
 
 /// How long an address can be read from.
 const READABLE: Duration = Duration::from_secs(60 * 60);
@@ -106,7 +106,7 @@ impl S3ResultFiles {
         let mut action = self.bucket.put_object(Some(&self.credentials), &key);
         action.headers_mut().insert(CONTENT_DISPOSITION.as_str(), disposition.as_str());
         action.headers_mut().insert(CONTENT_TYPE.as_str(), CSV);
-        let request = self.client.put(self.signed(&action, WRITABLE));
+        let request = self.client.request(Method::PUT, self.signed(&action, WRITABLE).as_str());
         let request = request.header(CONTENT_TYPE, CSV).header(CONTENT_DISPOSITION, disposition.as_str()).body(csv);
         let answer = request.send().await.map_err(|error| Failure::unusable(no_answer(&error)))?;
         if answer.status().is_success() {

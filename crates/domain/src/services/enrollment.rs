@@ -1,11 +1,14 @@
 //! Bulk enrollment: an admin asks for it, and it is carried out after the answer.
 
+use chrono::{DateTime, Utc};
+
 use super::LicenseManager;
+use crate::email::Email;
 use crate::enrollment::{BulkEnrollment, EnrollmentJob, EnrollmentNumbers, EnrollmentStage};
 use crate::error::{Entity, Error};
 use crate::ids::{CustomerId, EnrollmentJobId, LmsUserId, MessageId};
 use crate::outbox::Message;
-use crate::ports::StoreExt;
+use crate::ports::{StoreExt, UnitOfWork};
 
 impl LicenseManager {
     /// Whether the customer has an agreement.
@@ -74,5 +77,21 @@ impl LicenseManager {
     pub fn enrollment_file(&self, job: &EnrollmentJob) -> Option<String> {
         let files = self.result_files.as_ref().filter(|_| job.stage == EnrollmentStage::Filed)?;
         Some(files.address(job.id))
+    }
+
+    /// Takes people out of bulk enrollments: as learners to enroll and as lines of the results, also of those in a bucket.
+    pub(super) fn forget_in_enrollments(
+        &self,
+        unit: &mut dyn UnitOfWork,
+        emails: &[Email],
+        now: DateTime<Utc>,
+    ) -> Result<(), Error> {
+        let named = unit.enrollment_jobs().lock_naming(emails)?;
+        let named: Vec<_> = named.into_iter().filter_map(|(job, results)| job.forget(results, emails, now)).collect();
+        unit.enrollment_jobs().save(&named)?;
+        let filed = named.iter().filter(|(job, _)| job.stage == EnrollmentStage::Filed);
+        let files: Vec<_> =
+            filed.map(|(job, _)| Message::enrollment_results_file(MessageId(self.ids.next()), job, now)).collect();
+        unit.outbox().add(&files)
     }
 }

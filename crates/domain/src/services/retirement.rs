@@ -4,12 +4,10 @@ use std::collections::BTreeSet;
 
 use super::LicenseManager;
 use crate::email::Email;
-use crate::enrollment::EnrollmentStage;
 use crate::error::Error;
 use crate::history::Actor;
-use crate::ids::{LicenseId, LmsUserId, MessageId};
+use crate::ids::{LicenseId, LmsUserId};
 use crate::license::License;
-use crate::outbox::Message;
 use crate::ports::{Retiree, StoreExt};
 
 /// What a retirement did.
@@ -46,14 +44,7 @@ impl LicenseManager {
             unit.retirement().erase_sources(&ids)?;
             unit.retirement().erase_history(&ids, &person, &emails)?;
             unit.retirement().erase_messages(&ids, &emails)?;
-            let enrollments = unit.enrollment_jobs().lock_naming(&emails)?;
-            let enrollments: Vec<_> =
-                enrollments.into_iter().filter_map(|(job, results)| job.forget(results, &emails, now)).collect();
-            unit.enrollment_jobs().save(&enrollments)?;
-            let filed = enrollments.iter().filter(|(job, _)| job.stage == EnrollmentStage::Filed);
-            let files: Vec<_> =
-                filed.map(|(job, _)| Message::enrollment_results_file(MessageId(self.ids.next()), job, now)).collect();
-            unit.outbox().add(&files)?;
+            self.forget_in_enrollments(unit, &emails, now)?;
             let user_was_known = unit.retirement().erase_user(username)?;
             Ok(Retirement { licenses: ids.len(), user_was_known })
         })

@@ -133,19 +133,7 @@ fn who_holds_another_license_is_still_known_by_it() {
             course_run_keys: vec!["course".to_owned()],
             notify: false,
         };
-        let created = world.manager.now();
-        let id = EnrollmentJobId(uuid::Uuid::from_u128(name.len() as u128 + u128::from(name.as_bytes()[0])));
-        let job = EnrollmentJob {
-            id,
-            customer: customer(),
-            lms_user_id: None,
-            enrollment,
-            results: None,
-            created,
-            modified: created,
-        };
-        world.store.write(|unit| unit.enrollment_jobs().add(&job)).unwrap();
-        id
+        world.manager.request_enrollment(customer(), None, enrollment).unwrap()
     };
     let jobs = [job("amy@example.com"), job("bob@example.com")];
     let waiting = world.store.outbox().iter().filter(|message| message.payload.contains("amy@")).count();

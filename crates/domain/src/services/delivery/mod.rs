@@ -135,7 +135,7 @@ impl DeliveryResult {
 impl From<&Verdict> for DeliveryResult {
     fn from(verdict: &Verdict) -> Self {
         match verdict {
-            Verdict::Done(_) => Self::Delivered,
+            Verdict::Done(_) | Verdict::Continues => Self::Delivered,
             Verdict::Failed(_) => Self::Failed,
             Verdict::Refused(_) => Self::Refused,
             Verdict::Postponed(_) => Self::Postponed,

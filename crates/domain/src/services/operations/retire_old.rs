@@ -86,9 +86,7 @@ impl LicenseManager {
         let known: HashSet<Email> = unit.purge().addresses_in_use(&emails)?.into_iter().collect();
         let gone: Vec<Email> = emails.into_iter().filter(|email| !known.contains(email)).collect();
         unit.purge().erase_traces(&ids, &gone)?;
-        let enrollments = unit.enrollment_jobs().lock_naming(&gone)?;
-        let enrollments: Vec<_> = enrollments.into_iter().map(|job| job.forget(&gone, now)).collect();
-        unit.enrollment_jobs().save(&enrollments)?;
+        self.forget_in_enrollments(unit, &gone, now)?;
         Ok(ids)
     }
 }
