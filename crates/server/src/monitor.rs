@@ -18,7 +18,7 @@ use crate::routes;
 use crate::storage::Database;
 
 /// How many messages of a lane are counted at most when somebody looks: enough to see that there are too many.
-const COUNTED_MESSAGES: i64 = 50_000;
+const COUNTED_MESSAGES: i64 = 10_000;
 
 /// How long the database may take to tell the numbers. Prometheus itself waits 10 seconds.
 const PATIENCE: Duration = Duration::from_secs(3);

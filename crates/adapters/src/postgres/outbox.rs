@@ -215,6 +215,8 @@ impl OutboxRepository for PostgresUnit<'_> {
     }
 
     fn backlog(&mut self, now: DateTime<Utc>, limit: i64) -> Result<Vec<Backlog>, Error> {
+        // Everything is asked for in the order of an index: without one the planner may read the whole table to find that a lane is
+        // empty.
         let query = sql_query(format!(
             "WITH parked AS MATERIALIZED (
                  SELECT lane, count(*) AS number
@@ -223,6 +225,7 @@ impl OutboxRepository for PostgresUnit<'_> {
              SELECT known.lane, coalesce(parked.number, 0) AS parked,
                     (SELECT count(*) FROM (SELECT FROM outbox
                                            WHERE outbox.lane = known.lane AND parked_at IS NULL
+                                           ORDER BY not_before, position
                                            LIMIT $3) AS counted) AS waiting,
                     (SELECT waiting.not_before FROM outbox AS waiting
                      WHERE waiting.lane = known.lane AND waiting.parked_at IS NULL AND waiting.not_before <= $2

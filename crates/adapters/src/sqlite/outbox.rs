@@ -234,6 +234,7 @@ impl OutboxRepository for SqliteUnit<'_> {
              SELECT known.value AS lane, coalesce(parked.number, 0) AS parked,
                     (SELECT count(*) FROM (SELECT 1 FROM outbox
                                            WHERE outbox.lane = known.value AND parked_at IS NULL
+                                           ORDER BY not_before, position
                                            LIMIT ?3)) AS waiting,
                     (SELECT waiting.not_before FROM outbox AS waiting
                      WHERE waiting.lane = known.value AND waiting.parked_at IS NULL AND waiting.not_before <= ?2
