@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use license_manager_adapters::http::{
     AccessTokens, Braze, BrazeOptions, CachedCatalog, Credentials, HttpAccounts, HttpCatalog, HttpDirectory,
-    HttpLearners, HttpNeighbour, Segment, Timeouts, Tracking, client,
+    HttpLearners, HttpNeighbour, Segment, Timeouts, Tracking, WebhookClient, client,
 };
 use license_manager_adapters::mail::{LogMail, Misconfigured, SmtpMail};
 use license_manager_domain::ports::{
-    AccountLookup, CampaignMail, ContentCatalog, EnterpriseDirectory, EventTracking, LearnerRegistry,
+    AccountLookup, CampaignMail, ContentCatalog, EnterpriseDirectory, EventTracking, LearnerRegistry, WebhookSender,
 };
 use license_manager_domain::{LicenseManager, Neighbour};
 
@@ -35,6 +35,8 @@ pub struct Neighbours {
     pub mail: Arc<dyn CampaignMail>,
     /// Segment and Braze, else the log.
     pub event_tracking: Arc<dyn EventTracking>,
+    /// Endpoints that were registered.
+    pub webhooks: Arc<dyn WebhookSender>,
 }
 
 impl Neighbours {
@@ -65,6 +67,8 @@ impl Neighbours {
             return Err("catalog.validate is set, and catalog.url is not: set it, or do not validate".to_owned());
         }
         let catalog = config.catalog.url.as_ref().map(|url| neighbour(Neighbour::Catalog, url));
+        let allow_private = config.webhooks.allow_private_addresses;
+        let webhooks = WebhookClient::new(Timeouts::default(), Arc::new(SystemClock), allow_private)?;
         Ok(Self {
             catalog: catalog.map(|catalog| Arc::new(CachedCatalog::new(Arc::new(HttpCatalog::new(catalog)))) as _),
             directory: lms.clone().map(|lms| Arc::new(HttpDirectory::new(lms)) as _),
@@ -72,6 +76,7 @@ impl Neighbours {
             learner_registry: lms.map(|lms| Arc::new(HttpLearners::new(lms, clock)) as _),
             mail,
             event_tracking: Arc::new(Tracking::new(segment, braze)),
+            webhooks: Arc::new(webhooks),
         })
     }
 
@@ -89,7 +94,7 @@ impl Neighbours {
         if let Some(learners) = self.learner_registry {
             manager = manager.with_learner_registry(learners);
         }
-        manager.with_mail(self.mail).with_event_tracking(self.event_tracking)
+        manager.with_mail(self.mail).with_event_tracking(self.event_tracking).with_webhooks(self.webhooks)
     }
 }
 

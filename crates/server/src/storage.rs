@@ -71,6 +71,7 @@ impl Database {
             inline_limit: i64::from(config.provisioning.inline_limit),
             batch_size: i64::from(config.provisioning.batch_size),
             validate_catalogs: config.catalog.validate,
+            allow_private_webhooks: config.webhooks.allow_private_addresses,
         };
         LicenseManager::new(store, Arc::new(SystemClock), Arc::new(RandomIds), settings)
     }

@@ -14,12 +14,13 @@ mod segment;
 mod service;
 mod tokens;
 mod tracking;
+mod webhooks;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use license_manager_domain::{Error, Neighbour};
-use reqwest::{Client, StatusCode};
+use reqwest::{Client, ClientBuilder, StatusCode};
 use serde::de::DeserializeOwned;
 
 pub use accounts::HttpAccounts;
@@ -31,6 +32,7 @@ pub use segment::Segment;
 use service::{Call, Credential, Failure, Service};
 pub use tokens::{AccessTokens, Credentials};
 pub use tracking::Tracking;
+pub use webhooks::WebhookClient;
 
 /// Far above any real answer; one beyond it is not read further.
 const ANSWER_LIMIT_BYTES: usize = 1024 * 1024;
@@ -56,13 +58,15 @@ impl Default for Timeouts {
 /// # Errors
 /// Where the system has no usable certificates.
 pub fn client(timeouts: Timeouts) -> Result<Client, String> {
+    client_builder(timeouts).build().map_err(|error| format!("cannot make an HTTP client: {}", chain(&error)))
+}
+
+fn client_builder(timeouts: Timeouts) -> ClientBuilder {
     Client::builder()
         .connect_timeout(timeouts.connect)
         .timeout(timeouts.answer)
         .redirect(reqwest::redirect::Policy::none())
         .user_agent(concat!("license-manager/", env!("CARGO_PKG_VERSION")))
-        .build()
-        .map_err(|error| format!("cannot make an HTTP client: {}", chain(&error)))
 }
 
 /// One neighbouring service.

@@ -3,7 +3,7 @@ use crate::ports::{
     AgreementRepository, EnrollmentJobRepository, HistoryRepository, IdempotencyRepository, JobRepository,
     LicenseEventRepository, LicenseRepository, LookupRepository, NotificationRepository, OutboxRepository,
     PlanRepository, ProductRepository, RenewalRepository, RetirementRepository, RoleAssignmentRepository,
-    TransferRepository, UserRepository,
+    TransferRepository, UserRepository, WebhookDeliveryRepository, WebhookRepository,
 };
 
 /// The work of one transaction.
@@ -79,6 +79,8 @@ pub trait UnitOfWork {
     fn notifications(&mut self) -> &mut dyn NotificationRepository;
     fn license_events(&mut self) -> &mut dyn LicenseEventRepository;
     fn idempotency(&mut self) -> &mut dyn IdempotencyRepository;
+    fn webhooks(&mut self) -> &mut dyn WebhookRepository;
+    fn webhook_deliveries(&mut self) -> &mut dyn WebhookDeliveryRepository;
 }
 
 impl<U> UnitOfWork for U
@@ -99,7 +101,9 @@ where
         + RoleAssignmentRepository
         + NotificationRepository
         + LicenseEventRepository
-        + IdempotencyRepository,
+        + IdempotencyRepository
+        + WebhookRepository
+        + WebhookDeliveryRepository,
 {
     fn agreements(&mut self) -> &mut dyn AgreementRepository {
         self
@@ -166,6 +170,14 @@ where
     }
 
     fn idempotency(&mut self) -> &mut dyn IdempotencyRepository {
+        self
+    }
+
+    fn webhooks(&mut self) -> &mut dyn WebhookRepository {
+        self
+    }
+
+    fn webhook_deliveries(&mut self) -> &mut dyn WebhookDeliveryRepository {
         self
     }
 }

@@ -31,6 +31,7 @@ mod selection;
 mod staff_records;
 mod subsidy;
 mod transfers;
+mod webhooks;
 
 use std::sync::Arc;
 
@@ -40,7 +41,7 @@ pub use agreement_settings::{AgreementSettings, AgreementSettingsChanges};
 pub use agreements::{AgreementChanges, AgreementOverview, AgreementPage, NewAgreement};
 pub use assignment::{Assignees, Assignments};
 pub use catalogs::ChosenCatalog;
-pub use delivery::{Batch, Deliveries, DeliverySettings, Outcome};
+pub use delivery::{Batch, Deliveries, DeliverySettings, Outcome, WebhookBatch, WebhookOutcome};
 pub use history::{HistoricChange, HistoryPage};
 pub use idempotency::{Begun, Claim};
 pub use learners::{LearnerLicense, LearnerLicenses, LearnerView};
@@ -57,15 +58,16 @@ pub use revocation::{Revocations, Revoked};
 pub use selection::LicenseSelection;
 pub use staff_records::RecordPage;
 pub use transfers::TransferPage;
+pub use webhooks::WebhookChanges;
 
 use crate::error::{Entity, Error};
 use crate::ids::{AgreementId, LicenseId, PlanId};
 use crate::plan::PlanDetails;
 use crate::ports::{
     AccountLookup, CampaignMail, Clock, ContentCatalog, EnterpriseDirectory, EventTracking, IdSource, LearnerRegistry,
-    NotConfigured, Store, UnitOfWork,
+    NotConfigured, Store, UnitOfWork, WebhookSender,
 };
-use delivery::{NoAccounts, NoEvents, NoMail, NoRegistry};
+use delivery::{NoAccounts, NoEvents, NoMail, NoRegistry, NoWebhooks};
 
 /// What an operator can set.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,11 +81,19 @@ pub struct Settings {
     pub batch_size: i64,
     /// Whether the catalog of a plan or an agreement must be its customer's.
     pub validate_catalogs: bool,
+    /// Whether webhooks may lead to private addresses, and by http.
+    pub allow_private_webhooks: bool,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { renewal_lock: Duration::hours(12), inline_limit: 50_000, batch_size: 10_000, validate_catalogs: false }
+        Self {
+            renewal_lock: Duration::hours(12),
+            inline_limit: 50_000,
+            batch_size: 10_000,
+            validate_catalogs: false,
+            allow_private_webhooks: false,
+        }
     }
 }
 
@@ -103,6 +113,7 @@ pub struct LicenseManager {
     learners: Arc<dyn LearnerRegistry>,
     mail: Arc<dyn CampaignMail>,
     events: Arc<dyn EventTracking>,
+    webhooks: Arc<dyn WebhookSender>,
 }
 
 impl LicenseManager {
@@ -120,6 +131,7 @@ impl LicenseManager {
             learners: Arc::new(NoRegistry),
             mail: Arc::new(NoMail),
             events: Arc::new(NoEvents),
+            webhooks: Arc::new(NoWebhooks),
         }
     }
 
@@ -151,6 +163,11 @@ impl LicenseManager {
     /// The same with somebody who collects events.
     pub fn with_event_tracking(self, events: Arc<dyn EventTracking>) -> Self {
         Self { events, ..self }
+    }
+
+    /// The same with somebody who posts to webhooks.
+    pub fn with_webhooks(self, webhooks: Arc<dyn WebhookSender>) -> Self {
+        Self { webhooks, ..self }
     }
 
     /// The store, for what needs no rule: health checks, users.

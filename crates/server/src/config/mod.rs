@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub use delivery::{MailConfig, WorkerConfig};
+pub use delivery::{MailConfig, WebhooksConfig, WorkerConfig};
 pub use load::ConfigError;
 pub use neighbours::{BrazeCampaigns, BrazeConfig, CatalogConfig, LmsConfig, OauthConfig, SegmentConfig, SmtpConfig};
 use read::{comma_list, filter, origins, socket_address, text, web_address, whole_number};
@@ -57,6 +57,8 @@ pub struct Config {
     pub mail: MailConfig,
     /// How what is owed to the outside is delivered.
     pub worker: WorkerConfig,
+    /// Endpoints that events are told to.
+    pub webhooks: WebhooksConfig,
     /// The web portals that links in answers and emails lead to.
     pub portals: PortalsConfig,
     /// How plans are filled with licenses.
