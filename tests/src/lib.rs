@@ -31,6 +31,7 @@ mod neighbours;
 mod person;
 mod scene;
 mod server;
+mod webhook_endpoint;
 
 pub use client::{Answer, Client, Request};
 pub use cluster::Cluster;
@@ -40,6 +41,7 @@ pub use neighbours::{FakeNeighbours, NOT_IN_CATALOG};
 pub use person::{AUDIENCE, ISSUER, Person, SECRET};
 pub use scene::{Scene, assert_detail};
 pub use server::{Beside, Ran, Refusal, Server};
+pub use webhook_endpoint::{Told, WebhookEndpoint};
 
 use std::time::{Duration, Instant};
 

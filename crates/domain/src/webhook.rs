@@ -246,9 +246,10 @@ pub enum InvalidUrl {
 /// checked at every delivery. Where private addresses are allowed, so is http.
 pub fn check_url(url: &str, allow_private: bool) -> Result<Url, InvalidUrl> {
     let url = Url::parse(url).map_err(|_| InvalidUrl::Malformed)?;
-    let encrypted = url.scheme() == "https";
-    if !encrypted && !(allow_private && url.scheme() == "http") {
-        return Err(InvalidUrl::Scheme);
+    match url.scheme() {
+        "https" => {}
+        "http" if allow_private => {}
+        _ => return Err(InvalidUrl::Scheme),
     }
     if !url.username().is_empty() || url.password().is_some() {
         return Err(InvalidUrl::Credentials);

@@ -7,6 +7,7 @@ mod learners;
 mod log;
 mod smtp;
 mod tracking;
+mod webhooks;
 
 use std::sync::Arc;
 use std::time::Duration;
