@@ -66,6 +66,10 @@ def role(name):
     return ask(PROVISIONING + "role-assignments/", {"username": name, "role": "enterprise_subscriptions_admin"})["id"]
 
 
+def webhook(number):
+    return ask(PROVISIONING + "webhooks/", {"url": f"https://hooks.example.com/{number}"})["uuid"]
+
+
 def enrollment():
     wanted = {"emails": people, "course_run_keys": ["course-v1:edX+DemoX+T1"], "notify": False}
     return ask(f"bulk-license-enrollment/?enterprise_customer_uuid={customer}", wanted)["job_id"]
@@ -97,6 +101,7 @@ dictionaries = {
     "products": found(PROVISIONING + "products/", "id"),
     "renewals": [renewal(plan(f"Renewed {number}")) for number in range(3)],
     "roles": [role(f"user-{number}") for number in range(12)],
+    "webhooks": [webhook(number) for number in range(6)],
 }
 parameters = {
     "path.customer_agreement_uuid": "agreements",
@@ -107,6 +112,7 @@ parameters = {
     "path.renewal_id": "renewals",
     "path.role_assignment_id": "roles",
     "path.subscription_uuid": "plans",
+    "path.webhook_uuid": "webhooks",
     "query.activation_key": "keys",
     "query.bulk_enrollment_job_uuid": "enrollments",
     "query.course_key": "courses",

@@ -32,6 +32,7 @@ mod neighbours;
 mod person;
 mod scene;
 mod server;
+mod webhook_endpoint;
 
 pub use bucket::FakeBucket;
 pub use client::{Answer, Client, Request};
@@ -42,6 +43,7 @@ pub use neighbours::{FakeNeighbours, NOT_IN_CATALOG};
 pub use person::{AUDIENCE, ISSUER, Person, SECRET};
 pub use scene::{Scene, assert_detail};
 pub use server::{Beside, Ran, Refusal, Server, binary, free_port};
+pub use webhook_endpoint::{Told, WebhookEndpoint};
 
 use std::time::{Duration, Instant};
 

@@ -284,7 +284,11 @@ impl RetryPolicy {
     /// what failed together does not come back together. The chance is the message's own: the same every time one asks.
     pub fn pause(&self, message: MessageId, failures: i16) -> Duration {
         let doublings = u32::from(failures.clamp(1, 15).unsigned_abs()) - 1;
-        let pause = self.base * 2_i32.pow(doublings).min(Self::LONGEST);
+        Self::scatter(self.base * 2_i32.pow(doublings).min(Self::LONGEST), message, failures)
+    }
+
+    /// A pause, up to a quarter longer or shorter.
+    pub(crate) fn scatter(pause: Duration, message: MessageId, failures: i16) -> Duration {
         let chance = scattered(message.0.as_u128() ^ u128::from(failures.unsigned_abs()));
         let millis = pause.num_milliseconds();
         Duration::milliseconds(millis * 3 / 4 + millis / 2 * i64::from(chance) / i64::from(u16::MAX))

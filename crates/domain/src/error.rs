@@ -79,6 +79,8 @@ pub enum Entity {
     EnrollmentJob,
     Renewal,
     TransferJob,
+    Webhook,
+    WebhookDelivery,
 }
 
 impl std::fmt::Display for Entity {
@@ -93,6 +95,8 @@ impl std::fmt::Display for Entity {
             Self::EnrollmentJob => "bulk enrollment",
             Self::Renewal => "renewal",
             Self::TransferJob => "license transfer job",
+            Self::Webhook => "webhook",
+            Self::WebhookDelivery => "delivery of this webhook",
         })
     }
 }

@@ -73,6 +73,11 @@ uuid_id!(
     EnrollmentJobId
 );
 
+uuid_id!(
+    /// An endpoint that events are told to.
+    WebhookId
+);
+
 integer_id!(
     /// A person in the LMS.
     LmsUserId,

@@ -68,6 +68,7 @@
 //! | [`BulkEnrollment`] | enrollments that licenses pay for |
 //! | [`outbox`] | what each use case owes the outside |
 //! | [`delivery`] | how that is delivered |
+//! | [`webhook`] | endpoints that events are told to |
 //! | [`memory`] | storage for trying out and for tests |
 
 mod agreement;
@@ -90,6 +91,7 @@ mod renewal;
 mod services;
 mod staff_records;
 mod transfer;
+pub mod webhook;
 
 pub use agreement::{AutoScaling, CustomerAgreement};
 pub use email::{Email, InvalidEmail};
@@ -100,7 +102,7 @@ pub use history::{Actor, Change, ChangeKind, FieldChange, FieldKind, Recorded, R
 pub use idempotency::{FirstRequest, IdempotencyKey, StoredAnswer};
 pub use ids::{
     ActivationKey, AgreementId, CatalogId, CustomerId, EnrollmentJobId, LicenseId, LmsUserId, MessageId, PlanId,
-    PlanTypeId, ProductId, RenewalId, RoleAssignmentId, TransferJobId,
+    PlanTypeId, ProductId, RenewalId, RoleAssignmentId, TransferJobId, WebhookId,
 };
 pub use jobs::{Job, JobKind};
 pub use license::{FormerSeat, ImpossibleTransition, License, LicenseColumns, LicenseState, LicenseStatus, Seat};
@@ -118,6 +120,7 @@ pub use services::{
     Outcome, PersonalLicense, PersonalLicenses, PlanChanges, PlanOverview, PlanPage, PlanTypeChanges, PlanUpkeep,
     ProcessedRenewal, ProductChanges, RecordPage, RenewalChanges, RenewalOutcome, RenewalPage, RenewedBy, Retirement,
     RevertRequest, Reverted, Revocations, Revoked, Settings, Supervisor, TransferPage, TransferPreview, UNLINKED_EVENT,
+    WebhookBatch, WebhookChanges, WebhookOutcome,
 };
 pub use staff_records::{LicenseMark, Notification, NotificationKind};
 pub use transfer::{

@@ -111,7 +111,7 @@ impl Topic {
 }
 
 /// What happened to a license.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum EventName {
     /// It was handed to a learner.
     Assigned,
@@ -130,6 +130,19 @@ pub enum EventName {
 }
 
 impl EventName {
+    /// Every event.
+    pub const ALL: [Self; 5] = [Self::Assigned, Self::Activated, Self::Revoked, Self::NotAssigned, Self::Renewed];
+
+    /// The event of that full or short name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|event| event.as_str() == name || event.short_name() == name)
+    }
+
+    /// The last part of its full name, such as `assigned`.
+    pub fn short_name(self) -> &'static str {
+        self.as_str().rsplit('.').next().unwrap_or_default()
+    }
+
     /// Its full name in event tracking.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use license_manager_domain::LicenseManager;
+use license_manager_domain::{Error, LicenseManager};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
@@ -33,15 +33,16 @@ pub fn start(manager: LicenseManager, wake: Arc<Notify>, mut stop: watch::Receiv
 /// How long to rest after removing what is no longer to be kept.
 const SWEEP: Duration = Duration::from_secs(10 * 60);
 
-/// Starts to remove expired answers to requests with idempotency keys, until `stop` becomes true.
+/// Starts to remove expired answers to requests with idempotency keys, and what webhooks were told long ago, until `stop` becomes
+/// true.
 pub fn start_sweeping(manager: LicenseManager, mut stop: watch::Receiver<bool>) -> JoinHandle<()> {
     tokio::spawn(async move {
         while !*stop.borrow() {
             let sweeper = manager.clone();
-            match tokio::task::spawn_blocking(move || sweeper.remove_expired_answers()).await {
-                Ok(Ok(_)) => {}
-                Ok(Err(error)) => tracing::warn!(%error, "expired answers could not be removed; that is tried again"),
-                Err(error) => tracing::error!(%error, "removing expired answers ended unexpectedly; it is tried again"),
+            match tokio::task::spawn_blocking(move || sweep(&sweeper)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::warn!(%error, "what expired could not be removed; that is tried again"),
+                Err(error) => tracing::error!(%error, "removing what expired ended unexpectedly; it is tried again"),
             }
             tokio::select! {
                 () = tokio::time::sleep(SWEEP) => {}
@@ -49,4 +50,10 @@ pub fn start_sweeping(manager: LicenseManager, mut stop: watch::Receiver<bool>) 
             }
         }
     })
+}
+
+fn sweep(manager: &LicenseManager) -> Result<(), Error> {
+    manager.remove_expired_answers()?;
+    manager.remove_old_webhook_deliveries()?;
+    Ok(())
 }

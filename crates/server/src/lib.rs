@@ -30,5 +30,6 @@ pub mod serve;
 pub mod storage;
 pub mod system;
 pub mod throttle;
+mod webhooks;
 pub mod wire;
 pub mod worker;

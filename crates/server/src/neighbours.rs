@@ -6,11 +6,13 @@ use std::time::Duration;
 use license_manager_adapters::calls::CallListener;
 use license_manager_adapters::http::{
     AccessTokens, Braze, BrazeOptions, BucketOptions, BucketProblem, CachedCatalog, Credentials, HttpAccounts,
-    HttpCatalog, HttpDirectory, HttpLearners, HttpNeighbour, S3ResultFiles, Segment, Timeouts, Tracking, client,
+    HttpCatalog, HttpDirectory, HttpLearners, HttpNeighbour, S3ResultFiles, Segment, Timeouts, Tracking, WebhookClient,
+    client,
 };
 use license_manager_adapters::mail::{LogMail, Misconfigured, SmtpMail};
 use license_manager_domain::ports::{
     AccountLookup, CampaignMail, ContentCatalog, EnterpriseDirectory, EventTracking, LearnerRegistry, ResultFiles,
+    WebhookSender,
 };
 use license_manager_domain::{LicenseManager, Neighbour};
 
@@ -41,6 +43,8 @@ pub struct Neighbours {
     pub event_tracking: Arc<dyn EventTracking>,
     /// The bucket for the results of bulk enrollments.
     pub result_files: Option<Arc<dyn ResultFiles>>,
+    /// Endpoints that were registered.
+    pub webhooks: Arc<dyn WebhookSender>,
 }
 
 impl Neighbours {
@@ -85,6 +89,8 @@ impl Neighbours {
             return Err("catalog.validate is set, and catalog.url is not: set it, or do not validate".to_owned());
         }
         let catalog = config.catalog.url.as_ref().map(|url| neighbour(Neighbour::Catalog, url));
+        let allow_private = config.webhooks.allow_private_addresses;
+        let webhooks = WebhookClient::new(Timeouts::default(), Arc::new(SystemClock), allow_private)?;
         Ok(Self {
             catalog: catalog.map(|catalog| Arc::new(CachedCatalog::new(Arc::new(HttpCatalog::new(catalog)))) as _),
             directory: lms.clone().map(|lms| Arc::new(HttpDirectory::new(lms)) as _),
@@ -93,6 +99,7 @@ impl Neighbours {
             mail,
             event_tracking: Arc::new(Tracking::new(segment, braze)),
             result_files: bucket(&config.s3)?.map(|files| Arc::new(files) as _),
+            webhooks: Arc::new(webhooks),
         })
     }
 
@@ -113,7 +120,7 @@ impl Neighbours {
         if let Some(files) = self.result_files {
             manager = manager.with_result_files(files);
         }
-        manager.with_mail(self.mail).with_event_tracking(self.event_tracking)
+        manager.with_mail(self.mail).with_event_tracking(self.event_tracking).with_webhooks(self.webhooks)
     }
 }
 

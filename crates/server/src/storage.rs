@@ -97,6 +97,7 @@ impl Database {
             batch_size: i64::from(config.provisioning.batch_size),
             validate_catalogs: config.catalog.validate,
             operations: config.operations.settings(),
+            allow_private_webhooks: config.webhooks.allow_private_addresses,
         };
         LicenseManager::new(store, Arc::new(SystemClock), Arc::new(RandomIds), settings)
     }

@@ -18,13 +18,13 @@ use crate::config::Config;
 use crate::metrics::Metrics;
 
 /// How often the lanes are asked whether something is due.
-const POLL: Duration = Duration::from_millis(500);
+pub(crate) const POLL: Duration = Duration::from_millis(500);
 
 /// How long to rest after storage failed.
-const REST: Duration = Duration::from_secs(1);
+pub(crate) const REST: Duration = Duration::from_secs(1);
 
 /// How often it is tried to write what came of a batch. What is not written is delivered again when the claim ends.
-const SETTLE_TRIES: u32 = 10;
+pub(crate) const SETTLE_TRIES: u32 = 10;
 
 /// What the runners of a lane share.
 #[derive(Default)]
@@ -65,7 +65,13 @@ impl Worker {
     ) -> Self {
         let deliveries = manager.deliveries(settings(config));
         let patience = config.server.shutdown_timeout();
-        let task = tokio::spawn(work(deliveries, config.worker.concurrency, metrics, stop));
+        let (concurrency, webhooks) = (config.worker.concurrency, deliveries.clone());
+        let task = tokio::spawn(async move {
+            tokio::join!(
+                work(deliveries, concurrency, metrics, stop.clone()),
+                crate::webhooks::work(webhooks, concurrency, stop)
+            );
+        });
         Self { task, patience }
     }
 
@@ -233,7 +239,9 @@ async fn deliver(
 }
 
 /// Does work on storage on a thread of its own.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => result,
         Err(error) => Err(Error::storage(format!("work on storage ended unexpectedly: {error}"))),

@@ -8,9 +8,11 @@ use license_manager::config::Config;
 use license_manager::storage::{self, seed_products};
 use license_manager_domain::delivery::{Lane, RetryPolicy};
 use license_manager_domain::ports::{CampaignMail, Mail, MailKind, StoreExt, Undelivered};
+use license_manager_domain::webhook::WebhookSecret;
 use license_manager_domain::{
     Actor, AgreementChanges, AssignmentMail, CatalogId, ChangeReason, CustomerId, Deliveries, DeliverySettings, Email,
     LicenseManager, LicenseSelection, LmsUserId, NewAgreement, NewPlan, PlanChanges, PlanId, ReminderMail,
+    WebhookChanges,
 };
 use license_manager_tests::{Database, on_both_databases};
 use uuid::Uuid;
@@ -19,6 +21,8 @@ on_both_databases!(
     delivering_one_message_and_fifty,
     delivering_one_message_and_fifty_that_fail,
     asking_what_is_due_of_one_message_and_a_thousand,
+    telling_webhooks_of_one_event_and_twenty,
+    assigning_with_and_without_webhooks,
 );
 
 const CUSTOMER: CustomerId = CustomerId(Uuid::from_u128(0x4000_8000_0000_0000_0001));
@@ -167,4 +171,39 @@ fn asking_what_is_due_of_one_message_and_a_thousand(database: Database) {
     }
     let waiting = service.manager.store().read(|unit| unit.outbox().count()).unwrap();
     assert_eq!(waiting, 2 * 1_001);
+}
+
+fn register(service: &Service, number: usize) {
+    for number in 0..number {
+        let (url, secret) = (format!("https://{number}.example.com/"), WebhookSecret::of_key(&[7; 32]));
+        service.manager.create_webhook(&Actor::service(), url, secret, WebhookChanges::default()).unwrap();
+    }
+}
+
+fn telling_webhooks_of_one_event_and_twenty(database: Database) {
+    let service = Service::new(database);
+    let deliveries = service.deliveries(service.manager.clone());
+    register(&service, 1);
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let of = |number: usize| {
+        service.assign(&format!("learner{number}"), number);
+        let (statements, told) = service.statements(|| {
+            let due = deliveries.due_webhooks().unwrap();
+            let batch = deliveries.claim_webhook(due[0]).unwrap();
+            let outcome = runtime.block_on(deliveries.post_webhook(&batch));
+            deliveries.settle_webhook(&batch, &outcome).unwrap();
+            batch.len()
+        });
+        assert_eq!(told, number);
+        statements
+    };
+    assert_eq!(of(1), of(20));
+}
+
+fn assigning_with_and_without_webhooks(database: Database) {
+    let service = Service::new(database);
+    let (without, _) = service.statements(|| service.assign("amy", 10));
+    register(&service, 5);
+    let (with, _) = service.statements(|| service.assign("bob", 100));
+    assert_eq!(without, with);
 }

@@ -29,6 +29,7 @@ pub fn ask_everything(server: &Server, database: &Database, document: &mut Docum
     asking.renewals();
     asking.transfers();
     asking.records(database);
+    asking.webhooks();
     asking.refusals();
 }
 
@@ -232,6 +233,27 @@ impl Asking<'_> {
         self.document.observe(None, &refused);
         self.provision("GET", &path, Value::Null);
         self.provision("GET", "license-transfer-jobs/", Value::Null);
+    }
+
+    fn webhooks(&mut self) {
+        let request = json!({
+            "url": "https://hooks.example.com/licenses",
+            "event_types": ["assigned", "revoked"],
+            "enterprise_customer_uuid": self.customer.enterprise,
+        });
+        let webhook = text(&self.provision("POST", "webhooks/", request)["uuid"]).to_owned();
+        let own = json!({ "url": "https://hooks.example.com/", "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw" });
+        let other = text(&self.provision("POST", "webhooks/", own)["uuid"]).to_owned();
+        self.provision("GET", "webhooks/", Value::Null);
+        self.provision("PATCH", &format!("webhooks/{other}/"), json!({ "is_active": false }));
+        self.plan_with_licenses(&["hooked"], 1);
+        let deliveries = format!("webhooks/{webhook}/deliveries/");
+        let told = self.provision("GET", &format!("{deliveries}?page_size=1"), Value::Null);
+        let delivery = text(&told["results"][0]["uuid"]).to_owned();
+        self.provision("POST", &format!("{deliveries}{delivery}/replay/"), Value::Null);
+        self.provision("POST", &format!("webhooks/{webhook}/replay/"), json!({ "since": "2026-01-01" }));
+        self.provision("GET", &format!("webhooks/{webhook}/"), Value::Null);
+        self.provision("DELETE", &format!("webhooks/{other}/"), Value::Null);
     }
 
     fn records(&mut self, database: &Database) {

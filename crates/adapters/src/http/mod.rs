@@ -15,12 +15,13 @@ mod segment;
 mod service;
 mod tokens;
 mod tracking;
+mod webhooks;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use license_manager_domain::{Error, Neighbour};
-use reqwest::{Method, RequestBuilder, StatusCode};
+use reqwest::{ClientBuilder, Method, RequestBuilder, StatusCode};
 use serde::de::DeserializeOwned;
 
 use crate::calls::CallListener;
@@ -34,6 +35,7 @@ pub use segment::Segment;
 use service::{Call, Credential, Failure, Service};
 pub use tokens::{AccessTokens, Credentials};
 pub use tracking::Tracking;
+pub use webhooks::WebhookClient;
 
 /// Far above any real answer; one beyond it is not read further.
 const ANSWER_LIMIT_BYTES: usize = 1024 * 1024;
@@ -59,14 +61,17 @@ impl Default for Timeouts {
 /// # Errors
 /// Where the system has no usable certificates.
 pub fn client(timeouts: Timeouts) -> Result<Client, String> {
-    let client = reqwest::Client::builder()
+    let client = client_builder(timeouts).build();
+    let client = client.map_err(|error| format!("cannot make an HTTP client: {}", chain(&error)))?;
+    Ok(Client { client, on_call: None })
+}
+
+fn client_builder(timeouts: Timeouts) -> ClientBuilder {
+    reqwest::Client::builder()
         .connect_timeout(timeouts.connect)
         .timeout(timeouts.answer)
         .redirect(reqwest::redirect::Policy::none())
         .user_agent(concat!("license-manager/", env!("CARGO_PKG_VERSION")))
-        .build()
-        .map_err(|error| format!("cannot make an HTTP client: {}", chain(&error)))?;
-    Ok(Client { client, on_call: None })
 }
 
 /// What calls are made with. Cheap to clone; its clones share the connections.

@@ -114,10 +114,16 @@ impl Failure {
         Self { problem: problem.into(), status: None, rest: None }
     }
 
-    /// An answer that is an error.
+    /// An answer that is no success.
     pub(super) fn status(answer: &Response) -> Self {
         let status = answer.status();
         Self { problem: format!("answered {status}"), status: Some(status), rest: rest(answer.headers()) }
+    }
+
+    /// Until when whoever has had enough, or is overloaded, wants to be left alone, where they say so.
+    pub(super) fn rest_until(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let busy = matches!(self.status, Some(StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE));
+        self.rest.filter(|_| busy).map(|rest| until(Some(rest), now))
     }
 
     /// What it means for a delivery that fails now.

@@ -29,6 +29,7 @@ mod staff_records;
 mod statements;
 mod transfers;
 mod users;
+mod webhooks;
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};

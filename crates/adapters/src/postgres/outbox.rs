@@ -172,16 +172,32 @@ impl OutboxRepository for PostgresUnit<'_> {
             return Ok(());
         }
         let lanes: Vec<Lanes> = column(messages, Message::lanes);
-        // The database counts positions in the order of the rows.
+        // The database counts positions in the order of the rows. It looks at no message a second time where no webhook is active:
+        // that is asked once, before.
         let statement = sql_query(
-            "INSERT INTO outbox
+            "WITH message AS NOT MATERIALIZED (
+                 SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9) WITH ORDINALITY
+                     AS message (uuid, topic, license_uuid, subscription_plan_uuid, enterprise_customer_uuid, payload,
+                                 created, lane, lanes, place)),
+             told AS (
+                 INSERT INTO webhook_delivery
+                     (webhook_uuid, uuid, event_type, license_uuid, payload, not_before, due_since, created)
+                 SELECT webhook.uuid, message.uuid, event.name, message.license_uuid, message.payload, message.created,
+                        message.created, message.created
+                 FROM webhook CROSS JOIN message CROSS JOIN LATERAL (SELECT message.payload::json ->> 'event') AS event (name)
+                 WHERE (SELECT EXISTS (SELECT FROM webhook WHERE is_active))
+                   AND message.topic = 'license_event' AND webhook.is_active
+                   AND (webhook.enterprise_customer_uuid IS NULL
+                        OR webhook.enterprise_customer_uuid = message.enterprise_customer_uuid)
+                   AND (webhook.event_types = '{}' OR event.name = ANY (webhook.event_types))
+                   AND event.name IS NOT NULL
+                 ORDER BY message.place)
+             INSERT INTO outbox
                  (uuid, topic, license_uuid, subscription_plan_uuid, enterprise_customer_uuid, payload, created,
                   not_before, lane, lanes)
              SELECT uuid, topic, license_uuid, subscription_plan_uuid, enterprise_customer_uuid, payload, created,
                     created, lane, lanes
-             FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9) WITH ORDINALITY
-                 AS message (uuid, topic, license_uuid, subscription_plan_uuid, enterprise_customer_uuid, payload,
-                             created, lane, lanes, place)
+             FROM message
              ORDER BY place",
         )
         .bind::<Array<SqlUuid>, _>(column(messages, |message| message.id.0))

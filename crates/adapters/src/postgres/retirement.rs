@@ -53,7 +53,11 @@ impl RetirementRepository for PostgresUnit<'_> {
 
     fn erase_messages(&mut self, licenses: &[LicenseId], emails: &[Email]) -> Result<(), Error> {
         let statement = diesel::sql_query(
-            "DELETE FROM outbox
+            "WITH told AS (
+                 DELETE FROM webhook_delivery
+                 WHERE license_uuid = ANY ($1)
+                    OR EXISTS (SELECT FROM unnest($2) AS named (email) WHERE strpos(payload, named.email) > 0))
+             DELETE FROM outbox
              WHERE license_uuid = ANY ($1)
                 OR (license_uuid IS NOT NULL OR topic = $3)
                    AND EXISTS (SELECT FROM unnest($2) AS named (email) WHERE strpos(payload, named.email) > 0)",

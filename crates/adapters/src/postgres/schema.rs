@@ -181,6 +181,37 @@ diesel::table! {
 }
 
 diesel::table! {
+    webhook (uuid) {
+        uuid -> Uuid,
+        url -> Text,
+        secret -> Text,
+        event_types -> Array<Text>,
+        enterprise_customer_uuid -> Nullable<Uuid>,
+        is_active -> Bool,
+        rest_until -> Nullable<Timestamptz>,
+        created_by -> Nullable<Text>,
+        created -> Timestamptz,
+        modified -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    webhook_delivery (webhook_uuid, uuid) {
+        webhook_uuid -> Uuid,
+        uuid -> Uuid,
+        position -> BigInt,
+        event_type -> Text,
+        state -> Text,
+        attempts -> SmallInt,
+        not_before -> Timestamptz,
+        last_status -> Nullable<SmallInt>,
+        last_error -> Nullable<Text>,
+        created -> Timestamptz,
+        delivered_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
     plan_job (subscription_plan_uuid, kind) {
         subscription_plan_uuid -> Uuid,
         kind -> Text,

@@ -30,6 +30,7 @@ mod staff_records;
 mod transfers;
 mod types;
 mod users;
+mod webhooks;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

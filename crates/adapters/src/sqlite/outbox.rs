@@ -202,6 +202,25 @@ impl OutboxRepository for SqliteUnit<'_> {
         .bind::<Text, _>(String::from_utf8(json).map_err(Error::storage)?)
         .execute(conn)
         .map_err(storage_error)?;
+        // The messages just added have the last positions, by which they are found: an index made on the fly would read the whole
+        // outbox. Where no webhook is active none is looked at a second time.
+        sql_query(
+            "INSERT INTO webhook_delivery (webhook_uuid, uuid, event_type, license_uuid, payload, not_before, due_since, created)
+             SELECT webhook.uuid, outbox.uuid, outbox.payload ->> 'event', license_uuid, payload, outbox.created,
+                    outbox.created, outbox.created
+             FROM webhook CROSS JOIN outbox NOT INDEXED
+             WHERE webhook.is_active
+               AND outbox.position > (SELECT max(position) FROM outbox) - ?1 AND outbox.topic = 'license_event'
+               AND (webhook.enterprise_customer_uuid IS NULL
+                    OR webhook.enterprise_customer_uuid = outbox.enterprise_customer_uuid)
+               AND (webhook.event_types = '[]'
+                    OR EXISTS (SELECT 1 FROM json_each(webhook.event_types) WHERE value = outbox.payload ->> 'event'))
+               AND outbox.payload ->> 'event' IS NOT NULL
+             ORDER BY outbox.position",
+        )
+        .bind::<BigInt, _>(messages.len() as i64)
+        .execute(conn)
+        .map_err(storage_error)?;
         Ok(())
     }
 

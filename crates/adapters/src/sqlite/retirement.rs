@@ -53,15 +53,26 @@ impl RetirementRepository for SqliteUnit<'_> {
 
     fn erase_messages(&mut self, licenses: &[LicenseId], emails: &[Email]) -> Result<(), Error> {
         let named: Vec<String> = emails.iter().map(Email::as_json).collect();
+        let named = serde_json::to_string(&named).map_err(Error::storage)?;
+        let licenses = serde_json::to_string(licenses).map_err(Error::storage)?;
         diesel::sql_query(
             "DELETE FROM outbox
              WHERE license_uuid IN (SELECT value FROM json_each(?1))
                 OR (license_uuid IS NOT NULL OR topic = ?3)
                    AND EXISTS (SELECT 1 FROM json_each(?2) AS named WHERE instr(outbox.payload, named.value) > 0)",
         )
-        .bind::<Text, _>(serde_json::to_string(licenses).map_err(Error::storage)?)
-        .bind::<Text, _>(serde_json::to_string(&named).map_err(Error::storage)?)
+        .bind::<Text, _>(&licenses)
+        .bind::<Text, _>(&named)
         .bind::<Text, _>(Topic::LicenseEvent.as_str())
+        .execute(self.written()?)
+        .map_err(storage_error)?;
+        diesel::sql_query(
+            "DELETE FROM webhook_delivery
+             WHERE license_uuid IN (SELECT value FROM json_each(?1))
+                OR EXISTS (SELECT 1 FROM json_each(?2) AS named WHERE instr(payload, named.value) > 0)",
+        )
+        .bind::<Text, _>(&licenses)
+        .bind::<Text, _>(&named)
         .execute(self.written()?)
         .map_err(storage_error)?;
         Ok(())

@@ -182,6 +182,37 @@ diesel::table! {
 }
 
 diesel::table! {
+    webhook (uuid) {
+        uuid -> Text,
+        url -> Text,
+        secret -> Text,
+        event_types -> Text,
+        enterprise_customer_uuid -> Nullable<Text>,
+        is_active -> Bool,
+        rest_until -> Nullable<BigInt>,
+        created_by -> Nullable<Text>,
+        created -> BigInt,
+        modified -> BigInt,
+    }
+}
+
+diesel::table! {
+    webhook_delivery (webhook_uuid, uuid) {
+        webhook_uuid -> Text,
+        uuid -> Text,
+        position -> BigInt,
+        event_type -> Text,
+        state -> Text,
+        attempts -> SmallInt,
+        not_before -> BigInt,
+        last_status -> Nullable<SmallInt>,
+        last_error -> Nullable<Text>,
+        created -> BigInt,
+        delivered_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
     plan_job (subscription_plan_uuid, kind) {
         subscription_plan_uuid -> Text,
         kind -> Text,

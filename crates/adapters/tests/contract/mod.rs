@@ -31,6 +31,7 @@ pub mod staff_records;
 pub mod transfers;
 pub mod units_of_work;
 pub mod users;
+pub mod webhooks;
 
 use std::sync::Arc;
 
@@ -274,6 +275,18 @@ macro_rules! contract_suite {
                 parked_messages_are_tried_again
                 messages_are_given_up
                 messages_are_claimed_once_by_many
+            }
+            webhooks {
+                a_webhook_comes_back_as_it_was_written
+                events_are_promised_to_whoever_wants_them
+                events_of_work_that_failed_are_not_promised
+                events_of_a_license_are_claimed_one_after_another
+                endpoints_are_due_where_something_can_be_claimed
+                what_a_claim_does_not_hold_of_webhooks_stays_as_it_is
+                deliveries_are_listed_and_replayed
+                old_deliveries_and_those_of_nobody_are_removed
+                what_webhooks_are_told_of_a_retiree_is_deleted
+                events_for_an_endpoint_are_claimed_once_by_many
             }
             jobs {
                 a_plan_has_one_job_of_each_kind

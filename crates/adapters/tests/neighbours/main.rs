@@ -8,6 +8,7 @@ mod log;
 mod result_files;
 mod smtp;
 mod tracking;
+mod webhooks;
 
 use std::sync::Arc;
 use std::time::Duration;

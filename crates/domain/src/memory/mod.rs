@@ -16,6 +16,7 @@ mod repositories;
 mod retirement;
 mod staff_records;
 mod transfers;
+mod webhooks;
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -29,7 +30,9 @@ use crate::enrollment::EnrollmentJob;
 use crate::error::Error;
 use crate::history::{Change, Row};
 use crate::idempotency::{FirstRequest, IdempotencyKey};
-use crate::ids::{AgreementId, EnrollmentJobId, LicenseId, PlanId, PlanTypeId, ProductId, RenewalId, TransferJobId};
+use crate::ids::{
+    AgreementId, EnrollmentJobId, LicenseId, PlanId, PlanTypeId, ProductId, RenewalId, TransferJobId, WebhookId,
+};
 use crate::jobs::Job;
 use crate::license::{License, LicenseColumns};
 use crate::outbox::Message;
@@ -39,6 +42,7 @@ use crate::product::{PlanType, Product, seeded_products};
 use crate::renewal::SubscriptionPlanRenewal;
 use crate::staff_records::{LicenseMark, Notification};
 use crate::transfer::LicenseTransferJob;
+use crate::webhook::Webhook;
 
 /// The store.
 #[derive(Debug, Default)]
@@ -85,6 +89,9 @@ struct Tables {
     idempotency: BTreeMap<IdempotencyKey, FirstRequest>,
     leases: BTreeMap<(&'static str, uuid::Uuid), operations::Lease>,
     plan_marks: BTreeMap<(PlanId, String), DateTime<Utc>>,
+    /// With the moment until which each rests.
+    webhooks: BTreeMap<WebhookId, (Webhook, Option<DateTime<Utc>>)>,
+    webhook_deliveries: Vec<webhooks::Told>,
     history: Vec<HistoryEntry>,
 }
 

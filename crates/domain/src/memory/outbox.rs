@@ -59,8 +59,9 @@ impl OutboxRepository for MemoryUnit<'_> {
             last_error: None,
             parked_at: None,
         });
-        self.written()?.outbox.extend(owed);
-        Ok(())
+        let tables = self.written()?;
+        tables.outbox.extend(owed);
+        tables.tell_webhooks(messages)
     }
 
     fn count(&mut self) -> Result<i64, Error> {

@@ -39,7 +39,12 @@ impl RetirementRepository for MemoryUnit<'_> {
 
     fn erase_messages(&mut self, licenses: &[LicenseId], emails: &[Email]) -> Result<(), Error> {
         let named: Vec<String> = emails.iter().map(Email::as_json).collect();
-        self.written()?.outbox.retain(|owed| {
+        let tables = self.written()?;
+        tables.webhook_deliveries.retain(|told| {
+            let names_one = named.iter().any(|email| told.parcel.payload.contains(email));
+            !names_one && told.license.is_none_or(|license| !licenses.contains(&license))
+        });
+        tables.outbox.retain(|owed| {
             let message = &owed.message;
             let about_one = message.license.is_some() || message.topic == Topic::LicenseEvent;
             let names_one = about_one && named.iter().any(|email| message.payload.contains(email));

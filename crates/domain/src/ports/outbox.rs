@@ -21,6 +21,9 @@ pub struct OutboxFilter {
 pub trait OutboxRepository {
     /// Adds messages, due when they were made. They exist exactly when the transaction is committed. Of one license, messages are
     /// delivered in the order they were added.
+    ///
+    /// Of each license event, MUST promise a delivery to every active webhook of its customer, or of all customers, that wants
+    /// events of its name; in the same order.
     fn add(&mut self, messages: &[Message]) -> Result<(), Error>;
 
     /// How many messages wait.

@@ -32,6 +32,7 @@ pub trait RetirementRepository {
 
     /// Deletes messages that wait: those about these licenses, and of those about another license, or events about none, the
     /// ones that have one of the addresses as a value. Other messages about no license may be about many people and MUST stay.
+    /// Of what webhooks were or are to be told, the same goes.
     fn erase_messages(&mut self, licenses: &[LicenseId], emails: &[Email]) -> Result<(), Error>;
 
     /// Deletes the user and their roles; `false` where there is no user of that name.

@@ -3,7 +3,7 @@ use crate::ports::{
     AgreementRepository, EnrollmentJobRepository, HistoryRepository, IdempotencyRepository, JobRepository,
     LicenseEventRepository, LicenseRepository, LookupRepository, NotificationRepository, OutboxRepository,
     PlanRepository, ProductRepository, RenewalRepository, RetirementRepository, RoleAssignmentRepository,
-    TransferRepository, UserRepository,
+    TransferRepository, UserRepository, WebhookDeliveryRepository, WebhookRepository,
 };
 use crate::ports::{DueWorkRepository, OperationRepository, PurgeRepository};
 
@@ -83,6 +83,8 @@ pub trait UnitOfWork {
     fn operations(&mut self) -> &mut dyn OperationRepository;
     fn due_work(&mut self) -> &mut dyn DueWorkRepository;
     fn purge(&mut self) -> &mut dyn PurgeRepository;
+    fn webhooks(&mut self) -> &mut dyn WebhookRepository;
+    fn webhook_deliveries(&mut self) -> &mut dyn WebhookDeliveryRepository;
 }
 
 impl<U> UnitOfWork for U
@@ -106,7 +108,9 @@ where
         + IdempotencyRepository
         + OperationRepository
         + DueWorkRepository
-        + PurgeRepository,
+        + PurgeRepository
+        + WebhookRepository
+        + WebhookDeliveryRepository,
 {
     fn agreements(&mut self) -> &mut dyn AgreementRepository {
         self
@@ -185,6 +189,14 @@ where
     }
 
     fn purge(&mut self) -> &mut dyn PurgeRepository {
+        self
+    }
+
+    fn webhooks(&mut self) -> &mut dyn WebhookRepository {
+        self
+    }
+
+    fn webhook_deliveries(&mut self) -> &mut dyn WebhookDeliveryRepository {
         self
     }
 }

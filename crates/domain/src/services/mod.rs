@@ -32,6 +32,7 @@ mod selection;
 mod staff_records;
 mod subsidy;
 mod transfers;
+mod webhooks;
 
 use std::sync::Arc;
 
@@ -41,7 +42,7 @@ pub use agreement_settings::{AgreementSettings, AgreementSettingsChanges};
 pub use agreements::{AgreementChanges, AgreementOverview, AgreementPage, NewAgreement};
 pub use assignment::{Assignees, Assignments};
 pub use catalogs::ChosenCatalog;
-pub use delivery::{Batch, Deliveries, DeliveryResult, DeliverySettings, Outcome};
+pub use delivery::{Batch, Deliveries, DeliveryResult, DeliverySettings, Outcome, WebhookBatch, WebhookOutcome};
 pub use history::{HistoricChange, HistoryPage};
 pub use idempotency::{Begun, Claim};
 pub use learners::{LearnerLicense, LearnerLicenses, LearnerView};
@@ -61,15 +62,16 @@ pub use revocation::{Revocations, Revoked};
 pub use selection::LicenseSelection;
 pub use staff_records::RecordPage;
 pub use transfers::TransferPage;
+pub use webhooks::WebhookChanges;
 
 use crate::error::{Entity, Error};
 use crate::ids::{AgreementId, LicenseId, PlanId};
 use crate::plan::PlanDetails;
 use crate::ports::{
     AccountLookup, CampaignMail, Clock, ContentCatalog, EnterpriseDirectory, EventTracking, IdSource, LearnerRegistry,
-    NotConfigured, ResultFiles, Store, UnitOfWork,
+    NotConfigured, ResultFiles, Store, UnitOfWork, WebhookSender,
 };
-use delivery::{NoAccounts, NoEvents, NoMail, NoRegistry};
+use delivery::{NoAccounts, NoEvents, NoMail, NoRegistry, NoWebhooks};
 
 /// What an operator can set.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,6 +87,8 @@ pub struct Settings {
     pub validate_catalogs: bool,
     /// The recurring operations.
     pub operations: OperationSettings,
+    /// Whether webhooks may lead to private addresses, and by http.
+    pub allow_private_webhooks: bool,
 }
 
 impl Default for Settings {
@@ -95,6 +99,7 @@ impl Default for Settings {
             batch_size: 10_000,
             validate_catalogs: false,
             operations: OperationSettings::default(),
+            allow_private_webhooks: false,
         }
     }
 }
@@ -116,6 +121,7 @@ pub struct LicenseManager {
     mail: Arc<dyn CampaignMail>,
     events: Arc<dyn EventTracking>,
     result_files: Option<Arc<dyn ResultFiles>>,
+    webhooks: Arc<dyn WebhookSender>,
 }
 
 impl LicenseManager {
@@ -134,6 +140,7 @@ impl LicenseManager {
             mail: Arc::new(NoMail),
             events: Arc::new(NoEvents),
             result_files: None,
+            webhooks: Arc::new(NoWebhooks),
         }
     }
 
@@ -170,6 +177,11 @@ impl LicenseManager {
     /// The same with files for the results of bulk enrollments; without, storage alone keeps them.
     pub fn with_result_files(self, files: Arc<dyn ResultFiles>) -> Self {
         Self { result_files: Some(files), ..self }
+    }
+
+    /// The same with somebody who posts to webhooks.
+    pub fn with_webhooks(self, webhooks: Arc<dyn WebhookSender>) -> Self {
+        Self { webhooks, ..self }
     }
 
     /// The store, for what needs no rule: health checks, users.

@@ -38,3 +38,12 @@ impl Default for WorkerConfig {
         Self { enabled: true, concurrency: 2, retry_base_seconds: 60, lease_seconds: 120 }
     }
 }
+
+/// `[webhooks]`: endpoints that events are told to; provisioning admins register them.
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct WebhooksConfig {
+    /// Whether endpoints may be inside this machine or its networks, and be reached by http. Whoever registers endpoints could
+    /// then have this service talk to others that trust it.
+    pub allow_private_addresses: bool,
+}

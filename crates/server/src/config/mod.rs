@@ -24,7 +24,7 @@ use license_manager_domain::{CatalogId, CustomerId, OperationSettings};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-pub use delivery::{MailConfig, WorkerConfig};
+pub use delivery::{MailConfig, WebhooksConfig, WorkerConfig};
 pub use load::ConfigError;
 pub use neighbours::{
     BrazeCampaigns, BrazeConfig, CatalogConfig, LmsConfig, OauthConfig, S3Config, SegmentConfig, SmtpConfig,
@@ -66,6 +66,8 @@ pub struct Config {
     pub mail: MailConfig,
     /// How what is owed to the outside is delivered.
     pub worker: WorkerConfig,
+    /// Endpoints that events are told to.
+    pub webhooks: WebhooksConfig,
     /// The web portals that links in answers and emails lead to.
     pub portals: PortalsConfig,
     /// How plans are filled with licenses.

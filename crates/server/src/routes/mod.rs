@@ -259,4 +259,29 @@ pub fn endpoints() -> Endpoints {
             Endpoint::<ProvisionerOrStaff>::new("/provisioning-admins/license-transfer-jobs/{job_id}/process/")
                 .post(provisioning::transfers::process),
         )
+        .service(
+            Endpoint::<ProvisionerOrStaff>::new("/provisioning-admins/webhooks/")
+                .get(provisioning::webhooks::list)
+                .post(provisioning::webhooks::create),
+        )
+        .service(
+            Endpoint::<ProvisionerOrStaff>::new("/provisioning-admins/webhooks/{webhook_uuid}/")
+                .get(provisioning::webhooks::retrieve)
+                .patch(provisioning::webhooks::update)
+                .delete(provisioning::webhooks::delete),
+        )
+        .service(
+            Endpoint::<ProvisionerOrStaff>::new("/provisioning-admins/webhooks/{webhook_uuid}/deliveries/")
+                .get(provisioning::webhook_deliveries::list),
+        )
+        .service(
+            Endpoint::<ProvisionerOrStaff>::new(
+                "/provisioning-admins/webhooks/{webhook_uuid}/deliveries/{delivery_uuid}/replay/",
+            )
+            .post(provisioning::webhook_deliveries::replay),
+        )
+        .service(
+            Endpoint::<ProvisionerOrStaff>::new("/provisioning-admins/webhooks/{webhook_uuid}/replay/")
+                .post(provisioning::webhook_deliveries::replay_many),
+        )
 }

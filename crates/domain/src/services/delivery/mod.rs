@@ -15,6 +15,7 @@ mod not_configured;
 mod payloads;
 mod settlement;
 mod shipments;
+mod webhooks;
 
 use std::sync::Arc;
 
@@ -22,6 +23,8 @@ use chrono::{DateTime, Duration, Utc};
 use uuid::Uuid;
 
 pub(super) use not_configured::{NoAccounts, NoEvents, NoMail, NoRegistry};
+pub(super) use webhooks::NoWebhooks;
+pub use webhooks::{WebhookBatch, WebhookOutcome};
 
 use self::customers::Customers;
 use self::facts::Facts;

@@ -10,3 +10,5 @@ pub mod records;
 pub mod renewals;
 pub mod role_assignments;
 pub mod transfers;
+pub mod webhook_deliveries;
+pub mod webhooks;

@@ -1,0 +1,199 @@
+//! Posts events to webhooks, signed as Standard Webhooks specifies, and to nowhere inside this machine or its networks.
+
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use aws_lc_rs::hmac;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use license_manager_domain::ports::{Clock, WebhookFailure, WebhookRequest, WebhookSender};
+use license_manager_domain::webhook::{check_url, is_public};
+use reqwest::Client;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::header::CONTENT_TYPE;
+
+use super::service::Failure;
+use super::{Timeouts, client_builder, no_answer};
+
+/// How much of an answer's body is read, so that the connection can serve the next request. What it says does not matter.
+const READ_BYTES: usize = 64 * 1024;
+
+/// Whoever posts to webhooks, over HTTP.
+pub struct WebhookClient {
+    client: Client,
+    clock: Arc<dyn Clock>,
+    allow_private: bool,
+}
+
+impl WebhookClient {
+    /// One that keeps to the limits, and reaches private addresses only where that is allowed. It goes through no proxy, since
+    /// that would look names up by itself.
+    ///
+    /// # Errors
+    /// Where the system has no usable certificates.
+    pub fn new(timeouts: Timeouts, clock: Arc<dyn Clock>, allow_private: bool) -> Result<Self, String> {
+        Self::with_resolver(timeouts, clock, allow_private, Arc::new(SystemResolver))
+    }
+
+    fn with_resolver(
+        timeouts: Timeouts,
+        clock: Arc<dyn Clock>,
+        allow_private: bool,
+        resolver: Arc<dyn Resolve>,
+    ) -> Result<Self, String> {
+        let resolver = Resolver { inner: resolver, allow_private };
+        let builder = client_builder(timeouts).no_proxy().dns_resolver(Arc::new(resolver));
+        let client =
+            builder.build().map_err(|error| format!("cannot make an HTTP client: {}", super::chain(&error)))?;
+        Ok(Self { client, clock, allow_private })
+    }
+}
+
+/// What `webhook-signature` says of a request.
+fn signature(request: &WebhookRequest<'_>, timestamp: i64) -> String {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, &request.secret.key());
+    let signed = format!("{}.{timestamp}.{}", request.id, request.body);
+    format!("v1,{}", BASE64_STANDARD.encode(hmac::sign(&key, signed.as_bytes())))
+}
+
+fn not_sent(problem: impl Into<String>) -> WebhookFailure {
+    WebhookFailure { status: None, problem: problem.into(), rest_until: None }
+}
+
+#[async_trait]
+impl WebhookSender for WebhookClient {
+    async fn post(&self, request: &WebhookRequest<'_>) -> Result<u16, WebhookFailure> {
+        // A literal address is not looked up, and what was allowed when it was registered may not be any more.
+        let url = check_url(request.url, self.allow_private)
+            .map_err(|problem| not_sent(format!("its address is refused: {problem}")))?;
+        let timestamp = request.at.timestamp();
+        let answer = self
+            .client
+            .post(url)
+            .header(CONTENT_TYPE, "application/json")
+            .header("webhook-id", request.id.to_string())
+            .header("webhook-timestamp", timestamp)
+            .header("webhook-signature", signature(request, timestamp))
+            .body(request.body.to_owned())
+            .send()
+            .await;
+        let mut answer = answer.map_err(|error| not_sent(unreached(&error)))?;
+        let status = answer.status();
+        if !status.is_success() {
+            let failure = Failure::status(&answer);
+            let rest_until = failure.rest_until(self.clock.now());
+            return Err(WebhookFailure { status: Some(status.as_u16()), problem: failure.problem, rest_until });
+        }
+        let mut read = 0;
+        while let Ok(Some(chunk)) = answer.chunk().await {
+            read += chunk.len();
+            if read > READ_BYTES {
+                break;
+            }
+        }
+        Ok(status.as_u16())
+    }
+}
+
+/// A name that leads to private addresses alone.
+#[derive(Debug, thiserror::Error)]
+#[error("leads to a private address")]
+struct PrivateAddress;
+
+fn unreached(error: &reqwest::Error) -> String {
+    let causes = std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source());
+    let mut causes = causes.skip(1);
+    if causes.any(|cause| cause.is::<PrivateAddress>()) {
+        return "its name leads to a private address, which is not allowed".to_owned();
+    }
+    no_answer(error)
+}
+
+/// Looks names up, and leaves private addresses out. The connection goes to the very address that was looked at here.
+struct Resolver {
+    inner: Arc<dyn Resolve>,
+    allow_private: bool,
+}
+
+impl Resolve for Resolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        let (found, allow_private) = (self.inner.resolve(name), self.allow_private);
+        Box::pin(async move {
+            let found = found.await?;
+            if allow_private {
+                return Ok(found);
+            }
+            let public: Vec<SocketAddr> = found.filter(|address| is_public(address.ip())).collect();
+            if public.is_empty() { Err(PrivateAddress.into()) } else { Ok(Box::new(public.into_iter()) as Addrs) }
+        })
+    }
+}
+
+/// The system's own way to look names up.
+struct SystemResolver;
+
+impl Resolve for SystemResolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        Box::pin(async move {
+            let name = name.as_str().to_owned();
+            let found = tokio::task::spawn_blocking(move || (name.as_str(), 0).to_socket_addrs()).await??;
+            Ok(Box::new(found) as Addrs)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+    use license_manager_domain::MessageId;
+    use license_manager_domain::ports::FixedClock;
+    use license_manager_domain::webhook::WebhookSecret;
+    use uuid::Uuid;
+
+    use super::*;
+
+    /// A name server under somebody else's control.
+    struct Leading(Vec<SocketAddr>);
+
+    impl Resolve for Leading {
+        fn resolve(&self, _: Name) -> Resolving {
+            let addresses = self.0.clone();
+            Box::pin(async move { Ok(Box::new(addresses.into_iter()) as Addrs) })
+        }
+    }
+
+    fn leading(addresses: &[&str]) -> Arc<Leading> {
+        Arc::new(Leading(addresses.iter().map(|address| SocketAddr::new(address.parse().unwrap(), 0)).collect()))
+    }
+
+    async fn resolved(addresses: &[&str], allow_private: bool) -> Option<Vec<String>> {
+        let resolver = Resolver { inner: leading(addresses), allow_private };
+        let found = resolver.resolve("hooks.example.com".parse().unwrap()).await;
+        Some(found.ok()?.map(|address| address.ip().to_string()).collect())
+    }
+
+    #[tokio::test]
+    async fn private_addresses_of_a_name_are_left_out() {
+        let mixed = ["10.0.0.1", "1.1.1.1", "::1", "2606:4700::1"];
+        assert_eq!(resolved(&mixed, false).await.unwrap(), ["1.1.1.1", "2606:4700::1"]);
+        assert_eq!(resolved(&mixed, true).await.unwrap(), mixed);
+        for private in ["127.0.0.1", "169.254.169.254", "::ffff:127.0.0.1", "fd00::1"] {
+            assert_eq!(resolved(&[private], false).await, None, "{private}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_name_that_leads_inside_is_not_posted_to() {
+        let clock = Arc::new(FixedClock::new(DateTime::UNIX_EPOCH));
+        let (secret, id) = (WebhookSecret::of_key(&[7; 32]), MessageId(Uuid::from_u128(1)));
+        let url = "https://hooks.example.com:9/";
+        let request = WebhookRequest { url, secret: &secret, id, at: DateTime::UNIX_EPOCH, body: "{}" };
+        let inside = leading(&["127.0.0.1"]);
+        let client = WebhookClient::with_resolver(Timeouts::default(), clock.clone(), false, inside.clone()).unwrap();
+        let problem = client.post(&request).await.unwrap_err().problem;
+        assert_eq!(problem, "its name leads to a private address, which is not allowed");
+        let client = WebhookClient::with_resolver(Timeouts::default(), clock, true, inside).unwrap();
+        assert_eq!(client.post(&request).await.unwrap_err().problem, "cannot be reached");
+    }
+}

@@ -1,0 +1,333 @@
+//! Endpoints that events are told to, and what each was and is to be told.
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use diesel::sql_query;
+use diesel::sql_types::{Array, BigInt, Nullable, SmallInt, Text, Timestamptz, Uuid as SqlUuid};
+use license_manager_domain::outbox::EventName;
+use license_manager_domain::ports::{
+    WebhookDeliveryFilter, WebhookDeliveryRepository, WebhookReplay, WebhookRepository, Window,
+};
+use license_manager_domain::webhook::{
+    Webhook, WebhookClaim, WebhookDelivery, WebhookParcel, WebhookSecret, WebhookStanding, WebhookState,
+};
+use license_manager_domain::{CustomerId, Error, MessageId, WebhookId};
+use uuid::Uuid;
+
+use super::PostgresUnit;
+use super::error::Failure;
+use super::schema::{webhook, webhook_delivery};
+
+/// Whether no delivery of an earlier event of the same license keeps `waiting` waiting. OFFSET 0 keeps the planner from turning the
+/// question into a join over the whole table.
+const IN_TURN: &str = "
+    NOT EXISTS (SELECT FROM webhook_delivery AS earlier
+                WHERE earlier.webhook_uuid = waiting.webhook_uuid AND earlier.license_uuid = waiting.license_uuid
+                  AND earlier.position < waiting.position AND earlier.state = 'waiting'
+                OFFSET 0)";
+
+#[derive(Queryable, Selectable, Insertable, AsChangeset)]
+#[diesel(table_name = webhook, primary_key(uuid), treat_none_as_null = true)]
+struct WebhookRow {
+    uuid: Uuid,
+    url: String,
+    secret: String,
+    event_types: Vec<String>,
+    enterprise_customer_uuid: Option<Uuid>,
+    is_active: bool,
+    rest_until: Option<DateTime<Utc>>,
+    created_by: Option<String>,
+    created: DateTime<Utc>,
+    modified: DateTime<Utc>,
+}
+
+impl From<&Webhook> for WebhookRow {
+    fn from(webhook: &Webhook) -> Self {
+        Self {
+            uuid: webhook.id.0,
+            url: webhook.url.clone(),
+            secret: webhook.secret.expose().to_owned(),
+            event_types: webhook.event_types.iter().map(|event| event.as_str().to_owned()).collect(),
+            enterprise_customer_uuid: webhook.customer.map(|customer| customer.0),
+            is_active: webhook.is_active,
+            rest_until: None,
+            created_by: webhook.created_by.clone(),
+            created: webhook.created,
+            modified: webhook.modified,
+        }
+    }
+}
+
+impl From<WebhookRow> for Webhook {
+    fn from(row: WebhookRow) -> Self {
+        Self {
+            id: WebhookId(row.uuid),
+            url: row.url,
+            secret: WebhookSecret::from_storage(row.secret),
+            event_types: row.event_types.iter().filter_map(|name| EventName::from_name(name)).collect(),
+            customer: row.enterprise_customer_uuid.map(CustomerId),
+            is_active: row.is_active,
+            created_by: row.created_by,
+            created: row.created,
+            modified: row.modified,
+        }
+    }
+}
+
+impl WebhookRepository for PostgresUnit<'_> {
+    fn add(&mut self, webhook: &Webhook) -> Result<(), Error> {
+        let statement = diesel::insert_into(webhook::table).values(WebhookRow::from(webhook));
+        self.write_rows(1, "webhooks", |connection| statement.execute(connection))
+    }
+
+    fn save(&mut self, webhook: &Webhook) -> Result<(), Error> {
+        let statement = diesel::update(webhook::table.find(webhook.id.0)).set(WebhookRow::from(webhook));
+        self.write_rows(1, "webhooks", |connection| statement.execute(connection))
+    }
+
+    fn find(&mut self, id: WebhookId) -> Result<Option<Webhook>, Error> {
+        let query = webhook::table.find(id.0).select(WebhookRow::as_select());
+        Ok(self.read(|connection| query.get_result(connection).optional())?.map(Webhook::from))
+    }
+
+    fn lock(&mut self, id: WebhookId) -> Result<Option<Webhook>, Error> {
+        let query = webhook::table.find(id.0).select(WebhookRow::as_select()).for_update();
+        Ok(self.write(|connection| query.get_result(connection).optional())?.map(Webhook::from))
+    }
+
+    fn list(&mut self, window: Window) -> Result<Vec<Webhook>, Error> {
+        let query = webhook::table
+            .select(WebhookRow::as_select())
+            .order((webhook::created, webhook::uuid))
+            .offset(window.offset)
+            .limit(window.limit);
+        let rows: Vec<WebhookRow> = self.read(|connection| query.load(connection))?;
+        Ok(rows.into_iter().map(Webhook::from).collect())
+    }
+
+    fn count(&mut self) -> Result<i64, Error> {
+        self.read(|connection| webhook::table.count().get_result(connection))
+    }
+
+    fn remove(&mut self, id: WebhookId) -> Result<bool, Error> {
+        let statement = diesel::delete(webhook::table.find(id.0));
+        let removed = self.write(|connection| statement.execute(connection))? > 0;
+        let statement = diesel::delete(webhook_delivery::table.filter(webhook_delivery::webhook_uuid.eq(id.0)));
+        self.write(|connection| statement.execute(connection))?;
+        Ok(removed)
+    }
+}
+
+#[derive(QueryableByName)]
+struct IdRow {
+    #[diesel(sql_type = SqlUuid)]
+    uuid: Uuid,
+}
+
+#[derive(QueryableByName)]
+struct ParcelRow {
+    #[diesel(sql_type = SqlUuid)]
+    uuid: Uuid,
+    #[diesel(sql_type = Text)]
+    payload: String,
+    #[diesel(sql_type = SmallInt)]
+    attempts: i16,
+    #[diesel(sql_type = Timestamptz)]
+    due_since: DateTime<Utc>,
+    #[diesel(sql_type = Timestamptz)]
+    created: DateTime<Utc>,
+}
+
+impl From<ParcelRow> for WebhookParcel {
+    fn from(row: ParcelRow) -> Self {
+        let ParcelRow { uuid, payload, attempts, due_since, created } = row;
+        Self { id: MessageId(uuid), payload, attempts, due_since, created }
+    }
+}
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = webhook_delivery)]
+struct DeliveryRow {
+    uuid: Uuid,
+    event_type: String,
+    state: String,
+    attempts: i16,
+    not_before: DateTime<Utc>,
+    last_status: Option<i16>,
+    last_error: Option<String>,
+    created: DateTime<Utc>,
+    delivered_at: Option<DateTime<Utc>>,
+}
+
+impl TryFrom<DeliveryRow> for WebhookDelivery {
+    type Error = Error;
+
+    fn try_from(row: DeliveryRow) -> Result<Self, Error> {
+        let state = WebhookState::from_name(&row.state);
+        Ok(Self {
+            id: MessageId(row.uuid),
+            event_type: row.event_type,
+            state: state.ok_or_else(|| Error::storage("a webhook's delivery is in no known state"))?,
+            attempts: row.attempts,
+            not_before: row.not_before,
+            last_status: row.last_status,
+            last_error: row.last_error,
+            created: row.created,
+            delivered_at: row.delivered_at,
+        })
+    }
+}
+
+/// The deliveries that match, as a boxed query: a macro, because the types of a list and of a count differ.
+macro_rules! matching {
+    ($query:expr, $filter:expr) => {{
+        let filter: &WebhookDeliveryFilter = $filter;
+        let mut query = $query.filter(webhook_delivery::webhook_uuid.eq(filter.webhook.0)).into_boxed();
+        if let Some(state) = filter.state {
+            query = query.filter(webhook_delivery::state.eq(state.as_str()));
+        }
+        if let Some(id) = filter.id {
+            query = query.filter(webhook_delivery::uuid.eq(id.0));
+        }
+        query
+    }};
+}
+
+fn column<'r, R, T>(rows: &'r [R], value: impl Fn(&'r R) -> T) -> Vec<T> {
+    rows.iter().map(value).collect()
+}
+
+impl WebhookDeliveryRepository for PostgresUnit<'_> {
+    fn due(&mut self, now: DateTime<Utc>) -> Result<Vec<WebhookId>, Error> {
+        let query = sql_query(format!(
+            "SELECT webhook.uuid
+             FROM webhook CROSS JOIN LATERAL (
+                 SELECT not_before FROM webhook_delivery AS waiting
+                 WHERE waiting.webhook_uuid = webhook.uuid AND state = 'waiting' AND not_before <= $1 AND {IN_TURN}
+                 ORDER BY not_before, position LIMIT 1) AS first
+             WHERE is_active AND (rest_until IS NULL OR rest_until <= $1)
+             ORDER BY first.not_before, webhook.uuid"
+        ))
+        .bind::<Timestamptz, _>(now);
+        let rows: Vec<IdRow> = self.read(|connection| query.load(connection))?;
+        Ok(rows.into_iter().map(|row| WebhookId(row.uuid)).collect())
+    }
+
+    fn claim(&mut self, claim: &WebhookClaim) -> Result<Vec<WebhookParcel>, Error> {
+        let statement = sql_query(format!(
+            "WITH chosen AS MATERIALIZED (
+                 SELECT uuid, row_number() OVER (ORDER BY not_before, position) AS place
+                 FROM (SELECT uuid, not_before, position FROM webhook_delivery AS waiting
+                       WHERE webhook_uuid = $3 AND state = 'waiting' AND not_before <= $4 AND {IN_TURN}
+                         AND EXISTS (SELECT FROM webhook
+                                     WHERE uuid = $3 AND is_active AND (rest_until IS NULL OR rest_until <= $4))
+                       ORDER BY not_before, position
+                       LIMIT $5
+                       FOR UPDATE OF waiting SKIP LOCKED) AS due),
+             claimed AS (
+                 UPDATE webhook_delivery SET claimed_by = $1, not_before = $2
+                 FROM chosen WHERE webhook_uuid = $3 AND webhook_delivery.uuid = chosen.uuid
+                 RETURNING webhook_delivery.*, chosen.place)
+             SELECT * FROM claimed ORDER BY place"
+        ))
+        .bind::<SqlUuid, _>(claim.id)
+        .bind::<Timestamptz, _>(claim.until)
+        .bind::<SqlUuid, _>(claim.webhook.0)
+        .bind::<Timestamptz, _>(claim.now)
+        .bind::<BigInt, _>(claim.limit as i64);
+        let rows: Vec<ParcelRow> = self.write(|connection| statement.load(connection))?;
+        Ok(rows.into_iter().map(WebhookParcel::from).collect())
+    }
+
+    fn extend(&mut self, claim: Uuid, webhook: WebhookId, until: DateTime<Utc>) -> Result<(), Error> {
+        let statement = sql_query(
+            "UPDATE webhook_delivery SET not_before = $3
+             WHERE webhook_uuid = $1 AND claimed_by = $2 AND state = 'waiting'",
+        )
+        .bind::<SqlUuid, _>(webhook.0)
+        .bind::<SqlUuid, _>(claim)
+        .bind::<Timestamptz, _>(until);
+        self.write(|connection| statement.execute(connection))?;
+        Ok(())
+    }
+
+    fn settle(
+        &mut self,
+        claim: Uuid,
+        webhook: WebhookId,
+        standing: &[WebhookStanding],
+        rest_until: Option<DateTime<Utc>>,
+    ) -> Result<(), Error> {
+        self.require_write()?;
+        if rest_until.is_some() {
+            let statement = diesel::update(webhook::table.find(webhook.0)).set(webhook::rest_until.eq(rest_until));
+            self.write(|connection| statement.execute(connection))?;
+        }
+        let statement = sql_query(
+            "UPDATE webhook_delivery
+             SET state = input.state, attempts = input.attempts, not_before = input.not_before,
+                 last_status = input.last_status, last_error = input.last_error, delivered_at = input.delivered_at,
+                 claimed_by = NULL
+             FROM unnest($3, $4, $5, $6, $7, $8, $9)
+                 AS input (uuid, state, attempts, not_before, last_status, last_error, delivered_at)
+             WHERE webhook_uuid = $1 AND webhook_delivery.uuid = input.uuid AND claimed_by = $2",
+        )
+        .bind::<SqlUuid, _>(webhook.0)
+        .bind::<SqlUuid, _>(claim)
+        .bind::<Array<SqlUuid>, _>(column(standing, |stand| stand.id.0))
+        .bind::<Array<Text>, _>(column(standing, |stand| stand.state.as_str()))
+        .bind::<Array<SmallInt>, _>(column(standing, |stand| stand.attempts))
+        .bind::<Array<Timestamptz>, _>(column(standing, |stand| stand.not_before))
+        .bind::<Array<Nullable<SmallInt>>, _>(column(standing, |stand| stand.last_status))
+        .bind::<Array<Nullable<Text>>, _>(column(standing, |stand| stand.last_error.as_deref()))
+        .bind::<Array<Nullable<Timestamptz>>, _>(column(standing, |stand| stand.delivered_at));
+        self.write(|connection| statement.execute(connection))?;
+        Ok(())
+    }
+
+    fn list(&mut self, filter: &WebhookDeliveryFilter, window: Window) -> Result<Vec<WebhookDelivery>, Error> {
+        let query = matching!(webhook_delivery::table.select(DeliveryRow::as_select()), filter)
+            .order(webhook_delivery::position.desc())
+            .offset(window.offset)
+            .limit(window.limit);
+        let rows: Vec<DeliveryRow> = self.read(|connection| query.load(connection))?;
+        rows.into_iter()
+            .map(WebhookDelivery::try_from)
+            .collect::<Result<_, _>>()
+            .map_err(|error| self.fail(Failure::lasting(error)))
+    }
+
+    fn count(&mut self, filter: &WebhookDeliveryFilter) -> Result<i64, Error> {
+        let query = matching!(webhook_delivery::table.count(), filter);
+        self.read(|connection| query.get_result(connection))
+    }
+
+    fn replay(&mut self, replay: &WebhookReplay, now: DateTime<Utc>) -> Result<usize, Error> {
+        let statement = sql_query(
+            "UPDATE webhook_delivery
+             SET state = 'waiting', attempts = 0, not_before = $5, due_since = $5, claimed_by = NULL, delivered_at = NULL
+             WHERE webhook_uuid = $1 AND ($2 IS NULL OR uuid = $2) AND ($3 IS NULL OR state = $3)
+               AND ($4 IS NULL OR created >= $4) AND (claimed_by IS NULL OR not_before <= $5)",
+        )
+        .bind::<SqlUuid, _>(replay.webhook.0)
+        .bind::<Nullable<SqlUuid>, _>(replay.id.map(|id| id.0))
+        .bind::<Nullable<Text>, _>(replay.state.map(WebhookState::as_str))
+        .bind::<Nullable<Timestamptz>, _>(replay.since)
+        .bind::<Timestamptz, _>(now);
+        self.write(|connection| statement.execute(connection))
+    }
+
+    fn remove_old(&mut self, delivered: DateTime<Utc>, limit: i64) -> Result<usize, Error> {
+        let statement = sql_query(
+            "DELETE FROM webhook_delivery
+             WHERE (webhook_uuid, uuid) IN (
+                 SELECT webhook_uuid, uuid FROM webhook_delivery AS old
+                 WHERE state = 'delivered' AND delivered_at <= $1
+                    OR NOT EXISTS (SELECT FROM webhook WHERE webhook.uuid = old.webhook_uuid)
+                 LIMIT $2)",
+        )
+        .bind::<Timestamptz, _>(delivered)
+        .bind::<BigInt, _>(limit);
+        self.write(|connection| statement.execute(connection))
+    }
+}

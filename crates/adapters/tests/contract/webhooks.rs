@@ -1,0 +1,319 @@
+//! Endpoints that events are told to, and what they are told.
+
+use chrono::{DateTime, Duration, Utc};
+use license_manager_domain::outbox::{EventName, Message, Topic};
+use license_manager_domain::ports::{Store, StoreExt, WebhookDeliveryFilter, WebhookReplay, Window};
+use license_manager_domain::webhook::{
+    Webhook, WebhookClaim, WebhookDelivery, WebhookParcel, WebhookSecret, WebhookStanding, WebhookState,
+};
+use license_manager_domain::{MessageId, WebhookId};
+use uuid::Uuid;
+
+use super::Database;
+use super::fixtures::*;
+
+fn webhook_id(number: u128) -> WebhookId {
+    // The order of the ids is not the order of registration.
+    WebhookId(Uuid::from_u128(u128::MAX - number))
+}
+
+fn webhook(number: u128) -> Webhook {
+    Webhook {
+        id: webhook_id(number),
+        url: format!("https://hooks.example.com/{number}"),
+        secret: WebhookSecret::of_key(&[7; 32]),
+        event_types: vec![],
+        customer: None,
+        is_active: true,
+        created_by: Some("admin".to_owned()),
+        created: day(i64::try_from(number).unwrap()),
+        modified: day(100),
+    }
+}
+
+fn register(store: &dyn Store, webhooks: &[Webhook]) {
+    store.write(|unit| webhooks.iter().try_for_each(|webhook| unit.webhooks().add(webhook))).unwrap();
+}
+
+fn id(number: u128) -> MessageId {
+    MessageId(Uuid::from_u128(u128::MAX - number))
+}
+
+/// An event of a license at customer 1.
+fn event(number: u128, license: Option<u128>, name: EventName) -> Message {
+    Message {
+        id: id(number),
+        topic: Topic::LicenseEvent,
+        license: license.map(license_id),
+        plan: Some(plan_id(1)),
+        customer: customer(1),
+        payload: format!(r#"{{"event":"{}","properties":{{"number":{number}}}}}"#, name.as_str()),
+        created: day(1) + Duration::seconds(i64::try_from(number).unwrap()),
+    }
+}
+
+fn assigned_event(number: u128, license: u128) -> Message {
+    event(number, Some(license), EventName::Assigned)
+}
+
+fn promise(store: &dyn Store, messages: &[Message]) {
+    store.write(|unit| unit.outbox().add(messages)).unwrap();
+}
+
+fn claim_at(store: &dyn Store, number: u128, webhook: u128, now: DateTime<Utc>, limit: usize) -> Vec<WebhookParcel> {
+    let until = now + Duration::hours(1);
+    let claim = WebhookClaim { id: Uuid::from_u128(number), webhook: webhook_id(webhook), now, until, limit };
+    store.write(|unit| unit.webhook_deliveries().claim(&claim)).unwrap()
+}
+
+fn claim(store: &dyn Store, number: u128, webhook: u128) -> Vec<u128> {
+    numbers(&claim_at(store, number, webhook, day(2), 100))
+}
+
+fn numbers(parcels: &[WebhookParcel]) -> Vec<u128> {
+    parcels.iter().map(|parcel| u128::MAX - parcel.id.0.as_u128()).collect()
+}
+
+fn due(store: &dyn Store, now: DateTime<Utc>) -> Vec<WebhookId> {
+    store.read(|unit| unit.webhook_deliveries().due(now)).unwrap()
+}
+
+fn stand(number: u128, state: WebhookState, not_before: DateTime<Utc>) -> WebhookStanding {
+    let delivered = state == WebhookState::Delivered;
+    WebhookStanding {
+        id: id(number),
+        state,
+        attempts: i16::from(!delivered),
+        not_before,
+        last_status: Some(if delivered { 204 } else { 500 }),
+        last_error: (!delivered).then(|| "answered 500 Internal Server Error".to_owned()),
+        delivered_at: delivered.then(|| day(2)),
+    }
+}
+
+fn settle(store: &dyn Store, number: u128, webhook: u128, standing: &[WebhookStanding], rest: Option<DateTime<Utc>>) {
+    let claim = Uuid::from_u128(number);
+    store.write(|unit| unit.webhook_deliveries().settle(claim, webhook_id(webhook), standing, rest)).unwrap();
+}
+
+fn told(store: &dyn Store, webhook: u128, state: Option<WebhookState>) -> Vec<WebhookDelivery> {
+    let filter = WebhookDeliveryFilter { webhook: webhook_id(webhook), state, id: None };
+    let told = store.read(|unit| unit.webhook_deliveries().list(&filter, ALL)).unwrap();
+    assert_eq!(store.read(|unit| unit.webhook_deliveries().count(&filter)), Ok(told.len() as i64));
+    told
+}
+
+/// The numbers of the events that an endpoint was or is to be told of, in the order of promising.
+fn events(store: &dyn Store, webhook: u128, state: Option<WebhookState>) -> Vec<u128> {
+    told(store, webhook, state).iter().rev().map(|told| u128::MAX - told.id.0.as_u128()).collect()
+}
+
+pub fn a_webhook_comes_back_as_it_was_written(db: &dyn Database) {
+    let store = db.store();
+    let full = Webhook {
+        event_types: vec![EventName::Assigned, EventName::Renewed],
+        customer: Some(customer(1)),
+        is_active: false,
+        ..webhook(2)
+    };
+    register(&*store, &[full.clone(), webhook(1)]);
+    assert_eq!(store.read(|unit| unit.webhooks().find(full.id)), Ok(Some(full.clone())));
+    assert_eq!(store.write(|unit| unit.webhooks().lock(full.id)), Ok(Some(full.clone())));
+    assert_eq!(store.read(|unit| unit.webhooks().find(webhook_id(3))), Ok(None));
+    assert_eq!(store.read(|unit| unit.webhooks().list(ALL)), Ok(vec![webhook(1), full.clone()]));
+    let second = Window { offset: 1, limit: 1 };
+    assert_eq!(store.read(|unit| unit.webhooks().list(second)), Ok(vec![full.clone()]));
+    assert_eq!(store.read(|unit| unit.webhooks().count()), Ok(2));
+    let changed = Webhook { url: "https://other.example.com/".to_owned(), created_by: None, ..webhook(2) };
+    store.write(|unit| unit.webhooks().save(&changed)).unwrap();
+    assert_eq!(store.read(|unit| unit.webhooks().find(full.id)), Ok(Some(changed)));
+    assert!(store.write(|unit| unit.webhooks().save(&webhook(3))).is_err(), "there is none to be written");
+}
+
+pub fn events_are_promised_to_whoever_wants_them(db: &dyn Database) {
+    let store = db.store();
+    let of_events = Webhook { event_types: vec![EventName::Revoked, EventName::Renewed], ..webhook(2) };
+    let of_customer = Webhook { customer: Some(customer(2)), ..webhook(3) };
+    let inactive = Webhook { is_active: false, ..webhook(4) };
+    promise(&*store, &[assigned_event(1, 1)]);
+    register(&*store, &[webhook(1), of_events, of_customer, inactive]);
+    let elsewhere = Message { customer: customer(2), ..event(4, Some(2), EventName::Assigned) };
+    let mail = Message { topic: Topic::Assignment, ..assigned_event(5, 1) };
+    let strange = Message { payload: "{}".to_owned(), ..assigned_event(6, 1) };
+    let promised = [assigned_event(2, 1), event(3, None, EventName::Revoked), elsewhere, mail, strange];
+    promise(&*store, &promised);
+    promise(&*store, &[event(7, Some(1), EventName::Activated), event(8, Some(1), EventName::Revoked)]);
+    let of = |webhook| events(&*store, webhook, None);
+    assert_eq!(of(1), [2, 3, 4, 7, 8], "nothing from before it was registered");
+    assert_eq!(of(2), [3, 8]);
+    assert_eq!(of(3), [4]);
+    assert_eq!(of(4), [0; 0]);
+    let first = told(&*store, 1, None).pop().unwrap();
+    assert_eq!((first.event_type.as_str(), first.created), (EventName::Assigned.as_str(), promised[0].created));
+    let [parcel] = &claim_at(&*store, 1, 3, day(2), 100)[..] else { panic!("one event") };
+    assert_eq!((&parcel.payload, parcel.due_since), (&promised[2].payload, promised[2].created));
+    assert_eq!(db.outbox().len(), 8, "the outbox holds everything as well");
+}
+
+pub fn events_of_work_that_failed_are_not_promised(db: &dyn Database) {
+    let store = db.store();
+    register(&*store, &[webhook(1)]);
+    let failed: Result<(), _> = store.write(|unit| {
+        unit.outbox().add(&[assigned_event(1, 1)])?;
+        Err(license_manager_domain::Error::Unavailable)
+    });
+    assert!(failed.is_err());
+    assert_eq!(events(&*store, 1, None), [0; 0]);
+}
+
+pub fn events_of_a_license_are_claimed_one_after_another(db: &dyn Database) {
+    let store = db.store();
+    register(&*store, &[webhook(1), webhook(2)]);
+    let nobody_s = event(5, None, EventName::NotAssigned);
+    promise(&*store, &[assigned_event(1, 1), assigned_event(2, 1), assigned_event(3, 2), nobody_s.clone()]);
+    promise(&*store, &[Message { id: id(6), ..nobody_s }]);
+    assert_eq!(numbers(&claim_at(&*store, 9, 2, day(2), 2)), [1, 3], "another endpoint's are another matter");
+    assert_eq!(claim(&*store, 1, 1), [1, 3, 5, 6]);
+    assert_eq!(claim(&*store, 2, 1), [0; 0], "what is claimed is nobody else's");
+    // The first one fails, and the one after it waits for it.
+    settle(&*store, 1, 1, &[stand(1, WebhookState::Waiting, day(3)), stand(3, WebhookState::Delivered, day(2))], None);
+    assert_eq!(claim(&*store, 2, 1), [0; 0]);
+    assert_eq!(numbers(&claim_at(&*store, 2, 1, day(3), 1)), [5], "whose claim has ended is due longest");
+    assert_eq!(numbers(&claim_at(&*store, 3, 1, day(3), 9)), [6, 1]);
+    settle(&*store, 3, 1, &[stand(1, WebhookState::Parked, day(3))], None);
+    assert_eq!(numbers(&claim_at(&*store, 4, 1, day(3), 9)), [2], "one that is parked holds up nobody");
+}
+
+pub fn endpoints_are_due_where_something_can_be_claimed(db: &dyn Database) {
+    let store = db.store();
+    register(&*store, &[webhook(1), Webhook { event_types: vec![EventName::Revoked], ..webhook(2) }, webhook(3)]);
+    promise(&*store, &[event(1, Some(1), EventName::Revoked)]);
+    promise(&*store, &[assigned_event(2, 1)]);
+    assert_eq!(due(&*store, day(1)), [], "not before it happened");
+    let mut all = due(&*store, day(2));
+    all.sort_unstable();
+    assert_eq!(all, [webhook_id(3), webhook_id(2), webhook_id(1)]);
+    claim(&*store, 1, 1);
+    store.write(|unit| unit.webhooks().save(&Webhook { is_active: false, ..webhook(3) })).unwrap();
+    assert_eq!(due(&*store, day(2)), [webhook_id(2)]);
+    assert_eq!(claim(&*store, 2, 3), [0; 0], "one that is switched off is told nothing");
+    claim(&*store, 3, 2);
+    settle(&*store, 3, 2, &[stand(1, WebhookState::Waiting, day(2))], Some(day(4)));
+    assert_eq!(due(&*store, day(3)), [webhook_id(1)], "an endpoint rests, and a claim has ended");
+    assert_eq!(numbers(&claim_at(&*store, 4, 2, day(3), 9)), [0; 0]);
+    assert_eq!(due(&*store, day(4)), [webhook_id(2), webhook_id(1)], "the one that waits longest comes first");
+    store.write(|unit| unit.webhooks().save(&webhook(3))).unwrap();
+    assert_eq!(due(&*store, day(4)).len(), 3);
+}
+
+pub fn what_a_claim_does_not_hold_of_webhooks_stays_as_it_is(db: &dyn Database) {
+    let store = db.store();
+    register(&*store, &[webhook(1)]);
+    promise(&*store, &[assigned_event(1, 1), assigned_event(2, 2)]);
+    assert_eq!(claim(&*store, 1, 1), [1, 2]);
+    let until = day(2) + Duration::hours(3);
+    store.write(|unit| unit.webhook_deliveries().extend(Uuid::from_u128(1), webhook_id(1), until)).unwrap();
+    let later = day(2) + Duration::hours(2);
+    assert_eq!(numbers(&claim_at(&*store, 2, 1, later, 9)), [0; 0], "it was prolonged");
+    assert_eq!(numbers(&claim_at(&*store, 2, 1, until, 1)), [1]);
+    settle(&*store, 1, 1, &[1, 2].map(|number| stand(number, WebhookState::Delivered, day(2))), None);
+    assert_eq!(events(&*store, 1, Some(WebhookState::Delivered)), [2]);
+    settle(&*store, 3, 1, &[stand(1, WebhookState::Delivered, day(2))], None);
+    let [waiting] = &told(&*store, 1, Some(WebhookState::Waiting))[..] else { panic!("one waits") };
+    assert_eq!((waiting.id, waiting.attempts, waiting.last_status), (id(1), 0, None));
+}
+
+pub fn deliveries_are_listed_and_replayed(db: &dyn Database) {
+    let store = db.store();
+    register(&*store, &[webhook(1), webhook(2)]);
+    promise(&*store, &[1, 2, 3, 4].map(|number| assigned_event(number, number)));
+    claim(&*store, 1, 1);
+    let (delivered, parked) = (WebhookState::Delivered, WebhookState::Parked);
+    settle(&*store, 1, 1, &[stand(1, delivered, day(2)), stand(2, parked, day(2)), stand(3, parked, day(2))], None);
+    let [last, ..] = &told(&*store, 1, Some(parked))[..] else { panic!("two are parked") };
+    assert_eq!((last.id, last.attempts, last.last_status, last.delivered_at), (id(3), 1, Some(500), None));
+    assert_eq!(last.last_error.as_deref(), Some("answered 500 Internal Server Error"));
+    assert_eq!(told(&*store, 1, Some(delivered))[0].delivered_at, Some(day(2)));
+    let second = Window { offset: 1, limit: 2 };
+    let filter = WebhookDeliveryFilter { webhook: webhook_id(1), state: None, id: None };
+    let page = store.read(|unit| unit.webhook_deliveries().list(&filter, second)).unwrap();
+    assert_eq!(page.iter().map(|told| told.id).collect::<Vec<_>>(), [id(3), id(2)]);
+
+    let replay = |id: Option<MessageId>, state: Option<WebhookState>, since: Option<DateTime<Utc>>| {
+        let replay = WebhookReplay { webhook: webhook_id(1), id, state, since };
+        store.write(|unit| unit.webhook_deliveries().replay(&replay, day(2))).unwrap()
+    };
+    assert_eq!(replay(Some(id(4)), None, None), 0, "somebody delivers it");
+    assert_eq!(replay(Some(id(9)), None, None), 0, "there is none");
+    assert_eq!(replay(None, Some(parked), Some(day(1) + Duration::seconds(3))), 1);
+    assert_eq!(events(&*store, 1, Some(parked)), [2]);
+    assert_eq!(replay(Some(id(1)), None, None), 1);
+    let again = claim_at(&*store, 2, 1, day(2), 9);
+    assert_eq!(numbers(&again), [1, 3]);
+    assert_eq!((again[0].attempts, again[0].due_since), (0, day(2)));
+    assert_eq!(told(&*store, 1, Some(WebhookState::Waiting)).last().unwrap().delivered_at, None);
+    assert_eq!(events(&*store, 2, Some(WebhookState::Waiting)), [1, 2, 3, 4], "another endpoint is told as before");
+}
+
+pub fn old_deliveries_and_those_of_nobody_are_removed(db: &dyn Database) {
+    let store = db.store();
+    register(&*store, &[webhook(1), webhook(2)]);
+    promise(&*store, &[1, 2, 3].map(|number| assigned_event(number, number)));
+    claim(&*store, 1, 1);
+    let standing = [stand(1, WebhookState::Delivered, day(2)), stand(2, WebhookState::Parked, day(2))];
+    settle(&*store, 1, 1, &standing, None);
+    let remove =
+        |day_number, limit| store.write(|unit| unit.webhook_deliveries().remove_old(day(day_number), limit)).unwrap();
+    assert_eq!(remove(1, 100), 0);
+    assert_eq!(remove(2, 100), 1);
+    assert_eq!(events(&*store, 1, None), [2, 3], "only what was delivered is old");
+    assert_eq!(store.write(|unit| unit.webhooks().remove(webhook_id(1))), Ok(true));
+    assert_eq!(store.write(|unit| unit.webhooks().remove(webhook_id(1))), Ok(false));
+    assert_eq!((events(&*store, 1, None).len(), events(&*store, 2, None).len()), (0, 3));
+}
+
+pub fn what_webhooks_are_told_of_a_retiree_is_deleted(db: &dyn Database) {
+    let store = db.store();
+    register(&*store, &[webhook(1)]);
+    let naming = |number: u128, license: Option<u128>, address: &str| Message {
+        payload: format!(
+            r#"{{"event":"{}","properties":{{"assigned_email":"{address}"}}}}"#,
+            EventName::Revoked.as_str()
+        ),
+        ..event(number, license, EventName::Revoked)
+    };
+    promise(
+        &*store,
+        &[
+            naming(1, Some(1), ""),
+            naming(2, None, "amy@example.com"),
+            naming(3, Some(2), "amy@example.com"),
+            naming(4, Some(3), "amy@example.community"),
+            naming(5, None, "tamy@example.com"),
+        ],
+    );
+    claim(&*store, 1, 1);
+    settle(&*store, 1, 1, &[stand(3, WebhookState::Delivered, day(2))], None);
+    store.write(|unit| unit.retirement().erase_messages(&[license_id(1)], &[email("amy@example.com")])).unwrap();
+    assert_eq!(events(&*store, 1, None), [4, 5], "delivered or not");
+}
+
+pub fn events_for_an_endpoint_are_claimed_once_by_many(db: &dyn Database) {
+    let store = db.store();
+    register(&*store, &[webhook(1)]);
+    let messages: Vec<Message> = (1..=200).map(|number| assigned_event(number, number)).collect();
+    promise(&*store, &messages);
+    let mut claimed: Vec<u128> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..8)
+            .map(|number| {
+                let store = store.clone();
+                scope.spawn(move || {
+                    (0..50).flat_map(|round| numbers(&claim_at(&*store, number * 100 + round, 1, day(2), 4))).collect()
+                })
+            })
+            .collect();
+        threads.into_iter().flat_map(|thread| -> Vec<u128> { thread.join().unwrap() }).collect()
+    });
+    claimed.sort_unstable();
+    assert_eq!(claimed, (1..=200).collect::<Vec<u128>>());
+}
