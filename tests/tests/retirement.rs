@@ -1,7 +1,7 @@
 //! The retirement worker has a person forgotten, and the database knows nothing of them afterwards.
 
 use license_manager_tests::{
-    Client, Customer, Database, Person, Plan, Request, Server, assert_detail, on_both_databases,
+    Client, Customer, Database, PROVISIONING, Person, Plan, Request, Server, assert_detail, on_both_databases,
 };
 use serde_json::{Value, json};
 
@@ -44,6 +44,7 @@ fn everything(database: &Database) -> Vec<String> {
         "SELECT source_id AS text FROM license_source".to_owned(),
         "SELECT source_id AS text FROM license_source_history".to_owned(),
         "SELECT payload AS text FROM outbox".to_owned(),
+        "SELECT payload AS text FROM webhook_delivery".to_owned(),
         "SELECT username || ' ' || coalesce(email, '') AS text FROM users".to_owned(),
     ]
     .iter()
@@ -56,9 +57,11 @@ fn mentions(database: &Database, word: &str) -> Vec<String> {
 }
 
 fn nothing_of_a_retiree_is_left_in_the_database(database: Database) {
-    // Its messages are to wait.
+    // What is owed waits, so that it is there to be erased.
     let server = Server::start_with(database.url(), &[("LM_WORKER__ENABLED", "false")]);
     let customer = Customer::new(&server);
+    let webhook = json!({ "url": "https://hooks.example.com/" });
+    customer.operator().post(&format!("{PROVISIONING}/webhooks/"), &webhook).expect(201);
     let (amy, body) = amy(&customer);
     let bob = customer.learner(8, "bob");
     let [used, lost, waiting] = [3, 3, 3].map(|seats| customer.plan(seats));

@@ -251,7 +251,7 @@ impl Asking<'_> {
         let told = self.provision("GET", &format!("{deliveries}?page_size=1"), Value::Null);
         let delivery = text(&told["results"][0]["uuid"]).to_owned();
         self.provision("POST", &format!("{deliveries}{delivery}/replay/"), Value::Null);
-        self.provision("POST", &format!("webhooks/{webhook}/replay/"), json!({ "since": "2026-01-01" }));
+        self.provision("POST", &format!("webhooks/{webhook}/replay/"), json!({ "since": "2026-01-01T00:00:00Z" }));
         self.provision("GET", &format!("webhooks/{webhook}/"), Value::Null);
         self.provision("DELETE", &format!("webhooks/{other}/"), Value::Null);
     }

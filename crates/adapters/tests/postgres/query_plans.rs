@@ -114,7 +114,7 @@ fn a_stream_of_what_was_handed_out_reads_each_license_once() {
 
 #[test]
 fn a_retiree_is_looked_up_in_the_history_by_license_address_and_id() {
-    let plan = query_plan(true, &["uuid[]", "bigint", "text", "text"], |store| {
+    let plan = query_plan(true, &["uuid[]", "bigint", "text[]", "text"], |store| {
         let person = Retiree { lms_user_id: LmsUserId(7), email: Some(email(7)), username: "amy".to_owned() };
         store
             .write(|unit| {

@@ -8,9 +8,7 @@ use super::enrollment::EnrollmentWork;
 use super::files::FileWork;
 use crate::delivery::{Parcel, Step};
 use crate::error::Error;
-use crate::ids::{ActivationKey, AgreementId, CustomerId, LicenseId, MessageId, PlanId};
-use crate::license::LicenseStatus;
-use crate::outbox::Topic;
+use crate::ids::{AgreementId, CustomerId, MessageId, PlanId};
 use crate::plan::{LicenseCounts, PlanDetails};
 use crate::ports::{AgreementFilter, CustomerScope, EnterpriseCustomer, UnitOfWork, Window};
 use crate::staff_records::NotificationKind;
@@ -30,8 +28,6 @@ pub(super) struct Facts {
     pub(super) customers: HashMap<CustomerId, EnterpriseCustomer>,
     pub(super) uses: HashMap<PlanId, PlanUse>,
     pub(super) enrollments: HashMap<MessageId, EnrollmentWork>,
-    /// The licenses of invitations that still wait to be activated, with the key to do it.
-    pub(super) waiting: HashMap<LicenseId, ActivationKey>,
     pub(super) files: HashMap<MessageId, FileWork>,
 }
 
@@ -67,19 +63,6 @@ impl Facts {
         if !looked_at.is_empty() {
             let agreements: Vec<AgreementId> = agreements.iter().map(|agreement| agreement.id).collect();
             facts.uses = plan_uses(unit, &agreements, &looked_at)?;
-        }
-        let invites = |parcel: &&Parcel| {
-            parcel.step() == Step::Mail && matches!(parcel.message.topic, Topic::Assignment | Topic::Reminder)
-        };
-        let mut invited: Vec<LicenseId> =
-            parcels.iter().filter(invites).filter_map(|parcel| parcel.message.license).collect();
-        if !invited.is_empty() {
-            invited.sort_unstable();
-            invited.dedup();
-            let licenses = unit.licenses().of_ids(&invited)?;
-            let assigned = licenses.into_iter().filter(|license| license.status() == LicenseStatus::Assigned);
-            facts.waiting =
-                assigned.filter_map(|license| Some((license.id, license.columns().activation_key?))).collect();
         }
         // Of these, too.
         for parcel in parcels.iter().filter(|parcel| parcel.step() == Step::Enroll) {

@@ -30,11 +30,6 @@ impl Deliveries {
         match message.topic {
             Topic::Assignment | Topic::Reminder => {
                 let invitation: Invitation = read(message)?;
-                // Who has activated it meanwhile, or lost it, need not be asked to.
-                let waits = message.license.and_then(|license| facts.waiting.get(&license));
-                if waits != Some(&invitation.activation_key) {
-                    return Err(Verdict::Done(Effect::Nothing));
-                }
                 let kind = match message.topic {
                     Topic::Assignment => MailKind::Assignment,
                     _ => MailKind::Reminder,
