@@ -264,6 +264,6 @@ fn memory_is_given_back_after_large_requests(database: Database) {
         let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("it has memory");
         line.split_whitespace().nth(1).and_then(|number| number.parse::<u64>().ok()).expect("a number")
     };
-    let small = poll(Duration::from_secs(30), || (resident() < 80 * MIB).then_some(()));
+    let small = poll(Duration::from_secs(30), || (resident() < 64 * MIB).then_some(()));
     assert!(small.is_some(), "{} MiB are still in use", resident() / MIB);
 }
