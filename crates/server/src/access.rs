@@ -266,6 +266,22 @@ impl<R: RoleSet> Listing<R> {
     }
 }
 
+/// Lets in who is permitted, and refuses everybody else with 403.
+fn admit<T: 'static>(
+    request: &HttpRequest,
+    payload: &mut Payload,
+    permits: fn(&Caller, &AppState) -> bool,
+    admitted: fn(Caller) -> T,
+) -> Extraction<T> {
+    let caller = Caller::from_request(request, payload);
+    let request = request.clone();
+    Box::pin(async move {
+        let caller = caller.await?;
+        let state = AppState::of(&request)?;
+        if permits(&caller, &state) { Ok(admitted(caller)) } else { Err(ApiError::forbidden()) }
+    })
+}
+
 /// A provisioning admin: they make and edit agreements, plans and renewals of every customer.
 #[derive(Debug)]
 pub struct Provisioner {
@@ -278,11 +294,7 @@ impl FromRequest for Provisioner {
     type Future = Extraction<Self>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let caller = Caller::from_request(request, payload);
-        Box::pin(async move {
-            let caller = caller.await?;
-            if caller.may_provision() { Ok(Self { caller }) } else { Err(ApiError::forbidden()) }
-        })
+        admit(request, payload, |caller, _| caller.may_provision(), |caller| Self { caller })
     }
 }
 
@@ -298,11 +310,7 @@ impl FromRequest for ProvisionerOrStaff {
     type Future = Extraction<Self>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let caller = Caller::from_request(request, payload);
-        Box::pin(async move {
-            let caller = caller.await?;
-            if caller.may_provision() || caller.is_staff() { Ok(Self { caller }) } else { Err(ApiError::forbidden()) }
-        })
+        admit(request, payload, |caller, _| caller.may_provision() || caller.is_staff(), |caller| Self { caller })
     }
 }
 
@@ -361,11 +369,7 @@ impl FromRequest for Staff {
     type Future = Extraction<Self>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let caller = Caller::from_request(request, payload);
-        Box::pin(async move {
-            let caller = caller.await?;
-            if caller.is_staff() { Ok(Self { caller }) } else { Err(ApiError::forbidden()) }
-        })
+        admit(request, payload, |caller, _| caller.is_staff(), |caller| Self { caller })
     }
 }
 
@@ -381,14 +385,12 @@ impl FromRequest for RetirementWorker {
     type Future = Extraction<Self>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let caller = Caller::from_request(request, payload);
-        let request = request.clone();
-        Box::pin(async move {
-            let caller = caller.await?;
-            let state = AppState::of(&request)?;
-            let permitted = caller.token.username == state.retirement_worker || caller.is_superuser();
-            if permitted { Ok(Self { caller }) } else { Err(ApiError::forbidden()) }
-        })
+        admit(
+            request,
+            payload,
+            |caller, state| caller.token.username == state.retirement_worker || caller.is_superuser(),
+            |caller| Self { caller },
+        )
     }
 }
 
