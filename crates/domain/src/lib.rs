@@ -89,6 +89,7 @@ pub mod ports;
 mod product;
 mod renewal;
 mod services;
+mod spreadsheet;
 mod staff_records;
 mod transfer;
 pub mod webhook;
@@ -122,6 +123,7 @@ pub use services::{
     RevertRequest, Reverted, Revocations, Revoked, Settings, Supervisor, TransferPage, TransferPreview, UNLINKED_EVENT,
     WebhookBatch, WebhookChanges, WebhookOutcome,
 };
+pub use spreadsheet::text_cell;
 pub use staff_records::{LicenseMark, Notification, NotificationKind};
 pub use transfer::{
     HeldTwice, LicenseTransferJob, TransferJobSummary, TransferOrder, TransferRun, TransferredLicenses,

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use actix_web::{HttpRequest, HttpResponse, web};
 use futures_util::stream;
 use license_manager_domain::ports::{LicenseField, LicenseFilter, LicenseOrder};
-use license_manager_domain::{Error, License, LicenseId, LicenseStatus, PlanId};
+use license_manager_domain::{Error, License, LicenseId, LicenseStatus, PlanId, text_cell};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -179,7 +179,7 @@ fn csv_batch(
         let columns = license.columns();
         let written = writer.serialize(CsvLine {
             status: columns.status.as_str(),
-            user_email: columns.user_email.as_ref().map(|email| as_text(email.as_str())),
+            user_email: columns.user_email.as_ref().map(|email| text_cell(email.as_str())),
             activation_date: columns.activation_date.as_ref().map(time::format),
             last_remind_date: columns.last_remind_date.as_ref().map(time::format),
             activation_link: activation_link(state, slug, license),
@@ -188,11 +188,6 @@ fn csv_batch(
     }
     let last = licenses.last().filter(|_| licenses.len() as i64 == CSV_BATCH).map(|license| license.id);
     Ok((last, writer.into_inner().map_err(Error::storage)?))
-}
-
-/// The cell, in a form that spreadsheets do not take for a formula: addresses may begin with the same characters.
-fn as_text(cell: &str) -> Cow<'_, str> {
-    if cell.starts_with(['=', '+', '-', '@']) { Cow::Owned(format!("'{cell}")) } else { Cow::Borrowed(cell) }
 }
 
 /// Where the learner activates the license.

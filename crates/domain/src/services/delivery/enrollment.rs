@@ -1,5 +1,6 @@
 //! A bulk enrollment is carried out: every learner in every course, each paid for by a license.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chrono::{DateTime, Utc};
@@ -20,6 +21,7 @@ use crate::ports::{
     CustomerScope, ENROLLED_COURSES_PER_CALL, ENROLLED_LEARNERS_PER_CALL, EnrollmentResults, LicensedEnrollment,
     PlanFilter, Undelivered, UnitOfWork, Window,
 };
+use crate::spreadsheet::text_cell;
 
 /// Everything: a plan has at most so many licenses, and a customer far fewer plans.
 const ALL: Window = Window { offset: 0, limit: 1_000_000 };
@@ -333,18 +335,21 @@ impl Report {
     /// One line for each learner and course; the first ones under a header.
     fn as_csv(&self) -> String {
         let mut writer = csv::Writer::from_writer(Vec::new());
-        let header = ["email", "course_run_key", "result", "detail"];
+        let header = ["email", "course_run_key", "result", "detail"].map(Cow::Borrowed);
         let lines = self.lines.iter().map(|line| {
             let (result, detail) = match &line.result {
                 Ok(Enrolled::Now) => ("success", ""),
                 Ok(Enrolled::Later) => ("pending", "the learner is enrolled once they have an account"),
                 Err(problem) => ("failed", problem.as_str()),
             };
-            [line.email.as_str(), &line.course_run_key, result, detail]
+            [text_cell(line.email.as_str()), text_cell(&line.course_run_key), result.into(), detail.into()]
         });
         // Writing to memory does not fail.
         let header = self.first.then_some(header);
-        let written = header.into_iter().chain(lines).try_for_each(|line| writer.write_record(line));
+        let written = header
+            .into_iter()
+            .chain(lines)
+            .try_for_each(|line| writer.write_record(line.iter().map(|cell| cell.as_bytes())));
         let bytes = written.ok().and_then(|()| writer.into_inner().ok()).unwrap_or_default();
         String::from_utf8(bytes).unwrap_or_default()
     }
