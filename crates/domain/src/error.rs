@@ -31,7 +31,7 @@ pub enum Error {
     #[error("{0}")]
     Refused(Refusal),
     /// Licenses cannot move, because their holders have live ones of the plan already. The message names nobody: it may be logged.
-    #[error("{} people would hold two live licenses of the new plan. Nothing was moved.", .0.len())]
+    #[error("Nothing was moved: {} of the licenses would be the second live one of its holder in the new plan.", .0.len())]
     WouldHoldTwo(Vec<HeldTwice>),
     /// The database cannot be reached; the same request may succeed later.
     #[error("The database is not available.")]
@@ -198,8 +198,8 @@ pub enum Refusal {
     /// A license's life has no such step.
     #[error("{0}")]
     Impossible(ImpossibleTransition),
-    /// These people would hold two live licenses of a plan.
-    #[error("These people would hold two licenses of the plan: {}. Nothing was changed.", addresses(.0))]
+    /// These people would hold two live licenses of a plan. The message names nobody: it may be logged.
+    #[error("Nothing was changed: {} of the holders would have two live licenses of the plan.", .0.len())]
     SecondLiveLicense(Vec<Email>),
     /// What was done stays as it was agreed.
     #[error("The renewal was processed and cannot be edited any more.")]
@@ -226,10 +226,6 @@ pub enum Refusal {
         /// How many the plan has.
         present: i64,
     },
-}
-
-fn addresses(emails: &[Email]) -> String {
-    emails.iter().map(Email::as_str).collect::<Vec<_>>().join(", ")
 }
 
 impl From<Refusal> for Error {

@@ -5,7 +5,7 @@
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, ResponseError};
-use license_manager_domain::{Conflict, Entity, Error, FieldErrors, Refusal};
+use license_manager_domain::{Conflict, Email, Entity, Error, FieldErrors, Refusal};
 use serde_json::{Value, json};
 
 use crate::auth::TokenError;
@@ -139,11 +139,14 @@ impl From<Error> for ApiError {
                 | Refusal::RevokedBefore
                 | Refusal::NoLicenseLeft
                 | Refusal::Impossible(_)
-                | Refusal::SecondLiveLicense(_)
                 | Refusal::RenewalIsProcessed
                 | Refusal::RenewalTooSmall { .. }
                 | Refusal::RenewedPlanInUse { .. }
                 | Refusal::RenewedPlanTooLarge { .. } => Self::text(StatusCode::UNPROCESSABLE_ENTITY, message),
+                Refusal::SecondLiveLicense(holders) => {
+                    let holders: Vec<_> = holders.iter().map(Email::as_str).collect();
+                    Self::text(StatusCode::UNPROCESSABLE_ENTITY, format!("{message} They are: {}.", holders.join(", ")))
+                }
             },
             Error::Neighbour { .. } => Self::detail(
                 StatusCode::SERVICE_UNAVAILABLE,
