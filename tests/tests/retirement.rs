@@ -163,8 +163,10 @@ fn only_the_retirement_worker_may(database: Database) {
     let boss = customer.person(1, "boss");
     let name = boss.email().replace("@example.com", "");
     assert_detail(server.client(&boss).post(PATH, &body), 403, "who is remembered now");
-    database.execute(&format!("UPDATE users SET is_superuser = true WHERE username = '{name}'"));
+    assert!(server.command(&["superuser", &name]).succeeded);
     assert_detail(server.client(&boss).post(PATH, &body), 404, "a superuser");
+    assert!(server.command(&["superuser", &name, "--revoke"]).succeeded);
+    assert_detail(server.client(&boss).post(PATH, &body), 403, "a superuser no more");
 }
 
 fn licenses_of_many_plans_are_retired_at_once(database: Database) {

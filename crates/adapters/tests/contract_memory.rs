@@ -74,8 +74,4 @@ impl Database for InMemory {
         let assignment = RoleAssignment { role: role.to_owned(), customer };
         self.change_user(username, |user| user.roles.push(assignment.clone()));
     }
-
-    fn make_superuser(&self, username: &str) {
-        self.change_user(username, |user| user.is_superuser = true);
-    }
 }

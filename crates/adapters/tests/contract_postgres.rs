@@ -145,11 +145,4 @@ impl Database for OnTheServer {
         .execute(&mut self.database.connection())
         .unwrap();
     }
-
-    fn make_superuser(&self, username: &str) {
-        diesel::sql_query("UPDATE users SET is_superuser = true WHERE username = $1")
-            .bind::<Text, _>(username)
-            .execute(&mut self.database.connection())
-            .unwrap();
-    }
 }

@@ -160,11 +160,4 @@ impl Database for InAFile {
         .execute(&mut self.connection())
         .unwrap();
     }
-
-    fn make_superuser(&self, username: &str) {
-        diesel::sql_query("UPDATE users SET is_superuser = 1 WHERE username = ?")
-            .bind::<Text, _>(username)
-            .execute(&mut self.connection())
-            .unwrap();
-    }
 }

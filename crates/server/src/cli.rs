@@ -50,6 +50,8 @@ pub enum Command {
     Token(TokenArguments),
     /// Write the rows that everything else needs into the database: plan types and products.
     Seed(SeedArguments),
+    /// Let a user do everything, or no longer; tokens never say so.
+    Superuser(SuperuserArguments),
     /// Print the settings in force, secrets hidden, with the environment variable of each.
     Config,
     /// Recurring operations, and what is done by hand.
@@ -123,6 +125,17 @@ pub struct SeedArguments {
     /// Create a small customer with plans and learners as well.
     #[arg(long)]
     pub demo: bool,
+}
+
+/// Who is a superuser.
+#[derive(Debug, Args)]
+pub struct SuperuserArguments {
+    /// The user name in their tokens.
+    #[arg(value_name = "NAME")]
+    pub username: String,
+    /// Take it back.
+    #[arg(long)]
+    pub revoke: bool,
 }
 
 /// The names of topics.

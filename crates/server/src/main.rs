@@ -91,6 +91,14 @@ fn act(cli: Cli) -> Result<ExitCode, Box<dyn Error>> {
                 demo::seed(&manager)?;
             }
         }
+        Command::Superuser(arguments) => {
+            logging::init(&config.logging)?;
+            let database = Database::open(&config).map_err(|error| error.to_string())?;
+            database.migrate()?;
+            database.manager(&config).set_superuser(&arguments.username, !arguments.revoke)?;
+            let standing = if arguments.revoke { "is no superuser any more" } else { "is a superuser" };
+            writeln!(std::io::stdout(), "{} {standing}", arguments.username)?;
+        }
         Command::Operation(command) => {
             logging::init(&config.logging)?;
             if !operations::run(&config, command, &mut std::io::stdout())? {

@@ -59,4 +59,10 @@ impl UserRepository for PostgresUnit<'_> {
             ));
         self.write_rows(1, "users", |connection| statement.execute(connection))
     }
+
+    fn set_superuser(&mut self, username: &str, is_superuser: bool, now: DateTime<Utc>) -> Result<(), Error> {
+        let statement = diesel::update(users::table.find(username))
+            .set((users::is_superuser.eq(is_superuser), users::modified.eq(now)));
+        self.write_rows(1, "users", |connection| statement.execute(connection))
+    }
 }

@@ -57,4 +57,13 @@ impl UserRepository for SqliteUnit<'_> {
         .map_err(storage_error)?;
         Ok(())
     }
+
+    fn set_superuser(&mut self, username: &str, is_superuser: bool, now: DateTime<Utc>) -> Result<(), Error> {
+        let statement = diesel::update(users::table.filter(users::username.eq(username)))
+            .set((users::is_superuser.eq(is_superuser), users::modified.eq(SqlMoment(now))));
+        match statement.execute(self.written()?).map_err(storage_error)? {
+            1 => Ok(()),
+            _ => Err(Error::storage("there is no such user")),
+        }
+    }
 }

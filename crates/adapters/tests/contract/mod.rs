@@ -58,9 +58,6 @@ pub trait Database: Sync {
 
     /// Gives a user that exists a role.
     fn add_role(&self, username: &str, role: &str, customer: Option<CustomerId>);
-
-    /// Makes a user that exists a superuser.
-    fn make_superuser(&self, username: &str);
 }
 
 /// One entry of a history.

@@ -99,6 +99,7 @@ pub fn a_unit_that_reads_refuses_every_write(db: &dyn Database) {
         ("enrollment_jobs.save", |unit| unit.enrollment_jobs().save(&[(enrollment_jobs::job(1), None)])),
         ("enrollment_jobs.advance", |unit| unit.enrollment_jobs().advance(&enrollment_jobs::job(1), "")),
         ("users.remember", |unit| unit.users().remember("amy", None, false, day(9))),
+        ("users.set_superuser", |unit| unit.users().set_superuser("amy", true, day(9))),
         ("outbox.add", |unit| {
             unit.outbox().add(&[Message {
                 id: MessageId(Uuid::from_u128(1)),

@@ -1,5 +1,6 @@
 //! Users and the roles the database gives them.
 
+use license_manager_domain::Error;
 use license_manager_domain::ports::{RoleAssignment, Store, StoreExt, User};
 
 use super::Database;
@@ -10,6 +11,10 @@ const LEARNER: &str = "enterprise_subscriptions_learner";
 
 fn remember(store: &dyn Store, username: &str, email: Option<&str>, is_staff: bool) {
     store.write(|unit| unit.users().remember(username, email, is_staff, day(0))).unwrap();
+}
+
+fn make_superuser(store: &dyn Store, username: &str, is_superuser: bool) -> Result<(), Error> {
+    store.write(|unit| unit.users().set_superuser(username, is_superuser, day(1)))
 }
 
 fn find(store: &dyn Store, username: &str) -> Option<User> {
@@ -56,7 +61,7 @@ pub fn roles_and_superusers_outlive_tokens(db: &dyn Database) {
     db.add_role("amy", ADMIN, Some(customer(1)));
     db.add_role("amy", LEARNER, None);
     db.add_role("bob", LEARNER, Some(customer(2)));
-    db.make_superuser("amy");
+    make_superuser(&*store, "amy", true).unwrap();
     remember(&*store, "amy", Some("Amy@example.com"), false);
     let mut found = find(&*store, "amy").unwrap();
     found.roles.sort_by(|left, right| left.role.cmp(&right.role));
@@ -64,7 +69,11 @@ pub fn roles_and_superusers_outlive_tokens(db: &dyn Database) {
         RoleAssignment { role: ADMIN.to_owned(), customer: Some(customer(1)) },
         RoleAssignment { role: LEARNER.to_owned(), customer: None },
     ];
-    assert_eq!(found, User { is_superuser: true, roles, ..amy() });
+    assert_eq!(found, User { is_superuser: true, roles: roles.clone(), ..amy() });
+    make_superuser(&*store, "amy", false).unwrap();
+    found.is_superuser = find(&*store, "amy").unwrap().is_superuser;
+    assert_eq!(found, User { roles, ..amy() });
+    assert!(make_superuser(&*store, "cleo", true).is_err(), "a user who does not exist");
 }
 
 pub fn an_unknown_user_is_not_found(db: &dyn Database) {

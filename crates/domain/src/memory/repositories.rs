@@ -258,6 +258,12 @@ impl UserRepository for MemoryUnit<'_> {
         user.is_staff = is_staff;
         Ok(())
     }
+
+    fn set_superuser(&mut self, username: &str, is_superuser: bool, _now: DateTime<Utc>) -> Result<(), Error> {
+        let user = self.written()?.users.get_mut(username);
+        user.ok_or_else(|| Error::storage("there is no such user"))?.is_superuser = is_superuser;
+        Ok(())
+    }
 }
 
 impl JobRepository for MemoryUnit<'_> {

@@ -186,6 +186,9 @@ pub trait UserRepository {
         is_staff: bool,
         now: DateTime<Utc>,
     ) -> Result<(), Error>;
+
+    /// Makes a user a superuser, or takes that back. MUST fail where there is no such user.
+    fn set_superuser(&mut self, username: &str, is_superuser: bool, now: DateTime<Utc>) -> Result<(), Error>;
 }
 
 /// Work on a plan that is too large for a request.

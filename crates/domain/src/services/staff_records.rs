@@ -40,6 +40,17 @@ impl LicenseManager {
         })
     }
 
+    /// Makes a user a superuser, who may do everything, or takes that back. A user who has yet to call is remembered by their
+    /// name.
+    pub fn set_superuser(&self, username: &str, is_superuser: bool) -> Result<(), Error> {
+        self.store.write(|unit| {
+            if unit.users().find(username)?.is_none() {
+                unit.users().remember(username, None, false, self.now())?;
+            }
+            unit.users().set_superuser(username, is_superuser, self.now())
+        })
+    }
+
     /// Takes a role away.
     ///
     /// # Errors
