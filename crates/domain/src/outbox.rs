@@ -3,9 +3,12 @@
 //! A message is delivered after the commit, at least once; its id stays the same over every attempt. What each action owes
 //! is listed in docs/RULES.md, "What each action owes".
 
+mod event_name;
+
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 
+pub use self::event_name::EventName;
 use crate::agreement::CustomerAgreement;
 use crate::email::Email;
 use crate::enrollment::EnrollmentJob;
@@ -110,53 +113,6 @@ impl Topic {
     }
 }
 
-/// What happened to a license.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum EventName {
-    /// It was handed to a learner.
-    Assigned,
-    /// The learner activated it.
-    Activated,
-    /// It was taken back.
-    Revoked,
-    /// A learner came for one and none was left.
-    NotAssigned,
-    /// It carries on a license of the plan before.
-    Renewed,
-    /// Its plan has ended, and no other carries it on.
-    Expired,
-    /// It was activated 180 days ago.
-    Activated180DaysAgo,
-}
-
-impl EventName {
-    /// Every event.
-    pub const ALL: [Self; 5] = [Self::Assigned, Self::Activated, Self::Revoked, Self::NotAssigned, Self::Renewed];
-
-    /// The event of that full or short name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|event| event.as_str() == name || event.short_name() == name)
-    }
-
-    /// The last part of its full name, such as `assigned`.
-    pub fn short_name(self) -> &'static str {
-        self.as_str().rsplit('.').next().unwrap_or_default()
-    }
-
-    /// Its full name in event tracking.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Assigned => "edx.server.license-manager.license-lifecycle.assigned",
-            Self::Activated => "edx.server.license-manager.license-lifecycle.activated",
-            Self::Revoked => "edx.server.license-manager.license-lifecycle.revoked",
-            Self::NotAssigned => "edx.server.license-manager.license-lifecycle.not-assigned",
-            Self::Renewed => "edx.server.license-manager.license-lifecycle.renewed",
-            Self::Expired => "edx.server.license-manager.license-lifecycle.expired",
-            Self::Activated180DaysAgo => "edx.server.license-manager.license.activated.180.days.ago",
-        }
-    }
-}
-
 /// The payload of [`Topic::LicenseEvent`]: absent values are empty strings, dates have whole seconds.
 #[derive(Debug, Serialize)]
 struct LicenseEvent<'a> {
@@ -233,9 +189,9 @@ struct AutoApplied<'a> {
 struct UtilizationThresholds {}
 
 /// The payload of [`Topic::EndEnrollments`].
-#[derive(Debug, Serialize)]
-struct RevokedEnrollments {
-    lms_user_id: LmsUserId,
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct RevokedEnrollments {
+    pub(crate) lms_user_id: LmsUserId,
 }
 
 /// The payload of [`Topic::RevocationCapMail`].
@@ -248,9 +204,9 @@ struct RevocationCapReached<'a> {
 }
 
 /// The payload of [`Topic::BulkEnrollment`]: what is to be done stands in the job.
-#[derive(Debug, Serialize)]
-struct PromisedEnrollment {
-    job_uuid: EnrollmentJobId,
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct PromisedEnrollment {
+    pub(crate) job_uuid: EnrollmentJobId,
 }
 
 impl Message {
@@ -420,6 +376,13 @@ impl<'a> Promises<'a> {
         let columns = license.columns();
         if let (Some(_), Some(lms_user_id)) = (columns.activation_date, columns.lms_user_id) {
             self.push(Topic::EndEnrollments, Some(license.id), &RevokedEnrollments { lms_user_id });
+        }
+    }
+
+    /// What a revoked license owes that is deleted: nothing where its person was retired.
+    pub(crate) fn deleted(&mut self, license: &License) {
+        if license.columns().user_email.is_some() {
+            self.event(EventName::Deleted, license);
         }
     }
 

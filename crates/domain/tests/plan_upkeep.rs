@@ -3,6 +3,7 @@
 mod support;
 
 use chrono::Duration;
+use license_manager_domain::outbox::{EventName, Topic};
 use license_manager_domain::ports::StoreExt;
 use license_manager_domain::*;
 use support::*;
@@ -88,4 +89,21 @@ fn revoked_licenses_are_deleted_and_what_was_carried_on_to_them_is_not() {
     assert_eq!((done.deleted, done.counts), (1, LicenseCounts { assigned: 1, unassigned: 1, ..Default::default() }));
     assert_eq!(world.license_of(prior, "amy@example.com"), License { renewed_to: None, ..original });
     assert_eq!(world.manager.delete_revoked(&admin(), future).unwrap().deleted, 0);
+}
+
+#[test]
+fn of_deleted_licenses_those_are_told_of_that_belonged_to_somebody() {
+    let world = World::new();
+    let plan = world.plan(3);
+    world.assign(plan, &learners(["amy@example.com", "bob@example.com"])).unwrap();
+    world.activate(plan, "eve@example.com", 7);
+    world.revoke(plan, &["amy@example.com", "bob@example.com", "eve@example.com"]).unwrap();
+    world.manager.retire(&admin(), LmsUserId(7), "eve").unwrap();
+
+    assert_eq!(world.manager.delete_revoked(&admin(), plan).unwrap().deleted, 3);
+    let events = world.owed(Topic::LicenseEvent);
+    let deleted = events.iter().filter(|event| event["event"] == EventName::Deleted.as_str());
+    let mut people: Vec<&str> = deleted.filter_map(|event| event["properties"]["assigned_email"].as_str()).collect();
+    people.sort_unstable();
+    assert_eq!(people, ["amy@example.com", "bob@example.com"]);
 }

@@ -276,6 +276,25 @@ impl LicenseRepository for PostgresUnit<'_> {
         licenses(self.write(|connection| query.load::<LicenseRow>(connection))?)
     }
 
+    fn lock_revoked_after(
+        &mut self,
+        plan: PlanId,
+        after: Option<LicenseId>,
+        limit: i64,
+    ) -> Result<Vec<License>, Error> {
+        // No license has the nil id.
+        let after = after.map_or(Uuid::nil(), |id| id.0);
+        let query = license::table
+            .select(LicenseRow::as_select())
+            .filter(license::subscription_plan_uuid.eq(plan.0))
+            .filter(license::status.eq(LicenseStatus::Revoked.as_str()))
+            .filter(license::uuid.gt(after))
+            .order(license::uuid)
+            .limit(limit)
+            .for_no_key_update();
+        licenses(self.write(|connection| query.load::<LicenseRow>(connection))?)
+    }
+
     fn claim_unassigned(&mut self, plan: PlanId, number: i64) -> Result<Vec<License>, Error> {
         self.require_write()?;
         if number <= 0 {

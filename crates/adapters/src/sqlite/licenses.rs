@@ -290,6 +290,26 @@ impl LicenseRepository for SqliteUnit<'_> {
         licenses(rows)
     }
 
+    fn lock_revoked_after(
+        &mut self,
+        plan: PlanId,
+        after: Option<LicenseId>,
+        limit: i64,
+    ) -> Result<Vec<License>, Error> {
+        // Every uuid follows the empty text.
+        let after = after.map(|id| id.to_string()).unwrap_or_default();
+        let rows = license::table
+            .filter(license::subscription_plan_uuid.eq(SqlUuid(plan.0)))
+            .filter(license::status.eq(LicenseStatus::Revoked.as_str()))
+            .filter(sql::<Bool>("license.uuid > ").bind::<Text, _>(after))
+            .order(license::uuid)
+            .limit(limit.max(0))
+            .select(LicenseRow::as_select())
+            .load(self.written()?)
+            .map_err(storage_error)?;
+        licenses(rows)
+    }
+
     fn claim_unassigned(&mut self, plan: PlanId, number: i64) -> Result<Vec<License>, Error> {
         let rows = license::table
             .filter(license::subscription_plan_uuid.eq(SqlUuid(plan.0)))

@@ -343,3 +343,15 @@ pub fn live_licenses_are_locked_one_part_after_another(db: &dyn Database) {
     assert_eq!(next(&EVERY, Some(6), 2), [0; 0]);
     assert_eq!(next(&statuses(&[LicenseStatus::Assigned]), Some(4), 2), [6]);
 }
+
+pub fn revoked_licenses_are_locked_one_part_after_another(db: &dyn Database) {
+    with_licenses(db);
+    let store = db.store();
+    let next = |after: Option<u128>| {
+        let after = after.map(license_id);
+        numbers(&store.write(|unit| unit.licenses().lock_revoked_after(plan_id(1), after, 1)).unwrap())
+    };
+    assert_eq!(next(None), [2]);
+    assert_eq!(next(Some(2)), [3]);
+    assert_eq!(next(Some(3)), [0; 0]);
+}

@@ -159,6 +159,7 @@ macro_rules! contract_suite {
                 live_licenses_of_emails_are_locked
                 live_licenses_are_locked_up_to_a_limit
                 live_licenses_are_locked_one_part_after_another
+                revoked_licenses_are_locked_one_part_after_another
             }
             license_writes {
                 new_licenses_are_unassigned_and_recorded

@@ -180,6 +180,9 @@ pub fn a_unit_that_reads_refuses_locks(db: &dyn Database) {
             let filter = LicenseFilter::default();
             unit.licenses().lock_live(plan_id(1), &filter, 1).map(|licenses| licenses.len())
         }),
+        ("lock_revoked_after", |unit| {
+            unit.licenses().lock_revoked_after(plan_id(1), None, 1).map(|licenses| licenses.len())
+        }),
         ("lock_licenses", |unit| unit.retirement().lock_licenses(&retiree()).map(|licenses| licenses.len())),
         ("claim_unassigned", |unit| unit.licenses().claim_unassigned(plan_id(1), 1).map(|licenses| licenses.len())),
     ];

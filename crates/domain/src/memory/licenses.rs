@@ -170,6 +170,17 @@ impl LicenseRepository for MemoryUnit<'_> {
         Ok(live.take(at_most(limit)).cloned().collect())
     }
 
+    fn lock_revoked_after(
+        &mut self,
+        plan: PlanId,
+        after: Option<LicenseId>,
+        limit: i64,
+    ) -> Result<Vec<License>, Error> {
+        let revoked = of_plan(self.written()?, plan)
+            .filter(|license| license.status() == LicenseStatus::Revoked && after.is_none_or(|id| license.id > id));
+        Ok(revoked.take(at_most(limit)).cloned().collect())
+    }
+
     fn claim_unassigned(&mut self, plan: PlanId, number: i64) -> Result<Vec<License>, Error> {
         let free = of_plan(self.written()?, plan).filter(|license| license.status() == LicenseStatus::Unassigned);
         Ok(free.take(at_most(number)).cloned().collect())

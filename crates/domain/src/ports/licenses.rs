@@ -115,6 +115,10 @@ pub trait LicenseRepository {
         limit: i64,
     ) -> Result<Vec<License>, Error>;
 
+    /// The next of the plan's revoked licenses, in the order of their ids after the given one, at most `limit` of them, locked.
+    fn lock_revoked_after(&mut self, plan: PlanId, after: Option<LicenseId>, limit: i64)
+    -> Result<Vec<License>, Error>;
+
     /// Takes up to `number` unassigned licenses of the plan, locked until the end of the transaction.
     ///
     /// MUST return fewer only where the plan has fewer: licenses that another transaction holds are skipped, and waited for

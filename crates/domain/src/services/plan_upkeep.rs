@@ -1,10 +1,11 @@
 //! What staff does to a plan's licenses as a whole: freezing, provisioning, and clearing revoked ones away.
 
-use super::{LicenseManager, lock_plan};
+use super::{LicenseManager, find_agreement, lock_plan};
 use crate::error::{Error, Refusal};
 use crate::history::Actor;
 use crate::ids::PlanId;
 use crate::license::LicenseStatus;
+use crate::outbox::Promises;
 use crate::plan::{LicenseCounts, SubscriptionPlan};
 use crate::ports::{StoreExt, UnitOfWork};
 
@@ -71,9 +72,27 @@ impl LicenseManager {
         self.store.write(|unit| {
             let plan = lock_plan(unit, plan)?.plan;
             let change = actor.change(self.now());
+            self.promise_deletions(unit, &plan)?;
             let deleted = unit.licenses().delete(plan.id, LicenseStatus::Revoked, &change)?;
             upkeep(unit, plan, 0, 0, deleted)
         })
+    }
+
+    /// Goes through the revoked licenses in parts, so that memory is bounded by [`super::Settings::batch_size`].
+    fn promise_deletions(&self, unit: &mut dyn UnitOfWork, plan: &SubscriptionPlan) -> Result<(), Error> {
+        let agreement = find_agreement(unit, plan.agreement)?;
+        let batch = self.settings.batch_size;
+        let mut after = None;
+        loop {
+            let licenses = unit.licenses().lock_revoked_after(plan.id, after, batch)?;
+            let mut promises = Promises::new(&agreement, plan, self.ids.as_ref(), self.now());
+            licenses.iter().for_each(|license| promises.deleted(license));
+            unit.outbox().add(&promises.into_messages())?;
+            if (licenses.len() as i64) < batch {
+                return Ok(());
+            }
+            after = licenses.last().map(|license| license.id);
+        }
     }
 }
 

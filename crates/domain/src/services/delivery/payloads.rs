@@ -1,12 +1,13 @@
-//! The payloads of messages, read back. Each is the form of the same name in `outbox.rs`.
+//! The payloads of messages, read back: those that `outbox.rs` writes from what it borrows, in a form that owns it.
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::email::Email;
-use crate::ids::{ActivationKey, EnrollmentJobId, LmsUserId};
+use crate::ids::{ActivationKey, LmsUserId};
 use crate::outbox::Message;
+pub(super) use crate::outbox::{PromisedEnrollment, RevokedEnrollments};
 
 /// What is wrong with a payload that cannot be read. The cause is not told: it may quote an address.
 pub(super) const UNREADABLE: &str = "its payload cannot be read";
@@ -32,11 +33,6 @@ pub(super) struct Welcome {
 }
 
 #[derive(Deserialize)]
-pub(super) struct RevokedEnrollments {
-    pub(super) lms_user_id: LmsUserId,
-}
-
-#[derive(Deserialize)]
 pub(super) struct RevocationCapReached {
     pub(super) plan_title: String,
     pub(super) num_revocations_applied: i32,
@@ -59,9 +55,4 @@ impl LicenseEvent {
     pub(super) fn lms_user_id(&self) -> Option<LmsUserId> {
         self.properties.get("assigned_lms_user_id")?.as_i64().map(LmsUserId)
     }
-}
-
-#[derive(Deserialize)]
-pub(super) struct PromisedEnrollment {
-    pub(super) job_uuid: EnrollmentJobId,
 }
