@@ -4,9 +4,10 @@ use std::process::Command;
 use std::time::Duration;
 
 use license_manager_tests::{Database, Server, on_both_databases, poll};
+use regex_lite::Regex;
 use serde_json::Value;
 
-on_both_databases!(the_printed_walk_can_be_pasted, and_pasted_again_after_a_restart);
+on_both_databases!(the_printed_walk_can_be_pasted, and_pasted_again_after_a_restart, the_readme_shows_the_printed_walk,);
 
 /// The commands of the walk, which stand two spaces in.
 fn commands(server: &Server) -> String {
@@ -61,4 +62,20 @@ fn and_pasted_again_after_a_restart(database: Database) {
     assert_eq!(answers[0]["title"], "Data Science", "the same plan");
     assert_eq!(answers[2]["status"], "activated");
     assert_eq!(answers[4]["processed"], true);
+}
+
+/// The lines with what differs from run to run left out.
+fn alike(lines: &str) -> Vec<String> {
+    let varying =
+        Regex::new(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|eyJ[^']*|\d{4}-\d\d-\d\d|127\.0\.0\.1:\d+").unwrap();
+    lines.lines().map(str::trim).map(|line| varying.replace_all(line, "…").into_owned()).collect()
+}
+
+fn the_readme_shows_the_printed_walk(database: Database) {
+    let server = Server::start_demo(database.url());
+    let readme = alike(include_str!("../../README.md"));
+    let mut rest = readme.iter();
+    for command in alike(&commands(&server)) {
+        assert!(rest.any(|line| *line == command), "README.md lacks, or has in another place: {command}");
+    }
 }

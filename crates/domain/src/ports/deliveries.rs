@@ -191,7 +191,8 @@ pub struct Mail {
 /// Whoever sends mails.
 #[async_trait]
 pub trait CampaignMail: Send + Sync {
-    /// Sends mails of one kind, at most [`MAILS_PER_CALL`], or none of them. May have sent some of them where it fails.
+    /// Sends mails of one kind, at most [`MAILS_PER_CALL`]. Where it fails, some of them may have been sent: they are all handed
+    /// over again, with the same ids.
     async fn send(&self, kind: MailKind, mails: &[Mail]) -> Result<(), Undelivered>;
 
     /// Joins what is known of addresses with the accounts they turned out to belong to. At most [`MAILS_PER_CALL`].

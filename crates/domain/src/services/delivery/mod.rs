@@ -1,6 +1,6 @@
 //! Delivery: what was promised to the outside goes there.
 //!
-//! In three halves, because storage waits for nobody and neighbours take their time. [`Deliveries::claim`] takes what one call
+//! In three parts, because storage waits for nobody and neighbours take their time. [`Deliveries::claim`] takes what one call
 //! carries, in one transaction; [`Deliveries::deliver`] calls the neighbours and touches no storage; [`Deliveries::settle`] writes
 //! what came of it, in another transaction. Whoever dies in between leaves messages that are claimed again when the claim ends:
 //! each is delivered at least once.

@@ -42,7 +42,7 @@ pub struct NewPlanRequest {
     /// Why.
     pub change_reason: ChangeReasonName,
     /// The opportunity it was sold by; it must be there, and null where there is none.
-    #[schema(required, max_length = 255)]
+    #[schema(required, pattern = "^00k[0-9A-Za-z]{15}$")]
     pub salesforce_opportunity_line_item: Option<String>,
     /// The rest.
     #[serde(flatten)]
@@ -70,7 +70,7 @@ pub struct PlanEditRequest {
     #[schema(minimum = 0)]
     pub desired_num_licenses: Option<i32>,
     /// The opportunity it was sold by.
-    #[schema(max_length = 255)]
+    #[schema(pattern = "^00k[0-9A-Za-z]{15}$")]
     pub salesforce_opportunity_line_item: Option<String>,
     /// The rest.
     #[serde(flatten)]

@@ -48,7 +48,7 @@ pub struct NewRenewalRequest {
     /// The plan that ends.
     pub prior_subscription_plan: Uuid,
     /// The opportunity it was sold by; it must be there, and null where there is none.
-    #[schema(required, min_length = 1, max_length = 255)]
+    #[schema(required, pattern = "^[0-9A-Za-z]{18}$")]
     pub salesforce_opportunity_id: Option<String>,
     /// How many licenses the renewed plan gets.
     #[schema(minimum = 1)]
@@ -66,7 +66,7 @@ pub struct NewRenewalRequest {
 #[derive(ToSchema)]
 pub struct RenewalEditRequest {
     /// The opportunity it was sold by.
-    #[schema(min_length = 1, max_length = 255)]
+    #[schema(pattern = "^[0-9A-Za-z]{18}$")]
     pub salesforce_opportunity_id: Option<String>,
     /// How many licenses the renewed plan gets.
     #[schema(minimum = 1, nullable = false)]
