@@ -230,7 +230,8 @@ impl CustomizeConnection<SqliteConnection, diesel::r2d2::Error> for Setup {
         ))?;
         conn.batch_execute(match self.role {
             Role::Reader => "PRAGMA query_only = ON; PRAGMA cache_size = -2000; PRAGMA temp_store = MEMORY;",
-            Role::Writer => "PRAGMA cache_size = -8000; PRAGMA temp_store = MEMORY;",
+            // In memory, what a statement over thousands of rows keeps to undo itself would be most of what the server holds.
+            Role::Writer => "PRAGMA cache_size = -8000; PRAGMA temp_store = FILE;",
         })?;
         if let Some(on_statement) = self.on_statement.clone() {
             conn.set_instrumentation(move |event: InstrumentationEvent<'_>| {

@@ -83,8 +83,6 @@ impl LicenseManager {
                 .map(|(license, &email)| license.assign(email.clone(), ActivationKey(self.ids.next()), now))
                 .collect::<Result<Vec<License>, _>>()?;
 
-            let mut promises = Promises::new(&agreement, &plan, self.ids.as_ref(), now);
-            licenses.iter().for_each(|license| promises.assigned(license, mail));
             let change = actor.change(now);
             unit.licenses().save(&licenses, &change)?;
             let sources: Vec<(LicenseId, String)> = licenses
@@ -95,6 +93,9 @@ impl LicenseManager {
             if !sources.is_empty() {
                 unit.licenses().set_sources(&sources, &change)?;
             }
+            // The messages are most of what a large request holds, so they are made when the rest is written.
+            let mut promises = Promises::new(&agreement, &plan, self.ids.as_ref(), now);
+            licenses.iter().for_each(|license| promises.assigned(license, mail));
             unit.outbox().add(&promises.into_messages())?;
             let assigned = newcomers.into_iter().cloned().zip(licenses.iter().map(|license| license.id)).collect();
             Ok(Assignments { assigned, already_associated })
