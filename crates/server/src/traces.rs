@@ -203,11 +203,14 @@ pub async fn trace(
     if RECORDER.get().is_none() || WATCHED.iter().any(|watched| watched.trim_end_matches('/') == path) {
         return next.call(request).await;
     }
-    let method = method_label(request.method()).to_owned();
+    let (name, method) = match method_label(request.method()) {
+        "other" => ("HTTP".to_owned(), "_OTHER".to_owned()),
+        known => (known.to_owned(), known.to_owned()),
+    };
     // The resources know paths with their slash, which the request may get further in.
     let route = request.match_pattern();
-    let span = SpanBuilder::from_name(method.clone()).with_kind(SpanKind::Server).with_attributes([
-        KeyValue::new("http.request.method", if method == "other" { "_OTHER".to_owned() } else { method.clone() }),
+    let span = SpanBuilder::from_name(name.clone()).with_kind(SpanKind::Server).with_attributes([
+        KeyValue::new("http.request.method", method),
         KeyValue::new("url.scheme", if request.app_config().secure() { "https" } else { "http" }),
     ]);
     let context = begin(span, &caller(&request));
@@ -216,7 +219,7 @@ pub async fn trace(
         Ok(response) => (route.or_else(|| response.request().match_pattern()), response.status()),
         Err(error) => (route, error.as_response_error().status_code()),
     };
-    answered(&context, &method, route, status);
+    answered(&context, &name, route, status);
     answer
 }
 
@@ -229,10 +232,10 @@ fn caller(request: &ServiceRequest) -> Context {
     }
 }
 
-fn answered(context: &Context, method: &str, route: Option<String>, status: StatusCode) {
+fn answered(context: &Context, name: &str, route: Option<String>, status: StatusCode) {
     let span = context.span();
     if let Some(route) = route {
-        span.update_name(format!("{method} {route}"));
+        span.update_name(format!("{name} {route}"));
         span.set_attribute(KeyValue::new("http.route", route));
     }
     span.set_attribute(KeyValue::new("http.response.status_code", i64::from(status.as_u16())));
@@ -330,9 +333,11 @@ mod tests {
 
     #[test]
     fn what_names_no_span_is_no_parent() {
-        for nonsense in [None, Some(""), Some("amy@example.com"), Some("00-0-0-01"), Some(&SAMPLED[..54])] {
-            assert!(!named(nonsense).span().span_context().is_valid(), "{nonsense:?}");
+        let (of_no_version, shouted) = (SAMPLED.replacen("00", "ff", 1), SAMPLED.to_uppercase());
+        for nonsense in ["", "amy@example.com", "00-0-0-01", &SAMPLED[..52], &of_no_version, &shouted] {
+            assert!(!named(Some(nonsense)).span().span_context().is_valid(), "{nonsense}");
         }
+        assert!(!named(None).span().span_context().is_valid());
         assert!(named(Some(SAMPLED)).span().span_context().is_remote());
     }
 
