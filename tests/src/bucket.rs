@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use reqwest::Url;
 
-use crate::neighbours::{lock, read_request};
+use crate::neighbours::{Received, lock, read_request};
 
 /// The bucket's name.
 const BUCKET: &str = "results";
@@ -93,7 +93,7 @@ impl State {
 }
 
 fn answer(state: &State, mut stream: TcpStream) -> Option<()> {
-    let (method, target, body) = read_request(&stream)?;
+    let Received { method, target, body, .. } = read_request(&stream)?;
     let url = Url::parse("http://bucket").ok()?.join(&target).ok()?;
     let (status, body) = state.answer(&method, &url, body);
     let length = body.len();

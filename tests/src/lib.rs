@@ -25,6 +25,7 @@
 mod bucket;
 mod client;
 mod cluster;
+mod collector;
 pub mod conformance;
 mod customer;
 mod database;
@@ -37,6 +38,7 @@ mod webhook_endpoint;
 pub use bucket::FakeBucket;
 pub use client::{Answer, Client, Request};
 pub use cluster::Cluster;
+pub use collector::{FakeCollector, Span};
 pub use customer::{Counts, Customer, PROVISIONING, Plan};
 pub use database::Database;
 pub use neighbours::{FakeNeighbours, NOT_IN_CATALOG};

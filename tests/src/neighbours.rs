@@ -5,7 +5,7 @@ use std::fmt::Display;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use reqwest::Url;
@@ -33,6 +33,11 @@ struct State {
     requests: AtomicU64,
     /// What was taken: the path, and when, and the body.
     taken: Mutex<Vec<(String, Instant, Value)>>,
+    /// What requests said they were parts of: the path and the `traceparent`.
+    trace_parents: Mutex<Vec<(String, Option<String>)>>,
+    /// Whether requests that change something have to wait for their answers.
+    held: Mutex<bool>,
+    released: Condvar,
     /// The admins of every customer: the id of their link to it, their account and their address.
     admins: Mutex<Vec<(i64, i64, String)>>,
     /// The accounts by address.
@@ -98,6 +103,23 @@ impl FakeNeighbours {
     /// From now on each request that changes something takes so long.
     pub fn slow(&self, delay: Duration) {
         self.state.delay.store(delay.as_millis() as u64, Ordering::SeqCst);
+    }
+
+    /// From now on requests that change something are taken and not answered, until [`FakeNeighbours::release`].
+    pub fn hold(&self) {
+        *lock(&self.state.held) = true;
+    }
+
+    /// Answers requests again, and those that wait.
+    pub fn release(&self) {
+        *lock(&self.state.held) = false;
+        self.state.released.notify_all();
+    }
+
+    /// What requests to paths that hold this text said they were parts of, in their order: their `traceparent`.
+    pub fn trace_parents(&self, path: &str) -> Vec<Option<String>> {
+        let all = lock(&self.state.trace_parents);
+        all.iter().filter(|(asked, _)| asked.contains(path)).map(|(_, parent)| parent.clone()).collect()
     }
 
     /// Makes somebody an admin of every customer.
@@ -239,6 +261,7 @@ impl State {
     fn take(&self, path: &str, body: &Value) -> Value {
         lock(&self.taken).push((path.to_owned(), Instant::now(), body.clone()));
         std::thread::sleep(Duration::from_millis(self.delay.load(Ordering::SeqCst)));
+        drop(self.released.wait_while(lock(&self.held), |held| *held));
         let aliases = |field: &str| -> Vec<String> {
             let aliases = body[field].as_array().into_iter().flatten();
             aliases.map(|alias| text(&alias["alias_name"])).collect()
@@ -285,32 +308,40 @@ impl State {
     }
 }
 
-/// Reads one request: its method, its target and its body.
-pub(crate) fn read_request(stream: &TcpStream) -> Option<(String, String, Vec<u8>)> {
+/// One request.
+pub(crate) struct Received {
+    pub(crate) method: String,
+    pub(crate) target: String,
+    /// Their names in lowercase.
+    pub(crate) headers: BTreeMap<String, String>,
+    pub(crate) body: Vec<u8>,
+}
+
+/// Reads one request.
+pub(crate) fn read_request(stream: &TcpStream) -> Option<Received> {
     let mut reader = BufReader::new(stream);
     let mut line = String::new();
     reader.read_line(&mut line).ok()?;
     let mut words = line.split(' ');
     let (method, target) = (words.next()?.to_owned(), words.next()?.to_owned());
-    let mut length = 0;
+    let mut headers = BTreeMap::new();
     loop {
         let mut header = String::new();
         reader.read_line(&mut header).ok()?;
-        match header.trim_end().split_once(':') {
-            None => break,
-            Some((name, value)) if name.eq_ignore_ascii_case("content-length") => length = value.trim().parse().ok()?,
-            Some(_) => {}
-        }
+        let Some((name, value)) = header.split_once(':') else { break };
+        headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
     }
+    let length = headers.get("content-length").map_or(Ok(0), |length| length.parse()).ok()?;
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
-    Some((method, target, body))
+    Some(Received { method, target, headers, body })
 }
 
 /// Answers one request; a client that breaks off gets nothing.
 fn answer(state: &State, mut stream: TcpStream) -> Option<()> {
-    let (method, target, body) = read_request(&stream)?;
+    let Received { method, target, mut headers, body } = read_request(&stream)?;
     let url = Url::parse("http://neighbours").ok()?.join(&target).ok()?;
+    lock(&state.trace_parents).push((url.path().to_owned(), headers.remove("traceparent")));
     let (status, headers, body) = if method == "GET" {
         let (status, body) = state.read(&url);
         (status, String::new(), body)

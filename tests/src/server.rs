@@ -226,10 +226,20 @@ impl Beside {
         self.process.wait().expect("the process is gone");
     }
 
+    /// Sends SIGTERM and returns at once.
+    pub fn terminate(&self) {
+        kill_process(Pid::from_child(&self.process), Signal::TERM).expect("SIGTERM is sent");
+    }
+
+    /// Waits until it has exited. Panics where that takes over a minute.
+    pub fn wait_for_exit(&mut self) -> ExitStatus {
+        wait_for_exit(&mut self.process).expect("the process exits within a minute")
+    }
+
     /// Sends SIGTERM and waits until it has exited. Panics where that takes over a minute.
     pub fn stop_with_sigterm(&mut self) -> ExitStatus {
-        kill_process(Pid::from_child(&self.process), Signal::TERM).expect("SIGTERM is sent");
-        wait_for_exit(&mut self.process).expect("the process exits within a minute")
+        self.terminate();
+        self.wait_for_exit()
     }
 }
 

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use license_manager_tests::{
-    Answer, Cluster, Customer, Database, FakeNeighbours, Request, Server, on_both_databases, poll,
+    Answer, Cluster, Customer, Database, FakeNeighbours, PROVISIONING, Request, Server, WebhookEndpoint,
+    on_both_databases, poll,
 };
 use serde_json::json;
 
@@ -12,6 +13,8 @@ on_both_databases!(
     messages_that_cannot_be_delivered_are_seen_to_wait_and_then_to_be_parked,
     metrics_can_be_kept_to_those_who_have_the_token,
     a_worker_is_watched_at_an_address_of_its_own,
+    a_worker_that_stops_says_so_until_its_deliveries_are_done,
+    deliveries_to_webhooks_are_counted_and_seen_to_wait,
     a_service_whose_schema_is_out_of_date_is_not_ready,
 );
 
@@ -126,6 +129,36 @@ fn messages_that_cannot_be_delivered_are_seen_to_wait_and_then_to_be_parked(data
     becomes(&server, r#"license_manager_outbox_oldest_due_seconds{lane="lms"}"#, |n| n == 0.0);
 }
 
+fn deliveries_to_webhooks_are_counted_and_seen_to_wait(database: Database) {
+    let (taking, refusing) = (WebhookEndpoint::start(), WebhookEndpoint::start());
+    refusing.answer(410);
+    let settings = [
+        ("LM_WEBHOOKS__ALLOW_PRIVATE_ADDRESSES".to_owned(), "true".to_owned()),
+        ("LM_WORKER__ENABLED".to_owned(), "false".to_owned()),
+    ];
+    let server = start(&database, &settings);
+    let customer = Customer::new(&server);
+    for endpoint in [&taking, &refusing] {
+        let webhook = json!({ "url": endpoint.url() });
+        customer.operator().post(&format!("{PROVISIONING}/webhooks/"), &webhook).expect(201);
+    }
+    customer.plan(3).assign(&customer.emails("learner", 2)).expect(200);
+    becomes(&server, "license_manager_webhook_waiting_deliveries", |n| n == 4.0);
+    becomes(&server, "license_manager_webhook_oldest_due_seconds", |n| n >= 1.0);
+    becomes(&server, "license_manager_webhook_parked_deliveries", |n| n == 0.0);
+    drop(server);
+
+    let server = start(&database, &settings[..1]);
+    becomes(&server, r#"license_manager_webhook_deliveries_total{result="delivered"}"#, |n| n == 2.0);
+    becomes(&server, r#"license_manager_webhook_deliveries_total{result="parked"}"#, |n| n >= 1.0);
+    becomes(&server, "license_manager_webhook_parked_deliveries", |n| n >= 1.0);
+    becomes(&server, "license_manager_webhook_oldest_due_seconds", |n| n == 0.0);
+    let metrics = scrape(&server);
+    for private in ["example.com", &taking.url()] {
+        assert!(!metrics.contains(private), "{private} in\n{metrics}");
+    }
+}
+
 fn metrics_can_be_kept_to_those_who_have_the_token(database: Database) {
     let server = Server::start_with(database.url(), &[("LM_METRICS__TOKEN", "hunter2-hunter2")]);
     let asked = |authorization: Option<&str>| {
@@ -169,6 +202,37 @@ fn a_worker_is_watched_at_an_address_of_its_own(database: Database) {
     assert!(delivered.is_some());
     assert_eq!(client.get("/api/v1/subscriptions/").status, 404, "a worker answers nobody else");
     assert!(worker.stop_with_sigterm().success());
+}
+
+fn a_worker_that_stops_says_so_until_its_deliveries_are_done(database: Database) {
+    let neighbours = FakeNeighbours::start();
+    let mut settings = settings(&neighbours);
+    let address = format!("127.0.0.1:{}", license_manager_tests::free_port());
+    settings.push(("LM_WORKER__ENABLED".to_owned(), "false".to_owned()));
+    settings.push(("LM_METRICS__WORKER_LISTEN".to_owned(), address.clone()));
+    let server = start(&database, &settings);
+    let customer = Customer::new(&server);
+    neighbours.hold();
+    customer.plan(1).assign(&[customer.email("amy")]).expect(200);
+    let mut worker = server.run_beside(&["worker"]);
+    poll(PATIENCE, || (!neighbours.linked().is_empty()).then_some(())).expect("a delivery is under way");
+    worker.terminate();
+    let client = license_manager_tests::Client::anonymous(format!("http://{address}"));
+    let stops = |answer: &Answer| answer.body["detailed_status"]["service_status"] == "STOPPING";
+    let ready = || client.try_send(Request::new("GET", "/health/ready/")).ok();
+    let answer = poll(PATIENCE, || ready().filter(&stops)).unwrap_or_else(|| panic!("{}", worker.log()));
+    assert_eq!(
+        answer.expect(503),
+        json!({
+            "overall_status": "UNAVAILABLE",
+            "detailed_status":
+                { "service_status": "STOPPING", "database_status": "OK", "migrations_status": "OK" },
+        })
+    );
+    client.get("/health/live/").expect(200);
+    client.get("/health/").expect(200);
+    neighbours.release();
+    assert!(worker.wait_for_exit().success(), "{}", worker.log());
 }
 
 fn ready(server: &Server) -> Answer {

@@ -10,3 +10,4 @@ pub mod mail;
 pub mod pool;
 pub mod postgres;
 pub mod sqlite;
+pub mod traces;

@@ -27,6 +27,10 @@ impl InMemory {
 }
 
 impl Database for InMemory {
+    fn keeps_trace_parents(&self) -> bool {
+        false
+    }
+
     fn store(&self) -> Arc<dyn Store> {
         self.0.clone()
     }

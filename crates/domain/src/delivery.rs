@@ -175,6 +175,8 @@ pub struct Parcel {
     pub lanes: Lanes,
     /// How often this step has failed.
     pub attempts: i16,
+    /// What it was promised as a part of, where that was recorded; see [`crate::ports::OutboxRepository::add`].
+    pub trace_parent: Option<String>,
 }
 
 impl Parcel {

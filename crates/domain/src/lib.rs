@@ -121,7 +121,7 @@ pub use services::{
     Outcome, PersonalLicense, PersonalLicenses, PlanChanges, PlanOverview, PlanPage, PlanTypeChanges, PlanUpkeep,
     ProcessedRenewal, ProductChanges, RecordPage, RenewalChanges, RenewalOutcome, RenewalPage, RenewedBy, Retirement,
     RevertRequest, Reverted, Revocations, Revoked, Settings, Supervisor, TransferPage, TransferPreview, UNLINKED_EVENT,
-    WebhookBatch, WebhookChanges, WebhookOutcome,
+    WebhookBatch, WebhookChanges, WebhookOutcome, WebhookResult,
 };
 pub use spreadsheet::text_cell;
 pub use staff_records::{LicenseMark, Notification, NotificationKind};

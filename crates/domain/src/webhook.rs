@@ -167,6 +167,19 @@ pub struct WebhookParcel {
     pub due_since: DateTime<Utc>,
     /// When the event happened.
     pub created: DateTime<Utc>,
+    /// What it was promised as a part of, where that was recorded; see [`crate::ports::OutboxRepository::add`].
+    pub trace_parent: Option<String>,
+}
+
+/// How the deliveries to all endpoints stand, for whoever watches them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct WebhookBacklog {
+    /// How many wait, those being made included, up to the number that was asked for.
+    pub waiting: i64,
+    /// How many are parked, up to the same number.
+    pub parked: i64,
+    /// Since when the delivery is due that could have been claimed first; `None` where none could be.
+    pub due_since: Option<DateTime<Utc>>,
 }
 
 /// A claim to deliveries to one endpoint.

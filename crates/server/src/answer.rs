@@ -5,6 +5,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::ContentType;
 use actix_web::{HttpRequest, HttpResponse, Responder, web};
 use license_manager_domain::Error;
+use opentelemetry::Context;
 use serde::Serialize;
 
 use crate::error::ApiError;
@@ -53,10 +54,14 @@ impl Responder for Answer {
     }
 }
 
-/// Does work that waits for the database, on a thread for that, within the request's log span.
+/// Does work that waits for the database, on a thread for that, within the request's log span and its trace.
 pub async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
 ) -> Result<T, ApiError> {
-    let span = tracing::Span::current();
-    web::block(move || span.in_scope(work)).await?
+    let (span, trace) = (tracing::Span::current(), Context::current());
+    let work = move || {
+        let _traced = trace.attach();
+        span.in_scope(work)
+    };
+    web::block(work).await?
 }

@@ -19,7 +19,7 @@ use crate::error::ApiError;
 use crate::monitor::Monitor;
 use crate::problem::{PROBLEM_JSON, problem_details};
 use crate::throttle::Throttle;
-use crate::{idempotency, identity, logging, metrics, monitor, routes};
+use crate::{idempotency, identity, logging, metrics, monitor, routes, traces};
 
 /// The path whose answers are not JSON but Prometheus's text, whatever is accepted.
 const METRICS: &str = "/metrics/";
@@ -84,6 +84,7 @@ pub fn app(
         .wrap(cors)
         .wrap(from_fn(metrics::measure))
         .wrap(from_fn(logging::request_log))
+        .wrap(from_fn(traces::trace))
 }
 
 /// Refuses callers who accept none of the media types this service writes.

@@ -12,6 +12,7 @@ use actix_web::web::Bytes;
 use actix_web::{Error, HttpMessage as _, HttpRequest, HttpResponse, ResponseError, rt};
 use aws_lc_rs::digest::{Context, SHA256};
 use license_manager_domain::{Begun, Claim, IdempotencyKey, LicenseManager, StoredAnswer};
+use opentelemetry::context::FutureExt;
 use tracing::Instrument;
 
 use crate::answer::blocking;
@@ -70,7 +71,7 @@ pub async fn once(
         Ok(Beginning::Do(claim)) => {
             // A client that hangs up ends this future, and must not end work whose answer it will ask for again.
             let work = perform(state.manager.clone(), claim, request, next);
-            let done = rt::spawn(work.in_current_span()).await;
+            let done = rt::spawn(work.in_current_span().with_current_context()).await;
             let response =
                 done.map_err(|_| ApiError::from(license_manager_domain::Error::storage("a request ended early")))??;
             Ok(response.map_into_right_body())

@@ -30,6 +30,7 @@ pub mod serve;
 pub mod storage;
 pub mod system;
 pub mod throttle;
+pub mod traces;
 mod webhooks;
 pub mod wire;
 pub mod worker;

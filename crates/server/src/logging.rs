@@ -20,6 +20,7 @@ use tracing_subscriber::{EnvFilter, Layer};
 
 use crate::config::{LogFormat, LoggingConfig};
 use crate::system::RandomIds;
+use crate::traces;
 
 /// The header that carries a request's id, in both directions.
 pub const REQUEST_ID_HEADER: HeaderName = HeaderName::from_static("x-request-id");
@@ -92,7 +93,7 @@ impl fmt::Display for RequestId {
 
 /// Middleware, for `from_fn` and outermost: gives the request its [`RequestId`], logs one line when it is answered, and
 /// echoes the id on the answer, whatever that is. Everything that is logged on the way stands in a span with the id,
-/// the method and the route. The route is the pattern, never the path or the query, in which there may be an email.
+/// the method and the route, and with the trace where one is recorded. The route is the pattern, never the path or the query, in which there may be an email.
 pub async fn request_log(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
@@ -105,7 +106,11 @@ pub async fn request_log(
         request_id = %id,
         method = %request.method(),
         route = route.as_deref().unwrap_or("unmatched"),
+        trace_id = tracing::field::Empty,
     );
+    if let Some(trace_id) = traces::current_trace_id() {
+        span.record("trace_id", trace_id);
+    }
     request.extensions_mut().insert(id.clone());
 
     let answer = next.call(request).instrument(span.clone()).await;

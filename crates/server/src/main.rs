@@ -11,7 +11,7 @@ use license_manager::config::{Config, Secret};
 use license_manager::operations::{self, CommandError};
 use license_manager::storage::{Database, seed_products};
 use license_manager::system::SystemClock;
-use license_manager::{demo, logging, outbox, serve};
+use license_manager::{demo, logging, outbox, serve, traces};
 use license_manager_domain::ports::Clock as _;
 
 /// Gives memory back that a large request leaves; docs/ARCHITECTURE.md, "Memory".
@@ -61,6 +61,7 @@ fn act(cli: Cli) -> Result<ExitCode, Box<dyn Error>> {
         Command::Config => write!(std::io::stdout(), "{}", config.effective())?,
         Command::Serve(arguments) => {
             logging::init(&config.logging)?;
+            let _traces = traces::start(&config.telemetry)?;
             if arguments.demo && config.auth.hs256_secret.is_none() && config.auth.jwk_set.is_none() {
                 config.auth.hs256_secret = Some(Secret::random());
             }
@@ -68,6 +69,7 @@ fn act(cli: Cli) -> Result<ExitCode, Box<dyn Error>> {
         }
         Command::Worker => {
             logging::init(&config.logging)?;
+            let _traces = traces::start(&config.telemetry)?;
             actix_web::rt::System::new().block_on(serve::run_worker(config))?;
         }
         Command::Outbox(command) => {

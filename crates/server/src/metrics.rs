@@ -14,7 +14,8 @@ use license_manager_adapters::calls::CallListener;
 use license_manager_adapters::pool::PoolUse;
 use license_manager_domain::delivery::{Backlog, Lane};
 use license_manager_domain::outbox::Topic;
-use license_manager_domain::{DeliveryResult, JobKind};
+use license_manager_domain::webhook::WebhookBacklog;
+use license_manager_domain::{DeliveryResult, JobKind, WebhookResult};
 use prometheus::core::Collector;
 use prometheus::{
     Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, Result, TextEncoder,
@@ -36,6 +37,7 @@ pub struct Metrics {
     request_durations: HistogramVec,
     requests_in_flight: IntGauge,
     deliveries: IntCounterVec,
+    webhook_deliveries: IntCounterVec,
     calls: IntCounterVec,
     call_durations: HistogramVec,
 }
@@ -56,8 +58,17 @@ pub struct Stored {
     pub now: DateTime<Utc>,
     /// How the outbox stands.
     pub backlog: Vec<Backlog>,
+    /// How deliveries to webhooks stand.
+    pub webhooks: WebhookBacklog,
     /// How many jobs of each kind wait.
     pub jobs: Vec<(JobKind, i64)>,
+}
+
+impl Stored {
+    /// How long ago a moment was, in whole seconds; 0 where there is none.
+    fn seconds_since(&self, moment: Option<DateTime<Utc>>) -> i64 {
+        moment.map_or(0, |moment| (self.now - moment).num_seconds()).max(0)
+    }
 }
 
 impl Metrics {
@@ -82,6 +93,11 @@ impl Metrics {
             "Messages of the outbox that a delivery was tried of, once for each try.",
             &["lane", "topic", "result"],
         )?;
+        let webhook_deliveries = counters(
+            "webhook_deliveries_total",
+            "Events that a delivery to a webhook was tried of, once for each try.",
+            &["result"],
+        )?;
         let calls = counters("neighbour_calls_total", "Calls to other services.", &["neighbour", "outcome"])?;
         let call_durations = histograms(
             "neighbour_call_duration_seconds",
@@ -93,6 +109,7 @@ impl Metrics {
             request_durations: registered(&registry, durations)?,
             requests_in_flight: registered(&registry, in_flight)?,
             deliveries: registered(&registry, deliveries)?,
+            webhook_deliveries: registered(&registry, webhook_deliveries)?,
             calls: registered(&registry, calls)?,
             call_durations: registered(&registry, call_durations)?,
             registry,
@@ -103,6 +120,13 @@ impl Metrics {
     pub fn delivered(&self, lane: Lane, results: impl Iterator<Item = (Topic, DeliveryResult)>) {
         for (topic, result) in results {
             self.deliveries.with_label_values(&[lane.as_str(), topic.as_str(), result.as_str()]).inc();
+        }
+    }
+
+    /// Counts what came of deliveries to a webhook.
+    pub fn told_webhook(&self, results: impl Iterator<Item = WebhookResult>) {
+        for result in results {
+            self.webhook_deliveries.with_label_values(&[result.as_str()]).inc();
         }
     }
 
@@ -162,8 +186,28 @@ fn observed(observation: &Observation) -> Result<Registry> {
         let lane = [backlog.lane.as_str()];
         waiting.with_label_values(&lane).set(backlog.waiting);
         parked.with_label_values(&lane).set(backlog.parked);
-        let seconds = backlog.due_since.map_or(0, |since| (stored.now - since).num_seconds());
-        age.with_label_values(&lane).set(seconds.max(0));
+        age.with_label_values(&lane).set(stored.seconds_since(backlog.due_since));
+    }
+    for (name, help, number) in [
+        (
+            "webhook_waiting_deliveries",
+            "Events that wait to be told to a webhook, up to a limit.",
+            stored.webhooks.waiting,
+        ),
+        (
+            "webhook_parked_deliveries",
+            "Events that nobody tells a webhook any more, up to a limit.",
+            stored.webhooks.parked,
+        ),
+        (
+            "webhook_oldest_due_seconds",
+            "How long the event waits that could have been told to a webhook first; 0 where none could be.",
+            stored.seconds_since(stored.webhooks.due_since),
+        ),
+    ] {
+        let gauge = IntGauge::with_opts(opts(name, help))?;
+        gauge.set(number);
+        registered(&registry, gauge)?;
     }
     let jobs = gauges("jobs", "Work on whole plans that is not done yet.", &["kind"])?;
     stored.jobs.iter().for_each(|(kind, count)| jobs.with_label_values(&[kind.as_str()]).set(*count));
@@ -195,8 +239,8 @@ fn registered<C: Collector + Clone + 'static>(registry: &Registry, collector: C)
     Ok(collector)
 }
 
-/// A client may make up methods, and each would be a series of its own.
-fn method_label(method: &Method) -> &str {
+/// The name of a method that HTTP knows, else `other`: a client may make up methods, and each would be a series of its own.
+pub(crate) fn method_label(method: &Method) -> &str {
     let known = [
         Method::GET,
         Method::HEAD,
@@ -264,6 +308,7 @@ mod tests {
         let results = [(Topic::Assignment, DeliveryResult::Delivered), (Topic::Assignment, DeliveryResult::Failed)];
         metrics.delivered(Lane::Mail, results.into_iter());
         metrics.delivered(Lane::Mail, results.into_iter().take(1));
+        metrics.told_webhook([WebhookResult::Delivered, WebhookResult::Parked, WebhookResult::Delivered].into_iter());
         metrics.call_listener()("lms", license_manager_adapters::calls::CallOutcome::Busy, Duration::from_secs(1));
         let text = text(&metrics, &Observation::default());
         for line in [
@@ -273,13 +318,17 @@ mod tests {
             r#"license_manager_http_request_duration_seconds_bucket{method="GET",route="/plans/{plan}/",le="0.01"} 0"#,
             r#"license_manager_deliveries_total{lane="mail",result="delivered",topic="assignment"} 2"#,
             r#"license_manager_deliveries_total{lane="mail",result="failed",topic="assignment"} 1"#,
+            r#"license_manager_webhook_deliveries_total{result="delivered"} 2"#,
+            r#"license_manager_webhook_deliveries_total{result="parked"} 1"#,
             r#"license_manager_neighbour_calls_total{neighbour="lms",outcome="busy"} 1"#,
             r#"license_manager_neighbour_call_duration_seconds_count{neighbour="lms"} 1"#,
             "license_manager_database_up 0",
         ] {
             assert!(text.lines().any(|found| found == line), "{line}\n{text}");
         }
-        assert!(!text.contains("license_manager_outbox"), "nobody knows: {text}");
+        for unknown in ["license_manager_outbox", "license_manager_webhook_waiting"] {
+            assert!(!text.contains(unknown), "nobody knows: {text}");
+        }
     }
 
     #[test]
@@ -292,6 +341,7 @@ mod tests {
             stored: Some(Stored {
                 now,
                 backlog: vec![backlog(Lane::Mail, due_since), backlog(Lane::Lms, None)],
+                webhooks: WebhookBacklog { waiting: 5, parked: 3, due_since },
                 jobs: vec![(JobKind::Provision, 1)],
             }),
         };
@@ -305,6 +355,9 @@ mod tests {
             r#"license_manager_outbox_parked_messages{lane="lms"} 2"#,
             r#"license_manager_outbox_oldest_due_seconds{lane="mail"} 90"#,
             r#"license_manager_outbox_oldest_due_seconds{lane="lms"} 0"#,
+            "license_manager_webhook_waiting_deliveries 5",
+            "license_manager_webhook_parked_deliveries 3",
+            "license_manager_webhook_oldest_due_seconds 90",
             r#"license_manager_jobs{kind="provision"} 1"#,
         ] {
             assert!(text.lines().any(|found| found == line), "{line}\n{text}");

@@ -158,7 +158,9 @@ impl Monitor {
 
     fn stored(&self) -> Result<Stored, Error> {
         let jobs = self.manager.waiting_jobs()?.into_iter().collect();
-        Ok(Stored { now: self.manager.now(), backlog: self.manager.backlog(COUNTED_MESSAGES)?, jobs })
+        let backlog = self.manager.backlog(COUNTED_MESSAGES)?;
+        let webhooks = self.manager.webhook_backlog(COUNTED_MESSAGES)?;
+        Ok(Stored { now: self.manager.now(), backlog, webhooks, jobs })
     }
 }
 

@@ -7,18 +7,26 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use license_manager_domain::{Deliveries, WebhookBatch, WebhookId, WebhookOutcome};
+use license_manager_domain::{Deliveries, WebhookBatch, WebhookId, WebhookOutcome, WebhookResult};
+use opentelemetry::context::FutureExt;
 use tokio::sync::watch;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
+use crate::metrics::Metrics;
+use crate::traces;
 use crate::worker::{POLL, REST, SETTLE_TRIES, blocking};
 
 /// How many endpoints get a batch at once, for each runner that a lane has. Most of them wait for an answer most of the time.
 const ENDPOINTS: usize = 8;
 
 /// Delivers until `stop` becomes true.
-pub(crate) async fn work(deliveries: Deliveries, concurrency: usize, mut stop: watch::Receiver<bool>) {
+pub(crate) async fn work(
+    deliveries: Deliveries,
+    concurrency: usize,
+    metrics: Arc<Metrics>,
+    mut stop: watch::Receiver<bool>,
+) {
     let mut busy: HashMap<Id, WebhookId> = HashMap::new();
     let mut under_way = JoinSet::new();
     let mut ticks = interval(POLL);
@@ -47,8 +55,8 @@ pub(crate) async fn work(deliveries: Deliveries, concurrency: usize, mut stop: w
                 break;
             }
             if !busy.values().any(|served| *served == webhook) {
-                let (deliveries, stop) = (deliveries.clone(), stop.clone());
-                let task = under_way.spawn(async move { deliver(&deliveries, webhook, &stop).await });
+                let (deliveries, metrics, stop) = (deliveries.clone(), metrics.clone(), stop.clone());
+                let task = under_way.spawn(async move { deliver(&deliveries, webhook, &metrics, &stop).await });
                 busy.insert(task.id(), webhook);
             }
         }
@@ -69,7 +77,7 @@ fn free(busy: &mut HashMap<Id, WebhookId>, ended: Result<(Id, ()), JoinError>) {
 }
 
 /// Delivers one batch to an endpoint and writes what came of it.
-async fn deliver(deliveries: &Deliveries, webhook: WebhookId, stop: &watch::Receiver<bool>) {
+async fn deliver(deliveries: &Deliveries, webhook: WebhookId, metrics: &Metrics, stop: &watch::Receiver<bool>) {
     let claimer = deliveries.clone();
     let batch = match blocking(move || claimer.claim_webhook(webhook)).await {
         // Another worker was faster, and may be at it still.
@@ -80,7 +88,10 @@ async fn deliver(deliveries: &Deliveries, webhook: WebhookId, stop: &watch::Rece
             return sleep(REST).await;
         }
     };
-    let outcome = Arc::new(post(deliveries, batch.clone()).await);
+    let trace = traces::Delivery::begin("webhooks", batch.len(), &batch.trace_parents());
+    let outcome = Arc::new(post(deliveries, batch.clone(), &trace).await);
+    metrics.told_webhook(outcome.results(&batch));
+    trace.failed(outcome.results(&batch).filter(|result| *result != WebhookResult::Delivered).count());
     for attempt in 1.. {
         let (settler, batch, outcome) = (deliveries.clone(), batch.clone(), outcome.clone());
         match blocking(move || settler.settle_webhook(&batch, &outcome)).await {
@@ -97,10 +108,10 @@ async fn deliver(deliveries: &Deliveries, webhook: WebhookId, stop: &watch::Rece
 }
 
 /// Posts a batch, and prolongs its claim as long as that takes.
-async fn post(deliveries: &Deliveries, batch: Arc<WebhookBatch>) -> WebhookOutcome {
+async fn post(deliveries: &Deliveries, batch: Arc<WebhookBatch>, trace: &traces::Delivery) -> WebhookOutcome {
     let mut posting = JoinSet::new();
     let (poster, posted) = (deliveries.clone(), batch.clone());
-    posting.spawn(async move { poster.post_webhook(&posted).await });
+    posting.spawn(async move { poster.post_webhook(&posted).await }.with_context(trace.context()));
     let lease = deliveries.lease().to_std().unwrap_or(REST);
     loop {
         match timeout(lease / 3, posting.join_next()).await {

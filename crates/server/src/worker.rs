@@ -9,13 +9,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use license_manager_domain::delivery::{Lane, RetryPolicy};
-use license_manager_domain::{Batch, Deliveries, DeliverySettings, Error, LicenseManager, Outcome};
+use license_manager_domain::{Batch, Deliveries, DeliveryResult, DeliverySettings, Error, LicenseManager, Outcome};
+use opentelemetry::context::FutureExt;
 use tokio::sync::{Notify, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 
 use crate::config::Config;
 use crate::metrics::Metrics;
+use crate::traces;
 
 /// How often the lanes are asked whether something is due.
 pub(crate) const POLL: Duration = Duration::from_millis(500);
@@ -68,8 +70,8 @@ impl Worker {
         let (concurrency, webhooks) = (config.worker.concurrency, deliveries.clone());
         let task = tokio::spawn(async move {
             tokio::join!(
-                work(deliveries, concurrency, metrics, stop.clone()),
-                crate::webhooks::work(webhooks, concurrency, stop)
+                work(deliveries, concurrency, metrics.clone(), stop.clone()),
+                crate::webhooks::work(webhooks, concurrency, metrics, stop)
             );
         });
         Self { task, patience }
@@ -196,7 +198,8 @@ async fn deliver(
 ) -> Option<Duration> {
     let mut delivery = JoinSet::new();
     let (deliverer, parcels) = (deliveries.clone(), batch.clone());
-    delivery.spawn(async move { deliverer.deliver(&parcels).await });
+    let trace = traces::Delivery::begin(lane.as_str(), batch.len(), &batch.trace_parents());
+    delivery.spawn(async move { deliverer.deliver(&parcels).await }.with_context(trace.context()));
     let lease = deliveries.lease().to_std().unwrap_or(REST);
     let outcome = loop {
         match timeout(lease / 3, delivery.join_next()).await {
@@ -216,11 +219,18 @@ async fn deliver(
         }
     };
     metrics.delivered(lane, outcome.results(&batch));
+    trace.failed(outcome.results(&batch).filter(|(_, result)| *result != DeliveryResult::Delivered).count());
     let rest = outcome.rest_until().map(|until| deliveries.until(until));
     let outcome = Arc::new(outcome);
     for attempt in 1.. {
         let (settler, batch, outcome) = (deliveries.clone(), batch.clone(), outcome.clone());
-        match blocking(move || settler.settle(&batch, &outcome)).await {
+        let context = trace.context();
+        let settle = move || {
+            // What is promised here is a part of it too.
+            let _traced = context.attach();
+            settler.settle(&batch, &outcome)
+        };
+        match blocking(settle).await {
             Ok(due) => {
                 due.into_iter().for_each(|lane| wake(lanes, lane));
                 break;

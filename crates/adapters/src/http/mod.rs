@@ -14,6 +14,7 @@ mod result_files;
 mod segment;
 mod service;
 mod tokens;
+mod traced;
 mod tracking;
 mod webhooks;
 

@@ -15,6 +15,7 @@ use reqwest::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use rusty_s3::{Bucket, BucketError, Credentials, S3Action, UrlStyle};
 use url::Url;
 
+use super::traced::{self, Shown};
 use super::{Client, Failure, no_answer, read};
 
 /// How long an address can be read from.
@@ -108,7 +109,8 @@ impl S3ResultFiles {
         action.headers_mut().insert(CONTENT_TYPE.as_str(), CSV);
         let request = self.client.request(Method::PUT, self.signed(&action, WRITABLE).as_str());
         let request = request.header(CONTENT_TYPE, CSV).header(CONTENT_DISPOSITION, disposition.as_str()).body(csv);
-        let answer = request.send().await.map_err(|error| Failure::unusable(no_answer(&error)))?;
+        let answer =
+            traced::send("s3", Shown::Path, request).await.map_err(|error| Failure::unusable(no_answer(&error)))?;
         if answer.status().is_success() {
             return Ok(());
         }

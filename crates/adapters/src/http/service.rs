@@ -10,6 +10,7 @@ use reqwest::{Method, Response, StatusCode};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::traced::{self, Shown};
 use super::{AccessTokens, Client, no_answer, read};
 use crate::calls::{CallOutcome, told};
 
@@ -238,7 +239,8 @@ impl Service {
             Credential::Bearer(key) => request.bearer_auth(key),
             Credential::User(name) => request.basic_auth(name, Some("")),
         };
-        request.send().await.map_err(|error| Failure::unusable(no_answer(&error)))
+        let sent = traced::send(self.name, Shown::Path, request).await;
+        sent.map_err(|error| Failure::unusable(no_answer(&error)))
     }
 }
 

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
+use super::traced::{self, Shown};
 use super::{Client, no_answer, read};
 use crate::calls::{CallOutcome, told};
 
@@ -89,7 +90,8 @@ impl AccessTokens {
         ];
         let call = async {
             let request = self.client.request(Method::POST, &self.url).form(&form);
-            let answer = request.send().await.map_err(|error| (no_answer(&error), None))?;
+            let answer =
+                traced::send("oauth", Shown::Path, request).await.map_err(|error| (no_answer(&error), None))?;
             let status = answer.status();
             if !status.is_success() {
                 return Err((format!("answered {status}"), Some(status)));

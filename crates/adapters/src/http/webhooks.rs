@@ -14,6 +14,7 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::CONTENT_TYPE;
 
 use super::service::Failure;
+use super::traced::{self, Shown};
 use super::{Timeouts, client_builder, no_answer};
 
 /// How much of an answer's body is read, so that the connection can serve the next request. What it says does not matter.
@@ -68,17 +69,16 @@ impl WebhookSender for WebhookClient {
         let url = check_url(request.url, self.allow_private)
             .map_err(|problem| not_sent(format!("its address is refused: {problem}")))?;
         let timestamp = request.at.timestamp();
-        let answer = self
+        let post = self
             .client
             .post(url)
             .header(CONTENT_TYPE, "application/json")
             .header("webhook-id", request.id.to_string())
             .header("webhook-timestamp", timestamp)
             .header("webhook-signature", signature(request, timestamp))
-            .body(request.body.to_owned())
-            .send()
-            .await;
-        let mut answer = answer.map_err(|error| not_sent(unreached(&error)))?;
+            .body(request.body.to_owned());
+        let mut answer =
+            traced::send("webhook", Shown::Host, post).await.map_err(|error| not_sent(unreached(&error)))?;
         let status = answer.status();
         if !status.is_success() {
             let failure = Failure::status(&answer);

@@ -11,10 +11,12 @@ use lettre::{Address, AsyncTransport, Message, Tokio1Executor};
 use license_manager_domain::ports::{CampaignMail, Mail, MailKind, Undelivered};
 use license_manager_domain::{Email, LmsUserId, MessageId};
 use moka::future::Cache;
+use opentelemetry::KeyValue;
 use url::Url;
 
 use super::words::Templates;
 use crate::calls::{CallListener, CallOutcome, told};
+use crate::traces::CallSpan;
 
 /// Connections to the mail server at once.
 const CONNECTIONS: u32 = 4;
@@ -95,9 +97,14 @@ impl SmtpMail {
             return Ok(());
         }
         let message = self.message(mail).map_err(Undelivered::Refused)?;
-        told(self.on_call.as_ref(), "smtp", self.hand_over(message), |(_, outcome)| *outcome)
-            .await
-            .map_err(|(undelivered, _)| undelivered)?;
+        let span = CallSpan::start("send smtp", || vec![KeyValue::new("peer.service", "smtp")]);
+        let handed_over = told(self.on_call.as_ref(), "smtp", self.hand_over(message), |(_, outcome)| *outcome).await;
+        handed_over.map_err(|(undelivered, outcome)| {
+            if let Some(span) = span {
+                span.failed(outcome.as_str());
+            }
+            undelivered
+        })?;
         self.sent.insert(key, ()).await;
         Ok(())
     }

@@ -31,14 +31,17 @@ mod transfers;
 mod users;
 mod webhooks;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
+use diesel::migration::MigrationSource;
+use diesel::pg::Pg;
 use diesel::r2d2::{Pool, PooledConnection};
-use diesel::{Connection, PgConnection, QueryResult};
+use diesel::sql_types::{Bool, Text};
+use diesel::{Connection, PgConnection, QueryResult, QueryableByName, RunQueryDsl, sql_query};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use license_manager_domain::ports::{Store, Work};
 use license_manager_domain::{Error, PlanId};
@@ -134,8 +137,12 @@ impl PostgresStore {
     /// As [`PostgresStore::migrate`].
     pub fn pending_migrations(&self) -> Result<Vec<String>, Error> {
         let mut session = self.session()?;
-        let pending = session.connection.pending_migrations(MIGRATIONS).map_err(migration_error)?;
-        Ok(pending.iter().map(|migration| migration.name().to_string()).collect())
+        // Diesel would make its table, and whoever only looks may not.
+        let applied = applied_migrations(&mut session.connection).map_err(|error| Failure::from(error).error)?;
+        let all = MigrationSource::<Pg>::migrations(&MIGRATIONS).map_err(migration_error)?;
+        let pending = all.iter().map(|migration| migration.name());
+        let pending = pending.filter(|name| !applied.contains(&name.version().to_string()));
+        Ok(pending.map(ToString::to_string).collect())
     }
 
     /// How its connections are used.
@@ -187,6 +194,29 @@ impl Store for PostgresStore {
             Failure::from(error).error
         })
     }
+}
+
+#[derive(QueryableByName)]
+struct TableRow {
+    #[diesel(sql_type = Bool)]
+    is_there: bool,
+}
+
+#[derive(QueryableByName)]
+struct VersionRow {
+    #[diesel(sql_type = Text)]
+    version: String,
+}
+
+/// The versions of the migrations that ran; none where the table of them is not there yet.
+fn applied_migrations(connection: &mut PgConnection) -> QueryResult<BTreeSet<String>> {
+    let table: TableRow =
+        sql_query("SELECT to_regclass('__diesel_schema_migrations') IS NOT NULL AS is_there").get_result(connection)?;
+    if !table.is_there {
+        return Ok(BTreeSet::new());
+    }
+    let rows: Vec<VersionRow> = sql_query("SELECT version FROM __diesel_schema_migrations").load(connection)?;
+    Ok(rows.into_iter().map(|row| row.version).collect())
 }
 
 fn migration_error(error: Box<dyn std::error::Error + Send + Sync>) -> Error {

@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use super::PostgresUnit;
 use super::schema::outbox;
+use crate::traces;
 
 fn column<'r, R, T>(rows: &'r [R], value: impl Fn(&'r R) -> T) -> Vec<T> {
     rows.iter().map(value).collect()
@@ -89,6 +90,8 @@ struct ParcelRow {
     lanes: String,
     #[diesel(sql_type = SmallInt)]
     attempts: i16,
+    #[diesel(sql_type = Nullable<Text>)]
+    trace_parent: Option<String>,
 }
 
 impl From<ParcelRow> for Parcel {
@@ -102,7 +105,7 @@ impl From<ParcelRow> for Parcel {
             payload: row.payload,
             created: row.created,
         };
-        Self { message, lanes: Lanes::from_text(&row.lanes), attempts: row.attempts }
+        Self { message, lanes: Lanes::from_text(&row.lanes), attempts: row.attempts, trace_parent: row.trace_parent }
     }
 }
 
@@ -181,9 +184,9 @@ impl OutboxRepository for PostgresUnit<'_> {
                                  created, lane, lanes, place)),
              told AS (
                  INSERT INTO webhook_delivery
-                     (webhook_uuid, uuid, event_type, license_uuid, payload, not_before, due_since, created)
+                     (webhook_uuid, uuid, event_type, license_uuid, payload, not_before, due_since, created, trace_parent)
                  SELECT webhook.uuid, message.uuid, event.name, message.license_uuid, message.payload, message.created,
-                        message.created, message.created
+                        message.created, message.created, $10
                  FROM webhook CROSS JOIN message CROSS JOIN LATERAL (SELECT message.payload::json ->> 'event') AS event (name)
                  WHERE (SELECT EXISTS (SELECT FROM webhook WHERE is_active))
                    AND message.topic = 'license_event' AND webhook.is_active
@@ -194,9 +197,9 @@ impl OutboxRepository for PostgresUnit<'_> {
                  ORDER BY message.place)
              INSERT INTO outbox
                  (uuid, topic, license_uuid, subscription_plan_uuid, enterprise_customer_uuid, payload, created,
-                  not_before, lane, lanes)
+                  not_before, lane, lanes, trace_parent)
              SELECT uuid, topic, license_uuid, subscription_plan_uuid, enterprise_customer_uuid, payload, created,
-                    created, lane, lanes
+                    created, lane, lanes, $10
              FROM message
              ORDER BY place",
         )
@@ -208,7 +211,8 @@ impl OutboxRepository for PostgresUnit<'_> {
         .bind::<Array<Text>, _>(column(messages, |message| message.payload.as_str()))
         .bind::<Array<Timestamptz>, _>(column(messages, |message| message.created))
         .bind::<Array<Text>, _>(column(&lanes, |lanes| lanes.current().map_or("", Lane::as_str)))
-        .bind::<Array<Text>, _>(column(&lanes, Lanes::as_text));
+        .bind::<Array<Text>, _>(column(&lanes, Lanes::as_text))
+        .bind::<Nullable<Text>, _>(traces::parent());
         self.write_rows(messages.len(), "messages", |connection| statement.execute(connection))
     }
 

@@ -9,7 +9,7 @@ use license_manager_domain::ports::{
     WebhookDeliveryFilter, WebhookDeliveryRepository, WebhookReplay, WebhookRepository, Window,
 };
 use license_manager_domain::webhook::{
-    Webhook, WebhookClaim, WebhookDelivery, WebhookParcel, WebhookSecret, WebhookStanding, WebhookState,
+    Webhook, WebhookBacklog, WebhookClaim, WebhookDelivery, WebhookParcel, WebhookSecret, WebhookStanding, WebhookState,
 };
 use license_manager_domain::{CustomerId, Error, MessageId, WebhookId};
 use uuid::Uuid;
@@ -119,6 +119,16 @@ impl WebhookRepository for PostgresUnit<'_> {
 }
 
 #[derive(QueryableByName)]
+struct BacklogRow {
+    #[diesel(sql_type = BigInt)]
+    waiting: i64,
+    #[diesel(sql_type = BigInt)]
+    parked: i64,
+    #[diesel(sql_type = Nullable<Timestamptz>)]
+    due_since: Option<DateTime<Utc>>,
+}
+
+#[derive(QueryableByName)]
 struct IdRow {
     #[diesel(sql_type = SqlUuid)]
     uuid: Uuid,
@@ -136,12 +146,14 @@ struct ParcelRow {
     due_since: DateTime<Utc>,
     #[diesel(sql_type = Timestamptz)]
     created: DateTime<Utc>,
+    #[diesel(sql_type = Nullable<Text>)]
+    trace_parent: Option<String>,
 }
 
 impl From<ParcelRow> for WebhookParcel {
     fn from(row: ParcelRow) -> Self {
-        let ParcelRow { uuid, payload, attempts, due_since, created } = row;
-        Self { id: MessageId(uuid), payload, attempts, due_since, created }
+        let ParcelRow { uuid, payload, attempts, due_since, created, trace_parent } = row;
+        Self { id: MessageId(uuid), payload, attempts, due_since, created, trace_parent }
     }
 }
 
@@ -211,6 +223,34 @@ impl WebhookDeliveryRepository for PostgresUnit<'_> {
         .bind::<Timestamptz, _>(now);
         let rows: Vec<IdRow> = self.read(|connection| query.load(connection))?;
         Ok(rows.into_iter().map(|row| WebhookId(row.uuid)).collect())
+    }
+
+    fn backlog(&mut self, now: DateTime<Utc>, limit: i64) -> Result<WebhookBacklog, Error> {
+        // Counted endpoint by endpoint, in the order of an index: what was delivered is far more than what waits.
+        let query = sql_query(format!(
+            "SELECT (SELECT count(*)
+                     FROM (SELECT FROM webhook CROSS JOIN LATERAL (
+                               SELECT FROM webhook_delivery
+                               WHERE webhook_uuid = webhook.uuid AND state = 'waiting'
+                               ORDER BY not_before, position LIMIT $2) AS own
+                           LIMIT $2) AS counted) AS waiting,
+                    (SELECT count(*)
+                     FROM (SELECT FROM webhook CROSS JOIN LATERAL (
+                               SELECT FROM webhook_delivery
+                               WHERE webhook_uuid = webhook.uuid AND state = 'parked'
+                               ORDER BY position LIMIT $2) AS own
+                           LIMIT $2) AS counted) AS parked,
+                    (SELECT min(first.not_before)
+                     FROM webhook CROSS JOIN LATERAL (
+                         SELECT not_before FROM webhook_delivery AS waiting
+                         WHERE waiting.webhook_uuid = webhook.uuid AND state = 'waiting' AND not_before <= $1 AND {IN_TURN}
+                         ORDER BY not_before, position LIMIT 1) AS first
+                     WHERE is_active AND (rest_until IS NULL OR rest_until <= $1)) AS due_since"
+        ))
+        .bind::<Timestamptz, _>(now)
+        .bind::<BigInt, _>(limit);
+        let BacklogRow { waiting, parked, due_since } = self.read(|connection| query.get_result(connection))?;
+        Ok(WebhookBacklog { waiting, parked, due_since })
     }
 
     fn claim(&mut self, claim: &WebhookClaim) -> Result<Vec<WebhookParcel>, Error> {

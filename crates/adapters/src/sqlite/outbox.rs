@@ -17,6 +17,7 @@ use super::SqliteUnit;
 use super::error::storage_error;
 use super::schema::outbox;
 use super::types::{SqlMoment, SqlUuid};
+use crate::traces;
 
 fn json(values: impl Serialize) -> Result<String, Error> {
     serde_json::to_string(&values).map_err(Error::storage)
@@ -83,6 +84,8 @@ struct ParcelRow {
     lanes: String,
     #[diesel(sql_type = SmallInt)]
     attempts: i16,
+    #[diesel(sql_type = Nullable<Text>)]
+    trace_parent: Option<String>,
 }
 
 impl From<ParcelRow> for Parcel {
@@ -96,7 +99,7 @@ impl From<ParcelRow> for Parcel {
             payload: row.payload,
             created: row.created.0,
         };
-        Self { message, lanes: Lanes::from_text(&row.lanes), attempts: row.attempts }
+        Self { message, lanes: Lanes::from_text(&row.lanes), attempts: row.attempts, trace_parent: row.trace_parent }
     }
 }
 
@@ -194,20 +197,22 @@ impl OutboxRepository for SqliteUnit<'_> {
         // json_each gives the rows in their order; sorting them would copy every payload.
         sql_query(
             "INSERT INTO outbox (uuid, topic, license_uuid, subscription_plan_uuid, enterprise_customer_uuid, payload,
-                                 created, not_before, lane, lanes)
+                                 created, not_before, lane, lanes, trace_parent)
              SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6,
-                    value ->> 6, value ->> 7, value ->> 8
+                    value ->> 6, value ->> 7, value ->> 8, ?2
              FROM json_each(?1)",
         )
         .bind::<Text, _>(String::from_utf8(json).map_err(Error::storage)?)
+        .bind::<Nullable<Text>, _>(traces::parent())
         .execute(conn)
         .map_err(storage_error)?;
         // The messages just added have the last positions, by which they are found: an index made on the fly would read the whole
         // outbox. Where no webhook is active none is looked at a second time.
         sql_query(
-            "INSERT INTO webhook_delivery (webhook_uuid, uuid, event_type, license_uuid, payload, not_before, due_since, created)
+            "INSERT INTO webhook_delivery (webhook_uuid, uuid, event_type, license_uuid, payload, not_before, due_since, created,
+                                           trace_parent)
              SELECT webhook.uuid, outbox.uuid, outbox.payload ->> 'event', license_uuid, payload, outbox.created,
-                    outbox.created, outbox.created
+                    outbox.created, outbox.created, trace_parent
              FROM webhook CROSS JOIN outbox NOT INDEXED
              WHERE webhook.is_active
                AND outbox.position > (SELECT max(position) FROM outbox) - ?1 AND outbox.topic = 'license_event'

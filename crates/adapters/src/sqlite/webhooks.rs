@@ -10,7 +10,7 @@ use license_manager_domain::ports::{
     WebhookDeliveryFilter, WebhookDeliveryRepository, WebhookReplay, WebhookRepository, Window,
 };
 use license_manager_domain::webhook::{
-    Webhook, WebhookClaim, WebhookDelivery, WebhookParcel, WebhookSecret, WebhookStanding, WebhookState,
+    Webhook, WebhookBacklog, WebhookClaim, WebhookDelivery, WebhookParcel, WebhookSecret, WebhookStanding, WebhookState,
 };
 use license_manager_domain::{CustomerId, Error, MessageId, WebhookId};
 use serde::Serialize;
@@ -135,6 +135,16 @@ impl WebhookRepository for SqliteUnit<'_> {
 }
 
 #[derive(QueryableByName)]
+struct BacklogRow {
+    #[diesel(sql_type = BigInt)]
+    waiting: i64,
+    #[diesel(sql_type = BigInt)]
+    parked: i64,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    due_since: Option<SqlMoment>,
+}
+
+#[derive(QueryableByName)]
 struct IdRow {
     #[diesel(sql_type = Text)]
     uuid: SqlUuid,
@@ -152,6 +162,8 @@ struct ParcelRow {
     due_since: SqlMoment,
     #[diesel(sql_type = BigInt)]
     created: SqlMoment,
+    #[diesel(sql_type = Nullable<Text>)]
+    trace_parent: Option<String>,
 }
 
 impl From<ParcelRow> for WebhookParcel {
@@ -162,6 +174,7 @@ impl From<ParcelRow> for WebhookParcel {
             attempts: row.attempts,
             due_since: row.due_since.0,
             created: row.created.0,
+            trace_parent: row.trace_parent,
         }
     }
 }
@@ -230,6 +243,29 @@ impl WebhookDeliveryRepository for SqliteUnit<'_> {
         .load(self.conn)
         .map_err(storage_error)?;
         Ok(rows.into_iter().map(|row| WebhookId(row.uuid.0)).collect())
+    }
+
+    fn backlog(&mut self, now: DateTime<Utc>, limit: i64) -> Result<WebhookBacklog, Error> {
+        // Counted endpoint by endpoint, in an index: what was delivered is far more than what waits.
+        let row: BacklogRow = sql_query(format!(
+            "SELECT (SELECT count(*)
+                     FROM (SELECT 1 FROM webhook CROSS JOIN webhook_delivery
+                           WHERE webhook_uuid = webhook.uuid AND state = 'waiting' LIMIT ?2)) AS waiting,
+                    (SELECT count(*)
+                     FROM (SELECT 1 FROM webhook CROSS JOIN webhook_delivery
+                           WHERE webhook_uuid = webhook.uuid AND state = 'parked' LIMIT ?2)) AS parked,
+                    (SELECT min(first) FROM (
+                         SELECT (SELECT not_before FROM webhook_delivery AS waiting
+                                 WHERE waiting.webhook_uuid = webhook.uuid AND state = 'waiting' AND not_before <= ?1
+                                   AND {IN_TURN}
+                                 ORDER BY not_before, position LIMIT 1) AS first
+                         FROM webhook WHERE is_active AND (rest_until IS NULL OR rest_until <= ?1))) AS due_since"
+        ))
+        .bind::<BigInt, _>(SqlMoment(now))
+        .bind::<BigInt, _>(limit)
+        .get_result(self.conn)
+        .map_err(storage_error)?;
+        Ok(WebhookBacklog { waiting: row.waiting, parked: row.parked, due_since: row.due_since.map(|since| since.0) })
     }
 
     fn claim(&mut self, claim: &WebhookClaim) -> Result<Vec<WebhookParcel>, Error> {

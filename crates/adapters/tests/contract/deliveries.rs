@@ -284,6 +284,20 @@ pub fn a_backlog_tells_how_every_lane_stands(db: &dyn Database) {
     assert_eq!(backlog(day(1), 10), [empty, (2, 1, None), (2, 1, None), empty]);
 }
 
+pub fn a_message_keeps_what_it_was_promised_as_a_part_of(db: &dyn Database) {
+    let store = db.store();
+    promise(&*store, &[message(1, Topic::Assignment, Some(1))]);
+    within_a_trace(|| {
+        promise(&*store, &[message(2, Topic::Assignment, Some(2)), message(3, Topic::Assignment, Some(3))])
+    });
+    let parents = |parcels: Vec<Parcel>| parcels.into_iter().map(|parcel| parcel.trace_parent).collect::<Vec<_>>();
+    let kept = || db.keeps_trace_parents().then(|| TRACE_PARENT.to_owned());
+    let parcels = claim(&*store, 1, Lane::Lms);
+    assert_eq!(parents(parcels.clone()), [None, kept(), kept()]);
+    settle(&*store, 1, &[], &parcels.iter().map(advanced).collect::<Vec<_>>());
+    assert_eq!(parents(claim(&*store, 2, Lane::Mail)), [None, kept(), kept()], "on every step");
+}
+
 pub fn parked_messages_are_tried_again(db: &dyn Database) {
     let store = db.store();
     some_of_each(&*store);

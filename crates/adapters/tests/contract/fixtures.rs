@@ -7,10 +7,23 @@ use license_manager_domain::{
     FormerSeat, License, LicenseId, LicenseState, LicenseTypesToCopy, LmsUserId, PlanId, RenewalTerms,
     SubscriptionPlan, seeded_products,
 };
+use opentelemetry::Context;
+use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
 use uuid::Uuid;
 
 /// A part that holds everything.
 pub const ALL: Window = Window { offset: 0, limit: 1_000_000 };
+
+/// What goes on in [`within_a_trace`].
+pub const TRACE_PARENT: &str = "00-00000000000000000000000000000abc-0000000000000def-01";
+
+/// Does something as a part of a trace.
+pub fn within_a_trace(work: impl FnOnce()) {
+    let (trace, span) = (TraceId::from(0xabc), SpanId::from(0xdef));
+    let span = SpanContext::new(trace, span, TraceFlags::SAMPLED, true, TraceState::default());
+    let _traced = Context::new().with_remote_span_context(span).attach();
+    work();
+}
 
 /// A moment, in days and microseconds.
 pub fn day(number: i64) -> DateTime<Utc> {

@@ -53,6 +53,11 @@ pub trait Database: Sync {
     /// The messages that wait, in the order of promising.
     fn outbox(&self) -> Vec<Waiting>;
 
+    /// Whether it keeps what messages are parts of.
+    fn keeps_trace_parents(&self) -> bool {
+        true
+    }
+
     /// The Salesforce opportunity noted for a license.
     fn source(&self, license: LicenseId) -> Option<String>;
 
@@ -270,6 +275,7 @@ macro_rules! contract_suite {
                 a_topic_that_is_not_known_is_claimed_as_such
                 waiting_messages_are_listed
                 a_backlog_tells_how_every_lane_stands
+                a_message_keeps_what_it_was_promised_as_a_part_of
                 parked_messages_are_tried_again
                 messages_are_given_up
                 messages_are_claimed_once_by_many
@@ -282,6 +288,8 @@ macro_rules! contract_suite {
                 endpoints_are_due_where_something_can_be_claimed
                 what_a_claim_does_not_hold_of_webhooks_stays_as_it_is
                 deliveries_are_listed_and_replayed
+                a_backlog_tells_how_the_deliveries_to_all_endpoints_stand
+                an_event_keeps_what_it_was_promised_as_a_part_of
                 old_deliveries_and_those_of_nobody_are_removed
                 what_webhooks_are_told_of_a_retiree_is_deleted
                 events_for_an_endpoint_are_claimed_once_by_many

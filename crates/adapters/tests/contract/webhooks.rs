@@ -4,7 +4,7 @@ use chrono::{DateTime, Duration, Utc};
 use license_manager_domain::outbox::{EventName, Message, Topic};
 use license_manager_domain::ports::{Store, StoreExt, WebhookDeliveryFilter, WebhookReplay, Window};
 use license_manager_domain::webhook::{
-    Webhook, WebhookClaim, WebhookDelivery, WebhookParcel, WebhookSecret, WebhookStanding, WebhookState,
+    Webhook, WebhookBacklog, WebhookClaim, WebhookDelivery, WebhookParcel, WebhookSecret, WebhookStanding, WebhookState,
 };
 use license_manager_domain::{MessageId, WebhookId};
 use uuid::Uuid;
@@ -253,6 +253,45 @@ pub fn deliveries_are_listed_and_replayed(db: &dyn Database) {
     assert_eq!((again[0].attempts, again[0].due_since), (0, day(2)));
     assert_eq!(told(&*store, 1, Some(WebhookState::Waiting)).last().unwrap().delivered_at, None);
     assert_eq!(events(&*store, 2, Some(WebhookState::Waiting)), [1, 2, 3, 4], "another endpoint is told as before");
+}
+
+pub fn a_backlog_tells_how_the_deliveries_to_all_endpoints_stand(db: &dyn Database) {
+    let store = db.store();
+    let backlog = |now, limit| store.read(|unit| unit.webhook_deliveries().backlog(now, limit)).unwrap();
+    let stands = |waiting, parked, due_since| WebhookBacklog { waiting, parked, due_since };
+    assert_eq!(backlog(day(2), 10), stands(0, 0, None));
+    register(&*store, &[webhook(1), webhook(2)]);
+    assert_eq!(backlog(day(2), 10), stands(0, 0, None));
+    promise(&*store, &[1, 2, 3].map(|number| assigned_event(number, number)));
+    let first = day(1) + Duration::seconds(1);
+    assert_eq!(backlog(day(2), 10), stands(6, 0, Some(first)));
+    assert_eq!(backlog(day(2), 4), stands(4, 0, Some(first)), "no more are looked at");
+    assert_eq!(backlog(day(1), 10), stands(6, 0, None), "none is due yet");
+    claim(&*store, 1, 1);
+    let standing = [
+        stand(1, WebhookState::Delivered, day(2)),
+        stand(2, WebhookState::Parked, day(2)),
+        stand(3, WebhookState::Parked, day(2)),
+    ];
+    settle(&*store, 1, 1, &standing, None);
+    assert_eq!(backlog(day(2), 10), stands(3, 2, Some(first)));
+    assert_eq!(backlog(day(2), 1), stands(1, 1, Some(first)));
+    // What waits for an earlier event of its license is not what is late, nor what an endpoint does not want now.
+    claim(&*store, 2, 2);
+    promise(&*store, &[Message { id: id(9), ..assigned_event(1, 1) }]);
+    assert_eq!(backlog(day(2), 10), stands(5, 2, Some(first)), "the first endpoint may have it");
+    store.write(|unit| unit.webhooks().save(&Webhook { is_active: false, ..webhook(1) })).unwrap();
+    assert_eq!(backlog(day(2), 10), stands(5, 2, None));
+}
+
+pub fn an_event_keeps_what_it_was_promised_as_a_part_of(db: &dyn Database) {
+    let store = db.store();
+    register(&*store, &[webhook(1)]);
+    promise(&*store, &[assigned_event(1, 1)]);
+    within_a_trace(|| promise(&*store, &[assigned_event(2, 2)]));
+    let kept = db.keeps_trace_parents().then(|| TRACE_PARENT.to_owned());
+    let parents = claim_at(&*store, 1, 1, day(2), 9).into_iter().map(|parcel| parcel.trace_parent);
+    assert_eq!(parents.collect::<Vec<_>>(), [None, kept]);
 }
 
 pub fn old_deliveries_and_those_of_nobody_are_removed(db: &dyn Database) {

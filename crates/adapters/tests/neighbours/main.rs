@@ -7,6 +7,7 @@ mod learners;
 mod log;
 mod result_files;
 mod smtp;
+mod traces;
 mod tracking;
 mod webhooks;
 

@@ -1,6 +1,6 @@
 //! Connections: how they are made, what they are told, and what happens when they die.
 
-use std::sync::Barrier;
+use std::sync::{Arc, Barrier, Mutex};
 use std::time::Duration;
 
 use diesel::prelude::*;
@@ -29,6 +29,29 @@ fn servers_that_start_at_once_migrate_once() {
     let pending = stores[0].pending_migrations().unwrap();
     assert_eq!(pending, Vec::<String>::new());
     assert_eq!(run.iter().filter(|&&number| number > 0).count(), 1, "{run:?}");
+}
+
+#[test]
+fn whoever_asks_for_migrations_that_have_to_run_only_reads() {
+    let database = PostgresDatabase::create();
+    let tables = || {
+        let tables = diesel::sql_query("SELECT count(*) AS number FROM pg_tables WHERE schemaname = 'public'");
+        let tables: Number = tables.get_result(&mut database.connection()).unwrap();
+        tables.number
+    };
+    let all = database.store(|_| {}).pending_migrations().unwrap();
+    assert_eq!(tables(), 0, "it made none");
+    let statements = Arc::new(Mutex::new(Vec::new()));
+    let told = statements.clone();
+    let store = database.observed_store(move |statement| told.lock().unwrap().push(statement.to_owned()));
+    statements.lock().unwrap().clear();
+    assert_eq!(store.pending_migrations(), Ok(vec![]));
+    let asked = std::mem::take(&mut *statements.lock().unwrap());
+    assert!(!asked.is_empty() && asked.iter().all(|statement| statement.starts_with("SELECT")), "{asked:?}");
+    let last = all.last().unwrap();
+    let version = last.split('_').next().unwrap().replace('-', "");
+    database.execute(&format!("DELETE FROM __diesel_schema_migrations WHERE version = '{version}'"));
+    assert_eq!(store.pending_migrations(), Ok(vec![last.clone()]));
 }
 
 #[test]

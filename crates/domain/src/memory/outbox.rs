@@ -101,7 +101,9 @@ impl OutboxRepository for MemoryUnit<'_> {
             if owed.message.topic == Topic::UtilizationThresholds {
                 looks.insert(owed.message.plan);
             }
-            parcels.push(Parcel { message: owed.message.clone(), lanes: owed.lanes.clone(), attempts: owed.attempts });
+            let Owed { message, lanes, attempts, .. } = owed.clone();
+            // Nothing that uses this store records traces.
+            parcels.push(Parcel { message, lanes, attempts, trace_parent: None });
         }
         outbox.retain(|owed| {
             owed.message.topic != Topic::UtilizationThresholds

@@ -10,7 +10,9 @@ use crate::error::Error;
 use crate::ids::{LicenseId, WebhookId};
 use crate::outbox::{Message, Topic};
 use crate::ports::{WebhookDeliveryFilter, WebhookDeliveryRepository, WebhookReplay, WebhookRepository, Window};
-use crate::webhook::{Webhook, WebhookClaim, WebhookDelivery, WebhookParcel, WebhookStanding, WebhookState};
+use crate::webhook::{
+    Webhook, WebhookBacklog, WebhookClaim, WebhookDelivery, WebhookParcel, WebhookStanding, WebhookState,
+};
 
 /// One event for one endpoint.
 #[derive(Debug, Clone)]
@@ -77,6 +79,7 @@ impl Tables {
                         attempts: 0,
                         due_since: message.created,
                         created: message.created,
+                        trace_parent: None,
                     },
                     state: WebhookState::Waiting,
                     not_before: message.created,
@@ -158,6 +161,20 @@ impl WebhookDeliveryRepository for MemoryUnit<'_> {
         let mut due: Vec<_> = tables.webhooks.keys().filter_map(|&webhook| first(webhook)).collect();
         due.sort_unstable();
         Ok(due.into_iter().map(|(_, webhook)| webhook).collect())
+    }
+
+    fn backlog(&mut self, now: DateTime<Utc>, limit: i64) -> Result<WebhookBacklog, Error> {
+        let tables = &self.tables;
+        let number = |state: WebhookState| {
+            let all = tables.webhook_deliveries.iter().filter(|told| told.state == state);
+            (all.count() as i64).min(limit)
+        };
+        let due = tables.webhooks.keys().filter_map(|&webhook| tables.claimable(webhook, now).first().copied());
+        Ok(WebhookBacklog {
+            waiting: number(WebhookState::Waiting),
+            parked: number(WebhookState::Parked),
+            due_since: due.map(|place| tables.webhook_deliveries[place].not_before).min(),
+        })
     }
 
     fn claim(&mut self, claim: &WebhookClaim) -> Result<Vec<WebhookParcel>, Error> {

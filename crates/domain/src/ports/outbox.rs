@@ -22,6 +22,10 @@ pub trait OutboxRepository {
     /// Adds messages, due when they were made. They exist exactly when the transaction is committed. Of one license, messages are
     /// delivered in the order they were added.
     ///
+    /// Where the process records traces, MUST keep with each message and each delivery what it is a part of, as `traceparent` of W3C
+    /// Trace Context has it, for [`Parcel::trace_parent`] and [`crate::webhook::WebhookParcel::trace_parent`]. Nothing here depends
+    /// on it.
+    ///
     /// Of each license event, MUST promise a delivery to every active webhook of its customer, or of all customers, that wants
     /// events of its name; in the same order.
     fn add(&mut self, messages: &[Message]) -> Result<(), Error>;

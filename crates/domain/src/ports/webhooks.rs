@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::ids::{MessageId, WebhookId};
 use crate::ports::Window;
 use crate::webhook::{
-    Webhook, WebhookClaim, WebhookDelivery, WebhookParcel, WebhookSecret, WebhookStanding, WebhookState,
+    Webhook, WebhookBacklog, WebhookClaim, WebhookDelivery, WebhookParcel, WebhookSecret, WebhookStanding, WebhookState,
 };
 
 /// The endpoints that events are told to.
@@ -64,6 +64,10 @@ pub trait WebhookDeliveryRepository {
     /// The endpoints for which [`WebhookDeliveryRepository::claim`] would find something now, the one first for which something
     /// is due longest.
     fn due(&mut self, now: DateTime<Utc>) -> Result<Vec<WebhookId>, Error>;
+
+    /// How the deliveries to all endpoints stand. MUST look at no more than `limit` that wait, and at no more than `limit` parked
+    /// ones.
+    fn backlog(&mut self, now: DateTime<Utc>, limit: i64) -> Result<WebhookBacklog, Error>;
 
     /// Claims deliveries to the endpoint that wait and are due, and counts them due again when the claim ends. The one that is
     /// due longest comes first; of equals, the one promised first.

@@ -42,7 +42,9 @@ pub use agreement_settings::{AgreementSettings, AgreementSettingsChanges};
 pub use agreements::{AgreementChanges, AgreementOverview, AgreementPage, NewAgreement};
 pub use assignment::{Assignees, Assignments};
 pub use catalogs::ChosenCatalog;
-pub use delivery::{Batch, Deliveries, DeliveryResult, DeliverySettings, Outcome, WebhookBatch, WebhookOutcome};
+pub use delivery::{
+    Batch, Deliveries, DeliveryResult, DeliverySettings, Outcome, WebhookBatch, WebhookOutcome, WebhookResult,
+};
 pub use history::{HistoricChange, HistoryPage};
 pub use idempotency::{Begun, Claim};
 pub use learners::{LearnerLicense, LearnerLicenses, LearnerView};

@@ -7,7 +7,9 @@ use crate::history::Actor;
 use crate::ids::{CustomerId, MessageId, WebhookId};
 use crate::outbox::EventName;
 use crate::ports::{StoreExt, UnitOfWork, WebhookDeliveryFilter, WebhookReplay, Window};
-use crate::webhook::{DELIVERED_KEPT, Webhook, WebhookDelivery, WebhookSecret, WebhookState, check_url};
+use crate::webhook::{
+    DELIVERED_KEPT, Webhook, WebhookBacklog, WebhookDelivery, WebhookSecret, WebhookState, check_url,
+};
 
 /// How many deliveries are removed in one transaction.
 const REMOVED_AT_ONCE: i64 = 1_000;
@@ -160,6 +162,11 @@ impl LicenseManager {
             find(unit, replay.webhook)?;
             unit.webhook_deliveries().replay(replay, self.now())
         })
+    }
+
+    /// How the deliveries to all endpoints stand. No more than `limit` that wait are counted, and as many parked ones.
+    pub fn webhook_backlog(&self, limit: i64) -> Result<WebhookBacklog, Error> {
+        self.store.read(|unit| unit.webhook_deliveries().backlog(self.now(), limit))
     }
 
     /// Removes deliveries that were made a week ago, and returns how many.

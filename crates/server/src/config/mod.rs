@@ -31,7 +31,7 @@ pub use neighbours::{
 };
 use read::{comma_list, filter, origins, socket_address, text, uuids, web_address, whole_number};
 pub use value::{DatabaseUrl, JwkSetSource, LogFormat, SameSite, Secret, SmtpUrl};
-pub use watching::MetricsConfig;
+pub use watching::{MetricsConfig, TelemetryConfig};
 
 /// The file the SQLite database lives in when no database is configured, relative to the working directory.
 pub const DEFAULT_DATABASE_FILE: &str = "./license-manager.db";
@@ -78,6 +78,8 @@ pub struct Config {
     pub logging: LoggingConfig,
     /// The numbers for Prometheus.
     pub metrics: MetricsConfig,
+    /// Traces.
+    pub telemetry: TelemetryConfig,
 }
 
 /// `[server]`: the HTTP server.

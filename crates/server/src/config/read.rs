@@ -50,6 +50,45 @@ where
     deserializer.deserialize_any(Within::<T, MIN, MAX>(PhantomData))
 }
 
+/// A number from 0 to 1, as a number or as text.
+pub(super) fn ratio<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    struct Ratio;
+
+    impl Ratio {
+        fn accept<E: Error>(number: Option<f64>, given: impl fmt::Display) -> Result<f64, E> {
+            number
+                .filter(|number| (0.0..=1.0).contains(number))
+                .ok_or_else(|| E::custom(format!("`{given}` is not a number from 0 to 1")))
+        }
+    }
+
+    impl Visitor<'_> for Ratio {
+        type Value = f64;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a number from 0 to 1")
+        }
+
+        fn visit_i64<E: Error>(self, number: i64) -> Result<f64, E> {
+            Self::accept(Some(number as f64), number)
+        }
+
+        fn visit_u64<E: Error>(self, number: u64) -> Result<f64, E> {
+            Self::accept(Some(number as f64), number)
+        }
+
+        fn visit_f64<E: Error>(self, number: f64) -> Result<f64, E> {
+            Self::accept(Some(number), number)
+        }
+
+        fn visit_str<E: Error>(self, text: &str) -> Result<f64, E> {
+            Self::accept(text.trim().parse().ok(), text.escape_debug())
+        }
+    }
+
+    deserializer.deserialize_any(Ratio)
+}
+
 /// A list of user ids: a TOML list, or text with commas between them.
 pub(super) fn comma_list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<i64>, D::Error> {
     struct Ids;

@@ -56,6 +56,8 @@ fn text_from_the_environment_becomes_what_its_key_wants() {
             ("LM_SERVER__LISTEN", "[::1]:0"),
             ("LM_LOGGING__FORMAT", "json"),
             ("LM_PORTALS__ADMIN_URL", "https://admin.example.com/"),
+            ("LM_TELEMETRY__OTLP_ENDPOINT", "http://localhost:4318/"),
+            ("LM_TELEMETRY__SAMPLE_RATIO", " 0.25"),
         ],
     )
     .unwrap();
@@ -64,6 +66,12 @@ fn text_from_the_environment_becomes_what_its_key_wants() {
     assert!(!config.throttle.enabled);
     assert_eq!(config.throttle.exempt_user_ids, [7, 8, 9]);
     assert_eq!(config.server.listen.to_string(), "[::1]:0");
+    assert_eq!(config.telemetry.otlp_endpoint.as_deref(), Some("http://localhost:4318"));
+    assert_eq!(config.telemetry.sample_ratio, 0.25);
+    for whole in ["0", "1"] {
+        let file = format!("[telemetry]\nsample_ratio = {whole}\n");
+        assert_eq!(load(Some(&file), &[]).unwrap().telemetry.sample_ratio.to_string(), whole);
+    }
     assert_eq!(config.logging.format, LogFormat::Json);
     assert_eq!(config.portals.admin_url, "https://admin.example.com");
     assert_eq!(load(None, &[("LM_THROTTLE__EXEMPT_USER_IDS", "7")]).unwrap().throttle.exempt_user_ids, [7]);

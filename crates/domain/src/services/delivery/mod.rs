@@ -17,6 +17,7 @@ mod settlement;
 mod shipments;
 mod webhooks;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use chrono::{DateTime, Duration, Utc};
@@ -24,7 +25,7 @@ use uuid::Uuid;
 
 pub(super) use not_configured::{NoAccounts, NoEvents, NoMail, NoRegistry};
 pub(super) use webhooks::NoWebhooks;
-pub use webhooks::{WebhookBatch, WebhookOutcome};
+pub use webhooks::{WebhookBatch, WebhookOutcome, WebhookResult};
 
 use self::customers::Customers;
 use self::facts::Facts;
@@ -76,6 +77,11 @@ impl Batch {
     /// Whether nothing was there to be claimed.
     pub fn is_empty(&self) -> bool {
         self.parcels.is_empty()
+    }
+
+    /// What the messages were promised as parts of, each once.
+    pub fn trace_parents(&self) -> BTreeSet<&str> {
+        self.parcels.iter().filter_map(|parcel| parcel.trace_parent.as_deref()).collect()
     }
 
     fn ids(&self) -> Vec<MessageId> {

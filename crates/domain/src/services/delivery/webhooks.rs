@@ -1,5 +1,6 @@
 //! Events go to webhooks: claimed, posted and settled as the outbox's messages are, one endpoint at a time.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -45,6 +46,36 @@ impl WebhookBatch {
     pub fn is_empty(&self) -> bool {
         self.parcels.is_empty()
     }
+
+    /// What the events were promised as parts of, each once.
+    pub fn trace_parents(&self) -> BTreeSet<&str> {
+        self.parcels.iter().filter_map(|parcel| parcel.trace_parent.as_deref()).collect()
+    }
+}
+
+/// What came of one delivery, for whoever counts them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum WebhookResult {
+    /// The endpoint took it.
+    Delivered,
+    /// The endpoint did not take it; it is tried again.
+    Failed,
+    /// It costs no try: the endpoint wants to be left alone.
+    Postponed,
+    /// Nobody tries any more: the tries or the day are over, or the endpoint is gone.
+    Parked,
+}
+
+impl WebhookResult {
+    /// Its name in metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Delivered => "delivered",
+            Self::Failed => "failed",
+            Self::Postponed => "postponed",
+            Self::Parked => "parked",
+        }
+    }
 }
 
 /// What came of a batch, for [`Deliveries::settle_webhook`].
@@ -53,6 +84,18 @@ pub struct WebhookOutcome {
     standing: Vec<WebhookStanding>,
     rest_until: Option<DateTime<Utc>>,
     gone: bool,
+}
+
+impl WebhookOutcome {
+    /// What came of each delivery of the batch.
+    pub fn results(&self, batch: &WebhookBatch) -> impl Iterator<Item = WebhookResult> {
+        batch.parcels.iter().zip(&self.standing).map(|(parcel, stand)| match stand.state {
+            WebhookState::Delivered => WebhookResult::Delivered,
+            WebhookState::Parked => WebhookResult::Parked,
+            WebhookState::Waiting if stand.attempts > parcel.attempts => WebhookResult::Failed,
+            WebhookState::Waiting => WebhookResult::Postponed,
+        })
+    }
 }
 
 /// The body of a request.

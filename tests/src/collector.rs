@@ -1,0 +1,164 @@
+//! A collector of OpenTelemetry's, played by one of a test's own.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
+use opentelemetry_proto::tonic::trace::v1::Span as ProtoSpan;
+use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
+use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
+use prost::Message;
+
+use crate::neighbours::{Received, lock, read_request};
+
+/// A collector that takes spans as protobuf over HTTP. It answers until the test's process ends.
+#[derive(Debug)]
+pub struct FakeCollector {
+    address: SocketAddr,
+    exports: Arc<Mutex<Vec<Export>>>,
+}
+
+#[derive(Debug)]
+struct Export {
+    headers: BTreeMap<String, String>,
+    body: Vec<u8>,
+}
+
+/// One span, its ids as `traceparent` has them.
+#[derive(Debug, Clone)]
+pub struct Span {
+    /// The service that made it.
+    pub service: String,
+    /// What it is.
+    pub name: String,
+    /// Its kind.
+    pub kind: SpanKind,
+    /// The trace.
+    pub trace: String,
+    /// The span.
+    pub id: String,
+    /// The span above it; empty where there is none.
+    pub parent: String,
+    /// The spans it is linked to: trace and span.
+    pub links: Vec<(String, String)>,
+    /// Its attributes, as text.
+    pub attributes: BTreeMap<String, String>,
+    /// Whether it failed.
+    pub failed: bool,
+}
+
+impl Span {
+    /// An attribute as text; empty where it has none of that name.
+    pub fn attribute(&self, name: &str) -> &str {
+        self.attributes.get(name).map_or("", String::as_str)
+    }
+
+    /// What a request says that is made as a part of it.
+    pub fn as_parent(&self) -> String {
+        format!("00-{}-{}-01", self.trace, self.id)
+    }
+}
+
+impl FakeCollector {
+    /// Starts one.
+    pub fn start() -> Self {
+        Self::start_at(SocketAddr::from(([127, 0, 0, 1], 0)))
+    }
+
+    /// Starts one at an address.
+    pub fn start_at(address: SocketAddr) -> Self {
+        let listener = TcpListener::bind(address).expect("the address is free");
+        let address = listener.local_addr().expect("a listener has an address");
+        let exports = Arc::<Mutex<Vec<Export>>>::default();
+        let shared = exports.clone();
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let exports = shared.clone();
+                std::thread::spawn(move || take(&exports, stream));
+            }
+        });
+        Self { address, exports }
+    }
+
+    /// Its address, as `LM_TELEMETRY__OTLP_ENDPOINT` takes it.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// The spans it was sent, in their order.
+    pub fn spans(&self) -> Vec<Span> {
+        let exports = lock(&self.exports);
+        exports.iter().flat_map(|export| spans(&export.body)).collect()
+    }
+
+    /// The spans of one trace.
+    pub fn of_trace(&self, trace: &str) -> Vec<Span> {
+        self.spans().into_iter().filter(|span| span.trace == trace).collect()
+    }
+
+    /// Whether a text is anywhere in what it was sent.
+    pub fn was_told(&self, text: &str) -> bool {
+        let holds = |body: &[u8]| body.windows(text.len()).any(|part| part == text.as_bytes());
+        lock(&self.exports).iter().any(|export| holds(&export.body))
+    }
+
+    /// The values that a header had, one for each request.
+    pub fn headers(&self, name: &str) -> Vec<Option<String>> {
+        lock(&self.exports).iter().map(|export| export.headers.get(name).cloned()).collect()
+    }
+}
+
+/// Takes one request. Only what is sent as it should be is answered 200.
+fn take(exports: &Mutex<Vec<Export>>, mut stream: TcpStream) -> Option<()> {
+    let Received { method, target, headers, body } = read_request(&stream)?;
+    let media_type = headers.get("content-type").map(String::as_str);
+    let sound =
+        (method.as_str(), target.as_str(), media_type) == ("POST", "/v1/traces", Some("application/x-protobuf"));
+    let status = if sound { "200 OK" } else { "400 Bad Request" };
+    if sound {
+        lock(exports).push(Export { headers, body });
+    }
+    write!(stream, "HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").ok()
+}
+
+fn spans(body: &[u8]) -> Vec<Span> {
+    let request = ExportTraceServiceRequest::decode(body).expect("an export is protobuf");
+    let mut spans = Vec::new();
+    for of_resource in request.resource_spans {
+        let resource = of_resource.resource.map(|resource| attributes(&resource.attributes)).unwrap_or_default();
+        let service = resource.get("service.name").cloned().unwrap_or_default();
+        let of_scopes = of_resource.scope_spans.into_iter().flat_map(|of_scope| of_scope.spans);
+        spans.extend(of_scopes.map(|span| read(&service, &span)));
+    }
+    spans
+}
+
+fn read(service: &str, span: &ProtoSpan) -> Span {
+    Span {
+        service: service.to_owned(),
+        name: span.name.clone(),
+        kind: span.kind(),
+        trace: hex(&span.trace_id),
+        id: hex(&span.span_id),
+        parent: hex(&span.parent_span_id),
+        links: span.links.iter().map(|link| (hex(&link.trace_id), hex(&link.span_id))).collect(),
+        attributes: attributes(&span.attributes),
+        failed: span.status.as_ref().is_some_and(|status| status.code() == StatusCode::Error),
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn attributes(attributes: &[KeyValue]) -> BTreeMap<String, String> {
+    let text = |value: Option<&AnyValue>| match value.and_then(|value| value.value.as_ref()) {
+        Some(any_value::Value::StringValue(text)) => text.clone(),
+        Some(any_value::Value::IntValue(number)) => number.to_string(),
+        other => format!("{other:?}"),
+    };
+    attributes.iter().map(|attribute| (attribute.key.clone(), text(attribute.value.as_ref()))).collect()
+}

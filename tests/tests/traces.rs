@@ -1,0 +1,221 @@
+//! Traces: from a request through what it promises to the calls that keep it.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use license_manager_tests::{
+    Customer, Database, FakeCollector, FakeNeighbours, PROVISIONING, Plan, Request, Server, Span, WebhookEndpoint,
+    free_port, on_both_databases, poll,
+};
+use serde_json::json;
+
+on_both_databases!(
+    a_request_its_deliveries_and_their_calls_are_one_trace,
+    a_delivery_for_many_requests_is_linked_to_them,
+    without_a_collector_nothing_is_recorded,
+    a_collector_that_is_away_disturbs_nobody,
+    settings_of_traces_that_make_no_sense_stop_the_start,
+);
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
+const CALLER: &str = "b7ad6b7169203331";
+const OTHER_TRACE: &str = "1bf7651916cd43dd8448eb211c80319d";
+
+type Settings = Vec<(String, String)>;
+
+fn parent(trace: &str) -> String {
+    format!("00-{trace}-{CALLER}-01")
+}
+
+/// Settings under which nothing is sent before the end, so that what is there then was sent at the end.
+fn settings(neighbours: &FakeNeighbours, endpoint: &str) -> Settings {
+    let mut settings = neighbours.settings();
+    let further = [
+        ("LM_TELEMETRY__OTLP_ENDPOINT", endpoint),
+        ("LM_TELEMETRY__OTLP_HEADERS", "api-key=hunter2-hunter2"),
+        ("LM_TELEMETRY__SERVICE_NAME", "seats"),
+        ("LM_WEBHOOKS__ALLOW_PRIVATE_ADDRESSES", "true"),
+        ("LM_WORKER__RETRY_BASE_SECONDS", "0"),
+        ("OTEL_BSP_SCHEDULE_DELAY", "3600000"),
+    ];
+    settings.extend(further.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    settings
+}
+
+fn start(database: &Database, settings: &Settings) -> Server {
+    let settings: Vec<_> = settings.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    Server::start_with(database.url(), &settings)
+}
+
+/// Assigns as a part of a trace.
+fn assign(plan: &Plan, emails: &[String], trace: &str) {
+    let request = Request::new("POST", plan.path("licenses/assign/")).json(&json!({ "user_emails": emails }));
+    // What vendors add, and baggage, is whatever a caller wants it to be.
+    let request = request.header("traceparent", &parent(trace)).header("tracestate", "vendor=mallory@example.com");
+    plan.admin.send(request.header("baggage", "user=mallory@example.com")).expect(200);
+}
+
+#[track_caller]
+fn only<'s>(spans: &'s [Span], name: &str) -> &'s Span {
+    let found: Vec<_> = spans.iter().filter(|span| span.name == name).collect();
+    let names: Vec<_> = spans.iter().map(|span| &span.name).collect();
+    assert_eq!(found.len(), 1, "{name} in {names:?}");
+    found[0]
+}
+
+fn a_request_its_deliveries_and_their_calls_are_one_trace(database: Database) {
+    let (neighbours, collector, hook) = (FakeNeighbours::start(), FakeCollector::start(), WebhookEndpoint::start());
+    let mut server = start(&database, &settings(&neighbours, &collector.url()));
+    let customer = Customer::new(&server);
+    customer.operator().post(&format!("{PROVISIONING}/webhooks/"), &json!({ "url": hook.url() })).expect(201);
+    let plan = customer.plan(3);
+    let emails = customer.emails("learner", 2);
+    assign(&plan, &emails, TRACE);
+    plan.admin.get("/api/v1/nothing/learner@example.com/?email=learner@example.com").expect(404);
+    server.anonymous().get("/health/ready/").expect(200);
+    poll(PATIENCE, || (neighbours.mailed().len() == 2 && hook.taken().len() == 2).then_some(())).expect("all is done");
+    assert!(server.log().contains(&format!("trace_id=\"{TRACE}\"")), "{}", server.log());
+    assert_eq!(collector.spans().len(), 0, "nothing is sent yet");
+    assert!(server.stop_with_sigterm().success());
+
+    let spans = collector.of_trace(TRACE);
+    assert!(spans.iter().all(|span| span.service == "seats" && !span.failed && span.links.is_empty()), "{spans:?}");
+    let route = "/api/v1/subscriptions/{subscription_uuid}/licenses/assign/";
+    let request = only(&spans, &format!("POST {route}"));
+    assert_eq!((request.parent.as_str(), request.kind as i32), (CALLER, 2), "a server's");
+    for (name, value) in [
+        ("http.request.method", "POST"),
+        ("http.route", route),
+        ("http.response.status_code", "200"),
+        ("url.scheme", "http"),
+    ] {
+        assert_eq!(request.attribute(name), value, "{name}");
+    }
+
+    for (destination, call, path) in [
+        ("lms", "POST lms", "/enterprise/api/v1/pending-enterprise-learner/"),
+        ("mail", "POST braze", "/campaigns/trigger/send"),
+        ("webhooks", "POST webhook", "/"),
+    ] {
+        let delivery = only(&spans, &format!("deliver {destination}"));
+        assert_eq!((&delivery.parent, delivery.kind as i32), (&request.id, 5), "a consumer's");
+        assert_eq!(delivery.attribute("messaging.destination.name"), destination);
+        assert_eq!(delivery.attribute("messaging.batch.message_count"), "2");
+        let calls: Vec<_> = spans.iter().filter(|span| span.parent == delivery.id && span.name == call).collect();
+        let calls: Vec<_> = calls.into_iter().filter(|span| span.attribute("url.full").ends_with(path)).collect();
+        assert!(!calls.is_empty(), "{call} in {spans:?}");
+        assert!(calls.iter().all(|call| call.kind as i32 == 3), "a client's");
+        let answered: BTreeSet<_> = calls.iter().map(|call| call.attribute("http.response.status_code")).collect();
+        assert_eq!(answered, BTreeSet::from([if destination == "webhooks" { "204" } else { "200" }]));
+        let told: BTreeSet<_> = match destination {
+            "webhooks" => hook.told().iter().map(|told| told.headers.get("traceparent").cloned()).collect(),
+            _ => neighbours.trace_parents(path).into_iter().collect(),
+        };
+        assert_eq!(told, calls.iter().map(|call| Some(call.as_parent())).collect(), "{call}");
+    }
+    assert!(!hook.told()[0].headers.contains_key("tracestate"), "what vendors add is not passed on");
+
+    let all = collector.spans();
+    let unmatched: Vec<_> = all.iter().filter(|span| span.attribute("http.response.status_code") == "404").collect();
+    assert!(unmatched.iter().any(|span| span.name == "GET" && span.kind as i32 == 2 && span.parent.is_empty()));
+    assert!(!all.iter().any(|span| span.attribute("http.route").starts_with("/health/")));
+    for private in ["@example", "example.com", "learner-", "mallory", "/hooks", "hunter2", "whsec_", "email"] {
+        assert!(!collector.was_told(private), "{private}");
+    }
+    let texts = all.iter().flat_map(|span| span.attributes.values().chain([&span.name]));
+    assert!(!texts.into_iter().any(|text| text.contains(['@', '?'])), "{all:?}");
+    assert!(collector.headers("api-key").iter().all(|key| key.as_deref() == Some("hunter2-hunter2")));
+    assert!(!server.log().contains("hunter2"));
+}
+
+fn a_delivery_for_many_requests_is_linked_to_them(database: Database) {
+    let (neighbours, collector) = (FakeNeighbours::start(), FakeCollector::start());
+    let mut settings = settings(&neighbours, &collector.url());
+    settings.push(("LM_WORKER__ENABLED".to_owned(), "false".to_owned()));
+    let mut server = start(&database, &settings);
+    let customer = Customer::new(&server);
+    let plan = customer.plan(3);
+    assign(&plan, &[customer.email("amy")], TRACE);
+    assign(&plan, &[customer.email("bob")], OTHER_TRACE);
+    let mut worker = server.run_beside(&["worker"]);
+    poll(PATIENCE, || (neighbours.mailed().len() == 2).then_some(())).expect("all is done");
+    assert!(worker.stop_with_sigterm().success() && server.stop_with_sigterm().success());
+
+    let spans = collector.spans();
+    let delivery = only(&spans, "deliver lms");
+    let requests = spans.iter().filter(|span| span.name.starts_with("POST") && span.parent == CALLER);
+    let requests: BTreeSet<_> = requests.map(|span| (span.trace.clone(), span.id.clone())).collect();
+    assert_eq!(requests.len(), 2);
+    assert_eq!(delivery.links.iter().cloned().collect::<BTreeSet<_>>(), requests);
+    assert_eq!(delivery.parent, "");
+    assert!(![TRACE, OTHER_TRACE].contains(&delivery.trace.as_str()));
+    let call = spans.iter().find(|span| span.parent == delivery.id).expect("a call is below it");
+    assert_eq!(neighbours.trace_parents("/pending-enterprise-learner/"), [Some(call.as_parent())]);
+}
+
+fn without_a_collector_nothing_is_recorded(database: Database) {
+    let neighbours = FakeNeighbours::start();
+    let mut settings = neighbours.settings();
+    settings.push(("LM_WORKER__ENABLED".to_owned(), "false".to_owned()));
+    let server = start(&database, &settings);
+    let customer = Customer::new(&server);
+    assign(&customer.plan(1), &[customer.email("amy")], TRACE);
+    assert_eq!(database.texts("SELECT trace_parent AS text FROM outbox"), ["", ""]);
+    let _worker = server.run_beside(&["worker"]);
+    poll(PATIENCE, || (neighbours.mailed().len() == 1).then_some(())).expect("all is done");
+    let told = neighbours.trace_parents("/");
+    assert!(told.len() >= 2 && told.iter().all(Option::is_none), "{told:?}");
+    assert!(!server.log().contains(TRACE));
+}
+
+fn a_collector_that_is_away_disturbs_nobody(database: Database) {
+    const LOST: &str = "the collector does not take traces";
+    let neighbours = FakeNeighbours::start();
+    let port = free_port();
+    let mut settings = settings(&neighbours, &format!("http://127.0.0.1:{port}"));
+    settings.push(("OTEL_BSP_SCHEDULE_DELAY".to_owned(), "50".to_owned()));
+    let mut server = start(&database, &settings);
+    let customer = Customer::new(&server);
+    let plan = customer.plan(20);
+    let lost = |server: &Server| server.log().matches(LOST).count();
+    poll(PATIENCE, || (lost(&server) > 0).then_some(())).expect("the log tells of it");
+    for email in customer.emails("learner", 10) {
+        assign(&plan, &[email], TRACE);
+    }
+    poll(PATIENCE, || (neighbours.mailed().len() == 10).then_some(())).expect("all is done");
+    assert_eq!(lost(&server), 1, "and does so once");
+
+    let collector = FakeCollector::start_at(([127, 0, 0, 1], port).into());
+    let sent = || {
+        plan.admin.get(&plan.path("")).expect(200);
+        (!collector.spans().is_empty()).then_some(())
+    };
+    poll(PATIENCE, sent).expect("spans are sent once it is there");
+    poll(PATIENCE, || server.log().contains("the collector takes traces again").then_some(())).expect("the log tells");
+    assert!(server.stop_with_sigterm().success());
+
+    // One that takes connections and never answers.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let address = silent.local_addr().expect("a listener has an address");
+    let mut server = start(&database, &self::settings(&neighbours, &format!("http://{address}")));
+    Customer::new(&server);
+    let stopping = Instant::now();
+    assert!(server.stop_with_sigterm().success());
+    assert!(stopping.elapsed() < Duration::from_secs(30), "{:?}", stopping.elapsed());
+}
+
+fn settings_of_traces_that_make_no_sense_stop_the_start(database: Database) {
+    for (name, value, problem) in [
+        ("LM_TELEMETRY__OTLP_ENDPOINT", "collector:4318", "is not an http or https address"),
+        ("LM_TELEMETRY__OTLP_HEADERS", "api-key=hunter2", "telemetry.otlp_endpoint is not"),
+        ("LM_TELEMETRY__SAMPLE_RATIO", "7", "`7` is not a number from 0 to 1"),
+        ("LM_TELEMETRY__SAMPLE_RATIO", "NaN", "`NaN` is not a number from 0 to 1"),
+        ("LM_TELEMETRY__SERVICE_NAME", " ", "it must not be empty"),
+    ] {
+        let refusal = Server::start_refused(database.url(), &[(name, value)], &[]);
+        assert!(!refusal.status.success() && refusal.stderr.contains(problem), "{}", refusal.stderr);
+        assert!(!refusal.stderr.contains("hunter2"), "{}", refusal.stderr);
+    }
+}
