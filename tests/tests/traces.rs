@@ -4,14 +4,15 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use license_manager_tests::{
-    Customer, Database, FakeCollector, FakeNeighbours, PROVISIONING, Plan, Request, Server, Span, WebhookEndpoint,
-    free_port, on_both_databases, poll,
+    Customer, Database, FakeBucket, FakeCollector, FakeNeighbours, PROVISIONING, Plan, Request, Server, Span,
+    WebhookEndpoint, free_port, on_both_databases, poll,
 };
 use serde_json::json;
 
 on_both_databases!(
     a_request_its_deliveries_and_their_calls_are_one_trace,
     a_delivery_for_many_requests_is_linked_to_them,
+    what_a_delivery_promises_is_a_part_of_its_trace,
     without_a_collector_nothing_is_recorded,
     a_collector_that_is_away_disturbs_nobody,
     settings_of_traces_that_make_no_sense_stop_the_start,
@@ -52,6 +53,8 @@ fn start(database: &Database, settings: &Settings) -> Server {
 /// Assigns as a part of a trace.
 fn assign(plan: &Plan, emails: &[String], trace: &str) {
     let request = Request::new("POST", plan.path("licenses/assign/")).json(&json!({ "user_emails": emails }));
+    // One with a key is done apart from what its client waits for, and a part of its trace all the same.
+    let request = request.header("Idempotency-Key", &emails.join(","));
     // What vendors add, and baggage, is whatever a caller wants it to be.
     let request = request.header("traceparent", &parent(trace)).header("tracestate", "vendor=mallory@example.com");
     plan.admin.send(request.header("baggage", "user=mallory@example.com")).expect(200);
@@ -153,6 +156,43 @@ fn a_delivery_for_many_requests_is_linked_to_them(database: Database) {
     assert!(![TRACE, OTHER_TRACE].contains(&delivery.trace.as_str()));
     let call = spans.iter().find(|span| span.parent == delivery.id).expect("a call is below it");
     assert_eq!(neighbours.trace_parents("/pending-enterprise-learner/"), [Some(call.as_parent())]);
+}
+
+fn what_a_delivery_promises_is_a_part_of_its_trace(database: Database) {
+    let (neighbours, collector, bucket) = (FakeNeighbours::start(), FakeCollector::start(), FakeBucket::start());
+    let settings = [settings(&neighbours, &collector.url()), bucket.settings()].concat();
+    let mut server = start(&database, &settings);
+    let customer = Customer::new(&server);
+    let plan = customer.plan(1);
+    plan.assign(&[customer.email("amy")]).expect(200);
+    neighbours.add_admin(11, 1, "ann@example.com");
+    let path = format!("/api/v1/bulk-license-enrollment/?enterprise_customer_uuid={}", customer.enterprise);
+    let body =
+        json!({ "emails": [customer.email("amy")], "course_run_keys": ["course-v1:edX+Demo+T1"], "notify": true });
+    let request = Request::new("POST", &path).json(&body).header("traceparent", &parent(TRACE));
+    plan.admin.send(request).expect(201);
+    let mailed = || neighbours.mailed().iter().any(|(campaign, _)| campaign == "bulk_enrollment_result");
+    poll(PATIENCE, || mailed().then_some(())).expect("whoever asked is mailed");
+    assert!(server.stop_with_sigterm().success());
+
+    let spans = collector.of_trace(TRACE);
+    let above = |span: &Span| spans.iter().find(|other| other.id == span.parent).cloned();
+    let call = |name: &str, path: &str| {
+        let call = spans.iter().find(|span| span.name == name && span.attribute("url.full").contains(path));
+        call.unwrap_or_else(|| panic!("{name} {path} in {spans:?}"))
+    };
+    let enrollment = above(call("POST lms", "/enroll_learners_in_courses/")).expect("a delivery");
+    let request = above(&enrollment).expect("the request");
+    assert_eq!(request.attribute("http.route"), "/api/v1/bulk-license-enrollment/");
+    // The file, and then the mail, were promised when the enrollment was settled.
+    let file = above(call("PUT s3", "/results/bulk-enrollments/")).expect("a delivery");
+    assert_eq!((file.name.as_str(), &file.parent), ("deliver enrollment", &enrollment.id));
+    let mail = above(call("POST braze", "/campaigns/trigger/send")).expect("a delivery");
+    assert_eq!(mail.name, "deliver mail");
+    assert!([&enrollment.id, &file.id].contains(&&mail.parent), "{spans:?}");
+    for private in ["X-Amz", "example.com", "edX+Demo", "amy-"] {
+        assert!(!collector.was_told(private), "{private}");
+    }
 }
 
 fn without_a_collector_nothing_is_recorded(database: Database) {
