@@ -9,4 +9,5 @@ pub mod http;
 pub mod mail;
 pub mod pool;
 pub mod postgres;
+mod schedule;
 pub mod sqlite;
