@@ -146,7 +146,8 @@ fn a_due_renewal_is_processed_once_by_two_servers_and_a_worker(database: Databas
     assert_eq!(ended["last_complete"], ended["last_run"]["started"]);
     let next = ended["next_run"].as_str().expect("a moment");
     assert!(next.ends_with("-01-01T00:00:00Z"), "{next}");
-    assert_eq!(count(&database, "outbox", "payload LIKE '%\"is_auto_renewed\":true%'"), 15);
+    assert_eq!(count(&database, "license", "renewed_to_uuid IS NOT NULL"), 15);
+    assert_eq!(count(&database, "subscription_plan", "true"), 2);
     assert_eq!(runs(&[one.log(), other.log(), worker.log()]), 1);
 
     assert_eq!(schedule(&one)["enabled"], true);

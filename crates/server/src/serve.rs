@@ -73,7 +73,9 @@ pub async fn run(config: Config, with_demo: bool) -> Result<(), Box<dyn Error>> 
     let address = server.addrs().first().map_or_else(String::new, |address| format!("http://{address}"));
     // Those who watch are answered while the database is still away.
     let mut server = server.run();
-    stop_on_signal(server.handle(), monitor.clone());
+    // Runs end after their batches while the requests under way are finished.
+    let (stop_scheduler, scheduler_stopped) = watch::channel(false);
+    stop_on_signal(server.handle(), monitor.clone(), stop_scheduler.clone());
     tokio::select! {
         prepared = prepare(database, manager.clone()) => prepared?,
         stopped = &mut server => {
@@ -84,7 +86,7 @@ pub async fn run(config: Config, with_demo: bool) -> Result<(), Box<dyn Error>> 
     let (stop_jobs, stopped) = watch::channel(false);
     let job_runner = jobs::start(manager.clone(), wake_jobs, stopped.clone());
     let sweeper = jobs::start_sweeping(manager.clone(), stopped.clone());
-    let scheduler = Scheduler::start(&manager, &config, stopped.clone());
+    let scheduler = Scheduler::start(&manager, &config, scheduler_stopped);
     let worker = config.worker.enabled.then(|| Worker::start(&manager, &config, metrics, stopped));
     monitor.started();
     tracing::info!(address, "ready");
@@ -93,6 +95,7 @@ pub async fn run(config: Config, with_demo: bool) -> Result<(), Box<dyn Error>> 
     }
     server.await?;
     stop_jobs.send_replace(true);
+    stop_scheduler.send_replace(true);
     job_runner.await?;
     sweeper.await?;
     finish(worker, scheduler).await;
@@ -195,12 +198,13 @@ async fn prepare(database: Arc<Database>, manager: LicenseManager) -> Result<(),
 }
 
 /// Stops the server at the first SIGTERM or Ctrl-C, after the requests under way.
-fn stop_on_signal(server: ServerHandle, monitor: Arc<Monitor>) {
+fn stop_on_signal(server: ServerHandle, monitor: Arc<Monitor>, scheduler: watch::Sender<bool>) {
     tokio::spawn(async move {
         match stop_signal().await {
             Ok(()) => {
                 tracing::info!("stopping: finishing the requests under way");
                 monitor.stopping();
+                scheduler.send_replace(true);
                 server.stop(true).await;
             }
             Err(error) => tracing::error!(%error, "cannot listen for SIGTERM"),
