@@ -115,9 +115,10 @@ impl FromStr for CronExpression {
         let mut options = ParseOptions::default();
         options.fallback_timezone_option = FallbackTimezoneOption::UTC;
         let crontab = cronexpr::parse_crontab_with(&text, options).map_err(|error| {
-            // Above its last line, the message draws where in the text it is.
+            // Above its last line, the message draws where in the text it is; below a semicolon, it says where to read on.
             let message = error.to_string();
             let reason = message.lines().next_back().unwrap_or_default().trim_start_matches([' ', '^']);
+            let reason = reason.split_once("; for a list").map_or(reason, |(reason, _)| reason);
             InvalidCronExpression(reason.escape_debug().to_string())
         })?;
         let expression = Self { text, crontab };
