@@ -192,9 +192,10 @@ fn a_run_that_was_killed_is_taken_over(database: Database) {
     let customer = Customer::new(&first);
     let plan = ended_plan(&first, &customer, 650);
     wait_until_scheduled(&first, "expire-subscriptions");
-    neighbours.slow(Duration::from_millis(600));
+    // Seven calls last longer than another server takes to start.
+    neighbours.slow(Duration::from_secs(3));
     make_due(&database, "expire-subscriptions", 0);
-    let begun = poll(PATIENCE, || (neighbours.taken(EXPIRATION).len() >= 2).then_some(()));
+    let begun = poll(PATIENCE, || (!neighbours.taken(EXPIRATION).is_empty()).then_some(()));
     assert!(begun.is_some(), "nothing was told: {}", first.log());
     let second = start(&database, &borrowed(&settings));
     assert!(told(&second, "expire-subscriptions")["running_since"].is_string());
@@ -203,7 +204,7 @@ fn a_run_that_was_killed_is_taken_over(database: Database) {
     let ended = ends(&second, "expire-subscriptions", "complete");
     assert_eq!(ended["last_run"]["counts"]["plans"], 1);
     assert_eq!(runs(&[first.log(), second.log()]), 2);
-    let calls: usize = neighbours.taken(EXPIRATION).len();
+    let calls = neighbours.taken(EXPIRATION).len();
     assert!((7..=8).contains(&calls), "only the call under way is made again: {calls}");
     assert_eq!(count(&database, "subscription_plan", &format!("uuid = '{}' AND expiration_processed", plan.uuid)), 1);
 }
@@ -217,7 +218,7 @@ fn a_server_that_stops_leaves_the_rest_of_its_run_to_others(database: Database) 
     let customer = Customer::new(&server);
     ended_plan(&server, &customer, 650);
     wait_until_scheduled(&server, "expire-subscriptions");
-    neighbours.slow(Duration::from_millis(600));
+    neighbours.slow(Duration::from_secs(1));
     make_due(&database, "expire-subscriptions", 0);
     let begun = poll(PATIENCE, || (!neighbours.taken(EXPIRATION).is_empty()).then_some(()));
     assert!(begun.is_some(), "nothing was told: {}", server.log());
