@@ -9,5 +9,6 @@ pub mod http;
 pub mod mail;
 pub mod pool;
 pub mod postgres;
+mod schedule;
 pub mod sqlite;
 pub mod traces;

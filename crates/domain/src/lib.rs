@@ -65,6 +65,7 @@
 //! | [`LicenseTransferJob`] | licenses that move between plans |
 //! | [`ports`] | the traits an adapter implements |
 //! | [`LicenseManager`] | the use cases |
+//! | [`RecurringOperation`], [`CronExpression`] | what runs by itself, and when |
 //! | [`BulkEnrollment`] | enrollments that licenses pay for |
 //! | [`outbox`] | what each use case owes the outside |
 //! | [`delivery`] | how that is delivered |
@@ -88,6 +89,7 @@ mod plan;
 pub mod ports;
 mod product;
 mod renewal;
+mod schedule;
 mod services;
 mod spreadsheet;
 mod staff_records;
@@ -113,6 +115,10 @@ pub use product::{DEFAULT_PRODUCT, PlanType, Product, seeded_products};
 pub use renewal::{
     LicenseTypesToCopy, RenewalChains, RenewalDetails, RenewalLink, RenewalTerms, SubscriptionPlanRenewal,
 };
+pub use schedule::{
+    CronExpression, FinishedRun, InvalidCronExpression, OperationSchedule, RecurringOperation, RunOutcome, RunSummary,
+    Timetable,
+};
 pub use services::{
     AgreementChanges, AgreementOverview, AgreementPage, AgreementSettings, AgreementSettingsChanges, Assignees,
     Assignments, Batch, Begun, ChosenCatalog, Claim, Deliveries, DeliveryResult, DeliverySettings, Expiration,
@@ -120,8 +126,8 @@ pub use services::{
     LicensePage, LicenseSelection, NewAgreement, NewPlan, OperationFailure, OperationSettings, OperationSummary,
     Outcome, PersonalLicense, PersonalLicenses, PlanChanges, PlanOverview, PlanPage, PlanTypeChanges, PlanUpkeep,
     ProcessedRenewal, ProductChanges, RecordPage, RenewalChanges, RenewalOutcome, RenewalPage, RenewedBy, Retirement,
-    RevertRequest, Reverted, Revocations, Revoked, Settings, Supervisor, TransferPage, TransferPreview, UNLINKED_EVENT,
-    WebhookBatch, WebhookChanges, WebhookOutcome, WebhookResult,
+    RevertRequest, Reverted, Revocations, Revoked, ScheduledRun, Settings, Supervisor, TransferPage, TransferPreview,
+    UNLINKED_EVENT, WebhookBatch, WebhookChanges, WebhookOutcome, WebhookResult,
 };
 pub use spreadsheet::text_cell;
 pub use staff_records::{LicenseMark, Notification, NotificationKind};

@@ -38,8 +38,8 @@ impl Cli {
 pub enum Command {
     /// Answer requests over HTTP, after bringing the database up to date; this is the default.
     Serve(ServeArguments),
-    /// Deliver mails, events and calls that are owed, and answer no requests. Any number of workers share the work; `serve` is one
-    /// too unless `worker.enabled` is false.
+    /// Deliver mails, events and calls that are owed, run what is scheduled, and answer no requests. Any number of workers share the
+    /// work; `serve` is one too unless `worker.enabled` is false.
     Worker,
     /// Look at messages that wait to be delivered, have them tried again, or drop them.
     #[command(subcommand)]

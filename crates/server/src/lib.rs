@@ -26,6 +26,7 @@ pub mod outbox;
 pub mod present;
 pub mod problem;
 pub mod routes;
+pub mod schedule;
 pub mod serve;
 pub mod storage;
 pub mod system;

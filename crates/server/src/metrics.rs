@@ -15,7 +15,7 @@ use license_manager_adapters::pool::PoolUse;
 use license_manager_domain::delivery::{Backlog, Lane};
 use license_manager_domain::outbox::Topic;
 use license_manager_domain::webhook::WebhookBacklog;
-use license_manager_domain::{DeliveryResult, JobKind, WebhookResult};
+use license_manager_domain::{DeliveryResult, JobKind, OperationSchedule, RunOutcome, WebhookResult};
 use prometheus::core::Collector;
 use prometheus::{
     Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, Result, TextEncoder,
@@ -62,6 +62,8 @@ pub struct Stored {
     pub webhooks: WebhookBacklog,
     /// How many jobs of each kind wait.
     pub jobs: Vec<(JobKind, i64)>,
+    /// How recurring operations are scheduled; empty where this process runs none by itself.
+    pub schedule: Vec<OperationSchedule>,
 }
 
 impl Stored {
@@ -214,7 +216,40 @@ fn observed(observation: &Observation) -> Result<Registry> {
     for gauges in [waiting, parked, age, jobs] {
         registered(&registry, gauges)?;
     }
+    if !stored.schedule.is_empty() {
+        scheduled(&registry, stored)?;
+    }
     Ok(registry)
+}
+
+/// When operations run by themselves, and how the last runs went.
+fn scheduled(registry: &Registry, stored: &Stored) -> Result<()> {
+    let gauges =
+        |name: &str, help: &str| registered(registry, gauges(&format!("schedule_{name}"), help, &["operation"])?);
+    let next = gauges("next_run_timestamp_seconds", "When an operation is to run next.")?;
+    let running = gauges("running_seconds", "How long the run under way takes; 0 where there is none.")?;
+    let last = gauges("last_run_timestamp_seconds", "When the last run that ended began.")?;
+    let duration = gauges("last_run_duration_seconds", "How long the last run that ended took.")?;
+    let success = gauges("last_run_success", "Whether the last run that ended did all there was to do.")?;
+    let complete = gauges("last_success_timestamp_seconds", "When the last run began that did all there was to do.")?;
+    // Those that are off have nothing to be alerted of.
+    for schedule in stored.schedule.iter().filter(|schedule| schedule.expression.is_some()) {
+        let operation = [schedule.operation.as_str()];
+        let since = schedule.running_since.map_or(0, |since| (stored.now - since).num_seconds());
+        running.with_label_values(&operation).set(since.max(0));
+        if let Some(moment) = schedule.next_run {
+            next.with_label_values(&operation).set(moment.timestamp());
+        }
+        if let Some(run) = &schedule.last_run {
+            last.with_label_values(&operation).set(run.started.timestamp());
+            duration.with_label_values(&operation).set((run.finished - run.started).num_seconds().max(0));
+            success.with_label_values(&operation).set(i64::from(run.outcome == RunOutcome::Complete));
+        }
+        if let Some(moment) = schedule.last_complete {
+            complete.with_label_values(&operation).set(moment.timestamp());
+        }
+    }
+    Ok(())
 }
 
 fn opts(name: &str, help: &str) -> Opts {
@@ -294,6 +329,8 @@ impl Drop for InFlight<'_> {
 
 #[cfg(test)]
 mod tests {
+    use license_manager_domain::{FinishedRun, RecurringOperation, RunSummary};
+
     use super::*;
 
     fn text(metrics: &Metrics, observation: &Observation) -> String {
@@ -343,6 +380,7 @@ mod tests {
                 backlog: vec![backlog(Lane::Mail, due_since), backlog(Lane::Lms, None)],
                 webhooks: WebhookBacklog { waiting: 5, parked: 3, due_since },
                 jobs: vec![(JobKind::Provision, 1)],
+                schedule: Vec::new(),
             }),
         };
         let text = text(&Metrics::new().unwrap(), &observation);
@@ -362,5 +400,46 @@ mod tests {
         ] {
             assert!(text.lines().any(|found| found == line), "{line}\n{text}");
         }
+    }
+
+    #[test]
+    fn operations_that_run_by_themselves_are_shown() {
+        let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
+        let ago = |seconds| now - chrono::Duration::seconds(seconds);
+        let last_run = FinishedRun {
+            started: ago(500),
+            finished: ago(440),
+            outcome: RunOutcome::Failed,
+            summary: RunSummary::default(),
+        };
+        let renewals = OperationSchedule {
+            expression: Some("0 */6 * * *".to_owned()),
+            next_run: Some(now),
+            running_since: Some(ago(7)),
+            last_run: Some(last_run),
+            last_complete: Some(ago(900)),
+            ..OperationSchedule::new(RecurringOperation::ProcessRenewals)
+        };
+        let off = OperationSchedule::new(RecurringOperation::RetireOldLicenses);
+        let stored = Stored {
+            now,
+            backlog: Vec::new(),
+            webhooks: WebhookBacklog { waiting: 0, parked: 0, due_since: None },
+            jobs: Vec::new(),
+            schedule: vec![renewals, off],
+        };
+        let text = text(&Metrics::new().unwrap(), &Observation { pools: Vec::new(), stored: Some(stored) });
+        for (name, number) in [
+            ("next_run_timestamp_seconds", 1_800_000_000),
+            ("running_seconds", 7),
+            ("last_run_timestamp_seconds", 1_799_999_500),
+            ("last_run_duration_seconds", 60),
+            ("last_run_success", 0),
+            ("last_success_timestamp_seconds", 1_799_999_100),
+        ] {
+            let line = format!(r#"license_manager_schedule_{name}{{operation="process-renewals"}} {number}"#);
+            assert!(text.lines().any(|found| found == line), "{line}\n{text}");
+        }
+        assert!(!text.contains("retire-old-licenses"), "{text}");
     }
 }

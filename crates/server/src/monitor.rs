@@ -11,7 +11,7 @@ use actix_web::{ResponseError, web};
 use license_manager_domain::{Error, LicenseManager};
 
 use crate::app::AppState;
-use crate::config::{MetricsConfig, Secret};
+use crate::config::{Config, Secret};
 use crate::error::ApiError;
 use crate::metrics::{Metrics, Observation, Stored};
 use crate::routes;
@@ -72,6 +72,7 @@ pub struct Monitor {
     pub metrics: Arc<Metrics>,
     enabled: bool,
     token: Option<Secret>,
+    runs_schedule: bool,
     database: Arc<Database>,
     manager: LicenseManager,
     phase: AtomicU8,
@@ -79,14 +80,10 @@ pub struct Monitor {
 
 impl Monitor {
     /// Of a process that starts.
-    pub fn new(
-        config: &MetricsConfig,
-        metrics: Arc<Metrics>,
-        database: Arc<Database>,
-        manager: LicenseManager,
-    ) -> Self {
+    pub fn new(config: &Config, metrics: Arc<Metrics>, database: Arc<Database>, manager: LicenseManager) -> Self {
+        let (enabled, token) = (config.metrics.enabled, config.metrics.token.clone());
         let phase = AtomicU8::new(Phase::Starting as u8);
-        Self { metrics, enabled: config.enabled, token: config.token.clone(), database, manager, phase }
+        Self { metrics, enabled, token, runs_schedule: config.schedule.enabled, database, manager, phase }
     }
 
     /// Whether the numbers are shown at all.
@@ -97,6 +94,11 @@ impl Monitor {
     /// What whoever asks for the numbers must know.
     pub fn metrics_token(&self) -> Option<&Secret> {
         self.token.as_ref()
+    }
+
+    /// Whether recurring operations run by themselves here.
+    pub fn runs_schedule(&self) -> bool {
+        self.runs_schedule
     }
 
     /// What the process is at.
@@ -160,7 +162,8 @@ impl Monitor {
         let jobs = self.manager.waiting_jobs()?.into_iter().collect();
         let backlog = self.manager.backlog(COUNTED_MESSAGES)?;
         let webhooks = self.manager.webhook_backlog(COUNTED_MESSAGES)?;
-        Ok(Stored { now: self.manager.now(), backlog, webhooks, jobs })
+        let schedule = if self.runs_schedule { self.manager.schedule()? } else { Vec::new() };
+        Ok(Stored { now: self.manager.now(), backlog, webhooks, jobs, schedule })
     }
 }
 

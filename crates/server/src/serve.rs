@@ -20,6 +20,7 @@ use crate::cors::BrowserPolicy;
 use crate::metrics::Metrics;
 use crate::monitor::{self, Monitor};
 use crate::neighbours::Neighbours;
+use crate::schedule::Scheduler;
 use crate::storage::{Database, seed_products};
 use crate::system::SystemClock;
 use crate::throttle::Throttle;
@@ -42,7 +43,7 @@ pub async fn run(config: Config, with_demo: bool) -> Result<(), Box<dyn Error>> 
     let database = Arc::new(Database::open(&config).map_err(|error| error.to_string())?);
     let metrics = Arc::new(Metrics::new()?);
     let manager = Neighbours::watched(&config, Some(metrics.call_listener()))?.of(database.manager(&config));
-    let monitor = Arc::new(Monitor::new(&config.metrics, metrics.clone(), database.clone(), manager.clone()));
+    let monitor = Arc::new(Monitor::new(&config, metrics.clone(), database.clone(), manager.clone()));
     let wake_jobs = Arc::new(Notify::new());
     let state = web::Data::new(AppState {
         manager: manager.clone(),
@@ -72,7 +73,9 @@ pub async fn run(config: Config, with_demo: bool) -> Result<(), Box<dyn Error>> 
     let address = server.addrs().first().map_or_else(String::new, |address| format!("http://{address}"));
     // Those who watch are answered while the database is still away.
     let mut server = server.run();
-    stop_on_signal(server.handle(), monitor.clone());
+    // Runs end after their batches while the requests under way are finished.
+    let (stop_scheduler, scheduler_stopped) = watch::channel(false);
+    stop_on_signal(server.handle(), monitor.clone(), stop_scheduler.clone());
     tokio::select! {
         prepared = prepare(database, manager.clone()) => prepared?,
         stopped = &mut server => {
@@ -83,6 +86,7 @@ pub async fn run(config: Config, with_demo: bool) -> Result<(), Box<dyn Error>> 
     let (stop_jobs, stopped) = watch::channel(false);
     let job_runner = jobs::start(manager.clone(), wake_jobs, stopped.clone());
     let sweeper = jobs::start_sweeping(manager.clone(), stopped.clone());
+    let scheduler = Scheduler::start(&manager, &config, scheduler_stopped);
     let worker = config.worker.enabled.then(|| Worker::start(&manager, &config, metrics, stopped));
     monitor.started();
     tracing::info!(address, "ready");
@@ -91,27 +95,28 @@ pub async fn run(config: Config, with_demo: bool) -> Result<(), Box<dyn Error>> 
     }
     server.await?;
     stop_jobs.send_replace(true);
+    stop_scheduler.send_replace(true);
     job_runner.await?;
     sweeper.await?;
-    if let Some(worker) = worker {
-        worker.finish().await;
-    }
+    finish(worker, scheduler).await;
     tracing::info!("stopped");
     Ok(())
 }
 
-/// Delivers what is owed to the outside, and answers nobody, until SIGTERM or Ctrl-C; the batches under way are finished first.
+/// Delivers what is owed to the outside and runs what is scheduled, and answers nobody, until SIGTERM or Ctrl-C; the batches under way
+/// are finished first.
 pub async fn run_worker(config: Config) -> Result<(), Box<dyn Error>> {
     let database = Arc::new(Database::open(&config).map_err(|error| error.to_string())?);
     let metrics = Arc::new(Metrics::new()?);
     let manager = Neighbours::watched(&config, Some(metrics.call_listener()))?.of(database.manager(&config));
-    let monitor = Arc::new(Monitor::new(&config.metrics, metrics.clone(), database.clone(), manager.clone()));
+    let monitor = Arc::new(Monitor::new(&config, metrics.clone(), database.clone(), manager.clone()));
     let watched = config.metrics.worker_listen.map(|address| watched(address, monitor.clone())).transpose()?;
     tokio::select! {
         prepared = prepare(database, manager.clone()) => prepared?,
         signal = stop_signal() => return Ok(signal?),
     }
     let (stop, stopped) = watch::channel(false);
+    let scheduler = Scheduler::start(&manager, &config, stopped.clone());
     let worker = Worker::start(&manager, &config, metrics, stopped);
     monitor.started();
     tracing::info!("ready: delivering");
@@ -119,12 +124,28 @@ pub async fn run_worker(config: Config) -> Result<(), Box<dyn Error>> {
     tracing::info!("stopping: finishing the deliveries under way");
     monitor.stopping();
     stop.send_replace(true);
-    worker.finish().await;
+    finish(Some(worker), scheduler).await;
     if let Some(watched) = watched {
         watched.stop(false).await;
     }
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Waits for both at once, so that neither takes of the other's time.
+async fn finish(worker: Option<Worker>, scheduler: Option<Scheduler>) {
+    tokio::join!(
+        async {
+            if let Some(worker) = worker {
+                worker.finish().await;
+            }
+        },
+        async {
+            if let Some(scheduler) = scheduler {
+                scheduler.finish().await;
+            }
+        }
+    );
 }
 
 /// Answers those who watch a worker, and nobody else, until it is stopped.
@@ -177,12 +198,13 @@ async fn prepare(database: Arc<Database>, manager: LicenseManager) -> Result<(),
 }
 
 /// Stops the server at the first SIGTERM or Ctrl-C, after the requests under way.
-fn stop_on_signal(server: ServerHandle, monitor: Arc<Monitor>) {
+fn stop_on_signal(server: ServerHandle, monitor: Arc<Monitor>, scheduler: watch::Sender<bool>) {
     tokio::spawn(async move {
         match stop_signal().await {
             Ok(()) => {
                 tracing::info!("stopping: finishing the requests under way");
                 monitor.stopping();
+                scheduler.send_replace(true);
                 server.stop(true).await;
             }
             Err(error) => tracing::error!(%error, "cannot listen for SIGTERM"),

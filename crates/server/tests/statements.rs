@@ -73,7 +73,7 @@ impl Service {
         };
         let page = manager.create_agreement(&Actor::service(), NewAgreement { customer: CUSTOMER, changes }).unwrap();
         let metrics = Arc::new(Metrics::new().unwrap());
-        let monitor = Monitor::new(&config.metrics, metrics, Arc::new(opened), manager.clone());
+        let monitor = Monitor::new(&config, metrics, Arc::new(opened), manager.clone());
         monitor.started();
         let state = web::Data::new(AppState {
             manager,

@@ -271,6 +271,14 @@ impl Asking<'_> {
         ));
         self.provision("GET", &format!("notifications/?enterprise_customer_uuid={enterprise}"), Value::Null);
         self.provision("GET", &format!("license-events/?license_uuid={license}"), Value::Null);
+        database.execute(&format!(
+            "INSERT INTO operation_schedule (operation, expression, next_run, started, finished, outcome, summary, last_complete)
+             VALUES ('process-renewals', '0 */6 * * *', {moment}, {moment}, {moment}, 'failed',
+                     '{{\"counts\": {{\"renewals\": 2, \"licenses\": 45, \"overdue\": 0}}, \"failure_count\": 1, \"failures\":
+                      [{{\"about\": \"renewal 7 of plan {}\", \"message\": \"The agreement has a plan of this title already.\"}}]}}', {moment})",
+            plan.uuid
+        ));
+        self.provision("GET", "scheduled-operations/", Value::Null);
         let role = json!({
             "username": "mallory",
             "role": "enterprise_subscriptions_admin",

@@ -25,6 +25,7 @@ mod renewals;
 mod retirement;
 mod role_assignments;
 mod rows;
+mod schedule;
 mod schema;
 mod staff_records;
 mod transfers;

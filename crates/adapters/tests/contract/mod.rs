@@ -27,6 +27,7 @@ pub mod products;
 pub mod purge;
 pub mod renewals;
 pub mod retirement;
+pub mod schedule;
 pub mod staff_records;
 pub mod transfers;
 pub mod units_of_work;
@@ -240,6 +241,13 @@ macro_rules! contract_suite {
                 licenses_activated_long_ago_are_found_until_they_are_marked
                 catalogs_in_use_are_told_with_the_plan_types_they_are_used_for
                 a_unit_that_reads_takes_and_marks_nothing
+            }
+            schedule {
+                an_operation_s_schedule_comes_back_as_it_was_written
+                scheduled_operations_are_listed_in_their_order
+                an_operation_is_locked_before_it_is_written
+                a_locked_operation_is_changed_by_one_after_another
+                a_unit_that_reads_schedules_nothing
             }
             purge {
                 licenses_of_plans_that_ended_long_ago_are_due

@@ -14,6 +14,7 @@ mod outbox;
 mod renewals;
 mod repositories;
 mod retirement;
+mod schedule;
 mod staff_records;
 mod transfers;
 mod webhooks;
@@ -40,6 +41,7 @@ use crate::plan::{PlanDetails, SubscriptionPlan};
 use crate::ports::{AssignedRole, Store, User, Work};
 use crate::product::{PlanType, Product, seeded_products};
 use crate::renewal::SubscriptionPlanRenewal;
+use crate::schedule::{OperationSchedule, RecurringOperation};
 use crate::staff_records::{LicenseMark, Notification};
 use crate::transfer::LicenseTransferJob;
 use crate::webhook::Webhook;
@@ -89,6 +91,7 @@ struct Tables {
     idempotency: BTreeMap<IdempotencyKey, FirstRequest>,
     leases: BTreeMap<(&'static str, uuid::Uuid), operations::Lease>,
     plan_marks: BTreeMap<(PlanId, String), DateTime<Utc>>,
+    schedule: BTreeMap<RecurringOperation, OperationSchedule>,
     /// With the moment until which each rests.
     webhooks: BTreeMap<WebhookId, (Webhook, Option<DateTime<Utc>>)>,
     webhook_deliveries: Vec<webhooks::Told>,

@@ -22,6 +22,7 @@ mod repositories;
 mod result_files;
 mod retirement;
 mod role_assignments;
+mod schedule;
 mod staff_records;
 mod store;
 mod transfers;
@@ -52,6 +53,7 @@ pub use repositories::{
 pub use result_files::ResultFiles;
 pub use retirement::{Retiree, RetirementRepository};
 pub use role_assignments::{AssignedRole, RoleAssignmentFilter, RoleAssignmentRepository};
+pub use schedule::ScheduleRepository;
 pub use staff_records::{LicenseEventFilter, LicenseEventRepository, NotificationFilter, NotificationRepository};
 pub use store::{Store, StoreExt, UnitOfWork, Work};
 pub use transfers::{TransferFilter, TransferRepository};

@@ -5,7 +5,7 @@ use crate::ports::{
     PlanRepository, ProductRepository, RenewalRepository, RetirementRepository, RoleAssignmentRepository,
     TransferRepository, UserRepository, WebhookDeliveryRepository, WebhookRepository,
 };
-use crate::ports::{DueWorkRepository, OperationRepository, PurgeRepository};
+use crate::ports::{DueWorkRepository, OperationRepository, PurgeRepository, ScheduleRepository};
 
 /// The work of one transaction.
 pub type Work<'a> = dyn FnMut(&mut dyn UnitOfWork) -> Result<(), Error> + 'a;
@@ -83,6 +83,7 @@ pub trait UnitOfWork {
     fn operations(&mut self) -> &mut dyn OperationRepository;
     fn due_work(&mut self) -> &mut dyn DueWorkRepository;
     fn purge(&mut self) -> &mut dyn PurgeRepository;
+    fn schedule(&mut self) -> &mut dyn ScheduleRepository;
     fn webhooks(&mut self) -> &mut dyn WebhookRepository;
     fn webhook_deliveries(&mut self) -> &mut dyn WebhookDeliveryRepository;
 }
@@ -109,6 +110,7 @@ where
         + OperationRepository
         + DueWorkRepository
         + PurgeRepository
+        + ScheduleRepository
         + WebhookRepository
         + WebhookDeliveryRepository,
 {
@@ -189,6 +191,10 @@ where
     }
 
     fn purge(&mut self) -> &mut dyn PurgeRepository {
+        self
+    }
+
+    fn schedule(&mut self) -> &mut dyn ScheduleRepository {
         self
     }
 

@@ -5,6 +5,7 @@ mod catalog_queries;
 mod expiration;
 mod renewals;
 mod retirement;
+mod schedule;
 #[path = "../support/mod.rs"]
 mod support;
 mod trigger_events;

@@ -10,6 +10,7 @@ mod effective;
 mod load;
 mod neighbours;
 mod read;
+mod schedule;
 #[cfg(test)]
 mod tests;
 mod value;
@@ -30,7 +31,8 @@ pub use neighbours::{
     BrazeCampaigns, BrazeConfig, CatalogConfig, LmsConfig, OauthConfig, S3Config, SegmentConfig, SmtpConfig,
 };
 use read::{comma_list, filter, origins, socket_address, text, uuids, web_address, whole_number};
-pub use value::{DatabaseUrl, JwkSetSource, LogFormat, SameSite, Secret, SmtpUrl};
+pub use schedule::ScheduleConfig;
+pub use value::{DatabaseUrl, JwkSetSource, LogFormat, SameSite, Secret, SmtpUrl, Timing};
 pub use watching::{MetricsConfig, TelemetryConfig};
 
 /// The file the SQLite database lives in when no database is configured, relative to the working directory.
@@ -74,6 +76,8 @@ pub struct Config {
     pub provisioning: ProvisioningConfig,
     /// Recurring operations.
     pub operations: OperationsConfig,
+    /// When they run by themselves.
+    pub schedule: ScheduleConfig,
     /// The log.
     pub logging: LoggingConfig,
     /// The numbers for Prometheus.

@@ -1,5 +1,6 @@
 use std::path::Path;
 
+use license_manager_domain::RecurringOperation;
 use license_manager_domain::ports::MailKind;
 
 use super::*;
@@ -272,4 +273,35 @@ fn what_neighbours_are_told_in_confidence_is_not_shown() {
     assert_eq!(config.segment.url, "https://api.segment.io");
     let line = refusal(None, &[("LM_SMTP__URL", "http://me:hunter2@mail")]);
     assert!(line.starts_with("LM_SMTP__URL: ") && !line.contains("hunter2"), "{line}");
+}
+
+#[test]
+fn operations_run_by_themselves_where_that_is_switched_on() {
+    let config = load(None, &[]).unwrap().schedule;
+    assert!(!config.enabled, "an outside cron may run them");
+    assert_eq!(config.timetable().len(), RecurringOperation::ALL.len());
+    assert_eq!(config.timetable()[&RecurringOperation::ProcessRenewals].as_str(), "0 */6 * * *");
+    let file = "[schedule]\nenabled = true\nprocess_renewals = \"off\"\nretire_old_licenses = \"0  3 * * SUN\"";
+    let config = load(Some(file), &[("LM_SCHEDULE__EXPIRE_SUBSCRIPTIONS", "0 1 * * * Europe/Berlin")]).unwrap();
+    let timetable = config.schedule.timetable();
+    assert!(config.schedule.enabled && !timetable.contains_key(&RecurringOperation::ProcessRenewals));
+    assert_eq!(timetable[&RecurringOperation::RetireOldLicenses].as_str(), "0 3 * * SUN");
+    assert_eq!(timetable[&RecurringOperation::ExpireSubscriptions].as_str(), "0 1 * * * Europe/Berlin");
+    let shown = config.effective();
+    assert!(shown.contains("process_renewals = \"off\"  # LM_SCHEDULE__PROCESS_RENEWALS\n"), "{shown}");
+    assert_eq!(load(Some(&shown), &[]).unwrap().effective(), shown);
+}
+
+#[test]
+fn every_operation_has_a_key_of_its_name() {
+    for operation in RecurringOperation::ALL {
+        let variable = format!("LM_SCHEDULE__{}", operation.as_str().replace('-', "_").to_uppercase());
+        let schedule = load(None, &[(&variable, "off")]).unwrap().schedule;
+        assert_eq!(schedule.timing(operation), &Timing::Off, "{variable}");
+        assert_eq!(schedule.timetable().len(), RecurringOperation::ALL.len() - 1, "{variable}");
+        for wrong in ["daily", "0 25 * * *", "0 0 30 2 *", "0 0 * * * *"] {
+            let line = refusal(None, &[(&variable, wrong)]);
+            assert!(line.starts_with(&format!("{variable}: `{wrong}` is not a cron expression")), "{line}");
+        }
+    }
 }

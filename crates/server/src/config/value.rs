@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use license_manager_domain::CronExpression;
 use license_manager_domain::ports::IdSource as _;
 use reqwest::Url;
 use serde::{Deserialize, Serialize, Serializer};
@@ -240,6 +241,39 @@ impl TryFrom<String> for SameSite {
     }
 }
 
+/// When an operation runs by itself.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub enum Timing {
+    /// Never.
+    Off,
+    /// At these moments.
+    At(CronExpression),
+}
+
+impl TryFrom<String> for Timing {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        if text.trim().eq_ignore_ascii_case("off") {
+            return Ok(Self::Off);
+        }
+        text.parse().map(Self::At).map_err(|problem| {
+            let text = text.escape_debug();
+            format!("`{text}` is not a cron expression of five fields, such as `0 */6 * * *`, nor `off`: {problem}")
+        })
+    }
+}
+
+impl fmt::Display for Timing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Off => f.write_str("off"),
+            Self::At(expression) => expression.fmt(f),
+        }
+    }
+}
+
 /// Prints and serializes as the `Display` form, which hides what must not be seen.
 macro_rules! shown_as_displayed {
     ($($kind:ty),*) => {$(
@@ -257,7 +291,7 @@ macro_rules! shown_as_displayed {
     )*};
 }
 
-shown_as_displayed!(Secret, DatabaseUrl, JwkSetSource, SmtpUrl);
+shown_as_displayed!(Secret, DatabaseUrl, JwkSetSource, SmtpUrl, Timing);
 
 #[cfg(test)]
 mod tests {

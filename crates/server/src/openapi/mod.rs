@@ -140,6 +140,7 @@ const CSRF_TOKENS: [&str; 2] = ["csrfCookie", "csrfHeader"];
         routes::provisioning::role_assignments::create,
         routes::provisioning::role_assignments::delete,
         routes::provisioning::role_assignments::list,
+        routes::provisioning::scheduled_operations::list,
         routes::provisioning::transfers::create,
         routes::provisioning::transfers::list,
         routes::provisioning::transfers::process,

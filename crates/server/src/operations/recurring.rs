@@ -10,9 +10,6 @@ use super::{CommandError, CommandSupervisor, Report};
 use crate::config::Config;
 use crate::wire::time;
 
-/// How far back plans are looked for whose end is to be carried out, where nothing is said.
-const EXPIRED_WITHIN: TimeDelta = TimeDelta::days(1);
-
 pub(super) async fn run(
     config: &Config,
     manager: &LicenseManager,
@@ -64,7 +61,7 @@ pub(super) async fn run(
 
 fn expiration(manager: &LicenseManager, arguments: &ExpireSubscriptions) -> Result<Expiration, CommandError> {
     let expired_before: DateTime<Utc> = arguments.expired_before.unwrap_or_else(|| manager.now());
-    let expired_after = arguments.expired_after.unwrap_or(expired_before - EXPIRED_WITHIN);
+    let expired_after = arguments.expired_after.unwrap_or(expired_before - Expiration::SPAN);
     if expired_before < expired_after {
         let [before, after] = [expired_before, expired_after].map(|moment| time::format(&moment));
         return Err(CommandError::Arguments(format!(

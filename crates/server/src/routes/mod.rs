@@ -199,6 +199,10 @@ pub fn endpoints() -> Endpoints {
                 .get(provisioning::records::license_events),
         )
         .service(
+            Endpoint::<ProvisionerOrStaff>::new("/provisioning-admins/scheduled-operations/")
+                .get(provisioning::scheduled_operations::list),
+        )
+        .service(
             Endpoint::<ProvisionerOrStaff>::new("/provisioning-admins/subscriptions/{subscription_uuid}/freeze/")
                 .post(provisioning::plan_upkeep::freeze),
         )

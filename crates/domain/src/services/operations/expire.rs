@@ -36,6 +36,17 @@ pub struct Expiration {
     pub dry_run: bool,
 }
 
+impl Expiration {
+    /// How long ago plans ended at most whose end is to be carried out, where nothing is said.
+    pub const SPAN: Duration = Duration::days(1);
+
+    /// Of plans that ended before a moment, within [`Expiration::SPAN`].
+    pub fn before(moment: DateTime<Utc>) -> Self {
+        let expired_after = moment - Self::SPAN;
+        Self { expired_after, expired_before: moment, plans: None, force: false, dry_run: false }
+    }
+}
+
 /// How far the end of a plan is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Position {

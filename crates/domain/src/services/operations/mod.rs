@@ -13,6 +13,7 @@ mod expire;
 mod hands;
 mod process_renewals;
 mod retire_old;
+mod schedule;
 mod tasks;
 mod trigger_events;
 mod unlink;
@@ -22,15 +23,18 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Duration, Utc};
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 pub use expire::Expiration;
 pub use hands::TransferPreview;
+pub use schedule::ScheduledRun;
 pub use unlink::UNLINKED_EVENT;
 
 use super::LicenseManager;
 use crate::error::Error;
 use crate::ids::{CatalogId, CustomerId};
+use crate::schedule::RecurringOperation;
 
 /// What an operator can set of the recurring operations.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,7 +96,7 @@ pub struct OperationSummary {
 }
 
 /// Something that an operation could not do.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OperationFailure {
     /// What it was about: a kind of thing and its id, such as `plan 0192…`.
     pub about: String,
@@ -110,6 +114,13 @@ impl OperationSummary {
             errors: Vec::new(),
             interrupted: false,
         }
+    }
+
+    /// Of a run of which nobody knows more than that it ended.
+    pub fn ended_unexpectedly(operation: RecurringOperation) -> Self {
+        let mut summary = Self::new(operation.as_str(), false, &[]);
+        summary.fail(operation.as_str(), "The run ended unexpectedly.");
+        summary
     }
 
     /// Whether everything there was to do was done.

@@ -9,6 +9,7 @@ pub mod products;
 pub mod records;
 pub mod renewals;
 pub mod role_assignments;
+pub mod scheduled_operations;
 pub mod transfers;
 pub mod webhook_deliveries;
 pub mod webhooks;
