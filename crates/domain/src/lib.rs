@@ -65,6 +65,7 @@
 //! | [`LicenseTransferJob`] | licenses that move between plans |
 //! | [`ports`] | the traits an adapter implements |
 //! | [`LicenseManager`] | the use cases |
+//! | [`SeatDay`], [`ActivationDelays`], [`IdleSeat`] | how seats are used |
 //! | [`BulkEnrollment`] | enrollments that licenses pay for |
 //! | [`outbox`] | what each use case owes the outside |
 //! | [`delivery`] | how that is delivered |
@@ -91,6 +92,7 @@ mod renewal;
 mod services;
 mod staff_records;
 mod transfer;
+mod utilization;
 pub mod webhook;
 
 pub use agreement::{AutoScaling, CustomerAgreement};
@@ -126,3 +128,4 @@ pub use staff_records::{LicenseMark, Notification, NotificationKind};
 pub use transfer::{
     HeldTwice, LicenseTransferJob, TransferJobSummary, TransferOrder, TransferRun, TransferredLicenses,
 };
+pub use utilization::{ActivationDelay, ActivationDelays, IdleSeat, Period, SeatChange, SeatDay};

@@ -88,6 +88,10 @@ impl Asking<'_> {
         let enterprise = self.customer.enterprise;
         self.provision("GET", &format!("customer-agreement/?enterprise_customer_uuid={enterprise}"), Value::Null);
         self.get(&plan.admin, &plan.path("licenses/csv/"));
+        self.get(&plan.admin, &plan.path("utilization/"));
+        let table = plan.admin.send(Request::new("GET", plan.path("utilization/")).header("Accept", "text/csv"));
+        self.document.observe(None, &table);
+        assert_eq!(table.status, 200, "{}", table.body);
         let amy = self.learner("amy");
         self.get(&amy, &plan.path("license/"));
         self.get(&amy, &format!("/api/v1/learner-subscriptions/{}/", plan.uuid));

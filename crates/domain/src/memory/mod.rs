@@ -16,6 +16,7 @@ mod repositories;
 mod retirement;
 mod staff_records;
 mod transfers;
+mod utilization;
 mod webhooks;
 
 use std::collections::BTreeMap;

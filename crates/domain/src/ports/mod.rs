@@ -25,6 +25,7 @@ mod role_assignments;
 mod staff_records;
 mod store;
 mod transfers;
+mod utilization;
 mod webhooks;
 
 pub use clock::{Clock, FixedClock};
@@ -55,6 +56,7 @@ pub use role_assignments::{AssignedRole, RoleAssignmentFilter, RoleAssignmentRep
 pub use staff_records::{LicenseEventFilter, LicenseEventRepository, NotificationFilter, NotificationRepository};
 pub use store::{Store, StoreExt, UnitOfWork, Work};
 pub use transfers::{TransferFilter, TransferRepository};
+pub use utilization::UtilizationRepository;
 pub use webhooks::{
     WebhookDeliveryFilter, WebhookDeliveryRepository, WebhookFailure, WebhookReplay, WebhookRepository, WebhookRequest,
     WebhookSender,

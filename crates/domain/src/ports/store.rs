@@ -3,7 +3,7 @@ use crate::ports::{
     AgreementRepository, EnrollmentJobRepository, HistoryRepository, IdempotencyRepository, JobRepository,
     LicenseEventRepository, LicenseRepository, LookupRepository, NotificationRepository, OutboxRepository,
     PlanRepository, ProductRepository, RenewalRepository, RetirementRepository, RoleAssignmentRepository,
-    TransferRepository, UserRepository, WebhookDeliveryRepository, WebhookRepository,
+    TransferRepository, UserRepository, UtilizationRepository, WebhookDeliveryRepository, WebhookRepository,
 };
 use crate::ports::{DueWorkRepository, OperationRepository, PurgeRepository};
 
@@ -85,6 +85,7 @@ pub trait UnitOfWork {
     fn purge(&mut self) -> &mut dyn PurgeRepository;
     fn webhooks(&mut self) -> &mut dyn WebhookRepository;
     fn webhook_deliveries(&mut self) -> &mut dyn WebhookDeliveryRepository;
+    fn utilization(&mut self) -> &mut dyn UtilizationRepository;
 }
 
 impl<U> UnitOfWork for U
@@ -110,7 +111,8 @@ where
         + DueWorkRepository
         + PurgeRepository
         + WebhookRepository
-        + WebhookDeliveryRepository,
+        + WebhookDeliveryRepository
+        + UtilizationRepository,
 {
     fn agreements(&mut self) -> &mut dyn AgreementRepository {
         self
@@ -197,6 +199,10 @@ where
     }
 
     fn webhook_deliveries(&mut self) -> &mut dyn WebhookDeliveryRepository {
+        self
+    }
+
+    fn utilization(&mut self) -> &mut dyn UtilizationRepository {
         self
     }
 }

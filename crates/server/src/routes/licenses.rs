@@ -191,7 +191,7 @@ fn csv_batch(
 }
 
 /// The cell, in a form that spreadsheets do not take for a formula: addresses may begin with the same characters.
-fn as_text(cell: &str) -> Cow<'_, str> {
+pub(super) fn as_text(cell: &str) -> Cow<'_, str> {
     if cell.starts_with(['=', '+', '-', '@']) { Cow::Owned(format!("'{cell}")) } else { Cow::Borrowed(cell) }
 }
 
