@@ -59,8 +59,18 @@ fn seats(day: &Value) -> [i64; 5] {
     ["unassigned", "assigned", "activated", "revoked", "activations"].map(|name| day[name].as_i64().expect("a number"))
 }
 
+/// Waits for the next day where this one is about to end, so that a story is over on the day it began.
+fn begin_a_day() {
+    let now = chrono::Utc::now();
+    let left = 86_400 - now.timestamp().rem_euclid(86_400);
+    if left <= 60 {
+        std::thread::sleep(std::time::Duration::from_secs(left as u64));
+    }
+}
+
 /// Five seats three days ago, of which amy and bob got one two days ago. Today bob activates his, and carl gets one.
 fn story(server: &Server, database: &Database) -> (Customer, Plan) {
+    begin_a_day();
     let customer = Customer::new(server);
     let plan = plan(server, &customer, 5, 3);
     days_pass(database, 1);
