@@ -22,6 +22,8 @@ use tempfile::TempDir;
 mod contract;
 #[path = "sqlite_only/outbox_plans.rs"]
 mod outbox_plans;
+#[path = "sqlite_only/utilization.rs"]
+mod utilization;
 
 use contract::fixtures::*;
 

@@ -66,6 +66,7 @@
 //! | [`ports`] | the traits an adapter implements |
 //! | [`LicenseManager`] | the use cases |
 //! | [`RecurringOperation`], [`CronExpression`] | what runs by itself, and when |
+//! | [`SeatDay`], [`ActivationDelays`], [`IdleSeat`] | how seats are used |
 //! | [`BulkEnrollment`] | enrollments that licenses pay for |
 //! | [`outbox`] | what each use case owes the outside |
 //! | [`delivery`] | how that is delivered |
@@ -94,6 +95,7 @@ mod services;
 mod spreadsheet;
 mod staff_records;
 mod transfer;
+mod utilization;
 pub mod webhook;
 
 pub use agreement::{AutoScaling, CustomerAgreement};
@@ -134,3 +136,4 @@ pub use staff_records::{LicenseMark, Notification, NotificationKind};
 pub use transfer::{
     HeldTwice, LicenseTransferJob, TransferJobSummary, TransferOrder, TransferRun, TransferredLicenses,
 };
+pub use utilization::{ActivationDelay, ActivationDelays, IdleSeat, Period, SeatChange, SeatDay};

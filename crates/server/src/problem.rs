@@ -5,10 +5,12 @@
 use actix_web::body::{EitherBody, MessageBody, to_bytes};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ACCEPT, Accept, CONTENT_TYPE, Header as _, HeaderValue, Quality};
+use actix_web::http::header::{CONTENT_TYPE, HeaderValue, Quality};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpResponse};
 use serde_json::{Map, Value, json};
+
+use crate::wire::accept::quality;
 
 /// The media type of problem details.
 pub const PROBLEM_JSON: &str = "application/problem+json";
@@ -39,16 +41,8 @@ pub async fn problem_details(
 
 /// Whether `Accept` names problem details, and JSON not before them. Ranges such as `*/*` mean the wire's own shape.
 fn prefers_problems(request: &ServiceRequest) -> bool {
-    if !request.headers().contains_key(ACCEPT) {
-        return false;
-    }
-    let Ok(Accept(ranges)) = Accept::parse(request) else { return false };
-    let quality = |media_type: &str| {
-        let named = ranges.iter().filter(|range| range.item.essence_str() == media_type);
-        named.map(|range| range.quality).max().unwrap_or(Quality::ZERO)
-    };
-    let problems = quality(PROBLEM_JSON);
-    problems > Quality::ZERO && problems >= quality("application/json")
+    let problems = quality(request, &[PROBLEM_JSON]);
+    problems > Quality::ZERO && problems >= quality(request, &["application/json"])
 }
 
 /// What an answer's body says, as problem details. `errors` holds what is more than one text: messages by field, or an endpoint's
@@ -101,6 +95,7 @@ fn members_left(members: Map<String, Value>) -> Option<Value> {
 
 #[cfg(test)]
 mod tests {
+    use actix_web::http::header::ACCEPT;
     use actix_web::test::TestRequest;
 
     use super::*;

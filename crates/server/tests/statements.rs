@@ -42,6 +42,7 @@ on_both_databases!(
     choosing_among_two_plans_and_fifty_the_one_that_auto_applies,
     renewing_two_licenses_and_five_thousand,
     transferring_two_licenses_and_a_hundred_thousand,
+    reporting_on_two_licenses_and_five_thousand,
 );
 
 const CUSTOMER: CustomerId = CustomerId(Uuid::from_u128(0x4000_8000_0000_0000_0001));
@@ -469,5 +470,22 @@ fn transferring_two_licenses_and_a_hundred_thousand(database: Database) {
             }
             assert_as_many(&statements[0], &statements[1]);
         }
+    });
+}
+
+fn reporting_on_two_licenses_and_five_thousand(database: Database) {
+    run(async {
+        let service = Service::new(database).await;
+        let (small, large) = (service.plan("small", 2), service.plan("large", 5_000));
+        service.assign(small, &emails(1));
+        service.assign(large, &emails(4_000));
+        let report = async |plan| {
+            service.statements(Method::GET, &format!("/subscriptions/{plan}/utilization/?idle_limit=500"), None).await
+        };
+        report(small).await;
+        let (few, many) = (report(small).await, report(large).await);
+        assert_as_many(&few, &many);
+        let reads = |table: &str| many.iter().filter(|statement| statement.contains(table)).count();
+        assert_eq!((reads("sum(unassigned)"), reads("days_assigned"), reads("ORDER BY assigned_date")), (1, 1, 1));
     });
 }

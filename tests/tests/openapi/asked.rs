@@ -1,5 +1,8 @@
 //! What no conformance case asks for: every other endpoint, and what is the same everywhere.
 
+// These questions are asked outside the service, where time is the real one.
+#![allow(clippy::disallowed_methods)]
+
 use license_manager_tests::{Client, Customer, Database, PROVISIONING, Plan, Request, Server};
 use serde_json::{Value, json};
 
@@ -20,6 +23,7 @@ pub fn ask_everything(server: &Server, database: &Database, document: &mut Docum
     let mut asking = Asking { document, server, customer, operator };
     asking.service();
     asking.plans_and_licenses();
+    asking.utilization();
     asking.licenses_across_plans();
     asking.agreements_by_their_second_name();
     asking.enrollments(database);
@@ -92,6 +96,22 @@ impl Asking<'_> {
         self.get(&amy, &plan.path("license/"));
         self.get(&amy, &format!("/api/v1/learner-subscriptions/{}/", plan.uuid));
         self.get(&amy, &format!("/api/v1/learner-subscriptions/?enterprise_customer_uuid={enterprise}"));
+    }
+
+    fn utilization(&mut self) {
+        let plan = self.plan_with_licenses(&["ann", "ben"], 5);
+        let key = plan.activation_key(&self.customer.email("ann"));
+        let ann = self.learner("ann");
+        self.ask(&ann, "POST", &format!("/api/v1/license-activation/?activation_key={key}"), Value::Null);
+        let yesterday = (chrono::Utc::now() - chrono::Duration::days(1)).date_naive();
+        let path = plan.path(&format!("utilization/?from={yesterday}"));
+        self.get(&plan.admin, &path);
+        let table = plan.admin.send(Request::new("GET", path).header("Accept", "text/csv"));
+        assert_eq!(table.status, 200, "{}", table.body);
+        let refused = plan.admin.get(&plan.path("utilization/?from=yesterday"));
+        for answer in [&table, &refused] {
+            self.document.observe(None, answer);
+        }
     }
 
     fn licenses_across_plans(&mut self) {

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use license_manager_tests::conformance::{self, Case};
 use license_manager_tests::{Answer, Database, FakeNeighbours, Server};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 /// How many items of a list an example shows.
 const SHOWN: usize = 2;
@@ -101,7 +101,7 @@ impl Document {
         }
         let is_own = operation["responses"][&status].get("$ref").is_none() && media_type != "application/problem+json";
         if is_own && id != "get_api_schema" && !answer.body.is_null() {
-            self.remember(&id, &status, &answer.body);
+            self.remember(&id, &place(&status, &described["content"], media_type), &answer.body);
         }
     }
 
@@ -150,11 +150,12 @@ impl Document {
         for (_, operation) in self.operations() {
             let responses = operation["responses"].as_object().unwrap().iter();
             let places = responses.map(|(status, response)| (status.as_str(), response));
-            for (place, described) in places.chain([("request", &operation["requestBody"])]) {
-                for content in described["content"].as_object().into_iter().flat_map(Map::values) {
+            for (whose, described) in places.chain([("request", &operation["requestBody"])]) {
+                for (media_type, content) in described["content"].as_object().into_iter().flatten() {
                     let example = content.get("example");
                     if example.is_some_and(|example| !self.problems(&content["schema"], example).is_empty()) {
-                        wrong.insert((text(&operation["operationId"]), place.to_owned()));
+                        let place = place(whose, &described["content"], media_type);
+                        wrong.insert((text(&operation["operationId"]), place));
                     }
                 }
             }
@@ -175,6 +176,14 @@ impl Document {
         }
         let examples = format!("{:#}\n", json!(self.seen)).replace(&server.base(), ADDRESS);
         std::fs::write(file, examples).unwrap();
+    }
+}
+
+/// Where an example stands: under its status, and where that has JSON and this is not, under status and media type.
+fn place(status: &str, content: &Value, media_type: &str) -> String {
+    match content.get("application/json").is_some() && media_type != "application/json" {
+        true => format!("{status} {media_type}"),
+        false => status.to_owned(),
     }
 }
 

@@ -30,6 +30,7 @@ mod staff_records;
 mod statements;
 mod transfers;
 mod users;
+mod utilization;
 mod webhooks;
 
 use std::collections::{BTreeMap, BTreeSet};

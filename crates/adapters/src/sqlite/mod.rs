@@ -31,6 +31,7 @@ mod staff_records;
 mod transfers;
 mod types;
 mod users;
+mod utilization;
 mod webhooks;
 
 use std::path::{Path, PathBuf};

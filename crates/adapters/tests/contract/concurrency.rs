@@ -19,7 +19,7 @@ use super::fixtures::*;
 use super::transfers::order;
 
 /// Runs the work in many threads that start together, and returns what each returned.
-fn at_once<T: Send>(threads: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
+pub fn at_once<T: Send>(threads: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
     let start = Barrier::new(threads);
     let (start, work) = (&start, &work);
     thread::scope(|scope| {

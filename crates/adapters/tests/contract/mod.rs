@@ -32,6 +32,7 @@ pub mod staff_records;
 pub mod transfers;
 pub mod units_of_work;
 pub mod users;
+pub mod utilization;
 pub mod webhooks;
 
 use std::sync::Arc;
@@ -320,6 +321,20 @@ macro_rules! contract_suite {
                 of_several_changes_at_one_moment_the_last_counts
                 many_licenses_are_found_as_they_were_at_a_moment
                 licenses_written_after_a_moment_are_found_in_their_plan
+            }
+            utilization {
+                seats_are_counted_on_the_day_they_change
+                changes_of_one_day_add_up
+                a_day_ends_at_midnight_in_utc
+                a_license_counts_in_a_plan_while_it_is_there
+                a_deleted_license_counts_until_then
+                only_who_activates_a_license_counts_as_an_activation
+                delays_are_those_of_the_activations_of_a_period
+                retiring_somebody_changes_nothing_of_what_was
+                work_that_failed_counts_nothing
+                the_seats_assigned_longest_ago_are_idle_longest
+                what_many_change_at_once_is_all_counted
+                thousands_are_counted_at_once
             }
             staff_records {
                 a_role_is_given_once

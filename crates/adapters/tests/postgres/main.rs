@@ -12,6 +12,7 @@ mod query_plans;
 #[path = "../support/mod.rs"]
 mod support;
 mod units_of_work;
+mod utilization;
 
 use std::sync::Arc;
 

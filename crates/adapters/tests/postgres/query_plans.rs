@@ -20,7 +20,7 @@ struct Line {
 }
 
 /// The plan of the statement that `work` runs last but for transaction control, whose parameters are of these types.
-fn query_plan(analyzed: bool, types: &[&str], work: impl Fn(&PostgresStore)) -> String {
+pub fn query_plan(analyzed: bool, types: &[&str], work: impl Fn(&PostgresStore)) -> String {
     let database = PostgresDatabase::create();
     let (statements, told) = mpsc::channel();
     let statements = std::sync::Mutex::new(statements);

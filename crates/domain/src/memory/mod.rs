@@ -17,6 +17,7 @@ mod retirement;
 mod schedule;
 mod staff_records;
 mod transfers;
+mod utilization;
 mod webhooks;
 
 use std::collections::BTreeMap;

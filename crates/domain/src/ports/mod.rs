@@ -26,6 +26,7 @@ mod schedule;
 mod staff_records;
 mod store;
 mod transfers;
+mod utilization;
 mod webhooks;
 
 pub use clock::{Clock, FixedClock};
@@ -57,6 +58,7 @@ pub use schedule::ScheduleRepository;
 pub use staff_records::{LicenseEventFilter, LicenseEventRepository, NotificationFilter, NotificationRepository};
 pub use store::{Store, StoreExt, UnitOfWork, Work};
 pub use transfers::{TransferFilter, TransferRepository};
+pub use utilization::UtilizationRepository;
 pub use webhooks::{
     WebhookDeliveryFilter, WebhookDeliveryRepository, WebhookFailure, WebhookReplay, WebhookRepository, WebhookRequest,
     WebhookSender,

@@ -3,7 +3,7 @@ use crate::ports::{
     AgreementRepository, EnrollmentJobRepository, HistoryRepository, IdempotencyRepository, JobRepository,
     LicenseEventRepository, LicenseRepository, LookupRepository, NotificationRepository, OutboxRepository,
     PlanRepository, ProductRepository, RenewalRepository, RetirementRepository, RoleAssignmentRepository,
-    TransferRepository, UserRepository, WebhookDeliveryRepository, WebhookRepository,
+    TransferRepository, UserRepository, UtilizationRepository, WebhookDeliveryRepository, WebhookRepository,
 };
 use crate::ports::{DueWorkRepository, OperationRepository, PurgeRepository, ScheduleRepository};
 
@@ -86,6 +86,7 @@ pub trait UnitOfWork {
     fn schedule(&mut self) -> &mut dyn ScheduleRepository;
     fn webhooks(&mut self) -> &mut dyn WebhookRepository;
     fn webhook_deliveries(&mut self) -> &mut dyn WebhookDeliveryRepository;
+    fn utilization(&mut self) -> &mut dyn UtilizationRepository;
 }
 
 impl<U> UnitOfWork for U
@@ -112,7 +113,8 @@ where
         + PurgeRepository
         + ScheduleRepository
         + WebhookRepository
-        + WebhookDeliveryRepository,
+        + WebhookDeliveryRepository
+        + UtilizationRepository,
 {
     fn agreements(&mut self) -> &mut dyn AgreementRepository {
         self
@@ -203,6 +205,10 @@ where
     }
 
     fn webhook_deliveries(&mut self) -> &mut dyn WebhookDeliveryRepository {
+        self
+    }
+
+    fn utilization(&mut self) -> &mut dyn UtilizationRepository {
         self
     }
 }

@@ -32,6 +32,7 @@ mod selection;
 mod staff_records;
 mod subsidy;
 mod transfers;
+mod utilization;
 mod webhooks;
 
 use std::sync::Arc;

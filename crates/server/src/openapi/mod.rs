@@ -160,6 +160,7 @@ const CSRF_TOKENS: [&str; 2] = ["csrfCookie", "csrfHeader"];
         routes::subscriptions::list_for_learner,
         routes::subscriptions::retrieve,
         routes::subscriptions::retrieve_for_learner,
+        routes::utilization::utilization,
     ),
     components(schemas(errors::Detail, errors::BadRequest, errors::Problem))
 )]

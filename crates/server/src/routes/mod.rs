@@ -23,6 +23,7 @@ pub mod retire_user;
 pub mod revert;
 pub mod staff_lookup;
 pub mod subscriptions;
+pub mod utilization;
 
 use actix_web::web;
 
@@ -150,6 +151,10 @@ pub fn endpoints() -> Endpoints {
         .service(
             Endpoint::<HistoryReader>::new("/customer-agreements/{customer_agreement_uuid}/history/")
                 .get(history::of_agreement),
+        )
+        .service(
+            Endpoint::<OfPlan<Admin>>::new("/subscriptions/{subscription_uuid}/utilization/")
+                .get(utilization::utilization),
         )
         .service(Endpoint::<ProvisionerOrStaff>::new("/subscriptions/{subscription_uuid}/revert/").post(revert::revert))
         .service(

@@ -1,0 +1,93 @@
+//! How seats are used: sums of what a trigger counts whenever history is recorded (migrations/postgres, "utilization").
+
+use chrono::NaiveDate;
+use diesel::prelude::*;
+use diesel::sql_query;
+use diesel::sql_types::{BigInt, Date, Uuid as SqlUuid};
+use license_manager_domain::ports::UtilizationRepository;
+use license_manager_domain::{
+    ActivationDelay, ActivationDelays, Error, License, LicenseCounts, Period, PlanId, SeatChange,
+};
+
+use super::PostgresUnit;
+use super::rows::{LicenseRow, licenses};
+
+#[derive(QueryableByName)]
+struct DayRow {
+    #[diesel(sql_type = Date)]
+    day: NaiveDate,
+    #[diesel(sql_type = BigInt)]
+    unassigned: i64,
+    #[diesel(sql_type = BigInt)]
+    assigned: i64,
+    #[diesel(sql_type = BigInt)]
+    activated: i64,
+    #[diesel(sql_type = BigInt)]
+    revoked: i64,
+    #[diesel(sql_type = BigInt)]
+    activations: i64,
+}
+
+#[derive(QueryableByName)]
+struct DelayRow {
+    #[diesel(sql_type = BigInt)]
+    days: i64,
+    #[diesel(sql_type = BigInt)]
+    activations: i64,
+}
+
+impl UtilizationRepository for PostgresUnit<'_> {
+    fn seat_changes(&mut self, plan: PlanId, last: NaiveDate) -> Result<Vec<SeatChange>, Error> {
+        let query = sql_query(
+            "SELECT day, sum(unassigned) AS unassigned, sum(assigned) AS assigned, sum(activated) AS activated,
+                 sum(revoked) AS revoked, sum(activations) AS activations
+             FROM (
+                 SELECT day, unassigned, assigned, activated, revoked, 0 AS activations FROM seat_change
+                 WHERE subscription_plan_uuid = $1 AND day <= $2
+                 UNION ALL
+                 SELECT day, 0, 0, 0, 0, number FROM seat_activation
+                 WHERE subscription_plan_uuid = $1 AND day <= $2
+             ) AS told
+             GROUP BY day ORDER BY day",
+        )
+        .bind::<SqlUuid, _>(plan.0)
+        .bind::<Date, _>(last);
+        let rows = self.read(|connection| query.load::<DayRow>(connection))?;
+        let change = |row: DayRow| SeatChange {
+            day: row.day,
+            change: LicenseCounts {
+                unassigned: row.unassigned,
+                assigned: row.assigned,
+                activated: row.activated,
+                revoked: row.revoked,
+            },
+            activations: row.activations,
+        };
+        Ok(rows.into_iter().map(change).collect())
+    }
+
+    fn activation_delays(&mut self, plan: PlanId, period: Period) -> Result<ActivationDelays, Error> {
+        let query = sql_query(
+            "SELECT days_assigned::bigint AS days, sum(number) AS activations FROM seat_activation
+             WHERE subscription_plan_uuid = $1 AND day BETWEEN $2 AND $3
+             GROUP BY days_assigned ORDER BY days_assigned",
+        )
+        .bind::<SqlUuid, _>(plan.0)
+        .bind::<Date, _>(period.first)
+        .bind::<Date, _>(period.last);
+        let rows = self.read(|connection| query.load::<DelayRow>(connection))?;
+        let delay = |row: DelayRow| ActivationDelay { days: row.days, activations: row.activations };
+        Ok(ActivationDelays::new(rows.into_iter().map(delay).collect()))
+    }
+
+    fn idle(&mut self, plan: PlanId, limit: i64) -> Result<Vec<License>, Error> {
+        // The state is written out: Postgres matches a partial index with the words of its condition only.
+        let query = sql_query(
+            "SELECT license.* FROM license WHERE subscription_plan_uuid = $1 AND status = 'assigned'
+             ORDER BY assigned_date, uuid LIMIT $2",
+        )
+        .bind::<SqlUuid, _>(plan.0)
+        .bind::<BigInt, _>(limit.max(0));
+        licenses(self.read(|connection| query.load::<LicenseRow>(connection))?)
+    }
+}

@@ -1,0 +1,76 @@
+//! How Postgres counts seats: for a database that has a history already as for one that gets it, and without long walks.
+
+use diesel::connection::SimpleConnection;
+use diesel::sql_types::Text;
+use license_manager_domain::ports::StoreExt;
+
+use super::*;
+use crate::query_plans::query_plan;
+use crate::support::postgres_store;
+
+const UP: &str = include_str!("../../../../migrations/postgres/2026-11-22-000016_utilization/up.sql");
+const DOWN: &str = include_str!("../../../../migrations/postgres/2026-11-22-000016_utilization/down.sql");
+
+#[derive(QueryableByName)]
+struct Line {
+    #[diesel(sql_type = Text)]
+    line: String,
+}
+
+/// Everything that is counted, added up.
+fn counted(connection: &mut PgConnection) -> Vec<String> {
+    let query = "
+        SELECT concat_ws(' ', subscription_plan_uuid, day, sum(unassigned), sum(assigned), sum(activated), sum(revoked)) AS line
+        FROM seat_change GROUP BY subscription_plan_uuid, day
+        UNION ALL
+        SELECT concat_ws(' ', 'activated', subscription_plan_uuid, day, days_assigned, sum(number))
+        FROM seat_activation GROUP BY subscription_plan_uuid, day, days_assigned
+        ORDER BY line";
+    let lines: Vec<Line> = diesel::sql_query(query).load(connection).unwrap();
+    lines.into_iter().map(|row| row.line).collect()
+}
+
+#[test]
+fn a_history_that_is_there_already_is_counted_alike() {
+    let (store, database) = postgres_store();
+    provision(&store, 12);
+    let other = SubscriptionPlan { id: PlanId(Uuid::from_u128(0xF)), title: "Other".to_owned(), ..plan() };
+    let later = |days| Actor::service().change(now() + chrono::Duration::days(days));
+    store
+        .write(|unit| {
+            unit.plans().add(&other, &change())?;
+            let licenses = hand_out(unit, 0..8)?;
+            let at = later(3).at;
+            let used: Result<Vec<_>, _> =
+                licenses[..5].iter().cloned().map(|license| license.activate(None, at)).collect();
+            unit.licenses().save(&used?, &later(3))?;
+            let moved: Vec<_> = licenses[3..7].iter().map(|license| license.id).collect();
+            unit.transfers().move_licenses(&moved, other.id, &later(4))?;
+            let mut revoked = unit.licenses().of_ids(&[licenses[0].id])?;
+            let license = revoked.remove(0).revoke(later(5).at)?;
+            unit.licenses().save(&[license], &later(5))?;
+            unit.licenses().delete(PLAN, LicenseStatus::Revoked, &later(6))?;
+            unit.licenses().delete(PLAN, LicenseStatus::Unassigned, &later(6))
+        })
+        .unwrap();
+    let mut connection = database.connection();
+    let by_trigger = counted(&mut connection);
+    assert!(by_trigger.len() > 6, "{by_trigger:#?}");
+    connection.batch_execute(&format!("BEGIN; {DOWN} {UP} COMMIT")).unwrap();
+    let by_migration: Vec<_> = counted(&mut connection);
+    let changed = |lines: Vec<String>| lines.into_iter().filter(|line| !line.ends_with(" 0 0 0 0")).collect::<Vec<_>>();
+    assert_eq!(changed(by_migration), changed(by_trigger));
+}
+
+#[test]
+fn reports_read_what_they_are_about_alone() {
+    let idle = query_plan(true, &["uuid", "bigint"], |store| {
+        assert_eq!(store.read(|unit| unit.utilization().idle(PLAN, 3)).unwrap().len(), 3);
+    });
+    assert!(idle.contains("license_idle") && !idle.contains("Sort"), "{idle}");
+    let days = query_plan(false, &["uuid", "date"], |store| {
+        let changes = store.read(|unit| unit.utilization().seat_changes(PLAN, now().date_naive()));
+        assert_eq!(changes.unwrap().len(), 1);
+    });
+    assert!(days.contains("seat_change_by_plan") && days.contains("seat_activation_by_plan"), "{days}");
+}

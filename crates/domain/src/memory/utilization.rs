@@ -1,0 +1,94 @@
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, NaiveDate, Utc};
+
+use super::{HistoryEntry, MemoryUnit};
+use crate::error::Error;
+use crate::ids::PlanId;
+use crate::license::{License, LicenseStatus};
+use crate::plan::LicenseCounts;
+use crate::ports::UtilizationRepository;
+use crate::utilization::{ActivationDelay, ActivationDelays, Period, SeatChange};
+
+/// Where a license stood.
+type Stand = (PlanId, LicenseStatus);
+
+/// A license that came to stand somewhere else, or to be gone.
+struct Step {
+    at: DateTime<Utc>,
+    from: Option<Stand>,
+    to: Option<Stand>,
+    /// Of an activation, the days since the assignment.
+    delay: Option<i64>,
+}
+
+fn stand(entry: &HistoryEntry) -> Option<Stand> {
+    let plan = PlanId(entry.row.uuid("subscription_plan_uuid")?);
+    (entry.kind != '-').then_some((plan, LicenseStatus::from_name(entry.row.text("status")?)?))
+}
+
+/// The steps of every license, in the order in which they were recorded.
+fn steps(history: &[HistoryEntry]) -> Vec<Step> {
+    let mut stands: BTreeMap<&str, Option<Stand>> = BTreeMap::new();
+    let mut steps = Vec::new();
+    for entry in history.iter().filter(|entry| entry.table == "license") {
+        let HistoryEntry { id, kind, change, row, .. } = entry;
+        let to = stand(entry);
+        let from = stands.insert(id, to).flatten().filter(|_| *kind != '+');
+        let was_inactive = matches!(from, Some((_, LicenseStatus::Unassigned | LicenseStatus::Assigned)));
+        let is_active = matches!(to, Some((_, LicenseStatus::Activated)));
+        let assigned = row.moment("assigned_date");
+        let activated = row.moment("activation_date").filter(|at| was_inactive && is_active && *at == change.at);
+        let delay = activated.and_then(|activated| Some((activated - assigned?).num_days()));
+        steps.push(Step { at: change.at, from, to, delay });
+    }
+    steps
+}
+
+fn add(counts: &mut LicenseCounts, status: LicenseStatus, number: i64) {
+    *match status {
+        LicenseStatus::Activated => &mut counts.activated,
+        LicenseStatus::Assigned => &mut counts.assigned,
+        LicenseStatus::Revoked => &mut counts.revoked,
+        LicenseStatus::Unassigned => &mut counts.unassigned,
+    } += number;
+}
+
+impl UtilizationRepository for MemoryUnit<'_> {
+    fn seat_changes(&mut self, plan: PlanId, last: NaiveDate) -> Result<Vec<SeatChange>, Error> {
+        let mut days: BTreeMap<NaiveDate, SeatChange> = BTreeMap::new();
+        for step in steps(&self.tables.history) {
+            let day = step.at.date_naive();
+            let change = days.entry(day).or_insert_with(|| SeatChange::none(day));
+            for (stand, number) in [(step.from, -1), (step.to, 1)] {
+                if let Some((_, status)) = stand.filter(|(of, _)| *of == plan) {
+                    add(&mut change.change, status, number);
+                }
+            }
+            let is_activation = step.delay.is_some() && step.to.is_some_and(|(of, _)| of == plan);
+            change.activations += i64::from(is_activation);
+        }
+        Ok(days.into_values().filter(|change| change.day <= last).collect())
+    }
+
+    fn activation_delays(&mut self, plan: PlanId, period: Period) -> Result<ActivationDelays, Error> {
+        let mut delays: BTreeMap<i64, i64> = BTreeMap::new();
+        for step in steps(&self.tables.history) {
+            let is_of_plan = step.to.is_some_and(|(of, _)| of == plan);
+            if let Some(delay) = step.delay.filter(|_| is_of_plan && period.contains(step.at.date_naive())) {
+                *delays.entry(delay).or_default() += 1;
+            }
+        }
+        let delays = delays.into_iter().map(|(days, activations)| ActivationDelay { days, activations });
+        Ok(ActivationDelays::new(delays.collect()))
+    }
+
+    fn idle(&mut self, plan: PlanId, limit: i64) -> Result<Vec<License>, Error> {
+        let licenses = self.tables.licenses.values();
+        let idle = licenses.filter(|license| license.plan == plan && license.status() == LicenseStatus::Assigned);
+        let mut idle: Vec<License> = idle.cloned().collect();
+        idle.sort_by_key(|license| (license.columns().assigned_date, license.id));
+        idle.truncate(usize::try_from(limit).unwrap_or(0));
+        Ok(idle)
+    }
+}
