@@ -25,23 +25,31 @@ CREATE INDEX seat_activation_by_plan ON seat_activation (subscription_plan_uuid,
 -- The seats of a plan that were assigned longest ago and have yet to be activated.
 CREATE INDEX license_idle ON license (subscription_plan_uuid, assigned_date, uuid) WHERE status = 'assigned';
 
-CREATE FUNCTION count_seats() RETURNS trigger LANGUAGE plpgsql AS $$
+-- Without statistics of what a statement added, Postgres would compile for longer than the work takes.
+CREATE FUNCTION count_seats() RETURNS trigger LANGUAGE plpgsql SET jit = off AS $$
 BEGIN
-    -- Each entry with how the license was before. Whoever changes a license holds its lock until the end of the transaction, so what was
-    -- before is committed, and this statement sees it.
+    -- Each entry with how the license was before; what is new was nowhere, and need not be looked up. Whoever changes a license holds its
+    -- lock until the end of the transaction, so what was before is committed, and this statement sees it.
     WITH step AS (
-        SELECT added.*, former.subscription_plan_uuid AS former_plan, former.status AS former_status
+        SELECT history_date, history_type, subscription_plan_uuid, status, assigned_date, activation_date,
+               NULL::uuid AS former_plan, NULL AS former_status
+        FROM added
+        WHERE history_type = '+'
+        UNION ALL
+        SELECT added.history_date, added.history_type, added.subscription_plan_uuid, added.status, added.assigned_date,
+               added.activation_date, former.subscription_plan_uuid, former.status
         FROM added
         LEFT JOIN LATERAL (
             SELECT * FROM (
                 -- OFFSET 0 keeps Postgres from walking through the whole history by its number.
                 SELECT history_id, history_type, subscription_plan_uuid, status FROM license_history
-                WHERE license_history.uuid = added.uuid AND added.history_type <> '+'
+                WHERE license_history.uuid = added.uuid
                 OFFSET 0
             ) AS earlier
             WHERE earlier.history_id < added.history_id
             ORDER BY earlier.history_id DESC LIMIT 1
         ) AS former ON former.history_type <> '-'
+        WHERE added.history_type <> '+'
     ), activation AS (
         -- Whoever brings a license back as it was, or carries it over, activates nothing.
         INSERT INTO seat_activation (subscription_plan_uuid, day, days_assigned, number)
