@@ -143,6 +143,9 @@ impl License {
     }
 
     /// Hands an unassigned license to a learner, who counts as reminded from now.
+    ///
+    /// # Errors
+    /// Where it is not unassigned.
     pub fn assign(self, email: Email, key: ActivationKey, now: DateTime<Utc>) -> Result<Self, ImpossibleTransition> {
         match self.state {
             LicenseState::Unassigned => {
@@ -160,6 +163,9 @@ impl License {
     }
 
     /// Starts an assigned license's use. One that is activated already stays exactly as it is.
+    ///
+    /// # Errors
+    /// Where it is unassigned or revoked.
     pub fn activate(self, user: Option<LmsUserId>, now: DateTime<Utc>) -> Result<Self, ImpossibleTransition> {
         match self.state {
             LicenseState::Assigned(seat) => {
@@ -172,6 +178,9 @@ impl License {
     }
 
     /// Hands an unassigned license to a learner who is here and takes it into use at once.
+    ///
+    /// # Errors
+    /// Where it is not unassigned.
     pub fn auto_apply(
         self,
         email: Email,
@@ -189,6 +198,9 @@ impl License {
     }
 
     /// Takes an assigned or activated license back for good.
+    ///
+    /// # Errors
+    /// Where it is unassigned or revoked.
     pub fn revoke(self, now: DateTime<Utc>) -> Result<Self, ImpossibleTransition> {
         let (seat, activation_date) = match self.state {
             LicenseState::Assigned(seat) => (seat, None),
@@ -207,6 +219,9 @@ impl License {
     }
 
     /// Frees an assigned or activated license for another learner; nothing of the holder remains.
+    ///
+    /// # Errors
+    /// Where it is unassigned or revoked.
     pub fn reset(self, now: DateTime<Utc>) -> Result<Self, ImpossibleTransition> {
         match self.state {
             LicenseState::Assigned(_) | LicenseState::Activated { .. } => {
@@ -245,6 +260,9 @@ impl License {
     /// Carries a license in somebody's hands over onto an unassigned one of the next plan, which starts at `start`: who holds it
     /// and the activation key go along, the dates start anew. Returns this license, which stays as it is but for knowing the
     /// other one, and the other one.
+    ///
+    /// # Errors
+    /// Where this license is in nobody's hands, or the other one is not unassigned.
     pub fn renew(
         self,
         onto: License,

@@ -93,6 +93,9 @@ impl SubscriptionPlan {
     }
 
     /// Refuses a plan that breaks a rule, naming every field at fault.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] with every field at fault.
     pub fn check(&self, product: &Product) -> Result<(), Error> {
         let mut errors = self.wrong_fields();
         self.check_line_item(product, &mut errors);
@@ -101,6 +104,9 @@ impl SubscriptionPlan {
 
     /// The same for an edited plan. Its line item is not looked at where neither it nor the product was edited: a renewal makes
     /// plans whose line item comes in later.
+    ///
+    /// # Errors
+    /// As [`SubscriptionPlan::check`].
     pub fn check_edit(&self, before: &Self, product: &Product) -> Result<(), Error> {
         let mut errors = self.wrong_fields();
         let item = |plan: &Self| (plan.product, plan.salesforce_opportunity_line_item.clone());

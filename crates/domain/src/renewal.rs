@@ -79,6 +79,9 @@ impl RenewalTerms {
     const WHOLE: &'static str = "non_field_errors";
 
     /// Refuses terms that break a rule. `renewed` is the following plan where there is one.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] with every field at fault.
     pub fn check(&self, prior: &SubscriptionPlan, renewed: Option<&SubscriptionPlan>) -> Result<(), Error> {
         let mut errors = FieldErrors::default();
         if self.number_of_licenses < 1 {
@@ -151,6 +154,9 @@ impl RenewalTerms {
     }
 
     /// Refuses to carry `needed` licenses over into a plan that has `present` ones.
+    ///
+    /// # Errors
+    /// The [`Refusal`] that tells which number is in the way.
     pub fn check_room(&self, needed: usize, present: &LicenseCounts) -> Result<(), Error> {
         let agreed = self.number_of_licenses;
         let used = present.allocated() + present.revoked;

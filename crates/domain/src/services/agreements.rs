@@ -147,6 +147,9 @@ impl LicenseManager {
     }
 
     /// One agreement.
+    ///
+    /// # Errors
+    /// [`crate::Entity::Agreement`] not found.
     pub fn agreement(&self, id: AgreementId) -> Result<AgreementPage, Error> {
         self.store.read(|unit| {
             let agreement = find_agreement(unit, id)?;

@@ -111,6 +111,10 @@ impl Default for Settings {
 /// The license manager: every use case over a store, a clock and a source of ids.
 ///
 /// Cheap to clone; its clones share the ports.
+///
+/// # Errors
+/// Beside the errors that a method names, each fails with [`Error::Unavailable`] where storage is away and with
+/// [`Error::Storage`] where it breaks; then nothing has changed.
 #[derive(Clone)]
 pub struct LicenseManager {
     store: Arc<dyn Store>,

@@ -169,6 +169,9 @@ impl LicenseManager {
     }
 
     /// One plan.
+    ///
+    /// # Errors
+    /// [`crate::Entity::Plan`] not found.
     pub fn plan(&self, id: PlanId) -> Result<PlanPage, Error> {
         self.store.read(|unit| {
             let details = find_plan(unit, id)?;

@@ -126,6 +126,9 @@ impl LicenseManager {
     }
 
     /// Deletes a renewal, processed or not. Its plans and their licenses stay.
+    ///
+    /// # Errors
+    /// [`crate::Entity::Renewal`] not found.
     pub fn delete_renewal(&self, actor: &Actor, id: RenewalId) -> Result<(), Error> {
         self.store.write(|unit| {
             lock_renewal(unit, id)?;
@@ -134,6 +137,9 @@ impl LicenseManager {
     }
 
     /// One renewal.
+    ///
+    /// # Errors
+    /// [`crate::Entity::Renewal`] not found.
     pub fn renewal(&self, id: RenewalId) -> Result<RenewalDetails, Error> {
         self.store.read(|unit| find_renewal(unit, id))
     }

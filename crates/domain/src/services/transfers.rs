@@ -31,6 +31,9 @@ impl LicenseManager {
     }
 
     /// One transfer job.
+    ///
+    /// # Errors
+    /// [`Entity::TransferJob`] not found.
     pub fn transfer_job(&self, id: TransferJobId) -> Result<LicenseTransferJob, Error> {
         self.store.read(|unit| find_job(unit, id))
     }
