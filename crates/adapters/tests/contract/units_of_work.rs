@@ -188,7 +188,7 @@ pub fn a_unit_that_reads_refuses_locks(db: &dyn Database) {
     ];
     let store = db.store();
     with_plans(&*store);
-    put(&*store, &[assigned(1, 1, "amy@example.com"), unassigned(2, 1)]);
+    put(&*store, &[assigned(1, 1, "amy@example.com"), unassigned(2, 1), revoked(3, 1, "zoe@example.com", 99)]);
     for (name, lock) in locks {
         assert!(store.read(|unit| lock(unit)).is_err(), "{name} worked in a unit that reads");
         assert_eq!(store.write(|unit| lock(unit)), Ok(1), "{name} works in a unit that writes");
