@@ -22,6 +22,7 @@ on_both_databases!(
     admins_are_told_of_a_plan_s_use_once,
     licenses_are_told_of_180_days_after_their_activation_once,
     catalog_queries_are_counted,
+    every_command_runs_where_mails_go_out_by_a_mail_server,
     what_is_done_by_hand_is_told_first,
     arguments_that_make_no_sense_are_refused_in_one_line,
 );
@@ -312,6 +313,17 @@ fn licenses_are_told_of_180_days_after_their_activation_once(database: Database)
     let sum: i64 = both.iter().map(|summary| summary["counts"]["licenses"].as_i64().unwrap_or(-1)).sum();
     assert_eq!((sum, owed(&database, "activated.180.days.ago")), (1, 1));
     assert_eq!(trigger()["counts"]["licenses"], 0);
+}
+
+fn every_command_runs_where_mails_go_out_by_a_mail_server(database: Database) {
+    // Nothing listens at this port, and nothing is sent.
+    let mails = [("LM_SMTP__URL", "smtp://127.0.0.1:1"), ("LM_SMTP__FROM", "no-reply@example.com"), QUIET[0]];
+    let server = Server::start_with(database.url(), &mails);
+    Customer::new(&server).plan(1);
+    for command in ["process-renewals", "expire-subscriptions", "send-license-utilization-emails"] {
+        let ran = server.command(&[command]);
+        assert!(ran.succeeded, "{command}: {ran:?}");
+    }
 }
 
 fn catalog_queries_are_counted(database: Database) {

@@ -167,6 +167,14 @@ fn only_the_retirement_worker_may(database: Database) {
     assert_detail(server.client(&boss).post(PATH, &body), 404, "a superuser");
     assert!(server.command(&["superuser", &name, "--revoke"]).succeeded);
     assert_detail(server.client(&boss).post(PATH, &body), 403, "a superuser no more");
+    for nonsense in [&["superuser", "nobody", "--revoke"][..], &["superuser", " "]] {
+        let ran = server.command(nonsense);
+        assert_eq!(
+            (ran.code, ran.stderr.trim().lines().last().map(|line| line.starts_with("license-manager: "))),
+            (Some(2), Some(true)),
+            "{ran:?}"
+        );
+    }
 }
 
 fn licenses_of_many_plans_are_retired_at_once(database: Database) {

@@ -4,6 +4,7 @@
 
 use chrono::{DateTime, Duration, Utc};
 use serde::Deserialize;
+use serde_json::Value;
 use uuid::Uuid;
 
 use crate::ids::{CustomerId, LicenseId, MessageId, PlanId};
@@ -17,15 +18,17 @@ pub enum Lane {
     Lms,
     /// Mails, and joining addresses with accounts.
     Mail,
-    /// Events.
+    /// Events of people with an account.
     Events,
+    /// Events of people of whom the address alone is known, whom another service is told of.
+    Addresses,
     /// Bulk enrollments: calls to the LMS that take minutes, and the files of their results.
     Enrollment,
 }
 
 impl Lane {
     /// Every lane.
-    pub const ALL: [Self; 4] = [Self::Lms, Self::Mail, Self::Events, Self::Enrollment];
+    pub const ALL: [Self; 5] = [Self::Lms, Self::Mail, Self::Events, Self::Addresses, Self::Enrollment];
 
     /// Its name in storage and in metrics. None is part of another one.
     pub fn as_str(self) -> &'static str {
@@ -33,6 +36,7 @@ impl Lane {
             Self::Lms => "lms",
             Self::Mail => "mail",
             Self::Events => "events",
+            Self::Addresses => "addresses",
             Self::Enrollment => "enrollment",
         }
     }
@@ -47,7 +51,7 @@ impl Lane {
         match self {
             Self::Lms => PENDING_LEARNERS_PER_CALL,
             Self::Mail => MAILS_PER_CALL,
-            Self::Events => EVENTS_PER_CALL,
+            Self::Events | Self::Addresses => EVENTS_PER_CALL,
             Self::Enrollment => 1,
         }
     }
@@ -66,8 +70,10 @@ pub enum Step {
     Mail,
     /// Admins are told how a plan is used, or that it has passed a threshold.
     Thresholds,
-    /// The event is told.
+    /// The event is told of an account.
     Track,
+    /// The event is told of an address.
+    TrackAddress,
     /// Learners are enrolled.
     Enroll,
     /// The results of enrollments are put into a file.
@@ -83,6 +89,7 @@ impl Step {
             Self::Link | Self::EndEnrollments => Lane::Lms,
             Self::Identify | Self::Mail | Self::Thresholds => Lane::Mail,
             Self::Track | Self::Unknown => Lane::Events,
+            Self::TrackAddress => Lane::Addresses,
             Self::Enroll | Self::File => Lane::Enrollment,
         }
     }
@@ -99,12 +106,29 @@ fn yes() -> bool {
     true
 }
 
+/// Whom an event concerns.
+#[derive(Deserialize)]
+struct Concerned {
+    properties: ConcernedPerson,
+}
+
+#[derive(Deserialize)]
+struct ConcernedPerson {
+    /// An empty text where the account is not known.
+    assigned_lms_user_id: Value,
+}
+
 impl Message {
     /// The steps it takes, in their order. How many of them are left is what storage keeps; so a step that a kind of message
     /// gains must come before the ones it has, and messages that wait already take none of it.
     pub fn steps(&self) -> &'static [Step] {
         let mail = || serde_json::from_str::<Wishes>(&self.payload).map_or(true, |wishes| wishes.mail);
+        let has_no_account = || {
+            let concerned = serde_json::from_str::<Concerned>(&self.payload);
+            concerned.is_ok_and(|Concerned { properties }| properties.assigned_lms_user_id == "")
+        };
         match self.topic {
+            Topic::LicenseEvent if has_no_account() => &[Step::TrackAddress],
             Topic::LicenseEvent => &[Step::Track],
             Topic::Assignment if mail() => &[Step::Link, Step::Mail],
             Topic::Assignment => &[Step::Link],

@@ -112,6 +112,17 @@ impl FromStr for CronExpression {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let text = cronexpr::normalize_crontab(text);
+        // What crontab(5) does not know, cronexpr takes, and gets some of it wrong.
+        let fields: Vec<&str> = text.split(' ').collect();
+        let days = fields.get(2).is_some_and(|days| days.contains(|letter: char| letter.is_ascii_alphabetic()));
+        let weekdays = fields.get(4).is_some_and(|weekdays| {
+            weekdays.contains('#') || weekdays.split(',').any(|weekday| weekday.ends_with(['L', 'l']))
+        });
+        if days || weekdays {
+            return Err(InvalidCronExpression(
+                "days are numbers, ranges and steps: L, W and # are not known".to_owned(),
+            ));
+        }
         let mut options = ParseOptions::default();
         options.fallback_timezone_option = FallbackTimezoneOption::UTC;
         let crontab = cronexpr::parse_crontab_with(&text, options).map_err(|error| {
@@ -136,6 +147,8 @@ pub struct OperationSchedule {
     pub operation: RecurringOperation,
     /// The [`CronExpression`] that its runs follow; `None`: it does not run by itself.
     pub expression: Option<String>,
+    /// Since when it has been running by itself, without having been off meanwhile.
+    pub scheduled_since: Option<DateTime<Utc>>,
     /// When it is to run next. Once past, it runs as soon as somebody is there to do so.
     pub next_run: Option<DateTime<Utc>>,
     /// Since when a run is under way.
@@ -149,7 +162,15 @@ pub struct OperationSchedule {
 impl OperationSchedule {
     /// Of an operation that never was scheduled.
     pub fn new(operation: RecurringOperation) -> Self {
-        Self { operation, expression: None, next_run: None, running_since: None, last_run: None, last_complete: None }
+        Self {
+            operation,
+            expression: None,
+            scheduled_since: None,
+            next_run: None,
+            running_since: None,
+            last_run: None,
+            last_complete: None,
+        }
     }
 
     /// Whether it is to run at this moment.
@@ -245,6 +266,14 @@ mod tests {
     }
 
     #[test]
+    fn an_hour_that_clocks_skip_is_skipped_and_one_they_repeat_comes_twice() {
+        let at_half_past_two = "30 2 * * * Europe/Berlin";
+        assert_eq!(next(at_half_past_two, "2030-03-30T12:00:00Z"), "2030-04-01T00:30:00+00:00");
+        assert_eq!(next(at_half_past_two, "2030-10-26T12:00:00Z"), "2030-10-27T00:30:00+00:00");
+        assert_eq!(next(at_half_past_two, "2030-10-27T00:30:00Z"), "2030-10-27T01:30:00+00:00");
+    }
+
+    #[test]
     fn what_is_no_expression_is_refused_in_one_line() {
         for (text, reason) in [
             ("", "empty"),
@@ -254,6 +283,10 @@ mod tests {
             ("0 0 2 * * *", "timezone"),
             ("0 2 * * * Europe/Atlantis", "Europe/Atlantis"),
             ("0 0 30 2 *", "no such day"),
+            ("0 0 L * *", "L, W and #"),
+            ("0 0 15W * *", "L, W and #"),
+            ("0 0 * * 5L", "L, W and #"),
+            ("0 0 * * 5#2", "L, W and #"),
             ("\u{1}\n", ""),
         ] {
             let refusal = text.parse::<CronExpression>().unwrap_err().to_string();

@@ -58,7 +58,9 @@ fn a_learner_s_life_is_told_in_its_order() {
     town.world.activate(plan, "amy@example.com", 7);
     town.world.revoke(plan, &["amy@example.com"]).unwrap();
     town.deliver_lane(Lane::Events);
-    assert_eq!(town.neighbours.calls(), ["track assigned", "track activated", "track revoked"]);
+    assert_eq!(town.neighbours.calls(), ["track activated", "track revoked"]);
+    town.deliver_lane(Lane::Addresses);
+    assert_eq!(town.neighbours.calls(), ["track assigned"], "she had no account yet: another service is told");
     town.deliver_lane(Lane::Mail);
     assert_eq!(town.neighbours.calls(), [""; 0], "the mail of the assignment comes after the learner is linked");
     town.deliver();
@@ -111,7 +113,7 @@ fn what_fails_is_tried_five_times_and_then_parked() {
     let town = Town::new();
     let quiet = AssignmentMail { notify: false, ..AssignmentMail::default() };
     town.world.manager.assign(&admin(), town.world.plan(1), &learners(["amy@example.com"]), &quiet).unwrap();
-    town.deliver_lane(Lane::Events);
+    town.deliver_lane(Lane::Addresses);
     town.neighbours.calls();
     town.neighbours.fail((0..5).map(|_| away()));
     let mut pauses = Vec::new();
@@ -151,7 +153,7 @@ fn one_who_is_refused_keeps_nobody_else_waiting() {
     assert!((7..=13).contains(&calls.len()), "halves of halves: {calls:?}");
     let [parked] = &town.parked()[..] else { panic!("one message is parked") };
     assert_eq!(parked.last_error.as_deref(), Some("answered 400 Bad Request"));
-    assert_eq!(town.deliveries.due(), Ok(vec![Lane::Mail, Lane::Events]));
+    assert_eq!(town.deliveries.due(), Ok(vec![Lane::Mail, Lane::Addresses]));
     town.neighbours.told(|told| told.refused.clear());
     town.deliver();
     assert_eq!(town.neighbours.told(|told| told.mails.len()), 49);
@@ -209,18 +211,18 @@ fn a_lane_whose_neighbour_is_away_holds_up_no_other() {
 fn a_claim_that_ended_settles_nothing() {
     let town = Town::new();
     town.world.assign(town.world.plan(1), &crowd(1)).unwrap();
-    let slow = town.deliveries.claim(Lane::Events).unwrap();
+    let slow = town.deliveries.claim(Lane::Addresses).unwrap();
     let outcome = at_once(town.deliveries.deliver(&slow));
-    assert!(!town.deliver_one(Lane::Events), "it is claimed");
+    assert!(!town.deliver_one(Lane::Addresses), "it is claimed");
     town.world.clock.advance(Duration::seconds(119));
     town.deliveries.extend(&slow).unwrap();
     town.world.clock.advance(Duration::seconds(119));
-    assert!(!town.deliver_one(Lane::Events), "and prolonged");
+    assert!(!town.deliver_one(Lane::Addresses), "and prolonged");
     town.world.clock.advance(Duration::seconds(1));
-    let other = town.deliveries.claim(Lane::Events).unwrap();
+    let other = town.deliveries.claim(Lane::Addresses).unwrap();
     assert_eq!(other.len(), 1);
     town.deliveries.settle(&slow, &outcome).unwrap();
-    let waiting = |town: &Town| town.waiting().iter().filter(|waiting| waiting.lane == "events").count();
+    let waiting = |town: &Town| town.waiting().iter().filter(|waiting| waiting.lane == "addresses").count();
     assert_eq!(waiting(&town), 1, "somebody else delivers it now");
     town.deliveries.settle(&other, &Outcome::failed(&other, "its delivery ended unexpectedly")).unwrap();
     assert_eq!(waiting(&town), 1);
@@ -319,4 +321,34 @@ fn an_lms_that_never_answered_keeps_mails_waiting() {
     assert_eq!(town.neighbours.calls(), ["link learner0", "track assigned"]);
     let waiting = town.waiting();
     assert_eq!(waiting[0].last_error.as_deref(), Some("The LMS did not answer in time."));
+}
+
+/// A directory that lets everybody wait for ten seconds, and then has nothing to say.
+#[derive(Default)]
+struct HangingDirectory {
+    clock: std::sync::OnceLock<Arc<FixedClock>>,
+    asked: std::sync::atomic::AtomicUsize,
+}
+
+#[async_trait]
+impl EnterpriseDirectory for HangingDirectory {
+    async fn customer(&self, _: CustomerId) -> Result<EnterpriseCustomer, Error> {
+        self.asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        self.clock.get().unwrap().advance(Duration::seconds(10));
+        Err(Error::Neighbour { neighbour: Neighbour::Lms, problem: "did not answer in time".to_owned() })
+    }
+}
+
+#[test]
+fn an_lms_that_hangs_is_not_asked_again_for_half_a_minute() {
+    let directory = Arc::new(HangingDirectory::default());
+    let asked = || directory.asked.load(std::sync::atomic::Ordering::Relaxed);
+    let town = Town::with(|manager| manager.with_directory(directory.clone()));
+    let _ = directory.clock.set(town.world.clock.clone());
+    town.world.assign(town.world.plan(30), &crowd(30)).unwrap();
+    town.deliver();
+    assert_eq!((asked(), town.waiting().len()), (1, 30), "one question for all of them");
+    town.world.clock.advance(Duration::minutes(2));
+    town.deliver();
+    assert_eq!(asked(), 2);
 }

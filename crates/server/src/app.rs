@@ -102,7 +102,7 @@ async fn negotiate(
     };
     let is_json = request.path() != METRICS && !request.path().starts_with("/api-docs/");
     if is_json && !accepted.trim().is_empty() && !accepted.split(',').any(writable) {
-        let message = "Answers are JSON: accept application/json.";
+        let message = "Accept application/json; some answers come as text/csv as well.";
         let error = ApiError::detail(StatusCode::NOT_ACCEPTABLE, message);
         return Ok(request.into_response(error.error_response()).map_into_right_body());
     }

@@ -131,11 +131,15 @@ pub struct SeedArguments {
 #[derive(Debug, Args)]
 pub struct SuperuserArguments {
     /// The user name in their tokens.
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", value_parser = user_name)]
     pub username: String,
     /// Take it back.
     #[arg(long)]
     pub revoke: bool,
+}
+
+fn user_name(text: &str) -> Result<String, &'static str> {
+    if text.trim().is_empty() { Err("a user name is not empty") } else { Ok(text.to_owned()) }
 }
 
 /// The names of topics.

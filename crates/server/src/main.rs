@@ -97,9 +97,18 @@ fn act(cli: Cli) -> Result<ExitCode, Box<dyn Error>> {
             logging::init(&config.logging)?;
             let database = Database::open(&config).map_err(|error| error.to_string())?;
             database.migrate()?;
-            database.manager(&config).set_superuser(&arguments.username, !arguments.revoke)?;
-            let standing = if arguments.revoke { "is no superuser any more" } else { "is a superuser" };
-            writeln!(std::io::stdout(), "{} {standing}", arguments.username)?;
+            let manager = database.manager(&config);
+            let name = &arguments.username;
+            let standing = match arguments.revoke {
+                false => {
+                    manager.make_superuser(name)?;
+                    "is a superuser"
+                }
+                true if manager.unmake_superuser(name)? => "is no superuser any more",
+                true => return Err(CommandError::Arguments(format!("there is no user {name}")).into()),
+            };
+            tracing::info!(user = name, standing, "who may do everything was changed");
+            writeln!(std::io::stdout(), "{name} {standing}")?;
         }
         Command::Operation(command) => {
             logging::init(&config.logging)?;

@@ -231,6 +231,8 @@ fn scheduled(registry: &Registry, stored: &Stored) -> Result<()> {
     let last = gauges("last_run_timestamp_seconds", "When the last run that ended began.")?;
     let duration = gauges("last_run_duration_seconds", "How long the last run that ended took.")?;
     let success = gauges("last_run_success", "Whether the last run that ended did all there was to do.")?;
+    let counts = opts("schedule_last_run_count", "How many of what the last run that ended tells of.");
+    let counts = registered(registry, IntGaugeVec::new(counts, &["operation", "of"])?)?;
     let complete = gauges("last_success_timestamp_seconds", "When the last run began that did all there was to do.")?;
     // Those that are off have nothing to be alerted of.
     for schedule in stored.schedule.iter().filter(|schedule| schedule.expression.is_some()) {
@@ -244,6 +246,9 @@ fn scheduled(registry: &Registry, stored: &Stored) -> Result<()> {
             last.with_label_values(&operation).set(run.started.timestamp());
             duration.with_label_values(&operation).set((run.finished - run.started).num_seconds().max(0));
             success.with_label_values(&operation).set(i64::from(run.outcome == RunOutcome::Complete));
+            for (of, number) in &run.summary.counts {
+                counts.with_label_values(&[operation[0], of.as_str()]).set(*number);
+            }
         }
         if let Some(moment) = schedule.last_complete {
             complete.with_label_values(&operation).set(moment.timestamp());

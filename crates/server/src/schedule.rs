@@ -24,6 +24,9 @@ use crate::worker::{REST, SETTLE_TRIES, blocking};
 /// How often it is asked what is due. Cron expressions name minutes.
 const POLL: Duration = Duration::from_secs(2);
 
+/// How many runs to come are looked at for gaps: a month of four a day.
+const EXAMINED_RUNS: usize = 124;
+
 /// A scheduler at work.
 pub struct Scheduler {
     task: JoinHandle<()>,
@@ -33,8 +36,15 @@ pub struct Scheduler {
 impl Scheduler {
     /// Starts to run operations until `stop` becomes true; `None` where that is not enabled.
     pub fn start(manager: &LicenseManager, config: &Config, stop: watch::Receiver<bool>) -> Option<Self> {
-        let (manager, timetable) = (manager.clone(), config.schedule.timetable());
-        let task = config.schedule.enabled.then(|| tokio::spawn(work(manager, timetable, stop)))?;
+        if !config.schedule.enabled {
+            return None;
+        }
+        let mut timetable = config.schedule.timetable();
+        if config.catalog.url.is_none() {
+            timetable.remove(&RecurringOperation::ValidateNumCatalogQueries);
+        }
+        warn_of_gaps(manager, &timetable);
+        let task = tokio::spawn(work(manager.clone(), timetable, stop));
         Some(Self { task, patience: config.server.shutdown_timeout() })
     }
 
@@ -50,6 +60,24 @@ impl Scheduler {
                 tracing::warn!("scheduled runs under way were given up; they go on elsewhere or at the next start");
             }
         }
+    }
+}
+
+/// Tells of renewals that would be passed by, because their runs are further apart than one looks ahead.
+fn warn_of_gaps(manager: &LicenseManager, timetable: &Timetable) {
+    let Some(expression) = timetable.get(&RecurringOperation::ProcessRenewals) else { return };
+    let window = manager.settings().renewal_lock;
+    let mut last = manager.now();
+    for _ in 0..EXAMINED_RUNS {
+        let Some(next) = expression.next_after(last) else { return };
+        if next - last > window {
+            let (hours, ahead) = ((next - last).num_hours(), window.num_hours());
+            return tracing::warn!(
+                "schedule.process_renewals leaves {hours} hours between two runs, and each looks {ahead} hours ahead: renewals in \
+                 between are left to hands"
+            );
+        }
+        last = next;
     }
 }
 

@@ -138,7 +138,7 @@ fn assert_same_of_one_and_fifty(service: &Service, deliveries: &Deliveries, lane
 fn delivering_one_message_and_fifty(database: Database) {
     let service = Service::new(database);
     let deliveries = service.deliveries(service.manager.clone());
-    for lane in [Lane::Lms, Lane::Events] {
+    for lane in [Lane::Lms, Lane::Addresses] {
         assert_same_of_one_and_fifty(&service, &deliveries, lane, |number| {
             service.assign(&format!("{}{number}", lane.as_str()), number);
         });

@@ -54,7 +54,7 @@ BEGIN
         -- Whoever brings a license back as it was, or carries it over, activates nothing.
         INSERT INTO seat_activation (subscription_plan_uuid, day, days_assigned, number)
         SELECT subscription_plan_uuid, (history_date AT TIME ZONE 'UTC')::date,
-               floor(extract(epoch FROM activation_date - assigned_date) / 86400), count(*)
+               greatest(0, floor(extract(epoch FROM activation_date - assigned_date) / 86400)), count(*)
         FROM step
         WHERE status = 'activated' AND former_status IN ('unassigned', 'assigned') AND activation_date = history_date
         GROUP BY 1, 2, 3
@@ -96,7 +96,7 @@ FROM (
 
 INSERT INTO seat_activation (subscription_plan_uuid, day, days_assigned, number)
 SELECT subscription_plan_uuid, (history_date AT TIME ZONE 'UTC')::date,
-       floor(extract(epoch FROM activation_date - assigned_date) / 86400), count(*)
+       greatest(0, floor(extract(epoch FROM activation_date - assigned_date) / 86400)), count(*)
 FROM step
 WHERE status = 'activated' AND former_status IN ('unassigned', 'assigned') AND activation_date = history_date
 GROUP BY 1, 2, 3;

@@ -1,9 +1,11 @@
 -- When recurring operations run by themselves, and how their runs went. Who runs one at the moment is in operation_lease, under the
--- key of zeros.
+-- nil UUID as key.
 CREATE TABLE operation_schedule (
     operation TEXT NOT NULL PRIMARY KEY,
     -- NULL: it does not run by itself.
     expression TEXT,
+    -- Since when it has been running by itself.
+    scheduled_since INTEGER,
     next_run INTEGER,
     running_since INTEGER,
     -- The last run that ended.

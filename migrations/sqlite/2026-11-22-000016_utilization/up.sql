@@ -50,7 +50,7 @@ ON CONFLICT (subscription_plan_uuid, day) DO UPDATE SET
 -- Whoever brings a license back as it was, or carries it over, activates nothing.
 INSERT INTO seat_activation (subscription_plan_uuid, day, days_assigned, number)
 SELECT version.subscription_plan_uuid, version.history_date / 86400000000,
-       (version.activation_date - version.assigned_date) / 86400000000, 1
+       max(0, (version.activation_date - version.assigned_date) / 86400000000), 1
 FROM license_history AS version CROSS JOIN license_history AS former ON former.history_id = (
     SELECT max(history_id) FROM license_history AS earlier
     WHERE earlier.uuid = version.uuid AND earlier.history_id < version.history_id)
@@ -85,7 +85,7 @@ CREATE TRIGGER license_history_counts_activations AFTER INSERT ON license_histor
 WHEN NEW.history_type = '~' AND NEW.status = 'activated' AND NEW.activation_date = NEW.history_date BEGIN
     INSERT INTO seat_activation (subscription_plan_uuid, day, days_assigned, number)
     SELECT NEW.subscription_plan_uuid, NEW.history_date / 86400000000,
-           (NEW.activation_date - NEW.assigned_date) / 86400000000, 1
+           max(0, (NEW.activation_date - NEW.assigned_date) / 86400000000), 1
     FROM license_history
     WHERE history_type <> '-' AND status IN ('unassigned', 'assigned') AND history_id = (
         SELECT max(history_id) FROM license_history WHERE uuid = NEW.uuid AND history_id < NEW.history_id)

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use license_manager_domain::ports::Undelivered;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use reqwest::{Method, Response, StatusCode};
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::Value;
 
 use super::traced::{self, Shown};
@@ -179,9 +179,17 @@ impl Service {
         })
     }
 
-    /// Only that the service did what was asked.
+    /// Only that the service did what was asked. It answers nothing, or JSON of any kind: something else is not the service, but
+    /// perhaps a page at a wrong address.
     pub(super) async fn done(&self, call: Call<'_>) -> Result<(), Failure> {
-        self.bytes(call).await.map(drop)
+        let path = call.path;
+        let body = self.bytes(call).await?;
+        match body.is_empty() || serde_json::from_slice::<IgnoredAny>(&body).is_ok() {
+            true => Ok(()),
+            false => {
+                Err(self.logged(path, Failure::unusable("answered something unexpected, which is no JSON".to_owned())))
+            }
+        }
     }
 
     /// A failure, after telling the log of it.

@@ -17,6 +17,8 @@ struct Row {
     #[diesel(sql_type = Nullable<Text>)]
     expression: Option<String>,
     #[diesel(sql_type = Nullable<Timestamptz>)]
+    scheduled_since: Option<DateTime<Utc>>,
+    #[diesel(sql_type = Nullable<Timestamptz>)]
     next_run: Option<DateTime<Utc>>,
     #[diesel(sql_type = Nullable<Timestamptz>)]
     running_since: Option<DateTime<Utc>>,
@@ -39,6 +41,7 @@ impl Row {
         Ok(Some(OperationSchedule {
             operation,
             expression: self.expression,
+            scheduled_since: self.scheduled_since,
             next_run: self.next_run,
             running_since: self.running_since,
             last_run: finished_run(self.started, self.finished, self.outcome, self.summary)?,
@@ -54,7 +57,7 @@ impl ScheduleRepository for PostgresUnit<'_> {
         in_order(rows.into_iter().map(Row::schedule))
     }
 
-    fn lock(&mut self, operation: RecurringOperation) -> Result<OperationSchedule, Error> {
+    fn lock_or_add(&mut self, operation: RecurringOperation) -> Result<OperationSchedule, Error> {
         let statement = sql_query("INSERT INTO operation_schedule (operation) VALUES ($1) ON CONFLICT DO NOTHING")
             .bind::<Text, _>(operation.as_str());
         self.write(|connection| statement.execute(connection))?;
@@ -69,7 +72,7 @@ impl ScheduleRepository for PostgresUnit<'_> {
         let statement = sql_query(
             "UPDATE operation_schedule
              SET expression = $2, next_run = $3, running_since = $4, started = $5, finished = $6, outcome = $7, summary = $8,
-                 last_complete = $9
+                 last_complete = $9, scheduled_since = $10
              WHERE operation = $1",
         )
         .bind::<Text, _>(schedule.operation.as_str())
@@ -80,7 +83,8 @@ impl ScheduleRepository for PostgresUnit<'_> {
         .bind::<Nullable<Timestamptz>, _>(last.map(|run| run.finished))
         .bind::<Nullable<Text>, _>(last.map(|run| run.outcome.as_str()))
         .bind::<Nullable<Text>, _>(summary_text(last)?)
-        .bind::<Nullable<Timestamptz>, _>(schedule.last_complete);
+        .bind::<Nullable<Timestamptz>, _>(schedule.last_complete)
+        .bind::<Nullable<Timestamptz>, _>(schedule.scheduled_since);
         self.write_rows(1, "operations", |connection| statement.execute(connection))
     }
 }

@@ -104,6 +104,10 @@ impl SqliteStore {
         let path = std::path::absolute(&options.path).map_err(|error| refuse(error.to_string()))?;
         let url = path.to_str().ok_or_else(|| refuse("the path is not UTF-8".to_owned()))?;
         enter_wal_mode(url, options.busy_timeout).map_err(&refuse)?;
+        let has_temporary_files = has_temporary_folder();
+        if !has_temporary_files {
+            tracing::warn!("no folder for temporary files can be written to: large writes take more memory");
+        }
         let pool = |role, size| {
             Pool::builder()
                 .max_size(size)
@@ -115,6 +119,7 @@ impl SqliteStore {
                 .error_handler(Box::new(LogPoolError))
                 .connection_customizer(Box::new(Setup {
                     role,
+                    has_temporary_files,
                     busy_timeout: options.busy_timeout,
                     on_statement: options.on_statement.clone(),
                 }))
@@ -204,6 +209,13 @@ fn connection(pool: &SqlitePool) -> Result<PooledConnection<ConnectionManager<Sq
     pool.get().map_err(unavailable)
 }
 
+/// Whether SQLite can make temporary files: in the folders where it tries, in its order.
+fn has_temporary_folder() -> bool {
+    let named = ["SQLITE_TMPDIR", "TMPDIR"].into_iter().filter_map(std::env::var_os).map(PathBuf::from);
+    let usual = ["/var/tmp", "/usr/tmp", "/tmp", "."].map(PathBuf::from);
+    named.chain(usual).any(|folder| tempfile::tempfile_in(folder).is_ok())
+}
+
 /// What a connection is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Role {
@@ -214,6 +226,7 @@ enum Role {
 /// Makes new connections ready.
 struct Setup {
     role: Role,
+    has_temporary_files: bool,
     busy_timeout: Duration,
     on_statement: Option<OnStatement>,
 }
@@ -233,7 +246,8 @@ impl CustomizeConnection<SqliteConnection, diesel::r2d2::Error> for Setup {
         conn.batch_execute(match self.role {
             Role::Reader => "PRAGMA query_only = ON; PRAGMA cache_size = -2000; PRAGMA temp_store = MEMORY;",
             // In memory, what a statement over thousands of rows keeps to undo itself would be most of what the server holds.
-            Role::Writer => "PRAGMA cache_size = -8000; PRAGMA temp_store = FILE;",
+            Role::Writer if self.has_temporary_files => "PRAGMA cache_size = -8000; PRAGMA temp_store = FILE;",
+            Role::Writer => "PRAGMA cache_size = -8000; PRAGMA temp_store = MEMORY;",
         })?;
         if let Some(on_statement) = self.on_statement.clone() {
             conn.set_instrumentation(move |event: InstrumentationEvent<'_>| {

@@ -19,6 +19,8 @@ struct Row {
     #[diesel(sql_type = Nullable<Text>)]
     expression: Option<String>,
     #[diesel(sql_type = Nullable<BigInt>)]
+    scheduled_since: Option<SqlMoment>,
+    #[diesel(sql_type = Nullable<BigInt>)]
     next_run: Option<SqlMoment>,
     #[diesel(sql_type = Nullable<BigInt>)]
     running_since: Option<SqlMoment>,
@@ -42,6 +44,7 @@ impl Row {
         Ok(Some(OperationSchedule {
             operation,
             expression: self.expression,
+            scheduled_since: moment(self.scheduled_since),
             next_run: moment(self.next_run),
             running_since: moment(self.running_since),
             last_run: finished_run(moment(self.started), moment(self.finished), self.outcome, self.summary)?,
@@ -57,7 +60,7 @@ impl ScheduleRepository for SqliteUnit<'_> {
     }
 
     // Whoever writes has the file to itself.
-    fn lock(&mut self, operation: RecurringOperation) -> Result<OperationSchedule, Error> {
+    fn lock_or_add(&mut self, operation: RecurringOperation) -> Result<OperationSchedule, Error> {
         let conn = self.written()?;
         sql_query("INSERT INTO operation_schedule (operation) VALUES (?1) ON CONFLICT DO NOTHING")
             .bind::<Text, _>(operation.as_str())
@@ -76,7 +79,7 @@ impl ScheduleRepository for SqliteUnit<'_> {
         let written = sql_query(
             "UPDATE operation_schedule
              SET expression = ?2, next_run = ?3, running_since = ?4, started = ?5, finished = ?6, outcome = ?7, summary = ?8,
-                 last_complete = ?9
+                 last_complete = ?9, scheduled_since = ?10
              WHERE operation = ?1",
         )
         .bind::<Text, _>(schedule.operation.as_str())
@@ -88,6 +91,7 @@ impl ScheduleRepository for SqliteUnit<'_> {
         .bind::<Nullable<Text>, _>(last.map(|run| run.outcome.as_str()))
         .bind::<Nullable<Text>, _>(summary_text(last)?)
         .bind::<Nullable<BigInt>, _>(moment(schedule.last_complete))
+        .bind::<Nullable<BigInt>, _>(moment(schedule.scheduled_since))
         .execute(self.written()?)
         .map_err(storage_error)?;
         match written {

@@ -271,17 +271,21 @@ pub fn a_backlog_tells_how_every_lane_stands(db: &dyn Database) {
         backlog.into_iter().map(|Backlog { waiting, parked, due_since, .. }| (waiting, parked, due_since)).collect()
     };
     let empty = (0, 0, None);
-    assert_eq!(backlog(day(1), 10), [empty; 4]);
+    assert_eq!(backlog(day(1), 10), [empty; 5]);
     // Of events one is parked, one is claimed and one waits; of reminders one is parked and one waits.
     some_of_each(&*store);
-    assert_eq!(backlog(day(1), 10), [empty, (1, 1, Some(day(1))), (2, 1, Some(day(1))), empty]);
-    assert_eq!(backlog(day(1), 1), [empty, (1, 0, Some(day(1))), (1, 1, Some(day(1))), empty], "no more are looked at");
-    assert_eq!(backlog(day(0), 10), [empty, (1, 1, None), (2, 1, None), empty], "none is due yet");
+    assert_eq!(backlog(day(1), 10), [empty, (1, 1, Some(day(1))), (2, 1, Some(day(1))), empty, empty]);
+    assert_eq!(
+        backlog(day(1), 1),
+        [empty, (1, 0, Some(day(1))), (1, 1, Some(day(1))), empty, empty],
+        "no more are looked at"
+    );
+    assert_eq!(backlog(day(0), 10), [empty, (1, 1, None), (2, 1, None), empty, empty], "none is due yet");
     // What waits for an earlier message of its license is not what is late.
     claim(&*store, 9, Lane::Events);
     claim(&*store, 9, Lane::Mail);
     promise(&*store, &[message(8, Topic::Reminder, Some(4))]);
-    assert_eq!(backlog(day(1), 10), [empty, (2, 1, None), (2, 1, None), empty]);
+    assert_eq!(backlog(day(1), 10), [empty, (2, 1, None), (2, 1, None), empty, empty]);
 }
 
 pub fn a_message_keeps_what_it_was_promised_as_a_part_of(db: &dyn Database) {

@@ -25,6 +25,7 @@ fn full(operation: RecurringOperation, outcome: RunOutcome) -> OperationSchedule
             summary: RunSummary { counts, failure_count: 21, failures: vec![failure] },
         }),
         last_complete: Some(day(4)),
+        scheduled_since: Some(day(2)),
     }
 }
 
@@ -35,7 +36,7 @@ fn list(store: &dyn Store) -> Vec<OperationSchedule> {
 fn write(store: &dyn Store, schedule: &OperationSchedule) {
     store
         .write(|unit| {
-            unit.schedule().lock(schedule.operation)?;
+            unit.schedule().lock_or_add(schedule.operation)?;
             unit.schedule().save(schedule)
         })
         .unwrap();
@@ -44,12 +45,12 @@ fn write(store: &dyn Store, schedule: &OperationSchedule) {
 pub fn an_operation_s_schedule_comes_back_as_it_was_written(db: &dyn Database) {
     let store = db.store();
     assert_eq!(list(&*store), []);
-    let new = store.write(|unit| unit.schedule().lock(RENEWALS)).unwrap();
+    let new = store.write(|unit| unit.schedule().lock_or_add(RENEWALS)).unwrap();
     assert_eq!((&new, list(&*store)), (&OperationSchedule::new(RENEWALS), vec![new.clone()]));
     for outcome in RunOutcome::ALL {
         let written = full(RENEWALS, outcome);
         write(&*store, &written);
-        assert_eq!(store.write(|unit| unit.schedule().lock(RENEWALS)).unwrap(), written);
+        assert_eq!(store.write(|unit| unit.schedule().lock_or_add(RENEWALS)).unwrap(), written);
         assert_eq!(list(&*store), [written]);
     }
     write(&*store, &new);
@@ -80,7 +81,7 @@ pub fn a_locked_operation_is_changed_by_one_after_another(db: &dyn Database) {
                 for _ in 0..5 {
                     store
                         .write(|unit| {
-                            let mut schedule = unit.schedule().lock(RENEWALS)?;
+                            let mut schedule = unit.schedule().lock_or_add(RENEWALS)?;
                             let before = schedule.next_run.unwrap_or(day(0));
                             schedule.next_run = Some(before + chrono::Duration::days(1));
                             unit.schedule().save(&schedule)
@@ -97,7 +98,7 @@ pub fn a_unit_that_reads_schedules_nothing(db: &dyn Database) {
     let store = db.store();
     write(&*store, &OperationSchedule::new(RENEWALS));
     let refused = |outcome: Result<(), Error>| assert!(matches!(outcome, Err(Error::Storage(_))), "{outcome:?}");
-    refused(store.read(|unit| unit.schedule().lock(RENEWALS).map(drop)));
+    refused(store.read(|unit| unit.schedule().lock_or_add(RENEWALS).map(drop)));
     refused(store.read(|unit| unit.schedule().save(&full(RENEWALS, RunOutcome::Complete))));
     assert_eq!(list(&*store), [OperationSchedule::new(RENEWALS)]);
 }

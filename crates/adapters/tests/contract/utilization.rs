@@ -159,6 +159,12 @@ pub fn delays_are_those_of_the_activations_of_a_period(db: &dyn Database) {
     let late = Change { at: partly, ..change(2) };
     store.write(|unit| unit.licenses().save(&[seat.clone().activate(None, partly)?], &late)).unwrap();
     assert_eq!(delays(&*store, 1, 3, 3), [(1, 1)], "days are whole");
+    put_unassigned(&*store, 1, 5..6);
+    let seat = unassigned(5, 1).assign(email("g@example.com"), key(5), day(8)).unwrap();
+    save(&*store, std::slice::from_ref(&seat), 8);
+    let early = Change { at: day(8) - Duration::seconds(1), ..change(8) };
+    store.write(|unit| unit.licenses().save(&[seat.clone().activate(None, early.at)?], &early)).unwrap();
+    assert_eq!(delays(&*store, 1, 7, 7), [(0, 1), (5, 1)], "clocks of two servers differ a little");
 }
 
 pub fn retiring_somebody_changes_nothing_of_what_was(db: &dyn Database) {

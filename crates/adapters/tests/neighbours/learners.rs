@@ -109,6 +109,13 @@ async fn learners_are_unlinked_so_that_they_can_be_linked_again() {
 }
 
 #[tokio::test]
+async fn a_page_that_is_not_the_lms_has_taken_nothing() {
+    let server = always(ResponseTemplate::new(200).set_body_string("<html>Welcome</html>")).await;
+    let unlinked = lms(server.uri(), patient()).unlink(CUSTOMER, &[email("amy@example.com")]).await;
+    assert_eq!(unlinked, Err(Undelivered::Unavailable("answered something unexpected, which is no JSON".to_owned())));
+}
+
+#[tokio::test]
 async fn enrolling_and_unlinking_may_take_longer_than_other_calls() {
     let results = json!({ "successes": [], "pending": [], "failures": [] });
     let server = always(ResponseTemplate::new(200).set_body_json(results).set_delay(Duration::from_millis(400))).await;

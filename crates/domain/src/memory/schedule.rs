@@ -8,7 +8,7 @@ impl ScheduleRepository for MemoryUnit<'_> {
         Ok(self.tables.schedule.values().cloned().collect())
     }
 
-    fn lock(&mut self, operation: RecurringOperation) -> Result<OperationSchedule, Error> {
+    fn lock_or_add(&mut self, operation: RecurringOperation) -> Result<OperationSchedule, Error> {
         let schedule = &mut self.written()?.schedule;
         Ok(schedule.entry(operation).or_insert_with(|| OperationSchedule::new(operation)).clone())
     }

@@ -39,7 +39,7 @@ fn steps(history: &[HistoryEntry]) -> Vec<Step> {
         let is_active = matches!(to, Some((_, LicenseStatus::Activated)));
         let assigned = row.moment("assigned_date");
         let activated = row.moment("activation_date").filter(|at| was_inactive && is_active && *at == change.at);
-        let delay = activated.and_then(|activated| Some((activated - assigned?).num_days()));
+        let delay = activated.and_then(|activated| Some((activated - assigned?).num_days().max(0)));
         steps.push(Step { at: change.at, from, to, delay });
     }
     steps

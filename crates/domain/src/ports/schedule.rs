@@ -8,7 +8,7 @@ pub trait ScheduleRepository {
 
     /// What is kept of one, locked: whoever else wants to lock it waits until this transaction ends. MUST add
     /// [`OperationSchedule::new`] where nothing is kept.
-    fn lock(&mut self, operation: RecurringOperation) -> Result<OperationSchedule, Error>;
+    fn lock_or_add(&mut self, operation: RecurringOperation) -> Result<OperationSchedule, Error>;
 
     /// Writes what is kept, of an operation that was locked before.
     fn save(&mut self, schedule: &OperationSchedule) -> Result<(), Error>;

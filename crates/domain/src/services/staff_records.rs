@@ -40,14 +40,24 @@ impl LicenseManager {
         })
     }
 
-    /// Makes a user a superuser, who may do everything, or takes that back. A user who has yet to call is remembered by their
-    /// name.
-    pub fn set_superuser(&self, username: &str, is_superuser: bool) -> Result<(), Error> {
+    /// Makes a user a superuser, who may do everything. A user who has yet to call is remembered by their name.
+    pub fn make_superuser(&self, username: &str) -> Result<(), Error> {
         self.store.write(|unit| {
             if unit.users().find(username)?.is_none() {
                 unit.users().remember(username, None, false, self.now())?;
             }
-            unit.users().set_superuser(username, is_superuser, self.now())
+            unit.users().set_superuser(username, true, self.now())
+        })
+    }
+
+    /// Makes a superuser an ordinary user again. Returns `false` where nobody of that name has ever called, or was made one.
+    pub fn unmake_superuser(&self, username: &str) -> Result<bool, Error> {
+        self.store.write(|unit| {
+            let known = unit.users().find(username)?.is_some();
+            if known {
+                unit.users().set_superuser(username, false, self.now())?;
+            }
+            Ok(known)
         })
     }
 

@@ -266,6 +266,27 @@ fn plans_whose_end_failed_or_was_missed_are_looked_after_by_the_next_run() {
 }
 
 #[test]
+fn plans_that_ended_before_the_first_complete_run_are_not_forgotten() {
+    for first_run_fails in [false, true] {
+        let (world, lms, manager) = world_with_lms();
+        let plan = world.plan(2);
+        world.assign(plan, &crowd(1)).unwrap();
+        world.rewrite_plan(plan, |plan| plan.expiration_date = beginning() + hours(1));
+        start(&world, &[(ExpireSubscriptions, AT_TWO)]);
+        if first_run_fails {
+            lms.fail(|_| Some(Undelivered::Unavailable("is away".to_owned())));
+            world.clock.advance(hours(2));
+            assert_eq!(work_off(&world, &manager), [ExpireSubscriptions]);
+            lms.recover();
+        }
+        // The server is away for days, from its first moment or its second one on.
+        world.clock.advance(days(4));
+        assert_eq!(work_off(&world, &manager), [ExpireSubscriptions]);
+        assert!(world.details(plan).expiration_processed, "the first run failed: {first_run_fails}");
+    }
+}
+
+#[test]
 fn every_operation_runs_by_its_name() {
     let (world, _, manager) = world_with_lms();
     let all: Vec<_> = RecurringOperation::ALL.iter().map(|&operation| (operation, AT_TWO)).collect();

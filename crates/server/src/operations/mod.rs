@@ -64,11 +64,13 @@ impl From<std::io::Error> for CommandError {
 pub fn run(config: &Config, command: OperationCommand, out: &mut impl Write) -> Result<bool, CommandError> {
     let database = Database::open(config).map_err(|error| CommandError::Failed(error.to_string()))?;
     database.migrate()?;
+    // The command has this thread to itself; signals and neighbours have the other.
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    // Connections to a mail server begin and end with a task.
+    let _entered = runtime.enter();
     let neighbours = Neighbours::from_config(config).map_err(CommandError::Failed)?;
     let manager = neighbours.of(database.manager(config));
     seed_products(&manager)?;
-    // The command has this thread to itself; signals and neighbours have the other.
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let (show, report) = runtime.block_on(act(config, &manager, command, out))?;
     match report {
         Some(report) => {

@@ -53,7 +53,7 @@ impl Composition {
                 let account = lms_user_id.ok_or(Verdict::Done(Effect::Nothing))?;
                 self.identities.push((place, (email, account)));
             }
-            Step::Track => {
+            Step::Track | Step::TrackAddress => {
                 let event: LicenseEvent = read(message)?;
                 let tracked = TrackedEvent {
                     id: message.id,

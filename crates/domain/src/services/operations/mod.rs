@@ -17,7 +17,7 @@ mod schedule;
 mod tasks;
 mod trigger_events;
 mod unlink;
-mod utilization;
+mod utilization_mails;
 
 use std::collections::BTreeMap;
 

@@ -4,7 +4,7 @@
 //! the next run on, and does this one; a moment that passed while nobody was there is found due once, however often it passed.
 //! A run that ends without a word is taken over when its lease has passed (docs/adr/0010).
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Duration, Utc};
 use uuid::Uuid;
 
 use super::{Expiration, OperationFailure, OperationSummary, Supervisor};
@@ -22,8 +22,8 @@ pub struct ScheduledRun {
     pub operation: RecurringOperation,
     /// When it began.
     pub started: DateTime<Utc>,
-    /// When the last run began that did all there was to do.
-    pub last_complete: Option<DateTime<Utc>>,
+    /// Up to when runs before this one did all there was to do; `None` where that is not known.
+    pub done_until: Option<DateTime<Utc>>,
     owner: Uuid,
 }
 
@@ -66,12 +66,17 @@ impl LicenseManager {
         self.store.write(|unit| {
             let mut changed = Vec::new();
             for &operation in &others {
-                let mut schedule = unit.schedule().lock(operation)?;
+                let mut schedule = unit.schedule().lock_or_add(operation)?;
                 let expression = timetable.get(&operation);
                 match expression {
-                    None => (schedule.next_run, schedule.running_since) = (None, None),
+                    None => {
+                        (schedule.scheduled_since, schedule.next_run, schedule.running_since) = (None, None, None);
+                    }
                     Some(_) if schedule.is_due(now) => {}
                     Some(expression) => schedule.next_run = expression.next_after(now),
+                }
+                if expression.is_some() {
+                    schedule.scheduled_since.get_or_insert(now);
                 }
                 schedule.expression = expression.map(ToString::to_string);
                 unit.schedule().save(&schedule)?;
@@ -103,7 +108,7 @@ impl LicenseManager {
         unit: &mut dyn UnitOfWork,
         operation: RecurringOperation,
     ) -> Result<Option<ScheduledRun>, Error> {
-        let mut schedule = unit.schedule().lock(operation)?;
+        let mut schedule = unit.schedule().lock_or_add(operation)?;
         let (now, owner) = (self.now(), self.ids.next());
         if !is_to_run(&schedule, now) {
             return Ok(None);
@@ -117,7 +122,10 @@ impl LicenseManager {
         }
         schedule.running_since = Some(now);
         unit.schedule().save(&schedule)?;
-        Ok(Some(ScheduledRun { operation, started: now, last_complete: schedule.last_complete, owner }))
+        // Until a run was complete, nothing counts as done that the first one should have looked at.
+        let first = schedule.scheduled_since.map(|since| since - Expiration::SPAN);
+        let done_until = schedule.last_complete.or(first);
+        Ok(Some(ScheduledRun { operation, started: now, done_until, owner }))
     }
 
     /// Says that a run is still being done; to be said several times within [`super::OperationSettings::lease`]. Returns `false` where
@@ -128,15 +136,16 @@ impl LicenseManager {
     }
 
     /// Does a run, as its command does where nothing is said. Plans that ended are looked for since the last run that did all there was
-    /// to do, so that what failed and what was missed is not forgotten.
+    /// to do, or since the day before the schedule began, so that what failed and what was missed is not forgotten.
     pub async fn do_run(&self, run: &ScheduledRun, supervisor: &dyn Supervisor) -> OperationSummary {
         use RecurringOperation as Operation;
         match run.operation {
             Operation::ProcessRenewals => self.process_renewals(self.settings.renewal_lock, false, supervisor).await,
             Operation::ExpireSubscriptions => {
                 let mut request = Expiration::before(self.now());
-                request.expired_after =
-                    run.last_complete.map_or(request.expired_after, |last| last.min(request.expired_after));
+                if let Some(done_until) = run.done_until {
+                    request.expired_after = request.expired_after.min(done_until);
+                }
                 self.expire_subscriptions(&request, supervisor).await
             }
             Operation::UnlinkExpiredLicenses => self.unlink_expired_licenses(None, false, supervisor).await,
@@ -153,7 +162,7 @@ impl LicenseManager {
     pub fn finish_run(&self, run: &ScheduledRun, summary: &OperationSummary) -> Result<bool, Error> {
         let now = self.now();
         self.store.write(|unit| {
-            let mut schedule = unit.schedule().lock(run.operation)?;
+            let mut schedule = unit.schedule().lock_or_add(run.operation)?;
             if !unit.operations().keep(run.task(), run.owner, now, None)? {
                 return Ok(false);
             }
@@ -179,13 +188,14 @@ fn is_to_run(schedule: &OperationSchedule, now: DateTime<Utc>) -> bool {
 }
 
 fn next_run(schedule: &OperationSchedule, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-    let expression = schedule.expression.as_deref().map(str::parse::<CronExpression>);
-    let next = expression.and_then(|expression| expression.ok()?.next_after(now));
-    if next.is_none() {
+    let expression = schedule.expression.as_deref()?.parse::<CronExpression>();
+    let next = expression.ok().and_then(|expression| expression.next_after(now));
+    Some(next.unwrap_or_else(|| {
+        // Another version, or other data about time zones, wrote what cannot be read here.
         let operation = schedule.operation.as_str();
-        tracing::error!(operation, "its cron expression names no next run: it runs no more until it gets another one");
-    }
-    next
+        tracing::error!(operation, "its cron expression names no next run here: it runs again in an hour");
+        now + Duration::hours(1)
+    }))
 }
 
 fn outcome(summary: &OperationSummary) -> RunOutcome {
