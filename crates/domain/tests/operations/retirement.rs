@@ -1,5 +1,6 @@
 //! retire-old-licenses.
 
+use license_manager_domain::outbox::{EventName, Topic};
 use license_manager_domain::ports::StoreExt;
 use license_manager_domain::*;
 
@@ -164,7 +165,7 @@ fn a_run_that_is_ended_is_followed_by_one_that_does_the_rest() {
 #[test]
 fn the_history_of_licenses_deleted_long_ago_knows_nobody() {
     let world = small_batches();
-    let [plan, internal] = [8, 6].map(|seats| world.plan(seats));
+    let [plan, internal, other] = [8, 6, 4].map(|seats| world.plan(seats));
     world.rewrite_plan(internal, |plan| plan.for_internal_use_only = true);
     let people: Vec<String> = (0..7).map(|number| format!("learner{number}@example.com")).collect();
     for (number, name) in people.iter().enumerate() {
@@ -175,7 +176,7 @@ fn the_history_of_licenses_deleted_long_ago_knows_nobody() {
     world.revoke(plan, &names).unwrap();
     world.revoke(internal, &["eve@example.com"]).unwrap();
     // Learner 0 has another license, by which she is still known.
-    world.activate(plan, "learner0@example.com", 1);
+    world.activate(other, "learner0@example.com", 1);
     world.clock.advance(days(50));
     for plan in [plan, internal] {
         world.manager.delete_revoked(&admin(), plan).unwrap();
@@ -199,7 +200,7 @@ fn the_history_of_licenses_deleted_long_ago_knows_nobody() {
     uuids.sort_unstable();
     assert_eq!(preview.uuids, uuids);
     assert_eq!(deleted(world.owed(Topic::LicenseEvent)), 1);
-    let left = known(&world, &[plan, internal]);
+    let left = known(&world, &[plan, internal, other]);
     assert!(!names[1..].iter().any(|name| left.contains(name)), "{left}");
     assert!(left.contains("learner0@example.com") && left.contains("eve@example.com"), "{left}");
 
