@@ -21,8 +21,10 @@ pub struct Retirement {
 
 impl LicenseManager {
     /// Forgets a person: their licenses, found by their LMS id and by the address known for their user name, lose every
-    /// trace of them, also in the history, which forgets them in what it tells of licenses that were deleted too; revoked ones stay revoked, the others are free again. Sources, messages that wait
-    /// and the user are deleted; bulk enrollments lose them, and files of their results are promised to be written anew. Retiring a person again changes nothing more.
+    /// trace of them, also in the history; revoked ones stay revoked, the others are free again. The history forgets them by
+    /// licenses that were deleted while they were theirs, too. Sources, messages that wait and the user are deleted; bulk
+    /// enrollments lose them, and files of their results are promised to be written anew. Retiring a person again changes
+    /// nothing more.
     pub fn retire(&self, actor: &Actor, lms_user_id: LmsUserId, username: &str) -> Result<Retirement, Error> {
         self.store.write(|unit| {
             let now = self.now();
