@@ -230,10 +230,24 @@ fn old_licenses_are_retired_once_by_two_runs(database: Database) {
         earlier(&database, "assigned_date", 91),
         waiting.uuid
     ));
+    let webhook = json!({ "url": "https://hooks.example.com/" });
+    customer.operator().post(&format!("{PROVISIONING}/webhooks/"), &webhook).expect(201);
+    let cleared = customer.plan(50);
+    let learners = customer.emails("cleared", 50);
+    cleared.assign(&learners).expect(200);
+    cleared.admin.post(&cleared.path("licenses/bulk-revoke/"), &json!({ "user_emails": learners })).expect(200);
+    let path = format!("{PROVISIONING}/subscriptions/{}/delete-revoked/", cleared.uuid);
+    customer.operator().post(&path, &json!({})).expect(200);
+    assert_eq!(owed(&database, ".deleted"), 50);
+    database.execute(&format!(
+        "UPDATE license_history SET {} WHERE history_type = '-'",
+        earlier(&database, "history_date", 91)
+    ));
     let preview = run(&server, "retire-old-licenses", &["--dry-run"]);
+    assert_eq!(preview["counts"]["deleted"], 50);
     assert_eq!(old.counts().assigned, 100);
     let both = at_once(2, |_| run(&server, "retire-old-licenses", &[]));
-    for name in ["plan_expired", "never_activated", "revoked"] {
+    for name in ["plan_expired", "never_activated", "revoked", "deleted"] {
         let sum: i64 = both.iter().map(|summary| summary["counts"][name].as_i64().unwrap_or(-1)).sum();
         assert_eq!(sum, preview["counts"][name].as_i64().unwrap_or(-1), "{name}");
     }
@@ -243,6 +257,7 @@ fn old_licenses_are_retired_once_by_two_runs(database: Database) {
         "SELECT CAST(count(*) AS text) AS text FROM license_history WHERE user_email IS NOT NULL",
         "SELECT CAST(count(*) AS text) AS text FROM license WHERE user_email IS NOT NULL",
         "SELECT CAST(count(*) AS text) AS text FROM outbox WHERE payload LIKE '%@example.com%'",
+        "SELECT CAST(count(*) AS text) AS text FROM webhook_delivery",
     ] {
         assert_eq!(count(&database, query), 0, "{query}");
     }

@@ -76,6 +76,26 @@ fn a_person_is_found_by_their_id_where_the_user_name_is_unknown() {
 }
 
 #[test]
+fn a_person_is_forgotten_by_licenses_that_were_deleted() {
+    let world = World::new();
+    let plan = world.plan(3);
+    world.assign(plan, &learners(["old@example.com", "bob@example.com"])).unwrap();
+    let mut license = world.license_of(plan, "old@example.com");
+    license =
+        license.activate(Some(LmsUserId(7)), beginning()).unwrap().with_email(email("amy@example.com"), beginning());
+    let change = admin().change(beginning());
+    world.store.write(|unit| unit.licenses().save(std::slice::from_ref(&license), &change)).unwrap();
+    world.revoke(plan, &["amy@example.com", "bob@example.com"]).unwrap();
+    assert_eq!(world.manager.delete_revoked(&admin(), plan).unwrap().deleted, 2);
+
+    // Nothing but the id leads there: the address is known from the license alone.
+    assert_eq!(retire(&world, 7, "nobody"), Retirement { licenses: 0, user_was_known: false });
+    let left = everything(&world, &[plan]);
+    assert!(!left.contains("amy@example.com") && !left.contains("old@example.com"), "{left}");
+    assert!(left.contains("bob@example.com"));
+}
+
+#[test]
 fn licenses_without_an_lms_id_are_nobody_s_by_id() {
     let world = World::new();
     let plan = world.plan(4);

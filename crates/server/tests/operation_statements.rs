@@ -18,6 +18,7 @@ on_both_databases!(
     carrying_out_the_end_of_one_license_and_a_hundred,
     unlinking_one_learner_and_a_hundred,
     retiring_one_old_license_and_a_thousand,
+    forgetting_one_deleted_license_and_a_thousand,
     telling_of_one_license_and_a_thousand,
 );
 
@@ -162,6 +163,28 @@ fn retiring_one_old_license_and_a_thousand(database: Database) {
     };
     retire(2);
     assert_as_many(&retire(1), &retire(1_000));
+}
+
+fn forgetting_one_deleted_license_and_a_thousand(database: Database) {
+    let watched = Watched::new(database);
+    let forget = |learners: usize| {
+        let plan = watched.plan(learners, -100);
+        watched.database.execute(&format!(
+            "UPDATE license SET status = 'revoked', revoked_date = activation_date WHERE subscription_plan_uuid = '{plan}'"
+        ));
+        let deleted = watched.manager.delete_revoked(&Actor::service(), plan).unwrap().deleted;
+        assert_eq!(deleted, learners as i64);
+        let earlier = match watched.database.url().starts_with("sqlite:") {
+            true => "history_date - 100 * 86400000000",
+            false => "history_date - interval '100 days'",
+        };
+        watched
+            .database
+            .execute(&format!("UPDATE license_history SET history_date = {earlier} WHERE history_type = '-'"));
+        watched.statements("deleted", learners, || watched.manager.retire_old_licenses(false, &Nobody))
+    };
+    forget(2);
+    assert_as_many(&forget(1), &forget(1_000));
 }
 
 fn telling_of_one_license_and_a_thousand(database: Database) {

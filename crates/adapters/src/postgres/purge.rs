@@ -1,16 +1,18 @@
 //! Licenses that forget their holder.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::sql_query;
 use diesel::sql_types::{Array, BigInt, Text, Timestamptz, Uuid as SqlUuid};
 use license_manager_domain::outbox::Topic;
-use license_manager_domain::ports::{Purge, PurgeRepository};
+use license_manager_domain::ports::{DeletedLicense, Purge, PurgeRepository};
 use license_manager_domain::{Email, Error, License, LicenseId};
 use uuid::Uuid;
 
 use super::PostgresUnit;
-use super::rows::{Holder, LicenseRow, licenses};
+use super::rows::{DeletedRow, Holder, LicenseRow, licenses};
 
 /// Whether a license is due at `$1`, in terms of it, its plan and its agreement.
 fn is_due(purge: Purge) -> String {
@@ -29,6 +31,28 @@ fn is_due(purge: Purge) -> String {
              AND num_nonnulls(license.user_email, license.lms_user_id, license.activation_key) > 0
              AND {since} < $1 - make_interval(secs => agreement.license_duration_before_purge_seconds)"
     )
+}
+
+/// Licenses that were deleted, whose history is due at `$1`: as the index `license_history_of_deleted` holds them, with everything that is
+/// told of each.
+const DELETED: &str = "
+    FROM license_history AS deleted
+    JOIN subscription_plan AS plan ON plan.uuid = deleted.subscription_plan_uuid
+    JOIN customer_agreement AS agreement ON agreement.uuid = plan.customer_agreement_uuid
+    WHERE deleted.history_type = '-'
+        AND (deleted.modified > deleted.created
+             OR num_nonnulls(deleted.user_email, deleted.lms_user_id, deleted.activation_key) > 0)
+        AND deleted.history_date < $1 - make_interval(secs => agreement.license_duration_before_purge_seconds)
+        AND (NOT plan.for_internal_use_only
+             OR plan.expiration_date < $1 - make_interval(secs => agreement.license_duration_before_purge_seconds))
+        AND (SELECT max(told.history_id) = deleted.history_id
+                    AND count(*) FILTER (WHERE num_nonnulls(told.user_email, told.lms_user_id, told.activation_key) > 0) > 0
+             FROM license_history AS told WHERE told.uuid = deleted.uuid)";
+
+#[derive(QueryableByName)]
+struct IdRow {
+    #[diesel(sql_type = SqlUuid)]
+    uuid: Uuid,
 }
 
 impl PurgeRepository for PostgresUnit<'_> {
@@ -61,6 +85,46 @@ impl PurgeRepository for PostgresUnit<'_> {
         licenses(self.read(|connection| query.load::<LicenseRow>(connection))?)
     }
 
+    fn lock_deleted(&mut self, now: DateTime<Utc>, limit: i64) -> Result<Vec<DeletedLicense>, Error> {
+        let query = sql_query(format!(
+            "SELECT deleted.uuid, deleted.user_email {DELETED} LIMIT $2 FOR NO KEY UPDATE OF deleted SKIP LOCKED"
+        ))
+        .bind::<Timestamptz, _>(now)
+        .bind::<BigInt, _>(limit);
+        let mut due = self.write(|connection| query.load::<DeletedRow>(connection))?;
+        if due.is_empty() {
+            return Ok(Vec::new());
+        }
+        // Who held one of them until a moment ago may have done the work: the statement above saw the history from before.
+        let query = sql_query(
+            "SELECT DISTINCT uuid FROM license_history
+             WHERE uuid = ANY ($1) AND num_nonnulls(user_email, lms_user_id, activation_key) > 0",
+        )
+        .bind::<Array<SqlUuid>, _>(due.iter().map(|row| row.uuid).collect::<Vec<_>>());
+        let rows = self.write(|connection| query.load::<IdRow>(connection))?;
+        let known: HashSet<Uuid> = rows.into_iter().map(|row| row.uuid).collect();
+        due.retain(|row| known.contains(&row.uuid));
+        due.sort_unstable_by_key(|row| row.uuid);
+        Ok(due.into_iter().map(DeletedLicense::from).collect())
+    }
+
+    fn deleted_after(
+        &mut self,
+        now: DateTime<Utc>,
+        after: Option<LicenseId>,
+        limit: i64,
+    ) -> Result<Vec<DeletedLicense>, Error> {
+        let query = sql_query(format!(
+            "SELECT deleted.uuid, deleted.user_email {DELETED} AND deleted.uuid > $3 ORDER BY deleted.uuid LIMIT $2"
+        ))
+        .bind::<Timestamptz, _>(now)
+        .bind::<BigInt, _>(limit)
+        // No license has the nil id.
+        .bind::<SqlUuid, _>(after.map_or(Uuid::nil(), |id| id.0));
+        let rows = self.read(|connection| query.load::<DeletedRow>(connection))?;
+        Ok(rows.into_iter().map(DeletedLicense::from).collect())
+    }
+
     fn addresses_in_use(&mut self, emails: &[Email]) -> Result<Vec<Email>, Error> {
         let query = sql_query(
             "SELECT email FROM unnest($1) AS input (email)
@@ -89,7 +153,11 @@ impl PurgeRepository for PostgresUnit<'_> {
         self.write(|connection| sources.execute(connection))?;
         // Each message names one address at most, which is looked up: comparing each with all of them would take hours.
         let messages = sql_query(
-            "DELETE FROM outbox
+            "WITH told AS (
+                 DELETE FROM webhook_delivery
+                 WHERE license_uuid IN (SELECT unnest($1))
+                    OR payload::jsonb #>> '{properties,assigned_email}' IN (SELECT unnest($2)))
+             DELETE FROM outbox
              WHERE license_uuid IN (SELECT unnest($1))
                 OR (license_uuid IS NOT NULL OR topic = $3)
                    AND coalesce(payload::jsonb ->> 'email', payload::jsonb #>> '{properties,assigned_email}')

@@ -1,14 +1,14 @@
 //! Forgetting people.
 
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Text, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Nullable, Text, Uuid as SqlUuid};
 use license_manager_domain::outbox::Topic;
-use license_manager_domain::ports::{Retiree, RetirementRepository};
+use license_manager_domain::ports::{DeletedLicense, Retiree, RetirementRepository};
 use license_manager_domain::{Email, Error, License, LicenseId};
 use uuid::Uuid;
 
 use super::PostgresUnit;
-use super::rows::{LicenseRow, licenses};
+use super::rows::{DeletedRow, LicenseRow, licenses};
 use super::schema::{license, users};
 
 fn uuids(licenses: &[LicenseId]) -> Vec<Uuid> {
@@ -25,6 +25,17 @@ impl RetirementRepository for PostgresUnit<'_> {
             .order(license::uuid)
             .for_no_key_update();
         licenses(self.write(|connection| query.load::<LicenseRow>(connection))?)
+    }
+
+    fn deleted_licenses(&mut self, person: &Retiree) -> Result<Vec<DeletedLicense>, Error> {
+        let query = diesel::sql_query(
+            "SELECT uuid, user_email FROM license_history
+             WHERE history_type = '-' AND (lms_user_id = $1 OR user_email = $2)",
+        )
+        .bind::<BigInt, _>(person.lms_user_id.0)
+        .bind::<Nullable<Text>, _>(person.email.as_ref().map(Email::as_str));
+        let rows = self.write(|connection| query.load::<DeletedRow>(connection))?;
+        Ok(rows.into_iter().map(DeletedLicense::from).collect())
     }
 
     fn erase_history(&mut self, licenses: &[LicenseId], person: &Retiree, emails: &[Email]) -> Result<(), Error> {

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Duration, Utc};
 use diesel::prelude::*;
+use license_manager_domain::ports::DeletedLicense;
 use license_manager_domain::{
     ActivationKey, AgreementId, AutoScaling, CatalogId, CustomerAgreement, CustomerId, Email, Error, ExpirationMessage,
     Job, JobKind, License, LicenseColumns, LicenseId, LicenseStatus, LmsUserId, PlanDetails, PlanId, PlanType,
@@ -225,6 +226,21 @@ impl TryFrom<LicenseRow> for License {
             created: row.created,
             modified: row.modified,
         })
+    }
+}
+
+/// A license that was deleted.
+#[derive(QueryableByName)]
+pub(super) struct DeletedRow {
+    #[diesel(sql_type = diesel::sql_types::Uuid)]
+    pub uuid: Uuid,
+    #[diesel(sql_type = diesel::sql_types::Nullable<diesel::sql_types::Text>)]
+    pub user_email: Option<String>,
+}
+
+impl From<DeletedRow> for DeletedLicense {
+    fn from(row: DeletedRow) -> Self {
+        Self { id: LicenseId(row.uuid), email: row.user_email.map(Email::from_storage) }
     }
 }
 

@@ -5,12 +5,12 @@ use diesel::prelude::*;
 use diesel::sql_query;
 use diesel::sql_types::{BigInt, Text};
 use license_manager_domain::outbox::Topic;
-use license_manager_domain::ports::{Purge, PurgeRepository};
+use license_manager_domain::ports::{DeletedLicense, Purge, PurgeRepository};
 use license_manager_domain::{Email, Error, License, LicenseId};
 
 use super::SqliteUnit;
 use super::error::storage_error;
-use super::rows::{LicenseRow, licenses};
+use super::rows::{DeletedRow, LicenseRow, licenses};
 use super::types::SqlMoment;
 
 #[derive(QueryableByName)]
@@ -37,6 +37,22 @@ fn due(purge: Purge) -> String {
              AND {since} < ?1 - agreement.license_duration_before_purge_seconds * 1000000"
     )
 }
+
+/// Licenses that were deleted, whose history is due at `?1`: as the index holds them, with everything that is told of each.
+const DELETED: &str = "
+    SELECT deleted.uuid, deleted.user_email
+    FROM license_history AS deleted INDEXED BY license_history_of_deleted
+    CROSS JOIN subscription_plan AS plan ON plan.uuid = deleted.subscription_plan_uuid
+    CROSS JOIN customer_agreement AS agreement ON agreement.uuid = plan.customer_agreement_uuid
+    WHERE deleted.history_type = '-'
+        AND (deleted.modified > deleted.created
+             OR coalesce(deleted.user_email, deleted.lms_user_id, deleted.activation_key) IS NOT NULL)
+        AND deleted.history_date < ?1 - agreement.license_duration_before_purge_seconds * 1000000
+        AND (NOT plan.for_internal_use_only
+             OR plan.expiration_date < ?1 - agreement.license_duration_before_purge_seconds * 1000000)
+        AND (SELECT max(told.history_id) = deleted.history_id
+                    AND count(coalesce(told.user_email, told.lms_user_id, told.activation_key)) > 0
+             FROM license_history AS told WHERE told.uuid = deleted.uuid)";
 
 impl PurgeRepository for SqliteUnit<'_> {
     // Whoever writes has the file to itself; so nothing is held by anybody else.
@@ -68,6 +84,27 @@ impl PurgeRepository for SqliteUnit<'_> {
         licenses(rows)
     }
 
+    fn lock_deleted(&mut self, now: DateTime<Utc>, limit: i64) -> Result<Vec<DeletedLicense>, Error> {
+        self.written()?;
+        self.deleted_after(now, None, limit)
+    }
+
+    fn deleted_after(
+        &mut self,
+        now: DateTime<Utc>,
+        after: Option<LicenseId>,
+        limit: i64,
+    ) -> Result<Vec<DeletedLicense>, Error> {
+        let rows = sql_query(format!("{DELETED} AND deleted.uuid > ?3 ORDER BY deleted.uuid LIMIT ?2"))
+            .bind::<BigInt, _>(SqlMoment(now))
+            .bind::<BigInt, _>(limit.max(0))
+            // Every uuid follows the empty text.
+            .bind::<Text, _>(after.map(|id| id.to_string()).unwrap_or_default())
+            .load::<DeletedRow>(self.conn)
+            .map_err(storage_error)?;
+        Ok(rows.into_iter().map(DeletedLicense::from).collect())
+    }
+
     fn addresses_in_use(&mut self, emails: &[Email]) -> Result<Vec<Email>, Error> {
         let rows = sql_query(
             "SELECT value AS email FROM json_each(?1) AS input
@@ -81,6 +118,7 @@ impl PurgeRepository for SqliteUnit<'_> {
 
     fn erase_traces(&mut self, licenses: &[LicenseId], gone: &[Email]) -> Result<(), Error> {
         let keys = serde_json::to_string(licenses).map_err(Error::storage)?;
+        let addresses = serde_json::to_string(gone).map_err(Error::storage)?;
         let conn = self.written()?;
         for statement in [
             "UPDATE license_history SET user_email = NULL, lms_user_id = NULL, activation_key = NULL
@@ -100,8 +138,17 @@ impl PurgeRepository for SqliteUnit<'_> {
                        IN (SELECT value FROM json_each(?2))",
         )
         .bind::<Text, _>(&keys)
-        .bind::<Text, _>(serde_json::to_string(gone).map_err(Error::storage)?)
+        .bind::<Text, _>(&addresses)
         .bind::<Text, _>(Topic::LicenseEvent.as_str())
+        .execute(conn)
+        .map_err(storage_error)?;
+        sql_query(
+            "DELETE FROM webhook_delivery
+             WHERE license_uuid IN (SELECT value FROM json_each(?1))
+                OR payload ->> '$.properties.assigned_email' IN (SELECT value FROM json_each(?2))",
+        )
+        .bind::<Text, _>(&keys)
+        .bind::<Text, _>(&addresses)
         .execute(conn)
         .map_err(storage_error)?;
         Ok(())

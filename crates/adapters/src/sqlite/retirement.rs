@@ -1,14 +1,14 @@
 //! Forgetting people.
 
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Text};
+use diesel::sql_types::{BigInt, Nullable, Text};
 use license_manager_domain::outbox::Topic;
-use license_manager_domain::ports::{Retiree, RetirementRepository};
+use license_manager_domain::ports::{DeletedLicense, Retiree, RetirementRepository};
 use license_manager_domain::{Email, Error, License, LicenseId};
 
 use super::SqliteUnit;
 use super::error::storage_error;
-use super::rows::{LicenseRow, licenses};
+use super::rows::{DeletedRow, LicenseRow, licenses};
 use super::schema::{license, users};
 
 impl RetirementRepository for SqliteUnit<'_> {
@@ -22,6 +22,18 @@ impl RetirementRepository for SqliteUnit<'_> {
             .load(self.written()?)
             .map_err(storage_error)?;
         licenses(rows)
+    }
+
+    fn deleted_licenses(&mut self, person: &Retiree) -> Result<Vec<DeletedLicense>, Error> {
+        let rows = diesel::sql_query(
+            "SELECT uuid, user_email FROM license_history
+             WHERE history_type = '-' AND (lms_user_id = ?1 OR user_email = ?2)",
+        )
+        .bind::<BigInt, _>(person.lms_user_id.0)
+        .bind::<Nullable<Text>, _>(person.email.as_ref().map(Email::as_str))
+        .load::<DeletedRow>(self.written()?)
+        .map_err(storage_error)?;
+        Ok(rows.into_iter().map(DeletedLicense::from).collect())
     }
 
     fn erase_history(&mut self, licenses: &[LicenseId], person: &Retiree, emails: &[Email]) -> Result<(), Error> {

@@ -3,6 +3,7 @@
 use chrono::Duration;
 use diesel::prelude::*;
 use diesel::sqlite::Sqlite;
+use license_manager_domain::ports::DeletedLicense;
 use license_manager_domain::{
     ActivationKey, AgreementId, AutoScaling, CatalogId, CustomerAgreement, CustomerId, Email, Error, ExpirationMessage,
     License, LicenseColumns, LicenseId, LicenseStatus, LmsUserId, PlanDetails, PlanId, ProductId, SubscriptionPlan,
@@ -240,6 +241,21 @@ impl TryFrom<LicenseRow> for License {
             created: row.created.0,
             modified: row.modified.0,
         })
+    }
+}
+
+/// A license that was deleted.
+#[derive(QueryableByName)]
+pub(super) struct DeletedRow {
+    #[diesel(sql_type = diesel::sql_types::Text)]
+    uuid: SqlUuid,
+    #[diesel(sql_type = diesel::sql_types::Nullable<diesel::sql_types::Text>)]
+    user_email: Option<String>,
+}
+
+impl From<DeletedRow> for DeletedLicense {
+    fn from(row: DeletedRow) -> Self {
+        Self { id: LicenseId(row.uuid.0), email: row.user_email.map(Email::from_storage) }
     }
 }
 

@@ -195,6 +195,7 @@ macro_rules! contract_suite {
             }
             retirement {
                 a_retiree_s_licenses_are_found_by_id_and_by_address
+                licenses_deleted_while_they_were_a_retiree_s_are_found_by_id_and_by_address
                 the_history_forgets_a_person_and_keeps_what_happened
                 the_history_of_a_license_forgets_whoever_held_it_under_another_address
                 the_history_forgets_the_user_name_of_whoever_acted_on_their_own_license
@@ -254,6 +255,8 @@ macro_rules! contract_suite {
                 licenses_of_plans_that_ended_long_ago_are_due
                 licenses_revoked_or_assigned_long_ago_are_due_but_for_internal_plans
                 what_is_due_goes_to_one_of_many
+                licenses_deleted_long_ago_are_due_while_the_history_knows_somebody
+                what_is_due_of_deleted_licenses_goes_to_one_of_many
                 addresses_are_in_use_while_a_license_carries_them
                 traces_of_licenses_are_erased_and_of_people_who_are_gone
             }

@@ -2,11 +2,12 @@
 
 use chrono::Duration;
 use license_manager_domain::outbox::{Message, Topic};
-use license_manager_domain::ports::{Purge, Store, StoreExt};
-use license_manager_domain::{Email, LicenseId, MessageId};
+use license_manager_domain::ports::{DeletedLicense, Purge, Store, StoreExt};
+use license_manager_domain::{Email, LicenseId, LicenseStatus, MessageId};
 use uuid::Uuid;
 
 use super::fixtures::*;
+use super::webhooks::{register, told, webhook};
 use super::{Database, Told};
 
 /// What is due on that day, as reading and as locking finds it.
@@ -153,7 +154,11 @@ pub fn traces_of_licenses_are_erased_and_of_people_who_are_gone(db: &dyn Databas
         message(4, Topic::Reminder, Some(3), &mail("bob@example.com")),
         message(5, Topic::Reminder, Some(3), &mail("bobby@example.com")),
         message(6, Topic::RevocationCapMail, None, &mail("bob@example.com")),
+        message(7, Topic::LicenseEvent, Some(3), &event("bob@example.com")),
+        message(8, Topic::LicenseEvent, Some(3), &event("bobby@example.com")),
+        message(9, Topic::LicenseEvent, None, &event("bobby@example.com")),
     ];
+    register(&*store, &[webhook(1)]);
     store.write(|unit| unit.outbox().add(&messages)).unwrap();
 
     store.write(|unit| unit.purge().erase_traces(&[license_id(1)], &[email("bob@example.com")])).unwrap();
@@ -163,8 +168,115 @@ pub fn traces_of_licenses_are_erased_and_of_people_who_are_gone(db: &dyn Databas
     assert_eq!((db.source(license_id(1)), history(license_id(1))), (None, 0));
     assert_eq!((db.source(license_id(2)).is_some(), history(license_id(2))), (true, 1));
     let left: Vec<String> = db.outbox().into_iter().map(|waiting| waiting.payload).collect();
-    let kept: Vec<String> = [1, 4, 5].iter().map(|&index: &usize| messages[index].payload.clone()).collect();
+    let kept: Vec<String> = [1, 4, 5, 7, 8].iter().map(|&index: &usize| messages[index].payload.clone()).collect();
     assert_eq!(left, kept);
+    let mut told_still: Vec<_> = told(&*store, 1, None).iter().map(|told| told.id.0.as_u128()).collect();
+    told_still.sort_unstable();
+    assert_eq!(told_still, [2, 8, 9], "webhooks are told of whom the outbox still knows");
     store.write(|unit| unit.purge().erase_traces(&[], &[])).unwrap();
-    assert_eq!(db.outbox().len(), 3);
+    assert_eq!((db.outbox().len(), told(&*store, 1, None).len()), (5, 3));
+}
+
+/// Deletes a plan's revoked licenses on a day.
+fn delete_revoked(store: &dyn Store, plan: u128, on: i64) {
+    store.write(|unit| unit.licenses().delete(plan_id(plan), LicenseStatus::Revoked, &change(on))).unwrap();
+}
+
+fn number(deleted: &DeletedLicense) -> u128 {
+    deleted.id.0.as_u128() - license_id(0).0.as_u128()
+}
+
+/// The deleted licenses that are due on that day, as reading and as locking finds them.
+fn deleted_due(store: &dyn Store, now: i64) -> Vec<u128> {
+    let read = store.read(|unit| unit.purge().deleted_after(day(now), None, 100)).unwrap();
+    let locked = store.write(|unit| unit.purge().lock_deleted(day(now), 100)).unwrap();
+    assert_eq!(read, locked);
+    read.iter().map(number).collect()
+}
+
+pub fn licenses_deleted_long_ago_are_due_while_the_history_knows_somebody(db: &dyn Database) {
+    let store = db.store();
+    with_keeping(&*store);
+    put(
+        &*store,
+        &[
+            revoked(1, 1, "amy@example.com", 7),
+            revoked(2, 2, "bob@example.com", 8),
+            revoked(3, 3, "eve@example.com", 9),
+            activated(4, 3, "ann@example.com", 10),
+            assigned(5, 3, "kim@example.com"),
+        ],
+    );
+    put_unassigned(&*store, 3, 6..8);
+    // Nobody was ever known by 8; 5 is free again, and its history knows who had it.
+    store.write(|unit| unit.licenses().add_unassigned(plan_id(3), &[license_id(8)], &change(1))).unwrap();
+    store.write(|unit| unit.licenses().save(&[retired(8, 3)], &change(4))).unwrap();
+    store
+        .write(|unit| {
+            let free = assigned(5, 3, "kim@example.com").reset(day(5)).unwrap();
+            unit.licenses().save(&[free], &change(5))
+        })
+        .unwrap();
+    for plan in [1, 2, 3] {
+        delete_revoked(&*store, plan, 20);
+    }
+    store.write(|unit| unit.licenses().delete(plan_id(3), LicenseStatus::Unassigned, &change(21))).unwrap();
+
+    assert_eq!(deleted_due(&*store, 30), [0; 0], "10 days are not over yet");
+    assert_eq!(deleted_due(&*store, 31), [3]);
+    assert_eq!(deleted_due(&*store, 32), [3, 5], "whose was it before it was free");
+    assert_eq!(deleted_due(&*store, 111), [1, 3, 5]);
+    assert_eq!(deleted_due(&*store, 455), [1, 3, 5], "plans for internal use keep what they know until they are over");
+    assert_eq!(deleted_due(&*store, 456), [1, 2, 3, 5]);
+    let part = |after: Option<u128>, limit| {
+        let found = store.read(|unit| unit.purge().deleted_after(day(456), after.map(license_id), limit)).unwrap();
+        found.iter().map(|deleted| (number(deleted), deleted.email.clone())).collect::<Vec<_>>()
+    };
+    let named = |address: &str| Some(email(address));
+    assert_eq!(part(None, 2), [(1, named("amy@example.com")), (2, named("bob@example.com"))]);
+    assert_eq!(part(Some(2), 2), [(3, named("eve@example.com")), (5, None)]);
+    assert_eq!(store.write(|unit| unit.purge().lock_deleted(day(456), 3)).unwrap().len(), 3);
+
+    store.write(|unit| unit.purge().erase_traces(&[2, 5].map(license_id), &[])).unwrap();
+    assert_eq!(deleted_due(&*store, 456), [1, 3], "once");
+    let told = db.told_of(license_id(5));
+    assert_eq!(personal(&told), [false; 4], "when it was in which state stays: {told:?}");
+}
+
+pub fn what_is_due_of_deleted_licenses_goes_to_one_of_many(db: &dyn Database) {
+    let store = db.store();
+    with_keeping(&*store);
+    let mut licenses: Vec<_> =
+        (1..=60).map(|number| revoked(number, 3, &format!("l{number}@example.com"), number as i64)).collect();
+    licenses.extend((61..=120).map(|number| assigned(number, 3, &format!("l{number}@example.com"))));
+    put(&*store, &licenses);
+    // The last entry of every other one knows nobody.
+    let free: Vec<_> = licenses.split_off(60).into_iter().map(|license| license.reset(day(5)).unwrap()).collect();
+    store.write(|unit| unit.licenses().save(&free, &change(5))).unwrap();
+    delete_revoked(&*store, 3, 20);
+    store.write(|unit| unit.licenses().delete(plan_id(3), LicenseStatus::Unassigned, &change(20))).unwrap();
+    let mut purged: Vec<u128> = std::thread::scope(|scope| {
+        let purge = || {
+            let mut purged = Vec::new();
+            loop {
+                let batch = store
+                    .write(|unit| {
+                        let due = unit.purge().lock_deleted(day(50), 7)?;
+                        let ids: Vec<_> = due.iter().map(|deleted| deleted.id).collect();
+                        unit.purge().erase_traces(&ids, &[])?;
+                        Ok(due)
+                    })
+                    .unwrap();
+                purged.extend(batch.iter().map(number));
+                if batch.is_empty() {
+                    return purged;
+                }
+            }
+        };
+        let threads: Vec<_> = (0..4).map(|_| scope.spawn(purge)).collect();
+        threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+    });
+    purged.extend(deleted_due(&*store, 50));
+    purged.sort_unstable();
+    assert_eq!(purged, (1..=120).collect::<Vec<u128>>(), "each once");
 }

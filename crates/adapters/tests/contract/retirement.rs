@@ -1,7 +1,7 @@
 //! Forgetting people.
 
 use license_manager_domain::outbox::{Message, Topic};
-use license_manager_domain::ports::{Retiree, Store, StoreExt};
+use license_manager_domain::ports::{DeletedLicense, Retiree, Store, StoreExt};
 use license_manager_domain::{LicenseId, LicenseStatus, LmsUserId, MessageId};
 use uuid::Uuid;
 
@@ -53,6 +53,38 @@ pub fn a_retiree_s_licenses_are_found_by_id_and_by_address(db: &dyn Database) {
     assert_eq!(locked(&*store, &unknown), [4], "no address matches no license without one");
     let stranger = Retiree { lms_user_id: LmsUserId(1), email: None, username: "eve".to_owned() };
     assert_eq!(locked(&*store, &stranger), [0; 0]);
+}
+
+pub fn licenses_deleted_while_they_were_a_retiree_s_are_found_by_id_and_by_address(db: &dyn Database) {
+    let store = db.store();
+    with_plans(&*store);
+    put(
+        &*store,
+        &[
+            revoked(1, 1, "amy@example.com", 9),
+            revoked(2, 1, "old@example.com", 7),
+            revoked(3, 1, "bob@example.com", 8),
+            retired(4, 1),
+            revoked(5, 2, "amy@example.com", 7),
+        ],
+    );
+    store.write(|unit| unit.licenses().delete(plan_id(1), LicenseStatus::Revoked, &change(5))).unwrap();
+    let deleted = |person: &Retiree| {
+        let mut found = store.write(|unit| unit.retirement().deleted_licenses(person)).unwrap();
+        found.sort_unstable_by_key(|deleted| deleted.id);
+        found
+    };
+    let told = |number, address| DeletedLicense { id: license_id(number), email: Some(email(address)) };
+    assert_eq!(deleted(&amy()), [told(1, "amy@example.com"), told(2, "old@example.com")]);
+    let unknown = Retiree { email: None, ..amy() };
+    assert_eq!(deleted(&unknown), [told(2, "old@example.com")], "no address matches no license without one");
+    // Even where it is not told which licenses these are.
+    store.write(|unit| unit.retirement().erase_history(&[], &amy(), &[email("amy@example.com")])).unwrap();
+    assert_eq!(deleted(&amy()), []);
+    for number in [1, 2] {
+        assert!(!personal(&db.told_of(license_id(number))).contains(&true), "{number}");
+    }
+    assert_eq!(personal(&db.told_of(license_id(3))), [false, true, true], "nobody else is forgotten");
 }
 
 pub fn the_history_forgets_a_person_and_keeps_what_happened(db: &dyn Database) {

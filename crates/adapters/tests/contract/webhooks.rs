@@ -17,7 +17,8 @@ fn webhook_id(number: u128) -> WebhookId {
     WebhookId(Uuid::from_u128(u128::MAX - number))
 }
 
-fn webhook(number: u128) -> Webhook {
+/// An endpoint that wants every event of every customer.
+pub fn webhook(number: u128) -> Webhook {
     Webhook {
         id: webhook_id(number),
         url: format!("https://hooks.example.com/{number}"),
@@ -31,7 +32,7 @@ fn webhook(number: u128) -> Webhook {
     }
 }
 
-fn register(store: &dyn Store, webhooks: &[Webhook]) {
+pub fn register(store: &dyn Store, webhooks: &[Webhook]) {
     store.write(|unit| webhooks.iter().try_for_each(|webhook| unit.webhooks().add(webhook))).unwrap();
 }
 
@@ -96,7 +97,8 @@ fn settle(store: &dyn Store, number: u128, webhook: u128, standing: &[WebhookSta
     store.write(|unit| unit.webhook_deliveries().settle(claim, webhook_id(webhook), standing, rest)).unwrap();
 }
 
-fn told(store: &dyn Store, webhook: u128, state: Option<WebhookState>) -> Vec<WebhookDelivery> {
+/// What an endpoint was or is to be told, the newest first.
+pub fn told(store: &dyn Store, webhook: u128, state: Option<WebhookState>) -> Vec<WebhookDelivery> {
     let filter = WebhookDeliveryFilter { webhook: webhook_id(webhook), state, id: None };
     let told = store.read(|unit| unit.webhook_deliveries().list(&filter, ALL)).unwrap();
     assert_eq!(store.read(|unit| unit.webhook_deliveries().count(&filter)), Ok(told.len() as i64));

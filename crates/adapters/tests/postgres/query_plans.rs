@@ -113,6 +113,18 @@ fn a_stream_of_what_was_handed_out_reads_each_license_once() {
 }
 
 #[test]
+fn deleted_licenses_are_looked_up_apart_from_the_rest_of_the_history() {
+    for analyzed in [false, true] {
+        let plan = query_plan(analyzed, &["timestamptz", "bigint"], |store| {
+            let due = store.write(|unit| unit.purge().lock_deleted(chrono::Utc::now(), 10)).unwrap();
+            assert_eq!(due, []);
+        });
+        assert!(plan.contains("license_history_of_deleted") && !plan.contains("Seq Scan on license_history"), "{plan}");
+        assert!(plan.contains("license_history_by_row"), "{plan}");
+    }
+}
+
+#[test]
 fn a_retiree_is_looked_up_in_the_history_by_license_address_and_id() {
     let plan = query_plan(true, &["uuid[]", "bigint", "text[]", "text"], |store| {
         let person = Retiree { lms_user_id: LmsUserId(7), email: Some(email(7)), username: "amy".to_owned() };

@@ -205,16 +205,19 @@ impl LicenseRepository for MemoryUnit<'_> {
             if license.renewed_to.is_some_and(|to| doomed.contains(&to)) {
                 license.renewed_to = None;
                 license.modified = change.at;
-                pointing.push(license.id);
+                pointing.push(license.clone());
             }
         }
-        pointing.into_iter().for_each(|id| tables.record("license", id, '~', change));
+        for license in pointing {
+            tables.record_license(&license, '~', change);
+        }
         for &id in &doomed {
             if tables.sources.remove(&id).is_some() {
                 tables.record("license_source", id, '-', change);
             }
-            tables.licenses.remove(&id);
-            tables.record("license", id, '-', change);
+            if let Some(license) = tables.licenses.remove(&id) {
+                tables.record_license(&license, '-', change);
+            }
         }
         Ok(doomed.len() as i64)
     }
@@ -223,7 +226,7 @@ impl LicenseRepository for MemoryUnit<'_> {
         let tables = self.written()?;
         for license in licenses {
             tables.licenses.insert(license.id, license.clone());
-            tables.record("license", license.id, '+', change);
+            tables.record_license(license, '+', change);
         }
         check_holders(tables, licenses)
     }

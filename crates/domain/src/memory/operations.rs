@@ -1,15 +1,17 @@
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::MemoryUnit;
+use super::{HistoryEntry, MemoryUnit};
 use crate::email::Email;
 use crate::error::Error;
 use crate::ids::{LicenseId, PlanId};
-use crate::license::{License, LicenseStatus};
+use crate::license::{License, LicenseColumns, LicenseStatus};
 use crate::outbox::Topic;
-use crate::ports::{OperationRepository, Purge, PurgeRepository, RetirementRepository, Task, TaskClaim};
+use crate::ports::{
+    DeletedLicense, OperationRepository, Purge, PurgeRepository, RetirementRepository, Task, TaskClaim,
+};
 use crate::staff_records::LicenseMark;
 
 /// Who has a task, until when, and how far it is.
@@ -77,13 +79,16 @@ impl OperationRepository for MemoryUnit<'_> {
     }
 }
 
+fn knows_somebody(columns: &LicenseColumns) -> bool {
+    columns.user_email.is_some() || columns.lms_user_id.is_some() || columns.activation_key.is_some()
+}
+
 impl MemoryUnit<'_> {
     fn is_due(&self, license: &License, purge: Purge, now: DateTime<Utc>) -> Option<bool> {
         let plan = self.tables.plans.get(&license.plan)?;
         let keeps = self.tables.agreements.get(&plan.agreement)?.license_duration_before_purge;
         let columns = license.columns();
-        let knows_somebody =
-            columns.user_email.is_some() || columns.lms_user_id.is_some() || columns.activation_key.is_some();
+        let knows_somebody = knows_somebody(&columns);
         let past = |moment: Option<DateTime<Utc>>| moment.is_some_and(|moment| moment < now - keeps);
         Some(match purge {
             Purge::PlanExpired => knows_somebody && past(Some(plan.expiration_date)),
@@ -99,6 +104,14 @@ impl MemoryUnit<'_> {
                     && !plan.for_internal_use_only
             }
         })
+    }
+
+    /// Whether a license whose last entry this is was deleted so long ago that nobody is to be known by it.
+    fn is_deletion_due(&self, last: &HistoryEntry, now: DateTime<Utc>) -> Option<bool> {
+        let plan = self.tables.plans.get(&PlanId(last.row.uuid("subscription_plan_uuid")?))?;
+        let kept_since = now - self.tables.agreements.get(&plan.agreement)?.license_duration_before_purge;
+        let over = !plan.for_internal_use_only || plan.expiration_date < kept_since;
+        Some(last.kind == '-' && last.change.at < kept_since && over)
     }
 }
 
@@ -120,6 +133,35 @@ impl PurgeRepository for MemoryUnit<'_> {
         Ok(due.take(usize::try_from(limit).unwrap_or(0)).cloned().collect())
     }
 
+    fn lock_deleted(&mut self, now: DateTime<Utc>, limit: i64) -> Result<Vec<DeletedLicense>, Error> {
+        self.written()?;
+        self.deleted_after(now, None, limit)
+    }
+
+    fn deleted_after(
+        &mut self,
+        now: DateTime<Utc>,
+        after: Option<LicenseId>,
+        limit: i64,
+    ) -> Result<Vec<DeletedLicense>, Error> {
+        // The last entry of each license, and whether any of them knows somebody.
+        let mut told: BTreeMap<LicenseId, (&HistoryEntry, bool)> = BTreeMap::new();
+        for entry in self.tables.history.iter().filter(|entry| entry.table == "license") {
+            let id = LicenseId(entry.id.parse().map_err(Error::storage)?);
+            let knows = entry.license.as_ref().is_some_and(knows_somebody);
+            let (last, known) = told.entry(id).or_insert((entry, false));
+            (*last, *known) = (entry, *known || knows);
+        }
+        let due = told.into_iter().filter(|(id, (last, known))| {
+            *known && after.is_none_or(|after| *id > after) && self.is_deletion_due(last, now) == Some(true)
+        });
+        let deleted = due.map(|(id, (last, _))| DeletedLicense {
+            id,
+            email: last.license.as_ref().and_then(|columns| columns.user_email.clone()),
+        });
+        Ok(deleted.take(usize::try_from(limit).unwrap_or(0)).collect())
+    }
+
     fn addresses_in_use(&mut self, emails: &[Email]) -> Result<Vec<Email>, Error> {
         let carried: HashSet<Email> =
             self.tables.licenses.values().filter_map(|license| license.columns().user_email).collect();
@@ -136,6 +178,10 @@ impl PurgeRepository for MemoryUnit<'_> {
                 (columns.user_email, columns.lms_user_id, columns.activation_key) = (None, None, None);
             }
         }
+        tables.webhook_deliveries.retain(|told| {
+            let names_one = addresses.iter().any(|email| told.parcel.payload.contains(email));
+            !names_one && told.license.is_none_or(|license| !licenses.contains(&license))
+        });
         tables.outbox.retain(|owed| {
             let message = &owed.message;
             let about_one = message.license.is_some() || message.topic == Topic::LicenseEvent;

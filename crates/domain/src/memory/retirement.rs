@@ -4,7 +4,7 @@ use crate::error::Error;
 use crate::ids::LicenseId;
 use crate::license::{License, LicenseColumns};
 use crate::outbox::Topic;
-use crate::ports::{Retiree, RetirementRepository};
+use crate::ports::{DeletedLicense, Retiree, RetirementRepository};
 
 fn is_of(person: &Retiree, columns: &LicenseColumns) -> bool {
     columns.lms_user_id == Some(person.lms_user_id) || (person.email.is_some() && columns.user_email == person.email)
@@ -14,6 +14,16 @@ impl RetirementRepository for MemoryUnit<'_> {
     fn lock_licenses(&mut self, person: &Retiree) -> Result<Vec<License>, Error> {
         let licenses = self.written()?.licenses.values();
         Ok(licenses.filter(|license| is_of(person, &license.columns())).cloned().collect())
+    }
+
+    fn deleted_licenses(&mut self, person: &Retiree) -> Result<Vec<DeletedLicense>, Error> {
+        let mut found = Vec::new();
+        for entry in self.written()?.history.iter().filter(|entry| entry.table == "license" && entry.kind == '-') {
+            let Some(columns) = entry.license.as_ref().filter(|columns| is_of(person, columns)) else { continue };
+            let id = LicenseId(entry.id.parse().map_err(Error::storage)?);
+            found.push(DeletedLicense { id, email: columns.user_email.clone() });
+        }
+        Ok(found)
     }
 
     fn erase_history(&mut self, licenses: &[LicenseId], person: &Retiree, emails: &[Email]) -> Result<(), Error> {

@@ -45,7 +45,7 @@ pub use lookups::{LicenseSearch, LookupRepository};
 pub use neighbours::{CATALOGS_PER_CALL, ContentCatalog, EnterpriseCustomer, EnterpriseDirectory, NotConfigured};
 pub use operations::{OperationRepository, Task, TaskClaim};
 pub use outbox::{OutboxFilter, OutboxRepository};
-pub use purge::{Purge, PurgeRepository};
+pub use purge::{DeletedLicense, Purge, PurgeRepository};
 pub use renewals::{RenewalFilter, RenewalRepository};
 pub use repositories::{
     AgreementFilter, AgreementRepository, CustomerScope, JobRepository, PlanFilter, PlanRepository, ProductRepository,

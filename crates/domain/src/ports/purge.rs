@@ -21,6 +21,15 @@ impl Purge {
     pub const ALL: [Self; 3] = [Self::PlanExpired, Self::Revoked, Self::NeverActivated];
 }
 
+/// A license that was deleted, which is in the history alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeletedLicense {
+    /// Its id.
+    pub id: LicenseId,
+    /// The address it carried when it was deleted, as far as the history still knows.
+    pub email: Option<Email>,
+}
+
 /// Licenses that forget their holder.
 ///
 /// Every method MUST use a number of statements that does not depend on how many rows it touches.
@@ -38,10 +47,26 @@ pub trait PurgeRepository {
         limit: i64,
     ) -> Result<Vec<License>, Error>;
 
+    /// Licenses that were deleted so long ago that nobody is to be known by them at `now`, and whose history still knows somebody, in the
+    /// order of their ids, at most `limit`, held until the transaction ends. MUST skip those that another transaction holds.
+    ///
+    /// Personal data is kept for as long as the agreement of the plan they were in then says, counted from the deletion; in plans for
+    /// internal use from the plan's end, where that is later.
+    fn lock_deleted(&mut self, now: DateTime<Utc>, limit: i64) -> Result<Vec<DeletedLicense>, Error>;
+
+    /// The next of them in the order of their ids, held by nobody.
+    fn deleted_after(
+        &mut self,
+        now: DateTime<Utc>,
+        after: Option<LicenseId>,
+        limit: i64,
+    ) -> Result<Vec<DeletedLicense>, Error>;
+
     /// Those of the addresses that some license carries.
     fn addresses_in_use(&mut self, emails: &[Email]) -> Result<Vec<Email>, Error>;
 
     /// Takes what is told of holders out of the history of these licenses, deletes their sources with their history, messages
-    /// about them that wait, and those about others, or events about none, that name one of the addresses.
+    /// about them that wait, and those about others, or events about none, that name one of the addresses. Of what webhooks were or are
+    /// to be told, the same goes.
     fn erase_traces(&mut self, licenses: &[LicenseId], gone: &[Email]) -> Result<(), Error>;
 }

@@ -2,6 +2,7 @@ use crate::email::Email;
 use crate::error::Error;
 use crate::ids::{LicenseId, LmsUserId};
 use crate::license::License;
+use crate::ports::DeletedLicense;
 
 /// A person who is to be forgotten.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +22,10 @@ pub trait RetirementRepository {
     /// The licenses of whatever plan, revoked ones included, that carry the person's id or address, locked in the order of
     /// their ids. An id or address that a license lacks MUST NOT match.
     fn lock_licenses(&mut self, person: &Retiree) -> Result<Vec<License>, Error>;
+
+    /// The licenses that were deleted while they carried the person's id or address. An id or address that a license lacked MUST NOT
+    /// match.
+    fn deleted_licenses(&mut self, person: &Retiree) -> Result<Vec<DeletedLicense>, Error>;
 
     /// Takes addresses, LMS ids and activation keys out of the history: out of everything told of these licenses, and out of
     /// what is told of any license while it was in the person's hands, under their LMS id or any of the addresses. There, the person's user name goes too. When, and in

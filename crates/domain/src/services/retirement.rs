@@ -13,7 +13,7 @@ use crate::ports::{Retiree, StoreExt};
 /// What a retirement did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retirement {
-    /// How many licenses forgot the person.
+    /// How many licenses forgot the person, those left out that were deleted before.
     pub licenses: usize,
     /// Whether there was a user of that name.
     pub user_was_known: bool,
@@ -21,8 +21,10 @@ pub struct Retirement {
 
 impl LicenseManager {
     /// Forgets a person: their licenses, found by their LMS id and by the address known for their user name, lose every
-    /// trace of them, also in the history; revoked ones stay revoked, the others are free again. Sources, messages that wait
-    /// and the user are deleted; bulk enrollments lose them, and files of their results are promised to be written anew. Retiring a person again changes nothing more.
+    /// trace of them, also in the history; revoked ones stay revoked, the others are free again. The history forgets them by
+    /// licenses that were deleted while they were theirs, too. Sources, messages that wait and the user are deleted; bulk
+    /// enrollments lose them, and files of their results are promised to be written anew. Retiring a person again changes
+    /// nothing more.
     pub fn retire(&self, actor: &Actor, lms_user_id: LmsUserId, username: &str) -> Result<Retirement, Error> {
         self.store.write(|unit| {
             let now = self.now();
@@ -31,13 +33,17 @@ impl LicenseManager {
             let person = Retiree { lms_user_id, email, username: username.to_owned() };
 
             let licenses = unit.retirement().lock_licenses(&person)?;
+            let deleted = unit.retirement().deleted_licenses(&person)?;
             let emails: BTreeSet<Email> = licenses
                 .iter()
                 .filter_map(|license| license.columns().user_email)
+                .chain(deleted.iter().filter_map(|license| license.email.clone()))
                 .chain(person.email.clone())
                 .collect();
             let emails: Vec<Email> = emails.into_iter().collect();
-            let ids: Vec<LicenseId> = licenses.iter().map(|license| license.id).collect();
+            let found = licenses.len();
+            let of_licenses = licenses.iter().map(|license| license.id);
+            let ids: Vec<LicenseId> = of_licenses.chain(deleted.iter().map(|license| license.id)).collect();
             let forgotten: Vec<License> = licenses.into_iter().map(|license| license.retire(now)).collect();
             unit.licenses().save(&forgotten, &actor.change(now))?;
 
@@ -46,7 +52,7 @@ impl LicenseManager {
             unit.retirement().erase_messages(&ids, &emails)?;
             self.forget_in_enrollments(unit, &emails, now)?;
             let user_was_known = unit.retirement().erase_user(username)?;
-            Ok(Retirement { licenses: ids.len(), user_was_known })
+            Ok(Retirement { licenses: found, user_was_known })
         })
     }
 }

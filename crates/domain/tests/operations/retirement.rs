@@ -1,5 +1,6 @@
 //! retire-old-licenses.
 
+use license_manager_domain::outbox::{EventName, Topic};
 use license_manager_domain::ports::StoreExt;
 use license_manager_domain::*;
 
@@ -159,4 +160,53 @@ fn a_run_that_is_ended_is_followed_by_one_that_does_the_rest() {
     assert!(first.interrupted);
     assert_eq!(count(&first, "never_activated"), 6);
     assert_eq!(counts(&retire(&world, false)), [0, 0, 5]);
+}
+
+#[test]
+fn the_history_of_licenses_deleted_long_ago_knows_nobody() {
+    let world = small_batches();
+    let [plan, internal, other] = [8, 6, 4].map(|seats| world.plan(seats));
+    world.rewrite_plan(internal, |plan| plan.for_internal_use_only = true);
+    let people: Vec<String> = (0..7).map(|number| format!("learner{number}@example.com")).collect();
+    for (number, name) in people.iter().enumerate() {
+        world.activate(plan, name, number as i64 + 1);
+    }
+    world.activate(internal, "eve@example.com", 20);
+    let names: Vec<&str> = people.iter().map(String::as_str).collect();
+    world.revoke(plan, &names).unwrap();
+    world.revoke(internal, &["eve@example.com"]).unwrap();
+    // Learner 0 has another license, by which she is still known.
+    world.activate(other, "learner0@example.com", 1);
+    world.clock.advance(days(50));
+    for plan in [plan, internal] {
+        world.manager.delete_revoked(&admin(), plan).unwrap();
+    }
+    let deleted = |events: Vec<serde_json::Value>| {
+        events.iter().filter(|event| event["event"] == EventName::Deleted.as_str()).count()
+    };
+    assert_eq!(deleted(world.owed(Topic::LicenseEvent)), 8);
+
+    world.clock.advance(days(90));
+    assert_eq!(count(&retire(&world, true), "deleted"), 0, "90 days after the deletion they are not over");
+    world.clock.advance(days(1));
+    let preview = retire(&world, true);
+    assert_eq!(deleted(world.owed(Topic::LicenseEvent)), 8, "a dry run changes nothing");
+    let first = world.manager.retire_old_licenses(false, &Watch::for_looks(&world, 5));
+    assert!(first.interrupted, "one look at each of the other kinds, and at two batches");
+    assert_eq!(count(&first, "deleted"), 6);
+    let second = retire(&world, false);
+    assert_eq!([&preview, &second].map(|summary| count(summary, "deleted")), [7, 1]);
+    let mut uuids = [first.uuids, second.uuids].concat();
+    uuids.sort_unstable();
+    assert_eq!(preview.uuids, uuids);
+    assert_eq!(deleted(world.owed(Topic::LicenseEvent)), 1);
+    let left = known(&world, &[plan, internal, other]);
+    assert!(!names[1..].iter().any(|name| left.contains(name)), "{left}");
+    assert!(left.contains("learner0@example.com") && left.contains("eve@example.com"), "{left}");
+
+    // Whom a plan for internal use knows, it knows until it is over.
+    world.clock.advance(days(365));
+    assert_eq!(count(&retire(&world, false), "deleted"), 1);
+    assert!(!known(&world, &[internal]).contains("eve@example.com"));
+    assert_eq!(deleted(world.owed(Topic::LicenseEvent)), 0);
 }

@@ -1,0 +1,1 @@
+DROP INDEX license_history_of_deleted;
