@@ -444,7 +444,7 @@ fn data_is_manufactured_once_by_two_runs(database: Database) {
 fn manufacturing_that_was_ended_is_finished_by_the_next_run(database: Database) {
     let neighbours = FakeNeighbours::start();
     let server = start(&database, &neighbours, &QUIET);
-    let size = ["--customers", "10", "--plans", "10", "--licenses", "400"];
+    let size = ["--customers", "5", "--plans", "10", "--licenses", "400"];
     let all = [&["manufacture-data"], &size[..]].concat();
     let licenses = || count(&database, "SELECT CAST(count(*) AS text) AS text FROM license");
     let begin = |more_than: usize| {
@@ -454,14 +454,14 @@ fn manufacturing_that_was_ended_is_finished_by_the_next_run(database: Database) 
     };
     assert_eq!(begin(0).stop_with_sigterm().code(), Some(1), "not everything was done");
     let stopped = licenses();
-    assert!(stopped < 40_000, "stopped in between");
+    assert!(stopped < 20_000, "stopped in between");
     begin(stopped).kill();
     let killed = licenses();
-    assert!(stopped < killed && killed < 40_000, "killed in between: {killed}");
+    assert!(stopped < killed && killed < 20_000, "killed in between: {killed}");
     let rest = run(&server, "manufacture-data", &size);
-    assert_eq!(rest["counts"]["licenses"], 40_000 - killed);
+    assert_eq!(rest["counts"]["licenses"], 20_000 - killed);
     let assigned = "SELECT CAST(count(*) AS text) AS text FROM license WHERE status = 'assigned'";
-    assert_eq!((licenses(), count(&database, assigned)), (40_000, 20_000));
+    assert_eq!((licenses(), count(&database, assigned)), (20_000, 10_000));
     let twice = "SELECT CAST(count(*) AS text) AS text FROM (SELECT 1 FROM license WHERE user_email IS NOT NULL
                  GROUP BY subscription_plan_uuid, user_email HAVING count(*) > 1) AS twice";
     assert_eq!(count(&database, twice), 0);
