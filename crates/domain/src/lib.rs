@@ -128,8 +128,8 @@ pub use services::{
     LicensePage, LicenseSelection, NewAgreement, NewPlan, OperationFailure, OperationSettings, OperationSummary,
     Outcome, PersonalLicense, PersonalLicenses, PlanChanges, PlanOverview, PlanPage, PlanTypeChanges, PlanUpkeep,
     ProcessedRenewal, ProductChanges, RecordPage, RenewalChanges, RenewalOutcome, RenewalPage, RenewedBy, Retirement,
-    RevertRequest, Reverted, Revocations, Revoked, ScheduledRun, Settings, Supervisor, TransferPage, TransferPreview,
-    UNLINKED_EVENT, WebhookBatch, WebhookChanges, WebhookOutcome, WebhookResult,
+    RevertRequest, Reverted, Revocations, Revoked, ScheduledRun, SeedCustomer, SeedPlan, Seeds, Settings, Supervisor,
+    TransferPage, TransferPreview, UNLINKED_EVENT, WebhookBatch, WebhookChanges, WebhookOutcome, WebhookResult,
 };
 pub use spreadsheet::text_cell;
 pub use staff_records::{LicenseMark, Notification, NotificationKind};

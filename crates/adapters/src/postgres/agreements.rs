@@ -63,6 +63,11 @@ impl AgreementRepository for PostgresUnit<'_> {
         self.read(|connection| query.first::<Row>(connection).optional())?.map(agreement).transpose()
     }
 
+    fn find_by_slug(&mut self, slug: &str) -> Result<Option<CustomerAgreement>, Error> {
+        let query = agreements().filter(customer_agreement::enterprise_customer_slug.eq(slug));
+        self.read(|connection| query.first::<Row>(connection).optional())?.map(agreement).transpose()
+    }
+
     fn list(&mut self, filter: &AgreementFilter, window: Window) -> Result<Vec<CustomerAgreement>, Error> {
         let query =
             matching!(agreements(), filter).order(customer_agreement::uuid).offset(window.offset).limit(window.limit);

@@ -65,6 +65,12 @@ impl AgreementRepository for SqliteUnit<'_> {
         Ok(found.map(agreement))
     }
 
+    fn find_by_slug(&mut self, slug: &str) -> Result<Option<CustomerAgreement>, Error> {
+        let query = with_message().filter(customer_agreement::enterprise_customer_slug.eq(slug));
+        let found = query.first::<Found>(self.conn).optional().map_err(storage_error)?;
+        Ok(found.map(agreement))
+    }
+
     fn list(&mut self, filter: &AgreementFilter, window: Window) -> Result<Vec<CustomerAgreement>, Error> {
         let query = matching!(in_order(), filter).offset(window.offset.max(0)).limit(window.limit.max(0));
         let found = query.load::<Found>(self.conn).map_err(storage_error)?;

@@ -61,7 +61,7 @@ pub fn an_agreement_without_anything_agreed_comes_back_so(db: &dyn Database) {
     assert_eq!(find(&*store, 1), Some(agreement(1)));
 }
 
-pub fn an_agreement_is_found_by_its_customer(db: &dyn Database) {
+pub fn an_agreement_is_found_by_its_customer_and_by_their_slug(db: &dyn Database) {
     let store = db.store();
     add(&*store, &elaborate(1)).unwrap();
     add(&*store, &agreement(2)).unwrap();
@@ -69,6 +69,11 @@ pub fn an_agreement_is_found_by_its_customer(db: &dyn Database) {
     assert_eq!(find(1), Some(elaborate(1)));
     assert_eq!(find(2), Some(agreement(2)));
     assert_eq!(find(3), None);
+    let of_slug = |slug: &str| store.read(|unit| unit.agreements().find_by_slug(slug)).unwrap();
+    let slug = elaborate(1).customer_slug.unwrap();
+    assert_eq!(of_slug(&slug), Some(elaborate(1)));
+    assert_eq!(of_slug(&slug.to_uppercase()), None, "slugs differ by their case");
+    assert_eq!(of_slug("nobody"), None);
 }
 
 pub fn every_field_of_an_agreement_can_be_changed_and_emptied(db: &dyn Database) {

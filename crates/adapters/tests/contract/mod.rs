@@ -120,7 +120,7 @@ macro_rules! contract_suite {
             agreements {
                 an_agreement_comes_back_as_it_was_written
                 an_agreement_without_anything_agreed_comes_back_so
-                an_agreement_is_found_by_its_customer
+                an_agreement_is_found_by_its_customer_and_by_their_slug
                 every_field_of_an_agreement_can_be_changed_and_emptied
                 an_expiration_message_comes_changes_and_goes
                 writing_an_agreement_is_recorded

@@ -59,6 +59,11 @@ impl AgreementRepository for MemoryUnit<'_> {
         Ok(self.tables.agreements.values().find(|agreement| agreement.customer == customer).cloned())
     }
 
+    fn find_by_slug(&mut self, slug: &str) -> Result<Option<CustomerAgreement>, Error> {
+        let has_slug = |agreement: &&CustomerAgreement| agreement.customer_slug.as_deref() == Some(slug);
+        Ok(self.tables.agreements.values().find(has_slug).cloned())
+    }
+
     fn list(&mut self, filter: &AgreementFilter, window: Window) -> Result<Vec<CustomerAgreement>, Error> {
         Ok(part(matching_agreements(self.tables, filter), window))
     }

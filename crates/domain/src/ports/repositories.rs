@@ -60,6 +60,9 @@ pub trait AgreementRepository {
     /// The customer's agreement.
     fn find_by_customer(&mut self, customer: CustomerId) -> Result<Option<CustomerAgreement>, Error>;
 
+    /// The agreement of the customer with that slug.
+    fn find_by_slug(&mut self, slug: &str) -> Result<Option<CustomerAgreement>, Error>;
+
     /// The agreements that match, in the order of their ids.
     fn list(&mut self, filter: &AgreementFilter, window: Window) -> Result<Vec<CustomerAgreement>, Error>;
 

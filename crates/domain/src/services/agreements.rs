@@ -35,7 +35,7 @@ pub struct AgreementChanges {
 }
 
 impl AgreementChanges {
-    fn apply(self, agreement: &mut CustomerAgreement) -> Result<(), Error> {
+    pub(super) fn apply(self, agreement: &mut CustomerAgreement) -> Result<(), Error> {
         if self.customer.is_some_and(|customer| customer != agreement.customer) {
             return Err(Refusal::CustomerIsFixed.into());
         }

@@ -53,8 +53,8 @@ pub use license_edit::LicenseEdit;
 pub use listing::LicensePage;
 pub use lookup::{PersonalLicense, PersonalLicenses};
 pub use operations::{
-    Expiration, OperationFailure, OperationSettings, OperationSummary, ScheduledRun, Supervisor, TransferPreview,
-    UNLINKED_EVENT,
+    Expiration, OperationFailure, OperationSettings, OperationSummary, ScheduledRun, SeedCustomer, SeedPlan, Seeds,
+    Supervisor, TransferPreview, UNLINKED_EVENT,
 };
 pub use plan_upkeep::PlanUpkeep;
 pub use plans::{NewPlan, PlanChanges, PlanOverview, PlanPage};

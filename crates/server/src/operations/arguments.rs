@@ -26,7 +26,7 @@ pub enum OperationCommand {
     /// Check that plans use no more catalog queries than there are plan types.
     ValidateNumCatalogQueries(RunOptions),
     /// Create a customer with plans of every kind, for development.
-    SeedDevelopmentData(ShowOptions),
+    SeedDevelopmentData(RunOptions),
     /// Create an agreement and a plan for a customer of the devstack.
     SeedEnterpriseDevstackData(SeedDevstack),
     /// Create customers, plans and licenses in any number, for development.
@@ -130,14 +130,17 @@ pub struct SeedDevstack {
     /// How many licenses the plan has.
     #[arg(long, value_name = "NUMBER", default_value_t = 10, value_parser = clap::value_parser!(i32).range(1..=1_000_000))]
     pub num_licenses: i32,
-    /// How to show it.
+    /// How to run it.
     #[command(flatten)]
-    pub show: ShowOptions,
+    pub run: RunOptions,
 }
 
 /// `manufacture-data`.
 #[derive(Debug, Args)]
 pub struct ManufactureData {
+    /// What the customers' slugs begin with: `NAME-0` and so on. Those that are there are kept; another name makes others.
+    #[arg(long, value_name = "NAME", default_value = "manufactured")]
+    pub name: String,
     /// How many customers.
     #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub customers: u32,
@@ -150,9 +153,9 @@ pub struct ManufactureData {
     /// How many of a hundred licenses are assigned.
     #[arg(long, value_name = "PERCENT", default_value_t = 50, value_parser = clap::value_parser!(i32).range(0..=100))]
     pub assigned_percentage: i32,
-    /// How to show it.
+    /// How to run it.
     #[command(flatten)]
-    pub show: ShowOptions,
+    pub run: RunOptions,
 }
 
 /// Whether something done by hand is really done.

@@ -91,9 +91,9 @@ async fn act(
     use OperationCommand as Command;
 
     let (show, report) = match command {
-        Command::SeedDevelopmentData(show) => (show, seeds::development(manager)?),
-        Command::SeedEnterpriseDevstackData(arguments) => (arguments.show, seeds::devstack(manager, &arguments)?),
-        Command::ManufactureData(arguments) => (arguments.show, seeds::manufacture(manager, &arguments)?),
+        Command::SeedDevelopmentData(run) => (run.show, seeds::development(manager, run.dry_run)?),
+        Command::SeedEnterpriseDevstackData(arguments) => (arguments.run.show, seeds::devstack(manager, arguments)?),
+        Command::ManufactureData(arguments) => (arguments.run.show, seeds::manufacture(manager, &arguments)?),
         Command::Provision(arguments) => (arguments.by_hand.show, hands::provision(manager, &arguments)?),
         Command::Freeze(arguments) => (arguments.by_hand.show, hands::freeze(manager, &arguments)?),
         Command::Transfer(arguments) => (arguments.by_hand.show, hands::transfer(manager, arguments)?),

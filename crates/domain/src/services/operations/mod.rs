@@ -14,6 +14,7 @@ mod hands;
 mod process_renewals;
 mod retire_old;
 mod schedule;
+mod seeds;
 mod tasks;
 mod trigger_events;
 mod unlink;
@@ -29,6 +30,7 @@ use uuid::Uuid;
 pub use expire::Expiration;
 pub use hands::TransferPreview;
 pub use schedule::ScheduledRun;
+pub use seeds::{SeedCustomer, SeedPlan, Seeds};
 pub use unlink::UNLINKED_EVENT;
 
 use super::LicenseManager;
