@@ -1,11 +1,15 @@
 //! What staff does to plans and agreements beyond provisioning them.
 
+// A test stands outside the service, where ids are made for real.
+#![allow(clippy::disallowed_methods)]
+
 use std::collections::BTreeSet;
 
 use license_manager_tests::{
     Client, Customer, Database, FakeNeighbours, PROVISIONING, Plan, Server, assert_detail, on_both_databases, poll,
 };
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 on_both_databases!(
     freezing_deletes_the_unused_licenses_of_a_plan_that_permits_it,
@@ -16,6 +20,7 @@ on_both_databases!(
     an_expiration_message_is_complete_and_harmless,
     one_plan_of_an_agreement_auto_applies,
     an_agreement_takes_over_what_the_lms_says,
+    a_new_agreement_is_named_by_the_lms_where_it_says_no_name,
     an_agreement_is_not_synchronized_without_an_lms,
     staff_endpoints_are_for_provisioning_admins,
 );
@@ -196,6 +201,30 @@ fn an_agreement_takes_over_what_the_lms_says(database: Database) {
     assert_eq!(shown["enterprise_customer_slug"], known.0);
     let unknown = format!("{PROVISIONING}/customer-agreement/{}/sync/", customer.enterprise);
     assert_detail(customer.operator().post(&unknown, &json!({})), 404, "no such agreement");
+}
+
+fn a_new_agreement_is_named_by_the_lms_where_it_says_no_name(database: Database) {
+    let neighbours = FakeNeighbours::start();
+    let server = Server::start_with(database.url(), &[("LM_LMS__URL", &neighbours.url())]);
+    let operator = Customer::new(&server).operator();
+    let make = |operator: &Client, more: Value| {
+        let enterprise = Uuid::new_v4();
+        let mut body =
+            json!({ "enterprise_customer_uuid": enterprise, "default_enterprise_catalog_uuid": Uuid::new_v4() });
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let made = operator.post(&format!("{PROVISIONING}/customer-agreement/"), &body).expect(201);
+        let settings = format!("{PROVISIONING}/customer-agreement/{}/settings/", made["uuid"].as_str().unwrap());
+        let named = operator.get(&settings).expect(200);
+        (enterprise, named["enterprise_customer_slug"].clone(), named["enterprise_customer_name"].clone())
+    };
+    let (enterprise, slug, name) = make(&operator, json!({}));
+    assert_eq!((slug, name), (json!(FakeNeighbours::slug(enterprise)), json!(FakeNeighbours::name(enterprise))));
+    let (enterprise, slug, name) = make(&operator, json!({ "enterprise_customer_slug": "acme-itself" }));
+    assert_eq!((slug, name), (json!("acme-itself"), json!(FakeNeighbours::name(enterprise))));
+    // Nothing listens at this port.
+    let alone = Server::start_with(database.url(), &[("LM_LMS__URL", "http://127.0.0.1:1")]);
+    let (_, slug, name) = make(&Customer::new(&alone).operator(), json!({}));
+    assert_eq!((slug, name), (Value::Null, Value::Null), "an LMS that is away keeps nobody from making agreements");
 }
 
 fn an_agreement_is_not_synchronized_without_an_lms(database: Database) {

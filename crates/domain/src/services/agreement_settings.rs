@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Duration, Utc};
 
-use super::agreements::set;
+use super::agreements::{NewAgreement, set};
 use super::{LicenseManager, find_agreement};
 use crate::agreement::CustomerAgreement;
 use crate::error::{Entity, Error, FieldErrors};
@@ -107,6 +107,29 @@ impl LicenseManager {
     /// [`Error::Neighbour`] where the LMS does not say.
     pub async fn look_customer_up(&self, customer: CustomerId) -> Result<EnterpriseCustomer, Error> {
         self.directory.customer(customer).await
+    }
+
+    /// A new agreement with the slug and the name of its customer as the LMS knows them, where it says none itself. Not to be called
+    /// within a transaction. Where the LMS does not say, they stay open and can be taken over later.
+    pub async fn name_customer(&self, mut new: NewAgreement) -> NewAgreement {
+        let changes = &mut new.changes;
+        let (slug, name) = (&mut changes.customer_slug, &mut changes.customer_name);
+        let unnamed = |text: &Option<Option<String>>| text.as_ref().is_none_or(Option::is_none);
+        if !self.has_directory || !(unnamed(slug) || unnamed(name)) {
+            return new;
+        }
+        match self.look_customer_up(new.customer).await {
+            Ok(known) => {
+                if unnamed(slug) {
+                    *slug = Some(Some(known.slug));
+                }
+                if unnamed(name) {
+                    *name = Some(Some(known.name));
+                }
+            }
+            Err(error) => tracing::warn!(customer = %new.customer, %error, "a new agreement's customer stays unnamed"),
+        }
+        new
     }
 
     /// Takes over what the LMS says of an agreement's customer: slug and name. Nothing is written where they are the same.

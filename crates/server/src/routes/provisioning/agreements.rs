@@ -90,7 +90,7 @@ pub async fn create(
     let customer = CustomerId(fields.required("enterprise_customer_uuid", uuid()));
     let changes = changes(&mut fields);
     fields.finish()?;
-    let new = NewAgreement { customer, changes };
+    let new = state.manager.name_customer(NewAgreement { customer, changes }).await;
     state.manager.check_owner(state.manager.catalog_of_new_agreement(&new)).await?;
     blocking(move || {
         let page = state.manager.create_agreement(&access.caller.actor(), new)?;
