@@ -16,6 +16,7 @@ use crate::app::AppState;
 use crate::body::WithBody;
 use crate::error::ApiError;
 use crate::listing::{PageBody, Paging};
+use crate::openapi::errors::Detail;
 use crate::openapi::parameters::PageQuery;
 use crate::wire::fields::{Fields, choice, datetime};
 use crate::wire::query::Query;
@@ -113,7 +114,10 @@ impl From<WebhookDelivery> for Body {
     path = "/api/v1/provisioning-admins/webhooks/{webhook_uuid}/deliveries/",
     tag = "Webhooks",
     params(DeliveryQuery, PageQuery),
-    responses((status = 200, description = "A page of deliveries", body = PageBody<Body>)),
+    responses(
+        (status = 200, description = "A page of deliveries", body = PageBody<Body>),
+        (status = 400, description = "There is no such state", body = Detail),
+    ),
 )]
 pub async fn list(_: ProvisionerOrStaff, request: HttpRequest, state: web::Data<AppState>) -> Result<Answer, ApiError> {
     let webhook = WebhookId(path_uuid(&request, "webhook_uuid")?);
