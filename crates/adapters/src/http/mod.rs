@@ -18,8 +18,8 @@ mod traced;
 mod tracking;
 mod webhooks;
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use license_manager_domain::{Error, Neighbour};
 use reqwest::{ClientBuilder, Method, RequestBuilder, StatusCode};
@@ -104,6 +104,8 @@ impl Client {
 pub struct HttpNeighbour {
     neighbour: Neighbour,
     service: Service,
+    /// Until when it wants not to be asked.
+    rest_until: Arc<Mutex<Option<Instant>>>,
 }
 
 impl HttpNeighbour {
@@ -119,21 +121,41 @@ impl HttpNeighbour {
             Neighbour::Lms => "lms",
         };
         let credential = tokens.map_or(Credential::None, Credential::Tokens);
-        Self { neighbour, service: Service::new(name, base.into(), client, credential) }
+        let service = Service::new(name, base.into(), client, credential);
+        Self { neighbour, service, rest_until: Arc::default() }
     }
 
     /// The answer to a call, as JSON, for somebody who waits for it.
     async fn ask<T: DeserializeOwned>(&self, call: Call<'_>) -> Result<T, Error> {
-        self.service.json(call).await.map_err(|failure| self.error(failure))
+        self.answer(call).await.map_err(|failure| self.error(failure))
     }
 
     /// As [`HttpNeighbour::ask`]; `None` where the service finds nothing there.
     async fn find<T: DeserializeOwned>(&self, call: Call<'_>) -> Result<Option<T>, Error> {
-        match self.service.json(call.perhaps()).await {
+        match self.answer(call.perhaps()).await {
             Ok(answer) => Ok(Some(answer)),
             Err(failure) if failure.status == Some(StatusCode::NOT_FOUND) => Ok(None),
             Err(failure) => Err(self.error(failure)),
         }
+    }
+
+    /// The answer, unless the service has had enough and said for how long.
+    async fn answer<T: DeserializeOwned>(&self, call: Call<'_>) -> Result<T, Failure> {
+        let rest_until = *self.rest();
+        if rest_until.is_some_and(|until| Instant::now() < until) {
+            return Err(Failure::unusable("wants not to be asked for now"));
+        }
+        let answer = self.service.json(call).await;
+        if let Err(failure) = &answer
+            && let Some(rest) = failure.rest_asked_for()
+        {
+            *self.rest() = Some(Instant::now() + rest);
+        }
+        answer
+    }
+
+    fn rest(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.rest_until.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn error(&self, failure: Failure) -> Error {

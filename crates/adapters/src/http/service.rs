@@ -19,6 +19,8 @@ const REST: Duration = Duration::from_secs(60);
 /// The shortest and the longest such rest: a service whose clock is wrong is neither hammered nor forgotten.
 const SHORTEST_REST: Duration = Duration::from_secs(1);
 const LONGEST_REST: Duration = Duration::from_secs(60 * 60);
+/// The longest where people wait for an answer.
+const LONGEST_REST_OF_PEOPLE: Duration = Duration::from_secs(10 * 60);
 
 /// What a service knows its callers by.
 #[derive(Clone)]
@@ -125,6 +127,17 @@ impl Failure {
     pub(super) fn rest_until(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let busy = matches!(self.status, Some(StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE));
         self.rest.filter(|_| busy).map(|rest| until(Some(rest), now))
+    }
+
+    /// How long a service that has had enough wants not to be asked by people who wait for an answer, at most ten minutes; `None` where
+    /// it names no number of seconds, since people are kept waiting for nothing else.
+    pub(super) fn rest_asked_for(&self) -> Option<Duration> {
+        match (self.status, self.rest) {
+            (Some(StatusCode::TOO_MANY_REQUESTS), Some(Rest::For(duration))) => {
+                Some(duration.clamp(SHORTEST_REST, LONGEST_REST_OF_PEOPLE))
+            }
+            _ => None,
+        }
     }
 
     /// What it means for a delivery that fails now.

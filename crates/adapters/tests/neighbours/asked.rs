@@ -51,6 +51,18 @@ fn problem(answer: Result<bool, Error>) -> String {
 }
 
 #[tokio::test]
+async fn a_service_that_has_had_enough_is_not_asked_before_it_says() {
+    let server = MockServer::start().await;
+    let busy = ResponseTemplate::new(429).insert_header("Retry-After", "600");
+    Mock::given(method("GET")).respond_with(busy).expect(2).mount(&server).await;
+    let catalog = catalog_at(server.uri(), patient());
+    assert_eq!(problem(ask(&catalog).await), "answered 429 Too Many Requests");
+    assert_eq!(problem(ask(&catalog).await), "wants not to be asked for now");
+    // Another process has to find out for itself.
+    assert_eq!(problem(ask(&catalog_at(server.uri(), patient())).await), "answered 429 Too Many Requests");
+}
+
+#[tokio::test]
 async fn a_catalog_says_whether_it_holds_a_course() {
     let server = MockServer::start().await;
     let asked = || {
