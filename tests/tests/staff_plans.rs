@@ -201,6 +201,12 @@ fn an_agreement_takes_over_what_the_lms_says(database: Database) {
     assert_eq!(shown["enterprise_customer_slug"], known.0);
     let unknown = format!("{PROVISIONING}/customer-agreement/{}/sync/", customer.enterprise);
     assert_detail(customer.operator().post(&unknown, &json!({})), 404, "no such agreement");
+
+    let (squatter, late) = (Customer::new(&server), Customer::new(&server));
+    let taken = json!({ "enterprise_customer_slug": FakeNeighbours::slug(late.enterprise) });
+    squatter.operator().patch(&agreement_path(&squatter, ""), &taken).expect(200);
+    let refused = late.operator().post(&agreement_path(&late, "sync/"), &json!({})).expect(400);
+    assert!(refused["enterprise_customer_slug"].is_array(), "two customers would share a slug: {refused}");
 }
 
 fn a_new_agreement_is_named_by_the_lms_where_it_says_no_name(database: Database) {

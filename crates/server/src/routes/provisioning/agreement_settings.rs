@@ -16,6 +16,7 @@ use crate::answer::{Answer, blocking};
 use crate::app::AppState;
 use crate::body::WithBody;
 use crate::error::ApiError;
+use crate::openapi::errors::BadRequest;
 use crate::wire::fields::{Fields, boolean, integer, text, uuid};
 
 /// A hundred years: as long as personal data can be kept, in days.
@@ -149,7 +150,10 @@ pub async fn update(
     post,
     path = "/api/v1/provisioning-admins/customer-agreement/{customer_agreement_uuid}/sync/",
     tag = "Provisioning",
-    responses((status = 200, description = "The settings", body = Body)),
+    responses(
+        (status = 200, description = "The settings", body = Body),
+        (status = 400, description = "What the LMS says cannot be taken over: another customer has the slug", body = BadRequest),
+    ),
 )]
 pub async fn sync(
     access: ProvisionerOrStaff,
