@@ -229,6 +229,21 @@ fn a_wrong_environment_variable_stops_the_start_and_is_named() {
         ("DATABASE_URL", "licenses.db", "database"),
     ] {
         assert_start_refused(&[(name, value)], &[], word);
+        assert_start_refused(&[(name, value)], &["config"], word);
+    }
+}
+
+#[test]
+fn a_neighbour_described_by_halves_stops_the_start_and_is_named() {
+    let url = ("LM_SMTP__URL", "smtp://me:hunter2@mail");
+    for (settings, word) in [
+        (&[url][..], "smtp.from"),
+        (&[url, ("LM_SMTP__FROM", "nobody")], "smtp.from"),
+        (&[("LM_CATALOG__VALIDATE", "true")], "catalog.url"),
+    ] {
+        for arguments in [&["serve"][..], &["worker"], &["config"]] {
+            assert_start_refused(settings, arguments, word);
+        }
     }
 }
 

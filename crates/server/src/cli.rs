@@ -52,7 +52,7 @@ pub enum Command {
     Seed(SeedArguments),
     /// Let a user do everything, or no longer; tokens never say so.
     Superuser(SuperuserArguments),
-    /// Print the settings in force, secrets hidden, with the environment variable of each.
+    /// Print the settings in force, secrets hidden, with the environment variable of each, and check them.
     Config,
     /// Recurring operations, and what is done by hand.
     #[command(flatten)]

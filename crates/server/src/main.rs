@@ -8,6 +8,7 @@ use clap::Parser;
 use license_manager::auth::mint::DevelopmentToken;
 use license_manager::cli::{Cli, Command};
 use license_manager::config::{Config, Secret};
+use license_manager::neighbours::Neighbours;
 use license_manager::operations::{self, CommandError};
 use license_manager::storage::{Database, seed_products};
 use license_manager::system::SystemClock;
@@ -58,7 +59,11 @@ fn act(cli: Cli) -> Result<ExitCode, Box<dyn Error>> {
             let token = DevelopmentToken::from(arguments).mint(&config.auth, SystemClock.now())?;
             writeln!(std::io::stdout(), "{token}")?;
         }
-        Command::Config => write!(std::io::stdout(), "{}", config.effective())?,
+        Command::Config => {
+            write!(std::io::stdout(), "{}", config.effective())?;
+            // A server would be refused for neighbours that are described by halves: so is who asks whether the settings will do.
+            actix_web::rt::System::new().block_on(async { Neighbours::from_config(&config) })?;
+        }
         Command::Serve(arguments) => {
             logging::init(&config.logging)?;
             let _traces = traces::start(&config.telemetry)?;
