@@ -54,6 +54,8 @@ fn of_database(kind: DatabaseErrorKind, information: &dyn DatabaseErrorInformati
             Some(conflict) => Failure::lasting(conflict.into()),
             None => unforeseen(information),
         },
+        // Work looks for what it refers to; so another transaction deleted it in between.
+        DatabaseErrorKind::ForeignKeyViolation => Failure { remedy: Remedy::Repeat, ..unforeseen(information) },
         DatabaseErrorKind::SerializationFailure => Failure { error: Error::Unavailable, remedy: Remedy::Repeat },
         // A server that only reads is a standby: the one that writes is to be found through a new connection.
         DatabaseErrorKind::ReadOnlyTransaction

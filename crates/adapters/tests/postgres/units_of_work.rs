@@ -28,6 +28,24 @@ fn work_that_hides_a_failed_statement_is_not_taken_for_done() {
 }
 
 #[test]
+fn work_decides_anew_when_what_it_refers_to_is_deleted_in_between() {
+    let (store, database) = postgres_store();
+    provision(&store, 2);
+    let [license, next] = store.write(|unit| hand_out(unit, 0..2)).unwrap().try_into().unwrap();
+    let attempts = AtomicUsize::new(0);
+    let carried_on = store.write(|unit| {
+        attempts.fetch_add(1, Ordering::Relaxed);
+        if unit.licenses().live_emails(PLAN, &[email(1)])?.is_empty() {
+            return Ok(false);
+        }
+        database.execute(&format!("DELETE FROM license WHERE uuid = '{}'", next.id));
+        unit.licenses().save(&[License { renewed_to: Some(next.id), ..license.clone() }], &change())?;
+        Ok(true)
+    });
+    assert_eq!((carried_on, attempts.into_inner()), (Ok(false), 2));
+}
+
+#[test]
 fn work_that_panics_leaves_nothing_behind() {
     let (store, _database) = postgres_store();
     provision(&store, 3);
