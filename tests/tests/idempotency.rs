@@ -8,7 +8,7 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use license_manager_tests::{
-    Answer, Client, Database, PROVISIONING, Request, Scene, assert_detail, at_once, on_both_databases, poll,
+    Answer, Client, Customer, Database, PROVISIONING, Request, Scene, assert_detail, at_once, on_both_databases, poll,
 };
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -114,6 +114,11 @@ fn a_refusal_is_an_answer_too_but_not_of_a_stranger(database: Database) {
     let assign = |client: &Client| send(client, &key, "POST", &scene.assign_path(), &body);
     assert_detail(assign(&scene.server.anonymous()), 401, "a stranger");
     assert_detail(assign(&scene.server.anonymous()), 401, "a stranger");
+    let another = scene.server.client(&Customer::new(&scene.server).admin());
+    for _ in ["at first", "again"] {
+        let forbidden = assign(&another);
+        assert!(forbidden.status == 403 && !replayed(&forbidden), "a role may come a minute later: {}", forbidden.body);
+    }
     let refused = assign(&scene.plan.admin);
     assert!(!replayed(&refused));
     let again = assign(&scene.plan.admin);

@@ -123,9 +123,13 @@ fn an_enrollment_names_its_learners_or_a_plan_of_the_customer(database: Database
     let (customer, other) = (Customer::new(&server), Customer::new(&server));
     let (plan, foreign) = (customer.plan(1), other.plan(1));
     let all = json!({ "course_run_keys": [COURSE], "notify": true });
-    let of = |plan: &Plan| enrollment_path(&customer, &format!("&enroll_all=true&subscription_id={}", plan.uuid));
-    plan.admin.post(&of(&plan), &all).expect(201);
-    assert!(plan.admin.post(&of(&foreign), &all).expect(400)["subscription_id"].is_array());
+    for name in ["subscription_id", "subscription_uuid"] {
+        let of = |plan: &str| enrollment_path(&customer, &format!("&enroll_all=true&{name}={plan}"));
+        plan.admin.post(&of(&plan.uuid), &all).expect(201);
+        for unusable in [foreign.uuid.as_str(), "nope"] {
+            assert!(plan.admin.post(&of(unusable), &all).expect(400)["subscription_id"].is_array());
+        }
+    }
     let wrong = json!({ "emails": ["amy", customer.email("bob")], "course_run_keys": [""], "notify": "perhaps" });
     let errors = plan.admin.post(&enrollment_path(&customer, ""), &wrong).expect(400);
     assert!(errors["emails"]["0"].is_array() && errors["course_run_keys"]["0"].is_array(), "{errors}");

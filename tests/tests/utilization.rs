@@ -15,6 +15,7 @@ on_both_databases!(
     a_span_of_days_can_be_asked_for,
     a_plan_that_has_not_started_has_no_days,
     senseless_questions_are_refused,
+    activations_by_staff_count,
     only_who_administers_the_customer_is_told,
 );
 
@@ -102,6 +103,18 @@ fn an_admin_sees_how_seats_are_used(database: Database) {
     let today = seats(report(&plan, "")["days"].as_array().unwrap().last().unwrap());
     let now = [counts.unassigned, counts.assigned, counts.activated, counts.revoked, 1];
     assert_eq!(today.map(|seats| seats as u64), now);
+}
+
+fn activations_by_staff_count(database: Database) {
+    begin_a_day();
+    let server = Server::start(database.url());
+    let customer = Customer::new(&server);
+    let plan = plan(&server, &customer, 2, 0);
+    plan.assign(&[customer.email("amy")]).expect(200);
+    let license = plan.licenses("assigned")[0]["uuid"].as_str().expect("an id").to_owned();
+    let path = format!("{PROVISIONING}/licenses/{license}/");
+    customer.operator().patch(&path, &json!({ "status": "activated" })).expect(200);
+    assert_eq!(seats(&report(&plan, "")["days"][0]), [1, 0, 1, 0, 1]);
 }
 
 fn each_report_comes_as_a_table(database: Database) {

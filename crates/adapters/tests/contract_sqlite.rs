@@ -23,6 +23,7 @@ fn in_a_file() -> InAFile {
     let store = SqliteStore::open(&SqliteOptions {
         path: directory.path().join("test.db"),
         pool_size: 4,
+        connect_timeout: Duration::from_secs(60),
         busy_timeout: Duration::from_secs(60),
         on_statement: None,
     })

@@ -28,7 +28,13 @@ mod utilization;
 use contract::fixtures::*;
 
 fn options(path: &Path) -> SqliteOptions {
-    SqliteOptions { path: path.to_owned(), pool_size: 4, busy_timeout: Duration::from_secs(60), on_statement: None }
+    SqliteOptions {
+        path: path.to_owned(),
+        pool_size: 4,
+        connect_timeout: Duration::from_secs(60),
+        busy_timeout: Duration::from_secs(60),
+        on_statement: None,
+    }
 }
 
 fn migrated(directory: &TempDir) -> SqliteStore {

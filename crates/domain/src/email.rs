@@ -30,6 +30,11 @@ impl Email {
         serde_json::Value::from(self.0.as_str()).to_string()
     }
 
+    /// The address as it stands in a cell of a CSV file: quotes are doubled there.
+    pub fn as_csv(&self) -> String {
+        self.0.replace('"', "\"\"")
+    }
+
     /// An address read back from storage, where only parsed addresses are written.
     pub fn from_storage(address: String) -> Self {
         Self(address)
@@ -40,12 +45,13 @@ impl FromStr for Email {
     type Err = InvalidEmail;
 
     fn from_str(text: &str) -> Result<Self, InvalidEmail> {
-        let text = text.trim();
+        // What is judged is what is kept: some letters are others, or longer, in lowercase.
+        let text = text.trim().to_lowercase();
         let options = Options::default().with_required_tld().without_domain_literal().without_display_text();
-        if text.len() > Self::MAX_LENGTH || EmailAddress::parse_with_options(text, options).is_err() {
+        if text.len() > Self::MAX_LENGTH || EmailAddress::parse_with_options(&text, options).is_err() {
             return Err(InvalidEmail);
         }
-        Ok(Self(text.to_lowercase()))
+        Ok(Self(text))
     }
 }
 
@@ -86,6 +92,18 @@ mod tests {
             assert_eq!(text.parse::<Email>(), Err(InvalidEmail), "{text}");
         }
         assert_eq!(format!("{}@example.com", "a".repeat(250)).parse::<Email>(), Err(InvalidEmail));
+    }
+
+    #[test]
+    fn an_accepted_address_is_accepted_again() {
+        let local = "İ".repeat(32);
+        for text in ["amy@acmeİ.com", &format!("{local}@example.com"), "ΟΔΥΣΣΕΥΣ@example.com", "STRASSE@example.com"]
+        {
+            let Ok(email) = text.parse::<Email>() else { continue };
+            assert_eq!(email.as_str().parse(), Ok(email.clone()), "{text}");
+        }
+        assert_eq!("amy@acmeİ.com".parse::<Email>(), Err(InvalidEmail));
+        assert!("ΟΔΥΣΣΕΥΣ@example.com".parse::<Email>().is_ok());
     }
 
     #[test]

@@ -1,11 +1,14 @@
 //! Enrolling many learners in many courses at once, paid for by their licenses.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, Duration, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::email::Email;
 use crate::error::Refusal;
 use crate::ids::{CustomerId, EnrollmentJobId, LicenseId, LmsUserId, PlanId};
+use crate::spreadsheet::text_cell;
 
 /// Who is to be enrolled in which course runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -166,14 +169,44 @@ impl EnrollmentJob {
             learners.retain(|learner| !emails.contains(learner));
             forgotten |= learners.len() < number;
         }
-        let names_one = |line: &&str| emails.iter().any(|email| line.to_lowercase().contains(email.as_str()));
-        let results = results.map(|mut results| {
-            if results.split_inclusive('\n').any(|line| names_one(&line)) {
+        let results = results.map(|results| match without_lines_of(&results, emails) {
+            Some(rest) => {
                 forgotten = true;
-                results = results.split_inclusive('\n').filter(|line| !names_one(line)).collect();
+                rest
             }
-            results
+            None => results,
         });
         forgotten.then(|| (self.written(now), results))
+    }
+}
+
+/// The lines of a CSV file whose first cell is none of the addresses; `None` where that is all of them.
+fn without_lines_of(results: &str, emails: &[Email]) -> Option<String> {
+    let named: HashSet<_> = emails.iter().map(|email| text_cell(email.as_str())).collect();
+    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(results.as_bytes());
+    let lines: Vec<csv::StringRecord> = reader.records().filter_map(Result::ok).collect();
+    let names_one = |line: &csv::StringRecord| line.get(0).is_some_and(|cell| named.contains(cell));
+    if !lines.iter().any(names_one) {
+        return None;
+    }
+    let mut writer = csv::WriterBuilder::new().flexible(true).from_writer(Vec::new());
+    let kept = lines.iter().filter(|line| !names_one(line)).try_for_each(|line| writer.write_record(line));
+    // Writing to memory does not fail.
+    let bytes = kept.ok().and_then(|()| writer.into_inner().ok()).unwrap_or_default();
+    Some(String::from_utf8(bytes).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_else_s_lines_go() {
+        let emails = ["lee@example.com", "\"a b\"@example.com", "+1@example.com"].map(|text| text.parse().unwrap());
+        let kept = "email,result\nashlee@example.com,success\nlee@example.com.org,success\n";
+        let all =
+            format!("{kept}lee@example.com,failed\n\"\"\"a b\"\"@example.com\",success\n'+1@example.com,success\n");
+        assert_eq!(without_lines_of(&all, &emails).as_deref(), Some(kept));
+        assert_eq!(without_lines_of(kept, &emails), None);
     }
 }

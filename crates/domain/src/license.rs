@@ -224,20 +224,22 @@ impl License {
     /// Where it is unassigned or revoked.
     pub fn reset(self, now: DateTime<Utc>) -> Result<Self, ImpossibleTransition> {
         match self.state {
-            LicenseState::Assigned(_) | LicenseState::Activated { .. } => {
-                Ok(Self { state: LicenseState::Unassigned, auto_applied: None, modified: now, ..self })
-            }
+            LicenseState::Assigned(_) | LicenseState::Activated { .. } => Ok(self.freed(now)),
             _ => Err(self.impossible("reset")),
         }
+    }
+
+    /// The license without its holder. That it was carried on was about the holder too: whoever gets it next has nothing yet in
+    /// the next plan.
+    fn freed(self, now: DateTime<Utc>) -> Self {
+        Self { state: LicenseState::Unassigned, auto_applied: None, renewed_to: None, modified: now, ..self }
     }
 
     /// Forgets the person: a revoked license stays revoked and knows nobody any more, every other one is free again.
     pub fn retire(self, now: DateTime<Utc>) -> Self {
         match self.state {
             LicenseState::Unassigned => self,
-            LicenseState::Assigned(_) | LicenseState::Activated { .. } => {
-                Self { state: LicenseState::Unassigned, auto_applied: None, modified: now, ..self }
-            }
+            LicenseState::Assigned(_) | LicenseState::Activated { .. } => self.freed(now),
             LicenseState::Revoked { revoked_date, .. } => {
                 let state = LicenseState::Revoked { former: FormerSeat::default(), revoked_date };
                 Self { state, modified: now, ..self }

@@ -181,7 +181,6 @@ struct Activation<'a> {
 struct AutoApplied<'a> {
     email: &'a Email,
     lms_user_id: Option<LmsUserId>,
-    mail: bool,
 }
 
 /// The payload of [`Topic::UtilizationThresholds`]: everything is read from the plan at delivery.
@@ -339,8 +338,7 @@ impl<'a> Promises<'a> {
         self.event(EventName::Activated, license);
         let columns = license.columns();
         if let Some(email) = &columns.user_email {
-            let mail = !self.agreement.disable_onboarding_notifications;
-            let payload = AutoApplied { email, lms_user_id: columns.lms_user_id, mail };
+            let payload = AutoApplied { email, lms_user_id: columns.lms_user_id };
             self.push(Topic::AutoApplied, Some(license.id), &payload);
         }
         self.push(Topic::UtilizationThresholds, None, &UtilizationThresholds {});

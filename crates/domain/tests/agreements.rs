@@ -92,7 +92,10 @@ fn names_that_are_too_long_are_refused_each_by_its_field() {
 #[test]
 fn an_agreement_lasts_as_long_as_its_last_plan_and_never_less_than_nothing() {
     let world = World::new();
-    let days = || overview(&world).net_days_until_expiration(world.manager.now());
+    let days = || {
+        let page = world.manager.agreement(world.agreement).unwrap();
+        page.agreements[0].net_days_until_expiration(&page.chains, world.manager.now())
+    };
     assert_eq!(days(), 0, "no plan");
     for (title, length) in [("Short", 10), ("Long", 20)] {
         let mut new = world.new_plan(title, 0);
@@ -100,6 +103,12 @@ fn an_agreement_lasts_as_long_as_its_last_plan_and_never_less_than_nothing() {
         world.create(new).unwrap();
     }
     assert_eq!(days(), 20);
+    let plans = overview(&world).plans;
+    let long = plans.iter().find(|details| details.plan.title == "Long").unwrap().plan.id;
+    let effective_date = beginning() + Duration::days(20);
+    let renewed_expiration_date = beginning() + Duration::days(28);
+    world.schedule(&RenewalTerms { effective_date, renewed_expiration_date, ..world.terms(long, 1) });
+    assert_eq!(days(), 28, "a renewal that is yet to be processed counts");
     world.clock.advance(Duration::days(30));
     assert_eq!(days(), 0, "all over");
 }

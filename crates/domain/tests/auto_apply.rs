@@ -5,6 +5,7 @@ mod support;
 use chrono::Duration;
 use license_manager_domain::outbox::Topic;
 use license_manager_domain::*;
+use serde_json::Value;
 use support::*;
 use uuid::Uuid;
 
@@ -47,13 +48,13 @@ fn what_is_owed_is_an_event_a_welcome_and_a_look_at_the_plan() {
     let event = world.owed(Topic::LicenseEvent).pop().unwrap();
     assert_eq!(event["event"], "edx.server.license-manager.license-lifecycle.activated");
     assert_eq!(event["properties"]["auto_applied"], true);
-    let welcome = serde_json::json!({ "email": "amy@example.com", "lms_user_id": 7, "mail": true });
+    let welcome = serde_json::json!({ "email": "amy@example.com", "lms_user_id": 7 });
     assert_eq!(world.owed(Topic::AutoApplied), [welcome]);
     assert_eq!((owed[2].license, world.owed(Topic::UtilizationThresholds)), (None, vec![serde_json::json!({})]));
 
     world.rewrite_agreement(|agreement| agreement.disable_onboarding_notifications = true);
     come(&world, "bob@example.com", 8).unwrap();
-    assert_eq!(world.owed(Topic::AutoApplied)[1]["mail"], false);
+    assert_eq!(world.owed(Topic::AutoApplied)[1]["mail"], Value::Null, "this mail cannot be turned off");
 }
 
 #[test]

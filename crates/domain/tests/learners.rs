@@ -2,8 +2,11 @@
 
 mod support;
 
+use std::sync::Arc;
+
 use chrono::Duration;
-use license_manager_domain::ports::Person;
+use license_manager_domain::memory::MemoryStore;
+use license_manager_domain::ports::{Person, SequentialIds, Store, Work};
 use license_manager_domain::*;
 use support::*;
 
@@ -110,6 +113,29 @@ fn a_license_keeps_its_old_address_where_the_new_one_holds_one_of_that_plan() {
     assert_eq!(world.license_of(both, "old@example.com").status(), LicenseStatus::Activated);
     assert_eq!(world.license_of(both, "new@example.com").status(), LicenseStatus::Assigned);
     assert_eq!(world.license_of(other, "new@example.com").status(), LicenseStatus::Activated);
+
+    let reading_only: Arc<dyn Store> = Arc::new(ReadingOnly(world.store.clone()));
+    let ids = Arc::new(SequentialIds::default());
+    let manager = LicenseManager::new(reading_only, world.clock.clone(), ids, Settings::default());
+    let again = manager.learner_licenses(&Actor::user("amy"), customer(), &person("new@example.com", 7), LIVE).unwrap();
+    assert_eq!(again.licenses.len(), 3, "who looks again writes nothing");
+}
+
+/// A store that is not to be written to.
+struct ReadingOnly(Arc<MemoryStore>);
+
+impl Store for ReadingOnly {
+    fn run_write(&self, _: &mut Work<'_>) -> Result<(), Error> {
+        panic!("there is nothing to write")
+    }
+
+    fn run_read(&self, work: &mut Work<'_>) -> Result<(), Error> {
+        self.0.run_read(work)
+    }
+
+    fn ping(&self) -> Result<(), Error> {
+        self.0.ping()
+    }
 }
 
 #[test]

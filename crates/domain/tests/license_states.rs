@@ -208,6 +208,16 @@ fn an_assignment_sets_what_a_learner_needs_to_activate() {
 }
 
 #[test]
+fn a_freed_license_is_carried_on_by_none() {
+    let carried_on = |license: License| License { renewed_to: Some(LicenseId(Uuid::from_u128(9))), ..license };
+    let assigned = || carried_on(fresh().assign(address(1), key(5), moment(1)).unwrap());
+    assert_eq!(assigned().reset(moment(2)).unwrap().renewed_to, None);
+    assert_eq!(assigned().retire(moment(2)).renewed_to, None);
+    let revoked = assigned().revoke(moment(2)).unwrap();
+    assert_eq!(revoked.clone().retire(moment(3)).renewed_to, revoked.renewed_to);
+}
+
+#[test]
 fn what_cannot_be_done_says_why() {
     let error = fresh().revoke(moment(1)).unwrap_err();
     assert_eq!(error.to_string(), "A license that is unassigned cannot be revoked.");

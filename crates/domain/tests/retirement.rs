@@ -164,7 +164,7 @@ fn bulk_enrollments_lose_the_person_and_keep_everybody_else() {
     };
     let id = world.manager.request_enrollment(customer(), None, enrollment.clone()).unwrap();
     let asked_for = world.manager.enrollment_job(customer(), id).unwrap();
-    let results = "email,result\r\nAmy@example.com,enrolled\r\nbob@example.com,enrolled\r\n";
+    let results = "email,result\namy@example.com,enrolled\nbob@example.com,enrolled\n";
     let done = EnrollmentJob { stage: EnrollmentStage::Done, ..asked_for };
     world.store.write(|unit| unit.enrollment_jobs().advance(&done, results)).unwrap();
 
@@ -172,6 +172,6 @@ fn bulk_enrollments_lose_the_person_and_keep_everybody_else() {
     let left = world.manager.enrollment_job(customer(), id).unwrap();
     assert_eq!(left.enrollment.learners, Enrollees::Emails(vec![email("bob@example.com")]));
     let results = world.manager.enrollment_results(customer(), id).unwrap();
-    assert_eq!(results.as_deref(), Some("email,result\r\nbob@example.com,enrolled\r\n"));
+    assert_eq!(results.as_deref(), Some("email,result\nbob@example.com,enrolled\n"));
     assert_eq!(left.enrollment.course_run_keys, enrollment.course_run_keys);
 }

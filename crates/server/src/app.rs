@@ -19,10 +19,10 @@ use crate::error::ApiError;
 use crate::monitor::Monitor;
 use crate::problem::{PROBLEM_JSON, problem_details};
 use crate::throttle::Throttle;
-use crate::{idempotency, identity, logging, metrics, monitor, routes, traces};
+use crate::{idempotency, identity, logging, metrics, monitor, routes, support, traces};
 
-/// The path whose answers are not JSON but Prometheus's text, whatever is accepted.
-const METRICS: &str = "/metrics/";
+/// Below these paths answers are no JSON, whatever is accepted: Prometheus's text, and pages for people.
+const NO_JSON: [&str; 3] = ["/metrics/", "/api-docs/", support::PATH];
 
 /// What the handlers share.
 pub struct AppState {
@@ -100,7 +100,7 @@ async fn negotiate(
             "*/*" | "application/*" | "application/json" | PROBLEM_JSON | "text/csv" | "text/*"
         )
     };
-    let is_json = request.path() != METRICS && !request.path().starts_with("/api-docs/");
+    let is_json = !NO_JSON.iter().any(|path| request.path().starts_with(path));
     if is_json && !accepted.trim().is_empty() && !accepted.split(',').any(writable) {
         let message = "Accept application/json; some answers come as text/csv as well.";
         let error = ApiError::detail(StatusCode::NOT_ACCEPTABLE, message);

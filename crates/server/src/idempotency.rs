@@ -201,7 +201,8 @@ async fn answer(
 /// Whether the answer would be the same for the same request later: not where the service failed, and not where it was refused for
 /// who sent it or for how often.
 fn is_kept(status: StatusCode) -> bool {
-    !status.is_server_error() && status != StatusCode::UNAUTHORIZED && status != StatusCode::TOO_MANY_REQUESTS
+    let about_the_caller = [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN, StatusCode::TOO_MANY_REQUESTS];
+    !status.is_server_error() && !about_the_caller.contains(&status)
 }
 
 fn content_type(value: Option<&HeaderValue>) -> Option<String> {

@@ -29,6 +29,7 @@ pub mod routes;
 pub mod schedule;
 pub mod serve;
 pub mod storage;
+pub mod support;
 pub mod system;
 pub mod throttle;
 pub mod traces;

@@ -216,7 +216,7 @@ pub struct AgreementBody {
 
 impl AgreementBody {
     /// The agreement on the wire.
-    pub fn new(overview: &AgreementOverview, now: DateTime<Utc>) -> Self {
+    pub fn new(overview: &AgreementOverview, chains: &RenewalChains, now: DateTime<Utc>) -> Self {
         let agreement = &overview.agreement;
         let text = |field: fn(&ExpirationMessage) -> &String| agreement.expiration_message.as_ref().map(field).cloned();
         Self {
@@ -225,7 +225,7 @@ impl AgreementBody {
             enterprise_customer_slug: agreement.customer_slug.clone(),
             default_enterprise_catalog_uuid: agreement.default_catalog.map(|catalog| catalog.0),
             disable_expiration_notifications: agreement.disable_expiration_notifications,
-            net_days_until_expiration: overview.net_days_until_expiration(now),
+            net_days_until_expiration: overview.net_days_until_expiration(chains, now),
             subscription_for_auto_applied_licenses: overview.auto_applicable_plan(now).map(|details| details.plan.id.0),
             available_subscription_catalogs: overview.available_catalogs(now).iter().map(|catalog| catalog.0).collect(),
             enable_auto_applied_subscriptions_with_universal_link: agreement
@@ -253,7 +253,7 @@ impl AgreementWithPlansBody {
     pub fn all(page: &AgreementPage, renewal_lock: chrono::Duration, active_plans_only: bool) -> Vec<Self> {
         let reading = Reading { chains: &page.chains, renewal_lock, now: page.now };
         let body = |overview: &AgreementOverview| Self {
-            agreement: AgreementBody::new(overview, page.now),
+            agreement: AgreementBody::new(overview, &page.chains, page.now),
             subscriptions: plans(overview, &page.counts, reading, active_plans_only),
         };
         page.agreements.iter().map(body).collect()
@@ -291,7 +291,10 @@ impl LearnerLicenseBody {
         let reading = Reading { chains: &view.chains, renewal_lock, now: view.now };
         Self {
             license: LicenseBody::new(&found.license),
-            customer_agreement: view.agreement.as_ref().map(|overview| AgreementBody::new(overview, view.now)),
+            customer_agreement: view
+                .agreement
+                .as_ref()
+                .map(|overview| AgreementBody::new(overview, &view.chains, view.now)),
             subscription_plan: PlanBody::new(&found.plan, reading),
         }
     }

@@ -18,6 +18,9 @@ pub type StatementObserver = Arc<dyn Fn(&str) + Send + Sync>;
 /// Why a database cannot be opened, for whoever configured it.
 pub type OpenError = Box<dyn std::error::Error + Send + Sync>;
 
+/// How long a writer waits for its turn in SQLite where nothing limits it.
+const WITHOUT_LIMIT: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// A database of either kind.
 pub enum Database {
     /// SQLite, embedded.
@@ -39,14 +42,15 @@ impl Database {
             DatabaseUrl::Sqlite(path) => Ok(Self::Sqlite(Arc::new(SqliteStore::open(&SqliteOptions {
                 path,
                 pool_size: database.pool_size,
-                busy_timeout: Duration::from_secs(database.statement_timeout_seconds),
+                connect_timeout: database.connect_timeout(),
+                busy_timeout: database.statement_timeout().unwrap_or(WITHOUT_LIMIT),
                 on_statement,
             })?))),
             DatabaseUrl::Postgres(url) => Ok(Self::Postgres(Arc::new(PostgresStore::connect(&PostgresOptions {
                 url,
                 pool_size: database.pool_size,
-                connect_timeout: Duration::from_secs(database.connect_timeout_seconds),
-                statement_timeout: Duration::from_secs(database.statement_timeout_seconds),
+                connect_timeout: database.connect_timeout(),
+                statement_timeout: database.statement_timeout().unwrap_or_default(),
                 application_name: "license-manager".to_owned(),
                 on_statement,
             })?))),

@@ -122,6 +122,7 @@ impl Asking<'_> {
         self.get(&plan.admin, &format!("/api/v1/licenses/?subscription_plan={}&status=assigned", plan.uuid));
         let license = &assigned["license_assignments"][0]["license"];
         self.get(&plan.admin, &format!("/api/v1/licenses/{}/", text(license)));
+        self.get(&plan.admin, &plan.path(&format!("licenses/{}/", text(license))));
         let mut revoke = |emails: &[&String]| {
             let whose = json!({ "subscription_plan": plan.uuid, "user_emails": emails });
             self.ask(&plan.admin, "POST", "/api/v1/licenses/revoke/", whose);

@@ -98,13 +98,13 @@ impl EnrollmentJobRepository for PostgresUnit<'_> {
         let query = diesel::sql_query(
             r#"SELECT * FROM bulk_enrollment_job
              WHERE stage = 'enrolling' AND strpos(parameters, '"learners":"holders"') > 0
-                OR EXISTS (SELECT FROM unnest($1, $2) AS named (json, plain)
-                           WHERE strpos(parameters, named.json) > 0 OR strpos(lower(results), named.plain) > 0)
+                OR EXISTS (SELECT FROM unnest($1, $2) AS named (json, csv)
+                           WHERE strpos(parameters, named.json) > 0 OR strpos(results, named.csv) > 0)
              ORDER BY uuid
              FOR UPDATE"#,
         )
         .bind::<Array<Text>, _>(emails.iter().map(Email::as_json).collect::<Vec<_>>())
-        .bind::<Array<Text>, _>(emails.iter().map(Email::as_str).collect::<Vec<_>>());
+        .bind::<Array<Text>, _>(emails.iter().map(Email::as_csv).collect::<Vec<_>>());
         let rows: Vec<NamingRow> = self.write(|connection| query.load(connection))?;
         rows.into_iter().map(|row| Ok((job(row.job)?, row.results))).collect()
     }

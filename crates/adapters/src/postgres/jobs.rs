@@ -11,7 +11,7 @@ use license_manager_domain::{Error, Job, JobKind, PlanId};
 
 use super::PostgresUnit;
 use super::rows::JobRow;
-use super::schema::plan_job;
+use super::schema::{plan_job, subscription_plan};
 
 impl JobRepository for PostgresUnit<'_> {
     fn add(&mut self, job: &Job) -> Result<(), Error> {
@@ -28,12 +28,14 @@ impl JobRepository for PostgresUnit<'_> {
     }
 
     fn claim(&mut self, now: DateTime<Utc>) -> Result<Option<Job>, Error> {
+        // With its plan, as whoever adds a job holds the plan first: one after the other, the two would wait for each other.
         let query = plan_job::table
+            .inner_join(subscription_plan::table)
             .select(JobRow::as_select())
             .filter(plan_job::not_before.le(now))
             .order((plan_job::not_before, plan_job::subscription_plan_uuid, plan_job::kind))
             .limit(1)
-            .for_update()
+            .for_no_key_update()
             .skip_locked();
         let row = self.write(|connection| query.get_result(connection).optional())?;
         row.map(Job::try_from).transpose()

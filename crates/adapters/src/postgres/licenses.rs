@@ -19,7 +19,7 @@ use uuid::Uuid;
 use super::error::{Failure, Remedy};
 use super::rows::{Holder, LicenseRow, PlanDetailsRow, PlanRow, licenses, plan_details};
 use super::schema::{customer_agreement, license, plan_type, product, subscription_plan};
-use super::statements::{HandedOut, Live, Unassigned, locked};
+use super::statements::{HandedOut, Live, Unassigned};
 use super::{Mode, PostgresUnit, Reservations};
 
 pub(super) type Condition = Box<dyn BoxableExpression<license::table, Pg, SqlType = Nullable<Bool>>>;
@@ -198,12 +198,14 @@ impl LicenseRepository for PostgresUnit<'_> {
     }
 
     fn of_activation_key(&mut self, key: ActivationKey) -> Result<Vec<(License, PlanDetails)>, Error> {
-        type Row = (LicenseRow, PlanDetailsRow);
-        let query = with_plans().filter(license::activation_key.eq(key.0));
-        let rows = match self.mode {
-            Mode::Read => self.read(|connection| query.load::<Row>(connection))?,
-            Mode::Write => self.write(|connection| locked(query, "license").load::<Row>(connection))?,
-        };
+        let keyed = license::activation_key.eq(key.0);
+        if self.mode == Mode::Write {
+            // By themselves: after waiting, a statement that also reads the plans looks for those that the licenses were in before.
+            let query = license::table.select(license::uuid).filter(keyed).order(license::uuid).for_no_key_update();
+            self.write(|connection| query.load::<Uuid>(connection))?;
+        }
+        let query = with_plans().filter(keyed);
+        let rows = self.read(|connection| query.load::<(LicenseRow, PlanDetailsRow)>(connection))?;
         rows.into_iter().map(|(license, plan)| Ok((license.try_into()?, plan_details(plan)))).collect()
     }
 

@@ -6,11 +6,12 @@ use diesel::prelude::*;
 use diesel::sql_types::{Nullable, Timestamptz, Uuid as SqlUuid};
 use license_manager_domain::ports::{CustomerScope, PlanFilter, PlanRepository, Window};
 use license_manager_domain::{AgreementId, Change, Error, PlanDetails, PlanId, SubscriptionPlan};
+use uuid::Uuid;
 
 use super::PostgresUnit;
 use super::rows::{PlanDetailsRow, PlanRow, plan_details};
 use super::schema::{SUBSCRIPTION_PLAN, customer_agreement, plan_type, product, subscription_plan};
-use super::statements::{Kind, locked, with_history};
+use super::statements::{Kind, with_history};
 
 #[auto_type(no_type_alias)]
 fn plans() -> _ {
@@ -53,9 +54,11 @@ impl PlanRepository for PostgresUnit<'_> {
     }
 
     fn lock(&mut self, id: PlanId) -> Result<Option<PlanDetails>, Error> {
-        let query = locked(plans().filter(subscription_plan::uuid.eq(id.0)), "subscription_plan");
-        let row = self.write(|connection| query.get_result::<PlanDetailsRow>(connection).optional())?;
-        Ok(row.map(plan_details))
+        // By itself: after waiting, a statement that also reads the product looks for the one that the plan had before, and
+        // tells of no plan where it has another by then.
+        let query = subscription_plan::table.find(id.0).select(subscription_plan::uuid).for_no_key_update();
+        self.write(|connection| query.get_result::<Uuid>(connection).optional())?;
+        PlanRepository::find(self, id)
     }
 
     fn list(&mut self, filter: &PlanFilter, window: Window) -> Result<Vec<PlanDetails>, Error> {
@@ -100,9 +103,12 @@ impl PlanRepository for PostgresUnit<'_> {
     ) -> Result<(), Error> {
         let statement = diesel::sql_query(
             "UPDATE subscription_plan
-             SET should_auto_apply_licenses = (uuid IS NOT DISTINCT FROM $2), modified = $3
-             WHERE customer_agreement_uuid = $1
-                 AND (should_auto_apply_licenses IS TRUE) <> (uuid IS NOT DISTINCT FROM $2)
+             SET should_auto_apply_licenses = (subscription_plan.uuid IS NOT DISTINCT FROM $2), modified = $3
+             FROM (SELECT uuid FROM subscription_plan
+                   WHERE customer_agreement_uuid = $1
+                       AND (should_auto_apply_licenses IS TRUE) <> (uuid IS NOT DISTINCT FROM $2)
+                   ORDER BY uuid FOR NO KEY UPDATE) AS locked
+             WHERE subscription_plan.uuid = locked.uuid
              RETURNING subscription_plan.*",
         )
         .bind::<SqlUuid, _>(agreement.0)

@@ -15,7 +15,7 @@ use super::PostgresUnit;
 use super::schema::{
     SUBSCRIPTION_PLAN_RENEWAL, customer_agreement, subscription_plan, subscription_plan_renewal as renewal,
 };
-use super::statements::{Kind, locked, with_history};
+use super::statements::{Kind, with_history};
 
 diesel::alias!(subscription_plan as prior: Prior, subscription_plan as renewed: Renewed);
 
@@ -194,7 +194,7 @@ impl RenewalRepository for PostgresUnit<'_> {
 
     fn lock(&mut self, id: RenewalId) -> Result<Option<RenewalDetails>, Error> {
         // By itself: a statement that also reads the plans would tell of them as they were before it waited.
-        let query = locked(renewal::table.find(id.0).select(renewal::id), "subscription_plan_renewal");
+        let query = renewal::table.find(id.0).select(renewal::id).for_no_key_update();
         self.write(|connection| query.get_result::<i64>(connection).optional())?;
         RenewalRepository::find(self, id)
     }

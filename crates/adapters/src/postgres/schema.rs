@@ -258,6 +258,7 @@ diesel::joinable!(expiration_message -> customer_agreement (customer_agreement_u
 diesel::joinable!(subscription_plan -> customer_agreement (customer_agreement_uuid));
 diesel::joinable!(subscription_plan -> product (product_id));
 diesel::joinable!(license -> subscription_plan (subscription_plan_uuid));
+diesel::joinable!(plan_job -> subscription_plan (subscription_plan_uuid));
 diesel::joinable!(license_transfer_job -> customer_agreement (customer_agreement_uuid));
 diesel::joinable!(role_assignment -> users (username));
 
@@ -271,6 +272,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     subscription_plan,
     subscription_plan_renewal,
 );
+diesel::allow_tables_to_appear_in_same_query!(plan_job, subscription_plan);
 diesel::allow_tables_to_appear_in_same_query!(role_assignment, users);
 
 /// A table whose every change is told in a second one, named like it with `_history` behind.

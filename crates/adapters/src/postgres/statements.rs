@@ -120,37 +120,3 @@ impl<S> QueryId for WithHistory<'_, S> {
 }
 
 impl<S> RunQueryDsl<PgConnection> for WithHistory<'_, S> {}
-
-/// A query whose rows of one table are locked against everybody who wants to change or lock them.
-///
-/// The lock leaves the key alone, so that rows which refer to the locked ones can still be added.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Locked<Q> {
-    query: Q,
-    table: &'static str,
-}
-
-/// See [`Locked`].
-pub(super) fn locked<Q>(query: Q, table: &'static str) -> Locked<Q> {
-    Locked { query, table }
-}
-
-impl<Q: QueryFragment<Pg>> QueryFragment<Pg> for Locked<Q> {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        self.query.walk_ast(out.reborrow())?;
-        out.push_sql(" FOR NO KEY UPDATE OF ");
-        out.push_sql(self.table);
-        Ok(())
-    }
-}
-
-impl<Q: Query> Query for Locked<Q> {
-    type SqlType = Q::SqlType;
-}
-
-impl<Q> QueryId for Locked<Q> {
-    type QueryId = ();
-    const HAS_STATIC_QUERY_ID: bool = false;
-}
-
-impl<Q> RunQueryDsl<PgConnection> for Locked<Q> {}

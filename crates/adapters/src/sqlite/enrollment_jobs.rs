@@ -117,12 +117,12 @@ impl EnrollmentJobRepository for SqliteUnit<'_> {
     }
 
     fn lock_naming(&mut self, emails: &[Email]) -> Result<Vec<(EnrollmentJob, Option<String>)>, Error> {
-        let named: Vec<_> = emails.iter().map(|email| (email.as_json(), email.as_str())).collect();
+        let named: Vec<_> = emails.iter().map(|email| (email.as_json(), email.as_csv())).collect();
         let rows: Vec<NamingRow> = diesel::sql_query(
             r#"SELECT * FROM bulk_enrollment_job
              WHERE stage = 'enrolling' AND instr(parameters, '"learners":"holders"') > 0
                 OR EXISTS (SELECT 1 FROM json_each(?1) AS named
-                           WHERE instr(parameters, named.value ->> 0) > 0 OR instr(lower(results), named.value ->> 1) > 0)
+                           WHERE instr(parameters, named.value ->> 0) > 0 OR instr(results, named.value ->> 1) > 0)
              ORDER BY uuid"#,
         )
         .bind::<Text, _>(serde_json::to_string(&named).map_err(Error::storage)?)

@@ -64,8 +64,10 @@ pub struct SqliteOptions {
     /// The most connections that read at once, at least 1. One more writes. Each reader holds up to 2 MiB of the file in memory,
     /// the writer up to 8 MiB.
     pub pool_size: u32,
-    /// How long work waits for a free connection, and how long for another process that writes, before it is
-    /// [`Error::Unavailable`].
+    /// How long work that reads waits for a free connection before it is [`Error::Unavailable`]. Above 0.
+    pub connect_timeout: Duration,
+    /// How long work that writes waits for its turn, in this process and beside others, before it is [`Error::Unavailable`].
+    /// Above 0.
     pub busy_timeout: Duration,
     /// Is told the text of every statement before it runs, `BEGIN` and `COMMIT` included, without its values: to count
     /// statements in tests.
@@ -108,14 +110,14 @@ impl SqliteStore {
         if !has_temporary_files {
             tracing::warn!("no folder for temporary files can be written to: large writes take more memory");
         }
-        let pool = |role, size| {
+        let pool = |role, size, patience| {
             Pool::builder()
                 .max_size(size)
                 .min_idle(Some(1))
                 .max_lifetime(None)
                 .idle_timeout(None)
                 .test_on_check_out(false) // a file has no connection to lose
-                .connection_timeout(options.busy_timeout)
+                .connection_timeout(patience)
                 .error_handler(Box::new(LogPoolError))
                 .connection_customizer(Box::new(Setup {
                     role,
@@ -126,8 +128,8 @@ impl SqliteStore {
                 .build(ConnectionManager::new(url))
                 .map_err(|error| refuse(error.to_string()))
         };
-        let writer = pool(Role::Writer, 1)?;
-        let readers = pool(Role::Reader, options.pool_size.max(1))?;
+        let writer = pool(Role::Writer, 1, options.busy_timeout)?;
+        let readers = pool(Role::Reader, options.pool_size.max(1), options.connect_timeout)?;
         Ok(Self { readers, writer, path })
     }
 

@@ -5,11 +5,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Barrier, mpsc};
 use std::time::Duration;
 
+use diesel::connection::SimpleConnection;
+use license_manager_adapters::postgres::PostgresStore;
 use license_manager_domain::ports::{StoreExt, UnitOfWork};
 use license_manager_domain::*;
+use uuid::Uuid;
 
 use crate::support::{PostgresDatabase, postgres_store};
-use crate::{PLAN, change, email, hand_out, license_ids, manager, number, provision};
+use crate::{PLAN, change, email, hand_out, license_ids, manager, now, number, plan, provision};
 
 #[test]
 fn sixteen_claims_at_once_take_every_license_once() {
@@ -94,6 +97,62 @@ fn claim_beside_a_holder(end: impl Fn(&mut dyn UnitOfWork) -> Result<(), Error> 
         held.recv().unwrap();
         store.write(|unit| hand_out(unit, 10..15)).unwrap().len()
     })
+}
+
+/// Runs SQL, and commits it once `work` waits for it; returns what came of the work.
+fn beside<T: Send>(database: &PostgresDatabase, sql: &str, work: impl FnOnce() -> T + Send) -> T {
+    let mut connection = database.connection();
+    connection.batch_execute(&format!("BEGIN; {sql}")).unwrap();
+    std::thread::scope(|scope| {
+        let working = scope.spawn(work);
+        wait_for_a_blocked_session(database);
+        connection.batch_execute("COMMIT").unwrap();
+        working.join().unwrap()
+    })
+}
+
+/// The id of a second plan.
+fn another_plan(store: &PostgresStore) -> PlanId {
+    let other = SubscriptionPlan { id: PlanId(Uuid::from_u128(0xAA)), title: "Languages".to_owned(), ..plan() };
+    store.write(|unit| unit.plans().add(&other, &change())).unwrap();
+    other.id
+}
+
+#[test]
+fn who_waits_for_a_license_finds_it_in_the_plan_it_was_moved_to() {
+    let (store, database) = postgres_store();
+    provision(&store, 1);
+    let license = store.write(|unit| hand_out(unit, 0..1)).unwrap().remove(0);
+    let (key, other) = (license.columns().activation_key.unwrap(), another_plan(&store));
+    let moved = format!("UPDATE license SET subscription_plan_uuid = '{other}' WHERE uuid = '{}'", license.id);
+    let found = beside(&database, &moved, || store.write(|unit| unit.licenses().of_activation_key(key)).unwrap());
+    let found: Vec<_> = found.iter().map(|(license, details)| (license.id, license.plan, details.plan.id)).collect();
+    assert_eq!(found, [(license.id, other, other)]);
+}
+
+#[test]
+fn who_waits_for_a_plan_finds_it_with_the_product_it_was_given() {
+    let (store, database) = postgres_store();
+    provision(&store, 1);
+    let given = format!("UPDATE subscription_plan SET product_id = 2 WHERE uuid = '{PLAN}'");
+    let found = beside(&database, &given, || store.write(|unit| unit.plans().lock(PLAN)).unwrap());
+    assert_eq!(found.map(|details| details.plan.product), Some(ProductId(2)));
+}
+
+#[test]
+fn a_job_is_left_alone_while_somebody_holds_its_plan() {
+    let (store, _database) = postgres_store();
+    provision(&store, 1);
+    let job = Job { plan: PLAN, kind: JobKind::Provision, requested_by: None, requested_at: now() };
+    store.write(|unit| unit.jobs().add(&job)).unwrap();
+    let beside = store.write(|unit| {
+        unit.plans().lock(PLAN)?;
+        let beside = store.write(|unit| unit.jobs().claim(now()))?;
+        // Whoever claimed it would wait for the plan, and this one for the job.
+        unit.jobs().add(&job)?;
+        Ok(beside)
+    });
+    assert_eq!((beside, store.write(|unit| unit.jobs().claim(now()))), (Ok(None), Ok(Some(job))));
 }
 
 fn wait_for_a_blocked_session(database: &PostgresDatabase) {

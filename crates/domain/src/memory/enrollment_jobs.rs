@@ -41,7 +41,7 @@ impl EnrollmentJobRepository for MemoryUnit<'_> {
             emails.iter().any(|email| {
                 let asked_for =
                     matches!(&job.enrollment.learners, Enrollees::Emails(learners) if learners.contains(email));
-                asked_for || results(job).is_some_and(|results| results.to_lowercase().contains(email.as_str()))
+                asked_for || results(job).is_some_and(|results| results.contains(&email.as_csv()))
             })
         };
         let jobs = tables.enrollment_jobs.values().filter(|job| job.is_enrolling_holders() || names_one(job));

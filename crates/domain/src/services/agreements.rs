@@ -68,9 +68,9 @@ pub struct AgreementOverview {
 }
 
 impl AgreementOverview {
-    /// Days until the last of its plans expires: whole, rounded down, at least 0.
-    pub fn net_days_until_expiration(&self, now: DateTime<Utc>) -> i64 {
-        let days = self.plans.iter().map(|details| details.plan.days_until_expiration(now));
+    /// Days until the last of its plans expires, renewals included: whole, rounded down, at least 0.
+    pub fn net_days_until_expiration(&self, chains: &RenewalChains, now: DateTime<Utc>) -> i64 {
+        let days = self.plans.iter().map(|details| chains.days_until_expiration(&details.plan, now));
         days.max().unwrap_or(0).max(0)
     }
 

@@ -59,8 +59,12 @@ impl LicenseManager {
         wanted: LearnerLicenses,
     ) -> Result<LearnerView, Error> {
         let view = self.read_learner_licenses(customer, person, wanted)?;
-        let outdated = |found: &LearnerLicense| found.license.columns().user_email.as_ref() != Some(&person.email);
-        if !view.licenses.iter().any(outdated) {
+        let has_it = |found: &&LearnerLicense| found.license.columns().user_email.as_ref() == Some(&person.email);
+        let (present, outdated): (Vec<_>, Vec<_>) = view.licenses.iter().partition(has_it);
+        let taken: HashSet<PlanId> =
+            present.iter().filter(|found| found.license.is_live()).map(|found| found.license.plan).collect();
+        // A live license stays under its old address where another one of the plan has the new one already.
+        if outdated.iter().all(|found| found.license.is_live() && taken.contains(&found.license.plan)) {
             return Ok(view);
         }
         self.adopt_email(actor, person)?;

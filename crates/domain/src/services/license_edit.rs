@@ -1,10 +1,12 @@
 //! A license corrected by staff, within the steps of its life.
 
+use chrono::{DateTime, Utc};
+
 use super::{LicenseManager, find_agreement, lock_plan};
 use crate::email::Email;
 use crate::error::{Conflict, Entity, Error, FieldErrors, Refusal};
 use crate::history::Actor;
-use crate::ids::{ActivationKey, LicenseId, LmsUserId};
+use crate::ids::{ActivationKey, LicenseId, LmsUserId, PlanId};
 use crate::license::{ImpossibleTransition, License, LicenseStatus};
 use crate::outbox::{AssignmentMail, Promises};
 use crate::ports::{StoreExt, UnitOfWork};
@@ -29,26 +31,42 @@ impl LicenseManager {
     /// no step leads to the status; [`Refusal::RevocationCap`]; [`Conflict::LiveLicense`] where the holder has another live
     /// license of the plan.
     pub fn edit_license(&self, actor: &Actor, id: LicenseId, edit: LicenseEdit) -> Result<License, Error> {
-        // Plans are locked before licenses, so the plan is looked up first.
-        let plan = self.license(id)?.plan;
+        loop {
+            // Plans are locked before licenses, so the plan is looked up first.
+            let plan = self.license(id)?.plan;
+            if let Some(edited) = self.edit_license_of(plan, actor, id, &edit)? {
+                return Ok(edited);
+            }
+        }
+    }
+
+    /// `None` where the license has left the plan.
+    fn edit_license_of(
+        &self,
+        plan: PlanId,
+        actor: &Actor,
+        id: LicenseId,
+        edit: &LicenseEdit,
+    ) -> Result<Option<License>, Error> {
         self.store.write(|unit| {
+            // One moment for the license and its history: an activation counts in reports where they agree.
+            let now = self.now();
             let plan = lock_plan(unit, plan)?.plan;
             let before = find_license(unit, id)?;
             if before.plan != plan.id {
-                // It was transferred in this moment: sent again, the edit finds it there.
-                return Err(Error::Unavailable);
+                return Ok(None);
             }
-            let (edited, step) = self.edited(before.clone(), &edit)?;
+            let (edited, step) = self.edited(before.clone(), edit, now)?;
             check_only_seat(unit, &before, &edited)?;
             let agreement = find_agreement(unit, plan.agreement)?;
             if step == Some(LicenseStatus::Revoked) {
                 self.take_back(unit, actor, &agreement, plan, vec![edited])?;
-                return find_license(unit, id);
+                return find_license(unit, id).map(Some);
             }
             if edited == before {
-                return Ok(before);
+                return Ok(Some(before));
             }
-            let mut promises = Promises::new(&agreement, &plan, self.ids.as_ref(), self.now());
+            let mut promises = Promises::new(&agreement, &plan, self.ids.as_ref(), now);
             match (before.status(), edited.status()) {
                 (LicenseStatus::Unassigned, LicenseStatus::Assigned) => {
                     promises.assigned(&edited, &AssignmentMail::default());
@@ -61,16 +79,20 @@ impl LicenseManager {
                 (LicenseStatus::Assigned, LicenseStatus::Activated) => promises.activated(&edited),
                 _ => {}
             }
-            unit.licenses().save(std::slice::from_ref(&edited), &actor.change(self.now()))?;
+            unit.licenses().save(std::slice::from_ref(&edited), &actor.change(now))?;
             unit.outbox().add(&promises.into_messages())?;
-            Ok(edited)
+            Ok(Some(edited))
         })
     }
 
     /// The license with its fields corrected and its step taken, and the status it steps to, if any. Revocation is left to be
     /// done.
-    fn edited(&self, license: License, edit: &LicenseEdit) -> Result<(License, Option<LicenseStatus>), Error> {
-        let now = self.now();
+    fn edited(
+        &self,
+        license: License,
+        edit: &LicenseEdit,
+        now: DateTime<Utc>,
+    ) -> Result<(License, Option<LicenseStatus>), Error> {
         let from = license.status();
         let step = edit.status.filter(|status| *status != from);
         let mut license = license;

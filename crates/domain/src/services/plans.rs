@@ -157,6 +157,10 @@ impl LicenseManager {
             let before = details.plan.clone();
             changes.clone().apply(&mut details.plan)?;
             details.plan.modified = now;
+            if details.plan.expiration_date != before.expiration_date && details.plan.expiration_date > now {
+                // A plan that goes on after its end was carried out is to end once more.
+                details.plan.expiration_processed = false;
+            }
             let product = find_product(unit, details.plan.product)?;
             details.plan.check_edit(&before, &product)?;
             let change = Change { reason: Some(reason), ..actor.change(now) };

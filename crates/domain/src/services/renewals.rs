@@ -162,7 +162,8 @@ impl LicenseManager {
     ///
     /// # Errors
     /// [`Entity::Renewal`] not found; [`Refusal::RenewalTooSmall`], [`Refusal::RenewedPlanInUse`],
-    /// [`Refusal::RenewedPlanTooLarge`]; [`Refusal::Frozen`] where the following plan is; [`crate::Conflict::PlanTitle`] where the agreement has a plan of the new one's title.
+    /// [`Refusal::RenewedPlanTooLarge`]; [`Refusal::Frozen`] where the following plan is; [`crate::Conflict::PlanTitle`] where the
+    /// agreement has a plan of the new one's title.
     pub fn process_renewal(&self, actor: &Actor, id: RenewalId, by: RenewedBy) -> Result<ProcessedRenewal, Error> {
         let (plan_id, now) = (PlanId(self.ids.next()), self.now());
         self.store.write(|unit| {
@@ -177,15 +178,12 @@ impl LicenseManager {
                 statuses: Some(terms.license_types_to_copy.statuses().to_vec()),
                 ..LicenseFilter::default()
             };
-            if renewed.as_ref().is_some_and(|plan| plan.last_freeze_timestamp.is_some()) {
-                return Err(Refusal::Frozen.into());
-            }
             let originals = unit.licenses().lock_live(prior.id, &filter, i64::MAX)?;
             let present = match &renewed {
                 Some(plan) => unit.licenses().counts(&[plan.id])?.remove(&plan.id).unwrap_or_default(),
                 None => LicenseCounts::default(),
             };
-            terms.check_room(originals.len(), &present)?;
+            check_processable(terms, renewed.as_ref(), originals.len(), &present)?;
 
             let change = actor.change(now);
             let plan = self.prepare_plan(unit, terms, &prior, renewed, plan_id, &change)?;
@@ -281,6 +279,19 @@ fn check(unit: &mut dyn UnitOfWork, terms: &RenewalTerms) -> Result<(), Error> {
         None => None,
     };
     terms.check(&prior, renewed.as_ref())
+}
+
+/// Refuses to carry so many licenses over into the following plan, whose licenses are these.
+pub(super) fn check_processable(
+    terms: &RenewalTerms,
+    renewed: Option<&SubscriptionPlan>,
+    needed: usize,
+    present: &LicenseCounts,
+) -> Result<(), Error> {
+    if renewed.is_some_and(|plan| plan.last_freeze_timestamp.is_some()) {
+        return Err(Refusal::Frozen.into());
+    }
+    terms.check_room(needed, present)
 }
 
 fn named_plan(unit: &mut dyn UnitOfWork, id: PlanId, field: &'static str) -> Result<SubscriptionPlan, Error> {

@@ -68,28 +68,35 @@ impl LicenseManager {
     /// [`crate::Entity::Plan`] not found; [`Error::Invalid`] for licenses that are not in the plan, or a moment to come;
     /// [`Refusal::SecondLiveLicense`] where somebody would hold two live licenses of the plan: then nothing changes.
     pub fn revert(&self, actor: &Actor, request: &RevertRequest) -> Result<Reverted, Error> {
-        if request.as_of > self.now() {
+        let now = self.now();
+        if request.as_of > now {
             return Err(Error::Invalid(FieldErrors::one("as_of", "This moment is yet to come.")));
         }
         if request.dry_run {
             return self.store.read(|unit| {
                 find_plan(unit, request.plan)?;
-                Ok(self.plan_revert(unit, request)?.outcome)
+                Ok(self.plan_revert(unit, request, now)?.outcome)
             });
         }
         self.store.write(|unit| {
             lock_plan(unit, request.plan)?;
-            let Planned { licenses, outcome } = self.plan_revert(unit, request)?;
+            let now = self.now();
+            let Planned { licenses, outcome } = self.plan_revert(unit, request, now)?;
             // Seats are freed before they are taken: the database allows nobody a second one, not even in between.
             let (taken, freed): (Vec<_>, Vec<_>) = licenses.into_iter().partition(License::is_live);
-            let change = actor.change(self.now());
+            let change = actor.change(now);
             unit.licenses().save(&freed, &change)?;
             unit.licenses().save(&taken, &change)?;
             Ok(outcome)
         })
     }
 
-    fn plan_revert(&self, unit: &mut dyn UnitOfWork, request: &RevertRequest) -> Result<Planned, Error> {
+    fn plan_revert(
+        &self,
+        unit: &mut dyn UnitOfWork,
+        request: &RevertRequest,
+        now: DateTime<Utc>,
+    ) -> Result<Planned, Error> {
         let mut written = unit.history().licenses_written_after(request.plan, request.as_of)?;
         if let Some(wanted) = &request.licenses {
             let present = unit.licenses().of_ids(wanted)?;
@@ -109,7 +116,7 @@ impl LicenseManager {
         let mut planned = Planned { licenses: Vec::new(), outcome: Reverted { changed: vec![], left_alone: vec![] } };
         let mut before = HashMap::new();
         for license in present {
-            match as_it_was(&license, former.get(&license.id), self.now()) {
+            match as_it_was(&license, former.get(&license.id), now) {
                 Ok(reverted) => {
                     let changes = Row::from(&reverted).changes(&Row::from(&license));
                     planned.outcome.changed.push((license.id, changes));

@@ -257,3 +257,36 @@ fn who_loses_a_plan_to_another_run_changes_nothing_more() {
     assert!(!is_processed(&world, plan));
     assert_eq!(events(&world), 0);
 }
+
+#[test]
+fn a_plan_that_is_extended_after_its_end_ends_once_more() {
+    let (world, lms, manager) = world_with_lms();
+    let plan = used_plan(&world, 5);
+    world.clock.advance(days(365) + Duration::hours(1));
+    complete(expire(&world, &manager));
+    let renamed = PlanChanges { title: Some("Renamed".to_owned()), ..PlanChanges::default() };
+    world.change(plan, renamed).unwrap();
+    assert!(is_processed(&world, plan), "its end was carried out");
+
+    let later = world.manager.now() + days(365);
+    world.change(plan, PlanChanges { expiration_date: Some(later), ..PlanChanges::default() }).unwrap();
+    assert!(!is_processed(&world, plan));
+    world.clock.advance(days(365) + Duration::hours(1));
+    assert_eq!(complete(expire(&world, &manager)).uuids, [plan.0]);
+    assert_eq!((events(&world), lms.done().len()), (4, 2));
+}
+
+#[test]
+fn a_plan_that_is_extended_while_it_is_ended_stays_unmarked() {
+    let (world, lms, manager) = world_with_lms();
+    let plan = used_plan(&world, 5);
+    world.clock.advance(days(365) + Duration::hours(1));
+    let (extending, later) = (world.manager.clone(), world.manager.now() + days(365));
+    lms.fail(move |_| {
+        let changes = PlanChanges { expiration_date: Some(later), ..PlanChanges::default() };
+        extending.update_plan(&admin(), ChangeReason::Other, plan, changes).unwrap();
+        None
+    });
+    expire(&world, &manager);
+    assert!(!is_processed(&world, plan));
+}

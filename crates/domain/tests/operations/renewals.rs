@@ -98,6 +98,22 @@ fn a_title_that_is_taken_is_told_by_the_dry_run_too() {
 }
 
 #[test]
+fn a_frozen_plan_is_told_by_the_dry_run_too() {
+    let world = World::new();
+    let (prior, following) = (world.plan(3), world.plan(0));
+    world.assign(prior, &crowd(2)).unwrap();
+    let soon = world.manager.now() + Duration::hours(1);
+    let terms = RenewalTerms { renewed_plan: Some(following), effective_date: soon, ..world.terms(prior, 3) };
+    world.schedule(&terms);
+    let freezable = PlanChanges { can_freeze_unused_licenses: Some(true), ..PlanChanges::default() };
+    world.change(following, freezable).unwrap();
+    world.manager.freeze(&admin(), following).unwrap();
+    for dry_run in [true, false] {
+        assert_eq!(process(&world, dry_run).errors.len(), 1);
+    }
+}
+
+#[test]
 fn a_run_ends_after_the_renewal_under_way() {
     let world = World::new();
     let renewals = [3, 4].map(|seats| due_in(&world, seats, 1).1);

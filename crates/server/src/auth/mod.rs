@@ -8,7 +8,7 @@ mod token;
 mod verifier;
 
 pub use keys::KeyError;
-pub use token::{AccessToken, Context, TokenError, TokenRole};
+pub use token::{AccessToken, Context, MAX_USERNAME_LENGTH, TokenError, TokenRole};
 pub use verifier::TokenVerifier;
 
 /// The token in an `Authorization` header's value: exactly two words, the first `JWT` in any case. Anything else,

@@ -101,7 +101,7 @@ pub enum TokenError {
 }
 
 /// The longest user name, in characters.
-const MAX_USERNAME_LENGTH: usize = 255;
+pub const MAX_USERNAME_LENGTH: usize = 255;
 
 /// What every token must say.
 pub(super) struct Expected {

@@ -145,7 +145,8 @@ pub struct DatabaseConfig {
     /// Seconds to wait for a connection before a request is answered 503, from 1 to 300.
     #[serde(deserialize_with = "whole_number::<_, _, 1, 300>")]
     pub connect_timeout_seconds: u64,
-    /// Seconds a statement may take before the database ends it, up to a day; 0 means no limit.
+    /// Seconds a statement may take before Postgres ends it, and seconds a writer waits for its turn in SQLite, up to a day; 0 means
+    /// no limit.
     #[serde(deserialize_with = "whole_number::<_, _, 0, 86_400>")]
     pub statement_timeout_seconds: u64,
 }

@@ -99,6 +99,7 @@ const CSRF_TOKENS: [&str; 2] = ["csrfCookie", "csrfHeader"];
         routes::licenses::list,
         routes::licenses::overview,
         routes::licenses::own,
+        routes::licenses::retrieve,
         routes::licenses_of_many_plans::assign,
         routes::licenses_of_many_plans::list,
         routes::licenses_of_many_plans::retrieve,

@@ -36,6 +36,8 @@ pub struct EnrollmentQuery {
     pub enroll_all: Option<bool>,
     /// The plan, where the body does not name it.
     pub subscription_id: Option<Uuid>,
+    /// The plan, likewise.
+    pub subscription_uuid: Option<Uuid>,
 }
 
 /// Which enrollment.
@@ -222,11 +224,10 @@ fn read(query: &Query, body: Value) -> Result<BulkEnrollment, ApiError> {
     Ok(BulkEnrollment { learners, plan: plan.map(PlanId), course_run_keys, notify })
 }
 
-/// Clients name the plan in the query or in the body.
+/// Clients name the plan in the query, by either name, or in the body.
 fn with_plan_of_query(query: &Query, mut body: Value) -> Value {
-    if let (Some(plan), Value::Object(fields)) =
-        (query.get("subscription_id").filter(|plan| !plan.is_empty()), &mut body)
-    {
+    let named = ["subscription_id", "subscription_uuid"].map(|name| query.get(name).filter(|plan| !plan.is_empty()));
+    if let (Some(plan), Value::Object(fields)) = (named.into_iter().flatten().next(), &mut body) {
         fields.entry("subscription_id").or_insert_with(|| plan.into());
     }
     body

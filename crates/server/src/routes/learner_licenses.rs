@@ -81,7 +81,8 @@ pub async fn list(
         let renewal_lock = state.manager.settings().renewal_lock;
         let shown = view.licenses.iter().skip(window.offset as usize).take(window.limit as usize);
         let licenses = shown.map(|found| LearnerLicenseBody::new(found, &view, renewal_lock)).collect();
-        let customer_agreement = view.agreement.as_ref().map(|overview| AgreementBody::new(overview, view.now));
+        let customer_agreement =
+            view.agreement.as_ref().map(|overview| AgreementBody::new(overview, &view.chains, view.now));
         Answer::ok(&Body { page: paging.positioned_body(total, licenses)?, customer_agreement })
     })
     .await

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use actix_web::{HttpRequest, HttpResponse, web};
 use futures_util::stream;
 use license_manager_domain::ports::{LicenseField, LicenseFilter, LicenseOrder};
-use license_manager_domain::{Error, License, LicenseId, LicenseStatus, PlanId, text_cell};
+use license_manager_domain::{Entity, Error, License, LicenseId, LicenseStatus, PlanId, text_cell};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -94,6 +94,29 @@ pub async fn overview(
     .await
 }
 
+/// One license of the plan.
+#[utoipa::path(
+    get,
+    path = "/api/v1/subscriptions/{subscription_uuid}/licenses/{license_uuid}/",
+    tag = "Licenses",
+    responses((status = 200, description = "The license", body = LicenseBody)),
+)]
+pub async fn retrieve(
+    access: OfPlan<Admin>,
+    request: HttpRequest,
+    state: web::Data<AppState>,
+) -> Result<Answer, ApiError> {
+    let id = LicenseId(path_uuid(&request, "license_uuid")?);
+    blocking(move || {
+        let license = state.manager.license(id)?;
+        if license.plan != access.plan {
+            return Err(Error::NotFound(Entity::License).into());
+        }
+        Answer::ok(&LicenseBody::new(&license))
+    })
+    .await
+}
+
 /// The caller's own live licenses of the plan.
 #[utoipa::path(
     get,
@@ -148,13 +171,13 @@ struct CsvLine<'a> {
 pub async fn csv(access: OfPlan<Admin>, state: web::Data<AppState>) -> Result<HttpResponse, ApiError> {
     let reader = state.clone();
     let plan = access.plan;
-    let slug = blocking(move || Ok(reader.manager.customer_slug_of_plan(plan)?)).await?.unwrap_or_default();
+    let slug = blocking(move || Ok(reader.manager.customer_slug_of_plan(plan)?)).await?;
     let head = "status,user_email,activation_date,last_remind_date,activation_link\r\n";
     let lines = stream::try_unfold(Some((None, Vec::from(head))), move |position| {
         let (state, slug) = (state.clone(), slug.clone());
         async move {
             let Some((after, mut text)) = position else { return Ok::<_, actix_web::Error>(None) };
-            let (last, batch) = blocking(move || Ok(csv_batch(&state, &slug, plan, after)?)).await?;
+            let (last, batch) = blocking(move || Ok(csv_batch(&state, slug.as_deref(), plan, after)?)).await?;
             text.extend(batch);
             Ok(Some((web::Bytes::from(text), last.map(|id| (Some(id), Vec::new())))))
         }
@@ -168,7 +191,7 @@ pub async fn csv(access: OfPlan<Admin>, state: web::Data<AppState>) -> Result<Ht
 /// The next lines, and the license they end with where there may be more.
 fn csv_batch(
     state: &AppState,
-    slug: &str,
+    slug: Option<&str>,
     plan: PlanId,
     after: Option<LicenseId>,
 ) -> Result<(Option<LicenseId>, Vec<u8>), Error> {
@@ -190,9 +213,9 @@ fn csv_batch(
     Ok((last, writer.into_inner().map_err(Error::storage)?))
 }
 
-/// Where the learner activates the license.
-pub(super) fn activation_link(state: &AppState, slug: &str, license: &License) -> Option<String> {
-    let key = license.columns().activation_key?;
+/// Where the learner activates the license: nowhere before it has a key and its customer a slug.
+pub(super) fn activation_link(state: &AppState, slug: Option<&str>, license: &License) -> Option<String> {
+    let (key, slug) = (license.columns().activation_key?, slug?);
     Some(format!("{}/{slug}/licenses/{key}/activate", state.learner_portal.trim_end_matches('/')))
 }
 

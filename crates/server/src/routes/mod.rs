@@ -32,7 +32,7 @@ use crate::access::{
     Admin, AdminOrLearner, Caller, HistoryReader, Listing, OfAgreement, OfPlan, ProvisionerOrStaff, RetirementWorker,
     Staff,
 };
-use crate::{monitor, openapi};
+use crate::{monitor, openapi, support};
 
 /// Adds every endpoint. Paths end with a slash: requests without it are given one before they get here.
 pub fn configure(service: &mut web::ServiceConfig) {
@@ -42,6 +42,7 @@ pub fn configure(service: &mut web::ServiceConfig) {
         .service(web::resource("/api/schema/").route(web::get().to(openapi::document)))
         .service(web::resource("/api-docs/").route(web::get().to(openapi::page::index)))
         .service(web::resource("/api-docs/{file}/").route(web::get().to(openapi::page::file)))
+        .configure(support::configure)
         .service(endpoints());
 }
 
@@ -91,6 +92,10 @@ fn plans(api: Endpoints) -> Endpoints {
         .service(
             Endpoint::<OfPlan<Admin>>::new("/subscriptions/{subscription_uuid}/licenses/remind-all/")
                 .post(license_reminder::remind_all),
+        )
+        .service(
+            Endpoint::<OfPlan<Admin>>::new("/subscriptions/{subscription_uuid}/licenses/{license_uuid}/")
+                .get(licenses::retrieve),
         )
         .service(Endpoint::<HistoryReader>::new("/subscriptions/{subscription_uuid}/history/").get(history::of_plan))
         .service(

@@ -9,13 +9,11 @@ use utoipa::ToSchema;
 use crate::access::RetirementWorker;
 use crate::answer::{Answer, blocking};
 use crate::app::AppState;
+use crate::auth::MAX_USERNAME_LENGTH;
 use crate::body::WithBody;
 use crate::error::ApiError;
 use crate::openapi::errors::{BadRequest, Detail};
 use crate::wire::fields::{Kind, integer, text};
-
-/// The longest user name, in characters.
-const MAX_USERNAME: usize = 255;
 
 /// Who is forgotten.
 #[derive(ToSchema)]
@@ -48,7 +46,7 @@ pub async fn retire(
     state: web::Data<AppState>,
 ) -> Result<Answer, ApiError> {
     let lms_user_id = required(&body, "lms_user_id", &integer(1..=i64::MAX))?;
-    let username = required(&body, "original_username", &text(1..=MAX_USERNAME))?;
+    let username = required(&body, "original_username", &text(1..=MAX_USERNAME_LENGTH))?;
     blocking(move || {
         let done = state.manager.retire(&access.caller.actor(), LmsUserId(lms_user_id), &username)?;
         if done.user_was_known {

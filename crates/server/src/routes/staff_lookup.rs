@@ -57,7 +57,7 @@ impl Body {
             last_remind_date: columns.last_remind_date,
             subscription_plan_title: found.plan.plan.title.clone(),
             subscription_plan_expiration_date: found.plan.plan.expiration_date,
-            activation_link: slug.and_then(|slug| activation_link(state, slug, &found.license)),
+            activation_link: activation_link(state, slug, &found.license),
         }
     }
 }

@@ -325,10 +325,13 @@ impl LicenseManager {
                     licenses.iter().for_each(|license| promises.expired(license));
                     unit.outbox().add(&promises.into_messages())?;
                     if last_batch(&licenses) {
-                        let mut plan = lock_plan(unit, plan.id)?.plan;
-                        (plan.expiration_processed, plan.modified) = (true, now);
-                        let change = Change { reason: Some(ChangeReason::Other), ..Actor::service().change(now) };
-                        unit.plans().save(&plan, &change)?;
+                        let mut locked = lock_plan(unit, plan.id)?.plan;
+                        // One that was extended under way has yet to end.
+                        if locked.expiration_date == plan.expiration_date {
+                            (locked.expiration_processed, locked.modified) = (true, now);
+                            let change = Change { reason: Some(ChangeReason::Other), ..Actor::service().change(now) };
+                            unit.plans().save(&locked, &change)?;
+                        }
                     }
                     Ok(licenses)
                 })?

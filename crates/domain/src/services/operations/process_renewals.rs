@@ -10,7 +10,8 @@ use crate::history::Actor;
 use crate::ids::{PlanId, RenewalId};
 use crate::plan::LicenseCounts;
 use crate::ports::{LicenseFilter, StoreExt};
-use crate::services::{LicenseManager, RenewedBy};
+use crate::services::renewals::check_processable;
+use crate::services::{LicenseManager, RenewedBy, find_plan};
 
 impl LicenseManager {
     /// Processes the renewals that take effect from now to the end of `window`, but for those that are exempt. One that cannot
@@ -91,13 +92,16 @@ impl LicenseManager {
             let statuses = terms.license_types_to_copy.statuses();
             let filter = LicenseFilter { statuses: Some(statuses.to_vec()), ..LicenseFilter::default() };
             let needed = unit.licenses().count(terms.prior_plan, &filter)?;
-            let present = match terms.renewed_plan {
-                Some(plan) => unit.licenses().counts(&[plan])?.remove(&plan).unwrap_or_default(),
-                None => LicenseCounts::default(),
+            let (renewed, present) = match terms.renewed_plan {
+                Some(plan) => {
+                    let counts = unit.licenses().counts(&[plan])?.remove(&plan).unwrap_or_default();
+                    (Some(find_plan(unit, plan)?.plan), counts)
+                }
+                None => (None, LicenseCounts::default()),
             };
-            terms.check_room(usize::try_from(needed).unwrap_or(0), &present)?;
-            if terms.renewed_plan.is_none() {
-                let prior = unit.plans().find(terms.prior_plan)?.ok_or(Error::NotFound(Entity::Plan))?.plan;
+            check_processable(&terms, renewed.as_ref(), usize::try_from(needed).unwrap_or(0), &present)?;
+            if renewed.is_none() {
+                let prior = find_plan(unit, terms.prior_plan)?.plan;
                 let title = terms.title(&prior);
                 let others = unit.plans().of_agreements(&[prior.agreement])?;
                 if others.iter().any(|other| other.plan.title == title) {

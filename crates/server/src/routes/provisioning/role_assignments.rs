@@ -12,6 +12,7 @@ use uuid::Uuid;
 use crate::access::{ProvisionerOrStaff, path_integer};
 use crate::answer::{Answer, blocking};
 use crate::app::AppState;
+use crate::auth::MAX_USERNAME_LENGTH;
 use crate::body::WithBody;
 use crate::error::ApiError;
 use crate::listing::{PageBody, Paging, query_uuid};
@@ -22,8 +23,6 @@ use crate::wire::time::serialize as moment;
 
 /// The most assignments a page has.
 const MAX_PAGE_SIZE: u64 = 100;
-/// The longest user name, in characters.
-const MAX_USERNAME: usize = 150;
 
 const ROLES: &[&str] = &["enterprise_subscriptions_admin", "enterprise_subscriptions_learner"];
 
@@ -41,7 +40,7 @@ pub struct RoleAssignmentQuery {
 #[derive(ToSchema)]
 pub struct RoleAssignmentRequest {
     /// The user, who need not have called yet.
-    #[schema(min_length = 1, max_length = 150)]
+    #[schema(min_length = 1, max_length = 255)]
     pub username: String,
     /// The role.
     pub role: RoleName,
@@ -127,7 +126,7 @@ pub async fn create(
     state: web::Data<AppState>,
 ) -> Result<Answer, ApiError> {
     let mut fields = Fields::new(body)?;
-    let username = fields.required("username", text(1..=MAX_USERNAME));
+    let username = fields.required("username", text(1..=MAX_USERNAME_LENGTH));
     let role = fields.required("role", choice(ROLES)).to_owned();
     let customer = fields.nullable("enterprise_customer_uuid", uuid()).value().map(CustomerId);
     fields.finish()?;
