@@ -96,7 +96,7 @@ async function load() {
     say("");
   } catch (problem) {
     element("sign-in").hidden = ![401, 403].includes(problem.status);
-    say(problem.message, true);
+    say(problem.status === 401 && !token ? "You are not signed in." : problem.message, true);
   }
 }
 
