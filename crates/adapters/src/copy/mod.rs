@@ -153,13 +153,20 @@ fn fill(
     to.remove_seeds(tables)?;
     for table in tables {
         let (rows, insert) = (from.rows(table)?, table.insert());
-        in_batches(rows, supervisor, |batch, number| to.write(&table.name, &insert, batch, number))?;
+        in_batches(rows, |batch, number| {
+            to.write(&table.name, &insert, batch, number)?;
+            supervisor.advanced(number as u64);
+            go_on(supervisor)
+        })?;
     }
     // What refers to rows of its own table is filled in when all of them are there.
     for table in tables {
         for column in table.columns.iter().filter(|column| column.refers_to_own_table) {
             let (rows, update) = (from.references(table, column)?, table.refer(column)?);
-            in_batches(rows, &Unheard(supervisor), |batch, number| to.write(&table.name, &update, batch, number))?;
+            in_batches(rows, |batch, number| {
+                to.write(&table.name, &update, batch, number)?;
+                go_on(supervisor)
+            })?;
         }
     }
     for table in tables {
@@ -181,46 +188,53 @@ fn compare(to: &mut Target<'_>, copied: &[CopiedTable]) -> Result<(), CopyError>
     Ok(())
 }
 
+/// Ends the copy where somebody wants that.
+fn go_on(supervisor: &dyn Supervisor) -> Result<(), CopyError> {
+    if supervisor.is_stopping() { Err(CopyError::Stopped) } else { Ok(()) }
+}
+
 /// Hands rows on as JSON arrays, each with how many rows it has.
 fn in_batches(
     rows: impl Iterator<Item = Result<String, CopyError>>,
-    supervisor: &dyn Supervisor,
     mut write: impl FnMut(&str, usize) -> Result<(), CopyError>,
 ) -> Result<(), CopyError> {
     let (mut batch, mut number) = (String::new(), 0);
-    let mut write = |batch: &mut String, number: &mut usize| {
-        if *number == 0 {
-            return Ok(());
-        }
-        batch.push(']');
-        write(batch, *number)?;
-        supervisor.advanced(*number as u64);
-        batch.clear();
-        *number = 0;
-        if supervisor.is_stopping() { Err(CopyError::Stopped) } else { Ok(()) }
-    };
     for row in rows {
         let row = row?;
         if number > 0 && batch.len() + row.len() > BATCH_BYTES {
-            write(&mut batch, &mut number)?;
+            batch.push(']');
+            write(&batch, number)?;
+            batch.clear();
+            number = 0;
         }
         batch.push(if number == 0 { '[' } else { ',' });
         batch.push_str(&row);
         number += 1;
     }
-    write(&mut batch, &mut number)
+    if number > 0 {
+        batch.push(']');
+        write(&batch, number)?;
+    }
+    Ok(())
 }
 
-/// A supervisor that hears nothing: the rows were counted when they came.
-struct Unheard<'a>(&'a dyn Supervisor);
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-#[async_trait::async_trait]
-impl Supervisor for Unheard<'_> {
-    fn is_stopping(&self) -> bool {
-        self.0.is_stopping()
-    }
-
-    async fn pause(&self, duration: std::time::Duration) {
-        self.0.pause(duration).await;
+    #[test]
+    fn rows_travel_together_up_to_a_size_and_a_larger_one_alone() {
+        let row = |length: usize| Ok(format!("\"{}\"", "x".repeat(length)));
+        let lengths = [10, 20, BATCH_BYTES - 60, 30, 2 * BATCH_BYTES, 5, 6];
+        let mut batches = Vec::new();
+        in_batches(lengths.into_iter().map(row), |batch, number| {
+            let texts: Vec<String> = serde_json::from_str(batch).expect("an array of texts");
+            assert_eq!(texts.len(), number);
+            batches.push(texts.iter().map(String::len).collect::<Vec<_>>());
+            Ok(())
+        })
+        .expect("all are written");
+        assert_eq!(batches, [vec![10, 20, BATCH_BYTES - 60], vec![30], vec![2 * BATCH_BYTES], vec![5, 6]]);
+        in_batches(std::iter::empty(), |_, _| panic!("nothing is written where nothing is")).expect("nothing to do");
     }
 }

@@ -103,12 +103,14 @@ impl Target<'_> {
         Ok(rows.into_iter().map(|row| Reference { from: row.from_table, to: row.to_table }).collect())
     }
 
-    /// Keeps everybody else from writing until the end; reading goes on.
+    /// Keeps everybody else from writing until the end; reading goes on. Limits that the role has do not hold: how long this takes is
+    /// not known.
     pub(super) fn lock(&mut self, tables: &[Table]) -> Result<(), CopyError> {
         let mut names: Vec<String> = tables.iter().map(|table| quoted(&table.name)).collect();
         names.sort();
         self.execute(&format!(
-            "SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'; LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE",
+            "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0; \
+             SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'; LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE",
             names.join(", ")
         ))
     }
