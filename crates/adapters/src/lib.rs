@@ -5,6 +5,7 @@
 //! suite in `tests/contract`.
 
 pub mod calls;
+pub mod copy;
 pub mod http;
 pub mod mail;
 pub mod pool;

@@ -8,7 +8,7 @@ use license_manager_domain::outbox::Topic;
 use uuid::Uuid;
 
 use crate::auth::mint::DevelopmentToken;
-use crate::operations::OperationCommand;
+use crate::operations::{CopyArguments, OperationCommand};
 
 /// Hands out the seats of an enterprise's subscription plans.
 ///
@@ -46,6 +46,8 @@ pub enum Command {
     Outbox(OutboxCommand),
     /// Bring the database up to date, then stop.
     Migrate,
+    /// Copy everything from a SQLite database to a new Postgres database. Stop the server first.
+    Copy(CopyArguments),
     /// Print an access token for development, signed with the configured HS256 secret.
     Token(TokenArguments),
     /// Write the rows that everything else needs into the database: plan types and products.
@@ -215,6 +217,18 @@ mod tests {
             assert!(matches!(cli.into_command(), Command::Config));
         }
         assert!(parse("license-manager --config a.toml").unwrap().config.is_some());
+    }
+
+    #[test]
+    fn addresses_of_databases_are_not_repeated() {
+        for line in
+            ["license-manager copy --from mysql:secret", "license-manager copy --from a --to mysql://a:secret@b/c"]
+        {
+            let cli = parse(line).unwrap();
+            assert!(!format!("{cli:?}").contains("secret"), "{cli:?}");
+        }
+        let refused = parse("license-manager copy --to postgres://a:secret@b/c").unwrap_err();
+        assert!(refused.contains("--from") && !refused.contains("secret"), "{refused}");
     }
 
     #[test]

@@ -88,6 +88,10 @@ fn act(cli: Cli) -> Result<ExitCode, Box<dyn Error>> {
                 tracing::info!(migration, "migrated");
             }
         }
+        Command::Copy(arguments) => {
+            logging::init(&config.logging)?;
+            operations::copy(&config, &arguments, &mut std::io::stdout())?;
+        }
         Command::Seed(arguments) => {
             logging::init(&config.logging)?;
             let database = Database::open(&config).map_err(|error| error.to_string())?;

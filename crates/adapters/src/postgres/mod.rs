@@ -122,10 +122,7 @@ impl PostgresStore {
     pub fn migrate(&self) -> Result<Vec<String>, Error> {
         // A connection of its own: migrations and the wait for another server's may take longer than a request's statement,
         // and the lock ends with the connection, however this ends.
-        let mut connection = self.connector.establish().map_err(|error| {
-            tracing::warn!("{error}");
-            Error::Unavailable
-        })?;
+        let mut connection = self.unlimited_connection()?;
         connection
             .batch_execute(&format!("SELECT pg_advisory_lock({MIGRATION_LOCK})"))
             .map_err(|error| Failure::from(error).error)?;
@@ -150,6 +147,14 @@ impl PostgresStore {
     /// How its connections are used.
     pub fn pools(&self) -> Vec<PoolUse> {
         vec![PoolUse::of("all", &self.pool)]
+    }
+
+    /// A connection beside the pool, on which statements may take as long as they like.
+    pub(crate) fn unlimited_connection(&self) -> Result<PgConnection, Error> {
+        self.connector.establish().map_err(|error| {
+            tracing::warn!("{error}");
+            Error::Unavailable
+        })
     }
 
     fn session(&self) -> Result<PooledConnection<Connector>, Error> {

@@ -158,6 +158,11 @@ impl SqliteStore {
         outcome.map_err(|error| failure.unwrap_or_else(|| storage_error(error)))
     }
 
+    /// A connection that reads.
+    pub(crate) fn reader(&self) -> Result<PooledConnection<ConnectionManager<SqliteConnection>>, Error> {
+        connection(&self.readers)
+    }
+
     /// The names of the migrations that [`SqliteStore::migrate`] would run.
     pub fn pending_migrations(&self) -> Result<Vec<String>, Error> {
         let mut conn = connection(&self.readers)?;

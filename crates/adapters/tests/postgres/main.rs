@@ -7,6 +7,7 @@
 
 mod claims;
 mod connections;
+mod copy;
 mod outbox_plans;
 mod query_plans;
 #[path = "../support/mod.rs"]

@@ -6,10 +6,12 @@
 //! | `recurring` | the operations a schedule runs |
 //! | `hands` | provision, freeze, transfer, history |
 //! | `seeds` | data for development |
+//! | `copy` | moving from SQLite to Postgres |
 //! | `supervisor` | progress on standard error, Ctrl-C |
 //! | `report` | the summary on standard output |
 
 mod arguments;
+mod copy;
 mod hands;
 mod recurring;
 mod report;
@@ -22,6 +24,7 @@ use license_manager_domain::{Error, LicenseManager};
 
 pub use arguments::OperationCommand;
 use arguments::ShowOptions;
+pub use copy::{CopyArguments, copy};
 use report::Report;
 use supervisor::CommandSupervisor;
 

@@ -15,7 +15,7 @@ pub struct Report {
     /// Whether nothing was changed.
     pub dry_run: bool,
     /// How many of what, in the order they are shown.
-    pub counts: Vec<(&'static str, i64)>,
+    pub counts: Vec<(String, i64)>,
     /// To what it was done.
     pub uuids: Vec<Uuid>,
     /// What could not be done: what it is about, and why.
@@ -24,12 +24,16 @@ pub struct Report {
     pub interrupted: bool,
 }
 
+fn named(counts: impl IntoIterator<Item = (impl Into<String>, i64)>) -> Vec<(String, i64)> {
+    counts.into_iter().map(|(name, number)| (name.into(), number)).collect()
+}
+
 impl From<OperationSummary> for Report {
     fn from(summary: OperationSummary) -> Self {
         Self {
             command: summary.operation,
             dry_run: summary.dry_run,
-            counts: summary.counts.into_iter().collect(),
+            counts: named(summary.counts),
             uuids: summary.uuids,
             errors: summary.errors.into_iter().map(|failure| (failure.about, failure.message)).collect(),
             interrupted: summary.interrupted,
@@ -39,8 +43,13 @@ impl From<OperationSummary> for Report {
 
 impl Report {
     /// Of a command that did all it was to do.
-    pub fn done(command: &'static str, dry_run: bool, counts: Vec<(&'static str, i64)>, uuids: Vec<Uuid>) -> Self {
-        Self { command, dry_run, counts, uuids, errors: Vec::new(), interrupted: false }
+    pub fn done(
+        command: &'static str,
+        dry_run: bool,
+        counts: impl IntoIterator<Item = (impl Into<String>, i64)>,
+        uuids: Vec<Uuid>,
+    ) -> Self {
+        Self { command, dry_run, counts: named(counts), uuids, errors: Vec::new(), interrupted: false }
     }
 
     /// Whether there was nothing that could not be done.
@@ -56,7 +65,7 @@ impl Report {
         match format {
             SummaryFormat::Json => {
                 let counts: serde_json::Map<String, Value> =
-                    self.counts.iter().map(|&(name, number)| (name.to_owned(), number.into())).collect();
+                    self.counts.iter().map(|(name, number)| (name.clone(), (*number).into())).collect();
                 let errors: Vec<Value> =
                     self.errors.iter().map(|(about, message)| json!({ "about": about, "message": message })).collect();
                 let report = json!({

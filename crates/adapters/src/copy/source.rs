@@ -1,0 +1,104 @@
+//! Reading SQLite, within one transaction: everything is as it was at its first read.
+
+use diesel::connection::DefaultLoadingMode;
+use diesel::prelude::*;
+use diesel::sql_query;
+use diesel::sql_types::{BigInt, Bool, Text};
+
+use super::CopyError;
+use super::tables::{Column, Declared, Table, quoted};
+
+/// A SQLite database that is read.
+pub(super) struct Source<'c>(pub(super) &'c mut SqliteConnection);
+
+#[derive(QueryableByName)]
+struct DeclaredRow {
+    #[diesel(sql_type = Text)]
+    table_name: String,
+    #[diesel(sql_type = Text)]
+    column_name: String,
+    #[diesel(sql_type = Text)]
+    type_name: String,
+    #[diesel(sql_type = Bool)]
+    is_key: bool,
+}
+
+#[derive(QueryableByName)]
+struct Number {
+    #[diesel(sql_type = BigInt)]
+    number: i64,
+}
+
+#[derive(QueryableByName)]
+struct Row {
+    #[diesel(sql_type = Text)]
+    row: String,
+}
+
+impl Source<'_> {
+    /// The columns of every table.
+    pub(super) fn columns(&mut self) -> Result<Vec<Declared>, CopyError> {
+        let rows: Vec<DeclaredRow> = sql_query(
+            "SELECT schema.name AS table_name, info.name AS column_name, info.type AS type_name, info.pk > 0 AS is_key
+             FROM sqlite_schema AS schema, pragma_table_info(schema.name) AS info
+             WHERE schema.type = 'table' AND schema.name NOT GLOB 'sqlite_*'
+                 AND schema.name <> '__diesel_schema_migrations'",
+        )
+        .load(self.0)
+        .map_err(of_sqlite)?;
+        let declared = |row: DeclaredRow| Declared {
+            table: row.table_name,
+            column: row.column_name,
+            kind: row.type_name,
+            is_key: row.is_key,
+            is_identity: false,
+            refers_to_own_table: false,
+        };
+        Ok(rows.into_iter().map(declared).collect())
+    }
+
+    /// How many rows a table has.
+    pub(super) fn count(&mut self, table: &str) -> Result<i64, CopyError> {
+        self.number(&format!("SELECT count(*) AS number FROM {}", quoted(table)))
+    }
+
+    /// The highest number that a table ever gave to a row; 0 where it gave none.
+    pub(super) fn last_number(&mut self, table: &str) -> Result<i64, CopyError> {
+        let name = table.replace('\'', "''");
+        self.number(&format!("SELECT coalesce(max(seq), 0) AS number FROM sqlite_sequence WHERE name = '{name}'"))
+    }
+
+    fn number(&mut self, query: &str) -> Result<i64, CopyError> {
+        let row: Number = sql_query(query).get_result(self.0).map_err(of_sqlite)?;
+        Ok(row.number)
+    }
+
+    /// The rows of a table, each as a JSON object, one after the other as they lie in the file. Without what refers to rows of
+    /// the table itself.
+    pub(super) fn rows(&mut self, table: &Table) -> Result<impl Iterator<Item = Result<String, CopyError>>, CopyError> {
+        let fields: Vec<String> =
+            table.columns.iter().filter(|column| !column.refers_to_own_table).map(Column::read).collect();
+        self.read(format!("SELECT json_object({}) AS row FROM {}", fields.join(", "), quoted(&table.name)))
+    }
+
+    /// The rows of a table that refer to others of it in a column: their keys, and what they refer to.
+    pub(super) fn references(
+        &mut self,
+        table: &Table,
+        column: &Column,
+    ) -> Result<impl Iterator<Item = Result<String, CopyError>>, CopyError> {
+        let fields: Vec<String> = table.key().chain([column]).map(Column::read).collect();
+        let (table, column) = (quoted(&table.name), quoted(&column.name));
+        let fields = fields.join(", ");
+        self.read(format!("SELECT json_object({fields}) AS row FROM {table} WHERE {column} IS NOT NULL"))
+    }
+
+    fn read(&mut self, query: String) -> Result<impl Iterator<Item = Result<String, CopyError>>, CopyError> {
+        let rows = sql_query(query).load_iter::<Row, DefaultLoadingMode>(self.0).map_err(of_sqlite)?;
+        Ok(rows.map(|row| row.map(|row| row.row).map_err(of_sqlite)))
+    }
+}
+
+fn of_sqlite(error: diesel::result::Error) -> CopyError {
+    CopyError::about("SQLite", error)
+}
