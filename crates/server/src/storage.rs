@@ -18,6 +18,9 @@ pub type StatementObserver = Arc<dyn Fn(&str) + Send + Sync>;
 /// Why a database cannot be opened, for whoever configured it.
 pub type OpenError = Box<dyn std::error::Error + Send + Sync>;
 
+/// How long work on SQLite waits for its turn where statements have no limit: as long as the longest limit there is.
+const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// A database of either kind.
 pub enum Database {
     /// SQLite, embedded.
@@ -39,7 +42,7 @@ impl Database {
             DatabaseUrl::Sqlite(path) => Ok(Self::Sqlite(Arc::new(SqliteStore::open(&SqliteOptions {
                 path,
                 pool_size: database.pool_size,
-                busy_timeout: Duration::from_secs(database.statement_timeout_seconds),
+                busy_timeout: database.statement_timeout().unwrap_or(LONGEST_WAIT),
                 on_statement,
             })?))),
             DatabaseUrl::Postgres(url) => Ok(Self::Postgres(Arc::new(PostgresStore::connect(&PostgresOptions {
@@ -53,12 +56,23 @@ impl Database {
         }
     }
 
-    /// Brings the schema up to date and returns the migrations that took. Two processes may do so at once.
-    pub fn migrate(&self) -> Result<Vec<String>, Error> {
-        match self {
+    /// Brings the schema up to date, and tells the log what that took, or that the schema is newer than this version. Two processes
+    /// may do so at once.
+    pub fn migrate(&self) -> Result<(), Error> {
+        let ran = match self {
             Self::Sqlite(store) => store.migrate(),
             Self::Postgres(store) => store.migrate(),
+        };
+        for migration in ran? {
+            tracing::info!(migration, "migrated");
         }
+        // During an upgrade old servers go on working beside new ones, so this is no error.
+        let unknown = self.unknown_migrations()?;
+        if !unknown.is_empty() {
+            let (migrations, version) = (unknown.join(", "), env!("CARGO_PKG_VERSION"));
+            tracing::warn!(migrations, version, "the database was migrated by a newer version of license-manager");
+        }
+        Ok(())
     }
 
     /// The migrations that [`Database::migrate`] would run.
@@ -66,6 +80,14 @@ impl Database {
         match self {
             Self::Sqlite(store) => store.pending_migrations(),
             Self::Postgres(store) => store.pending_migrations(),
+        }
+    }
+
+    /// The migrations that a newer version ran, by their versions.
+    pub fn unknown_migrations(&self) -> Result<Vec<String>, Error> {
+        match self {
+            Self::Sqlite(store) => store.unknown_migrations(),
+            Self::Postgres(store) => store.unknown_migrations(),
         }
     }
 
