@@ -179,13 +179,7 @@ impl Server {
     /// Runs a command that ends by itself on the same database.
     pub fn command(&self, arguments: &[&str]) -> Ran {
         let folder = tempfile::tempdir().expect("a temporary folder is created");
-        let output = self.command_with_settings(folder.path()).args(arguments).output().expect("the command runs");
-        Ran {
-            succeeded: output.status.success(),
-            code: output.status.code(),
-            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        }
+        Ran::of(self.command_with_settings(folder.path()).args(arguments))
     }
 
     fn command_with_settings(&self, folder: &Path) -> Command {
@@ -206,6 +200,24 @@ pub struct Ran {
     pub stdout: String,
     /// And on its standard error.
     pub stderr: String,
+}
+
+impl Ran {
+    /// Runs a command that ends by itself on a database without a server.
+    pub fn alone(database_url: &str, arguments: &[&str]) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder is created");
+        Self::of(command(free_port(), database_url, folder.path()).args(arguments))
+    }
+
+    fn of(command: &mut Command) -> Self {
+        let output = command.output().expect("the command runs");
+        Self {
+            succeeded: output.status.success(),
+            code: output.status.code(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
 }
 
 /// Another process on a server's database.

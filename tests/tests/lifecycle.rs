@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use license_manager_tests::{
-    Client, Cluster, Customer, Database, Request, SECRET, Server, at_once, on_both_databases, poll,
+    Client, Cluster, Customer, Database, Ran, Request, SECRET, Server, at_once, on_both_databases, poll,
 };
 use serde_json::json;
 
@@ -15,6 +15,9 @@ on_both_databases!(
     sigterm_finishes_what_is_in_flight,
     the_log_names_requests_but_no_people_and_no_secrets,
     servers_that_start_at_once_share_one_fresh_database,
+    a_new_database_can_be_asked_for_messages,
+    seeding_tells_what_there_is,
+    statements_may_take_as_long_as_they_like,
     ten_thousand_people_are_assigned_in_one_request,
     memory_is_given_back_after_large_requests,
 );
@@ -127,6 +130,36 @@ fn servers_that_start_at_once_share_one_fresh_database(database: Database) {
             admin.get(&plan.path("")).expect(200);
         }
     }
+}
+
+fn a_new_database_can_be_asked_for_messages(database: Database) {
+    let ran = Ran::alone(database.url(), &["outbox", "list", "--output", "json"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(0), "[]\n"), "{}", ran.stderr);
+    let ran = Ran::alone(database.url(), &["outbox", "retry", "--all-parked"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(0), "0 messages to be tried again\n"), "{}", ran.stderr);
+}
+
+fn seeding_tells_what_there_is(database: Database) {
+    let seed = |arguments: &[&str]| {
+        let ran = Ran::alone(database.url(), &[&["seed"], arguments].concat());
+        assert!(ran.succeeded && ran.stdout.lines().count() == 1, "{ran:?}");
+        ran.stdout
+    };
+    assert_eq!(seed(&[]), "the products and plan types are there\n");
+    let told = seed(&["--demo"]);
+    let ids = ["customer_agreement", "subscription_plan"].map(|table| {
+        let uuid = if database.url().starts_with("sqlite:") { "uuid" } else { "uuid::text" };
+        database.texts(&format!("SELECT {uuid} AS text FROM {table}"))
+    });
+    assert_eq!(ids.each_ref().map(Vec::len), [1, 2]);
+    assert!(ids.iter().flatten().all(|id| told.contains(id)), "{told}");
+    assert_eq!(seed(&["--demo"]), told, "the second time they are there");
+}
+
+fn statements_may_take_as_long_as_they_like(database: Database) {
+    let server = Server::start_with(database.url(), &[("LM_DATABASE__STATEMENT_TIMEOUT_SECONDS", "0")]);
+    let customer = Customer::new(&server);
+    customer.plan(1).assign(&[customer.email("amy")]).expect(200);
 }
 
 fn ten_thousand_people_are_assigned_in_one_request(database: Database) {

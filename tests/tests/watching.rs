@@ -16,6 +16,7 @@ on_both_databases!(
     a_worker_that_stops_says_so_until_its_deliveries_are_done,
     deliveries_to_webhooks_are_counted_and_seen_to_wait,
     a_service_whose_schema_is_out_of_date_is_not_ready,
+    a_service_whose_schema_is_newer_goes_on_and_says_so,
 );
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -251,6 +252,25 @@ fn a_service_whose_schema_is_out_of_date_is_not_ready(database: Database) {
     server.anonymous().get("/health/live/").expect(200);
     database.execute(&format!("INSERT INTO __diesel_schema_migrations (version) VALUES ('{version}')"));
     ready(&server).expect(200);
+}
+
+fn a_service_whose_schema_is_newer_goes_on_and_says_so(database: Database) {
+    let mut server = Server::start(database.url());
+    assert!(!server.command(&["migrate"]).stderr.contains("newer version"));
+    database.execute("INSERT INTO __diesel_schema_migrations (version) VALUES ('29991231000001')");
+    let is_ready = json!({
+        "overall_status": "OK",
+        "detailed_status": { "service_status": "RUNNING", "database_status": "OK", "migrations_status": "NEWER" },
+    });
+    assert_eq!(ready(&server).expect(200), is_ready, "the one that runs");
+    server.restart();
+    assert_eq!(ready(&server).expect(200), is_ready, "one that starts");
+    for log in [server.log(), server.command(&["migrate"]).stderr] {
+        let warning = log.lines().find(|line| line.contains("WARN"));
+        let warning = warning.unwrap_or_else(|| panic!("no warning in {log}"));
+        assert!(warning.contains("newer version") && warning.contains("29991231000001"), "{warning}");
+    }
+    assert_eq!(server.command(&["migrate"]).code, Some(0));
 }
 
 /// Panics unless the server lives, is ready while its database is there, and tells that it is away while it is.

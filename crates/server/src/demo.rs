@@ -1,5 +1,7 @@
 //! A small customer to try the service with, and the commands to paste.
 
+use std::fmt;
+
 use chrono::{DateTime, Duration, Utc};
 use license_manager_domain::ports::{AgreementFilter, CustomerScope, PlanFilter, Window};
 use license_manager_domain::{
@@ -31,6 +33,15 @@ pub struct Demo {
     renewed_plan: PlanId,
     /// When the renewed plan expires.
     expiration_date: DateTime<Utc>,
+}
+
+/// One line that says what there is.
+impl fmt::Display for Demo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { agreement, plan, renewed_plan, .. } = self;
+        write!(f, "the demo customer {CUSTOMER} is there: agreement {agreement}, ")?;
+        write!(f, "plans {plan} ({WALKED_PLAN}) and {renewed_plan} ({RENEWED_PLAN})")
+    }
 }
 
 /// Makes the demo customer with two plans and a few learners, unless it is there.

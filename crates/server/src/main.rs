@@ -80,13 +80,12 @@ fn act(cli: Cli) -> Result<ExitCode, Box<dyn Error>> {
         Command::Outbox(command) => {
             logging::init(&config.logging)?;
             let database = Database::open(&config).map_err(|error| error.to_string())?;
+            database.migrate()?;
             outbox::run(&database.manager(&config), command, &mut std::io::stdout())?;
         }
         Command::Migrate => {
             logging::init(&config.logging)?;
-            for migration in Database::open(&config).map_err(|error| error.to_string())?.migrate()? {
-                tracing::info!(migration, "migrated");
-            }
+            Database::open(&config).map_err(|error| error.to_string())?.migrate()?;
         }
         Command::Copy(arguments) => {
             logging::init(&config.logging)?;
@@ -98,8 +97,9 @@ fn act(cli: Cli) -> Result<ExitCode, Box<dyn Error>> {
             database.migrate()?;
             let manager = database.manager(&config);
             seed_products(&manager)?;
-            if arguments.demo {
-                demo::seed(&manager)?;
+            match arguments.demo {
+                true => writeln!(std::io::stdout(), "{}", demo::seed(&manager)?)?,
+                false => writeln!(std::io::stdout(), "the products and plan types are there")?,
             }
         }
         Command::Superuser(arguments) => {

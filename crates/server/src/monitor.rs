@@ -42,6 +42,8 @@ pub enum Phase {
 pub enum Schema {
     /// It is.
     UpToDate,
+    /// A newer version has migrated it. This one goes on working: so servers are upgraded one after another.
+    Newer,
     /// Migrations have yet to run.
     Outdated,
     /// The database does not say.
@@ -62,7 +64,7 @@ pub struct Readiness {
 impl Readiness {
     /// Whether nothing is in the way.
     pub fn is_ready(self) -> bool {
-        self.phase == Phase::Running && self.database && self.schema == Schema::UpToDate
+        self.phase == Phase::Running && self.database && matches!(self.schema, Schema::UpToDate | Schema::Newer)
     }
 }
 
@@ -129,12 +131,15 @@ impl Monitor {
     /// Whether the process can do its work. It blocks.
     pub fn readiness(&self) -> Readiness {
         let database = self.ping();
-        let schema = match database.then(|| self.database.pending_migrations()) {
-            Some(Ok(pending)) if pending.is_empty() => Schema::UpToDate,
-            Some(Ok(_)) => Schema::Outdated,
-            _ => Schema::Unknown,
-        };
+        let schema = if database { self.schema().unwrap_or(Schema::Unknown) } else { Schema::Unknown };
         Readiness { phase: self.phase(), database, schema }
+    }
+
+    fn schema(&self) -> Result<Schema, Error> {
+        if !self.database.pending_migrations()?.is_empty() {
+            return Ok(Schema::Outdated);
+        }
+        Ok(if self.database.unknown_migrations()?.is_empty() { Schema::UpToDate } else { Schema::Newer })
     }
 
     /// The numbers, in Prometheus's text format.

@@ -182,9 +182,7 @@ async fn prepare(database: Arc<Database>, manager: LicenseManager) -> Result<(),
     loop {
         let (database, manager) = (database.clone(), manager.clone());
         let prepared = tokio::task::spawn_blocking(move || {
-            for migration in database.migrate()? {
-                tracing::info!(migration, "migrated");
-            }
+            database.migrate()?;
             seed_products(&manager)
         });
         match prepared.await? {

@@ -57,12 +57,23 @@ impl Database {
         }
     }
 
-    /// Brings the schema up to date and returns the migrations that took. Two processes may do so at once.
-    pub fn migrate(&self) -> Result<Vec<String>, Error> {
-        match self {
+    /// Brings the schema up to date, and tells the log what that took, or that the schema is newer than this version. Two processes
+    /// may do so at once.
+    pub fn migrate(&self) -> Result<(), Error> {
+        let ran = match self {
             Self::Sqlite(store) => store.migrate(),
             Self::Postgres(store) => store.migrate(),
+        };
+        for migration in ran? {
+            tracing::info!(migration, "migrated");
         }
+        // During an upgrade old servers go on working beside new ones, so this is no error.
+        let unknown = self.unknown_migrations()?;
+        if !unknown.is_empty() {
+            let (migrations, version) = (unknown.join(", "), env!("CARGO_PKG_VERSION"));
+            tracing::warn!(migrations, version, "the database was migrated by a newer version of license-manager");
+        }
+        Ok(())
     }
 
     /// The migrations that [`Database::migrate`] would run.
@@ -70,6 +81,14 @@ impl Database {
         match self {
             Self::Sqlite(store) => store.pending_migrations(),
             Self::Postgres(store) => store.pending_migrations(),
+        }
+    }
+
+    /// The migrations that a newer version ran, by their versions.
+    pub fn unknown_migrations(&self) -> Result<Vec<String>, Error> {
+        match self {
+            Self::Sqlite(store) => store.unknown_migrations(),
+            Self::Postgres(store) => store.unknown_migrations(),
         }
     }
 

@@ -135,13 +135,29 @@ impl PostgresStore {
     /// # Errors
     /// As [`PostgresStore::migrate`].
     pub fn pending_migrations(&self) -> Result<Vec<String>, Error> {
-        let mut session = self.session()?;
-        // Diesel would make its table, and whoever only looks may not.
-        let applied = applied_migrations(&mut session.connection).map_err(|error| Failure::from(error).error)?;
+        let applied = self.applied_migrations()?;
         let all = MigrationSource::<Pg>::migrations(&MIGRATIONS).map_err(migration_error)?;
         let pending = all.iter().map(|migration| migration.name());
         let pending = pending.filter(|name| !applied.contains(&name.version().to_string()));
         Ok(pending.map(ToString::to_string).collect())
+    }
+
+    /// The versions of the migrations that a newer version of this program ran, in their order.
+    ///
+    /// # Errors
+    /// As [`PostgresStore::migrate`].
+    pub fn unknown_migrations(&self) -> Result<Vec<String>, Error> {
+        let mut unknown = self.applied_migrations()?;
+        for migration in MigrationSource::<Pg>::migrations(&MIGRATIONS).map_err(migration_error)? {
+            unknown.remove(&migration.name().version().to_string());
+        }
+        Ok(unknown.into_iter().collect())
+    }
+
+    /// The versions of the migrations that ran. Diesel would make its table, and whoever only looks may not.
+    fn applied_migrations(&self) -> Result<BTreeSet<String>, Error> {
+        let mut session = self.session()?;
+        applied_migrations(&mut session.connection).map_err(|error| Failure::from(error).error)
     }
 
     /// How its connections are used.

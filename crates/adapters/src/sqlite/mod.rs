@@ -34,6 +34,7 @@ mod users;
 mod utilization;
 mod webhooks;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -165,25 +166,41 @@ impl SqliteStore {
 
     /// The names of the migrations that [`SqliteStore::migrate`] would run.
     pub fn pending_migrations(&self) -> Result<Vec<String>, Error> {
+        let applied = self.applied_migrations()?;
+        let all = MigrationSource::<Sqlite>::migrations(&MIGRATIONS).map_err(Error::storage)?;
+        let pending = all.iter().map(|migration| migration.name());
+        let pending = pending.filter(|name| !applied.contains(&name.version().to_string()));
+        Ok(pending.map(ToString::to_string).collect())
+    }
+
+    /// The versions of the migrations that a newer version of this program ran, in their order.
+    pub fn unknown_migrations(&self) -> Result<Vec<String>, Error> {
+        let mut unknown = self.applied_migrations()?;
+        for migration in MigrationSource::<Sqlite>::migrations(&MIGRATIONS).map_err(Error::storage)? {
+            unknown.remove(&migration.name().version().to_string());
+        }
+        Ok(unknown.into_iter().collect())
+    }
+
+    /// The versions of the migrations that ran; none where the table of them is not there yet. Diesel would make it, which a reader may
+    /// not.
+    fn applied_migrations(&self) -> Result<BTreeSet<String>, Error> {
         let mut conn = connection(&self.readers)?;
-        // Diesel would make its table, which a reader may not.
-        let tables: Vec<Table> =
-            diesel::sql_query("SELECT name FROM sqlite_schema WHERE name = '__diesel_schema_migrations'")
-                .load(&mut conn)
-                .map_err(storage_error)?;
-        let pending = match tables.as_slice() {
-            [] => MigrationSource::<Sqlite>::migrations(&MIGRATIONS).map_err(Error::storage)?,
-            _ => conn.pending_migrations(MIGRATIONS).map_err(Error::storage)?,
+        let mut list = |query: &str| -> Result<BTreeSet<String>, Error> {
+            let rows: Vec<Row> = diesel::sql_query(query).load(&mut conn).map_err(storage_error)?;
+            Ok(rows.into_iter().map(|row| row.text).collect())
         };
-        Ok(pending.iter().map(|migration| migration.name().to_string()).collect())
+        match list("SELECT name AS text FROM sqlite_schema WHERE name = '__diesel_schema_migrations'")?.is_empty() {
+            true => Ok(BTreeSet::new()),
+            false => list("SELECT version AS text FROM __diesel_schema_migrations"),
+        }
     }
 }
 
 #[derive(QueryableByName)]
-struct Table {
+struct Row {
     #[diesel(sql_type = Text)]
-    #[expect(dead_code, reason = "that there is one is what counts")]
-    name: String,
+    text: String,
 }
 
 /// Turns the file to WAL mode, which it keeps. SQLite does not wait for other processes that do the same at this moment, so this

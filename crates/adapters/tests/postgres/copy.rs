@@ -27,6 +27,7 @@ impl File {
         let options = SqliteOptions {
             path: path.clone(),
             pool_size: 1,
+            connect_timeout: Duration::from_secs(5),
             busy_timeout: Duration::from_secs(5),
             on_statement: None,
         };

@@ -305,3 +305,60 @@ fn every_operation_has_a_key_of_its_name() {
         }
     }
 }
+
+/// The rows of docs/SETTINGS.md: variable, default and values.
+fn documented() -> Vec<(String, String, String)> {
+    let page = include_str!("../../../../docs/SETTINGS.md");
+    let rows = page.lines().filter(|line| line.starts_with("| `LM_"));
+    rows.map(|row| {
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        assert_eq!(cells.len(), 6, "four cells: {row}");
+        assert!(!cells[3].is_empty() && !cells[4].is_empty(), "{row}");
+        (cells[1].replace('`', ""), cells[2].replace('`', ""), cells[3].to_owned())
+    })
+    .collect()
+}
+
+#[test]
+fn every_key_is_documented_with_its_default() {
+    let mut defaults = Config::default();
+    defaults.database.url = Some(defaults.database.url_or_default());
+    let known = effective::sections(&defaults).into_iter().flat_map(|(section, keys)| {
+        keys.into_iter().map(move |(key, value)| {
+            let default = match value {
+                serde_json::Value::Null => String::new(),
+                serde_json::Value::Array(items) if items.is_empty() => String::new(),
+                serde_json::Value::String(text) => text,
+                value => value.to_string(),
+            };
+            (load::environment_variable(&section, &key), default)
+        })
+    });
+    let mut known: Vec<_> = known.collect();
+    let mut documented: Vec<_> = documented().into_iter().map(|(variable, default, _)| (variable, default)).collect();
+    known.sort();
+    documented.sort();
+    let missing: Vec<_> = known.iter().filter(|key| !documented.contains(key)).collect();
+    let strange: Vec<_> = documented.iter().filter(|key| !known.contains(key)).collect();
+    assert!(missing.is_empty() && strange.is_empty(), "docs/SETTINGS.md lacks {missing:?}, and has {strange:?}");
+    assert_eq!(known.len(), documented.len(), "each once");
+}
+
+#[test]
+fn numbers_have_the_limits_that_are_documented() {
+    let mut checked = 0;
+    for (variable, default, values) in documented() {
+        let is_number = default.parse::<f64>().is_ok();
+        let limits = values.split_once(" to ").map(|(least, rest)| (least, rest.split(' ').next().unwrap_or(rest)));
+        let number = |text: &str| text.replace(',', "").parse::<i64>().ok();
+        let limits = limits.and_then(|(least, most)| Some((number(least)?, number(most)?)));
+        assert_eq!(limits.is_some(), is_number, "{variable} with the default {default:?} may be {values}");
+        let Some((least, most)) = limits else { continue };
+        for (value, is_allowed) in [(least - 1, false), (least, true), (most, true), (most + 1, false)] {
+            let loaded = load(None, &[(variable.as_str(), &value.to_string())]);
+            assert_eq!(loaded.is_ok(), is_allowed, "{variable} {value}: {values}");
+        }
+        checked += 1;
+    }
+    assert!(checked > 15, "{checked} numbers");
+}

@@ -11,7 +11,8 @@
 //!    handler describes it: clients read the doc comments of its fields, and what may be left out is an `Option`.
 //! 3. Name the handler in `Document`, below.
 //! 4. Run `make openapi`. It takes examples from the answers of the conformance cases (`examples.json`, never edited by hand)
-//!    and writes `docs/openapi.json`. Look at the difference. An endpoint that no case asks is asked in
+//!    and writes `docs/openapi.json`. An example stays as long as it fits and every sentence in it is still said, which a test
+//!    holds. Look at the difference. An endpoint that no case asks is asked in
 //!    `tests/tests/openapi/asked.rs`.
 //!
 //! What is the same everywhere is not repeated: `complete.rs` adds operation ids, the ids of the path, the errors that the

@@ -86,7 +86,8 @@ struct DetailedReadinessBody {
     service_status: &'static str,
     /// `OK` or `UNAVAILABLE`.
     database_status: &'static str,
-    /// `OK`, `PENDING` where the schema is older than this version needs, or `UNKNOWN` where the database does not answer.
+    /// `OK`; `NEWER` where a newer version has migrated the schema, which keeps this one from nothing; `PENDING` where the schema is
+    /// older than this version needs; `UNKNOWN` where the database does not answer.
     migrations_status: &'static str,
 }
 
@@ -115,6 +116,7 @@ pub async fn ready(monitor: web::Data<Monitor>) -> Result<Answer, ApiError> {
             database_status: judged(readiness.database).1,
             migrations_status: match readiness.schema {
                 Schema::UpToDate => OK,
+                Schema::Newer => "NEWER",
                 Schema::Outdated => "PENDING",
                 Schema::Unknown => "UNKNOWN",
             },
