@@ -154,6 +154,12 @@ pub enum Refusal {
         /// How many are revoked in one request at most.
         most: i64,
     },
+    /// More licenses were written since a moment than one request sets back.
+    #[error("More than {most} licenses were written since. Name some of them as license_uuids. Nothing was set back.")]
+    TooManyToRevert {
+        /// How many one request looks at.
+        most: i64,
+    },
     /// A capped plan is not revoked as a whole.
     #[error("All licenses of a plan can be revoked only where the plan has no revocation cap.")]
     RevokeAllUnderCap,

@@ -178,6 +178,24 @@ fn only_the_named_licenses_are_set_back() {
 }
 
 #[test]
+fn more_than_one_request_sets_back_have_to_be_named() {
+    let world = World::with(Settings { inline_limit: 2, ..Settings::default() });
+    let plan = world.plan(2);
+    let good = world.manager.now();
+    later(&world);
+    world.assign(plan, &learners(["amy@example.com", "bob@example.com"])).unwrap();
+    assert_eq!(revert(&world, plan, good, true).unwrap().changed.len(), 2);
+    let larger = PlanChanges { desired_num_licenses: Some(Some(3)), ..PlanChanges::default() };
+    world.change(plan, larger).unwrap();
+    for dry_run in [true, false] {
+        assert_eq!(revert(&world, plan, good, dry_run), Err(Refusal::TooManyToRevert { most: 2 }.into()));
+    }
+    let amy = world.license_of(plan, "amy@example.com").id;
+    let request = RevertRequest { plan, licenses: Some(vec![amy]), as_of: good, dry_run: false };
+    assert_eq!(world.manager.revert(&admin(), &request).unwrap().changed.len(), 1);
+}
+
+#[test]
 fn a_license_that_came_from_another_plan_stays_as_it_is() {
     let world = World::new();
     let (old, new) = (world.create(world.new_plan("Old", 1)).unwrap(), world.create(world.new_plan("New", 0)).unwrap());

@@ -138,6 +138,7 @@ impl From<Error> for ApiError {
                 | Refusal::LockedForRenewal
                 | Refusal::RevokedBefore
                 | Refusal::NoLicenseLeft
+                | Refusal::TooManyToRevert { .. }
                 | Refusal::Impossible(_)
                 | Refusal::RenewalIsProcessed
                 | Refusal::RenewalTooSmall { .. }

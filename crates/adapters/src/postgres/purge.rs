@@ -151,22 +151,29 @@ impl PurgeRepository for PostgresUnit<'_> {
         )
         .bind::<Array<SqlUuid>, _>(&ids);
         self.write(|connection| sources.execute(connection))?;
-        // Each message names one address at most, which is looked up: comparing each with all of them would take hours.
-        let messages = sql_query(
+        let about_licenses = sql_query(
+            "WITH told AS (DELETE FROM webhook_delivery WHERE license_uuid = ANY ($1))
+             DELETE FROM outbox WHERE license_uuid = ANY ($1)",
+        )
+        .bind::<Array<SqlUuid>, _>(&ids);
+        self.write(|connection| about_licenses.execute(connection))?;
+        if gone.is_empty() {
+            return Ok(());
+        }
+        // Every message is looked at. Each names one address at most, which is looked up: comparing each with all of them would
+        // take hours.
+        let about_people = sql_query(
             "WITH told AS (
                  DELETE FROM webhook_delivery
-                 WHERE license_uuid IN (SELECT unnest($1))
-                    OR payload::jsonb #>> '{properties,assigned_email}' IN (SELECT unnest($2)))
+                 WHERE payload::jsonb #>> '{properties,assigned_email}' IN (SELECT unnest($1)))
              DELETE FROM outbox
-             WHERE license_uuid IN (SELECT unnest($1))
-                OR (license_uuid IS NOT NULL OR topic = $3)
-                   AND coalesce(payload::jsonb ->> 'email', payload::jsonb #>> '{properties,assigned_email}')
-                       IN (SELECT unnest($2))",
+             WHERE (license_uuid IS NOT NULL OR topic = $2)
+                 AND coalesce(payload::jsonb ->> 'email', payload::jsonb #>> '{properties,assigned_email}')
+                     IN (SELECT unnest($1))",
         )
-        .bind::<Array<SqlUuid>, _>(&ids)
         .bind::<Array<Text>, _>(gone.iter().map(Email::as_str).collect::<Vec<_>>())
         .bind::<Text, _>(Topic::LicenseEvent.as_str());
-        self.write(|connection| messages.execute(connection))?;
+        self.write(|connection| about_people.execute(connection))?;
         Ok(())
     }
 }

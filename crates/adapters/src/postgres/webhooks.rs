@@ -358,13 +358,22 @@ impl WebhookDeliveryRepository for PostgresUnit<'_> {
     }
 
     fn remove_old(&mut self, delivered: DateTime<Utc>, limit: i64) -> Result<usize, Error> {
+        // The endpoints that deliveries name are found from one to the next, and not by reading every delivery.
         let statement = sql_query(
-            "DELETE FROM webhook_delivery
-             WHERE (webhook_uuid, uuid) IN (
-                 SELECT webhook_uuid, uuid FROM webhook_delivery AS old
-                 WHERE state = 'delivered' AND delivered_at <= $1
-                    OR NOT EXISTS (SELECT FROM webhook WHERE webhook.uuid = old.webhook_uuid)
-                 LIMIT $2)",
+            "WITH RECURSIVE endpoint (uuid) AS (
+                 (SELECT webhook_uuid FROM webhook_delivery ORDER BY webhook_uuid LIMIT 1)
+                 UNION ALL
+                 SELECT (SELECT webhook_uuid FROM webhook_delivery WHERE webhook_uuid > endpoint.uuid
+                         ORDER BY webhook_uuid LIMIT 1)
+                 FROM endpoint WHERE endpoint.uuid IS NOT NULL),
+             old (webhook_uuid, uuid) AS (
+                 SELECT webhook_uuid, uuid FROM webhook_delivery WHERE state = 'delivered' AND delivered_at <= $1
+                 UNION ALL
+                 SELECT orphan.webhook_uuid, orphan.uuid
+                 FROM endpoint JOIN webhook_delivery AS orphan ON orphan.webhook_uuid = endpoint.uuid
+                 WHERE NOT EXISTS (SELECT FROM webhook WHERE webhook.uuid = endpoint.uuid))
+             DELETE FROM webhook_delivery
+             WHERE (webhook_uuid, uuid) IN (SELECT webhook_uuid, uuid FROM old LIMIT $2)",
         )
         .bind::<Timestamptz, _>(delivered)
         .bind::<BigInt, _>(limit);

@@ -118,7 +118,6 @@ impl PurgeRepository for SqliteUnit<'_> {
 
     fn erase_traces(&mut self, licenses: &[LicenseId], gone: &[Email]) -> Result<(), Error> {
         let keys = serde_json::to_string(licenses).map_err(Error::storage)?;
-        let addresses = serde_json::to_string(gone).map_err(Error::storage)?;
         let conn = self.written()?;
         for statement in [
             "UPDATE license_history SET user_email = NULL, lms_user_id = NULL, activation_key = NULL
@@ -126,28 +125,31 @@ impl PurgeRepository for SqliteUnit<'_> {
                  AND coalesce(user_email, lms_user_id, activation_key) IS NOT NULL",
             "DELETE FROM license_source WHERE license_uuid IN (SELECT value FROM json_each(?1))",
             "DELETE FROM license_source_history WHERE license_uuid IN (SELECT value FROM json_each(?1))",
+            "DELETE FROM outbox WHERE license_uuid IN (SELECT value FROM json_each(?1))",
+            "DELETE FROM webhook_delivery WHERE license_uuid IN (SELECT value FROM json_each(?1))",
         ] {
             sql_query(statement).bind::<Text, _>(&keys).execute(conn).map_err(storage_error)?;
         }
-        // Each message names one address at most, which is looked up: comparing each with all of them would take hours.
+        if gone.is_empty() {
+            return Ok(());
+        }
+        // Every message is looked at. Each names one address at most, which is looked up: comparing each with all of them would
+        // take hours.
+        let addresses = serde_json::to_string(gone).map_err(Error::storage)?;
         sql_query(
             "DELETE FROM outbox
-             WHERE license_uuid IN (SELECT value FROM json_each(?1))
-                OR (license_uuid IS NOT NULL OR topic = ?3)
-                   AND coalesce(payload ->> 'email', payload ->> '$.properties.assigned_email')
-                       IN (SELECT value FROM json_each(?2))",
+             WHERE (license_uuid IS NOT NULL OR topic = ?2)
+                 AND coalesce(payload ->> 'email', payload ->> '$.properties.assigned_email')
+                     IN (SELECT value FROM json_each(?1))",
         )
-        .bind::<Text, _>(&keys)
         .bind::<Text, _>(&addresses)
         .bind::<Text, _>(Topic::LicenseEvent.as_str())
         .execute(conn)
         .map_err(storage_error)?;
         sql_query(
             "DELETE FROM webhook_delivery
-             WHERE license_uuid IN (SELECT value FROM json_each(?1))
-                OR payload ->> '$.properties.assigned_email' IN (SELECT value FROM json_each(?2))",
+             WHERE payload ->> '$.properties.assigned_email' IN (SELECT value FROM json_each(?1))",
         )
-        .bind::<Text, _>(&keys)
         .bind::<Text, _>(&addresses)
         .execute(conn)
         .map_err(storage_error)?;

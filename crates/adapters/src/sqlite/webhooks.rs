@@ -389,13 +389,20 @@ impl WebhookDeliveryRepository for SqliteUnit<'_> {
     }
 
     fn remove_old(&mut self, delivered: DateTime<Utc>, limit: i64) -> Result<usize, Error> {
+        // The endpoints that deliveries name are found from one to the next, and not by reading every delivery.
         sql_query(
-            "DELETE FROM webhook_delivery
-             WHERE position IN (
-                 SELECT position FROM webhook_delivery AS old
-                 WHERE state = 'delivered' AND delivered_at <= ?1
-                    OR NOT EXISTS (SELECT 1 FROM webhook WHERE webhook.uuid = old.webhook_uuid)
-                 LIMIT ?2)",
+            "WITH RECURSIVE endpoint (uuid) AS (
+                 SELECT min(webhook_uuid) FROM webhook_delivery
+                 UNION ALL
+                 SELECT (SELECT min(webhook_uuid) FROM webhook_delivery WHERE webhook_uuid > endpoint.uuid)
+                 FROM endpoint WHERE endpoint.uuid IS NOT NULL),
+             old (position) AS (
+                 SELECT position FROM webhook_delivery WHERE state = 'delivered' AND delivered_at <= ?1
+                 UNION ALL
+                 SELECT orphan.position
+                 FROM endpoint JOIN webhook_delivery AS orphan ON orphan.webhook_uuid = endpoint.uuid
+                 WHERE NOT EXISTS (SELECT 1 FROM webhook WHERE webhook.uuid = endpoint.uuid))
+             DELETE FROM webhook_delivery WHERE position IN (SELECT position FROM old LIMIT ?2)",
         )
         .bind::<BigInt, _>(SqlMoment(delivered))
         .bind::<BigInt, _>(limit)

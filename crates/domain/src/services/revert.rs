@@ -66,6 +66,7 @@ impl LicenseManager {
     ///
     /// # Errors
     /// [`crate::Entity::Plan`] not found; [`Error::Invalid`] for licenses that are not in the plan, or a moment to come;
+    /// [`Refusal::TooManyToRevert`] where more than [`super::Settings::inline_limit`] were written since;
     /// [`Refusal::SecondLiveLicense`] where somebody would hold two live licenses of the plan: then nothing changes.
     pub fn revert(&self, actor: &Actor, request: &RevertRequest) -> Result<Reverted, Error> {
         let now = self.now();
@@ -103,6 +104,11 @@ impl LicenseManager {
             check_all_in_plan(wanted, &present, request.plan)?;
             let wanted: HashSet<_> = wanted.iter().collect();
             written.retain(|id| wanted.contains(id));
+        }
+        // Each is in memory with its history until the end.
+        let most = self.settings.inline_limit;
+        if written.len() as i64 > most {
+            return Err(Refusal::TooManyToRevert { most }.into());
         }
         // Who waited for a lock sees what the others did: a license may have left the plan by now.
         let mut present = unit.licenses().of_ids(&written)?;

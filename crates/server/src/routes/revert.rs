@@ -88,7 +88,7 @@ enum LeftAloneReason {
     request_body = Order,
     responses(
         (status = 200, description = "What changes", body = Body),
-        (status = 422, description = "Somebody would hold two live licenses", body = String, content_type = "application/json"),
+        (status = 422, description = "Somebody would hold two live licenses, or too many licenses were written since", body = String, content_type = "application/json"),
     ),
 )]
 pub async fn revert(
