@@ -85,6 +85,7 @@ mod ids;
 mod jobs;
 mod license;
 pub mod memory;
+mod moment;
 pub mod outbox;
 mod plan;
 pub mod ports;

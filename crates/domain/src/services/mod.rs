@@ -35,6 +35,7 @@ mod transfers;
 mod utilization;
 mod webhooks;
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use chrono::{DateTime, Duration, Utc};
@@ -83,10 +84,10 @@ pub struct Settings {
     /// How long before its renewal takes effect a plan stands still.
     pub renewal_lock: Duration,
     /// Up to how many licenses are provisioned within the request; more become a job.
-    pub inline_limit: i64,
+    pub inline_limit: u32,
     /// How many licenses a job touches in one transaction, and up to how many a plan is revoked as a whole within the
     /// request: revoking reads each license, so memory is bounded by this.
-    pub batch_size: i64,
+    pub batch_size: NonZeroU32,
     /// Whether the catalog of a plan or an agreement must be its customer's.
     pub validate_catalogs: bool,
     /// The recurring operations.
@@ -100,7 +101,7 @@ impl Default for Settings {
         Self {
             renewal_lock: Duration::hours(12),
             inline_limit: 50_000,
-            batch_size: 10_000,
+            batch_size: const { NonZeroU32::new(10_000).unwrap() },
             validate_catalogs: false,
             operations: OperationSettings::default(),
             allow_private_webhooks: false,
@@ -205,6 +206,11 @@ impl LicenseManager {
     /// What the operator set.
     pub fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// [`Settings::batch_size`], as ports take it.
+    fn batch_size(&self) -> i64 {
+        i64::from(self.settings.batch_size.get())
     }
 
     /// Ids for new licenses, sorted, so that they are written in the order of the index.

@@ -54,7 +54,7 @@ impl LicenseManager {
                     (licenses, not_found)
                 }
                 LicenseSelection::Matching(filter) => {
-                    let most = self.settings.batch_size;
+                    let most = self.batch_size();
                     let licenses = unit.licenses().lock_live(plan.id, filter, most.saturating_add(1))?;
                     if licenses.len() as i64 > most {
                         return Err(Refusal::TooManyMatches { most }.into());
@@ -79,7 +79,7 @@ impl LicenseManager {
                 return Err(Refusal::RevokeAllUnderCap.into());
             }
             let counts = unit.licenses().counts(&[plan.id])?.remove(&plan.id).unwrap_or_default();
-            if counts.allocated() > self.settings.batch_size {
+            if counts.allocated() > self.batch_size() {
                 return unit.jobs().add(&Job {
                     plan: plan.id,
                     kind: JobKind::RevokeAll,
@@ -87,7 +87,7 @@ impl LicenseManager {
                     requested_at: self.now(),
                 });
             }
-            self.revoke_live(unit, actor, plan, &LicenseFilter::default(), self.settings.batch_size)?;
+            self.revoke_live(unit, actor, plan, &LicenseFilter::default(), self.batch_size())?;
             Ok(())
         })
     }
