@@ -30,7 +30,8 @@ impl Email {
         serde_json::Value::from(self.0.as_str()).to_string()
     }
 
-    /// An address read back from storage, where only parsed addresses are written.
+    /// An address read back from storage, where only parsed addresses are written. Nothing is checked here: what a person typed is
+    /// parsed, `text.parse::<Email>()`.
     pub fn from_storage(address: String) -> Self {
         Self(address)
     }

@@ -7,6 +7,9 @@ use crate::ids::{AgreementId, CatalogId, CustomerId, PlanId, ProductId};
 use crate::product::Product;
 
 /// A number of licenses of one product for one customer over one span of time.
+///
+/// The fields are open to whoever stores plans, and what is put into them is checked by [`SubscriptionPlan::check`] alone: make and
+/// edit plans by [`crate::LicenseManager`], which does so.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SubscriptionPlan {
     /// Its id.

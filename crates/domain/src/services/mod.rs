@@ -38,7 +38,7 @@ mod webhooks;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use chrono::{DateTime, Duration, Utc};
+use chrono::{DateTime, Duration, SubsecRound, Utc};
 
 pub use agreement_settings::{AgreementSettings, AgreementSettingsChanges};
 pub use agreements::{AgreementChanges, AgreementOverview, AgreementPage, NewAgreement};
@@ -55,7 +55,7 @@ pub use listing::LicensePage;
 pub use lookup::{PersonalLicense, PersonalLicenses};
 pub use operations::{
     Expiration, OperationFailure, OperationSettings, OperationSummary, ScheduledRun, SeedCustomer, SeedPlan, Seeds,
-    Supervisor, TransferPreview, UNLINKED_EVENT,
+    Supervisor, TransferPreview, UNLINKED_EVENT, Unsupervised,
 };
 pub use plan_upkeep::PlanUpkeep;
 pub use plans::{NewPlan, PlanChanges, PlanOverview, PlanPage};
@@ -193,14 +193,15 @@ impl LicenseManager {
         Self { webhooks, ..self }
     }
 
-    /// The store, for what needs no rule: health checks, users.
+    /// The store, for what needs no rule: health checks, users. What is written to it is not checked against the rules and owes
+    /// the outside nothing: agreements, plans and licenses are written by the use cases.
     pub fn store(&self) -> &dyn Store {
         self.store.as_ref()
     }
 
-    /// The current time, as every use case sees it.
+    /// The current time, as every use case sees it: to the microsecond, as it is stored.
     pub fn now(&self) -> DateTime<Utc> {
-        self.clock.now()
+        self.clock.now().trunc_subsecs(6)
     }
 
     /// What the operator set.

@@ -15,7 +15,7 @@ impl LicenseManager {
     /// person who is being retired is not promised a mail behind the retirement's back.
     ///
     /// # Errors
-    /// [`Refusal::NobodyToRemind`] where no such license was chosen.
+    /// [`crate::Entity::Plan`] not found; [`Refusal::NobodyToRemind`] where no such license was chosen.
     pub fn remind(&self, plan: PlanId, whose: &LicenseSelection, mail: &ReminderMail) -> Result<usize, Error> {
         self.store.write(|unit| {
             let reminded = match whose {

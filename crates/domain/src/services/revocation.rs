@@ -39,7 +39,7 @@ impl LicenseManager {
     /// Takes licenses back. Those who hold none are reported; the others lose theirs.
     ///
     /// # Errors
-    /// [`Refusal::RevocationCap`] where more activated licenses were named than the cap leaves, and
+    /// [`crate::Entity::Plan`] not found; [`Refusal::RevocationCap`] where more activated licenses were named than the cap leaves, and
     /// [`Refusal::TooManyMatches`] where the filter matches more than [`super::Settings::batch_size`]: then nothing changes.
     pub fn revoke(&self, actor: &Actor, plan: PlanId, whose: &LicenseSelection) -> Result<Revocations, Error> {
         self.store.write(|unit| {
@@ -71,7 +71,7 @@ impl LicenseManager {
     /// job.
     ///
     /// # Errors
-    /// [`Refusal::RevokeAllUnderCap`] where the plan has a revocation cap.
+    /// [`crate::Entity::Plan`] not found; [`Refusal::RevokeAllUnderCap`] where the plan has a revocation cap.
     pub fn revoke_all(&self, actor: &Actor, plan: PlanId) -> Result<(), Error> {
         self.store.write(|unit| {
             let plan = lock_plan(unit, plan)?.plan;
