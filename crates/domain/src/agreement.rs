@@ -1,5 +1,7 @@
 //! The contract of one enterprise customer, which holds its subscription plans.
 
+use std::ops::RangeInclusive;
+
 use chrono::{DateTime, Duration, Utc};
 
 use crate::error::{Error, FieldErrors};
@@ -23,7 +25,8 @@ pub struct CustomerAgreement {
     pub disable_expiration_notifications: bool,
     /// Whether assignment and post-activation mails are withheld.
     pub disable_onboarding_notifications: bool,
-    /// How long after the end of a license its personal data is kept.
+    /// How long after the end of a license its personal data is kept: whole days, as many as
+    /// [`CustomerAgreement::DAYS_BEFORE_PURGE`].
     pub license_duration_before_purge: Duration,
     /// Whether the customer's universal link hands out licenses of the auto-applicable plan.
     pub enable_auto_applied_subscriptions_with_universal_link: bool,
@@ -71,6 +74,8 @@ impl AutoScaling {
 }
 
 impl CustomerAgreement {
+    /// For how many days personal data can be kept: up to a hundred years.
+    pub const DAYS_BEFORE_PURGE: RangeInclusive<i64> = 1..=36_500;
     /// How long personal data is kept where nothing else was agreed.
     pub const DEFAULT_DURATION_BEFORE_PURGE: Duration = Duration::days(90);
 
@@ -90,6 +95,15 @@ impl CustomerAgreement {
             expiration_message: None,
             created: now,
             modified: now,
+        }
+    }
+
+    /// Notes where personal data cannot be kept so long, by the field on the wire.
+    pub(crate) fn check_duration_before_purge(kept: Duration, errors: &mut FieldErrors) {
+        let (days, range) = (kept.num_days(), Self::DAYS_BEFORE_PURGE);
+        if !range.contains(&days) || kept != Duration::days(days) {
+            let message = format!("This must be a whole number from {} to {}.", range.start(), range.end());
+            errors.add("license_duration_before_purge_days", message);
         }
     }
 

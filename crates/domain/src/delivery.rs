@@ -296,13 +296,15 @@ pub enum OutboxSelection {
 /// When a step that failed is tried again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RetryPolicy {
-    /// The first pause. Each is twice the one before, up to ten times the first.
+    /// The first pause, a hundred years at most. Each is twice the one before, up to ten times the first.
     pub base: Duration,
 }
 
 impl RetryPolicy {
     /// How often a step is tried before its message is parked.
     pub const TRIES: i16 = 5;
+    /// A longer first pause counts as this one: a hundred years.
+    pub(crate) const LONGEST_BASE: Duration = Duration::days(36_500);
     /// The longest pause, in first pauses.
     const LONGEST: i32 = 10;
 
@@ -310,7 +312,8 @@ impl RetryPolicy {
     /// what failed together does not come back together. The chance is the message's own: the same every time one asks.
     pub fn pause(&self, message: MessageId, failures: i16) -> Duration {
         let doublings = u32::from(failures.clamp(1, 15).unsigned_abs()) - 1;
-        Self::scatter(self.base * 2_i32.pow(doublings).min(Self::LONGEST), message, failures)
+        let base = self.base.clamp(Duration::zero(), Self::LONGEST_BASE);
+        Self::scatter(base * 2_i32.pow(doublings).min(Self::LONGEST), message, failures)
     }
 
     /// A pause, up to a quarter longer or shorter.
@@ -347,6 +350,13 @@ mod tests {
                 assert_eq!(pause, policy.pause(id(number), failures).num_milliseconds());
             }
         }
+    }
+
+    #[test]
+    fn a_pause_of_any_length_can_be_set() {
+        let endless = RetryPolicy { base: Duration::MAX };
+        assert!(endless.pause(id(1), RetryPolicy::TRIES) > Duration::days(36_500));
+        assert_eq!(RetryPolicy { base: Duration::MIN }.pause(id(1), 5), Duration::zero());
     }
 
     #[test]

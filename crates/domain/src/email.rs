@@ -35,7 +35,8 @@ impl Email {
         self.0.replace('"', "\"\"")
     }
 
-    /// An address read back from storage, where only parsed addresses are written.
+    /// An address read back from storage, where only parsed addresses are written. Nothing is checked here: what a person typed is
+    /// parsed, `text.parse::<Email>()`.
     pub fn from_storage(address: String) -> Self {
         Self(address)
     }

@@ -158,7 +158,7 @@ pub enum Refusal {
     #[error("More than {most} licenses were written since. Name some of them as license_uuids. Nothing was set back.")]
     TooManyToRevert {
         /// How many one request looks at.
-        most: i64,
+        most: u32,
     },
     /// A capped plan is not revoked as a whole.
     #[error("All licenses of a plan can be revoked only where the plan has no revocation cap.")]
@@ -246,10 +246,9 @@ impl From<Conflict> for Error {
     }
 }
 
-/// A use case that asks for an impossible step has checked too little.
 impl From<ImpossibleTransition> for Error {
-    fn from(error: ImpossibleTransition) -> Self {
-        Self::Storage(error.to_string())
+    fn from(step: ImpossibleTransition) -> Self {
+        Refusal::Impossible(step).into()
     }
 }
 
@@ -288,9 +287,32 @@ impl FieldErrors {
     }
 }
 
+/// One line: `title: This may not be blank.; expiration_date: …`.
 impl std::fmt::Display for FieldErrors {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let messages: Vec<&str> = self.0.values().flatten().map(String::as_str).collect();
-        f.write_str(&messages.join(" "))
+        let fields: Vec<_> =
+            self.0.iter().map(|(field, messages)| format!("{field}: {}", messages.join(" "))).collect();
+        f.write_str(&fields.join("; "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_name_their_fields() {
+        let mut errors = FieldErrors::one("title", "This may not be blank.");
+        errors.add("slug", "Too long.");
+        errors.add("slug", "No slug.");
+        let told = Error::Invalid(errors).to_string();
+        assert_eq!(told, "slug: Too long. No slug.; title: This may not be blank.");
+    }
+
+    #[test]
+    fn a_step_that_no_license_takes_is_refused() {
+        let step = ImpossibleTransition { from: LicenseStatus::Revoked, step: "revoked" };
+        assert_eq!(Error::from(step), Refusal::Impossible(step).into());
+        assert_eq!(Error::from(step).to_string(), "A license that is revoked cannot be revoked.");
     }
 }

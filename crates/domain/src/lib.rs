@@ -72,6 +72,9 @@
 //! | [`delivery`] | how that is delivered |
 //! | [`webhook`] | endpoints that events are told to |
 //! | [`memory`] | storage for trying out and for tests |
+//! | [`rules`] | the rules of the business, in words |
+//!
+//! `examples/embedding.rs` plays a longer story. Why things are as they are stands in the repository's `docs/adr`.
 
 mod agreement;
 pub mod delivery;
@@ -85,11 +88,16 @@ mod ids;
 mod jobs;
 mod license;
 pub mod memory;
+mod moment;
 pub mod outbox;
 mod plan;
 pub mod ports;
 mod product;
 mod renewal;
+/// `docs/RULES.md` of the repository; what it links to stands beside it there.
+///
+#[doc = include_str!("../../../docs/RULES.md")]
+pub mod rules {}
 mod schedule;
 mod services;
 mod spreadsheet;
@@ -129,7 +137,8 @@ pub use services::{
     Outcome, PersonalLicense, PersonalLicenses, PlanChanges, PlanOverview, PlanPage, PlanTypeChanges, PlanUpkeep,
     ProcessedRenewal, ProductChanges, RecordPage, RenewalChanges, RenewalOutcome, RenewalPage, RenewedBy, Retirement,
     RevertRequest, Reverted, Revocations, Revoked, ScheduledRun, SeedCustomer, SeedPlan, Seeds, Settings, Supervisor,
-    TransferPage, TransferPreview, UNLINKED_EVENT, WebhookBatch, WebhookChanges, WebhookOutcome, WebhookResult,
+    TransferPage, TransferPreview, UNLINKED_EVENT, Unsupervised, WebhookBatch, WebhookChanges, WebhookOutcome,
+    WebhookResult,
 };
 pub use spreadsheet::text_cell;
 pub use staff_records::{LicenseMark, Notification, NotificationKind};

@@ -1,7 +1,4 @@
-//! A license and its life: unassigned → assigned → activated → revoked.
-//!
-//! The rules are those of docs/RULES.md, "The license's life". Every transition consumes the license it starts from and
-//! answers with the one it leads to, or says why it cannot.
+//! A license and its life.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -9,7 +6,19 @@ use serde::{Deserialize, Serialize};
 use crate::email::Email;
 use crate::ids::{ActivationKey, LicenseId, LmsUserId, PlanId};
 
-/// One seat of a subscription plan.
+/// One seat of a subscription plan, and its life:
+///
+/// ```text
+/// unassigned ──assign──▶ assigned ──activate──▶ activated
+///     ▲                     │ │                   │ │
+///     └───────reset─────────┘ └───revoke──▶ revoked ◀┘ │
+///     └───────reset────────────────────────────────────┘
+/// ```
+///
+/// Each step is a method that consumes the license it starts from and answers with the one it leads to, or says why it cannot; the
+/// rules are those of [`crate::rules`], "The license's life". The fields are open to whoever stores licenses: a license that is put
+/// together by hand is checked by nobody, and a step that is taken here is neither stored nor owed to anybody. Go through
+/// [`crate::LicenseManager`] for that.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct License {
     /// Its id, kept for life, also when it moves to another plan.

@@ -1,7 +1,7 @@
 //! What the service owes the outside: events, mails and calls, written in the transaction that causes them.
 //!
 //! A message is delivered after the commit, at least once; its id stays the same over every attempt. What each action owes
-//! is listed in docs/RULES.md, "What each action owes".
+//! is listed in [`crate::rules`], "What each action owes".
 
 mod event_name;
 

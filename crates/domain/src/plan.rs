@@ -7,11 +7,14 @@ use crate::ids::{AgreementId, CatalogId, CustomerId, PlanId, ProductId};
 use crate::product::Product;
 
 /// A number of licenses of one product for one customer over one span of time.
+///
+/// The fields are open to whoever stores plans, and what is put into them is checked by [`SubscriptionPlan::check`] alone: make and
+/// edit plans by [`crate::LicenseManager`], which does so.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SubscriptionPlan {
     /// Its id.
     pub id: PlanId,
-    /// Its title, unique within the agreement, at most 128 characters.
+    /// Its title, unique within the agreement: 1 to 128 characters with no space around them, and no null character.
     pub title: String,
     /// The first moment it can be used.
     pub start_date: DateTime<Utc>,
@@ -118,10 +121,7 @@ impl SubscriptionPlan {
 
     fn wrong_fields(&self) -> FieldErrors {
         let mut errors = FieldErrors::default();
-        let title_length = self.title.trim().chars().count();
-        if title_length == 0 || title_length > Self::MAX_TITLE_LENGTH {
-            errors.add("title", format!("A title has 1 to {} characters.", Self::MAX_TITLE_LENGTH));
-        }
+        Self::check_title("title", &self.title, &mut errors);
         if self.expiration_date <= self.start_date {
             errors.add("expiration_date", "A plan must expire after it starts.");
         }
@@ -139,6 +139,23 @@ impl SubscriptionPlan {
             _ => {}
         }
         errors
+    }
+
+    /// Notes what is wrong with the title in this field. A title stands in lists and is unique, so no space that nobody sees is
+    /// around it.
+    pub(crate) fn check_title(field: &str, title: &str, errors: &mut FieldErrors) {
+        // Databases cannot keep it.
+        if title.contains('\0') {
+            errors.add(field, "This must not contain null characters.");
+        }
+        match title.trim().chars().count() {
+            0 => errors.add(field, "This may not be blank."),
+            length if length > Self::MAX_TITLE_LENGTH => {
+                errors.add(field, format!("This may have at most {} characters.", Self::MAX_TITLE_LENGTH));
+            }
+            _ if title.trim() != title => errors.add(field, "This may not begin or end with space."),
+            _ => {}
+        }
     }
 
     fn check_line_item(&self, product: &Product, errors: &mut FieldErrors) {

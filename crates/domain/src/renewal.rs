@@ -7,6 +7,7 @@ use chrono::{DateTime, Datelike, Duration, Utc};
 use crate::error::{Error, FieldErrors, Refusal};
 use crate::ids::{AgreementId, CustomerId, PlanId, RenewalId};
 use crate::license::LicenseStatus;
+use crate::moment;
 use crate::plan::{LicenseCounts, SubscriptionPlan, is_salesforce_id, whole_days_until};
 
 /// Which licenses of the prior plan a renewal carries over.
@@ -64,7 +65,7 @@ pub struct RenewalTerms {
     pub effective_date: DateTime<Utc>,
     /// When the following plan ends.
     pub renewed_expiration_date: DateTime<Utc>,
-    /// The title of a plan that is made, where it is not to be called after the prior one.
+    /// The title of a plan that is made, where it is not to be called after the prior one; as [`SubscriptionPlan::title`].
     pub renewed_plan_title: Option<String>,
     /// Which licenses are carried over.
     pub license_types_to_copy: LicenseTypesToCopy,
@@ -97,11 +98,8 @@ impl RenewalTerms {
         if self.salesforce_opportunity_id.as_ref().is_some_and(|id| !is_salesforce_id(id)) {
             errors.add("salesforce_opportunity_id", "A Salesforce id has 18 letters and digits.");
         }
-        if let Some(title) = &self.renewed_plan_title
-            && !(1..=SubscriptionPlan::MAX_TITLE_LENGTH).contains(&title.trim().chars().count())
-        {
-            let message = format!("A title has 1 to {} characters.", SubscriptionPlan::MAX_TITLE_LENGTH);
-            errors.add("renewed_plan_title", message);
+        if let Some(title) = &self.renewed_plan_title {
+            SubscriptionPlan::check_title("renewed_plan_title", title, &mut errors);
         }
         if self.effective_date < prior.start_date {
             errors.add(Self::WHOLE, "A renewal cannot take effect before the prior plan starts.");
@@ -249,9 +247,9 @@ impl RenewalChains {
 
     /// Whether the plan stands still because its renewal is due within `lock`.
     pub fn is_locked(&self, plan: PlanId, lock: Duration, now: DateTime<Utc>) -> bool {
-        self.by_prior
-            .get(&plan)
-            .is_some_and(|link| !link.processed && link.effective_date - lock <= now && now < link.effective_date)
+        self.by_prior.get(&plan).is_some_and(|link| {
+            !link.processed && moment::before(link.effective_date, lock) <= now && now < link.effective_date
+        })
     }
 
     /// The renewals that led to the plan, the earliest first.

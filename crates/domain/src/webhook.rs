@@ -233,7 +233,8 @@ impl WebhookRetries {
     /// The pause after this many failures, at least 1: up to a quarter longer or shorter, as the id decides.
     pub fn pause(&self, id: MessageId, failures: i16) -> Duration {
         let steps = u32::try_from(failures.clamp(1, 10)).unwrap_or(1) - 1;
-        let pause = (self.base * 4_i32.pow(steps) / 12).min(self.base * 240);
+        let base = self.base.clamp(Duration::zero(), RetryPolicy::LONGEST_BASE);
+        let pause = (base * 4_i32.pow(steps) / 12).min(base * 240);
         RetryPolicy::scatter(pause, id, failures)
     }
 }
@@ -452,6 +453,9 @@ mod tests {
         let all: i64 = (1..WebhookRetries::TRIES).map(|failures| retries.pause(id, failures).num_hours()).sum();
         assert!((18..=30).contains(&all), "{all} hours");
         assert_eq!(WebhookRetries { base: Duration::zero() }.pause(id, 5), Duration::zero());
+        assert_eq!(WebhookRetries { base: Duration::MIN }.pause(id, 5), Duration::zero());
+        let endless = WebhookRetries { base: Duration::MAX };
+        assert!(endless.pause(id, WebhookRetries::TRIES) > Duration::days(36_500));
     }
 
     #[test]

@@ -42,6 +42,29 @@ fn a_change_leaves_what_it_does_not_name() {
 }
 
 #[test]
+fn personal_data_is_kept_for_whole_days_up_to_a_hundred_years() {
+    let world = World::new();
+    let keeping = |kept| {
+        change(&world, AgreementSettingsChanges { license_duration_before_purge: Some(kept), ..Default::default() })
+    };
+    for kept in [
+        Duration::MIN,
+        Duration::zero(),
+        Duration::seconds(1),
+        Duration::days(1) + Duration::nanoseconds(1),
+        Duration::days(36_501),
+        Duration::MAX,
+    ] {
+        let message = "This must be a whole number from 1 to 36500.";
+        let refused = FieldErrors::one("license_duration_before_purge_days", message);
+        assert_eq!(keeping(kept), Err(Error::Invalid(refused)), "{kept}");
+    }
+    for kept in [1, 36_500].map(Duration::days) {
+        assert_eq!(keeping(kept).unwrap().agreement.license_duration_before_purge, kept);
+    }
+}
+
+#[test]
 fn auto_scaling_that_is_on_needs_all_its_numbers() {
     let world = World::new();
     let on = AgreementSettingsChanges {

@@ -174,3 +174,13 @@ fn agreements_are_listed_with_the_counts_of_their_plans() {
     assert_eq!(page(CustomerScope::Only(vec![customer()])).agreements[0].agreement.id, world.agreement);
     assert_eq!(world.manager.customer_of_agreement(world.agreement), Ok(Some(customer())));
 }
+
+#[test]
+fn moments_are_told_as_they_are_stored_whatever_the_clock_shows() {
+    let world = World::new();
+    world.clock.advance(Duration::microseconds(1) + Duration::nanoseconds(999));
+    let stored = beginning() + Duration::microseconds(1);
+    let new = NewAgreement { customer: CustomerId(Uuid::from_u128(77)), changes: AgreementChanges::default() };
+    let page = world.manager.create_agreement(&admin(), new).unwrap();
+    assert_eq!((page.agreements[0].agreement.created, world.manager.now()), (stored, stored));
+}

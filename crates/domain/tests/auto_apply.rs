@@ -40,6 +40,17 @@ fn who_comes_gets_a_license_that_is_in_use_at_once() {
 }
 
 #[test]
+fn a_lock_of_any_length_holds_until_the_renewal_takes_effect() {
+    for (renewal_lock, locked) in [(Duration::MAX, true), (Duration::zero(), false), (Duration::MIN, false)] {
+        let world = World::with(Settings { renewal_lock, ..Settings::default() });
+        let plan = handing_out(&world, 2);
+        world.schedule(&world.terms(plan, 2));
+        let refused = come(&world, "amy@example.com", 7) == Err(Refusal::LockedForRenewal.into());
+        assert_eq!(refused, locked, "{renewal_lock}");
+    }
+}
+
+#[test]
 fn what_is_owed_is_an_event_a_welcome_and_a_look_at_the_plan() {
     let world = World::new();
     handing_out(&world, 2);

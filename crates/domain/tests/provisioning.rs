@@ -12,7 +12,7 @@ fn seats(number: i32) -> PlanChanges {
 }
 
 fn small_steps() -> World {
-    World::with(Settings { inline_limit: 10, batch_size: 4, ..Settings::default() })
+    World::with(Settings { inline_limit: 10, batch_size: batches_of(4), ..Settings::default() })
 }
 
 fn invalid(result: Result<impl std::fmt::Debug, Error>) -> Vec<String> {
@@ -218,6 +218,29 @@ fn a_title_is_unique_within_the_agreement() {
     world.plan(1);
     let again = world.create(world.new_plan("Plan of 1", 1));
     assert_eq!(again, Err(Conflict::PlanTitle.into()));
+}
+
+#[test]
+fn a_title_looks_like_no_other_and_can_be_stored() {
+    let world = World::new();
+    let plan = world.plan(1);
+    let longest = "ü".repeat(SubscriptionPlan::MAX_TITLE_LENGTH);
+    for (title, message) in [
+        ("", "This may not be blank."),
+        (" \n", "This may not be blank."),
+        (" Plan of 1", "This may not begin or end with space."),
+        ("Plan of 1\n", "This may not begin or end with space."),
+        ("Plan\0of 1", "This must not contain null characters."),
+        (&format!("{longest}ü"), "This may have at most 128 characters."),
+    ] {
+        let refused = |field| Error::Invalid(FieldErrors::one(field, message));
+        assert_eq!(world.create(world.new_plan(title, 1)), Err(refused("title")));
+        let edit = PlanChanges { title: Some(title.to_owned()), ..PlanChanges::default() };
+        assert_eq!(world.change(plan, edit).unwrap_err(), refused("title"));
+        let renewal = RenewalTerms { renewed_plan_title: Some(title.to_owned()), ..world.terms(plan, 1) };
+        assert_eq!(world.manager.create_renewal(&admin(), &renewal), Err(refused("renewed_plan_title")));
+    }
+    world.create(world.new_plan(&longest, 1)).unwrap();
 }
 
 #[test]

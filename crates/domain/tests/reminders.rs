@@ -107,7 +107,7 @@ fn filters_choose_among_those_who_wait() {
 #[test]
 fn a_large_plan_is_gone_through_in_parts() {
     for learners in [5, 6, 7] {
-        let world = World::with(Settings { batch_size: 3, ..Settings::default() });
+        let world = World::with(Settings { batch_size: batches_of(3), ..Settings::default() });
         let plan = world.plan(10);
         world.assign(plan, &crowd(learners)).unwrap();
         assert_eq!(remind(&world, plan, &EVERYBODY), Ok(learners));

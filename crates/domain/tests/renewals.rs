@@ -234,7 +234,7 @@ fn a_renewal_is_processed_once() {
 
 #[test]
 fn very_many_free_licenses_come_after_those_that_are_carried_over() {
-    let world = World::with(Settings { inline_limit: 10, batch_size: 8, ..Settings::default() });
+    let world = World::with(Settings { inline_limit: 10, batch_size: batches_of(8), ..Settings::default() });
     let prior = plan_in_use(&world);
     let renewed = world.renew(world.schedule(&world.terms(prior, 20))).unwrap();
     assert_eq!((world.counts(renewed).allocated(), world.counts(renewed).total()), (2, 2));

@@ -198,11 +198,30 @@ fn by_field(errors: &FieldErrors) -> Value {
 pub fn plan_provisioning_error(error: Error) -> ApiError {
     let message = error.to_string();
     match error {
-        Error::Invalid(_) | Error::NotFound(Entity::Agreement) | Error::Refused(Refusal::AgreementIsFixed) => {
+        Error::Invalid(errors) => {
+            let messages: Vec<&str> = errors.iter().flat_map(|(_, messages)| messages).map(String::as_str).collect();
+            ApiError::text(StatusCode::BAD_REQUEST, messages.join(" ")).in_error_key()
+        }
+        Error::NotFound(Entity::Agreement) | Error::Refused(Refusal::AgreementIsFixed) => {
             ApiError::text(StatusCode::BAD_REQUEST, message).in_error_key()
         }
         Error::NotFound(_) => ApiError::text(StatusCode::NOT_FOUND, message).in_error_key(),
         Error::UnknownReference { .. } | Error::Conflict(_) | Error::Refused(_) => ApiError::from(error).in_error_key(),
         _ => error.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plan_that_breaks_rules_is_answered_with_their_texts_alone() {
+        let mut errors = FieldErrors::one("title", "This may not be blank.");
+        errors.add("expiration_date", "A plan must expire after it starts.");
+        let answer = plan_provisioning_error(Error::Invalid(errors));
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST);
+        let texts = "A plan must expire after it starts. This may not be blank.";
+        assert_eq!(answer.body, json!({ "error": texts }));
     }
 }

@@ -4,13 +4,15 @@
 //! while the database works, and a task beside it that says it is still alive.
 
 use std::collections::HashMap;
+use std::iter::successors;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use chrono::{DateTime, TimeDelta, Utc};
 use license_manager_domain::{
-    LicenseManager, OperationSummary, RecurringOperation, ScheduledRun, Supervisor, Timetable,
+    CronExpression, LicenseManager, OperationSummary, RecurringOperation, ScheduledRun, Supervisor, Timetable,
 };
 use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
@@ -67,18 +69,22 @@ impl Scheduler {
 fn warn_of_gaps(manager: &LicenseManager, timetable: &Timetable) {
     let Some(expression) = timetable.get(&RecurringOperation::ProcessRenewals) else { return };
     let window = manager.settings().renewal_lock;
-    let mut last = manager.now();
-    for _ in 0..EXAMINED_RUNS {
-        let Some(next) = expression.next_after(last) else { return };
-        if next - last > window {
-            let (hours, ahead) = ((next - last).num_hours(), window.num_hours());
-            return tracing::warn!(
-                "schedule.process_renewals leaves {hours} hours between two runs, and each looks {ahead} hours ahead: renewals in \
-                 between are left to hands"
-            );
-        }
-        last = next;
+    let gap = widest_gap(expression, manager.now());
+    if gap > window {
+        // Rounded up, so that it is told to be wider than what the runs look ahead, which is set in hours.
+        let (hours, ahead) = ((gap + TimeDelta::minutes(59)).num_hours(), window.num_hours());
+        tracing::warn!(
+            "schedule.process_renewals leaves up to {hours} hours between two runs, and each looks {ahead} hours ahead: renewals in \
+             between are left to hands"
+        );
     }
+}
+
+/// The longest time from one run to the next, of the runs after `now`. Expressions name whole minutes.
+fn widest_gap(expression: &CronExpression, now: DateTime<Utc>) -> TimeDelta {
+    let runs = successors(expression.next_after(now), |&run| expression.next_after(run)).take(EXAMINED_RUNS);
+    let runs: Vec<_> = runs.collect();
+    runs.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or_default()
 }
 
 async fn work(manager: LicenseManager, timetable: Timetable, mut stop: watch::Receiver<bool>) {
@@ -228,6 +234,27 @@ impl Supervisor for RunSupervisor {
             // An error says that the process is at its end.
             _ = stop.wait_for(|stop| *stop) => {}
             () = sleep(duration) => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_widest_gap_lies_between_two_runs_and_not_before_the_first() {
+        let noon = DateTime::UNIX_EPOCH + TimeDelta::days(20_000) + TimeDelta::hours(12);
+        for (expression, hours) in [
+            ("0 0 * * *", 24),
+            ("30 */12 * * *", 12),
+            ("0 1,2,10 * * *", 15),
+            ("0 0 * * 1-5", 72),
+            // The clocks of the zone go back in October.
+            ("0 0 * * * Europe/Berlin", 25),
+        ] {
+            let gap = widest_gap(&expression.parse().unwrap(), noon);
+            assert_eq!(gap, TimeDelta::hours(hours), "{expression}");
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Opens the database that is configured.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -116,8 +117,9 @@ impl Database {
         };
         let settings = Settings {
             renewal_lock: chrono::Duration::hours(i64::from(config.operations.renewal_lock_hours)),
-            inline_limit: i64::from(config.provisioning.inline_limit),
-            batch_size: i64::from(config.provisioning.batch_size),
+            inline_limit: config.provisioning.inline_limit,
+            // The configuration has refused 0.
+            batch_size: NonZeroU32::new(config.provisioning.batch_size).unwrap_or(NonZeroU32::MIN),
             validate_catalogs: config.catalog.validate,
             operations: config.operations.settings(),
             allow_private_webhooks: config.webhooks.allow_private_addresses,

@@ -8,6 +8,7 @@ use crate::email::Email;
 use crate::error::Error;
 use crate::ids::{LicenseId, PlanId};
 use crate::license::{License, LicenseColumns, LicenseStatus};
+use crate::moment;
 use crate::outbox::Topic;
 use crate::ports::{
     DeletedLicense, OperationRepository, Purge, PurgeRepository, RetirementRepository, Task, TaskClaim,
@@ -89,7 +90,7 @@ impl MemoryUnit<'_> {
         let keeps = self.tables.agreements.get(&plan.agreement)?.license_duration_before_purge;
         let columns = license.columns();
         let knows_somebody = knows_somebody(&columns);
-        let past = |moment: Option<DateTime<Utc>>| moment.is_some_and(|moment| moment < now - keeps);
+        let past = |at: Option<DateTime<Utc>>| at.is_some_and(|at| at < moment::before(now, keeps));
         Some(match purge {
             Purge::PlanExpired => knows_somebody && past(Some(plan.expiration_date)),
             Purge::Revoked => {
@@ -109,7 +110,8 @@ impl MemoryUnit<'_> {
     /// Whether a license whose last entry this is was deleted so long ago that nobody is to be known by it.
     fn is_deletion_due(&self, last: &HistoryEntry, now: DateTime<Utc>) -> Option<bool> {
         let plan = self.tables.plans.get(&PlanId(last.row.uuid("subscription_plan_uuid")?))?;
-        let kept_since = now - self.tables.agreements.get(&plan.agreement)?.license_duration_before_purge;
+        let keeps = self.tables.agreements.get(&plan.agreement)?.license_duration_before_purge;
+        let kept_since = moment::before(now, keeps);
         let over = !plan.for_internal_use_only || plan.expiration_date < kept_since;
         Some(last.kind == '-' && last.change.at < kept_since && over)
     }

@@ -2,9 +2,23 @@ use std::sync::Mutex;
 
 use chrono::{DateTime, Duration, Utc};
 
-/// Where the time comes from.
+/// Where the time comes from. The domain never asks the machine, so that a test decides what time it is; a service does:
+///
+/// ```
+/// use chrono::{DateTime, Utc};
+/// use license_manager_domain::ports::Clock;
+///
+/// struct SystemClock;
+///
+/// impl Clock for SystemClock {
+///     fn now(&self) -> DateTime<Utc> {
+///         Utc::now()
+///     }
+/// }
+/// # assert!(SystemClock.now() > DateTime::UNIX_EPOCH);
+/// ```
 pub trait Clock: Send + Sync {
-    /// The current time. MUST carry whole microseconds, the precision that is stored.
+    /// The current time. What is finer than a microsecond, the precision that is stored, does not count.
     fn now(&self) -> DateTime<Utc>;
 }
 

@@ -116,7 +116,7 @@ pub const ENROLLED_COURSES_PER_CALL: usize = 25;
 /// The most learners unlinked in one call.
 pub const UNLINKED_LEARNERS_PER_CALL: usize = 100;
 
-/// A kind of mail. What each says, and to whom it goes, is in docs/RULES.md, "Mails".
+/// A kind of mail. What each says, and to whom it goes, is in [`crate::rules`], "Mails".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum MailKind {
     /// A license waits to be activated.
@@ -184,7 +184,7 @@ pub struct Mail {
     pub to: Email,
     /// Their account in the LMS, where it is known.
     pub lms_user_id: Option<LmsUserId>,
-    /// What the words depend on, by name; docs/RULES.md, "Mails", lists each kind's. Texts, numbers and whole moments.
+    /// What the words depend on, by name; [`crate::rules`], "Mails", lists each kind's. Texts, numbers and whole moments.
     pub properties: Map<String, Value>,
 }
 

@@ -2,7 +2,22 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use uuid::Uuid;
 
-/// Where new ids and activation keys come from.
+/// Where new ids and activation keys come from. The domain never asks for randomness, so that a test decides what they are; a service
+/// does:
+///
+/// ```
+/// use license_manager_domain::ports::IdSource;
+/// use uuid::Uuid;
+///
+/// struct RandomIds;
+///
+/// impl IdSource for RandomIds {
+///     fn next(&self) -> Uuid {
+///         Uuid::new_v4()
+///     }
+/// }
+/// # assert_eq!(RandomIds.next().get_version_num(), 4);
+/// ```
 pub trait IdSource: Send + Sync {
     /// A UUID never given before. MUST be of version 4 and impossible to guess where activation keys are made of it.
     fn next(&self) -> Uuid;

@@ -3,6 +3,9 @@
 //!
 //! A port's documentation states what every adapter MUST do; the storage ports' obligations are held by the contract suite
 //! in `crates/adapters/tests/contract`, which every storage adapter passes.
+//!
+//! No port checks a rule of the business: whatever a repository's `add` or `save` is given, it writes. Whoever uses licenses rather
+//! than stores them goes through [`crate::LicenseManager`].
 
 mod clock;
 mod deliveries;

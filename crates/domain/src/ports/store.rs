@@ -60,6 +60,9 @@ impl<S: Store + ?Sized> StoreExt for S {
 
 /// One transaction, which hands out the repositories that work in it.
 ///
+/// Repositories keep what they are given and hold uniqueness; no other rule is checked here. The use cases of
+/// [`crate::LicenseManager`] check before they write.
+///
 /// Whatever implements every repository is one.
 #[allow(missing_docs)] // each is the repository of that name
 pub trait UnitOfWork {

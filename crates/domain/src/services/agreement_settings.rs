@@ -38,7 +38,10 @@ pub struct AgreementSettingsChanges {
 impl AgreementSettingsChanges {
     fn apply(self, agreement: &mut CustomerAgreement) -> Result<(), Error> {
         let mut errors = FieldErrors::default();
-        set(&mut agreement.license_duration_before_purge, self.license_duration_before_purge);
+        if let Some(kept) = self.license_duration_before_purge {
+            CustomerAgreement::check_duration_before_purge(kept, &mut errors);
+            agreement.license_duration_before_purge = kept;
+        }
         set(&mut agreement.disable_onboarding_notifications, self.disable_onboarding_notifications);
         let scaling = &mut agreement.auto_scaling;
         set(&mut scaling.enabled, self.auto_scaling_enabled);
@@ -46,9 +49,6 @@ impl AgreementSettingsChanges {
         set(&mut scaling.threshold_percentage, self.auto_scaling_threshold_percentage);
         set(&mut scaling.increment_percentage, self.auto_scaling_increment_percentage);
         scaling.check(&mut errors);
-        if agreement.license_duration_before_purge <= Duration::zero() {
-            errors.add("license_duration_before_purge_days", "Personal data is kept for at least a day.");
-        }
         agreement.expiration_message = self.expiration_message.apply(agreement.expiration_message.take(), &mut errors);
         errors.into_result()
     }

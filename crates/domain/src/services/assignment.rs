@@ -54,7 +54,7 @@ impl LicenseManager {
     /// them gets one license.
     ///
     /// # Errors
-    /// [`Refusal::NotEnoughLicenses`] where the plan cannot give each of them one.
+    /// [`crate::Entity::Plan`] not found; [`Refusal::NotEnoughLicenses`] where the plan cannot give each of them one.
     pub fn assign(
         &self,
         actor: &Actor,

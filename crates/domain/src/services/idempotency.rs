@@ -44,7 +44,7 @@ impl LicenseManager {
     /// Claims the request for the caller, unless another one with the key stands in its way. `fingerprint` digests everything
     /// that the request says.
     pub fn begin_once(&self, key: &IdempotencyKey, fingerprint: [u8; 32]) -> Result<Begun, Error> {
-        let now = self.clock.now();
+        let now = self.now();
         let owner = self.ids.next();
         let lease_until = now + Duration::seconds(LEASE_SECONDS);
         let request = FirstRequest { fingerprint, owner, created: now, lease_until, answer: None };
@@ -60,7 +60,7 @@ impl LicenseManager {
 
     /// Says that the request is still being done. Returns whether it still is the claim's.
     pub fn renew_claim(&self, claim: &Claim) -> Result<bool, Error> {
-        let lease_until = self.clock.now() + Duration::seconds(LEASE_SECONDS);
+        let lease_until = self.now() + Duration::seconds(LEASE_SECONDS);
         self.store.write(|unit| unit.idempotency().renew(&claim.key, claim.owner, lease_until))
     }
 
@@ -76,7 +76,7 @@ impl LicenseManager {
 
     /// Removes the answers that are no longer to be kept, and returns how many.
     pub fn remove_expired_answers(&self) -> Result<usize, Error> {
-        let expired = self.clock.now() - Duration::hours(RETENTION_HOURS);
+        let expired = self.now() - Duration::hours(RETENTION_HOURS);
         let mut removed = 0;
         loop {
             let batch = self.store.write(|unit| unit.idempotency().remove_expired(expired, REMOVAL_BATCH))?;

@@ -46,7 +46,7 @@ impl LicenseManager {
         let plan = lock_plan(unit, job.plan)?.plan;
         let counts = unit.licenses().counts(&[plan.id])?.remove(&plan.id).unwrap_or_default();
         let lacking = plan.licenses_to_provision(&counts);
-        let batch = lacking.min(self.settings.batch_size);
+        let batch = lacking.min(self.batch_size());
         if batch > 0 {
             let change = actor(job).change(self.now());
             unit.licenses().add_unassigned(plan.id, &self.new_license_ids(batch), &change)?;
@@ -62,8 +62,8 @@ impl LicenseManager {
         }
         // What was assigned after the request was not meant by it.
         let meant = LicenseFilter { assigned_until: Some(job.requested_at), ..LicenseFilter::default() };
-        let revoked = self.revoke_live(unit, &actor(job), plan, &meant, self.settings.batch_size)?;
-        Ok((revoked as i64) < self.settings.batch_size)
+        let revoked = self.revoke_live(unit, &actor(job), plan, &meant, self.batch_size())?;
+        Ok((revoked as i64) < self.batch_size())
     }
 }
 

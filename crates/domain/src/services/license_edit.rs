@@ -102,7 +102,7 @@ impl LicenseManager {
                 .user_email
                 .clone()
                 .ok_or_else(|| Error::Invalid(FieldErrors::one("user_email", "Say whose the license is to be.")))?;
-            license = license.assign(email, ActivationKey(self.ids.next()), now).map_err(Refusal::Impossible)?;
+            license = license.assign(email, ActivationKey(self.ids.next()), now)?;
         }
         check_holder(edit, step.unwrap_or(from))?;
         let columns = license.columns();
@@ -115,8 +115,8 @@ impl LicenseManager {
         let license = match step.filter(|status| *status != license.status()) {
             None => license,
             Some(LicenseStatus::Assigned) => return Err(impossible(from, "assigned")),
-            Some(LicenseStatus::Activated) => license.activate(None, now).map_err(Refusal::Impossible)?,
-            Some(LicenseStatus::Unassigned) => license.reset(now).map_err(Refusal::Impossible)?,
+            Some(LicenseStatus::Activated) => license.activate(None, now)?,
+            Some(LicenseStatus::Unassigned) => license.reset(now)?,
             Some(LicenseStatus::Revoked) if license.is_live() => license,
             Some(LicenseStatus::Revoked) => return Err(impossible(from, "revoked")),
         };

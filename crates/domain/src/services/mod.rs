@@ -35,9 +35,10 @@ mod transfers;
 mod utilization;
 mod webhooks;
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use chrono::{DateTime, Duration, Utc};
+use chrono::{DateTime, Duration, SubsecRound, Utc};
 
 pub use agreement_settings::{AgreementSettings, AgreementSettingsChanges};
 pub use agreements::{AgreementChanges, AgreementOverview, AgreementPage, NewAgreement};
@@ -54,7 +55,7 @@ pub use listing::LicensePage;
 pub use lookup::{PersonalLicense, PersonalLicenses};
 pub use operations::{
     Expiration, OperationFailure, OperationSettings, OperationSummary, ScheduledRun, SeedCustomer, SeedPlan, Seeds,
-    Supervisor, TransferPreview, UNLINKED_EVENT,
+    Supervisor, TransferPreview, UNLINKED_EVENT, Unsupervised,
 };
 pub use plan_upkeep::PlanUpkeep;
 pub use plans::{NewPlan, PlanChanges, PlanOverview, PlanPage};
@@ -83,10 +84,10 @@ pub struct Settings {
     /// How long before its renewal takes effect a plan stands still.
     pub renewal_lock: Duration,
     /// Up to how many licenses are provisioned within the request; more become a job.
-    pub inline_limit: i64,
+    pub inline_limit: u32,
     /// How many licenses a job touches in one transaction, and up to how many a plan is revoked as a whole within the
     /// request: revoking reads each license, so memory is bounded by this.
-    pub batch_size: i64,
+    pub batch_size: NonZeroU32,
     /// Whether the catalog of a plan or an agreement must be its customer's.
     pub validate_catalogs: bool,
     /// The recurring operations.
@@ -100,7 +101,7 @@ impl Default for Settings {
         Self {
             renewal_lock: Duration::hours(12),
             inline_limit: 50_000,
-            batch_size: 10_000,
+            batch_size: const { NonZeroU32::new(10_000).unwrap() },
             validate_catalogs: false,
             operations: OperationSettings::default(),
             allow_private_webhooks: false,
@@ -192,19 +193,25 @@ impl LicenseManager {
         Self { webhooks, ..self }
     }
 
-    /// The store, for what needs no rule: health checks, users.
+    /// The store, for what needs no rule: health checks, users. What is written to it is not checked against the rules and owes
+    /// the outside nothing: agreements, plans and licenses are written by the use cases.
     pub fn store(&self) -> &dyn Store {
         self.store.as_ref()
     }
 
-    /// The current time, as every use case sees it.
+    /// The current time, as every use case sees it: to the microsecond, as it is stored.
     pub fn now(&self) -> DateTime<Utc> {
-        self.clock.now()
+        self.clock.now().trunc_subsecs(6)
     }
 
     /// What the operator set.
     pub fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// [`Settings::batch_size`], as ports take it.
+    fn batch_size(&self) -> i64 {
+        i64::from(self.settings.batch_size.get())
     }
 
     /// Ids for new licenses, sorted, so that they are written in the order of the index.

@@ -59,7 +59,8 @@ impl LicenseManager {
             let before = counts(unit, plan.id)?;
             self.provision(unit, &plan, before, actor)?;
             let lacking = plan.licenses_to_provision(&before);
-            let (added, pending) = if lacking <= self.settings.inline_limit { (lacking, 0) } else { (0, lacking) };
+            let (added, pending) =
+                if lacking <= i64::from(self.settings.inline_limit) { (lacking, 0) } else { (0, lacking) };
             upkeep(unit, plan, added, pending, 0)
         })
     }
@@ -81,7 +82,7 @@ impl LicenseManager {
     /// Goes through the revoked licenses in parts, so that memory is bounded by [`super::Settings::batch_size`].
     fn promise_deletions(&self, unit: &mut dyn UnitOfWork, plan: &SubscriptionPlan) -> Result<(), Error> {
         let agreement = find_agreement(unit, plan.agreement)?;
-        let batch = self.settings.batch_size;
+        let batch = self.batch_size();
         let mut after = None;
         loop {
             let licenses = unit.licenses().lock_revoked_after(plan.id, after, batch)?;

@@ -235,7 +235,7 @@ impl LicenseManager {
         let now = self.now();
         match plan.licenses_to_provision(&counts) {
             0 => Ok(()),
-            few if few <= self.settings.inline_limit => {
+            few if few <= i64::from(self.settings.inline_limit) => {
                 unit.licenses().add_unassigned(plan.id, &self.new_license_ids(few), &actor.change(now))
             }
             _ => unit.jobs().add(&Job {

@@ -15,7 +15,7 @@ impl LicenseManager {
     /// person who is being retired is not promised a mail behind the retirement's back.
     ///
     /// # Errors
-    /// [`Refusal::NobodyToRemind`] where no such license was chosen.
+    /// [`crate::Entity::Plan`] not found; [`Refusal::NobodyToRemind`] where no such license was chosen.
     pub fn remind(&self, plan: PlanId, whose: &LicenseSelection, mail: &ReminderMail) -> Result<usize, Error> {
         self.store.write(|unit| {
             let reminded = match whose {
@@ -40,7 +40,7 @@ impl LicenseManager {
         let mut statuses = vec![LicenseStatus::Assigned];
         statuses.retain(|status| filter.statuses.as_ref().is_none_or(|wanted| wanted.contains(status)));
         let filter = LicenseFilter { statuses: Some(statuses), ..filter.clone() };
-        let batch = self.settings.batch_size;
+        let batch = self.batch_size();
         let (mut reminded, mut after): (usize, Option<LicenseId>) = (0, None);
         loop {
             let licenses = unit.licenses().lock_live_after(plan, &filter, after, batch)?;

@@ -107,7 +107,7 @@ impl LicenseManager {
         }
         // Each is in memory with its history until the end.
         let most = self.settings.inline_limit;
-        if written.len() as i64 > most {
+        if written.len() > most as usize {
             return Err(Refusal::TooManyToRevert { most }.into());
         }
         // Who waited for a lock sees what the others did: a license may have left the plan by now.

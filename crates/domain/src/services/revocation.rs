@@ -39,7 +39,7 @@ impl LicenseManager {
     /// Takes licenses back. Those who hold none are reported; the others lose theirs.
     ///
     /// # Errors
-    /// [`Refusal::RevocationCap`] where more activated licenses were named than the cap leaves, and
+    /// [`crate::Entity::Plan`] not found; [`Refusal::RevocationCap`] where more activated licenses were named than the cap leaves, and
     /// [`Refusal::TooManyMatches`] where the filter matches more than [`super::Settings::batch_size`]: then nothing changes.
     pub fn revoke(&self, actor: &Actor, plan: PlanId, whose: &LicenseSelection) -> Result<Revocations, Error> {
         self.store.write(|unit| {
@@ -54,7 +54,7 @@ impl LicenseManager {
                     (licenses, not_found)
                 }
                 LicenseSelection::Matching(filter) => {
-                    let most = self.settings.batch_size;
+                    let most = self.batch_size();
                     let licenses = unit.licenses().lock_live(plan.id, filter, most.saturating_add(1))?;
                     if licenses.len() as i64 > most {
                         return Err(Refusal::TooManyMatches { most }.into());
@@ -71,7 +71,7 @@ impl LicenseManager {
     /// job.
     ///
     /// # Errors
-    /// [`Refusal::RevokeAllUnderCap`] where the plan has a revocation cap.
+    /// [`crate::Entity::Plan`] not found; [`Refusal::RevokeAllUnderCap`] where the plan has a revocation cap.
     pub fn revoke_all(&self, actor: &Actor, plan: PlanId) -> Result<(), Error> {
         self.store.write(|unit| {
             let plan = lock_plan(unit, plan)?.plan;
@@ -79,7 +79,7 @@ impl LicenseManager {
                 return Err(Refusal::RevokeAllUnderCap.into());
             }
             let counts = unit.licenses().counts(&[plan.id])?.remove(&plan.id).unwrap_or_default();
-            if counts.allocated() > self.settings.batch_size {
+            if counts.allocated() > self.batch_size() {
                 return unit.jobs().add(&Job {
                     plan: plan.id,
                     kind: JobKind::RevokeAll,
@@ -87,7 +87,7 @@ impl LicenseManager {
                     requested_at: self.now(),
                 });
             }
-            self.revoke_live(unit, actor, plan, &LicenseFilter::default(), self.settings.batch_size)?;
+            self.revoke_live(unit, actor, plan, &LicenseFilter::default(), self.batch_size())?;
             Ok(())
         })
     }

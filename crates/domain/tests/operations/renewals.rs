@@ -60,6 +60,17 @@ fn renewals_of_the_next_twelve_hours_are_processed_and_no_others() {
 }
 
 #[test]
+fn a_window_and_a_lease_of_any_length_can_be_set() {
+    for (span, processed) in [(Duration::MAX, 1), (Duration::MIN, 0)] {
+        let operations = OperationSettings { lease: span, ..OperationSettings::default() };
+        let world = World::with(Settings { operations, ..Settings::default() });
+        due_in(&world, 3, 12);
+        let summary = now(world.manager.process_renewals(span, false, &Watch::patient(&world)));
+        assert_eq!(count(&complete(summary), "renewals"), processed, "{span}");
+    }
+}
+
+#[test]
 fn a_renewal_that_fails_does_not_stop_the_others() {
     let world = World::new();
     let crowded = world.plan(6);

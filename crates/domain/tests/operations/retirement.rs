@@ -13,7 +13,7 @@ fn retire(world: &World, dry_run: bool) -> OperationSummary {
 
 /// A world whose batches are small.
 fn small_batches() -> World {
-    World::with(Settings { batch_size: 3, ..Settings::default() })
+    World::with(Settings { batch_size: batches_of(3), ..Settings::default() })
 }
 
 /// What the store knows of people, as a text.
@@ -209,4 +209,16 @@ fn the_history_of_licenses_deleted_long_ago_knows_nobody() {
     assert_eq!(count(&retire(&world, false), "deleted"), 1);
     assert!(!known(&world, &[internal]).contains("eve@example.com"));
     assert_eq!(deleted(world.owed(Topic::LicenseEvent)), 0);
+}
+
+#[test]
+fn any_duration_that_is_stored_can_be_reckoned_with() {
+    let world = small_batches();
+    let plan = world.plan(1);
+    world.activate(plan, "amy@example.com", 7);
+    world.clock.advance(days(400));
+    world.rewrite_agreement(|agreement| agreement.license_duration_before_purge = chrono::Duration::MAX);
+    assert_eq!(counts(&retire(&world, false)), [0, 0, 0]);
+    world.rewrite_agreement(|agreement| agreement.license_duration_before_purge = chrono::Duration::MIN);
+    assert_eq!(counts(&retire(&world, false)), [1, 0, 0]);
 }

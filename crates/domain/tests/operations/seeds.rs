@@ -23,7 +23,7 @@ fn seeds() -> Seeds {
 }
 
 fn small_batches() -> World {
-    World::with(Settings { batch_size: 3, inline_limit: 2, ..Settings::default() })
+    World::with(Settings { batch_size: batches_of(3), inline_limit: 2, ..Settings::default() })
 }
 
 fn seed(world: &World, seeds: &Seeds, dry_run: bool) -> OperationSummary {

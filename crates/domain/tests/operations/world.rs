@@ -146,7 +146,7 @@ pub fn world_with_lms() -> (World, std::sync::Arc<Lms>, LicenseManager) {
         custom_event_customers: vec![customer()],
         ..OperationSettings::default()
     };
-    let world = World::with(Settings { batch_size: 3, operations, ..Settings::default() });
+    let world = World::with(Settings { batch_size: batches_of(3), operations, ..Settings::default() });
     let lms = std::sync::Arc::new(Lms::default());
     let manager = world.manager.clone().with_learner_registry(lms.clone());
     (world, lms, manager)

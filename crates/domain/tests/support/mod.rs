@@ -4,6 +4,7 @@
 
 pub mod neighbours;
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use chrono::{DateTime, Duration, Utc};
@@ -19,6 +20,11 @@ pub const ALL: Window = Window { offset: 0, limit: 1_000_000 };
 /// The moment at which every story begins.
 pub fn beginning() -> DateTime<Utc> {
     DateTime::UNIX_EPOCH + Duration::days(20_000)
+}
+
+/// The size of batches, for settings.
+pub fn batches_of(licenses: u32) -> NonZeroU32 {
+    NonZeroU32::new(licenses).expect("a batch has at least one license")
 }
 
 pub fn email(text: &str) -> Email {

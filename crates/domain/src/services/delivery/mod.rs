@@ -34,6 +34,7 @@ use crate::delivery::{Backlog, DeliveryClaim, Lane, OutboxSelection, Parcel, Ret
 use crate::email::Email;
 use crate::error::Error;
 use crate::ids::MessageId;
+use crate::moment;
 use crate::outbox::Topic;
 use crate::ports::{OutboxFilter, StoreExt};
 use crate::staff_records::Notification;
@@ -215,7 +216,7 @@ impl Deliveries {
         let id = self.manager.ids.next();
         self.manager.store.write(|unit| {
             let now = self.manager.now();
-            let until = now + self.settings.lease;
+            let until = moment::after(now, self.settings.lease);
             let claim = DeliveryClaim { id, lane, now, until, limit: lane.batch_size() };
             let parcels = unit.outbox().claim(&claim)?;
             let facts = Facts::read(unit, &parcels, now)?;
@@ -235,7 +236,7 @@ impl Deliveries {
 
     /// Prolongs the claim to a batch whose delivery takes longer.
     pub fn extend(&self, batch: &Batch) -> Result<(), Error> {
-        let until = self.manager.now() + self.settings.lease;
+        let until = moment::after(self.manager.now(), self.settings.lease);
         self.manager.store.write(|unit| unit.outbox().extend(batch.claim, &batch.ids(), until))
     }
 }

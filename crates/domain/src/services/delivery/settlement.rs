@@ -13,6 +13,7 @@ use crate::error::Error;
 use crate::history::Actor;
 use crate::ids::{LicenseId, MessageId};
 use crate::license::License;
+use crate::moment;
 use crate::outbox::{Message, Topic};
 use crate::ports::{StoreExt, UnitOfWork};
 use crate::staff_records::Notification;
@@ -110,7 +111,7 @@ impl Deliveries {
             Verdict::Failed(problem) if failed >= RetryPolicy::TRIES => Some(parked(problem)),
             Verdict::Failed(problem) => Some(Standing {
                 attempts: failed,
-                not_before: now + self.settings.retries.pause(id, failed),
+                not_before: moment::after(now, self.settings.retries.pause(id, failed)),
                 last_error: Some(problem.clone()),
                 ..stays
             }),

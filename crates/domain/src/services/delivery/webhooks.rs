@@ -13,6 +13,7 @@ use super::Deliveries;
 use super::payloads::{LicenseEvent, UNREADABLE};
 use crate::error::Error;
 use crate::ids::WebhookId;
+use crate::moment;
 use crate::ports::{StoreExt, WebhookFailure, WebhookRequest};
 use crate::webhook::{
     WEBHOOK_BATCH, Webhook, WebhookClaim, WebhookParcel, WebhookRetries, WebhookStanding, WebhookState,
@@ -124,7 +125,8 @@ impl Deliveries {
         let id = self.manager.ids.next();
         self.manager.store.write(|unit| {
             let now = self.manager.now();
-            let claim = WebhookClaim { id, webhook, now, until: now + self.settings.lease, limit: WEBHOOK_BATCH };
+            let claim =
+                WebhookClaim { id, webhook, now, until: moment::after(now, self.settings.lease), limit: WEBHOOK_BATCH };
             let parcels = unit.webhook_deliveries().claim(&claim)?;
             let endpoint = if parcels.is_empty() { None } else { unit.webhooks().find(webhook)? };
             Ok(WebhookBatch { claim: id, webhook, endpoint, parcels })
@@ -133,7 +135,7 @@ impl Deliveries {
 
     /// Prolongs the claim to a batch whose delivery takes longer.
     pub fn extend_webhook(&self, batch: &WebhookBatch) -> Result<(), Error> {
-        let until = self.manager.now() + self.settings.lease;
+        let until = moment::after(self.manager.now(), self.settings.lease);
         self.manager.store.write(|unit| unit.webhook_deliveries().extend(batch.claim, batch.webhook, until))
     }
 
@@ -239,7 +241,7 @@ impl Deliveries {
         let attempts = parcel.attempts.saturating_add(i16::from(failure.rest_until.is_none()));
         let not_before = match failure.rest_until {
             Some(moment) => moment,
-            None => now + retries.pause(parcel.id, attempts),
+            None => moment::after(now, retries.pause(parcel.id, attempts)),
         };
         let over = attempts >= WebhookRetries::TRIES || not_before > parcel.due_since + WebhookRetries::LONGEST;
         let parked = over || failure.status == Some(GONE) || failure.problem == UNREADABLE;

@@ -9,6 +9,7 @@ use crate::error::{Entity, Error};
 use crate::history::{Actor, Change};
 use crate::ids::{LicenseId, PlanId};
 use crate::license::License;
+use crate::moment;
 use crate::outbox::Promises;
 use crate::plan::{ChangeReason, SubscriptionPlan};
 use crate::ports::{EXPIRED_LICENSES_PER_CALL, PlanEnd, StoreExt};
@@ -42,7 +43,7 @@ impl Expiration {
 
     /// Of plans that ended before a moment, within [`Expiration::SPAN`].
     pub fn before(moment: DateTime<Utc>) -> Self {
-        let expired_after = moment - Self::SPAN;
+        let expired_after = moment::before(moment, Self::SPAN);
         Self { expired_after, expired_before: moment, plans: None, force: false, dry_run: false }
     }
 }
@@ -300,7 +301,7 @@ impl LicenseManager {
         task: Uuid,
         mut after: Option<LicenseId>,
     ) -> Result<bool, Error> {
-        let batch = self.settings.batch_size;
+        let batch = self.batch_size();
         plan.expiration_processed = true;
         loop {
             if run.stops() {

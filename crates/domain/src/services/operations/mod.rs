@@ -62,7 +62,7 @@ impl Default for OperationSettings {
     }
 }
 
-/// Whoever runs an operation: hears how far it is, and may end it.
+/// Whoever runs an operation: hears how far it is, and may end it. [`Unsupervised`] does neither.
 #[async_trait]
 pub trait Supervisor: Send + Sync {
     /// So many more things were found to do.
@@ -78,6 +78,17 @@ pub trait Supervisor: Send + Sync {
 
     /// Waits for so long, or until [`Supervisor::is_stopping`].
     async fn pause(&self, duration: std::time::Duration);
+}
+
+/// Nobody: an operation runs to its end. Its pauses, each a second at most, block the thread, as the database does.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Unsupervised;
+
+#[async_trait]
+impl Supervisor for Unsupervised {
+    async fn pause(&self, duration: std::time::Duration) {
+        std::thread::sleep(duration);
+    }
 }
 
 /// What an operation did or, in a dry run, would do.

@@ -8,6 +8,7 @@ use super::{OperationSummary, Run, Supervisor};
 use crate::error::{Conflict, Entity, Error};
 use crate::history::Actor;
 use crate::ids::{PlanId, RenewalId};
+use crate::moment;
 use crate::plan::LicenseCounts;
 use crate::ports::{LicenseFilter, StoreExt};
 use crate::services::renewals::check_processable;
@@ -33,7 +34,10 @@ impl LicenseManager {
     async fn process_due_renewals(&self, run: &mut Run<'_>, window: Duration) -> Result<(), Error> {
         let now = self.now();
         let (due, overdue) = self.store.read(|unit| {
-            Ok((unit.due_work().renewals(now, now + window)?, unit.due_work().count_renewals_before(now)?))
+            Ok((
+                unit.due_work().renewals(now, moment::after(now, window))?,
+                unit.due_work().count_renewals_before(now)?,
+            ))
         })?;
         run.summary.count("overdue", usize::try_from(overdue).unwrap_or(0));
         run.supervisor.found(due.len() as u64);

@@ -80,7 +80,7 @@ impl LicenseManager {
         read: impl Fn(&mut dyn UnitOfWork, Option<LicenseId>, i64) -> Result<Vec<LicenseId>, Error>,
         write: impl Fn(&mut dyn UnitOfWork, i64) -> Result<Vec<LicenseId>, Error>,
     ) -> Result<(), Error> {
-        let batch = self.settings.batch_size.min(AT_ONCE);
+        let batch = self.batch_size().min(AT_ONCE);
         let mut after: Option<LicenseId> = None;
         while !run.stops() {
             let ids = if run.dry_run() {

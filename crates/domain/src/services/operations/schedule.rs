@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::{Expiration, OperationFailure, OperationSummary, Supervisor};
 use crate::error::Error;
+use crate::moment;
 use crate::ports::{StoreExt, Task, TaskClaim, UnitOfWork};
 use crate::schedule::{
     CronExpression, FinishedRun, OperationSchedule, RecurringOperation, RunOutcome, RunSummary, Timetable,
@@ -113,7 +114,7 @@ impl LicenseManager {
         if !is_to_run(&schedule, now) {
             return Ok(None);
         }
-        let until = now + self.settings.operations.lease;
+        let until = moment::after(now, self.settings.operations.lease);
         if let TaskClaim::HeldUntil(_) = unit.operations().take(whole(operation), owner, now, until)? {
             return Ok(None);
         }
@@ -131,7 +132,7 @@ impl LicenseManager {
     /// Says that a run is still being done; to be said several times within [`super::OperationSettings::lease`]. Returns `false` where
     /// somebody has taken it over: then it is to end.
     pub fn keep_run(&self, run: &ScheduledRun) -> Result<bool, Error> {
-        let until = self.now() + self.settings.operations.lease;
+        let until = moment::after(self.now(), self.settings.operations.lease);
         self.store.write(|unit| unit.operations().keep(run.task(), run.owner, until, None))
     }
 

@@ -14,6 +14,7 @@ use crate::email::Email;
 use crate::error::{Conflict, Error};
 use crate::history::Actor;
 use crate::ids::{AgreementId, CatalogId, CustomerId, PlanId};
+use crate::moment;
 use crate::outbox::AssignmentMail;
 use crate::plan::{ChangeReason, LicenseCounts, SubscriptionPlan};
 use crate::ports::StoreExt;
@@ -183,8 +184,8 @@ impl LicenseManager {
         let new = NewPlan {
             agreement: agreement.id,
             title: seed.title.clone(),
-            start_date: now - Duration::days(seed.started),
-            expiration_date: now + Duration::days(seed.ends),
+            start_date: moment::before(now, days(seed.started)),
+            expiration_date: moment::after(now, days(seed.ends)),
             changes: PlanChanges {
                 catalog: Some(agreement.default_catalog.unwrap_or_else(|| CatalogId(self.ids.next()))),
                 is_active: Some(true),
@@ -212,7 +213,7 @@ impl LicenseManager {
         run.supervisor.advanced(size(seed.licenses).saturating_sub(lacking.unsigned_abs()));
         let mut added = 0;
         while added < lacking && !run.stops() {
-            let batch = (lacking - added).min(self.settings.batch_size);
+            let batch = (lacking - added).min(self.batch_size());
             let batch = match plan.id {
                 Some(plan) if !run.dry_run() => self.add_licenses(plan, seed.licenses, batch)?,
                 _ => batch,
@@ -251,7 +252,7 @@ impl LicenseManager {
         let LicenseCounts { unassigned, .. } = plan.counts;
         let lacking = to_assign(seed, &LicenseCounts { unassigned: unassigned + added, ..plan.counts });
         run.supervisor.advanced(size(seed.assigned).saturating_sub(lacking.unsigned_abs()));
-        let batch = i32::try_from(self.settings.batch_size).unwrap_or(i32::MAX);
+        let batch = i32::try_from(self.batch_size()).unwrap_or(i32::MAX);
         let (mut assigned, mut next) = (0, 0);
         while assigned < lacking && next < seed.assigned && !run.stops() {
             let learners = next..next.saturating_add(batch).min(seed.assigned);
@@ -297,6 +298,10 @@ fn agreement_changes(seed: &SeedCustomer, catalog: Option<CatalogId>) -> Agreeme
         default_catalog: Some(catalog),
         ..AgreementChanges::default()
     }
+}
+
+fn days(number: i64) -> Duration {
+    Duration::try_days(number).unwrap_or(if number < 0 { Duration::MIN } else { Duration::MAX })
 }
 
 fn size(number: i32) -> u64 {

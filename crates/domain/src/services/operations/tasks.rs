@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::Run;
 use crate::error::Error;
+use crate::moment;
 use crate::ports::{StoreExt, Task, TaskClaim, UnitOfWork};
 
 /// How often a task that another run has is asked for again, at most.
@@ -67,7 +68,7 @@ impl Run<'_> {
     }
 
     fn until(&self) -> DateTime<Utc> {
-        self.manager.now() + self.manager.settings.operations.lease
+        moment::after(self.manager.now(), self.manager.settings.operations.lease)
     }
 
     /// Keeps a task within a transaction, and notes how far it is.

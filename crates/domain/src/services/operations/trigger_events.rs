@@ -38,7 +38,7 @@ impl LicenseManager {
         let Some(agreement) = self.store.read(|unit| unit.agreements().find_by_customer(customer))? else {
             return Ok(());
         };
-        let (batch, before) = (self.settings.batch_size, run.started - AFTER);
+        let (batch, before) = (self.batch_size(), run.started - AFTER);
         let mut after: Option<LicenseId> = None;
         while !run.stops() {
             let find = |unit: &mut dyn UnitOfWork| {

@@ -4,7 +4,7 @@
 use actix_web::{HttpRequest, web};
 use chrono::Duration;
 use license_manager_domain::{
-    AgreementId, AgreementSettings, AgreementSettingsChanges, Entity, Error, ExpirationMessage,
+    AgreementId, AgreementSettings, AgreementSettingsChanges, CustomerAgreement, Entity, Error, ExpirationMessage,
     ExpirationMessageChanges, PlanId,
 };
 use serde::Serialize;
@@ -18,9 +18,6 @@ use crate::body::WithBody;
 use crate::error::ApiError;
 use crate::openapi::errors::BadRequest;
 use crate::wire::fields::{Fields, boolean, integer, text, uuid};
-
-/// A hundred years: as long as personal data can be kept, in days.
-const MAX_DAYS: i64 = 36_500;
 
 /// The settings to change; what is left out stays as it is.
 #[derive(ToSchema)]
@@ -169,7 +166,7 @@ pub async fn sync(
 }
 
 fn changes(fields: &mut Fields) -> AgreementSettingsChanges {
-    let days = fields.optional("license_duration_before_purge_days", integer(1..=MAX_DAYS));
+    let days = fields.optional("license_duration_before_purge_days", integer(CustomerAgreement::DAYS_BEFORE_PURGE));
     AgreementSettingsChanges {
         license_duration_before_purge: days.map(Duration::days),
         disable_onboarding_notifications: fields.optional("disable_onboarding_notifications", boolean()),
