@@ -4,11 +4,13 @@
 //! is listed in [`crate::rules`], "What each action owes".
 
 mod event_name;
+mod topic;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 
 pub use self::event_name::EventName;
+pub use self::topic::Topic;
 use crate::agreement::CustomerAgreement;
 use crate::email::Email;
 use crate::enrollment::EnrollmentJob;
@@ -30,87 +32,10 @@ pub struct Message {
     pub plan: Option<PlanId>,
     /// The customer it is about.
     pub customer: CustomerId,
-    /// What to deliver, as JSON; its form is fixed by the topic.
+    /// What to deliver, as JSON; its form is fixed by the topic, which shows it.
     pub payload: String,
     /// When it was promised.
     pub created: DateTime<Utc>,
-}
-
-/// A kind of delivery.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Topic {
-    /// A `LicenseEvent` for event tracking.
-    LicenseEvent,
-    /// An `Assignment`: the learner is linked to the customer and mailed.
-    Assignment,
-    /// A `Reminder`: the learner is asked once more to activate. Once the mail has gone out, whoever delivers it sets the
-    /// license's last remind date.
-    Reminder,
-    /// An `Activation`: the learner's account and alias are joined, the learner is welcomed.
-    Activation,
-    /// An `AutoApplied`: as [`Topic::Activation`], with the words for a learner who did not ask for a license. Which of the
-    /// two mails it is depends on the customer's portal, and is decided at delivery.
-    AutoApplied,
-    /// An empty object: admins are told where the plan has passed a threshold of utilization. Whether it has is decided at
-    /// delivery.
-    UtilizationThresholds,
-    /// An empty object: admins are told how a plan is used that began to hand out licenses by itself a week ago. Promised once
-    /// for each plan; what there is to tell is looked up at delivery.
-    InitialUtilization,
-    /// A `RevokedEnrollments`: the learner's licensed enrollments end.
-    EndEnrollments,
-    /// A `RevocationCapReached`: customer success is told.
-    RevocationCapMail,
-    /// A `PromisedEnrollment`: learners are enrolled in courses.
-    BulkEnrollment,
-    /// An `EnrollmentResults`: whoever asked for a bulk enrollment is told what came of it.
-    EnrollmentResultsMail,
-    /// A `PromisedEnrollment`: the results of a bulk enrollment are put into their file, over what is there.
-    EnrollmentResultsFile,
-    /// A kind that this version does not know: the message was promised by another one.
-    Unknown,
-}
-
-impl Topic {
-    /// Every kind that is promised.
-    pub const ALL: [Self; 12] = [
-        Self::LicenseEvent,
-        Self::Assignment,
-        Self::Reminder,
-        Self::Activation,
-        Self::AutoApplied,
-        Self::UtilizationThresholds,
-        Self::InitialUtilization,
-        Self::EndEnrollments,
-        Self::RevocationCapMail,
-        Self::BulkEnrollment,
-        Self::EnrollmentResultsMail,
-        Self::EnrollmentResultsFile,
-    ];
-
-    /// The kind of that name, or [`Topic::Unknown`].
-    pub fn from_name(name: &str) -> Self {
-        Self::ALL.into_iter().find(|topic| topic.as_str() == name).unwrap_or(Self::Unknown)
-    }
-
-    /// Its name in storage.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::LicenseEvent => "license_event",
-            Self::Assignment => "assignment",
-            Self::Reminder => "reminder",
-            Self::Activation => "activation",
-            Self::AutoApplied => "auto_applied",
-            Self::UtilizationThresholds => "utilization_thresholds",
-            Self::InitialUtilization => "initial_utilization",
-            Self::EndEnrollments => "end_enrollments",
-            Self::RevocationCapMail => "revocation_cap_mail",
-            Self::BulkEnrollment => "bulk_enrollment",
-            Self::EnrollmentResultsMail => "enrollment_results_mail",
-            Self::EnrollmentResultsFile => "enrollment_results_file",
-            Self::Unknown => "unknown",
-        }
-    }
 }
 
 /// The payload of [`Topic::LicenseEvent`]: absent values are empty strings, dates have whole seconds.

@@ -1,0 +1,261 @@
+//! The kinds of deliveries, and what each carries.
+
+/// A kind of delivery, each with an example of what [`Message::payload`](super::Message::payload) is: every message of the kind has
+/// these keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Topic {
+    /// Something happened to a license, for event tracking and webhooks. What is absent is an empty text, moments have whole
+    /// seconds; `is_auto_renewed` is there for renewed licenses alone.
+    ///
+    /// ```json
+    /// {
+    ///   "event": "edx.server.license-manager.license-lifecycle.renewed",
+    ///   "properties": {
+    ///     "license_uuid": "b5f7a1c2-0f5e-4f0a-9a53-1f1f6a1d2c3b",
+    ///     "license_activation_key": "0d9c6f0e-5b3f-4d8e-8f39-3f3b6c1a9e77",
+    ///     "previous_license_uuid": "6e0d8a4b-7c19-4f62-8a0e-2d5c9b7f1a30",
+    ///     "assigned_date": "2030-01-31T12:00:00Z",
+    ///     "activation_date": "2030-01-31T12:00:00Z",
+    ///     "assigned_lms_user_id": 7,
+    ///     "assigned_email": "amy@example.com",
+    ///     "expiration_processed": false,
+    ///     "auto_applied": "",
+    ///     "enterprise_customer_uuid": "3c1b2a09-8f7e-4d6c-9b5a-4f3e2d1c0b9a",
+    ///     "customer_agreement_uuid": "9a8b7c6d-5e4f-4a3b-8c2d-1e0f9a8b7c6d",
+    ///     "enterprise_customer_slug": "acme",
+    ///     "enterprise_customer_name": "Acme",
+    ///     "is_auto_renewed": false
+    ///   }
+    /// }
+    /// ```
+    LicenseEvent,
+    /// The learner is linked to the customer, and mailed where `mail` says so.
+    ///
+    /// ```json
+    /// {"email": "amy@example.com", "activation_key": "0d9c6f0e-5b3f-4d8e-8f39-3f3b6c1a9e77", "mail": true, "greeting": "", "closing": ""}
+    /// ```
+    Assignment,
+    /// The learner is asked once more to activate. Once the mail has gone out, whoever delivers it sets the license's last remind
+    /// date.
+    ///
+    /// ```json
+    /// {"email": "amy@example.com", "activation_key": "0d9c6f0e-5b3f-4d8e-8f39-3f3b6c1a9e77", "greeting": "", "closing": ""}
+    /// ```
+    Reminder,
+    /// The learner's account and alias are joined, and the learner is welcomed where `mail` says so. The LMS user id may be null.
+    ///
+    /// ```json
+    /// {"email": "amy@example.com", "lms_user_id": 7, "mail": true}
+    /// ```
+    Activation,
+    /// As [`Topic::Activation`], with the words for a learner who did not ask for a license. Which of the two mails it is depends on
+    /// the customer's portal, and is decided at delivery.
+    ///
+    /// ```json
+    /// {"email": "amy@example.com", "lms_user_id": 7, "mail": true}
+    /// ```
+    AutoApplied,
+    /// Admins are told where the plan has passed a threshold of utilization. Whether it has is decided at delivery.
+    ///
+    /// ```json
+    /// {}
+    /// ```
+    UtilizationThresholds,
+    /// Admins are told how a plan is used that began to hand out licenses by itself a week ago. Promised once for each plan; what
+    /// there is to tell is looked up at delivery.
+    ///
+    /// ```json
+    /// {}
+    /// ```
+    InitialUtilization,
+    /// The learner's licensed enrollments end.
+    ///
+    /// ```json
+    /// {"lms_user_id": 7}
+    /// ```
+    EndEnrollments,
+    /// Customer success is told. An unknown name of the customer is an empty text.
+    ///
+    /// ```json
+    /// {"plan_title": "Engineering", "num_revocations_applied": 2, "enterprise_customer_name": "Acme", "date": "2030-01-31T12:00:00Z"}
+    /// ```
+    RevocationCapMail,
+    /// Learners are enrolled in courses, as the job says.
+    ///
+    /// ```json
+    /// {"job_uuid": "5d4c3b2a-1f0e-4d9c-8b7a-6f5e4d3c2b1a"}
+    /// ```
+    BulkEnrollment,
+    /// Whoever asked for a bulk enrollment is told what came of it, in numbers of enrollments.
+    ///
+    /// ```json
+    /// {"job_uuid": "5d4c3b2a-1f0e-4d9c-8b7a-6f5e4d3c2b1a", "lms_user_id": 7, "successes": 2, "pending": 1, "failures": 0}
+    /// ```
+    EnrollmentResultsMail,
+    /// The results of a bulk enrollment are put into their file, over what is there.
+    ///
+    /// ```json
+    /// {"job_uuid": "5d4c3b2a-1f0e-4d9c-8b7a-6f5e4d3c2b1a"}
+    /// ```
+    EnrollmentResultsFile,
+    /// A kind that this version does not know: the message was promised by another one.
+    Unknown,
+}
+
+impl Topic {
+    /// Every kind that is promised.
+    pub const ALL: [Self; 12] = [
+        Self::LicenseEvent,
+        Self::Assignment,
+        Self::Reminder,
+        Self::Activation,
+        Self::AutoApplied,
+        Self::UtilizationThresholds,
+        Self::InitialUtilization,
+        Self::EndEnrollments,
+        Self::RevocationCapMail,
+        Self::BulkEnrollment,
+        Self::EnrollmentResultsMail,
+        Self::EnrollmentResultsFile,
+    ];
+
+    /// The kind of that name, or [`Topic::Unknown`].
+    pub fn from_name(name: &str) -> Self {
+        Self::ALL.into_iter().find(|topic| topic.as_str() == name).unwrap_or(Self::Unknown)
+    }
+
+    /// Its name in storage.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::LicenseEvent => "license_event",
+            Self::Assignment => "assignment",
+            Self::Reminder => "reminder",
+            Self::Activation => "activation",
+            Self::AutoApplied => "auto_applied",
+            Self::UtilizationThresholds => "utilization_thresholds",
+            Self::InitialUtilization => "initial_utilization",
+            Self::EndEnrollments => "end_enrollments",
+            Self::RevocationCapMail => "revocation_cap_mail",
+            Self::BulkEnrollment => "bulk_enrollment",
+            Self::EnrollmentResultsMail => "enrollment_results_mail",
+            Self::EnrollmentResultsFile => "enrollment_results_file",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::{DateTime, Duration};
+    use serde_json::Value;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::outbox::{AssignmentMail, EnrollmentResults, Message, Promises, ReminderMail};
+    use crate::ports::SequentialIds;
+    use crate::{
+        ActivationKey, AgreementId, BulkEnrollment, CatalogId, CustomerAgreement, CustomerId, DEFAULT_PRODUCT,
+        Enrollees, EnrollmentJob, EnrollmentJobId, EnrollmentNumbers, EnrollmentStage, License, LicenseId, LmsUserId,
+        MessageId, PlanId, SubscriptionPlan,
+    };
+
+    /// The example above the variant of this name.
+    fn documented(topic: Topic) -> Value {
+        let source = include_str!("topic.rs");
+        let docs = source.split_once(&format!("    {topic:?},\n")).expect("the variant stands in this file").0;
+        let example = docs.rsplit("```json\n").next().unwrap().split("```").next().unwrap();
+        let example: String = example.lines().map(|line| line.trim().trim_start_matches("///")).collect();
+        serde_json::from_str(&example).unwrap_or_else(|error| panic!("{topic:?}: {error} in {example}"))
+    }
+
+    /// The keys of an object, each with the kind of its value.
+    fn form(value: &Value) -> Value {
+        match value {
+            Value::Object(object) => object.iter().map(|(key, value)| (key.clone(), form(value))).collect(),
+            Value::String(_) => "a text".into(),
+            Value::Number(_) => "a number".into(),
+            Value::Bool(_) => "a boolean".into(),
+            other => other.clone(),
+        }
+    }
+
+    fn plan() -> SubscriptionPlan {
+        let now = DateTime::UNIX_EPOCH;
+        SubscriptionPlan {
+            id: PlanId(Uuid::from_u128(1)),
+            title: "Engineering".to_owned(),
+            start_date: now,
+            expiration_date: now + Duration::days(365),
+            expiration_processed: false,
+            catalog: CatalogId(Uuid::from_u128(2)),
+            agreement: AgreementId(Uuid::from_u128(3)),
+            is_active: true,
+            is_revocation_cap_enabled: true,
+            revoke_max_percentage: 5,
+            num_revocations_applied: 2,
+            salesforce_opportunity_line_item: None,
+            product: DEFAULT_PRODUCT,
+            for_internal_use_only: false,
+            can_freeze_unused_licenses: false,
+            last_freeze_timestamp: None,
+            should_auto_apply_licenses: None,
+            desired_num_licenses: None,
+            created: now,
+            modified: now,
+        }
+    }
+
+    /// A message of every kind.
+    fn messages() -> Vec<Message> {
+        let (now, ids, plan) = (DateTime::UNIX_EPOCH, SequentialIds::default(), plan());
+        let agreement = CustomerAgreement::new(plan.agreement, CustomerId(Uuid::from_u128(4)), now);
+        let license = License::unassigned(LicenseId(Uuid::from_u128(5)), plan.id, now);
+        let (email, key) = ("amy@example.com".parse().unwrap(), ActivationKey(Uuid::from_u128(6)));
+        let assigned = license.assign(email, key, now).unwrap();
+        let activated = assigned.clone().activate(Some(LmsUserId(7)), now).unwrap();
+        let mut promises = Promises::new(&agreement, &plan, &ids, now);
+        promises.assigned(&assigned, &AssignmentMail::default());
+        promises.reminded(&assigned, &ReminderMail::default());
+        promises.activated(&activated);
+        promises.auto_applied(&activated);
+        promises.initial_utilization();
+        promises.revoked(&activated.clone().revoke(now).unwrap());
+        promises.revocation_cap_reached();
+        promises.renewed(&activated, assigned.id, false);
+        let mut messages = promises.into_messages();
+
+        let job = EnrollmentJob {
+            id: EnrollmentJobId(Uuid::from_u128(8)),
+            customer: agreement.customer,
+            lms_user_id: Some(LmsUserId(7)),
+            enrollment: BulkEnrollment {
+                learners: Enrollees::Holders,
+                plan: Some(plan.id),
+                course_run_keys: vec!["course-v1:edX+Demo+T1".to_owned()],
+                notify: true,
+            },
+            stage: EnrollmentStage::Done,
+            numbers: EnrollmentNumbers::default(),
+            created: now,
+            modified: now,
+        };
+        let results =
+            EnrollmentResults { job_uuid: job.id, lms_user_id: LmsUserId(7), successes: 2, pending: 1, failures: 0 };
+        let id = MessageId(Uuid::from_u128(9));
+        messages.push(Message::bulk_enrollment(id, &job));
+        messages.push(Message::enrollment_results_file(id, &job, now));
+        messages.push(Message::enrollment_results(id, job.customer, &results, now));
+        messages
+    }
+
+    #[test]
+    fn messages_have_the_form_that_their_topic_shows() {
+        let messages = messages();
+        for topic in Topic::ALL {
+            // Of license events the last one has every key.
+            let message = messages.iter().rev().find(|message| message.topic == topic).expect("one of every kind");
+            let payload: Value = serde_json::from_str(&message.payload).unwrap();
+            assert_eq!(form(&payload), form(&documented(topic)), "{topic:?}");
+        }
+    }
+}
