@@ -48,11 +48,11 @@ pub enum Topic {
     /// {"email": "amy@example.com", "lms_user_id": 7, "mail": true}
     /// ```
     Activation,
-    /// As [`Topic::Activation`], with the words for a learner who did not ask for a license. Which of the two mails it is depends on
-    /// the customer's portal, and is decided at delivery.
+    /// As [`Topic::Activation`], with the words for a learner who did not ask for a license, and always with a mail. Which of the two
+    /// mails it is depends on the customer's portal, and is decided at delivery.
     ///
     /// ```json
-    /// {"email": "amy@example.com", "lms_user_id": 7, "mail": true}
+    /// {"email": "amy@example.com", "lms_user_id": 7}
     /// ```
     AutoApplied,
     /// Admins are told where the plan has passed a threshold of utilization. Whether it has is decided at delivery.
