@@ -8,9 +8,9 @@ use license_manager_domain::ports::{AgreementFilter, AgreementRepository, Custom
 use license_manager_domain::{AgreementId, Change, CustomerAgreement, CustomerId, Error};
 
 use super::PostgresUnit;
+use super::recording::{Kind, with_history};
 use super::rows::{AgreementRow, ExpirationMessageRow};
 use super::schema::{CUSTOMER_AGREEMENT, EXPIRATION_MESSAGE, customer_agreement, expiration_message};
-use super::statements::{Kind, with_history};
 
 #[auto_type(no_type_alias)]
 fn agreements() -> _ {

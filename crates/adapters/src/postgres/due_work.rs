@@ -12,7 +12,7 @@ use license_manager_domain::{
 use uuid::Uuid;
 
 use super::PostgresUnit;
-use super::rows::{LicenseRow, licenses};
+use super::rows::{IdRow, LicenseRow, licenses};
 
 #[derive(QueryableByName)]
 struct RenewalRow {
@@ -26,12 +26,6 @@ struct RenewalRow {
 struct NumberRow {
     #[diesel(sql_type = BigInt)]
     number: i64,
-}
-
-#[derive(QueryableByName)]
-struct IdRow {
-    #[diesel(sql_type = SqlUuid)]
-    uuid: Uuid,
 }
 
 #[derive(QueryableByName)]

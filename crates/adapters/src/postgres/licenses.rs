@@ -19,8 +19,12 @@ use uuid::Uuid;
 use super::error::{Failure, Remedy};
 use super::rows::{Holder, LicenseRow, PlanDetailsRow, PlanRow, licenses, plan_details};
 use super::schema::{customer_agreement, license, plan_type, product, subscription_plan};
-use super::statements::{HandedOut, Live, Unassigned};
 use super::{Mode, PostgresUnit, Reservations};
+
+// Written out instead of bound, because Postgres matches a partial index with the words of its condition only.
+diesel::postfix_operator!(Live, " IN ('assigned', 'activated')", backend: Pg);
+diesel::postfix_operator!(Unassigned, " = 'unassigned'", backend: Pg);
+diesel::postfix_operator!(HandedOut, " <> 'unassigned'", backend: Pg);
 
 pub(super) type Condition = Box<dyn BoxableExpression<license::table, Pg, SqlType = Nullable<Bool>>>;
 

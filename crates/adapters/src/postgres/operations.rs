@@ -9,6 +9,7 @@ use license_manager_domain::{Error, LicenseId, PlanId};
 use uuid::Uuid;
 
 use super::PostgresUnit;
+use super::rows::{IdRow, sorted_uuids};
 
 #[derive(QueryableByName)]
 struct PositionRow {
@@ -20,18 +21,6 @@ struct PositionRow {
 struct UntilRow {
     #[diesel(sql_type = Timestamptz)]
     until: DateTime<Utc>,
-}
-
-#[derive(QueryableByName)]
-struct IdRow {
-    #[diesel(sql_type = SqlUuid)]
-    uuid: Uuid,
-}
-
-fn sorted(mut ids: Vec<Uuid>) -> Vec<Uuid> {
-    ids.sort_unstable();
-    ids.dedup();
-    ids
 }
 
 impl OperationRepository for PostgresUnit<'_> {
@@ -99,11 +88,11 @@ impl OperationRepository for PostgresUnit<'_> {
              ON CONFLICT DO NOTHING
              RETURNING subscription_plan_uuid AS uuid",
         )
-        .bind::<Array<SqlUuid>, _>(sorted(plans.iter().map(|plan| plan.0).collect()))
+        .bind::<Array<SqlUuid>, _>(sorted_uuids(plans.iter().map(|plan| plan.0)))
         .bind::<Text, _>(name)
         .bind::<Timestamptz, _>(now);
         let rows = self.write(|connection| statement.load::<IdRow>(connection))?;
-        Ok(sorted(rows.into_iter().map(|row| row.uuid).collect()).into_iter().map(PlanId).collect())
+        Ok(sorted_uuids(rows.into_iter().map(|row| row.uuid)).into_iter().map(PlanId).collect())
     }
 
     fn mark_licenses(
@@ -122,10 +111,10 @@ impl OperationRepository for PostgresUnit<'_> {
              ON CONFLICT (license_uuid, event_name) DO NOTHING
              RETURNING license_uuid AS uuid",
         )
-        .bind::<Array<SqlUuid>, _>(sorted(licenses.iter().map(|license| license.0).collect()))
+        .bind::<Array<SqlUuid>, _>(sorted_uuids(licenses.iter().map(|license| license.0)))
         .bind::<Text, _>(event_name)
         .bind::<Timestamptz, _>(now);
         let rows = self.write(|connection| statement.load::<IdRow>(connection))?;
-        Ok(sorted(rows.into_iter().map(|row| row.uuid).collect()).into_iter().map(LicenseId).collect())
+        Ok(sorted_uuids(rows.into_iter().map(|row| row.uuid)).into_iter().map(LicenseId).collect())
     }
 }

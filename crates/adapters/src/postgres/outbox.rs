@@ -13,18 +13,9 @@ use license_manager_domain::{CustomerId, Error, LicenseId, MessageId, PlanId};
 use uuid::Uuid;
 
 use super::PostgresUnit;
+use super::rows::{IdRow, column, sorted_uuids};
 use super::schema::outbox;
 use crate::traces;
-
-fn column<'r, R, T>(rows: &'r [R], value: impl Fn(&'r R) -> T) -> Vec<T> {
-    rows.iter().map(value).collect()
-}
-
-fn uuids(messages: &[MessageId]) -> Vec<Uuid> {
-    let mut uuids = column(messages, |message| message.0);
-    uuids.sort_unstable();
-    uuids
-}
 
 /// Whether nothing that has to be delivered first keeps the message `waiting` in its lane. OFFSET 0 keeps the planner from turning
 /// the questions into joins over the whole table: each is answered from an index, for the few messages that are looked at.
@@ -62,12 +53,6 @@ struct BacklogRow {
     parked: i64,
     #[diesel(sql_type = Nullable<Timestamptz>)]
     due_since: Option<DateTime<Utc>>,
-}
-
-#[derive(QueryableByName)]
-struct IdRow {
-    #[diesel(sql_type = SqlUuid)]
-    uuid: Uuid,
 }
 
 #[derive(QueryableByName)]
@@ -157,7 +142,7 @@ impl PostgresUnit<'_> {
     /// Runs a statement over the messages an operator means, and tells how many there were.
     fn on_meant(&mut self, statement: &str, selection: &OutboxSelection, now: DateTime<Utc>) -> Result<usize, Error> {
         let (ids, topic) = match selection {
-            OutboxSelection::Messages(ids) => (Some(uuids(ids)), None),
+            OutboxSelection::Messages(ids) => (Some(sorted_uuids(ids.iter().map(|message| message.0))), None),
             OutboxSelection::Parked(topic) => (None, topic.as_deref()),
         };
         let statement = sql_query(format!("{statement} WHERE {MEANT}"))
@@ -307,7 +292,7 @@ impl OutboxRepository for PostgresUnit<'_> {
 
     fn extend(&mut self, claim: Uuid, messages: &[MessageId], until: DateTime<Utc>) -> Result<(), Error> {
         let statement = sql_query("UPDATE outbox SET not_before = $3 WHERE uuid = ANY ($1) AND claimed_by = $2")
-            .bind::<Array<SqlUuid>, _>(uuids(messages))
+            .bind::<Array<SqlUuid>, _>(sorted_uuids(messages.iter().map(|message| message.0)))
             .bind::<SqlUuid, _>(claim)
             .bind::<Timestamptz, _>(until);
         self.write(|connection| statement.execute(connection))?;
@@ -317,7 +302,7 @@ impl OutboxRepository for PostgresUnit<'_> {
     fn held(&mut self, claim: Uuid, messages: &[MessageId]) -> Result<Vec<MessageId>, Error> {
         let query =
             sql_query("SELECT uuid FROM outbox WHERE uuid = ANY ($1) AND claimed_by = $2 ORDER BY uuid FOR UPDATE")
-                .bind::<Array<SqlUuid>, _>(uuids(messages))
+                .bind::<Array<SqlUuid>, _>(sorted_uuids(messages.iter().map(|message| message.0)))
                 .bind::<SqlUuid, _>(claim);
         let rows: Vec<IdRow> = self.write(|connection| query.load(connection))?;
         Ok(rows.into_iter().map(|row| MessageId(row.uuid)).collect())
@@ -327,7 +312,7 @@ impl OutboxRepository for PostgresUnit<'_> {
         self.require_write()?;
         if !done.is_empty() {
             let statement = sql_query("DELETE FROM outbox WHERE uuid = ANY ($1) AND claimed_by = $2")
-                .bind::<Array<SqlUuid>, _>(uuids(done))
+                .bind::<Array<SqlUuid>, _>(sorted_uuids(done.iter().map(|message| message.0)))
                 .bind::<SqlUuid, _>(claim);
             self.write(|connection| statement.execute(connection))?;
         }

@@ -9,9 +9,9 @@ use license_manager_domain::{AgreementId, Change, Error, PlanDetails, PlanId, Su
 use uuid::Uuid;
 
 use super::PostgresUnit;
+use super::recording::{Kind, with_history};
 use super::rows::{PlanDetailsRow, PlanRow, plan_details};
 use super::schema::{SUBSCRIPTION_PLAN, customer_agreement, plan_type, product, subscription_plan};
-use super::statements::{Kind, with_history};
 
 #[auto_type(no_type_alias)]
 fn plans() -> _ {

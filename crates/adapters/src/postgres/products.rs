@@ -9,9 +9,9 @@ use license_manager_domain::ports::ProductRepository;
 use license_manager_domain::{Change, Error, PlanType, PlanTypeId, Product, ProductId};
 
 use super::PostgresUnit;
+use super::recording::{Kind, with_history};
 use super::rows::{self, PlanTypeRow, ProductRow};
 use super::schema::{PRODUCT, plan_type, product};
-use super::statements::{Kind, with_history};
 
 impl ProductRepository for PostgresUnit<'_> {
     fn find(&mut self, id: ProductId) -> Result<Option<Product>, Error> {

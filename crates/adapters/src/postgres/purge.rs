@@ -12,7 +12,7 @@ use license_manager_domain::{Email, Error, License, LicenseId};
 use uuid::Uuid;
 
 use super::PostgresUnit;
-use super::rows::{DeletedRow, Holder, LicenseRow, licenses};
+use super::rows::{DeletedRow, Holder, IdRow, LicenseRow, licenses};
 
 /// Whether a license is due at `$1`, in terms of it, its plan and its agreement.
 fn is_due(purge: Purge) -> String {
@@ -48,12 +48,6 @@ const DELETED: &str = "
         AND (SELECT max(told.history_id) = deleted.history_id
                     AND count(*) FILTER (WHERE num_nonnulls(told.user_email, told.lms_user_id, told.activation_key) > 0) > 0
              FROM license_history AS told WHERE told.uuid = deleted.uuid)";
-
-#[derive(QueryableByName)]
-struct IdRow {
-    #[diesel(sql_type = SqlUuid)]
-    uuid: Uuid,
-}
 
 impl PurgeRepository for PostgresUnit<'_> {
     fn lock_due(&mut self, purge: Purge, now: DateTime<Utc>, limit: i64) -> Result<Vec<License>, Error> {

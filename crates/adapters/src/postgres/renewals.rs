@@ -12,10 +12,10 @@ use license_manager_domain::{
 use uuid::Uuid;
 
 use super::PostgresUnit;
+use super::recording::{Kind, with_history};
 use super::schema::{
     SUBSCRIPTION_PLAN_RENEWAL, customer_agreement, subscription_plan, subscription_plan_renewal as renewal,
 };
-use super::statements::{Kind, with_history};
 
 diesel::alias!(subscription_plan as prior: Prior, subscription_plan as renewed: Renewed);
 

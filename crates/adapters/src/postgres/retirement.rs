@@ -5,15 +5,10 @@ use diesel::sql_types::{Array, BigInt, Nullable, Text, Uuid as SqlUuid};
 use license_manager_domain::outbox::Topic;
 use license_manager_domain::ports::{DeletedLicense, Retiree, RetirementRepository};
 use license_manager_domain::{Email, Error, License, LicenseId};
-use uuid::Uuid;
 
 use super::PostgresUnit;
-use super::rows::{DeletedRow, LicenseRow, licenses};
+use super::rows::{DeletedRow, LicenseRow, licenses, sorted_uuids};
 use super::schema::{license, users};
-
-fn uuids(licenses: &[LicenseId]) -> Vec<Uuid> {
-    licenses.iter().map(|license| license.0).collect()
-}
 
 impl RetirementRepository for PostgresUnit<'_> {
     fn lock_licenses(&mut self, person: &Retiree) -> Result<Vec<License>, Error> {
@@ -44,7 +39,7 @@ impl RetirementRepository for PostgresUnit<'_> {
              SET user_email = NULL, lms_user_id = NULL, activation_key = NULL, history_user = nullif(history_user, $4)
              WHERE uuid = ANY ($1) OR lms_user_id = $2 OR user_email = ANY ($3)",
         )
-        .bind::<Array<SqlUuid>, _>(uuids(licenses))
+        .bind::<Array<SqlUuid>, _>(sorted_uuids(licenses.iter().map(|license| license.0)))
         .bind::<BigInt, _>(person.lms_user_id.0)
         .bind::<Array<Text>, _>(emails.iter().map(Email::as_str).collect::<Vec<_>>())
         .bind::<Text, _>(&person.username);
@@ -57,7 +52,7 @@ impl RetirementRepository for PostgresUnit<'_> {
             "WITH erased AS (DELETE FROM license_source WHERE license_uuid = ANY ($1))
              DELETE FROM license_source_history WHERE license_uuid = ANY ($1)",
         )
-        .bind::<Array<SqlUuid>, _>(uuids(licenses));
+        .bind::<Array<SqlUuid>, _>(sorted_uuids(licenses.iter().map(|license| license.0)));
         self.write(|connection| statement.execute(connection))?;
         Ok(())
     }
@@ -73,7 +68,7 @@ impl RetirementRepository for PostgresUnit<'_> {
                 OR (license_uuid IS NOT NULL OR topic = $3)
                    AND EXISTS (SELECT FROM unnest($2) AS named (email) WHERE strpos(payload, named.email) > 0)",
         )
-        .bind::<Array<SqlUuid>, _>(uuids(licenses))
+        .bind::<Array<SqlUuid>, _>(sorted_uuids(licenses.iter().map(|license| license.0)))
         .bind::<Array<Text>, _>(emails.iter().map(Email::as_json).collect::<Vec<_>>())
         .bind::<Text, _>(Topic::LicenseEvent.as_str());
         self.write(|connection| statement.execute(connection))?;

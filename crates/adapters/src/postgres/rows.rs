@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Duration, Utc};
 use diesel::prelude::*;
+use diesel::sql_types::Uuid as SqlUuid;
 use license_manager_domain::ports::DeletedLicense;
 use license_manager_domain::{
     ActivationKey, AgreementId, AutoScaling, CatalogId, CustomerAgreement, CustomerId, Email, Error, ExpirationMessage,
@@ -11,6 +12,26 @@ use license_manager_domain::{
 use uuid::Uuid;
 
 use super::schema;
+
+/// The id that a statement tells of a row.
+#[derive(QueryableByName)]
+pub(super) struct IdRow {
+    #[diesel(sql_type = SqlUuid)]
+    pub(super) uuid: Uuid,
+}
+
+/// One column of rows: a parameter of a statement over arrays.
+pub(super) fn column<'r, R, T>(rows: &'r [R], value: impl Fn(&'r R) -> T) -> Vec<T> {
+    rows.iter().map(value).collect()
+}
+
+/// Ids in the order that rows are locked in, each once.
+pub(super) fn sorted_uuids(uuids: impl IntoIterator<Item = Uuid>) -> Vec<Uuid> {
+    let mut uuids: Vec<Uuid> = uuids.into_iter().collect();
+    uuids.sort_unstable();
+    uuids.dedup();
+    uuids
+}
 
 #[derive(Queryable, Selectable, Insertable, AsChangeset)]
 #[diesel(table_name = schema::customer_agreement, primary_key(uuid), treat_none_as_null = true)]

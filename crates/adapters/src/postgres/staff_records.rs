@@ -12,8 +12,8 @@ use license_manager_domain::{
 use uuid::Uuid;
 
 use super::PostgresUnit;
+use super::recording::{Kind, with_history};
 use super::schema::{NOTIFICATION, license_event, notification};
-use super::statements::{Kind, with_history};
 
 type NotificationRow = (i64, Uuid, i64, Uuid, String, DateTime<Utc>);
 

@@ -13,8 +13,9 @@ use license_manager_domain::{
 use uuid::Uuid;
 
 use super::PostgresUnit;
+use super::recording::{Kind, with_history};
+use super::rows::{IdRow, sorted_uuids};
 use super::schema::{LICENSE, LICENSE_TRANSFER_JOB, customer_agreement, license, license_transfer_job as job};
-use super::statements::{Kind, with_history};
 
 #[derive(Queryable, Selectable, Insertable, AsChangeset)]
 #[diesel(table_name = job, treat_none_as_null = true, check_for_backend(Pg))]
@@ -126,24 +127,11 @@ macro_rules! matching {
 }
 
 #[derive(QueryableByName)]
-struct IdRow {
-    #[diesel(sql_type = SqlUuid)]
-    uuid: Uuid,
-}
-
-#[derive(QueryableByName)]
 struct HeldTwiceRow {
     #[diesel(sql_type = SqlUuid)]
     uuid: Uuid,
     #[diesel(sql_type = Text)]
     user_email: String,
-}
-
-fn uuids(licenses: &[LicenseId]) -> Vec<Uuid> {
-    let mut uuids: Vec<Uuid> = licenses.iter().map(|license| license.0).collect();
-    uuids.sort_unstable();
-    uuids.dedup();
-    uuids
 }
 
 impl TransferRepository for PostgresUnit<'_> {
@@ -209,7 +197,7 @@ impl TransferRepository for PostgresUnit<'_> {
                      ORDER BY license.uuid
                      FOR NO KEY UPDATE OF license",
                 )
-                .bind::<Array<SqlUuid>, _>(uuids(ids))
+                .bind::<Array<SqlUuid>, _>(sorted_uuids(ids.iter().map(|license| license.0)))
                 .bind::<SqlUuid, _>(plan.0);
                 let rows = self.write(|connection| query.load::<IdRow>(connection))?;
                 rows.into_iter().map(|row| row.uuid).collect()
@@ -232,7 +220,7 @@ impl TransferRepository for PostgresUnit<'_> {
              ) AS present
              ORDER BY moving.uuid",
         )
-        .bind::<Array<SqlUuid>, _>(uuids(licenses))
+        .bind::<Array<SqlUuid>, _>(sorted_uuids(licenses.iter().map(|license| license.0)))
         .bind::<SqlUuid, _>(plan.0);
         let rows = self.read(|connection| query.load::<HeldTwiceRow>(connection))?;
         let held =
@@ -245,7 +233,7 @@ impl TransferRepository for PostgresUnit<'_> {
         if licenses.is_empty() {
             return Ok(());
         }
-        let moving = uuids(licenses);
+        let moving = sorted_uuids(licenses.iter().map(|license| license.0));
         let number = moving.len();
         let statement = sql_query(
             "UPDATE license SET subscription_plan_uuid = $2, modified = $3

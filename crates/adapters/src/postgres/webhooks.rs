@@ -16,6 +16,7 @@ use uuid::Uuid;
 
 use super::PostgresUnit;
 use super::error::Failure;
+use super::rows::{IdRow, column};
 use super::schema::{webhook, webhook_delivery};
 
 /// Whether no delivery of an earlier event of the same license keeps `waiting` waiting. OFFSET 0 keeps the planner from turning the
@@ -129,12 +130,6 @@ struct BacklogRow {
 }
 
 #[derive(QueryableByName)]
-struct IdRow {
-    #[diesel(sql_type = SqlUuid)]
-    uuid: Uuid,
-}
-
-#[derive(QueryableByName)]
 struct ParcelRow {
     #[diesel(sql_type = SqlUuid)]
     uuid: Uuid,
@@ -203,10 +198,6 @@ macro_rules! matching {
         }
         query
     }};
-}
-
-fn column<'r, R, T>(rows: &'r [R], value: impl Fn(&'r R) -> T) -> Vec<T> {
-    rows.iter().map(value).collect()
 }
 
 impl WebhookDeliveryRepository for PostgresUnit<'_> {

@@ -7,8 +7,8 @@ use license_manager_domain::{AgreementId, Change, CustomerAgreement, CustomerId,
 
 use super::SqliteUnit;
 use super::error::storage_error;
-use super::history::{Kind, Table, record};
 use super::json::in_json;
+use super::recording::{Kind, Table, record};
 use super::rows::{AgreementRow, MessageRow};
 use super::schema::{customer_agreement, expiration_message};
 use super::types::SqlUuid;

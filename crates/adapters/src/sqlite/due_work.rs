@@ -12,7 +12,7 @@ use license_manager_domain::{
 
 use super::SqliteUnit;
 use super::error::storage_error;
-use super::rows::{LicenseRow, licenses};
+use super::rows::{IdRow, LicenseRow, licenses};
 use super::types::{SqlMoment, SqlUuid};
 
 #[derive(QueryableByName)]
@@ -27,12 +27,6 @@ struct RenewalRow {
 struct NumberRow {
     #[diesel(sql_type = BigInt)]
     number: i64,
-}
-
-#[derive(QueryableByName)]
-struct IdRow {
-    #[diesel(sql_type = Text)]
-    uuid: SqlUuid,
 }
 
 #[derive(QueryableByName)]

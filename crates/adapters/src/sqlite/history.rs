@@ -1,81 +1,150 @@
-//! History, written (how it is read stands in [`super::history_reads`]): beside every table whose name ends there stands `<table>_history`, which gets a copy of each row after its change.
+//! History, read: the same statements for every table that has one. How it is written stands in [`super::recording`].
 
+use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable, Text};
-use license_manager_domain::{Change, Error};
+use license_manager_domain::ports::{HistoryRepository, Window};
+use license_manager_domain::{ChangeKind, Error, LicenseId, PlanId, Recorded, Row, Version};
 
+use super::SqliteUnit;
 use super::error::storage_error;
-use super::types::SqlMoment;
+use super::recording::Table;
+use super::types::{SqlMoment, SqlUuid};
 
-/// What happened to a row.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Kind {
-    /// It is new.
-    Added,
-    /// It was written.
-    Changed,
-    /// It is about to be deleted.
-    Deleted,
+#[derive(QueryableByName)]
+struct VersionRow {
+    #[diesel(sql_type = BigInt)]
+    history_id: i64,
+    #[diesel(sql_type = BigInt)]
+    history_date: SqlMoment,
+    #[diesel(sql_type = Nullable<Text>)]
+    history_user: Option<String>,
+    #[diesel(sql_type = Text)]
+    history_type: String,
+    #[diesel(sql_type = Nullable<Text>)]
+    history_change_reason: Option<String>,
+    #[diesel(sql_type = Text)]
+    row_json: String,
 }
 
-impl Kind {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Added => "+",
-            Self::Changed => "~",
-            Self::Deleted => "-",
-        }
+#[derive(QueryableByName)]
+struct Count {
+    #[diesel(sql_type = BigInt)]
+    number: i64,
+}
+
+#[derive(QueryableByName)]
+struct Found {
+    #[diesel(sql_type = Text)]
+    uuid: SqlUuid,
+}
+
+/// Where a row's history is: the table, and the row's key as a JSON array.
+fn place(of: Recorded) -> Result<(Table, String), Error> {
+    let (table, key) = match of {
+        Recorded::Agreement(id) => (Table::Agreement, serde_json::to_string(&[id])),
+        Recorded::Plan(id) => (Table::Plan, serde_json::to_string(&[id])),
+        Recorded::License(id) => (Table::License, serde_json::to_string(&[id])),
+        Recorded::Product(id) => (Table::Product, serde_json::to_string(&[id])),
+        Recorded::Renewal(id) => (Table::Renewal, serde_json::to_string(&[id])),
+    };
+    Ok((table, key.map_err(Error::storage)?))
+}
+
+/// The columns of a [`VersionRow`].
+fn columns(of: Recorded) -> String {
+    let fields: Vec<String> = of.fields().iter().map(|(name, _)| format!("'{name}', {name}")).collect();
+    format!(
+        "history_id, history_date, history_user, history_type, history_change_reason,
+         json_object({}) AS row_json",
+        fields.join(", ")
+    )
+}
+
+fn version(of: Recorded, row: VersionRow) -> Result<Version, Error> {
+    let json = serde_json::from_str(&row.row_json).map_err(Error::storage)?;
+    let unreadable =
+        |field| Error::storage(format!("{} version {}: {field} cannot be read", of.entity(), row.history_id));
+    Ok(Version {
+        number: row.history_id,
+        at: row.history_date.0,
+        by: row.history_user,
+        kind: ChangeKind::from_sign(&row.history_type).ok_or_else(|| unreadable("history_type"))?,
+        reason: row.history_change_reason,
+        row: Row::read(of.fields(), &json).map_err(unreadable)?,
+    })
+}
+
+impl SqliteUnit<'_> {
+    /// The newest version of each key at a moment, in the order of the keys.
+    fn versions_as_of(&mut self, of: Recorded, keys: &str, at: DateTime<Utc>) -> Result<Vec<Version>, Error> {
+        let (table, key) = place(of)?.0.name_and_key();
+        let rows: Vec<VersionRow> = diesel::sql_query(format!(
+            "SELECT {} FROM {table}_history WHERE history_id IN (
+                 SELECT (SELECT max(history_id) FROM {table}_history
+                         WHERE {key} = wanted.value AND history_date <= ?2)
+                 FROM json_each(?1) AS wanted)
+             ORDER BY {key}",
+            columns(of)
+        ))
+        .bind::<Text, _>(keys)
+        .bind::<BigInt, _>(SqlMoment(at))
+        .load(self.conn)
+        .map_err(storage_error)?;
+        rows.into_iter().map(|row| version(of, row)).collect()
     }
 }
 
-/// A table with a history.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Table {
-    Product,
-    Agreement,
-    ExpirationMessage,
-    Plan,
-    License,
-    Notification,
-    Renewal,
-    TransferJob,
-}
-
-impl Table {
-    pub(super) fn name_and_key(self) -> (&'static str, &'static str) {
-        match self {
-            Self::Product => ("product", "id"),
-            Self::Agreement => ("customer_agreement", "uuid"),
-            Self::ExpirationMessage => ("expiration_message", "customer_agreement_uuid"),
-            Self::Plan => ("subscription_plan", "uuid"),
-            Self::License => ("license", "uuid"),
-            Self::Notification => ("notification", "id"),
-            Self::Renewal => ("subscription_plan_renewal", "id"),
-            Self::TransferJob => ("license_transfer_job", "id"),
-        }
+impl HistoryRepository for SqliteUnit<'_> {
+    fn versions(&mut self, of: Recorded, window: Window) -> Result<Vec<Version>, Error> {
+        let (table, id) = place(of)?;
+        let (table, key) = table.name_and_key();
+        let rows: Vec<VersionRow> = diesel::sql_query(format!(
+            "SELECT {} FROM {table}_history WHERE {key} = ?1 ->> 0
+             ORDER BY history_id DESC LIMIT ?2 OFFSET ?3",
+            columns(of)
+        ))
+        .bind::<Text, _>(id)
+        .bind::<BigInt, _>(window.limit.max(0))
+        .bind::<BigInt, _>(window.offset.max(0))
+        .load(self.conn)
+        .map_err(storage_error)?;
+        rows.into_iter().map(|row| version(of, row)).collect()
     }
-}
 
-/// Copies the rows whose keys stand in the JSON array into the table's history.
-pub(super) fn record(
-    conn: &mut SqliteConnection,
-    table: Table,
-    keys: &str,
-    kind: Kind,
-    change: &Change,
-) -> Result<(), Error> {
-    let (name, key) = table.name_and_key();
-    // Rows are found by key, one after another in the order of the keys, never by a walk through the table.
-    diesel::sql_query(format!(
-        "INSERT INTO {name}_history SELECT NULL, ?1, ?2, ?3, ?4, {name}.*
-         FROM json_each(?5) AS input CROSS JOIN {name} ON {name}.{key} = input.value"
-    ))
-    .bind::<BigInt, _>(SqlMoment(change.at))
-    .bind::<Nullable<Text>, _>(change.by.as_deref())
-    .bind::<Text, _>(kind.as_str())
-    .bind::<Nullable<Text>, _>(change.reason.map(|reason| reason.as_str()))
-    .bind::<Text, _>(keys)
-    .execute(conn)
-    .map_err(storage_error)?;
-    Ok(())
+    fn count(&mut self, of: Recorded) -> Result<i64, Error> {
+        let (table, id) = place(of)?;
+        let (table, key) = table.name_and_key();
+        let count: Count =
+            diesel::sql_query(format!("SELECT count(*) AS number FROM {table}_history WHERE {key} = ?1 ->> 0"))
+                .bind::<Text, _>(id)
+                .get_result(self.conn)
+                .map_err(storage_error)?;
+        Ok(count.number)
+    }
+
+    fn as_of(&mut self, of: Recorded, at: DateTime<Utc>) -> Result<Option<Version>, Error> {
+        let (_, id) = place(of)?;
+        Ok(self.versions_as_of(of, &id, at)?.pop())
+    }
+
+    fn licenses_as_of(&mut self, licenses: &[LicenseId], at: DateTime<Utc>) -> Result<Vec<Version>, Error> {
+        let Some(&first) = licenses.first() else { return Ok(Vec::new()) };
+        let ids = serde_json::to_string(licenses).map_err(Error::storage)?;
+        self.versions_as_of(Recorded::License(first), &ids, at)
+    }
+
+    fn licenses_written_after(&mut self, plan: PlanId, at: DateTime<Utc>) -> Result<Vec<LicenseId>, Error> {
+        let found: Vec<Found> = diesel::sql_query(
+            "SELECT uuid FROM license
+             WHERE subscription_plan_uuid = ?1 AND EXISTS (
+                 SELECT 1 FROM license_history AS later WHERE later.uuid = license.uuid AND later.history_date > ?2)
+             ORDER BY uuid",
+        )
+        .bind::<Text, _>(SqlUuid(plan.0))
+        .bind::<BigInt, _>(SqlMoment(at))
+        .load(self.conn)
+        .map_err(storage_error)?;
+        Ok(found.into_iter().map(|found| LicenseId(found.uuid.0)).collect())
+    }
 }

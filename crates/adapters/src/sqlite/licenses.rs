@@ -1,6 +1,8 @@
-//! Licenses: how they are found. How they are written stands in [`super::license_writes`].
+//! Licenses: reading, locking and claiming. How they are written is in [`bulk`].
 //!
 //! Whoever writes has the file to itself; so locking is only reading, and free licenses are never held by anybody else.
+
+mod bulk;
 
 use std::collections::HashMap;
 
@@ -14,12 +16,12 @@ use license_manager_domain::{
     PlanId,
 };
 
+use super::SqliteUnit;
 use super::error::storage_error;
 use super::json::in_json;
 use super::rows::{DetailsRow, LicenseRow, PlanRow, details, licenses};
 use super::schema::{customer_agreement, license, plan_type, product, subscription_plan};
 use super::types::{SqlMoment, SqlUuid};
-use super::{SqliteUnit, license_writes};
 
 /// The condition of the index license_one_live_per_email, in its words: SQLite uses the index only where it reads them.
 const LIVE: &str = "license.status IN ('assigned', 'activated')";
@@ -323,22 +325,22 @@ impl LicenseRepository for SqliteUnit<'_> {
     }
 
     fn add_unassigned(&mut self, plan: PlanId, ids: &[LicenseId], change: &Change) -> Result<(), Error> {
-        license_writes::add_unassigned(self.written()?, plan, ids, change)
+        bulk::add_unassigned(self.written()?, plan, ids, change)
     }
 
     fn delete(&mut self, plan: PlanId, status: LicenseStatus, change: &Change) -> Result<i64, Error> {
-        license_writes::delete(self.written()?, plan, status, change)
+        bulk::delete(self.written()?, plan, status, change)
     }
 
     fn add(&mut self, licenses: &[License], change: &Change) -> Result<(), Error> {
-        license_writes::add(self.written()?, licenses, change)
+        bulk::add(self.written()?, licenses, change)
     }
 
     fn save(&mut self, licenses: &[License], change: &Change) -> Result<(), Error> {
-        license_writes::save(self.written()?, licenses, change)
+        bulk::save(self.written()?, licenses, change)
     }
 
     fn set_sources(&mut self, sources: &[(LicenseId, String)], change: &Change) -> Result<(), Error> {
-        license_writes::set_sources(self.written()?, sources, change)
+        bulk::set_sources(self.written()?, sources, change)
     }
 }

@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::SqliteUnit;
 use super::error::storage_error;
+use super::rows::IdRow;
 use super::types::{SqlMoment, SqlUuid};
 
 #[derive(QueryableByName)]
@@ -21,12 +22,6 @@ struct LeaseRow {
     until: SqlMoment,
     #[diesel(sql_type = Nullable<Text>)]
     position: Option<String>,
-}
-
-#[derive(QueryableByName)]
-struct IdRow {
-    #[diesel(sql_type = Text)]
-    uuid: SqlUuid,
 }
 
 fn sorted(rows: Vec<IdRow>) -> Vec<Uuid> {

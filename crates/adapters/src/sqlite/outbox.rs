@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use super::SqliteUnit;
 use super::error::storage_error;
+use super::rows::IdRow;
 use super::schema::outbox;
 use super::types::{SqlMoment, SqlUuid};
 use crate::traces;
@@ -56,12 +57,6 @@ struct BacklogRow {
     parked: i64,
     #[diesel(sql_type = Nullable<BigInt>)]
     due_since: Option<SqlMoment>,
-}
-
-#[derive(QueryableByName)]
-struct IdRow {
-    #[diesel(sql_type = Text)]
-    uuid: SqlUuid,
 }
 
 #[derive(QueryableByName)]

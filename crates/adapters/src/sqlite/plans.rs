@@ -8,8 +8,8 @@ use license_manager_domain::{AgreementId, Change, Error, PlanDetails, PlanId, Su
 
 use super::SqliteUnit;
 use super::error::storage_error;
-use super::history::{Kind, Table, record};
 use super::json::{Keys, in_json};
+use super::recording::{Kind, Table, record};
 use super::rows::{DetailsRow, PlanRow, details};
 use super::schema::{customer_agreement, plan_type, product, subscription_plan};
 use super::types::{SqlMoment, SqlUuid};

@@ -8,7 +8,7 @@ use license_manager_domain::{Change, Error, PlanType, PlanTypeId, Product, Produ
 
 use super::SqliteUnit;
 use super::error::storage_error;
-use super::history::{Kind, Table, record};
+use super::recording::{Kind, Table, record};
 use super::schema::{plan_type, product};
 
 type ProductRow = (i32, String, String, Option<i32>, Option<String>, i32);

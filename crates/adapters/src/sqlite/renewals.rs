@@ -11,8 +11,8 @@ use license_manager_domain::{
 
 use super::SqliteUnit;
 use super::error::storage_error;
-use super::history::{Kind, Table, record};
 use super::json::in_json;
+use super::recording::{Kind, Table, record};
 use super::schema::{customer_agreement, subscription_plan, subscription_plan_renewal as renewal};
 use super::types::{SqlMoment, SqlUuid};
 

@@ -2,6 +2,7 @@
 
 use chrono::Duration;
 use diesel::prelude::*;
+use diesel::sql_types::Text;
 use diesel::sqlite::Sqlite;
 use license_manager_domain::ports::DeletedLicense;
 use license_manager_domain::{
@@ -11,6 +12,13 @@ use license_manager_domain::{
 
 use super::schema::{customer_agreement, expiration_message, license, subscription_plan};
 use super::types::{SqlMoment, SqlUuid};
+
+/// The id that a statement tells of a row.
+#[derive(QueryableByName)]
+pub(super) struct IdRow {
+    #[diesel(sql_type = Text)]
+    pub(super) uuid: SqlUuid,
+}
 
 #[derive(Debug, Queryable, Selectable, Insertable, AsChangeset)]
 #[diesel(table_name = customer_agreement, primary_key(uuid), treat_none_as_null = true, check_for_backend(Sqlite))]

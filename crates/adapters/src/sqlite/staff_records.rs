@@ -13,8 +13,8 @@ use license_manager_domain::{
 
 use super::SqliteUnit;
 use super::error::storage_error;
-use super::history::{Kind, Table, record};
 use super::json::in_json;
+use super::recording::{Kind, Table, record};
 use super::schema::{license_event, notification};
 use super::types::{SqlMoment, SqlUuid};
 

@@ -12,7 +12,8 @@ use license_manager_domain::{
 
 use super::SqliteUnit;
 use super::error::storage_error;
-use super::history::{Kind, Table, record};
+use super::recording::{Kind, Table, record};
+use super::rows::IdRow;
 use super::schema::{customer_agreement, license, license_transfer_job as job};
 use super::types::{SqlMoment, SqlUuid};
 
@@ -123,12 +124,6 @@ macro_rules! matching {
         }
         query
     }};
-}
-
-#[derive(QueryableByName)]
-struct IdRow {
-    #[diesel(sql_type = Text)]
-    uuid: SqlUuid,
 }
 
 #[derive(QueryableByName)]

@@ -18,6 +18,7 @@ use uuid::Uuid;
 
 use super::SqliteUnit;
 use super::error::storage_error;
+use super::rows::IdRow;
 use super::schema::{webhook, webhook_delivery};
 use super::types::{SqlMoment, SqlUuid};
 
@@ -142,12 +143,6 @@ struct BacklogRow {
     parked: i64,
     #[diesel(sql_type = Nullable<BigInt>)]
     due_since: Option<SqlMoment>,
-}
-
-#[derive(QueryableByName)]
-struct IdRow {
-    #[diesel(sql_type = Text)]
-    uuid: SqlUuid,
 }
 
 #[derive(QueryableByName)]

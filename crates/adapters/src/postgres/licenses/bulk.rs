@@ -5,15 +5,12 @@ use diesel::sql_types::{Array, BigInt, Bool, Nullable, Text, Timestamptz, Uuid a
 use license_manager_domain::{Change, Error, License, LicenseColumns, LicenseId, LicenseStatus, PlanId};
 
 use crate::postgres::PostgresUnit;
+use crate::postgres::recording::{Kind, with_history};
+use crate::postgres::rows::column;
 use crate::postgres::schema::{LICENSE, LICENSE_SOURCE};
-use crate::postgres::statements::{Kind, with_history};
 
 /// The kind of every source that an assignment names: a Salesforce opportunity.
 const SOURCE_TYPE: &str = "AMT";
-
-fn column<T, U>(rows: &[T], value: impl Fn(&T) -> U) -> Vec<U> {
-    rows.iter().map(value).collect()
-}
 
 pub(super) fn add_unassigned(
     unit: &mut PostgresUnit<'_>,

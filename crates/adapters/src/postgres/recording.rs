@@ -1,4 +1,4 @@
-//! SQL that diesel's query builder lacks, as fragments to be wrapped around queries it builds.
+//! History, written: a statement and the history of the rows it changes, as one. How it is read stands in [`super::history`].
 
 use chrono::{DateTime, Utc};
 use diesel::pg::Pg;
@@ -8,11 +8,6 @@ use diesel::{PgConnection, QueryResult, RunQueryDsl};
 use license_manager_domain::Change;
 
 use super::schema::Recorded;
-
-// Written out instead of bound, because Postgres matches a partial index with the words of its condition only.
-diesel::postfix_operator!(Live, " IN ('assigned', 'activated')", backend: Pg);
-diesel::postfix_operator!(Unassigned, " = 'unassigned'", backend: Pg);
-diesel::postfix_operator!(HandedOut, " <> 'unassigned'", backend: Pg);
 
 /// What a statement did to the rows it returns.
 #[derive(Debug, Clone, Copy)]

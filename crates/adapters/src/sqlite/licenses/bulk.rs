@@ -4,10 +4,10 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable, Text};
 use license_manager_domain::{Change, Error, License, LicenseId, LicenseStatus, PlanId};
 
-use super::error::storage_error;
-use super::history::{Kind, Table, record};
-use super::json::Keys;
-use super::types::{SqlMoment, SqlUuid};
+use crate::sqlite::error::storage_error;
+use crate::sqlite::json::Keys;
+use crate::sqlite::recording::{Kind, Table, record};
+use crate::sqlite::types::{SqlMoment, SqlUuid};
 
 /// What a license source is called that names a Salesforce opportunity.
 const SOURCE_TYPE: &str = "AMT";
