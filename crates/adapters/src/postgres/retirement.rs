@@ -4,7 +4,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Nullable, Text, Uuid as SqlUuid};
 use license_manager_domain::outbox::Topic;
 use license_manager_domain::ports::{DeletedLicense, Retiree, RetirementRepository};
-use license_manager_domain::{Email, Error, License, LicenseId};
+use license_manager_domain::{Email, Error, License, LicenseId, LmsUserId};
 
 use super::PostgresUnit;
 use super::rows::{DeletedRow, LicenseRow, licenses, sorted_uuids};
@@ -71,6 +71,17 @@ impl RetirementRepository for PostgresUnit<'_> {
         .bind::<Array<SqlUuid>, _>(sorted_uuids(licenses.iter().map(|license| license.0)))
         .bind::<Array<Text>, _>(emails.iter().map(Email::as_json).collect::<Vec<_>>())
         .bind::<Text, _>(Topic::LicenseEvent.as_str());
+        self.write(|connection| statement.execute(connection))?;
+        Ok(())
+    }
+
+    fn erase_requester(&mut self, lms_user_id: LmsUserId) -> Result<(), Error> {
+        let statement = diesel::sql_query(
+            "WITH asked AS (UPDATE bulk_enrollment_job SET lms_user_id = NULL WHERE lms_user_id = $1)
+             DELETE FROM outbox WHERE topic = $2 AND payload::jsonb ->> 'lms_user_id' = $1::text",
+        )
+        .bind::<BigInt, _>(lms_user_id.0)
+        .bind::<Text, _>(Topic::EnrollmentResultsMail.as_str());
         self.write(|connection| statement.execute(connection))?;
         Ok(())
     }

@@ -4,7 +4,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable, Text};
 use license_manager_domain::outbox::Topic;
 use license_manager_domain::ports::{DeletedLicense, Retiree, RetirementRepository};
-use license_manager_domain::{Email, Error, License, LicenseId};
+use license_manager_domain::{Email, Error, License, LicenseId, LmsUserId};
 
 use super::SqliteUnit;
 use super::error::storage_error;
@@ -87,6 +87,19 @@ impl RetirementRepository for SqliteUnit<'_> {
         .bind::<Text, _>(&named)
         .execute(self.written()?)
         .map_err(storage_error)?;
+        Ok(())
+    }
+
+    fn erase_requester(&mut self, lms_user_id: LmsUserId) -> Result<(), Error> {
+        diesel::sql_query("UPDATE bulk_enrollment_job SET lms_user_id = NULL WHERE lms_user_id = ?1")
+            .bind::<BigInt, _>(lms_user_id.0)
+            .execute(self.written()?)
+            .map_err(storage_error)?;
+        diesel::sql_query("DELETE FROM outbox WHERE topic = ?2 AND payload ->> 'lms_user_id' = ?1")
+            .bind::<BigInt, _>(lms_user_id.0)
+            .bind::<Text, _>(Topic::EnrollmentResultsMail.as_str())
+            .execute(self.written()?)
+            .map_err(storage_error)?;
         Ok(())
     }
 

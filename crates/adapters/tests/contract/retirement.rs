@@ -2,9 +2,10 @@
 
 use license_manager_domain::outbox::{Message, Topic};
 use license_manager_domain::ports::{DeletedLicense, Retiree, Store, StoreExt};
-use license_manager_domain::{LicenseId, LicenseStatus, LmsUserId, MessageId};
+use license_manager_domain::{EnrollmentJob, LicenseId, LicenseStatus, LmsUserId, MessageId};
 use uuid::Uuid;
 
+use super::enrollment_jobs::job;
 use super::fixtures::*;
 use super::{Database, Told};
 
@@ -188,6 +189,28 @@ pub fn messages_that_wait_for_a_retiree_are_deleted(db: &dyn Database) {
     store.write(|unit| unit.retirement().erase_messages(&[license_id(1)], &[email("amy@example.com")])).unwrap();
     let left: Vec<String> = db.outbox().into_iter().map(|waiting| waiting.payload).collect();
     assert_eq!(left, messages[3..].iter().map(|message| message.payload.clone()).collect::<Vec<_>>());
+}
+
+pub fn who_asked_for_an_enrollment_is_forgotten(db: &dyn Database) {
+    let store = db.store();
+    let others = EnrollmentJob { lms_user_id: Some(LmsUserId(70)), ..job(2) };
+    for asked in [job(1), others.clone()] {
+        store.write(|unit| unit.enrollment_jobs().add(&asked)).unwrap();
+    }
+    let of = |user: i64| format!(r#"{{"lms_user_id":{user}}}"#);
+    let messages = [
+        message(1, Topic::EnrollmentResultsMail, None, &of(7)),
+        message(2, Topic::EnrollmentResultsMail, None, &of(70)),
+        message(3, Topic::EndEnrollments, Some(3), &of(7)),
+    ];
+    store.write(|unit| unit.outbox().add(&messages)).unwrap();
+    store.write(|unit| unit.retirement().erase_requester(LmsUserId(7))).unwrap();
+    let found = |id| store.read(|unit| unit.enrollment_jobs().find(id)).unwrap().unwrap();
+    assert_eq!(found(job(1).id), EnrollmentJob { lms_user_id: None, ..job(1) });
+    assert_eq!(found(others.id), others);
+    let left: Vec<_> = db.outbox().into_iter().map(|waiting| (waiting.topic, waiting.payload)).collect();
+    let kept = messages[1..].iter().map(|message| (message.topic.as_str().to_owned(), message.payload.clone()));
+    assert_eq!(left, kept.collect::<Vec<_>>());
 }
 
 pub fn a_retired_user_is_gone_with_their_roles(db: &dyn Database) {

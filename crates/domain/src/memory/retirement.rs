@@ -1,9 +1,11 @@
+use serde_json::Value;
+
 use super::MemoryUnit;
 use crate::email::Email;
 use crate::error::Error;
-use crate::ids::LicenseId;
+use crate::ids::{LicenseId, LmsUserId};
 use crate::license::{License, LicenseColumns};
-use crate::outbox::Topic;
+use crate::outbox::{Message, Topic};
 use crate::ports::{DeletedLicense, Retiree, RetirementRepository};
 
 fn is_of(person: &Retiree, columns: &LicenseColumns) -> bool {
@@ -60,6 +62,18 @@ impl RetirementRepository for MemoryUnit<'_> {
             let names_one = about_one && named.iter().any(|email| message.payload.contains(email));
             !names_one && message.license.is_none_or(|license| !licenses.contains(&license))
         });
+        Ok(())
+    }
+
+    fn erase_requester(&mut self, lms_user_id: LmsUserId) -> Result<(), Error> {
+        let tables = self.written()?;
+        let asked = tables.enrollment_jobs.values_mut().filter(|job| job.lms_user_id == Some(lms_user_id));
+        asked.for_each(|job| job.lms_user_id = None);
+        let tells_them = |message: &Message| {
+            let payload: Value = serde_json::from_str(&message.payload).unwrap_or_default();
+            message.topic == Topic::EnrollmentResultsMail && payload["lms_user_id"] == lms_user_id.0
+        };
+        tables.outbox.retain(|owed| !tells_them(&owed.message));
         Ok(())
     }
 

@@ -40,6 +40,10 @@ pub trait RetirementRepository {
     /// Of what webhooks were or are to be told, the same goes.
     fn erase_messages(&mut self, licenses: &[LicenseId], emails: &[Email]) -> Result<(), Error>;
 
+    /// Forgets who asked for bulk enrollments where it was this person, and deletes the messages that wait to tell them what came of
+    /// one.
+    fn erase_requester(&mut self, lms_user_id: LmsUserId) -> Result<(), Error>;
+
     /// Deletes the user and their roles; `false` where there is no user of that name.
     fn erase_user(&mut self, username: &str) -> Result<bool, Error>;
 }

@@ -23,7 +23,7 @@ impl LicenseManager {
     /// Forgets a person: their licenses, found by their LMS id and by the address known for their user name, lose every
     /// trace of them, also in the history; revoked ones stay revoked, the others are free again. The history forgets them by
     /// licenses that were deleted while they were theirs, too. Sources, messages that wait and the user are deleted; bulk
-    /// enrollments lose them, and files of their results are promised to be written anew. Retiring a person again changes
+    /// enrollments lose them, as who asked for one as well, and files of their results are promised to be written anew. Retiring a person again changes
     /// nothing more.
     pub fn retire(&self, actor: &Actor, lms_user_id: LmsUserId, username: &str) -> Result<Retirement, Error> {
         self.store.write(|unit| {
@@ -50,6 +50,7 @@ impl LicenseManager {
             unit.retirement().erase_sources(&ids)?;
             unit.retirement().erase_history(&ids, &person, &emails)?;
             unit.retirement().erase_messages(&ids, &emails)?;
+            unit.retirement().erase_requester(lms_user_id)?;
             self.forget_in_enrollments(unit, &emails, now)?;
             let user_was_known = unit.retirement().erase_user(username)?;
             Ok(Retirement { licenses: found, user_was_known })

@@ -19,6 +19,11 @@ use crate::access::{Provisioner, ProvisionerOrStaff};
 
 /// Adds what provisioning admins do; most of it support staff may do, too.
 pub(super) fn endpoints(api: Endpoints) -> Endpoints {
+    webhook_endpoints(staff_records(renewals_and_transfers(what_is_sold(agreements_and_plans(api)))))
+}
+
+/// Agreements, plans and their licenses.
+fn agreements_and_plans(api: Endpoints) -> Endpoints {
     api.service(
         Endpoint::<Provisioner>::new("/provisioning-admins/customer-agreement/")
             .get(agreements::list)
@@ -39,45 +44,6 @@ pub(super) fn endpoints(api: Endpoints) -> Endpoints {
         Endpoint::<ProvisionerOrStaff>::new("/provisioning-admins/licenses/{license_uuid}/")
             .get(licenses::retrieve)
             .patch(licenses::update),
-    )
-    .service(
-        Endpoint::<ProvisionerOrStaff>::new("/provisioning-admins/products/")
-            .get(products::list)
-            .post(products::create),
-    )
-    .service(
-        Endpoint::<ProvisionerOrStaff>::new("/provisioning-admins/products/{product_id}/")
-            .get(products::retrieve)
-            .patch(products::update),
-    )
-    .service(
-        Endpoint::<ProvisionerOrStaff>::new("/provisioning-admins/products/{product_id}/history/")
-            .get(products::product_history),
-    )
-    .service(
-        Endpoint::<ProvisionerOrStaff>::new("/provisioning-admins/plan-types/")
-            .get(products::list_plan_types)
-            .post(products::create_plan_type),
-    )
-    .service(
-        Endpoint::<ProvisionerOrStaff>::new("/provisioning-admins/plan-types/{plan_type_id}/")
-            .get(products::retrieve_plan_type)
-            .patch(products::update_plan_type),
-    )
-    .service(
-        Endpoint::<ProvisionerOrStaff>::new("/provisioning-admins/role-assignments/")
-            .get(role_assignments::list)
-            .post(role_assignments::create),
-    )
-    .service(
-        Endpoint::<ProvisionerOrStaff>::new("/provisioning-admins/role-assignments/{role_assignment_id}/")
-            .delete(role_assignments::delete),
-    )
-    .service(Endpoint::<ProvisionerOrStaff>::new("/provisioning-admins/notifications/").get(records::notifications))
-    .service(Endpoint::<ProvisionerOrStaff>::new("/provisioning-admins/license-events/").get(records::license_events))
-    .service(
-        Endpoint::<ProvisionerOrStaff>::new("/provisioning-admins/scheduled-operations/")
-            .get(scheduled_operations::list),
     )
     .service(
         Endpoint::<ProvisionerOrStaff>::new("/provisioning-admins/subscriptions/{subscription_uuid}/freeze/")
@@ -102,7 +68,39 @@ pub(super) fn endpoints(api: Endpoints) -> Endpoints {
         Endpoint::<ProvisionerOrStaff>::new("/provisioning-admins/customer-agreement/{customer_agreement_uuid}/sync/")
             .post(agreement_settings::sync),
     )
+}
+
+/// What is sold.
+fn what_is_sold(api: Endpoints) -> Endpoints {
+    api.service(
+        Endpoint::<ProvisionerOrStaff>::new("/provisioning-admins/products/")
+            .get(products::list)
+            .post(products::create),
+    )
     .service(
+        Endpoint::<ProvisionerOrStaff>::new("/provisioning-admins/products/{product_id}/")
+            .get(products::retrieve)
+            .patch(products::update),
+    )
+    .service(
+        Endpoint::<ProvisionerOrStaff>::new("/provisioning-admins/products/{product_id}/history/")
+            .get(products::product_history),
+    )
+    .service(
+        Endpoint::<ProvisionerOrStaff>::new("/provisioning-admins/plan-types/")
+            .get(products::list_plan_types)
+            .post(products::create_plan_type),
+    )
+    .service(
+        Endpoint::<ProvisionerOrStaff>::new("/provisioning-admins/plan-types/{plan_type_id}/")
+            .get(products::retrieve_plan_type)
+            .patch(products::update_plan_type),
+    )
+}
+
+/// How licenses get into other plans.
+fn renewals_and_transfers(api: Endpoints) -> Endpoints {
+    api.service(
         Endpoint::<Provisioner>::new("/provisioning-admins/subscription-plan-renewals/")
             .get(renewals::list)
             .post(renewals::create),
@@ -134,7 +132,30 @@ pub(super) fn endpoints(api: Endpoints) -> Endpoints {
         Endpoint::<ProvisionerOrStaff>::new("/provisioning-admins/license-transfer-jobs/{job_id}/process/")
             .post(transfers::process),
     )
+}
+
+/// Who may do what, and what the service did.
+fn staff_records(api: Endpoints) -> Endpoints {
+    api.service(
+        Endpoint::<ProvisionerOrStaff>::new("/provisioning-admins/role-assignments/")
+            .get(role_assignments::list)
+            .post(role_assignments::create),
+    )
     .service(
+        Endpoint::<ProvisionerOrStaff>::new("/provisioning-admins/role-assignments/{role_assignment_id}/")
+            .delete(role_assignments::delete),
+    )
+    .service(Endpoint::<ProvisionerOrStaff>::new("/provisioning-admins/notifications/").get(records::notifications))
+    .service(Endpoint::<ProvisionerOrStaff>::new("/provisioning-admins/license-events/").get(records::license_events))
+    .service(
+        Endpoint::<ProvisionerOrStaff>::new("/provisioning-admins/scheduled-operations/")
+            .get(scheduled_operations::list),
+    )
+}
+
+/// Whom the service tells, and what it told them.
+fn webhook_endpoints(api: Endpoints) -> Endpoints {
+    api.service(
         Endpoint::<ProvisionerOrStaff>::new("/provisioning-admins/webhooks/")
             .get(webhooks::list)
             .post(webhooks::create),
