@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use reqwest::Url;
 
-use crate::neighbours::{Received, lock, read_request};
+use crate::upstreams::{Received, lock, read_request};
 
 /// The bucket's name.
 const BUCKET: &str = "results";

@@ -12,7 +12,7 @@ use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use prost::Message;
 
-use crate::neighbours::{Received, lock, read_request};
+use crate::upstreams::{Received, lock, read_request};
 
 /// A collector that takes spans as protobuf over HTTP. It answers until the test's process ends.
 #[derive(Debug)]

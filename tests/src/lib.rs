@@ -29,10 +29,10 @@ mod collector;
 pub mod conformance;
 mod customer;
 mod database;
-mod neighbours;
 mod person;
 mod scene;
 mod server;
+mod upstreams;
 mod webhook_endpoint;
 
 pub use bucket::FakeBucket;
@@ -41,10 +41,10 @@ pub use cluster::Cluster;
 pub use collector::{FakeCollector, Span};
 pub use customer::{Counts, Customer, PROVISIONING, Plan};
 pub use database::Database;
-pub use neighbours::{FakeNeighbours, NOT_IN_CATALOG};
 pub use person::{AUDIENCE, ISSUER, Person, SECRET};
 pub use scene::{Scene, assert_detail};
 pub use server::{Beside, Ran, Refusal, Server, binary, free_port};
+pub use upstreams::{FakeUpstreams, NOT_IN_CATALOG};
 pub use webhook_endpoint::{Told, WebhookEndpoint};
 
 use std::time::{Duration, Instant};

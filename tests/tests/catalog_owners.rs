@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 
-use license_manager_tests::{Client, Customer, Database, FakeNeighbours, Person, Server, on_both_databases};
+use license_manager_tests::{Client, Customer, Database, FakeUpstreams, Person, Server, on_both_databases};
 use serde_json::{Value, json};
 
 on_both_databases!(
@@ -65,7 +65,7 @@ fn a_catalog_of_another_customer_is_refused_by_the_name_of_its_field(database: D
     another_plan["enterprise_catalog_uuid"] = CATALOG.into();
     let provisioning = "/api/v1/provisioning-admins/subscriptions/";
     // Of the first service every catalog is somebody else's; the second has none.
-    for service in [all_catalogs_of("99999999-2222-4333-8444-555555555555"), FakeNeighbours::start().url()] {
+    for service in [all_catalogs_of("99999999-2222-4333-8444-555555555555"), FakeUpstreams::start().url()] {
         let server = validating(&database, &service);
         let operator = operator(&server);
         let told = operator.patch(&agreement, &of_agreement()).expect(400);

@@ -12,12 +12,12 @@ macro_rules! cases {
         $(
             mod $case {
                 use license_manager_tests::conformance::assert_conforms;
-                use license_manager_tests::{Database, FakeNeighbours, Server};
+                use license_manager_tests::{Database, FakeUpstreams, Server};
 
                 #[test]
                 fn sqlite() {
                     let database = Database::sqlite();
-                    let catalog = FakeNeighbours::start().url();
+                    let catalog = FakeUpstreams::start().url();
                     let server = Server::start_with(database.url(), &[("LM_CATALOG__URL", &catalog)]);
                     assert_conforms(stringify!($case), &server);
                 }
@@ -25,7 +25,7 @@ macro_rules! cases {
                 #[test]
                 fn postgres() {
                     let database = Database::postgres();
-                    let catalog = FakeNeighbours::start().url();
+                    let catalog = FakeUpstreams::start().url();
                     let server = Server::start_with(database.url(), &[("LM_CATALOG__URL", &catalog)]);
                     assert_conforms(stringify!($case), &server);
                 }

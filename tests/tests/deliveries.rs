@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use license_manager_tests::{
-    Customer, Database, FakeNeighbours, Person, Plan, Request, Server, on_both_databases, poll,
+    Customer, Database, FakeUpstreams, Person, Plan, Request, Server, on_both_databases, poll,
 };
 use serde_json::{Value, json};
 
@@ -23,10 +23,10 @@ on_both_databases!(
 /// How long a story waits for what happens within a second or two on a machine that has nothing else to do.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A server with these neighbours, and with further settings.
-fn start(database: &Database, neighbours: &FakeNeighbours, settings: &[(&str, &str)]) -> Server {
-    let of_neighbours = neighbours.settings();
-    let all: Vec<(&str, &str)> = of_neighbours
+/// A server with these upstreams, and with further settings.
+fn start(database: &Database, upstreams: &FakeUpstreams, settings: &[(&str, &str)]) -> Server {
+    let of_upstreams = upstreams.settings();
+    let all: Vec<(&str, &str)> = of_upstreams
         .iter()
         .map(|(name, value)| (name.as_str(), value.as_str()))
         .chain([("LM_WORKER__RETRY_BASE_SECONDS", "1"), ("LM_WORKER__LEASE_SECONDS", "2")])
@@ -54,14 +54,14 @@ fn settled(database: &Database) {
 }
 
 /// Those that an assignment mail went to.
-fn invited(neighbours: &FakeNeighbours) -> BTreeSet<String> {
-    let mailed = neighbours.mailed().into_iter().filter(|(kind, _)| kind == "assignment");
+fn invited(upstreams: &FakeUpstreams) -> BTreeSet<String> {
+    let mailed = upstreams.mailed().into_iter().filter(|(kind, _)| kind == "assignment");
     mailed.map(|(_, address)| address).collect()
 }
 
 fn an_assignment_goes_out_within_a_second(database: Database) {
-    let neighbours = FakeNeighbours::start();
-    let server = start(&database, &neighbours, &[]);
+    let upstreams = FakeUpstreams::start();
+    let server = start(&database, &upstreams, &[]);
     let customer = Customer::new(&server);
     let plan = customer.plan(10);
     // Best of a few, since the machine may have more to do than this test.
@@ -70,18 +70,18 @@ fn an_assignment_goes_out_within_a_second(database: Database) {
         let email = customer.email(&format!("learner-{number}"));
         plan.assign(std::slice::from_ref(&email)).expect(200);
         let promised = Instant::now();
-        let mailed = poll(PATIENCE, || invited(&neighbours).contains(&email).then(Instant::now));
+        let mailed = poll(PATIENCE, || invited(&upstreams).contains(&email).then(Instant::now));
         fastest = fastest.min(mailed.expect("the mail goes out") - promised);
     }
     assert!(fastest < Duration::from_secs(1), "{fastest:?}");
     settled(&database);
 
-    let sent = neighbours.taken("/campaigns/trigger/send").remove(0);
+    let sent = upstreams.taken("/campaigns/trigger/send").remove(0);
     let properties = &sent["recipients"][0]["trigger_properties"];
-    assert_eq!(properties["enterprise_customer_slug"], FakeNeighbours::slug(customer.enterprise));
-    assert_eq!(properties["enterprise_customer_name"], FakeNeighbours::name(customer.enterprise));
+    assert_eq!(properties["enterprise_customer_slug"], FakeUpstreams::slug(customer.enterprise));
+    assert_eq!(properties["enterprise_customer_name"], FakeUpstreams::name(customer.enterprise));
     let key = properties["license_activation_key"].as_str().expect("a key");
-    let slug = FakeNeighbours::slug(customer.enterprise);
+    let slug = FakeUpstreams::slug(customer.enterprise);
     let link = format!("http://localhost:8734/{slug}/licenses/{key}/activate");
     assert_eq!(properties["license_activation_link"], link);
 }
@@ -92,8 +92,8 @@ fn activate(server: &Server, person: &Person, key: &str) {
 }
 
 fn a_learner_s_way_is_told_in_its_order(database: Database) {
-    let neighbours = FakeNeighbours::start();
-    let server = start(&database, &neighbours, &[]);
+    let upstreams = FakeUpstreams::start();
+    let server = start(&database, &upstreams, &[]);
     let customer = Customer::new(&server);
     let plan = customer.plan(1);
     let amy = customer.learner(7, "amy");
@@ -103,19 +103,19 @@ fn a_learner_s_way_is_told_in_its_order(database: Database) {
     plan.admin.post(&plan.path("licenses/bulk-revoke/"), &json!({ "user_emails": [amy.email()] })).expect(200);
     settled(&database);
 
-    let mails: Vec<String> = neighbours.mailed().into_iter().map(|(kind, _)| kind).collect();
+    let mails: Vec<String> = upstreams.mailed().into_iter().map(|(kind, _)| kind).collect();
     assert_eq!(mails, ["assignment", "post_activation"]);
-    assert_eq!(neighbours.linked(), [amy.email()]);
-    assert_eq!(neighbours.taken("/license_revoke/"), [json!({ "user_id": 7, "enterprise_id": customer.enterprise })]);
+    assert_eq!(upstreams.linked(), [amy.email()]);
+    assert_eq!(upstreams.taken("/license_revoke/"), [json!({ "user_id": 7, "enterprise_id": customer.enterprise })]);
     // The first goes to the address, and the others to the account.
-    let of_account: Vec<String> = neighbours
+    let of_account: Vec<String> = upstreams
         .taken("/v1/batch")
         .iter()
         .flat_map(|call| call["batch"].as_array().cloned().unwrap_or_default())
         .map(|event| event["event"].as_str().unwrap_or_default().rsplit('.').next().unwrap_or_default().to_owned())
         .collect();
     assert_eq!(of_account, ["activated", "revoked"]);
-    assert_eq!(neighbours.events().len(), 3);
+    assert_eq!(upstreams.events().len(), 3);
 }
 
 fn last_remind_date(plan: &Plan) -> String {
@@ -123,8 +123,8 @@ fn last_remind_date(plan: &Plan) -> String {
 }
 
 fn who_is_reminded_is_noted_when_the_mail_has_gone_out(database: Database) {
-    let neighbours = FakeNeighbours::start();
-    let server = start(&database, &neighbours, &[]);
+    let upstreams = FakeUpstreams::start();
+    let server = start(&database, &upstreams, &[]);
     let customer = Customer::new(&server);
     let plan = customer.plan(1);
     let amy = customer.email("amy");
@@ -134,16 +134,16 @@ fn who_is_reminded_is_noted_when_the_mail_has_gone_out(database: Database) {
     plan.admin.post(&plan.path("licenses/remind/"), &json!({ "user_emails": [amy], "greeting": "Hi" })).expect(204);
     settled(&database);
     assert!(last_remind_date(&plan) > before, "{before}");
-    assert_eq!(neighbours.mailed().last(), Some(&("reminder".to_owned(), amy)));
+    assert_eq!(upstreams.mailed().last(), Some(&("reminder".to_owned(), amy)));
 }
 
 fn an_account_is_asked_for_where_the_token_does_not_say(database: Database) {
-    let neighbours = FakeNeighbours::start();
-    let server = start(&database, &neighbours, &[]);
+    let upstreams = FakeUpstreams::start();
+    let server = start(&database, &upstreams, &[]);
     let customer = Customer::new(&server);
     let plan = customer.plan(1);
     let amy = customer.learner(7, "amy");
-    neighbours.add_account(amy.email(), 4321);
+    upstreams.add_account(amy.email(), 4321);
     plan.assign(&[amy.email().to_owned()]).expect(200);
     let key = plan.activation_key(amy.email());
     activate(&server, &amy.clone().claim("user_id", Value::Null), &key);
@@ -152,16 +152,16 @@ fn an_account_is_asked_for_where_the_token_does_not_say(database: Database) {
 }
 
 fn admins_are_told_that_few_licenses_are_left(database: Database) {
-    let neighbours = FakeNeighbours::start();
-    neighbours.add_admin(11, 1, "ann@example.com");
-    let server = start(&database, &neighbours, &[]);
+    let upstreams = FakeUpstreams::start();
+    upstreams.add_admin(11, 1, "ann@example.com");
+    let server = start(&database, &upstreams, &[]);
     let customer = Customer::new(&server);
     let mut request = customer.plan_request(4);
     request["should_auto_apply_licenses"] = json!(true);
     let path = format!("{}/subscriptions/", license_manager_tests::PROVISIONING);
     customer.operator().post(&path, &request).expect(201);
     let told = |kind: &str| {
-        let to_ann = neighbours.mailed().into_iter().filter(|(mail, to)| mail == kind && to == "ann@example.com");
+        let to_ann = upstreams.mailed().into_iter().filter(|(mail, to)| mail == kind && to == "ann@example.com");
         to_ann.count()
     };
     for number in 0..4 {
@@ -176,12 +176,12 @@ fn admins_are_told_that_few_licenses_are_left(database: Database) {
 }
 
 fn a_bulk_enrollment_is_carried_out_and_its_results_can_be_downloaded(database: Database) {
-    let neighbours = FakeNeighbours::start();
-    let server = start(&database, &neighbours, &[]);
+    let upstreams = FakeUpstreams::start();
+    let server = start(&database, &upstreams, &[]);
     let customer = Customer::new(&server);
     let plan = customer.plan(2);
     let (amy, eve) = (customer.email("amy"), customer.email("eve"));
-    neighbours.add_admin(11, 1, "ann@example.com");
+    upstreams.add_admin(11, 1, "ann@example.com");
     plan.assign(std::slice::from_ref(&amy)).expect(200);
     let path = format!("/api/v1/bulk-license-enrollment/?enterprise_customer_uuid={}", customer.enterprise);
     let course = "course-v1:edX+Demo+T1";
@@ -198,39 +198,39 @@ fn a_bulk_enrollment_is_carried_out_and_its_results_can_be_downloaded(database: 
         "{lines:?}"
     );
     settled(&database);
-    let call = neighbours.taken("/enroll_learners_in_courses/").remove(0);
+    let call = upstreams.taken("/enroll_learners_in_courses/").remove(0);
     assert_eq!((&call["licenses_info"][0]["email"], &call["notify"]), (&json!(amy), &json!(true)));
-    assert!(neighbours.mailed().contains(&("bulk_enrollment_result".to_owned(), "ann@example.com".to_owned())));
+    assert!(upstreams.mailed().contains(&("bulk_enrollment_result".to_owned(), "ann@example.com".to_owned())));
 }
 
 fn a_worker_alone_delivers_what_a_server_promised(database: Database) {
-    let neighbours = FakeNeighbours::start();
-    let server = start(&database, &neighbours, &[("LM_WORKER__ENABLED", "false")]);
+    let upstreams = FakeUpstreams::start();
+    let server = start(&database, &upstreams, &[("LM_WORKER__ENABLED", "false")]);
     let customer = Customer::new(&server);
     let plan = customer.plan(20);
     let people = customer.emails("learner", 20);
     plan.assign(&people).expect(200);
     std::thread::sleep(Duration::from_secs(2));
-    assert_eq!((waiting(&database), neighbours.linked().len()), (40, 0), "the server delivers nothing");
+    assert_eq!((waiting(&database), upstreams.linked().len()), (40, 0), "the server delivers nothing");
 
     let mut workers: Vec<_> = (0..2).map(|_| server.run_beside(&["worker"])).collect();
     settled(&database);
     let ready = poll(PATIENCE, || workers.iter().all(|worker| worker.log().contains("ready")).then_some(()));
     assert!(ready.is_some(), "the workers do not start");
-    assert_eq!(invited(&neighbours), people.into_iter().collect());
-    assert_eq!((neighbours.linked().len(), neighbours.mailed().len()), (20, 20), "each once");
+    assert_eq!(invited(&upstreams), people.into_iter().collect());
+    assert_eq!((upstreams.linked().len(), upstreams.mailed().len()), (20, 20), "each once");
     for worker in &mut workers {
         assert!(worker.stop_with_sigterm().success());
     }
 }
 
 fn what_cannot_be_delivered_is_parked_listed_tried_again_and_dropped(database: Database) {
-    let neighbours = FakeNeighbours::start();
-    let server = start(&database, &neighbours, &[("LM_WORKER__RETRY_BASE_SECONDS", "0")]);
+    let upstreams = FakeUpstreams::start();
+    let server = start(&database, &upstreams, &[("LM_WORKER__RETRY_BASE_SECONDS", "0")]);
     let customer = Customer::new(&server);
     let plan = customer.plan(2);
     let people = customer.emails("learner", 2);
-    neighbours.fail(100);
+    upstreams.fail(100);
     plan.assign(&people).expect(200);
     let all = poll(PATIENCE, || (parked(&database) == 4).then_some(()));
     assert!(all.is_some(), "{} messages are parked", parked(&database));
@@ -244,12 +244,12 @@ fn what_cannot_be_delivered_is_parked_listed_tried_again_and_dropped(database: D
     let table = run(&["outbox", "list", "--topic", "assignment", "--limit", "1"]);
     assert_eq!(table.stdout.lines().count(), 2, "{}", table.stdout);
 
-    neighbours.fail(0);
+    upstreams.fail(0);
     let retried = run(&["outbox", "retry", "--topic", "assignment"]);
     assert_eq!((retried.succeeded, retried.stdout.as_str()), (true, "2 messages to be tried again\n"));
     let gone = poll(PATIENCE, || (waiting(&database) == 2).then_some(()));
     assert!(gone.is_some());
-    assert_eq!(invited(&neighbours), people.into_iter().collect());
+    assert_eq!(invited(&upstreams), people.into_iter().collect());
 
     let event = messages.iter().find(|message| message["topic"] == "license_event").expect("an event");
     let id = event["id"].as_str().expect("an id");
@@ -265,9 +265,9 @@ fn what_cannot_be_delivered_is_parked_listed_tried_again_and_dropped(database: D
 fn a_thousand_assignments_reach_everybody_through_failures_and_kills(database: Database) {
     const LEARNERS: usize = 1_000;
     const KILLS: usize = 10;
-    let neighbours = FakeNeighbours::start();
-    neighbours.fail(20);
-    let mut server = start(&database, &neighbours, &[]);
+    let upstreams = FakeUpstreams::start();
+    upstreams.fail(20);
+    let mut server = start(&database, &upstreams, &[]);
     let customer = Customer::new(&server);
     let plan = customer.plan(LEARNERS as u32 + 10);
     let everyone = customer.emails("learner", LEARNERS);
@@ -278,7 +278,7 @@ fn a_thousand_assignments_reach_everybody_through_failures_and_kills(database: D
         server.restart();
     }
     // An operator has what was parked in the meantime tried again.
-    neighbours.fail(5);
+    upstreams.fail(5);
     let done = poll(PATIENCE * 2, || {
         if parked(&database) > 0 {
             assert!(server.command(&["outbox", "retry", "--all-parked"]).succeeded);
@@ -288,13 +288,13 @@ fn a_thousand_assignments_reach_everybody_through_failures_and_kills(database: D
     assert!(done.is_some(), "{} messages wait, {} of them parked", waiting(&database), parked(&database));
 
     let everyone: BTreeSet<String> = everyone.into_iter().collect();
-    let linked: BTreeSet<String> = neighbours.linked().into_iter().collect();
+    let linked: BTreeSet<String> = upstreams.linked().into_iter().collect();
     assert!(linked == everyone, "{} of {LEARNERS} were linked, or others were", linked.len());
-    let mailed = invited(&neighbours);
+    let mailed = invited(&upstreams);
     assert!(mailed == everyone, "{} of {LEARNERS} were mailed, or others were", mailed.len());
-    let kinds: BTreeSet<String> = neighbours.mailed().into_iter().map(|(kind, _)| kind).collect();
+    let kinds: BTreeSet<String> = upstreams.mailed().into_iter().map(|(kind, _)| kind).collect();
     assert_eq!(kinds, ["assignment".to_owned()].into());
-    let told: BTreeSet<(String, String)> = neighbours.events().into_iter().collect();
+    let told: BTreeSet<(String, String)> = upstreams.events().into_iter().collect();
     let licenses = plan.licenses("assigned");
     let expected: BTreeSet<(String, String)> = licenses
         .iter()

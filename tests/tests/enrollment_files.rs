@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use license_manager_tests::{
-    Customer, Database, FakeBucket, FakeNeighbours, Person, Request, Server, on_both_databases, poll,
+    Customer, Database, FakeBucket, FakeUpstreams, Person, Request, Server, on_both_databases, poll,
 };
 use serde_json::{Value, json};
 
@@ -17,9 +17,9 @@ on_both_databases!(
 const PATIENCE: Duration = Duration::from_secs(60);
 const COURSE: &str = "course-v1:edX+Demo+T1";
 
-/// A server with these neighbours and this bucket.
-fn start(database: &Database, neighbours: &FakeNeighbours, bucket: &FakeBucket) -> Server {
-    let settings = [neighbours.settings(), bucket.settings()].concat();
+/// A server with these upstreams and this bucket.
+fn start(database: &Database, upstreams: &FakeUpstreams, bucket: &FakeBucket) -> Server {
+    let settings = [upstreams.settings(), bucket.settings()].concat();
     let settings: Vec<(&str, &str)> = settings
         .iter()
         .map(|(name, value)| (name.as_str(), value.as_str()))
@@ -46,13 +46,13 @@ fn read(address: &str) -> (u16, String) {
 }
 
 fn results_are_downloaded_from_the_bucket_without_a_token(database: Database) {
-    let (neighbours, bucket) = (FakeNeighbours::start(), FakeBucket::start());
-    let server = start(&database, &neighbours, &bucket);
+    let (upstreams, bucket) = (FakeUpstreams::start(), FakeBucket::start());
+    let server = start(&database, &upstreams, &bucket);
     let customer = Customer::new(&server);
     let plan = customer.plan(2);
     let amy = customer.email("amy");
     plan.assign(std::slice::from_ref(&amy)).expect(200);
-    neighbours.add_admin(11, 1, "ann@example.com");
+    upstreams.add_admin(11, 1, "ann@example.com");
     let status = enroll(&customer, &plan.admin, &[amy.clone(), customer.email("eve")]);
     let file = poll(PATIENCE, || address(&plan.admin, &status)).expect("it is done");
     assert!(file.starts_with(&format!("{}/results/bulk-enrollments/", bucket.url())), "{file}");
@@ -64,13 +64,13 @@ fn results_are_downloaded_from_the_bucket_without_a_token(database: Database) {
     assert_eq!(read(file.split_once('?').unwrap().0).0, 403, "without the signature");
     let results_here = status.replace("/?", "/results/?");
     assert_eq!(plan.admin.get(&results_here).expect(200), Value::String(results), "storage keeps them");
-    let mailed = || neighbours.mailed().contains(&("bulk_enrollment_result".to_owned(), "ann@example.com".to_owned()));
+    let mailed = || upstreams.mailed().contains(&("bulk_enrollment_result".to_owned(), "ann@example.com".to_owned()));
     assert!(poll(PATIENCE, || mailed().then_some(())).is_some(), "whoever asked is mailed");
 }
 
 fn results_wait_for_a_bucket_that_is_away(database: Database) {
-    let (neighbours, bucket) = (FakeNeighbours::start(), FakeBucket::start());
-    let mut server = start(&database, &neighbours, &bucket);
+    let (upstreams, bucket) = (FakeUpstreams::start(), FakeBucket::start());
+    let mut server = start(&database, &upstreams, &bucket);
     let customer = Customer::new(&server);
     let plan = customer.plan(1);
     let amy = customer.email("amy");
@@ -84,12 +84,12 @@ fn results_wait_for_a_bucket_that_is_away(database: Database) {
     bucket.set_away(false);
     let file = poll(PATIENCE, || address(&plan.admin, &status)).expect("it is done");
     assert!(read(&file).1.contains(&amy));
-    assert_eq!(neighbours.taken("/enroll_learners_in_courses/").len(), 1, "nobody is enrolled twice");
+    assert_eq!(upstreams.taken("/enroll_learners_in_courses/").len(), 1, "nobody is enrolled twice");
 }
 
 fn who_is_retired_leaves_the_bucket_too(database: Database) {
-    let (neighbours, bucket) = (FakeNeighbours::start(), FakeBucket::start());
-    let server = start(&database, &neighbours, &bucket);
+    let (upstreams, bucket) = (FakeUpstreams::start(), FakeBucket::start());
+    let server = start(&database, &upstreams, &bucket);
     let customer = Customer::new(&server);
     let plan = customer.plan(2);
     let person = customer.learner(7, "amy");

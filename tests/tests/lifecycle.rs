@@ -267,7 +267,7 @@ fn a_wrong_environment_variable_stops_the_start_and_is_named() {
 }
 
 #[test]
-fn a_neighbour_described_by_halves_stops_the_start_and_is_named() {
+fn a_upstream_described_by_halves_stops_the_start_and_is_named() {
     let url = ("LM_SMTP__URL", "smtp://me:hunter2@mail");
     for (settings, word) in [
         (&[url][..], "smtp.from"),

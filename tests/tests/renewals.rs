@@ -215,10 +215,10 @@ fn a_processed_renewal_is_not_edited(database: Database) {
 
 fn renewals_are_listed_the_latest_first_and_filtered(database: Database) {
     let server = Server::start(database.url());
-    let (customer, neighbour) = (Customer::new(&server), Customer::new(&server));
+    let (customer, other_customer) = (Customer::new(&server), Customer::new(&server));
     let operator = customer.operator();
     let [first, second] = [1, 1].map(|licenses| customer.plan(licenses));
-    let elsewhere = neighbour.plan(1);
+    let elsewhere = other_customer.plan(1);
     let late = operator.post(RENEWALS, &request(&first, 1)).expect(201);
     let early = with(request(&second, 1), "effective_date", "2029-01-01");
     let early = operator.post(RENEWALS, &early).expect(201);
@@ -228,7 +228,7 @@ fn renewals_are_listed_the_latest_first_and_filtered(database: Database) {
     let listed = |query: &str| operator.get(&format!("{RENEWALS}?{query}")).expect(200)["results"].clone();
     assert_eq!(listed(""), json!([late, processed, other]));
     assert_eq!(listed("page_size=1&page=2"), json!([processed]));
-    assert_eq!(listed(&format!("enterprise_customer_uuid={}", neighbour.enterprise)), json!([other]));
+    assert_eq!(listed(&format!("enterprise_customer_uuid={}", other_customer.enterprise)), json!([other]));
     assert_eq!(listed(&format!("prior_subscription_plan={}", first.uuid)), json!([late]));
     let follower = processed["renewed_subscription_plan"].as_str().unwrap();
     assert_eq!(listed(&format!("renewed_subscription_plan={follower}")), json!([processed]));
@@ -240,9 +240,9 @@ fn renewals_are_listed_the_latest_first_and_filtered(database: Database) {
 
 fn a_renewal_that_makes_no_sense_is_refused_field_by_field(database: Database) {
     let server = Server::start(database.url());
-    let (customer, neighbour) = (Customer::new(&server), Customer::new(&server));
+    let (customer, other_customer) = (Customer::new(&server), Customer::new(&server));
     let operator = customer.operator();
-    let (plan, elsewhere) = (customer.plan(1), neighbour.plan(1));
+    let (plan, elsewhere) = (customer.plan(1), other_customer.plan(1));
     let unknown = "00000000-0000-4000-8000-000000000000";
 
     for (field, value, named) in [

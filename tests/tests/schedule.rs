@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use license_manager_tests::{
-    Customer, Database, FakeNeighbours, PROVISIONING, Person, Plan, Server, on_both_databases, poll,
+    Customer, Database, FakeUpstreams, PROVISIONING, Person, Plan, Server, on_both_databases, poll,
 };
 use serde_json::{Value, json};
 
@@ -186,48 +186,48 @@ fn a_run_that_was_missed_is_caught_up_once(database: Database) {
 }
 
 fn a_run_that_was_killed_is_taken_over(database: Database) {
-    let neighbours = FakeNeighbours::start();
-    let settings = neighbours.settings();
+    let upstreams = FakeUpstreams::start();
+    let settings = upstreams.settings();
     let mut first = start(&database, &borrowed(&settings));
     let customer = Customer::new(&first);
     let plan = ended_plan(&first, &customer, 650);
     wait_until_scheduled(&first, "expire-subscriptions");
     // Seven calls last longer than another server takes to start.
-    neighbours.slow(Duration::from_secs(3));
+    upstreams.slow(Duration::from_secs(3));
     make_due(&database, "expire-subscriptions", 0);
-    let begun = poll(PATIENCE, || (!neighbours.taken(EXPIRATION).is_empty()).then_some(()));
+    let begun = poll(PATIENCE, || (!upstreams.taken(EXPIRATION).is_empty()).then_some(()));
     assert!(begun.is_some(), "nothing was told: {}", first.log());
     let second = start(&database, &borrowed(&settings));
     assert!(told(&second, "expire-subscriptions")["running_since"].is_string());
     first.kill();
-    neighbours.slow(Duration::ZERO);
+    upstreams.slow(Duration::ZERO);
     let ended = ends(&second, "expire-subscriptions", "complete");
     assert_eq!(ended["last_run"]["counts"]["plans"], 1);
     assert_eq!(runs(&[first.log(), second.log()]), 2);
-    let calls = neighbours.taken(EXPIRATION).len();
+    let calls = upstreams.taken(EXPIRATION).len();
     assert!((7..=8).contains(&calls), "only the call under way is made again: {calls}");
     assert_eq!(count(&database, "subscription_plan", &format!("uuid = '{}' AND expiration_processed", plan.uuid)), 1);
 }
 
 fn a_server_that_stops_leaves_the_rest_of_its_run_to_others(database: Database) {
-    let neighbours = FakeNeighbours::start();
-    let mut settings = neighbours.settings();
+    let upstreams = FakeUpstreams::start();
+    let mut settings = upstreams.settings();
     // Long enough that nobody takes over what is not given back.
     settings.push(("LM_OPERATIONS__LEASE_SECONDS".to_owned(), "600".to_owned()));
     let mut server = start(&database, &borrowed(&settings));
     let customer = Customer::new(&server);
     ended_plan(&server, &customer, 650);
     wait_until_scheduled(&server, "expire-subscriptions");
-    neighbours.slow(Duration::from_secs(1));
+    upstreams.slow(Duration::from_secs(1));
     make_due(&database, "expire-subscriptions", 0);
-    let begun = poll(PATIENCE, || (!neighbours.taken(EXPIRATION).is_empty()).then_some(()));
+    let begun = poll(PATIENCE, || (!upstreams.taken(EXPIRATION).is_empty()).then_some(()));
     assert!(begun.is_some(), "nothing was told: {}", server.log());
     assert!(server.stop_with_sigterm().success());
-    assert!(neighbours.taken(EXPIRATION).len() < 7, "it stopped in between");
-    neighbours.slow(Duration::ZERO);
+    assert!(upstreams.taken(EXPIRATION).len() < 7, "it stopped in between");
+    upstreams.slow(Duration::ZERO);
     server.restart();
     ends(&server, "expire-subscriptions", "complete");
-    let told: usize = neighbours
+    let told: usize = upstreams
         .taken(EXPIRATION)
         .iter()
         .map(|call| call["expired_license_uuids"].as_array().map_or(0, Vec::len))

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use license_manager_tests::{
-    Client, Customer, Database, FakeNeighbours, PROVISIONING, Plan, Server, assert_detail, on_both_databases, poll,
+    Client, Customer, Database, FakeUpstreams, PROVISIONING, Plan, Server, assert_detail, on_both_databases, poll,
 };
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -189,9 +189,9 @@ fn one_plan_of_an_agreement_auto_applies(database: Database) {
 }
 
 fn an_agreement_takes_over_what_the_lms_says(database: Database) {
-    let server = Server::start_with(database.url(), &[("LM_LMS__URL", &FakeNeighbours::start().url())]);
+    let server = Server::start_with(database.url(), &[("LM_LMS__URL", &FakeUpstreams::start().url())]);
     let customer = Customer::new(&server);
-    let known = (json!(FakeNeighbours::slug(customer.enterprise)), json!(FakeNeighbours::name(customer.enterprise)));
+    let known = (json!(FakeUpstreams::slug(customer.enterprise)), json!(FakeUpstreams::name(customer.enterprise)));
     for _ in ["at first", "again"] {
         let synchronized = customer.operator().post(&agreement_path(&customer, "sync/"), &json!({})).expect(200);
         let found = (&synchronized["enterprise_customer_slug"], &synchronized["enterprise_customer_name"]);
@@ -203,15 +203,15 @@ fn an_agreement_takes_over_what_the_lms_says(database: Database) {
     assert_detail(customer.operator().post(&unknown, &json!({})), 404, "no such agreement");
 
     let (squatter, late) = (Customer::new(&server), Customer::new(&server));
-    let taken = json!({ "enterprise_customer_slug": FakeNeighbours::slug(late.enterprise) });
+    let taken = json!({ "enterprise_customer_slug": FakeUpstreams::slug(late.enterprise) });
     squatter.operator().patch(&agreement_path(&squatter, ""), &taken).expect(200);
     let refused = late.operator().post(&agreement_path(&late, "sync/"), &json!({})).expect(400);
     assert!(refused["enterprise_customer_slug"].is_array(), "two customers would share a slug: {refused}");
 }
 
 fn a_new_agreement_is_named_by_the_lms_where_it_says_no_name(database: Database) {
-    let neighbours = FakeNeighbours::start();
-    let server = Server::start_with(database.url(), &[("LM_LMS__URL", &neighbours.url())]);
+    let upstreams = FakeUpstreams::start();
+    let server = Server::start_with(database.url(), &[("LM_LMS__URL", &upstreams.url())]);
     let operator = Customer::new(&server).operator();
     let make = |operator: &Client, more: Value| {
         let enterprise = Uuid::new_v4();
@@ -224,9 +224,9 @@ fn a_new_agreement_is_named_by_the_lms_where_it_says_no_name(database: Database)
         (enterprise, named["enterprise_customer_slug"].clone(), named["enterprise_customer_name"].clone())
     };
     let (enterprise, slug, name) = make(&operator, json!({}));
-    assert_eq!((slug, name), (json!(FakeNeighbours::slug(enterprise)), json!(FakeNeighbours::name(enterprise))));
+    assert_eq!((slug, name), (json!(FakeUpstreams::slug(enterprise)), json!(FakeUpstreams::name(enterprise))));
     let (enterprise, slug, name) = make(&operator, json!({ "enterprise_customer_slug": "acme-itself" }));
-    assert_eq!((slug, name), (json!("acme-itself"), json!(FakeNeighbours::name(enterprise))));
+    assert_eq!((slug, name), (json!("acme-itself"), json!(FakeUpstreams::name(enterprise))));
     // Nothing listens at this port.
     let alone = Server::start_with(database.url(), &[("LM_LMS__URL", "http://127.0.0.1:1")]);
     let (_, slug, name) = make(&Customer::new(&alone).operator(), json!({}));

@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 
 use license_manager_tests::{
-    Client, Customer, Database, FakeNeighbours, NOT_IN_CATALOG, Plan, Server, assert_detail, on_both_databases,
+    Client, Customer, Database, FakeUpstreams, NOT_IN_CATALOG, Plan, Server, assert_detail, on_both_databases,
 };
 use serde_json::{Value, json};
 
@@ -19,7 +19,7 @@ on_both_databases!(
 const COURSE: &str = "course-v1:edX+DemoX+T1";
 
 fn with_catalog(database: &Database) -> Server {
-    Server::start_with(database.url(), &[("LM_CATALOG__URL", &FakeNeighbours::start().url())])
+    Server::start_with(database.url(), &[("LM_CATALOG__URL", &FakeUpstreams::start().url())])
 }
 
 fn subsidy(client: &Client, customer: &Customer, course: &str) -> license_manager_tests::Answer {

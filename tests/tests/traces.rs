@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use license_manager_tests::{
-    Customer, Database, FakeBucket, FakeCollector, FakeNeighbours, PROVISIONING, Plan, Request, Server, Span,
+    Customer, Database, FakeBucket, FakeCollector, FakeUpstreams, PROVISIONING, Plan, Request, Server, Span,
     WebhookEndpoint, free_port, on_both_databases, poll,
 };
 use serde_json::json;
@@ -31,8 +31,8 @@ fn parent(trace: &str) -> String {
 }
 
 /// Settings under which nothing is sent before the end, so that what is there then was sent at the end.
-fn settings(neighbours: &FakeNeighbours, endpoint: &str) -> Settings {
-    let mut settings = neighbours.settings();
+fn settings(upstreams: &FakeUpstreams, endpoint: &str) -> Settings {
+    let mut settings = upstreams.settings();
     let further = [
         ("LM_TELEMETRY__OTLP_ENDPOINT", endpoint),
         ("LM_TELEMETRY__OTLP_HEADERS", "api-key=hunter2-hunter2"),
@@ -69,8 +69,8 @@ fn only<'s>(spans: &'s [Span], name: &str) -> &'s Span {
 }
 
 fn a_request_its_deliveries_and_their_calls_are_one_trace(database: Database) {
-    let (neighbours, collector, hook) = (FakeNeighbours::start(), FakeCollector::start(), WebhookEndpoint::start());
-    let mut server = start(&database, &settings(&neighbours, &collector.url()));
+    let (upstreams, collector, hook) = (FakeUpstreams::start(), FakeCollector::start(), WebhookEndpoint::start());
+    let mut server = start(&database, &settings(&upstreams, &collector.url()));
     let customer = Customer::new(&server);
     customer.operator().post(&format!("{PROVISIONING}/webhooks/"), &json!({ "url": hook.url() })).expect(201);
     let plan = customer.plan(3);
@@ -78,7 +78,7 @@ fn a_request_its_deliveries_and_their_calls_are_one_trace(database: Database) {
     assign(&plan, &emails, TRACE);
     plan.admin.get("/api/v1/nothing/learner@example.com/?email=learner@example.com").expect(404);
     server.anonymous().get("/health/ready/").expect(200);
-    poll(PATIENCE, || (neighbours.mailed().len() == 2 && hook.taken().len() == 2).then_some(())).expect("all is done");
+    poll(PATIENCE, || (upstreams.mailed().len() == 2 && hook.taken().len() == 2).then_some(())).expect("all is done");
     assert!(server.log().contains(&format!("trace_id=\"{TRACE}\"")), "{}", server.log());
     assert_eq!(collector.spans().len(), 0, "nothing is sent yet");
     assert!(server.stop_with_sigterm().success());
@@ -114,7 +114,7 @@ fn a_request_its_deliveries_and_their_calls_are_one_trace(database: Database) {
         assert_eq!(answered, BTreeSet::from([if destination == "webhooks" { "204" } else { "200" }]));
         let told: BTreeSet<_> = match destination {
             "webhooks" => hook.told().iter().map(|told| told.headers.get("traceparent").cloned()).collect(),
-            _ => neighbours.trace_parents(path).into_iter().collect(),
+            _ => upstreams.trace_parents(path).into_iter().collect(),
         };
         assert_eq!(told, calls.iter().map(|call| Some(call.as_parent())).collect(), "{call}");
     }
@@ -134,8 +134,8 @@ fn a_request_its_deliveries_and_their_calls_are_one_trace(database: Database) {
 }
 
 fn a_delivery_for_many_requests_is_linked_to_them(database: Database) {
-    let (neighbours, collector) = (FakeNeighbours::start(), FakeCollector::start());
-    let mut settings = settings(&neighbours, &collector.url());
+    let (upstreams, collector) = (FakeUpstreams::start(), FakeCollector::start());
+    let mut settings = settings(&upstreams, &collector.url());
     settings.push(("LM_WORKER__ENABLED".to_owned(), "false".to_owned()));
     let mut server = start(&database, &settings);
     let customer = Customer::new(&server);
@@ -143,7 +143,7 @@ fn a_delivery_for_many_requests_is_linked_to_them(database: Database) {
     assign(&plan, &[customer.email("amy")], TRACE);
     assign(&plan, &[customer.email("bob")], OTHER_TRACE);
     let mut worker = server.run_beside(&["worker"]);
-    poll(PATIENCE, || (neighbours.mailed().len() == 2).then_some(())).expect("all is done");
+    poll(PATIENCE, || (upstreams.mailed().len() == 2).then_some(())).expect("all is done");
     assert!(worker.stop_with_sigterm().success() && server.stop_with_sigterm().success());
 
     let spans = collector.spans();
@@ -155,23 +155,23 @@ fn a_delivery_for_many_requests_is_linked_to_them(database: Database) {
     assert_eq!(delivery.parent, "");
     assert!(![TRACE, OTHER_TRACE].contains(&delivery.trace.as_str()));
     let call = spans.iter().find(|span| span.parent == delivery.id).expect("a call is below it");
-    assert_eq!(neighbours.trace_parents("/pending-enterprise-learner/"), [Some(call.as_parent())]);
+    assert_eq!(upstreams.trace_parents("/pending-enterprise-learner/"), [Some(call.as_parent())]);
 }
 
 fn what_a_delivery_promises_is_a_part_of_its_trace(database: Database) {
-    let (neighbours, collector, bucket) = (FakeNeighbours::start(), FakeCollector::start(), FakeBucket::start());
-    let settings = [settings(&neighbours, &collector.url()), bucket.settings()].concat();
+    let (upstreams, collector, bucket) = (FakeUpstreams::start(), FakeCollector::start(), FakeBucket::start());
+    let settings = [settings(&upstreams, &collector.url()), bucket.settings()].concat();
     let mut server = start(&database, &settings);
     let customer = Customer::new(&server);
     let plan = customer.plan(1);
     plan.assign(&[customer.email("amy")]).expect(200);
-    neighbours.add_admin(11, 1, "ann@example.com");
+    upstreams.add_admin(11, 1, "ann@example.com");
     let path = format!("/api/v1/bulk-license-enrollment/?enterprise_customer_uuid={}", customer.enterprise);
     let body =
         json!({ "emails": [customer.email("amy")], "course_run_keys": ["course-v1:edX+Demo+T1"], "notify": true });
     let request = Request::new("POST", &path).json(&body).header("traceparent", &parent(TRACE));
     plan.admin.send(request).expect(201);
-    let mailed = || neighbours.mailed().iter().any(|(campaign, _)| campaign == "bulk_enrollment_result");
+    let mailed = || upstreams.mailed().iter().any(|(campaign, _)| campaign == "bulk_enrollment_result");
     poll(PATIENCE, || mailed().then_some(())).expect("whoever asked is mailed");
     assert!(server.stop_with_sigterm().success());
 
@@ -196,25 +196,25 @@ fn what_a_delivery_promises_is_a_part_of_its_trace(database: Database) {
 }
 
 fn without_a_collector_nothing_is_recorded(database: Database) {
-    let neighbours = FakeNeighbours::start();
-    let mut settings = neighbours.settings();
+    let upstreams = FakeUpstreams::start();
+    let mut settings = upstreams.settings();
     settings.push(("LM_WORKER__ENABLED".to_owned(), "false".to_owned()));
     let server = start(&database, &settings);
     let customer = Customer::new(&server);
     assign(&customer.plan(1), &[customer.email("amy")], TRACE);
     assert_eq!(database.texts("SELECT trace_parent AS text FROM outbox"), ["", ""]);
     let _worker = server.run_beside(&["worker"]);
-    poll(PATIENCE, || (neighbours.mailed().len() == 1).then_some(())).expect("all is done");
-    let told = neighbours.trace_parents("/");
+    poll(PATIENCE, || (upstreams.mailed().len() == 1).then_some(())).expect("all is done");
+    let told = upstreams.trace_parents("/");
     assert!(told.len() >= 2 && told.iter().all(Option::is_none), "{told:?}");
     assert!(!server.log().contains(TRACE));
 }
 
 fn a_collector_that_is_away_disturbs_nobody(database: Database) {
     const LOST: &str = "the collector does not take traces";
-    let neighbours = FakeNeighbours::start();
+    let upstreams = FakeUpstreams::start();
     let port = free_port();
-    let mut settings = settings(&neighbours, &format!("http://127.0.0.1:{port}"));
+    let mut settings = settings(&upstreams, &format!("http://127.0.0.1:{port}"));
     settings.push(("OTEL_BSP_SCHEDULE_DELAY".to_owned(), "50".to_owned()));
     let mut server = start(&database, &settings);
     let customer = Customer::new(&server);
@@ -224,7 +224,7 @@ fn a_collector_that_is_away_disturbs_nobody(database: Database) {
     for email in customer.emails("learner", 10) {
         assign(&plan, &[email], TRACE);
     }
-    poll(PATIENCE, || (neighbours.mailed().len() == 10).then_some(())).expect("all is done");
+    poll(PATIENCE, || (upstreams.mailed().len() == 10).then_some(())).expect("all is done");
     assert_eq!(lost(&server), 1, "and does so once");
 
     let collector = FakeCollector::start_at(([127, 0, 0, 1], port).into());
@@ -239,7 +239,7 @@ fn a_collector_that_is_away_disturbs_nobody(database: Database) {
     // One that takes connections and never answers.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");
     let address = silent.local_addr().expect("a listener has an address");
-    let mut server = start(&database, &self::settings(&neighbours, &format!("http://{address}")));
+    let mut server = start(&database, &self::settings(&upstreams, &format!("http://{address}")));
     Customer::new(&server);
     let stopping = Instant::now();
     assert!(server.stop_with_sigterm().success());

@@ -216,9 +216,9 @@ fn learners_come_and_go_while_their_licenses_move(database: Database) {
 
 fn an_order_that_makes_no_sense_is_refused_field_by_field(database: Database) {
     let server = Server::start(database.url());
-    let (customer, neighbour) = (Customer::new(&server), Customer::new(&server));
+    let (customer, other_customer) = (Customer::new(&server), Customer::new(&server));
     let operator = customer.operator();
-    let (old, new, elsewhere) = (customer.plan(1), customer.plan(1), neighbour.plan(1));
+    let (old, new, elsewhere) = (customer.plan(1), customer.plan(1), other_customer.plan(1));
     let unknown = "00000000-0000-4000-8000-000000000000";
     let good = with(order(&customer, &old, &new), "license_uuids", vec![unknown]);
     let without = |field: &str| {
@@ -269,7 +269,7 @@ fn an_order_that_makes_no_sense_is_refused_field_by_field(database: Database) {
 
 fn transfer_jobs_are_listed_the_latest_first_and_filtered(database: Database) {
     let server = Server::start(database.url());
-    let (customer, neighbour) = (Customer::new(&server), Customer::new(&server));
+    let (customer, other_customer) = (Customer::new(&server), Customer::new(&server));
     let operator = customer.operator();
     let (one, two) = (customer.plan(1), customer.plan(1));
     let all = |customer: &Customer, old: &Plan, new: &Plan| {
@@ -277,7 +277,7 @@ fn transfer_jobs_are_listed_the_latest_first_and_filtered(database: Database) {
     };
     let there = all(&customer, &one, &two);
     let back = all(&customer, &two, &one);
-    let elsewhere = all(&neighbour, &neighbour.plan(1), &neighbour.plan(1));
+    let elsewhere = all(&other_customer, &other_customer.plan(1), &other_customer.plan(1));
     process(&operator, &format!("{JOBS}{there}/")).expect(200);
 
     let listed = |query: &str| {
@@ -288,7 +288,7 @@ fn transfer_jobs_are_listed_the_latest_first_and_filtered(database: Database) {
     };
     assert_eq!(listed(""), json!([elsewhere, back, there]));
     assert_eq!(listed("page_size=1&page=2"), json!([back]));
-    assert_eq!(listed(&format!("enterprise_customer_uuid={}", neighbour.enterprise)), json!([elsewhere]));
+    assert_eq!(listed(&format!("enterprise_customer_uuid={}", other_customer.enterprise)), json!([elsewhere]));
     assert_eq!(listed(&format!("customer_agreement={}", customer.agreement)), json!([back, there]));
     assert_eq!(listed(&format!("old_subscription_plan={}", one.uuid)), json!([there]));
     assert_eq!(listed(&format!("new_subscription_plan={}", one.uuid)), json!([back]));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use license_manager_tests::{
-    Answer, Cluster, Customer, Database, FakeNeighbours, PROVISIONING, Request, Server, WebhookEndpoint,
+    Answer, Cluster, Customer, Database, FakeUpstreams, PROVISIONING, Request, Server, WebhookEndpoint,
     on_both_databases, poll,
 };
 use serde_json::json;
@@ -48,8 +48,8 @@ fn becomes(server: &Server, series: &str, wanted: impl Fn(f64) -> bool) {
         .unwrap_or_else(|| panic!("{}", last()));
 }
 
-fn settings(neighbours: &FakeNeighbours) -> Vec<(String, String)> {
-    let mut settings = neighbours.settings();
+fn settings(upstreams: &FakeUpstreams) -> Vec<(String, String)> {
+    let mut settings = upstreams.settings();
     settings.push(("LM_WORKER__RETRY_BASE_SECONDS".to_owned(), "0".to_owned()));
     settings
 }
@@ -60,8 +60,8 @@ fn start(database: &Database, settings: &[(String, String)]) -> Server {
 }
 
 fn requests_and_deliveries_are_counted(database: Database) {
-    let neighbours = FakeNeighbours::start();
-    let server = start(&database, &settings(&neighbours));
+    let upstreams = FakeUpstreams::start();
+    let server = start(&database, &settings(&upstreams));
     let customer = Customer::new(&server);
     let plan = customer.plan(3);
     plan.assign(&customer.emails("learner", 2)).expect(200);
@@ -94,12 +94,12 @@ fn requests_and_deliveries_are_counted(database: Database) {
     at_least(&format!(r#"{durations}_bucket{{method="POST",route="{assign}",le="+Inf"}}"#), 2.0);
     // The scrape itself.
     at_least("license_manager_http_requests_in_flight", 1.0);
-    for neighbour in ["lms", "braze"] {
+    for upstream in ["lms", "braze"] {
         at_least(
-            &format!(r#"license_manager_neighbour_calls_total{{neighbour="{neighbour}",outcome="answered"}}"#),
+            &format!(r#"license_manager_neighbour_calls_total{{neighbour="{upstream}",outcome="answered"}}"#),
             1.0,
         );
-        at_least(&format!(r#"license_manager_neighbour_call_duration_seconds_count{{neighbour="{neighbour}"}}"#), 1.0);
+        at_least(&format!(r#"license_manager_neighbour_call_duration_seconds_count{{neighbour="{upstream}"}}"#), 1.0);
     }
     at_least("license_manager_database_up", 1.0);
     let pool = if database.url().starts_with("sqlite") { "writer" } else { "all" };
@@ -113,8 +113,8 @@ fn requests_and_deliveries_are_counted(database: Database) {
 }
 
 fn messages_that_cannot_be_delivered_are_seen_to_wait_and_then_to_be_parked(database: Database) {
-    let neighbours = FakeNeighbours::start();
-    let mut settings = settings(&neighbours);
+    let upstreams = FakeUpstreams::start();
+    let mut settings = settings(&upstreams);
     settings.push(("LM_WORKER__ENABLED".to_owned(), "false".to_owned()));
     let server = start(&database, &settings);
     let customer = Customer::new(&server);
@@ -123,7 +123,7 @@ fn messages_that_cannot_be_delivered_are_seen_to_wait_and_then_to_be_parked(data
     becomes(&server, r#"license_manager_outbox_oldest_due_seconds{lane="lms"}"#, |n| n >= 1.0);
     becomes(&server, r#"license_manager_outbox_parked_messages{lane="lms"}"#, |n| n == 0.0);
 
-    neighbours.fail(100);
+    upstreams.fail(100);
     let _worker = server.run_beside(&["worker"]);
     becomes(&server, r#"license_manager_outbox_parked_messages{lane="lms"}"#, |n| n == 2.0);
     becomes(&server, r#"license_manager_outbox_messages{lane="lms"}"#, |n| n == 0.0);
@@ -182,8 +182,8 @@ fn metrics_can_be_kept_to_those_who_have_the_token(database: Database) {
 }
 
 fn a_worker_is_watched_at_an_address_of_its_own(database: Database) {
-    let neighbours = FakeNeighbours::start();
-    let mut settings = settings(&neighbours);
+    let upstreams = FakeUpstreams::start();
+    let mut settings = settings(&upstreams);
     let address = format!("127.0.0.1:{}", license_manager_tests::free_port());
     settings.push(("LM_WORKER__ENABLED".to_owned(), "false".to_owned()));
     settings.push(("LM_METRICS__WORKER_LISTEN".to_owned(), address.clone()));
@@ -206,17 +206,17 @@ fn a_worker_is_watched_at_an_address_of_its_own(database: Database) {
 }
 
 fn a_worker_that_stops_says_so_until_its_deliveries_are_done(database: Database) {
-    let neighbours = FakeNeighbours::start();
-    let mut settings = settings(&neighbours);
+    let upstreams = FakeUpstreams::start();
+    let mut settings = settings(&upstreams);
     let address = format!("127.0.0.1:{}", license_manager_tests::free_port());
     settings.push(("LM_WORKER__ENABLED".to_owned(), "false".to_owned()));
     settings.push(("LM_METRICS__WORKER_LISTEN".to_owned(), address.clone()));
     let server = start(&database, &settings);
     let customer = Customer::new(&server);
-    neighbours.hold();
+    upstreams.hold();
     customer.plan(1).assign(&[customer.email("amy")]).expect(200);
     let mut worker = server.run_beside(&["worker"]);
-    poll(PATIENCE, || (!neighbours.linked().is_empty()).then_some(())).expect("a delivery is under way");
+    poll(PATIENCE, || (!upstreams.linked().is_empty()).then_some(())).expect("a delivery is under way");
     worker.terminate();
     let client = license_manager_tests::Client::anonymous(format!("http://{address}"));
     let stops = |answer: &Answer| answer.body["detailed_status"]["service_status"] == "STOPPING";
@@ -232,7 +232,7 @@ fn a_worker_that_stops_says_so_until_its_deliveries_are_done(database: Database)
     );
     client.get("/health/live/").expect(200);
     client.get("/health/").expect(200);
-    neighbours.release();
+    upstreams.release();
     assert!(worker.wait_for_exit().success(), "{}", worker.log());
 }
 

@@ -1,4 +1,4 @@
-//! Calls to neighbouring services, for whoever counts them.
+//! Calls to upstream services, for whoever counts them.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -42,20 +42,20 @@ impl CallOutcome {
     }
 }
 
-/// Is told of every call that ended: the neighbour's name, how it ended, and how long it took.
+/// Is told of every call that ended: the upstream's name, how it ended, and how long it took.
 pub type CallListener = Arc<dyn Fn(&'static str, CallOutcome, Duration) + Send + Sync>;
 
 /// Makes a call and tells the listener of it. A call that nobody waits for any more is not told of.
 pub(crate) async fn told<T, E>(
     listener: Option<&CallListener>,
-    neighbour: &'static str,
+    upstream: &'static str,
     call: impl Future<Output = Result<T, E>>,
     outcome: impl FnOnce(&E) -> CallOutcome,
 ) -> Result<T, E> {
     let start = Instant::now();
     let ended = call.await;
     if let Some(listener) = listener {
-        listener(neighbour, ended.as_ref().map_or_else(outcome, |_| CallOutcome::Answered), start.elapsed());
+        listener(upstream, ended.as_ref().map_or_else(outcome, |_| CallOutcome::Answered), start.elapsed());
     }
     ended
 }

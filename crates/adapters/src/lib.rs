@@ -1,4 +1,4 @@
-//! The domain's ports implemented: storage with diesel, one module for each database, neighbouring services over HTTP,
+//! The domain's ports implemented: storage with diesel, one module for each database, upstream services over HTTP,
 //! and mails.
 //!
 //! Every database has a room of its own, plainly written for it: the dialects share no queries. All of them pass the contract

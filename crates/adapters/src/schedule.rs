@@ -1,7 +1,8 @@
 //! What both databases keep alike of scheduled operations.
 
 use chrono::{DateTime, Utc};
-use license_manager_domain::{Error, FinishedRun, OperationSchedule, RunOutcome};
+use license_manager_domain::Error;
+use license_manager_domain::operations::{FinishedRun, OperationSchedule, RunOutcome};
 
 /// The run in these columns, which are there together or not at all.
 pub(crate) fn finished_run(

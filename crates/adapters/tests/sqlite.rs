@@ -9,12 +9,13 @@ use diesel::prelude::*;
 use diesel::sql_types::Text;
 use license_manager_adapters::sqlite::{OnStatement, SqliteOptions, SqliteStore};
 use license_manager_domain::ports::{
-    AgreementFilter, CustomerScope, FixedClock, LicenseField, LicenseFilter, LicenseOrder, Person, PlanFilter,
-    SequentialIds, Store, StoreExt, Window,
+    AgreementFilter, CustomerScope, FixedClock, LicenseField, LicenseFilter, LicenseOrder, LimitOffset, Person,
+    PlanFilter, SequentialIds, Store, StoreExt,
 };
+use license_manager_domain::use_cases::LearnerLicenses;
 use license_manager_domain::{
-    Actor, Assignees, AssignmentMail, Error, ExpirationMessage, LearnerLicenses, License, LicenseId, LicenseManager,
-    LicenseSelection, LmsUserId, Settings,
+    Actor, Assignees, AssignmentMail, Error, ExpirationMessage, License, LicenseId, LicenseManager, LicenseSelection,
+    LmsUserId, Settings,
 };
 use tempfile::TempDir;
 
@@ -346,14 +347,14 @@ fn the_number_of_statements_does_not_depend_on_the_number_of_rows() {
     let plans = PlanFilter { scope: CustomerScope::All, customer: None, active_only: false, current_at: None };
     let list = |limit| {
         watched.during(|| {
-            manager.plans::<Error>(&plans, |_| Ok(Window { offset: 0, limit })).unwrap();
+            manager.plans::<Error>(&plans, |_| Ok(LimitOffset { offset: 0, limit })).unwrap();
         })
     };
     assert_eq!(list(1), list(3));
     let agreements = AgreementFilter { scope: CustomerScope::All, customer: None, agreement: None };
     let list = |limit| {
         watched.during(|| {
-            manager.agreements::<Error>(&agreements, |_| Ok(Window { offset: 0, limit })).unwrap();
+            manager.agreements::<Error>(&agreements, |_| Ok(LimitOffset { offset: 0, limit })).unwrap();
         })
     };
     assert_eq!(list(1), list(2));
@@ -407,8 +408,8 @@ fn what_is_asked_often_is_answered_from_an_index() {
     let page = plans_of(&watched, || {
         let order = [LicenseField::Status, LicenseField::UserEmail];
         let order = order.map(|field| LicenseOrder { field, descending: false });
-        let window = Window { offset: 0, limit: 100 };
-        store.read(|unit| unit.licenses().list(plan_id(1), &LicenseFilter::default(), &order, window)).unwrap();
+        let limit_offset = LimitOffset { offset: 0, limit: 100 };
+        store.read(|unit| unit.licenses().list(plan_id(1), &LicenseFilter::default(), &order, limit_offset)).unwrap();
     });
     assert!(uses(&page, "license_by_plan") && !sorts(&page), "{page:#?}");
 
@@ -429,12 +430,15 @@ fn what_is_asked_often_is_answered_from_an_index() {
     });
     assert!(live.iter().filter(|step| step.contains("user_email=?")).count() == 2 && !walks(&live), "{live:#?}");
 
-    let of_person = plans_of(&watched, || {
-        store.read(|unit| unit.licenses().of_person(agreement_id(1), &amy)).unwrap();
-        store.write(|unit| unit.licenses().lock_all_of_person(&amy)).unwrap();
+    let find_by_person = plans_of(&watched, || {
+        store.read(|unit| unit.licenses().find_by_person(agreement_id(1), &amy)).unwrap();
+        store.write(|unit| unit.licenses().lock_all_by_person(&amy)).unwrap();
     });
-    assert!(uses(&of_person, "license_by_email") && uses(&of_person, "license_by_lms_user"), "{of_person:#?}");
-    assert!(!walks(&of_person), "{of_person:#?}");
+    assert!(
+        uses(&find_by_person, "license_by_email") && uses(&find_by_person, "license_by_lms_user"),
+        "{find_by_person:#?}"
+    );
+    assert!(!walks(&find_by_person), "{find_by_person:#?}");
 
     let by_key = plans_of(&watched, || {
         store.read(|unit| unit.licenses().of_activation_key(key(1))).unwrap();

@@ -7,8 +7,12 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Duration};
+use license_manager_domain::history::EntityRef;
 use license_manager_domain::memory::MemoryStore;
-use license_manager_domain::ports::{FixedClock, LicenseFilter, OutboxFilter, Person, SequentialIds, Window};
+use license_manager_domain::model::{RenewalTerms, TransferOrder, TransferredLicenses};
+use license_manager_domain::operations::Unsupervised;
+use license_manager_domain::ports::{FixedClock, LicenseFilter, LimitOffset, OutboxFilter, Person, SequentialIds};
+use license_manager_domain::use_cases::{RenewalOutcome, RenewedBy};
 use license_manager_domain::*;
 
 /// Plays the story.
@@ -79,7 +83,7 @@ pub fn main() -> Result<(), Box<dyn std::error::Error>> {
         RenewalOutcome::InTheWay(_) => return Err("the plan has a renewal already".into()),
     };
     clock.advance(year - Duration::days(1));
-    let processed = manager.process_renewal(&admin, renewal, RenewedBy::Hand)?;
+    let processed = manager.process_renewal(&admin, renewal, RenewedBy::Manual)?;
     let renewed = processed.details.renewal.terms.renewed_plan.ok_or("a processed renewal has a plan")?;
     let counts = manager.plan(renewed)?.plans[0].counts;
     assert_eq!(counts, LicenseCounts { activated: 1, assigned: 1, unassigned: 1, revoked: 0 });
@@ -100,7 +104,7 @@ pub fn main() -> Result<(), Box<dyn std::error::Error>> {
     assert_eq!(preview.runs[0].modified_licenses, done.runs[1].modified_licenses);
     assert_eq!(manager.plan(research)?.plans[0].counts, counts);
 
-    // Nobody has delivered anything yet: `LicenseManager::deliveries` does, to the neighbours that it is given.
+    // Nobody has delivered anything yet: `LicenseManager::deliveries` does, to the upstreams that it is given.
     let waiting = manager.outbox(&OutboxFilter::default(), 100)?;
     assert_eq!(waiting.iter().filter(|message| message.topic == "reminder").count(), 2);
     println!("What the outside is owed:");
@@ -114,8 +118,8 @@ pub fn main() -> Result<(), Box<dyn std::error::Error>> {
     assert!(retired.is_complete(), "{:?}", retired.errors);
 
     println!("What became of Amy's license, the newest first:");
-    let recent = |_| Ok::<_, Error>(Window { offset: 0, limit: 10 });
-    for change in manager.history(Recorded::License(assigned[0].1), recent)?.changes {
+    let recent = |_| Ok::<_, Error>(LimitOffset { offset: 0, limit: 10 });
+    for change in manager.history(EntityRef::License(assigned[0].1), recent)?.changes {
         let fields: Vec<_> = change.changes.iter().map(|change| change.field).collect();
         println!(
             "  {} by {}: {}",

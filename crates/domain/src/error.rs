@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::email::Email;
-use crate::license::{ImpossibleTransition, LicenseStatus};
-use crate::transfer::HeldTwice;
+use crate::model::email::Email;
+use crate::model::license::{ImpossibleTransition, LicenseStatus};
+use crate::model::transfer::HeldTwice;
 
 /// Why a use case did not do what was asked. Whatever the error, nothing was changed; [`Refusal::NoLicenseLeft`] alone leaves
 /// an event behind.
@@ -36,11 +36,11 @@ pub enum Error {
     /// The database cannot be reached; the same request may succeed later.
     #[error("The database is not available.")]
     Unavailable,
-    /// A neighbouring service does not answer as it should; the same request may succeed later.
-    #[error("{neighbour} {problem}.")]
-    Neighbour {
+    /// An upstream service does not answer as it should; the same request may succeed later.
+    #[error("{upstream} {problem}.")]
+    Upstream {
         /// Which one.
-        neighbour: Neighbour,
+        upstream: Upstream,
         /// What is wrong with it, to follow its name: "answered 502 Bad Gateway".
         problem: String,
     },
@@ -52,12 +52,12 @@ pub enum Error {
 /// A service around this one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs)] // each is the service of that name
-pub enum Neighbour {
+pub enum Upstream {
     Catalog,
     Lms,
 }
 
-impl std::fmt::Display for Neighbour {
+impl std::fmt::Display for Upstream {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Catalog => "The catalog service",

@@ -76,73 +76,33 @@
 //!
 //! `examples/embedding.rs` plays a longer story. Why things are as they are stands in the repository's `docs/adr`.
 
-mod agreement;
 pub mod delivery;
-mod email;
-mod enrollment;
-mod error;
-mod expiration_message;
-mod history;
-mod idempotency;
-mod ids;
-mod jobs;
-mod license;
+pub mod error;
+pub mod history;
 pub mod memory;
-mod moment;
+pub mod model;
+pub mod operations;
 pub mod outbox;
-mod plan;
 pub mod ports;
-mod product;
-mod renewal;
 /// `docs/RULES.md` of the repository; what it links to stands beside it there.
 ///
 #[doc = include_str!("../../../docs/RULES.md")]
 pub mod rules {}
-mod schedule;
-mod services;
-mod spreadsheet;
-mod staff_records;
-mod transfer;
-mod utilization;
-pub mod webhook;
+mod saturating_time;
+pub mod use_cases;
+pub mod webhooks;
 
-pub use agreement::{AutoScaling, CustomerAgreement};
-pub use email::{Email, InvalidEmail};
-pub use enrollment::{BulkEnrollment, Enrollees, EnrollmentJob, EnrollmentNumbers, EnrollmentStage};
-pub use error::{Conflict, Entity, Error, FieldErrors, Neighbour, Refusal};
-pub use expiration_message::{ExpirationMessage, ExpirationMessageChanges};
-pub use history::{Actor, Change, ChangeKind, FieldChange, FieldKind, Recorded, Row, Value, Version};
-pub use idempotency::{FirstRequest, IdempotencyKey, StoredAnswer};
-pub use ids::{
-    ActivationKey, AgreementId, CatalogId, CustomerId, EnrollmentJobId, LicenseId, LmsUserId, MessageId, PlanId,
-    PlanTypeId, ProductId, RenewalId, RoleAssignmentId, TransferJobId, WebhookId,
+pub use error::{Conflict, Entity, Error, FieldErrors, Refusal, Upstream};
+pub use history::Actor;
+pub use model::{
+    ActivationKey, AgreementId, AutoScaling, BulkEnrollment, CatalogId, ChangeReason, CustomerAgreement, CustomerId,
+    Email, EnrollmentJobId, ExpirationMessage, InvalidEmail, License, LicenseColumns, LicenseCounts, LicenseId,
+    LicenseState, LicenseStatus, LicenseTransferJob, LicenseTypesToCopy, LmsUserId, MessageId, PlanDetails, PlanId,
+    PlanType, PlanTypeId, Product, ProductId, RenewalId, RoleAssignmentId, SubscriptionPlan, SubscriptionPlanRenewal,
+    TransferJobId, WebhookId,
 };
-pub use jobs::{Job, JobKind};
-pub use license::{FormerSeat, ImpossibleTransition, License, LicenseColumns, LicenseState, LicenseStatus, Seat};
 pub use outbox::{AssignmentMail, ReminderMail};
-pub use plan::{ChangeReason, LicenseCounts, PlanDetails, SubscriptionPlan, is_salesforce_id};
-pub use product::{DEFAULT_PRODUCT, PlanType, Product, seeded_products};
-pub use renewal::{
-    LicenseTypesToCopy, RenewalChains, RenewalDetails, RenewalLink, RenewalTerms, SubscriptionPlanRenewal,
+pub use use_cases::{
+    AgreementChanges, AgreementOverview, Assignees, Assignments, LicenseManager, LicenseSelection, NewAgreement,
+    NewPlan, PlanChanges, PlanOverview, RenewalChanges, RevertRequest, Revocations, Settings,
 };
-pub use schedule::{
-    CronExpression, FinishedRun, InvalidCronExpression, OperationSchedule, RecurringOperation, RunOutcome, RunSummary,
-    Timetable,
-};
-pub use services::{
-    AgreementChanges, AgreementOverview, AgreementPage, AgreementSettings, AgreementSettingsChanges, Assignees,
-    Assignments, Batch, Begun, ChosenCatalog, Claim, Deliveries, DeliveryResult, DeliverySettings, Expiration,
-    HistoricChange, HistoryPage, LearnerLicense, LearnerLicenses, LearnerView, LeftAlone, LicenseEdit, LicenseManager,
-    LicensePage, LicenseSelection, NewAgreement, NewPlan, OperationFailure, OperationSettings, OperationSummary,
-    Outcome, PersonalLicense, PersonalLicenses, PlanChanges, PlanOverview, PlanPage, PlanTypeChanges, PlanUpkeep,
-    ProcessedRenewal, ProductChanges, RecordPage, RenewalChanges, RenewalOutcome, RenewalPage, RenewedBy, Retirement,
-    RevertRequest, Reverted, Revocations, Revoked, ScheduledRun, SeedCustomer, SeedPlan, Seeds, Settings, Supervisor,
-    TransferPage, TransferPreview, UNLINKED_EVENT, Unsupervised, WebhookBatch, WebhookChanges, WebhookOutcome,
-    WebhookResult,
-};
-pub use spreadsheet::text_cell;
-pub use staff_records::{LicenseMark, Notification, NotificationKind};
-pub use transfer::{
-    HeldTwice, LicenseTransferJob, TransferJobSummary, TransferOrder, TransferRun, TransferredLicenses,
-};
-pub use utilization::{ActivationDelay, ActivationDelays, IdleSeat, Period, SeatChange, SeatDay};

@@ -5,6 +5,7 @@ mod support;
 use chrono::Duration;
 use license_manager_domain::outbox::Topic;
 use license_manager_domain::ports::StoreExt;
+use license_manager_domain::use_cases::LearnerView;
 use license_manager_domain::*;
 use support::*;
 use uuid::Uuid;

@@ -4,6 +4,7 @@ mod support;
 
 use chrono::Duration;
 use license_manager_domain::ports::EnterpriseCustomer;
+use license_manager_domain::use_cases::{AgreementSettings, AgreementSettingsChanges};
 use license_manager_domain::*;
 use support::*;
 use uuid::Uuid;

@@ -3,6 +3,7 @@
 mod support;
 
 use chrono::Duration;
+use license_manager_domain::model::RenewalTerms;
 use license_manager_domain::ports::{AgreementFilter, CustomerScope};
 use license_manager_domain::*;
 use support::*;

@@ -3,6 +3,7 @@
 mod support;
 
 use chrono::Duration;
+use license_manager_domain::model::RenewalTerms;
 use license_manager_domain::outbox::Topic;
 use license_manager_domain::*;
 use serde_json::Value;

@@ -31,7 +31,7 @@ impl ContentCatalog for Owners {
             OTHER => Ok(Some(customer())),
             SOMEBODY_S => Ok(Some(CustomerId(Uuid::from_u128(99)))),
             NOBODY_S => Ok(None),
-            SILENT => Err(Error::Neighbour { neighbour: Neighbour::Catalog, problem: "is silent".to_owned() }),
+            SILENT => Err(Error::Upstream { upstream: Upstream::Catalog, problem: "is silent".to_owned() }),
             asked => Ok((asked == catalog()).then(customer)),
         }
     }
@@ -71,7 +71,7 @@ fn judged(field: &str, check: impl Fn(CatalogId) -> Result<(), Error>) {
     {
         assert_eq!(check(catalog), Err(Error::Invalid(FieldErrors::one(field, format!("{field} {said}")))));
     }
-    assert!(matches!(check(SILENT), Err(Error::Neighbour { neighbour: Neighbour::Catalog, .. })));
+    assert!(matches!(check(SILENT), Err(Error::Upstream { upstream: Upstream::Catalog, .. })));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What was promised goes to the neighbours: in order, at least once, and when it fails, again.
+//! What was promised goes to the upstreams: in order, at least once, and when it fails, again.
 
 mod support;
 
@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use chrono::Duration;
+use license_manager_domain::delivery::Outcome;
 use license_manager_domain::delivery::{Lane, OutboxSelection};
 use license_manager_domain::ports::*;
 use license_manager_domain::*;
-use support::neighbours::*;
+use support::upstreams::*;
 use support::*;
 
 #[test]
@@ -19,11 +20,11 @@ fn an_assigned_learner_is_linked_and_then_mailed() {
     let mail = AssignmentMail { notify: true, greeting: "Hello".to_owned(), closing: "Bye".to_owned() };
     town.world.manager.assign(&admin(), plan, &learners(["amy@example.com"]), &mail).unwrap();
     town.deliver();
-    assert_eq!(town.neighbours.calls(), ["link amy", "track assigned", "assignment amy"]);
+    assert_eq!(town.upstreams.calls(), ["link amy", "track assigned", "assignment amy"]);
     assert_eq!(town.waiting(), []);
 
     let key = town.world.license_of(plan, "amy@example.com").columns().activation_key.unwrap();
-    let mail = town.neighbours.told(|told| told.mails.remove(0));
+    let mail = town.upstreams.told(|told| told.mails.remove(0));
     let expected = serde_json::json!({
         "greeting": "Hello",
         "closing": "Bye",
@@ -36,7 +37,7 @@ fn an_assigned_learner_is_linked_and_then_mailed() {
         "enterprise_reply_to": "",
     });
     assert_eq!(serde_json::Value::from(mail.properties), expected);
-    let event = town.neighbours.told(|told| told.events.remove(0));
+    let event = town.upstreams.told(|told| told.events.remove(0));
     assert_eq!(event.email, Some(email("amy@example.com")));
     assert_eq!(event.properties["license_activation_key"], key.to_string());
 }
@@ -47,7 +48,7 @@ fn learners_are_linked_even_where_no_mail_is_wanted() {
     let quiet = AssignmentMail { notify: false, ..AssignmentMail::default() };
     town.world.manager.assign(&admin(), town.world.plan(1), &learners(["amy@example.com"]), &quiet).unwrap();
     town.deliver();
-    assert_eq!(town.neighbours.calls(), ["link amy", "track assigned"]);
+    assert_eq!(town.upstreams.calls(), ["link amy", "track assigned"]);
     assert_eq!(town.waiting(), []);
 }
 
@@ -58,25 +59,25 @@ fn a_learner_s_life_is_told_in_its_order() {
     town.world.activate(plan, "amy@example.com", 7);
     town.world.revoke(plan, &["amy@example.com"]).unwrap();
     town.deliver_lane(Lane::Events);
-    assert_eq!(town.neighbours.calls(), ["track activated", "track revoked"]);
+    assert_eq!(town.upstreams.calls(), ["track activated", "track revoked"]);
     town.deliver_lane(Lane::Addresses);
-    assert_eq!(town.neighbours.calls(), ["track assigned"], "she had no account yet: another service is told");
+    assert_eq!(town.upstreams.calls(), ["track assigned"], "she had no account yet: another service is told");
     town.deliver_lane(Lane::Mail);
-    assert_eq!(town.neighbours.calls(), [""; 0], "the mail of the assignment comes after the learner is linked");
+    assert_eq!(town.upstreams.calls(), [""; 0], "the mail of the assignment comes after the learner is linked");
     town.deliver();
-    assert_eq!(town.neighbours.calls(), ["link amy", "end 7", "assignment amy", "identify amy", "post_activation amy"]);
+    assert_eq!(town.upstreams.calls(), ["link amy", "end 7", "assignment amy", "identify amy", "post_activation amy"]);
     assert_eq!(town.waiting(), []);
 }
 
 #[test]
-fn what_goes_to_one_neighbour_goes_together() {
+fn what_goes_to_one_upstream_goes_together() {
     let town = Town::new();
     town.world.assign(town.world.plan(120), &crowd(120)).unwrap();
     town.deliver();
-    let calls = town.neighbours.calls();
+    let calls = town.upstreams.calls();
     let number = |kind: &str| calls.iter().filter(|call| call.starts_with(kind)).count();
     assert_eq!((number("link"), number("track"), number("assignment")), (3, 2, 3));
-    let mut mailed: Vec<_> = town.neighbours.told(|told| told.mails.iter().map(|mail| mail.to.clone()).collect());
+    let mut mailed: Vec<_> = town.upstreams.told(|told| told.mails.iter().map(|mail| mail.to.clone()).collect());
     mailed.sort();
     mailed.dedup();
     assert_eq!(mailed.len(), 120);
@@ -94,7 +95,7 @@ fn who_is_reminded_is_noted_when_the_mail_has_gone_out() {
     let reminded = |address| town.world.license_of(plan, address).columns().last_remind_date.unwrap();
     let assigned = beginning();
 
-    town.neighbours.fail([away()]);
+    town.upstreams.fail([away()]);
     town.deliver();
     assert_eq!((reminded("amy@example.com"), reminded("bob@example.com")), (assigned, assigned));
 
@@ -114,8 +115,8 @@ fn what_fails_is_tried_five_times_and_then_parked() {
     let quiet = AssignmentMail { notify: false, ..AssignmentMail::default() };
     town.world.manager.assign(&admin(), town.world.plan(1), &learners(["amy@example.com"]), &quiet).unwrap();
     town.deliver_lane(Lane::Addresses);
-    town.neighbours.calls();
-    town.neighbours.fail((0..5).map(|_| away()));
+    town.upstreams.calls();
+    town.upstreams.fail((0..5).map(|_| away()));
     let mut pauses = Vec::new();
     for attempt in 1..=4 {
         town.deliver();
@@ -131,15 +132,15 @@ fn what_fails_is_tried_five_times_and_then_parked() {
         assert!((around * 3 / 4..=around * 5 / 4).contains(pause), "{pauses:?}");
     }
     town.deliver();
-    assert_eq!(town.neighbours.calls().len(), 5);
+    assert_eq!(town.upstreams.calls().len(), 5);
     assert_eq!(town.parked()[0].attempts, 5);
     town.world.clock.advance(Duration::days(10));
     town.deliver();
-    assert_eq!(town.neighbours.calls(), [""; 0], "nobody tries any more");
+    assert_eq!(town.upstreams.calls(), [""; 0], "nobody tries any more");
 
     assert_eq!(town.world.manager.retry_messages(&OutboxSelection::Parked(None)), Ok(1));
     town.deliver();
-    assert_eq!(town.neighbours.calls(), ["link amy"]);
+    assert_eq!(town.upstreams.calls(), ["link amy"]);
     assert_eq!(town.waiting(), []);
 }
 
@@ -147,30 +148,30 @@ fn what_fails_is_tried_five_times_and_then_parked() {
 fn one_who_is_refused_keeps_nobody_else_waiting() {
     let town = Town::new();
     town.world.assign(town.world.plan(50), &crowd(50)).unwrap();
-    town.neighbours.told(|told| told.refused = vec!["learner7@example.com".to_owned()]);
+    town.upstreams.told(|told| told.refused = vec!["learner7@example.com".to_owned()]);
     town.deliver_lane(Lane::Lms);
-    let calls = town.neighbours.calls();
+    let calls = town.upstreams.calls();
     assert!((7..=13).contains(&calls.len()), "halves of halves: {calls:?}");
     let [parked] = &town.parked()[..] else { panic!("one message is parked") };
     assert_eq!(parked.last_error.as_deref(), Some("answered 400 Bad Request"));
     assert_eq!(town.deliveries.due(), Ok(vec![Lane::Mail, Lane::Addresses]));
-    town.neighbours.told(|told| told.refused.clear());
+    town.upstreams.told(|told| told.refused.clear());
     town.deliver();
-    assert_eq!(town.neighbours.told(|told| told.mails.len()), 49);
+    assert_eq!(town.upstreams.told(|told| told.mails.len()), 49);
     assert_eq!(town.waiting().len(), 1);
 }
 
 #[test]
-fn a_neighbour_that_is_busy_is_left_alone_and_costs_no_try() {
+fn a_upstream_that_is_busy_is_left_alone_and_costs_no_try() {
     let town = Town::new();
     town.world.assign(town.world.plan(60), &crowd(60)).unwrap();
     let until = town.world.manager.now() + Duration::seconds(30);
-    town.neighbours.fail([Undelivered::Busy(until)]);
+    town.upstreams.fail([Undelivered::Busy(until)]);
     let batch = town.deliveries.claim(Lane::Lms).unwrap();
     let outcome = at_once(town.deliveries.deliver(&batch));
     assert_eq!(outcome.rest_until(), Some(until));
     town.deliveries.settle(&batch, &outcome).unwrap();
-    assert_eq!(town.neighbours.calls().len(), 1);
+    assert_eq!(town.upstreams.calls().len(), 1);
     let postponed: Vec<_> = town.waiting().into_iter().filter(|waiting| waiting.not_before == until).collect();
     assert_eq!(postponed.len(), 50);
     assert!(postponed.iter().all(|waiting| waiting.attempts == 0 && waiting.last_error.is_none()));
@@ -181,12 +182,12 @@ fn a_neighbour_that_is_busy_is_left_alone_and_costs_no_try() {
 }
 
 #[test]
-fn a_neighbour_cannot_ask_to_be_left_alone_for_ever() {
+fn a_upstream_cannot_ask_to_be_left_alone_for_ever() {
     for (wanted, granted) in [(Duration::days(9), Duration::minutes(10)), (Duration::days(-9), Duration::seconds(1))] {
         let town = Town::new();
         town.world.assign(town.world.plan(1), &crowd(1)).unwrap();
         let now = town.world.manager.now();
-        town.neighbours.fail([Undelivered::Busy(now + wanted)]);
+        town.upstreams.fail([Undelivered::Busy(now + wanted)]);
         let batch = town.deliveries.claim(Lane::Lms).unwrap();
         let outcome = at_once(town.deliveries.deliver(&batch));
         assert_eq!(outcome.rest_until(), Some(now + granted));
@@ -194,17 +195,17 @@ fn a_neighbour_cannot_ask_to_be_left_alone_for_ever() {
 }
 
 #[test]
-fn a_lane_whose_neighbour_is_away_holds_up_no_other() {
+fn a_lane_whose_upstream_is_away_holds_up_no_other() {
     let town = Town::new();
     let plan = town.world.plan(2);
     town.world.activate(plan, "amy@example.com", 7);
     town.deliver();
-    town.neighbours.calls();
+    town.upstreams.calls();
     town.world.assign(plan, &learners(["bob@example.com"])).unwrap();
-    town.neighbours.fail([away()]);
+    town.upstreams.fail([away()]);
     town.deliver_lane(Lane::Lms);
     town.deliver();
-    assert_eq!(town.neighbours.calls(), ["link bob", "track assigned"]);
+    assert_eq!(town.upstreams.calls(), ["link bob", "track assigned"]);
 }
 
 #[test]
@@ -229,13 +230,13 @@ fn a_claim_that_ended_settles_nothing() {
 }
 
 #[test]
-fn without_neighbours_nothing_stays() {
+fn without_upstreams_nothing_stays() {
     let world = World::new();
     let plan = world.plan(3);
     world.activate(plan, "amy@example.com", 7);
     world.revoke(plan, &["amy@example.com"]).unwrap();
-    let neighbours = Neighbours::default();
-    let town = Town { deliveries: Town::deliveries_of(&world.manager), world, neighbours };
+    let upstreams = Upstreams::default();
+    let town = Town { deliveries: Town::deliveries_of(&world.manager), world, upstreams };
     town.deliver();
     assert_eq!(town.waiting(), []);
 }
@@ -285,7 +286,7 @@ impl EnterpriseDirectory for OnceDirectory {
                 has_identity_provider: true,
                 ..EnterpriseCustomer::new(customer, "acme-in-lms", "Acme in the LMS")
             }),
-            _ => Err(Error::Neighbour { neighbour: Neighbour::Lms, problem: "did not answer in time".to_owned() }),
+            _ => Err(Error::Upstream { upstream: Upstream::Lms, problem: "did not answer in time".to_owned() }),
         }
     }
 }
@@ -304,7 +305,7 @@ fn a_customer_is_asked_for_once_in_five_minutes_and_remembered_while_the_lms_is_
         town.deliver();
         assert_eq!(asked(), times, "{address}");
     }
-    let mails = town.neighbours.told(|told| std::mem::take(&mut told.mails));
+    let mails = town.upstreams.told(|told| std::mem::take(&mut told.mails));
     assert_eq!(mails.len(), 4);
     for mail in mails {
         assert_eq!(mail.properties["enterprise_sender_alias"], "Acme Learning");
@@ -318,7 +319,7 @@ fn an_lms_that_never_answered_keeps_mails_waiting() {
     let town = Town::with(|manager| manager.with_directory(Arc::new(OnceDirectory(1.into()))));
     town.world.assign(town.world.plan(1), &crowd(1)).unwrap();
     town.deliver();
-    assert_eq!(town.neighbours.calls(), ["link learner0", "track assigned"]);
+    assert_eq!(town.upstreams.calls(), ["link learner0", "track assigned"]);
     let waiting = town.waiting();
     assert_eq!(waiting[0].last_error.as_deref(), Some("The LMS did not answer in time."));
 }
@@ -335,7 +336,7 @@ impl EnterpriseDirectory for HangingDirectory {
     async fn customer(&self, _: CustomerId) -> Result<EnterpriseCustomer, Error> {
         self.asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         self.clock.get().unwrap().advance(Duration::seconds(10));
-        Err(Error::Neighbour { neighbour: Neighbour::Lms, problem: "did not answer in time".to_owned() })
+        Err(Error::Upstream { upstream: Upstream::Lms, problem: "did not answer in time".to_owned() })
     }
 }
 

@@ -8,11 +8,12 @@ use std::sync::Arc;
 
 use chrono::Duration;
 use license_manager_domain::delivery::Lane;
+use license_manager_domain::model::Enrollees;
 use license_manager_domain::ports::*;
 use license_manager_domain::*;
 use mockall::Sequence;
 use mocks::*;
-use support::neighbours::*;
+use support::upstreams::*;
 use support::*;
 
 const DEMO: &str = "course-v1:edX+Demo+T1";
@@ -46,8 +47,8 @@ fn town() -> (Town, PlanId) {
     town.world.activate(plan, "amy@example.com", 7);
     town.world.assign(plan, &learners(["bob@example.com"])).unwrap();
     town.deliver();
-    town.neighbours.calls();
-    town.neighbours.told(|told| {
+    town.upstreams.calls();
+    town.upstreams.told(|told| {
         told.mails.clear();
         told.admins = vec![admin_account(11, 1, "ann@example.com"), admin_account(12, 2, "ben@example.com")];
     });
@@ -64,7 +65,7 @@ fn learners_with_licenses_are_enrolled_and_the_others_listed() {
     let (town, plan) = town();
     let job = request(&town, wanted(&["amy@example.com", "bob@example.com", "eve@example.com"], &[DEMO]));
     town.deliver_lane(Lane::Enrollment);
-    let enrolled = town.neighbours.told(|told| std::mem::take(&mut told.enrollments));
+    let enrolled = town.upstreams.told(|told| std::mem::take(&mut told.enrollments));
     let license = |address: &str| town.world.license_of(plan, address);
     let key = license("bob@example.com").columns().activation_key.unwrap();
     let link = format!("https://learn.example.com/acme/licenses/{key}/activate");
@@ -89,7 +90,7 @@ fn whoever_asked_is_told_what_came_of_it() {
     let (town, _) = town();
     let job = request(&town, wanted(&["amy@example.com", "eve@example.com"], &[DEMO]));
     town.deliver();
-    let mails = town.neighbours.told(|told| std::mem::take(&mut told.mails));
+    let mails = town.upstreams.told(|told| std::mem::take(&mut told.mails));
     assert_eq!(mails.len(), 1);
     assert_eq!((mails[0].kind, &mails[0].to), (MailKind::BulkEnrollmentResult, &email("ann@example.com")));
     let properties = &mails[0].properties;
@@ -102,17 +103,17 @@ fn whoever_asked_is_told_what_came_of_it() {
 #[test]
 fn nobody_is_told_who_administers_nothing() {
     let (town, _) = town();
-    town.neighbours.told(|told| told.admins.clear());
+    town.upstreams.told(|told| told.admins.clear());
     request(&town, wanted(&["amy@example.com"], &[DEMO]));
     town.deliver();
-    assert_eq!(town.neighbours.told(|told| told.mails.len()), 0);
+    assert_eq!(town.upstreams.told(|told| told.mails.len()), 0);
     assert_eq!(town.waiting(), []);
 }
 
 #[test]
 fn a_license_pays_for_what_its_catalog_holds() {
     let (town, _) = town();
-    town.neighbours.told(|told| told.courses = Some(vec![DEMO.to_owned()]));
+    town.upstreams.told(|told| told.courses = Some(vec![DEMO.to_owned()]));
     let job = request(&town, wanted(&["amy@example.com"], &[DEMO, OTHER]));
     town.deliver_lane(Lane::Enrollment);
     let lines = lines(&town, job);
@@ -174,7 +175,7 @@ fn twenty_five_learners_in_twenty_five_courses_are_one_call() {
 #[test]
 fn a_learner_whom_the_lms_refuses_is_listed_and_the_others_are_enrolled() {
     let (town, _) = town();
-    town.neighbours.told(|told| told.refused = vec!["bob@example.com".to_owned()]);
+    town.upstreams.told(|told| told.refused = vec!["bob@example.com".to_owned()]);
     let job = request(&town, wanted(&["amy@example.com", "bob@example.com"], &[DEMO]));
     town.deliver_lane(Lane::Enrollment);
     assert_eq!(
@@ -190,7 +191,7 @@ fn a_learner_whom_the_lms_refuses_is_listed_and_the_others_are_enrolled() {
 fn an_enrollment_that_was_interrupted_is_carried_out_again() {
     let (town, _) = town();
     let job = request(&town, wanted(&["amy@example.com"], &[DEMO]));
-    town.neighbours.fail([away()]);
+    town.upstreams.fail([away()]);
     town.deliver_lane(Lane::Enrollment);
     assert_eq!(results(&town, job), None);
     assert_eq!(town.waiting()[0].last_error.as_deref(), Some("answered 502 Bad Gateway"));

@@ -4,10 +4,12 @@ mod support;
 
 use chrono::Duration;
 use license_manager_domain::delivery::Lane;
+use license_manager_domain::delivery::Outcome;
+use license_manager_domain::model::Notification;
 use license_manager_domain::outbox::Topic;
 use license_manager_domain::ports::*;
 use license_manager_domain::*;
-use support::neighbours::*;
+use support::upstreams::*;
 use support::*;
 
 /// A town with a plan that hands out its licenses by itself, and two admins.
@@ -15,7 +17,7 @@ fn town(seats: i32) -> (Town, PlanId) {
     let town = Town::new();
     let plan = town.world.plan(seats);
     town.world.rewrite_plan(plan, |plan| plan.should_auto_apply_licenses = Some(true));
-    town.neighbours.told(|told| {
+    town.upstreams.told(|told| {
         told.admins = vec![admin_account(11, 1, "ann@example.com"), admin_account(12, 2, "ben@example.com")];
     });
     (town, plan)
@@ -29,7 +31,7 @@ fn log_in(town: &Town, number: usize) {
 /// The kinds of the mails that went to admins since the last time, with to whom.
 fn told(town: &Town) -> Vec<(MailKind, String)> {
     town.deliver();
-    let mails = town.neighbours.told(|told| std::mem::take(&mut told.mails)).into_iter();
+    let mails = town.upstreams.told(|told| std::mem::take(&mut told.mails)).into_iter();
     mails
         .filter(|mail| !mail.to.as_str().starts_with("learner"))
         .map(|mail| (mail.kind, mail.to.as_str().to_owned()))
@@ -89,7 +91,7 @@ fn the_mail_says_how_the_plan_is_used() {
     let (town, plan) = town(4);
     (0..3).for_each(|number| log_in(&town, number));
     town.deliver();
-    let mails = town.neighbours.told(|told| std::mem::take(&mut told.mails));
+    let mails = town.upstreams.told(|told| std::mem::take(&mut told.mails));
     let mails: Vec<_> = mails.into_iter().filter(|mail| mail.kind == MailKind::LimitedAllocations).collect();
     assert_ne!(mails[0].id, mails[1].id, "whoever refuses duplicates takes both");
     assert_eq!(mails[0].lms_user_id, Some(LmsUserId(1)));
@@ -110,14 +112,14 @@ fn nothing_is_noted_where_the_mail_did_not_go_out() {
     (0..3).for_each(|number| log_in(&town, number));
     town.deliver_lane(Lane::Events);
     // The threshold's mail is the first thing that a batch of the lane sends, after asking who the admins are.
-    town.neighbours.calls();
-    town.neighbours.told(|told| told.refused = vec!["nobody".to_owned()]);
+    town.upstreams.calls();
+    town.upstreams.told(|told| told.refused = vec!["nobody".to_owned()]);
     let batch = town.deliveries.claim(Lane::Mail).unwrap();
-    town.neighbours.told(|told| told.admins.clear());
+    town.upstreams.told(|told| told.admins.clear());
     let outcome = Outcome::failed(&batch, "answered 502 Bad Gateway");
     town.deliveries.settle(&batch, &outcome).unwrap();
     assert_eq!(notifications(&town), []);
-    town.neighbours.told(|told| told.admins = vec![admin_account(11, 1, "ann@example.com")]);
+    town.upstreams.told(|told| told.admins = vec![admin_account(11, 1, "ann@example.com")]);
     town.world.clock.advance(Duration::minutes(2));
     assert_eq!(told(&town), [(MailKind::LimitedAllocations, "ann@example.com".to_owned())]);
     assert_eq!(notifications(&town).len(), 1);
@@ -149,11 +151,11 @@ fn a_learner_who_got_a_license_by_logging_in_is_welcomed_by_the_kind_of_portal()
         town.world.rewrite_plan(plan, |plan| plan.should_auto_apply_licenses = Some(true));
         log_in(&town, 0);
         town.deliver();
-        let mails = town.neighbours.told(|told| std::mem::take(&mut told.mails));
+        let mails = town.upstreams.told(|told| std::mem::take(&mut told.mails));
         assert_eq!(mails.iter().map(|mail| mail.kind).collect::<Vec<_>>(), [kind]);
         assert_eq!(mails[0].lms_user_id, Some(LmsUserId(100)));
         assert_eq!(mails[0].properties["learner_portal_url"], "https://learn.example.com/acme");
-        let calls = town.neighbours.calls();
+        let calls = town.upstreams.calls();
         let place = |call: &str| calls.iter().position(|other| other == call);
         assert!(place("identify learner0") < place(&format!("{} learner0", kind.as_str())), "{calls:?}");
     }
@@ -168,7 +170,7 @@ fn an_address_without_an_account_is_joined_with_nothing() {
     let amy = Person { email: email("amy@example.com"), lms_user_id: None };
     town.world.manager.activate(&Actor::user("amy"), key, &amy).unwrap();
     town.deliver();
-    let calls = town.neighbours.calls();
+    let calls = town.upstreams.calls();
     assert!(calls.contains(&"post_activation amy".to_owned()), "{calls:?}");
     assert!(!calls.iter().any(|call| call.starts_with("identify")), "{calls:?}");
 }
@@ -181,7 +183,7 @@ fn customer_success_is_told_that_a_cap_is_used_up() {
     town.world.revoke(plan, &["amy@example.com"]).unwrap();
     assert_eq!(town.world.owed(Topic::RevocationCapMail).len(), 1);
     town.deliver();
-    let mails = town.neighbours.told(|told| std::mem::take(&mut told.mails));
+    let mails = town.upstreams.told(|told| std::mem::take(&mut told.mails));
     let mail = mails.iter().find(|mail| mail.kind == MailKind::RevocationCap).unwrap();
     assert_eq!(mail.to, email("success@example.com"));
     let expected = serde_json::json!({
@@ -197,18 +199,18 @@ fn customer_success_is_told_that_a_cap_is_used_up() {
 #[test]
 fn an_account_is_asked_for_where_the_token_does_not_say() {
     let town = Town::new();
-    town.neighbours.told(|told| told.accounts.insert(email("amy@example.com"), LmsUserId(7)));
+    town.upstreams.told(|told| told.accounts.insert(email("amy@example.com"), LmsUserId(7)));
     let of = |address: &str, lms_user_id| {
         let person = Person { email: email(address), lms_user_id };
         at_once(town.world.manager.with_account(person)).lms_user_id
     };
     assert_eq!(of("amy@example.com", Some(LmsUserId(9))), Some(LmsUserId(9)));
-    assert_eq!(town.neighbours.calls(), [""; 0], "it was known");
+    assert_eq!(town.upstreams.calls(), [""; 0], "it was known");
     assert_eq!(of("amy@example.com", None), Some(LmsUserId(7)));
     assert_eq!(of("bob@example.com", None), None);
-    town.neighbours.fail([away()]);
+    town.upstreams.fail([away()]);
     assert_eq!(of("amy@example.com", None), None, "the LMS is away");
-    assert_eq!(town.neighbours.calls(), ["account amy", "account bob", "account amy"]);
+    assert_eq!(town.upstreams.calls(), ["account amy", "account bob", "account amy"]);
     let alone = World::new().manager;
     let amy = Person { email: email("amy@example.com"), lms_user_id: None };
     assert_eq!(at_once(alone.with_account(amy.clone())), amy);

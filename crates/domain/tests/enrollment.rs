@@ -2,6 +2,7 @@
 
 mod support;
 
+use license_manager_domain::model::{Enrollees, EnrollmentStage};
 use license_manager_domain::outbox::Topic;
 use license_manager_domain::ports::StoreExt;
 use license_manager_domain::*;

@@ -7,12 +7,14 @@ mod support;
 use std::sync::Arc;
 
 use chrono::Duration;
+use license_manager_domain::delivery::Deliveries;
 use license_manager_domain::delivery::Lane;
+use license_manager_domain::model::{Enrollees, EnrollmentJob, EnrollmentStage};
 use license_manager_domain::outbox::Topic;
 use license_manager_domain::*;
 use mockall::Sequence;
 use mocks::*;
-use support::neighbours::*;
+use support::upstreams::*;
 use support::*;
 
 const COURSE: &str = "course-v1:edX+Demo+T1";
@@ -43,7 +45,7 @@ fn town_and_deliveries_without_files(files: MockResultFiles, lms: MockLearnerReg
     town.world.activate(plan, "amy@example.com", 7);
     town.world.activate(plan, "bob@example.com", 8);
     town.deliver();
-    town.neighbours.calls();
+    town.upstreams.calls();
     (town, without_files.expect("the town has a manager"))
 }
 
@@ -105,9 +107,9 @@ fn results_are_in_their_file_before_the_job_is_done() {
     assert_eq!(manager.enrollment_file(&job(&town, id)), Some(format!("https://files.example.com/{id}")));
     assert_eq!(manager.enrollment_results(customer(), id), Ok(Some(results_of(&["amy", "bob"]))), "storage keeps them");
     town.deliver();
-    assert_eq!(town.neighbours.calls(), ["bulk_enrollment_result ann"]);
+    assert_eq!(town.upstreams.calls(), ["bulk_enrollment_result ann"]);
     let file = format!("https://admin.example.com/acme/admin/bulk-enrollment-results/{id}");
-    assert_eq!(town.neighbours.told(|told| told.mails.last().unwrap().properties["download_url"].clone()), file);
+    assert_eq!(town.upstreams.told(|told| told.mails.last().unwrap().properties["download_url"].clone()), file);
 }
 
 #[test]
@@ -133,9 +135,9 @@ fn who_is_retired_leaves_the_file() {
     let owed = town.world.newly_owed(|| retire(&town, 7));
     assert_eq!(topics(&owed), [Topic::EnrollmentResultsFile]);
     assert_eq!(owed[0].lanes().current(), Some(Lane::Enrollment));
-    town.neighbours.calls();
+    town.upstreams.calls();
     town.deliver();
-    assert_eq!(town.neighbours.calls(), [""; 0], "nobody is mailed again");
+    assert_eq!(town.upstreams.calls(), [""; 0], "nobody is mailed again");
     assert_eq!((job(&town, id).stage, town.waiting()), (EnrollmentStage::Filed, vec![]));
 }
 

@@ -6,8 +6,9 @@ use std::collections::BTreeSet;
 
 use chrono::Duration;
 use license_manager_domain::delivery::Lane;
+use license_manager_domain::model::{Enrollees, EnrollmentNumbers};
 use license_manager_domain::*;
-use support::neighbours::*;
+use support::upstreams::*;
 use support::*;
 
 fn town(holders: usize) -> (Town, PlanId) {
@@ -24,7 +25,7 @@ fn everybody(town: &Town, plan: PlanId, courses: usize) -> EnrollmentJobId {
 }
 
 fn enrolled(town: &Town) -> usize {
-    town.neighbours.told(|told| std::mem::take(&mut told.enrollments).len())
+    town.upstreams.told(|told| std::mem::take(&mut told.enrollments).len())
 }
 
 fn until(town: &Town, job: EnrollmentJobId) -> Option<LicenseId> {
@@ -101,7 +102,7 @@ fn each_part_has_all_its_tries() {
     let job = everybody(&town, plan, 1);
     for _ in 0..3 {
         for _ in 0..4 {
-            town.neighbours.fail([away()]);
+            town.upstreams.fail([away()]);
             assert!(town.deliver_one(Lane::Enrollment));
             town.world.clock.advance(Duration::minutes(30));
         }
@@ -130,7 +131,7 @@ fn who_is_retired_between_two_parts_leaves_the_results() {
     let (town, plan) = town(1_200);
     let job = everybody(&town, plan, 1);
     assert!(town.deliver_one(Lane::Enrollment));
-    let first = town.neighbours.told(|told| told.enrollments[0].clone());
+    let first = town.upstreams.told(|told| told.enrollments[0].clone());
     let license = town.world.license_of(plan, first.email.as_str());
     let person = person(first.email.as_str(), 7);
     let key = license.columns().activation_key.unwrap();

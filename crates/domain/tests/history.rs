@@ -3,11 +3,13 @@
 mod support;
 
 use chrono::Duration;
-use license_manager_domain::ports::{StoreExt, Window};
+use license_manager_domain::history::{ChangeKind, EntityRef, Value};
+use license_manager_domain::ports::{LimitOffset, StoreExt};
+use license_manager_domain::use_cases::{HistoricChange, LeftAlone, LicenseEdit, Reverted};
 use license_manager_domain::*;
 use support::*;
 
-fn history(world: &World, of: Recorded) -> Vec<HistoricChange> {
+fn history(world: &World, of: EntityRef) -> Vec<HistoricChange> {
     world.manager.history::<Error>(of, |_| Ok(ALL)).unwrap().changes
 }
 
@@ -33,7 +35,7 @@ fn a_license_tells_who_did_what_to_it() {
     world.activate(plan, "amy@example.com", 7);
     later(&world);
     world.revoke(plan, &["amy@example.com"]).unwrap();
-    let told = history(&world, Recorded::License(world.license_of(plan, "amy@example.com").id));
+    let told = history(&world, EntityRef::License(world.license_of(plan, "amy@example.com").id));
     let people: Vec<_> = told.iter().map(|change| change.version.by.as_deref()).collect();
     assert_eq!(people, [Some("admin"), Some("amy@example.com"), Some("admin"), Some("admin")]);
     assert_eq!(changed(&told[0]), ["status", "revoked_date"]);
@@ -48,10 +50,10 @@ fn a_page_compares_its_last_change_with_the_one_on_the_next_page() {
     let world = World::new();
     let plan = world.plan(1);
     world.activate(plan, "amy@example.com", 7);
-    let license = Recorded::License(world.license_of(plan, "amy@example.com").id);
+    let license = EntityRef::License(world.license_of(plan, "amy@example.com").id);
     let first = |total| {
         assert_eq!(total, 3);
-        Ok(Window { offset: 0, limit: 1 })
+        Ok(LimitOffset { offset: 0, limit: 1 })
     };
     let page = world.manager.history::<Error>(license, first).unwrap();
     assert_eq!(page.changes.len(), 1);
@@ -63,7 +65,7 @@ fn a_plan_tells_why_it_changed() {
     let world = World::new();
     let plan = world.plan(1);
     world.change(plan, PlanChanges { title: Some("Another title".to_owned()), ..PlanChanges::default() }).unwrap();
-    let told = history(&world, Recorded::Plan(plan));
+    let told = history(&world, EntityRef::Plan(plan));
     let reasons: Vec<_> = told.iter().map(|change| change.version.reason.as_deref()).collect();
     assert_eq!(reasons, [Some("other"), Some("new")]);
     assert_eq!(changed(&told[0]), ["title"]);
@@ -78,12 +80,12 @@ fn how_it_was_is_known_for_every_moment_since_it_exists() {
     let made = world.manager.now();
     later(&world);
     world.assign(plan, &learners(["amy@example.com"])).unwrap();
-    let license = Recorded::License(world.license_of(plan, "amy@example.com").id);
+    let license = EntityRef::License(world.license_of(plan, "amy@example.com").id);
     let status = |at| world.manager.as_of(license, at).map(|version| version.row.get("status").clone());
     assert_eq!(status(before), Err(Error::NotFound(Entity::License)));
     assert_eq!(status(made), Ok(Value::from("unassigned")));
     assert_eq!(status(world.manager.now()), Ok(Value::from("assigned")));
-    assert_eq!(world.manager.as_of(Recorded::Plan(plan), before), Err(Error::NotFound(Entity::Plan)));
+    assert_eq!(world.manager.as_of(EntityRef::Plan(plan), before), Err(Error::NotFound(Entity::Plan)));
 }
 
 #[test]
@@ -110,7 +112,7 @@ fn what_was_done_by_mistake_is_set_back() {
     assert_eq!(world.counts(plan), LicenseCounts { activated: 1, assigned: 1, unassigned: 3, ..Default::default() });
     let back = world.license_of(plan, "amy@example.com");
     assert_eq!(back, License { modified: world.manager.now(), ..amy.clone() });
-    let last = history(&world, Recorded::License(amy.id)).remove(0).version;
+    let last = history(&world, EntityRef::License(amy.id)).remove(0).version;
     assert_eq!((last.by.as_deref(), last.at), (Some("staff"), world.manager.now()));
     assert_eq!(world.store.outbox().len(), mistaken.1, "setting back owes nothing");
     assert_eq!(revert(&world, plan, good, false).unwrap().changed, [], "twice is once");

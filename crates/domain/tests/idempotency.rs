@@ -3,7 +3,8 @@
 mod support;
 
 use chrono::Duration;
-use license_manager_domain::{Begun, Claim, IdempotencyKey, StoredAnswer};
+use license_manager_domain::model::{IdempotencyKey, StoredAnswer};
+use license_manager_domain::use_cases::{Begun, Claim};
 use support::*;
 
 fn key(key: &str) -> IdempotencyKey {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use chrono::Duration;
 use license_manager_domain::memory::MemoryStore;
 use license_manager_domain::ports::{Person, SequentialIds, Store, Work};
+use license_manager_domain::use_cases::{LearnerLicenses, LearnerView};
 use license_manager_domain::*;
 use support::*;
 

@@ -3,6 +3,7 @@
 mod support;
 
 use license_manager_domain::outbox::Topic;
+use license_manager_domain::use_cases::LicenseEdit;
 use license_manager_domain::*;
 use support::*;
 

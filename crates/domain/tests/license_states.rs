@@ -1,6 +1,7 @@
 //! The life of a license, whatever is done to it in whatever order.
 
 use chrono::{DateTime, Duration, Utc};
+use license_manager_domain::model::ImpossibleTransition;
 use license_manager_domain::*;
 use proptest::option;
 use proptest::prelude::*;

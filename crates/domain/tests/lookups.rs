@@ -44,7 +44,7 @@ fn licenses_of_many_plans_are_paged() {
     }
     let scope = CustomerScope::Only(vec![customer()]);
     let search = LicenseSearch { scope, customer: None, plan: None, filter: LicenseFilter::default() };
-    let part = |total: i64| Ok::<_, Error>(ports::Window { offset: 5, limit: total });
+    let part = |total: i64| Ok::<_, Error>(ports::LimitOffset { offset: 5, limit: total });
     let page = world.manager.search_licenses(&search, &[], part).unwrap();
     assert_eq!((page.total, page.licenses.len()), (7, 2));
     let license = &page.licenses[0];

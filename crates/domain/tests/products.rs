@@ -3,6 +3,7 @@
 mod support;
 
 use license_manager_domain::ports::{RoleAssignment, RoleAssignmentFilter, StoreExt};
+use license_manager_domain::use_cases::{PlanTypeChanges, ProductChanges};
 use license_manager_domain::*;
 use support::*;
 

@@ -3,6 +3,7 @@
 mod support;
 
 use chrono::Duration;
+use license_manager_domain::model::{DEFAULT_PRODUCT, RenewalTerms};
 use license_manager_domain::ports::{CustomerScope, PlanFilter, StoreExt};
 use license_manager_domain::*;
 use support::*;

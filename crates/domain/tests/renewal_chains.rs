@@ -3,6 +3,7 @@
 mod support;
 
 use chrono::{DateTime, Duration, Utc};
+use license_manager_domain::model::{RenewalChains, RenewalLink, RenewalTerms};
 use license_manager_domain::*;
 use support::*;
 

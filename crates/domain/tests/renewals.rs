@@ -3,8 +3,10 @@
 mod support;
 
 use chrono::Duration;
+use license_manager_domain::model::RenewalTerms;
 use license_manager_domain::outbox::Topic;
 use license_manager_domain::ports::RenewalFilter;
+use license_manager_domain::use_cases::{ProcessedRenewal, RenewalOutcome, RenewedBy};
 use license_manager_domain::*;
 use support::*;
 
@@ -137,7 +139,7 @@ fn is_renewed(event: &serde_json::Value) -> bool {
 
 #[test]
 fn each_copy_is_an_event_that_names_the_license_before() {
-    for (by, automatic) in [(RenewedBy::Hand, false), (RenewedBy::Schedule, true)] {
+    for (by, automatic) in [(RenewedBy::Manual, false), (RenewedBy::Schedule, true)] {
         let world = World::new();
         let prior = plan_in_use(&world);
         let id = world.schedule(&world.terms(prior, 2));
@@ -221,7 +223,7 @@ fn a_renewal_is_processed_once() {
     let world = World::new();
     let prior = plan_in_use(&world);
     let id = world.schedule(&world.terms(prior, 3));
-    let first = world.manager.process_renewal(&admin(), id, RenewedBy::Hand).unwrap();
+    let first = world.manager.process_renewal(&admin(), id, RenewedBy::Manual).unwrap();
     assert!(first.newly);
     assert_eq!(first.details.renewal.processed_datetime, Some(world.manager.now()));
     let plans = [prior, first.details.renewal.terms.renewed_plan.unwrap()];

@@ -2,7 +2,9 @@
 
 mod support;
 
+use license_manager_domain::model::{Enrollees, EnrollmentJob, EnrollmentStage};
 use license_manager_domain::ports::StoreExt;
+use license_manager_domain::use_cases::Retirement;
 use license_manager_domain::*;
 use support::*;
 

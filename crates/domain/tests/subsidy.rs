@@ -10,6 +10,7 @@ use std::task::{Context, Poll, Waker};
 use async_trait::async_trait;
 use chrono::Duration;
 use license_manager_domain::ports::ContentCatalog;
+use license_manager_domain::use_cases::LearnerLicense;
 use license_manager_domain::*;
 use support::*;
 use uuid::Uuid;
@@ -106,7 +107,7 @@ fn without_a_catalog_service_nobody_knows() {
     let world = World::new();
     plan_of(&world, 10, 20, true);
     let unknown = now(world.manager.first_covering(candidates(&world), "course"));
-    assert!(matches!(unknown, Err(Error::Neighbour { neighbour: Neighbour::Catalog, .. })), "{unknown:?}");
+    assert!(matches!(unknown, Err(Error::Upstream { upstream: Upstream::Catalog, .. })), "{unknown:?}");
     assert_eq!(now(world.manager.first_covering(Vec::new(), "course")), Ok(None), "nothing to ask about");
 }
 

@@ -3,6 +3,7 @@
 mod support;
 
 use chrono::Duration;
+use license_manager_domain::model::{HeldTwice, TransferOrder, TransferRun, TransferredLicenses};
 use license_manager_domain::ports::TransferFilter;
 use license_manager_domain::*;
 use support::*;

@@ -3,6 +3,7 @@
 mod support;
 
 use chrono::{Duration, NaiveDate};
+use license_manager_domain::model::{Period, SeatDay, TransferOrder, TransferredLicenses};
 use license_manager_domain::*;
 use support::*;
 

@@ -9,10 +9,11 @@ use chrono::{DateTime, Duration, Utc};
 use license_manager_domain::delivery::Lane;
 use license_manager_domain::outbox::EventName;
 use license_manager_domain::ports::*;
-use license_manager_domain::webhook::*;
+use license_manager_domain::use_cases::WebhookChanges;
+use license_manager_domain::webhooks::*;
 use license_manager_domain::*;
 use serde_json::{Value, json};
-use support::neighbours::*;
+use support::upstreams::*;
 use support::*;
 
 /// Endpoints that remember what they were told, and fail when they are told to.
@@ -140,7 +141,7 @@ fn an_endpoint_is_told_what_happens_to_a_license_in_its_order() {
 fn event_tracking_that_is_away_holds_up_no_webhook() {
     let story = Story::new();
     story.register(WebhookChanges::default());
-    story.town.neighbours.fail([away()]);
+    story.town.upstreams.fail([away()]);
     story.assign(story.town.world.plan(1), "amy@example.com");
     assert!(story.town.deliver_one(Lane::Addresses));
     story.deliver();

@@ -6,13 +6,15 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use license_manager::auth::mint::DevelopmentToken;
+use license_manager::cli::operations::{self, CommandError};
 use license_manager::cli::{Cli, Command};
+use license_manager::cli::{demo, outbox};
 use license_manager::config::{Config, Secret};
-use license_manager::neighbours::Neighbours;
-use license_manager::operations::{self, CommandError};
-use license_manager::storage::{Database, seed_products};
+use license_manager::database::{Database, seed_products};
+use license_manager::serve;
 use license_manager::system::SystemClock;
-use license_manager::{demo, logging, outbox, serve, traces};
+use license_manager::telemetry::{logging, traces};
+use license_manager::upstreams::Upstreams;
 use license_manager_domain::ports::Clock as _;
 
 /// Gives memory back that a large request leaves; docs/ARCHITECTURE.md, "Memory".
@@ -61,8 +63,8 @@ fn act(cli: Cli) -> Result<ExitCode, Box<dyn Error>> {
         }
         Command::Config => {
             write!(std::io::stdout(), "{}", config.effective())?;
-            // A server would be refused for neighbours that are described by halves: so is who asks whether the settings will do.
-            actix_web::rt::System::new().block_on(async { Neighbours::from_config(&config) })?;
+            // A server would be refused for upstreams that are described by halves: so is who asks whether the settings will do.
+            actix_web::rt::System::new().block_on(async { Upstreams::from_config(&config) })?;
         }
         Command::Serve(arguments) => {
             logging::init(&config.logging)?;

@@ -12,20 +12,22 @@ use license_manager_domain::ports::Clock as _;
 use license_manager_domain::{Error as DomainError, LicenseManager};
 use tokio::sync::{Notify, watch};
 
-use crate::app::{AppState, app};
+use crate::api;
+use crate::app::app;
 use crate::auth::TokenVerifier;
 use crate::auth::mint::DevelopmentToken;
+use crate::auth::throttle::Throttle;
+use crate::background::jobs;
+use crate::background::schedule::Scheduler;
+use crate::background::worker::Worker;
+use crate::cli::demo;
 use crate::config::{Config, DEFAULT_DATABASE_FILE};
-use crate::cors::BrowserPolicy;
-use crate::metrics::Metrics;
-use crate::monitor::{self, Monitor};
-use crate::neighbours::Neighbours;
-use crate::schedule::Scheduler;
-use crate::storage::{Database, seed_products};
+use crate::database::{Database, seed_products};
+use crate::state::{AppState, BrowserPolicy};
 use crate::system::SystemClock;
-use crate::throttle::Throttle;
-use crate::worker::Worker;
-use crate::{demo, jobs};
+use crate::telemetry::metrics::Metrics;
+use crate::telemetry::monitor::Monitor;
+use crate::upstreams::Upstreams;
 
 /// How often a database that is away at the start is asked again.
 const RETRY: Duration = Duration::from_secs(1);
@@ -42,7 +44,7 @@ pub async fn run(config: Config, with_demo: bool) -> Result<(), Box<dyn Error>> 
     let verifier = TokenVerifier::from_config(&config.auth).await?;
     let database = Arc::new(Database::open(&config).map_err(|error| error.to_string())?);
     let metrics = Arc::new(Metrics::new()?);
-    let manager = Neighbours::watched(&config, Some(metrics.call_listener()))?.of(database.manager(&config));
+    let manager = Upstreams::watched(&config, Some(metrics.call_listener()))?.of(database.manager(&config));
     let monitor = Arc::new(Monitor::new(&config, metrics.clone(), database.clone(), manager.clone()));
     let wake_jobs = Arc::new(Notify::new());
     let state = web::Data::new(AppState {
@@ -108,7 +110,7 @@ pub async fn run(config: Config, with_demo: bool) -> Result<(), Box<dyn Error>> 
 pub async fn run_worker(config: Config) -> Result<(), Box<dyn Error>> {
     let database = Arc::new(Database::open(&config).map_err(|error| error.to_string())?);
     let metrics = Arc::new(Metrics::new()?);
-    let manager = Neighbours::watched(&config, Some(metrics.call_listener()))?.of(database.manager(&config));
+    let manager = Upstreams::watched(&config, Some(metrics.call_listener()))?.of(database.manager(&config));
     let monitor = Arc::new(Monitor::new(&config, metrics.clone(), database.clone(), manager.clone()));
     let watched = config.metrics.worker_listen.map(|address| watched(address, monitor.clone())).transpose()?;
     tokio::select! {
@@ -153,7 +155,7 @@ fn watched(address: SocketAddr, monitor: Arc<Monitor>) -> Result<ServerHandle, S
     let app = move || {
         App::new()
             .app_data(web::Data::from(monitor.clone()))
-            .configure(monitor::configure)
+            .configure(api::monitoring::configure)
             .wrap(NormalizePath::new(TrailingSlash::Always))
     };
     let server = HttpServer::new(app)

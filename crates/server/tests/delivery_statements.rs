@@ -5,14 +5,15 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use chrono::Duration;
 use license_manager::config::Config;
-use license_manager::storage::{self, seed_products};
+use license_manager::database::{self, seed_products};
+use license_manager_domain::delivery::{Deliveries, DeliverySettings};
 use license_manager_domain::delivery::{Lane, RetryPolicy};
 use license_manager_domain::ports::{CampaignMail, Mail, MailKind, StoreExt, Undelivered};
-use license_manager_domain::webhook::WebhookSecret;
+use license_manager_domain::use_cases::WebhookChanges;
+use license_manager_domain::webhooks::WebhookSecret;
 use license_manager_domain::{
-    Actor, AgreementChanges, AssignmentMail, CatalogId, ChangeReason, CustomerId, Deliveries, DeliverySettings, Email,
-    LicenseManager, LicenseSelection, LmsUserId, NewAgreement, NewPlan, PlanChanges, PlanId, ReminderMail,
-    WebhookChanges,
+    Actor, AgreementChanges, AssignmentMail, CatalogId, ChangeReason, CustomerId, Email, LicenseManager,
+    LicenseSelection, LmsUserId, NewAgreement, NewPlan, PlanChanges, PlanId, ReminderMail,
 };
 use license_manager_tests::{Database, on_both_databases};
 use uuid::Uuid;
@@ -55,9 +56,9 @@ impl Service {
         let config = Config::load(None, environment.into_iter()).unwrap();
         let statements = Arc::new(Mutex::new(Vec::new()));
         let log = statements.clone();
-        let observer: storage::StatementObserver =
+        let observer: database::StatementObserver =
             Arc::new(move |statement| log.lock().unwrap().push(statement.chars().take(160).collect()));
-        let opened = storage::Database::open_observed(&config, Some(observer)).unwrap();
+        let opened = database::Database::open_observed(&config, Some(observer)).unwrap();
         opened.migrate().unwrap();
         let manager = opened.manager(&config);
         seed_products(&manager).unwrap();

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use actix_web::App;
 use actix_web::http::StatusCode;
 use actix_web::http::header::CONTENT_SECURITY_POLICY;
-use license_manager::{openapi, routes};
+use license_manager::{api, openapi};
 use serde_json::{Value, json};
 
 fn document() -> Value {
@@ -30,7 +30,7 @@ fn operations(document: &Value) -> BTreeMap<(String, String), &Value> {
 
 #[test]
 fn every_endpoint_is_documented_and_nothing_else() {
-    let registered: BTreeSet<_> = routes::endpoints()
+    let registered: BTreeSet<_> = api::endpoints()
         .registered()
         .iter()
         // HEAD is GET without the body.
@@ -182,7 +182,7 @@ fn every_error_with_a_body_has_the_form_of_problem_details_too() {
 
 #[actix_web::test]
 async fn the_page_reads_the_document_and_may_load_nothing_from_elsewhere() {
-    let app = actix_web::test::init_service(App::new().configure(routes::configure)).await;
+    let app = actix_web::test::init_service(App::new().configure(api::configure)).await;
     let get = async |path: &str| {
         actix_web::test::call_service(&app, actix_web::test::TestRequest::get().uri(path).to_request()).await
     };

@@ -5,11 +5,12 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use chrono::Duration;
 use license_manager::config::Config;
-use license_manager::storage::{self, StatementObserver, seed_products};
+use license_manager::database::{self, StatementObserver, seed_products};
+use license_manager_domain::operations::{Expiration, OperationSummary, Supervisor};
 use license_manager_domain::ports::StoreExt;
 use license_manager_domain::{
-    Actor, AgreementChanges, AgreementId, AssignmentMail, CatalogId, ChangeReason, CustomerId, Expiration,
-    LicenseManager, NewAgreement, NewPlan, OperationSummary, PlanChanges, PlanId, Supervisor,
+    Actor, AgreementChanges, AgreementId, AssignmentMail, CatalogId, ChangeReason, CustomerId, LicenseManager,
+    NewAgreement, NewPlan, PlanChanges, PlanId,
 };
 use license_manager_tests::{Database, on_both_databases};
 use uuid::Uuid;
@@ -47,7 +48,7 @@ impl Watched {
         let log = statements.clone();
         let observer: StatementObserver =
             Arc::new(move |statement| log.lock().unwrap().push(statement.chars().take(120).collect()));
-        let opened = storage::Database::open_observed(&config, Some(observer)).unwrap();
+        let opened = database::Database::open_observed(&config, Some(observer)).unwrap();
         opened.migrate().unwrap();
         let manager = opened.manager(&config);
         seed_products(&manager).unwrap();

@@ -5,20 +5,21 @@ use std::sync::{Arc, Mutex};
 use actix_web::http::Method;
 use actix_web::{test, web};
 use chrono::Duration;
-use license_manager::app::{AppState, app};
+use license_manager::app::app;
 use license_manager::auth::TokenVerifier;
+use license_manager::auth::throttle::Throttle;
 use license_manager::config::{Config, Secret, ThrottleConfig};
-use license_manager::cors::BrowserPolicy;
-use license_manager::metrics::Metrics;
-use license_manager::monitor::Monitor;
-use license_manager::storage::{self, seed_products};
+use license_manager::database::{self, seed_products};
+use license_manager::state::{AppState, BrowserPolicy};
 use license_manager::system::RandomIds;
-use license_manager::throttle::Throttle;
+use license_manager::telemetry::metrics::Metrics;
+use license_manager::telemetry::monitor::Monitor;
+use license_manager_domain::model::{RenewalTerms, TransferOrder, TransferredLicenses};
 use license_manager_domain::ports::{IdSource, StoreExt};
+use license_manager_domain::use_cases::RenewalOutcome;
 use license_manager_domain::{
     Actor, AgreementChanges, AgreementId, AssignmentMail, CatalogId, ChangeReason, CustomerId, LicenseId,
-    LicenseManager, LicenseTypesToCopy, NewAgreement, NewPlan, PlanChanges, PlanId, RenewalOutcome, RenewalTerms,
-    TransferOrder, TransferredLicenses,
+    LicenseManager, LicenseTypesToCopy, NewAgreement, NewPlan, PlanChanges, PlanId,
 };
 use license_manager_tests::{Database, Person, SECRET, on_both_databases};
 use serde_json::{Value, json};
@@ -62,9 +63,9 @@ impl Service {
         config.auth.hs256_secret = Some(Secret::try_from(SECRET.to_owned()).unwrap());
         let statements = Arc::new(Mutex::new(Vec::new()));
         let log = statements.clone();
-        let observer: storage::StatementObserver =
+        let observer: database::StatementObserver =
             Arc::new(move |statement| log.lock().unwrap().push(statement.chars().take(160).collect()));
-        let opened = storage::Database::open_observed(&config, Some(observer)).unwrap();
+        let opened = database::Database::open_observed(&config, Some(observer)).unwrap();
         opened.migrate().unwrap();
         let manager = opened.manager(&config);
         seed_products(&manager).unwrap();

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use license_manager_tests::{
-    Client, Counts, Customer, Database, FakeNeighbours, PROVISIONING, Plan, Ran, Server, WebhookEndpoint, at_once, poll,
+    Client, Counts, Customer, Database, FakeUpstreams, PROVISIONING, Plan, Ran, Server, WebhookEndpoint, at_once, poll,
 };
 use serde_json::{Value, json};
 
@@ -122,8 +122,8 @@ fn customer_of(server: &Server, scene: &Scene) -> Client {
 
 /// A worker delivers what the service on SQLite promised, in its order.
 fn what_was_owed_is_delivered(postgres: &Database, scene: &Scene, endpoint: &WebhookEndpoint) {
-    let neighbours = FakeNeighbours::start();
-    let mut settings = neighbours.settings();
+    let upstreams = FakeUpstreams::start();
+    let mut settings = upstreams.settings();
     settings.push((QUIET[1].0.to_owned(), QUIET[1].1.to_owned()));
     let settings: Vec<(&str, &str)> = settings.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     let _server = Server::start_with(postgres.url(), &settings);
@@ -136,7 +136,7 @@ fn what_was_owed_is_delivered(postgres: &Database, scene: &Scene, endpoint: &Web
     };
     let all = poll(PATIENCE, || Some(of_license()).filter(|events| events.len() >= 3));
     assert_eq!(all.unwrap_or_else(of_license), ["assigned", "activated", "revoked"]);
-    let mails = neighbours.mailed().into_iter().filter(|(kind, _)| kind == "reminder").count();
+    let mails = upstreams.mailed().into_iter().filter(|(kind, _)| kind == "reminder").count();
     assert_eq!(mails, 1, "the reminder goes out");
 }
 

@@ -42,7 +42,7 @@ pub fn ask_everything(server: &Server, database: &Database, document: &mut Docum
     asking.refusals();
 }
 
-/// Asks a server that has neither neighbours nor much patience.
+/// Asks a server that has neither upstreams nor much patience.
 pub fn ask_too_much(document: &mut Document) {
     let database = Database::sqlite();
     let settings = [("LM_THROTTLE__ENABLED", "true"), ("LM_THROTTLE__ANONYMOUS_PER_MINUTE", "1")];

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use license_manager_tests::conformance::{self, Case};
-use license_manager_tests::{Answer, Database, FakeNeighbours, Server};
+use license_manager_tests::{Answer, Database, FakeUpstreams, Server};
 use serde_json::{Value, json};
 
 /// How many items of a list an example shows.
@@ -18,8 +18,8 @@ const ADDRESS: &str = "https://license-manager.example.com";
 #[test]
 fn real_answers_fit_the_document_and_are_its_examples() {
     let database = Database::sqlite();
-    let neighbours = FakeNeighbours::start().url();
-    let settings = [("LM_CATALOG__URL", neighbours.as_str()), ("LM_LMS__URL", &neighbours)];
+    let upstreams = FakeUpstreams::start().url();
+    let settings = [("LM_CATALOG__URL", upstreams.as_str()), ("LM_LMS__URL", &upstreams)];
     let server = Server::start_with(database.url(), &settings);
     let mut document = Document::served_by(&server);
     for case in cases() {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use license_manager_tests::{Database, FakeNeighbours, Server, at_once, on_both_databases, poll};
+use license_manager_tests::{Database, FakeUpstreams, Server, at_once, on_both_databases, poll};
 use serde_json::{Value, json};
 
 use crate::{QUIET, count, run, start};
@@ -41,8 +41,8 @@ fn made_once(server: &Server, database: &Database, command: &str, arguments: &[&
 }
 
 fn development_data_is_made_once(database: Database) {
-    let neighbours = FakeNeighbours::start();
-    let server = start(&database, &neighbours, &QUIET);
+    let upstreams = FakeUpstreams::start();
+    let server = start(&database, &upstreams, &QUIET);
     let made = made_once(&server, &database, "seed-development-data", &[]);
     assert_eq!(
         made["counts"],
@@ -56,8 +56,8 @@ fn development_data_is_made_once(database: Database) {
 }
 
 fn a_devstack_customer_gets_a_plan_of_each_size_once(database: Database) {
-    let neighbours = FakeNeighbours::start();
-    let server = start(&database, &neighbours, &QUIET);
+    let upstreams = FakeUpstreams::start();
+    let server = start(&database, &upstreams, &QUIET);
     let command = "seed-enterprise-devstack-data";
     let made = made_once(&server, &database, command, &[]);
     assert_eq!((&made["counts"]["agreements"], &made["counts"]["licenses"]), (&json!(1), &json!(10)));
@@ -81,8 +81,8 @@ fn a_devstack_customer_gets_a_plan_of_each_size_once(database: Database) {
 }
 
 fn data_is_manufactured_once_by_two_runs(database: Database) {
-    let neighbours = FakeNeighbours::start();
-    let server = start(&database, &neighbours, &QUIET);
+    let upstreams = FakeUpstreams::start();
+    let server = start(&database, &upstreams, &QUIET);
     let size = ["--customers", "2", "--plans", "2", "--licenses", "90"];
     let made = made_once(&server, &database, "manufacture-data", &size);
     assert_eq!((&made["counts"]["licenses"], &made["counts"]["assigned"]), (&json!(360), &json!(180)));
@@ -95,8 +95,8 @@ fn data_is_manufactured_once_by_two_runs(database: Database) {
 }
 
 fn manufacturing_that_was_ended_is_finished_by_the_next_run(database: Database) {
-    let neighbours = FakeNeighbours::start();
-    let server = start(&database, &neighbours, &QUIET);
+    let upstreams = FakeUpstreams::start();
+    let server = start(&database, &upstreams, &QUIET);
     let size = ["--customers", "5", "--plans", "10", "--licenses", "400"];
     let all = [&["manufacture-data"], &size[..]].concat();
     let licenses = || count(&database, "SELECT CAST(count(*) AS text) AS text FROM license");

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use license_manager_tests::{
-    Customer, Database, FakeNeighbours, PROVISIONING, Plan, Ran, Request, Server, at_once, on_both_databases, poll,
+    Customer, Database, FakeUpstreams, PROVISIONING, Plan, Ran, Request, Server, at_once, on_both_databases, poll,
 };
 use serde_json::{Value, json};
 
@@ -32,10 +32,10 @@ on_both_databases!(
 const EXPIRATION: &str = "/bulk_licensed_enrollments_expiration/";
 const UNLINKING: &str = "/unlink_users/";
 
-/// A server with these neighbours that delivers nothing by itself, and leases that pass soon.
-fn start(database: &Database, neighbours: &FakeNeighbours, settings: &[(&str, &str)]) -> Server {
-    let of_neighbours = neighbours.settings();
-    let all: Vec<(&str, &str)> = of_neighbours
+/// A server with these upstreams that delivers nothing by itself, and leases that pass soon.
+fn start(database: &Database, upstreams: &FakeUpstreams, settings: &[(&str, &str)]) -> Server {
+    let of_upstreams = upstreams.settings();
+    let all: Vec<(&str, &str)> = of_upstreams
         .iter()
         .map(|(name, value)| (name.as_str(), value.as_str()))
         .chain([("LM_OPERATIONS__LEASE_SECONDS", "3"), ("LM_PROVISIONING__BATCH_SIZE", "40")])
@@ -78,9 +78,9 @@ fn run(server: &Server, command: &str, arguments: &[&str]) -> Value {
 }
 
 /// How often the LMS was told that a license expired.
-fn expired(neighbours: &FakeNeighbours) -> BTreeMap<String, usize> {
+fn expired(upstreams: &FakeUpstreams) -> BTreeMap<String, usize> {
     let mut times = BTreeMap::new();
-    for call in neighbours.taken(EXPIRATION) {
+    for call in upstreams.taken(EXPIRATION) {
         for license in call["expired_license_uuids"].as_array().into_iter().flatten() {
             *times.entry(license.as_str().unwrap_or_default().to_owned()).or_default() += 1;
         }
@@ -105,8 +105,8 @@ fn is_processed(database: &Database, plan: &Plan) -> bool {
 }
 
 fn the_end_of_a_plan_is_carried_out_once_by_two_runs(database: Database) {
-    let neighbours = FakeNeighbours::start();
-    let server = start(&database, &neighbours, &QUIET);
+    let upstreams = FakeUpstreams::start();
+    let server = start(&database, &upstreams, &QUIET);
     let customer = Customer::new(&server);
     let plans = [0, 1, 2].map(|_| ended_plan(&server, &customer, 130, 0));
     for plan in &plans {
@@ -114,14 +114,14 @@ fn the_end_of_a_plan_is_carried_out_once_by_two_runs(database: Database) {
     }
     let preview = run(&server, "expire-subscriptions", &["--dry-run"]);
     assert_eq!(preview["counts"]["licenses"], 360);
-    assert!(neighbours.taken(EXPIRATION).is_empty(), "a dry run tells nobody");
+    assert!(upstreams.taken(EXPIRATION).is_empty(), "a dry run tells nobody");
     assert_eq!(owed(&database, "license-lifecycle.expired"), 0);
 
-    neighbours.slow(Duration::from_millis(100));
+    upstreams.slow(Duration::from_millis(100));
     let both = at_once(2, |_| run(&server, "expire-subscriptions", &[]));
     let sum = |name: &str| both.iter().map(|summary| summary["counts"][name].as_i64().unwrap_or(-1)).sum::<i64>();
     assert_eq!((sum("plans"), sum("licenses"), sum("events")), (3, 360, 360));
-    let told = expired(&neighbours);
+    let told = expired(&upstreams);
     assert_eq!(told.len(), 360);
     assert!(told.values().all(|&times| times == 1), "each once");
     assert_eq!(owed(&database, "license-lifecycle.expired"), 360);
@@ -130,21 +130,21 @@ fn the_end_of_a_plan_is_carried_out_once_by_two_runs(database: Database) {
 }
 
 fn a_run_that_was_killed_is_finished_by_the_next(database: Database) {
-    let neighbours = FakeNeighbours::start();
-    let server = start(&database, &neighbours, &QUIET);
+    let upstreams = FakeUpstreams::start();
+    let server = start(&database, &upstreams, &QUIET);
     let customer = Customer::new(&server);
     let plan = ended_plan(&server, &customer, 700, 0);
     plan.assign(&customer.emails("learner", 650)).expect(200);
-    neighbours.slow(Duration::from_millis(400));
+    upstreams.slow(Duration::from_millis(400));
     let mut first = server.run_beside(&["expire-subscriptions"]);
-    let begun = poll(Duration::from_secs(60), || (neighbours.taken(EXPIRATION).len() >= 3).then_some(()));
+    let begun = poll(Duration::from_secs(60), || (upstreams.taken(EXPIRATION).len() >= 3).then_some(()));
     assert!(begun.is_some(), "nothing was told");
     first.kill();
-    let before = neighbours.taken(EXPIRATION).len();
+    let before = upstreams.taken(EXPIRATION).len();
     assert!(before < 7, "killed in between");
-    neighbours.slow(Duration::ZERO);
+    upstreams.slow(Duration::ZERO);
     run(&server, "expire-subscriptions", &[]);
-    let told = expired(&neighbours);
+    let told = expired(&upstreams);
     assert_eq!(told.len(), 650);
     let twice = told.values().filter(|&&times| times > 1).count();
     assert!(twice <= 100, "only the call that was under way is made again: {twice}");
@@ -153,27 +153,27 @@ fn a_run_that_was_killed_is_finished_by_the_next(database: Database) {
 }
 
 fn a_run_that_is_told_to_stop_finishes_its_batch_and_says_so(database: Database) {
-    let neighbours = FakeNeighbours::start();
-    let server = start(&database, &neighbours, &QUIET);
+    let upstreams = FakeUpstreams::start();
+    let server = start(&database, &upstreams, &QUIET);
     let customer = Customer::new(&server);
     let plan = ended_plan(&server, &customer, 700, 0);
     plan.assign(&customer.emails("learner", 650)).expect(200);
-    neighbours.slow(Duration::from_millis(400));
+    upstreams.slow(Duration::from_millis(400));
     let mut first = server.run_beside(&["expire-subscriptions"]);
-    let begun = poll(Duration::from_secs(60), || (!neighbours.taken(EXPIRATION).is_empty()).then_some(()));
+    let begun = poll(Duration::from_secs(60), || (!upstreams.taken(EXPIRATION).is_empty()).then_some(()));
     assert!(begun.is_some(), "nothing was told");
     assert_eq!(first.stop_with_sigterm().code(), Some(1), "not everything was done");
-    neighbours.slow(Duration::ZERO);
+    upstreams.slow(Duration::ZERO);
     assert!(!is_processed(&database, &plan));
     run(&server, "expire-subscriptions", &[]);
-    let told = expired(&neighbours);
+    let told = expired(&upstreams);
     assert_eq!(told.len(), 650);
     assert!(told.values().all(|&times| times == 1), "nothing is done twice");
 }
 
 fn learners_are_unlinked_after_their_enrollments_ended(database: Database) {
-    let neighbours = FakeNeighbours::start();
-    let server = start(&database, &neighbours, &QUIET);
+    let upstreams = FakeUpstreams::start();
+    let server = start(&database, &upstreams, &QUIET);
     let customer = Customer::new(&server);
     let plan = ended_plan(&server, &customer, 130, 100);
     plan.assign(&customer.emails("learner", 120)).expect(200);
@@ -184,17 +184,17 @@ fn learners_are_unlinked_after_their_enrollments_ended(database: Database) {
     let both = at_once(2, |_| run(&server, "unlink-expired-licenses", &of_customer));
     let sum: i64 = both.iter().map(|summary| summary["counts"]["licenses"].as_i64().unwrap_or(-1)).sum();
     assert_eq!(sum, 120);
-    let calls = neighbours.taken(UNLINKING);
+    let calls = upstreams.taken(UNLINKING);
     assert!(calls.iter().all(|call| call["is_relinkable"] == true), "{calls:?}");
     let emails: Vec<&Value> =
         calls.iter().flat_map(|call| call["user_emails"].as_array().into_iter().flatten()).collect();
     assert_eq!((calls.len(), emails.len()), (2, 120));
-    assert_eq!(expired(&neighbours).len(), 120);
+    assert_eq!(expired(&upstreams).len(), 120);
 }
 
 fn two_runs_process_a_renewal_once(database: Database) {
-    let neighbours = FakeNeighbours::start();
-    let server = start(&database, &neighbours, &QUIET);
+    let upstreams = FakeUpstreams::start();
+    let server = start(&database, &upstreams, &QUIET);
     let customer = Customer::new(&server);
     let renewals: Vec<Value> = (0..3)
         .map(|_| {
@@ -221,8 +221,8 @@ fn two_runs_process_a_renewal_once(database: Database) {
 }
 
 fn old_licenses_are_retired_once_by_two_runs(database: Database) {
-    let neighbours = FakeNeighbours::start();
-    let server = start(&database, &neighbours, &QUIET);
+    let upstreams = FakeUpstreams::start();
+    let server = start(&database, &upstreams, &QUIET);
     let customer = Customer::new(&server);
     let [old, waiting] = [ended_plan(&server, &customer, 110, 91), customer.plan(90)];
     old.assign(&customer.emails("old", 100)).expect(200);
@@ -266,8 +266,8 @@ fn old_licenses_are_retired_once_by_two_runs(database: Database) {
 }
 
 fn a_plan_grows_once(database: Database) {
-    let neighbours = FakeNeighbours::start();
-    let server = start(&database, &neighbours, &QUIET);
+    let upstreams = FakeUpstreams::start();
+    let server = start(&database, &upstreams, &QUIET);
     let customer = Customer::new(&server);
     let plan = customer.plan(20);
     plan.assign(&customer.emails("learner", 19)).expect(200);
@@ -282,10 +282,10 @@ fn a_plan_grows_once(database: Database) {
 }
 
 fn admins_are_told_of_a_plan_s_use_once(database: Database) {
-    let neighbours = FakeNeighbours::start();
-    neighbours.add_admin(1, 11, "ann@example.com");
-    neighbours.add_admin(2, 12, "kim@example.com");
-    let server = start(&database, &neighbours, &[]);
+    let upstreams = FakeUpstreams::start();
+    upstreams.add_admin(1, 11, "ann@example.com");
+    upstreams.add_admin(2, 12, "kim@example.com");
+    let server = start(&database, &upstreams, &[]);
     let customer = Customer::new(&server);
     let mut request = customer.plan_request(10);
     request["should_auto_apply_licenses"] = json!(true);
@@ -299,7 +299,7 @@ fn admins_are_told_of_a_plan_s_use_once(database: Database) {
     assert_eq!(sum(&told(&server)), 1, "{plan:?}");
     assert_eq!(sum(&told(&server)), 0);
     let mailed = || {
-        let mails = neighbours.mailed().into_iter().filter(|(kind, _)| kind == "initial_utilization");
+        let mails = upstreams.mailed().into_iter().filter(|(kind, _)| kind == "initial_utilization");
         let mut addresses: Vec<String> = mails.map(|(_, address)| address).collect();
         addresses.sort_unstable();
         addresses
@@ -309,8 +309,8 @@ fn admins_are_told_of_a_plan_s_use_once(database: Database) {
 }
 
 fn licenses_are_told_of_180_days_after_their_activation_once(database: Database) {
-    let neighbours = FakeNeighbours::start();
-    let server = start(&database, &neighbours, &QUIET);
+    let upstreams = FakeUpstreams::start();
+    let server = start(&database, &upstreams, &QUIET);
     let customer = Customer::new(&server);
     let plan = customer.plan(3);
     for (number, name) in [(7, "amy"), (8, "bob")] {
@@ -344,8 +344,8 @@ fn every_command_runs_where_mails_go_out_by_a_mail_server(database: Database) {
 }
 
 fn catalog_queries_are_counted(database: Database) {
-    let neighbours = FakeNeighbours::start();
-    let server = start(&database, &neighbours, &QUIET);
+    let upstreams = FakeUpstreams::start();
+    let server = start(&database, &upstreams, &QUIET);
     let customer = Customer::new(&server);
     customer.plan(1);
     assert_eq!(run(&server, "validate-num-catalog-queries", &[])["counts"]["queries"], 1);
@@ -357,8 +357,8 @@ fn catalog_queries_are_counted(database: Database) {
 }
 
 fn what_is_done_by_hand_is_told_first(database: Database) {
-    let neighbours = FakeNeighbours::start();
-    let server = start(&database, &neighbours, &QUIET);
+    let upstreams = FakeUpstreams::start();
+    let server = start(&database, &upstreams, &QUIET);
     let customer = Customer::new(&server);
     let [from, to] = [0, 1].map(|_| customer.plan(5));
     from.assign(&[customer.email("amy")]).expect(200);
@@ -387,8 +387,8 @@ fn what_is_done_by_hand_is_told_first(database: Database) {
 }
 
 fn arguments_that_make_no_sense_are_refused_in_one_line(database: Database) {
-    let neighbours = FakeNeighbours::start();
-    let server = start(&database, &neighbours, &QUIET);
+    let upstreams = FakeUpstreams::start();
+    let server = start(&database, &upstreams, &QUIET);
     let nobody = "00000000-0000-4000-8000-000000000001";
     for (arguments, about) in [
         (vec!["expire-subscriptions", "--expired-after", "yesterday"], "yesterday"),

@@ -16,8 +16,10 @@ mod tables;
 mod target;
 
 use diesel::{Connection, SqliteConnection};
+use license_manager_domain::Error;
+use license_manager_domain::model::seeded_products;
+use license_manager_domain::operations::Supervisor;
 use license_manager_domain::ports::StoreExt;
-use license_manager_domain::{Error, Supervisor, seeded_products};
 
 use crate::postgres::PostgresStore;
 use crate::sqlite::SqliteStore;

@@ -5,16 +5,16 @@ use license_manager_domain::ports::AccountLookup;
 use license_manager_domain::{Email, Error, LmsUserId};
 use serde::Deserialize;
 
-use super::{Call, HttpNeighbour};
+use super::{Call, HttpUpstream};
 
 /// The LMS's accounts, over HTTP.
 #[derive(Debug, Clone)]
-pub struct HttpAccounts(HttpNeighbour);
+pub struct HttpAccounts(HttpUpstream);
 
 impl HttpAccounts {
     /// The LMS at this address.
-    pub fn new(neighbour: HttpNeighbour) -> Self {
-        Self(neighbour)
+    pub fn new(upstream: HttpUpstream) -> Self {
+        Self(upstream)
     }
 }
 

@@ -12,16 +12,16 @@ use reqwest::StatusCode;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Call, HttpNeighbour};
+use super::{Call, HttpUpstream};
 
 /// The catalog service, over HTTP.
 #[derive(Debug, Clone)]
-pub struct HttpCatalog(HttpNeighbour);
+pub struct HttpCatalog(HttpUpstream);
 
 impl HttpCatalog {
     /// The catalog service at this address.
-    pub fn new(neighbour: HttpNeighbour) -> Self {
-        Self(neighbour)
+    pub fn new(upstream: HttpUpstream) -> Self {
+        Self(upstream)
     }
 }
 

@@ -5,16 +5,16 @@ use license_manager_domain::ports::{EnterpriseCustomer, EnterpriseDirectory};
 use license_manager_domain::{CustomerId, Error};
 use serde::Deserialize;
 
-use super::{Call, HttpNeighbour};
+use super::{Call, HttpUpstream};
 
 /// The LMS's enterprise customers, over HTTP.
 #[derive(Debug, Clone)]
-pub struct HttpDirectory(HttpNeighbour);
+pub struct HttpDirectory(HttpUpstream);
 
 impl HttpDirectory {
     /// The LMS at this address.
-    pub fn new(neighbour: HttpNeighbour) -> Self {
-        Self(neighbour)
+    pub fn new(upstream: HttpUpstream) -> Self {
+        Self(upstream)
     }
 }
 

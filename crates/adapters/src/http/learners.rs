@@ -13,7 +13,7 @@ use reqwest::{StatusCode, Url};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{Call, Failure, HttpNeighbour};
+use super::{Call, Failure, HttpUpstream};
 
 /// How long the LMS may take to enroll learners.
 const ENROLLMENT_TIMEOUT: Duration = Duration::from_secs(180);
@@ -28,7 +28,7 @@ const LICENSED_ENROLLMENTS: &str = "/enterprise/api/v1/licensed-enterprise-cours
 /// The LMS's learners, over HTTP.
 #[derive(Clone)]
 pub struct HttpLearners {
-    lms: HttpNeighbour,
+    lms: HttpUpstream,
     clock: Arc<dyn Clock>,
 }
 
@@ -40,7 +40,7 @@ impl std::fmt::Debug for HttpLearners {
 
 impl HttpLearners {
     /// The LMS at this address. The clock tells until when an LMS that has had enough is left alone.
-    pub fn new(lms: HttpNeighbour, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(lms: HttpUpstream, clock: Arc<dyn Clock>) -> Self {
         Self { lms, clock }
     }
 

@@ -1,8 +1,8 @@
-//! Neighbouring services, asked over HTTP.
+//! Upstream services, asked over HTTP.
 //!
-//! [`HttpNeighbour`] is what all have in common: one address, limits on how long an answer may take and how large it may be,
+//! [`HttpUpstream`] is what all have in common: one address, limits on how long an answer may take and how large it may be,
 //! and an access token where the service wants one ([`AccessTokens`]). An answer that is late, an error or nonsense becomes
-//! [`Error::Neighbour`], or [`Undelivered`](license_manager_domain::ports::Undelivered) where something was to be delivered,
+//! [`Error::Upstream`], or [`Undelivered`](license_manager_domain::ports::Undelivered) where something was to be delivered,
 //! and its cause goes to the log.
 
 mod accounts;
@@ -21,7 +21,7 @@ mod webhooks;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use license_manager_domain::{Error, Neighbour};
+use license_manager_domain::{Error, Upstream};
 use reqwest::{ClientBuilder, Method, RequestBuilder, StatusCode};
 use serde::de::DeserializeOwned;
 
@@ -41,7 +41,7 @@ pub use webhooks::WebhookClient;
 /// Far above any real answer; one beyond it is not read further.
 const ANSWER_LIMIT_BYTES: usize = 1024 * 1024;
 
-/// How long neighbours may take.
+/// How long upstreams may take.
 #[derive(Debug, Clone, Copy)]
 pub struct Timeouts {
     /// To accept a connection.
@@ -99,30 +99,25 @@ impl Client {
     }
 }
 
-/// One neighbouring service.
+/// One upstream service.
 #[derive(Debug, Clone)]
-pub struct HttpNeighbour {
-    neighbour: Neighbour,
+pub struct HttpUpstream {
+    upstream: Upstream,
     service: Service,
     /// Until when it wants not to be asked.
     rest_until: Arc<Mutex<Option<Instant>>>,
 }
 
-impl HttpNeighbour {
+impl HttpUpstream {
     /// The service at this address, which has no slash at its end. Requests carry a token where there are any.
-    pub fn new(
-        neighbour: Neighbour,
-        base: impl Into<String>,
-        client: Client,
-        tokens: Option<Arc<AccessTokens>>,
-    ) -> Self {
-        let name = match neighbour {
-            Neighbour::Catalog => "catalog",
-            Neighbour::Lms => "lms",
+    pub fn new(upstream: Upstream, base: impl Into<String>, client: Client, tokens: Option<Arc<AccessTokens>>) -> Self {
+        let name = match upstream {
+            Upstream::Catalog => "catalog",
+            Upstream::Lms => "lms",
         };
         let credential = tokens.map_or(Credential::None, Credential::Tokens);
         let service = Service::new(name, base.into(), client, credential);
-        Self { neighbour, service, rest_until: Arc::default() }
+        Self { upstream, service, rest_until: Arc::default() }
     }
 
     /// The answer to a call, as JSON, for somebody who waits for it.
@@ -130,7 +125,7 @@ impl HttpNeighbour {
         self.answer(call).await.map_err(|failure| self.error(failure))
     }
 
-    /// As [`HttpNeighbour::ask`]; `None` where the service finds nothing there.
+    /// As [`HttpUpstream::ask`]; `None` where the service finds nothing there.
     async fn find<T: DeserializeOwned>(&self, call: Call<'_>) -> Result<Option<T>, Error> {
         match self.answer(call.perhaps()).await {
             Ok(answer) => Ok(Some(answer)),
@@ -159,7 +154,7 @@ impl HttpNeighbour {
     }
 
     fn error(&self, failure: Failure) -> Error {
-        Error::Neighbour { neighbour: self.neighbour, problem: failure.problem }
+        Error::Upstream { upstream: self.upstream, problem: failure.problem }
     }
 }
 

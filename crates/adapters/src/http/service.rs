@@ -207,7 +207,7 @@ impl Service {
 
     /// A failure, after telling the log of it.
     pub(super) fn logged(&self, path: &str, failure: Failure) -> Failure {
-        tracing::warn!(neighbour = self.name, path, problem = failure.problem, "a neighbouring service failed");
+        tracing::warn!(upstream = self.name, path, problem = failure.problem, "an upstream service failed");
         failure
     }
 

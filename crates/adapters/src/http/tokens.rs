@@ -1,4 +1,4 @@
-//! Access tokens for calls to neighbouring services.
+//! Access tokens for calls to upstream services.
 
 use std::time::Duration;
 

@@ -8,7 +8,7 @@ use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use license_manager_domain::ports::{Clock, WebhookFailure, WebhookRequest, WebhookSender};
-use license_manager_domain::webhook::{check_url, is_public};
+use license_manager_domain::webhooks::{check_url, is_public};
 use reqwest::Client;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::CONTENT_TYPE;
@@ -148,7 +148,7 @@ mod tests {
     use chrono::DateTime;
     use license_manager_domain::MessageId;
     use license_manager_domain::ports::FixedClock;
-    use license_manager_domain::webhook::WebhookSecret;
+    use license_manager_domain::webhooks::WebhookSecret;
     use uuid::Uuid;
 
     use super::*;

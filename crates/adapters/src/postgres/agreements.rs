@@ -4,8 +4,9 @@ use diesel::dsl::{AsSelect, auto_type};
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::sql_types::{Text, Uuid as SqlUuid};
-use license_manager_domain::ports::{AgreementFilter, AgreementRepository, CustomerScope, Window};
-use license_manager_domain::{AgreementId, Change, CustomerAgreement, CustomerId, Error};
+use license_manager_domain::history::Change;
+use license_manager_domain::ports::{AgreementFilter, AgreementRepository, CustomerScope, LimitOffset};
+use license_manager_domain::{AgreementId, CustomerAgreement, CustomerId, Error};
 
 use super::PostgresUnit;
 use super::recording::{Kind, with_history};
@@ -68,9 +69,11 @@ impl AgreementRepository for PostgresUnit<'_> {
         self.read(|connection| query.first::<Row>(connection).optional())?.map(agreement).transpose()
     }
 
-    fn list(&mut self, filter: &AgreementFilter, window: Window) -> Result<Vec<CustomerAgreement>, Error> {
-        let query =
-            matching!(agreements(), filter).order(customer_agreement::uuid).offset(window.offset).limit(window.limit);
+    fn list(&mut self, filter: &AgreementFilter, limit_offset: LimitOffset) -> Result<Vec<CustomerAgreement>, Error> {
+        let query = matching!(agreements(), filter)
+            .order(customer_agreement::uuid)
+            .offset(limit_offset.offset)
+            .limit(limit_offset.limit);
         self.read(|connection| query.load::<Row>(connection))?.into_iter().map(agreement).collect()
     }
 

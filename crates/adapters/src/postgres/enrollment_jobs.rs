@@ -2,10 +2,9 @@
 
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use license_manager_domain::model::{EnrollmentJob, EnrollmentNumbers, EnrollmentStage};
 use license_manager_domain::ports::EnrollmentJobRepository;
-use license_manager_domain::{
-    CustomerId, Email, EnrollmentJob, EnrollmentJobId, EnrollmentNumbers, EnrollmentStage, Error, LicenseId, LmsUserId,
-};
+use license_manager_domain::{CustomerId, Email, EnrollmentJobId, Error, LicenseId, LmsUserId};
 
 use super::PostgresUnit;
 use super::rows::EnrollmentJobRow;

@@ -4,8 +4,9 @@ use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::sql_query;
 use diesel::sql_types::{Array, BigInt, Nullable, Text, Timestamptz, Uuid as SqlUuid};
-use license_manager_domain::ports::{HistoryRepository, Window};
-use license_manager_domain::{ChangeKind, Error, LicenseId, PlanId, Recorded, Row, Version};
+use license_manager_domain::history::{ChangeKind, EntityRef, Row, Version};
+use license_manager_domain::ports::{HistoryRepository, LimitOffset};
+use license_manager_domain::{Error, LicenseId, PlanId};
 
 use super::PostgresUnit;
 use super::schema;
@@ -43,17 +44,17 @@ struct Found {
 }
 
 /// Where a row's history is: the table with its key, the key's type, and the key.
-fn place(of: Recorded) -> (&'static schema::Recorded, &'static str, String) {
+fn place(of: EntityRef) -> (&'static schema::Recorded, &'static str, String) {
     match of {
-        Recorded::Agreement(id) => (&schema::CUSTOMER_AGREEMENT, "uuid", id.to_string()),
-        Recorded::Plan(id) => (&schema::SUBSCRIPTION_PLAN, "uuid", id.to_string()),
-        Recorded::License(id) => (&schema::LICENSE, "uuid", id.to_string()),
-        Recorded::Product(id) => (&schema::PRODUCT, "integer", id.to_string()),
-        Recorded::Renewal(id) => (&schema::SUBSCRIPTION_PLAN_RENEWAL, "bigint", id.to_string()),
+        EntityRef::Agreement(id) => (&schema::CUSTOMER_AGREEMENT, "uuid", id.to_string()),
+        EntityRef::Plan(id) => (&schema::SUBSCRIPTION_PLAN, "uuid", id.to_string()),
+        EntityRef::License(id) => (&schema::LICENSE, "uuid", id.to_string()),
+        EntityRef::Product(id) => (&schema::PRODUCT, "integer", id.to_string()),
+        EntityRef::Renewal(id) => (&schema::SUBSCRIPTION_PLAN_RENEWAL, "bigint", id.to_string()),
     }
 }
 
-fn version(of: Recorded, row: VersionRow) -> Result<Version, Error> {
+fn version(of: EntityRef, row: VersionRow) -> Result<Version, Error> {
     let json = serde_json::from_str(&row.row_json).map_err(Error::storage)?;
     let unreadable =
         |field| Error::storage(format!("{} version {}: {field} cannot be read", of.entity(), row.history_id));
@@ -69,7 +70,7 @@ fn version(of: Recorded, row: VersionRow) -> Result<Version, Error> {
 
 impl PostgresUnit<'_> {
     /// The newest version of each key at a moment.
-    fn versions_as_of(&mut self, of: Recorded, keys: &[String], at: DateTime<Utc>) -> Result<Vec<Version>, Error> {
+    fn versions_as_of(&mut self, of: EntityRef, keys: &[String], at: DateTime<Utc>) -> Result<Vec<Version>, Error> {
         let (schema::Recorded { table, key, .. }, key_type, _) = place(of);
         let query = sql_query(format!(
             "SELECT DISTINCT ON (version.{key}) {VERSION} FROM {table}_history AS version
@@ -84,27 +85,27 @@ impl PostgresUnit<'_> {
 }
 
 impl HistoryRepository for PostgresUnit<'_> {
-    fn versions(&mut self, of: Recorded, window: Window) -> Result<Vec<Version>, Error> {
+    fn versions(&mut self, of: EntityRef, limit_offset: LimitOffset) -> Result<Vec<Version>, Error> {
         let (schema::Recorded { table, key, .. }, key_type, id) = place(of);
         let query = sql_query(format!(
             "SELECT {VERSION} FROM {table}_history AS version WHERE version.{key} = $1::{key_type}
              ORDER BY version.history_id DESC OFFSET $2 LIMIT $3"
         ))
         .bind::<Text, _>(id)
-        .bind::<BigInt, _>(window.offset)
-        .bind::<BigInt, _>(window.limit);
+        .bind::<BigInt, _>(limit_offset.offset)
+        .bind::<BigInt, _>(limit_offset.limit);
         let rows = self.read(|connection| query.load::<VersionRow>(connection))?;
         rows.into_iter().map(|row| version(of, row)).collect()
     }
 
-    fn count(&mut self, of: Recorded) -> Result<i64, Error> {
+    fn count(&mut self, of: EntityRef) -> Result<i64, Error> {
         let (schema::Recorded { table, key, .. }, key_type, id) = place(of);
         let query = sql_query(format!("SELECT count(*) AS number FROM {table}_history WHERE {key} = $1::{key_type}"))
             .bind::<Text, _>(id);
         Ok(self.read(|connection| query.get_result::<Count>(connection))?.number)
     }
 
-    fn as_of(&mut self, of: Recorded, at: DateTime<Utc>) -> Result<Option<Version>, Error> {
+    fn as_of(&mut self, of: EntityRef, at: DateTime<Utc>) -> Result<Option<Version>, Error> {
         let (_, _, id) = place(of);
         Ok(self.versions_as_of(of, &[id], at)?.pop())
     }
@@ -112,7 +113,7 @@ impl HistoryRepository for PostgresUnit<'_> {
     fn licenses_as_of(&mut self, licenses: &[LicenseId], at: DateTime<Utc>) -> Result<Vec<Version>, Error> {
         let Some(&first) = licenses.first() else { return Ok(Vec::new()) };
         let ids: Vec<String> = licenses.iter().map(ToString::to_string).collect();
-        self.versions_as_of(Recorded::License(first), &ids, at)
+        self.versions_as_of(EntityRef::License(first), &ids, at)
     }
 
     fn licenses_written_after(&mut self, plan: PlanId, at: DateTime<Utc>) -> Result<Vec<LicenseId>, Error> {

@@ -9,10 +9,12 @@ use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::sql_query;
 use diesel::sql_types::{Array, Bool, Nullable, Text, Uuid as SqlUuid};
-use license_manager_domain::ports::{LicenseField, LicenseFilter, LicenseOrder, LicenseRepository, Person, Window};
+use license_manager_domain::history::Change;
+use license_manager_domain::ports::{
+    LicenseField, LicenseFilter, LicenseOrder, LicenseRepository, LimitOffset, Person,
+};
 use license_manager_domain::{
-    ActivationKey, AgreementId, Change, Email, Error, License, LicenseCounts, LicenseId, LicenseStatus, PlanDetails,
-    PlanId,
+    ActivationKey, AgreementId, Email, Error, License, LicenseCounts, LicenseId, LicenseStatus, PlanDetails, PlanId,
 };
 use uuid::Uuid;
 
@@ -129,9 +131,9 @@ impl LicenseRepository for PostgresUnit<'_> {
         plan: PlanId,
         filter: &LicenseFilter,
         order: &[LicenseOrder],
-        window: Window,
+        limit_offset: LimitOffset,
     ) -> Result<Vec<License>, Error> {
-        self.list_licenses(matching(plan, filter), order, window)
+        self.list_licenses(matching(plan, filter), order, limit_offset)
     }
 
     fn count(&mut self, plan: PlanId, filter: &LicenseFilter) -> Result<i64, Error> {
@@ -179,7 +181,7 @@ impl LicenseRepository for PostgresUnit<'_> {
         licenses(self.read(|connection| query.load::<LicenseRow>(connection))?)
     }
 
-    fn of_person(&mut self, agreement: AgreementId, person: &Person) -> Result<Vec<License>, Error> {
+    fn find_by_person(&mut self, agreement: AgreementId, person: &Person) -> Result<Vec<License>, Error> {
         // The agreement is looked at here: Postgres, asked for it, may start from all licenses of the agreement's plans.
         let query = license::table
             .inner_join(subscription_plan::table)
@@ -226,7 +228,7 @@ impl LicenseRepository for PostgresUnit<'_> {
         })
     }
 
-    fn lock_all_of_person(&mut self, person: &Person) -> Result<Vec<License>, Error> {
+    fn lock_all_by_person(&mut self, person: &Person) -> Result<Vec<License>, Error> {
         let query = license::table
             .select(LicenseRow::as_select())
             .filter(held_by(person))
@@ -350,7 +352,7 @@ impl PostgresUnit<'_> {
         &mut self,
         condition: Condition,
         order: &[LicenseOrder],
-        window: Window,
+        limit_offset: LimitOffset,
     ) -> Result<Vec<License>, Error> {
         let mut query = license::table.select(LicenseRow::as_select()).filter(condition).into_boxed();
         for key in order {
@@ -375,7 +377,7 @@ impl PostgresUnit<'_> {
                 }
             };
         }
-        let query = query.then_order_by(license::uuid).offset(window.offset).limit(window.limit);
+        let query = query.then_order_by(license::uuid).offset(limit_offset.offset).limit(limit_offset.limit);
         licenses(self.read(|connection| query.load::<LicenseRow>(connection))?)
     }
 

@@ -4,8 +4,9 @@ use diesel::dsl::{AsSelect, auto_type};
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::sql_types::{Nullable, Timestamptz, Uuid as SqlUuid};
-use license_manager_domain::ports::{CustomerScope, PlanFilter, PlanRepository, Window};
-use license_manager_domain::{AgreementId, Change, Error, PlanDetails, PlanId, SubscriptionPlan};
+use license_manager_domain::history::Change;
+use license_manager_domain::ports::{CustomerScope, LimitOffset, PlanFilter, PlanRepository};
+use license_manager_domain::{AgreementId, Error, PlanDetails, PlanId, SubscriptionPlan};
 use uuid::Uuid;
 
 use super::PostgresUnit;
@@ -61,11 +62,11 @@ impl PlanRepository for PostgresUnit<'_> {
         PlanRepository::find(self, id)
     }
 
-    fn list(&mut self, filter: &PlanFilter, window: Window) -> Result<Vec<PlanDetails>, Error> {
+    fn list(&mut self, filter: &PlanFilter, limit_offset: LimitOffset) -> Result<Vec<PlanDetails>, Error> {
         let query = matching!(plans(), filter)
             .order((subscription_plan::start_date.desc(), subscription_plan::uuid))
-            .offset(window.offset)
-            .limit(window.limit);
+            .offset(limit_offset.offset)
+            .limit(limit_offset.limit);
         let rows = self.read(|connection| query.load::<PlanDetailsRow>(connection))?;
         Ok(rows.into_iter().map(plan_details).collect())
     }

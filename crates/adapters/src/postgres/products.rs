@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use diesel::connection::SimpleConnection;
 use diesel::dsl::max;
 use diesel::prelude::*;
+use license_manager_domain::history::Change;
 use license_manager_domain::ports::ProductRepository;
-use license_manager_domain::{Change, Error, PlanType, PlanTypeId, Product, ProductId};
+use license_manager_domain::{Error, PlanType, PlanTypeId, Product, ProductId};
 
 use super::PostgresUnit;
 use super::recording::{Kind, with_history};

@@ -4,10 +4,11 @@ use chrono::{DateTime, Utc};
 use diesel::dsl::{AsSelect, auto_type};
 use diesel::pg::Pg;
 use diesel::prelude::*;
-use license_manager_domain::ports::{RenewalFilter, RenewalRepository, Window};
+use license_manager_domain::history::Change;
+use license_manager_domain::model::{RenewalDetails, RenewalLink, RenewalTerms};
+use license_manager_domain::ports::{LimitOffset, RenewalFilter, RenewalRepository};
 use license_manager_domain::{
-    AgreementId, Change, CustomerId, Error, LicenseTypesToCopy, PlanId, RenewalDetails, RenewalId, RenewalLink,
-    RenewalTerms, SubscriptionPlanRenewal,
+    AgreementId, CustomerId, Error, LicenseTypesToCopy, PlanId, RenewalId, SubscriptionPlanRenewal,
 };
 use uuid::Uuid;
 
@@ -208,11 +209,11 @@ impl RenewalRepository for PostgresUnit<'_> {
         rows.into_iter().map(details).collect()
     }
 
-    fn list(&mut self, filter: &RenewalFilter, window: Window) -> Result<Vec<RenewalDetails>, Error> {
+    fn list(&mut self, filter: &RenewalFilter, limit_offset: LimitOffset) -> Result<Vec<RenewalDetails>, Error> {
         let query = matching!(renewals(), filter)
             .order((renewal::effective_date.desc(), renewal::id.desc()))
-            .offset(window.offset)
-            .limit(window.limit);
+            .offset(limit_offset.offset)
+            .limit(limit_offset.limit);
         let rows = self.read(|connection| query.load::<DetailsRow>(connection))?;
         rows.into_iter().map(details).collect()
     }

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use license_manager_domain::ports::{
-    AssignedRole, RoleAssignment, RoleAssignmentFilter, RoleAssignmentRepository, Window,
+    AssignedRole, LimitOffset, RoleAssignment, RoleAssignmentFilter, RoleAssignmentRepository,
 };
 use license_manager_domain::{CustomerId, Error, RoleAssignmentId};
 use uuid::Uuid;
@@ -37,11 +37,11 @@ macro_rules! matching {
 }
 
 impl RoleAssignmentRepository for PostgresUnit<'_> {
-    fn list(&mut self, filter: &RoleAssignmentFilter, window: Window) -> Result<Vec<AssignedRole>, Error> {
+    fn list(&mut self, filter: &RoleAssignmentFilter, limit_offset: LimitOffset) -> Result<Vec<AssignedRole>, Error> {
         let query = matching!(role_assignment::table, filter)
             .order(role_assignment::id)
-            .offset(window.offset)
-            .limit(window.limit);
+            .offset(limit_offset.offset)
+            .limit(limit_offset.limit);
         Ok(self.read(|connection| query.load::<Row>(connection))?.into_iter().map(assigned).collect())
     }
 

@@ -3,11 +3,12 @@
 use chrono::{DateTime, Duration, Utc};
 use diesel::prelude::*;
 use diesel::sql_types::Uuid as SqlUuid;
+use license_manager_domain::model::{Job, JobKind};
 use license_manager_domain::ports::DeletedLicense;
 use license_manager_domain::{
     ActivationKey, AgreementId, AutoScaling, CatalogId, CustomerAgreement, CustomerId, Email, Error, ExpirationMessage,
-    Job, JobKind, License, LicenseColumns, LicenseId, LicenseStatus, LmsUserId, PlanDetails, PlanId, PlanType,
-    PlanTypeId, Product, ProductId, SubscriptionPlan,
+    License, LicenseColumns, LicenseId, LicenseStatus, LmsUserId, PlanDetails, PlanId, PlanType, PlanTypeId, Product,
+    ProductId, SubscriptionPlan,
 };
 use uuid::Uuid;
 

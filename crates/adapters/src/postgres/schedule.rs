@@ -4,8 +4,9 @@ use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::sql_query;
 use diesel::sql_types::{Nullable, Text, Timestamptz};
+use license_manager_domain::Error;
+use license_manager_domain::operations::{FinishedRun, OperationSchedule, RecurringOperation};
 use license_manager_domain::ports::ScheduleRepository;
-use license_manager_domain::{Error, FinishedRun, OperationSchedule, RecurringOperation};
 
 use super::PostgresUnit;
 use crate::schedule::{finished_run, in_order, summary_text};

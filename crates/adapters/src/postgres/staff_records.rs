@@ -3,12 +3,12 @@
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Text, Timestamptz, Uuid as SqlUuid};
+use license_manager_domain::history::Change;
+use license_manager_domain::model::{LicenseMark, Notification, NotificationKind};
 use license_manager_domain::ports::{
-    LicenseEventFilter, LicenseEventRepository, NotificationFilter, NotificationRepository, Window,
+    LicenseEventFilter, LicenseEventRepository, LimitOffset, NotificationFilter, NotificationRepository,
 };
-use license_manager_domain::{
-    Change, CustomerId, Error, LicenseId, LicenseMark, Notification, NotificationKind, PlanId,
-};
+use license_manager_domain::{CustomerId, Error, LicenseId, PlanId};
 use uuid::Uuid;
 
 use super::PostgresUnit;
@@ -42,11 +42,11 @@ macro_rules! matching_notifications {
 }
 
 impl NotificationRepository for PostgresUnit<'_> {
-    fn list(&mut self, filter: &NotificationFilter, window: Window) -> Result<Vec<Notification>, Error> {
+    fn list(&mut self, filter: &NotificationFilter, limit_offset: LimitOffset) -> Result<Vec<Notification>, Error> {
         let query = matching_notifications!(notification::table, filter)
             .order((notification::last_sent.desc(), notification::id.desc()))
-            .offset(window.offset)
-            .limit(window.limit);
+            .offset(limit_offset.offset)
+            .limit(limit_offset.limit);
         self.read(|connection| query.load::<NotificationRow>(connection))?.into_iter().map(sent).collect()
     }
 
@@ -107,11 +107,11 @@ macro_rules! matching_events {
 }
 
 impl LicenseEventRepository for PostgresUnit<'_> {
-    fn list(&mut self, filter: &LicenseEventFilter, window: Window) -> Result<Vec<LicenseMark>, Error> {
+    fn list(&mut self, filter: &LicenseEventFilter, limit_offset: LimitOffset) -> Result<Vec<LicenseMark>, Error> {
         let query = matching_events!(license_event::table, filter)
             .order(license_event::id.desc())
-            .offset(window.offset)
-            .limit(window.limit);
+            .offset(limit_offset.offset)
+            .limit(limit_offset.limit);
         let rows = self.read(|connection| query.load::<EventRow>(connection))?;
         let mark = |(_, license, event_name, created)| LicenseMark { license: LicenseId(license), event_name, created };
         Ok(rows.into_iter().map(mark).collect())

@@ -5,11 +5,10 @@ use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::sql_query;
 use diesel::sql_types::{Array, Text, Timestamptz, Uuid as SqlUuid};
-use license_manager_domain::ports::{TransferFilter, TransferRepository, Window};
-use license_manager_domain::{
-    AgreementId, Change, Email, Error, HeldTwice, LicenseId, LicenseTransferJob, PlanId, TransferJobId,
-    TransferJobSummary, TransferOrder, TransferRun, TransferredLicenses,
-};
+use license_manager_domain::history::Change;
+use license_manager_domain::model::{HeldTwice, TransferJobSummary, TransferOrder, TransferRun, TransferredLicenses};
+use license_manager_domain::ports::{LimitOffset, TransferFilter, TransferRepository};
+use license_manager_domain::{AgreementId, Email, Error, LicenseId, LicenseTransferJob, PlanId, TransferJobId};
 use uuid::Uuid;
 
 use super::PostgresUnit;
@@ -145,13 +144,13 @@ impl TransferRepository for PostgresUnit<'_> {
         self.write(|connection| query.first(connection).optional())?.map(transfer_job).transpose()
     }
 
-    fn list(&mut self, filter: &TransferFilter, window: Window) -> Result<Vec<TransferJobSummary>, Error> {
+    fn list(&mut self, filter: &TransferFilter, limit_offset: LimitOffset) -> Result<Vec<TransferJobSummary>, Error> {
         let jobs = job::table.inner_join(customer_agreement::table).select((
             (job::id, job::customer_agreement_uuid, job::old_subscription_plan_uuid, job::new_subscription_plan_uuid),
             (job::notes, job::is_dry_run, job::license_uuids.is_null()),
             (job::completed_at, job::created, job::modified),
         ));
-        let query = matching!(jobs, filter).order(job::id.desc()).offset(window.offset).limit(window.limit);
+        let query = matching!(jobs, filter).order(job::id.desc()).offset(limit_offset.offset).limit(limit_offset.limit);
         let rows = self.read(|connection| query.load::<SummaryRow>(connection))?;
         Ok(rows.into_iter().map(summary).collect())
     }

@@ -4,10 +4,9 @@ use chrono::NaiveDate;
 use diesel::prelude::*;
 use diesel::sql_query;
 use diesel::sql_types::{BigInt, Date, Uuid as SqlUuid};
+use license_manager_domain::model::{ActivationDelay, ActivationDelays, Period, SeatChange};
 use license_manager_domain::ports::UtilizationRepository;
-use license_manager_domain::{
-    ActivationDelay, ActivationDelays, Error, License, LicenseCounts, Period, PlanId, SeatChange,
-};
+use license_manager_domain::{Error, License, LicenseCounts, PlanId};
 
 use super::PostgresUnit;
 use super::rows::{LicenseRow, licenses};

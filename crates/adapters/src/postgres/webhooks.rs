@@ -6,9 +6,9 @@ use diesel::sql_query;
 use diesel::sql_types::{Array, BigInt, Nullable, SmallInt, Text, Timestamptz, Uuid as SqlUuid};
 use license_manager_domain::outbox::EventName;
 use license_manager_domain::ports::{
-    WebhookDeliveryFilter, WebhookDeliveryRepository, WebhookReplay, WebhookRepository, Window,
+    LimitOffset, WebhookDeliveryFilter, WebhookDeliveryRepository, WebhookReplay, WebhookRepository,
 };
-use license_manager_domain::webhook::{
+use license_manager_domain::webhooks::{
     Webhook, WebhookBacklog, WebhookClaim, WebhookDelivery, WebhookParcel, WebhookSecret, WebhookStanding, WebhookState,
 };
 use license_manager_domain::{CustomerId, Error, MessageId, WebhookId};
@@ -96,12 +96,12 @@ impl WebhookRepository for PostgresUnit<'_> {
         Ok(self.write(|connection| query.get_result(connection).optional())?.map(Webhook::from))
     }
 
-    fn list(&mut self, window: Window) -> Result<Vec<Webhook>, Error> {
+    fn list(&mut self, limit_offset: LimitOffset) -> Result<Vec<Webhook>, Error> {
         let query = webhook::table
             .select(WebhookRow::as_select())
             .order((webhook::created, webhook::uuid))
-            .offset(window.offset)
-            .limit(window.limit);
+            .offset(limit_offset.offset)
+            .limit(limit_offset.limit);
         let rows: Vec<WebhookRow> = self.read(|connection| query.load(connection))?;
         Ok(rows.into_iter().map(Webhook::from).collect())
     }
@@ -316,11 +316,15 @@ impl WebhookDeliveryRepository for PostgresUnit<'_> {
         Ok(())
     }
 
-    fn list(&mut self, filter: &WebhookDeliveryFilter, window: Window) -> Result<Vec<WebhookDelivery>, Error> {
+    fn list(
+        &mut self,
+        filter: &WebhookDeliveryFilter,
+        limit_offset: LimitOffset,
+    ) -> Result<Vec<WebhookDelivery>, Error> {
         let query = matching!(webhook_delivery::table.select(DeliveryRow::as_select()), filter)
             .order(webhook_delivery::position.desc())
-            .offset(window.offset)
-            .limit(window.limit);
+            .offset(limit_offset.offset)
+            .limit(limit_offset.limit);
         let rows: Vec<DeliveryRow> = self.read(|connection| query.load(connection))?;
         rows.into_iter()
             .map(WebhookDelivery::try_from)

@@ -2,8 +2,9 @@
 
 use diesel::prelude::*;
 use diesel::sqlite::Sqlite;
-use license_manager_domain::ports::{AgreementFilter, AgreementRepository, CustomerScope, Window};
-use license_manager_domain::{AgreementId, Change, CustomerAgreement, CustomerId, Error};
+use license_manager_domain::history::Change;
+use license_manager_domain::ports::{AgreementFilter, AgreementRepository, CustomerScope, LimitOffset};
+use license_manager_domain::{AgreementId, CustomerAgreement, CustomerId, Error};
 
 use super::SqliteUnit;
 use super::error::storage_error;
@@ -71,8 +72,8 @@ impl AgreementRepository for SqliteUnit<'_> {
         Ok(found.map(agreement))
     }
 
-    fn list(&mut self, filter: &AgreementFilter, window: Window) -> Result<Vec<CustomerAgreement>, Error> {
-        let query = matching!(in_order(), filter).offset(window.offset.max(0)).limit(window.limit.max(0));
+    fn list(&mut self, filter: &AgreementFilter, limit_offset: LimitOffset) -> Result<Vec<CustomerAgreement>, Error> {
+        let query = matching!(in_order(), filter).offset(limit_offset.offset.max(0)).limit(limit_offset.limit.max(0));
         let found = query.load::<Found>(self.conn).map_err(storage_error)?;
         Ok(found.into_iter().map(agreement).collect())
     }

@@ -4,10 +4,10 @@ use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::sql_query;
 use diesel::sql_types::{BigInt, Bool, Integer, Text};
+use license_manager_domain::model::NotificationKind;
 use license_manager_domain::ports::{DueRenewal, DueWorkRepository, PlanEnd, Unlinking};
 use license_manager_domain::{
-    AgreementId, CatalogId, CustomerId, Email, Error, License, LicenseId, NotificationKind, PlanId, PlanTypeId,
-    RenewalId,
+    AgreementId, CatalogId, CustomerId, Email, Error, License, LicenseId, PlanId, PlanTypeId, RenewalId,
 };
 
 use super::SqliteUnit;

@@ -3,8 +3,9 @@
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable, Text};
-use license_manager_domain::ports::{HistoryRepository, Window};
-use license_manager_domain::{ChangeKind, Error, LicenseId, PlanId, Recorded, Row, Version};
+use license_manager_domain::history::{ChangeKind, EntityRef, Row, Version};
+use license_manager_domain::ports::{HistoryRepository, LimitOffset};
+use license_manager_domain::{Error, LicenseId, PlanId};
 
 use super::SqliteUnit;
 use super::error::storage_error;
@@ -40,19 +41,19 @@ struct Found {
 }
 
 /// Where a row's history is: the table, and the row's key as a JSON array.
-fn place(of: Recorded) -> Result<(Table, String), Error> {
+fn place(of: EntityRef) -> Result<(Table, String), Error> {
     let (table, key) = match of {
-        Recorded::Agreement(id) => (Table::Agreement, serde_json::to_string(&[id])),
-        Recorded::Plan(id) => (Table::Plan, serde_json::to_string(&[id])),
-        Recorded::License(id) => (Table::License, serde_json::to_string(&[id])),
-        Recorded::Product(id) => (Table::Product, serde_json::to_string(&[id])),
-        Recorded::Renewal(id) => (Table::Renewal, serde_json::to_string(&[id])),
+        EntityRef::Agreement(id) => (Table::Agreement, serde_json::to_string(&[id])),
+        EntityRef::Plan(id) => (Table::Plan, serde_json::to_string(&[id])),
+        EntityRef::License(id) => (Table::License, serde_json::to_string(&[id])),
+        EntityRef::Product(id) => (Table::Product, serde_json::to_string(&[id])),
+        EntityRef::Renewal(id) => (Table::Renewal, serde_json::to_string(&[id])),
     };
     Ok((table, key.map_err(Error::storage)?))
 }
 
 /// The columns of a [`VersionRow`].
-fn columns(of: Recorded) -> String {
+fn columns(of: EntityRef) -> String {
     let fields: Vec<String> = of.fields().iter().map(|(name, _)| format!("'{name}', {name}")).collect();
     format!(
         "history_id, history_date, history_user, history_type, history_change_reason,
@@ -61,7 +62,7 @@ fn columns(of: Recorded) -> String {
     )
 }
 
-fn version(of: Recorded, row: VersionRow) -> Result<Version, Error> {
+fn version(of: EntityRef, row: VersionRow) -> Result<Version, Error> {
     let json = serde_json::from_str(&row.row_json).map_err(Error::storage)?;
     let unreadable =
         |field| Error::storage(format!("{} version {}: {field} cannot be read", of.entity(), row.history_id));
@@ -77,7 +78,7 @@ fn version(of: Recorded, row: VersionRow) -> Result<Version, Error> {
 
 impl SqliteUnit<'_> {
     /// The newest version of each key at a moment, in the order of the keys.
-    fn versions_as_of(&mut self, of: Recorded, keys: &str, at: DateTime<Utc>) -> Result<Vec<Version>, Error> {
+    fn versions_as_of(&mut self, of: EntityRef, keys: &str, at: DateTime<Utc>) -> Result<Vec<Version>, Error> {
         let (table, key) = place(of)?.0.name_and_key();
         let rows: Vec<VersionRow> = diesel::sql_query(format!(
             "SELECT {} FROM {table}_history WHERE history_id IN (
@@ -96,7 +97,7 @@ impl SqliteUnit<'_> {
 }
 
 impl HistoryRepository for SqliteUnit<'_> {
-    fn versions(&mut self, of: Recorded, window: Window) -> Result<Vec<Version>, Error> {
+    fn versions(&mut self, of: EntityRef, limit_offset: LimitOffset) -> Result<Vec<Version>, Error> {
         let (table, id) = place(of)?;
         let (table, key) = table.name_and_key();
         let rows: Vec<VersionRow> = diesel::sql_query(format!(
@@ -105,14 +106,14 @@ impl HistoryRepository for SqliteUnit<'_> {
             columns(of)
         ))
         .bind::<Text, _>(id)
-        .bind::<BigInt, _>(window.limit.max(0))
-        .bind::<BigInt, _>(window.offset.max(0))
+        .bind::<BigInt, _>(limit_offset.limit.max(0))
+        .bind::<BigInt, _>(limit_offset.offset.max(0))
         .load(self.conn)
         .map_err(storage_error)?;
         rows.into_iter().map(|row| version(of, row)).collect()
     }
 
-    fn count(&mut self, of: Recorded) -> Result<i64, Error> {
+    fn count(&mut self, of: EntityRef) -> Result<i64, Error> {
         let (table, id) = place(of)?;
         let (table, key) = table.name_and_key();
         let count: Count =
@@ -123,7 +124,7 @@ impl HistoryRepository for SqliteUnit<'_> {
         Ok(count.number)
     }
 
-    fn as_of(&mut self, of: Recorded, at: DateTime<Utc>) -> Result<Option<Version>, Error> {
+    fn as_of(&mut self, of: EntityRef, at: DateTime<Utc>) -> Result<Option<Version>, Error> {
         let (_, id) = place(of)?;
         Ok(self.versions_as_of(of, &id, at)?.pop())
     }
@@ -131,7 +132,7 @@ impl HistoryRepository for SqliteUnit<'_> {
     fn licenses_as_of(&mut self, licenses: &[LicenseId], at: DateTime<Utc>) -> Result<Vec<Version>, Error> {
         let Some(&first) = licenses.first() else { return Ok(Vec::new()) };
         let ids = serde_json::to_string(licenses).map_err(Error::storage)?;
-        self.versions_as_of(Recorded::License(first), &ids, at)
+        self.versions_as_of(EntityRef::License(first), &ids, at)
     }
 
     fn licenses_written_after(&mut self, plan: PlanId, at: DateTime<Utc>) -> Result<Vec<LicenseId>, Error> {

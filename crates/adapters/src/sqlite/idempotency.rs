@@ -3,8 +3,9 @@
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
+use license_manager_domain::Error;
+use license_manager_domain::model::{FirstRequest, IdempotencyKey, StoredAnswer};
 use license_manager_domain::ports::IdempotencyRepository;
-use license_manager_domain::{Error, FirstRequest, IdempotencyKey, StoredAnswer};
 use uuid::Uuid;
 
 use super::SqliteUnit;

@@ -6,8 +6,9 @@ use chrono::{DateTime, Utc};
 use diesel::dsl::count_star;
 use diesel::prelude::*;
 use diesel::upsert::excluded;
+use license_manager_domain::model::{Job, JobKind};
 use license_manager_domain::ports::JobRepository;
-use license_manager_domain::{Error, Job, JobKind, PlanId};
+use license_manager_domain::{Error, PlanId};
 
 use super::SqliteUnit;
 use super::error::storage_error;

@@ -10,10 +10,12 @@ use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool, Nullable, Text};
 use diesel::sqlite::Sqlite;
-use license_manager_domain::ports::{LicenseField, LicenseFilter, LicenseOrder, LicenseRepository, Person, Window};
+use license_manager_domain::history::Change;
+use license_manager_domain::ports::{
+    LicenseField, LicenseFilter, LicenseOrder, LicenseRepository, LimitOffset, Person,
+};
 use license_manager_domain::{
-    ActivationKey, AgreementId, Change, Email, Error, License, LicenseCounts, LicenseId, LicenseStatus, PlanDetails,
-    PlanId,
+    ActivationKey, AgreementId, Email, Error, License, LicenseCounts, LicenseId, LicenseStatus, PlanDetails, PlanId,
 };
 
 use super::SqliteUnit;
@@ -106,13 +108,13 @@ impl SqliteUnit<'_> {
         &mut self,
         condition: Condition,
         order: &[LicenseOrder],
-        window: Window,
+        limit_offset: LimitOffset,
     ) -> Result<Vec<License>, Error> {
         let rows = license::table
             .filter(condition)
             .order(sql::<Text>(&order_terms(order)))
-            .offset(window.offset.max(0))
-            .limit(window.limit.max(0))
+            .offset(limit_offset.offset.max(0))
+            .limit(limit_offset.limit.max(0))
             .select(LicenseRow::as_select())
             .load(self.conn)
             .map_err(storage_error)?;
@@ -131,9 +133,9 @@ impl LicenseRepository for SqliteUnit<'_> {
         plan: PlanId,
         filter: &LicenseFilter,
         order: &[LicenseOrder],
-        window: Window,
+        limit_offset: LimitOffset,
     ) -> Result<Vec<License>, Error> {
-        self.list_licenses(matching(plan, filter), order, window)
+        self.list_licenses(matching(plan, filter), order, limit_offset)
     }
 
     fn count(&mut self, plan: PlanId, filter: &LicenseFilter) -> Result<i64, Error> {
@@ -186,7 +188,7 @@ impl LicenseRepository for SqliteUnit<'_> {
         licenses(rows)
     }
 
-    fn of_person(&mut self, agreement: AgreementId, person: &Person) -> Result<Vec<License>, Error> {
+    fn find_by_person(&mut self, agreement: AgreementId, person: &Person) -> Result<Vec<License>, Error> {
         // An unknown id is compared as NULL, which equals nothing.
         let rows = license::table
             .inner_join(subscription_plan::table)
@@ -231,7 +233,7 @@ impl LicenseRepository for SqliteUnit<'_> {
         licenses(rows)
     }
 
-    fn lock_all_of_person(&mut self, person: &Person) -> Result<Vec<License>, Error> {
+    fn lock_all_by_person(&mut self, person: &Person) -> Result<Vec<License>, Error> {
         let rows = license::table
             .filter(
                 license::user_email

@@ -3,7 +3,7 @@
 use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::{Bool, Nullable, Text};
-use license_manager_domain::ports::{LicenseOrder, LicenseSearch, LookupRepository, Window};
+use license_manager_domain::ports::{LicenseOrder, LicenseSearch, LimitOffset, LookupRepository};
 use license_manager_domain::{Email, Error, License, LicenseId, PlanDetails, PlanId};
 
 use super::SqliteUnit;
@@ -63,8 +63,13 @@ impl LookupRepository for SqliteUnit<'_> {
         licenses(rows)
     }
 
-    fn list(&mut self, search: &LicenseSearch, order: &[LicenseOrder], window: Window) -> Result<Vec<License>, Error> {
-        self.list_licenses(matching(search)?, order, window)
+    fn list(
+        &mut self,
+        search: &LicenseSearch,
+        order: &[LicenseOrder],
+        limit_offset: LimitOffset,
+    ) -> Result<Vec<License>, Error> {
+        self.list_licenses(matching(search)?, order, limit_offset)
     }
 
     fn count(&mut self, search: &LicenseSearch) -> Result<i64, Error> {

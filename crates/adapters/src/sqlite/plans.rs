@@ -3,8 +3,9 @@
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable, Text};
 use diesel::sqlite::Sqlite;
-use license_manager_domain::ports::{CustomerScope, PlanFilter, PlanRepository, Window};
-use license_manager_domain::{AgreementId, Change, Error, PlanDetails, PlanId, SubscriptionPlan};
+use license_manager_domain::history::Change;
+use license_manager_domain::ports::{CustomerScope, LimitOffset, PlanFilter, PlanRepository};
+use license_manager_domain::{AgreementId, Error, PlanDetails, PlanId, SubscriptionPlan};
 
 use super::SqliteUnit;
 use super::error::storage_error;
@@ -65,8 +66,8 @@ impl PlanRepository for SqliteUnit<'_> {
         PlanRepository::find(self, id)
     }
 
-    fn list(&mut self, filter: &PlanFilter, window: Window) -> Result<Vec<PlanDetails>, Error> {
-        let query = matching!(in_order(), filter).offset(window.offset.max(0)).limit(window.limit.max(0));
+    fn list(&mut self, filter: &PlanFilter, limit_offset: LimitOffset) -> Result<Vec<PlanDetails>, Error> {
+        let query = matching!(in_order(), filter).offset(limit_offset.offset.max(0)).limit(limit_offset.limit.max(0));
         let found = query.load::<DetailsRow>(self.conn).map_err(storage_error)?;
         Ok(found.into_iter().map(details).collect())
     }

@@ -3,8 +3,9 @@
 use diesel::dsl::max;
 use diesel::prelude::*;
 use diesel::sql_types::{Integer, Text};
+use license_manager_domain::history::Change;
 use license_manager_domain::ports::ProductRepository;
-use license_manager_domain::{Change, Error, PlanType, PlanTypeId, Product, ProductId};
+use license_manager_domain::{Error, PlanType, PlanTypeId, Product, ProductId};
 
 use super::SqliteUnit;
 use super::error::storage_error;

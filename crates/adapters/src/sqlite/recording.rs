@@ -3,7 +3,8 @@
 
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable, Text};
-use license_manager_domain::{Change, Error};
+use license_manager_domain::Error;
+use license_manager_domain::history::Change;
 
 use super::error::storage_error;
 use super::types::SqlMoment;

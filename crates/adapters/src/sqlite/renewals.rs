@@ -3,10 +3,11 @@
 use diesel::dsl::auto_type;
 use diesel::prelude::*;
 use diesel::sqlite::Sqlite;
-use license_manager_domain::ports::{RenewalFilter, RenewalRepository, Window};
+use license_manager_domain::history::Change;
+use license_manager_domain::model::{RenewalDetails, RenewalLink, RenewalTerms};
+use license_manager_domain::ports::{LimitOffset, RenewalFilter, RenewalRepository};
 use license_manager_domain::{
-    AgreementId, Change, CustomerId, Error, LicenseTypesToCopy, PlanId, RenewalDetails, RenewalId, RenewalLink,
-    RenewalTerms, SubscriptionPlanRenewal,
+    AgreementId, CustomerId, Error, LicenseTypesToCopy, PlanId, RenewalId, SubscriptionPlanRenewal,
 };
 
 use super::SqliteUnit;
@@ -203,11 +204,11 @@ impl RenewalRepository for SqliteUnit<'_> {
         rows.into_iter().map(details).collect()
     }
 
-    fn list(&mut self, filter: &RenewalFilter, window: Window) -> Result<Vec<RenewalDetails>, Error> {
+    fn list(&mut self, filter: &RenewalFilter, limit_offset: LimitOffset) -> Result<Vec<RenewalDetails>, Error> {
         let query = matching!(renewals(), filter)
             .order((renewal::effective_date.desc(), renewal::id.desc()))
-            .offset(window.offset.max(0))
-            .limit(window.limit.max(0));
+            .offset(limit_offset.offset.max(0))
+            .limit(limit_offset.limit.max(0));
         let rows = query.load::<DetailsRow>(self.conn).map_err(storage_error)?;
         rows.into_iter().map(details).collect()
     }

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use license_manager_domain::ports::{
-    AssignedRole, RoleAssignment, RoleAssignmentFilter, RoleAssignmentRepository, Window,
+    AssignedRole, LimitOffset, RoleAssignment, RoleAssignmentFilter, RoleAssignmentRepository,
 };
 use license_manager_domain::{CustomerId, Error, RoleAssignmentId};
 
@@ -38,11 +38,11 @@ macro_rules! matching {
 }
 
 impl RoleAssignmentRepository for SqliteUnit<'_> {
-    fn list(&mut self, filter: &RoleAssignmentFilter, window: Window) -> Result<Vec<AssignedRole>, Error> {
+    fn list(&mut self, filter: &RoleAssignmentFilter, limit_offset: LimitOffset) -> Result<Vec<AssignedRole>, Error> {
         let query = matching!(role_assignment::table, filter)
             .order(role_assignment::id)
-            .offset(window.offset.max(0))
-            .limit(window.limit.max(0));
+            .offset(limit_offset.offset.max(0))
+            .limit(limit_offset.limit.max(0));
         let rows = query.load::<Row>(self.conn).map_err(storage_error)?;
         Ok(rows.into_iter().map(assigned).collect())
     }

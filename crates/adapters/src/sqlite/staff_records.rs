@@ -4,12 +4,12 @@ use chrono::{DateTime, Utc};
 use diesel::dsl::max;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
+use license_manager_domain::history::Change;
+use license_manager_domain::model::{LicenseMark, Notification, NotificationKind};
 use license_manager_domain::ports::{
-    LicenseEventFilter, LicenseEventRepository, NotificationFilter, NotificationRepository, Window,
+    LicenseEventFilter, LicenseEventRepository, LimitOffset, NotificationFilter, NotificationRepository,
 };
-use license_manager_domain::{
-    Change, CustomerId, Error, LicenseId, LicenseMark, Notification, NotificationKind, PlanId,
-};
+use license_manager_domain::{CustomerId, Error, LicenseId, PlanId};
 
 use super::SqliteUnit;
 use super::error::storage_error;
@@ -51,11 +51,11 @@ macro_rules! matching_notifications {
 }
 
 impl NotificationRepository for SqliteUnit<'_> {
-    fn list(&mut self, filter: &NotificationFilter, window: Window) -> Result<Vec<Notification>, Error> {
+    fn list(&mut self, filter: &NotificationFilter, limit_offset: LimitOffset) -> Result<Vec<Notification>, Error> {
         let rows: Vec<NotificationRow> = matching_notifications!(notification::table, filter)
             .order((notification::last_sent.desc(), notification::id.desc()))
-            .offset(window.offset.max(0))
-            .limit(window.limit.max(0))
+            .offset(limit_offset.offset.max(0))
+            .limit(limit_offset.limit.max(0))
             .load(self.conn)
             .map_err(storage_error)?;
         rows.into_iter().map(sent).collect()
@@ -127,11 +127,11 @@ macro_rules! matching_events {
 }
 
 impl LicenseEventRepository for SqliteUnit<'_> {
-    fn list(&mut self, filter: &LicenseEventFilter, window: Window) -> Result<Vec<LicenseMark>, Error> {
+    fn list(&mut self, filter: &LicenseEventFilter, limit_offset: LimitOffset) -> Result<Vec<LicenseMark>, Error> {
         let rows: Vec<EventRow> = matching_events!(license_event::table, filter)
             .order(license_event::id.desc())
-            .offset(window.offset.max(0))
-            .limit(window.limit.max(0))
+            .offset(limit_offset.offset.max(0))
+            .limit(limit_offset.limit.max(0))
             .load(self.conn)
             .map_err(storage_error)?;
         let mark = |(_, license, event_name, created): EventRow| LicenseMark {

@@ -4,11 +4,10 @@ use diesel::prelude::*;
 use diesel::sql_query;
 use diesel::sql_types::{BigInt, Text};
 use diesel::sqlite::Sqlite;
-use license_manager_domain::ports::{TransferFilter, TransferRepository, Window};
-use license_manager_domain::{
-    AgreementId, Change, Email, Error, HeldTwice, LicenseId, LicenseTransferJob, PlanId, TransferJobId,
-    TransferJobSummary, TransferOrder, TransferRun, TransferredLicenses,
-};
+use license_manager_domain::history::Change;
+use license_manager_domain::model::{HeldTwice, TransferJobSummary, TransferOrder, TransferRun, TransferredLicenses};
+use license_manager_domain::ports::{LimitOffset, TransferFilter, TransferRepository};
+use license_manager_domain::{AgreementId, Email, Error, LicenseId, LicenseTransferJob, PlanId, TransferJobId};
 
 use super::SqliteUnit;
 use super::error::storage_error;
@@ -150,7 +149,7 @@ impl TransferRepository for SqliteUnit<'_> {
         TransferRepository::find(self, id)
     }
 
-    fn list(&mut self, filter: &TransferFilter, window: Window) -> Result<Vec<TransferJobSummary>, Error> {
+    fn list(&mut self, filter: &TransferFilter, limit_offset: LimitOffset) -> Result<Vec<TransferJobSummary>, Error> {
         let jobs = job::table.inner_join(customer_agreement::table).select((
             (job::id, job::customer_agreement_uuid, job::old_subscription_plan_uuid, job::new_subscription_plan_uuid),
             (job::notes, job::is_dry_run, job::license_uuids.is_null()),
@@ -158,8 +157,8 @@ impl TransferRepository for SqliteUnit<'_> {
         ));
         let rows: Vec<SummaryRow> = matching!(jobs, filter)
             .order(job::id.desc())
-            .offset(window.offset.max(0))
-            .limit(window.limit.max(0))
+            .offset(limit_offset.offset.max(0))
+            .limit(limit_offset.limit.max(0))
             .load(self.conn)
             .map_err(storage_error)?;
         Ok(rows.into_iter().map(summary).collect())

@@ -3,10 +3,9 @@
 use chrono::{DateTime, NaiveDate, NaiveTime};
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
+use license_manager_domain::model::{ActivationDelay, ActivationDelays, Period, SeatChange};
 use license_manager_domain::ports::UtilizationRepository;
-use license_manager_domain::{
-    ActivationDelay, ActivationDelays, Error, License, LicenseCounts, Period, PlanId, SeatChange,
-};
+use license_manager_domain::{Error, License, LicenseCounts, PlanId};
 
 use super::SqliteUnit;
 use super::error::storage_error;

@@ -7,9 +7,9 @@ use diesel::sql_query;
 use diesel::sql_types::{BigInt, Nullable, SmallInt, Text};
 use license_manager_domain::outbox::EventName;
 use license_manager_domain::ports::{
-    WebhookDeliveryFilter, WebhookDeliveryRepository, WebhookReplay, WebhookRepository, Window,
+    LimitOffset, WebhookDeliveryFilter, WebhookDeliveryRepository, WebhookReplay, WebhookRepository,
 };
-use license_manager_domain::webhook::{
+use license_manager_domain::webhooks::{
     Webhook, WebhookBacklog, WebhookClaim, WebhookDelivery, WebhookParcel, WebhookSecret, WebhookStanding, WebhookState,
 };
 use license_manager_domain::{CustomerId, Error, MessageId, WebhookId};
@@ -112,12 +112,12 @@ impl WebhookRepository for SqliteUnit<'_> {
         WebhookRepository::find(self, id)
     }
 
-    fn list(&mut self, window: Window) -> Result<Vec<Webhook>, Error> {
+    fn list(&mut self, limit_offset: LimitOffset) -> Result<Vec<Webhook>, Error> {
         let rows: Vec<WebhookRow> = webhook::table
             .select(WebhookRow::as_select())
             .order((webhook::created, webhook::uuid))
-            .offset(window.offset.max(0))
-            .limit(window.limit.max(0))
+            .offset(limit_offset.offset.max(0))
+            .limit(limit_offset.limit.max(0))
             .load(self.conn)
             .map_err(storage_error)?;
         rows.into_iter().map(Webhook::try_from).collect()
@@ -353,11 +353,15 @@ impl WebhookDeliveryRepository for SqliteUnit<'_> {
         Ok(())
     }
 
-    fn list(&mut self, filter: &WebhookDeliveryFilter, window: Window) -> Result<Vec<WebhookDelivery>, Error> {
+    fn list(
+        &mut self,
+        filter: &WebhookDeliveryFilter,
+        limit_offset: LimitOffset,
+    ) -> Result<Vec<WebhookDelivery>, Error> {
         let rows: Vec<DeliveryRow> = matching!(webhook_delivery::table.select(DeliveryRow::as_select()), filter)
             .order(webhook_delivery::position.desc())
-            .offset(window.offset.max(0))
-            .limit(window.limit.max(0))
+            .offset(limit_offset.offset.max(0))
+            .limit(limit_offset.limit.max(0))
             .load(self.conn)
             .map_err(storage_error)?;
         rows.into_iter().map(WebhookDelivery::try_from).collect()

@@ -1,7 +1,7 @@
 //! Customer agreements.
 
 use chrono::Duration;
-use license_manager_domain::ports::{AgreementFilter, CustomerScope, Store, StoreExt, Window};
+use license_manager_domain::ports::{AgreementFilter, CustomerScope, LimitOffset, Store, StoreExt};
 use license_manager_domain::{AutoScaling, Conflict, CustomerAgreement, Error, ExpirationMessage};
 
 use super::Database;
@@ -135,8 +135,8 @@ pub fn a_slug_names_one_customer(db: &dyn Database) {
     save(&*store, &slug(1)).unwrap();
 }
 
-fn listed(store: &dyn Store, filter: &AgreementFilter, window: Window) -> Vec<CustomerAgreement> {
-    store.read(|unit| unit.agreements().list(filter, window)).unwrap()
+fn listed(store: &dyn Store, filter: &AgreementFilter, limit_offset: LimitOffset) -> Vec<CustomerAgreement> {
+    store.read(|unit| unit.agreements().list(filter, limit_offset)).unwrap()
 }
 
 pub fn agreements_are_listed_in_the_order_of_their_ids_part_by_part(db: &dyn Database) {
@@ -145,7 +145,7 @@ pub fn agreements_are_listed_in_the_order_of_their_ids_part_by_part(db: &dyn Dat
         add(&*store, &agreement(number)).unwrap();
     }
     let part = |offset, limit| {
-        let found = listed(&*store, &EVERY, Window { offset, limit });
+        let found = listed(&*store, &EVERY, LimitOffset { offset, limit });
         found.iter().map(|agreement| agreement.id).collect::<Vec<_>>()
     };
     assert_eq!(part(0, 2), [agreement_id(1), agreement_id(2)]);

@@ -5,13 +5,16 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::Duration;
 
+use license_manager_domain::model::{
+    DEFAULT_PRODUCT, FirstRequest, HeldTwice, IdempotencyKey, RenewalTerms, TransferredLicenses, seeded_products,
+};
 use license_manager_domain::ports::{
     FixedClock, LicenseFilter, Person, RenewalFilter, SequentialIds, Store, StoreExt, UnitOfWork,
 };
+use license_manager_domain::use_cases::{RenewalOutcome, RenewedBy};
 use license_manager_domain::{
-    Actor, Assignees, AssignmentMail, DEFAULT_PRODUCT, Entity, Error, FirstRequest, HeldTwice, IdempotencyKey,
-    LicenseId, LicenseManager, LmsUserId, Refusal, RenewalOutcome, RenewalTerms, RenewedBy, Settings, SubscriptionPlan,
-    TransferredLicenses, seeded_products,
+    Actor, Assignees, AssignmentMail, Entity, Error, LicenseId, LicenseManager, LmsUserId, Refusal, Settings,
+    SubscriptionPlan,
 };
 
 use super::Database;
@@ -263,7 +266,7 @@ pub fn a_renewal_processed_by_many_at_once_carries_over_once(db: &dyn Database) 
     let id = store.write(|unit| unit.renewals().add(&terms(1), &change(1))).unwrap();
     let manager = manager(&store);
     let processed = at_once(16, |_| {
-        manager.process_renewal(&Actor::user("admin"), id, RenewedBy::Hand).expect("nobody is refused")
+        manager.process_renewal(&Actor::user("admin"), id, RenewedBy::Manual).expect("nobody is refused")
     });
     assert_eq!(processed.iter().filter(|processed| processed.newly).count(), 1);
     let future = processed[0].details.renewal.terms.renewed_plan.unwrap();

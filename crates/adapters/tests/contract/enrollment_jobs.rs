@@ -1,10 +1,8 @@
 //! Bulk enrollments that were asked for.
 
+use license_manager_domain::model::{Enrollees, EnrollmentJob, EnrollmentNumbers, EnrollmentStage};
 use license_manager_domain::ports::StoreExt;
-use license_manager_domain::{
-    BulkEnrollment, Enrollees, EnrollmentJob, EnrollmentJobId, EnrollmentNumbers, EnrollmentStage, Entity, Error,
-    LmsUserId,
-};
+use license_manager_domain::{BulkEnrollment, EnrollmentJobId, Entity, Error, LmsUserId};
 use uuid::Uuid;
 
 use super::Database;

@@ -1,18 +1,19 @@
 //! Entities to put into a store. Numbers stand for ids, and sort as the ids do.
 
 use chrono::{DateTime, Duration, Utc};
-use license_manager_domain::ports::{LicenseFilter, LicenseOrder, Store, StoreExt, Window};
+use license_manager_domain::history::Change;
+use license_manager_domain::model::{DEFAULT_PRODUCT, FormerSeat, RenewalTerms, seeded_products};
+use license_manager_domain::ports::{LicenseFilter, LicenseOrder, LimitOffset, Store, StoreExt};
 use license_manager_domain::{
-    ActivationKey, Actor, AgreementId, CatalogId, Change, CustomerAgreement, CustomerId, DEFAULT_PRODUCT, Email,
-    FormerSeat, License, LicenseId, LicenseState, LicenseTypesToCopy, LmsUserId, PlanId, RenewalTerms,
-    SubscriptionPlan, seeded_products,
+    ActivationKey, Actor, AgreementId, CatalogId, CustomerAgreement, CustomerId, Email, License, LicenseId,
+    LicenseState, LicenseTypesToCopy, LmsUserId, PlanId, SubscriptionPlan,
 };
 use opentelemetry::Context;
 use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
 use uuid::Uuid;
 
 /// A part that holds everything.
-pub const ALL: Window = Window { offset: 0, limit: 1_000_000 };
+pub const ALL: LimitOffset = LimitOffset { offset: 0, limit: 1_000_000 };
 
 /// What goes on in [`within_a_trace`].
 pub const TRACE_PARENT: &str = "00-00000000000000000000000000000abc-0000000000000def-01";

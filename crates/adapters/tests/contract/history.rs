@@ -1,21 +1,20 @@
 //! History, read back.
 
-use license_manager_domain::ports::{Store, StoreExt, Window};
-use license_manager_domain::{
-    Actor, Change, ChangeKind, ChangeReason, DEFAULT_PRODUCT, ExpirationMessage, License, Recorded, RenewalId,
-    RenewalTerms, Row, SubscriptionPlanRenewal, Version, seeded_products,
-};
+use license_manager_domain::history::{Change, ChangeKind, EntityRef, Row, Version};
+use license_manager_domain::model::{DEFAULT_PRODUCT, RenewalTerms, seeded_products};
+use license_manager_domain::ports::{LimitOffset, Store, StoreExt};
+use license_manager_domain::{Actor, ChangeReason, ExpirationMessage, License, RenewalId, SubscriptionPlanRenewal};
 
 use super::Database;
 use super::fixtures::*;
 
-const LICENSE: fn(u128) -> Recorded = |number| Recorded::License(license_id(number));
+const LICENSE: fn(u128) -> EntityRef = |number| EntityRef::License(license_id(number));
 
-fn versions(store: &dyn Store, of: Recorded) -> Vec<Version> {
+fn versions(store: &dyn Store, of: EntityRef) -> Vec<Version> {
     store.read(|unit| unit.history().versions(of, ALL)).unwrap()
 }
 
-fn as_of(store: &dyn Store, of: Recorded, on: i64) -> Option<Version> {
+fn as_of(store: &dyn Store, of: EntityRef, on: i64) -> Option<Version> {
     store.read(|unit| unit.history().as_of(of, day(on))).unwrap()
 }
 
@@ -57,7 +56,7 @@ pub fn history_is_read_part_by_part(db: &dyn Database) {
     let store = db.store();
     with_a_life(&*store);
     let part = |offset, limit| {
-        let versions = store.read(|unit| unit.history().versions(LICENSE(1), Window { offset, limit })).unwrap();
+        let versions = store.read(|unit| unit.history().versions(LICENSE(1), LimitOffset { offset, limit })).unwrap();
         versions.iter().map(|version| version.at).collect::<Vec<chrono::DateTime<chrono::Utc>>>()
     };
     assert_eq!(part(0, 2), [day(4), day(3)]);
@@ -91,11 +90,11 @@ pub fn agreements_plans_and_products_have_a_history_too(db: &dyn Database) {
         })
         .unwrap();
     let newest = |of| versions(&*store, of).remove(0);
-    assert_eq!(newest(Recorded::Agreement(agreement.id)).row, Row::from(&agreement));
-    let version = newest(Recorded::Plan(plan.id));
+    assert_eq!(newest(EntityRef::Agreement(agreement.id)).row, Row::from(&agreement));
+    let version = newest(EntityRef::Plan(plan.id));
     assert_eq!((version.row, version.by), (Row::from(&plan), None));
     assert_eq!(version.reason.as_deref(), Some("delayed_payment"));
-    let product = newest(Recorded::Product(DEFAULT_PRODUCT));
+    let product = newest(EntityRef::Product(DEFAULT_PRODUCT));
     assert_eq!(product.row, Row::from(&seeded_products()[0]));
 }
 
@@ -114,7 +113,7 @@ pub fn a_renewal_has_a_history_also_when_it_is_gone(db: &dyn Database) {
     };
     store.write(|unit| unit.renewals().save(&processed, &change(2))).unwrap();
     store.write(|unit| unit.renewals().delete(id, &change(3))).unwrap();
-    let told: Vec<_> = versions(&*store, Recorded::Renewal(id))
+    let told: Vec<_> = versions(&*store, EntityRef::Renewal(id))
         .into_iter()
         .map(|version| (version.kind, version.at, version.row))
         .collect();
@@ -125,14 +124,14 @@ pub fn a_renewal_has_a_history_also_when_it_is_gone(db: &dyn Database) {
         (ChangeKind::Added, day(1), Row::from(&made)),
     ];
     assert_eq!(told, expected);
-    let of = Recorded::Renewal(RenewalId(id.0 + 1));
+    let of = EntityRef::Renewal(RenewalId(id.0 + 1));
     assert_eq!((versions(&*store, of), as_of(&*store, of, 9)), (vec![], None));
 }
 
 pub fn what_never_existed_has_no_history(db: &dyn Database) {
     let store = db.store();
     with_a_life(&*store);
-    for of in [LICENSE(9), Recorded::Plan(plan_id(9)), Recorded::Agreement(agreement_id(9))] {
+    for of in [LICENSE(9), EntityRef::Plan(plan_id(9)), EntityRef::Agreement(agreement_id(9))] {
         assert_eq!(versions(&*store, of), []);
         assert_eq!(store.read(|unit| unit.history().count(of)), Ok(0));
         assert_eq!(as_of(&*store, of, 9), None);

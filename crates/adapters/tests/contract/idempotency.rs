@@ -1,8 +1,8 @@
 //! Requests that are done once.
 
 use chrono::{DateTime, Duration, Utc};
+use license_manager_domain::model::{FirstRequest, IdempotencyKey, StoredAnswer};
 use license_manager_domain::ports::{Store, StoreExt};
-use license_manager_domain::{FirstRequest, IdempotencyKey, StoredAnswer};
 use uuid::Uuid;
 
 use super::Database;

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use license_manager_domain::model::{Job, JobKind};
 use license_manager_domain::ports::{Store, StoreExt};
-use license_manager_domain::{Entity, Error, Job, JobKind};
+use license_manager_domain::{Entity, Error};
 
 use super::Database;
 use super::fixtures::*;

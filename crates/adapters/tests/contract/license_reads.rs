@@ -1,6 +1,6 @@
 //! How licenses are found.
 
-use license_manager_domain::ports::{LicenseField, LicenseFilter, LicenseOrder, Person, StoreExt, Window};
+use license_manager_domain::ports::{LicenseField, LicenseFilter, LicenseOrder, LimitOffset, Person, StoreExt};
 use license_manager_domain::{License, LicenseCounts, LicenseStatus, LmsUserId};
 
 use super::Database;
@@ -89,8 +89,8 @@ pub fn licenses_are_listed_part_by_part(db: &dyn Database) {
     let store = db.store();
     let order = [by(LicenseField::Status), by(LicenseField::UserEmail)];
     let part = |offset, limit| {
-        let window = Window { offset, limit };
-        numbers(&store.read(|unit| unit.licenses().list(plan_id(1), &EVERY, &order, window)).unwrap())
+        let limit_offset = LimitOffset { offset, limit };
+        numbers(&store.read(|unit| unit.licenses().list(plan_id(1), &EVERY, &order, limit_offset)).unwrap())
     };
     assert_eq!(part(0, 3), [5, 6, 4]);
     assert_eq!(part(3, 3), [2, 3, 1]);
@@ -209,7 +209,7 @@ pub fn a_person_is_found_by_email_and_by_lms_id_within_the_agreement(db: &dyn Da
         ],
     );
     let found =
-        |person: &Person| numbers(&store.read(|unit| unit.licenses().of_person(agreement_id(1), person)).unwrap());
+        |person: &Person| numbers(&store.read(|unit| unit.licenses().find_by_person(agreement_id(1), person)).unwrap());
     let mut both = found(&Person { email: email("amy@example.com"), lms_user_id: Some(LmsUserId(7)) });
     both.sort_unstable();
     assert_eq!(both, [1, 2, 3]);
@@ -221,10 +221,10 @@ pub fn an_unknown_lms_id_matches_nothing(db: &dyn Database) {
     with_plans(&*store);
     put(&*store, &[assigned(1, 1, "amy@example.com"), unassigned(2, 1), retired(3, 1)]);
     let stranger = Person { email: email("bob@example.com"), lms_user_id: None };
-    assert_eq!(store.read(|unit| unit.licenses().of_person(agreement_id(1), &stranger)), Ok(Vec::new()));
-    assert_eq!(store.write(|unit| unit.licenses().lock_all_of_person(&stranger)), Ok(Vec::new()));
+    assert_eq!(store.read(|unit| unit.licenses().find_by_person(agreement_id(1), &stranger)), Ok(Vec::new()));
+    assert_eq!(store.write(|unit| unit.licenses().lock_all_by_person(&stranger)), Ok(Vec::new()));
     let amy = Person { email: email("amy@example.com"), lms_user_id: None };
-    assert_eq!(numbers(&store.read(|unit| unit.licenses().of_person(agreement_id(1), &amy)).unwrap()), [1]);
+    assert_eq!(numbers(&store.read(|unit| unit.licenses().find_by_person(agreement_id(1), &amy)).unwrap()), [1]);
 }
 
 pub fn an_email_is_found_in_its_plan_whatever_its_case(db: &dyn Database) {
@@ -279,7 +279,7 @@ pub fn all_licenses_of_a_person_are_locked_across_agreements(db: &dyn Database) 
         ],
     );
     let amy = Person { email: email("amy@example.com"), lms_user_id: Some(LmsUserId(7)) };
-    let locked = store.write(|unit| unit.licenses().lock_all_of_person(&amy)).unwrap();
+    let locked = store.write(|unit| unit.licenses().lock_all_by_person(&amy)).unwrap();
     assert_eq!(numbers(&locked), [1, 2, 3], "in the order of the ids");
 }
 

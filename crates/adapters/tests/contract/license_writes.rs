@@ -1,8 +1,9 @@
 //! How licenses are written.
 
+use license_manager_domain::history::Change;
 use license_manager_domain::ports::{Store, StoreExt};
 use license_manager_domain::{
-    Actor, Change, ChangeReason, Conflict, Error, License, LicenseCounts, LicenseId, LicenseState, LicenseStatus,
+    Actor, ChangeReason, Conflict, Error, License, LicenseCounts, LicenseId, LicenseState, LicenseStatus,
 };
 
 use super::fixtures::*;

@@ -2,7 +2,7 @@
 
 use license_manager_domain::LicenseStatus;
 use license_manager_domain::ports::{
-    CustomerScope, LicenseField, LicenseFilter, LicenseOrder, LicenseSearch, StoreExt, Window,
+    CustomerScope, LicenseField, LicenseFilter, LicenseOrder, LicenseSearch, LimitOffset, StoreExt,
 };
 
 use super::Database;
@@ -92,8 +92,8 @@ pub fn licenses_of_many_plans_are_sorted_and_listed_part_by_part(db: &dyn Databa
     with_licenses(db);
     let order = [LicenseField::Status, LicenseField::UserEmail].map(|field| LicenseOrder { field, descending: false });
     let part = |offset, limit| {
-        let window = Window { offset, limit };
-        numbers(&db.store().read(|unit| unit.lookups().list(&EVERYTHING, &order, window)).unwrap())
+        let limit_offset = LimitOffset { offset, limit };
+        numbers(&db.store().read(|unit| unit.lookups().list(&EVERYTHING, &order, limit_offset)).unwrap())
     };
     assert_eq!(part(0, 10), [3, 1, 5, 2, 4]);
     assert_eq!(part(1, 2), [1, 5]);

@@ -1,12 +1,13 @@
 //! Who works on what, what was done once, and what there is to do.
 
 use chrono::Duration;
+use license_manager_domain::history::Change;
+use license_manager_domain::model::{Notification, NotificationKind, RenewalTerms};
 use license_manager_domain::ports::{
     DueRenewal, LicenseEventFilter, PlanEnd, Store, StoreExt, Task, TaskClaim, Unlinking,
 };
 use license_manager_domain::{
-    AgreementId, AutoScaling, Change, Error, LicenseId, Notification, NotificationKind, PlanId, PlanTypeId, ProductId,
-    RenewalTerms, SubscriptionPlan,
+    AgreementId, AutoScaling, Error, LicenseId, PlanId, PlanTypeId, ProductId, SubscriptionPlan,
 };
 use uuid::Uuid;
 

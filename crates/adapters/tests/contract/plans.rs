@@ -1,8 +1,9 @@
 //! Subscription plans.
 
 use chrono::Duration;
-use license_manager_domain::ports::{CustomerScope, PlanFilter, Store, StoreExt, Window};
-use license_manager_domain::{Change, ChangeReason, Conflict, Error, PlanDetails, ProductId, SubscriptionPlan};
+use license_manager_domain::history::Change;
+use license_manager_domain::ports::{CustomerScope, LimitOffset, PlanFilter, Store, StoreExt};
+use license_manager_domain::{ChangeReason, Conflict, Error, PlanDetails, ProductId, SubscriptionPlan};
 
 use super::Database;
 use super::fixtures::*;
@@ -112,7 +113,7 @@ pub fn plans_are_listed_the_latest_start_first_part_by_part(db: &dyn Database) {
         add(&*store, &SubscriptionPlan { start_date: day(start), ..plan(number, 2) }).unwrap();
     }
     let part =
-        |offset, limit| numbers(&store.read(|unit| unit.plans().list(&EVERY, Window { offset, limit })).unwrap());
+        |offset, limit| numbers(&store.read(|unit| unit.plans().list(&EVERY, LimitOffset { offset, limit })).unwrap());
     assert_eq!(part(0, 100), [4, 6, 1, 2, 3, 5]);
     assert_eq!(part(1, 3), [6, 1, 2]);
     assert_eq!(part(6, 3), [0; 0]);

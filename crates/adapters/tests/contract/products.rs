@@ -1,7 +1,8 @@
 //! Products and plan types.
 
+use license_manager_domain::model::seeded_products;
 use license_manager_domain::ports::StoreExt;
-use license_manager_domain::{Conflict, PlanType, PlanTypeId, Product, ProductId, seeded_products};
+use license_manager_domain::{Conflict, PlanType, PlanTypeId, Product, ProductId};
 
 use super::Database;
 use super::fixtures::*;

@@ -1,9 +1,10 @@
 //! Renewals.
 
-use license_manager_domain::ports::{RenewalFilter, Store, StoreExt, Window};
+use license_manager_domain::history::Change;
+use license_manager_domain::model::{RenewalDetails, RenewalLink, RenewalTerms};
+use license_manager_domain::ports::{LimitOffset, RenewalFilter, Store, StoreExt};
 use license_manager_domain::{
-    Change, Conflict, Error, LicenseTypesToCopy, RenewalDetails, RenewalId, RenewalLink, RenewalTerms,
-    SubscriptionPlan, SubscriptionPlanRenewal,
+    Conflict, Error, LicenseTypesToCopy, RenewalId, SubscriptionPlan, SubscriptionPlanRenewal,
 };
 
 use super::fixtures::*;
@@ -28,8 +29,8 @@ fn found(store: &dyn Store, id: RenewalId) -> RenewalDetails {
     store.read(|unit| unit.renewals().find(id)).unwrap().unwrap()
 }
 
-fn listed(store: &dyn Store, filter: &RenewalFilter, window: Window) -> Vec<RenewalId> {
-    let renewals = store.read(|unit| unit.renewals().list(filter, window)).unwrap();
+fn listed(store: &dyn Store, filter: &RenewalFilter, limit_offset: LimitOffset) -> Vec<RenewalId> {
+    let renewals = store.read(|unit| unit.renewals().list(filter, limit_offset)).unwrap();
     renewals.iter().map(|details| details.renewal.id).collect()
 }
 
@@ -198,7 +199,7 @@ pub fn renewals_are_listed_the_latest_first_part_by_part(db: &dyn Database) {
     let on = |prior, effective| RenewalTerms { effective_date: day(effective), ..terms(prior) };
     let [early, first, last] = [on(1, 100), on(2, 300), on(3, 300)].map(|terms| add(&*store, &terms).unwrap());
     assert_eq!(listed(&*store, &RenewalFilter::default(), ALL), [last, first, early]);
-    assert_eq!(listed(&*store, &RenewalFilter::default(), Window { offset: 1, limit: 1 }), [first]);
+    assert_eq!(listed(&*store, &RenewalFilter::default(), LimitOffset { offset: 1, limit: 1 }), [first]);
     assert_eq!(store.read(|unit| unit.renewals().count(&RenewalFilter::default())), Ok(3));
 }
 

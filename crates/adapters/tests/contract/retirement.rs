@@ -1,8 +1,9 @@
 //! Forgetting people.
 
+use license_manager_domain::model::EnrollmentJob;
 use license_manager_domain::outbox::{Message, Topic};
 use license_manager_domain::ports::{DeletedLicense, Retiree, Store, StoreExt};
-use license_manager_domain::{EnrollmentJob, LicenseId, LicenseStatus, LmsUserId, MessageId};
+use license_manager_domain::{LicenseId, LicenseStatus, LmsUserId, MessageId};
 use uuid::Uuid;
 
 use super::enrollment_jobs::job;

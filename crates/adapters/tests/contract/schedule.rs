@@ -1,9 +1,10 @@
 //! When recurring operations run by themselves.
 
-use license_manager_domain::ports::{Store, StoreExt};
-use license_manager_domain::{
-    Error, FinishedRun, OperationFailure, OperationSchedule, RecurringOperation, RunOutcome, RunSummary,
+use license_manager_domain::Error;
+use license_manager_domain::operations::{
+    FinishedRun, OperationFailure, OperationSchedule, RecurringOperation, RunOutcome, RunSummary,
 };
+use license_manager_domain::ports::{Store, StoreExt};
 
 use super::Database;
 use super::fixtures::*;

@@ -1,9 +1,11 @@
 //! Roles that staff hand out, notifications that were sent, and what was done for licenses.
 
+use license_manager_domain::model::{Notification, NotificationKind};
 use license_manager_domain::ports::{
-    AssignedRole, LicenseEventFilter, NotificationFilter, RoleAssignment, RoleAssignmentFilter, Store, StoreExt, Window,
+    AssignedRole, LicenseEventFilter, LimitOffset, NotificationFilter, RoleAssignment, RoleAssignmentFilter, Store,
+    StoreExt,
 };
-use license_manager_domain::{CustomerId, Notification, NotificationKind, RoleAssignmentId};
+use license_manager_domain::{CustomerId, RoleAssignmentId};
 
 use super::Database;
 use super::fixtures::*;
@@ -72,7 +74,7 @@ pub fn roles_are_filtered_and_listed_part_by_part(db: &dyn Database) {
     assert_eq!(roles(&*store, &learners), [two.clone(), three.clone()]);
     let of_customer = RoleAssignmentFilter { customer: Some(customer(1)), ..any() };
     assert_eq!(roles(&*store, &of_customer), [one, three]);
-    let part = Window { offset: 1, limit: 1 };
+    let part = LimitOffset { offset: 1, limit: 1 };
     assert_eq!(store.read(|unit| unit.role_assignments().list(&any(), part)), Ok(vec![two]));
 }
 
@@ -106,7 +108,7 @@ pub fn notifications_are_filtered_the_last_sent_first(db: &dyn Database) {
     assert_eq!(of(NotificationFilter { customer: Some(customer(2)), ..any() }), std::slice::from_ref(&third));
     assert_eq!(of(NotificationFilter { plan: Some(plan_id(1)), ..any() }), [second.clone(), first.clone()]);
     assert_eq!(of(NotificationFilter { kind: Some(Usual), ..any() }), [first, third]);
-    let part = Window { offset: 0, limit: 1 };
+    let part = LimitOffset { offset: 0, limit: 1 };
     assert_eq!(store.read(|unit| unit.notifications().list(&any(), part)), Ok(vec![second]));
 }
 

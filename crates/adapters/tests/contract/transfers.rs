@@ -1,10 +1,9 @@
 //! Transfer jobs, and the moving of licenses.
 
-use license_manager_domain::ports::{Store, StoreExt, TransferFilter, Window};
-use license_manager_domain::{
-    Change, Conflict, Error, HeldTwice, License, LicenseId, LicenseTransferJob, TransferJobId, TransferOrder,
-    TransferRun, TransferredLicenses,
-};
+use license_manager_domain::history::Change;
+use license_manager_domain::model::{HeldTwice, TransferOrder, TransferRun, TransferredLicenses};
+use license_manager_domain::ports::{LimitOffset, Store, StoreExt, TransferFilter};
+use license_manager_domain::{Conflict, Error, License, LicenseId, LicenseTransferJob, TransferJobId};
 
 use super::fixtures::*;
 use super::{Database, HistoryEntry};
@@ -109,10 +108,11 @@ pub fn transfer_jobs_are_listed_the_latest_first_and_filtered(db: &dyn Database)
     let done = LicenseTransferJob { completed_at: Some(day(5)), ..found(&*store, first) };
     save(&*store, &done).unwrap();
 
-    let listed = |filter: &TransferFilter, window| store.read(|unit| unit.transfers().list(filter, window)).unwrap();
+    let listed =
+        |filter: &TransferFilter, limit_offset| store.read(|unit| unit.transfers().list(filter, limit_offset)).unwrap();
     let any = TransferFilter::default();
     assert_eq!(listed(&any, ALL), [elsewhere, back, first].map(|id| (&found(&*store, id)).into()));
-    assert_eq!(listed(&any, Window { offset: 1, limit: 1 })[0].id, back);
+    assert_eq!(listed(&any, LimitOffset { offset: 1, limit: 1 })[0].id, back);
     for (filter, expected) in [
         (TransferFilter { customer: Some(customer(1)), ..any }, vec![back, first]),
         (TransferFilter { agreement: Some(agreement_id(2)), ..any }, vec![elsewhere]),

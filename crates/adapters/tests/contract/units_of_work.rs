@@ -2,14 +2,16 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
+use license_manager_domain::model::{
+    Job, JobKind, Notification, NotificationKind, TransferredLicenses, seeded_products,
+};
 use license_manager_domain::outbox::{Message, Topic};
 use license_manager_domain::ports::{
     AgreementFilter, CustomerScope, LicenseFilter, Person, Retiree, RoleAssignment, StoreExt, UnitOfWork,
 };
 use license_manager_domain::{
-    Entity, Error, Job, JobKind, LicenseStatus, LicenseTransferJob, LmsUserId, MessageId, Notification,
-    NotificationKind, RenewalId, RoleAssignmentId, SubscriptionPlanRenewal, TransferJobId, TransferredLicenses,
-    seeded_products,
+    Entity, Error, LicenseStatus, LicenseTransferJob, LmsUserId, MessageId, RenewalId, RoleAssignmentId,
+    SubscriptionPlanRenewal, TransferJobId,
 };
 use uuid::Uuid;
 
@@ -168,9 +170,9 @@ fn retiree() -> Retiree {
 pub fn a_unit_that_reads_refuses_locks(db: &dyn Database) {
     type Lock = fn(&mut dyn UnitOfWork) -> Result<usize, Error>;
     let locks: &[(&str, Lock)] = &[
-        ("lock_all_of_person", |unit| {
+        ("lock_all_by_person", |unit| {
             let person = Person { email: email("amy@example.com"), lms_user_id: None };
-            unit.licenses().lock_all_of_person(&person).map(|licenses| licenses.len())
+            unit.licenses().lock_all_by_person(&person).map(|licenses| licenses.len())
         }),
         ("lock_live_of_emails", |unit| {
             let emails = [email("amy@example.com")];

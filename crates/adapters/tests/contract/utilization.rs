@@ -1,8 +1,10 @@
 //! How seats are used, day by day.
 
 use chrono::Duration;
+use license_manager_domain::history::Change;
+use license_manager_domain::model::{ActivationDelay, Period};
 use license_manager_domain::ports::{Retiree, Store, StoreExt};
-use license_manager_domain::{ActivationDelay, Change, Email, License, LicenseStatus, LmsUserId, Period};
+use license_manager_domain::{Email, License, LicenseStatus, LmsUserId};
 
 use super::Database;
 use super::concurrency::at_once;

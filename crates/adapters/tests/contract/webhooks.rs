@@ -2,8 +2,8 @@
 
 use chrono::{DateTime, Duration, Utc};
 use license_manager_domain::outbox::{EventName, Message, Topic};
-use license_manager_domain::ports::{Store, StoreExt, WebhookDeliveryFilter, WebhookReplay, Window};
-use license_manager_domain::webhook::{
+use license_manager_domain::ports::{LimitOffset, Store, StoreExt, WebhookDeliveryFilter, WebhookReplay};
+use license_manager_domain::webhooks::{
     Webhook, WebhookBacklog, WebhookClaim, WebhookDelivery, WebhookParcel, WebhookSecret, WebhookStanding, WebhookState,
 };
 use license_manager_domain::{MessageId, WebhookId};
@@ -123,7 +123,7 @@ pub fn a_webhook_comes_back_as_it_was_written(db: &dyn Database) {
     assert_eq!(store.write(|unit| unit.webhooks().lock(full.id)), Ok(Some(full.clone())));
     assert_eq!(store.read(|unit| unit.webhooks().find(webhook_id(3))), Ok(None));
     assert_eq!(store.read(|unit| unit.webhooks().list(ALL)), Ok(vec![webhook(1), full.clone()]));
-    let second = Window { offset: 1, limit: 1 };
+    let second = LimitOffset { offset: 1, limit: 1 };
     assert_eq!(store.read(|unit| unit.webhooks().list(second)), Ok(vec![full.clone()]));
     assert_eq!(store.read(|unit| unit.webhooks().count()), Ok(2));
     let changed = Webhook { url: "https://other.example.com/".to_owned(), created_by: None, ..webhook(2) };
@@ -236,7 +236,7 @@ pub fn deliveries_are_listed_and_replayed(db: &dyn Database) {
     assert_eq!((last.id, last.attempts, last.last_status, last.delivered_at), (id(3), 1, Some(500), None));
     assert_eq!(last.last_error.as_deref(), Some("answered 500 Internal Server Error"));
     assert_eq!(told(&*store, 1, Some(delivered))[0].delivered_at, Some(day(2)));
-    let second = Window { offset: 1, limit: 2 };
+    let second = LimitOffset { offset: 1, limit: 2 };
     let filter = WebhookDeliveryFilter { webhook: webhook_id(1), state: None, id: None };
     let page = store.read(|unit| unit.webhook_deliveries().list(&filter, second)).unwrap();
     assert_eq!(page.iter().map(|told| told.id).collect::<Vec<_>>(), [id(3), id(2)]);

@@ -4,10 +4,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use license_manager_adapters::http::{
-    AccessTokens, Credentials, HttpAccounts, HttpCatalog, HttpDirectory, HttpNeighbour, Timeouts, client,
+    AccessTokens, Credentials, HttpAccounts, HttpCatalog, HttpDirectory, HttpUpstream, Timeouts, client,
 };
 use license_manager_domain::ports::{AccountLookup, ContentCatalog, EnterpriseCustomer, EnterpriseDirectory};
-use license_manager_domain::{CatalogId, CustomerId, Error, LmsUserId, Neighbour};
+use license_manager_domain::{CatalogId, CustomerId, Error, LmsUserId, Upstream};
 use serde_json::{Value, json};
 use uuid::Uuid;
 use wiremock::matchers::{body_string, header, header_exists, method, path, query_param};
@@ -18,7 +18,7 @@ use crate::{CUSTOMER, email, nobody_s_address, patient, short};
 const CATALOG: CatalogId = CatalogId(Uuid::from_u128(5));
 
 fn catalog_at(url: String, timeouts: Timeouts) -> HttpCatalog {
-    HttpCatalog::new(HttpNeighbour::new(Neighbour::Catalog, url, client(timeouts).unwrap(), None))
+    HttpCatalog::new(HttpUpstream::new(Upstream::Catalog, url, client(timeouts).unwrap(), None))
 }
 
 /// A catalog service whose calls carry tokens of the same server.
@@ -26,7 +26,7 @@ fn catalog_with_tokens(server: &MockServer) -> HttpCatalog {
     let client = client(patient()).unwrap();
     let credentials = Credentials { client_id: "license-manager".to_owned(), client_secret: "s&cret".to_owned() };
     let tokens = Arc::new(AccessTokens::new(&server.uri(), credentials, client.clone()));
-    HttpCatalog::new(HttpNeighbour::new(Neighbour::Catalog, server.uri(), client, Some(tokens)))
+    HttpCatalog::new(HttpUpstream::new(Upstream::Catalog, server.uri(), client, Some(tokens)))
 }
 
 fn contains(answer: bool) -> ResponseTemplate {
@@ -45,7 +45,7 @@ async fn ask(catalog: &HttpCatalog) -> Result<bool, Error> {
 #[track_caller]
 fn problem(answer: Result<bool, Error>) -> String {
     match answer {
-        Err(Error::Neighbour { neighbour: Neighbour::Catalog, problem }) => problem,
+        Err(Error::Upstream { upstream: Upstream::Catalog, problem }) => problem,
         other => panic!("{other:?}"),
     }
 }
@@ -123,7 +123,7 @@ async fn the_lms_knows_a_customer() {
         .respond_with(ResponseTemplate::new(200).set_body_json(known))
         .mount(&server)
         .await;
-    let lms = HttpDirectory::new(HttpNeighbour::new(Neighbour::Lms, server.uri(), client(patient()).unwrap(), None));
+    let lms = HttpDirectory::new(HttpUpstream::new(Upstream::Lms, server.uri(), client(patient()).unwrap(), None));
     let expected = EnterpriseCustomer::new(CUSTOMER, "acme", "Acme, Inc.");
     assert_eq!(lms.customer(CUSTOMER).await, Ok(expected));
     let unknown = lms.customer(CustomerId(Uuid::from_u128(7))).await.unwrap_err();
@@ -140,13 +140,13 @@ async fn the_lms_knows_the_account_of_an_address() {
     asked("cleo@example.com").respond_with(answer(json!([]))).mount(&server).await;
     asked("dan@example.com").respond_with(answer(json!([{ "username": "dan" }]))).mount(&server).await;
     asked("eve@example.com").respond_with(ResponseTemplate::new(403)).mount(&server).await;
-    let lms = HttpAccounts::new(HttpNeighbour::new(Neighbour::Lms, server.uri(), client(patient()).unwrap(), None));
+    let lms = HttpAccounts::new(HttpUpstream::new(Upstream::Lms, server.uri(), client(patient()).unwrap(), None));
     assert_eq!(lms.account(&email("amy+1@example.com")).await, Ok(Some(LmsUserId(7))));
     assert_eq!(lms.account(&email("bob@example.com")).await, Ok(None));
     assert_eq!(lms.account(&email("cleo@example.com")).await, Ok(None));
     for (person, said) in [("dan@example.com", "something unexpected"), ("eve@example.com", "answered 403 Forbidden")] {
         let error = lms.account(&email(person)).await.unwrap_err();
-        assert!(matches!(&error, Error::Neighbour { neighbour: Neighbour::Lms, problem } if problem.contains(said)));
+        assert!(matches!(&error, Error::Upstream { upstream: Upstream::Lms, problem } if problem.contains(said)));
     }
 }
 
@@ -209,23 +209,23 @@ async fn whoever_counts_calls_is_told_of_each() {
     let server = MockServer::start().await;
     let told = Arc::new(Mutex::new(Vec::new()));
     let log = told.clone();
-    let client = client(short()).unwrap().told_to(Arc::new(move |neighbour, outcome, took| {
+    let client = client(short()).unwrap().told_to(Arc::new(move |upstream, outcome, took| {
         assert!(took < Duration::from_secs(60));
-        log.lock().unwrap().push((neighbour, outcome.as_str()));
+        log.lock().unwrap().push((upstream, outcome.as_str()));
     }));
     let credentials = Credentials { client_id: "license-manager".to_owned(), client_secret: "s&cret".to_owned() };
     let tokens = Arc::new(AccessTokens::new(&server.uri(), credentials, client.clone()));
-    let neighbour = |url: String| HttpNeighbour::new(Neighbour::Catalog, url, client.clone(), None);
-    let catalog = HttpCatalog::new(neighbour(server.uri()));
+    let upstream = |url: String| HttpUpstream::new(Upstream::Catalog, url, client.clone(), None);
+    let catalog = HttpCatalog::new(upstream(server.uri()));
     for status in [500, 400, 429] {
         let answer = Mock::given(method("GET")).respond_with(ResponseTemplate::new(status)).up_to_n_times(1);
         answer.mount(&server).await;
         ask(&catalog).await.unwrap_err();
     }
-    ask(&HttpCatalog::new(neighbour(nobody_s_address()))).await.unwrap_err();
+    ask(&HttpCatalog::new(upstream(nobody_s_address()))).await.unwrap_err();
     Mock::given(method("GET")).respond_with(contains(true)).mount(&server).await;
     Mock::given(method("POST")).respond_with(token("one", 3600)).mount(&server).await;
-    let with_tokens = HttpNeighbour::new(Neighbour::Catalog, server.uri(), client.clone(), Some(tokens));
+    let with_tokens = HttpUpstream::new(Upstream::Catalog, server.uri(), client.clone(), Some(tokens));
     ask(&HttpCatalog::new(with_tokens)).await.unwrap();
     let catalog = |outcome| ("catalog", outcome);
     let expected = ["failed", "refused", "busy", "no_answer"].map(catalog);

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use license_manager_adapters::http::{CachedCatalog, HttpCatalog, HttpNeighbour, client};
+use license_manager_adapters::http::{CachedCatalog, HttpCatalog, HttpUpstream, client};
 use license_manager_domain::ports::ContentCatalog;
-use license_manager_domain::{CatalogId, Error, Neighbour};
+use license_manager_domain::{CatalogId, Error, Upstream};
 use serde_json::json;
 use uuid::Uuid;
 use wiremock::matchers::{any, method, path};
@@ -17,7 +17,7 @@ const CATALOG: CatalogId = CatalogId(Uuid::from_u128(5));
 const OTHER: CatalogId = CatalogId(Uuid::from_u128(7));
 
 fn http(server: &MockServer) -> HttpCatalog {
-    HttpCatalog::new(HttpNeighbour::new(Neighbour::Catalog, server.uri(), client(patient()).unwrap(), None))
+    HttpCatalog::new(HttpUpstream::new(Upstream::Catalog, server.uri(), client(patient()).unwrap(), None))
 }
 
 fn cached(server: &MockServer) -> CachedCatalog {
@@ -68,7 +68,7 @@ async fn an_error_is_kept_for_nobody() {
     Mock::given(any()).respond_with(contains(true)).mount(&server).await;
     let catalog = cached(&server);
     let problem = "answered 502 Bad Gateway".to_owned();
-    let away = Err(Error::Neighbour { neighbour: Neighbour::Catalog, problem });
+    let away = Err(Error::Upstream { upstream: Upstream::Catalog, problem });
     assert_eq!(catalog.contains(CATALOG, &courses(&["a"])).await, away);
     assert_eq!(catalog.contains(CATALOG, &courses(&["a"])).await, Ok(true));
 }
@@ -112,7 +112,7 @@ async fn the_owner_is_found_behind_a_slash_too_and_nonsense_is_no_owner() {
         ResponseTemplate::new(200).set_body_json(json!({ "enterprise_customer": null })),
     ] {
         let server = always(nonsense).await;
-        assert!(matches!(http(&server).owner(CATALOG).await, Err(Error::Neighbour { .. })));
+        assert!(matches!(http(&server).owner(CATALOG).await, Err(Error::Upstream { .. })));
     }
 }
 

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use license_manager_adapters::http::{HttpLearners, HttpNeighbour, Timeouts, client};
+use license_manager_adapters::http::{HttpLearners, HttpUpstream, Timeouts, client};
 use license_manager_domain::ports::{
     CustomerAdmin, EnrollmentResults, LearnerRegistry, LicensedEnrollment, PendingLearner, Undelivered,
 };
-use license_manager_domain::{LicenseId, LmsUserId, Neighbour};
+use license_manager_domain::{LicenseId, LmsUserId, Upstream};
 use serde_json::json;
 use uuid::Uuid;
 use wiremock::matchers::{method, path, query_param, query_param_is_missing};
@@ -20,7 +20,7 @@ use crate::{
 const LICENSE: LicenseId = LicenseId(Uuid::from_u128(8));
 
 fn lms(url: String, timeouts: Timeouts) -> HttpLearners {
-    HttpLearners::new(HttpNeighbour::new(Neighbour::Lms, url, client(timeouts).unwrap(), None), clock())
+    HttpLearners::new(HttpUpstream::new(Upstream::Lms, url, client(timeouts).unwrap(), None), clock())
 }
 
 fn enrollment(activation_link: Option<&str>) -> LicensedEnrollment {

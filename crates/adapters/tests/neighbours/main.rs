@@ -1,4 +1,4 @@
-//! Neighbouring services, played by servers of the tests' own.
+//! Upstream services, played by servers of the tests' own.
 
 mod asked;
 mod braze;

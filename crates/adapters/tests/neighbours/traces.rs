@@ -1,9 +1,9 @@
 //! Calls that are parts of traces.
 
-use license_manager_adapters::http::{HttpCatalog, HttpNeighbour, WebhookClient, client};
+use license_manager_adapters::http::{HttpCatalog, HttpUpstream, WebhookClient, client};
 use license_manager_domain::ports::{ContentCatalog, WebhookRequest, WebhookSender};
-use license_manager_domain::webhook::WebhookSecret;
-use license_manager_domain::{CatalogId, MessageId, Neighbour};
+use license_manager_domain::webhooks::WebhookSecret;
+use license_manager_domain::{CatalogId, MessageId, Upstream};
 use opentelemetry::Context;
 use opentelemetry::context::FutureExt;
 use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
@@ -28,8 +28,8 @@ async fn parents(server: &MockServer) -> Vec<Option<String>> {
 #[tokio::test]
 async fn a_call_carries_the_trace_on_that_it_is_a_part_of() {
     let server = always(ResponseTemplate::new(200).set_body_json(json!({ "contains_content_items": true }))).await;
-    let neighbour = HttpNeighbour::new(Neighbour::Catalog, server.uri(), client(patient()).unwrap(), None);
-    let catalog = HttpCatalog::new(neighbour);
+    let upstream = HttpUpstream::new(Upstream::Catalog, server.uri(), client(patient()).unwrap(), None);
+    let catalog = HttpCatalog::new(upstream);
     let courses = ["course-v1:edX+DemoX+T1".to_owned()];
     let ask = || catalog.contains(CatalogId(Uuid::from_u128(5)), &courses);
     ask().await.unwrap();

@@ -7,7 +7,7 @@ use chrono::TimeDelta;
 use license_manager_adapters::http::{Timeouts, WebhookClient};
 use license_manager_domain::MessageId;
 use license_manager_domain::ports::{WebhookFailure, WebhookRequest, WebhookSender};
-use license_manager_domain::webhook::WebhookSecret;
+use license_manager_domain::webhooks::WebhookSecret;
 use uuid::Uuid;
 use wiremock::ResponseTemplate;
 

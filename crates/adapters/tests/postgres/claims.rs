@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
 use license_manager_adapters::postgres::PostgresStore;
+use license_manager_domain::model::{Job, JobKind};
 use license_manager_domain::ports::{StoreExt, UnitOfWork};
 use license_manager_domain::*;
 use uuid::Uuid;
@@ -196,7 +197,7 @@ fn sixteen_assignments_of_overlapping_groups_are_all_served() {
             .map(|thread| {
                 let (manager, start) = (&manager, &start);
                 scope.spawn(move || {
-                    // Thirty neighbours out of a ring of one hundred learners.
+                    // Thirty upstreams out of a ring of one hundred learners.
                     let learners: Assignees = (0..30).map(|step| (email((thread * 7 + step) % 100), None)).collect();
                     start.wait();
                     let outcome =

@@ -7,8 +7,9 @@ use diesel::connection::SimpleConnection;
 use diesel::sql_types::Text;
 use license_manager_adapters::copy::{CopyError, copy};
 use license_manager_adapters::sqlite::{SqliteOptions, SqliteStore};
+use license_manager_domain::model::seeded_products;
+use license_manager_domain::operations::Supervisor;
 use license_manager_domain::ports::StoreExt;
-use license_manager_domain::{Supervisor, seeded_products};
 use tempfile::TempDir;
 
 use super::*;

@@ -21,6 +21,8 @@ use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
 use license_manager_adapters::postgres::PostgresStore;
+use license_manager_domain::history::Change;
+use license_manager_domain::model::{DEFAULT_PRODUCT, seeded_products};
 use license_manager_domain::ports::{FixedClock, IdSource, StoreExt, UnitOfWork};
 use license_manager_domain::*;
 use uuid::Uuid;

@@ -7,7 +7,9 @@ use std::sync::mpsc;
 use diesel::prelude::*;
 use diesel::sql_types::Text;
 use license_manager_adapters::postgres::PostgresStore;
-use license_manager_domain::ports::{LicenseField, LicenseFilter, LicenseOrder, Person, Retiree, StoreExt, Window};
+use license_manager_domain::ports::{
+    LicenseField, LicenseFilter, LicenseOrder, LimitOffset, Person, Retiree, StoreExt,
+};
 use license_manager_domain::*;
 
 use crate::support::PostgresDatabase;
@@ -77,7 +79,7 @@ fn a_person_is_found_by_address_and_id_whatever_the_statistics_say() {
     for analyzed in [false, true] {
         let plan = query_plan(analyzed, &["text", "bigint"], |store| {
             let person = Person { email: email(7), lms_user_id: Some(LmsUserId(7)) };
-            assert_eq!(store.read(|unit| unit.licenses().of_person(AGREEMENT, &person)).unwrap().len(), 1);
+            assert_eq!(store.read(|unit| unit.licenses().find_by_person(AGREEMENT, &person)).unwrap().len(), 1);
         });
         assert!(plan.contains("license_by_email") && plan.contains("license_by_lms_user"), "{plan}");
     }
@@ -97,8 +99,8 @@ fn a_claim_reads_no_more_than_it_takes() {
 fn a_page_in_the_usual_order_is_read_from_the_index() {
     let order = [LicenseField::Status, LicenseField::UserEmail].map(|field| LicenseOrder { field, descending: false });
     let plan = query_plan(true, &["uuid", "bigint", "bigint"], |store| {
-        let window = Window { offset: 20, limit: 10 };
-        let page = store.read(|unit| unit.licenses().list(PLAN, &LicenseFilter::default(), &order, window));
+        let limit_offset = LimitOffset { offset: 20, limit: 10 };
+        let page = store.read(|unit| unit.licenses().list(PLAN, &LicenseFilter::default(), &order, limit_offset));
         assert_eq!(page.unwrap().len(), 10);
     });
     assert!(plan.contains("license_by_plan") && !plan.contains("Sort"), "{plan}");

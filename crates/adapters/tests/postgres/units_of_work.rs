@@ -6,6 +6,7 @@ use std::sync::{Arc, mpsc};
 
 use diesel::prelude::*;
 use diesel::sql_types::Text;
+use license_manager_domain::model::{Job, JobKind, seeded_products};
 use license_manager_domain::outbox::{Message, Topic};
 use license_manager_domain::ports::{LicenseFilter, Person, StoreExt, UnitOfWork};
 use license_manager_domain::*;
@@ -91,7 +92,7 @@ fn work_that_only_reads_cannot_write() {
         ("jobs.add", &|unit| unit.jobs().add(&job)),
         ("jobs.claim", &|unit| unit.jobs().claim(now()).map(drop)),
         ("jobs.remove", &|unit| unit.jobs().remove(PLAN, JobKind::Provision)),
-        ("licenses.lock_all_of_person", &|unit| unit.licenses().lock_all_of_person(&person).map(drop)),
+        ("licenses.lock_all_by_person", &|unit| unit.licenses().lock_all_by_person(&person).map(drop)),
         ("licenses.lock_live_of_emails", &|unit| unit.licenses().lock_live_of_emails(PLAN, &[email(0)]).map(drop)),
         ("licenses.lock_live", &|unit| unit.licenses().lock_live(PLAN, &LicenseFilter::default(), 1).map(drop)),
         ("licenses.lock_revoked_after", &|unit| unit.licenses().lock_revoked_after(PLAN, None, 1).map(drop)),

@@ -3,11 +3,11 @@
 use chrono::{DateTime, Utc};
 
 use super::FieldChange;
-use crate::agreement::CustomerAgreement;
-use crate::license::License;
-use crate::plan::SubscriptionPlan;
-use crate::product::Product;
-use crate::renewal::SubscriptionPlanRenewal;
+use crate::model::agreement::CustomerAgreement;
+use crate::model::license::License;
+use crate::model::plan::SubscriptionPlan;
+use crate::model::product::Product;
+use crate::model::renewal::SubscriptionPlanRenewal;
 
 use FieldKind::{Flag, Moment, Plain};
 
@@ -106,7 +106,7 @@ impl From<DateTime<Utc>> for Value {
     }
 }
 
-/// The fields of a row by name, in the order of [`super::Recorded::fields`].
+/// The fields of a row by name, in the order of [`super::EntityRef::fields`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Row(Vec<(&'static str, Value)>);
 

@@ -3,14 +3,14 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 
 use super::{MemoryUnit, Tables};
-use crate::email::Email;
 use crate::error::Error;
-use crate::ids::{AgreementId, CatalogId, CustomerId, LicenseId, PlanId, PlanTypeId};
-use crate::license::{License, LicenseStatus};
-use crate::plan::SubscriptionPlan;
+use crate::model::email::Email;
+use crate::model::ids::{AgreementId, CatalogId, CustomerId, LicenseId, PlanId, PlanTypeId};
+use crate::model::license::{License, LicenseStatus};
+use crate::model::plan::SubscriptionPlan;
+use crate::model::renewal::SubscriptionPlanRenewal;
+use crate::model::staff_records::NotificationKind;
 use crate::ports::{DueRenewal, DueWorkRepository, PlanEnd, Unlinking};
-use crate::renewal::SubscriptionPlanRenewal;
-use crate::staff_records::NotificationKind;
 
 fn of_schedule(renewal: &&SubscriptionPlanRenewal) -> bool {
     !renewal.processed && !renewal.terms.exempt_from_batch_processing

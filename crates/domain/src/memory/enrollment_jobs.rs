@@ -1,8 +1,8 @@
 use super::MemoryUnit;
-use crate::email::Email;
-use crate::enrollment::{Enrollees, EnrollmentJob};
 use crate::error::Error;
-use crate::ids::EnrollmentJobId;
+use crate::model::email::Email;
+use crate::model::enrollment::{Enrollees, EnrollmentJob};
+use crate::model::ids::EnrollmentJobId;
 use crate::ports::EnrollmentJobRepository;
 
 impl EnrollmentJobRepository for MemoryUnit<'_> {

@@ -3,9 +3,9 @@ use chrono::{DateTime, Utc};
 use super::repositories::part;
 use super::{HistoryEntry, MemoryUnit, Tables};
 use crate::error::Error;
-use crate::history::{ChangeKind, Recorded, Row, Version};
-use crate::ids::{AgreementId, LicenseId, PlanId, ProductId, RenewalId};
-use crate::ports::{HistoryRepository, Window};
+use crate::history::{ChangeKind, EntityRef, Row, Version};
+use crate::model::ids::{AgreementId, LicenseId, PlanId, ProductId, RenewalId};
+use crate::ports::{HistoryRepository, LimitOffset};
 
 impl Tables {
     /// The row of that id as it is, or as it last was.
@@ -26,13 +26,13 @@ impl Tables {
     }
 }
 
-fn place(of: Recorded) -> (&'static str, String) {
+fn place(of: EntityRef) -> (&'static str, String) {
     match of {
-        Recorded::Agreement(id) => ("customer_agreement", id.to_string()),
-        Recorded::Plan(id) => ("subscription_plan", id.to_string()),
-        Recorded::License(id) => ("license", id.to_string()),
-        Recorded::Product(id) => ("product", id.to_string()),
-        Recorded::Renewal(id) => ("subscription_plan_renewal", id.to_string()),
+        EntityRef::Agreement(id) => ("customer_agreement", id.to_string()),
+        EntityRef::Plan(id) => ("subscription_plan", id.to_string()),
+        EntityRef::License(id) => ("license", id.to_string()),
+        EntityRef::Product(id) => ("product", id.to_string()),
+        EntityRef::Renewal(id) => ("subscription_plan_renewal", id.to_string()),
     }
 }
 
@@ -51,35 +51,35 @@ fn version((number, entry): (usize, &HistoryEntry)) -> Version {
     }
 }
 
-fn newest_first(tables: &Tables, of: Recorded) -> impl Iterator<Item = Version> {
+fn newest_first(tables: &Tables, of: EntityRef) -> impl Iterator<Item = Version> {
     let (table, id) = place(of);
     let entries = tables.history.iter().enumerate().rev();
     entries.filter(move |(_, entry)| entry.table == table && entry.id == id).map(version)
 }
 
 impl HistoryRepository for MemoryUnit<'_> {
-    fn versions(&mut self, of: Recorded, window: Window) -> Result<Vec<Version>, Error> {
-        Ok(part(newest_first(self.tables, of).collect(), window))
+    fn versions(&mut self, of: EntityRef, limit_offset: LimitOffset) -> Result<Vec<Version>, Error> {
+        Ok(part(newest_first(self.tables, of).collect(), limit_offset))
     }
 
-    fn count(&mut self, of: Recorded) -> Result<i64, Error> {
+    fn count(&mut self, of: EntityRef) -> Result<i64, Error> {
         Ok(newest_first(self.tables, of).count() as i64)
     }
 
-    fn as_of(&mut self, of: Recorded, at: DateTime<Utc>) -> Result<Option<Version>, Error> {
+    fn as_of(&mut self, of: EntityRef, at: DateTime<Utc>) -> Result<Option<Version>, Error> {
         Ok(newest_first(self.tables, of).find(|version| version.at <= at))
     }
 
     fn licenses_as_of(&mut self, licenses: &[LicenseId], at: DateTime<Utc>) -> Result<Vec<Version>, Error> {
         let mut ids = licenses.to_vec();
         ids.sort_unstable();
-        let found = ids.into_iter().filter_map(|id| self.as_of(Recorded::License(id), at).transpose());
+        let found = ids.into_iter().filter_map(|id| self.as_of(EntityRef::License(id), at).transpose());
         found.collect()
     }
 
     fn licenses_written_after(&mut self, plan: PlanId, at: DateTime<Utc>) -> Result<Vec<LicenseId>, Error> {
         let tables = &*self.tables;
-        let later = |id: &LicenseId| newest_first(tables, Recorded::License(*id)).any(|version| version.at > at);
+        let later = |id: &LicenseId| newest_first(tables, EntityRef::License(*id)).any(|version| version.at > at);
         let ids = tables.licenses.values().filter(|license| license.plan == plan).map(|license| license.id);
         Ok(ids.filter(later).collect())
     }

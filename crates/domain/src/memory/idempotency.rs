@@ -3,7 +3,7 @@ use uuid::Uuid;
 
 use super::MemoryUnit;
 use crate::error::Error;
-use crate::idempotency::{FirstRequest, IdempotencyKey, StoredAnswer};
+use crate::model::idempotency::{FirstRequest, IdempotencyKey, StoredAnswer};
 use crate::ports::IdempotencyRepository;
 
 impl MemoryUnit<'_> {

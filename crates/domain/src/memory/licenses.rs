@@ -3,13 +3,13 @@ use std::collections::{HashMap, HashSet};
 
 use super::repositories::part;
 use super::{MemoryUnit, Tables};
-use crate::email::Email;
 use crate::error::{Conflict, Error};
 use crate::history::Change;
-use crate::ids::{ActivationKey, AgreementId, LicenseId, PlanId};
-use crate::license::{License, LicenseStatus};
-use crate::plan::{LicenseCounts, PlanDetails};
-use crate::ports::{LicenseField, LicenseFilter, LicenseOrder, LicenseRepository, Person, Window};
+use crate::model::email::Email;
+use crate::model::ids::{ActivationKey, AgreementId, LicenseId, PlanId};
+use crate::model::license::{License, LicenseStatus};
+use crate::model::plan::{LicenseCounts, PlanDetails};
+use crate::ports::{LicenseField, LicenseFilter, LicenseOrder, LicenseRepository, LimitOffset, Person};
 
 pub(super) fn matches(filter: &LicenseFilter, license: &License) -> bool {
     let email = license.columns().user_email;
@@ -86,12 +86,12 @@ impl LicenseRepository for MemoryUnit<'_> {
         plan: PlanId,
         filter: &LicenseFilter,
         order: &[LicenseOrder],
-        window: Window,
+        limit_offset: LimitOffset,
     ) -> Result<Vec<License>, Error> {
         let mut licenses: Vec<License> =
             of_plan(self.tables, plan).filter(|license| matches(filter, license)).cloned().collect();
         licenses.sort_by(|left, right| compare(order, left, right));
-        Ok(part(licenses, window))
+        Ok(part(licenses, limit_offset))
     }
 
     fn count(&mut self, plan: PlanId, filter: &LicenseFilter) -> Result<i64, Error> {
@@ -112,7 +112,7 @@ impl LicenseRepository for MemoryUnit<'_> {
         Ok(next.take(at_most(limit)).cloned().collect())
     }
 
-    fn of_person(&mut self, agreement: AgreementId, person: &Person) -> Result<Vec<License>, Error> {
+    fn find_by_person(&mut self, agreement: AgreementId, person: &Person) -> Result<Vec<License>, Error> {
         let in_agreement =
             |license: &&License| self.tables.plans.get(&license.plan).is_some_and(|plan| plan.agreement == agreement);
         let licenses = self.tables.licenses.values().filter(in_agreement);
@@ -139,7 +139,7 @@ impl LicenseRepository for MemoryUnit<'_> {
         Ok(self.tables.licenses.values().filter(|license| ids.contains(&license.id)).cloned().collect())
     }
 
-    fn lock_all_of_person(&mut self, person: &Person) -> Result<Vec<License>, Error> {
+    fn lock_all_by_person(&mut self, person: &Person) -> Result<Vec<License>, Error> {
         Ok(self.written()?.licenses.values().filter(|license| is_of(person, license)).cloned().collect())
     }
 

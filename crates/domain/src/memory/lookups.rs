@@ -1,12 +1,12 @@
 use super::licenses::{compare, matches};
 use super::repositories::part;
 use super::{MemoryUnit, Tables};
-use crate::email::Email;
 use crate::error::Error;
-use crate::ids::{LicenseId, PlanId};
-use crate::license::License;
-use crate::plan::PlanDetails;
-use crate::ports::{LicenseOrder, LicenseSearch, LookupRepository, Window};
+use crate::model::email::Email;
+use crate::model::ids::{LicenseId, PlanId};
+use crate::model::license::License;
+use crate::model::plan::PlanDetails;
+use crate::ports::{LicenseOrder, LicenseSearch, LimitOffset, LookupRepository};
 
 fn with_plan(tables: &Tables, license: &License) -> Option<(License, PlanDetails)> {
     Some((license.clone(), tables.details(tables.plans.get(&license.plan)?)?))
@@ -43,10 +43,15 @@ impl LookupRepository for MemoryUnit<'_> {
         Ok(self.tables.licenses.values().filter(held).cloned().collect())
     }
 
-    fn list(&mut self, search: &LicenseSearch, order: &[LicenseOrder], window: Window) -> Result<Vec<License>, Error> {
+    fn list(
+        &mut self,
+        search: &LicenseSearch,
+        order: &[LicenseOrder],
+        limit_offset: LimitOffset,
+    ) -> Result<Vec<License>, Error> {
         let mut licenses = found(self.tables, search);
         licenses.sort_by(|left, right| compare(order, left, right));
-        Ok(part(licenses, window))
+        Ok(part(licenses, limit_offset))
     }
 
     fn count(&mut self, search: &LicenseSearch) -> Result<i64, Error> {

@@ -26,26 +26,26 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use crate::agreement::CustomerAgreement;
 use crate::delivery::Lanes;
-use crate::enrollment::EnrollmentJob;
 use crate::error::Error;
 use crate::history::{Change, Row};
-use crate::idempotency::{FirstRequest, IdempotencyKey};
-use crate::ids::{
+use crate::model::agreement::CustomerAgreement;
+use crate::model::enrollment::EnrollmentJob;
+use crate::model::idempotency::{FirstRequest, IdempotencyKey};
+use crate::model::ids::{
     AgreementId, EnrollmentJobId, LicenseId, PlanId, PlanTypeId, ProductId, RenewalId, TransferJobId, WebhookId,
 };
-use crate::jobs::Job;
-use crate::license::{License, LicenseColumns};
+use crate::model::jobs::Job;
+use crate::model::license::{License, LicenseColumns};
+use crate::model::plan::{PlanDetails, SubscriptionPlan};
+use crate::model::product::{PlanType, Product, seeded_products};
+use crate::model::renewal::SubscriptionPlanRenewal;
+use crate::model::staff_records::{LicenseMark, Notification};
+use crate::model::transfer::LicenseTransferJob;
+use crate::operations::schedule::{OperationSchedule, RecurringOperation};
 use crate::outbox::Message;
-use crate::plan::{PlanDetails, SubscriptionPlan};
 use crate::ports::{AssignedRole, Store, User, Work};
-use crate::product::{PlanType, Product, seeded_products};
-use crate::renewal::SubscriptionPlanRenewal;
-use crate::schedule::{OperationSchedule, RecurringOperation};
-use crate::staff_records::{LicenseMark, Notification};
-use crate::transfer::LicenseTransferJob;
-use crate::webhook::Webhook;
+use crate::webhooks::Webhook;
 
 /// The store.
 #[derive(Debug, Default)]

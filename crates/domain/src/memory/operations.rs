@@ -4,16 +4,16 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::{HistoryEntry, MemoryUnit};
-use crate::email::Email;
 use crate::error::Error;
-use crate::ids::{LicenseId, PlanId};
-use crate::license::{License, LicenseColumns, LicenseStatus};
-use crate::moment;
+use crate::model::email::Email;
+use crate::model::ids::{LicenseId, PlanId};
+use crate::model::license::{License, LicenseColumns, LicenseStatus};
+use crate::model::staff_records::LicenseMark;
 use crate::outbox::Topic;
 use crate::ports::{
     DeletedLicense, OperationRepository, Purge, PurgeRepository, RetirementRepository, Task, TaskClaim,
 };
-use crate::staff_records::LicenseMark;
+use crate::saturating_time;
 
 /// Who has a task, until when, and how far it is.
 #[derive(Debug, Clone)]
@@ -90,7 +90,7 @@ impl MemoryUnit<'_> {
         let keeps = self.tables.agreements.get(&plan.agreement)?.license_duration_before_purge;
         let columns = license.columns();
         let knows_somebody = knows_somebody(&columns);
-        let past = |at: Option<DateTime<Utc>>| at.is_some_and(|at| at < moment::before(now, keeps));
+        let past = |at: Option<DateTime<Utc>>| at.is_some_and(|at| at < saturating_time::before(now, keeps));
         Some(match purge {
             Purge::PlanExpired => knows_somebody && past(Some(plan.expiration_date)),
             Purge::Revoked => {
@@ -111,7 +111,7 @@ impl MemoryUnit<'_> {
     fn is_deletion_due(&self, last: &HistoryEntry, now: DateTime<Utc>) -> Option<bool> {
         let plan = self.tables.plans.get(&PlanId(last.row.uuid("subscription_plan_uuid")?))?;
         let keeps = self.tables.agreements.get(&plan.agreement)?.license_duration_before_purge;
-        let kept_since = moment::before(now, keeps);
+        let kept_since = saturating_time::before(now, keeps);
         let over = !plan.for_internal_use_only || plan.expiration_date < kept_since;
         Some(last.kind == '-' && last.change.at < kept_since && over)
     }

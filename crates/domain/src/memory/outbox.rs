@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::{MemoryUnit, Owed};
 use crate::delivery::{Backlog, DeliveryClaim, Lane, OutboxSelection, Parcel, Standing, Waiting};
 use crate::error::Error;
-use crate::ids::MessageId;
+use crate::model::ids::MessageId;
 use crate::outbox::{Message, Topic};
 use crate::ports::{OutboxFilter, OutboxRepository};
 

@@ -4,9 +4,9 @@ use super::repositories::{missing, part};
 use super::{MemoryUnit, Tables};
 use crate::error::{Conflict, Error};
 use crate::history::Change;
-use crate::ids::{AgreementId, PlanId, RenewalId};
-use crate::ports::{RenewalFilter, RenewalRepository, Window};
-use crate::renewal::{RenewalDetails, RenewalLink, RenewalTerms, SubscriptionPlanRenewal};
+use crate::model::ids::{AgreementId, PlanId, RenewalId};
+use crate::model::renewal::{RenewalDetails, RenewalLink, RenewalTerms, SubscriptionPlanRenewal};
+use crate::ports::{LimitOffset, RenewalFilter, RenewalRepository};
 
 const TABLE: &str = "subscription_plan_renewal";
 
@@ -89,8 +89,8 @@ impl RenewalRepository for MemoryUnit<'_> {
         Ok(found)
     }
 
-    fn list(&mut self, filter: &RenewalFilter, window: Window) -> Result<Vec<RenewalDetails>, Error> {
-        Ok(part(matching(self.tables, filter), window))
+    fn list(&mut self, filter: &RenewalFilter, limit_offset: LimitOffset) -> Result<Vec<RenewalDetails>, Error> {
+        Ok(part(matching(self.tables, filter), limit_offset))
     }
 
     fn count(&mut self, filter: &RenewalFilter) -> Result<i64, Error> {

@@ -5,21 +5,21 @@ use std::collections::btree_map::Entry;
 use chrono::{DateTime, Utc};
 
 use super::{MemoryUnit, Tables};
-use crate::agreement::CustomerAgreement;
 use crate::error::{Conflict, Error};
 use crate::history::Change;
-use crate::ids::{AgreementId, CustomerId, PlanId, PlanTypeId, ProductId};
-use crate::jobs::{Job, JobKind};
-use crate::plan::{PlanDetails, SubscriptionPlan};
+use crate::model::agreement::CustomerAgreement;
+use crate::model::ids::{AgreementId, CustomerId, PlanId, PlanTypeId, ProductId};
+use crate::model::jobs::{Job, JobKind};
+use crate::model::plan::{PlanDetails, SubscriptionPlan};
+use crate::model::product::{PlanType, Product};
 use crate::ports::{
-    AgreementFilter, AgreementRepository, JobRepository, PlanFilter, PlanRepository, ProductRepository, User,
-    UserRepository, Window,
+    AgreementFilter, AgreementRepository, JobRepository, LimitOffset, PlanFilter, PlanRepository, ProductRepository,
+    User, UserRepository,
 };
-use crate::product::{PlanType, Product};
 
-pub(super) fn part<T>(all: Vec<T>, window: Window) -> Vec<T> {
-    let skip = usize::try_from(window.offset).unwrap_or(0);
-    all.into_iter().skip(skip).take(usize::try_from(window.limit).unwrap_or(0)).collect()
+pub(super) fn part<T>(all: Vec<T>, limit_offset: LimitOffset) -> Vec<T> {
+    let skip = usize::try_from(limit_offset.offset).unwrap_or(0);
+    all.into_iter().skip(skip).take(usize::try_from(limit_offset.limit).unwrap_or(0)).collect()
 }
 
 pub(super) fn missing(what: &str) -> Error {
@@ -64,8 +64,8 @@ impl AgreementRepository for MemoryUnit<'_> {
         Ok(self.tables.agreements.values().find(has_slug).cloned())
     }
 
-    fn list(&mut self, filter: &AgreementFilter, window: Window) -> Result<Vec<CustomerAgreement>, Error> {
-        Ok(part(matching_agreements(self.tables, filter), window))
+    fn list(&mut self, filter: &AgreementFilter, limit_offset: LimitOffset) -> Result<Vec<CustomerAgreement>, Error> {
+        Ok(part(matching_agreements(self.tables, filter), limit_offset))
     }
 
     fn count(&mut self, filter: &AgreementFilter) -> Result<i64, Error> {
@@ -121,8 +121,8 @@ impl PlanRepository for MemoryUnit<'_> {
         PlanRepository::find(self, id)
     }
 
-    fn list(&mut self, filter: &PlanFilter, window: Window) -> Result<Vec<PlanDetails>, Error> {
-        Ok(part(matching_plans(self.tables, filter), window))
+    fn list(&mut self, filter: &PlanFilter, limit_offset: LimitOffset) -> Result<Vec<PlanDetails>, Error> {
+        Ok(part(matching_plans(self.tables, filter), limit_offset))
     }
 
     fn count(&mut self, filter: &PlanFilter) -> Result<i64, Error> {

@@ -1,10 +1,10 @@
 use serde_json::Value;
 
 use super::MemoryUnit;
-use crate::email::Email;
 use crate::error::Error;
-use crate::ids::{LicenseId, LmsUserId};
-use crate::license::{License, LicenseColumns};
+use crate::model::email::Email;
+use crate::model::ids::{LicenseId, LmsUserId};
+use crate::model::license::{License, LicenseColumns};
 use crate::outbox::{Message, Topic};
 use crate::ports::{DeletedLicense, Retiree, RetirementRepository};
 

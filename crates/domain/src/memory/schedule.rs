@@ -1,7 +1,7 @@
 use super::MemoryUnit;
 use crate::error::Error;
+use crate::operations::schedule::{OperationSchedule, RecurringOperation};
 use crate::ports::ScheduleRepository;
-use crate::schedule::{OperationSchedule, RecurringOperation};
 
 impl ScheduleRepository for MemoryUnit<'_> {
     fn list(&mut self) -> Result<Vec<OperationSchedule>, Error> {

@@ -4,12 +4,12 @@ use super::repositories::part;
 use super::{MemoryUnit, Tables};
 use crate::error::Error;
 use crate::history::Change;
-use crate::ids::{LicenseId, PlanId, RoleAssignmentId};
+use crate::model::ids::{LicenseId, PlanId, RoleAssignmentId};
+use crate::model::staff_records::{LicenseMark, Notification};
 use crate::ports::{
-    AssignedRole, LicenseEventFilter, LicenseEventRepository, NotificationFilter, NotificationRepository,
-    RoleAssignment, RoleAssignmentFilter, RoleAssignmentRepository, Window,
+    AssignedRole, LicenseEventFilter, LicenseEventRepository, LimitOffset, NotificationFilter, NotificationRepository,
+    RoleAssignment, RoleAssignmentFilter, RoleAssignmentRepository,
 };
-use crate::staff_records::{LicenseMark, Notification};
 
 impl Tables {
     /// Gives a user a role unless they have it.
@@ -40,8 +40,8 @@ fn matching_roles(tables: &Tables, filter: &RoleAssignmentFilter) -> Vec<Assigne
 }
 
 impl RoleAssignmentRepository for MemoryUnit<'_> {
-    fn list(&mut self, filter: &RoleAssignmentFilter, window: Window) -> Result<Vec<AssignedRole>, Error> {
-        Ok(part(matching_roles(self.tables, filter), window))
+    fn list(&mut self, filter: &RoleAssignmentFilter, limit_offset: LimitOffset) -> Result<Vec<AssignedRole>, Error> {
+        Ok(part(matching_roles(self.tables, filter), limit_offset))
     }
 
     fn count(&mut self, filter: &RoleAssignmentFilter) -> Result<i64, Error> {
@@ -81,8 +81,8 @@ fn matching_notifications(tables: &Tables, filter: &NotificationFilter) -> Vec<N
 }
 
 impl NotificationRepository for MemoryUnit<'_> {
-    fn list(&mut self, filter: &NotificationFilter, window: Window) -> Result<Vec<Notification>, Error> {
-        Ok(part(matching_notifications(self.tables, filter), window))
+    fn list(&mut self, filter: &NotificationFilter, limit_offset: LimitOffset) -> Result<Vec<Notification>, Error> {
+        Ok(part(matching_notifications(self.tables, filter), limit_offset))
     }
 
     fn count(&mut self, filter: &NotificationFilter) -> Result<i64, Error> {
@@ -122,8 +122,8 @@ fn matching_events(tables: &Tables, filter: &LicenseEventFilter) -> Vec<LicenseM
 }
 
 impl LicenseEventRepository for MemoryUnit<'_> {
-    fn list(&mut self, filter: &LicenseEventFilter, window: Window) -> Result<Vec<LicenseMark>, Error> {
-        Ok(part(matching_events(self.tables, filter), window))
+    fn list(&mut self, filter: &LicenseEventFilter, limit_offset: LimitOffset) -> Result<Vec<LicenseMark>, Error> {
+        Ok(part(matching_events(self.tables, filter), limit_offset))
     }
 
     fn count(&mut self, filter: &LicenseEventFilter) -> Result<i64, Error> {

@@ -5,10 +5,10 @@ use super::repositories::{missing, part};
 use super::{MemoryUnit, Tables};
 use crate::error::Error;
 use crate::history::Change;
-use crate::ids::{LicenseId, PlanId, TransferJobId};
-use crate::license::License;
-use crate::ports::{TransferFilter, TransferRepository, Window};
-use crate::transfer::{HeldTwice, LicenseTransferJob, TransferJobSummary, TransferOrder, TransferredLicenses};
+use crate::model::ids::{LicenseId, PlanId, TransferJobId};
+use crate::model::license::License;
+use crate::model::transfer::{HeldTwice, LicenseTransferJob, TransferJobSummary, TransferOrder, TransferredLicenses};
+use crate::ports::{LimitOffset, TransferFilter, TransferRepository};
 
 const TABLE: &str = "license_transfer_job";
 
@@ -34,8 +34,8 @@ impl TransferRepository for MemoryUnit<'_> {
         Ok(self.written()?.transfers.get(&id).cloned())
     }
 
-    fn list(&mut self, filter: &TransferFilter, window: Window) -> Result<Vec<TransferJobSummary>, Error> {
-        Ok(part(matching(self.tables, filter), window))
+    fn list(&mut self, filter: &TransferFilter, limit_offset: LimitOffset) -> Result<Vec<TransferJobSummary>, Error> {
+        Ok(part(matching(self.tables, filter), limit_offset))
     }
 
     fn count(&mut self, filter: &TransferFilter) -> Result<i64, Error> {

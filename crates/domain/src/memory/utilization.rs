@@ -4,11 +4,11 @@ use chrono::{DateTime, NaiveDate, Utc};
 
 use super::{HistoryEntry, MemoryUnit};
 use crate::error::Error;
-use crate::ids::PlanId;
-use crate::license::{License, LicenseStatus};
-use crate::plan::LicenseCounts;
+use crate::model::ids::PlanId;
+use crate::model::license::{License, LicenseStatus};
+use crate::model::plan::LicenseCounts;
+use crate::model::utilization::{ActivationDelay, ActivationDelays, Period, SeatChange};
 use crate::ports::UtilizationRepository;
-use crate::utilization::{ActivationDelay, ActivationDelays, Period, SeatChange};
 
 /// Where a license stood.
 type Stand = (PlanId, LicenseStatus);

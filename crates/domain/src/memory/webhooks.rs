@@ -7,10 +7,10 @@ use uuid::Uuid;
 use super::repositories::part;
 use super::{MemoryUnit, Tables};
 use crate::error::Error;
-use crate::ids::{LicenseId, WebhookId};
+use crate::model::ids::{LicenseId, WebhookId};
 use crate::outbox::{Message, Topic};
-use crate::ports::{WebhookDeliveryFilter, WebhookDeliveryRepository, WebhookReplay, WebhookRepository, Window};
-use crate::webhook::{
+use crate::ports::{LimitOffset, WebhookDeliveryFilter, WebhookDeliveryRepository, WebhookReplay, WebhookRepository};
+use crate::webhooks::{
     Webhook, WebhookBacklog, WebhookClaim, WebhookDelivery, WebhookParcel, WebhookStanding, WebhookState,
 };
 
@@ -134,10 +134,10 @@ impl WebhookRepository for MemoryUnit<'_> {
         Ok(self.written()?.webhooks.get(&id).map(|(webhook, _)| webhook.clone()))
     }
 
-    fn list(&mut self, window: Window) -> Result<Vec<Webhook>, Error> {
+    fn list(&mut self, limit_offset: LimitOffset) -> Result<Vec<Webhook>, Error> {
         let mut webhooks: Vec<Webhook> = self.tables.webhooks.values().map(|(webhook, _)| webhook.clone()).collect();
         webhooks.sort_by_key(|webhook| (webhook.created, webhook.id));
-        Ok(part(webhooks, window))
+        Ok(part(webhooks, limit_offset))
     }
 
     fn count(&mut self) -> Result<i64, Error> {
@@ -219,11 +219,15 @@ impl WebhookDeliveryRepository for MemoryUnit<'_> {
         Ok(())
     }
 
-    fn list(&mut self, filter: &WebhookDeliveryFilter, window: Window) -> Result<Vec<WebhookDelivery>, Error> {
+    fn list(
+        &mut self,
+        filter: &WebhookDeliveryFilter,
+        limit_offset: LimitOffset,
+    ) -> Result<Vec<WebhookDelivery>, Error> {
         let mut found: Vec<_> =
             self.tables.webhook_deliveries.iter().enumerate().filter(|(_, told)| told.matches(filter)).collect();
         found.sort_by_key(|(place, _)| Reverse(*place));
-        Ok(part(found.into_iter().map(|(_, told)| told.shown()).collect(), window))
+        Ok(part(found.into_iter().map(|(_, told)| told.shown()).collect(), limit_offset))
     }
 
     fn count(&mut self, filter: &WebhookDeliveryFilter) -> Result<i64, Error> {

@@ -151,12 +151,12 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
+    use crate::model::{DEFAULT_PRODUCT, Enrollees, EnrollmentJob, EnrollmentNumbers, EnrollmentStage};
     use crate::outbox::{AssignmentMail, EnrollmentResults, Message, Promises, ReminderMail};
     use crate::ports::SequentialIds;
     use crate::{
-        ActivationKey, AgreementId, BulkEnrollment, CatalogId, CustomerAgreement, CustomerId, DEFAULT_PRODUCT,
-        Enrollees, EnrollmentJob, EnrollmentJobId, EnrollmentNumbers, EnrollmentStage, License, LicenseId, LmsUserId,
-        MessageId, PlanId, SubscriptionPlan,
+        ActivationKey, AgreementId, BulkEnrollment, CatalogId, CustomerAgreement, CustomerId, EnrollmentJobId, License,
+        LicenseId, LmsUserId, MessageId, PlanId, SubscriptionPlan,
     };
 
     /// The example above the variant of this name.

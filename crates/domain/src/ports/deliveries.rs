@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
-use crate::email::Email;
-use crate::ids::{CustomerId, LicenseId, LmsUserId, MessageId};
+use crate::model::email::Email;
+use crate::model::ids::{CustomerId, LicenseId, LmsUserId, MessageId};
 
 /// Why something was not delivered. The texts are for an operator, and name no person.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -235,6 +235,6 @@ pub trait AccountLookup: Send + Sync {
     /// The account of an address; `None` where there is none.
     ///
     /// # Errors
-    /// [`crate::Error::Neighbour`] where no answer comes, or none that says so.
+    /// [`crate::Error::Upstream`] where no answer comes, or none that says so.
     async fn account(&self, email: &Email) -> Result<Option<LmsUserId>, crate::Error>;
 }

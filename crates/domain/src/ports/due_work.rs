@@ -1,9 +1,9 @@
 use chrono::{DateTime, Utc};
 
-use crate::email::Email;
 use crate::error::Error;
-use crate::ids::{AgreementId, CatalogId, CustomerId, LicenseId, PlanId, PlanTypeId, RenewalId};
-use crate::license::License;
+use crate::model::email::Email;
+use crate::model::ids::{AgreementId, CatalogId, CustomerId, LicenseId, PlanId, PlanTypeId, RenewalId};
+use crate::model::license::License;
 
 /// A renewal that is to be processed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,7 +87,7 @@ pub trait DueWorkRepository {
     fn auto_scaling_agreements(&mut self) -> Result<Vec<AgreementId>, Error>;
 
     /// The plans that auto-apply their licenses, are active, and current at `now`, and for which neither `mark` nor a mail of
-    /// the kind [`crate::NotificationKind::PeriodicInformational`] was noted, with the moment since when they do, which the
+    /// the kind [`crate::model::NotificationKind::PeriodicInformational`] was noted, with the moment since when they do, which the
     /// history tells (where it does not, since they were made); those that have since `until` or longer, in the order of
     /// their ids.
     fn auto_applying_plans(

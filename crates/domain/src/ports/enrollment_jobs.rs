@@ -1,7 +1,7 @@
-use crate::email::Email;
-use crate::enrollment::EnrollmentJob;
 use crate::error::Error;
-use crate::ids::EnrollmentJobId;
+use crate::model::email::Email;
+use crate::model::enrollment::EnrollmentJob;
+use crate::model::ids::EnrollmentJobId;
 
 /// Bulk enrollments that were asked for.
 pub trait EnrollmentJobRepository {

@@ -2,7 +2,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::error::Error;
-use crate::idempotency::{FirstRequest, IdempotencyKey, StoredAnswer};
+use crate::model::idempotency::{FirstRequest, IdempotencyKey, StoredAnswer};
 
 /// The first request of each idempotency key, and its answer.
 pub trait IdempotencyRepository {

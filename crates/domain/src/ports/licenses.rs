@@ -2,13 +2,13 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 
-use crate::email::Email;
 use crate::error::Error;
 use crate::history::Change;
-use crate::ids::{ActivationKey, AgreementId, LicenseId, LmsUserId, PlanId};
-use crate::license::{License, LicenseStatus};
-use crate::plan::{LicenseCounts, PlanDetails};
-use crate::ports::Window;
+use crate::model::email::Email;
+use crate::model::ids::{ActivationKey, AgreementId, LicenseId, LmsUserId, PlanId};
+use crate::model::license::{License, LicenseStatus};
+use crate::model::plan::{LicenseCounts, PlanDetails};
+use crate::ports::LimitOffset;
 
 /// Which licenses of a plan a reader wants.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -63,7 +63,7 @@ pub trait LicenseRepository {
         plan: PlanId,
         filter: &LicenseFilter,
         order: &[LicenseOrder],
-        window: Window,
+        limit_offset: LimitOffset,
     ) -> Result<Vec<License>, Error>;
 
     /// How many of a plan's licenses match.
@@ -79,7 +79,7 @@ pub trait LicenseRepository {
     fn handed_out_after(&mut self, plan: PlanId, after: Option<LicenseId>, limit: i64) -> Result<Vec<License>, Error>;
 
     /// A person's licenses in the plans of an agreement, revoked ones included.
-    fn of_person(&mut self, agreement: AgreementId, person: &Person) -> Result<Vec<License>, Error>;
+    fn find_by_person(&mut self, agreement: AgreementId, person: &Person) -> Result<Vec<License>, Error>;
 
     /// A person's licenses of one plan that are found by the address alone, revoked ones included.
     fn of_email(&mut self, plan: PlanId, email: &Email) -> Result<Vec<License>, Error>;
@@ -92,7 +92,7 @@ pub trait LicenseRepository {
     fn of_ids(&mut self, ids: &[LicenseId]) -> Result<Vec<License>, Error>;
 
     /// A person's licenses of every plan, revoked ones included, locked.
-    fn lock_all_of_person(&mut self, person: &Person) -> Result<Vec<License>, Error>;
+    fn lock_all_by_person(&mut self, person: &Person) -> Result<Vec<License>, Error>;
 
     /// Those of the addresses that hold a live license of the plan.
     fn live_emails(&mut self, plan: PlanId, emails: &[Email]) -> Result<Vec<Email>, Error>;

@@ -1,9 +1,9 @@
-use crate::email::Email;
 use crate::error::Error;
-use crate::ids::{CustomerId, LicenseId, PlanId};
-use crate::license::License;
-use crate::plan::PlanDetails;
-use crate::ports::{CustomerScope, LicenseFilter, LicenseOrder, Window};
+use crate::model::email::Email;
+use crate::model::ids::{CustomerId, LicenseId, PlanId};
+use crate::model::license::License;
+use crate::model::plan::PlanDetails;
+use crate::ports::{CustomerScope, LicenseFilter, LicenseOrder, LimitOffset};
 
 /// Which licenses of which plans a reader wants.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,7 +41,12 @@ pub trait LookupRepository {
     fn live_of_emails(&mut self, plans: &[PlanId], emails: &[Email]) -> Result<Vec<License>, Error>;
 
     /// One page of the licenses that match. Sorted as [`crate::ports::LicenseRepository::list`].
-    fn list(&mut self, search: &LicenseSearch, order: &[LicenseOrder], window: Window) -> Result<Vec<License>, Error>;
+    fn list(
+        &mut self,
+        search: &LicenseSearch,
+        order: &[LicenseOrder],
+        limit_offset: LimitOffset,
+    ) -> Result<Vec<License>, Error>;
 
     /// How many licenses match.
     fn count(&mut self, search: &LicenseSearch) -> Result<i64, Error>;

@@ -1,5 +1,5 @@
 //! What the domain needs from outside, as traits: storage, the time, new ids,
-//! neighbouring services.
+//! upstream services.
 //!
 //! A port's documentation states what every adapter MUST do; the storage ports' obligations are held by the contract suite
 //! in `crates/adapters/tests/contract`, which every storage adapter passes.
@@ -16,7 +16,6 @@ mod idempotency;
 mod ids;
 mod licenses;
 mod lookups;
-mod neighbours;
 mod operations;
 mod outbox;
 mod purge;
@@ -29,6 +28,7 @@ mod schedule;
 mod staff_records;
 mod store;
 mod transfers;
+mod upstreams;
 mod utilization;
 mod webhooks;
 
@@ -45,14 +45,13 @@ pub use idempotency::IdempotencyRepository;
 pub use ids::{IdSource, SequentialIds};
 pub use licenses::{LicenseField, LicenseFilter, LicenseOrder, LicenseRepository, Person};
 pub use lookups::{LicenseSearch, LookupRepository};
-pub use neighbours::{CATALOGS_PER_CALL, ContentCatalog, EnterpriseCustomer, EnterpriseDirectory, NotConfigured};
 pub use operations::{OperationRepository, Task, TaskClaim};
 pub use outbox::{OutboxFilter, OutboxRepository};
 pub use purge::{DeletedLicense, Purge, PurgeRepository};
 pub use renewals::{RenewalFilter, RenewalRepository};
 pub use repositories::{
-    AgreementFilter, AgreementRepository, CustomerScope, JobRepository, PlanFilter, PlanRepository, ProductRepository,
-    RoleAssignment, User, UserRepository, Window,
+    AgreementFilter, AgreementRepository, CustomerScope, JobRepository, LimitOffset, PlanFilter, PlanRepository,
+    ProductRepository, RoleAssignment, User, UserRepository,
 };
 pub use result_files::ResultFiles;
 pub use retirement::{Retiree, RetirementRepository};
@@ -61,6 +60,7 @@ pub use schedule::ScheduleRepository;
 pub use staff_records::{LicenseEventFilter, LicenseEventRepository, NotificationFilter, NotificationRepository};
 pub use store::{Store, StoreExt, UnitOfWork, Work};
 pub use transfers::{TransferFilter, TransferRepository};
+pub use upstreams::{CATALOGS_PER_CALL, ContentCatalog, EnterpriseCustomer, EnterpriseDirectory, NotConfigured};
 pub use utilization::UtilizationRepository;
 pub use webhooks::{
     WebhookDeliveryFilter, WebhookDeliveryRepository, WebhookFailure, WebhookReplay, WebhookRepository, WebhookRequest,

@@ -2,7 +2,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::error::Error;
-use crate::ids::{LicenseId, PlanId};
+use crate::model::ids::{LicenseId, PlanId};
 
 /// A piece of work that one run of an operation does at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

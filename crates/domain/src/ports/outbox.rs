@@ -3,7 +3,7 @@ use uuid::Uuid;
 
 use crate::delivery::{Backlog, DeliveryClaim, Lane, OutboxSelection, Parcel, Standing, Waiting};
 use crate::error::Error;
-use crate::ids::MessageId;
+use crate::model::ids::MessageId;
 use crate::outbox::Message;
 
 /// Which messages an operator wants to see.
@@ -23,7 +23,7 @@ pub trait OutboxRepository {
     /// delivered in the order they were added.
     ///
     /// Where the process records traces, MUST keep with each message and each delivery what it is a part of, as `traceparent` of W3C
-    /// Trace Context has it, for [`Parcel::trace_parent`] and [`crate::webhook::WebhookParcel::trace_parent`]. Nothing here depends
+    /// Trace Context has it, for [`Parcel::trace_parent`] and [`crate::webhooks::WebhookParcel::trace_parent`]. Nothing here depends
     /// on it.
     ///
     /// Of each license event, MUST promise a delivery to every active webhook of its customer, or of all customers, that wants

@@ -1,9 +1,9 @@
 use chrono::{DateTime, Utc};
 
-use crate::email::Email;
 use crate::error::Error;
-use crate::ids::LicenseId;
-use crate::license::License;
+use crate::model::email::Email;
+use crate::model::ids::LicenseId;
+use crate::model::license::License;
 
 /// Why a license is to forget its holder. Each counts from a moment, and waits as long as the agreement keeps personal data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

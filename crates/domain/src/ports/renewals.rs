@@ -1,7 +1,7 @@
 use crate::error::Error;
 use crate::history::Change;
-use crate::ids::{AgreementId, CustomerId, PlanId, RenewalId};
-use crate::renewal::{RenewalDetails, RenewalLink, RenewalTerms, SubscriptionPlanRenewal};
+use crate::model::ids::{AgreementId, CustomerId, PlanId, RenewalId};
+use crate::model::renewal::{RenewalDetails, RenewalLink, RenewalTerms, SubscriptionPlanRenewal};
 
 /// Which renewals a reader wants.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub trait RenewalRepository {
     fn of_plans(&mut self, prior_plan: PlanId, renewed_plan: Option<PlanId>) -> Result<Vec<RenewalDetails>, Error>;
 
     /// The renewals that match, those that take effect last first; of equals the later one.
-    fn list(&mut self, filter: &RenewalFilter, window: super::Window) -> Result<Vec<RenewalDetails>, Error>;
+    fn list(&mut self, filter: &RenewalFilter, limit_offset: super::LimitOffset) -> Result<Vec<RenewalDetails>, Error>;
 
     /// How many renewals match.
     fn count(&mut self, filter: &RenewalFilter) -> Result<i64, Error>;

@@ -2,17 +2,17 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 
-use crate::agreement::CustomerAgreement;
 use crate::error::Error;
 use crate::history::Change;
-use crate::ids::{AgreementId, CustomerId, PlanId, PlanTypeId, ProductId};
-use crate::jobs::{Job, JobKind};
-use crate::plan::{PlanDetails, SubscriptionPlan};
-use crate::product::{PlanType, Product};
+use crate::model::agreement::CustomerAgreement;
+use crate::model::ids::{AgreementId, CustomerId, PlanId, PlanTypeId, ProductId};
+use crate::model::jobs::{Job, JobKind};
+use crate::model::plan::{PlanDetails, SubscriptionPlan};
+use crate::model::product::{PlanType, Product};
 
 /// A part of a long list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Window {
+pub struct LimitOffset {
     /// How many to skip.
     pub offset: i64,
     /// How many to return at most.
@@ -64,7 +64,7 @@ pub trait AgreementRepository {
     fn find_by_slug(&mut self, slug: &str) -> Result<Option<CustomerAgreement>, Error>;
 
     /// The agreements that match, in the order of their ids.
-    fn list(&mut self, filter: &AgreementFilter, window: Window) -> Result<Vec<CustomerAgreement>, Error>;
+    fn list(&mut self, filter: &AgreementFilter, limit_offset: LimitOffset) -> Result<Vec<CustomerAgreement>, Error>;
 
     /// How many agreements match.
     fn count(&mut self, filter: &AgreementFilter) -> Result<i64, Error>;
@@ -99,7 +99,7 @@ pub trait PlanRepository {
     fn lock(&mut self, id: PlanId) -> Result<Option<PlanDetails>, Error>;
 
     /// The plans that match, the latest start first; of equal starts the smaller id.
-    fn list(&mut self, filter: &PlanFilter, window: Window) -> Result<Vec<PlanDetails>, Error>;
+    fn list(&mut self, filter: &PlanFilter, limit_offset: LimitOffset) -> Result<Vec<PlanDetails>, Error>;
 
     /// How many plans match.
     fn count(&mut self, filter: &PlanFilter) -> Result<i64, Error>;

@@ -1,6 +1,6 @@
 use async_trait::async_trait;
 
-use crate::ids::EnrollmentJobId;
+use crate::model::ids::EnrollmentJobId;
 use crate::ports::Undelivered;
 
 /// Files outside of storage that hold the results of bulk enrollments, one for each, as CSV.

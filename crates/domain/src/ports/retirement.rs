@@ -1,7 +1,7 @@
-use crate::email::Email;
 use crate::error::Error;
-use crate::ids::{LicenseId, LmsUserId};
-use crate::license::License;
+use crate::model::email::Email;
+use crate::model::ids::{LicenseId, LmsUserId};
+use crate::model::license::License;
 use crate::ports::DeletedLicense;
 
 /// A person who is to be forgotten.

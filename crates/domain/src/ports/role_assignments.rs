@@ -1,8 +1,8 @@
 use chrono::{DateTime, Utc};
 
 use crate::error::Error;
-use crate::ids::{CustomerId, RoleAssignmentId};
-use crate::ports::{RoleAssignment, Window};
+use crate::model::ids::{CustomerId, RoleAssignmentId};
+use crate::ports::{LimitOffset, RoleAssignment};
 
 /// A role and the user whom the database gives it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub struct RoleAssignmentFilter {
 /// The roles that the database gives users.
 pub trait RoleAssignmentRepository {
     /// The assignments that match, in the order of their ids.
-    fn list(&mut self, filter: &RoleAssignmentFilter, window: Window) -> Result<Vec<AssignedRole>, Error>;
+    fn list(&mut self, filter: &RoleAssignmentFilter, limit_offset: LimitOffset) -> Result<Vec<AssignedRole>, Error>;
 
     /// How many assignments match.
     fn count(&mut self, filter: &RoleAssignmentFilter) -> Result<i64, Error>;

@@ -1,5 +1,5 @@
 use crate::error::Error;
-use crate::schedule::{OperationSchedule, RecurringOperation};
+use crate::operations::schedule::{OperationSchedule, RecurringOperation};
 
 /// How recurring operations are scheduled. Who runs one at the moment is a [`super::Task`].
 pub trait ScheduleRepository {

@@ -2,9 +2,9 @@ use chrono::{DateTime, Utc};
 
 use crate::error::Error;
 use crate::history::Change;
-use crate::ids::{CustomerId, LicenseId, PlanId};
-use crate::ports::Window;
-use crate::staff_records::{LicenseMark, Notification, NotificationKind};
+use crate::model::ids::{CustomerId, LicenseId, PlanId};
+use crate::model::staff_records::{LicenseMark, Notification, NotificationKind};
+use crate::ports::LimitOffset;
 
 /// Which notifications a reader wants.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub struct NotificationFilter {
 /// Notifications that were sent.
 pub trait NotificationRepository {
     /// The notifications that match, the last sent first; of equals, the last noted first.
-    fn list(&mut self, filter: &NotificationFilter, window: Window) -> Result<Vec<Notification>, Error>;
+    fn list(&mut self, filter: &NotificationFilter, limit_offset: LimitOffset) -> Result<Vec<Notification>, Error>;
 
     /// How many notifications match.
     fn count(&mut self, filter: &NotificationFilter) -> Result<i64, Error>;
@@ -45,7 +45,7 @@ pub struct LicenseEventFilter {
 /// What was done for licenses.
 pub trait LicenseEventRepository {
     /// The events that match, the last noted first.
-    fn list(&mut self, filter: &LicenseEventFilter, window: Window) -> Result<Vec<LicenseMark>, Error>;
+    fn list(&mut self, filter: &LicenseEventFilter, limit_offset: LimitOffset) -> Result<Vec<LicenseMark>, Error>;
 
     /// How many events match.
     fn count(&mut self, filter: &LicenseEventFilter) -> Result<i64, Error>;

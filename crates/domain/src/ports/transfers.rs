@@ -1,8 +1,8 @@
-use super::Window;
+use super::LimitOffset;
 use crate::error::Error;
 use crate::history::Change;
-use crate::ids::{AgreementId, CustomerId, LicenseId, PlanId, TransferJobId};
-use crate::transfer::{HeldTwice, LicenseTransferJob, TransferJobSummary, TransferOrder, TransferredLicenses};
+use crate::model::ids::{AgreementId, CustomerId, LicenseId, PlanId, TransferJobId};
+use crate::model::transfer::{HeldTwice, LicenseTransferJob, TransferJobSummary, TransferOrder, TransferredLicenses};
 
 /// Which transfer jobs a reader wants.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub trait TransferRepository {
     fn lock(&mut self, id: TransferJobId) -> Result<Option<LicenseTransferJob>, Error>;
 
     /// The jobs that match, the latest first.
-    fn list(&mut self, filter: &TransferFilter, window: Window) -> Result<Vec<TransferJobSummary>, Error>;
+    fn list(&mut self, filter: &TransferFilter, limit_offset: LimitOffset) -> Result<Vec<TransferJobSummary>, Error>;
 
     /// How many jobs match.
     fn count(&mut self, filter: &TransferFilter) -> Result<i64, Error>;

@@ -1,9 +1,9 @@
 use chrono::NaiveDate;
 
 use crate::error::Error;
-use crate::ids::PlanId;
-use crate::license::License;
-use crate::utilization::{ActivationDelays, Period, SeatChange};
+use crate::model::ids::PlanId;
+use crate::model::license::License;
+use crate::model::utilization::{ActivationDelays, Period, SeatChange};
 
 /// How the seats of a plan are used, as the history of its licenses tells. Days are days in UTC.
 ///

@@ -3,9 +3,9 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::error::Error;
-use crate::ids::{MessageId, WebhookId};
-use crate::ports::Window;
-use crate::webhook::{
+use crate::model::ids::{MessageId, WebhookId};
+use crate::ports::LimitOffset;
+use crate::webhooks::{
     Webhook, WebhookBacklog, WebhookClaim, WebhookDelivery, WebhookParcel, WebhookSecret, WebhookStanding, WebhookState,
 };
 
@@ -24,7 +24,7 @@ pub trait WebhookRepository {
     fn lock(&mut self, id: WebhookId) -> Result<Option<Webhook>, Error>;
 
     /// All of them in the order they were registered.
-    fn list(&mut self, window: Window) -> Result<Vec<Webhook>, Error>;
+    fn list(&mut self, limit_offset: LimitOffset) -> Result<Vec<Webhook>, Error>;
 
     /// How many there are.
     fn count(&mut self) -> Result<i64, Error>;
@@ -91,7 +91,11 @@ pub trait WebhookDeliveryRepository {
     ) -> Result<(), Error>;
 
     /// The deliveries that match, the last promised first.
-    fn list(&mut self, filter: &WebhookDeliveryFilter, window: Window) -> Result<Vec<WebhookDelivery>, Error>;
+    fn list(
+        &mut self,
+        filter: &WebhookDeliveryFilter,
+        limit_offset: LimitOffset,
+    ) -> Result<Vec<WebhookDelivery>, Error>;
 
     /// How many deliveries match.
     fn count(&mut self, filter: &WebhookDeliveryFilter) -> Result<i64, Error>;

@@ -1,6 +1,7 @@
 //! process-auto-scalable-plans.
 
 use chrono::Duration;
+use license_manager_domain::operations::OperationSummary;
 use license_manager_domain::*;
 
 use crate::support::*;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use license_manager_domain::operations::{OperationSettings, OperationSummary};
 use license_manager_domain::ports::ContentCatalog;
 use license_manager_domain::*;
 use uuid::Uuid;

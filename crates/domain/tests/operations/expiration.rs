@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Duration, Utc};
+use license_manager_domain::model::RenewalTerms;
+use license_manager_domain::operations::{Expiration, OperationSummary};
 use license_manager_domain::outbox::Topic;
 use license_manager_domain::ports::Undelivered;
 use license_manager_domain::*;

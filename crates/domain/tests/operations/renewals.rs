@@ -1,6 +1,8 @@
 //! process-renewals.
 
 use chrono::Duration;
+use license_manager_domain::model::RenewalTerms;
+use license_manager_domain::operations::{OperationSettings, OperationSummary};
 use license_manager_domain::outbox::Topic;
 use license_manager_domain::*;
 

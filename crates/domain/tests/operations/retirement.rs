@@ -1,5 +1,7 @@
 //! retire-old-licenses.
 
+use license_manager_domain::model::Enrollees;
+use license_manager_domain::operations::OperationSummary;
 use license_manager_domain::outbox::{EventName, Topic};
 use license_manager_domain::ports::StoreExt;
 use license_manager_domain::*;

@@ -1,6 +1,11 @@
 //! Operations run by themselves. Every story begins at midnight.
 
 use chrono::{DateTime, Duration, Utc};
+use license_manager_domain::model::RenewalTerms;
+use license_manager_domain::operations::{
+    OperationFailure, OperationSchedule, OperationSummary, RecurringOperation, RunOutcome, RunSummary, ScheduledRun,
+    Timetable,
+};
 use license_manager_domain::ports::Undelivered;
 use license_manager_domain::*;
 

@@ -1,5 +1,6 @@
 //! The data for development.
 
+use license_manager_domain::operations::{OperationSummary, SeedCustomer, SeedPlan, Seeds};
 use license_manager_domain::ports::{AgreementFilter, CustomerScope, StoreExt};
 use license_manager_domain::*;
 

@@ -1,7 +1,7 @@
 //! trigger-event-for-licenses.
 
+use license_manager_domain::operations::OperationSummary;
 use license_manager_domain::outbox::Topic;
-use license_manager_domain::*;
 
 use crate::support::*;
 use crate::world::*;

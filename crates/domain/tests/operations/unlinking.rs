@@ -1,5 +1,7 @@
 //! unlink-expired-licenses.
 
+use license_manager_domain::model::RenewalTerms;
+use license_manager_domain::operations::{Expiration, OperationSummary, UNLINKED_EVENT};
 use license_manager_domain::ports::{LicenseEventFilter, StoreExt, Undelivered};
 use license_manager_domain::*;
 

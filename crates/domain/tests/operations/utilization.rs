@@ -1,5 +1,7 @@
 //! send-license-utilization-emails.
 
+use license_manager_domain::model::{Notification, NotificationKind};
+use license_manager_domain::operations::OperationSummary;
 use license_manager_domain::outbox::Topic;
 use license_manager_domain::ports::StoreExt;
 use license_manager_domain::*;

@@ -1,4 +1,4 @@
-//! Neighbours and a supervisor for the stories.
+//! Upstreams and a supervisor for the stories.
 
 use std::pin::pin;
 use std::sync::Mutex;
@@ -7,12 +7,11 @@ use std::task::{Context, Poll, Waker};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Duration, Utc};
+use license_manager_domain::operations::{OperationSettings, OperationSummary, Supervisor};
 use license_manager_domain::ports::{
     CustomerAdmin, EnrollmentResults, FixedClock, LearnerRegistry, LicensedEnrollment, PendingLearner, Undelivered,
 };
-use license_manager_domain::{
-    CustomerId, Email, LicenseId, LicenseManager, LmsUserId, OperationSettings, OperationSummary, Settings, Supervisor,
-};
+use license_manager_domain::{CustomerId, Email, LicenseId, LicenseManager, LmsUserId, Settings};
 
 use crate::support::*;
 

@@ -2,20 +2,22 @@
 
 #![allow(dead_code)] // every story uses a part
 
-pub mod neighbours;
+pub mod upstreams;
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use chrono::{DateTime, Duration, Utc};
 use license_manager_domain::memory::MemoryStore;
+use license_manager_domain::model::RenewalTerms;
 use license_manager_domain::outbox::{Message, Topic};
-use license_manager_domain::ports::{FixedClock, LicenseFilter, Person, SequentialIds, StoreExt, Window};
+use license_manager_domain::ports::{FixedClock, LicenseFilter, LimitOffset, Person, SequentialIds, StoreExt};
+use license_manager_domain::use_cases::{PlanPage, RenewalOutcome, RenewedBy};
 use license_manager_domain::*;
 use uuid::Uuid;
 
 /// A part that holds everything.
-pub const ALL: Window = Window { offset: 0, limit: 1_000_000 };
+pub const ALL: LimitOffset = LimitOffset { offset: 0, limit: 1_000_000 };
 
 /// The moment at which every story begins.
 pub fn beginning() -> DateTime<Utc> {
@@ -176,7 +178,7 @@ impl World {
 
     /// Processes a renewal and returns the plan that follows.
     pub fn renew(&self, renewal: RenewalId) -> Result<PlanId, Error> {
-        let processed = self.manager.process_renewal(&admin(), renewal, RenewedBy::Hand)?;
+        let processed = self.manager.process_renewal(&admin(), renewal, RenewedBy::Manual)?;
         Ok(processed.details.renewal.terms.renewed_plan.expect("a processed renewal has a plan"))
     }
 

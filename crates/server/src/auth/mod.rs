@@ -1,9 +1,13 @@
-//! Who is asking: access tokens, how they arrive, how they are checked, and how one is minted for development.
+//! Who is asking, and what they may do: access tokens, cookies and CSRF, permissions, throttling; and how a token is minted for development.
 
+pub mod csrf;
+pub mod identity;
 mod keys;
 pub mod mint;
+pub mod permissions;
 #[cfg(test)]
 mod tests;
+pub mod throttle;
 mod token;
 mod verifier;
 

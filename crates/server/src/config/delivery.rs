@@ -20,7 +20,7 @@ pub struct MailConfig {
 pub struct WorkerConfig {
     /// Whether the server delivers beside answering requests.
     pub enabled: bool,
-    /// Batches delivered at once to each kind of neighbour, from 1 to 64.
+    /// Batches delivered at once to each kind of upstream, from 1 to 64.
     #[serde(deserialize_with = "whole_number::<_, _, 1, 64>")]
     pub concurrency: usize,
     /// Seconds until what failed is tried again, from 0 to an hour. Each further pause is twice the one before, up to ten times

@@ -8,11 +8,11 @@
 mod delivery;
 mod effective;
 mod load;
-mod neighbours;
 mod read;
 mod schedule;
 #[cfg(test)]
 mod tests;
+mod upstreams;
 mod value;
 mod watching;
 
@@ -21,17 +21,18 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use license_manager_domain::{CatalogId, CustomerId, OperationSettings};
+use license_manager_domain::operations::OperationSettings;
+use license_manager_domain::{CatalogId, CustomerId};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 pub use delivery::{MailConfig, WebhooksConfig, WorkerConfig};
 pub use load::ConfigError;
-pub use neighbours::{
-    BrazeCampaigns, BrazeConfig, CatalogConfig, LmsConfig, OauthConfig, S3Config, SegmentConfig, SmtpConfig,
-};
 use read::{comma_list, filter, origins, socket_address, text, uuids, web_address, whole_number};
 pub use schedule::ScheduleConfig;
+pub use upstreams::{
+    BrazeCampaigns, BrazeConfig, CatalogConfig, LmsConfig, OauthConfig, S3Config, SegmentConfig, SmtpConfig,
+};
 pub use value::{DatabaseUrl, JwkSetSource, LogFormat, SameSite, Secret, SmtpUrl, Timing};
 pub use watching::{MetricsConfig, TelemetryConfig};
 

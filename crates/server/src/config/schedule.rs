@@ -1,6 +1,6 @@
 //! When recurring operations run by themselves.
 
-use license_manager_domain::{RecurringOperation, Timetable};
+use license_manager_domain::operations::{RecurringOperation, Timetable};
 use serde::{Deserialize, Serialize};
 
 use super::value::Timing;

@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use license_manager_domain::RecurringOperation;
+use license_manager_domain::operations::RecurringOperation;
 use license_manager_domain::ports::MailKind;
 
 use super::*;
@@ -208,7 +208,7 @@ fn the_effective_configuration_can_be_read_back_and_holds_no_secret() {
 }
 
 #[test]
-fn neighbours_are_absent_until_they_have_an_address() {
+fn upstreams_are_absent_until_they_have_an_address() {
     let config = load(None, &[]).unwrap();
     assert_eq!((config.catalog.url, config.lms.url, config.oauth.url), (None, None, None));
     let config =
@@ -257,7 +257,7 @@ fn every_kind_of_mail_has_a_campaign_of_its_name() {
 }
 
 #[test]
-fn what_neighbours_are_told_in_confidence_is_not_shown() {
+fn what_upstreams_are_told_in_confidence_is_not_shown() {
     let config = load(
         None,
         &[

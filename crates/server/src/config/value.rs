@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use license_manager_domain::CronExpression;
+use license_manager_domain::operations::CronExpression;
 use license_manager_domain::ports::IdSource as _;
 use reqwest::Url;
 use serde::{Deserialize, Serialize, Serializer};

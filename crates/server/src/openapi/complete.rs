@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value, json};
 
 use super::{CSRF_TOKENS, JWT, JWT_COOKIES};
-use crate::monitor::WATCHED;
-use crate::problem::PROBLEM_JSON;
+use crate::http::problem::PROBLEM_JSON;
+use crate::telemetry::monitor::WATCHED;
 
 /// Errors that endpoints share: status, name among the components, description.
 const ERRORS: &[(&str, &str, &str)] = &[

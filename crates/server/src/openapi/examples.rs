@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::problem::PROBLEM_JSON;
+use crate::http::problem::PROBLEM_JSON;
 
 /// By operation id: the request's body under `request`, the answers' under their status, and where an answer has several media types,
 /// those that are not JSON under status and media type: `200 text/csv`.

@@ -7,7 +7,7 @@ use actix_web::{HttpResponse, web};
 use license_manager_domain::Error;
 use utoipa_swagger_ui::Config;
 
-use crate::error::ApiError;
+use crate::http::error::ApiError;
 
 /// Nothing comes from another host. Swagger UI writes style attributes and has its icons as `data:` addresses.
 const POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; object-src 'none'; \

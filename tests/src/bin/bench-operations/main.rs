@@ -1,6 +1,6 @@
 //! Measures the operations as commands, on each database: `bench-operations [LICENSES]`, a million where nothing is said.
 //!
-//! A thousandth as many plans hold the licenses, and a tenth of them is due to each operation. No neighbour is configured, so calls
+//! A thousandth as many plans hold the licenses, and a tenth of them is due to each operation. No upstream is configured, so calls
 //! cost nothing. The aims are a minute and 128 MiB for each command.
 
 // A benchmark stands outside the service, where time and ids are the real ones.

@@ -2,7 +2,8 @@
 
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Bool, Nullable, Text, Timestamptz, Uuid as SqlUuid};
-use license_manager_domain::{Change, Error, License, LicenseColumns, LicenseId, LicenseStatus, PlanId};
+use license_manager_domain::history::Change;
+use license_manager_domain::{Error, License, LicenseColumns, LicenseId, LicenseStatus, PlanId};
 
 use crate::postgres::PostgresUnit;
 use crate::postgres::recording::{Kind, with_history};

@@ -2,7 +2,8 @@
 
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable, Text};
-use license_manager_domain::{Change, Error, License, LicenseId, LicenseStatus, PlanId};
+use license_manager_domain::history::Change;
+use license_manager_domain::{Error, License, LicenseId, LicenseStatus, PlanId};
 
 use crate::sqlite::error::storage_error;
 use crate::sqlite::json::Keys;

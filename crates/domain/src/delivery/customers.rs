@@ -1,0 +1,90 @@
+//! What is known of the customers that mails are about.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use chrono::{DateTime, Duration, Utc};
+
+use crate::model::ids::CustomerId;
+use crate::ports::{EnterpriseCustomer, Undelivered};
+use crate::use_cases::manager::LicenseManager;
+
+/// How long a customer is remembered.
+const REMEMBERED: Duration = Duration::minutes(5);
+
+/// An LMS that takes longer than this to fail is not asked for another while, so that mails about customers who are known do not wait
+/// behind one question after another.
+const PATIENCE: Duration = Duration::seconds(2);
+
+/// For how long.
+const REST: Duration = Duration::seconds(30);
+
+/// How many customers are remembered at most. More of them are asked for again.
+const MOST: usize = 10_000;
+
+/// The customers that were asked for lately.
+#[derive(Default)]
+pub(super) struct Customers(Mutex<Remembered>);
+
+#[derive(Default)]
+struct Remembered {
+    /// Each with when it was asked for.
+    customers: HashMap<CustomerId, (EnterpriseCustomer, DateTime<Utc>)>,
+    /// Until when the LMS is left alone.
+    rest_until: Option<DateTime<Utc>>,
+}
+
+impl Customers {
+    /// The customer as the LMS knows it: asked for unless that was done lately. An LMS that is away leaves what was known before.
+    /// Where there is no LMS, the names in the customer's agreement serve.
+    pub(super) async fn get(
+        &self,
+        manager: &LicenseManager,
+        agreed: &EnterpriseCustomer,
+    ) -> Result<EnterpriseCustomer, Undelivered> {
+        if !manager.has_directory {
+            return Ok(agreed.clone());
+        }
+        let now = manager.now();
+        let known = self.known(agreed.id);
+        if let Some((customer, asked)) = &known
+            && now - *asked < REMEMBERED
+        {
+            return Ok(customer.clone());
+        }
+        let rest_until = self.locked().rest_until;
+        let answer = match rest_until {
+            Some(until) if now < until => Err("The LMS did not answer in time a moment ago.".to_owned()),
+            _ => manager.directory.customer(agreed.id).await.map_err(|error| error.to_string()),
+        };
+        match answer {
+            Ok(customer) => {
+                self.remember(customer.clone(), now);
+                Ok(customer)
+            }
+            Err(problem) => {
+                let failed = manager.now();
+                if failed - now > PATIENCE {
+                    self.locked().rest_until = Some(failed + REST);
+                }
+                known.map(|(customer, _)| customer).ok_or(Undelivered::Unavailable(problem))
+            }
+        }
+    }
+
+    fn locked(&self) -> MutexGuard<'_, Remembered> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn known(&self, customer: CustomerId) -> Option<(EnterpriseCustomer, DateTime<Utc>)> {
+        self.locked().customers.get(&customer).cloned()
+    }
+
+    fn remember(&self, customer: EnterpriseCustomer, now: DateTime<Utc>) {
+        let customers = &mut self.locked().customers;
+        if customers.len() >= MOST {
+            customers.clear();
+        }
+        customers.insert(customer.id, (customer, now));
+    }
+}

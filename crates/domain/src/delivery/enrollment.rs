@@ -1,0 +1,356 @@
+//! A bulk enrollment is carried out: every learner in every course, each paid for by a license.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use chrono::{DateTime, Utc};
+
+use super::composition::read;
+use super::deliveries::{Deliveries, Effect, Outcome, Verdict};
+use super::facts::Facts;
+use super::files::ForgottenMeanwhile;
+use super::payloads::{PromisedEnrollment, read as read_payload};
+use crate::error::Error;
+use crate::model::email::Email;
+use crate::model::enrollment::{Enrollees, EnrollmentJob, EnrollmentNumbers, EnrollmentStage};
+use crate::model::ids::{ActivationKey, CatalogId, CustomerId, EnrollmentJobId, LicenseId, MessageId, PlanId};
+use crate::model::license::{License, LicenseState, LicenseStatus};
+use crate::model::plan::PlanDetails;
+use crate::model::spreadsheet::text_cell;
+use crate::outbox::{EnrollmentResults as MailedNumbers, Message};
+use crate::ports::{
+    CustomerScope, ENROLLED_COURSES_PER_CALL, ENROLLED_LEARNERS_PER_CALL, EnrollmentResults, LicensedEnrollment,
+    LimitOffset, PlanFilter, Undelivered, UnitOfWork,
+};
+
+/// Everything: a plan has at most so many licenses, and a customer far fewer plans.
+const ALL: LimitOffset = LimitOffset { offset: 0, limit: 1_000_000 };
+
+/// The most licenses whose holders are enrolled in one part of a bulk enrollment of everybody.
+const LICENSES_PER_PART: usize = 1_000;
+
+/// The most enrollments of such a part, which has at least as many licenses as one call takes.
+const ENROLLMENTS_PER_PART: usize = 25_000;
+
+/// A license that can pay.
+struct Seat {
+    license: LicenseId,
+    catalog: CatalogId,
+    /// Of a license that has yet to be activated.
+    key: Option<ActivationKey>,
+}
+
+/// What there is to do for a bulk enrollment: all of it, or the next part where it is for everybody who holds a license.
+pub(super) struct EnrollmentWork {
+    job: EnrollmentJob,
+    learners: Vec<Email>,
+    /// The licenses of each learner, the one that pays first where it can.
+    seats: HashMap<Email, Vec<Seat>>,
+    /// The last license of this part, where there may be another part.
+    until: Option<LicenseId>,
+}
+
+/// What came of a bulk enrollment, or of a part of one.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Report {
+    pub(super) job: EnrollmentJobId,
+    /// When the job was written last before it was carried out.
+    read: DateTime<Utc>,
+    /// Whether nothing comes before it.
+    first: bool,
+    /// Where the next part begins, where there is one.
+    pub(super) until: Option<LicenseId>,
+    lines: Vec<Line>,
+}
+
+/// What is to be written of a bulk enrollment.
+pub(super) struct Advance {
+    pub(super) job: EnrollmentJob,
+    /// What its results gain.
+    pub(super) lines: String,
+    pub(super) promised: Option<Message>,
+}
+
+/// What came of one enrollment.
+#[derive(Debug, Clone, PartialEq)]
+struct Line {
+    email: Email,
+    course_run_key: String,
+    result: Result<Enrolled, String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Enrolled {
+    Now,
+    /// As soon as the learner has an account.
+    Later,
+}
+
+impl EnrollmentWork {
+    /// Reads who is to be enrolled and who holds which license; `None` where there is no such job any more, or nobody left.
+    pub(super) fn read(
+        unit: &mut dyn UnitOfWork,
+        message: &Message,
+        now: DateTime<Utc>,
+    ) -> Result<Option<Self>, Error> {
+        let Some(PromisedEnrollment { job_uuid }) = read_payload(message) else { return Ok(None) };
+        let Some(job) = unit.enrollment_jobs().find(job_uuid)? else { return Ok(None) };
+        let EnrollmentStage::Enrolling { until: enrolled_until } = job.stage else { return Ok(None) };
+        let mut until = None;
+        let plans = usable_plans(unit, message.customer, job.enrollment.plan, now)?;
+        let ids: Vec<PlanId> = plans.keys().copied().collect();
+        let mut licenses = match &job.enrollment.learners {
+            Enrollees::Emails(emails) => unit.lookups().live_of_emails(&ids, emails)?,
+            Enrollees::Holders => match ids.first() {
+                Some(&plan) => {
+                    let number = licenses_per_part(job.enrollment.course_run_keys.len());
+                    let mut part = unit.licenses().handed_out_after(plan, enrolled_until, number as i64)?;
+                    until = part.last().filter(|_| part.len() == number).map(|license| license.id);
+                    part.retain(|license| LicenseStatus::LIVE.contains(&license.status()));
+                    part
+                }
+                None => Vec::new(),
+            },
+        };
+        // One in use pays before one that waits; of equals, the one whose plan lasts longer.
+        let expiration = |license: &License| plans.get(&license.plan).map(|details| details.plan.expiration_date);
+        licenses.sort_by_key(|license| (license.status(), std::cmp::Reverse(expiration(license)), license.id));
+        let mut seats: HashMap<Email, Vec<Seat>> = HashMap::new();
+        for license in licenses {
+            let Some(details) = plans.get(&license.plan) else { continue };
+            let key = match &license.state {
+                LicenseState::Assigned(seat) => Some(seat.activation_key),
+                _ => None,
+            };
+            let Some(email) = license.columns().user_email else { continue };
+            seats.entry(email).or_default().push(Seat { license: license.id, catalog: details.plan.catalog, key });
+        }
+        let learners: BTreeSet<Email> = match &job.enrollment.learners {
+            Enrollees::Emails(emails) => emails.iter().cloned().collect(),
+            Enrollees::Holders => seats.keys().cloned().collect(),
+        };
+        Ok(Some(Self { learners: learners.into_iter().collect(), seats, until, job }))
+    }
+}
+
+fn licenses_per_part(courses: usize) -> usize {
+    (ENROLLMENTS_PER_PART / courses.max(1)).clamp(ENROLLED_LEARNERS_PER_CALL, LICENSES_PER_PART)
+}
+
+/// The customer's plans that can pay now: active and current, and the one that was named where one was.
+fn usable_plans(
+    unit: &mut dyn UnitOfWork,
+    customer: CustomerId,
+    named: Option<PlanId>,
+    now: DateTime<Utc>,
+) -> Result<BTreeMap<PlanId, PlanDetails>, Error> {
+    let filter =
+        PlanFilter { scope: CustomerScope::All, customer: Some(customer), active_only: true, current_at: Some(now) };
+    let plans = unit.plans().list(&filter, ALL)?.into_iter();
+    Ok(plans
+        .filter(|details| named.is_none_or(|plan| plan == details.plan.id))
+        .map(|details| (details.plan.id, details))
+        .collect())
+}
+
+impl Deliveries {
+    /// Carries a bulk enrollment out, or its next part. What was interrupted is carried out once more.
+    pub(super) async fn enroll(&self, facts: &Facts, message: &Message) -> Verdict {
+        match self.try_enroll(facts, message).await {
+            Ok(verdict) | Err(verdict) => verdict,
+        }
+    }
+
+    async fn try_enroll(&self, facts: &Facts, message: &Message) -> Result<Verdict, Verdict> {
+        let PromisedEnrollment { job_uuid } = read(message)?;
+        let Some(work) = facts.enrollments.get(&message.id) else {
+            tracing::warn!(job = %job_uuid, "there is nothing left to do for this bulk enrollment");
+            return Ok(Verdict::Done(Effect::Nothing));
+        };
+        let customer = self.customer(facts, message).await?;
+        let held = self.catalogs_by_course(work).await?;
+        let asked_for = &work.job.enrollment;
+        let mut lines = Vec::new();
+        for courses in asked_for.course_run_keys.chunks(ENROLLED_COURSES_PER_CALL) {
+            for learners in work.learners.chunks(ENROLLED_LEARNERS_PER_CALL) {
+                let mut enrollments = Vec::new();
+                for (email, course) in
+                    learners.iter().flat_map(|email| courses.iter().map(move |course| (email, course)))
+                {
+                    let seats = work.seats.get(email).map_or(&[][..], Vec::as_slice);
+                    let pays = |seat: &&Seat| held.get(course).is_some_and(|catalogs| catalogs.contains(&seat.catalog));
+                    match seats.iter().find(pays) {
+                        Some(seat) => enrollments.push(LicensedEnrollment {
+                            email: email.clone(),
+                            course_run_key: course.clone(),
+                            license: seat.license,
+                            activation_link: seat.key.map(|key| self.activation_link(&customer, key)),
+                        }),
+                        None => lines.push(Line {
+                            email: email.clone(),
+                            course_run_key: course.clone(),
+                            result: Err("holds no license that covers the course".to_owned()),
+                        }),
+                    }
+                }
+                self.call(message.customer, enrollments, asked_for.notify, &mut lines).await?;
+            }
+        }
+        lines.sort_by(|one, other| (&one.email, &one.course_run_key).cmp(&(&other.email, &other.course_run_key)));
+        let first = work.job.stage.until().is_none();
+        let report = Report { job: work.job.id, read: work.job.modified, first, until: work.until, lines };
+        Ok(Verdict::Done(Effect::Enrolled(report)))
+    }
+
+    /// Which of the licenses' catalogs hold each course.
+    async fn catalogs_by_course(&self, work: &EnrollmentWork) -> Result<HashMap<String, BTreeSet<CatalogId>>, Verdict> {
+        let catalogs: BTreeSet<CatalogId> = work.seats.values().flatten().map(|seat| seat.catalog).collect();
+        let mut held: HashMap<String, BTreeSet<CatalogId>> = HashMap::new();
+        for course in &work.job.enrollment.course_run_keys {
+            for &catalog in &catalogs {
+                let contains = self.manager.catalog.contains(catalog, std::slice::from_ref(course)).await;
+                if contains.map_err(|error| Verdict::Failed(error.to_string()))? {
+                    held.entry(course.clone()).or_default().insert(catalog);
+                }
+            }
+        }
+        Ok(held)
+    }
+
+    /// One call to the LMS. What it refuses is asked for in halves, down to the enrollment that is the reason.
+    async fn call(
+        &self,
+        customer: CustomerId,
+        enrollments: Vec<LicensedEnrollment>,
+        notify: bool,
+        lines: &mut Vec<Line>,
+    ) -> Result<(), Verdict> {
+        let mut parts: Vec<&[LicensedEnrollment]> = vec![&enrollments];
+        while let Some(part) = parts.pop() {
+            if part.is_empty() {
+                continue;
+            }
+            match self.manager.learners.enroll(customer, part, notify).await {
+                Ok(results) => lines.extend(told(part, &results)),
+                Err(Undelivered::Refused(_)) if part.len() > 1 => {
+                    let (first, second) = part.split_at(part.len() / 2);
+                    parts.extend([second, first]);
+                }
+                Err(Undelivered::Refused(problem)) => lines.extend(part.iter().map(|enrollment| Line {
+                    email: enrollment.email.clone(),
+                    course_run_key: enrollment.course_run_key.clone(),
+                    result: Err(format!("the LMS {problem}")),
+                })),
+                Err(undelivered) => return Err(undelivered.into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// The job that a batch worked on, locked.
+    pub(super) fn lock_enrollment(
+        &self,
+        unit: &mut dyn UnitOfWork,
+        outcome: &Outcome,
+    ) -> Result<Option<EnrollmentJob>, Error> {
+        let job = outcome.verdicts.iter().find_map(|verdict| match verdict {
+            Verdict::Done(Effect::Enrolled(report)) => Some(report.job),
+            Verdict::Done(Effect::Filed(filed)) => Some(filed.job),
+            _ => None,
+        });
+        match job {
+            Some(job) => unit.enrollment_jobs().lock(job),
+            None => Ok(None),
+        }
+    }
+
+    /// What becomes of the job: it goes on, waits for its file, or is done and whoever asked for it is promised a mail.
+    ///
+    /// # Errors
+    /// The job was written since: somebody was forgotten in the meantime, and this part has to be carried out again.
+    pub(super) fn advance_enrollment(
+        &self,
+        job: &EnrollmentJob,
+        report: &Report,
+        now: DateTime<Utc>,
+    ) -> Result<Advance, ForgottenMeanwhile> {
+        if job.modified != report.read {
+            return Err(ForgottenMeanwhile);
+        }
+        let stage = match report.until {
+            Some(license) => EnrollmentStage::Enrolling { until: Some(license) },
+            None if self.manager.result_files.is_some() => EnrollmentStage::Filing,
+            None => EnrollmentStage::Done,
+        };
+        let job = EnrollmentJob { stage, numbers: job.numbers + report.numbers(), ..job.clone() }.written(now);
+        let promised = match stage {
+            EnrollmentStage::Filing => {
+                Some(Message::enrollment_results_file(MessageId(self.manager.ids.next()), &job, now))
+            }
+            EnrollmentStage::Done => self.results_mail(&job, now),
+            EnrollmentStage::Enrolling { .. } | EnrollmentStage::Filed => None,
+        };
+        Ok(Advance { job, lines: report.as_csv(), promised })
+    }
+
+    /// The mail to whoever asked for a bulk enrollment.
+    pub(super) fn results_mail(&self, job: &EnrollmentJob, now: DateTime<Utc>) -> Option<Message> {
+        let EnrollmentNumbers { successes, pending, failures } = job.numbers;
+        let numbers = MailedNumbers { job_uuid: job.id, lms_user_id: job.lms_user_id?, successes, pending, failures };
+        Some(Message::enrollment_results(MessageId(self.manager.ids.next()), job.customer, &numbers, now))
+    }
+}
+
+/// What the LMS said of each enrollment of a call.
+fn told(enrollments: &[LicensedEnrollment], results: &EnrollmentResults) -> Vec<Line> {
+    let pairs = |pairs: &[(Email, String)]| -> BTreeSet<(Email, String)> { pairs.iter().cloned().collect() };
+    let (successes, pending, failures) = (pairs(&results.successes), pairs(&results.pending), pairs(&results.failures));
+    let line = |enrollment: &LicensedEnrollment| {
+        let pair = (enrollment.email.clone(), enrollment.course_run_key.clone());
+        let invalid = results.invalid_addresses.iter().any(|address| address.eq_ignore_ascii_case(pair.0.as_str()));
+        let result = match () {
+            () if invalid => Err("the LMS does not take this for an email address".to_owned()),
+            () if successes.contains(&pair) => Ok(Enrolled::Now),
+            () if pending.contains(&pair) => Ok(Enrolled::Later),
+            () if failures.contains(&pair) => Err("the LMS did not enroll the learner".to_owned()),
+            () => Err("the LMS did not say what came of it".to_owned()),
+        };
+        Line { email: pair.0, course_run_key: pair.1, result }
+    };
+    enrollments.iter().map(line).collect()
+}
+
+impl Report {
+    fn numbers(&self) -> EnrollmentNumbers {
+        let number = |wanted: fn(&Result<Enrolled, String>) -> bool| {
+            self.lines.iter().filter(|line| wanted(&line.result)).count() as i64
+        };
+        EnrollmentNumbers {
+            successes: number(|result| *result == Ok(Enrolled::Now)),
+            pending: number(|result| *result == Ok(Enrolled::Later)),
+            failures: number(Result::is_err),
+        }
+    }
+
+    /// One line for each learner and course; the first ones under a header.
+    fn as_csv(&self) -> String {
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        let header = ["email", "course_run_key", "result", "detail"].map(Cow::Borrowed);
+        let lines = self.lines.iter().map(|line| {
+            let (result, detail) = match &line.result {
+                Ok(Enrolled::Now) => ("success", ""),
+                Ok(Enrolled::Later) => ("pending", "the learner is enrolled once they have an account"),
+                Err(problem) => ("failed", problem.as_str()),
+            };
+            [text_cell(line.email.as_str()), text_cell(&line.course_run_key), result.into(), detail.into()]
+        });
+        // Writing to memory does not fail.
+        let header = self.first.then_some(header);
+        let written = header
+            .into_iter()
+            .chain(lines)
+            .try_for_each(|line| writer.write_record(line.iter().map(|cell| cell.as_bytes())));
+        let bytes = written.ok().and_then(|()| writer.into_inner().ok()).unwrap_or_default();
+        String::from_utf8(bytes).unwrap_or_default()
+    }
+}

@@ -1,0 +1,127 @@
+//! The contract of one enterprise customer, which holds its subscription plans.
+
+use std::ops::RangeInclusive;
+
+use chrono::{DateTime, Duration, Utc};
+
+use crate::error::{Error, FieldErrors};
+use crate::model::expiration_message::ExpirationMessage;
+use crate::model::ids::{AgreementId, CatalogId, CustomerId};
+
+/// One customer's agreement; a customer has exactly one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CustomerAgreement {
+    /// Its id.
+    pub id: AgreementId,
+    /// The customer, unique and fixed for life.
+    pub customer: CustomerId,
+    /// The customer's slug in links, unique, at most 128 characters.
+    pub customer_slug: Option<String>,
+    /// The customer's name, at most 255 characters.
+    pub customer_name: Option<String>,
+    /// The catalog of plans that name none.
+    pub default_catalog: Option<CatalogId>,
+    /// Whether the portals stay silent about expiring plans.
+    pub disable_expiration_notifications: bool,
+    /// Whether assignment and post-activation mails are withheld.
+    pub disable_onboarding_notifications: bool,
+    /// How long after the end of a license its personal data is kept: whole days, as many as
+    /// [`CustomerAgreement::DAYS_BEFORE_PURGE`].
+    pub license_duration_before_purge: Duration,
+    /// Whether the customer's universal link hands out licenses of the auto-applicable plan.
+    pub enable_auto_applied_subscriptions_with_universal_link: bool,
+    /// How the current plan grows by itself.
+    pub auto_scaling: AutoScaling,
+    /// What learners of an expired plan are shown instead of the usual words.
+    pub expiration_message: Option<ExpirationMessage>,
+    /// When it was made.
+    pub created: DateTime<Utc>,
+    /// When it was last written.
+    pub modified: DateTime<Utc>,
+}
+
+/// How an agreement's current plan grows by itself. Percentages are 1 to 100.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AutoScaling {
+    /// Whether it grows at all.
+    pub enabled: bool,
+    /// The most licenses it grows to.
+    pub max_licenses: Option<i32>,
+    /// The share of allocated licenses from which it grows.
+    pub threshold_percentage: Option<i32>,
+    /// By what share of its licenses it grows.
+    pub increment_percentage: Option<i32>,
+}
+
+impl AutoScaling {
+    /// Notes what is wrong, each mistake by its field on the wire.
+    pub(crate) fn check(&self, errors: &mut FieldErrors) {
+        let percentage = 1..=100;
+        for (field, value, range) in [
+            ("auto_scaling_max_licenses", self.max_licenses, 1..=i32::MAX),
+            ("auto_scaling_threshold_percentage", self.threshold_percentage, percentage.clone()),
+            ("auto_scaling_increment_percentage", self.increment_percentage, percentage),
+        ] {
+            match value {
+                Some(value) if !range.contains(&value) => {
+                    errors.add(field, format!("This must lie between {} and {}.", range.start(), range.end()));
+                }
+                None if self.enabled => errors.add(field, "Auto-scaling needs this."),
+                _ => {}
+            }
+        }
+    }
+}
+
+impl CustomerAgreement {
+    /// For how many days personal data can be kept: up to a hundred years.
+    pub const DAYS_BEFORE_PURGE: RangeInclusive<i64> = 1..=36_500;
+    /// How long personal data is kept where nothing else was agreed.
+    pub const DEFAULT_DURATION_BEFORE_PURGE: Duration = Duration::days(90);
+
+    /// An agreement with nothing agreed but the customer.
+    pub fn new(id: AgreementId, customer: CustomerId, now: DateTime<Utc>) -> Self {
+        Self {
+            id,
+            customer,
+            customer_slug: None,
+            customer_name: None,
+            default_catalog: None,
+            disable_expiration_notifications: false,
+            disable_onboarding_notifications: false,
+            license_duration_before_purge: Self::DEFAULT_DURATION_BEFORE_PURGE,
+            enable_auto_applied_subscriptions_with_universal_link: false,
+            auto_scaling: AutoScaling::default(),
+            expiration_message: None,
+            created: now,
+            modified: now,
+        }
+    }
+
+    /// Notes where personal data cannot be kept so long, by the field on the wire.
+    pub(crate) fn check_duration_before_purge(kept: Duration, errors: &mut FieldErrors) {
+        let (days, range) = (kept.num_days(), Self::DAYS_BEFORE_PURGE);
+        if !range.contains(&days) || kept != Duration::days(days) {
+            let message = format!("This must be a whole number from {} to {}.", range.start(), range.end());
+            errors.add("license_duration_before_purge_days", message);
+        }
+    }
+
+    /// Refuses texts that are too long and what is no slug, each by its field on the wire.
+    pub(crate) fn check_names(&self) -> Result<(), Error> {
+        let mut errors = FieldErrors::default();
+        for (field, text, longest) in [
+            ("enterprise_customer_slug", &self.customer_slug, 128),
+            ("enterprise_customer_name", &self.customer_name, 255),
+        ] {
+            if text.as_ref().is_some_and(|text| text.chars().count() > longest) {
+                errors.add(field, format!("At most {longest} characters."));
+            }
+        }
+        let is_slug = |slug: &str| slug.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+        if self.customer_slug.as_ref().is_some_and(|slug| slug.is_empty() || !is_slug(slug)) {
+            errors.add("enterprise_customer_slug", "A slug has letters, digits, hyphens and underscores only.");
+        }
+        errors.into_result()
+    }
+}

@@ -1,0 +1,40 @@
+//! The entities, and the rules that need nothing else.
+
+pub(crate) mod agreement;
+pub(crate) mod email;
+pub(crate) mod enrollment;
+pub(crate) mod expiration_message;
+pub(crate) mod idempotency;
+pub(crate) mod ids;
+pub(crate) mod jobs;
+pub(crate) mod license;
+pub(crate) mod plan;
+pub(crate) mod product;
+pub(crate) mod renewal;
+pub(crate) mod spreadsheet;
+pub(crate) mod staff_records;
+pub(crate) mod transfer;
+pub(crate) mod utilization;
+
+pub use agreement::{AutoScaling, CustomerAgreement};
+pub use email::{Email, InvalidEmail};
+pub use enrollment::{BulkEnrollment, Enrollees, EnrollmentJob, EnrollmentNumbers, EnrollmentStage};
+pub use expiration_message::{ExpirationMessage, ExpirationMessageChanges};
+pub use idempotency::{FirstRequest, IdempotencyKey, StoredAnswer};
+pub use ids::{
+    ActivationKey, AgreementId, CatalogId, CustomerId, EnrollmentJobId, LicenseId, LmsUserId, MessageId, PlanId,
+    PlanTypeId, ProductId, RenewalId, RoleAssignmentId, TransferJobId, WebhookId,
+};
+pub use jobs::{Job, JobKind};
+pub use license::{FormerSeat, ImpossibleTransition, License, LicenseColumns, LicenseState, LicenseStatus, Seat};
+pub use plan::{ChangeReason, LicenseCounts, PlanDetails, SubscriptionPlan, is_salesforce_id};
+pub use product::{DEFAULT_PRODUCT, PlanType, Product, seeded_products};
+pub use renewal::{
+    LicenseTypesToCopy, RenewalChains, RenewalDetails, RenewalLink, RenewalTerms, SubscriptionPlanRenewal,
+};
+pub use spreadsheet::text_cell;
+pub use staff_records::{LicenseMark, Notification, NotificationKind};
+pub use transfer::{
+    HeldTwice, LicenseTransferJob, TransferJobSummary, TransferOrder, TransferRun, TransferredLicenses,
+};
+pub use utilization::{ActivationDelay, ActivationDelays, IdleSeat, Period, SeatChange, SeatDay};

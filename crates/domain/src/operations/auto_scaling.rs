@@ -1,0 +1,144 @@
+//! `process-auto-scalable-plans`: current plans grow as their agreements say.
+
+use chrono::Duration;
+
+use super::run::{OperationSummary, Run, Supervisor};
+use crate::error::Error;
+use crate::history::{Actor, Change};
+use crate::model::agreement::AutoScaling;
+use crate::model::ids::{AgreementId, PlanId};
+use crate::model::plan::{ChangeReason, LicenseCounts, SubscriptionPlan};
+use crate::ports::{StoreExt, Task, TaskClaim, UnitOfWork};
+use crate::use_cases::agreements::overviews;
+use crate::use_cases::manager::{LicenseManager, find_agreement, lock_plan};
+
+/// How long an agreement's plan that grew does not grow again: runs on several machines that start together are one.
+const REST: Duration = Duration::hours(1);
+
+impl AutoScaling {
+    /// By how many licenses a plan of so many grows: 0 where enough are left, or it is as large as it may become.
+    pub fn growth(&self, counts: &LicenseCounts) -> i64 {
+        let (Some(most), Some(threshold), Some(increment)) =
+            (self.max_licenses, self.threshold_percentage, self.increment_percentage)
+        else {
+            return 0;
+        };
+        let total = counts.total();
+        let is_used_up = counts.unassigned * 100 < total * (100 - i64::from(threshold));
+        if !self.enabled || !is_used_up {
+            return 0;
+        }
+        (total * i64::from(increment) / 100).min(i64::from(most) - total).max(0)
+    }
+}
+
+impl LicenseManager {
+    /// Adds licenses to the current plan of each agreement with auto-scaling: of those that are active and current, the one that
+    /// started last. It grows where the share of unassigned licenses is below 100 less the threshold, at most once an hour. A
+    /// frozen plan, and one whose licenses are still being added, stay as they are.
+    ///
+    /// The summary's uuids are the plans that grew. It counts `agreements`, `plans` and `licenses`.
+    pub fn process_auto_scalable_plans(&self, dry_run: bool, supervisor: &dyn Supervisor) -> OperationSummary {
+        let counts = ["agreements", "plans", "licenses"];
+        let mut run = Run::new(self, supervisor, "process-auto-scalable-plans", dry_run, &counts);
+        let outcome = self.scale_agreements(&mut run);
+        run.end(outcome)
+    }
+
+    fn scale_agreements(&self, run: &mut Run<'_>) -> Result<(), Error> {
+        let agreements = self.store.read(|unit| unit.due_work().auto_scaling_agreements())?;
+        run.supervisor.found(agreements.len() as u64);
+        for agreement in agreements {
+            if run.stops() {
+                break;
+            }
+            let scaled = if run.dry_run() {
+                self.store.read(|unit| self.growing_plan(unit, agreement))
+            } else {
+                self.store.write(|unit| self.scale(unit, run, agreement))
+            };
+            run.summary.count("agreements", 1);
+            match scaled {
+                Ok(Some((plan, growth))) => {
+                    run.summary.count("plans", 1);
+                    run.summary.count("licenses", usize::try_from(growth).unwrap_or(0));
+                    run.summary.uuids.push(plan.id.0);
+                }
+                Ok(None) => {}
+                Err(error) => run.summary.fail(format!("agreement {agreement}"), error),
+            }
+            run.supervisor.advanced(1);
+        }
+        Ok(())
+    }
+
+    /// The agreement's plan that is to grow, and by how much.
+    fn growing_plan(
+        &self,
+        unit: &mut dyn UnitOfWork,
+        agreement: AgreementId,
+    ) -> Result<Option<(SubscriptionPlan, i64)>, Error> {
+        let now = self.now();
+        let agreement = find_agreement(unit, agreement)?;
+        let (found, _) = overviews(unit, vec![agreement])?;
+        let Some(overview) = found.into_iter().next() else { return Ok(None) };
+        let usable = |plan: &SubscriptionPlan| plan.is_active && plan.is_current(now);
+        // They come with the latest start first.
+        let Some(details) = overview.plans.into_iter().find(|details| usable(&details.plan)) else { return Ok(None) };
+        let growth = growth(unit, &overview.agreement.auto_scaling, &details.plan)?;
+        Ok((growth > 0).then_some((details.plan, growth)))
+    }
+
+    fn scale(
+        &self,
+        unit: &mut dyn UnitOfWork,
+        run: &Run<'_>,
+        agreement: AgreementId,
+    ) -> Result<Option<(SubscriptionPlan, i64)>, Error> {
+        let (now, task) = (self.now(), Task { operation: run.operation(), key: agreement.0 });
+        if let TaskClaim::HeldUntil(_) = unit.operations().take(task, self.ids.next(), now, now + REST)? {
+            return Ok(None);
+        }
+        let grown = match self.growing_plan(unit, agreement)? {
+            Some((plan, _)) => self.grow(unit, agreement, plan.id)?,
+            None => None,
+        };
+        Ok(grown)
+    }
+
+    fn grow(
+        &self,
+        unit: &mut dyn UnitOfWork,
+        agreement: AgreementId,
+        plan: PlanId,
+    ) -> Result<Option<(SubscriptionPlan, i64)>, Error> {
+        let now = self.now();
+        let mut plan = lock_plan(unit, plan)?.plan;
+        let scaling = find_agreement(unit, agreement)?.auto_scaling;
+        // Anew, now that nobody else changes the plan.
+        let growth = growth(unit, &scaling, &plan)?;
+        if growth == 0 {
+            return Ok(None);
+        }
+        let counts = counts(unit, plan.id)?;
+        plan.desired_num_licenses = i32::try_from(counts.total() + growth).ok();
+        plan.modified = now;
+        let actor = Actor::service();
+        unit.plans().save(&plan, &Change { reason: Some(ChangeReason::Other), ..actor.change(now) })?;
+        self.provision(unit, &plan, counts, &actor)?;
+        Ok(Some((plan, growth)))
+    }
+}
+
+fn counts(unit: &mut dyn UnitOfWork, plan: PlanId) -> Result<LicenseCounts, Error> {
+    Ok(unit.licenses().counts(&[plan])?.remove(&plan).unwrap_or_default())
+}
+
+fn growth(unit: &mut dyn UnitOfWork, scaling: &AutoScaling, plan: &SubscriptionPlan) -> Result<i64, Error> {
+    let counts = counts(unit, plan.id)?;
+    if plan.last_freeze_timestamp.is_some() || plan.licenses_to_provision(&counts) > 0 {
+        return Ok(0);
+    }
+    let most = if plan.for_internal_use_only { i64::from(i32::MAX) } else { i64::from(SubscriptionPlan::MAX_LICENSES) };
+    Ok(scaling.growth(&counts).min(most - counts.total()).max(0))
+}

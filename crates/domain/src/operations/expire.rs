@@ -1,0 +1,347 @@
+//! `expire-subscriptions`: the end of plans is carried out.
+
+use chrono::{DateTime, Duration, Utc};
+use uuid::Uuid;
+
+use super::run::{OperationSummary, Run, Supervisor};
+use super::tasks::Tasks;
+use crate::error::{Entity, Error};
+use crate::history::{Actor, Change};
+use crate::model::ids::{LicenseId, PlanId};
+use crate::model::license::License;
+use crate::model::plan::{ChangeReason, SubscriptionPlan};
+use crate::model::renewal::RenewalChains;
+use crate::outbox::Promises;
+use crate::ports::{EXPIRED_LICENSES_PER_CALL, PlanEnd, StoreExt};
+use crate::saturating_time;
+use crate::use_cases::manager::{LicenseManager, find_agreement, find_plan, lock_plan};
+
+/// Of a plan that ended longer ago than this, enrollments that were modified since its end are left alone.
+const LATE: Duration = Duration::days(1);
+
+/// How many ids are read at once while enrollments end.
+const READ_AT_ONCE: i64 = 5_000;
+
+/// Which plans' end is to be carried out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expiration {
+    /// Those that ended at this moment or later.
+    pub expired_after: DateTime<Utc>,
+    /// And at this moment or earlier; never later than now.
+    pub expired_before: DateTime<Utc>,
+    /// In place of the span of time, these.
+    pub plans: Option<Vec<PlanId>>,
+    /// Whether those whose end was carried out are looked after again.
+    pub force: bool,
+    /// Whether only to tell what would be done.
+    pub dry_run: bool,
+}
+
+impl Expiration {
+    /// How long ago plans ended at most whose end is to be carried out, where nothing is said.
+    pub const SPAN: Duration = Duration::days(1);
+
+    /// Of plans that ended before a moment, within [`Expiration::SPAN`].
+    pub fn before(moment: DateTime<Utc>) -> Self {
+        let expired_after = saturating_time::before(moment, Self::SPAN);
+        Self { expired_after, expired_before: moment, plans: None, force: false, dry_run: false }
+    }
+}
+
+/// How far the end of a plan is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Position {
+    /// The plan, one of a chain of renewals.
+    plan: PlanId,
+    /// When it ended; a plan that got more time since starts anew.
+    expiration_date: DateTime<Utc>,
+    step: Step,
+    /// The last license that was looked after.
+    after: LicenseId,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    /// The LMS is told.
+    Enrollments,
+    /// Events are promised.
+    Events,
+}
+
+impl Position {
+    fn to_text(self) -> String {
+        let step = match self.step {
+            Step::Enrollments => "enrollments",
+            Step::Events => "events",
+        };
+        format!("{} {} {step} {}", self.plan, self.expiration_date.timestamp_micros(), self.after)
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let mut words = text.split(' ');
+        Some(Self {
+            plan: PlanId(words.next()?.parse().ok()?),
+            expiration_date: DateTime::from_timestamp_micros(words.next()?.parse().ok()?)?,
+            step: match words.next()? {
+                "enrollments" => Step::Enrollments,
+                "events" => Step::Events,
+                _ => return None,
+            },
+            after: LicenseId(words.next()?.parse().ok()?),
+        })
+    }
+}
+
+/// How the work on a plan ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    /// All of it is done.
+    Done,
+    /// The run is to end before.
+    Interrupted,
+    /// The LMS refused; the summary tells.
+    Failed,
+}
+
+impl LicenseManager {
+    /// Carries out the end of plans without a renewal, and before it of the plans they renewed: tells the LMS to end the
+    /// enrollments that their live licenses paid for, then promises the event of each that no renewal carried on, and marks the
+    /// plan. A plan of which a call fails stays unmarked, and so do those that follow it in a chain; the others go on.
+    ///
+    /// Afterwards, learners of the customers with unlinking on are unlinked, as by
+    /// [`LicenseManager::unlink_expired_licenses`]; where plans are named, of their customers alone.
+    ///
+    /// The summary's uuids are the plans that were marked. It counts `plans`, `licenses` whose enrollments ended, `events`, and
+    /// `unlinked_licenses` and `unlinked_learners`.
+    pub async fn expire_subscriptions(&self, request: &Expiration, supervisor: &dyn Supervisor) -> OperationSummary {
+        let counts = ["plans", "licenses", "events", "unlinked_licenses", "unlinked_learners"];
+        let mut run = Run::new(self, supervisor, "expire-subscriptions", request.dry_run, &counts);
+        let outcome = self.expire_due_plans(&mut run, request).await;
+        let mut summary = run.end(outcome);
+        if !summary.interrupted {
+            self.unlink_after(&mut summary, request, supervisor).await;
+        }
+        summary
+    }
+
+    /// Unlinks whose plans are long over, now that their enrollments have ended.
+    async fn unlink_after(&self, summary: &mut OperationSummary, request: &Expiration, supervisor: &dyn Supervisor) {
+        let plans: Vec<PlanId> = summary.uuids.iter().copied().map(PlanId).collect();
+        let ends = match self.store.read(|unit| unit.due_work().plan_ends(request.plans.as_ref().unwrap_or(&plans))) {
+            Ok(ends) => ends,
+            Err(error) => return summary.fail(summary.operation, error),
+        };
+        let mut customers = self.settings.operations.unlink_customers.clone();
+        if request.plans.is_some() {
+            customers.retain(|customer| ends.iter().any(|end| end.customer == *customer));
+        }
+        // A dry run marked none of the plans, and still counts as if it had.
+        let ended = if request.dry_run { plans } else { Vec::new() };
+        let unlinked = self.unlink_of(&customers, &ended, request.dry_run, supervisor).await;
+        for (name, theirs) in [("unlinked_licenses", "licenses"), ("unlinked_learners", "learners")] {
+            summary.counts.insert(name, unlinked.counts.get(theirs).copied().unwrap_or_default());
+        }
+        summary.errors.extend(unlinked.errors);
+        summary.interrupted |= unlinked.interrupted;
+    }
+
+    /// Where these plans stand at their end.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] where one does not exist.
+    pub fn plan_ends(&self, plans: &[PlanId]) -> Result<Vec<PlanEnd>, Error> {
+        let ends = self.store.read(|unit| unit.due_work().plan_ends(plans))?;
+        let is_known = |plan: &PlanId| ends.iter().any(|end| end.plan == *plan);
+        if plans.iter().all(is_known) { Ok(ends) } else { Err(Error::NotFound(Entity::Plan)) }
+    }
+
+    async fn expire_due_plans(&self, run: &mut Run<'_>, request: &Expiration) -> Result<(), Error> {
+        let due = match &request.plans {
+            Some(named) => self.named_plans(run, named, request.force)?,
+            None => {
+                let until = request.expired_before.min(run.started);
+                self.store.read(|unit| unit.due_work().expired_plans(request.expired_after, until, request.force))?
+            }
+        };
+        run.supervisor.found(due.len() as u64);
+        let mut tasks = Tasks::new(due.iter().map(|plan| plan.0));
+        while let Some((key, position)) = tasks.next(run).await? {
+            let position = position.and_then(|text| Position::parse(&text));
+            let ended = self.expire_chain(run, PlanId(key), position, request.force).await;
+            if !run.dry_run() {
+                match ended {
+                    Ok(Ended::Done) => run.finish(key)?,
+                    Ok(Ended::Interrupted | Ended::Failed) | Err(_) => run.give_back(key)?,
+                }
+            }
+            if let Err(error) = ended {
+                run.summary.fail(format!("plan {key}"), error);
+            }
+            run.supervisor.advanced(1);
+        }
+        Ok(())
+    }
+
+    /// Those of the named plans that can be looked after; the others are told as failures.
+    fn named_plans(&self, run: &mut Run<'_>, named: &[PlanId], force: bool) -> Result<Vec<PlanId>, Error> {
+        let mut due = Vec::new();
+        for end in self.plan_ends(named)? {
+            let about = format!("plan {}", end.plan);
+            if end.expiration_date > run.started {
+                run.summary.fail(about, format!("It has not ended yet: it runs until {}.", end.expiration_date));
+            } else if end.has_renewal {
+                run.summary.fail(about, "It was renewed: it is looked after with the plan that follows it.");
+            } else if force || !end.expiration_processed {
+                due.push(end.plan);
+            }
+        }
+        Ok(due)
+    }
+
+    /// The plans that led to this one, the earliest first, then this one: only then is it never marked before them, and so found
+    /// again where one of them fails.
+    async fn expire_chain(
+        &self,
+        run: &mut Run<'_>,
+        last: PlanId,
+        position: Option<Position>,
+        force: bool,
+    ) -> Result<Ended, Error> {
+        let mut plans = self.store.read(|unit| {
+            let agreement = find_plan(unit, last)?.plan.agreement;
+            let chains = RenewalChains::new(unit.renewals().of_agreements(&[agreement])?);
+            Ok(chains.earlier(last).iter().map(|link| link.prior_plan).collect::<Vec<_>>())
+        })?;
+        plans.push(last);
+        for plan in plans {
+            match self.expire_plan(run, plan, last.0, position, force).await? {
+                Ended::Done => {}
+                ended => return Ok(ended),
+            }
+        }
+        Ok(Ended::Done)
+    }
+
+    async fn expire_plan(
+        &self,
+        run: &mut Run<'_>,
+        id: PlanId,
+        task: Uuid,
+        position: Option<Position>,
+        force: bool,
+    ) -> Result<Ended, Error> {
+        let plan = self.store.read(|unit| find_plan(unit, id))?.plan;
+        // With force, a plan is looked after once more, not once more by each of many runs at once.
+        let is_done = plan.expiration_processed && !(force && plan.modified < run.started);
+        if is_done || plan.expiration_date > run.started {
+            return Ok(Ended::Done);
+        }
+        let position = position.filter(|at| at.plan == id && at.expiration_date == plan.expiration_date);
+        let (step, mut after) = position.map_or((Step::Enrollments, None), |at| (at.step, Some(at.after)));
+        if step == Step::Enrollments {
+            match self.end_enrollments(run, &plan, task, after).await? {
+                Ended::Done => after = None,
+                ended => return Ok(ended),
+            }
+        }
+        if self.promise_expired(run, plan, task, after)? {
+            run.summary.uuids.push(id.0);
+            run.summary.count("plans", 1);
+            return Ok(Ended::Done);
+        }
+        Ok(Ended::Interrupted)
+    }
+
+    /// Tells the LMS of the plan's live licenses after that one.
+    async fn end_enrollments(
+        &self,
+        run: &mut Run<'_>,
+        plan: &SubscriptionPlan,
+        task: Uuid,
+        mut after: Option<LicenseId>,
+    ) -> Result<Ended, Error> {
+        let unless_modified_after = (run.started - plan.expiration_date > LATE).then_some(plan.expiration_date);
+        loop {
+            let licenses =
+                self.store.read(|unit| unit.due_work().live_licenses_after(plan.id, false, after, READ_AT_ONCE))?;
+            let ids: Vec<LicenseId> = licenses.iter().map(|license| license.id).collect();
+            for chunk in ids.chunks(EXPIRED_LICENSES_PER_CALL) {
+                if run.stops() {
+                    return Ok(Ended::Interrupted);
+                }
+                if !run.dry_run() {
+                    // Taken for as long again, so that nobody takes it over while the LMS answers.
+                    let position = |after| Position {
+                        plan: plan.id,
+                        expiration_date: plan.expiration_date,
+                        step: Step::Enrollments,
+                        after,
+                    };
+                    if let Err(error) = self.learners.expire_enrollments(chunk, unless_modified_after).await {
+                        run.summary.fail(format!("plan {}", plan.id), format!("The LMS {error}."));
+                        return Ok(Ended::Failed);
+                    }
+                    run.keep_now(task, chunk.last().map(|&last| position(last).to_text()).as_deref())?;
+                }
+                run.summary.count("licenses", chunk.len());
+            }
+            match ids.last() {
+                Some(&last) if ids.len() as i64 == READ_AT_ONCE => after = Some(last),
+                _ => return Ok(Ended::Done),
+            }
+        }
+    }
+
+    /// Promises the events of the plan's licenses after that one, and marks the plan with the last of them; `false` where the run
+    /// is to end before.
+    fn promise_expired(
+        &self,
+        run: &mut Run<'_>,
+        mut plan: SubscriptionPlan,
+        task: Uuid,
+        mut after: Option<LicenseId>,
+    ) -> Result<bool, Error> {
+        let batch = self.batch_size();
+        plan.expiration_processed = true;
+        loop {
+            if run.stops() {
+                return Ok(false);
+            }
+            let last_batch = |licenses: &[License]| (licenses.len() as i64) < batch;
+            let licenses = if run.dry_run() {
+                self.store.read(|unit| unit.due_work().live_licenses_after(plan.id, true, after, batch))?
+            } else {
+                let now = self.now();
+                self.store.write(|unit| {
+                    let licenses = unit.due_work().live_licenses_after(plan.id, true, after, batch)?;
+                    let position = licenses.last().map(|last| Position {
+                        plan: plan.id,
+                        expiration_date: plan.expiration_date,
+                        step: Step::Events,
+                        after: last.id,
+                    });
+                    run.keep(unit, task, position.map(Position::to_text).as_deref())?;
+                    let agreement = find_agreement(unit, plan.agreement)?;
+                    let mut promises = Promises::new(&agreement, &plan, self.ids.as_ref(), now);
+                    licenses.iter().for_each(|license| promises.expired(license));
+                    unit.outbox().add(&promises.into_messages())?;
+                    if last_batch(&licenses) {
+                        let mut locked = lock_plan(unit, plan.id)?.plan;
+                        // One that was extended under way has yet to end.
+                        if locked.expiration_date == plan.expiration_date {
+                            (locked.expiration_processed, locked.modified) = (true, now);
+                            let change = Change { reason: Some(ChangeReason::Other), ..Actor::service().change(now) };
+                            unit.plans().save(&locked, &change)?;
+                        }
+                    }
+                    Ok(licenses)
+                })?
+            };
+            run.summary.count("events", licenses.len());
+            if last_batch(&licenses) {
+                return Ok(true);
+            }
+            after = licenses.last().map(|license| license.id);
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! Looking before leaping, for operations that are done by hand.
+
+use crate::error::{Error, Refusal};
+use crate::model::ids::{LicenseId, PlanId};
+use crate::model::transfer::TransferOrder;
+use crate::ports::StoreExt;
+use crate::use_cases::manager::{LicenseManager, find_plan};
+use crate::use_cases::plan_upkeep::PlanUpkeep;
+
+/// What a transfer would move.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TransferPreview {
+    /// The licenses, in the order of their ids.
+    pub licenses: Vec<LicenseId>,
+}
+
+impl LicenseManager {
+    /// What [`LicenseManager::freeze`] would do.
+    ///
+    /// # Errors
+    /// What it would refuse.
+    pub fn preview_freeze(&self, plan: PlanId) -> Result<PlanUpkeep, Error> {
+        self.store.read(|unit| {
+            let plan = find_plan(unit, plan)?.plan;
+            if !plan.can_freeze_unused_licenses {
+                return Err(Refusal::NotFreezable.into());
+            }
+            let counts = unit.licenses().counts(&[plan.id])?.remove(&plan.id).unwrap_or_default();
+            Ok(PlanUpkeep { deleted: counts.unassigned, added: 0, pending: 0, counts, plan })
+        })
+    }
+
+    /// What [`LicenseManager::provision_plan`] would do.
+    ///
+    /// # Errors
+    /// What it would refuse.
+    pub fn preview_provision(&self, plan: PlanId) -> Result<PlanUpkeep, Error> {
+        self.store.read(|unit| {
+            let plan = find_plan(unit, plan)?.plan;
+            if plan.last_freeze_timestamp.is_some() {
+                return Err(Refusal::Frozen.into());
+            }
+            let counts = unit.licenses().counts(&[plan.id])?.remove(&plan.id).unwrap_or_default();
+            Ok(PlanUpkeep { added: plan.licenses_to_provision(&counts), pending: 0, deleted: 0, counts, plan })
+        })
+    }
+
+    /// What a transfer would move, without a job that remembers it.
+    ///
+    /// # Errors
+    /// As [`LicenseManager::create_transfer_job`] and [`LicenseManager::process_transfer_job`].
+    pub fn preview_transfer(&self, order: &TransferOrder) -> Result<TransferPreview, Error> {
+        // It locks what it looks at, as the transfer would, and writes nothing.
+        self.store.write(|unit| {
+            crate::use_cases::transfers::check(unit, order)?;
+            let licenses = unit.transfers().lock_licenses(order.old_plan, &order.licenses)?;
+            let held_twice = unit.transfers().held_twice(&licenses, order.new_plan)?;
+            if held_twice.is_empty() { Ok(TransferPreview { licenses }) } else { Err(Error::WouldHoldTwo(held_twice)) }
+        })
+    }
+}

@@ -1,0 +1,119 @@
+//! `process-renewals`: the renewals that take effect soon.
+
+use chrono::Duration;
+use uuid::Uuid;
+
+use super::run::{OperationSummary, Run, Supervisor};
+use super::tasks::Tasks;
+use crate::error::{Conflict, Entity, Error};
+use crate::history::Actor;
+use crate::model::ids::{PlanId, RenewalId};
+use crate::model::plan::LicenseCounts;
+use crate::ports::{LicenseFilter, StoreExt};
+use crate::saturating_time;
+use crate::use_cases::manager::{LicenseManager, find_plan};
+use crate::use_cases::renewals::RenewedBy;
+use crate::use_cases::renewals::check_processable;
+
+impl LicenseManager {
+    /// Processes the renewals that take effect from now to the end of `window`, but for those that are exempt. One that cannot
+    /// be processed does not stop the others. A renewal that should have taken effect before is left to hands, and counted.
+    ///
+    /// The summary's uuids are the prior plans. It counts `renewals`, their `licenses` carried over, and `overdue` ones.
+    pub async fn process_renewals(
+        &self,
+        window: Duration,
+        dry_run: bool,
+        supervisor: &dyn Supervisor,
+    ) -> OperationSummary {
+        let counts = ["renewals", "licenses", "overdue"];
+        let mut run = Run::new(self, supervisor, "process-renewals", dry_run, &counts);
+        let outcome = self.process_due_renewals(&mut run, window).await;
+        run.end(outcome)
+    }
+
+    async fn process_due_renewals(&self, run: &mut Run<'_>, window: Duration) -> Result<(), Error> {
+        let now = self.now();
+        let (due, overdue) = self.store.read(|unit| {
+            Ok((
+                unit.due_work().renewals(now, saturating_time::after(now, window))?,
+                unit.due_work().count_renewals_before(now)?,
+            ))
+        })?;
+        run.summary.count("overdue", usize::try_from(overdue).unwrap_or(0));
+        run.supervisor.found(due.len() as u64);
+        let mut tasks = Tasks::new(due.iter().map(|due| due.prior_plan.0));
+        while let Some((plan, _)) = tasks.next(run).await? {
+            if let Some(due) = due.iter().find(|due| due.prior_plan.0 == plan) {
+                self.process_due(run, due.renewal, plan)?;
+            }
+            run.supervisor.advanced(1);
+        }
+        Ok(())
+    }
+
+    fn process_due(&self, run: &mut Run<'_>, renewal: RenewalId, plan: Uuid) -> Result<(), Error> {
+        let outcome = if run.dry_run() {
+            self.preview_renewal(renewal).map(Some)
+        } else {
+            let processed = self.process_renewal(&Actor::service(), renewal, RenewedBy::Schedule);
+            processed.and_then(|processed| match processed.newly {
+                true => self.carried_over(PlanId(plan)).map(Some),
+                false => Ok(None),
+            })
+        };
+        if !run.dry_run() {
+            run.finish(plan)?;
+        }
+        match outcome {
+            Ok(Some(licenses)) => {
+                run.summary.uuids.push(plan);
+                run.summary.count("renewals", 1);
+                run.summary.count("licenses", usize::try_from(licenses).unwrap_or(0));
+            }
+            // Somebody else processed or deleted it since it was found.
+            Ok(None) | Err(Error::NotFound(Entity::Renewal)) => {}
+            Err(error) => run.summary.fail(format!("renewal {renewal} of plan {plan}"), error),
+        }
+        Ok(())
+    }
+
+    /// How many licenses of the plan that follows a plan are in somebody's hands.
+    fn carried_over(&self, prior: PlanId) -> Result<i64, Error> {
+        self.store.read(|unit| {
+            let renewal = unit.renewals().of_plans(prior, None)?.pop();
+            let Some(plan) = renewal.and_then(|found| found.renewal.terms.renewed_plan) else { return Ok(0) };
+            Ok(unit.licenses().counts(&[plan])?.remove(&plan).unwrap_or_default().allocated())
+        })
+    }
+
+    /// How many licenses processing would carry over.
+    ///
+    /// # Errors
+    /// What processing would refuse.
+    fn preview_renewal(&self, id: RenewalId) -> Result<i64, Error> {
+        self.store.read(|unit| {
+            let terms = unit.renewals().find(id)?.ok_or(Error::NotFound(Entity::Renewal))?.renewal.terms;
+            let statuses = terms.license_types_to_copy.statuses();
+            let filter = LicenseFilter { statuses: Some(statuses.to_vec()), ..LicenseFilter::default() };
+            let needed = unit.licenses().count(terms.prior_plan, &filter)?;
+            let (renewed, present) = match terms.renewed_plan {
+                Some(plan) => {
+                    let counts = unit.licenses().counts(&[plan])?.remove(&plan).unwrap_or_default();
+                    (Some(find_plan(unit, plan)?.plan), counts)
+                }
+                None => (None, LicenseCounts::default()),
+            };
+            check_processable(&terms, renewed.as_ref(), usize::try_from(needed).unwrap_or(0), &present)?;
+            if renewed.is_none() {
+                let prior = find_plan(unit, terms.prior_plan)?.plan;
+                let title = terms.title(&prior);
+                let others = unit.plans().of_agreements(&[prior.agreement])?;
+                if others.iter().any(|other| other.plan.title == title) {
+                    return Err(Conflict::PlanTitle.into());
+                }
+            }
+            Ok(needed)
+        })
+    }
+}

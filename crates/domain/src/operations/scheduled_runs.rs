@@ -1,0 +1,217 @@
+//! The scheduler: operations run by themselves, each on one machine at a time.
+//!
+//! What is kept of an operation says when it is to run next. Whoever finds one due takes the task of the operation as a whole, moves
+//! the next run on, and does this one; a moment that passed while nobody was there is found due once, however often it passed.
+//! A run that ends without a word is taken over when its lease has passed (docs/adr/0010).
+
+use chrono::{DateTime, Duration, Utc};
+use uuid::Uuid;
+
+use super::expire::Expiration;
+use super::run::{OperationFailure, OperationSummary, Supervisor};
+use crate::error::Error;
+use crate::operations::schedule::{
+    CronExpression, FinishedRun, OperationSchedule, RecurringOperation, RunOutcome, RunSummary, Timetable,
+};
+use crate::ports::{StoreExt, Task, TaskClaim, UnitOfWork};
+use crate::saturating_time;
+use crate::use_cases::manager::LicenseManager;
+
+/// A run that is its holder's to do. It must be kept while it is being done, and finished then.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScheduledRun {
+    /// What is to run.
+    pub operation: RecurringOperation,
+    /// When it began.
+    pub started: DateTime<Utc>,
+    /// Up to when runs before this one did all there was to do; `None` where that is not known.
+    pub done_until: Option<DateTime<Utc>>,
+    owner: Uuid,
+}
+
+impl ScheduledRun {
+    fn task(&self) -> Task {
+        whole(self.operation)
+    }
+}
+
+/// The operation as a whole: no plan, customer or agreement has the key.
+fn whole(operation: RecurringOperation) -> Task {
+    Task { operation: operation.as_str(), key: Uuid::nil() }
+}
+
+impl LicenseManager {
+    /// Every recurring operation with how it is scheduled and how its runs went, in the order of [`RecurringOperation::ALL`].
+    pub fn schedule(&self) -> Result<Vec<OperationSchedule>, Error> {
+        let kept = self.store.read(|unit| unit.schedule().list())?;
+        let of = |operation| {
+            let known = kept.iter().find(|schedule| schedule.operation == operation).cloned();
+            known.unwrap_or_else(|| OperationSchedule::new(operation))
+        };
+        Ok(RecurringOperation::ALL.into_iter().map(of).collect())
+    }
+
+    /// Lets operations run when the timetable says, and those it does not name no more. One that is new in it waits for its
+    /// moment; so does one that gets another expression, unless its run is due already. Returns those for which this changes
+    /// something.
+    pub fn set_timetable(&self, timetable: &Timetable) -> Result<Vec<OperationSchedule>, Error> {
+        let follows = |kept: &OperationSchedule| {
+            let expression = timetable.get(&kept.operation).map(CronExpression::as_str);
+            kept.expression.as_deref() == expression && kept.next_run.is_some() == expression.is_some()
+        };
+        let others = self.schedule()?.into_iter().filter(|kept| !follows(kept));
+        let others: Vec<RecurringOperation> = others.map(|kept| kept.operation).collect();
+        if others.is_empty() {
+            return Ok(Vec::new());
+        }
+        let now = self.now();
+        self.store.write(|unit| {
+            let mut changed = Vec::new();
+            for &operation in &others {
+                let mut schedule = unit.schedule().lock_or_add(operation)?;
+                let expression = timetable.get(&operation);
+                match expression {
+                    None => {
+                        (schedule.scheduled_since, schedule.next_run, schedule.running_since) = (None, None, None);
+                    }
+                    Some(_) if schedule.is_due(now) => {}
+                    Some(expression) => schedule.next_run = expression.next_after(now),
+                }
+                if expression.is_some() {
+                    schedule.scheduled_since.get_or_insert(now);
+                }
+                schedule.expression = expression.map(ToString::to_string);
+                unit.schedule().save(&schedule)?;
+                changed.push(schedule);
+            }
+            Ok(changed)
+        })
+    }
+
+    /// A run that is to be done now, and is the caller's then: of an operation that is due and that nobody runs, or whose run broke
+    /// off. `busy` are operations that the caller runs already. `None` where there is none. Of many callers at once, one gets
+    /// each.
+    pub fn take_due_run(&self, busy: &[RecurringOperation]) -> Result<Option<ScheduledRun>, Error> {
+        let now = self.now();
+        let mut due = self.store.read(|unit| unit.schedule().list())?;
+        due.retain(|schedule| is_to_run(schedule, now) && !busy.contains(&schedule.operation));
+        due.sort_by_key(|schedule| schedule.next_run);
+        for schedule in due {
+            let run = self.store.write(|unit| self.take_run(unit, schedule.operation))?;
+            if run.is_some() {
+                return Ok(run);
+            }
+        }
+        Ok(None)
+    }
+
+    fn take_run(
+        &self,
+        unit: &mut dyn UnitOfWork,
+        operation: RecurringOperation,
+    ) -> Result<Option<ScheduledRun>, Error> {
+        let mut schedule = unit.schedule().lock_or_add(operation)?;
+        let (now, owner) = (self.now(), self.ids.next());
+        if !is_to_run(&schedule, now) {
+            return Ok(None);
+        }
+        let until = saturating_time::after(now, self.settings.operations.lease);
+        if let TaskClaim::HeldUntil(_) = unit.operations().take(whole(operation), owner, now, until)? {
+            return Ok(None);
+        }
+        if schedule.is_due(now) {
+            schedule.next_run = next_run(&schedule, now);
+        }
+        schedule.running_since = Some(now);
+        unit.schedule().save(&schedule)?;
+        // Until a run was complete, nothing counts as done that the first one should have looked at.
+        let first = schedule.scheduled_since.map(|since| since - Expiration::SPAN);
+        let done_until = schedule.last_complete.or(first);
+        Ok(Some(ScheduledRun { operation, started: now, done_until, owner }))
+    }
+
+    /// Says that a run is still being done; to be said several times within [`crate::operations::OperationSettings::lease`]. Returns `false` where
+    /// somebody has taken it over: then it is to end.
+    pub fn keep_run(&self, run: &ScheduledRun) -> Result<bool, Error> {
+        let until = saturating_time::after(self.now(), self.settings.operations.lease);
+        self.store.write(|unit| unit.operations().keep(run.task(), run.owner, until, None))
+    }
+
+    /// Does a run, as its command does where nothing is said. Plans that ended are looked for since the last run that did all there was
+    /// to do, or since the day before the schedule began, so that what failed and what was missed is not forgotten.
+    pub async fn do_run(&self, run: &ScheduledRun, supervisor: &dyn Supervisor) -> OperationSummary {
+        use RecurringOperation as Operation;
+        match run.operation {
+            Operation::ProcessRenewals => self.process_renewals(self.settings.renewal_lock, false, supervisor).await,
+            Operation::ExpireSubscriptions => {
+                let mut request = Expiration::before(self.now());
+                if let Some(done_until) = run.done_until {
+                    request.expired_after = request.expired_after.min(done_until);
+                }
+                self.expire_subscriptions(&request, supervisor).await
+            }
+            Operation::UnlinkExpiredLicenses => self.unlink_expired_licenses(None, false, supervisor).await,
+            Operation::RetireOldLicenses => self.retire_old_licenses(false, supervisor),
+            Operation::ProcessAutoScalablePlans => self.process_auto_scalable_plans(false, supervisor),
+            Operation::SendLicenseUtilizationEmails => self.send_license_utilization_emails(false, supervisor),
+            Operation::TriggerEventForLicenses => self.trigger_event_for_licenses(None, false, supervisor),
+            Operation::ValidateNumCatalogQueries => self.validate_num_catalog_queries(false, supervisor).await,
+        }
+    }
+
+    /// Notes how a run ended. One that was interrupted is due again at once. Returns `false`, and notes nothing, where somebody has taken
+    /// it over.
+    pub fn finish_run(&self, run: &ScheduledRun, summary: &OperationSummary) -> Result<bool, Error> {
+        let now = self.now();
+        self.store.write(|unit| {
+            let mut schedule = unit.schedule().lock_or_add(run.operation)?;
+            if !unit.operations().keep(run.task(), run.owner, now, None)? {
+                return Ok(false);
+            }
+            unit.operations().finish(run.task(), run.owner)?;
+            let outcome = outcome(summary);
+            match outcome {
+                RunOutcome::Complete => schedule.last_complete = Some(run.started),
+                RunOutcome::Interrupted if schedule.expression.is_some() => schedule.next_run = Some(now),
+                RunOutcome::Interrupted | RunOutcome::Failed => {}
+            }
+            schedule.running_since = None;
+            schedule.last_run =
+                Some(FinishedRun { started: run.started, finished: now, outcome, summary: told(summary) });
+            unit.schedule().save(&schedule)?;
+            Ok(true)
+        })
+    }
+}
+
+/// Whether it is due, or was begun; then its lease tells whether somebody is still at it.
+fn is_to_run(schedule: &OperationSchedule, now: DateTime<Utc>) -> bool {
+    schedule.is_due(now) || (schedule.running_since.is_some() && schedule.expression.is_some())
+}
+
+fn next_run(schedule: &OperationSchedule, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    let expression = schedule.expression.as_deref()?.parse::<CronExpression>();
+    let next = expression.ok().and_then(|expression| expression.next_after(now));
+    Some(next.unwrap_or_else(|| {
+        // Another version, or other data about time zones, wrote what cannot be read here.
+        let operation = schedule.operation.as_str();
+        tracing::error!(operation, "its cron expression names no next run here: it runs again in an hour");
+        now + Duration::hours(1)
+    }))
+}
+
+fn outcome(summary: &OperationSummary) -> RunOutcome {
+    match summary {
+        summary if summary.is_complete() => RunOutcome::Complete,
+        summary if summary.interrupted => RunOutcome::Interrupted,
+        _ => RunOutcome::Failed,
+    }
+}
+
+fn told(summary: &OperationSummary) -> RunSummary {
+    RunSummary {
+        counts: summary.counts.iter().map(|(name, number)| ((*name).to_owned(), *number)).collect(),
+        failure_count: summary.errors.len() as u64,
+        failures: summary.errors.iter().take(RunSummary::SHOWN_FAILURES).cloned().collect::<Vec<OperationFailure>>(),
+    }
+}

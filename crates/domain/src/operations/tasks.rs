@@ -1,0 +1,100 @@
+//! Tasks: pieces of work that spans calls to an upstream, which one run has at a time.
+
+use std::collections::VecDeque;
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use super::run::Run;
+use crate::error::Error;
+use crate::ports::{StoreExt, Task, TaskClaim, UnitOfWork};
+use crate::saturating_time;
+
+/// How often a task that another run has is asked for again, at most.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(1);
+
+/// The tasks of a run that are left.
+pub(super) struct Tasks {
+    left: VecDeque<Uuid>,
+    /// Those that another run has: either it ends them, or its time passes and this one takes them over.
+    held: Vec<Uuid>,
+    held_until: Option<DateTime<Utc>>,
+}
+
+impl Tasks {
+    pub(super) fn new(keys: impl IntoIterator<Item = Uuid>) -> Self {
+        Self { left: keys.into_iter().collect(), held: Vec::new(), held_until: None }
+    }
+
+    /// The next task, which is this run's then, and how far whoever had it before came. First come those that nobody has; the
+    /// others are waited for. `None` where none is left, or the run is to end. A dry run takes nothing from anybody.
+    pub(super) async fn next(&mut self, run: &mut Run<'_>) -> Result<Option<(Uuid, Option<String>)>, Error> {
+        loop {
+            if self.left.is_empty() && self.held.is_empty() {
+                return Ok(None);
+            }
+            if run.stops() {
+                return Ok(None);
+            }
+            let Some(key) = self.left.pop_front() else {
+                let now = run.manager.now();
+                let wait = self.held_until.take().and_then(|until| (until - now).to_std().ok()).unwrap_or_default();
+                run.supervisor.pause(wait.min(PATIENCE)).await;
+                self.left.extend(self.held.drain(..));
+                continue;
+            };
+            if run.dry_run() {
+                return Ok(Some((key, None)));
+            }
+            match run.take(key)? {
+                TaskClaim::Taken(position) => return Ok(Some((key, position))),
+                TaskClaim::HeldUntil(until) => {
+                    self.held.push(key);
+                    self.held_until = Some(self.held_until.map_or(until, |soonest| soonest.min(until)));
+                }
+            }
+        }
+    }
+}
+
+impl Run<'_> {
+    fn task(&self, key: Uuid) -> Task {
+        Task { operation: self.operation(), key }
+    }
+
+    fn take(&self, key: Uuid) -> Result<TaskClaim, Error> {
+        let until = self.until();
+        self.manager.store.write(|unit| unit.operations().take(self.task(key), self.owner, self.manager.now(), until))
+    }
+
+    fn until(&self) -> DateTime<Utc> {
+        saturating_time::after(self.manager.now(), self.manager.settings.operations.lease)
+    }
+
+    /// Keeps a task within a transaction, and notes how far it is.
+    ///
+    /// # Errors
+    /// Where another run has taken it over: then nothing more may be done for it here.
+    pub(super) fn keep(&self, unit: &mut dyn UnitOfWork, key: Uuid, position: Option<&str>) -> Result<(), Error> {
+        match unit.operations().keep(self.task(key), self.owner, self.until(), position)? {
+            true => Ok(()),
+            false => Err(Error::storage("another run took this over: it took too long here")),
+        }
+    }
+
+    /// As [`Run::keep`], in a transaction of its own.
+    pub(super) fn keep_now(&self, key: Uuid, position: Option<&str>) -> Result<(), Error> {
+        self.manager.store.write(|unit| self.keep(unit, key, position))
+    }
+
+    /// Forgets a task that is done.
+    pub(super) fn finish(&self, key: Uuid) -> Result<(), Error> {
+        self.manager.store.write(|unit| unit.operations().finish(self.task(key), self.owner))
+    }
+
+    /// Leaves a task that is not done to whoever takes it next.
+    pub(super) fn give_back(&self, key: Uuid) -> Result<(), Error> {
+        let now = self.manager.now();
+        self.manager.store.write(|unit| unit.operations().give_back(self.task(key), self.owner, now))
+    }
+}

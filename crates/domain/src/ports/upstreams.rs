@@ -1,0 +1,112 @@
+//! The services around this one that are asked while somebody waits for an answer.
+//!
+//! They may be slow or away; so no use case asks them within a transaction.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+
+use crate::error::{Error, Upstream};
+use crate::model::ids::{CatalogId, CustomerId};
+
+/// An enterprise customer, as the LMS knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EnterpriseCustomer {
+    /// Its id.
+    pub id: CustomerId,
+    /// Its slug in links.
+    pub slug: String,
+    /// Its name.
+    pub name: String,
+    /// Where its learners ask for help.
+    pub contact_email: Option<String>,
+    /// The name its mails come from.
+    pub sender_alias: Option<String>,
+    /// Where answers to its mails go.
+    pub reply_to: Option<String>,
+    /// Whether its learners log in through an identity provider of its own.
+    pub has_identity_provider: bool,
+    /// Whether its learners find courses through the learner portal although they log in elsewhere.
+    pub has_learner_portal_search: bool,
+}
+
+impl EnterpriseCustomer {
+    /// A customer of whom nothing else is known.
+    pub fn new(id: CustomerId, slug: impl Into<String>, name: impl Into<String>) -> Self {
+        Self {
+            id,
+            slug: slug.into(),
+            name: name.into(),
+            contact_email: None,
+            sender_alias: None,
+            reply_to: None,
+            has_identity_provider: false,
+            has_learner_portal_search: false,
+        }
+    }
+}
+
+/// The catalog service.
+#[async_trait]
+pub trait ContentCatalog: Send + Sync {
+    /// Whether the catalog holds any of the courses or course runs.
+    ///
+    /// # Errors
+    /// [`Error::Upstream`] where no answer comes, or none that says so. An adapter MUST NOT take that for a no.
+    async fn contains(&self, catalog: CatalogId, course_keys: &[String]) -> Result<bool, Error>;
+
+    /// Whose catalog it is; `None` where there is no such catalog.
+    ///
+    /// # Errors
+    /// [`Error::Upstream`] where no answer comes, or none that says so.
+    async fn owner(&self, catalog: CatalogId) -> Result<Option<CustomerId>, Error>;
+
+    /// The distinct queries that these catalogs are made by, each with its catalogs. At most [`CATALOGS_PER_CALL`] catalogs.
+    ///
+    /// # Errors
+    /// [`Error::Upstream`] where no answer comes, or none that says so.
+    async fn distinct_queries(&self, catalogs: &[CatalogId]) -> Result<BTreeMap<String, Vec<CatalogId>>, Error>;
+}
+
+/// The most catalogs whose queries are asked for in one call.
+pub const CATALOGS_PER_CALL: usize = 100;
+
+/// The part of the LMS that knows enterprise customers.
+#[async_trait]
+pub trait EnterpriseDirectory: Send + Sync {
+    /// The customer.
+    ///
+    /// # Errors
+    /// [`Error::Upstream`] where no answer comes, or none that describes it.
+    async fn customer(&self, customer: CustomerId) -> Result<EnterpriseCustomer, Error>;
+}
+
+/// Stands where no upstream is configured: every question is answered with [`Error::Upstream`], which says so.
+#[derive(Debug, Clone, Copy)]
+pub struct NotConfigured;
+
+#[async_trait]
+impl ContentCatalog for NotConfigured {
+    async fn contains(&self, _: CatalogId, _: &[String]) -> Result<bool, Error> {
+        Err(not_configured(Upstream::Catalog))
+    }
+
+    async fn owner(&self, _: CatalogId) -> Result<Option<CustomerId>, Error> {
+        Err(not_configured(Upstream::Catalog))
+    }
+
+    async fn distinct_queries(&self, _: &[CatalogId]) -> Result<BTreeMap<String, Vec<CatalogId>>, Error> {
+        Err(not_configured(Upstream::Catalog))
+    }
+}
+
+#[async_trait]
+impl EnterpriseDirectory for NotConfigured {
+    async fn customer(&self, _: CustomerId) -> Result<EnterpriseCustomer, Error> {
+        Err(not_configured(Upstream::Lms))
+    }
+}
+
+fn not_configured(upstream: Upstream) -> Error {
+    Error::Upstream { upstream, problem: "is not configured".to_owned() }
+}

@@ -1,0 +1,67 @@
+//! Activation: a learner takes an assigned license into use.
+
+use super::agreements::overviews;
+use super::learners::{LearnerLicense, LearnerView};
+use super::manager::{LicenseManager, find_agreement};
+use crate::error::{Entity, Error, Refusal};
+use crate::history::Actor;
+use crate::model::ids::{ActivationKey, CustomerId};
+use crate::model::license::{License, LicenseState, LicenseStatus};
+use crate::outbox::Promises;
+use crate::ports::{Person, StoreExt};
+
+impl LicenseManager {
+    /// The customer whose learner an activation key was given to, to ask whether the caller may use it.
+    pub fn customer_of_activation_key(&self, key: ActivationKey) -> Result<Option<CustomerId>, Error> {
+        self.store.read(|unit| {
+            let licenses = unit.licenses().of_activation_key(key)?;
+            Ok(licenses.first().map(|(_, details)| details.customer))
+        })
+    }
+
+    /// Activates the license that the key was given to, in an active and current plan, for the person it was assigned to.
+    /// Activated already, it stays as it is.
+    ///
+    /// # Errors
+    /// [`Entity::License`] not found where key, person and plan do not fit together; [`Refusal::NotActivatable`] where the
+    /// license was revoked.
+    pub fn activate(&self, actor: &Actor, key: ActivationKey, person: &Person) -> Result<LearnerView, Error> {
+        self.store.write(|unit| {
+            let now = self.now();
+            let (license, details) = unit
+                .licenses()
+                .of_activation_key(key)?
+                .into_iter()
+                .filter(|(license, details)| {
+                    license.columns().user_email.as_ref() == Some(&person.email)
+                        && details.plan.is_active
+                        && details.plan.is_current(now)
+                })
+                .min_by_key(|(license, _)| precedence(license))
+                .ok_or(Error::NotFound(Entity::License))?;
+            let agreement = find_agreement(unit, details.plan.agreement)?;
+            let license = match license.state {
+                LicenseState::Activated { .. } => license,
+                LicenseState::Assigned(_) => {
+                    let license = license.activate(person.lms_user_id, now)?;
+                    let mut promises = Promises::new(&agreement, &details.plan, self.ids.as_ref(), now);
+                    promises.activated(&license);
+                    unit.licenses().save(std::slice::from_ref(&license), &actor.change(now))?;
+                    unit.outbox().add(&promises.into_messages())?;
+                    license
+                }
+                LicenseState::Revoked { .. } | LicenseState::Unassigned => {
+                    return Err(Refusal::NotActivatable(license.status()).into());
+                }
+            };
+            let (mut overviews, chains) = overviews(unit, vec![agreement])?;
+            let licenses = vec![LearnerLicense { license, plan: details }];
+            Ok(LearnerView { agreement: overviews.pop(), chains, licenses, now })
+        })
+    }
+}
+
+/// A key that a renewal carried on belongs to licenses of several plans: one in use comes first, then the latest assigned.
+fn precedence(license: &License) -> (LicenseStatus, std::cmp::Reverse<Option<chrono::DateTime<chrono::Utc>>>) {
+    (license.status(), std::cmp::Reverse(license.columns().assigned_date))
+}

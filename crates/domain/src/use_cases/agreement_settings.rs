@@ -1,0 +1,172 @@
+//! An agreement's settings that only staff decides on, and what the LMS says of its customer.
+
+use chrono::{DateTime, Duration, Utc};
+
+use super::agreements::{NewAgreement, set};
+use super::manager::{LicenseManager, find_agreement};
+use crate::error::{Entity, Error, FieldErrors};
+use crate::history::Actor;
+use crate::model::agreement::CustomerAgreement;
+use crate::model::expiration_message::ExpirationMessageChanges;
+use crate::model::ids::{AgreementId, CustomerId, PlanId};
+use crate::ports::{EnterpriseCustomer, StoreExt, UnitOfWork};
+
+/// An agreement with the plan whose licenses learners get by logging in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AgreementSettings {
+    /// The agreement.
+    pub agreement: CustomerAgreement,
+    /// The plan that auto-applies its licenses, whether or not it is active and current; of several the one that starts last.
+    pub auto_applied_plan: Option<PlanId>,
+}
+
+/// What is to change in an agreement's settings; absent fields stay. A field that can be empty is emptied by `Some(None)`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[allow(missing_docs)] // each is the field of the same name in CustomerAgreement or AutoScaling
+pub struct AgreementSettingsChanges {
+    pub license_duration_before_purge: Option<Duration>,
+    pub disable_onboarding_notifications: Option<bool>,
+    pub auto_scaling_enabled: Option<bool>,
+    pub auto_scaling_max_licenses: Option<Option<i32>>,
+    pub auto_scaling_threshold_percentage: Option<Option<i32>>,
+    pub auto_scaling_increment_percentage: Option<Option<i32>>,
+    pub expiration_message: ExpirationMessageChanges,
+    /// The plan that is to auto-apply its licenses, and no other of the agreement; `Some(None)` for no plan at all.
+    pub auto_applied_plan: Option<Option<PlanId>>,
+}
+
+impl AgreementSettingsChanges {
+    fn apply(self, agreement: &mut CustomerAgreement) -> Result<(), Error> {
+        let mut errors = FieldErrors::default();
+        if let Some(kept) = self.license_duration_before_purge {
+            CustomerAgreement::check_duration_before_purge(kept, &mut errors);
+            agreement.license_duration_before_purge = kept;
+        }
+        set(&mut agreement.disable_onboarding_notifications, self.disable_onboarding_notifications);
+        let scaling = &mut agreement.auto_scaling;
+        set(&mut scaling.enabled, self.auto_scaling_enabled);
+        set(&mut scaling.max_licenses, self.auto_scaling_max_licenses);
+        set(&mut scaling.threshold_percentage, self.auto_scaling_threshold_percentage);
+        set(&mut scaling.increment_percentage, self.auto_scaling_increment_percentage);
+        scaling.check(&mut errors);
+        agreement.expiration_message = self.expiration_message.apply(agreement.expiration_message.take(), &mut errors);
+        errors.into_result()
+    }
+}
+
+impl LicenseManager {
+    /// An agreement's settings.
+    ///
+    /// # Errors
+    /// [`Entity::Agreement`] not found.
+    pub fn agreement_settings(&self, id: AgreementId) -> Result<AgreementSettings, Error> {
+        self.store.read(|unit| {
+            let agreement = find_agreement(unit, id)?;
+            with_auto_applied_plan(unit, agreement)
+        })
+    }
+
+    /// Changes an agreement's settings.
+    ///
+    /// # Errors
+    /// [`Entity::Agreement`] not found; an unknown plan where the one that is to auto-apply is not the agreement's;
+    /// [`Error::Invalid`] with every rule the settings break.
+    pub fn update_agreement_settings(
+        &self,
+        actor: &Actor,
+        id: AgreementId,
+        changes: &AgreementSettingsChanges,
+    ) -> Result<AgreementSettings, Error> {
+        self.store.write(|unit| {
+            let now = self.now();
+            unit.agreements().lock(id)?;
+            let mut agreement = find_agreement(unit, id)?;
+            changes.clone().apply(&mut agreement)?;
+            agreement.modified = now;
+            let change = actor.change(now);
+            unit.agreements().save(&agreement, &change)?;
+            if let Some(chosen) = changes.auto_applied_plan {
+                if let Some(plan) = chosen {
+                    let found = unit.plans().find(plan)?;
+                    if found.is_none_or(|details| details.plan.agreement != id) {
+                        return Err(Error::UnknownReference {
+                            field: "auto_applied_subscription",
+                            entity: Entity::Plan,
+                        });
+                    }
+                }
+                unit.plans().auto_apply_only(id, chosen, &change)?;
+            }
+            with_auto_applied_plan(unit, agreement)
+        })
+    }
+
+    /// What the LMS knows of a customer. Not to be called within a transaction.
+    ///
+    /// # Errors
+    /// [`Error::Upstream`] where the LMS does not say.
+    pub async fn look_customer_up(&self, customer: CustomerId) -> Result<EnterpriseCustomer, Error> {
+        self.directory.customer(customer).await
+    }
+
+    /// A new agreement with the slug and the name of its customer as the LMS knows them, where it says none itself. Not to be called
+    /// within a transaction. Where the LMS does not say, they stay open and can be taken over later.
+    pub async fn name_customer(&self, mut new: NewAgreement) -> NewAgreement {
+        let changes = &mut new.changes;
+        let (slug, name) = (&mut changes.customer_slug, &mut changes.customer_name);
+        let unnamed = |text: &Option<Option<String>>| text.as_ref().is_none_or(Option::is_none);
+        if !self.has_directory || !(unnamed(slug) || unnamed(name)) {
+            return new;
+        }
+        match self.look_customer_up(new.customer).await {
+            Ok(known) => {
+                if unnamed(slug) {
+                    *slug = Some(Some(known.slug));
+                }
+                if unnamed(name) {
+                    *name = Some(Some(known.name));
+                }
+            }
+            Err(error) => tracing::warn!(customer = %new.customer, %error, "a new agreement's customer stays unnamed"),
+        }
+        new
+    }
+
+    /// Takes over what the LMS says of an agreement's customer: slug and name. Nothing is written where they are the same.
+    ///
+    /// # Errors
+    /// [`Entity::Agreement`] not found where the customer has none; [`crate::Conflict::AgreementSlug`].
+    pub fn adopt_customer(&self, actor: &Actor, known: &EnterpriseCustomer) -> Result<AgreementSettings, Error> {
+        self.store.write(|unit| {
+            let now = self.now();
+            let found = unit.agreements().find_by_customer(known.id)?;
+            let id = found.ok_or(Error::NotFound(Entity::Agreement))?.id;
+            unit.agreements().lock(id)?;
+            let mut agreement = find_agreement(unit, id)?;
+            if adopt(&mut agreement, known, now)? {
+                unit.agreements().save(&agreement, &actor.change(now))?;
+            }
+            with_auto_applied_plan(unit, agreement)
+        })
+    }
+}
+
+/// Whether the agreement changed.
+fn adopt(agreement: &mut CustomerAgreement, known: &EnterpriseCustomer, now: DateTime<Utc>) -> Result<bool, Error> {
+    let before = (agreement.customer_slug.clone(), agreement.customer_name.clone());
+    let after = (Some(known.slug.clone()), Some(known.name.clone()));
+    if before == after {
+        return Ok(false);
+    }
+    (agreement.customer_slug, agreement.customer_name) = after;
+    agreement.check_names()?;
+    agreement.modified = now;
+    Ok(true)
+}
+
+fn with_auto_applied_plan(unit: &mut dyn UnitOfWork, agreement: CustomerAgreement) -> Result<AgreementSettings, Error> {
+    let plans = unit.plans().of_agreements(&[agreement.id])?;
+    let mut auto_applied = plans.iter().filter(|details| details.plan.should_auto_apply_licenses == Some(true));
+    let auto_applied_plan = auto_applied.next().map(|details| details.plan.id);
+    Ok(AgreementSettings { agreement, auto_applied_plan })
+}

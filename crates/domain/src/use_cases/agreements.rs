@@ -1,0 +1,210 @@
+//! Customer agreements: made and edited by provisioning admins, read by a customer's people.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+
+use super::manager::{LicenseManager, find_agreement};
+use crate::error::{Error, Refusal};
+use crate::history::Actor;
+use crate::model::agreement::CustomerAgreement;
+use crate::model::ids::{AgreementId, CatalogId, CustomerId, PlanId};
+use crate::model::plan::{LicenseCounts, PlanDetails};
+use crate::model::renewal::RenewalChains;
+use crate::ports::{AgreementFilter, LimitOffset, StoreExt, UnitOfWork};
+
+/// An agreement to be made. What is absent gets the default of [`CustomerAgreement::new`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs)] // each is the field of the same name in CustomerAgreement
+pub struct NewAgreement {
+    pub customer: CustomerId,
+    pub changes: AgreementChanges,
+}
+
+/// What is to change in an agreement; absent fields stay. A field that can be empty is emptied by `Some(None)`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[allow(missing_docs)] // each is the field of the same name in CustomerAgreement
+pub struct AgreementChanges {
+    /// The customer, who cannot change: naming another one is refused.
+    pub customer: Option<CustomerId>,
+    pub customer_slug: Option<Option<String>>,
+    pub customer_name: Option<Option<String>>,
+    pub default_catalog: Option<Option<CatalogId>>,
+    pub disable_expiration_notifications: Option<bool>,
+    pub enable_auto_applied_subscriptions_with_universal_link: Option<bool>,
+}
+
+impl AgreementChanges {
+    pub(crate) fn apply(self, agreement: &mut CustomerAgreement) -> Result<(), Error> {
+        if self.customer.is_some_and(|customer| customer != agreement.customer) {
+            return Err(Refusal::CustomerIsFixed.into());
+        }
+        set(&mut agreement.customer_slug, self.customer_slug);
+        set(&mut agreement.customer_name, self.customer_name);
+        set(&mut agreement.default_catalog, self.default_catalog);
+        set(&mut agreement.disable_expiration_notifications, self.disable_expiration_notifications);
+        set(
+            &mut agreement.enable_auto_applied_subscriptions_with_universal_link,
+            self.enable_auto_applied_subscriptions_with_universal_link,
+        );
+        agreement.check_names()
+    }
+}
+
+/// Takes a new value over where there is one.
+pub(crate) fn set<T>(target: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *target = value;
+    }
+}
+
+/// An agreement with all its plans.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AgreementOverview {
+    /// The agreement.
+    pub agreement: CustomerAgreement,
+    /// Its plans, the latest start first.
+    pub plans: Vec<PlanDetails>,
+}
+
+impl AgreementOverview {
+    /// Days until the last of its plans expires, renewals included: whole, rounded down, at least 0.
+    pub fn net_days_until_expiration(&self, chains: &RenewalChains, now: DateTime<Utc>) -> i64 {
+        let days = self.plans.iter().map(|details| chains.days_until_expiration(&details.plan, now));
+        days.max().unwrap_or(0).max(0)
+    }
+
+    /// The plan whose licenses learners get by logging in: of those that do so, active and current, the one that started
+    /// last.
+    pub fn auto_applicable_plan(&self, now: DateTime<Utc>) -> Option<&PlanDetails> {
+        self.usable_plans(now)
+            .filter(|details| details.plan.should_auto_apply_licenses == Some(true))
+            .max_by_key(|details| details.plan.start_date)
+    }
+
+    /// The catalogs its active and current plans cover, each once, sorted.
+    pub fn available_catalogs(&self, now: DateTime<Utc>) -> Vec<CatalogId> {
+        let mut catalogs: Vec<_> = self.usable_plans(now).map(|details| details.plan.catalog).collect();
+        catalogs.sort_unstable();
+        catalogs.dedup();
+        catalogs
+    }
+
+    fn usable_plans(&self, now: DateTime<Utc>) -> impl Iterator<Item = &PlanDetails> {
+        self.plans.iter().filter(move |details| details.plan.is_active && details.plan.is_current(now))
+    }
+}
+
+/// Some of the agreements that matched, with what is needed to show their plans.
+#[derive(Debug, Clone)]
+pub struct AgreementPage {
+    /// How many matched in all.
+    pub total: i64,
+    /// Those of this page.
+    pub agreements: Vec<AgreementOverview>,
+    /// How many licenses their plans have.
+    pub counts: HashMap<PlanId, LicenseCounts>,
+    /// The renewals among their plans.
+    pub chains: RenewalChains,
+    /// The moment of the reading.
+    pub now: DateTime<Utc>,
+}
+
+impl LicenseManager {
+    /// Makes a customer's agreement.
+    ///
+    /// # Errors
+    /// [`crate::Conflict`] where the customer has one or the slug is taken; [`Error::Invalid`] for texts that are too long.
+    pub fn create_agreement(&self, actor: &Actor, new: NewAgreement) -> Result<AgreementPage, Error> {
+        let now = self.now();
+        let mut agreement = CustomerAgreement::new(AgreementId(self.ids.next()), new.customer, now);
+        new.changes.apply(&mut agreement)?;
+        self.store.write(|unit| {
+            unit.agreements().add(&agreement, &actor.change(now))?;
+            self.page(unit, 1, vec![agreement.clone()])
+        })
+    }
+
+    /// Edits an agreement.
+    ///
+    /// # Errors
+    /// As [`LicenseManager::create_agreement`]; [`Refusal::CustomerIsFixed`] for another customer.
+    pub fn update_agreement(
+        &self,
+        actor: &Actor,
+        id: AgreementId,
+        changes: AgreementChanges,
+    ) -> Result<AgreementPage, Error> {
+        self.store.write(|unit| {
+            let now = self.now();
+            unit.agreements().lock(id)?;
+            let mut agreement = find_agreement(unit, id)?;
+            changes.clone().apply(&mut agreement)?;
+            agreement.modified = now;
+            unit.agreements().save(&agreement, &actor.change(now))?;
+            self.page(unit, 1, vec![agreement])
+        })
+    }
+
+    /// One agreement.
+    ///
+    /// # Errors
+    /// [`crate::Entity::Agreement`] not found.
+    pub fn agreement(&self, id: AgreementId) -> Result<AgreementPage, Error> {
+        self.store.read(|unit| {
+            let agreement = find_agreement(unit, id)?;
+            self.page(unit, 1, vec![agreement])
+        })
+    }
+
+    /// The agreements that match. `limit_offset` is asked for the part to read once the number of matches is known.
+    pub fn agreements<E: From<Error>>(
+        &self,
+        filter: &AgreementFilter,
+        limit_offset: impl Fn(i64) -> Result<LimitOffset, E>,
+    ) -> Result<AgreementPage, E> {
+        let total = self.store.read(|unit| unit.agreements().count(filter))?;
+        let limit_offset = limit_offset(total)?;
+        let page = self.store.read(|unit| {
+            let agreements = unit.agreements().list(filter, limit_offset)?;
+            self.page(unit, total, agreements)
+        })?;
+        Ok(page)
+    }
+
+    /// The customer of an agreement.
+    pub fn customer_of_agreement(&self, id: AgreementId) -> Result<Option<CustomerId>, Error> {
+        self.store.read(|unit| Ok(unit.agreements().find(id)?.map(|agreement| agreement.customer)))
+    }
+
+    fn page(
+        &self,
+        unit: &mut dyn UnitOfWork,
+        total: i64,
+        agreements: Vec<CustomerAgreement>,
+    ) -> Result<AgreementPage, Error> {
+        let (agreements, chains) = overviews(unit, agreements)?;
+        let plans: Vec<_> =
+            agreements.iter().flat_map(|overview| &overview.plans).map(|details| details.plan.id).collect();
+        let counts = unit.licenses().counts(&plans)?;
+        Ok(AgreementPage { total, agreements, counts, chains, now: self.now() })
+    }
+}
+
+/// The agreements with their plans, and the renewals among those.
+pub(crate) fn overviews(
+    unit: &mut dyn UnitOfWork,
+    agreements: Vec<CustomerAgreement>,
+) -> Result<(Vec<AgreementOverview>, RenewalChains), Error> {
+    let ids: Vec<_> = agreements.iter().map(|agreement| agreement.id).collect();
+    let mut plans: HashMap<AgreementId, Vec<PlanDetails>> = HashMap::new();
+    for details in unit.plans().of_agreements(&ids)? {
+        plans.entry(details.plan.agreement).or_default().push(details);
+    }
+    let chains = RenewalChains::new(unit.renewals().of_agreements(&ids)?);
+    let overviews = agreements
+        .into_iter()
+        .map(|agreement| AgreementOverview { plans: plans.remove(&agreement.id).unwrap_or_default(), agreement })
+        .collect();
+    Ok((overviews, chains))
+}

@@ -1,0 +1,97 @@
+//! Bulk enrollment: an admin asks for it, and it is carried out after the answer.
+
+use chrono::{DateTime, Utc};
+
+use super::manager::LicenseManager;
+use crate::error::{Entity, Error};
+use crate::model::email::Email;
+use crate::model::enrollment::{BulkEnrollment, EnrollmentJob, EnrollmentNumbers, EnrollmentStage};
+use crate::model::ids::{CustomerId, EnrollmentJobId, LmsUserId, MessageId};
+use crate::outbox::Message;
+use crate::ports::{StoreExt, UnitOfWork};
+
+impl LicenseManager {
+    /// Whether the customer has an agreement.
+    pub fn has_agreement(&self, customer: CustomerId) -> Result<bool, Error> {
+        self.store.read(|unit| Ok(unit.agreements().find_by_customer(customer)?.is_some()))
+    }
+
+    /// Notes a bulk enrollment and promises to carry it out.
+    ///
+    /// # Errors
+    /// [`crate::Refusal::TooManyEnrollments`]; an unknown plan where it names one that is not the customer's;
+    /// [`Entity::Agreement`] not found where the customer has none.
+    pub fn request_enrollment(
+        &self,
+        customer: CustomerId,
+        lms_user_id: Option<LmsUserId>,
+        enrollment: BulkEnrollment,
+    ) -> Result<EnrollmentJobId, Error> {
+        enrollment.check()?;
+        let now = self.now();
+        let id = EnrollmentJobId(self.ids.next());
+        let (stage, numbers) = (EnrollmentStage::Enrolling { until: None }, EnrollmentNumbers::default());
+        let job = EnrollmentJob { id, customer, lms_user_id, enrollment, stage, numbers, created: now, modified: now };
+        let message = Message::bulk_enrollment(MessageId(self.ids.next()), &job);
+        self.store.write(|unit| {
+            if unit.agreements().find_by_customer(customer)?.is_none() {
+                return Err(Error::NotFound(Entity::Agreement));
+            }
+            if let Some(plan) = job.enrollment.plan {
+                let owner = unit.plans().find(plan)?.map(|details| details.customer);
+                if owner != Some(customer) {
+                    return Err(Error::UnknownReference { field: "subscription_id", entity: Entity::Plan });
+                }
+            }
+            unit.enrollment_jobs().add(&job)?;
+            unit.outbox().add(std::slice::from_ref(&message))
+        })?;
+        Ok(id)
+    }
+
+    /// A bulk enrollment of the customer.
+    ///
+    /// # Errors
+    /// [`Entity::EnrollmentJob`] not found, also where it is another customer's.
+    pub fn enrollment_job(&self, customer: CustomerId, id: EnrollmentJobId) -> Result<EnrollmentJob, Error> {
+        let job = self.store.read(|unit| unit.enrollment_jobs().find(id))?;
+        job.filter(|job| job.customer == customer).ok_or(Error::NotFound(Entity::EnrollmentJob))
+    }
+
+    /// What came of a bulk enrollment of the customer, as CSV; `None` until it is done.
+    ///
+    /// # Errors
+    /// As [`LicenseManager::enrollment_job`].
+    pub fn enrollment_results(&self, customer: CustomerId, id: EnrollmentJobId) -> Result<Option<String>, Error> {
+        self.store.read(|unit| {
+            let job = unit.enrollment_jobs().find(id)?.filter(|job| job.customer == customer);
+            match job.ok_or(Error::NotFound(Entity::EnrollmentJob))?.is_done() {
+                true => unit.enrollment_jobs().results(id),
+                false => Ok(None),
+            }
+        })
+    }
+
+    /// Where the results of a bulk enrollment can be read for an hour, by whoever has the address; `None` where they are in no
+    /// file.
+    pub fn enrollment_file(&self, job: &EnrollmentJob) -> Option<String> {
+        let files = self.result_files.as_ref().filter(|_| job.stage == EnrollmentStage::Filed)?;
+        Some(files.address(job.id))
+    }
+
+    /// Takes people out of bulk enrollments: as learners to enroll and as lines of the results, also of those in a bucket.
+    pub(crate) fn forget_in_enrollments(
+        &self,
+        unit: &mut dyn UnitOfWork,
+        emails: &[Email],
+        now: DateTime<Utc>,
+    ) -> Result<(), Error> {
+        let named = unit.enrollment_jobs().lock_naming(emails)?;
+        let named: Vec<_> = named.into_iter().filter_map(|(job, results)| job.forget(results, emails, now)).collect();
+        unit.enrollment_jobs().save(&named)?;
+        let filed = named.iter().filter(|(job, _)| job.stage == EnrollmentStage::Filed);
+        let files: Vec<_> =
+            filed.map(|(job, _)| Message::enrollment_results_file(MessageId(self.ids.next()), job, now)).collect();
+        unit.outbox().add(&files)
+    }
+}

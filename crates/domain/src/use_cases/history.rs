@@ -1,0 +1,74 @@
+//! History, read: what became of a row, and how it was at a moment.
+
+use chrono::{DateTime, Utc};
+
+use super::manager::LicenseManager;
+use crate::error::Error;
+use crate::history::{ChangeKind, EntityRef, FieldChange, Version};
+use crate::model::ids::{CustomerId, LicenseId, PlanId};
+use crate::ports::{LimitOffset, StoreExt};
+
+/// One change, with what it changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HistoricChange {
+    /// The row as the change left it.
+    pub version: Version,
+    /// The fields with another value than before.
+    pub changes: Vec<FieldChange>,
+}
+
+/// Some of the changes of a row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HistoryPage {
+    /// How many there are in all.
+    pub total: i64,
+    /// Those of this page, the newest first.
+    pub changes: Vec<HistoricChange>,
+}
+
+impl LicenseManager {
+    /// The changes of a row, the newest first. `limit_offset` is asked for the part to read once their number is known.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] where it never existed.
+    pub fn history<E: From<Error>>(
+        &self,
+        of: EntityRef,
+        limit_offset: impl Fn(i64) -> Result<LimitOffset, E>,
+    ) -> Result<HistoryPage, E> {
+        let total = self.store.read(|unit| unit.history().count(of))?;
+        if total == 0 {
+            return Err(Error::NotFound(of.entity()).into());
+        }
+        let limit_offset = limit_offset(total)?;
+        // One more than the page has, which its last change is compared with.
+        let wider = LimitOffset { limit: limit_offset.limit.saturating_add(1), ..limit_offset };
+        let versions = self.store.read(|unit| unit.history().versions(of, wider))?;
+        let shown = usize::try_from(limit_offset.limit).unwrap_or(0);
+        let changes = versions.iter().enumerate().take(shown).map(|(index, version)| HistoricChange {
+            changes: version.changes(versions.get(index + 1)),
+            version: version.clone(),
+        });
+        Ok(HistoryPage { total, changes: changes.collect() })
+    }
+
+    /// A row as it was at a moment.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] where it did not exist then.
+    pub fn as_of(&self, of: EntityRef, at: DateTime<Utc>) -> Result<Version, Error> {
+        let version = self.store.read(|unit| unit.history().as_of(of, at))?;
+        version.filter(|version| version.kind != ChangeKind::Deleted).ok_or(Error::NotFound(of.entity()))
+    }
+
+    /// The customer whose plan a license is in, or was in last where it was deleted.
+    pub fn customer_of_recorded_license(&self, id: LicenseId) -> Result<Option<CustomerId>, Error> {
+        let newest = LimitOffset { offset: 0, limit: 1 };
+        self.store.read(|unit| {
+            let version = unit.history().versions(EntityRef::License(id), newest)?.pop();
+            let plan = version.and_then(|version| version.row.uuid("subscription_plan_uuid")).map(PlanId);
+            let details = plan.map(|plan| unit.plans().find(plan)).transpose()?.flatten();
+            Ok(details.map(|details| details.customer))
+        })
+    }
+}

@@ -1,0 +1,138 @@
+//! A learner's own licenses.
+
+use std::collections::HashSet;
+
+use chrono::{DateTime, Utc};
+
+use super::agreements::{AgreementOverview, overviews};
+use super::manager::LicenseManager;
+use crate::error::Error;
+use crate::history::Actor;
+use crate::model::ids::{CustomerId, PlanId};
+use crate::model::license::{License, LicenseStatus};
+use crate::model::plan::PlanDetails;
+use crate::model::renewal::RenewalChains;
+use crate::ports::{Person, StoreExt};
+
+/// Which of their licenses a learner wants to see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LearnerLicenses {
+    /// Also those that were taken back.
+    pub include_revoked: bool,
+    /// Only of active plans.
+    pub active_plans_only: bool,
+    /// Only of plans that are current.
+    pub current_plans_only: bool,
+}
+
+/// A license with its plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LearnerLicense {
+    /// The license.
+    pub license: License,
+    /// Its plan.
+    pub plan: PlanDetails,
+}
+
+/// A learner's licenses of one customer.
+#[derive(Debug, Clone)]
+pub struct LearnerView {
+    /// The customer's agreement, where it has one.
+    pub agreement: Option<AgreementOverview>,
+    /// The renewals among the agreement's plans.
+    pub chains: RenewalChains,
+    /// The licenses: activated before assigned before revoked; of equals, the plan that expires last first.
+    pub licenses: Vec<LearnerLicense>,
+    /// The moment of the reading.
+    pub now: DateTime<Utc>,
+}
+
+impl LicenseManager {
+    /// A person's licenses in the plans of a customer, found by their address or their id in the LMS.
+    ///
+    /// Where the address on a license of that LMS id differs, all licenses of the id take the new one first.
+    pub fn learner_licenses(
+        &self,
+        actor: &Actor,
+        customer: CustomerId,
+        person: &Person,
+        wanted: LearnerLicenses,
+    ) -> Result<LearnerView, Error> {
+        let view = self.read_learner_licenses(customer, person, wanted)?;
+        let has_it = |found: &&LearnerLicense| found.license.columns().user_email.as_ref() == Some(&person.email);
+        let (present, outdated): (Vec<_>, Vec<_>) = view.licenses.iter().partition(has_it);
+        let taken: HashSet<PlanId> =
+            present.iter().filter(|found| found.license.is_live()).map(|found| found.license.plan).collect();
+        // A live license stays under its old address where another one of the plan has the new one already.
+        if outdated.iter().all(|found| found.license.is_live() && taken.contains(&found.license.plan)) {
+            return Ok(view);
+        }
+        self.adopt_email(actor, person)?;
+        self.read_learner_licenses(customer, person, wanted)
+    }
+
+    /// A person's licenses of one plan that they may still use, found by their address.
+    pub fn own_licenses_of_plan(&self, plan: PlanId, person: &Person) -> Result<Vec<License>, Error> {
+        let mut licenses = self.store.read(|unit| unit.licenses().of_email(plan, &person.email))?;
+        licenses.retain(License::is_live);
+        Ok(licenses)
+    }
+
+    pub(crate) fn read_learner_licenses(
+        &self,
+        customer: CustomerId,
+        person: &Person,
+        wanted: LearnerLicenses,
+    ) -> Result<LearnerView, Error> {
+        let now = self.now();
+        self.store.read(|unit| {
+            let Some(agreement) = unit.agreements().find_by_customer(customer)? else {
+                return Ok(LearnerView {
+                    agreement: None,
+                    chains: RenewalChains::default(),
+                    licenses: Vec::new(),
+                    now,
+                });
+            };
+            let found = unit.licenses().find_by_person(agreement.id, person)?;
+            let (mut overviews, chains) = overviews(unit, vec![agreement])?;
+            let agreement = overviews.pop();
+            let plans = agreement.as_ref().map_or(&[][..], |overview| &overview.plans);
+            let mut licenses: Vec<LearnerLicense> = found
+                .into_iter()
+                .filter(|license| wanted.include_revoked || license.status() != LicenseStatus::Revoked)
+                .filter_map(|license| {
+                    let plan = plans.iter().find(|details| details.plan.id == license.plan)?.clone();
+                    Some(LearnerLicense { license, plan })
+                })
+                .filter(|found| !wanted.active_plans_only || found.plan.plan.is_active)
+                .filter(|found| !wanted.current_plans_only || found.plan.plan.is_current(now))
+                .collect();
+            licenses.sort_by_key(|found| {
+                (found.license.status(), std::cmp::Reverse(found.plan.plan.expiration_date), found.license.id)
+            });
+            Ok(LearnerView { agreement, chains, licenses, now })
+        })
+    }
+
+    /// Gives all licenses of the person's LMS id their present address, except where the address would get a second live
+    /// license of a plan.
+    fn adopt_email(&self, actor: &Actor, person: &Person) -> Result<(), Error> {
+        self.store.write(|unit| {
+            let now = self.now();
+            let has_it = |license: &License| license.columns().user_email.as_ref() == Some(&person.email);
+            let (present, mut outdated): (Vec<_>, Vec<_>) =
+                unit.licenses().lock_all_by_person(person)?.into_iter().partition(has_it);
+            let mut taken: HashSet<PlanId> =
+                present.iter().filter(|license| license.is_live()).map(|license| license.plan).collect();
+            // Of several live licenses of one plan under old addresses, one takes the new address: one in use before others.
+            outdated.sort_by_key(|license| (license.status(), license.id));
+            let renamed: Vec<License> = outdated
+                .into_iter()
+                .filter(|license| !license.is_live() || taken.insert(license.plan))
+                .map(|license| license.with_email(person.email.clone(), now))
+                .collect();
+            unit.licenses().save(&renamed, &actor.change(now))
+        })
+    }
+}

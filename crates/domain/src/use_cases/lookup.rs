@@ -1,0 +1,100 @@
+//! Licenses across plans: what support staff look up of a person, and what admins list of all their plans.
+
+use std::cmp::Reverse;
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+
+use super::manager::LicenseManager;
+use crate::error::{Entity, Error};
+use crate::model::email::Email;
+use crate::model::ids::{AgreementId, CustomerId, LicenseId};
+use crate::model::license::License;
+use crate::model::plan::PlanDetails;
+use crate::model::renewal::RenewalChains;
+use crate::ports::{AgreementFilter, CustomerScope, LicenseOrder, LicenseSearch, LimitOffset, StoreExt};
+use crate::use_cases::LicensePage;
+
+/// A license of a person that was looked up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PersonalLicense {
+    /// The license.
+    pub license: License,
+    /// Its plan.
+    pub plan: PlanDetails,
+    /// The slug of its customer, for links.
+    pub customer_slug: Option<String>,
+}
+
+/// What was found of a person.
+#[derive(Debug, Clone)]
+pub struct PersonalLicenses {
+    /// The licenses, the one handed out last first.
+    pub licenses: Vec<PersonalLicense>,
+    /// The renewals among the plans of the customers concerned.
+    pub chains: RenewalChains,
+    /// The moment of the reading.
+    pub now: DateTime<Utc>,
+}
+
+impl LicenseManager {
+    /// Every license the address holds or held, of one customer or of all, the one handed out last first.
+    pub fn licenses_of_email(&self, email: &Email, customer: Option<CustomerId>) -> Result<PersonalLicenses, Error> {
+        self.store.read(|unit| {
+            let mut found = unit.lookups().of_email(email)?;
+            found.retain(|(_, plan)| customer.is_none_or(|customer| customer == plan.customer));
+            found.sort_by_key(|(license, _)| (Reverse(license.columns().assigned_date), license.id));
+
+            let mut customers: Vec<CustomerId> = found.iter().map(|(_, plan)| plan.customer).collect();
+            customers.sort_unstable();
+            customers.dedup();
+            let limit_offset = LimitOffset { offset: 0, limit: customers.len() as i64 };
+            let filter = AgreementFilter { scope: CustomerScope::Only(customers), customer: None, agreement: None };
+            let slugs: HashMap<AgreementId, Option<String>> = unit
+                .agreements()
+                .list(&filter, limit_offset)?
+                .into_iter()
+                .map(|agreement| (agreement.id, agreement.customer_slug))
+                .collect();
+            let agreements: Vec<AgreementId> = slugs.keys().copied().collect();
+            let chains = RenewalChains::new(unit.renewals().of_agreements(&agreements)?);
+            let licenses = found
+                .into_iter()
+                .map(|(license, plan)| {
+                    let customer_slug = slugs.get(&plan.plan.agreement).cloned().flatten();
+                    PersonalLicense { license, plan, customer_slug }
+                })
+                .collect();
+            Ok(PersonalLicenses { licenses, chains, now: self.now() })
+        })
+    }
+
+    /// The licenses of many plans that match. `limit_offset` is asked for the part to read once the number of matches is known.
+    pub fn search_licenses<E: From<Error>>(
+        &self,
+        search: &LicenseSearch,
+        order: &[LicenseOrder],
+        limit_offset: impl Fn(i64) -> Result<LimitOffset, E>,
+    ) -> Result<LicensePage, E> {
+        let total = self.store.read(|unit| unit.lookups().count(search))?;
+        let limit_offset = limit_offset(total)?;
+        let licenses = self.store.read(|unit| unit.lookups().list(search, order, limit_offset))?;
+        Ok(LicensePage { total, licenses })
+    }
+
+    /// The customer of a license.
+    pub fn customer_of_license(&self, id: LicenseId) -> Result<Option<CustomerId>, Error> {
+        self.store.read(|unit| Ok(unit.lookups().find(id)?.map(|(_, plan)| plan.customer)))
+    }
+
+    /// One license.
+    ///
+    /// # Errors
+    /// [`Entity::License`] not found.
+    pub fn license(&self, id: LicenseId) -> Result<License, Error> {
+        self.store.read(|unit| {
+            let found = unit.lookups().find(id)?.ok_or(Error::NotFound(Entity::License))?;
+            Ok(found.0)
+        })
+    }
+}

@@ -1,0 +1,58 @@
+//! The use cases, one file each, as methods of [`LicenseManager`].
+//!
+//! Each does its work in one transaction of the [`Store`]: the rows, their history and what is owed to the outside are
+//! written together or not at all.
+
+pub(crate) mod accounts;
+pub(crate) mod activation;
+pub(crate) mod agreement_settings;
+pub(crate) mod agreements;
+pub(crate) mod assignment;
+pub(crate) mod auto_apply;
+pub(crate) mod catalogs;
+pub(crate) mod enrollment;
+pub(crate) mod history;
+pub(crate) mod idempotency;
+pub(crate) mod jobs;
+pub(crate) mod learners;
+pub(crate) mod license_edit;
+pub(crate) mod listing;
+pub(crate) mod lookup;
+pub(crate) mod manager;
+pub(crate) mod plan_upkeep;
+pub(crate) mod plans;
+pub(crate) mod products;
+pub(crate) mod reminder;
+pub(crate) mod renewals;
+pub(crate) mod retirement;
+pub(crate) mod revert;
+pub(crate) mod revocation;
+pub(crate) mod selection;
+pub(crate) mod staff_records;
+pub(crate) mod subsidy;
+pub(crate) mod transfers;
+pub(crate) mod utilization;
+pub(crate) mod webhooks;
+
+pub use agreement_settings::{AgreementSettings, AgreementSettingsChanges};
+pub use agreements::{AgreementChanges, AgreementOverview, AgreementPage, NewAgreement};
+pub use assignment::{Assignees, Assignments};
+pub use catalogs::ChosenCatalog;
+pub use history::{HistoricChange, HistoryPage};
+pub use idempotency::{Begun, Claim};
+pub use learners::{LearnerLicense, LearnerLicenses, LearnerView};
+pub use license_edit::LicenseEdit;
+pub use listing::LicensePage;
+pub use lookup::{PersonalLicense, PersonalLicenses};
+pub use manager::{LicenseManager, Settings};
+pub use plan_upkeep::PlanUpkeep;
+pub use plans::{NewPlan, PlanChanges, PlanOverview, PlanPage};
+pub use products::{PlanTypeChanges, ProductChanges};
+pub use renewals::{ProcessedRenewal, RenewalChanges, RenewalOutcome, RenewalPage, RenewedBy};
+pub use retirement::Retirement;
+pub use revert::{LeftAlone, RevertRequest, Reverted};
+pub use revocation::{Revocations, Revoked};
+pub use selection::LicenseSelection;
+pub use staff_records::RecordPage;
+pub use transfers::TransferPage;
+pub use webhooks::WebhookChanges;

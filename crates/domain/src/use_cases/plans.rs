@@ -1,0 +1,268 @@
+//! Subscription plans: made and edited by provisioning admins, read by a customer's people.
+
+use chrono::{DateTime, Utc};
+
+use super::agreements::set;
+use super::manager::{LicenseManager, find_agreement, find_plan, lock_plan};
+use crate::error::{Entity, Error, FieldErrors, Refusal};
+use crate::history::{Actor, Change};
+use crate::model::ids::{AgreementId, CatalogId, CustomerId, PlanId, ProductId};
+use crate::model::jobs::{Job, JobKind};
+use crate::model::plan::{ChangeReason, LicenseCounts, PlanDetails, SubscriptionPlan};
+use crate::model::product::{DEFAULT_PRODUCT, Product};
+use crate::model::renewal::RenewalChains;
+use crate::ports::{LimitOffset, PlanFilter, StoreExt, UnitOfWork};
+
+/// A plan to be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs)] // each is the field of the same name in SubscriptionPlan
+pub struct NewPlan {
+    pub agreement: AgreementId,
+    pub title: String,
+    pub start_date: DateTime<Utc>,
+    pub expiration_date: DateTime<Utc>,
+    /// The rest; a catalog that is absent is the agreement's.
+    pub changes: PlanChanges,
+}
+
+/// What is to change in a plan; absent fields stay. A field that can be empty is emptied by `Some(None)`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[allow(missing_docs)] // each is the field of the same name in SubscriptionPlan
+pub struct PlanChanges {
+    /// The agreement, which cannot change: naming another one is refused.
+    pub agreement: Option<AgreementId>,
+    pub title: Option<String>,
+    pub start_date: Option<DateTime<Utc>>,
+    pub expiration_date: Option<DateTime<Utc>>,
+    pub catalog: Option<CatalogId>,
+    pub is_active: Option<bool>,
+    pub is_revocation_cap_enabled: Option<bool>,
+    pub revoke_max_percentage: Option<i16>,
+    pub salesforce_opportunity_line_item: Option<Option<String>>,
+    pub product: Option<ProductId>,
+    pub for_internal_use_only: Option<bool>,
+    pub can_freeze_unused_licenses: Option<bool>,
+    pub should_auto_apply_licenses: Option<Option<bool>>,
+    pub desired_num_licenses: Option<Option<i32>>,
+}
+
+impl PlanChanges {
+    fn apply(self, plan: &mut SubscriptionPlan) -> Result<(), Error> {
+        if self.agreement.is_some_and(|agreement| agreement != plan.agreement) {
+            return Err(Refusal::AgreementIsFixed.into());
+        }
+        set(&mut plan.title, self.title);
+        set(&mut plan.start_date, self.start_date);
+        set(&mut plan.expiration_date, self.expiration_date);
+        set(&mut plan.catalog, self.catalog);
+        set(&mut plan.is_active, self.is_active);
+        set(&mut plan.is_revocation_cap_enabled, self.is_revocation_cap_enabled);
+        set(&mut plan.revoke_max_percentage, self.revoke_max_percentage);
+        set(&mut plan.salesforce_opportunity_line_item, self.salesforce_opportunity_line_item);
+        set(&mut plan.product, self.product);
+        set(&mut plan.for_internal_use_only, self.for_internal_use_only);
+        set(&mut plan.can_freeze_unused_licenses, self.can_freeze_unused_licenses);
+        set(&mut plan.should_auto_apply_licenses, self.should_auto_apply_licenses);
+        set(&mut plan.desired_num_licenses, self.desired_num_licenses);
+        Ok(())
+    }
+}
+
+/// A plan with the number of its licenses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlanOverview {
+    /// The plan and its surroundings.
+    pub details: PlanDetails,
+    /// How many licenses it has in each state.
+    pub counts: LicenseCounts,
+}
+
+/// Some of the plans that matched.
+#[derive(Debug, Clone)]
+pub struct PlanPage {
+    /// How many matched in all.
+    pub total: i64,
+    /// Those of this page.
+    pub plans: Vec<PlanOverview>,
+    /// The renewals of these plans and of those they belong with.
+    pub chains: RenewalChains,
+    /// The moment of the reading.
+    pub now: DateTime<Utc>,
+}
+
+impl LicenseManager {
+    /// Makes a plan with its licenses. More than [`crate::Settings::inline_limit`] of them become a job.
+    ///
+    /// # Errors
+    /// [`Entity::Agreement`] not found; an unknown product; [`crate::Conflict::PlanTitle`]; [`Error::Invalid`] with every rule
+    /// the plan breaks.
+    pub fn create_plan(&self, actor: &Actor, reason: ChangeReason, new: NewPlan) -> Result<PlanPage, Error> {
+        let id = PlanId(self.ids.next());
+        self.store.write(|unit| {
+            let now = self.now();
+            let agreement = find_agreement(unit, new.agreement)?;
+            let catalog = new.changes.catalog.or(agreement.default_catalog).ok_or_else(|| {
+                Error::Invalid(FieldErrors::one(
+                    "enterprise_catalog_uuid",
+                    "The plan or its agreement must name a catalog.",
+                ))
+            })?;
+            let mut plan = SubscriptionPlan {
+                id,
+                title: new.title.clone(),
+                start_date: new.start_date,
+                expiration_date: new.expiration_date,
+                expiration_processed: false,
+                catalog,
+                agreement: agreement.id,
+                is_active: false,
+                is_revocation_cap_enabled: false,
+                revoke_max_percentage: SubscriptionPlan::DEFAULT_REVOKE_MAX_PERCENTAGE,
+                num_revocations_applied: 0,
+                salesforce_opportunity_line_item: None,
+                product: DEFAULT_PRODUCT,
+                for_internal_use_only: false,
+                can_freeze_unused_licenses: false,
+                last_freeze_timestamp: None,
+                should_auto_apply_licenses: None,
+                desired_num_licenses: None,
+                created: now,
+                modified: now,
+            };
+            new.changes.clone().apply(&mut plan)?;
+            let product = find_product(unit, plan.product)?;
+            plan.check(&product)?;
+            let change = Change { reason: Some(reason), ..actor.change(now) };
+            unit.plans().add(&plan, &change)?;
+            self.provision(unit, &plan, LicenseCounts::default(), actor)?;
+            let details = PlanDetails { plan, customer: agreement.customer, plan_type: product.plan_type.label };
+            self.plan_page(unit, 1, vec![details])
+        })
+    }
+
+    /// Edits a plan, and adds the licenses it then lacks.
+    ///
+    /// # Errors
+    /// [`Entity::Plan`] not found; otherwise as [`LicenseManager::create_plan`].
+    pub fn update_plan(
+        &self,
+        actor: &Actor,
+        reason: ChangeReason,
+        id: PlanId,
+        changes: PlanChanges,
+    ) -> Result<PlanPage, Error> {
+        self.store.write(|unit| {
+            let now = self.now();
+            let mut details = lock_plan(unit, id)?;
+            let before = details.plan.clone();
+            changes.clone().apply(&mut details.plan)?;
+            details.plan.modified = now;
+            if details.plan.expiration_date != before.expiration_date && details.plan.expiration_date > now {
+                // A plan that goes on after its end was carried out is to end once more.
+                details.plan.expiration_processed = false;
+            }
+            let product = find_product(unit, details.plan.product)?;
+            details.plan.check_edit(&before, &product)?;
+            let change = Change { reason: Some(reason), ..actor.change(now) };
+            unit.plans().save(&details.plan, &change)?;
+            let counts = unit.licenses().counts(&[id])?.remove(&id).unwrap_or_default();
+            self.provision(unit, &details.plan, counts, actor)?;
+            details.plan_type = product.plan_type.label;
+            self.plan_page(unit, 1, vec![details])
+        })
+    }
+
+    /// One plan.
+    ///
+    /// # Errors
+    /// [`crate::Entity::Plan`] not found.
+    pub fn plan(&self, id: PlanId) -> Result<PlanPage, Error> {
+        self.store.read(|unit| {
+            let details = find_plan(unit, id)?;
+            self.plan_page(unit, 1, vec![details])
+        })
+    }
+
+    /// The plans that match. `limit_offset` is asked for the part to read once the number of matches is known.
+    pub fn plans<E: From<Error>>(
+        &self,
+        filter: &PlanFilter,
+        limit_offset: impl Fn(i64) -> Result<LimitOffset, E>,
+    ) -> Result<PlanPage, E> {
+        let total = self.store.read(|unit| unit.plans().count(filter))?;
+        let limit_offset = limit_offset(total)?;
+        let page = self.store.read(|unit| {
+            let details = unit.plans().list(filter, limit_offset)?;
+            self.plan_page(unit, total, details)
+        })?;
+        Ok(page)
+    }
+
+    /// The one current plan among those that match: of several, the one that has run longest.
+    pub fn current_plan(&self, filter: &PlanFilter) -> Result<PlanPage, Error> {
+        let filter = PlanFilter { current_at: Some(self.now()), ..filter.clone() };
+        self.store.read(|unit| {
+            let matching = unit.plans().count(&filter)?;
+            let details = match matching {
+                0 => Vec::new(),
+                _ => unit.plans().list(&filter, LimitOffset { offset: matching - 1, limit: 1 })?,
+            };
+            self.plan_page(unit, details.len() as i64, details)
+        })
+    }
+
+    /// The customer a plan was sold to.
+    pub fn customer_of_plan(&self, id: PlanId) -> Result<Option<CustomerId>, Error> {
+        self.store.read(|unit| Ok(unit.plans().find(id)?.map(|details| details.customer)))
+    }
+
+    /// The slug of the customer a plan was sold to, for links.
+    pub fn customer_slug_of_plan(&self, id: PlanId) -> Result<Option<String>, Error> {
+        self.store.read(|unit| {
+            let agreement = find_plan(unit, id)?.plan.agreement;
+            Ok(find_agreement(unit, agreement)?.customer_slug)
+        })
+    }
+
+    /// Adds the licenses a plan lacks: now where they are few, by a job where they are many.
+    pub(crate) fn provision(
+        &self,
+        unit: &mut dyn UnitOfWork,
+        plan: &SubscriptionPlan,
+        counts: LicenseCounts,
+        actor: &Actor,
+    ) -> Result<(), Error> {
+        let now = self.now();
+        match plan.licenses_to_provision(&counts) {
+            0 => Ok(()),
+            few if few <= i64::from(self.settings.inline_limit) => {
+                unit.licenses().add_unassigned(plan.id, &self.new_license_ids(few), &actor.change(now))
+            }
+            _ => unit.jobs().add(&Job {
+                plan: plan.id,
+                kind: JobKind::Provision,
+                requested_by: actor.username.clone(),
+                requested_at: now,
+            }),
+        }
+    }
+
+    fn plan_page(&self, unit: &mut dyn UnitOfWork, total: i64, details: Vec<PlanDetails>) -> Result<PlanPage, Error> {
+        let ids: Vec<_> = details.iter().map(|details| details.plan.id).collect();
+        let mut agreements: Vec<_> = details.iter().map(|details| details.plan.agreement).collect();
+        agreements.sort_unstable();
+        agreements.dedup();
+        let counts = unit.licenses().counts(&ids)?;
+        let chains = RenewalChains::new(unit.renewals().of_agreements(&agreements)?);
+        let plans = details
+            .into_iter()
+            .map(|details| PlanOverview { counts: counts.get(&details.plan.id).copied().unwrap_or_default(), details })
+            .collect();
+        Ok(PlanPage { total, plans, chains, now: self.now() })
+    }
+}
+
+fn find_product(unit: &mut dyn UnitOfWork, id: ProductId) -> Result<Product, Error> {
+    let unknown = Error::UnknownReference { field: "product", entity: Entity::Product };
+    unit.products().find(id)?.ok_or(unknown)
+}

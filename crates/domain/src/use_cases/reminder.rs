@@ -1,0 +1,72 @@
+//! Reminders: an admin asks learners once more to activate the licenses they were given.
+
+use super::manager::{LicenseManager, find_agreement, find_plan};
+use super::selection::LicenseSelection;
+use crate::error::{Error, Refusal};
+use crate::model::ids::{LicenseId, PlanId};
+use crate::model::license::{License, LicenseStatus};
+use crate::outbox::{Promises, ReminderMail};
+use crate::ports::{LicenseFilter, StoreExt, UnitOfWork};
+
+impl LicenseManager {
+    /// Promises a mail to the learner of each license that was chosen and still waits to be activated; returns how many.
+    ///
+    /// The licenses stay as they are: their last remind date is set when the mail has gone out. They are locked, so that a
+    /// person who is being retired is not promised a mail behind the retirement's back.
+    ///
+    /// # Errors
+    /// [`crate::Entity::Plan`] not found; [`Refusal::NobodyToRemind`] where no such license was chosen.
+    pub fn remind(&self, plan: PlanId, whose: &LicenseSelection, mail: &ReminderMail) -> Result<usize, Error> {
+        self.store.write(|unit| {
+            let reminded = match whose {
+                LicenseSelection::Emails(emails) => {
+                    let licenses = unit.licenses().lock_live_of_emails(plan, emails)?;
+                    self.promise_reminders(unit, plan, &licenses, mail)?
+                }
+                LicenseSelection::Matching(filter) => self.remind_matching(unit, plan, filter, mail)?,
+            };
+            if reminded == 0 { Err(Refusal::NobodyToRemind.into()) } else { Ok(reminded) }
+        })
+    }
+
+    /// Goes through the plan in parts, so that memory is bounded by [`crate::Settings::batch_size`].
+    fn remind_matching(
+        &self,
+        unit: &mut dyn UnitOfWork,
+        plan: PlanId,
+        filter: &LicenseFilter,
+        mail: &ReminderMail,
+    ) -> Result<usize, Error> {
+        let mut statuses = vec![LicenseStatus::Assigned];
+        statuses.retain(|status| filter.statuses.as_ref().is_none_or(|wanted| wanted.contains(status)));
+        let filter = LicenseFilter { statuses: Some(statuses), ..filter.clone() };
+        let batch = self.batch_size();
+        let (mut reminded, mut after): (usize, Option<LicenseId>) = (0, None);
+        loop {
+            let licenses = unit.licenses().lock_live_after(plan, &filter, after, batch)?;
+            reminded += self.promise_reminders(unit, plan, &licenses, mail)?;
+            if (licenses.len() as i64) < batch {
+                return Ok(reminded);
+            }
+            after = licenses.last().map(|license| license.id);
+        }
+    }
+
+    fn promise_reminders(
+        &self,
+        unit: &mut dyn UnitOfWork,
+        plan: PlanId,
+        licenses: &[License],
+        mail: &ReminderMail,
+    ) -> Result<usize, Error> {
+        let plan = find_plan(unit, plan)?.plan;
+        let agreement = find_agreement(unit, plan.agreement)?;
+        let mut promises = Promises::new(&agreement, &plan, self.ids.as_ref(), self.now());
+        for license in licenses.iter().filter(|license| license.status() == LicenseStatus::Assigned) {
+            promises.reminded(license, mail);
+        }
+        let messages = promises.into_messages();
+        unit.outbox().add(&messages)?;
+        Ok(messages.len())
+    }
+}

@@ -1,0 +1,329 @@
+//! Renewals: a plan is followed by another one, which carries its licenses on.
+
+use super::agreements::set;
+use super::manager::{LicenseManager, find_agreement, find_plan, lock_plan};
+use crate::error::{Entity, Error, Refusal};
+use crate::history::{Actor, Change};
+use crate::model::ids::{PlanId, RenewalId};
+use crate::model::license::License;
+use crate::model::plan::{ChangeReason, LicenseCounts, SubscriptionPlan};
+use crate::model::renewal::{LicenseTypesToCopy, RenewalDetails, RenewalTerms};
+use crate::outbox::Promises;
+use crate::ports::{LicenseFilter, LimitOffset, RenewalFilter, StoreExt, UnitOfWork};
+
+/// What is to change in a renewal; absent fields stay. A field that can be empty is emptied by `Some(None)`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[allow(missing_docs)] // each is the field of the same name in RenewalTerms
+pub struct RenewalChanges {
+    pub renewed_plan: Option<Option<PlanId>>,
+    pub salesforce_opportunity_id: Option<Option<String>>,
+    pub number_of_licenses: Option<i32>,
+    pub effective_date: Option<chrono::DateTime<chrono::Utc>>,
+    pub renewed_expiration_date: Option<chrono::DateTime<chrono::Utc>>,
+    pub renewed_plan_title: Option<Option<String>>,
+    pub license_types_to_copy: Option<LicenseTypesToCopy>,
+    pub disable_auto_apply_licenses: Option<bool>,
+    pub exempt_from_batch_processing: Option<bool>,
+}
+
+impl RenewalChanges {
+    fn apply(self, terms: &mut RenewalTerms) {
+        set(&mut terms.renewed_plan, self.renewed_plan);
+        set(&mut terms.salesforce_opportunity_id, self.salesforce_opportunity_id);
+        set(&mut terms.number_of_licenses, self.number_of_licenses);
+        set(&mut terms.effective_date, self.effective_date);
+        set(&mut terms.renewed_expiration_date, self.renewed_expiration_date);
+        set(&mut terms.renewed_plan_title, self.renewed_plan_title);
+        set(&mut terms.license_types_to_copy, self.license_types_to_copy);
+        set(&mut terms.disable_auto_apply_licenses, self.disable_auto_apply_licenses);
+        set(&mut terms.exempt_from_batch_processing, self.exempt_from_batch_processing);
+    }
+}
+
+/// What became of a renewal that was to be written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RenewalOutcome {
+    /// It was written.
+    Written(RenewalDetails),
+    /// There is one between the same plans already, and it stays as it is.
+    Existing(RenewalDetails),
+    /// Nothing was changed, because this one has one of the two plans.
+    InTheWay(RenewalDetails),
+}
+
+/// Some of the renewals that matched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RenewalPage {
+    /// How many matched in all.
+    pub total: i64,
+    /// Those of this page.
+    pub renewals: Vec<RenewalDetails>,
+}
+
+/// Who processes a renewal; the events about it tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RenewedBy {
+    /// Somebody's hand.
+    Manual,
+    /// The schedule.
+    Schedule,
+}
+
+/// A renewal whose licenses are carried over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProcessedRenewal {
+    /// The renewal.
+    pub details: RenewalDetails,
+    /// Whether they were carried over just now, and not before.
+    pub newly: bool,
+}
+
+impl LicenseManager {
+    /// Schedules a plan's renewal. One between the same plans that exists is left as it is.
+    ///
+    /// # Errors
+    /// [`Error::UnknownReference`] where a plan does not exist; [`Error::Invalid`] with every rule the terms break.
+    pub fn create_renewal(&self, actor: &Actor, terms: &RenewalTerms) -> Result<RenewalOutcome, Error> {
+        self.store.write(|unit| {
+            check(unit, terms)?;
+            let present = unit.renewals().of_plans(terms.prior_plan, terms.renewed_plan)?;
+            if let Some(other) = present.into_iter().next() {
+                let same = (other.renewal.terms.prior_plan, other.renewal.terms.renewed_plan)
+                    == (terms.prior_plan, terms.renewed_plan);
+                return Ok(if same { RenewalOutcome::Existing(other) } else { RenewalOutcome::InTheWay(other) });
+            }
+            let id = unit.renewals().add(terms, &actor.change(self.now()))?;
+            Ok(RenewalOutcome::Written(find_renewal(unit, id)?))
+        })
+    }
+
+    /// Edits a renewal that was not processed. Its prior plan stays.
+    ///
+    /// # Errors
+    /// [`Entity::Renewal`] not found; [`Refusal::RenewalIsProcessed`]; otherwise as [`LicenseManager::create_renewal`].
+    pub fn update_renewal(
+        &self,
+        actor: &Actor,
+        id: RenewalId,
+        changes: &RenewalChanges,
+    ) -> Result<RenewalOutcome, Error> {
+        self.store.write(|unit| {
+            let now = self.now();
+            let mut renewal = lock_renewal(unit, id)?.renewal;
+            if renewal.processed {
+                return Err(Refusal::RenewalIsProcessed.into());
+            }
+            changes.clone().apply(&mut renewal.terms);
+            check(unit, &renewal.terms)?;
+            let present = unit.renewals().of_plans(renewal.terms.prior_plan, renewal.terms.renewed_plan)?;
+            if let Some(other) = present.into_iter().find(|other| other.renewal.id != id) {
+                return Ok(RenewalOutcome::InTheWay(other));
+            }
+            renewal.modified = now;
+            unit.renewals().save(&renewal, &actor.change(now))?;
+            Ok(RenewalOutcome::Written(find_renewal(unit, id)?))
+        })
+    }
+
+    /// Deletes a renewal, processed or not. Its plans and their licenses stay.
+    ///
+    /// # Errors
+    /// [`crate::Entity::Renewal`] not found.
+    pub fn delete_renewal(&self, actor: &Actor, id: RenewalId) -> Result<(), Error> {
+        self.store.write(|unit| {
+            lock_renewal(unit, id)?;
+            unit.renewals().delete(id, &actor.change(self.now()))
+        })
+    }
+
+    /// One renewal.
+    ///
+    /// # Errors
+    /// [`crate::Entity::Renewal`] not found.
+    pub fn renewal(&self, id: RenewalId) -> Result<RenewalDetails, Error> {
+        self.store.read(|unit| find_renewal(unit, id))
+    }
+
+    /// The renewals that match. `limit_offset` is asked for the part to read once the number of matches is known.
+    pub fn renewals<E: From<Error>>(
+        &self,
+        filter: &RenewalFilter,
+        limit_offset: impl Fn(i64) -> Result<LimitOffset, E>,
+    ) -> Result<RenewalPage, E> {
+        let total = self.store.read(|unit| unit.renewals().count(filter))?;
+        let limit_offset = limit_offset(total)?;
+        let renewals = self.store.read(|unit| unit.renewals().list(filter, limit_offset))?;
+        Ok(RenewalPage { total, renewals })
+    }
+
+    /// Carries the prior plan's licenses over into the following plan, which is made where there is none, and brings that
+    /// plan up to the number of licenses that was agreed. More than [`crate::Settings::inline_limit`] unassigned ones become
+    /// a job. A renewal that was processed stays as it is; of many calls at once, one carries over.
+    ///
+    /// # Errors
+    /// [`Entity::Renewal`] not found; [`Refusal::RenewalTooSmall`], [`Refusal::RenewedPlanInUse`],
+    /// [`Refusal::RenewedPlanTooLarge`]; [`Refusal::Frozen`] where the following plan is; [`crate::Conflict::PlanTitle`] where the
+    /// agreement has a plan of the new one's title.
+    pub fn process_renewal(&self, actor: &Actor, id: RenewalId, by: RenewedBy) -> Result<ProcessedRenewal, Error> {
+        let (plan_id, now) = (PlanId(self.ids.next()), self.now());
+        self.store.write(|unit| {
+            let details = lock_renewal(unit, id)?;
+            if details.renewal.processed {
+                return Ok(ProcessedRenewal { details, newly: false });
+            }
+            let mut renewal = details.renewal;
+            let terms = &renewal.terms;
+            let (prior, renewed) = lock_plans(unit, terms)?;
+            let filter = LicenseFilter {
+                statuses: Some(terms.license_types_to_copy.statuses().to_vec()),
+                ..LicenseFilter::default()
+            };
+            let originals = unit.licenses().lock_live(prior.id, &filter, i64::MAX)?;
+            let present = match &renewed {
+                Some(plan) => unit.licenses().counts(&[plan.id])?.remove(&plan.id).unwrap_or_default(),
+                None => LicenseCounts::default(),
+            };
+            check_processable(terms, renewed.as_ref(), originals.len(), &present)?;
+
+            let change = actor.change(now);
+            let plan = self.prepare_plan(unit, terms, &prior, renewed, plan_id, &change)?;
+            let copied = self.carry_over(unit, &plan, originals, &present, by, &change)?;
+            let counts = LicenseCounts {
+                assigned: copied,
+                unassigned: (present.unassigned - copied).max(0),
+                ..LicenseCounts::default()
+            };
+            self.provision(unit, &plan, counts, actor)?;
+
+            renewal.terms.renewed_plan = Some(plan.id);
+            renewal.processed = true;
+            renewal.processed_datetime = Some(now);
+            renewal.modified = now;
+            unit.renewals().save(&renewal, &change)?;
+            Ok(ProcessedRenewal { details: find_renewal(unit, id)?, newly: true })
+        })
+    }
+
+    /// Makes the following plan, or makes the one there is ready, and settles which plan of the agreement auto-applies.
+    fn prepare_plan(
+        &self,
+        unit: &mut dyn UnitOfWork,
+        terms: &RenewalTerms,
+        prior: &SubscriptionPlan,
+        renewed: Option<SubscriptionPlan>,
+        new_id: PlanId,
+        change: &Change,
+    ) -> Result<SubscriptionPlan, Error> {
+        let exists = renewed.is_some();
+        let mut plan = renewed.unwrap_or_else(|| terms.make_plan(new_id, prior, change.at));
+        plan.desired_num_licenses = Some(terms.number_of_licenses);
+        plan.modified = change.at;
+        let reason = if exists { ChangeReason::Other } else { ChangeReason::New };
+        let change = |reason| Change { reason: Some(reason), ..change.clone() };
+        let takes_over = prior.should_auto_apply_licenses == Some(true);
+        if takes_over {
+            plan.should_auto_apply_licenses = Some(!terms.disable_auto_apply_licenses);
+        }
+        if exists {
+            unit.plans().save(&plan, &change(reason))?;
+        } else {
+            unit.plans().add(&plan, &change(reason))?;
+        }
+        if takes_over {
+            let chosen = (!terms.disable_auto_apply_licenses).then_some(plan.id);
+            unit.plans().auto_apply_only(prior.agreement, chosen, &change(ChangeReason::Other))?;
+        }
+        Ok(plan)
+    }
+
+    /// Copies the licenses into the plan: onto its unassigned ones as far as they go, the others onto new ones. Returns how
+    /// many.
+    fn carry_over(
+        &self,
+        unit: &mut dyn UnitOfWork,
+        plan: &SubscriptionPlan,
+        originals: Vec<License>,
+        present: &LicenseCounts,
+        by: RenewedBy,
+        change: &Change,
+    ) -> Result<i64, Error> {
+        let number = originals.len() as i64;
+        let free = unit.licenses().claim_unassigned(plan.id, number.min(present.unassigned))?;
+        let reused = free.len();
+        let fresh = self.new_license_ids(number - reused as i64).into_iter();
+        let targets = free.into_iter().chain(fresh.map(|id| License::unassigned(id, plan.id, change.at)));
+        let (mut changed, copies) = originals
+            .into_iter()
+            .zip(targets)
+            .map(|(original, onto)| original.renew(onto, plan.start_date, change.at))
+            .collect::<Result<(Vec<License>, Vec<License>), _>>()?;
+
+        let agreement = find_agreement(unit, plan.agreement)?;
+        let mut promises = Promises::new(&agreement, plan, self.ids.as_ref(), change.at);
+        for (original, copy) in changed.iter().zip(&copies) {
+            promises.renewed(copy, original.id, by == RenewedBy::Schedule);
+        }
+        unit.licenses().add(&copies[reused..], change)?;
+        changed.extend_from_slice(&copies[..reused]);
+        unit.licenses().save(&changed, change)?;
+        unit.outbox().add(&promises.into_messages())?;
+        Ok(number)
+    }
+}
+
+/// Refuses terms whose plans do not exist or that break a rule.
+fn check(unit: &mut dyn UnitOfWork, terms: &RenewalTerms) -> Result<(), Error> {
+    let prior = named_plan(unit, terms.prior_plan, "prior_subscription_plan")?;
+    let renewed = match terms.renewed_plan {
+        Some(plan) => Some(named_plan(unit, plan, "renewed_subscription_plan")?),
+        None => None,
+    };
+    terms.check(&prior, renewed.as_ref())
+}
+
+/// Refuses to carry so many licenses over into the following plan, whose licenses are these.
+pub(crate) fn check_processable(
+    terms: &RenewalTerms,
+    renewed: Option<&SubscriptionPlan>,
+    needed: usize,
+    present: &LicenseCounts,
+) -> Result<(), Error> {
+    if renewed.is_some_and(|plan| plan.last_freeze_timestamp.is_some()) {
+        return Err(Refusal::Frozen.into());
+    }
+    terms.check_room(needed, present)
+}
+
+fn named_plan(unit: &mut dyn UnitOfWork, id: PlanId, field: &'static str) -> Result<SubscriptionPlan, Error> {
+    match find_plan(unit, id) {
+        Ok(details) => Ok(details.plan),
+        Err(Error::NotFound(entity)) => Err(Error::UnknownReference { field, entity }),
+        Err(error) => Err(error),
+    }
+}
+
+/// Locks both plans in the order of their ids, as everybody does who locks two.
+fn lock_plans(
+    unit: &mut dyn UnitOfWork,
+    terms: &RenewalTerms,
+) -> Result<(SubscriptionPlan, Option<SubscriptionPlan>), Error> {
+    match terms.renewed_plan {
+        Some(renewed) if renewed < terms.prior_plan => {
+            let renewed = lock_plan(unit, renewed)?.plan;
+            Ok((lock_plan(unit, terms.prior_plan)?.plan, Some(renewed)))
+        }
+        renewed => {
+            let prior = lock_plan(unit, terms.prior_plan)?.plan;
+            let renewed = renewed.map(|plan| lock_plan(unit, plan)).transpose()?;
+            Ok((prior, renewed.map(|details| details.plan)))
+        }
+    }
+}
+
+fn find_renewal(unit: &mut dyn UnitOfWork, id: RenewalId) -> Result<RenewalDetails, Error> {
+    unit.renewals().find(id)?.ok_or(Error::NotFound(Entity::Renewal))
+}
+
+fn lock_renewal(unit: &mut dyn UnitOfWork, id: RenewalId) -> Result<RenewalDetails, Error> {
+    unit.renewals().lock(id)?.ok_or(Error::NotFound(Entity::Renewal))
+}

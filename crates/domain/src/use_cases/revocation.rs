@@ -1,0 +1,178 @@
+//! Revocation: an admin takes licenses back, and the plan gets a fresh one for each.
+
+use std::collections::HashSet;
+
+use super::manager::{LicenseManager, find_agreement, lock_plan};
+use super::selection::LicenseSelection;
+use crate::error::{Error, Refusal};
+use crate::history::Actor;
+use crate::model::agreement::CustomerAgreement;
+use crate::model::email::Email;
+use crate::model::ids::{LicenseId, PlanId};
+use crate::model::jobs::{Job, JobKind};
+use crate::model::license::{License, LicenseStatus};
+use crate::model::plan::{LicenseCounts, SubscriptionPlan};
+use crate::outbox::Promises;
+use crate::ports::{LicenseFilter, StoreExt, UnitOfWork};
+
+/// One license taken back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Revoked {
+    /// The license.
+    pub license: LicenseId,
+    /// Whose it was.
+    pub email: Email,
+    /// Where it stood before.
+    pub original_status: LicenseStatus,
+}
+
+/// What a revocation did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Revocations {
+    /// What was taken back.
+    pub revoked: Vec<Revoked>,
+    /// Who held no live license of the plan.
+    pub not_found: Vec<Email>,
+}
+
+impl LicenseManager {
+    /// Takes licenses back. Those who hold none are reported; the others lose theirs.
+    ///
+    /// # Errors
+    /// [`crate::Entity::Plan`] not found; [`Refusal::RevocationCap`] where more activated licenses were named than the cap leaves, and
+    /// [`Refusal::TooManyMatches`] where the filter matches more than [`crate::Settings::batch_size`]: then nothing changes.
+    pub fn revoke(&self, actor: &Actor, plan: PlanId, whose: &LicenseSelection) -> Result<Revocations, Error> {
+        self.store.write(|unit| {
+            let plan = lock_plan(unit, plan)?.plan;
+            let agreement = find_agreement(unit, plan.agreement)?;
+            let (licenses, not_found) = match whose {
+                LicenseSelection::Emails(emails) => {
+                    let licenses = unit.licenses().lock_live_of_emails(plan.id, emails)?;
+                    let holders: HashSet<_> =
+                        licenses.iter().filter_map(|license| license.columns().user_email).collect();
+                    let not_found = emails.iter().filter(|email| !holders.contains(email)).cloned().collect();
+                    (licenses, not_found)
+                }
+                LicenseSelection::Matching(filter) => {
+                    let most = self.batch_size();
+                    let licenses = unit.licenses().lock_live(plan.id, filter, most.saturating_add(1))?;
+                    if licenses.len() as i64 > most {
+                        return Err(Refusal::TooManyMatches { most }.into());
+                    }
+                    (licenses, Vec::new())
+                }
+            };
+            let revoked = self.take_back(unit, actor, &agreement, plan, licenses)?;
+            Ok(Revocations { revoked, not_found })
+        })
+    }
+
+    /// Takes back every license of the plan that is in somebody's hands. More than [`crate::Settings::batch_size`] become a
+    /// job.
+    ///
+    /// # Errors
+    /// [`crate::Entity::Plan`] not found; [`Refusal::RevokeAllUnderCap`] where the plan has a revocation cap.
+    pub fn revoke_all(&self, actor: &Actor, plan: PlanId) -> Result<(), Error> {
+        self.store.write(|unit| {
+            let plan = lock_plan(unit, plan)?.plan;
+            if plan.is_revocation_cap_enabled {
+                return Err(Refusal::RevokeAllUnderCap.into());
+            }
+            let counts = unit.licenses().counts(&[plan.id])?.remove(&plan.id).unwrap_or_default();
+            if counts.allocated() > self.batch_size() {
+                return unit.jobs().add(&Job {
+                    plan: plan.id,
+                    kind: JobKind::RevokeAll,
+                    requested_by: actor.username.clone(),
+                    requested_at: self.now(),
+                });
+            }
+            self.revoke_live(unit, actor, plan, &LicenseFilter::default(), self.batch_size())?;
+            Ok(())
+        })
+    }
+
+    /// Takes back up to `limit` live licenses of the plan that match, and tells how many there were.
+    pub(crate) fn revoke_live(
+        &self,
+        unit: &mut dyn UnitOfWork,
+        actor: &Actor,
+        plan: SubscriptionPlan,
+        filter: &LicenseFilter,
+        limit: i64,
+    ) -> Result<usize, Error> {
+        let agreement = find_agreement(unit, plan.agreement)?;
+        let licenses = unit.licenses().lock_live(plan.id, filter, limit)?;
+        Ok(self.take_back(unit, actor, &agreement, plan, licenses)?.len())
+    }
+
+    /// Revokes locked live licenses of a locked plan, under its cap.
+    pub(crate) fn take_back(
+        &self,
+        unit: &mut dyn UnitOfWork,
+        actor: &Actor,
+        agreement: &CustomerAgreement,
+        mut plan: SubscriptionPlan,
+        licenses: Vec<License>,
+    ) -> Result<Vec<Revoked>, Error> {
+        if licenses.is_empty() {
+            return Ok(Vec::new());
+        }
+        let now = self.now();
+        let change = actor.change(now);
+        let activated = licenses.iter().filter(|license| license.status() == LicenseStatus::Activated).count();
+        let cap_reached = plan.is_revocation_cap_enabled
+            && activated > 0
+            && self.apply_to_cap(unit, &mut plan, activated)? == CapAfterwards::Reached;
+
+        let mut revoked = Vec::with_capacity(licenses.len());
+        let mut changed = Vec::with_capacity(licenses.len());
+        for license in licenses {
+            let original_status = license.status();
+            let email = license.columns().user_email;
+            let license = license.revoke(now)?;
+            revoked.extend(email.map(|email| Revoked { license: license.id, email, original_status }));
+            changed.push(license);
+        }
+        if activated > 0 && plan.is_revocation_cap_enabled {
+            plan.modified = now;
+            unit.plans().save(&plan, &change)?;
+        }
+        let mut promises = Promises::new(agreement, &plan, self.ids.as_ref(), now);
+        changed.iter().for_each(|license| promises.revoked(license));
+        if cap_reached {
+            promises.revocation_cap_reached();
+        }
+        unit.licenses().save(&changed, &change)?;
+        unit.licenses().add_unassigned(plan.id, &self.new_license_ids(changed.len() as i64), &change)?;
+        unit.outbox().add(&promises.into_messages())?;
+        Ok(revoked)
+    }
+
+    /// Counts revocations of activated licenses against the plan's cap, or refuses them.
+    fn apply_to_cap(
+        &self,
+        unit: &mut dyn UnitOfWork,
+        plan: &mut SubscriptionPlan,
+        activated: usize,
+    ) -> Result<CapAfterwards, Error> {
+        let counts: LicenseCounts = unit.licenses().counts(&[plan.id])?.remove(&plan.id).unwrap_or_default();
+        let requested = activated as i64;
+        let remaining = plan.revocations_remaining(&counts).unwrap_or(requested);
+        if requested > remaining {
+            return Err(Refusal::RevocationCap { requested: activated, remaining }.into());
+        }
+        plan.num_revocations_applied =
+            plan.num_revocations_applied.saturating_add(i32::try_from(requested).unwrap_or(i32::MAX));
+        Ok(if requested == remaining { CapAfterwards::Reached } else { CapAfterwards::Open })
+    }
+}
+
+/// How a revocation leaves the plan's cap.
+#[derive(Debug, PartialEq, Eq)]
+enum CapAfterwards {
+    /// It leaves more revocations.
+    Open,
+    /// It was the last one.
+    Reached,
+}

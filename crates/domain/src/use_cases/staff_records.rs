@@ -1,0 +1,98 @@
+//! What staff look up and hand out: roles, notifications that were sent, what was done for licenses.
+
+use super::manager::LicenseManager;
+use crate::error::{Entity, Error};
+use crate::model::ids::RoleAssignmentId;
+use crate::model::staff_records::{LicenseMark, Notification};
+use crate::ports::{
+    AssignedRole, LicenseEventFilter, LimitOffset, NotificationFilter, RoleAssignment, RoleAssignmentFilter, StoreExt,
+};
+
+/// Some of what matched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordPage<T> {
+    /// How many matched in all.
+    pub total: i64,
+    /// Those of this page.
+    pub records: Vec<T>,
+}
+
+impl LicenseManager {
+    /// The role assignments that match. `limit_offset` is asked for the part to read once the number of matches is known.
+    pub fn role_assignments<E: From<Error>>(
+        &self,
+        filter: &RoleAssignmentFilter,
+        limit_offset: impl Fn(i64) -> Result<LimitOffset, E>,
+    ) -> Result<RecordPage<AssignedRole>, E> {
+        let total = self.store.read(|unit| unit.role_assignments().count(filter))?;
+        let limit_offset = limit_offset(total)?;
+        let records = self.store.read(|unit| unit.role_assignments().list(filter, limit_offset))?;
+        Ok(RecordPage { total, records })
+    }
+
+    /// Gives a user a role, and tells whether they did not have it. A user who has yet to call is remembered by their name.
+    pub fn give_role(&self, username: &str, role: &RoleAssignment) -> Result<(AssignedRole, bool), Error> {
+        self.store.write(|unit| {
+            if unit.users().find(username)?.is_none() {
+                unit.users().remember(username, None, false, self.now())?;
+            }
+            unit.role_assignments().add(username, role, self.now())
+        })
+    }
+
+    /// Makes a user a superuser, who may do everything. A user who has yet to call is remembered by their name.
+    pub fn make_superuser(&self, username: &str) -> Result<(), Error> {
+        self.store.write(|unit| {
+            if unit.users().find(username)?.is_none() {
+                unit.users().remember(username, None, false, self.now())?;
+            }
+            unit.users().set_superuser(username, true, self.now())
+        })
+    }
+
+    /// Makes a superuser an ordinary user again. Returns `false` where nobody of that name has ever called, or was made one.
+    pub fn unmake_superuser(&self, username: &str) -> Result<bool, Error> {
+        self.store.write(|unit| {
+            let known = unit.users().find(username)?.is_some();
+            if known {
+                unit.users().set_superuser(username, false, self.now())?;
+            }
+            Ok(known)
+        })
+    }
+
+    /// Takes a role away.
+    ///
+    /// # Errors
+    /// [`Entity::RoleAssignment`] not found.
+    pub fn take_role(&self, id: RoleAssignmentId) -> Result<(), Error> {
+        match self.store.write(|unit| unit.role_assignments().remove(id))? {
+            true => Ok(()),
+            false => Err(Error::NotFound(Entity::RoleAssignment)),
+        }
+    }
+
+    /// The notifications that match. `limit_offset` is asked for the part to read once the number of matches is known.
+    pub fn notifications<E: From<Error>>(
+        &self,
+        filter: &NotificationFilter,
+        limit_offset: impl Fn(i64) -> Result<LimitOffset, E>,
+    ) -> Result<RecordPage<Notification>, E> {
+        let total = self.store.read(|unit| unit.notifications().count(filter))?;
+        let limit_offset = limit_offset(total)?;
+        let records = self.store.read(|unit| unit.notifications().list(filter, limit_offset))?;
+        Ok(RecordPage { total, records })
+    }
+
+    /// The license events that match. `limit_offset` is asked for the part to read once the number of matches is known.
+    pub fn license_events<E: From<Error>>(
+        &self,
+        filter: &LicenseEventFilter,
+        limit_offset: impl Fn(i64) -> Result<LimitOffset, E>,
+    ) -> Result<RecordPage<LicenseMark>, E> {
+        let total = self.store.read(|unit| unit.license_events().count(filter))?;
+        let limit_offset = limit_offset(total)?;
+        let records = self.store.read(|unit| unit.license_events().list(filter, limit_offset))?;
+        Ok(RecordPage { total, records })
+    }
+}

@@ -1,0 +1,124 @@
+//! Transfer jobs: licenses move from one plan of an agreement to another.
+
+use super::manager::{LicenseManager, find_plan, lock_plan};
+use crate::error::{Entity, Error, FieldErrors};
+use crate::history::Actor;
+use crate::model::ids::{PlanId, TransferJobId};
+use crate::model::transfer::{LicenseTransferJob, TransferJobSummary, TransferOrder, TransferRun, TransferredLicenses};
+use crate::ports::{LimitOffset, StoreExt, TransferFilter, UnitOfWork};
+
+/// Some of the transfer jobs that matched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TransferPage {
+    /// How many matched in all.
+    pub total: i64,
+    /// Those of this page.
+    pub jobs: Vec<TransferJobSummary>,
+}
+
+impl LicenseManager {
+    /// Makes a transfer job, which moves nothing yet.
+    ///
+    /// # Errors
+    /// [`Error::UnknownReference`] where the agreement or a plan does not exist; [`Error::Invalid`] where a plan is of another
+    /// agreement, both are the same, or no license is named.
+    pub fn create_transfer_job(&self, actor: &Actor, order: &TransferOrder) -> Result<LicenseTransferJob, Error> {
+        self.store.write(|unit| {
+            check(unit, order)?;
+            let id = unit.transfers().add(order, &actor.change(self.now()))?;
+            find_job(unit, id)
+        })
+    }
+
+    /// One transfer job.
+    ///
+    /// # Errors
+    /// [`Entity::TransferJob`] not found.
+    pub fn transfer_job(&self, id: TransferJobId) -> Result<LicenseTransferJob, Error> {
+        self.store.read(|unit| find_job(unit, id))
+    }
+
+    /// The transfer jobs that match. `limit_offset` is asked for the part to read once the number of matches is known.
+    pub fn transfer_jobs<E: From<Error>>(
+        &self,
+        filter: &TransferFilter,
+        limit_offset: impl Fn(i64) -> Result<LimitOffset, E>,
+    ) -> Result<TransferPage, E> {
+        let total = self.store.read(|unit| unit.transfers().count(filter))?;
+        let limit_offset = limit_offset(total)?;
+        let jobs = self.store.read(|unit| unit.transfers().list(filter, limit_offset))?;
+        Ok(TransferPage { total, jobs })
+    }
+
+    /// Runs a transfer job: moves its licenses, or tells what would move where it is a dry run. `is_dry_run` says so in place of
+    /// the job's own word. A job whose licenses moved stays as it is; of many calls at once, one moves them.
+    ///
+    /// # Errors
+    /// [`Entity::TransferJob`] not found; [`Error::WouldHoldTwo`] with every license whose holder has a live one of the new plan:
+    /// then nothing moves.
+    pub fn process_transfer_job(
+        &self,
+        actor: &Actor,
+        id: TransferJobId,
+        is_dry_run: Option<bool>,
+    ) -> Result<LicenseTransferJob, Error> {
+        self.store.write(|unit| {
+            let mut job = unit.transfers().lock(id)?.ok_or(Error::NotFound(Entity::TransferJob))?;
+            if job.completed_at.is_some() {
+                return Ok(job);
+            }
+            let (now, order) = (self.now(), &mut job.order);
+            order.is_dry_run = is_dry_run.unwrap_or(order.is_dry_run);
+            // In the order of their ids, as everybody does who locks two.
+            for plan in [order.old_plan.min(order.new_plan), order.old_plan.max(order.new_plan)] {
+                lock_plan(unit, plan)?;
+            }
+            let moving = unit.transfers().lock_licenses(order.old_plan, &order.licenses)?;
+            let held_twice = unit.transfers().held_twice(&moving, order.new_plan)?;
+            if !held_twice.is_empty() {
+                return Err(Error::WouldHoldTwo(held_twice));
+            }
+            let change = actor.change(now);
+            if !order.is_dry_run {
+                unit.transfers().move_licenses(&moving, order.new_plan, &change)?;
+                job.completed_at = Some(now);
+            }
+            let is_dry_run = order.is_dry_run;
+            job.runs.push(TransferRun { is_dry_run, modified_licenses: moving, completed_at: now });
+            job.modified = now;
+            unit.transfers().save(&job, &change)?;
+            Ok(job)
+        })
+    }
+}
+
+/// Refuses an order whose agreement or plans do not exist or that breaks a rule.
+pub(crate) fn check(unit: &mut dyn UnitOfWork, order: &TransferOrder) -> Result<(), Error> {
+    if unit.agreements().find(order.agreement)?.is_none() {
+        return Err(Error::UnknownReference { field: "customer_agreement", entity: Entity::Agreement });
+    }
+    let mut errors = FieldErrors::default();
+    let mut check_plan = |plan: PlanId, field: &'static str| match find_plan(unit, plan) {
+        Ok(details) => {
+            if details.plan.agreement != order.agreement {
+                errors.add(field, "This plan is not one of the agreement's.");
+            }
+            Ok(())
+        }
+        Err(Error::NotFound(entity)) => Err(Error::UnknownReference { field, entity }),
+        Err(error) => Err(error),
+    };
+    check_plan(order.old_plan, "old_subscription_plan")?;
+    check_plan(order.new_plan, "new_subscription_plan")?;
+    if order.old_plan == order.new_plan {
+        errors.add("new_subscription_plan", "The licenses are in this plan already.");
+    }
+    if matches!(&order.licenses, TransferredLicenses::Named(ids) if ids.is_empty()) {
+        errors.add("license_uuids", "Name the licenses to move, or set transfer_all.");
+    }
+    errors.into_result()
+}
+
+fn find_job(unit: &mut dyn UnitOfWork, id: TransferJobId) -> Result<LicenseTransferJob, Error> {
+    unit.transfers().find(id)?.ok_or(Error::NotFound(Entity::TransferJob))
+}

@@ -1,0 +1,191 @@
+//! Webhooks: endpoints are registered, looked at and told again.
+
+use super::manager::LicenseManager;
+use super::staff_records::RecordPage;
+use crate::error::{Entity, Error, FieldErrors};
+use crate::history::Actor;
+use crate::model::ids::{CustomerId, MessageId, WebhookId};
+use crate::outbox::EventName;
+use crate::ports::{LimitOffset, StoreExt, UnitOfWork, WebhookDeliveryFilter, WebhookReplay};
+use crate::webhooks::{
+    DELIVERED_KEPT, Webhook, WebhookBacklog, WebhookDelivery, WebhookSecret, WebhookState, check_url,
+};
+
+/// How many deliveries are removed in one transaction.
+const REMOVED_AT_ONCE: i64 = 1_000;
+
+/// What is to change in a webhook; absent fields stay.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[allow(missing_docs)] // each is the field of the same name in Webhook
+pub struct WebhookChanges {
+    pub url: Option<String>,
+    pub secret: Option<WebhookSecret>,
+    pub event_types: Option<Vec<EventName>>,
+    pub customer: Option<Option<CustomerId>>,
+    pub is_active: Option<bool>,
+}
+
+impl WebhookChanges {
+    fn apply(self, before: Webhook) -> Webhook {
+        let mut event_types = self.event_types.unwrap_or(before.event_types);
+        event_types.sort_unstable();
+        event_types.dedup();
+        Webhook {
+            url: self.url.unwrap_or(before.url),
+            secret: self.secret.unwrap_or(before.secret),
+            event_types,
+            customer: self.customer.unwrap_or(before.customer),
+            is_active: self.is_active.unwrap_or(before.is_active),
+            ..before
+        }
+    }
+}
+
+fn find(unit: &mut dyn UnitOfWork, id: WebhookId) -> Result<Webhook, Error> {
+    unit.webhooks().find(id)?.ok_or(Error::NotFound(Entity::Webhook))
+}
+
+impl LicenseManager {
+    /// The webhooks. `limit_offset` is asked for the part to read once their number is known.
+    pub fn webhooks<E: From<Error>>(
+        &self,
+        limit_offset: impl Fn(i64) -> Result<LimitOffset, E>,
+    ) -> Result<RecordPage<Webhook>, E> {
+        let total = self.store.read(|unit| unit.webhooks().count())?;
+        let limit_offset = limit_offset(total)?;
+        let records = self.store.read(|unit| unit.webhooks().list(limit_offset))?;
+        Ok(RecordPage { total, records })
+    }
+
+    /// One webhook.
+    ///
+    /// # Errors
+    /// [`Entity::Webhook`] not found.
+    pub fn webhook(&self, id: WebhookId) -> Result<Webhook, Error> {
+        self.store.read(|unit| find(unit, id))
+    }
+
+    /// Registers an endpoint, active unless the changes say otherwise; `secret` counts where the changes have none.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for an address that is none for a webhook.
+    pub fn create_webhook(
+        &self,
+        actor: &Actor,
+        url: String,
+        secret: WebhookSecret,
+        changes: WebhookChanges,
+    ) -> Result<Webhook, Error> {
+        let now = self.now();
+        let blank = Webhook {
+            id: WebhookId(self.ids.next()),
+            url,
+            secret,
+            event_types: Vec::new(),
+            customer: None,
+            is_active: true,
+            created_by: actor.username.clone(),
+            created: now,
+            modified: now,
+        };
+        let webhook = changes.apply(blank);
+        self.check_webhook_url(&webhook.url)?;
+        self.store.write(|unit| unit.webhooks().add(&webhook))?;
+        Ok(webhook)
+    }
+
+    /// Changes a webhook. What waits goes to the new address, signed with the new secret.
+    ///
+    /// # Errors
+    /// [`Entity::Webhook`] not found; [`Error::Invalid`] for an address that is none for a webhook.
+    pub fn update_webhook(&self, id: WebhookId, changes: &WebhookChanges) -> Result<Webhook, Error> {
+        if let Some(url) = &changes.url {
+            self.check_webhook_url(url)?;
+        }
+        self.store.write(|unit| {
+            let before = unit.webhooks().lock(id)?.ok_or(Error::NotFound(Entity::Webhook))?;
+            let webhook = Webhook { modified: self.now(), ..changes.clone().apply(before) };
+            unit.webhooks().save(&webhook)?;
+            Ok(webhook)
+        })
+    }
+
+    /// Removes a webhook with what waits for it and what it was told.
+    ///
+    /// # Errors
+    /// [`Entity::Webhook`] not found.
+    pub fn delete_webhook(&self, id: WebhookId) -> Result<(), Error> {
+        match self.store.write(|unit| unit.webhooks().remove(id))? {
+            true => Ok(()),
+            false => Err(Error::NotFound(Entity::Webhook)),
+        }
+    }
+
+    /// The deliveries to an endpoint, in one state or in any. `limit_offset` is asked for the part to read once their number is known.
+    pub fn webhook_deliveries<E: From<Error>>(
+        &self,
+        webhook: WebhookId,
+        state: Option<WebhookState>,
+        limit_offset: impl Fn(i64) -> Result<LimitOffset, E>,
+    ) -> Result<RecordPage<WebhookDelivery>, E> {
+        let filter = WebhookDeliveryFilter { webhook, state, id: None };
+        let total = self.store.read(|unit| {
+            find(unit, webhook)?;
+            unit.webhook_deliveries().count(&filter)
+        })?;
+        let limit_offset = limit_offset(total)?;
+        let records = self.store.read(|unit| unit.webhook_deliveries().list(&filter, limit_offset))?;
+        Ok(RecordPage { total, records })
+    }
+
+    /// Makes one delivery again, whatever became of it, and returns how it stands. One that is being made is left alone.
+    ///
+    /// # Errors
+    /// [`Entity::Webhook`] or [`Entity::WebhookDelivery`] not found.
+    pub fn replay_webhook_delivery(&self, webhook: WebhookId, id: MessageId) -> Result<WebhookDelivery, Error> {
+        let only = LimitOffset { offset: 0, limit: 1 };
+        self.store.write(|unit| {
+            find(unit, webhook)?;
+            let replay = WebhookReplay { webhook, id: Some(id), state: None, since: None };
+            unit.webhook_deliveries().replay(&replay, self.now())?;
+            let filter = WebhookDeliveryFilter { webhook, state: None, id: Some(id) };
+            unit.webhook_deliveries().list(&filter, only)?.pop().ok_or(Error::NotFound(Entity::WebhookDelivery))
+        })
+    }
+
+    /// Makes many deliveries again and tells how many. Those that are being made are left alone.
+    ///
+    /// # Errors
+    /// [`Entity::Webhook`] not found.
+    pub fn replay_webhook_deliveries(&self, replay: &WebhookReplay) -> Result<usize, Error> {
+        self.store.write(|unit| {
+            find(unit, replay.webhook)?;
+            unit.webhook_deliveries().replay(replay, self.now())
+        })
+    }
+
+    /// How the deliveries to all endpoints stand. No more than `limit` that wait are counted, and as many parked ones.
+    pub fn webhook_backlog(&self, limit: i64) -> Result<WebhookBacklog, Error> {
+        self.store.read(|unit| unit.webhook_deliveries().backlog(self.now(), limit))
+    }
+
+    /// Removes deliveries that were made a week ago, and returns how many.
+    pub fn remove_old_webhook_deliveries(&self) -> Result<usize, Error> {
+        let made = self.now() - DELIVERED_KEPT;
+        let mut removed = 0;
+        loop {
+            let batch = self.store.write(|unit| unit.webhook_deliveries().remove_old(made, REMOVED_AT_ONCE))?;
+            removed += batch;
+            if (batch as i64) < REMOVED_AT_ONCE {
+                return Ok(removed);
+            }
+        }
+    }
+
+    fn check_webhook_url(&self, url: &str) -> Result<(), Error> {
+        match check_url(url, self.settings.allow_private_webhooks) {
+            Ok(_) => Ok(()),
+            Err(problem) => Err(Error::Invalid(FieldErrors::one("url", problem.to_string()))),
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! `POST /api/v1/customer-agreement/{customer_agreement_uuid}/auto-apply/`: a learner who logs in gets a license.
+
+use actix_web::web;
+
+use crate::api::views::LearnerLicenseBody;
+use crate::auth::permissions::{AdminOrLearner, OfAgreement};
+use crate::http::answer::{Answer, blocking};
+use crate::http::error::ApiError;
+use crate::openapi::errors::Message;
+use crate::state::AppState;
+
+/// Gives the caller a license of the agreement's auto-applicable plan, or the one they hold. 422 where there is no such plan,
+/// none is left, theirs was revoked, or the plan is about to be renewed.
+#[utoipa::path(
+    post,
+    path = "/api/v1/customer-agreement/{customer_agreement_uuid}/auto-apply/",
+    tag = "Learners",
+    responses(
+        (status = 200, description = "The license", body = LearnerLicenseBody),
+        (status = 400, description = "The token names no email address", body = Message),
+        (status = 422, description = "There is no license to be had", body = String, content_type = "application/json"),
+    ),
+)]
+pub async fn auto_apply(access: OfAgreement<AdminOrLearner>, state: web::Data<AppState>) -> Result<Answer, ApiError> {
+    let person = state.manager.with_account(access.caller.person()?).await;
+    blocking(move || {
+        let view = state.manager.auto_apply(&access.caller.actor(), access.agreement, &person)?;
+        let renewal_lock = state.manager.settings().renewal_lock;
+        let license = view.licenses.first().map(|found| LearnerLicenseBody::new(found, &view, renewal_lock));
+        Answer::ok(&license)
+    })
+    .await
+}

@@ -1,0 +1,233 @@
+//! `/api/v1/bulk-license-enrollment/`: an admin enrolls learners in courses that their licenses pay for.
+//!
+//! Every request names its customer: `?enterprise_customer_uuid=…`. A customer without an agreement is 404.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+use license_manager_domain::model::Enrollees;
+use license_manager_domain::{BulkEnrollment, CustomerId, EnrollmentJobId, Entity, Error, LicenseManager, PlanId};
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
+
+use crate::auth::permissions::{Admin, Listing};
+use crate::http::answer::{Answer, blocking};
+use crate::http::body::{WithBody, email_list};
+use crate::http::error::ApiError;
+use crate::http::fields::{Fields, boolean, list, text, uuid};
+use crate::http::page::LinkBase;
+use crate::http::paging::query_uuid;
+use crate::http::query::Query;
+use crate::openapi::errors::{BadRequest, Detail};
+use crate::state::AppState;
+
+/// The longest key of a course run, in characters.
+const MAX_COURSE_KEY: usize = 255;
+
+/// For which customer, and for whom.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct EnrollmentQuery {
+    /// The customer.
+    pub enterprise_customer_uuid: Uuid,
+    /// `true` enrolls everybody who holds a license of the plan.
+    pub enroll_all: Option<bool>,
+    /// The plan, where the body does not name it.
+    pub subscription_id: Option<Uuid>,
+    /// The plan, likewise.
+    pub subscription_uuid: Option<Uuid>,
+}
+
+/// Which enrollment.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct EnrollmentJobQuery {
+    /// The customer.
+    pub enterprise_customer_uuid: Uuid,
+    /// The `job_id` that the request was answered with.
+    pub bulk_enrollment_job_uuid: Uuid,
+}
+
+/// Who is to be enrolled in which course runs: at most 500 enrollments.
+#[derive(ToSchema)]
+pub struct EnrollmentRequest {
+    /// The learners' addresses; not needed with `enroll_all=true`.
+    #[schema(min_items = 1)]
+    pub emails: Option<Vec<String>>,
+    /// Where to enroll them.
+    #[schema(min_items = 1)]
+    pub course_run_keys: Vec<String>,
+    /// Whether they get a mail.
+    pub notify: bool,
+    /// The plan whose licenses pay; any plan of the customer where none is named.
+    pub subscription_id: Option<Uuid>,
+}
+
+/// An enrollment that was asked for.
+#[derive(Serialize, ToSchema)]
+#[schema(as = EnrollmentJob)]
+struct JobBody {
+    #[schema(value_type = Uuid)]
+    job_id: EnrollmentJobId,
+}
+
+/// How far an enrollment is.
+#[derive(Serialize, ToSchema)]
+#[schema(as = EnrollmentJobStatus)]
+struct JobStatusBody {
+    #[schema(value_type = Uuid)]
+    job_id: EnrollmentJobId,
+    /// Where the results are; null until the job is done. Where they are in a bucket, an address that needs no token and is valid
+    /// for an hour.
+    download_url: Option<String>,
+}
+
+/// Notes the enrollment, which is carried out after the answer: 201. With `enroll_all=true`, everybody who holds a license of
+/// the plan `subscription_id` is enrolled, whatever `emails` says.
+#[utoipa::path(
+    post,
+    path = "/api/v1/bulk-license-enrollment/",
+    tag = "Licenses",
+    params(EnrollmentQuery),
+    request_body = EnrollmentRequest,
+    responses(
+        (status = 201, description = "It will be done", body = JobBody),
+        (status = 404, description = "The customer has no agreement", body = Detail),
+    ),
+)]
+pub async fn request(
+    WithBody { access, body }: WithBody<Listing<Admin>>,
+    request: HttpRequest,
+    state: web::Data<AppState>,
+) -> Result<Answer, ApiError> {
+    let query = Query::parse(request.query_string());
+    let customer = customer(&query)?;
+    let permitted = state.clone();
+    let access = blocking(move || permit(access, &permitted, customer)).await?;
+    let enrollment = read(&query, body)?;
+    blocking(move || {
+        let user = access.caller.lms_user_id();
+        let job = state.manager.request_enrollment(customer, user, enrollment)?;
+        Answer::json(StatusCode::CREATED, &JobBody { job_id: job })
+    })
+    .await
+}
+
+/// How far an enrollment is: there is a `download_url` once it is done.
+#[utoipa::path(
+    get,
+    path = "/api/v1/bulk-license-enrollment/",
+    tag = "Licenses",
+    params(EnrollmentJobQuery),
+    responses(
+        (status = 200, description = "How far it is", body = JobStatusBody),
+        (status = 400, description = "The customer or the job is not named", body = BadRequest),
+        (status = 404, description = "The customer has no agreement, or no such enrollment", body = Detail),
+    ),
+)]
+pub async fn status(
+    access: Listing<Admin>,
+    request: HttpRequest,
+    state: web::Data<AppState>,
+) -> Result<Answer, ApiError> {
+    let query = Query::parse(request.query_string());
+    let path = format!("{}results/", request.path());
+    let links = LinkBase::new(&request, &path);
+    let manager = state.manager.clone();
+    let job = find(access, &query, state, LicenseManager::enrollment_job).await?;
+    let address = || {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.append_pair("enterprise_customer_uuid", &job.customer.to_string());
+        query.append_pair("bulk_enrollment_job_uuid", &job.id.to_string());
+        links.with_query(&query.finish())
+    };
+    let download_url = job.is_done().then(|| manager.enrollment_file(&job).unwrap_or_else(address));
+    Answer::ok(&JobStatusBody { job_id: job.id, download_url })
+}
+
+/// What came of an enrollment, as CSV; 404 until it is done.
+#[utoipa::path(
+    get,
+    path = "/api/v1/bulk-license-enrollment/results/",
+    tag = "Licenses",
+    params(EnrollmentJobQuery),
+    responses(
+        (status = 200, description = "A line for each learner and course run", body = String, content_type = "text/csv"),
+        (status = 400, description = "The customer or the job is not named", body = BadRequest),
+        (status = 404, description = "The customer has no agreement, or no such enrollment, or it is not done", body = Detail),
+    ),
+)]
+pub async fn results(
+    access: Listing<Admin>,
+    request: HttpRequest,
+    state: web::Data<AppState>,
+) -> Result<HttpResponse, ApiError> {
+    let query = Query::parse(request.query_string());
+    let found = |manager: &LicenseManager, customer, job| Ok((job, manager.enrollment_results(customer, job)?));
+    let (job, results) = find(access, &query, state, found).await?;
+    let unfinished = || ApiError::detail(StatusCode::NOT_FOUND, "The bulk enrollment is not done yet.");
+    let results = results.ok_or_else(unfinished)?;
+    Ok(HttpResponse::Ok()
+        .content_type("text/csv; charset=utf-8")
+        .insert_header(("Content-Disposition", format!("attachment; filename=\"bulk-enrollment-{job}.csv\"")))
+        .body(results))
+}
+
+/// What is known of the enrollment that the request names.
+async fn find<T: Send + 'static>(
+    access: Listing<Admin>,
+    query: &Query,
+    state: web::Data<AppState>,
+    known: impl FnOnce(&LicenseManager, CustomerId, EnrollmentJobId) -> Result<T, Error> + Send + 'static,
+) -> Result<T, ApiError> {
+    let customer = customer(query)?;
+    let job = query_uuid(query, "bulk_enrollment_job_uuid")?.map(EnrollmentJobId);
+    let missing = || ApiError::text(StatusCode::BAD_REQUEST, "Name the job: bulk_enrollment_job_uuid is missing.");
+    let job = job.ok_or_else(missing)?;
+    blocking(move || {
+        permit(access, &state, customer)?;
+        Ok(known(&state.manager, customer, job)?)
+    })
+    .await
+}
+
+fn customer(query: &Query) -> Result<CustomerId, ApiError> {
+    let missing = || ApiError::text(StatusCode::BAD_REQUEST, "Name the customer: enterprise_customer_uuid is missing.");
+    query_uuid(query, "enterprise_customer_uuid")?.map(CustomerId).ok_or_else(missing)
+}
+
+/// Refuses customers without an agreement, then those outside the caller's scope.
+fn permit(access: Listing<Admin>, state: &AppState, customer: CustomerId) -> Result<Listing<Admin>, ApiError> {
+    if !state.manager.has_agreement(customer)? {
+        return Err(Error::NotFound(Entity::Agreement).into());
+    }
+    access.check(Some(customer), Entity::Agreement)?;
+    Ok(access)
+}
+
+fn read(query: &Query, body: Value) -> Result<BulkEnrollment, ApiError> {
+    let enroll_all = query.flag("enroll_all").unwrap_or(false);
+    let mut fields = Fields::new(with_plan_of_query(query, body))?;
+    let plan = match enroll_all {
+        true => Some(fields.required("subscription_id", uuid())),
+        false => fields.nullable("subscription_id", uuid()).value(),
+    };
+    let learners = match enroll_all {
+        true => Enrollees::Holders,
+        false => Enrollees::Emails(email_list(&mut fields, "emails")),
+    };
+    let course_run_keys = fields.required("course_run_keys", list(text(1..=MAX_COURSE_KEY), 1..=usize::MAX));
+    let notify = fields.required("notify", boolean());
+    fields.finish()?;
+    Ok(BulkEnrollment { learners, plan: plan.map(PlanId), course_run_keys, notify })
+}
+
+/// Clients name the plan in the query, by either name, or in the body.
+fn with_plan_of_query(query: &Query, mut body: Value) -> Value {
+    let named = ["subscription_id", "subscription_uuid"].map(|name| query.get(name).filter(|plan| !plan.is_empty()));
+    if let (Some(plan), Value::Object(fields)) = (named.into_iter().flatten().next(), &mut body) {
+        fields.entry("subscription_id").or_insert_with(|| plan.into());
+    }
+    body
+}

@@ -1,0 +1,48 @@
+//! `GET /csrf/api/v1/token/`: a token that requests with cookie credentials have to repeat.
+
+use actix_web::cookie::{Cookie, SameSite};
+use actix_web::http::header::{CACHE_CONTROL, HeaderValue};
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::auth::csrf::{CSRF_COOKIE, cookie_token};
+use crate::config;
+use crate::config::Secret;
+use crate::state::AppState;
+
+/// A token to repeat in the header `X-CSRFToken`.
+#[derive(Serialize, ToSchema)]
+#[schema(as = CsrfToken)]
+struct Body {
+    #[serde(rename = "csrfToken")]
+    csrf_token: String,
+}
+
+/// Answers the token that the browser has already, so that several pages share it, else a new one; and sets its cookie. Pages of
+/// other origins can have one set, but only allowed ones can read it.
+#[utoipa::path(
+    get,
+    path = "/csrf/api/v1/token/",
+    tag = "Service",
+    security(()),
+    responses(
+        (status = 200, description = "The token", body = Body, headers(("Set-Cookie" = String, description = "`csrftoken`")))
+    )
+)]
+pub async fn csrf_token(request: HttpRequest, state: web::Data<AppState>) -> HttpResponse {
+    let token = cookie_token(&request).unwrap_or_else(|| Secret::random().expose().to_owned());
+    let cookie = Cookie::build(CSRF_COOKIE, token.clone())
+        .path("/")
+        .secure(state.browser.csrf_cookie_secure)
+        .same_site(match state.browser.csrf_cookie_same_site {
+            config::SameSite::Lax => SameSite::Lax,
+            config::SameSite::Strict => SameSite::Strict,
+            config::SameSite::None => SameSite::None,
+        })
+        .finish();
+    HttpResponse::Ok()
+        .insert_header((CACHE_CONTROL, HeaderValue::from_static("no-store")))
+        .cookie(cookie)
+        .json(Body { csrf_token: token })
+}

@@ -1,0 +1,74 @@
+//! Agreements as a customer's people see them: `GET /api/v1/customer-agreement/`, `…/{customer_agreement_uuid}/`.
+
+use actix_web::{HttpRequest, web};
+use license_manager_domain::ports::AgreementFilter;
+use license_manager_domain::{AgreementId, CustomerId};
+
+use crate::api::views::AgreementWithPlansBody;
+use crate::auth::permissions::{AdminOrLearner, Listing, OfAgreement};
+use crate::http::answer::{Answer, blocking};
+use crate::http::error::ApiError;
+use crate::http::paging::{PageBody, Paging, query_uuid};
+use crate::http::query::Query;
+use crate::openapi::parameters::{ActivePlansQuery, AgreementQuery, CustomerQuery, PageQuery};
+use crate::state::AppState;
+
+/// The most agreements a page has.
+const MAX_PAGE_SIZE: u64 = 100;
+
+/// Agreements of the caller's customers, with their active plans; `active_plans_only=false` shows the others too.
+#[utoipa::path(
+    get,
+    path = "/api/v1/customer-agreement/",
+    tag = "Learners",
+    params(CustomerQuery, AgreementQuery, ActivePlansQuery, PageQuery),
+    responses((status = 200, description = "A page of agreements", body = PageBody<AgreementWithPlansBody>))
+)]
+pub async fn list(
+    access: Listing<AdminOrLearner>,
+    request: HttpRequest,
+    state: web::Data<AppState>,
+) -> Result<Answer, ApiError> {
+    let query = Query::parse(request.query_string());
+    let filter = AgreementFilter {
+        scope: access.scope,
+        customer: query_uuid(&query, "enterprise_customer_uuid")?.map(CustomerId),
+        agreement: query_uuid(&query, "customer_agreement_uuid")?.map(AgreementId),
+    };
+    let paging = Paging::new(&request, &query, MAX_PAGE_SIZE);
+    let active_plans_only = active_plans_only(&query);
+    blocking(move || {
+        let page = state.manager.agreements(&filter, |total| paging.limit_offset(total))?;
+        let renewal_lock = state.manager.settings().renewal_lock;
+        let agreements = AgreementWithPlansBody::all(&page, renewal_lock, active_plans_only);
+        Answer::ok(&paging.body(page.total, agreements)?)
+    })
+    .await
+}
+
+/// One agreement with its plans.
+#[utoipa::path(
+    get,
+    path = "/api/v1/customer-agreement/{customer_agreement_uuid}/",
+    tag = "Learners",
+    params(ActivePlansQuery),
+    responses((status = 200, description = "The agreement", body = AgreementWithPlansBody))
+)]
+pub async fn retrieve(
+    access: OfAgreement<AdminOrLearner>,
+    request: HttpRequest,
+    state: web::Data<AppState>,
+) -> Result<Answer, ApiError> {
+    let active_plans_only = active_plans_only(&Query::parse(request.query_string()));
+    blocking(move || {
+        let page = state.manager.agreement(access.agreement)?;
+        let renewal_lock = state.manager.settings().renewal_lock;
+        let agreements = AgreementWithPlansBody::all(&page, renewal_lock, active_plans_only);
+        Answer::ok(&agreements.first())
+    })
+    .await
+}
+
+fn active_plans_only(query: &Query) -> bool {
+    query.flag("active_plans_only").unwrap_or(true)
+}

@@ -1,0 +1,131 @@
+//! `/health/`: whether the service answers, and whether it can do its work.
+
+use actix_web::http::StatusCode;
+use actix_web::web;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::http::answer::{Answer, blocking};
+use crate::http::error::ApiError;
+use crate::telemetry::monitor::{Monitor, Phase, Schema};
+
+const OK: &str = "OK";
+const UNAVAILABLE: &str = "UNAVAILABLE";
+
+/// How the service is.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Health)]
+struct HealthBody {
+    /// `OK` or `UNAVAILABLE`.
+    overall_status: &'static str,
+    detailed_status: DetailedHealthBody,
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = DetailedHealth)]
+struct DetailedHealthBody {
+    /// `OK` or `UNAVAILABLE`.
+    database_status: &'static str,
+}
+
+/// Answers 200 where the database answers, 503 where it does not or the service is still starting.
+#[utoipa::path(
+    get,
+    path = "/health/",
+    tag = "Service",
+    security(()),
+    responses(
+        (status = 200, description = "The database answers", body = HealthBody),
+        (status = 503, description = "The database does not answer", body = HealthBody),
+    )
+)]
+pub async fn health(monitor: web::Data<Monitor>) -> Result<Answer, ApiError> {
+    blocking(move || {
+        let (code, status) = judged(monitor.phase() != Phase::Starting && monitor.ping());
+        let detailed_status = DetailedHealthBody { database_status: status };
+        let body = HealthBody { overall_status: status, detailed_status };
+        Answer::json(code, &body)
+    })
+    .await
+}
+
+/// That the service answers.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Liveness)]
+struct LivenessBody {
+    /// `OK`.
+    overall_status: &'static str,
+}
+
+/// Answers 200 where the process runs. Whether it can do its work, `/health/ready/` tells: one whose database is away does not
+/// get well by being started anew.
+#[utoipa::path(
+    get,
+    path = "/health/live/",
+    tag = "Service",
+    security(()),
+    responses((status = 200, description = "The process answers", body = LivenessBody))
+)]
+pub async fn live() -> Result<Answer, ApiError> {
+    Answer::ok(&LivenessBody { overall_status: OK })
+}
+
+/// Whether the service can do its work.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Readiness)]
+struct ReadinessBody {
+    /// `OK` or `UNAVAILABLE`.
+    overall_status: &'static str,
+    detailed_status: DetailedReadinessBody,
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = DetailedReadiness)]
+struct DetailedReadinessBody {
+    /// `RUNNING`, `STARTING` or `STOPPING`.
+    service_status: &'static str,
+    /// `OK` or `UNAVAILABLE`.
+    database_status: &'static str,
+    /// `OK`; `NEWER` where a newer version has migrated the schema, which keeps this one from nothing; `PENDING` where the schema is
+    /// older than this version needs; `UNKNOWN` where the database does not answer.
+    migrations_status: &'static str,
+}
+
+/// Answers 200 where the service can do its work. Where the database does not answer or its schema is out of date, or while the
+/// service starts or stops, it answers 503 and says which of them it is.
+#[utoipa::path(
+    get,
+    path = "/health/ready/",
+    tag = "Service",
+    security(()),
+    responses(
+        (status = 200, description = "The service can do its work", body = ReadinessBody),
+        (status = 503, description = "It cannot", body = ReadinessBody),
+    )
+)]
+pub async fn ready(monitor: web::Data<Monitor>) -> Result<Answer, ApiError> {
+    blocking(move || {
+        let readiness = monitor.readiness();
+        let (code, overall_status) = judged(readiness.is_ready());
+        let detailed_status = DetailedReadinessBody {
+            service_status: match readiness.phase {
+                Phase::Starting => "STARTING",
+                Phase::Running => "RUNNING",
+                Phase::Stopping => "STOPPING",
+            },
+            database_status: judged(readiness.database).1,
+            migrations_status: match readiness.schema {
+                Schema::UpToDate => OK,
+                Schema::Newer => "NEWER",
+                Schema::Outdated => "PENDING",
+                Schema::Unknown => "UNKNOWN",
+            },
+        };
+        Answer::json(code, &ReadinessBody { overall_status, detailed_status })
+    })
+    .await
+}
+
+fn judged(good: bool) -> (StatusCode, &'static str) {
+    if good { (StatusCode::OK, OK) } else { (StatusCode::SERVICE_UNAVAILABLE, UNAVAILABLE) }
+}

@@ -1,0 +1,156 @@
+//! Revocation, below `POST /api/v1/subscriptions/{subscription_uuid}/licenses/`: `bulk-revoke/` and `revoke-all/`.
+
+use actix_web::http::StatusCode;
+use actix_web::web;
+use license_manager_domain::{Error, Refusal, Revocations};
+use serde::Serialize;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::api::license_selection::{SelectionRequest, selection};
+use crate::auth::permissions::{Admin, OfPlan};
+use crate::http::answer::{Answer, blocking};
+use crate::http::body::WithBody;
+use crate::http::error::ApiError;
+use crate::http::fields::Fields;
+use crate::openapi::errors::{BadRequest, Detail};
+use crate::openapi::parameters::LicenseState;
+use crate::state::AppState;
+
+/// What was revoked, and what could not be.
+#[derive(Serialize, ToSchema)]
+#[schema(as = BulkRevocation)]
+pub(super) struct RevocationsBody<'a> {
+    successful_revocations: Vec<RevokedBody<'a>>,
+    unsuccessful_revocations: Vec<NotRevokedBody<'a>>,
+}
+
+/// Nothing was revoked.
+#[derive(Serialize, ToSchema)]
+#[schema(as = NoBulkRevocation)]
+pub(super) struct NoRevocationsBody<'a> {
+    unsuccessful_revocations: Vec<NotRevokedBody<'a>>,
+}
+
+/// No learner holds a license that could be revoked, or there is no such plan.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "tells the document of two shapes")]
+pub(super) enum NothingRevoked {
+    Learners(NoRevocationsBody<'static>),
+    Plan(Detail),
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = Revoked)]
+struct RevokedBody<'a> {
+    license_uuid: Uuid,
+    /// The state it was in before.
+    #[schema(value_type = LicenseState)]
+    original_status: &'static str,
+    user_email: &'a str,
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = NotRevoked)]
+struct NotRevokedBody<'a> {
+    error: &'static str,
+    /// The status that says why.
+    error_response_status: u16,
+    user_email: &'a str,
+}
+
+/// More than the plan's revocation cap leaves.
+#[derive(Serialize, ToSchema)]
+#[schema(as = RevocationCapReached)]
+pub(super) struct CapReachedBody {
+    unsuccessful_revocations: [CapErrorBody; 1],
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = RevocationCapError)]
+struct CapErrorBody {
+    error: String,
+}
+
+/// Why nothing was revoked.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "tells the document of two shapes")]
+pub(super) enum RevocationError {
+    Cap(CapReachedBody),
+    Request(BadRequest),
+}
+
+/// Revokes the licenses of the emails, or those that the filters match.
+///
+/// 200 where all were revoked, 207 where some were, 404 where none of the learners holds a license, 400 where the plan's
+/// revocation cap leaves fewer than were named.
+#[utoipa::path(
+    post,
+    path = "/api/v1/subscriptions/{subscription_uuid}/licenses/bulk-revoke/",
+    tag = "Licenses",
+    request_body = SelectionRequest,
+    responses(
+        (status = 200, description = "All were revoked", body = RevocationsBody),
+        (status = 207, description = "Some were revoked", body = RevocationsBody),
+        (status = 400, description = "The request cannot be read, or the cap forbids it", body = RevocationError),
+        (status = 404, description = "None could be revoked, or there is no such plan", body = NothingRevoked),
+    )
+)]
+pub async fn revoke(
+    WithBody { access, body }: WithBody<OfPlan<Admin>>,
+    state: web::Data<AppState>,
+) -> Result<Answer, ApiError> {
+    let mut fields = Fields::new(body)?;
+    let whose = selection(&mut fields);
+    fields.finish()?;
+    blocking(move || match state.manager.revoke(&access.caller.actor(), access.plan, &whose) {
+        Ok(done) => answer(&done),
+        Err(Error::Refused(refusal @ Refusal::RevocationCap { .. })) => {
+            let body = CapReachedBody { unsuccessful_revocations: [CapErrorBody { error: refusal.to_string() }] };
+            Answer::json(StatusCode::BAD_REQUEST, &body)
+        }
+        Err(error) => Err(error.into()),
+    })
+    .await
+}
+
+/// Revokes every live license of the plan: 204; very many of them after the answer. 422 where the plan has a revocation cap.
+#[utoipa::path(
+    post,
+    path = "/api/v1/subscriptions/{subscription_uuid}/licenses/revoke-all/",
+    tag = "Licenses",
+    responses(
+        (status = 204, description = "Revoked"),
+        (status = 422, description = "The plan has a revocation cap", body = String, content_type = "application/json"),
+    )
+)]
+pub async fn revoke_all(access: OfPlan<Admin>, state: web::Data<AppState>) -> Result<Answer, ApiError> {
+    blocking(move || {
+        state.manager.revoke_all(&access.caller.actor(), access.plan)?;
+        state.wake_jobs.notify_one();
+        Ok(Answer::no_content())
+    })
+    .await
+}
+
+fn answer(done: &Revocations) -> Result<Answer, ApiError> {
+    let successful = done.revoked.iter().map(|revoked| RevokedBody {
+        license_uuid: revoked.license.0,
+        original_status: revoked.original_status.as_str(),
+        user_email: revoked.email.as_str(),
+    });
+    let unsuccessful = done.not_found.iter().map(|email| NotRevokedBody {
+        error: "This learner holds no license of the plan that could be revoked.",
+        error_response_status: StatusCode::NOT_FOUND.as_u16(),
+        user_email: email.as_str(),
+    });
+    let unsuccessful_revocations: Vec<_> = unsuccessful.collect();
+    if done.revoked.is_empty() {
+        return Answer::json(StatusCode::NOT_FOUND, &NoRevocationsBody { unsuccessful_revocations });
+    }
+    let status = if unsuccessful_revocations.is_empty() { StatusCode::OK } else { StatusCode::MULTI_STATUS };
+    let successful_revocations = successful.collect();
+    Answer::json(status, &RevocationsBody { successful_revocations, unsuccessful_revocations })
+}

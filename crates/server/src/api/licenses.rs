@@ -1,0 +1,257 @@
+//! A plan's licenses, read: `…/licenses/`, `…/licenses/overview/`, `…/licenses/csv/`, and a learner's own, `…/license/`, all
+//! below `GET /api/v1/subscriptions/{subscription_uuid}/`.
+
+use std::borrow::Cow;
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use futures_util::stream;
+use license_manager_domain::model::text_cell;
+use license_manager_domain::ports::{LicenseField, LicenseFilter, LicenseOrder};
+use license_manager_domain::{Entity, Error, License, LicenseId, LicenseStatus, PlanId};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::api::views::LicenseBody;
+use crate::auth::permissions::{Admin, AdminOrLearner, Listing, OfPlan, path_uuid};
+use crate::http::answer::{Answer, blocking};
+use crate::http::error::ApiError;
+use crate::http::paging::{NumberedPageBody, PageBody, Paging};
+use crate::http::query::Query;
+use crate::http::time;
+use crate::openapi::errors::BadRequest;
+use crate::openapi::parameters::{LicenseFilterQuery, LicenseOrderQuery, LicenseState, PageQuery};
+use crate::state::AppState;
+
+/// The most licenses a page has.
+pub(super) const MAX_PAGE_SIZE: u64 = 500;
+
+/// How many licenses are read at once for a CSV file.
+const CSV_BATCH: i64 = 1_000;
+
+/// The plan's licenses: filtered, searched, sorted, by pages. Of a plan the caller may not see, an empty list.
+#[utoipa::path(
+    get,
+    path = "/api/v1/subscriptions/{subscription_uuid}/licenses/",
+    tag = "Licenses",
+    params(LicenseFilterQuery, LicenseOrderQuery, PageQuery),
+    responses((status = 200, description = "A page of licenses", body = NumberedPageBody<LicenseBody>))
+)]
+pub async fn list(
+    access: Listing<Admin>,
+    request: HttpRequest,
+    state: web::Data<AppState>,
+) -> Result<Answer, ApiError> {
+    let plan = PlanId(path_uuid(&request, "subscription_uuid")?);
+    let query = Query::parse(request.query_string());
+    let paging = Paging::new(&request, &query, MAX_PAGE_SIZE);
+    let (filter, order) = (filter(&query), order(&query));
+    blocking(move || {
+        if !visible(&state, &access, plan)? {
+            return Answer::ok(&paging.numbered_body::<LicenseBody>(0, Vec::new())?);
+        }
+        let page = state.manager.licenses(plan, &filter, &order, |total| paging.limit_offset(total))?;
+        let licenses = page.licenses.iter().map(LicenseBody::new).collect();
+        Answer::ok(&paging.numbered_body(page.total, licenses)?)
+    })
+    .await
+}
+
+/// How many licenses are in a state.
+#[derive(Serialize, ToSchema)]
+#[schema(as = StateCount)]
+struct StateCountBody {
+    #[schema(value_type = LicenseState)]
+    status: &'static str,
+    count: i64,
+}
+
+/// How many of the plan's licenses are in each state, the most first.
+#[utoipa::path(
+    get,
+    path = "/api/v1/subscriptions/{subscription_uuid}/licenses/overview/",
+    tag = "Licenses",
+    params(LicenseFilterQuery),
+    responses((status = 200, description = "The states that occur, each with its number", body = Vec<StateCountBody>))
+)]
+pub async fn overview(
+    access: OfPlan<Admin>,
+    request: HttpRequest,
+    state: web::Data<AppState>,
+) -> Result<Answer, ApiError> {
+    let filter = filter(&Query::parse(request.query_string()));
+    blocking(move || {
+        let counts = state.manager.license_overview(access.plan, &filter)?;
+        let mut overview = [
+            ("activated", counts.activated),
+            ("assigned", counts.assigned),
+            ("revoked", counts.revoked),
+            ("unassigned", counts.unassigned),
+        ];
+        overview.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        let present = overview.into_iter().filter(|(_, count)| *count > 0);
+        let body: Vec<_> = present.map(|(status, count)| StateCountBody { status, count }).collect();
+        Answer::ok(&body)
+    })
+    .await
+}
+
+/// One license of the plan.
+#[utoipa::path(
+    get,
+    path = "/api/v1/subscriptions/{subscription_uuid}/licenses/{license_uuid}/",
+    tag = "Licenses",
+    responses((status = 200, description = "The license", body = LicenseBody)),
+)]
+pub async fn retrieve(
+    access: OfPlan<Admin>,
+    request: HttpRequest,
+    state: web::Data<AppState>,
+) -> Result<Answer, ApiError> {
+    let id = LicenseId(path_uuid(&request, "license_uuid")?);
+    blocking(move || {
+        let license = state.manager.license(id)?;
+        if license.plan != access.plan {
+            return Err(Error::NotFound(Entity::License).into());
+        }
+        Answer::ok(&LicenseBody::new(&license))
+    })
+    .await
+}
+
+/// The caller's own live licenses of the plan.
+#[utoipa::path(
+    get,
+    path = "/api/v1/subscriptions/{subscription_uuid}/license/",
+    tag = "Learners",
+    params(PageQuery),
+    responses(
+        (status = 200, description = "A page of licenses", body = PageBody<LicenseBody>),
+        (status = 400, description = "The token names no email address", body = BadRequest),
+    )
+)]
+pub async fn own(
+    access: Listing<AdminOrLearner>,
+    request: HttpRequest,
+    state: web::Data<AppState>,
+) -> Result<Answer, ApiError> {
+    let plan = PlanId(path_uuid(&request, "subscription_uuid")?);
+    let paging = Paging::new(&request, &Query::parse(request.query_string()), MAX_PAGE_SIZE);
+    let person = access.caller.person()?;
+    blocking(move || {
+        let licenses = match visible(&state, &access, plan)? {
+            true => state.manager.own_licenses_of_plan(plan, &person)?,
+            false => Vec::new(),
+        };
+        let body: Vec<_> = licenses.iter().map(LicenseBody::new).collect();
+        Answer::ok(&paging.body(body.len() as i64, body)?)
+    })
+    .await
+}
+
+fn visible<R>(state: &AppState, access: &Listing<R>, plan: PlanId) -> Result<bool, Error> {
+    Ok(state.manager.customer_of_plan(plan)?.is_some_and(|customer| access.scope.covers(customer)))
+}
+
+/// One line of the CSV file.
+#[derive(Serialize)]
+struct CsvLine<'a> {
+    status: &'a str,
+    user_email: Option<Cow<'a, str>>,
+    activation_date: Option<String>,
+    last_remind_date: Option<String>,
+    activation_link: Option<String>,
+}
+
+/// Every license of the plan that was ever handed out, as CSV; written while it is read.
+#[utoipa::path(
+    get,
+    path = "/api/v1/subscriptions/{subscription_uuid}/licenses/csv/",
+    tag = "Licenses",
+    responses((status = 200, description = "The licenses", body = String, content_type = "text/csv"))
+)]
+pub async fn csv(access: OfPlan<Admin>, state: web::Data<AppState>) -> Result<HttpResponse, ApiError> {
+    let reader = state.clone();
+    let plan = access.plan;
+    let slug = blocking(move || Ok(reader.manager.customer_slug_of_plan(plan)?)).await?;
+    let head = "status,user_email,activation_date,last_remind_date,activation_link\r\n";
+    let lines = stream::try_unfold(Some((None, Vec::from(head))), move |position| {
+        let (state, slug) = (state.clone(), slug.clone());
+        async move {
+            let Some((after, mut text)) = position else { return Ok::<_, actix_web::Error>(None) };
+            let (last, batch) = blocking(move || Ok(csv_batch(&state, slug.as_deref(), plan, after)?)).await?;
+            text.extend(batch);
+            Ok(Some((web::Bytes::from(text), last.map(|id| (Some(id), Vec::new())))))
+        }
+    });
+    Ok(HttpResponse::Ok()
+        .content_type("text/csv; charset=utf-8")
+        .insert_header(("Content-Disposition", format!("attachment; filename=\"licenses-{plan}.csv\"")))
+        .streaming(lines))
+}
+
+/// The next lines, and the license they end with where there may be more.
+fn csv_batch(
+    state: &AppState,
+    slug: Option<&str>,
+    plan: PlanId,
+    after: Option<LicenseId>,
+) -> Result<(Option<LicenseId>, Vec<u8>), Error> {
+    let licenses = state.manager.handed_out_licenses(plan, after, CSV_BATCH)?;
+    let mut writer =
+        csv::WriterBuilder::new().has_headers(false).terminator(csv::Terminator::CRLF).from_writer(Vec::new());
+    for license in &licenses {
+        let columns = license.columns();
+        let written = writer.serialize(CsvLine {
+            status: columns.status.as_str(),
+            user_email: columns.user_email.as_ref().map(|email| text_cell(email.as_str())),
+            activation_date: columns.activation_date.as_ref().map(time::format),
+            last_remind_date: columns.last_remind_date.as_ref().map(time::format),
+            activation_link: activation_link(state, slug, license),
+        });
+        written.map_err(Error::storage)?;
+    }
+    let last = licenses.last().filter(|_| licenses.len() as i64 == CSV_BATCH).map(|license| license.id);
+    Ok((last, writer.into_inner().map_err(Error::storage)?))
+}
+
+/// Where the learner activates the license: nowhere before it has a key and its customer a slug.
+pub(super) fn activation_link(state: &AppState, slug: Option<&str>, license: &License) -> Option<String> {
+    let (key, slug) = (license.columns().activation_key?, slug?);
+    Some(format!("{}/{slug}/licenses/{key}/activate", state.learner_portal.trim_end_matches('/')))
+}
+
+/// The filters of a list of licenses; unknown statuses match nothing, senseless flags are ignored.
+pub(super) fn filter(query: &Query) -> LicenseFilter {
+    let named = query.get("status").filter(|text| !text.is_empty()).map(|_| query.list("status"));
+    let active_only = query.flag("active_only") == Some(true);
+    let wanted = |status: &LicenseStatus| {
+        named.as_ref().is_none_or(|names| names.contains(&status.as_str()))
+            && (!active_only || LicenseStatus::LIVE.contains(status))
+    };
+    let filtered = named.is_some() || active_only;
+    LicenseFilter {
+        statuses: filtered.then(|| LicenseStatus::ALL.into_iter().filter(wanted).collect()),
+        email_words: query.get("search").unwrap_or_default().split_whitespace().map(str::to_owned).collect(),
+        hide_retired: query.flag("ignore_null_emails") == Some(true),
+        ..LicenseFilter::default()
+    }
+}
+
+/// The order of a list of licenses: by status and email unless `ordering` names known fields, of which each counts once.
+pub(super) fn order(query: &Query) -> Vec<LicenseOrder> {
+    let ascending = |field| LicenseOrder { field, descending: false };
+    let mut named: Vec<LicenseOrder> = Vec::new();
+    for name in query.list("ordering") {
+        let field = match name.trim_start_matches('-') {
+            "user_email" => LicenseField::UserEmail,
+            "status" => LicenseField::Status,
+            "activation_date" => LicenseField::ActivationDate,
+            "last_remind_date" => LicenseField::LastRemindDate,
+            _ => continue,
+        };
+        if named.iter().all(|key| key.field != field) {
+            named.push(LicenseOrder { field, descending: name.starts_with('-') });
+        }
+    }
+    if named.is_empty() { vec![ascending(LicenseField::Status), ascending(LicenseField::UserEmail)] } else { named }
+}

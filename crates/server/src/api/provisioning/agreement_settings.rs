@@ -1,0 +1,198 @@
+//! `…/provisioning-admins/customer-agreement/{customer_agreement_uuid}/settings/` and `sync/`: what staff decides on for an
+//! agreement, and what the LMS says of its customer.
+
+use actix_web::{HttpRequest, web};
+use chrono::Duration;
+use license_manager_domain::model::ExpirationMessageChanges;
+use license_manager_domain::use_cases::{AgreementSettings, AgreementSettingsChanges};
+use license_manager_domain::{AgreementId, CustomerAgreement, Entity, Error, ExpirationMessage, PlanId};
+use serde::Serialize;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::auth::permissions::{ProvisionerOrStaff, path_uuid};
+use crate::http::answer::{Answer, blocking};
+use crate::http::body::WithBody;
+use crate::http::error::ApiError;
+use crate::http::fields::{Fields, boolean, integer, text, uuid};
+use crate::openapi::errors::BadRequest;
+use crate::state::AppState;
+
+/// The settings to change; what is left out stays as it is.
+#[derive(ToSchema)]
+pub struct AgreementSettingsRequest {
+    /// For how many days after a plan's end the personal data of its licenses is kept.
+    #[schema(minimum = 1, maximum = 36_500, nullable = false)]
+    pub license_duration_before_purge_days: Option<i64>,
+    /// Whether learners hear nothing when they get a license.
+    #[schema(nullable = false)]
+    pub disable_onboarding_notifications: Option<bool>,
+    /// Whether the current plan grows by itself.
+    #[schema(nullable = false)]
+    pub enable_auto_scaling_of_current_plan: Option<bool>,
+    /// Up to how many licenses.
+    #[schema(minimum = 1)]
+    pub auto_scaling_max_licenses: Option<i32>,
+    /// From which part of them handed out, in percent.
+    #[schema(minimum = 1, maximum = 100)]
+    pub auto_scaling_threshold_percentage: Option<i32>,
+    /// By which part, in percent.
+    #[schema(minimum = 1, maximum = 100)]
+    pub auto_scaling_increment_percentage: Option<i32>,
+    /// The plan that hands out licenses by itself.
+    pub auto_applied_subscription: Option<Uuid>,
+    /// Whether learners of an ended plan see a message of the customer's own.
+    pub has_custom_license_expiration_messaging_v2: Option<bool>,
+    /// Its header.
+    pub modal_header_text_v2: Option<String>,
+    /// Its text, in HTML.
+    pub expired_subscription_modal_messaging_v2: Option<String>,
+    /// What its button says.
+    pub button_label_in_modal_v2: Option<String>,
+    /// Where its button leads.
+    pub url_for_button_in_modal_v2: Option<String>,
+}
+
+/// The settings; the `_v2` keys are null where there is no message.
+#[derive(Serialize, ToSchema)]
+#[schema(as = AgreementSettings)]
+struct Body {
+    uuid: Uuid,
+    enterprise_customer_uuid: Uuid,
+    enterprise_customer_slug: Option<String>,
+    enterprise_customer_name: Option<String>,
+    license_duration_before_purge_days: i64,
+    disable_onboarding_notifications: bool,
+    enable_auto_scaling_of_current_plan: bool,
+    auto_scaling_max_licenses: Option<i32>,
+    auto_scaling_threshold_percentage: Option<i32>,
+    auto_scaling_increment_percentage: Option<i32>,
+    auto_applied_subscription: Option<Uuid>,
+    has_custom_license_expiration_messaging_v2: Option<bool>,
+    modal_header_text_v2: Option<String>,
+    expired_subscription_modal_messaging_v2: Option<String>,
+    button_label_in_modal_v2: Option<String>,
+    url_for_button_in_modal_v2: Option<String>,
+}
+
+impl From<AgreementSettings> for Body {
+    fn from(settings: AgreementSettings) -> Self {
+        let agreement = settings.agreement;
+        let message = agreement.expiration_message;
+        let text = |field: fn(&ExpirationMessage) -> &String| message.as_ref().map(field).cloned();
+        Self {
+            uuid: agreement.id.0,
+            enterprise_customer_uuid: agreement.customer.0,
+            enterprise_customer_slug: agreement.customer_slug,
+            enterprise_customer_name: agreement.customer_name,
+            license_duration_before_purge_days: agreement.license_duration_before_purge.num_days(),
+            disable_onboarding_notifications: agreement.disable_onboarding_notifications,
+            enable_auto_scaling_of_current_plan: agreement.auto_scaling.enabled,
+            auto_scaling_max_licenses: agreement.auto_scaling.max_licenses,
+            auto_scaling_threshold_percentage: agreement.auto_scaling.threshold_percentage,
+            auto_scaling_increment_percentage: agreement.auto_scaling.increment_percentage,
+            auto_applied_subscription: settings.auto_applied_plan.map(|plan| plan.0),
+            has_custom_license_expiration_messaging_v2: message.as_ref().map(|_| true),
+            modal_header_text_v2: text(|message| &message.modal_header_text),
+            expired_subscription_modal_messaging_v2: text(|message| &message.modal_messaging),
+            button_label_in_modal_v2: text(|message| &message.button_label),
+            url_for_button_in_modal_v2: text(|message| &message.button_url),
+        }
+    }
+}
+
+/// The settings.
+#[utoipa::path(
+    get,
+    path = "/api/v1/provisioning-admins/customer-agreement/{customer_agreement_uuid}/settings/",
+    tag = "Provisioning",
+    responses((status = 200, description = "The settings", body = Body)),
+)]
+pub async fn retrieve(
+    _: ProvisionerOrStaff,
+    request: HttpRequest,
+    state: web::Data<AppState>,
+) -> Result<Answer, ApiError> {
+    let agreement = AgreementId(path_uuid(&request, "customer_agreement_uuid")?);
+    blocking(move || Answer::ok(&Body::from(state.manager.agreement_settings(agreement)?))).await
+}
+
+/// Changes the settings that the body names.
+#[utoipa::path(
+    patch,
+    path = "/api/v1/provisioning-admins/customer-agreement/{customer_agreement_uuid}/settings/",
+    tag = "Provisioning",
+    request_body = AgreementSettingsRequest,
+    responses((status = 200, description = "The settings", body = Body)),
+)]
+pub async fn update(
+    WithBody { access, body }: WithBody<ProvisionerOrStaff>,
+    request: HttpRequest,
+    state: web::Data<AppState>,
+) -> Result<Answer, ApiError> {
+    let agreement = AgreementId(path_uuid(&request, "customer_agreement_uuid")?);
+    let mut fields = Fields::new(body)?;
+    let changes = changes(&mut fields);
+    fields.finish()?;
+    blocking(move || {
+        let settings = state.manager.update_agreement_settings(&access.caller.actor(), agreement, &changes)?;
+        Answer::ok(&Body::from(settings))
+    })
+    .await
+}
+
+/// Takes over the customer's slug and name from the LMS. 503 where the LMS does not say.
+#[utoipa::path(
+    post,
+    path = "/api/v1/provisioning-admins/customer-agreement/{customer_agreement_uuid}/sync/",
+    tag = "Provisioning",
+    responses(
+        (status = 200, description = "The settings", body = Body),
+        (status = 400, description = "What the LMS says cannot be taken over: another customer has the slug", body = BadRequest),
+    ),
+)]
+pub async fn sync(
+    access: ProvisionerOrStaff,
+    request: HttpRequest,
+    state: web::Data<AppState>,
+) -> Result<Answer, ApiError> {
+    let agreement = AgreementId(path_uuid(&request, "customer_agreement_uuid")?);
+    let looking = state.clone();
+    let customer = blocking(move || Ok(looking.manager.customer_of_agreement(agreement)?)).await?;
+    let customer = customer.ok_or(Error::NotFound(Entity::Agreement))?;
+    let known = state.manager.look_customer_up(customer).await?;
+    blocking(move || Answer::ok(&Body::from(state.manager.adopt_customer(&access.caller.actor(), &known)?))).await
+}
+
+fn changes(fields: &mut Fields) -> AgreementSettingsChanges {
+    let days = fields.optional("license_duration_before_purge_days", integer(CustomerAgreement::DAYS_BEFORE_PURGE));
+    AgreementSettingsChanges {
+        license_duration_before_purge: days.map(Duration::days),
+        disable_onboarding_notifications: fields.optional("disable_onboarding_notifications", boolean()),
+        auto_scaling_enabled: fields.optional("enable_auto_scaling_of_current_plan", boolean()),
+        auto_scaling_max_licenses: number(fields, "auto_scaling_max_licenses", i32::MAX),
+        auto_scaling_threshold_percentage: number(fields, "auto_scaling_threshold_percentage", 100),
+        auto_scaling_increment_percentage: number(fields, "auto_scaling_increment_percentage", 100),
+        expiration_message: ExpirationMessageChanges {
+            // Null is how a missing message reads, so it is understood as none.
+            enabled: fields
+                .nullable("has_custom_license_expiration_messaging_v2", boolean())
+                .change()
+                .map(Option::unwrap_or_default),
+            modal_header_text: message_text(fields, "modal_header_text_v2"),
+            modal_messaging: message_text(fields, "expired_subscription_modal_messaging_v2"),
+            button_label: message_text(fields, "button_label_in_modal_v2"),
+            button_url: message_text(fields, "url_for_button_in_modal_v2"),
+        },
+        auto_applied_plan: fields.nullable("auto_applied_subscription", uuid()).map(PlanId).change(),
+    }
+}
+
+fn number(fields: &mut Fields, name: &str, most: i32) -> Option<Option<i32>> {
+    let number = fields.nullable(name, integer(1..=i64::from(most))).change();
+    number.map(|number| number.and_then(|number| i32::try_from(number).ok()))
+}
+
+fn message_text(fields: &mut Fields, name: &str) -> Option<String> {
+    fields.nullable(name, text(0..=usize::MAX)).change().map(Option::unwrap_or_default)
+}

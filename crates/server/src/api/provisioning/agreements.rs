@@ -1,0 +1,163 @@
+//! `/api/v1/provisioning-admins/customer-agreement/`: provisioning admins make, read and edit agreements.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, web};
+use license_manager_domain::ports::{AgreementFilter, CustomerScope};
+use license_manager_domain::use_cases::AgreementPage;
+use license_manager_domain::{AgreementChanges, AgreementId, CatalogId, CustomerId, NewAgreement};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::api::views::AgreementWithPlansBody;
+use crate::auth::permissions::{Provisioner, path_uuid};
+use crate::http::answer::{Answer, blocking};
+use crate::http::body::WithBody;
+use crate::http::error::ApiError;
+use crate::http::fields::{Fields, boolean, text, uuid};
+use crate::http::paging::{PageBody, Paging, query_uuid};
+use crate::http::query::Query;
+use crate::openapi::parameters::{AgreementQuery, CustomerQuery, PageQuery};
+use crate::state::AppState;
+
+/// A new agreement.
+#[derive(ToSchema)]
+pub struct NewAgreementRequest {
+    /// The customer, who is fixed for life and has one agreement.
+    pub enterprise_customer_uuid: Uuid,
+    /// What can be edited later.
+    #[serde(flatten)]
+    pub settings: AgreementRequest,
+}
+
+/// What can be edited of an agreement; what is left out stays as it is.
+#[derive(ToSchema)]
+pub struct AgreementRequest {
+    /// The customer's name in addresses; no two customers share one.
+    #[schema(min_length = 1, max_length = 128)]
+    pub enterprise_customer_slug: Option<String>,
+    /// The customer's name.
+    #[schema(min_length = 1, max_length = 255)]
+    pub enterprise_customer_name: Option<String>,
+    /// The catalog of plans that name none.
+    pub default_enterprise_catalog_uuid: Option<Uuid>,
+    /// Whether learners hear nothing of the end of their plan.
+    #[schema(nullable = false)]
+    pub disable_expiration_notifications: Option<bool>,
+    /// Whether the universal link hands out licenses.
+    #[schema(nullable = false)]
+    pub enable_auto_applied_subscriptions_with_universal_link: Option<bool>,
+}
+
+/// The most agreements a page has.
+const MAX_PAGE_SIZE: u64 = 100;
+
+/// Every agreement, or those that `enterprise_customer_uuid` and `customer_agreement_uuid` leave.
+#[utoipa::path(
+    get,
+    path = "/api/v1/provisioning-admins/customer-agreement/",
+    tag = "Provisioning",
+    params(CustomerQuery, AgreementQuery, PageQuery),
+    responses((status = 200, description = "A page of agreements", body = PageBody<AgreementWithPlansBody>))
+)]
+pub async fn list(_: Provisioner, request: HttpRequest, state: web::Data<AppState>) -> Result<Answer, ApiError> {
+    let query = Query::parse(request.query_string());
+    let filter = AgreementFilter {
+        scope: CustomerScope::All,
+        customer: query_uuid(&query, "enterprise_customer_uuid")?.map(CustomerId),
+        agreement: query_uuid(&query, "customer_agreement_uuid")?.map(AgreementId),
+    };
+    let paging = Paging::new(&request, &query, MAX_PAGE_SIZE);
+    blocking(move || {
+        let page = state.manager.agreements(&filter, |total| paging.limit_offset(total))?;
+        let agreements = bodies(&state, &page);
+        Answer::ok(&paging.body(page.total, agreements)?)
+    })
+    .await
+}
+
+/// Makes a customer's agreement: 201.
+#[utoipa::path(
+    post,
+    path = "/api/v1/provisioning-admins/customer-agreement/",
+    tag = "Provisioning",
+    request_body = NewAgreementRequest,
+    responses((status = 201, description = "The agreement", body = AgreementWithPlansBody))
+)]
+pub async fn create(
+    WithBody { access, body }: WithBody<Provisioner>,
+    state: web::Data<AppState>,
+) -> Result<Answer, ApiError> {
+    let mut fields = Fields::new(body)?;
+    let customer = CustomerId(fields.required("enterprise_customer_uuid", uuid()));
+    let changes = changes(&mut fields);
+    fields.finish()?;
+    let new = state.manager.name_customer(NewAgreement { customer, changes }).await;
+    state.manager.check_owner(state.manager.catalog_of_new_agreement(&new)).await?;
+    blocking(move || {
+        let page = state.manager.create_agreement(&access.caller.actor(), new)?;
+        Answer::json(StatusCode::CREATED, &bodies(&state, &page).first())
+    })
+    .await
+}
+
+/// One agreement.
+#[utoipa::path(
+    get,
+    path = "/api/v1/provisioning-admins/customer-agreement/{customer_agreement_uuid}/",
+    tag = "Provisioning",
+    responses((status = 200, description = "The agreement", body = AgreementWithPlansBody))
+)]
+pub async fn retrieve(_: Provisioner, request: HttpRequest, state: web::Data<AppState>) -> Result<Answer, ApiError> {
+    let agreement = AgreementId(path_uuid(&request, "customer_agreement_uuid")?);
+    blocking(move || {
+        let page = state.manager.agreement(agreement)?;
+        Answer::ok(&bodies(&state, &page).first())
+    })
+    .await
+}
+
+/// Edits an agreement. Its customer stays: naming another one is 400.
+#[utoipa::path(
+    patch,
+    path = "/api/v1/provisioning-admins/customer-agreement/{customer_agreement_uuid}/",
+    tag = "Provisioning",
+    request_body = AgreementRequest,
+    responses((status = 200, description = "The agreement", body = AgreementWithPlansBody))
+)]
+pub async fn update(
+    WithBody { access, body }: WithBody<Provisioner>,
+    request: HttpRequest,
+    state: web::Data<AppState>,
+) -> Result<Answer, ApiError> {
+    let agreement = AgreementId(path_uuid(&request, "customer_agreement_uuid")?);
+    let mut fields = Fields::new(body)?;
+    let customer = fields.optional("enterprise_customer_uuid", uuid()).map(CustomerId);
+    let changes = AgreementChanges { customer, ..changes(&mut fields) };
+    fields.finish()?;
+    if state.manager.settings().validate_catalogs {
+        let (looking, changes) = (state.clone(), changes.clone());
+        let chosen = blocking(move || Ok(looking.manager.catalog_of_changed_agreement(agreement, &changes)?)).await?;
+        state.manager.check_owner(chosen).await?;
+    }
+    blocking(move || {
+        let page = state.manager.update_agreement(&access.caller.actor(), agreement, changes)?;
+        Answer::ok(&bodies(&state, &page).first())
+    })
+    .await
+}
+
+fn changes(fields: &mut Fields) -> AgreementChanges {
+    AgreementChanges {
+        customer: None,
+        customer_slug: fields.nullable("enterprise_customer_slug", text(1..=128)).change(),
+        customer_name: fields.nullable("enterprise_customer_name", text(1..=255)).change(),
+        default_catalog: fields.nullable("default_enterprise_catalog_uuid", uuid()).map(CatalogId).change(),
+        disable_expiration_notifications: fields.optional("disable_expiration_notifications", boolean()),
+        enable_auto_applied_subscriptions_with_universal_link: fields
+            .optional("enable_auto_applied_subscriptions_with_universal_link", boolean()),
+    }
+}
+
+fn bodies(state: &AppState, page: &AgreementPage) -> Vec<AgreementWithPlansBody> {
+    AgreementWithPlansBody::all(page, state.manager.settings().renewal_lock, true)
+}

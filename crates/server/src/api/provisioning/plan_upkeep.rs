@@ -1,0 +1,116 @@
+//! `POST /api/v1/provisioning-admins/subscriptions/{subscription_uuid}/freeze/`, `provision/` and `delete-revoked/`: what is
+//! done to a plan's licenses as a whole.
+//!
+//! Like all of plan provisioning, these endpoints put their errors inside `{"error": …}`.
+
+use actix_web::{HttpRequest, web};
+use chrono::{DateTime, Utc};
+use license_manager_domain::use_cases::PlanUpkeep;
+use license_manager_domain::{Actor, Error, LicenseManager, PlanId};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::api::views::CountsBody;
+use crate::auth::permissions::{ProvisionerOrStaff, path_uuid};
+use crate::http::answer::{Answer, blocking};
+use crate::http::error::{ApiError, plan_provisioning_error};
+use crate::http::time::serialize_optional as optional_moment;
+use crate::openapi::errors::{InErrorKey, ProvisioningError};
+use crate::state::AppState;
+
+/// What was done, and how many licenses the plan has now.
+#[derive(Serialize, ToSchema)]
+#[schema(as = PlanUpkeep)]
+struct Body {
+    #[schema(value_type = Uuid)]
+    uuid: PlanId,
+    desired_num_licenses: Option<i32>,
+    #[serde(serialize_with = "optional_moment")]
+    last_freeze_timestamp: Option<DateTime<Utc>>,
+    num_licenses_added: i64,
+    /// How many are still to be added.
+    num_licenses_pending: i64,
+    num_licenses_deleted: i64,
+    licenses: CountsBody,
+}
+
+/// Deletes the plan's unassigned licenses. 422 where the plan does not permit it.
+#[utoipa::path(
+    post,
+    path = "/api/v1/provisioning-admins/subscriptions/{subscription_uuid}/freeze/",
+    tag = "Provisioning",
+    responses(
+        (status = 200, description = "What was done", body = Body),
+        (status = 404, description = "There is no such plan", body = ProvisioningError),
+        (status = 422, description = "The plan does not permit it", body = InErrorKey),
+    ),
+)]
+pub async fn freeze(
+    access: ProvisionerOrStaff,
+    request: HttpRequest,
+    state: web::Data<AppState>,
+) -> Result<Answer, ApiError> {
+    answer(access, request, state, LicenseManager::freeze).await
+}
+
+/// Adds the licenses the plan lacks; very many of them after the answer. 422 for a frozen plan.
+#[utoipa::path(
+    post,
+    path = "/api/v1/provisioning-admins/subscriptions/{subscription_uuid}/provision/",
+    tag = "Provisioning",
+    responses(
+        (status = 200, description = "What was done", body = Body),
+        (status = 404, description = "There is no such plan", body = ProvisioningError),
+        (status = 422, description = "The plan is frozen", body = InErrorKey),
+    ),
+)]
+pub async fn provision(
+    access: ProvisionerOrStaff,
+    request: HttpRequest,
+    state: web::Data<AppState>,
+) -> Result<Answer, ApiError> {
+    answer(access, request, state, LicenseManager::provision_plan).await
+}
+
+/// Deletes the plan's revoked licenses.
+#[utoipa::path(
+    post,
+    path = "/api/v1/provisioning-admins/subscriptions/{subscription_uuid}/delete-revoked/",
+    tag = "Provisioning",
+    responses(
+        (status = 200, description = "What was done", body = Body),
+        (status = 404, description = "There is no such plan", body = ProvisioningError),
+    ),
+)]
+pub async fn delete_revoked(
+    access: ProvisionerOrStaff,
+    request: HttpRequest,
+    state: web::Data<AppState>,
+) -> Result<Answer, ApiError> {
+    answer(access, request, state, LicenseManager::delete_revoked).await
+}
+
+async fn answer(
+    access: ProvisionerOrStaff,
+    request: HttpRequest,
+    state: web::Data<AppState>,
+    work: fn(&LicenseManager, &Actor, PlanId) -> Result<PlanUpkeep, Error>,
+) -> Result<Answer, ApiError> {
+    let plan = PlanId(path_uuid(&request, "subscription_uuid")?);
+    blocking(move || {
+        let done = work(&state.manager, &access.caller.actor(), plan).map_err(plan_provisioning_error)?;
+        if done.pending > 0 {
+            state.wake_jobs.notify_one();
+        }
+        Answer::ok(&Body {
+            uuid: done.plan.id,
+            desired_num_licenses: done.plan.desired_num_licenses,
+            last_freeze_timestamp: done.plan.last_freeze_timestamp,
+            num_licenses_added: done.added,
+            num_licenses_pending: done.pending,
+            num_licenses_deleted: done.deleted,
+            licenses: CountsBody::from(done.counts),
+        })
+    })
+    .await
+}

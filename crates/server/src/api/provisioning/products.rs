@@ -1,0 +1,391 @@
+//! `/api/v1/provisioning-admins/products/` and `…/plan-types/`: provisioning admins make, read and edit what is sold.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, web};
+use license_manager_domain::history::EntityRef;
+use license_manager_domain::use_cases::{PlanTypeChanges, ProductChanges};
+use license_manager_domain::{PlanType, PlanTypeId, Product, ProductId};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::api::history::{self, AsOfQuery, History};
+use crate::auth::permissions::{ProvisionerOrStaff, path_integer};
+use crate::http::answer::{Answer, blocking};
+use crate::http::body::WithBody;
+use crate::http::error::ApiError;
+use crate::http::fields::{Field, Fields, boolean, integer, text};
+use crate::http::paging::{PageBody, Paging};
+use crate::http::query::Query;
+use crate::openapi::errors::FieldErrors;
+use crate::openapi::parameters::PageQuery;
+use crate::state::AppState;
+
+/// The most products or plan types a page has.
+const MAX_PAGE_SIZE: u64 = 100;
+
+/// The longest name, label or id, in characters.
+const MAX_LENGTH: usize = 128;
+/// The longest description, in characters.
+const MAX_DESCRIPTION: usize = 255;
+
+/// A new product.
+#[derive(ToSchema)]
+pub struct NewProductRequest {
+    /// Its name.
+    #[schema(min_length = 1, max_length = 128)]
+    pub name: String,
+    /// Its plan type.
+    #[schema(minimum = 1)]
+    pub plan_type: i32,
+    /// The rest.
+    #[serde(flatten)]
+    pub settings: ProductSettings,
+}
+
+/// An edit of a product; what is left out stays as it is.
+#[derive(ToSchema)]
+pub struct ProductEditRequest {
+    /// Its name.
+    #[schema(min_length = 1, max_length = 128, nullable = false)]
+    pub name: Option<String>,
+    /// Its plan type.
+    #[schema(minimum = 1, nullable = false)]
+    pub plan_type: Option<i32>,
+    /// The rest.
+    #[serde(flatten)]
+    pub settings: ProductSettings,
+}
+
+/// What a new product and an edit have in common.
+#[derive(ToSchema)]
+pub struct ProductSettings {
+    /// What it is.
+    #[schema(max_length = 255, nullable = false)]
+    pub description: Option<String>,
+    /// Its id in NetSuite, which no other product has; some plan types ask for one.
+    #[schema(minimum = 1)]
+    pub netsuite_id: Option<i32>,
+    /// Its id in Salesforce; some plan types ask for one.
+    #[schema(min_length = 1, max_length = 128)]
+    pub salesforce_product_id: Option<String>,
+}
+
+/// A new plan type.
+#[derive(ToSchema)]
+pub struct NewPlanTypeRequest {
+    /// Its name.
+    #[schema(min_length = 1, max_length = 128)]
+    pub label: String,
+    /// The rest.
+    #[serde(flatten)]
+    pub settings: PlanTypeSettings,
+}
+
+/// An edit of a plan type; what is left out stays as it is.
+#[derive(ToSchema)]
+pub struct PlanTypeEditRequest {
+    /// Its name.
+    #[schema(min_length = 1, max_length = 128, nullable = false)]
+    pub label: Option<String>,
+    /// The rest.
+    #[serde(flatten)]
+    pub settings: PlanTypeSettings,
+}
+
+/// What a new plan type and an edit have in common.
+#[derive(ToSchema)]
+pub struct PlanTypeSettings {
+    /// What it is.
+    #[schema(max_length = 255, nullable = false)]
+    pub description: Option<String>,
+    /// Whether customers pay for its plans.
+    #[schema(nullable = false)]
+    pub is_paid_subscription: Option<bool>,
+    /// Whether its products need a NetSuite id.
+    #[schema(nullable = false)]
+    pub ns_id_required: Option<bool>,
+    /// Whether its products need a Salesforce id.
+    #[schema(nullable = false)]
+    pub sf_id_required: Option<bool>,
+    /// Whether its plans are for internal use.
+    #[schema(nullable = false)]
+    pub internal_use_only: Option<bool>,
+}
+
+/// A product.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Product)]
+struct ProductBody {
+    id: i32,
+    name: String,
+    description: String,
+    netsuite_id: Option<i32>,
+    salesforce_product_id: Option<String>,
+    plan_type: i32,
+}
+
+impl From<Product> for ProductBody {
+    fn from(product: Product) -> Self {
+        Self {
+            id: product.id.0,
+            name: product.name,
+            description: product.description,
+            netsuite_id: product.netsuite_id,
+            salesforce_product_id: product.salesforce_product_id,
+            plan_type: product.plan_type.id.0,
+        }
+    }
+}
+
+/// A plan type.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PlanType)]
+struct PlanTypeBody {
+    id: i32,
+    label: String,
+    description: String,
+    is_paid_subscription: bool,
+    ns_id_required: bool,
+    sf_id_required: bool,
+    internal_use_only: bool,
+}
+
+impl From<PlanType> for PlanTypeBody {
+    fn from(plan_type: PlanType) -> Self {
+        Self {
+            id: plan_type.id.0,
+            label: plan_type.label,
+            description: plan_type.description,
+            is_paid_subscription: plan_type.is_paid_subscription,
+            ns_id_required: plan_type.ns_id_required,
+            sf_id_required: plan_type.sf_id_required,
+            internal_use_only: plan_type.internal_use_only,
+        }
+    }
+}
+
+/// Every product.
+#[utoipa::path(
+    get,
+    path = "/api/v1/provisioning-admins/products/",
+    tag = "Products",
+    params(PageQuery),
+    responses((status = 200, description = "A page of products", body = PageBody<ProductBody>)),
+)]
+pub async fn list(_: ProvisionerOrStaff, request: HttpRequest, state: web::Data<AppState>) -> Result<Answer, ApiError> {
+    let paging = Paging::new(&request, &Query::parse(request.query_string()), MAX_PAGE_SIZE);
+    blocking(move || page::<_, ProductBody>(&paging, state.manager.products()?)).await
+}
+
+/// Every plan type.
+#[utoipa::path(
+    get,
+    path = "/api/v1/provisioning-admins/plan-types/",
+    tag = "Products",
+    params(PageQuery),
+    responses((status = 200, description = "A page of plan types", body = PageBody<PlanTypeBody>)),
+)]
+pub async fn list_plan_types(
+    _: ProvisionerOrStaff,
+    request: HttpRequest,
+    state: web::Data<AppState>,
+) -> Result<Answer, ApiError> {
+    let paging = Paging::new(&request, &Query::parse(request.query_string()), MAX_PAGE_SIZE);
+    blocking(move || page::<_, PlanTypeBody>(&paging, state.manager.plan_types()?)).await
+}
+
+/// A page of a list that is short enough to be read whole.
+fn page<T, B: From<T> + Serialize>(paging: &Paging, all: Vec<T>) -> Result<Answer, ApiError> {
+    let total = all.len() as i64;
+    let limit_offset = paging.limit_offset(total)?;
+    let shown = all.into_iter().skip(limit_offset.offset as usize).take(limit_offset.limit as usize);
+    Answer::ok(&paging.body(total, shown.map(B::from).collect())?)
+}
+
+/// Makes a product: 201. 400 where it lacks an id that its plan type asks for, or another one has its NetSuite id.
+#[utoipa::path(
+    post,
+    path = "/api/v1/provisioning-admins/products/",
+    tag = "Products",
+    request_body = NewProductRequest,
+    responses((status = 201, description = "The product", body = ProductBody)),
+)]
+pub async fn create(
+    WithBody { access, body }: WithBody<ProvisionerOrStaff>,
+    state: web::Data<AppState>,
+) -> Result<Answer, ApiError> {
+    let mut fields = Fields::new(body)?;
+    let name = fields.required("name", text(1..=MAX_LENGTH));
+    let plan_type = PlanTypeId(i32::try_from(fields.required("plan_type", id())).unwrap_or_default());
+    let changes = ProductChanges { name: Some(name), ..product_changes(&mut fields) };
+    fields.finish()?;
+    blocking(move || {
+        let product = state.manager.create_product(&access.caller.actor(), plan_type, &changes)?;
+        Answer::json(StatusCode::CREATED, &ProductBody::from(product))
+    })
+    .await
+}
+
+/// One product.
+#[utoipa::path(
+    get,
+    path = "/api/v1/provisioning-admins/products/{product_id}/",
+    tag = "Products",
+    responses((status = 200, description = "The product", body = ProductBody)),
+)]
+pub async fn retrieve(
+    _: ProvisionerOrStaff,
+    request: HttpRequest,
+    state: web::Data<AppState>,
+) -> Result<Answer, ApiError> {
+    let id = product_id(&request)?;
+    blocking(move || Answer::ok(&ProductBody::from(state.manager.product(id)?))).await
+}
+
+/// Edits a product.
+#[utoipa::path(
+    patch,
+    path = "/api/v1/provisioning-admins/products/{product_id}/",
+    tag = "Products",
+    request_body = ProductEditRequest,
+    responses((status = 200, description = "The product", body = ProductBody)),
+)]
+pub async fn update(
+    WithBody { access, body }: WithBody<ProvisionerOrStaff>,
+    request: HttpRequest,
+    state: web::Data<AppState>,
+) -> Result<Answer, ApiError> {
+    let product = product_id(&request)?;
+    let mut fields = Fields::new(body)?;
+    let name = fields.optional("name", text(1..=MAX_LENGTH));
+    let plan_type = fields.optional("plan_type", id()).and_then(|id| i32::try_from(id).ok()).map(PlanTypeId);
+    let changes = ProductChanges { name, plan_type, ..product_changes(&mut fields) };
+    fields.finish()?;
+    blocking(move || {
+        let product = state.manager.update_product(&access.caller.actor(), product, &changes)?;
+        Answer::ok(&ProductBody::from(product))
+    })
+    .await
+}
+
+/// What became of a product: its changes, the newest first, by pages. With `as_of`, how it was at that moment.
+#[utoipa::path(
+    get,
+    path = "/api/v1/provisioning-admins/products/{product_id}/history/",
+    tag = "Products",
+    params(AsOfQuery, PageQuery),
+    responses(
+        (status = 200, description = "A page of changes, or how it was", body = History),
+        (status = 400, description = "`as_of` is no moment", body = FieldErrors),
+    ),
+)]
+pub async fn product_history(
+    _: ProvisionerOrStaff,
+    request: HttpRequest,
+    state: web::Data<AppState>,
+) -> Result<Answer, ApiError> {
+    let id = product_id(&request)?;
+    history::answer(EntityRef::Product(id), request, state).await
+}
+
+/// Makes a plan type: 201.
+#[utoipa::path(
+    post,
+    path = "/api/v1/provisioning-admins/plan-types/",
+    tag = "Products",
+    request_body = NewPlanTypeRequest,
+    responses((status = 201, description = "The plan type", body = PlanTypeBody)),
+)]
+pub async fn create_plan_type(
+    WithBody { body, .. }: WithBody<ProvisionerOrStaff>,
+    state: web::Data<AppState>,
+) -> Result<Answer, ApiError> {
+    let mut fields = Fields::new(body)?;
+    let label = fields.required("label", text(1..=MAX_LENGTH));
+    let changes = PlanTypeChanges { label: Some(label), ..plan_type_changes(&mut fields) };
+    fields.finish()?;
+    blocking(move || {
+        let plan_type = state.manager.create_plan_type(&changes)?;
+        Answer::json(StatusCode::CREATED, &PlanTypeBody::from(plan_type))
+    })
+    .await
+}
+
+/// One plan type.
+#[utoipa::path(
+    get,
+    path = "/api/v1/provisioning-admins/plan-types/{plan_type_id}/",
+    tag = "Products",
+    responses((status = 200, description = "The plan type", body = PlanTypeBody)),
+)]
+pub async fn retrieve_plan_type(
+    _: ProvisionerOrStaff,
+    request: HttpRequest,
+    state: web::Data<AppState>,
+) -> Result<Answer, ApiError> {
+    let id = plan_type_id(&request)?;
+    blocking(move || Answer::ok(&PlanTypeBody::from(state.manager.plan_type(id)?))).await
+}
+
+/// Edits a plan type. 400 where it would ask for an id that products of it lack.
+#[utoipa::path(
+    patch,
+    path = "/api/v1/provisioning-admins/plan-types/{plan_type_id}/",
+    tag = "Products",
+    request_body = PlanTypeEditRequest,
+    responses((status = 200, description = "The plan type", body = PlanTypeBody)),
+)]
+pub async fn update_plan_type(
+    WithBody { body, .. }: WithBody<ProvisionerOrStaff>,
+    request: HttpRequest,
+    state: web::Data<AppState>,
+) -> Result<Answer, ApiError> {
+    let id = plan_type_id(&request)?;
+    let mut fields = Fields::new(body)?;
+    let label = fields.optional("label", text(1..=MAX_LENGTH));
+    let changes = PlanTypeChanges { label, ..plan_type_changes(&mut fields) };
+    fields.finish()?;
+    blocking(move || Answer::ok(&PlanTypeBody::from(state.manager.update_plan_type(id, &changes)?))).await
+}
+
+/// Ids, and NetSuite's too.
+fn id() -> crate::http::fields::Integer {
+    integer(1..=i64::from(i32::MAX))
+}
+
+fn product_id(request: &HttpRequest) -> Result<ProductId, ApiError> {
+    let id = i32::try_from(path_integer(request, "product_id")?);
+    id.map(ProductId).map_err(|_| ApiError::no_such_page())
+}
+
+fn plan_type_id(request: &HttpRequest) -> Result<PlanTypeId, ApiError> {
+    let id = i32::try_from(path_integer(request, "plan_type_id")?);
+    id.map(PlanTypeId).map_err(|_| ApiError::no_such_page())
+}
+
+/// The fields that a new product and an edit have in common.
+fn product_changes(fields: &mut Fields) -> ProductChanges {
+    let netsuite_id = match fields.nullable("netsuite_id", id()) {
+        Field::Absent => None,
+        Field::Null => Some(None),
+        Field::Value(number) => Some(i32::try_from(number).ok()),
+    };
+    ProductChanges {
+        description: fields.optional("description", text(0..=MAX_DESCRIPTION)),
+        netsuite_id,
+        salesforce_product_id: fields.nullable("salesforce_product_id", text(1..=MAX_LENGTH)).change(),
+        ..ProductChanges::default()
+    }
+}
+
+/// The fields that a new plan type and an edit have in common.
+fn plan_type_changes(fields: &mut Fields) -> PlanTypeChanges {
+    PlanTypeChanges {
+        label: None,
+        description: fields.optional("description", text(0..=MAX_DESCRIPTION)),
+        is_paid_subscription: fields.optional("is_paid_subscription", boolean()),
+        ns_id_required: fields.optional("ns_id_required", boolean()),
+        sf_id_required: fields.optional("sf_id_required", boolean()),
+        internal_use_only: fields.optional("internal_use_only", boolean()),
+    }
+}

@@ -1,0 +1,408 @@
+//! `/api/v1/provisioning-admins/subscription-plan-renewals/`: provisioning admins schedule, edit and process renewals.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, web};
+use chrono::{DateTime, Utc};
+use license_manager_domain::history::EntityRef;
+use license_manager_domain::model::{RenewalDetails, RenewalTerms};
+use license_manager_domain::ports::RenewalFilter;
+use license_manager_domain::use_cases::{RenewalOutcome, RenewedBy};
+use license_manager_domain::{
+    Conflict, CustomerId, Error, LicenseTypesToCopy, PlanId, RenewalChanges, RenewalId, SubscriptionPlan,
+};
+use serde::Serialize;
+use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
+
+use crate::api::history::{self, AsOfQuery, History};
+use crate::auth::permissions::{Provisioner, ProvisionerOrStaff, path_integer};
+use crate::http::answer::{Answer, blocking};
+use crate::http::body::WithBody;
+use crate::http::error::ApiError;
+use crate::http::fields::{Fields, NON_FIELD_ERRORS, boolean, choice, datetime, integer, text, uuid};
+use crate::http::paging::{PageBody, Paging, query_uuid};
+use crate::http::query::Query;
+use crate::http::time::{serialize as moment, serialize_optional as optional_moment};
+use crate::openapi::errors::{FieldErrors, Message};
+use crate::openapi::parameters::{CustomerQuery, PageQuery};
+use crate::state::AppState;
+
+/// The most renewals a page has.
+const MAX_PAGE_SIZE: u64 = 100;
+
+const LICENSE_TYPES: &[&str] = &["assigned_and_activated", "activated", "nothing"];
+
+/// Which renewals.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct RenewalQuery {
+    /// Only those of this plan.
+    pub prior_subscription_plan: Option<Uuid>,
+    /// Only those that lead to this plan.
+    pub renewed_subscription_plan: Option<Uuid>,
+    /// `true` leaves those that were processed, `false` the others.
+    pub processed: Option<bool>,
+}
+
+/// A new renewal.
+#[derive(ToSchema)]
+pub struct NewRenewalRequest {
+    /// The plan that ends.
+    pub prior_subscription_plan: Uuid,
+    /// The opportunity it was sold by; it must be there, and null where there is none.
+    #[schema(required, pattern = "^[0-9A-Za-z]{18}$")]
+    pub salesforce_opportunity_id: Option<String>,
+    /// How many licenses the renewed plan gets.
+    #[schema(minimum = 1)]
+    pub number_of_licenses: i32,
+    /// The renewed plan's first moment.
+    pub effective_date: DateTime<Utc>,
+    /// Its last moment.
+    pub renewed_expiration_date: DateTime<Utc>,
+    /// The rest.
+    #[serde(flatten)]
+    pub settings: RenewalSettings,
+}
+
+/// An edit of a renewal; what is left out stays as it is.
+#[derive(ToSchema)]
+pub struct RenewalEditRequest {
+    /// The opportunity it was sold by.
+    #[schema(pattern = "^[0-9A-Za-z]{18}$")]
+    pub salesforce_opportunity_id: Option<String>,
+    /// How many licenses the renewed plan gets.
+    #[schema(minimum = 1, nullable = false)]
+    pub number_of_licenses: Option<i32>,
+    /// The renewed plan's first moment.
+    #[schema(nullable = false)]
+    pub effective_date: Option<DateTime<Utc>>,
+    /// Its last moment.
+    #[schema(nullable = false)]
+    pub renewed_expiration_date: Option<DateTime<Utc>>,
+    /// The rest.
+    #[serde(flatten)]
+    pub settings: RenewalSettings,
+}
+
+/// What a new renewal and an edit have in common.
+#[derive(ToSchema)]
+pub struct RenewalSettings {
+    /// The plan that begins; one is made unless it is named.
+    pub renewed_subscription_plan: Option<Uuid>,
+    /// The title of the plan that is made.
+    #[schema(min_length = 1, max_length = 128)]
+    pub renewed_plan_title: Option<String>,
+    /// Which licenses are carried over.
+    #[schema(nullable = false)]
+    pub license_types_to_copy: Option<LicenseTypes>,
+    /// Whether the prior plan stops handing out licenses by itself, and the renewed one does not begin to.
+    #[schema(nullable = false)]
+    pub disable_auto_apply_licenses: Option<bool>,
+    /// Whether it is processed by hand alone.
+    #[schema(nullable = false)]
+    pub exempt_from_batch_processing: Option<bool>,
+}
+
+/// The licenses that a renewal carries over.
+#[derive(ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = LicenseTypesToCopy)]
+pub enum LicenseTypes {
+    /// Those that somebody holds.
+    AssignedAndActivated,
+    /// Those that somebody uses.
+    Activated,
+    /// None.
+    Nothing,
+}
+
+/// The renewal that is in the way, or the rule that forbids it.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "tells the document of two shapes")]
+enum RenewalRefused {
+    InTheWay(Box<RenewalBody>),
+    Message(Message),
+}
+
+/// A renewal on the wire.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Renewal)]
+struct RenewalBody {
+    id: i64,
+    #[serde(serialize_with = "moment")]
+    created: DateTime<Utc>,
+    #[serde(serialize_with = "moment")]
+    modified: DateTime<Utc>,
+    prior_subscription_plan: Uuid,
+    prior_subscription_plan_title: String,
+    renewed_subscription_plan: Option<Uuid>,
+    renewed_subscription_plan_title: Option<String>,
+    salesforce_opportunity_id: Option<String>,
+    number_of_licenses: i32,
+    #[serde(serialize_with = "moment")]
+    effective_date: DateTime<Utc>,
+    #[serde(serialize_with = "moment")]
+    renewed_expiration_date: DateTime<Utc>,
+    processed: bool,
+    #[serde(serialize_with = "optional_moment")]
+    processed_datetime: Option<DateTime<Utc>>,
+    renewed_plan_title: Option<String>,
+    #[schema(value_type = LicenseTypes)]
+    license_types_to_copy: &'static str,
+    disable_auto_apply_licenses: bool,
+    exempt_from_batch_processing: bool,
+    enterprise_customer_uuid: Uuid,
+}
+
+impl From<RenewalDetails> for RenewalBody {
+    fn from(details: RenewalDetails) -> Self {
+        let renewal = details.renewal;
+        let terms = renewal.terms;
+        Self {
+            id: renewal.id.0,
+            created: renewal.created,
+            modified: renewal.modified,
+            prior_subscription_plan: terms.prior_plan.0,
+            prior_subscription_plan_title: details.prior_plan_title,
+            renewed_subscription_plan: terms.renewed_plan.map(|plan| plan.0),
+            renewed_subscription_plan_title: details.renewed_plan_title,
+            salesforce_opportunity_id: terms.salesforce_opportunity_id,
+            number_of_licenses: terms.number_of_licenses,
+            effective_date: terms.effective_date,
+            renewed_expiration_date: terms.renewed_expiration_date,
+            processed: renewal.processed,
+            processed_datetime: renewal.processed_datetime,
+            renewed_plan_title: terms.renewed_plan_title,
+            license_types_to_copy: terms.license_types_to_copy.as_str(),
+            disable_auto_apply_licenses: terms.disable_auto_apply_licenses,
+            exempt_from_batch_processing: terms.exempt_from_batch_processing,
+            enterprise_customer_uuid: details.customer.0,
+        }
+    }
+}
+
+/// Every renewal, or those that `prior_subscription_plan`, `renewed_subscription_plan`, `enterprise_customer_uuid` and
+/// `processed` leave: what takes effect last comes first.
+#[utoipa::path(
+    get,
+    path = "/api/v1/provisioning-admins/subscription-plan-renewals/",
+    tag = "Renewals",
+    params(RenewalQuery, CustomerQuery, PageQuery),
+    responses((status = 200, description = "A page of renewals", body = PageBody<RenewalBody>)),
+)]
+pub async fn list(_: Provisioner, request: HttpRequest, state: web::Data<AppState>) -> Result<Answer, ApiError> {
+    let query = Query::parse(request.query_string());
+    let filter = RenewalFilter {
+        prior_plan: query_uuid(&query, "prior_subscription_plan")?.map(PlanId),
+        renewed_plan: query_uuid(&query, "renewed_subscription_plan")?.map(PlanId),
+        customer: query_uuid(&query, "enterprise_customer_uuid")?.map(CustomerId),
+        processed: query.flag("processed"),
+    };
+    let paging = Paging::new(&request, &query, MAX_PAGE_SIZE);
+    blocking(move || {
+        let page = state.manager.renewals(&filter, |total| paging.limit_offset(total))?;
+        let renewals: Vec<RenewalBody> = page.renewals.into_iter().map(RenewalBody::from).collect();
+        Answer::ok(&paging.body(page.total, renewals)?)
+    })
+    .await
+}
+
+/// Schedules a plan's renewal: 201. Where there is one between the same plans: 200 with it, as it is. Where a renewal has one
+/// of the two plans: 422 with that renewal.
+#[utoipa::path(
+    post,
+    path = "/api/v1/provisioning-admins/subscription-plan-renewals/",
+    tag = "Renewals",
+    request_body = NewRenewalRequest,
+    responses(
+        (status = 200, description = "There was one between the same plans", body = RenewalBody),
+        (status = 201, description = "The renewal", body = RenewalBody),
+        (status = 422, description = "One of the plans has a renewal, or a rule forbids it", body = RenewalRefused),
+    ),
+)]
+pub async fn create(
+    WithBody { access, body }: WithBody<Provisioner>,
+    state: web::Data<AppState>,
+) -> Result<Answer, ApiError> {
+    let mut fields = Fields::new(body)?;
+    if fields.absent("salesforce_opportunity_id") {
+        fields.error("salesforce_opportunity_id", "This field is required; it may be null.");
+    }
+    let prior_plan = PlanId(fields.required("prior_subscription_plan", uuid()));
+    let number_of_licenses = fields.required("number_of_licenses", number());
+    let effective_date = fields.required("effective_date", datetime());
+    let renewed_expiration_date = fields.required("renewed_expiration_date", datetime());
+    let changes = changes(&mut fields);
+    fields.finish()?;
+    let terms = RenewalTerms {
+        prior_plan,
+        renewed_plan: changes.renewed_plan.flatten(),
+        salesforce_opportunity_id: changes.salesforce_opportunity_id.flatten(),
+        number_of_licenses: i32::try_from(number_of_licenses).unwrap_or(i32::MAX),
+        effective_date,
+        renewed_expiration_date,
+        renewed_plan_title: changes.renewed_plan_title.flatten(),
+        license_types_to_copy: changes.license_types_to_copy.unwrap_or_default(),
+        disable_auto_apply_licenses: changes.disable_auto_apply_licenses.unwrap_or_default(),
+        exempt_from_batch_processing: changes.exempt_from_batch_processing.unwrap_or_default(),
+    };
+    blocking(move || {
+        let outcome = state.manager.create_renewal(&access.caller.actor(), &terms)?;
+        answer(outcome, StatusCode::CREATED)
+    })
+    .await
+}
+
+/// One renewal.
+#[utoipa::path(
+    get,
+    path = "/api/v1/provisioning-admins/subscription-plan-renewals/{renewal_id}/",
+    tag = "Renewals",
+    responses((status = 200, description = "The renewal", body = RenewalBody)),
+)]
+pub async fn retrieve(_: Provisioner, request: HttpRequest, state: web::Data<AppState>) -> Result<Answer, ApiError> {
+    let id = path_id(&request)?;
+    blocking(move || Answer::ok(&RenewalBody::from(state.manager.renewal(id)?))).await
+}
+
+/// Edits a renewal that was not processed: 200. Its prior plan stays: naming one is 400. Where another renewal leads to the
+/// renewed plan: 422 with that renewal.
+#[utoipa::path(
+    patch,
+    path = "/api/v1/provisioning-admins/subscription-plan-renewals/{renewal_id}/",
+    tag = "Renewals",
+    request_body = RenewalEditRequest,
+    responses(
+        (status = 200, description = "The renewal", body = RenewalBody),
+        (status = 422, description = "Another renewal leads to the plan, or a rule forbids it", body = RenewalRefused),
+    ),
+)]
+pub async fn update(
+    WithBody { access, body }: WithBody<Provisioner>,
+    request: HttpRequest,
+    state: web::Data<AppState>,
+) -> Result<Answer, ApiError> {
+    let id = path_id(&request)?;
+    let mut fields = Fields::new(body)?;
+    if !fields.absent("prior_subscription_plan") {
+        fields.error(NON_FIELD_ERRORS, "A renewal's prior plan cannot be changed: leave it out.");
+    }
+    let number_of_licenses = fields.optional("number_of_licenses", number());
+    let effective_date = fields.optional("effective_date", datetime());
+    let renewed_expiration_date = fields.optional("renewed_expiration_date", datetime());
+    let changes = RenewalChanges {
+        number_of_licenses: number_of_licenses.and_then(|number| i32::try_from(number).ok()),
+        effective_date,
+        renewed_expiration_date,
+        ..changes(&mut fields)
+    };
+    fields.finish()?;
+    blocking(move || {
+        let outcome = state.manager.update_renewal(&access.caller.actor(), id, &changes)?;
+        answer(outcome, StatusCode::OK)
+    })
+    .await
+}
+
+/// Deletes a renewal: 204. Its plans and their licenses stay.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/provisioning-admins/subscription-plan-renewals/{renewal_id}/",
+    tag = "Renewals",
+    responses((status = 204, description = "Deleted")),
+)]
+pub async fn delete(access: Provisioner, request: HttpRequest, state: web::Data<AppState>) -> Result<Answer, ApiError> {
+    let id = path_id(&request)?;
+    blocking(move || {
+        state.manager.delete_renewal(&access.caller.actor(), id)?;
+        Ok(Answer::no_content())
+    })
+    .await
+}
+
+/// Processes a renewal: 201, or 200 where it was processed before. 422 where it cannot be, and nothing changes.
+#[utoipa::path(
+    post,
+    path = "/api/v1/provisioning-admins/subscription-plan-renewals/{renewal_id}/process/",
+    tag = "Renewals",
+    responses(
+        (status = 200, description = "It was processed before", body = RenewalBody),
+        (status = 201, description = "It is processed", body = RenewalBody),
+        (status = 422, description = "It cannot be processed", body = String, content_type = "application/json"),
+    ),
+)]
+pub async fn process(
+    access: Provisioner,
+    request: HttpRequest,
+    state: web::Data<AppState>,
+) -> Result<Answer, ApiError> {
+    let id = path_id(&request)?;
+    blocking(move || {
+        let processed = state.manager.process_renewal(&access.caller.actor(), id, RenewedBy::Manual);
+        let processed = processed.map_err(|error| match error {
+            Error::Conflict(Conflict::PlanTitle) => ApiError::text(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "The agreement has a plan of the renewed one's title already. Set another renewed_plan_title.",
+            ),
+            other => other.into(),
+        })?;
+        state.wake_jobs.notify_one();
+        let status = if processed.newly { StatusCode::CREATED } else { StatusCode::OK };
+        Answer::json(status, &RenewalBody::from(processed.details))
+    })
+    .await
+}
+
+/// What became of a renewal: its changes, the newest first, by pages. With `as_of`, how it was at that moment.
+#[utoipa::path(
+    get,
+    path = "/api/v1/provisioning-admins/subscription-plan-renewals/{renewal_id}/history/",
+    tag = "Renewals",
+    params(AsOfQuery, PageQuery),
+    responses(
+        (status = 200, description = "A page of changes, or how it was", body = History),
+        (status = 400, description = "`as_of` is no moment", body = FieldErrors),
+    ),
+)]
+pub async fn renewal_history(
+    _: ProvisionerOrStaff,
+    request: HttpRequest,
+    state: web::Data<AppState>,
+) -> Result<Answer, ApiError> {
+    let id = path_id(&request)?;
+    history::answer(EntityRef::Renewal(id), request, state).await
+}
+
+fn path_id(request: &HttpRequest) -> Result<RenewalId, ApiError> {
+    path_integer(request, "renewal_id").map(RenewalId)
+}
+
+fn answer(outcome: RenewalOutcome, written: StatusCode) -> Result<Answer, ApiError> {
+    let (status, details) = match outcome {
+        RenewalOutcome::Written(details) => (written, details),
+        RenewalOutcome::Existing(details) => (StatusCode::OK, details),
+        RenewalOutcome::InTheWay(details) => (StatusCode::UNPROCESSABLE_ENTITY, details),
+    };
+    Answer::json(status, &RenewalBody::from(details))
+}
+
+fn number() -> crate::http::fields::Integer {
+    integer(1..=i64::from(i32::MAX))
+}
+
+/// The fields that a new renewal and an edit read alike.
+fn changes(fields: &mut Fields) -> RenewalChanges {
+    let types = fields.optional("license_types_to_copy", choice(LICENSE_TYPES));
+    RenewalChanges {
+        renewed_plan: fields.nullable("renewed_subscription_plan", uuid()).map(PlanId).change(),
+        salesforce_opportunity_id: fields.nullable("salesforce_opportunity_id", text(1..=255)).change(),
+        renewed_plan_title: fields
+            .nullable("renewed_plan_title", text(1..=SubscriptionPlan::MAX_TITLE_LENGTH))
+            .change(),
+        license_types_to_copy: types.and_then(LicenseTypesToCopy::from_name),
+        disable_auto_apply_licenses: fields.optional("disable_auto_apply_licenses", boolean()),
+        exempt_from_batch_processing: fields.optional("exempt_from_batch_processing", boolean()),
+        ..RenewalChanges::default()
+    }
+}

@@ -1,0 +1,159 @@
+//! `/api/v1/provisioning-admins/role-assignments/`: provisioning admins hand out the roles that the database keeps.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, web};
+use chrono::{DateTime, Utc};
+use license_manager_domain::ports::{AssignedRole, RoleAssignment, RoleAssignmentFilter};
+use license_manager_domain::{CustomerId, RoleAssignmentId};
+use serde::Serialize;
+use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
+
+use crate::auth::MAX_USERNAME_LENGTH;
+use crate::auth::permissions::{ProvisionerOrStaff, path_integer};
+use crate::http::answer::{Answer, blocking};
+use crate::http::body::WithBody;
+use crate::http::error::ApiError;
+use crate::http::fields::{Fields, choice, text, uuid};
+use crate::http::paging::{PageBody, Paging, query_uuid};
+use crate::http::query::Query;
+use crate::http::time::serialize as moment;
+use crate::openapi::parameters::{CustomerQuery, PageQuery};
+use crate::state::AppState;
+
+/// The most assignments a page has.
+const MAX_PAGE_SIZE: u64 = 100;
+
+const ROLES: &[&str] = &["enterprise_subscriptions_admin", "enterprise_subscriptions_learner"];
+
+/// Which assignments.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct RoleAssignmentQuery {
+    /// Only those of this user.
+    pub username: Option<String>,
+    /// Only those of this role.
+    pub role: Option<String>,
+}
+
+/// A role for a user.
+#[derive(ToSchema)]
+pub struct RoleAssignmentRequest {
+    /// The user, who need not have called yet.
+    #[schema(min_length = 1, max_length = 255)]
+    pub username: String,
+    /// The role.
+    pub role: RoleName,
+    /// For which customer; for all of them unless named.
+    pub enterprise_customer_uuid: Option<Uuid>,
+}
+
+/// A role that the database keeps.
+#[derive(ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = Role)]
+pub enum RoleName {
+    /// Administers subscriptions.
+    EnterpriseSubscriptionsAdmin,
+    /// Uses them.
+    EnterpriseSubscriptionsLearner,
+}
+
+/// A role assignment.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = RoleAssignment)]
+struct Body {
+    id: i64,
+    username: String,
+    #[schema(value_type = RoleName)]
+    role: String,
+    /// Null for all customers.
+    enterprise_customer_uuid: Option<Uuid>,
+    #[serde(serialize_with = "moment")]
+    created: DateTime<Utc>,
+}
+
+impl From<AssignedRole> for Body {
+    fn from(assigned: AssignedRole) -> Self {
+        Self {
+            id: assigned.id.0,
+            username: assigned.username,
+            role: assigned.role.role,
+            enterprise_customer_uuid: assigned.role.customer.map(|customer| customer.0),
+            created: assigned.created,
+        }
+    }
+}
+
+/// Every assignment, or those that `username`, `role` and `enterprise_customer_uuid` leave.
+#[utoipa::path(
+    get,
+    path = "/api/v1/provisioning-admins/role-assignments/",
+    tag = "Staff",
+    params(RoleAssignmentQuery, CustomerQuery, PageQuery),
+    responses((status = 200, description = "A page of assignments", body = PageBody<Body>)),
+)]
+pub async fn list(_: ProvisionerOrStaff, request: HttpRequest, state: web::Data<AppState>) -> Result<Answer, ApiError> {
+    let query = Query::parse(request.query_string());
+    let named = |name| query.get(name).filter(|text| !text.is_empty()).map(str::to_owned);
+    let filter = RoleAssignmentFilter {
+        username: named("username"),
+        role: named("role"),
+        customer: query_uuid(&query, "enterprise_customer_uuid")?.map(CustomerId),
+    };
+    let paging = Paging::new(&request, &query, MAX_PAGE_SIZE);
+    blocking(move || {
+        let page = state.manager.role_assignments(&filter, |total| paging.limit_offset(total))?;
+        Answer::ok(&paging.body(page.total, page.records.into_iter().map(Body::from).collect())?)
+    })
+    .await
+}
+
+/// Gives a user a role, for one customer or, without one, for all: 201, or 200 where they have it. The user need not have called
+/// yet.
+#[utoipa::path(
+    post,
+    path = "/api/v1/provisioning-admins/role-assignments/",
+    tag = "Staff",
+    request_body = RoleAssignmentRequest,
+    responses(
+        (status = 200, description = "The user had it", body = Body),
+        (status = 201, description = "The user has it now", body = Body),
+    ),
+)]
+pub async fn create(
+    WithBody { body, .. }: WithBody<ProvisionerOrStaff>,
+    state: web::Data<AppState>,
+) -> Result<Answer, ApiError> {
+    let mut fields = Fields::new(body)?;
+    let username = fields.required("username", text(1..=MAX_USERNAME_LENGTH));
+    let role = fields.required("role", choice(ROLES)).to_owned();
+    let customer = fields.nullable("enterprise_customer_uuid", uuid()).value().map(CustomerId);
+    fields.finish()?;
+    blocking(move || {
+        let (assigned, new) = state.manager.give_role(&username, &RoleAssignment { role, customer })?;
+        let status = if new { StatusCode::CREATED } else { StatusCode::OK };
+        Answer::json(status, &Body::from(assigned))
+    })
+    .await
+}
+
+/// Takes a role away: 204.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/provisioning-admins/role-assignments/{role_assignment_id}/",
+    tag = "Staff",
+    responses((status = 204, description = "Taken away")),
+)]
+pub async fn delete(
+    _: ProvisionerOrStaff,
+    request: HttpRequest,
+    state: web::Data<AppState>,
+) -> Result<Answer, ApiError> {
+    let id = RoleAssignmentId(path_integer(&request, "role_assignment_id")?);
+    blocking(move || {
+        state.manager.take_role(id)?;
+        Ok(Answer::no_content())
+    })
+    .await
+}

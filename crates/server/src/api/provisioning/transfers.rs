@@ -1,0 +1,359 @@
+//! `/api/v1/provisioning-admins/license-transfer-jobs/`: provisioning admins move licenses from one plan to another.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, web};
+use chrono::{DateTime, Utc};
+use license_manager_domain::model::{TransferJobSummary, TransferOrder, TransferRun, TransferredLicenses};
+use license_manager_domain::ports::TransferFilter;
+use license_manager_domain::{AgreementId, CustomerId, Error, LicenseId, LicenseTransferJob, PlanId, TransferJobId};
+use serde::Serialize;
+use serde_json::json;
+use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
+
+use crate::auth::permissions::{ProvisionerOrStaff, path_integer};
+use crate::http::answer::{Answer, blocking};
+use crate::http::body::WithBody;
+use crate::http::error::ApiError;
+use crate::http::fields::{Field, Fields, boolean, list as list_of, text, uuid};
+use crate::http::paging::{PageBody, Paging, query_uuid};
+use crate::http::query::Query;
+use crate::http::time::{serialize as moment, serialize_optional as optional_moment};
+use crate::openapi::parameters::{CustomerQuery, PageQuery};
+use crate::state::AppState;
+
+/// The most jobs a page has.
+const MAX_PAGE_SIZE: u64 = 100;
+
+/// The longest notes, in characters.
+const MAX_NOTES: usize = 10_000;
+
+/// The most characters of `license_uuids_raw`: the body's own limit comes first.
+const MAX_RAW: usize = usize::MAX;
+
+/// Which jobs.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct TransferJobQuery {
+    /// Only those of this agreement.
+    pub customer_agreement: Option<Uuid>,
+    /// Only those from this plan.
+    pub old_subscription_plan: Option<Uuid>,
+    /// Only those to this plan.
+    pub new_subscription_plan: Option<Uuid>,
+    /// `true` leaves those whose licenses moved, `false` the others.
+    pub completed: Option<bool>,
+}
+
+/// Which licenses move from one plan of an agreement to another: all of them, or those that a list or a text names.
+#[derive(ToSchema)]
+pub struct TransferJobRequest {
+    /// The agreement of both plans.
+    pub customer_agreement: Uuid,
+    /// The plan they leave.
+    pub old_subscription_plan: Uuid,
+    /// The plan they get to.
+    pub new_subscription_plan: Uuid,
+    /// Whether all of the plan's licenses move.
+    #[schema(nullable = false)]
+    pub transfer_all: Option<bool>,
+    /// Which ones do.
+    pub license_uuids: Option<Vec<Uuid>>,
+    /// Which ones do, as a text of UUIDs with a delimiter between them.
+    pub license_uuids_raw: Option<String>,
+    /// What stands between them; a newline unless named.
+    pub delimiter: Option<Delimiter>,
+    /// Whether the job only tells what it would do.
+    #[schema(nullable = false)]
+    pub is_dry_run: Option<bool>,
+    /// Words for those who read the job later.
+    #[schema(max_length = 10_000)]
+    pub notes: Option<String>,
+}
+
+/// What stands between the UUIDs of a text.
+#[derive(ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Delimiter {
+    /// The end of a line.
+    Newline,
+    /// `,`
+    Comma,
+    /// `|`
+    Pipe,
+}
+
+/// How a job is run.
+#[derive(ToSchema)]
+pub struct TransferRunRequest {
+    /// Counts in place of the job's own.
+    #[schema(nullable = false)]
+    pub is_dry_run: Option<bool>,
+}
+
+/// A job as lists have it.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = TransferJobSummary)]
+struct SummaryBody {
+    id: i64,
+    #[serde(serialize_with = "moment")]
+    created: DateTime<Utc>,
+    #[serde(serialize_with = "moment")]
+    modified: DateTime<Utc>,
+    customer_agreement: Uuid,
+    old_subscription_plan: Uuid,
+    new_subscription_plan: Uuid,
+    notes: Option<String>,
+    is_dry_run: bool,
+    transfer_all: bool,
+    #[serde(serialize_with = "optional_moment")]
+    completed_at: Option<DateTime<Utc>>,
+}
+
+impl From<TransferJobSummary> for SummaryBody {
+    fn from(job: TransferJobSummary) -> Self {
+        Self {
+            id: job.id.0,
+            created: job.created,
+            modified: job.modified,
+            customer_agreement: job.agreement.0,
+            old_subscription_plan: job.old_plan.0,
+            new_subscription_plan: job.new_plan.0,
+            notes: job.notes,
+            is_dry_run: job.is_dry_run,
+            transfer_all: job.transfer_all,
+            completed_at: job.completed_at,
+        }
+    }
+}
+
+/// A job by itself.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = TransferJob)]
+struct JobBody {
+    #[serde(flatten)]
+    summary: SummaryBody,
+    /// The licenses it names; none where it moves all of them.
+    #[schema(value_type = Vec<Uuid>)]
+    license_uuids: Vec<LicenseId>,
+    /// What its runs did, in order.
+    processed_results: Vec<RunBody>,
+}
+
+/// What a run did, or would have done.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = TransferRun)]
+struct RunBody {
+    is_dry_run: bool,
+    #[schema(value_type = Vec<Uuid>)]
+    modified_licenses: Vec<LicenseId>,
+    #[serde(serialize_with = "moment")]
+    completed_at: DateTime<Utc>,
+}
+
+/// A run that is refused, for the people who would hold two live licenses of the new plan.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = TransferRefused)]
+struct WouldHoldTwoBody {
+    /// In words for a person.
+    detail: String,
+    /// The licenses that cannot move.
+    licenses: Vec<HeldTwiceBody>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = HeldTwice)]
+struct HeldTwiceBody {
+    #[schema(value_type = Uuid)]
+    license_uuid: LicenseId,
+    user_email: String,
+}
+
+impl From<LicenseTransferJob> for JobBody {
+    fn from(job: LicenseTransferJob) -> Self {
+        let summary = TransferJobSummary::from(&job).into();
+        let run = |run: TransferRun| RunBody {
+            is_dry_run: run.is_dry_run,
+            modified_licenses: run.modified_licenses,
+            completed_at: run.completed_at,
+        };
+        let license_uuids = match job.order.licenses {
+            TransferredLicenses::All => Vec::new(),
+            TransferredLicenses::Named(ids) => ids,
+        };
+        Self { summary, license_uuids, processed_results: job.runs.into_iter().map(run).collect() }
+    }
+}
+
+/// Every job, the latest first, or those that `enterprise_customer_uuid`, `customer_agreement`, `old_subscription_plan`,
+/// `new_subscription_plan` and `completed` leave; without the licenses they name and moved, which may be very many.
+#[utoipa::path(
+    get,
+    path = "/api/v1/provisioning-admins/license-transfer-jobs/",
+    tag = "Transfers",
+    params(TransferJobQuery, CustomerQuery, PageQuery),
+    responses((status = 200, description = "A page of jobs", body = PageBody<SummaryBody>)),
+)]
+pub async fn list(_: ProvisionerOrStaff, request: HttpRequest, state: web::Data<AppState>) -> Result<Answer, ApiError> {
+    let query = Query::parse(request.query_string());
+    let filter = TransferFilter {
+        customer: query_uuid(&query, "enterprise_customer_uuid")?.map(CustomerId),
+        agreement: query_uuid(&query, "customer_agreement")?.map(AgreementId),
+        old_plan: query_uuid(&query, "old_subscription_plan")?.map(PlanId),
+        new_plan: query_uuid(&query, "new_subscription_plan")?.map(PlanId),
+        completed: query.flag("completed"),
+    };
+    let paging = Paging::new(&request, &query, MAX_PAGE_SIZE);
+    blocking(move || {
+        let page = state.manager.transfer_jobs(&filter, |total| paging.limit_offset(total))?;
+        let jobs: Vec<SummaryBody> = page.jobs.into_iter().map(SummaryBody::from).collect();
+        Answer::ok(&paging.body(page.total, jobs)?)
+    })
+    .await
+}
+
+/// Makes a job, which moves nothing yet: 201.
+#[utoipa::path(
+    post,
+    path = "/api/v1/provisioning-admins/license-transfer-jobs/",
+    tag = "Transfers",
+    request_body = TransferJobRequest,
+    responses((status = 201, description = "The job", body = JobBody)),
+)]
+pub async fn create(
+    WithBody { access, body }: WithBody<ProvisionerOrStaff>,
+    state: web::Data<AppState>,
+) -> Result<Answer, ApiError> {
+    let mut fields = Fields::new(body)?;
+    let agreement = AgreementId(fields.required("customer_agreement", uuid()));
+    let old_plan = PlanId(fields.required("old_subscription_plan", uuid()));
+    let new_plan = PlanId(fields.required("new_subscription_plan", uuid()));
+    let notes = fields.nullable("notes", text(0..=MAX_NOTES)).value();
+    let is_dry_run = fields.optional("is_dry_run", boolean()).unwrap_or_default();
+    let licenses = licenses(&mut fields);
+    fields.finish()?;
+    let order = TransferOrder { agreement, old_plan, new_plan, notes, is_dry_run, licenses };
+    blocking(move || {
+        let job = state.manager.create_transfer_job(&access.caller.actor(), &order)?;
+        Answer::json(StatusCode::CREATED, &JobBody::from(job))
+    })
+    .await
+}
+
+/// One job.
+#[utoipa::path(
+    get,
+    path = "/api/v1/provisioning-admins/license-transfer-jobs/{job_id}/",
+    tag = "Transfers",
+    responses((status = 200, description = "The job", body = JobBody)),
+)]
+pub async fn retrieve(
+    _: ProvisionerOrStaff,
+    request: HttpRequest,
+    state: web::Data<AppState>,
+) -> Result<Answer, ApiError> {
+    let id = path_id(&request)?;
+    blocking(move || Answer::ok(&JobBody::from(state.manager.transfer_job(id)?))).await
+}
+
+/// Runs a job: 200, also where its licenses moved before. `is_dry_run` in the body counts in place of the job's own. 422 where
+/// somebody would hold two live licenses of the new plan: then the licenses are named and nothing moves.
+#[utoipa::path(
+    post,
+    path = "/api/v1/provisioning-admins/license-transfer-jobs/{job_id}/process/",
+    tag = "Transfers",
+    request_body = TransferRunRequest,
+    responses(
+        (status = 200, description = "The job", body = JobBody),
+        (status = 422, description = "Somebody would hold two live licenses of the new plan", body = WouldHoldTwoBody),
+    ),
+)]
+pub async fn process(
+    WithBody { access, body }: WithBody<ProvisionerOrStaff>,
+    request: HttpRequest,
+    state: web::Data<AppState>,
+) -> Result<Answer, ApiError> {
+    let id = path_id(&request)?;
+    let mut fields = Fields::new(body)?;
+    let is_dry_run = fields.optional("is_dry_run", boolean());
+    fields.finish()?;
+    blocking(move || match state.manager.process_transfer_job(&access.caller.actor(), id, is_dry_run) {
+        Ok(job) => Answer::ok(&JobBody::from(job)),
+        Err(error @ Error::WouldHoldTwo(_)) => Err(would_hold_two(error)),
+        Err(error) => Err(error.into()),
+    })
+    .await
+}
+
+fn path_id(request: &HttpRequest) -> Result<TransferJobId, ApiError> {
+    path_integer(request, "job_id").map(TransferJobId)
+}
+
+fn would_hold_two(error: Error) -> ApiError {
+    let detail = error.to_string();
+    let Error::WouldHoldTwo(held) = error else { return error.into() };
+    let licenses = held
+        .iter()
+        .map(|held| HeldTwiceBody { license_uuid: held.license, user_email: held.email.as_str().to_owned() });
+    let body = WouldHoldTwoBody { detail, licenses: licenses.collect() };
+    ApiError::body(StatusCode::UNPROCESSABLE_ENTITY, json!(body))
+}
+
+/// The licenses to move: `transfer_all`, or `license_uuids`, or `license_uuids_raw` with its `delimiter`; one of them.
+fn licenses(fields: &mut Fields) -> TransferredLicenses {
+    let all = fields.optional("transfer_all", boolean()).unwrap_or_default();
+    let listed = fields.nullable("license_uuids", list_of(uuid(), 0..=usize::MAX)).value().unwrap_or_default();
+    let delimiter = delimiter(fields);
+    let raw = fields.nullable("license_uuids_raw", text(0..=MAX_RAW)).value().unwrap_or_default();
+    let parsed = parse(fields, &raw, delimiter);
+    match (all, listed.is_empty(), raw.is_empty()) {
+        (true, true, true) => TransferredLicenses::All,
+        (true, _, _) => {
+            fields.error("transfer_all", "Either name licenses or transfer all of them, not both.");
+            TransferredLicenses::All
+        }
+        (false, false, false) => {
+            fields.error("license_uuids_raw", "Name the licenses once: in license_uuids or in license_uuids_raw.");
+            TransferredLicenses::All
+        }
+        (false, _, _) => {
+            let mut ids: Vec<LicenseId> = listed.into_iter().map(LicenseId).chain(parsed).collect();
+            ids.sort_unstable();
+            ids.dedup();
+            TransferredLicenses::Named(ids)
+        }
+    }
+}
+
+/// What stands between the UUIDs of a text: a newline unless something else is named.
+fn delimiter(fields: &mut Fields) -> char {
+    match fields.raw("delimiter") {
+        Field::Absent | Field::Null => '\n',
+        Field::Value(value) => match value.as_str() {
+            Some("newline" | "\n" | "\\n") => '\n',
+            Some("comma" | ",") => ',',
+            Some("pipe" | "|") => '|',
+            _ => {
+                fields.error("delimiter", "This must be one of: newline, comma, pipe.");
+                '\n'
+            }
+        },
+    }
+}
+
+/// The UUIDs of a text; spaces around them and empty places do not count. The first that is none is told.
+fn parse(fields: &mut Fields, raw: &str, delimiter: char) -> Vec<LicenseId> {
+    let places = raw.split(delimiter).map(str::trim).filter(|place| !place.is_empty());
+    let mut licenses = Vec::new();
+    for (index, place) in places.enumerate() {
+        match Uuid::parse_str(place) {
+            Ok(uuid) => licenses.push(LicenseId(uuid)),
+            Err(_) => {
+                let message = format!("Number {} is not a UUID. Check the text and its delimiter.", index + 1);
+                fields.error("license_uuids_raw", message);
+                break;
+            }
+        }
+    }
+    licenses
+}

@@ -1,0 +1,121 @@
+//! `POST /api/v1/subscriptions/{subscription_uuid}/revert/`: a plan's licenses are set back to how they were at a moment.
+
+use actix_web::{HttpRequest, web};
+use chrono::{DateTime, Utc};
+use license_manager_domain::{LicenseId, PlanId, RevertRequest};
+use serde::Serialize;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::history::{FieldChangeBody, changes};
+use crate::auth::permissions::{ProvisionerOrStaff, path_uuid};
+use crate::http::answer::{Answer, blocking};
+use crate::http::body::WithBody;
+use crate::http::error::ApiError;
+use crate::http::fields::{Fields, boolean, datetime, list, uuid};
+use crate::http::time::serialize as moment;
+use crate::state::AppState;
+
+/// Which licenses are set back to which moment.
+#[derive(ToSchema)]
+#[schema(as = RevertRequest)]
+pub struct Order {
+    /// The moment.
+    pub as_of: DateTime<Utc>,
+    /// The licenses; all of the plan unless named.
+    #[schema(min_items = 1)]
+    pub license_uuids: Option<Vec<Uuid>>,
+    /// Whether nothing is to change; it is a dry run unless this is false.
+    #[schema(nullable = false)]
+    pub dry_run: Option<bool>,
+}
+
+/// What was changed, or would be.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Revert)]
+struct Body {
+    #[serde(serialize_with = "moment")]
+    as_of: DateTime<Utc>,
+    dry_run: bool,
+    num_changed: usize,
+    changed: Vec<ChangedBody>,
+    left_alone: Vec<LeftAloneBody>,
+}
+
+/// A license that is set back.
+#[derive(Serialize, ToSchema)]
+#[schema(as = RevertedLicense)]
+struct ChangedBody {
+    #[schema(value_type = Uuid)]
+    uuid: LicenseId,
+    /// By field.
+    #[schema(value_type = BTreeMap<String, FieldChangeBody>)]
+    changes: serde_json::Value,
+}
+
+/// A license that stays as it is.
+#[derive(Serialize, ToSchema)]
+#[schema(as = LicenseLeftAlone)]
+struct LeftAloneBody {
+    #[schema(value_type = Uuid)]
+    uuid: LicenseId,
+    #[schema(value_type = LeftAloneReason)]
+    reason: &'static str,
+}
+
+/// Why a license stays as it is.
+#[derive(ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[expect(dead_code, reason = "tells the document of the reasons")]
+enum LeftAloneReason {
+    /// The license was made later.
+    DidNotExist,
+    /// It belonged to another plan then.
+    InAnotherPlan,
+    /// Its holder was retired since.
+    HolderRetired,
+    /// It is as it was.
+    Unchanged,
+}
+
+/// Tells what setting the plan's licenses back to a moment would change; with `dry_run` false, changes it.
+///
+/// 422 where somebody would hold two live licenses of the plan: then nothing changes.
+#[utoipa::path(
+    post,
+    path = "/api/v1/subscriptions/{subscription_uuid}/revert/",
+    tag = "Provisioning",
+    request_body = Order,
+    responses(
+        (status = 200, description = "What changes", body = Body),
+        (status = 422, description = "Somebody would hold two live licenses, or too many licenses were written since", body = String, content_type = "application/json"),
+    ),
+)]
+pub async fn revert(
+    WithBody { access, body }: WithBody<ProvisionerOrStaff>,
+    request: HttpRequest,
+    state: web::Data<AppState>,
+) -> Result<Answer, ApiError> {
+    let plan = PlanId(path_uuid(&request, "subscription_uuid")?);
+    let mut fields = Fields::new(body)?;
+    let as_of = fields.required("as_of", datetime());
+    let licenses = fields.nullable("license_uuids", list(uuid(), 1..=usize::MAX)).value();
+    let dry_run = fields.optional("dry_run", boolean()).unwrap_or(true);
+    fields.finish()?;
+    let licenses = licenses.map(|ids| ids.into_iter().map(LicenseId).collect());
+    let request = RevertRequest { plan, licenses, as_of, dry_run };
+    blocking(move || {
+        let done = state.manager.revert(&access.caller.actor(), &request)?;
+        let num_changed = done.changed.len();
+        let changed = done.changed.into_iter().map(|(uuid, fields)| ChangedBody { uuid, changes: changes(&fields) });
+        let left_alone = done.left_alone.into_iter().map(|(uuid, why)| LeftAloneBody { uuid, reason: why.as_str() });
+        Answer::ok(&Body {
+            as_of: request.as_of,
+            dry_run: request.dry_run,
+            num_changed,
+            changed: changed.collect(),
+            left_alone: left_alone.collect(),
+        })
+    })
+    .await
+}

@@ -1,0 +1,97 @@
+//! `POST /api/v1/staff_lookup_licenses/`: support staff look a person's licenses up, across customers.
+
+use actix_web::http::StatusCode;
+use actix_web::web;
+use chrono::{DateTime, Utc};
+use license_manager_domain::use_cases::PersonalLicense;
+use license_manager_domain::{Email, InvalidEmail};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::api::licenses::activation_link;
+use crate::auth::permissions::Staff;
+use crate::http::answer::{Answer, blocking};
+use crate::http::body::WithBody;
+use crate::http::error::ApiError;
+use crate::http::time::{serialize as moment, serialize_optional as optional_moment};
+use crate::openapi::errors::BadRequest;
+use crate::openapi::parameters::LicenseState;
+use crate::state::AppState;
+
+/// Whose licenses.
+#[derive(ToSchema)]
+pub struct LookUpRequest {
+    /// The person's address.
+    pub user_email: String,
+}
+
+/// A license of the person.
+#[derive(Serialize, ToSchema)]
+#[schema(as = FoundLicense)]
+struct Body {
+    #[schema(value_type = LicenseState)]
+    status: &'static str,
+    #[serde(serialize_with = "optional_moment")]
+    assigned_date: Option<DateTime<Utc>>,
+    #[serde(serialize_with = "optional_moment")]
+    activation_date: Option<DateTime<Utc>>,
+    #[serde(serialize_with = "optional_moment")]
+    revoked_date: Option<DateTime<Utc>>,
+    #[serde(serialize_with = "optional_moment")]
+    last_remind_date: Option<DateTime<Utc>>,
+    subscription_plan_title: String,
+    #[serde(serialize_with = "moment")]
+    subscription_plan_expiration_date: DateTime<Utc>,
+    /// Where the person activates it; null where it has no key, or its customer no slug.
+    activation_link: Option<String>,
+}
+
+impl Body {
+    fn new(found: &PersonalLicense, state: &AppState) -> Self {
+        let columns = found.license.columns();
+        let slug = found.customer_slug.as_deref();
+        Self {
+            status: columns.status.as_str(),
+            assigned_date: columns.assigned_date,
+            activation_date: columns.activation_date,
+            revoked_date: columns.revoked_date,
+            last_remind_date: columns.last_remind_date,
+            subscription_plan_title: found.plan.plan.title.clone(),
+            subscription_plan_expiration_date: found.plan.plan.expiration_date,
+            activation_link: activation_link(state, slug, &found.license),
+        }
+    }
+}
+
+/// Every license of a person, of every customer, the one handed out last first. 404 without a body where there is none, 400 without a
+/// usable email.
+#[utoipa::path(
+    post,
+    path = "/api/v1/staff_lookup_licenses/",
+    tag = "Staff",
+    request_body = LookUpRequest,
+    responses(
+        (status = 200, description = "The licenses", body = Vec<Body>),
+        (status = 400, description = "No usable email", body = BadRequest),
+        (status = 404, description = "The person has none; without a body"),
+    ),
+)]
+pub async fn look_up(WithBody { body, .. }: WithBody<Staff>, state: web::Data<AppState>) -> Result<Answer, ApiError> {
+    let missing = || ApiError::text(StatusCode::BAD_REQUEST, "Name the person: user_email is missing.");
+    let email = parse_email(body["user_email"].as_str().ok_or_else(missing)?)?;
+    blocking(move || {
+        let found = state.manager.licenses_of_email(&email, None)?;
+        if found.licenses.is_empty() {
+            return Ok(Answer::empty(StatusCode::NOT_FOUND));
+        }
+        let licenses: Vec<_> = found.licenses.iter().map(|license| Body::new(license, &state)).collect();
+        Answer::ok(&licenses)
+    })
+    .await
+}
+
+/// The address of `user_email`.
+pub(super) fn parse_email(text: &str) -> Result<Email, ApiError> {
+    let invalid = |problem: InvalidEmail| ApiError::text(StatusCode::BAD_REQUEST, format!("user_email: {problem}"));
+    text.parse().map_err(invalid)
+}

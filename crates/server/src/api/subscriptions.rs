@@ -1,0 +1,112 @@
+//! Plans as a customer's people see them.
+//!
+//! - `GET /api/v1/subscriptions/`, `GET /api/v1/subscriptions/{subscription_uuid}/`: for admins.
+//! - `GET /api/v1/learner-subscriptions/`, `…/{subscription_uuid}/`: for learners too; without a customer the list is empty.
+
+use actix_web::{HttpRequest, web};
+use license_manager_domain::ports::{CustomerScope, PlanFilter};
+use license_manager_domain::{CustomerId, PlanId};
+
+use crate::api::views::PlanWithCountsBody;
+use crate::auth::permissions::{Admin, AdminOrLearner, Listing, OfPlan};
+use crate::http::answer::{Answer, blocking};
+use crate::http::error::ApiError;
+use crate::http::paging::{PageBody, Paging, query_uuid};
+use crate::http::query::Query;
+use crate::openapi::parameters::{CurrentQuery, CustomerQuery, PageQuery};
+use crate::state::AppState;
+
+/// The most plans a page has.
+const MAX_PAGE_SIZE: u64 = 100;
+
+/// Active plans of one customer, or every plan of the caller's customers where none is named. `current=true` leaves the one
+/// current plan.
+#[utoipa::path(
+    get,
+    path = "/api/v1/subscriptions/",
+    tag = "Plans",
+    params(CustomerQuery, CurrentQuery, PageQuery),
+    responses((status = 200, description = "A page of plans", body = PageBody<PlanWithCountsBody>))
+)]
+pub async fn list(
+    access: Listing<Admin>,
+    request: HttpRequest,
+    state: web::Data<AppState>,
+) -> Result<Answer, ApiError> {
+    let query = Query::parse(request.query_string());
+    let customer = query_uuid(&query, "enterprise_customer_uuid")?.map(CustomerId);
+    let filter = PlanFilter { scope: access.scope, customer, active_only: customer.is_some(), current_at: None };
+    answer(filter, request, query, state).await
+}
+
+/// Active plans of the customer that is named.
+#[utoipa::path(
+    get,
+    path = "/api/v1/learner-subscriptions/",
+    tag = "Learners",
+    params(CustomerQuery, CurrentQuery, PageQuery),
+    responses((status = 200, description = "A page of plans", body = PageBody<PlanWithCountsBody>))
+)]
+pub async fn list_for_learner(
+    access: Listing<AdminOrLearner>,
+    request: HttpRequest,
+    state: web::Data<AppState>,
+) -> Result<Answer, ApiError> {
+    let query = Query::parse(request.query_string());
+    let customer = query_uuid(&query, "enterprise_customer_uuid")?.map(CustomerId);
+    let scope = if customer.is_some() { access.scope } else { CustomerScope::Only(Vec::new()) };
+    answer(PlanFilter { scope, customer, active_only: true, current_at: None }, request, query, state).await
+}
+
+async fn answer(
+    filter: PlanFilter,
+    request: HttpRequest,
+    query: Query,
+    state: web::Data<AppState>,
+) -> Result<Answer, ApiError> {
+    let paging = Paging::new(&request, &query, MAX_PAGE_SIZE);
+    let current_only = query.flag("current") == Some(true);
+    blocking(move || {
+        let page = match current_only {
+            true => state.manager.current_plan(&filter)?,
+            false => state.manager.plans(&filter, |total| paging.limit_offset(total))?,
+        };
+        let plans = PlanWithCountsBody::all(&page, state.manager.settings().renewal_lock);
+        Answer::ok(&paging.body(page.total, plans)?)
+    })
+    .await
+}
+
+/// One plan.
+#[utoipa::path(
+    get,
+    path = "/api/v1/subscriptions/{subscription_uuid}/",
+    tag = "Plans",
+    responses((status = 200, description = "The plan", body = PlanWithCountsBody))
+)]
+pub async fn retrieve(access: OfPlan<Admin>, state: web::Data<AppState>) -> Result<Answer, ApiError> {
+    one(access.plan, state).await
+}
+
+/// One plan.
+#[utoipa::path(
+    get,
+    path = "/api/v1/learner-subscriptions/{subscription_uuid}/",
+    tag = "Learners",
+    responses((status = 200, description = "The plan", body = PlanWithCountsBody))
+)]
+pub async fn retrieve_for_learner(
+    access: OfPlan<AdminOrLearner>,
+    state: web::Data<AppState>,
+) -> Result<Answer, ApiError> {
+    one(access.plan, state).await
+}
+
+async fn one(plan: PlanId, state: web::Data<AppState>) -> Result<Answer, ApiError> {
+    blocking(move || {
+        let page = state.manager.plan(plan)?;
+        let plans = PlanWithCountsBody::all(&page, state.manager.settings().renewal_lock);
+        Answer::ok(&plans.first())
+    })
+    .await
+}

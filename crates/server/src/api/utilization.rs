@@ -1,0 +1,368 @@
+//! `GET /api/v1/subscriptions/{subscription_uuid}/utilization/`: how the seats of a plan are used, in JSON or as CSV.
+
+use actix_web::http::header::{self, HeaderValue, Quality};
+use actix_web::{HttpRequest, HttpResponse, Responder, web};
+use chrono::{DateTime, NaiveDate, Utc};
+use license_manager_domain::model::{ActivationDelay, ActivationDelays, IdleSeat, Period, SeatDay, text_cell};
+use license_manager_domain::{Error, LicenseId, PlanId, SubscriptionPlan};
+use serde::Serialize;
+use utoipa::{IntoParams, ToSchema};
+
+use crate::auth::permissions::{Admin, OfPlan};
+use crate::http::answer::{Answer, blocking};
+use crate::http::error::ApiError;
+use crate::http::query::Query;
+use crate::http::time::{self, serialize as moment, serialize_optional as optional_moment};
+use crate::http::{accept, fields};
+use crate::openapi::errors::FieldErrors;
+use crate::state::AppState;
+
+/// How many idle seats are told of unless `idle_limit` says otherwise.
+const IDLE_SEATS: i64 = 20;
+
+/// The most idle seats that are told of.
+const MAX_IDLE_SEATS: i64 = 500;
+
+/// Of which days, and which report as CSV.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct UtilizationQuery {
+    /// The first day; the day the plan started where that is later.
+    pub from: Option<NaiveDate>,
+    /// The last day; today, or the day the plan expires, where that is earlier.
+    pub to: Option<NaiveDate>,
+    /// How many of the seats that are idle longest are listed: 20 unless given.
+    #[param(minimum = 1, maximum = 500)]
+    pub idle_limit: Option<u64>,
+    /// Which report CSV has: `days` unless given. JSON has all of them.
+    #[param(inline)]
+    pub report: Option<ReportName>,
+}
+
+/// A report that can be CSV.
+#[derive(ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ReportName {
+    /// The seats by state, and the activations, of every day.
+    Days,
+    /// How many seats were activated after how many days.
+    DaysToActivation,
+    /// The seats that are idle longest.
+    Idle,
+}
+
+/// How the seats of a plan are used.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Utilization)]
+struct UtilizationBody {
+    subscription_plan: UtilizedPlanBody,
+    /// The days it is about; null where the plan has not started, or none of its days was asked for.
+    period: Option<PeriodBody>,
+    /// Every day of the period, the earliest first.
+    days: Vec<SeatDayBody>,
+    days_to_activation: DaysToActivationBody,
+    /// The seats that are assigned now and were never activated, those assigned longest ago first.
+    idle: Vec<IdleSeatBody>,
+}
+
+/// Which plan.
+#[derive(Serialize, ToSchema)]
+#[schema(as = UtilizedPlan)]
+struct UtilizedPlanBody {
+    #[schema(value_type = Uuid)]
+    uuid: PlanId,
+    title: String,
+    #[serde(serialize_with = "moment")]
+    start_date: DateTime<Utc>,
+    #[serde(serialize_with = "moment")]
+    expiration_date: DateTime<Utc>,
+}
+
+impl UtilizedPlanBody {
+    fn new(plan: SubscriptionPlan) -> Self {
+        let SubscriptionPlan { id, title, start_date, expiration_date, .. } = plan;
+        Self { uuid: id, title, start_date, expiration_date }
+    }
+}
+
+/// Days in UTC, both included.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Period)]
+struct PeriodBody {
+    from: NaiveDate,
+    to: NaiveDate,
+}
+
+impl From<Period> for PeriodBody {
+    fn from(period: Period) -> Self {
+        Self { from: period.first, to: period.last }
+    }
+}
+
+/// How many seats were in each state at the end of a day.
+#[derive(Serialize, ToSchema)]
+#[schema(as = SeatDay)]
+struct SeatDayBody {
+    date: NaiveDate,
+    unassigned: i64,
+    assigned: i64,
+    activated: i64,
+    revoked: i64,
+    /// How many seats were activated on that day.
+    activations: i64,
+}
+
+impl From<&SeatDay> for SeatDayBody {
+    fn from(day: &SeatDay) -> Self {
+        Self {
+            date: day.day,
+            unassigned: day.counts.unassigned,
+            assigned: day.counts.assigned,
+            activated: day.counts.activated,
+            revoked: day.counts.revoked,
+            activations: day.activations,
+        }
+    }
+}
+
+/// How long the activations of the period took, in whole days from assignment to activation. Null without activations.
+#[derive(Serialize, ToSchema)]
+#[schema(as = DaysToActivation)]
+struct DaysToActivationBody {
+    activations: i64,
+    /// With two decimals.
+    mean: Option<f64>,
+    median: Option<i64>,
+    /// Nine of ten took no longer.
+    percentile_90: Option<i64>,
+    /// How many took how long, the shortest first.
+    distribution: Vec<ActivationDelayBody>,
+}
+
+impl From<&ActivationDelays> for DaysToActivationBody {
+    fn from(delays: &ActivationDelays) -> Self {
+        Self {
+            activations: delays.activations(),
+            mean: delays.mean().map(|mean| (mean * 100.0).round() / 100.0),
+            median: delays.percentile(50),
+            percentile_90: delays.percentile(90),
+            distribution: delays.iter().map(ActivationDelayBody::from).collect(),
+        }
+    }
+}
+
+/// How many seats were activated after so many days.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ActivationDelay)]
+struct ActivationDelayBody {
+    days: i64,
+    activations: i64,
+}
+
+impl From<&ActivationDelay> for ActivationDelayBody {
+    fn from(delay: &ActivationDelay) -> Self {
+        Self { days: delay.days, activations: delay.activations }
+    }
+}
+
+/// A seat that waits for its learner.
+#[derive(Serialize, ToSchema)]
+#[schema(as = IdleSeat)]
+struct IdleSeatBody {
+    #[schema(value_type = Uuid)]
+    uuid: LicenseId,
+    user_email: String,
+    #[serde(serialize_with = "moment")]
+    assigned_date: DateTime<Utc>,
+    #[serde(serialize_with = "optional_moment")]
+    last_remind_date: Option<DateTime<Utc>>,
+    /// Whole days since it was assigned.
+    days_idle: i64,
+}
+
+impl From<&IdleSeat> for IdleSeatBody {
+    fn from(seat: &IdleSeat) -> Self {
+        Self {
+            uuid: seat.license,
+            user_email: seat.seat.email.as_str().to_owned(),
+            assigned_date: seat.seat.assigned_date,
+            last_remind_date: seat.seat.last_remind_date,
+            days_idle: seat.days,
+        }
+    }
+}
+
+/// What was asked for.
+struct Asked {
+    plan: PlanId,
+    from: Option<NaiveDate>,
+    to: Option<NaiveDate>,
+    idle_limit: i64,
+    report: Report,
+}
+
+#[derive(Clone, Copy)]
+enum Report {
+    Days,
+    DaysToActivation,
+    Idle,
+}
+
+impl Report {
+    const ALL: [Self; 3] = [Self::Days, Self::DaysToActivation, Self::Idle];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Days => "days",
+            Self::DaysToActivation => "days_to_activation",
+            Self::Idle => "idle",
+        }
+    }
+}
+
+/// How the plan's seats are used, from the day it started to today or to the day it expires: seats by state at the end of every
+/// day, activations a day, how long activations took, and the seats that are idle longest. With `Accept: text/csv` one of these
+/// reports as CSV. Days are days in UTC.
+#[utoipa::path(
+    get,
+    path = "/api/v1/subscriptions/{subscription_uuid}/utilization/",
+    tag = "Plans",
+    params(UtilizationQuery),
+    responses(
+        (status = 200, description = "The reports", content((UtilizationBody = "application/json"), (String = "text/csv"))),
+        (status = 400, description = "A parameter makes no sense", body = FieldErrors),
+    )
+)]
+pub async fn utilization(
+    access: OfPlan<Admin>,
+    request: HttpRequest,
+    state: web::Data<AppState>,
+) -> Result<HttpResponse, ApiError> {
+    let asked = read(access.plan, &Query::parse(request.query_string()))?;
+    let mut response = if prefers_csv(&request) {
+        let disposition = format!("attachment; filename=\"utilization-{}-{}.csv\"", asked.report.as_str(), asked.plan);
+        let table = blocking(move || Ok(table(&state, &asked)?)).await?;
+        HttpResponse::Ok()
+            .content_type("text/csv; charset=utf-8")
+            .insert_header((header::CONTENT_DISPOSITION, disposition))
+            .body(table)
+    } else {
+        blocking(move || Answer::ok(&body(&state, &asked)?)).await?.respond_to(&request)
+    };
+    response.headers_mut().insert(header::VARY, HeaderValue::from_static("Accept"));
+    Ok(response)
+}
+
+/// Whether `Accept` names CSV before JSON. Ranges such as `*/*` mean JSON.
+fn prefers_csv(request: &HttpRequest) -> bool {
+    let csv = accept::quality(request, &["text/csv", "text/*"]);
+    csv > Quality::ZERO && csv > accept::quality(request, &["application/json"])
+}
+
+fn read(plan: PlanId, query: &Query) -> Result<Asked, ApiError> {
+    let mut errors = fields::FieldErrors::default();
+    let given = |name| query.get(name).map(str::trim).filter(|text| !text.is_empty());
+    let mut date = |name| {
+        let text = given(name)?;
+        // A date has ten characters; more would be a moment.
+        let date = time::parse(text).filter(|_| text.len() == 10).map(|midnight| midnight.date_naive());
+        if date.is_none() {
+            errors.add(name, "This must be a date, such as 2030-01-31.");
+        }
+        date
+    };
+    let (from, to) = (date("from"), date("to"));
+    if from.zip(to).is_some_and(|(from, to)| from > to) {
+        errors.add("from", "This must not be later than `to`.");
+    }
+    let idle_limit =
+        given("idle_limit").map(|text| text.parse().ok().filter(|limit| (1..=MAX_IDLE_SEATS).contains(limit)));
+    if idle_limit == Some(None) {
+        errors.add("idle_limit", format!("This must be a whole number from 1 to {MAX_IDLE_SEATS}."));
+    }
+    let named = |name: &str| Report::ALL.into_iter().find(|report| report.as_str() == name);
+    let report = given("report").map_or(Some(Report::Days), named);
+    if report.is_none() {
+        let names = Report::ALL.map(Report::as_str).join(", ");
+        errors.add("report", format!("This must be one of {names}."));
+    }
+    errors.into_result()?;
+    Ok(Asked {
+        plan,
+        from,
+        to,
+        idle_limit: idle_limit.flatten().unwrap_or(IDLE_SEATS),
+        report: report.unwrap_or(Report::Days),
+    })
+}
+
+fn body(state: &AppState, asked: &Asked) -> Result<UtilizationBody, Error> {
+    let manager = &state.manager;
+    let (plan, period) = manager.utilization_period(asked.plan, asked.from, asked.to)?;
+    let (days, delays) = match period {
+        Some(period) => (manager.seat_days(plan.id, period)?, manager.activation_delays(plan.id, period)?),
+        None => (Vec::new(), ActivationDelays::default()),
+    };
+    let idle = manager.idle_seats(plan.id, asked.idle_limit)?;
+    Ok(UtilizationBody {
+        subscription_plan: UtilizedPlanBody::new(plan),
+        period: period.map(PeriodBody::from),
+        days: days.iter().map(SeatDayBody::from).collect(),
+        days_to_activation: DaysToActivationBody::from(&delays),
+        idle: idle.iter().map(IdleSeatBody::from).collect(),
+    })
+}
+
+/// The report that was asked for, as CSV.
+fn table(state: &AppState, asked: &Asked) -> Result<Vec<u8>, Error> {
+    let manager = &state.manager;
+    let (plan, period) = manager.utilization_period(asked.plan, asked.from, asked.to)?;
+    match asked.report {
+        Report::Days => {
+            let days = period.map(|period| manager.seat_days(plan.id, period)).transpose()?.unwrap_or_default();
+            let lines = days.iter().map(SeatDayBody::from);
+            csv(&["date", "unassigned", "assigned", "activated", "revoked", "activations"], lines)
+        }
+        Report::DaysToActivation => {
+            let delays =
+                period.map(|period| manager.activation_delays(plan.id, period)).transpose()?.unwrap_or_default();
+            csv(&["days", "activations"], delays.iter().map(ActivationDelayBody::from))
+        }
+        Report::Idle => {
+            let idle = manager.idle_seats(plan.id, asked.idle_limit)?;
+            let lines = idle.iter().map(IdleSeatBody::from);
+            let lines = lines.map(|line| IdleSeatBody { user_email: text_cell(&line.user_email).into_owned(), ..line });
+            csv(&["uuid", "user_email", "assigned_date", "last_remind_date", "days_idle"], lines)
+        }
+    }
+}
+
+fn csv<L: Serialize>(head: &[&str], lines: impl Iterator<Item = L>) -> Result<Vec<u8>, Error> {
+    let mut writer =
+        csv::WriterBuilder::new().has_headers(false).terminator(csv::Terminator::CRLF).from_writer(Vec::new());
+    writer.write_record(head).map_err(Error::storage)?;
+    for line in lines {
+        writer.serialize(line).map_err(Error::storage)?;
+    }
+    writer.into_inner().map_err(Error::storage)
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+
+    use super::*;
+
+    #[test]
+    fn csv_is_for_those_who_name_it_before_json() {
+        let prefers =
+            |accept| prefers_csv(&TestRequest::default().insert_header((header::ACCEPT, accept)).to_http_request());
+        for accept in ["text/csv", "text/csv, */*", "application/json;q=0.5, Text/CSV", "text/*"] {
+            assert!(prefers(accept), "{accept}");
+        }
+        for accept in ["", "*/*", "application/json", "application/json, text/csv", "text/csv;q=0", "nonsense"] {
+            assert!(!prefers(accept), "{accept}");
+        }
+        assert!(!prefers_csv(&TestRequest::default().to_http_request()));
+    }
+}

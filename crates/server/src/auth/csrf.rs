@@ -1,0 +1,157 @@
+//! Protection of cookie credentials: a browser sends cookies along with requests that another site's page started, so a
+//! request that changes something has to prove that the page was allowed to send it.
+//!
+//! The proof is twofold: where the page comes from (`Origin`, else `Referer`), and a token that only a page which could read
+//! this service's answers knows (double submit: the `csrftoken` cookie and the header `X-CSRFToken` are the same).
+
+use actix_web::HttpRequest;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{HeaderMap, HeaderName, ORIGIN, REFERER};
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use reqwest::Url;
+
+use crate::http::error::ApiError;
+
+/// The cookie that holds the token.
+pub const CSRF_COOKIE: &str = "csrftoken";
+
+/// The header that repeats the token.
+pub const CSRF_HEADER: HeaderName = HeaderName::from_static("x-csrftoken");
+
+/// The token that the request's cookie holds, if it looks like one: 32 to 64 ASCII letters and digits, which is what this
+/// service and the others of its platform make.
+pub fn cookie_token(request: &HttpRequest) -> Option<String> {
+    let cookie = request.cookie(CSRF_COOKIE)?;
+    let token = cookie.value();
+    let sound = (32..=64).contains(&token.len()) && token.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    sound.then(|| token.to_owned())
+}
+
+/// Refuses a request with cookie credentials that may have been started by a page which must not.
+///
+/// # Errors
+/// 403 that says what is missing.
+pub fn check(request: &HttpRequest, allowed_origins: &[String]) -> Result<(), ApiError> {
+    if request.method().is_safe() {
+        return Ok(());
+    }
+    check_origin(request, allowed_origins)?;
+    let sent = request.headers().get(CSRF_HEADER).map(|value| value.as_bytes()).unwrap_or_default();
+    match cookie_token(request) {
+        Some(token) if verify_slices_are_equal(token.as_bytes(), sent).is_ok() => Ok(()),
+        _ => Err(refusal(
+            "Requests with cookie credentials need a CSRF token: get one from /csrf/api/v1/token and repeat it in the \
+             header X-CSRFToken.",
+        )),
+    }
+}
+
+/// Browsers name the page's origin in every request that changes something. Where one does not, it is at least held to name the
+/// page over https, where nobody on the way can have removed it.
+fn check_origin(request: &HttpRequest, allowed_origins: &[String]) -> Result<(), ApiError> {
+    let connection = request.connection_info();
+    let text = |name: HeaderName| header(request.headers(), name);
+    let page = match text(ORIGIN) {
+        Some(origin) => origin_of(origin),
+        None if connection.scheme() == "https" => text(REFERER).and_then(origin_of),
+        None => return Ok(()),
+    };
+    let own = origin_of(&format!("{}://{}", connection.scheme(), connection.host()));
+    match page {
+        Some(page) if own.as_ref() == Some(&page) || allowed_origins.contains(&page) => Ok(()),
+        _ => Err(refusal("Requests with cookie credentials are not taken from pages of this origin.")),
+    }
+}
+
+fn header(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
+    // A value that is no text still was sent, and is no origin.
+    headers.get(name).map(|value| value.to_str().unwrap_or_default())
+}
+
+/// The origin of an address, as browsers write it; `None` where it has none, such as `null`.
+fn origin_of(address: &str) -> Option<String> {
+    let url = Url::parse(address).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
+    Some(url.origin().ascii_serialization())
+}
+
+fn refusal(message: &str) -> ApiError {
+    ApiError::detail(StatusCode::FORBIDDEN, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::http::Method;
+    use actix_web::test::TestRequest;
+
+    const TOKEN: &str = "0123456789abcdef0123456789abcdef";
+    const PORTAL: &str = "https://portal.example.com";
+
+    fn check(change: impl FnOnce(TestRequest) -> TestRequest) -> bool {
+        let request = TestRequest::with_uri("/api/v1/x/").insert_header(("Host", "licenses.example.com"));
+        super::check(&change(request.method(Method::POST)).to_http_request(), &[PORTAL.to_owned()]).is_ok()
+    }
+
+    fn with_token(request: TestRequest) -> TestRequest {
+        request.insert_header(("Cookie", format!("csrftoken={TOKEN}"))).insert_header(("X-CSRFToken", TOKEN))
+    }
+
+    #[test]
+    fn a_request_that_changes_nothing_needs_no_proof() {
+        for method in [Method::GET, Method::HEAD, Method::OPTIONS] {
+            assert!(check(|request| request.method(method).insert_header(("Origin", "https://evil.example.com"))));
+        }
+    }
+
+    #[test]
+    fn cookie_and_header_hold_the_same_token() {
+        assert!(check(with_token));
+        let cookie = |value: &str| ("Cookie", format!("csrftoken={value}"));
+        assert!(!check(|request| request));
+        assert!(!check(|request| request.insert_header(cookie(TOKEN))));
+        assert!(!check(|request| request.insert_header(("X-CSRFToken", TOKEN))));
+        assert!(!check(|request| with_token(request).insert_header(("X-CSRFToken", &TOKEN[1..]))));
+        for same in ["", "short", &TOKEN.replace('0', "-")] {
+            assert!(
+                !check(|request| request.insert_header(cookie(same)).insert_header(("X-CSRFToken", same))),
+                "{same}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_page_belongs_to_the_server_or_to_an_allowed_application() {
+        let from = |origin: &'static str| check(|request| with_token(request).insert_header(("Origin", origin)));
+        assert!(from("http://licenses.example.com"));
+        assert!(from(PORTAL));
+        for origin in [
+            "https://licenses.example.com",
+            "http://licenses.example.com:8080",
+            "http://portal.example.com",
+            "https://portal.example.com.evil.example.com",
+            "https://evil.example.com",
+            "null",
+            "",
+        ] {
+            assert!(!from(origin), "{origin}");
+        }
+    }
+
+    #[test]
+    fn over_https_a_page_without_an_origin_is_known_by_its_address() {
+        let over_https = |referer: Option<&'static str>| {
+            check(|request| {
+                let request = with_token(request).insert_header(("X-Forwarded-Proto", "https"));
+                match referer {
+                    Some(referer) => request.insert_header(("Referer", referer)),
+                    None => request,
+                }
+            })
+        };
+        assert!(over_https(Some("https://licenses.example.com/api-docs/?page=1")));
+        assert!(over_https(Some("https://portal.example.com/acme/admin")));
+        assert!(!over_https(Some("http://licenses.example.com/")));
+        assert!(!over_https(Some("https://evil.example.com/https://portal.example.com")));
+        assert!(!over_https(Some("")));
+        assert!(!over_https(None));
+    }
+}

@@ -1,0 +1,286 @@
+//! How many requests a caller may make.
+//!
+//! Limits hold for every span of their length, wherever it begins, and exactly: each caller's admitted requests of the last
+//! minute are remembered by their moments. Refused requests do not count. Memory grows with what was admitted in the last two
+//! minutes, by 8 bytes a request and some 100 a caller.
+
+use std::collections::{HashMap, VecDeque};
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use actix_web::HttpRequest;
+use actix_web::http::StatusCode;
+
+use crate::auth::AccessToken;
+use crate::config::ThrottleConfig;
+use crate::http::error::ApiError;
+
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// The longest IPv6 prefix that is surely one customer of a network: a client has all addresses below it.
+const IPV6_PREFIX: Ipv6Addr = Ipv6Addr::new(0xffff, 0xffff, 0xffff, 0xffff, 0, 0, 0, 0);
+
+/// Who a request counts for.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Caller {
+    User(String),
+    Address(IpAddr),
+}
+
+/// So many requests in a span of time.
+#[derive(Debug, Clone, Copy)]
+struct Limit {
+    requests: usize,
+    span: Duration,
+}
+
+/// Counts requests. One is made at the start and shared by all workers.
+#[derive(Debug)]
+pub struct Throttle {
+    config: ThrottleConfig,
+    trust_forwarded_for: bool,
+    admitted: Mutex<Admitted>,
+}
+
+/// The moments of the requests that were admitted in the last minute, by caller, the oldest first.
+#[derive(Debug, Default)]
+struct Admitted {
+    by_caller: HashMap<Caller, VecDeque<Instant>>,
+    swept: Option<Instant>,
+}
+
+impl Throttle {
+    /// A throttle that has seen nobody yet. With `trust_forwarded_for`, clients are known by the last address in
+    /// `X-Forwarded-For`, the one that the proxy in front of this server saw.
+    pub fn new(config: &ThrottleConfig, trust_forwarded_for: bool) -> Self {
+        Self { config: config.clone(), trust_forwarded_for, admitted: Mutex::default() }
+    }
+
+    /// Admits the request of this user, or of the address where there is none, at the moment `now`; or tells when to come back.
+    /// `now` must not lie before that of an earlier request by much.
+    ///
+    /// # Errors
+    /// 429 with `Retry-After`.
+    pub fn admit(&self, request: &HttpRequest, user: Option<&AccessToken>, now: Instant) -> Result<(), ApiError> {
+        if !self.config.enabled {
+            return Ok(());
+        }
+        let limit = |requests: u32, span| Limit { requests: requests as usize, span };
+        let waiting = match user {
+            Some(user) if user.lms_user_id.is_some_and(|id| self.config.exempt_user_ids.contains(&id)) => None,
+            Some(user) => {
+                let limits = [limit(self.config.user_per_second, SECOND), limit(self.config.user_per_minute, MINUTE)];
+                self.count(Caller::User(user.username.clone()), &limits, now)
+            }
+            None => match self.address(request) {
+                Some(address) => {
+                    let limits = [limit(self.config.anonymous_per_minute, MINUTE)];
+                    self.count(Caller::Address(address), &limits, now)
+                }
+                None => None,
+            },
+        };
+        waiting.map_or(Ok(()), |wait| Err(too_many(wait)))
+    }
+
+    /// Notes one more request, or returns how long until there may be one.
+    fn count(&self, caller: Caller, limits: &[Limit], now: Instant) -> Option<Duration> {
+        let mut admitted = self.admitted.lock().unwrap_or_else(PoisonError::into_inner);
+        admitted.sweep(now);
+        let moments = admitted.by_caller.entry(caller).or_default();
+        forget(moments, now);
+        let wait = limits.iter().filter_map(|limit| limit.wait(moments, now)).max();
+        if wait.is_none() {
+            moments.push_back(now);
+        }
+        wait
+    }
+
+    fn address(&self, request: &HttpRequest) -> Option<IpAddr> {
+        let forwarded = || {
+            let last = request.headers().get_all("x-forwarded-for").last()?.to_str().ok()?;
+            last.rsplit(',').next()?.trim().parse::<IpAddr>().ok()
+        };
+        let peer = || request.peer_addr().map(|address| address.ip());
+        let address = if self.trust_forwarded_for { forwarded().or_else(peer) } else { peer() };
+        Some(match address?.to_canonical() {
+            IpAddr::V6(address) => IpAddr::V6(address & IPV6_PREFIX),
+            address => address,
+        })
+    }
+}
+
+impl Limit {
+    /// How long until one more request stays within the limit; `None` where it does now.
+    fn wait(self, moments: &VecDeque<Instant>, now: Instant) -> Option<Duration> {
+        let oldest = moments.get(moments.len().checked_sub(self.requests)?)?;
+        (*oldest + self.span).checked_duration_since(now).filter(|wait| !wait.is_zero())
+    }
+}
+
+impl Admitted {
+    /// Forgets, once a minute, the callers who made no request in the last one.
+    fn sweep(&mut self, now: Instant) {
+        let swept = *self.swept.get_or_insert(now);
+        if now.saturating_duration_since(swept) >= MINUTE {
+            self.by_caller.retain(|_, moments| {
+                forget(moments, now);
+                !moments.is_empty()
+            });
+            self.by_caller.shrink_to(2 * self.by_caller.len());
+            self.swept = Some(now);
+        }
+    }
+}
+
+/// Forgets what is over a minute old.
+fn forget(moments: &mut VecDeque<Instant>, now: Instant) {
+    while moments.front().is_some_and(|&oldest| now.saturating_duration_since(oldest) >= MINUTE) {
+        moments.pop_front();
+    }
+}
+
+fn too_many(wait: Duration) -> ApiError {
+    let seconds = wait.as_millis().div_ceil(1000) as u64;
+    let message = format!("There were too many requests. Send the next one in {seconds} s.");
+    ApiError::detail(StatusCode::TOO_MANY_REQUESTS, message).retry_after(seconds)
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::ResponseError;
+    use actix_web::http::header::RETRY_AFTER;
+    use actix_web::test::TestRequest;
+
+    use super::*;
+
+    /// A throttle at a time of its own.
+    struct Clocked {
+        throttle: Throttle,
+        now: Instant,
+    }
+
+    impl Clocked {
+        fn new(config: ThrottleConfig) -> Self {
+            Self { throttle: Throttle::new(&config, false), now: Instant::now() }
+        }
+
+        fn pass(&mut self, milliseconds: u64) {
+            self.now += Duration::from_millis(milliseconds);
+        }
+
+        /// How many requests are admitted now before one is refused, and in how many seconds that one may come again.
+        fn admits(&self, user: Option<&AccessToken>, peer: &str) -> (usize, u64) {
+            let peer = format!("{peer}:1000").parse().unwrap();
+            let request = TestRequest::default().peer_addr(peer).to_http_request();
+            for admitted in 0..10_000 {
+                if let Err(error) = self.throttle.admit(&request, user, self.now) {
+                    let response = error.error_response();
+                    assert_eq!(response.status(), StatusCode::TOO_MANY_REQUESTS);
+                    let seconds = response.headers().get(RETRY_AFTER).unwrap().to_str().unwrap();
+                    return (admitted, seconds.parse().unwrap());
+                }
+            }
+            (10_000, 0)
+        }
+    }
+
+    fn user(name: &str, id: i64) -> AccessToken {
+        AccessToken {
+            username: name.to_owned(),
+            email: None,
+            lms_user_id: Some(id),
+            is_staff: false,
+            roles: Vec::new(),
+        }
+    }
+
+    const PEER: &str = "192.0.2.1";
+
+    #[test]
+    fn a_user_has_so_many_requests_a_second_and_so_many_a_minute() {
+        let mut clocked = Clocked::new(ThrottleConfig::default());
+        let amy = user("amy", 7);
+        for _ in 0..19 {
+            assert_eq!(clocked.admits(Some(&amy), PEER), (18, 1));
+            clocked.pass(1000);
+        }
+        assert_eq!(clocked.admits(Some(&amy), PEER), (18, 41), "20 times 18 are the minute's 360");
+        clocked.pass(1000);
+        assert_eq!(clocked.admits(Some(&amy), PEER), (0, 40), "the minute's requests are used up");
+        clocked.pass(39_999);
+        assert_eq!(clocked.admits(Some(&amy), PEER), (0, 1), "whole seconds, rounded up");
+        clocked.pass(1);
+        assert_eq!(clocked.admits(Some(&amy), PEER), (18, 1));
+    }
+
+    #[test]
+    fn no_minute_holds_more_than_its_limit_wherever_it_begins() {
+        let mut clocked = Clocked::new(ThrottleConfig { anonymous_per_minute: 10, ..ThrottleConfig::default() });
+        clocked.pass(50_000);
+        assert_eq!(clocked.admits(None, PEER), (10, 60));
+        clocked.pass(59_999);
+        assert_eq!(clocked.admits(None, PEER), (0, 1));
+        clocked.pass(1);
+        assert_eq!(clocked.admits(None, PEER), (10, 60));
+    }
+
+    #[test]
+    fn callers_count_apart() {
+        let config = ThrottleConfig { anonymous_per_minute: 3, user_per_minute: 5, ..ThrottleConfig::default() };
+        let clocked = Clocked::new(config);
+        assert_eq!(clocked.admits(Some(&user("amy", 7)), PEER).0, 5);
+        assert_eq!(clocked.admits(Some(&user("bob", 8)), PEER).0, 5);
+        assert_eq!(clocked.admits(None, PEER).0, 3);
+        assert_eq!(clocked.admits(None, "192.0.2.2").0, 3);
+        assert_eq!(clocked.admits(None, "[2001:db8:1:2::3]").0, 3);
+        assert_eq!(clocked.admits(None, "[2001:db8:1:2:ffff::4]").0, 0, "the same network of a customer");
+        assert_eq!(clocked.admits(None, "[2001:db8:1:3::3]").0, 3);
+        assert_eq!(clocked.admits(None, "[::ffff:192.0.2.2]").0, 0, "an IPv4 address in other clothes");
+    }
+
+    #[test]
+    fn exempt_users_have_no_limit_and_without_the_setting_nobody_has_one() {
+        let limited = ThrottleConfig { user_per_minute: 1, exempt_user_ids: vec![7], ..ThrottleConfig::default() };
+        let clocked = Clocked::new(limited.clone());
+        assert_eq!(clocked.admits(Some(&user("amy", 7)), PEER).0, 10_000);
+        assert_eq!(clocked.admits(Some(&user("bob", 8)), PEER).0, 1);
+        let open = Clocked::new(ThrottleConfig { enabled: false, ..limited });
+        assert_eq!(open.admits(Some(&user("bob", 8)), PEER).0, 10_000);
+        assert_eq!(open.admits(None, PEER).0, 10_000);
+    }
+
+    #[test]
+    fn a_forwarded_address_counts_only_where_a_proxy_is_trusted() {
+        let config = ThrottleConfig { anonymous_per_minute: 1, ..ThrottleConfig::default() };
+        let from = |throttle: &Throttle, forwarded: &'static str| {
+            let peer = "127.0.0.1:1000".parse().unwrap();
+            let request = TestRequest::default().peer_addr(peer).insert_header(("X-Forwarded-For", forwarded));
+            throttle.admit(&request.to_http_request(), None, Instant::now()).is_ok()
+        };
+        let trusting = Throttle::new(&config, true);
+        assert!(from(&trusting, "192.0.2.1"));
+        assert!(!from(&trusting, "198.51.100.7, 192.0.2.1"), "what the client itself wrote does not count");
+        assert!(from(&trusting, "192.0.2.1, 198.51.100.7"));
+        assert!(from(&trusting, "nonsense"), "then the peer counts");
+        assert!(!from(&trusting, "more nonsense"));
+        let wary = Throttle::new(&config, false);
+        assert!(from(&wary, "192.0.2.1"));
+        assert!(!from(&wary, "192.0.2.2"));
+    }
+
+    #[test]
+    fn who_stays_away_is_forgotten() {
+        let mut clocked = Clocked::new(ThrottleConfig { anonymous_per_minute: 1, ..ThrottleConfig::default() });
+        for number in 0..200 {
+            clocked.admits(None, &format!("192.0.2.{number}"));
+        }
+        clocked.pass(60_000);
+        clocked.admits(None, "198.51.100.1");
+        let admitted = clocked.throttle.admitted.lock().unwrap();
+        assert_eq!(admitted.by_caller.len(), 1);
+        assert!(admitted.by_caller.capacity() < 100, "{}", admitted.by_caller.capacity());
+    }
+}

@@ -1,0 +1,174 @@
+//! A small customer to try the service with, and the commands to paste.
+
+use std::fmt;
+
+use chrono::{DateTime, Duration, Utc};
+use license_manager_domain::ports::{AgreementFilter, CustomerScope, LimitOffset, PlanFilter};
+use license_manager_domain::{
+    Actor, AgreementChanges, AgreementId, AssignmentMail, CatalogId, ChangeReason, CustomerId, Error, LicenseManager,
+    NewAgreement, NewPlan, PlanChanges, PlanId, SubscriptionPlan,
+};
+use uuid::Uuid;
+
+/// The demo customer.
+const CUSTOMER: Uuid = Uuid::from_u128(0xdec0_de00_0000_4000_8000_0000_0000_0001);
+/// The demo customer's catalog.
+const CATALOG: Uuid = Uuid::from_u128(0xdec0_de00_0000_4000_8000_0000_0000_0002);
+
+/// Learners who hold a license from the start.
+const LEARNERS: [&str; 3] = ["ada@example.com", "grace@example.com", "edsger@example.com"];
+
+/// The plans: title, licenses, days since the start and until the expiration.
+const PLANS: [(&str, i32, i64, i64); 2] = [(WALKED_PLAN, 20, 30, 335), (RENEWED_PLAN, 5, 10, 90)];
+/// The plan whose licenses the walk hands out.
+const WALKED_PLAN: &str = "Data Science";
+/// The plan that the walk renews and moves a license to.
+const RENEWED_PLAN: &str = "Languages";
+
+/// What the walk is about.
+#[derive(Debug, Clone, Copy)]
+pub struct Demo {
+    agreement: AgreementId,
+    plan: PlanId,
+    renewed_plan: PlanId,
+    /// When the renewed plan expires.
+    expiration_date: DateTime<Utc>,
+}
+
+/// One line that says what there is.
+impl fmt::Display for Demo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { agreement, plan, renewed_plan, .. } = self;
+        write!(f, "the demo customer {CUSTOMER} is there: agreement {agreement}, ")?;
+        write!(f, "plans {plan} ({WALKED_PLAN}) and {renewed_plan} ({RENEWED_PLAN})")
+    }
+}
+
+/// Makes the demo customer with two plans and a few learners, unless it is there.
+pub fn seed(manager: &LicenseManager) -> Result<Demo, Error> {
+    let customer = CustomerId(CUSTOMER);
+    let filter = AgreementFilter { scope: CustomerScope::All, customer: Some(customer), agreement: None };
+    let all = |_| Ok::<_, Error>(LimitOffset { offset: 0, limit: 10 });
+    if manager.agreements(&filter, all)?.total == 0 {
+        make(manager, customer)?;
+    }
+    let filter =
+        PlanFilter { scope: CustomerScope::All, customer: Some(customer), active_only: true, current_at: None };
+    let page = manager.plans(&filter, all)?;
+    let plan = |title: &str| -> Result<&SubscriptionPlan, Error> {
+        let plan = page.plans.iter().map(|overview| &overview.details.plan).find(|plan| plan.title == title);
+        plan.ok_or_else(|| Error::storage(format!("the demo customer has no active plan {title}")))
+    };
+    let (walked, renewed) = (plan(WALKED_PLAN)?, plan(RENEWED_PLAN)?);
+    Ok(Demo {
+        agreement: walked.agreement,
+        plan: walked.id,
+        renewed_plan: renewed.id,
+        expiration_date: renewed.expiration_date,
+    })
+}
+
+fn make(manager: &LicenseManager, customer: CustomerId) -> Result<(), Error> {
+    let actor = Actor::service();
+    let changes = AgreementChanges {
+        customer_slug: Some(Some("demo-university".to_owned())),
+        customer_name: Some(Some("Demo University".to_owned())),
+        default_catalog: Some(Some(CatalogId(CATALOG))),
+        ..AgreementChanges::default()
+    };
+    let page = manager.create_agreement(&actor, NewAgreement { customer, changes })?;
+    let Some(agreement) = page.agreements.first().map(|overview| overview.agreement.id) else {
+        return Err(Error::storage("the demo agreement was not made"));
+    };
+    let today = manager.now();
+    for (title, licenses, days_before, days_after) in PLANS {
+        let new = NewPlan {
+            agreement,
+            title: title.to_owned(),
+            start_date: today - Duration::days(days_before),
+            expiration_date: today + Duration::days(days_after),
+            changes: PlanChanges {
+                is_active: Some(true),
+                desired_num_licenses: Some(Some(licenses)),
+                salesforce_opportunity_line_item: Some(Some("00kDEMO00000000001".to_owned())),
+                ..PlanChanges::default()
+            },
+        };
+        let page = manager.create_plan(&actor, ChangeReason::New, new)?;
+        if let Some(overview) = page.plans.first() {
+            let learners = LEARNERS.iter().filter_map(|email| Some((email.parse().ok()?, None))).collect();
+            let mail = AssignmentMail { notify: false, ..AssignmentMail::default() };
+            manager.assign(&actor, overview.details.plan.id, &learners, &mail)?;
+        }
+    }
+    Ok(())
+}
+
+/// The commands of the walk: list the plan, assign, activate, revoke, renew, transfer. `admin` and `learner` are access tokens.
+pub fn walk(address: &str, demo: &Demo, admin: &str, learner: &str) -> String {
+    let base = format!("{address}/api/v1");
+    let Demo { agreement, plan, renewed_plan, expiration_date } = demo;
+    let effective = expiration_date.date_naive();
+    let expiration = (*expiration_date + Duration::days(365)).date_naive();
+    format!(
+        r#"
+The demo customer is ready. Paste these into a shell with curl:
+
+  ADMIN='Authorization: JWT {admin}'
+  LEARNER='Authorization: JWT {learner}'
+
+1. Read the plan and the number of its licenses:
+  curl -s -H "$ADMIN" {base}/subscriptions/{plan}/
+
+2. Assign a license to a learner:
+  curl -s -H "$ADMIN" -H 'Content-Type: application/json' -d '{{"user_emails": ["{DEMO_LEARNER}"]}}' \
+    {base}/subscriptions/{plan}/licenses/assign/
+
+3. Activate it as that learner, with the activation key from the admin's list:
+  KEY=$(curl -s -H "$ADMIN" '{base}/subscriptions/{plan}/licenses/?search={DEMO_LEARNER}&status=assigned' \
+    | sed -E 's/.*"activation_key":"([^"]*)".*/\1/')
+  curl -s -X POST -H "$LEARNER" "{base}/license-activation/?activation_key=$KEY"
+
+4. Revoke it:
+  curl -s -H "$ADMIN" -H 'Content-Type: application/json' -d '{{"user_emails": ["{DEMO_LEARNER}"]}}' \
+    {base}/subscriptions/{plan}/licenses/bulk-revoke/
+
+5. Renew the other plan into the next year. Its learners get their seats in the plan that follows:
+  RENEWAL=$(curl -s -H "$ADMIN" -H 'Content-Type: application/json' \
+    -d '{{"prior_subscription_plan": "{renewed_plan}", "number_of_licenses": 8, "salesforce_opportunity_id": null,
+         "effective_date": "{effective}", "renewed_expiration_date": "{expiration}"}}' \
+    {base}/provisioning-admins/subscription-plan-renewals/ | sed -E 's/^\{{"id":([0-9]+).*/\1/')
+  curl -s -X POST -H "$ADMIN" {base}/provisioning-admins/subscription-plan-renewals/$RENEWAL/process/
+
+6. Move a license to the other plan, after a dry run:
+  LICENSE=$(curl -s -H "$ADMIN" -H 'Content-Type: application/json' -d '{{"user_emails": ["{MOVED_LEARNER}"]}}' \
+    {base}/subscriptions/{plan}/licenses/assign/ | sed -E 's/.*"license":"([^"]*)".*/\1/')
+  JOB=$(curl -s -H "$ADMIN" -H 'Content-Type: application/json' \
+    -d "{{\"customer_agreement\": \"{agreement}\", \"license_uuids\": [\"$LICENSE\"],
+         \"old_subscription_plan\": \"{plan}\", \"new_subscription_plan\": \"{renewed_plan}\"}}" \
+    {base}/provisioning-admins/license-transfer-jobs/ | sed -E 's/^\{{"id":([0-9]+).*/\1/')
+  curl -s -H "$ADMIN" -H 'Content-Type: application/json' -d '{{"is_dry_run": true}}' \
+    {base}/provisioning-admins/license-transfer-jobs/$JOB/process/
+  curl -s -H "$ADMIN" -H 'Content-Type: application/json' -d '{{"is_dry_run": false}}' \
+    {base}/provisioning-admins/license-transfer-jobs/$JOB/process/
+
+The tokens are valid for a day. Ctrl-C stops the server.
+"#
+    )
+}
+
+/// The learner of the walk.
+pub const DEMO_LEARNER: &str = "linus@example.com";
+
+/// The learner whose license the walk moves.
+const MOVED_LEARNER: &str = "katherine@example.com";
+
+/// The admin's roles in the walk.
+pub fn admin_roles() -> Vec<String> {
+    vec![format!("enterprise_admin:{CUSTOMER}"), "enterprise_provisioning_admin:*".to_owned()]
+}
+
+/// The learner's roles in the walk.
+pub fn learner_roles() -> Vec<String> {
+    vec![format!("enterprise_learner:{CUSTOMER}")]
+}

@@ -1,0 +1,265 @@
+//! The command line.
+
+pub mod demo;
+pub mod operations;
+pub mod outbox;
+
+use std::path::PathBuf;
+
+use clap::builder::PossibleValuesParser;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use license_manager_domain::outbox::Topic;
+use uuid::Uuid;
+
+use crate::auth::mint::DevelopmentToken;
+use crate::cli::operations::{CopyArguments, OperationCommand};
+
+/// Hands out the seats of an enterprise's subscription plans.
+///
+/// Settings come from built-in defaults, then the file given with --config, then the
+/// environment: DATABASE_URL, and `LM_<SECTION>__<KEY>` for every key.
+/// `license-manager config` lists them all.
+#[derive(Debug, Parser)]
+#[command(name = "license-manager", version, verbatim_doc_comment)]
+pub struct Cli {
+    /// Read settings from this TOML file.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// What to do; `serve` when nothing is said.
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+impl Cli {
+    /// What to do.
+    pub fn into_command(self) -> Command {
+        self.command.unwrap_or(Command::Serve(ServeArguments { demo: false }))
+    }
+}
+
+/// What the program can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Answer requests over HTTP, after bringing the database up to date; this is the default.
+    Serve(ServeArguments),
+    /// Deliver mails, events and calls that are owed, run what is scheduled, and answer no requests. Any number of workers share the
+    /// work; `serve` is one too unless `worker.enabled` is false.
+    Worker,
+    /// Look at messages that wait to be delivered, have them tried again, or drop them.
+    #[command(subcommand)]
+    Outbox(OutboxCommand),
+    /// Bring the database up to date, then stop.
+    Migrate,
+    /// Copy everything from a SQLite database to a new Postgres database. Stop the server first.
+    Copy(CopyArguments),
+    /// Print an access token for development, signed with the configured HS256 secret.
+    Token(TokenArguments),
+    /// Write the rows that everything else needs into the database: plan types and products.
+    Seed(SeedArguments),
+    /// Let a user do everything, or no longer; tokens never say so.
+    Superuser(SuperuserArguments),
+    /// Print the settings in force, secrets hidden, with the environment variable of each, and check them.
+    Config,
+    /// Recurring operations, and what is done by hand.
+    #[command(flatten)]
+    Operation(OperationCommand),
+}
+
+/// What to do with messages that wait to be delivered.
+#[derive(Debug, Subcommand)]
+pub enum OutboxCommand {
+    /// Show messages, without personal data: those that nobody tries to deliver any more, or all.
+    List(ListArguments),
+    /// Have messages tried again from now on. With ids, parked or not; else only parked ones.
+    Retry(SelectionArguments),
+    /// Give messages up: what they promise never happens. With ids, parked or not; else only parked ones.
+    Drop(SelectionArguments),
+}
+
+/// Which messages to show, and how.
+#[derive(Debug, Args)]
+pub struct ListArguments {
+    /// Show messages that are still tried as well.
+    #[arg(long)]
+    pub all: bool,
+    /// Show messages of this topic only.
+    #[arg(long, value_parser = topics())]
+    pub topic: Option<String>,
+    /// Show at most this many.
+    #[arg(long, value_name = "NUMBER", default_value_t = 100)]
+    pub limit: u32,
+    /// As a table for people, or as a JSON list.
+    #[arg(long, value_enum, default_value_t = OutputFormat::Table)]
+    pub output: OutputFormat,
+}
+
+/// How something is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum OutputFormat {
+    /// Columns, for people.
+    Table,
+    /// JSON, for programs.
+    Json,
+}
+
+/// Which messages are meant.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub struct SelectionArguments {
+    /// These messages.
+    #[arg(value_name = "ID")]
+    pub ids: Vec<Uuid>,
+    /// Every parked message.
+    #[arg(long)]
+    pub all_parked: bool,
+    /// Every parked message of this topic.
+    #[arg(long, value_parser = topics())]
+    pub topic: Option<String>,
+}
+
+/// How to serve.
+#[derive(Debug, Args)]
+pub struct ServeArguments {
+    /// Try things out: create a demo customer, and make up a signing secret for this run where none is configured.
+    #[arg(long)]
+    pub demo: bool,
+}
+
+/// What to seed.
+#[derive(Debug, Args)]
+pub struct SeedArguments {
+    /// Create a small customer with plans and learners as well.
+    #[arg(long)]
+    pub demo: bool,
+}
+
+/// Who is a superuser.
+#[derive(Debug, Args)]
+pub struct SuperuserArguments {
+    /// The user name in their tokens.
+    #[arg(value_name = "NAME", value_parser = user_name)]
+    pub username: String,
+    /// Take it back.
+    #[arg(long)]
+    pub revoke: bool,
+}
+
+fn user_name(text: &str) -> Result<String, &'static str> {
+    if text.trim().is_empty() { Err("a user name is not empty") } else { Ok(text.to_owned()) }
+}
+
+/// The names of topics.
+fn topics() -> PossibleValuesParser {
+    PossibleValuesParser::new(Topic::ALL.map(Topic::as_str))
+}
+
+/// Whom a token is for.
+#[derive(Debug, Args)]
+pub struct TokenArguments {
+    /// The user's id in the LMS.
+    #[arg(long, value_name = "NUMBER")]
+    pub user_id: i64,
+    /// The user's email address.
+    #[arg(long)]
+    pub email: String,
+    /// The user name.
+    #[arg(long, value_name = "NAME")]
+    pub username: String,
+    /// A role, NAME:UUID for one customer or NAME:* for all; can be repeated.
+    #[arg(long = "role", value_name = "ROLE")]
+    pub roles: Vec<String>,
+    /// Make the user staff.
+    #[arg(long)]
+    pub staff: bool,
+    /// How long the token holds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 3600, value_parser = clap::value_parser!(u32).range(1..))]
+    pub lifetime_seconds: u32,
+}
+
+impl From<TokenArguments> for DevelopmentToken {
+    fn from(arguments: TokenArguments) -> Self {
+        Self {
+            user_id: arguments.user_id,
+            email: arguments.email,
+            username: arguments.username,
+            roles: arguments.roles,
+            is_staff: arguments.staff,
+            lifetime_seconds: arguments.lifetime_seconds,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn parse(line: &str) -> Result<Cli, String> {
+        Cli::try_parse_from(line.split_whitespace()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn serve_is_what_happens_when_nothing_is_said() {
+        let command = |line| parse(line).unwrap().into_command();
+        assert!(matches!(command("license-manager"), Command::Serve(ServeArguments { demo: false })));
+        assert!(matches!(command("license-manager serve --demo"), Command::Serve(ServeArguments { demo: true })));
+        assert!(matches!(command("license-manager seed --demo"), Command::Seed(SeedArguments { demo: true })));
+        assert!(matches!(command("license-manager migrate"), Command::Migrate));
+    }
+
+    #[test]
+    fn the_configuration_file_can_be_named_before_and_after_the_command() {
+        for line in ["license-manager --config a.toml config", "license-manager config --config a.toml"] {
+            let cli = parse(line).unwrap();
+            assert_eq!(cli.config, Some(PathBuf::from("a.toml")));
+            assert!(matches!(cli.into_command(), Command::Config));
+        }
+        assert!(parse("license-manager --config a.toml").unwrap().config.is_some());
+    }
+
+    #[test]
+    fn addresses_of_databases_are_not_repeated() {
+        for line in
+            ["license-manager copy --from mysql:secret", "license-manager copy --from a --to mysql://a:secret@b/c"]
+        {
+            let cli = parse(line).unwrap();
+            assert!(!format!("{cli:?}").contains("secret"), "{cli:?}");
+        }
+        let refused = parse("license-manager copy --to postgres://a:secret@b/c").unwrap_err();
+        assert!(refused.contains("--from") && !refused.contains("secret"), "{refused}");
+    }
+
+    #[test]
+    fn messages_are_named_by_ids_or_by_topic_or_all_of_them() {
+        let meant = |line: &str| match parse(line)?.into_command() {
+            Command::Outbox(OutboxCommand::Retry(selection) | OutboxCommand::Drop(selection)) => Ok(selection),
+            _ => Err("another command".to_owned()),
+        };
+        let id = "00000000-0000-0000-0000-000000000001";
+        assert_eq!(meant(&format!("license-manager outbox retry {id} {id}")).unwrap().ids.len(), 2);
+        assert!(meant("license-manager outbox retry --all-parked").unwrap().all_parked);
+        assert_eq!(meant("license-manager outbox drop --topic reminder").unwrap().topic.unwrap(), "reminder");
+        assert!(meant("license-manager outbox drop --topic remind").is_err(), "a slip drops nothing");
+        assert!(meant("license-manager outbox drop").is_err());
+        assert!(meant(&format!("license-manager outbox drop --all-parked {id}")).is_err());
+        assert!(meant("license-manager outbox drop 1").is_err());
+    }
+
+    #[test]
+    fn a_token_takes_any_number_of_roles() {
+        let line = "license-manager token --user-id 7 --email a@x.org --username ada --role a:* --role b:* --staff";
+        let Command::Token(arguments) = parse(line).unwrap().into_command() else { panic!("not a token") };
+        let token = DevelopmentToken::from(arguments);
+        assert_eq!((token.user_id, token.is_staff, token.lifetime_seconds), (7, true, 3600));
+        assert_eq!(token.roles, ["a:*", "b:*"]);
+        assert!(parse("license-manager token --user-id x --email a --username b").is_err());
+        assert!(parse("license-manager token --user-id 1").unwrap_err().contains("--email"));
+        assert!(parse("license-manager token --user-id 1 --email a --username b --lifetime-seconds 0").is_err());
+    }
+}

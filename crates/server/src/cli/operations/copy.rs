@@ -1,0 +1,97 @@
+//! `license-manager copy`: moves what a SQLite database holds to Postgres.
+
+use std::io::Write;
+use std::sync::Arc;
+
+use clap::Args;
+use license_manager_adapters::copy::{CopyError, copy as copy_rows};
+use license_manager_adapters::postgres::PostgresStore;
+use license_manager_adapters::sqlite::SqliteStore;
+
+use super::arguments::RunOptions;
+use super::{CommandError, CommandSupervisor, Report};
+use crate::config::{Config, DatabaseUrl, Secret};
+use crate::database::Database;
+
+/// `copy`.
+#[derive(Debug, Args)]
+pub struct CopyArguments {
+    /// The database to copy: sqlite:PATH.
+    // Kept apart like a secret, and judged later: clap would repeat a URL that it does not like, password and all.
+    #[arg(long, value_name = "URL", value_parser = secret)]
+    pub from: Secret,
+    /// The database to fill, a new one: postgres://…; database.url of the settings where nothing is said.
+    #[arg(long, value_name = "URL", value_parser = secret)]
+    pub to: Option<Secret>,
+    /// How to run it.
+    #[command(flatten)]
+    pub run: RunOptions,
+}
+
+fn secret(text: &str) -> Result<Secret, &'static str> {
+    Secret::try_from(text.to_owned()).map_err(|_| "it must not be empty")
+}
+
+impl From<CopyError> for CommandError {
+    fn from(error: CopyError) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+/// Copies, and writes a summary.
+///
+/// # Errors
+/// See [`CommandError`]; then nothing was copied.
+pub fn copy(config: &Config, arguments: &CopyArguments, out: &mut impl Write) -> Result<(), CommandError> {
+    let (source, target) = databases(config, arguments)?;
+    for database in [Database::Sqlite(source.clone()), Database::Postgres(target.clone())] {
+        database.migrate()?;
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let _entered = runtime.enter();
+    let supervisor = CommandSupervisor::start("copy")?;
+    let run = &arguments.run;
+    let tables = copy_rows(&source, &target, run.dry_run, &supervisor)?;
+    drop(supervisor);
+    let counts = tables.into_iter().map(|table| (table.name, table.rows));
+    Report::done("copy", run.dry_run, counts, Vec::new()).write(run.show.output, out)?;
+    Ok(())
+}
+
+/// Where to copy from and to, opened, once it is sure that the arguments make sense.
+fn databases(
+    config: &Config,
+    arguments: &CopyArguments,
+) -> Result<(Arc<SqliteStore>, Arc<PostgresStore>), CommandError> {
+    let wrong = |problem: String| Err(CommandError::Arguments(problem));
+    let parse = |name: &str, url: &Secret| {
+        DatabaseUrl::try_from(url.expose().to_owned())
+            .map_err(|problem| CommandError::Arguments(format!("{name}: {problem}")))
+    };
+    let from = parse("--from", &arguments.from)?;
+    let to = arguments.to.as_ref().map(|url| parse("--to", url)).transpose()?;
+    let DatabaseUrl::Sqlite(path) = &from else {
+        return wrong("--from: what is copied is a SQLite database, sqlite:PATH".to_owned());
+    };
+    if !path.is_file() {
+        return wrong(format!("--from: there is no file {}", path.display()));
+    }
+    let named = if to.is_some() { "--to" } else { "database.url (DATABASE_URL), for want of --to" };
+    let to = to.unwrap_or_else(|| config.database.url_or_default());
+    if matches!(to, DatabaseUrl::Sqlite(_)) {
+        return wrong(format!("{named}: what is filled is a Postgres database, postgres://USER:PASSWORD@HOST/NAME"));
+    }
+    let open = |url: DatabaseUrl| {
+        let mut config = config.clone();
+        config.database.url = Some(url);
+        Database::open(&config).map_err(|error| CommandError::Failed(error.to_string()))
+    };
+    let (Database::Sqlite(source), Database::Postgres(target)) = (open(from.clone())?, open(to)?) else {
+        return wrong("--from is a SQLite database and --to a Postgres one".to_owned());
+    };
+    // A file of another program would get tables of ours, and then look like a database that holds nothing.
+    if source.pending_migrations()?.iter().any(|migration| migration.ends_with("_initial")) {
+        return wrong(format!("--from: {} is no database of license-manager", path.display()));
+    }
+    Ok((source, target))
+}

@@ -1,0 +1,110 @@
+//! `license-manager` as a command that does one thing and stops: recurring operations, and what is done by hand.
+//!
+//! | module | what stands there |
+//! |---|---|
+//! | `arguments` | the command line |
+//! | `recurring` | the operations a schedule runs |
+//! | `manual` | provision, freeze, transfer, history |
+//! | `seeds` | data for development |
+//! | `copy` | moving from SQLite to Postgres |
+//! | `supervisor` | progress on standard error, Ctrl-C |
+//! | `report` | the summary on standard output |
+
+mod arguments;
+mod copy;
+mod manual;
+mod recurring;
+mod report;
+mod seeds;
+mod supervisor;
+
+use std::io::Write;
+
+use license_manager_domain::{Error, LicenseManager};
+
+pub use arguments::OperationCommand;
+use arguments::ShowOptions;
+pub use copy::{CopyArguments, copy};
+use report::Report;
+use supervisor::CommandSupervisor;
+
+use crate::config::Config;
+use crate::database::{Database, seed_products};
+use crate::upstreams::Upstreams;
+
+/// Why a command did not even begin, or could not tell what it did.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    /// Its arguments make no sense; one line that says what is wrong.
+    #[error("{0}")]
+    Arguments(String),
+    /// Something else.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl From<Error> for CommandError {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::NotFound(_) | Error::UnknownReference { .. } | Error::Invalid(_) => {
+                Self::Arguments(error.to_string())
+            }
+            _ => Self::Failed(error.to_string()),
+        }
+    }
+}
+
+impl From<std::io::Error> for CommandError {
+    fn from(error: std::io::Error) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+/// Runs a command; `false` where some of what it was to do was not done, which its summary tells.
+///
+/// # Errors
+/// See [`CommandError`].
+pub fn run(config: &Config, command: OperationCommand, out: &mut impl Write) -> Result<bool, CommandError> {
+    let database = Database::open(config).map_err(|error| CommandError::Failed(error.to_string()))?;
+    database.migrate()?;
+    // The command has this thread to itself; signals and upstreams have the other.
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    // Connections to a mail server begin and end with a task.
+    let _entered = runtime.enter();
+    let upstreams = Upstreams::from_config(config).map_err(CommandError::Failed)?;
+    let manager = upstreams.of(database.manager(config));
+    seed_products(&manager)?;
+    let (show, report) = runtime.block_on(act(config, &manager, command, out))?;
+    match report {
+        Some(report) => {
+            report.write(show.output, out)?;
+            Ok(report.is_complete())
+        }
+        None => Ok(true),
+    }
+}
+
+/// Does what the command says. What shows its outcome by itself has no report.
+async fn act(
+    config: &Config,
+    manager: &LicenseManager,
+    command: OperationCommand,
+    out: &mut impl Write,
+) -> Result<(ShowOptions, Option<Report>), CommandError> {
+    use OperationCommand as Command;
+
+    let (show, report) = match command {
+        Command::SeedDevelopmentData(run) => (run.show, seeds::development(manager, run.dry_run)?),
+        Command::SeedEnterpriseDevstackData(arguments) => (arguments.run.show, seeds::devstack(manager, arguments)?),
+        Command::ManufactureData(arguments) => (arguments.run.show, seeds::manufacture(manager, &arguments)?),
+        Command::Provision(arguments) => (arguments.manual.show, manual::provision(manager, &arguments)?),
+        Command::Freeze(arguments) => (arguments.manual.show, manual::freeze(manager, &arguments)?),
+        Command::Transfer(arguments) => (arguments.manual.show, manual::transfer(manager, arguments)?),
+        Command::History(arguments) => {
+            manual::history(manager, &arguments, out)?;
+            return Ok((arguments.show, None));
+        }
+        recurring => recurring::run(config, manager, recurring).await?,
+    };
+    Ok((show, Some(report)))
+}

@@ -1,0 +1,101 @@
+//! Summaries on standard output.
+
+use std::io::Write;
+
+use license_manager_domain::operations::OperationSummary;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::arguments::SummaryFormat;
+
+/// What a command did, or would do.
+pub struct Report {
+    /// The command.
+    pub command: &'static str,
+    /// Whether nothing was changed.
+    pub dry_run: bool,
+    /// How many of what, in the order they are shown.
+    pub counts: Vec<(String, i64)>,
+    /// To what it was done.
+    pub uuids: Vec<Uuid>,
+    /// What could not be done: what it is about, and why.
+    pub errors: Vec<(String, String)>,
+    /// Whether it was ended before everything was done.
+    pub interrupted: bool,
+}
+
+fn named(counts: impl IntoIterator<Item = (impl Into<String>, i64)>) -> Vec<(String, i64)> {
+    counts.into_iter().map(|(name, number)| (name.into(), number)).collect()
+}
+
+impl From<OperationSummary> for Report {
+    fn from(summary: OperationSummary) -> Self {
+        Self {
+            command: summary.operation,
+            dry_run: summary.dry_run,
+            counts: named(summary.counts),
+            uuids: summary.uuids,
+            errors: summary.errors.into_iter().map(|failure| (failure.about, failure.message)).collect(),
+            interrupted: summary.interrupted,
+        }
+    }
+}
+
+impl Report {
+    /// Of a command that did all it was to do.
+    pub fn done(
+        command: &'static str,
+        dry_run: bool,
+        counts: impl IntoIterator<Item = (impl Into<String>, i64)>,
+        uuids: Vec<Uuid>,
+    ) -> Self {
+        Self { command, dry_run, counts: named(counts), uuids, errors: Vec::new(), interrupted: false }
+    }
+
+    /// Whether there was nothing that could not be done.
+    pub fn is_complete(&self) -> bool {
+        self.errors.is_empty() && !self.interrupted
+    }
+
+    /// Writes it.
+    ///
+    /// # Errors
+    /// Where nobody takes the output.
+    pub fn write(&self, format: SummaryFormat, out: &mut impl Write) -> std::io::Result<()> {
+        match format {
+            SummaryFormat::Json => {
+                let counts: serde_json::Map<String, Value> =
+                    self.counts.iter().map(|(name, number)| (name.clone(), (*number).into())).collect();
+                let errors: Vec<Value> =
+                    self.errors.iter().map(|(about, message)| json!({ "about": about, "message": message })).collect();
+                let report = json!({
+                    "operation": self.command,
+                    "dry_run": self.dry_run,
+                    "counts": counts,
+                    "uuids": self.uuids,
+                    "errors": errors,
+                    "interrupted": self.interrupted,
+                });
+                serde_json::to_writer(&mut *out, &report)?;
+                writeln!(out)
+            }
+            SummaryFormat::Text => {
+                let dry_run = if self.dry_run { " (dry run: nothing was changed)" } else { "" };
+                writeln!(out, "{}{dry_run}", self.command)?;
+                for (name, number) in &self.counts {
+                    writeln!(out, "  {}: {number}", name.replace('_', " "))?;
+                }
+                for uuid in &self.uuids {
+                    writeln!(out, "  {uuid}")?;
+                }
+                for (about, message) in &self.errors {
+                    writeln!(out, "  failed: {about}: {message}")?;
+                }
+                if self.interrupted {
+                    writeln!(out, "  interrupted: run it again to do the rest")?;
+                }
+                Ok(())
+            }
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! How a handler does its work and what it answers.
+
+use actix_web::body::BoxBody;
+use actix_web::http::StatusCode;
+use actix_web::http::header::ContentType;
+use actix_web::{HttpRequest, HttpResponse, Responder, web};
+use license_manager_domain::Error;
+use opentelemetry::Context;
+use serde::Serialize;
+
+use crate::http::error::ApiError;
+
+/// An answer in JSON, or without a body. Unlike actix-web's response it can cross threads, so that it is written where the
+/// data was read and not on the thread that serves the sockets.
+#[derive(Debug)]
+pub struct Answer {
+    status: StatusCode,
+    body: Option<Vec<u8>>,
+}
+
+impl Answer {
+    /// 200 with a body.
+    pub fn ok(body: &impl Serialize) -> Result<Self, ApiError> {
+        Self::json(StatusCode::OK, body)
+    }
+
+    /// A status with a body.
+    pub fn json(status: StatusCode, body: &impl Serialize) -> Result<Self, ApiError> {
+        let body =
+            serde_json::to_vec(body).map_err(|error| Error::storage(format!("an answer has no JSON: {error}")))?;
+        Ok(Self { status, body: Some(body) })
+    }
+
+    /// A status without a body.
+    pub fn empty(status: StatusCode) -> Self {
+        Self { status, body: None }
+    }
+
+    /// 204.
+    pub fn no_content() -> Self {
+        Self::empty(StatusCode::NO_CONTENT)
+    }
+}
+
+impl Responder for Answer {
+    type Body = BoxBody;
+
+    fn respond_to(self, _: &HttpRequest) -> HttpResponse {
+        let mut response = HttpResponse::build(self.status);
+        match self.body {
+            Some(body) => response.content_type(ContentType::json()).body(body),
+            None => response.finish(),
+        }
+    }
+}
+
+/// Does work that waits for the database, on a thread for that, within the request's log span and its trace.
+pub async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
+) -> Result<T, ApiError> {
+    let (span, trace) = (tracing::Span::current(), Context::current());
+    let work = move || {
+        let _traced = trace.attach();
+        span.in_scope(work)
+    };
+    web::block(work).await?
+}

@@ -1,0 +1,240 @@
+//! The header `Idempotency-Key`: a request that changes something, sent again with the same key, is not done again, and gets
+//! the answer that the first one got. See docs/adr/0007.
+
+use std::time::Duration;
+
+use actix_web::body::{EitherBody, MessageBody, to_bytes};
+use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use actix_web::middleware::Next;
+use actix_web::web::Bytes;
+use actix_web::{Error, HttpMessage as _, HttpRequest, HttpResponse, ResponseError, rt};
+use aws_lc_rs::digest::{Context, SHA256};
+use license_manager_domain::LicenseManager;
+use license_manager_domain::model::{IdempotencyKey, StoredAnswer};
+use license_manager_domain::use_cases::{Begun, Claim};
+use opentelemetry::context::FutureExt;
+use tracing::Instrument;
+
+use crate::auth::identity;
+use crate::http::answer::blocking;
+use crate::http::body::read_bytes;
+use crate::http::error::ApiError;
+use crate::state::AppState;
+
+/// The header with the key.
+pub const KEY_HEADER: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// The header that marks an answer which was given before.
+pub const REPLAYED_HEADER: HeaderName = HeaderName::from_static("idempotency-replayed");
+
+/// The longest key, in characters.
+const MAX_KEY: usize = 255;
+
+/// The longest path that a key is kept for, in characters. No endpoint has a longer one.
+const MAX_PATH: usize = 900;
+
+/// The largest body that is kept, in bytes. Assigning 30,000 licenses is answered with less.
+const MAX_KEPT_BODY: usize = 4 * 1024 * 1024;
+
+/// How long a request waits for the one that came before it with the same key.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How often it looks; each time after twice as long as the last time, up to the second value.
+const LOOK: (Duration, Duration) = (Duration::from_millis(25), Duration::from_millis(400));
+
+/// Middleware, for `from_fn`, inside of [`identity::identify`]: does requests with a key once.
+///
+/// Keys are per user, method and path. Requests without an identity pass: they are refused anyway.
+pub async fn once(
+    mut request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<EitherBody<impl MessageBody>>, Error> {
+    let refuse = |request: ServiceRequest, error: ApiError| {
+        Ok(request.into_response(error.error_response()).map_into_right_body())
+    };
+    let key = match key(&request) {
+        Ok(Some(key)) => key,
+        Ok(None) => return Ok(next.call(request).await?.map_into_left_body()),
+        Err(error) => return refuse(request, error),
+    };
+    let state = AppState::of(request.request())?;
+    let mut payload = request.take_payload();
+    let body = match read_bytes(request.request(), &mut payload).await {
+        Ok(body) => body,
+        Err(error) => return refuse(request, error),
+    };
+    let fingerprint = fingerprint(request.request(), &body);
+    request.set_payload(Payload::from(body));
+    match begin(&state.manager, key, fingerprint).await {
+        Err(error) => refuse(request, error),
+        Ok(Beginning::Replay(answer)) => Ok(request.into_response(replay(answer)).map_into_right_body()),
+        Ok(Beginning::Do(claim)) => {
+            // A client that hangs up ends this future, and must not end work whose answer it will ask for again.
+            let work = perform(state.manager.clone(), claim, request, next);
+            let done = rt::spawn(work.in_current_span().with_current_context()).await;
+            let response =
+                done.map_err(|_| ApiError::from(license_manager_domain::Error::storage("a request ended early")))??;
+            Ok(response.map_into_right_body())
+        }
+    }
+}
+
+/// The request's key, where it has one and it is of use.
+fn key(request: &ServiceRequest) -> Result<Option<IdempotencyKey>, ApiError> {
+    let Some(key) = request.headers().get(KEY_HEADER) else { return Ok(None) };
+    let path = request.path();
+    let concerned = !request.method().is_safe() && path.starts_with("/api/v1/") && request.match_pattern().is_some();
+    if !concerned || path.len() > MAX_PATH {
+        return Ok(None);
+    }
+    let Ok(token) = identity::token(request.request()) else { return Ok(None) };
+    let sound = |key: &&str| (1..=MAX_KEY).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic());
+    match key.to_str().ok().filter(sound) {
+        Some(key) => {
+            let operation = format!("{} {path}", request.method());
+            Ok(Some(IdempotencyKey { username: token.username, key: key.to_owned(), operation }))
+        }
+        None => Err(ApiError::detail(
+            StatusCode::BAD_REQUEST,
+            format!("An Idempotency-Key has 1 to {MAX_KEY} visible ASCII characters."),
+        )),
+    }
+}
+
+/// Digest of what the request asks for.
+fn fingerprint(request: &HttpRequest, body: &[u8]) -> [u8; 32] {
+    let mut context = Context::new(&SHA256);
+    for part in [request.method().as_str(), request.path(), request.query_string()] {
+        context.update(&(part.len() as u64).to_be_bytes());
+        context.update(part.as_bytes());
+    }
+    context.update(body);
+    let mut digest = [0; 32];
+    digest.copy_from_slice(context.finish().as_ref());
+    digest
+}
+
+/// How a request with a key goes on.
+enum Beginning {
+    Do(Claim),
+    Replay(StoredAnswer),
+}
+
+/// Claims the key, or waits for whoever has it.
+async fn begin(manager: &LicenseManager, key: IdempotencyKey, fingerprint: [u8; 32]) -> Result<Beginning, ApiError> {
+    let (mut waited, mut pause) = (Duration::ZERO, LOOK.0);
+    loop {
+        let (asking, key) = (manager.clone(), key.clone());
+        match blocking(move || Ok(asking.begin_once(&key, fingerprint)?)).await? {
+            Begun::First(claim) => return Ok(Beginning::Do(claim)),
+            Begun::Answered(answer) => return Ok(Beginning::Replay(answer)),
+            Begun::OtherRequest => {
+                let message = "This Idempotency-Key belongs to another request. Use a new key for a new request.";
+                return Err(ApiError::detail(StatusCode::UNPROCESSABLE_ENTITY, message));
+            }
+            Begun::Underway if waited < PATIENCE => {
+                rt::time::sleep(pause).await;
+                waited += pause;
+                pause = (2 * pause).min(LOOK.1);
+            }
+            Begun::Underway => {
+                let message = "The first request with this Idempotency-Key is still being done. Ask again shortly.";
+                return Err(ApiError::detail(StatusCode::CONFLICT, message).retry_after(1));
+            }
+        }
+    }
+}
+
+/// Does the request and keeps its answer.
+async fn perform(
+    manager: LicenseManager,
+    claim: Claim,
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse, Error> {
+    let mut done = std::pin::pin!(answer(request, next));
+    let answered = loop {
+        let renewal = rt::time::sleep(LicenseManager::CLAIM_RENEWAL);
+        tokio::select! {
+            answered = &mut done => break answered,
+            () = renewal => {
+                let (manager, claim) = (manager.clone(), claim.clone());
+                note(blocking(move || Ok(manager.renew_claim(&claim)?)).await);
+            }
+        }
+    };
+    let keep = match &answered {
+        Ok((response, body)) if is_kept(response.status()) => Some(StoredAnswer {
+            status: response.status().as_u16(),
+            content_type: content_type(response.headers().get(CONTENT_TYPE)),
+            body: (body.len() <= MAX_KEPT_BODY).then(|| body.to_vec()),
+        }),
+        _ => None,
+    };
+    // The work is done, whatever becomes of its record: the caller gets the answer.
+    note(
+        blocking(move || match keep {
+            Some(answer) => Ok(manager.complete_claim(&claim, &answer)?),
+            None => Ok(manager.release_claim(&claim).map(|()| true)?),
+        })
+        .await,
+    );
+    let (response, body) = answered?;
+    let (request, response) = response.into_parts();
+    Ok(ServiceResponse::new(request, response.set_body(body).map_into_boxed_body()))
+}
+
+/// The handler's answer beside its body.
+async fn answer(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<(ServiceResponse<()>, Bytes), Error> {
+    let (request, response) = next.call(request).await?.into_parts();
+    let (response, body) = response.into_parts();
+    let body = to_bytes(body).await.map_err(|error| {
+        let error: Box<dyn std::error::Error> = error.into();
+        ApiError::from(license_manager_domain::Error::storage(error))
+    })?;
+    Ok((ServiceResponse::new(request, response), body))
+}
+
+/// Whether the answer would be the same for the same request later: not where the service failed, and not where it was refused for
+/// who sent it or for how often.
+fn is_kept(status: StatusCode) -> bool {
+    let about_the_caller = [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN, StatusCode::TOO_MANY_REQUESTS];
+    !status.is_server_error() && !about_the_caller.contains(&status)
+}
+
+fn content_type(value: Option<&HeaderValue>) -> Option<String> {
+    value.and_then(|value| value.to_str().ok()).map(str::to_owned)
+}
+
+fn note(outcome: Result<bool, ApiError>) {
+    match outcome {
+        Ok(true) => {}
+        Ok(false) => tracing::warn!("a request with an idempotency key lost its claim"),
+        Err(error) => tracing::warn!(%error, "the claim of a request with an idempotency key could not be written"),
+    }
+}
+
+/// The answer again.
+fn replay(answer: StoredAnswer) -> HttpResponse {
+    let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::OK);
+    let mut response = match answer.body {
+        Some(body) => {
+            let mut response = HttpResponse::build(status);
+            if let Some(content_type) = answer.content_type {
+                response.insert_header((CONTENT_TYPE, content_type));
+            }
+            if body.is_empty() { response.finish() } else { response.body(body) }
+        }
+        None => {
+            let message = format!("The request was done and answered {status}; its answer was too large to keep.");
+            ApiError::detail(StatusCode::CONFLICT, message).error_response()
+        }
+    };
+    response.headers_mut().insert(REPLAYED_HEADER, HeaderValue::from_static("true"));
+    response
+}

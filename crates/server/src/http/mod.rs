@@ -1,0 +1,15 @@
+//! HTTP, the same for every endpoint: bodies, queries, pages, answers, errors. Nothing here knows the business.
+
+pub mod accept;
+pub mod answer;
+pub mod body;
+pub mod cors;
+pub mod error;
+pub mod fields;
+pub mod idempotency;
+mod kinds;
+pub mod page;
+pub mod paging;
+pub mod problem;
+pub mod query;
+pub mod time;

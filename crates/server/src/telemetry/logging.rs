@@ -1,0 +1,315 @@
+//! The log: where it goes, how it looks, and the line each request leaves in it.
+
+use std::fmt;
+use std::io::IsTerminal;
+use std::time::Instant;
+
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::error::InternalError;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
+use actix_web::middleware::Next;
+use actix_web::{Error, HttpMessage};
+use license_manager_domain::ports::IdSource as _;
+use tracing::{Instrument, Subscriber};
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer};
+
+use crate::config::{LogFormat, LoggingConfig};
+use crate::system::RandomIds;
+use crate::telemetry::traces;
+
+/// The header that carries a request's id, in both directions.
+pub const REQUEST_ID_HEADER: HeaderName = HeaderName::from_static("x-request-id");
+
+const REQUEST_ID_LIMIT: usize = 128;
+
+/// Why the log cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum LoggingError {
+    /// The filter is not one.
+    #[error("logging.filter: {0}")]
+    Filter(String),
+    /// Something else in this process logs already.
+    #[error("the log is set up already")]
+    AlreadySetUp,
+}
+
+/// Sends the log of this process to standard error, as configured.
+///
+/// # Errors
+///
+/// See [`LoggingError`]; a filter from [`crate::config::Config::load`] is a good one.
+pub fn init(config: &LoggingConfig) -> Result<(), LoggingError> {
+    subscriber(config, std::io::stderr, std::io::stderr().is_terminal())?
+        .try_init()
+        .map_err(|_| LoggingError::AlreadySetUp)
+}
+
+fn subscriber<W>(
+    config: &LoggingConfig,
+    writer: W,
+    colored: bool,
+) -> Result<impl Subscriber + Send + Sync + use<W>, LoggingError>
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let filter = EnvFilter::try_new(&config.filter).map_err(|error| LoggingError::Filter(error.to_string()))?;
+    let lines = tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(colored);
+    let lines = match config.format {
+        LogFormat::Text => lines.boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).with_span_list(false).boxed(),
+    };
+    Ok(tracing_subscriber::registry().with(filter).with(lines))
+}
+
+/// A request's id: the client's, where it sent a sane one, else a fresh UUID. In the extensions of every request that
+/// came through [`request_log`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestId(String);
+
+impl RequestId {
+    /// The client's id, if it is 1 to 128 visible ASCII characters: nothing else belongs into a log or a header.
+    fn sent(headers: &HeaderMap) -> Option<Self> {
+        let id = headers.get(REQUEST_ID_HEADER)?.as_bytes();
+        let sane = (1..=REQUEST_ID_LIMIT).contains(&id.len()) && id.iter().all(u8::is_ascii_graphic);
+        sane.then(|| Self(String::from_utf8_lossy(id).into_owned()))
+    }
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Middleware, for `from_fn` and outermost: gives the request its [`RequestId`], logs one line when it is answered, and
+/// echoes the id on the answer, whatever that is. Everything that is logged on the way stands in a span with the id,
+/// the method and the route, and with the trace where one is recorded. The route is the pattern, never the path or the query, in which there may be an email.
+pub async fn request_log(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let start = Instant::now();
+    let id = RequestId::sent(request.headers()).unwrap_or_else(|| RequestId(RandomIds.next().to_string()));
+    let route = request.match_pattern();
+    let span = tracing::info_span!(
+        "request",
+        request_id = %id,
+        method = %request.method(),
+        route = route.as_deref().unwrap_or("unmatched"),
+        trace_id = tracing::field::Empty,
+    );
+    if let Some(trace_id) = traces::current_trace_id() {
+        span.record("trace_id", trace_id);
+    }
+    request.extensions_mut().insert(id.clone());
+
+    let answer = next.call(request).instrument(span.clone()).await;
+    let _entered = span.entered();
+    match answer {
+        Ok(mut response) => {
+            log_answer(response.status(), start);
+            echo(&id, response.headers_mut());
+            Ok(response)
+        }
+        // An error that middleware returned becomes an answer only outside of here, so that answer is made now.
+        Err(error) => {
+            let mut response = error.error_response();
+            log_answer(response.status(), start);
+            echo(&id, response.headers_mut());
+            Err(InternalError::from_response(error, response).into())
+        }
+    }
+}
+
+fn log_answer(status: StatusCode, start: Instant) {
+    let latency_ms = start.elapsed().as_micros() as f64 / 1000.0;
+    let status_code = status.as_u16();
+    if status.is_server_error() {
+        tracing::error!(status = status_code, latency_ms, "request failed");
+    } else {
+        tracing::info!(status = status_code, latency_ms, "request answered");
+    }
+}
+
+fn echo(id: &RequestId, headers: &mut HeaderMap) {
+    if let Ok(value) = HeaderValue::from_str(id.as_str()) {
+        headers.insert(REQUEST_ID_HEADER, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::sync::{Arc, Mutex};
+
+    use actix_web::middleware::from_fn;
+    use actix_web::test::{TestRequest, call_service, init_service, try_call_service};
+    use actix_web::{App, HttpRequest, HttpResponse, web};
+    use serde_json::Value;
+    use tracing::instrument::WithSubscriber;
+
+    use super::*;
+
+    /// Collects what is logged.
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl Lines {
+        fn text(&self) -> String {
+            String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+        }
+
+        fn json(&self) -> Vec<Value> {
+            self.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        }
+    }
+
+    impl Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn config(format: LogFormat, filter: &str) -> LoggingConfig {
+        LoggingConfig { format, filter: filter.to_owned() }
+    }
+
+    async fn plan(request: HttpRequest) -> HttpResponse {
+        let id = request.extensions().get::<RequestId>().cloned();
+        tracing::info!("in the handler");
+        HttpResponse::Ok().body(id.map(|id| id.to_string()).unwrap_or_default())
+    }
+
+    async fn broken() -> HttpResponse {
+        HttpResponse::InternalServerError().finish()
+    }
+
+    async fn refusing(
+        _: ServiceRequest,
+        _: Next<actix_web::body::BoxBody>,
+    ) -> Result<ServiceResponse<actix_web::body::BoxBody>, Error> {
+        Err(actix_web::error::ErrorForbidden("no"))
+    }
+
+    /// The answer's status, its X-Request-ID and what was logged on the way.
+    async fn answer(request: TestRequest) -> (StatusCode, String, Lines) {
+        let lines = Lines::default();
+        let log = lines.clone();
+        let subscriber = subscriber(&config(LogFormat::Json, "info"), move || log.clone(), false).unwrap();
+        let answered = async {
+            let app = init_service(
+                App::new()
+                    .route("/plans/{plan}/", web::get().to(plan))
+                    .route("/broken/", web::get().to(broken))
+                    .service(web::scope("/closed").wrap(from_fn(refusing)).route("/", web::get().to(plan)))
+                    .wrap(from_fn(request_log)),
+            )
+            .await;
+            match try_call_service(&app, request.to_request()).await {
+                Ok(response) => response.map_into_boxed_body().into_parts().1,
+                Err(error) => error.error_response(),
+            }
+        };
+        let response = answered.with_subscriber(subscriber).await;
+        let id = response.headers().get(REQUEST_ID_HEADER).unwrap().to_str().unwrap().to_owned();
+        (response.status(), id, lines)
+    }
+
+    #[actix_web::test]
+    async fn a_request_leaves_one_line_with_its_id_route_status_and_latency() {
+        let request =
+            TestRequest::with_uri("/plans/7/?user_email=ada@example.com").insert_header(("X-Request-ID", "abc-1"));
+        let (status, id, lines) = answer(request).await;
+        assert_eq!((status, id.as_str()), (StatusCode::OK, "abc-1"));
+        let logged = lines.json();
+        let [inside, end] = logged.as_slice() else { panic!("{logged:?}") };
+        assert_eq!(inside["span"]["request_id"], "abc-1");
+        assert_eq!(end["span"]["request_id"], "abc-1");
+        assert_eq!(end["span"]["method"], "GET");
+        assert_eq!(end["span"]["route"], "/plans/{plan}/");
+        assert_eq!(end["status"], 200);
+        assert_eq!(end["level"], "INFO");
+        assert!(end["latency_ms"].as_f64().unwrap() >= 0.0);
+        assert!(!lines.text().contains("example.com"), "{}", lines.text());
+    }
+
+    #[actix_web::test]
+    async fn a_request_without_a_sane_id_gets_a_new_one() {
+        let long = "x".repeat(129);
+        let mut ids = std::collections::HashSet::new();
+        for sent in [None, Some(""), Some("two words"), Some("caf\u{e9}"), Some(long.as_str())] {
+            let mut request = TestRequest::with_uri("/plans/7/");
+            if let Some(sent) = sent {
+                let value = HeaderValue::from_bytes(sent.as_bytes()).unwrap();
+                request = request.insert_header((REQUEST_ID_HEADER, value));
+            }
+            let (_, id, _) = answer(request).await;
+            assert!(uuid::Uuid::parse_str(&id).is_ok(), "{id}");
+            assert!(ids.insert(id));
+        }
+        let longest = "x".repeat(128);
+        let request = TestRequest::with_uri("/plans/7/").insert_header(("X-Request-ID", longest.as_str()));
+        assert_eq!(answer(request).await.1, longest);
+    }
+
+    #[actix_web::test]
+    async fn handlers_find_the_id_in_the_request() {
+        let app =
+            init_service(App::new().route("/plans/{plan}/", web::get().to(plan)).wrap(from_fn(request_log))).await;
+        let request = TestRequest::with_uri("/plans/7/").insert_header(("X-Request-ID", "abc-2")).to_request();
+        let body = actix_web::test::read_body(call_service(&app, request).await).await;
+        assert_eq!(body, "abc-2");
+    }
+
+    #[actix_web::test]
+    async fn errors_of_every_origin_carry_the_id_and_are_logged() {
+        for (path, status, route, level) in [
+            ("/nowhere/ada@example.com", 404, "unmatched", "INFO"),
+            ("/broken/", 500, "/broken/", "ERROR"),
+            ("/closed/", 403, "/closed/", "INFO"),
+        ] {
+            let (answered, id, lines) =
+                answer(TestRequest::with_uri(path).insert_header(("X-Request-ID", "abc-3"))).await;
+            assert_eq!((answered.as_u16(), id.as_str()), (status, "abc-3"), "{path}");
+            let logged = lines.json();
+            let [end] = logged.as_slice() else { panic!("{logged:?}") };
+            assert_eq!((&end["status"], &end["level"]), (&Value::from(status), &Value::from(level)));
+            assert_eq!(end["span"]["route"], route);
+            assert!(!lines.text().contains("example.com"), "{}", lines.text());
+        }
+    }
+
+    #[test]
+    fn the_filter_decides_what_is_logged_and_the_format_how() {
+        let logged = |format, filter: &str| {
+            let lines = Lines::default();
+            let log = lines.clone();
+            let subscriber = subscriber(&config(format, filter), move || log.clone(), false).unwrap();
+            tracing::subscriber::with_default(subscriber, || {
+                tracing::info!(plans = 3, "quiet");
+                tracing::warn!(plans = 4, "loud");
+            });
+            lines.text()
+        };
+        let text = logged(LogFormat::Text, "warn");
+        assert!(text.contains("loud plans=4") && !text.contains("quiet"), "{text}");
+        let json: Value = serde_json::from_str(logged(LogFormat::Json, "warn").trim()).unwrap();
+        assert_eq!((&json["message"], &json["plans"]), (&Value::from("loud"), &Value::from(4)));
+        assert!(subscriber(&config(LogFormat::Text, "a=b=c"), std::io::sink, false).is_err());
+    }
+}

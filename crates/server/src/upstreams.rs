@@ -1,0 +1,303 @@
+//! Connects the services around this one that are configured.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use license_manager_adapters::calls::CallListener;
+use license_manager_adapters::http::{
+    AccessTokens, Braze, BrazeOptions, BucketOptions, BucketProblem, CachedCatalog, Credentials, HttpAccounts,
+    HttpCatalog, HttpDirectory, HttpLearners, HttpUpstream, S3ResultFiles, Segment, Timeouts, Tracking, WebhookClient,
+    client,
+};
+use license_manager_adapters::mail::{LogMail, Misconfigured, SmtpMail};
+use license_manager_domain::ports::{
+    AccountLookup, CampaignMail, ContentCatalog, EnterpriseDirectory, EventTracking, LearnerRegistry, ResultFiles,
+    WebhookSender,
+};
+use license_manager_domain::{LicenseManager, Upstream};
+
+use crate::config::{BrazeConfig, Config, OauthConfig, S3Config, Secret, SmtpConfig};
+use crate::system::SystemClock;
+
+/// How long a mail server may take for a mail, connecting included.
+const SMTP_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long it may take to put a file into a bucket.
+const PUT_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// The services around this one, as adapters of the ports. The LMS and the catalog service are there where they are configured;
+/// mails and events always have somewhere to go, and be it the log.
+#[derive(Clone)]
+pub struct Upstreams {
+    /// The catalog service.
+    pub catalog: Option<Arc<dyn ContentCatalog>>,
+    /// The LMS, asked about customers.
+    pub directory: Option<Arc<dyn EnterpriseDirectory>>,
+    /// The LMS, asked about accounts.
+    pub accounts: Option<Arc<dyn AccountLookup>>,
+    /// The LMS, told of learners and enrollments.
+    pub learner_registry: Option<Arc<dyn LearnerRegistry>>,
+    /// Braze, else a mail server, else the log.
+    pub mail: Arc<dyn CampaignMail>,
+    /// Segment and Braze, else the log.
+    pub event_tracking: Arc<dyn EventTracking>,
+    /// The bucket for the results of bulk enrollments.
+    pub result_files: Option<Arc<dyn ResultFiles>>,
+    /// Endpoints that were registered.
+    pub webhooks: Arc<dyn WebhookSender>,
+}
+
+impl Upstreams {
+    /// The upstreams that the configuration names. None of them is called yet.
+    ///
+    /// # Errors
+    /// Where one is described by halves or in a way that cannot be used; one line that names the setting.
+    pub fn from_config(config: &Config) -> Result<Self, String> {
+        Self::watched(config, None)
+    }
+
+    /// As [`Upstreams::from_config`]; the listener is told of every call.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn watched(config: &Config, on_call: Option<CallListener>) -> Result<Self, String> {
+        let mut client = client(Timeouts::default())?;
+        if let Some(listener) = on_call.clone() {
+            client = client.told_to(listener);
+        }
+        let tokens = oauth_client(&config.oauth)?
+            .map(|(url, credentials)| Arc::new(AccessTokens::new(url, credentials, client.clone())));
+        let upstream = |which, url: &String| HttpUpstream::new(which, url, client.clone(), tokens.clone());
+        let clock = Arc::new(SystemClock);
+        let lms = config.lms.url.as_ref().map(|url| upstream(Upstream::Lms, url));
+        let braze = braze(&config.braze)?.map(|options| Arc::new(Braze::new(options, client.clone(), clock.clone())));
+        let segment = config
+            .segment
+            .write_key
+            .as_ref()
+            .map(|key| Segment::new(&config.segment.url, key.expose().to_owned(), client.clone(), clock.clone()));
+        let smtp = smtp(&config.smtp)?.map(|smtp| match on_call {
+            Some(listener) => smtp.told_to(listener),
+            None => smtp,
+        });
+        let mail: Arc<dyn CampaignMail> = match (&braze, smtp) {
+            (Some(braze), _) => braze.clone(),
+            (None, Some(smtp)) => Arc::new(smtp),
+            (None, None) => Arc::new(LogMail::new()?),
+        };
+        if config.catalog.validate && config.catalog.url.is_none() {
+            return Err("catalog.validate is set, and catalog.url is not: set it, or do not validate".to_owned());
+        }
+        let catalog = config.catalog.url.as_ref().map(|url| upstream(Upstream::Catalog, url));
+        let allow_private = config.webhooks.allow_private_addresses;
+        let webhooks = WebhookClient::new(Timeouts::default(), Arc::new(SystemClock), allow_private)?;
+        Ok(Self {
+            catalog: catalog.map(|catalog| Arc::new(CachedCatalog::new(Arc::new(HttpCatalog::new(catalog)))) as _),
+            directory: lms.clone().map(|lms| Arc::new(HttpDirectory::new(lms)) as _),
+            accounts: lms.clone().map(|lms| Arc::new(HttpAccounts::new(lms)) as _),
+            learner_registry: lms.map(|lms| Arc::new(HttpLearners::new(lms, clock)) as _),
+            mail,
+            event_tracking: Arc::new(Tracking::new(segment, braze)),
+            result_files: bucket(&config.s3)?.map(|files| Arc::new(files) as _),
+            webhooks: Arc::new(webhooks),
+        })
+    }
+
+    /// The license manager with these upstreams.
+    pub fn of(self, mut manager: LicenseManager) -> LicenseManager {
+        if let Some(catalog) = self.catalog {
+            manager = manager.with_catalog(catalog);
+        }
+        if let Some(directory) = self.directory {
+            manager = manager.with_directory(directory);
+        }
+        if let Some(accounts) = self.accounts {
+            manager = manager.with_account_lookup(accounts);
+        }
+        if let Some(learners) = self.learner_registry {
+            manager = manager.with_learner_registry(learners);
+        }
+        if let Some(files) = self.result_files {
+            manager = manager.with_result_files(files);
+        }
+        manager.with_mail(self.mail).with_event_tracking(self.event_tracking).with_webhooks(self.webhooks)
+    }
+}
+
+/// What is missing beside a setting that is there.
+fn missing(set: &str, missing: &str) -> String {
+    format!("{set} is set, and {missing} is not: set it, or leave both out")
+}
+
+fn revealed(secret: Option<&Secret>, missing: impl FnOnce() -> String) -> Result<String, String> {
+    secret.map(|secret| secret.expose().to_owned()).ok_or_else(missing)
+}
+
+fn oauth_client(config: &OauthConfig) -> Result<Option<(&str, Credentials)>, String> {
+    let Some(url) = &config.url else { return Ok(None) };
+    let missing = |setting| move || missing("oauth.url", setting);
+    let client_id = config.client_id.clone().ok_or_else(missing("oauth.client_id"))?;
+    let client_secret = revealed(config.client_secret.as_ref(), missing("oauth.client_secret"))?;
+    Ok(Some((url, Credentials { client_id, client_secret })))
+}
+
+fn braze(config: &BrazeConfig) -> Result<Option<BrazeOptions>, String> {
+    let campaigns = config.campaigns.by_kind();
+    let Some(url) = config.url.clone() else {
+        let set = match campaigns.keys().next() {
+            _ if config.api_key.is_some() => "braze.api_key".to_owned(),
+            Some(kind) => format!("braze.campaigns.{}", kind.as_str()),
+            None => return Ok(None),
+        };
+        return Err(missing(&set, "braze.url"));
+    };
+    let missing = |setting| move || missing("braze.url", setting);
+    let api_key = revealed(config.api_key.as_ref(), missing("braze.api_key"))?;
+    let app_id = config.app_id.clone().ok_or_else(missing("braze.app_id"))?;
+    Ok(Some(BrazeOptions { url, api_key, app_id, campaigns }))
+}
+
+fn smtp(config: &SmtpConfig) -> Result<Option<SmtpMail>, String> {
+    match (&config.url, &config.from) {
+        (None, None) => Ok(None),
+        (Some(_), None) => Err(missing("smtp.url", "smtp.from")),
+        (None, Some(_)) => Err(missing("smtp.from", "smtp.url")),
+        (Some(url), Some(from)) => {
+            SmtpMail::new(url.expose(), from, SMTP_TIMEOUT).map(Some).map_err(|error| match error {
+                Misconfigured::Url(problem) => format!("smtp.url: {problem}"),
+                Misconfigured::From(problem) => format!("smtp.from: {problem}"),
+                Misconfigured::Templates(problem) => problem,
+            })
+        }
+    }
+}
+
+fn bucket(config: &S3Config) -> Result<Option<S3ResultFiles>, String> {
+    let secret = config.secret_access_key.as_ref().map(|secret| secret.expose().to_owned());
+    let [url, bucket, region, access_key_id, secret_access_key] = [
+        ("s3.url", config.url.clone()),
+        ("s3.bucket", config.bucket.clone()),
+        ("s3.region", config.region.clone()),
+        ("s3.access_key_id", config.access_key_id.clone()),
+        ("s3.secret_access_key", secret),
+    ];
+    let all = [&url, &bucket, &region, &access_key_id, &secret_access_key];
+    let set = all.iter().find(|(_, value)| value.is_some()).map(|(name, _)| *name);
+    let Some(set) = set.or(config.path_style.then_some("s3.path_style")) else { return Ok(None) };
+    let required = |(name, value): (&str, Option<String>)| value.ok_or_else(|| missing(set, name));
+    let options = BucketOptions {
+        url: required(url)?,
+        bucket: required(bucket)?,
+        region: required(region)?,
+        access_key_id: required(access_key_id)?,
+        secret_access_key: required(secret_access_key)?,
+        path_style: config.path_style,
+    };
+    let client = client(Timeouts { answer: PUT_TIMEOUT, ..Timeouts::default() })?;
+    S3ResultFiles::new(options, client, Arc::new(SystemClock)).map(Some).map_err(|problem| match problem {
+        BucketProblem::Url => format!("s3.url: {problem}"),
+        BucketProblem::Host => format!("s3.bucket: {problem}; set s3.path_style, or choose another one"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Upstreams;
+    use crate::config::Config;
+
+    fn connected(environment: &[(&str, &str)]) -> Result<Upstreams, String> {
+        let environment = environment.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+        let connected = Upstreams::from_config(&Config::load(None, environment).unwrap());
+        if let Err(problem) = &connected {
+            assert_eq!(problem.lines().count(), 1, "{problem}");
+            assert!(!problem.contains("hunter2"), "{problem}");
+        }
+        connected
+    }
+
+    fn refusal(environment: &[(&str, &str)]) -> String {
+        connected(environment).map(drop).unwrap_err()
+    }
+
+    const CATALOG: (&str, &str) = ("LM_CATALOG__URL", "http://localhost:18160");
+    const LMS: (&str, &str) = ("LM_LMS__URL", "http://localhost:18000");
+
+    #[test]
+    fn upstreams_need_no_oauth_client_but_an_oauth_client_needs_everything() {
+        let url = ("LM_OAUTH__URL", "http://localhost:18000/");
+        let (id, secret) = (("LM_OAUTH__CLIENT_ID", "worker"), ("LM_OAUTH__CLIENT_SECRET", "hunter2"));
+        assert!(connected(&[]).unwrap().catalog.is_none());
+        assert!(connected(&[CATALOG]).unwrap().catalog.is_some());
+        assert!(connected(&[CATALOG, url, id, secret]).is_ok());
+        assert!(refusal(&[CATALOG, url, id]).contains("oauth.client_secret"));
+        assert!(refusal(&[CATALOG, url, secret]).contains("oauth.client_id"));
+    }
+
+    #[test]
+    fn one_address_makes_the_lms_everything_it_is() {
+        let upstreams = connected(&[LMS]).unwrap();
+        assert!(upstreams.directory.is_some() && upstreams.accounts.is_some());
+        assert!(upstreams.learner_registry.is_some() && upstreams.catalog.is_none());
+        let upstreams = connected(&[]).unwrap();
+        assert!(upstreams.directory.is_none() && upstreams.accounts.is_none() && upstreams.learner_registry.is_none());
+    }
+
+    #[test]
+    fn owners_of_catalogs_are_asked_of_a_catalog_service() {
+        let validate = ("LM_CATALOG__VALIDATE", "true");
+        assert!(connected(&[validate, CATALOG]).is_ok());
+        assert!(refusal(&[validate]).contains("catalog.url"));
+    }
+
+    #[tokio::test]
+    async fn braze_needs_an_address_a_key_and_an_app() {
+        let url = ("LM_BRAZE__URL", "https://rest.example.com");
+        let (key, app) = (("LM_BRAZE__API_KEY", "hunter2"), ("LM_BRAZE__APP_ID", "app"));
+        let campaign = ("LM_BRAZE__CAMPAIGNS__REMINDER", "id");
+        assert!(connected(&[url, key, app]).is_ok());
+        assert!(connected(&[url, key, app, campaign, ("LM_SEGMENT__WRITE_KEY", "hunter2")]).is_ok());
+        assert!(refusal(&[url, key]).contains("braze.app_id"));
+        assert!(refusal(&[url, app]).contains("braze.api_key"));
+        assert!(refusal(&[key]).contains("braze.url"));
+        let line = refusal(&[campaign]);
+        assert!(line.contains("braze.campaigns.reminder") && line.contains("braze.url"), "{line}");
+    }
+
+    #[tokio::test]
+    async fn a_mail_server_needs_a_sender() {
+        let (url, from) =
+            (("LM_SMTP__URL", "smtp://me:hunter2@mail:587"), ("LM_SMTP__FROM", "Seats <seats@example.com>"));
+        assert!(connected(&[url, from]).is_ok());
+        assert!(connected(&[("LM_SMTP__URL", "smtps://mail"), from]).is_ok());
+        assert!(refusal(&[url]).contains("smtp.from is not"));
+        assert!(refusal(&[from]).contains("smtp.url is not"));
+        assert!(refusal(&[url, ("LM_SMTP__FROM", "nobody")]).starts_with("smtp.from: "));
+        assert!(refusal(&[("LM_SMTP__URL", "smtp://me:hunter2@mail?tls=perhaps"), from]).starts_with("smtp.url: "));
+    }
+
+    #[test]
+    fn a_bucket_is_described_in_full_or_not_at_all() {
+        let all = [
+            ("LM_S3__URL", "https://s3.eu-west-1.amazonaws.com"),
+            ("LM_S3__BUCKET", "results"),
+            ("LM_S3__REGION", "eu-west-1"),
+            ("LM_S3__ACCESS_KEY_ID", "key"),
+            ("LM_S3__SECRET_ACCESS_KEY", "hunter2"),
+        ];
+        assert!(connected(&[]).unwrap().result_files.is_none());
+        assert!(connected(&all).unwrap().result_files.is_some());
+        for left_out in 0..all.len() {
+            let name = all[left_out].0.trim_start_matches("LM_").replace("__", ".").to_lowercase();
+            let others: Vec<_> = all.iter().copied().filter(|setting| *setting != all[left_out]).collect();
+            assert!(refusal(&others).contains(&format!("{name} is not")), "{name}");
+        }
+        let path_style = ("LM_S3__PATH_STYLE", "true");
+        assert_eq!(refusal(&[path_style]), "s3.path_style is set, and s3.url is not: set it, or leave both out");
+        let mut odd = all;
+        odd[1].1 = "Results of 2026";
+        assert!(refusal(&odd).starts_with("s3.bucket: "));
+        assert!(connected(&[&odd[..], &[path_style]].concat()).is_ok());
+        odd[0].1 = "http://127.0.0.1:9000";
+        assert!(refusal(&odd).contains("s3.path_style"));
+    }
+}

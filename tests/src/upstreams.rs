@@ -1,0 +1,372 @@
+//! The services around the server, played by one of a test's own.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use reqwest::Url;
+use serde_json::{Value, json};
+
+/// Courses whose key holds this are in no catalog.
+pub const NOT_IN_CATALOG: &str = "NOT-IN-CATALOG";
+
+/// A catalog service that knows every course but those marked [`NOT_IN_CATALOG`]; an LMS that knows every customer by the slug and
+/// the name that [`FakeUpstreams::slug`] and [`FakeUpstreams::name`] tell, and takes whatever it is told; Braze and Segment,
+/// which do the same. It answers until the test's process ends.
+#[derive(Debug)]
+pub struct FakeUpstreams {
+    address: SocketAddr,
+    state: Arc<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// How many of a hundred requests that change something go wrong.
+    failing: AtomicU32,
+    /// How long each request that changes something takes, in milliseconds.
+    delay: AtomicU64,
+    /// How many requests there were, from which chance is drawn.
+    requests: AtomicU64,
+    /// What was taken: the path, and when, and the body.
+    taken: Mutex<Vec<(String, Instant, Value)>>,
+    /// What requests said they were parts of: the path and the `traceparent`.
+    trace_parents: Mutex<Vec<(String, Option<String>)>>,
+    /// Whether requests that change something have to wait for their answers.
+    held: Mutex<bool>,
+    released: Condvar,
+    /// The admins of every customer: the id of their link to it, their account and their address.
+    admins: Mutex<Vec<(i64, i64, String)>>,
+    /// The accounts by address.
+    accounts: Mutex<BTreeMap<String, i64>>,
+    /// The aliases that Braze knows.
+    aliases: Mutex<BTreeMap<String, bool>>,
+}
+
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl FakeUpstreams {
+    /// Starts it.
+    pub fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+        let address = listener.local_addr().expect("a listener has an address");
+        let state = Arc::<State>::default();
+        let shared = state.clone();
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let state = shared.clone();
+                std::thread::spawn(move || answer(&state, stream));
+            }
+        });
+        Self { address, state }
+    }
+
+    /// Its address, as `LM_CATALOG__URL`, `LM_LMS__URL`, `LM_BRAZE__URL` and `LM_SEGMENT__URL` take it.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// The settings of a server that has all of them for upstreams, with a campaign for every kind of mail whose id is the kind's
+    /// name.
+    pub fn settings(&self) -> Vec<(String, String)> {
+        let urls = ["CATALOG", "LMS", "BRAZE", "SEGMENT"].map(|name| (format!("LM_{name}__URL"), self.url()));
+        let keys = [("BRAZE__API_KEY", "braze"), ("BRAZE__APP_ID", "app"), ("SEGMENT__WRITE_KEY", "segment")];
+        let keys = keys.map(|(name, value)| (format!("LM_{name}"), value.to_owned()));
+        let campaigns = [
+            "assignment",
+            "reminder",
+            "post_activation",
+            "auto_applied",
+            "auto_applied_no_portal",
+            "revocation_cap",
+            "initial_utilization",
+            "limited_allocations",
+            "no_allocations",
+            "bulk_enrollment_result",
+        ];
+        let campaigns =
+            campaigns.map(|kind| (format!("LM_BRAZE__CAMPAIGNS__{}", kind.to_uppercase()), kind.to_owned()));
+        urls.into_iter().chain(keys).chain(campaigns).collect()
+    }
+
+    /// From now on so many of a hundred requests that change something go wrong: refused for now, answered with an error, broken
+    /// off, or done and not acknowledged.
+    pub fn fail(&self, percent: u32) {
+        self.state.failing.store(percent, Ordering::SeqCst);
+    }
+
+    /// From now on each request that changes something takes so long.
+    pub fn slow(&self, delay: Duration) {
+        self.state.delay.store(delay.as_millis() as u64, Ordering::SeqCst);
+    }
+
+    /// From now on requests that change something are taken and not answered, until [`FakeUpstreams::release`].
+    pub fn hold(&self) {
+        *lock(&self.state.held) = true;
+    }
+
+    /// Answers requests again, and those that wait.
+    pub fn release(&self) {
+        *lock(&self.state.held) = false;
+        self.state.released.notify_all();
+    }
+
+    /// What requests to paths that hold this text said they were parts of, in their order: their `traceparent`.
+    pub fn trace_parents(&self, path: &str) -> Vec<Option<String>> {
+        let all = lock(&self.state.trace_parents);
+        all.iter().filter(|(asked, _)| asked.contains(path)).map(|(_, parent)| parent.clone()).collect()
+    }
+
+    /// Makes somebody an admin of every customer.
+    pub fn add_admin(&self, customer_user: i64, lms_user_id: i64, email: &str) {
+        lock(&self.state.admins).push((customer_user, lms_user_id, email.to_owned()));
+    }
+
+    /// Gives an address an account.
+    pub fn add_account(&self, email: &str, lms_user_id: i64) {
+        lock(&self.state.accounts).insert(email.to_owned(), lms_user_id);
+    }
+
+    /// The bodies of requests that were taken at paths that hold this text, in their order.
+    pub fn taken(&self, path: &str) -> Vec<Value> {
+        self.taken_at(path).into_iter().map(|(_, body)| body).collect()
+    }
+
+    /// The same, each with when that was.
+    pub fn taken_at(&self, path: &str) -> Vec<(Instant, Value)> {
+        let taken = lock(&self.state.taken);
+        let of_path = taken.iter().filter(|(taken, ..)| taken.contains(path));
+        of_path.map(|(_, at, body)| (*at, body.clone())).collect()
+    }
+
+    /// The addresses that the LMS was told to expect, as often as it was.
+    pub fn linked(&self) -> Vec<String> {
+        let calls = self.taken("/pending-enterprise-learner/");
+        let learners = calls.iter().flat_map(|call| call.as_array().into_iter().flatten());
+        learners.map(|learner| text(&learner["user_email"])).collect()
+    }
+
+    /// Who was mailed what: the campaign and the address, as often as Braze was told.
+    pub fn mailed(&self) -> Vec<(String, String)> {
+        let calls = self.taken("/campaigns/trigger/send");
+        let recipients = calls.iter().flat_map(|call| {
+            let recipients = call["recipients"].as_array().into_iter().flatten();
+            recipients.map(|recipient| (text(&call["campaign_id"]), recipient))
+        });
+        let address = |recipient: &Value| match &recipient["user_alias"] {
+            Value::Null => text(&recipient["attributes"]["email"]),
+            alias => text(&alias["alias_name"]),
+        };
+        recipients.map(|(campaign, recipient)| (campaign, address(recipient))).collect()
+    }
+
+    /// The events that were told, to whomever: the last part of the name, and the license.
+    pub fn events(&self) -> Vec<(String, String)> {
+        let told = |event: &Value, name: &str| {
+            let name = text(&event[name]);
+            let name = name.rsplit('.').next().unwrap_or_default().to_owned();
+            (name, text(&event["properties"]["license_uuid"]))
+        };
+        let of = |path, field: &'static str, name: &'static str| {
+            let calls = self.taken(path).into_iter();
+            calls.flat_map(move |call| {
+                let events = call[field].as_array().cloned().unwrap_or_default();
+                events.iter().map(|event| told(event, name)).collect::<Vec<_>>()
+            })
+        };
+        of("/users/track", "events", "name").chain(of("/v1/batch", "batch", "event")).collect()
+    }
+
+    /// The slug of the customer of this id.
+    pub fn slug(customer: impl Display) -> String {
+        format!("slug-of-{customer}")
+    }
+
+    /// The name of the customer of this id.
+    pub fn name(customer: impl Display) -> String {
+        format!("Name of {customer}")
+    }
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+/// How a request goes wrong.
+enum Failure {
+    /// It is refused for now: so many seconds.
+    Busy(u64),
+    /// It is answered with an error, and nothing is done.
+    Error,
+    /// The connection is broken off, and nothing is done.
+    BrokenOff,
+    /// It is done, and that is not acknowledged.
+    Unacknowledged,
+}
+
+impl State {
+    /// What is wrong with this request; by chance, which is the same in every run of a test that sends the same requests.
+    fn failure(&self) -> Option<Failure> {
+        let number = self.requests.fetch_add(1, Ordering::SeqCst);
+        let mut bits = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        bits ^= bits >> 31;
+        if bits % 100 >= u64::from(self.failing.load(Ordering::SeqCst)) {
+            return None;
+        }
+        Some(match bits / 100 % 8 {
+            0 => Failure::Busy(1),
+            1..=3 => Failure::Error,
+            4..=5 => Failure::BrokenOff,
+            _ => Failure::Unacknowledged,
+        })
+    }
+
+    /// What is answered to a request that reads.
+    fn read(&self, url: &Url) -> (&'static str, Value) {
+        let query =
+            |wanted: &str| url.query_pairs().find(|(name, _)| name == wanted).map(|(_, value)| value.into_owned());
+        let path = url.path();
+        if path.ends_with("/contains_content_items/") {
+            let mut keys = url.query_pairs().filter(|(name, _)| name == "course_run_ids");
+            let contains = keys.any(|(_, key)| !key.contains(NOT_IN_CATALOG));
+            ("200 OK", json!({ "contains_content_items": contains }))
+        } else if let Some(rest) = path.strip_prefix("/enterprise/api/v1/enterprise-customer/") {
+            let customer = rest.trim_end_matches('/');
+            let (slug, name) = (FakeUpstreams::slug(customer), FakeUpstreams::name(customer));
+            ("200 OK", json!({ "uuid": customer, "slug": slug, "name": name }))
+        } else if path == "/enterprise/api/v1/enterprise-learner/" {
+            let admins = lock(&self.admins);
+            let results = admins
+                .iter()
+                .map(|(id, account, email)| json!({ "id": id, "user": { "id": account, "email": email } }));
+            ("200 OK", json!({ "next": null, "results": results.collect::<Vec<_>>() }))
+        } else if path == "/api/user/v1/accounts" {
+            match query("email").and_then(|email| lock(&self.accounts).get(&email).copied()) {
+                Some(account) => ("200 OK", json!([{ "id": account }])),
+                None => ("404 Not Found", Value::Null),
+            }
+        } else {
+            ("404 Not Found", json!({ "detail": "Not found." }))
+        }
+    }
+
+    /// What is answered to a request that changes something.
+    fn take(&self, path: &str, body: &Value) -> Value {
+        lock(&self.taken).push((path.to_owned(), Instant::now(), body.clone()));
+        std::thread::sleep(Duration::from_millis(self.delay.load(Ordering::SeqCst)));
+        drop(self.released.wait_while(lock(&self.held), |held| *held));
+        let aliases = |field: &str| -> Vec<String> {
+            let aliases = body[field].as_array().into_iter().flatten();
+            aliases.map(|alias| text(&alias["alias_name"])).collect()
+        };
+        match path {
+            "/users/export/ids" => {
+                let known = lock(&self.aliases);
+                let users: Vec<Value> = aliases("user_aliases")
+                    .into_iter()
+                    .filter(|alias| known.contains_key(alias))
+                    .map(|alias| {
+                        let email = known.get(&alias).copied().unwrap_or_default().then_some(alias.clone());
+                        json!({ "user_aliases": [{ "alias_name": alias, "alias_label": "Enterprise" }], "email": email })
+                    })
+                    .collect();
+                json!({ "users": users, "message": "success" })
+            }
+            "/users/alias/new" => {
+                lock(&self.aliases).extend(aliases("user_aliases").into_iter().map(|alias| (alias, false)));
+                json!({ "message": "success" })
+            }
+            "/users/track" => {
+                for attributes in body["attributes"].as_array().into_iter().flatten() {
+                    lock(&self.aliases).insert(text(&attributes["user_alias"]["alias_name"]), true);
+                }
+                json!({ "message": "success" })
+            }
+            "/v1/batch" => json!({ "success": true }),
+            // A query for each catalog.
+            "/api/v1/distinct-catalog-queries/" => {
+                let catalogs = body["enterprise_catalog_uuids"].as_array().cloned().unwrap_or_default();
+                let queries =
+                    catalogs.into_iter().enumerate().map(|(number, catalog)| (number.to_string(), json!([catalog])));
+                json!({ "catalog_uuids_by_catalog_query_id": queries.collect::<serde_json::Map<_, _>>() })
+            }
+            path if path.ends_with("/enroll_learners_in_courses/") => {
+                let enrolled = body["licenses_info"].as_array().into_iter().flatten();
+                let enrolled =
+                    enrolled.map(|one| json!({ "email": one["email"], "course_run_key": one["course_run_key"] }));
+                json!({ "successes": enrolled.collect::<Vec<_>>(), "pending": [], "failures": [] })
+            }
+            _ => json!({ "message": "success" }),
+        }
+    }
+}
+
+/// One request.
+pub(crate) struct Received {
+    pub(crate) method: String,
+    pub(crate) target: String,
+    /// Their names in lowercase.
+    pub(crate) headers: BTreeMap<String, String>,
+    pub(crate) body: Vec<u8>,
+}
+
+/// Reads one request.
+pub(crate) fn read_request(stream: &TcpStream) -> Option<Received> {
+    let mut reader = BufReader::new(stream);
+    let mut line = String::new();
+    reader.read_line(&mut line).ok()?;
+    let mut words = line.split(' ');
+    let (method, target) = (words.next()?.to_owned(), words.next()?.to_owned());
+    let mut headers = BTreeMap::new();
+    loop {
+        let mut header = String::new();
+        reader.read_line(&mut header).ok()?;
+        let Some((name, value)) = header.split_once(':') else { break };
+        headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
+    }
+    let length = headers.get("content-length").map_or(Ok(0), |length| length.parse()).ok()?;
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).ok()?;
+    Some(Received { method, target, headers, body })
+}
+
+/// Answers one request; a client that breaks off gets nothing.
+fn answer(state: &State, mut stream: TcpStream) -> Option<()> {
+    let Received { method, target, mut headers, body } = read_request(&stream)?;
+    let url = Url::parse("http://upstreams").ok()?.join(&target).ok()?;
+    lock(&state.trace_parents).push((url.path().to_owned(), headers.remove("traceparent")));
+    let (status, headers, body) = if method == "GET" {
+        let (status, body) = state.read(&url);
+        (status, String::new(), body)
+    } else {
+        let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
+        match state.failure() {
+            None => ("200 OK", String::new(), state.take(url.path(), &body)),
+            Some(Failure::Busy(seconds)) => {
+                let reset = SystemTime::now().duration_since(UNIX_EPOCH).ok()?.as_secs() + seconds;
+                let headers = format!("Retry-After: {seconds}\r\nX-RateLimit-Reset: {reset}\r\n");
+                ("429 Too Many Requests", headers, Value::Null)
+            }
+            Some(Failure::Error) => ("502 Bad Gateway", String::new(), Value::Null),
+            Some(Failure::BrokenOff) => return None,
+            Some(Failure::Unacknowledged) => {
+                state.take(url.path(), &body);
+                ("500 Internal Server Error", String::new(), Value::Null)
+            }
+        }
+    };
+    let body = body.to_string();
+    let length = body.len();
+    write!(
+        stream,
+        "HTTP/1.1 {status}\r\nContent-Type: application/json\r\n{headers}Content-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+    )
+    .ok()
+}
