@@ -24,10 +24,10 @@ mod utilization_mails;
 
 pub use expire::Expiration;
 pub use manual::TransferPreview;
-pub use run::{OperationFailure, OperationSettings, OperationSummary, Supervisor, Unsupervised};
+pub use run::{OperationSettings, OperationSummary, Supervisor, Unsupervised};
 pub use schedule::{
-    CronExpression, FinishedRun, InvalidCronExpression, OperationSchedule, RecurringOperation, RunOutcome, RunSummary,
-    Timetable,
+    CronExpression, FinishedRun, InvalidCronExpression, OperationFailure, OperationSchedule, RecurringOperation,
+    RunOutcome, RunSummary, Timetable,
 };
 pub use scheduled_runs::ScheduledRun;
 pub use seeds::{SeedCustomer, SeedPlan, Seeds};

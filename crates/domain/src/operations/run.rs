@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Duration, Utc};
-use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::schedule::{OperationFailure, RecurringOperation};
 use crate::error::Error;
 use crate::model::ids::{CatalogId, CustomerId};
-use crate::operations::schedule::RecurringOperation;
 use crate::use_cases::manager::LicenseManager;
 
 /// What an operator can set of the recurring operations.
@@ -80,15 +79,6 @@ pub struct OperationSummary {
     pub errors: Vec<OperationFailure>,
     /// Whether it was ended before everything was done.
     pub interrupted: bool,
-}
-
-/// Something that an operation could not do.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OperationFailure {
-    /// What it was about: a kind of thing and its id, such as `plan 0192…`.
-    pub about: String,
-    /// What went wrong. Names no person.
-    pub message: String,
 }
 
 impl OperationSummary {

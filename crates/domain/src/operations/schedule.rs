@@ -8,8 +8,6 @@ use chrono::{DateTime, Utc};
 use cronexpr::{Crontab, FallbackTimezoneOption, MakeTimestamp, ParseOptions};
 use serde::{Deserialize, Serialize};
 
-use crate::operations::OperationFailure;
-
 /// An operation that a schedule runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[allow(missing_docs)] // each is the command of that name
@@ -237,6 +235,15 @@ pub struct RunSummary {
 impl RunSummary {
     /// How many failures are kept at most.
     pub const SHOWN_FAILURES: usize = 20;
+}
+
+/// Something that an operation could not do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OperationFailure {
+    /// What it was about: a kind of thing and its id, such as `plan 0192…`.
+    pub about: String,
+    /// What went wrong. Names no person.
+    pub message: String,
 }
 
 #[cfg(test)]

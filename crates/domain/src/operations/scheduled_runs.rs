@@ -8,7 +8,7 @@ use chrono::{DateTime, Duration, Utc};
 use uuid::Uuid;
 
 use super::expire::Expiration;
-use super::run::{OperationFailure, OperationSummary, Supervisor};
+use super::run::{OperationSummary, Supervisor};
 use crate::error::Error;
 use crate::operations::schedule::{
     CronExpression, FinishedRun, OperationSchedule, RecurringOperation, RunOutcome, RunSummary, Timetable,
@@ -212,6 +212,6 @@ fn told(summary: &OperationSummary) -> RunSummary {
     RunSummary {
         counts: summary.counts.iter().map(|(name, number)| ((*name).to_owned(), *number)).collect(),
         failure_count: summary.errors.len() as u64,
-        failures: summary.errors.iter().take(RunSummary::SHOWN_FAILURES).cloned().collect::<Vec<OperationFailure>>(),
+        failures: summary.errors.iter().take(RunSummary::SHOWN_FAILURES).cloned().collect(),
     }
 }

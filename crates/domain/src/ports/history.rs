@@ -1,9 +1,9 @@
 use chrono::{DateTime, Utc};
 
+use super::repositories::LimitOffset;
 use crate::error::Error;
 use crate::history::{EntityRef, Version};
 use crate::model::ids::{LicenseId, PlanId};
-use crate::ports::LimitOffset;
 
 /// What history keeps of every row, read. Who writes a row records it; see the other repositories.
 ///

@@ -2,13 +2,13 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 
+use super::repositories::LimitOffset;
 use crate::error::Error;
 use crate::history::Change;
 use crate::model::email::Email;
 use crate::model::ids::{ActivationKey, AgreementId, LicenseId, LmsUserId, PlanId};
 use crate::model::license::{License, LicenseStatus};
 use crate::model::plan::{LicenseCounts, PlanDetails};
-use crate::ports::LimitOffset;
 
 /// Which licenses of a plan a reader wants.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -1,9 +1,10 @@
+use super::licenses::{LicenseFilter, LicenseOrder};
+use super::repositories::{CustomerScope, LimitOffset};
 use crate::error::Error;
 use crate::model::email::Email;
 use crate::model::ids::{CustomerId, LicenseId, PlanId};
 use crate::model::license::License;
 use crate::model::plan::PlanDetails;
-use crate::ports::{CustomerScope, LicenseFilter, LicenseOrder, LimitOffset};
 
 /// Which licenses of which plans a reader wants.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 use async_trait::async_trait;
 
+use super::deliveries::Undelivered;
 use crate::model::ids::EnrollmentJobId;
-use crate::ports::Undelivered;
 
 /// Files outside of storage that hold the results of bulk enrollments, one for each, as CSV.
 #[async_trait]

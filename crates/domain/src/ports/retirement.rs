@@ -1,8 +1,8 @@
+use super::purge::DeletedLicense;
 use crate::error::Error;
 use crate::model::email::Email;
 use crate::model::ids::{LicenseId, LmsUserId};
 use crate::model::license::License;
-use crate::ports::DeletedLicense;
 
 /// A person who is to be forgotten.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,8 +1,8 @@
 use chrono::{DateTime, Utc};
 
+use super::repositories::{LimitOffset, RoleAssignment};
 use crate::error::Error;
 use crate::model::ids::{CustomerId, RoleAssignmentId};
-use crate::ports::{LimitOffset, RoleAssignment};
 
 /// A role and the user whom the database gives it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,10 +1,10 @@
 use chrono::{DateTime, Utc};
 
+use super::repositories::LimitOffset;
 use crate::error::Error;
 use crate::history::Change;
 use crate::model::ids::{CustomerId, LicenseId, PlanId};
 use crate::model::staff_records::{LicenseMark, Notification, NotificationKind};
-use crate::ports::LimitOffset;
 
 /// Which notifications a reader wants.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -1,11 +1,22 @@
+use super::due_work::DueWorkRepository;
+use super::enrollment_jobs::EnrollmentJobRepository;
+use super::history::HistoryRepository;
+use super::idempotency::IdempotencyRepository;
+use super::licenses::LicenseRepository;
+use super::lookups::LookupRepository;
+use super::operations::OperationRepository;
+use super::outbox::OutboxRepository;
+use super::purge::PurgeRepository;
+use super::renewals::RenewalRepository;
+use super::repositories::{AgreementRepository, JobRepository, PlanRepository, ProductRepository, UserRepository};
+use super::retirement::RetirementRepository;
+use super::role_assignments::RoleAssignmentRepository;
+use super::schedule::ScheduleRepository;
+use super::staff_records::{LicenseEventRepository, NotificationRepository};
+use super::transfers::TransferRepository;
+use super::utilization::UtilizationRepository;
+use super::webhooks::{WebhookDeliveryRepository, WebhookRepository};
 use crate::error::Error;
-use crate::ports::{
-    AgreementRepository, EnrollmentJobRepository, HistoryRepository, IdempotencyRepository, JobRepository,
-    LicenseEventRepository, LicenseRepository, LookupRepository, NotificationRepository, OutboxRepository,
-    PlanRepository, ProductRepository, RenewalRepository, RetirementRepository, RoleAssignmentRepository,
-    TransferRepository, UserRepository, UtilizationRepository, WebhookDeliveryRepository, WebhookRepository,
-};
-use crate::ports::{DueWorkRepository, OperationRepository, PurgeRepository, ScheduleRepository};
 
 /// The work of one transaction.
 pub type Work<'a> = dyn FnMut(&mut dyn UnitOfWork) -> Result<(), Error> + 'a;

@@ -1,4 +1,4 @@
-use super::LimitOffset;
+use super::repositories::LimitOffset;
 use crate::error::Error;
 use crate::history::Change;
 use crate::model::ids::{AgreementId, CustomerId, LicenseId, PlanId, TransferJobId};

@@ -2,9 +2,9 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
+use super::repositories::LimitOffset;
 use crate::error::Error;
 use crate::model::ids::{MessageId, WebhookId};
-use crate::ports::LimitOffset;
 use crate::webhooks::{
     Webhook, WebhookBacklog, WebhookClaim, WebhookDelivery, WebhookParcel, WebhookSecret, WebhookStanding, WebhookState,
 };

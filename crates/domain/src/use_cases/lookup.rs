@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 
+use super::listing::LicensePage;
 use super::manager::LicenseManager;
 use crate::error::{Entity, Error};
 use crate::model::email::Email;
@@ -13,7 +14,6 @@ use crate::model::license::License;
 use crate::model::plan::PlanDetails;
 use crate::model::renewal::RenewalChains;
 use crate::ports::{AgreementFilter, CustomerScope, LicenseOrder, LicenseSearch, LimitOffset, StoreExt};
-use crate::use_cases::LicensePage;
 
 /// A license of a person that was looked up.
 #[derive(Debug, Clone, PartialEq, Eq)]
