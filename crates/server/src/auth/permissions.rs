@@ -12,7 +12,7 @@
 //! | [`RetirementWorker`] | the service that retires people, and superusers |
 //! | [`HistoryReader`] | provisioning admins and support staff; of a plan or a license also those who administer its customer's subscriptions |
 //!
-//! The rules are those of docs/RULES.md, "Who may do what".
+//! The rules are those of docs/RULES.md, "Permissions".
 
 use std::marker::PhantomData;
 use std::pin::Pin;
