@@ -1,4 +1,4 @@
-//! What this process counts and measures for Prometheus. What each number means is in docs/OPERATIONS.md, "Watching it".
+//! What this process counts and measures for Prometheus. What each number means is in docs/OPERATIONS.md, "Monitoring".
 //!
 //! A label holds one of a few values that are known beforehand: never an id, a path with one in it, or a person.
 
