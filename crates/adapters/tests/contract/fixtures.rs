@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Duration, Utc};
 use license_manager_domain::history::Change;
-use license_manager_domain::model::{DEFAULT_PRODUCT, FormerSeat, RenewalTerms, seeded_products};
+use license_manager_domain::model::{FormerSeat, RenewalTerms, seeded_products};
 use license_manager_domain::ports::{LicenseFilter, LicenseOrder, LimitOffset, Store, StoreExt};
 use license_manager_domain::{
     ActivationKey, Actor, AgreementId, CatalogId, CustomerAgreement, CustomerId, Email, License, LicenseId,
@@ -71,28 +71,9 @@ pub fn agreement(number: u128) -> CustomerAgreement {
 
 /// A plan of an agreement that runs from day 0 to day 365.
 pub fn plan(number: u128, agreement: u128) -> SubscriptionPlan {
-    SubscriptionPlan {
-        id: plan_id(number),
-        title: format!("Plan {number}"),
-        start_date: day(0),
-        expiration_date: day(365),
-        expiration_processed: false,
-        catalog: catalog(1),
-        agreement: agreement_id(agreement),
-        is_active: true,
-        is_revocation_cap_enabled: false,
-        revoke_max_percentage: 5,
-        num_revocations_applied: 0,
-        salesforce_opportunity_line_item: None,
-        product: DEFAULT_PRODUCT,
-        for_internal_use_only: false,
-        can_freeze_unused_licenses: false,
-        last_freeze_timestamp: None,
-        should_auto_apply_licenses: None,
-        desired_num_licenses: None,
-        created: day(0),
-        modified: day(0),
-    }
+    let (id, agreement, title) = (plan_id(number), agreement_id(agreement), format!("Plan {number}"));
+    let plan = SubscriptionPlan::new(id, agreement, catalog(1), title, day(0)..day(365), day(0));
+    SubscriptionPlan { is_active: true, ..plan }
 }
 
 /// The renewal of a plan from day 365 to day 730, with nothing else agreed.

@@ -22,7 +22,7 @@ use diesel::prelude::*;
 use diesel::sql_types::BigInt;
 use license_manager_adapters::postgres::PostgresStore;
 use license_manager_domain::history::Change;
-use license_manager_domain::model::{DEFAULT_PRODUCT, seeded_products};
+use license_manager_domain::model::seeded_products;
 use license_manager_domain::ports::{FixedClock, IdSource, StoreExt, UnitOfWork};
 use license_manager_domain::*;
 use uuid::Uuid;
@@ -50,28 +50,9 @@ fn license_ids(numbers: std::ops::Range<usize>) -> Vec<LicenseId> {
 }
 
 fn plan() -> SubscriptionPlan {
-    SubscriptionPlan {
-        id: PLAN,
-        title: "Engineering".to_owned(),
-        start_date: now() - chrono::Duration::days(1),
-        expiration_date: now() + chrono::Duration::days(365),
-        expiration_processed: false,
-        catalog: CatalogId(Uuid::from_u128(0xD)),
-        agreement: AGREEMENT,
-        is_active: true,
-        is_revocation_cap_enabled: false,
-        revoke_max_percentage: 5,
-        num_revocations_applied: 0,
-        salesforce_opportunity_line_item: None,
-        product: DEFAULT_PRODUCT,
-        for_internal_use_only: false,
-        can_freeze_unused_licenses: false,
-        last_freeze_timestamp: None,
-        should_auto_apply_licenses: None,
-        desired_num_licenses: None,
-        created: now(),
-        modified: now(),
-    }
+    let runs = now() - chrono::Duration::days(1)..now() + chrono::Duration::days(365);
+    let catalog = CatalogId(Uuid::from_u128(0xD));
+    SubscriptionPlan { is_active: true, ..SubscriptionPlan::new(PLAN, AGREEMENT, catalog, "Engineering", runs, now()) }
 }
 
 /// One plan with this many unassigned licenses.

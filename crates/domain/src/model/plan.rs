@@ -1,10 +1,12 @@
 //! Subscription plans: how long they run, how many seats they have, how many may be taken back.
 
+use std::ops::Range;
+
 use chrono::{DateTime, Duration, Utc};
 
 use crate::error::{Error, FieldErrors};
 use crate::model::ids::{AgreementId, CatalogId, CustomerId, PlanId, ProductId};
-use crate::model::product::Product;
+use crate::model::product::{DEFAULT_PRODUCT, Product};
 
 /// A number of licenses of one product for one customer over one span of time.
 ///
@@ -65,6 +67,39 @@ impl SubscriptionPlan {
     pub const LINE_ITEM_PREFIX: &'static str = "00k";
     /// The length of every Salesforce id, in characters.
     pub const SALESFORCE_ID_LENGTH: usize = 18;
+
+    /// A plan of an agreement: inactive, without licenses, of the default product.
+    pub fn new(
+        id: PlanId,
+        agreement: AgreementId,
+        catalog: CatalogId,
+        title: impl Into<String>,
+        runs: Range<DateTime<Utc>>,
+        now: DateTime<Utc>,
+    ) -> Self {
+        Self {
+            id,
+            title: title.into(),
+            start_date: runs.start,
+            expiration_date: runs.end,
+            expiration_processed: false,
+            catalog,
+            agreement,
+            is_active: false,
+            is_revocation_cap_enabled: false,
+            revoke_max_percentage: Self::DEFAULT_REVOKE_MAX_PERCENTAGE,
+            num_revocations_applied: 0,
+            salesforce_opportunity_line_item: None,
+            product: DEFAULT_PRODUCT,
+            for_internal_use_only: false,
+            can_freeze_unused_licenses: false,
+            last_freeze_timestamp: None,
+            should_auto_apply_licenses: None,
+            desired_num_licenses: None,
+            created: now,
+            modified: now,
+        }
+    }
 
     /// Whether `now` lies between its start and its expiration, both included.
     pub fn is_current(&self, now: DateTime<Utc>) -> bool {

@@ -127,27 +127,16 @@ impl RenewalTerms {
 
     /// The plan that follows where none was named. Whether it auto-applies its licenses is for processing to say.
     pub fn make_plan(&self, id: PlanId, prior: &SubscriptionPlan, now: DateTime<Utc>) -> SubscriptionPlan {
+        let runs = self.effective_date..self.renewed_expiration_date;
         SubscriptionPlan {
-            id,
-            title: self.title(prior),
-            start_date: self.effective_date,
-            expiration_date: self.renewed_expiration_date,
-            expiration_processed: false,
-            catalog: prior.catalog,
-            agreement: prior.agreement,
             is_active: prior.is_active,
             is_revocation_cap_enabled: prior.is_revocation_cap_enabled,
             revoke_max_percentage: prior.revoke_max_percentage,
-            num_revocations_applied: 0,
             salesforce_opportunity_line_item: self.salesforce_opportunity_id.clone(),
             product: prior.product,
             for_internal_use_only: prior.for_internal_use_only,
-            can_freeze_unused_licenses: false,
-            last_freeze_timestamp: None,
-            should_auto_apply_licenses: None,
             desired_num_licenses: Some(self.number_of_licenses),
-            created: now,
-            modified: now,
+            ..SubscriptionPlan::new(id, prior.agreement, prior.catalog, self.title(prior), runs, now)
         }
     }
 

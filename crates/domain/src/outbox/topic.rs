@@ -151,7 +151,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::model::{DEFAULT_PRODUCT, Enrollees, EnrollmentJob, EnrollmentNumbers, EnrollmentStage};
+    use crate::model::{Enrollees, EnrollmentJob, EnrollmentNumbers, EnrollmentStage};
     use crate::outbox::{AssignmentMail, EnrollmentResults, Message, Promises, ReminderMail};
     use crate::ports::SequentialIds;
     use crate::{
@@ -181,27 +181,13 @@ mod tests {
 
     fn plan() -> SubscriptionPlan {
         let now = DateTime::UNIX_EPOCH;
+        let (id, agreement) = (PlanId(Uuid::from_u128(1)), AgreementId(Uuid::from_u128(3)));
+        let catalog = CatalogId(Uuid::from_u128(2));
         SubscriptionPlan {
-            id: PlanId(Uuid::from_u128(1)),
-            title: "Engineering".to_owned(),
-            start_date: now,
-            expiration_date: now + Duration::days(365),
-            expiration_processed: false,
-            catalog: CatalogId(Uuid::from_u128(2)),
-            agreement: AgreementId(Uuid::from_u128(3)),
             is_active: true,
             is_revocation_cap_enabled: true,
-            revoke_max_percentage: 5,
             num_revocations_applied: 2,
-            salesforce_opportunity_line_item: None,
-            product: DEFAULT_PRODUCT,
-            for_internal_use_only: false,
-            can_freeze_unused_licenses: false,
-            last_freeze_timestamp: None,
-            should_auto_apply_licenses: None,
-            desired_num_licenses: None,
-            created: now,
-            modified: now,
+            ..SubscriptionPlan::new(id, agreement, catalog, "Engineering", now..now + Duration::days(365), now)
         }
     }
 

@@ -9,7 +9,7 @@ use crate::history::{Actor, Change};
 use crate::model::ids::{AgreementId, CatalogId, CustomerId, PlanId, ProductId};
 use crate::model::jobs::{Job, JobKind};
 use crate::model::plan::{ChangeReason, LicenseCounts, PlanDetails, SubscriptionPlan};
-use crate::model::product::{DEFAULT_PRODUCT, Product};
+use crate::model::product::Product;
 use crate::model::renewal::RenewalChains;
 use crate::ports::{LimitOffset, PlanFilter, StoreExt, UnitOfWork};
 
@@ -107,28 +107,8 @@ impl LicenseManager {
                     "The plan or its agreement must name a catalog.",
                 ))
             })?;
-            let mut plan = SubscriptionPlan {
-                id,
-                title: new.title.clone(),
-                start_date: new.start_date,
-                expiration_date: new.expiration_date,
-                expiration_processed: false,
-                catalog,
-                agreement: agreement.id,
-                is_active: false,
-                is_revocation_cap_enabled: false,
-                revoke_max_percentage: SubscriptionPlan::DEFAULT_REVOKE_MAX_PERCENTAGE,
-                num_revocations_applied: 0,
-                salesforce_opportunity_line_item: None,
-                product: DEFAULT_PRODUCT,
-                for_internal_use_only: false,
-                can_freeze_unused_licenses: false,
-                last_freeze_timestamp: None,
-                should_auto_apply_licenses: None,
-                desired_num_licenses: None,
-                created: now,
-                modified: now,
-            };
+            let runs = new.start_date..new.expiration_date;
+            let mut plan = SubscriptionPlan::new(id, agreement.id, catalog, &new.title, runs, now);
             new.changes.clone().apply(&mut plan)?;
             let product = find_product(unit, plan.product)?;
             plan.check(&product)?;
