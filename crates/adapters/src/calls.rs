@@ -1,4 +1,4 @@
-//! Calls to upstream services, for whoever counts them.
+//! Outcomes of calls to upstream services, for metrics.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,14 +8,14 @@ use std::time::{Duration, Instant};
 pub enum CallOutcome {
     /// The service did what was asked.
     Answered,
-    /// It refused: the call, its credential, or the mail was at fault (4xx; of mail servers 5xx).
+    /// The service rejected the call, the credential or the mail (HTTP 4xx, SMTP 5xx).
     Refused,
-    /// It had enough for now (429).
+    /// The service asked for fewer calls (HTTP 429).
     Busy,
-    /// It failed (5xx; of mail servers 4xx).
+    /// The service failed (HTTP 5xx, SMTP 4xx).
     Failed,
-    /// There was no whole answer: it could not be reached, took too long, or broke off; or it was not asked, because the access
-    /// token for it could not be had.
+    /// There was no complete answer: the service could not be reached, timed out or broke off, or no access token could
+    /// be fetched for it.
     NoAnswer,
 }
 
@@ -31,7 +31,7 @@ impl CallOutcome {
         }
     }
 
-    /// What a status of HTTP that is no success stands for; `None`: there was none.
+    /// The outcome for an HTTP status other than success; `None` means that there was no answer.
     pub(crate) fn of_status(status: Option<reqwest::StatusCode>) -> Self {
         match status {
             None => Self::NoAnswer,
@@ -42,11 +42,11 @@ impl CallOutcome {
     }
 }
 
-/// Is told of every call that ended: the upstream's name, how it ended, and how long it took.
+/// Called after every call with the upstream's name, the outcome and the duration.
 pub type CallListener = Arc<dyn Fn(&'static str, CallOutcome, Duration) + Send + Sync>;
 
-/// Makes a call and tells the listener of it. A call that nobody waits for any more is not told of.
-pub(crate) async fn told<T, E>(
+/// Awaits a call and reports it to the listener. A call that is cancelled is not reported.
+pub(crate) async fn observed<T, E>(
     listener: Option<&CallListener>,
     upstream: &'static str,
     call: impl Future<Output = Result<T, E>>,

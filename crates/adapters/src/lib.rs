@@ -1,8 +1,6 @@
-//! The domain's ports implemented: storage with diesel, one module for each database, upstream services over HTTP,
-//! and mails.
+//! Implementations of the domain's ports: storage with diesel, upstream services over HTTP, and mail.
 //!
-//! Every database has a room of its own, plainly written for it: the dialects share no queries. All of them pass the contract
-//! suite in `tests/contract`.
+//! Each database has its own module and its own queries. Both pass the contract suite in `tests/contract`.
 
 pub mod calls;
 pub mod copy;

@@ -1,10 +1,12 @@
-//! What both databases keep alike of scheduled operations.
+//! What both databases share about the schedule of operations.
 
 use chrono::{DateTime, Utc};
 use license_manager_domain::Error;
 use license_manager_domain::operations::{FinishedRun, OperationSchedule, RunOutcome};
 
-/// The run in these columns, which are there together or not at all.
+/// Builds the last run from its columns; `None` when there was no run.
+///
+/// # Errors A stored outcome or summary that cannot be read.
 pub(crate) fn finished_run(
     started: Option<DateTime<Utc>>,
     finished: Option<DateTime<Utc>>,
@@ -14,17 +16,18 @@ pub(crate) fn finished_run(
     let (Some(started), Some(finished), Some(outcome), Some(summary)) = (started, finished, outcome, summary) else {
         return Ok(None);
     };
-    let outcome = RunOutcome::from_name(&outcome).ok_or_else(|| Error::storage("a run ended in an unknown way"))?;
+    let outcome =
+        RunOutcome::from_name(&outcome).ok_or_else(|| Error::storage("the stored outcome of a run is unknown"))?;
     let summary = serde_json::from_str(&summary).map_err(Error::storage)?;
     Ok(Some(FinishedRun { started, finished, outcome, summary }))
 }
 
-/// What a run did, as it is stored.
+/// The summary of a run as stored JSON.
 pub(crate) fn summary_text(run: Option<&FinishedRun>) -> Result<Option<String>, Error> {
     run.map(|run| serde_json::to_string(&run.summary)).transpose().map_err(Error::storage)
 }
 
-/// The operations in their order, without those that another version knows.
+/// The schedules, sorted by operation. Operations that this version does not know are left out.
 pub(crate) fn in_order(
     rows: impl Iterator<Item = Result<Option<OperationSchedule>, Error>>,
 ) -> Result<Vec<OperationSchedule>, Error> {

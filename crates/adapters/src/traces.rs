@@ -1,20 +1,20 @@
-//! Traces: how what is going on is carried across storage, and to other services.
+//! Passes trace contexts through storage and on to other services.
 //!
-//! Whoever records traces makes a span the current one, in OpenTelemetry's [`Context`] of the thread or task, and sets the global
-//! tracer. Where nobody does, everything here does nothing.
+//! The caller attaches a span to OpenTelemetry's current [`Context`] and sets the global tracer. Without a current
+//! span, everything here does nothing.
 
 use std::borrow::Cow;
 
 use opentelemetry::trace::{SpanKind, Status, TraceContextExt, Tracer};
 use opentelemetry::{Context, KeyValue, global};
 
-/// The name under which this program's spans are made.
+/// The instrumentation scope of this program's spans.
 pub const SCOPE: &str = "license-manager";
 
-/// The header of W3C Trace Context that names a trace and the span in it which is at work.
+/// The W3C Trace Context header with the ids of the trace and of the calling span.
 pub const TRACE_PARENT: &str = "traceparent";
 
-/// What is going on here, as [`TRACE_PARENT`] has it; `None` where no trace is recorded.
+/// The current span in the format of [`TRACE_PARENT`]; `None` when no trace is recorded.
 pub fn parent() -> Option<String> {
     Context::map_current(name)
 }
@@ -26,11 +26,11 @@ fn name(context: &Context) -> Option<String> {
     span.is_valid().then(|| format!("00-{}-{}-{sampled:02x}", span.trace_id(), span.span_id()))
 }
 
-/// The span of a call to another service, below what is going on. It ends when it is dropped.
+/// The client span of a call to another service, a child of the current span. It ends when dropped.
 pub(crate) struct CallSpan(Context);
 
 impl CallSpan {
-    /// `None` where no trace is recorded. No attribute may name a person or hold a secret.
+    /// Starts a span; `None` when no trace is recorded. Attributes must not name a person or hold a secret.
     pub(crate) fn start(
         name: impl Into<Cow<'static, str>>,
         attributes: impl FnOnce() -> Vec<KeyValue>,
@@ -45,17 +45,17 @@ impl CallSpan {
         Some(Self(parent.with_span(span)))
     }
 
-    /// What the called service is to go on with, as [`TRACE_PARENT`] has it.
+    /// This span in the format of [`TRACE_PARENT`], to send to the called service.
     pub(crate) fn parent(&self) -> Option<String> {
         name(&self.0)
     }
 
-    /// Notes what the service answered.
+    /// Adds an attribute of the answer.
     pub(crate) fn note(&self, attribute: KeyValue) {
         self.0.span().set_attribute(attribute);
     }
 
-    /// Notes that the call came to nothing, and why, in one of a few words.
+    /// Marks the call as failed. `kind` is a short error type, such as `timeout`.
     pub(crate) fn failed(&self, kind: impl Into<Cow<'static, str>>) {
         let span = self.0.span();
         span.set_attribute(KeyValue::new("error.type", kind.into()));
@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_going_on_has_a_name_while_it_goes_on() {
+    fn a_span_has_a_trace_parent_only_while_it_is_current() {
         assert_eq!(parent(), None);
         let span = SpanContext::new(
             TraceId::from(0xabc),
@@ -82,8 +82,8 @@ mod tests {
         let at_work = Context::new().with_remote_span_context(span).attach();
         let name = "00-00000000000000000000000000000abc-0000000000000def-01";
         assert_eq!(parent().as_deref(), Some(name));
-        let call = CallSpan::start("call", Vec::new).expect("there is a trace to be part of");
-        assert_eq!(call.parent().as_deref(), Some(name), "nobody makes spans, and the trace goes on");
+        let call = CallSpan::start("call", Vec::new).expect("a trace is recorded");
+        assert_eq!(call.parent().as_deref(), Some(name), "without a tracer, the trace keeps its ids");
         drop(at_work);
         assert_eq!(parent(), None);
         assert!(CallSpan::start("call", Vec::new).is_none());

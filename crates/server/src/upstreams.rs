@@ -63,7 +63,7 @@ impl Upstreams {
     pub fn watched(config: &Config, on_call: Option<CallListener>) -> Result<Self, String> {
         let mut client = client(Timeouts::default())?;
         if let Some(listener) = on_call.clone() {
-            client = client.told_to(listener);
+            client = client.with_listener(listener);
         }
         let tokens = oauth_client(&config.oauth)?
             .map(|(url, credentials)| Arc::new(AccessTokens::new(url, credentials, client.clone())));
@@ -77,7 +77,7 @@ impl Upstreams {
             .as_ref()
             .map(|key| Segment::new(&config.segment.url, key.expose().to_owned(), client.clone(), clock.clone()));
         let smtp = smtp(&config.smtp)?.map(|smtp| match on_call {
-            Some(listener) => smtp.told_to(listener),
+            Some(listener) => smtp.with_listener(listener),
             None => smtp,
         });
         let mail: Arc<dyn CampaignMail> = match (&braze, smtp) {

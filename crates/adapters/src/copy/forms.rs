@@ -1,21 +1,21 @@
-//! How a value looks on either side, by the types that columns are declared with.
+//! How the values of each column type are copied.
 
-/// A way from SQLite to Postgres. `{}` stands for the column.
+/// How values of one pair of column types are copied. `{}` stands for the column or value.
 #[derive(Debug)]
 pub(super) struct Form {
     /// The type in SQLite.
     sqlite: &'static str,
     /// The type in Postgres, as `format_type` names it.
     postgres: &'static str,
-    /// What SQLite puts into the JSON of a row.
+    /// The SQLite expression for the JSON value.
     pub read: &'static str,
-    /// As what Postgres takes it out again.
+    /// The Postgres type the JSON value is read as.
     pub carried: &'static str,
-    /// What Postgres makes of that.
+    /// The Postgres expression for the stored value.
     pub written: &'static str,
 }
 
-/// All that the migrations use. What is the same on both sides is carried as it is.
+/// All pairs that the migrations use. Values of equal types are copied unchanged.
 const FORMS: [Form; 11] = [
     same("INTEGER", "bigint"),
     same("INTEGER", "integer"),
@@ -24,8 +24,8 @@ const FORMS: [Form; 11] = [
     same("TEXT", "character(1)"),
     same("TEXT", "uuid"),
     Form { sqlite: "INTEGER", postgres: "boolean", read: "{}", carried: "integer", written: "{} <> 0" },
-    // Microseconds since 1970. Days and the rest apart: one number of microseconds would lose its last ones where Postgres multiplies
-    // an interval.
+    // Microseconds since 1970. Days and the remainder are separate: Postgres multiplies intervals as floating-point
+    // numbers and would lose the last microseconds.
     Form {
         sqlite: "INTEGER",
         postgres: "timestamp with time zone",
@@ -36,7 +36,7 @@ const FORMS: [Form; 11] = [
     },
     // Days since 1970.
     Form { sqlite: "INTEGER", postgres: "date", read: "{}", carried: "integer", written: "date '1970-01-01' + {}" },
-    // JSON holds no bytes. SQLite's hex() makes an empty text of NULL.
+    // JSON cannot hold bytes. SQLite's hex() turns NULL into an empty text.
     Form {
         sqlite: "BLOB",
         postgres: "bytea",
@@ -44,7 +44,7 @@ const FORMS: [Form; 11] = [
         carried: "text",
         written: "decode({}, 'hex')",
     },
-    // A JSON list of texts. An array of no row is empty, where it is to be NULL.
+    // A JSON list of texts. Without the CASE, NULL would become an empty array.
     Form {
         sqlite: "TEXT",
         postgres: "text[]",
@@ -58,7 +58,7 @@ const fn same(sqlite: &'static str, postgres: &'static str) -> Form {
     Form { sqlite, postgres, read: "{}", carried: postgres, written: "{}" }
 }
 
-/// The way from a type of SQLite to one of Postgres, where there is one.
+/// How to copy from a SQLite type to a Postgres type, if it is known.
 pub(super) fn between(sqlite: &str, postgres: &str) -> Option<&'static Form> {
     FORMS.iter().find(|form| form.sqlite == sqlite && form.postgres == postgres)
 }

@@ -1,14 +1,14 @@
-//! Copies everything that a SQLite database holds into an empty Postgres one.
+//! Copies all data of a SQLite database into an empty Postgres database.
 //!
-//! | module | what stands there |
+//! | module | contents |
 //! |---|---|
-//! | `tables` | which tables and columns there are, on both sides alike, and in which order they are filled |
-//! | `forms` | how a value looks on either side |
-//! | `source` | reading SQLite |
-//! | `target` | checking and writing Postgres |
+//! | `tables` | the tables and columns of both databases, and the order to fill them in |
+//! | `forms` | how values of each type are copied |
+//! | `source` | reads SQLite |
+//! | `target` | checks and writes Postgres |
 //!
-//! No table is named: both schemas tell what there is, and whatever one side alone has, or has in a form that nobody described, is
-//! refused. Why so: `docs/adr/0013-moving-to-postgres.md`.
+//! No table is named here: the tables are read from both schemas. A table, column or type that does not match on both
+//! sides is an error. See `docs/adr/0013-moving-to-postgres.md`.
 
 mod forms;
 mod source;
@@ -27,39 +27,39 @@ use source::Source;
 use tables::Table;
 use target::Target;
 
-/// How large the rows of one statement are together, in bytes; one row may be larger.
+/// The most bytes of rows per statement. A single row may be larger.
 const BATCH_BYTES: usize = 1 << 20;
 
-/// Why nothing was copied. Each is one line; the Postgres database is as it was.
+/// Why nothing was copied. Each message is one line; Postgres is unchanged.
 #[derive(Debug, thiserror::Error)]
 pub enum CopyError {
-    /// The Postgres database holds more than migrations and seeding put there.
+    /// The Postgres database has rows of its own.
     #[error("the Postgres database is not empty, it has {0}: nothing was copied. Copy into a new database")]
     NotEmpty(String),
-    /// A table or a column is on one side only, or in forms that nobody described.
+    /// A table or column is missing on one side, or cannot be converted.
     #[error("nothing was copied: {0}")]
     Unknown(String),
-    /// On one side are more rows than on the other.
+    /// The row counts differ.
     #[error("nothing was copied: {table} has {expected} rows in SQLite and {found} in Postgres")]
     Incomplete {
         /// The table.
         table: String,
-        /// How many rows there are in SQLite.
+        /// Rows in SQLite.
         expected: i64,
-        /// How many came to Postgres.
+        /// Rows in Postgres.
         found: i64,
     },
-    /// Whoever runs it wants it to end.
+    /// The run was stopped.
     #[error("it was stopped: nothing was copied")]
     Stopped,
-    /// A database fails.
+    /// A database error.
     #[error("nothing was copied: {0}")]
     Failed(String),
 }
 
 impl From<diesel::result::Error> for CopyError {
     fn from(error: diesel::result::Error) -> Self {
-        // The first line alone: Postgres puts the values of a row, which may be personal data, into the others.
+        // Only the first line: Postgres puts the row's values, perhaps personal data, into the others.
         Self::Failed(error.to_string().lines().next().unwrap_or_default().to_owned())
     }
 }
@@ -71,7 +71,7 @@ impl From<Error> for CopyError {
 }
 
 impl CopyError {
-    /// Names what failed with it.
+    /// The error with the table it is about.
     fn about(what: &str, error: diesel::result::Error) -> Self {
         match Self::from(error) {
             Self::Failed(cause) => Self::Failed(format!("{what}: {cause}")),
@@ -80,21 +80,20 @@ impl CopyError {
     }
 }
 
-/// How many rows a table has.
+/// A copied table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CopiedTable {
-    /// The table.
+    /// Its name.
     pub name: String,
-    /// Its rows.
+    /// Its number of rows.
     pub rows: i64,
 }
 
-/// Copies every row, as it was at one moment, in one transaction, and returns how many rows of each table there are, by name. Both
-/// databases have to be migrated. Nobody else writes to the Postgres database meanwhile: who tries waits. Memory holds some
-/// rows at a time. A dry run checks and counts, and changes nothing.
+/// Copies all rows as of one moment, in one transaction, and returns the row count of each table, by name. Both
+/// databases must be migrated. Other writers to Postgres wait until it ends. Memory use is bounded. A dry run checks
+/// and counts, and writes nothing.
 ///
-/// # Errors
-/// See [`CopyError`]; then nothing was changed.
+/// # Errors See [`CopyError`]; nothing was changed.
 pub fn copy(
     source: &SqliteStore,
     target: &PostgresStore,
@@ -123,7 +122,7 @@ pub fn copy(
     })
 }
 
-/// Refuses a database that holds anything but what every new one has.
+/// Fails if the database holds anything beyond the initial rows.
 fn refuse_unless_empty(to: &mut Target<'_>, tables: &[Table], store: &PostgresStore) -> Result<(), CopyError> {
     let mut found = to.filled(tables)?;
     let seeded = seeded_products();
@@ -137,7 +136,7 @@ fn refuse_unless_empty(to: &mut Target<'_>, tables: &[Table], store: &PostgresSt
     if found.is_empty() { Ok(()) } else { Err(CopyError::NotEmpty(found.join(", "))) }
 }
 
-/// How many rows there are to copy, by name of their table.
+/// The number of rows to copy of each table.
 fn counted(from: &mut Source<'_>, tables: &[Table]) -> Result<Vec<CopiedTable>, CopyError> {
     let count = |table: &Table| Ok(CopiedTable { name: table.name.clone(), rows: from.count(&table.name)? });
     let mut copied = tables.iter().map(count).collect::<Result<Vec<_>, CopyError>>()?;
@@ -161,7 +160,7 @@ fn fill(
             go_on(supervisor)
         })?;
     }
-    // What refers to rows of its own table is filled in when all of them are there.
+    // References to rows of the same table are filled in after all its rows exist.
     for table in tables {
         for column in table.columns.iter().filter(|column| column.refers_to_own_table) {
             let (rows, update) = (from.references(table, column)?, table.refer(column)?);
@@ -179,7 +178,7 @@ fn fill(
     to.analyze(tables)
 }
 
-/// Compares what came with what was there.
+/// Compares the row counts.
 fn compare(to: &mut Target<'_>, copied: &[CopiedTable]) -> Result<(), CopyError> {
     for table in copied {
         let found = to.count(&table.name)?;
@@ -190,12 +189,12 @@ fn compare(to: &mut Target<'_>, copied: &[CopiedTable]) -> Result<(), CopyError>
     Ok(())
 }
 
-/// Ends the copy where somebody wants that.
+/// Fails if the run was asked to stop.
 fn go_on(supervisor: &dyn Supervisor) -> Result<(), CopyError> {
     if supervisor.is_stopping() { Err(CopyError::Stopped) } else { Ok(()) }
 }
 
-/// Hands rows on as JSON arrays, each with how many rows it has.
+/// Passes rows on as JSON arrays, each with its number of rows.
 fn in_batches(
     rows: impl Iterator<Item = Result<String, CopyError>>,
     mut write: impl FnMut(&str, usize) -> Result<(), CopyError>,
@@ -237,6 +236,6 @@ mod tests {
         })
         .expect("all are written");
         assert_eq!(batches, [vec![10, 20, BATCH_BYTES - 60], vec![30], vec![2 * BATCH_BYTES], vec![5, 6]]);
-        in_batches(std::iter::empty(), |_, _| panic!("nothing is written where nothing is")).expect("nothing to do");
+        in_batches(std::iter::empty(), |_, _| panic!("there are no rows to write")).expect("nothing to do");
     }
 }

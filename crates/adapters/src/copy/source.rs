@@ -1,4 +1,4 @@
-//! Reading SQLite, within one transaction: everything is as it was at its first read.
+//! Reads SQLite within one transaction, so that all reads see the same moment.
 
 use diesel::connection::DefaultLoadingMode;
 use diesel::prelude::*;
@@ -8,7 +8,7 @@ use diesel::sql_types::{BigInt, Bool, Text};
 use super::CopyError;
 use super::tables::{Column, Declared, Table, quoted};
 
-/// A SQLite database that is read.
+/// The SQLite database that is read.
 pub(super) struct Source<'c>(pub(super) &'c mut SqliteConnection);
 
 #[derive(QueryableByName)]
@@ -57,12 +57,12 @@ impl Source<'_> {
         Ok(rows.into_iter().map(declared).collect())
     }
 
-    /// How many rows a table has.
+    /// The number of rows of a table.
     pub(super) fn count(&mut self, table: &str) -> Result<i64, CopyError> {
         self.number(&format!("SELECT count(*) AS number FROM {}", quoted(table)))
     }
 
-    /// The highest number that a table ever gave to a row; 0 where it gave none.
+    /// The highest row number a table has ever used; 0 if none.
     pub(super) fn last_number(&mut self, table: &str) -> Result<i64, CopyError> {
         let name = table.replace('\'', "''");
         self.number(&format!("SELECT coalesce(max(seq), 0) AS number FROM sqlite_sequence WHERE name = '{name}'"))
@@ -73,15 +73,14 @@ impl Source<'_> {
         Ok(row.number)
     }
 
-    /// The rows of a table, each as a JSON object, one after the other as they lie in the file. Without what refers to rows of
-    /// the table itself.
+    /// The rows of a table as JSON objects, in storage order, without references to rows of the same table.
     pub(super) fn rows(&mut self, table: &Table) -> Result<impl Iterator<Item = Result<String, CopyError>>, CopyError> {
         let fields: Vec<String> =
             table.columns.iter().filter(|column| !column.refers_to_own_table).map(Column::read).collect();
         self.read(format!("SELECT json_object({}) AS row FROM {}", fields.join(", "), quoted(&table.name)))
     }
 
-    /// The rows of a table that refer to others of it in a column: their keys, and what they refer to.
+    /// The rows of a table that refer to other rows of it through a column: their keys and the reference.
     pub(super) fn references(
         &mut self,
         table: &Table,

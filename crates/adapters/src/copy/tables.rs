@@ -1,11 +1,11 @@
-//! Which tables and columns there are, and in which order they are filled.
+//! The tables and columns of both databases, and the order to fill them in.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::CopyError;
 use super::forms::{self, Form};
 
-/// A column as a schema tells it.
+/// A column as declared in one schema.
 #[derive(Debug, Clone)]
 pub(super) struct Declared {
     pub table: String,
@@ -13,20 +13,20 @@ pub(super) struct Declared {
     pub kind: String,
     /// Whether it is part of the primary key.
     pub is_key: bool,
-    /// Whether it counts rows by itself.
+    /// Whether it is an identity column.
     pub is_identity: bool,
     /// Whether it refers to rows of its own table.
     pub refers_to_own_table: bool,
 }
 
-/// A table of both databases.
+/// A table that both databases have.
 #[derive(Debug)]
 pub(super) struct Table {
     pub name: String,
     pub columns: Vec<Column>,
 }
 
-/// A column of both databases.
+/// A column that both databases have.
 #[derive(Debug)]
 pub(super) struct Column {
     pub name: String,
@@ -36,22 +36,21 @@ pub(super) struct Column {
     pub refers_to_own_table: bool,
 }
 
-/// A reference from the rows of one table to those of another.
+/// A foreign key from one table to another.
 #[derive(Debug)]
 pub(super) struct Reference {
     pub from: String,
     pub to: String,
 }
 
-/// A name as SQL has it on both sides.
+/// A quoted identifier.
 pub(super) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-/// The tables of both databases in an order in which each comes after those that it refers to.
+/// The tables of both databases, sorted so that each comes after the tables it refers to.
 ///
-/// # Errors
-/// Where a table or a column is on one side only, or in forms that are not known.
+/// # Errors When a table or column exists on one side only, or cannot be converted.
 pub(super) fn of_both(
     sqlite: Vec<Declared>,
     postgres: Vec<Declared>,
@@ -81,14 +80,15 @@ fn by_table(columns: Vec<Declared>) -> BTreeMap<String, Vec<Declared>> {
     tables
 }
 
-/// The columns of a table, which need not stand in the same order.
+/// Matches the columns of a table by name; their order may differ.
 fn matched(table: &str, sqlite: Vec<Declared>, postgres: Vec<Declared>) -> Result<Vec<Column>, CopyError> {
     let mut sqlite: BTreeMap<String, String> = sqlite.into_iter().map(|column| (column.column, column.kind)).collect();
     let mut columns = Vec::new();
     for Declared { column: name, kind, is_key, is_identity, refers_to_own_table, .. } in postgres {
         let Some(other) = sqlite.remove(&name) else { return Err(alone(&format!("{table}.{name}"), "Postgres")) };
         let Some(form) = forms::between(&other, &kind) else {
-            let problem = format!("no way is known from {other} in SQLite to {kind} in Postgres for {table}.{name}");
+            let problem =
+                format!("no conversion is known from {other} in SQLite to {kind} in Postgres for {table}.{name}");
             return Err(CopyError::Unknown(problem));
         };
         columns.push(Column { name, form, is_key, is_identity, refers_to_own_table });
@@ -99,7 +99,7 @@ fn matched(table: &str, sqlite: Vec<Declared>, postgres: Vec<Declared>) -> Resul
     }
 }
 
-/// Tables that refer to none of those left come first, by name; then they are no longer left.
+/// Sorts tables so that each comes after the tables it refers to, then by name.
 fn in_order(mut left: BTreeMap<String, Table>, references: &[Reference]) -> Result<Vec<Table>, CopyError> {
     let mut ordered = Vec::new();
     while !left.is_empty() {
@@ -121,7 +121,7 @@ fn in_order(mut left: BTreeMap<String, Table>, references: &[Reference]) -> Resu
 }
 
 impl Table {
-    /// The statement that inserts the rows of a JSON array. What refers to rows of the table itself stays empty.
+    /// The statement that inserts the rows of a JSON array. References to rows of the same table stay NULL.
     pub(super) fn insert(&self) -> String {
         let columns = || self.columns.iter().filter(|column| !column.refers_to_own_table);
         let list = |text: fn(&Column) -> String| columns().map(text).collect::<Vec<_>>().join(", ");
@@ -134,10 +134,9 @@ impl Table {
         )
     }
 
-    /// The statement that fills in a column which refers to rows of the table itself, for the rows of a JSON array.
+    /// The statement that fills in a reference to rows of the same table, for the rows of a JSON array.
     ///
-    /// # Errors
-    /// Where the table's rows are known by nothing.
+    /// # Errors When the table has no primary key.
     pub(super) fn refer(&self, column: &Column) -> Result<String, CopyError> {
         let key: Vec<&Column> = self.key().collect();
         if key.is_empty() {
@@ -157,14 +156,14 @@ impl Table {
         ))
     }
 
-    /// The columns its rows are known by.
+    /// The primary key.
     pub(super) fn key(&self) -> impl Iterator<Item = &Column> {
         self.columns.iter().filter(|column| column.is_key)
     }
 }
 
 impl Column {
-    /// Its name and value, for SQLite's `json_object`.
+    /// The name and value for SQLite's `json_object`.
     pub(super) fn read(&self) -> String {
         let value = self.form.read.replace("{}", &quoted(&self.name));
         format!("'{}', {value}", self.name.replace('\'', "''"))

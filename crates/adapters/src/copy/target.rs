@@ -1,4 +1,4 @@
-//! Checking and writing Postgres, within one transaction.
+//! Checks and writes Postgres, within one transaction.
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
@@ -8,13 +8,13 @@ use diesel::sql_types::{BigInt, Bool, Text};
 use super::CopyError;
 use super::tables::{Declared, Reference, Table, quoted};
 
-/// Tables that are filled in every database. Those of a new one give way to what is copied.
+/// Tables that the migrations fill. Their rows in the new database are replaced.
 const SEEDED: [&str; 3] = ["product_history", "product", "plan_type"];
 
-/// How long to wait for whoever uses the tables.
+/// How long to wait for other users of the tables.
 const LOCK_TIMEOUT: &str = "60s";
 
-/// A Postgres database that is filled.
+/// The Postgres database that is filled.
 pub(super) struct Target<'c>(pub(super) &'c mut PgConnection);
 
 #[derive(QueryableByName)]
@@ -53,7 +53,7 @@ struct Number {
     number: i64,
 }
 
-/// A trigger that is switched off.
+/// A disabled trigger.
 #[derive(QueryableByName)]
 pub(super) struct Trigger {
     #[diesel(sql_type = Text)]
@@ -91,7 +91,7 @@ impl Target<'_> {
         Ok(rows.into_iter().map(declared).collect())
     }
 
-    /// Which tables refer to which others.
+    /// The foreign keys between tables.
     pub(super) fn references(&mut self) -> Result<Vec<Reference>, CopyError> {
         let rows: Vec<ReferenceRow> = sql_query(
             "SELECT DISTINCT child.relname::text AS from_table, parent.relname::text AS to_table
@@ -103,8 +103,8 @@ impl Target<'_> {
         Ok(rows.into_iter().map(|row| Reference { from: row.from_table, to: row.to_table }).collect())
     }
 
-    /// Keeps everybody else from writing until the end; reading goes on. Limits that the role has do not hold: how long this takes is
-    /// not known.
+    /// Blocks other writers, not readers, until the transaction ends. Lifts the role's timeouts, because a copy may
+    /// take long.
     pub(super) fn lock(&mut self, tables: &[Table]) -> Result<(), CopyError> {
         let mut names: Vec<String> = tables.iter().map(|table| quoted(&table.name)).collect();
         names.sort();
@@ -115,7 +115,7 @@ impl Target<'_> {
         ))
     }
 
-    /// The tables with rows that no new database has.
+    /// The tables that have rows beyond the initial ones.
     pub(super) fn filled(&mut self, tables: &[Table]) -> Result<Vec<String>, CopyError> {
         let looks: Vec<String> = tables
             .iter()
@@ -129,7 +129,7 @@ impl Target<'_> {
         Ok(filled.into_iter().map(|table| table.name).collect())
     }
 
-    /// Switches off what would do things again that were done and are copied, such as counting seats, and returns it.
+    /// Disables triggers whose work was already done in SQLite, such as counting seats, and returns them.
     pub(super) fn disable_triggers(&mut self) -> Result<Vec<Trigger>, CopyError> {
         let triggers: Vec<Trigger> = sql_query(
             "SELECT class.relname::text AS table_name, tgname::text AS name
@@ -142,7 +142,6 @@ impl Target<'_> {
         Ok(triggers)
     }
 
-    /// Switches them on again.
     pub(super) fn enable_triggers(&mut self, triggers: &[Trigger]) -> Result<(), CopyError> {
         self.alter_triggers(triggers, "ENABLE")
     }
@@ -154,7 +153,7 @@ impl Target<'_> {
         Ok(())
     }
 
-    /// Empties the tables that are filled in every database, of those that there are.
+    /// Empties the tables that the migrations fill.
     pub(super) fn remove_seeds(&mut self, tables: &[Table]) -> Result<(), CopyError> {
         for name in SEEDED.into_iter().filter(|name| tables.iter().any(|table| table.name == *name)) {
             self.execute(&format!("DELETE FROM {}", quoted(name)))?;
@@ -162,7 +161,7 @@ impl Target<'_> {
         Ok(())
     }
 
-    /// Runs a statement over the rows of a JSON array, which has to write so many.
+    /// Runs a statement over the rows of a JSON array. Fails unless it writes `number` rows.
     pub(super) fn write(&mut self, table: &str, statement: &str, rows: &str, number: usize) -> Result<(), CopyError> {
         let written = sql_query(statement)
             .bind::<Text, _>(rows)
@@ -174,7 +173,7 @@ impl Target<'_> {
         }
     }
 
-    /// Lets a table count on after the highest number it has or, in SQLite, ever had.
+    /// Continues the numbering of rows after the highest number in use, or ever used in SQLite.
     pub(super) fn go_on_after(&mut self, table: &Table, last: i64) -> Result<(), CopyError> {
         for column in table.columns.iter().filter(|column| column.is_identity) {
             let (name, of) = (quoted(&column.name), quoted(&table.name));
@@ -185,19 +184,19 @@ impl Target<'_> {
                 .bind::<Text, _>(&of)
                 .bind::<Text, _>(&column.name)
                 .get_result(self.0)?;
-            // Unlike setval, this is undone where the transaction is.
+            // Unlike setval, this is undone by a rollback.
             self.execute(&format!("ALTER SEQUENCE {} RESTART WITH {next}", sequence.name))?;
         }
         Ok(())
     }
 
-    /// Lets Postgres know what there is, so that its first plans are good.
+    /// Updates the planner's statistics, so that the first queries are fast.
     pub(super) fn analyze(&mut self, tables: &[Table]) -> Result<(), CopyError> {
         let names: Vec<String> = tables.iter().map(|table| quoted(&table.name)).collect();
         self.execute(&format!("ANALYZE {}", names.join(", ")))
     }
 
-    /// How many rows a table has.
+    /// The number of rows of a table.
     pub(super) fn count(&mut self, table: &str) -> Result<i64, CopyError> {
         let row: Number = sql_query(format!("SELECT count(*) AS number FROM {}", quoted(table))).get_result(self.0)?;
         Ok(row.number)

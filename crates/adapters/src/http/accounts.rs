@@ -1,4 +1,4 @@
-//! The LMS as the one who knows people's accounts.
+//! Looks up accounts in the LMS.
 
 use async_trait::async_trait;
 use license_manager_domain::ports::AccountLookup;
@@ -7,12 +7,12 @@ use serde::Deserialize;
 
 use super::{Call, HttpUpstream};
 
-/// The LMS's accounts, over HTTP.
+/// The LMS's accounts over HTTP.
 #[derive(Debug, Clone)]
 pub struct HttpAccounts(HttpUpstream);
 
 impl HttpAccounts {
-    /// The LMS at this address.
+    /// Uses this LMS.
     pub fn new(upstream: HttpUpstream) -> Self {
         Self(upstream)
     }

@@ -1,9 +1,10 @@
-//! Braze, which mails people and collects events of those without an account.
+//! Braze, which sends mail and collects the events of people without an account.
 //!
-//! People with an account in the LMS are known to Braze by its id, the others by an alias: their address, under the label
-//! [`ALIAS_LABEL`]. Braze has no id by which it refuses a message it got before (its `send_id` groups statistics), so a mail
-//! that is tried again can arrive twice. Where Braze finds errors in a call, it does not say whose, and may have mailed the others:
-//! they are then mailed one by one, and those that went out alone are remembered and not mailed again.
+//! Braze knows people with an LMS account by the account's id, and others by an alias: their email address under the
+//! label [`ALIAS_LABEL`]. Braze has no idempotency key (its `send_id` only groups statistics), so a mail that is
+//! retried can arrive twice. When Braze reports errors in a call, it does not say for which recipients, and it may have
+//! sent the others. Then each recipient is sent the mail in a call of their own; those that succeed are remembered and
+//! not sent again.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,17 +21,17 @@ use serde_json::{Value, json};
 
 use super::{Call, Client, Credential, Failure, Service};
 
-/// The label of the aliases, which every service of the platform uses.
+/// The label of email aliases. All services of the platform use it.
 const ALIAS_LABEL: &str = "Enterprise";
 
-/// The most aliases Braze looks up, makes or identifies in one call.
+/// The most aliases per call that Braze accepts to export, create or identify.
 const ALIASES_PER_CALL: usize = 50;
-/// The most recipients of one call.
+/// The most recipients per call.
 const RECIPIENTS_PER_CALL: usize = 50;
-/// The most attributes, and the most events, of one call.
+/// The most attributes, and the most events, per call.
 const TRACKED_PER_CALL: usize = 75;
 
-/// How many mails that went out alone are remembered, and for how long.
+/// How many mails sent one by one are remembered, and for how long.
 const REMEMBERED_MAILS: u64 = 100_000;
 const REMEMBERED_FOR: Duration = Duration::from_secs(60 * 60);
 
@@ -40,16 +41,16 @@ const TRACK: &str = "/users/track";
 const IDENTIFY: &str = "/users/identify";
 const SEND: &str = "/campaigns/trigger/send";
 
-/// Where Braze is, and what this service is to it.
+/// How to reach Braze.
 #[derive(Clone)]
 pub struct BrazeOptions {
-    /// The address of its REST API, without a slash at its end.
+    /// The base URL of the REST API, without a trailing slash.
     pub url: String,
-    /// The key of the REST API.
+    /// The REST API key.
     pub api_key: String,
     /// The app that events belong to.
     pub app_id: String,
-    /// The campaign of each kind of mail.
+    /// The campaign id of each kind of mail.
     pub campaigns: BTreeMap<MailKind, String>,
 }
 
@@ -62,15 +63,15 @@ impl std::fmt::Debug for BrazeOptions {
     }
 }
 
-/// Braze's REST API.
+/// A client of Braze's REST API.
 pub struct Braze {
     service: Service,
     clock: Arc<dyn Clock>,
     app_id: String,
     campaigns: BTreeMap<MailKind, String>,
-    /// Kinds without a campaign of which the log was told.
-    told: Mutex<BTreeSet<MailKind>>,
-    /// Mails that went out alone.
+    /// Kinds without a campaign that were already logged.
+    logged: Mutex<BTreeSet<MailKind>>,
+    /// Mails that were sent one by one.
     sent: Cache<(MessageId, Email), ()>,
 }
 
@@ -80,7 +81,7 @@ impl std::fmt::Debug for Braze {
     }
 }
 
-/// How Braze acknowledges; with errors that did not keep it from doing the rest.
+/// Braze's answer. `errors` are about parts of the call; the rest was done.
 #[derive(Deserialize)]
 struct Accepted {
     message: String,
@@ -108,15 +109,15 @@ struct Alias {
 }
 
 impl Braze {
-    /// Braze with these options. The clock tells until when a Braze that has had enough is left alone.
+    /// A client with these options. The clock turns `Retry-After` into a time.
     pub fn new(options: BrazeOptions, client: Client, clock: Arc<dyn Clock>) -> Self {
         let BrazeOptions { url, api_key, app_id, campaigns } = options;
         let service = Service::new("braze", url, client, Credential::Bearer(api_key));
         let sent = Cache::builder().max_capacity(REMEMBERED_MAILS).time_to_live(REMEMBERED_FOR).build();
-        Self { service, clock, app_id, campaigns, told: Mutex::default(), sent }
+        Self { service, clock, app_id, campaigns, logged: Mutex::default(), sent }
     }
 
-    /// Tells of events of people without an account, each with the person it is about.
+    /// Sends events of people without an account, each with the person's email address.
     pub(super) async fn track(&self, events: &[(&Email, &TrackedEvent)]) -> Result<(), Undelivered> {
         self.prepare_aliases(events.iter().map(|(person, _)| *person)).await?;
         for events in events.chunks(TRACKED_PER_CALL) {
@@ -138,7 +139,7 @@ impl Braze {
         Ok(())
     }
 
-    /// Sees to it that everybody has an alias, and an address that it can be mailed at.
+    /// Makes sure that everybody has an alias and that Braze knows their email address.
     async fn prepare_aliases(&self, people: impl Iterator<Item = &Email>) -> Result<(), Undelivered> {
         let people: Vec<&Email> = people.collect::<BTreeSet<_>>().into_iter().collect();
         let (mut without_alias, mut without_address) = (Vec::new(), Vec::new());
@@ -169,7 +170,7 @@ impl Braze {
         Ok(())
     }
 
-    /// The aliases among these that Braze has, each with whether it knows an address.
+    /// Which of these people have an alias, each with whether Braze knows their email address.
     async fn known_aliases(&self, people: &[&Email]) -> Result<HashMap<String, bool>, Undelivered> {
         let aliases: Vec<_> = people.iter().map(|person| alias(person)).collect();
         let body = json!({ "user_aliases": aliases, "fields_to_export": ["user_aliases", "email"] });
@@ -184,17 +185,18 @@ impl Braze {
         Ok(known)
     }
 
-    /// How many errors Braze found in what it accepted; the log is told, without what they say, which may name people.
+    /// Posts a call and returns the number of errors Braze reported. Only the number is logged: the errors may name
+    /// people.
     async fn post(&self, path: &'static str, body: &Value) -> Result<usize, Undelivered> {
         let accepted: Accepted =
             self.service.json(Call::post(path, body)).await.map_err(|failure| self.undelivered(failure))?;
         if !matches!(accepted.message.as_str(), "success" | "queued") {
-            let failure = Failure::unusable("answered something that is neither success nor failure");
+            let failure = Failure::unusable("answered neither success nor failure");
             return Err(self.undelivered(self.service.logged(path, failure)));
         }
         let errors = accepted.errors.len();
         if errors > 0 {
-            tracing::warn!(path, errors, "Braze accepted a call and found errors in it");
+            tracing::warn!(path, errors, "Braze accepted a call and reported errors in it");
         }
         Ok(errors)
     }
@@ -203,18 +205,18 @@ impl Braze {
         failure.undelivered(self.clock.now())
     }
 
-    /// Sends a campaign to people. Returns whether Braze found no error in the call.
+    /// Sends a campaign to people. Returns `true` if Braze reported no error.
     async fn trigger(&self, campaign: &str, mails: &[&Mail]) -> Result<bool, Undelivered> {
         let recipients: Vec<_> = mails.iter().map(|mail| recipient(mail)).collect();
         Ok(self.post(SEND, &json!({ "campaign_id": campaign, "recipients": recipients })).await? == 0)
     }
 
-    /// The campaign of a kind of mail. Where there is none, the log is told, once.
+    /// The campaign of a kind of mail. A missing one is logged once.
     fn campaign(&self, kind: MailKind) -> Option<&str> {
         let campaign = self.campaigns.get(&kind);
-        if campaign.is_none() && self.told.lock().unwrap_or_else(PoisonError::into_inner).insert(kind) {
+        if campaign.is_none() && self.logged.lock().unwrap_or_else(PoisonError::into_inner).insert(kind) {
             let setting = format!("braze.campaigns.{}", kind.as_str());
-            tracing::warn!(setting, "no campaign is configured for this kind of mail: none of them is sent");
+            tracing::warn!(setting, "no campaign is configured for this kind of mail; such mails are not sent");
         }
         campaign.map(String::as_str)
     }
@@ -226,7 +228,7 @@ impl CampaignMail for Braze {
         let Some(campaign) = self.campaign(kind) else { return Ok(()) };
         let by_alias = mails.iter().filter(|mail| mail.lms_user_id.is_none());
         self.prepare_aliases(by_alias.map(|mail| &mail.to)).await?;
-        for mails in rounds(mails) {
+        for mails in batches(mails) {
             let mails: Vec<_> = mails.into_iter().filter(|mail| !self.sent.contains_key(&key(mail))).collect();
             if mails.is_empty() || self.trigger(campaign, &mails).await? {
                 continue;
@@ -272,7 +274,7 @@ fn recipient(mail: &Mail) -> Value {
         Some(account) => json!({
             "external_user_id": account.to_string(),
             "trigger_properties": mail.properties,
-            // Otherwise nothing goes to those Braze has yet to hear of.
+            // Without this, people whom Braze does not know yet get nothing.
             "send_to_existing_only": false,
             "attributes": { "email": mail.to },
         }),
@@ -280,20 +282,20 @@ fn recipient(mail: &Mail) -> Value {
     }
 }
 
-/// The mails, one call after the other. Of several to one person in a call Braze sends the last alone, so nobody has two.
-fn rounds(mails: &[Mail]) -> Vec<Vec<&Mail>> {
+/// Splits mails into calls. No call holds two mails to one person: Braze would send only the last.
+fn batches(mails: &[Mail]) -> Vec<Vec<&Mail>> {
     let same_person = |one: &Mail, other: &Mail| {
         one.to == other.to || (one.lms_user_id.is_some() && one.lms_user_id == other.lms_user_id)
     };
-    let mut rounds: Vec<Vec<&Mail>> = Vec::new();
+    let mut batches: Vec<Vec<&Mail>> = Vec::new();
     for mail in mails {
-        let free = |round: &&mut Vec<&Mail>| {
-            round.len() < RECIPIENTS_PER_CALL && !round.iter().any(|other| same_person(mail, other))
+        let free = |batch: &&mut Vec<&Mail>| {
+            batch.len() < RECIPIENTS_PER_CALL && !batch.iter().any(|other| same_person(mail, other))
         };
-        match rounds.iter_mut().find(free) {
-            Some(round) => round.push(mail),
-            None => rounds.push(vec![mail]),
+        match batches.iter_mut().find(free) {
+            Some(batch) => batch.push(mail),
+            None => batches.push(vec![mail]),
         }
     }
-    rounds
+    batches
 }

@@ -14,12 +14,12 @@ use serde_json::json;
 
 use super::{Call, HttpUpstream};
 
-/// The catalog service, over HTTP.
+/// The catalog service over HTTP.
 #[derive(Debug, Clone)]
 pub struct HttpCatalog(HttpUpstream);
 
 impl HttpCatalog {
-    /// The catalog service at this address.
+    /// Uses this catalog service.
     pub fn new(upstream: HttpUpstream) -> Self {
         Self(upstream)
     }
@@ -44,17 +44,17 @@ struct Queries {
 impl ContentCatalog for HttpCatalog {
     async fn contains(&self, catalog: CatalogId, course_keys: &[String]) -> Result<bool, Error> {
         let path = format!("/api/v1/enterprise-catalogs/{catalog}/contains_content_items/");
-        // A key each: a list with commas would break keys that hold one.
+        // One parameter per key: a comma-separated list would break keys with a comma.
         let query: Vec<_> = course_keys.iter().map(|key| ("course_run_ids", key.as_str())).collect();
         Ok(self.0.ask::<Content>(Call::get(&path, &query)).await?.contains_content_items)
     }
 
     async fn owner(&self, catalog: CatalogId) -> Result<Option<CustomerId>, Error> {
         let path = format!("/api/v1/enterprise-catalogs/{catalog}");
-        let found = match self.0.service.json(Call::get(&path, &[]).perhaps()).await {
-            // Some answer under the path with a slash at its end alone.
+        let found = match self.0.service.json(Call::get(&path, &[]).allow_missing()).await {
+            // Some catalog services serve the path only with a trailing slash.
             Err(failure) if failure.status.is_some_and(|status| status.is_redirection()) => {
-                self.0.service.json(Call::get(&format!("{path}/"), &[]).perhaps()).await
+                self.0.service.json(Call::get(&format!("{path}/"), &[]).allow_missing()).await
             }
             found => found,
         };
@@ -72,13 +72,13 @@ impl ContentCatalog for HttpCatalog {
     }
 }
 
-/// How long an answer is kept.
+/// How long an answer is cached.
 const KEPT_FOR: Duration = Duration::from_secs(60 * 60);
-/// How many answers are kept.
+/// How many answers are cached.
 const MOST_KEPT: u64 = 10_000;
 
-/// A catalog service whose answers about content are kept for an hour. Who asks what is being asked already waits for that
-/// answer; errors are told to all who wait and kept for nobody.
+/// A catalog service whose answers about content are cached for an hour. Concurrent callers with the same question
+/// share one call. Errors are not cached.
 #[derive(Clone)]
 pub struct CachedCatalog {
     catalog: Arc<dyn ContentCatalog>,
@@ -92,12 +92,12 @@ impl std::fmt::Debug for CachedCatalog {
 }
 
 impl CachedCatalog {
-    /// The catalog service with a cache of 10,000 answers.
+    /// Caches up to 10,000 answers.
     pub fn new(catalog: Arc<dyn ContentCatalog>) -> Self {
         Self::with_limits(catalog, MOST_KEPT, KEPT_FOR)
     }
 
-    /// The same with other limits.
+    /// Caches up to `most` answers for `kept_for`.
     pub fn with_limits(catalog: Arc<dyn ContentCatalog>, most: u64, kept_for: Duration) -> Self {
         Self { catalog, answers: Cache::builder().max_capacity(most).time_to_live(kept_for).build() }
     }
@@ -106,7 +106,7 @@ impl CachedCatalog {
 #[async_trait]
 impl ContentCatalog for CachedCatalog {
     async fn contains(&self, catalog: CatalogId, course_keys: &[String]) -> Result<bool, Error> {
-        // Whether it holds any of them does not depend on their order.
+        // The answer does not depend on the order of the keys.
         let mut sorted = course_keys.to_vec();
         sorted.sort_unstable();
         sorted.dedup();

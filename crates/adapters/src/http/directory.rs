@@ -1,4 +1,4 @@
-//! The LMS as the one who knows enterprise customers.
+//! Looks up enterprise customers in the LMS.
 
 use async_trait::async_trait;
 use license_manager_domain::ports::{EnterpriseCustomer, EnterpriseDirectory};
@@ -7,12 +7,12 @@ use serde::Deserialize;
 
 use super::{Call, HttpUpstream};
 
-/// The LMS's enterprise customers, over HTTP.
+/// The LMS's enterprise customers over HTTP.
 #[derive(Debug, Clone)]
 pub struct HttpDirectory(HttpUpstream);
 
 impl HttpDirectory {
-    /// The LMS at this address.
+    /// Uses this LMS.
     pub fn new(upstream: HttpUpstream) -> Self {
         Self(upstream)
     }
@@ -28,7 +28,7 @@ struct Answer {
     sender_alias: Option<String>,
     #[serde(default)]
     reply_to: Option<String>,
-    /// An id, or an object that describes it; null where there is none.
+    /// An id, or an object that describes the provider; null if there is none.
     #[serde(default)]
     identity_provider: Option<serde_json::Value>,
     #[serde(default)]

@@ -1,4 +1,4 @@
-//! The LMS as the one who knows who belongs to which customer, and who is enrolled where.
+//! The learners of customers and their enrollments, in the LMS.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,17 +15,17 @@ use serde_json::{Map, Value, json};
 
 use super::{Call, Failure, HttpUpstream};
 
-/// How long the LMS may take to enroll learners.
+/// The timeout for enrolling learners.
 const ENROLLMENT_TIMEOUT: Duration = Duration::from_secs(180);
-/// How long it may take to unlink them.
+/// The timeout for unlinking learners.
 const UNLINK_TIMEOUT: Duration = Duration::from_secs(120);
-/// More pages of admins than any customer has; a list that goes on beyond them goes round in circles.
+/// Far more pages of admins than any customer has. A longer list repeats itself.
 const MOST_PAGES: usize = 1_000;
 
 const ADMINS: &str = "/enterprise/api/v1/enterprise-learner/";
 const LICENSED_ENROLLMENTS: &str = "/enterprise/api/v1/licensed-enterprise-course-enrollment";
 
-/// The LMS's learners, over HTTP.
+/// The LMS's learners over HTTP.
 #[derive(Clone)]
 pub struct HttpLearners {
     lms: HttpUpstream,
@@ -39,7 +39,7 @@ impl std::fmt::Debug for HttpLearners {
 }
 
 impl HttpLearners {
-    /// The LMS at this address. The clock tells until when an LMS that has had enough is left alone.
+    /// Uses this LMS. The clock turns `Retry-After` into a time.
     pub fn new(lms: HttpUpstream, clock: Arc<dyn Clock>) -> Self {
         Self { lms, clock }
     }
@@ -63,7 +63,7 @@ struct Page {
 #[derive(Deserialize)]
 struct CustomerUser {
     id: i64,
-    /// Null where the account is gone.
+    /// Null when the account was deleted.
     #[serde(default)]
     user: Option<User>,
 }
@@ -75,7 +75,7 @@ struct User {
 }
 
 impl CustomerUser {
-    /// The admin, if there is somebody who can be written to.
+    /// The admin; `None` without an account or a valid email address.
     fn admin(self) -> Option<CustomerAdmin> {
         let user = self.user?;
         let email = user.email.parse().ok()?;
@@ -153,7 +153,7 @@ impl LearnerRegistry for HttpLearners {
         let licenses: Vec<_> = enrollments.iter().map(enrollment).collect();
         let call = Call::post(&path, &json!({ "licenses_info": licenses, "notify": notify }))
             .within(ENROLLMENT_TIMEOUT)
-            // So the LMS answers where some succeeded and some did not, with the same body as otherwise.
+            // The LMS answers 409, with the usual body, when only some enrollments succeeded.
             .or_status(StatusCode::CONFLICT);
         let results = self.lms.service.json::<Results>(call).await.map_err(|failure| self.undelivered(failure))?;
         Ok(results.into())
@@ -180,13 +180,13 @@ impl LearnerRegistry for HttpLearners {
                 .map_err(|failure| self.undelivered(failure))?;
             admins.extend(page.results.into_iter().filter_map(CustomerUser::admin));
             let Some(next) = page.next else { return Ok(admins) };
-            // Only its query: the token goes to the address that is configured and to no other.
+            // Only the query of `next` is used, so that the token is sent to no other host.
             match Url::parse(&next) {
                 Ok(next) => query = next.query_pairs().into_owned().collect(),
                 Err(_) => break,
             }
         }
-        let failure = Failure::unusable("answered a list of admins whose pages cannot be followed");
+        let failure = Failure::unusable("answered a list of admins without a usable next page");
         Err(self.undelivered(self.lms.service.logged(ADMINS, failure)))
     }
 }

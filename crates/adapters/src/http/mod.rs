@@ -1,9 +1,8 @@
-//! Upstream services, asked over HTTP.
+//! Clients of upstream services over HTTP.
 //!
-//! [`HttpUpstream`] is what all have in common: one address, limits on how long an answer may take and how large it may be,
-//! and an access token where the service wants one ([`AccessTokens`]). An answer that is late, an error or nonsense becomes
-//! [`Error::Upstream`], or [`Undelivered`](license_manager_domain::ports::Undelivered) where something was to be delivered,
-//! and its cause goes to the log.
+//! [`HttpUpstream`] holds what they share: a base URL, limits on the time and size of an answer, and an access token
+//! ([`AccessTokens`]) where the service requires one. A failed call becomes [`Error::Upstream`], or
+//! [`Undelivered`](license_manager_domain::ports::Undelivered) for a delivery. Its cause is logged.
 
 mod accounts;
 mod braze;
@@ -38,32 +37,31 @@ pub use tokens::{AccessTokens, Credentials};
 pub use tracking::Tracking;
 pub use webhooks::WebhookClient;
 
-/// Far above any real answer; one beyond it is not read further.
+/// The most bytes read of an answer; far above any real one.
 const ANSWER_LIMIT_BYTES: usize = 1024 * 1024;
 
-/// How long upstreams may take.
+/// Timeouts of calls to upstreams.
 #[derive(Debug, Clone, Copy)]
 pub struct Timeouts {
-    /// To accept a connection.
+    /// To connect.
     pub connect: Duration,
-    /// To answer, the connection included.
+    /// For the whole call, connecting included.
     pub answer: Duration,
 }
 
 impl Default for Timeouts {
-    /// 3 seconds to accept a connection, 10 to answer.
+    /// 3 seconds to connect, 10 seconds for the whole call.
     fn default() -> Self {
         Self { connect: Duration::from_secs(3), answer: Duration::from_secs(10) }
     }
 }
 
-/// An HTTP client that keeps to the limits and follows no redirect: a token is for the service it was sent to.
+/// An HTTP client with these timeouts. It follows no redirects, so a token is sent only to the service it is for.
 ///
-/// # Errors
-/// Where the system has no usable certificates.
+/// # Errors When the system has no usable certificates.
 pub fn client(timeouts: Timeouts) -> Result<Client, String> {
     let client = client_builder(timeouts).build();
-    let client = client.map_err(|error| format!("cannot make an HTTP client: {}", chain(&error)))?;
+    let client = client.map_err(|error| format!("cannot create an HTTP client: {}", chain(&error)))?;
     Ok(Client { client, on_call: None })
 }
 
@@ -75,7 +73,7 @@ fn client_builder(timeouts: Timeouts) -> ClientBuilder {
         .user_agent(concat!("license-manager/", env!("CARGO_PKG_VERSION")))
 }
 
-/// What calls are made with. Cheap to clone; its clones share the connections.
+/// An HTTP client. Clones are cheap and share the connections.
 #[derive(Clone)]
 pub struct Client {
     client: reqwest::Client,
@@ -89,8 +87,8 @@ impl std::fmt::Debug for Client {
 }
 
 impl Client {
-    /// The same, which tells this one of every call.
-    pub fn told_to(self, listener: CallListener) -> Self {
+    /// Reports every call to this listener.
+    pub fn with_listener(self, listener: CallListener) -> Self {
         Self { on_call: Some(listener), ..self }
     }
 
@@ -99,17 +97,17 @@ impl Client {
     }
 }
 
-/// One upstream service.
+/// An upstream service.
 #[derive(Debug, Clone)]
 pub struct HttpUpstream {
     upstream: Upstream,
     service: Service,
-    /// Until when it wants not to be asked.
-    rest_until: Arc<Mutex<Option<Instant>>>,
+    /// Do not call the service before this time.
+    retry_at: Arc<Mutex<Option<Instant>>>,
 }
 
 impl HttpUpstream {
-    /// The service at this address, which has no slash at its end. Requests carry a token where there are any.
+    /// The service at `base`, a URL without a trailing slash. Requests carry an access token if `tokens` is set.
     pub fn new(upstream: Upstream, base: impl Into<String>, client: Client, tokens: Option<Arc<AccessTokens>>) -> Self {
         let name = match upstream {
             Upstream::Catalog => "catalog",
@@ -117,40 +115,40 @@ impl HttpUpstream {
         };
         let credential = tokens.map_or(Credential::None, Credential::Tokens);
         let service = Service::new(name, base.into(), client, credential);
-        Self { upstream, service, rest_until: Arc::default() }
+        Self { upstream, service, retry_at: Arc::default() }
     }
 
-    /// The answer to a call, as JSON, for somebody who waits for it.
+    /// Makes a call that somebody waits for, and reads the answer as JSON.
     async fn ask<T: DeserializeOwned>(&self, call: Call<'_>) -> Result<T, Error> {
         self.answer(call).await.map_err(|failure| self.error(failure))
     }
 
-    /// As [`HttpUpstream::ask`]; `None` where the service finds nothing there.
+    /// Like [`HttpUpstream::ask`], with `None` for 404.
     async fn find<T: DeserializeOwned>(&self, call: Call<'_>) -> Result<Option<T>, Error> {
-        match self.answer(call.perhaps()).await {
+        match self.answer(call.allow_missing()).await {
             Ok(answer) => Ok(Some(answer)),
             Err(failure) if failure.status == Some(StatusCode::NOT_FOUND) => Ok(None),
             Err(failure) => Err(self.error(failure)),
         }
     }
 
-    /// The answer, unless the service has had enough and said for how long.
+    /// Makes a call, unless the service asked to be left alone until later.
     async fn answer<T: DeserializeOwned>(&self, call: Call<'_>) -> Result<T, Failure> {
-        let rest_until = *self.rest();
-        if rest_until.is_some_and(|until| Instant::now() < until) {
+        let retry_at = *self.retry_at();
+        if retry_at.is_some_and(|until| Instant::now() < until) {
             return Err(Failure::unusable("wants not to be asked for now"));
         }
         let answer = self.service.json(call).await;
         if let Err(failure) = &answer
-            && let Some(rest) = failure.rest_asked_for()
+            && let Some(retry_after) = failure.retry_after_for_callers()
         {
-            *self.rest() = Some(Instant::now() + rest);
+            *self.retry_at() = Some(Instant::now() + retry_after);
         }
         answer
     }
 
-    fn rest(&self) -> MutexGuard<'_, Option<Instant>> {
-        self.rest_until.lock().unwrap_or_else(PoisonError::into_inner)
+    fn retry_at(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.retry_at.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn error(&self, failure: Failure) -> Error {
@@ -158,7 +156,7 @@ impl HttpUpstream {
     }
 }
 
-/// Why there is no answer, without the address, whose query may hold personal data.
+/// Why there was no answer, without the URL: its query may hold personal data.
 fn no_answer(error: &reqwest::Error) -> String {
     if error.is_timeout() {
         return "did not answer in time".to_owned();
@@ -169,7 +167,7 @@ fn no_answer(error: &reqwest::Error) -> String {
     "broke off its answer".to_owned()
 }
 
-/// The body of an answer, up to the limit.
+/// Reads the body of an answer, up to the limit.
 async fn read(mut answer: reqwest::Response) -> Result<Vec<u8>, String> {
     let mut body = Vec::new();
     while let Some(chunk) = answer.chunk().await.map_err(|error| no_answer(&error))? {
@@ -181,7 +179,7 @@ async fn read(mut answer: reqwest::Response) -> Result<Vec<u8>, String> {
     Ok(body)
 }
 
-/// An error with its causes.
+/// An error and its causes, separated by colons.
 fn chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")

@@ -1,7 +1,7 @@
-//! Results of bulk enrollments as objects of an S3-compatible bucket.
+//! Stores the results of bulk enrollments as objects in an S3-compatible bucket.
 //!
-//! Requests are signed in their address (Signature Version 4). Whatever the bucket refuses is taken for a fault in its settings,
-//! which an operator can set right, and tried again.
+//! Requests are presigned URLs (Signature Version 4). Every refusal counts as a wrong setting, which an operator can
+//! correct, so the upload is retried.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,18 +18,18 @@ use url::Url;
 use super::traced::{self, Shown};
 use super::{Client, Failure, no_answer, read};
 
-/// How long an address can be read from.
+/// How long a download link is valid.
 const READABLE: Duration = Duration::from_secs(60 * 60);
 
-/// How long a signed request to write may be under way.
+/// How long a presigned upload is valid.
 const WRITABLE: Duration = Duration::from_secs(5 * 60);
 
 const CSV: &str = "text/csv; charset=utf-8";
 
-/// Which bucket, and what this service is to it.
+/// How to reach the bucket.
 #[derive(Clone)]
 pub struct BucketOptions {
-    /// The address of the service, without the bucket.
+    /// The URL of the service, without the bucket.
     pub url: String,
     /// The bucket's name.
     pub bucket: String,
@@ -37,24 +37,24 @@ pub struct BucketOptions {
     pub region: String,
     /// The id of the access key.
     pub access_key_id: String,
-    /// The access key.
+    /// The secret access key.
     pub secret_access_key: String,
-    /// Whether the bucket's name stands in the path of addresses, rather than in front of the host.
+    /// Whether the bucket's name is in the path of URLs instead of the host.
     pub path_style: bool,
 }
 
-/// Why options describe no bucket.
+/// Why the options are invalid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BucketProblem {
-    /// The address is none of a service.
+    /// The URL is not that of an HTTP service.
     #[error("this is not the http or https address of a service")]
     Url,
-    /// The bucket's name cannot stand in front of the host.
+    /// The bucket's name cannot be part of the host.
     #[error("a bucket of this name cannot stand in front of the address's host")]
     Host,
 }
 
-/// The bucket. Its objects are `bulk-enrollments/{job}.csv`.
+/// A bucket. Its objects are named `bulk-enrollments/{job}.csv`.
 pub struct S3ResultFiles {
     bucket: Bucket,
     credentials: Credentials,
@@ -72,7 +72,7 @@ fn key(job: EnrollmentJobId) -> String {
     format!("bulk-enrollments/{job}.csv")
 }
 
-/// What an S3-compatible service calls its reason: `<Code>NoSuchBucket</Code>`.
+/// The error code of an S3-compatible service, such as `<Code>NoSuchBucket</Code>`.
 fn code(answer: &[u8]) -> Option<&str> {
     let text = std::str::from_utf8(answer).ok()?;
     let code = text.split_once("<Code>")?.1.split_once("</Code>")?.0;
@@ -80,10 +80,9 @@ fn code(answer: &[u8]) -> Option<&str> {
 }
 
 impl S3ResultFiles {
-    /// The bucket of these options. The client's time to answer is what a whole file may take.
+    /// A client of the bucket. The client's timeout applies to the upload of a whole file.
     ///
-    /// # Errors
-    /// Where the options describe none.
+    /// # Errors When the options are invalid.
     pub fn new(options: BucketOptions, client: Client, clock: Arc<dyn Clock>) -> Result<Self, BucketProblem> {
         let url = Url::parse(&options.url).map_err(|_| BucketProblem::Url)?;
         let style = if options.path_style { UrlStyle::Path } else { UrlStyle::VirtualHost };
@@ -96,7 +95,7 @@ impl S3ResultFiles {
     }
 
     fn signed<'a>(&self, action: &impl S3Action<'a>, valid: Duration) -> Url {
-        // Out of range are years beyond 9999 alone.
+        // Only years beyond 9999 are out of range.
         let now = Timestamp::from_second(self.clock.now().timestamp()).unwrap_or_default();
         action.sign_with_time(valid, &now)
     }

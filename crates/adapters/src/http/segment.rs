@@ -1,4 +1,4 @@
-//! Segment, which collects events of people with an account.
+//! Segment, which collects the events of people with an account.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use super::{Call, Client, Credential, Failure, Service};
 
 const BATCH: &str = "/v1/batch";
 
-/// Segment's HTTP tracking API. It refuses what it got before by the id of the promise.
+/// A client of Segment's HTTP tracking API. Segment drops duplicates by the message's id.
 #[derive(Clone)]
 pub struct Segment {
     service: Service,
@@ -31,12 +31,12 @@ struct Accepted {
 }
 
 impl Segment {
-    /// Segment at this address, which has no slash at its end, for the source with this write key.
+    /// Segment at `base`, a URL without a trailing slash, for the source with this write key.
     pub fn new(base: impl Into<String>, write_key: String, client: Client, clock: Arc<dyn Clock>) -> Self {
         Self { service: Service::new("segment", base.into(), client, Credential::User(write_key)), clock }
     }
 
-    /// Tells of events in one call, each with the person it is about.
+    /// Sends events in one call, each with the account it is about.
     pub(super) async fn track(&self, events: &[(LmsUserId, &TrackedEvent)]) -> Result<(), Undelivered> {
         let batch: Vec<_> = events
             .iter()

@@ -1,4 +1,4 @@
-//! One service over HTTP: how it is asked, and what its answers are taken for.
+//! An HTTP service: how it is called and how its answers are read.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,33 +12,34 @@ use serde_json::Value;
 
 use super::traced::{self, Shown};
 use super::{AccessTokens, Client, no_answer, read};
-use crate::calls::{CallOutcome, told};
+use crate::calls::{CallOutcome, observed};
 
-/// How long a service that has had enough is left alone where it does not say.
-const REST: Duration = Duration::from_secs(60);
-/// The shortest and the longest such rest: a service whose clock is wrong is neither hammered nor forgotten.
-const SHORTEST_REST: Duration = Duration::from_secs(1);
-const LONGEST_REST: Duration = Duration::from_secs(60 * 60);
-/// The longest where people wait for an answer.
-const LONGEST_REST_OF_PEOPLE: Duration = Duration::from_secs(10 * 60);
+/// How long to wait after a 429 without `Retry-After`.
+const DEFAULT_WAIT: Duration = Duration::from_secs(60);
+/// The shortest and the longest wait, whatever the service asks for. A wrong clock there causes neither a flood nor a
+/// standstill.
+const MIN_WAIT: Duration = Duration::from_secs(1);
+const MAX_WAIT: Duration = Duration::from_secs(60 * 60);
+/// The longest wait for calls that people wait for.
+const MAX_WAIT_FOR_CALLERS: Duration = Duration::from_secs(10 * 60);
 
-/// What a service knows its callers by.
+/// How this service authenticates.
 #[derive(Clone)]
 pub(super) enum Credential {
-    /// Nothing.
+    /// Not at all.
     None,
-    /// `JWT` tokens of an OAuth client.
+    /// A `JWT` access token of an OAuth client.
     Tokens(Arc<AccessTokens>),
     /// A `Bearer` key.
     Bearer(String),
-    /// The user of HTTP's basic authentication, who has no password.
+    /// HTTP basic authentication with a user and no password.
     User(String),
 }
 
-/// One service.
+/// An HTTP service.
 #[derive(Clone)]
 pub(super) struct Service {
-    /// Its name in the log.
+    /// Its name in logs and metrics.
     name: &'static str,
     base: String,
     client: Client,
@@ -51,7 +52,7 @@ impl std::fmt::Debug for Service {
     }
 }
 
-/// What is asked of a service.
+/// A request.
 pub(super) struct Call<'a> {
     method: Method,
     path: &'a str,
@@ -68,83 +69,82 @@ impl<'a> Call<'a> {
         Self { method, path, query, body, timeout, also_an_answer, may_be_missing: false }
     }
 
-    /// What is at a path.
+    /// GET with a query.
     pub(super) fn get(path: &'a str, query: &[(&'a str, &'a str)]) -> Self {
         Self { query: query.to_vec(), ..Self::new(Method::GET, path) }
     }
 
-    /// A body of JSON sent to a path.
+    /// POST with a JSON body.
     pub(super) fn post(path: &'a str, body: &Value) -> Self {
         Self { body: Some(body.to_string()), ..Self::new(Method::POST, path) }
     }
 
-    /// The same, which may take this long instead of what the client allows.
+    /// Overrides the client's timeout.
     pub(super) fn within(self, timeout: Duration) -> Self {
         Self { timeout: Some(timeout), ..self }
     }
 
-    /// The same, where this status is no failure.
+    /// Treats this status as success.
     pub(super) fn or_status(self, status: StatusCode) -> Self {
         Self { also_an_answer: Some(status), ..self }
     }
 
-    /// The same, where finding nothing (404), or that it is elsewhere, is not worth a warning.
-    pub(super) fn perhaps(self) -> Self {
+    /// Does not log that the resource is missing (404) or elsewhere (a redirect).
+    pub(super) fn allow_missing(self) -> Self {
         Self { may_be_missing: true, ..self }
     }
 }
 
-/// Why a call came to nothing.
+/// Why a call failed.
 #[derive(Debug)]
 pub(super) struct Failure {
-    /// To follow the service's name; it names nobody.
+    /// What happened, as a text that follows the service's name. It names no person.
     pub(super) problem: String,
-    /// The status of the answer, where there was one.
+    /// The HTTP status, if there was an answer.
     pub(super) status: Option<StatusCode>,
-    /// When the service wants to be asked again, where it said so.
-    rest: Option<Rest>,
+    /// When the service wants to be called again, if it said so.
+    retry: Option<RetryAfter>,
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Rest {
+enum RetryAfter {
     For(Duration),
     Until(DateTime<Utc>),
 }
 
 impl Failure {
-    /// No answer, or one that makes no sense.
+    /// No answer, or one that cannot be used.
     pub(super) fn unusable(problem: impl Into<String>) -> Self {
-        Self { problem: problem.into(), status: None, rest: None }
+        Self { problem: problem.into(), status: None, retry: None }
     }
 
-    /// An answer that is no success.
+    /// An answer with a status other than success.
     pub(super) fn status(answer: &Response) -> Self {
         let status = answer.status();
-        Self { problem: format!("answered {status}"), status: Some(status), rest: rest(answer.headers()) }
+        Self { problem: format!("answered {status}"), status: Some(status), retry: retry_after(answer.headers()) }
     }
 
-    /// Until when whoever has had enough, or is overloaded, wants to be left alone, where they say so.
-    pub(super) fn rest_until(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    /// When to call again after a 429 or 503, if the service said so.
+    pub(super) fn retry_at(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let busy = matches!(self.status, Some(StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE));
-        self.rest.filter(|_| busy).map(|rest| until(Some(rest), now))
+        self.retry.filter(|_| busy).map(|retry| until(Some(retry), now))
     }
 
-    /// How long a service that has had enough wants not to be asked by people who wait for an answer, at most ten minutes; `None` where
-    /// it names no number of seconds, since people are kept waiting for nothing else.
-    pub(super) fn rest_asked_for(&self) -> Option<Duration> {
-        match (self.status, self.rest) {
-            (Some(StatusCode::TOO_MANY_REQUESTS), Some(Rest::For(duration))) => {
-                Some(duration.clamp(SHORTEST_REST, LONGEST_REST_OF_PEOPLE))
+    /// How long a 429 asked callers to wait, at most ten minutes; `None` unless it names a number of seconds.
+    pub(super) fn retry_after_for_callers(&self) -> Option<Duration> {
+        match (self.status, self.retry) {
+            (Some(StatusCode::TOO_MANY_REQUESTS), Some(RetryAfter::For(duration))) => {
+                Some(duration.clamp(MIN_WAIT, MAX_WAIT_FOR_CALLERS))
             }
             _ => None,
         }
     }
 
-    /// What it means for a delivery that fails now.
+    /// What the failure means for a delivery.
     pub(super) fn undelivered(self, now: DateTime<Utc>) -> Undelivered {
         match self.status {
-            Some(StatusCode::TOO_MANY_REQUESTS) => Undelivered::Busy(until(self.rest, now)),
-            // Not the delivery is at fault, but the time it took or the credential, which an operator can set right.
+            Some(StatusCode::TOO_MANY_REQUESTS) => Undelivered::Busy(until(self.retry, now)),
+            // A timeout, or a credential that an operator can correct: the delivery itself is not at fault.
             Some(StatusCode::REQUEST_TIMEOUT | StatusCode::UNAUTHORIZED) => Undelivered::Unavailable(self.problem),
             Some(status) if status.is_client_error() => Undelivered::Refused(self.problem),
             _ => Undelivered::Unavailable(self.problem),
@@ -152,48 +152,46 @@ impl Failure {
     }
 }
 
-/// What the headers say about when to ask again: `Retry-After` in seconds or as a date, else `X-RateLimit-Reset` in seconds
-/// since 1970.
-fn rest(headers: &HeaderMap) -> Option<Rest> {
+/// Reads `Retry-After` (seconds or a date), otherwise `X-RateLimit-Reset` (seconds since 1970).
+fn retry_after(headers: &HeaderMap) -> Option<RetryAfter> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
-    let retry_after = text(RETRY_AFTER.as_str()).and_then(|text| match text.parse() {
-        Ok(seconds) => Some(Rest::For(Duration::from_secs(seconds))),
-        Err(_) => DateTime::parse_from_rfc2822(text).ok().map(|date| Rest::Until(date.to_utc())),
+    let from_header = text(RETRY_AFTER.as_str()).and_then(|text| match text.parse() {
+        Ok(seconds) => Some(RetryAfter::For(Duration::from_secs(seconds))),
+        Err(_) => DateTime::parse_from_rfc2822(text).ok().map(|date| RetryAfter::Until(date.to_utc())),
     });
-    retry_after.or_else(|| {
+    from_header.or_else(|| {
         let whole_seconds = text("x-ratelimit-reset")?.split('.').next()?.parse().ok()?;
-        DateTime::from_timestamp(whole_seconds, 0).map(Rest::Until)
+        DateTime::from_timestamp(whole_seconds, 0).map(RetryAfter::Until)
     })
 }
 
-fn until(rest: Option<Rest>, now: DateTime<Utc>) -> DateTime<Utc> {
-    let asked_for = match rest {
-        Some(Rest::For(duration)) => now + duration.min(LONGEST_REST),
-        Some(Rest::Until(moment)) => moment,
-        None => now + REST,
+fn until(retry: Option<RetryAfter>, now: DateTime<Utc>) -> DateTime<Utc> {
+    let asked_for = match retry {
+        Some(RetryAfter::For(duration)) => now + duration.min(MAX_WAIT),
+        Some(RetryAfter::Until(moment)) => moment,
+        None => now + DEFAULT_WAIT,
     };
-    asked_for.clamp(now + SHORTEST_REST, now + LONGEST_REST)
+    asked_for.clamp(now + MIN_WAIT, now + MAX_WAIT)
 }
 
 impl Service {
-    /// The service at this address, which has no slash at its end.
+    /// The service at `base`, a URL without a trailing slash.
     pub(super) fn new(name: &'static str, base: String, client: Client, credential: Credential) -> Self {
         Self { name, base, client, credential }
     }
 
-    /// The answer, as JSON.
+    /// Makes a call and reads the answer as JSON.
     pub(super) async fn json<T: DeserializeOwned>(&self, call: Call<'_>) -> Result<T, Failure> {
         let path = call.path;
         let body = self.bytes(call).await?;
         serde_json::from_slice(&body).map_err(|error| {
-            // The answer may hold personal data; so no more than the place of the mistake is told.
+            // Only the position: the answer may hold personal data.
             let problem = format!("answered something unexpected (line {}, column {})", error.line(), error.column());
             self.logged(path, Failure::unusable(problem))
         })
     }
 
-    /// Only that the service did what was asked. It answers nothing, or JSON of any kind: something else is not the service, but
-    /// perhaps a page at a wrong address.
+    /// Makes a call whose answer does not matter. It must be empty or JSON: anything else may be a page at a wrong URL.
     pub(super) async fn done(&self, call: Call<'_>) -> Result<(), Failure> {
         let path = call.path;
         let body = self.bytes(call).await?;
@@ -205,9 +203,9 @@ impl Service {
         }
     }
 
-    /// A failure, after telling the log of it.
+    /// Logs a failure and returns it.
     pub(super) fn logged(&self, path: &str, failure: Failure) -> Failure {
-        tracing::warn!(upstream = self.name, path, problem = failure.problem, "an upstream service failed");
+        tracing::warn!(upstream = self.name, path, problem = failure.problem, "the call to an upstream failed");
         failure
     }
 
@@ -220,14 +218,14 @@ impl Service {
             true => CallOutcome::Answered,
             false => CallOutcome::of_status(failure.status),
         };
-        let ended = told(self.client.on_call.as_ref(), self.name, self.exchange(&call), outcome).await;
-        ended.map_err(|failure| if missing(&failure) { failure } else { self.logged(call.path, failure) })
+        let result = observed(self.client.on_call.as_ref(), self.name, self.exchange(&call), outcome).await;
+        result.map_err(|failure| if missing(&failure) { failure } else { self.logged(call.path, failure) })
     }
 
     async fn exchange(&self, call: &Call<'_>) -> Result<Vec<u8>, Failure> {
         let mut answer = self.send(call).await?;
         if let (StatusCode::UNAUTHORIZED, Credential::Tokens(tokens)) = (answer.status(), &self.credential) {
-            // A token may be withdrawn before it expires; another one tells whether that was it.
+            // A token may be revoked before it expires, so try once with a new one.
             tokens.forget().await;
             answer = self.send(call).await?;
         }
@@ -275,25 +273,25 @@ mod tests {
         DateTime::from_timestamp(1_800_000_000, 0).unwrap()
     }
 
-    fn rested(headers: &[(&'static str, &str)]) -> TimeDelta {
+    fn wait(headers: &[(&'static str, &str)]) -> TimeDelta {
         let headers = headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
-        until(rest(&headers), now()) - now()
+        until(retry_after(&headers), now()) - now()
     }
 
     #[test]
-    fn a_service_is_left_alone_as_long_as_it_wants_within_reason() {
-        assert_eq!(rested(&[]), TimeDelta::seconds(60));
-        assert_eq!(rested(&[("retry-after", "7")]), TimeDelta::seconds(7));
-        assert_eq!(rested(&[("retry-after", "Fri, 15 Jan 2027 08:00:30 GMT")]), TimeDelta::seconds(30));
-        assert_eq!(rested(&[("x-ratelimit-reset", "1800000090")]), TimeDelta::seconds(90));
-        assert_eq!(rested(&[("x-ratelimit-reset", "1800000090.0")]), TimeDelta::seconds(90));
-        assert_eq!(rested(&[("retry-after", "7"), ("x-ratelimit-reset", "1800000090")]), TimeDelta::seconds(7));
-        assert_eq!(rested(&[("retry-after", "soon")]), TimeDelta::seconds(60));
+    fn a_busy_service_is_left_alone_as_long_as_it_asks_within_limits() {
+        assert_eq!(wait(&[]), TimeDelta::seconds(60));
+        assert_eq!(wait(&[("retry-after", "7")]), TimeDelta::seconds(7));
+        assert_eq!(wait(&[("retry-after", "Fri, 15 Jan 2027 08:00:30 GMT")]), TimeDelta::seconds(30));
+        assert_eq!(wait(&[("x-ratelimit-reset", "1800000090")]), TimeDelta::seconds(90));
+        assert_eq!(wait(&[("x-ratelimit-reset", "1800000090.0")]), TimeDelta::seconds(90));
+        assert_eq!(wait(&[("retry-after", "7"), ("x-ratelimit-reset", "1800000090")]), TimeDelta::seconds(7));
+        assert_eq!(wait(&[("retry-after", "soon")]), TimeDelta::seconds(60));
         for (name, value) in [("retry-after", "0"), ("x-ratelimit-reset", "1"), ("x-ratelimit-reset", "-1")] {
-            assert_eq!(rested(&[(name, value)]), TimeDelta::seconds(1), "{name}: {value}");
+            assert_eq!(wait(&[(name, value)]), TimeDelta::seconds(1), "{name}: {value}");
         }
         for (name, value) in [("retry-after", "18446744073709551615"), ("x-ratelimit-reset", "1900000000")] {
-            assert_eq!(rested(&[(name, value)]), TimeDelta::hours(1), "{name}: {value}");
+            assert_eq!(wait(&[(name, value)]), TimeDelta::hours(1), "{name}: {value}");
         }
     }
 }

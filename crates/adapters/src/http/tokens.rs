@@ -9,17 +9,17 @@ use tokio::time::Instant;
 
 use super::traced::{self, Shown};
 use super::{Client, no_answer, read};
-use crate::calls::{CallOutcome, told};
+use crate::calls::{CallOutcome, observed};
 
-/// How long before it expires a token is replaced, so that it holds for the call it is used for.
+/// A token is replaced this long before it expires, so that it stays valid during a call.
 const MARGIN: Duration = Duration::from_secs(30);
 
-/// Who this service is to the one that issues tokens.
+/// The credentials of this service's OAuth client.
 #[derive(Clone)]
 pub struct Credentials {
-    /// The id of the OAuth client.
+    /// The client id.
     pub client_id: String,
-    /// Its secret.
+    /// The client secret.
     pub client_secret: String,
 }
 
@@ -29,8 +29,8 @@ impl std::fmt::Debug for Credentials {
     }
 }
 
-/// The tokens of one OAuth client. All who need one share it until shortly before it expires, and who comes while a new one
-/// is fetched waits for that one.
+/// The access tokens of one OAuth client. All callers share one token until shortly before it expires. Concurrent
+/// callers share the fetch of a new one.
 #[derive(Debug)]
 pub struct AccessTokens {
     url: String,
@@ -58,12 +58,14 @@ struct Answer {
 }
 
 impl AccessTokens {
-    /// Tokens from the service at this address, which has no slash at its end.
+    /// Tokens from the service at `base`, a URL without a trailing slash.
     pub fn new(base: &str, credentials: Credentials, client: Client) -> Self {
         Self { url: format!("{base}/oauth2/access_token"), credentials, client, current: Mutex::new(None) }
     }
 
-    /// A token that holds. Where there is none, why, to follow the service's name.
+    /// A valid token.
+    ///
+    /// # Errors What happened, as a text that follows the service's name.
     pub(super) async fn current(&self) -> Result<String, String> {
         let mut current = self.current.lock().await;
         if let Some(token) = current.as_ref().filter(|token| Instant::now() < token.usable_until) {
@@ -75,7 +77,7 @@ impl AccessTokens {
         Ok(text)
     }
 
-    /// Fetches another token at the next need.
+    /// Drops the token; the next call fetches another.
     pub(super) async fn forget(&self) {
         *self.current.lock().await = None;
     }
@@ -99,9 +101,9 @@ impl AccessTokens {
             read(answer).await.map_err(|problem| (problem, None))
         };
         let outcome = |(_, status): &(String, Option<StatusCode>)| CallOutcome::of_status(*status);
-        let body = told(self.client.on_call.as_ref(), "oauth", call, outcome).await.map_err(|(problem, _)| problem)?;
+        let body = observed(self.client.on_call.as_ref(), "oauth", call, outcome).await.map_err(|(problem, _)| problem)?;
         let answer: Answer =
-            serde_json::from_slice(&body).map_err(|_| "answered something that is no token".to_owned())?;
+            serde_json::from_slice(&body).map_err(|_| "answered something that is not a token".to_owned())?;
         let lifetime = Duration::from_secs(answer.expires_in).saturating_sub(MARGIN);
         Ok(Token { text: answer.access_token, usable_until: asked + lifetime })
     }

@@ -1,4 +1,4 @@
-//! Requests to other services as spans of a trace, named and described as OpenTelemetry's conventions for HTTP have it.
+//! Records HTTP calls as spans, with the attributes of OpenTelemetry's HTTP conventions.
 
 use opentelemetry::KeyValue;
 use reqwest::header::HeaderValue;
@@ -6,16 +6,17 @@ use reqwest::{RequestBuilder, Response, Url};
 
 use crate::traces::{CallSpan, TRACE_PARENT};
 
-/// How much of a request's address a trace may show. Queries are never shown: there may be addresses of people in them.
+/// How much of a URL is recorded. Queries never are: they may hold email addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Shown {
-    /// With the path.
+    /// Host and path.
     Path,
-    /// Without: the path may hold a secret, as those of webhooks often do.
+    /// The host only: the path of a webhook often holds a secret.
     Host,
 }
 
-/// Sends a request. Where it is part of a trace it is a span of it, until the answer begins, and the service is told of the trace.
+/// Sends a request. Within a trace, records a span that ends with the answer's headers, and sends the trace's ids
+/// along.
 pub(super) async fn send(peer: &'static str, shown: Shown, request: RequestBuilder) -> reqwest::Result<Response> {
     let (client, request) = request.build_split();
     let mut request = request?;
@@ -52,12 +53,12 @@ pub(super) async fn send(peer: &'static str, shown: Shown, request: RequestBuild
     ended
 }
 
-/// What may be shown of an address.
+/// The part of a URL that may be recorded.
 fn address(url: &Url, shown: Shown) -> String {
     let mut url = url.clone();
     url.set_query(None);
     url.set_fragment(None);
-    // These fail for addresses that cannot have a user, and then have none.
+    // These fail only for URLs that cannot have a user.
     let _ = url.set_username("");
     let _ = url.set_password(None);
     if shown == Shown::Host {

@@ -1,4 +1,4 @@
-//! Which service is told of which event.
+//! Decides which service receives an event.
 
 use std::sync::Arc;
 
@@ -7,8 +7,8 @@ use license_manager_domain::ports::{EventTracking, TrackedEvent, Undelivered};
 use serde_json::Value;
 
 use super::{Braze, Segment};
-/// Tells Segment of what happened to people with an account in the LMS, Braze of what happened to the others. What has
-/// nowhere to go is written to the log.
+/// Sends the events of people with an LMS account to Segment and those of others to Braze. Events without a configured
+/// service are logged.
 #[derive(Debug, Clone, Default)]
 pub struct Tracking {
     segment: Option<Segment>,
@@ -16,7 +16,7 @@ pub struct Tracking {
 }
 
 impl Tracking {
-    /// Tracking with the services that there are.
+    /// Uses the services that are configured.
     pub fn new(segment: Option<Segment>, braze: Option<Arc<Braze>>) -> Self {
         Self { segment, braze }
     }
@@ -43,7 +43,7 @@ impl EventTracking for Tracking {
     }
 }
 
-/// What would have been told, without whom it concerns and without what opens their license.
+/// Logs an event, without the person and without secrets that open their license.
 fn write_to_log(event: &TrackedEvent) {
     let text = |name: &str| event.properties.get(name).and_then(Value::as_str).unwrap_or_default();
     tracing::info!(
@@ -51,6 +51,6 @@ fn write_to_log(event: &TrackedEvent) {
         license = text("license_uuid"),
         customer = text("enterprise_customer_uuid"),
         at = %event.at,
-        "an event, told to nobody"
+        "an event was not sent: no service for it is configured"
     );
 }

@@ -1,4 +1,4 @@
-//! Posts events to webhooks, signed as Standard Webhooks specifies, and to nowhere inside this machine or its networks.
+//! Posts events to webhooks, signed as Standard Webhooks specifies. Private networks are out of reach.
 
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
@@ -17,10 +17,10 @@ use super::service::Failure;
 use super::traced::{self, Shown};
 use super::{Timeouts, client_builder, no_answer};
 
-/// How much of an answer's body is read, so that the connection can serve the next request. What it says does not matter.
+/// How much of an answer's body is read, so that the connection can be reused. The content is ignored.
 const READ_BYTES: usize = 64 * 1024;
 
-/// Whoever posts to webhooks, over HTTP.
+/// Posts to webhooks over HTTP.
 pub struct WebhookClient {
     client: Client,
     clock: Arc<dyn Clock>,
@@ -28,11 +28,10 @@ pub struct WebhookClient {
 }
 
 impl WebhookClient {
-    /// One that keeps to the limits, and reaches private addresses only where that is allowed. It goes through no proxy, since
-    /// that would look names up by itself.
+    /// A client with these timeouts, which reaches private addresses only if `allow_private` is set. It uses no proxy,
+    /// because a proxy would resolve names itself.
     ///
-    /// # Errors
-    /// Where the system has no usable certificates.
+    /// # Errors When the system has no usable certificates.
     pub fn new(timeouts: Timeouts, clock: Arc<dyn Clock>, allow_private: bool) -> Result<Self, String> {
         Self::with_resolver(timeouts, clock, allow_private, Arc::new(SystemResolver))
     }
@@ -46,12 +45,12 @@ impl WebhookClient {
         let resolver = Resolver { inner: resolver, allow_private };
         let builder = client_builder(timeouts).no_proxy().dns_resolver(Arc::new(resolver));
         let client =
-            builder.build().map_err(|error| format!("cannot make an HTTP client: {}", super::chain(&error)))?;
+            builder.build().map_err(|error| format!("cannot create an HTTP client: {}", super::chain(&error)))?;
         Ok(Self { client, clock, allow_private })
     }
 }
 
-/// What `webhook-signature` says of a request.
+/// The value of `webhook-signature`.
 fn signature(request: &WebhookRequest<'_>, timestamp: i64) -> String {
     let key = hmac::Key::new(hmac::HMAC_SHA256, &request.secret.key());
     let signed = format!("{}.{timestamp}.{}", request.id, request.body);
@@ -65,7 +64,8 @@ fn not_sent(problem: impl Into<String>) -> WebhookFailure {
 #[async_trait]
 impl WebhookSender for WebhookClient {
     async fn post(&self, request: &WebhookRequest<'_>) -> Result<u16, WebhookFailure> {
-        // A literal address is not looked up, and what was allowed when it was registered may not be any more.
+        // Checked again here: an IP address in the URL is not resolved, and the rule may be stricter than at
+        // registration.
         let url = check_url(request.url, self.allow_private)
             .map_err(|problem| not_sent(format!("its address is refused: {problem}")))?;
         let timestamp = request.at.timestamp();
@@ -82,7 +82,7 @@ impl WebhookSender for WebhookClient {
         let status = answer.status();
         if !status.is_success() {
             let failure = Failure::status(&answer);
-            let rest_until = failure.rest_until(self.clock.now());
+            let rest_until = failure.retry_at(self.clock.now());
             return Err(WebhookFailure { status: Some(status.as_u16()), problem: failure.problem, rest_until });
         }
         let mut read = 0;
@@ -96,9 +96,9 @@ impl WebhookSender for WebhookClient {
     }
 }
 
-/// A name that leads to private addresses alone.
+/// All addresses of the name are private.
 #[derive(Debug, thiserror::Error)]
-#[error("leads to a private address")]
+#[error("resolves to a private address")]
 struct PrivateAddress;
 
 fn unreached(error: &reqwest::Error) -> String {
@@ -110,7 +110,7 @@ fn unreached(error: &reqwest::Error) -> String {
     no_answer(error)
 }
 
-/// Looks names up, and leaves private addresses out. The connection goes to the very address that was looked at here.
+/// Resolves names and drops private addresses. The connection uses exactly the addresses that were checked.
 struct Resolver {
     inner: Arc<dyn Resolve>,
     allow_private: bool,
@@ -130,7 +130,7 @@ impl Resolve for Resolver {
     }
 }
 
-/// The system's own way to look names up.
+/// The system's resolver.
 struct SystemResolver;
 
 impl Resolve for SystemResolver {
@@ -153,7 +153,7 @@ mod tests {
 
     use super::*;
 
-    /// A name server under somebody else's control.
+    /// A name server that somebody else controls.
     struct Leading(Vec<SocketAddr>);
 
     impl Resolve for Leading {

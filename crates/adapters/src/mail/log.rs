@@ -1,4 +1,4 @@
-//! Mails where nothing is configured that sends them: what they would say goes to the log, and who they are for does not.
+//! Writes mails to the log when no mail service is configured.
 
 use async_trait::async_trait;
 use license_manager_domain::ports::{CampaignMail, Mail, MailKind, Undelivered};
@@ -8,12 +8,12 @@ use url::Url;
 
 use super::words::Templates;
 
-/// Writes mails to the log: kind, the domain of the address, subject and text. What could name a person is left out, and of
-/// links to act by nothing but the server is shown.
+/// Logs mails: the kind, the domain of the address, the subject and the text. Personal data is left out, and links that
+/// grant something are cut to their host.
 #[derive(Debug, Clone)]
 pub struct LogMail(Templates);
 
-/// The properties that name no person and open nothing.
+/// Properties that are safe to log: they identify no person and grant nothing.
 const HARMLESS: [&str; 10] = [
     "enterprise_customer_slug",
     "enterprise_customer_name",
@@ -27,14 +27,13 @@ const HARMLESS: [&str; 10] = [
     "admin_portal_url",
 ];
 
-/// The links that whoever has them can act by.
-const KEYS: [&str; 2] = ["license_activation_link", "download_url"];
+/// Links that let anybody who has them act.
+const SECRET_LINKS: [&str; 2] = ["license_activation_link", "download_url"];
 
 impl LogMail {
-    /// A log for mails.
+    /// Reads the templates.
     ///
-    /// # Errors
-    /// Where the words of mails cannot be read.
+    /// # Errors When a template is invalid.
     pub fn new() -> Result<Self, String> {
         Templates::new().map(Self)
     }
@@ -43,7 +42,7 @@ impl LogMail {
         let words = self.0.words(mail.kind, &harmless(&mail.properties))?;
         let domain = mail.to.as_str().rsplit_once('@').map_or("", |(_, domain)| domain);
         let kind = mail.kind.as_str();
-        // Indented, so that no line of a text passes for a line of the log.
+        // Indented, so that no line of a mail looks like a line of the log.
         let text: String = words.text.lines().map(|line| format!("\n    {line}")).collect();
         Ok(format!("mail ({kind}) for somebody at {domain}, not sent\n    Subject: {}\n{text}", words.subject))
     }
@@ -54,7 +53,8 @@ fn harmless(properties: &Map<String, Value>) -> Map<String, Value> {
         if HARMLESS.contains(&name.as_str()) {
             return Some((name.clone(), value.clone()));
         }
-        let link = KEYS.contains(&name.as_str()).then(|| value.as_str().and_then(|link| Url::parse(link).ok()))??;
+        let link =
+            SECRET_LINKS.contains(&name.as_str()).then(|| value.as_str().and_then(|link| Url::parse(link).ok()))??;
         Some((name.clone(), format!("{}/…", link.origin().ascii_serialization()).into()))
     };
     properties.iter().filter_map(shown).collect()
@@ -70,7 +70,7 @@ impl CampaignMail for LogMail {
         Ok(())
     }
 
-    /// Nobody remembers addresses here.
+    /// The log keeps no addresses.
     async fn identify(&self, _: &[(Email, LmsUserId)]) -> Result<(), Undelivered> {
         Ok(())
     }

@@ -1,5 +1,5 @@
-//! Mails without a mailing service: over SMTP, or written to the log. Their words are the templates in
-//! `crates/adapters/templates`, each rendered as text and as HTML.
+//! Sends mails over SMTP, or writes them to the log. The templates are in `crates/adapters/templates`; each is rendered
+//! as text and as HTML.
 
 mod log;
 mod smtp;

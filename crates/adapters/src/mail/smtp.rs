@@ -1,4 +1,4 @@
-//! Mails over SMTP.
+//! Sends mails over SMTP.
 
 use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
@@ -15,25 +15,24 @@ use opentelemetry::KeyValue;
 use url::Url;
 
 use super::words::Templates;
-use crate::calls::{CallListener, CallOutcome, told};
+use crate::calls::{CallListener, CallOutcome, observed};
 use crate::traces::CallSpan;
 
-/// Connections to the mail server at once.
+/// The most open connections to the mail server.
 const CONNECTIONS: u32 = 4;
-/// How many mails that went out are remembered, and for how long, so that those of a batch that failed in part are not sent again.
+/// How many sent mails are remembered, and for how long. A batch that failed in part is retried without them.
 const REMEMBERED_MAILS: u64 = 100_000;
 const REMEMBERED_FOR: Duration = Duration::from_secs(60 * 60);
 
-/// Answers that blame the login or the command, and not the mail.
+/// Replies that are about the login or the command, not about the mail.
 const NOT_ABOUT_THE_MAIL: [u16; 8] = [500, 502, 503, 504, 530, 534, 535, 538];
 
-/// A mail server.
+/// A client of a mail server.
 ///
-/// Connections are kept and used again. A mail that the server took is not sent again for an hour by this process, so that a
-/// batch can be repeated when one of its mails failed; its `Message-ID` is the same every time.
+/// Connections are reused. This process remembers accepted mails for an hour and does not send them again when a batch
+/// is retried. A retried mail keeps its `Message-ID`.
 pub struct SmtpMail {
     server: AsyncSmtpTransportBuilder,
-    /// The connections that are open.
     connections: RwLock<AsyncSmtpTransport<Tokio1Executor>>,
     timeout: Duration,
     from: Mailbox,
@@ -48,30 +47,30 @@ impl std::fmt::Debug for SmtpMail {
     }
 }
 
-/// Why mails cannot be sent as configured.
+/// Why mail is misconfigured.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Misconfigured {
-    /// The server's address; it may hold a password, so it is not repeated.
+    /// The server's URL. The text does not repeat it, because it may hold a password.
     Url(String),
-    /// Who mails are from.
+    /// The sender.
     From(String),
-    /// The words of mails.
+    /// The templates.
     Templates(String),
 }
 
 impl SmtpMail {
-    /// The server at `smtp://USER:PASSWORD@HOST:PORT`, encrypted where it can be (`?tls=required`: or not at all), or
-    /// `smtps://…`, encrypted from the first byte. A mail may take as long as `timeout`, connecting included. Nothing is sent yet.
+    /// The server at `smtp://USER:PASSWORD@HOST:PORT`, encrypted when the server supports it (always with
+    /// `?tls=required`), or at `smtps://…`, always encrypted. `timeout` applies to each mail, connecting included.
+    /// Opens no connection yet.
     ///
-    /// # Errors
-    /// What is wrong with the address or with `from`.
+    /// # Errors What is wrong with the URL or with `from`.
     pub fn new(url: &str, from: &str, timeout: Duration) -> Result<Self, Misconfigured> {
         let server = AsyncSmtpTransport::<Tokio1Executor>::from_url(&encrypted_where_possible(url)?)
-            .map_err(|error| Misconfigured::Url(format!("this mail server cannot be used: {error}")))?
+            .map_err(|error| Misconfigured::Url(format!("this mail server URL is not valid: {error}")))?
             .timeout(Some(timeout))
             .pool_config(smtp::PoolConfig::new().max_size(CONNECTIONS));
         let from = from.parse().map_err(|_| {
-            Misconfigured::From("this is not an address; use a@example.com or Name <a@example.com>".to_owned())
+            Misconfigured::From("this is not an email address; use a@example.com or Name <a@example.com>".to_owned())
         })?;
         let sent = Cache::builder().max_capacity(REMEMBERED_MAILS).time_to_live(REMEMBERED_FOR).build();
         let templates = Templates::new().map_err(Misconfigured::Templates)?;
@@ -86,8 +85,8 @@ impl SmtpMail {
         })
     }
 
-    /// The same, which tells this one of every mail it hands to the server.
-    pub fn told_to(self, listener: CallListener) -> Self {
+    /// Reports every mail sent to the server to this listener.
+    pub fn with_listener(self, listener: CallListener) -> Self {
         Self { on_call: Some(listener), ..self }
     }
 
@@ -98,7 +97,8 @@ impl SmtpMail {
         }
         let message = self.message(mail).map_err(Undelivered::Refused)?;
         let span = CallSpan::start("send smtp", || vec![KeyValue::new("peer.service", "smtp")]);
-        let handed_over = told(self.on_call.as_ref(), "smtp", self.hand_over(message), |(_, outcome)| *outcome).await;
+        let handed_over =
+            observed(self.on_call.as_ref(), "smtp", self.hand_over(message), |(_, outcome)| *outcome).await;
         handed_over.map_err(|(undelivered, outcome)| {
             if let Some(span) = span {
                 span.failed(outcome.as_str());
@@ -111,18 +111,18 @@ impl SmtpMail {
 
     async fn hand_over(&self, message: Message) -> Result<(), (Undelivered, CallOutcome)> {
         let connections = self.connections.read().unwrap_or_else(PoisonError::into_inner).clone();
-        // The transport itself waits for answers without end. In a task of its own, because a connection whose use was broken off
-        // would be used again, and the answer to the old command be taken for that to the next.
+        // The transport has no timeout for answers. It runs in a task of its own: if it were cancelled, its connection
+        // would be reused and the late answer taken for that of the next command.
         let timeout = self.timeout;
         let sending = tokio::spawn(async move { tokio::time::timeout(timeout, connections.send(message)).await });
         match sending.await {
             Ok(Ok(outcome)) => outcome.map(drop).map_err(|error| (undelivered(&error), outcome_of(&error))),
             Ok(Err(_)) => {
-                // For the same reason none of these connections is used again.
+                // Replace the pool for the same reason: its connections must not be reused.
                 *self.connections.write().unwrap_or_else(PoisonError::into_inner) = self.server.clone().build();
                 Err((Undelivered::Unavailable("did not answer in time".to_owned()), CallOutcome::NoAnswer))
             }
-            Err(_) => Err((Undelivered::Unavailable("was not asked to the end".to_owned()), CallOutcome::NoAnswer)),
+            Err(_) => Err((Undelivered::Unavailable("was not called to the end".to_owned()), CallOutcome::NoAnswer)),
         }
     }
 
@@ -132,8 +132,11 @@ impl SmtpMail {
             let text = mail.properties.get(name).and_then(serde_json::Value::as_str).unwrap_or_default();
             text.split_whitespace().collect::<Vec<_>>().join(" ")
         };
-        let to: Address =
-            mail.to.as_str().parse().map_err(|_| "is not asked: no mail goes to this address".to_owned())?;
+        let to: Address = mail
+            .to
+            .as_str()
+            .parse()
+            .map_err(|_| "was not called: this email address cannot receive mail".to_owned())?;
         let sender = Some(property("enterprise_sender_alias")).filter(|alias| !alias.is_empty());
         let from = Mailbox::new(sender.or_else(|| self.from.name.clone()), self.from.email.clone());
         let mut message = Message::builder()
@@ -141,7 +144,7 @@ impl SmtpMail {
             .from(from)
             .to(Mailbox::new(None, to))
             .subject(words.subject)
-            // So that nobody's absence note answers.
+            // Prevents automatic out-of-office replies.
             .raw_header(HeaderValue::new(
                 HeaderName::new_from_ascii_str("Auto-Submitted"),
                 "auto-generated".to_owned(),
@@ -151,24 +154,24 @@ impl SmtpMail {
         }
         message
             .multipart(MultiPart::alternative_plain_html(words.text, words.html))
-            .map_err(|error| format!("is not asked: the mail cannot be written ({error})"))
+            .map_err(|error| format!("was not called: the mail cannot be written ({error})"))
     }
 }
 
-/// The URL, with encryption wanted where it does not say.
+/// The URL, with opportunistic encryption unless it says otherwise.
 fn encrypted_where_possible(url: &str) -> Result<String, Misconfigured> {
-    let mut url = Url::parse(url).map_err(|error| Misconfigured::Url(format!("this is not an address: {error}")))?;
+    let mut url = Url::parse(url).map_err(|error| Misconfigured::Url(format!("this is not a URL: {error}")))?;
     if url.scheme() == "smtp" && !url.query_pairs().any(|(name, _)| name == "tls") {
-        // The port of an address without one stays that of mail, whatever encryption would make of it.
+        // Without a port, use the mail port and not the one lettre would choose for TLS.
         if url.port().is_none() && url.set_port(Some(smtp::SMTP_PORT)).is_err() {
-            return Err(Misconfigured::Url("this address names no host".to_owned()));
+            return Err(Misconfigured::Url("this URL has no host".to_owned()));
         }
         url.query_pairs_mut().append_pair("tls", "opportunistic");
     }
     Ok(url.into())
 }
 
-/// For whoever counts calls.
+/// The outcome for metrics.
 fn outcome_of(error: &smtp::Error) -> CallOutcome {
     match error.status() {
         Some(_) if error.is_permanent() => CallOutcome::Refused,
@@ -177,7 +180,7 @@ fn outcome_of(error: &smtp::Error) -> CallOutcome {
     }
 }
 
-/// Told without the server's words, which may repeat the address.
+/// The failure without the server's text, which may repeat the address.
 fn undelivered(error: &smtp::Error) -> Undelivered {
     match error.status() {
         Some(code) if error.is_permanent() && !NOT_ABOUT_THE_MAIL.contains(&code.into()) => {
@@ -185,7 +188,7 @@ fn undelivered(error: &smtp::Error) -> Undelivered {
         }
         Some(code) => Undelivered::Unavailable(format!("answered {code}")),
         None if error.is_timeout() => Undelivered::Unavailable("did not answer in time".to_owned()),
-        None if error.is_tls() => Undelivered::Unavailable("cannot be talked to encrypted".to_owned()),
+        None if error.is_tls() => Undelivered::Unavailable("failed to set up encryption".to_owned()),
         None if error.is_response() => Undelivered::Unavailable("answered something unexpected".to_owned()),
         None => Undelivered::Unavailable("cannot be reached, or broke off".to_owned()),
     }
@@ -193,18 +196,18 @@ fn undelivered(error: &smtp::Error) -> Undelivered {
 
 #[async_trait]
 impl CampaignMail for SmtpMail {
-    /// Sends on past a mail that is refused; ends at the first that fails otherwise.
+    /// Continues after a refused mail; stops at any other failure.
     async fn send(&self, kind: MailKind, mails: &[Mail]) -> Result<(), Undelivered> {
         let mut refusal = None;
         for mail in mails {
             match self.send_one(mail).await {
                 Ok(()) => {}
                 Err(Undelivered::Refused(problem)) => {
-                    tracing::warn!(kind = kind.as_str(), promise = %mail.id, problem, "the mail server refused a mail");
+                    tracing::warn!(kind = kind.as_str(), message = %mail.id, problem, "the mail server rejected a mail");
                     refusal = Some(Undelivered::Refused(problem));
                 }
                 Err(undelivered) => {
-                    tracing::warn!(kind = kind.as_str(), problem = %undelivered, "the mail server failed");
+                    tracing::warn!(kind = kind.as_str(), problem = %undelivered, "the mail server failed to accept a mail");
                     return Err(undelivered);
                 }
             }
@@ -212,7 +215,7 @@ impl CampaignMail for SmtpMail {
         refusal.map_or(Ok(()), Err)
     }
 
-    /// A mail server remembers nobody.
+    /// A mail server keeps no addresses.
     async fn identify(&self, _: &[(Email, LmsUserId)]) -> Result<(), Undelivered> {
         Ok(())
     }

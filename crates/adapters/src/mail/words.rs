@@ -1,18 +1,18 @@
-//! The words of a mail.
+//! Renders the texts of mails.
 
 use license_manager_domain::ports::MailKind;
 use minijinja::Environment;
 use minijinja::value::Serde;
 use serde_json::Map;
 
-/// What a mail says.
+/// The content of a mail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Words {
-    /// One line.
+    /// A single line.
     pub(super) subject: String,
-    /// For those who read plain text.
+    /// The plain text.
     pub(super) text: String,
-    /// The same for everybody else; every value in it is escaped.
+    /// The HTML form. Every value in it is escaped.
     pub(super) html: String,
 }
 
@@ -20,18 +20,20 @@ pub(super) struct Words {
 #[derive(Debug, Clone)]
 pub(super) struct Templates(Environment<'static>);
 
-/// What stands where the name of a customer or the title of a plan is not known.
+/// Used when the customer's name or the plan's title is unknown.
 const SOME_CUSTOMER: &str = "your organization";
 const SOME_PLAN: &str = "the subscription plan";
 
 impl Templates {
-    /// Reads them.
+    /// Reads the templates.
+    ///
+    /// # Errors When a template is invalid.
     pub(super) fn new() -> Result<Self, String> {
         let mut environment = Environment::new();
         let mut add = |name: String, source: &'static str| {
             environment
                 .add_template_owned(name.clone(), source)
-                .map_err(|error| format!("the template {name} cannot be used: {error}"))
+                .map_err(|error| format!("the template {name} is not valid: {error}"))
         };
         add("layout.html".to_owned(), include_str!("../../templates/layout.html"))?;
         add("layout.txt".to_owned(), include_str!("../../templates/layout.txt"))?;
@@ -39,14 +41,16 @@ impl Templates {
         add("parts.txt".to_owned(), include_str!("../../templates/parts.txt"))?;
         for kind in MailKind::ALL {
             for form in ["html", "txt"] {
-                // By its name's ending a template knows whether to escape.
+                // minijinja decides by the name's extension whether to escape.
                 add(format!("{}.{form}", kind.as_str()), source(kind))?;
             }
         }
         Ok(Self(environment))
     }
 
-    /// What a mail of this kind says. Properties it has no use for are ignored; those it lacks are left out.
+    /// Renders a mail of this kind. Unknown properties are ignored; missing ones are left out.
+    ///
+    /// # Errors When a template cannot be rendered.
     pub(super) fn words(&self, kind: MailKind, properties: &Map<String, serde_json::Value>) -> Result<Words, String> {
         let (text, subject) = self.render(kind, "txt", properties)?;
         let (html, _) = self.render(kind, "html", properties)?;
@@ -76,7 +80,7 @@ impl Templates {
             let subject = captured.with_state_mut(|state| state.render_block("subject"))?;
             Ok((captured.into_output(), subject))
         };
-        rendered().map_err(|error: minijinja::Error| format!("the template {name} cannot be filled in: {error}"))
+        rendered().map_err(|error: minijinja::Error| format!("the template {name} cannot be rendered: {error}"))
     }
 }
 
@@ -95,7 +99,7 @@ fn source(kind: MailKind) -> &'static str {
     }
 }
 
-/// The text with at most one empty line in a row: what a template leaves out leaves a gap.
+/// The text with at most one empty line in a row; omitted parts of a template leave gaps.
 fn without_gaps(text: &str) -> String {
     let mut lines: Vec<&str> = Vec::new();
     for line in text.lines().map(str::trim_end) {
@@ -114,7 +118,7 @@ pub(super) mod tests {
 
     use super::*;
 
-    /// A value for every property that any mail has.
+    /// A value for every property of any mail.
     pub(in crate::mail) fn every_property() -> Map<String, serde_json::Value> {
         let properties = json!({
             "greeting": "Dear team,\nwelcome.",

@@ -209,7 +209,7 @@ async fn whoever_counts_calls_is_told_of_each() {
     let server = MockServer::start().await;
     let told = Arc::new(Mutex::new(Vec::new()));
     let log = told.clone();
-    let client = client(short()).unwrap().told_to(Arc::new(move |upstream, outcome, took| {
+    let client = client(short()).unwrap().with_listener(Arc::new(move |upstream, outcome, took| {
         assert!(took < Duration::from_secs(60));
         log.lock().unwrap().push((upstream, outcome.as_str()));
     }));
