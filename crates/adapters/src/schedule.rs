@@ -6,7 +6,8 @@ use license_manager_domain::operations::{FinishedRun, OperationSchedule, RunOutc
 
 /// Builds the last run from its columns; `None` when there was no run.
 ///
-/// # Errors A stored outcome or summary that cannot be read.
+/// # Errors
+/// A stored outcome or summary that cannot be read.
 pub(crate) fn finished_run(
     started: Option<DateTime<Utc>>,
     finished: Option<DateTime<Utc>>,

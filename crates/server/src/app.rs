@@ -1,4 +1,4 @@
-//! The application: what every request passes through.
+//! Puts the application together: middleware and routes.
 
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
@@ -19,7 +19,7 @@ use crate::telemetry::monitor::{Phase, WATCHED};
 use crate::telemetry::{logging, request_metrics, traces};
 use crate::{api, support_page};
 
-/// Below these paths answers are no JSON, whatever is accepted: Prometheus's text, and pages for people.
+/// The prefixes of paths whose answers are not JSON: Prometheus's text and pages.
 const NO_JSON: [&str; 3] = ["/metrics/", "/api-docs/", support_page::PATH];
 
 /// The application over this state.
@@ -44,7 +44,7 @@ pub fn app(
         .wrap(from_fn(identity::identify))
         .wrap(from_fn(only_when_started))
         .wrap(from_fn(negotiate))
-        // Every path works with and without its trailing slash.
+        // Every path works with and without a trailing slash.
         .wrap(NormalizePath::new(TrailingSlash::Always))
         .wrap(from_fn(problem_details))
         .wrap(cors)
@@ -53,7 +53,7 @@ pub fn app(
         .wrap(from_fn(traces::trace))
 }
 
-/// Until the database is up to date, only those who watch are answered.
+/// Before the migrations are done, answers only monitoring requests.
 async fn only_when_started(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
@@ -66,7 +66,7 @@ async fn only_when_started(
     Ok(next.call(request).await?.map_into_left_body())
 }
 
-/// Refuses callers who accept none of the media types this service writes.
+/// Answers 406 to clients that accept no media type of this service.
 async fn negotiate(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,

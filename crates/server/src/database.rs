@@ -1,4 +1,4 @@
-//! Opens the database that is configured.
+//! Opens the configured database.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -14,16 +14,16 @@ use license_manager_domain::{Actor, Error, LicenseManager, Settings};
 use crate::config::{Config, DatabaseUrl};
 use crate::system::{RandomIds, SystemClock};
 
-/// Told of every statement as it starts, BEGIN and COMMIT included.
+/// Called with every statement before it runs, BEGIN and COMMIT included.
 pub type StatementObserver = Arc<dyn Fn(&str) + Send + Sync>;
 
-/// Why a database cannot be opened, for whoever configured it.
+/// Why the database cannot be opened.
 pub type OpenError = Box<dyn std::error::Error + Send + Sync>;
 
-/// How long a writer waits for its turn in SQLite where nothing limits it.
+/// How long a SQLite writer waits for the write lock if no timeout is configured.
 const WITHOUT_LIMIT: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// A database of either kind.
+/// The database.
 pub enum Database {
     /// SQLite, embedded.
     Sqlite(Arc<SqliteStore>),
@@ -32,12 +32,12 @@ pub enum Database {
 }
 
 impl Database {
-    /// Opens the database that the configuration names. A Postgres that is away is no error yet.
+    /// Opens the configured database. An unreachable Postgres is not an error yet.
     pub fn open(config: &Config) -> Result<Self, OpenError> {
         Self::open_observed(config, None)
     }
 
-    /// As [`Database::open`]; the observer is for counting statements.
+    /// Like [`Database::open`], with an observer that counts statements.
     pub fn open_observed(config: &Config, on_statement: Option<StatementObserver>) -> Result<Self, OpenError> {
         let database = &config.database;
         match database.url_or_default() {
@@ -59,8 +59,8 @@ impl Database {
         }
     }
 
-    /// Brings the schema up to date, and tells the log what that took, or that the schema is newer than this version. Two processes
-    /// may do so at once.
+    /// Runs pending migrations and logs the result. Logs a warning if a newer version migrated the database. Two
+    /// processes may do this at the same time.
     pub fn migrate(&self) -> Result<(), Error> {
         let ran = match self {
             Self::Sqlite(store) => store.migrate(),
@@ -69,7 +69,7 @@ impl Database {
         for migration in ran? {
             tracing::info!(migration, "migrated");
         }
-        // During an upgrade old servers go on working beside new ones, so this is no error.
+        // Not an error: during an upgrade old servers run beside new ones.
         let unknown = self.unknown_migrations()?;
         if !unknown.is_empty() {
             let (migrations, version) = (unknown.join(", "), env!("CARGO_PKG_VERSION"));
@@ -86,7 +86,7 @@ impl Database {
         }
     }
 
-    /// The migrations that a newer version ran, by their versions.
+    /// The versions of migrations that a newer version of the program ran.
     pub fn unknown_migrations(&self) -> Result<Vec<String>, Error> {
         match self {
             Self::Sqlite(store) => store.unknown_migrations(),
@@ -94,7 +94,7 @@ impl Database {
         }
     }
 
-    /// Returns `Ok` where it answers.
+    /// Checks that the database answers.
     pub fn ping(&self) -> Result<(), Error> {
         match self {
             Self::Sqlite(store) => store.ping(),
@@ -102,7 +102,7 @@ impl Database {
         }
     }
 
-    /// How its connections are used.
+    /// The usage of its connection pools.
     pub fn pools(&self) -> Vec<PoolUse> {
         match self {
             Self::Sqlite(store) => store.pools(),
@@ -119,7 +119,7 @@ impl Database {
         let settings = Settings {
             renewal_lock: chrono::Duration::hours(i64::from(config.operations.renewal_lock_hours)),
             inline_limit: config.provisioning.inline_limit,
-            // The configuration has refused 0.
+            // The configuration allows no 0.
             batch_size: NonZeroU32::new(config.provisioning.batch_size).unwrap_or(NonZeroU32::MIN),
             validate_catalogs: config.catalog.validate,
             operations: config.operations.settings(),
@@ -129,7 +129,7 @@ impl Database {
     }
 }
 
-/// Adds the products every installation starts with, where they are missing.
+/// Adds the initial products, unless they exist.
 pub fn seed_products(manager: &LicenseManager) -> Result<(), Error> {
     let change = Actor::service().change(SystemClock.now());
     manager.store().write(|unit| unit.products().seed(&seeded_products(), &change))

@@ -1,4 +1,4 @@
-//! The license manager's outer layer: HTTP, authentication, configuration, command line and wiring. The business itself lives in
+//! The server: HTTP, authentication, configuration, command line and wiring. The business rules are in
 //! `license-manager-domain`, storage in `license-manager-adapters`.
 
 pub mod api;

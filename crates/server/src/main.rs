@@ -1,4 +1,4 @@
-//! The `license-manager` program: reads the command line and the configuration, and does what it was asked to.
+//! The `license-manager` program: reads the command line and the configuration and runs the command.
 
 use std::error::Error;
 use std::io::Write;
@@ -17,7 +17,7 @@ use license_manager::telemetry::{logging, traces};
 use license_manager::upstreams::Upstreams;
 use license_manager_domain::ports::Clock as _;
 
-/// Gives memory back that a large request leaves; docs/ARCHITECTURE.md, "Memory".
+/// Returns freed memory to the system; see docs/ARCHITECTURE.md, "Memory".
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
@@ -42,10 +42,10 @@ fn main() -> ExitCode {
     }
 }
 
-/// The exit status of who was asked for something that makes no sense.
+/// The exit status for invalid arguments.
 const WRONG_ARGUMENTS: u8 = 2;
 
-/// What is wrong with the arguments, without the usage that clap puts below.
+/// clap's message without the usage below it.
 fn in_one_line(error: &clap::Error) -> String {
     let text = error.to_string();
     let lines =
@@ -63,7 +63,7 @@ fn act(cli: Cli) -> Result<ExitCode, Box<dyn Error>> {
         }
         Command::Config => {
             write!(std::io::stdout(), "{}", config.effective())?;
-            // A server would be refused for upstreams that are described by halves: so is who asks whether the settings will do.
+            // Also checks the upstreams, because a server would not start with incomplete ones.
             actix_web::rt::System::new().block_on(async { Upstreams::from_config(&config) })?;
         }
         Command::Serve(arguments) => {
@@ -118,7 +118,7 @@ fn act(cli: Cli) -> Result<ExitCode, Box<dyn Error>> {
                 true if manager.unmake_superuser(name)? => "is no superuser any more",
                 true => return Err(CommandError::Arguments(format!("there is no user {name}")).into()),
             };
-            tracing::info!(user = name, standing, "who may do everything was changed");
+            tracing::info!(user = name, standing, "the superuser status was changed");
             writeln!(std::io::stdout(), "{name} {standing}")?;
         }
         Command::Operation(command) => {
@@ -131,7 +131,7 @@ fn act(cli: Cli) -> Result<ExitCode, Box<dyn Error>> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The environment as text; what is not valid UTF-8 is made so, for the configuration to judge.
+/// The environment as text. Invalid UTF-8 is replaced, and the configuration rejects it.
 fn environment() -> impl Iterator<Item = (String, String)> {
     std::env::vars_os().map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
 }

@@ -1,4 +1,4 @@
-//! Runs the server until it is told to stop.
+//! Runs the server or a worker until it is stopped.
 
 use std::error::Error;
 use std::net::SocketAddr;
@@ -29,14 +29,14 @@ use crate::telemetry::metrics::Metrics;
 use crate::telemetry::monitor::Monitor;
 use crate::upstreams::Upstreams;
 
-/// How often a database that is away at the start is asked again.
+/// The pause before trying an unreachable database again.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// How long the demo's tokens hold, in seconds: a day.
+/// The lifetime of the demo's tokens in seconds: a day.
 const DEMO_TOKEN_LIFETIME: u32 = 24 * 60 * 60;
 
-/// Serves until SIGTERM or Ctrl-C; requests under way are finished first. With `with_demo`, makes the demo customer and
-/// prints how to talk to it.
+/// Serves until SIGTERM or Ctrl-C, then finishes running requests. With `with_demo`, creates the demo customer and
+/// prints the walkthrough.
 pub async fn run(config: Config, with_demo: bool) -> Result<(), Box<dyn Error>> {
     if config.database.url.is_none() {
         tracing::info!("no database is configured: using SQLite in {DEFAULT_DATABASE_FILE}");
@@ -65,23 +65,23 @@ pub async fn run(config: Config, with_demo: bool) -> Result<(), Box<dyn Error>> 
     };
     let server = HttpServer::new(move || app(state.clone()))
         .workers(workers)
-        // About as many threads as connections: more would wait for one, and time out where they could have queued. A few at
-        // least, so that one slow request does not hold up a worker's others.
+        // About as many threads as connections: further requests queue instead of timing out on the pool. At least
+        // four, so that one slow request does not block the others of its worker.
         .worker_max_blocking_threads((config.database.pool_size as usize).div_ceil(workers).max(4))
         .shutdown_timeout(config.server.shutdown_timeout_seconds)
         .disable_signals()
         .bind(config.server.listen)
         .map_err(|error| format!("server.listen: cannot listen on {}: {error}", config.server.listen))?;
     let address = server.addrs().first().map_or_else(String::new, |address| format!("http://{address}"));
-    // Those who watch are answered while the database is still away.
+    // Monitoring requests are answered while the database is still unreachable.
     let mut server = server.run();
-    // Runs end after their batches while the requests under way are finished.
+    // Scheduled runs stop after their current batch while running requests finish.
     let (stop_scheduler, scheduler_stopped) = watch::channel(false);
     stop_on_signal(server.handle(), monitor.clone(), stop_scheduler.clone());
     tokio::select! {
         prepared = prepare(database, manager.clone()) => prepared?,
         stopped = &mut server => {
-            tracing::info!("stopped before the database was up to date");
+            tracing::info!("stopped before the database was migrated");
             return Ok(stopped?);
         }
     }
@@ -105,8 +105,8 @@ pub async fn run(config: Config, with_demo: bool) -> Result<(), Box<dyn Error>> 
     Ok(())
 }
 
-/// Delivers what is owed to the outside and runs what is scheduled, and answers nobody, until SIGTERM or Ctrl-C; the batches under way
-/// are finished first.
+/// Delivers messages and runs the schedule until SIGTERM or Ctrl-C, then finishes the current batches. Answers no
+/// requests.
 pub async fn run_worker(config: Config) -> Result<(), Box<dyn Error>> {
     let database = Arc::new(Database::open(&config).map_err(|error| error.to_string())?);
     let metrics = Arc::new(Metrics::new()?);
@@ -123,7 +123,7 @@ pub async fn run_worker(config: Config) -> Result<(), Box<dyn Error>> {
     monitor.started();
     tracing::info!("ready: delivering");
     stop_signal().await?;
-    tracing::info!("stopping: finishing the deliveries under way");
+    tracing::info!("stopping: finishing running deliveries");
     monitor.stopping();
     stop.send_replace(true);
     finish(Some(worker), scheduler).await;
@@ -134,7 +134,7 @@ pub async fn run_worker(config: Config) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Waits for both at once, so that neither takes of the other's time.
+/// Waits for both at the same time, so that they share the time limit.
 async fn finish(worker: Option<Worker>, scheduler: Option<Scheduler>) {
     tokio::join!(
         async {
@@ -150,7 +150,7 @@ async fn finish(worker: Option<Worker>, scheduler: Option<Scheduler>) {
     );
 }
 
-/// Answers those who watch a worker, and nobody else, until it is stopped.
+/// Answers a worker's monitoring requests until it stops.
 fn watched(address: SocketAddr, monitor: Arc<Monitor>) -> Result<ServerHandle, String> {
     let app = move || {
         App::new()
@@ -179,7 +179,7 @@ async fn stop_signal() -> std::io::Result<()> {
     }
 }
 
-/// Brings the database up to date, waiting for one that is away.
+/// Migrates the database, waiting until it can be reached.
 async fn prepare(database: Arc<Database>, manager: LicenseManager) -> Result<(), Box<dyn Error>> {
     loop {
         let (database, manager) = (database.clone(), manager.clone());
@@ -189,7 +189,7 @@ async fn prepare(database: Arc<Database>, manager: LicenseManager) -> Result<(),
         });
         match prepared.await? {
             Err(DomainError::Unavailable) => {
-                tracing::warn!("the database does not answer; trying again");
+                tracing::warn!("the database does not answer; retrying");
                 tokio::time::sleep(RETRY).await;
             }
             other => return Ok(other?),
@@ -197,12 +197,12 @@ async fn prepare(database: Arc<Database>, manager: LicenseManager) -> Result<(),
     }
 }
 
-/// Stops the server at the first SIGTERM or Ctrl-C, after the requests under way.
+/// Stops the server at the first SIGTERM or Ctrl-C, after running requests are finished.
 fn stop_on_signal(server: ServerHandle, monitor: Arc<Monitor>, scheduler: watch::Sender<bool>) {
     tokio::spawn(async move {
         match stop_signal().await {
             Ok(()) => {
-                tracing::info!("stopping: finishing the requests under way");
+                tracing::info!("stopping: finishing running requests");
                 monitor.stopping();
                 scheduler.send_replace(true);
                 server.stop(true).await;

@@ -1,4 +1,4 @@
-//! What handlers share.
+//! The state that handlers share.
 
 use std::sync::Arc;
 
@@ -12,51 +12,51 @@ use crate::config::{SameSite, Secret, ServerConfig};
 use crate::http::error::ApiError;
 use crate::telemetry::monitor::Monitor;
 
-/// What the handlers share.
+/// The state that handlers share.
 pub struct AppState {
     /// The use cases.
     pub manager: LicenseManager,
-    /// Whose tokens are trusted.
+    /// The verifier of access tokens.
     pub verifier: TokenVerifier,
     /// The largest request body, in bytes.
     pub body_limit: usize,
-    /// Which web applications may use a user's cookies, and how.
+    /// The rules for cookies.
     pub browser: BrowserPolicy,
-    /// How many requests a caller may make.
+    /// The rate limits.
     pub throttle: Throttle,
-    /// Where learners activate licenses, without a slash at the end or with one.
+    /// The URL of the learner portal, with or without a trailing slash.
     pub learner_portal: String,
     /// The user name of the service that may retire people.
     pub retirement_worker: String,
-    /// What the checksums of subsidies are signed with, where anything is configured.
+    /// The secret that signs the checksums of subsidies, if any.
     pub subsidy_secret: Option<Secret>,
-    /// Rouses the runner of jobs.
+    /// Wakes the job runner.
     pub wake_jobs: Arc<Notify>,
-    /// How this process is.
+    /// Health and metrics.
     pub monitor: Arc<Monitor>,
 }
 
 impl AppState {
-    /// The state of the application that received the request.
+    /// The state of the request's application.
     pub fn of(request: &HttpRequest) -> Result<web::Data<Self>, ApiError> {
         let state = request.app_data::<web::Data<Self>>().cloned();
         state.ok_or_else(|| Error::storage("the application was built without its state").into())
     }
 }
 
-/// What browsers may do with a user's cookies.
+/// The rules for requests that authenticate with cookies.
 #[derive(Debug, Clone)]
 pub struct BrowserPolicy {
-    /// The web applications that may send them, as origins in the form browsers write.
+    /// The web applications that may send them, as origins in the form browsers send.
     pub allowed_origins: Vec<String>,
-    /// Whether the CSRF cookie is for https alone.
+    /// Whether the CSRF cookie is sent only over https.
     pub csrf_cookie_secure: bool,
-    /// From which sites' pages the CSRF cookie is sent.
+    /// The SameSite rule of the CSRF cookie.
     pub csrf_cookie_same_site: SameSite,
 }
 
 impl BrowserPolicy {
-    /// The policy that is configured.
+    /// The configured policy.
     pub fn from_config(config: &ServerConfig) -> Self {
         Self {
             allowed_origins: config.allowed_origins.clone(),

@@ -1,11 +1,11 @@
-//! The time and new ids, from the machine: the one place that asks for them.
+//! The system's clock and random ids. Nothing else reads them directly.
 #![allow(clippy::disallowed_methods)]
 
 use chrono::{DateTime, SubsecRound, Utc};
 use license_manager_domain::ports::{Clock, IdSource};
 use uuid::Uuid;
 
-/// The clock on the wall.
+/// The system's clock, with microseconds.
 #[derive(Debug, Clone, Copy)]
 pub struct SystemClock;
 
@@ -15,7 +15,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// Random ids of version 4.
+/// Random UUIDs, version 4.
 #[derive(Debug, Clone, Copy)]
 pub struct RandomIds;
 

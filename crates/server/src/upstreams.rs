@@ -1,4 +1,4 @@
-//! Connects the services around this one that are configured.
+//! Builds the clients of the configured upstream services.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,47 +19,47 @@ use license_manager_domain::{LicenseManager, Upstream};
 use crate::config::{BrazeConfig, Config, OauthConfig, S3Config, Secret, SmtpConfig};
 use crate::system::SystemClock;
 
-/// How long a mail server may take for a mail, connecting included.
+/// The timeout for sending a mail, connecting included.
 const SMTP_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How long it may take to put a file into a bucket.
+/// The timeout for uploading a file to the bucket.
 const PUT_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// The services around this one, as adapters of the ports. The LMS and the catalog service are there where they are configured;
-/// mails and events always have somewhere to go, and be it the log.
+/// The upstream services as adapters of the ports. The LMS and the catalog service are optional. Mails and events go to
+/// the log if no service for them is configured.
 #[derive(Clone)]
 pub struct Upstreams {
     /// The catalog service.
     pub catalog: Option<Arc<dyn ContentCatalog>>,
-    /// The LMS, asked about customers.
+    /// The LMS's customers.
     pub directory: Option<Arc<dyn EnterpriseDirectory>>,
-    /// The LMS, asked about accounts.
+    /// The LMS's accounts.
     pub accounts: Option<Arc<dyn AccountLookup>>,
-    /// The LMS, told of learners and enrollments.
+    /// The LMS's learners and enrollments.
     pub learner_registry: Option<Arc<dyn LearnerRegistry>>,
-    /// Braze, else a mail server, else the log.
+    /// Braze, otherwise the mail server, otherwise the log.
     pub mail: Arc<dyn CampaignMail>,
-    /// Segment and Braze, else the log.
+    /// Segment and Braze, otherwise the log.
     pub event_tracking: Arc<dyn EventTracking>,
     /// The bucket for the results of bulk enrollments.
     pub result_files: Option<Arc<dyn ResultFiles>>,
-    /// Endpoints that were registered.
+    /// The registered webhook endpoints.
     pub webhooks: Arc<dyn WebhookSender>,
 }
 
 impl Upstreams {
-    /// The upstreams that the configuration names. None of them is called yet.
+    /// The configured upstreams. Calls none of them.
     ///
     /// # Errors
-    /// Where one is described by halves or in a way that cannot be used; one line that names the setting.
+    /// When the settings of one are incomplete or invalid; one line that names the setting.
     pub fn from_config(config: &Config) -> Result<Self, String> {
         Self::watched(config, None)
     }
 
-    /// As [`Upstreams::from_config`]; the listener is told of every call.
+    /// Like [`Upstreams::from_config`]; reports every call to the listener.
     ///
     /// # Errors
-    /// As there.
+    /// The same.
     pub fn watched(config: &Config, on_call: Option<CallListener>) -> Result<Self, String> {
         let mut client = client(Timeouts::default())?;
         if let Some(listener) = on_call.clone() {
@@ -124,7 +124,7 @@ impl Upstreams {
     }
 }
 
-/// What is missing beside a setting that is there.
+/// The error for a setting that another one requires.
 fn missing(set: &str, missing: &str) -> String {
     format!("{set} is set, and {missing} is not: set it, or leave both out")
 }

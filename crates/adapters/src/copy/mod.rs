@@ -93,7 +93,8 @@ pub struct CopiedTable {
 /// databases must be migrated. Other writers to Postgres wait until it ends. Memory use is bounded. A dry run checks
 /// and counts, and writes nothing.
 ///
-/// # Errors See [`CopyError`]; nothing was changed.
+/// # Errors
+/// See [`CopyError`]; nothing was changed.
 pub fn copy(
     source: &SqliteStore,
     target: &PostgresStore,

@@ -50,7 +50,8 @@ pub(super) fn quoted(name: &str) -> String {
 
 /// The tables of both databases, sorted so that each comes after the tables it refers to.
 ///
-/// # Errors When a table or column exists on one side only, or cannot be converted.
+/// # Errors
+/// When a table or column exists on one side only, or cannot be converted.
 pub(super) fn of_both(
     sqlite: Vec<Declared>,
     postgres: Vec<Declared>,
@@ -136,7 +137,8 @@ impl Table {
 
     /// The statement that fills in a reference to rows of the same table, for the rows of a JSON array.
     ///
-    /// # Errors When the table has no primary key.
+    /// # Errors
+    /// When the table has no primary key.
     pub(super) fn refer(&self, column: &Column) -> Result<String, CopyError> {
         let key: Vec<&Column> = self.key().collect();
         if key.is_empty() {

@@ -58,7 +58,8 @@ impl Default for Timeouts {
 
 /// An HTTP client with these timeouts. It follows no redirects, so a token is sent only to the service it is for.
 ///
-/// # Errors When the system has no usable certificates.
+/// # Errors
+/// When the system has no usable certificates.
 pub fn client(timeouts: Timeouts) -> Result<Client, String> {
     let client = client_builder(timeouts).build();
     let client = client.map_err(|error| format!("cannot create an HTTP client: {}", chain(&error)))?;

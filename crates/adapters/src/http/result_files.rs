@@ -82,7 +82,8 @@ fn code(answer: &[u8]) -> Option<&str> {
 impl S3ResultFiles {
     /// A client of the bucket. The client's timeout applies to the upload of a whole file.
     ///
-    /// # Errors When the options are invalid.
+    /// # Errors
+    /// When the options are invalid.
     pub fn new(options: BucketOptions, client: Client, clock: Arc<dyn Clock>) -> Result<Self, BucketProblem> {
         let url = Url::parse(&options.url).map_err(|_| BucketProblem::Url)?;
         let style = if options.path_style { UrlStyle::Path } else { UrlStyle::VirtualHost };

@@ -65,7 +65,8 @@ impl AccessTokens {
 
     /// A valid token.
     ///
-    /// # Errors What happened, as a text that follows the service's name.
+    /// # Errors
+    /// What happened, as a text that follows the service's name.
     pub(super) async fn current(&self) -> Result<String, String> {
         let mut current = self.current.lock().await;
         if let Some(token) = current.as_ref().filter(|token| Instant::now() < token.usable_until) {
@@ -101,7 +102,8 @@ impl AccessTokens {
             read(answer).await.map_err(|problem| (problem, None))
         };
         let outcome = |(_, status): &(String, Option<StatusCode>)| CallOutcome::of_status(*status);
-        let body = observed(self.client.on_call.as_ref(), "oauth", call, outcome).await.map_err(|(problem, _)| problem)?;
+        let body =
+            observed(self.client.on_call.as_ref(), "oauth", call, outcome).await.map_err(|(problem, _)| problem)?;
         let answer: Answer =
             serde_json::from_slice(&body).map_err(|_| "answered something that is not a token".to_owned())?;
         let lifetime = Duration::from_secs(answer.expires_in).saturating_sub(MARGIN);

@@ -31,7 +31,8 @@ impl WebhookClient {
     /// A client with these timeouts, which reaches private addresses only if `allow_private` is set. It uses no proxy,
     /// because a proxy would resolve names itself.
     ///
-    /// # Errors When the system has no usable certificates.
+    /// # Errors
+    /// When the system has no usable certificates.
     pub fn new(timeouts: Timeouts, clock: Arc<dyn Clock>, allow_private: bool) -> Result<Self, String> {
         Self::with_resolver(timeouts, clock, allow_private, Arc::new(SystemResolver))
     }

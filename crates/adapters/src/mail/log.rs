@@ -33,7 +33,8 @@ const SECRET_LINKS: [&str; 2] = ["license_activation_link", "download_url"];
 impl LogMail {
     /// Reads the templates.
     ///
-    /// # Errors When a template is invalid.
+    /// # Errors
+    /// When a template is invalid.
     pub fn new() -> Result<Self, String> {
         Templates::new().map(Self)
     }

@@ -63,7 +63,8 @@ impl SmtpMail {
     /// `?tls=required`), or at `smtps://…`, always encrypted. `timeout` applies to each mail, connecting included.
     /// Opens no connection yet.
     ///
-    /// # Errors What is wrong with the URL or with `from`.
+    /// # Errors
+    /// What is wrong with the URL or with `from`.
     pub fn new(url: &str, from: &str, timeout: Duration) -> Result<Self, Misconfigured> {
         let server = AsyncSmtpTransport::<Tokio1Executor>::from_url(&encrypted_where_possible(url)?)
             .map_err(|error| Misconfigured::Url(format!("this mail server URL is not valid: {error}")))?

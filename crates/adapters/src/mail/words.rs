@@ -27,7 +27,8 @@ const SOME_PLAN: &str = "the subscription plan";
 impl Templates {
     /// Reads the templates.
     ///
-    /// # Errors When a template is invalid.
+    /// # Errors
+    /// When a template is invalid.
     pub(super) fn new() -> Result<Self, String> {
         let mut environment = Environment::new();
         let mut add = |name: String, source: &'static str| {
@@ -50,7 +51,8 @@ impl Templates {
 
     /// Renders a mail of this kind. Unknown properties are ignored; missing ones are left out.
     ///
-    /// # Errors When a template cannot be rendered.
+    /// # Errors
+    /// When a template cannot be rendered.
     pub(super) fn words(&self, kind: MailKind, properties: &Map<String, serde_json::Value>) -> Result<Words, String> {
         let (text, subject) = self.render(kind, "txt", properties)?;
         let (html, _) = self.render(kind, "html", properties)?;

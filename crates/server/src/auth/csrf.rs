@@ -1,8 +1,8 @@
-//! Protection of cookie credentials: a browser sends cookies along with requests that another site's page started, so a
-//! request that changes something has to prove that the page was allowed to send it.
+//! CSRF protection for requests that authenticate with cookies.
 //!
-//! The proof is twofold: where the page comes from (`Origin`, else `Referer`), and a token that only a page which could read
-//! this service's answers knows (double submit: the `csrftoken` cookie and the header `X-CSRFToken` are the same).
+//! A browser also sends cookies with requests that another site's page starts. So a request that changes something must
+//! pass two checks: its `Origin` (or `Referer`) is allowed, and its `X-CSRFToken` header equals its `csrftoken` cookie
+//! (double submit). Only a page that can read this service's answers knows the token.
 
 use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
@@ -12,14 +12,14 @@ use reqwest::Url;
 
 use crate::http::error::ApiError;
 
-/// The cookie that holds the token.
+/// The cookie with the CSRF token.
 pub const CSRF_COOKIE: &str = "csrftoken";
 
 /// The header that repeats the token.
 pub const CSRF_HEADER: HeaderName = HeaderName::from_static("x-csrftoken");
 
-/// The token that the request's cookie holds, if it looks like one: 32 to 64 ASCII letters and digits, which is what this
-/// service and the others of its platform make.
+/// The token in the request's cookie, if it is 32 to 64 ASCII letters and digits, as this service and the platform's
+/// other services issue them.
 pub fn cookie_token(request: &HttpRequest) -> Option<String> {
     let cookie = request.cookie(CSRF_COOKIE)?;
     let token = cookie.value();
@@ -27,7 +27,7 @@ pub fn cookie_token(request: &HttpRequest) -> Option<String> {
     sound.then(|| token.to_owned())
 }
 
-/// Refuses a request with cookie credentials that may have been started by a page which must not.
+/// Checks a request that authenticates with cookies.
 ///
 /// # Errors
 /// 403 that says what is missing.
@@ -46,8 +46,8 @@ pub fn check(request: &HttpRequest, allowed_origins: &[String]) -> Result<(), Ap
     }
 }
 
-/// Browsers name the page's origin in every request that changes something. Where one does not, it is at least held to name the
-/// page over https, where nobody on the way can have removed it.
+/// Browsers send `Origin` with every request that changes something. Without it, only an https `Referer` is accepted,
+/// because nobody on the network can have removed the header there.
 fn check_origin(request: &HttpRequest, allowed_origins: &[String]) -> Result<(), ApiError> {
     let connection = request.connection_info();
     let text = |name: HeaderName| header(request.headers(), name);
@@ -64,11 +64,11 @@ fn check_origin(request: &HttpRequest, allowed_origins: &[String]) -> Result<(),
 }
 
 fn header(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
-    // A value that is no text still was sent, and is no origin.
+    // A header that is not text was sent all the same, and matches no origin.
     headers.get(name).map(|value| value.to_str().unwrap_or_default())
 }
 
-/// The origin of an address, as browsers write it; `None` where it has none, such as `null`.
+/// The origin of a URL in the form browsers send it; `None` for URLs without one.
 fn origin_of(address: &str) -> Option<String> {
     let url = Url::parse(address).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
     Some(url.origin().ascii_serialization())

@@ -1,4 +1,4 @@
-//! Who sent a request: found out once, before anything else is done with it.
+//! Identifies the caller once per request, before any handler runs.
 
 use std::time::Instant;
 
@@ -14,19 +14,18 @@ use crate::http::error::ApiError;
 use crate::state::AppState;
 use crate::telemetry::monitor::WATCHED;
 
-/// The cookie with a token's first two parts, which scripts may read.
+/// The cookie with the first two parts of the token. Scripts can read it.
 pub const HEADER_PAYLOAD_COOKIE: &str = "edx-jwt-cookie-header-payload";
 
-/// The cookie with its third part, which they may not.
+/// The cookie with the signature. Scripts cannot read it.
 pub const SIGNATURE_COOKIE: &str = "edx-jwt-cookie-signature";
 
-/// Who the credential says sent the request, or why it says nothing. In the extensions of every request that came through
-/// [`identify`].
+/// The verified token, or why there is none. [`identify`] stores it in the request's extensions.
 #[derive(Debug, Clone)]
 struct Identity(Result<AccessToken, ApiError>);
 
-/// Middleware, for `from_fn`: verifies the request's credential, and refuses callers who send too many requests. It refuses nobody
-/// for who they are: an endpoint that needs to know the caller does, through [`token`].
+/// Middleware for `from_fn`: verifies the credential and applies the rate limits. It does not refuse anonymous callers;
+/// a handler that needs the caller asks [`token`].
 pub async fn identify(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
@@ -43,10 +42,10 @@ pub async fn identify(
     Ok(next.call(request).await?.map_into_left_body())
 }
 
-/// The verified token of the request's sender.
+/// The verified token of the caller.
 ///
 /// # Errors
-/// 401 without a credential that holds; 403 for restricted tokens, and for cookies without a CSRF token.
+/// 401 without a valid credential; 403 for restricted tokens, and for cookies without a CSRF token.
 pub fn token(request: &HttpRequest) -> Result<AccessToken, ApiError> {
     let identity = request.extensions().get::<Identity>().cloned();
     identity.map_or_else(|| Err(no_credential()), |identity| identity.0)
@@ -57,7 +56,7 @@ async fn authenticate(state: &AppState, request: &HttpRequest) -> Result<AccessT
         request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(header_credential);
     match in_header {
         Some(credential) => Ok(state.verifier.verify(credential, state.manager.now()).await?),
-        // What a header says is never outvoted by cookies, which a browser sends unasked.
+        // The header wins over cookies, which browsers send unasked.
         None => {
             let credential = cookie_credential(request).ok_or_else(no_credential)?;
             let token = state.verifier.verify(&credential, state.manager.now()).await?;
@@ -67,7 +66,7 @@ async fn authenticate(state: &AppState, request: &HttpRequest) -> Result<AccessT
     }
 }
 
-/// The token that the two cookies hold together.
+/// The token assembled from both cookies.
 fn cookie_credential(request: &HttpRequest) -> Option<String> {
     let (start, signature) = (request.cookie(HEADER_PAYLOAD_COOKIE)?, request.cookie(SIGNATURE_COOKIE)?);
     Some(format!("{}.{}", start.value(), signature.value()))

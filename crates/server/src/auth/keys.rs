@@ -1,4 +1,4 @@
-//! The issuer's public keys: from the configuration, a file, or an address that is read again and again.
+//! The issuer's public keys, from the configuration, a file, or a URL that is fetched regularly.
 
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -18,36 +18,36 @@ use crate::config::JwkSetSource;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
-/// Far above any real set; an answer beyond it is not read further.
+/// The most bytes read of a JWK set; far above any real one.
 const ANSWER_LIMIT_BYTES: usize = 1024 * 1024;
-/// How often, at most, tokens that match no key make the set be read again.
+/// The shortest time between two fetches caused by unknown keys.
 const REREAD_PAUSE: TimeDelta = TimeDelta::seconds(10);
 
-/// Why tokens cannot be verified with what is configured.
+/// Why tokens cannot be verified with this configuration.
 #[derive(Debug, Error)]
 pub enum KeyError {
-    /// Nothing is configured to verify tokens with.
+    /// No key is configured.
     #[error(
         "no key to verify access tokens with: set LM_AUTH__HS256_SECRET or LM_AUTH__JWK_SET, or try things out with `serve --demo`"
     )]
     NoKey,
-    /// The file with the JWK set cannot be read.
+    /// The JWK set file cannot be read.
     #[error("auth.jwk_set: cannot read the file {}: {source}", path.display())]
     File {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// The text is not a JWK set, or holds no RSA key to verify signatures with.
+    /// The text is not a JWK set, or has no RSA signing key.
     #[error("auth.jwk_set: {0}")]
     JwkSet(&'static str),
-    /// The address does not answer as it should.
+    /// The JWK set cannot be fetched.
     #[error("auth.jwk_set: {0}")]
     Fetch(String),
 }
 
-/// The RSA keys that may have signed a token.
+/// The RSA keys that tokens may be signed with.
 pub(super) struct IssuerKeys {
     current: Arc<Current>,
     refreshing: Option<JoinHandle<()>>,
@@ -61,13 +61,13 @@ struct Current {
 struct Remote {
     url: Url,
     client: Client,
-    /// When a token last made the set be read.
+    /// When an unknown key last caused a fetch.
     last_reread: Mutex<Option<DateTime<Utc>>>,
 }
 
 impl IssuerKeys {
-    /// Reads the keys. An address is read again every `refresh` from then on, in a task of the current tokio runtime;
-    /// one that does not answer is no error, since it may the next time: until then no token matches.
+    /// Reads the keys. A URL is fetched again every `refresh`, in a task of the current tokio runtime. If the first
+    /// fetch fails, no token matches until a later one succeeds.
     pub(super) async fn open(source: &JwkSetSource, refresh: Duration) -> Result<Self, KeyError> {
         let url = match source {
             JwkSetSource::Inline(text) => return Ok(Self::fixed(parse(text.as_bytes())?)),
@@ -99,13 +99,13 @@ impl IssuerKeys {
         Self { current: Arc::new(Current { keys: RwLock::new(keys), remote: None }), refreshing: None }
     }
 
-    /// The keys at the moment.
+    /// The current keys.
     pub(super) fn current(&self) -> Arc<[DecodingKey]> {
         Arc::clone(&self.current.keys.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// For a token that matches no key, which may be signed by a new one: reads the set again unless that was done
-    /// within the last 10 seconds. Waits for a reading that is under way. Nothing happens where the keys are fixed.
+    /// Fetches the set again because a token matched no key; the issuer may have added one. Does nothing within 10
+    /// seconds of the last such fetch, or if the keys are fixed. Waits for a fetch that is already running.
     pub(super) async fn look_for_new_ones(&self, now: DateTime<Utc>) {
         let Some(remote) = &self.current.remote else {
             return;
@@ -127,13 +127,13 @@ impl Drop for IssuerKeys {
 }
 
 impl Current {
-    /// Takes over what the address answers; what it fails to answer leaves the keys as they are.
+    /// Fetches the keys. On failure the old ones stay in use.
     async fn read_again(&self) {
         let Some(remote) = &self.remote else { return };
         match remote.fetch().await {
             Ok(keys) => *self.keys.write().unwrap_or_else(PoisonError::into_inner) = keys,
             Err(error) => {
-                tracing::warn!(%error, "the issuer's keys cannot be read; the ones read before stay in use");
+                tracing::warn!(%error, "fetching the issuer's keys failed; the old keys stay in use");
             }
         }
     }
@@ -156,7 +156,7 @@ impl Remote {
     }
 }
 
-/// An error with the errors behind it, in one line.
+/// An error and its causes on one line.
 fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
@@ -167,7 +167,7 @@ fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// The RSA signing keys of a JWK set. Keys of other kinds, and ones that cannot be read, are passed over.
+/// The RSA signing keys of a JWK set. Other and invalid keys are skipped.
 fn parse(text: &[u8]) -> Result<Arc<[DecodingKey]>, KeyError> {
     #[derive(Deserialize)]
     struct Set {

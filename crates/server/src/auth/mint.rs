@@ -1,4 +1,4 @@
-//! Mints access tokens for development, as the configured issuer would sign them with its secret.
+//! Creates access tokens for development, signed with the issuer's secret.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use jsonwebtoken::{EncodingKey, Header, encode};
@@ -8,7 +8,7 @@ use thiserror::Error;
 use super::TokenRole;
 use crate::config::AuthConfig;
 
-/// Whom a development token is for.
+/// The contents of a development token.
 #[derive(Debug, Clone)]
 pub struct DevelopmentToken {
     /// The user's id in the LMS.
@@ -17,33 +17,32 @@ pub struct DevelopmentToken {
     pub email: String,
     /// The user name.
     pub username: String,
-    /// Roles as `name:context`, the context a customer's UUID or `*`.
+    /// Roles as `NAME:CONTEXT`, where the context is a customer's UUID or `*`.
     pub roles: Vec<String>,
     /// Whether the user is staff.
     pub is_staff: bool,
-    /// How long the token holds, in seconds from its minting.
+    /// How long the token is valid, in seconds.
     pub lifetime_seconds: u32,
 }
 
-/// Why no token can be minted.
+/// Why no token was created.
 #[derive(Debug, Error)]
 pub enum MintError {
-    /// Tokens are signed with the issuer's secret, and none is configured.
+    /// No HS256 secret is configured.
     #[error("a token is signed with the issuer's secret: set LM_AUTH__HS256_SECRET to the one the server runs with")]
     NoSecret,
     /// A role that would grant nothing.
     #[error("the role `{0}` would grant nothing: write NAME:CONTEXT, where CONTEXT is a customer's UUID or *")]
     Role(String),
-    /// The library that signs refused.
+    /// Signing failed.
     #[error("the token cannot be signed: {0}")]
     Signing(String),
 }
 
 impl DevelopmentToken {
-    /// The token, issued at `now` and signed HS256 with the configured secret.
+    /// A token issued at `now` and signed HS256 with the configured secret.
     ///
     /// # Errors
-    ///
     /// See [`MintError`].
     pub fn mint(&self, config: &AuthConfig, now: DateTime<Utc>) -> Result<String, MintError> {
         let secret = config.hs256_secret.as_ref().ok_or(MintError::NoSecret)?;

@@ -1,4 +1,5 @@
-//! Who is asking, and what they may do: access tokens, cookies and CSRF, permissions, throttling; and how a token is minted for development.
+//! Authentication and authorization: access tokens, cookies and CSRF, permissions, rate limits, and tokens for
+//! development.
 
 pub mod csrf;
 pub mod identity;
@@ -15,8 +16,7 @@ pub use keys::KeyError;
 pub use token::{AccessToken, Context, MAX_USERNAME_LENGTH, TokenError, TokenRole};
 pub use verifier::TokenVerifier;
 
-/// The token in an `Authorization` header's value: exactly two words, the first `JWT` in any case. Anything else,
-/// another scheme included, is no credential.
+/// The token in an `Authorization` header: exactly two words, the first `JWT` in any case. `None` for anything else.
 pub fn header_credential(value: &str) -> Option<&str> {
     let mut words = value.split_ascii_whitespace();
     match (words.next(), words.next(), words.next()) {

@@ -1,18 +1,18 @@
-//! Who may do what, as extractors: the permission an endpoint needs stands in its handler's signature.
+//! Permissions as extractors: the permission an endpoint needs is in its handler's signature.
 //!
-//! | extractor | who gets in |
+//! || extractor | who is admitted ||
 //! |---|---|
 //! | [`Caller`] | anybody with a valid token |
-//! | [`Listing<R>`] | holders of role set `R` for any customer; the list shows the customers of their roles |
+//! | [`Listing<R>`] | holders of role set `R` for any customer; lists show the customers of their roles |
 //! | [`OfPlan<R>`] | holders of `R` for the customer of the plan in the path |
 //! | [`OfAgreement<R>`] | holders of `R` for the customer of the agreement in the path |
 //! | [`Provisioner`] | provisioning admins |
 //! | [`ProvisionerOrStaff`] | provisioning admins and support staff |
 //! | [`Staff`] | support staff: administrators by their token, and superusers |
 //! | [`RetirementWorker`] | the service that retires people, and superusers |
-//! | [`HistoryReader`] | provisioning admins and support staff; of a plan or a license also those who administer its customer's subscriptions |
+//! | [`HistoryReader`] | provisioning admins and support staff; for a plan or license also its customer's subscriptions admins |
 //!
-//! The rules are those of docs/RULES.md, "Permissions".
+//! The rules are in docs/RULES.md, "Permissions".
 
 use std::marker::PhantomData;
 use std::pin::Pin;
@@ -32,7 +32,7 @@ use crate::state::AppState;
 
 type Extraction<T> = Pin<Box<dyn Future<Output = Result<T, ApiError>>>>;
 
-/// Somebody with a valid token, and what the database knows of them.
+/// A caller with a valid token, and what the database knows about them.
 #[derive(Debug, Clone)]
 pub struct Caller {
     token: AccessToken,
@@ -40,15 +40,15 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// The name that history keeps.
+    /// The name recorded in history.
     pub fn actor(&self) -> Actor {
         Actor::user(&self.token.username)
     }
 
-    /// The caller as licenses know them.
+    /// The caller as a learner.
     ///
     /// # Errors
-    /// 400 where neither token nor database has a usable email.
+    /// 400 without a usable email address in the token or the database.
     pub fn person(&self) -> Result<Person, ApiError> {
         let remembered = || self.user.as_ref().and_then(|user| user.email.as_deref());
         let email = self.token.email.as_deref().or_else(remembered).and_then(|text| text.parse::<Email>().ok());
@@ -57,7 +57,7 @@ impl Caller {
         Ok(Person { email, lms_user_id: self.lms_user_id() })
     }
 
-    /// Their id in the LMS, where the token names it.
+    /// Their LMS user id, if the token has it.
     pub fn lms_user_id(&self) -> Option<LmsUserId> {
         self.token.lms_user_id.map(LmsUserId)
     }
@@ -67,8 +67,8 @@ impl Caller {
         self.user.as_ref().is_some_and(|user| user.is_superuser)
     }
 
-    /// Whether they are support staff. The token alone says so: the database's flag is the one of the latest token, which may be
-    /// one that was taken from them since.
+    /// Whether they are support staff. Only this token counts: the database's flag comes from an earlier token, and the
+    /// role may have been withdrawn since.
     fn is_staff(&self) -> bool {
         self.token.is_staff || self.is_superuser()
     }
@@ -118,7 +118,7 @@ impl FromRequest for Caller {
     }
 }
 
-/// Looks the token's user up, and remembers what the token newly says of them.
+/// Looks up the token's user, and stores what is new in the token.
 fn recognize(state: &AppState, token: AccessToken) -> Result<Caller, ApiError> {
     let store = state.manager.store();
     let user = store.read(|unit| unit.users().find(&token.username))?;
@@ -131,11 +131,11 @@ fn recognize(state: &AppState, token: AccessToken) -> Result<Caller, ApiError> {
     Ok(Caller { token, user })
 }
 
-/// A set of roles that grants something.
+/// A set of roles that grant the same permission.
 pub trait RoleSet: 'static {
-    /// The roles in a token.
+    /// The names in tokens.
     const TOKEN_ROLES: &'static [&'static str];
-    /// The roles in the database.
+    /// The names in the database.
     const DATABASE_ROLES: &'static [&'static str];
 }
 
@@ -159,10 +159,10 @@ impl RoleSet for AdminOrLearner {
         &["enterprise_subscriptions_admin", "enterprise_subscriptions_learner"];
 }
 
-/// Somebody who holds a role of `R` for some customer.
+/// A caller with a role of `R` for some customer.
 #[derive(Debug)]
 pub struct Listing<R> {
-    /// Who.
+    /// The caller.
     pub caller: Caller,
     /// The customers they may see.
     pub scope: CustomerScope,
@@ -179,10 +179,10 @@ impl<R: RoleSet> FromRequest for Listing<R> {
     }
 }
 
-/// Somebody who holds a role of `R` for the customer of the plan in the path.
+/// A caller with a role of `R` for the customer of the plan in the path.
 #[derive(Debug)]
 pub struct OfPlan<R> {
-    /// Who.
+    /// The caller.
     pub caller: Caller,
     /// The plan.
     pub plan: PlanId,
@@ -205,10 +205,10 @@ impl<R: RoleSet> FromRequest for OfPlan<R> {
 }
 
 impl<R: RoleSet> OfPlan<R> {
-    /// The same for a plan that is not in the path.
+    /// The same check for a plan that is not in the path.
     ///
     /// # Errors
-    /// 403 where the plan is of another customer or does not exist; 404 for superusers where it does not exist.
+    /// 403 if the plan belongs to another customer or does not exist; 404 for superusers if it does not exist.
     pub async fn checked(listing: Listing<R>, plan: PlanId, state: web::Data<AppState>) -> Result<Self, ApiError> {
         let customer = blocking(move || Ok(state.manager.customer_of_plan(plan)?)).await?;
         listing.check(customer, Entity::Plan)?;
@@ -216,10 +216,10 @@ impl<R: RoleSet> OfPlan<R> {
     }
 }
 
-/// Somebody who holds a role of `R` for the customer of the agreement in the path.
+/// A caller with a role of `R` for the customer of the agreement in the path.
 #[derive(Debug)]
 pub struct OfAgreement<R> {
-    /// Who.
+    /// The caller.
     pub caller: Caller,
     /// The agreement.
     pub agreement: AgreementId,
@@ -248,14 +248,14 @@ impl<R: RoleSet> Listing<R> {
     /// The customers for which the caller holds a role of `R`.
     ///
     /// # Errors
-    /// 403 where they hold none.
+    /// 403 without any such role.
     pub fn of(caller: Caller) -> Result<Self, ApiError> {
         let scope = caller.scope(R::TOKEN_ROLES, R::DATABASE_ROLES).ok_or_else(ApiError::forbidden)?;
         Ok(Self { caller, scope, role: PhantomData })
     }
 
-    /// Refuses customers outside the scope. What does not exist belongs to nobody's scope: only superusers learn that it is
-    /// missing.
+    /// Refuses customers outside the scope. Only superusers get 404 for a missing entity; others get 403, so that they
+    /// cannot probe ids.
     pub fn check(&self, customer: Option<CustomerId>, entity: Entity) -> Result<(), ApiError> {
         match customer {
             Some(customer) if self.scope.covers(customer) => Ok(()),
@@ -265,7 +265,7 @@ impl<R: RoleSet> Listing<R> {
     }
 }
 
-/// Lets in who is permitted, and refuses everybody else with 403.
+/// Runs a check; its refusal is 403.
 fn admit<T: 'static>(
     request: &HttpRequest,
     payload: &mut Payload,
@@ -281,10 +281,10 @@ fn admit<T: 'static>(
     })
 }
 
-/// A provisioning admin: they make and edit agreements, plans and renewals of every customer.
+/// A provisioning admin, who creates and edits agreements, plans and renewals of every customer.
 #[derive(Debug)]
 pub struct Provisioner {
-    /// Who.
+    /// The caller.
     pub caller: Caller,
 }
 
@@ -297,10 +297,10 @@ impl FromRequest for Provisioner {
     }
 }
 
-/// A provisioning admin, or support staff: they do for every customer what needs a hand.
+/// A provisioning admin, or support staff, for manual corrections for any customer.
 #[derive(Debug)]
 pub struct ProvisionerOrStaff {
-    /// Who.
+    /// The caller.
     pub caller: Caller,
 }
 
@@ -313,11 +313,11 @@ impl FromRequest for ProvisionerOrStaff {
     }
 }
 
-/// Somebody who may read the history of what the path names: the `license_uuid`, the `subscription_uuid` or the
-/// `customer_agreement_uuid` in it.
+/// A caller who may read the history of the entity in the path: a `license_uuid`, `subscription_uuid` or
+/// `customer_agreement_uuid`.
 #[derive(Debug)]
 pub struct HistoryReader {
-    /// What the path names.
+    /// The entity in the path.
     pub of: EntityRef,
 }
 
@@ -356,10 +356,10 @@ impl FromRequest for HistoryReader {
     }
 }
 
-/// Support staff, who look into every customer's licenses.
+/// Support staff, who may look up every customer's licenses.
 #[derive(Debug)]
 pub struct Staff {
-    /// Who.
+    /// The caller.
     pub caller: Caller,
 }
 
@@ -375,7 +375,7 @@ impl FromRequest for Staff {
 /// The service that retires people.
 #[derive(Debug)]
 pub struct RetirementWorker {
-    /// Who.
+    /// The caller.
     pub caller: Caller,
 }
 
@@ -393,12 +393,18 @@ impl FromRequest for RetirementWorker {
     }
 }
 
-/// A UUID in the path. A path without one leads nowhere.
+/// A UUID in the path.
+///
+/// # Errors
+/// 404 for anything else.
 pub fn path_uuid(request: &HttpRequest, name: &str) -> Result<Uuid, ApiError> {
     request.match_info().get(name).and_then(|text| Uuid::parse_str(text).ok()).ok_or_else(ApiError::no_such_page)
 }
 
-/// A positive whole number in the path. A path without one leads nowhere.
+/// A positive whole number in the path.
+///
+/// # Errors
+/// 404 for anything else.
 pub fn path_integer(request: &HttpRequest, name: &str) -> Result<i64, ApiError> {
     let number = request.match_info().get(name).and_then(|text| text.parse().ok()).filter(|number| *number > 0);
     number.ok_or_else(ApiError::no_such_page)

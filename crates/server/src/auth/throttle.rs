@@ -1,8 +1,8 @@
-//! How many requests a caller may make.
+//! Rate limits per caller.
 //!
-//! Limits hold for every span of their length, wherever it begins, and exactly: each caller's admitted requests of the last
-//! minute are remembered by their moments. Refused requests do not count. Memory grows with what was admitted in the last two
-//! minutes, by 8 bytes a request and some 100 a caller.
+//! A limit holds for every window of its length, wherever it starts: the times of each caller's admitted requests of
+//! the last minute are kept. Refused requests do not count. Memory grows with the requests of the last two minutes: 8
+//! bytes each, and about 100 per caller.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::{IpAddr, Ipv6Addr};
@@ -19,24 +19,24 @@ use crate::http::error::ApiError;
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// The longest IPv6 prefix that is surely one customer of a network: a client has all addresses below it.
+/// The IPv6 prefix that counts as one caller: a client usually controls all addresses of a /64.
 const IPV6_PREFIX: Ipv6Addr = Ipv6Addr::new(0xffff, 0xffff, 0xffff, 0xffff, 0, 0, 0, 0);
 
-/// Who a request counts for.
+/// Whom a request counts for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Caller {
     User(String),
     Address(IpAddr),
 }
 
-/// So many requests in a span of time.
+/// A number of requests per window.
 #[derive(Debug, Clone, Copy)]
 struct Limit {
     requests: usize,
     span: Duration,
 }
 
-/// Counts requests. One is made at the start and shared by all workers.
+/// Counts requests. One instance is shared by all workers.
 #[derive(Debug)]
 pub struct Throttle {
     config: ThrottleConfig,
@@ -44,7 +44,7 @@ pub struct Throttle {
     admitted: Mutex<Admitted>,
 }
 
-/// The moments of the requests that were admitted in the last minute, by caller, the oldest first.
+/// The times of the requests admitted in the last minute by caller, oldest first.
 #[derive(Debug, Default)]
 struct Admitted {
     by_caller: HashMap<Caller, VecDeque<Instant>>,
@@ -52,14 +52,14 @@ struct Admitted {
 }
 
 impl Throttle {
-    /// A throttle that has seen nobody yet. With `trust_forwarded_for`, clients are known by the last address in
-    /// `X-Forwarded-For`, the one that the proxy in front of this server saw.
+    /// A throttle without any requests. With `trust_forwarded_for`, the last address in `X-Forwarded-For`, the one that
+    /// the proxy in front of this server saw, identifies the client.
     pub fn new(config: &ThrottleConfig, trust_forwarded_for: bool) -> Self {
         Self { config: config.clone(), trust_forwarded_for, admitted: Mutex::default() }
     }
 
-    /// Admits the request of this user, or of the address where there is none, at the moment `now`; or tells when to come back.
-    /// `now` must not lie before that of an earlier request by much.
+    /// Counts a request at `now` for its user, or for its address without a user. `now` must not be much earlier than
+    /// in previous calls.
     ///
     /// # Errors
     /// 429 with `Retry-After`.
@@ -85,7 +85,7 @@ impl Throttle {
         waiting.map_or(Ok(()), |wait| Err(too_many(wait)))
     }
 
-    /// Notes one more request, or returns how long until there may be one.
+    /// Counts a request, or returns how long to wait for the next one.
     fn count(&self, caller: Caller, limits: &[Limit], now: Instant) -> Option<Duration> {
         let mut admitted = self.admitted.lock().unwrap_or_else(PoisonError::into_inner);
         admitted.sweep(now);
@@ -113,7 +113,7 @@ impl Throttle {
 }
 
 impl Limit {
-    /// How long until one more request stays within the limit; `None` where it does now.
+    /// How long to wait until the limit allows one more request; `None` if it does now.
     fn wait(self, moments: &VecDeque<Instant>, now: Instant) -> Option<Duration> {
         let oldest = moments.get(moments.len().checked_sub(self.requests)?)?;
         (*oldest + self.span).checked_duration_since(now).filter(|wait| !wait.is_zero())
@@ -121,7 +121,7 @@ impl Limit {
 }
 
 impl Admitted {
-    /// Forgets, once a minute, the callers who made no request in the last one.
+    /// Once a minute, removes callers without requests in the last minute.
     fn sweep(&mut self, now: Instant) {
         let swept = *self.swept.get_or_insert(now);
         if now.saturating_duration_since(swept) >= MINUTE {
@@ -135,7 +135,7 @@ impl Admitted {
     }
 }
 
-/// Forgets what is over a minute old.
+/// Removes times older than a minute.
 fn forget(moments: &mut VecDeque<Instant>, now: Instant) {
     while moments.front().is_some_and(|&oldest| now.saturating_duration_since(oldest) >= MINUTE) {
         moments.pop_front();
@@ -156,7 +156,7 @@ mod tests {
 
     use super::*;
 
-    /// A throttle at a time of its own.
+    /// A throttle with its own clock.
     struct Clocked {
         throttle: Throttle,
         now: Instant,
@@ -171,7 +171,7 @@ mod tests {
             self.now += Duration::from_millis(milliseconds);
         }
 
-        /// How many requests are admitted now before one is refused, and in how many seconds that one may come again.
+        /// How many requests are admitted now, and after how many seconds the next one will be.
         fn admits(&self, user: Option<&AccessToken>, peer: &str) -> (usize, u64) {
             let peer = format!("{peer}:1000").parse().unwrap();
             let request = TestRequest::default().peer_addr(peer).to_http_request();

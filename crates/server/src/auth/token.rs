@@ -1,4 +1,4 @@
-//! What a token says once its signature is known to be the issuer's, and the checks of what it says.
+//! The contents of a verified token, and the checks of its claims.
 
 use std::fmt;
 
@@ -7,25 +7,25 @@ use serde_json::{Map, Value};
 use thiserror::Error;
 use uuid::Uuid;
 
-/// How far the issuer's clock and ours may be apart, in seconds.
+/// The allowed difference between the issuer's clock and this one, in seconds.
 const LEEWAY_SECONDS: f64 = 1.0;
 
-/// A verified access token. Whether its user is a superuser only the database knows: the claim of that name is ignored.
+/// A verified access token. Its superuser claim is ignored; only the database decides that.
 #[derive(Clone, PartialEq, Eq)]
 pub struct AccessToken {
     /// The user name; never empty.
     pub username: String,
-    /// The email address, as the issuer spells it.
+    /// The email address as the issuer spells it.
     pub email: Option<String>,
-    /// The user's id in the LMS; where it is missing the LMS has to be asked.
+    /// The LMS user id, if the token has it.
     pub lms_user_id: Option<i64>,
-    /// Whether the issuer calls the user an administrator.
+    /// Whether the issuer marks the user as an administrator.
     pub is_staff: bool,
-    /// The roles that grant something: those with a sound context.
+    /// The roles with a valid context. Others grant nothing.
     pub roles: Vec<TokenRole>,
 }
 
-/// Hides the email address, which has no place in a log.
+/// Hides the email address from logs.
 impl fmt::Debug for AccessToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AccessToken")
@@ -38,16 +38,16 @@ impl fmt::Debug for AccessToken {
     }
 }
 
-/// One role of a token: what its bearer may do, and for whom.
+/// A role and the customers it is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenRole {
-    /// The role as the issuer names it, such as `enterprise_admin`.
+    /// The issuer's name of the role, such as `enterprise_admin`.
     pub name: String,
-    /// Whom it holds for.
+    /// The customers it is for.
     pub context: Context,
 }
 
-/// Whom a role holds for.
+/// The customers a role is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Context {
     /// Every customer, written `*`.
@@ -57,7 +57,7 @@ pub enum Context {
 }
 
 impl TokenRole {
-    /// Reads `name:context`. `None` where the context is missing, or neither `*` nor a UUID: such a role grants nothing.
+    /// Reads `NAME:CONTEXT`; `None` unless the context is `*` or a UUID.
     pub fn parse(text: &str) -> Option<Self> {
         let (name, context) = text.split_once(':')?;
         let context = match context {
@@ -68,16 +68,17 @@ impl TokenRole {
     }
 }
 
-/// Why a token is refused. [`TokenError::Restricted`] is answered 403, every other one 401. Nothing of the token is in it.
+/// Why a token is refused. [`TokenError::Restricted`] becomes 403, all others 401. The messages quote nothing of the
+/// token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum TokenError {
-    /// Not a JWT, or one whose parts cannot be read or lack `exp` or `iat`.
+    /// Not a JWT, or `exp` or `iat` is missing.
     #[error("the access token is malformed")]
     Malformed,
-    /// Not signed by the issuer, or in a way that is not accepted.
+    /// The signature is wrong, or its algorithm is not accepted.
     #[error("the access token is not signed by the trusted issuer")]
     BadSignature,
-    /// `iss` is someone else.
+    /// `iss` is another issuer.
     #[error("the access token is from an issuer that is not trusted here")]
     WrongIssuer,
     /// `aud` does not name this service.
@@ -89,7 +90,7 @@ pub enum TokenError {
     /// `iat` or `nbf` lies in the future.
     #[error("the access token is not valid yet; compare the clocks of its issuer and this server")]
     NotYetValid,
-    /// `version` is 2 or later, or no version at all.
+    /// `version` is 2 or later, or not a version.
     #[error("the access token has a version that is not supported; versions up to 1.x are")]
     UnsupportedVersion,
     /// Neither `preferred_username` nor `username`.
@@ -103,14 +104,14 @@ pub enum TokenError {
 /// The longest user name, in characters.
 pub const MAX_USERNAME_LENGTH: usize = 255;
 
-/// What every token must say.
+/// What every token must contain.
 pub(super) struct Expected {
     pub(super) issuer: String,
     pub(super) audience: String,
 }
 
 impl Expected {
-    /// Checks the claims of a token whose signature is known to be good.
+    /// Checks the claims of a token whose signature was verified.
     pub(super) fn check(&self, claims: &Map<String, Value>, now: DateTime<Utc>) -> Result<AccessToken, TokenError> {
         let text = |name: &str| claims.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
         if text("iss") != Some(self.issuer.as_str()) {
@@ -122,11 +123,11 @@ impl Expected {
         check_times(claims, now)?;
         check_version(claims.get("version"))?;
         let username = text("preferred_username").or_else(|| text("username")).ok_or(TokenError::NoUsername)?;
-        // Databases cannot keep null characters.
+        // Postgres cannot store null characters.
         if username.contains('\0') || username.chars().count() > MAX_USERNAME_LENGTH {
             return Err(TokenError::Malformed);
         }
-        // Whatever does not clearly say no counts as yes.
+        // Anything other than a clear no counts as yes.
         if !matches!(claims.get("is_restricted"), None | Some(Value::Null | Value::Bool(false))) {
             return Err(TokenError::Restricted);
         }
@@ -152,7 +153,7 @@ impl Expected {
 
 fn check_times(claims: &Map<String, Value>, now: DateTime<Utc>) -> Result<(), TokenError> {
     let seconds = |name: &str| claims.get(name).and_then(Value::as_f64);
-    // As a float like the claims, which may have a fraction; good to a microsecond for centuries.
+    // A float like the claims, which may have a fraction; exact to a microsecond for centuries.
     let now = now.timestamp_micros() as f64 / 1e6;
     let expiry = seconds("exp").ok_or(TokenError::Malformed)?;
     let issued = seconds("iat").ok_or(TokenError::Malformed)?;
@@ -178,7 +179,7 @@ fn check_version(claim: Option<&Value>) -> Result<(), TokenError> {
     }
 }
 
-/// A whole number, also when it is written as text.
+/// A whole number, also if it is written as text.
 fn integer(value: &Value) -> Option<i64> {
     value.as_i64().or_else(|| value.as_str()?.parse().ok())
 }

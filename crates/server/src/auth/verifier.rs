@@ -1,4 +1,4 @@
-//! Tells the issuer's tokens from all others.
+//! Verifies access tokens.
 
 use std::time::Duration;
 
@@ -11,8 +11,8 @@ use super::keys::{IssuerKeys, KeyError};
 use super::token::{AccessToken, Expected, TokenError};
 use crate::config::AuthConfig;
 
-/// Verifies access tokens: HS256 with the issuer's secret, RS256 and RS512 with the keys of its JWK set, of which any may
-/// match. One is made at the start and shared by all workers.
+/// Verifies access tokens: HS256 with the issuer's secret, RS256 and RS512 with any key of its JWK set. One instance is
+/// shared by all workers.
 pub struct TokenVerifier {
     expected: Expected,
     secret: Option<DecodingKey>,
@@ -20,12 +20,11 @@ pub struct TokenVerifier {
 }
 
 impl TokenVerifier {
-    /// Takes the keys from the configuration. A JWK set given as a URL is read now and in the background from now on,
-    /// so this needs a tokio runtime; that it does not answer yet is no error, only logged.
+    /// Reads the keys from the configuration. A JWK set at a URL is fetched now and again in the background, so this
+    /// needs a tokio runtime; a failed fetch is only logged.
     ///
     /// # Errors
-    ///
-    /// [`KeyError`], when there is neither a secret nor a JWK set, or a JWK set that is of no use.
+    /// [`KeyError`] without a secret or JWK set, or with an unusable JWK set.
     pub async fn from_config(config: &AuthConfig) -> Result<Self, KeyError> {
         let keys = match &config.jwk_set {
             Some(source) => Some(IssuerKeys::open(source, Duration::from_secs(config.jwk_set_refresh_seconds)).await?),
@@ -43,15 +42,13 @@ impl TokenVerifier {
         Ok(Self { expected, secret, keys })
     }
 
-    /// What `token` says, if it holds at `now`. The signature is always checked, with a key of the kind that its
-    /// algorithm needs.
+    /// Verifies a token at `now`: its signature, with a key for its algorithm, then its claims.
     ///
     /// # Errors
-    ///
     /// The first check that failed, see [`TokenError`].
     pub async fn verify(&self, token: &str, now: DateTime<Utc>) -> Result<AccessToken, TokenError> {
         let header = decode_header(token).map_err(|_| TokenError::Malformed)?;
-        // RFC 7515: what a token calls critical must be understood, and no such extension is.
+        // RFC 7515: a token with an unknown critical extension must be refused. We know none.
         if header.crit.is_some() {
             return Err(TokenError::Malformed);
         }
@@ -70,9 +67,9 @@ impl TokenVerifier {
     }
 }
 
-/// The claims of `token` if one of `keys` signed it.
+/// The claims, if one of the keys signed the token.
 fn claims(token: &str, algorithm: Algorithm, keys: &[DecodingKey]) -> Result<Option<Map<String, Value>>, TokenError> {
-    // The signature alone: what the token says is checked against the caller's clock, not this library's.
+    // Only the signature: the claims are checked against the caller's clock.
     let mut validation = Validation::new(algorithm);
     validation.required_spec_claims.clear();
     validation.validate_exp = false;

@@ -1,4 +1,4 @@
-//! A small customer to try the service with, and the commands to paste.
+//! Creates the demo customer and prints the commands of the walkthrough.
 
 use std::fmt;
 
@@ -15,17 +15,17 @@ const CUSTOMER: Uuid = Uuid::from_u128(0xdec0_de00_0000_4000_8000_0000_0000_0001
 /// The demo customer's catalog.
 const CATALOG: Uuid = Uuid::from_u128(0xdec0_de00_0000_4000_8000_0000_0000_0002);
 
-/// Learners who hold a license from the start.
+/// Learners with a license from the start.
 const LEARNERS: [&str; 3] = ["ada@example.com", "grace@example.com", "edsger@example.com"];
 
-/// The plans: title, licenses, days since the start and until the expiration.
+/// The plans: title, licenses, days since the start, days until the expiration.
 const PLANS: [(&str, i32, i64, i64); 2] = [(WALKED_PLAN, 20, 30, 335), (RENEWED_PLAN, 5, 10, 90)];
-/// The plan whose licenses the walk hands out.
+/// The plan whose licenses the walkthrough assigns.
 const WALKED_PLAN: &str = "Data Science";
-/// The plan that the walk renews and moves a license to.
+/// The plan that the walkthrough renews and transfers a license to.
 const RENEWED_PLAN: &str = "Languages";
 
-/// What the walk is about.
+/// The ids that the walkthrough uses.
 #[derive(Debug, Clone, Copy)]
 pub struct Demo {
     agreement: AgreementId,
@@ -35,7 +35,7 @@ pub struct Demo {
     expiration_date: DateTime<Utc>,
 }
 
-/// One line that says what there is.
+/// One line that lists what exists.
 impl fmt::Display for Demo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { agreement, plan, renewed_plan, .. } = self;
@@ -44,7 +44,7 @@ impl fmt::Display for Demo {
     }
 }
 
-/// Makes the demo customer with two plans and a few learners, unless it is there.
+/// Creates the demo customer with two plans and a few learners, unless it exists.
 pub fn seed(manager: &LicenseManager) -> Result<Demo, Error> {
     let customer = CustomerId(CUSTOMER);
     let filter = AgreementFilter { scope: CustomerScope::All, customer: Some(customer), agreement: None };
@@ -78,7 +78,7 @@ fn make(manager: &LicenseManager, customer: CustomerId) -> Result<(), Error> {
     };
     let page = manager.create_agreement(&actor, NewAgreement { customer, changes })?;
     let Some(agreement) = page.agreements.first().map(|overview| overview.agreement.id) else {
-        return Err(Error::storage("the demo agreement was not made"));
+        return Err(Error::storage("the demo agreement was not created"));
     };
     let today = manager.now();
     for (title, licenses, days_before, days_after) in PLANS {
@@ -104,7 +104,8 @@ fn make(manager: &LicenseManager, customer: CustomerId) -> Result<(), Error> {
     Ok(())
 }
 
-/// The commands of the walk: list the plan, assign, activate, revoke, renew, transfer. `admin` and `learner` are access tokens.
+/// The commands of the walkthrough: list the plan, assign, activate, revoke, renew, transfer. `admin` and `learner` are
+/// access tokens.
 pub fn walk(address: &str, demo: &Demo, admin: &str, learner: &str) -> String {
     let base = format!("{address}/api/v1");
     let Demo { agreement, plan, renewed_plan, expiration_date } = demo;
@@ -133,7 +134,7 @@ The demo customer is ready. Paste these into a shell with curl:
   curl -s -H "$ADMIN" -H 'Content-Type: application/json' -d '{{"user_emails": ["{DEMO_LEARNER}"]}}' \
     {base}/subscriptions/{plan}/licenses/bulk-revoke/
 
-5. Renew the other plan into the next year. Its learners get their seats in the plan that follows:
+5. Renew the other plan into the next year. Its learners get their licenses in the new plan:
   RENEWAL=$(curl -s -H "$ADMIN" -H 'Content-Type: application/json' \
     -d '{{"prior_subscription_plan": "{renewed_plan}", "number_of_licenses": 8, "salesforce_opportunity_id": null,
          "effective_date": "{effective}", "renewed_expiration_date": "{expiration}"}}' \
@@ -157,18 +158,18 @@ The tokens are valid for a day. Ctrl-C stops the server.
     )
 }
 
-/// The learner of the walk.
+/// The learner of the walkthrough.
 pub const DEMO_LEARNER: &str = "linus@example.com";
 
-/// The learner whose license the walk moves.
+/// The learner whose license is transferred.
 const MOVED_LEARNER: &str = "katherine@example.com";
 
-/// The admin's roles in the walk.
+/// The roles of the walkthrough's admin.
 pub fn admin_roles() -> Vec<String> {
     vec![format!("enterprise_admin:{CUSTOMER}"), "enterprise_provisioning_admin:*".to_owned()]
 }
 
-/// The learner's roles in the walk.
+/// The roles of the walkthrough's learner.
 pub fn learner_roles() -> Vec<String> {
     vec![format!("enterprise_learner:{CUSTOMER}")]
 }

@@ -14,86 +14,85 @@ use uuid::Uuid;
 use crate::auth::mint::DevelopmentToken;
 use crate::cli::operations::{CopyArguments, OperationCommand};
 
-/// Hands out the seats of an enterprise's subscription plans.
+/// Manages the licenses of enterprise subscription plans.
 ///
-/// Settings come from built-in defaults, then the file given with --config, then the
-/// environment: DATABASE_URL, and `LM_<SECTION>__<KEY>` for every key.
-/// `license-manager config` lists them all.
+/// Settings come from the defaults, then the file given with --config, then the environment: DATABASE_URL, and
+/// `LM_<SECTION>__<KEY>` for every key. `license-manager config` lists them all.
 #[derive(Debug, Parser)]
 #[command(name = "license-manager", version, verbatim_doc_comment)]
 pub struct Cli {
     /// Read settings from this TOML file.
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// What to do; `serve` when nothing is said.
+    /// The command; `serve` if none is given.
     #[command(subcommand)]
     command: Option<Command>,
 }
 
 impl Cli {
-    /// What to do.
+    /// The command; `serve` if none was given.
     pub fn into_command(self) -> Command {
         self.command.unwrap_or(Command::Serve(ServeArguments { demo: false }))
     }
 }
 
-/// What the program can do.
+/// The commands of the program.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Answer requests over HTTP, after bringing the database up to date; this is the default.
+    /// Migrate the database and answer requests over HTTP; this is the default.
     Serve(ServeArguments),
-    /// Deliver mails, events and calls that are owed, run what is scheduled, and answer no requests. Any number of workers share the
-    /// work; `serve` is one too unless `worker.enabled` is false.
+    /// Deliver messages and run the schedule, without answering requests. Any number of workers share the work; `serve`
+    /// is one too unless `worker.enabled` is false.
     Worker,
-    /// Look at messages that wait to be delivered, have them tried again, or drop them.
+    /// List, retry or drop messages that wait for delivery.
     #[command(subcommand)]
     Outbox(OutboxCommand),
-    /// Bring the database up to date, then stop.
+    /// Migrate the database, then stop.
     Migrate,
     /// Copy everything from a SQLite database to a new Postgres database. Stop the server first.
     Copy(CopyArguments),
     /// Print an access token for development, signed with the configured HS256 secret.
     Token(TokenArguments),
-    /// Write the rows that everything else needs into the database: plan types and products.
+    /// Add the initial rows to the database: plan types and products.
     Seed(SeedArguments),
-    /// Let a user do everything, or no longer; tokens never say so.
+    /// Make a user a superuser, or revoke it; tokens cannot do this.
     Superuser(SuperuserArguments),
-    /// Print the settings in force, secrets hidden, with the environment variable of each, and check them.
+    /// Check and print the settings in force, secrets hidden, with the environment variable of each.
     Config,
-    /// Recurring operations, and what is done by hand.
+    /// Run a recurring or manual operation.
     #[command(flatten)]
     Operation(OperationCommand),
 }
 
-/// What to do with messages that wait to be delivered.
+/// What to do with waiting messages.
 #[derive(Debug, Subcommand)]
 pub enum OutboxCommand {
-    /// Show messages, without personal data: those that nobody tries to deliver any more, or all.
+    /// List messages, without personal data: the parked (dead-lettered) ones, or all.
     List(ListArguments),
-    /// Have messages tried again from now on. With ids, parked or not; else only parked ones.
+    /// Retry messages now. With ids, parked or not; otherwise parked ones only.
     Retry(SelectionArguments),
-    /// Give messages up: what they promise never happens. With ids, parked or not; else only parked ones.
+    /// Delete messages, so that they are never delivered. With ids, parked or not; otherwise parked ones only.
     Drop(SelectionArguments),
 }
 
-/// Which messages to show, and how.
+/// Which messages to list, and how.
 #[derive(Debug, Args)]
 pub struct ListArguments {
-    /// Show messages that are still tried as well.
+    /// Also list messages that are still retried.
     #[arg(long)]
     pub all: bool,
-    /// Show messages of this topic only.
+    /// Only list messages of this topic.
     #[arg(long, value_parser = topics())]
     pub topic: Option<String>,
-    /// Show at most this many.
+    /// List at most this many.
     #[arg(long, value_name = "NUMBER", default_value_t = 100)]
     pub limit: u32,
-    /// As a table for people, or as a JSON list.
+    /// The output: a table for people, or a JSON list.
     #[arg(long, value_enum, default_value_t = OutputFormat::Table)]
     pub output: OutputFormat,
 }
 
-/// How something is shown.
+/// The format of an output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum OutputFormat {
     /// Columns, for people.
@@ -102,44 +101,44 @@ pub enum OutputFormat {
     Json,
 }
 
-/// Which messages are meant.
+/// Which messages to change.
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 pub struct SelectionArguments {
-    /// These messages.
+    /// The ids of the messages.
     #[arg(value_name = "ID")]
     pub ids: Vec<Uuid>,
-    /// Every parked message.
+    /// All parked messages.
     #[arg(long)]
     pub all_parked: bool,
-    /// Every parked message of this topic.
+    /// All parked messages of this topic.
     #[arg(long, value_parser = topics())]
     pub topic: Option<String>,
 }
 
-/// How to serve.
+/// Options of `serve`.
 #[derive(Debug, Args)]
 pub struct ServeArguments {
-    /// Try things out: create a demo customer, and make up a signing secret for this run where none is configured.
+    /// Create a demo customer, and a signing secret for this run if none is configured.
     #[arg(long)]
     pub demo: bool,
 }
 
-/// What to seed.
+/// Options of `seed`.
 #[derive(Debug, Args)]
 pub struct SeedArguments {
-    /// Create a small customer with plans and learners as well.
+    /// Also create a small customer with plans and learners.
     #[arg(long)]
     pub demo: bool,
 }
 
-/// Who is a superuser.
+/// Options of `superuser`.
 #[derive(Debug, Args)]
 pub struct SuperuserArguments {
-    /// The user name in their tokens.
+    /// The user name in the user's tokens.
     #[arg(value_name = "NAME", value_parser = user_name)]
     pub username: String,
-    /// Take it back.
+    /// Revoke it.
     #[arg(long)]
     pub revoke: bool,
 }
@@ -153,7 +152,7 @@ fn topics() -> PossibleValuesParser {
     PossibleValuesParser::new(Topic::ALL.map(Topic::as_str))
 }
 
-/// Whom a token is for.
+/// Options of `token`.
 #[derive(Debug, Args)]
 pub struct TokenArguments {
     /// The user's id in the LMS.
@@ -165,13 +164,13 @@ pub struct TokenArguments {
     /// The user name.
     #[arg(long, value_name = "NAME")]
     pub username: String,
-    /// A role, NAME:UUID for one customer or NAME:* for all; can be repeated.
+    /// A role: NAME:UUID for one customer, NAME:* for all; can be repeated.
     #[arg(long = "role", value_name = "ROLE")]
     pub roles: Vec<String>,
     /// Make the user staff.
     #[arg(long)]
     pub staff: bool,
-    /// How long the token holds.
+    /// The token's lifetime.
     #[arg(long, value_name = "SECONDS", default_value_t = 3600, value_parser = clap::value_parser!(u32).range(1..))]
     pub lifetime_seconds: u32,
 }

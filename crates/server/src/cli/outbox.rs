@@ -1,4 +1,4 @@
-//! `license-manager outbox`: an operator looks at messages that wait, has them tried again, or gives them up.
+//! `license-manager outbox`: lists, retries or drops waiting messages.
 
 use std::io::Write;
 
@@ -10,13 +10,13 @@ use serde_json::json;
 
 use crate::cli::{ListArguments, OutboxCommand, OutputFormat, SelectionArguments};
 
-/// Why a command was not done, for whoever gave it.
+/// Why a command failed.
 type Failure = Box<dyn std::error::Error>;
 
-/// Does what the command says, and writes what came of it.
+/// Runs the command and prints its result.
 ///
 /// # Errors
-/// Where storage fails, or where an operator named messages of which none is there.
+/// When storage fails, or when some of the given ids do not exist or are being delivered.
 pub fn run(manager: &LicenseManager, command: OutboxCommand, out: &mut impl Write) -> Result<(), Failure> {
     match command {
         OutboxCommand::List(arguments) => list(manager, &arguments, out),

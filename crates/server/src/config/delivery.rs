@@ -1,34 +1,34 @@
-//! The sections about how what is owed to the outside is delivered.
+//! The sections on mail, the worker and webhooks.
 
 use license_manager_domain::Email;
 use serde::{Deserialize, Serialize};
 
 use super::read::{optional_email, whole_number};
 
-/// `[mail]`: who is mailed that is no learner and no admin.
+/// `[mail]`: recipients other than learners and admins.
 #[derive(Debug, Clone, Default, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct MailConfig {
-    /// The address that is told when a plan's revocation cap is used up; `None`: nobody is.
+    /// The address notified when a plan's revocation cap is used up; `None`: nobody.
     #[serde(deserialize_with = "optional_email")]
     pub customer_success_email: Option<Email>,
 }
 
-/// `[worker]`: how what is owed to the outside is delivered. `license-manager worker` does it alone, whatever `enabled` says.
+/// `[worker]`: the delivery of messages. `license-manager worker` delivers whatever `enabled` says.
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct WorkerConfig {
-    /// Whether the server delivers beside answering requests.
+    /// Whether the server also delivers messages.
     pub enabled: bool,
-    /// Batches delivered at once to each kind of upstream, from 1 to 64.
+    /// Batches delivered at the same time per queue, from 1 to 64.
     #[serde(deserialize_with = "whole_number::<_, _, 1, 64>")]
     pub concurrency: usize,
-    /// Seconds until what failed is tried again, from 0 to an hour. Each further pause is twice the one before, up to ten times
-    /// the first; after five tries a message is parked.
+    /// Seconds before the first retry, from 0 to an hour. Each further pause doubles, up to ten times the first. After
+    /// five attempts a message is dead-lettered.
     #[serde(deserialize_with = "whole_number::<_, _, 0, 3_600>")]
     pub retry_base_seconds: u32,
-    /// Seconds after which messages of a worker that died are delivered by another one, from 1 to an hour. A worker that lives
-    /// prolongs its claim.
+    /// Seconds until another worker may take over a worker's messages, from 1 to an hour. A running worker renews its
+    /// lease.
     #[serde(deserialize_with = "whole_number::<_, _, 1, 3_600>")]
     pub lease_seconds: u32,
 }
@@ -39,11 +39,11 @@ impl Default for WorkerConfig {
     }
 }
 
-/// `[webhooks]`: endpoints that events are told to; provisioning admins register them.
+/// `[webhooks]`: the endpoints that provisioning admins register.
 #[derive(Debug, Clone, Default, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct WebhooksConfig {
-    /// Whether endpoints may be inside this machine or its networks, and be reached by http. Whoever registers endpoints could
-    /// then have this service talk to others that trust it.
+    /// Whether endpoints may have private addresses and use http. Then whoever registers endpoints can reach other
+    /// services that trust this one.
     pub allow_private_addresses: bool,
 }

@@ -1,4 +1,4 @@
-//! The configuration in force, for people.
+//! Prints the configuration in force.
 
 use serde_json::Value;
 
@@ -6,7 +6,7 @@ use super::Config;
 use super::load::environment_variable;
 
 impl Config {
-    /// Every key with its value as TOML, secrets hidden, and beside each the environment variable that sets it.
+    /// All keys with their values as TOML, secrets hidden, each with its environment variable.
     pub fn effective(&self) -> String {
         let mut shown = self.clone();
         shown.database.url = Some(self.database.url_or_default());
@@ -28,7 +28,7 @@ impl Config {
     }
 }
 
-/// The sections and their keys, both in alphabetical order. A key of a section within a section is `inner.key`.
+/// The sections and their keys, both in alphabetical order. A key in a subsection is `inner.key`.
 pub(super) fn sections(config: &Config) -> Vec<(String, Vec<(String, Value)>)> {
     fn entries(value: Value) -> Vec<(String, Value)> {
         let mut entries: Vec<_> = match value {
@@ -51,7 +51,7 @@ pub(super) fn sections(config: &Config) -> Vec<(String, Vec<(String, Value)>)> {
     entries(all).into_iter().map(|(section, content)| (section, keys(content))).collect()
 }
 
-/// `value` as TOML writes it: like JSON for texts, numbers, booleans and lists, except that TOML wants DEL escaped.
+/// The value as TOML. It differs from JSON only in that DEL must be escaped.
 fn toml_value(value: &Value) -> String {
     value.to_string().replace('\u{7f}', "\\u007F")
 }

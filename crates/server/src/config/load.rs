@@ -1,4 +1,4 @@
-//! Reads the layers and says what is wrong with them, in the words of whoever wrote it.
+//! Loads the configuration from its layers and reports errors.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -12,8 +12,7 @@ use super::effective::sections;
 const PREFIX: &str = "LM_";
 const DATABASE_URL: &str = "DATABASE_URL";
 
-/// Why the configuration cannot be used. Printed, it is one line that names the key as it was written, and never holds
-/// a secret.
+/// Why the configuration is invalid. Displays as one line that names the key as it was written and holds no secret.
 #[derive(Debug, Error)]
 pub enum ConfigError {
     /// The file given with `--config` cannot be read.
@@ -21,7 +20,7 @@ pub enum ConfigError {
     File {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         source: std::io::Error,
     },
     /// The file is not TOML.
@@ -29,46 +28,45 @@ pub enum ConfigError {
     Syntax {
         /// The file.
         path: PathBuf,
-        /// Where, and what is wrong there.
+        /// The place and the error.
         problem: String,
     },
-    /// A key that does not exist.
+    /// The key does not exist.
     #[error("{key}: there is no such key; {allowed}")]
     UnknownKey {
         /// The key as it was written: a variable's name, or `section.key in FILE`.
         key: String,
-        /// The keys that there are.
+        /// The keys that exist.
         allowed: String,
     },
-    /// A value that its key cannot have.
+    /// The value is invalid for its key.
     #[error("{key}: {problem}")]
     BadValue {
         /// The key as it was written.
         key: String,
-        /// What is wrong with the value, and what is allowed.
+        /// What is wrong and what is allowed.
         problem: String,
     },
 }
 
-/// The environment variable that sets `section.key`.
+/// The environment variable of `section.key`.
 pub(super) fn environment_variable(section: &str, key: &str) -> String {
     format!("{PREFIX}{}__{}", section.to_uppercase(), key.to_uppercase().replace('.', "__"))
 }
 
 impl Config {
-    /// Reads the configuration from the built-in defaults, then `file`, then `environment` (of which other variables
-    /// than `DATABASE_URL` and `LM_…` are ignored).
+    /// Loads the configuration from the defaults, then `file`, then `environment`. Variables other than `DATABASE_URL`
+    /// and `LM_…` are ignored.
     ///
     /// # Errors
-    ///
-    /// The first thing that is wrong, see [`ConfigError`].
+    /// The first problem found, see [`ConfigError`].
     pub fn load(file: Option<&Path>, environment: impl Iterator<Item = (String, String)>) -> Result<Self, ConfigError> {
         let keys = KnownKeys::new();
         let mut builder = config::Config::builder();
         if let Some(path) = file {
             builder = builder.add_source(read_file(path, &keys)?);
         }
-        // Sorted, so that of several mistakes the same one is reported every time.
+        // Sorted, so that the same error is reported every time.
         let environment: BTreeMap<_, _> = environment.collect();
         let mut variables = BTreeMap::new();
         if let Some(url) = environment.get(DATABASE_URL) {
@@ -83,7 +81,7 @@ impl Config {
     }
 }
 
-/// Puts `value` over what the file says, unless it is empty, and remembers which variable it came from.
+/// Overrides a value unless the variable is empty, and remembers the variable for error messages.
 fn set(
     builder: ConfigBuilder<DefaultState>,
     variables: &mut BTreeMap<String, String>,
@@ -100,7 +98,7 @@ fn set(
         .map_err(|error| ConfigError::BadValue { key: variable.to_owned(), problem: one_line(&error.to_string()) })
 }
 
-/// The file's content, once it is sure that it names only keys that exist.
+/// Reads the file and checks that all its keys exist.
 fn read_file(path: &Path, keys: &KnownKeys) -> Result<impl Source + Send + Sync + 'static + use<>, ConfigError> {
     let text = std::fs::read_to_string(path).map_err(|source| ConfigError::File { path: path.to_owned(), source })?;
     let source = File::from_str(&text, FileFormat::Toml);
@@ -119,7 +117,7 @@ fn read_file(path: &Path, keys: &KnownKeys) -> Result<impl Source + Send + Sync 
     Ok(source)
 }
 
-/// What can be set, taken from the configuration's own structure so that the two never disagree.
+/// The known keys per section, derived from the configuration's own structure.
 struct KnownKeys(BTreeMap<String, Vec<String>>);
 
 impl KnownKeys {
@@ -180,7 +178,7 @@ impl KnownKeys {
     }
 }
 
-/// The keys of a section, those of a section within it as `inner.key`.
+/// The keys of a section; those of a subsection as `inner.key`.
 fn flattened(section: config::Map<String, Value>, known: &[String]) -> Vec<String> {
     let mut keys = Vec::new();
     for (key, value) in section {
@@ -195,7 +193,7 @@ fn flattened(section: config::Map<String, Value>, known: &[String]) -> Vec<Strin
     keys
 }
 
-/// Names the key as it was written: a value from the environment goes by its variable.
+/// The error with the key as it was written: the variable's name for a value from the environment.
 fn bad_value(error: config::ConfigError, variables: &BTreeMap<String, String>, file: Option<&Path>) -> ConfigError {
     let (key, problem) = match error {
         config::ConfigError::Type { unexpected, expected, key, .. } => {
@@ -214,7 +212,7 @@ fn bad_value(error: config::ConfigError, variables: &BTreeMap<String, String>, f
     ConfigError::BadValue { key, problem: one_line(&problem) }
 }
 
-/// The lines of a library's message joined into one, without the drawing of the place in the source.
+/// A library's message on one line, without its excerpt of the source.
 fn one_line(message: &str) -> String {
     let lines: Vec<_> = message
         .lines()

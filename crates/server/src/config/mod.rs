@@ -1,8 +1,8 @@
-//! The configuration: what can be set, where it comes from, and what it is at the moment.
+//! The settings and where they come from.
 //!
-//! Three layers, each over the one before: the defaults built in here, a TOML file (`--config FILE`), and the environment
-//! (`DATABASE_URL`, and `LM_<SECTION>__<KEY>` for every key: `server.listen` is `LM_SERVER__LISTEN`). An environment
-//! variable set to the empty text counts as not set. Anything unknown or senseless stops the start with one line that
+//! There are three layers, each overriding the one before: the defaults, a TOML file (`--config FILE`), and the
+//! environment (`DATABASE_URL`, and `LM_<SECTION>__<KEY>` for every key: `server.listen` is `LM_SERVER__LISTEN`). An
+//! empty environment variable counts as not set. An unknown key or an invalid value stops the start with one line that
 //! names the key as it was written ([`ConfigError`]).
 
 mod delivery;
@@ -36,10 +36,10 @@ pub use upstreams::{
 pub use value::{DatabaseUrl, JwkSetSource, LogFormat, SameSite, Secret, SmtpUrl, Timing};
 pub use watching::{MetricsConfig, TelemetryConfig};
 
-/// The file the SQLite database lives in when no database is configured, relative to the working directory.
+/// The default SQLite file, relative to the working directory.
 pub const DEFAULT_DATABASE_FILE: &str = "./license-manager.db";
 
-/// The whole configuration of the license manager.
+/// All settings.
 #[derive(Debug, Clone, Default, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
@@ -47,7 +47,7 @@ pub struct Config {
     pub server: ServerConfig,
     /// The database.
     pub database: DatabaseConfig,
-    /// Whose access tokens are trusted.
+    /// Access tokens.
     pub auth: AuthConfig,
     /// Rate limits.
     pub throttle: ThrottleConfig,
@@ -55,33 +55,33 @@ pub struct Config {
     pub catalog: CatalogConfig,
     /// The LMS.
     pub lms: LmsConfig,
-    /// Where access tokens for calls to the LMS and the catalog service come from.
+    /// The OAuth client for calls to the LMS and the catalog service.
     pub oauth: OauthConfig,
     /// Braze, for mails and for events of people without an account.
     pub braze: BrazeConfig,
     /// Segment, for events of people with an account.
     pub segment: SegmentConfig,
-    /// The mail server, where Braze is not configured.
+    /// The mail server, used without Braze.
     pub smtp: SmtpConfig,
     /// The bucket for the results of bulk enrollments.
     pub s3: S3Config,
     /// Mails.
     pub mail: MailConfig,
-    /// How what is owed to the outside is delivered.
+    /// The delivery of messages.
     pub worker: WorkerConfig,
-    /// Endpoints that events are told to.
+    /// Webhook endpoints.
     pub webhooks: WebhooksConfig,
-    /// The web portals that links in answers and emails lead to.
+    /// The web portals that links lead to.
     pub portals: PortalsConfig,
-    /// How plans are filled with licenses.
+    /// Creating licenses.
     pub provisioning: ProvisioningConfig,
     /// Recurring operations.
     pub operations: OperationsConfig,
-    /// When they run by themselves.
+    /// The schedule of recurring operations.
     pub schedule: ScheduleConfig,
     /// The log.
     pub logging: LoggingConfig,
-    /// The numbers for Prometheus.
+    /// Metrics.
     pub metrics: MetricsConfig,
     /// Traces.
     pub telemetry: TelemetryConfig,
@@ -91,30 +91,31 @@ pub struct Config {
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ServerConfig {
-    /// The IP address and port to listen on. Port 0 lets the system choose one.
+    /// The IP address and port to listen on. With port 0 the system chooses one.
     #[serde(deserialize_with = "socket_address")]
     pub listen: SocketAddr,
-    /// Worker threads that answer requests, up to 1,024; 0 means one for each processor core.
+    /// Worker threads, up to 1,024; 0 means one per processor core.
     #[serde(deserialize_with = "whole_number::<_, _, 0, 1_024>")]
     pub workers: usize,
-    /// The largest request body that is accepted, in bytes, from 1 KiB to 1 GiB.
+    /// The largest accepted request body, in bytes, from 1 KiB to 1 GiB.
     #[serde(deserialize_with = "whole_number::<_, _, 1_024, 1_073_741_824>")]
     pub body_limit_bytes: usize,
-    /// Seconds that requests in flight get to finish after SIGTERM, up to an hour.
+    /// Seconds that running requests have to finish after SIGTERM, up to an hour.
     #[serde(deserialize_with = "whole_number::<_, _, 0, 3_600>")]
     pub shutdown_timeout_seconds: u64,
-    /// The web applications that may send requests with a user's cookies, as origins such as `https://portal.example.com`;
-    /// in the environment a comma list. The server's own origin needs no mention.
+    /// The web applications that may send requests with a user's cookies, as origins such as
+    /// `https://portal.example.com`; in the environment a comma-separated list. The server's own origin is always
+    /// allowed.
     #[serde(deserialize_with = "origins")]
     pub allowed_origins: Vec<String>,
-    /// Whether browsers send the `csrftoken` cookie back over https only. They count `http://localhost` as https, Safari
-    /// excepted.
+    /// Whether browsers send the `csrftoken` cookie only over https. Browsers other than Safari treat
+    /// `http://localhost` as https.
     pub csrf_cookie_secure: bool,
-    /// From which sites' pages browsers send the `csrftoken` cookie: `lax` or `strict`, where the web applications share this
-    /// server's registered domain; `none`, which needs `csrf_cookie_secure`, where they do not.
+    /// The SameSite rule of the `csrftoken` cookie: `lax` or `strict` if the web applications share the server's
+    /// registered domain; otherwise `none`, which needs `csrf_cookie_secure`.
     pub csrf_cookie_same_site: SameSite,
-    /// Whether a proxy in front of the server sets `X-Forwarded-For`. Then the last address in it is the client's, which
-    /// throttling goes by; otherwise the header is ignored, because anybody can send it.
+    /// Whether a proxy in front of the server sets `X-Forwarded-For`. If so, its last address is the client's, for rate
+    /// limits. Otherwise the header is ignored, because anybody can send it.
     pub trust_forwarded_for: bool,
 }
 
@@ -133,21 +134,21 @@ impl Default for ServerConfig {
     }
 }
 
-/// `[database]`: where the data lives and how long to wait for it.
+/// `[database]`: the database and its timeouts.
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DatabaseConfig {
-    /// `sqlite:PATH` or `postgres://…`, from `LM_DATABASE__URL` or, where that is not set, `DATABASE_URL`. `None` when
-    /// neither is: see [`DatabaseConfig::url_or_default`].
+    /// `sqlite:PATH` or `postgres://…`, from `LM_DATABASE__URL` or else `DATABASE_URL`. `None` without either: see
+    /// [`DatabaseConfig::url_or_default`].
     pub url: Option<DatabaseUrl>,
-    /// The most connections held open, from 1 to 1,000.
+    /// The most open connections, from 1 to 1,000.
     #[serde(deserialize_with = "whole_number::<_, _, 1, 1_000>")]
     pub pool_size: u32,
     /// Seconds to wait for a connection before a request is answered 503, from 1 to 300.
     #[serde(deserialize_with = "whole_number::<_, _, 1, 300>")]
     pub connect_timeout_seconds: u64,
-    /// Seconds a statement may take before Postgres ends it, and seconds a writer waits for its turn in SQLite, up to a day; 0 means
-    /// no limit.
+    /// The timeout of a statement in Postgres, and of waiting for the write lock in SQLite, in seconds, up to a day; 0
+    /// means none.
     #[serde(deserialize_with = "whole_number::<_, _, 0, 86_400>")]
     pub statement_timeout_seconds: u64,
 }
@@ -159,37 +160,36 @@ impl Default for DatabaseConfig {
 }
 
 impl DatabaseConfig {
-    /// The configured database, else SQLite in [`DEFAULT_DATABASE_FILE`]. Whether it was defaulted, so that the start
-    /// can say so, is `url.is_none()`.
+    /// The configured database, otherwise SQLite in [`DEFAULT_DATABASE_FILE`].
     pub fn url_or_default(&self) -> DatabaseUrl {
         self.url.clone().unwrap_or_else(|| DatabaseUrl::Sqlite(PathBuf::from(DEFAULT_DATABASE_FILE)))
     }
 }
 
-/// `[auth]`: whose access tokens are trusted. The server starts only with `hs256_secret`, `jwk_set` or both;
-/// `serve --demo` makes itself a random secret where neither is set.
+/// `[auth]`: access tokens. The server needs `hs256_secret`, `jwk_set` or both; `serve --demo` creates a random secret
+/// if neither is set.
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AuthConfig {
-    /// The `iss` every token must carry.
+    /// The required `iss` of tokens.
     #[serde(deserialize_with = "text")]
     pub issuer: String,
-    /// The audience that must be a token's `aud`, or in it.
+    /// The audience that a token's `aud` must be or contain.
     #[serde(deserialize_with = "text")]
     pub audience: String,
-    /// The issuer's secret, for tokens signed HS256; `None`: such tokens are refused.
+    /// The issuer's secret for HS256; `None`: such tokens are refused.
     pub hs256_secret: Option<Secret>,
-    /// The issuer's public keys, for tokens signed RS256 or RS512: a JWK set as JSON, as an http(s) URL, or as a
-    /// file's path; `None`: such tokens are refused.
+    /// The issuer's public keys for RS256 and RS512: a JWK set as JSON, an http(s) URL, or a file's path; `None`: such
+    /// tokens are refused.
     pub jwk_set: Option<JwkSetSource>,
-    /// Seconds between two readings of a JWK set given as a URL, from 1 to a day.
+    /// Seconds between fetches of a JWK set at a URL, from 1 to a day.
     #[serde(deserialize_with = "whole_number::<_, _, 1, 86_400>")]
     pub jwk_set_refresh_seconds: u64,
     /// The user name of the service that may retire people.
     #[serde(deserialize_with = "text")]
     pub retirement_worker: String,
-    /// The secret that the checksums of subsidies are signed with, which whoever redeems a subsidy must know; `None`:
-    /// `hs256_secret` signs them. Without either there are no subsidies.
+    /// The secret that signs the checksums of subsidies; the services that redeem them must know it. Without it
+    /// `hs256_secret` is used; without either there are no subsidies.
     pub subsidy_checksum_secret: Option<Secret>,
 }
 
@@ -208,28 +208,28 @@ impl Default for AuthConfig {
 }
 
 impl AuthConfig {
-    /// What the checksums of subsidies are signed with, where there is anything.
+    /// The secret that signs the checksums of subsidies, if any.
     pub fn subsidy_secret(&self) -> Option<&Secret> {
         self.subsidy_checksum_secret.as_ref().or(self.hs256_secret.as_ref())
     }
 }
 
-/// `[throttle]`: how many requests a client may make.
+/// `[throttle]`: rate limits.
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ThrottleConfig {
-    /// Whether the limits below hold. Each server counts for itself, in memory.
+    /// Whether the limits apply. Each server counts in its own memory.
     pub enabled: bool,
-    /// Requests a minute without a credential that holds, for each address. Of IPv6 the first 64 bits are one address.
+    /// Requests a minute without a valid credential, per address. IPv6 addresses count by their first 64 bits.
     #[serde(deserialize_with = "whole_number::<_, _, 1, 1_000_000>")]
     pub anonymous_per_minute: u32,
-    /// Requests a second for each user.
+    /// Requests a second per user.
     #[serde(deserialize_with = "whole_number::<_, _, 1, 1_000_000>")]
     pub user_per_second: u32,
-    /// Requests a minute for each user.
+    /// Requests a minute per user.
     #[serde(deserialize_with = "whole_number::<_, _, 1, 1_000_000>")]
     pub user_per_minute: u32,
-    /// LMS user ids of the users without a limit; in the environment a comma list.
+    /// LMS user ids without a limit; in the environment a comma-separated list.
     #[serde(deserialize_with = "comma_list")]
     pub exempt_user_ids: Vec<i64>,
 }
@@ -246,11 +246,11 @@ impl Default for ThrottleConfig {
     }
 }
 
-/// `[portals]`: the web portals, http(s) addresses kept without a trailing slash.
+/// `[portals]`: the web portals, as http(s) URLs without a trailing slash.
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PortalsConfig {
-    /// The learner portal; activation links lead there.
+    /// The learner portal. Activation links lead there.
     #[serde(deserialize_with = "web_address")]
     pub learner_url: String,
     /// The admin portal.
@@ -264,15 +264,15 @@ impl Default for PortalsConfig {
     }
 }
 
-/// `[provisioning]`: how plans are filled with licenses.
+/// `[provisioning]`: creating licenses.
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ProvisioningConfig {
-    /// Plans that need at most this many licenses get them within the request, larger ones after it; up to 1,000,000.
+    /// The most licenses created within a request; larger plans get theirs from a job. Up to 1,000,000.
     #[serde(deserialize_with = "whole_number::<_, _, 0, 1_000_000>")]
     pub inline_limit: u32,
-    /// Licenses that a job creates or revokes in one transaction, from 1 to 1,000,000. More live licenses than this are
-    /// revoked as a whole after the request.
+    /// Licenses that a job creates or revokes per transaction, from 1 to 1,000,000. Plans with more live licenses than
+    /// this are revoked by a job.
     #[serde(deserialize_with = "whole_number::<_, _, 1, 1_000_000>")]
     pub batch_size: u32,
 }
@@ -287,20 +287,22 @@ impl Default for ProvisioningConfig {
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct OperationsConfig {
-    /// Hours before a renewal takes effect during which its plan is locked, up to a year.
+    /// Hours before a renewal during which its plan is locked, up to a year.
     #[serde(deserialize_with = "whole_number::<_, _, 0, 8_760>")]
     pub renewal_lock_hours: u32,
-    /// The customers, as UUIDs, whose learners are unlinked 90 days after their licenses expired; in the environment a comma list.
+    /// UUIDs of the customers whose learners are unlinked 90 days after their licenses expired; in the environment a
+    /// comma-separated list.
     #[serde(deserialize_with = "uuids")]
     pub unlink_customers: Vec<Uuid>,
-    /// The customers, as UUIDs, whose licenses are told of 180 days after their activation; in the environment a comma list.
+    /// UUIDs of the customers for whose licenses an event is sent 180 days after activation; in the environment a
+    /// comma-separated list.
     #[serde(deserialize_with = "uuids")]
     pub custom_event_customers: Vec<Uuid>,
-    /// The catalogs, as UUIDs, whose queries `validate-num-catalog-queries` lets pass; in the environment a comma list.
+    /// UUIDs of the catalogs that `validate-num-catalog-queries` accepts; in the environment a comma-separated list.
     #[serde(deserialize_with = "uuids")]
     pub catalog_allow_list: Vec<Uuid>,
-    /// Seconds after which the work of a run that gives no sign of life is taken over, from 1 to an hour. Longer than the LMS takes
-    /// to answer.
+    /// Seconds until another run may take over the work of a silent run, from 1 to an hour. It must exceed the time the
+    /// LMS takes to answer.
     #[serde(deserialize_with = "whole_number::<_, _, 1, 3_600>")]
     pub lease_seconds: u32,
 }
@@ -318,7 +320,7 @@ impl Default for OperationsConfig {
 }
 
 impl OperationsConfig {
-    /// The same, as the domain takes it.
+    /// The settings as the domain takes them.
     pub fn settings(&self) -> OperationSettings {
         OperationSettings {
             lease: TimeDelta::seconds(i64::from(self.lease_seconds)),
@@ -329,13 +331,13 @@ impl OperationsConfig {
     }
 }
 
-/// `[logging]`: what the log holds and how it looks. It goes to standard error.
+/// `[logging]`: the log, which goes to standard error.
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LoggingConfig {
-    /// `text` for people, `json` for machines, one object a line.
+    /// `text` for people, or `json` with one object a line.
     pub format: LogFormat,
-    /// A level (`error`, `warn`, `info`, `debug`, `trace`), or a comma list of `target=level`.
+    /// A level (`error`, `warn`, `info`, `debug`, `trace`), or a comma-separated list of `target=level`.
     #[serde(deserialize_with = "filter")]
     pub filter: String,
 }
@@ -347,7 +349,7 @@ impl Default for LoggingConfig {
 }
 
 impl ServerConfig {
-    /// How long requests in flight get to finish after SIGTERM.
+    /// How long running requests have to finish after SIGTERM.
     pub fn shutdown_timeout(&self) -> Duration {
         Duration::from_secs(self.shutdown_timeout_seconds)
     }
@@ -359,7 +361,7 @@ impl DatabaseConfig {
         Duration::from_secs(self.connect_timeout_seconds)
     }
 
-    /// How long a statement may take; `None` means as long as it likes.
+    /// The timeout of a statement; `None` means none.
     pub fn statement_timeout(&self) -> Option<Duration> {
         (self.statement_timeout_seconds > 0).then(|| Duration::from_secs(self.statement_timeout_seconds))
     }

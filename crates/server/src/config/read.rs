@@ -1,4 +1,4 @@
-//! How single values are read, the same from a TOML file and from the environment, where everything is text.
+//! Reads single values from a TOML file or from the environment, where every value is text.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -89,7 +89,7 @@ pub(super) fn ratio<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D
     deserializer.deserialize_any(Ratio)
 }
 
-/// A list of user ids: a TOML list, or text with commas between them.
+/// A list of user ids: a TOML list, or comma-separated text.
 pub(super) fn comma_list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<i64>, D::Error> {
     struct Ids;
 
@@ -124,7 +124,7 @@ pub(super) fn comma_list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<V
     deserializer.deserialize_any(Ids)
 }
 
-/// A list of uuids: a TOML list, or text with commas between them.
+/// A list of UUIDs: a TOML list, or comma-separated text.
 pub(super) fn uuids<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Uuid>, D::Error> {
     struct Uuids;
 
@@ -155,7 +155,7 @@ pub(super) fn uuids<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Uu
     deserializer.deserialize_any(Uuids)
 }
 
-/// A list of web origins: a TOML list, or text with commas between them. Each is kept as browsers write it.
+/// A list of web origins: a TOML list, or comma-separated text. Each is kept as browsers send it.
 pub(super) fn origins<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
     struct Origins;
 
@@ -163,7 +163,7 @@ pub(super) fn origins<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<
         let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
         let origin = url.map(|url| (url.origin().ascii_serialization(), url));
         match origin {
-            // Nothing but a slash may follow, and no star stands for many: what reads like a rule would be none.
+            // No path and no wildcard: it would look like a rule and match nothing.
             Some((origin, url)) if url.as_str() == format!("{origin}/") && !origin.contains('*') => Ok(origin),
             _ => {
                 let text = text.escape_debug();
@@ -206,7 +206,7 @@ pub(super) fn socket_address<'de, D: Deserializer<'de>>(deserializer: D) -> Resu
     })
 }
 
-/// As [`socket_address`], for what need not be set.
+/// Like [`socket_address`], but optional.
 pub(super) fn optional_socket_address<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<SocketAddr>, D::Error> {
@@ -219,12 +219,12 @@ pub(super) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String,
     if text.trim().is_empty() { Err(D::Error::custom("it must not be empty")) } else { Ok(text) }
 }
 
-/// As [`text`], for what need not be set.
+/// Like [`text`], but optional.
 pub(super) fn optional_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     text(deserializer).map(Some)
 }
 
-/// An http or https address, kept without its trailing slash so that paths can be appended.
+/// An http or https URL, kept without its trailing slash.
 pub(super) fn web_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     let text = String::deserialize(deserializer)?;
     match Url::parse(&text) {
@@ -233,17 +233,17 @@ pub(super) fn web_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<
     }
 }
 
-/// As [`web_address`], for what need not be set.
+/// Like [`web_address`], but optional.
 pub(super) fn optional_web_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     web_address(deserializer).map(Some)
 }
 
-/// An email address, for what need not be set.
+/// An optional email address.
 pub(super) fn optional_email<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Email>, D::Error> {
     String::deserialize(deserializer)?.parse().map(Some).map_err(D::Error::custom)
 }
 
-/// A filter for log lines that tracing understands.
+/// A log filter in the syntax of tracing.
 pub(super) fn filter<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     let text = String::deserialize(deserializer)?;
     match EnvFilter::try_new(&text) {

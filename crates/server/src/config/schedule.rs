@@ -1,18 +1,18 @@
-//! When recurring operations run by themselves.
+//! The schedule of recurring operations.
 
 use license_manager_domain::operations::{RecurringOperation, Timetable};
 use serde::{Deserialize, Serialize};
 
 use super::value::Timing;
 
-/// `[schedule]`: recurring operations run by themselves, in `serve` and in `license-manager worker`. Each key is a cron expression of
-/// five fields, in UTC unless the name of a time zone follows, or `off`.
+/// `[schedule]`: when `serve` and `license-manager worker` run recurring operations. Each key is a cron expression of
+/// five fields, in UTC unless a time zone's name follows, or `off`.
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ScheduleConfig {
-    /// Whether this process runs operations by itself; `false` where an outside cron runs the commands.
+    /// Whether this process runs the schedule; `false` if cron runs the commands.
     pub enabled: bool,
-    /// `process-renewals`. More often than `operations.renewal_lock_hours`, or it passes renewals by.
+    /// `process-renewals`. It must run more often than `operations.renewal_lock_hours`, or renewals are missed.
     pub process_renewals: Timing,
     /// `expire-subscriptions`, which also unlinks.
     pub expire_subscriptions: Timing,
@@ -32,26 +32,26 @@ pub struct ScheduleConfig {
 
 impl Default for ScheduleConfig {
     fn default() -> Self {
-        // A test holds that none of these is off.
+        // A test checks that none of these is off.
         let at = |expression: &str| expression.parse().map_or(Timing::Off, Timing::At);
         Self {
             enabled: false,
             process_renewals: at("0 */6 * * *"),
-            // Plans mostly end at midnight; what follows has the time to come one after another.
+            // Plans mostly end at midnight. The next operations follow one after another.
             expire_subscriptions: at("15 0 * * *"),
             unlink_expired_licenses: at("15 1 * * *"),
             retire_old_licenses: at("15 2 * * *"),
             process_auto_scalable_plans: at("15 3 * * *"),
             trigger_event_for_licenses: at("45 3 * * *"),
             validate_num_catalog_queries: at("15 4 * * *"),
-            // Mails to people, who are awake then on both sides of the Atlantic.
+            // In the daytime on both sides of the Atlantic, because people get these mails.
             send_license_utilization_emails: at("15 14 * * *"),
         }
     }
 }
 
 impl ScheduleConfig {
-    /// When an operation runs.
+    /// When the operation runs.
     pub fn timing(&self, operation: RecurringOperation) -> &Timing {
         use RecurringOperation as Operation;
         match operation {
@@ -66,7 +66,7 @@ impl ScheduleConfig {
         }
     }
 
-    /// The operations that run by themselves where that is enabled.
+    /// When the operations run, provided that the schedule is enabled.
     pub fn timetable(&self) -> Timetable {
         let on = RecurringOperation::ALL.into_iter().filter_map(|operation| match self.timing(operation) {
             Timing::Off => None,

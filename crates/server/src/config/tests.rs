@@ -118,7 +118,7 @@ fn every_key_can_be_set_by_the_variable_that_is_shown_beside_it() {
     let mut variables = 0;
     for line in shown.lines().filter(|line| line.contains("  # LM_")) {
         let (_, variable) = line.rsplit_once("  # ").unwrap();
-        // What few keys accept, or every text is fine for.
+        // A value that few keys accept. Some keys accept any text.
         match load(None, &[(variable, "\u{1}")]) {
             Err(line) => assert!(line.starts_with(&format!("{variable}: ")), "{line}"),
             Ok(config) => assert_ne!(config.effective(), shown, "{variable} changes nothing"),

@@ -1,4 +1,4 @@
-//! Where the services around this one are, and what this one is to them.
+//! The sections on upstream services.
 
 use std::collections::BTreeMap;
 
@@ -8,49 +8,48 @@ use serde::{Deserialize, Serialize};
 use super::read::{optional_text, optional_web_address, web_address};
 use super::value::{Secret, SmtpUrl};
 
-/// `[catalog]`: the catalog service, which knows the courses of a plan's catalog.
+/// `[catalog]`: the catalog service.
 #[derive(Debug, Clone, Default, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CatalogConfig {
-    /// Its address; `None`: whatever needs it is answered 503.
+    /// Its URL; `None`: requests that need it are answered 503.
     #[serde(deserialize_with = "optional_web_address")]
     pub url: Option<String>,
-    /// Whether the catalog of a plan or an agreement must be its customer's, which needs `url`. Asked when one is saved.
+    /// Whether the catalog of a plan or agreement must belong to its customer. Needs `url`. Checked when a plan or
+    /// agreement is saved.
     pub validate: bool,
 }
 
-/// `[lms]`: the LMS, which knows enterprise customers, their learners and their enrollments.
+/// `[lms]`: the LMS.
 #[derive(Debug, Clone, Default, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LmsConfig {
-    /// Its address; `None`: whatever needs it is answered 503.
+    /// Its URL; `None`: requests that need it are answered 503.
     #[serde(deserialize_with = "optional_web_address")]
     pub url: Option<String>,
 }
 
-/// `[oauth]`: where access tokens for calls to the LMS and the catalog service come from. With an address, the client's id
-/// and secret must be set too.
+/// `[oauth]`: the OAuth client for calls to the LMS and the catalog service. A URL needs the client's id and secret.
 #[derive(Debug, Clone, Default, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct OauthConfig {
-    /// The address that `/oauth2/access_token` is appended to; `None`: calls carry no token.
+    /// The URL that `/oauth2/access_token` is appended to; `None`: calls carry no token.
     #[serde(deserialize_with = "optional_web_address")]
     pub url: Option<String>,
-    /// The id of this service's OAuth client.
+    /// The client id.
     pub client_id: Option<String>,
-    /// The client's secret.
+    /// The client secret.
     pub client_secret: Option<Secret>,
 }
 
-/// `[braze]`: Braze, which mails people and collects events of those without an account. With an address, key and app must be
-/// set too.
+/// `[braze]`: Braze, which sends mail and collects events of people without an account. A URL needs a key and an app.
 #[derive(Debug, Clone, Default, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct BrazeConfig {
-    /// The address of its REST API; `None`: mails go by `[smtp]`.
+    /// The URL of its REST API; `None`: mail goes through `[smtp]`.
     #[serde(deserialize_with = "optional_web_address")]
     pub url: Option<String>,
-    /// The key of the REST API.
+    /// The REST API key.
     pub api_key: Option<Secret>,
     /// The id of the app that events belong to.
     #[serde(deserialize_with = "optional_text")]
@@ -59,7 +58,7 @@ pub struct BrazeConfig {
     pub campaigns: BrazeCampaigns,
 }
 
-/// `[braze.campaigns]`: the id of the campaign behind each kind of mail; mails of a kind without one are not sent.
+/// `[braze.campaigns]`: the campaign id of each kind of mail. Mails of a kind without one are not sent.
 #[derive(Debug, Clone, Default, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 #[allow(missing_docs)] // each is the kind of mail of that name
@@ -109,10 +108,10 @@ impl BrazeCampaigns {
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SegmentConfig {
-    /// The address of its tracking API. Workspaces in the EU have one of their own.
+    /// The URL of its tracking API. Workspaces in the EU have their own.
     #[serde(deserialize_with = "web_address")]
     pub url: String,
-    /// The write key of the source; `None`: these events are written to the log.
+    /// The write key of the source; `None`: events are logged instead.
     pub write_key: Option<Secret>,
 }
 
@@ -122,39 +121,38 @@ impl Default for SegmentConfig {
     }
 }
 
-/// `[smtp]`: the mail server that mails go by where Braze is not configured. Both keys must be set, or neither: then mails
-/// are written to the log.
+/// `[smtp]`: the mail server, used without Braze. Both keys must be set, or neither: then mails are logged.
 #[derive(Debug, Clone, Default, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SmtpConfig {
-    /// `smtp://USER:PASSWORD@HOST:PORT`, which is encrypted where the server offers it and, with `?tls=required`, in any case;
-    /// or `smtps://…`, encrypted from the first byte.
+    /// `smtp://USER:PASSWORD@HOST:PORT`, encrypted if the server supports it and always with `?tls=required`; or
+    /// `smtps://…`, always encrypted.
     pub url: Option<SmtpUrl>,
-    /// Who mails are from: `licenses@example.com`, or with a name, `Licenses <licenses@example.com>`.
+    /// The sender: `licenses@example.com`, or `Licenses <licenses@example.com>`.
     #[serde(deserialize_with = "optional_text")]
     pub from: Option<String>,
 }
 
-/// `[s3]`: an S3-compatible bucket that the results of bulk enrollments are put into. Every key but `path_style` must be set, or
-/// none: then the database alone keeps them.
+/// `[s3]`: an S3-compatible bucket for the results of bulk enrollments. All keys but `path_style` must be set, or none:
+/// then only the database keeps results.
 #[derive(Debug, Clone, Default, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct S3Config {
-    /// The address of the service, without the bucket.
+    /// The URL of the service, without the bucket.
     #[serde(deserialize_with = "optional_web_address")]
     pub url: Option<String>,
     /// The bucket's name.
     #[serde(deserialize_with = "optional_text")]
     pub bucket: Option<String>,
-    /// The bucket's region, which requests are signed for. Services without regions take `us-east-1`.
+    /// The region that requests are signed for. Services without regions accept `us-east-1`.
     #[serde(deserialize_with = "optional_text")]
     pub region: Option<String>,
     /// The id of the access key.
     #[serde(deserialize_with = "optional_text")]
     pub access_key_id: Option<String>,
-    /// The access key.
+    /// The secret access key.
     pub secret_access_key: Option<Secret>,
-    /// Whether addresses are `{url}/{bucket}/…`, as most services other than Amazon's want it, rather than
+    /// Whether URLs are `{url}/{bucket}/…`, as most services other than Amazon's need, instead of
     /// `https://{bucket}.{host}/…`.
     pub path_style: bool,
 }

@@ -1,4 +1,4 @@
-//! The kinds of values that only a configuration has.
+//! Types of values that only the configuration has.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -10,18 +10,18 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::system::RandomIds;
 
-/// A text that must not be seen: it prints and serializes as `***`. Never empty.
+/// A secret text. Prints and serializes as `***`. Never empty.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Secret(String);
 
 impl Secret {
-    /// A secret of 244 random bits, from the system's random source.
+    /// A secret with 244 random bits.
     pub fn random() -> Self {
         Self(format!("{}{}", RandomIds.next().simple(), RandomIds.next().simple()))
     }
 
-    /// The text itself, for the one place that needs it.
+    /// The text. Call it only where the secret is used.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -41,13 +41,14 @@ impl fmt::Display for Secret {
     }
 }
 
-/// Which database, and where. Printed, it hides passwords.
+/// The database's kind and location. Printed, it hides passwords.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub enum DatabaseUrl {
-    /// SQLite in this file: `sqlite:PATH` or `sqlite://PATH`, relative to the working directory unless it starts with `/`.
+    /// SQLite in this file: `sqlite:PATH` or `sqlite://PATH`, relative to the working directory unless it starts with
+    /// `/`.
     Sqlite(PathBuf),
-    /// Postgres; the whole URL, as libpq takes it: `postgres://…` or `postgresql://…`. It may hold a password.
+    /// Postgres; the URL for libpq: `postgres://…` or `postgresql://…`. It may hold a password.
     Postgres(String),
 }
 
@@ -56,7 +57,7 @@ impl TryFrom<String> for DatabaseUrl {
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
         const ALLOWED: &str = "use sqlite:PATH or postgres://USER:PASSWORD@HOST/NAME";
-        // The text may hold a password, so no more than its scheme is ever repeated.
+        // The text may hold a password, so errors quote only its scheme.
         let Some((scheme, rest)) = text.split_once(':') else {
             return Err(format!("this is not a database URL; {ALLOWED}"));
         };
@@ -91,14 +92,14 @@ impl fmt::Display for DatabaseUrl {
     }
 }
 
-/// `url` with the password before its `@` replaced, and its query left out where that holds one.
+/// The URL with its password replaced, and without its query if that holds one.
 fn without_passwords(url: &str) -> String {
     let (base, query) = match url.split_once('?') {
         Some((base, query)) => (base, Some(query)),
         None => (url, None),
     };
     let (scheme, rest) = base.split_once("://").unwrap_or(("", base));
-    // The last `@`, since a password that was not escaped may hold one too.
+    // The last `@`, because an unescaped password may contain one.
     let base = match rest.rsplit_once('@') {
         Some((user, host)) => match user.split_once(':') {
             Some((name, _)) => format!("{scheme}://{name}:***@{host}"),
@@ -107,7 +108,7 @@ fn without_passwords(url: &str) -> String {
         None => format!("{scheme}://{rest}"),
     };
     match query {
-        // An unescaped `?` in a password makes part of it look like a query.
+        // An unescaped `?` in a password makes the rest look like a query.
         Some(query) if query.contains('@') || query.to_ascii_lowercase().contains("password") => {
             format!("{base}?***")
         }
@@ -116,13 +117,13 @@ fn without_passwords(url: &str) -> String {
     }
 }
 
-/// A mail server's address. Printed, it hides passwords.
+/// A mail server's URL. Printed, it hides passwords.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct SmtpUrl(String);
 
 impl SmtpUrl {
-    /// The whole URL, which may hold a password.
+    /// The URL, which may hold a password.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -132,7 +133,7 @@ impl TryFrom<String> for SmtpUrl {
     type Error = &'static str;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        // The text may hold a password, so none of it is ever repeated.
+        // The text may hold a password, so errors do not quote it.
         match Url::parse(&text) {
             Ok(url)
                 if matches!(url.scheme(), "smtp" | "smtps") && url.host_str().is_some_and(|host| !host.is_empty()) =>
@@ -150,15 +151,15 @@ impl fmt::Display for SmtpUrl {
     }
 }
 
-/// Where the issuer's public keys come from.
+/// The source of the issuer's public keys.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub enum JwkSetSource {
-    /// The JWK set itself, as JSON: the text starts with `{`.
+    /// The JWK set as JSON; the text starts with `{`.
     Inline(String),
-    /// An http or https address that answers with the JWK set.
+    /// An http or https URL of the JWK set.
     Url(Url),
-    /// The path of a file that holds the JWK set.
+    /// The path of a file with the JWK set.
     File(PathBuf),
 }
 
@@ -194,7 +195,7 @@ impl fmt::Display for JwkSetSource {
     }
 }
 
-/// How log lines look.
+/// The format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(try_from = "String", rename_all = "lowercase")]
 pub enum LogFormat {
@@ -216,15 +217,15 @@ impl TryFrom<String> for LogFormat {
     }
 }
 
-/// From which sites' pages a browser sends a cookie along.
+/// The SameSite rule of a cookie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(try_from = "String", rename_all = "lowercase")]
 pub enum SameSite {
-    /// The server's own; links from others too.
+    /// Sent from the server's own site, and with links from other sites.
     Lax,
-    /// The server's own alone.
+    /// Sent from the server's own site only.
     Strict,
-    /// Every site's.
+    /// Sent from every site.
     None,
 }
 
@@ -241,13 +242,13 @@ impl TryFrom<String> for SameSite {
     }
 }
 
-/// When an operation runs by itself.
+/// When an operation runs on schedule.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub enum Timing {
     /// Never.
     Off,
-    /// At these moments.
+    /// At these times.
     At(CronExpression),
 }
 
@@ -274,7 +275,7 @@ impl fmt::Display for Timing {
     }
 }
 
-/// Prints and serializes as the `Display` form, which hides what must not be seen.
+/// Prints and serializes through `Display`, which hides secrets.
 macro_rules! shown_as_displayed {
     ($($kind:ty),*) => {$(
         impl fmt::Debug for $kind {

@@ -1,4 +1,4 @@
-//! The sections about how the service is watched.
+//! The sections on metrics and traces.
 
 use std::net::SocketAddr;
 
@@ -7,16 +7,16 @@ use serde::{Deserialize, Serialize};
 use super::read::{optional_socket_address, optional_web_address, ratio, text};
 use super::value::Secret;
 
-/// `[metrics]`: the numbers at `/metrics`.
+/// `[metrics]`: Prometheus metrics.
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct MetricsConfig {
-    /// Whether `/metrics` is there.
+    /// Whether `/metrics` is served.
     pub enabled: bool,
-    /// What must be sent as `Authorization: Bearer …` to read them; `None`: nothing.
+    /// The bearer token required to read the metrics; `None`: none.
     pub token: Option<Secret>,
-    /// The IP address and port at which `license-manager worker` answers `/metrics` and `/health/`; `None`: it answers nobody.
-    /// A server does so at `server.listen`.
+    /// The IP address and port where `license-manager worker` serves `/metrics` and `/health/`; `None`: nowhere. A
+    /// server uses `server.listen`.
     #[serde(deserialize_with = "optional_socket_address")]
     pub worker_listen: Option<SocketAddr>,
 }
@@ -27,20 +27,21 @@ impl Default for MetricsConfig {
     }
 }
 
-/// `[telemetry]`: traces for OpenTelemetry.
+/// `[telemetry]`: OpenTelemetry traces.
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TelemetryConfig {
-    /// The address of a collector that takes OTLP over HTTP, such as `http://localhost:4318`; spans are posted to `/v1/traces` below
-    /// it. `None`: no traces are recorded.
+    /// The URL of a collector for OTLP over HTTP, such as `http://localhost:4318`; spans are posted to `/v1/traces`
+    /// below it. `None`: no traces are recorded.
     #[serde(deserialize_with = "optional_web_address")]
     pub otlp_endpoint: Option<String>,
-    /// What the collector wants to know its clients by: headers as `name=value`, with commas between them.
+    /// Headers that authenticate at the collector: comma-separated `name=value` pairs.
     pub otlp_headers: Option<Secret>,
-    /// The name this service has in traces.
+    /// The name of this service in traces.
     #[serde(deserialize_with = "text")]
     pub service_name: String,
-    /// Which part of the traces that begin here is recorded, from 0 to 1. A caller who names a trace decides for it.
+    /// The ratio of new traces that are recorded, from 0 to 1. A trace continued from a caller follows the caller's
+    /// decision.
     #[serde(deserialize_with = "ratio")]
     pub sample_ratio: f64,
 }

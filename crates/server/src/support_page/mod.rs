@@ -1,15 +1,15 @@
-//! The page that other tools of support staff link to: a subscription plan, to be looked at and changed.
+//! The page that other support tools link to: it shows and edits a subscription plan.
 //!
-//! The page itself knows nothing: it asks the API as whoever is signed in in the browser, and may what they may.
+//! The page only calls the API, with the session of the user signed in to the browser, and can do what that user may.
 
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY};
 use actix_web::{HttpResponse, web};
 
-/// Nothing comes from another host, and the page stands in no other one's frame.
+/// Load nothing from other hosts, and allow no frames.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; form-action 'none'; \
                       base-uri 'none'; frame-ancestors 'none'";
 
-/// Below this path are pages for people.
+/// The prefix of pages for people.
 pub const PATH: &str = "/admin/";
 
 /// Adds the page and its files.

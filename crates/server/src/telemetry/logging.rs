@@ -1,4 +1,4 @@
-//! The log: where it goes, how it looks, and the line each request leaves in it.
+//! Sets up the log, and writes one line per request.
 
 use std::fmt;
 use std::io::IsTerminal;
@@ -22,7 +22,7 @@ use crate::config::{LogFormat, LoggingConfig};
 use crate::system::RandomIds;
 use crate::telemetry::traces;
 
-/// The header that carries a request's id, in both directions.
+/// The header with a request's id, in requests and answers.
 pub const REQUEST_ID_HEADER: HeaderName = HeaderName::from_static("x-request-id");
 
 const REQUEST_ID_LIMIT: usize = 128;
@@ -30,19 +30,18 @@ const REQUEST_ID_LIMIT: usize = 128;
 /// Why the log cannot be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum LoggingError {
-    /// The filter is not one.
+    /// The filter is invalid.
     #[error("logging.filter: {0}")]
     Filter(String),
-    /// Something else in this process logs already.
+    /// Another logger is already installed in this process.
     #[error("the log is set up already")]
     AlreadySetUp,
 }
 
-/// Sends the log of this process to standard error, as configured.
+/// Sends this process's log to standard error, as configured.
 ///
 /// # Errors
-///
-/// See [`LoggingError`]; a filter from [`crate::config::Config::load`] is a good one.
+/// See [`LoggingError`]. A filter from [`crate::config::Config::load`] is valid.
 pub fn init(config: &LoggingConfig) -> Result<(), LoggingError> {
     subscriber(config, std::io::stderr, std::io::stderr().is_terminal())?
         .try_init()
@@ -66,13 +65,13 @@ where
     Ok(tracing_subscriber::registry().with(filter).with(lines))
 }
 
-/// A request's id: the client's, where it sent a sane one, else a fresh UUID. In the extensions of every request that
-/// came through [`request_log`].
+/// A request's id: the client's if it is valid, otherwise a new UUID. [`request_log`] stores it in the request's
+/// extensions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestId(String);
 
 impl RequestId {
-    /// The client's id, if it is 1 to 128 visible ASCII characters: nothing else belongs into a log or a header.
+    /// The client's id, if it is 1 to 128 visible ASCII characters: safe in a log line and in a header.
     fn sent(headers: &HeaderMap) -> Option<Self> {
         let id = headers.get(REQUEST_ID_HEADER)?.as_bytes();
         let sane = (1..=REQUEST_ID_LIMIT).contains(&id.len()) && id.iter().all(u8::is_ascii_graphic);
@@ -91,9 +90,9 @@ impl fmt::Display for RequestId {
     }
 }
 
-/// Middleware, for `from_fn` and outermost: gives the request its [`RequestId`], logs one line when it is answered, and
-/// echoes the id on the answer, whatever that is. Everything that is logged on the way stands in a span with the id,
-/// the method and the route, and with the trace where one is recorded. The route is the pattern, never the path or the query, in which there may be an email.
+/// Middleware for `from_fn`, outermost: assigns the [`RequestId`], logs one line per answered request, and sends the id
+/// back in the answer. Log lines written during the request carry a span with the id, the method, the route and, if
+/// recorded, the trace. The route is the pattern: paths and queries may hold an email address.
 pub async fn request_log(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
@@ -121,7 +120,7 @@ pub async fn request_log(
             echo(&id, response.headers_mut());
             Ok(response)
         }
-        // An error that middleware returned becomes an answer only outside of here, so that answer is made now.
+        // actix turns a middleware's error into an answer only outside of this one, so do it here to log it.
         Err(error) => {
             let mut response = error.error_response();
             log_answer(response.status(), start);
@@ -160,7 +159,7 @@ mod tests {
 
     use super::*;
 
-    /// Collects what is logged.
+    /// Collects log lines.
     #[derive(Clone, Default)]
     struct Lines(Arc<Mutex<Vec<u8>>>);
 
@@ -206,7 +205,7 @@ mod tests {
         Err(actix_web::error::ErrorForbidden("no"))
     }
 
-    /// The answer's status, its X-Request-ID and what was logged on the way.
+    /// The answer's status, its X-Request-ID and the log lines of the request.
     async fn answer(request: TestRequest) -> (StatusCode, String, Lines) {
         let lines = Lines::default();
         let log = lines.clone();

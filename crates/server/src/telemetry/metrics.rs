@@ -1,6 +1,6 @@
-//! What this process counts and measures for Prometheus. What each number means is in docs/OPERATIONS.md, "Monitoring".
+//! Prometheus metrics of this process. docs/OPERATIONS.md, "Monitoring", explains each.
 //!
-//! A label holds one of a few values that are known beforehand: never an id, a path with one in it, or a person.
+//! Labels have few values, all known in advance. They never hold an id, a path with an id, or a person.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,10 +23,10 @@ use prometheus::{
 /// The media type of [`Metrics::text`].
 pub const MEDIA_TYPE: &str = prometheus::TEXT_FORMAT;
 
-/// Up to when a request or a call is counted as how fast, in seconds.
+/// The upper bounds of the histogram buckets for requests and calls, in seconds.
 const LATENCIES: [f64; 12] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 
-/// The numbers of one process.
+/// The metrics of one process.
 pub struct Metrics {
     registry: Registry,
     requests: IntCounterVec,
@@ -38,68 +38,62 @@ pub struct Metrics {
     call_durations: HistogramVec,
 }
 
-/// How the database is found at the moment somebody looks.
+/// The state of the database when the metrics are read.
 #[derive(Debug, Default)]
 pub struct Observation {
-    /// Its connections.
+    /// Its connection pools.
     pub pools: Vec<PoolUse>,
-    /// What it says; `None` where it does not answer.
+    /// What was read from it; `None` if it did not answer.
     pub stored: Option<Stored>,
 }
 
-/// What is read from the database for [`Metrics::text`].
+/// The part of [`Metrics::text`] that is read from the database.
 #[derive(Debug)]
 pub struct Stored {
-    /// When that was.
+    /// The time of the reading.
     pub now: DateTime<Utc>,
-    /// How the outbox stands.
+    /// The outbox, per queue.
     pub backlog: Vec<Backlog>,
-    /// How deliveries to webhooks stand.
+    /// The webhook deliveries.
     pub webhooks: WebhookBacklog,
-    /// How many jobs of each kind wait.
+    /// The number of unfinished jobs of each kind.
     pub jobs: Vec<(JobKind, i64)>,
-    /// How recurring operations are scheduled; empty where this process runs none by itself.
+    /// The schedule of recurring operations; empty if this process does not run it.
     pub schedule: Vec<OperationSchedule>,
 }
 
 impl Stored {
-    /// How long ago a moment was, in whole seconds; 0 where there is none.
+    /// The age of a time in whole seconds; 0 for `None`.
     fn seconds_since(&self, moment: Option<DateTime<Utc>>) -> i64 {
         moment.map_or(0, |moment| (self.now - moment).num_seconds()).max(0)
     }
 }
 
 impl Metrics {
-    /// With nothing counted yet.
+    /// Registers all metrics.
     ///
     /// # Errors
-    /// Where two have one name, which tests rule out.
+    /// When two have the same name, which tests rule out.
     pub fn new() -> Result<Self> {
         let registry = Registry::new();
-        let build = gauges("build_info", "The version that runs; always 1.", &["version"])?;
+        let build = gauges("build_info", "The running version; always 1.", &["version"])?;
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         registered(&registry, build)?;
-        let requests = counters("http_requests_total", "Requests that were answered.", &["method", "route", "status"])?;
+        let requests = counters("http_requests_total", "Answered requests.", &["method", "route", "status"])?;
         let durations = histograms(
             "http_request_duration_seconds",
-            "How long requests took until their answer began.",
+            "Time until the answer to a request began.",
             &["method", "route"],
         )?;
-        let in_flight = IntGauge::with_opts(opts("http_requests_in_flight", "Requests that are being answered."))?;
-        let deliveries = counters(
-            "deliveries_total",
-            "Messages of the outbox that a delivery was tried of, once for each try.",
-            &["lane", "topic", "result"],
-        )?;
-        let webhook_deliveries = counters(
-            "webhook_deliveries_total",
-            "Events that a delivery to a webhook was tried of, once for each try.",
-            &["result"],
-        )?;
-        let calls = counters("neighbour_calls_total", "Calls to other services.", &["neighbour", "outcome"])?;
+        let in_flight = IntGauge::with_opts(opts("http_requests_in_flight", "Requests in progress."))?;
+        let deliveries =
+            counters("deliveries_total", "Attempts to deliver a message of the outbox.", &["lane", "topic", "result"])?;
+        let webhook_deliveries =
+            counters("webhook_deliveries_total", "Attempts to deliver an event to a webhook.", &["result"])?;
+        let calls = counters("neighbour_calls_total", "Calls to upstream services.", &["neighbour", "outcome"])?;
         let call_durations = histograms(
             "neighbour_call_duration_seconds",
-            "How long calls to other services took, their answers included.",
+            "Time of calls to upstream services, reading the answer included.",
             &["neighbour"],
         )?;
         Ok(Self {
@@ -114,21 +108,21 @@ impl Metrics {
         })
     }
 
-    /// Counts what came of a delivery.
+    /// Counts the results of a batch of outbox messages.
     pub fn delivered(&self, lane: Lane, results: impl Iterator<Item = (Topic, DeliveryResult)>) {
         for (topic, result) in results {
             self.deliveries.with_label_values(&[lane.as_str(), topic.as_str(), result.as_str()]).inc();
         }
     }
 
-    /// Counts what came of deliveries to a webhook.
+    /// Counts the results of deliveries to a webhook.
     pub fn told_webhook(&self, results: impl Iterator<Item = WebhookResult>) {
         for result in results {
             self.webhook_deliveries.with_label_values(&[result.as_str()]).inc();
         }
     }
 
-    /// Counts calls to other services.
+    /// A listener that counts calls to upstreams.
     pub fn call_listener(&self) -> CallListener {
         let (calls, durations) = (self.calls.clone(), self.call_durations.clone());
         Arc::new(move |upstream, outcome, took| {
@@ -143,10 +137,10 @@ impl Metrics {
         self.request_durations.with_label_values(&[method, route]).observe(took.as_secs_f64());
     }
 
-    /// Everything, in Prometheus's text format.
+    /// All metrics in Prometheus's text format.
     ///
     /// # Errors
-    /// Where a number has no text, which tests rule out.
+    /// When a metric cannot be written, which tests rule out.
     pub fn text(&self, observation: &Observation) -> Result<String> {
         let mut families = self.registry.gather();
         families.extend(observed(observation)?.gather());
@@ -156,15 +150,14 @@ impl Metrics {
     }
 }
 
-/// What is observed, as numbers of the moment. What the database did not tell is left out.
+/// The observed values as gauges. Values that could not be read are left out.
 fn observed(observation: &Observation) -> Result<Registry> {
     let registry = Registry::new();
-    let up = IntGauge::with_opts(opts("database_up", "Whether the database answered just now."))?;
+    let up = IntGauge::with_opts(opts("database_up", "Whether the database answered."))?;
     up.set(i64::from(observation.stored.is_some()));
     registered(&registry, up)?;
-    let connections =
-        gauges("database_connections", "Open connections to the database by what they do.", &["pool", "state"])?;
-    let limits = gauges("database_connections_limit", "How many connections a pool may open.", &["pool"])?;
+    let connections = gauges("database_connections", "Open database connections by state.", &["pool", "state"])?;
+    let limits = gauges("database_connections_limit", "The most connections a pool may open.", &["pool"])?;
     for pool in &observation.pools {
         connections.with_label_values(&[pool.name, "idle"]).set(pool.idle.into());
         connections.with_label_values(&[pool.name, "in_use"]).set(pool.open.saturating_sub(pool.idle).into());
@@ -173,11 +166,12 @@ fn observed(observation: &Observation) -> Result<Registry> {
     registered(&registry, connections)?;
     registered(&registry, limits)?;
     let Some(stored) = &observation.stored else { return Ok(registry) };
-    let waiting = gauges("outbox_messages", "Messages that wait to be delivered, up to a limit.", &["lane"])?;
-    let parked = gauges("outbox_parked_messages", "Messages that nobody tries any more, up to a limit.", &["lane"])?;
+    let waiting = gauges("outbox_messages", "Messages waiting for delivery, up to a limit.", &["lane"])?;
+    let parked =
+        gauges("outbox_parked_messages", "Dead-lettered messages, which are not retried, up to a limit.", &["lane"])?;
     let age = gauges(
         "outbox_oldest_due_seconds",
-        "How long the message waits that could have been claimed first; 0 where none could be.",
+        "Time since the oldest due message became due; 0 if none is due.",
         &["lane"],
     )?;
     for backlog in &stored.backlog {
@@ -189,17 +183,17 @@ fn observed(observation: &Observation) -> Result<Registry> {
     for (name, help, number) in [
         (
             "webhook_waiting_deliveries",
-            "Events that wait to be told to a webhook, up to a limit.",
+            "Events waiting for delivery to a webhook, up to a limit.",
             stored.webhooks.waiting,
         ),
         (
             "webhook_parked_deliveries",
-            "Events that nobody tells a webhook any more, up to a limit.",
+            "Dead-lettered webhook deliveries, which are not retried, up to a limit.",
             stored.webhooks.parked,
         ),
         (
             "webhook_oldest_due_seconds",
-            "How long the event waits that could have been told to a webhook first; 0 where none could be.",
+            "Time since the oldest due webhook delivery became due; 0 if none is due.",
             stored.seconds_since(stored.webhooks.due_since),
         ),
     ] {
@@ -207,7 +201,7 @@ fn observed(observation: &Observation) -> Result<Registry> {
         gauge.set(number);
         registered(&registry, gauge)?;
     }
-    let jobs = gauges("jobs", "Work on whole plans that is not done yet.", &["kind"])?;
+    let jobs = gauges("jobs", "Unfinished jobs on whole plans.", &["kind"])?;
     stored.jobs.iter().for_each(|(kind, count)| jobs.with_label_values(&[kind.as_str()]).set(*count));
     for gauges in [waiting, parked, age, jobs] {
         registered(&registry, gauges)?;
@@ -218,19 +212,19 @@ fn observed(observation: &Observation) -> Result<Registry> {
     Ok(registry)
 }
 
-/// When operations run by themselves, and how the last runs went.
+/// The schedule of operations and their last runs.
 fn scheduled(registry: &Registry, stored: &Stored) -> Result<()> {
     let gauges =
         |name: &str, help: &str| registered(registry, gauges(&format!("schedule_{name}"), help, &["operation"])?);
-    let next = gauges("next_run_timestamp_seconds", "When an operation is to run next.")?;
-    let running = gauges("running_seconds", "How long the run under way takes; 0 where there is none.")?;
-    let last = gauges("last_run_timestamp_seconds", "When the last run that ended began.")?;
-    let duration = gauges("last_run_duration_seconds", "How long the last run that ended took.")?;
-    let success = gauges("last_run_success", "Whether the last run that ended did all there was to do.")?;
-    let counts = opts("schedule_last_run_count", "How many of what the last run that ended tells of.");
+    let next = gauges("next_run_timestamp_seconds", "When the operation runs next.")?;
+    let running = gauges("running_seconds", "How long the current run has taken; 0 if there is none.")?;
+    let last = gauges("last_run_timestamp_seconds", "When the last finished run began.")?;
+    let duration = gauges("last_run_duration_seconds", "How long the last finished run took.")?;
+    let success = gauges("last_run_success", "Whether the last finished run did all its work.")?;
+    let counts = opts("schedule_last_run_count", "The counts in the summary of the last finished run.");
     let counts = registered(registry, IntGaugeVec::new(counts, &["operation", "of"])?)?;
-    let complete = gauges("last_success_timestamp_seconds", "When the last run began that did all there was to do.")?;
-    // Those that are off have nothing to be alerted of.
+    let complete = gauges("last_success_timestamp_seconds", "When the last complete run began.")?;
+    // Operations that are off need no alert.
     for schedule in stored.schedule.iter().filter(|schedule| schedule.expression.is_some()) {
         let operation = [schedule.operation.as_str()];
         let since = schedule.running_since.map_or(0, |since| (stored.now - since).num_seconds());
@@ -275,7 +269,8 @@ fn registered<C: Collector + Clone + 'static>(registry: &Registry, collector: C)
     Ok(collector)
 }
 
-/// The name of a method that HTTP knows, else `other`: a client may make up methods, and each would be a series of its own.
+/// The name of a standard HTTP method, otherwise `other`: a client can invent methods, and each would become a time
+/// series.
 pub(crate) fn method_label(method: &Method) -> &str {
     let known = [
         Method::GET,

@@ -1,4 +1,4 @@
-//! What the service tells of itself: logs, metrics, traces, health.
+//! Logs, metrics, traces and health.
 
 pub mod logging;
 pub mod metrics;

@@ -1,4 +1,4 @@
-//! How this process is, for those who watch it: whether it can do its work, and what it counts.
+//! The health and metrics of this process.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -10,43 +10,43 @@ use crate::config::{Config, Secret};
 use crate::database::Database;
 use crate::telemetry::metrics::{Metrics, Observation, Stored};
 
-/// How many messages of a lane are counted at most when somebody looks: enough to see that there are too many.
+/// The most messages counted per queue: enough to see that there are too many.
 const COUNTED_MESSAGES: i64 = 10_000;
 
-/// How long the database may take to tell the numbers. Prometheus itself waits 10 seconds.
-const PATIENCE: Duration = Duration::from_secs(3);
+/// The timeout for reading metrics from the database. Prometheus itself waits 10 seconds.
+const METRICS_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// The paths that machines ask which watch the service. They have no user's token, and get an answer at any time.
+/// The paths for monitoring. They need no user's token and are always answered.
 pub const WATCHED: [&str; 4] = ["/health/", "/health/live/", "/health/ready/", "/metrics/"];
 
-/// What a process is at.
+/// The phase of the process's life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
-    /// It waits for its database and brings it up to date.
+    /// Waits for the database and migrates it.
     Starting,
     /// It does its work.
     Running,
-    /// It finishes what is under way, and begins nothing.
+    /// Finishes what is running and starts nothing new.
     Stopping,
 }
 
-/// Whether the schema is what this version needs.
+/// Whether the schema fits this version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Schema {
-    /// It is.
+    /// It does.
     UpToDate,
-    /// A newer version has migrated it. This one goes on working: so servers are upgraded one after another.
+    /// A newer version migrated it. This version keeps working, so that servers can be upgraded one by one.
     Newer,
-    /// Migrations have yet to run.
+    /// Migrations are pending.
     Outdated,
-    /// The database does not say.
+    /// The database did not answer.
     Unknown,
 }
 
-/// Whether a process can do its work.
+/// The readiness of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Readiness {
-    /// What it is at.
+    /// Its phase.
     pub phase: Phase,
     /// Whether the database answers.
     pub database: bool,
@@ -55,15 +55,15 @@ pub struct Readiness {
 }
 
 impl Readiness {
-    /// Whether nothing is in the way.
+    /// Whether the process can do its work.
     pub fn is_ready(self) -> bool {
         self.phase == Phase::Running && self.database && matches!(self.schema, Schema::UpToDate | Schema::Newer)
     }
 }
 
-/// Watches one process.
+/// The health and metrics of one process.
 pub struct Monitor {
-    /// What it counts.
+    /// Its metrics.
     pub metrics: Arc<Metrics>,
     enabled: bool,
     token: Option<Secret>,
@@ -74,29 +74,29 @@ pub struct Monitor {
 }
 
 impl Monitor {
-    /// Of a process that starts.
+    /// A monitor of a starting process.
     pub fn new(config: &Config, metrics: Arc<Metrics>, database: Arc<Database>, manager: LicenseManager) -> Self {
         let (enabled, token) = (config.metrics.enabled, config.metrics.token.clone());
         let phase = AtomicU8::new(Phase::Starting as u8);
         Self { metrics, enabled, token, runs_schedule: config.schedule.enabled, database, manager, phase }
     }
 
-    /// Whether the numbers are shown at all.
+    /// Whether metrics are enabled.
     pub fn shows_metrics(&self) -> bool {
         self.enabled
     }
 
-    /// What whoever asks for the numbers must know.
+    /// The bearer token required to read the metrics.
     pub fn metrics_token(&self) -> Option<&Secret> {
         self.token.as_ref()
     }
 
-    /// Whether recurring operations run by themselves here.
+    /// Whether this process runs the schedule.
     pub fn runs_schedule(&self) -> bool {
         self.runs_schedule
     }
 
-    /// What the process is at.
+    /// The current phase.
     pub fn phase(&self) -> Phase {
         match self.phase.load(Ordering::Acquire) {
             phase if phase == Phase::Starting as u8 => Phase::Starting,
@@ -105,23 +105,23 @@ impl Monitor {
         }
     }
 
-    /// The start is over. A process that was told to stop meanwhile goes on stopping.
+    /// Ends the start, unless the process was already told to stop.
     pub fn started(&self) {
         let (starting, running) = (Phase::Starting as u8, Phase::Running as u8);
         let _ = self.phase.compare_exchange(starting, running, Ordering::AcqRel, Ordering::Acquire);
     }
 
-    /// The end begins.
+    /// Begins the shutdown.
     pub fn stopping(&self) {
         self.phase.store(Phase::Stopping as u8, Ordering::Release);
     }
 
-    /// Whether the database answers. It blocks.
+    /// Whether the database answers. Blocks.
     pub fn ping(&self) -> bool {
         self.database.ping().is_ok()
     }
 
-    /// Whether the process can do its work. It blocks.
+    /// Reads the readiness. Blocks.
     pub fn readiness(&self) -> Readiness {
         let database = self.ping();
         let schema = if database { self.schema().unwrap_or(Schema::Unknown) } else { Schema::Unknown };
@@ -135,21 +135,21 @@ impl Monitor {
         Ok(if self.database.unknown_migrations()?.is_empty() { Schema::UpToDate } else { Schema::Newer })
     }
 
-    /// The numbers, in Prometheus's text format.
+    /// The metrics in Prometheus's text format.
     ///
     /// # Errors
-    /// Where they cannot be written, which tests rule out.
+    /// When they cannot be written, which tests rule out.
     pub async fn metrics_text(self: Arc<Self>) -> Result<String, Error> {
         let (monitor, pools) = (self.clone(), self.database.pools());
         let reading = tokio::task::spawn_blocking(move || monitor.stored());
-        let stored = match tokio::time::timeout(PATIENCE, reading).await {
+        let stored = match tokio::time::timeout(METRICS_TIMEOUT, reading).await {
             Ok(Ok(Ok(stored))) => Some(stored),
             Ok(Ok(Err(error))) => {
-                tracing::warn!(%error, "the database did not tell its metrics");
+                tracing::warn!(%error, "reading metrics from the database failed");
                 None
             }
             _ => {
-                tracing::warn!("the database did not tell its metrics in time");
+                tracing::warn!("reading metrics from the database timed out");
                 None
             }
         };

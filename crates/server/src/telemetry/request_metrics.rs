@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use crate::state::AppState;
 
-/// Middleware, for `from_fn`: counts the request, by the pattern of its route and never by its path.
+/// Middleware for `from_fn`: counts the request by its route's pattern, never by its path.
 pub async fn measure(
     request: ServiceRequest,
     next: Next<impl MessageBody>,
@@ -16,9 +16,9 @@ pub async fn measure(
     let state = AppState::of(request.request())?;
     let metrics = &state.monitor.metrics;
     let (start, method) = (Instant::now(), request.method().clone());
-    // Counts down also where the client goes away and nobody waits for the answer any more.
+    // A guard, because the client may disconnect before the answer.
     let in_flight = InFlight::new(&metrics.requests_in_flight);
-    // The resources know paths with their slash, which the request may get further in.
+    // Routes are registered with a trailing slash, which is added to the request further in.
     let route = request.match_pattern();
     let answer = next.call(request).await;
     drop(in_flight);

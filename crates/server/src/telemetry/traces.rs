@@ -1,9 +1,9 @@
-//! Traces for OpenTelemetry: which request led to which delivery, and that to which call to another service.
+//! OpenTelemetry traces: which request led to which delivery, and which delivery to which call.
 //!
-//! A request goes on with the trace that its caller names, or begins one. What it promises is stored with the trace's name
-//! ([`license_manager_adapters::traces`]), so its delivery belongs to the trace or is linked to it, and calls to other services
-//! carry it on. What a span holds, and what it never does, is in docs/OPERATIONS.md, "Traces". Where no collector is configured
-//! nothing is recorded.
+//! A request continues its caller's trace or starts one. Messages it stores carry the trace
+//! ([`license_manager_adapters::traces`]), so that their delivery continues it or links to it; calls to other services
+//! pass it on. docs/OPERATIONS.md, "Traces", lists what spans contain and never contain. Without a configured
+//! collector, nothing is recorded.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::OnceLock;
@@ -30,34 +30,34 @@ use crate::config::{Secret, TelemetryConfig};
 use crate::telemetry::metrics::method_label;
 use crate::telemetry::monitor::WATCHED;
 
-/// How long a collector may take for a batch of spans, all tries included.
+/// The time limit for sending a batch of spans, retries included.
 const EXPORT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long the end of the process waits for the collector to take the last spans.
+/// How long the process waits at its end for the last spans to be sent.
 const LAST_EXPORT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How many requests the span of a delivery is linked to at most.
+/// The most requests that a delivery's span links to.
 const MOST_LINKS: u32 = 128;
 
-/// What records spans, once that is set up.
+/// The provider of spans, once set up.
 static RECORDER: OnceLock<SdkTracerProvider> = OnceLock::new();
 
-/// Keeps traces going; sends what is left when it is dropped.
+/// Keeps traces running. Sends the remaining spans when dropped.
 #[must_use = "traces end with it"]
 pub struct Traces(());
 
 impl Drop for Traces {
     fn drop(&mut self) {
         if let Some(Err(error)) = RECORDER.get().map(|recorder| recorder.shutdown_with_timeout(LAST_EXPORT_TIMEOUT)) {
-            tracing::warn!(%error, "the last traces were not sent");
+            tracing::warn!(%error, "sending the last traces failed");
         }
     }
 }
 
-/// Records traces from now on, where a collector is configured. To be called outside of any runtime, once in a process.
+/// Starts recording traces if a collector is configured. Call it outside of any runtime, once per process.
 ///
 /// # Errors
-/// Where the configuration makes no sense; one line that names the setting.
+/// When the configuration is invalid; one line that names the setting.
 pub fn start(config: &TelemetryConfig) -> Result<Traces, String> {
     let Some(endpoint) = &config.otlp_endpoint else {
         return match config.otlp_headers {
@@ -68,12 +68,12 @@ pub fn start(config: &TelemetryConfig) -> Result<Traces, String> {
             None => Ok(Traces(())),
         };
     };
-    // Unlike the exporter's own client this one takes its headers nowhere else.
+    // Unlike the exporter's own client, this one follows no redirects, so the headers go only to the collector.
     let client = reqwest::blocking::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .timeout(EXPORT_TIMEOUT)
         .build()
-        .map_err(|error| format!("cannot make an HTTP client: {error}"))?;
+        .map_err(|error| format!("cannot create an HTTP client: {error}"))?;
     let exporter = opentelemetry_otlp::SpanExporter::builder()
         .with_http()
         .with_http_client(client)
@@ -94,12 +94,12 @@ pub fn start(config: &TelemetryConfig) -> Result<Traces, String> {
         .with_max_links_per_span(MOST_LINKS)
         .with_resource(resource)
         .build();
-    RECORDER.set(recorder.clone()).map_err(|_| "traces are recorded already".to_owned())?;
+    RECORDER.set(recorder.clone()).map_err(|_| "traces are already set up".to_owned())?;
     global::set_tracer_provider(recorder);
     Ok(Traces(()))
 }
 
-/// The headers in a text such as `name=value,name=value`.
+/// Parses headers such as `name=value,name=value`.
 fn headers(text: Option<&Secret>) -> Result<HashMap<String, String>, String> {
     let pairs = text.map_or("", Secret::expose).split(',').map(str::trim).filter(|pair| !pair.is_empty());
     pairs
@@ -113,7 +113,7 @@ fn headers(text: Option<&Secret>) -> Result<HashMap<String, String>, String> {
         .ok_or_else(|| "telemetry.otlp_headers: write headers as name=value, with commas between them".to_owned())
 }
 
-/// Sends spans, and tells the log when that begins to fail and when it works again, rather than every time.
+/// Sends spans. Logs when sending starts to fail and when it works again, not every failure.
 #[derive(Debug)]
 struct Exporter<E> {
     exporter: E,
@@ -125,9 +125,9 @@ impl<E: SpanExporter> SpanExporter for Exporter<E> {
         let sent = self.exporter.export(batch).await;
         match (&sent, self.failing.swap(sent.is_err(), Ordering::Relaxed)) {
             (Err(error), false) => {
-                tracing::warn!(%error, "the collector does not take traces; they are lost meanwhile")
+                tracing::warn!(%error, "the collector does not accept traces; they are lost until it does")
             }
-            (Ok(()), true) => tracing::info!("the collector takes traces again"),
+            (Ok(()), true) => tracing::info!("the collector accepts traces again"),
             _ => {}
         }
         sent
@@ -146,7 +146,8 @@ impl<E: SpanExporter> SpanExporter for Exporter<E> {
     }
 }
 
-/// Which spans are sent. One that has a parent goes with it; a delivery for many requests, with any of those.
+/// Decides which spans are recorded: a span with a parent as its parent, a delivery for several traces if one of them
+/// is recorded.
 #[derive(Debug, Clone)]
 struct Sampling(Sampler);
 
@@ -171,9 +172,9 @@ impl ShouldSample for Sampling {
     }
 }
 
-/// The span that a text of the form of [`TRACE_PARENT`] names, in a context of its own; one without a span where it names none.
+/// A context with the span that a [`TRACE_PARENT`] value names; without a span if it names none.
 fn named(parent: Option<&str>) -> Context {
-    // What vendors add in tracestate may be anything, and is not passed on.
+    // The vendors' tracestate could hold anything and is not passed on.
     let carrier: HashMap<String, String> =
         parent.map(|parent| (TRACE_PARENT.to_owned(), parent.to_owned())).into_iter().collect();
     TraceContextPropagator::new().extract_with_context(&Context::new(), &carrier)
@@ -184,7 +185,7 @@ fn begin(span: SpanBuilder, parent: &Context) -> Context {
     parent.with_span(span)
 }
 
-/// The id of the trace that is recorded here.
+/// The id of the current trace.
 pub fn current_trace_id() -> Option<String> {
     Context::map_current(|context| {
         let span = context.span();
@@ -193,8 +194,8 @@ pub fn current_trace_id() -> Option<String> {
     })
 }
 
-/// Middleware, for `from_fn` and outermost: records the request, by the pattern of its route and never by its path. What watches the
-/// service leaves no traces.
+/// Middleware for `from_fn`, outermost: records the request by its route's pattern, never by its path. Monitoring
+/// requests are not recorded.
 pub async fn trace(
     request: ServiceRequest,
     next: Next<impl MessageBody>,
@@ -207,7 +208,7 @@ pub async fn trace(
         "other" => ("HTTP".to_owned(), "_OTHER".to_owned()),
         known => (known.to_owned(), known.to_owned()),
     };
-    // The resources know paths with their slash, which the request may get further in.
+    // Routes are registered with a trailing slash, which is added to the request further in.
     let route = request.match_pattern();
     let span = SpanBuilder::from_name(name.clone()).with_kind(SpanKind::Server).with_attributes([
         KeyValue::new("http.request.method", method),
@@ -223,7 +224,7 @@ pub async fn trace(
     answer
 }
 
-/// The span that a request's caller names.
+/// The span named by the request's caller.
 fn caller(request: &ServiceRequest) -> Context {
     let mut named_by_caller = request.headers().get_all(TRACE_PARENT);
     match (named_by_caller.next(), named_by_caller.next()) {
@@ -245,13 +246,13 @@ fn answered(context: &Context, name: &str, route: Option<String>, status: Status
     }
 }
 
-/// A delivery as a span. It ends when this and what was derived from it are dropped.
+/// The span of a delivery. It ends when this and all contexts made from it are dropped.
 pub struct Delivery(Context);
 
 impl Delivery {
-    /// Of so many messages that wait at `destination`, and were promised as parts of `parents`.
+    /// Starts the span of a batch of `messages` for `destination`. `parents` are the requests that stored the messages.
     ///
-    /// Where these are of one trace it is a part of that; else it begins one, and is linked to them.
+    /// If these belong to one trace, the span becomes part of it. Otherwise it starts a trace and links to them.
     pub fn begin(destination: &'static str, messages: usize, parents: &BTreeSet<&str>) -> Self {
         if RECORDER.get().is_none() {
             return Self(Context::new());
@@ -277,12 +278,12 @@ impl Delivery {
         Self(begin(span, &parent))
     }
 
-    /// What work of the delivery is done in.
+    /// The context to run the delivery in.
     pub fn context(&self) -> Context {
         self.0.clone()
     }
 
-    /// Notes how many messages were not delivered.
+    /// Records how many messages were not delivered.
     pub fn failed(&self, messages: usize) {
         if messages > 0 {
             let span = self.0.span();
@@ -354,7 +355,7 @@ mod tests {
         }
     }
 
-    /// A collector that is away for so many batches.
+    /// A collector that fails for a number of batches.
     #[derive(Debug)]
     struct Away(std::sync::atomic::AtomicUsize);
 

@@ -15,13 +15,13 @@ use crate::auth::keys::IssuerKeys;
 use crate::auth::{TokenError, TokenVerifier};
 use crate::config::JwkSetSource;
 
-/// An RSA key of the issuer's.
+/// An RSA key of the issuer.
 struct RsaKey(EncodingKey);
 
 impl RsaKey {
     fn new() -> Self {
         let pkcs8 = KeyPair::generate(KeySize::Rsa2048).unwrap().as_der().unwrap();
-        // jsonwebtoken wants the RSAPrivateKey inside: what follows the 26 bytes that say it is one, for this size.
+        // jsonwebtoken needs the inner RSAPrivateKey; for this key size the outer structure is 26 bytes long.
         Self(EncodingKey::from_rsa_der(&pkcs8.as_ref()[26..]))
     }
 
@@ -106,7 +106,7 @@ async fn without_a_usable_key_there_is_no_verifier() {
 
 type IssuerState = (Arc<Mutex<Option<String>>>, Arc<AtomicUsize>);
 
-/// An issuer that publishes its keys over HTTP, and counts how often it is asked.
+/// An issuer that publishes its keys over HTTP and counts the requests.
 struct Issuer {
     answer: Arc<Mutex<Option<String>>>,
     asked: Arc<AtomicUsize>,
@@ -193,7 +193,7 @@ async fn an_address_is_read_in_the_background_even_if_it_did_not_answer_at_the_s
     let verifier = TokenVerifier::new(&AuthConfig::default(), Some(keys)).unwrap();
     assert_eq!(verifier.verify(&token, now()).await, Err(TokenError::BadSignature));
     issuer.publish(Some(set_of(&[&key])));
-    // The same moment as before, so that the token itself causes no second reading.
+    // At the same time as before, so that the token does not cause a second fetch.
     let mut verified = verifier.verify(&token, now()).await;
     for _ in 0..500 {
         if verified.is_ok() {

@@ -1,4 +1,4 @@
-//! What the tests of tokens and of keys have in common: a clock, an issuer's secret, and tokens.
+//! A clock, an issuer's secret and tokens for the tests.
 
 mod keys;
 mod tokens;
@@ -24,7 +24,7 @@ fn claims() -> Value {
     })
 }
 
-/// The usual claims with some changed; `null` leaves one out.
+/// The usual claims with changes; `null` removes a claim.
 fn claims_with(changes: Value) -> Value {
     let mut claims = claims();
     for (name, value) in changes.as_object().unwrap() {

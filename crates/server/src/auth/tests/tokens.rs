@@ -87,7 +87,7 @@ async fn each_claim_that_does_not_hold_refuses_the_token() {
         (json!({ "preferred_username": null }), TokenError::NoUsername),
         (json!({ "preferred_username": "" }), TokenError::NoUsername),
         (json!({ "is_restricted": true }), TokenError::Restricted),
-        // A token that is refused anyway is not told apart by being restricted.
+        // An expired token is reported as expired even if it is restricted.
         (json!({ "is_restricted": true, "exp": at(-5) }), TokenError::Expired),
     ] {
         assert_eq!(verify_claims(changes.clone()).await, Err(expected), "{changes}");

@@ -6,24 +6,25 @@ use uuid::Uuid;
 
 use crate::http::time;
 
-/// Operations: what a schedule runs, and what is done by hand.
+/// Recurring and manual operations.
 #[derive(Debug, Subcommand)]
 pub enum OperationCommand {
-    /// Process the renewals that take effect soon: each carries its plan's licenses over into the plan that follows.
+    /// Process the renewals that take effect soon: each moves its plan's licenses to the new plan.
     ProcessRenewals(ProcessRenewals),
-    /// Carry out the end of plans: end enrollments in the LMS, then mark the plan; then unlink whose licenses are long expired.
+    /// Process expired plans: end enrollments in the LMS, mark the plan, then unlink learners whose licenses expired
+    /// long ago.
     ExpireSubscriptions(ExpireSubscriptions),
     /// Unlink learners from their customer 90 days after their licenses expired.
     UnlinkExpiredLicenses(OfCustomers),
-    /// Let licenses forget their holders when the time their agreement keeps personal data is over.
+    /// Remove personal data from licenses when the time their agreement keeps it is over.
     RetireOldLicenses(RunOptions),
-    /// Add licenses to current plans whose agreement has auto-scaling and that are nearly used up.
+    /// Add licenses to current plans that are nearly used up, if their agreement has auto-scaling.
     ProcessAutoScalablePlans(RunOptions),
-    /// Mail admins how a plan is used, a week after it began to hand out licenses by itself.
+    /// Mail admins how a plan is used, a week after it began to auto-apply licenses.
     SendLicenseUtilizationEmails(RunOptions),
-    /// Tell event tracking of licenses that were activated 180 days ago.
+    /// Send an event for each license that was activated 180 days ago.
     TriggerEventForLicenses(OfCustomers),
-    /// Check that plans use no more catalog queries than there are plan types.
+    /// Check that plans use at most as many catalog queries as there are plan types.
     ValidateNumCatalogQueries(RunOptions),
     /// Create a customer with plans of every kind, for development.
     SeedDevelopmentData(RunOptions),
@@ -31,17 +32,17 @@ pub enum OperationCommand {
     SeedEnterpriseDevstackData(SeedDevstack),
     /// Create customers, plans and licenses in any number, for development.
     ManufactureData(ManufactureData),
-    /// Bring a plan up to the number of licenses it is to have. Tells what it would do; does it with --really.
+    /// Create a plan's missing licenses. Shows what it would do; does it with --really.
     Provision(OnPlan),
-    /// Delete a plan's unassigned licenses. Tells what it would do; does it with --really.
+    /// Delete a plan's unassigned licenses. Shows what it would do; does it with --really.
     Freeze(OnPlan),
-    /// Move licenses to another plan of the agreement. Tells what it would do; does it with --really.
+    /// Move licenses to another plan of the agreement. Shows what it would do; does it with --really.
     Transfer(Transfer),
-    /// Show what became of an agreement, a plan, a license, a product or a renewal, the newest change first.
+    /// Show the history of an agreement, plan, license, product or renewal, newest change first.
     History(History),
 }
 
-/// How the summary looks.
+/// The format of the summary.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum SummaryFormat {
     /// Lines, for people.
@@ -51,10 +52,10 @@ pub enum SummaryFormat {
     Json,
 }
 
-/// How to show what was done.
+/// How to print the result.
 #[derive(Debug, Clone, Copy, Default, Args)]
 pub struct ShowOptions {
-    /// The summary as lines for people, or as one JSON object.
+    /// The summary: lines for people, or one JSON object.
     #[arg(long, value_enum, default_value_t)]
     pub output: SummaryFormat,
 }
@@ -62,18 +63,18 @@ pub struct ShowOptions {
 /// How to run an operation.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct RunOptions {
-    /// Tell what would be done, and change nothing.
+    /// Show what would be done and change nothing.
     #[arg(long)]
     pub dry_run: bool,
-    /// How to show it.
+    /// How to print the result.
     #[command(flatten)]
     pub show: ShowOptions,
 }
 
-/// `process-renewals`.
+/// Options of `process-renewals`.
 #[derive(Debug, Args)]
 pub struct ProcessRenewals {
-    /// Process those that take effect within so many hours; operations.renewal_lock_hours where nothing is said.
+    /// Process renewals that take effect within this many hours [default: operations.renewal_lock_hours].
     #[arg(long, value_name = "HOURS", value_parser = clap::value_parser!(u32).range(1..=8_760))]
     pub processing_window_length_hours: Option<u32>,
     /// How to run it.
@@ -81,16 +82,16 @@ pub struct ProcessRenewals {
     pub run: RunOptions,
 }
 
-/// `expire-subscriptions`.
+/// Options of `expire-subscriptions`.
 #[derive(Debug, Args)]
 pub struct ExpireSubscriptions {
-    /// Look after plans that ended at this moment or later; a day before --expired-before where nothing is said.
+    /// Process plans that expired at this time or later [default: a day before --expired-before].
     #[arg(long, value_name = "DATE", value_parser = date)]
     pub expired_after: Option<DateTime<Utc>>,
-    /// Look after plans that ended at this moment or earlier; now where nothing is said.
+    /// Process plans that expired at this time or earlier [default: now].
     #[arg(long, value_name = "DATE", value_parser = date)]
     pub expired_before: Option<DateTime<Utc>>,
-    /// Look after these plans, whenever they ended; a comma list.
+    /// Process these plans, whenever they expired; comma-separated.
     #[arg(
         long,
         value_name = "UUID",
@@ -99,7 +100,7 @@ pub struct ExpireSubscriptions {
         conflicts_with_all = ["expired_after", "expired_before"]
     )]
     pub subscription_uuids: Option<Vec<Uuid>>,
-    /// Look after plans again whose end was carried out.
+    /// Process plans again that are already processed.
     #[arg(long)]
     pub force: bool,
     /// How to run it.
@@ -107,10 +108,10 @@ pub struct ExpireSubscriptions {
     pub run: RunOptions,
 }
 
-/// An operation for the customers that are configured, or others.
+/// Options of an operation for the configured customers, or others.
 #[derive(Debug, Args)]
 pub struct OfCustomers {
-    /// For these customers in place of the configured ones; a comma list.
+    /// Process these customers instead of the configured ones; comma-separated.
     #[arg(long, value_name = "UUID", value_delimiter = ',', num_args = 1..)]
     pub enterprise_customer_uuids: Option<Vec<Uuid>>,
     /// How to run it.
@@ -118,16 +119,16 @@ pub struct OfCustomers {
     pub run: RunOptions,
 }
 
-/// `seed-enterprise-devstack-data`.
+/// Options of `seed-enterprise-devstack-data`.
 #[derive(Debug, Args)]
 pub struct SeedDevstack {
     /// The customer's slug in the devstack.
     #[arg(long, value_name = "SLUG", default_value = "test-enterprise")]
     pub enterprise_customer_slug: String,
-    /// The customer's id in the LMS; a new one where nothing is said and the slug is new.
+    /// The customer's id in the LMS [default: the existing one, or a new one].
     #[arg(long, value_name = "UUID")]
     pub enterprise_customer_uuid: Option<Uuid>,
-    /// How many licenses the plan has.
+    /// The number of licenses of the plan.
     #[arg(long, value_name = "NUMBER", default_value_t = 10, value_parser = clap::value_parser!(i32).range(1..=1_000_000))]
     pub num_licenses: i32,
     /// How to run it.
@@ -135,22 +136,22 @@ pub struct SeedDevstack {
     pub run: RunOptions,
 }
 
-/// `manufacture-data`.
+/// Options of `manufacture-data`.
 #[derive(Debug, Args)]
 pub struct ManufactureData {
-    /// What the customers' slugs begin with: `NAME-0` and so on. Those that are there are kept; another name makes others.
+    /// The prefix of the customers' slugs: `NAME-0` and so on. Existing customers are kept.
     #[arg(long, value_name = "NAME", default_value = "manufactured")]
     pub name: String,
-    /// How many customers.
+    /// The number of customers.
     #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub customers: u32,
-    /// How many plans each has.
+    /// The number of plans per customer.
     #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     pub plans: u32,
-    /// How many licenses each plan has.
+    /// The number of licenses per plan.
     #[arg(long, value_name = "NUMBER", default_value_t = 10, value_parser = clap::value_parser!(i32).range(1..=1_000_000))]
     pub licenses: i32,
-    /// How many of a hundred licenses are assigned.
+    /// The percentage of licenses that are assigned.
     #[arg(long, value_name = "PERCENT", default_value_t = 50, value_parser = clap::value_parser!(i32).range(0..=100))]
     pub assigned_percentage: i32,
     /// How to run it.
@@ -158,21 +159,21 @@ pub struct ManufactureData {
     pub run: RunOptions,
 }
 
-/// Whether something done by hand is really done.
+/// Whether a manual operation is really done.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct ManualOptions {
-    /// Do it; without this, only tell what would be done.
+    /// Do it; without this, only show what would be done.
     #[arg(long, visible_alias = "no-dry-run", conflicts_with = "dry_run")]
     pub really: bool,
-    /// Only tell what would be done, which is what happens where nothing is said.
+    /// Only show what would be done; this is the default.
     #[arg(long)]
     pub dry_run: bool,
-    /// How to show it.
+    /// How to print the result.
     #[command(flatten)]
     pub show: ShowOptions,
 }
 
-/// Something done to a plan by hand.
+/// Options of a manual operation on a plan.
 #[derive(Debug, Args)]
 pub struct OnPlan {
     /// The plan.
@@ -183,22 +184,22 @@ pub struct OnPlan {
     pub manual: ManualOptions,
 }
 
-/// `transfer`.
+/// Options of `transfer`.
 #[derive(Debug, Args)]
 pub struct Transfer {
-    /// The plan the licenses leave.
+    /// The plan to move licenses from.
     #[arg(long, value_name = "PLAN")]
     pub from: Uuid,
-    /// The plan they move to.
+    /// The plan to move them to.
     #[arg(long, value_name = "PLAN")]
     pub to: Uuid,
-    /// Which licenses move: those of these that are assigned or activated; a comma list.
+    /// Move these licenses, if they are assigned or activated; comma-separated.
     #[arg(long, value_name = "UUID", value_delimiter = ',', num_args = 1.., required_unless_present = "transfer_all")]
     pub license_uuids: Option<Vec<Uuid>>,
-    /// Move every license, whatever its state.
+    /// Move all licenses, whatever their status.
     #[arg(long, conflicts_with = "license_uuids")]
     pub transfer_all: bool,
-    /// What is to be remembered of it.
+    /// Notes to keep with the transfer.
     #[arg(long)]
     pub notes: Option<String>,
     /// How to do it.
@@ -206,7 +207,7 @@ pub struct Transfer {
     pub manual: ManualOptions,
 }
 
-/// Kinds of things with a history.
+/// The kinds of entities with a history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 #[allow(missing_docs)] // each is the entity of that name
 pub enum RecordedKind {
@@ -217,18 +218,18 @@ pub enum RecordedKind {
     Renewal,
 }
 
-/// `history`.
+/// Options of `history`.
 #[derive(Debug, Args)]
 pub struct History {
-    /// What kind of thing.
+    /// The kind of the entity.
     #[arg(value_enum)]
     pub kind: RecordedKind,
-    /// Its id: a UUID, or the number of a product or a renewal.
+    /// Its id: a UUID, or the number of a product or renewal.
     pub id: String,
     /// Show at most this many changes.
     #[arg(long, value_name = "NUMBER", default_value_t = 20)]
     pub limit: u32,
-    /// How to show it.
+    /// How to print the result.
     #[command(flatten)]
     pub show: ShowOptions,
 }

@@ -1,4 +1,4 @@
-//! `license-manager copy`: moves what a SQLite database holds to Postgres.
+//! `license-manager copy`: copies a SQLite database to Postgres.
 
 use std::io::Write;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use super::{CommandError, CommandSupervisor, Report};
 use crate::config::{Config, DatabaseUrl, Secret};
 use crate::database::Database;
 
-/// `copy`.
+/// Options of `copy`.
 #[derive(Debug, Args)]
 pub struct CopyArguments {
     /// The database to copy: sqlite:PATH.
@@ -38,10 +38,10 @@ impl From<CopyError> for CommandError {
     }
 }
 
-/// Copies, and writes a summary.
+/// Copies the data and prints a summary.
 ///
 /// # Errors
-/// See [`CommandError`]; then nothing was copied.
+/// See [`CommandError`]; nothing was copied.
 pub fn copy(config: &Config, arguments: &CopyArguments, out: &mut impl Write) -> Result<(), CommandError> {
     let (source, target) = databases(config, arguments)?;
     for database in [Database::Sqlite(source.clone()), Database::Postgres(target.clone())] {
@@ -58,7 +58,7 @@ pub fn copy(config: &Config, arguments: &CopyArguments, out: &mut impl Write) ->
     Ok(())
 }
 
-/// Where to copy from and to, opened, once it is sure that the arguments make sense.
+/// Checks the arguments and opens both databases.
 fn databases(
     config: &Config,
     arguments: &CopyArguments,
@@ -89,7 +89,7 @@ fn databases(
     let (Database::Sqlite(source), Database::Postgres(target)) = (open(from.clone())?, open(to)?) else {
         return wrong("--from is a SQLite database and --to a Postgres one".to_owned());
     };
-    // A file of another program would get tables of ours, and then look like a database that holds nothing.
+    // Migrating another program's file would add our tables to it, and it would look like an empty database.
     if source.pending_migrations()?.iter().any(|migration| migration.ends_with("_initial")) {
         return wrong(format!("--from: {} is no database of license-manager", path.display()));
     }

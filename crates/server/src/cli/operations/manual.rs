@@ -1,4 +1,4 @@
-//! What is done by hand: told first, done with `--really`.
+//! Manual operations: shown first, done with `--really`.
 
 use std::io::Write;
 
@@ -70,7 +70,7 @@ pub(super) fn transfer(manager: &LicenseManager, arguments: Transfer) -> Result<
         is_dry_run: !really,
         licenses,
     };
-    // Looked at first, so that no job is left behind of a transfer that is refused.
+    // Previewed first, so that a refused transfer leaves no job behind.
     let preview = manager.preview_transfer(&order)?;
     let moved: Vec<Uuid> = if really {
         let job = manager.create_transfer_job(&Actor::service(), &order)?;

@@ -1,12 +1,12 @@
-//! `license-manager` as a command that does one thing and stops: recurring operations, and what is done by hand.
+//! Commands that do one thing and stop: recurring and manual operations.
 //!
-//! | module | what stands there |
+//! | module | contents |
 //! |---|---|
 //! | `arguments` | the command line |
-//! | `recurring` | the operations a schedule runs |
+//! | `recurring` | the operations of the schedule |
 //! | `manual` | provision, freeze, transfer, history |
 //! | `seeds` | data for development |
-//! | `copy` | moving from SQLite to Postgres |
+//! | `copy` | copying SQLite to Postgres |
 //! | `supervisor` | progress on standard error, Ctrl-C |
 //! | `report` | the summary on standard output |
 
@@ -32,13 +32,13 @@ use crate::config::Config;
 use crate::database::{Database, seed_products};
 use crate::upstreams::Upstreams;
 
-/// Why a command did not even begin, or could not tell what it did.
+/// Why a command did not start or could not report.
 #[derive(Debug, thiserror::Error)]
 pub enum CommandError {
-    /// Its arguments make no sense; one line that says what is wrong.
+    /// The arguments are invalid; one line says why.
     #[error("{0}")]
     Arguments(String),
-    /// Something else.
+    /// Any other failure.
     #[error("{0}")]
     Failed(String),
 }
@@ -60,16 +60,16 @@ impl From<std::io::Error> for CommandError {
     }
 }
 
-/// Runs a command; `false` where some of what it was to do was not done, which its summary tells.
+/// Runs a command. Returns `false` if some of the work failed; the summary says what.
 ///
 /// # Errors
 /// See [`CommandError`].
 pub fn run(config: &Config, command: OperationCommand, out: &mut impl Write) -> Result<bool, CommandError> {
     let database = Database::open(config).map_err(|error| CommandError::Failed(error.to_string()))?;
     database.migrate()?;
-    // The command has this thread to itself; signals and upstreams have the other.
+    // The command blocks this thread; signals and upstream calls run on the other one.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    // Connections to a mail server begin and end with a task.
+    // Connections to a mail server are opened and closed in tasks.
     let _entered = runtime.enter();
     let upstreams = Upstreams::from_config(config).map_err(CommandError::Failed)?;
     let manager = upstreams.of(database.manager(config));
@@ -84,7 +84,7 @@ pub fn run(config: &Config, command: OperationCommand, out: &mut impl Write) -> 
     }
 }
 
-/// Does what the command says. What shows its outcome by itself has no report.
+/// Runs the command; `None` if it prints its own output.
 async fn act(
     config: &Config,
     manager: &LicenseManager,

@@ -1,4 +1,4 @@
-//! The operations that a schedule runs.
+//! The operations that the schedule runs.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use license_manager_domain::operations::Expiration;
@@ -87,7 +87,7 @@ fn is_not_found(error: Error) -> bool {
     matches!(error, Error::NotFound(_))
 }
 
-/// The customers, each of whom has an agreement.
+/// Checks that each customer has an agreement.
 fn known(manager: &LicenseManager, uuids: Option<Vec<Uuid>>) -> Result<Option<Vec<CustomerId>>, CommandError> {
     let Some(uuids) = uuids else { return Ok(None) };
     let customers: Vec<CustomerId> = uuids.into_iter().map(CustomerId).collect();

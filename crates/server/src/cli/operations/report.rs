@@ -8,19 +8,19 @@ use uuid::Uuid;
 
 use super::arguments::SummaryFormat;
 
-/// What a command did, or would do.
+/// The result of a command.
 pub struct Report {
     /// The command.
     pub command: &'static str,
     /// Whether nothing was changed.
     pub dry_run: bool,
-    /// How many of what, in the order they are shown.
+    /// Named counts, in the order they are printed.
     pub counts: Vec<(String, i64)>,
-    /// To what it was done.
+    /// The ids of what was changed.
     pub uuids: Vec<Uuid>,
-    /// What could not be done: what it is about, and why.
+    /// What failed, and why.
     pub errors: Vec<(String, String)>,
-    /// Whether it was ended before everything was done.
+    /// Whether the command was stopped early.
     pub interrupted: bool,
 }
 
@@ -42,7 +42,7 @@ impl From<OperationSummary> for Report {
 }
 
 impl Report {
-    /// Of a command that did all it was to do.
+    /// The report of a command that did all its work.
     pub fn done(
         command: &'static str,
         dry_run: bool,
@@ -52,15 +52,15 @@ impl Report {
         Self { command, dry_run, counts: named(counts), uuids, errors: Vec::new(), interrupted: false }
     }
 
-    /// Whether there was nothing that could not be done.
+    /// Whether nothing failed.
     pub fn is_complete(&self) -> bool {
         self.errors.is_empty() && !self.interrupted
     }
 
-    /// Writes it.
+    /// Prints the report.
     ///
     /// # Errors
-    /// Where nobody takes the output.
+    /// When the output cannot be written.
     pub fn write(&self, format: SummaryFormat, out: &mut impl Write) -> std::io::Result<()> {
         match format {
             SummaryFormat::Json => {

@@ -12,7 +12,7 @@ const CUSTOMER: Uuid = Uuid::from_u128(0xdec0_de00_0000_4000_8000_0000_0000_0011
 /// Its catalog.
 const CATALOG: Uuid = Uuid::from_u128(0xdec0_de00_0000_4000_8000_0000_0000_0012);
 
-/// The plans of `seed-development-data`: title, licenses, assigned, days from its start to now, and from now to its end.
+/// The plans of `seed-development-data`: title, licenses, assigned licenses, days since the start, days until the end.
 const PLANS: [(&str, i32, i32, i64, i64); 4] = [
     ("Current", 50, 20, 30, 335),
     ("Nearly used up", 20, 18, 60, 305),
@@ -20,10 +20,10 @@ const PLANS: [(&str, i32, i32, i64, i64); 4] = [
     ("Still to come", 30, 0, -30, 395),
 ];
 
-/// The most licenses that `manufacture-data` makes: days of work for a database.
+/// The most licenses that `manufacture-data` creates; it takes days.
 const MOST_LICENSES: i128 = 1_000_000_000;
 
-/// A customer with plans of every kind.
+/// Creates a customer with plans of every kind.
 pub(super) fn development(manager: &LicenseManager, dry_run: bool) -> Result<Report, CommandError> {
     let plans = PLANS.into_iter().map(|(title, licenses, assigned, started, ends)| SeedPlan {
         title: title.to_owned(),
@@ -41,7 +41,7 @@ pub(super) fn development(manager: &LicenseManager, dry_run: bool) -> Result<Rep
     seed(manager, "seed-development-data", &Seeds { customers: vec![customer], plans: plans.collect() }, dry_run)
 }
 
-/// An agreement and a plan for a customer of the devstack. Plans are known by their number of licenses.
+/// Creates an agreement and a plan for a customer of the devstack. The plan is identified by its number of licenses.
 pub(super) fn devstack(manager: &LicenseManager, arguments: SeedDevstack) -> Result<Report, CommandError> {
     let licenses = arguments.num_licenses;
     let title = format!("Devstack plan of {licenses}");
@@ -55,7 +55,7 @@ pub(super) fn devstack(manager: &LicenseManager, arguments: SeedDevstack) -> Res
     seed(manager, "seed-enterprise-devstack-data", &seeds, arguments.run.dry_run)
 }
 
-/// Customers, plans and licenses in any number. Customers are known by their slugs, plans by their titles.
+/// Creates customers, plans and licenses. Customers are identified by slug, plans by title.
 pub(super) fn manufacture(manager: &LicenseManager, arguments: &ManufactureData) -> Result<Report, CommandError> {
     let ManufactureData { name, customers, plans, licenses, assigned_percentage, run } = arguments;
     let total = i128::from(*customers) * i128::from(*plans) * i128::from(*licenses);

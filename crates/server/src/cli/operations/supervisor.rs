@@ -1,4 +1,4 @@
-//! Whoever runs a command: shows on standard error how far it is, and ends it at Ctrl-C or SIGTERM.
+//! Shows a command's progress on standard error, and stops it at Ctrl-C or SIGTERM.
 
 use std::io::IsTerminal;
 use std::sync::Arc;
@@ -11,13 +11,13 @@ use license_manager_domain::operations::Supervisor;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 
-/// How often a line tells how far a command is, where no terminal shows it.
+/// How often progress is printed without a terminal.
 const LINE_EVERY: Duration = Duration::from_secs(10);
 
-/// The exit status of who is told to stop twice.
+/// The exit status after a second signal.
 const STOPPED_AT_ONCE: i32 = 130;
 
-/// See the module.
+/// Shows progress and handles signals.
 pub struct CommandSupervisor {
     shared: Arc<Shared>,
     progress: ProgressBar,
@@ -32,10 +32,10 @@ struct Shared {
 }
 
 impl CommandSupervisor {
-    /// Begins to watch a command; within a runtime.
+    /// Starts watching a command. Must be called within a runtime.
     ///
     /// # Errors
-    /// Where the system does not let it listen for signals.
+    /// When the system does not allow signal handlers.
     pub fn start(command: &'static str) -> std::io::Result<Self> {
         let shared = Arc::new(Shared::default());
         let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
@@ -49,7 +49,7 @@ impl CommandSupervisor {
                 if times > 1 {
                     std::process::exit(STOPPED_AT_ONCE);
                 }
-                eprintln!("{command}: finishing the batch under way; once more stops at once");
+                eprintln!("{command}: finishing the current batch; a second signal stops at once");
                 listener.stopping.store(true, Ordering::Relaxed);
                 listener.stop.notify_waiters();
             }
@@ -60,15 +60,15 @@ impl CommandSupervisor {
             bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
             bar.with_message(command)
         } else {
-            tell_by_lines(command, &shared);
+            print_progress(command, &shared);
             ProgressBar::hidden()
         };
         Ok(Self { shared, progress })
     }
 }
 
-/// Tells now and then how far the command is, in lines of their own.
-fn tell_by_lines(command: &'static str, shared: &Arc<Shared>) {
+/// Prints progress regularly.
+fn print_progress(command: &'static str, shared: &Arc<Shared>) {
     let shared = Arc::downgrade(shared);
     tokio::spawn(async move {
         let mut every = tokio::time::interval_at(tokio::time::Instant::now() + LINE_EVERY, LINE_EVERY);
