@@ -1,4 +1,4 @@
-//! An S3-compatible service, played by one of a test's own.
+//! A fake S3-compatible service.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -12,11 +12,10 @@ use crate::upstreams::{Received, lock, read_request};
 
 /// The bucket's name.
 const BUCKET: &str = "results";
-/// The id of its access key.
+/// The id of the bucket's access key.
 const KEY: &str = "key-of-the-bucket";
 
-/// A bucket that takes and gives objects to whoever comes with an address signed by its key, without a look at the signature. It
-/// answers until the test's process ends.
+/// A bucket that accepts every URL with its access key and does not check signatures. Runs until the test process ends.
 #[derive(Debug)]
 pub struct FakeBucket {
     address: SocketAddr,
@@ -30,7 +29,7 @@ struct State {
 }
 
 impl FakeBucket {
-    /// Starts it.
+    /// Starts the service.
     pub fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
         let address = listener.local_addr().expect("a listener has an address");
@@ -45,12 +44,12 @@ impl FakeBucket {
         Self { address, state }
     }
 
-    /// Its address, and that of everything in it.
+    /// The service's URL.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// The settings of a server that puts results into it.
+    /// The settings of a server that uses the bucket.
     pub fn settings(&self) -> Vec<(String, String)> {
         let settings = [
             ("URL", self.url()),
@@ -63,12 +62,12 @@ impl FakeBucket {
         settings.map(|(name, value)| (format!("LM_S3__{name}"), value)).into()
     }
 
-    /// From now on it takes nothing, or something again.
+    /// Makes it fail, or work again.
     pub fn set_away(&self, away: bool) {
         self.state.away.store(away, Ordering::SeqCst);
     }
 
-    /// What is in it, by key.
+    /// Its objects by key.
     pub fn objects(&self) -> BTreeMap<String, String> {
         lock(&self.state.objects).clone()
     }

@@ -1,4 +1,4 @@
-//! A small HTTP client that speaks JSON.
+//! A small HTTP client for JSON.
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -8,10 +8,10 @@ use serde_json::Value;
 
 use crate::Person;
 
-/// How long a client waits for an answer.
+/// The client's timeout.
 const TIMEOUT: Duration = Duration::from_secs(120);
 
-/// One caller of one server.
+/// A caller of a server.
 #[derive(Clone, Debug)]
 pub struct Client {
     base: String,
@@ -19,37 +19,37 @@ pub struct Client {
 }
 
 impl Client {
-    /// A caller without credentials. `base` is the server's address, such as `http://127.0.0.1:8080`.
+    /// A caller without credentials. `base` is the server's URL, such as `http://127.0.0.1:8080`.
     pub fn anonymous(base: impl Into<String>) -> Self {
         Self { base: base.into(), authorization: None }
     }
 
-    /// A caller with a fresh token of this person.
+    /// A caller with a new token of this person.
     pub fn of(base: impl Into<String>, person: &Person) -> Self {
         Self::with_authorization(base, person.authorization())
     }
 
-    /// A caller whose `Authorization` header is this text, sense or nonsense.
+    /// A caller with this `Authorization` header, valid or not.
     pub fn with_authorization(base: impl Into<String>, authorization: impl Into<String>) -> Self {
         Self { base: base.into(), authorization: Some(authorization.into()) }
     }
 
-    /// Asks for a path.
+    /// GET.
     pub fn get(&self, path: &str) -> Answer {
         self.send(Request::new("GET", path))
     }
 
-    /// Posts JSON to a path.
+    /// POST with JSON.
     pub fn post(&self, path: &str, body: &Value) -> Answer {
         self.send(Request::new("POST", path).json(body))
     }
 
-    /// Patches what is at a path with JSON.
+    /// PATCH with JSON.
     pub fn patch(&self, path: &str, body: &Value) -> Answer {
         self.send(Request::new("PATCH", path).json(body))
     }
 
-    /// Sends a request. Panics where no answer comes.
+    /// Sends a request. Panics without an answer.
     pub fn send(&self, request: Request) -> Answer {
         let line = request.line();
         self.try_send(request).unwrap_or_else(|error| panic!("{line}: no answer: {error:?}"))
@@ -58,15 +58,14 @@ impl Client {
     /// Sends a request.
     ///
     /// # Errors
-    ///
-    /// Where no answer comes, as from a server that is not running.
+    /// Without an answer, for example when the server is not running.
     pub fn try_send(&self, request: Request) -> reqwest::Result<Answer> {
         let line = request.line();
         let mut headers = HeaderMap::from_iter([(ACCEPT, "application/json".parse().unwrap())]);
         if let Some(authorization) = &self.authorization {
             headers.insert(AUTHORIZATION, header_value(authorization));
         }
-        // One by one, because extending a map by another one keeps both values of a header.
+        // One by one, because extending a header map by another keeps both values.
         for (name, value) in &request.headers {
             headers.insert(name, value.clone());
         }
@@ -81,7 +80,7 @@ impl Client {
     }
 }
 
-/// JSON as itself, an empty body as null, and anything else as a text.
+/// JSON; null for an empty body; otherwise text.
 fn parse(body: String) -> Value {
     if body.is_empty() {
         return Value::Null;
@@ -89,7 +88,7 @@ fn parse(body: String) -> Value {
     serde_json::from_str(&body).unwrap_or(Value::String(body))
 }
 
-/// Connections are not kept: one that outlives a restart of its server would fail the next request.
+/// Does not keep connections: after a server's restart they would fail the next request.
 fn connections() -> &'static reqwest::blocking::Client {
     static CONNECTIONS: OnceLock<reqwest::blocking::Client> = OnceLock::new();
     CONNECTIONS.get_or_init(|| {
@@ -106,7 +105,7 @@ fn header_value(text: &str) -> HeaderValue {
     text.parse().unwrap_or_else(|_| panic!("{text:?} is no value of a header"))
 }
 
-/// A request that is put together piece by piece.
+/// A request builder.
 #[derive(Clone, Debug)]
 pub struct Request {
     method: reqwest::Method,
@@ -116,7 +115,7 @@ pub struct Request {
 }
 
 impl Request {
-    /// A request without a body. `path` may hold a query.
+    /// A request without a body. `path` may contain a query.
     pub fn new(method: &str, path: impl Into<String>) -> Self {
         Self {
             method: method.parse().expect("an HTTP method"),
@@ -126,21 +125,21 @@ impl Request {
         }
     }
 
-    /// With this header, in place of one of that name which would be sent otherwise.
+    /// Sets a header, replacing the one that is sent by default.
     pub fn header(mut self, name: &str, value: &str) -> Self {
         let name: HeaderName = name.parse().unwrap_or_else(|_| panic!("{name:?} is no name of a header"));
         self.headers.insert(name, header_value(value));
         self
     }
 
-    /// With this JSON as its body, declared as such where no other content type is given.
+    /// Sets a JSON body, with the content type unless one is set.
     pub fn json(mut self, body: &Value) -> Self {
         self.headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
         self.body = Some(body.to_string().into_bytes());
         self
     }
 
-    /// With these bytes as its body; a content type is for the caller to give.
+    /// Sets a body without a content type.
     pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
         self.body = Some(body.into());
         self
@@ -151,28 +150,28 @@ impl Request {
     }
 }
 
-/// What a server answered.
+/// A server's answer.
 #[derive(Clone, Debug)]
 pub struct Answer {
-    /// Method and path of the request, for messages.
+    /// The request's method and path, for messages.
     pub request: String,
     /// The status code.
     pub status: u16,
     /// The headers.
     pub headers: HeaderMap,
-    /// The body: JSON where it is JSON, null where it is empty, else a text.
+    /// The body: JSON, null if empty, otherwise text.
     pub body: Value,
 }
 
 impl Answer {
-    /// The body of an answer that has to have this status.
+    /// The body, provided that the answer has this status.
     #[track_caller]
     pub fn expect(self, status: u16) -> Value {
         assert_eq!(self.status, status, "{}: {}", self.request, self.body);
         self.body
     }
 
-    /// The value of a header; an empty text where it is missing.
+    /// A header's value; empty if missing.
     pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }

@@ -1,20 +1,20 @@
-//! A Postgres server that a test may stop.
+//! A Postgres server that a test can stop.
 
 use std::path::Path;
 use std::process::Command;
 
 use tempfile::TempDir;
 
-/// A Postgres server of a test's own, stopped and removed when it is dropped.
+/// A Postgres server for one test, stopped and removed when dropped.
 ///
-/// Most tests share the server that [`Database::postgres`](crate::Database::postgres) uses; this one is for a test of
-/// what happens while the database is away.
+/// Most tests share the server of [`Database::postgres`](crate::Database::postgres). This one is for tests in which the
+/// database goes away.
 pub struct Cluster {
     folder: TempDir,
 }
 
 impl Cluster {
-    /// Starts a new one.
+    /// Creates and starts a server.
     pub fn new() -> Self {
         let cluster = Self { folder: tempfile::tempdir().expect("a temporary folder is created") };
         cluster.run("create");
@@ -22,17 +22,17 @@ impl Cluster {
         cluster
     }
 
-    /// The URL of its database.
+    /// Its database's URL.
     pub fn url(&self) -> String {
         self.run("url").trim().to_owned()
     }
 
-    /// Closes every connection and stops it.
+    /// Closes all connections and stops it.
     pub fn stop(&self) {
         self.run("stop");
     }
 
-    /// Starts it again, at the same URL and with the same data.
+    /// Starts it again with the same URL and data.
     pub fn start(&self) {
         self.run("start");
     }

@@ -1,4 +1,4 @@
-//! A collector of OpenTelemetry's, played by one of a test's own.
+//! A fake OpenTelemetry collector.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -14,7 +14,7 @@ use prost::Message;
 
 use crate::upstreams::{Received, lock, read_request};
 
-/// A collector that takes spans as protobuf over HTTP. It answers until the test's process ends.
+/// A collector of spans as protobuf over HTTP. Runs until the test process ends.
 #[derive(Debug)]
 pub struct FakeCollector {
     address: SocketAddr,
@@ -27,48 +27,48 @@ struct Export {
     body: Vec<u8>,
 }
 
-/// One span, its ids as `traceparent` has them.
+/// A span, with ids as in `traceparent`.
 #[derive(Debug, Clone)]
 pub struct Span {
-    /// The service that made it.
+    /// The service's name.
     pub service: String,
-    /// What it is.
+    /// The span's name.
     pub name: String,
     /// Its kind.
     pub kind: SpanKind,
-    /// The trace.
+    /// Its trace's id.
     pub trace: String,
-    /// The span.
+    /// Its id.
     pub id: String,
-    /// The span above it; empty where there is none.
+    /// The parent span's id; empty without one.
     pub parent: String,
-    /// The spans it is linked to: trace and span.
+    /// The trace and span ids of its links.
     pub links: Vec<(String, String)>,
-    /// Its attributes, as text.
+    /// Its attributes as text.
     pub attributes: BTreeMap<String, String>,
-    /// Whether it failed.
+    /// Whether its status is an error.
     pub failed: bool,
 }
 
 impl Span {
-    /// An attribute as text; empty where it has none of that name.
+    /// An attribute as text; empty if missing.
     pub fn attribute(&self, name: &str) -> &str {
         self.attributes.get(name).map_or("", String::as_str)
     }
 
-    /// What a request says that is made as a part of it.
+    /// The `traceparent` of a request made within the span.
     pub fn as_parent(&self) -> String {
         format!("00-{}-{}-01", self.trace, self.id)
     }
 }
 
 impl FakeCollector {
-    /// Starts one.
+    /// Starts a collector.
     pub fn start() -> Self {
         Self::start_at(SocketAddr::from(([127, 0, 0, 1], 0)))
     }
 
-    /// Starts one at an address.
+    /// Starts a collector at an address.
     pub fn start_at(address: SocketAddr) -> Self {
         let listener = TcpListener::bind(address).expect("the address is free");
         let address = listener.local_addr().expect("a listener has an address");
@@ -83,35 +83,35 @@ impl FakeCollector {
         Self { address, exports }
     }
 
-    /// Its address, as `LM_TELEMETRY__OTLP_ENDPOINT` takes it.
+    /// The URL for `LM_TELEMETRY__OTLP_ENDPOINT`.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// The spans it was sent, in their order.
+    /// The received spans, in order.
     pub fn spans(&self) -> Vec<Span> {
         let exports = lock(&self.exports);
         exports.iter().flat_map(|export| spans(&export.body)).collect()
     }
 
-    /// The spans of one trace.
+    /// The received spans of a trace.
     pub fn of_trace(&self, trace: &str) -> Vec<Span> {
         self.spans().into_iter().filter(|span| span.trace == trace).collect()
     }
 
-    /// Whether a text is anywhere in what it was sent.
+    /// Whether a text is anywhere in the received data.
     pub fn was_told(&self, text: &str) -> bool {
         let holds = |body: &[u8]| body.windows(text.len()).any(|part| part == text.as_bytes());
         lock(&self.exports).iter().any(|export| holds(&export.body))
     }
 
-    /// The values that a header had, one for each request.
+    /// The values of a header, one per request.
     pub fn headers(&self, name: &str) -> Vec<Option<String>> {
         lock(&self.exports).iter().map(|export| export.headers.get(name).cloned()).collect()
     }
 }
 
-/// Takes one request. Only what is sent as it should be is answered 200.
+/// Handles a request. Only valid ones are answered 200.
 fn take(exports: &Mutex<Vec<Export>>, mut stream: TcpStream) -> Option<()> {
     let Received { method, target, headers, body } = read_request(&stream)?;
     let media_type = headers.get("content-type").map(String::as_str);

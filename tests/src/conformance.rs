@@ -1,4 +1,4 @@
-//! The conformance cases and their runner: what existing clients send, and what they have to get back.
+//! Runs the conformance cases: what existing clients send and the answers they need.
 //!
 //! `tests/conformance/README.md` describes the format.
 
@@ -19,23 +19,23 @@ pub use variables::Variables;
 
 use crate::{Answer, Client, Person, Request, Server, poll};
 
-/// How long a step marked `eventually` may take to come true.
+/// The time limit of a step marked `eventually`.
 const EVENTUALLY: Duration = Duration::from_secs(10);
 
-/// How many differences of one step are shown.
+/// The most differences shown per step.
 const SHOWN: usize = 12;
 
-/// One story.
+/// A conformance case.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Case {
-    /// What it shows.
+    /// What the case shows.
     pub about: String,
-    /// What happens in it, in order.
+    /// Its steps, in order.
     pub steps: Vec<Step>,
 }
 
-/// One request and the answer it has to get.
+/// A request and the expected answer.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Step {
@@ -66,19 +66,19 @@ struct Expectation {
     headers: BTreeMap<String, String>,
 }
 
-/// A body that is null differs from one that is absent.
+/// Distinguishes a null body from an absent one.
 fn even_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
     Value::deserialize(deserializer).map(Some)
 }
 
-/// What was wrong with one step.
+/// The differences of one step.
 #[derive(Debug)]
 pub struct Failure {
-    /// Which step, counted from 1.
+    /// The step's number, starting at 1.
     pub number: usize,
     /// Its method, path and note.
     pub step: String,
-    /// Everything that was different.
+    /// All differences.
     pub differences: Vec<String>,
 }
 
@@ -100,7 +100,7 @@ pub fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("conformance")
 }
 
-/// Replays the case of this name on a server. Panics with every difference where there is one.
+/// Runs the case on a server. Panics with all differences.
 pub fn assert_conforms(name: &str, server: &Server) {
     let path = folder().join(format!("{name}.json"));
     let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
@@ -119,17 +119,17 @@ pub fn assert_conforms(name: &str, server: &Server) {
 }
 
 impl Case {
-    /// Plays every step on the server at this address, also after one has failed, and returns those that did.
+    /// Runs all steps on the server at this address, and returns those that failed.
     pub fn replay(&self, base: &str) -> Vec<Failure> {
         self.replay_with(base, &mut |_, _| {})
     }
 
-    /// The same, and shows each request's body and the answer to `observe`.
+    /// Like `replay`; passes each request's body and answer to `observe`.
     pub fn replay_with(&self, base: &str, observe: &mut dyn FnMut(Option<&Value>, &Answer)) -> Vec<Failure> {
         let mut variables = Variables::new(base);
         let mut failures = Vec::new();
         for (index, step) in self.steps.iter().enumerate() {
-            // A step that cannot be played at all is one difference.
+            // A step that cannot be run counts as one difference.
             let differences = step.play(base, &mut variables, observe).unwrap_or_else(|problem| vec![problem]);
             if !differences.is_empty() {
                 failures.push(Failure { number: index + 1, step: step.to_string(), differences });
@@ -178,7 +178,7 @@ impl Step {
         Ok(differences)
     }
 
-    /// Sends the request once; returns the answer and how it differs from the expected one.
+    /// Sends the request once. Returns the answer and its differences from the expected one.
     fn ask(
         &self,
         base: &str,
@@ -215,7 +215,7 @@ impl Expectation {
     fn differences(&self, answer: &Answer, variables: &mut Variables) -> Result<Vec<String>, String> {
         let mut found = Vec::new();
         if answer.status != self.status {
-            // The body of another answer would differ everywhere, so it is shown as a whole.
+            // With another status the whole body would differ, so show it once.
             found.push(format!(
                 "status: want {}, got {}: {}",
                 self.status,

@@ -1,25 +1,25 @@
-//! An enterprise with an agreement and plans, made through the API as its operators would.
+//! A customer with an agreement and plans, created through the API.
 
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::{Answer, Client, Person, Server};
 
-/// Where the provisioning API is.
+/// The prefix of the provisioning API.
 pub const PROVISIONING: &str = "/api/v1/provisioning-admins";
 
-/// An enterprise of a test's own, with an agreement.
+/// A customer with an agreement.
 pub struct Customer {
     base: String,
     run: String,
-    /// The enterprise's id.
+    /// The customer's id.
     pub enterprise: Uuid,
     /// The agreement's id.
     pub agreement: String,
 }
 
 impl Customer {
-    /// Makes one.
+    /// Creates a customer.
     pub fn new(server: &Server) -> Self {
         let (base, enterprise) = (server.base(), Uuid::new_v4());
         let run = enterprise.simple().to_string()[..10].to_owned();
@@ -36,37 +36,37 @@ impl Customer {
         Self { base, run, enterprise, agreement: text(&agreement["uuid"]) }
     }
 
-    /// An email address nobody else has.
+    /// An email address that is unique to this customer.
     pub fn email(&self, name: &str) -> String {
         format!("{name}-{}@example.com", self.run)
     }
 
-    /// So many different email addresses: `name-0`, `name-1` and so on.
+    /// This many email addresses: `name-0`, `name-1` and so on.
     pub fn emails(&self, name: &str, count: usize) -> Vec<String> {
         (0..count).map(|number| self.email(&format!("{name}-{number}"))).collect()
     }
 
-    /// Somebody who may administer the enterprise's subscriptions.
+    /// An admin of the customer's subscriptions.
     pub fn admin(&self) -> Person {
         self.person(1, "admin").role(format!("enterprise_admin:{}", self.enterprise))
     }
 
-    /// One of the enterprise's learners, whose email address is [`Customer::email`] of their name.
+    /// A learner of the customer with the address [`Customer::email`].
     pub fn learner(&self, user_id: i64, name: &str) -> Person {
         self.person(user_id, name).role(format!("enterprise_learner:{}", self.enterprise))
     }
 
-    /// Somebody with an email address here and no role at all.
+    /// A person with such an address and no role.
     pub fn person(&self, user_id: i64, name: &str) -> Person {
         Person::new(user_id, self.email(name), format!("{name}-{}", self.run))
     }
 
-    /// A client that is the operators' provisioning admin.
+    /// A client of a provisioning admin.
     pub fn operator(&self) -> Client {
         Client::of(&self.base, &operator())
     }
 
-    /// The request that makes a plan of so many licenses, active and current for decades.
+    /// The request that creates a plan with this many licenses, active and current for decades.
     pub fn plan_request(&self, licenses: u32) -> Value {
         json!({
             "title": format!("Plan {}", Uuid::new_v4()),
@@ -81,7 +81,7 @@ impl Customer {
         })
     }
 
-    /// Makes a plan of so many licenses.
+    /// Creates a plan with this many licenses.
     pub fn plan(&self, licenses: u32) -> Plan {
         let plan =
             self.operator().post(&format!("{PROVISIONING}/subscriptions/"), &self.plan_request(licenses)).expect(201);
@@ -89,21 +89,21 @@ impl Customer {
     }
 }
 
-/// A plan, as an admin of its enterprise sees it.
+/// A plan and an admin of its customer.
 pub struct Plan {
     /// Its id.
     pub uuid: String,
-    /// The admin.
+    /// A client of the admin.
     pub admin: Client,
 }
 
 impl Plan {
-    /// The path of the plan, or of something below it such as `licenses/`.
+    /// The path of the plan, or of something below it, such as `licenses/`.
     pub fn path(&self, below: &str) -> String {
         format!("/api/v1/subscriptions/{}/{below}", self.uuid)
     }
 
-    /// How many licenses it has.
+    /// The number of its licenses by status.
     pub fn counts(&self) -> Counts {
         let plan = self.admin.get(&self.path("")).expect(200);
         let count = |status: &str| {
@@ -118,12 +118,12 @@ impl Plan {
         }
     }
 
-    /// Asks for a license for each of these people.
+    /// Assigns licenses to these people.
     pub fn assign(&self, emails: &[String]) -> Answer {
         self.admin.post(&self.path("licenses/assign/"), &json!({ "user_emails": emails }))
     }
 
-    /// Every license in one of these states (a comma list), over all pages.
+    /// All licenses with one of these comma-separated statuses, from all pages.
     pub fn licenses(&self, status: &str) -> Vec<Value> {
         let mut licenses = Vec::new();
         for page in 1.. {
@@ -138,7 +138,7 @@ impl Plan {
         licenses
     }
 
-    /// The key that activates this person's license.
+    /// The activation key of this person's license.
     pub fn activation_key(&self, email: &str) -> String {
         let licenses = self.licenses("assigned");
         let license = licenses
@@ -149,22 +149,22 @@ impl Plan {
     }
 }
 
-/// A plan's licenses by state.
+/// A plan's licenses by status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Counts {
     /// Free to be assigned.
     pub unassigned: u64,
-    /// Promised to somebody who has not used theirs yet.
+    /// Assigned and not activated yet.
     pub assigned: u64,
-    /// In use.
+    /// Activated.
     pub activated: u64,
-    /// Taken back.
+    /// Revoked.
     pub revoked: u64,
-    /// All that are not revoked.
+    /// All but the revoked ones.
     pub total: u64,
 }
 
-/// Somebody who may provision agreements and plans for every enterprise.
+/// A provisioning admin for all customers.
 fn operator() -> Person {
     Person::new(9, "operator@example.com", "operator").role("enterprise_provisioning_admin:*")
 }

@@ -1,4 +1,4 @@
-//! Databases of a test's own.
+//! Databases for tests.
 
 use diesel::connection::SimpleConnection;
 use diesel::sql_types::{Nullable, Text};
@@ -14,23 +14,23 @@ pub struct Database {
 }
 
 enum Home {
-    /// The folder of an SQLite file.
+    /// The folder of a SQLite file.
     Folder(#[expect(dead_code, reason = "it is removed when dropped")] TempDir),
-    /// A database of this name on the Postgres server at this URL.
+    /// A database on the Postgres server at this URL.
     Postgres { server: String, name: String },
 }
 
 impl Database {
-    /// An SQLite database: a file in a temporary folder, created by whoever opens it first.
+    /// A SQLite database: a file in a temporary folder, created when it is first opened.
     pub fn sqlite() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder is created");
         let url = format!("sqlite:{}", folder.path().join("test.db").display());
         Self { url, home: Home::Folder(folder) }
     }
 
-    /// A database on the Postgres server that `TEST_DATABASE_URL` names, whose user may create databases.
+    /// A database on the Postgres server in `TEST_DATABASE_URL`, whose user may create databases.
     ///
-    /// Panics where the variable is unset: these tests are never skipped.
+    /// Panics if the variable is not set: these tests are never skipped.
     pub fn postgres() -> Self {
         let server = std::env::var("TEST_DATABASE_URL").unwrap_or_else(|_| {
             panic!(
@@ -41,13 +41,14 @@ impl Database {
         let name = format!("license_manager_{}", Uuid::new_v4().simple());
         let mut url = Url::parse(&server).expect("TEST_DATABASE_URL is a URL");
         url.set_path(&name);
-        // From template0, which nobody can be connected to: that would make copying it fail.
+        // From template0, which allows no connections. Another template could not be copied while somebody is
+        // connected.
         execute(&server, &format!("CREATE DATABASE {name} TEMPLATE template0"))
             .unwrap_or_else(|error| panic!("no database on the server at TEST_DATABASE_URL: {error}"));
         Self { url: url.into(), home: Home::Postgres { server, name } }
     }
 
-    /// What the column `text` of a query holds, row by row; an empty text for NULL. For what no answer shows.
+    /// The column `text` of a query, with empty texts for NULL. Only for what the API does not show.
     pub fn texts(&self, query: &str) -> Vec<String> {
         let rows: Vec<Row> = match &self.home {
             Home::Folder(_) => sql_query(query).load(&mut self.connect_sqlite()),
@@ -57,7 +58,7 @@ impl Database {
         rows.into_iter().map(|row| row.text.unwrap_or_default()).collect()
     }
 
-    /// Runs a statement behind the server's back. For what no request does.
+    /// Runs a statement. Only for what the API cannot do.
     pub fn execute(&self, statement: &str) {
         match &self.home {
             Home::Folder(_) => self.connect_sqlite().batch_execute(statement),
@@ -69,7 +70,7 @@ impl Database {
     fn connect_sqlite(&self) -> SqliteConnection {
         let path = self.url.strip_prefix("sqlite:").expect("an SQLite URL");
         let mut connection = SqliteConnection::establish(path).expect("the file is opened");
-        // The server writes to it at the same time.
+        // The server writes at the same time.
         connection.batch_execute("PRAGMA busy_timeout = 60000").expect("a connection is set up");
         connection
     }
@@ -78,7 +79,7 @@ impl Database {
         PgConnection::establish(&self.url).expect("the database is reached")
     }
 
-    /// Its URL, as `DATABASE_URL` takes it.
+    /// The URL for `DATABASE_URL`.
     pub fn url(&self) -> &str {
         &self.url
     }

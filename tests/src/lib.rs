@@ -1,6 +1,6 @@
-//! What end-to-end tests need: databases of their own, the real server on them, people with tokens, and a client.
+//! The tools of the end-to-end tests: databases, the real server, people with tokens, and a client.
 //!
-//! A test names its story, and [`on_both_databases!`] runs it on SQLite and on Postgres:
+//! A test is a function, which [`on_both_databases!`] runs on SQLite and on Postgres:
 //!
 //! ```no_run
 //! use license_manager_tests::{Customer, Database, Server, on_both_databases};
@@ -17,9 +17,9 @@
 //! # fn main() {}
 //! ```
 //!
-//! Every helper panics with what went wrong, and a server that is dropped by a panic prints the end of its log.
+//! Every tool panics with the problem. A server dropped by a panic prints the end of its log.
 
-// These tests stand outside the service, where time and ids are the real ones.
+// These tests run outside of the service, with the real clock and ids.
 #![allow(clippy::disallowed_methods)]
 
 mod bucket;
@@ -49,9 +49,9 @@ pub use webhook_endpoint::{Told, WebhookEndpoint};
 
 use std::time::{Duration, Instant};
 
-/// Declares each listed story as two tests, `story::sqlite` and `story::postgres`.
+/// Declares two tests per function, `name::sqlite` and `name::postgres`.
 ///
-/// A story is a function that takes a fresh [`Database`] by value.
+/// The function takes a new [`Database`].
 #[macro_export]
 macro_rules! on_both_databases {
     ($($story:ident),+ $(,)?) => {
@@ -71,9 +71,9 @@ macro_rules! on_both_databases {
     };
 }
 
-/// Does the same from `clients` threads that start at one moment; `work` is told which of them it is, from 0.
+/// Runs `work` in `clients` threads at the same time; each gets its number, starting at 0.
 ///
-/// Returns what each of them returned, in order. Panics where one of them does.
+/// Returns their results in order. Panics if one panics.
 pub fn at_once<T: Send>(clients: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
     let start = std::sync::Barrier::new(clients);
     std::thread::scope(|scope| {
@@ -90,7 +90,7 @@ pub fn at_once<T: Send>(clients: usize, work: impl Fn(usize) -> T + Sync) -> Vec
     })
 }
 
-/// Asks again until there is an answer, for at most `patience`; `None` where there was none in that time.
+/// Repeats `ask` until it returns something; `None` after `patience`.
 pub fn poll<T>(patience: Duration, mut ask: impl FnMut() -> Option<T>) -> Option<T> {
     let deadline = Instant::now() + patience;
     loop {

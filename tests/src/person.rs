@@ -1,18 +1,18 @@
-//! People, and the tokens they call with.
+//! People and their tokens.
 
 use jsonwebtoken::{EncodingKey, Header};
 use serde_json::{Map, Value, json};
 
-/// The issuer every server under test trusts.
+/// The issuer that servers under test trust.
 pub const ISSUER: &str = "http://localhost:18000/oauth2";
 
-/// The audience every server under test belongs to.
+/// The audience of servers under test.
 pub const AUDIENCE: &str = "license-manager";
 
-/// The secret the issuer signs with.
+/// The issuer's secret.
 pub const SECRET: &str = "perf-secret-perf-secret-perf-secret-0123456789";
 
-/// Somebody who calls the service, and how their tokens differ from ordinary ones.
+/// A caller, and how their tokens differ from the usual.
 #[derive(Clone, Debug)]
 pub struct Person {
     user_id: i64,
@@ -25,7 +25,7 @@ pub struct Person {
 }
 
 impl Person {
-    /// Somebody with an account and no role, whose tokens are valid for an hour.
+    /// A person with an account and no role, whose tokens are valid for an hour.
     pub fn new(user_id: i64, email: impl Into<String>, username: impl Into<String>) -> Self {
         Self {
             user_id,
@@ -38,10 +38,9 @@ impl Person {
         }
     }
 
-    /// The person an object in a conformance case describes; see its README for the keys.
+    /// The person in a conformance case; its README lists the keys.
     ///
     /// # Errors
-    ///
     /// A sentence naming the key that is missing or of the wrong type.
     pub fn from_case(description: &Value) -> Result<Self, String> {
         let text = |key: &str| description[key].as_str().ok_or(format!("\"as\" needs the text {key:?}"));
@@ -63,25 +62,25 @@ impl Person {
         Ok(person)
     }
 
-    /// With one more role, as `name:context`.
+    /// Adds a role, as `name:context`.
     pub fn role(mut self, role: impl Into<String>) -> Self {
         self.roles.push(role.into());
         self
     }
 
-    /// With this value of a claim; null leaves the claim out.
+    /// Sets a claim; null removes it.
     pub fn claim(mut self, name: &str, value: Value) -> Self {
         self.claims.insert(name.to_owned(), value);
         self
     }
 
-    /// With tokens that expire in so many seconds from when they are made; a negative number makes expired ones.
+    /// Makes tokens expire after this many seconds; negative for expired tokens.
     pub fn expiring_in(mut self, seconds: i64) -> Self {
         self.expires_in = seconds;
         self
     }
 
-    /// With tokens signed by another secret.
+    /// Signs tokens with another secret.
     pub fn signed_with(mut self, secret: impl Into<String>) -> Self {
         self.secret = secret.into();
         self

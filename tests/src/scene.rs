@@ -1,11 +1,11 @@
-//! The scene of most tests of what the server refuses.
+//! The scene of most tests of refused requests.
 
 use serde_json::{Value, json};
 
 use crate::conformance::differences;
 use crate::{Answer, Counts, Customer, Database, PROVISIONING, Plan, Server};
 
-/// A server with a customer whose plan has five licenses, one of them assigned to amy.
+/// A server and a customer with a plan of five licenses, one of them assigned to amy.
 pub struct Scene {
     /// The server.
     pub server: Server,
@@ -23,7 +23,7 @@ impl Scene {
         Self::with_settings(database, &[])
     }
 
-    /// Sets it up on a fresh database, on a server with further settings.
+    /// Creates the scene on a new database, on a server with more settings.
     pub fn with_settings(database: Database, settings: &[(&str, &str)]) -> Self {
         let server = Server::start_with(database.url(), settings);
         let customer = Customer::new(&server);
@@ -32,17 +32,17 @@ impl Scene {
         Self { server, customer, plan, _database: database }
     }
 
-    /// Something that would be done if nothing were wrong with the request.
+    /// A valid assignment.
     pub fn valid_assignment(&self) -> Value {
         json!({ "user_emails": [self.customer.email("bob")] })
     }
 
-    /// Where that assignment is posted to.
+    /// Its path.
     pub fn assign_path(&self) -> String {
         self.plan.path("licenses/assign/")
     }
 
-    /// Runs a story after which the customer's plans and licenses have to be as many as before.
+    /// Checks that the numbers of plans and licenses stay the same.
     pub fn changes_nothing(&self, story: impl FnOnce(&Self)) {
         let before = self.counts();
         story(self);
@@ -56,7 +56,7 @@ impl Scene {
     }
 }
 
-/// Panics unless an answer has this status and says why, as `{"detail": "…"}`. `about` names the request.
+/// Panics unless the answer has this status and a `{"detail": "…"}` body. `about` names the request.
 #[track_caller]
 pub fn assert_detail(answer: Answer, status: u16, about: &str) {
     let detail = json!({"detail": "<text>"});

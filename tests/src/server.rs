@@ -1,4 +1,4 @@
-//! The real server, as a process of a test's own.
+//! Runs the real server as a process.
 
 use std::fs::{self, File, OpenOptions};
 use std::net::TcpListener;
@@ -12,16 +12,16 @@ use uuid::Uuid;
 
 use crate::{AUDIENCE, Client, ISSUER, Person, Request, SECRET, poll};
 
-/// How long a start may take, the migrations of a fresh database included.
+/// The time limit of a start, with all migrations.
 const START: Duration = Duration::from_secs(60);
 
-/// How long a stop may take.
+/// The time limit of a stop.
 const STOP: Duration = Duration::from_secs(60);
 
-/// How much of a server's log a failing test shows.
+/// How many log lines a failing test shows.
 const LOG_LINES: usize = 60;
 
-/// A running server, killed when it is dropped.
+/// A running server, killed when dropped.
 pub struct Server {
     process: Child,
     port: u16,
@@ -32,12 +32,12 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts a server on a database and waits until it is healthy.
+    /// Starts a server and waits until it is healthy.
     pub fn start(database_url: &str) -> Self {
         Self::start_with(database_url, &[])
     }
 
-    /// Starts a server with further settings, as environment variables, and waits until it is healthy.
+    /// Starts a server with more settings, as environment variables, and waits until it is healthy.
     pub fn start_with(database_url: &str, settings: &[(&str, &str)]) -> Self {
         Self::start_as(&[], database_url, settings)
     }
@@ -47,7 +47,7 @@ impl Server {
         Self::start_as(&["serve", "--demo"], database_url, &[])
     }
 
-    /// Starts a server with further settings and does not wait for it: its database may be away.
+    /// Starts a server without waiting for it: its database may be unreachable.
     pub fn start_without_waiting(database_url: &str, settings: &[(&str, &str)]) -> Self {
         Self::spawn_as(&[], database_url, settings)
     }
@@ -66,9 +66,9 @@ impl Server {
         Self { process, port, database_url: database_url.to_owned(), settings, arguments, folder }
     }
 
-    /// Runs a server that is expected to stop by itself, and returns how it did.
+    /// Runs a server that must stop by itself, and returns how it did.
     ///
-    /// Panics where it is still running after a minute.
+    /// Panics if it still runs after a minute.
     pub fn start_refused(database_url: &str, settings: &[(&str, &str)], arguments: &[&str]) -> Refusal {
         let folder = tempfile::tempdir().expect("a temporary folder is created");
         let error_path = folder.path().join("stderr");
@@ -87,7 +87,7 @@ impl Server {
         Refusal { status, stderr: fs::read_to_string(error_path).expect("stderr is text") }
     }
 
-    /// Its address, such as `http://127.0.0.1:8080`.
+    /// Its URL, such as `http://127.0.0.1:8080`.
     pub fn base(&self) -> String {
         format!("http://{}", self.address())
     }
@@ -97,12 +97,12 @@ impl Server {
         format!("127.0.0.1:{}", self.port)
     }
 
-    /// The id of its process.
+    /// Its process id.
     pub fn id(&self) -> u32 {
         self.process.id()
     }
 
-    /// A client that is this person.
+    /// A client with a token of this person.
     pub fn client(&self, person: &Person) -> Client {
         Client::of(self.base(), person)
     }
@@ -112,35 +112,35 @@ impl Server {
         Client::anonymous(self.base())
     }
 
-    /// Everything it has printed so far, over restarts.
+    /// Its log so far, restarts included.
     pub fn log(&self) -> String {
         let log = fs::read(log_path(self.folder.path())).expect("the log is there");
         String::from_utf8_lossy(&log).into_owned()
     }
 
-    /// Sends SIGTERM and returns at once.
+    /// Sends SIGTERM.
     pub fn terminate(&self) {
         kill_process(Pid::from_child(&self.process), Signal::TERM).expect("SIGTERM is sent");
     }
 
-    /// Waits until it has exited. Panics where that takes over a minute.
+    /// Waits until it exits. Panics after a minute.
     pub fn wait_for_exit(&mut self) -> ExitStatus {
         wait_for_exit(&mut self.process).expect("the server exits within a minute")
     }
 
-    /// Sends SIGTERM and waits until it has exited.
+    /// Sends SIGTERM and waits until it exits.
     pub fn stop_with_sigterm(&mut self) -> ExitStatus {
         self.terminate();
         self.wait_for_exit()
     }
 
-    /// Kills it without a warning.
+    /// Kills it with SIGKILL.
     pub fn kill(&mut self) {
         self.process.kill().expect("the server is killed");
         self.process.wait().expect("the server is gone");
     }
 
-    /// Starts it anew with the same settings and address, killing it first where it still runs.
+    /// Starts it again with the same settings and address; kills it first if it runs.
     pub fn restart(&mut self) {
         self.kill();
         self.process = spawn(self.port, &self.database_url, &self.settings, self.arguments, self.folder.path());
@@ -160,9 +160,9 @@ impl Server {
     }
 }
 
-/// Other commands of the program, with the settings of a server.
+/// Other commands with the server's settings.
 impl Server {
-    /// Starts another process on the same database, such as a worker. It is killed when it is dropped.
+    /// Starts another process on the same database, such as a worker. It is killed when dropped.
     pub fn run_beside(&self, arguments: &[&str]) -> Beside {
         let folder = tempfile::tempdir().expect("a temporary folder is created");
         let log = File::create(log_path(folder.path())).expect("a log file is created");
@@ -176,7 +176,7 @@ impl Server {
         Beside { process, folder }
     }
 
-    /// Runs a command that ends by itself on the same database.
+    /// Runs a command on the same database until it ends.
     pub fn command(&self, arguments: &[&str]) -> Ran {
         let folder = tempfile::tempdir().expect("a temporary folder is created");
         Ran::of(self.command_with_settings(folder.path()).args(arguments))
@@ -189,21 +189,21 @@ impl Server {
     }
 }
 
-/// What a command printed that ran on a server's database.
+/// The result of a command.
 #[derive(Debug)]
 pub struct Ran {
-    /// Whether its exit status says so.
+    /// Whether it exited with 0.
     pub succeeded: bool,
-    /// The exit status; nothing where a signal ended it.
+    /// The exit status; `None` if a signal ended it.
     pub code: Option<i32>,
-    /// What it printed on its standard output.
+    /// Standard output.
     pub stdout: String,
-    /// And on its standard error.
+    /// Standard error.
     pub stderr: String,
 }
 
 impl Ran {
-    /// Runs a command that ends by itself on a database without a server.
+    /// Runs a command on a database without a server until it ends.
     pub fn alone(database_url: &str, arguments: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder is created");
         Self::of(command(free_port(), database_url, folder.path()).args(arguments))
@@ -220,35 +220,35 @@ impl Ran {
     }
 }
 
-/// Another process on a server's database.
+/// Another process on the server's database.
 pub struct Beside {
     process: Child,
     folder: TempDir,
 }
 
 impl Beside {
-    /// Everything it has told its log so far.
+    /// Its log so far.
     pub fn log(&self) -> String {
         fs::read_to_string(log_path(self.folder.path())).unwrap_or_default()
     }
 
-    /// Kills it without a warning.
+    /// Kills it with SIGKILL.
     pub fn kill(&mut self) {
         self.process.kill().expect("the process is killed");
         self.process.wait().expect("the process is gone");
     }
 
-    /// Sends SIGTERM and returns at once.
+    /// Sends SIGTERM.
     pub fn terminate(&self) {
         kill_process(Pid::from_child(&self.process), Signal::TERM).expect("SIGTERM is sent");
     }
 
-    /// Waits until it has exited. Panics where that takes over a minute.
+    /// Waits until it exits. Panics after a minute.
     pub fn wait_for_exit(&mut self) -> ExitStatus {
         wait_for_exit(&mut self.process).expect("the process exits within a minute")
     }
 
-    /// Sends SIGTERM and waits until it has exited. Panics where that takes over a minute.
+    /// Sends SIGTERM and waits until it exits. Panics after a minute.
     pub fn stop_with_sigterm(&mut self) -> ExitStatus {
         self.terminate();
         self.wait_for_exit()
@@ -257,7 +257,7 @@ impl Beside {
 
 impl Drop for Beside {
     fn drop(&mut self) {
-        // Both fail where it is gone already.
+        // Both fail if it has already exited.
         let _ = self.process.kill();
         let _ = self.process.wait();
         if std::thread::panicking() {
@@ -268,7 +268,7 @@ impl Drop for Beside {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Both fail where it is gone already.
+        // Both fail if it has already exited.
         let _ = self.process.kill();
         let _ = self.process.wait();
         if std::thread::panicking() {
@@ -280,12 +280,12 @@ impl Drop for Server {
     }
 }
 
-/// How a server ended that did not start.
+/// How a server failed to start.
 #[derive(Debug)]
 pub struct Refusal {
-    /// Its exit status.
+    /// The exit status.
     pub status: ExitStatus,
-    /// What it printed on its standard error.
+    /// Standard error.
     pub stderr: String,
 }
 
@@ -304,8 +304,8 @@ fn spawn(port: u16, database_url: &str, settings: &[(String, String)], arguments
         .expect("the server's process starts")
 }
 
-/// The server with its usual settings and nothing else: neither the environment of whoever runs the tests nor the
-/// files in their folder may change what it does.
+/// The server with its usual settings only: neither the tester's environment nor files in the folder may change what it
+/// does.
 fn command(port: u16, database_url: &str, folder: &Path) -> Command {
     let mut command = Command::new(binary());
     command
@@ -323,8 +323,8 @@ fn command(port: u16, database_url: &str, folder: &Path) -> Command {
     command
 }
 
-/// The server's binary, built beside this test: tests are in `target/<profile>/deps`, binaries in `target/<profile>`. Panics where
-/// it was not built.
+/// The server's binary: tests are in `target/<profile>/deps`, binaries in `target/<profile>`. Panics if it was not
+/// built.
 pub fn binary() -> PathBuf {
     let test = std::env::current_exe().expect("a test has a path");
     let name = format!("license-manager{}", std::env::consts::EXE_SUFFIX);
@@ -336,8 +336,7 @@ pub fn binary() -> PathBuf {
         .unwrap_or_else(|| panic!("there is no {name} beside {}: run `make build` first", test.display()))
 }
 
-/// A port nothing listens on, from below the range that outgoing connections get theirs from: a client could take one
-/// of those before the server does.
+/// A free port below the range of outgoing connections, where a client could take it before the server does.
 pub fn free_port() -> u16 {
     std::iter::repeat_with(|| 10_000 + (Uuid::new_v4().as_u128() % 20_000) as u16)
         .take(100)

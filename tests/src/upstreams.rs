@@ -1,4 +1,4 @@
-//! The services around the server, played by one of a test's own.
+//! A fake of all upstream services.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -11,12 +11,12 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use reqwest::Url;
 use serde_json::{Value, json};
 
-/// Courses whose key holds this are in no catalog.
+/// Courses whose key contains this are in no catalog.
 pub const NOT_IN_CATALOG: &str = "NOT-IN-CATALOG";
 
-/// A catalog service that knows every course but those marked [`NOT_IN_CATALOG`]; an LMS that knows every customer by the slug and
-/// the name that [`FakeUpstreams::slug`] and [`FakeUpstreams::name`] tell, and takes whatever it is told; Braze and Segment,
-/// which do the same. It answers until the test's process ends.
+/// A catalog service with all courses except those marked [`NOT_IN_CATALOG`]; an LMS with all customers, named by
+/// [`FakeUpstreams::slug`] and [`FakeUpstreams::name`]; Braze and Segment. All accept every write. Runs until the test
+/// process ends.
 #[derive(Debug)]
 pub struct FakeUpstreams {
     address: SocketAddr,
@@ -25,24 +25,24 @@ pub struct FakeUpstreams {
 
 #[derive(Debug, Default)]
 struct State {
-    /// How many of a hundred requests that change something go wrong.
+    /// The percentage of writes that fail.
     failing: AtomicU32,
-    /// How long each request that changes something takes, in milliseconds.
+    /// How long each write takes, in milliseconds.
     delay: AtomicU64,
-    /// How many requests there were, from which chance is drawn.
+    /// The number of requests, which seeds the pseudo-random failures.
     requests: AtomicU64,
-    /// What was taken: the path, and when, and the body.
+    /// The accepted writes: path, time and body.
     taken: Mutex<Vec<(String, Instant, Value)>>,
-    /// What requests said they were parts of: the path and the `traceparent`.
+    /// The path and `traceparent` of each request.
     trace_parents: Mutex<Vec<(String, Option<String>)>>,
-    /// Whether requests that change something have to wait for their answers.
+    /// Whether writes wait for `release`.
     held: Mutex<bool>,
     released: Condvar,
-    /// The admins of every customer: the id of their link to it, their account and their address.
+    /// The admins of every customer: id of the customer user, account id, email address.
     admins: Mutex<Vec<(i64, i64, String)>>,
-    /// The accounts by address.
+    /// Account ids by email address.
     accounts: Mutex<BTreeMap<String, i64>>,
-    /// The aliases that Braze knows.
+    /// Braze's aliases.
     aliases: Mutex<BTreeMap<String, bool>>,
 }
 
@@ -51,7 +51,7 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl FakeUpstreams {
-    /// Starts it.
+    /// Starts the services.
     pub fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
         let address = listener.local_addr().expect("a listener has an address");
@@ -66,13 +66,12 @@ impl FakeUpstreams {
         Self { address, state }
     }
 
-    /// Its address, as `LM_CATALOG__URL`, `LM_LMS__URL`, `LM_BRAZE__URL` and `LM_SEGMENT__URL` take it.
+    /// The URL for `LM_CATALOG__URL`, `LM_LMS__URL`, `LM_BRAZE__URL` and `LM_SEGMENT__URL`.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// The settings of a server that has all of them for upstreams, with a campaign for every kind of mail whose id is the kind's
-    /// name.
+    /// The settings of a server that uses all of them. The campaign id of each kind of mail is the kind's name.
     pub fn settings(&self) -> Vec<(String, String)> {
         let urls = ["CATALOG", "LMS", "BRAZE", "SEGMENT"].map(|name| (format!("LM_{name}__URL"), self.url()));
         let keys = [("BRAZE__API_KEY", "braze"), ("BRAZE__APP_ID", "app"), ("SEGMENT__WRITE_KEY", "segment")];
@@ -94,29 +93,29 @@ impl FakeUpstreams {
         urls.into_iter().chain(keys).chain(campaigns).collect()
     }
 
-    /// From now on so many of a hundred requests that change something go wrong: refused for now, answered with an error, broken
-    /// off, or done and not acknowledged.
+    /// From now on this percentage of writes fails: with 429, with an error, by a broken connection, or after the write
+    /// was done.
     pub fn fail(&self, percent: u32) {
         self.state.failing.store(percent, Ordering::SeqCst);
     }
 
-    /// From now on each request that changes something takes so long.
+    /// From now on each write takes this long.
     pub fn slow(&self, delay: Duration) {
         self.state.delay.store(delay.as_millis() as u64, Ordering::SeqCst);
     }
 
-    /// From now on requests that change something are taken and not answered, until [`FakeUpstreams::release`].
+    /// From now on writes are accepted but not answered until [`FakeUpstreams::release`].
     pub fn hold(&self) {
         *lock(&self.state.held) = true;
     }
 
-    /// Answers requests again, and those that wait.
+    /// Answers writes again, the waiting ones included.
     pub fn release(&self) {
         *lock(&self.state.held) = false;
         self.state.released.notify_all();
     }
 
-    /// What requests to paths that hold this text said they were parts of, in their order: their `traceparent`.
+    /// The `traceparent` of requests whose path contains this text, in order.
     pub fn trace_parents(&self, path: &str) -> Vec<Option<String>> {
         let all = lock(&self.state.trace_parents);
         all.iter().filter(|(asked, _)| asked.contains(path)).map(|(_, parent)| parent.clone()).collect()
@@ -127,31 +126,31 @@ impl FakeUpstreams {
         lock(&self.state.admins).push((customer_user, lms_user_id, email.to_owned()));
     }
 
-    /// Gives an address an account.
+    /// Adds an account.
     pub fn add_account(&self, email: &str, lms_user_id: i64) {
         lock(&self.state.accounts).insert(email.to_owned(), lms_user_id);
     }
 
-    /// The bodies of requests that were taken at paths that hold this text, in their order.
+    /// The bodies of accepted writes whose path contains this text, in order.
     pub fn taken(&self, path: &str) -> Vec<Value> {
         self.taken_at(path).into_iter().map(|(_, body)| body).collect()
     }
 
-    /// The same, each with when that was.
+    /// Like [`FakeUpstreams::taken`], with the time of each.
     pub fn taken_at(&self, path: &str) -> Vec<(Instant, Value)> {
         let taken = lock(&self.state.taken);
         let of_path = taken.iter().filter(|(taken, ..)| taken.contains(path));
         of_path.map(|(_, at, body)| (*at, body.clone())).collect()
     }
 
-    /// The addresses that the LMS was told to expect, as often as it was.
+    /// The email addresses linked in the LMS, once per call.
     pub fn linked(&self) -> Vec<String> {
         let calls = self.taken("/pending-enterprise-learner/");
         let learners = calls.iter().flat_map(|call| call.as_array().into_iter().flatten());
         learners.map(|learner| text(&learner["user_email"])).collect()
     }
 
-    /// Who was mailed what: the campaign and the address, as often as Braze was told.
+    /// The campaign and email address of each mail sent to Braze.
     pub fn mailed(&self) -> Vec<(String, String)> {
         let calls = self.taken("/campaigns/trigger/send");
         let recipients = calls.iter().flat_map(|call| {
@@ -165,7 +164,7 @@ impl FakeUpstreams {
         recipients.map(|(campaign, recipient)| (campaign, address(recipient))).collect()
     }
 
-    /// The events that were told, to whomever: the last part of the name, and the license.
+    /// The events sent to Segment or Braze: the last part of the name, and the license.
     pub fn events(&self) -> Vec<(String, String)> {
         let told = |event: &Value, name: &str| {
             let name = text(&event[name]);
@@ -182,12 +181,12 @@ impl FakeUpstreams {
         of("/users/track", "events", "name").chain(of("/v1/batch", "batch", "event")).collect()
     }
 
-    /// The slug of the customer of this id.
+    /// The slug of this customer.
     pub fn slug(customer: impl Display) -> String {
         format!("slug-of-{customer}")
     }
 
-    /// The name of the customer of this id.
+    /// The name of this customer.
     pub fn name(customer: impl Display) -> String {
         format!("Name of {customer}")
     }
@@ -197,20 +196,20 @@ fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
 }
 
-/// How a request goes wrong.
+/// How a request fails.
 enum Failure {
-    /// It is refused for now: so many seconds.
+    /// 429 with this `Retry-After` in seconds.
     Busy(u64),
-    /// It is answered with an error, and nothing is done.
+    /// An error; nothing is done.
     Error,
-    /// The connection is broken off, and nothing is done.
+    /// The connection is closed; nothing is done.
     BrokenOff,
-    /// It is done, and that is not acknowledged.
+    /// Done, but the connection is closed.
     Unacknowledged,
 }
 
 impl State {
-    /// What is wrong with this request; by chance, which is the same in every run of a test that sends the same requests.
+    /// How this request fails. Pseudo-random, and the same in every run with the same requests.
     fn failure(&self) -> Option<Failure> {
         let number = self.requests.fetch_add(1, Ordering::SeqCst);
         let mut bits = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
@@ -228,7 +227,7 @@ impl State {
         })
     }
 
-    /// What is answered to a request that reads.
+    /// The answer to a read.
     fn read(&self, url: &Url) -> (&'static str, Value) {
         let query =
             |wanted: &str| url.query_pairs().find(|(name, _)| name == wanted).map(|(_, value)| value.into_owned());
@@ -257,7 +256,7 @@ impl State {
         }
     }
 
-    /// What is answered to a request that changes something.
+    /// The answer to a write.
     fn take(&self, path: &str, body: &Value) -> Value {
         lock(&self.taken).push((path.to_owned(), Instant::now(), body.clone()));
         std::thread::sleep(Duration::from_millis(self.delay.load(Ordering::SeqCst)));
@@ -290,7 +289,7 @@ impl State {
                 json!({ "message": "success" })
             }
             "/v1/batch" => json!({ "success": true }),
-            // A query for each catalog.
+            // One query per catalog.
             "/api/v1/distinct-catalog-queries/" => {
                 let catalogs = body["enterprise_catalog_uuids"].as_array().cloned().unwrap_or_default();
                 let queries =
@@ -308,16 +307,16 @@ impl State {
     }
 }
 
-/// One request.
+/// A request.
 pub(crate) struct Received {
     pub(crate) method: String,
     pub(crate) target: String,
-    /// Their names in lowercase.
+    /// Names are in lowercase.
     pub(crate) headers: BTreeMap<String, String>,
     pub(crate) body: Vec<u8>,
 }
 
-/// Reads one request.
+/// Reads a request.
 pub(crate) fn read_request(stream: &TcpStream) -> Option<Received> {
     let mut reader = BufReader::new(stream);
     let mut line = String::new();
@@ -337,7 +336,7 @@ pub(crate) fn read_request(stream: &TcpStream) -> Option<Received> {
     Some(Received { method, target, headers, body })
 }
 
-/// Answers one request; a client that breaks off gets nothing.
+/// Answers a request; nothing is written to a client that has disconnected.
 fn answer(state: &State, mut stream: TcpStream) -> Option<()> {
     let Received { method, target, mut headers, body } = read_request(&stream)?;
     let url = Url::parse("http://upstreams").ok()?.join(&target).ok()?;

@@ -1,4 +1,4 @@
-//! An endpoint that webhooks lead to, played by one of a test's own.
+//! A fake webhook endpoint.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -11,7 +11,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::Value;
 
-/// An endpoint that remembers what it was told. It answers until the test's process ends.
+/// An endpoint that records its requests. Runs until the test process ends.
 #[derive(Debug)]
 pub struct WebhookEndpoint {
     address: SocketAddr,
@@ -24,16 +24,16 @@ struct State {
     told: Mutex<Vec<Told>>,
 }
 
-/// One request to it.
+/// A request to the endpoint.
 #[derive(Debug, Clone)]
 pub struct Told {
-    /// The status it was answered.
+    /// The status of its answer.
     pub status: u16,
-    /// The headers, their names in lowercase.
+    /// The headers, names in lowercase.
     pub headers: BTreeMap<String, String>,
-    /// The body, letter by letter.
+    /// The exact body.
     pub text: String,
-    /// The body.
+    /// The parsed body.
     pub body: Value,
 }
 
@@ -43,7 +43,7 @@ impl Told {
         self.body["type"].as_str().and_then(|name| name.rsplit('.').next()).unwrap_or_default()
     }
 
-    /// Panics unless it is signed with this secret as Standard Webhooks specifies.
+    /// Panics unless the request is signed with this secret as Standard Webhooks specifies.
     pub fn assert_signed_with(&self, secret: &str) {
         let key = secret.strip_prefix("whsec_").expect("a secret has its prefix");
         let key = hmac::Key::new(hmac::HMAC_SHA256, &BASE64_STANDARD.decode(key).expect("a secret is base64"));
@@ -55,7 +55,7 @@ impl Told {
 }
 
 impl WebhookEndpoint {
-    /// Starts one that takes everything.
+    /// Starts an endpoint that accepts everything.
     pub fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
         let address = listener.local_addr().expect("a listener has an address");
@@ -70,22 +70,22 @@ impl WebhookEndpoint {
         Self { address, state }
     }
 
-    /// Where it is.
+    /// Its URL.
     pub fn url(&self) -> String {
         format!("http://{}/hooks", self.address)
     }
 
-    /// Answers this status from now on; 0 leaves requests without an answer.
+    /// The status of answers from now on; with 0 it does not answer.
     pub fn answer(&self, status: u16) {
         self.state.status.store(status, Ordering::SeqCst);
     }
 
-    /// What it was told, in its order.
+    /// All requests, in order.
     pub fn told(&self) -> Vec<Told> {
         self.state.told.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// What it was told and took.
+    /// The accepted requests.
     pub fn taken(&self) -> Vec<Told> {
         self.told().into_iter().filter(|told| (200..300).contains(&told.status)).collect()
     }
@@ -109,7 +109,7 @@ fn answer(state: &State, mut stream: &TcpStream) -> Option<()> {
     let told = Told { status, headers, body: serde_json::from_str(&text).unwrap_or_default(), text };
     state.told.lock().unwrap_or_else(PoisonError::into_inner).push(told);
     if status == 0 {
-        // The caller gives up first.
+        // The caller times out first.
         std::thread::sleep(std::time::Duration::from_secs(60));
         return None;
     }

@@ -123,7 +123,7 @@ pub async fn run_worker(config: Config) -> Result<(), Box<dyn Error>> {
     monitor.started();
     tracing::info!("ready: delivering");
     stop_signal().await?;
-    tracing::info!("stopping: finishing running deliveries");
+    tracing::info!("stopping: finishing the deliveries under way");
     monitor.stopping();
     stop.send_replace(true);
     finish(Some(worker), scheduler).await;
@@ -202,7 +202,7 @@ fn stop_on_signal(server: ServerHandle, monitor: Arc<Monitor>, scheduler: watch:
     tokio::spawn(async move {
         match stop_signal().await {
             Ok(()) => {
-                tracing::info!("stopping: finishing running requests");
+                tracing::info!("stopping: finishing the requests under way");
                 monitor.stopping();
                 scheduler.send_replace(true);
                 server.stop(true).await;

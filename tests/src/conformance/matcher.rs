@@ -1,4 +1,4 @@
-//! Compares an answer with what a case expects of it.
+//! Compares an answer with the expected one.
 
 use std::sync::LazyLock;
 
@@ -7,26 +7,26 @@ use regex_lite::Regex;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-/// How much of a value a message shows, in characters.
+/// The most characters of a value that a message shows.
 const SHOWN: usize = 300;
 
-/// The key of an object that stands for a list in any order.
+/// The key of an object that stands for an unordered list.
 const UNORDERED: &str = "<unordered>";
 
 static KIND: LazyLock<Regex> = LazyLock::new(|| Regex::new("^<[a-z]+>$").unwrap());
 static DATETIME: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z$").unwrap());
 
-/// Every place where an answer is not what is wanted, each as a JSON pointer with what was wanted and what came.
+/// All differences, each as a JSON pointer with the expected and the actual value.
 ///
-/// `want` is the expected body of a case with its variables filled in.
+/// `want` is the case's expected body with its variables filled in.
 pub fn differences(want: &Value, got: &Value) -> Vec<String> {
     let mut found = Vec::new();
     compare(want, got, "", &mut found);
     found
 }
 
-/// A value as JSON, cut where it is long.
+/// A value as JSON, shortened if long.
 pub(super) fn abridged(value: &Value) -> String {
     let text = value.to_string();
     match text.char_indices().nth(SHOWN) {
@@ -77,7 +77,7 @@ fn compare_objects(want: &Map<String, Value>, got: &Map<String, Value>, at: &str
     }
 }
 
-/// Each wanted item takes the first of the remaining ones that fits it.
+/// Each expected item takes the first remaining item that matches.
 fn compare_unordered(want: &[Value], got: &[Value], at: &str, found: &mut Vec<String>) {
     let mut remaining: Vec<&Value> = got.iter().collect();
     let mut unmatched = Vec::new();
@@ -98,7 +98,7 @@ fn compare_unordered(want: &[Value], got: &[Value], at: &str, found: &mut Vec<St
     }
 }
 
-/// A pointer as it is shown: the whole body has a name, too.
+/// A pointer for display; the whole body is `/`.
 fn place(at: &str) -> &str {
     if at.is_empty() { "/" } else { at }
 }
@@ -107,7 +107,7 @@ fn is_messages(want: &[Value]) -> bool {
     matches!(want, [Value::String(only)] if only == "<text>")
 }
 
-/// A kind that does not exist fits nothing, so that a misspelt one is noticed.
+/// An unknown kind matches nothing, so that a typo is noticed.
 fn is_of_kind(kind: &str, got: &Value) -> bool {
     let text = got.as_str();
     match kind {

@@ -1,4 +1,4 @@
-//! The runner against a server that answers what it is told to.
+//! Tests of the runner, against a server with prepared answers.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::*;
 
-/// Answers one request after the other with these statuses and bodies; its thread returns the requests as text.
+/// Answers requests with these statuses and bodies in order. The thread returns the requests as text.
 fn answering(answers: Vec<(u16, &'static str)>) -> (String, JoinHandle<Vec<String>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());

@@ -11,14 +11,14 @@ use uuid::Uuid;
 static VARIABLE: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\{\{([^{}]+)\}\}").unwrap());
 static MOMENT: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"^now(?:([+-]\d+)([dhms]))?$").unwrap());
 
-/// The variables of one replay: ids and moments made when first used, and whatever steps capture.
+/// The variables of a run: ids and times created on first use, and captured values.
 pub struct Variables {
     values: BTreeMap<String, Value>,
     start: DateTime<Utc>,
 }
 
 impl Variables {
-    /// Those that a replay on the server at this address starts with.
+    /// The initial variables of a run on this server.
     pub fn new(base: &str) -> Self {
         let run = Uuid::new_v4().simple().to_string()[..10].to_owned();
         Self {
@@ -27,16 +27,15 @@ impl Variables {
         }
     }
 
-    /// Gives a variable its value.
+    /// Sets a variable.
     pub fn set(&mut self, name: &str, value: Value) {
         self.values.insert(name.to_owned(), value);
     }
 
-    /// A template with its variables replaced by their values, also in lists, objects and their keys.
+    /// A template with its variables replaced, also in lists, objects and keys.
     ///
     /// # Errors
-    ///
-    /// A sentence naming a variable that has no value.
+    /// A sentence naming a variable without a value.
     pub fn fill(&mut self, template: &Value) -> Result<Value, String> {
         Ok(match template {
             Value::String(text) => match VARIABLE.captures(text) {
@@ -55,11 +54,10 @@ impl Variables {
         })
     }
 
-    /// A text with its variables replaced by their values.
+    /// A text with its variables replaced.
     ///
     /// # Errors
-    ///
-    /// A sentence naming a variable that has no value.
+    /// A sentence naming a variable without a value.
     pub fn fill_text(&mut self, template: &str) -> Result<String, String> {
         let (mut filled, mut copied) = (String::new(), 0);
         for found in VARIABLE.captures_iter(template) {

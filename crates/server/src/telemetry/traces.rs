@@ -125,9 +125,9 @@ impl<E: SpanExporter> SpanExporter for Exporter<E> {
         let sent = self.exporter.export(batch).await;
         match (&sent, self.failing.swap(sent.is_err(), Ordering::Relaxed)) {
             (Err(error), false) => {
-                tracing::warn!(%error, "the collector does not accept traces; they are lost until it does")
+                tracing::warn!(%error, "the collector does not take traces; they are lost until it does")
             }
-            (Ok(()), true) => tracing::info!("the collector accepts traces again"),
+            (Ok(()), true) => tracing::info!("the collector takes traces again"),
             _ => {}
         }
         sent

@@ -1,12 +1,12 @@
-//! Agreements, plans and licenses, written past the service in a few statements.
+//! Writes agreements, plans and licenses directly to the database, in a few statements.
 
 use chrono::{DateTime, Duration, Utc};
 use license_manager_tests::Database;
 
-/// How many customers share the plans.
+/// The number of customers.
 const CUSTOMERS: i64 = 10;
 
-/// How many plans hold so many licenses.
+/// The number of plans for this many licenses.
 pub fn plans(licenses: i64) -> i64 {
     licenses / 1_000
 }
@@ -16,13 +16,13 @@ pub fn customers() -> Vec<String> {
     (0..CUSTOMERS).map(|number| format!("c0000000-0000-4000-8000-{number:012x}")).collect()
 }
 
-/// The words of a database.
+/// The SQL dialect of a database.
 struct Dialect {
     sqlite: bool,
 }
 
 impl Dialect {
-    /// An id with this first letter, from a number that SQL computes.
+    /// A UUID that starts with this letter, from a number computed in SQL.
     fn uuid(&self, letter: char, number: &str) -> String {
         match self.sqlite {
             true => format!("printf('{letter}0000000-0000-4000-8000-%012x', {number})"),
@@ -48,9 +48,9 @@ impl Dialect {
     }
 }
 
-/// Of ten plans, the first ended an hour ago; the second ended 100 days ago, which was carried out; the third is renewed in two
-/// hours; the fourth has auto-applied for ten days. Of ten licenses of a plan, five are activated, one of them long ago, three
-/// assigned, and two free. Half of the agreements have auto-scaling.
+/// Of ten plans, the first expired an hour ago; the second expired 100 days ago and is processed; the third is renewed
+/// in two hours; the fourth has auto-applied for ten days. Of ten licenses of a plan, five are activated, one of them
+/// long ago, three are assigned, and two are unassigned. Half of the agreements have auto-scaling.
 pub fn fill(database: &Database, licenses: i64) {
     let dialect = Dialect { sqlite: database.url().starts_with("sqlite:") };
     let now = Utc::now();

@@ -1,9 +1,9 @@
-//! Measures the operations as commands, on each database: `bench-operations [LICENSES]`, a million where nothing is said.
+//! Measures the operations as commands on each database: `bench-operations [LICENSES]`, by default a million.
 //!
-//! A thousandth as many plans hold the licenses, and a tenth of them is due to each operation. No upstream is configured, so calls
-//! cost nothing. The aims are a minute and 128 MiB for each command.
+//! There is a plan per thousand licenses, and each operation has a tenth of the plans to process. No upstream is
+//! configured, so calls cost nothing. The aim is at most a minute and 128 MiB per command.
 
-// A benchmark stands outside the service, where time and ids are the real ones.
+// A benchmark runs outside of the service, with the real clock and ids.
 #![allow(clippy::disallowed_methods)]
 
 mod data;
@@ -14,10 +14,10 @@ use std::time::{Duration, Instant};
 
 use license_manager_tests::{Database, binary};
 
-/// What each command may take.
+/// The limits of each command.
 const AIM: (Duration, u64) = (Duration::from_secs(60), 128 * 1024);
 
-/// The commands in an order in which none takes away what another is to do.
+/// The commands, in an order in which none removes the work of another.
 const COMMANDS: [&str; 7] = [
     "process-renewals",
     "unlink-expired-licenses",
@@ -77,7 +77,7 @@ fn counts(summary: &str) -> String {
     summary["counts"].to_string()
 }
 
-/// Runs a command, which has to succeed: how long it took, the most memory it held in KiB, and what it wrote.
+/// Runs a command, which must succeed. Returns its time, its peak memory in KiB, and its output.
 fn run(database: &Database, arguments: &[&str]) -> (Duration, u64, String) {
     let customers = data::customers().join(",");
     let start = Instant::now();
@@ -94,7 +94,7 @@ fn run(database: &Database, arguments: &[&str]) -> (Duration, u64, String) {
     let path = format!("/proc/{}/status", child.id());
     let watch = std::thread::spawn(move || {
         let mut peak = 0;
-        // A process that has ended has no memory any more.
+        // An ended process has no memory information.
         while let Some(now) = fs::read_to_string(&path).ok().and_then(|status| high_water(&status)) {
             peak = peak.max(now);
             std::thread::sleep(Duration::from_millis(5));

@@ -1,4 +1,4 @@
-//! A client that costs little: it shares the processor with the server it measures.
+//! A client that uses little CPU, because it shares the processor with the server.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -6,13 +6,13 @@ use std::net::TcpStream;
 use license_manager_tests::Person;
 use serde_json::Value;
 
-/// The most headers of an answer.
+/// The most headers per answer.
 const MAX_HEADERS: usize = 32;
 
-/// How much is read at once, in bytes.
+/// The bytes per read.
 const CHUNK: usize = 64 * 1024;
 
-/// A person's request as it goes over the wire.
+/// A person's request in its wire format.
 pub fn request(method: &str, path: &str, person: &Person, body: Option<&Value>) -> Vec<u8> {
     let body = body.map(Value::to_string).unwrap_or_default();
     format!(
@@ -24,7 +24,7 @@ pub fn request(method: &str, path: &str, person: &Person, body: Option<&Value>) 
     .into_bytes()
 }
 
-/// A connection that is kept over many requests.
+/// A persistent connection.
 pub struct Connection {
     stream: TcpStream,
     chunk: Vec<u8>,
@@ -39,7 +39,7 @@ impl Connection {
         Self { stream, chunk: vec![0; CHUNK], received: Vec::new() }
     }
 
-    /// Sends a request and returns the body of the answer. Panics where the status is another one.
+    /// Sends a request and returns the answer's body. Panics if the status differs.
     pub fn exchange(&mut self, request: &[u8], status: u16) -> &[u8] {
         self.stream.write_all(request).expect("a request is sent");
         self.received.clear();

@@ -1,15 +1,15 @@
-//! Measures the server beside hand-written SQL that writes the same rows, on each database: `bench [postgres|sqlite]`.
+//! Compares the server with hand-written SQL that writes the same rows, on each database: `bench [postgres|sqlite]`.
 //!
-//! | module | what it does |
+//! | module | contents |
 //! |---|---|
-//! | `suite` | what is measured, in which order |
+//! | `suite` | the measurements, in order |
 //! | `sql` | the hand-written SQL |
-//! | `http` | a client that costs little next to the server |
-//! | `measure` | medians, and how server and SQL take turns |
-//! | `memory` | what the server holds in memory |
+//! | `http` | a client that uses little CPU |
+//! | `measure` | medians, and alternating measurements |
+//! | `memory` | the server's memory |
 //! | `report` | the tables and the verdict |
 
-// A benchmark stands outside the service, where time and ids are the real ones.
+// A benchmark runs outside of the service, with the real clock and ids.
 #![allow(clippy::disallowed_methods)]
 
 mod http;

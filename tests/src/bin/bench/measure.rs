@@ -1,17 +1,17 @@
-//! Medians, and how server and SQL take turns.
+//! Medians, and alternating measurements of server and SQL.
 
 use std::time::{Duration, Instant};
 
-/// Who does a round's work.
+/// What does the work of a round.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Side {
-    /// The server, for a request.
+    /// The server, through a request.
     Server,
-    /// The hand-written SQL.
+    /// Hand-written SQL.
     Sql,
 }
 
-/// What the same rows cost on either side: medians.
+/// The median times of both sides for the same rows.
 #[derive(Clone, Copy)]
 pub struct Pair {
     pub server: Duration,
@@ -19,27 +19,27 @@ pub struct Pair {
 }
 
 impl Pair {
-    /// How many times the SQL's time the server takes.
+    /// The server's time divided by the SQL's.
     pub fn ratio(&self) -> f64 {
         self.server.as_secs_f64() / self.sql.as_secs_f64()
     }
 }
 
-/// How long this takes.
+/// How long `work` takes.
 pub fn time<T>(work: impl FnOnce() -> T) -> (T, Duration) {
     let start = Instant::now();
     let result = work();
     (result, start.elapsed())
 }
 
-/// The median of many measurements.
+/// The median of the measurements.
 pub fn median(mut measurements: Vec<Duration>) -> Duration {
     measurements.sort_unstable();
     measurements[measurements.len() / 2]
 }
 
-/// Both sides in turn, each first every other time, so that noise and a growing database hit them alike. Round 0 warms
-/// both up and does not count: `measure` is called for `rounds + 1` rounds.
+/// Measures both sides in turn, each first every other time, so that noise and a growing database affect both alike.
+/// Round 0 is a warm-up and does not count: `measure` is called for `rounds + 1` rounds.
 pub fn in_turn(rounds: usize, mut measure: impl FnMut(Side, usize) -> Duration) -> Pair {
     let (mut server, mut sql) = (Vec::new(), Vec::new());
     for round in 0..=rounds {

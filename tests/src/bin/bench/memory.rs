@@ -1,4 +1,4 @@
-//! What a process holds in memory, as Linux tells it.
+//! Reads a process's memory from Linux.
 
 use std::fs;
 
@@ -7,11 +7,11 @@ use std::fs;
 pub struct Memory {
     /// Now.
     pub resident: u64,
-    /// The most since [`reset_peak`].
+    /// The peak since [`reset_peak`].
     pub peak: u64,
 }
 
-/// Reads it.
+/// Reads a process's memory.
 pub fn read(process: u32) -> Memory {
     let path = format!("/proc/{process}/status");
     let status = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
@@ -22,7 +22,7 @@ pub fn read(process: u32) -> Memory {
     Memory { resident: field("VmRSS:"), peak: field("VmHWM:") }
 }
 
-/// Makes the present the new peak.
+/// Resets the peak.
 pub fn reset_peak(process: u32) {
     let path = format!("/proc/{process}/clear_refs");
     fs::write(&path, "5").unwrap_or_else(|error| panic!("{path}: {error}"));

@@ -6,20 +6,20 @@ use std::time::Duration;
 use crate::measure::Pair;
 use crate::memory::Memory;
 
-/// The aim for assigning many: at most so many times the SQL's time, from so many emails on.
+/// The aim for assignments: at most this many times the SQL's time, from this many emails on.
 const AIM_RATIO: f64 = 2.0;
 const AIM_RATIO_FROM: usize = 1_000;
 
-/// The aim for learner licenses, in requests a second.
+/// The aim for learner licenses in requests per second.
 const AIM_RATE: f64 = 2_000.0;
 
-/// The aim for resident memory, in KiB.
+/// The aim for resident memory in KiB.
 const AIM_MEMORY: u64 = 64 * 1024;
 
-/// What was measured on one database.
+/// The measurements on one database.
 pub struct Findings {
     pub name: String,
-    /// By the number of emails.
+    /// By number of emails.
     pub assignments: Vec<(usize, Pair)>,
     pub activation: Pair,
     pub provisioning: Pair,
@@ -27,7 +27,7 @@ pub struct Findings {
     pub learner_licenses_per_second: f64,
     pub first_page: Duration,
     pub page_50: Duration,
-    /// By what had happened before.
+    /// By what happened before.
     pub memory: Vec<(&'static str, Memory)>,
 }
 
@@ -65,7 +65,7 @@ fn write_line(f: &mut Formatter<'_>, what: &str, server: &str) -> fmt::Result {
 }
 
 impl Findings {
-    /// A line for each aim: whether it is met, and the number behind that.
+    /// One line per aim: whether it is met, and the measured value.
     pub fn verdict(&self) -> Vec<String> {
         let database = self.name.split(' ').next().unwrap_or_default();
         let line = |met: bool, found: String| {
@@ -93,7 +93,7 @@ impl Findings {
     }
 }
 
-/// Three digits that matter.
+/// With three significant digits.
 fn duration(duration: Duration) -> String {
     match duration.as_secs_f64() * 1_000.0 {
         milliseconds if milliseconds < 10.0 => format!("{milliseconds:.2} ms"),

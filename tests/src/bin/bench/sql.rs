@@ -1,4 +1,4 @@
-//! What the server's writes are compared with: the same rows, written by hand in one transaction on one connection.
+//! The baseline of the server's writes: the same rows, written by hand in one transaction on one connection.
 
 mod postgres;
 mod sqlite;
@@ -11,14 +11,14 @@ use diesel::{Connection, PgConnection, QueryableByName, RunQueryDsl, SqliteConne
 
 use crate::measure::time;
 
-/// The columns of a license, for copies into its history.
+/// The columns of a license that its history copies.
 const LICENSE: &str = "uuid, subscription_plan_uuid, status, user_email, lms_user_id, activation_key, assigned_date, \
                        activation_date, last_remind_date, revoked_date, renewed_to_uuid, auto_applied, created, modified";
 
-/// The name of an assignment in event tracking.
+/// The event name of an assignment.
 const ASSIGNED: &str = "edx.server.license-manager.license-lifecycle.assigned";
 
-/// The name of an activation in event tracking.
+/// The event name of an activation.
 const ACTIVATED: &str = "edx.server.license-manager.license-lifecycle.activated";
 
 /// A connection to the server's database.
@@ -27,7 +27,7 @@ pub enum Sql {
     Sqlite(SqliteConnection),
 }
 
-/// How many rows a plan has, and how much text is promised to the outside.
+/// The rows of a plan, and the size of its messages' payloads.
 #[derive(Debug, QueryableByName)]
 pub struct Written {
     #[diesel(sql_type = BigInt)]
@@ -36,7 +36,7 @@ pub struct Written {
     pub history: i64,
     #[diesel(sql_type = BigInt)]
     pub messages: i64,
-    /// Characters.
+    /// In characters.
     #[diesel(sql_type = BigInt)]
     pub payload: i64,
 }
@@ -66,7 +66,7 @@ impl Sql {
         }
     }
 
-    /// The database's name and version, and what makes it faster than others of that name.
+    /// The database's name, version and performance settings.
     pub fn name(&mut self) -> String {
         let query = match self {
             Self::Postgres(_) => {
@@ -77,14 +77,14 @@ impl Sql {
         self.row::<Name>(query).name
     }
 
-    /// Has Postgres look at what is in the tables, as it does by itself every minute. SQLite does not.
+    /// Updates Postgres's statistics, as autovacuum does every minute. SQLite needs none.
     pub fn analyze(&mut self) {
         if let Self::Postgres(connection) = self {
             connection.batch_execute("VACUUM ANALYZE").expect("the tables are looked at");
         }
     }
 
-    /// Hands a license to each of these people.
+    /// Assigns a license to each of these people.
     pub fn assign(&mut self, plan: &str, emails: &[String]) -> Duration {
         let statements = match self {
             Self::Postgres(_) => postgres::assign(plan, emails),
@@ -93,7 +93,7 @@ impl Sql {
         self.timed(&statements)
     }
 
-    /// Activates the license that the key belongs to.
+    /// Activates the license with this key.
     pub fn activate(&mut self, key: &str, user_id: i64) -> Duration {
         let statements = match self {
             Self::Postgres(_) => postgres::activate(key, user_id),
@@ -102,7 +102,7 @@ impl Sql {
         self.timed(&statements)
     }
 
-    /// Adds so many licenses to a plan.
+    /// Adds this many licenses to a plan.
     pub fn provision(&mut self, plan: &str, licenses: usize) -> Duration {
         let statements = match self {
             Self::Postgres(_) => postgres::provision(plan, licenses),
@@ -111,13 +111,13 @@ impl Sql {
         self.timed(&statements)
     }
 
-    /// Whether the server has still work to do on a plan. Much cheaper to ask than how many licenses the plan has.
+    /// Whether the plan has an unfinished job. Much cheaper than counting its licenses.
     pub fn has_job(&mut self, plan: &str) -> bool {
         let query = format!("SELECT count(*) AS number FROM plan_job WHERE subscription_plan_uuid = '{plan}'");
         self.row::<Number>(&query).number > 0
     }
 
-    /// What there is of a plan.
+    /// Counts the rows of a plan.
     pub fn written(&mut self, plan: &str) -> Written {
         let of_plan = format!("WHERE subscription_plan_uuid = '{plan}'");
         self.row(&format!(

@@ -1,4 +1,4 @@
-//! What is measured, in which order.
+//! The measurements, in order.
 
 use std::collections::HashMap;
 use std::thread::sleep;
@@ -13,12 +13,12 @@ use crate::memory::{self, Memory};
 use crate::report::Findings;
 use crate::sql::Sql;
 
-/// How many emails in one request, and how many rounds of it.
+/// The numbers of emails per request, each with the number of rounds.
 const ASSIGNMENTS: [(usize, usize); 4] = [(1, 30), (100, 20), (1_000, 10), (10_000, 5)];
 
 const ACTIVATIONS: usize = 30;
 
-/// The licenses of a plan that is provisioned, and how many rounds of it.
+/// The licenses of the provisioned plan, and the number of rounds.
 const PROVISIONING_OF: (usize, usize) = (100_000, 3);
 
 /// The licenses of the plan that is read, and how many of them are assigned.
@@ -27,15 +27,15 @@ const READ_PLAN: (usize, usize) = (10_000, 9_000);
 const READS: usize = 500;
 const PAGES: usize = 100;
 
-/// How many clients ask for learner licenses at once, and for how long.
+/// The number of clients that read learner licenses at the same time, and for how long.
 const LOAD: (usize, Duration) = (8, Duration::from_secs(3));
 
-/// How far the text of both sides' messages may differ: JSON may be spaced or not.
+/// The allowed difference in payload size, because JSON can be spaced differently.
 const PAYLOAD_TOLERANCE: f64 = 0.1;
 
 /// Measures everything on a new database.
 pub fn run(database: &Database) -> Findings {
-    // What is measured is what a request takes; deliveries would run beside it.
+    // Without deliveries, which would disturb the measurements of requests.
     let server = Server::start_with(database.url(), &[("LM_WORKER__ENABLED", "false")]);
     let customer = Customer::new(&server);
     let mut bench = Bench { server, customer, sql: Sql::connect(database.url()) };
@@ -87,14 +87,14 @@ pub fn run(database: &Database) -> Findings {
     }
 }
 
-/// A server on a database that SQL is run on as well.
+/// A server and an SQL connection to its database.
 struct Bench {
     server: Server,
     customer: Customer,
     sql: Sql,
 }
 
-/// Two plans alike: one is written to by the server, the other by SQL.
+/// Two equal plans: the server writes to one, SQL to the other.
 struct Plans {
     server: Plan,
     sql: Plan,
@@ -131,7 +131,7 @@ impl Bench {
         }
     }
 
-    /// Does something, and reads how much memory the server had at most meanwhile and holds afterwards.
+    /// Runs `work` and reads the server's memory: the peak, and what it holds afterwards.
     fn watching_memory<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> (T, Memory) {
         memory::reset_peak(self.server.id());
         let result = work(self);
@@ -175,7 +175,7 @@ impl Bench {
                     let path = format!("/api/v1/license-activation/?activation_key={}", key(0));
                     let request = request("POST", &path, &learner, None);
                     let mut connection = self.connect();
-                    // Learners come from the portal, which has asked for their licenses.
+                    // Learners come from the portal, which has read their licenses before.
                     connection.exchange(&self.learner_licenses_request(&learner), 200);
                     time(|| connection.exchange(&request, 200).len()).1
                 }
@@ -216,7 +216,7 @@ impl Bench {
         })
     }
 
-    /// SQL that wrote less than the server would be no measure.
+    /// Checks that the SQL writes as much as the server; otherwise the comparison is unfair.
     fn assert_same_rows(&mut self, plans: &Plans) {
         let server = self.sql.written(&plans.server.uuid);
         let sql = self.sql.written(&plans.sql.uuid);
@@ -228,7 +228,7 @@ impl Bench {
         );
     }
 
-    /// Learners with an activated license of the plan, one for each client of the load.
+    /// Learners with an activated license, one per client.
     fn active_learners(&mut self, plan: &Plan) -> Vec<Person> {
         let keys = activation_keys(plan);
         (0..LOAD.0)
@@ -254,7 +254,7 @@ impl Bench {
         self.repeat(&request("GET", &path, &self.customer.admin(), None), PAGES, 100)
     }
 
-    /// The median time of a request that is answered with so many results.
+    /// The median time of a request whose answer has this many results.
     fn repeat(&self, request: &[u8], rounds: usize, results: usize) -> Duration {
         let mut connection = self.connect();
         let body: Value = serde_json::from_slice(connection.exchange(request, 200)).expect("the answer is JSON");
@@ -262,7 +262,7 @@ impl Bench {
         median((0..rounds).map(|_| time(|| connection.exchange(request, 200).len()).1).collect())
     }
 
-    /// Requests a second for learner licenses, each client asking again as soon as it is answered.
+    /// Requests for learner licenses per second; each client sends the next one as soon as it is answered.
     fn load(&mut self, learners: &[Person]) -> f64 {
         let requests: Vec<_> = learners.iter().map(|learner| self.learner_licenses_request(learner)).collect();
         let address = self.server.address();
@@ -280,7 +280,7 @@ impl Bench {
     }
 }
 
-/// The keys of the plan's assigned licenses, by email.
+/// The activation keys of the plan's assigned licenses, by email address.
 fn activation_keys(plan: &Plan) -> HashMap<String, String> {
     let text = |value: &Value| value.as_str().expect("an assigned license has an email and a key").to_owned();
     let licenses = plan.licenses("assigned");

@@ -49,7 +49,7 @@ impl CommandSupervisor {
                 if times > 1 {
                     std::process::exit(STOPPED_AT_ONCE);
                 }
-                eprintln!("{command}: finishing the current batch; a second signal stops at once");
+                eprintln!("{command}: finishing the batch under way; once more stops at once");
                 listener.stopping.store(true, Ordering::Relaxed);
                 listener.stop.notify_waiters();
             }

@@ -2,12 +2,12 @@
 
 use super::{ACTIVATED, ASSIGNED, LICENSE};
 
-/// What an assigned license owes beside the event.
+/// The messages of an assigned license besides the event.
 const ASSIGNMENT: &str = "('assignment', json_build_object(
     'email', changed.user_email, 'activation_key', changed.activation_key, 'mail', true, 'greeting', '', 'closing', ''
 ))";
 
-/// What an activated license owes beside the event.
+/// The messages of an activated license besides the event.
 const ACTIVATION: &str = "('activation', json_build_object(
     'email', changed.user_email, 'lms_user_id', changed.lms_user_id, 'mail', true
 ))";
@@ -59,7 +59,7 @@ pub fn provision(plan: &str, licenses: usize) -> String {
     )
 }
 
-/// An update of licenses, their history, and two messages for each: the event and another one.
+/// Updates licenses and writes their history and two messages each: the event and another one.
 fn write_licenses(update: &str, event: &str, other_message: &str) -> String {
     format!(
         "BEGIN;

@@ -1,10 +1,11 @@
-//! The SQL for SQLite. A write has no rows to go on with there, so the licenses it is about stand in a temporary table.
+//! The SQL for SQLite. A write there cannot return rows to a next statement, so the ids of the licenses are in a
+//! temporary table.
 
 use chrono::Utc;
 
 use super::{ACTIVATED, ASSIGNED, LICENSE};
 
-/// As the server's: the comparison is about statements, not about settings.
+/// The server's settings, so that only the statements differ.
 pub const SETTINGS: &str = "PRAGMA busy_timeout = 60000; PRAGMA foreign_keys = ON; PRAGMA synchronous = NORMAL;
                             PRAGMA cache_size = -8000; PRAGMA temp_store = MEMORY;";
 
@@ -12,14 +13,14 @@ pub const SETTINGS: &str = "PRAGMA busy_timeout = 60000; PRAGMA foreign_keys = O
 const NEW_UUID: &str = "lower(hex(randomblob(4)) || '-' || hex(randomblob(2)) || '-4' || substr(hex(randomblob(2)), 2) \
                         || '-8' || substr(hex(randomblob(2)), 2) || '-' || hex(randomblob(6)))";
 
-/// What an assigned license owes beside the event.
+/// The messages of an assigned license besides the event.
 const ASSIGNMENT: (&str, &str) = (
     "assignment",
     "json_object('email', license.user_email, 'activation_key', license.activation_key, 'mail', json('true'),
                  'greeting', '', 'closing', '')",
 );
 
-/// What an activated license owes beside the event.
+/// The messages of an activated license besides the event.
 const ACTIVATION: (&str, &str) = (
     "activation",
     "json_object('email', license.user_email, 'lms_user_id', license.lms_user_id, 'mail', json('true'))",
@@ -81,8 +82,8 @@ pub fn provision(plan: &str, licenses: usize) -> String {
     )
 }
 
-/// An update of licenses, their history, and two messages for each: the event and another one. `choose` makes the table
-/// `chosen` of their ids.
+/// Updates licenses and writes their history and two messages each: the event and another one. `choose` creates the
+/// table `chosen` with their ids.
 fn write_licenses(now: i64, choose: &str, changes: &str, event: &str, other: (&str, &str)) -> String {
     let (other_topic, other_payload) = other;
     format!(
