@@ -1,4 +1,4 @@
-//! Learners who log in get licenses by themselves, however many come at once.
+//! Learners who log in are auto-applied licenses, also concurrently.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +16,7 @@ on_both_databases!(
     applying_has_its_permission_and_its_methods,
 );
 
-/// A plan that hands out so many seats by itself.
+/// A plan with auto-applied licenses.
 fn handing_out(customer: &Customer, seats: u32) -> Plan {
     let plan = customer.plan(seats);
     let path = format!("{PROVISIONING}/subscriptions/{}/", plan.uuid);

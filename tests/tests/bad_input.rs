@@ -1,9 +1,9 @@
-//! Bad input is answered with a clear 4xx, and changes nothing.
+//! Invalid input is answered with a clear 4xx and changes nothing.
 
 use license_manager_tests::{Answer, Database, PROVISIONING, Request, Scene, assert_detail, on_both_databases};
 use serde_json::{Value, json};
 
-/// The largest body the server takes, in bytes.
+/// The server's limit for bodies, in bytes.
 const BODY_LIMIT: usize = 5 * 1024 * 1024;
 
 on_both_databases!(
@@ -158,7 +158,7 @@ fn malformed_ids_are_refused(database: Database) {
     });
 }
 
-/// Whether it is the value or the thing that is missing differs by endpoint; both are the client's to mend.
+/// Whether 400 or 404 differs by endpoint; the client is at fault in both cases.
 #[track_caller]
 fn assert_refused(answer: Answer) {
     let (request, status) = (&answer.request, answer.status);
@@ -177,7 +177,7 @@ fn characters_no_database_stores_are_refused(database: Database) {
         let answer = scene.customer.operator().post(&plans, &request);
         assert_eq!(answer.status, 400, "{}", answer.body);
 
-        // What cannot be stored is not found either.
+        // What cannot be stored cannot be found.
         let path = scene.plan.path("licenses/?search=%00");
         let answer = scene.plan.admin.get(&path);
         assert!(answer.status < 500, "{}", answer.body);

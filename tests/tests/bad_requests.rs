@@ -1,4 +1,4 @@
-//! Requests that may not be made, or not that way, are refused with a clear 4xx, and change nothing.
+//! Requests without permission or with a wrong format are refused with a clear 4xx and change nothing.
 
 use license_manager_tests::{Client, Database, Person, Plan, Request, Scene, assert_detail, on_both_databases};
 use serde_json::json;
@@ -114,7 +114,7 @@ fn other_methods_are_refused(database: Database) {
             let answer = scene.plan.admin.send(request.clone());
             assert_ne!(answer.header("Allow"), "", "{about}");
             assert_detail(answer, 405, &about);
-            // Who may not even look does not learn what could be done.
+            // Callers without permission do not learn which methods exist.
             assert_detail(scene.server.anonymous().send(request), 401, &about);
         }
     });

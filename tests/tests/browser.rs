@@ -1,4 +1,4 @@
-//! Web applications call with their user's cookies, and no other page can misuse these.
+//! Web applications call with their user's cookies, and other pages cannot misuse them.
 
 use license_manager_tests::{Answer, Database, Person, Request, Scene, assert_detail, on_both_databases};
 use serde_json::json;
@@ -21,14 +21,14 @@ fn scene(database: Database) -> Scene {
     Scene::with_settings(database, &[("LM_SERVER__ALLOWED_ORIGINS", &origins)])
 }
 
-/// A token as the two cookies in which a browser holds it.
+/// A token as the two cookies.
 fn cookies(person: &Person) -> String {
     let token = person.token();
     let (start, signature) = token.rsplit_once('.').expect("a signed token");
     format!("edx-jwt-cookie-header-payload={start}; edx-jwt-cookie-signature={signature}")
 }
 
-/// An assignment as the admin's browser sends it with these cookies beside the admin's.
+/// An assignment by the admin's browser, with more cookies.
 fn assignment(scene: &Scene, further_cookie: &str) -> Request {
     let cookies = cookies(&scene.customer.admin());
     Request::new("POST", scene.assign_path())
@@ -37,7 +37,7 @@ fn assignment(scene: &Scene, further_cookie: &str) -> Request {
         .header("USE-JWT-COOKIE", "true")
 }
 
-/// A CSRF token, and the cookie that came with it.
+/// A CSRF token and its cookie.
 fn csrf_token(scene: &Scene) -> (String, String) {
     let answer = scene.server.anonymous().get("/csrf/api/v1/token");
     let cookie = answer.header("Set-Cookie").to_owned();
@@ -113,7 +113,7 @@ fn an_application_with_a_csrf_token_may_change_things(database: Database) {
     // The server's own pages, and programs that keep cookies and send no origin.
     send(assignment(&scene, &cookie).header("Origin", &scene.server.base())).expect(200);
     send(assignment(&scene, &cookie)).expect(200);
-    // Several pages share the browser's token.
+    // All pages share the browser's token.
     let again = Request::new("GET", "/csrf/api/v1/token/").header("Cookie", &cookie);
     assert_eq!(scene.server.anonymous().send(again).expect(200)["csrfToken"], token.as_str());
 }
@@ -174,12 +174,12 @@ fn preflights_tell_allowed_applications_what_they_may_send(database: Database) {
     ] {
         assert_eq!((answer.status, answer.header("Access-Control-Allow-Origin")), (400, ""), "{about}");
     }
-    // An answer that another origin's page cannot read is still given: to refuse it is the browser's part.
+    // The request is answered; the browser keeps the answer from the page.
     let request = Request::new("GET", scene.plan.path("")).header("Origin", EVIL);
     let answer = scene.plan.admin.send(request);
     assert_eq!(answer.header("Access-Control-Allow-Origin"), "");
     answer.expect(200);
-    // Errors can be read too, whoever found them.
+    // Web applications can also read errors, from the handler or from middleware.
     for (accept, status) in [("application/json", 401), ("text/html", 406)] {
         let request = Request::new("GET", scene.plan.path("")).header("Origin", PORTAL).header("Accept", accept);
         let answer = scene.server.anonymous().send(request);

@@ -1,4 +1,4 @@
-//! With `catalog.validate`, plans and agreements get catalogs of their own customer only.
+//! With `catalog.validate`, plans and agreements only get catalogs of their own customer.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
@@ -13,7 +13,7 @@ on_both_databases!(
 
 const CATALOG: &str = "11111111-2222-4333-8444-555555555555";
 
-/// A catalog service where every catalog belongs to one customer. It answers until the test's process ends.
+/// A catalog service where one customer owns all catalogs. Runs until the test process ends.
 fn all_catalogs_of(customer: &str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -38,12 +38,12 @@ fn validating(database: &Database, catalog_service: &str) -> Server {
     Server::start_with(database.url(), &settings)
 }
 
-/// Somebody who may provision, at this server.
+/// A provisioning admin of this server.
 fn operator(server: &Server) -> Client {
     server.client(&Person::new(9, "operator@example.com", "operator").role("enterprise_provisioning_admin:*"))
 }
 
-/// The paths of the customer's agreement and of a plan of it.
+/// The paths of the customer's agreement and one of its plans.
 fn paths(customer: &Customer) -> (String, String) {
     let agreement = format!("/api/v1/provisioning-admins/customer-agreement/{}/", customer.agreement);
     (agreement, format!("/api/v1/provisioning-admins/subscriptions/{}/", customer.plan(1).uuid))
@@ -64,7 +64,7 @@ fn a_catalog_of_another_customer_is_refused_by_the_name_of_its_field(database: D
     let mut another_plan = customer.plan_request(1);
     another_plan["enterprise_catalog_uuid"] = CATALOG.into();
     let provisioning = "/api/v1/provisioning-admins/subscriptions/";
-    // Of the first service every catalog is somebody else's; the second has none.
+    // In the first service all catalogs belong to another customer; the second has none.
     for service in [all_catalogs_of("99999999-2222-4333-8444-555555555555"), FakeUpstreams::start().url()] {
         let server = validating(&database, &service);
         let operator = operator(&server);
@@ -86,7 +86,7 @@ fn a_catalog_service_that_is_away_keeps_a_catalog_from_changing_and_nothing_else
     let plain = Server::start(database.url());
     let customer = Customer::new(&plain);
     let (agreement, plan) = paths(&customer);
-    // A port that was just given back: nothing listens there.
+    // A port that was just closed: nothing listens there.
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let server = validating(&database, &format!("http://{free}"));
     let operator = operator(&server);

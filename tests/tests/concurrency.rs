@@ -1,4 +1,4 @@
-//! Sixteen clients at once: nobody is turned away for it, no seat goes to two people, nobody gets two seats.
+//! Sixteen concurrent clients: no request is refused for it, no license is assigned twice, and nobody gets two.
 
 use std::collections::BTreeSet;
 
@@ -38,7 +38,7 @@ fn the_same_people_are_assigned_one_seat_each(database: Database) {
     let server = Server::start(database.url());
     let customer = Customer::new(&server);
     let people = customer.emails("learner", 20);
-    // Seats to spare: nothing but the rule itself keeps anybody from getting a second one.
+    // With spare licenses, only the rule itself prevents a second one.
     let plan = customer.plan(400);
 
     let assigned = at_once(CLIENTS, |client| {
@@ -96,7 +96,7 @@ fn a_license_is_activated_once(database: Database) {
     assert_eq!(plan.counts(), Counts { unassigned: 2, assigned: 0, activated: 1, revoked: 0, total: 3 });
 }
 
-/// Who holds the plan's licenses. Panics where somebody holds two.
+/// The holders of the plan's licenses. Panics if somebody holds two.
 fn holders(plan: &Plan) -> BTreeSet<String> {
     let licenses = plan.licenses("assigned,activated");
     let holders: BTreeSet<_> =

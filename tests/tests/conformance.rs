@@ -1,10 +1,10 @@
-//! What existing clients send, and what they have to get back: every case on both databases.
+//! Every conformance case on both databases.
 
 use std::collections::BTreeSet;
 
 use license_manager_tests::conformance;
 
-/// Declares one test per case and database, and the list of the cases.
+/// Declares a test per case and database, and lists the cases.
 macro_rules! cases {
     ($($case:ident),+ $(,)?) => {
         const CASES: &[&str] = &[$(stringify!($case)),+];

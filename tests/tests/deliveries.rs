@@ -1,4 +1,4 @@
-//! What is promised reaches the services around the server, whatever happens to them and to it.
+//! Messages reach the upstream services, whatever fails.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -20,10 +20,10 @@ on_both_databases!(
     a_thousand_assignments_reach_everybody_through_failures_and_kills,
 );
 
-/// How long a story waits for what happens within a second or two on a machine that has nothing else to do.
+/// How long to wait for something that takes a second or two on an idle machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A server with these upstreams, and with further settings.
+/// A server with these upstreams and more settings.
 fn start(database: &Database, upstreams: &FakeUpstreams, settings: &[(&str, &str)]) -> Server {
     let of_upstreams = upstreams.settings();
     let all: Vec<(&str, &str)> = of_upstreams
@@ -47,13 +47,13 @@ fn count(database: &Database, query: &str) -> usize {
     database.texts(query)[0].parse().expect("a count")
 }
 
-/// Waits until nothing is owed any more.
+/// Waits until the outbox is empty.
 fn settled(database: &Database) {
     let empty = poll(PATIENCE, || (waiting(database) == 0).then_some(()));
     assert!(empty.is_some(), "{} messages wait, {} of them parked", waiting(database), parked(database));
 }
 
-/// Those that an assignment mail went to.
+/// The recipients of assignment mails.
 fn invited(upstreams: &FakeUpstreams) -> BTreeSet<String> {
     let mailed = upstreams.mailed().into_iter().filter(|(kind, _)| kind == "assignment");
     mailed.map(|(_, address)| address).collect()
@@ -64,7 +64,7 @@ fn an_assignment_goes_out_within_a_second(database: Database) {
     let server = start(&database, &upstreams, &[]);
     let customer = Customer::new(&server);
     let plan = customer.plan(10);
-    // Best of a few, since the machine may have more to do than this test.
+    // The best of a few, because the machine may be busy.
     let mut fastest = Duration::MAX;
     for number in 0..5 {
         let email = customer.email(&format!("learner-{number}"));
@@ -107,7 +107,7 @@ fn a_learner_s_way_is_told_in_its_order(database: Database) {
     assert_eq!(mails, ["assignment", "post_activation"]);
     assert_eq!(upstreams.linked(), [amy.email()]);
     assert_eq!(upstreams.taken("/license_revoke/"), [json!({ "user_id": 7, "enterprise_id": customer.enterprise })]);
-    // The first goes to the address, and the others to the account.
+    // The first goes to the email address, the others to the account.
     let of_account: Vec<String> = upstreams
         .taken("/v1/batch")
         .iter()
@@ -273,11 +273,11 @@ fn a_thousand_assignments_reach_everybody_through_failures_and_kills(database: D
     let everyone = customer.emails("learner", LEARNERS);
     for (round, people) in everyone.chunks(LEARNERS / KILLS).enumerate() {
         plan.assign(people).expect(200);
-        // Later each time, so that each kill meets something else under way.
+        // Later each time, so that each kill interrupts something else.
         std::thread::sleep(Duration::from_millis(150 * (round as u64 % 5)));
         server.restart();
     }
-    // An operator has what was parked in the meantime tried again.
+    // An operator retries the dead letters.
     upstreams.fail(5);
     let done = poll(PATIENCE * 2, || {
         if parked(&database) > 0 {

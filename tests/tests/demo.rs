@@ -1,4 +1,4 @@
-//! The walk that `make run` prints, pasted into a shell.
+//! Pastes the walkthrough that `make run` prints into a shell.
 
 use std::process::Command;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use serde_json::Value;
 
 on_both_databases!(the_printed_walk_can_be_pasted, and_pasted_again_after_a_restart, the_readme_shows_the_printed_walk,);
 
-/// The commands of the walk, which stand two spaces in.
+/// The commands of the walkthrough, which are indented by two spaces.
 fn commands(server: &Server) -> String {
     let walk = poll(Duration::from_secs(30), || {
         let log = server.log();
@@ -17,12 +17,12 @@ fn commands(server: &Server) -> String {
             .then(|| log.split("The demo customer is ready").last().map(str::to_owned))
     });
     let walk = walk.flatten().expect("the walk is printed");
-    // The log goes on after it, with mails that stand some spaces in.
+    // The log continues after it, with indented mails.
     let walk = walk.split("Ctrl-C stops the server").next().unwrap_or_default();
     walk.lines().filter(|line| line.starts_with("  ")).collect::<Vec<_>>().join("\n")
 }
 
-/// The answers, one after the other.
+/// The answers, in order.
 fn paste(commands: &str) -> Vec<Value> {
     let done = Command::new("bash")
         .args(["-e", "-u", "-o", "pipefail", "-c", commands])
@@ -64,7 +64,7 @@ fn and_pasted_again_after_a_restart(database: Database) {
     assert_eq!(answers[4]["processed"], true);
 }
 
-/// The lines with what differs from run to run left out.
+/// The lines without what differs between runs.
 fn alike(lines: &str) -> Vec<String> {
     let varying =
         Regex::new(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|eyJ[^']*|\d{4}-\d\d-\d\d|127\.0\.0\.1:\d+").unwrap();

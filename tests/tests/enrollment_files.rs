@@ -13,7 +13,7 @@ on_both_databases!(
     who_is_retired_leaves_the_bucket_too,
 );
 
-/// How long a story waits for what happens within a second or two on a machine that has nothing else to do.
+/// How long to wait for something that takes a second or two on an idle machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 const COURSE: &str = "course-v1:edX+Demo+T1";
 
@@ -28,7 +28,7 @@ fn start(database: &Database, upstreams: &FakeUpstreams, bucket: &FakeBucket) ->
     Server::start_with(database.url(), &settings)
 }
 
-/// The customer's enrollment of these learners, by the path of its status.
+/// Enrolls these learners and returns the path of the job's status.
 fn enroll(customer: &Customer, admin: &license_manager_tests::Client, learners: &[String]) -> String {
     let path = format!("/api/v1/bulk-license-enrollment/?enterprise_customer_uuid={}", customer.enterprise);
     let body = json!({ "emails": learners, "course_run_keys": [COURSE], "notify": true });

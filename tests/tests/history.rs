@@ -1,6 +1,6 @@
-//! What became of licenses, plans and agreements, how they were at a moment, and setting licenses back.
+//! History of licenses, plans and agreements, their state at an earlier time, and reverting licenses.
 
-// These tests stand outside the service, where ids are the real ones.
+// These tests run outside of the service, with real ids.
 #![allow(clippy::disallowed_methods)]
 
 use license_manager_tests::{Database, PROVISIONING, Person, Request, Scene, on_both_databases};
@@ -33,7 +33,7 @@ fn revoke(scene: &Scene, name: &str) {
     scene.plan.admin.post(&scene.plan.path("licenses/bulk-revoke/"), &body).expect(200);
 }
 
-/// The moment of the last change of a license.
+/// The time of a license's last change.
 fn last_change(scene: &Scene, license: &str) -> String {
     history(scene, &format!("licenses/{license}"))[0]["history_date"].as_str().unwrap().to_owned()
 }
@@ -157,7 +157,7 @@ fn a_revert_that_would_give_somebody_two_licenses_is_refused(database: Database)
     scene.plan.assign(std::slice::from_ref(&amy)).expect(200);
     let before = scene.plan.counts();
     for dry_run in [true, false] {
-        // Only the first license, so that the second one stays.
+        // Only the first license, so that the second one stays as it is.
         let body = json!({ "as_of": good, "dry_run": dry_run, "license_uuids": [license] });
         let told = scene.customer.operator().post(&scene.plan.path("revert/"), &body).expect(422);
         assert!(told.as_str().unwrap().contains(&amy), "{told}");

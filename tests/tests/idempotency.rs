@@ -1,6 +1,6 @@
 //! A request with an Idempotency-Key is done once, however often it is sent.
 
-// These tests stand outside the service, where ids are the real ones.
+// These tests run outside of the service, with real ids.
 #![allow(clippy::disallowed_methods)]
 
 use std::io::Write;
@@ -85,7 +85,7 @@ fn keys_belong_to_a_user_and_an_operation(database: Database) {
     let revocation = send(&scene.plan.admin, &key, "POST", &scene.plan.path("licenses/bulk-revoke/"), &body);
     assert!(!replayed(&revocation));
     revocation.expect(200);
-    // Reading needs no key, and minds none.
+    // The key is ignored for reads.
     let read = || scene.plan.admin.send(Request::new("GET", scene.plan.path("")).header("Idempotency-Key", &key));
     assert!(!replayed(&read()) && !replayed(&read()));
 }

@@ -1,4 +1,4 @@
-//! The server as its operators meet it: starting, stopping, crashing, logging, and losing its database.
+//! Starting, stopping, crashing, logging, and losing the database.
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -68,7 +68,7 @@ fn sigterm_finishes_what_is_in_flight(database: Database) {
         "Expect: 100-continue".to_owned(),
     ];
     write!(stream, "{}\r\n\r\n", head.join("\r\n")).unwrap();
-    // Asking for the body, the server shows that it is at work on the request.
+    // The server answers 100 Continue when it starts reading the body.
     let mut answer = BufReader::new(stream.try_clone().unwrap());
     let mut line = String::new();
     answer.read_line(&mut line).unwrap();
@@ -97,7 +97,7 @@ fn the_log_names_requests_but_no_people_and_no_secrets(database: Database) {
         client.send(request.json(&json!({"user_emails": emails})))
     };
 
-    // Each of these has an address in its path, its body or its token; some are refused.
+    // Each of these has an email address in its path, body or token; some are refused.
     post(&plan.admin, &plan.path("licenses/assign/"), &[amy.email()]).expect(200);
     post(&plan.admin, &plan.path("licenses/assign/"), &["@example.com"]).expect(400);
     let key = plan.activation_key(amy.email());
@@ -201,7 +201,7 @@ fn provision_across_a_crash(database: Database, licenses: u32) {
     let mut server = Server::start(database.url());
     let customer = Customer::new(&server);
     let plan = customer.plan(licenses);
-    // Early enough to interrupt the work, late enough for it to have begun.
+    // Early enough to interrupt the work, late enough that it has started.
     let begun = || (plan.counts().total > 0).then_some(());
     poll(Duration::from_millis(200), begun);
     server.restart();
@@ -209,7 +209,7 @@ fn provision_across_a_crash(database: Database, licenses: u32) {
     let wanted = u64::from(licenses);
     let complete = || (plan.counts().total >= wanted).then_some(());
     poll(Duration::from_secs(180), complete).unwrap_or_else(|| panic!("{:?}", plan.counts()));
-    // Neither the work that was cut off nor another start adds any more.
+    // Neither the interrupted work nor another start adds licenses.
     server.restart();
     assert_eq!(plan.counts().total, wanted);
     assert_eq!(plan.counts().unassigned, wanted);
@@ -237,8 +237,8 @@ fn a_database_that_is_away_makes_the_service_unavailable_until_it_is_back() {
     assert_eq!(plan.counts().assigned, 1);
 }
 
-/// Panics unless a server with these settings and arguments stops at once, with one line on its standard error that
-/// has this word in it.
+/// Panics unless the server refuses to start with these settings and arguments, with one line on standard error that
+/// contains `word`.
 #[track_caller]
 fn assert_start_refused(settings: &[(&str, &str)], arguments: &[&str], word: &str) {
     let database = Database::sqlite();
@@ -297,7 +297,7 @@ fn a_wrong_configuration_file_stops_the_start_and_is_named() {
 
 fn memory_is_given_back_after_large_requests(database: Database) {
     const MIB: u64 = 1024;
-    // Deliveries would go on long after the requests.
+    // Deliveries would continue long after the requests.
     let server = Server::start_with(database.url(), &[("LM_WORKER__ENABLED", "false")]);
     let customer = Customer::new(&server);
     let plan = customer.plan(30_000);
@@ -305,7 +305,7 @@ fn memory_is_given_back_after_large_requests(database: Database) {
         let people = customer.emails(&format!("learner{part}"), 10_000);
         plan.admin.post(&plan.path("licenses/assign/"), &json!({ "user_emails": people })).expect(200);
     }
-    // In KiB, as the kernel tells it.
+    // In KiB, from the kernel.
     let resident = || {
         let status =
             std::fs::read_to_string(format!("/proc/{}/status", server.id())).expect("the server runs on Linux");

@@ -1,4 +1,4 @@
-//! Reminders, look-ups, and the paths of the service's overview.
+//! Reminders, look-ups, and the overview's paths.
 
 use license_manager_tests::{
     Customer, Database, PROVISIONING, Person, Scene, Server, assert_detail, on_both_databases,

@@ -1,4 +1,4 @@
-//! Errors keep the wire's shapes, and are problem details (RFC 9457) for who asks for them.
+//! Errors have the usual format, or that of RFC 9457 for clients that accept it.
 
 use license_manager_tests::{Answer, Client, Database, PROVISIONING, Request, Scene, on_both_databases};
 use serde_json::{Value, json};
@@ -55,7 +55,7 @@ fn errors_are_problem_details_for_who_asks(database: Database) {
             assert!(problem["detail"].as_str().is_some_and(|detail| !detail.is_empty()), "{about}");
         }
     }
-    // What is no error is the same for everybody, and what cannot be had is told in the usual shape.
+    // Successful answers do not change, and neither does a 406.
     let plan = send(admin, "GET", &scene.plan.path(""), PROBLEM_JSON, None);
     assert_eq!(plan.header("Content-Type"), "application/json");
     assert_eq!(plan.expect(200)["uuid"], scene.plan.uuid.as_str());

@@ -1,4 +1,4 @@
-//! Renewals as provisioning admins meet them: scheduled, edited, processed, once however many ask at once.
+//! Renewals: scheduling, editing, processing, and concurrent requests.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -143,7 +143,7 @@ fn learners_come_and_go_while_their_plan_is_renewed(database: Database) {
     assert_eq!(holders.len(), carried.len(), "somebody holds two licenses");
     assert_eq!(plan.counts().total, 200, "what was taken back was replaced");
     assert_eq!((plan.counts().assigned, plan.counts().revoked), (80, 40));
-    // Whoever kept their license was carried over, whenever the others went.
+    // Everybody who kept their license was renewed, regardless of concurrent revocations.
     for email in people[..10].iter().chain(&people[80..]) {
         assert!(holders.contains(&json!(email).to_string()), "{email}");
     }

@@ -1,4 +1,4 @@
-//! The retirement worker has a person forgotten, and the database knows nothing of them afterwards.
+//! Retiring a person removes them from the database.
 
 use license_manager_tests::{
     Client, Customer, Database, PROVISIONING, Person, Plan, Request, Server, assert_detail, on_both_databases,
@@ -20,7 +20,7 @@ fn worker(server: &Server) -> Client {
     server.client(&Person::new(6, "worker@example.com", "retirement_worker"))
 }
 
-/// An agreement's learner, with the name they are remembered by.
+/// A learner, and the identity that is retired.
 fn amy(customer: &Customer) -> (Person, Value) {
     let person = customer.learner(7, "amy");
     let name = customer.email("amy").replace("@example.com", "");
@@ -34,7 +34,7 @@ fn activate(server: &Server, plan: &Plan, person: &Person) {
     server.client(person).send(Request::new("POST", path)).expect(200);
 }
 
-/// Every text in the tables that can know a person.
+/// All texts in the tables that can contain personal data.
 fn everything(database: &Database) -> Vec<String> {
     let license = "coalesce(user_email, '') || ' ' || coalesce(CAST(lms_user_id AS TEXT), '') || ' ' || \
                    coalesce(CAST(activation_key AS TEXT), '')";
@@ -57,7 +57,7 @@ fn mentions(database: &Database, word: &str) -> Vec<String> {
 }
 
 fn nothing_of_a_retiree_is_left_in_the_database(database: Database) {
-    // What is owed waits, so that it is there to be erased.
+    // Without deliveries, so that there are messages to erase.
     let server = Server::start_with(database.url(), &[("LM_WORKER__ENABLED", "false")]);
     let customer = Customer::new(&server);
     let webhook = json!({ "url": "https://hooks.example.com/" });
@@ -89,14 +89,14 @@ fn nothing_of_a_retiree_is_left_in_the_database(database: Database) {
          UNION ALL SELECT CAST(lms_user_id AS TEXT) AS text FROM license WHERE lms_user_id IS NOT NULL",
     );
     assert_eq!(ids, ["8", "8"], "bob's alone");
-    assert_eq!(mentions(&database, bob.email()).len(), others, "bob is as well known as before");
+    assert_eq!(mentions(&database, bob.email()).len(), others, "bob's data is unchanged");
     let counts = |plan: &Plan| {
         let counts = plan.counts();
         (counts.unassigned, counts.assigned, counts.activated, counts.revoked)
     };
     assert_eq!([counts(&used), counts(&lost), counts(&waiting)], [(2, 0, 1, 0), (3, 0, 0, 1), (3, 0, 0, 0)]);
 
-    // Once more, nobody is known by that name, and nothing more changes.
+    // A second time: nobody has that name any more, and nothing changes.
     let before = everything(&database).len();
     assert_detail(worker(&server).post(PATH, &body), 404, "again");
     assert_eq!(everything(&database).len(), before);

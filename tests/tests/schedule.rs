@@ -1,7 +1,7 @@
-//! Operations that run by themselves: on many servers, after a failure, missed, and not at all. No story waits for a moment to come:
-//! the schedules name New Year's night, and the database is told that a run is due.
+//! Scheduled operations: on many servers, after failures, missed, and switched off. To avoid waiting, the schedules
+//! name New Year's night, and SQL makes runs due.
 
-// A test stands outside the service, where time is the real one.
+// These tests run outside of the service, with the real clock.
 #![allow(clippy::disallowed_methods)]
 
 use std::time::Duration;
@@ -27,7 +27,7 @@ const PATH: &str = "/api/v1/provisioning-admins/scheduled-operations/";
 const NEW_YEAR: &str = "0 0 1 1 *";
 const EXPIRATION: &str = "/bulk_licensed_enrollments_expiration/";
 
-/// Every key of the section, with New Year's night.
+/// All keys of the section, set to New Year's night.
 const KEYS: [&str; 8] = [
     "LM_SCHEDULE__PROCESS_RENEWALS",
     "LM_SCHEDULE__EXPIRE_SUBSCRIPTIONS",
@@ -39,7 +39,7 @@ const KEYS: [&str; 8] = [
     "LM_SCHEDULE__VALIDATE_NUM_CATALOG_QUERIES",
 ];
 
-/// A server that runs operations by itself and delivers nothing, with leases that pass soon.
+/// A server that runs the schedule without deliveries, with short leases.
 fn start(database: &Database, more: &[(&str, &str)]) -> Server {
     let mut settings =
         vec![("LM_SCHEDULE__ENABLED", "true"), ("LM_OPERATIONS__LEASE_SECONDS", "3"), ("LM_WORKER__ENABLED", "false")];
@@ -52,7 +52,7 @@ fn borrowed(settings: &[(String, String)]) -> Vec<(&str, &str)> {
     settings.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
 }
 
-/// Tells the database that an operation was to run so many days ago.
+/// Makes an operation due since this many days ago.
 fn make_due(database: &Database, operation: &str, days: i64) {
     let moment = chrono::Utc::now() - chrono::Duration::days(days);
     let moment = match database.url().starts_with("sqlite:") {
@@ -74,13 +74,13 @@ fn told(server: &Server, operation: &str) -> Value {
     operations.iter().find(|found| found["operation"] == operation).expect("the operation").clone()
 }
 
-/// Waits until the schedule was noted.
+/// Waits until the schedule is stored.
 fn wait_until_scheduled(server: &Server, operation: &str) {
     let scheduled = poll(PATIENCE, || (!told(server, operation)["next_run"].is_null()).then_some(()));
     assert!(scheduled.is_some(), "{}", schedule(server));
 }
 
-/// Waits until an operation's last run ended like this, and returns what is told of the operation.
+/// Waits until the operation's last run has this outcome, and returns the operation.
 #[track_caller]
 fn ends(server: &Server, operation: &str, outcome: &str) -> Value {
     let ended = poll(PATIENCE, || {
@@ -90,7 +90,7 @@ fn ends(server: &Server, operation: &str, outcome: &str) -> Value {
     ended.unwrap_or_else(|| panic!("{}", schedule(server)))
 }
 
-/// How often the logs say that a run began.
+/// How many runs the logs report.
 fn runs(logs: &[String]) -> usize {
     logs.iter().map(|log| log.matches("a scheduled run begins").count()).sum()
 }
@@ -117,7 +117,7 @@ fn renewal_of(customer: &Customer, learners: usize) -> Plan {
     plan
 }
 
-/// A plan that has just ended, with so many learners.
+/// A plan that has just expired, with this many learners.
 fn ended_plan(server: &Server, customer: &Customer, learners: usize) -> Plan {
     let mut request = customer.plan_request(learners as u32);
     request["expiration_date"] = json!((chrono::Utc::now() - chrono::Duration::minutes(5)).to_rfc3339());
@@ -179,7 +179,7 @@ fn a_run_that_was_missed_is_caught_up_once(database: Database) {
     ends(&server, "retire-old-licenses", "complete");
     let renewals = ends(&server, "process-renewals", "complete");
     assert_eq!(renewals["last_run"]["counts"]["licenses"], 3);
-    // What comes later has a run of its own, which tells that the others had no second one.
+    // Another run ends later, which shows that the first one did not run twice.
     make_due(&database, "trigger-event-for-licenses", 0);
     ends(&server, "trigger-event-for-licenses", "complete");
     assert_eq!(runs(&[server.log()]), 3);
@@ -192,7 +192,7 @@ fn a_run_that_was_killed_is_taken_over(database: Database) {
     let customer = Customer::new(&first);
     let plan = ended_plan(&first, &customer, 650);
     wait_until_scheduled(&first, "expire-subscriptions");
-    // Seven calls last longer than another server takes to start.
+    // Seven calls take longer than another server takes to start.
     upstreams.slow(Duration::from_secs(3));
     make_due(&database, "expire-subscriptions", 0);
     let begun = poll(PATIENCE, || (!upstreams.taken(EXPIRATION).is_empty()).then_some(()));
@@ -212,7 +212,7 @@ fn a_run_that_was_killed_is_taken_over(database: Database) {
 fn a_server_that_stops_leaves_the_rest_of_its_run_to_others(database: Database) {
     let upstreams = FakeUpstreams::start();
     let mut settings = upstreams.settings();
-    // Long enough that nobody takes over what is not given back.
+    // Long enough that nobody takes over a lease that is not released.
     settings.push(("LM_OPERATIONS__LEASE_SECONDS".to_owned(), "600".to_owned()));
     let mut server = start(&database, &borrowed(&settings));
     let customer = Customer::new(&server);
@@ -236,7 +236,7 @@ fn a_server_that_stops_leaves_the_rest_of_its_run_to_others(database: Database) 
 }
 
 fn what_fails_is_told(database: Database) {
-    // Nothing listens at this port, which is no one's to listen at.
+    // Nothing listens at this port, which no process may use.
     let server = start(&database, &[("LM_CATALOG__URL", "http://127.0.0.1:1")]);
     Customer::new(&server).plan(1);
     wait_until_scheduled(&server, "validate-num-catalog-queries");
@@ -259,7 +259,7 @@ fn nothing_runs_by_itself_unless_that_is_enabled(database: Database) {
     let metrics = server.anonymous().get("/metrics").expect(200);
     assert!(!metrics.as_str().expect("a text").contains("license_manager_schedule"), "{metrics}");
 
-    // What another server runs is shown here too.
+    // Runs of other servers are shown as well.
     let enabled = start(&database, &[]);
     wait_until_scheduled(&enabled, "process-renewals");
     drop(enabled);
@@ -275,7 +275,7 @@ fn an_operation_can_be_switched_off(database: Database) {
     wait_until_scheduled(&on, "process-renewals");
     drop(on);
     make_due(&database, "process-renewals", 1);
-    // Known to a later version alone.
+    // An operation that only a later version knows.
     database.execute("INSERT INTO operation_schedule (operation, expression) VALUES ('tidy-up', '* * * * *')");
     let off = start(
         &database,

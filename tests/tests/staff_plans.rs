@@ -1,6 +1,6 @@
-//! What staff does to plans and agreements beyond provisioning them.
+//! Staff's work on plans and agreements beyond provisioning.
 
-// A test stands outside the service, where ids are made for real.
+// These tests run outside of the service, with real ids.
 #![allow(clippy::disallowed_methods)]
 
 use std::collections::BTreeSet;

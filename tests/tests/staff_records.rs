@@ -1,6 +1,6 @@
-//! What provisioning admins keep and look up: licenses to correct, products, roles, notifications, license events.
+//! Records that staff maintain and look up: license corrections, products, roles, notifications, license events.
 
-// These tests stand outside the service, where ids are the real ones.
+// These tests run outside of the service, with real ids.
 #![allow(clippy::disallowed_methods)]
 
 use diesel::{Connection, PgConnection, RunQueryDsl, SqliteConnection, sql_query};
@@ -181,7 +181,7 @@ fn a_role_lets_its_user_in_until_it_is_taken(database: Database) {
     }
 }
 
-/// Runs SQL beside the server, which has no endpoint to write these records.
+/// Runs SQL, because no endpoint writes these records.
 fn execute(database: &Database, statement: &str) {
     let url = database.url();
     let written = match url.strip_prefix("sqlite:") {

@@ -1,4 +1,4 @@
-//! Licenses pay for courses: one by one, as subsidies, and for many learners at once.
+//! Licenses pay for courses, as subsidies and through bulk enrollment.
 
 use std::net::TcpListener;
 
@@ -28,7 +28,7 @@ fn subsidy(client: &Client, customer: &Customer, course: &str) -> license_manage
         .get(&format!("/api/v1/license-subsidy/?enterprise_customer_uuid={}&course_key={course}", customer.enterprise))
 }
 
-/// Gives amy a license of the plan and lets her activate it.
+/// Assigns a license to amy and activates it.
 fn activate(server: &Server, customer: &Customer, plan: &Plan) -> Client {
     let email = customer.email("amy");
     plan.assign(std::slice::from_ref(&email)).expect(200);
@@ -59,7 +59,7 @@ fn a_learner_with_several_plans_gets_the_first_that_covers_the_course(database: 
 }
 
 fn a_catalog_that_is_away_or_not_configured_is_no_answer(database: Database) {
-    // A port that was just given back: nothing listens there.
+    // A port that was just closed: nothing listens there.
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     for settings in [vec![], vec![("LM_CATALOG__URL", format!("http://{free}"))]] {
         let settings: Vec<_> = settings.iter().map(|(name, value)| (*name, value.as_str())).collect();

@@ -1,10 +1,10 @@
-//! The page that other tools link support staff to.
+//! The page for support staff.
 
 use license_manager_tests::{Customer, Database, Plan, Request, Server, assert_detail, on_both_databases};
 
 on_both_databases!(support_staff_opens_a_plan, a_license_is_read_below_its_plan);
 
-/// What a browser sends.
+/// The `Accept` header of a browser.
 const BROWSER: &str = "text/html,application/xhtml+xml,application/xml;q=0.9";
 
 fn support_staff_opens_a_plan(database: Database) {

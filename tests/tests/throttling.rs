@@ -1,8 +1,8 @@
-//! Callers who send too many requests are told when to come back.
+//! Rate limits.
 
 use license_manager_tests::{Answer, Client, Customer, Database, Request, Server, assert_detail};
 
-/// A server whose limits are counted by the minute, so that a test is done before one is over.
+/// A server with limits per minute, so that a test ends within one.
 fn server(database: &Database, further: &[(&str, &str)]) -> Server {
     let mut settings = vec![
         ("LM_THROTTLE__ENABLED", "true"),

@@ -1,4 +1,4 @@
-//! Traces: from a request through what it promises to the calls that keep it.
+//! Traces: from a request through its messages to the resulting calls.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -30,7 +30,7 @@ fn parent(trace: &str) -> String {
     format!("00-{trace}-{CALLER}-01")
 }
 
-/// Settings under which nothing is sent before the end, so that what is there then was sent at the end.
+/// Settings with which spans are only sent at the end.
 fn settings(upstreams: &FakeUpstreams, endpoint: &str) -> Settings {
     let mut settings = upstreams.settings();
     let further = [
@@ -50,12 +50,12 @@ fn start(database: &Database, settings: &Settings) -> Server {
     Server::start_with(database.url(), &settings)
 }
 
-/// Assigns as a part of a trace.
+/// Assigns licenses within a trace.
 fn assign(plan: &Plan, emails: &[String], trace: &str) {
     let request = Request::new("POST", plan.path("licenses/assign/")).json(&json!({ "user_emails": emails }));
-    // One with a key is done apart from what its client waits for, and a part of its trace all the same.
+    // With an idempotency key, the work runs detached from the connection, but is still part of the trace.
     let request = request.header("Idempotency-Key", &emails.join(","));
-    // What vendors add, and baggage, is whatever a caller wants it to be.
+    // tracestate and baggage can hold anything.
     let request = request.header("traceparent", &parent(trace)).header("tracestate", "vendor=mallory@example.com");
     plan.admin.send(request.header("baggage", "user=mallory@example.com")).expect(200);
 }
@@ -184,7 +184,7 @@ fn what_a_delivery_promises_is_a_part_of_its_trace(database: Database) {
     let enrollment = above(call("POST lms", "/enroll_learners_in_courses/")).expect("a delivery");
     let request = above(&enrollment).expect("the request");
     assert_eq!(request.attribute("http.route"), "/api/v1/bulk-license-enrollment/");
-    // The file, and then the mail, were promised when the enrollment was settled.
+    // The file's message, and then the mail's, were stored when the enrollment was settled.
     let file = above(call("PUT s3", "/results/bulk-enrollments/")).expect("a delivery");
     assert_eq!((file.name.as_str(), &file.parent), ("deliver enrollment", &enrollment.id));
     let mail = above(call("POST braze", "/campaigns/trigger/send")).expect("a delivery");
@@ -236,7 +236,7 @@ fn a_collector_that_is_away_disturbs_nobody(database: Database) {
     poll(PATIENCE, || server.log().contains("the collector takes traces again").then_some(())).expect("the log tells");
     assert!(server.stop_with_sigterm().success());
 
-    // One that takes connections and never answers.
+    // It accepts connections and never answers.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");
     let address = silent.local_addr().expect("a listener has an address");
     let mut server = start(&database, &self::settings(&upstreams, &format!("http://{address}")));

@@ -1,4 +1,4 @@
-//! Transfer jobs as provisioning admins meet them: tried out, run, undone, once however many ask at once.
+//! Transfer jobs: dry runs, runs, undoing, and concurrent requests.
 
 use std::collections::BTreeSet;
 
@@ -22,7 +22,7 @@ on_both_databases!(
 const CLIENTS: usize = 16;
 const JOBS: &str = "/api/v1/provisioning-admins/license-transfer-jobs/";
 
-/// Licenses of a plan whose seats are all assigned.
+/// A plan whose licenses are all assigned, and their ids.
 fn full_plan(customer: &Customer, name: &str, licenses: usize) -> (Plan, Vec<String>) {
     let plan = customer.plan(licenses.try_into().unwrap());
     plan.assign(&customer.emails(name, licenses)).expect(200);
@@ -48,7 +48,7 @@ fn with(mut order: Value, field: &str, value: impl Into<Value>) -> Value {
     order
 }
 
-/// Makes a job and returns its path.
+/// Creates a job and returns its path.
 fn create(operator: &Client, order: &Value) -> String {
     let job = operator.post(JOBS, order).expect(201);
     format!("{JOBS}{}/", job["id"])

@@ -1,6 +1,6 @@
-//! How the seats of a plan are used, as its admins ask for it.
+//! Utilization reports of plans.
 
-// A test stands outside the service, where time is the real one.
+// These tests run outside of the service, with the real clock.
 #![allow(clippy::disallowed_methods)]
 
 use license_manager_tests::{
@@ -19,7 +19,7 @@ on_both_databases!(
     only_who_administers_the_customer_is_told,
 );
 
-/// A plan that started so many days ago.
+/// A plan that started this many days ago.
 fn plan(server: &Server, customer: &Customer, licenses: u32, days: i64) -> Plan {
     let mut request = customer.plan_request(licenses);
     request["start_date"] = json!((chrono::Utc::now() - chrono::Duration::days(days)).to_rfc3339());
@@ -27,7 +27,7 @@ fn plan(server: &Server, customer: &Customer, licenses: u32, days: i64) -> Plan 
     Plan { uuid: plan["uuid"].as_str().expect("an id").to_owned(), admin: server.client(&customer.admin()) }
 }
 
-/// Makes everything that happened have happened so many days earlier.
+/// Moves all events this many days into the past.
 fn days_pass(database: &Database, days: u32) {
     for table in ["seat_change", "seat_activation"] {
         database.execute(&format!("UPDATE {table} SET day = day - {days}"));
@@ -60,7 +60,7 @@ fn seats(day: &Value) -> [i64; 5] {
     ["unassigned", "assigned", "activated", "revoked", "activations"].map(|name| day[name].as_i64().expect("a number"))
 }
 
-/// Waits for the next day where this one is about to end, so that a story is over on the day it began.
+/// Waits for midnight if it is near, so that a test ends on the day it started.
 fn begin_a_day() {
     let now = chrono::Utc::now();
     let left = 86_400 - now.timestamp().rem_euclid(86_400);
@@ -69,7 +69,8 @@ fn begin_a_day() {
     }
 }
 
-/// Five seats three days ago, of which amy and bob got one two days ago. Today bob activates his, and carl gets one.
+/// Five licenses were created three days ago, and amy and bob got one two days ago. Today bob activates his, and carl
+/// gets one.
 fn story(server: &Server, database: &Database) -> (Customer, Plan) {
     begin_a_day();
     let customer = Customer::new(server);

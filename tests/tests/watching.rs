@@ -1,4 +1,4 @@
-//! The service as those see it who watch it: its metrics, and whether it lives and is ready.
+//! Metrics, liveness and readiness.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ on_both_databases!(
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What Prometheus sends.
+/// The `Accept` header of Prometheus.
 const SCRAPE: &str = "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.4,*/*;q=0.1";
 
 fn scrape(server: &Server) -> String {
@@ -34,13 +34,13 @@ fn text(body: serde_json::Value) -> String {
     body.as_str().expect("a text").to_owned()
 }
 
-/// The number of a series that has these labels, in the order of their names.
+/// The value of the series with these labels, in alphabetical order.
 fn number(metrics: &str, series: &str) -> Option<f64> {
     let line = metrics.lines().find(|line| line.split(' ').next() == Some(series))?;
     line.rsplit(' ').next()?.parse().ok()
 }
 
-/// Waits until a series has a number that is wanted.
+/// Waits until a series has a matching value.
 #[track_caller]
 fn becomes(server: &Server, series: &str, wanted: impl Fn(f64) -> bool) {
     let last = || format!("{series} in\n{}", scrape(server));
@@ -67,7 +67,7 @@ fn requests_and_deliveries_are_counted(database: Database) {
     plan.assign(&customer.emails("learner", 2)).expect(200);
     plan.assign(&["nobody".to_owned()]).expect(400);
     plan.admin.get("/api/v1/nothing/learner@example.com/").expect(404);
-    // Without its slash a path is the same route.
+    // The same route without the trailing slash.
     plan.admin.get(plan.path("").trim_end_matches('/')).expect(200);
 
     becomes(&server, r#"license_manager_deliveries_total{lane="mail",result="delivered",topic="assignment"}"#, |n| {
@@ -273,7 +273,7 @@ fn a_service_whose_schema_is_newer_goes_on_and_says_so(database: Database) {
     assert_eq!(server.command(&["migrate"]).code, Some(0));
 }
 
-/// Panics unless the server lives, is ready while its database is there, and tells that it is away while it is.
+/// Checks that the server is always alive, ready while its database is reachable, and reports when it is not.
 fn is_ready_while_its_database_is_there(server: &Server, away: impl FnOnce(), back: impl FnOnce()) {
     assert_eq!(
         ready(server).expect(200),

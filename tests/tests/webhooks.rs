@@ -1,4 +1,4 @@
-//! Webhooks are told what happens to licenses.
+//! Webhooks receive the events of licenses.
 
 use std::time::{Duration, Instant};
 
@@ -18,7 +18,7 @@ on_both_databases!(
     who_registers_webhooks_learns_what_was_wrong,
 );
 
-/// How long a story waits for what happens within a second or two on a machine that has nothing else to do.
+/// How long to wait for something that takes a second or two on an idle machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 const ALLOWED: (&str, &str) = ("LM_WEBHOOKS__ALLOW_PRIVATE_ADDRESSES", "true");
@@ -89,7 +89,7 @@ fn an_endpoint_is_told_signed_events_in_their_order(database: Database) {
     told[0].assert_signed_with(own);
     assert_eq!(of_others.told().len(), 0);
 
-    // Delivered is written after the endpoint took it.
+    // The state changes after the endpoint has answered.
     poll(PATIENCE, || (states(&operator, &webhook) == ["delivered"; 3]).then_some(())).expect("all are delivered");
     let shown = operator.get(&path(&webhook, "")).expect(200).clone();
     assert_eq!((shown["url"].as_str(), shown.get("secret")), (Some(endpoint.url().as_str()), None));

@@ -1,4 +1,4 @@
-//! Two databases side by side: what servers on them answer, and what their tables hold.
+//! Compares two databases: their servers' answers and their tables.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use license_manager_tests::{Customer, Database, PROVISIONING, Person, Server};
 
 use super::scene::{Scene, staff};
 
-/// What a server answers to everything that can be read, letter by letter, by its path. Its own address is left out.
+/// The exact answers to all reads, by path, without the server's own URL.
 pub fn answers(server: &Server, scene: &Scene) -> BTreeMap<String, String> {
     let Customer { enterprise, agreement, .. } = &scene.customer;
     let (plan, renewed, license, webhook) = (&scene.plan.uuid, &scene.renewed.uuid, &scene.license, &scene.webhook);
@@ -72,7 +72,7 @@ pub fn tables(sqlite: &Database) -> Vec<String> {
     )
 }
 
-/// Panics where a table does not hold the same in both databases. Values are compared as SQLite keeps them.
+/// Panics unless the table has the same rows in both databases. Values are compared in SQLite's form.
 #[track_caller]
 pub fn assert_same_rows(sqlite: &Database, postgres: &Database, table: &str) {
     let columns = postgres.texts(&format!(

@@ -1,6 +1,6 @@
-//! What a service on SQLite did is there on Postgres, and goes on.
+//! After the copy, Postgres holds all of SQLite's data, and the service continues on it.
 
-// A test stands outside the service, where time is the real one.
+// These tests run outside of the service, with the real clock.
 #![allow(clippy::disallowed_methods)]
 
 mod compare;
@@ -19,17 +19,17 @@ use scene::{Scene, activate, assign_with_key, renewal_of};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Delivers nothing, so that what is owed stays, and lets webhooks lead to endpoints of a test.
+/// Without deliveries, so that messages stay, and with webhooks to the test's endpoints.
 const QUIET: [(&str, &str); 2] = [("LM_WORKER__ENABLED", "false"), ("LM_WEBHOOKS__ALLOW_PRIVATE_ADDRESSES", "true")];
 
-/// Copies from the database of a server.
+/// Copies a server's database.
 fn copy(server: &Server, from: &Database, to: &Database, more: &[&str]) -> Ran {
     let mut arguments = vec!["copy", "--from", from.url(), "--to", to.url()];
     arguments.extend_from_slice(more);
     server.command(&arguments)
 }
 
-/// The counts of a copy, which has to succeed.
+/// The counts of a copy, which must succeed.
 #[track_caller]
 fn counts(ran: &Ran) -> Value {
     assert_eq!(ran.code, Some(0), "{ran:?}");
@@ -38,7 +38,7 @@ fn counts(ran: &Ran) -> Value {
     summary["counts"].clone()
 }
 
-/// Panics unless a command was refused in one line with this status and this text.
+/// Panics unless the command failed with this status and one line with this text.
 #[track_caller]
 fn assert_refused(ran: &Ran, code: i32, text: &str) {
     assert_eq!((ran.code, ran.stdout.as_str()), (Some(code), ""), "{ran:?}");
@@ -57,7 +57,7 @@ fn everything_is_there_afterwards_and_goes_on() {
     let scene = Scene::new(&server, &sqlite, &endpoint.url());
     let before = answers(&server, &scene);
     server.stop_with_sigterm();
-    // A server that was started too early leaves what every database has.
+    // A server that was started too early leaves only the initial rows.
     Server::start_with(postgres.url(), &QUIET).stop_with_sigterm();
 
     let told = counts(&copy(&server, &sqlite, &postgres, &["--dry-run", "--output", "json"]));
@@ -83,7 +83,7 @@ fn everything_is_there_afterwards_and_goes_on() {
     what_was_owed_is_delivered(&postgres, &scene, &endpoint);
 }
 
-/// New things follow upon those that were copied.
+/// New rows continue the numbering of the copied ones.
 fn goes_on(server: &Server, postgres: &Database, scene: &Scene) {
     let admin = server.client(&scene.customer.admin());
     let customer = customer_of(server, scene);
@@ -120,7 +120,7 @@ fn customer_of(server: &Server, scene: &Scene) -> Client {
     )
 }
 
-/// A worker delivers what the service on SQLite promised, in its order.
+/// A worker delivers the copied messages, in order.
 fn what_was_owed_is_delivered(postgres: &Database, scene: &Scene, endpoint: &WebhookEndpoint) {
     let upstreams = FakeUpstreams::start();
     let mut settings = upstreams.settings();

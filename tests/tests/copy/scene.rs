@@ -1,29 +1,29 @@
-//! A SQLite database that holds something of everything.
+//! A SQLite database with rows in every table.
 
 use license_manager_tests::{Answer, Client, Customer, Database, PROVISIONING, Person, Plan, Request, Server};
 use serde_json::{Value, json};
 
-/// The key of a request that is sent again after the copy.
+/// The idempotency key of a request that is repeated after the copy.
 pub const KEY: &str = "the-first-assignment";
 
-/// Text that an encoding, a quote or an escape could spoil.
+/// A text that wrong encoding, quoting or escaping would change.
 pub const ODD: &str = "Données – 数据 🎓 \"quoted\" 'single' \\back\\ {} [] %s $1\ttab";
 
-/// A moment as SQLite keeps it.
+/// A time as SQLite stores it.
 const MOMENT: i64 = 1_700_000_000_123_456;
 
-/// What the stories need of it again.
+/// The scene's parts that the tests use.
 pub struct Scene {
     pub customer: Customer,
-    /// A plan with licenses in every state.
+    /// A plan with licenses of every status.
     pub plan: Plan,
-    /// A plan that was renewed.
+    /// A renewed plan.
     pub renewed: Plan,
-    /// A webhook, whose deliveries wait.
+    /// A webhook with waiting deliveries.
     pub webhook: String,
-    /// What the webhook's license is: assigned, activated and revoked.
+    /// A license that was assigned, activated and revoked.
     pub license: String,
-    /// The id of a renewal that was deleted.
+    /// The id of a deleted renewal.
     pub deleted_renewal: i64,
 }
 
@@ -31,13 +31,13 @@ fn text(value: &Value) -> String {
     value.as_str().unwrap_or_else(|| panic!("{value} is no text")).to_owned()
 }
 
-/// Somebody who may see everything.
+/// A person who may see everything.
 pub fn staff() -> Person {
     Person::new(5, "staff@example.com", "staff").claim("administrator", json!(true))
 }
 
 impl Scene {
-    /// Sets it up. The server must deliver nothing, so that what is owed stays.
+    /// Creates the scene. The server must deliver nothing, so that messages stay.
     pub fn new(server: &Server, database: &Database, endpoint: &str) -> Self {
         let customer = Customer::new(server);
         let operator = customer.operator();
@@ -125,7 +125,7 @@ impl Scene {
         }
     }
 
-    /// Rows that operations, workers and time leave behind.
+    /// Rows that operations, workers and time create.
     fn what_no_request_does(&self, database: &Database) {
         let (enterprise, plan, license) = (self.customer.enterprise, &self.plan.uuid, &self.license);
         let later = 4_102_444_800_000_000_i64;
@@ -153,7 +153,7 @@ impl Scene {
     }
 }
 
-/// A plan whose title and dates are the oddest that there may be.
+/// A plan with an unusual title and dates.
 fn odd_plan(server: &Server, customer: &Customer) -> Plan {
     let mut request = customer.plan_request(9);
     request["title"] = json!(ODD);
@@ -163,7 +163,7 @@ fn odd_plan(server: &Server, customer: &Customer) -> Plan {
     Plan { uuid: text(&plan["uuid"]), admin: server.client(&customer.admin()) }
 }
 
-/// Assigns with greetings, a Salesforce id and [`KEY`].
+/// Assigns licenses with greetings, a Salesforce id and [`KEY`].
 pub fn assign_with_key(admin: &Client, plan: &Plan, customer: &Customer) -> Answer {
     let body = json!({
         "user_emails": [customer.email("key"), customer.email("other")],
@@ -180,7 +180,7 @@ pub fn activate(server: &Server, customer: &Customer, plan: &Plan, name: &str) -
     text(&activated.expect(200)["uuid"])
 }
 
-/// The terms of a renewal.
+/// A renewal's request.
 pub fn renewal_of(plan: &Plan) -> Value {
     json!({
         "prior_subscription_plan": plan.uuid,

@@ -1,6 +1,6 @@
-//! What no conformance case asks for: every other endpoint, and what is the same everywhere.
+//! Requests of endpoints that no conformance case covers, and errors that all endpoints share.
 
-// These questions are asked outside the service, where time is the real one.
+// These requests come from outside of the service, with the real clock.
 #![allow(clippy::disallowed_methods)]
 
 use std::time::Duration;
@@ -10,10 +10,10 @@ use serde_json::{Value, json};
 
 use super::Document;
 
-/// How long an enrollment may take that is carried out at once on a machine with nothing else to do.
+/// The time limit of an enrollment, which takes a second on an idle machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A customer whose admins, learners and operators ask, while the document is held to the answers.
+/// A customer whose admins, learners and operators send requests, each answer checked against the document.
 struct Asking<'a> {
     document: &'a mut Document,
     server: &'a Server,
@@ -21,7 +21,7 @@ struct Asking<'a> {
     operator: Client,
 }
 
-/// Asks for everything.
+/// Sends all requests.
 pub fn ask_everything(server: &Server, database: &Database, document: &mut Document) {
     let customer = Customer::new(server);
     let operator = customer.operator();
@@ -42,7 +42,7 @@ pub fn ask_everything(server: &Server, database: &Database, document: &mut Docum
     asking.refusals();
 }
 
-/// Asks a server that has neither upstreams nor much patience.
+/// Sends requests to a server without upstreams and with low limits.
 pub fn ask_too_much(document: &mut Document) {
     let database = Database::sqlite();
     let settings = [("LM_THROTTLE__ENABLED", "true"), ("LM_THROTTLE__ANONYMOUS_PER_MINUTE", "1")];
@@ -58,7 +58,7 @@ pub fn ask_too_much(document: &mut Document) {
 }
 
 impl Asking<'_> {
-    /// Sends a request that has to succeed, and returns the answer's body.
+    /// Sends a request that must succeed, and returns the answer's body.
     #[track_caller]
     fn ask(&mut self, client: &Client, method: &str, path: &str, body: Value) -> Value {
         let request = Request::new(method, path);
@@ -74,7 +74,7 @@ impl Asking<'_> {
         self.ask(client, "GET", path, Value::Null)
     }
 
-    /// Asks as the operator, below the provisioning API.
+    /// Sends a provisioning admin's request.
     #[track_caller]
     fn provision(&mut self, method: &str, below: &str, body: Value) -> Value {
         let operator = self.operator.clone();
@@ -282,7 +282,7 @@ impl Asking<'_> {
     fn records(&mut self, database: &Database) {
         let plan = self.plan_with_licenses(&["judy"], 1);
         let (enterprise, license) = (self.customer.enterprise, text(&plan.licenses("assigned")[0]["uuid"]));
-        // Microseconds, as SQLite keeps moments.
+        // SQLite stores times in microseconds.
         let moment = 1_700_000_000_000_000_u64;
         database.execute(&format!(
             "INSERT INTO notification (enterprise_customer_uuid, enterprise_customer_user_id, subscription_plan_uuid,
@@ -313,7 +313,7 @@ impl Asking<'_> {
         self.provision("DELETE", &format!("role-assignments/{}/", given["id"]), Value::Null);
     }
 
-    /// What any request can lead to.
+    /// Errors that any request can cause.
     fn refusals(&mut self) {
         let plan = self.customer.plan(2);
         let assign = |who: &str| json!({ "user_emails": [self.customer.email(who)] });
@@ -343,7 +343,7 @@ impl Asking<'_> {
         }
     }
 
-    /// A plan of so many licenses, one for each of these people.
+    /// A plan with this many licenses, one of them assigned to each of these people.
     fn plan_with_licenses(&self, names: &[&str], licenses: u32) -> Plan {
         let plan = self.customer.plan(licenses);
         let emails: Vec<_> = names.iter().map(|name| self.customer.email(name)).collect();

@@ -1,4 +1,4 @@
-//! What the server really answers fits the document it serves, and the document's examples are such answers.
+//! The server's answers match its OpenAPI document, and the document's examples are real answers.
 
 mod asked;
 
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 /// How many items of a list an example shows.
 const SHOWN: usize = 2;
 
-/// Where examples pretend to come from, in place of the test's server.
+/// The server's URL in examples.
 const ADDRESS: &str = "https://license-manager.example.com";
 
 #[test]
@@ -41,7 +41,7 @@ fn real_answers_fit_the_document_and_are_its_examples() {
     }
 }
 
-/// Every case, also of other tests' interest: here only counts that the answers fit.
+/// All conformance cases; here it only matters that the answers match the document.
 fn cases() -> Vec<Case> {
     let files = std::fs::read_dir(conformance::folder()).unwrap().map(|entry| entry.unwrap().path());
     let mut files: Vec<_> =
@@ -50,15 +50,15 @@ fn cases() -> Vec<Case> {
     files.iter().map(|path| serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()).collect()
 }
 
-/// The document, and what was seen of what it describes.
+/// The document and the observed requests and answers.
 struct Document {
     value: Value,
     misfits: Vec<String>,
-    /// The ids of operations that have answered with a success.
+    /// The ids of operations that have succeeded.
     succeeded: BTreeSet<String>,
-    /// By operation id, then `request` or status: the example that shows most.
+    /// By operation id, then `request` or status: the most informative example.
     seen: BTreeMap<String, BTreeMap<String, Value>>,
-    /// By the same: every sentence that was sent or answered, as [`sentences`] leaves it.
+    /// By the same keys: all sentences that were sent or answered, as [`sentences`] returns them.
     said: BTreeMap<Place, BTreeSet<String>>,
 }
 
@@ -71,7 +71,7 @@ impl Document {
         Self { value, misfits: Vec::new(), succeeded: BTreeSet::new(), seen: BTreeMap::new(), said: BTreeMap::new() }
     }
 
-    /// Method, path and description of every operation.
+    /// Each operation's method, path and description.
     fn operations(&self) -> impl Iterator<Item = ((String, String), &Value)> {
         let paths = self.value["paths"].as_object().unwrap().iter();
         paths.flat_map(|(path, item)| {
@@ -80,7 +80,7 @@ impl Document {
         })
     }
 
-    /// Holds an answer to the description of its operation; what is asked of paths and methods that do not exist has none.
+    /// Checks an answer against the description of its operation. Unknown paths and methods have none.
     fn observe(&mut self, sent: Option<&Value>, answer: &Answer) {
         let Some(operation) = self.operation(&answer.request).cloned() else { return };
         let (id, status) = (text(&operation["operationId"]), answer.status.to_string());
@@ -119,7 +119,7 @@ impl Document {
         }
     }
 
-    /// The operation that a request line such as `GET /health/?x=1` asks for: the path with the fewest parameters.
+    /// The operation of a request such as `GET /health/?x=1`: the matching path with the fewest parameters.
     fn operation(&self, line: &str) -> Option<&Value> {
         let (method, path) = line.split_once(' ')?;
         let path = path.split('?').next()?;
@@ -150,7 +150,7 @@ impl Document {
         validator.iter_errors(value).map(|error| format!("{} at {}", error, error.instance_path())).collect()
     }
 
-    /// Every example that breaks the schema beside it, or says what is said no more, with what is wrong.
+    /// The examples that violate their schema or contain sentences that no answer has, with the problem.
     fn wrong_examples(&self, server: &Server) -> BTreeMap<Place, String> {
         let said = |place: &Place, sentence: &String| {
             let own = sentence.replace(&masked(ADDRESS), &masked(&server.base()));
@@ -177,7 +177,7 @@ impl Document {
         wrong
     }
 
-    /// Writes the examples. Those that are there and not wrong stay, so that only what changed is seen to change.
+    /// Writes the examples. Valid ones stay unchanged, to keep the diff small.
     fn write_examples(&mut self, server: &Server, wrong: &BTreeMap<Place, String>) {
         let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../crates/server/src/openapi/examples.json");
         let known: Value = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
@@ -194,7 +194,7 @@ impl Document {
     }
 }
 
-/// Where an example stands: under its status, and where that has JSON and this is not, under status and media type.
+/// The key of an example: its status, or status and media type if the status also has JSON.
 fn place(status: &str, content: &Value, media_type: &str) -> String {
     match content.get("application/json").is_some() && media_type != "application/json" {
         true => format!("{status} {media_type}"),
@@ -211,7 +211,7 @@ fn abridged(value: &Value) -> Value {
     }
 }
 
-/// The texts of more than one word in a value, without what differs from run to run. Two texts alike say the same.
+/// The texts of more than one word in a value, without the parts that differ between runs.
 fn sentences(value: &Value) -> Vec<String> {
     match value {
         Value::String(text) if text.trim().contains(is_between_words) => vec![masked(text)],
@@ -225,7 +225,7 @@ fn is_between_words(c: char) -> bool {
     c == ',' || c.is_whitespace()
 }
 
-/// A text's words, with addresses, ids, dates and whatever else holds a digit left out.
+/// A text's words without addresses, ids, dates and others with digits.
 fn masked(text: &str) -> String {
     let word = |word: &str| {
         if word.contains(|c: char| c == '@' || c.is_ascii_digit()) { "…".to_owned() } else { word.to_owned() }
@@ -233,7 +233,7 @@ fn masked(text: &str) -> String {
     text.split(is_between_words).map(word).collect::<Vec<_>>().join(" ")
 }
 
-/// How much a value tells.
+/// A measure of how much information a value holds.
 fn told(value: &Value) -> usize {
     match value {
         Value::Null => 0,

@@ -1,4 +1,4 @@
-//! The commands that make data: dry runs, two at once, ended and run again.
+//! Commands that create data: dry runs, concurrent runs, and runs that were stopped.
 
 use std::time::Duration;
 
@@ -14,7 +14,8 @@ on_both_databases!(
     manufacturing_that_was_ended_is_finished_by_the_next_run,
 );
 
-/// Runs a command that makes data: first dry, which tells the same and makes nothing, then twice, which makes it once.
+/// Runs a command that creates data: a dry run, which creates nothing and reports the same, then twice; the second run
+/// creates nothing more.
 #[track_caller]
 fn made_once(server: &Server, database: &Database, command: &str, arguments: &[&str]) -> Value {
     let there_is = || {

@@ -1,6 +1,6 @@
-//! Operations as commands beside a server: what they tell, two at once, killed and run again.
+//! Operations as commands beside a server: their output, concurrent runs, and runs that were killed.
 
-// A test stands outside the service, where time is the real one.
+// These tests run outside of the service, with the real clock.
 #![allow(clippy::disallowed_methods)]
 
 mod made_data;
@@ -32,7 +32,7 @@ on_both_databases!(
 const EXPIRATION: &str = "/bulk_licensed_enrollments_expiration/";
 const UNLINKING: &str = "/unlink_users/";
 
-/// A server with these upstreams that delivers nothing by itself, and leases that pass soon.
+/// A server with these upstreams, without a schedule, and with short leases.
 fn start(database: &Database, upstreams: &FakeUpstreams, settings: &[(&str, &str)]) -> Server {
     let of_upstreams = upstreams.settings();
     let all: Vec<(&str, &str)> = of_upstreams
@@ -44,10 +44,10 @@ fn start(database: &Database, upstreams: &FakeUpstreams, settings: &[(&str, &str
     Server::start_with(database.url(), &all)
 }
 
-/// Does not deliver what is owed, so that it can be counted.
+/// Without deliveries, so that messages can be counted.
 const QUIET: [(&str, &str); 1] = [("LM_WORKER__ENABLED", "false")];
 
-/// The column, so many days earlier than it says.
+/// The expression for the column's value minus this many days.
 fn earlier(database: &Database, column: &str, days: u32) -> String {
     match database.url().starts_with("sqlite:") {
         true => format!("{column} = {column} - {days} * 86400000000"),
@@ -55,7 +55,7 @@ fn earlier(database: &Database, column: &str, days: u32) -> String {
     }
 }
 
-/// A plan that ended so many days ago.
+/// A plan that expired this many days ago.
 fn ended_plan(server: &Server, customer: &Customer, licenses: u32, days: i64) -> Plan {
     let now = chrono::Utc::now();
     let mut request = customer.plan_request(licenses);
@@ -64,7 +64,7 @@ fn ended_plan(server: &Server, customer: &Customer, licenses: u32, days: i64) ->
     Plan { uuid: plan["uuid"].as_str().expect("an id").to_owned(), admin: server.client(&customer.admin()) }
 }
 
-/// What a command wrote, which has to succeed.
+/// The output of a command, which must succeed.
 #[track_caller]
 fn summary(ran: &Ran) -> Value {
     assert_eq!(ran.code, Some(0), "{ran:?}");
@@ -77,7 +77,7 @@ fn run(server: &Server, command: &str, arguments: &[&str]) -> Value {
     summary(&server.command(&all))
 }
 
-/// How often the LMS was told that a license expired.
+/// How often each license was sent to the LMS as expired.
 fn expired(upstreams: &FakeUpstreams) -> BTreeMap<String, usize> {
     let mut times = BTreeMap::new();
     for call in upstreams.taken(EXPIRATION) {
