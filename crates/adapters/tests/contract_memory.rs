@@ -1,4 +1,4 @@
-//! The storage contract, kept by the store in memory.
+//! Runs the storage contract on the in-memory store.
 
 use std::sync::Arc;
 

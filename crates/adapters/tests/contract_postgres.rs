@@ -1,4 +1,4 @@
-//! The storage contract, kept by Postgres.
+//! Runs the storage contract on Postgres.
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ fn on_the_server() -> OnTheServer {
 }
 
 struct OnTheServer {
-    // Dropped before the database that it is connected to.
+    // Dropped before the database it is connected to.
     store: Arc<PostgresStore>,
     database: PostgresDatabase,
 }

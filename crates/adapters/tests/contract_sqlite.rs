@@ -1,4 +1,4 @@
-//! The storage contract, kept by SQLite.
+//! Runs the storage contract on SQLite.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,7 +38,7 @@ struct InAFile {
 }
 
 impl InAFile {
-    /// A connection beside those of the store.
+    /// A connection outside of the store.
     fn connection(&self) -> SqliteConnection {
         SqliteConnection::establish(self.store.path().to_str().unwrap()).unwrap()
     }

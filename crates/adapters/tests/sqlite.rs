@@ -1,4 +1,4 @@
-//! What SQLite alone promises: the file, its locks, and what statements cost.
+//! What only the SQLite store does: files, locks, and the cost of statements.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -44,7 +44,7 @@ fn migrated(directory: &TempDir) -> SqliteStore {
     store
 }
 
-/// A connection of another process, as far as SQLite can tell.
+/// A connection like that of another process.
 fn stranger(store: &SqliteStore) -> SqliteConnection {
     SqliteConnection::establish(store.path().to_str().unwrap()).unwrap()
 }
@@ -60,7 +60,7 @@ fn lines(conn: &mut SqliteConnection, query: &str) -> Vec<String> {
     rows.into_iter().map(|row| row.line).collect()
 }
 
-/// The folders of the migrations, in their order.
+/// The folders of the migrations, in order.
 fn migrations() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../migrations/sqlite");
     let mut migrations: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -207,7 +207,7 @@ fn a_history_has_the_columns_of_its_table_in_their_order() {
     for history in histories {
         let table = columns(&mut conn, history.trim_end_matches("_history"));
         let copied: Vec<String> = columns(&mut conn, &history).split_off(5);
-        // An integer key counts as one that may be absent, since SQLite then gives the next.
+        // An integer key counts as nullable, because SQLite then assigns the next number.
         let table: Vec<String> =
             table.into_iter().map(|column| column.replace("id INTEGER 0", "id INTEGER 1")).collect();
         let copied: Vec<String> =
@@ -283,7 +283,7 @@ fn errors_do_not_tell_values() {
     assert_eq!(foreign, Err(Error::Storage("FOREIGN KEY constraint failed".to_owned())));
 }
 
-/// A store that notes its statements.
+/// A store that records its statements.
 struct Watched {
     store: SqliteStore,
     statements: Arc<Mutex<Vec<String>>>,
@@ -302,7 +302,7 @@ impl Watched {
         Self { store, statements, _directory: directory }
     }
 
-    /// The statements of the work.
+    /// The statements that `work` runs.
     fn during(&self, work: impl FnOnce()) -> Vec<String> {
         self.statements.lock().unwrap().clear();
         work();
@@ -374,7 +374,7 @@ fn statements_are_told_without_their_values() {
     assert_eq!(statements, ["BEGIN IMMEDIATE", "COMMIT"], "nothing to write costs nothing");
 }
 
-/// The indexes that the statements of the work use, and the tables they walk through.
+/// The indexes that the statements of `work` use, and the tables they scan.
 fn plans_of(watched: &Watched, work: impl FnOnce()) -> Vec<String> {
     let statements = watched.during(work);
     let mut conn = stranger(&watched.store);

@@ -1,4 +1,4 @@
-//! The number of SQL statements of a delivery does not depend on how many messages it carries.
+//! A delivery runs the same number of SQL statements however many messages it carries.
 
 use std::sync::{Arc, Mutex};
 
@@ -28,7 +28,7 @@ on_both_databases!(
 
 const CUSTOMER: CustomerId = CustomerId(Uuid::from_u128(0x4000_8000_0000_0000_0001));
 
-/// A service whose statements are watched.
+/// A service that records its statements.
 struct Service {
     manager: LicenseManager,
     plan: PlanId,
@@ -36,7 +36,7 @@ struct Service {
     _database: Database,
 }
 
-/// A mail service that is away.
+/// A mail service that is down.
 struct Away;
 
 #[async_trait]
@@ -94,7 +94,7 @@ impl Service {
         })
     }
 
-    /// Assigns licenses to so many people; their messages wait, and nobody else's.
+    /// Assigns licenses to this many people. The outbox then holds only their messages.
     fn assign(&self, name: &str, number: usize) -> Vec<Email> {
         let emails: Vec<Email> = (0..number).map(|one| format!("{name}{one}@example.com").parse().unwrap()).collect();
         let learners = emails.iter().map(|email| (email.clone(), None)).collect();
@@ -102,7 +102,7 @@ impl Service {
         emails
     }
 
-    /// The statements of the work.
+    /// The statements that `work` runs.
     fn statements<T>(&self, work: impl FnOnce() -> T) -> (Vec<String>, T) {
         self.statements.lock().unwrap().clear();
         let done = work();
@@ -110,7 +110,7 @@ impl Service {
     }
 }
 
-/// Claims, delivers and settles one batch, and tells how many messages it had.
+/// Claims, delivers and settles a batch, and returns its number of messages.
 fn deliver(deliveries: &Deliveries, lane: Lane) -> usize {
     let batch = deliveries.claim(lane).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
@@ -123,7 +123,7 @@ fn everything(deliveries: &Deliveries) {
     while Lane::ALL.into_iter().any(|lane| deliver(deliveries, lane) > 0) {}
 }
 
-/// The statements of delivering one message of a lane and fifty of them must be the same.
+/// Checks that one message and fifty messages of a queue take the same number of statements.
 fn assert_same_of_one_and_fifty(service: &Service, deliveries: &Deliveries, lane: Lane, promise: impl Fn(usize)) {
     let of = |number: usize| {
         promise(number);

@@ -1,4 +1,4 @@
-//! The API's document: it is complete, and nothing in it changes unnoticed.
+//! The OpenAPI document is complete, and every change to it is deliberate.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -13,7 +13,7 @@ fn document() -> Value {
     openapi::value().expect("the document is JSON")
 }
 
-/// Method and path of every operation, with the operation.
+/// All operations by method and path.
 fn operations(document: &Value) -> BTreeMap<(String, String), &Value> {
     let paths = document["paths"].as_object().unwrap();
     let methods = |path: &str, item: &Value| {

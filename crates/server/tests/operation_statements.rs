@@ -1,4 +1,4 @@
-//! The number of SQL statements of an operation's batch does not depend on how many licenses it is about.
+//! An operation's batch runs the same number of SQL statements however many licenses it touches.
 
 use std::sync::{Arc, Mutex};
 
@@ -32,7 +32,7 @@ impl Supervisor for Nobody {
     async fn pause(&self, _: std::time::Duration) {}
 }
 
-/// A license manager whose statements are watched.
+/// A license manager that records its statements.
 struct Watched {
     manager: LicenseManager,
     statements: Arc<Mutex<Vec<String>>>,
@@ -60,7 +60,7 @@ impl Watched {
         Self { manager, statements, agreement: page.agreements[0].agreement.id, database }
     }
 
-    /// A plan that ended so many days ago, of so many learners who activated their licenses 200 days ago.
+    /// A plan that expired this many days ago, with this many learners who activated their licenses 200 days ago.
     fn plan(&self, learners: usize, days: i64) -> PlanId {
         let now = self.manager.now();
         let new = NewPlan {
@@ -101,7 +101,7 @@ impl Watched {
             .unwrap();
     }
 
-    /// The statements of an operation, which has to count so many licenses.
+    /// The statements of an operation, whose summary must count this many licenses.
     fn statements(&self, name: &str, number: usize, operation: impl FnOnce() -> OperationSummary) -> Vec<String> {
         self.statements.lock().unwrap().clear();
         let summary = operation();
@@ -146,7 +146,7 @@ fn unlinking_one_learner_and_a_hundred(database: Database) {
         let unlinked = watched.statements("licenses", learners, || {
             block_on(watched.manager.unlink_expired_licenses(Some(&[CUSTOMER]), false, &Nobody))
         });
-        // Its plan would be looked at again.
+        // Otherwise its plan would be processed again.
         watched
             .database
             .execute(&format!("UPDATE subscription_plan SET expiration_processed = false WHERE uuid = '{plan}'"));

@@ -1,4 +1,4 @@
-//! The number of SQL statements of a request does not depend on how many rows it touches.
+//! A request runs the same number of SQL statements however many rows it touches.
 
 use std::sync::{Arc, Mutex};
 
@@ -48,7 +48,7 @@ on_both_databases!(
 
 const CUSTOMER: CustomerId = CustomerId(Uuid::from_u128(0x4000_8000_0000_0000_0001));
 
-/// A service whose statements are watched.
+/// A service that records its statements.
 struct Service {
     state: web::Data<AppState>,
     statements: Arc<Mutex<Vec<String>>>,
@@ -113,7 +113,7 @@ impl Service {
         self.manager().create_plan(&Actor::service(), ChangeReason::New, new).unwrap().plans[0].details.plan.id
     }
 
-    /// Adds unassigned licenses without a limit to how many.
+    /// Adds any number of unassigned licenses.
     fn fill(&self, plan: PlanId, number: usize) {
         let mut ids: Vec<LicenseId> = (0..number).map(|_| LicenseId(RandomIds.next())).collect();
         ids.sort_unstable();
@@ -131,7 +131,7 @@ impl Service {
         self.manager().assign(&Actor::service(), plan, &learners, &AssignmentMail::default()).unwrap();
     }
 
-    /// The statements of an admin's request, which has to succeed.
+    /// The statements of an admin's request, which must succeed.
     async fn statements(&self, method: Method, path: &str, body: Option<Value>) -> Vec<String> {
         let admin = Person::new(1, "admin@example.com", "admin")
             .role(format!("enterprise_admin:{CUSTOMER}"))
@@ -139,7 +139,7 @@ impl Service {
         self.statements_of(&admin, method, path, body).await
     }
 
-    /// The statements of a request, which has to succeed.
+    /// The statements of a request, which must succeed.
     async fn statements_of(&self, person: &Person, method: Method, path: &str, body: Option<Value>) -> Vec<String> {
         let app = test::init_service(app(self.state.clone())).await;
         let mut request = test::TestRequest::default().method(method).uri(&format!("/api/v1{path}"));
@@ -173,7 +173,7 @@ fn assigning_one_email_and_five_thousand(database: Database) {
         let service = Service::new(database).await;
         let (small, large) = (service.plan("small", 10), service.plan("large", 5_000));
         let path = |plan| format!("/subscriptions/{plan}/licenses/assign/");
-        // The first request of a user also remembers the user.
+        // The first request of a user also stores the user.
         let first = json!({ "user_emails": ["first@example.com"] });
         service.statements(Method::POST, &path(small), Some(first)).await;
         let few = service.statements(Method::POST, &path(small), Some(json!({ "user_emails": emails(1) }))).await;
@@ -285,7 +285,7 @@ fn listing_ten_licenses_of_many_plans_and_five_hundred(database: Database) {
     });
 }
 
-/// Gives somebody a license of so many plans each.
+/// Assigns a license in each of this many plans to somebody.
 fn hand_out(service: &Service, address: &str, plans: usize) {
     for number in 0..plans {
         let plan = service.plan(&format!("{address} {number}"), 1);
@@ -420,7 +420,8 @@ fn renewing_two_licenses_and_five_thousand(database: Database) {
         let renewals = "/provisioning-admins/subscription-plan-renewals/";
         service.statements(Method::GET, renewals, None).await;
         let mut statements = Vec::new();
-        // Both plans wait with a license, so that copies are made of waiting ones and of new ones, and some stay free.
+        // Both plans already have an assigned license, so that renewals reuse licenses and create new ones, and some
+        // stay unassigned.
         for number in [2, 5_000] {
             let [prior, waiting] = [("prior", 6_000), ("waiting", 1)]
                 .map(|(title, licenses)| service.plan(&format!("{title} of {number}"), licenses));

@@ -9,7 +9,7 @@ use super::fixtures::*;
 
 const EVERY: AgreementFilter = AgreementFilter { scope: CustomerScope::All, customer: None, agreement: None };
 
-/// An agreement in which every field has a value that is not the default.
+/// An agreement without default values.
 fn elaborate(number: u128) -> CustomerAgreement {
     CustomerAgreement {
         customer_slug: Some(format!("slug-{number}")),

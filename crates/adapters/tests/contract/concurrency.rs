@@ -1,4 +1,4 @@
-//! Transactions at the same time.
+//! Concurrent transactions.
 
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Barrier};
@@ -21,7 +21,7 @@ use super::Database;
 use super::fixtures::*;
 use super::transfers::order;
 
-/// Runs the work in many threads that start together, and returns what each returned.
+/// Runs `work` in many threads at the same time, and returns their results.
 pub fn at_once<T: Send>(threads: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
     let start = Barrier::new(threads);
     let (start, work) = (&start, &work);
@@ -75,7 +75,8 @@ pub fn claiming_gets_what_another_transaction_gives_back(db: &dyn Database) {
             let failed: Result<(), Error> = holder_store.write(|unit| {
                 unit.licenses().claim_unassigned(plan_id(1), 3)?;
                 holds.send(()).unwrap();
-                // Long enough for the other to meet the locks; it gets the same licenses if it comes later.
+                // Long enough for the other transaction to meet the locks. If it comes later, it gets the same
+                // licenses.
                 thread::sleep(Duration::from_millis(100));
                 Err(Error::NotFound(Entity::Plan))
             });
@@ -153,7 +154,7 @@ pub fn a_learner_assigned_by_many_at_once_gets_one_license(db: &dyn Database) {
     with_plans(&*store);
     put_unassigned(&*store, 1, 0..20);
     let manager = manager(&store);
-    // Sixteen admins name two learners each: one of their own, and the same one all of them.
+    // Sixteen admins assign two learners each: one of their own, and one that all share.
     let outcomes = at_once(16, |thread| {
         let learners: Assignees = [format!("learner{thread}@example.com"), "amy@example.com".to_owned()]
             .iter()
@@ -176,7 +177,7 @@ pub fn a_learner_assigned_by_many_at_once_gets_one_license(db: &dyn Database) {
     assert_eq!(refused, Err(Refusal::NotEnoughLicenses { requested: 4, available: 3 }.into()));
 }
 
-/// Plan 1, which hands out so many licenses by itself.
+/// Plan 1, with this many auto-applied licenses.
 fn handing_out(db: &dyn Database, seats: u128) -> LicenseManager {
     let store = db.store();
     with_plans(&*store);
@@ -248,7 +249,7 @@ pub fn a_plan_renewed_by_many_at_once_has_one_renewal(db: &dyn Database) {
     with_plans(&*store);
     let manager = manager(&store);
     let outcomes = at_once(16, |thread| {
-        // Half of them name the plan that is to follow, so they stand in each other's way.
+        // Half of them name the renewed plan, so that they conflict.
         let renewed_plan = (thread % 2 == 0).then(|| plan_id(2));
         manager.create_renewal(&Actor::user("admin"), &RenewalTerms { renewed_plan, ..terms(1) }).unwrap()
     });
@@ -295,7 +296,7 @@ pub fn a_transfer_never_gives_a_learner_two_licenses(db: &dyn Database) {
     put_unassigned(&*store, 2, 11..21);
     let id = store.write(|unit| unit.transfers().add(&order(TransferredLicenses::All), &change(1))).unwrap();
     let manager = manager(&store);
-    // While amy's license is to move, others hand her one of the new plan.
+    // While amy's license is moved, others assign her one in the new plan.
     let moved = at_once(8, |thread| match thread {
         0 => Some(manager.process_transfer_job(&Actor::user("admin"), id, None)),
         _ => {

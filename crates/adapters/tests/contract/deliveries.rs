@@ -1,4 +1,4 @@
-//! How messages are claimed, and what is written of them.
+//! Claiming and settling messages.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ use super::Database;
 use super::fixtures::*;
 
 fn id(number: u128) -> MessageId {
-    // The order of the ids is not the order of promising.
+    // Ids sort in the opposite order of their creation.
     MessageId(Uuid::from_u128(u128::MAX - number))
 }
 
@@ -33,7 +33,7 @@ fn promise(store: &dyn Store, messages: &[Message]) {
     store.write(|unit| unit.outbox().add(messages)).unwrap();
 }
 
-/// A claim of this number, made at a moment for an hour.
+/// Claims with this number for an hour.
 fn claim_at(store: &dyn Store, number: u128, lane: Lane, now: DateTime<Utc>, limit: usize) -> Vec<Parcel> {
     let claim = DeliveryClaim { id: Uuid::from_u128(number), lane, now, until: now + Duration::hours(1), limit };
     store.write(|unit| unit.outbox().claim(&claim)).unwrap()
@@ -250,7 +250,7 @@ pub fn waiting_messages_are_listed(db: &dyn Database) {
     assert_eq!(shown[1].not_before, day(1) + Duration::hours(1), "it is claimed");
 }
 
-/// Two parked messages, an event and a reminder; two that wait; and an event that is being delivered.
+/// Two dead letters, an event and a reminder; two waiting messages; and an event that is being delivered.
 fn some_of_each(store: &dyn Store) {
     let numbered = |number, topic| message(number, topic, Some(number));
     promise(store, &[numbered(1, Topic::LicenseEvent), numbered(5, Topic::LicenseEvent)]);
@@ -272,7 +272,8 @@ pub fn a_backlog_tells_how_every_lane_stands(db: &dyn Database) {
     };
     let empty = (0, 0, None);
     assert_eq!(backlog(day(1), 10), [empty; 5]);
-    // Of events one is parked, one is claimed and one waits; of reminders one is parked and one waits.
+    // Of the events, one is a dead letter, one is claimed and one waits; of the reminders, one is a dead letter and one
+    // waits.
     some_of_each(&*store);
     assert_eq!(backlog(day(1), 10), [empty, (1, 1, Some(day(1))), (2, 1, Some(day(1))), empty, empty]);
     assert_eq!(
@@ -281,7 +282,7 @@ pub fn a_backlog_tells_how_every_lane_stands(db: &dyn Database) {
         "no more are looked at"
     );
     assert_eq!(backlog(day(0), 10), [empty, (1, 1, None), (2, 1, None), empty, empty], "none is due yet");
-    // What waits for an earlier message of its license is not what is late.
+    // A message that waits for an earlier one of its license does not count as late.
     claim(&*store, 9, Lane::Events);
     claim(&*store, 9, Lane::Mail);
     promise(&*store, &[message(8, Topic::Reminder, Some(4))]);

@@ -1,4 +1,4 @@
-//! Bulk enrollments that were asked for.
+//! Bulk enrollment jobs.
 
 use license_manager_domain::model::{Enrollees, EnrollmentJob, EnrollmentNumbers, EnrollmentStage};
 use license_manager_domain::ports::StoreExt;
@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::Database;
 use super::fixtures::*;
 
-/// An enrollment that was asked for on day 1.
+/// A job requested on day 1.
 pub fn job(number: u128) -> EnrollmentJob {
     EnrollmentJob {
         id: EnrollmentJobId(Uuid::from_u128(number)),
@@ -69,7 +69,7 @@ pub fn an_enrollment_is_written_anew(db: &dyn Database) {
     store.write(|unit| unit.enrollment_jobs().add(&job(2))).unwrap();
     store.write(|unit| unit.enrollment_jobs().advance(&EnrollmentJob { stage, ..job(1) }, "amy\nbob\n")).unwrap();
     let nobody = BulkEnrollment { learners: Enrollees::Emails(Vec::new()), ..job(1).enrollment };
-    // How far it is stays as it was.
+    // Its progress is not overwritten.
     let anew = EnrollmentJob { enrollment: nobody, modified: day(3), ..job(1) };
     store.write(|unit| unit.enrollment_jobs().save(&[(anew.clone(), Some("bob\n".to_owned()))])).unwrap();
     let written = EnrollmentJob { stage, ..anew.clone() };

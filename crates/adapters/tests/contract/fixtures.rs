@@ -1,4 +1,4 @@
-//! Entities to put into a store. Numbers stand for ids, and sort as the ids do.
+//! Entities for tests, with numbers as ids. They sort like the ids.
 
 use chrono::{DateTime, Duration, Utc};
 use license_manager_domain::history::Change;
@@ -12,13 +12,13 @@ use opentelemetry::Context;
 use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
 use uuid::Uuid;
 
-/// A part that holds everything.
+/// Everything in one page.
 pub const ALL: LimitOffset = LimitOffset { offset: 0, limit: 1_000_000 };
 
-/// What goes on in [`within_a_trace`].
+/// The trace parent in [`within_a_trace`].
 pub const TRACE_PARENT: &str = "00-00000000000000000000000000000abc-0000000000000def-01";
 
-/// Does something as a part of a trace.
+/// Runs `work` within a trace.
 pub fn within_a_trace(work: impl FnOnce()) {
     let (trace, span) = (TraceId::from(0xabc), SpanId::from(0xdef));
     let span = SpanContext::new(trace, span, TraceFlags::SAMPLED, true, TraceState::default());
@@ -26,7 +26,7 @@ pub fn within_a_trace(work: impl FnOnce()) {
     work();
 }
 
-/// A moment, in days and microseconds.
+/// A time on this day, with microseconds.
 pub fn day(number: i64) -> DateTime<Utc> {
     DateTime::UNIX_EPOCH + Duration::days(20_000 + number) + Duration::microseconds(123_456)
 }
@@ -59,7 +59,7 @@ pub fn email(text: &str) -> Email {
     text.parse().unwrap()
 }
 
-/// A change on a day by somebody.
+/// A change on a day by a user.
 pub fn change(number: i64) -> Change {
     Actor::user("admin").change(day(number))
 }
@@ -76,7 +76,7 @@ pub fn plan(number: u128, agreement: u128) -> SubscriptionPlan {
     SubscriptionPlan { is_active: true, ..plan }
 }
 
-/// The renewal of a plan from day 365 to day 730, with nothing else agreed.
+/// The renewal of a plan from day 365 to day 730, with optional fields empty.
 pub fn terms(prior: u128) -> RenewalTerms {
     RenewalTerms {
         prior_plan: plan_id(prior),
@@ -92,7 +92,7 @@ pub fn terms(prior: u128) -> RenewalTerms {
     }
 }
 
-/// The renewal of a plan with everything agreed but which plan follows.
+/// The renewal of a plan with all fields set but the renewed plan.
 pub fn full_terms(prior: u128) -> RenewalTerms {
     RenewalTerms {
         salesforce_opportunity_id: Some("00k000000000000002".to_owned()),
@@ -107,7 +107,7 @@ pub fn full_terms(prior: u128) -> RenewalTerms {
     }
 }
 
-/// Adds the products every installation has.
+/// Adds the initial products.
 pub fn with_products(store: &dyn Store) {
     store.write(|unit| unit.products().seed(&seeded_products(), &change(0))).unwrap();
 }
@@ -126,12 +126,12 @@ pub fn with_plans(store: &dyn Store) {
         .unwrap();
 }
 
-/// A license of a plan that was just made.
+/// A new license of a plan.
 pub fn unassigned(number: u128, plan: u128) -> License {
     License::unassigned(license_id(number), plan_id(plan), day(1))
 }
 
-/// A license handed out on day 2, with the key of the same number.
+/// A license assigned on day 2, with the activation key of the same number.
 pub fn assigned(number: u128, plan: u128, address: &str) -> License {
     unassigned(number, plan).assign(email(address), key(number), day(2)).unwrap()
 }
@@ -146,13 +146,13 @@ pub fn revoked(number: u128, plan: u128, address: &str, user: i64) -> License {
     activated(number, plan, address, user).revoke(day(4)).unwrap()
 }
 
-/// A revoked license whose person was retired.
+/// A revoked license whose holder was retired.
 pub fn retired(number: u128, plan: u128) -> License {
     let state = LicenseState::Revoked { former: FormerSeat::default(), revoked_date: day(4) };
     License { state, ..unassigned(number, plan) }
 }
 
-/// Adds licenses and brings each to its state.
+/// Adds licenses and brings each to its status.
 pub fn put(store: &dyn Store, licenses: &[License]) {
     store
         .write(|unit| {
@@ -170,17 +170,17 @@ pub fn put_unassigned(store: &dyn Store, plan: u128, numbers: std::ops::Range<u1
     store.write(|unit| unit.licenses().add_unassigned(plan_id(plan), &ids, &change(1))).unwrap();
 }
 
-/// The licenses of a plan that match, as they are listed.
+/// A plan's licenses that match, in order.
 pub fn listed(store: &dyn Store, plan: u128, filter: &LicenseFilter, order: &[LicenseOrder]) -> Vec<License> {
     store.read(|unit| unit.licenses().list(plan_id(plan), filter, order, ALL)).unwrap()
 }
 
-/// Every license of a plan by its id.
+/// All licenses of a plan, by id.
 pub fn all(store: &dyn Store, plan: u128) -> Vec<License> {
     listed(store, plan, &LicenseFilter::default(), &[])
 }
 
-/// The numbers of licenses that [`license_id`] was given.
+/// The numbers of licenses.
 pub fn numbers(licenses: &[License]) -> Vec<u128> {
     licenses.iter().map(|license| license.id.0.as_u128() - 0xD0_0000).collect()
 }

@@ -1,4 +1,4 @@
-//! History, read back.
+//! Reading history.
 
 use license_manager_domain::history::{Change, ChangeKind, EntityRef, Row, Version};
 use license_manager_domain::model::{DEFAULT_PRODUCT, RenewalTerms, seeded_products};
@@ -22,7 +22,7 @@ fn save(store: &dyn Store, license: &License, on: i64) {
     store.write(|unit| unit.licenses().save(std::slice::from_ref(license), &change(on))).unwrap();
 }
 
-/// License 1 of plan 1: made on day 1, assigned on day 2, activated on day 3, revoked on day 4.
+/// License 1 of plan 1: created on day 1, assigned on day 2, activated on day 3, revoked on day 4.
 fn with_a_life(store: &dyn Store) -> [License; 4] {
     with_plans(store);
     put_unassigned(store, 1, 1..2);

@@ -1,4 +1,4 @@
-//! Requests that are done once.
+//! Idempotency keys.
 
 use chrono::{DateTime, Duration, Utc};
 use license_manager_domain::model::{FirstRequest, IdempotencyKey, StoredAnswer};
@@ -20,7 +20,7 @@ fn owner(number: u128) -> Uuid {
     Uuid::from_u128(number)
 }
 
-/// A request of this moment with a lease of a minute.
+/// A request at this time with a lease of a minute.
 fn request(number: u8, created: DateTime<Utc>) -> FirstRequest {
     FirstRequest {
         fingerprint: [number; 32],
@@ -39,7 +39,7 @@ fn answer() -> StoredAnswer {
     }
 }
 
-/// Claims with answers kept for a day.
+/// Claims a key; answers are kept for a day.
 fn claim(store: &dyn Store, key: &IdempotencyKey, request: &FirstRequest) -> Option<FirstRequest> {
     let expired = request.created - Duration::days(1);
     store.write(|unit| unit.idempotency().claim(key, request, expired)).unwrap()
@@ -128,7 +128,7 @@ pub fn only_the_owner_of_a_request_writes_to_it(db: &dyn Database) {
     };
     assert_eq!(try_as(owner(2)), (false, false));
     assert_eq!(claim(&*store, &amys(), &request(3, day(1))), Some(first.clone()));
-    // Once answered it is nobody's any more.
+    // After its completion nobody owns it.
     complete(&*store, &amys(), first.owner, &answer());
     assert_eq!(try_as(first.owner), (false, false));
     let standing = FirstRequest { answer: Some(answer()), ..first };

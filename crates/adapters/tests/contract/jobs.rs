@@ -1,4 +1,4 @@
-//! Work on whole plans.
+//! Jobs on whole plans.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ fn add(store: &dyn Store, job: &Job) {
     store.write(|unit| unit.jobs().add(job)).unwrap();
 }
 
-/// Claims and removes every job.
+/// Claims and removes all jobs.
 fn work_off(store: &dyn Store) -> Vec<Job> {
     let next = || {
         store

@@ -1,4 +1,4 @@
-//! How licenses are found.
+//! Reading licenses.
 
 use license_manager_domain::ports::{LicenseField, LicenseFilter, LicenseOrder, LimitOffset, Person, StoreExt};
 use license_manager_domain::{License, LicenseCounts, LicenseStatus, LmsUserId};
@@ -25,7 +25,7 @@ fn statuses(statuses: &[LicenseStatus]) -> LicenseFilter {
     LicenseFilter { statuses: Some(statuses.to_vec()), ..EVERY }
 }
 
-/// Plan 1 with licenses in every state, plan 2 with one.
+/// Plan 1 with licenses of every status, and plan 2 with one.
 fn with_licenses(db: &dyn Database) {
     let store = db.store();
     with_plans(&*store);

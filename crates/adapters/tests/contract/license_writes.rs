@@ -1,4 +1,4 @@
-//! How licenses are written.
+//! Writing licenses.
 
 use license_manager_domain::history::Change;
 use license_manager_domain::ports::{Store, StoreExt};

@@ -1,4 +1,4 @@
-//! Licenses found without knowing their plan.
+//! Finding licenses in all plans.
 
 use license_manager_domain::LicenseStatus;
 use license_manager_domain::ports::{
@@ -15,7 +15,7 @@ const EVERYTHING: LicenseSearch = LicenseSearch {
     filter: LicenseFilter { statuses: None, email_words: Vec::new(), assigned_until: None, hide_retired: false },
 };
 
-/// Two licenses of each of the first customer's plans, 1 and 2, and one of plan 3, another customer's.
+/// Two licenses in each of the first customer's plans, 1 and 2, and one in plan 3 of another customer.
 fn with_licenses(db: &dyn Database) {
     let store = db.store();
     with_plans(&*store);

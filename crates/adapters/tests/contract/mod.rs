@@ -1,13 +1,13 @@
-//! The storage contract: what every [`Store`] must do, whatever it stores in.
+//! The storage contract: what every [`Store`] must do.
 //!
-//! Each function is one obligation of `license_manager_domain::ports`. An adapter passes the suite with
+//! Each function tests one obligation of `license_manager_domain::ports`. An adapter runs the suite with
 //!
 //! ```ignore
 //! mod contract;
 //! contract_suite!(make_database);
 //! ```
 //!
-//! where `make_database()` returns a [`Database`] of its own, empty and migrated, for each test.
+//! where `make_database()` returns an empty, migrated [`Database`] for each test.
 
 pub mod agreements;
 pub mod concurrency;
@@ -41,33 +41,33 @@ use chrono::{DateTime, Utc};
 use license_manager_domain::ports::Store;
 use license_manager_domain::{CustomerId, Email, LicenseId, LicenseStatus, LmsUserId};
 
-/// A store, and what its ports do not show or cannot add.
+/// A store, and access to data that its ports do not cover.
 pub trait Database: Sync {
     /// The store under test.
     fn store(&self) -> Arc<dyn Store>;
 
-    /// What the history of a table says about a row, the oldest first.
+    /// A row's history in this table, oldest first.
     fn history(&self, table: &str, id: &str) -> Vec<HistoryEntry>;
 
-    /// What the history of a license tells of its holder, the oldest first.
+    /// The personal data in a license's history, oldest first.
     fn told_of(&self, license: LicenseId) -> Vec<Told>;
 
-    /// The messages that wait, in the order of promising.
+    /// The waiting messages, in the order of their creation.
     fn outbox(&self) -> Vec<Waiting>;
 
-    /// Whether it keeps what messages are parts of.
+    /// Whether it stores the messages' trace parents.
     fn keeps_trace_parents(&self) -> bool {
         true
     }
 
-    /// The Salesforce opportunity noted for a license.
+    /// The Salesforce opportunity of a license.
     fn source(&self, license: LicenseId) -> Option<String>;
 
-    /// Gives a user that exists a role.
+    /// Gives a role to an existing user.
     fn add_role(&self, username: &str, role: &str, customer: Option<CustomerId>);
 }
 
-/// One entry of a history.
+/// An entry of a table's history.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HistoryEntry {
     pub kind: char,
@@ -76,7 +76,7 @@ pub struct HistoryEntry {
     pub at: DateTime<Utc>,
 }
 
-/// What one entry of a license's history tells.
+/// The personal data in an entry of a license's history.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Told {
     pub status: LicenseStatus,
@@ -85,7 +85,7 @@ pub struct Told {
     pub has_key: bool,
 }
 
-/// One message that waits.
+/// A waiting message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Waiting {
     pub topic: String,
@@ -93,7 +93,7 @@ pub struct Waiting {
     pub payload: String,
 }
 
-/// Makes a test of every obligation, each on a database of its own.
+/// Declares a test per obligation, each on its own database.
 #[macro_export]
 macro_rules! contract_suite {
     ($make:path) => {

@@ -1,4 +1,4 @@
-//! Who works on what, what was done once, and what there is to do.
+//! Leases of tasks, completed tasks, and due work.
 
 use chrono::Duration;
 use license_manager_domain::history::Change;
@@ -27,7 +27,7 @@ fn keep(store: &dyn Store, owner: Uuid, until: i64, position: Option<&str>) -> b
     store.write(|unit| unit.operations().keep(TASK, owner, day(until), position)).unwrap()
 }
 
-/// Rewrites a plan.
+/// Edits a plan.
 fn edit(store: &dyn Store, number: u128, edit: impl Fn(&mut SubscriptionPlan)) {
     store
         .write(|unit| {
@@ -224,7 +224,7 @@ pub fn who_holds_nothing_else_of_the_customer_is_to_be_unlinked(db: &dyn Databas
             assigned(4, 1, "zoe@example.com"),
             carried_on,
             revoked(6, 1, "kim@example.com", 10),
-            // Amy by her address, Bob by his id; Eve's was taken back, and Zoe's is another customer's.
+            // Amy by her address, Bob by his id; Eve's license was revoked, and Zoe's belongs to another customer.
             assigned(11, 2, "amy@example.com"),
             activated(12, 2, "robert@example.com", 8),
             revoked(13, 2, "eve@example.com", 9),

@@ -1,4 +1,4 @@
-//! What was promised to the outside.
+//! Adding messages to the outbox.
 
 use license_manager_domain::outbox::{Message, Topic};
 use license_manager_domain::ports::StoreExt;
@@ -10,7 +10,7 @@ use super::{Database, Waiting};
 
 fn message(number: u128, topic: Topic, payload: &str) -> Message {
     Message {
-        // The order of the ids is not the order of promising.
+        // Ids sort in the opposite order of creation.
         id: MessageId(Uuid::from_u128(u128::MAX - number)),
         topic,
         license: number.is_multiple_of(2).then_some(license_id(1)),

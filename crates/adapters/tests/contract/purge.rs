@@ -1,4 +1,4 @@
-//! Licenses that forget their holder.
+//! Removing personal data from licenses.
 
 use chrono::Duration;
 use license_manager_domain::outbox::{Message, Topic};
@@ -10,7 +10,7 @@ use super::fixtures::*;
 use super::webhooks::{register, told, webhook};
 use super::{Database, Told};
 
-/// What is due on that day, as reading and as locking finds it.
+/// The licenses due on a day; reading and locking must find the same.
 fn due(store: &dyn Store, purge: Purge, now: i64) -> Vec<u128> {
     let read = numbers(&store.read(|unit| unit.purge().due_after(purge, day(now), None, 100)).unwrap());
     let locked = numbers(&store.write(|unit| unit.purge().lock_due(purge, day(now), 100)).unwrap());
@@ -18,7 +18,7 @@ fn due(store: &dyn Store, purge: Purge, now: i64) -> Vec<u128> {
     read
 }
 
-/// Plans 1 and 2 of an agreement that keeps personal data for 90 days, and 3 of one that keeps it for 10.
+/// Plans 1 and 2 of an agreement that keeps personal data for 90 days, and plan 3 of one that keeps it for 10.
 fn with_keeping(store: &dyn Store) {
     with_plans(store);
     let mut brief = agreement(2);
@@ -186,7 +186,7 @@ fn number(deleted: &DeletedLicense) -> u128 {
     deleted.id.0.as_u128() - license_id(0).0.as_u128()
 }
 
-/// The deleted licenses that are due on that day, as reading and as locking finds them.
+/// The deleted licenses due on a day; reading and locking must find the same.
 fn deleted_due(store: &dyn Store, now: i64) -> Vec<u128> {
     let read = store.read(|unit| unit.purge().deleted_after(day(now), None, 100)).unwrap();
     let locked = store.write(|unit| unit.purge().lock_deleted(day(now), 100)).unwrap();
@@ -208,7 +208,7 @@ pub fn licenses_deleted_long_ago_are_due_while_the_history_knows_somebody(db: &d
         ],
     );
     put_unassigned(&*store, 3, 6..8);
-    // Nobody was ever known by 8; 5 is free again, and its history knows who had it.
+    // License 8 was never assigned. License 5 is unassigned again, and its history names its former holder.
     store.write(|unit| unit.licenses().add_unassigned(plan_id(3), &[license_id(8)], &change(1))).unwrap();
     store.write(|unit| unit.licenses().save(&[retired(8, 3)], &change(4))).unwrap();
     store
@@ -250,7 +250,7 @@ pub fn what_is_due_of_deleted_licenses_goes_to_one_of_many(db: &dyn Database) {
         (1..=60).map(|number| revoked(number, 3, &format!("l{number}@example.com"), number as i64)).collect();
     licenses.extend((61..=120).map(|number| assigned(number, 3, &format!("l{number}@example.com"))));
     put(&*store, &licenses);
-    // The last entry of every other one knows nobody.
+    // The last history entry of each of these has no personal data.
     let free: Vec<_> = licenses.split_off(60).into_iter().map(|license| license.reset(day(5)).unwrap()).collect();
     store.write(|unit| unit.licenses().save(&free, &change(5))).unwrap();
     delete_revoked(&*store, 3, 20);

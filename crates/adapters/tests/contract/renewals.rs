@@ -34,7 +34,7 @@ fn listed(store: &dyn Store, filter: &RenewalFilter, limit_offset: LimitOffset) 
     renewals.iter().map(|details| details.renewal.id).collect()
 }
 
-/// Renewals of plans 1, 2 and 3, of which the first leads to plan 4 and was processed.
+/// Renewals of plans 1, 2 and 3. The first created plan 4 and is processed.
 fn with_renewals(db: &dyn Database) -> [RenewalId; 3] {
     let store = db.store();
     with_plans(&*store);

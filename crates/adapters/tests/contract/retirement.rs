@@ -1,4 +1,4 @@
-//! Forgetting people.
+//! Retiring people.
 
 use license_manager_domain::model::EnrollmentJob;
 use license_manager_domain::outbox::{Message, Topic};
@@ -31,7 +31,7 @@ fn message(number: u128, topic: Topic, license: Option<u128>, payload: &str) -> 
     }
 }
 
-/// What the history says of a person's data, for each entry whether there is any.
+/// For each history entry of a license, whether it holds personal data.
 fn personal(told: &[Told]) -> Vec<bool> {
     told.iter().map(|told| told.email.is_some() || told.lms_user_id.is_some() || told.has_key).collect()
 }
@@ -80,7 +80,7 @@ pub fn licenses_deleted_while_they_were_a_retiree_s_are_found_by_id_and_by_addre
     assert_eq!(deleted(&amy()), [told(1, "amy@example.com"), told(2, "old@example.com")]);
     let unknown = Retiree { email: None, ..amy() };
     assert_eq!(deleted(&unknown), [told(2, "old@example.com")], "no address matches no license without one");
-    // Even where it is not told which licenses these are.
+    // Even without the ids of the licenses.
     store.write(|unit| unit.retirement().erase_history(&[], &amy(), &[email("amy@example.com")])).unwrap();
     assert_eq!(deleted(&amy()), []);
     for number in [1, 2] {
@@ -101,7 +101,7 @@ pub fn the_history_forgets_a_person_and_keeps_what_happened(db: &dyn Database) {
             activated(4, 1, "bob@example.com", 8),
         ],
     );
-    // Licenses 2 and 3 were Amy's once: one was under her address, the other under her id.
+    // Licenses 2 and 3 were once Amy's: one under her address, the other under her id.
     let freed = [2, 3].map(|number| unassigned(number, 2));
     store.write(|unit| unit.licenses().save(&freed, &change(5))).unwrap();
 

@@ -1,4 +1,4 @@
-//! When recurring operations run by themselves.
+//! The schedule of recurring operations.
 
 use license_manager_domain::Error;
 use license_manager_domain::operations::{

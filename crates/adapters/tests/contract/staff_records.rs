@@ -1,4 +1,4 @@
-//! Roles that staff hand out, notifications that were sent, and what was done for licenses.
+//! Role assignments, sent notifications, and license events.
 
 use license_manager_domain::model::{Notification, NotificationKind};
 use license_manager_domain::ports::{

@@ -1,4 +1,4 @@
-//! Transfer jobs, and the moving of licenses.
+//! Transfer jobs and moving licenses.
 
 use license_manager_domain::history::Change;
 use license_manager_domain::model::{HeldTwice, TransferOrder, TransferRun, TransferredLicenses};
@@ -8,7 +8,7 @@ use license_manager_domain::{Conflict, Error, License, LicenseId, LicenseTransfe
 use super::fixtures::*;
 use super::{Database, HistoryEntry};
 
-/// An order to move licenses from plan 1 to plan 2.
+/// A transfer of licenses from plan 1 to plan 2.
 pub fn order(licenses: TransferredLicenses) -> TransferOrder {
     TransferOrder {
         agreement: agreement_id(1),

@@ -1,4 +1,4 @@
-//! Transactions: all or nothing, and reading is only reading.
+//! Transactions: all or nothing; read units cannot write.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 

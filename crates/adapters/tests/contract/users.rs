@@ -1,4 +1,4 @@
-//! Users and the roles the database gives them.
+//! Users and their roles.
 
 use license_manager_domain::Error;
 use license_manager_domain::ports::{RoleAssignment, Store, StoreExt, User};

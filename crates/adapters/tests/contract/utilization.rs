@@ -1,4 +1,4 @@
-//! How seats are used, day by day.
+//! Seat usage by day.
 
 use chrono::Duration;
 use license_manager_domain::history::Change;
@@ -10,7 +10,7 @@ use super::Database;
 use super::concurrency::at_once;
 use super::fixtures::*;
 
-/// The seats that are unassigned, assigned, activated and revoked, or by how many they differ.
+/// The unassigned, assigned, activated and revoked seats, or their changes.
 type Seats = [i64; 4];
 
 const AMY: &str = "amy@example.com";
@@ -24,7 +24,7 @@ fn move_to(store: &dyn Store, number: u128, plan: u128, on: i64) {
     store.write(|unit| unit.transfers().move_licenses(&[license_id(number)], plan_id(plan), &change(on))).unwrap();
 }
 
-/// What happened in a plan until a day: the numbers of the days on which something did, what changed, and the activations.
+/// A plan's changes until a day: the day's number, the changes and the activations.
 fn changes(store: &dyn Store, plan: u128, last: i64) -> Vec<(i64, Seats, i64)> {
     let changes = store.read(|unit| unit.utilization().seat_changes(plan_id(plan), day(last).date_naive())).unwrap();
     assert!(changes.is_sorted_by(|one, other| one.day < other.day), "{changes:?}");
@@ -36,7 +36,7 @@ fn changes(store: &dyn Store, plan: u128, last: i64) -> Vec<(i64, Seats, i64)> {
     numbers.filter(|(_, seats, activations)| *seats != [0; 4] || *activations != 0).collect()
 }
 
-/// Days of assignment and how many activations took so long, from one day to another.
+/// From one day to another: the days from assignment to activation, and the number of activations with that delay.
 fn delays(store: &dyn Store, plan: u128, first: i64, last: i64) -> Vec<(i64, i64)> {
     let period = Period { first: day(first).date_naive(), last: day(last).date_naive() };
     let delays = store.read(|unit| unit.utilization().activation_delays(plan_id(plan), period)).unwrap();
@@ -59,7 +59,7 @@ pub fn seats_are_counted_on_the_day_they_change(db: &dyn Database) {
     put_unassigned(&*store, 1, 1..4);
     save(&*store, &[assigned(1, 1, AMY), assigned(2, 1, BOB)], 2);
     save(&*store, &[activated(1, 1, AMY, 1)], 3);
-    // Reminding somebody, or another address, leaves the seat as it is.
+    // A reminder or another address does not change the seat.
     save(&*store, &[activated(1, 1, "amy@example.org", 1)], 4);
     save(&*store, &[revoked(1, 1, AMY, 1), unassigned(2, 1)], 9);
     let told = [(1, [3, 0, 0, 0], 0), (2, [-2, 2, 0, 0], 0), (3, [0, -1, 1, 0], 1), (9, [1, -1, -1, 1], 0)];
@@ -100,7 +100,7 @@ pub fn a_license_counts_in_a_plan_while_it_is_there(db: &dyn Database) {
     put_unassigned(&*store, 1, 1..3);
     save(&*store, &[assigned(1, 1, AMY)], 2);
     move_to(&*store, 1, 2, 4);
-    // What its stay in the other plan changes is told there.
+    // Changes in the other plan count there.
     save(&*store, &[activated_on(1, 2, AMY, 2, 5)], 5);
     move_to(&*store, 1, 1, 8);
     let of_first = [(1, [2, 0, 0, 0], 0), (2, [-1, 1, 0, 0], 0), (4, [0, -1, 0, 0], 0), (8, [0, 0, 1, 0], 0)];
@@ -125,7 +125,8 @@ pub fn only_who_activates_a_license_counts_as_an_activation(db: &dyn Database) {
     let store = db.store();
     with_plans(&*store);
     put_unassigned(&*store, 1, 1..5);
-    // Taken into use at once; taken into use, revoked, and set back; carried over, with a date that is not the moment.
+    // Activated at once; activated, revoked and reverted; renewed, with an activation date other than the time of the
+    // change.
     save(&*store, &[activated_on(1, 1, AMY, 3, 3), assigned(2, 1, BOB)], 3);
     let used = activated_on(2, 1, BOB, 2, 4);
     save(&*store, std::slice::from_ref(&used), 4);
@@ -222,7 +223,7 @@ pub fn what_many_change_at_once_is_all_counted(db: &dyn Database) {
     let store = db.store();
     with_plans(&*store);
     put_unassigned(&*store, 1, 1..40);
-    // Each takes three seats, then all of them write one more by turns.
+    // Each takes three seats, then they write one more in turns.
     at_once(MANY, |thread| {
         for round in 0..3 {
             let address = format!("learner{thread}-{round}@example.com");

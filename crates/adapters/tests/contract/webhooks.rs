@@ -1,4 +1,4 @@
-//! Endpoints that events are told to, and what they are told.
+//! Webhooks and their deliveries.
 
 use chrono::{DateTime, Duration, Utc};
 use license_manager_domain::outbox::{EventName, Message, Topic};
@@ -13,11 +13,11 @@ use super::Database;
 use super::fixtures::*;
 
 fn webhook_id(number: u128) -> WebhookId {
-    // The order of the ids is not the order of registration.
+    // Ids sort in the opposite order of registration.
     WebhookId(Uuid::from_u128(u128::MAX - number))
 }
 
-/// An endpoint that wants every event of every customer.
+/// A webhook for all events of all customers.
 pub fn webhook(number: u128) -> Webhook {
     Webhook {
         id: webhook_id(number),
@@ -40,7 +40,7 @@ fn id(number: u128) -> MessageId {
     MessageId(Uuid::from_u128(u128::MAX - number))
 }
 
-/// An event of a license at customer 1.
+/// An event of a license of customer 1.
 fn event(number: u128, license: Option<u128>, name: EventName) -> Message {
     Message {
         id: id(number),
@@ -97,7 +97,7 @@ fn settle(store: &dyn Store, number: u128, webhook: u128, standing: &[WebhookSta
     store.write(|unit| unit.webhook_deliveries().settle(claim, webhook_id(webhook), standing, rest)).unwrap();
 }
 
-/// What an endpoint was or is to be told, the newest first.
+/// A webhook's deliveries, newest first.
 pub fn told(store: &dyn Store, webhook: u128, state: Option<WebhookState>) -> Vec<WebhookDelivery> {
     let filter = WebhookDeliveryFilter { webhook: webhook_id(webhook), state, id: None };
     let told = store.read(|unit| unit.webhook_deliveries().list(&filter, ALL)).unwrap();
@@ -105,7 +105,7 @@ pub fn told(store: &dyn Store, webhook: u128, state: Option<WebhookState>) -> Ve
     told
 }
 
-/// The numbers of the events that an endpoint was or is to be told of, in the order of promising.
+/// The numbers of a webhook's events, in the order of their creation.
 fn events(store: &dyn Store, webhook: u128, state: Option<WebhookState>) -> Vec<u128> {
     told(store, webhook, state).iter().rev().map(|told| u128::MAX - told.id.0.as_u128()).collect()
 }
@@ -177,7 +177,7 @@ pub fn events_of_a_license_are_claimed_one_after_another(db: &dyn Database) {
     assert_eq!(numbers(&claim_at(&*store, 9, 2, day(2), 2)), [1, 3], "another endpoint's are another matter");
     assert_eq!(claim(&*store, 1, 1), [1, 3, 5, 6]);
     assert_eq!(claim(&*store, 2, 1), [0; 0], "what is claimed is nobody else's");
-    // The first one fails, and the one after it waits for it.
+    // The first one fails, and the next one of its license waits for it.
     settle(&*store, 1, 1, &[stand(1, WebhookState::Waiting, day(3)), stand(3, WebhookState::Delivered, day(2))], None);
     assert_eq!(claim(&*store, 2, 1), [0; 0]);
     assert_eq!(numbers(&claim_at(&*store, 2, 1, day(3), 1)), [5], "whose claim has ended is due longest");
@@ -278,7 +278,8 @@ pub fn a_backlog_tells_how_the_deliveries_to_all_endpoints_stand(db: &dyn Databa
     settle(&*store, 1, 1, &standing, None);
     assert_eq!(backlog(day(2), 10), stands(3, 2, Some(first)));
     assert_eq!(backlog(day(2), 1), stands(1, 1, Some(first)));
-    // What waits for an earlier event of its license is not what is late, nor what an endpoint does not want now.
+    // Neither an event that waits for an earlier one of its license nor one whose endpoint asked to wait counts as
+    // late.
     claim(&*store, 2, 2);
     promise(&*store, &[Message { id: id(9), ..assigned_event(1, 1) }]);
     assert_eq!(backlog(day(2), 10), stands(5, 2, Some(first)), "the first endpoint may have it");

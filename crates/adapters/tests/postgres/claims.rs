@@ -1,4 +1,4 @@
-//! Taking licenses and locks beside others who do the same.
+//! Claiming licenses and locks concurrently.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -50,7 +50,7 @@ fn a_claim_passes_by_what_others_hold() {
     provision(&store, 10);
     let outcome = store.write(|holder| {
         let held = hand_out(holder, 0..3)?;
-        // Nobody lets go before this one is done: waiting would end in a timeout.
+        // All claims stay open until this one is done: waiting would time out.
         let taken = store.write(|unit| hand_out(unit, 10..15))?;
         assert_eq!(taken.len(), 5);
         assert!(taken.iter().all(|license| held.iter().all(|other| other.id != license.id)));
@@ -81,7 +81,8 @@ fn sixteen_claims_share_too_few_licenses_to_the_last_one() {
     assert_eq!(number(&database, "SELECT count(*) AS number FROM license WHERE status = 'unassigned'"), 0);
 }
 
-/// Holds seven of ten licenses while another asks for five, and ends the way `end` says; returns what the other one got.
+/// Claims seven of ten licenses while another transaction asks for five, ends as `end` says, and returns the other's
+/// result.
 fn claim_beside_a_holder(end: impl Fn(&mut dyn UnitOfWork) -> Result<(), Error> + Send + Sync) -> usize {
     let (store, database) = postgres_store();
     provision(&store, 10);
@@ -100,7 +101,7 @@ fn claim_beside_a_holder(end: impl Fn(&mut dyn UnitOfWork) -> Result<(), Error> 
     })
 }
 
-/// Runs SQL, and commits it once `work` waits for it; returns what came of the work.
+/// Runs SQL, and commits it once `work` waits for it. Returns the result of `work`.
 fn beside<T: Send>(database: &PostgresDatabase, sql: &str, work: impl FnOnce() -> T + Send) -> T {
     let mut connection = database.connection();
     connection.batch_execute(&format!("BEGIN; {sql}")).unwrap();
@@ -149,7 +150,7 @@ fn a_job_is_left_alone_while_somebody_holds_its_plan() {
     let beside = store.write(|unit| {
         unit.plans().lock(PLAN)?;
         let beside = store.write(|unit| unit.jobs().claim(now()))?;
-        // Whoever claimed it would wait for the plan, and this one for the job.
+        // Claiming it would wait for the plan, and this transaction for the job.
         unit.jobs().add(&job)?;
         Ok(beside)
     });
@@ -188,7 +189,7 @@ fn a_claim_that_waited_gets_licenses_added_meanwhile() {
 fn sixteen_assignments_of_overlapping_groups_are_all_served() {
     let database = PostgresDatabase::create();
     let store = database.migrated_store(|options| options.pool_size = 16);
-    // Not one more than there are learners: whoever is refused was refused for the others' being at it.
+    // Exactly as many as learners: a refusal would be due to concurrency only.
     provision(&store, 100);
     let manager = manager(store);
     let start = Barrier::new(16);
@@ -197,7 +198,7 @@ fn sixteen_assignments_of_overlapping_groups_are_all_served() {
             .map(|thread| {
                 let (manager, start) = (&manager, &start);
                 scope.spawn(move || {
-                    // Thirty upstreams out of a ring of one hundred learners.
+                    // Thirty learners in a row of a ring of one hundred.
                     let learners: Assignees = (0..30).map(|step| (email((thread * 7 + step) % 100), None)).collect();
                     start.wait();
                     let outcome =

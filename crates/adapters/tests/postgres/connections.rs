@@ -1,4 +1,4 @@
-//! Connections: how they are made, what they are told, and what happens when they die.
+//! Connections: how they are opened, their settings, and losing them.
 
 use std::sync::{Arc, Barrier, Mutex};
 use std::time::Duration;
@@ -69,7 +69,7 @@ fn every_migration_can_be_undone() {
     assert_eq!(left.number, 1, "the list of migrations alone");
 }
 
-/// Ends every session of a store's, and returns when they have ended.
+/// Ends all of a store's sessions and waits until they have ended.
 fn kill_connections(database: &PostgresDatabase) {
     database.execute(
         "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity
@@ -135,7 +135,7 @@ fn a_connection_that_dies_within_a_unit_of_work_leaves_nothing_behind() {
 
 #[test]
 fn a_store_can_be_made_while_the_database_is_away() {
-    // A port that nobody listens on: it was free a moment ago.
+    // A port that was just closed: nothing listens there.
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let mut options = PostgresOptions::new(format!("postgres://nobody@127.0.0.1:{port}/nowhere"));
     options.connect_timeout = Duration::from_millis(300);
@@ -176,7 +176,7 @@ fn connections_can_be_encrypted() {
             let encrypted = "SELECT count(*) AS number FROM pg_stat_ssl WHERE pid = pg_backend_pid() AND ssl";
             assert_eq!(diesel::sql_query(encrypted).get_result::<Number>(&mut connection).unwrap().number, 1);
         }
-        // The server under test may not offer it. A libpq without TLS would not even have asked.
+        // The server may not support TLS. A libpq without TLS would not have asked for it.
         Err(error) => assert!(error.to_string().contains("server does not support SSL"), "{error}"),
     }
 }

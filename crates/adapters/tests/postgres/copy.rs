@@ -1,4 +1,4 @@
-//! Copying from SQLite: that no table can be forgotten, and that nothing is left behind where it does not come to its end.
+//! Copying from SQLite: no table is forgotten, and a failed copy leaves nothing behind.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 use super::*;
 
-/// A migrated SQLite file of a test's own.
+/// A migrated SQLite file.
 struct File {
     store: SqliteStore,
     path: PathBuf,
@@ -46,7 +46,7 @@ impl File {
     }
 }
 
-/// Somebody who wants it to end at once, or not at all.
+/// A supervisor that stops the copy, or does not.
 struct Watch {
     stopping: bool,
 }
@@ -84,7 +84,7 @@ fn every_table_of_the_schema_is_copied() {
     assert_eq!(copied, names);
 }
 
-/// A statement that leaves the schema as it is.
+/// A statement that changes nothing.
 const SAME: &str = "SELECT 1";
 
 #[test]

@@ -1,8 +1,8 @@
-//! What Postgres does in its own way: waiting and skipping, connections that die, migrations that meet.
+//! What only the Postgres store does: waiting and skipping locks, lost connections, concurrent migrations.
 //!
-//! What every storage adapter must do is in the contract suite.
+//! The contract suite tests what every store must do.
 
-// Threads of one test need ids that differ between them.
+// Threads of one test need different ids.
 #![allow(clippy::disallowed_methods)]
 
 mod claims;
@@ -55,7 +55,7 @@ fn plan() -> SubscriptionPlan {
     SubscriptionPlan { is_active: true, ..SubscriptionPlan::new(PLAN, AGREEMENT, catalog, "Engineering", runs, now()) }
 }
 
-/// One plan with this many unassigned licenses.
+/// Creates a plan with this many unassigned licenses.
 fn provision(store: &PostgresStore, number: usize) {
     store
         .write(|unit| {
@@ -67,7 +67,7 @@ fn provision(store: &PostgresStore, number: usize) {
         .unwrap();
 }
 
-/// Hands out this many licenses of the plan, to learners with these numbers.
+/// Assigns licenses of the plan to learners with these numbers.
 fn hand_out(unit: &mut dyn UnitOfWork, learners: std::ops::Range<usize>) -> Result<Vec<License>, Error> {
     let free = unit.licenses().claim_unassigned(PLAN, learners.len() as i64)?;
     let licenses = free
@@ -79,7 +79,7 @@ fn hand_out(unit: &mut dyn UnitOfWork, learners: std::ops::Range<usize>) -> Resu
     Ok(licenses)
 }
 
-/// A license manager whose ids do not collide with those of [`license_ids`].
+/// A license manager whose ids differ from those of [`license_ids`].
 fn manager(store: PostgresStore) -> LicenseManager {
     let clock = Arc::new(FixedClock::new(now()));
     LicenseManager::new(Arc::new(store), clock, Arc::new(RandomIds), Settings::default())

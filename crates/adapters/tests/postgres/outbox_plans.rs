@@ -1,4 +1,4 @@
-//! How Postgres claims messages where many wait.
+//! Claiming messages from a long outbox in Postgres.
 
 use std::sync::{Mutex, mpsc};
 
@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::now;
 use crate::support::PostgresDatabase;
 
-/// 100,000 mails about licenses of their own; of the due ones, one waits for an earlier one that is not.
+/// 100,000 mails, each about another license. One of the due ones waits for an earlier message that is not due.
 const FILL: &str = "
     INSERT INTO outbox (uuid, topic, license_uuid, subscription_plan_uuid, enterprise_customer_uuid, payload, created,
                         lane, lanes, not_before)
@@ -27,7 +27,7 @@ struct Line {
     text: String,
 }
 
-/// What the claim of a lane does, statement and numbers of rows, with statistics or without.
+/// The executed query plan of a queue's claim, with row counts, with or without statistics.
 fn claim_carried_out(analyzed: bool, plans: &str) -> String {
     let database = PostgresDatabase::create();
     let (statements, told) = mpsc::channel();

@@ -1,6 +1,6 @@
-//! How Postgres carries out the statements that must stay fast in large plans.
+//! The query plans of statements that must stay fast in large plans.
 //!
-//! Each is planned without a look at its parameters, as a statement is that was prepared and used for a while.
+//! Each is planned without its parameters' values, like a prepared statement that was used several times.
 
 use std::sync::mpsc;
 
@@ -21,7 +21,7 @@ struct Line {
     text: String,
 }
 
-/// The plan of the statement that `work` runs last but for transaction control, whose parameters are of these types.
+/// The query plan of the last statement of `work`, transaction control aside, with parameters of these types.
 pub fn query_plan(analyzed: bool, types: &[&str], work: impl Fn(&PostgresStore)) -> String {
     let database = PostgresDatabase::create();
     let (statements, told) = mpsc::channel();
@@ -29,7 +29,7 @@ pub fn query_plan(analyzed: bool, types: &[&str], work: impl Fn(&PostgresStore))
     let store = database.observed_store(move |statement| {
         let _ = statements.lock().unwrap().send(statement.to_owned());
     });
-    // Statistics come when the test says so.
+    // The test decides when statistics are collected.
     database.execute("ALTER TABLE license SET (autovacuum_enabled = off)");
     provision(&store, 6_000);
     store.write(|unit| hand_out(unit, 0..5_000)).unwrap();

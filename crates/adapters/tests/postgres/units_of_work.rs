@@ -1,4 +1,4 @@
-//! What a unit of work may do, what it costs, and what it says when it fails.
+//! Units of work: what they may do, their cost, and their errors.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -121,7 +121,7 @@ fn one_license_is_written_with_as_many_statements_as_five_thousand() {
     let (statements, told) = mpsc::channel();
     let statements = std::sync::Mutex::new(statements);
     let store = database.observed_store(move |statement| {
-        // The test is over when nobody listens any more.
+        // Fails when the test is over and nobody receives.
         let _ = statements.lock().unwrap().send(statement.to_owned());
     });
     provision(&store, 5001);
@@ -176,7 +176,7 @@ fn errors_tell_nothing_about_people() {
     let (store, database) = postgres_store();
     provision(&store, 2);
     store.write(|unit| hand_out(unit, 0..1)).unwrap();
-    // A rule that the adapter does not know, to be broken with an address in the row.
+    // A constraint that the adapter does not know, violated by a row with an email address.
     database
         .execute("ALTER TABLE license ADD CONSTRAINT nobody_is_called_so CHECK (user_email <> 'learner1@example.com')");
     let Err(Error::Storage(check)) = store.write(|unit| hand_out(unit, 1..2)) else { panic!("the rule was not held") };

@@ -1,4 +1,4 @@
-//! How Postgres counts seats: for a database that has a history already as for one that gets it, and without long walks.
+//! Counting seats in Postgres: with existing and new history, and without long scans.
 
 use diesel::connection::SimpleConnection;
 use diesel::sql_types::Text;
@@ -17,7 +17,7 @@ struct Line {
     line: String,
 }
 
-/// Everything that is counted, added up.
+/// The sum of all counts.
 fn counted(connection: &mut PgConnection) -> Vec<String> {
     let query = "
         SELECT concat_ws(' ', subscription_plan_uuid, day, sum(unassigned), sum(assigned), sum(activated), sum(revoked)) AS line

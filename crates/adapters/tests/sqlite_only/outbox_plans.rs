@@ -1,4 +1,4 @@
-//! How SQLite claims messages where many wait.
+//! Claiming messages from a long outbox in SQLite.
 
 use chrono::Duration;
 use diesel::connection::SimpleConnection;
@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::contract::fixtures::day;
 use crate::{Watched, plans_of, stranger};
 
-/// 100,000 mails about licenses of their own, of which ten are due; one of these waits for an earlier one that is not.
+/// 100,000 mails, each about another license. Ten are due; one of these waits for an earlier message that is not due.
 fn fill(watched: &Watched) {
     let now = day(2).timestamp_micros();
     let license = "'00000000-0000-4000-8000-' || printf('%012x', iif(number = 100000, 1, number))";

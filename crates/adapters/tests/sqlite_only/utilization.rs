@@ -1,4 +1,4 @@
-//! How SQLite counts seats: for a file that has a history already as for one that gets it, and without long walks.
+//! Counting seats in SQLite: with existing and new history, and without long scans.
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
@@ -12,7 +12,7 @@ use crate::{Watched, lines, migrated, plans_of, stranger};
 const UP: &str = include_str!("../../../../migrations/sqlite/2026-11-22-000016_utilization/up.sql");
 const DOWN: &str = include_str!("../../../../migrations/sqlite/2026-11-22-000016_utilization/down.sql");
 
-/// Everything that is counted.
+/// All counts.
 fn counted(connection: &mut SqliteConnection) -> Vec<String> {
     let query = "
         SELECT concat_ws(' ', subscription_plan_uuid, day, unassigned, assigned, activated, revoked) AS line FROM seat_change

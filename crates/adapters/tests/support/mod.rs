@@ -1,4 +1,4 @@
-//! Databases for tests: each test gets one of its own, dropped when the test ends.
+//! Databases for tests. Each is dropped when its test ends.
 
 use std::process;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use diesel::connection::SimpleConnection;
 use diesel::{Connection, PgConnection};
 use license_manager_adapters::postgres::{PostgresOptions, PostgresStore};
 
-/// A store on a migrated, empty Postgres database, and the guard that drops the database.
+/// A store on an empty, migrated Postgres database, and a guard that drops the database.
 #[allow(dead_code)] // each test binary uses its part of this module
 pub fn postgres_store() -> (PostgresStore, PostgresDatabase) {
     let database = PostgresDatabase::create();
@@ -16,7 +16,7 @@ pub fn postgres_store() -> (PostgresStore, PostgresDatabase) {
     (store, database)
 }
 
-/// A Postgres database that exists as long as this value.
+/// A Postgres database that is dropped with this value.
 pub struct PostgresDatabase {
     server: String,
     name: String,
@@ -24,7 +24,7 @@ pub struct PostgresDatabase {
 
 #[allow(dead_code)] // each test binary uses its part of this module
 impl PostgresDatabase {
-    /// An empty database on the server that `TEST_DATABASE_URL` names.
+    /// An empty database on the server in `TEST_DATABASE_URL`.
     pub fn create() -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let server = std::env::var("TEST_DATABASE_URL").expect(
@@ -48,31 +48,31 @@ impl PostgresDatabase {
         format!("{scheme}://{host}/{}{options}", self.name)
     }
 
-    /// A store on the database as it is, with options changed as `adjust` likes.
+    /// A store on the database, with options changed by `adjust`.
     pub fn store(&self, adjust: impl FnOnce(&mut PostgresOptions)) -> PostgresStore {
         let mut options = PostgresOptions::new(self.url());
         adjust(&mut options);
         PostgresStore::connect(&options).expect("these options are within their limits")
     }
 
-    /// A store on the database after its migrations, with options changed as `adjust` likes.
+    /// A store on the migrated database, with options changed by `adjust`.
     pub fn migrated_store(&self, adjust: impl FnOnce(&mut PostgresOptions)) -> PostgresStore {
         let store = self.store(adjust);
         store.migrate().expect("the migrations run");
         store
     }
 
-    /// A store on the migrated database that tells `listener` every statement.
+    /// A store on the migrated database that reports every statement to `listener`.
     pub fn observed_store(&self, listener: impl Fn(&str) + Send + Sync + 'static) -> PostgresStore {
         self.migrated_store(|options| options.on_statement = Some(Arc::new(listener)))
     }
 
-    /// A connection beside every store's.
+    /// A connection outside of the stores.
     pub fn connection(&self) -> PgConnection {
         PgConnection::establish(&self.url()).expect("the database exists")
     }
 
-    /// Runs SQL in the database: for what no port writes.
+    /// Runs SQL, for data that no port writes.
     pub fn execute(&self, sql: &str) {
         self.connection().batch_execute(sql).expect("the statement succeeds");
     }
@@ -85,7 +85,7 @@ impl PostgresDatabase {
 
 impl Drop for PostgresDatabase {
     fn drop(&mut self) {
-        // A panic while a failed test unwinds would hide why it failed.
+        // A second panic would hide why the test failed.
         if let Ok(mut connection) = PgConnection::establish(&self.server) {
             let _ = connection.batch_execute(&format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name));
         }

@@ -1,4 +1,4 @@
-//! Upstream services, played by servers of the tests' own.
+//! Upstream services as fake servers.
 
 mod asked;
 mod braze;
@@ -33,7 +33,7 @@ fn patient() -> Timeouts {
     Timeouts { connect: Duration::from_secs(30), answer: Duration::from_secs(30) }
 }
 
-/// An address where nobody listens.
+/// A URL where nothing listens.
 fn nobody_s_address() -> String {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     format!("http://{free}")
@@ -51,20 +51,20 @@ fn email(text: &str) -> Email {
     text.parse().unwrap()
 }
 
-/// What a server received: path and body, one after the other.
+/// The path and body of each request, in order.
 async fn received(server: &MockServer) -> Vec<(String, Value)> {
     let requests = server.received_requests().await.unwrap();
     requests.iter().map(|call| (call.url.path().to_owned(), call.body_json().unwrap_or_default())).collect()
 }
 
-/// A server that gives every request the same answer.
+/// A server that gives the same answer to every request.
 async fn always(answer: ResponseTemplate) -> MockServer {
     let server = MockServer::start().await;
     Mock::given(any()).respond_with(answer).mount(&server).await;
     server
 }
 
-/// Holds a delivery to what each kind of failure is taken for. It is told the service's address and how long to wait for it.
+/// Checks what each kind of failure means for a delivery. `deliver` gets the service's URL and its timeouts.
 async fn failures_are_told_apart(deliver: impl AsyncFn(String, Timeouts) -> Result<(), Undelivered>) {
     failures_for_now_are_tried_again("", &deliver).await;
     for (status, said) in [(400, "answered 400 Bad Request"), (404, "answered 404 Not Found")] {
@@ -79,7 +79,7 @@ async fn failures_are_told_apart(deliver: impl AsyncFn(String, Timeouts) -> Resu
     }
 }
 
-/// Holds a delivery to what is no fault of its own: it may succeed later. `who` stands before what is told of it.
+/// Checks failures that a delivery should be retried after. `who` precedes the messages.
 async fn failures_for_now_are_tried_again(
     who: &str,
     deliver: impl AsyncFn(String, Timeouts) -> Result<(), Undelivered>,
@@ -100,7 +100,7 @@ async fn failures_for_now_are_tried_again(
     assert_eq!(deliver(nobody_s_address(), patient()).await, unavailable("cannot be reached"));
 }
 
-/// Holds a delivery whose answer matters to what it makes of nonsense.
+/// Checks that a delivery whose answer matters does not accept an invalid one.
 async fn nonsense_is_no_success(deliver: impl AsyncFn(String, Timeouts) -> Result<(), Undelivered>) {
     for nonsense in [
         ResponseTemplate::new(200).set_body_string("<html>"),

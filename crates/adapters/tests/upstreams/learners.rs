@@ -1,4 +1,4 @@
-//! The LMS, told who belongs to which customer and who is enrolled where.
+//! Calls to the LMS about learners and enrollments.
 
 use std::time::Duration;
 
@@ -34,7 +34,7 @@ fn enrollment(activation_link: Option<&str>) -> LicensedEnrollment {
 
 #[tokio::test]
 async fn learners_are_linked_all_in_one_call() {
-    // The LMS answers with an empty body where it had linked everybody before.
+    // The LMS answers with an empty body if everybody was already linked.
     let server = always(ResponseTemplate::new(204)).await;
     let pending = |address| PendingLearner { customer: CUSTOMER, email: email(address) };
     lms(server.uri(), patient()).link(&[pending("amy@example.com"), pending("bob@example.com")]).await.unwrap();
@@ -68,7 +68,7 @@ async fn enrollments_end_by_person_and_by_license() {
 #[tokio::test]
 async fn learners_are_enrolled_and_each_outcome_is_told() {
     let outcome = |email: &str| json!({ "email": email, "course_run_key": "run", "created": true });
-    // 409 is how the LMS answers where anybody could not be enrolled; the others are.
+    // The LMS answers 409 if some enrollments failed; the others are done.
     for status in [201, 202, 409] {
         let server = always(ResponseTemplate::new(status).set_body_json(json!({
             "successes": [outcome("Amy@example.com")],
@@ -139,7 +139,7 @@ async fn every_page_of_admins_is_read_from_the_address_that_is_configured() {
             .and(query_param("enterprise_customer_uuid", CUSTOMER.to_string()))
             .and(query_param("role", "enterprise_admin"))
     };
-    // Behind a proxy the LMS may think that it is elsewhere; a token must not follow it there.
+    // Behind a proxy the LMS may name another host, which must not get the token.
     let next = format!(
         "http://elsewhere.example/enterprise/api/v1/enterprise-learner/?enterprise_customer_uuid={CUSTOMER}&page=2&role=enterprise_admin"
     );

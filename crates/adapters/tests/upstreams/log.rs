@@ -1,4 +1,4 @@
-//! What nobody is configured to take goes to the log, and names nobody there.
+//! Mails and events without a configured service go to the log, without personal data.
 
 use std::io::Write;
 use std::sync::{Arc, Mutex};
@@ -27,7 +27,7 @@ impl Write for Log {
     }
 }
 
-/// What this thread logs from now on, until the guard goes.
+/// Captures this thread's log until the guard is dropped.
 fn listen() -> (Log, tracing::subscriber::DefaultGuard) {
     let log = Log::default();
     let writer = log.clone();

@@ -1,4 +1,4 @@
-//! A mail server, played by one of the tests' own.
+//! A fake mail server.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
@@ -15,16 +15,16 @@ use crate::email;
 
 const FROM: &str = "Licenses <licenses@example.com>";
 
-/// What a fake mail server saw.
+/// What the mail server received.
 #[derive(Default)]
 struct Seen {
     connections: usize,
     commands: Vec<String>,
-    /// Each mail as it came, headers and all.
+    /// Each mail with its headers.
     mails: Vec<String>,
 }
 
-/// A mail server that answers a command as it is told to, and otherwise takes everything.
+/// A mail server that accepts everything, unless `answer` answers a command.
 struct MailServer {
     port: u16,
     seen: Arc<Mutex<Seen>>,
@@ -59,10 +59,10 @@ impl MailServer {
     }
 }
 
-/// Talks to one client until it leaves.
+/// Serves a client until it disconnects.
 fn serve(stream: TcpStream, answer: &dyn Fn(&str) -> Option<&'static str>, seen: &Mutex<Seen>) -> Option<()> {
     let mut out = stream.try_clone().ok()?;
-    // One packet an answer: several would wait for each other.
+    // One packet per answer: several would wait for each other.
     let mut say = move |text: &str| out.write_all(format!("{text}\r\n").as_bytes()).ok();
     let mut lines = BufReader::new(stream).lines().map_while(Result::ok);
     say("220 mail.example.com")?;
@@ -121,7 +121,7 @@ async fn mails_go_out_with_their_headers_and_say_the_same_in_text_and_html() {
         assert!(sent[0].lines().any(|line| line == header), "{header} in\n{}", sent[0]);
     }
     assert!(sent[0].contains("multipart/alternative") && sent[0].contains("\nDate: "), "{}", sent[0]);
-    // Without the breaks of lines that were too long.
+    // Without soft line breaks.
     let whole = sent[0].replace("=\n", "");
     let (text, html) = whole.split_once("text/html").unwrap();
     assert!(text.contains("text/plain") && text.contains("https://portal/acme/activate"), "{text}");
@@ -146,7 +146,7 @@ async fn a_refused_address_keeps_nobody_else_from_their_mail() {
     let refused = Err(Undelivered::Refused("answered 550".to_owned()));
     assert_eq!(smtp.send(MailKind::Assignment, &mails).await, refused);
     assert_eq!(server.mails().len(), 2);
-    // Tried apart, as the worker does: who had their mail gets no second one.
+    // One by one, as the worker does: nobody gets a second mail.
     assert_eq!(smtp.send(MailKind::Assignment, &mails[..1]).await, Ok(()));
     assert_eq!(smtp.send(MailKind::Assignment, &mails[1..2]).await, refused);
     assert_eq!(smtp.send(MailKind::Assignment, &mails[2..]).await, Ok(()));

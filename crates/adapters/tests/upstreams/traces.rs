@@ -1,4 +1,4 @@
-//! Calls that are parts of traces.
+//! Traces of calls.
 
 use license_manager_adapters::http::{HttpCatalog, HttpUpstream, WebhookClient, client};
 use license_manager_domain::ports::{ContentCatalog, WebhookRequest, WebhookSender};
@@ -18,7 +18,7 @@ fn trace(flags: TraceFlags) -> Context {
     Context::new().with_remote_span_context(span)
 }
 
-/// What the requests said they were parts of.
+/// The requests' `traceparent`.
 async fn parents(server: &MockServer) -> Vec<Option<String>> {
     let requests = server.received_requests().await.unwrap();
     let parent = |value: &wiremock::http::HeaderValue| value.to_str().unwrap().to_owned();

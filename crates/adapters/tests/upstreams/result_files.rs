@@ -60,7 +60,7 @@ async fn a_file_is_put_with_a_signature_over_what_it_is() {
     assert_eq!(signed, expected.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
 }
 
-/// The signature that the specification of Signature Version 4 asks for, worked out here for an address of the bucket.
+/// The signature of a URL as Signature Version 4 specifies, computed independently.
 fn expected_signature(method: &str, url: &Url, secret: &str) -> String {
     let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     let hmac = |key: &[u8], text: &str| {

@@ -1,4 +1,4 @@
-//! Braze, which mails people.
+//! Braze, which sends mail.
 
 use std::collections::BTreeMap;
 
@@ -22,7 +22,7 @@ pub fn braze(url: String, timeouts: Timeouts) -> Braze {
     Braze::new(options, client(timeouts).unwrap(), clock())
 }
 
-/// A Braze that has these profiles: an alias, and an address where it knows one.
+/// A Braze with these profiles: an alias, and an email address if it knows one.
 pub async fn braze_with(profiles: &'static [(&'static str, Option<&'static str>)]) -> MockServer {
     let server = MockServer::start().await;
     let export = move |request: &Request| {
@@ -110,7 +110,7 @@ async fn who_has_no_account_is_mailed_by_an_alias_that_is_made_where_it_is_missi
         [
             export(&["amy@example.com", "bob@example.com", "cleo@example.com"]),
             new_aliases(&["amy@example.com"]),
-            // Cleo's alias was made by a call after which none followed.
+            // Cleo's alias was created by an earlier delivery that then failed.
             addresses_known(&["amy@example.com", "cleo@example.com"]),
             sent(&[
                 by_alias(1, "cleo@example.com"),
@@ -151,7 +151,7 @@ async fn calls_are_as_large_as_braze_allows() {
 
 #[tokio::test]
 async fn two_mails_to_one_person_go_in_two_calls() {
-    // Of several recipients who are the same person Braze keeps the last one only.
+    // Of several mails to one person in a call, Braze sends only the last.
     let server = braze_with(&[("amy@example.com", Some("amy@example.com"))]).await;
     let mails = [mail(1, "amy@example.com", None), mail(2, "amy@example.com", None)];
     braze(server.uri(), patient()).send(MailKind::Assignment, &mails).await.unwrap();

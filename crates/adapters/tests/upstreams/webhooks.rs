@@ -1,4 +1,4 @@
-//! Webhooks, played by servers of the tests' own.
+//! Calls to webhook endpoints.
 
 use aws_lc_rs::hmac;
 use base64::Engine;
@@ -15,7 +15,7 @@ use crate::{always, clock, nobody_s_address, now, patient, short};
 
 const BODY: &str = r#"{"type":"some.event","timestamp":"2027-01-15T08:00:00.000000Z","data":{"name":"Grüß Gott"}}"#;
 
-/// The signature of a request, as whoever receives it would compute it.
+/// The signature as the receiver computes it.
 fn signature(secret: &str, signed: &str) -> String {
     let key = BASE64_STANDARD.decode(secret.strip_prefix("whsec_").unwrap()).unwrap();
     let key = hmac::Key::new(hmac::HMAC_SHA256, &key);

@@ -1,4 +1,4 @@
-//! What the catalog service answered is kept for a while.
+//! The cache of the catalog service's answers.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Services that are asked while somebody waits: the catalog service, and the LMS about customers and accounts.
+//! Calls that somebody waits for: the catalog service, and the LMS's customers and accounts.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -21,7 +21,7 @@ fn catalog_at(url: String, timeouts: Timeouts) -> HttpCatalog {
     HttpCatalog::new(HttpUpstream::new(Upstream::Catalog, url, client(timeouts).unwrap(), None))
 }
 
-/// A catalog service whose calls carry tokens of the same server.
+/// A catalog service with access tokens from the same server.
 fn catalog_with_tokens(server: &MockServer) -> HttpCatalog {
     let client = client(patient()).unwrap();
     let credentials = Credentials { client_id: "license-manager".to_owned(), client_secret: "s&cret".to_owned() };
@@ -58,7 +58,7 @@ async fn a_service_that_has_had_enough_is_not_asked_before_it_says() {
     let catalog = catalog_at(server.uri(), patient());
     assert_eq!(problem(ask(&catalog).await), "answered 429 Too Many Requests");
     assert_eq!(problem(ask(&catalog).await), "wants not to be asked for now");
-    // Another process has to find out for itself.
+    // Another process has its own state.
     assert_eq!(problem(ask(&catalog_at(server.uri(), patient())).await), "answered 429 Too Many Requests");
 }
 

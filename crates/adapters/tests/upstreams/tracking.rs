@@ -1,4 +1,4 @@
-//! Events, told to Segment or to Braze.
+//! Events for Segment and Braze.
 
 use std::sync::Arc;
 
@@ -58,7 +58,7 @@ async fn segment_is_told_of_accounts_and_braze_of_addresses() {
     let batch = json!({ "batch": [track(1, "7"), track(3, "8")] });
     assert_eq!(received(&server).await, [("/v1/batch".to_owned(), batch)]);
     let request = server.received_requests().await.unwrap().remove(0);
-    // "write-key" and no password.
+    // "write-key" with no password.
     assert_eq!(request.headers["authorization"], "Basic d3JpdGUta2V5Og==");
     let expected = json!({
         "user_alias": { "alias_name": "bob@example.com", "alias_label": "Enterprise" },
@@ -99,7 +99,7 @@ async fn braze_gets_an_alias_before_its_first_event() {
 async fn what_no_service_collects_is_no_failure() {
     let events = [event(1, Some(7), None), event(2, None, Some("bob@example.com")), event(3, None, None)];
     assert_eq!(Tracking::default().track(&events).await, Ok(()));
-    // Nobody without an account goes to Segment, nobody with one to Braze.
+    // Only people with an account go to Segment, the others to Braze.
     let server = always(accepted()).await;
     let only_segment = Tracking::new(Some(segment(server.uri(), patient())), None);
     assert_eq!(only_segment.track(&events[1..]).await, Ok(()));
