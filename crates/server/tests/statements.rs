@@ -420,7 +420,7 @@ fn renewing_two_licenses_and_five_thousand(database: Database) {
         let renewals = "/provisioning-admins/subscription-plan-renewals/";
         service.statements(Method::GET, renewals, None).await;
         let mut statements = Vec::new();
-        // Both plans already have an assigned license, so that renewals reuse licenses and create new ones, and some
+        // The renewed plan has one of its 7,000 licenses, so that the renewal assigns existing and new ones, and some
         // stay unassigned.
         for number in [2, 5_000] {
             let [prior, waiting] = [("prior", 6_000), ("waiting", 1)]

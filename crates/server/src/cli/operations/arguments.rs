@@ -236,6 +236,6 @@ pub struct History {
 
 fn date(text: &str) -> Result<DateTime<Utc>, String> {
     time::parse(text.trim()).ok_or_else(|| {
-        "this is no date such as 2030-01-31, and no date and time such as 2030-01-31T12:00:00Z".to_owned()
+        "this is not a date such as 2030-01-31 or a date and time such as 2030-01-31T12:00:00Z".to_owned()
     })
 }

@@ -55,7 +55,7 @@ pub(super) async fn run(
             let supervisor = CommandSupervisor::start("validate-num-catalog-queries")?;
             (run, manager.validate_num_catalog_queries(run.dry_run, &supervisor).await)
         }
-        other => return Err(CommandError::Failed(format!("{other:?} is no recurring operation"))),
+        other => return Err(CommandError::Failed(format!("{other:?} is not a recurring operation"))),
     };
     Ok((run.show, summary.into()))
 }
