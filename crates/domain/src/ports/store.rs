@@ -69,160 +69,51 @@ impl<S: Store + ?Sized> StoreExt for S {
     }
 }
 
-/// One transaction, which hands out the repositories that work in it.
-///
-/// Repositories keep what they are given and hold uniqueness; no other rule is checked here. The use cases of
-/// [`crate::LicenseManager`] check before they write.
-///
-/// Whatever implements every repository is one.
-#[allow(missing_docs)] // each is the repository of that name
-pub trait UnitOfWork {
-    fn agreements(&mut self) -> &mut dyn AgreementRepository;
-    fn plans(&mut self) -> &mut dyn PlanRepository;
-    fn licenses(&mut self) -> &mut dyn LicenseRepository;
-    fn products(&mut self) -> &mut dyn ProductRepository;
-    fn renewals(&mut self) -> &mut dyn RenewalRepository;
-    fn transfers(&mut self) -> &mut dyn TransferRepository;
-    fn users(&mut self) -> &mut dyn UserRepository;
-    fn outbox(&mut self) -> &mut dyn OutboxRepository;
-    fn jobs(&mut self) -> &mut dyn JobRepository;
-    fn enrollment_jobs(&mut self) -> &mut dyn EnrollmentJobRepository;
-    fn lookups(&mut self) -> &mut dyn LookupRepository;
-    fn retirement(&mut self) -> &mut dyn RetirementRepository;
-    fn history(&mut self) -> &mut dyn HistoryRepository;
-    fn role_assignments(&mut self) -> &mut dyn RoleAssignmentRepository;
-    fn notifications(&mut self) -> &mut dyn NotificationRepository;
-    fn license_events(&mut self) -> &mut dyn LicenseEventRepository;
-    fn idempotency(&mut self) -> &mut dyn IdempotencyRepository;
-    fn operations(&mut self) -> &mut dyn OperationRepository;
-    fn due_work(&mut self) -> &mut dyn DueWorkRepository;
-    fn purge(&mut self) -> &mut dyn PurgeRepository;
-    fn schedule(&mut self) -> &mut dyn ScheduleRepository;
-    fn webhooks(&mut self) -> &mut dyn WebhookRepository;
-    fn webhook_deliveries(&mut self) -> &mut dyn WebhookDeliveryRepository;
-    fn utilization(&mut self) -> &mut dyn UtilizationRepository;
+/// Defines [`UnitOfWork`] by its accessors, each with the repository that it hands out.
+macro_rules! unit_of_work {
+    ($($accessor:ident: $repository:ident,)+) => {
+        /// One transaction, which hands out the repositories that work in it.
+        ///
+        /// Repositories keep what they are given and hold uniqueness; no other rule is checked here. The use cases of
+        /// [`crate::LicenseManager`] check before they write.
+        ///
+        /// Whatever implements every repository is one.
+        #[allow(missing_docs)] // each is the repository of that name
+        pub trait UnitOfWork {
+            $(fn $accessor(&mut self) -> &mut dyn $repository;)+
+        }
+
+        impl<U: $($repository +)+> UnitOfWork for U {
+            $(fn $accessor(&mut self) -> &mut dyn $repository {
+                self
+            })+
+        }
+    };
 }
 
-impl<U> UnitOfWork for U
-where
-    U: AgreementRepository
-        + PlanRepository
-        + LicenseRepository
-        + ProductRepository
-        + RenewalRepository
-        + TransferRepository
-        + UserRepository
-        + OutboxRepository
-        + JobRepository
-        + EnrollmentJobRepository
-        + LookupRepository
-        + RetirementRepository
-        + HistoryRepository
-        + RoleAssignmentRepository
-        + NotificationRepository
-        + LicenseEventRepository
-        + IdempotencyRepository
-        + OperationRepository
-        + DueWorkRepository
-        + PurgeRepository
-        + ScheduleRepository
-        + WebhookRepository
-        + WebhookDeliveryRepository
-        + UtilizationRepository,
-{
-    fn agreements(&mut self) -> &mut dyn AgreementRepository {
-        self
-    }
-
-    fn plans(&mut self) -> &mut dyn PlanRepository {
-        self
-    }
-
-    fn licenses(&mut self) -> &mut dyn LicenseRepository {
-        self
-    }
-
-    fn products(&mut self) -> &mut dyn ProductRepository {
-        self
-    }
-
-    fn renewals(&mut self) -> &mut dyn RenewalRepository {
-        self
-    }
-
-    fn transfers(&mut self) -> &mut dyn TransferRepository {
-        self
-    }
-
-    fn users(&mut self) -> &mut dyn UserRepository {
-        self
-    }
-
-    fn outbox(&mut self) -> &mut dyn OutboxRepository {
-        self
-    }
-
-    fn jobs(&mut self) -> &mut dyn JobRepository {
-        self
-    }
-
-    fn enrollment_jobs(&mut self) -> &mut dyn EnrollmentJobRepository {
-        self
-    }
-
-    fn lookups(&mut self) -> &mut dyn LookupRepository {
-        self
-    }
-
-    fn retirement(&mut self) -> &mut dyn RetirementRepository {
-        self
-    }
-
-    fn history(&mut self) -> &mut dyn HistoryRepository {
-        self
-    }
-
-    fn role_assignments(&mut self) -> &mut dyn RoleAssignmentRepository {
-        self
-    }
-
-    fn notifications(&mut self) -> &mut dyn NotificationRepository {
-        self
-    }
-
-    fn license_events(&mut self) -> &mut dyn LicenseEventRepository {
-        self
-    }
-
-    fn idempotency(&mut self) -> &mut dyn IdempotencyRepository {
-        self
-    }
-
-    fn operations(&mut self) -> &mut dyn OperationRepository {
-        self
-    }
-
-    fn due_work(&mut self) -> &mut dyn DueWorkRepository {
-        self
-    }
-
-    fn purge(&mut self) -> &mut dyn PurgeRepository {
-        self
-    }
-
-    fn schedule(&mut self) -> &mut dyn ScheduleRepository {
-        self
-    }
-
-    fn webhooks(&mut self) -> &mut dyn WebhookRepository {
-        self
-    }
-
-    fn webhook_deliveries(&mut self) -> &mut dyn WebhookDeliveryRepository {
-        self
-    }
-
-    fn utilization(&mut self) -> &mut dyn UtilizationRepository {
-        self
-    }
+unit_of_work! {
+    agreements: AgreementRepository,
+    plans: PlanRepository,
+    licenses: LicenseRepository,
+    products: ProductRepository,
+    renewals: RenewalRepository,
+    transfers: TransferRepository,
+    users: UserRepository,
+    outbox: OutboxRepository,
+    jobs: JobRepository,
+    enrollment_jobs: EnrollmentJobRepository,
+    lookups: LookupRepository,
+    retirement: RetirementRepository,
+    history: HistoryRepository,
+    role_assignments: RoleAssignmentRepository,
+    notifications: NotificationRepository,
+    license_events: LicenseEventRepository,
+    idempotency: IdempotencyRepository,
+    operations: OperationRepository,
+    due_work: DueWorkRepository,
+    purge: PurgeRepository,
+    schedule: ScheduleRepository,
+    webhooks: WebhookRepository,
+    webhook_deliveries: WebhookDeliveryRepository,
+    utilization: UtilizationRepository,
 }
