@@ -265,53 +265,54 @@ impl<R: RoleSet> Listing<R> {
     }
 }
 
-/// Runs a check; its refusal is 403.
-fn admit<T: 'static>(
-    request: &HttpRequest,
-    payload: &mut Payload,
-    permits: fn(&Caller, &AppState) -> bool,
-    admitted: fn(Caller) -> T,
-) -> Extraction<T> {
-    let caller = Caller::from_request(request, payload);
-    let request = request.clone();
-    Box::pin(async move {
-        let caller = caller.await?;
-        let state = AppState::of(&request)?;
-        if permits(&caller, &state) { Ok(admitted(caller)) } else { Err(ApiError::forbidden()) }
-    })
+/// Defines an extractor that runs a check; its refusal is 403.
+macro_rules! permitted {
+    ($(#[$doc:meta])* $name:ident, $permits:expr) => {
+        $(#[$doc])*
+        #[derive(Debug)]
+        pub struct $name {
+            /// The caller.
+            pub caller: Caller,
+        }
+
+        impl FromRequest for $name {
+            type Error = ApiError;
+            type Future = Extraction<Self>;
+
+            fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+                let caller = Caller::from_request(request, payload);
+                let request = request.clone();
+                Box::pin(async move {
+                    let permits: fn(&Caller, &AppState) -> bool = $permits;
+                    let caller = caller.await?;
+                    let state = AppState::of(&request)?;
+                    if permits(&caller, &state) { Ok(Self { caller }) } else { Err(ApiError::forbidden()) }
+                })
+            }
+        }
+    };
 }
 
-/// A provisioning admin, who creates and edits agreements, plans and renewals of every customer.
-#[derive(Debug)]
-pub struct Provisioner {
-    /// The caller.
-    pub caller: Caller,
-}
-
-impl FromRequest for Provisioner {
-    type Error = ApiError;
-    type Future = Extraction<Self>;
-
-    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        admit(request, payload, |caller, _| caller.may_provision(), |caller| Self { caller })
-    }
-}
-
-/// A provisioning admin, or support staff, for manual corrections for any customer.
-#[derive(Debug)]
-pub struct ProvisionerOrStaff {
-    /// The caller.
-    pub caller: Caller,
-}
-
-impl FromRequest for ProvisionerOrStaff {
-    type Error = ApiError;
-    type Future = Extraction<Self>;
-
-    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        admit(request, payload, |caller, _| caller.may_provision() || caller.is_staff(), |caller| Self { caller })
-    }
-}
+permitted!(
+    /// A provisioning admin, who creates and edits agreements, plans and renewals of every customer.
+    Provisioner,
+    |caller, _| caller.may_provision()
+);
+permitted!(
+    /// A provisioning admin, or support staff, for manual corrections for any customer.
+    ProvisionerOrStaff,
+    |caller, _| caller.may_provision() || caller.is_staff()
+);
+permitted!(
+    /// Support staff, who may look up every customer's licenses.
+    Staff,
+    |caller, _| caller.is_staff()
+);
+permitted!(
+    /// The service that retires people.
+    RetirementWorker,
+    |caller, state| caller.token.username == state.retirement_worker || caller.is_superuser()
+);
 
 /// A caller who may read the history of the entity in the path: a `license_uuid`, `subscription_uuid` or
 /// `customer_agreement_uuid`.
@@ -353,43 +354,6 @@ impl FromRequest for HistoryReader {
             listing.check(customer.await?, of.entity())?;
             Ok(Self { of })
         })
-    }
-}
-
-/// Support staff, who may look up every customer's licenses.
-#[derive(Debug)]
-pub struct Staff {
-    /// The caller.
-    pub caller: Caller,
-}
-
-impl FromRequest for Staff {
-    type Error = ApiError;
-    type Future = Extraction<Self>;
-
-    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        admit(request, payload, |caller, _| caller.is_staff(), |caller| Self { caller })
-    }
-}
-
-/// The service that retires people.
-#[derive(Debug)]
-pub struct RetirementWorker {
-    /// The caller.
-    pub caller: Caller,
-}
-
-impl FromRequest for RetirementWorker {
-    type Error = ApiError;
-    type Future = Extraction<Self>;
-
-    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        admit(
-            request,
-            payload,
-            |caller, state| caller.token.username == state.retirement_worker || caller.is_superuser(),
-            |caller| Self { caller },
-        )
     }
 }
 

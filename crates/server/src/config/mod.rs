@@ -28,7 +28,7 @@ use uuid::Uuid;
 
 pub use delivery::{MailConfig, WebhooksConfig, WorkerConfig};
 pub use load::ConfigError;
-use read::{comma_list, filter, origins, socket_address, text, uuids, web_address, whole_number};
+use read::{filter, origins, socket_address, text, user_ids, uuids, web_address, whole_number};
 pub use schedule::ScheduleConfig;
 pub use upstreams::{
     BrazeCampaigns, BrazeConfig, CatalogConfig, LmsConfig, OauthConfig, S3Config, SegmentConfig, SmtpConfig,
@@ -230,7 +230,7 @@ pub struct ThrottleConfig {
     #[serde(deserialize_with = "whole_number::<_, _, 1, 1_000_000>")]
     pub user_per_minute: u32,
     /// LMS user ids without a limit; in the environment a comma-separated list.
-    #[serde(deserialize_with = "comma_list")]
+    #[serde(deserialize_with = "user_ids")]
     pub exempt_user_ids: Vec<i64>,
 }
 

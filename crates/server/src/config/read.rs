@@ -89,110 +89,62 @@ pub(super) fn ratio<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D
     deserializer.deserialize_any(Ratio)
 }
 
-/// A list of user ids: a TOML list, or comma-separated text.
-pub(super) fn comma_list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<i64>, D::Error> {
-    struct Ids;
+/// A TOML list, or comma-separated text. `item` says what is wrong with an item.
+fn list<'de, D: Deserializer<'de>, T>(
+    deserializer: D,
+    items: &'static str,
+    item: fn(&str) -> Result<T, String>,
+) -> Result<Vec<T>, D::Error> {
+    struct Items<T>(&'static str, fn(&str) -> Result<T, String>);
 
-    impl<'de> Visitor<'de> for Ids {
-        type Value = Vec<i64>;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a list of user ids")
-        }
-
-        fn visit_str<E: Error>(self, text: &str) -> Result<Vec<i64>, E> {
-            text.split(',')
-                .map(str::trim)
-                .filter(|id| !id.is_empty())
-                .map(|id| id.parse().map_err(|_| E::custom(format!("`{}` is not a user id", id.escape_debug()))))
-                .collect()
-        }
-
-        fn visit_i64<E: Error>(self, id: i64) -> Result<Vec<i64>, E> {
-            Ok(vec![id])
-        }
-
-        fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Vec<i64>, A::Error> {
-            let mut ids = Vec::new();
-            while let Some(id) = sequence.next_element()? {
-                ids.push(id);
-            }
-            Ok(ids)
-        }
-    }
-
-    deserializer.deserialize_any(Ids)
-}
-
-/// A list of UUIDs: a TOML list, or comma-separated text.
-pub(super) fn uuids<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Uuid>, D::Error> {
-    struct Uuids;
-
-    fn uuid<E: Error>(text: &str) -> Result<Uuid, E> {
-        text.parse().map_err(|_| E::custom(format!("`{}` is not a UUID", text.escape_debug())))
-    }
-
-    impl<'de> Visitor<'de> for Uuids {
-        type Value = Vec<Uuid>;
+    impl<'de, T> Visitor<'de> for Items<T> {
+        type Value = Vec<T>;
 
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a list of UUIDs")
+            write!(f, "a list of {}", self.0)
         }
 
-        fn visit_str<E: Error>(self, text: &str) -> Result<Vec<Uuid>, E> {
-            text.split(',').map(str::trim).filter(|text| !text.is_empty()).map(uuid).collect()
+        fn visit_str<E: Error>(self, text: &str) -> Result<Vec<T>, E> {
+            let items = text.split(',').map(str::trim).filter(|text| !text.is_empty());
+            items.map(|text| self.1(text).map_err(E::custom)).collect()
         }
 
-        fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Vec<Uuid>, A::Error> {
-            let mut uuids = Vec::new();
+        fn visit_i64<E: Error>(self, number: i64) -> Result<Vec<T>, E> {
+            self.visit_str(&number.to_string())
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Vec<T>, A::Error> {
+            let mut items = Vec::new();
             while let Some(text) = sequence.next_element::<String>()? {
-                uuids.push(uuid(text.trim())?);
+                items.push(self.1(text.trim()).map_err(A::Error::custom)?);
             }
-            Ok(uuids)
+            Ok(items)
         }
     }
 
-    deserializer.deserialize_any(Uuids)
+    deserializer.deserialize_any(Items(items, item))
 }
 
-/// A list of web origins: a TOML list, or comma-separated text. Each is kept as browsers send it.
-pub(super) fn origins<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
-    struct Origins;
+/// A list of user ids.
+pub(super) fn user_ids<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<i64>, D::Error> {
+    list(deserializer, "user ids", |id| id.parse().map_err(|_| format!("`{}` is not a user id", id.escape_debug())))
+}
 
-    fn origin<E: Error>(text: &str) -> Result<String, E> {
+/// A list of UUIDs.
+pub(super) fn uuids<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Uuid>, D::Error> {
+    list(deserializer, "UUIDs", |text| text.parse().map_err(|_| format!("`{}` is not a UUID", text.escape_debug())))
+}
+
+/// A list of web origins. Each is kept as browsers send it.
+pub(super) fn origins<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    list(deserializer, "origins", |text| {
         let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
-        let origin = url.map(|url| (url.origin().ascii_serialization(), url));
-        match origin {
+        match url.map(|url| (url.origin().ascii_serialization(), url)) {
             // No path and no wildcard: it would look like a rule and match nothing.
             Some((origin, url)) if url.as_str() == format!("{origin}/") && !origin.contains('*') => Ok(origin),
-            _ => {
-                let text = text.escape_debug();
-                Err(E::custom(format!("`{text}` is not an origin, such as https://portal.example.com")))
-            }
+            _ => Err(format!("`{}` is not an origin, such as https://portal.example.com", text.escape_debug())),
         }
-    }
-
-    impl<'de> Visitor<'de> for Origins {
-        type Value = Vec<String>;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a list of origins")
-        }
-
-        fn visit_str<E: Error>(self, text: &str) -> Result<Vec<String>, E> {
-            text.split(',').map(str::trim).filter(|text| !text.is_empty()).map(origin).collect()
-        }
-
-        fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Vec<String>, A::Error> {
-            let mut origins = Vec::new();
-            while let Some(text) = sequence.next_element::<String>()? {
-                origins.push(origin(text.trim())?);
-            }
-            Ok(origins)
-        }
-    }
-
-    deserializer.deserialize_any(Origins)
+    })
 }
 
 /// An IP address and a port.
