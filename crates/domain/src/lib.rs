@@ -76,6 +76,9 @@
 //!
 //! `examples/embedding.rs` plays a longer story. Why things are as they are stands in the repository's `docs/adr`.
 
+#[macro_use]
+mod names;
+
 pub mod delivery;
 pub mod error;
 pub mod history;

@@ -70,7 +70,7 @@ fn version(of: EntityRef, row: VersionRow) -> Result<Version, Error> {
         number: row.history_id,
         at: row.history_date.0,
         by: row.history_user,
-        kind: ChangeKind::from_sign(&row.history_type).ok_or_else(|| unreadable("history_type"))?,
+        kind: ChangeKind::from_name(&row.history_type).ok_or_else(|| unreadable("history_type"))?,
         reason: row.history_change_reason,
         row: Row::read(of.fields(), &json).map_err(unreadable)?,
     })

@@ -91,21 +91,11 @@ pub enum ChangeKind {
     Deleted,
 }
 
-impl ChangeKind {
-    /// Its sign on the wire and in storage: `+`, `~` or `-`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Added => "+",
-            Self::Changed => "~",
-            Self::Deleted => "-",
-        }
-    }
-
-    /// The kind with that sign.
-    pub fn from_sign(sign: &str) -> Option<Self> {
-        [Self::Added, Self::Changed, Self::Deleted].into_iter().find(|kind| kind.as_str() == sign)
-    }
-}
+names!(ChangeKind {
+    Added => "+",
+    Changed => "~",
+    Deleted => "-",
+});
 
 /// A row as one change left it; of a deletion, as it last was.
 #[derive(Debug, Clone, PartialEq, Eq)]

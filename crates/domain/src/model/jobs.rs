@@ -16,23 +16,10 @@ pub enum JobKind {
     RevokeAll,
 }
 
-impl JobKind {
-    /// Every kind.
-    pub const ALL: [Self; 2] = [Self::Provision, Self::RevokeAll];
-
-    /// Its name in storage.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Provision => "provision",
-            Self::RevokeAll => "revoke_all",
-        }
-    }
-
-    /// The kind of that name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
-    }
-}
+names!(JobKind {
+    Provision => "provision",
+    RevokeAll => "revoke_all",
+});
 
 /// Work to be done on a plan. A plan has at most one job of each kind.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -92,7 +92,7 @@ pub struct FormerSeat {
     pub activation_date: Option<DateTime<Utc>>,
 }
 
-/// A license's stand without its data, as it is filtered by and written on the wire.
+/// A license's stand without its data, as it is filtered by and written on the wire. Lists sort by it in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LicenseStatus {
@@ -106,26 +106,16 @@ pub enum LicenseStatus {
     Unassigned,
 }
 
+names!(LicenseStatus {
+    Activated => "activated",
+    Assigned => "assigned",
+    Revoked => "revoked",
+    Unassigned => "unassigned",
+});
+
 impl LicenseStatus {
-    /// Every status, in the order lists sort by.
-    pub const ALL: [Self; 4] = [Self::Activated, Self::Assigned, Self::Revoked, Self::Unassigned];
     /// The statuses of a license in somebody's hands.
     pub const LIVE: [Self; 2] = [Self::Activated, Self::Assigned];
-
-    /// The name on the wire and in storage.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Activated => "activated",
-            Self::Assigned => "assigned",
-            Self::Revoked => "revoked",
-            Self::Unassigned => "unassigned",
-        }
-    }
-
-    /// The status of that name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|status| status.as_str() == name)
-    }
 }
 
 impl std::fmt::Display for LicenseStatus {
@@ -338,6 +328,62 @@ impl License {
     /// Whether it is in somebody's hands. A person holds at most one live license of a plan.
     pub fn is_live(&self) -> bool {
         LicenseStatus::LIVE.contains(&self.status())
+    }
+
+    /// The address of its holder, or of its last one where it is revoked.
+    pub fn holder_email(&self) -> Option<&Email> {
+        match &self.state {
+            LicenseState::Revoked { former, .. } => former.email.as_ref(),
+            _ => self.seat().map(|seat| &seat.email),
+        }
+    }
+
+    /// The id of its holder in the LMS, or of its last one where it is revoked.
+    pub fn lms_user_id(&self) -> Option<LmsUserId> {
+        match &self.state {
+            LicenseState::Revoked { former, .. } => former.lms_user_id,
+            _ => self.seat()?.lms_user_id,
+        }
+    }
+
+    /// The secret of its activation link, which activates nothing any more where it is revoked.
+    pub fn activation_key(&self) -> Option<ActivationKey> {
+        match &self.state {
+            LicenseState::Revoked { former, .. } => former.activation_key,
+            _ => self.seat().map(|seat| seat.activation_key),
+        }
+    }
+
+    /// When it was handed out last.
+    pub fn assigned_date(&self) -> Option<DateTime<Utc>> {
+        match &self.state {
+            LicenseState::Revoked { former, .. } => former.assigned_date,
+            _ => self.seat().map(|seat| seat.assigned_date),
+        }
+    }
+
+    /// When it was activated.
+    pub fn activation_date(&self) -> Option<DateTime<Utc>> {
+        match &self.state {
+            LicenseState::Activated { activation_date, .. } => Some(*activation_date),
+            LicenseState::Revoked { former, .. } => former.activation_date,
+            LicenseState::Unassigned | LicenseState::Assigned(_) => None,
+        }
+    }
+
+    /// When its learner was last asked to activate it.
+    pub fn last_remind_date(&self) -> Option<DateTime<Utc>> {
+        match &self.state {
+            LicenseState::Revoked { former, .. } => former.last_remind_date,
+            _ => self.seat()?.last_remind_date,
+        }
+    }
+
+    fn seat(&self) -> Option<&Seat> {
+        match &self.state {
+            LicenseState::Assigned(seat) | LicenseState::Activated { seat, .. } => Some(seat),
+            LicenseState::Unassigned | LicenseState::Revoked { .. } => None,
+        }
     }
 
     /// Its data in one row, as storage and the wire have it.

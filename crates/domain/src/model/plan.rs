@@ -279,24 +279,10 @@ pub enum ChangeReason {
     Other,
 }
 
-impl ChangeReason {
-    /// Every reason.
-    pub const ALL: [Self; 5] =
-        [Self::New, Self::IncorrectUserInput, Self::DelayedPayment, Self::OrganizationRequestedChange, Self::Other];
-
-    /// Its name on the wire and in storage.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::New => "new",
-            Self::IncorrectUserInput => "incorrect_user_input",
-            Self::DelayedPayment => "delayed_payment",
-            Self::OrganizationRequestedChange => "organization_requested_change",
-            Self::Other => "other",
-        }
-    }
-
-    /// The reason of that name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|reason| reason.as_str() == name)
-    }
-}
+names!(ChangeReason {
+    New => "new",
+    IncorrectUserInput => "incorrect_user_input",
+    DelayedPayment => "delayed_payment",
+    OrganizationRequestedChange => "organization_requested_change",
+    Other => "other",
+});

@@ -22,24 +22,13 @@ pub enum LicenseTypesToCopy {
     Nothing,
 }
 
+names!(LicenseTypesToCopy {
+    AssignedAndActivated => "assigned_and_activated",
+    Activated => "activated",
+    Nothing => "nothing",
+});
+
 impl LicenseTypesToCopy {
-    /// Every choice.
-    pub const ALL: [Self; 3] = [Self::AssignedAndActivated, Self::Activated, Self::Nothing];
-
-    /// Its name on the wire and in storage.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::AssignedAndActivated => "assigned_and_activated",
-            Self::Activated => "activated",
-            Self::Nothing => "nothing",
-        }
-    }
-
-    /// The choice of that name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|types| types.as_str() == name)
-    }
-
     /// The states of the licenses to carry over.
     pub fn statuses(self) -> &'static [LicenseStatus] {
         match self {

@@ -30,25 +30,11 @@ pub enum NotificationKind {
     PeriodicInformational,
 }
 
-impl NotificationKind {
-    /// Every kind.
-    pub const ALL: [Self; 3] =
-        [Self::LimitedAllocationsRemaining, Self::NoAllocationsRemaining, Self::PeriodicInformational];
-
-    /// The name on the wire and in storage.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::LimitedAllocationsRemaining => "limited_allocations_remaining",
-            Self::NoAllocationsRemaining => "no_allocations_remaining",
-            Self::PeriodicInformational => "periodic_informational",
-        }
-    }
-
-    /// The kind of that name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
-    }
-}
+names!(NotificationKind {
+    LimitedAllocationsRemaining => "limited_allocations_remaining",
+    NoAllocationsRemaining => "no_allocations_remaining",
+    PeriodicInformational => "periodic_informational",
+});
 
 /// The mark that something was done for a license, so that it is done once.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -16,14 +16,6 @@ use crate::use_cases::manager::LicenseManager;
 /// The most licenses of one transaction: storage holds each with its history and messages.
 const AT_ONCE: i64 = 5_000;
 
-fn name(purge: Purge) -> &'static str {
-    match purge {
-        Purge::PlanExpired => "plan_expired",
-        Purge::Revoked => "revoked",
-        Purge::NeverActivated => "never_activated",
-    }
-}
-
 /// Licenses that were deleted are in the history alone, and nothing is left of them to revoke or to free.
 const DELETED: &str = "deleted";
 
@@ -35,7 +27,7 @@ impl LicenseManager {
     ///
     /// The summary's uuids are the licenses. It counts those of each kind: `plan_expired`, `revoked`, `never_activated`, `deleted`.
     pub fn retire_old_licenses(&self, dry_run: bool, supervisor: &dyn Supervisor) -> OperationSummary {
-        let counts: Vec<&str> = Purge::ALL.map(name).into_iter().chain([DELETED]).collect();
+        let counts: Vec<&str> = Purge::ALL.map(Purge::as_str).into_iter().chain([DELETED]).collect();
         let mut run = Run::new(self, supervisor, "retire-old-licenses", dry_run, &counts);
         let outcome = Purge::ALL
             .into_iter()
@@ -48,7 +40,7 @@ impl LicenseManager {
         let due = run.started;
         self.in_batches(
             run,
-            name(purge),
+            purge.as_str(),
             |unit, after, batch| Ok(ids(&unit.purge().due_after(purge, due, after, batch)?)),
             |unit, batch| self.purge_batch(unit, purge, due, batch),
         )

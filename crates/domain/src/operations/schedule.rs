@@ -22,38 +22,16 @@ pub enum RecurringOperation {
     ValidateNumCatalogQueries,
 }
 
-impl RecurringOperation {
-    /// Every operation.
-    pub const ALL: [Self; 8] = [
-        Self::ProcessRenewals,
-        Self::ExpireSubscriptions,
-        Self::UnlinkExpiredLicenses,
-        Self::RetireOldLicenses,
-        Self::ProcessAutoScalablePlans,
-        Self::SendLicenseUtilizationEmails,
-        Self::TriggerEventForLicenses,
-        Self::ValidateNumCatalogQueries,
-    ];
-
-    /// Its name, as that of its command.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::ProcessRenewals => "process-renewals",
-            Self::ExpireSubscriptions => "expire-subscriptions",
-            Self::UnlinkExpiredLicenses => "unlink-expired-licenses",
-            Self::RetireOldLicenses => "retire-old-licenses",
-            Self::ProcessAutoScalablePlans => "process-auto-scalable-plans",
-            Self::SendLicenseUtilizationEmails => "send-license-utilization-emails",
-            Self::TriggerEventForLicenses => "trigger-event-for-licenses",
-            Self::ValidateNumCatalogQueries => "validate-num-catalog-queries",
-        }
-    }
-
-    /// The operation of that name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|operation| operation.as_str() == name)
-    }
-}
+names!(RecurringOperation {
+    ProcessRenewals => "process-renewals",
+    ExpireSubscriptions => "expire-subscriptions",
+    UnlinkExpiredLicenses => "unlink-expired-licenses",
+    RetireOldLicenses => "retire-old-licenses",
+    ProcessAutoScalablePlans => "process-auto-scalable-plans",
+    SendLicenseUtilizationEmails => "send-license-utilization-emails",
+    TriggerEventForLicenses => "trigger-event-for-licenses",
+    ValidateNumCatalogQueries => "validate-num-catalog-queries",
+});
 
 /// The operations that run by themselves, and when.
 pub type Timetable = BTreeMap<RecurringOperation, CronExpression>;
@@ -201,24 +179,11 @@ pub enum RunOutcome {
     Interrupted,
 }
 
-impl RunOutcome {
-    /// Every outcome.
-    pub const ALL: [Self; 3] = [Self::Complete, Self::Failed, Self::Interrupted];
-
-    /// Its name in storage and on the wire.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Complete => "complete",
-            Self::Failed => "failed",
-            Self::Interrupted => "interrupted",
-        }
-    }
-
-    /// The outcome of that name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|outcome| outcome.as_str() == name)
-    }
-}
+names!(RunOutcome {
+    Complete => "complete",
+    Failed => "failed",
+    Interrupted => "interrupted",
+});
 
 /// What a run did, in few words.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

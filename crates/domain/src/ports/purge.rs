@@ -5,7 +5,8 @@ use crate::model::email::Email;
 use crate::model::ids::LicenseId;
 use crate::model::license::License;
 
-/// Why a license is to forget its holder. Each counts from a moment, and waits as long as the agreement keeps personal data.
+/// Why a license is to forget its holder. Each counts from a moment, and waits as long as the agreement keeps personal data. They are
+/// looked at in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purge {
     /// Its plan ended.
@@ -16,10 +17,11 @@ pub enum Purge {
     NeverActivated,
 }
 
-impl Purge {
-    /// Every reason, in the order in which they are looked at.
-    pub const ALL: [Self; 3] = [Self::PlanExpired, Self::Revoked, Self::NeverActivated];
-}
+names!(Purge {
+    PlanExpired => "plan_expired",
+    Revoked => "revoked",
+    NeverActivated => "never_activated",
+});
 
 /// A license that was deleted, which is in the history alone.
 #[derive(Debug, Clone, PartialEq, Eq)]

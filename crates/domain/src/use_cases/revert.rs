@@ -47,17 +47,12 @@ pub enum LeftAlone {
     Unchanged,
 }
 
-impl LeftAlone {
-    /// Its name on the wire.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::DidNotExist => "did_not_exist",
-            Self::InAnotherPlan => "in_another_plan",
-            Self::HolderRetired => "holder_retired",
-            Self::Unchanged => "unchanged",
-        }
-    }
-}
+names!(LeftAlone {
+    DidNotExist => "did_not_exist",
+    InAnotherPlan => "in_another_plan",
+    HolderRetired => "holder_retired",
+    Unchanged => "unchanged",
+});
 
 impl LicenseManager {
     /// Sets the state of a plan's licenses back to how it was at a moment: status, holder, dates and key. A dry run changes
