@@ -56,7 +56,7 @@ pub fn main() -> Result<(), Box<dyn std::error::Error>> {
     clock.advance(Duration::days(1));
     let person = Person { email: amy, lms_user_id: Some(LmsUserId(7)) };
     let license = manager.own_licenses_of_plan(plan, &person)?.remove(0);
-    let key = license.columns().activation_key.ok_or("a license in somebody's hands has a key")?;
+    let key = license.activation_key().ok_or("a license in somebody's hands has a key")?;
     manager.activate(&Actor::user("amy"), key, &person)?;
     let everybody = LicenseSelection::Matching(LicenseFilter::default());
     assert_eq!(manager.remind(plan, &everybody, &ReminderMail::default())?, 2);

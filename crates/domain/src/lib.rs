@@ -49,7 +49,7 @@
 //!
 //! // … who activates it with the key from the mail.
 //! let person = Person { email, lms_user_id: Some(LmsUserId(7)) };
-//! let key = manager.own_licenses_of_plan(plan, &person)?[0].columns().activation_key.ok_or("no key")?;
+//! let key = manager.own_licenses_of_plan(plan, &person)?[0].activation_key().ok_or("no key")?;
 //! manager.activate(&Actor::user("amy"), key, &person)?;
 //! assert_eq!(manager.plan(plan)?.plans[0].counts, LicenseCounts { activated: 1, unassigned: 2, ..Default::default() });
 //! # Ok(())

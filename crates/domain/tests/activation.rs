@@ -11,7 +11,7 @@ use support::*;
 use uuid::Uuid;
 
 fn key_of(world: &World, plan: PlanId, address: &str) -> ActivationKey {
-    world.license_of(plan, address).columns().activation_key.unwrap()
+    world.license_of(plan, address).activation_key().unwrap()
 }
 
 fn activate(world: &World, key: ActivationKey, address: &str) -> Result<LearnerView, Error> {

@@ -42,7 +42,7 @@ fn the_event_and_the_mail_tell_who_got_what() {
     let mail = AssignmentMail { greeting: "Hello".to_owned(), closing: "Bye".to_owned(), ..AssignmentMail::default() };
     world.manager.assign(&admin(), plan, &learners(["amy@example.com"]), &mail).unwrap();
     let license = world.license_of(plan, "amy@example.com");
-    let key = license.columns().activation_key.unwrap();
+    let key = license.activation_key().unwrap();
     assert_eq!(
         world.owed(Topic::Assignment),
         [serde_json::json!({

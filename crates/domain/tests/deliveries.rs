@@ -23,7 +23,7 @@ fn an_assigned_learner_is_linked_and_then_mailed() {
     assert_eq!(town.upstreams.calls(), ["link amy", "track assigned", "assignment amy"]);
     assert_eq!(town.waiting(), []);
 
-    let key = town.world.license_of(plan, "amy@example.com").columns().activation_key.unwrap();
+    let key = town.world.license_of(plan, "amy@example.com").activation_key().unwrap();
     let mail = town.upstreams.told(|told| told.mails.remove(0));
     let expected = serde_json::json!({
         "greeting": "Hello",
@@ -92,7 +92,7 @@ fn who_is_reminded_is_noted_when_the_mail_has_gone_out() {
     let everybody = LicenseSelection::Emails(vec![email("amy@example.com"), email("bob@example.com")]);
     town.world.clock.advance(Duration::days(1));
     town.world.manager.remind(plan, &everybody, &ReminderMail::default()).unwrap();
-    let reminded = |address| town.world.license_of(plan, address).columns().last_remind_date.unwrap();
+    let reminded = |address| town.world.license_of(plan, address).last_remind_date().unwrap();
     let assigned = beginning();
 
     town.upstreams.fail([away()]);
@@ -100,7 +100,7 @@ fn who_is_reminded_is_noted_when_the_mail_has_gone_out() {
     assert_eq!((reminded("amy@example.com"), reminded("bob@example.com")), (assigned, assigned));
 
     // Bob begins to use his license before the mail goes out.
-    let key = town.world.license_of(plan, "bob@example.com").columns().activation_key.unwrap();
+    let key = town.world.license_of(plan, "bob@example.com").activation_key().unwrap();
     town.world.manager.activate(&Actor::user("bob"), key, &person("bob@example.com", 8)).unwrap();
     town.world.clock.advance(Duration::minutes(2));
     town.deliver();

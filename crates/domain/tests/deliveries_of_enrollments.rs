@@ -67,7 +67,7 @@ fn learners_with_licenses_are_enrolled_and_the_others_listed() {
     town.deliver_lane(Lane::Enrollment);
     let enrolled = town.upstreams.told(|told| std::mem::take(&mut told.enrollments));
     let license = |address: &str| town.world.license_of(plan, address);
-    let key = license("bob@example.com").columns().activation_key.unwrap();
+    let key = license("bob@example.com").activation_key().unwrap();
     let link = format!("https://learn.example.com/acme/licenses/{key}/activate");
     let expected = [("amy@example.com", None), ("bob@example.com", Some(link))].map(|(address, activation_link)| {
         let (course_run_key, license) = (DEMO.to_owned(), license(address).id);

@@ -166,7 +166,7 @@ fn an_address_without_an_account_is_joined_with_nothing() {
     let town = Town::new();
     let plan = town.world.plan(1);
     town.world.assign(plan, &learners(["amy@example.com"])).unwrap();
-    let key = town.world.license_of(plan, "amy@example.com").columns().activation_key.unwrap();
+    let key = town.world.license_of(plan, "amy@example.com").activation_key().unwrap();
     let amy = Person { email: email("amy@example.com"), lms_user_id: None };
     town.world.manager.activate(&Actor::user("amy"), key, &amy).unwrap();
     town.deliver();

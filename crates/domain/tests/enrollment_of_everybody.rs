@@ -134,7 +134,7 @@ fn who_is_retired_between_two_parts_leaves_the_results() {
     let first = town.upstreams.told(|told| told.enrollments[0].clone());
     let license = town.world.license_of(plan, first.email.as_str());
     let person = person(first.email.as_str(), 7);
-    let key = license.columns().activation_key.unwrap();
+    let key = license.activation_key().unwrap();
     town.world.manager.activate(&Actor::user("somebody"), key, &person).unwrap();
     town.world.manager.retire(&Actor::service(), LmsUserId(7), "somebody").unwrap();
     town.deliver_lane(Lane::Enrollment);

@@ -78,7 +78,7 @@ fn a_new_address_is_taken_over_by_all_licenses_of_the_person() {
     world.clock.advance(Duration::hours(1));
 
     let seen = view(&world, &person("new@example.com", 7), LIVE);
-    assert_eq!(seen.licenses[0].license.columns().user_email, Some(email("new@example.com")));
+    assert_eq!(seen.licenses[0].license.holder_email(), Some(&email("new@example.com")));
     for plan in [live, revoked] {
         let license = world.license_of(plan, "new@example.com");
         assert_eq!(license.modified, beginning() + Duration::hours(1));
@@ -147,8 +147,8 @@ fn of_two_licenses_of_one_plan_under_old_addresses_one_takes_the_new_address() {
     world.activate(plan, "second@example.com", 7);
     let seen = view(&world, &person("new@example.com", 7), LIVE);
     assert_eq!(seen.licenses.len(), 2);
-    let holders = seen.licenses.iter().filter_map(|found| found.license.columns().user_email);
-    assert_eq!(holders.filter(|holder| *holder == email("new@example.com")).count(), 1);
+    let holders = seen.licenses.iter().filter_map(|found| found.license.holder_email());
+    assert_eq!(holders.filter(|holder| **holder == email("new@example.com")).count(), 1);
 }
 
 #[test]

@@ -43,7 +43,7 @@ fn a_misspelt_holder_is_corrected() {
     let last = world.store.history().pop().unwrap();
     assert_eq!((last.id, last.change.by.as_deref()), (before.id.to_string(), Some("staff")));
     edit(&world, before.id, LicenseEdit { lms_user_id: Some(None), ..LicenseEdit::default() }).unwrap();
-    assert_eq!(world.license_of(plan, "amy@example.com").columns().lms_user_id, None);
+    assert_eq!(world.license_of(plan, "amy@example.com").lms_user_id(), None);
 }
 
 #[test]

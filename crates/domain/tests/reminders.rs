@@ -42,7 +42,7 @@ fn a_reminder_carries_the_key_and_the_admin_s_words() {
     let mail = ReminderMail { greeting: "Hello".to_owned(), closing: "Thanks".to_owned() };
     assert_eq!(world.manager.remind(plan, &those(&["bob@example.com"]), &mail), Ok(1));
     let license = world.license_of(plan, "bob@example.com");
-    let key = license.columns().activation_key.unwrap().to_string();
+    let key = license.activation_key().unwrap().to_string();
     assert_eq!(
         world.owed(Topic::Reminder),
         [serde_json::json!({

@@ -51,7 +51,7 @@ fn who_holds_a_license_holds_one_of_the_plan_that_follows() {
         let (original, copy) = (world.license_of(prior, address), world.license_of(renewed, address));
         let earlier = before.iter().find(|license| license.id == original.id).unwrap().clone();
         assert_eq!(original, License { renewed_to: Some(copy.id), modified: now, ..earlier.clone() });
-        let activation_date = earlier.columns().activation_date.map(|_| start);
+        let activation_date = earlier.activation_date().map(|_| start);
         let expected =
             LicenseColumns { assigned_date: Some(now), last_remind_date: None, activation_date, ..earlier.columns() };
         assert_eq!(copy.columns(), expected);
@@ -178,7 +178,7 @@ fn a_plan_that_waits_is_filled_up_from_what_it_has() {
     assert!(kept.iter().all(|id| licenses.iter().any(|license| license.id == *id)));
     let plan = world.details(waiting);
     assert_eq!((plan.title, plan.desired_num_licenses), (title, Some(5)));
-    let start = world.license_of(waiting, "amy@example.com").columns().activation_date;
+    let start = world.license_of(waiting, "amy@example.com").activation_date();
     assert_eq!(start, Some(plan.start_date));
 }
 
@@ -378,9 +378,9 @@ fn a_renewal_that_is_deleted_leaves_its_plans() {
 fn a_key_activates_the_license_of_both_plans() {
     let world = World::new();
     let prior = plan_in_use(&world);
-    let key = world.license_of(prior, "bob@example.com").columns().activation_key;
+    let key = world.license_of(prior, "bob@example.com").activation_key();
     let renewed = world.renew(world.schedule(&world.terms(prior, 3))).unwrap();
-    assert_eq!(world.license_of(renewed, "bob@example.com").columns().activation_key, key);
+    assert_eq!(world.license_of(renewed, "bob@example.com").activation_key(), key);
     world.manager.activate(&Actor::user("bob"), key.unwrap(), &person("bob@example.com", 8)).unwrap();
     assert_eq!(world.license_of(prior, "bob@example.com").status(), LicenseStatus::Activated);
 }

@@ -56,7 +56,7 @@ fn enrollments_end_only_for_licenses_in_use_by_somebody_the_lms_knows() {
     let plan = world.plan(3);
     world.activate(plan, "amy@example.com", 7);
     world.assign(plan, &learners(["bob@example.com", "eve@example.com"])).unwrap();
-    let key = world.license_of(plan, "eve@example.com").columns().activation_key.unwrap();
+    let key = world.license_of(plan, "eve@example.com").activation_key().unwrap();
     let eve = ports::Person { email: email("eve@example.com"), lms_user_id: None };
     world.manager.activate(&Actor::user("eve"), key, &eve).unwrap();
 

@@ -52,7 +52,7 @@ fn named_licenses_move_with_who_holds_them() {
     let job = run(&world, create(&world, &order(&world, plans, live(&world, old)))).unwrap();
     let now = world.manager.now();
     for license in before {
-        let address = license.columns().user_email.unwrap();
+        let address = license.holder_email().cloned().unwrap();
         let expected = License { plan: new, modified: now, ..license };
         assert_eq!(world.license_of(new, address.as_str()), expected);
     }

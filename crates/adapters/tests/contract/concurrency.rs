@@ -167,7 +167,7 @@ pub fn a_learner_assigned_by_many_at_once_gets_one_license(db: &dyn Database) {
     assert_eq!(outcomes.iter().map(|outcome| outcome.already_associated).sum::<usize>(), 15);
     let live = store.write(|unit| unit.licenses().lock_live(plan_id(1), &LicenseFilter::default(), 100)).unwrap();
     assert_eq!(live.len(), 17);
-    let mut emails: Vec<_> = live.iter().filter_map(|license| license.columns().user_email).collect();
+    let mut emails: Vec<_> = live.iter().filter_map(|license| license.holder_email().cloned()).collect();
     emails.sort();
     emails.dedup();
     assert_eq!(emails.len(), 17);
@@ -308,7 +308,7 @@ pub fn a_transfer_never_gives_a_learner_two_licenses(db: &dyn Database) {
     let live = |plan| {
         let live =
             store.write(|unit| unit.licenses().lock_live(plan_id(plan), &LicenseFilter::default(), 100)).unwrap();
-        live.iter().filter_map(|license| license.columns().user_email).collect::<Vec<_>>()
+        live.iter().filter_map(|license| license.holder_email().cloned()).collect::<Vec<_>>()
     };
     let both = |mut emails: Vec<license_manager_domain::Email>| {
         emails.sort();

@@ -204,7 +204,7 @@ pub fn thousands_are_written_at_once(db: &dyn Database) {
     assert_eq!(all(&*store, 1), licenses);
     let counts = store.read(|unit| unit.licenses().counts(&[plan_id(1)])).unwrap();
     assert_eq!(counts[&plan_id(1)], LicenseCounts { assigned: NUMBER as i64, ..Default::default() });
-    let emails: Vec<_> = licenses.iter().filter_map(|license| license.columns().user_email).collect();
+    let emails: Vec<_> = licenses.iter().filter_map(|license| license.holder_email().cloned()).collect();
     let live = store.read(|unit| unit.licenses().live_emails(plan_id(1), &emails)).unwrap();
     assert_eq!(live.len(), emails.len());
     for license in &mut licenses {

@@ -31,11 +31,9 @@ impl Tables {
 
     /// Whether the holder has a live license of an active plan of the customer that is current.
     fn stays(&self, license: &License, unlinking: Unlinking<'_>) -> bool {
-        let holder = license.columns();
         self.licenses.values().any(|other| {
-            let columns = other.columns();
-            let same = columns.user_email == holder.user_email
-                || (columns.lms_user_id.is_some() && columns.lms_user_id == holder.lms_user_id);
+            let same = other.holder_email() == license.holder_email()
+                || (other.lms_user_id().is_some() && other.lms_user_id() == license.lms_user_id());
             let usable = |plan: &SubscriptionPlan| plan.is_active && plan.is_current(unlinking.now);
             same && other.is_live()
                 && self.plans.get(&other.plan).is_some_and(usable)
@@ -145,7 +143,7 @@ impl DueWorkRepository for MemoryUnit<'_> {
                 && !self.tables.stays(license, unlinking)
         };
         let found = next(self.tables.licenses.values().filter(due), after, limit);
-        Ok(found.filter_map(|license| Some((license.id, license.columns().user_email?))).collect())
+        Ok(found.filter_map(|license| Some((license.id, license.holder_email()?.clone()))).collect())
     }
 
     fn auto_scaling_agreements(&mut self) -> Result<Vec<AgreementId>, Error> {
@@ -188,7 +186,7 @@ impl DueWorkRepository for MemoryUnit<'_> {
         let of_active = |plan: &SubscriptionPlan| plan.agreement == agreement && plan.is_active;
         let due = |license: &&License| {
             license.status() == LicenseStatus::Activated
-                && license.columns().activation_date.is_some_and(|date| date < before)
+                && license.activation_date().is_some_and(|date| date < before)
                 && self.tables.plans.get(&license.plan).is_some_and(of_active)
                 && !self.tables.is_noted(license.id, event_name)
         };

@@ -12,28 +12,27 @@ use crate::model::plan::{LicenseCounts, PlanDetails};
 use crate::ports::{LicenseField, LicenseFilter, LicenseOrder, LicenseRepository, LimitOffset, Person};
 
 pub(super) fn matches(filter: &LicenseFilter, license: &License) -> bool {
-    let email = license.columns().user_email;
+    let email = license.holder_email();
     filter.statuses.as_ref().is_none_or(|statuses| statuses.contains(&license.status()))
         && filter
             .email_words
             .iter()
-            .all(|word| email.as_ref().is_some_and(|email| email.as_str().contains(&word.to_lowercase())))
+            .all(|word| email.is_some_and(|email| email.as_str().contains(&word.to_lowercase())))
         && filter
             .assigned_until
-            .is_none_or(|moment| license.columns().assigned_date.is_some_and(|assigned| assigned <= moment))
+            .is_none_or(|moment| license.assigned_date().is_some_and(|assigned| assigned <= moment))
         && !(filter.hide_retired && email.is_none() && license.status() == LicenseStatus::Revoked)
 }
 
 pub(super) fn compare(order: &[LicenseOrder], left: &License, right: &License) -> Ordering {
-    let (left_columns, right_columns) = (left.columns(), right.columns());
     order
         .iter()
         .map(|key| {
             let ordering = match key.field {
-                LicenseField::Status => left_columns.status.cmp(&right_columns.status),
-                LicenseField::UserEmail => left_columns.user_email.cmp(&right_columns.user_email),
-                LicenseField::ActivationDate => left_columns.activation_date.cmp(&right_columns.activation_date),
-                LicenseField::LastRemindDate => left_columns.last_remind_date.cmp(&right_columns.last_remind_date),
+                LicenseField::Status => left.status().cmp(&right.status()),
+                LicenseField::UserEmail => left.holder_email().cmp(&right.holder_email()),
+                LicenseField::ActivationDate => left.activation_date().cmp(&right.activation_date()),
+                LicenseField::LastRemindDate => left.last_remind_date().cmp(&right.last_remind_date()),
             };
             if key.descending { ordering.reverse() } else { ordering }
         })
@@ -59,9 +58,8 @@ fn count<'a>(licenses: impl Iterator<Item = &'a License>) -> LicenseCounts {
 }
 
 fn is_of(person: &Person, license: &License) -> bool {
-    let columns = license.columns();
-    columns.user_email.as_ref() == Some(&person.email)
-        || (person.lms_user_id.is_some() && columns.lms_user_id == person.lms_user_id)
+    license.holder_email() == Some(&person.email)
+        || (person.lms_user_id.is_some() && license.lms_user_id() == person.lms_user_id)
 }
 
 /// Refuses licenses that would give a person a second live license of a plan.
@@ -69,7 +67,7 @@ pub(super) fn check_holders(tables: &Tables, written: &[License]) -> Result<(), 
     let plans: HashSet<PlanId> = written.iter().map(|license| license.plan).collect();
     let mut holders = HashSet::new();
     for license in tables.licenses.values().filter(|license| license.is_live() && plans.contains(&license.plan)) {
-        if !holders.insert((license.plan, license.columns().user_email)) {
+        if !holders.insert((license.plan, license.holder_email())) {
             return Err(Conflict::LiveLicense.into());
         }
     }
@@ -121,11 +119,11 @@ impl LicenseRepository for MemoryUnit<'_> {
 
     fn of_email(&mut self, plan: PlanId, email: &Email) -> Result<Vec<License>, Error> {
         let licenses = of_plan(self.tables, plan);
-        Ok(licenses.filter(|license| license.columns().user_email.as_ref() == Some(email)).cloned().collect())
+        Ok(licenses.filter(|license| license.holder_email() == Some(email)).cloned().collect())
     }
 
     fn of_activation_key(&mut self, key: ActivationKey) -> Result<Vec<(License, PlanDetails)>, Error> {
-        let licenses = self.tables.licenses.values().filter(|license| license.columns().activation_key == Some(key));
+        let licenses = self.tables.licenses.values().filter(|license| license.activation_key() == Some(key));
         Ok(licenses
             .filter_map(|license| {
                 let plan = self.tables.plans.get(&license.plan)?;
@@ -146,14 +144,14 @@ impl LicenseRepository for MemoryUnit<'_> {
     fn live_emails(&mut self, plan: PlanId, emails: &[Email]) -> Result<Vec<Email>, Error> {
         let emails: HashSet<&Email> = emails.iter().collect();
         let live = of_plan(self.tables, plan).filter(|license| license.is_live());
-        Ok(live.filter_map(|license| license.columns().user_email).filter(|email| emails.contains(email)).collect())
+        Ok(live.filter_map(License::holder_email).filter(|email| emails.contains(email)).cloned().collect())
     }
 
     fn lock_live_of_emails(&mut self, plan: PlanId, emails: &[Email]) -> Result<Vec<License>, Error> {
         let emails: HashSet<&Email> = emails.iter().collect();
         let live = of_plan(self.written()?, plan).filter(|license| license.is_live());
         Ok(live
-            .filter(|license| license.columns().user_email.is_some_and(|email| emails.contains(&email)))
+            .filter(|license| license.holder_email().is_some_and(|email| emails.contains(email)))
             .cloned()
             .collect())
     }

@@ -30,7 +30,7 @@ impl LookupRepository for MemoryUnit<'_> {
 
     fn of_email(&mut self, email: &Email) -> Result<Vec<(License, PlanDetails)>, Error> {
         let licenses =
-            self.tables.licenses.values().filter(|license| license.columns().user_email.as_ref() == Some(email));
+            self.tables.licenses.values().filter(|license| license.holder_email() == Some(email));
         Ok(licenses.filter_map(|license| with_plan(self.tables, license)).collect())
     }
 
@@ -38,7 +38,7 @@ impl LookupRepository for MemoryUnit<'_> {
         let held = |license: &&License| {
             license.is_live()
                 && plans.contains(&license.plan)
-                && license.columns().user_email.is_some_and(|email| emails.contains(&email))
+                && license.holder_email().is_some_and(|email| emails.contains(email))
         };
         Ok(self.tables.licenses.values().filter(held).cloned().collect())
     }

@@ -165,8 +165,7 @@ impl PurgeRepository for MemoryUnit<'_> {
     }
 
     fn addresses_in_use(&mut self, emails: &[Email]) -> Result<Vec<Email>, Error> {
-        let carried: HashSet<Email> =
-            self.tables.licenses.values().filter_map(|license| license.columns().user_email).collect();
+        let carried: HashSet<&Email> = self.tables.licenses.values().filter_map(License::holder_email).collect();
         Ok(emails.iter().filter(|email| carried.contains(email)).cloned().collect())
     }
 

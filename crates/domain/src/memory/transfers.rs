@@ -81,12 +81,12 @@ impl TransferRepository for MemoryUnit<'_> {
     fn held_twice(&mut self, licenses: &[LicenseId], plan: PlanId) -> Result<Vec<HeldTwice>, Error> {
         let all = &self.tables.licenses;
         let present = all.values().filter(|license| license.plan == plan && license.is_live());
-        let holders: HashSet<_> = present.filter_map(|license| license.columns().user_email).collect();
+        let holders: HashSet<_> = present.filter_map(License::holder_email).collect();
         let mut ids = licenses.to_vec();
         ids.sort_unstable();
         let moving = ids.iter().filter_map(|id| all.get(id)).filter(|license| license.is_live());
         Ok(moving
-            .filter_map(|license| Some(HeldTwice { license: license.id, email: license.columns().user_email? }))
+            .filter_map(|license| Some(HeldTwice { license: license.id, email: license.holder_email()?.clone() }))
             .filter(|held| holders.contains(&held.email))
             .collect())
     }

@@ -87,7 +87,7 @@ impl UtilizationRepository for MemoryUnit<'_> {
         let licenses = self.tables.licenses.values();
         let idle = licenses.filter(|license| license.plan == plan && license.status() == LicenseStatus::Assigned);
         let mut idle: Vec<License> = idle.cloned().collect();
-        idle.sort_by_key(|license| (license.columns().assigned_date, license.id));
+        idle.sort_by_key(|license| (license.assigned_date(), license.id));
         idle.truncate(usize::try_from(limit).unwrap_or(0));
         Ok(idle)
     }

@@ -105,7 +105,7 @@ impl LicenseManager {
         if licenses.is_empty() {
             return Ok(Vec::new());
         }
-        let emails: BTreeSet<Email> = licenses.iter().filter_map(|license| license.columns().user_email).collect();
+        let emails: BTreeSet<Email> = licenses.iter().filter_map(License::holder_email).cloned().collect();
         let ids = ids(&licenses);
         let forgotten: Vec<License> = licenses
             .into_iter()

@@ -33,7 +33,7 @@ impl LicenseManager {
                 .of_activation_key(key)?
                 .into_iter()
                 .filter(|(license, details)| {
-                    license.columns().user_email.as_ref() == Some(&person.email)
+                    license.holder_email() == Some(&person.email)
                         && details.plan.is_active
                         && details.plan.is_current(now)
                 })
@@ -63,5 +63,5 @@ impl LicenseManager {
 
 /// A key that a renewal carried on belongs to licenses of several plans: one in use comes first, then the latest assigned.
 fn precedence(license: &License) -> (LicenseStatus, std::cmp::Reverse<Option<chrono::DateTime<chrono::Utc>>>) {
-    (license.status(), std::cmp::Reverse(license.columns().assigned_date))
+    (license.status(), std::cmp::Reverse(license.assigned_date()))
 }

@@ -59,7 +59,7 @@ impl LicenseManager {
         wanted: LearnerLicenses,
     ) -> Result<LearnerView, Error> {
         let view = self.read_learner_licenses(customer, person, wanted)?;
-        let has_it = |found: &&LearnerLicense| found.license.columns().user_email.as_ref() == Some(&person.email);
+        let has_it = |found: &&LearnerLicense| found.license.holder_email() == Some(&person.email);
         let (present, outdated): (Vec<_>, Vec<_>) = view.licenses.iter().partition(has_it);
         let taken: HashSet<PlanId> =
             present.iter().filter(|found| found.license.is_live()).map(|found| found.license.plan).collect();
@@ -120,7 +120,7 @@ impl LicenseManager {
     fn adopt_email(&self, actor: &Actor, person: &Person) -> Result<(), Error> {
         self.store.write(|unit| {
             let now = self.now();
-            let has_it = |license: &License| license.columns().user_email.as_ref() == Some(&person.email);
+            let has_it = |license: &License| license.holder_email() == Some(&person.email);
             let (present, mut outdated): (Vec<_>, Vec<_>) =
                 unit.licenses().lock_all_by_person(person)?.into_iter().partition(has_it);
             let mut taken: HashSet<PlanId> =

@@ -105,11 +105,10 @@ impl LicenseManager {
             license = license.assign(email, ActivationKey(self.ids.next()), now)?;
         }
         check_holder(edit, step.unwrap_or(from))?;
-        let columns = license.columns();
-        if let Some(email) = edit.user_email.clone().filter(|email| columns.user_email.as_ref() != Some(email)) {
+        if let Some(email) = edit.user_email.clone().filter(|email| license.holder_email() != Some(email)) {
             license = license.with_email(email, now);
         }
-        if let Some(user) = edit.lms_user_id.filter(|user| columns.lms_user_id != *user) {
+        if let Some(user) = edit.lms_user_id.filter(|user| license.lms_user_id() != *user) {
             license = license.with_lms_user_id(user, now);
         }
         let license = match step.filter(|status| *status != license.status()) {
@@ -149,9 +148,9 @@ fn check_holder(edit: &LicenseEdit, status: LicenseStatus) -> Result<(), Error> 
 
 /// Refuses a live license whose new holder has another one of the plan.
 fn check_only_seat(unit: &mut dyn UnitOfWork, before: &License, edited: &License) -> Result<(), Error> {
-    let email = |license: &License| license.columns().user_email.filter(|_| license.is_live());
-    let Some(holder) = email(edited).filter(|holder| email(before).as_ref() != Some(holder)) else { return Ok(()) };
-    if unit.licenses().live_emails(edited.plan, &[holder])?.is_empty() {
+    let holder = |license: &License| license.holder_email().filter(|_| license.is_live()).cloned();
+    let Some(email) = holder(edited).filter(|email| holder(before).as_ref() != Some(email)) else { return Ok(()) };
+    if unit.licenses().live_emails(edited.plan, &[email])?.is_empty() {
         Ok(())
     } else {
         Err(Conflict::LiveLicense.into())

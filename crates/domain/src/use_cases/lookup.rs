@@ -43,7 +43,7 @@ impl LicenseManager {
         self.store.read(|unit| {
             let mut found = unit.lookups().of_email(email)?;
             found.retain(|(_, plan)| customer.is_none_or(|customer| customer == plan.customer));
-            found.sort_by_key(|(license, _)| (Reverse(license.columns().assigned_date), license.id));
+            found.sort_by_key(|(license, _)| (Reverse(license.assigned_date()), license.id));
 
             let mut customers: Vec<CustomerId> = found.iter().map(|(_, plan)| plan.customer).collect();
             customers.sort_unstable();

@@ -36,7 +36,7 @@ impl LicenseManager {
             let deleted = unit.retirement().deleted_licenses(&person)?;
             let emails: BTreeSet<Email> = licenses
                 .iter()
-                .filter_map(|license| license.columns().user_email)
+                .filter_map(|license| license.holder_email().cloned())
                 .chain(deleted.iter().filter_map(|license| license.email.clone()))
                 .chain(person.email.clone())
                 .collect();

@@ -185,7 +185,7 @@ fn check_one_each(
     let mut holders = HashMap::new();
     let mut twice = Vec::new();
     for license in reverted.iter().filter(|license| license.is_live()) {
-        let Some(email) = license.columns().user_email else { continue };
+        let Some(email) = license.holder_email().cloned() else { continue };
         if holders.insert(email.clone(), license.id).is_some() {
             twice.push(email);
         }
@@ -193,7 +193,7 @@ fn check_one_each(
     // An address that a license keeps cannot get in another's way.
     let keeps = |email: &Email, id: &LicenseId| {
         let was = before.get(id);
-        was.is_some_and(|was| was.is_live() && was.columns().user_email.as_ref() == Some(email))
+        was.is_some_and(|was| was.is_live() && was.holder_email() == Some(email))
     };
     let newly: Vec<Email> =
         holders.iter().filter(|(email, id)| !keeps(email, id)).map(|(email, _)| email.clone()).collect();
@@ -201,7 +201,7 @@ fn check_one_each(
     let freed: HashSet<Email> = reverted
         .iter()
         .filter(|license| !license.is_live())
-        .filter_map(|license| before.get(&license.id).filter(|was| was.is_live())?.columns().user_email)
+        .filter_map(|license| before.get(&license.id).filter(|was| was.is_live())?.holder_email().cloned())
         .collect();
     let holding = unit.licenses().live_emails(plan, &newly)?;
     twice.extend(holding.into_iter().filter(|email| !freed.contains(email)));

@@ -49,7 +49,7 @@ impl LicenseManager {
                 LicenseSelection::Emails(emails) => {
                     let licenses = unit.licenses().lock_live_of_emails(plan.id, emails)?;
                     let holders: HashSet<_> =
-                        licenses.iter().filter_map(|license| license.columns().user_email).collect();
+                        licenses.iter().filter_map(License::holder_email).cloned().collect();
                     let not_found = emails.iter().filter(|email| !holders.contains(email)).cloned().collect();
                     (licenses, not_found)
                 }
@@ -129,7 +129,7 @@ impl LicenseManager {
         let mut changed = Vec::with_capacity(licenses.len());
         for license in licenses {
             let original_status = license.status();
-            let email = license.columns().user_email;
+            let email = license.holder_email().cloned();
             let license = license.revoke(now)?;
             revoked.extend(email.map(|email| Revoked { license: license.id, email, original_status }));
             changed.push(license);

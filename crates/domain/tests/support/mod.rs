@@ -143,7 +143,7 @@ impl World {
     /// Gives a learner a license and lets them activate it.
     pub fn activate(&self, plan: PlanId, address: &str, user: i64) {
         self.assign(plan, &learners([address])).unwrap();
-        let key = self.license_of(plan, address).columns().activation_key.unwrap();
+        let key = self.license_of(plan, address).activation_key().unwrap();
         self.manager.activate(&Actor::user(address), key, &person(address, user)).unwrap();
     }
 
