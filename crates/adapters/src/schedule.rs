@@ -18,14 +18,14 @@ pub(crate) fn finished_run(
         return Ok(None);
     };
     let outcome =
-        RunOutcome::from_name(&outcome).ok_or_else(|| Error::storage("the stored outcome of a run is unknown"))?;
-    let summary = serde_json::from_str(&summary).map_err(Error::storage)?;
+        RunOutcome::from_name(&outcome).ok_or_else(|| Error::internal("the stored outcome of a run is unknown"))?;
+    let summary = serde_json::from_str(&summary).map_err(Error::internal)?;
     Ok(Some(FinishedRun { started, finished, outcome, summary }))
 }
 
 /// The summary of a run as stored JSON.
 pub(crate) fn summary_text(run: Option<&FinishedRun>) -> Result<Option<String>, Error> {
-    run.map(|run| serde_json::to_string(&run.summary)).transpose().map_err(Error::storage)
+    run.map(|run| serde_json::to_string(&run.summary)).transpose().map_err(Error::internal)
 }
 
 /// The schedules, sorted by operation. Operations that this version does not know are left out.

@@ -278,9 +278,9 @@ fn errors_do_not_tell_values() {
     with_plans(&store);
     put_unassigned(&store, 1, 1..2);
     let twice = store.write(|unit| unit.licenses().add_unassigned(plan_id(1), &[license_id(1)], &change(1)));
-    assert_eq!(twice, Err(Error::Storage("UNIQUE constraint failed: license.uuid".to_owned())));
+    assert_eq!(twice, Err(Error::internal("UNIQUE constraint failed: license.uuid")));
     let foreign = store.write(|unit| unit.licenses().add_unassigned(plan_id(9), &[license_id(2)], &change(1)));
-    assert_eq!(foreign, Err(Error::Storage("FOREIGN KEY constraint failed".to_owned())));
+    assert_eq!(foreign, Err(Error::internal("FOREIGN KEY constraint failed")));
 }
 
 /// A store that records its statements.

@@ -27,7 +27,7 @@ pub fn main() -> Result<(), Box<dyn std::error::Error>> {
     let customer = CustomerId(uuid::Uuid::from_u128(1));
     let catalog = CatalogId(uuid::Uuid::from_u128(2));
     let changes = AgreementChanges { default_catalog: Some(Some(catalog)), ..AgreementChanges::default() };
-    let agreement = manager.create_agreement(&admin, NewAgreement { customer, changes })?.agreements[0].agreement.id;
+    let agreement = manager.create_agreement(&admin, NewAgreement { customer, changes })?.details.agreement.id;
     let year = Duration::days(365);
     let seats = |title: &str, seats| NewPlan {
         agreement,
@@ -41,7 +41,7 @@ pub fn main() -> Result<(), Box<dyn std::error::Error>> {
             ..PlanChanges::default()
         },
     };
-    let plan = manager.create_plan(&admin, ChangeReason::New, seats("Engineering", 3))?.plans[0].details.plan.id;
+    let plan = manager.create_plan(&admin, ChangeReason::New, seats("Engineering", 3))?.details.plan.id;
 
     // Every seat goes to somebody. A fourth learner gets none, and the error says why.
     let (amy, bob, cat): (Email, Email, Email) =
@@ -62,7 +62,7 @@ pub fn main() -> Result<(), Box<dyn std::error::Error>> {
     assert_eq!(manager.remind(plan, &everybody, &ReminderMail::default())?, 2);
     let revocations = manager.revoke(&admin, plan, &LicenseSelection::Emails(vec![cat]))?;
     assert_eq!(revocations.revoked[0].original_status, LicenseStatus::Assigned);
-    let counts = manager.plan(plan)?.plans[0].counts;
+    let counts = manager.plan(plan)?.counts;
     assert_eq!(counts, LicenseCounts { activated: 1, assigned: 1, unassigned: 1, revoked: 1 });
 
     // The year ends. The plan is renewed, and who has a seat keeps it.
@@ -85,11 +85,11 @@ pub fn main() -> Result<(), Box<dyn std::error::Error>> {
     clock.advance(year - Duration::days(1));
     let processed = manager.process_renewal(&admin, renewal, RenewedBy::Manual)?;
     let renewed = processed.details.renewal.terms.renewed_plan.ok_or("a processed renewal has a plan")?;
-    let counts = manager.plan(renewed)?.plans[0].counts;
+    let counts = manager.plan(renewed)?.counts;
     assert_eq!(counts, LicenseCounts { activated: 1, assigned: 1, unassigned: 1, revoked: 0 });
 
     // Everything moves to another plan of the agreement; a dry run tells first what would.
-    let research = manager.create_plan(&admin, ChangeReason::New, seats("Research", 0))?.plans[0].details.plan.id;
+    let research = manager.create_plan(&admin, ChangeReason::New, seats("Research", 0))?.details.plan.id;
     let order = TransferOrder {
         agreement,
         old_plan: renewed,
@@ -102,7 +102,7 @@ pub fn main() -> Result<(), Box<dyn std::error::Error>> {
     let preview = manager.process_transfer_job(&admin, job, None)?;
     let done = manager.process_transfer_job(&admin, job, Some(false))?;
     assert_eq!(preview.runs[0].modified_licenses, done.runs[1].modified_licenses);
-    assert_eq!(manager.plan(research)?.plans[0].counts, counts);
+    assert_eq!(manager.plan(research)?.counts, counts);
 
     // Nobody has delivered anything yet: `LicenseManager::deliveries` does, to the upstreams that it is given.
     let waiting = manager.outbox(&OutboxFilter::default(), 100)?;
@@ -119,7 +119,7 @@ pub fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     println!("What became of Amy's license, the newest first:");
     let recent = |_| Ok::<_, Error>(LimitOffset { offset: 0, limit: 10 });
-    for change in manager.history(EntityRef::License(assigned[0].1), recent)?.changes {
+    for change in manager.history(EntityRef::License(assigned[0].1), recent)?.items {
         let fields: Vec<_> = change.changes.iter().map(|change| change.field).collect();
         println!(
             "  {} by {}: {}",

@@ -1,8 +1,8 @@
 //! What can go wrong, told so that the caller knows what to do about it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use crate::model::email::Email;
 use crate::model::license::{ImpossibleTransition, LicenseStatus};
 use crate::model::transfer::HeldTwice;
 
@@ -30,9 +30,6 @@ pub enum Error {
     /// The request is well-formed, and a rule of the business forbids it now.
     #[error("{0}")]
     Refused(Refusal),
-    /// Licenses cannot move, because their holders have live ones of the plan already. The message names nobody: it may be logged.
-    #[error("Nothing was moved: {} of the licenses would be the second live one of its holder in the new plan.", .0.len())]
-    WouldHoldTwo(Vec<HeldTwice>),
     /// The database cannot be reached; the same request may succeed later.
     #[error("The database is not available.")]
     Unavailable,
@@ -44,10 +41,23 @@ pub enum Error {
         /// What is wrong with it, to follow its name: "answered 502 Bad Gateway".
         problem: String,
     },
-    /// The storage failed in a way nobody foresaw. For the log, not for the caller.
-    #[error("storage: {0}")]
-    Storage(String),
+    /// Something failed in a way nobody foresaw. For the log, not for the caller.
+    #[error(transparent)]
+    Internal(#[from] Cause),
 }
+
+/// What failed in a way nobody foresaw. Two are equal where they say the same.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("internal error: {0}")]
+pub struct Cause(#[source] Arc<dyn std::error::Error + Send + Sync>);
+
+impl PartialEq for Cause {
+    fn eq(&self, other: &Self) -> bool {
+        self.to_string() == other.to_string()
+    }
+}
+
+impl Eq for Cause {}
 
 /// A service around this one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,7 +112,7 @@ impl std::fmt::Display for Entity {
 }
 
 /// A uniqueness rule that the database holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Conflict {
     /// A customer has one agreement.
     #[error("This customer has an agreement already.")]
@@ -116,15 +126,25 @@ pub enum Conflict {
     /// A NetSuite id names one product.
     #[error("Another product has this NetSuite id.")]
     ProductNetsuiteId,
-    /// A person has at most one live license of a plan.
-    #[error("This person has a license of the plan already.")]
-    LiveLicense,
+    /// A person has at most one live license of a plan. Names the licenses that would be the second one of their holders; none
+    /// where the database found it. The message names nobody: it may be logged.
+    #[error("{}", second_live(.0))]
+    LiveLicense(Vec<HeldTwice>),
     /// A plan is renewed at most once.
     #[error("The prior plan has a renewal already.")]
     RenewalOfPlan,
     /// A plan follows at most one other.
     #[error("The renewed plan follows another plan already.")]
     RenewalByPlan,
+}
+
+fn second_live(licenses: &[HeldTwice]) -> String {
+    match licenses.len() {
+        0 => "Nothing was changed: the person has a live license of the plan already.".to_owned(),
+        number => format!(
+            "Nothing was changed: {number} of the licenses would be the second live one of its holder in the plan."
+        ),
+    }
 }
 
 /// A rule of the business that forbids the request now.
@@ -204,9 +224,6 @@ pub enum Refusal {
     /// A license's life has no such step.
     #[error("{0}")]
     Impossible(ImpossibleTransition),
-    /// These people would hold two live licenses of a plan. The message names nobody: it may be logged.
-    #[error("Nothing was changed: {} of the holders would have two live licenses of the plan.", .0.len())]
-    SecondLiveLicense(Vec<Email>),
     /// What was done stays as it was agreed.
     #[error("The renewal was processed and cannot be edited any more.")]
     RenewalIsProcessed,
@@ -253,9 +270,9 @@ impl From<ImpossibleTransition> for Error {
 }
 
 impl Error {
-    /// An unforeseen failure of the storage.
-    pub fn storage(cause: impl std::fmt::Display) -> Self {
-        Self::Storage(cause.to_string())
+    /// A failure that nobody foresaw.
+    pub fn internal(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Internal(Cause(cause.into().into()))
     }
 }
 

@@ -29,7 +29,7 @@
 //! let catalog = CatalogId(uuid::Uuid::from_u128(2));
 //! let agreement = manager.create_agreement(&admin, NewAgreement { customer, changes: AgreementChanges::default() })?;
 //! let plan = manager.create_plan(&admin, ChangeReason::New, NewPlan {
-//!     agreement: agreement.agreements[0].agreement.id,
+//!     agreement: agreement.details.agreement.id,
 //!     title: "Engineering".to_owned(),
 //!     start_date: now,
 //!     expiration_date: now + Duration::days(365),
@@ -40,7 +40,7 @@
 //!         salesforce_opportunity_line_item: Some(Some("00k000000000000001".to_owned())),
 //!         ..PlanChanges::default()
 //!     },
-//! })?.plans[0].details.plan.id;
+//! })?.details.plan.id;
 //!
 //! // … hands one to a learner …
 //! let email: Email = "amy@example.com".parse()?;
@@ -51,7 +51,7 @@
 //! let person = Person { email, lms_user_id: Some(LmsUserId(7)) };
 //! let key = manager.own_licenses_of_plan(plan, &person)?[0].activation_key().ok_or("no key")?;
 //! manager.activate(&Actor::user("amy"), key, &person)?;
-//! assert_eq!(manager.plan(plan)?.plans[0].counts, LicenseCounts { activated: 1, unassigned: 2, ..Default::default() });
+//! assert_eq!(manager.plan(plan)?.counts, LicenseCounts { activated: 1, unassigned: 2, ..Default::default() });
 //! # Ok(())
 //! # }
 //! ```

@@ -5,6 +5,7 @@ mod support;
 use chrono::Duration;
 use license_manager_domain::model::RenewalTerms;
 use license_manager_domain::ports::{AgreementFilter, CustomerScope};
+use license_manager_domain::use_cases::AgreementDetails;
 use license_manager_domain::*;
 use support::*;
 use uuid::Uuid;
@@ -14,14 +15,14 @@ fn new_agreement(number: u128, slug: Option<&str>) -> NewAgreement {
     NewAgreement { customer: CustomerId(Uuid::from_u128(number)), changes }
 }
 
-fn overview(world: &World) -> AgreementOverview {
-    world.manager.agreement(world.agreement).unwrap().agreements.remove(0)
+fn details(world: &World) -> AgreementDetails {
+    world.manager.agreement(world.agreement).unwrap().details
 }
 
 #[test]
 fn an_agreement_starts_with_the_usual_values() {
     let world = World::new();
-    let agreement = overview(&world).agreement;
+    let agreement = details(&world).agreement;
     let expected = CustomerAgreement {
         default_catalog: Some(catalog()),
         ..CustomerAgreement::new(world.agreement, customer(), beginning())
@@ -62,7 +63,7 @@ fn an_edit_changes_what_it_names() {
         disable_expiration_notifications: Some(true),
         ..Default::default()
     };
-    let before = overview(&world).agreement;
+    let before = details(&world).agreement;
     world.manager.update_agreement(&admin(), world.agreement, changes).unwrap();
     let expected = CustomerAgreement {
         customer_name: Some("Acme".to_owned()),
@@ -71,7 +72,7 @@ fn an_edit_changes_what_it_names() {
         modified: beginning() + Duration::hours(1),
         ..before
     };
-    assert_eq!(overview(&world).agreement, expected);
+    assert_eq!(details(&world).agreement, expected);
 }
 
 #[test]
@@ -93,10 +94,7 @@ fn names_that_are_too_long_are_refused_each_by_its_field() {
 #[test]
 fn an_agreement_lasts_as_long_as_its_last_plan_and_never_less_than_nothing() {
     let world = World::new();
-    let days = || {
-        let page = world.manager.agreement(world.agreement).unwrap();
-        page.agreements[0].net_days_until_expiration(&page.chains, world.manager.now())
-    };
+    let days = || details(&world).net_days_until_expiration();
     assert_eq!(days(), 0, "no plan");
     for (title, length) in [("Short", 10), ("Long", 20)] {
         let mut new = world.new_plan(title, 0);
@@ -104,7 +102,7 @@ fn an_agreement_lasts_as_long_as_its_last_plan_and_never_less_than_nothing() {
         world.create(new).unwrap();
     }
     assert_eq!(days(), 20);
-    let plans = overview(&world).plans;
+    let plans = details(&world).plans;
     let long = plans.iter().find(|details| details.plan.title == "Long").unwrap().plan.id;
     let effective_date = beginning() + Duration::days(20);
     let renewed_expiration_date = beginning() + Duration::days(28);
@@ -129,8 +127,8 @@ fn the_auto_applicable_plan_is_the_usable_one_that_started_last() {
     create("Inactive", -1, Some(true), false);
     create("Future", 1, Some(true), true);
     let auto_applicable = || {
-        let overview = overview(&world);
-        overview.auto_applicable_plan(world.manager.now()).map(|details| details.plan.id)
+        let overview = details(&world);
+        overview.auto_applicable_plan().map(|details| details.plan.id)
     };
     assert_eq!(auto_applicable(), None);
     create("Older", -20, Some(true), true);
@@ -156,7 +154,7 @@ fn the_available_catalogs_are_those_of_usable_plans_each_once() {
         new.changes.is_active = Some(active);
         world.create(new).unwrap();
     }
-    assert_eq!(overview(&world).available_catalogs(beginning()), [catalog(10), catalog(20)]);
+    assert_eq!(details(&world).available_catalogs(), [catalog(10), catalog(20)]);
 }
 
 #[test]
@@ -169,10 +167,12 @@ fn agreements_are_listed_with_the_counts_of_their_plans() {
         world.manager.agreements::<Error>(&filter, |_| Ok(ALL)).unwrap()
     };
     let everything = page(CustomerScope::All);
-    assert_eq!((everything.total, everything.agreements.len()), (2, 2));
-    assert_eq!(everything.counts[&plan], LicenseCounts { unassigned: 2, ..Default::default() });
+    assert_eq!((everything.total, everything.items.len()), (2, 2));
+    let of_plan = |overview: &AgreementOverview| overview.counts.get(&plan).copied();
+    let counts: Vec<LicenseCounts> = everything.items.iter().filter_map(of_plan).collect();
+    assert_eq!(counts, [LicenseCounts { unassigned: 2, ..Default::default() }]);
     assert_eq!(page(CustomerScope::Only(vec![])).total, 0);
-    assert_eq!(page(CustomerScope::Only(vec![customer()])).agreements[0].agreement.id, world.agreement);
+    assert_eq!(page(CustomerScope::Only(vec![customer()])).items[0].details.agreement.id, world.agreement);
     assert_eq!(world.manager.customer_of_agreement(world.agreement), Ok(Some(customer())));
 }
 
@@ -182,6 +182,6 @@ fn moments_are_told_as_they_are_stored_whatever_the_clock_shows() {
     world.clock.advance(Duration::microseconds(1) + Duration::nanoseconds(999));
     let stored = beginning() + Duration::microseconds(1);
     let new = NewAgreement { customer: CustomerId(Uuid::from_u128(77)), changes: AgreementChanges::default() };
-    let page = world.manager.create_agreement(&admin(), new).unwrap();
-    assert_eq!((page.agreements[0].agreement.created, world.manager.now()), (stored, stored));
+    let overview = world.manager.create_agreement(&admin(), new).unwrap();
+    assert_eq!((overview.details.agreement.created, world.manager.now()), (stored, stored));
 }

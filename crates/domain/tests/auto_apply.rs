@@ -18,8 +18,8 @@ fn handing_out(world: &World, seats: i32) -> PlanId {
 }
 
 fn come(world: &World, address: &str, user: i64) -> Result<License, Error> {
-    let view = world.manager.auto_apply(&Actor::user(address), world.agreement, &person(address, user))?;
-    Ok(view.licenses[0].license.clone())
+    let found = world.manager.auto_apply(&Actor::user(address), world.agreement, &person(address, user))?;
+    Ok(found.license)
 }
 
 #[test]

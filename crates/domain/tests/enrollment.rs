@@ -62,7 +62,7 @@ fn the_plan_must_be_the_customers() {
         customer: CustomerId(Uuid::from_u128(9)),
         changes: AgreementChanges { default_catalog: Some(Some(catalog())), ..AgreementChanges::default() },
     };
-    let agreement = world.manager.create_agreement(&admin(), other).unwrap().agreements[0].agreement.id;
+    let agreement = world.manager.create_agreement(&admin(), other).unwrap().details.agreement.id;
     let foreign = world.create(NewPlan { agreement, ..world.new_plan("Foreign", 1) }).unwrap();
     let unknown = PlanId(Uuid::from_u128(77));
     for plan in [foreign, unknown] {

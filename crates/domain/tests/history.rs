@@ -4,13 +4,14 @@ mod support;
 
 use chrono::Duration;
 use license_manager_domain::history::{ChangeKind, EntityRef, Value};
+use license_manager_domain::model::HeldTwice;
 use license_manager_domain::ports::{LimitOffset, StoreExt};
 use license_manager_domain::use_cases::{HistoricChange, LeftAlone, LicenseEdit, Reverted};
 use license_manager_domain::*;
 use support::*;
 
 fn history(world: &World, of: EntityRef) -> Vec<HistoricChange> {
-    world.manager.history::<Error>(of, |_| Ok(ALL)).unwrap().changes
+    world.manager.history::<Error>(of, |_| Ok(ALL)).unwrap().items
 }
 
 fn changed(change: &HistoricChange) -> Vec<&'static str> {
@@ -56,8 +57,8 @@ fn a_page_compares_its_last_change_with_the_one_on_the_next_page() {
         Ok(LimitOffset { offset: 0, limit: 1 })
     };
     let page = world.manager.history::<Error>(license, first).unwrap();
-    assert_eq!(page.changes.len(), 1);
-    assert_eq!(changed(&page.changes[0]), ["status", "lms_user_id", "activation_date"]);
+    assert_eq!(page.items.len(), 1);
+    assert_eq!(changed(&page.items[0]), ["status", "lms_user_id", "activation_date"]);
 }
 
 #[test]
@@ -147,12 +148,14 @@ fn nobody_is_given_a_second_license() {
     let world = World::new();
     let plan = world.plan(2);
     world.assign(plan, &learners(["amy@example.com", "bob@example.com"])).unwrap();
+    let first = world.license_of(plan, "amy@example.com").id;
     let good = world.manager.now();
     later(&world);
     world.revoke(plan, &["amy@example.com", "bob@example.com"]).unwrap();
     world.assign(plan, &learners(["amy@example.com"])).unwrap();
     let before = world.footprint(plan);
-    let refused = Err(Refusal::SecondLiveLicense(vec![email("amy@example.com")]).into());
+    let held_twice = HeldTwice { license: first, email: email("amy@example.com") };
+    let refused = Err(Conflict::LiveLicense(vec![held_twice]).into());
     for dry_run in [true, false] {
         assert_eq!(revert(&world, plan, good, dry_run), refused);
     }

@@ -46,8 +46,8 @@ fn licenses_of_many_plans_are_paged() {
     let search = LicenseSearch { scope, customer: None, plan: None, filter: LicenseFilter::default() };
     let part = |total: i64| Ok::<_, Error>(ports::LimitOffset { offset: 5, limit: total });
     let page = world.manager.search_licenses(&search, &[], part).unwrap();
-    assert_eq!((page.total, page.licenses.len()), (7, 2));
-    let license = &page.licenses[0];
+    assert_eq!((page.total, page.items.len()), (7, 2));
+    let license = &page.items[0];
     assert_eq!(world.manager.license(license.id).as_ref(), Ok(license));
     assert_eq!(world.manager.customer_of_license(license.id), Ok(Some(customer())));
     let unknown = LicenseId(Uuid::from_u128(99));

@@ -79,5 +79,5 @@ fn a_role_can_be_given_before_its_user_ever_called() {
     world.manager.take_role(given.id).unwrap();
     assert_eq!(world.manager.take_role(given.id), Err(Error::NotFound(Entity::RoleAssignment)));
     let all = world.manager.role_assignments::<Error>(&RoleAssignmentFilter::default(), |_| Ok(ALL)).unwrap();
-    assert_eq!((all.total, all.records), (0, vec![]));
+    assert_eq!((all.total, all.items), (0, vec![]));
 }

@@ -104,11 +104,11 @@ fn plans_that_renew_each_other_do_not_hold_the_reader() {
 }
 
 #[test]
-fn a_page_of_plans_knows_their_renewals() {
+fn the_overview_of_a_plan_knows_its_renewals() {
     let world = World::new();
     let [prior, renewed] = [(0, 100), (100, 200)].map(|(from, to)| plan(&world, &format!("From {from}"), from, to));
     let terms = RenewalTerms { renewed_plan: Some(renewed.id), ..world.terms(prior.id, 1) };
     world.manager.create_renewal(&admin(), &terms).unwrap();
-    let page = world.manager.plan(prior.id).unwrap();
-    assert_eq!(page.chains.days_until_expiration(&page.plans[0].details.plan, page.now), 200);
+    let overview = world.manager.plan(prior.id).unwrap();
+    assert_eq!(overview.chains.days_until_expiration(&overview.details.plan, overview.now), 200);
 }

@@ -294,7 +294,7 @@ fn terms_that_break_rules_are_refused_with_every_one_of_them() {
             customer: CustomerId(uuid::Uuid::from_u128(77)),
             changes: AgreementChanges { default_catalog: Some(Some(catalog())), ..AgreementChanges::default() },
         };
-        let agreement = world.manager.create_agreement(&admin(), new).unwrap().agreements[0].agreement.id;
+        let agreement = world.manager.create_agreement(&admin(), new).unwrap().details.agreement.id;
         world.create(NewPlan { agreement, ..world.new_plan("Elsewhere", 0) }).unwrap()
     };
     let create = |terms: RenewalTerms| world.manager.create_renewal(&admin(), &terms);

@@ -150,7 +150,7 @@ fn a_transfer_that_would_give_somebody_two_licenses_is_refused_as_a_whole() {
             let id = create(&world, &TransferOrder { is_dry_run, ..order(&world, plans, licenses) });
             let before = plans.map(|plan| world.footprint(plan));
             let refused = run(&world, id);
-            assert_eq!(refused, Err(Error::WouldHoldTwo(vec![bob.clone()])));
+            assert_eq!(refused, Err(Conflict::LiveLicense(vec![bob.clone()]).into()));
             let message = format!("{refused:?} {}", refused.clone().unwrap_err());
             assert!(!message.contains("bob"), "{message}");
             assert_eq!(plans.map(|plan| world.footprint(plan)), before);
@@ -169,7 +169,7 @@ fn an_order_that_makes_no_sense_is_refused_with_its_fields() {
         customer: CustomerId(uuid::Uuid::from_u128(77)),
         changes: AgreementChanges { default_catalog: Some(Some(catalog())), ..AgreementChanges::default() },
     };
-    let elsewhere = world.manager.create_agreement(&admin(), new).unwrap().agreements[0].agreement.id;
+    let elsewhere = world.manager.create_agreement(&admin(), new).unwrap().details.agreement.id;
     let foreign = world.create(NewPlan { agreement: elsewhere, ..world.new_plan("Elsewhere", 0) }).unwrap();
     let good = order(&world, plans, TransferredLicenses::All);
     let create = |order: TransferOrder| world.manager.create_transfer_job(&admin(), &order);

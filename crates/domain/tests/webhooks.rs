@@ -101,7 +101,7 @@ impl Story {
 
     fn deliveries(&self, webhook: &Webhook, state: Option<WebhookState>) -> Vec<WebhookDelivery> {
         let all = |_| Ok::<_, Error>(ALL);
-        self.town.world.manager.webhook_deliveries(webhook.id, state, all).unwrap().records
+        self.town.world.manager.webhook_deliveries(webhook.id, state, all).unwrap().items
     }
 
     fn advance(&self, time: Duration) {

@@ -40,7 +40,7 @@ impl AppState {
     /// The state of the request's application.
     pub fn of(request: &HttpRequest) -> Result<web::Data<Self>, ApiError> {
         let state = request.app_data::<web::Data<Self>>().cloned();
-        state.ok_or_else(|| Error::storage("the application was built without its state").into())
+        state.ok_or_else(|| Error::internal("the application was built without its state").into())
     }
 }
 

@@ -69,7 +69,7 @@ impl Service {
         let page = manager.create_agreement(&Actor::service(), NewAgreement { customer: CUSTOMER, changes }).unwrap();
         let now = manager.now();
         let new = NewPlan {
-            agreement: page.agreements[0].agreement.id,
+            agreement: page.details.agreement.id,
             title: "Plan".to_owned(),
             start_date: now - Duration::days(1),
             expiration_date: now + Duration::days(100),
@@ -80,8 +80,8 @@ impl Service {
                 ..PlanChanges::default()
             },
         };
-        let plans = manager.create_plan(&Actor::service(), ChangeReason::New, new).unwrap().plans;
-        Self { manager, plan: plans[0].details.plan.id, statements, _database: database }
+        let plan = manager.create_plan(&Actor::service(), ChangeReason::New, new).unwrap().details.plan.id;
+        Self { manager, plan, statements, _database: database }
     }
 
     fn deliveries(&self, manager: LicenseManager) -> Deliveries {

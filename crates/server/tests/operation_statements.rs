@@ -57,7 +57,7 @@ impl Watched {
             ..AgreementChanges::default()
         };
         let page = manager.create_agreement(&Actor::service(), NewAgreement { customer: CUSTOMER, changes }).unwrap();
-        Self { manager, statements, agreement: page.agreements[0].agreement.id, database }
+        Self { manager, statements, agreement: page.details.agreement.id, database }
     }
 
     /// A plan that expired this many days ago, with this many learners who activated their licenses 200 days ago.
@@ -76,7 +76,7 @@ impl Watched {
             },
         };
         let page = self.manager.create_plan(&Actor::service(), ChangeReason::New, new).unwrap();
-        let plan = page.plans[0].details.plan.id;
+        let plan = page.details.plan.id;
         let emails = (0..learners).map(|number| (format!("l{number}-{learners}@example.com").parse().unwrap(), None));
         self.manager.assign(&Actor::service(), plan, &emails.collect(), &AssignmentMail::default()).unwrap();
         let activated = now - Duration::days(200);

@@ -89,7 +89,7 @@ impl Service {
             wake_jobs: Arc::new(Notify::new()),
             monitor: Arc::new(monitor),
         });
-        Self { state, statements, agreement: page.agreements[0].agreement.id, _database: database }
+        Self { state, statements, agreement: page.details.agreement.id, _database: database }
     }
 
     fn manager(&self) -> &LicenseManager {
@@ -110,7 +110,7 @@ impl Service {
                 ..PlanChanges::default()
             },
         };
-        self.manager().create_plan(&Actor::service(), ChangeReason::New, new).unwrap().plans[0].details.plan.id
+        self.manager().create_plan(&Actor::service(), ChangeReason::New, new).unwrap().details.plan.id
     }
 
     /// Adds any number of unassigned licenses.
@@ -467,7 +467,7 @@ fn transferring_two_licenses_and_a_hundred_thousand(database: Database) {
                 let order = TransferOrder { agreement, old_plan: old, new_plan: new, notes, is_dry_run, licenses };
                 let job = service.manager().create_transfer_job(&Actor::service(), &order).unwrap().id;
                 statements.push(service.statements(Method::POST, &format!("{jobs}{job}/process/"), None).await);
-                let counts = service.manager().plan(new).unwrap().plans[0].counts;
+                let counts = service.manager().plan(new).unwrap().counts;
                 assert_eq!(counts.total(), number as i64, "they moved");
             }
             assert_as_many(&statements[0], &statements[1]);

@@ -24,7 +24,7 @@ fn row(job: &EnrollmentJob) -> Result<EnrollmentJobRow, Error> {
         uuid: job.id.0,
         enterprise_customer_uuid: job.customer.0,
         lms_user_id: job.lms_user_id.map(|id| id.0),
-        parameters: serde_json::to_string(&job.enrollment).map_err(Error::storage)?,
+        parameters: serde_json::to_string(&job.enrollment).map_err(Error::internal)?,
         created: job.created,
         modified: job.modified,
         stage: job.stage.as_str().to_owned(),
@@ -38,9 +38,9 @@ fn row(job: &EnrollmentJob) -> Result<EnrollmentJobRow, Error> {
 fn job(row: EnrollmentJobRow) -> Result<EnrollmentJob, Error> {
     // The cause is not told: it may quote an address.
     let enrollment = serde_json::from_str(&row.parameters)
-        .map_err(|_| Error::storage(format!("the parameters of bulk enrollment {} cannot be read", row.uuid)))?;
+        .map_err(|_| Error::internal(format!("the parameters of bulk enrollment {} cannot be read", row.uuid)))?;
     let stage = EnrollmentStage::from_storage(&row.stage, row.enrolled_until.map(LicenseId))
-        .ok_or_else(|| Error::storage(format!("bulk enrollment {} is in an unknown stage", row.uuid)))?;
+        .ok_or_else(|| Error::internal(format!("bulk enrollment {} is in an unknown stage", row.uuid)))?;
     Ok(EnrollmentJob {
         id: EnrollmentJobId(row.uuid),
         customer: CustomerId(row.enterprise_customer_uuid),

@@ -38,7 +38,7 @@ impl From<DieselError> for Failure {
             DieselError::DatabaseError(kind, information) => of_database(kind, information.as_ref()),
             DieselError::RollbackErrorOnCommit { commit_error, .. } => Self::from(*commit_error),
             DieselError::BrokenTransactionManager => Self { error: Error::Unavailable, remedy: Remedy::Reconnect },
-            other => Self::lasting(Error::storage(other)),
+            other => Self::lasting(Error::internal(other)),
         }
     }
 }
@@ -48,7 +48,7 @@ fn of_database(kind: DatabaseErrorKind, information: &dyn DatabaseErrorInformati
         DatabaseErrorKind::UniqueViolation => match information.constraint_name().and_then(conflict) {
             // Work looks for live licenses before it hands any out, and for renewals before it adds one; so another transaction
             // was faster, and the work decides anew once it sees what that one did.
-            Some(conflict @ (Conflict::LiveLicense | Conflict::RenewalOfPlan | Conflict::RenewalByPlan)) => {
+            Some(conflict @ (Conflict::LiveLicense(_) | Conflict::RenewalOfPlan | Conflict::RenewalByPlan)) => {
                 Failure { error: conflict.into(), remedy: Remedy::Repeat }
             }
             Some(conflict) => Failure::lasting(conflict.into()),
@@ -84,7 +84,7 @@ fn conflict(constraint: &str) -> Option<Conflict> {
         "customer_agreement_slug" => Some(Conflict::AgreementSlug),
         "subscription_plan_title" => Some(Conflict::PlanTitle),
         "product_netsuite_id" => Some(Conflict::ProductNetsuiteId),
-        "license_one_live_per_email" => Some(Conflict::LiveLicense),
+        "license_one_live_per_email" => Some(Conflict::LiveLicense(Vec::new())),
         "renewal_prior_plan" => Some(Conflict::RenewalOfPlan),
         "renewal_renewed_plan" => Some(Conflict::RenewalByPlan),
         _ => None,
@@ -93,5 +93,5 @@ fn conflict(constraint: &str) -> Option<Conflict> {
 
 /// The first line alone: Postgres puts the values of a row, which may be personal data, into the details.
 fn unforeseen(information: &dyn DatabaseErrorInformation) -> Failure {
-    Failure::lasting(Error::storage(information.message().lines().next().unwrap_or_default()))
+    Failure::lasting(Error::internal(information.message().lines().next().unwrap_or_default()))
 }

@@ -55,9 +55,9 @@ fn place(of: EntityRef) -> (&'static schema::Recorded, &'static str, String) {
 }
 
 fn version(of: EntityRef, row: VersionRow) -> Result<Version, Error> {
-    let json = serde_json::from_str(&row.row_json).map_err(Error::storage)?;
+    let json = serde_json::from_str(&row.row_json).map_err(Error::internal)?;
     let unreadable =
-        |field| Error::storage(format!("{} version {}: {field} cannot be read", of.entity(), row.history_id));
+        |field| Error::internal(format!("{} version {}: {field} cannot be read", of.entity(), row.history_id));
     Ok(Version {
         number: row.history_id,
         at: row.history_date,

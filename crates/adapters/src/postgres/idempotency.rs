@@ -35,8 +35,8 @@ const COLUMNS: (
 fn first_request(row: Row) -> Result<FirstRequest, Error> {
     let (fingerprint, owner, created, lease_until, status, content_type, body) = row;
     let fingerprint =
-        <[u8; 32]>::try_from(fingerprint).map_err(|_| Error::storage("a fingerprint of another length"))?;
-    let status = status.map(u16::try_from).transpose().map_err(Error::storage)?;
+        <[u8; 32]>::try_from(fingerprint).map_err(|_| Error::internal("a fingerprint of another length"))?;
+    let status = status.map(u16::try_from).transpose().map_err(Error::internal)?;
     let answer = status.map(|status| StoredAnswer { status, content_type, body });
     Ok(FirstRequest { fingerprint, owner, created, lease_until, answer })
 }
@@ -98,7 +98,7 @@ impl IdempotencyRepository for PostgresUnit<'_> {
     }
 
     fn complete(&mut self, key: &IdempotencyKey, owner: Uuid, answer: &StoredAnswer) -> Result<bool, Error> {
-        let status = i16::try_from(answer.status).map_err(Error::storage)?;
+        let status = i16::try_from(answer.status).map_err(Error::internal)?;
         let statement = diesel::update(claimed!(key, owner)).set((
             table::status.eq(Some(status)),
             table::content_type.eq(answer.content_type.as_deref()),

@@ -119,7 +119,7 @@ fn add_to(counts: &mut LicenseCounts, status: &str, number: i64) -> Result<(), E
         Some(LicenseStatus::Assigned) => &mut counts.assigned,
         Some(LicenseStatus::Revoked) => &mut counts.revoked,
         Some(LicenseStatus::Unassigned) => &mut counts.unassigned,
-        None => return Err(Error::storage(format!("licenses have the unknown status {status:?}"))),
+        None => return Err(Error::internal(format!("licenses have the unknown status {status:?}"))),
     };
     *count += number;
     Ok(())
@@ -319,7 +319,7 @@ impl LicenseRepository for PostgresUnit<'_> {
         let rows = self.write(|connection| query.load::<LicenseRow>(connection))?;
         if (rows.len() as i64) < number && !self.exhausted.contains(&plan) {
             // Whether others hold the rest or there is none: the work starts anew and knows.
-            let error = Error::storage("other transactions hold licenses of the plan");
+            let error = Error::internal("other transactions hold licenses of the plan");
             return Err(self.fail(Failure { error, remedy: Remedy::Reserve(plan, number) }));
         }
         licenses(rows)

@@ -107,7 +107,7 @@ impl PostgresStore {
     /// A store in the database. Connections are made when they are needed: the database may still be away.
     ///
     /// # Errors
-    /// [`Error::Storage`] where an option is out of its limits.
+    /// [`Error::Internal`] where an option is out of its limits.
     pub fn connect(options: &PostgresOptions) -> Result<Self, Error> {
         let connector = Connector::new(options)?;
         let pool = connector.clone().into_pool(options);
@@ -118,7 +118,7 @@ impl PostgresStore {
     /// once: one migrates, the others wait for it.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] where the database cannot be reached; [`Error::Storage`] where a migration fails.
+    /// [`Error::Unavailable`] where the database cannot be reached; [`Error::Internal`] where a migration fails.
     pub fn migrate(&self) -> Result<Vec<String>, Error> {
         // A connection of its own: migrations and the wait for another server's may take longer than a request's statement,
         // and the lock ends with the connection, however this ends.
@@ -245,7 +245,7 @@ fn applied_migrations(connection: &mut PgConnection) -> QueryResult<BTreeSet<Str
 fn migration_error(error: Box<dyn std::error::Error + Send + Sync>) -> Error {
     match error.downcast::<diesel::result::Error>() {
         Ok(error) => Failure::from(*error).error,
-        Err(error) => Error::storage(error),
+        Err(error) => Error::internal(error),
     }
 }
 
@@ -316,7 +316,7 @@ impl<'c> PostgresUnit<'c> {
         match self.write(statement)? {
             written if written == number => Ok(()),
             written => {
-                let error = Error::storage(format!("{written} of {number} {what} were there to be written"));
+                let error = Error::internal(format!("{written} of {number} {what} were there to be written"));
                 Err(self.fail(Failure::lasting(error)))
             }
         }
@@ -325,7 +325,7 @@ impl<'c> PostgresUnit<'c> {
     fn require_write(&self) -> Result<(), Error> {
         match self.mode {
             Mode::Write => Ok(()),
-            Mode::Read => Err(Error::storage("this unit of work only reads")),
+            Mode::Read => Err(Error::internal("this unit of work only reads")),
         }
     }
 

@@ -42,10 +42,10 @@ pub(super) enum ConnectorError {
 impl Connector {
     pub(super) fn new(options: &PostgresOptions) -> Result<Self, Error> {
         if !["postgres://", "postgresql://"].iter().any(|scheme| options.url.starts_with(scheme)) {
-            return Err(Error::storage("the URL of a Postgres database starts with postgres:// or postgresql://"));
+            return Err(Error::internal("the URL of a Postgres database starts with postgres:// or postgresql://"));
         }
         if options.pool_size == 0 || options.connect_timeout.is_zero() {
-            return Err(Error::storage("the pool of connections needs a size and a timeout above zero"));
+            return Err(Error::internal("the pool of connections needs a size and a timeout above zero"));
         }
         let separator = if options.url.contains('?') { '&' } else { '?' };
         let seconds = options.connect_timeout.as_secs().max(1);

@@ -74,7 +74,7 @@ impl RenewalRow {
                 renewed_expiration_date: self.renewed_expiration_date,
                 renewed_plan_title: self.renewed_plan_title,
                 license_types_to_copy: types
-                    .ok_or_else(|| Error::storage(format!("renewal {id} copies an unknown kind of licenses")))?,
+                    .ok_or_else(|| Error::internal(format!("renewal {id} copies an unknown kind of licenses")))?,
                 disable_auto_apply_licenses: self.disable_auto_apply_licenses,
                 exempt_from_batch_processing: self.exempt_from_batch_processing,
             },

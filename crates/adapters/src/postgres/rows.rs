@@ -91,7 +91,7 @@ impl AgreementRow {
     pub(super) fn into_agreement(self, message: Option<ExpirationMessageRow>) -> Result<CustomerAgreement, Error> {
         let seconds = self.license_duration_before_purge_seconds;
         let duration = Duration::try_seconds(seconds)
-            .ok_or_else(|| Error::storage(format!("customer_agreement {}: no duration of {seconds} s", self.uuid)))?;
+            .ok_or_else(|| Error::internal(format!("customer_agreement {}: no duration of {seconds} s", self.uuid)))?;
         Ok(CustomerAgreement {
             id: AgreementId(self.uuid),
             customer: CustomerId(self.enterprise_customer_uuid),
@@ -242,7 +242,7 @@ impl TryFrom<LicenseRow> for License {
         Ok(License {
             id: LicenseId(row.uuid),
             plan: PlanId(row.subscription_plan_uuid),
-            state: state.ok_or_else(|| Error::storage(format!("the row of license {} spells no state", row.uuid)))?,
+            state: state.ok_or_else(|| Error::internal(format!("the row of license {} spells no state", row.uuid)))?,
             renewed_to: row.renewed_to_uuid.map(LicenseId),
             auto_applied: row.auto_applied,
             created: row.created,
@@ -377,7 +377,7 @@ impl TryFrom<JobRow> for Job {
 
     fn try_from(row: JobRow) -> Result<Self, Error> {
         let kind = JobKind::from_name(&row.kind).ok_or_else(|| {
-            Error::storage(format!("plan {} has a job of the unknown kind {:?}", row.subscription_plan_uuid, row.kind))
+            Error::internal(format!("plan {} has a job of the unknown kind {:?}", row.subscription_plan_uuid, row.kind))
         })?;
         Ok(Job {
             plan: PlanId(row.subscription_plan_uuid),

@@ -19,7 +19,7 @@ type NotificationRow = (i64, Uuid, i64, Uuid, String, DateTime<Utc>);
 
 fn sent((id, customer, customer_user, plan, kind, last_sent): NotificationRow) -> Result<Notification, Error> {
     let kind = NotificationKind::from_name(&kind)
-        .ok_or_else(|| Error::storage(format!("notification {id} is of the unknown type {kind:?}")))?;
+        .ok_or_else(|| Error::internal(format!("notification {id} is of the unknown type {kind:?}")))?;
     Ok(Notification { customer: CustomerId(customer), customer_user, plan: PlanId(plan), kind, last_sent })
 }
 

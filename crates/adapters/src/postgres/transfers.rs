@@ -36,7 +36,7 @@ impl JobRow {
     fn new(order: &TransferOrder, now: DateTime<Utc>) -> Result<Self, Error> {
         let license_uuids = match &order.licenses {
             TransferredLicenses::All => None,
-            TransferredLicenses::Named(ids) => Some(serde_json::to_string(ids).map_err(Error::storage)?),
+            TransferredLicenses::Named(ids) => Some(serde_json::to_string(ids).map_err(Error::internal)?),
         };
         Ok(Self {
             customer_agreement_uuid: order.agreement.0,
@@ -54,7 +54,7 @@ impl JobRow {
 }
 
 fn transfer_job((id, row): (i64, JobRow)) -> Result<LicenseTransferJob, Error> {
-    let unreadable = |error| Error::storage(format!("transfer job {id}: {error}"));
+    let unreadable = |error| Error::internal(format!("transfer job {id}: {error}"));
     let licenses = match &row.license_uuids {
         None => TransferredLicenses::All,
         Some(ids) => TransferredLicenses::Named(serde_json::from_str(ids).map_err(unreadable)?),
@@ -169,7 +169,7 @@ impl TransferRepository for PostgresUnit<'_> {
 
     fn save(&mut self, saved: &LicenseTransferJob, change: &Change) -> Result<(), Error> {
         let row = JobRow {
-            processed_results: serde_json::to_string(&saved.runs).map_err(Error::storage)?,
+            processed_results: serde_json::to_string(&saved.runs).map_err(Error::internal)?,
             completed_at: saved.completed_at,
             created: saved.created,
             ..JobRow::new(&saved.order, saved.modified)?

@@ -174,7 +174,7 @@ impl TryFrom<DeliveryRow> for WebhookDelivery {
         Ok(Self {
             id: MessageId(row.uuid),
             event_type: row.event_type,
-            state: state.ok_or_else(|| Error::storage("a webhook's delivery is in no known state"))?,
+            state: state.ok_or_else(|| Error::internal("a webhook's delivery is in no known state"))?,
             attempts: row.attempts,
             not_before: row.not_before,
             last_status: row.last_status,

@@ -36,7 +36,7 @@ macro_rules! matching {
     ($query:expr, $filter:expr) => {{
         let mut query = $query.into_boxed();
         if let CustomerScope::Only(customers) = &$filter.scope {
-            let customers = serde_json::to_string(customers).map_err(Error::storage)?;
+            let customers = serde_json::to_string(customers).map_err(Error::internal)?;
             query = query.filter(in_json(customer_agreement::enterprise_customer_uuid, customers));
         }
         if let Some(customer) = $filter.customer {
@@ -88,7 +88,7 @@ impl AgreementRepository for SqliteUnit<'_> {
             .values(AgreementRow::from(agreement))
             .execute(conn)
             .map_err(storage_error)?;
-        let key = serde_json::to_string(&[agreement.id]).map_err(Error::storage)?;
+        let key = serde_json::to_string(&[agreement.id]).map_err(Error::internal)?;
         record(conn, Table::Agreement, &key, Kind::Added, change)?;
         write_message(conn, agreement, None, &key, change)
     }
@@ -100,9 +100,9 @@ impl AgreementRepository for SqliteUnit<'_> {
             .execute(conn)
             .map_err(storage_error)?;
         if written != 1 {
-            return Err(Error::storage(format!("no customer agreement {} to write", agreement.id)));
+            return Err(Error::internal(format!("no customer agreement {} to write", agreement.id)));
         }
-        let key = serde_json::to_string(&[agreement.id]).map_err(Error::storage)?;
+        let key = serde_json::to_string(&[agreement.id]).map_err(Error::internal)?;
         record(conn, Table::Agreement, &key, Kind::Changed, change)?;
         let before = expiration_message::table
             .find(SqlUuid(agreement.id.0))

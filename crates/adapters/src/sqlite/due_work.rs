@@ -125,7 +125,7 @@ impl DueWorkRepository for SqliteUnit<'_> {
              WHERE plan.uuid IN (SELECT value FROM json_each(?1))
              ORDER BY plan.uuid",
         )
-        .bind::<Text, _>(serde_json::to_string(plans).map_err(Error::storage)?);
+        .bind::<Text, _>(serde_json::to_string(plans).map_err(Error::internal)?);
         let rows = query.load::<EndRow>(self.conn).map_err(storage_error)?;
         let end = |row: EndRow| PlanEnd {
             plan: PlanId(row.uuid.0),

@@ -42,7 +42,7 @@ fn row(job: &EnrollmentJob) -> Result<Row, Error> {
         uuid: SqlUuid(job.id.0),
         enterprise_customer_uuid: SqlUuid(job.customer.0),
         lms_user_id: job.lms_user_id.map(|id| id.0),
-        parameters: serde_json::to_string(&job.enrollment).map_err(Error::storage)?,
+        parameters: serde_json::to_string(&job.enrollment).map_err(Error::internal)?,
         created: SqlMoment(job.created),
         modified: SqlMoment(job.modified),
         stage: job.stage.as_str().to_owned(),
@@ -56,9 +56,9 @@ fn row(job: &EnrollmentJob) -> Result<Row, Error> {
 fn job(row: Row) -> Result<EnrollmentJob, Error> {
     // The cause is not told: it may quote an address.
     let enrollment = serde_json::from_str(&row.parameters)
-        .map_err(|_| Error::storage(format!("the parameters of bulk enrollment {} cannot be read", row.uuid.0)))?;
+        .map_err(|_| Error::internal(format!("the parameters of bulk enrollment {} cannot be read", row.uuid.0)))?;
     let stage = EnrollmentStage::from_storage(&row.stage, row.enrolled_until.map(|license| LicenseId(license.0)))
-        .ok_or_else(|| Error::storage(format!("bulk enrollment {} is in an unknown stage", row.uuid.0)))?;
+        .ok_or_else(|| Error::internal(format!("bulk enrollment {} is in an unknown stage", row.uuid.0)))?;
     Ok(EnrollmentJob {
         id: EnrollmentJobId(row.uuid.0),
         customer: CustomerId(row.enterprise_customer_uuid.0),
@@ -124,7 +124,7 @@ impl EnrollmentJobRepository for SqliteUnit<'_> {
                            WHERE instr(parameters, named.value ->> 0) > 0 OR instr(results, named.value ->> 1) > 0)
              ORDER BY uuid"#,
         )
-        .bind::<Text, _>(serde_json::to_string(&named).map_err(Error::storage)?)
+        .bind::<Text, _>(serde_json::to_string(&named).map_err(Error::internal)?)
         .load(self.written()?)
         .map_err(storage_error)?;
         rows.into_iter().map(|row| Ok((job(row.job)?, row.results))).collect()
@@ -142,7 +142,7 @@ impl EnrollmentJobRepository for SqliteUnit<'_> {
              FROM json_each(?1) AS input
              WHERE bulk_enrollment_job.uuid = input.value ->> 0",
         )
-        .bind::<Text, _>(serde_json::to_string(&input).map_err(Error::storage)?)
+        .bind::<Text, _>(serde_json::to_string(&input).map_err(Error::internal)?)
         .execute(self.written()?)
         .map_err(storage_error)?;
         all_written(written, jobs.len())
@@ -153,5 +153,5 @@ fn all_written(written: usize, jobs: usize) -> Result<(), Error> {
     if written == jobs {
         return Ok(());
     }
-    Err(Error::storage(format!("{written} of {jobs} bulk enrollments were there to be written")))
+    Err(Error::internal(format!("{written} of {jobs} bulk enrollments were there to be written")))
 }

@@ -7,12 +7,12 @@ use license_manager_domain::{Conflict, Error};
 pub(super) fn storage_error(error: DieselError) -> Error {
     match error {
         DieselError::DatabaseError(DatabaseErrorKind::UniqueViolation, information) => {
-            conflict(information.message()).map_or_else(|| Error::storage(information.message()), Error::Conflict)
+            conflict(information.message()).map_or_else(|| Error::internal(information.message()), Error::Conflict)
         }
         DieselError::DatabaseError(_, information) if is_passing(information.message()) => {
             unavailable(information.message())
         }
-        other => Error::storage(other),
+        other => Error::internal(other),
     }
 }
 
@@ -29,7 +29,7 @@ fn conflict(message: &str) -> Option<Conflict> {
         "customer_agreement.enterprise_customer_slug" => Some(Conflict::AgreementSlug),
         "subscription_plan.customer_agreement_uuid, subscription_plan.title" => Some(Conflict::PlanTitle),
         "product.netsuite_id" => Some(Conflict::ProductNetsuiteId),
-        "license.subscription_plan_uuid, license.user_email" => Some(Conflict::LiveLicense),
+        "license.subscription_plan_uuid, license.user_email" => Some(Conflict::LiveLicense(Vec::new())),
         "subscription_plan_renewal.prior_subscription_plan_uuid" => Some(Conflict::RenewalOfPlan),
         "subscription_plan_renewal.renewed_subscription_plan_uuid" => Some(Conflict::RenewalByPlan),
         _ => None,

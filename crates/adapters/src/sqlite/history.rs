@@ -49,7 +49,7 @@ fn place(of: EntityRef) -> Result<(Table, String), Error> {
         EntityRef::Product(id) => (Table::Product, serde_json::to_string(&[id])),
         EntityRef::Renewal(id) => (Table::Renewal, serde_json::to_string(&[id])),
     };
-    Ok((table, key.map_err(Error::storage)?))
+    Ok((table, key.map_err(Error::internal)?))
 }
 
 /// The columns of a [`VersionRow`].
@@ -63,9 +63,9 @@ fn columns(of: EntityRef) -> String {
 }
 
 fn version(of: EntityRef, row: VersionRow) -> Result<Version, Error> {
-    let json = serde_json::from_str(&row.row_json).map_err(Error::storage)?;
+    let json = serde_json::from_str(&row.row_json).map_err(Error::internal)?;
     let unreadable =
-        |field| Error::storage(format!("{} version {}: {field} cannot be read", of.entity(), row.history_id));
+        |field| Error::internal(format!("{} version {}: {field} cannot be read", of.entity(), row.history_id));
     Ok(Version {
         number: row.history_id,
         at: row.history_date.0,
@@ -131,7 +131,7 @@ impl HistoryRepository for SqliteUnit<'_> {
 
     fn licenses_as_of(&mut self, licenses: &[LicenseId], at: DateTime<Utc>) -> Result<Vec<Version>, Error> {
         let Some(&first) = licenses.first() else { return Ok(Vec::new()) };
-        let ids = serde_json::to_string(licenses).map_err(Error::storage)?;
+        let ids = serde_json::to_string(licenses).map_err(Error::internal)?;
         self.versions_as_of(EntityRef::License(first), &ids, at)
     }
 

@@ -18,8 +18,8 @@ type Row = (Vec<u8>, SqlUuid, SqlMoment, SqlMoment, Option<i32>, Option<String>,
 fn first_request(row: Row) -> Result<FirstRequest, Error> {
     let (fingerprint, owner, created, lease_until, status, content_type, body) = row;
     let fingerprint =
-        <[u8; 32]>::try_from(fingerprint).map_err(|_| Error::storage("a fingerprint of another length"))?;
-    let status = status.map(u16::try_from).transpose().map_err(Error::storage)?;
+        <[u8; 32]>::try_from(fingerprint).map_err(|_| Error::internal("a fingerprint of another length"))?;
+    let status = status.map(u16::try_from).transpose().map_err(Error::internal)?;
     let answer = status.map(|status| StoredAnswer { status, content_type, body });
     Ok(FirstRequest { fingerprint, owner: owner.0, created: created.0, lease_until: lease_until.0, answer })
 }

@@ -77,7 +77,7 @@ impl JobRepository for SqliteUnit<'_> {
 fn job((plan, kind, requested_by, requested_at): JobRow) -> Result<Job, Error> {
     Ok(Job {
         plan: PlanId(plan.0),
-        kind: JobKind::from_name(&kind).ok_or_else(|| Error::storage(format!("unknown kind of job: {kind}")))?,
+        kind: JobKind::from_name(&kind).ok_or_else(|| Error::internal(format!("unknown kind of job: {kind}")))?,
         requested_by,
         requested_at: requested_at.0,
     })

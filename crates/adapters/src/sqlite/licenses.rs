@@ -82,7 +82,7 @@ fn tally(counts: &mut LicenseCounts, status: &str, number: i64) -> Result<(), Er
         Some(LicenseStatus::Assigned) => counts.assigned = number,
         Some(LicenseStatus::Revoked) => counts.revoked = number,
         Some(LicenseStatus::Unassigned) => counts.unassigned = number,
-        None => return Err(Error::storage(format!("unknown status of licenses: {status}"))),
+        None => return Err(Error::internal(format!("unknown status of licenses: {status}"))),
     }
     Ok(())
 }
@@ -157,7 +157,7 @@ impl LicenseRepository for SqliteUnit<'_> {
     }
 
     fn counts(&mut self, plans: &[PlanId]) -> Result<HashMap<PlanId, LicenseCounts>, Error> {
-        let plans = serde_json::to_string(plans).map_err(Error::storage)?;
+        let plans = serde_json::to_string(plans).map_err(Error::internal)?;
         let rows: Vec<(SqlUuid, String, i64)> = license::table
             .filter(in_json(license::subscription_plan_uuid, plans))
             .group_by((license::subscription_plan_uuid, license::status))
@@ -223,7 +223,7 @@ impl LicenseRepository for SqliteUnit<'_> {
     }
 
     fn of_ids(&mut self, ids: &[LicenseId]) -> Result<Vec<License>, Error> {
-        let ids = serde_json::to_string(ids).map_err(Error::storage)?;
+        let ids = serde_json::to_string(ids).map_err(Error::internal)?;
         let rows = license::table
             .filter(in_json(license::uuid, ids))
             .order(license::uuid)
@@ -248,7 +248,7 @@ impl LicenseRepository for SqliteUnit<'_> {
     }
 
     fn live_emails(&mut self, plan: PlanId, emails: &[Email]) -> Result<Vec<Email>, Error> {
-        let emails = serde_json::to_string(emails).map_err(Error::storage)?;
+        let emails = serde_json::to_string(emails).map_err(Error::internal)?;
         let live: Vec<Option<String>> = license::table
             .filter(license::subscription_plan_uuid.eq(SqlUuid(plan.0)))
             .filter(in_json(license::user_email, emails))
@@ -260,7 +260,7 @@ impl LicenseRepository for SqliteUnit<'_> {
     }
 
     fn lock_live_of_emails(&mut self, plan: PlanId, emails: &[Email]) -> Result<Vec<License>, Error> {
-        let emails = serde_json::to_string(emails).map_err(Error::storage)?;
+        let emails = serde_json::to_string(emails).map_err(Error::internal)?;
         let rows = license::table
             .filter(license::subscription_plan_uuid.eq(SqlUuid(plan.0)))
             .filter(in_json(license::user_email, emails))

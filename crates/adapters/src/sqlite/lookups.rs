@@ -21,7 +21,7 @@ fn matching(search: &LicenseSearch) -> Result<Condition, Error> {
         None => Box::new(sql::<Nullable<Bool>>("true")),
     };
     if let Some(customers) = search.customers() {
-        let customers = serde_json::to_string(&customers).map_err(Error::storage)?;
+        let customers = serde_json::to_string(&customers).map_err(Error::internal)?;
         let of_customers = sql::<Nullable<Bool>>(
             "license.subscription_plan_uuid IN (
                  SELECT plan.uuid
@@ -53,8 +53,8 @@ impl LookupRepository for SqliteUnit<'_> {
 
     fn live_of_emails(&mut self, plans: &[PlanId], emails: &[Email]) -> Result<Vec<License>, Error> {
         let rows = license::table
-            .filter(in_json(license::subscription_plan_uuid, serde_json::to_string(plans).map_err(Error::storage)?))
-            .filter(in_json(license::user_email, serde_json::to_string(emails).map_err(Error::storage)?))
+            .filter(in_json(license::subscription_plan_uuid, serde_json::to_string(plans).map_err(Error::internal)?))
+            .filter(in_json(license::user_email, serde_json::to_string(emails).map_err(Error::internal)?))
             .filter(license::status.eq_any(["assigned", "activated"]))
             .order(license::uuid)
             .select(LicenseRow::as_select())

@@ -151,7 +151,7 @@ impl SqliteStore {
         let outcome = conn.immediate_transaction(|conn| match conn.run_pending_migrations(MIGRATIONS) {
             Ok(versions) => Ok(versions.iter().map(ToString::to_string).collect()),
             Err(error) => {
-                failure = Some(Error::storage(format!("migration failed: {error}")));
+                failure = Some(Error::internal(format!("migration failed: {error}")));
                 Err(diesel::result::Error::RollbackTransaction)
             }
         });
@@ -166,7 +166,7 @@ impl SqliteStore {
     /// The names of the migrations that [`SqliteStore::migrate`] would run.
     pub fn pending_migrations(&self) -> Result<Vec<String>, Error> {
         let applied = self.applied_migrations()?;
-        let all = MigrationSource::<Sqlite>::migrations(&MIGRATIONS).map_err(Error::storage)?;
+        let all = MigrationSource::<Sqlite>::migrations(&MIGRATIONS).map_err(Error::internal)?;
         let pending = all.iter().map(|migration| migration.name());
         let pending = pending.filter(|name| !applied.contains(&name.version().to_string()));
         Ok(pending.map(ToString::to_string).collect())
@@ -175,7 +175,7 @@ impl SqliteStore {
     /// The versions of the migrations that a newer version of this program ran, in their order.
     pub fn unknown_migrations(&self) -> Result<Vec<String>, Error> {
         let mut unknown = self.applied_migrations()?;
-        for migration in MigrationSource::<Sqlite>::migrations(&MIGRATIONS).map_err(Error::storage)? {
+        for migration in MigrationSource::<Sqlite>::migrations(&MIGRATIONS).map_err(Error::internal)? {
             unknown.remove(&migration.name().version().to_string());
         }
         Ok(unknown.into_iter().collect())
@@ -330,6 +330,6 @@ struct SqliteUnit<'a> {
 impl SqliteUnit<'_> {
     /// The connection, to be written to.
     fn written(&mut self) -> Result<&mut SqliteConnection, Error> {
-        if self.writes { Ok(self.conn) } else { Err(Error::storage("this unit of work only reads")) }
+        if self.writes { Ok(self.conn) } else { Err(Error::internal("this unit of work only reads")) }
     }
 }

@@ -100,7 +100,7 @@ impl OperationRepository for SqliteUnit<'_> {
              ON CONFLICT DO NOTHING
              RETURNING subscription_plan_uuid AS uuid",
         )
-        .bind::<Text, _>(serde_json::to_string(plans).map_err(Error::storage)?)
+        .bind::<Text, _>(serde_json::to_string(plans).map_err(Error::internal)?)
         .bind::<Text, _>(name)
         .bind::<BigInt, _>(SqlMoment(now))
         .load::<IdRow>(self.written()?)
@@ -120,7 +120,7 @@ impl OperationRepository for SqliteUnit<'_> {
              ON CONFLICT (license_uuid, event_name) DO NOTHING
              RETURNING license_uuid AS uuid",
         )
-        .bind::<Text, _>(serde_json::to_string(licenses).map_err(Error::storage)?)
+        .bind::<Text, _>(serde_json::to_string(licenses).map_err(Error::internal)?)
         .bind::<Text, _>(event_name)
         .bind::<BigInt, _>(SqlMoment(now))
         .load::<IdRow>(self.written()?)

@@ -21,7 +21,7 @@ use super::types::{SqlMoment, SqlUuid};
 use crate::traces;
 
 fn json(values: impl Serialize) -> Result<String, Error> {
-    serde_json::to_string(&values).map_err(Error::storage)
+    serde_json::to_string(&values).map_err(Error::internal)
 }
 
 /// Whether nothing that has to be delivered first keeps the message `waiting` in its lane.
@@ -187,7 +187,7 @@ impl OutboxRepository for SqliteUnit<'_> {
         // One buffer of about the right size: it holds every payload of a request, and would grow by doubling.
         let payloads: usize = messages.iter().map(|message| message.payload.len() * 5 / 4 + ROW_OVERHEAD).sum();
         let mut json = Vec::with_capacity(payloads);
-        serde_json::to_writer(&mut json, &rows).map_err(Error::storage)?;
+        serde_json::to_writer(&mut json, &rows).map_err(Error::internal)?;
         drop(rows);
         // json_each gives the rows in their order; sorting them would copy every payload.
         sql_query(
@@ -197,7 +197,7 @@ impl OutboxRepository for SqliteUnit<'_> {
                     value ->> 6, value ->> 7, value ->> 8, ?2
              FROM json_each(?1)",
         )
-        .bind::<Text, _>(String::from_utf8(json).map_err(Error::storage)?)
+        .bind::<Text, _>(String::from_utf8(json).map_err(Error::internal)?)
         .bind::<Nullable<Text>, _>(traces::parent())
         .execute(conn)
         .map_err(storage_error)?;

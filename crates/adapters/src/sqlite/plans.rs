@@ -35,7 +35,7 @@ macro_rules! matching {
     ($query:expr, $filter:expr) => {{
         let mut query = $query.into_boxed();
         if let CustomerScope::Only(customers) = &$filter.scope {
-            let customers = serde_json::to_string(customers).map_err(Error::storage)?;
+            let customers = serde_json::to_string(customers).map_err(Error::internal)?;
             query = query.filter(in_json(customer_agreement::enterprise_customer_uuid, customers));
         }
         if let Some(customer) = $filter.customer {
@@ -78,7 +78,7 @@ impl PlanRepository for SqliteUnit<'_> {
     }
 
     fn of_agreements(&mut self, agreements: &[AgreementId]) -> Result<Vec<PlanDetails>, Error> {
-        let agreements = serde_json::to_string(agreements).map_err(Error::storage)?;
+        let agreements = serde_json::to_string(agreements).map_err(Error::internal)?;
         let query = in_order().filter(in_json(subscription_plan::customer_agreement_uuid, agreements));
         let found = query.load::<DetailsRow>(self.conn).map_err(storage_error)?;
         Ok(found.into_iter().map(details).collect())
@@ -90,7 +90,7 @@ impl PlanRepository for SqliteUnit<'_> {
             .values(PlanRow::from(plan))
             .execute(conn)
             .map_err(storage_error)?;
-        let key = serde_json::to_string(&[plan.id]).map_err(Error::storage)?;
+        let key = serde_json::to_string(&[plan.id]).map_err(Error::internal)?;
         record(conn, Table::Plan, &key, Kind::Added, change)
     }
 
@@ -129,9 +129,9 @@ impl PlanRepository for SqliteUnit<'_> {
             .execute(conn)
             .map_err(storage_error)?;
         if written != 1 {
-            return Err(Error::storage(format!("no subscription plan {} to write", plan.id)));
+            return Err(Error::internal(format!("no subscription plan {} to write", plan.id)));
         }
-        let key = serde_json::to_string(&[plan.id]).map_err(Error::storage)?;
+        let key = serde_json::to_string(&[plan.id]).map_err(Error::internal)?;
         record(conn, Table::Plan, &key, Kind::Changed, change)
     }
 }

@@ -60,7 +60,7 @@ impl ProductRepository for SqliteUnit<'_> {
             .values((product::id.eq(product.id.0), product_columns(&product)))
             .execute(conn)
             .map_err(storage_error)?;
-        let key = serde_json::to_string(&[product.id]).map_err(Error::storage)?;
+        let key = serde_json::to_string(&[product.id]).map_err(Error::internal)?;
         record(conn, Table::Product, &key, Kind::Added, change)?;
         Ok(product.id)
     }
@@ -72,9 +72,9 @@ impl ProductRepository for SqliteUnit<'_> {
             .execute(conn)
             .map_err(storage_error)?;
         if written != 1 {
-            return Err(Error::storage(format!("no product {} to write", product.id)));
+            return Err(Error::internal(format!("no product {} to write", product.id)));
         }
-        let key = serde_json::to_string(&[product.id]).map_err(Error::storage)?;
+        let key = serde_json::to_string(&[product.id]).map_err(Error::internal)?;
         record(conn, Table::Product, &key, Kind::Changed, change)
     }
 
@@ -96,7 +96,7 @@ impl ProductRepository for SqliteUnit<'_> {
             .map_err(storage_error)?;
         match written {
             1 => Ok(()),
-            _ => Err(Error::storage(format!("no plan type {} to write", plan_type.id))),
+            _ => Err(Error::internal(format!("no plan type {} to write", plan_type.id))),
         }
     }
 
@@ -111,7 +111,7 @@ impl ProductRepository for SqliteUnit<'_> {
              FROM json_each(?1) WHERE true
              ON CONFLICT (id) DO NOTHING",
         )
-        .bind::<Text, _>(serde_json::to_string(&plan_types).map_err(Error::storage)?)
+        .bind::<Text, _>(serde_json::to_string(&plan_types).map_err(Error::internal)?)
         .execute(conn)
         .map_err(storage_error)?;
 
@@ -123,11 +123,11 @@ impl ProductRepository for SqliteUnit<'_> {
              ON CONFLICT (id) DO NOTHING
              RETURNING id",
         )
-        .bind::<Text, _>(serde_json::to_string(&products).map_err(Error::storage)?)
+        .bind::<Text, _>(serde_json::to_string(&products).map_err(Error::internal)?)
         .load(conn)
         .map_err(storage_error)?;
         let added: Vec<i32> = added.into_iter().map(|product| product.id).collect();
-        let added = serde_json::to_string(&added).map_err(Error::storage)?;
+        let added = serde_json::to_string(&added).map_err(Error::internal)?;
         record(conn, Table::Product, &added, Kind::Added, change)
     }
 }

@@ -73,7 +73,7 @@ impl RenewalRow {
                 renewed_expiration_date: self.renewed_expiration_date.0,
                 renewed_plan_title: self.renewed_plan_title,
                 license_types_to_copy: types
-                    .ok_or_else(|| Error::storage(format!("renewal {id} copies an unknown kind of licenses")))?,
+                    .ok_or_else(|| Error::internal(format!("renewal {id} copies an unknown kind of licenses")))?,
                 disable_auto_apply_licenses: self.disable_auto_apply_licenses,
                 exempt_from_batch_processing: self.exempt_from_batch_processing,
             },
@@ -167,7 +167,7 @@ impl RenewalRepository for SqliteUnit<'_> {
     fn of_agreements(&mut self, agreements: &[AgreementId]) -> Result<Vec<RenewalLink>, Error> {
         use subscription_plan::{customer_agreement_uuid, expiration_date, start_date, uuid};
 
-        let agreements = serde_json::to_string(agreements).map_err(Error::storage)?;
+        let agreements = serde_json::to_string(agreements).map_err(Error::internal)?;
         let rows: Vec<LinkRow> = surrounded()
             .filter(in_json(prior.field(customer_agreement_uuid), agreements))
             .order(renewal::id)
@@ -238,7 +238,7 @@ impl RenewalRepository for SqliteUnit<'_> {
         };
         let written = diesel::update(renewal::table.find(saved.id.0)).set(row).execute(conn).map_err(storage_error)?;
         if written != 1 {
-            return Err(Error::storage(format!("no renewal {} to write", saved.id)));
+            return Err(Error::internal(format!("no renewal {} to write", saved.id)));
         }
         record(conn, Table::Renewal, &key(saved.id), Kind::Changed, change)
     }
@@ -248,7 +248,7 @@ impl RenewalRepository for SqliteUnit<'_> {
         record(conn, Table::Renewal, &key(id), Kind::Deleted, change)?;
         match diesel::delete(renewal::table.find(id.0)).execute(conn).map_err(storage_error)? {
             1 => Ok(()),
-            _ => Err(Error::storage(format!("no renewal {id} to delete"))),
+            _ => Err(Error::internal(format!("no renewal {id} to delete"))),
         }
     }
 }

@@ -243,7 +243,7 @@ impl TryFrom<LicenseRow> for License {
         Ok(Self {
             id,
             plan: PlanId(row.subscription_plan_uuid.0),
-            state: state.ok_or_else(|| Error::storage(format!("license {id} lacks what its status must carry")))?,
+            state: state.ok_or_else(|| Error::internal(format!("license {id} lacks what its status must carry")))?,
             renewed_to: row.renewed_to_uuid.map(|license| LicenseId(license.0)),
             auto_applied: row.auto_applied,
             created: row.created.0,

@@ -97,7 +97,7 @@ impl ScheduleRepository for SqliteUnit<'_> {
         .map_err(storage_error)?;
         match written {
             1 => Ok(()),
-            _ => Err(Error::storage("this operation is not there to be written")),
+            _ => Err(Error::internal("this operation is not there to be written")),
         }
     }
 }

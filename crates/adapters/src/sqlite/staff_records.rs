@@ -22,7 +22,7 @@ type NotificationRow = (i64, SqlUuid, i64, SqlUuid, String, SqlMoment);
 
 fn sent((id, customer, customer_user, plan, kind, last_sent): NotificationRow) -> Result<Notification, Error> {
     let kind = NotificationKind::from_name(&kind)
-        .ok_or_else(|| Error::storage(format!("notification {id} is of the unknown type {kind:?}")))?;
+        .ok_or_else(|| Error::internal(format!("notification {id} is of the unknown type {kind:?}")))?;
     let (customer, plan) = (CustomerId(customer.0), PlanId(plan.0));
     Ok(Notification { customer, customer_user, plan, kind, last_sent: last_sent.0 })
 }
@@ -66,7 +66,7 @@ impl NotificationRepository for SqliteUnit<'_> {
     }
 
     fn of_plans(&mut self, plans: &[PlanId]) -> Result<Vec<Notification>, Error> {
-        let plans = serde_json::to_string(plans).map_err(Error::storage)?;
+        let plans = serde_json::to_string(plans).map_err(Error::internal)?;
         let about = in_json(notification::subscription_plan_uuid, plans);
         let rows: Vec<NotificationRow> = notification::table.filter(about).load(self.conn).map_err(storage_error)?;
         rows.into_iter().map(sent).collect()
@@ -95,7 +95,7 @@ impl NotificationRepository for SqliteUnit<'_> {
              SET last_sent = excluded.last_sent, modified = excluded.modified
              RETURNING id",
         )
-        .bind::<Text, _>(serde_json::to_string(&rows).map_err(Error::storage)?)
+        .bind::<Text, _>(serde_json::to_string(&rows).map_err(Error::internal)?)
         .bind::<BigInt, _>(SqlMoment(change.at))
         .load(conn)
         .map_err(storage_error)?;
@@ -103,7 +103,7 @@ impl NotificationRepository for SqliteUnit<'_> {
         let (added, changed): (Vec<i64>, Vec<i64>) =
             saved.into_iter().map(|saved| saved.id).partition(|id| *id > last.unwrap_or(0));
         for (ids, kind) in [(added, Kind::Added), (changed, Kind::Changed)] {
-            let ids = serde_json::to_string(&ids).map_err(Error::storage)?;
+            let ids = serde_json::to_string(&ids).map_err(Error::internal)?;
             record(conn, Table::Notification, &ids, kind, change)?;
         }
         Ok(())
@@ -152,7 +152,7 @@ impl LicenseEventRepository for SqliteUnit<'_> {
              SELECT value, ?2, ?3 FROM json_each(?1) WHERE true
              ON CONFLICT (license_uuid, event_name) DO NOTHING",
         )
-        .bind::<Text, _>(serde_json::to_string(licenses).map_err(Error::storage)?)
+        .bind::<Text, _>(serde_json::to_string(licenses).map_err(Error::internal)?)
         .bind::<Text, _>(event_name)
         .bind::<BigInt, _>(SqlMoment(now))
         .execute(self.written()?)

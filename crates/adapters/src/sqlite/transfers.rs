@@ -36,7 +36,7 @@ impl JobRow {
     fn new(order: &TransferOrder, now: SqlMoment) -> Result<Self, Error> {
         let license_uuids = match &order.licenses {
             TransferredLicenses::All => None,
-            TransferredLicenses::Named(ids) => Some(serde_json::to_string(ids).map_err(Error::storage)?),
+            TransferredLicenses::Named(ids) => Some(serde_json::to_string(ids).map_err(Error::internal)?),
         };
         Ok(Self {
             customer_agreement_uuid: SqlUuid(order.agreement.0),
@@ -54,7 +54,7 @@ impl JobRow {
 }
 
 fn transfer_job((id, row): (i64, JobRow)) -> Result<LicenseTransferJob, Error> {
-    let unreadable = |error| Error::storage(format!("transfer job {id}: {error}"));
+    let unreadable = |error| Error::internal(format!("transfer job {id}: {error}"));
     let licenses = match &row.license_uuids {
         None => TransferredLicenses::All,
         Some(ids) => TransferredLicenses::Named(serde_json::from_str(ids).map_err(unreadable)?),
@@ -184,14 +184,14 @@ impl TransferRepository for SqliteUnit<'_> {
     fn save(&mut self, saved: &LicenseTransferJob, change: &Change) -> Result<(), Error> {
         let conn = self.written()?;
         let row = JobRow {
-            processed_results: serde_json::to_string(&saved.runs).map_err(Error::storage)?,
+            processed_results: serde_json::to_string(&saved.runs).map_err(Error::internal)?,
             completed_at: saved.completed_at.map(SqlMoment),
             created: SqlMoment(saved.created),
             ..JobRow::new(&saved.order, SqlMoment(saved.modified))?
         };
         let written = diesel::update(job::table.find(saved.id.0)).set(row).execute(conn).map_err(storage_error)?;
         if written != 1 {
-            return Err(Error::storage(format!("no transfer job {} to write", saved.id)));
+            return Err(Error::internal(format!("no transfer job {} to write", saved.id)));
         }
         record(conn, Table::TransferJob, &key(saved.id), Kind::Changed, change)
     }
@@ -212,7 +212,7 @@ impl TransferRepository for SqliteUnit<'_> {
                          AND status IN ('assigned', 'activated')
                      ORDER BY uuid",
                 )
-                .bind::<Text, _>(serde_json::to_string(ids).map_err(Error::storage)?)
+                .bind::<Text, _>(serde_json::to_string(ids).map_err(Error::internal)?)
                 .bind::<Text, _>(SqlUuid(plan.0))
                 .load(conn)
                 .map_err(storage_error)?;
@@ -235,7 +235,7 @@ impl TransferRepository for SqliteUnit<'_> {
              )
              ORDER BY moving.uuid",
         )
-        .bind::<Text, _>(serde_json::to_string(licenses).map_err(Error::storage)?)
+        .bind::<Text, _>(serde_json::to_string(licenses).map_err(Error::internal)?)
         .bind::<Text, _>(SqlUuid(plan.0))
         .load(self.conn)
         .map_err(storage_error)?;
@@ -251,7 +251,7 @@ impl TransferRepository for SqliteUnit<'_> {
         if licenses.is_empty() {
             return Ok(());
         }
-        let keys = serde_json::to_string(licenses).map_err(Error::storage)?;
+        let keys = serde_json::to_string(licenses).map_err(Error::internal)?;
         let written = sql_query(
             "UPDATE license SET subscription_plan_uuid = ?1, modified = ?2
              WHERE uuid IN (SELECT value FROM json_each(?3))",
@@ -263,7 +263,7 @@ impl TransferRepository for SqliteUnit<'_> {
         .map_err(storage_error)?;
         if written != licenses.len() {
             let missing = licenses.len().saturating_sub(written);
-            return Err(Error::storage(format!("{missing} of {} licenses to be moved do not exist", licenses.len())));
+            return Err(Error::internal(format!("{missing} of {} licenses to be moved do not exist", licenses.len())));
         }
         record(conn, Table::License, &keys, Kind::Changed, change)
     }

@@ -63,7 +63,7 @@ impl UserRepository for SqliteUnit<'_> {
             .set((users::is_superuser.eq(is_superuser), users::modified.eq(SqlMoment(now))));
         match statement.execute(self.written()?).map_err(storage_error)? {
             1 => Ok(()),
-            _ => Err(Error::storage("there is no such user")),
+            _ => Err(Error::internal("there is no such user")),
         }
     }
 }

@@ -21,7 +21,7 @@ fn number(day: NaiveDate) -> i64 {
 
 fn day(number: i64) -> Result<NaiveDate, Error> {
     let midnight = number.checked_mul(SECONDS_OF_A_DAY).and_then(|seconds| DateTime::from_timestamp(seconds, 0));
-    let outside = || Error::storage(format!("day {number} lies outside of the calendar"));
+    let outside = || Error::internal(format!("day {number} lies outside of the calendar"));
     midnight.map(|midnight| midnight.date_naive()).ok_or_else(outside)
 }
 

@@ -29,7 +29,7 @@ const IN_TURN: &str = "
                   AND earlier.position < waiting.position AND earlier.state = 'waiting')";
 
 fn json(values: impl Serialize) -> Result<String, Error> {
-    serde_json::to_string(&values).map_err(Error::storage)
+    serde_json::to_string(&values).map_err(Error::internal)
 }
 
 #[derive(Queryable, Selectable, Insertable, AsChangeset)]
@@ -71,7 +71,7 @@ impl TryFrom<WebhookRow> for Webhook {
     type Error = Error;
 
     fn try_from(row: WebhookRow) -> Result<Self, Error> {
-        let event_types: Vec<String> = serde_json::from_str(&row.event_types).map_err(Error::storage)?;
+        let event_types: Vec<String> = serde_json::from_str(&row.event_types).map_err(Error::internal)?;
         Ok(Self {
             id: WebhookId(row.uuid.0),
             url: row.url,
@@ -98,7 +98,7 @@ impl WebhookRepository for SqliteUnit<'_> {
         let statement = diesel::update(webhook::table.find(SqlUuid(webhook.id.0))).set(row);
         match statement.execute(self.written()?).map_err(storage_error)? {
             1 => Ok(()),
-            _ => Err(Error::storage("there is no such webhook")),
+            _ => Err(Error::internal("there is no such webhook")),
         }
     }
 
@@ -196,7 +196,7 @@ impl TryFrom<DeliveryRow> for WebhookDelivery {
         Ok(Self {
             id: MessageId(row.uuid.0),
             event_type: row.event_type,
-            state: state.ok_or_else(|| Error::storage("a webhook's delivery is in no known state"))?,
+            state: state.ok_or_else(|| Error::internal("a webhook's delivery is in no known state"))?,
             attempts: row.attempts,
             not_before: row.not_before.0,
             last_status: row.last_status,

@@ -109,7 +109,7 @@ pub fn writing_an_agreement_is_recorded(db: &dyn Database) {
 
 pub fn writing_an_agreement_that_does_not_exist_fails(db: &dyn Database) {
     let store = db.store();
-    assert!(matches!(save(&*store, &agreement(1)), Err(Error::Storage(_))));
+    assert!(matches!(save(&*store, &agreement(1)), Err(Error::Internal(_))));
     assert_eq!(find(&*store, 1), None);
 }
 

@@ -86,7 +86,7 @@ pub fn a_license_that_gives_a_person_two_is_not_added(db: &dyn Database) {
     put(&*store, &[activated(1, 1, "amy@example.com", 1)]);
     let added =
         store.write(|unit| unit.licenses().add(&[unassigned(2, 1), assigned(3, 1, "amy@example.com")], &change(5)));
-    assert_eq!(added, Err(Conflict::LiveLicense.into()));
+    assert_eq!(added, Err(Conflict::LiveLicense(Vec::new()).into()));
     assert_eq!((numbers(&all(&*store, 1)), kinds(db, 2)), (vec![1], vec![]));
 }
 
@@ -111,7 +111,7 @@ pub fn writing_a_license_that_does_not_exist_fails_and_changes_nothing(db: &dyn 
     with_plans(&*store);
     put_unassigned(&*store, 1, 1..2);
     let saved = save(&*store, &[assigned(1, 1, "amy@example.com"), assigned(9, 1, "bob@example.com")]);
-    assert!(matches!(saved, Err(Error::Storage(_))), "{saved:?}");
+    assert!(matches!(saved, Err(Error::Internal(_))), "{saved:?}");
     assert_eq!(all(&*store, 1), [unassigned(1, 1)]);
     assert_eq!(kinds(db, 1), ['+']);
     assert_eq!(kinds(db, 9), Vec::<char>::new());
@@ -121,7 +121,7 @@ pub fn a_person_has_one_live_license_of_a_plan(db: &dyn Database) {
     let store = db.store();
     with_plans(&*store);
     put(&*store, &[activated(1, 1, "amy@example.com", 1), unassigned(2, 1), unassigned(3, 1), unassigned(4, 2)]);
-    let conflict = Err(Conflict::LiveLicense.into());
+    let conflict = Err(Conflict::LiveLicense(Vec::new()).into());
     assert_eq!(save(&*store, &[assigned(2, 1, "amy@example.com")]), conflict);
     assert_eq!(save(&*store, &[assigned(2, 1, "bob@example.com"), assigned(3, 1, "bob@example.com")]), conflict);
     assert_eq!(all(&*store, 1)[1..], [unassigned(2, 1), unassigned(3, 1)], "nothing was changed");

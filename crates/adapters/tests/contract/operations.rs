@@ -341,7 +341,7 @@ pub fn catalogs_in_use_are_told_with_the_plan_types_they_are_used_for(db: &dyn D
 
 pub fn a_unit_that_reads_takes_and_marks_nothing(db: &dyn Database) {
     let store = db.store();
-    let refused = |outcome: Result<(), Error>| assert!(matches!(outcome, Err(Error::Storage(_))), "{outcome:?}");
+    let refused = |outcome: Result<(), Error>| assert!(matches!(outcome, Err(Error::Internal(_))), "{outcome:?}");
     refused(store.read(|unit| unit.operations().take(TASK, ALICE, day(1), day(1) + Duration::days(1)).map(drop)));
     refused(store.read(|unit| unit.operations().mark_licenses(&[license_id(1)], EVENT, day(1)).map(drop)));
     refused(store.read(|unit| unit.purge().erase_traces(&[license_id(1)], &[])));

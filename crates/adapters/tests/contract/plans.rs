@@ -87,7 +87,7 @@ pub fn writing_a_plan_is_recorded_with_its_reason(db: &dyn Database) {
 pub fn writing_a_plan_that_does_not_exist_fails(db: &dyn Database) {
     let store = db.store();
     with_plans(&*store);
-    assert!(matches!(save(&*store, &plan(9, 1)), Err(Error::Storage(_))));
+    assert!(matches!(save(&*store, &plan(9, 1)), Err(Error::Internal(_))));
     assert_eq!(find(&*store, 9), None);
 }
 

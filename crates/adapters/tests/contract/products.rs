@@ -88,7 +88,7 @@ pub fn a_netsuite_id_names_one_product(db: &dyn Database) {
     with_products(&*store);
     let taken = seeded_products().remove(0);
     let conflict = Conflict::ProductNetsuiteId;
-    assert_eq!(store.write(|unit| unit.products().add(&taken, &change(3))), Err(conflict.into()));
+    assert_eq!(store.write(|unit| unit.products().add(&taken, &change(3))), Err(conflict.clone().into()));
     let second = Product { netsuite_id: taken.netsuite_id, ..seeded_products().remove(1) };
     assert_eq!(store.write(|unit| unit.products().save(&second, &change(3))), Err(conflict.into()));
     assert_eq!(store.read(|unit| unit.products().list()), Ok(seeded_products()));

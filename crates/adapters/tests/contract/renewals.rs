@@ -160,9 +160,9 @@ pub fn writing_a_renewal_that_does_not_exist_fails(db: &dyn Database) {
     let id = add(&*store, &terms(1)).unwrap();
     let missing = SubscriptionPlanRenewal { id: RenewalId(id.0 + 1), ..found(&*store, id).renewal };
     let missing = SubscriptionPlanRenewal { terms: terms(2), ..missing };
-    assert!(matches!(save(&*store, &missing), Err(Error::Storage(_))));
+    assert!(matches!(save(&*store, &missing), Err(Error::Internal(_))));
     let deleted = store.write(|unit| unit.renewals().delete(missing.id, &change(2)));
-    assert!(matches!(deleted, Err(Error::Storage(_))), "{deleted:?}");
+    assert!(matches!(deleted, Err(Error::Internal(_))), "{deleted:?}");
     assert_eq!(db.history("subscription_plan_renewal", &missing.id.to_string()), []);
 }
 

@@ -70,7 +70,7 @@ pub fn scheduled_operations_are_listed_in_their_order(db: &dyn Database) {
 pub fn an_operation_is_locked_before_it_is_written(db: &dyn Database) {
     let store = db.store();
     let written = store.write(|unit| unit.schedule().save(&OperationSchedule::new(RENEWALS)));
-    assert!(matches!(written, Err(Error::Storage(_))), "{written:?}");
+    assert!(matches!(written, Err(Error::Internal(_))), "{written:?}");
     assert_eq!(list(&*store), []);
 }
 
@@ -98,7 +98,7 @@ pub fn a_locked_operation_is_changed_by_one_after_another(db: &dyn Database) {
 pub fn a_unit_that_reads_schedules_nothing(db: &dyn Database) {
     let store = db.store();
     write(&*store, &OperationSchedule::new(RENEWALS));
-    let refused = |outcome: Result<(), Error>| assert!(matches!(outcome, Err(Error::Storage(_))), "{outcome:?}");
+    let refused = |outcome: Result<(), Error>| assert!(matches!(outcome, Err(Error::Internal(_))), "{outcome:?}");
     refused(store.read(|unit| unit.schedule().lock_or_add(RENEWALS).map(drop)));
     refused(store.read(|unit| unit.schedule().save(&full(RENEWALS, RunOutcome::Complete))));
     assert_eq!(list(&*store), [OperationSchedule::new(RENEWALS)]);

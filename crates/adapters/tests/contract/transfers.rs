@@ -87,7 +87,7 @@ pub fn writing_a_transfer_job_is_recorded(db: &dyn Database) {
     let entry = |kind, on| HistoryEntry { kind, user: Some("admin".to_owned()), reason: None, at: day(on) };
     assert_eq!(db.history("license_transfer_job", &id.to_string()), [entry('+', 1), entry('~', 2)]);
     let missing = LicenseTransferJob { id: TransferJobId(id.0 + 1), ..job };
-    assert!(matches!(save(&*store, &missing), Err(Error::Storage(_))));
+    assert!(matches!(save(&*store, &missing), Err(Error::Internal(_))));
     assert_eq!(db.history("license_transfer_job", &missing.id.to_string()), []);
 }
 
@@ -211,9 +211,9 @@ pub fn licenses_that_cannot_move_stay_all_of_them(db: &dyn Database) {
     with_plans(&*store);
     let [amy, bob] = [assigned(1, 1, "amy@example.com"), assigned(2, 1, "bob@example.com")];
     put(&*store, &[amy.clone(), bob.clone(), assigned(3, 2, "bob@example.com")]);
-    assert_eq!(moved(&*store, &[1, 2].map(license_id), 2), Err(Conflict::LiveLicense.into()));
+    assert_eq!(moved(&*store, &[1, 2].map(license_id), 2), Err(Conflict::LiveLicense(Vec::new()).into()));
     let missing = moved(&*store, &[1, 99].map(license_id), 2);
-    assert!(matches!(missing, Err(Error::Storage(_))), "{missing:?}");
+    assert!(matches!(missing, Err(Error::Internal(_))), "{missing:?}");
     assert_eq!(all(&*store, 1), [amy, bob]);
     assert_eq!(db.history("license", &license_id(1).to_string()).len(), 2);
 }

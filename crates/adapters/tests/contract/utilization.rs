@@ -195,7 +195,7 @@ pub fn work_that_failed_counts_nothing(db: &dyn Database) {
     let before = changes(&*store, 1, 9);
     let failed = store.write(|unit| {
         unit.licenses().save(&[assigned(1, 1, AMY)], &change(2))?;
-        Err::<(), _>(license_manager_domain::Error::storage("on purpose"))
+        Err::<(), _>(license_manager_domain::Error::internal("on purpose"))
     });
     assert!(failed.is_err());
     assert_eq!(changes(&*store, 1, 9), before);

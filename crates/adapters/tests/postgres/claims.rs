@@ -211,7 +211,7 @@ fn sixteen_assignments_of_overlapping_groups_are_all_served() {
         threads.into_iter().map(|thread| thread.join().unwrap()).sum()
     });
     assert_eq!(assigned, 100, "every learner got one license");
-    let counts = manager.plan(PLAN).unwrap().plans[0].counts;
+    let counts = manager.plan(PLAN).unwrap().counts;
     assert_eq!(counts, LicenseCounts { assigned: 100, ..LicenseCounts::default() });
     assert_eq!(number(&database, "SELECT count(DISTINCT user_email) AS number FROM license"), 100);
 }
@@ -222,7 +222,7 @@ fn a_second_live_license_is_a_conflict_when_repeating_does_not_help() {
     provision(&store, 2);
     store.write(|unit| hand_out(unit, 0..1)).unwrap();
     let outcome = store.write(|unit| hand_out(unit, 0..1));
-    assert_eq!(outcome, Err(Conflict::LiveLicense.into()));
+    assert_eq!(outcome, Err(Conflict::LiveLicense(Vec::new()).into()));
     assert_eq!(number(&database, "SELECT count(*) AS number FROM license WHERE status = 'unassigned'"), 1);
 }
 

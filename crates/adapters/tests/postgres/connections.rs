@@ -149,7 +149,7 @@ fn options_out_of_their_limits_are_refused() {
     let no_connections = PostgresOptions { pool_size: 0, ..PostgresOptions::new("postgres://localhost/x") };
     let no_time = PostgresOptions { connect_timeout: Duration::ZERO, ..PostgresOptions::new("postgres://localhost/x") };
     for options in [no_connections, no_time, PostgresOptions::new("mysql://localhost/x")] {
-        assert!(matches!(PostgresStore::connect(&options), Err(Error::Storage(_))));
+        assert!(matches!(PostgresStore::connect(&options), Err(Error::Internal(_))));
     }
 }
 

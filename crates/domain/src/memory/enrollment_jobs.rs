@@ -27,7 +27,7 @@ impl EnrollmentJobRepository for MemoryUnit<'_> {
     fn advance(&mut self, job: &EnrollmentJob, lines: &str) -> Result<(), Error> {
         let tables = self.written()?;
         let row = tables.enrollment_jobs.get_mut(&job.id);
-        *row.ok_or_else(|| Error::storage("no bulk enrollment to write"))? = job.clone();
+        *row.ok_or_else(|| Error::internal("no bulk enrollment to write"))? = job.clone();
         if !lines.is_empty() {
             tables.enrollment_results.entry(job.id).or_default().push_str(lines);
         }
@@ -52,7 +52,7 @@ impl EnrollmentJobRepository for MemoryUnit<'_> {
         let tables = self.written()?;
         for (job, results) in jobs {
             let row = tables.enrollment_jobs.get_mut(&job.id);
-            let row = row.ok_or_else(|| Error::storage("no bulk enrollment to write"))?;
+            let row = row.ok_or_else(|| Error::internal("no bulk enrollment to write"))?;
             let (stage, numbers) = (row.stage, row.numbers);
             *row = EnrollmentJob { stage, numbers, ..job.clone() };
             match results {

@@ -18,9 +18,7 @@ pub(super) fn matches(filter: &LicenseFilter, license: &License) -> bool {
             .email_words
             .iter()
             .all(|word| email.is_some_and(|email| email.as_str().contains(&word.to_lowercase())))
-        && filter
-            .assigned_until
-            .is_none_or(|moment| license.assigned_date().is_some_and(|assigned| assigned <= moment))
+        && filter.assigned_until.is_none_or(|moment| license.assigned_date().is_some_and(|assigned| assigned <= moment))
         && !(filter.hide_retired && email.is_none() && license.status() == LicenseStatus::Revoked)
 }
 
@@ -68,7 +66,7 @@ pub(super) fn check_holders(tables: &Tables, written: &[License]) -> Result<(), 
     let mut holders = HashSet::new();
     for license in tables.licenses.values().filter(|license| license.is_live() && plans.contains(&license.plan)) {
         if !holders.insert((license.plan, license.holder_email())) {
-            return Err(Conflict::LiveLicense.into());
+            return Err(Conflict::LiveLicense(Vec::new()).into());
         }
     }
     Ok(())
@@ -150,10 +148,7 @@ impl LicenseRepository for MemoryUnit<'_> {
     fn lock_live_of_emails(&mut self, plan: PlanId, emails: &[Email]) -> Result<Vec<License>, Error> {
         let emails: HashSet<&Email> = emails.iter().collect();
         let live = of_plan(self.written()?, plan).filter(|license| license.is_live());
-        Ok(live
-            .filter(|license| license.holder_email().is_some_and(|email| emails.contains(email)))
-            .cloned()
-            .collect())
+        Ok(live.filter(|license| license.holder_email().is_some_and(|email| emails.contains(email))).cloned().collect())
     }
 
     fn lock_live_after(
@@ -233,7 +228,7 @@ impl LicenseRepository for MemoryUnit<'_> {
         let tables = self.written()?;
         for license in licenses {
             let row = tables.licenses.get_mut(&license.id);
-            *row.ok_or_else(|| Error::storage("no license to write"))? = license.clone();
+            *row.ok_or_else(|| Error::internal("no license to write"))? = license.clone();
             tables.record_license(license, '~', change);
         }
         check_holders(tables, licenses)

@@ -29,8 +29,7 @@ impl LookupRepository for MemoryUnit<'_> {
     }
 
     fn of_email(&mut self, email: &Email) -> Result<Vec<(License, PlanDetails)>, Error> {
-        let licenses =
-            self.tables.licenses.values().filter(|license| license.holder_email() == Some(email));
+        let licenses = self.tables.licenses.values().filter(|license| license.holder_email() == Some(email));
         Ok(licenses.filter_map(|license| with_plan(self.tables, license)).collect())
     }
 

@@ -209,6 +209,6 @@ struct MemoryUnit<'a> {
 impl MemoryUnit<'_> {
     /// The tables, to be written to.
     fn written(&mut self) -> Result<&mut Tables, Error> {
-        if self.writes { Ok(self.tables) } else { Err(Error::storage("this unit of work only reads")) }
+        if self.writes { Ok(self.tables) } else { Err(Error::internal("this unit of work only reads")) }
     }
 }

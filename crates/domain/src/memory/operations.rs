@@ -149,7 +149,7 @@ impl PurgeRepository for MemoryUnit<'_> {
         // The last entry of each license, and whether any of them knows somebody.
         let mut told: BTreeMap<LicenseId, (&HistoryEntry, bool)> = BTreeMap::new();
         for entry in self.tables.history.iter().filter(|entry| entry.table == "license") {
-            let id = LicenseId(entry.id.parse().map_err(Error::storage)?);
+            let id = LicenseId(entry.id.parse().map_err(Error::internal)?);
             let knows = entry.license.as_ref().is_some_and(knows_somebody);
             let (last, known) = told.entry(id).or_insert((entry, false));
             (*last, *known) = (entry, *known || knows);

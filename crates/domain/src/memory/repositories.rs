@@ -23,7 +23,7 @@ pub(super) fn part<T>(all: Vec<T>, limit_offset: LimitOffset) -> Vec<T> {
 }
 
 pub(super) fn missing(what: &str) -> Error {
-    Error::storage(format!("no {what} to write"))
+    Error::internal(format!("no {what} to write"))
 }
 
 fn matching_agreements(tables: &Tables, filter: &AgreementFilter) -> Vec<CustomerAgreement> {
@@ -266,7 +266,7 @@ impl UserRepository for MemoryUnit<'_> {
 
     fn set_superuser(&mut self, username: &str, is_superuser: bool, _now: DateTime<Utc>) -> Result<(), Error> {
         let user = self.written()?.users.get_mut(username);
-        user.ok_or_else(|| Error::storage("there is no such user"))?.is_superuser = is_superuser;
+        user.ok_or_else(|| Error::internal("there is no such user"))?.is_superuser = is_superuser;
         Ok(())
     }
 }

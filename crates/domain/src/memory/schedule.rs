@@ -16,7 +16,7 @@ impl ScheduleRepository for MemoryUnit<'_> {
     fn save(&mut self, schedule: &OperationSchedule) -> Result<(), Error> {
         match self.written()?.schedule.get_mut(&schedule.operation) {
             Some(kept) => kept.clone_from(schedule),
-            None => return Err(Error::storage("this operation is not there to be written")),
+            None => return Err(Error::internal("this operation is not there to be written")),
         }
         Ok(())
     }

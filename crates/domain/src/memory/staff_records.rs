@@ -56,7 +56,7 @@ impl RoleAssignmentRepository for MemoryUnit<'_> {
     ) -> Result<(AssignedRole, bool), Error> {
         let tables = self.written()?;
         if !tables.users.contains_key(username) {
-            return Err(Error::storage("no user to give a role"));
+            return Err(Error::internal("no user to give a role"));
         }
         Ok(tables.give(username, role, now))
     }

@@ -66,7 +66,7 @@ impl Tables {
             return Ok(());
         }
         for message in messages.iter().filter(|message| message.topic == Topic::LicenseEvent) {
-            let payload: Value = serde_json::from_str(&message.payload).map_err(Error::storage)?;
+            let payload: Value = serde_json::from_str(&message.payload).map_err(Error::internal)?;
             let Some(event_type) = payload["event"].as_str() else { continue };
             for (webhook, _) in self.webhooks.values().filter(|(own, _)| own.wants(event_type, message.customer)) {
                 self.webhook_deliveries.push(Told {
@@ -122,7 +122,7 @@ impl WebhookRepository for MemoryUnit<'_> {
 
     fn save(&mut self, webhook: &Webhook) -> Result<(), Error> {
         let known = self.written()?.webhooks.get_mut(&webhook.id);
-        *known.ok_or_else(|| Error::storage("there is no such webhook"))? = (webhook.clone(), None);
+        *known.ok_or_else(|| Error::internal("there is no such webhook"))? = (webhook.clone(), None);
         Ok(())
     }
 

@@ -203,7 +203,7 @@ pub struct RenewalLink {
 }
 
 /// The renewals among a set of plans, to be asked about any one of them.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RenewalChains {
     by_prior: HashMap<PlanId, RenewalLink>,
     by_renewed: HashMap<PlanId, RenewalLink>,

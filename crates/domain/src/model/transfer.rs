@@ -94,11 +94,11 @@ impl From<&LicenseTransferJob> for TransferJobSummary {
     }
 }
 
-/// A license whose transfer would give its holder a second live one of the new plan.
+/// A license that would be the second live one of its holder in a plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HeldTwice {
-    /// The license that cannot move.
+    /// The license.
     pub license: LicenseId,
-    /// Who holds it.
+    /// Its holder.
     pub email: Email,
 }

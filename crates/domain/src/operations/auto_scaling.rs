@@ -9,7 +9,6 @@ use crate::model::agreement::AutoScaling;
 use crate::model::ids::{AgreementId, PlanId};
 use crate::model::plan::{ChangeReason, LicenseCounts, SubscriptionPlan};
 use crate::ports::{StoreExt, Task, TaskClaim, UnitOfWork};
-use crate::use_cases::agreements::overviews;
 use crate::use_cases::manager::{LicenseManager, find_agreement, lock_plan};
 
 /// How long an agreement's plan that grew does not grow again: runs on several machines that start together are one.
@@ -80,12 +79,11 @@ impl LicenseManager {
     ) -> Result<Option<(SubscriptionPlan, i64)>, Error> {
         let now = self.now();
         let agreement = find_agreement(unit, agreement)?;
-        let (found, _) = overviews(unit, vec![agreement])?;
-        let Some(overview) = found.into_iter().next() else { return Ok(None) };
+        let plans = unit.plans().of_agreements(&[agreement.id])?;
         let usable = |plan: &SubscriptionPlan| plan.is_active && plan.is_current(now);
         // They come with the latest start first.
-        let Some(details) = overview.plans.into_iter().find(|details| usable(&details.plan)) else { return Ok(None) };
-        let growth = growth(unit, &overview.agreement.auto_scaling, &details.plan)?;
+        let Some(details) = plans.into_iter().find(|details| usable(&details.plan)) else { return Ok(None) };
+        let growth = growth(unit, &agreement.auto_scaling, &details.plan)?;
         Ok((growth > 0).then_some((details.plan, growth)))
     }
 

@@ -1,6 +1,6 @@
 //! Looking before leaping, for operations that are done by hand.
 
-use crate::error::{Error, Refusal};
+use crate::error::{Conflict, Error, Refusal};
 use crate::model::ids::{LicenseId, PlanId};
 use crate::model::transfer::TransferOrder;
 use crate::ports::StoreExt;
@@ -55,7 +55,11 @@ impl LicenseManager {
             crate::use_cases::transfers::check(unit, order)?;
             let licenses = unit.transfers().lock_licenses(order.old_plan, &order.licenses)?;
             let held_twice = unit.transfers().held_twice(&licenses, order.new_plan)?;
-            if held_twice.is_empty() { Ok(TransferPreview { licenses }) } else { Err(Error::WouldHoldTwo(held_twice)) }
+            if held_twice.is_empty() {
+                Ok(TransferPreview { licenses })
+            } else {
+                Err(Conflict::LiveLicense(held_twice).into())
+            }
         })
     }
 }

@@ -159,10 +159,7 @@ impl LicenseManager {
         match self.create_agreement(&Actor::service(), new) {
             // Another run made it meanwhile.
             Err(error @ Error::Conflict(_)) => self.seeded_agreement(seed)?.map(|found| (found, false)).ok_or(error),
-            page => {
-                let made = page?.agreements.into_iter().next().map(|overview| overview.agreement);
-                Ok((made.ok_or_else(|| Error::storage("no agreement was made"))?, true))
-            }
+            overview => Ok((overview?.details.agreement, true)),
         }
     }
 
@@ -202,9 +199,8 @@ impl LicenseManager {
                 let found = self.seeded_plans(agreement.id)?.remove(&seed.title);
                 found.map(|found| (found, false)).ok_or(error)
             }
-            page => {
-                let made = page?.plans.into_iter().next().map(|overview| overview.details.plan.id);
-                let id = Some(made.ok_or_else(|| Error::storage("no plan was made"))?);
+            overview => {
+                let id = Some(overview?.details.plan.id);
                 Ok((Seeded { id, is_frozen: false, counts: LicenseCounts::default() }, true))
             }
         }

@@ -78,7 +78,7 @@ impl Run<'_> {
     pub(super) fn keep(&self, unit: &mut dyn UnitOfWork, key: Uuid, position: Option<&str>) -> Result<(), Error> {
         match unit.operations().keep(self.task(key), self.owner, self.until(), position)? {
             true => Ok(()),
-            false => Err(Error::storage("another run took this over: it took too long here")),
+            false => Err(Error::internal("another run took this over: it took too long here")),
         }
     }
 

@@ -56,7 +56,7 @@ impl<S: Store + ?Sized> StoreExt for S {
             outcome = Some(work(unit)?);
             Ok(())
         })?;
-        outcome.ok_or_else(|| Error::storage("a unit of work was committed without having run"))
+        outcome.ok_or_else(|| Error::internal("a unit of work was committed without having run"))
     }
 
     fn read<T>(&self, mut work: impl FnMut(&mut dyn UnitOfWork) -> Result<T, Error>) -> Result<T, Error> {
@@ -65,7 +65,7 @@ impl<S: Store + ?Sized> StoreExt for S {
             outcome = Some(work(unit)?);
             Ok(())
         })?;
-        outcome.ok_or_else(|| Error::storage("a unit of work ended without having run"))
+        outcome.ok_or_else(|| Error::internal("a unit of work ended without having run"))
     }
 }
 

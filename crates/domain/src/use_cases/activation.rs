@@ -1,7 +1,9 @@
 //! Activation: a learner takes an assigned license into use.
 
-use super::agreements::overviews;
-use super::learners::{LearnerLicense, LearnerView};
+use std::sync::Arc;
+
+use super::agreements::agreement_details;
+use super::learners::LearnerLicense;
 use super::manager::{LicenseManager, find_agreement};
 use crate::error::{Entity, Error, Refusal};
 use crate::history::Actor;
@@ -25,7 +27,7 @@ impl LicenseManager {
     /// # Errors
     /// [`Entity::License`] not found where key, person and plan do not fit together; [`Refusal::NotActivatable`] where the
     /// license was revoked.
-    pub fn activate(&self, actor: &Actor, key: ActivationKey, person: &Person) -> Result<LearnerView, Error> {
+    pub fn activate(&self, actor: &Actor, key: ActivationKey, person: &Person) -> Result<LearnerLicense, Error> {
         self.store.write(|unit| {
             let now = self.now();
             let (license, details) = unit
@@ -54,9 +56,8 @@ impl LicenseManager {
                     return Err(Refusal::NotActivatable(license.status()).into());
                 }
             };
-            let (mut overviews, chains) = overviews(unit, vec![agreement])?;
-            let licenses = vec![LearnerLicense { license, plan: details }];
-            Ok(LearnerView { agreement: overviews.pop(), chains, licenses, now })
+            let agreement = Arc::new(agreement_details(unit, agreement, now)?);
+            Ok(LearnerLicense { license, plan: details, agreement })
         })
     }
 }

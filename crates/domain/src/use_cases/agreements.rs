@@ -1,10 +1,12 @@
 //! Customer agreements: made and edited by provisioning admins, read by a customer's people.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
 use super::manager::{LicenseManager, find_agreement};
+use super::page::Page;
 use crate::error::{Error, Refusal};
 use crate::history::Actor;
 use crate::model::agreement::CustomerAgreement;
@@ -60,54 +62,52 @@ pub(crate) fn set<T>(target: &mut T, value: Option<T>) {
 
 /// An agreement with all its plans.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AgreementOverview {
+pub struct AgreementDetails {
     /// The agreement.
     pub agreement: CustomerAgreement,
     /// Its plans, the latest start first.
     pub plans: Vec<PlanDetails>,
+    /// The renewals among its plans, and perhaps among others.
+    pub chains: Arc<RenewalChains>,
+    /// The moment of the reading.
+    pub now: DateTime<Utc>,
 }
 
-impl AgreementOverview {
+impl AgreementDetails {
     /// Days until the last of its plans expires, renewals included: whole, rounded down, at least 0.
-    pub fn net_days_until_expiration(&self, chains: &RenewalChains, now: DateTime<Utc>) -> i64 {
-        let days = self.plans.iter().map(|details| chains.days_until_expiration(&details.plan, now));
+    pub fn net_days_until_expiration(&self) -> i64 {
+        let days = self.plans.iter().map(|details| self.chains.days_until_expiration(&details.plan, self.now));
         days.max().unwrap_or(0).max(0)
     }
 
     /// The plan whose licenses learners get by logging in: of those that do so, active and current, the one that started
     /// last.
-    pub fn auto_applicable_plan(&self, now: DateTime<Utc>) -> Option<&PlanDetails> {
-        self.usable_plans(now)
+    pub fn auto_applicable_plan(&self) -> Option<&PlanDetails> {
+        self.usable_plans()
             .filter(|details| details.plan.should_auto_apply_licenses == Some(true))
             .max_by_key(|details| details.plan.start_date)
     }
 
     /// The catalogs its active and current plans cover, each once, sorted.
-    pub fn available_catalogs(&self, now: DateTime<Utc>) -> Vec<CatalogId> {
-        let mut catalogs: Vec<_> = self.usable_plans(now).map(|details| details.plan.catalog).collect();
+    pub fn available_catalogs(&self) -> Vec<CatalogId> {
+        let mut catalogs: Vec<_> = self.usable_plans().map(|details| details.plan.catalog).collect();
         catalogs.sort_unstable();
         catalogs.dedup();
         catalogs
     }
 
-    fn usable_plans(&self, now: DateTime<Utc>) -> impl Iterator<Item = &PlanDetails> {
-        self.plans.iter().filter(move |details| details.plan.is_active && details.plan.is_current(now))
+    fn usable_plans(&self) -> impl Iterator<Item = &PlanDetails> {
+        self.plans.iter().filter(|details| details.plan.is_active && details.plan.is_current(self.now))
     }
 }
 
-/// Some of the agreements that matched, with what is needed to show their plans.
-#[derive(Debug, Clone)]
-pub struct AgreementPage {
-    /// How many matched in all.
-    pub total: i64,
-    /// Those of this page.
-    pub agreements: Vec<AgreementOverview>,
-    /// How many licenses their plans have.
+/// An agreement with all its plans and the numbers of their licenses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AgreementOverview {
+    /// The agreement and its plans.
+    pub details: AgreementDetails,
+    /// How many licenses its plans have.
     pub counts: HashMap<PlanId, LicenseCounts>,
-    /// The renewals among their plans.
-    pub chains: RenewalChains,
-    /// The moment of the reading.
-    pub now: DateTime<Utc>,
 }
 
 impl LicenseManager {
@@ -115,13 +115,13 @@ impl LicenseManager {
     ///
     /// # Errors
     /// [`crate::Conflict`] where the customer has one or the slug is taken; [`Error::Invalid`] for texts that are too long.
-    pub fn create_agreement(&self, actor: &Actor, new: NewAgreement) -> Result<AgreementPage, Error> {
+    pub fn create_agreement(&self, actor: &Actor, new: NewAgreement) -> Result<AgreementOverview, Error> {
         let now = self.now();
         let mut agreement = CustomerAgreement::new(AgreementId(self.ids.next()), new.customer, now);
         new.changes.apply(&mut agreement)?;
         self.store.write(|unit| {
             unit.agreements().add(&agreement, &actor.change(now))?;
-            self.page(unit, 1, vec![agreement.clone()])
+            self.agreement_overview(unit, agreement.clone())
         })
     }
 
@@ -134,7 +134,7 @@ impl LicenseManager {
         actor: &Actor,
         id: AgreementId,
         changes: AgreementChanges,
-    ) -> Result<AgreementPage, Error> {
+    ) -> Result<AgreementOverview, Error> {
         self.store.write(|unit| {
             let now = self.now();
             unit.agreements().lock(id)?;
@@ -142,7 +142,7 @@ impl LicenseManager {
             changes.clone().apply(&mut agreement)?;
             agreement.modified = now;
             unit.agreements().save(&agreement, &actor.change(now))?;
-            self.page(unit, 1, vec![agreement])
+            self.agreement_overview(unit, agreement)
         })
     }
 
@@ -150,10 +150,10 @@ impl LicenseManager {
     ///
     /// # Errors
     /// [`crate::Entity::Agreement`] not found.
-    pub fn agreement(&self, id: AgreementId) -> Result<AgreementPage, Error> {
+    pub fn agreement(&self, id: AgreementId) -> Result<AgreementOverview, Error> {
         self.store.read(|unit| {
             let agreement = find_agreement(unit, id)?;
-            self.page(unit, 1, vec![agreement])
+            self.agreement_overview(unit, agreement)
         })
     }
 
@@ -162,14 +162,15 @@ impl LicenseManager {
         &self,
         filter: &AgreementFilter,
         limit_offset: impl Fn(i64) -> Result<LimitOffset, E>,
-    ) -> Result<AgreementPage, E> {
-        let total = self.store.read(|unit| unit.agreements().count(filter))?;
-        let limit_offset = limit_offset(total)?;
-        let page = self.store.read(|unit| {
-            let agreements = unit.agreements().list(filter, limit_offset)?;
-            self.page(unit, total, agreements)
-        })?;
-        Ok(page)
+    ) -> Result<Page<AgreementOverview>, E> {
+        self.page(
+            |unit| unit.agreements().count(filter),
+            limit_offset,
+            |unit, part| {
+                let agreements = unit.agreements().list(filter, part)?;
+                self.agreement_overviews(unit, agreements)
+            },
+        )
     }
 
     /// The customer of an agreement.
@@ -177,34 +178,47 @@ impl LicenseManager {
         self.store.read(|unit| Ok(unit.agreements().find(id)?.map(|agreement| agreement.customer)))
     }
 
-    fn page(
+    fn agreement_overview(
         &self,
         unit: &mut dyn UnitOfWork,
-        total: i64,
+        agreement: CustomerAgreement,
+    ) -> Result<AgreementOverview, Error> {
+        let details = agreement_details(unit, agreement, self.now())?;
+        let plans: Vec<_> = details.plans.iter().map(|details| details.plan.id).collect();
+        Ok(AgreementOverview { counts: unit.licenses().counts(&plans)?, details })
+    }
+
+    fn agreement_overviews(
+        &self,
+        unit: &mut dyn UnitOfWork,
         agreements: Vec<CustomerAgreement>,
-    ) -> Result<AgreementPage, Error> {
-        let (agreements, chains) = overviews(unit, agreements)?;
-        let plans: Vec<_> =
-            agreements.iter().flat_map(|overview| &overview.plans).map(|details| details.plan.id).collect();
-        let counts = unit.licenses().counts(&plans)?;
-        Ok(AgreementPage { total, agreements, counts, chains, now: self.now() })
+    ) -> Result<Vec<AgreementOverview>, Error> {
+        let ids: Vec<_> = agreements.iter().map(|agreement| agreement.id).collect();
+        let mut plans: HashMap<AgreementId, Vec<PlanDetails>> = HashMap::new();
+        for details in unit.plans().of_agreements(&ids)? {
+            plans.entry(details.plan.agreement).or_default().push(details);
+        }
+        let chains = Arc::new(RenewalChains::new(unit.renewals().of_agreements(&ids)?));
+        let counted: Vec<_> = plans.values().flatten().map(|details| details.plan.id).collect();
+        let mut counts = unit.licenses().counts(&counted)?;
+        let now = self.now();
+        let overview = |agreement: CustomerAgreement| {
+            let plans = plans.remove(&agreement.id).unwrap_or_default();
+            let of_plan = |details: &PlanDetails| counts.remove_entry(&details.plan.id);
+            let counts = plans.iter().filter_map(of_plan).collect();
+            AgreementOverview { details: AgreementDetails { agreement, plans, chains: chains.clone(), now }, counts }
+        };
+        Ok(agreements.into_iter().map(overview).collect())
     }
 }
 
-/// The agreements with their plans, and the renewals among those.
-pub(crate) fn overviews(
+/// The agreement with its plans.
+pub(crate) fn agreement_details(
     unit: &mut dyn UnitOfWork,
-    agreements: Vec<CustomerAgreement>,
-) -> Result<(Vec<AgreementOverview>, RenewalChains), Error> {
-    let ids: Vec<_> = agreements.iter().map(|agreement| agreement.id).collect();
-    let mut plans: HashMap<AgreementId, Vec<PlanDetails>> = HashMap::new();
-    for details in unit.plans().of_agreements(&ids)? {
-        plans.entry(details.plan.agreement).or_default().push(details);
-    }
-    let chains = RenewalChains::new(unit.renewals().of_agreements(&ids)?);
-    let overviews = agreements
-        .into_iter()
-        .map(|agreement| AgreementOverview { plans: plans.remove(&agreement.id).unwrap_or_default(), agreement })
-        .collect();
-    Ok((overviews, chains))
+    agreement: CustomerAgreement,
+    now: DateTime<Utc>,
+) -> Result<AgreementDetails, Error> {
+    let plans = unit.plans().of_agreements(&[agreement.id])?;
+    let chains = Arc::new(RenewalChains::new(unit.renewals().of_agreements(&[agreement.id])?));
+    Ok(AgreementDetails { agreement, plans, chains, now })
 }

@@ -1,10 +1,13 @@
 //! Auto-apply: a learner who logs in gets a license by themselves.
 
-use super::agreements::{AgreementOverview, overviews};
-use super::learners::{LearnerLicense, LearnerView};
+use std::sync::Arc;
+
+use super::agreements::agreement_details;
+use super::learners::LearnerLicense;
 use super::manager::{LicenseManager, find_agreement};
-use crate::error::{Entity, Error, Refusal};
+use crate::error::{Error, Refusal};
 use crate::history::Actor;
+use crate::model::agreement::CustomerAgreement;
 use crate::model::ids::{ActivationKey, AgreementId};
 use crate::model::license::License;
 use crate::model::plan::SubscriptionPlan;
@@ -21,14 +24,13 @@ impl LicenseManager {
     /// [`Refusal::NoAutoApplicablePlan`]; [`Refusal::RevokedBefore`] where the person's license of the plan was taken back;
     /// [`Refusal::LockedForRenewal`]; [`Refusal::NoLicenseLeft`], which alone leaves something behind: the event that the
     /// person went away without one.
-    pub fn auto_apply(&self, actor: &Actor, agreement: AgreementId, person: &Person) -> Result<LearnerView, Error> {
-        let view = self.store.write(|unit| {
+    pub fn auto_apply(&self, actor: &Actor, agreement: AgreementId, person: &Person) -> Result<LearnerLicense, Error> {
+        let license = self.store.write(|unit| {
             let now = self.now();
             let agreement = find_agreement(unit, agreement)?;
-            let (mut overviews, chains) = overviews(unit, vec![agreement])?;
-            let overview = overviews.pop().ok_or(Error::NotFound(Entity::Agreement))?;
-            let plan = overview.auto_applicable_plan(now).cloned().ok_or(Refusal::NoAutoApplicablePlan)?;
-            let licenses = unit.licenses().find_by_person(overview.agreement.id, person)?;
+            let details = agreement_details(unit, agreement, now)?;
+            let plan = details.auto_applicable_plan().cloned().ok_or(Refusal::NoAutoApplicablePlan)?;
+            let licenses = unit.licenses().find_by_person(details.agreement.id, person)?;
             // One in use comes before one that waits, and either before one that was taken back.
             let held = licenses
                 .into_iter()
@@ -37,18 +39,17 @@ impl LicenseManager {
             let license = match held {
                 Some(license) if license.is_live() => license,
                 Some(_) => return Err(Refusal::RevokedBefore.into()),
-                None if chains.is_locked(plan.plan.id, self.settings.renewal_lock, now) => {
+                None if details.chains.is_locked(plan.plan.id, self.settings.renewal_lock, now) => {
                     return Err(Refusal::LockedForRenewal.into());
                 }
-                None => match self.take_license(unit, actor, &overview, &plan.plan, person)? {
+                None => match self.take_license(unit, actor, &details.agreement, &plan.plan, person)? {
                     Some(license) => license,
                     None => return Ok(None),
                 },
             };
-            let licenses = vec![LearnerLicense { license, plan }];
-            Ok(Some(LearnerView { agreement: Some(overview), chains, licenses, now }))
+            Ok(Some(LearnerLicense { license, plan, agreement: Arc::new(details) }))
         })?;
-        view.ok_or_else(|| Refusal::NoLicenseLeft.into())
+        license.ok_or_else(|| Refusal::NoLicenseLeft.into())
     }
 
     /// Takes a free license of the plan into use for the person; `None`, and the event of it, where there is none.
@@ -56,12 +57,12 @@ impl LicenseManager {
         &self,
         unit: &mut dyn UnitOfWork,
         actor: &Actor,
-        overview: &AgreementOverview,
+        agreement: &CustomerAgreement,
         plan: &SubscriptionPlan,
         person: &Person,
     ) -> Result<Option<License>, Error> {
         let now = self.now();
-        let mut promises = Promises::new(&overview.agreement, plan, self.ids.as_ref(), now);
+        let mut promises = Promises::new(agreement, plan, self.ids.as_ref(), now);
         let license = match unit.licenses().claim_unassigned(plan.id, 1)?.pop() {
             Some(free) => {
                 let key = ActivationKey(self.ids.next());

@@ -3,10 +3,11 @@
 use chrono::{DateTime, Utc};
 
 use super::manager::LicenseManager;
+use super::page::Page;
 use crate::error::Error;
 use crate::history::{ChangeKind, EntityRef, FieldChange, Version};
 use crate::model::ids::{CustomerId, LicenseId, PlanId};
-use crate::ports::{LimitOffset, StoreExt};
+use crate::ports::{LimitOffset, StoreExt, UnitOfWork};
 
 /// One change, with what it changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,15 +16,6 @@ pub struct HistoricChange {
     pub version: Version,
     /// The fields with another value than before.
     pub changes: Vec<FieldChange>,
-}
-
-/// Some of the changes of a row.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HistoryPage {
-    /// How many there are in all.
-    pub total: i64,
-    /// Those of this page, the newest first.
-    pub changes: Vec<HistoricChange>,
 }
 
 impl LicenseManager {
@@ -35,21 +27,22 @@ impl LicenseManager {
         &self,
         of: EntityRef,
         limit_offset: impl Fn(i64) -> Result<LimitOffset, E>,
-    ) -> Result<HistoryPage, E> {
-        let total = self.store.read(|unit| unit.history().count(of))?;
-        if total == 0 {
-            return Err(Error::NotFound(of.entity()).into());
-        }
-        let limit_offset = limit_offset(total)?;
-        // One more than the page has, which its last change is compared with.
-        let wider = LimitOffset { limit: limit_offset.limit.saturating_add(1), ..limit_offset };
-        let versions = self.store.read(|unit| unit.history().versions(of, wider))?;
-        let shown = usize::try_from(limit_offset.limit).unwrap_or(0);
-        let changes = versions.iter().enumerate().take(shown).map(|(index, version)| HistoricChange {
-            changes: version.changes(versions.get(index + 1)),
-            version: version.clone(),
-        });
-        Ok(HistoryPage { total, changes: changes.collect() })
+    ) -> Result<Page<HistoricChange>, E> {
+        let count = |unit: &mut dyn UnitOfWork| match unit.history().count(of)? {
+            0 => Err(Error::NotFound(of.entity())),
+            number => Ok(number),
+        };
+        self.page(count, limit_offset, |unit, part| {
+            // One more than the page has, which its last change is compared with.
+            let wider = LimitOffset { limit: part.limit.saturating_add(1), ..part };
+            let versions = unit.history().versions(of, wider)?;
+            let shown = usize::try_from(part.limit).unwrap_or(0);
+            let changes = versions.iter().enumerate().take(shown).map(|(index, version)| HistoricChange {
+                changes: version.changes(versions.get(index + 1)),
+                version: version.clone(),
+            });
+            Ok(changes.collect())
+        })
     }
 
     /// A row as it was at a moment.

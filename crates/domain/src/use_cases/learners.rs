@@ -1,17 +1,15 @@
 //! A learner's own licenses.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
-
-use super::agreements::{AgreementOverview, overviews};
+use super::agreements::{AgreementDetails, agreement_details};
 use super::manager::LicenseManager;
 use crate::error::Error;
 use crate::history::Actor;
 use crate::model::ids::{CustomerId, PlanId};
 use crate::model::license::{License, LicenseStatus};
 use crate::model::plan::PlanDetails;
-use crate::model::renewal::RenewalChains;
 use crate::ports::{Person, StoreExt};
 
 /// Which of their licenses a learner wants to see.
@@ -32,19 +30,17 @@ pub struct LearnerLicense {
     pub license: License,
     /// Its plan.
     pub plan: PlanDetails,
+    /// The agreement of the plan.
+    pub agreement: Arc<AgreementDetails>,
 }
 
 /// A learner's licenses of one customer.
 #[derive(Debug, Clone)]
 pub struct LearnerView {
     /// The customer's agreement, where it has one.
-    pub agreement: Option<AgreementOverview>,
-    /// The renewals among the agreement's plans.
-    pub chains: RenewalChains,
+    pub agreement: Option<Arc<AgreementDetails>>,
     /// The licenses: activated before assigned before revoked; of equals, the plan that expires last first.
     pub licenses: Vec<LearnerLicense>,
-    /// The moment of the reading.
-    pub now: DateTime<Utc>,
 }
 
 impl LicenseManager {
@@ -87,23 +83,16 @@ impl LicenseManager {
         let now = self.now();
         self.store.read(|unit| {
             let Some(agreement) = unit.agreements().find_by_customer(customer)? else {
-                return Ok(LearnerView {
-                    agreement: None,
-                    chains: RenewalChains::default(),
-                    licenses: Vec::new(),
-                    now,
-                });
+                return Ok(LearnerView { agreement: None, licenses: Vec::new() });
             };
             let found = unit.licenses().find_by_person(agreement.id, person)?;
-            let (mut overviews, chains) = overviews(unit, vec![agreement])?;
-            let agreement = overviews.pop();
-            let plans = agreement.as_ref().map_or(&[][..], |overview| &overview.plans);
+            let agreement = Arc::new(agreement_details(unit, agreement, now)?);
             let mut licenses: Vec<LearnerLicense> = found
                 .into_iter()
                 .filter(|license| wanted.include_revoked || license.status() != LicenseStatus::Revoked)
                 .filter_map(|license| {
-                    let plan = plans.iter().find(|details| details.plan.id == license.plan)?.clone();
-                    Some(LearnerLicense { license, plan })
+                    let plan = agreement.plans.iter().find(|details| details.plan.id == license.plan)?.clone();
+                    Some(LearnerLicense { license, plan, agreement: agreement.clone() })
                 })
                 .filter(|found| !wanted.active_plans_only || found.plan.plan.is_active)
                 .filter(|found| !wanted.current_plans_only || found.plan.plan.is_current(now))
@@ -111,7 +100,7 @@ impl LicenseManager {
             licenses.sort_by_key(|found| {
                 (found.license.status(), std::cmp::Reverse(found.plan.plan.expiration_date), found.license.id)
             });
-            Ok(LearnerView { agreement, chains, licenses, now })
+            Ok(LearnerView { agreement: Some(agreement), licenses })
         })
     }
 

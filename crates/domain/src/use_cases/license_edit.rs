@@ -8,6 +8,7 @@ use crate::history::Actor;
 use crate::model::email::Email;
 use crate::model::ids::{ActivationKey, LicenseId, LmsUserId, PlanId};
 use crate::model::license::{ImpossibleTransition, License, LicenseStatus};
+use crate::model::transfer::HeldTwice;
 use crate::outbox::{AssignmentMail, Promises};
 use crate::ports::{StoreExt, UnitOfWork};
 
@@ -150,9 +151,9 @@ fn check_holder(edit: &LicenseEdit, status: LicenseStatus) -> Result<(), Error> 
 fn check_only_seat(unit: &mut dyn UnitOfWork, before: &License, edited: &License) -> Result<(), Error> {
     let holder = |license: &License| license.holder_email().filter(|_| license.is_live()).cloned();
     let Some(email) = holder(edited).filter(|email| holder(before).as_ref() != Some(email)) else { return Ok(()) };
-    if unit.licenses().live_emails(edited.plan, &[email])?.is_empty() {
+    if unit.licenses().live_emails(edited.plan, std::slice::from_ref(&email))?.is_empty() {
         Ok(())
     } else {
-        Err(Conflict::LiveLicense.into())
+        Err(Conflict::LiveLicense(vec![HeldTwice { license: edited.id, email }]).into())
     }
 }

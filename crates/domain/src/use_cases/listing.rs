@@ -1,20 +1,12 @@
 //! Lists of a plan's licenses.
 
 use super::manager::LicenseManager;
+use super::page::Page;
 use crate::error::Error;
 use crate::model::ids::{LicenseId, PlanId};
 use crate::model::license::License;
 use crate::model::plan::LicenseCounts;
 use crate::ports::{LicenseFilter, LicenseOrder, LimitOffset, StoreExt};
-
-/// Some of the licenses that matched.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LicensePage {
-    /// How many matched in all.
-    pub total: i64,
-    /// Those of this page.
-    pub licenses: Vec<License>,
-}
 
 impl LicenseManager {
     /// The plan's licenses that match. `limit_offset` is asked for the part to read once the number of matches is known.
@@ -24,11 +16,12 @@ impl LicenseManager {
         filter: &LicenseFilter,
         order: &[LicenseOrder],
         limit_offset: impl Fn(i64) -> Result<LimitOffset, E>,
-    ) -> Result<LicensePage, E> {
-        let total = self.store.read(|unit| unit.licenses().count(plan, filter))?;
-        let limit_offset = limit_offset(total)?;
-        let licenses = self.store.read(|unit| unit.licenses().list(plan, filter, order, limit_offset))?;
-        Ok(LicensePage { total, licenses })
+    ) -> Result<Page<License>, E> {
+        self.page(
+            |unit| unit.licenses().count(plan, filter),
+            limit_offset,
+            |unit, part| unit.licenses().list(plan, filter, order, part),
+        )
     }
 
     /// How many of the plan's licenses match, in each state.

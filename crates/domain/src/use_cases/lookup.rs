@@ -5,8 +5,8 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 
-use super::listing::LicensePage;
 use super::manager::LicenseManager;
+use super::page::Page;
 use crate::error::{Entity, Error};
 use crate::model::email::Email;
 use crate::model::ids::{AgreementId, CustomerId, LicenseId};
@@ -75,11 +75,12 @@ impl LicenseManager {
         search: &LicenseSearch,
         order: &[LicenseOrder],
         limit_offset: impl Fn(i64) -> Result<LimitOffset, E>,
-    ) -> Result<LicensePage, E> {
-        let total = self.store.read(|unit| unit.lookups().count(search))?;
-        let limit_offset = limit_offset(total)?;
-        let licenses = self.store.read(|unit| unit.lookups().list(search, order, limit_offset))?;
-        Ok(LicensePage { total, licenses })
+    ) -> Result<Page<License>, E> {
+        self.page(
+            |unit| unit.lookups().count(search),
+            limit_offset,
+            |unit, part| unit.lookups().list(search, order, part),
+        )
     }
 
     /// The customer of a license.

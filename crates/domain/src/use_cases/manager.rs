@@ -52,7 +52,7 @@ impl Default for Settings {
 ///
 /// # Errors
 /// Beside the errors that a method names, each fails with [`Error::Unavailable`] where storage is away and with
-/// [`Error::Storage`] where it breaks; then nothing has changed.
+/// [`Error::Internal`] where it breaks; then nothing has changed.
 #[derive(Clone)]
 pub struct LicenseManager {
     pub(crate) store: Arc<dyn Store>,

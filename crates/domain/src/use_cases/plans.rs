@@ -1,9 +1,12 @@
 //! Subscription plans: made and edited by provisioning admins, read by a customer's people.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 
 use super::agreements::set;
 use super::manager::{LicenseManager, find_agreement, find_plan, lock_plan};
+use super::page::Page;
 use crate::error::{Entity, Error, FieldErrors, Refusal};
 use crate::history::{Actor, Change};
 use crate::model::ids::{AgreementId, CatalogId, CustomerId, PlanId, ProductId};
@@ -75,17 +78,8 @@ pub struct PlanOverview {
     pub details: PlanDetails,
     /// How many licenses it has in each state.
     pub counts: LicenseCounts,
-}
-
-/// Some of the plans that matched.
-#[derive(Debug, Clone)]
-pub struct PlanPage {
-    /// How many matched in all.
-    pub total: i64,
-    /// Those of this page.
-    pub plans: Vec<PlanOverview>,
-    /// The renewals of these plans and of those they belong with.
-    pub chains: RenewalChains,
+    /// The renewals among the plans of its agreement, and perhaps of others.
+    pub chains: Arc<RenewalChains>,
     /// The moment of the reading.
     pub now: DateTime<Utc>,
 }
@@ -96,7 +90,7 @@ impl LicenseManager {
     /// # Errors
     /// [`Entity::Agreement`] not found; an unknown product; [`crate::Conflict::PlanTitle`]; [`Error::Invalid`] with every rule
     /// the plan breaks.
-    pub fn create_plan(&self, actor: &Actor, reason: ChangeReason, new: NewPlan) -> Result<PlanPage, Error> {
+    pub fn create_plan(&self, actor: &Actor, reason: ChangeReason, new: NewPlan) -> Result<PlanOverview, Error> {
         let id = PlanId(self.ids.next());
         self.store.write(|unit| {
             let now = self.now();
@@ -116,7 +110,7 @@ impl LicenseManager {
             unit.plans().add(&plan, &change)?;
             self.provision(unit, &plan, LicenseCounts::default(), actor)?;
             let details = PlanDetails { plan, customer: agreement.customer, plan_type: product.plan_type.label };
-            self.plan_page(unit, 1, vec![details])
+            self.plan_overview(unit, details)
         })
     }
 
@@ -130,7 +124,7 @@ impl LicenseManager {
         reason: ChangeReason,
         id: PlanId,
         changes: PlanChanges,
-    ) -> Result<PlanPage, Error> {
+    ) -> Result<PlanOverview, Error> {
         self.store.write(|unit| {
             let now = self.now();
             let mut details = lock_plan(unit, id)?;
@@ -148,7 +142,7 @@ impl LicenseManager {
             let counts = unit.licenses().counts(&[id])?.remove(&id).unwrap_or_default();
             self.provision(unit, &details.plan, counts, actor)?;
             details.plan_type = product.plan_type.label;
-            self.plan_page(unit, 1, vec![details])
+            self.plan_overview(unit, details)
         })
     }
 
@@ -156,10 +150,10 @@ impl LicenseManager {
     ///
     /// # Errors
     /// [`crate::Entity::Plan`] not found.
-    pub fn plan(&self, id: PlanId) -> Result<PlanPage, Error> {
+    pub fn plan(&self, id: PlanId) -> Result<PlanOverview, Error> {
         self.store.read(|unit| {
             let details = find_plan(unit, id)?;
-            self.plan_page(unit, 1, vec![details])
+            self.plan_overview(unit, details)
         })
     }
 
@@ -168,26 +162,27 @@ impl LicenseManager {
         &self,
         filter: &PlanFilter,
         limit_offset: impl Fn(i64) -> Result<LimitOffset, E>,
-    ) -> Result<PlanPage, E> {
-        let total = self.store.read(|unit| unit.plans().count(filter))?;
-        let limit_offset = limit_offset(total)?;
-        let page = self.store.read(|unit| {
-            let details = unit.plans().list(filter, limit_offset)?;
-            self.plan_page(unit, total, details)
-        })?;
-        Ok(page)
+    ) -> Result<Page<PlanOverview>, E> {
+        self.page(
+            |unit| unit.plans().count(filter),
+            limit_offset,
+            |unit, part| {
+                let details = unit.plans().list(filter, part)?;
+                self.plan_overviews(unit, details)
+            },
+        )
     }
 
     /// The one current plan among those that match: of several, the one that has run longest.
-    pub fn current_plan(&self, filter: &PlanFilter) -> Result<PlanPage, Error> {
+    pub fn current_plan(&self, filter: &PlanFilter) -> Result<Option<PlanOverview>, Error> {
         let filter = PlanFilter { current_at: Some(self.now()), ..filter.clone() };
         self.store.read(|unit| {
             let matching = unit.plans().count(&filter)?;
-            let details = match matching {
-                0 => Vec::new(),
-                _ => unit.plans().list(&filter, LimitOffset { offset: matching - 1, limit: 1 })?,
-            };
-            self.plan_page(unit, details.len() as i64, details)
+            if matching == 0 {
+                return Ok(None);
+            }
+            let last = unit.plans().list(&filter, LimitOffset { offset: matching - 1, limit: 1 })?.pop();
+            last.map(|details| self.plan_overview(unit, details)).transpose()
         })
     }
 
@@ -227,18 +222,26 @@ impl LicenseManager {
         }
     }
 
-    fn plan_page(&self, unit: &mut dyn UnitOfWork, total: i64, details: Vec<PlanDetails>) -> Result<PlanPage, Error> {
+    fn plan_overview(&self, unit: &mut dyn UnitOfWork, details: PlanDetails) -> Result<PlanOverview, Error> {
+        let (id, agreement) = (details.plan.id, details.plan.agreement);
+        let counts = unit.licenses().counts(&[id])?.remove(&id).unwrap_or_default();
+        let chains = Arc::new(RenewalChains::new(unit.renewals().of_agreements(&[agreement])?));
+        Ok(PlanOverview { details, counts, chains, now: self.now() })
+    }
+
+    fn plan_overviews(&self, unit: &mut dyn UnitOfWork, details: Vec<PlanDetails>) -> Result<Vec<PlanOverview>, Error> {
         let ids: Vec<_> = details.iter().map(|details| details.plan.id).collect();
         let mut agreements: Vec<_> = details.iter().map(|details| details.plan.agreement).collect();
         agreements.sort_unstable();
         agreements.dedup();
         let counts = unit.licenses().counts(&ids)?;
-        let chains = RenewalChains::new(unit.renewals().of_agreements(&agreements)?);
-        let plans = details
-            .into_iter()
-            .map(|details| PlanOverview { counts: counts.get(&details.plan.id).copied().unwrap_or_default(), details })
-            .collect();
-        Ok(PlanPage { total, plans, chains, now: self.now() })
+        let chains = Arc::new(RenewalChains::new(unit.renewals().of_agreements(&agreements)?));
+        let now = self.now();
+        let overview = |details: PlanDetails| {
+            let counts = counts.get(&details.plan.id).copied().unwrap_or_default();
+            PlanOverview { details, counts, chains: chains.clone(), now }
+        };
+        Ok(details.into_iter().map(overview).collect())
     }
 }
 

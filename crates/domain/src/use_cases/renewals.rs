@@ -2,6 +2,7 @@
 
 use super::agreements::set;
 use super::manager::{LicenseManager, find_agreement, find_plan, lock_plan};
+use super::page::Page;
 use crate::error::{Entity, Error, Refusal};
 use crate::history::{Actor, Change};
 use crate::model::ids::{PlanId, RenewalId};
@@ -49,15 +50,6 @@ pub enum RenewalOutcome {
     Existing(RenewalDetails),
     /// Nothing was changed, because this one has one of the two plans.
     InTheWay(RenewalDetails),
-}
-
-/// Some of the renewals that matched.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RenewalPage {
-    /// How many matched in all.
-    pub total: i64,
-    /// Those of this page.
-    pub renewals: Vec<RenewalDetails>,
 }
 
 /// Who processes a renewal; the events about it tell.
@@ -149,11 +141,8 @@ impl LicenseManager {
         &self,
         filter: &RenewalFilter,
         limit_offset: impl Fn(i64) -> Result<LimitOffset, E>,
-    ) -> Result<RenewalPage, E> {
-        let total = self.store.read(|unit| unit.renewals().count(filter))?;
-        let limit_offset = limit_offset(total)?;
-        let renewals = self.store.read(|unit| unit.renewals().list(filter, limit_offset))?;
-        Ok(RenewalPage { total, renewals })
+    ) -> Result<Page<RenewalDetails>, E> {
+        self.page(|unit| unit.renewals().count(filter), limit_offset, |unit, part| unit.renewals().list(filter, part))
     }
 
     /// Carries the prior plan's licenses over into the following plan, which is made where there is none, and brings that

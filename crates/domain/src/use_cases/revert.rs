@@ -5,11 +5,12 @@ use std::collections::{HashMap, HashSet};
 use chrono::{DateTime, Utc};
 
 use super::manager::{LicenseManager, find_plan, lock_plan};
-use crate::error::{Error, FieldErrors, Refusal};
+use crate::error::{Conflict, Error, FieldErrors, Refusal};
 use crate::history::{Actor, FieldChange, Row, Version};
 use crate::model::email::Email;
 use crate::model::ids::{ActivationKey, LicenseId, LmsUserId, PlanId};
 use crate::model::license::{License, LicenseColumns, LicenseStatus};
+use crate::model::transfer::HeldTwice;
 use crate::ports::{StoreExt, UnitOfWork};
 
 /// What is to be set back.
@@ -62,7 +63,7 @@ impl LicenseManager {
     /// # Errors
     /// [`crate::Entity::Plan`] not found; [`Error::Invalid`] for licenses that are not in the plan, or a moment to come;
     /// [`Refusal::TooManyToRevert`] where more than [`crate::Settings::inline_limit`] were written since;
-    /// [`Refusal::SecondLiveLicense`] where somebody would hold two live licenses of the plan: then nothing changes.
+    /// [`Conflict::LiveLicense`] where somebody would hold two live licenses of the plan: then nothing changes.
     pub fn revert(&self, actor: &Actor, request: &RevertRequest) -> Result<Reverted, Error> {
         let now = self.now();
         if request.as_of > now {
@@ -187,7 +188,7 @@ fn check_one_each(
     for license in reverted.iter().filter(|license| license.is_live()) {
         let Some(email) = license.holder_email().cloned() else { continue };
         if holders.insert(email.clone(), license.id).is_some() {
-            twice.push(email);
+            twice.push(HeldTwice { license: license.id, email });
         }
     }
     // An address that a license keeps cannot get in another's way.
@@ -204,8 +205,9 @@ fn check_one_each(
         .filter_map(|license| before.get(&license.id).filter(|was| was.is_live())?.holder_email().cloned())
         .collect();
     let holding = unit.licenses().live_emails(plan, &newly)?;
-    twice.extend(holding.into_iter().filter(|email| !freed.contains(email)));
-    twice.sort_unstable();
-    twice.dedup();
-    if twice.is_empty() { Ok(()) } else { Err(Refusal::SecondLiveLicense(twice).into()) }
+    let held = holding.into_iter().filter(|email| !freed.contains(email));
+    twice.extend(held.filter_map(|email| Some(HeldTwice { license: *holders.get(&email)?, email })));
+    twice.sort_unstable_by(|left, right| left.email.cmp(&right.email));
+    twice.dedup_by(|left, right| left.email == right.email);
+    if twice.is_empty() { Ok(()) } else { Err(Conflict::LiveLicense(twice).into()) }
 }

@@ -48,8 +48,7 @@ impl LicenseManager {
             let (licenses, not_found) = match whose {
                 LicenseSelection::Emails(emails) => {
                     let licenses = unit.licenses().lock_live_of_emails(plan.id, emails)?;
-                    let holders: HashSet<_> =
-                        licenses.iter().filter_map(License::holder_email).cloned().collect();
+                    let holders: HashSet<_> = licenses.iter().filter_map(License::holder_email).cloned().collect();
                     let not_found = emails.iter().filter(|email| !holders.contains(email)).cloned().collect();
                     (licenses, not_found)
                 }

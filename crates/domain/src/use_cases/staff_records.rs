@@ -1,6 +1,7 @@
 //! What staff look up and hand out: roles, notifications that were sent, what was done for licenses.
 
 use super::manager::LicenseManager;
+use super::page::Page;
 use crate::error::{Entity, Error};
 use crate::model::ids::RoleAssignmentId;
 use crate::model::staff_records::{LicenseMark, Notification};
@@ -8,26 +9,18 @@ use crate::ports::{
     AssignedRole, LicenseEventFilter, LimitOffset, NotificationFilter, RoleAssignment, RoleAssignmentFilter, StoreExt,
 };
 
-/// Some of what matched.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RecordPage<T> {
-    /// How many matched in all.
-    pub total: i64,
-    /// Those of this page.
-    pub records: Vec<T>,
-}
-
 impl LicenseManager {
     /// The role assignments that match. `limit_offset` is asked for the part to read once the number of matches is known.
     pub fn role_assignments<E: From<Error>>(
         &self,
         filter: &RoleAssignmentFilter,
         limit_offset: impl Fn(i64) -> Result<LimitOffset, E>,
-    ) -> Result<RecordPage<AssignedRole>, E> {
-        let total = self.store.read(|unit| unit.role_assignments().count(filter))?;
-        let limit_offset = limit_offset(total)?;
-        let records = self.store.read(|unit| unit.role_assignments().list(filter, limit_offset))?;
-        Ok(RecordPage { total, records })
+    ) -> Result<Page<AssignedRole>, E> {
+        self.page(
+            |unit| unit.role_assignments().count(filter),
+            limit_offset,
+            |unit, part| unit.role_assignments().list(filter, part),
+        )
     }
 
     /// Gives a user a role, and tells whether they did not have it. A user who has yet to call is remembered by their name.
@@ -77,11 +70,12 @@ impl LicenseManager {
         &self,
         filter: &NotificationFilter,
         limit_offset: impl Fn(i64) -> Result<LimitOffset, E>,
-    ) -> Result<RecordPage<Notification>, E> {
-        let total = self.store.read(|unit| unit.notifications().count(filter))?;
-        let limit_offset = limit_offset(total)?;
-        let records = self.store.read(|unit| unit.notifications().list(filter, limit_offset))?;
-        Ok(RecordPage { total, records })
+    ) -> Result<Page<Notification>, E> {
+        self.page(
+            |unit| unit.notifications().count(filter),
+            limit_offset,
+            |unit, part| unit.notifications().list(filter, part),
+        )
     }
 
     /// The license events that match. `limit_offset` is asked for the part to read once the number of matches is known.
@@ -89,10 +83,11 @@ impl LicenseManager {
         &self,
         filter: &LicenseEventFilter,
         limit_offset: impl Fn(i64) -> Result<LimitOffset, E>,
-    ) -> Result<RecordPage<LicenseMark>, E> {
-        let total = self.store.read(|unit| unit.license_events().count(filter))?;
-        let limit_offset = limit_offset(total)?;
-        let records = self.store.read(|unit| unit.license_events().list(filter, limit_offset))?;
-        Ok(RecordPage { total, records })
+    ) -> Result<Page<LicenseMark>, E> {
+        self.page(
+            |unit| unit.license_events().count(filter),
+            limit_offset,
+            |unit, part| unit.license_events().list(filter, part),
+        )
     }
 }

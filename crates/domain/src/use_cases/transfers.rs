@@ -1,20 +1,12 @@
 //! Transfer jobs: licenses move from one plan of an agreement to another.
 
 use super::manager::{LicenseManager, find_plan, lock_plan};
-use crate::error::{Entity, Error, FieldErrors};
+use super::page::Page;
+use crate::error::{Conflict, Entity, Error, FieldErrors};
 use crate::history::Actor;
 use crate::model::ids::{PlanId, TransferJobId};
 use crate::model::transfer::{LicenseTransferJob, TransferJobSummary, TransferOrder, TransferRun, TransferredLicenses};
 use crate::ports::{LimitOffset, StoreExt, TransferFilter, UnitOfWork};
-
-/// Some of the transfer jobs that matched.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TransferPage {
-    /// How many matched in all.
-    pub total: i64,
-    /// Those of this page.
-    pub jobs: Vec<TransferJobSummary>,
-}
 
 impl LicenseManager {
     /// Makes a transfer job, which moves nothing yet.
@@ -43,18 +35,15 @@ impl LicenseManager {
         &self,
         filter: &TransferFilter,
         limit_offset: impl Fn(i64) -> Result<LimitOffset, E>,
-    ) -> Result<TransferPage, E> {
-        let total = self.store.read(|unit| unit.transfers().count(filter))?;
-        let limit_offset = limit_offset(total)?;
-        let jobs = self.store.read(|unit| unit.transfers().list(filter, limit_offset))?;
-        Ok(TransferPage { total, jobs })
+    ) -> Result<Page<TransferJobSummary>, E> {
+        self.page(|unit| unit.transfers().count(filter), limit_offset, |unit, part| unit.transfers().list(filter, part))
     }
 
     /// Runs a transfer job: moves its licenses, or tells what would move where it is a dry run. `is_dry_run` says so in place of
     /// the job's own word. A job whose licenses moved stays as it is; of many calls at once, one moves them.
     ///
     /// # Errors
-    /// [`Entity::TransferJob`] not found; [`Error::WouldHoldTwo`] with every license whose holder has a live one of the new plan:
+    /// [`Entity::TransferJob`] not found; [`Conflict::LiveLicense`] with every license whose holder has a live one of the new plan:
     /// then nothing moves.
     pub fn process_transfer_job(
         &self,
@@ -76,7 +65,7 @@ impl LicenseManager {
             let moving = unit.transfers().lock_licenses(order.old_plan, &order.licenses)?;
             let held_twice = unit.transfers().held_twice(&moving, order.new_plan)?;
             if !held_twice.is_empty() {
-                return Err(Error::WouldHoldTwo(held_twice));
+                return Err(Conflict::LiveLicense(held_twice).into());
             }
             let change = actor.change(now);
             if !order.is_dry_run {

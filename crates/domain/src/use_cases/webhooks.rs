@@ -1,7 +1,7 @@
 //! Webhooks: endpoints are registered, looked at and told again.
 
 use super::manager::LicenseManager;
-use super::staff_records::RecordPage;
+use super::page::Page;
 use crate::error::{Entity, Error, FieldErrors};
 use crate::history::Actor;
 use crate::model::ids::{CustomerId, MessageId, WebhookId};
@@ -50,11 +50,8 @@ impl LicenseManager {
     pub fn webhooks<E: From<Error>>(
         &self,
         limit_offset: impl Fn(i64) -> Result<LimitOffset, E>,
-    ) -> Result<RecordPage<Webhook>, E> {
-        let total = self.store.read(|unit| unit.webhooks().count())?;
-        let limit_offset = limit_offset(total)?;
-        let records = self.store.read(|unit| unit.webhooks().list(limit_offset))?;
-        Ok(RecordPage { total, records })
+    ) -> Result<Page<Webhook>, E> {
+        self.page(|unit| unit.webhooks().count(), limit_offset, |unit, part| unit.webhooks().list(part))
     }
 
     /// One webhook.
@@ -127,15 +124,13 @@ impl LicenseManager {
         webhook: WebhookId,
         state: Option<WebhookState>,
         limit_offset: impl Fn(i64) -> Result<LimitOffset, E>,
-    ) -> Result<RecordPage<WebhookDelivery>, E> {
+    ) -> Result<Page<WebhookDelivery>, E> {
         let filter = WebhookDeliveryFilter { webhook, state, id: None };
-        let total = self.store.read(|unit| {
+        let count = |unit: &mut dyn UnitOfWork| {
             find(unit, webhook)?;
             unit.webhook_deliveries().count(&filter)
-        })?;
-        let limit_offset = limit_offset(total)?;
-        let records = self.store.read(|unit| unit.webhook_deliveries().list(&filter, limit_offset))?;
-        Ok(RecordPage { total, records })
+        };
+        self.page(count, limit_offset, |unit, part| unit.webhook_deliveries().list(&filter, part))
     }
 
     /// Makes one delivery again, whatever became of it, and returns how it stands. One that is being made is left alone.

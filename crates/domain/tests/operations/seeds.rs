@@ -39,9 +39,11 @@ fn counts(summary: &OperationSummary) -> [i64; 6] {
 fn plans(world: &World) -> Vec<(PlanId, String, i64, i64)> {
     let filter = AgreementFilter { scope: CustomerScope::All, customer: None, agreement: None };
     let page = world.manager.agreements(&filter, |_| Ok::<_, Error>(ALL)).unwrap();
-    let plans = page.agreements.into_iter().flat_map(|overview| overview.plans);
-    let plans = plans.map(|details| {
-        let counts = page.counts.get(&details.plan.id).copied().unwrap_or_default();
+    let of_agreement = |overview: AgreementOverview| {
+        overview.details.plans.into_iter().map(move |details| (overview.counts.get(&details.plan.id).copied(), details))
+    };
+    let plans = page.items.into_iter().flat_map(of_agreement).map(|(counts, details)| {
+        let counts = counts.unwrap_or_default();
         (details.plan.id, details.plan.title, counts.total(), counts.allocated())
     });
     plans.collect()

@@ -12,7 +12,7 @@ use license_manager_domain::memory::MemoryStore;
 use license_manager_domain::model::RenewalTerms;
 use license_manager_domain::outbox::{Message, Topic};
 use license_manager_domain::ports::{FixedClock, LicenseFilter, LimitOffset, Person, SequentialIds, StoreExt};
-use license_manager_domain::use_cases::{PlanPage, RenewalOutcome, RenewedBy};
+use license_manager_domain::use_cases::{RenewalOutcome, RenewedBy};
 use license_manager_domain::*;
 use uuid::Uuid;
 
@@ -76,8 +76,8 @@ impl World {
         let clock = Arc::new(FixedClock::new(beginning()));
         let manager = LicenseManager::new(store.clone(), clock.clone(), Arc::new(SequentialIds::default()), settings);
         let changes = AgreementChanges { default_catalog: Some(Some(catalog())), ..AgreementChanges::default() };
-        let page = manager.create_agreement(&admin(), NewAgreement { customer: customer(), changes }).unwrap();
-        let agreement = page.agreements[0].agreement.id;
+        let overview = manager.create_agreement(&admin(), NewAgreement { customer: customer(), changes }).unwrap();
+        let agreement = overview.details.agreement.id;
         Self { store, clock, manager, agreement }
     }
 
@@ -98,8 +98,7 @@ impl World {
     }
 
     pub fn create(&self, new: NewPlan) -> Result<PlanId, Error> {
-        let page = self.manager.create_plan(&admin(), ChangeReason::New, new)?;
-        Ok(page.plans[0].details.plan.id)
+        Ok(self.manager.create_plan(&admin(), ChangeReason::New, new)?.details.plan.id)
     }
 
     pub fn plan(&self, seats: i32) -> PlanId {
@@ -113,16 +112,16 @@ impl World {
         self.create(new).unwrap()
     }
 
-    pub fn change(&self, plan: PlanId, changes: PlanChanges) -> Result<PlanPage, Error> {
+    pub fn change(&self, plan: PlanId, changes: PlanChanges) -> Result<PlanOverview, Error> {
         self.manager.update_plan(&admin(), ChangeReason::Other, plan, changes)
     }
 
     pub fn details(&self, plan: PlanId) -> SubscriptionPlan {
-        self.manager.plan(plan).unwrap().plans.remove(0).details.plan
+        self.manager.plan(plan).unwrap().details.plan
     }
 
     pub fn counts(&self, plan: PlanId) -> LicenseCounts {
-        self.manager.plan(plan).unwrap().plans[0].counts
+        self.manager.plan(plan).unwrap().counts
     }
 
     pub fn licenses(&self, plan: PlanId) -> Vec<License> {

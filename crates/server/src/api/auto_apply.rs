@@ -24,10 +24,8 @@ use crate::state::AppState;
 pub async fn auto_apply(access: OfAgreement<AdminOrLearner>, state: web::Data<AppState>) -> Result<Answer, ApiError> {
     let person = state.manager.with_account(access.caller.person()?).await;
     blocking(move || {
-        let view = state.manager.auto_apply(&access.caller.actor(), access.agreement, &person)?;
-        let renewal_lock = state.manager.settings().renewal_lock;
-        let license = view.licenses.first().map(|found| LearnerLicenseBody::new(found, &view, renewal_lock));
-        Answer::ok(&license)
+        let license = state.manager.auto_apply(&access.caller.actor(), access.agreement, &person)?;
+        Answer::ok(&LearnerLicenseBody::new(&license, state.manager.settings().renewal_lock))
     })
     .await
 }

@@ -40,7 +40,8 @@ pub async fn list(
     blocking(move || {
         let page = state.manager.agreements(&filter, |total| paging.limit_offset(total))?;
         let renewal_lock = state.manager.settings().renewal_lock;
-        let agreements = AgreementWithPlansBody::all(&page, renewal_lock, active_plans_only);
+        let body = |overview| AgreementWithPlansBody::new(overview, renewal_lock, active_plans_only);
+        let agreements = page.items.iter().map(body).collect();
         Answer::ok(&paging.body(page.total, agreements)?)
     })
     .await
@@ -61,10 +62,9 @@ pub async fn retrieve(
 ) -> Result<Answer, ApiError> {
     let active_plans_only = active_plans_only(&Query::parse(request.query_string()));
     blocking(move || {
-        let page = state.manager.agreement(access.agreement)?;
+        let overview = state.manager.agreement(access.agreement)?;
         let renewal_lock = state.manager.settings().renewal_lock;
-        let agreements = AgreementWithPlansBody::all(&page, renewal_lock, active_plans_only);
-        Answer::ok(&agreements.first())
+        Answer::ok(&AgreementWithPlansBody::new(&overview, renewal_lock, active_plans_only))
     })
     .await
 }

@@ -217,7 +217,7 @@ pub(super) async fn answer(
     let paging = Paging::new(&request, &query, MAX_PAGE_SIZE);
     blocking(move || {
         let page = state.manager.history(of, |total| paging.limit_offset(total))?;
-        let changes = page.changes.into_iter().map(ChangeBody::new).collect();
+        let changes = page.items.into_iter().map(ChangeBody::new).collect();
         Answer::ok(&paging.body(page.total, changes)?)
     })
     .await

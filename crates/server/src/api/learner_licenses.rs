@@ -81,9 +81,8 @@ pub async fn list(
         let limit_offset = paging.limit_offset(total)?;
         let renewal_lock = state.manager.settings().renewal_lock;
         let shown = view.licenses.iter().skip(limit_offset.offset as usize).take(limit_offset.limit as usize);
-        let licenses = shown.map(|found| LearnerLicenseBody::new(found, &view, renewal_lock)).collect();
-        let customer_agreement =
-            view.agreement.as_ref().map(|overview| AgreementBody::new(overview, &view.chains, view.now));
+        let licenses = shown.map(|found| LearnerLicenseBody::new(found, renewal_lock)).collect();
+        let customer_agreement = view.agreement.as_deref().map(AgreementBody::new);
         Answer::ok(&Body { page: paging.positioned_body(total, licenses)?, customer_agreement })
     })
     .await

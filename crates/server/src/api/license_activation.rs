@@ -43,10 +43,8 @@ pub async fn activate(caller: Caller, request: HttpRequest, state: web::Data<App
     .await?;
     let person = state.manager.with_account(access.caller.person()?).await;
     blocking(move || {
-        let view = state.manager.activate(&access.caller.actor(), key, &person)?;
-        let renewal_lock = state.manager.settings().renewal_lock;
-        let license = view.licenses.first().map(|found| LearnerLicenseBody::new(found, &view, renewal_lock));
-        Answer::ok(&license)
+        let license = state.manager.activate(&access.caller.actor(), key, &person)?;
+        Answer::ok(&LearnerLicenseBody::new(&license, state.manager.settings().renewal_lock))
     })
     .await
 }

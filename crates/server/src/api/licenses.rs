@@ -50,7 +50,7 @@ pub async fn list(
             return Answer::ok(&paging.numbered_body::<LicenseBody>(0, Vec::new())?);
         }
         let page = state.manager.licenses(plan, &filter, &order, |total| paging.limit_offset(total))?;
-        let licenses = page.licenses.iter().map(LicenseBody::new).collect();
+        let licenses = page.items.iter().map(LicenseBody::new).collect();
         Answer::ok(&paging.numbered_body(page.total, licenses)?)
     })
     .await
@@ -208,10 +208,10 @@ fn csv_batch(
             last_remind_date: columns.last_remind_date.as_ref().map(time::format),
             activation_link: activation_link(state, slug, license),
         });
-        written.map_err(Error::storage)?;
+        written.map_err(Error::internal)?;
     }
     let last = licenses.last().filter(|_| licenses.len() as i64 == CSV_BATCH).map(|license| license.id);
-    Ok((last, writer.into_inner().map_err(Error::storage)?))
+    Ok((last, writer.into_inner().map_err(Error::internal)?))
 }
 
 /// Where the learner activates the license: nowhere before it has a key and its customer a slug.

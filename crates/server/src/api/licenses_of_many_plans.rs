@@ -76,7 +76,7 @@ pub async fn list(
     let paging = Paging::new(&request, &query, MAX_PAGE_SIZE);
     blocking(move || {
         let page = state.manager.search_licenses(&search, &order, |total| paging.limit_offset(total))?;
-        let licenses = page.licenses.iter().map(LicenseBody::new).collect();
+        let licenses = page.items.iter().map(LicenseBody::new).collect();
         Answer::ok(&paging.numbered_body(page.total, licenses)?)
     })
     .await

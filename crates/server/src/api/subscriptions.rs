@@ -5,6 +5,7 @@
 
 use actix_web::{HttpRequest, web};
 use license_manager_domain::ports::{CustomerScope, PlanFilter};
+use license_manager_domain::use_cases::Page;
 use license_manager_domain::{CustomerId, PlanId};
 
 use crate::api::views::PlanWithCountsBody;
@@ -68,10 +69,11 @@ async fn answer(
     let current_only = query.flag("current") == Some(true);
     blocking(move || {
         let page = match current_only {
-            true => state.manager.current_plan(&filter)?,
+            true => Page::from(state.manager.current_plan(&filter)?),
             false => state.manager.plans(&filter, |total| paging.limit_offset(total))?,
         };
-        let plans = PlanWithCountsBody::all(&page, state.manager.settings().renewal_lock);
+        let renewal_lock = state.manager.settings().renewal_lock;
+        let plans = page.items.iter().map(|plan| PlanWithCountsBody::of(plan, renewal_lock)).collect();
         Answer::ok(&paging.body(page.total, plans)?)
     })
     .await
@@ -104,9 +106,8 @@ pub async fn retrieve_for_learner(
 
 async fn one(plan: PlanId, state: web::Data<AppState>) -> Result<Answer, ApiError> {
     blocking(move || {
-        let page = state.manager.plan(plan)?;
-        let plans = PlanWithCountsBody::all(&page, state.manager.settings().renewal_lock);
-        Answer::ok(&plans.first())
+        let plan = state.manager.plan(plan)?;
+        Answer::ok(&PlanWithCountsBody::of(&plan, state.manager.settings().renewal_lock))
     })
     .await
 }

@@ -340,11 +340,11 @@ fn table(state: &AppState, asked: &Asked) -> Result<Vec<u8>, Error> {
 fn csv<L: Serialize>(head: &[&str], lines: impl Iterator<Item = L>) -> Result<Vec<u8>, Error> {
     let mut writer =
         csv::WriterBuilder::new().has_headers(false).terminator(csv::Terminator::CRLF).from_writer(Vec::new());
-    writer.write_record(head).map_err(Error::storage)?;
+    writer.write_record(head).map_err(Error::internal)?;
     for line in lines {
-        writer.serialize(line).map_err(Error::storage)?;
+        writer.serialize(line).map_err(Error::internal)?;
     }
-    writer.into_inner().map_err(Error::storage)
+    writer.into_inner().map_err(Error::internal)
 }
 
 #[cfg(test)]

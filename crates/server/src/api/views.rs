@@ -2,13 +2,11 @@
 //!
 //! Field names and shapes are fixed by the clients of this API (docs/API.md); `tests/conformance` holds them.
 
-use std::collections::HashMap;
-
 use chrono::{DateTime, Utc};
 use license_manager_domain::model::RenewalChains;
-use license_manager_domain::use_cases::{AgreementPage, LearnerLicense, LearnerView, PlanPage};
+use license_manager_domain::use_cases::{AgreementDetails, LearnerLicense};
 use license_manager_domain::{
-    AgreementOverview, ChangeReason, ExpirationMessage, License, LicenseCounts, PlanDetails, PlanId, PlanOverview,
+    AgreementOverview, ChangeReason, ExpirationMessage, License, LicenseCounts, PlanDetails, PlanOverview,
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -187,11 +185,10 @@ impl PlanWithCountsBody {
         }
     }
 
-    /// The plans of a page.
-    pub fn all(page: &PlanPage, renewal_lock: chrono::Duration) -> Vec<Self> {
-        let reading = Reading { chains: &page.chains, renewal_lock, now: page.now };
-        let body = |overview: &PlanOverview| Self::new(&overview.details, overview.counts, reading);
-        page.plans.iter().map(body).collect()
+    /// The plan of an overview on the wire.
+    pub fn of(overview: &PlanOverview, renewal_lock: chrono::Duration) -> Self {
+        let reading = Reading { chains: &overview.chains, renewal_lock, now: overview.now };
+        Self::new(&overview.details, overview.counts, reading)
     }
 }
 
@@ -217,8 +214,8 @@ pub struct AgreementBody {
 
 impl AgreementBody {
     /// The agreement on the wire.
-    pub fn new(overview: &AgreementOverview, chains: &RenewalChains, now: DateTime<Utc>) -> Self {
-        let agreement = &overview.agreement;
+    pub fn new(details: &AgreementDetails) -> Self {
+        let agreement = &details.agreement;
         let text = |field: fn(&ExpirationMessage) -> &String| agreement.expiration_message.as_ref().map(field).cloned();
         Self {
             uuid: agreement.id.0,
@@ -226,9 +223,9 @@ impl AgreementBody {
             enterprise_customer_slug: agreement.customer_slug.clone(),
             default_enterprise_catalog_uuid: agreement.default_catalog.map(|catalog| catalog.0),
             disable_expiration_notifications: agreement.disable_expiration_notifications,
-            net_days_until_expiration: overview.net_days_until_expiration(chains, now),
-            subscription_for_auto_applied_licenses: overview.auto_applicable_plan(now).map(|details| details.plan.id.0),
-            available_subscription_catalogs: overview.available_catalogs(now).iter().map(|catalog| catalog.0).collect(),
+            net_days_until_expiration: details.net_days_until_expiration(),
+            subscription_for_auto_applied_licenses: details.auto_applicable_plan().map(|details| details.plan.id.0),
+            available_subscription_catalogs: details.available_catalogs().iter().map(|catalog| catalog.0).collect(),
             enable_auto_applied_subscriptions_with_universal_link: agreement
                 .enable_auto_applied_subscriptions_with_universal_link,
             has_custom_license_expiration_messaging_v2: agreement.expiration_message.as_ref().map(|_| true),
@@ -250,30 +247,17 @@ pub struct AgreementWithPlansBody {
 }
 
 impl AgreementWithPlansBody {
-    /// The agreements of a page, with their plans: all of them, or only the active ones.
-    pub fn all(page: &AgreementPage, renewal_lock: chrono::Duration, active_plans_only: bool) -> Vec<Self> {
-        let reading = Reading { chains: &page.chains, renewal_lock, now: page.now };
-        let body = |overview: &AgreementOverview| Self {
-            agreement: AgreementBody::new(overview, &page.chains, page.now),
-            subscriptions: plans(overview, &page.counts, reading, active_plans_only),
-        };
-        page.agreements.iter().map(body).collect()
-    }
-}
-
-fn plans(
-    overview: &AgreementOverview,
-    counts: &HashMap<PlanId, LicenseCounts>,
-    reading: Reading<'_>,
-    active_plans_only: bool,
-) -> Vec<PlanWithCountsBody> {
-    let shown = overview.plans.iter().filter(|details| !active_plans_only || details.plan.is_active);
-    shown
-        .map(|details| {
-            let counts = counts.get(&details.plan.id).copied().unwrap_or_default();
+    /// The agreement on the wire, with its plans: all of them, or only the active ones.
+    pub fn new(overview: &AgreementOverview, renewal_lock: chrono::Duration, active_plans_only: bool) -> Self {
+        let details = &overview.details;
+        let reading = Reading { chains: &details.chains, renewal_lock, now: details.now };
+        let shown = details.plans.iter().filter(|details| !active_plans_only || details.plan.is_active);
+        let subscriptions = shown.map(|details| {
+            let counts = overview.counts.get(&details.plan.id).copied().unwrap_or_default();
             PlanWithCountsBody::new(details, counts, reading)
-        })
-        .collect()
+        });
+        Self { agreement: AgreementBody::new(details), subscriptions: subscriptions.collect() }
+    }
 }
 
 /// A license with its plan and agreement, as its learner sees it.
@@ -287,15 +271,12 @@ pub struct LearnerLicenseBody {
 }
 
 impl LearnerLicenseBody {
-    /// One of the view's licenses on the wire.
-    pub fn new(found: &LearnerLicense, view: &LearnerView, renewal_lock: chrono::Duration) -> Self {
-        let reading = Reading { chains: &view.chains, renewal_lock, now: view.now };
+    /// The license on the wire.
+    pub fn new(found: &LearnerLicense, renewal_lock: chrono::Duration) -> Self {
+        let reading = Reading { chains: &found.agreement.chains, renewal_lock, now: found.agreement.now };
         Self {
             license: LicenseBody::new(&found.license),
-            customer_agreement: view
-                .agreement
-                .as_ref()
-                .map(|overview| AgreementBody::new(overview, &view.chains, view.now)),
+            customer_agreement: Some(AgreementBody::new(&found.agreement)),
             subscription_plan: PlanBody::new(&found.plan, reading),
         }
     }
@@ -321,13 +302,12 @@ pub struct CreatedPlanBody {
 }
 
 impl CreatedPlanBody {
-    /// The page's plan on the wire.
-    pub fn new(page: &PlanPage, renewal_lock: chrono::Duration, reason: ChangeReason) -> Option<Self> {
-        let reading = Reading { chains: &page.chains, renewal_lock, now: page.now };
-        let details = &page.plans.first()?.details;
+    /// The plan on the wire.
+    pub fn new(overview: &PlanOverview, renewal_lock: chrono::Duration, reason: ChangeReason) -> Self {
+        let PlanOverview { details, chains, now, .. } = overview;
         let plan = &details.plan;
-        Some(Self {
-            plan: PlanBody::new(details, reading),
+        Self {
+            plan: PlanBody::new(details, Reading { chains, renewal_lock, now: *now }),
             can_freeze_unused_licenses: plan.can_freeze_unused_licenses,
             customer_agreement: plan.agreement.0,
             desired_num_licenses: plan.desired_num_licenses,
@@ -338,7 +318,7 @@ impl CreatedPlanBody {
             product: plan.product.0,
             revoke_max_percentage: plan.revoke_max_percentage,
             change_reason: reason.as_str(),
-        })
+        }
     }
 }
 
@@ -375,11 +355,11 @@ pub struct EditedPlanBody {
 }
 
 impl EditedPlanBody {
-    /// The page's plan on the wire.
-    pub fn new(page: &PlanPage, renewal_lock: chrono::Duration, reason: ChangeReason) -> Option<Self> {
-        let details = &page.plans.first()?.details;
+    /// The plan on the wire.
+    pub fn new(overview: &PlanOverview, renewal_lock: chrono::Duration, reason: ChangeReason) -> Self {
+        let PlanOverview { details, chains, now, .. } = overview;
         let plan = &details.plan;
-        Some(Self {
+        Self {
             uuid: plan.id.0,
             title: plan.title.clone(),
             start_date: plan.start_date,
@@ -399,10 +379,10 @@ impl EditedPlanBody {
             should_auto_apply_licenses: plan.should_auto_apply_licenses,
             desired_num_licenses: plan.desired_num_licenses,
             expiration_processed: plan.expiration_processed,
-            days_until_expiration: plan.days_until_expiration(page.now),
-            days_until_expiration_including_renewals: page.chains.days_until_expiration(plan, page.now),
-            is_locked_for_renewal_processing: page.chains.is_locked(plan.id, renewal_lock, page.now),
+            days_until_expiration: plan.days_until_expiration(*now),
+            days_until_expiration_including_renewals: chains.days_until_expiration(plan, *now),
+            is_locked_for_renewal_processing: chains.is_locked(plan.id, renewal_lock, *now),
             change_reason: reason.as_str(),
-        })
+        }
     }
 }

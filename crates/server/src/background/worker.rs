@@ -255,6 +255,6 @@ pub(crate) async fn blocking<T: Send + 'static>(
 ) -> Result<T, Error> {
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => result,
-        Err(error) => Err(Error::storage(format!("work on storage ended unexpectedly: {error}"))),
+        Err(error) => Err(Error::internal(format!("work on storage ended unexpectedly: {error}"))),
     }
 }

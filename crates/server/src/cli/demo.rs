@@ -56,8 +56,8 @@ pub fn seed(manager: &LicenseManager) -> Result<Demo, Error> {
         PlanFilter { scope: CustomerScope::All, customer: Some(customer), active_only: true, current_at: None };
     let page = manager.plans(&filter, all)?;
     let plan = |title: &str| -> Result<&SubscriptionPlan, Error> {
-        let plan = page.plans.iter().map(|overview| &overview.details.plan).find(|plan| plan.title == title);
-        plan.ok_or_else(|| Error::storage(format!("the demo customer has no active plan {title}")))
+        let plan = page.items.iter().map(|overview| &overview.details.plan).find(|plan| plan.title == title);
+        plan.ok_or_else(|| Error::internal(format!("the demo customer has no active plan {title}")))
     };
     let (walked, renewed) = (plan(WALKED_PLAN)?, plan(RENEWED_PLAN)?);
     Ok(Demo {
@@ -76,10 +76,7 @@ fn make(manager: &LicenseManager, customer: CustomerId) -> Result<(), Error> {
         default_catalog: Some(Some(CatalogId(CATALOG))),
         ..AgreementChanges::default()
     };
-    let page = manager.create_agreement(&actor, NewAgreement { customer, changes })?;
-    let Some(agreement) = page.agreements.first().map(|overview| overview.agreement.id) else {
-        return Err(Error::storage("the demo agreement was not created"));
-    };
+    let agreement = manager.create_agreement(&actor, NewAgreement { customer, changes })?.details.agreement.id;
     let today = manager.now();
     for (title, licenses, days_before, days_after) in PLANS {
         let new = NewPlan {
@@ -94,12 +91,10 @@ fn make(manager: &LicenseManager, customer: CustomerId) -> Result<(), Error> {
                 ..PlanChanges::default()
             },
         };
-        let page = manager.create_plan(&actor, ChangeReason::New, new)?;
-        if let Some(overview) = page.plans.first() {
-            let learners = LEARNERS.iter().filter_map(|email| Some((email.parse().ok()?, None))).collect();
-            let mail = AssignmentMail { notify: false, ..AssignmentMail::default() };
-            manager.assign(&actor, overview.details.plan.id, &learners, &mail)?;
-        }
+        let plan = manager.create_plan(&actor, ChangeReason::New, new)?.details.plan.id;
+        let learners = LEARNERS.iter().filter_map(|email| Some((email.parse().ok()?, None))).collect();
+        let mail = AssignmentMail { notify: false, ..AssignmentMail::default() };
+        manager.assign(&actor, plan, &learners, &mail)?;
     }
     Ok(())
 }

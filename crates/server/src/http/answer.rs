@@ -27,7 +27,7 @@ impl Answer {
     /// A status with a body.
     pub fn json(status: StatusCode, body: &impl Serialize) -> Result<Self, ApiError> {
         let body =
-            serde_json::to_vec(body).map_err(|error| Error::storage(format!("an answer has no JSON: {error}")))?;
+            serde_json::to_vec(body).map_err(|error| Error::internal(format!("an answer has no JSON: {error}")))?;
         Ok(Self { status, body: Some(body) })
     }
 

@@ -5,7 +5,7 @@
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, ResponseError};
-use license_manager_domain::{Conflict, Email, Entity, Error, FieldErrors, Refusal};
+use license_manager_domain::{Conflict, Entity, Error, FieldErrors, Refusal};
 use serde_json::{Value, json};
 
 use crate::auth::TokenError;
@@ -117,7 +117,11 @@ impl From<Error> for ApiError {
                 Conflict::AgreementSlug => Self::fields(json!({ "enterprise_customer_slug": [message] })),
                 Conflict::PlanTitle => Self::fields(json!({ "non_field_errors": [message] })),
                 Conflict::ProductNetsuiteId => Self::fields(json!({ "netsuite_id": [message] })),
-                Conflict::LiveLicense => Self::text(StatusCode::BAD_REQUEST, message),
+                Conflict::LiveLicense(held) if held.is_empty() => Self::text(StatusCode::UNPROCESSABLE_ENTITY, message),
+                Conflict::LiveLicense(held) => {
+                    let holders: Vec<_> = held.iter().map(|held| held.email.as_str()).collect();
+                    Self::text(StatusCode::UNPROCESSABLE_ENTITY, format!("{message} They are: {}.", holders.join(", ")))
+                }
                 Conflict::RenewalOfPlan | Conflict::RenewalByPlan => {
                     Self::text(StatusCode::UNPROCESSABLE_ENTITY, message)
                 }
@@ -144,22 +148,17 @@ impl From<Error> for ApiError {
                 | Refusal::RenewalTooSmall { .. }
                 | Refusal::RenewedPlanInUse { .. }
                 | Refusal::RenewedPlanTooLarge { .. } => Self::text(StatusCode::UNPROCESSABLE_ENTITY, message),
-                Refusal::SecondLiveLicense(holders) => {
-                    let holders: Vec<_> = holders.iter().map(Email::as_str).collect();
-                    Self::text(StatusCode::UNPROCESSABLE_ENTITY, format!("{message} They are: {}.", holders.join(", ")))
-                }
             },
             Error::Upstream { .. } => Self::detail(
                 StatusCode::SERVICE_UNAVAILABLE,
                 format!("{message} Nothing was changed; try again later."),
             ),
-            Error::WouldHoldTwo(_) => Self::detail(StatusCode::UNPROCESSABLE_ENTITY, message),
             Error::Unavailable => Self::detail(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "The service cannot reach its database just now. Try again shortly.",
             ),
-            Error::Storage(cause) => {
-                tracing::error!(cause, "a use case failed in storage");
+            Error::Internal(cause) => {
+                tracing::error!(%cause, "a use case failed");
                 Self::detail(StatusCode::INTERNAL_SERVER_ERROR, "The service failed. The request changed nothing.")
             }
         }
@@ -185,7 +184,7 @@ impl From<TokenError> for ApiError {
 /// A blocking task that did not come back.
 impl From<actix_web::error::BlockingError> for ApiError {
     fn from(error: actix_web::error::BlockingError) -> Self {
-        Error::storage(error).into()
+        Error::internal(error).into()
     }
 }
 

@@ -75,7 +75,7 @@ pub async fn once(
             let work = perform(state.manager.clone(), claim, request, next);
             let done = rt::spawn(work.in_current_span().with_current_context()).await;
             let response =
-                done.map_err(|_| ApiError::from(license_manager_domain::Error::storage("a request ended early")))??;
+                done.map_err(|_| ApiError::from(license_manager_domain::Error::internal("a request ended early")))??;
             Ok(response.map_into_right_body())
         }
     }
@@ -195,7 +195,7 @@ async fn answer(
     let (response, body) = response.into_parts();
     let body = to_bytes(body).await.map_err(|error| {
         let error: Box<dyn std::error::Error> = error.into();
-        ApiError::from(license_manager_domain::Error::storage(error))
+        ApiError::from(license_manager_domain::Error::internal(error.to_string()))
     })?;
     Ok((ServiceResponse::new(request, response), body))
 }

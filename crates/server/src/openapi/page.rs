@@ -27,7 +27,7 @@ fn serve(name: &str) -> Result<HttpResponse, ApiError> {
     // A validator would be somebody else's server.
     let config =
         Config::from("/api/schema/").validator_url("none").try_it_out_enabled(true).persist_authorization(true);
-    let found = utoipa_swagger_ui::serve(name, Arc::new(config)).map_err(Error::storage)?;
+    let found = utoipa_swagger_ui::serve(name, Arc::new(config)).map_err(|error| Error::internal(error.to_string()))?;
     let file = found.ok_or_else(ApiError::no_such_page)?;
     let mut response = HttpResponse::Ok();
     response

@@ -153,7 +153,7 @@ impl Monitor {
                 None
             }
         };
-        self.metrics.text(&Observation { pools, stored }).map_err(Error::storage)
+        self.metrics.text(&Observation { pools, stored }).map_err(Error::internal)
     }
 
     fn stored(&self) -> Result<Stored, Error> {

@@ -22,7 +22,7 @@ pub(super) fn add_unassigned(
     if ids.is_empty() {
         return Ok(());
     }
-    let keys = serde_json::to_string(ids).map_err(Error::storage)?;
+    let keys = serde_json::to_string(ids).map_err(Error::internal)?;
     diesel::sql_query(
         "INSERT INTO license (uuid, subscription_plan_uuid, status, created, modified)
          SELECT value, ?1, 'unassigned', ?2, ?2 FROM json_each(?3)",
@@ -156,15 +156,15 @@ fn write(
         })
         .collect();
     let written = diesel::sql_query(statement)
-        .bind::<Text, _>(serde_json::to_string(&rows).map_err(Error::storage)?)
+        .bind::<Text, _>(serde_json::to_string(&rows).map_err(Error::internal)?)
         .execute(conn)
         .map_err(storage_error)?;
     if written != licenses.len() {
         let missing = licenses.len() - written;
-        return Err(Error::storage(format!("{missing} of {} licenses to be written do not exist", licenses.len())));
+        return Err(Error::internal(format!("{missing} of {} licenses to be written do not exist", licenses.len())));
     }
     let keys: Vec<LicenseId> = licenses.iter().map(|license| license.id).collect();
-    let keys = serde_json::to_string(&keys).map_err(Error::storage)?;
+    let keys = serde_json::to_string(&keys).map_err(Error::internal)?;
     record(conn, Table::License, &keys, kind, change)
 }
 
@@ -176,7 +176,7 @@ pub(super) fn set_sources(
     if sources.is_empty() {
         return Ok(());
     }
-    let rows = serde_json::to_string(sources).map_err(Error::storage)?;
+    let rows = serde_json::to_string(sources).map_err(Error::internal)?;
     // The history comes first, while it can be told which sources are new.
     diesel::sql_query(
         "INSERT INTO license_source_history

@@ -3,8 +3,7 @@
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, web};
 use license_manager_domain::ports::{AgreementFilter, CustomerScope};
-use license_manager_domain::use_cases::AgreementPage;
-use license_manager_domain::{AgreementChanges, AgreementId, CatalogId, CustomerId, NewAgreement};
+use license_manager_domain::{AgreementChanges, AgreementId, AgreementOverview, CatalogId, CustomerId, NewAgreement};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -69,7 +68,7 @@ pub async fn list(_: Provisioner, request: HttpRequest, state: web::Data<AppStat
     let paging = Paging::new(&request, &query, MAX_PAGE_SIZE);
     blocking(move || {
         let page = state.manager.agreements(&filter, |total| paging.limit_offset(total))?;
-        let agreements = bodies(&state, &page);
+        let agreements = page.items.iter().map(|overview| answer_body(&state, overview)).collect();
         Answer::ok(&paging.body(page.total, agreements)?)
     })
     .await
@@ -94,8 +93,8 @@ pub async fn create(
     let new = state.manager.name_customer(NewAgreement { customer, changes }).await;
     state.manager.check_owner(state.manager.catalog_of_new_agreement(&new)).await?;
     blocking(move || {
-        let page = state.manager.create_agreement(&access.caller.actor(), new)?;
-        Answer::json(StatusCode::CREATED, &bodies(&state, &page).first())
+        let overview = state.manager.create_agreement(&access.caller.actor(), new)?;
+        Answer::json(StatusCode::CREATED, &answer_body(&state, &overview))
     })
     .await
 }
@@ -110,8 +109,8 @@ pub async fn create(
 pub async fn retrieve(_: Provisioner, request: HttpRequest, state: web::Data<AppState>) -> Result<Answer, ApiError> {
     let agreement = AgreementId(path_uuid(&request, "customer_agreement_uuid")?);
     blocking(move || {
-        let page = state.manager.agreement(agreement)?;
-        Answer::ok(&bodies(&state, &page).first())
+        let overview = state.manager.agreement(agreement)?;
+        Answer::ok(&answer_body(&state, &overview))
     })
     .await
 }
@@ -140,8 +139,8 @@ pub async fn update(
         state.manager.check_owner(chosen).await?;
     }
     blocking(move || {
-        let page = state.manager.update_agreement(&access.caller.actor(), agreement, changes)?;
-        Answer::ok(&bodies(&state, &page).first())
+        let overview = state.manager.update_agreement(&access.caller.actor(), agreement, changes)?;
+        Answer::ok(&answer_body(&state, &overview))
     })
     .await
 }
@@ -158,6 +157,6 @@ fn changes(fields: &mut Fields) -> AgreementChanges {
     }
 }
 
-fn bodies(state: &AppState, page: &AgreementPage) -> Vec<AgreementWithPlansBody> {
-    AgreementWithPlansBody::all(page, state.manager.settings().renewal_lock, true)
+fn answer_body(state: &AppState, overview: &AgreementOverview) -> AgreementWithPlansBody {
+    AgreementWithPlansBody::new(overview, state.manager.settings().renewal_lock, true)
 }

@@ -1,10 +1,9 @@
 //! `/api/v1/provisioning-admins/licenses/{license_uuid}/`: provisioning admins read and correct a license.
 
-use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, web};
 use chrono::{DateTime, Utc};
 use license_manager_domain::use_cases::LicenseEdit;
-use license_manager_domain::{Conflict, Email, Error, InvalidEmail, License, LicenseId, LicenseStatus, LmsUserId};
+use license_manager_domain::{Email, InvalidEmail, License, LicenseId, LicenseStatus, LmsUserId};
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -119,12 +118,5 @@ pub async fn update(
         lms_user_id: fields.nullable("lms_user_id", integer(1..=i64::MAX)).map(LmsUserId).change(),
     };
     fields.finish()?;
-    blocking(move || match state.manager.edit_license(&access.caller.actor(), license, edit) {
-        Ok(license) => Answer::ok(&Body::new(&license)),
-        Err(Error::Conflict(conflict @ Conflict::LiveLicense)) => {
-            Err(ApiError::text(StatusCode::UNPROCESSABLE_ENTITY, conflict.to_string()))
-        }
-        Err(error) => Err(error.into()),
-    })
-    .await
+    blocking(move || Answer::ok(&Body::new(&state.manager.edit_license(&access.caller.actor(), license, edit)?))).await
 }

@@ -146,7 +146,8 @@ pub async fn list(_: Provisioner, request: HttpRequest, state: web::Data<AppStat
     let paging = Paging::new(&request, &query, MAX_PAGE_SIZE);
     blocking(move || {
         let page = state.manager.plans(&filter, |total| paging.limit_offset(total))?;
-        let plans = PlanWithCountsBody::all(&page, state.manager.settings().renewal_lock);
+        let renewal_lock = state.manager.settings().renewal_lock;
+        let plans = page.items.iter().map(|plan| PlanWithCountsBody::of(plan, renewal_lock)).collect();
         Answer::ok(&paging.body(page.total, plans)?)
     })
     .await
@@ -187,9 +188,9 @@ pub async fn create(
         state.manager.check_owner(chosen).await.map_err(plan_provisioning_error)?;
     }
     blocking(move || {
-        let page = state.manager.create_plan(&access.caller.actor(), reason, new).map_err(plan_provisioning_error)?;
+        let plan = state.manager.create_plan(&access.caller.actor(), reason, new).map_err(plan_provisioning_error)?;
         state.wake_jobs.notify_one();
-        let plan = CreatedPlanBody::new(&page, state.manager.settings().renewal_lock, reason);
+        let plan = CreatedPlanBody::new(&plan, state.manager.settings().renewal_lock, reason);
         Answer::json(StatusCode::CREATED, &plan)
     })
     .await
@@ -208,9 +209,8 @@ pub async fn create(
 pub async fn retrieve(_: Provisioner, request: HttpRequest, state: web::Data<AppState>) -> Result<Answer, ApiError> {
     let plan = PlanId(path_uuid(&request, "subscription_uuid")?);
     blocking(move || {
-        let page = state.manager.plan(plan).map_err(plan_provisioning_error)?;
-        let plans = PlanWithCountsBody::all(&page, state.manager.settings().renewal_lock);
-        Answer::ok(&plans.first())
+        let plan = state.manager.plan(plan).map_err(plan_provisioning_error)?;
+        Answer::ok(&PlanWithCountsBody::of(&plan, state.manager.settings().renewal_lock))
     })
     .await
 }
@@ -259,12 +259,12 @@ pub async fn update(
         state.manager.check_owner(chosen).await.map_err(plan_provisioning_error)?;
     }
     blocking(move || {
-        let page = state
+        let plan = state
             .manager
             .update_plan(&access.caller.actor(), reason, plan, changes)
             .map_err(plan_provisioning_error)?;
         state.wake_jobs.notify_one();
-        Answer::ok(&EditedPlanBody::new(&page, state.manager.settings().renewal_lock, reason))
+        Answer::ok(&EditedPlanBody::new(&plan, state.manager.settings().renewal_lock, reason))
     })
     .await
 }

@@ -131,7 +131,7 @@ pub async fn notifications(
     let paging = Paging::new(&request, &query, MAX_PAGE_SIZE);
     blocking(move || {
         let page = state.manager.notifications(&filter, |total| paging.limit_offset(total))?;
-        Answer::ok(&paging.body(page.total, page.records.into_iter().map(NotificationBody::from).collect())?)
+        Answer::ok(&paging.body(page.total, page.items.into_iter().map(NotificationBody::from).collect())?)
     })
     .await
 }
@@ -157,7 +157,7 @@ pub async fn license_events(
     let paging = Paging::new(&request, &query, MAX_PAGE_SIZE);
     blocking(move || {
         let page = state.manager.license_events(&filter, |total| paging.limit_offset(total))?;
-        Answer::ok(&paging.body(page.total, page.records.into_iter().map(LicenseEventBody::from).collect())?)
+        Answer::ok(&paging.body(page.total, page.items.into_iter().map(LicenseEventBody::from).collect())?)
     })
     .await
 }

@@ -202,7 +202,7 @@ pub async fn list(_: Provisioner, request: HttpRequest, state: web::Data<AppStat
     let paging = Paging::new(&request, &query, MAX_PAGE_SIZE);
     blocking(move || {
         let page = state.manager.renewals(&filter, |total| paging.limit_offset(total))?;
-        let renewals: Vec<RenewalBody> = page.renewals.into_iter().map(RenewalBody::from).collect();
+        let renewals: Vec<RenewalBody> = page.items.into_iter().map(RenewalBody::from).collect();
         Answer::ok(&paging.body(page.total, renewals)?)
     })
     .await

@@ -104,7 +104,7 @@ pub async fn list(_: ProvisionerOrStaff, request: HttpRequest, state: web::Data<
     let paging = Paging::new(&request, &query, MAX_PAGE_SIZE);
     blocking(move || {
         let page = state.manager.role_assignments(&filter, |total| paging.limit_offset(total))?;
-        Answer::ok(&paging.body(page.total, page.records.into_iter().map(Body::from).collect())?)
+        Answer::ok(&paging.body(page.total, page.items.into_iter().map(Body::from).collect())?)
     })
     .await
 }

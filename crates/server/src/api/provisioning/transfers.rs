@@ -5,7 +5,9 @@ use actix_web::{HttpRequest, web};
 use chrono::{DateTime, Utc};
 use license_manager_domain::model::{TransferJobSummary, TransferOrder, TransferRun, TransferredLicenses};
 use license_manager_domain::ports::TransferFilter;
-use license_manager_domain::{AgreementId, CustomerId, Error, LicenseId, LicenseTransferJob, PlanId, TransferJobId};
+use license_manager_domain::{
+    AgreementId, Conflict, CustomerId, Error, LicenseId, LicenseTransferJob, PlanId, TransferJobId,
+};
 use serde::Serialize;
 use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
@@ -206,7 +208,7 @@ pub async fn list(_: ProvisionerOrStaff, request: HttpRequest, state: web::Data<
     let paging = Paging::new(&request, &query, MAX_PAGE_SIZE);
     blocking(move || {
         let page = state.manager.transfer_jobs(&filter, |total| paging.limit_offset(total))?;
-        let jobs: Vec<SummaryBody> = page.jobs.into_iter().map(SummaryBody::from).collect();
+        let jobs: Vec<SummaryBody> = page.items.into_iter().map(SummaryBody::from).collect();
         Answer::ok(&paging.body(page.total, jobs)?)
     })
     .await
@@ -279,7 +281,7 @@ pub async fn process(
     fields.finish()?;
     blocking(move || match state.manager.process_transfer_job(&access.caller.actor(), id, is_dry_run) {
         Ok(job) => Answer::ok(&JobBody::from(job)),
-        Err(error @ Error::WouldHoldTwo(_)) => Err(would_hold_two(error)),
+        Err(Error::Conflict(conflict)) => Err(conflicting(conflict)),
         Err(error) => Err(error.into()),
     })
     .await
@@ -289,9 +291,9 @@ fn path_id(request: &HttpRequest) -> Result<TransferJobId, ApiError> {
     path_integer(request, "job_id").map(TransferJobId)
 }
 
-fn would_hold_two(error: Error) -> ApiError {
-    let detail = error.to_string();
-    let Error::WouldHoldTwo(held) = error else { return error.into() };
+fn conflicting(conflict: Conflict) -> ApiError {
+    let detail = conflict.to_string();
+    let Conflict::LiveLicense(held) = conflict else { return Error::from(conflict).into() };
     let licenses = held
         .iter()
         .map(|held| HeldTwiceBody { license_uuid: held.license, user_email: held.email.as_str().to_owned() });

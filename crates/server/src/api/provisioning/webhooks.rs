@@ -143,7 +143,7 @@ fn changes(fields: &mut Fields) -> WebhookChanges {
 
 fn random_secret() -> Result<WebhookSecret, ApiError> {
     let mut key = [0; KEY_BYTES];
-    rand::fill(&mut key).map_err(|_| Error::storage("the system has no random numbers"))?;
+    rand::fill(&mut key).map_err(|_| Error::internal("the system has no random numbers"))?;
     Ok(WebhookSecret::of_key(&key))
 }
 
@@ -159,7 +159,7 @@ pub async fn list(_: ProvisionerOrStaff, request: HttpRequest, state: web::Data<
     let paging = Paging::new(&request, &Query::parse(request.query_string()), MAX_PAGE_SIZE);
     blocking(move || {
         let page = state.manager.webhooks(|total| paging.limit_offset(total))?;
-        Answer::ok(&paging.body(page.total, page.records.into_iter().map(Body::from).collect())?)
+        Answer::ok(&paging.body(page.total, page.items.into_iter().map(Body::from).collect())?)
     })
     .await
 }

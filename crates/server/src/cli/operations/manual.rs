@@ -54,10 +54,7 @@ fn about_plan(plan: PlanId, error: Error) -> CommandError {
 
 pub(super) fn transfer(manager: &LicenseManager, arguments: Transfer) -> Result<Report, CommandError> {
     let (from, really) = (PlanId(arguments.from), arguments.manual.really);
-    let agreement = manager.plan(from).map_err(|error| about_plan(from, error))?;
-    let Some(agreement) = agreement.plans.first().map(|overview| overview.details.plan.agreement) else {
-        return Err(CommandError::Arguments(format!("there is no plan {from}")));
-    };
+    let agreement = manager.plan(from).map_err(|error| about_plan(from, error))?.details.plan.agreement;
     let licenses = match arguments.license_uuids {
         Some(uuids) => TransferredLicenses::Named(uuids.into_iter().map(LicenseId).collect()),
         None => TransferredLicenses::All,
@@ -92,13 +89,13 @@ pub(super) fn history(manager: &LicenseManager, arguments: &History, out: &mut i
     })?;
     match arguments.show.output {
         SummaryFormat::Json => {
-            let changes: Vec<Value> = page.changes.iter().map(as_json).collect();
+            let changes: Vec<Value> = page.items.iter().map(as_json).collect();
             serde_json::to_writer(&mut *out, &json!({ "total": page.total, "changes": changes }))
                 .map_err(|error| CommandError::Failed(error.to_string()))?;
             writeln!(out)?;
         }
         SummaryFormat::Text => {
-            for change in &page.changes {
+            for change in &page.items {
                 let version = &change.version;
                 let by = version.by.as_deref().unwrap_or("license-manager");
                 let reason = version.reason.as_deref().map(|reason| format!(" ({reason})")).unwrap_or_default();
@@ -109,8 +106,8 @@ pub(super) fn history(manager: &LicenseManager, arguments: &History, out: &mut i
                     }
                 }
             }
-            if page.total > page.changes.len() as i64 {
-                writeln!(out, "{} of {} changes; --limit shows more", page.changes.len(), page.total)?;
+            if page.total > page.items.len() as i64 {
+                writeln!(out, "{} of {} changes; --limit shows more", page.items.len(), page.total)?;
             }
         }
     }
