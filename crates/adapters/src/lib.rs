@@ -1,6 +1,7 @@
 //! Implementations of the domain's ports: storage with diesel, upstream services over HTTP, and mail.
 //!
-//! Each database has its own module and its own queries. Both pass the contract suite in `tests/contract`.
+//! The databases share their tables and rows (`schema`, `rows`, `sql_types`). Each has its own module with its own queries. Both
+//! pass the contract suite in `tests/contract`.
 
 pub mod calls;
 pub mod copy;
@@ -8,6 +9,8 @@ pub mod http;
 pub mod mail;
 pub mod pool;
 pub mod postgres;
-mod schedule;
+mod rows;
+mod schema;
+mod sql_types;
 pub mod sqlite;
 pub mod traces;

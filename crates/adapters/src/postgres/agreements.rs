@@ -3,27 +3,22 @@
 use diesel::dsl::{AsSelect, auto_type};
 use diesel::pg::Pg;
 use diesel::prelude::*;
-use diesel::sql_types::{Text, Uuid as SqlUuid};
+use diesel::sql_types::Text;
 use license_manager_domain::history::Change;
 use license_manager_domain::ports::{AgreementFilter, AgreementRepository, CustomerScope, LimitOffset};
 use license_manager_domain::{AgreementId, CustomerAgreement, CustomerId, Error};
 
 use super::PostgresUnit;
 use super::recording::{Kind, with_history};
-use super::rows::{AgreementRow, ExpirationMessageRow};
-use super::schema::{CUSTOMER_AGREEMENT, EXPIRATION_MESSAGE, customer_agreement, expiration_message};
+use crate::rows::agreements::{AgreementRow, AgreementWithMessage, MessageRow, agreement};
+use crate::schema::{CUSTOMER_AGREEMENT, EXPIRATION_MESSAGE, customer_agreement, expiration_message};
+use crate::sql_types::SqlUuid;
 
 #[auto_type(no_type_alias)]
 fn agreements() -> _ {
     let row: AsSelect<AgreementRow, Pg> = AgreementRow::as_select();
-    let message: AsSelect<Option<ExpirationMessageRow>, Pg> = Option::<ExpirationMessageRow>::as_select();
+    let message: AsSelect<Option<MessageRow>, Pg> = Option::<MessageRow>::as_select();
     customer_agreement::table.left_join(expiration_message::table).select((row, message))
-}
-
-type Row = (AgreementRow, Option<ExpirationMessageRow>);
-
-fn agreement((row, message): Row) -> Result<CustomerAgreement, Error> {
-    row.into_agreement(message)
 }
 
 /// The agreements that match, as a boxed query: a macro, because the types of a list and of a count differ.
@@ -32,14 +27,14 @@ macro_rules! matching {
         let filter: &AgreementFilter = $filter;
         let mut query = $query.into_boxed();
         if let CustomerScope::Only(customers) = &filter.scope {
-            let customers: Vec<_> = customers.iter().map(|customer| customer.0).collect();
+            let customers: Vec<_> = customers.iter().map(|customer| SqlUuid(customer.0)).collect();
             query = query.filter(customer_agreement::enterprise_customer_uuid.eq_any(customers));
         }
         if let Some(customer) = filter.customer {
-            query = query.filter(customer_agreement::enterprise_customer_uuid.eq(customer.0));
+            query = query.filter(customer_agreement::enterprise_customer_uuid.eq(SqlUuid(customer.0)));
         }
         if let Some(agreement) = filter.agreement {
-            query = query.filter(customer_agreement::uuid.eq(agreement.0));
+            query = query.filter(customer_agreement::uuid.eq(SqlUuid(agreement.0)));
         }
         query
     }};
@@ -47,26 +42,26 @@ macro_rules! matching {
 
 impl AgreementRepository for PostgresUnit<'_> {
     fn find(&mut self, id: AgreementId) -> Result<Option<CustomerAgreement>, Error> {
-        let query = agreements().filter(customer_agreement::uuid.eq(id.0));
-        self.read(|connection| query.first::<Row>(connection).optional())?.map(agreement).transpose()
+        let query = agreements().filter(customer_agreement::uuid.eq(SqlUuid(id.0)));
+        self.read(|connection| query.first::<AgreementWithMessage>(connection).optional())?.map(agreement).transpose()
     }
 
     fn lock(&mut self, id: AgreementId) -> Result<(), Error> {
         let query = customer_agreement::table
-            .filter(customer_agreement::uuid.eq(id.0))
+            .filter(customer_agreement::uuid.eq(SqlUuid(id.0)))
             .select(customer_agreement::uuid)
             .for_no_key_update();
         self.write(|connection| query.execute(connection)).map(drop)
     }
 
     fn find_by_customer(&mut self, customer: CustomerId) -> Result<Option<CustomerAgreement>, Error> {
-        let query = agreements().filter(customer_agreement::enterprise_customer_uuid.eq(customer.0));
-        self.read(|connection| query.first::<Row>(connection).optional())?.map(agreement).transpose()
+        let query = agreements().filter(customer_agreement::enterprise_customer_uuid.eq(SqlUuid(customer.0)));
+        self.read(|connection| query.first::<AgreementWithMessage>(connection).optional())?.map(agreement).transpose()
     }
 
     fn find_by_slug(&mut self, slug: &str) -> Result<Option<CustomerAgreement>, Error> {
         let query = agreements().filter(customer_agreement::enterprise_customer_slug.eq(slug));
-        self.read(|connection| query.first::<Row>(connection).optional())?.map(agreement).transpose()
+        self.read(|connection| query.first::<AgreementWithMessage>(connection).optional())?.map(agreement).transpose()
     }
 
     fn list(&mut self, filter: &AgreementFilter, limit_offset: LimitOffset) -> Result<Vec<CustomerAgreement>, Error> {
@@ -74,7 +69,7 @@ impl AgreementRepository for PostgresUnit<'_> {
             .order(customer_agreement::uuid)
             .offset(limit_offset.offset)
             .limit(limit_offset.limit);
-        self.read(|connection| query.load::<Row>(connection))?.into_iter().map(agreement).collect()
+        self.read(|connection| query.load::<AgreementWithMessage>(connection))?.into_iter().map(agreement).collect()
     }
 
     fn count(&mut self, filter: &AgreementFilter) -> Result<i64, Error> {
@@ -95,7 +90,7 @@ impl AgreementRepository for PostgresUnit<'_> {
     }
 
     fn save(&mut self, agreement: &CustomerAgreement, change: &Change) -> Result<(), Error> {
-        let statement = diesel::update(customer_agreement::table.find(agreement.id.0))
+        let statement = diesel::update(customer_agreement::table.find(SqlUuid(agreement.id.0)))
             .set(AgreementRow::from(agreement))
             .returning(customer_agreement::all_columns);
         let statement = with_history(statement, &CUSTOMER_AGREEMENT, Kind::Changed, change);
@@ -108,7 +103,7 @@ impl PostgresUnit<'_> {
     /// Writes or deletes the agreement's message; one that stays as it is leaves no history.
     fn save_message(&mut self, agreement: &CustomerAgreement, change: &Change) -> Result<(), Error> {
         let Some(message) = &agreement.expiration_message else {
-            let statement = diesel::delete(expiration_message::table.find(agreement.id.0))
+            let statement = diesel::delete(expiration_message::table.find(SqlUuid(agreement.id.0)))
                 .returning(expiration_message::all_columns);
             let statement = with_history(statement, &EXPIRATION_MESSAGE, Kind::Deleted, change);
             self.write(|connection| statement.execute(connection))?;

@@ -3,73 +3,18 @@
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::sql_query;
-use diesel::sql_types::{Array, BigInt, Bool, Integer, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Bool, Text};
 use license_manager_domain::model::NotificationKind;
 use license_manager_domain::ports::{DueRenewal, DueWorkRepository, PlanEnd, Unlinking};
 use license_manager_domain::{
-    AgreementId, CatalogId, CustomerId, Email, Error, License, LicenseId, PlanId, PlanTypeId, RenewalId,
+    AgreementId, CatalogId, CustomerId, Email, Error, License, LicenseId, PlanId, PlanTypeId,
 };
-use uuid::Uuid;
 
 use super::PostgresUnit;
-use super::rows::{IdRow, LicenseRow, licenses};
-
-#[derive(QueryableByName)]
-struct RenewalRow {
-    #[diesel(sql_type = BigInt)]
-    id: i64,
-    #[diesel(sql_type = SqlUuid)]
-    prior_plan: Uuid,
-}
-
-#[derive(QueryableByName)]
-struct NumberRow {
-    #[diesel(sql_type = BigInt)]
-    number: i64,
-}
-
-#[derive(QueryableByName)]
-struct EndRow {
-    #[diesel(sql_type = SqlUuid)]
-    uuid: Uuid,
-    #[diesel(sql_type = SqlUuid)]
-    customer: Uuid,
-    #[diesel(sql_type = Timestamptz)]
-    expiration_date: DateTime<Utc>,
-    #[diesel(sql_type = Bool)]
-    expiration_processed: bool,
-    #[diesel(sql_type = Bool)]
-    has_renewal: bool,
-}
-
-#[derive(QueryableByName)]
-struct LearnerRow {
-    #[diesel(sql_type = SqlUuid)]
-    uuid: Uuid,
-    #[diesel(sql_type = Text)]
-    user_email: String,
-}
-
-#[derive(QueryableByName)]
-struct SinceRow {
-    #[diesel(sql_type = SqlUuid)]
-    uuid: Uuid,
-    #[diesel(sql_type = Timestamptz)]
-    since: DateTime<Utc>,
-}
-
-#[derive(QueryableByName)]
-struct CatalogRow {
-    #[diesel(sql_type = SqlUuid)]
-    catalog: Uuid,
-    #[diesel(sql_type = Integer)]
-    plan_type: i32,
-}
-
-/// No license has the nil id.
-fn following(after: Option<LicenseId>) -> Uuid {
-    after.map_or(Uuid::nil(), |id| id.0)
-}
+use crate::rows::due_work::{CatalogRow, DueRenewalRow, LearnerRow, PlanEndRow, SinceRow};
+use crate::rows::licenses::{LicenseRow, licenses};
+use crate::rows::{IdRow, NumberRow, following};
+use crate::sql_types::{SqlTimestamp, SqlUuid};
 
 impl DueWorkRepository for PostgresUnit<'_> {
     fn renewals(&mut self, from: DateTime<Utc>, to: DateTime<Utc>) -> Result<Vec<DueRenewal>, Error> {
@@ -78,11 +23,10 @@ impl DueWorkRepository for PostgresUnit<'_> {
              WHERE NOT processed AND NOT exempt_from_batch_processing AND effective_date BETWEEN $1 AND $2
              ORDER BY effective_date, id",
         )
-        .bind::<Timestamptz, _>(from)
-        .bind::<Timestamptz, _>(to);
-        let rows = self.read(|connection| query.load::<RenewalRow>(connection))?;
-        let due = |row: RenewalRow| DueRenewal { renewal: RenewalId(row.id), prior_plan: PlanId(row.prior_plan) };
-        Ok(rows.into_iter().map(due).collect())
+        .bind::<SqlTimestamp, _>(from)
+        .bind::<SqlTimestamp, _>(to);
+        let rows = self.read(|connection| query.load::<DueRenewalRow>(connection))?;
+        Ok(rows.into_iter().map(DueRenewal::from).collect())
     }
 
     fn count_renewals_before(&mut self, moment: DateTime<Utc>) -> Result<i64, Error> {
@@ -90,7 +34,7 @@ impl DueWorkRepository for PostgresUnit<'_> {
             "SELECT count(*) AS number FROM subscription_plan_renewal
              WHERE NOT processed AND NOT exempt_from_batch_processing AND effective_date < $1",
         )
-        .bind::<Timestamptz, _>(moment);
+        .bind::<SqlTimestamp, _>(moment);
         Ok(self.read(|connection| query.get_result::<NumberRow>(connection))?.number)
     }
 
@@ -106,8 +50,8 @@ impl DueWorkRepository for PostgresUnit<'_> {
                  AND NOT EXISTS (SELECT FROM subscription_plan_renewal WHERE prior_subscription_plan_uuid = plan.uuid)
              ORDER BY expiration_date, uuid",
         )
-        .bind::<Timestamptz, _>(from)
-        .bind::<Timestamptz, _>(to)
+        .bind::<SqlTimestamp, _>(from)
+        .bind::<SqlTimestamp, _>(to)
         .bind::<Bool, _>(processed_too);
         let rows = self.read(|connection| query.load::<IdRow>(connection))?;
         Ok(rows.into_iter().map(|row| PlanId(row.uuid)).collect())
@@ -125,15 +69,8 @@ impl DueWorkRepository for PostgresUnit<'_> {
              ORDER BY plan.uuid",
         )
         .bind::<Array<SqlUuid>, _>(plans.iter().map(|plan| plan.0).collect::<Vec<_>>());
-        let rows = self.read(|connection| query.load::<EndRow>(connection))?;
-        let end = |row: EndRow| PlanEnd {
-            plan: PlanId(row.uuid),
-            customer: CustomerId(row.customer),
-            expiration_date: row.expiration_date,
-            expiration_processed: row.expiration_processed,
-            has_renewal: row.has_renewal,
-        };
-        Ok(rows.into_iter().map(end).collect())
+        let rows = self.read(|connection| query.load::<PlanEndRow>(connection))?;
+        Ok(rows.into_iter().map(PlanEnd::from).collect())
     }
 
     fn live_licenses_after(
@@ -165,7 +102,7 @@ impl DueWorkRepository for PostgresUnit<'_> {
              ORDER BY plan.uuid",
         )
         .bind::<SqlUuid, _>(customer.0)
-        .bind::<Timestamptz, _>(before);
+        .bind::<SqlTimestamp, _>(before);
         let rows = self.read(|connection| query.load::<IdRow>(connection))?;
         Ok(rows.into_iter().map(|row| PlanId(row.uuid)).collect())
     }
@@ -204,11 +141,11 @@ impl DueWorkRepository for PostgresUnit<'_> {
         .bind::<SqlUuid, _>(plan.0)
         .bind::<Text, _>(unlinking.event_name)
         .bind::<SqlUuid, _>(unlinking.customer.0)
-        .bind::<Timestamptz, _>(unlinking.now)
+        .bind::<SqlTimestamp, _>(unlinking.now)
         .bind::<SqlUuid, _>(following(after))
         .bind::<BigInt, _>(limit);
         let rows = self.read(|connection| query.load::<LearnerRow>(connection))?;
-        Ok(rows.into_iter().map(|row| (LicenseId(row.uuid), Email::from_storage(row.user_email))).collect())
+        Ok(rows.into_iter().map(Into::into).collect())
     }
 
     fn auto_scaling_agreements(&mut self) -> Result<Vec<AgreementId>, Error> {
@@ -241,12 +178,12 @@ impl DueWorkRepository for PostgresUnit<'_> {
                                  WHERE subscription_plan_uuid = plan.uuid AND notification_type = $4)
              ORDER BY plan.uuid",
         )
-        .bind::<Timestamptz, _>(now)
-        .bind::<Timestamptz, _>(until)
+        .bind::<SqlTimestamp, _>(now)
+        .bind::<SqlTimestamp, _>(until)
         .bind::<Text, _>(mark)
         .bind::<Text, _>(NotificationKind::PeriodicInformational.as_str());
         let rows = self.read(|connection| query.load::<SinceRow>(connection))?;
-        Ok(rows.into_iter().map(|row| (PlanId(row.uuid), row.since)).collect())
+        Ok(rows.into_iter().map(Into::into).collect())
     }
 
     fn licenses_activated_before(
@@ -267,7 +204,7 @@ impl DueWorkRepository for PostgresUnit<'_> {
              ORDER BY license.uuid LIMIT $5",
         )
         .bind::<SqlUuid, _>(agreement.0)
-        .bind::<Timestamptz, _>(before)
+        .bind::<SqlTimestamp, _>(before)
         .bind::<Text, _>(event_name)
         .bind::<SqlUuid, _>(following(after))
         .bind::<BigInt, _>(limit);
@@ -281,8 +218,8 @@ impl DueWorkRepository for PostgresUnit<'_> {
              WHERE plan.expiration_date > $1 AND NOT plan.for_internal_use_only
              ORDER BY catalog, plan_type",
         )
-        .bind::<Timestamptz, _>(now);
+        .bind::<SqlTimestamp, _>(now);
         let rows = self.read(|connection| query.load::<CatalogRow>(connection))?;
-        Ok(rows.into_iter().map(|row| (CatalogId(row.catalog), PlanTypeId(row.plan_type))).collect())
+        Ok(rows.into_iter().map(Into::into).collect())
     }
 }

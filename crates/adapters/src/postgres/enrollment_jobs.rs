@@ -1,81 +1,39 @@
 //! Bulk enrollments that were asked for.
 
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Nullable, Text, Timestamptz, Uuid as SqlUuid};
-use license_manager_domain::model::{EnrollmentJob, EnrollmentNumbers, EnrollmentStage};
+use diesel::sql_types::{Array, BigInt, Nullable, Text};
+use license_manager_domain::model::EnrollmentJob;
 use license_manager_domain::ports::EnrollmentJobRepository;
-use license_manager_domain::{CustomerId, Email, EnrollmentJobId, Error, LicenseId, LmsUserId};
+use license_manager_domain::{Email, EnrollmentJobId, Error};
 
 use super::PostgresUnit;
-use super::rows::EnrollmentJobRow;
-use super::schema::bulk_enrollment_job;
-
-/// A job with what came of it.
-#[derive(QueryableByName)]
-struct NamingRow {
-    #[diesel(embed)]
-    job: EnrollmentJobRow,
-    #[diesel(sql_type = Nullable<Text>)]
-    results: Option<String>,
-}
-
-fn row(job: &EnrollmentJob) -> Result<EnrollmentJobRow, Error> {
-    Ok(EnrollmentJobRow {
-        uuid: job.id.0,
-        enterprise_customer_uuid: job.customer.0,
-        lms_user_id: job.lms_user_id.map(|id| id.0),
-        parameters: serde_json::to_string(&job.enrollment).map_err(Error::internal)?,
-        created: job.created,
-        modified: job.modified,
-        stage: job.stage.as_str().to_owned(),
-        enrolled_until: job.stage.until().map(|license| license.0),
-        successes: job.numbers.successes,
-        pending: job.numbers.pending,
-        failures: job.numbers.failures,
-    })
-}
-
-fn job(row: EnrollmentJobRow) -> Result<EnrollmentJob, Error> {
-    // The cause is not told: it may quote an address.
-    let enrollment = serde_json::from_str(&row.parameters)
-        .map_err(|_| Error::internal(format!("the parameters of bulk enrollment {} cannot be read", row.uuid)))?;
-    let stage = EnrollmentStage::from_storage(&row.stage, row.enrolled_until.map(LicenseId))
-        .ok_or_else(|| Error::internal(format!("bulk enrollment {} is in an unknown stage", row.uuid)))?;
-    Ok(EnrollmentJob {
-        id: EnrollmentJobId(row.uuid),
-        customer: CustomerId(row.enterprise_customer_uuid),
-        lms_user_id: row.lms_user_id.map(LmsUserId),
-        enrollment,
-        stage,
-        numbers: EnrollmentNumbers { successes: row.successes, pending: row.pending, failures: row.failures },
-        created: row.created,
-        modified: row.modified,
-    })
-}
+use crate::rows::enrollment_jobs::{EnrollmentJobRow, NamingRow};
+use crate::schema::bulk_enrollment_job;
+use crate::sql_types::{SqlTimestamp, SqlUuid};
 
 impl EnrollmentJobRepository for PostgresUnit<'_> {
     fn add(&mut self, job: &EnrollmentJob) -> Result<(), Error> {
-        let statement = diesel::insert_into(bulk_enrollment_job::table).values(row(job)?);
+        let statement = diesel::insert_into(bulk_enrollment_job::table).values(EnrollmentJobRow::try_from(job)?);
         self.write_rows(1, "bulk enrollments", |connection| statement.execute(connection))
     }
 
     fn find(&mut self, id: EnrollmentJobId) -> Result<Option<EnrollmentJob>, Error> {
-        let query = bulk_enrollment_job::table.find(id.0).select(EnrollmentJobRow::as_select());
-        self.read(|connection| query.first(connection).optional())?.map(job).transpose()
+        let query = bulk_enrollment_job::table.find(SqlUuid(id.0)).select(EnrollmentJobRow::as_select());
+        self.read(|connection| query.first(connection).optional())?.map(EnrollmentJob::try_from).transpose()
     }
 
     fn lock(&mut self, id: EnrollmentJobId) -> Result<Option<EnrollmentJob>, Error> {
-        let query = bulk_enrollment_job::table.find(id.0).select(EnrollmentJobRow::as_select()).for_update();
-        self.write(|connection| query.first(connection).optional())?.map(job).transpose()
+        let query = bulk_enrollment_job::table.find(SqlUuid(id.0)).select(EnrollmentJobRow::as_select()).for_update();
+        self.write(|connection| query.first(connection).optional())?.map(EnrollmentJob::try_from).transpose()
     }
 
     fn results(&mut self, id: EnrollmentJobId) -> Result<Option<String>, Error> {
-        let query = bulk_enrollment_job::table.find(id.0).select(bulk_enrollment_job::results);
+        let query = bulk_enrollment_job::table.find(SqlUuid(id.0)).select(bulk_enrollment_job::results);
         Ok(self.read(|connection| query.first(connection).optional())?.flatten())
     }
 
     fn advance(&mut self, job: &EnrollmentJob, lines: &str) -> Result<(), Error> {
-        let row = row(job)?;
+        let row = EnrollmentJobRow::try_from(job)?;
         let statement = diesel::sql_query(
             "UPDATE bulk_enrollment_job
              SET stage = $2, enrolled_until = $3, successes = $4, pending = $5, failures = $6, modified = $7,
@@ -88,7 +46,7 @@ impl EnrollmentJobRepository for PostgresUnit<'_> {
         .bind::<BigInt, _>(row.successes)
         .bind::<BigInt, _>(row.pending)
         .bind::<BigInt, _>(row.failures)
-        .bind::<Timestamptz, _>(row.modified)
+        .bind::<SqlTimestamp, _>(row.modified)
         .bind::<Text, _>(lines);
         self.write_rows(1, "bulk enrollments", |connection| statement.execute(connection))
     }
@@ -105,11 +63,12 @@ impl EnrollmentJobRepository for PostgresUnit<'_> {
         .bind::<Array<Text>, _>(emails.iter().map(Email::as_json).collect::<Vec<_>>())
         .bind::<Array<Text>, _>(emails.iter().map(Email::as_csv).collect::<Vec<_>>());
         let rows: Vec<NamingRow> = self.write(|connection| query.load(connection))?;
-        rows.into_iter().map(|row| Ok((job(row.job)?, row.results))).collect()
+        rows.into_iter().map(|row| Ok((row.job.try_into()?, row.results))).collect()
     }
 
     fn save(&mut self, jobs: &[(EnrollmentJob, Option<String>)]) -> Result<(), Error> {
-        let rows: Vec<EnrollmentJobRow> = jobs.iter().map(|(job, _)| row(job)).collect::<Result<_, _>>()?;
+        let rows: Vec<EnrollmentJobRow> =
+            jobs.iter().map(|(job, _)| EnrollmentJobRow::try_from(job)).collect::<Result<_, _>>()?;
         let statement = diesel::sql_query(
             "UPDATE bulk_enrollment_job AS job
              SET parameters = input.parameters, results = input.results, modified = input.modified
@@ -119,7 +78,7 @@ impl EnrollmentJobRepository for PostgresUnit<'_> {
         .bind::<Array<SqlUuid>, _>(rows.iter().map(|row| row.uuid).collect::<Vec<_>>())
         .bind::<Array<Text>, _>(rows.iter().map(|row| &row.parameters).collect::<Vec<_>>())
         .bind::<Array<Nullable<Text>>, _>(jobs.iter().map(|(_, results)| results.as_ref()).collect::<Vec<_>>())
-        .bind::<Array<Timestamptz>, _>(rows.iter().map(|row| row.modified).collect::<Vec<_>>());
+        .bind::<Array<SqlTimestamp>, _>(rows.iter().map(|row| row.modified).collect::<Vec<_>>());
         self.write_rows(rows.len(), "bulk enrollments", |connection| statement.execute(connection))
     }
 }

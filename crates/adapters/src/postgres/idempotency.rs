@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Timestamptz};
+use diesel::sql_types::BigInt;
 use diesel::upsert::excluded;
 use license_manager_domain::Error;
 use license_manager_domain::model::{FirstRequest, IdempotencyKey, StoredAnswer};
@@ -10,43 +10,16 @@ use license_manager_domain::ports::IdempotencyRepository;
 use uuid::Uuid;
 
 use super::PostgresUnit;
-use super::schema::idempotency_key::{self as table, dsl};
-
-type Row = (Vec<u8>, Uuid, DateTime<Utc>, DateTime<Utc>, Option<i16>, Option<String>, Option<Vec<u8>>);
-
-const COLUMNS: (
-    table::fingerprint,
-    table::owner,
-    table::created,
-    table::lease_until,
-    table::status,
-    table::content_type,
-    table::body,
-) = (
-    table::fingerprint,
-    table::owner,
-    table::created,
-    table::lease_until,
-    table::status,
-    table::content_type,
-    table::body,
-);
-
-fn first_request(row: Row) -> Result<FirstRequest, Error> {
-    let (fingerprint, owner, created, lease_until, status, content_type, body) = row;
-    let fingerprint =
-        <[u8; 32]>::try_from(fingerprint).map_err(|_| Error::internal("a fingerprint of another length"))?;
-    let status = status.map(u16::try_from).transpose().map_err(Error::internal)?;
-    let answer = status.map(|status| StoredAnswer { status, content_type, body });
-    Ok(FirstRequest { fingerprint, owner, created, lease_until, answer })
-}
+use crate::rows::idempotency::FirstRequestRow;
+use crate::schema::idempotency_key::{self as table, dsl};
+use crate::sql_types::{SqlTimestamp, SqlUuid};
 
 /// The owner's request, unanswered.
 macro_rules! claimed {
     ($key:expr, $owner:expr) => {
         dsl::idempotency_key
             .find((&$key.username, &$key.key, &$key.operation))
-            .filter(table::owner.eq($owner))
+            .filter(table::owner.eq(SqlUuid($owner)))
             .filter(table::status.is_null())
     };
 }
@@ -65,9 +38,9 @@ impl IdempotencyRepository for PostgresUnit<'_> {
                 table::key.eq(&key.key),
                 table::operation.eq(&key.operation),
                 table::fingerprint.eq(request.fingerprint.as_slice()),
-                table::owner.eq(request.owner),
-                table::created.eq(request.created),
-                table::lease_until.eq(request.lease_until),
+                table::owner.eq(SqlUuid(request.owner)),
+                table::created.eq(SqlTimestamp(request.created)),
+                table::lease_until.eq(SqlTimestamp(request.lease_until)),
             ))
             .on_conflict((table::username, table::key, table::operation))
             .do_update()
@@ -82,18 +55,19 @@ impl IdempotencyRepository for PostgresUnit<'_> {
             ));
         let replaceable = table::status
             .is_not_null()
-            .and(table::created.le(expired))
-            .or(table::status.is_null().and(table::lease_until.le(request.created)));
+            .and(table::created.le(SqlTimestamp(expired)))
+            .or(table::status.is_null().and(table::lease_until.le(SqlTimestamp(request.created))));
         let statement = diesel::query_dsl::methods::FilterDsl::filter(statement, replaceable);
         if self.write(|connection| statement.execute(connection))? == 1 {
             return Ok(None);
         }
-        let query = dsl::idempotency_key.find((&key.username, &key.key, &key.operation)).select(COLUMNS);
-        self.read(|connection| query.get_result(connection)).and_then(first_request).map(Some)
+        let query =
+            dsl::idempotency_key.find((&key.username, &key.key, &key.operation)).select(FirstRequestRow::as_select());
+        self.read(|connection| query.get_result(connection)).and_then(FirstRequest::try_from).map(Some)
     }
 
     fn renew(&mut self, key: &IdempotencyKey, owner: Uuid, lease_until: DateTime<Utc>) -> Result<bool, Error> {
-        let statement = diesel::update(claimed!(key, owner)).set(table::lease_until.eq(lease_until));
+        let statement = diesel::update(claimed!(key, owner)).set(table::lease_until.eq(SqlTimestamp(lease_until)));
         Ok(self.write(|connection| statement.execute(connection))? == 1)
     }
 
@@ -120,7 +94,7 @@ impl IdempotencyRepository for PostgresUnit<'_> {
                  (SELECT username, key, operation FROM idempotency_key WHERE created <= $1
                   ORDER BY created LIMIT $2 FOR UPDATE SKIP LOCKED)",
         )
-        .bind::<Timestamptz, _>(expired)
+        .bind::<SqlTimestamp, _>(expired)
         .bind::<BigInt, _>(limit);
         self.write(|connection| statement.execute(connection))
     }

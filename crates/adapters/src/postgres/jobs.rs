@@ -11,13 +11,14 @@ use license_manager_domain::ports::JobRepository;
 use license_manager_domain::{Error, PlanId};
 
 use super::PostgresUnit;
-use super::rows::JobRow;
-use super::schema::{plan_job, subscription_plan};
+use crate::rows::jobs::JobRow;
+use crate::schema::{plan_job, subscription_plan};
+use crate::sql_types::{SqlTimestamp, SqlUuid};
 
 impl JobRepository for PostgresUnit<'_> {
     fn add(&mut self, job: &Job) -> Result<(), Error> {
         let statement = diesel::insert_into(plan_job::table)
-            .values((JobRow::from(job), plan_job::not_before.eq(job.requested_at)))
+            .values((JobRow::from(job), plan_job::not_before.eq(SqlTimestamp(job.requested_at))))
             .on_conflict((plan_job::subscription_plan_uuid, plan_job::kind))
             .do_update()
             .set((
@@ -33,7 +34,7 @@ impl JobRepository for PostgresUnit<'_> {
         let query = plan_job::table
             .inner_join(subscription_plan::table)
             .select(JobRow::as_select())
-            .filter(plan_job::not_before.le(now))
+            .filter(plan_job::not_before.le(SqlTimestamp(now)))
             .order((plan_job::not_before, plan_job::subscription_plan_uuid, plan_job::kind))
             .limit(1)
             .for_no_key_update()
@@ -43,14 +44,14 @@ impl JobRepository for PostgresUnit<'_> {
     }
 
     fn postpone(&mut self, plan: PlanId, kind: JobKind, until: DateTime<Utc>) -> Result<(), Error> {
-        let statement =
-            diesel::update(plan_job::table.find((plan.0, kind.as_str()))).set(plan_job::not_before.eq(until));
+        let statement = diesel::update(plan_job::table.find((SqlUuid(plan.0), kind.as_str())))
+            .set(plan_job::not_before.eq(SqlTimestamp(until)));
         self.write(|connection| statement.execute(connection))?;
         Ok(())
     }
 
     fn remove(&mut self, plan: PlanId, kind: JobKind) -> Result<(), Error> {
-        let statement = diesel::delete(plan_job::table.find((plan.0, kind.as_str())));
+        let statement = diesel::delete(plan_job::table.find((SqlUuid(plan.0), kind.as_str())));
         self.write(|connection| statement.execute(connection))?;
         Ok(())
     }

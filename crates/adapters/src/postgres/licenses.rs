@@ -8,7 +8,7 @@ use diesel::dsl::{AsSelect, auto_type, count_star, sql};
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::sql_query;
-use diesel::sql_types::{Array, Bool, Nullable, Text, Uuid as SqlUuid};
+use diesel::sql_types::{Array, Bool, Nullable, Text};
 use license_manager_domain::history::Change;
 use license_manager_domain::ports::{
     LicenseField, LicenseFilter, LicenseOrder, LicenseRepository, LimitOffset, Person,
@@ -19,9 +19,12 @@ use license_manager_domain::{
 use uuid::Uuid;
 
 use super::error::{Failure, Remedy};
-use super::rows::{Holder, LicenseRow, PlanDetailsRow, PlanRow, licenses, plan_details};
-use super::schema::{customer_agreement, license, plan_type, product, subscription_plan};
 use super::{Mode, PostgresUnit, Reservations};
+use crate::rows::following;
+use crate::rows::licenses::{EmailRow, LicenseRow, add_to, licenses};
+use crate::rows::plans::{PlanDetailsRow, PlanRow, plan_details};
+use crate::schema::{customer_agreement, license, plan_type, product, subscription_plan};
+use crate::sql_types::{SqlTimestamp, SqlUuid};
 
 // Written out instead of bound, because Postgres matches a partial index with the words of its condition only.
 diesel::postfix_operator!(Live, " IN ('assigned', 'activated')", backend: Pg);
@@ -32,7 +35,7 @@ pub(super) type Condition = Box<dyn BoxableExpression<license::table, Pg, SqlTyp
 
 /// The plan's licenses that match.
 fn matching(plan: PlanId, filter: &LicenseFilter) -> Condition {
-    filtered(Box::new(license::subscription_plan_uuid.eq(plan.0).nullable()), filter)
+    filtered(Box::new(license::subscription_plan_uuid.eq(SqlUuid(plan.0)).nullable()), filter)
 }
 
 /// Of the licenses that fulfil the condition, those that match.
@@ -49,7 +52,7 @@ pub(super) fn filtered(mut condition: Condition, filter: &LicenseFilter) -> Cond
         condition = Box::new(condition.and(contains_all));
     }
     if let Some(moment) = filter.assigned_until {
-        condition = Box::new(condition.and(license::assigned_date.le(moment)));
+        condition = Box::new(condition.and(license::assigned_date.le(SqlTimestamp(moment))));
     }
     if filter.hide_retired {
         let revoked = LicenseStatus::Revoked.as_str();
@@ -113,18 +116,6 @@ pub(super) fn with_plans() -> _ {
         .select((license, (plan, customer_agreement::enterprise_customer_uuid, plan_type::label)))
 }
 
-fn add_to(counts: &mut LicenseCounts, status: &str, number: i64) -> Result<(), Error> {
-    let count = match LicenseStatus::from_name(status) {
-        Some(LicenseStatus::Activated) => &mut counts.activated,
-        Some(LicenseStatus::Assigned) => &mut counts.assigned,
-        Some(LicenseStatus::Revoked) => &mut counts.revoked,
-        Some(LicenseStatus::Unassigned) => &mut counts.unassigned,
-        None => return Err(Error::internal(format!("licenses have the unknown status {status:?}"))),
-    };
-    *count += number;
-    Ok(())
-}
-
 impl LicenseRepository for PostgresUnit<'_> {
     fn list(
         &mut self,
@@ -156,7 +147,7 @@ impl LicenseRepository for PostgresUnit<'_> {
         if plans.is_empty() {
             return Ok(HashMap::new());
         }
-        let plans: Vec<Uuid> = plans.iter().map(|plan| plan.0).collect();
+        let plans: Vec<_> = plans.iter().map(|plan| SqlUuid(plan.0)).collect();
         let query = license::table
             .filter(license::subscription_plan_uuid.eq_any(plans))
             .group_by((license::subscription_plan_uuid, license::status))
@@ -169,13 +160,11 @@ impl LicenseRepository for PostgresUnit<'_> {
     }
 
     fn handed_out_after(&mut self, plan: PlanId, after: Option<LicenseId>, limit: i64) -> Result<Vec<License>, Error> {
-        // No license has the nil id.
-        let after = after.map_or(Uuid::nil(), |id| id.0);
         let query = license::table
             .select(LicenseRow::as_select())
-            .filter(license::subscription_plan_uuid.eq(plan.0))
+            .filter(license::subscription_plan_uuid.eq(SqlUuid(plan.0)))
             .filter(HandedOut::new(license::status))
-            .filter(license::uuid.gt(after))
+            .filter(license::uuid.gt(SqlUuid(following(after))))
             .order(license::uuid)
             .limit(limit);
         licenses(self.read(|connection| query.load::<LicenseRow>(connection))?)
@@ -204,7 +193,7 @@ impl LicenseRepository for PostgresUnit<'_> {
     }
 
     fn of_activation_key(&mut self, key: ActivationKey) -> Result<Vec<(License, PlanDetails)>, Error> {
-        let keyed = license::activation_key.eq(key.0);
+        let keyed = license::activation_key.eq(SqlUuid(key.0));
         if self.mode == Mode::Write {
             // By themselves: after waiting, a statement that also reads the plans looks for those that the licenses were in before.
             let query = license::table.select(license::uuid).filter(keyed).order(license::uuid).for_no_key_update();
@@ -219,7 +208,7 @@ impl LicenseRepository for PostgresUnit<'_> {
         if ids.is_empty() {
             return Ok(Vec::new());
         }
-        let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
+        let ids: Vec<_> = ids.iter().map(|id| SqlUuid(id.0)).collect();
         let query =
             license::table.select(LicenseRow::as_select()).filter(license::uuid.eq_any(ids)).order(license::uuid);
         licenses(match self.mode {
@@ -242,7 +231,7 @@ impl LicenseRepository for PostgresUnit<'_> {
             return Ok(Vec::new());
         }
         let query = sql_query(LIVE_OF_EMAILS).bind::<SqlUuid, _>(plan.0).bind::<Array<Text>, _>(texts(emails));
-        let holders = self.read(|connection| query.load::<Holder>(connection))?;
+        let holders = self.read(|connection| query.load::<EmailRow>(connection))?;
         Ok(holders.into_iter().map(|holder| Email::from_storage(holder.email)).collect())
     }
 
@@ -271,13 +260,11 @@ impl LicenseRepository for PostgresUnit<'_> {
         after: Option<LicenseId>,
         limit: i64,
     ) -> Result<Vec<License>, Error> {
-        // No license has the nil id.
-        let after = after.map_or(Uuid::nil(), |id| id.0);
         let query = license::table
             .select(LicenseRow::as_select())
             .filter(matching(plan, filter))
             .filter(Live::new(license::status))
-            .filter(license::uuid.gt(after))
+            .filter(license::uuid.gt(SqlUuid(following(after))))
             .order(license::uuid)
             .limit(limit)
             .for_no_key_update();
@@ -290,13 +277,11 @@ impl LicenseRepository for PostgresUnit<'_> {
         after: Option<LicenseId>,
         limit: i64,
     ) -> Result<Vec<License>, Error> {
-        // No license has the nil id.
-        let after = after.map_or(Uuid::nil(), |id| id.0);
         let query = license::table
             .select(LicenseRow::as_select())
-            .filter(license::subscription_plan_uuid.eq(plan.0))
+            .filter(license::subscription_plan_uuid.eq(SqlUuid(plan.0)))
             .filter(license::status.eq(LicenseStatus::Revoked.as_str()))
-            .filter(license::uuid.gt(after))
+            .filter(license::uuid.gt(SqlUuid(following(after))))
             .order(license::uuid)
             .limit(limit)
             .for_no_key_update();
@@ -310,7 +295,7 @@ impl LicenseRepository for PostgresUnit<'_> {
         }
         let query = license::table
             .select(LicenseRow::as_select())
-            .filter(license::subscription_plan_uuid.eq(plan.0))
+            .filter(license::subscription_plan_uuid.eq(SqlUuid(plan.0)))
             .filter(Unassigned::new(license::status))
             .order(license::uuid)
             .limit(number)
@@ -394,7 +379,7 @@ impl PostgresUnit<'_> {
         for (&plan, &number) in reservations {
             let query = license::table
                 .select(license::uuid)
-                .filter(license::subscription_plan_uuid.eq(plan.0))
+                .filter(license::subscription_plan_uuid.eq(SqlUuid(plan.0)))
                 .filter(Unassigned::new(license::status))
                 .order(license::uuid)
                 .limit(number)

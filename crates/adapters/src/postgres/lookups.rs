@@ -2,20 +2,22 @@
 
 use diesel::dsl::sql;
 use diesel::prelude::*;
-use diesel::sql_types::{Array, Bool, Nullable, Uuid as SqlUuid};
+use diesel::sql_types::{Array, Bool, Nullable};
 use license_manager_domain::ports::{LicenseOrder, LicenseSearch, LimitOffset, LookupRepository};
 use license_manager_domain::{Email, Error, License, LicenseId, PlanDetails, PlanId};
 use uuid::Uuid;
 
 use super::PostgresUnit;
 use super::licenses::{Condition, filtered, with_plans};
-use super::rows::{LicenseRow, PlanDetailsRow, licenses, plan_details};
-use super::schema::license;
+use crate::rows::licenses::{LicenseRow, licenses};
+use crate::rows::plans::{PlanDetailsRow, plan_details};
+use crate::schema::license;
+use crate::sql_types::SqlUuid;
 
 /// The licenses that match.
 fn matching(search: &LicenseSearch) -> Condition {
     let mut condition: Condition = match search.plan {
-        Some(plan) => Box::new(license::subscription_plan_uuid.eq(plan.0).nullable()),
+        Some(plan) => Box::new(license::subscription_plan_uuid.eq(SqlUuid(plan.0)).nullable()),
         None => Box::new(sql::<Nullable<Bool>>("true")),
     };
     if let Some(customers) = search.customers() {
@@ -38,7 +40,7 @@ fn with_plan((license, plan): (LicenseRow, PlanDetailsRow)) -> Result<(License, 
 
 impl LookupRepository for PostgresUnit<'_> {
     fn find(&mut self, id: LicenseId) -> Result<Option<(License, PlanDetails)>, Error> {
-        let query = with_plans().filter(license::uuid.eq(id.0));
+        let query = with_plans().filter(license::uuid.eq(SqlUuid(id.0)));
         let row = self.read(|connection| query.first::<(LicenseRow, PlanDetailsRow)>(connection).optional())?;
         row.map(with_plan).transpose()
     }
@@ -50,7 +52,7 @@ impl LookupRepository for PostgresUnit<'_> {
     }
 
     fn live_of_emails(&mut self, plans: &[PlanId], emails: &[Email]) -> Result<Vec<License>, Error> {
-        let plans: Vec<Uuid> = plans.iter().map(|plan| plan.0).collect();
+        let plans: Vec<_> = plans.iter().map(|plan| SqlUuid(plan.0)).collect();
         let emails: Vec<&str> = emails.iter().map(Email::as_str).collect();
         let query = license::table
             .select(LicenseRow::as_select())

@@ -1,11 +1,12 @@
 //! Storage in Postgres, version 15 or later.
 //!
 //! [`PostgresStore`] runs units of work; a `PostgresUnit` is one, and implements every repository, each in the file of its
-//! name. How rows look is in `schema` and `rows`, what errors mean in `error`, how connections are kept in `pool`.
+//! name. What rows look like is in [`crate::rows`], what errors mean in `error`, how connections are kept in `pool`.
 //!
 //! Every change is one statement, whatever the number of rows, and writes the rows' history along (`statements`).
 
 mod agreements;
+mod arrays;
 mod due_work;
 mod enrollment_jobs;
 mod error;
@@ -24,9 +25,7 @@ mod recording;
 mod renewals;
 mod retirement;
 mod role_assignments;
-mod rows;
 mod schedule;
-mod schema;
 mod staff_records;
 mod transfers;
 mod users;

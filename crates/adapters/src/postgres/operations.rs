@@ -3,13 +3,15 @@
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::sql_query;
-use diesel::sql_types::{Array, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, Nullable, Text};
 use license_manager_domain::ports::{OperationRepository, Task, TaskClaim};
 use license_manager_domain::{Error, LicenseId, PlanId};
 use uuid::Uuid;
 
 use super::PostgresUnit;
-use super::rows::{IdRow, sorted_uuids};
+use super::arrays::sorted_uuids;
+use crate::rows::IdRow;
+use crate::sql_types::{SqlTimestamp, SqlUuid};
 
 #[derive(QueryableByName)]
 struct PositionRow {
@@ -19,7 +21,7 @@ struct PositionRow {
 
 #[derive(QueryableByName)]
 struct UntilRow {
-    #[diesel(sql_type = Timestamptz)]
+    #[diesel(sql_type = SqlTimestamp)]
     until: DateTime<Utc>,
 }
 
@@ -35,8 +37,8 @@ impl OperationRepository for PostgresUnit<'_> {
         .bind::<Text, _>(task.operation)
         .bind::<SqlUuid, _>(task.key)
         .bind::<SqlUuid, _>(owner)
-        .bind::<Timestamptz, _>(until)
-        .bind::<Timestamptz, _>(now);
+        .bind::<SqlTimestamp, _>(until)
+        .bind::<SqlTimestamp, _>(now);
         let taken = self.write(|connection| statement.get_result::<PositionRow>(connection).optional())?;
         if let Some(row) = taken {
             return Ok(TaskClaim::Taken(row.position));
@@ -56,7 +58,7 @@ impl OperationRepository for PostgresUnit<'_> {
         .bind::<Text, _>(task.operation)
         .bind::<SqlUuid, _>(task.key)
         .bind::<SqlUuid, _>(owner)
-        .bind::<Timestamptz, _>(until)
+        .bind::<SqlTimestamp, _>(until)
         .bind::<Nullable<Text>, _>(position);
         Ok(self.write(|connection| statement.execute(connection))? > 0)
     }
@@ -67,7 +69,7 @@ impl OperationRepository for PostgresUnit<'_> {
                 .bind::<Text, _>(task.operation)
                 .bind::<SqlUuid, _>(task.key)
                 .bind::<SqlUuid, _>(owner)
-                .bind::<Timestamptz, _>(now);
+                .bind::<SqlTimestamp, _>(now);
         self.write(|connection| statement.execute(connection))?;
         Ok(())
     }
@@ -90,7 +92,7 @@ impl OperationRepository for PostgresUnit<'_> {
         )
         .bind::<Array<SqlUuid>, _>(sorted_uuids(plans.iter().map(|plan| plan.0)))
         .bind::<Text, _>(name)
-        .bind::<Timestamptz, _>(now);
+        .bind::<SqlTimestamp, _>(now);
         let rows = self.write(|connection| statement.load::<IdRow>(connection))?;
         Ok(sorted_uuids(rows.into_iter().map(|row| row.uuid)).into_iter().map(PlanId).collect())
     }
@@ -113,7 +115,7 @@ impl OperationRepository for PostgresUnit<'_> {
         )
         .bind::<Array<SqlUuid>, _>(sorted_uuids(licenses.iter().map(|license| license.0)))
         .bind::<Text, _>(event_name)
-        .bind::<Timestamptz, _>(now);
+        .bind::<SqlTimestamp, _>(now);
         let rows = self.write(|connection| statement.load::<IdRow>(connection))?;
         Ok(sorted_uuids(rows.into_iter().map(|row| row.uuid)).into_iter().map(LicenseId).collect())
     }

@@ -3,18 +3,21 @@
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::sql_query;
-use diesel::sql_types::{Array, BigInt, Bool, Nullable, SmallInt, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Bool, Nullable, SmallInt, Text};
 use license_manager_domain::delivery::{
     Backlog, DeliveryClaim, Lane, Lanes, OutboxSelection, Parcel, Standing, Waiting,
 };
 use license_manager_domain::outbox::{Message, Topic};
 use license_manager_domain::ports::{OutboxFilter, OutboxRepository};
-use license_manager_domain::{CustomerId, Error, LicenseId, MessageId, PlanId};
+use license_manager_domain::{Error, MessageId};
 use uuid::Uuid;
 
 use super::PostgresUnit;
-use super::rows::{IdRow, column, sorted_uuids};
-use super::schema::outbox;
+use super::arrays::{column, sorted_uuids};
+use crate::rows::IdRow;
+use crate::rows::outbox::{BacklogRow, LaneRow, ParcelRow, WaitingRow};
+use crate::schema::outbox;
+use crate::sql_types::{SqlTimestamp, SqlUuid};
 use crate::traces;
 
 /// Whether nothing that has to be delivered first keeps the message `waiting` in its lane. OFFSET 0 keeps the planner from turning
@@ -37,107 +40,6 @@ const MEANT: &str = "
     (uuid = ANY ($1) OR $1 IS NULL AND parked_at IS NOT NULL AND ($2 IS NULL OR topic = $2))
     AND (claimed_by IS NULL OR not_before <= $3)";
 
-#[derive(QueryableByName)]
-struct LaneRow {
-    #[diesel(sql_type = Text)]
-    lane: String,
-}
-
-#[derive(QueryableByName)]
-struct BacklogRow {
-    #[diesel(sql_type = Text)]
-    lane: String,
-    #[diesel(sql_type = BigInt)]
-    waiting: i64,
-    #[diesel(sql_type = BigInt)]
-    parked: i64,
-    #[diesel(sql_type = Nullable<Timestamptz>)]
-    due_since: Option<DateTime<Utc>>,
-}
-
-#[derive(QueryableByName)]
-struct ParcelRow {
-    #[diesel(sql_type = SqlUuid)]
-    uuid: Uuid,
-    #[diesel(sql_type = Text)]
-    topic: String,
-    #[diesel(sql_type = Nullable<SqlUuid>)]
-    license_uuid: Option<Uuid>,
-    #[diesel(sql_type = Nullable<SqlUuid>)]
-    subscription_plan_uuid: Option<Uuid>,
-    #[diesel(sql_type = SqlUuid)]
-    enterprise_customer_uuid: Uuid,
-    #[diesel(sql_type = Text)]
-    payload: String,
-    #[diesel(sql_type = Timestamptz)]
-    created: DateTime<Utc>,
-    #[diesel(sql_type = Text)]
-    lanes: String,
-    #[diesel(sql_type = SmallInt)]
-    attempts: i16,
-    #[diesel(sql_type = Nullable<Text>)]
-    trace_parent: Option<String>,
-}
-
-impl From<ParcelRow> for Parcel {
-    fn from(row: ParcelRow) -> Self {
-        let message = Message {
-            id: MessageId(row.uuid),
-            topic: Topic::from_name(&row.topic),
-            license: row.license_uuid.map(LicenseId),
-            plan: row.subscription_plan_uuid.map(PlanId),
-            customer: CustomerId(row.enterprise_customer_uuid),
-            payload: row.payload,
-            created: row.created,
-        };
-        Self { message, lanes: Lanes::from_text(&row.lanes), attempts: row.attempts, trace_parent: row.trace_parent }
-    }
-}
-
-#[derive(QueryableByName)]
-struct WaitingRow {
-    #[diesel(sql_type = SqlUuid)]
-    uuid: Uuid,
-    #[diesel(sql_type = Text)]
-    topic: String,
-    #[diesel(sql_type = Text)]
-    lane: String,
-    #[diesel(sql_type = Nullable<SqlUuid>)]
-    license_uuid: Option<Uuid>,
-    #[diesel(sql_type = Nullable<SqlUuid>)]
-    subscription_plan_uuid: Option<Uuid>,
-    #[diesel(sql_type = SqlUuid)]
-    enterprise_customer_uuid: Uuid,
-    #[diesel(sql_type = Timestamptz)]
-    created: DateTime<Utc>,
-    #[diesel(sql_type = SmallInt)]
-    attempts: i16,
-    #[diesel(sql_type = Timestamptz)]
-    not_before: DateTime<Utc>,
-    #[diesel(sql_type = Nullable<Text>)]
-    last_error: Option<String>,
-    #[diesel(sql_type = Nullable<Timestamptz>)]
-    parked_at: Option<DateTime<Utc>>,
-}
-
-impl From<WaitingRow> for Waiting {
-    fn from(row: WaitingRow) -> Self {
-        Self {
-            id: MessageId(row.uuid),
-            topic: row.topic,
-            lane: row.lane,
-            license: row.license_uuid.map(LicenseId),
-            plan: row.subscription_plan_uuid.map(PlanId),
-            customer: CustomerId(row.enterprise_customer_uuid),
-            created: row.created,
-            attempts: row.attempts,
-            not_before: row.not_before,
-            last_error: row.last_error,
-            parked_at: row.parked_at,
-        }
-    }
-}
-
 impl PostgresUnit<'_> {
     /// Runs a statement over the messages an operator means, and tells how many there were.
     fn on_meant(&mut self, statement: &str, selection: &OutboxSelection, now: DateTime<Utc>) -> Result<usize, Error> {
@@ -148,7 +50,7 @@ impl PostgresUnit<'_> {
         let statement = sql_query(format!("{statement} WHERE {MEANT}"))
             .bind::<Nullable<Array<SqlUuid>>, _>(ids)
             .bind::<Nullable<Text>, _>(topic)
-            .bind::<Timestamptz, _>(now);
+            .bind::<SqlTimestamp, _>(now);
         self.write(|connection| statement.execute(connection))
     }
 }
@@ -194,7 +96,7 @@ impl OutboxRepository for PostgresUnit<'_> {
         .bind::<Array<Nullable<SqlUuid>>, _>(column(messages, |message| message.plan.map(|plan| plan.0)))
         .bind::<Array<SqlUuid>, _>(column(messages, |message| message.customer.0))
         .bind::<Array<Text>, _>(column(messages, |message| message.payload.as_str()))
-        .bind::<Array<Timestamptz>, _>(column(messages, |message| message.created))
+        .bind::<Array<SqlTimestamp>, _>(column(messages, |message| message.created))
         .bind::<Array<Text>, _>(column(&lanes, |lanes| lanes.current().map_or("", Lane::as_str)))
         .bind::<Array<Text>, _>(column(&lanes, Lanes::as_text))
         .bind::<Nullable<Text>, _>(traces::parent());
@@ -214,7 +116,7 @@ impl OutboxRepository for PostgresUnit<'_> {
                            LIMIT 1)"
         ))
         .bind::<Array<Text>, _>(column(&Lane::ALL, |lane| lane.as_str()))
-        .bind::<Timestamptz, _>(now);
+        .bind::<SqlTimestamp, _>(now);
         let rows: Vec<LaneRow> = self.read(|connection| query.load(connection))?;
         Ok(rows.iter().filter_map(|row| Lane::from_name(&row.lane)).collect())
     }
@@ -241,14 +143,10 @@ impl OutboxRepository for PostgresUnit<'_> {
              ORDER BY known.place"
         ))
         .bind::<Array<Text>, _>(column(&Lane::ALL, |lane| lane.as_str()))
-        .bind::<Timestamptz, _>(now)
+        .bind::<SqlTimestamp, _>(now)
         .bind::<BigInt, _>(limit);
         let rows: Vec<BacklogRow> = self.read(|connection| query.load(connection))?;
-        let backlog = |row: BacklogRow| {
-            let BacklogRow { lane, waiting, parked, due_since } = row;
-            Lane::from_name(&lane).map(|lane| Backlog { lane, waiting, parked, due_since })
-        };
-        Ok(rows.into_iter().filter_map(backlog).collect())
+        Ok(rows.into_iter().filter_map(BacklogRow::backlog).collect())
     }
 
     fn claim(&mut self, claim: &DeliveryClaim) -> Result<Vec<Parcel>, Error> {
@@ -269,9 +167,9 @@ impl OutboxRepository for PostgresUnit<'_> {
              SELECT claimed.* FROM claimed JOIN chosen USING (uuid) ORDER BY place"
         ))
         .bind::<SqlUuid, _>(claim.id)
-        .bind::<Timestamptz, _>(claim.until)
+        .bind::<SqlTimestamp, _>(claim.until)
         .bind::<Text, _>(claim.lane.as_str())
-        .bind::<Timestamptz, _>(claim.now)
+        .bind::<SqlTimestamp, _>(claim.now)
         .bind::<BigInt, _>(claim.limit as i64);
         let rows: Vec<ParcelRow> = self.write(|connection| statement.load(connection))?;
         let parcels: Vec<Parcel> = rows.into_iter().map(Parcel::from).collect();
@@ -294,7 +192,7 @@ impl OutboxRepository for PostgresUnit<'_> {
         let statement = sql_query("UPDATE outbox SET not_before = $3 WHERE uuid = ANY ($1) AND claimed_by = $2")
             .bind::<Array<SqlUuid>, _>(sorted_uuids(messages.iter().map(|message| message.0)))
             .bind::<SqlUuid, _>(claim)
-            .bind::<Timestamptz, _>(until);
+            .bind::<SqlTimestamp, _>(until);
         self.write(|connection| statement.execute(connection))?;
         Ok(())
     }
@@ -329,9 +227,9 @@ impl OutboxRepository for PostgresUnit<'_> {
             .bind::<Array<Text>, _>(column(standing, |stand| stand.lanes.current().map_or("", Lane::as_str)))
             .bind::<Array<Text>, _>(column(standing, |stand| stand.lanes.as_text()))
             .bind::<Array<SmallInt>, _>(column(standing, |stand| stand.attempts))
-            .bind::<Array<Timestamptz>, _>(column(standing, |stand| stand.not_before))
+            .bind::<Array<SqlTimestamp>, _>(column(standing, |stand| stand.not_before))
             .bind::<Array<Nullable<Text>>, _>(column(standing, |stand| stand.last_error.as_deref()))
-            .bind::<Array<Nullable<Timestamptz>>, _>(column(standing, |stand| stand.parked_at))
+            .bind::<Array<Nullable<SqlTimestamp>>, _>(column(standing, |stand| stand.parked_at))
             .bind::<SqlUuid, _>(claim);
             self.write(|connection| statement.execute(connection))?;
         }

@@ -3,7 +3,7 @@
 use diesel::dsl::{AsSelect, auto_type};
 use diesel::pg::Pg;
 use diesel::prelude::*;
-use diesel::sql_types::{Nullable, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::Nullable;
 use license_manager_domain::history::Change;
 use license_manager_domain::ports::{CustomerScope, LimitOffset, PlanFilter, PlanRepository};
 use license_manager_domain::{AgreementId, Error, PlanDetails, PlanId, SubscriptionPlan};
@@ -11,8 +11,9 @@ use uuid::Uuid;
 
 use super::PostgresUnit;
 use super::recording::{Kind, with_history};
-use super::rows::{PlanDetailsRow, PlanRow, plan_details};
-use super::schema::{SUBSCRIPTION_PLAN, customer_agreement, plan_type, product, subscription_plan};
+use crate::rows::plans::{PlanDetailsRow, PlanRow, plan_details};
+use crate::schema::{SUBSCRIPTION_PLAN, customer_agreement, plan_type, product, subscription_plan};
+use crate::sql_types::{SqlTimestamp, SqlUuid};
 
 #[auto_type(no_type_alias)]
 fn plans() -> _ {
@@ -29,19 +30,19 @@ macro_rules! matching {
         let filter: &PlanFilter = $filter;
         let mut query = $query.into_boxed();
         if let CustomerScope::Only(customers) = &filter.scope {
-            let customers: Vec<_> = customers.iter().map(|customer| customer.0).collect();
+            let customers: Vec<_> = customers.iter().map(|customer| SqlUuid(customer.0)).collect();
             query = query.filter(customer_agreement::enterprise_customer_uuid.eq_any(customers));
         }
         if let Some(customer) = filter.customer {
-            query = query.filter(customer_agreement::enterprise_customer_uuid.eq(customer.0));
+            query = query.filter(customer_agreement::enterprise_customer_uuid.eq(SqlUuid(customer.0)));
         }
         if filter.active_only {
             query = query.filter(subscription_plan::is_active);
         }
         if let Some(moment) = filter.current_at {
             query = query
-                .filter(subscription_plan::start_date.le(moment))
-                .filter(subscription_plan::expiration_date.ge(moment));
+                .filter(subscription_plan::start_date.le(SqlTimestamp(moment)))
+                .filter(subscription_plan::expiration_date.ge(SqlTimestamp(moment)));
         }
         query
     }};
@@ -49,7 +50,7 @@ macro_rules! matching {
 
 impl PlanRepository for PostgresUnit<'_> {
     fn find(&mut self, id: PlanId) -> Result<Option<PlanDetails>, Error> {
-        let query = plans().filter(subscription_plan::uuid.eq(id.0));
+        let query = plans().filter(subscription_plan::uuid.eq(SqlUuid(id.0)));
         let row = self.read(|connection| query.first::<PlanDetailsRow>(connection).optional())?;
         Ok(row.map(plan_details))
     }
@@ -57,7 +58,7 @@ impl PlanRepository for PostgresUnit<'_> {
     fn lock(&mut self, id: PlanId) -> Result<Option<PlanDetails>, Error> {
         // By itself: after waiting, a statement that also reads the product looks for the one that the plan had before, and
         // tells of no plan where it has another by then.
-        let query = subscription_plan::table.find(id.0).select(subscription_plan::uuid).for_no_key_update();
+        let query = subscription_plan::table.find(SqlUuid(id.0)).select(subscription_plan::uuid).for_no_key_update();
         self.write(|connection| query.get_result::<Uuid>(connection).optional())?;
         PlanRepository::find(self, id)
     }
@@ -80,7 +81,7 @@ impl PlanRepository for PostgresUnit<'_> {
         if agreements.is_empty() {
             return Ok(Vec::new());
         }
-        let agreements: Vec<_> = agreements.iter().map(|agreement| agreement.0).collect();
+        let agreements: Vec<_> = agreements.iter().map(|agreement| SqlUuid(agreement.0)).collect();
         let query = plans()
             .filter(subscription_plan::customer_agreement_uuid.eq_any(agreements))
             .order((subscription_plan::start_date.desc(), subscription_plan::uuid));
@@ -114,14 +115,14 @@ impl PlanRepository for PostgresUnit<'_> {
         )
         .bind::<SqlUuid, _>(agreement.0)
         .bind::<Nullable<SqlUuid>, _>(chosen.map(|plan| plan.0))
-        .bind::<Timestamptz, _>(change.at);
+        .bind::<SqlTimestamp, _>(change.at);
         let statement = with_history(statement, &SUBSCRIPTION_PLAN, Kind::Changed, change);
         self.write(|connection| statement.execute(connection))?;
         Ok(())
     }
 
     fn save(&mut self, plan: &SubscriptionPlan, change: &Change) -> Result<(), Error> {
-        let statement = diesel::update(subscription_plan::table.find(plan.id.0))
+        let statement = diesel::update(subscription_plan::table.find(SqlUuid(plan.id.0)))
             .set(PlanRow::from(plan))
             .returning(subscription_plan::all_columns);
         let statement = with_history(statement, &SUBSCRIPTION_PLAN, Kind::Changed, change);

@@ -11,8 +11,8 @@ use license_manager_domain::{Error, PlanType, PlanTypeId, Product, ProductId};
 
 use super::PostgresUnit;
 use super::recording::{Kind, with_history};
-use super::rows::{self, PlanTypeRow, ProductRow};
-use super::schema::{PRODUCT, plan_type, product};
+use crate::rows::products::{PlanTypeRow, ProductRow, product_of};
+use crate::schema::{PRODUCT, plan_type, product};
 
 impl ProductRepository for PostgresUnit<'_> {
     fn find(&mut self, id: ProductId) -> Result<Option<Product>, Error> {
@@ -21,7 +21,7 @@ impl ProductRepository for PostgresUnit<'_> {
             .filter(product::id.eq(id.0))
             .select((ProductRow::as_select(), PlanTypeRow::as_select()));
         let row = self.read(|connection| query.first::<(ProductRow, PlanTypeRow)>(connection).optional())?;
-        Ok(row.map(rows::product))
+        Ok(row.map(product_of))
     }
 
     fn lock(&mut self) -> Result<(), Error> {
@@ -35,7 +35,7 @@ impl ProductRepository for PostgresUnit<'_> {
             .order(product::id)
             .select((ProductRow::as_select(), PlanTypeRow::as_select()));
         let rows = self.read(|connection| query.load::<(ProductRow, PlanTypeRow)>(connection))?;
-        Ok(rows.into_iter().map(rows::product).collect())
+        Ok(rows.into_iter().map(product_of).collect())
     }
 
     fn plan_types(&mut self) -> Result<Vec<PlanType>, Error> {

@@ -5,14 +5,16 @@ use std::collections::HashSet;
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::sql_query;
-use diesel::sql_types::{Array, BigInt, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Text};
 use license_manager_domain::outbox::Topic;
 use license_manager_domain::ports::{DeletedLicense, Purge, PurgeRepository};
 use license_manager_domain::{Email, Error, License, LicenseId};
 use uuid::Uuid;
 
 use super::PostgresUnit;
-use super::rows::{DeletedRow, Holder, IdRow, LicenseRow, licenses};
+use crate::rows::licenses::{DeletedRow, EmailRow, LicenseRow, licenses};
+use crate::rows::{IdRow, following};
+use crate::sql_types::{SqlTimestamp, SqlUuid};
 
 /// Whether a license is due at `$1`, in terms of it, its plan and its agreement.
 fn is_due(purge: Purge) -> String {
@@ -54,7 +56,7 @@ impl PurgeRepository for PostgresUnit<'_> {
         // In no order: whoever skips what others hold waits for nobody, and so cannot wait in a circle.
         let query =
             sql_query(format!("SELECT license.* {} LIMIT $2 FOR NO KEY UPDATE OF license SKIP LOCKED", is_due(purge)))
-                .bind::<Timestamptz, _>(now)
+                .bind::<SqlTimestamp, _>(now)
                 .bind::<BigInt, _>(limit);
         let mut due = licenses(self.write(|connection| query.load::<LicenseRow>(connection))?)?;
         due.sort_unstable_by_key(|license| license.id);
@@ -72,10 +74,9 @@ impl PurgeRepository for PostgresUnit<'_> {
             "SELECT license.* {} AND license.uuid > $3 ORDER BY license.uuid LIMIT $2",
             is_due(purge)
         ))
-        .bind::<Timestamptz, _>(now)
+        .bind::<SqlTimestamp, _>(now)
         .bind::<BigInt, _>(limit)
-        // No license has the nil id.
-        .bind::<SqlUuid, _>(after.map_or(Uuid::nil(), |id| id.0));
+        .bind::<SqlUuid, _>(following(after));
         licenses(self.read(|connection| query.load::<LicenseRow>(connection))?)
     }
 
@@ -83,7 +84,7 @@ impl PurgeRepository for PostgresUnit<'_> {
         let query = sql_query(format!(
             "SELECT deleted.uuid, deleted.user_email {DELETED} LIMIT $2 FOR NO KEY UPDATE OF deleted SKIP LOCKED"
         ))
-        .bind::<Timestamptz, _>(now)
+        .bind::<SqlTimestamp, _>(now)
         .bind::<BigInt, _>(limit);
         let mut due = self.write(|connection| query.load::<DeletedRow>(connection))?;
         if due.is_empty() {
@@ -111,10 +112,9 @@ impl PurgeRepository for PostgresUnit<'_> {
         let query = sql_query(format!(
             "SELECT deleted.uuid, deleted.user_email {DELETED} AND deleted.uuid > $3 ORDER BY deleted.uuid LIMIT $2"
         ))
-        .bind::<Timestamptz, _>(now)
+        .bind::<SqlTimestamp, _>(now)
         .bind::<BigInt, _>(limit)
-        // No license has the nil id.
-        .bind::<SqlUuid, _>(after.map_or(Uuid::nil(), |id| id.0));
+        .bind::<SqlUuid, _>(following(after));
         let rows = self.read(|connection| query.load::<DeletedRow>(connection))?;
         Ok(rows.into_iter().map(DeletedLicense::from).collect())
     }
@@ -125,7 +125,7 @@ impl PurgeRepository for PostgresUnit<'_> {
              WHERE EXISTS (SELECT FROM license WHERE license.user_email = input.email)",
         )
         .bind::<Array<Text>, _>(emails.iter().map(Email::as_str).collect::<Vec<_>>());
-        let rows = self.read(|connection| query.load::<Holder>(connection))?;
+        let rows = self.read(|connection| query.load::<EmailRow>(connection))?;
         Ok(rows.into_iter().map(|row| Email::from_storage(row.email)).collect())
     }
 

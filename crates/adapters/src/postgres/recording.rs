@@ -3,11 +3,12 @@
 use chrono::{DateTime, Utc};
 use diesel::pg::Pg;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
-use diesel::sql_types::{BigInt, Nullable, Text, Timestamptz};
+use diesel::sql_types::{BigInt, Nullable, Text};
 use diesel::{PgConnection, QueryResult, RunQueryDsl};
 use license_manager_domain::history::Change;
 
-use super::schema::Recorded;
+use crate::schema::TableWithHistory;
+use crate::sql_types::SqlTimestamp;
 
 /// What a statement did to the rows it returns.
 #[derive(Debug, Clone, Copy)]
@@ -28,7 +29,7 @@ pub(super) enum Kind {
 #[derive(Debug)]
 pub(super) struct WithHistory<'a, S> {
     statement: S,
-    recorded: &'static Recorded,
+    recorded: &'static TableWithHistory,
     kind: Kind,
     at: &'a DateTime<Utc>,
     by: Option<&'a str>,
@@ -38,7 +39,7 @@ pub(super) struct WithHistory<'a, S> {
 /// See [`WithHistory`].
 pub(super) fn with_history<'a, S>(
     statement: S,
-    recorded: &'static Recorded,
+    recorded: &'static TableWithHistory,
     kind: Kind,
     change: &'a Change,
 ) -> WithHistory<'a, S> {
@@ -78,16 +79,16 @@ impl<S> RunQueryDsl<PgConnection> for ReturningId<S> {}
 
 impl<S: QueryFragment<Pg>> QueryFragment<Pg> for WithHistory<'_, S> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        let Recorded { table, key, columns } = self.recorded;
+        let TableWithHistory { name: table, key, columns } = self.recorded;
         // The statement comes first: raw SQL numbers its parameters from one.
         out.push_sql("WITH changed AS (");
         self.statement.walk_ast(out.reborrow())?;
         out.push_sql(") INSERT INTO ");
         out.push_sql(table);
         out.push_sql("_history (history_date, history_user, history_type, history_change_reason, ");
-        out.push_sql(columns);
+        out.push_sql(&columns.join(", "));
         out.push_sql(") SELECT ");
-        out.push_bind_param::<Timestamptz, _>(self.at)?;
+        out.push_bind_param::<SqlTimestamp, _>(self.at)?;
         out.push_sql(", ");
         out.push_bind_param::<Nullable<Text>, _>(&self.by)?;
         out.push_sql(match self.kind {

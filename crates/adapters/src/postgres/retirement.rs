@@ -1,14 +1,16 @@
 //! Forgetting people.
 
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Nullable, Text, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Nullable, Text};
 use license_manager_domain::outbox::Topic;
 use license_manager_domain::ports::{DeletedLicense, Retiree, RetirementRepository};
 use license_manager_domain::{Email, Error, License, LicenseId, LmsUserId};
 
 use super::PostgresUnit;
-use super::rows::{DeletedRow, LicenseRow, licenses, sorted_uuids};
-use super::schema::{license, users};
+use super::arrays::sorted_uuids;
+use crate::rows::licenses::{DeletedRow, LicenseRow, licenses};
+use crate::schema::{license, users};
+use crate::sql_types::SqlUuid;
 
 impl RetirementRepository for PostgresUnit<'_> {
     fn lock_licenses(&mut self, person: &Retiree) -> Result<Vec<License>, Error> {

@@ -5,18 +5,12 @@ use diesel::prelude::*;
 use license_manager_domain::ports::{
     AssignedRole, LimitOffset, RoleAssignment, RoleAssignmentFilter, RoleAssignmentRepository,
 };
-use license_manager_domain::{CustomerId, Error, RoleAssignmentId};
-use uuid::Uuid;
+use license_manager_domain::{Error, RoleAssignmentId};
 
 use super::PostgresUnit;
-use super::schema::role_assignment;
-
-type Row = (i64, String, String, Option<Uuid>, DateTime<Utc>);
-
-fn assigned((id, username, role, customer, created): Row) -> AssignedRole {
-    let role = RoleAssignment { role, customer: customer.map(CustomerId) };
-    AssignedRole { id: RoleAssignmentId(id), username, role, created }
-}
+use crate::rows::users::RoleAssignmentRow;
+use crate::schema::role_assignment;
+use crate::sql_types::{SqlTimestamp, SqlUuid};
 
 /// The assignments that match, as a boxed query: a macro, because the types of a list and of a count differ.
 macro_rules! matching {
@@ -30,7 +24,7 @@ macro_rules! matching {
             query = query.filter(role_assignment::role.eq(role.clone()));
         }
         if let Some(customer) = filter.customer {
-            query = query.filter(role_assignment::enterprise_customer_uuid.eq(customer.0));
+            query = query.filter(role_assignment::enterprise_customer_uuid.eq(SqlUuid(customer.0)));
         }
         query
     }};
@@ -38,11 +32,15 @@ macro_rules! matching {
 
 impl RoleAssignmentRepository for PostgresUnit<'_> {
     fn list(&mut self, filter: &RoleAssignmentFilter, limit_offset: LimitOffset) -> Result<Vec<AssignedRole>, Error> {
-        let query = matching!(role_assignment::table, filter)
+        let query = matching!(role_assignment::table.select(RoleAssignmentRow::as_select()), filter)
             .order(role_assignment::id)
             .offset(limit_offset.offset)
             .limit(limit_offset.limit);
-        Ok(self.read(|connection| query.load::<Row>(connection))?.into_iter().map(assigned).collect())
+        Ok(self
+            .read(|connection| query.load::<RoleAssignmentRow>(connection))?
+            .into_iter()
+            .map(AssignedRole::from)
+            .collect())
     }
 
     fn count(&mut self, filter: &RoleAssignmentFilter) -> Result<i64, Error> {
@@ -60,23 +58,24 @@ impl RoleAssignmentRepository for PostgresUnit<'_> {
             .values((
                 role_assignment::username.eq(username),
                 role_assignment::role.eq(&role.role),
-                role_assignment::enterprise_customer_uuid.eq(role.customer.map(|customer| customer.0)),
-                role_assignment::created.eq(now),
+                role_assignment::enterprise_customer_uuid.eq(role.customer.map(|customer| SqlUuid(customer.0))),
+                role_assignment::created.eq(SqlTimestamp(now)),
             ))
             .on_conflict_do_nothing()
-            .returning(role_assignment::all_columns);
-        let added = self.write(|connection| statement.get_result::<Row>(connection).optional())?;
+            .returning(RoleAssignmentRow::as_returning());
+        let added = self.write(|connection| statement.get_result(connection).optional())?;
         if let Some(row) = added {
-            return Ok((assigned(row), true));
+            return Ok((row.into(), true));
         }
         let query = role_assignment::table
+            .select(RoleAssignmentRow::as_select())
             .filter(role_assignment::username.eq(username))
             .filter(role_assignment::role.eq(&role.role))
             .filter(
                 role_assignment::enterprise_customer_uuid
-                    .is_not_distinct_from(role.customer.map(|customer| customer.0)),
+                    .is_not_distinct_from(role.customer.map(|customer| SqlUuid(customer.0))),
             );
-        Ok((assigned(self.read(|connection| query.get_result::<Row>(connection))?), false))
+        Ok((self.read(|connection| query.get_result(connection))?.into(), false))
     }
 
     fn remove(&mut self, id: RoleAssignmentId) -> Result<bool, Error> {

@@ -1,61 +1,20 @@
 //! How recurring operations are scheduled.
 
-use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::sql_query;
-use diesel::sql_types::{Nullable, Text, Timestamptz};
+use diesel::sql_types::{Nullable, Text};
 use license_manager_domain::Error;
 use license_manager_domain::operations::{FinishedRun, OperationSchedule, RecurringOperation};
 use license_manager_domain::ports::ScheduleRepository;
 
 use super::PostgresUnit;
-use crate::schedule::{finished_run, in_order, summary_text};
-
-#[derive(QueryableByName)]
-struct Row {
-    #[diesel(sql_type = Text)]
-    operation: String,
-    #[diesel(sql_type = Nullable<Text>)]
-    expression: Option<String>,
-    #[diesel(sql_type = Nullable<Timestamptz>)]
-    scheduled_since: Option<DateTime<Utc>>,
-    #[diesel(sql_type = Nullable<Timestamptz>)]
-    next_run: Option<DateTime<Utc>>,
-    #[diesel(sql_type = Nullable<Timestamptz>)]
-    running_since: Option<DateTime<Utc>>,
-    #[diesel(sql_type = Nullable<Timestamptz>)]
-    started: Option<DateTime<Utc>>,
-    #[diesel(sql_type = Nullable<Timestamptz>)]
-    finished: Option<DateTime<Utc>>,
-    #[diesel(sql_type = Nullable<Text>)]
-    outcome: Option<String>,
-    #[diesel(sql_type = Nullable<Text>)]
-    summary: Option<String>,
-    #[diesel(sql_type = Nullable<Timestamptz>)]
-    last_complete: Option<DateTime<Utc>>,
-}
-
-impl Row {
-    /// `None` for an operation that another version knows.
-    fn schedule(self) -> Result<Option<OperationSchedule>, Error> {
-        let Some(operation) = RecurringOperation::from_name(&self.operation) else { return Ok(None) };
-        Ok(Some(OperationSchedule {
-            operation,
-            expression: self.expression,
-            scheduled_since: self.scheduled_since,
-            next_run: self.next_run,
-            running_since: self.running_since,
-            last_run: finished_run(self.started, self.finished, self.outcome, self.summary)?,
-            last_complete: self.last_complete,
-        }))
-    }
-}
+use crate::rows::schedule::{ScheduleRow, in_order, summary_text};
+use crate::sql_types::SqlTimestamp;
 
 impl ScheduleRepository for PostgresUnit<'_> {
     fn list(&mut self) -> Result<Vec<OperationSchedule>, Error> {
         let query = sql_query("SELECT * FROM operation_schedule");
-        let rows: Vec<Row> = self.read(|connection| query.load(connection))?;
-        in_order(rows.into_iter().map(Row::schedule))
+        in_order(self.read(|connection| query.load(connection))?)
     }
 
     fn lock_or_add(&mut self, operation: RecurringOperation) -> Result<OperationSchedule, Error> {
@@ -64,7 +23,7 @@ impl ScheduleRepository for PostgresUnit<'_> {
         self.write(|connection| statement.execute(connection))?;
         let query = sql_query("SELECT * FROM operation_schedule WHERE operation = $1 FOR UPDATE")
             .bind::<Text, _>(operation.as_str());
-        let row: Row = self.write(|connection| query.get_result(connection))?;
+        let row: ScheduleRow = self.write(|connection| query.get_result(connection))?;
         Ok(row.schedule()?.unwrap_or_else(|| OperationSchedule::new(operation)))
     }
 
@@ -78,14 +37,14 @@ impl ScheduleRepository for PostgresUnit<'_> {
         )
         .bind::<Text, _>(schedule.operation.as_str())
         .bind::<Nullable<Text>, _>(schedule.expression.as_deref())
-        .bind::<Nullable<Timestamptz>, _>(schedule.next_run)
-        .bind::<Nullable<Timestamptz>, _>(schedule.running_since)
-        .bind::<Nullable<Timestamptz>, _>(last.map(|run| run.started))
-        .bind::<Nullable<Timestamptz>, _>(last.map(|run| run.finished))
+        .bind::<Nullable<SqlTimestamp>, _>(schedule.next_run)
+        .bind::<Nullable<SqlTimestamp>, _>(schedule.running_since)
+        .bind::<Nullable<SqlTimestamp>, _>(last.map(|run| run.started))
+        .bind::<Nullable<SqlTimestamp>, _>(last.map(|run| run.finished))
         .bind::<Nullable<Text>, _>(last.map(|run| run.outcome.as_str()))
         .bind::<Nullable<Text>, _>(summary_text(last)?)
-        .bind::<Nullable<Timestamptz>, _>(schedule.last_complete)
-        .bind::<Nullable<Timestamptz>, _>(schedule.scheduled_since);
+        .bind::<Nullable<SqlTimestamp>, _>(schedule.last_complete)
+        .bind::<Nullable<SqlTimestamp>, _>(schedule.scheduled_since);
         self.write_rows(1, "operations", |connection| statement.execute(connection))
     }
 }

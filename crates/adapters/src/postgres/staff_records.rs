@@ -2,26 +2,20 @@
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Text};
 use license_manager_domain::history::Change;
-use license_manager_domain::model::{LicenseMark, Notification, NotificationKind};
+use license_manager_domain::model::{LicenseMark, Notification};
 use license_manager_domain::ports::{
     LicenseEventFilter, LicenseEventRepository, LimitOffset, NotificationFilter, NotificationRepository,
 };
-use license_manager_domain::{CustomerId, Error, LicenseId, PlanId};
+use license_manager_domain::{Error, LicenseId, PlanId};
 use uuid::Uuid;
 
 use super::PostgresUnit;
 use super::recording::{Kind, with_history};
-use super::schema::{NOTIFICATION, license_event, notification};
-
-type NotificationRow = (i64, Uuid, i64, Uuid, String, DateTime<Utc>);
-
-fn sent((id, customer, customer_user, plan, kind, last_sent): NotificationRow) -> Result<Notification, Error> {
-    let kind = NotificationKind::from_name(&kind)
-        .ok_or_else(|| Error::internal(format!("notification {id} is of the unknown type {kind:?}")))?;
-    Ok(Notification { customer: CustomerId(customer), customer_user, plan: PlanId(plan), kind, last_sent })
-}
+use crate::rows::staff_records::{LicenseEventRow, NotificationRow};
+use crate::schema::{NOTIFICATION, license_event, notification};
+use crate::sql_types::{SqlTimestamp, SqlUuid};
 
 /// The notifications that match, as a boxed query: a macro, because the types of a list and of a count differ.
 macro_rules! matching_notifications {
@@ -29,10 +23,10 @@ macro_rules! matching_notifications {
         let filter: &NotificationFilter = $filter;
         let mut query = $query.into_boxed();
         if let Some(customer) = filter.customer {
-            query = query.filter(notification::enterprise_customer_uuid.eq(customer.0));
+            query = query.filter(notification::enterprise_customer_uuid.eq(SqlUuid(customer.0)));
         }
         if let Some(plan) = filter.plan {
-            query = query.filter(notification::subscription_plan_uuid.eq(plan.0));
+            query = query.filter(notification::subscription_plan_uuid.eq(SqlUuid(plan.0)));
         }
         if let Some(kind) = filter.kind {
             query = query.filter(notification::notification_type.eq(kind.as_str()));
@@ -43,11 +37,14 @@ macro_rules! matching_notifications {
 
 impl NotificationRepository for PostgresUnit<'_> {
     fn list(&mut self, filter: &NotificationFilter, limit_offset: LimitOffset) -> Result<Vec<Notification>, Error> {
-        let query = matching_notifications!(notification::table, filter)
+        let query = matching_notifications!(notification::table.select(NotificationRow::as_select()), filter)
             .order((notification::last_sent.desc(), notification::id.desc()))
             .offset(limit_offset.offset)
             .limit(limit_offset.limit);
-        self.read(|connection| query.load::<NotificationRow>(connection))?.into_iter().map(sent).collect()
+        self.read(|connection| query.load::<NotificationRow>(connection))?
+            .into_iter()
+            .map(Notification::try_from)
+            .collect()
     }
 
     fn count(&mut self, filter: &NotificationFilter) -> Result<i64, Error> {
@@ -56,9 +53,14 @@ impl NotificationRepository for PostgresUnit<'_> {
     }
 
     fn of_plans(&mut self, plans: &[PlanId]) -> Result<Vec<Notification>, Error> {
-        let plans: Vec<Uuid> = plans.iter().map(|plan| plan.0).collect();
-        let query = notification::table.filter(notification::subscription_plan_uuid.eq_any(plans));
-        self.read(|connection| query.load::<NotificationRow>(connection))?.into_iter().map(sent).collect()
+        let plans: Vec<_> = plans.iter().map(|plan| SqlUuid(plan.0)).collect();
+        let query = notification::table
+            .select(NotificationRow::as_select())
+            .filter(notification::subscription_plan_uuid.eq_any(plans));
+        self.read(|connection| query.load::<NotificationRow>(connection))?
+            .into_iter()
+            .map(Notification::try_from)
+            .collect()
     }
 
     fn save(&mut self, notifications: &[Notification], change: &Change) -> Result<(), Error> {
@@ -82,14 +84,12 @@ impl NotificationRepository for PostgresUnit<'_> {
         .bind::<Array<BigInt>, _>(rows.iter().map(|sent| sent.customer_user).collect::<Vec<_>>())
         .bind::<Array<SqlUuid>, _>(column(|sent| sent.plan.0))
         .bind::<Array<Text>, _>(rows.iter().map(|sent| sent.kind.as_str()).collect::<Vec<_>>())
-        .bind::<Array<Timestamptz>, _>(rows.iter().map(|sent| sent.last_sent).collect::<Vec<_>>())
-        .bind::<Timestamptz, _>(change.at);
+        .bind::<Array<SqlTimestamp>, _>(rows.iter().map(|sent| sent.last_sent).collect::<Vec<_>>())
+        .bind::<SqlTimestamp, _>(change.at);
         let statement = with_history(statement, &NOTIFICATION, Kind::AddedOrChanged, change);
         self.write_rows(rows.len(), "notifications", |connection| statement.execute(connection))
     }
 }
-
-type EventRow = (i64, Uuid, String, DateTime<Utc>);
 
 /// The events that match, as a boxed query.
 macro_rules! matching_events {
@@ -97,7 +97,7 @@ macro_rules! matching_events {
         let filter: &LicenseEventFilter = $filter;
         let mut query = $query.into_boxed();
         if let Some(license) = filter.license {
-            query = query.filter(license_event::license_uuid.eq(license.0));
+            query = query.filter(license_event::license_uuid.eq(SqlUuid(license.0)));
         }
         if let Some(name) = &filter.event_name {
             query = query.filter(license_event::event_name.eq(name.clone()));
@@ -108,13 +108,12 @@ macro_rules! matching_events {
 
 impl LicenseEventRepository for PostgresUnit<'_> {
     fn list(&mut self, filter: &LicenseEventFilter, limit_offset: LimitOffset) -> Result<Vec<LicenseMark>, Error> {
-        let query = matching_events!(license_event::table, filter)
+        let query = matching_events!(license_event::table.select(LicenseEventRow::as_select()), filter)
             .order(license_event::id.desc())
             .offset(limit_offset.offset)
             .limit(limit_offset.limit);
-        let rows = self.read(|connection| query.load::<EventRow>(connection))?;
-        let mark = |(_, license, event_name, created)| LicenseMark { license: LicenseId(license), event_name, created };
-        Ok(rows.into_iter().map(mark).collect())
+        let rows = self.read(|connection| query.load::<LicenseEventRow>(connection))?;
+        Ok(rows.into_iter().map(LicenseMark::from).collect())
     }
 
     fn count(&mut self, filter: &LicenseEventFilter) -> Result<i64, Error> {
@@ -136,7 +135,7 @@ impl LicenseEventRepository for PostgresUnit<'_> {
         )
         .bind::<Array<SqlUuid>, _>(ids)
         .bind::<Text, _>(event_name)
-        .bind::<Timestamptz, _>(now);
+        .bind::<SqlTimestamp, _>(now);
         self.write(|connection| statement.execute(connection))?;
         Ok(())
     }

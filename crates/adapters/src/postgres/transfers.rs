@@ -1,103 +1,21 @@
 //! Transfer jobs, and the moving of licenses: each one statement over an array of ids, for any number of them.
 
-use chrono::{DateTime, Utc};
-use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::sql_query;
-use diesel::sql_types::{Array, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::Array;
 use license_manager_domain::history::Change;
-use license_manager_domain::model::{HeldTwice, TransferJobSummary, TransferOrder, TransferRun, TransferredLicenses};
+use license_manager_domain::model::{HeldTwice, TransferJobSummary, TransferOrder, TransferredLicenses};
 use license_manager_domain::ports::{LimitOffset, TransferFilter, TransferRepository};
-use license_manager_domain::{AgreementId, Email, Error, LicenseId, LicenseTransferJob, PlanId, TransferJobId};
+use license_manager_domain::{Error, LicenseId, LicenseTransferJob, PlanId, TransferJobId};
 use uuid::Uuid;
 
 use super::PostgresUnit;
+use super::arrays::sorted_uuids;
 use super::recording::{Kind, with_history};
-use super::rows::{IdRow, sorted_uuids};
-use super::schema::{LICENSE, LICENSE_TRANSFER_JOB, customer_agreement, license, license_transfer_job as job};
-
-#[derive(Queryable, Selectable, Insertable, AsChangeset)]
-#[diesel(table_name = job, treat_none_as_null = true, check_for_backend(Pg))]
-struct JobRow {
-    customer_agreement_uuid: Uuid,
-    old_subscription_plan_uuid: Uuid,
-    new_subscription_plan_uuid: Uuid,
-    notes: Option<String>,
-    is_dry_run: bool,
-    license_uuids: Option<String>,
-    processed_results: String,
-    completed_at: Option<DateTime<Utc>>,
-    created: DateTime<Utc>,
-    modified: DateTime<Utc>,
-}
-
-impl JobRow {
-    /// One that has not run.
-    fn new(order: &TransferOrder, now: DateTime<Utc>) -> Result<Self, Error> {
-        let license_uuids = match &order.licenses {
-            TransferredLicenses::All => None,
-            TransferredLicenses::Named(ids) => Some(serde_json::to_string(ids).map_err(Error::internal)?),
-        };
-        Ok(Self {
-            customer_agreement_uuid: order.agreement.0,
-            old_subscription_plan_uuid: order.old_plan.0,
-            new_subscription_plan_uuid: order.new_plan.0,
-            notes: order.notes.clone(),
-            is_dry_run: order.is_dry_run,
-            license_uuids,
-            processed_results: "[]".to_owned(),
-            completed_at: None,
-            created: now,
-            modified: now,
-        })
-    }
-}
-
-fn transfer_job((id, row): (i64, JobRow)) -> Result<LicenseTransferJob, Error> {
-    let unreadable = |error| Error::internal(format!("transfer job {id}: {error}"));
-    let licenses = match &row.license_uuids {
-        None => TransferredLicenses::All,
-        Some(ids) => TransferredLicenses::Named(serde_json::from_str(ids).map_err(unreadable)?),
-    };
-    let runs: Vec<TransferRun> = serde_json::from_str(&row.processed_results).map_err(unreadable)?;
-    Ok(LicenseTransferJob {
-        id: TransferJobId(id),
-        order: TransferOrder {
-            agreement: AgreementId(row.customer_agreement_uuid),
-            old_plan: PlanId(row.old_subscription_plan_uuid),
-            new_plan: PlanId(row.new_subscription_plan_uuid),
-            notes: row.notes,
-            is_dry_run: row.is_dry_run,
-            licenses,
-        },
-        runs,
-        completed_at: row.completed_at,
-        created: row.created,
-        modified: row.modified,
-    })
-}
-
-/// A job without its licenses and runs; of those, whether it names any.
-type SummaryRow =
-    ((i64, Uuid, Uuid, Uuid), (Option<String>, bool, bool), (Option<DateTime<Utc>>, DateTime<Utc>, DateTime<Utc>));
-
-fn summary(
-    (ids, (notes, is_dry_run, transfer_all), (completed_at, created, modified)): SummaryRow,
-) -> TransferJobSummary {
-    let (id, agreement, old_plan, new_plan) = ids;
-    TransferJobSummary {
-        id: TransferJobId(id),
-        agreement: AgreementId(agreement),
-        old_plan: PlanId(old_plan),
-        new_plan: PlanId(new_plan),
-        notes,
-        is_dry_run,
-        transfer_all,
-        completed_at,
-        created,
-        modified,
-    }
-}
+use crate::rows::IdRow;
+use crate::rows::transfers::{HeldTwiceRow, TransferJobRow, TransferSummaryRow, transfer_job, transfer_summary};
+use crate::schema::{LICENSE, LICENSE_TRANSFER_JOB, customer_agreement, license, license_transfer_job as job};
+use crate::sql_types::{SqlTimestamp, SqlUuid};
 
 /// The jobs that match, as a boxed query: a macro, because the types of a list and of a count differ.
 macro_rules! matching {
@@ -105,16 +23,16 @@ macro_rules! matching {
         let filter: &TransferFilter = $filter;
         let mut query = $query.into_boxed();
         if let Some(customer) = filter.customer {
-            query = query.filter(customer_agreement::enterprise_customer_uuid.eq(customer.0));
+            query = query.filter(customer_agreement::enterprise_customer_uuid.eq(SqlUuid(customer.0)));
         }
         if let Some(agreement) = filter.agreement {
-            query = query.filter(job::customer_agreement_uuid.eq(agreement.0));
+            query = query.filter(job::customer_agreement_uuid.eq(SqlUuid(agreement.0)));
         }
         if let Some(plan) = filter.old_plan {
-            query = query.filter(job::old_subscription_plan_uuid.eq(plan.0));
+            query = query.filter(job::old_subscription_plan_uuid.eq(SqlUuid(plan.0)));
         }
         if let Some(plan) = filter.new_plan {
-            query = query.filter(job::new_subscription_plan_uuid.eq(plan.0));
+            query = query.filter(job::new_subscription_plan_uuid.eq(SqlUuid(plan.0)));
         }
         match filter.completed {
             Some(true) => query = query.filter(job::completed_at.is_not_null()),
@@ -125,22 +43,14 @@ macro_rules! matching {
     }};
 }
 
-#[derive(QueryableByName)]
-struct HeldTwiceRow {
-    #[diesel(sql_type = SqlUuid)]
-    uuid: Uuid,
-    #[diesel(sql_type = Text)]
-    user_email: String,
-}
-
 impl TransferRepository for PostgresUnit<'_> {
     fn find(&mut self, id: TransferJobId) -> Result<Option<LicenseTransferJob>, Error> {
-        let query = job::table.find(id.0).select((job::id, JobRow::as_select()));
+        let query = job::table.find(id.0).select((job::id, TransferJobRow::as_select()));
         self.read(|connection| query.first(connection).optional())?.map(transfer_job).transpose()
     }
 
     fn lock(&mut self, id: TransferJobId) -> Result<Option<LicenseTransferJob>, Error> {
-        let query = job::table.find(id.0).select((job::id, JobRow::as_select())).for_no_key_update();
+        let query = job::table.find(id.0).select((job::id, TransferJobRow::as_select())).for_no_key_update();
         self.write(|connection| query.first(connection).optional())?.map(transfer_job).transpose()
     }
 
@@ -151,8 +61,8 @@ impl TransferRepository for PostgresUnit<'_> {
             (job::completed_at, job::created, job::modified),
         ));
         let query = matching!(jobs, filter).order(job::id.desc()).offset(limit_offset.offset).limit(limit_offset.limit);
-        let rows = self.read(|connection| query.load::<SummaryRow>(connection))?;
-        Ok(rows.into_iter().map(summary).collect())
+        let rows = self.read(|connection| query.load::<TransferSummaryRow>(connection))?;
+        Ok(rows.into_iter().map(transfer_summary).collect())
     }
 
     fn count(&mut self, filter: &TransferFilter) -> Result<i64, Error> {
@@ -162,18 +72,13 @@ impl TransferRepository for PostgresUnit<'_> {
 
     fn add(&mut self, order: &TransferOrder, change: &Change) -> Result<TransferJobId, Error> {
         let statement =
-            diesel::insert_into(job::table).values(JobRow::new(order, change.at)?).returning(job::all_columns);
+            diesel::insert_into(job::table).values(TransferJobRow::new(order, change.at)?).returning(job::all_columns);
         let statement = with_history(statement, &LICENSE_TRANSFER_JOB, Kind::Added, change).returning_id();
         self.write(|connection| statement.get_result::<i64>(connection)).map(TransferJobId)
     }
 
     fn save(&mut self, saved: &LicenseTransferJob, change: &Change) -> Result<(), Error> {
-        let row = JobRow {
-            processed_results: serde_json::to_string(&saved.runs).map_err(Error::internal)?,
-            completed_at: saved.completed_at,
-            created: saved.created,
-            ..JobRow::new(&saved.order, saved.modified)?
-        };
+        let row = TransferJobRow::try_from(saved)?;
         let statement = diesel::update(job::table.find(saved.id.0)).set(row).returning(job::all_columns);
         let statement = with_history(statement, &LICENSE_TRANSFER_JOB, Kind::Changed, change);
         self.write_rows(1, "transfer jobs", |connection| statement.execute(connection))
@@ -184,7 +89,7 @@ impl TransferRepository for PostgresUnit<'_> {
             TransferredLicenses::All => {
                 let query = license::table
                     .select(license::uuid)
-                    .filter(license::subscription_plan_uuid.eq(plan.0))
+                    .filter(license::subscription_plan_uuid.eq(SqlUuid(plan.0)))
                     .order(license::uuid)
                     .for_no_key_update();
                 self.write(|connection| query.load(connection))?
@@ -222,9 +127,7 @@ impl TransferRepository for PostgresUnit<'_> {
         .bind::<Array<SqlUuid>, _>(sorted_uuids(licenses.iter().map(|license| license.0)))
         .bind::<SqlUuid, _>(plan.0);
         let rows = self.read(|connection| query.load::<HeldTwiceRow>(connection))?;
-        let held =
-            |row: HeldTwiceRow| HeldTwice { license: LicenseId(row.uuid), email: Email::from_storage(row.user_email) };
-        Ok(rows.into_iter().map(held).collect())
+        Ok(rows.into_iter().map(HeldTwice::from).collect())
     }
 
     fn move_licenses(&mut self, licenses: &[LicenseId], plan: PlanId, change: &Change) -> Result<(), Error> {
@@ -242,7 +145,7 @@ impl TransferRepository for PostgresUnit<'_> {
         )
         .bind::<Array<SqlUuid>, _>(moving)
         .bind::<SqlUuid, _>(plan.0)
-        .bind::<Timestamptz, _>(change.at);
+        .bind::<SqlTimestamp, _>(change.at);
         let statement = with_history(statement, &LICENSE, Kind::Changed, change);
         self.write_rows(number, "licenses", |connection| statement.execute(connection))
     }

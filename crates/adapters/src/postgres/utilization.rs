@@ -3,37 +3,15 @@
 use chrono::NaiveDate;
 use diesel::prelude::*;
 use diesel::sql_query;
-use diesel::sql_types::{BigInt, Date, Uuid as SqlUuid};
+use diesel::sql_types::BigInt;
 use license_manager_domain::model::{ActivationDelay, ActivationDelays, Period, SeatChange};
 use license_manager_domain::ports::UtilizationRepository;
-use license_manager_domain::{Error, License, LicenseCounts, PlanId};
+use license_manager_domain::{Error, License, PlanId};
 
 use super::PostgresUnit;
-use super::rows::{LicenseRow, licenses};
-
-#[derive(QueryableByName)]
-struct DayRow {
-    #[diesel(sql_type = Date)]
-    day: NaiveDate,
-    #[diesel(sql_type = BigInt)]
-    unassigned: i64,
-    #[diesel(sql_type = BigInt)]
-    assigned: i64,
-    #[diesel(sql_type = BigInt)]
-    activated: i64,
-    #[diesel(sql_type = BigInt)]
-    revoked: i64,
-    #[diesel(sql_type = BigInt)]
-    activations: i64,
-}
-
-#[derive(QueryableByName)]
-struct DelayRow {
-    #[diesel(sql_type = BigInt)]
-    days: i64,
-    #[diesel(sql_type = BigInt)]
-    activations: i64,
-}
+use crate::rows::licenses::{LicenseRow, licenses};
+use crate::rows::utilization::{DayRow, DelayRow};
+use crate::sql_types::{SqlDate, SqlUuid};
 
 impl UtilizationRepository for PostgresUnit<'_> {
     fn seat_changes(&mut self, plan: PlanId, last: NaiveDate) -> Result<Vec<SeatChange>, Error> {
@@ -50,19 +28,9 @@ impl UtilizationRepository for PostgresUnit<'_> {
              GROUP BY day ORDER BY day",
         )
         .bind::<SqlUuid, _>(plan.0)
-        .bind::<Date, _>(last);
+        .bind::<SqlDate, _>(last);
         let rows = self.read(|connection| query.load::<DayRow>(connection))?;
-        let change = |row: DayRow| SeatChange {
-            day: row.day,
-            change: LicenseCounts {
-                unassigned: row.unassigned,
-                assigned: row.assigned,
-                activated: row.activated,
-                revoked: row.revoked,
-            },
-            activations: row.activations,
-        };
-        Ok(rows.into_iter().map(change).collect())
+        Ok(rows.into_iter().map(SeatChange::from).collect())
     }
 
     fn activation_delays(&mut self, plan: PlanId, period: Period) -> Result<ActivationDelays, Error> {
@@ -72,11 +40,10 @@ impl UtilizationRepository for PostgresUnit<'_> {
              GROUP BY days_assigned ORDER BY days_assigned",
         )
         .bind::<SqlUuid, _>(plan.0)
-        .bind::<Date, _>(period.first)
-        .bind::<Date, _>(period.last);
+        .bind::<SqlDate, _>(period.first)
+        .bind::<SqlDate, _>(period.last);
         let rows = self.read(|connection| query.load::<DelayRow>(connection))?;
-        let delay = |row: DelayRow| ActivationDelay { days: row.days, activations: row.activations };
-        Ok(ActivationDelays::new(rows.into_iter().map(delay).collect()))
+        Ok(ActivationDelays::new(rows.into_iter().map(ActivationDelay::from).collect()))
     }
 
     fn idle(&mut self, plan: PlanId, limit: i64) -> Result<Vec<License>, Error> {

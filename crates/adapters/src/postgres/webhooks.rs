@@ -3,21 +3,23 @@
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::sql_query;
-use diesel::sql_types::{Array, BigInt, Nullable, SmallInt, Text, Timestamptz, Uuid as SqlUuid};
-use license_manager_domain::outbox::EventName;
+use diesel::sql_types::{Array, BigInt, Nullable, SmallInt, Text};
 use license_manager_domain::ports::{
     LimitOffset, WebhookDeliveryFilter, WebhookDeliveryRepository, WebhookReplay, WebhookRepository,
 };
 use license_manager_domain::webhooks::{
-    Webhook, WebhookBacklog, WebhookClaim, WebhookDelivery, WebhookParcel, WebhookSecret, WebhookStanding, WebhookState,
+    Webhook, WebhookBacklog, WebhookClaim, WebhookDelivery, WebhookParcel, WebhookStanding, WebhookState,
 };
-use license_manager_domain::{CustomerId, Error, MessageId, WebhookId};
+use license_manager_domain::{Error, WebhookId};
 use uuid::Uuid;
 
 use super::PostgresUnit;
+use super::arrays::column;
 use super::error::Failure;
-use super::rows::{IdRow, column};
-use super::schema::{webhook, webhook_delivery};
+use crate::rows::IdRow;
+use crate::rows::webhooks::{DeliveryRow, WebhookBacklogRow, WebhookParcelRow, WebhookRow};
+use crate::schema::{webhook, webhook_delivery};
+use crate::sql_types::{SqlTimestamp, SqlUuid};
 
 /// Whether no delivery of an earlier event of the same license keeps `waiting` waiting. OFFSET 0 keeps the planner from turning the
 /// question into a join over the whole table.
@@ -27,54 +29,6 @@ const IN_TURN: &str = "
                   AND earlier.position < waiting.position AND earlier.state = 'waiting'
                 OFFSET 0)";
 
-#[derive(Queryable, Selectable, Insertable, AsChangeset)]
-#[diesel(table_name = webhook, primary_key(uuid), treat_none_as_null = true)]
-struct WebhookRow {
-    uuid: Uuid,
-    url: String,
-    secret: String,
-    event_types: Vec<String>,
-    enterprise_customer_uuid: Option<Uuid>,
-    is_active: bool,
-    rest_until: Option<DateTime<Utc>>,
-    created_by: Option<String>,
-    created: DateTime<Utc>,
-    modified: DateTime<Utc>,
-}
-
-impl From<&Webhook> for WebhookRow {
-    fn from(webhook: &Webhook) -> Self {
-        Self {
-            uuid: webhook.id.0,
-            url: webhook.url.clone(),
-            secret: webhook.secret.expose().to_owned(),
-            event_types: webhook.event_types.iter().map(|event| event.as_str().to_owned()).collect(),
-            enterprise_customer_uuid: webhook.customer.map(|customer| customer.0),
-            is_active: webhook.is_active,
-            rest_until: None,
-            created_by: webhook.created_by.clone(),
-            created: webhook.created,
-            modified: webhook.modified,
-        }
-    }
-}
-
-impl From<WebhookRow> for Webhook {
-    fn from(row: WebhookRow) -> Self {
-        Self {
-            id: WebhookId(row.uuid),
-            url: row.url,
-            secret: WebhookSecret::from_storage(row.secret),
-            event_types: row.event_types.iter().filter_map(|name| EventName::from_name(name)).collect(),
-            customer: row.enterprise_customer_uuid.map(CustomerId),
-            is_active: row.is_active,
-            created_by: row.created_by,
-            created: row.created,
-            modified: row.modified,
-        }
-    }
-}
-
 impl WebhookRepository for PostgresUnit<'_> {
     fn add(&mut self, webhook: &Webhook) -> Result<(), Error> {
         let statement = diesel::insert_into(webhook::table).values(WebhookRow::from(webhook));
@@ -82,17 +36,17 @@ impl WebhookRepository for PostgresUnit<'_> {
     }
 
     fn save(&mut self, webhook: &Webhook) -> Result<(), Error> {
-        let statement = diesel::update(webhook::table.find(webhook.id.0)).set(WebhookRow::from(webhook));
+        let statement = diesel::update(webhook::table.find(SqlUuid(webhook.id.0))).set(WebhookRow::from(webhook));
         self.write_rows(1, "webhooks", |connection| statement.execute(connection))
     }
 
     fn find(&mut self, id: WebhookId) -> Result<Option<Webhook>, Error> {
-        let query = webhook::table.find(id.0).select(WebhookRow::as_select());
+        let query = webhook::table.find(SqlUuid(id.0)).select(WebhookRow::as_select());
         Ok(self.read(|connection| query.get_result(connection).optional())?.map(Webhook::from))
     }
 
     fn lock(&mut self, id: WebhookId) -> Result<Option<Webhook>, Error> {
-        let query = webhook::table.find(id.0).select(WebhookRow::as_select()).for_update();
+        let query = webhook::table.find(SqlUuid(id.0)).select(WebhookRow::as_select()).for_update();
         Ok(self.write(|connection| query.get_result(connection).optional())?.map(Webhook::from))
     }
 
@@ -111,77 +65,12 @@ impl WebhookRepository for PostgresUnit<'_> {
     }
 
     fn remove(&mut self, id: WebhookId) -> Result<bool, Error> {
-        let statement = diesel::delete(webhook::table.find(id.0));
+        let statement = diesel::delete(webhook::table.find(SqlUuid(id.0)));
         let removed = self.write(|connection| statement.execute(connection))? > 0;
-        let statement = diesel::delete(webhook_delivery::table.filter(webhook_delivery::webhook_uuid.eq(id.0)));
+        let statement =
+            diesel::delete(webhook_delivery::table.filter(webhook_delivery::webhook_uuid.eq(SqlUuid(id.0))));
         self.write(|connection| statement.execute(connection))?;
         Ok(removed)
-    }
-}
-
-#[derive(QueryableByName)]
-struct BacklogRow {
-    #[diesel(sql_type = BigInt)]
-    waiting: i64,
-    #[diesel(sql_type = BigInt)]
-    parked: i64,
-    #[diesel(sql_type = Nullable<Timestamptz>)]
-    due_since: Option<DateTime<Utc>>,
-}
-
-#[derive(QueryableByName)]
-struct ParcelRow {
-    #[diesel(sql_type = SqlUuid)]
-    uuid: Uuid,
-    #[diesel(sql_type = Text)]
-    payload: String,
-    #[diesel(sql_type = SmallInt)]
-    attempts: i16,
-    #[diesel(sql_type = Timestamptz)]
-    due_since: DateTime<Utc>,
-    #[diesel(sql_type = Timestamptz)]
-    created: DateTime<Utc>,
-    #[diesel(sql_type = Nullable<Text>)]
-    trace_parent: Option<String>,
-}
-
-impl From<ParcelRow> for WebhookParcel {
-    fn from(row: ParcelRow) -> Self {
-        let ParcelRow { uuid, payload, attempts, due_since, created, trace_parent } = row;
-        Self { id: MessageId(uuid), payload, attempts, due_since, created, trace_parent }
-    }
-}
-
-#[derive(Queryable, Selectable)]
-#[diesel(table_name = webhook_delivery)]
-struct DeliveryRow {
-    uuid: Uuid,
-    event_type: String,
-    state: String,
-    attempts: i16,
-    not_before: DateTime<Utc>,
-    last_status: Option<i16>,
-    last_error: Option<String>,
-    created: DateTime<Utc>,
-    delivered_at: Option<DateTime<Utc>>,
-}
-
-impl TryFrom<DeliveryRow> for WebhookDelivery {
-    type Error = Error;
-
-    fn try_from(row: DeliveryRow) -> Result<Self, Error> {
-        let state = WebhookState::from_name(&row.state);
-        Ok(Self {
-            id: MessageId(row.uuid),
-            event_type: row.event_type,
-            state: state.ok_or_else(|| Error::internal("a webhook's delivery is in no known state"))?,
-            attempts: row.attempts,
-            not_before: row.not_before,
-            last_status: row.last_status,
-            last_error: row.last_error,
-            created: row.created,
-            delivered_at: row.delivered_at,
-        })
     }
 }
 
@@ -189,12 +78,12 @@ impl TryFrom<DeliveryRow> for WebhookDelivery {
 macro_rules! matching {
     ($query:expr, $filter:expr) => {{
         let filter: &WebhookDeliveryFilter = $filter;
-        let mut query = $query.filter(webhook_delivery::webhook_uuid.eq(filter.webhook.0)).into_boxed();
+        let mut query = $query.filter(webhook_delivery::webhook_uuid.eq(SqlUuid(filter.webhook.0))).into_boxed();
         if let Some(state) = filter.state {
             query = query.filter(webhook_delivery::state.eq(state.as_str()));
         }
         if let Some(id) = filter.id {
-            query = query.filter(webhook_delivery::uuid.eq(id.0));
+            query = query.filter(webhook_delivery::uuid.eq(SqlUuid(id.0)));
         }
         query
     }};
@@ -211,7 +100,7 @@ impl WebhookDeliveryRepository for PostgresUnit<'_> {
              WHERE is_active AND (rest_until IS NULL OR rest_until <= $1)
              ORDER BY first.not_before, webhook.uuid"
         ))
-        .bind::<Timestamptz, _>(now);
+        .bind::<SqlTimestamp, _>(now);
         let rows: Vec<IdRow> = self.read(|connection| query.load(connection))?;
         Ok(rows.into_iter().map(|row| WebhookId(row.uuid)).collect())
     }
@@ -238,10 +127,10 @@ impl WebhookDeliveryRepository for PostgresUnit<'_> {
                          ORDER BY not_before, position LIMIT 1) AS first
                      WHERE is_active AND (rest_until IS NULL OR rest_until <= $1)) AS due_since"
         ))
-        .bind::<Timestamptz, _>(now)
+        .bind::<SqlTimestamp, _>(now)
         .bind::<BigInt, _>(limit);
-        let BacklogRow { waiting, parked, due_since } = self.read(|connection| query.get_result(connection))?;
-        Ok(WebhookBacklog { waiting, parked, due_since })
+        let row: WebhookBacklogRow = self.read(|connection| query.get_result(connection))?;
+        Ok(row.into())
     }
 
     fn claim(&mut self, claim: &WebhookClaim) -> Result<Vec<WebhookParcel>, Error> {
@@ -262,11 +151,11 @@ impl WebhookDeliveryRepository for PostgresUnit<'_> {
              SELECT * FROM claimed ORDER BY place"
         ))
         .bind::<SqlUuid, _>(claim.id)
-        .bind::<Timestamptz, _>(claim.until)
+        .bind::<SqlTimestamp, _>(claim.until)
         .bind::<SqlUuid, _>(claim.webhook.0)
-        .bind::<Timestamptz, _>(claim.now)
+        .bind::<SqlTimestamp, _>(claim.now)
         .bind::<BigInt, _>(claim.limit as i64);
-        let rows: Vec<ParcelRow> = self.write(|connection| statement.load(connection))?;
+        let rows: Vec<WebhookParcelRow> = self.write(|connection| statement.load(connection))?;
         Ok(rows.into_iter().map(WebhookParcel::from).collect())
     }
 
@@ -277,7 +166,7 @@ impl WebhookDeliveryRepository for PostgresUnit<'_> {
         )
         .bind::<SqlUuid, _>(webhook.0)
         .bind::<SqlUuid, _>(claim)
-        .bind::<Timestamptz, _>(until);
+        .bind::<SqlTimestamp, _>(until);
         self.write(|connection| statement.execute(connection))?;
         Ok(())
     }
@@ -291,7 +180,8 @@ impl WebhookDeliveryRepository for PostgresUnit<'_> {
     ) -> Result<(), Error> {
         self.require_write()?;
         if rest_until.is_some() {
-            let statement = diesel::update(webhook::table.find(webhook.0)).set(webhook::rest_until.eq(rest_until));
+            let statement = diesel::update(webhook::table.find(SqlUuid(webhook.0)))
+                .set(webhook::rest_until.eq(rest_until.map(SqlTimestamp)));
             self.write(|connection| statement.execute(connection))?;
         }
         let statement = sql_query(
@@ -308,10 +198,10 @@ impl WebhookDeliveryRepository for PostgresUnit<'_> {
         .bind::<Array<SqlUuid>, _>(column(standing, |stand| stand.id.0))
         .bind::<Array<Text>, _>(column(standing, |stand| stand.state.as_str()))
         .bind::<Array<SmallInt>, _>(column(standing, |stand| stand.attempts))
-        .bind::<Array<Timestamptz>, _>(column(standing, |stand| stand.not_before))
+        .bind::<Array<SqlTimestamp>, _>(column(standing, |stand| stand.not_before))
         .bind::<Array<Nullable<SmallInt>>, _>(column(standing, |stand| stand.last_status))
         .bind::<Array<Nullable<Text>>, _>(column(standing, |stand| stand.last_error.as_deref()))
-        .bind::<Array<Nullable<Timestamptz>>, _>(column(standing, |stand| stand.delivered_at));
+        .bind::<Array<Nullable<SqlTimestamp>>, _>(column(standing, |stand| stand.delivered_at));
         self.write(|connection| statement.execute(connection))?;
         Ok(())
     }
@@ -347,8 +237,8 @@ impl WebhookDeliveryRepository for PostgresUnit<'_> {
         .bind::<SqlUuid, _>(replay.webhook.0)
         .bind::<Nullable<SqlUuid>, _>(replay.id.map(|id| id.0))
         .bind::<Nullable<Text>, _>(replay.state.map(WebhookState::as_str))
-        .bind::<Nullable<Timestamptz>, _>(replay.since)
-        .bind::<Timestamptz, _>(now);
+        .bind::<Nullable<SqlTimestamp>, _>(replay.since)
+        .bind::<SqlTimestamp, _>(now);
         self.write(|connection| statement.execute(connection))
     }
 
@@ -370,7 +260,7 @@ impl WebhookDeliveryRepository for PostgresUnit<'_> {
              DELETE FROM webhook_delivery
              WHERE (webhook_uuid, uuid) IN (SELECT webhook_uuid, uuid FROM old LIMIT $2)",
         )
-        .bind::<Timestamptz, _>(delivered)
+        .bind::<SqlTimestamp, _>(delivered)
         .bind::<BigInt, _>(limit);
         self.write(|connection| statement.execute(connection))
     }

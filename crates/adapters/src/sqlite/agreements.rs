@@ -9,20 +9,14 @@ use license_manager_domain::{AgreementId, CustomerAgreement, CustomerId, Error};
 use super::SqliteUnit;
 use super::error::storage_error;
 use super::json::in_json;
-use super::recording::{Kind, Table, record};
-use super::rows::{AgreementRow, MessageRow};
-use super::schema::{customer_agreement, expiration_message};
-use super::types::SqlUuid;
-
-type Found = (AgreementRow, Option<MessageRow>);
-
-fn agreement((row, message): Found) -> CustomerAgreement {
-    row.into_agreement(message)
-}
+use super::recording::{Kind, record};
+use crate::rows::agreements::{AgreementRow, AgreementWithMessage, MessageRow, agreement};
+use crate::schema::{CUSTOMER_AGREEMENT, EXPIRATION_MESSAGE, customer_agreement, expiration_message};
+use crate::sql_types::SqlUuid;
 
 #[diesel::dsl::auto_type]
 fn with_message() -> _ {
-    let columns: diesel::dsl::AsSelect<Found, Sqlite> = Found::as_select();
+    let columns: diesel::dsl::AsSelect<AgreementWithMessage, Sqlite> = AgreementWithMessage::as_select();
     customer_agreement::table.left_join(expiration_message::table).select(columns)
 }
 
@@ -52,8 +46,8 @@ macro_rules! matching {
 impl AgreementRepository for SqliteUnit<'_> {
     fn find(&mut self, id: AgreementId) -> Result<Option<CustomerAgreement>, Error> {
         let query = with_message().filter(customer_agreement::uuid.eq(SqlUuid(id.0)));
-        let found = query.first::<Found>(self.conn).optional().map_err(storage_error)?;
-        Ok(found.map(agreement))
+        let found = query.first::<AgreementWithMessage>(self.conn).optional().map_err(storage_error)?;
+        found.map(agreement).transpose()
     }
 
     fn lock(&mut self, _: AgreementId) -> Result<(), Error> {
@@ -62,20 +56,20 @@ impl AgreementRepository for SqliteUnit<'_> {
 
     fn find_by_customer(&mut self, customer: CustomerId) -> Result<Option<CustomerAgreement>, Error> {
         let query = with_message().filter(customer_agreement::enterprise_customer_uuid.eq(SqlUuid(customer.0)));
-        let found = query.first::<Found>(self.conn).optional().map_err(storage_error)?;
-        Ok(found.map(agreement))
+        let found = query.first::<AgreementWithMessage>(self.conn).optional().map_err(storage_error)?;
+        found.map(agreement).transpose()
     }
 
     fn find_by_slug(&mut self, slug: &str) -> Result<Option<CustomerAgreement>, Error> {
         let query = with_message().filter(customer_agreement::enterprise_customer_slug.eq(slug));
-        let found = query.first::<Found>(self.conn).optional().map_err(storage_error)?;
-        Ok(found.map(agreement))
+        let found = query.first::<AgreementWithMessage>(self.conn).optional().map_err(storage_error)?;
+        found.map(agreement).transpose()
     }
 
     fn list(&mut self, filter: &AgreementFilter, limit_offset: LimitOffset) -> Result<Vec<CustomerAgreement>, Error> {
         let query = matching!(in_order(), filter).offset(limit_offset.offset.max(0)).limit(limit_offset.limit.max(0));
-        let found = query.load::<Found>(self.conn).map_err(storage_error)?;
-        Ok(found.into_iter().map(agreement).collect())
+        let found = query.load::<AgreementWithMessage>(self.conn).map_err(storage_error)?;
+        found.into_iter().map(agreement).collect()
     }
 
     fn count(&mut self, filter: &AgreementFilter) -> Result<i64, Error> {
@@ -89,7 +83,7 @@ impl AgreementRepository for SqliteUnit<'_> {
             .execute(conn)
             .map_err(storage_error)?;
         let key = serde_json::to_string(&[agreement.id]).map_err(Error::internal)?;
-        record(conn, Table::Agreement, &key, Kind::Added, change)?;
+        record(conn, &CUSTOMER_AGREEMENT, &key, Kind::Added, change)?;
         write_message(conn, agreement, None, &key, change)
     }
 
@@ -103,7 +97,7 @@ impl AgreementRepository for SqliteUnit<'_> {
             return Err(Error::internal(format!("no customer agreement {} to write", agreement.id)));
         }
         let key = serde_json::to_string(&[agreement.id]).map_err(Error::internal)?;
-        record(conn, Table::Agreement, &key, Kind::Changed, change)?;
+        record(conn, &CUSTOMER_AGREEMENT, &key, Kind::Changed, change)?;
         let before = expiration_message::table
             .find(SqlUuid(agreement.id.0))
             .select(MessageRow::as_select())
@@ -128,14 +122,14 @@ fn write_message(
         (Some(before), Some(after)) if before == after => Ok(()),
         (None, Some(after)) => {
             diesel::insert_into(expiration_message::table).values(after).execute(conn).map_err(storage_error)?;
-            record(conn, Table::ExpirationMessage, key, Kind::Added, change)
+            record(conn, &EXPIRATION_MESSAGE, key, Kind::Added, change)
         }
         (Some(_), Some(after)) => {
             diesel::update(row).set(after).execute(conn).map_err(storage_error)?;
-            record(conn, Table::ExpirationMessage, key, Kind::Changed, change)
+            record(conn, &EXPIRATION_MESSAGE, key, Kind::Changed, change)
         }
         (Some(_), None) => {
-            record(conn, Table::ExpirationMessage, key, Kind::Deleted, change)?;
+            record(conn, &EXPIRATION_MESSAGE, key, Kind::Deleted, change)?;
             diesel::delete(row).execute(conn).map_err(storage_error)?;
             Ok(())
         }

@@ -3,74 +3,19 @@
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::sql_query;
-use diesel::sql_types::{BigInt, Bool, Integer, Text};
+use diesel::sql_types::{BigInt, Bool, Text};
 use license_manager_domain::model::NotificationKind;
 use license_manager_domain::ports::{DueRenewal, DueWorkRepository, PlanEnd, Unlinking};
 use license_manager_domain::{
-    AgreementId, CatalogId, CustomerId, Email, Error, License, LicenseId, PlanId, PlanTypeId, RenewalId,
+    AgreementId, CatalogId, CustomerId, Email, Error, License, LicenseId, PlanId, PlanTypeId,
 };
 
 use super::SqliteUnit;
 use super::error::storage_error;
-use super::rows::{IdRow, LicenseRow, licenses};
-use super::types::{SqlMoment, SqlUuid};
-
-#[derive(QueryableByName)]
-struct RenewalRow {
-    #[diesel(sql_type = BigInt)]
-    id: i64,
-    #[diesel(sql_type = Text)]
-    prior_plan: SqlUuid,
-}
-
-#[derive(QueryableByName)]
-struct NumberRow {
-    #[diesel(sql_type = BigInt)]
-    number: i64,
-}
-
-#[derive(QueryableByName)]
-struct EndRow {
-    #[diesel(sql_type = Text)]
-    uuid: SqlUuid,
-    #[diesel(sql_type = Text)]
-    customer: SqlUuid,
-    #[diesel(sql_type = BigInt)]
-    expiration_date: SqlMoment,
-    #[diesel(sql_type = Bool)]
-    expiration_processed: bool,
-    #[diesel(sql_type = Bool)]
-    has_renewal: bool,
-}
-
-#[derive(QueryableByName)]
-struct LearnerRow {
-    #[diesel(sql_type = Text)]
-    uuid: SqlUuid,
-    #[diesel(sql_type = Text)]
-    user_email: String,
-}
-
-#[derive(QueryableByName)]
-struct SinceRow {
-    #[diesel(sql_type = Text)]
-    uuid: SqlUuid,
-    #[diesel(sql_type = BigInt)]
-    since: SqlMoment,
-}
-
-#[derive(QueryableByName)]
-struct CatalogRow {
-    #[diesel(sql_type = Text)]
-    catalog: SqlUuid,
-    #[diesel(sql_type = Integer)]
-    plan_type: i32,
-}
-
-/// Every uuid follows the empty text.
-fn following(after: Option<LicenseId>) -> String {
-    after.map(|id| id.to_string()).unwrap_or_default()
-}
+use crate::rows::due_work::{CatalogRow, DueRenewalRow, LearnerRow, PlanEndRow, SinceRow};
+use crate::rows::licenses::{LicenseRow, licenses};
+use crate::rows::{IdRow, NumberRow, following};
+use crate::sql_types::{SqlTimestamp, SqlUuid};
 
 impl DueWorkRepository for SqliteUnit<'_> {
     fn renewals(&mut self, from: DateTime<Utc>, to: DateTime<Utc>) -> Result<Vec<DueRenewal>, Error> {
@@ -79,11 +24,10 @@ impl DueWorkRepository for SqliteUnit<'_> {
              WHERE NOT processed AND NOT exempt_from_batch_processing AND effective_date BETWEEN ?1 AND ?2
              ORDER BY effective_date, id",
         )
-        .bind::<BigInt, _>(SqlMoment(from))
-        .bind::<BigInt, _>(SqlMoment(to));
-        let rows = query.load::<RenewalRow>(self.conn).map_err(storage_error)?;
-        let due = |row: RenewalRow| DueRenewal { renewal: RenewalId(row.id), prior_plan: PlanId(row.prior_plan.0) };
-        Ok(rows.into_iter().map(due).collect())
+        .bind::<SqlTimestamp, _>(from)
+        .bind::<SqlTimestamp, _>(to);
+        let rows = query.load::<DueRenewalRow>(self.conn).map_err(storage_error)?;
+        Ok(rows.into_iter().map(DueRenewal::from).collect())
     }
 
     fn count_renewals_before(&mut self, moment: DateTime<Utc>) -> Result<i64, Error> {
@@ -91,7 +35,7 @@ impl DueWorkRepository for SqliteUnit<'_> {
             "SELECT count(*) AS number FROM subscription_plan_renewal
              WHERE NOT processed AND NOT exempt_from_batch_processing AND effective_date < ?1",
         )
-        .bind::<BigInt, _>(SqlMoment(moment));
+        .bind::<SqlTimestamp, _>(moment);
         Ok(query.get_result::<NumberRow>(self.conn).map_err(storage_error)?.number)
     }
 
@@ -107,11 +51,11 @@ impl DueWorkRepository for SqliteUnit<'_> {
                  AND NOT EXISTS (SELECT 1 FROM subscription_plan_renewal WHERE prior_subscription_plan_uuid = plan.uuid)
              ORDER BY expiration_date, uuid",
         )
-        .bind::<BigInt, _>(SqlMoment(from))
-        .bind::<BigInt, _>(SqlMoment(to))
+        .bind::<SqlTimestamp, _>(from)
+        .bind::<SqlTimestamp, _>(to)
         .bind::<Bool, _>(processed_too);
         let rows = query.load::<IdRow>(self.conn).map_err(storage_error)?;
-        Ok(rows.into_iter().map(|row| PlanId(row.uuid.0)).collect())
+        Ok(rows.into_iter().map(|row| PlanId(row.uuid)).collect())
     }
 
     fn plan_ends(&mut self, plans: &[PlanId]) -> Result<Vec<PlanEnd>, Error> {
@@ -126,15 +70,8 @@ impl DueWorkRepository for SqliteUnit<'_> {
              ORDER BY plan.uuid",
         )
         .bind::<Text, _>(serde_json::to_string(plans).map_err(Error::internal)?);
-        let rows = query.load::<EndRow>(self.conn).map_err(storage_error)?;
-        let end = |row: EndRow| PlanEnd {
-            plan: PlanId(row.uuid.0),
-            customer: CustomerId(row.customer.0),
-            expiration_date: row.expiration_date.0,
-            expiration_processed: row.expiration_processed,
-            has_renewal: row.has_renewal,
-        };
-        Ok(rows.into_iter().map(end).collect())
+        let rows = query.load::<PlanEndRow>(self.conn).map_err(storage_error)?;
+        Ok(rows.into_iter().map(PlanEnd::from).collect())
     }
 
     fn live_licenses_after(
@@ -151,9 +88,9 @@ impl DueWorkRepository for SqliteUnit<'_> {
                  AND (renewed_to_uuid IS NULL OR NOT ?2) AND uuid > ?3
              ORDER BY uuid LIMIT ?4",
         )
-        .bind::<Text, _>(SqlUuid(plan.0))
+        .bind::<SqlUuid, _>(plan.0)
         .bind::<Bool, _>(unrenewed_only)
-        .bind::<Text, _>(following(after))
+        .bind::<SqlUuid, _>(following(after))
         .bind::<BigInt, _>(limit.max(0));
         licenses(query.load::<LicenseRow>(self.conn).map_err(storage_error)?)
     }
@@ -165,10 +102,10 @@ impl DueWorkRepository for SqliteUnit<'_> {
              WHERE agreement.enterprise_customer_uuid = ?1 AND plan.expiration_processed AND plan.expiration_date < ?2
              ORDER BY plan.uuid",
         )
-        .bind::<Text, _>(SqlUuid(customer.0))
-        .bind::<BigInt, _>(SqlMoment(before));
+        .bind::<SqlUuid, _>(customer.0)
+        .bind::<SqlTimestamp, _>(before);
         let rows = query.load::<IdRow>(self.conn).map_err(storage_error)?;
-        Ok(rows.into_iter().map(|row| PlanId(row.uuid.0)).collect())
+        Ok(rows.into_iter().map(|row| PlanId(row.uuid)).collect())
     }
 
     fn licenses_to_unlink(
@@ -202,21 +139,21 @@ impl DueWorkRepository for SqliteUnit<'_> {
             stays("other.user_email = license.user_email"),
             stays("other.lms_user_id = license.lms_user_id")
         ))
-        .bind::<Text, _>(SqlUuid(plan.0))
+        .bind::<SqlUuid, _>(plan.0)
         .bind::<Text, _>(unlinking.event_name)
-        .bind::<Text, _>(SqlUuid(unlinking.customer.0))
-        .bind::<BigInt, _>(SqlMoment(unlinking.now))
-        .bind::<Text, _>(following(after))
+        .bind::<SqlUuid, _>(unlinking.customer.0)
+        .bind::<SqlTimestamp, _>(unlinking.now)
+        .bind::<SqlUuid, _>(following(after))
         .bind::<BigInt, _>(limit.max(0));
         let rows = query.load::<LearnerRow>(self.conn).map_err(storage_error)?;
-        Ok(rows.into_iter().map(|row| (LicenseId(row.uuid.0), Email::from_storage(row.user_email))).collect())
+        Ok(rows.into_iter().map(Into::into).collect())
     }
 
     fn auto_scaling_agreements(&mut self) -> Result<Vec<AgreementId>, Error> {
         let query =
             sql_query("SELECT uuid FROM customer_agreement WHERE enable_auto_scaling_of_current_plan ORDER BY uuid");
         let rows = query.load::<IdRow>(self.conn).map_err(storage_error)?;
-        Ok(rows.into_iter().map(|row| AgreementId(row.uuid.0)).collect())
+        Ok(rows.into_iter().map(|row| AgreementId(row.uuid)).collect())
     }
 
     fn auto_applying_plans(
@@ -242,12 +179,12 @@ impl DueWorkRepository for SqliteUnit<'_> {
                                  WHERE subscription_plan_uuid = plan.uuid AND notification_type = ?4)
              ) WHERE since <= ?2 ORDER BY uuid",
         )
-        .bind::<BigInt, _>(SqlMoment(now))
-        .bind::<BigInt, _>(SqlMoment(until))
+        .bind::<SqlTimestamp, _>(now)
+        .bind::<SqlTimestamp, _>(until)
         .bind::<Text, _>(mark)
         .bind::<Text, _>(NotificationKind::PeriodicInformational.as_str());
         let rows = query.load::<SinceRow>(self.conn).map_err(storage_error)?;
-        Ok(rows.into_iter().map(|row| (PlanId(row.uuid.0), row.since.0)).collect())
+        Ok(rows.into_iter().map(Into::into).collect())
     }
 
     fn licenses_activated_before(
@@ -267,10 +204,10 @@ impl DueWorkRepository for SqliteUnit<'_> {
                                  WHERE license_uuid = license.uuid AND event_name = ?3)
              ORDER BY license.uuid LIMIT ?5",
         )
-        .bind::<Text, _>(SqlUuid(agreement.0))
-        .bind::<BigInt, _>(SqlMoment(before))
+        .bind::<SqlUuid, _>(agreement.0)
+        .bind::<SqlTimestamp, _>(before)
         .bind::<Text, _>(event_name)
-        .bind::<Text, _>(following(after))
+        .bind::<SqlUuid, _>(following(after))
         .bind::<BigInt, _>(limit.max(0));
         licenses(query.load::<LicenseRow>(self.conn).map_err(storage_error)?)
     }
@@ -282,8 +219,8 @@ impl DueWorkRepository for SqliteUnit<'_> {
              WHERE plan.expiration_date > ?1 AND NOT plan.for_internal_use_only
              ORDER BY catalog, plan_type",
         )
-        .bind::<BigInt, _>(SqlMoment(now));
+        .bind::<SqlTimestamp, _>(now);
         let rows = query.load::<CatalogRow>(self.conn).map_err(storage_error)?;
-        Ok(rows.into_iter().map(|row| (CatalogId(row.catalog.0), PlanTypeId(row.plan_type))).collect())
+        Ok(rows.into_iter().map(Into::into).collect())
     }
 }

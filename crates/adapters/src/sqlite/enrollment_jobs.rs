@@ -2,85 +2,29 @@
 
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable, Text};
-use license_manager_domain::model::{EnrollmentJob, EnrollmentNumbers, EnrollmentStage};
+use license_manager_domain::model::EnrollmentJob;
 use license_manager_domain::ports::EnrollmentJobRepository;
-use license_manager_domain::{CustomerId, Email, EnrollmentJobId, Error, LicenseId, LmsUserId};
+use license_manager_domain::{Email, EnrollmentJobId, Error};
 
 use super::SqliteUnit;
 use super::error::storage_error;
-use super::schema::bulk_enrollment_job;
-use super::types::{SqlMoment, SqlUuid};
-
-#[derive(Queryable, Selectable, QueryableByName, Insertable)]
-#[diesel(table_name = bulk_enrollment_job)]
-#[diesel(check_for_backend(diesel::sqlite::Sqlite))]
-struct Row {
-    uuid: SqlUuid,
-    enterprise_customer_uuid: SqlUuid,
-    lms_user_id: Option<i64>,
-    parameters: String,
-    created: SqlMoment,
-    modified: SqlMoment,
-    stage: String,
-    enrolled_until: Option<SqlUuid>,
-    successes: i64,
-    pending: i64,
-    failures: i64,
-}
-
-/// A job with what came of it.
-#[derive(QueryableByName)]
-struct NamingRow {
-    #[diesel(embed)]
-    job: Row,
-    #[diesel(sql_type = Nullable<Text>)]
-    results: Option<String>,
-}
-
-fn row(job: &EnrollmentJob) -> Result<Row, Error> {
-    Ok(Row {
-        uuid: SqlUuid(job.id.0),
-        enterprise_customer_uuid: SqlUuid(job.customer.0),
-        lms_user_id: job.lms_user_id.map(|id| id.0),
-        parameters: serde_json::to_string(&job.enrollment).map_err(Error::internal)?,
-        created: SqlMoment(job.created),
-        modified: SqlMoment(job.modified),
-        stage: job.stage.as_str().to_owned(),
-        enrolled_until: job.stage.until().map(|license| SqlUuid(license.0)),
-        successes: job.numbers.successes,
-        pending: job.numbers.pending,
-        failures: job.numbers.failures,
-    })
-}
-
-fn job(row: Row) -> Result<EnrollmentJob, Error> {
-    // The cause is not told: it may quote an address.
-    let enrollment = serde_json::from_str(&row.parameters)
-        .map_err(|_| Error::internal(format!("the parameters of bulk enrollment {} cannot be read", row.uuid.0)))?;
-    let stage = EnrollmentStage::from_storage(&row.stage, row.enrolled_until.map(|license| LicenseId(license.0)))
-        .ok_or_else(|| Error::internal(format!("bulk enrollment {} is in an unknown stage", row.uuid.0)))?;
-    Ok(EnrollmentJob {
-        id: EnrollmentJobId(row.uuid.0),
-        customer: CustomerId(row.enterprise_customer_uuid.0),
-        lms_user_id: row.lms_user_id.map(LmsUserId),
-        enrollment,
-        stage,
-        numbers: EnrollmentNumbers { successes: row.successes, pending: row.pending, failures: row.failures },
-        created: row.created.0,
-        modified: row.modified.0,
-    })
-}
+use crate::rows::enrollment_jobs::{EnrollmentJobRow, NamingRow};
+use crate::schema::bulk_enrollment_job;
+use crate::sql_types::{SqlTimestamp, SqlUuid};
 
 impl EnrollmentJobRepository for SqliteUnit<'_> {
     fn add(&mut self, job: &EnrollmentJob) -> Result<(), Error> {
         let conn = self.written()?;
-        diesel::insert_into(bulk_enrollment_job::table).values(row(job)?).execute(conn).map_err(storage_error)?;
+        diesel::insert_into(bulk_enrollment_job::table)
+            .values(EnrollmentJobRow::try_from(job)?)
+            .execute(conn)
+            .map_err(storage_error)?;
         Ok(())
     }
 
     fn find(&mut self, id: EnrollmentJobId) -> Result<Option<EnrollmentJob>, Error> {
-        let query = bulk_enrollment_job::table.find(SqlUuid(id.0)).select(Row::as_select());
-        query.first(self.conn).optional().map_err(storage_error)?.map(job).transpose()
+        let query = bulk_enrollment_job::table.find(SqlUuid(id.0)).select(EnrollmentJobRow::as_select());
+        query.first(self.conn).optional().map_err(storage_error)?.map(EnrollmentJob::try_from).transpose()
     }
 
     fn lock(&mut self, id: EnrollmentJobId) -> Result<Option<EnrollmentJob>, Error> {
@@ -95,20 +39,20 @@ impl EnrollmentJobRepository for SqliteUnit<'_> {
     }
 
     fn advance(&mut self, job: &EnrollmentJob, lines: &str) -> Result<(), Error> {
-        let row = row(job)?;
+        let row = EnrollmentJobRow::try_from(job)?;
         let written = diesel::sql_query(
             "UPDATE bulk_enrollment_job
              SET stage = ?2, enrolled_until = ?3, successes = ?4, pending = ?5, failures = ?6, modified = ?7,
                  results = CASE WHEN ?8 = '' THEN results ELSE coalesce(results, '') || ?8 END
              WHERE uuid = ?1",
         )
-        .bind::<Text, _>(row.uuid)
+        .bind::<SqlUuid, _>(row.uuid)
         .bind::<Text, _>(row.stage)
-        .bind::<Nullable<Text>, _>(row.enrolled_until)
+        .bind::<Nullable<SqlUuid>, _>(row.enrolled_until)
         .bind::<BigInt, _>(row.successes)
         .bind::<BigInt, _>(row.pending)
         .bind::<BigInt, _>(row.failures)
-        .bind::<BigInt, _>(row.modified)
+        .bind::<SqlTimestamp, _>(row.modified)
         .bind::<Text, _>(lines)
         .execute(self.written()?)
         .map_err(storage_error)?;
@@ -127,12 +71,12 @@ impl EnrollmentJobRepository for SqliteUnit<'_> {
         .bind::<Text, _>(serde_json::to_string(&named).map_err(Error::internal)?)
         .load(self.written()?)
         .map_err(storage_error)?;
-        rows.into_iter().map(|row| Ok((job(row.job)?, row.results))).collect()
+        rows.into_iter().map(|row| Ok((row.job.try_into()?, row.results))).collect()
     }
 
     fn save(&mut self, jobs: &[(EnrollmentJob, Option<String>)]) -> Result<(), Error> {
         let input = jobs.iter().map(|(job, results)| {
-            let row = row(job)?;
+            let row = EnrollmentJobRow::try_from(job)?;
             Ok((job.id, row.parameters, results, job.modified.timestamp_micros()))
         });
         let input: Vec<_> = input.collect::<Result<_, Error>>()?;

@@ -2,52 +2,28 @@
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Nullable, Text};
-use license_manager_domain::history::{ChangeKind, EntityRef, Row, Version};
+use diesel::sql_types::{BigInt, Text};
+use license_manager_domain::history::{EntityRef, Version};
 use license_manager_domain::ports::{HistoryRepository, LimitOffset};
 use license_manager_domain::{Error, LicenseId, PlanId};
 
 use super::SqliteUnit;
 use super::error::storage_error;
-use super::recording::Table;
-use super::types::{SqlMoment, SqlUuid};
-
-#[derive(QueryableByName)]
-struct VersionRow {
-    #[diesel(sql_type = BigInt)]
-    history_id: i64,
-    #[diesel(sql_type = BigInt)]
-    history_date: SqlMoment,
-    #[diesel(sql_type = Nullable<Text>)]
-    history_user: Option<String>,
-    #[diesel(sql_type = Text)]
-    history_type: String,
-    #[diesel(sql_type = Nullable<Text>)]
-    history_change_reason: Option<String>,
-    #[diesel(sql_type = Text)]
-    row_json: String,
-}
-
-#[derive(QueryableByName)]
-struct Count {
-    #[diesel(sql_type = BigInt)]
-    number: i64,
-}
-
-#[derive(QueryableByName)]
-struct Found {
-    #[diesel(sql_type = Text)]
-    uuid: SqlUuid,
-}
+use crate::rows::history::{VersionRow, version};
+use crate::rows::{IdRow, NumberRow};
+use crate::schema::{
+    CUSTOMER_AGREEMENT, LICENSE, PRODUCT, SUBSCRIPTION_PLAN, SUBSCRIPTION_PLAN_RENEWAL, TableWithHistory,
+};
+use crate::sql_types::{SqlTimestamp, SqlUuid};
 
 /// Where a row's history is: the table, and the row's key as a JSON array.
-fn place(of: EntityRef) -> Result<(Table, String), Error> {
+fn place(of: EntityRef) -> Result<(&'static TableWithHistory, String), Error> {
     let (table, key) = match of {
-        EntityRef::Agreement(id) => (Table::Agreement, serde_json::to_string(&[id])),
-        EntityRef::Plan(id) => (Table::Plan, serde_json::to_string(&[id])),
-        EntityRef::License(id) => (Table::License, serde_json::to_string(&[id])),
-        EntityRef::Product(id) => (Table::Product, serde_json::to_string(&[id])),
-        EntityRef::Renewal(id) => (Table::Renewal, serde_json::to_string(&[id])),
+        EntityRef::Agreement(id) => (&CUSTOMER_AGREEMENT, serde_json::to_string(&[id])),
+        EntityRef::Plan(id) => (&SUBSCRIPTION_PLAN, serde_json::to_string(&[id])),
+        EntityRef::License(id) => (&LICENSE, serde_json::to_string(&[id])),
+        EntityRef::Product(id) => (&PRODUCT, serde_json::to_string(&[id])),
+        EntityRef::Renewal(id) => (&SUBSCRIPTION_PLAN_RENEWAL, serde_json::to_string(&[id])),
     };
     Ok((table, key.map_err(Error::internal)?))
 }
@@ -62,24 +38,10 @@ fn columns(of: EntityRef) -> String {
     )
 }
 
-fn version(of: EntityRef, row: VersionRow) -> Result<Version, Error> {
-    let json = serde_json::from_str(&row.row_json).map_err(Error::internal)?;
-    let unreadable =
-        |field| Error::internal(format!("{} version {}: {field} cannot be read", of.entity(), row.history_id));
-    Ok(Version {
-        number: row.history_id,
-        at: row.history_date.0,
-        by: row.history_user,
-        kind: ChangeKind::from_name(&row.history_type).ok_or_else(|| unreadable("history_type"))?,
-        reason: row.history_change_reason,
-        row: Row::read(of.fields(), &json).map_err(unreadable)?,
-    })
-}
-
 impl SqliteUnit<'_> {
     /// The newest version of each key at a moment, in the order of the keys.
     fn versions_as_of(&mut self, of: EntityRef, keys: &str, at: DateTime<Utc>) -> Result<Vec<Version>, Error> {
-        let (table, key) = place(of)?.0.name_and_key();
+        let TableWithHistory { name: table, key, .. } = place(of)?.0;
         let rows: Vec<VersionRow> = diesel::sql_query(format!(
             "SELECT {} FROM {table}_history WHERE history_id IN (
                  SELECT (SELECT max(history_id) FROM {table}_history
@@ -89,7 +51,7 @@ impl SqliteUnit<'_> {
             columns(of)
         ))
         .bind::<Text, _>(keys)
-        .bind::<BigInt, _>(SqlMoment(at))
+        .bind::<SqlTimestamp, _>(at)
         .load(self.conn)
         .map_err(storage_error)?;
         rows.into_iter().map(|row| version(of, row)).collect()
@@ -98,8 +60,7 @@ impl SqliteUnit<'_> {
 
 impl HistoryRepository for SqliteUnit<'_> {
     fn versions(&mut self, of: EntityRef, limit_offset: LimitOffset) -> Result<Vec<Version>, Error> {
-        let (table, id) = place(of)?;
-        let (table, key) = table.name_and_key();
+        let (TableWithHistory { name: table, key, .. }, id) = place(of)?;
         let rows: Vec<VersionRow> = diesel::sql_query(format!(
             "SELECT {} FROM {table}_history WHERE {key} = ?1 ->> 0
              ORDER BY history_id DESC LIMIT ?2 OFFSET ?3",
@@ -114,9 +75,8 @@ impl HistoryRepository for SqliteUnit<'_> {
     }
 
     fn count(&mut self, of: EntityRef) -> Result<i64, Error> {
-        let (table, id) = place(of)?;
-        let (table, key) = table.name_and_key();
-        let count: Count =
+        let (TableWithHistory { name: table, key, .. }, id) = place(of)?;
+        let count: NumberRow =
             diesel::sql_query(format!("SELECT count(*) AS number FROM {table}_history WHERE {key} = ?1 ->> 0"))
                 .bind::<Text, _>(id)
                 .get_result(self.conn)
@@ -136,16 +96,16 @@ impl HistoryRepository for SqliteUnit<'_> {
     }
 
     fn licenses_written_after(&mut self, plan: PlanId, at: DateTime<Utc>) -> Result<Vec<LicenseId>, Error> {
-        let found: Vec<Found> = diesel::sql_query(
+        let found: Vec<IdRow> = diesel::sql_query(
             "SELECT uuid FROM license
              WHERE subscription_plan_uuid = ?1 AND EXISTS (
                  SELECT 1 FROM license_history AS later WHERE later.uuid = license.uuid AND later.history_date > ?2)
              ORDER BY uuid",
         )
-        .bind::<Text, _>(SqlUuid(plan.0))
-        .bind::<BigInt, _>(SqlMoment(at))
+        .bind::<SqlUuid, _>(plan.0)
+        .bind::<SqlTimestamp, _>(at)
         .load(self.conn)
         .map_err(storage_error)?;
-        Ok(found.into_iter().map(|found| LicenseId(found.uuid.0)).collect())
+        Ok(found.into_iter().map(|found| LicenseId(found.uuid)).collect())
     }
 }

@@ -10,19 +10,9 @@ use uuid::Uuid;
 
 use super::SqliteUnit;
 use super::error::storage_error;
-use super::schema::idempotency_key::{self as table, dsl};
-use super::types::{SqlMoment, SqlUuid};
-
-type Row = (Vec<u8>, SqlUuid, SqlMoment, SqlMoment, Option<i32>, Option<String>, Option<Vec<u8>>);
-
-fn first_request(row: Row) -> Result<FirstRequest, Error> {
-    let (fingerprint, owner, created, lease_until, status, content_type, body) = row;
-    let fingerprint =
-        <[u8; 32]>::try_from(fingerprint).map_err(|_| Error::internal("a fingerprint of another length"))?;
-    let status = status.map(u16::try_from).transpose().map_err(Error::internal)?;
-    let answer = status.map(|status| StoredAnswer { status, content_type, body });
-    Ok(FirstRequest { fingerprint, owner: owner.0, created: created.0, lease_until: lease_until.0, answer })
-}
+use crate::rows::idempotency::FirstRequestRow;
+use crate::schema::idempotency_key::{self as table, dsl};
+use crate::sql_types::{SqlTimestamp, SqlUuid};
 
 /// The owner's request, unanswered.
 macro_rules! claimed {
@@ -45,26 +35,18 @@ impl IdempotencyRepository for SqliteUnit<'_> {
         let conn = self.written()?;
         let row = dsl::idempotency_key.find((&key.username, &key.key, &key.operation));
         let standing = row
-            .select((
-                table::fingerprint,
-                table::owner,
-                table::created,
-                table::lease_until,
-                table::status,
-                table::content_type,
-                table::body,
-            ))
+            .select(FirstRequestRow::as_select())
             .filter(
                 table::status
                     .is_not_null()
-                    .and(table::created.gt(SqlMoment(expired)))
-                    .or(table::status.is_null().and(table::lease_until.gt(SqlMoment(request.created)))),
+                    .and(table::created.gt(SqlTimestamp(expired)))
+                    .or(table::status.is_null().and(table::lease_until.gt(SqlTimestamp(request.created)))),
             )
             .get_result(conn)
             .optional()
             .map_err(storage_error)?;
         if let Some(standing) = standing {
-            return first_request(standing).map(Some);
+            return FirstRequest::try_from(standing).map(Some);
         }
         diesel::replace_into(dsl::idempotency_key)
             .values((
@@ -73,8 +55,8 @@ impl IdempotencyRepository for SqliteUnit<'_> {
                 table::operation.eq(&key.operation),
                 table::fingerprint.eq(request.fingerprint.as_slice()),
                 table::owner.eq(SqlUuid(request.owner)),
-                table::created.eq(SqlMoment(request.created)),
-                table::lease_until.eq(SqlMoment(request.lease_until)),
+                table::created.eq(SqlTimestamp(request.created)),
+                table::lease_until.eq(SqlTimestamp(request.lease_until)),
             ))
             .execute(conn)
             .map_err(storage_error)?;
@@ -83,7 +65,7 @@ impl IdempotencyRepository for SqliteUnit<'_> {
 
     fn renew(&mut self, key: &IdempotencyKey, owner: Uuid, lease_until: DateTime<Utc>) -> Result<bool, Error> {
         let renewed = diesel::update(claimed!(key, owner))
-            .set(table::lease_until.eq(SqlMoment(lease_until)))
+            .set(table::lease_until.eq(SqlTimestamp(lease_until)))
             .execute(self.written()?)
             .map_err(storage_error)?;
         Ok(renewed == 1)
@@ -92,7 +74,7 @@ impl IdempotencyRepository for SqliteUnit<'_> {
     fn complete(&mut self, key: &IdempotencyKey, owner: Uuid, answer: &StoredAnswer) -> Result<bool, Error> {
         let completed = diesel::update(claimed!(key, owner))
             .set((
-                table::status.eq(Some(i32::from(answer.status))),
+                table::status.eq(Some(i16::try_from(answer.status).map_err(Error::internal)?)),
                 table::content_type.eq(answer.content_type.as_deref()),
                 table::body.eq(answer.body.as_deref()),
             ))
@@ -111,7 +93,7 @@ impl IdempotencyRepository for SqliteUnit<'_> {
             "DELETE FROM idempotency_key WHERE rowid IN
                  (SELECT rowid FROM idempotency_key WHERE created <= ?1 ORDER BY created LIMIT ?2)",
         )
-        .bind::<BigInt, _>(SqlMoment(expired))
+        .bind::<SqlTimestamp, _>(expired)
         .bind::<BigInt, _>(limit)
         .execute(self.written()?)
         .map_err(storage_error)

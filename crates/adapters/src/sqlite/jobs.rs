@@ -12,21 +12,14 @@ use license_manager_domain::{Error, PlanId};
 
 use super::SqliteUnit;
 use super::error::storage_error;
-use super::schema::plan_job;
-use super::types::{SqlMoment, SqlUuid};
-
-type JobRow = (SqlUuid, String, Option<String>, SqlMoment);
+use crate::rows::jobs::JobRow;
+use crate::schema::plan_job;
+use crate::sql_types::{SqlTimestamp, SqlUuid};
 
 impl JobRepository for SqliteUnit<'_> {
     fn add(&mut self, job: &Job) -> Result<(), Error> {
         diesel::insert_into(plan_job::table)
-            .values((
-                plan_job::subscription_plan_uuid.eq(SqlUuid(job.plan.0)),
-                plan_job::kind.eq(job.kind.as_str()),
-                plan_job::requested_by.eq(job.requested_by.as_deref()),
-                plan_job::requested_at.eq(SqlMoment(job.requested_at)),
-                plan_job::not_before.eq(SqlMoment(job.requested_at)),
-            ))
+            .values((JobRow::from(job), plan_job::not_before.eq(SqlTimestamp(job.requested_at))))
             .on_conflict((plan_job::subscription_plan_uuid, plan_job::kind))
             .do_update()
             .set((
@@ -41,18 +34,18 @@ impl JobRepository for SqliteUnit<'_> {
     // Whoever writes has the file to itself; so nobody else works on a job now.
     fn claim(&mut self, now: DateTime<Utc>) -> Result<Option<Job>, Error> {
         let oldest = plan_job::table
-            .select((plan_job::subscription_plan_uuid, plan_job::kind, plan_job::requested_by, plan_job::requested_at))
-            .filter(plan_job::not_before.le(SqlMoment(now)))
+            .select(JobRow::as_select())
+            .filter(plan_job::not_before.le(SqlTimestamp(now)))
             .order((plan_job::not_before, plan_job::subscription_plan_uuid, plan_job::kind))
             .first::<JobRow>(self.written()?)
             .optional()
             .map_err(storage_error)?;
-        oldest.map(job).transpose()
+        oldest.map(Job::try_from).transpose()
     }
 
     fn postpone(&mut self, plan: PlanId, kind: JobKind, until: DateTime<Utc>) -> Result<(), Error> {
         diesel::update(plan_job::table.find((SqlUuid(plan.0), kind.as_str())))
-            .set(plan_job::not_before.eq(SqlMoment(until)))
+            .set(plan_job::not_before.eq(SqlTimestamp(until)))
             .execute(self.written()?)
             .map_err(storage_error)?;
         Ok(())
@@ -72,13 +65,4 @@ impl JobRepository for SqliteUnit<'_> {
         counts.extend(counted.into_iter().filter_map(|(kind, count)| Some((JobKind::from_name(&kind)?, count))));
         Ok(counts)
     }
-}
-
-fn job((plan, kind, requested_by, requested_at): JobRow) -> Result<Job, Error> {
-    Ok(Job {
-        plan: PlanId(plan.0),
-        kind: JobKind::from_name(&kind).ok_or_else(|| Error::internal(format!("unknown kind of job: {kind}")))?,
-        requested_by,
-        requested_at: requested_at.0,
-    })
 }

@@ -17,13 +17,16 @@ use license_manager_domain::ports::{
 use license_manager_domain::{
     ActivationKey, AgreementId, Email, Error, License, LicenseCounts, LicenseId, LicenseStatus, PlanDetails, PlanId,
 };
+use uuid::Uuid;
 
 use super::SqliteUnit;
 use super::error::storage_error;
 use super::json::in_json;
-use super::rows::{DetailsRow, LicenseRow, PlanRow, details, licenses};
-use super::schema::{customer_agreement, license, plan_type, product, subscription_plan};
-use super::types::{SqlMoment, SqlUuid};
+use crate::rows::following;
+use crate::rows::licenses::{LicenseRow, add_to, licenses};
+use crate::rows::plans::{PlanDetailsRow, PlanRow, plan_details};
+use crate::schema::{customer_agreement, license, plan_type, product, subscription_plan};
+use crate::sql_types::{SqlTimestamp, SqlUuid};
 
 /// The condition of the index license_one_live_per_email, in its words: SQLite uses the index only where it reads them.
 const LIVE: &str = "license.status IN ('assigned', 'activated')";
@@ -52,7 +55,7 @@ pub(super) fn filtered(mut condition: Condition, filter: &LicenseFilter) -> Cond
         condition = Box::new(condition.and(contains_all.nullable()));
     }
     if let Some(moment) = filter.assigned_until {
-        condition = Box::new(condition.and(license::assigned_date.le(SqlMoment(moment))));
+        condition = Box::new(condition.and(license::assigned_date.le(SqlTimestamp(moment))));
     }
     if filter.hide_retired {
         let kept = license::status.ne(LicenseStatus::Revoked.as_str()).or(license::user_email.is_not_null());
@@ -76,18 +79,6 @@ fn order_terms(order: &[LicenseOrder]) -> String {
     terms + "license.uuid"
 }
 
-fn tally(counts: &mut LicenseCounts, status: &str, number: i64) -> Result<(), Error> {
-    match LicenseStatus::from_name(status) {
-        Some(LicenseStatus::Activated) => counts.activated = number,
-        Some(LicenseStatus::Assigned) => counts.assigned = number,
-        Some(LicenseStatus::Revoked) => counts.revoked = number,
-        Some(LicenseStatus::Unassigned) => counts.unassigned = number,
-        None => return Err(Error::internal(format!("unknown status of licenses: {status}"))),
-    }
-    Ok(())
-}
-
-/// Licenses with their plans, in the order of the licenses' ids.
 #[diesel::dsl::auto_type]
 pub(super) fn with_plans() -> _ {
     let license: diesel::dsl::AsSelect<LicenseRow, Sqlite> = LicenseRow::as_select();
@@ -151,14 +142,14 @@ impl LicenseRepository for SqliteUnit<'_> {
             .map_err(storage_error)?;
         let mut counts = LicenseCounts::default();
         for (status, number) in rows {
-            tally(&mut counts, &status, number)?;
+            add_to(&mut counts, &status, number)?;
         }
         Ok(counts)
     }
 
     fn counts(&mut self, plans: &[PlanId]) -> Result<HashMap<PlanId, LicenseCounts>, Error> {
         let plans = serde_json::to_string(plans).map_err(Error::internal)?;
-        let rows: Vec<(SqlUuid, String, i64)> = license::table
+        let rows: Vec<(Uuid, String, i64)> = license::table
             .filter(in_json(license::subscription_plan_uuid, plans))
             .group_by((license::subscription_plan_uuid, license::status))
             .select((license::subscription_plan_uuid, license::status, diesel::dsl::count_star()))
@@ -166,22 +157,20 @@ impl LicenseRepository for SqliteUnit<'_> {
             .map_err(storage_error)?;
         let mut counts: HashMap<PlanId, LicenseCounts> = HashMap::new();
         for (plan, status, number) in rows {
-            tally(counts.entry(PlanId(plan.0)).or_default(), &status, number)?;
+            add_to(counts.entry(PlanId(plan)).or_default(), &status, number)?;
         }
         Ok(counts)
     }
 
     fn handed_out_after(&mut self, plan: PlanId, after: Option<LicenseId>, limit: i64) -> Result<Vec<License>, Error> {
-        // Every uuid follows the empty text.
-        let after = after.map(|id| id.to_string()).unwrap_or_default();
         // The condition is that of the index license_handed_out, in its words.
         let rows: Vec<LicenseRow> = diesel::sql_query(
             "SELECT * FROM license
              WHERE subscription_plan_uuid = ?1 AND status <> 'unassigned' AND uuid > ?2
              ORDER BY uuid LIMIT ?3",
         )
-        .bind::<Text, _>(SqlUuid(plan.0))
-        .bind::<Text, _>(after)
+        .bind::<SqlUuid, _>(plan.0)
+        .bind::<SqlUuid, _>(following(after))
         .bind::<BigInt, _>(limit.max(0))
         .load(self.conn)
         .map_err(storage_error)?;
@@ -217,9 +206,9 @@ impl LicenseRepository for SqliteUnit<'_> {
     }
 
     fn of_activation_key(&mut self, key: ActivationKey) -> Result<Vec<(License, PlanDetails)>, Error> {
-        let rows: Vec<(LicenseRow, DetailsRow)> =
+        let rows: Vec<(LicenseRow, PlanDetailsRow)> =
             with_plans().filter(license::activation_key.eq(SqlUuid(key.0))).load(self.conn).map_err(storage_error)?;
-        rows.into_iter().map(|(license, plan)| Ok((license.try_into()?, details(plan)))).collect()
+        rows.into_iter().map(|(license, plan)| Ok((license.try_into()?, plan_details(plan)))).collect()
     }
 
     fn of_ids(&mut self, ids: &[LicenseId]) -> Result<Vec<License>, Error> {
@@ -279,13 +268,10 @@ impl LicenseRepository for SqliteUnit<'_> {
         after: Option<LicenseId>,
         limit: i64,
     ) -> Result<Vec<License>, Error> {
-        // Every uuid follows the empty text.
-        let after = after.map(|id| id.to_string()).unwrap_or_default();
-        let follows = sql::<Bool>("license.uuid > ").bind::<Text, _>(after);
         let rows = license::table
             .filter(matching(plan, filter))
             .filter(sql::<Bool>(LIVE))
-            .filter(follows)
+            .filter(license::uuid.gt(SqlUuid(following(after))))
             .order(license::uuid)
             .limit(limit.max(0))
             .select(LicenseRow::as_select())
@@ -300,12 +286,10 @@ impl LicenseRepository for SqliteUnit<'_> {
         after: Option<LicenseId>,
         limit: i64,
     ) -> Result<Vec<License>, Error> {
-        // Every uuid follows the empty text.
-        let after = after.map(|id| id.to_string()).unwrap_or_default();
         let rows = license::table
             .filter(license::subscription_plan_uuid.eq(SqlUuid(plan.0)))
             .filter(license::status.eq(LicenseStatus::Revoked.as_str()))
-            .filter(sql::<Bool>("license.uuid > ").bind::<Text, _>(after))
+            .filter(license::uuid.gt(SqlUuid(following(after))))
             .order(license::uuid)
             .limit(limit.max(0))
             .select(LicenseRow::as_select())

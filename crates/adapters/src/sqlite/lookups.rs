@@ -10,9 +10,10 @@ use super::SqliteUnit;
 use super::error::storage_error;
 use super::json::in_json;
 use super::licenses::{Condition, filtered, with_plans};
-use super::rows::{DetailsRow, LicenseRow, details, licenses};
-use super::schema::license;
-use super::types::SqlUuid;
+use crate::rows::licenses::{LicenseRow, licenses};
+use crate::rows::plans::{PlanDetailsRow, plan_details};
+use crate::schema::license;
+use crate::sql_types::SqlUuid;
 
 /// The licenses that match.
 fn matching(search: &LicenseSearch) -> Result<Condition, Error> {
@@ -34,20 +35,20 @@ fn matching(search: &LicenseSearch) -> Result<Condition, Error> {
     Ok(filtered(condition, &search.filter))
 }
 
-fn with_plan((license, plan): (LicenseRow, DetailsRow)) -> Result<(License, PlanDetails), Error> {
-    Ok((license.try_into()?, details(plan)))
+fn with_plan((license, plan): (LicenseRow, PlanDetailsRow)) -> Result<(License, PlanDetails), Error> {
+    Ok((license.try_into()?, plan_details(plan)))
 }
 
 impl LookupRepository for SqliteUnit<'_> {
     fn find(&mut self, id: LicenseId) -> Result<Option<(License, PlanDetails)>, Error> {
         let query = with_plans().filter(license::uuid.eq(SqlUuid(id.0)));
-        let row = query.first::<(LicenseRow, DetailsRow)>(self.conn).optional().map_err(storage_error)?;
+        let row = query.first::<(LicenseRow, PlanDetailsRow)>(self.conn).optional().map_err(storage_error)?;
         row.map(with_plan).transpose()
     }
 
     fn of_email(&mut self, email: &Email) -> Result<Vec<(License, PlanDetails)>, Error> {
         let query = with_plans().filter(license::user_email.eq(email.as_str()));
-        let rows = query.load::<(LicenseRow, DetailsRow)>(self.conn).map_err(storage_error)?;
+        let rows = query.load::<(LicenseRow, PlanDetailsRow)>(self.conn).map_err(storage_error)?;
         rows.into_iter().map(with_plan).collect()
     }
 

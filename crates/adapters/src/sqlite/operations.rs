@@ -4,28 +4,28 @@
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::sql_query;
-use diesel::sql_types::{BigInt, Nullable, Text};
+use diesel::sql_types::{Nullable, Text};
 use license_manager_domain::ports::{OperationRepository, Task, TaskClaim};
 use license_manager_domain::{Error, LicenseId, PlanId};
 use uuid::Uuid;
 
 use super::SqliteUnit;
 use super::error::storage_error;
-use super::rows::IdRow;
-use super::types::{SqlMoment, SqlUuid};
+use crate::rows::IdRow;
+use crate::sql_types::{SqlTimestamp, SqlUuid};
 
 #[derive(QueryableByName)]
 struct LeaseRow {
-    #[diesel(sql_type = Text)]
-    owner: SqlUuid,
-    #[diesel(sql_type = BigInt)]
-    until: SqlMoment,
+    #[diesel(sql_type = SqlUuid)]
+    owner: Uuid,
+    #[diesel(sql_type = SqlTimestamp)]
+    until: DateTime<Utc>,
     #[diesel(sql_type = Nullable<Text>)]
     position: Option<String>,
 }
 
 fn sorted(rows: Vec<IdRow>) -> Vec<Uuid> {
-    let mut ids: Vec<Uuid> = rows.into_iter().map(|row| row.uuid.0).collect();
+    let mut ids: Vec<Uuid> = rows.into_iter().map(|row| row.uuid).collect();
     ids.sort_unstable();
     ids
 }
@@ -35,24 +35,24 @@ impl OperationRepository for SqliteUnit<'_> {
         let conn = self.written()?;
         let held = sql_query("SELECT owner, until, position FROM operation_lease WHERE operation = ?1 AND key = ?2")
             .bind::<Text, _>(task.operation)
-            .bind::<Text, _>(SqlUuid(task.key))
+            .bind::<SqlUuid, _>(task.key)
             .get_result::<LeaseRow>(conn)
             .optional()
             .map_err(storage_error)?;
         if let Some(lease) = &held
-            && lease.owner.0 != owner
-            && lease.until.0 > now
+            && lease.owner != owner
+            && lease.until > now
         {
-            return Ok(TaskClaim::HeldUntil(lease.until.0));
+            return Ok(TaskClaim::HeldUntil(lease.until));
         }
         sql_query(
             "INSERT INTO operation_lease (operation, key, owner, until) VALUES (?1, ?2, ?3, ?4)
              ON CONFLICT (operation, key) DO UPDATE SET owner = excluded.owner, until = excluded.until",
         )
         .bind::<Text, _>(task.operation)
-        .bind::<Text, _>(SqlUuid(task.key))
-        .bind::<Text, _>(SqlUuid(owner))
-        .bind::<BigInt, _>(SqlMoment(until))
+        .bind::<SqlUuid, _>(task.key)
+        .bind::<SqlUuid, _>(owner)
+        .bind::<SqlTimestamp, _>(until)
         .execute(conn)
         .map_err(storage_error)?;
         Ok(TaskClaim::Taken(held.and_then(|lease| lease.position)))
@@ -63,9 +63,9 @@ impl OperationRepository for SqliteUnit<'_> {
             "UPDATE operation_lease SET until = ?4, position = ?5 WHERE operation = ?1 AND key = ?2 AND owner = ?3",
         )
         .bind::<Text, _>(task.operation)
-        .bind::<Text, _>(SqlUuid(task.key))
-        .bind::<Text, _>(SqlUuid(owner))
-        .bind::<BigInt, _>(SqlMoment(until))
+        .bind::<SqlUuid, _>(task.key)
+        .bind::<SqlUuid, _>(owner)
+        .bind::<SqlTimestamp, _>(until)
         .bind::<Nullable<Text>, _>(position)
         .execute(self.written()?)
         .map_err(storage_error)?;
@@ -75,9 +75,9 @@ impl OperationRepository for SqliteUnit<'_> {
     fn give_back(&mut self, task: Task, owner: Uuid, now: DateTime<Utc>) -> Result<(), Error> {
         sql_query("UPDATE operation_lease SET until = ?4 WHERE operation = ?1 AND key = ?2 AND owner = ?3")
             .bind::<Text, _>(task.operation)
-            .bind::<Text, _>(SqlUuid(task.key))
-            .bind::<Text, _>(SqlUuid(owner))
-            .bind::<BigInt, _>(SqlMoment(now))
+            .bind::<SqlUuid, _>(task.key)
+            .bind::<SqlUuid, _>(owner)
+            .bind::<SqlTimestamp, _>(now)
             .execute(self.written()?)
             .map_err(storage_error)?;
         Ok(())
@@ -86,8 +86,8 @@ impl OperationRepository for SqliteUnit<'_> {
     fn finish(&mut self, task: Task, owner: Uuid) -> Result<(), Error> {
         sql_query("DELETE FROM operation_lease WHERE operation = ?1 AND key = ?2 AND owner = ?3")
             .bind::<Text, _>(task.operation)
-            .bind::<Text, _>(SqlUuid(task.key))
-            .bind::<Text, _>(SqlUuid(owner))
+            .bind::<SqlUuid, _>(task.key)
+            .bind::<SqlUuid, _>(owner)
             .execute(self.written()?)
             .map_err(storage_error)?;
         Ok(())
@@ -102,7 +102,7 @@ impl OperationRepository for SqliteUnit<'_> {
         )
         .bind::<Text, _>(serde_json::to_string(plans).map_err(Error::internal)?)
         .bind::<Text, _>(name)
-        .bind::<BigInt, _>(SqlMoment(now))
+        .bind::<SqlTimestamp, _>(now)
         .load::<IdRow>(self.written()?)
         .map_err(storage_error)?;
         Ok(sorted(rows).into_iter().map(PlanId).collect())
@@ -122,7 +122,7 @@ impl OperationRepository for SqliteUnit<'_> {
         )
         .bind::<Text, _>(serde_json::to_string(licenses).map_err(Error::internal)?)
         .bind::<Text, _>(event_name)
-        .bind::<BigInt, _>(SqlMoment(now))
+        .bind::<SqlTimestamp, _>(now)
         .load::<IdRow>(self.written()?)
         .map_err(storage_error)?;
         Ok(sorted(rows).into_iter().map(LicenseId).collect())

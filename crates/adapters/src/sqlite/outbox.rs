@@ -3,21 +3,20 @@
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::sql_query;
-use diesel::sql_types::{BigInt, Bool, Nullable, SmallInt, Text};
-use license_manager_domain::delivery::{
-    Backlog, DeliveryClaim, Lane, Lanes, OutboxSelection, Parcel, Standing, Waiting,
-};
+use diesel::sql_types::{BigInt, Bool, Nullable, Text};
+use license_manager_domain::delivery::{Backlog, DeliveryClaim, Lane, OutboxSelection, Parcel, Standing, Waiting};
 use license_manager_domain::outbox::{Message, Topic};
 use license_manager_domain::ports::{OutboxFilter, OutboxRepository};
-use license_manager_domain::{CustomerId, Error, LicenseId, MessageId, PlanId};
+use license_manager_domain::{Error, MessageId, PlanId};
 use serde::Serialize;
 use uuid::Uuid;
 
 use super::SqliteUnit;
 use super::error::storage_error;
-use super::rows::IdRow;
-use super::schema::outbox;
-use super::types::{SqlMoment, SqlUuid};
+use crate::rows::IdRow;
+use crate::rows::outbox::{BacklogRow, LaneRow, ParcelRow, WaitingRow};
+use crate::schema::outbox;
+use crate::sql_types::{SqlTimestamp, SqlUuid};
 use crate::traces;
 
 fn json(values: impl Serialize) -> Result<String, Error> {
@@ -41,107 +40,6 @@ const MEANT: &str = "
     (uuid IN (SELECT value FROM json_each(?1)) OR ?1 IS NULL AND parked_at IS NOT NULL AND (?2 IS NULL OR topic = ?2))
     AND (claimed_by IS NULL OR not_before <= ?3)";
 
-#[derive(QueryableByName)]
-struct LaneRow {
-    #[diesel(sql_type = Text)]
-    lane: String,
-}
-
-#[derive(QueryableByName)]
-struct BacklogRow {
-    #[diesel(sql_type = Text)]
-    lane: String,
-    #[diesel(sql_type = BigInt)]
-    waiting: i64,
-    #[diesel(sql_type = BigInt)]
-    parked: i64,
-    #[diesel(sql_type = Nullable<BigInt>)]
-    due_since: Option<SqlMoment>,
-}
-
-#[derive(QueryableByName)]
-struct ParcelRow {
-    #[diesel(sql_type = Text)]
-    uuid: SqlUuid,
-    #[diesel(sql_type = Text)]
-    topic: String,
-    #[diesel(sql_type = Nullable<Text>)]
-    license_uuid: Option<SqlUuid>,
-    #[diesel(sql_type = Nullable<Text>)]
-    subscription_plan_uuid: Option<SqlUuid>,
-    #[diesel(sql_type = Text)]
-    enterprise_customer_uuid: SqlUuid,
-    #[diesel(sql_type = Text)]
-    payload: String,
-    #[diesel(sql_type = BigInt)]
-    created: SqlMoment,
-    #[diesel(sql_type = Text)]
-    lanes: String,
-    #[diesel(sql_type = SmallInt)]
-    attempts: i16,
-    #[diesel(sql_type = Nullable<Text>)]
-    trace_parent: Option<String>,
-}
-
-impl From<ParcelRow> for Parcel {
-    fn from(row: ParcelRow) -> Self {
-        let message = Message {
-            id: MessageId(row.uuid.0),
-            topic: Topic::from_name(&row.topic),
-            license: row.license_uuid.map(|id| LicenseId(id.0)),
-            plan: row.subscription_plan_uuid.map(|id| PlanId(id.0)),
-            customer: CustomerId(row.enterprise_customer_uuid.0),
-            payload: row.payload,
-            created: row.created.0,
-        };
-        Self { message, lanes: Lanes::from_text(&row.lanes), attempts: row.attempts, trace_parent: row.trace_parent }
-    }
-}
-
-#[derive(QueryableByName)]
-struct WaitingRow {
-    #[diesel(sql_type = Text)]
-    uuid: SqlUuid,
-    #[diesel(sql_type = Text)]
-    topic: String,
-    #[diesel(sql_type = Text)]
-    lane: String,
-    #[diesel(sql_type = Nullable<Text>)]
-    license_uuid: Option<SqlUuid>,
-    #[diesel(sql_type = Nullable<Text>)]
-    subscription_plan_uuid: Option<SqlUuid>,
-    #[diesel(sql_type = Text)]
-    enterprise_customer_uuid: SqlUuid,
-    #[diesel(sql_type = BigInt)]
-    created: SqlMoment,
-    #[diesel(sql_type = SmallInt)]
-    attempts: i16,
-    #[diesel(sql_type = BigInt)]
-    not_before: SqlMoment,
-    #[diesel(sql_type = Nullable<Text>)]
-    last_error: Option<String>,
-    #[diesel(sql_type = Nullable<BigInt>)]
-    parked_at: Option<SqlMoment>,
-}
-
-impl From<WaitingRow> for Waiting {
-    fn from(row: WaitingRow) -> Self {
-        Self {
-            id: MessageId(row.uuid.0),
-            topic: row.topic,
-            lane: row.lane,
-            license: row.license_uuid.map(|id| LicenseId(id.0)),
-            plan: row.subscription_plan_uuid.map(|id| PlanId(id.0)),
-            customer: CustomerId(row.enterprise_customer_uuid.0),
-            created: row.created.0,
-            attempts: row.attempts,
-            not_before: row.not_before.0,
-            last_error: row.last_error,
-            parked_at: row.parked_at.map(|moment| moment.0),
-        }
-    }
-}
-
 impl SqliteUnit<'_> {
     /// Runs a statement over the messages an operator means, and tells how many there were.
     fn on_meant(&mut self, statement: &str, selection: &OutboxSelection, now: DateTime<Utc>) -> Result<usize, Error> {
@@ -152,7 +50,7 @@ impl SqliteUnit<'_> {
         sql_query(format!("{statement} WHERE {MEANT}"))
             .bind::<Nullable<Text>, _>(ids)
             .bind::<Nullable<Text>, _>(topic)
-            .bind::<BigInt, _>(SqlMoment(now))
+            .bind::<SqlTimestamp, _>(now)
             .execute(self.written()?)
             .map_err(storage_error)
     }
@@ -178,7 +76,7 @@ impl OutboxRepository for SqliteUnit<'_> {
                     message.plan,
                     message.customer,
                     message.payload.as_str(),
-                    SqlMoment::number(message.created),
+                    message.created.timestamp_micros(),
                     lanes.current().map_or("", Lane::as_str),
                     lanes.as_text(),
                 )
@@ -237,7 +135,7 @@ impl OutboxRepository for SqliteUnit<'_> {
                              AND {IN_TURN})"
         ))
         .bind::<Text, _>(json(names)?)
-        .bind::<BigInt, _>(SqlMoment(now))
+        .bind::<SqlTimestamp, _>(now)
         .load(self.conn)
         .map_err(storage_error)?;
         Ok(rows.iter().filter_map(|row| Lane::from_name(&row.lane)).collect())
@@ -264,16 +162,11 @@ impl OutboxRepository for SqliteUnit<'_> {
              ORDER BY known.key"
         ))
         .bind::<Text, _>(json(names)?)
-        .bind::<BigInt, _>(SqlMoment(now))
+        .bind::<SqlTimestamp, _>(now)
         .bind::<BigInt, _>(limit)
         .load(self.conn)
         .map_err(storage_error)?;
-        let backlog = |row: BacklogRow| {
-            let lane = Lane::from_name(&row.lane)?;
-            let due_since = row.due_since.map(|moment| moment.0);
-            Some(Backlog { lane, waiting: row.waiting, parked: row.parked, due_since })
-        };
-        Ok(rows.into_iter().filter_map(backlog).collect())
+        Ok(rows.into_iter().filter_map(BacklogRow::backlog).collect())
     }
 
     fn claim(&mut self, claim: &DeliveryClaim) -> Result<Vec<Parcel>, Error> {
@@ -285,7 +178,7 @@ impl OutboxRepository for SqliteUnit<'_> {
              LIMIT ?3"
         ))
         .bind::<Text, _>(claim.lane.as_str())
-        .bind::<BigInt, _>(SqlMoment(claim.now))
+        .bind::<SqlTimestamp, _>(claim.now)
         .bind::<BigInt, _>(claim.limit as i64)
         .load(conn)
         .map_err(storage_error)?;
@@ -295,8 +188,8 @@ impl OutboxRepository for SqliteUnit<'_> {
         let parcels: Vec<Parcel> = rows.into_iter().map(Parcel::from).collect();
         let ids: Vec<MessageId> = parcels.iter().map(|parcel| parcel.message.id).collect();
         sql_query("UPDATE outbox SET claimed_by = ?1, not_before = ?2 WHERE uuid IN (SELECT value FROM json_each(?3))")
-            .bind::<Text, _>(SqlUuid(claim.id))
-            .bind::<BigInt, _>(SqlMoment(claim.until))
+            .bind::<SqlUuid, _>(claim.id)
+            .bind::<SqlTimestamp, _>(claim.until)
             .bind::<Text, _>(json(ids)?)
             .execute(conn)
             .map_err(storage_error)?;
@@ -308,7 +201,7 @@ impl OutboxRepository for SqliteUnit<'_> {
                  WHERE topic = 'utilization_thresholds' AND parked_at IS NULL AND claimed_by IS NOT ?1
                    AND subscription_plan_uuid IN (SELECT value FROM json_each(?2))",
             )
-            .bind::<Text, _>(SqlUuid(claim.id))
+            .bind::<SqlUuid, _>(claim.id)
             .bind::<Text, _>(json(plans)?)
             .execute(conn)
             .map_err(storage_error)?;
@@ -322,8 +215,8 @@ impl OutboxRepository for SqliteUnit<'_> {
              WHERE uuid IN (SELECT value FROM json_each(?1)) AND claimed_by = ?2",
         )
         .bind::<Text, _>(json(messages)?)
-        .bind::<Text, _>(SqlUuid(claim))
-        .bind::<BigInt, _>(SqlMoment(until))
+        .bind::<SqlUuid, _>(claim)
+        .bind::<SqlTimestamp, _>(until)
         .execute(self.written()?)
         .map_err(storage_error)?;
         Ok(())
@@ -333,10 +226,10 @@ impl OutboxRepository for SqliteUnit<'_> {
         let rows: Vec<IdRow> =
             sql_query("SELECT uuid FROM outbox WHERE uuid IN (SELECT value FROM json_each(?1)) AND claimed_by = ?2")
                 .bind::<Text, _>(json(messages)?)
-                .bind::<Text, _>(SqlUuid(claim))
+                .bind::<SqlUuid, _>(claim)
                 .load(self.written()?)
                 .map_err(storage_error)?;
-        Ok(rows.into_iter().map(|row| MessageId(row.uuid.0)).collect())
+        Ok(rows.into_iter().map(|row| MessageId(row.uuid)).collect())
     }
 
     fn settle(&mut self, claim: Uuid, done: &[MessageId], standing: &[Standing]) -> Result<(), Error> {
@@ -344,7 +237,7 @@ impl OutboxRepository for SqliteUnit<'_> {
         if !done.is_empty() {
             sql_query("DELETE FROM outbox WHERE uuid IN (SELECT value FROM json_each(?1)) AND claimed_by = ?2")
                 .bind::<Text, _>(json(done)?)
-                .bind::<Text, _>(SqlUuid(claim))
+                .bind::<SqlUuid, _>(claim)
                 .execute(conn)
                 .map_err(storage_error)?;
         }
@@ -357,9 +250,9 @@ impl OutboxRepository for SqliteUnit<'_> {
                         stand.lanes.current().map_or("", Lane::as_str),
                         stand.lanes.as_text(),
                         stand.attempts,
-                        SqlMoment::number(stand.not_before),
+                        stand.not_before.timestamp_micros(),
                         stand.last_error.as_deref(),
-                        stand.parked_at.map(SqlMoment::number),
+                        stand.parked_at.map(|moment| moment.timestamp_micros()),
                     )
                 })
                 .collect();
@@ -372,7 +265,7 @@ impl OutboxRepository for SqliteUnit<'_> {
                  WHERE outbox.uuid = input.value ->> 0 AND outbox.claimed_by = ?2",
             )
             .bind::<Text, _>(json(rows)?)
-            .bind::<Text, _>(SqlUuid(claim))
+            .bind::<SqlUuid, _>(claim)
             .execute(conn)
             .map_err(storage_error)?;
         }

@@ -1,7 +1,7 @@
 //! Subscription plans.
 
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Nullable, Text};
+use diesel::sql_types::{Nullable, Text};
 use diesel::sqlite::Sqlite;
 use license_manager_domain::history::Change;
 use license_manager_domain::ports::{CustomerScope, LimitOffset, PlanFilter, PlanRepository};
@@ -10,12 +10,12 @@ use license_manager_domain::{AgreementId, Error, PlanDetails, PlanId, Subscripti
 use super::SqliteUnit;
 use super::error::storage_error;
 use super::json::{Keys, in_json};
-use super::recording::{Kind, Table, record};
-use super::rows::{DetailsRow, PlanRow, details};
-use super::schema::{customer_agreement, plan_type, product, subscription_plan};
-use super::types::{SqlMoment, SqlUuid};
+use super::recording::{Kind, record};
+use crate::rows::plans::{PlanDetailsRow, PlanRow, plan_details};
+use crate::schema::{SUBSCRIPTION_PLAN, customer_agreement, plan_type, product, subscription_plan};
+use crate::sql_types::{SqlTimestamp, SqlUuid};
 
-/// Plans with their surroundings, to be selected as [`DetailsRow`].
+/// Plans with their surroundings, to be selected as [`PlanDetailsRow`].
 #[diesel::dsl::auto_type]
 fn plans() -> _ {
     let columns: diesel::dsl::AsSelect<PlanRow, Sqlite> = PlanRow::as_select();
@@ -44,10 +44,10 @@ macro_rules! matching {
         if $filter.active_only {
             query = query.filter(subscription_plan::is_active.eq(true));
         }
-        if let Some(moment) = $filter.current_at.map(SqlMoment) {
+        if let Some(moment) = $filter.current_at {
             query = query
-                .filter(subscription_plan::start_date.le(moment))
-                .filter(subscription_plan::expiration_date.ge(moment));
+                .filter(subscription_plan::start_date.le(SqlTimestamp(moment)))
+                .filter(subscription_plan::expiration_date.ge(SqlTimestamp(moment)));
         }
         query
     }};
@@ -56,8 +56,8 @@ macro_rules! matching {
 impl PlanRepository for SqliteUnit<'_> {
     fn find(&mut self, id: PlanId) -> Result<Option<PlanDetails>, Error> {
         let query = plans().filter(subscription_plan::uuid.eq(SqlUuid(id.0)));
-        let found = query.first::<DetailsRow>(self.conn).optional().map_err(storage_error)?;
-        Ok(found.map(details))
+        let found = query.first::<PlanDetailsRow>(self.conn).optional().map_err(storage_error)?;
+        Ok(found.map(plan_details))
     }
 
     // Whoever writes has the file to itself; so no row needs a lock.
@@ -68,8 +68,8 @@ impl PlanRepository for SqliteUnit<'_> {
 
     fn list(&mut self, filter: &PlanFilter, limit_offset: LimitOffset) -> Result<Vec<PlanDetails>, Error> {
         let query = matching!(in_order(), filter).offset(limit_offset.offset.max(0)).limit(limit_offset.limit.max(0));
-        let found = query.load::<DetailsRow>(self.conn).map_err(storage_error)?;
-        Ok(found.into_iter().map(details).collect())
+        let found = query.load::<PlanDetailsRow>(self.conn).map_err(storage_error)?;
+        Ok(found.into_iter().map(plan_details).collect())
     }
 
     fn count(&mut self, filter: &PlanFilter) -> Result<i64, Error> {
@@ -80,8 +80,8 @@ impl PlanRepository for SqliteUnit<'_> {
     fn of_agreements(&mut self, agreements: &[AgreementId]) -> Result<Vec<PlanDetails>, Error> {
         let agreements = serde_json::to_string(agreements).map_err(Error::internal)?;
         let query = in_order().filter(in_json(subscription_plan::customer_agreement_uuid, agreements));
-        let found = query.load::<DetailsRow>(self.conn).map_err(storage_error)?;
-        Ok(found.into_iter().map(details).collect())
+        let found = query.load::<PlanDetailsRow>(self.conn).map_err(storage_error)?;
+        Ok(found.into_iter().map(plan_details).collect())
     }
 
     fn add(&mut self, plan: &SubscriptionPlan, change: &Change) -> Result<(), Error> {
@@ -91,7 +91,7 @@ impl PlanRepository for SqliteUnit<'_> {
             .execute(conn)
             .map_err(storage_error)?;
         let key = serde_json::to_string(&[plan.id]).map_err(Error::internal)?;
-        record(conn, Table::Plan, &key, Kind::Added, change)
+        record(conn, &SUBSCRIPTION_PLAN, &key, Kind::Added, change)
     }
 
     fn auto_apply_only(
@@ -101,25 +101,25 @@ impl PlanRepository for SqliteUnit<'_> {
         change: &Change,
     ) -> Result<(), Error> {
         let conn = self.written()?;
-        let chosen = chosen.map(|plan| SqlUuid(plan.0));
+        let chosen = chosen.map(|plan| plan.0);
         let changing: Keys = diesel::sql_query(
             "SELECT json_group_array(uuid) AS keys FROM subscription_plan
              WHERE customer_agreement_uuid = ?1 AND (should_auto_apply_licenses IS 1) <> (uuid IS ?2)",
         )
-        .bind::<Text, _>(SqlUuid(agreement.0))
-        .bind::<Nullable<Text>, _>(chosen)
+        .bind::<SqlUuid, _>(agreement.0)
+        .bind::<Nullable<SqlUuid>, _>(chosen)
         .get_result(conn)
         .map_err(storage_error)?;
         diesel::sql_query(
             "UPDATE subscription_plan SET should_auto_apply_licenses = (uuid IS ?1), modified = ?2
              WHERE uuid IN (SELECT value FROM json_each(?3))",
         )
-        .bind::<Nullable<Text>, _>(chosen)
-        .bind::<BigInt, _>(SqlMoment(change.at))
+        .bind::<Nullable<SqlUuid>, _>(chosen)
+        .bind::<SqlTimestamp, _>(change.at)
         .bind::<Text, _>(&changing.keys)
         .execute(conn)
         .map_err(storage_error)?;
-        record(conn, Table::Plan, &changing.keys, Kind::Changed, change)
+        record(conn, &SUBSCRIPTION_PLAN, &changing.keys, Kind::Changed, change)
     }
 
     fn save(&mut self, plan: &SubscriptionPlan, change: &Change) -> Result<(), Error> {
@@ -132,6 +132,6 @@ impl PlanRepository for SqliteUnit<'_> {
             return Err(Error::internal(format!("no subscription plan {} to write", plan.id)));
         }
         let key = serde_json::to_string(&[plan.id]).map_err(Error::internal)?;
-        record(conn, Table::Plan, &key, Kind::Changed, change)
+        record(conn, &SUBSCRIPTION_PLAN, &key, Kind::Changed, change)
     }
 }

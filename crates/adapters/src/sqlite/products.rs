@@ -9,11 +9,9 @@ use license_manager_domain::{Error, PlanType, PlanTypeId, Product, ProductId};
 
 use super::SqliteUnit;
 use super::error::storage_error;
-use super::recording::{Kind, Table, record};
-use super::schema::{plan_type, product};
-
-type ProductRow = (i32, String, String, Option<i32>, Option<String>, i32);
-type PlanTypeRow = (i32, String, String, bool, bool, bool, bool);
+use super::recording::{Kind, record};
+use crate::rows::products::{PlanTypeRow, ProductRow, product_of};
+use crate::schema::{PRODUCT, plan_type, product};
 
 #[derive(QueryableByName)]
 struct Added {
@@ -26,11 +24,11 @@ impl ProductRepository for SqliteUnit<'_> {
         let found = product::table
             .inner_join(plan_type::table)
             .filter(product::id.eq(id.0))
-            .select((product::all_columns, plan_type::all_columns))
+            .select((ProductRow::as_select(), PlanTypeRow::as_select()))
             .first::<(ProductRow, PlanTypeRow)>(self.conn)
             .optional()
             .map_err(storage_error)?;
-        Ok(found.map(found_product))
+        Ok(found.map(product_of))
     }
 
     fn lock(&mut self) -> Result<(), Error> {
@@ -41,57 +39,58 @@ impl ProductRepository for SqliteUnit<'_> {
         let found = product::table
             .inner_join(plan_type::table)
             .order(product::id)
-            .select((product::all_columns, plan_type::all_columns))
+            .select((ProductRow::as_select(), PlanTypeRow::as_select()))
             .load::<(ProductRow, PlanTypeRow)>(self.conn)
             .map_err(storage_error)?;
-        Ok(found.into_iter().map(found_product).collect())
+        Ok(found.into_iter().map(product_of).collect())
     }
 
     fn plan_types(&mut self) -> Result<Vec<PlanType>, Error> {
-        let found = plan_type::table.order(plan_type::id).load::<PlanTypeRow>(self.conn).map_err(storage_error)?;
-        Ok(found.into_iter().map(found_plan_type).collect())
+        let found = plan_type::table
+            .select(PlanTypeRow::as_select())
+            .order(plan_type::id)
+            .load::<PlanTypeRow>(self.conn)
+            .map_err(storage_error)?;
+        Ok(found.into_iter().map(PlanType::from).collect())
     }
 
     fn add(&mut self, product: &Product, change: &Change) -> Result<ProductId, Error> {
         let conn = self.written()?;
         let last: Option<i32> = product::table.select(max(product::id)).get_result(conn).map_err(storage_error)?;
         let product = Product { id: ProductId(last.unwrap_or(0) + 1), ..product.clone() };
-        diesel::insert_into(product::table)
-            .values((product::id.eq(product.id.0), product_columns(&product)))
-            .execute(conn)
-            .map_err(storage_error)?;
+        diesel::insert_into(product::table).values(ProductRow::from(&product)).execute(conn).map_err(storage_error)?;
         let key = serde_json::to_string(&[product.id]).map_err(Error::internal)?;
-        record(conn, Table::Product, &key, Kind::Added, change)?;
+        record(conn, &PRODUCT, &key, Kind::Added, change)?;
         Ok(product.id)
     }
 
     fn save(&mut self, product: &Product, change: &Change) -> Result<(), Error> {
         let conn = self.written()?;
         let written = diesel::update(product::table.find(product.id.0))
-            .set(product_columns(product))
+            .set(ProductRow::from(product))
             .execute(conn)
             .map_err(storage_error)?;
         if written != 1 {
             return Err(Error::internal(format!("no product {} to write", product.id)));
         }
         let key = serde_json::to_string(&[product.id]).map_err(Error::internal)?;
-        record(conn, Table::Product, &key, Kind::Changed, change)
+        record(conn, &PRODUCT, &key, Kind::Changed, change)
     }
 
     fn add_plan_type(&mut self, plan_type: &PlanType) -> Result<PlanTypeId, Error> {
         let conn = self.written()?;
         let last: Option<i32> = plan_type::table.select(max(plan_type::id)).get_result(conn).map_err(storage_error)?;
-        let id = PlanTypeId(last.unwrap_or(0) + 1);
+        let plan_type = PlanType { id: PlanTypeId(last.unwrap_or(0) + 1), ..plan_type.clone() };
         diesel::insert_into(plan_type::table)
-            .values((plan_type::id.eq(id.0), plan_type_columns(plan_type)))
+            .values(PlanTypeRow::from(&plan_type))
             .execute(conn)
             .map_err(storage_error)?;
-        Ok(id)
+        Ok(plan_type.id)
     }
 
     fn save_plan_type(&mut self, plan_type: &PlanType) -> Result<(), Error> {
         let written = diesel::update(plan_type::table.find(plan_type.id.0))
-            .set(plan_type_columns(plan_type))
+            .set(PlanTypeRow::from(plan_type))
             .execute(self.written()?)
             .map_err(storage_error)?;
         match written {
@@ -102,12 +101,13 @@ impl ProductRepository for SqliteUnit<'_> {
 
     fn seed(&mut self, products: &[Product], change: &Change) -> Result<(), Error> {
         let conn = self.written()?;
-        let plan_types: Vec<_> = products.iter().map(|product| &product.plan_type).map(plan_type_row).collect();
+        let plan_types: Vec<_> = products.iter().map(|product| PlanTypeRow::from(&product.plan_type)).collect();
         // "WHERE true" keeps SQLite from taking ON for a join's.
         diesel::sql_query(
             "INSERT INTO plan_type (id, label, description, is_paid_subscription, ns_id_required, sf_id_required,
                                     internal_use_only)
-             SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6
+             SELECT value ->> 'id', value ->> 'label', value ->> 'description', value ->> 'is_paid_subscription',
+                    value ->> 'ns_id_required', value ->> 'sf_id_required', value ->> 'internal_use_only'
              FROM json_each(?1) WHERE true
              ON CONFLICT (id) DO NOTHING",
         )
@@ -115,10 +115,11 @@ impl ProductRepository for SqliteUnit<'_> {
         .execute(conn)
         .map_err(storage_error)?;
 
-        let products: Vec<_> = products.iter().map(product_row).collect();
+        let products: Vec<_> = products.iter().map(ProductRow::from).collect();
         let added: Vec<Added> = diesel::sql_query(
             "INSERT INTO product (id, name, description, netsuite_id, salesforce_product_id, plan_type_id)
-             SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5
+             SELECT value ->> 'id', value ->> 'name', value ->> 'description', value ->> 'netsuite_id',
+                    value ->> 'salesforce_product_id', value ->> 'plan_type_id'
              FROM json_each(?1) WHERE true
              ON CONFLICT (id) DO NOTHING
              RETURNING id",
@@ -128,75 +129,6 @@ impl ProductRepository for SqliteUnit<'_> {
         .map_err(storage_error)?;
         let added: Vec<i32> = added.into_iter().map(|product| product.id).collect();
         let added = serde_json::to_string(&added).map_err(Error::internal)?;
-        record(conn, Table::Product, &added, Kind::Added, change)
+        record(conn, &PRODUCT, &added, Kind::Added, change)
     }
-}
-
-fn found_product((product, plan_type): (ProductRow, PlanTypeRow)) -> Product {
-    let (id, name, description, netsuite_id, salesforce_product_id, _) = product;
-    let plan_type = found_plan_type(plan_type);
-    Product { id: ProductId(id), name, description, netsuite_id, salesforce_product_id, plan_type }
-}
-
-fn found_plan_type(row: PlanTypeRow) -> PlanType {
-    let (id, label, description, is_paid_subscription, ns_id_required, sf_id_required, internal_use_only) = row;
-    let id = PlanTypeId(id);
-    PlanType { id, label, description, is_paid_subscription, ns_id_required, sf_id_required, internal_use_only }
-}
-
-#[diesel::dsl::auto_type]
-fn product_columns(product: &Product) -> _ {
-    let name: String = product.name.clone();
-    let description: String = product.description.clone();
-    let netsuite_id: Option<i32> = product.netsuite_id;
-    let salesforce_product_id: Option<String> = product.salesforce_product_id.clone();
-    let plan_type: i32 = product.plan_type.id.0;
-    (
-        product::name.eq(name),
-        product::description.eq(description),
-        product::netsuite_id.eq(netsuite_id),
-        product::salesforce_product_id.eq(salesforce_product_id),
-        product::plan_type_id.eq(plan_type),
-    )
-}
-
-#[diesel::dsl::auto_type]
-fn plan_type_columns(plan_type: &PlanType) -> _ {
-    let label: String = plan_type.label.clone();
-    let description: String = plan_type.description.clone();
-    let is_paid_subscription: bool = plan_type.is_paid_subscription;
-    let ns_id_required: bool = plan_type.ns_id_required;
-    let sf_id_required: bool = plan_type.sf_id_required;
-    let internal_use_only: bool = plan_type.internal_use_only;
-    (
-        plan_type::label.eq(label),
-        plan_type::description.eq(description),
-        plan_type::is_paid_subscription.eq(is_paid_subscription),
-        plan_type::ns_id_required.eq(ns_id_required),
-        plan_type::sf_id_required.eq(sf_id_required),
-        plan_type::internal_use_only.eq(internal_use_only),
-    )
-}
-
-fn plan_type_row(plan_type: &PlanType) -> (i32, &str, &str, bool, bool, bool, bool) {
-    (
-        plan_type.id.0,
-        &plan_type.label,
-        &plan_type.description,
-        plan_type.is_paid_subscription,
-        plan_type.ns_id_required,
-        plan_type.sf_id_required,
-        plan_type.internal_use_only,
-    )
-}
-
-fn product_row(product: &Product) -> (i32, &str, &str, Option<i32>, Option<&str>, i32) {
-    (
-        product.id.0,
-        &product.name,
-        &product.description,
-        product.netsuite_id,
-        product.salesforce_product_id.as_deref(),
-        product.plan_type.id.0,
-    )
 }

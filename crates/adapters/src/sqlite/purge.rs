@@ -10,14 +10,9 @@ use license_manager_domain::{Email, Error, License, LicenseId};
 
 use super::SqliteUnit;
 use super::error::storage_error;
-use super::rows::{DeletedRow, LicenseRow, licenses};
-use super::types::SqlMoment;
-
-#[derive(QueryableByName)]
-struct EmailRow {
-    #[diesel(sql_type = Text)]
-    email: String,
-}
+use crate::rows::following;
+use crate::rows::licenses::{DeletedRow, EmailRow, LicenseRow, licenses};
+use crate::sql_types::{SqlTimestamp, SqlUuid};
 
 /// The licenses that are due at `?1`, plan by plan.
 fn due(purge: Purge) -> String {
@@ -58,7 +53,7 @@ impl PurgeRepository for SqliteUnit<'_> {
     // Whoever writes has the file to itself; so nothing is held by anybody else.
     fn lock_due(&mut self, purge: Purge, now: DateTime<Utc>, limit: i64) -> Result<Vec<License>, Error> {
         let rows = sql_query(format!("{} LIMIT ?2", due(purge)))
-            .bind::<BigInt, _>(SqlMoment(now))
+            .bind::<SqlTimestamp, _>(now)
             .bind::<BigInt, _>(limit.max(0))
             .load::<LicenseRow>(self.written()?)
             .map_err(storage_error)?;
@@ -75,10 +70,9 @@ impl PurgeRepository for SqliteUnit<'_> {
         limit: i64,
     ) -> Result<Vec<License>, Error> {
         let rows = sql_query(format!("{} AND license.uuid > ?3 ORDER BY license.uuid LIMIT ?2", due(purge)))
-            .bind::<BigInt, _>(SqlMoment(now))
+            .bind::<SqlTimestamp, _>(now)
             .bind::<BigInt, _>(limit.max(0))
-            // Every uuid follows the empty text.
-            .bind::<Text, _>(after.map(|id| id.to_string()).unwrap_or_default())
+            .bind::<SqlUuid, _>(following(after))
             .load::<LicenseRow>(self.conn)
             .map_err(storage_error)?;
         licenses(rows)
@@ -96,10 +90,9 @@ impl PurgeRepository for SqliteUnit<'_> {
         limit: i64,
     ) -> Result<Vec<DeletedLicense>, Error> {
         let rows = sql_query(format!("{DELETED} AND deleted.uuid > ?3 ORDER BY deleted.uuid LIMIT ?2"))
-            .bind::<BigInt, _>(SqlMoment(now))
+            .bind::<SqlTimestamp, _>(now)
             .bind::<BigInt, _>(limit.max(0))
-            // Every uuid follows the empty text.
-            .bind::<Text, _>(after.map(|id| id.to_string()).unwrap_or_default())
+            .bind::<SqlUuid, _>(following(after))
             .load::<DeletedRow>(self.conn)
             .map_err(storage_error)?;
         Ok(rows.into_iter().map(DeletedLicense::from).collect())

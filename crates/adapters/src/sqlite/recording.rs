@@ -2,12 +2,13 @@
 //! is read stands in [`super::history`].
 
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Nullable, Text};
+use diesel::sql_types::{Nullable, Text};
 use license_manager_domain::Error;
 use license_manager_domain::history::Change;
 
 use super::error::storage_error;
-use super::types::SqlMoment;
+use crate::schema::TableWithHistory;
+use crate::sql_types::SqlTimestamp;
 
 /// What happened to a row.
 #[derive(Debug, Clone, Copy)]
@@ -30,49 +31,21 @@ impl Kind {
     }
 }
 
-/// A table with a history.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Table {
-    Product,
-    Agreement,
-    ExpirationMessage,
-    Plan,
-    License,
-    Notification,
-    Renewal,
-    TransferJob,
-}
-
-impl Table {
-    pub(super) fn name_and_key(self) -> (&'static str, &'static str) {
-        match self {
-            Self::Product => ("product", "id"),
-            Self::Agreement => ("customer_agreement", "uuid"),
-            Self::ExpirationMessage => ("expiration_message", "customer_agreement_uuid"),
-            Self::Plan => ("subscription_plan", "uuid"),
-            Self::License => ("license", "uuid"),
-            Self::Notification => ("notification", "id"),
-            Self::Renewal => ("subscription_plan_renewal", "id"),
-            Self::TransferJob => ("license_transfer_job", "id"),
-        }
-    }
-}
-
 /// Copies the rows whose keys stand in the JSON array into the table's history.
 pub(super) fn record(
     conn: &mut SqliteConnection,
-    table: Table,
+    table: &TableWithHistory,
     keys: &str,
     kind: Kind,
     change: &Change,
 ) -> Result<(), Error> {
-    let (name, key) = table.name_and_key();
+    let TableWithHistory { name, key, .. } = table;
     // Rows are found by key, one after another in the order of the keys, never by a walk through the table.
     diesel::sql_query(format!(
         "INSERT INTO {name}_history SELECT NULL, ?1, ?2, ?3, ?4, {name}.*
          FROM json_each(?5) AS input CROSS JOIN {name} ON {name}.{key} = input.value"
     ))
-    .bind::<BigInt, _>(SqlMoment(change.at))
+    .bind::<SqlTimestamp, _>(change.at)
     .bind::<Nullable<Text>, _>(change.by.as_deref())
     .bind::<Text, _>(kind.as_str())
     .bind::<Nullable<Text>, _>(change.reason.map(|reason| reason.as_str()))

@@ -8,8 +8,8 @@ use license_manager_domain::{Email, Error, License, LicenseId, LmsUserId};
 
 use super::SqliteUnit;
 use super::error::storage_error;
-use super::rows::{DeletedRow, LicenseRow, licenses};
-use super::schema::{license, users};
+use crate::rows::licenses::{DeletedRow, LicenseRow, licenses};
+use crate::schema::{license, users};
 
 impl RetirementRepository for SqliteUnit<'_> {
     fn lock_licenses(&mut self, person: &Retiree) -> Result<Vec<License>, Error> {

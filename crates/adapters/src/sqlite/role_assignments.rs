@@ -5,19 +5,13 @@ use diesel::prelude::*;
 use license_manager_domain::ports::{
     AssignedRole, LimitOffset, RoleAssignment, RoleAssignmentFilter, RoleAssignmentRepository,
 };
-use license_manager_domain::{CustomerId, Error, RoleAssignmentId};
+use license_manager_domain::{Error, RoleAssignmentId};
 
 use super::SqliteUnit;
 use super::error::storage_error;
-use super::schema::role_assignment;
-use super::types::{SqlMoment, SqlUuid};
-
-type Row = (i64, String, String, Option<SqlUuid>, SqlMoment);
-
-fn assigned((id, username, role, customer, created): Row) -> AssignedRole {
-    let role = RoleAssignment { role, customer: customer.map(|customer| CustomerId(customer.0)) };
-    AssignedRole { id: RoleAssignmentId(id), username, role, created: created.0 }
-}
+use crate::rows::users::RoleAssignmentRow;
+use crate::schema::role_assignment;
+use crate::sql_types::{SqlTimestamp, SqlUuid};
 
 /// The assignments that match, as a boxed query: a macro, because the types of a list and of a count differ.
 macro_rules! matching {
@@ -39,12 +33,12 @@ macro_rules! matching {
 
 impl RoleAssignmentRepository for SqliteUnit<'_> {
     fn list(&mut self, filter: &RoleAssignmentFilter, limit_offset: LimitOffset) -> Result<Vec<AssignedRole>, Error> {
-        let query = matching!(role_assignment::table, filter)
+        let query = matching!(role_assignment::table.select(RoleAssignmentRow::as_select()), filter)
             .order(role_assignment::id)
             .offset(limit_offset.offset.max(0))
             .limit(limit_offset.limit.max(0));
-        let rows = query.load::<Row>(self.conn).map_err(storage_error)?;
-        Ok(rows.into_iter().map(assigned).collect())
+        let rows = query.load::<RoleAssignmentRow>(self.conn).map_err(storage_error)?;
+        Ok(rows.into_iter().map(AssignedRole::from).collect())
     }
 
     fn count(&mut self, filter: &RoleAssignmentFilter) -> Result<i64, Error> {
@@ -64,23 +58,24 @@ impl RoleAssignmentRepository for SqliteUnit<'_> {
                 role_assignment::username.eq(username),
                 role_assignment::role.eq(&role.role),
                 role_assignment::enterprise_customer_uuid.eq(role.customer.map(|customer| SqlUuid(customer.0))),
-                role_assignment::created.eq(SqlMoment(now)),
+                role_assignment::created.eq(SqlTimestamp(now)),
             ))
             .on_conflict_do_nothing()
-            .returning(role_assignment::all_columns)
-            .get_result::<Row>(conn)
+            .returning(RoleAssignmentRow::as_returning())
+            .get_result(conn)
             .optional()
             .map_err(storage_error)?;
         if let Some(row) = added {
-            return Ok((assigned(row), true));
+            return Ok((row.into(), true));
         }
         let row = role_assignment::table
+            .select(RoleAssignmentRow::as_select())
             .filter(role_assignment::username.eq(username))
             .filter(role_assignment::role.eq(&role.role))
             .filter(role_assignment::enterprise_customer_uuid.is(role.customer.map(|customer| SqlUuid(customer.0))))
-            .get_result::<Row>(conn)
+            .get_result(conn)
             .map_err(storage_error)?;
-        Ok((assigned(row), false))
+        Ok((row.into(), false))
     }
 
     fn remove(&mut self, id: RoleAssignmentId) -> Result<bool, Error> {

@@ -5,27 +5,19 @@ use diesel::dsl::max;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
 use license_manager_domain::history::Change;
-use license_manager_domain::model::{LicenseMark, Notification, NotificationKind};
+use license_manager_domain::model::{LicenseMark, Notification};
 use license_manager_domain::ports::{
     LicenseEventFilter, LicenseEventRepository, LimitOffset, NotificationFilter, NotificationRepository,
 };
-use license_manager_domain::{CustomerId, Error, LicenseId, PlanId};
+use license_manager_domain::{Error, LicenseId, PlanId};
 
 use super::SqliteUnit;
 use super::error::storage_error;
 use super::json::in_json;
-use super::recording::{Kind, Table, record};
-use super::schema::{license_event, notification};
-use super::types::{SqlMoment, SqlUuid};
-
-type NotificationRow = (i64, SqlUuid, i64, SqlUuid, String, SqlMoment);
-
-fn sent((id, customer, customer_user, plan, kind, last_sent): NotificationRow) -> Result<Notification, Error> {
-    let kind = NotificationKind::from_name(&kind)
-        .ok_or_else(|| Error::internal(format!("notification {id} is of the unknown type {kind:?}")))?;
-    let (customer, plan) = (CustomerId(customer.0), PlanId(plan.0));
-    Ok(Notification { customer, customer_user, plan, kind, last_sent: last_sent.0 })
-}
+use super::recording::{Kind, record};
+use crate::rows::staff_records::{LicenseEventRow, NotificationRow};
+use crate::schema::{NOTIFICATION, license_event, notification};
+use crate::sql_types::{SqlTimestamp, SqlUuid};
 
 #[derive(QueryableByName)]
 struct Saved {
@@ -52,13 +44,14 @@ macro_rules! matching_notifications {
 
 impl NotificationRepository for SqliteUnit<'_> {
     fn list(&mut self, filter: &NotificationFilter, limit_offset: LimitOffset) -> Result<Vec<Notification>, Error> {
-        let rows: Vec<NotificationRow> = matching_notifications!(notification::table, filter)
-            .order((notification::last_sent.desc(), notification::id.desc()))
-            .offset(limit_offset.offset.max(0))
-            .limit(limit_offset.limit.max(0))
-            .load(self.conn)
-            .map_err(storage_error)?;
-        rows.into_iter().map(sent).collect()
+        let rows: Vec<NotificationRow> =
+            matching_notifications!(notification::table.select(NotificationRow::as_select()), filter)
+                .order((notification::last_sent.desc(), notification::id.desc()))
+                .offset(limit_offset.offset.max(0))
+                .limit(limit_offset.limit.max(0))
+                .load(self.conn)
+                .map_err(storage_error)?;
+        rows.into_iter().map(Notification::try_from).collect()
     }
 
     fn count(&mut self, filter: &NotificationFilter) -> Result<i64, Error> {
@@ -68,8 +61,12 @@ impl NotificationRepository for SqliteUnit<'_> {
     fn of_plans(&mut self, plans: &[PlanId]) -> Result<Vec<Notification>, Error> {
         let plans = serde_json::to_string(plans).map_err(Error::internal)?;
         let about = in_json(notification::subscription_plan_uuid, plans);
-        let rows: Vec<NotificationRow> = notification::table.filter(about).load(self.conn).map_err(storage_error)?;
-        rows.into_iter().map(sent).collect()
+        let rows: Vec<NotificationRow> = notification::table
+            .select(NotificationRow::as_select())
+            .filter(about)
+            .load(self.conn)
+            .map_err(storage_error)?;
+        rows.into_iter().map(Notification::try_from).collect()
     }
 
     fn save(&mut self, notifications: &[Notification], change: &Change) -> Result<(), Error> {
@@ -82,7 +79,7 @@ impl NotificationRepository for SqliteUnit<'_> {
         let rows: Vec<_> = notifications
             .iter()
             .map(|sent| {
-                (sent.customer, sent.customer_user, sent.plan, sent.kind.as_str(), SqlMoment::number(sent.last_sent))
+                (sent.customer, sent.customer_user, sent.plan, sent.kind.as_str(), sent.last_sent.timestamp_micros())
             })
             .collect();
         // "WHERE true" keeps SQLite from taking ON for a join's.
@@ -96,7 +93,7 @@ impl NotificationRepository for SqliteUnit<'_> {
              RETURNING id",
         )
         .bind::<Text, _>(serde_json::to_string(&rows).map_err(Error::internal)?)
-        .bind::<BigInt, _>(SqlMoment(change.at))
+        .bind::<SqlTimestamp, _>(change.at)
         .load(conn)
         .map_err(storage_error)?;
         // Ids count up.
@@ -104,13 +101,11 @@ impl NotificationRepository for SqliteUnit<'_> {
             saved.into_iter().map(|saved| saved.id).partition(|id| *id > last.unwrap_or(0));
         for (ids, kind) in [(added, Kind::Added), (changed, Kind::Changed)] {
             let ids = serde_json::to_string(&ids).map_err(Error::internal)?;
-            record(conn, Table::Notification, &ids, kind, change)?;
+            record(conn, &NOTIFICATION, &ids, kind, change)?;
         }
         Ok(())
     }
 }
-
-type EventRow = (i64, SqlUuid, String, SqlMoment);
 
 /// Restricts a boxed query to the events that match.
 macro_rules! matching_events {
@@ -128,18 +123,14 @@ macro_rules! matching_events {
 
 impl LicenseEventRepository for SqliteUnit<'_> {
     fn list(&mut self, filter: &LicenseEventFilter, limit_offset: LimitOffset) -> Result<Vec<LicenseMark>, Error> {
-        let rows: Vec<EventRow> = matching_events!(license_event::table, filter)
-            .order(license_event::id.desc())
-            .offset(limit_offset.offset.max(0))
-            .limit(limit_offset.limit.max(0))
-            .load(self.conn)
-            .map_err(storage_error)?;
-        let mark = |(_, license, event_name, created): EventRow| LicenseMark {
-            license: LicenseId(license.0),
-            event_name,
-            created: created.0,
-        };
-        Ok(rows.into_iter().map(mark).collect())
+        let rows: Vec<LicenseEventRow> =
+            matching_events!(license_event::table.select(LicenseEventRow::as_select()), filter)
+                .order(license_event::id.desc())
+                .offset(limit_offset.offset.max(0))
+                .limit(limit_offset.limit.max(0))
+                .load(self.conn)
+                .map_err(storage_error)?;
+        Ok(rows.into_iter().map(LicenseMark::from).collect())
     }
 
     fn count(&mut self, filter: &LicenseEventFilter) -> Result<i64, Error> {
@@ -154,7 +145,7 @@ impl LicenseEventRepository for SqliteUnit<'_> {
         )
         .bind::<Text, _>(serde_json::to_string(licenses).map_err(Error::internal)?)
         .bind::<Text, _>(event_name)
-        .bind::<BigInt, _>(SqlMoment(now))
+        .bind::<SqlTimestamp, _>(now)
         .execute(self.written()?)
         .map_err(storage_error)?;
         Ok(())

@@ -1,53 +1,17 @@
 //! How seats are used: sums of what triggers count whenever history is recorded (migrations/sqlite, "utilization").
 
-use chrono::{DateTime, NaiveDate, NaiveTime};
+use chrono::NaiveDate;
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Text};
+use diesel::sql_types::BigInt;
 use license_manager_domain::model::{ActivationDelay, ActivationDelays, Period, SeatChange};
 use license_manager_domain::ports::UtilizationRepository;
-use license_manager_domain::{Error, License, LicenseCounts, PlanId};
+use license_manager_domain::{Error, License, PlanId};
 
 use super::SqliteUnit;
 use super::error::storage_error;
-use super::rows::{LicenseRow, licenses};
-use super::types::SqlUuid;
-
-const SECONDS_OF_A_DAY: i64 = 86_400;
-
-/// A day as it is stored.
-fn number(day: NaiveDate) -> i64 {
-    day.and_time(NaiveTime::MIN).and_utc().timestamp().div_euclid(SECONDS_OF_A_DAY)
-}
-
-fn day(number: i64) -> Result<NaiveDate, Error> {
-    let midnight = number.checked_mul(SECONDS_OF_A_DAY).and_then(|seconds| DateTime::from_timestamp(seconds, 0));
-    let outside = || Error::internal(format!("day {number} lies outside of the calendar"));
-    midnight.map(|midnight| midnight.date_naive()).ok_or_else(outside)
-}
-
-#[derive(QueryableByName)]
-struct DayRow {
-    #[diesel(sql_type = BigInt)]
-    day: i64,
-    #[diesel(sql_type = BigInt)]
-    unassigned: i64,
-    #[diesel(sql_type = BigInt)]
-    assigned: i64,
-    #[diesel(sql_type = BigInt)]
-    activated: i64,
-    #[diesel(sql_type = BigInt)]
-    revoked: i64,
-    #[diesel(sql_type = BigInt)]
-    activations: i64,
-}
-
-#[derive(QueryableByName)]
-struct DelayRow {
-    #[diesel(sql_type = BigInt)]
-    days: i64,
-    #[diesel(sql_type = BigInt)]
-    activations: i64,
-}
+use crate::rows::licenses::{LicenseRow, licenses};
+use crate::rows::utilization::{DayRow, DelayRow};
+use crate::sql_types::{SqlDate, SqlUuid};
 
 impl UtilizationRepository for SqliteUnit<'_> {
     fn seat_changes(&mut self, plan: PlanId, last: NaiveDate) -> Result<Vec<SeatChange>, Error> {
@@ -63,23 +27,11 @@ impl UtilizationRepository for SqliteUnit<'_> {
              )
              GROUP BY day ORDER BY day",
         )
-        .bind::<Text, _>(SqlUuid(plan.0))
-        .bind::<BigInt, _>(number(last))
+        .bind::<SqlUuid, _>(plan.0)
+        .bind::<SqlDate, _>(last)
         .load(self.conn)
         .map_err(storage_error)?;
-        let change = |row: DayRow| {
-            Ok(SeatChange {
-                day: day(row.day)?,
-                change: LicenseCounts {
-                    unassigned: row.unassigned,
-                    assigned: row.assigned,
-                    activated: row.activated,
-                    revoked: row.revoked,
-                },
-                activations: row.activations,
-            })
-        };
-        rows.into_iter().map(change).collect()
+        Ok(rows.into_iter().map(SeatChange::from).collect())
     }
 
     fn activation_delays(&mut self, plan: PlanId, period: Period) -> Result<ActivationDelays, Error> {
@@ -88,13 +40,12 @@ impl UtilizationRepository for SqliteUnit<'_> {
              WHERE subscription_plan_uuid = ?1 AND day BETWEEN ?2 AND ?3
              GROUP BY days_assigned ORDER BY days_assigned",
         )
-        .bind::<Text, _>(SqlUuid(plan.0))
-        .bind::<BigInt, _>(number(period.first))
-        .bind::<BigInt, _>(number(period.last))
+        .bind::<SqlUuid, _>(plan.0)
+        .bind::<SqlDate, _>(period.first)
+        .bind::<SqlDate, _>(period.last)
         .load(self.conn)
         .map_err(storage_error)?;
-        let delay = |row: DelayRow| ActivationDelay { days: row.days, activations: row.activations };
-        Ok(ActivationDelays::new(rows.into_iter().map(delay).collect()))
+        Ok(ActivationDelays::new(rows.into_iter().map(ActivationDelay::from).collect()))
     }
 
     fn idle(&mut self, plan: PlanId, limit: i64) -> Result<Vec<License>, Error> {
@@ -103,7 +54,7 @@ impl UtilizationRepository for SqliteUnit<'_> {
             "SELECT license.* FROM license WHERE subscription_plan_uuid = ?1 AND status = 'assigned'
              ORDER BY assigned_date, uuid LIMIT ?2",
         )
-        .bind::<Text, _>(SqlUuid(plan.0))
+        .bind::<SqlUuid, _>(plan.0)
         .bind::<BigInt, _>(limit.max(0))
         .load(self.conn)
         .map_err(storage_error)?;

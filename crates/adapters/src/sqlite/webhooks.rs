@@ -4,23 +4,23 @@
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::sql_query;
-use diesel::sql_types::{BigInt, Nullable, SmallInt, Text};
-use license_manager_domain::outbox::EventName;
+use diesel::sql_types::{BigInt, Nullable, Text};
 use license_manager_domain::ports::{
     LimitOffset, WebhookDeliveryFilter, WebhookDeliveryRepository, WebhookReplay, WebhookRepository,
 };
 use license_manager_domain::webhooks::{
-    Webhook, WebhookBacklog, WebhookClaim, WebhookDelivery, WebhookParcel, WebhookSecret, WebhookStanding, WebhookState,
+    Webhook, WebhookBacklog, WebhookClaim, WebhookDelivery, WebhookParcel, WebhookStanding, WebhookState,
 };
-use license_manager_domain::{CustomerId, Error, MessageId, WebhookId};
+use license_manager_domain::{Error, MessageId, WebhookId};
 use serde::Serialize;
 use uuid::Uuid;
 
 use super::SqliteUnit;
 use super::error::storage_error;
-use super::rows::IdRow;
-use super::schema::{webhook, webhook_delivery};
-use super::types::{SqlMoment, SqlUuid};
+use crate::rows::IdRow;
+use crate::rows::webhooks::{DeliveryRow, WebhookBacklogRow, WebhookParcelRow, WebhookRow};
+use crate::schema::{webhook, webhook_delivery};
+use crate::sql_types::{SqlTimestamp, SqlUuid};
 
 /// Whether no delivery of an earlier event of the same license keeps `waiting` waiting.
 const IN_TURN: &str = "
@@ -32,69 +32,15 @@ fn json(values: impl Serialize) -> Result<String, Error> {
     serde_json::to_string(&values).map_err(Error::internal)
 }
 
-#[derive(Queryable, Selectable, Insertable, AsChangeset)]
-#[diesel(table_name = webhook, primary_key(uuid), treat_none_as_null = true)]
-struct WebhookRow {
-    uuid: SqlUuid,
-    url: String,
-    secret: String,
-    event_types: String,
-    enterprise_customer_uuid: Option<SqlUuid>,
-    is_active: bool,
-    rest_until: Option<SqlMoment>,
-    created_by: Option<String>,
-    created: SqlMoment,
-    modified: SqlMoment,
-}
-
-impl TryFrom<&Webhook> for WebhookRow {
-    type Error = Error;
-
-    fn try_from(webhook: &Webhook) -> Result<Self, Error> {
-        let event_types: Vec<&str> = webhook.event_types.iter().map(|event| event.as_str()).collect();
-        Ok(Self {
-            uuid: SqlUuid(webhook.id.0),
-            url: webhook.url.clone(),
-            secret: webhook.secret.expose().to_owned(),
-            event_types: json(event_types)?,
-            enterprise_customer_uuid: webhook.customer.map(|customer| SqlUuid(customer.0)),
-            is_active: webhook.is_active,
-            rest_until: None,
-            created_by: webhook.created_by.clone(),
-            created: SqlMoment(webhook.created),
-            modified: SqlMoment(webhook.modified),
-        })
-    }
-}
-
-impl TryFrom<WebhookRow> for Webhook {
-    type Error = Error;
-
-    fn try_from(row: WebhookRow) -> Result<Self, Error> {
-        let event_types: Vec<String> = serde_json::from_str(&row.event_types).map_err(Error::internal)?;
-        Ok(Self {
-            id: WebhookId(row.uuid.0),
-            url: row.url,
-            secret: WebhookSecret::from_storage(row.secret),
-            event_types: event_types.iter().filter_map(|name| EventName::from_name(name)).collect(),
-            customer: row.enterprise_customer_uuid.map(|customer| CustomerId(customer.0)),
-            is_active: row.is_active,
-            created_by: row.created_by,
-            created: row.created.0,
-            modified: row.modified.0,
-        })
-    }
-}
-
 impl WebhookRepository for SqliteUnit<'_> {
     fn add(&mut self, webhook: &Webhook) -> Result<(), Error> {
-        let row = WebhookRow::try_from(webhook)?;
+        let row = WebhookRow::from(webhook);
         diesel::insert_into(webhook::table).values(row).execute(self.written()?).map_err(storage_error)?;
         Ok(())
     }
 
     fn save(&mut self, webhook: &Webhook) -> Result<(), Error> {
-        let row = WebhookRow::try_from(webhook)?;
+        let row = WebhookRow::from(webhook);
         let statement = diesel::update(webhook::table.find(SqlUuid(webhook.id.0))).set(row);
         match statement.execute(self.written()?).map_err(storage_error)? {
             1 => Ok(()),
@@ -104,7 +50,7 @@ impl WebhookRepository for SqliteUnit<'_> {
 
     fn find(&mut self, id: WebhookId) -> Result<Option<Webhook>, Error> {
         let query = webhook::table.find(SqlUuid(id.0)).select(WebhookRow::as_select());
-        query.get_result(self.conn).optional().map_err(storage_error)?.map(Webhook::try_from).transpose()
+        Ok(query.get_result(self.conn).optional().map_err(storage_error)?.map(Webhook::from))
     }
 
     fn lock(&mut self, id: WebhookId) -> Result<Option<Webhook>, Error> {
@@ -120,7 +66,7 @@ impl WebhookRepository for SqliteUnit<'_> {
             .limit(limit_offset.limit.max(0))
             .load(self.conn)
             .map_err(storage_error)?;
-        rows.into_iter().map(Webhook::try_from).collect()
+        Ok(rows.into_iter().map(Webhook::from).collect())
     }
 
     fn count(&mut self) -> Result<i64, Error> {
@@ -132,78 +78,6 @@ impl WebhookRepository for SqliteUnit<'_> {
         let deliveries = webhook_delivery::table.filter(webhook_delivery::webhook_uuid.eq(SqlUuid(id.0)));
         diesel::delete(deliveries).execute(conn).map_err(storage_error)?;
         Ok(diesel::delete(webhook::table.find(SqlUuid(id.0))).execute(conn).map_err(storage_error)? > 0)
-    }
-}
-
-#[derive(QueryableByName)]
-struct BacklogRow {
-    #[diesel(sql_type = BigInt)]
-    waiting: i64,
-    #[diesel(sql_type = BigInt)]
-    parked: i64,
-    #[diesel(sql_type = Nullable<BigInt>)]
-    due_since: Option<SqlMoment>,
-}
-
-#[derive(QueryableByName)]
-struct ParcelRow {
-    #[diesel(sql_type = Text)]
-    uuid: SqlUuid,
-    #[diesel(sql_type = Text)]
-    payload: String,
-    #[diesel(sql_type = SmallInt)]
-    attempts: i16,
-    #[diesel(sql_type = BigInt)]
-    due_since: SqlMoment,
-    #[diesel(sql_type = BigInt)]
-    created: SqlMoment,
-    #[diesel(sql_type = Nullable<Text>)]
-    trace_parent: Option<String>,
-}
-
-impl From<ParcelRow> for WebhookParcel {
-    fn from(row: ParcelRow) -> Self {
-        Self {
-            id: MessageId(row.uuid.0),
-            payload: row.payload,
-            attempts: row.attempts,
-            due_since: row.due_since.0,
-            created: row.created.0,
-            trace_parent: row.trace_parent,
-        }
-    }
-}
-
-#[derive(Queryable, Selectable)]
-#[diesel(table_name = webhook_delivery)]
-struct DeliveryRow {
-    uuid: SqlUuid,
-    event_type: String,
-    state: String,
-    attempts: i16,
-    not_before: SqlMoment,
-    last_status: Option<i16>,
-    last_error: Option<String>,
-    created: SqlMoment,
-    delivered_at: Option<SqlMoment>,
-}
-
-impl TryFrom<DeliveryRow> for WebhookDelivery {
-    type Error = Error;
-
-    fn try_from(row: DeliveryRow) -> Result<Self, Error> {
-        let state = WebhookState::from_name(&row.state);
-        Ok(Self {
-            id: MessageId(row.uuid.0),
-            event_type: row.event_type,
-            state: state.ok_or_else(|| Error::internal("a webhook's delivery is in no known state"))?,
-            attempts: row.attempts,
-            not_before: row.not_before.0,
-            last_status: row.last_status,
-            last_error: row.last_error,
-            created: row.created.0,
-            delivered_at: row.delivered_at.map(|moment| moment.0),
-        })
     }
 }
 
@@ -234,15 +108,15 @@ impl WebhookDeliveryRepository for SqliteUnit<'_> {
              WHERE first IS NOT NULL
              ORDER BY first, uuid"
         ))
-        .bind::<BigInt, _>(SqlMoment(now))
+        .bind::<SqlTimestamp, _>(now)
         .load(self.conn)
         .map_err(storage_error)?;
-        Ok(rows.into_iter().map(|row| WebhookId(row.uuid.0)).collect())
+        Ok(rows.into_iter().map(|row| WebhookId(row.uuid)).collect())
     }
 
     fn backlog(&mut self, now: DateTime<Utc>, limit: i64) -> Result<WebhookBacklog, Error> {
         // Counted endpoint by endpoint, in an index: what was delivered is far more than what waits.
-        let row: BacklogRow = sql_query(format!(
+        let row: WebhookBacklogRow = sql_query(format!(
             "SELECT (SELECT count(*)
                      FROM (SELECT 1 FROM webhook CROSS JOIN webhook_delivery
                            WHERE webhook_uuid = webhook.uuid AND state = 'waiting' LIMIT ?2)) AS waiting,
@@ -256,16 +130,16 @@ impl WebhookDeliveryRepository for SqliteUnit<'_> {
                                  ORDER BY not_before, position LIMIT 1) AS first
                          FROM webhook WHERE is_active AND (rest_until IS NULL OR rest_until <= ?1))) AS due_since"
         ))
-        .bind::<BigInt, _>(SqlMoment(now))
+        .bind::<SqlTimestamp, _>(now)
         .bind::<BigInt, _>(limit)
         .get_result(self.conn)
         .map_err(storage_error)?;
-        Ok(WebhookBacklog { waiting: row.waiting, parked: row.parked, due_since: row.due_since.map(|since| since.0) })
+        Ok(row.into())
     }
 
     fn claim(&mut self, claim: &WebhookClaim) -> Result<Vec<WebhookParcel>, Error> {
         let conn = self.written()?;
-        let rows: Vec<ParcelRow> = sql_query(format!(
+        let rows: Vec<WebhookParcelRow> = sql_query(format!(
             "SELECT * FROM webhook_delivery AS waiting
              WHERE webhook_uuid = ?1 AND state = 'waiting' AND not_before <= ?2 AND {IN_TURN}
                AND EXISTS (SELECT 1 FROM webhook
@@ -273,8 +147,8 @@ impl WebhookDeliveryRepository for SqliteUnit<'_> {
              ORDER BY not_before, position
              LIMIT ?3"
         ))
-        .bind::<Text, _>(SqlUuid(claim.webhook.0))
-        .bind::<BigInt, _>(SqlMoment(claim.now))
+        .bind::<SqlUuid, _>(claim.webhook.0)
+        .bind::<SqlTimestamp, _>(claim.now)
         .bind::<BigInt, _>(claim.limit as i64)
         .load(conn)
         .map_err(storage_error)?;
@@ -287,9 +161,9 @@ impl WebhookDeliveryRepository for SqliteUnit<'_> {
             "UPDATE webhook_delivery SET claimed_by = ?1, not_before = ?2
              WHERE webhook_uuid = ?3 AND uuid IN (SELECT value FROM json_each(?4))",
         )
-        .bind::<Text, _>(SqlUuid(claim.id))
-        .bind::<BigInt, _>(SqlMoment(claim.until))
-        .bind::<Text, _>(SqlUuid(claim.webhook.0))
+        .bind::<SqlUuid, _>(claim.id)
+        .bind::<SqlTimestamp, _>(claim.until)
+        .bind::<SqlUuid, _>(claim.webhook.0)
         .bind::<Text, _>(json(ids)?)
         .execute(conn)
         .map_err(storage_error)?;
@@ -301,9 +175,9 @@ impl WebhookDeliveryRepository for SqliteUnit<'_> {
             "UPDATE webhook_delivery SET not_before = ?3
              WHERE webhook_uuid = ?1 AND claimed_by = ?2 AND state = 'waiting'",
         )
-        .bind::<Text, _>(SqlUuid(webhook.0))
-        .bind::<Text, _>(SqlUuid(claim))
-        .bind::<BigInt, _>(SqlMoment(until))
+        .bind::<SqlUuid, _>(webhook.0)
+        .bind::<SqlUuid, _>(claim)
+        .bind::<SqlTimestamp, _>(until)
         .execute(self.written()?)
         .map_err(storage_error)?;
         Ok(())
@@ -319,7 +193,7 @@ impl WebhookDeliveryRepository for SqliteUnit<'_> {
         let conn = self.written()?;
         if let Some(until) = rest_until {
             diesel::update(webhook::table.find(SqlUuid(webhook.0)))
-                .set(webhook::rest_until.eq(SqlMoment(until)))
+                .set(webhook::rest_until.eq(SqlTimestamp(until)))
                 .execute(conn)
                 .map_err(storage_error)?;
         }
@@ -330,10 +204,10 @@ impl WebhookDeliveryRepository for SqliteUnit<'_> {
                     stand.id,
                     stand.state.as_str(),
                     stand.attempts,
-                    SqlMoment::number(stand.not_before),
+                    stand.not_before.timestamp_micros(),
                     stand.last_status,
                     stand.last_error.as_deref(),
-                    stand.delivered_at.map(SqlMoment::number),
+                    stand.delivered_at.map(|moment| moment.timestamp_micros()),
                 )
             })
             .collect();
@@ -345,8 +219,8 @@ impl WebhookDeliveryRepository for SqliteUnit<'_> {
              FROM json_each(?3) AS input
              WHERE webhook_uuid = ?1 AND uuid = input.value ->> 0 AND claimed_by = ?2",
         )
-        .bind::<Text, _>(SqlUuid(webhook.0))
-        .bind::<Text, _>(SqlUuid(claim))
+        .bind::<SqlUuid, _>(webhook.0)
+        .bind::<SqlUuid, _>(claim)
         .bind::<Text, _>(json(rows)?)
         .execute(conn)
         .map_err(storage_error)?;
@@ -378,11 +252,11 @@ impl WebhookDeliveryRepository for SqliteUnit<'_> {
              WHERE webhook_uuid = ?1 AND (?2 IS NULL OR uuid = ?2) AND (?3 IS NULL OR state = ?3)
                AND (?4 IS NULL OR created >= ?4) AND (claimed_by IS NULL OR not_before <= ?5)",
         )
-        .bind::<Text, _>(SqlUuid(replay.webhook.0))
-        .bind::<Nullable<Text>, _>(replay.id.map(|id| SqlUuid(id.0)))
+        .bind::<SqlUuid, _>(replay.webhook.0)
+        .bind::<Nullable<SqlUuid>, _>(replay.id.map(|id| id.0))
         .bind::<Nullable<Text>, _>(replay.state.map(WebhookState::as_str))
-        .bind::<Nullable<BigInt>, _>(replay.since.map(SqlMoment))
-        .bind::<BigInt, _>(SqlMoment(now))
+        .bind::<Nullable<SqlTimestamp>, _>(replay.since)
+        .bind::<SqlTimestamp, _>(now)
         .execute(self.written()?)
         .map_err(storage_error)
     }
@@ -403,7 +277,7 @@ impl WebhookDeliveryRepository for SqliteUnit<'_> {
                  WHERE NOT EXISTS (SELECT 1 FROM webhook WHERE webhook.uuid = endpoint.uuid))
              DELETE FROM webhook_delivery WHERE position IN (SELECT position FROM old LIMIT ?2)",
         )
-        .bind::<BigInt, _>(SqlMoment(delivered))
+        .bind::<SqlTimestamp, _>(delivered)
         .bind::<BigInt, _>(limit)
         .execute(self.written()?)
         .map_err(storage_error)

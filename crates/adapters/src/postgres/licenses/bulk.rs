@@ -1,14 +1,15 @@
 //! Writing licenses: each one statement over arrays, a column each, for any number of rows.
 
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Bool, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Bool, Nullable, Text};
 use license_manager_domain::history::Change;
 use license_manager_domain::{Error, License, LicenseColumns, LicenseId, LicenseStatus, PlanId};
 
 use crate::postgres::PostgresUnit;
+use crate::postgres::arrays::column;
 use crate::postgres::recording::{Kind, with_history};
-use crate::postgres::rows::column;
-use crate::postgres::schema::{LICENSE, LICENSE_SOURCE};
+use crate::schema::{LICENSE, LICENSE_SOURCE};
+use crate::sql_types::{SqlTimestamp, SqlUuid};
 
 /// The kind of every source that an assignment names: a Salesforce opportunity.
 const SOURCE_TYPE: &str = "AMT";
@@ -30,7 +31,7 @@ pub(super) fn add_unassigned(
     )
     .bind::<Array<SqlUuid>, _>(column(ids, |id| id.0))
     .bind::<SqlUuid, _>(plan.0)
-    .bind::<Timestamptz, _>(change.at);
+    .bind::<SqlTimestamp, _>(change.at);
     let statement = with_history(statement, &LICENSE, Kind::Added, change);
     unit.write_rows(ids.len(), "licenses", |connection| statement.execute(connection))
 }
@@ -59,7 +60,7 @@ pub(super) fn delete(
     )
     .bind::<SqlUuid, _>(plan.0)
     .bind::<Text, _>(status.as_str())
-    .bind::<Timestamptz, _>(change.at);
+    .bind::<SqlTimestamp, _>(change.at);
     let pointers = with_history(pointers, &LICENSE, Kind::Changed, change);
     unit.write(|connection| pointers.execute(connection))?;
     let sources = diesel::sql_query(
@@ -144,14 +145,14 @@ fn write(
         .bind::<Array<Nullable<Text>>, _>(column(&rows, |(_, columns)| columns.user_email.clone().map(String::from)))
         .bind::<Array<Nullable<BigInt>>, _>(column(&rows, |(_, columns)| columns.lms_user_id.map(|id| id.0)))
         .bind::<Array<Nullable<SqlUuid>>, _>(column(&rows, |(_, columns)| columns.activation_key.map(|key| key.0)))
-        .bind::<Array<Nullable<Timestamptz>>, _>(column(&rows, |(_, columns)| columns.assigned_date))
-        .bind::<Array<Nullable<Timestamptz>>, _>(column(&rows, |(_, columns)| columns.activation_date))
-        .bind::<Array<Nullable<Timestamptz>>, _>(column(&rows, |(_, columns)| columns.last_remind_date))
-        .bind::<Array<Nullable<Timestamptz>>, _>(column(&rows, |(_, columns)| columns.revoked_date))
+        .bind::<Array<Nullable<SqlTimestamp>>, _>(column(&rows, |(_, columns)| columns.assigned_date))
+        .bind::<Array<Nullable<SqlTimestamp>>, _>(column(&rows, |(_, columns)| columns.activation_date))
+        .bind::<Array<Nullable<SqlTimestamp>>, _>(column(&rows, |(_, columns)| columns.last_remind_date))
+        .bind::<Array<Nullable<SqlTimestamp>>, _>(column(&rows, |(_, columns)| columns.revoked_date))
         .bind::<Array<Nullable<SqlUuid>>, _>(column(&rows, |(license, _)| license.renewed_to.map(|id| id.0)))
         .bind::<Array<Nullable<Bool>>, _>(column(&rows, |(license, _)| license.auto_applied))
-        .bind::<Array<Timestamptz>, _>(column(&rows, |(license, _)| license.created))
-        .bind::<Array<Timestamptz>, _>(column(&rows, |(license, _)| license.modified));
+        .bind::<Array<SqlTimestamp>, _>(column(&rows, |(license, _)| license.created))
+        .bind::<Array<SqlTimestamp>, _>(column(&rows, |(license, _)| license.modified));
     let statement = with_history(statement, &LICENSE, kind, change);
     unit.write_rows(rows.len(), "licenses", |connection| statement.execute(connection))
 }
@@ -179,7 +180,7 @@ pub(super) fn set_sources(
     .bind::<Array<SqlUuid>, _>(column(&sources, |(license, _)| license.0))
     .bind::<Array<Text>, _>(column(&sources, |(_, source)| source.as_str()))
     .bind::<Text, _>(SOURCE_TYPE)
-    .bind::<Timestamptz, _>(change.at);
+    .bind::<SqlTimestamp, _>(change.at);
     let statement = with_history(statement, &LICENSE_SOURCE, Kind::AddedOrChanged, change);
     unit.write_rows(sources.len(), "license sources", |connection| statement.execute(connection))
 }

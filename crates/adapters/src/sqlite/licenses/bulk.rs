@@ -1,14 +1,15 @@
 //! Licenses: how they are written, each time any number of them in two statements, the rows and their history.
 
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Nullable, Text};
+use diesel::sql_types::{Nullable, Text};
 use license_manager_domain::history::Change;
 use license_manager_domain::{Error, License, LicenseId, LicenseStatus, PlanId};
 
+use crate::schema::LICENSE;
+use crate::sql_types::{SqlTimestamp, SqlUuid};
 use crate::sqlite::error::storage_error;
 use crate::sqlite::json::Keys;
-use crate::sqlite::recording::{Kind, Table, record};
-use crate::sqlite::types::{SqlMoment, SqlUuid};
+use crate::sqlite::recording::{Kind, record};
 
 /// What a license source is called that names a Salesforce opportunity.
 const SOURCE_TYPE: &str = "AMT";
@@ -27,12 +28,12 @@ pub(super) fn add_unassigned(
         "INSERT INTO license (uuid, subscription_plan_uuid, status, created, modified)
          SELECT value, ?1, 'unassigned', ?2, ?2 FROM json_each(?3)",
     )
-    .bind::<Text, _>(SqlUuid(plan.0))
-    .bind::<BigInt, _>(SqlMoment(change.at))
+    .bind::<SqlUuid, _>(plan.0)
+    .bind::<SqlTimestamp, _>(change.at)
     .bind::<Text, _>(&keys)
     .execute(conn)
     .map_err(storage_error)?;
-    record(conn, Table::License, &keys, Kind::Added, change)
+    record(conn, &LICENSE, &keys, Kind::Added, change)
 }
 
 pub(super) fn delete(
@@ -46,7 +47,7 @@ pub(super) fn delete(
          FROM license AS doomed JOIN license AS pointing ON pointing.renewed_to_uuid = doomed.uuid
          WHERE doomed.subscription_plan_uuid = ?1 AND doomed.status = ?2",
     )
-    .bind::<Text, _>(SqlUuid(plan.0))
+    .bind::<SqlUuid, _>(plan.0)
     .bind::<Text, _>(status.as_str())
     .get_result(conn)
     .map_err(storage_error)?;
@@ -54,11 +55,11 @@ pub(super) fn delete(
         "UPDATE license SET renewed_to_uuid = NULL, modified = ?1
          WHERE uuid IN (SELECT value FROM json_each(?2))",
     )
-    .bind::<BigInt, _>(SqlMoment(change.at))
+    .bind::<SqlTimestamp, _>(change.at)
     .bind::<Text, _>(&pointing.keys)
     .execute(conn)
     .map_err(storage_error)?;
-    record(conn, Table::License, &pointing.keys, Kind::Changed, change)?;
+    record(conn, &LICENSE, &pointing.keys, Kind::Changed, change)?;
     // Deleting a license deletes its source.
     for rows in ["license_source", "license"] {
         diesel::sql_query(format!(
@@ -67,16 +68,16 @@ pub(super) fn delete(
              WHERE doomed.subscription_plan_uuid = ?4 AND doomed.status = ?5",
             if rows == "license" { "uuid" } else { "license_uuid" }
         ))
-        .bind::<BigInt, _>(SqlMoment(change.at))
+        .bind::<SqlTimestamp, _>(change.at)
         .bind::<Nullable<Text>, _>(change.by.as_deref())
         .bind::<Nullable<Text>, _>(change.reason.map(|reason| reason.as_str()))
-        .bind::<Text, _>(SqlUuid(plan.0))
+        .bind::<SqlUuid, _>(plan.0)
         .bind::<Text, _>(status.as_str())
         .execute(conn)
         .map_err(storage_error)?;
     }
     let deleted = diesel::sql_query("DELETE FROM license WHERE subscription_plan_uuid = ?1 AND status = ?2")
-        .bind::<Text, _>(SqlUuid(plan.0))
+        .bind::<SqlUuid, _>(plan.0)
         .bind::<Text, _>(status.as_str())
         .execute(conn)
         .map_err(storage_error)?;
@@ -144,14 +145,14 @@ fn write(
                 columns.user_email,
                 columns.lms_user_id,
                 columns.activation_key,
-                columns.assigned_date.map(SqlMoment::number),
-                columns.activation_date.map(SqlMoment::number),
-                columns.last_remind_date.map(SqlMoment::number),
-                columns.revoked_date.map(SqlMoment::number),
+                columns.assigned_date.map(|moment| moment.timestamp_micros()),
+                columns.activation_date.map(|moment| moment.timestamp_micros()),
+                columns.last_remind_date.map(|moment| moment.timestamp_micros()),
+                columns.revoked_date.map(|moment| moment.timestamp_micros()),
                 license.renewed_to,
                 license.auto_applied,
-                SqlMoment::number(license.created),
-                SqlMoment::number(license.modified),
+                license.created.timestamp_micros(),
+                license.modified.timestamp_micros(),
             )
         })
         .collect();
@@ -165,7 +166,7 @@ fn write(
     }
     let keys: Vec<LicenseId> = licenses.iter().map(|license| license.id).collect();
     let keys = serde_json::to_string(&keys).map_err(Error::internal)?;
-    record(conn, Table::License, &keys, kind, change)
+    record(conn, &LICENSE, &keys, kind, change)
 }
 
 pub(super) fn set_sources(
@@ -185,7 +186,7 @@ pub(super) fn set_sources(
          FROM json_each(?5) AS input
          LEFT JOIN license_source AS before ON before.license_uuid = input.value ->> 0",
     )
-    .bind::<BigInt, _>(SqlMoment(change.at))
+    .bind::<SqlTimestamp, _>(change.at)
     .bind::<Nullable<Text>, _>(change.by.as_deref())
     .bind::<Nullable<Text>, _>(change.reason.map(|reason| reason.as_str()))
     .bind::<Text, _>(SOURCE_TYPE)
@@ -199,7 +200,7 @@ pub(super) fn set_sources(
          SET source_id = excluded.source_id, source_type = excluded.source_type, modified = excluded.modified",
     )
     .bind::<Text, _>(SOURCE_TYPE)
-    .bind::<BigInt, _>(SqlMoment(change.at))
+    .bind::<SqlTimestamp, _>(change.at)
     .bind::<Text, _>(&rows)
     .execute(conn)
     .map_err(storage_error)?;

@@ -1,0 +1,120 @@
+//! Customer agreements.
+
+use chrono::Duration;
+use diesel::pg::Pg;
+use diesel::prelude::*;
+use diesel::sqlite::Sqlite;
+use license_manager_domain::{
+    AgreementId, AutoScaling, CatalogId, CustomerAgreement, CustomerId, Error, ExpirationMessage,
+};
+
+use crate::schema::{customer_agreement, expiration_message};
+use crate::sql_types::{SqlTimestamp, SqlUuid};
+
+#[derive(Queryable, Selectable, Insertable, AsChangeset)]
+#[diesel(table_name = customer_agreement, primary_key(uuid), treat_none_as_null = true)]
+#[diesel(check_for_backend(Pg, Sqlite))]
+pub(crate) struct AgreementRow {
+    uuid: SqlUuid,
+    enterprise_customer_uuid: SqlUuid,
+    enterprise_customer_slug: Option<String>,
+    enterprise_customer_name: Option<String>,
+    default_enterprise_catalog_uuid: Option<SqlUuid>,
+    disable_expiration_notifications: bool,
+    disable_onboarding_notifications: bool,
+    license_duration_before_purge_seconds: i64,
+    enable_auto_applied_subscriptions_with_universal_link: bool,
+    enable_auto_scaling_of_current_plan: bool,
+    auto_scaling_max_licenses: Option<i32>,
+    auto_scaling_threshold_percentage: Option<i32>,
+    auto_scaling_increment_percentage: Option<i32>,
+    created: SqlTimestamp,
+    modified: SqlTimestamp,
+}
+
+impl From<&CustomerAgreement> for AgreementRow {
+    fn from(agreement: &CustomerAgreement) -> Self {
+        Self {
+            uuid: SqlUuid(agreement.id.0),
+            enterprise_customer_uuid: SqlUuid(agreement.customer.0),
+            enterprise_customer_slug: agreement.customer_slug.clone(),
+            enterprise_customer_name: agreement.customer_name.clone(),
+            default_enterprise_catalog_uuid: agreement.default_catalog.map(|id| SqlUuid(id.0)),
+            disable_expiration_notifications: agreement.disable_expiration_notifications,
+            disable_onboarding_notifications: agreement.disable_onboarding_notifications,
+            license_duration_before_purge_seconds: agreement.license_duration_before_purge.num_seconds(),
+            enable_auto_applied_subscriptions_with_universal_link: agreement
+                .enable_auto_applied_subscriptions_with_universal_link,
+            enable_auto_scaling_of_current_plan: agreement.auto_scaling.enabled,
+            auto_scaling_max_licenses: agreement.auto_scaling.max_licenses,
+            auto_scaling_threshold_percentage: agreement.auto_scaling.threshold_percentage,
+            auto_scaling_increment_percentage: agreement.auto_scaling.increment_percentage,
+            created: SqlTimestamp(agreement.created),
+            modified: SqlTimestamp(agreement.modified),
+        }
+    }
+}
+
+impl AgreementRow {
+    pub(crate) fn into_agreement(self, message: Option<MessageRow>) -> Result<CustomerAgreement, Error> {
+        let seconds = self.license_duration_before_purge_seconds;
+        let duration = Duration::try_seconds(seconds).ok_or_else(|| {
+            Error::internal(format!("customer_agreement {}: no duration of {seconds} s", self.uuid.0))
+        })?;
+        Ok(CustomerAgreement {
+            id: AgreementId(self.uuid.0),
+            customer: CustomerId(self.enterprise_customer_uuid.0),
+            customer_slug: self.enterprise_customer_slug,
+            customer_name: self.enterprise_customer_name,
+            default_catalog: self.default_enterprise_catalog_uuid.map(|id| CatalogId(id.0)),
+            disable_expiration_notifications: self.disable_expiration_notifications,
+            disable_onboarding_notifications: self.disable_onboarding_notifications,
+            license_duration_before_purge: duration,
+            enable_auto_applied_subscriptions_with_universal_link: self
+                .enable_auto_applied_subscriptions_with_universal_link,
+            auto_scaling: AutoScaling {
+                enabled: self.enable_auto_scaling_of_current_plan,
+                max_licenses: self.auto_scaling_max_licenses,
+                threshold_percentage: self.auto_scaling_threshold_percentage,
+                increment_percentage: self.auto_scaling_increment_percentage,
+            },
+            expiration_message: message.map(|message| ExpirationMessage {
+                modal_header_text: message.modal_header_text,
+                modal_messaging: message.modal_messaging,
+                button_label: message.button_label,
+                button_url: message.button_url,
+            }),
+            created: self.created.0,
+            modified: self.modified.0,
+        })
+    }
+}
+
+#[derive(PartialEq, Eq, Queryable, Selectable, Insertable, AsChangeset)]
+#[diesel(table_name = expiration_message, primary_key(customer_agreement_uuid), check_for_backend(Pg, Sqlite))]
+pub(crate) struct MessageRow {
+    customer_agreement_uuid: SqlUuid,
+    modal_header_text: String,
+    modal_messaging: String,
+    button_label: String,
+    button_url: String,
+}
+
+impl MessageRow {
+    pub(crate) fn of(agreement: &CustomerAgreement) -> Option<Self> {
+        agreement.expiration_message.as_ref().map(|message| Self {
+            customer_agreement_uuid: SqlUuid(agreement.id.0),
+            modal_header_text: message.modal_header_text.clone(),
+            modal_messaging: message.modal_messaging.clone(),
+            button_label: message.button_label.clone(),
+            button_url: message.button_url.clone(),
+        })
+    }
+}
+
+/// An agreement with its message.
+pub(crate) type AgreementWithMessage = (AgreementRow, Option<MessageRow>);
+
+pub(crate) fn agreement((row, message): AgreementWithMessage) -> Result<CustomerAgreement, Error> {
+    row.into_agreement(message)
+}

@@ -1,0 +1,79 @@
+//! Bulk enrollments.
+
+use diesel::pg::Pg;
+use diesel::prelude::*;
+use diesel::sql_types::{Nullable, Text};
+use diesel::sqlite::Sqlite;
+use license_manager_domain::model::{EnrollmentJob, EnrollmentNumbers, EnrollmentStage};
+use license_manager_domain::{CustomerId, EnrollmentJobId, Error, LicenseId, LmsUserId};
+
+use crate::schema::bulk_enrollment_job;
+use crate::sql_types::{SqlTimestamp, SqlUuid};
+
+#[derive(Queryable, QueryableByName, Selectable, Insertable)]
+#[diesel(table_name = bulk_enrollment_job)]
+#[diesel(check_for_backend(Pg, Sqlite))]
+pub(crate) struct EnrollmentJobRow {
+    pub uuid: SqlUuid,
+    pub enterprise_customer_uuid: SqlUuid,
+    pub lms_user_id: Option<i64>,
+    pub parameters: String,
+    pub created: SqlTimestamp,
+    pub modified: SqlTimestamp,
+    pub stage: String,
+    pub enrolled_until: Option<SqlUuid>,
+    pub successes: i64,
+    pub pending: i64,
+    pub failures: i64,
+}
+
+/// A job with what came of it.
+#[derive(QueryableByName)]
+pub(crate) struct NamingRow {
+    #[diesel(embed)]
+    pub job: EnrollmentJobRow,
+    #[diesel(sql_type = Nullable<Text>)]
+    pub results: Option<String>,
+}
+
+impl TryFrom<&EnrollmentJob> for EnrollmentJobRow {
+    type Error = Error;
+
+    fn try_from(job: &EnrollmentJob) -> Result<Self, Error> {
+        Ok(Self {
+            uuid: SqlUuid(job.id.0),
+            enterprise_customer_uuid: SqlUuid(job.customer.0),
+            lms_user_id: job.lms_user_id.map(|id| id.0),
+            parameters: serde_json::to_string(&job.enrollment).map_err(Error::internal)?,
+            created: SqlTimestamp(job.created),
+            modified: SqlTimestamp(job.modified),
+            stage: job.stage.as_str().to_owned(),
+            enrolled_until: job.stage.until().map(|license| SqlUuid(license.0)),
+            successes: job.numbers.successes,
+            pending: job.numbers.pending,
+            failures: job.numbers.failures,
+        })
+    }
+}
+
+impl TryFrom<EnrollmentJobRow> for EnrollmentJob {
+    type Error = Error;
+
+    fn try_from(row: EnrollmentJobRow) -> Result<Self, Error> {
+        // The cause is not told: it may quote an address.
+        let enrollment = serde_json::from_str(&row.parameters)
+            .map_err(|_| Error::internal(format!("the parameters of bulk enrollment {} cannot be read", row.uuid.0)))?;
+        let stage = EnrollmentStage::from_storage(&row.stage, row.enrolled_until.map(|id| LicenseId(id.0)))
+            .ok_or_else(|| Error::internal(format!("bulk enrollment {} is in an unknown stage", row.uuid.0)))?;
+        Ok(Self {
+            id: EnrollmentJobId(row.uuid.0),
+            customer: CustomerId(row.enterprise_customer_uuid.0),
+            lms_user_id: row.lms_user_id.map(LmsUserId),
+            enrollment,
+            stage,
+            numbers: EnrollmentNumbers { successes: row.successes, pending: row.pending, failures: row.failures },
+            created: row.created.0,
+            modified: row.modified.0,
+        })
+    }
+}

@@ -1,0 +1,102 @@
+//! Licenses.
+
+use chrono::{DateTime, Utc};
+use diesel::pg::Pg;
+use diesel::prelude::*;
+use diesel::sql_types::{Nullable, Text};
+use diesel::sqlite::Sqlite;
+use license_manager_domain::ports::DeletedLicense;
+use license_manager_domain::{
+    ActivationKey, Email, Error, License, LicenseColumns, LicenseCounts, LicenseId, LicenseStatus, LmsUserId, PlanId,
+};
+use uuid::Uuid;
+
+use crate::schema::license;
+use crate::sql_types::SqlUuid;
+
+#[derive(Queryable, QueryableByName, Selectable)]
+#[diesel(table_name = license, check_for_backend(Pg, Sqlite))]
+pub(crate) struct LicenseRow {
+    uuid: Uuid,
+    subscription_plan_uuid: Uuid,
+    status: String,
+    user_email: Option<String>,
+    lms_user_id: Option<i64>,
+    activation_key: Option<Uuid>,
+    assigned_date: Option<DateTime<Utc>>,
+    activation_date: Option<DateTime<Utc>>,
+    last_remind_date: Option<DateTime<Utc>>,
+    revoked_date: Option<DateTime<Utc>>,
+    renewed_to_uuid: Option<Uuid>,
+    auto_applied: Option<bool>,
+    created: DateTime<Utc>,
+    modified: DateTime<Utc>,
+}
+
+impl TryFrom<LicenseRow> for License {
+    type Error = Error;
+
+    fn try_from(row: LicenseRow) -> Result<Self, Error> {
+        let state = LicenseStatus::from_name(&row.status).and_then(|status| {
+            let columns = LicenseColumns {
+                status,
+                user_email: row.user_email.map(Email::from_storage),
+                lms_user_id: row.lms_user_id.map(LmsUserId),
+                activation_key: row.activation_key.map(ActivationKey),
+                assigned_date: row.assigned_date,
+                last_remind_date: row.last_remind_date,
+                activation_date: row.activation_date,
+                revoked_date: row.revoked_date,
+            };
+            columns.into_state()
+        });
+        Ok(License {
+            id: LicenseId(row.uuid),
+            plan: PlanId(row.subscription_plan_uuid),
+            state: state.ok_or_else(|| Error::internal(format!("the row of license {} spells no state", row.uuid)))?,
+            renewed_to: row.renewed_to_uuid.map(LicenseId),
+            auto_applied: row.auto_applied,
+            created: row.created,
+            modified: row.modified,
+        })
+    }
+}
+
+/// A license that was deleted.
+#[derive(QueryableByName)]
+pub(crate) struct DeletedRow {
+    #[diesel(sql_type = SqlUuid)]
+    pub uuid: Uuid,
+    #[diesel(sql_type = Nullable<Text>)]
+    pub user_email: Option<String>,
+}
+
+impl From<DeletedRow> for DeletedLicense {
+    fn from(row: DeletedRow) -> Self {
+        Self { id: LicenseId(row.uuid), email: row.user_email.map(Email::from_storage) }
+    }
+}
+
+/// An address that holds a license.
+#[derive(QueryableByName)]
+pub(crate) struct EmailRow {
+    #[diesel(sql_type = Text)]
+    pub email: String,
+}
+
+pub(crate) fn licenses(rows: impl IntoIterator<Item = LicenseRow>) -> Result<Vec<License>, Error> {
+    rows.into_iter().map(License::try_from).collect()
+}
+
+/// Adds a number of licenses of a status.
+pub(crate) fn add_to(counts: &mut LicenseCounts, status: &str, number: i64) -> Result<(), Error> {
+    let count = match LicenseStatus::from_name(status) {
+        Some(LicenseStatus::Activated) => &mut counts.activated,
+        Some(LicenseStatus::Assigned) => &mut counts.assigned,
+        Some(LicenseStatus::Revoked) => &mut counts.revoked,
+        Some(LicenseStatus::Unassigned) => &mut counts.unassigned,
+        None => return Err(Error::internal(format!("licenses have the unknown status {status:?}"))),
+    };
+    *count += number;
+    Ok(())
+}

@@ -1,0 +1,97 @@
+//! Subscription plans.
+
+use diesel::pg::Pg;
+use diesel::prelude::*;
+use diesel::sqlite::Sqlite;
+use license_manager_domain::{AgreementId, CatalogId, CustomerId, PlanDetails, PlanId, ProductId, SubscriptionPlan};
+use uuid::Uuid;
+
+use crate::schema::subscription_plan;
+use crate::sql_types::{SqlTimestamp, SqlUuid};
+
+#[derive(Queryable, Selectable, Insertable, AsChangeset)]
+#[diesel(table_name = subscription_plan, primary_key(uuid), treat_none_as_null = true)]
+#[diesel(check_for_backend(Pg, Sqlite))]
+pub(crate) struct PlanRow {
+    uuid: SqlUuid,
+    title: String,
+    start_date: SqlTimestamp,
+    expiration_date: SqlTimestamp,
+    expiration_processed: bool,
+    enterprise_catalog_uuid: SqlUuid,
+    customer_agreement_uuid: SqlUuid,
+    is_active: bool,
+    is_revocation_cap_enabled: bool,
+    revoke_max_percentage: i16,
+    num_revocations_applied: i32,
+    salesforce_opportunity_line_item: Option<String>,
+    product_id: i32,
+    for_internal_use_only: bool,
+    can_freeze_unused_licenses: bool,
+    last_freeze_timestamp: Option<SqlTimestamp>,
+    should_auto_apply_licenses: Option<bool>,
+    desired_num_licenses: Option<i32>,
+    created: SqlTimestamp,
+    modified: SqlTimestamp,
+}
+
+impl From<&SubscriptionPlan> for PlanRow {
+    fn from(plan: &SubscriptionPlan) -> Self {
+        Self {
+            uuid: SqlUuid(plan.id.0),
+            title: plan.title.clone(),
+            start_date: SqlTimestamp(plan.start_date),
+            expiration_date: SqlTimestamp(plan.expiration_date),
+            expiration_processed: plan.expiration_processed,
+            enterprise_catalog_uuid: SqlUuid(plan.catalog.0),
+            customer_agreement_uuid: SqlUuid(plan.agreement.0),
+            is_active: plan.is_active,
+            is_revocation_cap_enabled: plan.is_revocation_cap_enabled,
+            revoke_max_percentage: plan.revoke_max_percentage,
+            num_revocations_applied: plan.num_revocations_applied,
+            salesforce_opportunity_line_item: plan.salesforce_opportunity_line_item.clone(),
+            product_id: plan.product.0,
+            for_internal_use_only: plan.for_internal_use_only,
+            can_freeze_unused_licenses: plan.can_freeze_unused_licenses,
+            last_freeze_timestamp: plan.last_freeze_timestamp.map(SqlTimestamp),
+            should_auto_apply_licenses: plan.should_auto_apply_licenses,
+            desired_num_licenses: plan.desired_num_licenses,
+            created: SqlTimestamp(plan.created),
+            modified: SqlTimestamp(plan.modified),
+        }
+    }
+}
+
+impl From<PlanRow> for SubscriptionPlan {
+    fn from(row: PlanRow) -> Self {
+        Self {
+            id: PlanId(row.uuid.0),
+            title: row.title,
+            start_date: row.start_date.0,
+            expiration_date: row.expiration_date.0,
+            expiration_processed: row.expiration_processed,
+            catalog: CatalogId(row.enterprise_catalog_uuid.0),
+            agreement: AgreementId(row.customer_agreement_uuid.0),
+            is_active: row.is_active,
+            is_revocation_cap_enabled: row.is_revocation_cap_enabled,
+            revoke_max_percentage: row.revoke_max_percentage,
+            num_revocations_applied: row.num_revocations_applied,
+            salesforce_opportunity_line_item: row.salesforce_opportunity_line_item,
+            product: ProductId(row.product_id),
+            for_internal_use_only: row.for_internal_use_only,
+            can_freeze_unused_licenses: row.can_freeze_unused_licenses,
+            last_freeze_timestamp: row.last_freeze_timestamp.map(|moment| moment.0),
+            should_auto_apply_licenses: row.should_auto_apply_licenses,
+            desired_num_licenses: row.desired_num_licenses,
+            created: row.created.0,
+            modified: row.modified.0,
+        }
+    }
+}
+
+/// A plan, its customer, and the label of its plan type.
+pub(crate) type PlanDetailsRow = (PlanRow, Uuid, String);
+
+pub(crate) fn plan_details((row, customer, plan_type): PlanDetailsRow) -> PlanDetails {
+    PlanDetails { plan: row.into(), customer: CustomerId(customer), plan_type }
+}

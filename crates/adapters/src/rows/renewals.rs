@@ -1,0 +1,129 @@
+//! Renewals.
+
+use chrono::{DateTime, Utc};
+use diesel::pg::Pg;
+use diesel::prelude::*;
+use diesel::sqlite::Sqlite;
+use license_manager_domain::model::{RenewalDetails, RenewalLink, RenewalTerms};
+use license_manager_domain::{
+    AgreementId, CustomerId, Error, LicenseTypesToCopy, PlanId, RenewalId, SubscriptionPlanRenewal,
+};
+use uuid::Uuid;
+
+use crate::schema::subscription_plan_renewal as renewal;
+use crate::sql_types::{SqlTimestamp, SqlUuid};
+
+/// What was agreed, and how far it is done.
+#[derive(Queryable, Selectable, Insertable, AsChangeset)]
+#[diesel(table_name = renewal, treat_none_as_null = true, check_for_backend(Pg, Sqlite))]
+pub(crate) struct RenewalRow {
+    prior_subscription_plan_uuid: SqlUuid,
+    renewed_subscription_plan_uuid: Option<SqlUuid>,
+    salesforce_opportunity_id: Option<String>,
+    number_of_licenses: i32,
+    effective_date: SqlTimestamp,
+    renewed_expiration_date: SqlTimestamp,
+    processed: bool,
+    processed_datetime: Option<SqlTimestamp>,
+    renewed_plan_title: Option<String>,
+    license_types_to_copy: String,
+    disable_auto_apply_licenses: bool,
+    exempt_from_batch_processing: bool,
+    created: SqlTimestamp,
+    modified: SqlTimestamp,
+}
+
+impl RenewalRow {
+    /// One that is not processed.
+    pub(crate) fn new(terms: &RenewalTerms, now: DateTime<Utc>) -> Self {
+        Self {
+            prior_subscription_plan_uuid: SqlUuid(terms.prior_plan.0),
+            renewed_subscription_plan_uuid: terms.renewed_plan.map(|plan| SqlUuid(plan.0)),
+            salesforce_opportunity_id: terms.salesforce_opportunity_id.clone(),
+            number_of_licenses: terms.number_of_licenses,
+            effective_date: SqlTimestamp(terms.effective_date),
+            renewed_expiration_date: SqlTimestamp(terms.renewed_expiration_date),
+            processed: false,
+            processed_datetime: None,
+            renewed_plan_title: terms.renewed_plan_title.clone(),
+            license_types_to_copy: terms.license_types_to_copy.as_str().to_owned(),
+            disable_auto_apply_licenses: terms.disable_auto_apply_licenses,
+            exempt_from_batch_processing: terms.exempt_from_batch_processing,
+            created: SqlTimestamp(now),
+            modified: SqlTimestamp(now),
+        }
+    }
+
+    fn into_renewal(self, id: i64) -> Result<SubscriptionPlanRenewal, Error> {
+        let types = LicenseTypesToCopy::from_name(&self.license_types_to_copy);
+        Ok(SubscriptionPlanRenewal {
+            id: RenewalId(id),
+            terms: RenewalTerms {
+                prior_plan: PlanId(self.prior_subscription_plan_uuid.0),
+                renewed_plan: self.renewed_subscription_plan_uuid.map(|id| PlanId(id.0)),
+                salesforce_opportunity_id: self.salesforce_opportunity_id,
+                number_of_licenses: self.number_of_licenses,
+                effective_date: self.effective_date.0,
+                renewed_expiration_date: self.renewed_expiration_date.0,
+                renewed_plan_title: self.renewed_plan_title,
+                license_types_to_copy: types
+                    .ok_or_else(|| Error::internal(format!("renewal {id} copies an unknown kind of licenses")))?,
+                disable_auto_apply_licenses: self.disable_auto_apply_licenses,
+                exempt_from_batch_processing: self.exempt_from_batch_processing,
+            },
+            processed: self.processed,
+            processed_datetime: self.processed_datetime.map(|moment| moment.0),
+            created: self.created.0,
+            modified: self.modified.0,
+        })
+    }
+}
+
+impl From<&SubscriptionPlanRenewal> for RenewalRow {
+    fn from(renewal: &SubscriptionPlanRenewal) -> Self {
+        Self {
+            processed: renewal.processed,
+            processed_datetime: renewal.processed_datetime.map(SqlTimestamp),
+            created: SqlTimestamp(renewal.created),
+            ..Self::new(&renewal.terms, renewal.modified)
+        }
+    }
+}
+
+/// Id, renewal, title of the prior plan, title of the renewed one, customer.
+pub(crate) type RenewalDetailsRow = (i64, RenewalRow, String, Option<String>, Uuid);
+
+pub(crate) fn renewal_details(
+    (id, row, prior_plan_title, renewed_plan_title, customer): RenewalDetailsRow,
+) -> Result<RenewalDetails, Error> {
+    let renewal = row.into_renewal(id)?;
+    Ok(RenewalDetails { renewal, prior_plan_title, renewed_plan_title, customer: CustomerId(customer) })
+}
+
+/// Id, effective date, agreed end and whether it is processed; of the prior plan id, agreement and start; of the renewed plan
+/// id, start and end.
+pub(crate) type RenewalLinkRow = (
+    i64,
+    DateTime<Utc>,
+    DateTime<Utc>,
+    bool,
+    (Uuid, Uuid, DateTime<Utc>),
+    Option<(Uuid, DateTime<Utc>, DateTime<Utc>)>,
+);
+
+pub(crate) fn renewal_link(
+    (id, effective_date, agreed_expiration, processed, prior_plan, renewed_plan): RenewalLinkRow,
+) -> RenewalLink {
+    let (prior_plan, agreement, prior_plan_start) = prior_plan;
+    RenewalLink {
+        id: RenewalId(id),
+        agreement: AgreementId(agreement),
+        prior_plan: PlanId(prior_plan),
+        prior_plan_start,
+        renewed_plan: renewed_plan.map(|(plan, ..)| PlanId(plan)),
+        renewed_plan_start: renewed_plan.map(|(_, start, _)| start),
+        renewed_expiration: renewed_plan.map_or(agreed_expiration, |(.., expiration)| expiration),
+        effective_date,
+        processed,
+    }
+}

@@ -1,0 +1,123 @@
+//! Transfer jobs.
+
+use chrono::{DateTime, Utc};
+use diesel::pg::Pg;
+use diesel::prelude::*;
+use diesel::sql_types::Text;
+use diesel::sqlite::Sqlite;
+use license_manager_domain::model::{HeldTwice, TransferJobSummary, TransferOrder, TransferRun, TransferredLicenses};
+use license_manager_domain::{AgreementId, Email, Error, LicenseId, LicenseTransferJob, PlanId, TransferJobId};
+use uuid::Uuid;
+
+use crate::schema::license_transfer_job as job;
+use crate::sql_types::{SqlTimestamp, SqlUuid};
+
+#[derive(Queryable, Selectable, Insertable, AsChangeset)]
+#[diesel(table_name = job, treat_none_as_null = true, check_for_backend(Pg, Sqlite))]
+pub(crate) struct TransferJobRow {
+    customer_agreement_uuid: SqlUuid,
+    old_subscription_plan_uuid: SqlUuid,
+    new_subscription_plan_uuid: SqlUuid,
+    notes: Option<String>,
+    is_dry_run: bool,
+    license_uuids: Option<String>,
+    processed_results: String,
+    completed_at: Option<SqlTimestamp>,
+    created: SqlTimestamp,
+    modified: SqlTimestamp,
+}
+
+impl TransferJobRow {
+    /// One that has not run.
+    pub(crate) fn new(order: &TransferOrder, now: DateTime<Utc>) -> Result<Self, Error> {
+        let license_uuids = match &order.licenses {
+            TransferredLicenses::All => None,
+            TransferredLicenses::Named(ids) => Some(serde_json::to_string(ids).map_err(Error::internal)?),
+        };
+        Ok(Self {
+            customer_agreement_uuid: SqlUuid(order.agreement.0),
+            old_subscription_plan_uuid: SqlUuid(order.old_plan.0),
+            new_subscription_plan_uuid: SqlUuid(order.new_plan.0),
+            notes: order.notes.clone(),
+            is_dry_run: order.is_dry_run,
+            license_uuids,
+            processed_results: "[]".to_owned(),
+            completed_at: None,
+            created: SqlTimestamp(now),
+            modified: SqlTimestamp(now),
+        })
+    }
+}
+
+impl TryFrom<&LicenseTransferJob> for TransferJobRow {
+    type Error = Error;
+
+    fn try_from(job: &LicenseTransferJob) -> Result<Self, Error> {
+        Ok(Self {
+            processed_results: serde_json::to_string(&job.runs).map_err(Error::internal)?,
+            completed_at: job.completed_at.map(SqlTimestamp),
+            created: SqlTimestamp(job.created),
+            ..Self::new(&job.order, job.modified)?
+        })
+    }
+}
+
+pub(crate) fn transfer_job((id, row): (i64, TransferJobRow)) -> Result<LicenseTransferJob, Error> {
+    let unreadable = |error| Error::internal(format!("transfer job {id}: {error}"));
+    let licenses = match &row.license_uuids {
+        None => TransferredLicenses::All,
+        Some(ids) => TransferredLicenses::Named(serde_json::from_str(ids).map_err(unreadable)?),
+    };
+    let runs: Vec<TransferRun> = serde_json::from_str(&row.processed_results).map_err(unreadable)?;
+    Ok(LicenseTransferJob {
+        id: TransferJobId(id),
+        order: TransferOrder {
+            agreement: AgreementId(row.customer_agreement_uuid.0),
+            old_plan: PlanId(row.old_subscription_plan_uuid.0),
+            new_plan: PlanId(row.new_subscription_plan_uuid.0),
+            notes: row.notes,
+            is_dry_run: row.is_dry_run,
+            licenses,
+        },
+        runs,
+        completed_at: row.completed_at.map(|moment| moment.0),
+        created: row.created.0,
+        modified: row.modified.0,
+    })
+}
+
+/// A job without its licenses and runs; of those, whether it names any.
+pub(crate) type TransferSummaryRow =
+    ((i64, Uuid, Uuid, Uuid), (Option<String>, bool, bool), (Option<DateTime<Utc>>, DateTime<Utc>, DateTime<Utc>));
+
+pub(crate) fn transfer_summary(
+    (ids, (notes, is_dry_run, transfer_all), (completed_at, created, modified)): TransferSummaryRow,
+) -> TransferJobSummary {
+    let (id, agreement, old_plan, new_plan) = ids;
+    TransferJobSummary {
+        id: TransferJobId(id),
+        agreement: AgreementId(agreement),
+        old_plan: PlanId(old_plan),
+        new_plan: PlanId(new_plan),
+        notes,
+        is_dry_run,
+        transfer_all,
+        completed_at,
+        created,
+        modified,
+    }
+}
+
+#[derive(QueryableByName)]
+pub(crate) struct HeldTwiceRow {
+    #[diesel(sql_type = SqlUuid)]
+    uuid: Uuid,
+    #[diesel(sql_type = Text)]
+    user_email: String,
+}
+
+impl From<HeldTwiceRow> for HeldTwice {
+    fn from(row: HeldTwiceRow) -> Self {
+        Self { license: LicenseId(row.uuid), email: Email::from_storage(row.user_email) }
+    }
+}

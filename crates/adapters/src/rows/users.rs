@@ -1,0 +1,47 @@
+//! Users, and the roles that the database gives them.
+
+use chrono::{DateTime, Utc};
+use diesel::pg::Pg;
+use diesel::prelude::*;
+use diesel::sqlite::Sqlite;
+use license_manager_domain::ports::{AssignedRole, RoleAssignment, User};
+use license_manager_domain::{CustomerId, RoleAssignmentId};
+use uuid::Uuid;
+
+use crate::schema::{role_assignment, users};
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = users, check_for_backend(Pg, Sqlite))]
+pub(crate) struct UserRow {
+    username: String,
+    email: Option<String>,
+    is_staff: bool,
+    is_superuser: bool,
+}
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = role_assignment, check_for_backend(Pg, Sqlite))]
+pub(crate) struct RoleAssignmentRow {
+    id: i64,
+    username: String,
+    role: String,
+    enterprise_customer_uuid: Option<Uuid>,
+    created: DateTime<Utc>,
+}
+
+impl From<RoleAssignmentRow> for AssignedRole {
+    fn from(row: RoleAssignmentRow) -> Self {
+        let role = RoleAssignment { role: row.role, customer: row.enterprise_customer_uuid.map(CustomerId) };
+        Self { id: RoleAssignmentId(row.id), username: row.username, role, created: row.created }
+    }
+}
+
+/// One user, who stands beside each of their roles.
+pub(crate) fn user(rows: Vec<(UserRow, Option<RoleAssignmentRow>)>) -> Option<User> {
+    let mut user = None;
+    for (UserRow { username, email, is_staff, is_superuser }, role) in rows {
+        let user = user.get_or_insert(User { username, email, is_staff, is_superuser, roles: Vec::new() });
+        user.roles.extend(role.map(|role| AssignedRole::from(role).role));
+    }
+    user
+}
