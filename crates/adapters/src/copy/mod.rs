@@ -10,6 +10,7 @@
 //! No table is named here: the tables are read from both schemas. A table, column or type that does not match on both
 //! sides is an error. See `docs/adr/0013-moving-to-postgres.md`.
 
+mod error;
 mod forms;
 mod source;
 mod tables;
@@ -23,62 +24,13 @@ use license_manager_domain::ports::StoreExt;
 
 use crate::postgres::PostgresStore;
 use crate::sqlite::SqliteStore;
+pub use error::CopyError;
 use source::Source;
 use tables::Table;
 use target::Target;
 
 /// The most bytes of rows per statement. A single row may be larger.
 const BATCH_BYTES: usize = 1 << 20;
-
-/// Why nothing was copied. Each message is one line; Postgres is unchanged.
-#[derive(Debug, thiserror::Error)]
-pub enum CopyError {
-    /// The Postgres database has rows of its own.
-    #[error("the Postgres database is not empty, it has {0}: nothing was copied. Copy into a new database")]
-    NotEmpty(String),
-    /// A table or column is missing on one side, or cannot be converted.
-    #[error("nothing was copied: {0}")]
-    Unknown(String),
-    /// The row counts differ.
-    #[error("nothing was copied: {table} has {expected} rows in SQLite and {found} in Postgres")]
-    Incomplete {
-        /// The table.
-        table: String,
-        /// Rows in SQLite.
-        expected: i64,
-        /// Rows in Postgres.
-        found: i64,
-    },
-    /// The run was stopped.
-    #[error("it was stopped: nothing was copied")]
-    Stopped,
-    /// A database error.
-    #[error("nothing was copied: {0}")]
-    Failed(String),
-}
-
-impl From<diesel::result::Error> for CopyError {
-    fn from(error: diesel::result::Error) -> Self {
-        // Only the first line: Postgres puts the row's values, perhaps personal data, into the others.
-        Self::Failed(error.to_string().lines().next().unwrap_or_default().to_owned())
-    }
-}
-
-impl From<Error> for CopyError {
-    fn from(error: Error) -> Self {
-        Self::Failed(error.to_string())
-    }
-}
-
-impl CopyError {
-    /// The error with the table it is about.
-    fn about(what: &str, error: diesel::result::Error) -> Self {
-        match Self::from(error) {
-            Self::Failed(cause) => Self::Failed(format!("{what}: {cause}")),
-            other => other,
-        }
-    }
-}
 
 /// A copied table.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use diesel::prelude::*;
 use diesel::sql_query;
 use diesel::sql_types::{BigInt, Bool, Text};
 
-use super::CopyError;
+use super::error::CopyError;
 use super::tables::{Column, Declared, Table, quoted};
 
 /// The SQLite database that is read.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::CopyError;
+use super::error::CopyError;
 use super::forms::{self, Form};
 
 /// A column as declared in one schema.

@@ -5,7 +5,7 @@ use diesel::prelude::*;
 use diesel::sql_query;
 use diesel::sql_types::{BigInt, Bool, Text};
 
-use super::CopyError;
+use super::error::CopyError;
 use super::tables::{Declared, Reference, Table, quoted};
 
 /// Tables that the migrations fill. Their rows in the new database are replaced.

@@ -5,7 +5,8 @@ use license_manager_domain::ports::AccountLookup;
 use license_manager_domain::{Email, Error, LmsUserId};
 use serde::Deserialize;
 
-use super::{Call, HttpUpstream};
+use super::service::Call;
+use super::upstream::HttpUpstream;
 
 /// The LMS's accounts over HTTP.
 #[derive(Debug, Clone)]

@@ -19,7 +19,8 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
-use super::{Call, Client, Credential, Failure, Service};
+use super::client::Client;
+use super::service::{Call, Credential, Failure, Service};
 
 /// The label of email aliases. All services of the platform use it.
 const ALIAS_LABEL: &str = "Enterprise";

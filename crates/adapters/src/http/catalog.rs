@@ -12,7 +12,8 @@ use reqwest::StatusCode;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Call, HttpUpstream};
+use super::service::Call;
+use super::upstream::HttpUpstream;
 
 /// The catalog service over HTTP.
 #[derive(Debug, Clone)]

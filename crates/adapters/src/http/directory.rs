@@ -5,7 +5,8 @@ use license_manager_domain::ports::{EnterpriseCustomer, EnterpriseDirectory};
 use license_manager_domain::{CustomerId, Error};
 use serde::Deserialize;
 
-use super::{Call, HttpUpstream};
+use super::service::Call;
+use super::upstream::HttpUpstream;
 
 /// The LMS's enterprise customers over HTTP.
 #[derive(Debug, Clone)]

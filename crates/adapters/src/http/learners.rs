@@ -13,7 +13,8 @@ use reqwest::{StatusCode, Url};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{Call, Failure, HttpUpstream};
+use super::service::{Call, Failure};
+use super::upstream::HttpUpstream;
 
 /// The timeout for enrolling learners.
 const ENROLLMENT_TIMEOUT: Duration = Duration::from_secs(180);

@@ -15,8 +15,9 @@ use reqwest::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use rusty_s3::{Bucket, BucketError, Credentials, S3Action, UrlStyle};
 use url::Url;
 
+use super::client::{Client, no_answer, read};
+use super::service::Failure;
 use super::traced::{self, Shown};
-use super::{Client, Failure, no_answer, read};
 
 /// How long a download link is valid.
 const READABLE: Duration = Duration::from_secs(60 * 60);

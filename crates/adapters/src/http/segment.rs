@@ -8,7 +8,8 @@ use license_manager_domain::ports::{Clock, TrackedEvent, Undelivered};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Call, Client, Credential, Failure, Service};
+use super::client::Client;
+use super::service::{Call, Credential, Failure, Service};
 
 const BATCH: &str = "/v1/batch";
 

@@ -10,8 +10,9 @@ use reqwest::{Method, Response, StatusCode};
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::Value;
 
+use super::client::{Client, no_answer, read};
+use super::tokens::AccessTokens;
 use super::traced::{self, Shown};
-use super::{AccessTokens, Client, no_answer, read};
 use crate::calls::{CallOutcome, observed};
 
 /// How long to wait after a 429 without `Retry-After`.

@@ -7,8 +7,8 @@ use serde::Deserialize;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
+use super::client::{Client, no_answer, read};
 use super::traced::{self, Shown};
-use super::{Client, no_answer, read};
 use crate::calls::{CallOutcome, observed};
 
 /// A token is replaced this long before it expires, so that it stays valid during a call.

@@ -6,7 +6,8 @@ use async_trait::async_trait;
 use license_manager_domain::ports::{EventTracking, TrackedEvent, Undelivered};
 use serde_json::Value;
 
-use super::{Braze, Segment};
+use super::braze::Braze;
+use super::segment::Segment;
 /// Sends the events of people with an LMS account to Segment and those of others to Braze. Events without a configured
 /// service are logged.
 #[derive(Debug, Clone, Default)]

@@ -13,9 +13,9 @@ use reqwest::Client;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::CONTENT_TYPE;
 
+use super::client::{Timeouts, client_builder, no_answer};
 use super::service::Failure;
 use super::traced::{self, Shown};
-use super::{Timeouts, client_builder, no_answer};
 
 /// How much of an answer's body is read, so that the connection can be reused. The content is ignored.
 const READ_BYTES: usize = 64 * 1024;
@@ -45,8 +45,9 @@ impl WebhookClient {
     ) -> Result<Self, String> {
         let resolver = Resolver { inner: resolver, allow_private };
         let builder = client_builder(timeouts).no_proxy().dns_resolver(Arc::new(resolver));
-        let client =
-            builder.build().map_err(|error| format!("cannot create an HTTP client: {}", super::chain(&error)))?;
+        let client = builder
+            .build()
+            .map_err(|error| format!("cannot create an HTTP client: {}", super::client::chain(&error)))?;
         Ok(Self { client, clock, allow_private })
     }
 }
