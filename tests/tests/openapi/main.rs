@@ -177,20 +177,42 @@ impl Document {
         wrong
     }
 
-    /// Writes the examples. Valid ones stay unchanged, to keep the diff small.
+    /// Writes the examples into the committed document, which the server has served. Valid ones stay unchanged, to keep the diff small.
     fn write_examples(&mut self, server: &Server, wrong: &BTreeMap<Place, String>) {
-        let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../crates/server/src/openapi/examples.json");
-        let known: Value = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
-        for (id, places) in &mut self.seen {
-            for (place, example) in places {
-                if let Some(known) = known[id].get(place).filter(|_| !wrong.contains_key(&(id.clone(), place.clone())))
-                {
-                    *example = known.clone();
+        let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs/openapi.json");
+        let paths = self.value["paths"].as_object_mut().unwrap();
+        let operations = paths.values_mut().flat_map(|item| item.as_object_mut().unwrap().values_mut());
+        for operation in operations {
+            let id = text(&operation["operationId"]);
+            let operation = operation.as_object_mut().unwrap();
+            let mut described: Vec<(String, &mut Value)> = Vec::new();
+            for (name, part) in operation {
+                match name.as_str() {
+                    "requestBody" => described.push(("request".to_owned(), part)),
+                    "responses" => {
+                        let responses = part.as_object_mut().unwrap().iter_mut();
+                        described.extend(responses.map(|(status, response)| (status.clone(), response)));
+                    }
+                    _ => {}
+                }
+            }
+            for (whose, described) in described {
+                let Some(content) = described.get_mut("content").filter(|content| content.is_object()) else {
+                    continue;
+                };
+                let names: Vec<_> = content.as_object().unwrap().keys().cloned().collect();
+                for media_type in names.into_iter().filter(|name| name != "application/problem+json") {
+                    let place = (id.clone(), place(&whose, content, &media_type));
+                    let seen = self.seen.get(&place.0).and_then(|places| places.get(&place.1));
+                    let known = content[&media_type].get("example").filter(|_| !wrong.contains_key(&place));
+                    if let Some(example) = known.or(seen).cloned() {
+                        content[&media_type]["example"] = example;
+                    }
                 }
             }
         }
-        let examples = format!("{:#}\n", json!(self.seen)).replace(&server.base(), ADDRESS);
-        std::fs::write(file, examples).unwrap();
+        let document = format!("{:#}\n", self.value).replace(&server.base(), ADDRESS);
+        std::fs::write(file, document).unwrap();
     }
 }
 

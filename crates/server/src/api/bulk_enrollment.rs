@@ -4,6 +4,7 @@
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
+use deserr::Deserr;
 use license_manager_domain::model::Enrollees;
 use license_manager_domain::{BulkEnrollment, CustomerId, EnrollmentJobId, Entity, Error, LicenseManager, PlanId};
 use serde::Serialize;
@@ -13,17 +14,14 @@ use uuid::Uuid;
 
 use crate::auth::permissions::{Admin, Listing};
 use crate::http::answer::{Answer, blocking};
-use crate::http::body::{WithBody, email_list};
+use crate::http::body::{Body, Emails, WithBody};
 use crate::http::error::ApiError;
-use crate::http::fields::{Fields, boolean, list, text, uuid};
+use crate::http::fields::{Boolean, FieldErrors, List, Nullable, Optional, Required, Text, UuidText};
 use crate::http::page::LinkBase;
 use crate::http::paging::query_uuid;
 use crate::http::query::Query;
 use crate::openapi::errors::{BadRequest, Detail};
 use crate::state::AppState;
-
-/// The longest key of a course run, in characters.
-const MAX_COURSE_KEY: usize = 255;
 
 /// For which customer, and for whom.
 #[derive(IntoParams)]
@@ -50,18 +48,19 @@ pub struct EnrollmentJobQuery {
 }
 
 /// Who is to be enrolled in which course runs: at most 500 enrollments.
-#[derive(ToSchema)]
+#[derive(Deserr, ToSchema)]
+#[deserr(error = FieldErrors)]
 pub struct EnrollmentRequest {
     /// The learners' addresses; not needed with `enroll_all=true`.
-    #[schema(min_items = 1)]
-    pub emails: Option<Vec<String>>,
+    #[deserr(default)]
+    pub emails: Optional<Emails>,
     /// Where to enroll them.
-    #[schema(min_items = 1)]
-    pub course_run_keys: Vec<String>,
+    pub course_run_keys: Required<List<Text<1, 255>, 1>>,
     /// Whether they get a mail.
-    pub notify: bool,
+    pub notify: Required<Boolean>,
     /// The plan whose licenses pay; any plan of the customer where none is named.
-    pub subscription_id: Option<Uuid>,
+    #[deserr(default)]
+    pub subscription_id: Nullable<UuidText>,
 }
 
 /// An enrollment that was asked for.
@@ -97,7 +96,7 @@ struct JobStatusBody {
     ),
 )]
 pub async fn request(
-    WithBody { access, body }: WithBody<Listing<Admin>>,
+    WithBody { access, body }: WithBody<Listing<Admin>, EnrollmentRequest>,
     request: HttpRequest,
     state: web::Data<AppState>,
 ) -> Result<Answer, ApiError> {
@@ -206,28 +205,28 @@ fn permit(access: Listing<Admin>, state: &AppState, customer: CustomerId) -> Res
     Ok(access)
 }
 
-fn read(query: &Query, body: Value) -> Result<BulkEnrollment, ApiError> {
+fn read(query: &Query, mut body: Body<EnrollmentRequest>) -> Result<BulkEnrollment, ApiError> {
     let enroll_all = query.flag("enroll_all").unwrap_or(false);
-    let mut fields = Fields::new(with_plan_of_query(query, body))?;
-    let plan = match enroll_all {
-        true => Some(fields.required("subscription_id", uuid())),
-        false => fields.nullable("subscription_id", uuid()).value(),
-    };
+    let mut errors = FieldErrors::default();
+    if let Value::Object(fields) = body.json() {
+        // Clients name the plan in the query, by either name, or in the body.
+        let named =
+            ["subscription_id", "subscription_uuid"].map(|name| query.get(name).filter(|plan| !plan.is_empty()));
+        if let Some(plan) = named.into_iter().flatten().next() {
+            fields.entry("subscription_id").or_insert_with(|| plan.into());
+        }
+        let needed = if enroll_all { "subscription_id" } else { "emails" };
+        errors.require(fields, needed);
+        if enroll_all {
+            fields.remove("emails");
+        }
+    }
+    let request = errors.and(body.read())?;
+    let plan = request.subscription_id.0.flatten();
     let learners = match enroll_all {
         true => Enrollees::Holders,
-        false => Enrollees::Emails(email_list(&mut fields, "emails")),
+        false => Enrollees::Emails(request.emails.0.unwrap_or_default()),
     };
-    let course_run_keys = fields.required("course_run_keys", list(text(1..=MAX_COURSE_KEY), 1..=usize::MAX));
-    let notify = fields.required("notify", boolean());
-    fields.finish()?;
-    Ok(BulkEnrollment { learners, plan: plan.map(PlanId), course_run_keys, notify })
-}
-
-/// Clients name the plan in the query, by either name, or in the body.
-fn with_plan_of_query(query: &Query, mut body: Value) -> Value {
-    let named = ["subscription_id", "subscription_uuid"].map(|name| query.get(name).filter(|plan| !plan.is_empty()));
-    if let (Some(plan), Value::Object(fields)) = (named.into_iter().flatten().next(), &mut body) {
-        fields.entry("subscription_id").or_insert_with(|| plan.into());
-    }
-    body
+    let course_run_keys = request.course_run_keys.0;
+    Ok(BulkEnrollment { learners, plan: plan.map(PlanId), course_run_keys, notify: request.notify.0 })
 }

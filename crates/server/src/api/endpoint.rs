@@ -1,113 +1,135 @@
-//! A path with its methods, and who learns which methods it has.
+//! How handlers become endpoints. A handler's attribute `#[utoipa::path]` says its path and method; its first argument, who may call
+//! it and who learns which methods the path has.
 
-use std::marker::PhantomData;
+use std::collections::BTreeMap;
+use std::iter;
 
 use actix_web::dev::{AppService, HttpServiceFactory};
-use actix_web::{FromRequest, Handler, Resource, Responder, Route, Scope, guard, web};
+use actix_web::{FromRequest, Handler, Resource, Responder, Route, guard, web};
+use utoipa::openapi::HttpMethod;
 
 use crate::http::answer::Answer;
+use crate::http::body::Guarded;
 use crate::http::error::ApiError;
 
-/// The endpoints below a path, and which they are.
-pub struct Endpoints {
-    below: &'static str,
-    scope: Scope,
-    registered: Vec<(&'static str, String)>,
+/// Agreements have two names: the first is that of their paths, and what is below it is below the second, too.
+pub const AGREEMENTS: [&str; 2] = ["/api/v1/customer-agreement/", "/api/v1/customer-agreements/"];
+
+/// The arguments of a handler that not everybody may call.
+pub trait Arguments: FromRequest + 'static {
+    /// Who may.
+    type Access: FromRequest<Error = ApiError> + 'static;
+}
+
+impl<A: Guarded + 'static> Arguments for (A,) {
+    type Access = A::Access;
+}
+
+impl<A: Guarded + 'static, B: FromRequest + 'static> Arguments for (A, B) {
+    type Access = A::Access;
+}
+
+impl<A: Guarded + 'static, B: FromRequest + 'static, C: FromRequest + 'static> Arguments for (A, B, C) {
+    type Access = A::Access;
+}
+
+/// The endpoints by path. A name in a path comes before a parameter at its place, whatever the order they were added in.
+#[derive(Default)]
+pub struct Endpoints(BTreeMap<String, Endpoint>);
+
+/// A path. Methods it does not have are answered 405 to those who may call it, and refused to everybody else.
+struct Endpoint {
+    routes: Vec<(&'static [&'static str], Route)>,
+    refuse: fn(Resource, String) -> Resource,
 }
 
 impl Endpoints {
-    /// No endpoints yet.
-    pub fn below(path: &'static str) -> Self {
-        Self { below: path, scope: web::scope(path), registered: Vec::new() }
-    }
-
-    /// And this one.
-    pub fn service<A: FromRequest<Error = ApiError> + 'static>(mut self, endpoint: Endpoint<A>) -> Self {
-        let path = format!("{}{}", self.below, endpoint.path);
-        self.registered.extend(endpoint.methods.iter().map(|method| (*method, path.clone())));
-        Self { scope: self.scope.service(endpoint), ..self }
+    /// And this handler, whose attribute made `P`.
+    pub fn add<P, F, A>(mut self, handler: F) -> Self
+    where
+        P: utoipa::Path,
+        F: Handler<A>,
+        A: Arguments,
+        F::Output: Responder + 'static,
+    {
+        for (path, method) in
+            names(P::path()).flat_map(|path| P::methods().into_iter().map(move |method| (path.clone(), method)))
+        {
+            // HEAD is GET without the body.
+            let methods: &[&str] = match method {
+                HttpMethod::Get => &["GET", "HEAD"],
+                HttpMethod::Post => &["POST"],
+                HttpMethod::Put => &["PUT"],
+                HttpMethod::Patch => &["PATCH"],
+                HttpMethod::Delete => &["DELETE"],
+                _ => &[],
+            };
+            let has_method = guard::fn_guard(move |request| methods.contains(&request.head().method.as_str()));
+            let endpoint = self.0.entry(path).or_insert(Endpoint { routes: Vec::new(), refuse: refuse::<A::Access> });
+            endpoint.routes.push((methods, web::route().guard(has_method).to(handler.clone())));
+        }
+        self
     }
 
     /// Every method of every path.
-    pub fn registered(&self) -> &[(&'static str, String)] {
-        &self.registered
+    pub fn registered(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        self.0.iter().flat_map(|(path, endpoint)| endpoint.methods().map(move |method| (method, path.as_str())))
+    }
+}
+
+impl Endpoint {
+    fn methods(&self) -> impl Iterator<Item = &'static str> {
+        self.routes.iter().flat_map(|(methods, _)| methods.iter().copied())
     }
 }
 
 impl HttpServiceFactory for Endpoints {
     fn register(self, config: &mut AppService) {
-        self.scope.register(config);
+        for (path, endpoint) in self.0 {
+            let allowed: Vec<_> = endpoint.methods().collect();
+            let resource = (endpoint.refuse)(web::resource(path), allowed.join(", "));
+            endpoint.routes.into_iter().fold(resource, |resource, (_, route)| resource.route(route)).register(config);
+        }
     }
 }
 
-/// A path. Methods it does not have are answered 405 to those with access `A`, and refused to everybody else.
-pub struct Endpoint<A> {
-    path: &'static str,
-    resource: Resource,
-    methods: Vec<&'static str>,
-    access: PhantomData<A>,
+fn names(path: String) -> impl Iterator<Item = String> {
+    let [first, second] = AGREEMENTS;
+    let other = path.strip_prefix(first).map(|below| format!("{second}{below}"));
+    iter::once(path).chain(other)
 }
 
-impl<A> Endpoint<A> {
-    /// A path without methods.
-    pub fn new(path: &'static str) -> Self {
-        Self { path, resource: web::resource(path), methods: Vec::new(), access: PhantomData }
-    }
-
-    /// Answers GET, and HEAD the same without the body.
-    pub fn get<F, Arguments>(self, handler: F) -> Self
-    where
-        F: Handler<Arguments>,
-        Arguments: FromRequest + 'static,
-        F::Output: Responder + 'static,
-    {
-        let route = web::route().guard(guard::Any(guard::Get()).or(guard::Head())).to(handler);
-        self.route(route, &["GET", "HEAD"])
-    }
-
-    /// Answers POST.
-    pub fn post<F, Arguments>(self, handler: F) -> Self
-    where
-        F: Handler<Arguments>,
-        Arguments: FromRequest + 'static,
-        F::Output: Responder + 'static,
-    {
-        self.route(web::post().to(handler), &["POST"])
-    }
-
-    /// Answers PATCH.
-    pub fn patch<F, Arguments>(self, handler: F) -> Self
-    where
-        F: Handler<Arguments>,
-        Arguments: FromRequest + 'static,
-        F::Output: Responder + 'static,
-    {
-        self.route(web::patch().to(handler), &["PATCH"])
-    }
-
-    /// Answers DELETE.
-    pub fn delete<F, Arguments>(self, handler: F) -> Self
-    where
-        F: Handler<Arguments>,
-        Arguments: FromRequest + 'static,
-        F::Output: Responder + 'static,
-    {
-        self.route(web::delete().to(handler), &["DELETE"])
-    }
-
-    fn route(mut self, route: Route, methods: &[&'static str]) -> Self {
-        self.methods.extend_from_slice(methods);
-        Self { resource: self.resource.route(route), ..self }
-    }
+fn refuse<A: FromRequest<Error = ApiError> + 'static>(resource: Resource, allowed: String) -> Resource {
+    resource.default_service(web::to(move |_: A| {
+        let error = ApiError::method_not_allowed(allowed.clone());
+        async { Err::<Answer, _>(error) }
+    }))
 }
 
-impl<A: FromRequest<Error = ApiError> + 'static> HttpServiceFactory for Endpoint<A> {
-    fn register(self, config: &mut AppService) {
-        let allowed = self.methods.join(", ");
-        let refuse = move |_: A| {
-            let error = ApiError::method_not_allowed(allowed.clone());
-            async { Err::<Answer, _>(error) }
-        };
-        self.resource.default_service(web::to(refuse)).register(config);
-    }
+/// Lists the handlers, once: `endpoints()` makes endpoints of them, and `Documented` a part of the API's document.
+macro_rules! handlers {
+    ($($($name:ident)::+),+ $(,)?) => {
+        /// What the attributes of the handlers say.
+        #[derive(utoipa::OpenApi)]
+        #[openapi(paths($($($name)::+),+))]
+        pub struct Documented;
+
+        /// The endpoints of the API proper.
+        pub fn endpoints() -> $crate::api::endpoint::Endpoints {
+            $crate::api::endpoint::Endpoints::default()
+                $(.add::<$crate::api::endpoint::described!($($name)::+), _, _>($($name)::+))+
+        }
+    };
 }
+
+/// The type that `#[utoipa::path]` made of a handler.
+macro_rules! described {
+    ($module:ident::$handler:ident) => {
+        pastey::paste! { $module::[<__path_ $handler>] }
+    };
+    ($group:ident::$module:ident::$handler:ident) => {
+        pastey::paste! { $group::$module::[<__path_ $handler>] }
+    };
+}
+
+pub(crate) use {described, handlers};

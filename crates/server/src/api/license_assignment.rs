@@ -1,38 +1,76 @@
 //! `POST /api/v1/subscriptions/{subscription_uuid}/licenses/assign/`: an admin hands licenses to learners.
 
 use actix_web::web;
+use deserr::{Deserr, ValuePointerRef};
 use license_manager_domain::model::is_salesforce_id;
 use license_manager_domain::{Assignees, AssignmentMail};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
+use utoipa::openapi::schema::{SchemaType, Type};
 use uuid::Uuid;
 
 use crate::auth::permissions::{Admin, OfPlan};
 use crate::http::answer::{Answer, blocking};
-use crate::http::body::{WithBody, mail_text, required_emails};
+use crate::http::body::{Emails, MailText, WithBody};
 use crate::http::error::ApiError;
-use crate::http::fields::{Field, Fields, NON_FIELD_ERRORS, boolean};
+use crate::http::fields::{Boolean, FieldErrors, Kind, List, Nullable, Optional, Problem, Required};
+use crate::http::kinds::{describe, text};
 use crate::state::AppState;
 
 /// Who gets a license, and what their mail says.
-#[derive(ToSchema)]
+#[derive(Deserr, ToSchema)]
+#[deserr(error = FieldErrors, validate = Self::one_source_each -> FieldErrors)]
 pub struct AssignmentRequest {
     /// The learners' addresses; one named twice counts once.
-    #[schema(min_items = 1)]
-    pub user_emails: Vec<String>,
+    pub user_emails: Required<Emails>,
     /// The Salesforce opportunities the licenses were sold by, in the order of the emails; null where there is none.
-    pub user_sfids: Option<Vec<Option<String>>>,
+    #[deserr(default)]
+    pub user_sfids: Nullable<List<SalesforceId>>,
     /// Whether learners get a mail; they do unless told otherwise.
-    #[schema(nullable = false)]
-    pub notify_users: Option<bool>,
+    #[deserr(default)]
+    pub notify_users: Optional<Boolean>,
     /// The beginning of the mail.
-    #[schema(max_length = 10_000)]
-    pub greeting: Option<String>,
+    #[deserr(default)]
+    pub greeting: Nullable<MailText>,
     /// The end of the mail.
-    #[schema(max_length = 10_000)]
-    pub closing: Option<String>,
+    #[deserr(default)]
+    pub closing: Nullable<MailText>,
 }
+
+impl AssignmentRequest {
+    fn one_source_each(self, _: ValuePointerRef<'_>) -> Result<Self, FieldErrors> {
+        match &self.user_sfids.0 {
+            Some(Some(sources)) if sources.len() != self.user_emails.0.len() => {
+                Err(FieldErrors::whole("user_sfids must name one Salesforce id, or null, for each of user_emails."))
+            }
+            _ => Ok(self),
+        }
+    }
+}
+
+/// A Salesforce opportunity, or null.
+pub struct SalesforceId;
+
+impl Kind for SalesforceId {
+    type Value = Option<String>;
+
+    fn is_null(_: &Value) -> bool {
+        false
+    }
+
+    fn read(value: Value) -> Result<Option<String>, Problem> {
+        match value {
+            Value::Null => Ok(None),
+            Value::String(id) if is_salesforce_id(&id) => Ok(Some(id)),
+            _ => Err(Problem::message("A Salesforce id has 18 letters and digits.")),
+        }
+    }
+}
+
+describe!([] SalesforceId, {
+    text(0, usize::MAX).schema_type(SchemaType::from_iter([Type::String, Type::Null])).pattern(Some("^[0-9A-Za-z]{18}$"))
+});
 
 /// What was assigned.
 #[derive(Serialize, ToSchema)]
@@ -60,10 +98,24 @@ struct AssignmentBody<'a> {
     responses((status = 200, description = "Assigned", body = AssignmentsBody))
 )]
 pub async fn assign(
-    WithBody { access, body }: WithBody<OfPlan<Admin>>,
+    WithBody { access, body }: WithBody<OfPlan<Admin>, AssignmentRequest>,
     state: web::Data<AppState>,
 ) -> Result<Answer, ApiError> {
-    let (learners, mail) = read(body)?;
+    assign_requested(access, body.read()?, state).await
+}
+
+pub(super) async fn assign_requested(
+    access: OfPlan<Admin>,
+    request: AssignmentRequest,
+    state: web::Data<AppState>,
+) -> Result<Answer, ApiError> {
+    let sources = request.user_sfids.0.flatten().unwrap_or_default().into_iter().chain(std::iter::repeat(None));
+    let learners: Assignees = request.user_emails.0.into_iter().zip(sources).collect();
+    let mail = AssignmentMail {
+        notify: request.notify_users.0.unwrap_or(true),
+        greeting: request.greeting.0.flatten().unwrap_or_default(),
+        closing: request.closing.0.flatten().unwrap_or_default(),
+    };
     blocking(move || {
         let done = state.manager.assign(&access.caller.actor(), access.plan, &learners, &mail)?;
         let assigned = done.assigned.iter();
@@ -76,42 +128,4 @@ pub async fn assign(
         })
     })
     .await
-}
-
-fn read(body: Value) -> Result<(Assignees, AssignmentMail), ApiError> {
-    let mut fields = Fields::new(body)?;
-    let emails = required_emails(&mut fields);
-    let sources = sources(&mut fields);
-    if sources.as_ref().is_some_and(|sources| sources.len() != emails.len()) && fields.is_valid() {
-        fields.error(NON_FIELD_ERRORS, "user_sfids must name one Salesforce id, or null, for each of user_emails.");
-    }
-    let mail = AssignmentMail {
-        notify: fields.optional("notify_users", boolean()).unwrap_or(true),
-        greeting: mail_text(&mut fields, "greeting"),
-        closing: mail_text(&mut fields, "closing"),
-    };
-    fields.finish()?;
-    let sources = sources.unwrap_or_default().into_iter().chain(std::iter::repeat(None));
-    Ok((emails.into_iter().zip(sources).collect(), mail))
-}
-
-/// The Salesforce opportunities the licenses were sold by, in the order of the emails; null where there is none.
-fn sources(fields: &mut Fields) -> Option<Vec<Option<String>>> {
-    let items = match fields.raw("user_sfids") {
-        Field::Absent | Field::Null => return None,
-        Field::Value(Value::Array(items)) => items,
-        Field::Value(_) => {
-            fields.error("user_sfids", "This must be a list.");
-            return None;
-        }
-    };
-    let mut sources = Vec::with_capacity(items.len());
-    for (index, item) in items.into_iter().enumerate() {
-        match item {
-            Value::Null => sources.push(None),
-            Value::String(id) if is_salesforce_id(&id) => sources.push(Some(id)),
-            _ => fields.item_error("user_sfids", index, "A Salesforce id has 18 letters and digits."),
-        }
-    }
-    Some(sources)
 }

@@ -1,39 +1,46 @@
 //! Reminders, below `POST /api/v1/subscriptions/{subscription_uuid}/licenses/`: `remind/` and `remind-all/`.
 
 use actix_web::web;
+use deserr::Deserr;
 use license_manager_domain::ports::LicenseFilter;
 use license_manager_domain::{LicenseSelection, ReminderMail};
 use utoipa::ToSchema;
 
-use crate::api::license_selection::{SelectionRequest, selection};
+use crate::api::license_selection::SelectionRequest;
 use crate::auth::permissions::{Admin, OfPlan};
 use crate::http::answer::{Answer, blocking};
-use crate::http::body::{WithBody, mail_text};
+use crate::http::body::{MailText, WithBody};
 use crate::http::error::ApiError;
-use crate::http::fields::Fields;
+use crate::http::fields::{FieldErrors, Nullable};
 use crate::openapi::errors::Message;
 use crate::state::AppState;
 
 /// Who is reminded, and what their mail says.
-#[derive(ToSchema)]
+#[derive(Deserr, ToSchema)]
+#[deserr(error = FieldErrors)]
 pub struct ReminderRequest {
     /// Who.
+    #[deserr(rename = "*")]
     #[serde(flatten)]
     pub whose: SelectionRequest,
-    /// The words.
-    #[serde(flatten)]
-    pub words: ReminderWords,
+    /// The beginning of the mail.
+    #[deserr(default)]
+    pub greeting: Nullable<MailText>,
+    /// The end of the mail.
+    #[deserr(default)]
+    pub closing: Nullable<MailText>,
 }
 
 /// What the mail of a reminder says beside the link.
-#[derive(ToSchema)]
+#[derive(Deserr, ToSchema)]
+#[deserr(error = FieldErrors)]
 pub struct ReminderWords {
     /// The beginning of the mail.
-    #[schema(max_length = 10_000)]
-    pub greeting: Option<String>,
+    #[deserr(default)]
+    pub greeting: Nullable<MailText>,
     /// The end of the mail.
-    #[schema(max_length = 10_000)]
-    pub closing: Option<String>,
+    #[deserr(default)]
+    pub closing: Nullable<MailText>,
 }
 
 /// Reminds the learners named, or those that the filters match, of licenses they have yet to activate: 204. 404 where none of
@@ -49,12 +56,11 @@ pub struct ReminderWords {
     ),
 )]
 pub async fn remind(
-    WithBody { access, body }: WithBody<OfPlan<Admin>>,
+    WithBody { access, body }: WithBody<OfPlan<Admin>, ReminderRequest>,
     state: web::Data<AppState>,
 ) -> Result<Answer, ApiError> {
-    let mut fields = Fields::new(body)?;
-    let whose = selection(&mut fields);
-    promise(access, whose, fields, state).await
+    let ReminderRequest { whose, greeting, closing } = body.read()?;
+    promise(access, whose.selection(), ReminderWords { greeting, closing }, state).await
 }
 
 /// Reminds every learner who has yet to activate a license of the plan: 204. 404 where there is none.
@@ -69,22 +75,23 @@ pub async fn remind(
     ),
 )]
 pub async fn remind_all(
-    WithBody { access, body }: WithBody<OfPlan<Admin>>,
+    WithBody { access, body }: WithBody<OfPlan<Admin>, ReminderWords>,
     state: web::Data<AppState>,
 ) -> Result<Answer, ApiError> {
     let whose = LicenseSelection::Matching(LicenseFilter::default());
-    promise(access, whose, Fields::new(body)?, state).await
+    promise(access, whose, body.read()?, state).await
 }
 
 async fn promise(
     access: OfPlan<Admin>,
     whose: LicenseSelection,
-    mut fields: Fields,
+    words: ReminderWords,
     state: web::Data<AppState>,
 ) -> Result<Answer, ApiError> {
-    let mail =
-        ReminderMail { greeting: mail_text(&mut fields, "greeting"), closing: mail_text(&mut fields, "closing") };
-    fields.finish()?;
+    let mail = ReminderMail {
+        greeting: words.greeting.0.flatten().unwrap_or_default(),
+        closing: words.closing.0.flatten().unwrap_or_default(),
+    };
     blocking(move || {
         state.manager.remind(access.plan, &whose, &mail)?;
         Ok(Answer::no_content())

@@ -2,17 +2,16 @@
 
 use actix_web::http::StatusCode;
 use actix_web::web;
-use license_manager_domain::{Error, Refusal, Revocations};
+use license_manager_domain::{Error, LicenseSelection, Refusal, Revocations};
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::api::license_selection::{SelectionRequest, selection};
+use crate::api::license_selection::SelectionRequest;
 use crate::auth::permissions::{Admin, OfPlan};
 use crate::http::answer::{Answer, blocking};
 use crate::http::body::WithBody;
 use crate::http::error::ApiError;
-use crate::http::fields::Fields;
 use crate::openapi::errors::{BadRequest, Detail};
 use crate::openapi::parameters::LicenseState;
 use crate::state::AppState;
@@ -99,12 +98,17 @@ pub(super) enum RevocationError {
     )
 )]
 pub async fn revoke(
-    WithBody { access, body }: WithBody<OfPlan<Admin>>,
+    WithBody { access, body }: WithBody<OfPlan<Admin>, SelectionRequest>,
     state: web::Data<AppState>,
 ) -> Result<Answer, ApiError> {
-    let mut fields = Fields::new(body)?;
-    let whose = selection(&mut fields);
-    fields.finish()?;
+    revoke_selected(access, body.read()?.selection(), state).await
+}
+
+pub(super) async fn revoke_selected(
+    access: OfPlan<Admin>,
+    whose: LicenseSelection,
+    state: web::Data<AppState>,
+) -> Result<Answer, ApiError> {
     blocking(move || match state.manager.revoke(&access.caller.actor(), access.plan, &whose) {
         Ok(done) => answer(&done),
         Err(Error::Refused(refusal @ Refusal::RevocationCap { .. })) => {

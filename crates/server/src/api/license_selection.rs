@@ -1,24 +1,66 @@
 //! Which of a plan's licenses a request means: `{"user_emails": […]}` or `{"filters": […]}`.
 
+use deserr::{Deserr, ValuePointerRef};
 use license_manager_domain::ports::LicenseFilter;
 use license_manager_domain::{LicenseSelection, LicenseStatus};
 use serde_json::Value;
-use utoipa::ToSchema;
+use utoipa::openapi::schema::{ArrayBuilder, Ref};
+use utoipa::{PartialSchema, ToSchema};
 
-use crate::http::body::optional_emails;
-use crate::http::fields::{Field, Fields, NON_FIELD_ERRORS};
+use crate::http::body::Emails;
+use crate::http::fields::{FieldErrors, Kind, Nullable, Problem};
+use crate::http::kinds::describe;
 use crate::openapi::parameters::LicenseState;
 
 /// Whose licenses are meant: those of the emails, or those that the filters match. One of the two, and not both.
-#[derive(ToSchema)]
+#[derive(Deserr, ToSchema)]
+#[deserr(error = FieldErrors, validate = Self::one_of_both -> FieldErrors)]
 pub struct SelectionRequest {
     /// The learners' addresses.
-    #[schema(min_items = 1)]
-    pub user_emails: Option<Vec<String>>,
+    #[deserr(default)]
+    pub user_emails: Nullable<Emails>,
     /// What the licenses have in common.
-    #[schema(min_items = 1)]
-    pub filters: Option<Vec<SelectionFilter>>,
+    #[deserr(default)]
+    pub filters: Nullable<Filters>,
 }
+
+impl SelectionRequest {
+    fn one_of_both(self, _: ValuePointerRef<'_>) -> Result<Self, FieldErrors> {
+        match (&self.user_emails.0, &self.filters.0) {
+            (Some(Some(_)), None | Some(None)) | (None | Some(None), Some(Some(Ok(_)))) => Ok(self),
+            (None | Some(None), Some(Some(Err(problem)))) => Err(FieldErrors::whole(*problem)),
+            _ => Err(FieldErrors::whole("Name either user_emails or filters, and not both.")),
+        }
+    }
+
+    /// Which licenses.
+    pub fn selection(self) -> LicenseSelection {
+        match (self.user_emails.0.flatten(), self.filters.0.flatten()) {
+            (None, Some(Ok(filter))) => LicenseSelection::Matching(filter),
+            (emails, _) => LicenseSelection::Emails(emails.unwrap_or_default()),
+        }
+    }
+}
+
+/// At least one filter. What is wrong with one is told of the request as a whole.
+pub struct Filters;
+
+impl Kind for Filters {
+    type Value = Result<LicenseFilter, &'static str>;
+
+    fn read(value: Value) -> Result<Self::Value, Problem> {
+        Ok(license_filter(&value))
+    }
+}
+
+describe!(
+    [] Filters,
+    ArrayBuilder::new().items(Ref::from_schema_name(SelectionFilter::name())).min_items(Some(1)),
+    |schemas: &mut Vec<_>| {
+        schemas.push((SelectionFilter::name().into_owned(), SelectionFilter::schema()));
+        SelectionFilter::schemas(schemas);
+    }
+);
 
 /// One filter.
 #[derive(ToSchema)]
@@ -28,23 +70,6 @@ pub enum SelectionFilter {
     UserEmail(String),
     /// The states.
     StatusIn(Vec<LicenseState>),
-}
-
-/// The licenses of `user_emails` or of `filters`; one of the two must be there. Where neither can be used, the errors are
-/// noted and what is returned means nothing.
-pub fn selection(fields: &mut Fields) -> LicenseSelection {
-    let emails = optional_emails(fields);
-    let filters = fields.raw("filters");
-    match (emails, filters) {
-        (Some(emails), Field::Absent | Field::Null) => return LicenseSelection::Emails(emails),
-        (None, Field::Value(filters)) => match license_filter(&filters) {
-            Ok(filter) => return LicenseSelection::Matching(filter),
-            Err(message) => fields.error(NON_FIELD_ERRORS, message),
-        },
-        (None, _) if !fields.is_valid() => {}
-        _ => fields.error(NON_FIELD_ERRORS, "Name either user_emails or filters, and not both."),
-    }
-    LicenseSelection::Emails(Vec::new())
 }
 
 /// The licenses that a list of `{"name": …, "filter_value": …}` matches: `user_email` those whose email contains the text,

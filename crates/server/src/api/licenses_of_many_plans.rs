@@ -1,9 +1,9 @@
 //! `/api/v1/licenses/`, `…/{license_uuid}/`, `…/assign/` and `…/revoke/`: a plan's licenses where the plan is not in the path.
 
 use actix_web::{HttpRequest, web};
+use deserr::Deserr;
 use license_manager_domain::ports::LicenseSearch;
 use license_manager_domain::{CustomerId, Entity, LicenseId, PlanId};
-use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
@@ -14,9 +14,9 @@ use crate::api::licenses::{MAX_PAGE_SIZE, filter, order};
 use crate::api::views::LicenseBody;
 use crate::auth::permissions::{Admin, Listing, OfPlan, path_uuid};
 use crate::http::answer::{Answer, blocking};
-use crate::http::body::WithBody;
+use crate::http::body::{Body, WithBody};
 use crate::http::error::ApiError;
-use crate::http::fields::{Fields, uuid};
+use crate::http::fields::{FieldErrors, Required, UuidText};
 use crate::http::paging::{NumberedPageBody, Paging, query_uuid};
 use crate::http::query::Query;
 use crate::openapi::errors::Detail;
@@ -32,21 +32,25 @@ pub struct PlanQuery {
 }
 
 /// An assignment, and of which plan.
-#[derive(ToSchema)]
+#[derive(Deserr, ToSchema)]
+#[deserr(error = FieldErrors)]
 pub struct AssignmentOfPlanRequest {
     /// The plan.
-    pub subscription_plan: Uuid,
+    pub subscription_plan: Required<UuidText>,
     /// Who gets a license.
+    #[deserr(rename = "*")]
     #[serde(flatten)]
     pub assignment: AssignmentRequest,
 }
 
 /// Whose licenses, and of which plan.
-#[derive(ToSchema)]
+#[derive(Deserr, ToSchema)]
+#[deserr(error = FieldErrors)]
 pub struct SelectionOfPlanRequest {
     /// The plan.
-    pub subscription_plan: Uuid,
+    pub subscription_plan: Required<UuidText>,
     /// Whose.
+    #[deserr(rename = "*")]
     #[serde(flatten)]
     pub selection: SelectionRequest,
 }
@@ -115,11 +119,11 @@ pub async fn retrieve(
     ),
 )]
 pub async fn assign(
-    WithBody { access, body }: WithBody<Listing<Admin>>,
+    WithBody { access, body }: WithBody<Listing<Admin>, AssignmentOfPlanRequest>,
     state: web::Data<AppState>,
 ) -> Result<Answer, ApiError> {
     let access = OfPlan::checked(access, plan(&body)?, state.clone()).await?;
-    license_assignment::assign(WithBody { access, body }, state).await
+    license_assignment::assign_requested(access, body.read()?.assignment, state).await
 }
 
 /// Revokes licenses of the plan that the body names as `subscription_plan`: those of the emails, or those that the filters match.
@@ -139,22 +143,21 @@ pub async fn assign(
     ),
 )]
 pub async fn revoke(
-    WithBody { access, body }: WithBody<Listing<Admin>>,
+    WithBody { access, body }: WithBody<Listing<Admin>, SelectionOfPlanRequest>,
     state: web::Data<AppState>,
 ) -> Result<Answer, ApiError> {
     let access = OfPlan::checked(access, plan(&body)?, state.clone()).await?;
-    license_revocation::revoke(WithBody { access, body }, state).await
+    license_revocation::revoke_selected(access, body.read()?.selection.selection(), state).await
 }
 
-/// The plan that the body names.
-fn plan(body: &Value) -> Result<PlanId, ApiError> {
-    // The body may name very many people: what else is in it is left to whoever reads the rest.
-    let named = match body {
-        Value::Object(object) => object.get("subscription_plan").map(|plan| json!({ "subscription_plan": plan })),
-        other => Some(other.clone()),
-    };
-    let mut fields = Fields::new(named.unwrap_or_else(|| json!({})))?;
-    let plan = fields.required("subscription_plan", uuid());
-    fields.finish()?;
-    Ok(PlanId(plan))
+/// The plan that the body names, on which it depends whether the caller may know what is wrong with the rest.
+fn plan<T>(body: &Body<T>) -> Result<PlanId, ApiError> {
+    #[derive(Deserr)]
+    #[deserr(error = FieldErrors)]
+    struct OfPlanRequest {
+        subscription_plan: Required<UuidText>,
+    }
+
+    let part: OfPlanRequest = body.part()?;
+    Ok(PlanId(part.subscription_plan.0))
 }

@@ -29,11 +29,7 @@ pub mod views;
 
 use actix_web::web;
 
-use self::endpoint::{Endpoint, Endpoints};
-use crate::auth::permissions::{
-    Admin, AdminOrLearner, Caller, HistoryReader, Listing, OfAgreement, OfPlan, ProvisionerOrStaff, RetirementWorker,
-    Staff,
-};
+use self::endpoint::handlers;
 use crate::{openapi, support_page};
 
 /// Adds every endpoint. Paths end with a slash: requests without it are given one before they get here.
@@ -48,120 +44,90 @@ pub fn configure(service: &mut web::ServiceConfig) {
         .service(endpoints());
 }
 
-/// The endpoints of the API proper.
-pub fn endpoints() -> Endpoints {
-    let api = Endpoints::below("/api/v1");
-    let api = people(licenses_across_plans(agreements(learners(plans(api)))));
-    provisioning::endpoints(api)
-}
-
-/// Plans and their licenses.
-fn plans(api: Endpoints) -> Endpoints {
-    api.service(Endpoint::<Listing<Admin>>::new("/subscriptions/").get(subscriptions::list))
-        .service(Endpoint::<OfPlan<Admin>>::new("/subscriptions/{subscription_uuid}/").get(subscriptions::retrieve))
-        .service(Endpoint::<Listing<Admin>>::new("/subscriptions/{subscription_uuid}/licenses/").get(licenses::list))
-        .service(
-            Endpoint::<OfPlan<Admin>>::new("/subscriptions/{subscription_uuid}/licenses/overview/")
-                .get(licenses::overview),
-        )
-        .service(Endpoint::<OfPlan<Admin>>::new("/subscriptions/{subscription_uuid}/licenses/csv/").get(licenses::csv))
-        .service(
-            Endpoint::<OfPlan<Admin>>::new("/subscriptions/{subscription_uuid}/licenses/assign/")
-                .post(license_assignment::assign),
-        )
-        .service(
-            Endpoint::<OfPlan<Admin>>::new("/subscriptions/{subscription_uuid}/licenses/bulk-revoke/")
-                .post(license_revocation::revoke),
-        )
-        .service(
-            Endpoint::<OfPlan<Admin>>::new("/subscriptions/{subscription_uuid}/licenses/revoke-all/")
-                .post(license_revocation::revoke_all),
-        )
-        .service(
-            Endpoint::<Listing<AdminOrLearner>>::new("/subscriptions/{subscription_uuid}/license/").get(licenses::own),
-        )
-        .service(
-            Endpoint::<Listing<AdminOrLearner>>::new("/learner-subscriptions/").get(subscriptions::list_for_learner),
-        )
-        .service(
-            Endpoint::<OfPlan<AdminOrLearner>>::new("/learner-subscriptions/{subscription_uuid}/")
-                .get(subscriptions::retrieve_for_learner),
-        )
-        .service(
-            Endpoint::<OfPlan<Admin>>::new("/subscriptions/{subscription_uuid}/licenses/remind/")
-                .post(license_reminder::remind),
-        )
-        .service(
-            Endpoint::<OfPlan<Admin>>::new("/subscriptions/{subscription_uuid}/licenses/remind-all/")
-                .post(license_reminder::remind_all),
-        )
-        .service(
-            Endpoint::<OfPlan<Admin>>::new("/subscriptions/{subscription_uuid}/licenses/{license_uuid}/")
-                .get(licenses::retrieve),
-        )
-        .service(Endpoint::<HistoryReader>::new("/subscriptions/{subscription_uuid}/history/").get(history::of_plan))
-        .service(
-            Endpoint::<OfPlan<Admin>>::new("/subscriptions/{subscription_uuid}/utilization/")
-                .get(utilization::utilization),
-        )
-        .service(Endpoint::<ProvisionerOrStaff>::new("/subscriptions/{subscription_uuid}/revert/").post(revert::revert))
-}
-
-/// What learners have and do, and enrollments.
-fn learners(api: Endpoints) -> Endpoints {
-    api.service(Endpoint::<Listing<AdminOrLearner>>::new("/learner-licenses/").get(learner_licenses::list))
-        .service(Endpoint::<Caller>::new("/license-activation/").post(license_activation::activate))
-        .service(Endpoint::<Listing<AdminOrLearner>>::new("/license-subsidy/").get(license_subsidy::subsidy))
-        .service(
-            Endpoint::<Listing<Admin>>::new("/bulk-license-enrollment/")
-                .get(bulk_enrollment::status)
-                .post(bulk_enrollment::request),
-        )
-        .service(Endpoint::<Listing<Admin>>::new("/bulk-license-enrollment/results/").get(bulk_enrollment::results))
-}
-
-/// Agreements, under the name clients use and that of the service's overview.
-fn agreements(api: Endpoints) -> Endpoints {
-    api.service(Endpoint::<Listing<AdminOrLearner>>::new("/customer-agreement/").get(customer_agreements::list))
-        .service(
-            Endpoint::<OfAgreement<AdminOrLearner>>::new("/customer-agreement/{customer_agreement_uuid}/")
-                .get(customer_agreements::retrieve),
-        )
-        .service(
-            Endpoint::<OfAgreement<AdminOrLearner>>::new("/customer-agreement/{customer_agreement_uuid}/auto-apply/")
-                .post(auto_apply::auto_apply),
-        )
-        .service(Endpoint::<Listing<AdminOrLearner>>::new("/customer-agreements/").get(customer_agreements::list))
-        .service(
-            Endpoint::<OfAgreement<AdminOrLearner>>::new("/customer-agreements/{customer_agreement_uuid}/")
-                .get(customer_agreements::retrieve),
-        )
-        .service(
-            Endpoint::<OfAgreement<AdminOrLearner>>::new("/customer-agreements/{customer_agreement_uuid}/auto-apply/")
-                .post(auto_apply::auto_apply),
-        )
-        .service(
-            Endpoint::<HistoryReader>::new("/customer-agreement/{customer_agreement_uuid}/history/")
-                .get(history::of_agreement),
-        )
-        .service(
-            Endpoint::<HistoryReader>::new("/customer-agreements/{customer_agreement_uuid}/history/")
-                .get(history::of_agreement),
-        )
-}
-
-/// Licenses across plans.
-fn licenses_across_plans(api: Endpoints) -> Endpoints {
-    api.service(Endpoint::<Listing<Admin>>::new("/licenses/").get(licenses_of_many_plans::list))
-        .service(Endpoint::<Listing<Admin>>::new("/licenses/assign/").post(licenses_of_many_plans::assign))
-        .service(Endpoint::<Listing<Admin>>::new("/licenses/revoke/").post(licenses_of_many_plans::revoke))
-        .service(Endpoint::<Listing<Admin>>::new("/licenses/{license_uuid}/").get(licenses_of_many_plans::retrieve))
-        .service(Endpoint::<HistoryReader>::new("/licenses/{license_uuid}/history/").get(history::of_license))
-}
-
-/// People who are looked up and forgotten.
-fn people(api: Endpoints) -> Endpoints {
-    api.service(Endpoint::<Staff>::new("/staff_lookup_licenses/").post(staff_lookup::look_up))
-        .service(Endpoint::<Staff>::new("/admin-license-view/").get(admin_license_view::list))
-        .service(Endpoint::<RetirementWorker>::new("/retire_user/").post(retire_user::retire))
-}
+handlers![
+    subscriptions::list,
+    subscriptions::retrieve,
+    licenses::list,
+    licenses::overview,
+    licenses::csv,
+    license_assignment::assign,
+    license_revocation::revoke,
+    license_revocation::revoke_all,
+    licenses::own,
+    subscriptions::list_for_learner,
+    subscriptions::retrieve_for_learner,
+    license_reminder::remind,
+    license_reminder::remind_all,
+    licenses::retrieve,
+    history::of_plan,
+    utilization::utilization,
+    revert::revert,
+    learner_licenses::list,
+    license_activation::activate,
+    license_subsidy::subsidy,
+    bulk_enrollment::status,
+    bulk_enrollment::request,
+    bulk_enrollment::results,
+    customer_agreements::list,
+    customer_agreements::retrieve,
+    auto_apply::auto_apply,
+    history::of_agreement,
+    licenses_of_many_plans::list,
+    licenses_of_many_plans::assign,
+    licenses_of_many_plans::revoke,
+    licenses_of_many_plans::retrieve,
+    history::of_license,
+    staff_lookup::look_up,
+    admin_license_view::list,
+    retire_user::retire,
+    provisioning::agreements::list,
+    provisioning::agreements::create,
+    provisioning::agreements::retrieve,
+    provisioning::agreements::update,
+    provisioning::plans::list,
+    provisioning::plans::create,
+    provisioning::plans::retrieve,
+    provisioning::plans::update,
+    provisioning::licenses::retrieve,
+    provisioning::licenses::update,
+    provisioning::plan_upkeep::freeze,
+    provisioning::plan_upkeep::provision,
+    provisioning::plan_upkeep::delete_revoked,
+    provisioning::agreement_settings::retrieve,
+    provisioning::agreement_settings::update,
+    provisioning::agreement_settings::sync,
+    provisioning::products::list,
+    provisioning::products::create,
+    provisioning::products::retrieve,
+    provisioning::products::update,
+    provisioning::products::product_history,
+    provisioning::products::list_plan_types,
+    provisioning::products::create_plan_type,
+    provisioning::products::retrieve_plan_type,
+    provisioning::products::update_plan_type,
+    provisioning::renewals::list,
+    provisioning::renewals::create,
+    provisioning::renewals::retrieve,
+    provisioning::renewals::update,
+    provisioning::renewals::delete,
+    provisioning::renewals::renewal_history,
+    provisioning::renewals::process,
+    provisioning::transfers::list,
+    provisioning::transfers::create,
+    provisioning::transfers::retrieve,
+    provisioning::transfers::process,
+    provisioning::role_assignments::list,
+    provisioning::role_assignments::create,
+    provisioning::role_assignments::delete,
+    provisioning::records::notifications,
+    provisioning::records::license_events,
+    provisioning::scheduled_operations::list,
+    provisioning::webhooks::list,
+    provisioning::webhooks::create,
+    provisioning::webhooks::retrieve,
+    provisioning::webhooks::update,
+    provisioning::webhooks::delete,
+    provisioning::webhook_deliveries::list,
+    provisioning::webhook_deliveries::replay,
+    provisioning::webhook_deliveries::replay_many,
+];

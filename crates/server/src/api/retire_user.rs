@@ -2,8 +2,8 @@
 
 use actix_web::http::StatusCode;
 use actix_web::web;
+use deserr::Deserr;
 use license_manager_domain::LmsUserId;
-use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::auth::MAX_USERNAME_LENGTH;
@@ -11,19 +11,18 @@ use crate::auth::permissions::RetirementWorker;
 use crate::http::answer::{Answer, blocking};
 use crate::http::body::WithBody;
 use crate::http::error::ApiError;
-use crate::http::fields::{Kind, integer, text};
+use crate::http::fields::{FieldErrors, Integer, Required, Text};
 use crate::openapi::errors::{BadRequest, Detail};
 use crate::state::AppState;
 
 /// Who is forgotten.
-#[derive(ToSchema)]
+#[derive(Deserr, ToSchema)]
+#[deserr(error = FieldErrors)]
 pub struct RetirementRequest {
     /// The person's id in the LMS.
-    #[schema(minimum = 1)]
-    pub lms_user_id: i64,
+    pub lms_user_id: Required<Integer<i64, 1>>,
     /// The user name the person had.
-    #[schema(min_length = 1, max_length = 255)]
-    pub original_username: String,
+    pub original_username: Required<Text<1, { MAX_USERNAME_LENGTH }>>,
 }
 
 /// Takes every trace of the person out of licenses, history and what waits to be delivered, and deletes the user: 204. 404 where
@@ -42,11 +41,11 @@ pub struct RetirementRequest {
     ),
 )]
 pub async fn retire(
-    WithBody { access, body }: WithBody<RetirementWorker>,
+    WithBody { access, body }: WithBody<RetirementWorker, RetirementRequest>,
     state: web::Data<AppState>,
 ) -> Result<Answer, ApiError> {
-    let lms_user_id = required(&body, "lms_user_id", &integer(1..=i64::MAX))?;
-    let username = required(&body, "original_username", &text(1..=MAX_USERNAME_LENGTH))?;
+    let request = body.read().map_err(|errors| refuse(&errors))?;
+    let (lms_user_id, username) = (request.lms_user_id.0, request.original_username.0);
     blocking(move || {
         let done = state.manager.retire(&access.caller.actor(), LmsUserId(lms_user_id), &username)?;
         if done.user_was_known {
@@ -62,8 +61,13 @@ pub async fn retire(
     .await
 }
 
-fn required<K: Kind>(body: &Value, name: &str, kind: &K) -> Result<K::Value, ApiError> {
-    let refuse = |what: &str| ApiError::detail(StatusCode::BAD_REQUEST, format!("{name} {what}"));
-    let value = body.get(name).filter(|value| !kind.is_null(value)).ok_or_else(|| refuse("is missing."))?;
-    kind.read(value.clone()).map_err(|_| refuse("cannot be used: check its type and its length."))
+/// This endpoint tells of one field at a time, in words.
+fn refuse(errors: &FieldErrors) -> ApiError {
+    let fields = ["lms_user_id", "original_username"];
+    let name = fields.into_iter().find(|name| errors.get(name).is_some()).unwrap_or(fields[0]);
+    let what = match errors.get(name) {
+        Some(problem) if !problem.is_missing() => "cannot be used: check its type and its length.",
+        _ => "is missing.",
+    };
+    ApiError::detail(StatusCode::BAD_REQUEST, format!("{name} {what}"))
 }

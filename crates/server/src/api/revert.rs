@@ -2,32 +2,33 @@
 
 use actix_web::{HttpRequest, web};
 use chrono::{DateTime, Utc};
+use deserr::Deserr;
 use license_manager_domain::{LicenseId, PlanId, RevertRequest};
 use serde::Serialize;
 use utoipa::ToSchema;
-use uuid::Uuid;
 
 use super::history::{FieldChangeBody, changes};
 use crate::auth::permissions::{ProvisionerOrStaff, path_uuid};
 use crate::http::answer::{Answer, blocking};
 use crate::http::body::WithBody;
 use crate::http::error::ApiError;
-use crate::http::fields::{Fields, boolean, datetime, list, uuid};
+use crate::http::fields::{Boolean, FieldErrors, List, Moment, Nullable, Optional, Required, UuidText};
 use crate::http::time::serialize as moment;
 use crate::state::AppState;
 
 /// Which licenses are set back to which moment.
-#[derive(ToSchema)]
+#[derive(Deserr, ToSchema)]
+#[deserr(error = FieldErrors)]
 #[schema(as = RevertRequest)]
 pub struct Order {
     /// The moment.
-    pub as_of: DateTime<Utc>,
+    pub as_of: Required<Moment>,
     /// The licenses; all of the plan unless named.
-    #[schema(min_items = 1)]
-    pub license_uuids: Option<Vec<Uuid>>,
+    #[deserr(default)]
+    pub license_uuids: Nullable<List<UuidText, 1>>,
     /// Whether nothing is to change; it is a dry run unless this is false.
-    #[schema(nullable = false)]
-    pub dry_run: Option<bool>,
+    #[deserr(default)]
+    pub dry_run: Optional<Boolean>,
 }
 
 /// What was changed, or would be.
@@ -92,18 +93,15 @@ enum LeftAloneReason {
     ),
 )]
 pub async fn revert(
-    WithBody { access, body }: WithBody<ProvisionerOrStaff>,
+    WithBody { access, body }: WithBody<ProvisionerOrStaff, Order>,
     request: HttpRequest,
     state: web::Data<AppState>,
 ) -> Result<Answer, ApiError> {
     let plan = PlanId(path_uuid(&request, "subscription_uuid")?);
-    let mut fields = Fields::new(body)?;
-    let as_of = fields.required("as_of", datetime());
-    let licenses = fields.nullable("license_uuids", list(uuid(), 1..=usize::MAX)).value();
-    let dry_run = fields.optional("dry_run", boolean()).unwrap_or(true);
-    fields.finish()?;
-    let licenses = licenses.map(|ids| ids.into_iter().map(LicenseId).collect());
-    let request = RevertRequest { plan, licenses, as_of, dry_run };
+    let order = body.read()?;
+    let licenses = order.license_uuids.0.flatten().map(|ids| ids.into_iter().map(LicenseId).collect());
+    let dry_run = order.dry_run.0.unwrap_or(true);
+    let request = RevertRequest { plan, licenses, as_of: order.as_of.0, dry_run };
     blocking(move || {
         let done = state.manager.revert(&access.caller.actor(), &request)?;
         let num_changed = done.changed.len();

@@ -3,6 +3,7 @@
 use actix_web::http::StatusCode;
 use actix_web::web;
 use chrono::{DateTime, Utc};
+use deserr::Deserr;
 use license_manager_domain::use_cases::PersonalLicense;
 use license_manager_domain::{Email, InvalidEmail};
 use serde::Serialize;
@@ -13,16 +14,18 @@ use crate::auth::permissions::Staff;
 use crate::http::answer::{Answer, blocking};
 use crate::http::body::WithBody;
 use crate::http::error::ApiError;
+use crate::http::fields::{FieldErrors, Required, Text};
 use crate::http::time::{serialize as moment, serialize_optional as optional_moment};
 use crate::openapi::errors::BadRequest;
 use crate::openapi::parameters::LicenseState;
 use crate::state::AppState;
 
 /// Whose licenses.
-#[derive(ToSchema)]
+#[derive(Deserr, ToSchema)]
+#[deserr(error = FieldErrors)]
 pub struct LookUpRequest {
     /// The person's address.
-    pub user_email: String,
+    pub user_email: Required<Text>,
 }
 
 /// A license of the person.
@@ -76,9 +79,12 @@ impl Body {
         (status = 404, description = "The person has none; without a body"),
     ),
 )]
-pub async fn look_up(WithBody { body, .. }: WithBody<Staff>, state: web::Data<AppState>) -> Result<Answer, ApiError> {
-    let missing = || ApiError::text(StatusCode::BAD_REQUEST, "Name the person: user_email is missing.");
-    let email = parse_email(body["user_email"].as_str().ok_or_else(missing)?)?;
+pub async fn look_up(
+    WithBody { body, .. }: WithBody<Staff, LookUpRequest>,
+    state: web::Data<AppState>,
+) -> Result<Answer, ApiError> {
+    let missing = |_| ApiError::text(StatusCode::BAD_REQUEST, "Name the person: user_email is missing.");
+    let email = parse_email(&body.read().map_err(missing)?.user_email.0)?;
     blocking(move || {
         let found = state.manager.licenses_of_email(&email, None)?;
         if found.licenses.is_empty() {

@@ -27,6 +27,7 @@ use uuid::Uuid;
 use crate::auth::identity;
 use crate::auth::{AccessToken, Context};
 use crate::http::answer::blocking;
+use crate::http::body::Guarded;
 use crate::http::error::ApiError;
 use crate::state::AppState;
 
@@ -275,6 +276,10 @@ macro_rules! permitted {
             pub caller: Caller,
         }
 
+        impl Guarded for $name {
+            type Access = Self;
+        }
+
         impl FromRequest for $name {
             type Error = ApiError;
             type Future = Extraction<Self>;
@@ -355,6 +360,26 @@ impl FromRequest for HistoryReader {
             Ok(Self { of })
         })
     }
+}
+
+impl<R: RoleSet> Guarded for Listing<R> {
+    type Access = Self;
+}
+
+impl<R: RoleSet> Guarded for OfPlan<R> {
+    type Access = Self;
+}
+
+impl<R: RoleSet> Guarded for OfAgreement<R> {
+    type Access = Self;
+}
+
+impl Guarded for Caller {
+    type Access = Self;
+}
+
+impl Guarded for HistoryReader {
+    type Access = Self;
 }
 
 /// A UUID in the path.

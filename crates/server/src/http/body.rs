@@ -1,29 +1,75 @@
 //! Request bodies: JSON of a limited size, and the fields that several of them have.
 
+use std::marker::PhantomData;
 use std::pin::Pin;
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::{FromRequest, HttpRequest, dev::Payload, web};
+use deserr::Deserr;
 use license_manager_domain::{Email, InvalidEmail};
 use serde_json::Value;
+use utoipa::openapi::{KnownFormat, SchemaFormat};
 
 use crate::http::error::ApiError;
-use crate::http::fields::{Fields, List, Text, list, text};
+use crate::http::fields::{self, FieldErrors, Kind, List, Problem, Text};
+use crate::http::kinds::{describe, text};
 use crate::state::AppState;
 
-/// Access `A`, and the body of the request as JSON; an empty body is an empty object.
+/// Access `A`, and the body of the request, which is to be a `T`.
 ///
 /// One extractor for both, because actix-web runs several at once: the body of somebody without access is not read.
 #[derive(Debug)]
-pub struct WithBody<A> {
+pub struct WithBody<A, T> {
     /// Who asks, and what for.
     pub access: A,
     /// The body.
-    pub body: Value,
+    pub body: Body<T>,
 }
 
-impl<A: FromRequest<Error = ApiError> + 'static> FromRequest for WithBody<A> {
+/// A body in JSON that is to be a `T`; an empty body is an empty object.
+#[derive(Debug)]
+pub struct Body<T> {
+    json: Value,
+    request: PhantomData<fn() -> T>,
+}
+
+impl<T: Deserr<FieldErrors>> Body<T> {
+    /// The request.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn read(self) -> Result<T, FieldErrors> {
+        self.part()
+    }
+}
+
+impl<T> Body<T> {
+    /// Those of the fields that make a `P`. The others, which may be very many, are not looked at.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub fn part<P: Deserr<FieldErrors>>(&self) -> Result<P, FieldErrors> {
+        fields::read(&self.json)
+    }
+
+    /// The JSON as it came.
+    pub fn json(&mut self) -> &mut Value {
+        &mut self.json
+    }
+}
+
+/// The first argument of a handler.
+pub trait Guarded: FromRequest {
+    /// Who may call it.
+    type Access: FromRequest<Error = ApiError> + 'static;
+}
+
+impl<A: FromRequest<Error = ApiError> + 'static, T> Guarded for WithBody<A, T> {
+    type Access = A;
+}
+
+impl<A: FromRequest<Error = ApiError> + 'static, T> FromRequest for WithBody<A, T> {
     type Error = ApiError;
     type Future = Pin<Box<dyn Future<Output = Result<Self, ApiError>>>>;
 
@@ -33,8 +79,9 @@ impl<A: FromRequest<Error = ApiError> + 'static> FromRequest for WithBody<A> {
         Box::pin(async move {
             let access = A::from_request(&request, &mut Payload::None).await?;
             let bytes = read_bytes(&request, &mut payload).await?;
+            let body = |json| Body { json, request: PhantomData };
             if bytes.is_empty() {
-                return Ok(Self { access, body: Value::Object(serde_json::Map::new()) });
+                return Ok(Self { access, body: body(Value::Object(serde_json::Map::new())) });
             }
             let media_type =
                 request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
@@ -44,19 +91,11 @@ impl<A: FromRequest<Error = ApiError> + 'static> FromRequest for WithBody<A> {
                     "Send the body as JSON, with the header Content-Type: application/json.",
                 ));
             }
-            let body = serde_json::from_slice(&bytes)
+            let json = serde_json::from_slice(&bytes)
                 .map_err(|error| ApiError::detail(StatusCode::BAD_REQUEST, format!("The body is no JSON: {error}.")))?;
-            Ok(Self { access, body })
+            Ok(Self { access, body: body(json) })
         })
     }
-}
-
-/// The longest greeting or closing of a mail, in characters.
-const MAX_MAIL_TEXT: usize = 10_000;
-
-/// The words of the field `name`, such as `greeting`, for a mail; empty where there are none.
-pub fn mail_text(fields: &mut Fields, name: &str) -> String {
-    fields.nullable(name, text(0..=MAX_MAIL_TEXT)).value().unwrap_or_default()
 }
 
 /// A request's body to its end.
@@ -78,34 +117,24 @@ pub async fn read_bytes(request: &HttpRequest, payload: &mut Payload) -> Result<
         .map_err(|_| ApiError::detail(StatusCode::BAD_REQUEST, "The body could not be read to its end."))
 }
 
-/// The addresses of the field `user_emails`, which must name at least one. What is no address is noted by its index.
-pub fn required_emails(fields: &mut Fields) -> Vec<Email> {
-    email_list(fields, "user_emails")
-}
+/// The greeting or closing of a mail.
+pub type MailText = Text<0, 10_000>;
 
-/// The addresses of a field that must name at least one. What is no address is noted by its index.
-pub fn email_list(fields: &mut Fields, name: &str) -> Vec<Email> {
-    let texts = fields.required(name, email_texts());
-    parse_emails(fields, name, &texts)
-}
+/// The addresses of at least one person.
+pub type Emails = List<EmailAddress, 1>;
 
-/// The addresses of the field `user_emails` where it is there; it must name at least one then.
-pub fn optional_emails(fields: &mut Fields) -> Option<Vec<Email>> {
-    let texts = fields.nullable("user_emails", email_texts()).value()?;
-    Some(parse_emails(fields, "user_emails", &texts))
-}
+/// An address.
+pub struct EmailAddress;
 
-fn email_texts() -> List<Text> {
-    list(text(0..=Email::MAX_LENGTH), 1..=usize::MAX)
-}
+impl Kind for EmailAddress {
+    type Value = Email;
 
-fn parse_emails(fields: &mut Fields, name: &str, texts: &[String]) -> Vec<Email> {
-    let mut emails = Vec::with_capacity(texts.len());
-    for (index, text) in texts.iter().enumerate() {
-        match text.parse() {
-            Ok(email) => emails.push(email),
-            Err(problem @ InvalidEmail) => fields.item_error(name, index, problem.to_string()),
-        }
+    fn read(value: Value) -> Result<Email, Problem> {
+        let text = Text::<0, { Email::MAX_LENGTH }>::read(value)?;
+        text.parse().map_err(|problem: InvalidEmail| Problem::message(problem.to_string()))
     }
-    emails
 }
+
+describe!([] EmailAddress, {
+    text(0, Email::MAX_LENGTH).format(Some(SchemaFormat::KnownFormat(KnownFormat::Email)))
+});

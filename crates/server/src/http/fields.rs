@@ -1,260 +1,136 @@
-//! Reads a JSON object field by field, as leniently as Django REST framework does, and collects everything that is wrong
-//! with it before giving up.
+//! How a request describes its fields: once, for reading them and for the API's document.
+//!
+//! A field's type says whether it must be there ([`Required`], [`Optional`], [`Nullable`], [`Stated`]) and which values it takes (a
+//! [`Kind`]). `deserr` collects everything that is wrong before it gives up. Unknown fields are no error.
 //!
 //! ```
-//! use license_manager::http::fields::{Field, Fields, integer, text};
+//! use deserr::Deserr;
+//! use license_manager::http::fields::{FieldErrors, Integer, Nullable, Optional, Required, Text, read};
 //! use serde_json::json;
+//! use utoipa::ToSchema;
 //!
-//! let mut fields = Fields::new(json!({ "title": "Spring", "seats": "20", "note": null })).unwrap();
-//! let title: String = fields.required("title", text(1..=128));
-//! let seats: Option<i64> = fields.optional("seats", integer(0..=1_000));
-//! let note: Field<String> = fields.nullable("note", text(0..=500));
-//! fields.finish().unwrap();
-//! assert_eq!((title.as_str(), seats, note), ("Spring", Some(20), Field::Null));
+//! #[derive(Deserr, ToSchema)]
+//! #[deserr(error = FieldErrors)]
+//! struct CourseRequest {
+//!     title: Required<Text<1, 128>>,
+//!     #[deserr(default)]
+//!     seats: Optional<Integer<i32, 0, 1_000>>,
+//!     #[deserr(default)]
+//!     note: Nullable<Text<0, 500>>,
+//! }
+//!
+//! let course: CourseRequest = read(&json!({ "title": " Spring ", "seats": "20", "note": null })).unwrap();
+//! assert_eq!((course.title.0.as_str(), course.seats.0, course.note.0), ("Spring", Some(20), Some(None)));
+//! assert!(read::<CourseRequest>(&json!({ "title": null, "seats": "many" })).is_err());
 //! ```
 
-use std::collections::BTreeMap;
-use std::fmt;
+use std::borrow::Cow;
 
-use serde::Serialize;
-use serde_json::{Map, Value};
+use deserr::{Deserr, IntoValue, ValuePointerRef};
+use serde_json::Value;
+use utoipa::__dev::ComposeSchema;
+use utoipa::ToSchema;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Schema, SchemaType, Type};
 
-pub use super::kinds::{
-    Boolean, Choice, Integer, Kind, List, Moment, Text, UuidText, boolean, choice, datetime, integer, list, text, uuid,
-};
+use super::field_errors::NOT_NULL;
+pub use super::field_errors::{FieldErrors, Problem};
+pub use super::kinds::{Boolean, Choice, Choices, Integer, Kind, List, Moment, Text, UuidText};
+use super::tree::Tree;
 
-/// The key of what is wrong with the whole rather than with one field.
-pub const NON_FIELD_ERRORS: &str = "non_field_errors";
-
-/// A field that may be null: left alone, emptied, or given a value, which a PATCH must tell apart.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Field<T> {
-    /// The object does not have the field.
-    Absent,
-    /// The field is null.
-    Null,
-    /// The field has this value.
-    Value(T),
+/// Reads a request from its JSON.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn read<T: Deserr<FieldErrors>>(body: &Value) -> Result<T, FieldErrors> {
+    deserr::deserialize(Tree::new(body))
 }
 
-impl<T> Field<T> {
-    /// The value; `None` for a field that is null or not there.
-    pub fn value(self) -> Option<T> {
-        match self {
-            Self::Value(value) => Some(value),
-            Self::Absent | Self::Null => None,
-        }
-    }
+/// A field that must be there, and not null.
+pub struct Required<K: Kind>(pub K::Value);
 
-    /// For a PATCH: `None` leaves the field alone, `Some(None)` empties it.
-    pub fn change(self) -> Option<Option<T>> {
-        match self {
-            Self::Absent => None,
-            Self::Null => Some(None),
-            Self::Value(value) => Some(Some(value)),
-        }
-    }
+/// A field that must be there, and may be null.
+pub struct Stated<K: Kind>(pub Option<K::Value>);
 
-    /// The value turned into another, if there is one.
-    pub fn map<U>(self, turn: impl FnOnce(T) -> U) -> Field<U> {
-        match self {
-            Self::Absent => Field::Absent,
-            Self::Null => Field::Null,
-            Self::Value(value) => Field::Value(turn(value)),
-        }
+/// A field that may be missing, but not null. Needs `#[deserr(default)]`.
+pub struct Optional<K: Kind>(pub Option<K::Value>);
+
+/// A field that may be missing or null, which are two things to a PATCH: `None` leaves alone what `Some(None)` empties. Needs
+/// `#[deserr(default)]`.
+pub struct Nullable<K: Kind>(pub Option<Option<K::Value>>);
+
+impl<K: Kind> Default for Optional<K> {
+    fn default() -> Self {
+        Self(None)
     }
 }
 
-/// A JSON object that is being read. After the last field, [`Fields::finish`] says whether what was read counts.
-#[derive(Debug)]
-#[must_use = "what was read counts only once finish() has found no error"]
-pub struct Fields {
-    object: Map<String, Value>,
-    errors: FieldErrors,
+impl<K: Kind> Default for Nullable<K> {
+    fn default() -> Self {
+        Self(None)
+    }
 }
 
-impl Fields {
-    /// Starts to read `body`.
-    ///
-    /// # Errors
-    ///
-    /// When it is no JSON object, which is an error of no field in particular.
-    pub fn new(body: Value) -> Result<Self, FieldErrors> {
-        match body {
-            Value::Object(object) => Ok(Self { object, errors: FieldErrors::default() }),
-            other => Err(FieldErrors::whole(format!("This must be a JSON object, not {}.", kind_of(&other)))),
-        }
-    }
-
-    /// A field that must be there and not null. Where it is wrong the error is noted and a placeholder returned, which
-    /// means nothing: [`Fields::finish`] then fails.
-    pub fn required<K: Kind>(&mut self, name: &str, kind: K) -> K::Value {
-        match self.nullable(name, kind) {
-            Field::Value(value) => return value,
-            Field::Absent if !self.errors.0.contains_key(name) => {
-                self.error(name, "This field is required.");
-            }
-            Field::Absent => {}
-            Field::Null => self.error(name, "This field may not be null."),
-        }
-        K::Value::default()
-    }
-
-    /// A field that may be missing, and may not be null. `None` where it is missing or wrong.
-    pub fn optional<K: Kind>(&mut self, name: &str, kind: K) -> Option<K::Value> {
-        match self.nullable(name, kind) {
-            Field::Value(value) => Some(value),
-            Field::Absent => None,
-            Field::Null => {
-                self.error(name, "This field may not be null.");
-                None
+/// How a field of type `$field` is read and described. What is described has no name of its own in the document: what is
+/// written here as one names it until it is put in its place.
+macro_rules! field {
+    ($field:ident, $name:literal, $schema:path, |$value:ident| $read:expr) => {
+        impl<K: Kind> Deserr<FieldErrors> for $field<K> {
+            fn deserialize_from_value<V: IntoValue>(
+                given: deserr::Value<V>,
+                location: ValuePointerRef<'_>,
+            ) -> Result<Self, FieldErrors> {
+                let given = Value::from(given);
+                let $value = match K::is_null(&given) {
+                    true => None,
+                    false => Some(K::read(given).map_err(|problem| FieldErrors::at(location, problem))?),
+                };
+                let read: Option<Self> = $read;
+                read.ok_or_else(|| FieldErrors::at(location, Problem::message(NOT_NULL)))
             }
         }
-    }
 
-    /// A field that may be missing or null. [`Field::Absent`] also where it is wrong.
-    pub fn nullable<K: Kind>(&mut self, name: &str, kind: K) -> Field<K::Value> {
-        let Some(value) = self.object.remove(name) else {
-            return Field::Absent;
-        };
-        if kind.is_null(&value) {
-            return Field::Null;
-        }
-        match kind.read(value) {
-            Ok(value) => Field::Value(value),
-            Err(problem) => {
-                self.errors.0.insert(name.to_owned(), problem);
-                Field::Absent
+        // What the derive macro asks of types with generics.
+        impl<K: Kind> ComposeSchema for $field<K> {
+            fn compose(_: Vec<RefOr<Schema>>) -> RefOr<Schema> {
+                $schema(K::schema())
             }
         }
-    }
 
-    /// The field as it stands, for what has no [`Kind`].
-    pub fn raw(&mut self, name: &str) -> Field<Value> {
-        match self.object.remove(name) {
-            None => Field::Absent,
-            Some(Value::Null) => Field::Null,
-            Some(value) => Field::Value(value),
-        }
-    }
+        impl<K: Kind> ToSchema for $field<K> {
+            fn name() -> Cow<'static, str> {
+                Cow::Borrowed($name)
+            }
 
-    /// Notes an error that the caller found in a field.
-    pub fn error(&mut self, name: &str, message: impl Into<String>) {
-        self.errors.add(name, message);
-    }
-
-    /// Notes an error that the caller found in an item, counted from 0, of a field that is a list.
-    pub fn item_error(&mut self, name: &str, index: usize, message: impl Into<String>) {
-        self.errors.add_item(name, index, message);
-    }
-
-    /// Whether the object lacks the field.
-    pub fn absent(&self, name: &str) -> bool {
-        !self.object.contains_key(name)
-    }
-
-    /// Whether all is well so far.
-    pub fn is_valid(&self) -> bool {
-        self.errors.is_empty()
-    }
-
-    /// Ends the reading.
-    ///
-    /// # Errors
-    ///
-    /// Everything that was wrong. Fields nobody asked for are no error.
-    pub fn finish(self) -> Result<(), FieldErrors> {
-        self.errors.into_result()
-    }
-}
-
-/// What is wrong with which field; serializes as clients expect it:
-/// `{"title": ["…"], "user_emails": {"1": ["…"]}, "non_field_errors": ["…"]}`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-#[serde(transparent)]
-pub struct FieldErrors(BTreeMap<String, Problem>);
-
-/// What is wrong with one field.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(untagged)]
-pub enum Problem {
-    /// With the field itself.
-    Messages(Vec<String>),
-    /// With some items of a list, counted from 0.
-    Items(BTreeMap<usize, Vec<String>>),
-}
-
-impl Problem {
-    /// A single message about the field itself.
-    pub fn message(message: impl Into<String>) -> Self {
-        Self::Messages(vec![message.into()])
-    }
-}
-
-impl FieldErrors {
-    /// One error of one field.
-    pub fn field(name: &str, message: impl Into<String>) -> Self {
-        let mut errors = Self::default();
-        errors.add(name, message);
-        errors
-    }
-
-    /// One error of no field in particular.
-    pub fn whole(message: impl Into<String>) -> Self {
-        Self::field(NON_FIELD_ERRORS, message)
-    }
-
-    /// Adds an error of a field. It takes the place of errors of the field's items, which matter less.
-    pub fn add(&mut self, name: &str, message: impl Into<String>) {
-        match self.0.get_mut(name) {
-            Some(Problem::Messages(messages)) => messages.push(message.into()),
-            _ => {
-                self.0.insert(name.to_owned(), Problem::message(message));
+            fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+                K::schemas(schemas);
             }
         }
-    }
+    };
+}
 
-    /// Adds an error of an item, counted from 0, of a field that is a list.
-    pub fn add_item(&mut self, name: &str, index: usize, message: impl Into<String>) {
-        let problem = self.0.entry(name.to_owned()).or_insert_with(|| Problem::Items(BTreeMap::new()));
-        if let Problem::Items(items) = problem {
-            items.entry(index).or_default().push(message.into());
+field!(Required, "inline::required", std::convert::identity, |value| value.map(Self));
+field!(Stated, "inline::stated", nullable, |value| Some(Self(value)));
+field!(Optional, "inline::optional", std::convert::identity, |value| value.map(|value| Self(Some(value))));
+field!(Nullable, "inline::nullable", nullable, |value| Some(Self(Some(value))));
+
+/// The schema of what may also be null.
+fn nullable(schema: RefOr<Schema>) -> RefOr<Schema> {
+    let or_null = |kind: &mut SchemaType| {
+        if let SchemaType::Type(only) = kind {
+            *kind = SchemaType::from_iter([only.clone(), Type::Null]);
         }
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// The errors as an `Err`, if there are any.
-    ///
-    /// # Errors
-    ///
-    /// These.
-    pub fn into_result(self) -> Result<(), Self> {
-        if self.is_empty() { Ok(()) } else { Err(self) }
-    }
-}
-
-impl fmt::Display for FieldErrors {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names: Vec<_> = self.0.keys().map(String::as_str).collect();
-        write!(f, "these fields cannot be accepted: {}", names.join(", "))
-    }
-}
-
-impl std::error::Error for FieldErrors {}
-
-/// What JSON calls a value, for messages.
-pub(super) fn kind_of(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "a boolean",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a text",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "an object",
+    };
+    match schema {
+        RefOr::T(Schema::Object(mut object)) => {
+            or_null(&mut object.schema_type);
+            object.into()
+        }
+        RefOr::T(Schema::Array(mut array)) => {
+            or_null(&mut array.schema_type);
+            array.into()
+        }
+        other => OneOfBuilder::new().item(ObjectBuilder::new().schema_type(Type::Null)).item(other).into(),
     }
 }
 
@@ -264,75 +140,73 @@ mod tests {
 
     use super::*;
 
+    #[derive(Deserr, ToSchema)]
+    #[deserr(error = FieldErrors)]
+    #[expect(dead_code, reason = "it is refused each time")]
+    struct Request {
+        title: Required<Text<1, 10>>,
+        start: Required<Moment>,
+        plan: Required<UuidText>,
+        #[deserr(default)]
+        seats: Optional<Integer<i32, 0, 10>>,
+        user_emails: Required<List<Text<1, 10>, 1, 10>>,
+        #[deserr(rename = "*")]
+        settings: Settings,
+    }
+
+    #[derive(Deserr, ToSchema)]
+    #[deserr(error = FieldErrors)]
+    struct Settings {
+        #[deserr(default)]
+        sold: Optional<Boolean>,
+        #[deserr(default)]
+        limit: Nullable<Integer<i32, 0, 10>>,
+    }
+
+    fn errors<T: Deserr<FieldErrors>>(body: &Value) -> Value {
+        serde_json::to_value(read::<T>(body).err().expect("this is refused")).unwrap()
+    }
+
     #[test]
     fn everything_that_is_wrong_is_said_at_once_in_the_shape_clients_know() {
-        let mut fields = Fields::new(json!({
-            "title": "", "seats": "many", "user_emails": ["a@x.org", null, "", 5], "plan": null, "extra": 1,
-        }))
-        .unwrap();
-        fields.required("title", text(1..=10));
-        fields.required("start", datetime());
-        fields.required("plan", uuid());
-        assert_eq!(fields.optional("seats", integer(0..=10)), None);
-        fields.required("user_emails", list(text(1..=10), 1..=10));
-        fields.item_error("user_emails", 0, "Not this one.");
-        fields.error(NON_FIELD_ERRORS, "Nor this.");
-        assert!(!fields.is_valid());
-        let errors = serde_json::to_value(fields.finish().unwrap_err()).unwrap();
+        let errors = errors::<Request>(&json!({
+            "title": "", "seats": "many", "user_emails": ["a@x.org", null, "", 5], "plan": null, "limit": 11, "extra": 1,
+            "*": { "sold": true },
+        }));
         let keys: Vec<_> = errors.as_object().unwrap().keys().collect();
-        assert_eq!(keys, ["non_field_errors", "plan", "seats", "start", "title", "user_emails"]);
-        for name in ["plan", "seats", "start", "title", "non_field_errors"] {
+        assert_eq!(keys, ["limit", "plan", "seats", "start", "title", "user_emails"]);
+        for name in ["limit", "plan", "seats", "start", "title"] {
             assert_eq!(errors[name].as_array().map(Vec::len), Some(1), "{errors}");
         }
         let items: Vec<_> = errors["user_emails"].as_object().unwrap().keys().collect();
-        assert_eq!(items, ["0", "1", "2"]);
-        assert_eq!(errors["user_emails"]["0"], json!(["Not this one."]));
+        assert_eq!(items, ["1", "2"]);
+        assert_ne!(errors["start"], errors["plan"], "missing and null are two things");
     }
 
     #[test]
     fn a_body_that_is_no_object_is_refused_as_a_whole() {
         for body in [json!([]), json!("text"), json!(5), json!(null), json!(true)] {
-            let errors = serde_json::to_value(Fields::new(body).unwrap_err()).unwrap();
+            let errors = errors::<Settings>(&body);
             assert_eq!(errors["non_field_errors"].as_array().map(Vec::len), Some(1), "{errors}");
         }
     }
 
     #[test]
     fn absent_null_and_a_value_are_three_things() {
-        let mut fields = Fields::new(json!({ "null": null, "five": 5, "wrong": "x" })).unwrap();
-        let seats = || integer(0..=10);
-        assert_eq!(fields.nullable("absent", seats()), Field::Absent);
-        assert_eq!(fields.nullable("null", seats()), Field::Null);
-        assert_eq!(fields.nullable("five", seats()), Field::Value(5));
-        assert_eq!(fields.optional("absent", seats()), None);
-        assert!(fields.is_valid());
-        assert_eq!(fields.nullable("wrong", seats()), Field::Absent);
-        assert!(fields.finish().is_err());
-
-        assert_eq!(Field::<u8>::Absent.change(), None);
-        assert_eq!(Field::<u8>::Null.change(), Some(None));
-        assert_eq!(Field::Value(5).map(|number| number + 1).change(), Some(Some(6)));
-        assert_eq!((Field::<u8>::Null.value(), Field::Value(5).value()), (None, Some(5)));
+        let limit = |body| read::<Settings>(&body).map(|settings| settings.limit.0);
+        assert_eq!(limit(json!({})), Ok(None));
+        assert_eq!(limit(json!({ "limit": null })), Ok(Some(None)));
+        assert_eq!(limit(json!({ "limit": 5 })), Ok(Some(Some(5))));
+        assert!(limit(json!({ "limit": "x" })).is_err());
+        assert!(read::<Settings>(&json!({})).is_ok_and(|settings| settings.sold.0.is_none()));
+        for null in [json!(null), json!(""), json!("null")] {
+            assert_eq!(errors::<Settings>(&json!({ "sold": null }))["sold"], json!([NOT_NULL]), "{null}");
+        }
     }
 
     #[test]
-    fn a_field_that_must_not_be_null_says_so() {
-        let mut fields = Fields::new(json!({ "a": null, "b": null, "c": {"x": 1} })).unwrap();
-        assert_eq!(fields.raw("c"), Field::Value(json!({"x": 1})));
-        fields.required("a", boolean());
-        fields.optional("b", boolean());
-        let errors = serde_json::to_value(fields.finish().unwrap_err()).unwrap();
-        assert_eq!(errors["a"], errors["b"]);
-    }
-
-    #[test]
-    fn an_error_of_a_field_outweighs_errors_of_its_items() {
-        let mut errors = FieldErrors::default();
-        errors.add_item("list", 3, "bad");
-        errors.add("list", "too long");
-        errors.add_item("list", 4, "bad");
-        errors.add("list", "too old");
-        assert_eq!(serde_json::to_value(&errors).unwrap(), json!({ "list": ["too long", "too old"] }));
-        assert!(FieldErrors::default().into_result().is_ok());
+    fn an_object_in_place_of_a_text_is_refused_whatever_it_holds() {
+        let errors = errors::<Request>(&json!({ "title": { "*": { "*": 1 } }, "*": 5 }));
+        assert_eq!(errors["title"], json!(["This must be a text, not an object."]));
     }
 }

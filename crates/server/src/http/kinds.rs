@@ -1,23 +1,27 @@
-//! The kinds of values a field can have, and what each accepts.
+//! The kinds of values a field can have: what each accepts, as leniently as Django REST framework does, and how the API's document
+//! describes it.
 
 use std::collections::BTreeMap;
+use std::marker::PhantomData;
 use std::num::IntErrorKind;
-use std::ops::RangeInclusive;
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
+use utoipa::ToSchema;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ArrayBuilder, KnownFormat, ObjectBuilder, Ref, Schema, SchemaFormat, Type};
 use uuid::Uuid;
 
-use super::fields::{Problem, kind_of};
+use super::field_errors::{Problem, kind_of};
 use super::time;
 
 /// How a field's value is read from JSON.
-pub trait Kind {
-    /// What it is read into. The default stands in for a required value that is wrong.
-    type Value: Default;
+pub trait Kind: ToSchema {
+    /// What it is read into.
+    type Value;
 
     /// Whether `value` counts as null.
-    fn is_null(&self, value: &Value) -> bool {
+    fn is_null(value: &Value) -> bool {
         value.is_null()
     }
 
@@ -26,22 +30,42 @@ pub trait Kind {
     /// # Errors
     ///
     /// What is wrong with it, in words for the person who sent it.
-    fn read(&self, value: Value) -> Result<Self::Value, Problem>;
+    fn read(value: Value) -> Result<Self::Value, Problem>;
 }
 
-/// See [`text()`].
-#[derive(Debug, Clone)]
-pub struct Text(RangeInclusive<usize>);
+/// Describes a kind in the API's document: `describe!([generics] Kind, schema)`.
+macro_rules! describe {
+    ([$($generics:tt)*] $kind:ty, $schema:expr $(, $schemas:expr)?) => {
+        // What the derive macro asks of types with generics.
+        impl<$($generics)*> utoipa::__dev::ComposeSchema for $kind {
+            fn compose(
+                _: Vec<utoipa::openapi::RefOr<utoipa::openapi::schema::Schema>>,
+            ) -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+                $schema.into()
+            }
+        }
 
-/// A text of so many characters, the space around it removed. Numbers are taken as they are written.
-pub fn text(length: RangeInclusive<usize>) -> Text {
-    Text(length)
+        impl<$($generics)*> utoipa::ToSchema for $kind {
+            fn name() -> std::borrow::Cow<'static, str> {
+                std::any::type_name::<Self>().into()
+            }
+
+            $(fn schemas(schemas: &mut Vec<(String, utoipa::openapi::RefOr<utoipa::openapi::schema::Schema>)>) {
+                $schemas(schemas)
+            })?
+        }
+    };
 }
 
-impl Kind for Text {
+pub(crate) use describe;
+
+/// A text of `MIN` to `MAX` characters, the space around it removed. Numbers are taken as they are written.
+pub struct Text<const MIN: usize = 0, const MAX: usize = { usize::MAX }>;
+
+impl<const MIN: usize, const MAX: usize> Kind for Text<MIN, MAX> {
     type Value = String;
 
-    fn read(&self, value: Value) -> Result<String, Problem> {
+    fn read(value: Value) -> Result<String, Problem> {
         let text = match value {
             Value::String(text) if text.trim().len() == text.len() => text,
             Value::String(text) => text.trim().to_owned(),
@@ -50,33 +74,57 @@ impl Kind for Text {
                 return Err(Problem::message(format!("This must be a text, not {}.", kind_of(&other))));
             }
         };
-        let (least, most) = (*self.0.start(), *self.0.end());
         // Databases cannot keep it.
         if text.contains('\0') {
             return Err(Problem::message("This must not contain null characters."));
         }
         match text.chars().count() {
-            0 if least > 0 => Err(Problem::message("This may not be blank.")),
-            length if length < least => Err(Problem::message(format!("This must have at least {least} characters."))),
-            length if length > most => Err(Problem::message(format!("This may have at most {most} characters."))),
+            0 if MIN > 0 => Err(Problem::message("This may not be blank.")),
+            length if length < MIN => Err(Problem::message(format!("This must have at least {MIN} characters."))),
+            length if length > MAX => Err(Problem::message(format!("This may have at most {MAX} characters."))),
             _ => Ok(text),
         }
     }
 }
 
-/// See [`integer()`].
-#[derive(Debug, Clone)]
-pub struct Integer(RangeInclusive<i64>);
+describe!([const MIN: usize, const MAX: usize] Text<MIN, MAX>, text(MIN, MAX));
 
-/// A whole number in `range`; also written as text, and with a fraction of zero.
-pub fn integer(range: RangeInclusive<i64>) -> Integer {
-    Integer(range)
+/// The schema of a text.
+pub fn text(min: usize, max: usize) -> ObjectBuilder {
+    let text = ObjectBuilder::new().schema_type(Type::String);
+    text.min_length((min > 0).then_some(min)).max_length((max < usize::MAX).then_some(max))
 }
 
-impl Kind for Integer {
-    type Value = i64;
+/// A type of whole numbers.
+pub trait WholeNumber: TryFrom<i64> {
+    /// The largest one.
+    const MOST: i64;
+    /// What the document calls it.
+    const FORMAT: KnownFormat;
+}
 
-    fn read(&self, value: Value) -> Result<i64, Problem> {
+impl WholeNumber for i16 {
+    const MOST: i64 = Self::MAX as i64;
+    const FORMAT: KnownFormat = KnownFormat::Int32;
+}
+
+impl WholeNumber for i32 {
+    const MOST: i64 = Self::MAX as i64;
+    const FORMAT: KnownFormat = KnownFormat::Int32;
+}
+
+impl WholeNumber for i64 {
+    const MOST: i64 = Self::MAX;
+    const FORMAT: KnownFormat = KnownFormat::Int64;
+}
+
+/// A whole number from `MIN` to `MAX`, and not larger than `T` holds; also written as text, and with a fraction of zero.
+pub struct Integer<T, const MIN: i64 = 0, const MAX: i64 = { i64::MAX }>(PhantomData<T>);
+
+impl<T: WholeNumber, const MIN: i64, const MAX: i64> Kind for Integer<T, MIN, MAX> {
+    type Value = T;
+
+    fn read(value: Value) -> Result<T, Problem> {
         let written = match value {
             Value::Number(number) => number.to_string(),
             Value::String(text) => text,
@@ -84,16 +132,20 @@ impl Kind for Integer {
                 return Err(Problem::message(format!("This must be a whole number, not {}.", kind_of(&other))));
             }
         };
-        let range =
-            || Problem::message(format!("This must be a whole number from {} to {}.", self.0.start(), self.0.end()));
+        let range = || Problem::message(format!("This must be a whole number from {MIN} to {}.", MAX.min(T::MOST)));
         match whole(written.trim()).parse::<i64>() {
-            Ok(number) if self.0.contains(&number) => Ok(number),
+            Ok(number) if (MIN..=MAX).contains(&number) => T::try_from(number).map_err(|_| range()),
             Ok(_) => Err(range()),
             Err(error) if matches!(error.kind(), IntErrorKind::PosOverflow | IntErrorKind::NegOverflow) => Err(range()),
             Err(_) => Err(Problem::message("This must be a whole number.")),
         }
     }
 }
+
+describe!([T: WholeNumber, const MIN: i64, const MAX: i64] Integer<T, MIN, MAX>, {
+    let number = ObjectBuilder::new().schema_type(Type::Integer).format(Some(SchemaFormat::KnownFormat(T::FORMAT)));
+    number.minimum(Some(MIN)).maximum((MAX < T::MOST).then_some(MAX))
+});
 
 /// `number` without a fraction that is zero.
 fn whole(number: &str) -> &str {
@@ -103,20 +155,14 @@ fn whole(number: &str) -> &str {
     }
 }
 
-/// See [`boolean()`].
-#[derive(Debug, Clone)]
-pub struct Boolean;
-
 /// True or false; also as 1 and 0, and as the texts true, t, yes, y, on, 1 and false, f, no, n, off, 0 in any case. An
 /// empty text and `null` as a text count as null.
-pub fn boolean() -> Boolean {
-    Boolean
-}
+pub struct Boolean;
 
 impl Kind for Boolean {
     type Value = bool;
 
-    fn is_null(&self, value: &Value) -> bool {
+    fn is_null(value: &Value) -> bool {
         match value {
             Value::Null => true,
             Value::String(text) => text.is_empty() || text.eq_ignore_ascii_case("null"),
@@ -124,7 +170,7 @@ impl Kind for Boolean {
         }
     }
 
-    fn read(&self, value: Value) -> Result<bool, Problem> {
+    fn read(value: Value) -> Result<bool, Problem> {
         let read = match &value {
             Value::Bool(value) => Some(*value),
             Value::Number(number) => match number.as_f64() {
@@ -143,37 +189,29 @@ impl Kind for Boolean {
     }
 }
 
-/// See [`uuid()`].
-#[derive(Debug, Clone)]
-pub struct UuidText;
+describe!([] Boolean, ObjectBuilder::new().schema_type(Type::Boolean));
 
 /// A UUID as text, with or without hyphens.
-pub fn uuid() -> UuidText {
-    UuidText
-}
+pub struct UuidText;
 
 impl Kind for UuidText {
     type Value = Uuid;
 
-    fn read(&self, value: Value) -> Result<Uuid, Problem> {
+    fn read(value: Value) -> Result<Uuid, Problem> {
         let read = value.as_str().and_then(|text| Uuid::parse_str(text).ok());
         read.ok_or_else(|| Problem::message("This must be a UUID, such as 4f2c1e0a-9d3b-4c57-8a6e-0b1c2d3e4f50."))
     }
 }
 
-/// See [`datetime()`].
-#[derive(Debug, Clone)]
-pub struct Moment;
+describe!([] UuidText, text(0, usize::MAX).format(Some(SchemaFormat::KnownFormat(KnownFormat::Uuid))));
 
 /// A moment in ISO 8601, as [`time::parse`] reads it.
-pub fn datetime() -> Moment {
-    Moment
-}
+pub struct Moment;
 
 impl Kind for Moment {
     type Value = DateTime<Utc>;
 
-    fn read(&self, value: Value) -> Result<DateTime<Utc>, Problem> {
+    fn read(value: Value) -> Result<DateTime<Utc>, Problem> {
         value.as_str().and_then(|text| time::parse(text.trim())).ok_or_else(|| {
             Problem::message(
                 "This must be a date and time, such as 2030-01-31T12:00:00Z, or a date, such as 2030-01-31.",
@@ -182,65 +220,71 @@ impl Kind for Moment {
     }
 }
 
-/// See [`choice()`].
-#[derive(Debug, Clone)]
-pub struct Choice(&'static [&'static str]);
+describe!([] Moment, text(0, usize::MAX).format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime))));
 
-/// One of these texts, exactly as written here.
-pub fn choice(texts: &'static [&'static str]) -> Choice {
-    Choice(texts)
-}
+/// An enum of the API's document, of whose texts a field takes one.
+pub trait Choices: ToSchema {
+    /// What a text means.
+    type Value;
 
-impl Kind for Choice {
-    type Value = &'static str;
+    /// What `name` means, if anything.
+    fn from_name(name: &str) -> Option<Self::Value>;
 
-    fn read(&self, value: Value) -> Result<&'static str, Problem> {
-        let found = value.as_str().and_then(|given| self.0.iter().find(|text| **text == given));
-        found.copied().ok_or_else(|| Problem::message(format!("This must be one of: {}.", self.0.join(", "))))
+    /// The texts, as the document has them.
+    fn names() -> Vec<String> {
+        let RefOr::T(Schema::Object(schema)) = Self::schema() else { return Vec::new() };
+        let names = schema.enum_values.unwrap_or_default();
+        names.iter().filter_map(Value::as_str).map(str::to_owned).collect()
     }
 }
 
-/// See [`list()`].
-#[derive(Debug, Clone)]
-pub struct List<K> {
-    item: K,
-    length: RangeInclusive<usize>,
+/// One of the texts of `C`, exactly as written there.
+pub struct Choice<C>(PhantomData<C>);
+
+impl<C: Choices> Kind for Choice<C> {
+    type Value = C::Value;
+
+    fn read(value: Value) -> Result<C::Value, Problem> {
+        let meant = value.as_str().and_then(C::from_name);
+        meant.ok_or_else(|| Problem::message(format!("This must be one of: {}.", C::names().join(", "))))
+    }
 }
 
-/// A list of so many items of one kind. Items that are wrong are named by their index.
-pub fn list<K: Kind>(item: K, length: RangeInclusive<usize>) -> List<K> {
-    List { item, length }
-}
+describe!([C: Choices] Choice<C>, Ref::from_schema_name(C::name()), |schemas: &mut Vec<_>| {
+    schemas.push((C::name().into_owned(), C::schema()));
+});
 
-impl<K: Kind> Kind for List<K> {
+/// A list of `MIN` to `MAX` items of one kind. Items that are wrong are named by their index.
+pub struct List<K, const MIN: usize = 0, const MAX: usize = { usize::MAX }>(PhantomData<K>);
+
+impl<K: Kind, const MIN: usize, const MAX: usize> Kind for List<K, MIN, MAX> {
     type Value = Vec<K::Value>;
 
-    fn read(&self, value: Value) -> Result<Vec<K::Value>, Problem> {
+    fn read(value: Value) -> Result<Vec<K::Value>, Problem> {
         let given = match value {
             Value::Array(items) => items,
             other => {
                 return Err(Problem::message(format!("This must be a list, not {}.", kind_of(&other))));
             }
         };
-        let (least, most) = (*self.length.start(), *self.length.end());
         match given.len() {
-            0 if least > 0 => return Err(Problem::message("This list may not be empty.")),
-            length if length < least => {
-                return Err(Problem::message(format!("This list must have at least {least} items.")));
+            0 if MIN > 0 => return Err(Problem::message("This list may not be empty.")),
+            length if length < MIN => {
+                return Err(Problem::message(format!("This list must have at least {MIN} items.")));
             }
-            length if length > most => {
-                return Err(Problem::message(format!("This list may have at most {most} items, not {length}.")));
+            length if length > MAX => {
+                return Err(Problem::message(format!("This list may have at most {MAX} items, not {length}.")));
             }
             _ => {}
         }
         let mut items = Vec::with_capacity(given.len());
         let mut problems = BTreeMap::new();
         for (index, value) in given.into_iter().enumerate() {
-            if self.item.is_null(&value) {
+            if K::is_null(&value) {
                 problems.insert(index, vec!["This item may not be null.".to_owned()]);
                 continue;
             }
-            match self.item.read(value) {
+            match K::read(value) {
                 Ok(item) => items.push(item),
                 Err(Problem::Messages(messages)) => {
                     problems.insert(index, messages);
@@ -254,6 +298,15 @@ impl<K: Kind> Kind for List<K> {
     }
 }
 
+describe!(
+    [K: Kind, const MIN: usize, const MAX: usize] List<K, MIN, MAX>,
+    ArrayBuilder::new()
+        .items(K::schema())
+        .min_items((MIN > 0).then_some(MIN))
+        .max_items((MAX < usize::MAX).then_some(MAX)),
+    K::schemas
+);
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -262,19 +315,19 @@ mod tests {
 
     #[test]
     fn a_text_is_trimmed_and_measured_in_characters() {
-        let read = |value| text(1..=3).read(value).ok();
+        let read = |value| Text::<1, 3>::read(value).ok();
         assert_eq!(read(json!("  äöü\n")).as_deref(), Some("äöü"));
         assert_eq!(read(json!(42)).as_deref(), Some("42"));
         for value in [json!("äöüß"), json!(""), json!("   "), json!(true), json!([]), json!({}), json!("a\0")] {
             assert_eq!(read(value.clone()), None, "{value}");
         }
-        assert_eq!(text(0..=3).read(json!(" ")).ok().as_deref(), Some(""));
-        assert!(text(2..=3).read(json!("a")).is_err());
+        assert_eq!(Text::<0, 3>::read(json!(" ")).ok().as_deref(), Some(""));
+        assert!(Text::<2, 3>::read(json!("a")).is_err());
     }
 
     #[test]
     fn a_whole_number_may_come_as_text() {
-        let read = |value| integer(-5..=100).read(value).ok();
+        let read = |value| Integer::<i32, -5, 100>::read(value).ok();
         for value in [json!(20), json!("20"), json!(" 20 "), json!("20.0"), json!("20."), json!(20.0), json!("+20")] {
             assert_eq!(read(value.clone()), Some(20), "{value}");
         }
@@ -299,7 +352,7 @@ mod tests {
 
     #[test]
     fn true_and_false_have_many_spellings() {
-        let read = |value| boolean().read(value).ok();
+        let read = |value| Boolean::read(value).ok();
         for value in
             [json!(true), json!(1), json!(1.0), json!("1"), json!("True"), json!("yes"), json!("ON"), json!("t")]
         {
@@ -311,33 +364,49 @@ mod tests {
         for value in [json!(2), json!("maybe"), json!([]), json!({})] {
             assert_eq!(read(value.clone()), None, "{value}");
         }
-        assert!(boolean().is_null(&json!("")) && boolean().is_null(&json!("null")) && !boolean().is_null(&json!(0)));
+        assert!(Boolean::is_null(&json!("")) && Boolean::is_null(&json!("null")) && !Boolean::is_null(&json!(0)));
     }
 
     #[test]
     fn a_uuid_is_a_uuid() {
         let expected = Uuid::from_u128(0xabc);
         for spelling in ["00000000-0000-0000-0000-000000000abc", "00000000000000000000000000000ABC"] {
-            assert_eq!(uuid().read(json!(spelling)), Ok(expected));
+            assert_eq!(UuidText::read(json!(spelling)), Ok(expected));
         }
         for value in [json!("abc"), json!(""), json!(5), json!([])] {
-            assert!(uuid().read(value).is_err());
+            assert!(UuidText::read(value).is_err());
         }
     }
 
     #[test]
     fn a_moment_is_a_text() {
         let expected = "2030-01-31T00:00:00Z".parse().unwrap();
-        assert_eq!(datetime().read(json!(" 2030-01-31 ")), Ok(expected));
+        assert_eq!(Moment::read(json!(" 2030-01-31 ")), Ok(expected));
         for value in [json!(1_900_000_000), json!("tomorrow"), json!([])] {
-            assert!(datetime().read(value).is_err());
+            assert!(Moment::read(value).is_err());
+        }
+    }
+
+    #[derive(ToSchema)]
+    #[serde(rename_all = "lowercase")]
+    #[expect(dead_code, reason = "tells of two texts")]
+    enum Reason {
+        New,
+        Other,
+    }
+
+    impl Choices for Reason {
+        type Value = String;
+
+        fn from_name(name: &str) -> Option<String> {
+            Self::names().into_iter().find(|known| known == name)
         }
     }
 
     #[test]
     fn a_choice_is_one_of_the_texts() {
-        let read = |value| choice(&["new", "other"]).read(value);
-        assert_eq!(read(json!("other")), Ok("other"));
+        let read = Choice::<Reason>::read;
+        assert_eq!(read(json!("other")), Ok("other".to_owned()));
         let Err(Problem::Messages(messages)) = read(json!("Other")) else { panic!("accepted") };
         assert!(messages[0].contains("new, other"));
         assert!(read(json!(1)).is_err());
@@ -345,13 +414,13 @@ mod tests {
 
     #[test]
     fn a_list_names_its_wrong_items_by_index() {
-        let read = |value| list(text(1..=3), 1..=3).read(value);
+        let read = |value| List::<Text<1, 3>, 1, 3>::read(value);
         assert_eq!(read(json!(["a", 2])), Ok(vec!["a".to_owned(), "2".to_owned()]));
         let Err(Problem::Items(items)) = read(json!(["a", null, "abcd"])) else { panic!("accepted") };
         assert_eq!(items.keys().copied().collect::<Vec<_>>(), [1, 2]);
         for value in [json!([]), json!(["a", "b", "c", "d"]), json!("a"), json!({})] {
             assert!(matches!(read(value), Err(Problem::Messages(_))));
         }
-        assert!(list(text(1..=3), 2..=3).read(json!(["a"])).is_err());
+        assert!(List::<Text<1, 3>, 2, 3>::read(json!(["a"])).is_err());
     }
 }

@@ -1,7 +1,10 @@
 //! Parameters that several endpoints share, as the document describes them.
 
+use license_manager_domain::LicenseStatus;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
+
+use crate::http::fields::Choices;
 
 /// Which page of a list.
 #[derive(IntoParams)]
@@ -93,4 +96,12 @@ pub enum LicenseState {
     Activated,
     /// Taken back, for good.
     Revoked,
+}
+
+impl Choices for LicenseState {
+    type Value = LicenseStatus;
+
+    fn from_name(name: &str) -> Option<LicenseStatus> {
+        LicenseStatus::from_name(name)
+    }
 }

@@ -3,6 +3,7 @@
 
 use actix_web::{HttpRequest, web};
 use chrono::Duration;
+use deserr::Deserr;
 use license_manager_domain::model::ExpirationMessageChanges;
 use license_manager_domain::use_cases::{AgreementSettings, AgreementSettingsChanges};
 use license_manager_domain::{AgreementId, CustomerAgreement, Entity, Error, ExpirationMessage, PlanId};
@@ -14,43 +15,75 @@ use crate::auth::permissions::{ProvisionerOrStaff, path_uuid};
 use crate::http::answer::{Answer, blocking};
 use crate::http::body::WithBody;
 use crate::http::error::ApiError;
-use crate::http::fields::{Fields, boolean, integer, text, uuid};
+use crate::http::fields::{Boolean, FieldErrors, Integer, Nullable, Optional, Text, UuidText};
 use crate::openapi::errors::BadRequest;
 use crate::state::AppState;
 
 /// The settings to change; what is left out stays as it is.
-#[derive(ToSchema)]
+#[derive(Deserr, ToSchema)]
+#[deserr(error = FieldErrors)]
 pub struct AgreementSettingsRequest {
     /// For how many days after a plan's end the personal data of its licenses is kept.
-    #[schema(minimum = 1, maximum = 36_500, nullable = false)]
-    pub license_duration_before_purge_days: Option<i64>,
+    #[deserr(default)]
+    pub license_duration_before_purge_days: Optional<DaysBeforePurge>,
     /// Whether learners hear nothing when they get a license.
-    #[schema(nullable = false)]
-    pub disable_onboarding_notifications: Option<bool>,
+    #[deserr(default)]
+    pub disable_onboarding_notifications: Optional<Boolean>,
     /// Whether the current plan grows by itself.
-    #[schema(nullable = false)]
-    pub enable_auto_scaling_of_current_plan: Option<bool>,
+    #[deserr(default)]
+    pub enable_auto_scaling_of_current_plan: Optional<Boolean>,
     /// Up to how many licenses.
-    #[schema(minimum = 1)]
-    pub auto_scaling_max_licenses: Option<i32>,
+    #[deserr(default)]
+    pub auto_scaling_max_licenses: Nullable<Integer<i32, 1>>,
     /// From which part of them handed out, in percent.
-    #[schema(minimum = 1, maximum = 100)]
-    pub auto_scaling_threshold_percentage: Option<i32>,
+    #[deserr(default)]
+    pub auto_scaling_threshold_percentage: Nullable<Integer<i32, 1, 100>>,
     /// By which part, in percent.
-    #[schema(minimum = 1, maximum = 100)]
-    pub auto_scaling_increment_percentage: Option<i32>,
+    #[deserr(default)]
+    pub auto_scaling_increment_percentage: Nullable<Integer<i32, 1, 100>>,
     /// The plan that hands out licenses by itself.
-    pub auto_applied_subscription: Option<Uuid>,
+    #[deserr(default)]
+    pub auto_applied_subscription: Nullable<UuidText>,
     /// Whether learners of an ended plan see a message of the customer's own.
-    pub has_custom_license_expiration_messaging_v2: Option<bool>,
+    #[deserr(default)]
+    pub has_custom_license_expiration_messaging_v2: Nullable<Boolean>,
     /// Its header.
-    pub modal_header_text_v2: Option<String>,
+    #[deserr(default)]
+    pub modal_header_text_v2: Nullable<Text>,
     /// Its text, in HTML.
-    pub expired_subscription_modal_messaging_v2: Option<String>,
+    #[deserr(default)]
+    pub expired_subscription_modal_messaging_v2: Nullable<Text>,
     /// What its button says.
-    pub button_label_in_modal_v2: Option<String>,
+    #[deserr(default)]
+    pub button_label_in_modal_v2: Nullable<Text>,
     /// Where its button leads.
-    pub url_for_button_in_modal_v2: Option<String>,
+    #[deserr(default)]
+    pub url_for_button_in_modal_v2: Nullable<Text>,
+}
+
+type DaysBeforePurge =
+    Integer<i64, { *CustomerAgreement::DAYS_BEFORE_PURGE.start() }, { *CustomerAgreement::DAYS_BEFORE_PURGE.end() }>;
+
+impl AgreementSettingsRequest {
+    fn changes(self) -> AgreementSettingsChanges {
+        AgreementSettingsChanges {
+            license_duration_before_purge: self.license_duration_before_purge_days.0.map(Duration::days),
+            disable_onboarding_notifications: self.disable_onboarding_notifications.0,
+            auto_scaling_enabled: self.enable_auto_scaling_of_current_plan.0,
+            auto_scaling_max_licenses: self.auto_scaling_max_licenses.0,
+            auto_scaling_threshold_percentage: self.auto_scaling_threshold_percentage.0,
+            auto_scaling_increment_percentage: self.auto_scaling_increment_percentage.0,
+            // Null is how a missing message reads, so it is understood as none.
+            expiration_message: ExpirationMessageChanges {
+                enabled: self.has_custom_license_expiration_messaging_v2.0.map(Option::unwrap_or_default),
+                modal_header_text: self.modal_header_text_v2.0.map(Option::unwrap_or_default),
+                modal_messaging: self.expired_subscription_modal_messaging_v2.0.map(Option::unwrap_or_default),
+                button_label: self.button_label_in_modal_v2.0.map(Option::unwrap_or_default),
+                button_url: self.url_for_button_in_modal_v2.0.map(Option::unwrap_or_default),
+            },
+            auto_applied_plan: self.auto_applied_subscription.0.map(|plan| plan.map(PlanId)),
+        }
+    }
 }
 
 /// The settings; the `_v2` keys are null where there is no message.
@@ -126,14 +159,12 @@ pub async fn retrieve(
     responses((status = 200, description = "The settings", body = Body)),
 )]
 pub async fn update(
-    WithBody { access, body }: WithBody<ProvisionerOrStaff>,
+    WithBody { access, body }: WithBody<ProvisionerOrStaff, AgreementSettingsRequest>,
     request: HttpRequest,
     state: web::Data<AppState>,
 ) -> Result<Answer, ApiError> {
     let agreement = AgreementId(path_uuid(&request, "customer_agreement_uuid")?);
-    let mut fields = Fields::new(body)?;
-    let changes = changes(&mut fields);
-    fields.finish()?;
+    let changes = body.read()?.changes();
     blocking(move || {
         let settings = state.manager.update_agreement_settings(&access.caller.actor(), agreement, &changes)?;
         Answer::ok(&Body::from(settings))
@@ -162,37 +193,4 @@ pub async fn sync(
     let customer = customer.ok_or(Error::NotFound(Entity::Agreement))?;
     let known = state.manager.look_customer_up(customer).await?;
     blocking(move || Answer::ok(&Body::from(state.manager.adopt_customer(&access.caller.actor(), &known)?))).await
-}
-
-fn changes(fields: &mut Fields) -> AgreementSettingsChanges {
-    let days = fields.optional("license_duration_before_purge_days", integer(CustomerAgreement::DAYS_BEFORE_PURGE));
-    AgreementSettingsChanges {
-        license_duration_before_purge: days.map(Duration::days),
-        disable_onboarding_notifications: fields.optional("disable_onboarding_notifications", boolean()),
-        auto_scaling_enabled: fields.optional("enable_auto_scaling_of_current_plan", boolean()),
-        auto_scaling_max_licenses: number(fields, "auto_scaling_max_licenses", i32::MAX),
-        auto_scaling_threshold_percentage: number(fields, "auto_scaling_threshold_percentage", 100),
-        auto_scaling_increment_percentage: number(fields, "auto_scaling_increment_percentage", 100),
-        expiration_message: ExpirationMessageChanges {
-            // Null is how a missing message reads, so it is understood as none.
-            enabled: fields
-                .nullable("has_custom_license_expiration_messaging_v2", boolean())
-                .change()
-                .map(Option::unwrap_or_default),
-            modal_header_text: message_text(fields, "modal_header_text_v2"),
-            modal_messaging: message_text(fields, "expired_subscription_modal_messaging_v2"),
-            button_label: message_text(fields, "button_label_in_modal_v2"),
-            button_url: message_text(fields, "url_for_button_in_modal_v2"),
-        },
-        auto_applied_plan: fields.nullable("auto_applied_subscription", uuid()).map(PlanId).change(),
-    }
-}
-
-fn number(fields: &mut Fields, name: &str, most: i32) -> Option<Option<i32>> {
-    let number = fields.nullable(name, integer(1..=i64::from(most))).change();
-    number.map(|number| number.and_then(|number| i32::try_from(number).ok()))
-}
-
-fn message_text(fields: &mut Fields, name: &str) -> Option<String> {
-    fields.nullable(name, text(0..=usize::MAX)).change().map(Option::unwrap_or_default)
 }

@@ -2,49 +2,81 @@
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, web};
+use deserr::Deserr;
 use license_manager_domain::ports::{AgreementFilter, CustomerScope};
 use license_manager_domain::{AgreementChanges, AgreementId, AgreementOverview, CatalogId, CustomerId, NewAgreement};
 use utoipa::ToSchema;
-use uuid::Uuid;
 
 use crate::api::views::AgreementWithPlansBody;
 use crate::auth::permissions::{Provisioner, path_uuid};
 use crate::http::answer::{Answer, blocking};
 use crate::http::body::WithBody;
 use crate::http::error::ApiError;
-use crate::http::fields::{Fields, boolean, text, uuid};
+use crate::http::fields::{Boolean, FieldErrors, Nullable, Optional, Required, Text, UuidText};
 use crate::http::paging::{PageBody, Paging, query_uuid};
 use crate::http::query::Query;
 use crate::openapi::parameters::{AgreementQuery, CustomerQuery, PageQuery};
 use crate::state::AppState;
 
 /// A new agreement.
-#[derive(ToSchema)]
+#[derive(Deserr, ToSchema)]
+#[deserr(error = FieldErrors)]
 pub struct NewAgreementRequest {
     /// The customer, who is fixed for life and has one agreement.
-    pub enterprise_customer_uuid: Uuid,
+    pub enterprise_customer_uuid: Required<UuidText>,
     /// What can be edited later.
+    #[deserr(rename = "*")]
     #[serde(flatten)]
-    pub settings: AgreementRequest,
+    pub settings: AgreementFields,
 }
 
 /// What can be edited of an agreement; what is left out stays as it is.
-#[derive(ToSchema)]
+#[derive(Deserr, ToSchema)]
+#[deserr(error = FieldErrors)]
 pub struct AgreementRequest {
+    /// The customer, who cannot change.
+    #[deserr(default)]
+    pub enterprise_customer_uuid: Optional<UuidText>,
+    /// The rest.
+    #[deserr(rename = "*")]
+    #[serde(flatten)]
+    pub settings: AgreementFields,
+}
+
+/// What a new agreement and an edit have in common.
+#[derive(Deserr, ToSchema)]
+#[deserr(error = FieldErrors)]
+pub struct AgreementFields {
     /// The customer's name in addresses; no two customers share one.
-    #[schema(min_length = 1, max_length = 128)]
-    pub enterprise_customer_slug: Option<String>,
+    #[deserr(default)]
+    pub enterprise_customer_slug: Nullable<Text<1, 128>>,
     /// The customer's name.
-    #[schema(min_length = 1, max_length = 255)]
-    pub enterprise_customer_name: Option<String>,
+    #[deserr(default)]
+    pub enterprise_customer_name: Nullable<Text<1, 255>>,
     /// The catalog of plans that name none.
-    pub default_enterprise_catalog_uuid: Option<Uuid>,
+    #[deserr(default)]
+    pub default_enterprise_catalog_uuid: Nullable<UuidText>,
     /// Whether learners hear nothing of the end of their plan.
-    #[schema(nullable = false)]
-    pub disable_expiration_notifications: Option<bool>,
+    #[deserr(default)]
+    pub disable_expiration_notifications: Optional<Boolean>,
     /// Whether the universal link hands out licenses.
-    #[schema(nullable = false)]
-    pub enable_auto_applied_subscriptions_with_universal_link: Option<bool>,
+    #[deserr(default)]
+    pub enable_auto_applied_subscriptions_with_universal_link: Optional<Boolean>,
+}
+
+impl AgreementFields {
+    fn changes(self, customer: Option<CustomerId>) -> AgreementChanges {
+        AgreementChanges {
+            customer,
+            customer_slug: self.enterprise_customer_slug.0,
+            customer_name: self.enterprise_customer_name.0,
+            default_catalog: self.default_enterprise_catalog_uuid.0.map(|catalog| catalog.map(CatalogId)),
+            disable_expiration_notifications: self.disable_expiration_notifications.0,
+            enable_auto_applied_subscriptions_with_universal_link: self
+                .enable_auto_applied_subscriptions_with_universal_link
+                .0,
+        }
+    }
 }
 
 /// The most agreements a page has.
@@ -83,13 +115,12 @@ pub async fn list(_: Provisioner, request: HttpRequest, state: web::Data<AppStat
     responses((status = 201, description = "The agreement", body = AgreementWithPlansBody))
 )]
 pub async fn create(
-    WithBody { access, body }: WithBody<Provisioner>,
+    WithBody { access, body }: WithBody<Provisioner, NewAgreementRequest>,
     state: web::Data<AppState>,
 ) -> Result<Answer, ApiError> {
-    let mut fields = Fields::new(body)?;
-    let customer = CustomerId(fields.required("enterprise_customer_uuid", uuid()));
-    let changes = changes(&mut fields);
-    fields.finish()?;
+    let request = body.read()?;
+    let customer = CustomerId(request.enterprise_customer_uuid.0);
+    let changes = request.settings.changes(None);
     let new = state.manager.name_customer(NewAgreement { customer, changes }).await;
     state.manager.check_owner(state.manager.catalog_of_new_agreement(&new)).await?;
     blocking(move || {
@@ -124,15 +155,13 @@ pub async fn retrieve(_: Provisioner, request: HttpRequest, state: web::Data<App
     responses((status = 200, description = "The agreement", body = AgreementWithPlansBody))
 )]
 pub async fn update(
-    WithBody { access, body }: WithBody<Provisioner>,
+    WithBody { access, body }: WithBody<Provisioner, AgreementRequest>,
     request: HttpRequest,
     state: web::Data<AppState>,
 ) -> Result<Answer, ApiError> {
     let agreement = AgreementId(path_uuid(&request, "customer_agreement_uuid")?);
-    let mut fields = Fields::new(body)?;
-    let customer = fields.optional("enterprise_customer_uuid", uuid()).map(CustomerId);
-    let changes = AgreementChanges { customer, ..changes(&mut fields) };
-    fields.finish()?;
+    let edit = body.read()?;
+    let changes = edit.settings.changes(edit.enterprise_customer_uuid.0.map(CustomerId));
     if state.manager.settings().validate_catalogs {
         let (looking, changes) = (state.clone(), changes.clone());
         let chosen = blocking(move || Ok(looking.manager.catalog_of_changed_agreement(agreement, &changes)?)).await?;
@@ -143,18 +172,6 @@ pub async fn update(
         Answer::ok(&answer_body(&state, &overview))
     })
     .await
-}
-
-fn changes(fields: &mut Fields) -> AgreementChanges {
-    AgreementChanges {
-        customer: None,
-        customer_slug: fields.nullable("enterprise_customer_slug", text(1..=128)).change(),
-        customer_name: fields.nullable("enterprise_customer_name", text(1..=255)).change(),
-        default_catalog: fields.nullable("default_enterprise_catalog_uuid", uuid()).map(CatalogId).change(),
-        disable_expiration_notifications: fields.optional("disable_expiration_notifications", boolean()),
-        enable_auto_applied_subscriptions_with_universal_link: fields
-            .optional("enable_auto_applied_subscriptions_with_universal_link", boolean()),
-    }
 }
 
 fn answer_body(state: &AppState, overview: &AgreementOverview) -> AgreementWithPlansBody {

@@ -2,8 +2,9 @@
 
 use actix_web::{HttpRequest, web};
 use chrono::{DateTime, Utc};
+use deserr::Deserr;
 use license_manager_domain::use_cases::LicenseEdit;
-use license_manager_domain::{Email, InvalidEmail, License, LicenseId, LicenseStatus, LmsUserId};
+use license_manager_domain::{License, LicenseId, LmsUserId};
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -11,27 +12,26 @@ use uuid::Uuid;
 use crate::api::views::LicenseBody;
 use crate::auth::permissions::{ProvisionerOrStaff, path_uuid};
 use crate::http::answer::{Answer, blocking};
-use crate::http::body::WithBody;
+use crate::http::body::{EmailAddress, WithBody};
 use crate::http::error::ApiError;
-use crate::http::fields::{Fields, choice, integer, text};
+use crate::http::fields::{Choice, FieldErrors, Integer, Nullable, Optional};
 use crate::http::time::{serialize as moment, serialize_optional as optional_moment};
 use crate::openapi::parameters::LicenseState;
 use crate::state::AppState;
 
-const STATUSES: &[&str] = &["activated", "assigned", "revoked", "unassigned"];
-
 /// A correction; what is left out stays as it is.
-#[derive(ToSchema)]
+#[derive(Deserr, ToSchema)]
+#[deserr(error = FieldErrors)]
 pub struct LicenseEditRequest {
     /// The holder's address.
-    #[schema(nullable = false)]
-    pub user_email: Option<String>,
+    #[deserr(default)]
+    pub user_email: Optional<EmailAddress>,
     /// The holder's id in the LMS.
-    #[schema(minimum = 1)]
-    pub lms_user_id: Option<i64>,
+    #[deserr(default)]
+    pub lms_user_id: Nullable<Integer<i64, 1>>,
     /// The state.
-    #[schema(nullable = false)]
-    pub status: Option<LicenseState>,
+    #[deserr(default)]
+    pub status: Optional<Choice<LicenseState>>,
 }
 
 /// A license with everything that is known of it.
@@ -98,25 +98,16 @@ pub async fn retrieve(
     ),
 )]
 pub async fn update(
-    WithBody { access, body }: WithBody<ProvisionerOrStaff>,
+    WithBody { access, body }: WithBody<ProvisionerOrStaff, LicenseEditRequest>,
     request: HttpRequest,
     state: web::Data<AppState>,
 ) -> Result<Answer, ApiError> {
     let license = LicenseId(path_uuid(&request, "license_uuid")?);
-    let mut fields = Fields::new(body)?;
-    let email = fields.optional("user_email", text(1..=Email::MAX_LENGTH));
-    let user_email = email.and_then(|email| match email.parse() {
-        Ok(email) => Some(email),
-        Err(problem) => {
-            fields.error("user_email", InvalidEmail::to_string(&problem));
-            None
-        }
-    });
+    let request = body.read()?;
     let edit = LicenseEdit {
-        status: fields.optional("status", choice(STATUSES)).and_then(LicenseStatus::from_name),
-        user_email,
-        lms_user_id: fields.nullable("lms_user_id", integer(1..=i64::MAX)).map(LmsUserId).change(),
+        status: request.status.0,
+        user_email: request.user_email.0,
+        lms_user_id: request.lms_user_id.0.map(|id| id.map(LmsUserId)),
     };
-    fields.finish()?;
     blocking(move || Answer::ok(&Body::new(&state.manager.edit_license(&access.caller.actor(), license, edit)?))).await
 }

@@ -4,20 +4,24 @@
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, web};
-use chrono::{DateTime, Utc};
+use deserr::Deserr;
 use license_manager_domain::ports::{CustomerScope, PlanFilter};
 use license_manager_domain::{
     AgreementId, CatalogId, ChangeReason, CustomerId, NewPlan, PlanChanges, PlanId, ProductId, SubscriptionPlan,
 };
-use utoipa::ToSchema;
-use uuid::Uuid;
+use serde_json::Value;
+use utoipa::{PartialSchema, ToSchema};
 
 use crate::api::views::{CreatedPlanBody, EditedPlanBody, PlanWithCountsBody};
 use crate::auth::permissions::{Provisioner, path_uuid};
 use crate::http::answer::{Answer, blocking};
 use crate::http::body::WithBody;
 use crate::http::error::{ApiError, plan_provisioning_error};
-use crate::http::fields::{Field, Fields, boolean, choice, datetime, integer, text, uuid};
+use crate::http::fields::{
+    Boolean, Choice, Choices, FieldErrors, Integer, Kind, Moment, Nullable, Optional, Problem, Required, Stated, Text,
+    UuidText,
+};
+use crate::http::kinds::{describe, text};
 use crate::http::paging::{PageBody, Paging, query_uuid};
 use crate::http::query::Query;
 use crate::openapi::errors::ProvisioningError;
@@ -25,84 +29,146 @@ use crate::openapi::parameters::{CustomerQuery, PageQuery};
 use crate::state::AppState;
 
 /// A new plan.
-#[derive(ToSchema)]
+#[derive(Deserr, ToSchema)]
+#[deserr(error = FieldErrors)]
 pub struct NewPlanRequest {
     /// Its name, unique in its agreement.
-    #[schema(min_length = 1, max_length = 128)]
-    pub title: String,
+    pub title: Required<Title>,
     /// The agreement it belongs to.
-    pub customer_agreement: Uuid,
+    pub customer_agreement: Required<UuidText>,
     /// Its first moment.
-    pub start_date: DateTime<Utc>,
+    pub start_date: Required<Moment>,
     /// Its last moment.
-    pub expiration_date: DateTime<Utc>,
+    pub expiration_date: Required<Moment>,
     /// How many licenses it gets.
-    #[schema(minimum = 0)]
-    pub desired_num_licenses: i32,
+    pub desired_num_licenses: Required<Integer<i32>>,
     /// Why.
-    pub change_reason: ChangeReasonName,
+    pub change_reason: Required<Choice<ChangeReasonName>>,
     /// The opportunity it was sold by; it must be there, and null where there is none.
-    #[schema(required, pattern = "^00k[0-9A-Za-z]{15}$")]
-    pub salesforce_opportunity_line_item: Option<String>,
+    #[deserr(missing_field_error = FieldErrors::missing_or_null)]
+    pub salesforce_opportunity_line_item: Stated<LineItem>,
     /// The rest.
+    #[deserr(rename = "*")]
     #[serde(flatten)]
     pub settings: PlanSettings,
 }
 
 /// An edit of a plan; what is left out stays as it is.
-#[derive(ToSchema)]
+#[derive(Deserr, ToSchema)]
+#[deserr(error = FieldErrors)]
 pub struct PlanEditRequest {
     /// Why.
-    pub change_reason: ChangeReasonName,
+    pub change_reason: Required<Choice<ChangeReasonName>>,
     /// Its name, unique in its agreement.
-    #[schema(min_length = 1, max_length = 128, nullable = false)]
-    pub title: Option<String>,
+    #[deserr(default)]
+    pub title: Optional<Title>,
     /// The agreement it belongs to, which cannot change.
-    #[schema(nullable = false)]
-    pub customer_agreement: Option<Uuid>,
+    #[deserr(default)]
+    pub customer_agreement: Optional<UuidText>,
     /// Its first moment.
-    #[schema(nullable = false)]
-    pub start_date: Option<DateTime<Utc>>,
+    #[deserr(default)]
+    pub start_date: Optional<Moment>,
     /// Its last moment.
-    #[schema(nullable = false)]
-    pub expiration_date: Option<DateTime<Utc>>,
+    #[deserr(default)]
+    pub expiration_date: Optional<Moment>,
     /// How many licenses it has; never fewer than before.
-    #[schema(minimum = 0)]
-    pub desired_num_licenses: Option<i32>,
+    #[deserr(default)]
+    pub desired_num_licenses: Nullable<Integer<i32>>,
     /// The opportunity it was sold by.
-    #[schema(pattern = "^00k[0-9A-Za-z]{15}$")]
-    pub salesforce_opportunity_line_item: Option<String>,
+    #[deserr(default)]
+    pub salesforce_opportunity_line_item: Nullable<LineItem>,
     /// The rest.
+    #[deserr(rename = "*")]
     #[serde(flatten)]
     pub settings: PlanSettings,
 }
 
 /// What a new plan and an edit have in common.
-#[derive(ToSchema)]
+#[derive(Deserr, ToSchema)]
+#[deserr(error = FieldErrors)]
 pub struct PlanSettings {
     /// Its catalog; the agreement's default one unless named.
-    pub enterprise_catalog_uuid: Option<Uuid>,
+    #[deserr(default)]
+    pub enterprise_catalog_uuid: Nullable<UuidText>,
     /// Whether learners can use it.
-    #[schema(nullable = false)]
-    pub is_active: Option<bool>,
+    #[deserr(default)]
+    pub is_active: Optional<Boolean>,
     /// Whether only some of its activated licenses can be revoked.
-    #[schema(nullable = false)]
-    pub is_revocation_cap_enabled: Option<bool>,
+    #[deserr(default)]
+    pub is_revocation_cap_enabled: Optional<Boolean>,
     /// Which part of them, in percent.
-    #[schema(minimum = 0, maximum = 100, nullable = false)]
-    pub revoke_max_percentage: Option<i16>,
+    #[deserr(default)]
+    pub revoke_max_percentage: Optional<Integer<i16, 0, 100>>,
     /// Its product.
-    #[schema(minimum = 0, nullable = false)]
-    pub product: Option<i32>,
+    #[deserr(default)]
+    pub product: Optional<ProductNumber>,
     /// Whether it is for internal use.
-    #[schema(nullable = false)]
-    pub for_internal_use_only: Option<bool>,
+    #[deserr(default)]
+    pub for_internal_use_only: Optional<Boolean>,
     /// Whether its unused licenses can be frozen.
-    #[schema(nullable = false)]
-    pub can_freeze_unused_licenses: Option<bool>,
+    #[deserr(default)]
+    pub can_freeze_unused_licenses: Optional<Boolean>,
     /// Whether it hands out licenses by itself.
-    pub should_auto_apply_licenses: Option<bool>,
+    #[deserr(default)]
+    pub should_auto_apply_licenses: Nullable<Boolean>,
 }
+
+impl PlanSettings {
+    /// The changes of an edit with these settings alone. A product that is null is refused.
+    fn changes(self) -> Result<PlanChanges, ApiError> {
+        if self.product.0 == Some(None) {
+            return Err(ApiError::text(StatusCode::BAD_REQUEST, "A plan needs a product.").in_error_key());
+        }
+        Ok(PlanChanges {
+            agreement: None,
+            title: None,
+            start_date: None,
+            expiration_date: None,
+            catalog: self.enterprise_catalog_uuid.0.flatten().map(CatalogId),
+            is_active: self.is_active.0,
+            is_revocation_cap_enabled: self.is_revocation_cap_enabled.0,
+            revoke_max_percentage: self.revoke_max_percentage.0,
+            salesforce_opportunity_line_item: None,
+            product: self.product.0.flatten().map(ProductId),
+            for_internal_use_only: self.for_internal_use_only.0,
+            can_freeze_unused_licenses: self.can_freeze_unused_licenses.0,
+            should_auto_apply_licenses: self.should_auto_apply_licenses.0,
+            desired_num_licenses: None,
+        })
+    }
+}
+
+type Title = Text<1, { SubscriptionPlan::MAX_TITLE_LENGTH }>;
+
+/// A line item of a Salesforce opportunity. The domain checks its form.
+pub struct LineItem;
+
+impl Kind for LineItem {
+    type Value = String;
+
+    fn read(value: Value) -> Result<String, Problem> {
+        Text::<0, 255>::read(value)
+    }
+}
+
+describe!([] LineItem, text(0, usize::MAX).pattern(Some("^00k[0-9A-Za-z]{15}$")));
+
+/// The number of a product. Null is told of in words of its own.
+pub struct ProductNumber;
+
+impl Kind for ProductNumber {
+    type Value = Option<i32>;
+
+    fn is_null(_: &Value) -> bool {
+        false
+    }
+
+    fn read(value: Value) -> Result<Option<i32>, Problem> {
+        if value.is_null() { Ok(None) } else { Integer::<i32>::read(value).map(Some) }
+    }
+}
+
+describe!([] ProductNumber, Integer::<i32>::schema());
 
 /// Why a plan changes.
 #[derive(ToSchema)]
@@ -121,11 +187,16 @@ pub enum ChangeReasonName {
     Other,
 }
 
+impl Choices for ChangeReasonName {
+    type Value = ChangeReason;
+
+    fn from_name(name: &str) -> Option<ChangeReason> {
+        ChangeReason::from_name(name)
+    }
+}
+
 /// The most plans a page has.
 const MAX_PAGE_SIZE: u64 = 100;
-
-const CHANGE_REASONS: &[&str] =
-    &["new", "incorrect_user_input", "delayed_payment", "organization_requested_change", "other"];
 
 /// Every plan, or those of the customer `enterprise_customer_uuid`.
 #[utoipa::path(
@@ -165,23 +236,22 @@ pub async fn list(_: Provisioner, request: HttpRequest, state: web::Data<AppStat
     )
 )]
 pub async fn create(
-    WithBody { access, body }: WithBody<Provisioner>,
+    WithBody { access, body }: WithBody<Provisioner, NewPlanRequest>,
     state: web::Data<AppState>,
 ) -> Result<Answer, ApiError> {
-    let mut fields = Fields::new(body).map_err(|errors| ApiError::from(errors).in_error_key())?;
-    if fields.absent("salesforce_opportunity_line_item") {
-        fields.error("salesforce_opportunity_line_item", "This field is required; it may be null.");
-    }
-    let agreement = AgreementId(fields.required("customer_agreement", uuid()));
-    let title = fields.required("title", text(1..=SubscriptionPlan::MAX_TITLE_LENGTH));
-    let start_date = fields.required("start_date", datetime());
-    let expiration_date = fields.required("expiration_date", datetime());
-    let desired = fields.required("desired_num_licenses", integer(0..=i64::from(i32::MAX)));
-    let reason = fields.required("change_reason", choice(CHANGE_REASONS));
-    let mut changes = read_changes(fields)?;
-    changes.desired_num_licenses = Some(i32::try_from(desired).ok());
-    let new = NewPlan { agreement, title, start_date, expiration_date, changes };
-    let reason = ChangeReason::from_name(reason).unwrap_or(ChangeReason::New);
+    let request = body.read().map_err(|errors| ApiError::from(errors).in_error_key())?;
+    let reason = request.change_reason.0;
+    let new = NewPlan {
+        agreement: AgreementId(request.customer_agreement.0),
+        title: request.title.0,
+        start_date: request.start_date.0,
+        expiration_date: request.expiration_date.0,
+        changes: PlanChanges {
+            salesforce_opportunity_line_item: Some(request.salesforce_opportunity_line_item.0),
+            desired_num_licenses: Some(Some(request.desired_num_licenses.0)),
+            ..request.settings.changes()?
+        },
+    };
     if state.manager.settings().validate_catalogs {
         let (looking, new) = (state.clone(), new.clone());
         let chosen = blocking(move || Ok(looking.manager.catalog_of_new_plan(&new)?)).await?;
@@ -228,31 +298,26 @@ pub async fn retrieve(_: Provisioner, request: HttpRequest, state: web::Data<App
     )
 )]
 pub async fn update(
-    WithBody { access, body }: WithBody<Provisioner>,
+    WithBody { access, mut body }: WithBody<Provisioner, PlanEditRequest>,
     request: HttpRequest,
     state: web::Data<AppState>,
 ) -> Result<Answer, ApiError> {
     let plan = PlanId(path_uuid(&request, "subscription_uuid")?);
-    let mut fields = Fields::new(body).map_err(|errors| ApiError::from(errors).in_error_key())?;
-    if fields.absent("change_reason") {
+    if body.json().as_object().is_some_and(|fields| !fields.contains_key("change_reason")) {
         let message = "Say why the plan changes: change_reason is missing.";
         return Err(ApiError::text(StatusCode::BAD_REQUEST, message).in_error_key());
     }
-    let reason = fields.required("change_reason", choice(CHANGE_REASONS));
-    let agreement = fields.optional("customer_agreement", uuid()).map(AgreementId);
-    let title = fields.optional("title", text(1..=SubscriptionPlan::MAX_TITLE_LENGTH));
-    let start_date = fields.optional("start_date", datetime());
-    let expiration_date = fields.optional("expiration_date", datetime());
-    let desired = fields.nullable("desired_num_licenses", integer(0..=i64::from(i32::MAX))).change();
+    let edit = body.read().map_err(|errors| ApiError::from(errors).in_error_key())?;
+    let reason = edit.change_reason.0;
     let changes = PlanChanges {
-        agreement,
-        title,
-        start_date,
-        expiration_date,
-        desired_num_licenses: desired.map(|number| number.and_then(|number| i32::try_from(number).ok())),
-        ..read_changes(fields)?
+        agreement: edit.customer_agreement.0.map(AgreementId),
+        title: edit.title.0,
+        start_date: edit.start_date.0,
+        expiration_date: edit.expiration_date.0,
+        salesforce_opportunity_line_item: edit.salesforce_opportunity_line_item.0,
+        desired_num_licenses: edit.desired_num_licenses.0,
+        ..edit.settings.changes()?
     };
-    let reason = ChangeReason::from_name(reason).unwrap_or(ChangeReason::Other);
     if state.manager.settings().validate_catalogs {
         let (looking, changes) = (state.clone(), changes.clone());
         let chosen = blocking(move || Ok(looking.manager.catalog_of_changed_plan(plan, &changes)?)).await?;
@@ -267,32 +332,4 @@ pub async fn update(
         Answer::ok(&EditedPlanBody::new(&plan, state.manager.settings().renewal_lock, reason))
     })
     .await
-}
-
-/// The fields that a new plan and an edit have in common; ends the reading.
-fn read_changes(mut fields: Fields) -> Result<PlanChanges, ApiError> {
-    let product = fields.nullable("product", integer(0..=i64::from(i32::MAX)));
-    let changes = PlanChanges {
-        agreement: None,
-        title: None,
-        start_date: None,
-        expiration_date: None,
-        catalog: fields.nullable("enterprise_catalog_uuid", uuid()).map(CatalogId).value(),
-        is_active: fields.optional("is_active", boolean()),
-        is_revocation_cap_enabled: fields.optional("is_revocation_cap_enabled", boolean()),
-        revoke_max_percentage: fields
-            .optional("revoke_max_percentage", integer(0..=100))
-            .and_then(|percentage| i16::try_from(percentage).ok()),
-        salesforce_opportunity_line_item: fields.nullable("salesforce_opportunity_line_item", text(0..=255)).change(),
-        product: product.clone().value().and_then(|id| i32::try_from(id).ok()).map(ProductId),
-        for_internal_use_only: fields.optional("for_internal_use_only", boolean()),
-        can_freeze_unused_licenses: fields.optional("can_freeze_unused_licenses", boolean()),
-        should_auto_apply_licenses: fields.nullable("should_auto_apply_licenses", boolean()).change(),
-        desired_num_licenses: None,
-    };
-    fields.finish().map_err(|errors| ApiError::from(errors).in_error_key())?;
-    if product == Field::Null {
-        return Err(ApiError::text(StatusCode::BAD_REQUEST, "A plan needs a product.").in_error_key());
-    }
-    Ok(changes)
 }

@@ -2,6 +2,7 @@
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, web};
+use deserr::Deserr;
 use license_manager_domain::history::EntityRef;
 use license_manager_domain::use_cases::{PlanTypeChanges, ProductChanges};
 use license_manager_domain::{PlanType, PlanTypeId, Product, ProductId};
@@ -13,103 +14,136 @@ use crate::auth::permissions::{ProvisionerOrStaff, path_integer};
 use crate::http::answer::{Answer, blocking};
 use crate::http::body::WithBody;
 use crate::http::error::ApiError;
-use crate::http::fields::{Field, Fields, boolean, integer, text};
+use crate::http::fields::{Boolean, FieldErrors, Integer, Nullable, Optional, Required, Text};
 use crate::http::paging::{PageBody, Paging};
 use crate::http::query::Query;
-use crate::openapi::errors::FieldErrors;
+use crate::openapi::errors;
 use crate::openapi::parameters::PageQuery;
 use crate::state::AppState;
 
 /// The most products or plan types a page has.
 const MAX_PAGE_SIZE: u64 = 100;
 
-/// The longest name, label or id, in characters.
-const MAX_LENGTH: usize = 128;
-/// The longest description, in characters.
-const MAX_DESCRIPTION: usize = 255;
+/// A name, label or id.
+type Name = Text<1, 128>;
+type Description = Text<0, 255>;
+/// Ids, and NetSuite's too.
+type Id = Integer<i32, 1>;
 
 /// A new product.
-#[derive(ToSchema)]
+#[derive(Deserr, ToSchema)]
+#[deserr(error = FieldErrors)]
 pub struct NewProductRequest {
     /// Its name.
-    #[schema(min_length = 1, max_length = 128)]
-    pub name: String,
+    pub name: Required<Name>,
     /// Its plan type.
-    #[schema(minimum = 1)]
-    pub plan_type: i32,
+    pub plan_type: Required<Id>,
     /// The rest.
+    #[deserr(rename = "*")]
     #[serde(flatten)]
     pub settings: ProductSettings,
 }
 
 /// An edit of a product; what is left out stays as it is.
-#[derive(ToSchema)]
+#[derive(Deserr, ToSchema)]
+#[deserr(error = FieldErrors)]
 pub struct ProductEditRequest {
     /// Its name.
-    #[schema(min_length = 1, max_length = 128, nullable = false)]
-    pub name: Option<String>,
+    #[deserr(default)]
+    pub name: Optional<Name>,
     /// Its plan type.
-    #[schema(minimum = 1, nullable = false)]
-    pub plan_type: Option<i32>,
+    #[deserr(default)]
+    pub plan_type: Optional<Id>,
     /// The rest.
+    #[deserr(rename = "*")]
     #[serde(flatten)]
     pub settings: ProductSettings,
 }
 
 /// What a new product and an edit have in common.
-#[derive(ToSchema)]
+#[derive(Deserr, ToSchema)]
+#[deserr(error = FieldErrors)]
 pub struct ProductSettings {
     /// What it is.
-    #[schema(max_length = 255, nullable = false)]
-    pub description: Option<String>,
+    #[deserr(default)]
+    pub description: Optional<Description>,
     /// Its id in NetSuite, which no other product has; some plan types ask for one.
-    #[schema(minimum = 1)]
-    pub netsuite_id: Option<i32>,
+    #[deserr(default)]
+    pub netsuite_id: Nullable<Id>,
     /// Its id in Salesforce; some plan types ask for one.
-    #[schema(min_length = 1, max_length = 128)]
-    pub salesforce_product_id: Option<String>,
+    #[deserr(default)]
+    pub salesforce_product_id: Nullable<Name>,
+}
+
+impl ProductSettings {
+    fn changes(self, name: Option<String>, plan_type: Option<PlanTypeId>) -> ProductChanges {
+        ProductChanges {
+            name,
+            plan_type,
+            description: self.description.0,
+            netsuite_id: self.netsuite_id.0,
+            salesforce_product_id: self.salesforce_product_id.0,
+        }
+    }
 }
 
 /// A new plan type.
-#[derive(ToSchema)]
+#[derive(Deserr, ToSchema)]
+#[deserr(error = FieldErrors)]
 pub struct NewPlanTypeRequest {
     /// Its name.
-    #[schema(min_length = 1, max_length = 128)]
-    pub label: String,
+    pub label: Required<Name>,
     /// The rest.
+    #[deserr(rename = "*")]
     #[serde(flatten)]
     pub settings: PlanTypeSettings,
 }
 
 /// An edit of a plan type; what is left out stays as it is.
-#[derive(ToSchema)]
+#[derive(Deserr, ToSchema)]
+#[deserr(error = FieldErrors)]
 pub struct PlanTypeEditRequest {
     /// Its name.
-    #[schema(min_length = 1, max_length = 128, nullable = false)]
-    pub label: Option<String>,
+    #[deserr(default)]
+    pub label: Optional<Name>,
     /// The rest.
+    #[deserr(rename = "*")]
     #[serde(flatten)]
     pub settings: PlanTypeSettings,
 }
 
 /// What a new plan type and an edit have in common.
-#[derive(ToSchema)]
+#[derive(Deserr, ToSchema)]
+#[deserr(error = FieldErrors)]
 pub struct PlanTypeSettings {
     /// What it is.
-    #[schema(max_length = 255, nullable = false)]
-    pub description: Option<String>,
+    #[deserr(default)]
+    pub description: Optional<Description>,
     /// Whether customers pay for its plans.
-    #[schema(nullable = false)]
-    pub is_paid_subscription: Option<bool>,
+    #[deserr(default)]
+    pub is_paid_subscription: Optional<Boolean>,
     /// Whether its products need a NetSuite id.
-    #[schema(nullable = false)]
-    pub ns_id_required: Option<bool>,
+    #[deserr(default)]
+    pub ns_id_required: Optional<Boolean>,
     /// Whether its products need a Salesforce id.
-    #[schema(nullable = false)]
-    pub sf_id_required: Option<bool>,
+    #[deserr(default)]
+    pub sf_id_required: Optional<Boolean>,
     /// Whether its plans are for internal use.
-    #[schema(nullable = false)]
-    pub internal_use_only: Option<bool>,
+    #[deserr(default)]
+    pub internal_use_only: Optional<Boolean>,
+}
+
+impl PlanTypeSettings {
+    fn changes(self, label: Option<String>) -> PlanTypeChanges {
+        PlanTypeChanges {
+            label,
+            description: self.description.0,
+            is_paid_subscription: self.is_paid_subscription.0,
+            ns_id_required: self.ns_id_required.0,
+            sf_id_required: self.sf_id_required.0,
+            internal_use_only: self.internal_use_only.0,
+        }
+    }
 }
 
 /// A product.
@@ -211,14 +245,12 @@ fn page<T, B: From<T> + Serialize>(paging: &Paging, all: Vec<T>) -> Result<Answe
     responses((status = 201, description = "The product", body = ProductBody)),
 )]
 pub async fn create(
-    WithBody { access, body }: WithBody<ProvisionerOrStaff>,
+    WithBody { access, body }: WithBody<ProvisionerOrStaff, NewProductRequest>,
     state: web::Data<AppState>,
 ) -> Result<Answer, ApiError> {
-    let mut fields = Fields::new(body)?;
-    let name = fields.required("name", text(1..=MAX_LENGTH));
-    let plan_type = PlanTypeId(i32::try_from(fields.required("plan_type", id())).unwrap_or_default());
-    let changes = ProductChanges { name: Some(name), ..product_changes(&mut fields) };
-    fields.finish()?;
+    let request = body.read()?;
+    let plan_type = PlanTypeId(request.plan_type.0);
+    let changes = request.settings.changes(Some(request.name.0), None);
     blocking(move || {
         let product = state.manager.create_product(&access.caller.actor(), plan_type, &changes)?;
         Answer::json(StatusCode::CREATED, &ProductBody::from(product))
@@ -251,16 +283,13 @@ pub async fn retrieve(
     responses((status = 200, description = "The product", body = ProductBody)),
 )]
 pub async fn update(
-    WithBody { access, body }: WithBody<ProvisionerOrStaff>,
+    WithBody { access, body }: WithBody<ProvisionerOrStaff, ProductEditRequest>,
     request: HttpRequest,
     state: web::Data<AppState>,
 ) -> Result<Answer, ApiError> {
     let product = product_id(&request)?;
-    let mut fields = Fields::new(body)?;
-    let name = fields.optional("name", text(1..=MAX_LENGTH));
-    let plan_type = fields.optional("plan_type", id()).and_then(|id| i32::try_from(id).ok()).map(PlanTypeId);
-    let changes = ProductChanges { name, plan_type, ..product_changes(&mut fields) };
-    fields.finish()?;
+    let edit = body.read()?;
+    let changes = edit.settings.changes(edit.name.0, edit.plan_type.0.map(PlanTypeId));
     blocking(move || {
         let product = state.manager.update_product(&access.caller.actor(), product, &changes)?;
         Answer::ok(&ProductBody::from(product))
@@ -276,7 +305,7 @@ pub async fn update(
     params(AsOfQuery, PageQuery),
     responses(
         (status = 200, description = "A page of changes, or how it was", body = History),
-        (status = 400, description = "`as_of` is no moment", body = FieldErrors),
+        (status = 400, description = "`as_of` is no moment", body = errors::FieldErrors),
     ),
 )]
 pub async fn product_history(
@@ -297,13 +326,11 @@ pub async fn product_history(
     responses((status = 201, description = "The plan type", body = PlanTypeBody)),
 )]
 pub async fn create_plan_type(
-    WithBody { body, .. }: WithBody<ProvisionerOrStaff>,
+    WithBody { body, .. }: WithBody<ProvisionerOrStaff, NewPlanTypeRequest>,
     state: web::Data<AppState>,
 ) -> Result<Answer, ApiError> {
-    let mut fields = Fields::new(body)?;
-    let label = fields.required("label", text(1..=MAX_LENGTH));
-    let changes = PlanTypeChanges { label: Some(label), ..plan_type_changes(&mut fields) };
-    fields.finish()?;
+    let request = body.read()?;
+    let changes = request.settings.changes(Some(request.label.0));
     blocking(move || {
         let plan_type = state.manager.create_plan_type(&changes)?;
         Answer::json(StatusCode::CREATED, &PlanTypeBody::from(plan_type))
@@ -336,21 +363,14 @@ pub async fn retrieve_plan_type(
     responses((status = 200, description = "The plan type", body = PlanTypeBody)),
 )]
 pub async fn update_plan_type(
-    WithBody { body, .. }: WithBody<ProvisionerOrStaff>,
+    WithBody { body, .. }: WithBody<ProvisionerOrStaff, PlanTypeEditRequest>,
     request: HttpRequest,
     state: web::Data<AppState>,
 ) -> Result<Answer, ApiError> {
     let id = plan_type_id(&request)?;
-    let mut fields = Fields::new(body)?;
-    let label = fields.optional("label", text(1..=MAX_LENGTH));
-    let changes = PlanTypeChanges { label, ..plan_type_changes(&mut fields) };
-    fields.finish()?;
+    let edit = body.read()?;
+    let changes = edit.settings.changes(edit.label.0);
     blocking(move || Answer::ok(&PlanTypeBody::from(state.manager.update_plan_type(id, &changes)?))).await
-}
-
-/// Ids, and NetSuite's too.
-fn id() -> crate::http::fields::Integer {
-    integer(1..=i64::from(i32::MAX))
 }
 
 fn product_id(request: &HttpRequest) -> Result<ProductId, ApiError> {
@@ -361,31 +381,4 @@ fn product_id(request: &HttpRequest) -> Result<ProductId, ApiError> {
 fn plan_type_id(request: &HttpRequest) -> Result<PlanTypeId, ApiError> {
     let id = i32::try_from(path_integer(request, "plan_type_id")?);
     id.map(PlanTypeId).map_err(|_| ApiError::no_such_page())
-}
-
-/// The fields that a new product and an edit have in common.
-fn product_changes(fields: &mut Fields) -> ProductChanges {
-    let netsuite_id = match fields.nullable("netsuite_id", id()) {
-        Field::Absent => None,
-        Field::Null => Some(None),
-        Field::Value(number) => Some(i32::try_from(number).ok()),
-    };
-    ProductChanges {
-        description: fields.optional("description", text(0..=MAX_DESCRIPTION)),
-        netsuite_id,
-        salesforce_product_id: fields.nullable("salesforce_product_id", text(1..=MAX_LENGTH)).change(),
-        ..ProductChanges::default()
-    }
-}
-
-/// The fields that a new plan type and an edit have in common.
-fn plan_type_changes(fields: &mut Fields) -> PlanTypeChanges {
-    PlanTypeChanges {
-        label: None,
-        description: fields.optional("description", text(0..=MAX_DESCRIPTION)),
-        is_paid_subscription: fields.optional("is_paid_subscription", boolean()),
-        ns_id_required: fields.optional("ns_id_required", boolean()),
-        sf_id_required: fields.optional("sf_id_required", boolean()),
-        internal_use_only: fields.optional("internal_use_only", boolean()),
-    }
 }

@@ -3,6 +3,7 @@
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, web};
 use chrono::{DateTime, Utc};
+use deserr::{Deserr, IntoValue, ValuePointerRef};
 use license_manager_domain::history::EntityRef;
 use license_manager_domain::model::{RenewalDetails, RenewalTerms};
 use license_manager_domain::ports::RenewalFilter;
@@ -11,6 +12,7 @@ use license_manager_domain::{
     Conflict, CustomerId, Error, LicenseTypesToCopy, PlanId, RenewalChanges, RenewalId, SubscriptionPlan,
 };
 use serde::Serialize;
+use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
@@ -19,18 +21,20 @@ use crate::auth::permissions::{Provisioner, ProvisionerOrStaff, path_integer};
 use crate::http::answer::{Answer, blocking};
 use crate::http::body::WithBody;
 use crate::http::error::ApiError;
-use crate::http::fields::{Fields, NON_FIELD_ERRORS, boolean, choice, datetime, integer, text, uuid};
+use crate::http::fields::{
+    Boolean, Choice, Choices, FieldErrors, Integer, Kind, Moment, Nullable, Optional, Problem, Required, Stated, Text,
+    UuidText,
+};
+use crate::http::kinds::{describe, text};
 use crate::http::paging::{PageBody, Paging, query_uuid};
 use crate::http::query::Query;
 use crate::http::time::{serialize as moment, serialize_optional as optional_moment};
-use crate::openapi::errors::{FieldErrors, Message};
+use crate::openapi::errors::{self, Message};
 use crate::openapi::parameters::{CustomerQuery, PageQuery};
 use crate::state::AppState;
 
 /// The most renewals a page has.
 const MAX_PAGE_SIZE: u64 = 100;
-
-const LICENSE_TYPES: &[&str] = &["assigned_and_activated", "activated", "nothing"];
 
 /// Which renewals.
 #[derive(IntoParams)]
@@ -45,63 +49,95 @@ pub struct RenewalQuery {
 }
 
 /// A new renewal.
-#[derive(ToSchema)]
+#[derive(Deserr, ToSchema)]
+#[deserr(error = FieldErrors)]
 pub struct NewRenewalRequest {
     /// The plan that ends.
-    pub prior_subscription_plan: Uuid,
+    pub prior_subscription_plan: Required<UuidText>,
     /// The opportunity it was sold by; it must be there, and null where there is none.
-    #[schema(required, pattern = "^[0-9A-Za-z]{18}$")]
-    pub salesforce_opportunity_id: Option<String>,
+    #[deserr(missing_field_error = FieldErrors::missing_or_null)]
+    pub salesforce_opportunity_id: Stated<Opportunity>,
     /// How many licenses the renewed plan gets.
-    #[schema(minimum = 1)]
-    pub number_of_licenses: i32,
+    pub number_of_licenses: Required<Integer<i32, 1>>,
     /// The renewed plan's first moment.
-    pub effective_date: DateTime<Utc>,
+    pub effective_date: Required<Moment>,
     /// Its last moment.
-    pub renewed_expiration_date: DateTime<Utc>,
+    pub renewed_expiration_date: Required<Moment>,
     /// The rest.
+    #[deserr(rename = "*")]
     #[serde(flatten)]
     pub settings: RenewalSettings,
 }
 
 /// An edit of a renewal; what is left out stays as it is.
-#[derive(ToSchema)]
+#[derive(Deserr, ToSchema)]
+#[deserr(error = FieldErrors)]
 pub struct RenewalEditRequest {
+    /// What must be left out.
+    #[deserr(default)]
+    #[schema(ignore)]
+    pub prior_subscription_plan: PriorPlan,
     /// The opportunity it was sold by.
-    #[schema(pattern = "^[0-9A-Za-z]{18}$")]
-    pub salesforce_opportunity_id: Option<String>,
+    #[deserr(default)]
+    pub salesforce_opportunity_id: Nullable<Opportunity>,
     /// How many licenses the renewed plan gets.
-    #[schema(minimum = 1, nullable = false)]
-    pub number_of_licenses: Option<i32>,
+    #[deserr(default)]
+    pub number_of_licenses: Optional<Integer<i32, 1>>,
     /// The renewed plan's first moment.
-    #[schema(nullable = false)]
-    pub effective_date: Option<DateTime<Utc>>,
+    #[deserr(default)]
+    pub effective_date: Optional<Moment>,
     /// Its last moment.
-    #[schema(nullable = false)]
-    pub renewed_expiration_date: Option<DateTime<Utc>>,
+    #[deserr(default)]
+    pub renewed_expiration_date: Optional<Moment>,
     /// The rest.
+    #[deserr(rename = "*")]
     #[serde(flatten)]
     pub settings: RenewalSettings,
 }
 
 /// What a new renewal and an edit have in common.
-#[derive(ToSchema)]
+#[derive(Deserr, ToSchema)]
+#[deserr(error = FieldErrors)]
 pub struct RenewalSettings {
     /// The plan that begins; one is made unless it is named.
-    pub renewed_subscription_plan: Option<Uuid>,
+    #[deserr(default)]
+    pub renewed_subscription_plan: Nullable<UuidText>,
     /// The title of the plan that is made.
-    #[schema(min_length = 1, max_length = 128)]
-    pub renewed_plan_title: Option<String>,
+    #[deserr(default)]
+    pub renewed_plan_title: Nullable<Text<1, { SubscriptionPlan::MAX_TITLE_LENGTH }>>,
     /// Which licenses are carried over.
-    #[schema(nullable = false)]
-    pub license_types_to_copy: Option<LicenseTypes>,
+    #[deserr(default)]
+    pub license_types_to_copy: Optional<Choice<LicenseTypes>>,
     /// Whether the prior plan stops handing out licenses by itself, and the renewed one does not begin to.
-    #[schema(nullable = false)]
-    pub disable_auto_apply_licenses: Option<bool>,
+    #[deserr(default)]
+    pub disable_auto_apply_licenses: Optional<Boolean>,
     /// Whether it is processed by hand alone.
-    #[schema(nullable = false)]
-    pub exempt_from_batch_processing: Option<bool>,
+    #[deserr(default)]
+    pub exempt_from_batch_processing: Optional<Boolean>,
 }
+
+/// The prior plan of a renewal, which is never changed.
+#[derive(Default)]
+pub struct PriorPlan;
+
+impl Deserr<FieldErrors> for PriorPlan {
+    fn deserialize_from_value<V: IntoValue>(_: deserr::Value<V>, _: ValuePointerRef<'_>) -> Result<Self, FieldErrors> {
+        Err(FieldErrors::whole("A renewal's prior plan cannot be changed: leave it out."))
+    }
+}
+
+/// A Salesforce opportunity. The domain checks its form.
+pub struct Opportunity;
+
+impl Kind for Opportunity {
+    type Value = String;
+
+    fn read(value: Value) -> Result<String, Problem> {
+        Text::<1, 255>::read(value)
+    }
+}
+
+describe!([] Opportunity, text(0, usize::MAX).pattern(Some("^[0-9A-Za-z]{18}$")));
 
 /// The licenses that a renewal carries over.
 #[derive(ToSchema)]
@@ -114,6 +150,14 @@ pub enum LicenseTypes {
     Activated,
     /// None.
     Nothing,
+}
+
+impl Choices for LicenseTypes {
+    type Value = LicenseTypesToCopy;
+
+    fn from_name(name: &str) -> Option<LicenseTypesToCopy> {
+        LicenseTypesToCopy::from_name(name)
+    }
 }
 
 /// The renewal that is in the way, or the rule that forbids it.
@@ -222,30 +266,22 @@ pub async fn list(_: Provisioner, request: HttpRequest, state: web::Data<AppStat
     ),
 )]
 pub async fn create(
-    WithBody { access, body }: WithBody<Provisioner>,
+    WithBody { access, body }: WithBody<Provisioner, NewRenewalRequest>,
     state: web::Data<AppState>,
 ) -> Result<Answer, ApiError> {
-    let mut fields = Fields::new(body)?;
-    if fields.absent("salesforce_opportunity_id") {
-        fields.error("salesforce_opportunity_id", "This field is required; it may be null.");
-    }
-    let prior_plan = PlanId(fields.required("prior_subscription_plan", uuid()));
-    let number_of_licenses = fields.required("number_of_licenses", number());
-    let effective_date = fields.required("effective_date", datetime());
-    let renewed_expiration_date = fields.required("renewed_expiration_date", datetime());
-    let changes = changes(&mut fields);
-    fields.finish()?;
+    let request = body.read()?;
+    let settings = request.settings;
     let terms = RenewalTerms {
-        prior_plan,
-        renewed_plan: changes.renewed_plan.flatten(),
-        salesforce_opportunity_id: changes.salesforce_opportunity_id.flatten(),
-        number_of_licenses: i32::try_from(number_of_licenses).unwrap_or(i32::MAX),
-        effective_date,
-        renewed_expiration_date,
-        renewed_plan_title: changes.renewed_plan_title.flatten(),
-        license_types_to_copy: changes.license_types_to_copy.unwrap_or_default(),
-        disable_auto_apply_licenses: changes.disable_auto_apply_licenses.unwrap_or_default(),
-        exempt_from_batch_processing: changes.exempt_from_batch_processing.unwrap_or_default(),
+        prior_plan: PlanId(request.prior_subscription_plan.0),
+        renewed_plan: settings.renewed_subscription_plan.0.flatten().map(PlanId),
+        salesforce_opportunity_id: request.salesforce_opportunity_id.0,
+        number_of_licenses: request.number_of_licenses.0,
+        effective_date: request.effective_date.0,
+        renewed_expiration_date: request.renewed_expiration_date.0,
+        renewed_plan_title: settings.renewed_plan_title.0.flatten(),
+        license_types_to_copy: settings.license_types_to_copy.0.unwrap_or_default(),
+        disable_auto_apply_licenses: settings.disable_auto_apply_licenses.0.unwrap_or_default(),
+        exempt_from_batch_processing: settings.exempt_from_batch_processing.0.unwrap_or_default(),
     };
     blocking(move || {
         let outcome = state.manager.create_renewal(&access.caller.actor(), &terms)?;
@@ -279,25 +315,24 @@ pub async fn retrieve(_: Provisioner, request: HttpRequest, state: web::Data<App
     ),
 )]
 pub async fn update(
-    WithBody { access, body }: WithBody<Provisioner>,
+    WithBody { access, body }: WithBody<Provisioner, RenewalEditRequest>,
     request: HttpRequest,
     state: web::Data<AppState>,
 ) -> Result<Answer, ApiError> {
     let id = path_id(&request)?;
-    let mut fields = Fields::new(body)?;
-    if !fields.absent("prior_subscription_plan") {
-        fields.error(NON_FIELD_ERRORS, "A renewal's prior plan cannot be changed: leave it out.");
-    }
-    let number_of_licenses = fields.optional("number_of_licenses", number());
-    let effective_date = fields.optional("effective_date", datetime());
-    let renewed_expiration_date = fields.optional("renewed_expiration_date", datetime());
+    let edit = body.read()?;
+    let settings = edit.settings;
     let changes = RenewalChanges {
-        number_of_licenses: number_of_licenses.and_then(|number| i32::try_from(number).ok()),
-        effective_date,
-        renewed_expiration_date,
-        ..changes(&mut fields)
+        renewed_plan: settings.renewed_subscription_plan.0.map(|plan| plan.map(PlanId)),
+        salesforce_opportunity_id: edit.salesforce_opportunity_id.0,
+        number_of_licenses: edit.number_of_licenses.0,
+        effective_date: edit.effective_date.0,
+        renewed_expiration_date: edit.renewed_expiration_date.0,
+        renewed_plan_title: settings.renewed_plan_title.0,
+        license_types_to_copy: settings.license_types_to_copy.0,
+        disable_auto_apply_licenses: settings.disable_auto_apply_licenses.0,
+        exempt_from_batch_processing: settings.exempt_from_batch_processing.0,
     };
-    fields.finish()?;
     blocking(move || {
         let outcome = state.manager.update_renewal(&access.caller.actor(), id, &changes)?;
         answer(outcome, StatusCode::OK)
@@ -362,7 +397,7 @@ pub async fn process(
     params(AsOfQuery, PageQuery),
     responses(
         (status = 200, description = "A page of changes, or how it was", body = History),
-        (status = 400, description = "`as_of` is no moment", body = FieldErrors),
+        (status = 400, description = "`as_of` is no moment", body = errors::FieldErrors),
     ),
 )]
 pub async fn renewal_history(
@@ -385,24 +420,4 @@ fn answer(outcome: RenewalOutcome, written: StatusCode) -> Result<Answer, ApiErr
         RenewalOutcome::InTheWay(details) => (StatusCode::UNPROCESSABLE_ENTITY, details),
     };
     Answer::json(status, &RenewalBody::from(details))
-}
-
-fn number() -> crate::http::fields::Integer {
-    integer(1..=i64::from(i32::MAX))
-}
-
-/// The fields that a new renewal and an edit read alike.
-fn changes(fields: &mut Fields) -> RenewalChanges {
-    let types = fields.optional("license_types_to_copy", choice(LICENSE_TYPES));
-    RenewalChanges {
-        renewed_plan: fields.nullable("renewed_subscription_plan", uuid()).map(PlanId).change(),
-        salesforce_opportunity_id: fields.nullable("salesforce_opportunity_id", text(1..=255)).change(),
-        renewed_plan_title: fields
-            .nullable("renewed_plan_title", text(1..=SubscriptionPlan::MAX_TITLE_LENGTH))
-            .change(),
-        license_types_to_copy: types.and_then(LicenseTypesToCopy::from_name),
-        disable_auto_apply_licenses: fields.optional("disable_auto_apply_licenses", boolean()),
-        exempt_from_batch_processing: fields.optional("exempt_from_batch_processing", boolean()),
-        ..RenewalChanges::default()
-    }
 }

@@ -3,6 +3,7 @@
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, web};
 use chrono::{DateTime, Utc};
+use deserr::Deserr;
 use license_manager_domain::ports::{AssignedRole, RoleAssignment, RoleAssignmentFilter};
 use license_manager_domain::{CustomerId, RoleAssignmentId};
 use serde::Serialize;
@@ -14,7 +15,7 @@ use crate::auth::permissions::{ProvisionerOrStaff, path_integer};
 use crate::http::answer::{Answer, blocking};
 use crate::http::body::WithBody;
 use crate::http::error::ApiError;
-use crate::http::fields::{Fields, choice, text, uuid};
+use crate::http::fields::{Choice, Choices, FieldErrors, Nullable, Required, Text, UuidText};
 use crate::http::paging::{PageBody, Paging, query_uuid};
 use crate::http::query::Query;
 use crate::http::time::serialize as moment;
@@ -23,8 +24,6 @@ use crate::state::AppState;
 
 /// The most assignments a page has.
 const MAX_PAGE_SIZE: u64 = 100;
-
-const ROLES: &[&str] = &["enterprise_subscriptions_admin", "enterprise_subscriptions_learner"];
 
 /// Which assignments.
 #[derive(IntoParams)]
@@ -37,15 +36,16 @@ pub struct RoleAssignmentQuery {
 }
 
 /// A role for a user.
-#[derive(ToSchema)]
+#[derive(Deserr, ToSchema)]
+#[deserr(error = FieldErrors)]
 pub struct RoleAssignmentRequest {
     /// The user, who need not have called yet.
-    #[schema(min_length = 1, max_length = 255)]
-    pub username: String,
+    pub username: Required<Text<1, { MAX_USERNAME_LENGTH }>>,
     /// The role.
-    pub role: RoleName,
+    pub role: Required<Choice<RoleName>>,
     /// For which customer; for all of them unless named.
-    pub enterprise_customer_uuid: Option<Uuid>,
+    #[deserr(default)]
+    pub enterprise_customer_uuid: Nullable<UuidText>,
 }
 
 /// A role that the database keeps.
@@ -57,6 +57,14 @@ pub enum RoleName {
     EnterpriseSubscriptionsAdmin,
     /// Uses them.
     EnterpriseSubscriptionsLearner,
+}
+
+impl Choices for RoleName {
+    type Value = String;
+
+    fn from_name(name: &str) -> Option<String> {
+        Self::names().into_iter().find(|known| known == name)
+    }
 }
 
 /// A role assignment.
@@ -122,14 +130,12 @@ pub async fn list(_: ProvisionerOrStaff, request: HttpRequest, state: web::Data<
     ),
 )]
 pub async fn create(
-    WithBody { body, .. }: WithBody<ProvisionerOrStaff>,
+    WithBody { body, .. }: WithBody<ProvisionerOrStaff, RoleAssignmentRequest>,
     state: web::Data<AppState>,
 ) -> Result<Answer, ApiError> {
-    let mut fields = Fields::new(body)?;
-    let username = fields.required("username", text(1..=MAX_USERNAME_LENGTH));
-    let role = fields.required("role", choice(ROLES)).to_owned();
-    let customer = fields.nullable("enterprise_customer_uuid", uuid()).value().map(CustomerId);
-    fields.finish()?;
+    let request = body.read()?;
+    let (username, role) = (request.username.0, request.role.0);
+    let customer = request.enterprise_customer_uuid.0.flatten().map(CustomerId);
     blocking(move || {
         let (assigned, new) = state.manager.give_role(&username, &RoleAssignment { role, customer })?;
         let status = if new { StatusCode::CREATED } else { StatusCode::OK };

@@ -3,6 +3,7 @@
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, web};
 use chrono::{DateTime, Utc};
+use deserr::{Deserr, ValuePointerRef};
 use license_manager_domain::model::{TransferJobSummary, TransferOrder, TransferRun, TransferredLicenses};
 use license_manager_domain::ports::TransferFilter;
 use license_manager_domain::{
@@ -17,7 +18,7 @@ use crate::auth::permissions::{ProvisionerOrStaff, path_integer};
 use crate::http::answer::{Answer, blocking};
 use crate::http::body::WithBody;
 use crate::http::error::ApiError;
-use crate::http::fields::{Field, Fields, boolean, list as list_of, text, uuid};
+use crate::http::fields::{Boolean, Choice, Choices, FieldErrors, List, Nullable, Optional, Required, Text, UuidText};
 use crate::http::paging::{PageBody, Paging, query_uuid};
 use crate::http::query::Query;
 use crate::http::time::{serialize as moment, serialize_optional as optional_moment};
@@ -26,12 +27,6 @@ use crate::state::AppState;
 
 /// The most jobs a page has.
 const MAX_PAGE_SIZE: u64 = 100;
-
-/// The longest notes, in characters.
-const MAX_NOTES: usize = 10_000;
-
-/// The most characters of `license_uuids_raw`: the body's own limit comes first.
-const MAX_RAW: usize = usize::MAX;
 
 /// Which jobs.
 #[derive(IntoParams)]
@@ -48,29 +43,91 @@ pub struct TransferJobQuery {
 }
 
 /// Which licenses move from one plan of an agreement to another: all of them, or those that a list or a text names.
-#[derive(ToSchema)]
+#[derive(Deserr, ToSchema)]
+#[deserr(error = FieldErrors, validate = Self::named_once -> FieldErrors)]
 pub struct TransferJobRequest {
     /// The agreement of both plans.
-    pub customer_agreement: Uuid,
+    pub customer_agreement: Required<UuidText>,
     /// The plan they leave.
-    pub old_subscription_plan: Uuid,
+    pub old_subscription_plan: Required<UuidText>,
     /// The plan they get to.
-    pub new_subscription_plan: Uuid,
+    pub new_subscription_plan: Required<UuidText>,
     /// Whether all of the plan's licenses move.
-    #[schema(nullable = false)]
-    pub transfer_all: Option<bool>,
+    #[deserr(default)]
+    pub transfer_all: Optional<Boolean>,
     /// Which ones do.
-    pub license_uuids: Option<Vec<Uuid>>,
+    #[deserr(default)]
+    pub license_uuids: Nullable<List<UuidText>>,
     /// Which ones do, as a text of UUIDs with a delimiter between them.
-    pub license_uuids_raw: Option<String>,
+    #[deserr(default)]
+    pub license_uuids_raw: Nullable<Text>,
     /// What stands between them; a newline unless named.
-    pub delimiter: Option<Delimiter>,
+    #[deserr(default)]
+    pub delimiter: Nullable<Choice<Delimiter>>,
     /// Whether the job only tells what it would do.
-    #[schema(nullable = false)]
-    pub is_dry_run: Option<bool>,
+    #[deserr(default)]
+    pub is_dry_run: Optional<Boolean>,
     /// Words for those who read the job later.
-    #[schema(max_length = 10_000)]
-    pub notes: Option<String>,
+    #[deserr(default)]
+    pub notes: Nullable<Text<0, 10_000>>,
+}
+
+impl TransferJobRequest {
+    /// Licenses are named in one way, or all of them move.
+    fn named_once(self, _: ValuePointerRef<'_>) -> Result<Self, FieldErrors> {
+        let mut errors = FieldErrors::default();
+        if let Err(message) = self.parsed() {
+            errors.add("license_uuids_raw", message);
+        }
+        let all = self.transfer_all.0.unwrap_or_default();
+        let listed = self.license_uuids.0.iter().flatten().any(|ids| !ids.is_empty());
+        let raw = self.license_uuids_raw.0.iter().flatten().any(|text| !text.is_empty());
+        match (all, listed, raw) {
+            (true, true, _) | (true, _, true) => {
+                errors.add("transfer_all", "Either name licenses or transfer all of them, not both.");
+            }
+            (false, true, true) => {
+                errors.add("license_uuids_raw", "Name the licenses once: in license_uuids or in license_uuids_raw.");
+            }
+            _ => {}
+        }
+        errors.into_result().map(|()| self)
+    }
+
+    /// The licenses of the text; spaces around them and empty places do not count. The first that is none is told.
+    fn parsed(&self) -> Result<Vec<LicenseId>, String> {
+        let raw = self.license_uuids_raw.0.iter().flatten().next().map_or("", String::as_str);
+        let delimiter = self.delimiter.0.flatten().unwrap_or('\n');
+        let places = raw.split(delimiter).map(str::trim).filter(|place| !place.is_empty());
+        let wrong = |index| format!("Number {} is not a UUID. Check the text and its delimiter.", index + 1);
+        let parse = |(index, place)| Uuid::parse_str(place).map(LicenseId).map_err(|_| wrong(index));
+        places.enumerate().map(parse).collect()
+    }
+
+    /// The licenses to move.
+    fn licenses(&self) -> TransferredLicenses {
+        if self.transfer_all.0.unwrap_or_default() {
+            return TransferredLicenses::All;
+        }
+        let listed = self.license_uuids.0.iter().flatten().flatten().copied().map(LicenseId);
+        let mut ids: Vec<_> = listed.chain(self.parsed().unwrap_or_default()).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        TransferredLicenses::Named(ids)
+    }
+}
+
+impl Choices for Delimiter {
+    type Value = char;
+
+    fn from_name(name: &str) -> Option<char> {
+        match name {
+            "newline" | "\n" | "\\n" => Some('\n'),
+            "comma" | "," => Some(','),
+            "pipe" | "|" => Some('|'),
+            _ => None,
+        }
+    }
 }
 
 /// What stands between the UUIDs of a text.
@@ -86,11 +143,12 @@ pub enum Delimiter {
 }
 
 /// How a job is run.
-#[derive(ToSchema)]
+#[derive(Deserr, ToSchema)]
+#[deserr(error = FieldErrors)]
 pub struct TransferRunRequest {
     /// Counts in place of the job's own.
-    #[schema(nullable = false)]
-    pub is_dry_run: Option<bool>,
+    #[deserr(default)]
+    pub is_dry_run: Optional<Boolean>,
 }
 
 /// A job as lists have it.
@@ -223,18 +281,18 @@ pub async fn list(_: ProvisionerOrStaff, request: HttpRequest, state: web::Data<
     responses((status = 201, description = "The job", body = JobBody)),
 )]
 pub async fn create(
-    WithBody { access, body }: WithBody<ProvisionerOrStaff>,
+    WithBody { access, body }: WithBody<ProvisionerOrStaff, TransferJobRequest>,
     state: web::Data<AppState>,
 ) -> Result<Answer, ApiError> {
-    let mut fields = Fields::new(body)?;
-    let agreement = AgreementId(fields.required("customer_agreement", uuid()));
-    let old_plan = PlanId(fields.required("old_subscription_plan", uuid()));
-    let new_plan = PlanId(fields.required("new_subscription_plan", uuid()));
-    let notes = fields.nullable("notes", text(0..=MAX_NOTES)).value();
-    let is_dry_run = fields.optional("is_dry_run", boolean()).unwrap_or_default();
-    let licenses = licenses(&mut fields);
-    fields.finish()?;
-    let order = TransferOrder { agreement, old_plan, new_plan, notes, is_dry_run, licenses };
+    let request = body.read()?;
+    let order = TransferOrder {
+        agreement: AgreementId(request.customer_agreement.0),
+        old_plan: PlanId(request.old_subscription_plan.0),
+        new_plan: PlanId(request.new_subscription_plan.0),
+        is_dry_run: request.is_dry_run.0.unwrap_or_default(),
+        licenses: request.licenses(),
+        notes: request.notes.0.flatten(),
+    };
     blocking(move || {
         let job = state.manager.create_transfer_job(&access.caller.actor(), &order)?;
         Answer::json(StatusCode::CREATED, &JobBody::from(job))
@@ -271,14 +329,12 @@ pub async fn retrieve(
     ),
 )]
 pub async fn process(
-    WithBody { access, body }: WithBody<ProvisionerOrStaff>,
+    WithBody { access, body }: WithBody<ProvisionerOrStaff, TransferRunRequest>,
     request: HttpRequest,
     state: web::Data<AppState>,
 ) -> Result<Answer, ApiError> {
     let id = path_id(&request)?;
-    let mut fields = Fields::new(body)?;
-    let is_dry_run = fields.optional("is_dry_run", boolean());
-    fields.finish()?;
+    let is_dry_run = body.read()?.is_dry_run.0;
     blocking(move || match state.manager.process_transfer_job(&access.caller.actor(), id, is_dry_run) {
         Ok(job) => Answer::ok(&JobBody::from(job)),
         Err(Error::Conflict(conflict)) => Err(conflicting(conflict)),
@@ -299,63 +355,4 @@ fn conflicting(conflict: Conflict) -> ApiError {
         .map(|held| HeldTwiceBody { license_uuid: held.license, user_email: held.email.as_str().to_owned() });
     let body = WouldHoldTwoBody { detail, licenses: licenses.collect() };
     ApiError::body(StatusCode::UNPROCESSABLE_ENTITY, json!(body))
-}
-
-/// The licenses to move: `transfer_all`, or `license_uuids`, or `license_uuids_raw` with its `delimiter`; one of them.
-fn licenses(fields: &mut Fields) -> TransferredLicenses {
-    let all = fields.optional("transfer_all", boolean()).unwrap_or_default();
-    let listed = fields.nullable("license_uuids", list_of(uuid(), 0..=usize::MAX)).value().unwrap_or_default();
-    let delimiter = delimiter(fields);
-    let raw = fields.nullable("license_uuids_raw", text(0..=MAX_RAW)).value().unwrap_or_default();
-    let parsed = parse(fields, &raw, delimiter);
-    match (all, listed.is_empty(), raw.is_empty()) {
-        (true, true, true) => TransferredLicenses::All,
-        (true, _, _) => {
-            fields.error("transfer_all", "Either name licenses or transfer all of them, not both.");
-            TransferredLicenses::All
-        }
-        (false, false, false) => {
-            fields.error("license_uuids_raw", "Name the licenses once: in license_uuids or in license_uuids_raw.");
-            TransferredLicenses::All
-        }
-        (false, _, _) => {
-            let mut ids: Vec<LicenseId> = listed.into_iter().map(LicenseId).chain(parsed).collect();
-            ids.sort_unstable();
-            ids.dedup();
-            TransferredLicenses::Named(ids)
-        }
-    }
-}
-
-/// What stands between the UUIDs of a text: a newline unless something else is named.
-fn delimiter(fields: &mut Fields) -> char {
-    match fields.raw("delimiter") {
-        Field::Absent | Field::Null => '\n',
-        Field::Value(value) => match value.as_str() {
-            Some("newline" | "\n" | "\\n") => '\n',
-            Some("comma" | ",") => ',',
-            Some("pipe" | "|") => '|',
-            _ => {
-                fields.error("delimiter", "This must be one of: newline, comma, pipe.");
-                '\n'
-            }
-        },
-    }
-}
-
-/// The UUIDs of a text; spaces around them and empty places do not count. The first that is none is told.
-fn parse(fields: &mut Fields, raw: &str, delimiter: char) -> Vec<LicenseId> {
-    let places = raw.split(delimiter).map(str::trim).filter(|place| !place.is_empty());
-    let mut licenses = Vec::new();
-    for (index, place) in places.enumerate() {
-        match Uuid::parse_str(place) {
-            Ok(uuid) => licenses.push(LicenseId(uuid)),
-            Err(_) => {
-                let message = format!("Number {} is not a UUID. Check the text and its delimiter.", index + 1);
-                fields.error("license_uuids_raw", message);
-                break;
-            }
-        }
-    }
-    licenses
 }

@@ -3,6 +3,7 @@
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, web};
 use chrono::{DateTime, Utc};
+use deserr::Deserr;
 use license_manager_domain::ports::WebhookReplay;
 use license_manager_domain::webhooks::{WebhookDelivery, WebhookState};
 use license_manager_domain::{MessageId, WebhookId};
@@ -14,7 +15,7 @@ use crate::auth::permissions::{ProvisionerOrStaff, path_uuid};
 use crate::http::answer::{Answer, blocking};
 use crate::http::body::WithBody;
 use crate::http::error::ApiError;
-use crate::http::fields::{Fields, choice, datetime};
+use crate::http::fields::{Choice, Choices, FieldErrors, Moment, Nullable};
 use crate::http::paging::{PageBody, Paging};
 use crate::http::query::Query;
 use crate::http::time::{serialize as moment, serialize_optional as optional_moment};
@@ -24,8 +25,6 @@ use crate::state::AppState;
 
 /// The most deliveries a page has.
 const MAX_PAGE_SIZE: u64 = 100;
-
-const STATES: &[&str] = &["waiting", "delivered", "parked"];
 
 /// Which deliveries.
 #[derive(IntoParams)]
@@ -49,13 +48,24 @@ pub enum StateName {
     Parked,
 }
 
+impl Choices for StateName {
+    type Value = WebhookState;
+
+    fn from_name(name: &str) -> Option<WebhookState> {
+        WebhookState::from_name(name)
+    }
+}
+
 /// Which deliveries are to be made again.
-#[derive(ToSchema)]
+#[derive(Deserr, ToSchema)]
+#[deserr(error = FieldErrors)]
 pub struct WebhookReplayRequest {
     /// Only those of events that happened then or later.
-    pub since: Option<DateTime<Utc>>,
+    #[deserr(default)]
+    pub since: Nullable<Moment>,
     /// Those that are this far; parked ones unless given.
-    pub state: Option<StateName>,
+    #[deserr(default)]
+    pub state: Nullable<Choice<StateName>>,
 }
 
 /// One event for one webhook.
@@ -125,7 +135,7 @@ pub async fn list(_: ProvisionerOrStaff, request: HttpRequest, state: web::Data<
     let wanted = match query.get("state").unwrap_or_default() {
         "" => None,
         name => Some(WebhookState::from_name(name).ok_or_else(|| {
-            let message = format!("state is one of: {}.", STATES.join(", "));
+            let message = format!("state is one of: {}.", StateName::names().join(", "));
             ApiError::detail(StatusCode::BAD_REQUEST, message)
         })?),
     };
@@ -163,16 +173,13 @@ pub async fn replay(
     responses((status = 200, description = "How many are told again", body = ReplayBody)),
 )]
 pub async fn replay_many(
-    WithBody { body, .. }: WithBody<ProvisionerOrStaff>,
+    WithBody { body, .. }: WithBody<ProvisionerOrStaff, WebhookReplayRequest>,
     request: HttpRequest,
     state: web::Data<AppState>,
 ) -> Result<Answer, ApiError> {
     let webhook = WebhookId(path_uuid(&request, "webhook_uuid")?);
-    let mut fields = Fields::new(body)?;
-    let since = fields.nullable("since", datetime()).value();
-    let wanted = fields.nullable("state", choice(STATES)).value();
-    fields.finish()?;
-    let wanted = wanted.and_then(WebhookState::from_name).unwrap_or(WebhookState::Parked);
-    let replay = WebhookReplay { webhook, id: None, state: Some(wanted), since };
+    let request = body.read()?;
+    let wanted = request.state.0.flatten().unwrap_or(WebhookState::Parked);
+    let replay = WebhookReplay { webhook, id: None, state: Some(wanted), since: request.since.0.flatten() };
     blocking(move || Answer::ok(&ReplayBody { replayed: state.manager.replay_webhook_deliveries(&replay)? })).await
 }

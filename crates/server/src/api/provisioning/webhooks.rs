@@ -4,11 +4,13 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, web};
 use aws_lc_rs::rand;
 use chrono::{DateTime, Utc};
+use deserr::Deserr;
 use license_manager_domain::outbox::EventName;
 use license_manager_domain::use_cases::WebhookChanges;
-use license_manager_domain::webhooks::{Webhook, WebhookSecret};
+use license_manager_domain::webhooks::{InvalidSecret, Webhook, WebhookSecret};
 use license_manager_domain::{CustomerId, Error, WebhookId};
 use serde::Serialize;
+use serde_json::Value;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -16,7 +18,8 @@ use crate::auth::permissions::{ProvisionerOrStaff, path_uuid};
 use crate::http::answer::{Answer, blocking};
 use crate::http::body::WithBody;
 use crate::http::error::ApiError;
-use crate::http::fields::{Field, Fields, boolean, list as list_of, text, uuid};
+use crate::http::fields::{Boolean, FieldErrors, Kind, List, Nullable, Optional, Problem, Required, Text, UuidText};
+use crate::http::kinds::{describe, text};
 use crate::http::paging::{PageBody, Paging};
 use crate::http::query::Query;
 use crate::http::time::serialize as moment;
@@ -25,48 +28,96 @@ use crate::state::AppState;
 
 /// The most webhooks a page has.
 const MAX_PAGE_SIZE: u64 = 100;
-/// The longest address, in characters.
-const MAX_URL: usize = 2_048;
-/// The longest text that is looked at for a secret, in characters.
-const MAX_SECRET: usize = 128;
-/// The longest list of events.
-const MAX_EVENTS: usize = 100;
 /// The bytes of a secret that is made here.
 const KEY_BYTES: usize = 32;
 
 /// A webhook to be registered.
-#[derive(ToSchema)]
+#[derive(Deserr, ToSchema)]
+#[deserr(error = FieldErrors)]
 pub struct WebhookRequest {
     /// Where events are posted to: https, and not a private address.
-    #[schema(min_length = 1, max_length = 2048, example = "https://hooks.example.com/licenses")]
-    pub url: String,
-    /// What requests are signed with: `whsec_` and base64 of 24 to 64 bytes. One is made where none is given.
-    pub secret: Option<String>,
-    /// The events it is told of, by full or short names such as `assigned`; all where there is none.
-    #[schema(max_items = 100)]
-    pub event_types: Option<Vec<String>>,
-    /// Only events of this customer.
-    pub enterprise_customer_uuid: Option<Uuid>,
-    /// Whether it is told anything; true unless given.
-    pub is_active: Option<bool>,
+    pub url: Required<Address>,
+    /// The rest.
+    #[deserr(rename = "*")]
+    #[serde(flatten)]
+    pub settings: WebhookSettings,
 }
 
 /// What is to change in a webhook; absent fields stay.
-#[derive(ToSchema)]
+#[derive(Deserr, ToSchema)]
+#[deserr(error = FieldErrors)]
 pub struct WebhookPatch {
     /// Where events are posted to: https, and not a private address.
-    #[schema(min_length = 1, max_length = 2048)]
-    pub url: Option<String>,
-    /// What requests are signed with from now on: `whsec_` and base64 of 24 to 64 bytes.
-    pub secret: Option<String>,
-    /// The events it is told of, by full or short names such as `assigned`; all where there is none.
-    #[schema(max_items = 100)]
-    pub event_types: Option<Vec<String>>,
-    /// Only events of this customer; null for every customer's.
-    pub enterprise_customer_uuid: Option<Uuid>,
-    /// Whether it is told anything. What waits for one that is switched off waits until it is switched on again.
-    pub is_active: Option<bool>,
+    #[deserr(default)]
+    pub url: Optional<Address>,
+    /// The rest.
+    #[deserr(rename = "*")]
+    #[serde(flatten)]
+    pub settings: WebhookSettings,
 }
+
+/// What a registration and a change have in common.
+#[derive(Deserr, ToSchema)]
+#[deserr(error = FieldErrors)]
+pub struct WebhookSettings {
+    /// What requests are signed with: `whsec_` and base64 of 24 to 64 bytes. Where a registration gives none, one is made.
+    #[deserr(default)]
+    pub secret: Nullable<Secret>,
+    /// The events it is told of, by full or short names such as `assigned`; all where there is none.
+    #[deserr(default)]
+    pub event_types: Optional<List<EventType, 0, 100>>,
+    /// Only events of this customer; null for every customer's.
+    #[deserr(default)]
+    pub enterprise_customer_uuid: Nullable<UuidText>,
+    /// Whether it is told anything; true unless a registration says otherwise. What waits for one that is switched off waits until
+    /// it is switched on again.
+    #[deserr(default)]
+    pub is_active: Optional<Boolean>,
+}
+
+impl WebhookSettings {
+    fn changes(self, url: Option<String>) -> WebhookChanges {
+        WebhookChanges {
+            url,
+            secret: self.secret.0.flatten(),
+            event_types: self.event_types.0,
+            customer: self.enterprise_customer_uuid.0.map(|customer| customer.map(CustomerId)),
+            is_active: self.is_active.0,
+        }
+    }
+}
+
+type Address = Text<1, 2_048>;
+
+/// What requests are signed with.
+pub struct Secret;
+
+impl Kind for Secret {
+    type Value = WebhookSecret;
+
+    fn read(value: Value) -> Result<WebhookSecret, Problem> {
+        let secret = Text::<1, 128>::read(value)?;
+        secret.parse().map_err(|problem: InvalidSecret| Problem::message(problem.to_string()))
+    }
+}
+
+describe!([] Secret, text(1, 128).pattern(Some("^whsec_[0-9A-Za-z+/]+=*$")));
+
+/// An event, by its full or its short name.
+pub struct EventType;
+
+impl Kind for EventType {
+    type Value = EventName;
+
+    fn read(value: Value) -> Result<EventName, Problem> {
+        EventName::from_name(&Address::read(value)?).ok_or_else(|| {
+            let names = EventName::ALL.map(EventName::short_name).join(", ");
+            Problem::message(format!("There is no such event. There are: {names}."))
+        })
+    }
+}
+
+describe!([] EventType, text(1, usize::MAX));
 
 /// A webhook. Its secret is not shown.
 #[derive(Debug, Serialize, ToSchema)]
@@ -112,35 +163,6 @@ impl From<Webhook> for Body {
     }
 }
 
-/// Reads what a registration and a change have in common.
-fn changes(fields: &mut Fields) -> WebhookChanges {
-    let secret = fields.nullable("secret", text(1..=MAX_SECRET)).value();
-    let secret = secret.and_then(|secret| match secret.parse::<WebhookSecret>() {
-        Ok(secret) => Some(secret),
-        Err(problem) => {
-            fields.error("secret", problem.to_string());
-            None
-        }
-    });
-    let event_types = fields.optional("event_types", list_of(text(1..=MAX_URL), 0..=MAX_EVENTS)).map(|names| {
-        let known = names.iter().enumerate().filter_map(|(index, name)| {
-            let event = EventName::from_name(name);
-            if event.is_none() {
-                let names = EventName::ALL.map(EventName::short_name).join(", ");
-                fields.item_error("event_types", index, format!("There is no such event. There are: {names}."));
-            }
-            event
-        });
-        known.collect()
-    });
-    let customer = match fields.nullable("enterprise_customer_uuid", uuid()) {
-        Field::Absent => None,
-        Field::Null => Some(None),
-        Field::Value(customer) => Some(Some(CustomerId(customer))),
-    };
-    WebhookChanges { url: None, secret, event_types, customer, is_active: fields.optional("is_active", boolean()) }
-}
-
 fn random_secret() -> Result<WebhookSecret, ApiError> {
     let mut key = [0; KEY_BYTES];
     rand::fill(&mut key).map_err(|_| Error::internal("the system has no random numbers"))?;
@@ -173,13 +195,11 @@ pub async fn list(_: ProvisionerOrStaff, request: HttpRequest, state: web::Data<
     responses((status = 201, description = "The webhook, with the secret made for it", body = RegisteredBody)),
 )]
 pub async fn create(
-    WithBody { access, body }: WithBody<ProvisionerOrStaff>,
+    WithBody { access, body }: WithBody<ProvisionerOrStaff, WebhookRequest>,
     state: web::Data<AppState>,
 ) -> Result<Answer, ApiError> {
-    let mut fields = Fields::new(body)?;
-    let url = fields.required("url", text(1..=MAX_URL));
-    let changes = changes(&mut fields);
-    fields.finish()?;
+    let request = body.read()?;
+    let (url, changes) = (request.url.0, request.settings.changes(None));
     let made = random_secret()?;
     blocking(move || {
         let shown = changes.secret.is_none().then(|| made.expose().to_owned());
@@ -214,15 +234,13 @@ pub async fn retrieve(
     responses((status = 200, description = "The webhook as it is now", body = Body)),
 )]
 pub async fn update(
-    WithBody { body, .. }: WithBody<ProvisionerOrStaff>,
+    WithBody { body, .. }: WithBody<ProvisionerOrStaff, WebhookPatch>,
     request: HttpRequest,
     state: web::Data<AppState>,
 ) -> Result<Answer, ApiError> {
     let id = WebhookId(path_uuid(&request, "webhook_uuid")?);
-    let mut fields = Fields::new(body)?;
-    let url = fields.optional("url", text(1..=MAX_URL));
-    let changes = WebhookChanges { url, ..changes(&mut fields) };
-    fields.finish()?;
+    let patch = body.read()?;
+    let changes = patch.settings.changes(patch.url.0);
     blocking(move || Answer::ok(&Body::from(state.manager.update_webhook(id, &changes)?))).await
 }
 

@@ -4,9 +4,11 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use super::{CSRF_TOKENS, JWT, JWT_COOKIES};
-use crate::http::problem::PROBLEM_JSON;
-use crate::telemetry::monitor::WATCHED;
+use license_manager::api::endpoint::AGREEMENTS;
+use license_manager::http::problem::PROBLEM_JSON;
+use license_manager::telemetry::monitor::WATCHED;
+
+use crate::document::{CSRF_TOKENS, JWT, JWT_COOKIES};
 
 /// Errors that endpoints share: status, name among the components, description.
 const ERRORS: &[(&str, &str, &str)] = &[
@@ -36,11 +38,12 @@ const ERRORS: &[(&str, &str, &str)] = &[
     ),
 ];
 
-/// Two names of agreements: what is below the first is below the second, too.
-const AGREEMENTS: [&str; 2] = ["/api/v1/customer-agreement/", "/api/v1/customer-agreements/"];
+/// Where the schemas are.
+const SCHEMAS: &str = "#/components/schemas/";
 
-/// Completes the document: see the module's front page.
+/// Completes the document: see the front page of `license_manager::openapi`.
 pub fn complete(document: &mut Value) {
+    put_fields_in_place(document);
     let Some(paths) = document["paths"].as_object_mut() else { return };
     add_second_names(paths);
     for (path, item) in paths {
@@ -211,6 +214,42 @@ fn content(schema: &str) -> Value {
     json!({ "application/json": { "schema": { "$ref": format!("#/components/schemas/{schema}") } } })
 }
 
+/// Puts the schemas of a request's fields where they are named, and takes those that may be missing out of what is required.
+fn put_fields_in_place(document: &mut Value) {
+    let Some(schemas) = document["components"]["schemas"].as_object_mut() else { return };
+    let names: Vec<_> = schemas.keys().filter(|name| name.starts_with("inline::")).cloned().collect();
+    let fields: Map<_, _> = names.into_iter().filter_map(|name| schemas.remove_entry(&name)).collect();
+    put_in_place(document, &fields);
+}
+
+fn put_in_place(part: &mut Value, fields: &Map<String, Value>) {
+    match part {
+        Value::Object(object) => {
+            let properties = object.get("properties").and_then(Value::as_object);
+            let is_optional = |property: &Value| {
+                let name = schema_name(property).unwrap_or_default();
+                name.starts_with("inline::optional") || name.starts_with("inline::nullable")
+            };
+            let optional = properties.into_iter().flatten().filter(|(_, property)| is_optional(property));
+            let optional: BTreeSet<_> = optional.map(|(name, _)| name.clone()).collect();
+            if let Some(required) = object.get_mut("required").and_then(Value::as_array_mut) {
+                required.retain(|name| !name.as_str().is_some_and(|name| optional.contains(name)));
+                if required.is_empty() {
+                    object.remove("required");
+                }
+            }
+            let target = object.get("$ref").and_then(Value::as_str).and_then(|target| target.strip_prefix(SCHEMAS));
+            if let Some(Value::Object(field)) = target.and_then(|name| fields.get(name)) {
+                object.remove("$ref");
+                object.extend(field.clone());
+            }
+            object.values_mut().for_each(|part| put_in_place(part, fields));
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| put_in_place(item, fields)),
+        _ => {}
+    }
+}
+
 /// Makes one object of those that hold the fields of others: tools have trouble with `allOf`.
 fn merge_parts(document: &mut Value) {
     let schemas = document["components"]["schemas"].as_object().cloned().unwrap_or_default();
@@ -254,7 +293,7 @@ fn merged(schema: &Value, schemas: &Map<String, Value>) -> Value {
 
 /// The name of the schema that a reference leads to.
 fn schema_name(part: &Value) -> Option<&str> {
-    part["$ref"].as_str()?.strip_prefix("#/components/schemas/")
+    part["$ref"].as_str()?.strip_prefix(SCHEMAS)
 }
 
 /// Answers always have all their fields, which the derive macros, for whom an `Option` is a field that can be missing,
