@@ -4,18 +4,18 @@ use license_manager_tests::{Client, Database, Person, Plan, Request, Scene, asse
 use serde_json::json;
 
 on_both_databases!(
-    tokens_that_do_not_hold_are_refused,
+    invalid_tokens_are_refused,
     restricted_tokens_are_forbidden,
     an_unknown_plan_is_forbidden,
     other_methods_are_refused,
     other_media_types_are_refused,
-    other_formats_cannot_be_had,
+    other_formats_are_not_acceptable,
     paths_work_with_and_without_their_slash,
-    endless_queries_and_filters_are_answered,
-    a_body_is_read_only_where_the_caller_may,
+    very_long_queries_and_filters_are_answered,
+    a_body_is_read_only_with_permission,
 );
 
-fn tokens_that_do_not_hold_are_refused(database: Database) {
+fn invalid_tokens_are_refused(database: Database) {
     Scene::new(database).changes_nothing(|scene| {
         let admin = || scene.customer.admin();
         let token = admin().token();
@@ -137,7 +137,7 @@ fn other_media_types_are_refused(database: Database) {
     scene.plan.admin.send(with_charset).expect(200);
 }
 
-fn other_formats_cannot_be_had(database: Database) {
+fn other_formats_are_not_acceptable(database: Database) {
     Scene::new(database).changes_nothing(|scene| {
         let plan = |accept: &str| {
             let request = Request::new("GET", scene.plan.path(""));
@@ -189,7 +189,7 @@ fn paths_work_with_and_without_their_slash(database: Database) {
     }
 }
 
-fn endless_queries_and_filters_are_answered(database: Database) {
+fn very_long_queries_and_filters_are_answered(database: Database) {
     Scene::new(database).changes_nothing(|scene| {
         let admin = scene.server.client(&scene.customer.admin());
         let listing = |query: &str| admin.get(&scene.plan.path(&format!("licenses/?{query}")));
@@ -207,7 +207,7 @@ fn endless_queries_and_filters_are_answered(database: Database) {
     });
 }
 
-fn a_body_is_read_only_where_the_caller_may(database: Database) {
+fn a_body_is_read_only_with_permission(database: Database) {
     Scene::new(database).changes_nothing(|scene| {
         let stranger = scene.server.client(&Person::new(5, "stranger@example.com", "stranger"));
         let broken =

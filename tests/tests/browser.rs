@@ -5,10 +5,10 @@ use serde_json::json;
 
 on_both_databases!(
     the_two_cookies_are_a_credential,
-    a_header_credential_is_never_outvoted_by_cookies,
+    a_header_credential_wins_over_cookies,
     cookies_without_a_csrf_token_change_nothing,
     an_application_with_a_csrf_token_may_change_things,
-    other_pages_may_not_even_with_a_token,
+    other_pages_are_refused_even_with_a_token,
     header_credentials_need_no_csrf_token,
     preflights_tell_allowed_applications_what_they_may_send,
 );
@@ -67,7 +67,7 @@ fn the_two_cookies_are_a_credential(database: Database) {
     assert_detail(get(&cookies(&scene.customer.learner(7, "amy"))), 403, "a learner");
 }
 
-fn a_header_credential_is_never_outvoted_by_cookies(database: Database) {
+fn a_header_credential_wins_over_cookies(database: Database) {
     let scene = scene(database);
     let cookies = cookies(&scene.customer.admin());
     let get = |authorization: &str| {
@@ -118,7 +118,7 @@ fn an_application_with_a_csrf_token_may_change_things(database: Database) {
     assert_eq!(scene.server.anonymous().send(again).expect(200)["csrfToken"], token.as_str());
 }
 
-fn other_pages_may_not_even_with_a_token(database: Database) {
+fn other_pages_are_refused_even_with_a_token(database: Database) {
     let scene = scene(database);
     let (token, cookie) = csrf_token(&scene);
     scene.changes_nothing(|scene| {

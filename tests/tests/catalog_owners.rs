@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 on_both_databases!(
     a_catalog_of_another_customer_is_refused_by_the_name_of_its_field,
-    a_catalog_service_that_is_away_keeps_a_catalog_from_changing_and_nothing_else,
+    without_the_catalog_service_only_catalogs_cannot_change,
 );
 
 const CATALOG: &str = "11111111-2222-4333-8444-555555555555";
@@ -82,7 +82,7 @@ fn a_catalog_of_another_customer_is_refused_by_the_name_of_its_field(database: D
     operator.post(provisioning, &another_plan).expect(201);
 }
 
-fn a_catalog_service_that_is_away_keeps_a_catalog_from_changing_and_nothing_else(database: Database) {
+fn without_the_catalog_service_only_catalogs_cannot_change(database: Database) {
     let plain = Server::start(database.url());
     let customer = Customer::new(&plain);
     let (agreement, plan) = paths(&customer);

@@ -9,14 +9,14 @@ use license_manager_tests::{
 use serde_json::{Value, json};
 
 on_both_databases!(
-    an_assignment_goes_out_within_a_second,
-    a_learner_s_way_is_told_in_its_order,
-    who_is_reminded_is_noted_when_the_mail_has_gone_out,
-    an_account_is_asked_for_where_the_token_does_not_say,
+    an_assignment_is_delivered_within_a_second,
+    the_events_of_a_learner_are_sent_in_order,
+    a_reminder_is_recorded_when_its_mail_was_sent,
+    an_account_is_looked_up_if_the_token_does_not_name_it,
     admins_are_told_that_few_licenses_are_left,
     a_bulk_enrollment_is_carried_out_and_its_results_can_be_downloaded,
-    a_worker_alone_delivers_what_a_server_promised,
-    what_cannot_be_delivered_is_parked_listed_tried_again_and_dropped,
+    a_worker_delivers_the_messages_of_a_server,
+    undeliverable_messages_are_dead_lettered_listed_retried_and_dropped,
     a_thousand_assignments_reach_everybody_through_failures_and_kills,
 );
 
@@ -59,7 +59,7 @@ fn invited(upstreams: &FakeUpstreams) -> BTreeSet<String> {
     mailed.map(|(_, address)| address).collect()
 }
 
-fn an_assignment_goes_out_within_a_second(database: Database) {
+fn an_assignment_is_delivered_within_a_second(database: Database) {
     let upstreams = FakeUpstreams::start();
     let server = start(&database, &upstreams, &[]);
     let customer = Customer::new(&server);
@@ -91,7 +91,7 @@ fn activate(server: &Server, person: &Person, key: &str) {
     server.client(person).send(Request::new("POST", &path)).expect(200);
 }
 
-fn a_learner_s_way_is_told_in_its_order(database: Database) {
+fn the_events_of_a_learner_are_sent_in_order(database: Database) {
     let upstreams = FakeUpstreams::start();
     let server = start(&database, &upstreams, &[]);
     let customer = Customer::new(&server);
@@ -122,7 +122,7 @@ fn last_remind_date(plan: &Plan) -> String {
     plan.licenses("assigned")[0]["last_remind_date"].as_str().expect("a moment").to_owned()
 }
 
-fn who_is_reminded_is_noted_when_the_mail_has_gone_out(database: Database) {
+fn a_reminder_is_recorded_when_its_mail_was_sent(database: Database) {
     let upstreams = FakeUpstreams::start();
     let server = start(&database, &upstreams, &[]);
     let customer = Customer::new(&server);
@@ -137,7 +137,7 @@ fn who_is_reminded_is_noted_when_the_mail_has_gone_out(database: Database) {
     assert_eq!(upstreams.mailed().last(), Some(&("reminder".to_owned(), amy)));
 }
 
-fn an_account_is_asked_for_where_the_token_does_not_say(database: Database) {
+fn an_account_is_looked_up_if_the_token_does_not_name_it(database: Database) {
     let upstreams = FakeUpstreams::start();
     let server = start(&database, &upstreams, &[]);
     let customer = Customer::new(&server);
@@ -203,7 +203,7 @@ fn a_bulk_enrollment_is_carried_out_and_its_results_can_be_downloaded(database: 
     assert!(upstreams.mailed().contains(&("bulk_enrollment_result".to_owned(), "ann@example.com".to_owned())));
 }
 
-fn a_worker_alone_delivers_what_a_server_promised(database: Database) {
+fn a_worker_delivers_the_messages_of_a_server(database: Database) {
     let upstreams = FakeUpstreams::start();
     let server = start(&database, &upstreams, &[("LM_WORKER__ENABLED", "false")]);
     let customer = Customer::new(&server);
@@ -224,7 +224,7 @@ fn a_worker_alone_delivers_what_a_server_promised(database: Database) {
     }
 }
 
-fn what_cannot_be_delivered_is_parked_listed_tried_again_and_dropped(database: Database) {
+fn undeliverable_messages_are_dead_lettered_listed_retried_and_dropped(database: Database) {
     let upstreams = FakeUpstreams::start();
     let server = start(&database, &upstreams, &[("LM_WORKER__RETRY_BASE_SECONDS", "0")]);
     let customer = Customer::new(&server);

@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 
 on_both_databases!(
     results_are_downloaded_from_the_bucket_without_a_token,
-    results_wait_for_a_bucket_that_is_away,
-    who_is_retired_leaves_the_bucket_too,
+    results_wait_until_the_bucket_works,
+    a_retired_person_is_removed_from_the_bucket,
 );
 
 /// How long to wait for something that takes a second or two on an idle machine.
@@ -68,7 +68,7 @@ fn results_are_downloaded_from_the_bucket_without_a_token(database: Database) {
     assert!(poll(PATIENCE, || mailed().then_some(())).is_some(), "whoever asked is mailed");
 }
 
-fn results_wait_for_a_bucket_that_is_away(database: Database) {
+fn results_wait_until_the_bucket_works(database: Database) {
     let (upstreams, bucket) = (FakeUpstreams::start(), FakeBucket::start());
     let mut server = start(&database, &upstreams, &bucket);
     let customer = Customer::new(&server);
@@ -87,7 +87,7 @@ fn results_wait_for_a_bucket_that_is_away(database: Database) {
     assert_eq!(upstreams.taken("/enroll_learners_in_courses/").len(), 1, "nobody is enrolled twice");
 }
 
-fn who_is_retired_leaves_the_bucket_too(database: Database) {
+fn a_retired_person_is_removed_from_the_bucket(database: Database) {
     let (upstreams, bucket) = (FakeUpstreams::start(), FakeBucket::start());
     let server = start(&database, &upstreams, &bucket);
     let customer = Customer::new(&server);

@@ -7,13 +7,13 @@ use license_manager_tests::{Database, PROVISIONING, Person, Request, Scene, on_b
 use serde_json::{Value, json};
 
 on_both_databases!(
-    a_license_tells_its_story,
-    plans_and_agreements_tell_theirs,
-    how_it_was_is_answered_for_any_moment,
+    a_license_has_a_history,
+    plans_and_agreements_have_a_history,
+    the_state_at_any_time_is_shown,
     history_is_for_those_who_administer_the_customer,
-    licenses_are_set_back_after_a_dry_run,
+    licenses_are_reverted_after_a_dry_run,
     a_revert_that_would_give_somebody_two_licenses_is_refused,
-    a_senseless_revert_is_refused,
+    an_invalid_revert_is_refused,
 );
 
 fn license_of(scene: &Scene, name: &str) -> String {
@@ -38,7 +38,7 @@ fn last_change(scene: &Scene, license: &str) -> String {
     history(scene, &format!("licenses/{license}"))[0]["history_date"].as_str().unwrap().to_owned()
 }
 
-fn a_license_tells_its_story(database: Database) {
+fn a_license_has_a_history(database: Database) {
     let scene = Scene::new(database);
     let amy = scene.customer.learner(7, "amy");
     let key = scene.plan.activation_key(amy.email());
@@ -63,7 +63,7 @@ fn a_license_tells_its_story(database: Database) {
     page("page=5&page_size=1").expect(404);
 }
 
-fn plans_and_agreements_tell_theirs(database: Database) {
+fn plans_and_agreements_have_a_history(database: Database) {
     let scene = Scene::new(database);
     let operator = scene.customer.operator();
     let edit = json!({ "title": "Another title", "change_reason": "delayed_payment" });
@@ -85,7 +85,7 @@ fn plans_and_agreements_tell_theirs(database: Database) {
     }
 }
 
-fn how_it_was_is_answered_for_any_moment(database: Database) {
+fn the_state_at_any_time_is_shown(database: Database) {
     let scene = Scene::new(database);
     let license = license_of(&scene, "amy");
     let assigned = last_change(&scene, &license);
@@ -122,7 +122,7 @@ fn history_is_for_those_who_administer_the_customer(database: Database) {
     }
 }
 
-fn licenses_are_set_back_after_a_dry_run(database: Database) {
+fn licenses_are_reverted_after_a_dry_run(database: Database) {
     let scene = Scene::new(database);
     let license = license_of(&scene, "amy");
     let good = last_change(&scene, &license);
@@ -165,7 +165,7 @@ fn a_revert_that_would_give_somebody_two_licenses_is_refused(database: Database)
     assert_eq!(scene.plan.counts(), before);
 }
 
-fn a_senseless_revert_is_refused(database: Database) {
+fn an_invalid_revert_is_refused(database: Database) {
     let scene = Scene::new(database);
     let (operator, path) = (scene.customer.operator(), scene.plan.path("revert/"));
     let stranger = uuid::Uuid::new_v4();

@@ -17,12 +17,12 @@ on_both_databases!(
     the_same_request_gets_the_first_answer_again,
     the_same_key_with_another_body_is_refused,
     keys_belong_to_a_user_and_an_operation,
-    many_at_once_are_done_once,
-    a_refusal_is_an_answer_too_but_not_of_a_stranger,
+    concurrent_requests_are_done_once,
+    a_refusal_is_stored_but_not_one_for_lack_of_permission,
     an_answer_without_a_body_is_given_again,
     answers_outlive_the_server,
-    a_client_that_hung_up_can_ask_again,
-    keys_that_are_none_are_refused,
+    a_client_that_disconnected_can_ask_again,
+    invalid_keys_are_refused,
 );
 
 fn new_key() -> String {
@@ -90,7 +90,7 @@ fn keys_belong_to_a_user_and_an_operation(database: Database) {
     assert!(!replayed(&read()) && !replayed(&read()));
 }
 
-fn many_at_once_are_done_once(database: Database) {
+fn concurrent_requests_are_done_once(database: Database) {
     let scene = Scene::new(database);
     let (key, operator) = (new_key(), scene.customer.operator());
     let path = format!("{PROVISIONING}/subscriptions/");
@@ -107,7 +107,7 @@ fn many_at_once_are_done_once(database: Database) {
     assert_eq!(operator.get(&list).expect(200)["count"], before + 1);
 }
 
-fn a_refusal_is_an_answer_too_but_not_of_a_stranger(database: Database) {
+fn a_refusal_is_stored_but_not_one_for_lack_of_permission(database: Database) {
     let scene = Scene::new(database);
     let key = new_key();
     let body = json!({ "user_emails": scene.customer.emails("learner", 5) });
@@ -151,7 +151,7 @@ fn answers_outlive_the_server(database: Database) {
     assert_eq!(again.expect(200), first);
 }
 
-fn a_client_that_hung_up_can_ask_again(database: Database) {
+fn a_client_that_disconnected_can_ask_again(database: Database) {
     let scene = Scene::new(database);
     let key = new_key();
     let body = json!({ "user_emails": [scene.customer.email("bob")] }).to_string();
@@ -173,7 +173,7 @@ fn a_client_that_hung_up_can_ask_again(database: Database) {
     assert_eq!(answer.expect(200)["num_successful_assignments"], 1);
 }
 
-fn keys_that_are_none_are_refused(database: Database) {
+fn invalid_keys_are_refused(database: Database) {
     Scene::new(database).changes_nothing(|scene| {
         for key in ["", "two words", &"x".repeat(256)] {
             assert_detail(assign(scene, key, "bob"), 400, key);

@@ -14,12 +14,12 @@ on_both_databases!(
     a_request_id_is_echoed_or_made,
     sigterm_finishes_what_is_in_flight,
     the_log_names_requests_but_no_people_and_no_secrets,
-    servers_that_start_at_once_share_one_fresh_database,
+    servers_that_start_together_share_a_new_database,
     a_new_database_can_be_asked_for_messages,
-    seeding_tells_what_there_is,
+    seeding_reports_what_exists,
     statements_may_take_as_long_as_they_like,
     ten_thousand_people_are_assigned_in_one_request,
-    memory_is_given_back_after_large_requests,
+    memory_is_returned_after_large_requests,
 );
 
 fn a_request_id_is_echoed_or_made(database: Database) {
@@ -120,7 +120,7 @@ fn the_log_names_requests_but_no_people_and_no_secrets(database: Database) {
     }
 }
 
-fn servers_that_start_at_once_share_one_fresh_database(database: Database) {
+fn servers_that_start_together_share_a_new_database(database: Database) {
     let servers = at_once(3, |_| Server::start(database.url()));
     for server in &servers {
         let customer = Customer::new(server);
@@ -139,7 +139,7 @@ fn a_new_database_can_be_asked_for_messages(database: Database) {
     assert_eq!((ran.code, ran.stdout.as_str()), (Some(0), "0 messages to be tried again\n"), "{}", ran.stderr);
 }
 
-fn seeding_tells_what_there_is(database: Database) {
+fn seeding_reports_what_exists(database: Database) {
     let seed = |arguments: &[&str]| {
         let ran = Ran::alone(database.url(), &[&["seed"], arguments].concat());
         assert!(ran.succeeded && ran.stdout.lines().count() == 1, "{ran:?}");
@@ -216,7 +216,7 @@ fn provision_across_a_crash(database: Database, licenses: u32) {
 }
 
 #[test]
-fn a_database_that_is_away_makes_the_service_unavailable_until_it_is_back() {
+fn the_service_is_unavailable_while_the_database_is_down() {
     let cluster = Cluster::new();
     let server = Server::start(&cluster.url());
     let customer = Customer::new(&server);
@@ -267,7 +267,7 @@ fn a_wrong_environment_variable_stops_the_start_and_is_named() {
 }
 
 #[test]
-fn a_upstream_described_by_halves_stops_the_start_and_is_named() {
+fn an_incomplete_upstream_stops_the_start_and_is_named() {
     let url = ("LM_SMTP__URL", "smtp://me:hunter2@mail");
     for (settings, word) in [
         (&[url][..], "smtp.from"),
@@ -295,7 +295,7 @@ fn a_wrong_configuration_file_stops_the_start_and_is_named() {
     assert_start_refused(&[], &["--config", "absent.toml"], "absent.toml");
 }
 
-fn memory_is_given_back_after_large_requests(database: Database) {
+fn memory_is_returned_after_large_requests(database: Database) {
     const MIB: u64 = 1024;
     // Deliveries would continue long after the requests.
     let server = Server::start_with(database.url(), &[("LM_WORKER__ENABLED", "false")]);

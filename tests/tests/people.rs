@@ -6,17 +6,17 @@ use license_manager_tests::{
 use serde_json::{Value, json};
 
 on_both_databases!(
-    a_reminder_waits_with_the_words_of_the_admin,
+    a_reminder_carries_the_words_of_the_admin,
     reminders_that_cannot_be_read_are_refused,
     staff_see_every_customer_s_licenses_of_a_person,
-    look_ups_are_for_staff_alone,
+    look_ups_are_for_staff_only,
     licenses_of_all_plans_are_listed_for_those_who_administer_them,
     one_license_is_read_by_those_who_administer_it,
     the_overview_s_paths_assign_and_revoke_by_the_same_rules,
     agreements_are_found_under_the_overview_s_name,
 );
 
-fn a_reminder_waits_with_the_words_of_the_admin(database: Database) {
+fn a_reminder_carries_the_words_of_the_admin(database: Database) {
     let server = Server::start_with(database.url(), &[("LM_WORKER__ENABLED", "false")]);
     let customer = Customer::new(&server);
     let plan = customer.plan(3);
@@ -105,7 +105,7 @@ fn staff_see_every_customer_s_licenses_of_a_person(database: Database) {
     assert_detail(of(&customers[0], "&page=2"), 404, "a page that is not there");
 }
 
-fn look_ups_are_for_staff_alone(database: Database) {
+fn look_ups_are_for_staff_only(database: Database) {
     let server = Server::start(database.url());
     let customer = Customer::new(&server);
     let amy = customer.email("amy");

@@ -11,15 +11,15 @@ use serde_json::{Value, json};
 on_both_databases!(
     a_renewal_is_processed_once_by_sixteen_at_once,
     a_renewal_is_scheduled_once_by_sixteen_at_once,
-    ten_thousand_licenses_are_carried_over_in_one_request,
+    ten_thousand_licenses_are_renewed_in_one_request,
     learners_come_and_go_while_their_plan_is_renewed,
     a_renewal_that_does_not_fit_is_refused_and_changes_nothing,
-    a_renewal_in_the_way_is_told,
+    a_conflicting_renewal_is_shown,
     a_processed_renewal_is_not_edited,
     renewals_are_listed_the_latest_first_and_filtered,
-    a_renewal_that_makes_no_sense_is_refused_field_by_field,
+    an_invalid_renewal_is_refused_field_by_field,
     only_provisioning_admins_see_renewals,
-    a_renewal_tells_its_story,
+    a_renewal_has_a_history,
 );
 
 const CLIENTS: usize = 16;
@@ -90,7 +90,7 @@ fn a_renewal_is_scheduled_once_by_sixteen_at_once(database: Database) {
     assert_eq!(ids.len(), 1, "{ids:?}");
 }
 
-fn ten_thousand_licenses_are_carried_over_in_one_request(database: Database) {
+fn ten_thousand_licenses_are_renewed_in_one_request(database: Database) {
     let server = Server::start(database.url());
     let customer = Customer::new(&server);
     let plan = customer.plan(10_000);
@@ -176,7 +176,7 @@ fn a_renewal_that_does_not_fit_is_refused_and_changes_nothing(database: Database
     assert_eq!(operator.get(&plans).expect(200)["count"], 3);
 }
 
-fn a_renewal_in_the_way_is_told(database: Database) {
+fn a_conflicting_renewal_is_shown(database: Database) {
     let server = Server::start(database.url());
     let customer = Customer::new(&server);
     let operator = customer.operator();
@@ -238,7 +238,7 @@ fn renewals_are_listed_the_latest_first_and_filtered(database: Database) {
     assert_detail(operator.get(&format!("{RENEWALS}?page=9")), 404, "a page that is not there");
 }
 
-fn a_renewal_that_makes_no_sense_is_refused_field_by_field(database: Database) {
+fn an_invalid_renewal_is_refused_field_by_field(database: Database) {
     let server = Server::start(database.url());
     let (customer, other_customer) = (Customer::new(&server), Customer::new(&server));
     let operator = customer.operator();
@@ -302,7 +302,7 @@ fn only_provisioning_admins_see_renewals(database: Database) {
     assert_eq!(customer.operator().get(&renewal).expect(200)["processed"], false);
 }
 
-fn a_renewal_tells_its_story(database: Database) {
+fn a_renewal_has_a_history(database: Database) {
     let server = Server::start(database.url());
     let customer = Customer::new(&server);
     let plan = customer.plan(3);

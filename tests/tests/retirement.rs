@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 on_both_databases!(
     nothing_of_a_retiree_is_left_in_the_database,
     an_unknown_user_name_is_not_found_and_licenses_are_cleaned_all_the_same,
-    who_has_no_lms_user_id_is_never_retired_by_it,
+    a_missing_lms_user_id_matches_nobody,
     requests_without_a_person_are_refused,
-    only_the_retirement_worker_may,
+    only_the_retirement_worker_may_retire,
     licenses_of_many_plans_are_retired_at_once,
 );
 
@@ -115,7 +115,7 @@ fn an_unknown_user_name_is_not_found_and_licenses_are_cleaned_all_the_same(datab
     assert_eq!(told, [""; 0]);
 }
 
-fn who_has_no_lms_user_id_is_never_retired_by_it(database: Database) {
+fn a_missing_lms_user_id_matches_nobody(database: Database) {
     let server = Server::start(database.url());
     let customer = Customer::new(&server);
     let plan = customer.plan(3);
@@ -147,7 +147,7 @@ fn requests_without_a_person_are_refused(database: Database) {
     }
 }
 
-fn only_the_retirement_worker_may(database: Database) {
+fn only_the_retirement_worker_may_retire(database: Database) {
     let server = Server::start(database.url());
     let customer = Customer::new(&server);
     let body = json!({ "lms_user_id": 7, "original_username": "amy" });

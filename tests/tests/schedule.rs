@@ -16,8 +16,8 @@ on_both_databases!(
     a_run_that_was_missed_is_caught_up_once,
     a_run_that_was_killed_is_taken_over,
     a_server_that_stops_leaves_the_rest_of_its_run_to_others,
-    what_fails_is_told,
-    nothing_runs_by_itself_unless_that_is_enabled,
+    a_failed_run_is_shown,
+    nothing_runs_on_schedule_unless_enabled,
     an_operation_can_be_switched_off,
     the_schedule_is_for_staff,
 );
@@ -235,7 +235,7 @@ fn a_server_that_stops_leaves_the_rest_of_its_run_to_others(database: Database) 
     assert_eq!(told, 650, "each once");
 }
 
-fn what_fails_is_told(database: Database) {
+fn a_failed_run_is_shown(database: Database) {
     // Nothing listens at this port, which no process may use.
     let server = start(&database, &[("LM_CATALOG__URL", "http://127.0.0.1:1")]);
     Customer::new(&server).plan(1);
@@ -249,7 +249,7 @@ fn what_fails_is_told(database: Database) {
     assert_eq!(metric(&server, "last_success_timestamp_seconds", "validate-num-catalog-queries"), None);
 }
 
-fn nothing_runs_by_itself_unless_that_is_enabled(database: Database) {
+fn nothing_runs_on_schedule_unless_enabled(database: Database) {
     let server = Server::start_with(database.url(), &[("LM_WORKER__ENABLED", "false")]);
     let body = schedule(&server);
     assert_eq!(body["enabled"], false);

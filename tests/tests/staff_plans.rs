@@ -13,14 +13,14 @@ use uuid::Uuid;
 
 on_both_databases!(
     freezing_deletes_the_unused_licenses_of_a_plan_that_permits_it,
-    provisioning_brings_a_plan_up_to_what_it_is_to_have,
-    provisioning_very_many_goes_on_after_the_answer,
+    provisioning_creates_the_missing_licenses,
+    provisioning_very_many_continues_after_the_answer,
     revoked_licenses_can_be_deleted,
     settings_are_read_and_changed,
     an_expiration_message_is_complete_and_harmless,
     one_plan_of_an_agreement_auto_applies,
-    an_agreement_takes_over_what_the_lms_says,
-    a_new_agreement_is_named_by_the_lms_where_it_says_no_name,
+    an_agreement_gets_its_names_from_the_lms,
+    a_new_agreement_without_a_name_gets_that_of_the_lms,
     an_agreement_is_not_synchronized_without_an_lms,
     staff_endpoints_are_for_provisioning_admins,
 );
@@ -61,7 +61,7 @@ fn freezing_deletes_the_unused_licenses_of_a_plan_that_permits_it(database: Data
     assert_eq!(act(&customer, &plan, "freeze/").expect(200)["num_licenses_deleted"], 0);
 }
 
-fn provisioning_brings_a_plan_up_to_what_it_is_to_have(database: Database) {
+fn provisioning_creates_the_missing_licenses(database: Database) {
     let server = Server::start(database.url());
     let customer = Customer::new(&server);
     let plan = customer.plan(3);
@@ -70,7 +70,7 @@ fn provisioning_brings_a_plan_up_to_what_it_is_to_have(database: Database) {
     assert_eq!(act(&customer, &Plan { uuid: customer.agreement.clone(), ..plan }, "provision/").status, 404);
 }
 
-fn provisioning_very_many_goes_on_after_the_answer(database: Database) {
+fn provisioning_very_many_continues_after_the_answer(database: Database) {
     let server = Server::start_with(database.url(), &[("LM_PROVISIONING__INLINE_LIMIT", "2")]);
     let customer = Customer::new(&server);
     let plan = customer.plan(5);
@@ -188,7 +188,7 @@ fn one_plan_of_an_agreement_auto_applies(database: Database) {
     assert_eq!((auto_applies(&one), auto_applies(&two)), (json!(false), json!(false)));
 }
 
-fn an_agreement_takes_over_what_the_lms_says(database: Database) {
+fn an_agreement_gets_its_names_from_the_lms(database: Database) {
     let server = Server::start_with(database.url(), &[("LM_LMS__URL", &FakeUpstreams::start().url())]);
     let customer = Customer::new(&server);
     let known = (json!(FakeUpstreams::slug(customer.enterprise)), json!(FakeUpstreams::name(customer.enterprise)));
@@ -209,7 +209,7 @@ fn an_agreement_takes_over_what_the_lms_says(database: Database) {
     assert!(refused["enterprise_customer_slug"].is_array(), "two customers would share a slug: {refused}");
 }
 
-fn a_new_agreement_is_named_by_the_lms_where_it_says_no_name(database: Database) {
+fn a_new_agreement_without_a_name_gets_that_of_the_lms(database: Database) {
     let upstreams = FakeUpstreams::start();
     let server = Server::start_with(database.url(), &[("LM_LMS__URL", &upstreams.url())]);
     let operator = Customer::new(&server).operator();

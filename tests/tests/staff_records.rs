@@ -9,14 +9,14 @@ use serde_json::{Value, json};
 
 on_both_databases!(
     a_license_is_corrected,
-    a_license_takes_no_steps_that_its_life_has_not,
-    what_a_license_cannot_be_is_refused,
+    impossible_transitions_of_a_license_are_refused,
+    an_invalid_correction_of_a_license_is_refused,
     products_are_kept,
     plan_types_are_kept,
-    a_role_lets_its_user_in_until_it_is_taken,
+    a_role_admits_its_user_until_it_is_removed,
     notifications_are_looked_up,
     license_events_are_looked_up,
-    everything_is_for_provisioning_admins_and_staff_alone,
+    everything_is_for_provisioning_admins_and_staff_only,
 );
 
 fn at(below: &str) -> String {
@@ -58,7 +58,7 @@ fn a_license_is_corrected(database: Database) {
     assert_eq!((counts.revoked, counts.unassigned), (1, 5), "it was replaced");
 }
 
-fn a_license_takes_no_steps_that_its_life_has_not(database: Database) {
+fn impossible_transitions_of_a_license_are_refused(database: Database) {
     let scene = Scene::new(database);
     let operator = scene.customer.operator();
     let (amys, free) = (license_of(&scene, "assigned"), license_of(&scene, "unassigned"));
@@ -71,7 +71,7 @@ fn a_license_takes_no_steps_that_its_life_has_not(database: Database) {
     }
 }
 
-fn what_a_license_cannot_be_is_refused(database: Database) {
+fn an_invalid_correction_of_a_license_is_refused(database: Database) {
     Scene::new(database).changes_nothing(|scene| {
         let operator = scene.customer.operator();
         let free = at(&format!("licenses/{}/", license_of(scene, "unassigned")));
@@ -143,7 +143,7 @@ fn plan_types_are_kept(database: Database) {
     operator.get(&at("plan-types/99/")).expect(404);
 }
 
-fn a_role_lets_its_user_in_until_it_is_taken(database: Database) {
+fn a_role_admits_its_user_until_it_is_removed(database: Database) {
     let scene = Scene::new(database);
     let (operator, path) = (scene.customer.operator(), at("role-assignments/"));
     let bob = scene.customer.person(8, "bob");
@@ -253,7 +253,7 @@ fn license_events_are_looked_up(database: Database) {
     assert_eq!(names(&found(&format!("license_uuid={}", licenses[0])), "event_name"), ["unlinked"]);
 }
 
-fn everything_is_for_provisioning_admins_and_staff_alone(database: Database) {
+fn everything_is_for_provisioning_admins_and_staff_only(database: Database) {
     let scene = Scene::new(database);
     let license = license_of(&scene, "assigned");
     let staff = scene.customer.person(5, "staff").claim("administrator", json!(true));

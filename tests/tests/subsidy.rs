@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 
 on_both_databases!(
     a_learner_with_several_plans_gets_the_first_that_covers_the_course,
-    a_catalog_that_is_away_or_not_configured_is_no_answer,
+    without_a_catalog_service_the_answer_is_503,
     subsidies_are_for_learners_of_the_customer,
-    an_enrollment_waits_until_it_is_carried_out,
+    an_enrollment_waits_until_it_is_done,
     an_enrollment_is_seen_by_admins_of_its_customer_only,
     an_enrollment_names_its_learners_or_a_plan_of_the_customer,
 );
@@ -58,7 +58,7 @@ fn a_learner_with_several_plans_gets_the_first_that_covers_the_course(database: 
     assert!(subsidy(&amy, &customer, &uncovered).expect(404).is_string());
 }
 
-fn a_catalog_that_is_away_or_not_configured_is_no_answer(database: Database) {
+fn without_a_catalog_service_the_answer_is_503(database: Database) {
     // A port that was just closed: nothing listens there.
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     for settings in [vec![], vec![("LM_CATALOG__URL", format!("http://{free}"))]] {
@@ -89,7 +89,7 @@ fn enrollment_path(customer: &Customer, more: &str) -> String {
     format!("/api/v1/bulk-license-enrollment/?enterprise_customer_uuid={}{more}", customer.enterprise)
 }
 
-fn an_enrollment_waits_until_it_is_carried_out(database: Database) {
+fn an_enrollment_waits_until_it_is_done(database: Database) {
     let server = Server::start(database.url());
     let customer = Customer::new(&server);
     let plan = customer.plan(1);

@@ -28,7 +28,7 @@ fn assert_throttled(answer: Answer) {
 }
 
 #[test]
-fn callers_without_a_credential_that_holds_are_counted_by_their_address() {
+fn callers_without_a_valid_credential_are_counted_by_address() {
     let database = Database::sqlite();
     let server = server(&database, &[]);
     for _ in 0..3 {

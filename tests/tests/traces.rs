@@ -12,10 +12,10 @@ use serde_json::json;
 on_both_databases!(
     a_request_its_deliveries_and_their_calls_are_one_trace,
     a_delivery_for_many_requests_is_linked_to_them,
-    what_a_delivery_promises_is_a_part_of_its_trace,
+    messages_of_a_delivery_belong_to_its_trace,
     without_a_collector_nothing_is_recorded,
-    a_collector_that_is_away_disturbs_nobody,
-    settings_of_traces_that_make_no_sense_stop_the_start,
+    an_unreachable_collector_disturbs_nothing,
+    invalid_trace_settings_stop_the_start,
 );
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -158,7 +158,7 @@ fn a_delivery_for_many_requests_is_linked_to_them(database: Database) {
     assert_eq!(upstreams.trace_parents("/pending-enterprise-learner/"), [Some(call.as_parent())]);
 }
 
-fn what_a_delivery_promises_is_a_part_of_its_trace(database: Database) {
+fn messages_of_a_delivery_belong_to_its_trace(database: Database) {
     let (upstreams, collector, bucket) = (FakeUpstreams::start(), FakeCollector::start(), FakeBucket::start());
     let settings = [settings(&upstreams, &collector.url()), bucket.settings()].concat();
     let mut server = start(&database, &settings);
@@ -210,7 +210,7 @@ fn without_a_collector_nothing_is_recorded(database: Database) {
     assert!(!server.log().contains(TRACE));
 }
 
-fn a_collector_that_is_away_disturbs_nobody(database: Database) {
+fn an_unreachable_collector_disturbs_nothing(database: Database) {
     const LOST: &str = "the collector does not take traces";
     let upstreams = FakeUpstreams::start();
     let port = free_port();
@@ -246,7 +246,7 @@ fn a_collector_that_is_away_disturbs_nobody(database: Database) {
     assert!(stopping.elapsed() < Duration::from_secs(30), "{:?}", stopping.elapsed());
 }
 
-fn settings_of_traces_that_make_no_sense_stop_the_start(database: Database) {
+fn invalid_trace_settings_stop_the_start(database: Database) {
     for (name, value, problem) in [
         ("LM_TELEMETRY__OTLP_ENDPOINT", "collector:4318", "is not an http or https address"),
         ("LM_TELEMETRY__OTLP_HEADERS", "api-key=hunter2", "telemetry.otlp_endpoint is not"),

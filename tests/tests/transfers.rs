@@ -8,13 +8,13 @@ use license_manager_tests::{
 use serde_json::{Value, json};
 
 on_both_databases!(
-    a_transfer_is_tried_out_run_and_undone,
+    a_transfer_is_run_after_a_dry_run_and_undone,
     a_transfer_is_run_once_by_sixteen_at_once,
-    every_license_moves_where_none_is_named,
+    every_license_moves_if_none_is_named,
     licenses_are_named_in_a_list_or_in_a_text,
     a_transfer_that_gives_somebody_two_licenses_is_refused_as_a_whole,
     learners_come_and_go_while_their_licenses_move,
-    an_order_that_makes_no_sense_is_refused_field_by_field,
+    an_invalid_transfer_is_refused_field_by_field,
     transfer_jobs_are_listed_the_latest_first_and_filtered,
     only_provisioning_admins_see_transfer_jobs,
 );
@@ -62,7 +62,7 @@ fn counts(assigned: u64, unassigned: u64) -> Counts {
     Counts { unassigned, assigned, activated: 0, revoked: 0, total: assigned + unassigned }
 }
 
-fn a_transfer_is_tried_out_run_and_undone(database: Database) {
+fn a_transfer_is_run_after_a_dry_run_and_undone(database: Database) {
     let server = Server::start(database.url());
     let customer = Customer::new(&server);
     let operator = customer.operator();
@@ -112,7 +112,7 @@ fn a_transfer_is_run_once_by_sixteen_at_once(database: Database) {
     assert_eq!((old.counts(), new.counts()), (counts(0, 0), counts(50, 1)));
 }
 
-fn every_license_moves_where_none_is_named(database: Database) {
+fn every_license_moves_if_none_is_named(database: Database) {
     let server = Server::start(database.url());
     let customer = Customer::new(&server);
     let operator = customer.operator();
@@ -214,7 +214,7 @@ fn learners_come_and_go_while_their_licenses_move(database: Database) {
     assert_eq!(new.assigned + new.revoked + old.revoked, 120);
 }
 
-fn an_order_that_makes_no_sense_is_refused_field_by_field(database: Database) {
+fn an_invalid_transfer_is_refused_field_by_field(database: Database) {
     let server = Server::start(database.url());
     let (customer, other_customer) = (Customer::new(&server), Customer::new(&server));
     let operator = customer.operator();

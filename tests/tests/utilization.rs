@@ -12,11 +12,11 @@ on_both_databases!(
     an_admin_sees_how_seats_are_used,
     each_report_comes_as_a_table,
     an_address_that_looks_like_a_formula_is_a_text,
-    a_span_of_days_can_be_asked_for,
+    a_period_can_be_requested,
     a_plan_that_has_not_started_has_no_days,
-    senseless_questions_are_refused,
+    invalid_periods_are_refused,
     activations_by_staff_count,
-    only_who_administers_the_customer_is_told,
+    only_admins_of_the_customer_see_reports,
 );
 
 /// A plan that started this many days ago.
@@ -149,7 +149,7 @@ fn an_address_that_looks_like_a_formula_is_a_text(database: Database) {
     assert_eq!(report(&plan, "")["idle"][0]["user_email"], "=cmd@example.com");
 }
 
-fn a_span_of_days_can_be_asked_for(database: Database) {
+fn a_period_can_be_requested(database: Database) {
     let server = Server::start(database.url());
     let (_, plan) = story(&server, &database);
     let whole = report(&plan, "");
@@ -175,7 +175,7 @@ fn a_plan_that_has_not_started_has_no_days(database: Database) {
     assert_eq!(lines(table(&plan, "")).len(), 1, "the head alone");
 }
 
-fn senseless_questions_are_refused(database: Database) {
+fn invalid_periods_are_refused(database: Database) {
     let scene = Scene::new(database);
     for (query, field) in [
         ("from=yesterday", "from"),
@@ -199,7 +199,7 @@ fn senseless_questions_are_refused(database: Database) {
     report(&scene.plan, "from=&to=&idle_limit=&report=");
 }
 
-fn only_who_administers_the_customer_is_told(database: Database) {
+fn only_admins_of_the_customer_see_reports(database: Database) {
     let scene = Scene::new(database);
     let stranger = Person::new(5, "eve@example.com", "eve").role(format!("enterprise_admin:{}", uuid::Uuid::new_v4()));
     let path = scene.plan.path("utilization/");

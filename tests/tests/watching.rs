@@ -10,13 +10,13 @@ use serde_json::json;
 
 on_both_databases!(
     requests_and_deliveries_are_counted,
-    messages_that_cannot_be_delivered_are_seen_to_wait_and_then_to_be_parked,
-    metrics_can_be_kept_to_those_who_have_the_token,
-    a_worker_is_watched_at_an_address_of_its_own,
+    undeliverable_messages_are_counted_as_waiting_and_then_as_dead_letters,
+    metrics_can_require_a_token,
+    a_worker_is_monitored_at_its_own_address,
     a_worker_that_stops_says_so_until_its_deliveries_are_done,
-    deliveries_to_webhooks_are_counted_and_seen_to_wait,
+    deliveries_to_webhooks_are_counted,
     a_service_whose_schema_is_out_of_date_is_not_ready,
-    a_service_whose_schema_is_newer_goes_on_and_says_so,
+    a_service_with_a_newer_schema_keeps_working_and_says_so,
 );
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -112,7 +112,7 @@ fn requests_and_deliveries_are_counted(database: Database) {
     }
 }
 
-fn messages_that_cannot_be_delivered_are_seen_to_wait_and_then_to_be_parked(database: Database) {
+fn undeliverable_messages_are_counted_as_waiting_and_then_as_dead_letters(database: Database) {
     let upstreams = FakeUpstreams::start();
     let mut settings = settings(&upstreams);
     settings.push(("LM_WORKER__ENABLED".to_owned(), "false".to_owned()));
@@ -130,7 +130,7 @@ fn messages_that_cannot_be_delivered_are_seen_to_wait_and_then_to_be_parked(data
     becomes(&server, r#"license_manager_outbox_oldest_due_seconds{lane="lms"}"#, |n| n == 0.0);
 }
 
-fn deliveries_to_webhooks_are_counted_and_seen_to_wait(database: Database) {
+fn deliveries_to_webhooks_are_counted(database: Database) {
     let (taking, refusing) = (WebhookEndpoint::start(), WebhookEndpoint::start());
     refusing.answer(410);
     let settings = [
@@ -160,7 +160,7 @@ fn deliveries_to_webhooks_are_counted_and_seen_to_wait(database: Database) {
     }
 }
 
-fn metrics_can_be_kept_to_those_who_have_the_token(database: Database) {
+fn metrics_can_require_a_token(database: Database) {
     let server = Server::start_with(database.url(), &[("LM_METRICS__TOKEN", "hunter2-hunter2")]);
     let asked = |authorization: Option<&str>| {
         let request = Request::new("GET", "/metrics");
@@ -181,7 +181,7 @@ fn metrics_can_be_kept_to_those_who_have_the_token(database: Database) {
     server.anonymous().get("/metrics").expect(404);
 }
 
-fn a_worker_is_watched_at_an_address_of_its_own(database: Database) {
+fn a_worker_is_monitored_at_its_own_address(database: Database) {
     let upstreams = FakeUpstreams::start();
     let mut settings = settings(&upstreams);
     let address = format!("127.0.0.1:{}", license_manager_tests::free_port());
@@ -254,7 +254,7 @@ fn a_service_whose_schema_is_out_of_date_is_not_ready(database: Database) {
     ready(&server).expect(200);
 }
 
-fn a_service_whose_schema_is_newer_goes_on_and_says_so(database: Database) {
+fn a_service_with_a_newer_schema_keeps_working_and_says_so(database: Database) {
     let mut server = Server::start(database.url());
     assert!(!server.command(&["migrate"]).stderr.contains("newer version"));
     database.execute("INSERT INTO __diesel_schema_migrations (version) VALUES ('29991231000001')");
@@ -327,7 +327,7 @@ fn a_service_on_sqlite_is_ready_while_its_file_is_there() {
 }
 
 #[test]
-fn a_service_that_waits_for_its_database_lives_but_is_not_ready() {
+fn a_service_that_waits_for_its_database_is_alive_but_not_ready() {
     let cluster = Cluster::new();
     let url = cluster.url();
     cluster.stop();

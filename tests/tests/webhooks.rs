@@ -8,14 +8,14 @@ use license_manager_tests::{
 use serde_json::{Value, json};
 
 on_both_databases!(
-    an_endpoint_is_told_signed_events_in_their_order,
-    an_endpoint_that_was_down_is_told_when_it_is_up_again,
-    a_slow_endpoint_holds_up_no_other,
-    an_endpoint_is_told_again_what_an_operator_wants,
-    an_endpoint_that_is_gone_is_switched_off,
+    an_endpoint_receives_signed_events_in_order,
+    an_endpoint_that_was_down_gets_its_events_later,
+    a_slow_endpoint_delays_no_other,
+    an_operator_can_replay_events,
+    an_endpoint_that_answers_410_is_switched_off,
     private_addresses_are_refused_unless_allowed,
-    a_private_address_is_not_reached_once_that_is_forbidden,
-    who_registers_webhooks_learns_what_was_wrong,
+    a_private_address_is_not_called_once_forbidden,
+    errors_in_webhook_registrations_are_explained,
 );
 
 /// How long to wait for something that takes a second or two on an idle machine.
@@ -52,7 +52,7 @@ fn events(told: &[Told]) -> Vec<&str> {
     told.iter().map(Told::event).collect()
 }
 
-fn an_endpoint_is_told_signed_events_in_their_order(database: Database) {
+fn an_endpoint_receives_signed_events_in_order(database: Database) {
     let (endpoint, of_revoked, of_others) =
         (WebhookEndpoint::start(), WebhookEndpoint::start(), WebhookEndpoint::start());
     let server = start(&database);
@@ -101,7 +101,7 @@ fn an_endpoint_is_told_signed_events_in_their_order(database: Database) {
     }
 }
 
-fn an_endpoint_that_was_down_is_told_when_it_is_up_again(database: Database) {
+fn an_endpoint_that_was_down_gets_its_events_later(database: Database) {
     let endpoint = WebhookEndpoint::start();
     endpoint.answer(500);
     let server = start(&database);
@@ -131,7 +131,7 @@ fn an_endpoint_that_was_down_is_told_when_it_is_up_again(database: Database) {
     assert_eq!(ids.len(), 4, "a try has the id of the one before");
 }
 
-fn a_slow_endpoint_holds_up_no_other(database: Database) {
+fn a_slow_endpoint_delays_no_other(database: Database) {
     let (slow, fast) = (WebhookEndpoint::start(), WebhookEndpoint::start());
     slow.answer(0);
     let server = start(&database);
@@ -149,7 +149,7 @@ fn a_slow_endpoint_holds_up_no_other(database: Database) {
     assert!(slow.told().len() <= 8, "one batch at a time, and eight of it at once");
 }
 
-fn an_endpoint_is_told_again_what_an_operator_wants(database: Database) {
+fn an_operator_can_replay_events(database: Database) {
     let endpoint = WebhookEndpoint::start();
     let server = start(&database);
     let customer = Customer::new(&server);
@@ -183,7 +183,7 @@ fn an_endpoint_is_told_again_what_an_operator_wants(database: Database) {
     plan.admin.get(&format!("{PROVISIONING}/webhooks/")).expect(403);
 }
 
-fn an_endpoint_that_is_gone_is_switched_off(database: Database) {
+fn an_endpoint_that_answers_410_is_switched_off(database: Database) {
     let endpoint = WebhookEndpoint::start();
     endpoint.answer(410);
     let server = start(&database);
@@ -221,7 +221,7 @@ fn private_addresses_are_refused_unless_allowed(database: Database) {
     operator.patch(&patch, &json!({ "url": "https://192.168.0.1/" })).expect(400);
 }
 
-fn a_private_address_is_not_reached_once_that_is_forbidden(database: Database) {
+fn a_private_address_is_not_called_once_forbidden(database: Database) {
     let endpoint = WebhookEndpoint::start();
     let server = start(&database);
     let customer = Customer::new(&server);
@@ -239,7 +239,7 @@ fn a_private_address_is_not_reached_once_that_is_forbidden(database: Database) {
     assert_eq!(endpoint.told().len(), 0);
 }
 
-fn who_registers_webhooks_learns_what_was_wrong(database: Database) {
+fn errors_in_webhook_registrations_are_explained(database: Database) {
     let server = Server::start(database.url());
     let operator = Customer::new(&server).operator();
     let path = format!("{PROVISIONING}/webhooks/");

@@ -81,7 +81,7 @@ fn a_fresh_file_is_made_and_migrated_once() {
 }
 
 #[test]
-fn servers_that_start_at_once_on_one_fresh_file_all_come_up() {
+fn servers_that_start_together_on_a_new_file_all_start() {
     for _ in 0..5 {
         let directory = TempDir::new().unwrap();
         let options = options(&directory.path().join("shared.db"));
@@ -115,7 +115,7 @@ fn every_migration_can_be_undone() {
 }
 
 #[test]
-fn a_file_that_cannot_be_used_is_named() {
+fn an_unusable_file_is_named_in_the_error() {
     let directory = TempDir::new().unwrap();
     let no_database = directory.path().join("text.db");
     std::fs::write(&no_database, "This is text, and has been from its first line to its last.".repeat(100)).unwrap();
@@ -272,7 +272,7 @@ fn an_expiration_message_has_a_history_of_its_own() {
 }
 
 #[test]
-fn errors_do_not_tell_values() {
+fn errors_hold_no_values() {
     let directory = TempDir::new().unwrap();
     let store = migrated(&directory);
     with_plans(&store);
@@ -361,7 +361,7 @@ fn the_number_of_statements_does_not_depend_on_the_number_of_rows() {
 }
 
 #[test]
-fn statements_are_told_without_their_values() {
+fn statements_are_observed_without_their_values() {
     let watched = Watched::new();
     with_plans(&watched.store);
     put(&watched.store, &[assigned(1, 1, "amy@example.com")]);
@@ -394,7 +394,7 @@ fn plans_of(watched: &Watched, work: impl FnOnce()) -> Vec<String> {
 }
 
 #[test]
-fn what_is_asked_often_is_answered_from_an_index() {
+fn frequent_queries_use_an_index() {
     let watched = Watched::new();
     let store = &watched.store;
     with_plans(store);

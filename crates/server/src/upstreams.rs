@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn one_address_makes_the_lms_everything_it_is() {
+    fn one_url_configures_all_clients_of_the_lms() {
         let upstreams = connected(&[LMS]).unwrap();
         assert!(upstreams.directory.is_some() && upstreams.accounts.is_some());
         assert!(upstreams.learner_registry.is_some() && upstreams.catalog.is_none());
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn owners_of_catalogs_are_asked_of_a_catalog_service() {
+    fn validating_catalogs_needs_a_catalog_service() {
         let validate = ("LM_CATALOG__VALIDATE", "true");
         assert!(connected(&[validate, CATALOG]).is_ok());
         assert!(refusal(&[validate]).contains("catalog.url"));

@@ -21,8 +21,8 @@ use uuid::Uuid;
 on_both_databases!(
     delivering_one_message_and_fifty,
     delivering_one_message_and_fifty_that_fail,
-    asking_what_is_due_of_one_message_and_a_thousand,
-    telling_webhooks_of_one_event_and_twenty,
+    finding_due_queues_among_one_message_and_a_thousand,
+    delivering_one_event_and_twenty_to_webhooks,
     assigning_with_and_without_webhooks,
 );
 
@@ -161,7 +161,7 @@ fn delivering_one_message_and_fifty_that_fail(database: Database) {
     });
 }
 
-fn asking_what_is_due_of_one_message_and_a_thousand(database: Database) {
+fn finding_due_queues_among_one_message_and_a_thousand(database: Database) {
     let service = Service::new(database);
     let deliveries = service.deliveries(service.manager.clone());
     for number in [1, 1_000] {
@@ -181,7 +181,7 @@ fn register(service: &Service, number: usize) {
     }
 }
 
-fn telling_webhooks_of_one_event_and_twenty(database: Database) {
+fn delivering_one_event_and_twenty_to_webhooks(database: Database) {
     let service = Service::new(database);
     let deliveries = service.deliveries(service.manager.clone());
     register(&service, 1);

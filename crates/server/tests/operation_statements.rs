@@ -16,11 +16,11 @@ use license_manager_tests::{Database, on_both_databases};
 use uuid::Uuid;
 
 on_both_databases!(
-    carrying_out_the_end_of_one_license_and_a_hundred,
+    expiring_one_license_and_a_hundred,
     unlinking_one_learner_and_a_hundred,
     retiring_one_old_license_and_a_thousand,
     forgetting_one_deleted_license_and_a_thousand,
-    telling_of_one_license_and_a_thousand,
+    sending_events_of_one_license_and_a_thousand,
 );
 
 const CUSTOMER: CustomerId = CustomerId(Uuid::from_u128(0x4000_8000_0000_0000_0001));
@@ -120,7 +120,7 @@ fn block_on<T>(work: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(work)
 }
 
-fn carrying_out_the_end_of_one_license_and_a_hundred(database: Database) {
+fn expiring_one_license_and_a_hundred(database: Database) {
     let watched = Watched::new(database);
     let expire = |learners: usize| {
         let plan = watched.plan(learners, 1);
@@ -188,7 +188,7 @@ fn forgetting_one_deleted_license_and_a_thousand(database: Database) {
     assert_as_many(&forget(1), &forget(1_000));
 }
 
-fn telling_of_one_license_and_a_thousand(database: Database) {
+fn sending_events_of_one_license_and_a_thousand(database: Database) {
     let watched = Watched::new(database);
     let tell = |learners: usize| {
         watched.plan(learners, 1);

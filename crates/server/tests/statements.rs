@@ -36,8 +36,8 @@ on_both_databases!(
     listing_ten_licenses_of_many_plans_and_five_hundred,
     retiring_a_person_with_one_license_and_with_fifty,
     looking_up_a_person_with_one_license_and_with_fifty,
-    setting_back_one_license_and_five_hundred,
-    telling_one_change_and_twenty,
+    reverting_one_license_and_five_hundred,
+    showing_one_change_and_twenty,
     freezing_ten_licenses_and_five_thousand,
     deleting_one_revoked_license_and_five_hundred,
     choosing_among_two_plans_and_fifty_the_one_that_auto_applies,
@@ -330,7 +330,7 @@ fn looking_up_a_person_with_one_license_and_with_fifty(database: Database) {
     });
 }
 
-fn setting_back_one_license_and_five_hundred(database: Database) {
+fn reverting_one_license_and_five_hundred(database: Database) {
     run(async {
         let service = Service::new(database).await;
         let plan = service.plan("plan", 600);
@@ -348,7 +348,7 @@ fn setting_back_one_license_and_five_hundred(database: Database) {
     });
 }
 
-fn telling_one_change_and_twenty(database: Database) {
+fn showing_one_change_and_twenty(database: Database) {
     run(async {
         let service = Service::new(database).await;
         let plan = service.plan("plan", 1);

@@ -51,7 +51,7 @@ fn count(database: &Database, table: &str) -> usize {
 }
 
 #[test]
-fn everything_is_there_afterwards_and_goes_on() {
+fn everything_is_copied_and_the_service_continues() {
     let (sqlite, postgres, endpoint) = (Database::sqlite(), Database::postgres(), WebhookEndpoint::start());
     let mut server = Server::start_with(sqlite.url(), &QUIET);
     let scene = Scene::new(&server, &sqlite, &endpoint.url());
@@ -167,7 +167,7 @@ fn a_database_that_is_not_empty_is_refused() {
 }
 
 #[test]
-fn arguments_that_make_no_sense_are_refused_in_one_line() {
+fn invalid_arguments_are_refused_in_one_line() {
     let (sqlite, postgres) = (Database::sqlite(), Database::postgres());
     let server = Server::start_with(sqlite.url(), &QUIET);
     let (from, to) = (sqlite.url(), postgres.url());
@@ -200,7 +200,7 @@ fn arguments_that_make_no_sense_are_refused_in_one_line() {
 }
 
 #[test]
-fn what_fails_leaves_nothing_behind() {
+fn a_failed_copy_leaves_nothing_behind() {
     let (sqlite, postgres) = (Database::sqlite(), Database::postgres());
     let server = Server::start_with(sqlite.url(), &QUIET);
     Customer::new(&server).plan(3);
@@ -217,7 +217,7 @@ fn what_fails_leaves_nothing_behind() {
 }
 
 #[test]
-fn a_server_that_goes_on_meanwhile_stays_behind_and_tears_nothing() {
+fn changes_during_the_copy_are_not_copied_in_part() {
     let (sqlite, postgres) = (Database::sqlite(), Database::postgres());
     let server = Server::start_with(sqlite.url(), &QUIET);
     let customer = Customer::new(&server);

@@ -11,7 +11,7 @@ on_both_databases!(
     development_data_is_made_once,
     a_devstack_customer_gets_a_plan_of_each_size_once,
     data_is_manufactured_once_by_two_runs,
-    manufacturing_that_was_ended_is_finished_by_the_next_run,
+    interrupted_manufacturing_is_finished_by_the_next_run,
 );
 
 /// Runs a command that creates data: a dry run, which creates nothing and reports the same, then twice; the second run
@@ -95,7 +95,7 @@ fn data_is_manufactured_once_by_two_runs(database: Database) {
     }
 }
 
-fn manufacturing_that_was_ended_is_finished_by_the_next_run(database: Database) {
+fn interrupted_manufacturing_is_finished_by_the_next_run(database: Database) {
     let upstreams = FakeUpstreams::start();
     let server = start(&database, &upstreams, &QUIET);
     let size = ["--customers", "5", "--plans", "10", "--licenses", "400"];

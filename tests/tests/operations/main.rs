@@ -14,19 +14,19 @@ use license_manager_tests::{
 use serde_json::{Value, json};
 
 on_both_databases!(
-    the_end_of_a_plan_is_carried_out_once_by_two_runs,
+    an_expired_plan_is_processed_once_by_two_runs,
     a_run_that_was_killed_is_finished_by_the_next,
-    a_run_that_is_told_to_stop_finishes_its_batch_and_says_so,
+    a_stopped_run_finishes_its_batch_and_says_so,
     learners_are_unlinked_after_their_enrollments_ended,
     two_runs_process_a_renewal_once,
     old_licenses_are_retired_once_by_two_runs,
     a_plan_grows_once,
-    admins_are_told_of_a_plan_s_use_once,
-    licenses_are_told_of_180_days_after_their_activation_once,
+    admins_are_mailed_a_plan_s_utilization_once,
+    an_event_is_sent_once_180_days_after_an_activation,
     catalog_queries_are_counted,
-    every_command_runs_where_mails_go_out_by_a_mail_server,
-    what_is_done_by_hand_is_told_first,
-    arguments_that_make_no_sense_are_refused_in_one_line,
+    every_command_runs_with_a_mail_server,
+    manual_operations_are_shown_first,
+    invalid_arguments_are_refused_in_one_line,
 );
 
 const EXPIRATION: &str = "/bulk_licensed_enrollments_expiration/";
@@ -104,7 +104,7 @@ fn is_processed(database: &Database, plan: &Plan) -> bool {
     count(database, &query) == 1
 }
 
-fn the_end_of_a_plan_is_carried_out_once_by_two_runs(database: Database) {
+fn an_expired_plan_is_processed_once_by_two_runs(database: Database) {
     let upstreams = FakeUpstreams::start();
     let server = start(&database, &upstreams, &QUIET);
     let customer = Customer::new(&server);
@@ -152,7 +152,7 @@ fn a_run_that_was_killed_is_finished_by_the_next(database: Database) {
     assert!(is_processed(&database, &plan));
 }
 
-fn a_run_that_is_told_to_stop_finishes_its_batch_and_says_so(database: Database) {
+fn a_stopped_run_finishes_its_batch_and_says_so(database: Database) {
     let upstreams = FakeUpstreams::start();
     let server = start(&database, &upstreams, &QUIET);
     let customer = Customer::new(&server);
@@ -281,7 +281,7 @@ fn a_plan_grows_once(database: Database) {
     assert_eq!(plan.counts().total, 25);
 }
 
-fn admins_are_told_of_a_plan_s_use_once(database: Database) {
+fn admins_are_mailed_a_plan_s_utilization_once(database: Database) {
     let upstreams = FakeUpstreams::start();
     upstreams.add_admin(1, 11, "ann@example.com");
     upstreams.add_admin(2, 12, "kim@example.com");
@@ -308,7 +308,7 @@ fn admins_are_told_of_a_plan_s_use_once(database: Database) {
     assert_eq!(mailed(), ["ann@example.com", "kim@example.com"]);
 }
 
-fn licenses_are_told_of_180_days_after_their_activation_once(database: Database) {
+fn an_event_is_sent_once_180_days_after_an_activation(database: Database) {
     let upstreams = FakeUpstreams::start();
     let server = start(&database, &upstreams, &QUIET);
     let customer = Customer::new(&server);
@@ -332,7 +332,7 @@ fn licenses_are_told_of_180_days_after_their_activation_once(database: Database)
     assert_eq!(trigger()["counts"]["licenses"], 0);
 }
 
-fn every_command_runs_where_mails_go_out_by_a_mail_server(database: Database) {
+fn every_command_runs_with_a_mail_server(database: Database) {
     // Nothing listens at this port, and nothing is sent.
     let mails = [("LM_SMTP__URL", "smtp://127.0.0.1:1"), ("LM_SMTP__FROM", "no-reply@example.com"), QUIET[0]];
     let server = Server::start_with(database.url(), &mails);
@@ -356,7 +356,7 @@ fn catalog_queries_are_counted(database: Database) {
     assert_eq!(told["errors"].as_array().map(Vec::len), Some(1), "{told}");
 }
 
-fn what_is_done_by_hand_is_told_first(database: Database) {
+fn manual_operations_are_shown_first(database: Database) {
     let upstreams = FakeUpstreams::start();
     let server = start(&database, &upstreams, &QUIET);
     let customer = Customer::new(&server);
@@ -386,7 +386,7 @@ fn what_is_done_by_hand_is_told_first(database: Database) {
     assert_eq!(history["changes"][0]["changes"]["subscription_plan_uuid"]["to"], json!(to.uuid));
 }
 
-fn arguments_that_make_no_sense_are_refused_in_one_line(database: Database) {
+fn invalid_arguments_are_refused_in_one_line(database: Database) {
     let upstreams = FakeUpstreams::start();
     let server = start(&database, &upstreams, &QUIET);
     let nobody = "00000000-0000-4000-8000-000000000001";

@@ -177,7 +177,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_travel_together_up_to_a_size_and_a_larger_one_alone() {
+    fn rows_are_batched_up_to_a_size_and_a_larger_row_is_alone() {
         let row = |length: usize| Ok(format!("\"{}\"", "x".repeat(length)));
         let lengths = [10, 20, BATCH_BYTES - 60, 30, 2 * BATCH_BYTES, 5, 6];
         let mut batches = Vec::new();

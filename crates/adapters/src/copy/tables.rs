@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_one_side_has_is_refused_by_its_name() {
+    fn what_only_one_side_has_is_named_in_the_error() {
         let refusal = |sqlite: Vec<Declared>, postgres: Vec<Declared>| {
             of_both(sqlite, postgres, &[]).expect_err("it is refused").to_string()
         };

@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_private_is_shown_of_an_address() {
+    fn recorded_urls_hold_nothing_private() {
         let url =
             Url::parse("https://user:hunter2@lms.example.com:8443/api/accounts?email=amy@example.com#top").unwrap();
         assert_eq!(address(&url, Shown::Path), "https://lms.example.com:8443/api/accounts");

@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn private_addresses_of_a_name_are_left_out() {
+    async fn private_addresses_of_a_name_are_dropped() {
         let mixed = ["10.0.0.1", "1.1.1.1", "::1", "2606:4700::1"];
         assert_eq!(resolved(&mixed, false).await.unwrap(), ["1.1.1.1", "2606:4700::1"]);
         assert_eq!(resolved(&mixed, true).await.unwrap(), mixed);
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_name_that_leads_inside_is_not_posted_to() {
+    async fn a_name_with_only_private_addresses_is_not_called() {
         let clock = Arc::new(FixedClock::new(DateTime::UNIX_EPOCH));
         let (secret, id) = (WebhookSecret::of_key(&[7; 32]), MessageId(Uuid::from_u128(1)));
         let url = "https://hooks.example.com:9/";

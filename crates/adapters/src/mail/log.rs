@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn the_log_shows_what_would_be_sent_and_names_nobody() {
+    fn the_log_shows_the_mail_without_personal_data() {
         assert_eq!(
             entry(MailKind::Assignment, every_property()),
             "mail (assignment) for somebody at example.com, not sent\n    \
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn no_text_passes_for_a_line_of_the_log() {
+    fn no_line_of_a_mail_looks_like_a_log_line() {
         let mut properties = every_property();
         properties.insert("enterprise_customer_name".to_owned(), "Acme\n2026-11-22T00:00:00Z ERROR forged".into());
         let entry = entry(MailKind::Assignment, properties);

@@ -207,7 +207,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_mail_without_properties_has_no_holes() {
+    fn a_mail_without_properties_has_no_gaps() {
         let nothing = Map::new();
         let assignment = words(MailKind::Assignment, &nothing);
         assert_eq!(assignment.subject, "Activate your license from your organization");
@@ -220,7 +220,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn what_people_wrote_is_escaped_in_html_and_kept_in_text() {
+    fn user_input_is_escaped_in_html_and_unchanged_in_text() {
         let hostile = "<script>alert(1)</script> & \"more\"";
         let mut properties = every_property();
         for value in properties.values_mut().filter(|value| value.is_string()) {
@@ -237,7 +237,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn mails_use_no_property_that_nobody_provides() {
+    fn templates_use_only_known_properties() {
         let templates = Templates::new().unwrap();
         let known: BTreeSet<_> = every_property().into_iter().map(|(name, _)| name).collect();
         let made_here = ["customer", "plan", "layout", "parts"].map(str::to_owned);

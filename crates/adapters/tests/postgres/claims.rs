@@ -45,7 +45,7 @@ fn sixteen_claims_at_once_take_every_license_once() {
 }
 
 #[test]
-fn a_claim_passes_by_what_others_hold() {
+fn a_claim_skips_licenses_locked_by_others() {
     let (store, _database) = postgres_store();
     provision(&store, 10);
     let outcome = store.write(|holder| {
@@ -121,7 +121,7 @@ fn another_plan(store: &PostgresStore) -> PlanId {
 }
 
 #[test]
-fn who_waits_for_a_license_finds_it_in_the_plan_it_was_moved_to() {
+fn waiting_for_a_license_finds_it_in_the_plan_it_was_moved_to() {
     let (store, database) = postgres_store();
     provision(&store, 1);
     let license = store.write(|unit| hand_out(unit, 0..1)).unwrap().remove(0);
@@ -133,7 +133,7 @@ fn who_waits_for_a_license_finds_it_in_the_plan_it_was_moved_to() {
 }
 
 #[test]
-fn who_waits_for_a_plan_finds_it_with_the_product_it_was_given() {
+fn waiting_for_a_plan_finds_it_with_its_new_product() {
     let (store, database) = postgres_store();
     provision(&store, 1);
     let given = format!("UPDATE subscription_plan SET product_id = 2 WHERE uuid = '{PLAN}'");
@@ -142,7 +142,7 @@ fn who_waits_for_a_plan_finds_it_with_the_product_it_was_given() {
 }
 
 #[test]
-fn a_job_is_left_alone_while_somebody_holds_its_plan() {
+fn a_job_is_not_claimed_while_its_plan_is_locked() {
     let (store, _database) = postgres_store();
     provision(&store, 1);
     let job = Job { plan: PLAN, kind: JobKind::Provision, requested_by: None, requested_at: now() };
@@ -170,7 +170,7 @@ fn wait_for_a_blocked_session(database: &PostgresDatabase) {
 }
 
 #[test]
-fn a_claim_waits_for_licenses_that_come_back() {
+fn a_claim_waits_for_licenses_whose_lock_is_rolled_back() {
     assert_eq!(claim_beside_a_holder(|_| Err(Error::NotFound(Entity::Plan))), 5);
 }
 
@@ -227,7 +227,7 @@ fn a_second_live_license_is_a_conflict_when_repeating_does_not_help() {
 }
 
 #[test]
-fn transactions_that_lock_each_other_out_both_succeed() {
+fn deadlocked_transactions_both_succeed() {
     let (store, _database) = postgres_store();
     provision(&store, 2);
     store.write(|unit| hand_out(unit, 0..2)).unwrap();

@@ -12,7 +12,7 @@ use crate::support::{PostgresDatabase, postgres_store};
 use crate::{Number, PLAN, hand_out, number, provision};
 
 #[test]
-fn servers_that_start_at_once_migrate_once() {
+fn servers_that_start_together_migrate_once() {
     let database = PostgresDatabase::create();
     let stores = [database.store(|_| {}), database.store(|_| {})];
     assert!(!stores[0].pending_migrations().unwrap().is_empty());
@@ -32,7 +32,7 @@ fn servers_that_start_at_once_migrate_once() {
 }
 
 #[test]
-fn whoever_asks_for_migrations_that_have_to_run_only_reads() {
+fn asking_for_pending_migrations_only_reads() {
     let database = PostgresDatabase::create();
     let tables = || {
         let tables = diesel::sql_query("SELECT count(*) AS number FROM pg_tables WHERE schemaname = 'public'");
@@ -78,7 +78,7 @@ fn kill_connections(database: &PostgresDatabase) {
 }
 
 #[test]
-fn when_all_connections_died_one_caller_is_told_and_the_next_are_served() {
+fn after_all_connections_were_lost_one_caller_fails_and_the_next_succeed() {
     let database = PostgresDatabase::create();
     let store = database.migrated_store(|options| options.pool_size = 4);
     let all_in_use = Barrier::new(4);
@@ -134,7 +134,7 @@ fn a_connection_that_dies_within_a_unit_of_work_leaves_nothing_behind() {
 }
 
 #[test]
-fn a_store_can_be_made_while_the_database_is_away() {
+fn a_store_can_be_created_while_the_database_is_down() {
     // A port that was just closed: nothing listens there.
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let mut options = PostgresOptions::new(format!("postgres://nobody@127.0.0.1:{port}/nowhere"));
@@ -145,7 +145,7 @@ fn a_store_can_be_made_while_the_database_is_away() {
 }
 
 #[test]
-fn options_out_of_their_limits_are_refused() {
+fn options_outside_their_limits_are_refused() {
     let no_connections = PostgresOptions { pool_size: 0, ..PostgresOptions::new("postgres://localhost/x") };
     let no_time = PostgresOptions { connect_timeout: Duration::ZERO, ..PostgresOptions::new("postgres://localhost/x") };
     for options in [no_connections, no_time, PostgresOptions::new("mysql://localhost/x")] {
@@ -154,7 +154,7 @@ fn options_out_of_their_limits_are_refused() {
 }
 
 #[test]
-fn a_statement_that_takes_too_long_makes_the_caller_come_back_later() {
+fn a_statement_timeout_makes_the_database_unavailable() {
     let database = PostgresDatabase::create();
     let store = database.migrated_store(|options| options.statement_timeout = Duration::from_millis(100));
     provision(&store, 1);
@@ -182,7 +182,7 @@ fn connections_can_be_encrypted() {
 }
 
 #[test]
-fn every_session_says_who_it_is() {
+fn every_session_has_an_application_name() {
     let database = PostgresDatabase::create();
     let store = database.migrated_store(|options| options.application_name = "it's a test".to_owned());
     store.ping().unwrap();

@@ -105,7 +105,7 @@ fn what_only_one_database_has_is_refused() {
 }
 
 #[test]
-fn a_table_that_both_have_is_copied_in_its_turn() {
+fn a_new_table_of_both_databases_is_copied_in_order() {
     let (file, (target, database)) = (File::new(), support::postgres_store());
     file.execute(
         "CREATE TABLE a_child (id INTEGER PRIMARY KEY, parent TEXT NOT NULL, sibling INTEGER, day INTEGER, bytes BLOB) STRICT;
@@ -124,7 +124,7 @@ fn a_table_that_both_have_is_copied_in_its_turn() {
 }
 
 #[test]
-fn who_stops_it_finds_nothing_copied() {
+fn a_stopped_copy_copies_nothing() {
     let (file, (target, database)) = (File::new(), support::postgres_store());
     let seed = |unit: &mut dyn UnitOfWork| unit.products().seed(&seeded_products(), &change());
     file.store.write(|unit| seed(unit)).unwrap();
@@ -136,7 +136,7 @@ fn who_stops_it_finds_nothing_copied() {
 }
 
 #[test]
-fn rows_of_any_size_come_over() {
+fn rows_of_any_size_are_copied() {
     let (file, (target, database)) = (File::new(), support::postgres_store());
     file.execute(
         "WITH RECURSIVE numbers (number) AS (SELECT 1 UNION ALL SELECT number + 1 FROM numbers WHERE number < 30000)

@@ -71,7 +71,7 @@ fn claim_carried_out(analyzed: bool, plans: &str) -> String {
 }
 
 #[test]
-fn a_claim_among_a_hundred_thousand_messages_reads_those_that_are_due() {
+fn a_claim_from_a_hundred_thousand_messages_reads_only_due_ones() {
     for (analyzed, plans) in [(true, "force_generic_plan"), (true, "force_custom_plan"), (false, "force_generic_plan")]
     {
         let plan = claim_carried_out(analyzed, plans);

@@ -60,7 +60,7 @@ fn assert_looks_up_each_address(plan: &str) {
 }
 
 #[test]
-fn holders_are_looked_up_by_address_whatever_the_statistics_say() {
+fn holders_are_found_by_an_index_with_and_without_statistics() {
     for analyzed in [false, true] {
         let plan = query_plan(analyzed, &["uuid", "text[]"], |store| {
             assert_eq!(store.read(|unit| unit.licenses().live_emails(PLAN, &[email(7)])), Ok(vec![email(7)]));
@@ -75,7 +75,7 @@ fn holders_are_looked_up_by_address_whatever_the_statistics_say() {
 }
 
 #[test]
-fn a_person_is_found_by_address_and_id_whatever_the_statistics_say() {
+fn a_person_is_found_by_indexes_with_and_without_statistics() {
     for analyzed in [false, true] {
         let plan = query_plan(analyzed, &["text", "bigint"], |store| {
             let person = Person { email: email(7), lms_user_id: Some(LmsUserId(7)) };
@@ -107,7 +107,7 @@ fn a_page_in_the_usual_order_is_read_from_the_index() {
 }
 
 #[test]
-fn a_stream_of_what_was_handed_out_reads_each_license_once() {
+fn a_stream_of_assigned_licenses_reads_each_once() {
     let plan = query_plan(true, &["uuid", "uuid", "bigint"], |store| {
         assert_eq!(store.read(|unit| unit.licenses().handed_out_after(PLAN, None, 10)).unwrap().len(), 10);
     });
@@ -115,7 +115,7 @@ fn a_stream_of_what_was_handed_out_reads_each_license_once() {
 }
 
 #[test]
-fn deleted_licenses_are_looked_up_apart_from_the_rest_of_the_history() {
+fn deleted_licenses_are_found_by_an_index() {
     for analyzed in [false, true] {
         let plan = query_plan(analyzed, &["timestamptz", "bigint"], |store| {
             let due = store.write(|unit| unit.purge().lock_deleted(chrono::Utc::now(), 10)).unwrap();

@@ -16,7 +16,7 @@ use crate::support::{PostgresDatabase, postgres_store};
 use crate::{AGREEMENT, CUSTOMER, PLAN, change, email, hand_out, license_ids, now, number, plan, provision};
 
 #[test]
-fn work_that_hides_a_failed_statement_is_not_taken_for_done() {
+fn work_that_hides_a_failed_statement_fails() {
     let (store, database) = postgres_store();
     provision(&store, 2);
     let outcome = store.write(|unit| {
@@ -29,7 +29,7 @@ fn work_that_hides_a_failed_statement_is_not_taken_for_done() {
 }
 
 #[test]
-fn work_decides_anew_when_what_it_refers_to_is_deleted_in_between() {
+fn work_runs_again_when_a_referenced_row_was_deleted() {
     let (store, database) = postgres_store();
     provision(&store, 2);
     let [license, next] = store.write(|unit| hand_out(unit, 0..2)).unwrap().try_into().unwrap();
@@ -172,7 +172,7 @@ fn an_empty_slice_costs_no_statement() {
 }
 
 #[test]
-fn errors_tell_nothing_about_people() {
+fn errors_hold_no_personal_data() {
     let (store, database) = postgres_store();
     provision(&store, 2);
     store.write(|unit| hand_out(unit, 0..1)).unwrap();
@@ -196,7 +196,7 @@ fn errors_tell_nothing_about_people() {
 }
 
 #[test]
-fn a_license_whose_columns_spell_no_state_is_named() {
+fn a_license_with_invalid_columns_is_named_in_the_error() {
     let (store, database) = postgres_store();
     provision(&store, 1);
     database.execute("ALTER TABLE license DROP CONSTRAINT license_state; UPDATE license SET status = 'assigned'");
@@ -206,7 +206,7 @@ fn a_license_whose_columns_spell_no_state_is_named() {
 }
 
 #[test]
-fn history_has_the_columns_of_the_table_it_tells_of() {
+fn history_has_the_columns_of_its_table() {
     let (_store, database) = postgres_store();
     #[derive(QueryableByName)]
     struct Table {

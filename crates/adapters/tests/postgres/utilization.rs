@@ -31,7 +31,7 @@ fn counted(connection: &mut PgConnection) -> Vec<String> {
 }
 
 #[test]
-fn a_history_that_is_there_already_is_counted_alike() {
+fn existing_history_is_counted_like_new_history() {
     let (store, database) = postgres_store();
     provision(&store, 12);
     let other = SubscriptionPlan { id: PlanId(Uuid::from_u128(0xF)), title: "Other".to_owned(), ..plan() };
@@ -63,7 +63,7 @@ fn a_history_that_is_there_already_is_counted_alike() {
 }
 
 #[test]
-fn reports_read_what_they_are_about_alone() {
+fn reports_read_only_their_plan() {
     let idle = query_plan(true, &["uuid", "bigint"], |store| {
         assert_eq!(store.read(|unit| unit.utilization().idle(PLAN, 3)).unwrap().len(), 3);
     });

@@ -25,7 +25,7 @@ fn fill(watched: &Watched) {
 }
 
 #[test]
-fn a_claim_among_a_hundred_thousand_messages_reads_those_that_are_due() {
+fn a_claim_from_a_hundred_thousand_messages_reads_only_due_ones() {
     for analyzed in [false, true] {
         let watched = Watched::new();
         fill(&watched);

@@ -23,7 +23,7 @@ fn counted(connection: &mut SqliteConnection) -> Vec<String> {
 }
 
 #[test]
-fn a_history_that_is_there_already_is_counted_alike() {
+fn existing_history_is_counted_like_new_history() {
     let directory = TempDir::new().unwrap();
     let store = migrated(&directory);
     with_plans(&store);
@@ -49,7 +49,7 @@ fn a_history_that_is_there_already_is_counted_alike() {
 }
 
 #[test]
-fn reports_read_what_they_are_about_alone() {
+fn reports_read_only_their_plan() {
     let watched = Watched::new();
     let store = &watched.store;
     with_plans(store);

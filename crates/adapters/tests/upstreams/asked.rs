@@ -51,7 +51,7 @@ fn problem(answer: Result<bool, Error>) -> String {
 }
 
 #[tokio::test]
-async fn a_service_that_has_had_enough_is_not_asked_before_it_says() {
+async fn a_busy_service_is_not_called_before_its_retry_after() {
     let server = MockServer::start().await;
     let busy = ResponseTemplate::new(429).insert_header("Retry-After", "600");
     Mock::given(method("GET")).respond_with(busy).expect(2).mount(&server).await;
@@ -63,7 +63,7 @@ async fn a_service_that_has_had_enough_is_not_asked_before_it_says() {
 }
 
 #[tokio::test]
-async fn a_catalog_says_whether_it_holds_a_course() {
+async fn a_catalog_tells_whether_it_contains_a_course() {
     let server = MockServer::start().await;
     let asked = || {
         Mock::given(method("GET"))
@@ -84,7 +84,7 @@ async fn a_catalog_says_whether_it_holds_a_course() {
 }
 
 #[tokio::test]
-async fn whatever_is_no_answer_is_an_error_and_never_a_no() {
+async fn an_unusable_answer_is_an_error_and_never_false() {
     for (answer, said) in [
         (ResponseTemplate::new(500), "answered 500 Internal Server Error"),
         (ResponseTemplate::new(404), "answered 404 Not Found"),
@@ -111,7 +111,7 @@ async fn silence_ends_with_the_timeout() {
 }
 
 #[tokio::test]
-async fn a_service_that_is_not_there_is_said_to_be_so() {
+async fn an_unreachable_service_is_reported_as_such() {
     assert_eq!(problem(ask(&catalog_at(nobody_s_address(), patient())).await), "cannot be reached");
 }
 
@@ -151,7 +151,7 @@ async fn the_lms_knows_the_account_of_an_address() {
 }
 
 #[tokio::test]
-async fn one_token_serves_until_shortly_before_it_expires() {
+async fn a_token_is_used_until_shortly_before_it_expires() {
     let server = MockServer::start().await;
     let form = "grant_type=client_credentials&client_id=license-manager&client_secret=s%26cret&token_type=jwt";
     Mock::given(method("POST"))
@@ -178,7 +178,7 @@ async fn a_token_about_to_expire_is_replaced() {
 }
 
 #[tokio::test]
-async fn a_token_that_was_withdrawn_is_replaced_once() {
+async fn a_revoked_token_is_replaced_once() {
     let server = MockServer::start().await;
     let withdrawn = |_: &Request| ResponseTemplate::new(401);
     Mock::given(method("POST")).respond_with(token("first", 3600)).up_to_n_times(1).mount(&server).await;
@@ -190,7 +190,7 @@ async fn a_token_that_was_withdrawn_is_replaced_once() {
 }
 
 #[tokio::test]
-async fn without_a_token_nobody_is_asked() {
+async fn without_a_token_no_call_is_made() {
     for answer in [
         ResponseTemplate::new(400),
         ResponseTemplate::new(200).set_body_json(json!({ "access_token": "endless" })),
@@ -205,7 +205,7 @@ async fn without_a_token_nobody_is_asked() {
 }
 
 #[tokio::test]
-async fn whoever_counts_calls_is_told_of_each() {
+async fn every_call_is_reported_to_the_listener() {
     let server = MockServer::start().await;
     let told = Arc::new(Mutex::new(Vec::new()));
     let log = told.clone();

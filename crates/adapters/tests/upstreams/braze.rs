@@ -90,7 +90,7 @@ fn by_alias(number: u128, address: &str) -> Value {
 }
 
 #[tokio::test]
-async fn who_has_no_account_is_mailed_by_an_alias_that_is_made_where_it_is_missing() {
+async fn people_without_an_account_are_mailed_by_an_alias() {
     let server = braze_with(&[("bob@example.com", Some("bob@example.com")), ("cleo@example.com", None)]).await;
     let mails = [
         mail(1, "cleo@example.com", None),
@@ -123,7 +123,7 @@ async fn who_has_no_account_is_mailed_by_an_alias_that_is_made_where_it_is_missi
 }
 
 #[tokio::test]
-async fn who_has_an_account_needs_no_alias() {
+async fn people_with_an_account_need_no_alias() {
     let server = braze_with(&[]).await;
     braze(server.uri(), patient()).send(MailKind::Assignment, &[mail(1, "amy@example.com", Some(7))]).await.unwrap();
     let paths: Vec<_> = received(&server).await.into_iter().map(|(path, _)| path).collect();
@@ -189,7 +189,7 @@ async fn people_are_identified_by_their_account() {
 }
 
 #[tokio::test]
-async fn a_recipient_in_whom_braze_finds_an_error_was_not_mailed() {
+async fn a_recipient_with_an_error_was_not_mailed() {
     let answer = json!({ "message": "success", "errors": ["amy@example.com is unknown"] });
     let server = always(ResponseTemplate::new(201).set_body_json(answer)).await;
     let outcome =
@@ -198,7 +198,7 @@ async fn a_recipient_in_whom_braze_finds_an_error_was_not_mailed() {
 }
 
 #[tokio::test]
-async fn who_is_mailed_beside_somebody_unknown_is_not_mailed_over_and_over() {
+async fn recipients_beside_an_invalid_one_are_mailed_once() {
     let server = MockServer::start().await;
     let answer = |request: &wiremock::Request| {
         let body: Value = serde_json::from_slice(&request.body).unwrap();
@@ -223,7 +223,7 @@ async fn who_is_mailed_beside_somebody_unknown_is_not_mailed_over_and_over() {
 }
 
 #[tokio::test]
-async fn a_braze_under_maintenance_keeps_what_it_queued() {
+async fn a_call_that_braze_queued_counts_as_delivered() {
     let server = always(ResponseTemplate::new(202).set_body_json(json!({ "message": "queued" }))).await;
     let outcome =
         braze(server.uri(), patient()).send(MailKind::Assignment, &[mail(1, "amy@example.com", Some(7))]).await;
@@ -231,7 +231,7 @@ async fn a_braze_under_maintenance_keeps_what_it_queued() {
 }
 
 #[tokio::test]
-async fn failures_of_braze_are_told_apart() {
+async fn failures_of_braze_are_distinguished() {
     for account in [None, Some(7)] {
         let send = async |url, timeouts| {
             braze(url, timeouts).send(MailKind::Assignment, &[mail(1, "amy@example.com", account)]).await
@@ -246,7 +246,7 @@ async fn failures_of_braze_are_told_apart() {
 }
 
 #[test]
-fn the_key_is_in_no_debug_output() {
+fn debug_output_holds_no_key() {
     let options = BrazeOptions {
         url: "http://braze".to_owned(),
         api_key: "hunter2".to_owned(),

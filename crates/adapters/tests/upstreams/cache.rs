@@ -37,7 +37,7 @@ async fn asked(server: &MockServer) -> usize {
 }
 
 #[tokio::test]
-async fn a_question_is_asked_once_whatever_the_answer() {
+async fn an_answer_is_cached_whether_true_or_false() {
     for answer in [true, false] {
         let server = always(contains(answer)).await;
         let catalog = cached(&server);
@@ -52,7 +52,7 @@ async fn a_question_is_asked_once_whatever_the_answer() {
 }
 
 #[tokio::test]
-async fn who_asks_at_once_shares_one_question() {
+async fn concurrent_callers_share_one_call() {
     let server = always(contains(true).set_delay(Duration::from_millis(100))).await;
     let catalog = cached(&server);
     let keys = courses(&["a"]);
@@ -62,7 +62,7 @@ async fn who_asks_at_once_shares_one_question() {
 }
 
 #[tokio::test]
-async fn an_error_is_kept_for_nobody() {
+async fn errors_are_not_cached() {
     let server = MockServer::start().await;
     Mock::given(any()).respond_with(ResponseTemplate::new(502)).up_to_n_times(1).mount(&server).await;
     Mock::given(any()).respond_with(contains(true)).mount(&server).await;
@@ -74,7 +74,7 @@ async fn an_error_is_kept_for_nobody() {
 }
 
 #[tokio::test]
-async fn an_answer_is_asked_for_again_after_its_time() {
+async fn a_cached_answer_expires() {
     let server = always(contains(true)).await;
     let catalog = CachedCatalog::with_limits(Arc::new(http(&server)), 10, Duration::from_millis(50));
     catalog.contains(CATALOG, &courses(&["a"])).await.unwrap();
@@ -84,7 +84,7 @@ async fn an_answer_is_asked_for_again_after_its_time() {
 }
 
 #[tokio::test]
-async fn a_catalog_has_an_owner_who_is_never_remembered() {
+async fn the_owner_of_a_catalog_is_not_cached() {
     let server = MockServer::start().await;
     let at = |place: &'static str| Mock::given(method("GET")).and(path(place));
     let owned =
@@ -98,7 +98,7 @@ async fn a_catalog_has_an_owner_who_is_never_remembered() {
 }
 
 #[tokio::test]
-async fn the_owner_is_found_behind_a_slash_too_and_nonsense_is_no_owner() {
+async fn the_owner_is_found_with_a_trailing_slash_and_an_invalid_answer_is_an_error() {
     let server = MockServer::start().await;
     let place = "/api/v1/enterprise-catalogs/00000000-0000-0000-0000-000000000005";
     let moved = ResponseTemplate::new(301).insert_header("Location", format!("{place}/"));
@@ -117,7 +117,7 @@ async fn the_owner_is_found_behind_a_slash_too_and_nonsense_is_no_owner() {
 }
 
 #[tokio::test]
-async fn the_queries_of_catalogs_are_told_apart() {
+async fn the_queries_of_catalogs_are_distinguished() {
     let answer =
         json!({ "num_distinct_query_ids": 2, "catalog_uuids_by_catalog_query_id": { "1": [CATALOG], "9": [OTHER] } });
     let server = always(ResponseTemplate::new(200).set_body_json(answer)).await;

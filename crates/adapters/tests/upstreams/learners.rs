@@ -66,7 +66,7 @@ async fn enrollments_end_by_person_and_by_license() {
 }
 
 #[tokio::test]
-async fn learners_are_enrolled_and_each_outcome_is_told() {
+async fn learners_are_enrolled_and_each_result_is_returned() {
     let outcome = |email: &str| json!({ "email": email, "course_run_key": "run", "created": true });
     // The LMS answers 409 if some enrollments failed; the others are done.
     for status in [201, 202, 409] {
@@ -109,7 +109,7 @@ async fn learners_are_unlinked_so_that_they_can_be_linked_again() {
 }
 
 #[tokio::test]
-async fn a_page_that_is_not_the_lms_has_taken_nothing() {
+async fn an_html_page_is_not_an_answer_of_the_lms() {
     let server = always(ResponseTemplate::new(200).set_body_string("<html>Welcome</html>")).await;
     let unlinked = lms(server.uri(), patient()).unlink(CUSTOMER, &[email("amy@example.com")]).await;
     assert_eq!(unlinked, Err(Undelivered::Unavailable("answered something unexpected, which is no JSON".to_owned())));
@@ -131,7 +131,7 @@ async fn enrolling_and_unlinking_may_take_longer_than_other_calls() {
 }
 
 #[tokio::test]
-async fn every_page_of_admins_is_read_from_the_address_that_is_configured() {
+async fn every_page_of_admins_is_read_from_the_configured_host() {
     let server = MockServer::start().await;
     let asked = || {
         Mock::given(method("GET"))
@@ -170,14 +170,14 @@ async fn every_page_of_admins_is_read_from_the_address_that_is_configured() {
 }
 
 #[tokio::test]
-async fn admins_whose_next_page_is_no_address_are_not_taken_for_all() {
+async fn an_invalid_next_page_of_admins_is_an_error() {
     let server = always(ResponseTemplate::new(200).set_body_json(json!({ "next": "page 2", "results": [] }))).await;
     let outcome = lms(server.uri(), patient()).admins(CUSTOMER).await;
     assert!(matches!(outcome, Err(Undelivered::Unavailable(_))), "{outcome:?}");
 }
 
 #[tokio::test]
-async fn failures_of_the_lms_are_told_apart() {
+async fn failures_of_the_lms_are_distinguished() {
     failures_are_told_apart(async |url, timeouts| {
         lms(url, timeouts).link(&[PendingLearner { customer: CUSTOMER, email: email("amy@example.com") }]).await
     })

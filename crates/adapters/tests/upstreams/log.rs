@@ -59,7 +59,7 @@ fn mail(kind: MailKind) -> Mail {
 }
 
 #[tokio::test]
-async fn a_mail_is_shown_without_whom_it_is_for() {
+async fn a_mail_is_logged_without_its_recipient() {
     let (log, _guard) = listen();
     let mailer = LogMail::new().unwrap();
     mailer.send(MailKind::Assignment, &[mail(MailKind::Assignment)]).await.unwrap();
@@ -72,7 +72,7 @@ async fn a_mail_is_shown_without_whom_it_is_for() {
 }
 
 #[tokio::test]
-async fn an_event_is_shown_without_whom_it_is_about() {
+async fn an_event_is_logged_without_its_person() {
     let (log, _guard) = listen();
     let properties = json!({
         "license_uuid": "some-license",
@@ -94,7 +94,7 @@ async fn an_event_is_shown_without_whom_it_is_about() {
 }
 
 #[tokio::test]
-async fn a_missing_campaign_is_told_once() {
+async fn a_missing_campaign_is_logged_once() {
     let server = braze_with(&[]).await;
     let braze = braze(server.uri(), patient());
     let (log, _guard) = listen();

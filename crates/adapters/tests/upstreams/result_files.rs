@@ -35,7 +35,7 @@ fn parameters(url: &Url) -> BTreeMap<String, String> {
 }
 
 #[tokio::test]
-async fn a_file_is_put_with_a_signature_over_what_it_is() {
+async fn a_file_is_uploaded_with_a_valid_signature() {
     let server = always(ResponseTemplate::new(200)).await;
     files(server.uri(), patient()).put(JOB, "email\namy@example.com\n".to_owned()).await.unwrap();
     let requests = server.received_requests().await.unwrap();
@@ -79,7 +79,7 @@ fn expected_signature(method: &str, url: &Url, secret: &str) -> String {
 }
 
 #[tokio::test]
-async fn an_address_reads_the_file_for_an_hour() {
+async fn a_download_link_is_valid_for_an_hour() {
     let server = MockServer::start().await;
     let address = Url::parse(&files(server.uri(), patient()).address(JOB)).unwrap();
     assert!(address.as_str().starts_with(&format!("{}{PATH}?", server.uri())), "{address}");
@@ -91,7 +91,7 @@ async fn an_address_reads_the_file_for_an_hour() {
 }
 
 #[tokio::test]
-async fn the_bucket_stands_in_front_of_the_host_or_in_the_path() {
+async fn the_bucket_is_part_of_the_host_or_of_the_path() {
     let address = |url: &str, bucket: &str, path_style| {
         let options = BucketOptions { bucket: bucket.to_owned(), path_style, ..options(url.to_owned()) };
         let files = S3ResultFiles::new(options, client(patient()).unwrap(), clock());
@@ -112,7 +112,7 @@ async fn the_bucket_stands_in_front_of_the_host_or_in_the_path() {
 }
 
 #[tokio::test]
-async fn whatever_the_bucket_refuses_is_tried_again() {
+async fn every_refusal_of_the_bucket_is_retried() {
     let put = async |url, timeouts| files(url, timeouts).put(JOB, "email\n".to_owned()).await;
     failures_for_now_are_tried_again("the bucket ", put).await;
     for (status, body, said) in [
@@ -139,7 +139,7 @@ async fn whatever_the_bucket_refuses_is_tried_again() {
 }
 
 #[test]
-fn secrets_are_in_no_debug_form() {
+fn debug_output_holds_no_secrets() {
     let files: Arc<S3ResultFiles> = Arc::new(files("https://s3.example.com".to_owned(), patient()));
     assert!(!format!("{files:?}").contains("hunter2"));
 }

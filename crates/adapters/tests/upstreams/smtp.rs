@@ -101,7 +101,7 @@ fn mail(number: u128, to: &str) -> Mail {
 }
 
 #[tokio::test]
-async fn mails_go_out_with_their_headers_and_say_the_same_in_text_and_html() {
+async fn mails_are_sent_with_headers_and_as_text_and_html() {
     let server = MailServer::start(|_| None);
     let smtp = server.mail();
     let mails = [mail(1, "amy@example.org"), mail(2, "bob@example.org")];
@@ -138,7 +138,7 @@ async fn a_sender_without_an_alias_has_the_configured_name() {
 }
 
 #[tokio::test]
-async fn a_refused_address_keeps_nobody_else_from_their_mail() {
+async fn a_refused_address_does_not_stop_other_mails() {
     let server =
         MailServer::start(|command| command.starts_with("RCPT TO:<bob").then_some("550 bob@example.org is unknown"));
     let smtp = server.mail();
@@ -154,7 +154,7 @@ async fn a_refused_address_keeps_nobody_else_from_their_mail() {
 }
 
 #[tokio::test]
-async fn what_may_pass_is_no_refusal() {
+async fn temporary_failures_are_no_refusals() {
     for (verb, told, said) in [
         ("RCPT", "451 try later", "answered 451"),
         ("MAIL", "421 closing", "answered 421"),
@@ -168,7 +168,7 @@ async fn what_may_pass_is_no_refusal() {
 }
 
 #[tokio::test]
-async fn connections_are_used_again_but_none_on_which_an_answer_is_missing() {
+async fn connections_are_reused_unless_an_answer_is_missing() {
     let server = MailServer::start(|_| None);
     let smtp = server.mail();
     let mails: Vec<_> = (0..20).map(|number| mail(number, "amy@example.org")).collect();
@@ -192,7 +192,7 @@ async fn connections_are_used_again_but_none_on_which_an_answer_is_missing() {
 }
 
 #[tokio::test]
-async fn a_mail_server_that_is_not_there_may_come_back() {
+async fn an_unreachable_mail_server_is_unavailable() {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let smtp = SmtpMail::new(&format!("smtp://127.0.0.1:{port}"), FROM, Duration::from_secs(5)).unwrap();
     let outcome = smtp.send(MailKind::Assignment, &[mail(1, "amy@example.org")]).await;
@@ -200,7 +200,7 @@ async fn a_mail_server_that_is_not_there_may_come_back() {
 }
 
 #[tokio::test]
-async fn nothing_goes_out_unencrypted_where_that_is_required() {
+async fn nothing_is_sent_unencrypted_if_tls_is_required() {
     let server = MailServer::start(|_| None);
     let url = format!("smtp://127.0.0.1:{}?tls=required", server.port);
     let smtp = SmtpMail::new(&url, FROM, Duration::from_millis(300)).unwrap();
@@ -217,7 +217,7 @@ async fn nobody_is_identified_to_a_mail_server() {
 }
 
 #[tokio::test]
-async fn a_mail_server_that_cannot_be_used_is_told_before_the_first_mail() {
+async fn an_invalid_mail_server_is_reported_before_the_first_mail() {
     let refusal = |url, from| SmtpMail::new(url, from, Duration::from_secs(1)).unwrap_err();
     assert!(matches!(refusal("smtp://mail?tls=perhaps", FROM), Misconfigured::Url(_)));
     assert!(matches!(refusal("mail", FROM), Misconfigured::Url(_)));

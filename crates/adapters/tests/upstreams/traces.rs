@@ -26,7 +26,7 @@ async fn parents(server: &MockServer) -> Vec<Option<String>> {
 }
 
 #[tokio::test]
-async fn a_call_carries_the_trace_on_that_it_is_a_part_of() {
+async fn a_call_passes_its_trace_on() {
     let server = always(ResponseTemplate::new(200).set_body_json(json!({ "contains_content_items": true }))).await;
     let upstream = HttpUpstream::new(Upstream::Catalog, server.uri(), client(patient()).unwrap(), None);
     let catalog = HttpCatalog::new(upstream);
@@ -40,7 +40,7 @@ async fn a_call_carries_the_trace_on_that_it_is_a_part_of() {
 }
 
 #[tokio::test]
-async fn an_event_for_a_webhook_carries_its_trace_on() {
+async fn an_event_for_a_webhook_passes_its_trace_on() {
     let server = always(ResponseTemplate::new(204)).await;
     let client = WebhookClient::new(patient(), clock(), true).unwrap();
     let (url, secret) = (server.uri(), WebhookSecret::of_key(&[7; 32]));

@@ -34,7 +34,7 @@ fn accepted() -> ResponseTemplate {
 }
 
 #[tokio::test]
-async fn segment_is_told_of_accounts_and_braze_of_addresses() {
+async fn events_of_accounts_go_to_segment_and_others_to_braze() {
     let (server, other) = (always(accepted()).await, braze_with(&[("bob@example.com", Some("bob@example.com"))]).await);
     let braze = Arc::new(braze(other.uri(), patient()));
     let tracking = Tracking::new(Some(segment(server.uri(), patient())), Some(braze));
@@ -96,7 +96,7 @@ async fn braze_gets_an_alias_before_its_first_event() {
 }
 
 #[tokio::test]
-async fn what_no_service_collects_is_no_failure() {
+async fn an_event_without_a_service_is_no_failure() {
     let events = [event(1, Some(7), None), event(2, None, Some("bob@example.com")), event(3, None, None)];
     assert_eq!(Tracking::default().track(&events).await, Ok(()));
     // Only people with an account go to Segment, the others to Braze.
@@ -109,7 +109,7 @@ async fn what_no_service_collects_is_no_failure() {
 }
 
 #[tokio::test]
-async fn failures_of_event_tracking_are_told_apart() {
+async fn failures_of_event_tracking_are_distinguished() {
     let to_segment =
         async |url, timeouts| Tracking::new(Some(segment(url, timeouts)), None).track(&[event(1, Some(7), None)]).await;
     failures_are_told_apart(to_segment).await;

@@ -64,7 +64,7 @@ fn the_signature_is_the_one_of_the_specification() {
 }
 
 #[tokio::test]
-async fn every_success_is_one_and_what_it_says_does_not_matter() {
+async fn every_2xx_is_a_success_whatever_its_body() {
     for answer in [
         ResponseTemplate::new(200).set_body_string("<html>"),
         ResponseTemplate::new(202),
@@ -75,7 +75,7 @@ async fn every_success_is_one_and_what_it_says_does_not_matter() {
 }
 
 #[tokio::test]
-async fn failures_of_an_endpoint_are_told_apart() {
+async fn failures_of_an_endpoint_are_distinguished() {
     for (status, said) in [
         (500, "answered 500 Internal Server Error"),
         (503, "answered 503 Service Unavailable"),
@@ -108,7 +108,7 @@ async fn a_redirect_is_not_followed() {
 }
 
 #[tokio::test]
-async fn private_addresses_are_posted_to_only_where_that_is_allowed() {
+async fn private_addresses_are_called_only_if_allowed() {
     let server = always(ResponseTemplate::new(200)).await;
     let port = server.address().port();
     for host in ["127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "0x7f000001"] {

@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_that_changes_nothing_needs_no_proof() {
+    fn a_safe_method_needs_no_csrf_token() {
         for method in [Method::GET, Method::HEAD, Method::OPTIONS] {
             assert!(check(|request| request.method(method).insert_header(("Origin", "https://evil.example.com"))));
         }
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn over_https_a_page_without_an_origin_is_known_by_its_address() {
+    fn over_https_the_referer_replaces_a_missing_origin() {
         let over_https = |referer: Option<&'static str>| {
             check(|request| {
                 let request = with_token(request).insert_header(("X-Forwarded-Proto", "https"));

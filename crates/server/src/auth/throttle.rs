@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn no_minute_holds_more_than_its_limit_wherever_it_begins() {
+    fn no_minute_exceeds_its_limit_wherever_it_starts() {
         let mut clocked = Clocked::new(ThrottleConfig { anonymous_per_minute: 10, ..ThrottleConfig::default() });
         clocked.pass(50_000);
         assert_eq!(clocked.admits(None, PEER), (10, 60));
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn callers_count_apart() {
+    fn callers_are_counted_separately() {
         let config = ThrottleConfig { anonymous_per_minute: 3, user_per_minute: 5, ..ThrottleConfig::default() };
         let clocked = Clocked::new(config);
         assert_eq!(clocked.admits(Some(&user("amy", 7)), PEER).0, 5);
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn who_stays_away_is_forgotten() {
+    fn idle_callers_are_removed() {
         let mut clocked = Clocked::new(ThrottleConfig { anonymous_per_minute: 1, ..ThrottleConfig::default() });
         for number in 0..200 {
             clocked.admits(None, &format!("192.0.2.{number}"));

@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn serve_is_what_happens_when_nothing_is_said() {
+    fn serve_is_the_default_command() {
         let command = |line| parse(line).unwrap().into_command();
         assert!(matches!(command("license-manager"), Command::Serve(ServeArguments { demo: false })));
         assert!(matches!(command("license-manager serve --demo"), Command::Serve(ServeArguments { demo: true })));

@@ -46,7 +46,7 @@ fn the_environment_overrides_the_file_and_the_file_the_defaults() {
 }
 
 #[test]
-fn text_from_the_environment_becomes_what_its_key_wants() {
+fn text_from_the_environment_is_parsed_by_its_key() {
     let config = load(
         None,
         &[
@@ -129,7 +129,7 @@ fn every_key_can_be_set_by_the_variable_that_is_shown_beside_it() {
 }
 
 #[test]
-fn an_unknown_key_is_named_as_it_was_written_beside_the_ones_there_are() {
+fn an_unknown_key_is_named_with_the_known_ones() {
     let line = refusal(None, &[("LM_SERVER__LISTN", "x")]);
     assert!(line.starts_with("LM_SERVER__LISTN: ") && line.contains("LM_SERVER__LISTEN"), "{line}");
     let line = refusal(None, &[("LM_SERVER_LISTEN", "x")]);
@@ -257,7 +257,7 @@ fn every_kind_of_mail_has_a_campaign_of_its_name() {
 }
 
 #[test]
-fn what_upstreams_are_told_in_confidence_is_not_shown() {
+fn secrets_of_upstreams_are_not_shown() {
     let config = load(
         None,
         &[
@@ -276,7 +276,7 @@ fn what_upstreams_are_told_in_confidence_is_not_shown() {
 }
 
 #[test]
-fn operations_run_by_themselves_where_that_is_switched_on() {
+fn operations_run_on_schedule_if_enabled() {
     let config = load(None, &[]).unwrap().schedule;
     assert!(!config.enabled, "an outside cron may run them");
     assert_eq!(config.timetable().len(), RecurringOperation::ALL.len());

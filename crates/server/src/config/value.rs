@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_shows_itself_to_nobody_who_does_not_ask() {
+    fn a_secret_is_shown_only_by_expose() {
         let secret = Secret::try_from("hunter2".to_owned()).unwrap();
         assert_eq!(secret.expose(), "hunter2");
         assert_eq!(format!("{secret} {secret:?} {}", serde_json::to_string(&secret).unwrap()), r#"*** *** "***""#);

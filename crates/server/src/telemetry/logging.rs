@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn a_request_without_a_sane_id_gets_a_new_one() {
+    async fn a_request_without_a_valid_id_gets_a_new_one() {
         let long = "x".repeat(129);
         let mut ids = std::collections::HashSet::new();
         for sent in [None, Some(""), Some("two words"), Some("caf\u{e9}"), Some(long.as_str())] {

@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn what_happened_is_counted_by_what_it_was() {
+    fn events_are_counted_by_their_labels() {
         let metrics = Metrics::new().unwrap();
         metrics.answered(&Method::GET, "/plans/{plan}/", StatusCode::OK, Duration::from_millis(20));
         metrics.answered(&Method::from_bytes(b"MADEUP").unwrap(), "unmatched", StatusCode::NOT_FOUND, Duration::ZERO);
@@ -328,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_database_says_is_shown() {
+    fn values_from_the_database_are_shown() {
         let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
         let due_since = Some(now - chrono::Duration::seconds(90));
         let backlog = |lane, due_since| Backlog { lane, waiting: 7, parked: 2, due_since };
@@ -362,7 +362,7 @@ mod tests {
     }
 
     #[test]
-    fn operations_that_run_by_themselves_are_shown() {
+    fn scheduled_operations_are_shown() {
         let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
         let ago = |seconds| now - chrono::Duration::seconds(seconds);
         let last_run = FinishedRun {

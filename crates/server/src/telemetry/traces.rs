@@ -333,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn what_names_no_span_is_no_parent() {
+    fn an_invalid_trace_parent_is_ignored() {
         let (of_no_version, shouted) = (SAMPLED.replacen("00", "ff", 1), SAMPLED.to_uppercase());
         for nonsense in ["", "amy@example.com", "00-0-0-01", &SAMPLED[..52], &of_no_version, &shouted] {
             assert!(!named(Some(nonsense)).span().span_context().is_valid(), "{nonsense}");

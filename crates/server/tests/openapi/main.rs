@@ -80,7 +80,7 @@ fn every_operation_has_its_own_id_a_summary_and_a_known_tag() {
 }
 
 #[test]
-fn every_operation_shows_an_answer_that_was_really_given() {
+fn every_operation_has_an_example() {
     let document = document();
     for (key, operation) in operations(&document) {
         for (status, response) in operation["responses"].as_object().unwrap() {
@@ -144,7 +144,7 @@ fn the_document_is_openapi_3_1_and_asks_for_a_token_where_one_is_needed() {
 }
 
 #[test]
-fn what_changes_something_takes_an_idempotency_key() {
+fn unsafe_methods_take_an_idempotency_key() {
     let document = document();
     for ((method, path), operation) in operations(&document) {
         let keyed = path.starts_with("/api/v1/") && method != "GET";

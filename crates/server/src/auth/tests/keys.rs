@@ -67,7 +67,7 @@ async fn any_key_of_the_set_may_have_signed() {
 }
 
 #[actix_web::test]
-async fn a_public_key_is_no_secret_to_sign_with() {
+async fn a_public_key_cannot_verify_hs256() {
     let key = RsaKey::new();
     let set = set_of(&[&key]);
     let mut config = secret_config();
@@ -147,7 +147,7 @@ impl Issuer {
 }
 
 #[actix_web::test]
-async fn a_token_of_a_new_key_makes_the_address_be_read_again_at_most_every_ten_seconds() {
+async fn an_unknown_key_causes_a_fetch_at_most_every_ten_seconds() {
     let (old, new) = (RsaKey::new(), RsaKey::new());
     let (by_old, by_new) = (old.sign(Algorithm::RS512, &claims()), new.sign(Algorithm::RS512, &claims()));
     let issuer = Issuer::publishing(Some(set_of(&[&old])));
@@ -168,7 +168,7 @@ async fn a_token_of_a_new_key_makes_the_address_be_read_again_at_most_every_ten_
 }
 
 #[actix_web::test]
-async fn an_address_that_stops_answering_leaves_the_last_good_keys() {
+async fn a_failed_fetch_keeps_the_last_keys() {
     let key = RsaKey::new();
     let (good, forged) = (key.sign(Algorithm::RS256, &claims()), RsaKey::new().sign(Algorithm::RS256, &claims()));
     let issuer = Issuer::publishing(Some(set_of(&[&key])));
@@ -185,7 +185,7 @@ async fn an_address_that_stops_answering_leaves_the_last_good_keys() {
 }
 
 #[actix_web::test]
-async fn an_address_is_read_in_the_background_even_if_it_did_not_answer_at_the_start() {
+async fn keys_are_fetched_in_the_background_after_a_failed_start() {
     let key = RsaKey::new();
     let token = key.sign(Algorithm::RS512, &claims());
     let issuer = Issuer::publishing(None);

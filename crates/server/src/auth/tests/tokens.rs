@@ -24,7 +24,7 @@ fn a_credential_is_two_words_of_the_jwt_scheme() {
 }
 
 #[actix_web::test]
-async fn a_good_token_says_who_asks() {
+async fn a_valid_token_identifies_the_caller() {
     let customer = Uuid::from_u128(1);
     let token = verify_claims(json!({
         "administrator": true,
@@ -49,7 +49,7 @@ async fn a_good_token_says_who_asks() {
 }
 
 #[actix_web::test]
-async fn claims_that_may_be_missing_are_missed_by_nobody() {
+async fn optional_claims_may_be_missing() {
     let token = verify_claims(json!({
         "email": null, "user_id": null, "administrator": null, "version": null, "roles": null,
         "is_restricted": null, "preferred_username": null, "username": "worker",
@@ -61,14 +61,14 @@ async fn claims_that_may_be_missing_are_missed_by_nobody() {
 }
 
 #[actix_web::test]
-async fn a_role_without_a_sound_context_grants_nothing() {
+async fn a_role_without_a_valid_context_grants_nothing() {
     let roles = json!(["enterprise_admin", "enterprise_admin:", "enterprise_admin:acme", ":*", "", 5, null, "a:*:b"]);
     assert_eq!(verify_claims(json!({ "roles": roles })).await.unwrap().roles, vec![]);
     assert_eq!(verify_claims(json!({ "roles": "enterprise_admin:*" })).await.unwrap().roles, vec![]);
 }
 
 #[actix_web::test]
-async fn each_claim_that_does_not_hold_refuses_the_token() {
+async fn each_invalid_claim_refuses_the_token() {
     let at = |seconds: i64| now().timestamp() + seconds;
     for (changes, expected) in [
         (json!({ "iss": "http://evil.example.com" }), TokenError::WrongIssuer),
@@ -95,7 +95,7 @@ async fn each_claim_that_does_not_hold_refuses_the_token() {
 }
 
 #[actix_web::test]
-async fn the_edges_of_what_holds() {
+async fn limits_of_valid_claims() {
     let at = |seconds: i64| now().timestamp() + seconds;
     for changes in [
         json!({ "exp": at(0) }),
