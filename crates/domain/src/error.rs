@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::model::ids::CatalogId;
 use crate::model::license::{ImpossibleTransition, LicenseStatus};
 use crate::model::transfer::HeldTwice;
 
@@ -41,6 +42,9 @@ pub enum Error {
         /// What is wrong with it, to follow its name: "answered 502 Bad Gateway".
         problem: String,
     },
+    /// The catalog service has to be asked first whose this catalog is: [`crate::LicenseManager::catalog_owner`].
+    #[error("Nobody has asked the catalog service whose the catalog {0} is.")]
+    UnknownCatalogOwner(CatalogId),
     /// Something failed in a way nobody foresaw. For the log, not for the caller.
     #[error(transparent)]
     Internal(#[from] Cause),

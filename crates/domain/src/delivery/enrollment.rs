@@ -279,7 +279,7 @@ impl Deliveries {
         }
         let stage = match report.until {
             Some(license) => EnrollmentStage::Enrolling { until: Some(license) },
-            None if self.manager.result_files.is_some() => EnrollmentStage::Filing,
+            None if self.manager.result_files.is_configured() => EnrollmentStage::Filing,
             None => EnrollmentStage::Done,
         };
         let job = EnrollmentJob { stage, numbers: job.numbers + report.numbers(), ..job.clone() }.written(now);

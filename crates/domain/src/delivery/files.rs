@@ -50,8 +50,9 @@ impl Deliveries {
             return Verdict::Done(Effect::Nothing);
         };
         let filed = |in_a_file| Verdict::Done(Effect::Filed(Filed { job: job.id, read: job.modified, in_a_file }));
-        match &self.manager.result_files {
-            Some(files) => {
+        let files = &self.manager.result_files;
+        match files.is_configured() {
+            true => {
                 let results = results.lock().unwrap_or_else(PoisonError::into_inner).take();
                 match files.put(job.id, results.unwrap_or_default()).await {
                     Ok(()) => filed(true),
@@ -61,9 +62,9 @@ impl Deliveries {
                     }
                 }
             }
-            None if job.stage == EnrollmentStage::Filing => filed(false),
+            false if job.stage == EnrollmentStage::Filing => filed(false),
             // The old file names somebody who is to be forgotten; that must not go unnoticed.
-            None => Verdict::Failed("the results are in a bucket, and no bucket is configured any more".to_owned()),
+            false => Verdict::Failed("the results are in a bucket, and no bucket is configured any more".to_owned()),
         }
     }
 

@@ -9,15 +9,12 @@ mod enrollment;
 mod facts;
 mod files;
 mod mails;
-mod not_configured;
 mod payloads;
 mod settlement;
 mod shipments;
 mod webhooks;
 
 pub use deliveries::{Batch, Deliveries, DeliveryResult, DeliverySettings, Outcome};
-pub(crate) use not_configured::{NoAccounts, NoEvents, NoMail, NoRegistry};
-pub(crate) use webhooks::NoWebhooks;
 pub use webhooks::{WebhookBatch, WebhookOutcome, WebhookResult};
 
 use chrono::{DateTime, Duration, Utc};

@@ -267,14 +267,3 @@ impl Deliveries {
 fn storable(status: u16) -> Option<i16> {
     i16::try_from(status).ok()
 }
-
-/// In place of whoever posts to webhooks.
-pub(crate) struct NoWebhooks;
-
-#[async_trait::async_trait]
-impl crate::ports::WebhookSender for NoWebhooks {
-    async fn post(&self, _: &WebhookRequest<'_>) -> Result<u16, WebhookFailure> {
-        let problem = "nothing here posts to webhooks".to_owned();
-        Err(WebhookFailure { status: None, problem, rest_until: None })
-    }
-}

@@ -16,6 +16,7 @@ mod idempotency;
 mod ids;
 mod licenses;
 mod lookups;
+mod not_configured;
 mod operations;
 mod outbox;
 mod purge;
@@ -45,6 +46,7 @@ pub use idempotency::IdempotencyRepository;
 pub use ids::{IdSource, SequentialIds};
 pub use licenses::{LicenseField, LicenseFilter, LicenseOrder, LicenseRepository, Person};
 pub use lookups::{LicenseSearch, LookupRepository};
+pub use not_configured::NotConfigured;
 pub use operations::{OperationRepository, Task, TaskClaim};
 pub use outbox::{OutboxFilter, OutboxRepository};
 pub use purge::{DeletedLicense, Purge, PurgeRepository};
@@ -60,7 +62,7 @@ pub use schedule::ScheduleRepository;
 pub use staff_records::{LicenseEventFilter, LicenseEventRepository, NotificationFilter, NotificationRepository};
 pub use store::{Store, StoreExt, UnitOfWork, Work};
 pub use transfers::{TransferFilter, TransferRepository};
-pub use upstreams::{CATALOGS_PER_CALL, ContentCatalog, EnterpriseCustomer, EnterpriseDirectory, NotConfigured};
+pub use upstreams::{CATALOGS_PER_CALL, ContentCatalog, EnterpriseCustomer, EnterpriseDirectory};
 pub use utilization::UtilizationRepository;
 pub use webhooks::{
     WebhookDeliveryFilter, WebhookDeliveryRepository, WebhookFailure, WebhookReplay, WebhookRepository, WebhookRequest,

@@ -6,6 +6,11 @@ use crate::model::ids::EnrollmentJobId;
 /// Files outside of storage that hold the results of bulk enrollments, one for each, as CSV.
 #[async_trait]
 pub trait ResultFiles: Send + Sync {
+    /// Whether there is a place for files. See [`super::NotConfigured`].
+    fn is_configured(&self) -> bool {
+        true
+    }
+
     /// Writes a file, over the one that may be there. Called outside of any transaction; the same may be written twice.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 
-use crate::error::{Error, Upstream};
+use crate::error::Error;
 use crate::model::ids::{CatalogId, CustomerId};
 
 /// An enterprise customer, as the LMS knows it.
@@ -74,39 +74,14 @@ pub const CATALOGS_PER_CALL: usize = 100;
 /// The part of the LMS that knows enterprise customers.
 #[async_trait]
 pub trait EnterpriseDirectory: Send + Sync {
+    /// Whether there is one. See [`super::NotConfigured`].
+    fn is_configured(&self) -> bool {
+        true
+    }
+
     /// The customer.
     ///
     /// # Errors
     /// [`Error::Upstream`] where no answer comes, or none that describes it.
     async fn customer(&self, customer: CustomerId) -> Result<EnterpriseCustomer, Error>;
-}
-
-/// Stands where no upstream is configured: every question is answered with [`Error::Upstream`], which says so.
-#[derive(Debug, Clone, Copy)]
-pub struct NotConfigured;
-
-#[async_trait]
-impl ContentCatalog for NotConfigured {
-    async fn contains(&self, _: CatalogId, _: &[String]) -> Result<bool, Error> {
-        Err(not_configured(Upstream::Catalog))
-    }
-
-    async fn owner(&self, _: CatalogId) -> Result<Option<CustomerId>, Error> {
-        Err(not_configured(Upstream::Catalog))
-    }
-
-    async fn distinct_queries(&self, _: &[CatalogId]) -> Result<BTreeMap<String, Vec<CatalogId>>, Error> {
-        Err(not_configured(Upstream::Catalog))
-    }
-}
-
-#[async_trait]
-impl EnterpriseDirectory for NotConfigured {
-    async fn customer(&self, _: CustomerId) -> Result<EnterpriseCustomer, Error> {
-        Err(not_configured(Upstream::Lms))
-    }
-}
-
-fn not_configured(upstream: Upstream) -> Error {
-    Error::Upstream { upstream, problem: "is not configured".to_owned() }
 }

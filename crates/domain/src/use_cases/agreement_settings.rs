@@ -115,7 +115,7 @@ impl LicenseManager {
         let changes = &mut new.changes;
         let (slug, name) = (&mut changes.customer_slug, &mut changes.customer_name);
         let unnamed = |text: &Option<Option<String>>| text.as_ref().is_none_or(Option::is_none);
-        if !self.has_directory || !(unnamed(slug) || unnamed(name)) {
+        if !self.directory.is_configured() || !(unnamed(slug) || unnamed(name)) {
             return new;
         }
         match self.look_customer_up(new.customer).await {

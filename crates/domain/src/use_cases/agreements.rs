@@ -114,9 +114,13 @@ impl LicenseManager {
     /// Makes a customer's agreement.
     ///
     /// # Errors
-    /// [`crate::Conflict`] where the customer has one or the slug is taken; [`Error::Invalid`] for texts that are too long.
+    /// [`crate::Conflict`] where the customer has one or the slug is taken; [`Error::Invalid`] for texts that are too long, or where
+    /// the catalog is not the customer's; [`Error::UnknownCatalogOwner`] until that was asked.
     pub fn create_agreement(&self, actor: &Actor, new: NewAgreement) -> Result<AgreementOverview, Error> {
         let now = self.now();
+        if let Some(catalog) = new.changes.default_catalog.flatten() {
+            self.check_catalog("default_enterprise_catalog_uuid", new.customer, catalog)?;
+        }
         let mut agreement = CustomerAgreement::new(AgreementId(self.ids.next()), new.customer, now);
         new.changes.apply(&mut agreement)?;
         self.store.write(|unit| {
@@ -139,6 +143,11 @@ impl LicenseManager {
             let now = self.now();
             unit.agreements().lock(id)?;
             let mut agreement = find_agreement(unit, id)?;
+            if let Some(catalog) = changes.default_catalog.flatten()
+                && agreement.default_catalog != Some(catalog)
+            {
+                self.check_catalog("default_enterprise_catalog_uuid", agreement.customer, catalog)?;
+            }
             changes.clone().apply(&mut agreement)?;
             agreement.modified = now;
             unit.agreements().save(&agreement, &actor.change(now))?;

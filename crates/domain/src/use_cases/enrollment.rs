@@ -75,8 +75,8 @@ impl LicenseManager {
     /// Where the results of a bulk enrollment can be read for an hour, by whoever has the address; `None` where they are in no
     /// file.
     pub fn enrollment_file(&self, job: &EnrollmentJob) -> Option<String> {
-        let files = self.result_files.as_ref().filter(|_| job.stage == EnrollmentStage::Filed)?;
-        Some(files.address(job.id))
+        let is_filed = job.stage == EnrollmentStage::Filed && self.result_files.is_configured();
+        is_filed.then(|| self.result_files.address(job.id))
     }
 
     /// Takes people out of bulk enrollments: as learners to enroll and as lines of the results, also of those in a bucket.

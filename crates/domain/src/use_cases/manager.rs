@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Duration, SubsecRound, Utc};
 
-use crate::delivery::{NoAccounts, NoEvents, NoMail, NoRegistry, NoWebhooks};
+use super::catalogs::CatalogOwner;
 use crate::error::{Entity, Error};
 use crate::model::ids::{AgreementId, LicenseId, PlanId};
 use crate::model::plan::PlanDetails;
@@ -25,7 +25,8 @@ pub struct Settings {
     /// How many licenses a job touches in one transaction, and up to how many a plan is revoked as a whole within the
     /// request: revoking reads each license, so memory is bounded by this.
     pub batch_size: NonZeroU32,
-    /// Whether the catalog of a plan or an agreement must be its customer's.
+    /// Whether the catalog of a plan or an agreement must be its customer's. Whoever chooses one then has to ask the catalog service
+    /// first: [`LicenseManager::catalog_owner`].
     pub validate_catalogs: bool,
     /// The recurring operations.
     pub operations: OperationSettings,
@@ -61,13 +62,13 @@ pub struct LicenseManager {
     pub(crate) settings: Settings,
     pub(crate) catalog: Arc<dyn ContentCatalog>,
     pub(crate) directory: Arc<dyn EnterpriseDirectory>,
-    pub(crate) has_directory: bool,
     pub(crate) accounts: Arc<dyn AccountLookup>,
     pub(crate) learners: Arc<dyn LearnerRegistry>,
     pub(crate) mail: Arc<dyn CampaignMail>,
     pub(crate) events: Arc<dyn EventTracking>,
-    pub(crate) result_files: Option<Arc<dyn ResultFiles>>,
+    pub(crate) result_files: Arc<dyn ResultFiles>,
     pub(crate) webhooks: Arc<dyn WebhookSender>,
+    pub(crate) catalog_owner: Option<CatalogOwner>,
 }
 
 impl LicenseManager {
@@ -80,13 +81,13 @@ impl LicenseManager {
             settings,
             catalog: Arc::new(NotConfigured),
             directory: Arc::new(NotConfigured),
-            has_directory: false,
-            accounts: Arc::new(NoAccounts),
-            learners: Arc::new(NoRegistry),
-            mail: Arc::new(NoMail),
-            events: Arc::new(NoEvents),
-            result_files: None,
-            webhooks: Arc::new(NoWebhooks),
+            accounts: Arc::new(NotConfigured),
+            learners: Arc::new(NotConfigured),
+            mail: Arc::new(NotConfigured),
+            events: Arc::new(NotConfigured),
+            result_files: Arc::new(NotConfigured),
+            webhooks: Arc::new(NotConfigured),
+            catalog_owner: None,
         }
     }
 
@@ -97,7 +98,7 @@ impl LicenseManager {
 
     /// The same with an LMS that knows enterprise customers.
     pub fn with_directory(self, directory: Arc<dyn EnterpriseDirectory>) -> Self {
-        Self { directory, has_directory: true, ..self }
+        Self { directory, ..self }
     }
 
     /// The same with an LMS that knows accounts.
@@ -121,13 +122,23 @@ impl LicenseManager {
     }
 
     /// The same with files for the results of bulk enrollments; without, storage alone keeps them.
-    pub fn with_result_files(self, files: Arc<dyn ResultFiles>) -> Self {
-        Self { result_files: Some(files), ..self }
+    pub fn with_result_files(self, result_files: Arc<dyn ResultFiles>) -> Self {
+        Self { result_files, ..self }
     }
 
     /// The same with somebody who posts to webhooks.
     pub fn with_webhooks(self, webhooks: Arc<dyn WebhookSender>) -> Self {
         Self { webhooks, ..self }
+    }
+
+    /// The same with other settings.
+    pub fn with_settings(self, settings: Settings) -> Self {
+        Self { settings, ..self }
+    }
+
+    /// The same, told whose a catalog is; see [`LicenseManager::catalog_owner`].
+    pub fn with_catalog_owner(self, owner: CatalogOwner) -> Self {
+        Self { catalog_owner: Some(owner), ..self }
     }
 
     /// The store, for what needs no rule: health checks, users. What is written to it is not checked against the rules and owes

@@ -38,7 +38,7 @@ pub(crate) mod webhooks;
 pub use agreement_settings::{AgreementSettings, AgreementSettingsChanges};
 pub use agreements::{AgreementChanges, AgreementDetails, AgreementOverview, NewAgreement};
 pub use assignment::{Assignees, Assignments};
-pub use catalogs::ChosenCatalog;
+pub use catalogs::CatalogOwner;
 pub use history::HistoricChange;
 pub use idempotency::{Begun, Claim};
 pub use learners::{LearnerLicense, LearnerLicenses, LearnerView};

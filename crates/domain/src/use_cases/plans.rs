@@ -89,7 +89,7 @@ impl LicenseManager {
     ///
     /// # Errors
     /// [`Entity::Agreement`] not found; an unknown product; [`crate::Conflict::PlanTitle`]; [`Error::Invalid`] with every rule
-    /// the plan breaks.
+    /// the plan breaks, or where the catalog is not the customer's; [`Error::UnknownCatalogOwner`] until that was asked.
     pub fn create_plan(&self, actor: &Actor, reason: ChangeReason, new: NewPlan) -> Result<PlanOverview, Error> {
         let id = PlanId(self.ids.next());
         self.store.write(|unit| {
@@ -101,6 +101,7 @@ impl LicenseManager {
                     "The plan or its agreement must name a catalog.",
                 ))
             })?;
+            self.check_catalog("enterprise_catalog_uuid", agreement.customer, catalog)?;
             let runs = new.start_date..new.expiration_date;
             let mut plan = SubscriptionPlan::new(id, agreement.id, catalog, &new.title, runs, now);
             new.changes.clone().apply(&mut plan)?;
@@ -129,6 +130,9 @@ impl LicenseManager {
             let now = self.now();
             let mut details = lock_plan(unit, id)?;
             let before = details.plan.clone();
+            if let Some(catalog) = changes.catalog.filter(|catalog| *catalog != before.catalog) {
+                self.check_catalog("enterprise_catalog_uuid", details.customer, catalog)?;
+            }
             changes.clone().apply(&mut details.plan)?;
             details.plan.modified = now;
             if details.plan.expiration_date != before.expiration_date && details.plan.expiration_date > now {

@@ -6,7 +6,7 @@ use chrono::{DateTime, Duration, Utc};
 use license_manager_domain::ports::{AgreementFilter, CustomerScope, LimitOffset, PlanFilter};
 use license_manager_domain::{
     Actor, AgreementChanges, AgreementId, AssignmentMail, CatalogId, ChangeReason, CustomerId, Error, LicenseManager,
-    NewAgreement, NewPlan, PlanChanges, PlanId, SubscriptionPlan,
+    NewAgreement, NewPlan, PlanChanges, PlanId, Settings, SubscriptionPlan,
 };
 use uuid::Uuid;
 
@@ -70,6 +70,9 @@ pub fn seed(manager: &LicenseManager) -> Result<Demo, Error> {
 
 fn make(manager: &LicenseManager, customer: CustomerId) -> Result<(), Error> {
     let actor = Actor::service();
+    // No catalog service knows the demo customer's catalog.
+    let settings = Settings { validate_catalogs: false, ..manager.settings().clone() };
+    let manager = manager.clone().with_settings(settings);
     let changes = AgreementChanges {
         customer_slug: Some(Some("demo-university".to_owned())),
         customer_name: Some(Some("Demo University".to_owned())),

@@ -149,7 +149,7 @@ impl From<Error> for ApiError {
                 | Refusal::RenewedPlanInUse { .. }
                 | Refusal::RenewedPlanTooLarge { .. } => Self::text(StatusCode::UNPROCESSABLE_ENTITY, message),
             },
-            Error::Upstream { .. } => Self::detail(
+            Error::Upstream { .. } | Error::UnknownCatalogOwner(_) => Self::detail(
                 StatusCode::SERVICE_UNAVAILABLE,
                 format!("{message} Nothing was changed; try again later."),
             ),

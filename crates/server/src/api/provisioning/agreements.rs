@@ -4,9 +4,12 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, web};
 use deserr::Deserr;
 use license_manager_domain::ports::{AgreementFilter, CustomerScope};
-use license_manager_domain::{AgreementChanges, AgreementId, AgreementOverview, CatalogId, CustomerId, NewAgreement};
+use license_manager_domain::{
+    AgreementChanges, AgreementId, AgreementOverview, CatalogId, CustomerId, LicenseManager, NewAgreement,
+};
 use utoipa::ToSchema;
 
+use super::catalogs::knowing_catalogs;
 use crate::api::views::AgreementWithPlansBody;
 use crate::auth::permissions::{Provisioner, path_uuid};
 use crate::http::answer::{Answer, blocking};
@@ -122,12 +125,9 @@ pub async fn create(
     let customer = CustomerId(request.enterprise_customer_uuid.0);
     let changes = request.settings.changes(None);
     let new = state.manager.name_customer(NewAgreement { customer, changes }).await;
-    state.manager.check_owner(state.manager.catalog_of_new_agreement(&new)).await?;
-    blocking(move || {
-        let overview = state.manager.create_agreement(&access.caller.actor(), new)?;
-        Answer::json(StatusCode::CREATED, &answer_body(&state, &overview))
-    })
-    .await
+    let actor = access.caller.actor();
+    let overview = knowing_catalogs(&state, move |manager| manager.create_agreement(&actor, new.clone())).await??;
+    Answer::json(StatusCode::CREATED, &answer_body(&state, &overview))
 }
 
 /// One agreement.
@@ -162,16 +162,10 @@ pub async fn update(
     let agreement = AgreementId(path_uuid(&request, "customer_agreement_uuid")?);
     let edit = body.read()?;
     let changes = edit.settings.changes(edit.enterprise_customer_uuid.0.map(CustomerId));
-    if state.manager.settings().validate_catalogs {
-        let (looking, changes) = (state.clone(), changes.clone());
-        let chosen = blocking(move || Ok(looking.manager.catalog_of_changed_agreement(agreement, &changes)?)).await?;
-        state.manager.check_owner(chosen).await?;
-    }
-    blocking(move || {
-        let overview = state.manager.update_agreement(&access.caller.actor(), agreement, changes)?;
-        Answer::ok(&answer_body(&state, &overview))
-    })
-    .await
+    let actor = access.caller.actor();
+    let update = move |manager: &LicenseManager| manager.update_agreement(&actor, agreement, changes.clone());
+    let overview = knowing_catalogs(&state, update).await??;
+    Answer::ok(&answer_body(&state, &overview))
 }
 
 fn answer_body(state: &AppState, overview: &AgreementOverview) -> AgreementWithPlansBody {

@@ -2,6 +2,7 @@
 
 pub mod agreement_settings;
 pub mod agreements;
+mod catalogs;
 pub mod licenses;
 pub mod plan_upkeep;
 pub mod plans;

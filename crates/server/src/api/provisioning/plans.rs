@@ -7,11 +7,13 @@ use actix_web::{HttpRequest, web};
 use deserr::Deserr;
 use license_manager_domain::ports::{CustomerScope, PlanFilter};
 use license_manager_domain::{
-    AgreementId, CatalogId, ChangeReason, CustomerId, NewPlan, PlanChanges, PlanId, ProductId, SubscriptionPlan,
+    AgreementId, CatalogId, ChangeReason, CustomerId, LicenseManager, NewPlan, PlanChanges, PlanId, ProductId,
+    SubscriptionPlan,
 };
 use serde_json::Value;
 use utoipa::{PartialSchema, ToSchema};
 
+use super::catalogs::knowing_catalogs;
 use crate::api::views::{CreatedPlanBody, EditedPlanBody, PlanWithCountsBody};
 use crate::auth::permissions::{Provisioner, path_uuid};
 use crate::http::answer::{Answer, blocking};
@@ -252,18 +254,12 @@ pub async fn create(
             ..request.settings.changes()?
         },
     };
-    if state.manager.settings().validate_catalogs {
-        let (looking, new) = (state.clone(), new.clone());
-        let chosen = blocking(move || Ok(looking.manager.catalog_of_new_plan(&new)?)).await?;
-        state.manager.check_owner(chosen).await.map_err(plan_provisioning_error)?;
-    }
-    blocking(move || {
-        let plan = state.manager.create_plan(&access.caller.actor(), reason, new).map_err(plan_provisioning_error)?;
-        state.wake_jobs.notify_one();
-        let plan = CreatedPlanBody::new(&plan, state.manager.settings().renewal_lock, reason);
-        Answer::json(StatusCode::CREATED, &plan)
-    })
-    .await
+    let actor = access.caller.actor();
+    let create = move |manager: &LicenseManager| manager.create_plan(&actor, reason, new.clone());
+    let plan = knowing_catalogs(&state, create).await?.map_err(plan_provisioning_error)?;
+    state.wake_jobs.notify_one();
+    let plan = CreatedPlanBody::new(&plan, state.manager.settings().renewal_lock, reason);
+    Answer::json(StatusCode::CREATED, &plan)
 }
 
 /// One plan.
@@ -318,18 +314,9 @@ pub async fn update(
         desired_num_licenses: edit.desired_num_licenses.0,
         ..edit.settings.changes()?
     };
-    if state.manager.settings().validate_catalogs {
-        let (looking, changes) = (state.clone(), changes.clone());
-        let chosen = blocking(move || Ok(looking.manager.catalog_of_changed_plan(plan, &changes)?)).await?;
-        state.manager.check_owner(chosen).await.map_err(plan_provisioning_error)?;
-    }
-    blocking(move || {
-        let plan = state
-            .manager
-            .update_plan(&access.caller.actor(), reason, plan, changes)
-            .map_err(plan_provisioning_error)?;
-        state.wake_jobs.notify_one();
-        Answer::ok(&EditedPlanBody::new(&plan, state.manager.settings().renewal_lock, reason))
-    })
-    .await
+    let actor = access.caller.actor();
+    let update = move |manager: &LicenseManager| manager.update_plan(&actor, reason, plan, changes.clone());
+    let plan = knowing_catalogs(&state, update).await?.map_err(plan_provisioning_error)?;
+    state.wake_jobs.notify_one();
+    Answer::ok(&EditedPlanBody::new(&plan, state.manager.settings().renewal_lock, reason))
 }

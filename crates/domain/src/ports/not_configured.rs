@@ -1,21 +1,52 @@
-//! What stands where an upstream is not configured: it tells the log what would be sent, and nobody else.
+//! What stands in for upstreams that are not configured.
+
+use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use crate::error::{Error, Upstream};
 use crate::model::email::Email;
-use crate::model::ids::{CustomerId, LicenseId, LmsUserId};
+use crate::model::ids::{CatalogId, CustomerId, EnrollmentJobId, LicenseId, LmsUserId};
 use crate::ports::{
-    AccountLookup, CampaignMail, CustomerAdmin, EnrollmentResults, EventTracking, LearnerRegistry, LicensedEnrollment,
-    Mail, MailKind, PendingLearner, TrackedEvent, Undelivered,
+    AccountLookup, CampaignMail, ContentCatalog, CustomerAdmin, EnrollmentResults, EnterpriseCustomer,
+    EnterpriseDirectory, EventTracking, LearnerRegistry, LicensedEnrollment, Mail, MailKind, PendingLearner,
+    ResultFiles, TrackedEvent, Undelivered, WebhookFailure, WebhookRequest, WebhookSender,
 };
 
-/// In place of the LMS.
-pub(crate) struct NoRegistry;
+/// Stands in for every upstream that is not configured. Questions are answered with [`Error::Upstream`]; what would be sent is
+/// logged, and sent nowhere.
+#[derive(Debug, Clone, Copy)]
+pub struct NotConfigured;
 
 #[async_trait]
-impl LearnerRegistry for NoRegistry {
+impl ContentCatalog for NotConfigured {
+    async fn contains(&self, _: CatalogId, _: &[String]) -> Result<bool, Error> {
+        Err(not_configured(Upstream::Catalog))
+    }
+
+    async fn owner(&self, _: CatalogId) -> Result<Option<CustomerId>, Error> {
+        Err(not_configured(Upstream::Catalog))
+    }
+
+    async fn distinct_queries(&self, _: &[CatalogId]) -> Result<BTreeMap<String, Vec<CatalogId>>, Error> {
+        Err(not_configured(Upstream::Catalog))
+    }
+}
+
+#[async_trait]
+impl EnterpriseDirectory for NotConfigured {
+    fn is_configured(&self) -> bool {
+        false
+    }
+
+    async fn customer(&self, _: CustomerId) -> Result<EnterpriseCustomer, Error> {
+        Err(not_configured(Upstream::Lms))
+    }
+}
+
+#[async_trait]
+impl LearnerRegistry for NotConfigured {
     async fn link(&self, learners: &[PendingLearner]) -> Result<(), Undelivered> {
         tracing::info!(learners = learners.len(), "no LMS is configured: learners would be linked");
         Ok(())
@@ -53,11 +84,8 @@ impl LearnerRegistry for NoRegistry {
     }
 }
 
-/// In place of whoever sends mails.
-pub(crate) struct NoMail;
-
 #[async_trait]
-impl CampaignMail for NoMail {
+impl CampaignMail for NotConfigured {
     async fn send(&self, kind: MailKind, mails: &[Mail]) -> Result<(), Undelivered> {
         tracing::info!(kind = kind.as_str(), mails = mails.len(), "mails would be sent");
         Ok(())
@@ -69,23 +97,44 @@ impl CampaignMail for NoMail {
     }
 }
 
-/// In place of whoever collects events.
-pub(crate) struct NoEvents;
-
 #[async_trait]
-impl EventTracking for NoEvents {
+impl EventTracking for NotConfigured {
     async fn track(&self, events: &[TrackedEvent]) -> Result<(), Undelivered> {
         tracing::info!(events = events.len(), "events would be told");
         Ok(())
     }
 }
 
-/// In place of the LMS's accounts.
-pub(crate) struct NoAccounts;
+#[async_trait]
+impl AccountLookup for NotConfigured {
+    async fn account(&self, _: &Email) -> Result<Option<LmsUserId>, Error> {
+        Err(not_configured(Upstream::Lms))
+    }
+}
 
 #[async_trait]
-impl AccountLookup for NoAccounts {
-    async fn account(&self, _: &Email) -> Result<Option<LmsUserId>, Error> {
-        Err(Error::Upstream { upstream: Upstream::Lms, problem: "is not configured".to_owned() })
+impl WebhookSender for NotConfigured {
+    async fn post(&self, _: &WebhookRequest<'_>) -> Result<u16, WebhookFailure> {
+        let problem = "nothing here posts to webhooks".to_owned();
+        Err(WebhookFailure { status: None, problem, rest_until: None })
     }
+}
+
+#[async_trait]
+impl ResultFiles for NotConfigured {
+    fn is_configured(&self) -> bool {
+        false
+    }
+
+    async fn put(&self, _: EnrollmentJobId, _: String) -> Result<(), Undelivered> {
+        Err(Undelivered::Unavailable("no place for files is configured".to_owned()))
+    }
+
+    fn address(&self, _: EnrollmentJobId) -> String {
+        String::new()
+    }
+}
+
+fn not_configured(upstream: Upstream) -> Error {
+    Error::Upstream { upstream, problem: "is not configured".to_owned() }
 }
