@@ -5,6 +5,7 @@
 
 pub mod calls;
 pub mod copy;
+mod history;
 pub mod http;
 pub mod mail;
 pub mod pool;

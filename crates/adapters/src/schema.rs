@@ -1,16 +1,10 @@
 //! The tables of `migrations/`, for both databases, with their columns in the order of the migrations. Tables that are only named in plain
 //! SQL are left out.
 
-/// A table with a history: a second table, with `_history` behind its name, keeps a copy of each row after each change.
-#[derive(Debug)]
-pub(crate) struct TableWithHistory {
-    /// Its name.
-    pub name: &'static str,
-    /// Its primary key.
-    pub key: &'static str,
-    /// All its columns, in their order.
-    pub columns: &'static [&'static str],
-}
+use diesel::sql_types::{BigInt, Bool, Integer, Nullable, SmallInt, Text};
+
+use crate::history::{Column, FromJson, TableWithHistory};
+use crate::sql_types::{SqlTimestamp, SqlUuid};
 
 /// Declares tables as `diesel::table!` does.
 macro_rules! tables {
@@ -32,7 +26,7 @@ macro_rules! tables_with_history {
         pub(crate) const $constant: TableWithHistory = TableWithHistory {
             name: stringify!($name),
             key: stringify!($key),
-            columns: &[$(stringify!($column)),*],
+            columns: &[$(Column { name: stringify!($column), read: <$type $(<$inner>)? as FromJson>::from_json }),*],
         };
     )*};
 }

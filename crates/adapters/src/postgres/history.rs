@@ -9,9 +9,9 @@ use license_manager_domain::ports::{HistoryRepository, LimitOffset};
 use license_manager_domain::{Error, LicenseId, PlanId};
 
 use super::PostgresUnit;
-use crate::rows::history::{VersionRow, version};
+use crate::history::{TableWithHistory, VersionRow};
 use crate::rows::{IdRow, NumberRow};
-use crate::schema::{self, TableWithHistory};
+use crate::schema;
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 
 /// The columns of a [`VersionRow`], of a history table that is called `version`.
@@ -32,36 +32,36 @@ fn place(of: EntityRef) -> (&'static TableWithHistory, &'static str, String) {
 impl PostgresUnit<'_> {
     /// The newest version of each key at a moment.
     fn versions_as_of(&mut self, of: EntityRef, keys: &[String], at: DateTime<Utc>) -> Result<Vec<Version>, Error> {
-        let (TableWithHistory { name: table, key, .. }, key_type, _) = place(of);
+        let (table @ TableWithHistory { name, key, .. }, key_type, _) = place(of);
         let query = sql_query(format!(
-            "SELECT DISTINCT ON (version.{key}) {VERSION} FROM {table}_history AS version
+            "SELECT DISTINCT ON (version.{key}) {VERSION} FROM {name}_history AS version
              WHERE version.{key} = ANY($1::{key_type}[]) AND version.history_date <= $2
              ORDER BY version.{key}, version.history_id DESC"
         ))
         .bind::<Array<Text>, _>(keys)
         .bind::<SqlTimestamp, _>(at);
         let rows = self.read(|connection| query.load::<VersionRow>(connection))?;
-        rows.into_iter().map(|row| version(of, row)).collect()
+        rows.into_iter().map(|row| row.version(table)).collect()
     }
 }
 
 impl HistoryRepository for PostgresUnit<'_> {
     fn versions(&mut self, of: EntityRef, limit_offset: LimitOffset) -> Result<Vec<Version>, Error> {
-        let (TableWithHistory { name: table, key, .. }, key_type, id) = place(of);
+        let (table @ TableWithHistory { name, key, .. }, key_type, id) = place(of);
         let query = sql_query(format!(
-            "SELECT {VERSION} FROM {table}_history AS version WHERE version.{key} = $1::{key_type}
+            "SELECT {VERSION} FROM {name}_history AS version WHERE version.{key} = $1::{key_type}
              ORDER BY version.history_id DESC OFFSET $2 LIMIT $3"
         ))
         .bind::<Text, _>(id)
         .bind::<BigInt, _>(limit_offset.offset)
         .bind::<BigInt, _>(limit_offset.limit);
         let rows = self.read(|connection| query.load::<VersionRow>(connection))?;
-        rows.into_iter().map(|row| version(of, row)).collect()
+        rows.into_iter().map(|row| row.version(table)).collect()
     }
 
     fn count(&mut self, of: EntityRef) -> Result<i64, Error> {
-        let (TableWithHistory { name: table, key, .. }, key_type, id) = place(of);
-        let query = sql_query(format!("SELECT count(*) AS number FROM {table}_history WHERE {key} = $1::{key_type}"))
+        let (TableWithHistory { name, key, .. }, key_type, id) = place(of);
+        let query = sql_query(format!("SELECT count(*) AS number FROM {name}_history WHERE {key} = $1::{key_type}"))
             .bind::<Text, _>(id);
         Ok(self.read(|connection| query.get_result::<NumberRow>(connection))?.number)
     }

@@ -1,7 +1,7 @@
 //! Storage in Postgres, version 15 or later.
 //!
 //! [`PostgresStore`] runs units of work; a `PostgresUnit` is one, and implements every repository, each in the file of its
-//! name. What rows look like is in [`crate::rows`], what errors mean in `error`, how connections are kept in `pool`.
+//! name. What rows look like is in `rows`, what errors mean in `error`, how connections are kept in `pool`.
 //!
 //! Every change is one statement, whatever the number of rows, and writes the rows' history along (`statements`).
 

@@ -7,7 +7,7 @@ use diesel::sql_types::{BigInt, Nullable, Text};
 use diesel::{PgConnection, QueryResult, RunQueryDsl};
 use license_manager_domain::history::Change;
 
-use crate::schema::TableWithHistory;
+use crate::history::TableWithHistory;
 use crate::sql_types::SqlTimestamp;
 
 /// What a statement did to the rows it returns.
@@ -29,7 +29,7 @@ pub(super) enum Kind {
 #[derive(Debug)]
 pub(super) struct WithHistory<'a, S> {
     statement: S,
-    recorded: &'static TableWithHistory,
+    table: &'static TableWithHistory,
     kind: Kind,
     at: &'a DateTime<Utc>,
     by: Option<&'a str>,
@@ -39,12 +39,12 @@ pub(super) struct WithHistory<'a, S> {
 /// See [`WithHistory`].
 pub(super) fn with_history<'a, S>(
     statement: S,
-    recorded: &'static TableWithHistory,
+    table: &'static TableWithHistory,
     kind: Kind,
     change: &'a Change,
 ) -> WithHistory<'a, S> {
     let reason = change.reason.map(|reason| reason.as_str());
-    WithHistory { statement, recorded, kind, at: &change.at, by: change.by.as_deref(), reason }
+    WithHistory { statement, table, kind, at: &change.at, by: change.by.as_deref(), reason }
 }
 
 impl<S> WithHistory<'_, S> {
@@ -79,14 +79,14 @@ impl<S> RunQueryDsl<PgConnection> for ReturningId<S> {}
 
 impl<S: QueryFragment<Pg>> QueryFragment<Pg> for WithHistory<'_, S> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        let TableWithHistory { name: table, key, columns } = self.recorded;
+        let TableWithHistory { name, key, .. } = self.table;
         // The statement comes first: raw SQL numbers its parameters from one.
         out.push_sql("WITH changed AS (");
         self.statement.walk_ast(out.reborrow())?;
         out.push_sql(") INSERT INTO ");
-        out.push_sql(table);
+        out.push_sql(name);
         out.push_sql("_history (history_date, history_user, history_type, history_change_reason, ");
-        out.push_sql(&columns.join(", "));
+        out.push_sql(&self.table.column_names());
         out.push_sql(") SELECT ");
         out.push_bind_param::<SqlTimestamp, _>(self.at)?;
         out.push_sql(", ");
@@ -99,7 +99,7 @@ impl<S: QueryFragment<Pg>> QueryFragment<Pg> for WithHistory<'_, S> {
             Kind::Deleted => ", '-', ",
         });
         if let Kind::AddedOrChanged = self.kind {
-            for part in [table, " AS former WHERE former.", key, " = changed.", key, ") THEN '~' ELSE '+' END, "] {
+            for part in [name, " AS former WHERE former.", key, " = changed.", key, ") THEN '~' ELSE '+' END, "] {
                 out.push_sql(part);
             }
         }

@@ -4,7 +4,6 @@
 pub(crate) mod agreements;
 pub(crate) mod due_work;
 pub(crate) mod enrollment_jobs;
-pub(crate) mod history;
 pub(crate) mod idempotency;
 pub(crate) mod jobs;
 pub(crate) mod licenses;

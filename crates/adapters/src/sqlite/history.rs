@@ -9,11 +9,9 @@ use license_manager_domain::{Error, LicenseId, PlanId};
 
 use super::SqliteUnit;
 use super::error::storage_error;
-use crate::rows::history::{VersionRow, version};
+use crate::history::{Column, TableWithHistory, VersionRow};
 use crate::rows::{IdRow, NumberRow};
-use crate::schema::{
-    CUSTOMER_AGREEMENT, LICENSE, PRODUCT, SUBSCRIPTION_PLAN, SUBSCRIPTION_PLAN_RENEWAL, TableWithHistory,
-};
+use crate::schema::{CUSTOMER_AGREEMENT, LICENSE, PRODUCT, SUBSCRIPTION_PLAN, SUBSCRIPTION_PLAN_RENEWAL};
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 
 /// Where a row's history is: the table, and the row's key as a JSON array.
@@ -29,8 +27,8 @@ fn place(of: EntityRef) -> Result<(&'static TableWithHistory, String), Error> {
 }
 
 /// The columns of a [`VersionRow`].
-fn columns(of: EntityRef) -> String {
-    let fields: Vec<String> = of.fields().iter().map(|(name, _)| format!("'{name}', {name}")).collect();
+fn columns(table: &TableWithHistory) -> String {
+    let fields: Vec<String> = table.columns.iter().map(|Column { name, .. }| format!("'{name}', {name}")).collect();
     format!(
         "history_id, history_date, history_user, history_type, history_change_reason,
          json_object({}) AS row_json",
@@ -41,43 +39,43 @@ fn columns(of: EntityRef) -> String {
 impl SqliteUnit<'_> {
     /// The newest version of each key at a moment, in the order of the keys.
     fn versions_as_of(&mut self, of: EntityRef, keys: &str, at: DateTime<Utc>) -> Result<Vec<Version>, Error> {
-        let TableWithHistory { name: table, key, .. } = place(of)?.0;
+        let (table @ TableWithHistory { name, key, .. }, _) = place(of)?;
         let rows: Vec<VersionRow> = diesel::sql_query(format!(
-            "SELECT {} FROM {table}_history WHERE history_id IN (
-                 SELECT (SELECT max(history_id) FROM {table}_history
+            "SELECT {} FROM {name}_history WHERE history_id IN (
+                 SELECT (SELECT max(history_id) FROM {name}_history
                          WHERE {key} = wanted.value AND history_date <= ?2)
                  FROM json_each(?1) AS wanted)
              ORDER BY {key}",
-            columns(of)
+            columns(table)
         ))
         .bind::<Text, _>(keys)
         .bind::<SqlTimestamp, _>(at)
         .load(self.conn)
         .map_err(storage_error)?;
-        rows.into_iter().map(|row| version(of, row)).collect()
+        rows.into_iter().map(|row| row.version(table)).collect()
     }
 }
 
 impl HistoryRepository for SqliteUnit<'_> {
     fn versions(&mut self, of: EntityRef, limit_offset: LimitOffset) -> Result<Vec<Version>, Error> {
-        let (TableWithHistory { name: table, key, .. }, id) = place(of)?;
+        let (table @ TableWithHistory { name, key, .. }, id) = place(of)?;
         let rows: Vec<VersionRow> = diesel::sql_query(format!(
-            "SELECT {} FROM {table}_history WHERE {key} = ?1 ->> 0
+            "SELECT {} FROM {name}_history WHERE {key} = ?1 ->> 0
              ORDER BY history_id DESC LIMIT ?2 OFFSET ?3",
-            columns(of)
+            columns(table)
         ))
         .bind::<Text, _>(id)
         .bind::<BigInt, _>(limit_offset.limit.max(0))
         .bind::<BigInt, _>(limit_offset.offset.max(0))
         .load(self.conn)
         .map_err(storage_error)?;
-        rows.into_iter().map(|row| version(of, row)).collect()
+        rows.into_iter().map(|row| row.version(table)).collect()
     }
 
     fn count(&mut self, of: EntityRef) -> Result<i64, Error> {
-        let (TableWithHistory { name: table, key, .. }, id) = place(of)?;
+        let (TableWithHistory { name, key, .. }, id) = place(of)?;
         let count: NumberRow =
-            diesel::sql_query(format!("SELECT count(*) AS number FROM {table}_history WHERE {key} = ?1 ->> 0"))
+            diesel::sql_query(format!("SELECT count(*) AS number FROM {name}_history WHERE {key} = ?1 ->> 0"))
                 .bind::<Text, _>(id)
                 .get_result(self.conn)
                 .map_err(storage_error)?;

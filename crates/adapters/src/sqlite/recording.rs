@@ -7,7 +7,7 @@ use license_manager_domain::Error;
 use license_manager_domain::history::Change;
 
 use super::error::storage_error;
-use crate::schema::TableWithHistory;
+use crate::history::TableWithHistory;
 use crate::sql_types::SqlTimestamp;
 
 /// What happened to a row.

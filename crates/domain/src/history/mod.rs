@@ -4,7 +4,7 @@ mod rows;
 
 use chrono::{DateTime, Utc};
 
-pub use rows::{FieldKind, Row, Value};
+pub use rows::{Row, Value};
 
 use crate::error::Entity;
 use crate::model::ids::{AgreementId, LicenseId, PlanId, ProductId, RenewalId};
@@ -65,17 +65,6 @@ impl EntityRef {
             Self::License(_) => Entity::License,
             Self::Product(_) => Entity::Product,
             Self::Renewal(_) => Entity::Renewal,
-        }
-    }
-
-    /// The names of its fields in storage and on the wire, its id first, with how their values are to be read.
-    pub fn fields(self) -> &'static [(&'static str, FieldKind)] {
-        match self {
-            Self::Agreement(_) => rows::AGREEMENT,
-            Self::Plan(_) => rows::PLAN,
-            Self::License(_) => rows::LICENSE,
-            Self::Product(_) => rows::PRODUCT,
-            Self::Renewal(_) => rows::RENEWAL,
         }
     }
 }

@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 use chrono::{DateTime, Duration, Utc};
 
 use crate::error::{Error, FieldErrors};
+use crate::history::Row;
 use crate::model::expiration_message::ExpirationMessage;
 use crate::model::ids::{AgreementId, CatalogId, CustomerId};
 
@@ -123,5 +124,31 @@ impl CustomerAgreement {
             errors.add("enterprise_customer_slug", "A slug has letters, digits, hyphens and underscores only.");
         }
         errors.into_result()
+    }
+}
+
+/// What history keeps of an agreement.
+impl From<&CustomerAgreement> for Row {
+    fn from(agreement: &CustomerAgreement) -> Self {
+        Self::from([
+            ("uuid", agreement.id.0.into()),
+            ("enterprise_customer_uuid", agreement.customer.0.into()),
+            ("enterprise_customer_slug", agreement.customer_slug.as_deref().into()),
+            ("enterprise_customer_name", agreement.customer_name.as_deref().into()),
+            ("default_enterprise_catalog_uuid", agreement.default_catalog.map(|catalog| catalog.0).into()),
+            ("disable_expiration_notifications", agreement.disable_expiration_notifications.into()),
+            ("disable_onboarding_notifications", agreement.disable_onboarding_notifications.into()),
+            ("license_duration_before_purge_seconds", agreement.license_duration_before_purge.num_seconds().into()),
+            (
+                "enable_auto_applied_subscriptions_with_universal_link",
+                agreement.enable_auto_applied_subscriptions_with_universal_link.into(),
+            ),
+            ("enable_auto_scaling_of_current_plan", agreement.auto_scaling.enabled.into()),
+            ("auto_scaling_max_licenses", agreement.auto_scaling.max_licenses.into()),
+            ("auto_scaling_threshold_percentage", agreement.auto_scaling.threshold_percentage.into()),
+            ("auto_scaling_increment_percentage", agreement.auto_scaling.increment_percentage.into()),
+            ("created", agreement.created.into()),
+            ("modified", agreement.modified.into()),
+        ])
     }
 }

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::history::Row;
 use crate::model::email::Email;
 use crate::model::ids::{ActivationKey, LicenseId, LmsUserId, PlanId};
 
@@ -482,5 +483,28 @@ impl LicenseColumns {
                 revoked_date: self.revoked_date?,
             }),
         }
+    }
+}
+
+/// What history keeps of a license.
+impl From<&License> for Row {
+    fn from(license: &License) -> Self {
+        let columns = license.columns();
+        Self::from([
+            ("uuid", license.id.0.into()),
+            ("subscription_plan_uuid", license.plan.0.into()),
+            ("status", columns.status.as_str().into()),
+            ("user_email", columns.user_email.as_ref().map(|email| email.as_str()).into()),
+            ("lms_user_id", columns.lms_user_id.map(|id| id.0).into()),
+            ("activation_key", columns.activation_key.map(|key| key.0).into()),
+            ("assigned_date", columns.assigned_date.into()),
+            ("activation_date", columns.activation_date.into()),
+            ("last_remind_date", columns.last_remind_date.into()),
+            ("revoked_date", columns.revoked_date.into()),
+            ("renewed_to_uuid", license.renewed_to.map(|id| id.0).into()),
+            ("auto_applied", license.auto_applied.into()),
+            ("created", license.created.into()),
+            ("modified", license.modified.into()),
+        ])
     }
 }

@@ -5,6 +5,7 @@ use std::ops::Range;
 use chrono::{DateTime, Duration, Utc};
 
 use crate::error::{Error, FieldErrors};
+use crate::history::Row;
 use crate::model::ids::{AgreementId, CatalogId, CustomerId, PlanId, ProductId};
 use crate::model::product::{DEFAULT_PRODUCT, Product};
 
@@ -286,3 +287,31 @@ names!(ChangeReason {
     OrganizationRequestedChange => "organization_requested_change",
     Other => "other",
 });
+
+/// What history keeps of a plan.
+impl From<&SubscriptionPlan> for Row {
+    fn from(plan: &SubscriptionPlan) -> Self {
+        Self::from([
+            ("uuid", plan.id.0.into()),
+            ("title", plan.title.as_str().into()),
+            ("start_date", plan.start_date.into()),
+            ("expiration_date", plan.expiration_date.into()),
+            ("expiration_processed", plan.expiration_processed.into()),
+            ("enterprise_catalog_uuid", plan.catalog.0.into()),
+            ("customer_agreement_uuid", plan.agreement.0.into()),
+            ("is_active", plan.is_active.into()),
+            ("is_revocation_cap_enabled", plan.is_revocation_cap_enabled.into()),
+            ("revoke_max_percentage", plan.revoke_max_percentage.into()),
+            ("num_revocations_applied", plan.num_revocations_applied.into()),
+            ("salesforce_opportunity_line_item", plan.salesforce_opportunity_line_item.as_deref().into()),
+            ("product_id", plan.product.0.into()),
+            ("for_internal_use_only", plan.for_internal_use_only.into()),
+            ("can_freeze_unused_licenses", plan.can_freeze_unused_licenses.into()),
+            ("last_freeze_timestamp", plan.last_freeze_timestamp.into()),
+            ("should_auto_apply_licenses", plan.should_auto_apply_licenses.into()),
+            ("desired_num_licenses", plan.desired_num_licenses.into()),
+            ("created", plan.created.into()),
+            ("modified", plan.modified.into()),
+        ])
+    }
+}

@@ -1,6 +1,7 @@
 //! What is sold: products and their plan types (docs/RULES.md, "Entities").
 
 use crate::error::{Error, FieldErrors};
+use crate::history::Row;
 use crate::model::ids::{PlanTypeId, ProductId};
 
 /// What kind of sale a product is, and which papers it needs.
@@ -86,4 +87,18 @@ pub fn seeded_products() -> Vec<Product> {
         product(4, "Test", "Subscription for our own tests", None, &test),
         product(5, "OCE", "Subscription to Online Campus Essentials", None, &oce),
     ]
+}
+
+/// What history keeps of a product.
+impl From<&Product> for Row {
+    fn from(product: &Product) -> Self {
+        Self::from([
+            ("id", product.id.0.into()),
+            ("name", product.name.as_str().into()),
+            ("description", product.description.as_str().into()),
+            ("netsuite_id", product.netsuite_id.into()),
+            ("salesforce_product_id", product.salesforce_product_id.as_deref().into()),
+            ("plan_type_id", product.plan_type.id.0.into()),
+        ])
+    }
 }

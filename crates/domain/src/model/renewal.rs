@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use chrono::{DateTime, Datelike, Duration, Utc};
 
 use crate::error::{Error, FieldErrors, Refusal};
+use crate::history::Row;
 use crate::model::ids::{AgreementId, CustomerId, PlanId, RenewalId};
 use crate::model::license::LicenseStatus;
 use crate::model::plan::{LicenseCounts, SubscriptionPlan, is_salesforce_id, whole_days_until};
@@ -249,5 +250,29 @@ impl RenewalChains {
     fn later(&self, plan: PlanId) -> impl Iterator<Item = &RenewalLink> {
         std::iter::successors(self.by_prior.get(&plan), |link| self.by_prior.get(&link.renewed_plan?))
             .take(self.by_prior.len())
+    }
+}
+
+/// What history keeps of a renewal.
+impl From<&SubscriptionPlanRenewal> for Row {
+    fn from(renewal: &SubscriptionPlanRenewal) -> Self {
+        let terms = &renewal.terms;
+        Self::from([
+            ("id", renewal.id.0.into()),
+            ("prior_subscription_plan_uuid", terms.prior_plan.0.into()),
+            ("renewed_subscription_plan_uuid", terms.renewed_plan.map(|plan| plan.0).into()),
+            ("salesforce_opportunity_id", terms.salesforce_opportunity_id.as_deref().into()),
+            ("number_of_licenses", terms.number_of_licenses.into()),
+            ("effective_date", terms.effective_date.into()),
+            ("renewed_expiration_date", terms.renewed_expiration_date.into()),
+            ("processed", renewal.processed.into()),
+            ("processed_datetime", renewal.processed_datetime.into()),
+            ("renewed_plan_title", terms.renewed_plan_title.as_deref().into()),
+            ("license_types_to_copy", terms.license_types_to_copy.as_str().into()),
+            ("disable_auto_apply_licenses", terms.disable_auto_apply_licenses.into()),
+            ("exempt_from_batch_processing", terms.exempt_from_batch_processing.into()),
+            ("created", renewal.created.into()),
+            ("modified", renewal.modified.into()),
+        ])
     }
 }
