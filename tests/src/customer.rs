@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::{Answer, Client, Person, Server};
+use crate::{Answer, Client, Person, Server, text};
 
 /// The prefix of the provisioning API.
 pub const PROVISIONING: &str = "/api/v1/provisioning-admins";
@@ -167,8 +167,4 @@ pub struct Counts {
 /// A provisioning admin for all customers.
 fn operator() -> Person {
     Person::new(9, "operator@example.com", "operator").role("enterprise_provisioning_admin:*")
-}
-
-fn text(value: &Value) -> String {
-    value.as_str().unwrap_or_else(|| panic!("{value} is no text")).to_owned()
 }

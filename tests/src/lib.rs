@@ -49,6 +49,11 @@ pub use webhook_endpoint::{Told, WebhookEndpoint};
 
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
+
+/// How long to wait for something that takes a second or two on an idle machine.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
 /// Declares two tests per function, `name::sqlite` and `name::postgres`.
 ///
 /// The function takes a new [`Database`].
@@ -88,6 +93,11 @@ pub fn at_once<T: Send>(clients: usize, work: impl Fn(usize) -> T + Sync) -> Vec
             .collect();
         threads.into_iter().map(|thread| thread.join().expect("a client failed")).collect()
     })
+}
+
+/// A JSON text. Panics for any other value.
+pub fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_else(|| panic!("{value} is not a text")).to_owned()
 }
 
 /// Repeats `ask` until it returns something; `None` after `patience`.

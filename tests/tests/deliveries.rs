@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use license_manager_tests::{
-    Customer, Database, FakeUpstreams, Person, Plan, Request, Server, on_both_databases, poll,
+    Customer, Database, FakeUpstreams, PATIENCE, Person, Plan, Request, Server, on_both_databases, poll,
 };
 use serde_json::{Value, json};
 
@@ -19,9 +19,6 @@ on_both_databases!(
     undeliverable_messages_are_dead_lettered_listed_retried_and_dropped,
     a_thousand_assignments_reach_everybody_through_failures_and_kills,
 );
-
-/// How long to wait for something that takes a second or two on an idle machine.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A server with these upstreams and more settings.
 fn start(database: &Database, upstreams: &FakeUpstreams, settings: &[(&str, &str)]) -> Server {

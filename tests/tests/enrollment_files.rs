@@ -1,9 +1,7 @@
 //! Results of bulk enrollments in a bucket.
 
-use std::time::Duration;
-
 use license_manager_tests::{
-    Customer, Database, FakeBucket, FakeUpstreams, Person, Request, Server, on_both_databases, poll,
+    Customer, Database, FakeBucket, FakeUpstreams, PATIENCE, Person, Request, Server, on_both_databases, poll,
 };
 use serde_json::{Value, json};
 
@@ -13,8 +11,6 @@ on_both_databases!(
     a_retired_person_is_removed_from_the_bucket,
 );
 
-/// How long to wait for something that takes a second or two on an idle machine.
-const PATIENCE: Duration = Duration::from_secs(60);
 const COURSE: &str = "course-v1:edX+Demo+T1";
 
 /// A server with these upstreams and this bucket.

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use license_manager_tests::{
-    Customer, Database, FakeUpstreams, PROVISIONING, Person, Plan, Server, on_both_databases, poll,
+    Customer, Database, FakeUpstreams, PATIENCE, PROVISIONING, Person, Plan, Server, on_both_databases, poll,
 };
 use serde_json::{Value, json};
 
@@ -22,7 +22,6 @@ on_both_databases!(
     the_schedule_is_for_staff,
 );
 
-const PATIENCE: Duration = Duration::from_secs(60);
 const PATH: &str = "/api/v1/provisioning-admins/scheduled-operations/";
 const NEW_YEAR: &str = "0 0 1 1 *";
 const EXPIRATION: &str = "/bulk_licensed_enrollments_expiration/";

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use license_manager_tests::{
-    Customer, Database, FakeBucket, FakeCollector, FakeUpstreams, PROVISIONING, Plan, Request, Server, Span,
+    Customer, Database, FakeBucket, FakeCollector, FakeUpstreams, PATIENCE, PROVISIONING, Plan, Request, Server, Span,
     WebhookEndpoint, free_port, on_both_databases, poll,
 };
 use serde_json::json;
@@ -17,8 +17,6 @@ on_both_databases!(
     an_unreachable_collector_disturbs_nothing,
     invalid_trace_settings_stop_the_start,
 );
-
-const PATIENCE: Duration = Duration::from_secs(60);
 
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 const CALLER: &str = "b7ad6b7169203331";

@@ -1,9 +1,7 @@
 //! Metrics, liveness and readiness.
 
-use std::time::Duration;
-
 use license_manager_tests::{
-    Answer, Cluster, Customer, Database, FakeUpstreams, PROVISIONING, Request, Server, WebhookEndpoint,
+    Answer, Cluster, Customer, Database, FakeUpstreams, PATIENCE, PROVISIONING, Request, Server, WebhookEndpoint,
     on_both_databases, poll,
 };
 use serde_json::json;
@@ -18,8 +16,6 @@ on_both_databases!(
     a_service_whose_schema_is_out_of_date_is_not_ready,
     a_service_with_a_newer_schema_keeps_working_and_says_so,
 );
-
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The `Accept` header of Prometheus.
 const SCRAPE: &str = "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.4,*/*;q=0.1";

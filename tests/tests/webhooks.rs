@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use license_manager_tests::{
-    Client, Customer, Database, PROVISIONING, Request, Server, Told, WebhookEndpoint, on_both_databases, poll,
+    Client, Customer, Database, PATIENCE, PROVISIONING, Request, Server, Told, WebhookEndpoint, on_both_databases, poll,
 };
 use serde_json::{Value, json};
 
@@ -17,9 +17,6 @@ on_both_databases!(
     a_private_address_is_not_called_once_forbidden,
     errors_in_webhook_registrations_are_explained,
 );
-
-/// How long to wait for something that takes a second or two on an idle machine.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 const ALLOWED: (&str, &str) = ("LM_WEBHOOKS__ALLOW_PRIVATE_ADDRESSES", "true");
 

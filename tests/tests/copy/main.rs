@@ -6,18 +6,15 @@
 mod compare;
 mod scene;
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
-
 use license_manager_tests::{
-    Client, Counts, Customer, Database, FakeUpstreams, PROVISIONING, Plan, Ran, Server, WebhookEndpoint, at_once, poll,
+    Client, Counts, Customer, Database, FakeUpstreams, PATIENCE, PROVISIONING, Plan, Ran, Server, WebhookEndpoint,
+    at_once, poll,
 };
 use serde_json::{Value, json};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use compare::{answers, assert_same_rows, tables};
 use scene::{Scene, activate, assign_with_key, renewal_of};
-
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Without deliveries, so that messages stay, and with webhooks to the test's endpoints.
 const QUIET: [(&str, &str); 2] = [("LM_WORKER__ENABLED", "false"), ("LM_WEBHOOKS__ALLOW_PRIVATE_ADDRESSES", "true")];

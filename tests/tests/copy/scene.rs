@@ -1,6 +1,6 @@
 //! A SQLite database with rows in every table.
 
-use license_manager_tests::{Answer, Client, Customer, Database, PROVISIONING, Person, Plan, Request, Server};
+use license_manager_tests::{Answer, Client, Customer, Database, PROVISIONING, Person, Plan, Request, Server, text};
 use serde_json::{Value, json};
 
 /// The idempotency key of a request that is repeated after the copy.
@@ -25,10 +25,6 @@ pub struct Scene {
     pub license: String,
     /// The id of a deleted renewal.
     pub deleted_renewal: i64,
-}
-
-fn text(value: &Value) -> String {
-    value.as_str().unwrap_or_else(|| panic!("{value} is no text")).to_owned()
 }
 
 /// A person who may see everything.

@@ -3,15 +3,10 @@
 // These requests come from outside of the service, with the real clock.
 #![allow(clippy::disallowed_methods)]
 
-use std::time::Duration;
-
-use license_manager_tests::{Client, Customer, Database, PROVISIONING, Plan, Request, Server, poll};
+use license_manager_tests::{Client, Customer, Database, PATIENCE, PROVISIONING, Plan, Request, Server, poll, text};
 use serde_json::{Value, json};
 
 use super::Document;
-
-/// The time limit of an enrollment, which takes a second on an idle machine.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A customer whose admins, learners and operators send requests, each answer checked against the document.
 struct Asking<'a> {
@@ -355,8 +350,4 @@ impl Asking<'_> {
 fn with(mut object: Value, field: &str, value: impl Into<Value>) -> Value {
     object[field] = value.into();
     object
-}
-
-fn text(value: &Value) -> String {
-    value.as_str().unwrap_or_else(|| panic!("{value} is no text")).to_owned()
 }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use license_manager_tests::conformance::{self, Case};
-use license_manager_tests::{Answer, Database, FakeUpstreams, Server};
+use license_manager_tests::{Answer, Database, FakeUpstreams, Server, text};
 use serde_json::{Value, json};
 
 /// How many items of a list an example shows.
@@ -263,8 +263,4 @@ fn told(value: &Value) -> usize {
         Value::Object(object) => 1 + object.values().map(|value| 1 + told(value)).sum::<usize>(),
         _ => 2,
     }
-}
-
-fn text(value: &Value) -> String {
-    value.as_str().unwrap_or_else(|| panic!("{value} is no text")).to_owned()
 }
