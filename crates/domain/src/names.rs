@@ -1,9 +1,9 @@
-/// Gives the variants of an enum their names, which storage, the wire and metrics share.
+/// Defines the names of an enum's variants in storage, on the wire and in metrics.
 #[macro_export]
 macro_rules! names {
     ($type:ident { $($variant:ident => $name:literal),+ $(,)? }) => {
         impl $type {
-            /// Every variant, in the order of their declaration.
+            /// All variants, in the order of their declaration.
             pub const ALL: [Self; [$($name),+].len()] = [$(Self::$variant),+];
 
             /// Its name in storage, on the wire and in metrics.
@@ -13,7 +13,7 @@ macro_rules! names {
                 }
             }
 
-            /// The variant of that name.
+            /// The variant with this name.
             pub fn from_name(name: &str) -> Option<Self> {
                 Self::ALL.into_iter().find(|variant| variant.as_str() == name)
             }

@@ -2,7 +2,6 @@
 
 // These requests come from outside of the service, with the real clock.
 #![allow(clippy::disallowed_methods)]
-
 use license_manager_tests::{Client, Customer, Database, PATIENCE, PROVISIONING, Plan, Request, Server, poll, text};
 use serde_json::{Value, json};
 

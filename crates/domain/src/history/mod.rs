@@ -1,4 +1,4 @@
-//! Who changed what when, and why: every write says so, and storage keeps it beside the rows (docs/RULES.md, "History").
+//! Who changed what, when and why. Every write records it (docs/RULES.md, "History").
 
 mod rows;
 
@@ -10,26 +10,26 @@ use crate::error::Entity;
 use crate::model::ids::{AgreementId, LicenseId, PlanId, ProductId, RenewalId};
 use crate::model::plan::ChangeReason;
 
-/// The circumstances of a change.
+/// The time, author and reason of a change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
     /// When.
     pub at: DateTime<Utc>,
-    /// Who: a user name, or nobody where the service acted by itself.
+    /// Who: a user name; `None` for the service itself.
     pub by: Option<String>,
     /// Why, for changes of a plan.
     pub reason: Option<ChangeReason>,
 }
 
-/// Who asks for a change.
+/// The author of changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Actor {
-    /// Their user name, or nobody where the service acts by itself.
+    /// Their user name; `None` for the service itself.
     pub username: Option<String>,
 }
 
 impl Actor {
-    /// Somebody.
+    /// A user.
     pub fn user(username: impl Into<String>) -> Self {
         Self { username: Some(username.into()) }
     }
@@ -39,13 +39,13 @@ impl Actor {
         Self { username: None }
     }
 
-    /// A change by them without a reason.
+    /// A change by this actor, without a reason.
     pub fn change(&self, at: DateTime<Utc>) -> Change {
         Change { at, by: self.username.clone(), reason: None }
     }
 }
 
-/// Something whose history can be read.
+/// An entity with a history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs)] // each is the entity of that name
 pub enum EntityRef {
@@ -57,7 +57,7 @@ pub enum EntityRef {
 }
 
 impl EntityRef {
-    /// What kind of thing it is.
+    /// Its kind.
     pub fn entity(self) -> Entity {
         match self {
             Self::Agreement(_) => Entity::Agreement,
@@ -72,9 +72,9 @@ impl EntityRef {
 /// What happened to a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChangeKind {
-    /// It is new.
+    /// Added.
     Added,
-    /// It was written.
+    /// Changed.
     Changed,
     /// It was deleted.
     Deleted,
@@ -86,37 +86,37 @@ names!(ChangeKind {
     Deleted => "-",
 });
 
-/// A row as one change left it; of a deletion, as it last was.
+/// A row after a change; for a deletion, the row before it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Version {
-    /// Counts up over the changes of all rows of one kind.
+    /// Counts all changes of this kind of row.
     pub number: i64,
     /// When.
     pub at: DateTime<Utc>,
-    /// Who: a user name, or nobody where the service acted by itself.
+    /// Who: a user name; `None` for the service itself.
     pub by: Option<String>,
     /// What happened.
     pub kind: ChangeKind,
-    /// Why, where that was said.
+    /// Why, if given.
     pub reason: Option<String>,
     /// The whole row.
     pub row: Row,
 }
 
-/// A field with another value than before.
+/// A changed field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FieldChange {
     /// Its name.
     pub field: &'static str,
-    /// What it was.
+    /// The old value.
     pub from: Value,
-    /// What it became.
+    /// The new value.
     pub to: Value,
 }
 
 impl Version {
-    /// What this change changed. `before` is the version before it; without one, every field was empty. The moment of the last
-    /// write is left out: it is the moment of the change.
+    /// The fields changed since `before`; without it, since all fields were empty. The modification time is left out:
+    /// it is the time of the change.
     pub fn changes(&self, before: Option<&Self>) -> Vec<FieldChange> {
         match self.kind {
             ChangeKind::Deleted => Vec::new(),

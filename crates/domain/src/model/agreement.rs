@@ -1,4 +1,4 @@
-//! The contract of one enterprise customer, which holds its subscription plans.
+//! The agreement with an enterprise customer, which holds its subscription plans.
 
 use std::ops::RangeInclusive;
 
@@ -9,53 +9,53 @@ use crate::history::Row;
 use crate::model::expiration_message::ExpirationMessage;
 use crate::model::ids::{AgreementId, CatalogId, CustomerId};
 
-/// One customer's agreement; a customer has exactly one.
+/// A customer's agreement. A customer has exactly one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CustomerAgreement {
     /// Its id.
     pub id: AgreementId,
-    /// The customer, unique and fixed for life.
+    /// The customer; unique, and never changes.
     pub customer: CustomerId,
     /// The customer's slug in links, unique, at most 128 characters.
     pub customer_slug: Option<String>,
     /// The customer's name, at most 255 characters.
     pub customer_name: Option<String>,
-    /// The catalog of plans that name none.
+    /// The catalog of plans without one of their own.
     pub default_catalog: Option<CatalogId>,
-    /// Whether the portals stay silent about expiring plans.
+    /// Whether the portals hide notices about expiring plans.
     pub disable_expiration_notifications: bool,
-    /// Whether assignment and post-activation mails are withheld.
+    /// Whether no assignment and post-activation mails are sent.
     pub disable_onboarding_notifications: bool,
-    /// How long after the end of a license its personal data is kept: whole days, as many as
+    /// How long personal data is kept after the end of a license: whole days within
     /// [`CustomerAgreement::DAYS_BEFORE_PURGE`].
     pub license_duration_before_purge: Duration,
-    /// Whether the customer's universal link hands out licenses of the auto-applicable plan.
+    /// Whether the customer's universal link auto-applies licenses.
     pub enable_auto_applied_subscriptions_with_universal_link: bool,
-    /// How the current plan grows by itself.
+    /// The auto-scaling of the current plan.
     pub auto_scaling: AutoScaling,
-    /// What learners of an expired plan are shown instead of the usual words.
+    /// A message shown to learners of an expired plan instead of the default.
     pub expiration_message: Option<ExpirationMessage>,
-    /// When it was made.
+    /// When it was created.
     pub created: DateTime<Utc>,
     /// When it was last written.
     pub modified: DateTime<Utc>,
 }
 
-/// How an agreement's current plan grows by itself. Percentages are 1 to 100.
+/// Auto-scaling of an agreement's current plan. Percentages are 1 to 100.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AutoScaling {
-    /// Whether it grows at all.
+    /// Whether it is enabled.
     pub enabled: bool,
-    /// The most licenses it grows to.
+    /// The most licenses the plan may have.
     pub max_licenses: Option<i32>,
-    /// The share of allocated licenses from which it grows.
+    /// The percentage of allocated licenses from which the plan grows.
     pub threshold_percentage: Option<i32>,
-    /// By what share of its licenses it grows.
+    /// The percentage by which the plan grows.
     pub increment_percentage: Option<i32>,
 }
 
 impl AutoScaling {
-    /// Notes what is wrong, each mistake by its field on the wire.
+    /// Adds an error for each invalid field, by its name on the wire.
     pub(crate) fn check(&self, errors: &mut FieldErrors) {
         let percentage = 1..=100;
         for (field, value, range) in [
@@ -75,12 +75,12 @@ impl AutoScaling {
 }
 
 impl CustomerAgreement {
-    /// For how many days personal data can be kept: up to a hundred years.
+    /// The allowed days to keep personal data: up to a hundred years.
     pub const DAYS_BEFORE_PURGE: RangeInclusive<i64> = 1..=36_500;
-    /// How long personal data is kept where nothing else was agreed.
+    /// How long personal data is kept by default.
     pub const DEFAULT_DURATION_BEFORE_PURGE: Duration = Duration::days(90);
 
-    /// An agreement with nothing agreed but the customer.
+    /// An agreement with default settings.
     pub fn new(id: AgreementId, customer: CustomerId, now: DateTime<Utc>) -> Self {
         Self {
             id,
@@ -99,7 +99,7 @@ impl CustomerAgreement {
         }
     }
 
-    /// Notes where personal data cannot be kept so long, by the field on the wire.
+    /// Adds an error, by the field's name on the wire, if the duration is not allowed.
     pub(crate) fn check_duration_before_purge(kept: Duration, errors: &mut FieldErrors) {
         let (days, range) = (kept.num_days(), Self::DAYS_BEFORE_PURGE);
         if !range.contains(&days) || kept != Duration::days(days) {
@@ -108,7 +108,10 @@ impl CustomerAgreement {
         }
     }
 
-    /// Refuses texts that are too long and what is no slug, each by its field on the wire.
+    /// Checks the lengths of the names and the form of the slug.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] with each invalid field by its name on the wire.
     pub(crate) fn check_names(&self) -> Result<(), Error> {
         let mut errors = FieldErrors::default();
         for (field, text, longest) in [

@@ -1,4 +1,4 @@
-//! Email addresses, parsed once, at the edge.
+//! Email addresses, parsed once at the boundary.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,7 +6,7 @@ use std::str::FromStr;
 use email_address::{EmailAddress, Options};
 use serde::{Deserialize, Serialize};
 
-/// A learner's email address in lowercase: addresses that differ in case only are the same person's.
+/// An email address in lowercase: addresses that differ only in case belong to the same person.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Email(String);
@@ -17,26 +17,26 @@ pub struct Email(String);
 pub struct InvalidEmail;
 
 impl Email {
-    /// The longest address that is accepted, in bytes (RFC 5321, path limit).
+    /// The longest accepted address in bytes (RFC 5321, path limit).
     pub const MAX_LENGTH: usize = 254;
 
-    /// The address as text, lowercase.
+    /// The address in lowercase.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The address as a JSON text, quotes and all: as it stands in the payload of a message.
+    /// The address as a quoted JSON string, as message payloads contain it.
     pub fn as_json(&self) -> String {
         serde_json::Value::from(self.0.as_str()).to_string()
     }
 
-    /// The address as it stands in a cell of a CSV file: quotes are doubled there.
+    /// The address as a CSV cell, with quotes doubled.
     pub fn as_csv(&self) -> String {
         self.0.replace('"', "\"\"")
     }
 
-    /// An address read back from storage, where only parsed addresses are written. Nothing is checked here: what a person typed is
-    /// parsed, `text.parse::<Email>()`.
+    /// An address from storage, which holds only parsed addresses. Not checked; parse user input with
+    /// `text.parse::<Email>()`.
     pub fn from_storage(address: String) -> Self {
         Self(address)
     }
@@ -46,7 +46,7 @@ impl FromStr for Email {
     type Err = InvalidEmail;
 
     fn from_str(text: &str) -> Result<Self, InvalidEmail> {
-        // What is judged is what is kept: some letters are others, or longer, in lowercase.
+        // Checked in lowercase, because lowercase can change or lengthen some letters.
         let text = text.trim().to_lowercase();
         let options = Options::default().with_required_tld().without_domain_literal().without_display_text();
         if text.len() > Self::MAX_LENGTH || EmailAddress::parse_with_options(&text, options).is_err() {
@@ -70,7 +70,7 @@ impl From<Email> for String {
     }
 }
 
-/// Shows the domain only: addresses are personal data and `{:?}` ends up in logs.
+/// Shows only the domain: addresses are personal data, and `{:?}` ends up in logs.
 impl fmt::Debug for Email {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let domain = self.0.rsplit_once('@').map_or("", |(_, domain)| domain);

@@ -1,4 +1,4 @@
-//! Enrolling many learners in many courses at once, paid for by their licenses.
+//! Bulk enrollment of learners in courses, paid for by their licenses.
 
 use std::collections::HashSet;
 
@@ -10,16 +10,16 @@ use crate::model::email::Email;
 use crate::model::ids::{CustomerId, EnrollmentJobId, LicenseId, LmsUserId, PlanId};
 use crate::model::spreadsheet::text_cell;
 
-/// Who is to be enrolled in which course runs.
+/// The learners to enroll and the course runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BulkEnrollment {
-    /// Who.
+    /// The learners.
     pub learners: Enrollees,
-    /// Only with licenses of this plan; with any license of the customer where there is none.
+    /// Only licenses of this plan; `None`: any license of the customer.
     pub plan: Option<PlanId>,
-    /// In what.
+    /// The course runs.
     pub course_run_keys: Vec<String>,
-    /// Whether the learners are told.
+    /// Whether the learners are notified.
     pub notify: bool,
 }
 
@@ -27,17 +27,18 @@ pub struct BulkEnrollment {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Enrollees {
-    /// These.
+    /// The learners with these addresses.
     Emails(Vec<Email>),
-    /// Everybody who holds a live license of the plan when the work is done.
+    /// Everybody with a live license of the plan when the job runs.
     Holders,
 }
 
 impl BulkEnrollment {
-    /// The most enrollments of one request: learners times course runs.
+    /// The most enrollments per request: learners times course runs.
     pub const MAX_ENROLLMENTS: usize = 500;
 
-    /// Refuses a request for too many enrollments. The holders of a plan, who are not counted yet, are one here.
+    /// Refuses a request for too many enrollments. The holders of a plan count as one here, because their number is not
+    /// known yet.
     pub(crate) fn check(&self) -> Result<(), Refusal> {
         let learners = match &self.learners {
             Enrollees::Emails(emails) => emails.len(),
@@ -51,24 +52,24 @@ impl BulkEnrollment {
     }
 }
 
-/// How far a bulk enrollment is.
+/// The progress of a bulk enrollment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EnrollmentStage {
     /// Learners are being enrolled.
     Enrolling {
-        /// Of the holders of a plan, everybody whose license has this id or a lower one was. `None`: nobody yet.
+        /// Holders of the plan up to this license id are enrolled; `None`: nobody yet.
         until: Option<LicenseId>,
     },
-    /// Everybody was; the results have yet to be put into their file.
+    /// Everybody is enrolled; the results are not in a file yet.
     Filing,
-    /// It is done.
+    /// Done.
     Done,
-    /// It is done, and the results are in a file too.
+    /// Done, and the results are also in a file.
     Filed,
 }
 
 impl EnrollmentStage {
-    /// Its name in storage, which keeps [`EnrollmentStage::until`] beside it.
+    /// Its name in storage. [`EnrollmentStage::until`] is stored separately.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Enrolling { .. } => "enrolling",
@@ -78,7 +79,7 @@ impl EnrollmentStage {
         }
     }
 
-    /// The license of the last holder that was enrolled, while there are more.
+    /// The license of the last enrolled holder, while more are left.
     pub fn until(self) -> Option<LicenseId> {
         match self {
             Self::Enrolling { until } => until,
@@ -86,7 +87,7 @@ impl EnrollmentStage {
         }
     }
 
-    /// Read back from storage; `None` where the name is none.
+    /// The stage from storage; `None` for an unknown name.
     pub fn from_storage(name: &str, until: Option<LicenseId>) -> Option<Self> {
         [Self::Enrolling { until }, Self::Filing, Self::Done, Self::Filed]
             .into_iter()
@@ -94,12 +95,12 @@ impl EnrollmentStage {
     }
 }
 
-/// How many enrollments came to what.
+/// The numbers of enrollments by result.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct EnrollmentNumbers {
     /// Succeeded.
     pub successes: i64,
-    /// Succeed once the learner has an account.
+    /// They succeed once the learner has an account.
     pub pending: i64,
     /// Failed.
     pub failures: i64,
@@ -117,46 +118,47 @@ impl std::ops::Add for EnrollmentNumbers {
     }
 }
 
-/// A bulk enrollment that was asked for, and how far it is. Its results, as CSV, are kept beside it.
+/// A requested bulk enrollment and its progress. Its results are stored separately, as CSV.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EnrollmentJob {
     /// Its id.
     pub id: EnrollmentJobId,
-    /// The customer whose licenses pay.
+    /// The customer whose licenses pay for it.
     pub customer: CustomerId,
-    /// Who asked for it, in the LMS.
+    /// The LMS user id of the requester.
     pub lms_user_id: Option<LmsUserId>,
-    /// What was asked for.
+    /// The request.
     pub enrollment: BulkEnrollment,
-    /// How far it is.
+    /// The progress.
     pub stage: EnrollmentStage,
-    /// What came of it so far.
+    /// The results so far.
     pub numbers: EnrollmentNumbers,
-    /// When it was asked for.
+    /// When it was requested.
     pub created: DateTime<Utc>,
-    /// When it was last written. Later every time, so that whoever works on it sees that somebody was forgotten under way.
+    /// When it was last written. Every write makes it later, so that a worker notices when a retirement changed the
+    /// job.
     pub modified: DateTime<Utc>,
 }
 
 impl EnrollmentJob {
-    /// Whether its results are complete and where they belong.
+    /// Whether the results are complete and stored.
     pub fn is_done(&self) -> bool {
         matches!(self.stage, EnrollmentStage::Done | EnrollmentStage::Filed)
     }
 
-    /// Whether it enrolls everybody who holds a license, and has not come to the end of them.
+    /// Whether it enrolls a plan's holders and some are left.
     pub(crate) fn is_enrolling_holders(&self) -> bool {
         self.enrollment.learners == Enrollees::Holders && matches!(self.stage, EnrollmentStage::Enrolling { .. })
     }
 
-    /// The job, written at this moment.
+    /// The job, modified at `now` or later.
     pub(crate) fn written(self, now: DateTime<Utc>) -> Self {
         let modified = now.max(self.modified + Duration::microseconds(1));
         Self { modified, ..self }
     }
 
-    /// The job and its results without anybody of these addresses: learners still to be enrolled, and lines of the results.
-    /// `None` where it names none of them and nobody at work on it can.
+    /// Removes these addresses from the job and its results: learners to enroll, and lines of the results. `None` if
+    /// nothing names them and no worker can be adding them.
     pub(crate) fn forget(
         mut self,
         results: Option<String>,
@@ -180,7 +182,7 @@ impl EnrollmentJob {
     }
 }
 
-/// The lines of a CSV file whose first cell is none of the addresses; `None` where that is all of them.
+/// The lines of a CSV file whose first cell is none of the addresses; `None` if all lines stay.
 fn without_lines_of(results: &str, emails: &[Email]) -> Option<String> {
     let named: HashSet<_> = emails.iter().map(|email| text_cell(email.as_str())).collect();
     let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(results.as_bytes());

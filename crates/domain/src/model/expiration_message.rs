@@ -1,10 +1,10 @@
-//! What learners of an expired plan are shown instead of the usual words.
+//! A customer's message to learners of an expired plan.
 
 use std::collections::HashSet;
 
 use crate::error::FieldErrors;
 
-/// What learners of an expired plan are shown.
+/// A message to learners of an expired plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExpirationMessage {
     /// The title, at most 512 characters.
@@ -13,15 +13,15 @@ pub struct ExpirationMessage {
     pub modal_messaging: String,
     /// The button's label, at most 255 characters.
     pub button_label: String,
-    /// Where the button leads: http or https, at most 512 characters.
+    /// The button's http or https URL, at most 512 characters.
     pub button_url: String,
 }
 
-/// What is to change in an expiration message; absent texts stay.
+/// Changes to an expiration message. Absent fields stay as they are.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[allow(missing_docs)] // each is the field of the same name in ExpirationMessage
 pub struct ExpirationMessageChanges {
-    /// Whether there is to be a message. Turned off, its texts are dropped.
+    /// Whether there is a message. `false` drops its texts.
     pub enabled: Option<bool>,
     pub modal_header_text: Option<String>,
     pub modal_messaging: Option<String>,
@@ -30,7 +30,7 @@ pub struct ExpirationMessageChanges {
 }
 
 impl ExpirationMessageChanges {
-    /// The message as it then is. What is wrong with it is noted, each mistake by its field on the wire.
+    /// The changed message. Adds an error for each invalid field, by its name on the wire.
     pub(crate) fn apply(
         self,
         before: Option<ExpirationMessage>,
@@ -89,8 +89,8 @@ impl ExpirationMessage {
     }
 }
 
-/// The HTML without whatever could do harm: tags and attributes known to be safe stay, links lead to http and https only, and
-/// of scripts and styles not even the text remains.
+/// The HTML without anything dangerous: known safe tags and attributes stay, links lead only to http and https, and
+/// scripts and styles are removed with their text.
 fn sanitized(html: &str) -> String {
     ammonia::Builder::default()
         .add_tags(["span"])

@@ -1,42 +1,42 @@
-//! Requests that a caller may send again without having them done again.
+//! Requests that a client can send again without repeating their effect.
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-/// What a caller names a request by.
+/// Identifies a request that may be repeated.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct IdempotencyKey {
-    /// The caller's user name: keys of different people have nothing to do with each other.
+    /// The caller's user name. Keys of different users are independent.
     pub username: String,
-    /// The caller's text, at most 255 characters.
+    /// The client's key, at most 255 characters.
     pub key: String,
-    /// What is asked for: method and path, at most 1,000 characters.
+    /// Method and path, at most 1,000 characters.
     pub operation: String,
 }
 
-/// The first request of a key.
+/// The first request with a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FirstRequest {
-    /// Digest of everything the request says. Another request with the key must say the same.
+    /// A digest of the request. Further requests with the key must have the same.
     pub fingerprint: [u8; 32],
-    /// Whoever does the work: an id made for this request.
+    /// The process that handles the request: an id created for this request.
     pub owner: Uuid,
-    /// When it came.
+    /// When it arrived.
     pub created: DateTime<Utc>,
-    /// Until when its owner, who renews this, is taken to be at work. Of no meaning once it is answered.
+    /// When the owner's lease ends, unless it is renewed. Without meaning once answered.
     pub lease_until: DateTime<Utc>,
-    /// What it was answered; `None` while its owner is at work.
+    /// The answer; `None` while the owner works on it.
     pub answer: Option<StoredAnswer>,
 }
 
-/// An answer that is kept.
+/// A stored answer.
 #[derive(Clone, PartialEq, Eq)]
 pub struct StoredAnswer {
     /// The HTTP status.
     pub status: u16,
-    /// The media type of the body, if it has one.
+    /// The body's media type, if any.
     pub content_type: Option<String>,
-    /// The body; `None` where it was too large to keep.
+    /// The body; `None` if it was too large to store.
     pub body: Option<Vec<u8>>,
 }
 

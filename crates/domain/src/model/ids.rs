@@ -1,4 +1,4 @@
-//! Identifiers as types of their own, so that a plan's id can never stand where a license's is meant.
+//! Ids as distinct types, so that a plan's id cannot be used as a license's.
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -52,19 +52,20 @@ uuid_id!(
     AgreementId
 );
 uuid_id!(
-    /// An enterprise customer, as the LMS knows it.
+    /// An enterprise customer of the LMS.
     CustomerId
 );
 uuid_id!(
-    /// A catalog of courses, as the catalog service knows it.
+    /// A catalog of the catalog service.
     CatalogId
 );
 uuid_id!(
-    /// The secret part of an activation link. Whoever holds it, and the email it was sent to, may activate the license.
+    /// The secret in an activation link. It and the email address of the license allow activating the license.
     ActivationKey
 );
 uuid_id!(
-    /// A message of the outbox. Stable over every attempt to deliver it, so that a receiver can refuse duplicates.
+    /// A message of the outbox. The id is the same for every attempt to deliver the message, so that receivers can drop
+    /// duplicates.
     MessageId
 );
 
@@ -74,7 +75,7 @@ uuid_id!(
 );
 
 uuid_id!(
-    /// An endpoint that events are told to.
+    /// A webhook endpoint.
     WebhookId
 );
 
@@ -84,17 +85,17 @@ integer_id!(
     i64
 );
 integer_id!(
-    /// A product: what is sold.
+    /// A product.
     ProductId,
     i32
 );
 integer_id!(
-    /// A plan type: what kind of sale a product is.
+    /// A plan type.
     PlanTypeId,
     i32
 );
 integer_id!(
-    /// A role that the database gives a user.
+    /// A user's role in the database.
     RoleAssignmentId,
     i64
 );
@@ -104,7 +105,7 @@ integer_id!(
     i64
 );
 integer_id!(
-    /// A job that moves licenses from one plan to another.
+    /// A license transfer job.
     TransferJobId,
     i64
 );

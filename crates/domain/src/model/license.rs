@@ -1,4 +1,4 @@
-//! A license and its life.
+//! Licenses and their states.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -7,7 +7,7 @@ use crate::history::Row;
 use crate::model::email::Email;
 use crate::model::ids::{ActivationKey, LicenseId, LmsUserId, PlanId};
 
-/// One seat of a subscription plan, and its life:
+/// A license of a subscription plan. Its states:
 ///
 /// ```text
 /// unassigned ──assign──▶ assigned ──activate──▶ activated
@@ -16,94 +16,93 @@ use crate::model::ids::{ActivationKey, LicenseId, LmsUserId, PlanId};
 ///     └───────reset────────────────────────────────────┘
 /// ```
 ///
-/// Each step is a method that consumes the license it starts from and answers with the one it leads to, or says why it cannot; the
-/// rules are those of [`crate::rules`], "The license's life". The fields are open to whoever stores licenses: a license that is put
-/// together by hand is checked by nobody, and a step that is taken here is neither stored nor owed to anybody. Go through
-/// [`crate::LicenseManager`] for that.
+/// Each transition is a method that consumes the license and returns the new one, or an error. The rules are in
+/// [`crate::rules`], "The license's life". The fields are public for storage: nothing checks a license built by hand,
+/// and a transition here is neither stored nor announced. Use [`crate::LicenseManager`] for that.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct License {
-    /// Its id, kept for life, also when it moves to another plan.
+    /// Its id. It stays the same when the license moves to another plan.
     pub id: LicenseId,
     /// The plan it belongs to.
     pub plan: PlanId,
-    /// Where it stands in its life, with what belongs to that stand.
+    /// Its status, with the data of that status.
     pub state: LicenseState,
-    /// The license of the next plan that carries this one on, once the plan was renewed.
+    /// The license in the next plan that replaces this one, once the plan is renewed.
     pub renewed_to: Option<LicenseId>,
-    /// Whether the learner got it by logging in; nobody knows for licenses never handed out.
+    /// Whether it was auto-applied; `None` if it was never assigned.
     pub auto_applied: Option<bool>,
-    /// When it was made.
+    /// When it was created.
     pub created: DateTime<Utc>,
     /// When it was last written.
     pub modified: DateTime<Utc>,
 }
 
-/// The stand of a license, each with the data it carries.
+/// The status of a license and its data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LicenseState {
-    /// Free to be handed out.
+    /// Can be assigned.
     Unassigned,
-    /// Handed to a learner, who has yet to activate it.
+    /// Assigned to a learner, but not activated yet.
     Assigned(Seat),
-    /// In use.
+    /// Activated.
     Activated {
-        /// Whose it is.
+        /// The holder.
         seat: Seat,
-        /// Since when.
+        /// When it was activated.
         activation_date: DateTime<Utc>,
     },
-    /// Taken back for good; a learner who returns gets another license.
+    /// Revoked for good; a learner who returns gets another license.
     Revoked {
-        /// Whose it was. Empty once the person was retired.
+        /// The former holder; empty once the person is retired.
         former: FormerSeat,
-        /// Since when.
+        /// When it was revoked.
         revoked_date: DateTime<Utc>,
     },
 }
 
-/// What a license in a learner's hands knows of its holder.
+/// The holder of a live license.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seat {
-    /// The learner's address.
+    /// The learner's email address.
     pub email: Email,
-    /// The learner in the LMS, known from activation on.
+    /// The learner's LMS user id, known from activation on.
     pub lms_user_id: Option<LmsUserId>,
-    /// The secret of the activation link.
+    /// The secret in the activation link.
     pub activation_key: ActivationKey,
-    /// When it was handed out.
+    /// When it was assigned.
     pub assigned_date: DateTime<Utc>,
-    /// When the learner was last asked to activate it; a renewed license starts without.
+    /// When the learner was last reminded. Empty for a renewed license.
     pub last_remind_date: Option<DateTime<Utc>>,
 }
 
-/// What a revoked license still knows of its last holder.
+/// The former holder of a revoked license.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FormerSeat {
-    /// The learner's address, until the person is retired.
+    /// The learner's email address; removed when the person is retired.
     pub email: Option<Email>,
-    /// The learner in the LMS, until the person is retired.
+    /// The learner's LMS user id; removed when the person is retired.
     pub lms_user_id: Option<LmsUserId>,
-    /// The secret of the activation link, which activates nothing any more.
+    /// The secret in the activation link, which no longer works.
     pub activation_key: Option<ActivationKey>,
-    /// When it was handed out.
+    /// When it was assigned.
     pub assigned_date: Option<DateTime<Utc>>,
-    /// When the learner was last asked to activate it.
+    /// When the learner was last reminded.
     pub last_remind_date: Option<DateTime<Utc>>,
     /// When it was activated, if it ever was.
     pub activation_date: Option<DateTime<Utc>>,
 }
 
-/// A license's stand without its data, as it is filtered by and written on the wire. Lists sort by it in this order.
+/// A license's status without data, as in filters and on the wire. Lists sort by it in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LicenseStatus {
     /// In use.
     Activated,
-    /// Handed out.
+    /// Assigned, not activated yet.
     Assigned,
-    /// Taken back.
+    /// Revoked.
     Revoked,
-    /// Free.
+    /// Can be assigned.
     Unassigned,
 }
 
@@ -115,7 +114,7 @@ names!(LicenseStatus {
 });
 
 impl LicenseStatus {
-    /// The statuses of a license in somebody's hands.
+    /// The statuses of live licenses.
     pub const LIVE: [Self; 2] = [Self::Activated, Self::Assigned];
 }
 
@@ -125,27 +124,27 @@ impl std::fmt::Display for LicenseStatus {
     }
 }
 
-/// A step that a license's life does not have.
+/// A transition that is not allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("A license that is {from} cannot be {step}.")]
 pub struct ImpossibleTransition {
-    /// Where the license stands.
+    /// The license's status.
     pub from: LicenseStatus,
-    /// What was asked for, as a past participle.
+    /// The transition as a past participle.
     pub step: &'static str,
 }
 
 impl License {
-    /// A fresh license that belongs to nobody.
+    /// A new license without a holder.
     pub fn unassigned(id: LicenseId, plan: PlanId, now: DateTime<Utc>) -> Self {
         let state = LicenseState::Unassigned;
         Self { id, plan, state, renewed_to: None, auto_applied: None, created: now, modified: now }
     }
 
-    /// Hands an unassigned license to a learner, who counts as reminded from now.
+    /// Assigns an unassigned license to a learner. Counts as reminding them now.
     ///
     /// # Errors
-    /// Where it is not unassigned.
+    /// If it is not unassigned.
     pub fn assign(self, email: Email, key: ActivationKey, now: DateTime<Utc>) -> Result<Self, ImpossibleTransition> {
         match self.state {
             LicenseState::Unassigned => {
@@ -162,10 +161,10 @@ impl License {
         }
     }
 
-    /// Starts an assigned license's use. One that is activated already stays exactly as it is.
+    /// Activates an assigned license. One that is already activated stays unchanged.
     ///
     /// # Errors
-    /// Where it is unassigned or revoked.
+    /// If it is unassigned or revoked.
     pub fn activate(self, user: Option<LmsUserId>, now: DateTime<Utc>) -> Result<Self, ImpossibleTransition> {
         match self.state {
             LicenseState::Assigned(seat) => {
@@ -177,10 +176,10 @@ impl License {
         }
     }
 
-    /// Hands an unassigned license to a learner who is here and takes it into use at once.
+    /// Assigns an unassigned license to a learner and activates it at once.
     ///
     /// # Errors
-    /// Where it is not unassigned.
+    /// If it is not unassigned.
     pub fn auto_apply(
         self,
         email: Email,
@@ -197,10 +196,10 @@ impl License {
         }
     }
 
-    /// Takes an assigned or activated license back for good.
+    /// Revokes an assigned or activated license.
     ///
     /// # Errors
-    /// Where it is unassigned or revoked.
+    /// If it is unassigned or revoked.
     pub fn revoke(self, now: DateTime<Utc>) -> Result<Self, ImpossibleTransition> {
         let (seat, activation_date) = match self.state {
             LicenseState::Assigned(seat) => (seat, None),
@@ -218,10 +217,10 @@ impl License {
         Ok(Self { state: LicenseState::Revoked { former, revoked_date: now }, modified: now, ..self })
     }
 
-    /// Frees an assigned or activated license for another learner; nothing of the holder remains.
+    /// Makes an assigned or activated license unassigned, without data of the holder.
     ///
     /// # Errors
-    /// Where it is unassigned or revoked.
+    /// If it is unassigned or revoked.
     pub fn reset(self, now: DateTime<Utc>) -> Result<Self, ImpossibleTransition> {
         match self.state {
             LicenseState::Assigned(_) | LicenseState::Activated { .. } => Ok(self.freed(now)),
@@ -229,13 +228,13 @@ impl License {
         }
     }
 
-    /// The license without its holder. That it was carried on was about the holder too: whoever gets it next has nothing yet in
-    /// the next plan.
+    /// The license without its holder. Its link to the next plan's license goes too, because that license belongs to
+    /// the old holder.
     fn freed(self, now: DateTime<Utc>) -> Self {
         Self { state: LicenseState::Unassigned, auto_applied: None, renewed_to: None, modified: now, ..self }
     }
 
-    /// Forgets the person: a revoked license stays revoked and knows nobody any more, every other one is free again.
+    /// Removes personal data: a revoked license stays revoked without a holder, any other becomes unassigned.
     pub fn retire(self, now: DateTime<Utc>) -> Self {
         match self.state {
             LicenseState::Unassigned => self,
@@ -247,8 +246,8 @@ impl License {
         }
     }
 
-    /// Ends a license whose plan is long past, and forgets the person: it is revoked and knows nobody any more. A free one stays
-    /// free.
+    /// Removes personal data from a license of a plan that ended long ago: it becomes revoked without a holder. An
+    /// unassigned one stays unassigned.
     pub fn purge(self, now: DateTime<Utc>) -> Self {
         match self.state {
             LicenseState::Assigned(_) | LicenseState::Activated { .. } => {
@@ -259,12 +258,11 @@ impl License {
         }
     }
 
-    /// Carries a license in somebody's hands over onto an unassigned one of the next plan, which starts at `start`: who holds it
-    /// and the activation key go along, the dates start anew. Returns this license, which stays as it is but for knowing the
-    /// other one, and the other one.
+    /// Renews a live license into an unassigned one of the next plan, which starts at `start`. The holder and the
+    /// activation key are copied; the dates start anew. Returns this license, now linked to the other, and the other.
     ///
     /// # Errors
-    /// Where this license is in nobody's hands, or the other one is not unassigned.
+    /// If this license is not live, or the other is not unassigned.
     pub fn renew(
         self,
         onto: License,
@@ -286,7 +284,7 @@ impl License {
         Ok((Self { renewed_to, modified: now, ..self }, Self { state, modified: now, ..onto }))
     }
 
-    /// Gives a license in somebody's hands, or last in their hands, the holder's new address.
+    /// Changes the email address of the current or former holder.
     pub fn with_email(mut self, email: Email, now: DateTime<Utc>) -> Self {
         match &mut self.state {
             LicenseState::Unassigned => return self,
@@ -296,7 +294,7 @@ impl License {
         Self { modified: now, ..self }
     }
 
-    /// Gives a license in somebody's hands, or last in their hands, the holder's id in the LMS, or none.
+    /// Changes or removes the LMS user id of the current or former holder.
     pub fn with_lms_user_id(mut self, user: Option<LmsUserId>, now: DateTime<Utc>) -> Self {
         match &mut self.state {
             LicenseState::Unassigned => return self,
@@ -306,7 +304,7 @@ impl License {
         Self { modified: now, ..self }
     }
 
-    /// The license after its learner was asked once more to activate it; `None` where it does not wait for this learner any more.
+    /// The license after a reminder; `None` if it is not assigned to this learner any more.
     pub fn reminded(mut self, learner: &Email, now: DateTime<Utc>) -> Option<Self> {
         match &mut self.state {
             LicenseState::Assigned(seat) if seat.email == *learner => seat.last_remind_date = Some(now),
@@ -316,7 +314,7 @@ impl License {
         Some(self)
     }
 
-    /// The stand without its data.
+    /// The status without its data.
     pub fn status(&self) -> LicenseStatus {
         match self.state {
             LicenseState::Unassigned => LicenseStatus::Unassigned,
@@ -326,12 +324,12 @@ impl License {
         }
     }
 
-    /// Whether it is in somebody's hands. A person holds at most one live license of a plan.
+    /// Whether it is assigned or activated. A person has at most one live license per plan.
     pub fn is_live(&self) -> bool {
         LicenseStatus::LIVE.contains(&self.status())
     }
 
-    /// The address of its holder, or of its last one where it is revoked.
+    /// The email address of its holder, or of the former one if it is revoked.
     pub fn holder_email(&self) -> Option<&Email> {
         match &self.state {
             LicenseState::Revoked { former, .. } => former.email.as_ref(),
@@ -339,7 +337,7 @@ impl License {
         }
     }
 
-    /// The id of its holder in the LMS, or of its last one where it is revoked.
+    /// The LMS user id of its holder, or of the former one if it is revoked.
     pub fn lms_user_id(&self) -> Option<LmsUserId> {
         match &self.state {
             LicenseState::Revoked { former, .. } => former.lms_user_id,
@@ -347,7 +345,7 @@ impl License {
         }
     }
 
-    /// The secret of its activation link, which activates nothing any more where it is revoked.
+    /// The secret in its activation link, which no longer works if it is revoked.
     pub fn activation_key(&self) -> Option<ActivationKey> {
         match &self.state {
             LicenseState::Revoked { former, .. } => former.activation_key,
@@ -355,7 +353,7 @@ impl License {
         }
     }
 
-    /// When it was handed out last.
+    /// When it was last assigned.
     pub fn assigned_date(&self) -> Option<DateTime<Utc>> {
         match &self.state {
             LicenseState::Revoked { former, .. } => former.assigned_date,
@@ -372,7 +370,7 @@ impl License {
         }
     }
 
-    /// When its learner was last asked to activate it.
+    /// When its learner was last reminded.
     pub fn last_remind_date(&self) -> Option<DateTime<Utc>> {
         match &self.state {
             LicenseState::Revoked { former, .. } => former.last_remind_date,
@@ -387,7 +385,7 @@ impl License {
         }
     }
 
-    /// Its data in one row, as storage and the wire have it.
+    /// Its data as one row, for storage and the wire.
     pub fn columns(&self) -> LicenseColumns {
         let mut columns = LicenseColumns { status: self.status(), ..LicenseColumns::default() };
         match self.state.clone() {
@@ -415,7 +413,7 @@ impl License {
     }
 }
 
-/// A license's state spread over columns, where what a state does not carry is empty.
+/// A license's state in columns. Columns that the status does not use are empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(missing_docs)] // each is the field of the same name in LicenseState
 pub struct LicenseColumns {
@@ -453,8 +451,7 @@ impl LicenseColumns {
         self.last_remind_date = seat.last_remind_date;
     }
 
-    /// The state these columns spell, or `None` where the status lacks what it must carry. The tables' check constraints
-    /// keep such rows out.
+    /// The state in these columns; `None` if the status lacks required data. Check constraints prevent such rows.
     pub fn into_state(self) -> Option<LicenseState> {
         let seat = || {
             Some(Seat {
@@ -486,7 +483,7 @@ impl LicenseColumns {
     }
 }
 
-/// What history keeps of a license.
+/// A license as history records it.
 impl From<&License> for Row {
     fn from(license: &License) -> Self {
         let columns = license.columns();

@@ -1,4 +1,4 @@
-//! The entities, and the rules that need nothing else.
+//! The entities and their rules.
 
 pub(crate) mod agreement;
 pub(crate) mod email;

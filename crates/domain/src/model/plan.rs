@@ -1,4 +1,4 @@
-//! Subscription plans: how long they run, how many seats they have, how many may be taken back.
+//! Subscription plans: their duration, licenses and revocation cap.
 
 use std::ops::Range;
 
@@ -9,49 +9,49 @@ use crate::history::Row;
 use crate::model::ids::{AgreementId, CatalogId, CustomerId, PlanId, ProductId};
 use crate::model::product::{DEFAULT_PRODUCT, Product};
 
-/// A number of licenses of one product for one customer over one span of time.
+/// A number of licenses of a product for a customer and a period.
 ///
-/// The fields are open to whoever stores plans, and what is put into them is checked by [`SubscriptionPlan::check`] alone: make and
-/// edit plans by [`crate::LicenseManager`], which does so.
+/// The fields are public for storage. Only [`SubscriptionPlan::check`] checks them; create and edit plans with
+/// [`crate::LicenseManager`], which calls it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SubscriptionPlan {
     /// Its id.
     pub id: PlanId,
-    /// Its title, unique within the agreement: 1 to 128 characters with no space around them, and no null character.
+    /// Its title, unique within the agreement: 1 to 128 characters, without surrounding spaces and null characters.
     pub title: String,
-    /// The first moment it can be used.
+    /// When it starts, inclusive.
     pub start_date: DateTime<Utc>,
-    /// The moment it ends.
+    /// When it expires.
     pub expiration_date: DateTime<Utc>,
-    /// Whether the end was carried out: enrollments ended, events sent.
+    /// Whether its expiration was processed: enrollments ended, events sent.
     pub expiration_processed: bool,
-    /// The courses its licenses cover.
+    /// The catalog of its courses.
     pub catalog: CatalogId,
-    /// The agreement it belongs to.
+    /// Its agreement.
     pub agreement: AgreementId,
-    /// Whether it can be used at all.
+    /// Whether it can be used.
     pub is_active: bool,
-    /// Whether only so many activated licenses may be revoked.
+    /// Whether the number of revocations is capped.
     pub is_revocation_cap_enabled: bool,
-    /// How many of a hundred licenses may be revoked where the cap is on: 0 to 100.
+    /// The percentage of licenses that may be revoked under the cap: 0 to 100.
     pub revoke_max_percentage: i16,
-    /// How many activated licenses were revoked under the cap.
+    /// The number of activated licenses revoked under the cap.
     pub num_revocations_applied: i32,
-    /// The line of the Salesforce opportunity it was sold with: 18 characters that start with `00k`.
+    /// Its Salesforce opportunity line item: 18 characters starting with `00k`.
     pub salesforce_opportunity_line_item: Option<String>,
-    /// What was sold.
+    /// Its product.
     pub product: ProductId,
-    /// Whether it is for our own use.
+    /// Whether it is for internal use only.
     pub for_internal_use_only: bool,
     /// Whether its unused licenses may be deleted.
     pub can_freeze_unused_licenses: bool,
-    /// When its unused licenses were deleted; such a plan gets no new ones.
+    /// When its unused licenses were deleted. Such a plan gets no new ones.
     pub last_freeze_timestamp: Option<DateTime<Utc>>,
-    /// Whether learners who log in get a license of it by themselves; empty where nobody ever said.
+    /// Whether its licenses are auto-applied to learners who log in; `None` if that was never set.
     pub should_auto_apply_licenses: Option<bool>,
-    /// How many licenses it is to have; it never gets fewer.
+    /// The desired number of licenses; it never decreases.
     pub desired_num_licenses: Option<i32>,
-    /// When it was made.
+    /// When it was created.
     pub created: DateTime<Utc>,
     /// When it was last written.
     pub modified: DateTime<Utc>,
@@ -62,14 +62,14 @@ impl SubscriptionPlan {
     pub const MAX_TITLE_LENGTH: usize = 128;
     /// The most licenses of a plan that is not for internal use.
     pub const MAX_LICENSES: i32 = 1_000_000;
-    /// The revocation cap where none was agreed, in percent.
+    /// The default revocation cap in percent.
     pub const DEFAULT_REVOKE_MAX_PERCENTAGE: i16 = 5;
-    /// How a Salesforce opportunity line item starts.
+    /// The prefix of Salesforce opportunity line items.
     pub const LINE_ITEM_PREFIX: &'static str = "00k";
-    /// The length of every Salesforce id, in characters.
+    /// The length of Salesforce ids in characters.
     pub const SALESFORCE_ID_LENGTH: usize = 18;
 
-    /// A plan of an agreement: inactive, without licenses, of the default product.
+    /// An inactive plan without licenses, of the default product.
     pub fn new(
         id: PlanId,
         agreement: AgreementId,
@@ -102,19 +102,19 @@ impl SubscriptionPlan {
         }
     }
 
-    /// Whether `now` lies between its start and its expiration, both included.
+    /// Whether `now` is between its start and expiration, both inclusive.
     pub fn is_current(&self, now: DateTime<Utc>) -> bool {
         self.start_date <= now && now <= self.expiration_date
     }
 
-    /// Whole days to its expiration, rounded down: negative once it is past.
+    /// Whole days until it expires, rounded down; negative afterwards.
     pub fn days_until_expiration(&self, now: DateTime<Utc>) -> i64 {
         whole_days_until(self.expiration_date, now)
     }
 
-    /// How many more activated licenses may be revoked; `None` where there is no cap.
+    /// How many more activated licenses may be revoked; `None` without a cap.
     ///
-    /// The cap allows ⌈total × percentage / 100⌉ of them, where total leaves the revoked ones out.
+    /// The cap is ⌈total × percentage / 100⌉, where total excludes revoked licenses.
     pub fn revocations_remaining(&self, counts: &LicenseCounts) -> Option<i64> {
         if !self.is_revocation_cap_enabled {
             return None;
@@ -123,7 +123,7 @@ impl SubscriptionPlan {
         Some((allowed - i64::from(self.num_revocations_applied)).max(0))
     }
 
-    /// How many licenses it lacks of those it is to have. A frozen plan lacks none.
+    /// How many licenses are missing to the desired number. None for a frozen plan.
     pub fn licenses_to_provision(&self, counts: &LicenseCounts) -> i64 {
         match (self.desired_num_licenses, self.last_freeze_timestamp) {
             (Some(desired), None) => (i64::from(desired) - counts.total()).max(0),
@@ -131,21 +131,21 @@ impl SubscriptionPlan {
         }
     }
 
-    /// Refuses a plan that breaks a rule, naming every field at fault.
+    /// Checks all rules.
     ///
     /// # Errors
-    /// [`Error::Invalid`] with every field at fault.
+    /// [`Error::Invalid`] with every invalid field.
     pub fn check(&self, product: &Product) -> Result<(), Error> {
         let mut errors = self.wrong_fields();
         self.check_line_item(product, &mut errors);
         errors.into_result()
     }
 
-    /// The same for an edited plan. Its line item is not looked at where neither it nor the product was edited: a renewal makes
-    /// plans whose line item comes in later.
+    /// Checks an edited plan. The line item is only checked if it or the product was edited, because plans created by
+    /// renewals get theirs later.
     ///
     /// # Errors
-    /// As [`SubscriptionPlan::check`].
+    /// Like [`SubscriptionPlan::check`].
     pub fn check_edit(&self, before: &Self, product: &Product) -> Result<(), Error> {
         let mut errors = self.wrong_fields();
         let item = |plan: &Self| (plan.product, plan.salesforce_opportunity_line_item.clone());
@@ -177,10 +177,10 @@ impl SubscriptionPlan {
         errors
     }
 
-    /// Notes what is wrong with the title in this field. A title stands in lists and is unique, so no space that nobody sees is
-    /// around it.
+    /// Adds an error to this field if the title is invalid. Titles are listed and unique, so they have no invisible
+    /// surrounding spaces.
     pub(crate) fn check_title(field: &str, title: &str, errors: &mut FieldErrors) {
-        // Databases cannot keep it.
+        // Postgres cannot store it.
         if title.contains('\0') {
             errors.add(field, "This must not contain null characters.");
         }
@@ -229,7 +229,7 @@ pub(crate) fn whole_days_until(moment: DateTime<Utc>, now: DateTime<Utc>) -> i64
     if Duration::days(days) > left { days - 1 } else { days }
 }
 
-/// A plan with what its readers need to know of its surroundings.
+/// A plan with related data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlanDetails {
     /// The plan.
@@ -240,43 +240,43 @@ pub struct PlanDetails {
     pub plan_type: String,
 }
 
-/// How many licenses of a plan are in each state: exact, never an estimate.
+/// The exact numbers of a plan's licenses by status.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct LicenseCounts {
     /// In use.
     pub activated: i64,
-    /// Handed out.
+    /// Assigned and not activated yet.
     pub assigned: i64,
-    /// Free.
+    /// Unassigned.
     pub unassigned: i64,
-    /// Taken back.
+    /// Revoked.
     pub revoked: i64,
 }
 
 impl LicenseCounts {
-    /// The plan's size: every license that is not revoked.
+    /// The size of the plan: all licenses that are not revoked.
     pub fn total(&self) -> i64 {
         self.allocated() + self.unassigned
     }
 
-    /// Licenses in somebody's hands.
+    /// Live licenses.
     pub fn allocated(&self) -> i64 {
         self.assigned + self.activated
     }
 }
 
-/// Why somebody changed a plan, kept in its history.
+/// Why a plan was changed; kept in its history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChangeReason {
-    /// It is new.
+    /// The plan is new.
     New,
-    /// Somebody had typed something wrong.
+    /// A correction of wrong input.
     IncorrectUserInput,
-    /// A payment came late.
+    /// A late payment.
     DelayedPayment,
-    /// The customer asked for it.
+    /// The customer's request.
     OrganizationRequestedChange,
-    /// None of the others.
+    /// Any other reason.
     Other,
 }
 
@@ -288,7 +288,7 @@ names!(ChangeReason {
     Other => "other",
 });
 
-/// What history keeps of a plan.
+/// A plan as history records it.
 impl From<&SubscriptionPlan> for Row {
     fn from(plan: &SubscriptionPlan) -> Self {
         Self::from([

@@ -1,50 +1,50 @@
-//! What is sold: products and their plan types (docs/RULES.md, "Entities").
+//! Products and their plan types (docs/RULES.md, "Entities").
 
 use crate::error::{Error, FieldErrors};
 use crate::history::Row;
 use crate::model::ids::{PlanTypeId, ProductId};
 
-/// What kind of sale a product is, and which papers it needs.
+/// A kind of sale, and the ids it requires.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlanType {
     /// Its id.
     pub id: PlanTypeId,
     /// Its name on the wire, such as `Standard Paid`.
     pub label: String,
-    /// What it is for.
+    /// Its description.
     pub description: String,
-    /// Whether the customer pays for it.
+    /// Whether customers pay for it.
     pub is_paid_subscription: bool,
     /// Whether a product of this type needs a NetSuite id.
     pub ns_id_required: bool,
     /// Whether a plan of this type needs a Salesforce opportunity line item.
     pub sf_id_required: bool,
-    /// Whether it is for our own use only.
+    /// Whether it is for internal use only.
     pub internal_use_only: bool,
 }
 
-/// Something a customer can buy.
+/// A product that customers buy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Product {
     /// Its id.
     pub id: ProductId,
     /// Its name.
     pub name: String,
-    /// What it is.
+    /// Its description.
     pub description: String,
     /// Its id in NetSuite, unique.
     pub netsuite_id: Option<i32>,
     /// Its id in Salesforce.
     pub salesforce_product_id: Option<String>,
-    /// What kind of sale it is.
+    /// Its plan type.
     pub plan_type: PlanType,
 }
 
 impl Product {
-    /// Whether it has the papers its plan type asks for.
+    /// Checks that it has the ids its plan type requires.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where it lacks a NetSuite id.
+    /// [`Error::Invalid`] without a required NetSuite id.
     pub fn check(&self) -> Result<(), Error> {
         if self.plan_type.ns_id_required && self.netsuite_id.is_none() {
             let message = format!("A product of the plan type {} needs a NetSuite id.", self.plan_type.label);
@@ -54,10 +54,10 @@ impl Product {
     }
 }
 
-/// The product a plan gets when none is named: B2B Paid.
+/// The default product: B2B Paid.
 pub const DEFAULT_PRODUCT: ProductId = ProductId(1);
 
-/// The products and plan types every installation starts with.
+/// The initial products and plan types.
 pub fn seeded_products() -> Vec<Product> {
     let plan_type = |id, label: &str, description: &str, paid, ns, sf, internal| PlanType {
         id: PlanTypeId(id),

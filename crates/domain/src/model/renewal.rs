@@ -1,4 +1,4 @@
-//! Renewals: the plan that follows a plan.
+//! Renewals of plans.
 
 use std::collections::HashMap;
 
@@ -11,13 +11,13 @@ use crate::model::license::LicenseStatus;
 use crate::model::plan::{LicenseCounts, SubscriptionPlan, is_salesforce_id, whole_days_until};
 use crate::saturating_time;
 
-/// Which licenses of the prior plan a renewal carries over.
+/// Which licenses a renewal moves to the renewed plan.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum LicenseTypesToCopy {
-    /// Those in somebody's hands.
+    /// Live ones.
     #[default]
     AssignedAndActivated,
-    /// Those in use.
+    /// Activated ones.
     Activated,
     /// None.
     Nothing,
@@ -30,7 +30,7 @@ names!(LicenseTypesToCopy {
 });
 
 impl LicenseTypesToCopy {
-    /// The states of the licenses to carry over.
+    /// The statuses of licenses that move.
     pub fn statuses(self) -> &'static [LicenseStatus] {
         match self {
             Self::AssignedAndActivated => &LicenseStatus::LIVE,
@@ -40,39 +40,40 @@ impl LicenseTypesToCopy {
     }
 }
 
-/// What was agreed about the plan that is to follow a plan.
+/// The terms of a renewal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RenewalTerms {
     /// The plan that is renewed. A plan is renewed at most once.
     pub prior_plan: PlanId,
-    /// The plan that follows, of the same agreement; made by processing where there is none. A plan follows at most one other.
+    /// The renewed plan, in the same agreement; processing creates one if there is none. A plan renews at most one
+    /// other.
     pub renewed_plan: Option<PlanId>,
-    /// The Salesforce opportunity it was sold with, which becomes the line item of a plan that is made: 18 letters and digits.
+    /// The Salesforce opportunity; it becomes the line item of a created plan: 18 letters and digits.
     pub salesforce_opportunity_id: Option<String>,
-    /// How many licenses the following plan is to have; at least 1.
+    /// The desired number of licenses of the renewed plan; at least 1.
     pub number_of_licenses: i32,
-    /// When the following plan starts to be used.
+    /// When the renewed plan starts.
     pub effective_date: DateTime<Utc>,
-    /// When the following plan ends.
+    /// When the renewed plan expires.
     pub renewed_expiration_date: DateTime<Utc>,
-    /// The title of a plan that is made, where it is not to be called after the prior one; as [`SubscriptionPlan::title`].
+    /// The title of a created plan, by default derived from the prior plan's; see [`SubscriptionPlan::title`].
     pub renewed_plan_title: Option<String>,
-    /// Which licenses are carried over.
+    /// Which licenses move to the renewed plan.
     pub license_types_to_copy: LicenseTypesToCopy,
-    /// Whether a plan that auto-applied its licenses is followed by none that does.
+    /// Whether the renewed plan must not auto-apply licenses even if the prior one does.
     pub disable_auto_apply_licenses: bool,
-    /// Whether only somebody's hand processes it, never the schedule.
+    /// Whether it is only processed manually, never by the schedule.
     pub exempt_from_batch_processing: bool,
 }
 
 impl RenewalTerms {
-    /// The key of errors that concern several values together.
+    /// The key of errors about several fields.
     const WHOLE: &'static str = "non_field_errors";
 
-    /// Refuses terms that break a rule. `renewed` is the following plan where there is one.
+    /// Checks all rules. `renewed` is the renewed plan if it exists.
     ///
     /// # Errors
-    /// [`Error::Invalid`] with every field at fault.
+    /// [`Error::Invalid`] with every invalid field.
     pub fn check(&self, prior: &SubscriptionPlan, renewed: Option<&SubscriptionPlan>) -> Result<(), Error> {
         let mut errors = FieldErrors::default();
         if self.number_of_licenses < 1 {
@@ -106,7 +107,7 @@ impl RenewalTerms {
         errors.into_result()
     }
 
-    /// The title of the plan that is to be made. The prior plan's title is cut where both would be too long together.
+    /// The title of the plan to create. A long title of the prior plan is truncated.
     pub fn title(&self, prior: &SubscriptionPlan) -> String {
         self.renewed_plan_title.clone().unwrap_or_else(|| {
             let ending = format!(" - Renewal {}", self.effective_date.year());
@@ -115,7 +116,7 @@ impl RenewalTerms {
         })
     }
 
-    /// The plan that follows where none was named. Whether it auto-applies its licenses is for processing to say.
+    /// Creates the renewed plan. Processing decides whether it auto-applies licenses.
     pub fn make_plan(&self, id: PlanId, prior: &SubscriptionPlan, now: DateTime<Utc>) -> SubscriptionPlan {
         let runs = self.effective_date..self.renewed_expiration_date;
         SubscriptionPlan {
@@ -130,10 +131,10 @@ impl RenewalTerms {
         }
     }
 
-    /// Refuses to carry `needed` licenses over into a plan that has `present` ones.
+    /// Checks that `needed` licenses fit into a plan with these numbers.
     ///
     /// # Errors
-    /// The [`Refusal`] that tells which number is in the way.
+    /// The [`Refusal`] with the number that does not fit.
     pub fn check_room(&self, needed: usize, present: &LicenseCounts) -> Result<(), Error> {
         let agreed = self.number_of_licenses;
         let used = present.allocated() + present.revoked;
@@ -155,32 +156,32 @@ impl RenewalTerms {
 pub struct SubscriptionPlanRenewal {
     /// Its id.
     pub id: RenewalId,
-    /// What was agreed.
+    /// Its terms.
     pub terms: RenewalTerms,
-    /// Whether the licenses were carried over.
+    /// Whether it was processed.
     pub processed: bool,
-    /// When they were.
+    /// When it was processed.
     pub processed_datetime: Option<DateTime<Utc>>,
-    /// When it was made.
+    /// When it was created.
     pub created: DateTime<Utc>,
     /// When it was last written.
     pub modified: DateTime<Utc>,
 }
 
-/// A renewal with what its readers need to know of its surroundings.
+/// A renewal with related data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RenewalDetails {
     /// The renewal.
     pub renewal: SubscriptionPlanRenewal,
     /// The title of the prior plan.
     pub prior_plan_title: String,
-    /// The title of the following plan.
+    /// The title of the renewed plan.
     pub renewed_plan_title: Option<String>,
-    /// The customer of both.
+    /// The customer of both plans.
     pub customer: CustomerId,
 }
 
-/// A renewal as a link between two plans, with what readers of either need.
+/// A renewal as a link between two plans.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RenewalLink {
     /// The renewal.
@@ -191,19 +192,19 @@ pub struct RenewalLink {
     pub prior_plan: PlanId,
     /// When the prior plan starts.
     pub prior_plan_start: DateTime<Utc>,
-    /// The plan that follows, once there is one. A plan follows at most one other.
+    /// The renewed plan, if it exists. A plan renews at most one other.
     pub renewed_plan: Option<PlanId>,
-    /// When the following plan starts.
+    /// When the renewed plan starts.
     pub renewed_plan_start: Option<DateTime<Utc>>,
-    /// When the following plan ends: its own date, or the agreed one while there is no plan.
+    /// When the renewed plan expires; from the terms while there is no plan.
     pub renewed_expiration: DateTime<Utc>,
-    /// From when the following plan is to be used.
+    /// When the renewal takes effect.
     pub effective_date: DateTime<Utc>,
-    /// Whether the licenses were carried over.
+    /// Whether it was processed.
     pub processed: bool,
 }
 
-/// The renewals among a set of plans, to be asked about any one of them.
+/// The renewals of a set of plans.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RenewalChains {
     by_prior: HashMap<PlanId, RenewalLink>,
@@ -218,20 +219,20 @@ impl RenewalChains {
         Self { by_prior, by_renewed }
     }
 
-    /// Whole days to the end of the plan's chain of renewals, rounded down.
+    /// Whole days until the last plan of the plan's renewals expires, rounded down.
     pub fn days_until_expiration(&self, plan: &SubscriptionPlan, now: DateTime<Utc>) -> i64 {
         let end = self.later(plan.id).last().map_or(plan.expiration_date, |link| link.renewed_expiration);
         whole_days_until(end, now)
     }
 
-    /// Whether the plan stands still because its renewal is due within `lock`.
+    /// Whether the plan is locked, because its renewal takes effect within `lock`.
     pub fn is_locked(&self, plan: PlanId, lock: Duration, now: DateTime<Utc>) -> bool {
         self.by_prior.get(&plan).is_some_and(|link| {
             !link.processed && saturating_time::before(link.effective_date, lock) <= now && now < link.effective_date
         })
     }
 
-    /// The renewals that led to the plan, the earliest first.
+    /// The renewals that led to the plan, earliest first.
     pub fn earlier(&self, plan: PlanId) -> Vec<&RenewalLink> {
         let mut links = Vec::new();
         let mut next = self.by_renewed.get(&plan);
@@ -245,15 +246,14 @@ impl RenewalChains {
         links
     }
 
-    /// The renewals that follow on the plan, the nearest first. Ends after each link was walked once, so that plans that
-    /// renew each other cannot hold the reader.
+    /// The renewals that follow the plan, nearest first. Follows each link once, in case plans renew each other.
     fn later(&self, plan: PlanId) -> impl Iterator<Item = &RenewalLink> {
         std::iter::successors(self.by_prior.get(&plan), |link| self.by_prior.get(&link.renewed_plan?))
             .take(self.by_prior.len())
     }
 }
 
-/// What history keeps of a renewal.
+/// A renewal as history records it.
 impl From<&SubscriptionPlanRenewal> for Row {
     fn from(renewal: &SubscriptionPlanRenewal) -> Self {
         let terms = &renewal.terms;

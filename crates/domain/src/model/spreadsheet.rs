@@ -1,9 +1,8 @@
-//! Files that people open in spreadsheets.
+//! CSV files for spreadsheets.
 
 use std::borrow::Cow;
 
-/// The cell of a CSV file, in a form that spreadsheets do not take for a formula: what people type, addresses among it, may begin
-/// with the same characters.
+/// A CSV cell that spreadsheets do not run as a formula. User input, such as an email address, can start like one.
 pub fn text_cell(cell: &str) -> Cow<'_, str> {
     match cell.starts_with(['=', '+', '-', '@', '\t', '\r']) {
         true => Cow::Owned(format!("'{cell}")),

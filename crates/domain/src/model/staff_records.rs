@@ -1,32 +1,32 @@
-//! What the service notes down of its own doings, for staff to look up.
+//! Records of the service's own actions, for staff.
 
 use chrono::{DateTime, Utc};
 
 use crate::model::ids::{CustomerId, LicenseId, PlanId};
 
-/// A mail about how a plan is used that went to an admin: one for each admin, plan and kind.
+/// A utilization mail sent to an admin. There is one record per admin, plan and kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notification {
     /// The customer.
     pub customer: CustomerId,
-    /// The admin, as the LMS numbers the customer's people.
+    /// The admin's customer user id in the LMS.
     pub customer_user: i64,
     /// The plan.
     pub plan: PlanId,
-    /// What it told.
+    /// The kind of mail.
     pub kind: NotificationKind,
-    /// When it was last sent.
+    /// When the mail was last sent.
     pub last_sent: DateTime<Utc>,
 }
 
-/// What a notification tells.
+/// The kind of a notification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum NotificationKind {
     /// Few licenses are left.
     LimitedAllocationsRemaining,
     /// No license is left.
     NoAllocationsRemaining,
-    /// How the plan is used.
+    /// The plan's utilization.
     PeriodicInformational,
 }
 
@@ -36,12 +36,12 @@ names!(NotificationKind {
     PeriodicInformational => "periodic_informational",
 });
 
-/// The mark that something was done for a license, so that it is done once.
+/// Records that an action was done for a license, so that it is done once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LicenseMark {
     /// The license.
     pub license: LicenseId,
-    /// What was done, such as `edx.server.license-manager.expired.license.unlinked`.
+    /// The action, such as `edx.server.license-manager.expired.license.unlinked`.
     pub event_name: String,
     /// When.
     pub created: DateTime<Utc>,

@@ -1,4 +1,4 @@
-//! Transfer jobs: licenses move from one plan of an agreement to another.
+//! Jobs that move licenses between plans of an agreement.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -6,29 +6,29 @@ use serde::{Deserialize, Serialize};
 use crate::model::email::Email;
 use crate::model::ids::{AgreementId, LicenseId, PlanId, TransferJobId};
 
-/// What a transfer job is to do.
+/// The work of a transfer job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TransferOrder {
     /// The agreement of both plans.
     pub agreement: AgreementId,
-    /// The plan the licenses leave.
+    /// The plan to move licenses from.
     pub old_plan: PlanId,
-    /// The plan they move to.
+    /// The plan to move them to.
     pub new_plan: PlanId,
-    /// What somebody wants to be remembered of it.
+    /// Staff's notes.
     pub notes: Option<String>,
-    /// Whether a run only tells what would move.
+    /// Whether a run only reports what it would move.
     pub is_dry_run: bool,
     /// Which licenses move.
     pub licenses: TransferredLicenses,
 }
 
-/// Which licenses of the old plan move.
+/// The licenses of the old plan to move.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TransferredLicenses {
-    /// Every one, whatever its state.
+    /// All, whatever their status.
     All,
-    /// Those of these that are in the old plan, in somebody's hands.
+    /// Those of these that are live and in the old plan.
     Named(Vec<LicenseId>),
 }
 
@@ -37,13 +37,13 @@ pub enum TransferredLicenses {
 pub struct LicenseTransferJob {
     /// Its id.
     pub id: TransferJobId,
-    /// What it is to do. Whether it is a dry run is what the latest run was.
+    /// Its work. `is_dry_run` is that of the latest run.
     pub order: TransferOrder,
-    /// Its runs, the oldest first.
+    /// Its runs, oldest first.
     pub runs: Vec<TransferRun>,
-    /// When the licenses moved.
+    /// When the licenses were moved.
     pub completed_at: Option<DateTime<Utc>>,
-    /// When it was made.
+    /// When it was created.
     pub created: DateTime<Utc>,
     /// When it was last written.
     pub modified: DateTime<Utc>,
@@ -52,15 +52,15 @@ pub struct LicenseTransferJob {
 /// One run of a transfer job.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TransferRun {
-    /// Whether nothing moved.
+    /// Whether it was a dry run.
     pub is_dry_run: bool,
-    /// The licenses that moved, or would have, in the order of their ids.
+    /// The moved licenses, or those that would be moved, sorted by id.
     pub modified_licenses: Vec<LicenseId>,
-    /// When it was done.
+    /// When it ran.
     pub completed_at: DateTime<Utc>,
 }
 
-/// A transfer job as lists show it: without what may name a hundred thousand licenses.
+/// A transfer job in lists, without its licenses, of which there can be a hundred thousand.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(missing_docs)] // each is the field of the same name in LicenseTransferJob or TransferOrder
 pub struct TransferJobSummary {
@@ -70,7 +70,7 @@ pub struct TransferJobSummary {
     pub new_plan: PlanId,
     pub notes: Option<String>,
     pub is_dry_run: bool,
-    /// Whether every license of the old plan moves.
+    /// Whether all licenses of the old plan move.
     pub transfer_all: bool,
     pub completed_at: Option<DateTime<Utc>>,
     pub created: DateTime<Utc>,

@@ -1,4 +1,4 @@
-//! How the seats of a plan are used: docs/RULES.md, "Utilization". Days are days in UTC.
+//! Utilization of plans: docs/RULES.md, "Utilization". Days are UTC.
 
 use chrono::{DateTime, Days, NaiveDate, Utc};
 
@@ -6,21 +6,21 @@ use crate::model::ids::LicenseId;
 use crate::model::license::Seat;
 use crate::model::plan::{LicenseCounts, SubscriptionPlan};
 
-/// The most days of one report: ten years.
+/// The most days per report: ten years.
 const MAX_DAYS: u64 = 3_660;
 
-/// The days a report is about.
+/// The days of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Period {
     /// The first day.
     pub first: NaiveDate,
-    /// The last day, not before the first one.
+    /// The last day, not before the first.
     pub last: NaiveDate,
 }
 
 impl Period {
-    /// The days from the plan's start to its expiration that are not after today; of these those from `from` to `until`, and of
-    /// more than 3,660 the last ones. `None` where no day is left.
+    /// The plan's days until today that are between `from` and `until`; at most the last 3,660. `None` if there are
+    /// none.
     pub fn of_plan(
         plan: &SubscriptionPlan,
         from: Option<NaiveDate>,
@@ -35,35 +35,35 @@ impl Period {
         (first <= last).then_some(Self { first, last })
     }
 
-    /// Whether the day is one of them.
+    /// Whether the day is in the period.
     pub fn contains(&self, day: NaiveDate) -> bool {
         (self.first..=self.last).contains(&day)
     }
 }
 
-/// What became of a plan's seats on a day.
+/// The change of a plan's seats on a day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SeatChange {
     /// The day.
     pub day: NaiveDate,
-    /// How many more seats there were in each state at its end than at its beginning; below 0 where there were fewer.
+    /// The difference between the end of the day and its start, by status.
     pub change: LicenseCounts,
-    /// How many were activated.
+    /// The number of activations.
     pub activations: i64,
 }
 
-/// How a plan's seats stood on a day.
+/// A plan's seats on a day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SeatDay {
     /// The day.
     pub day: NaiveDate,
-    /// How many seats were in each state at its end; today, how many are.
+    /// The seats by status at the end of the day, or now for today.
     pub counts: LicenseCounts,
-    /// How many were activated.
+    /// The number of activations.
     pub activations: i64,
 }
 
-/// Every day of the period, from the changes since the plan's first license, in the order of their days.
+/// Every day of the period, from the changes since the plan's first license, sorted by day.
 pub(crate) fn seat_days(changes: &[SeatChange], period: Period) -> Vec<SeatDay> {
     let mut changes = changes.iter().peekable();
     let mut counts = LicenseCounts::default();
@@ -84,37 +84,37 @@ pub(crate) fn seat_days(changes: &[SeatChange], period: Period) -> Vec<SeatDay> 
 }
 
 impl SeatChange {
-    /// A day on which nothing happened.
+    /// A day without changes.
     pub(crate) fn none(day: NaiveDate) -> Self {
         Self { day, change: LicenseCounts::default(), activations: 0 }
     }
 }
 
-/// How many seats were activated after so many days.
+/// The number of activations with the same delay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ActivationDelay {
     /// Whole days from the assignment to the activation.
     pub days: i64,
-    /// How many seats; at least 1.
+    /// The number of activations; at least 1.
     pub activations: i64,
 }
 
-/// How long activations took.
+/// The delays of activations.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ActivationDelays(Vec<ActivationDelay>);
 
 impl ActivationDelays {
-    /// From delays that differ, the shortest first.
+    /// Takes distinct delays, shortest first.
     pub fn new(delays: Vec<ActivationDelay>) -> Self {
         Self(delays)
     }
 
-    /// The delays that occurred, the shortest first.
+    /// The delays, shortest first.
     pub fn iter(&self) -> impl Iterator<Item = &ActivationDelay> {
         self.0.iter()
     }
 
-    /// How many activations there were.
+    /// The number of activations.
     pub fn activations(&self) -> i64 {
         self.0.iter().map(|delay| delay.activations).sum()
     }
@@ -126,7 +126,7 @@ impl ActivationDelays {
         (activations > 0).then(|| days as f64 / activations as f64)
     }
 
-    /// The least number of days within which so many percent of the activations happened; `None` without activations.
+    /// The smallest number of days within which this percentage of activations happened; `None` without activations.
     pub fn percentile(&self, percent: i64) -> Option<i64> {
         let activations = self.activations();
         let mut within = 0;
@@ -138,12 +138,12 @@ impl ActivationDelays {
     }
 }
 
-/// A seat that waits for its learner.
+/// An assigned seat that is not activated yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdleSeat {
     /// The license.
     pub license: LicenseId,
-    /// Whose it is, and since when.
+    /// The holder and the dates.
     pub seat: Seat,
     /// Whole days since it was assigned.
     pub days: i64,

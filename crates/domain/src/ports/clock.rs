@@ -2,7 +2,8 @@ use std::sync::Mutex;
 
 use chrono::{DateTime, Duration, Utc};
 
-/// Where the time comes from. The domain never asks the machine, so that a test decides what time it is; a service does:
+/// The source of the current time. The domain uses no other, so that tests can set the time. A service implements it
+/// like this:
 ///
 /// ```
 /// use chrono::{DateTime, Utc};
@@ -18,21 +19,21 @@ use chrono::{DateTime, Duration, Utc};
 /// # assert!(SystemClock.now() > DateTime::UNIX_EPOCH);
 /// ```
 pub trait Clock: Send + Sync {
-    /// The current time. What is finer than a microsecond, the precision that is stored, does not count.
+    /// The current time. Only microseconds are stored.
     fn now(&self) -> DateTime<Utc>;
 }
 
-/// A clock that stands still until it is moved, for tests.
+/// A clock for tests that moves only when told.
 #[derive(Debug)]
 pub struct FixedClock(Mutex<DateTime<Utc>>);
 
 impl FixedClock {
-    /// A clock that shows `now`.
+    /// A clock set to `now`.
     pub fn new(now: DateTime<Utc>) -> Self {
         Self(Mutex::new(now))
     }
 
-    /// Moves the clock, backwards where `by` is negative.
+    /// Moves the clock; backwards if `by` is negative.
     pub fn advance(&self, by: Duration) {
         *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner) += by;
     }

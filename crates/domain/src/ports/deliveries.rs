@@ -1,7 +1,7 @@
-//! The services around this one that promises of the outbox are delivered to, and what goes there.
+//! Upstream services that receive the outbox's messages.
 //!
-//! They are called by the worker, outside of any transaction and with nobody waiting for an answer. Each delivery can happen
-//! twice: where a service can recognize what it got before, it is told the id of the promise.
+//! The worker calls them outside of any transaction, and nobody waits for the answer. Each delivery can happen twice;
+//! services that can drop duplicates get the message's id.
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -10,87 +10,87 @@ use serde_json::{Map, Value};
 use crate::model::email::Email;
 use crate::model::ids::{CustomerId, LicenseId, LmsUserId, MessageId};
 
-/// Why something was not delivered. The texts are for an operator, and name no person.
+/// Why a delivery failed. The texts are for operators and name no person.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Undelivered {
-    /// The service did not answer, or said that it cannot now: "answered 502 Bad Gateway". The same may succeed later.
+    /// The service did not answer, or is temporarily unable: "answered 502 Bad Gateway". A retry may succeed.
     #[error("{0}")]
     Unavailable(String),
-    /// The service has had enough for now, and wants nothing before this moment. Costs no try.
+    /// The service asked not to be called before this time. Does not count as an attempt.
     #[error("is not to be asked before {0}")]
     Busy(DateTime<Utc>),
-    /// The service refused what it was asked, for good: "answered 400 Bad Request". Of several things delivered together,
-    /// one may be the reason, so they are to be tried apart.
+    /// The service rejected the request for good: "answered 400 Bad Request". If it carried several items, one of them
+    /// may be the cause, so they are retried one by one.
     #[error("{0}")]
     Refused(String),
 }
 
-/// Somebody the LMS is to expect: the learner belongs to the customer as soon as they have an account.
+/// A learner to link to a customer, now or as soon as they have an account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PendingLearner {
-    /// Whose learner.
+    /// The customer.
     pub customer: CustomerId,
-    /// Who.
+    /// The learner's email address.
     pub email: Email,
 }
 
-/// A person who administers a customer.
+/// An admin of a customer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CustomerAdmin {
-    /// The id of their link to the customer, in the LMS.
+    /// The customer user id in the LMS.
     pub customer_user: i64,
-    /// Their account in the LMS.
+    /// The LMS user id.
     pub lms_user_id: LmsUserId,
-    /// Their address.
+    /// The email address.
     pub email: Email,
 }
 
-/// An enrollment that a license pays for.
+/// An enrollment paid for by a license.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LicensedEnrollment {
-    /// Who.
+    /// The learner's email address.
     pub email: Email,
-    /// In which course run.
+    /// The course run.
     pub course_run_key: String,
-    /// Paid for by which license.
+    /// The license.
     pub license: LicenseId,
-    /// Where a learner who has yet to activate the license does so.
+    /// The activation link, if the license is not activated yet.
     pub activation_link: Option<String>,
 }
 
-/// What came of enrollments.
+/// The results of enrollments.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EnrollmentResults {
-    /// Learner and course run of each that succeeded.
+    /// Email address and course run of each success.
     pub successes: Vec<(Email, String)>,
-    /// Of each that happens once the learner has an account.
+    /// Those that succeed once the learner has an account.
     pub pending: Vec<(Email, String)>,
-    /// Of each that failed.
+    /// Those that failed.
     pub failures: Vec<(Email, String)>,
-    /// What the LMS does not take for an address.
+    /// Addresses that the LMS rejects as invalid.
     pub invalid_addresses: Vec<String>,
 }
 
-/// The part of the LMS that knows who belongs to which customer, and who is enrolled where.
+/// The LMS's learners and enrollments.
 #[async_trait]
 pub trait LearnerRegistry: Send + Sync {
-    /// Links learners to their customers: those without an account as soon as they have one. At most
-    /// [`PENDING_LEARNERS_PER_CALL`] learners, all of one customer. Linking again changes nothing.
+    /// Links learners to their customer; those without an account as soon as they have one. Takes at most
+    /// [`PENDING_LEARNERS_PER_CALL`] learners of one customer. Linking again changes nothing.
     async fn link(&self, learners: &[PendingLearner]) -> Result<(), Undelivered>;
 
-    /// Ends what a learner's license of the customer paid for.
+    /// Ends the enrollments paid for by a learner's license of the customer.
     async fn end_enrollments(&self, customer: CustomerId, learner: LmsUserId) -> Result<(), Undelivered>;
 
-    /// Ends what these licenses paid for, because their plan has expired. At most [`EXPIRED_LICENSES_PER_CALL`]. Enrollments that
-    /// were modified after `unless_modified_after` are left alone.
+    /// Ends the enrollments paid for by these licenses, because their plan expired. Takes at most
+    /// [`EXPIRED_LICENSES_PER_CALL`]. Enrollments modified after `unless_modified_after` stay.
     async fn expire_enrollments(
         &self,
         licenses: &[LicenseId],
         unless_modified_after: Option<DateTime<Utc>>,
     ) -> Result<(), Undelivered>;
 
-    /// Enrolls learners of the customer. At most [`ENROLLED_LEARNERS_PER_CALL`] learners in [`ENROLLED_COURSES_PER_CALL`]
-    /// course runs. `notify`: whether the LMS tells them.
+    /// Enrolls learners of the customer. Takes at most [`ENROLLED_LEARNERS_PER_CALL`] learners and
+    /// [`ENROLLED_COURSES_PER_CALL`] course runs. `notify` makes the LMS notify them.
     async fn enroll(
         &self,
         customer: CustomerId,
@@ -98,51 +98,51 @@ pub trait LearnerRegistry: Send + Sync {
         notify: bool,
     ) -> Result<EnrollmentResults, Undelivered>;
 
-    /// Takes learners out of the customer; they can be linked again. At most [`UNLINKED_LEARNERS_PER_CALL`].
+    /// Unlinks learners from the customer; they can be linked again. Takes at most [`UNLINKED_LEARNERS_PER_CALL`].
     async fn unlink(&self, customer: CustomerId, learners: &[Email]) -> Result<(), Undelivered>;
 
-    /// Everybody who administers the customer.
+    /// All admins of the customer.
     async fn admins(&self, customer: CustomerId) -> Result<Vec<CustomerAdmin>, Undelivered>;
 }
 
-/// The most learners linked in one call.
+/// The most learners linked per call.
 pub const PENDING_LEARNERS_PER_CALL: usize = 50;
-/// The most licenses whose enrollments end in one call.
+/// The most licenses per call whose enrollments end.
 pub const EXPIRED_LICENSES_PER_CALL: usize = 100;
-/// The most learners enrolled in one call.
+/// The most learners enrolled per call.
 pub const ENROLLED_LEARNERS_PER_CALL: usize = 25;
-/// The most course runs that learners are enrolled in in one call.
+/// The most course runs per call that learners are enrolled in.
 pub const ENROLLED_COURSES_PER_CALL: usize = 25;
-/// The most learners unlinked in one call.
+/// The most learners unlinked per call.
 pub const UNLINKED_LEARNERS_PER_CALL: usize = 100;
 
-/// A kind of mail. What each says, and to whom it goes, is in [`crate::rules`], "Mails".
+/// A kind of mail. [`crate::rules`], "Mails", describes their contents and recipients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum MailKind {
-    /// A license waits to be activated.
+    /// A license was assigned.
     Assignment,
-    /// It still does.
+    /// An assigned license is not activated yet.
     Reminder,
     /// A license was activated.
     PostActivation,
-    /// A license was handed out by logging in.
+    /// A license was auto-applied.
     AutoApplied,
-    /// The same, where the customer's learners come through a portal of their own.
+    /// The same, for a customer whose learners use their own portal.
     AutoAppliedNoPortal,
     /// A plan's revocation cap is used up; to customer success.
     RevocationCap,
-    /// How a plan is used a week after it began to hand out licenses by itself; to admins.
+    /// The utilization of a plan a week after it began to auto-apply licenses; to admins.
     InitialUtilization,
-    /// Three quarters of a plan's licenses are handed out; to admins.
+    /// Three quarters of a plan's licenses are allocated; to admins.
     LimitedAllocations,
-    /// All of a plan's licenses are handed out; to admins.
+    /// All of a plan's licenses are allocated; to admins.
     NoAllocations,
-    /// What came of a bulk enrollment; to the admin who asked for it.
+    /// The results of a bulk enrollment; to its requester.
     BulkEnrollmentResult,
 }
 
 impl MailKind {
-    /// Every kind.
+    /// All kinds.
     pub const ALL: [Self; 10] = [
         Self::Assignment,
         Self::Reminder,
@@ -176,65 +176,66 @@ impl MailKind {
 /// A mail to one person.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Mail {
-    /// The promise it keeps: the same however often it is tried.
+    /// The message's id, the same for every attempt.
     pub id: MessageId,
-    /// What it says.
+    /// The kind.
     pub kind: MailKind,
-    /// To whom.
+    /// The recipient.
     pub to: Email,
-    /// Their account in the LMS, where it is known.
+    /// The recipient's LMS user id, if known.
     pub lms_user_id: Option<LmsUserId>,
-    /// What the words depend on, by name; [`crate::rules`], "Mails", lists each kind's. Texts, numbers and whole moments.
+    /// The values in the text, by name; [`crate::rules`], "Mails", lists those of each kind. Texts, numbers and times
+    /// in whole seconds.
     pub properties: Map<String, Value>,
 }
 
-/// Whoever sends mails.
+/// Sends mails.
 #[async_trait]
 pub trait CampaignMail: Send + Sync {
-    /// Sends mails of one kind, at most [`MAILS_PER_CALL`]. Where it fails, some of them may have been sent: they are all handed
-    /// over again, with the same ids.
+    /// Sends mails of one kind, at most [`MAILS_PER_CALL`]. On failure, some may have been sent; all are retried with
+    /// the same ids.
     async fn send(&self, kind: MailKind, mails: &[Mail]) -> Result<(), Undelivered>;
 
-    /// Joins what is known of addresses with the accounts they turned out to belong to. At most [`MAILS_PER_CALL`].
+    /// Merges the profiles of email addresses into those of their accounts. Takes at most [`MAILS_PER_CALL`].
     async fn identify(&self, people: &[(Email, LmsUserId)]) -> Result<(), Undelivered>;
 }
 
-/// The most mails sent in one call.
+/// The most mails per call.
 pub const MAILS_PER_CALL: usize = 50;
 
-/// Something that happened to a license.
+/// An event of a license.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TrackedEvent {
-    /// The promise it keeps: the same however often it is tried.
+    /// The message's id, the same for every attempt.
     pub id: MessageId,
     /// Its full name.
     pub name: String,
-    /// To whose license, where they have an account in the LMS.
+    /// The holder's LMS user id, if known.
     pub lms_user_id: Option<LmsUserId>,
-    /// To whose license.
+    /// The holder's email address.
     pub email: Option<Email>,
-    /// What is told of it.
+    /// Its properties.
     pub properties: Map<String, Value>,
-    /// When.
+    /// When it happened.
     pub at: DateTime<Utc>,
 }
 
-/// Whoever collects events.
+/// Collects events.
 #[async_trait]
 pub trait EventTracking: Send + Sync {
-    /// Tells of events, at most [`EVENTS_PER_CALL`]. May have told some of them where it fails.
+    /// Sends events, at most [`EVENTS_PER_CALL`]. On failure, some may have been sent.
     async fn track(&self, events: &[TrackedEvent]) -> Result<(), Undelivered>;
 }
 
-/// The most events told in one call.
+/// The most events per call.
 pub const EVENTS_PER_CALL: usize = 75;
 
-/// The accounts of the LMS.
+/// The LMS's accounts.
 #[async_trait]
 pub trait AccountLookup: Send + Sync {
-    /// The account of an address; `None` where there is none.
+    /// The account of an email address; `None` if there is none.
     ///
     /// # Errors
-    /// [`crate::Error::Upstream`] where no answer comes, or none that says so.
+    /// [`crate::Error::Upstream`] without a usable answer.
     async fn account(&self, email: &Email) -> Result<Option<LmsUserId>, crate::Error>;
 }

@@ -5,52 +5,52 @@ use crate::model::email::Email;
 use crate::model::ids::{AgreementId, CatalogId, CustomerId, LicenseId, PlanId, PlanTypeId, RenewalId};
 use crate::model::license::License;
 
-/// A renewal that is to be processed.
+/// A renewal to process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DueRenewal {
     /// The renewal.
     pub renewal: RenewalId,
-    /// The plan it renews.
+    /// The prior plan.
     pub prior_plan: PlanId,
 }
 
-/// Where a plan stands at its end.
+/// A plan and its expiration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PlanEnd {
     /// The plan.
     pub plan: PlanId,
     /// Its customer.
     pub customer: CustomerId,
-    /// When it ends.
+    /// When it expires.
     pub expiration_date: DateTime<Utc>,
-    /// Whether its end was carried out.
+    /// Whether its expiration was processed.
     pub expiration_processed: bool,
-    /// Whether another plan follows it, or is to.
+    /// Whether it has a renewal.
     pub has_renewal: bool,
 }
 
-/// When somebody is unlinked from a customer.
+/// The terms of unlinking learners from a customer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unlinking<'a> {
     /// The customer.
     pub customer: CustomerId,
-    /// Whoever holds a live license of an active plan that is current now stays.
+    /// Holders of a live license of an active plan that is current now stay linked.
     pub now: DateTime<Utc>,
-    /// The event by which licenses are known for which it was done.
+    /// The event that marks licenses as done.
     pub event_name: &'a str,
 }
 
-/// What the recurring operations have to do. Nothing here is locked, and each method is one statement.
+/// The due work of recurring operations. Methods lock nothing, and each is one statement.
 pub trait DueWorkRepository {
-    /// The renewals that take effect between two moments, both included, that were not processed and that the schedule
-    /// processes; the earliest first.
+    /// The unprocessed renewals that the schedule processes and that take effect between two times, both inclusive;
+    /// earliest first.
     fn renewals(&mut self, from: DateTime<Utc>, to: DateTime<Utc>) -> Result<Vec<DueRenewal>, Error>;
 
-    /// How many renewals that the schedule processes took effect before that moment and were not processed.
+    /// How many unprocessed renewals that the schedule processes took effect before this time.
     fn count_renewals_before(&mut self, moment: DateTime<Utc>) -> Result<i64, Error>;
 
-    /// The plans without a renewal that end between two moments, both included, and whose end was not carried out or, with
-    /// `processed_too`, whether it was or not; the earliest end first.
+    /// The plans without a renewal that expire between two times, both inclusive, earliest first; only unprocessed ones
+    /// unless `processed_too` is set.
     fn expired_plans(
         &mut self,
         from: DateTime<Utc>,
@@ -58,10 +58,10 @@ pub trait DueWorkRepository {
         processed_too: bool,
     ) -> Result<Vec<PlanId>, Error>;
 
-    /// Where these plans stand; those that do not exist are missing.
+    /// These plans, without those that do not exist.
     fn plan_ends(&mut self, plans: &[PlanId]) -> Result<Vec<PlanEnd>, Error>;
 
-    /// The next of a plan's live licenses, or of those that no renewal carried on, in the order of their ids.
+    /// The next live licenses of a plan, or of those that were not renewed, sorted by id.
     fn live_licenses_after(
         &mut self,
         plan: PlanId,
@@ -70,11 +70,11 @@ pub trait DueWorkRepository {
         limit: i64,
     ) -> Result<Vec<License>, Error>;
 
-    /// The customer's plans that ended before that moment and whose end was carried out, in the order of their ids.
+    /// The customer's plans that expired before this time and are processed, sorted by id.
     fn plans_to_unlink(&mut self, customer: CustomerId, before: DateTime<Utc>) -> Result<Vec<PlanId>, Error>;
 
-    /// The next of a plan's live licenses that no renewal carried on, for which it was not done, and whose holder, by address
-    /// or LMS user id, holds no other live license that keeps them with the customer; in the order of their ids.
+    /// The next live licenses of a plan, sorted by id, that were not renewed, are not marked, and whose holder, by
+    /// email address or LMS user id, has no other live license that keeps them linked.
     fn licenses_to_unlink(
         &mut self,
         plan: PlanId,
@@ -83,13 +83,12 @@ pub trait DueWorkRepository {
         limit: i64,
     ) -> Result<Vec<(LicenseId, Email)>, Error>;
 
-    /// The agreements whose current plan grows by itself, in the order of their ids.
+    /// The agreements with auto-scaling and a current plan, sorted by id.
     fn auto_scaling_agreements(&mut self) -> Result<Vec<AgreementId>, Error>;
 
-    /// The plans that auto-apply their licenses, are active, and current at `now`, and for which neither `mark` nor a mail of
-    /// the kind [`crate::model::NotificationKind::PeriodicInformational`] was noted, with the moment since when they do, which the
-    /// history tells (where it does not, since they were made); those that have since `until` or longer, in the order of
-    /// their ids.
+    /// The active, current plans that have auto-applied licenses since `until` or longer, sorted by id, each with the
+    /// time since when (from history, otherwise its creation). Leaves out plans with `mark` or with a notification of
+    /// the kind [`crate::model::NotificationKind::PeriodicInformational`].
     fn auto_applying_plans(
         &mut self,
         now: DateTime<Utc>,
@@ -97,8 +96,8 @@ pub trait DueWorkRepository {
         mark: &str,
     ) -> Result<Vec<(PlanId, DateTime<Utc>)>, Error>;
 
-    /// The next activated licenses of the agreement's active plans that were activated before that moment and for which the
-    /// event was not noted, in the order of their ids.
+    /// The next activated licenses of the agreement's active plans, sorted by id, that were activated before this time
+    /// and are not marked with the event.
     fn licenses_activated_before(
         &mut self,
         agreement: AgreementId,
@@ -108,6 +107,7 @@ pub trait DueWorkRepository {
         limit: i64,
     ) -> Result<Vec<License>, Error>;
 
-    /// The catalogs of plans that end after that moment and are not for internal use, with the plan types they are used for.
+    /// The catalogs of plans that expire after this time and are not for internal use, with the plan types that use
+    /// them.
     fn catalogs_in_use(&mut self, now: DateTime<Utc>) -> Result<Vec<(CatalogId, PlanTypeId)>, Error>;
 }

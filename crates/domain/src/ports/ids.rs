@@ -2,8 +2,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use uuid::Uuid;
 
-/// Where new ids and activation keys come from. The domain never asks for randomness, so that a test decides what they are; a service
-/// does:
+/// The source of new ids and activation keys. The domain uses no other randomness, so that tests can predict them. A
+/// service implements it like this:
 ///
 /// ```
 /// use license_manager_domain::ports::IdSource;
@@ -19,11 +19,11 @@ use uuid::Uuid;
 /// # assert_eq!(RandomIds.next().get_version_num(), 4);
 /// ```
 pub trait IdSource: Send + Sync {
-    /// A UUID never given before. MUST be of version 4 and impossible to guess where activation keys are made of it.
+    /// A new UUID. MUST be a version 4 UUID and impossible to guess, because activation keys are made of it.
     fn next(&self) -> Uuid;
 }
 
-/// Ids that count up, for tests: distinct, of version 4 by their form, and easy to guess.
+/// Ids for tests that count up: distinct, formally version 4, and easy to guess.
 #[derive(Debug, Default)]
 pub struct SequentialIds(AtomicU64);
 

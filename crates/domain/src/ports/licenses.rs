@@ -10,20 +10,20 @@ use crate::model::ids::{ActivationKey, AgreementId, LicenseId, LmsUserId, PlanId
 use crate::model::license::{License, LicenseStatus};
 use crate::model::plan::{LicenseCounts, PlanDetails};
 
-/// Which licenses of a plan a reader wants.
+/// A filter for a plan's licenses.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LicenseFilter {
-    /// Only licenses in one of these states; an empty list matches none.
+    /// Licenses with one of these statuses; an empty list matches none.
     pub statuses: Option<Vec<LicenseStatus>>,
-    /// Only licenses whose email contains every one of these words, whatever the case.
+    /// Licenses whose email address contains all of these words, in any case.
     pub email_words: Vec<String>,
-    /// Only licenses that were assigned, and not after this moment.
+    /// Licenses that were assigned at this time or before.
     pub assigned_until: Option<DateTime<Utc>>,
-    /// Leaves out revoked licenses whose person was retired.
+    /// Leaves out revoked licenses whose holder was retired.
     pub hide_retired: bool,
 }
 
-/// What a list of licenses can be sorted by.
+/// The fields that licenses can be sorted by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs)] // each is the column of that name
 pub enum LicenseField {
@@ -33,31 +33,30 @@ pub enum LicenseField {
     LastRemindDate,
 }
 
-/// One key of a sort order. Absent values come first ascending, last descending.
+/// A sort key. Missing values come first ascending, last descending.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LicenseOrder {
-    /// What is compared.
+    /// The field.
     pub field: LicenseField,
-    /// Whether the greatest comes first.
+    /// Whether the order is descending.
     pub descending: bool,
 }
 
-/// A person as licenses know them.
+/// A person as a license's holder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Person {
-    /// Their address.
+    /// Their email address.
     pub email: Email,
-    /// Their id in the LMS, where known. An unknown id matches no license.
+    /// Their LMS user id, if known. An unknown id matches no license.
     pub lms_user_id: Option<LmsUserId>,
 }
 
 /// Licenses.
 ///
-/// Every method takes or returns many at once and MUST use a number of statements that does not depend on how many. Rows are
-/// locked in the order of their ids. Every write MUST record the history of each row it touches.
+/// Methods take or return many at once and MUST use a number of statements that does not depend on how many. They lock
+/// rows in the order of their ids. Every write MUST record the history of each row.
 pub trait LicenseRepository {
-    /// One page of a plan's licenses. Where the keys leave two licenses equal, the id decides. `order` names each field at
-    /// most once.
+    /// A page of a plan's licenses. Ties are broken by id. `order` has each field at most once.
     fn list(
         &mut self,
         plan: PlanId,
@@ -66,47 +65,46 @@ pub trait LicenseRepository {
         limit_offset: LimitOffset,
     ) -> Result<Vec<License>, Error>;
 
-    /// How many of a plan's licenses match.
+    /// The number of a plan's licenses that match.
     fn count(&mut self, plan: PlanId, filter: &LicenseFilter) -> Result<i64, Error>;
 
-    /// How many of a plan's licenses match, in each state.
+    /// The numbers of a plan's licenses that match, by status.
     fn count_by_status(&mut self, plan: PlanId, filter: &LicenseFilter) -> Result<LicenseCounts, Error>;
 
-    /// How many licenses each of the plans has in each state, exactly. Plans without licenses may be missing.
+    /// The exact numbers of each plan's licenses by status. Plans without licenses may be missing.
     fn counts(&mut self, plans: &[PlanId]) -> Result<HashMap<PlanId, LicenseCounts>, Error>;
 
-    /// The next licenses of a plan in the order of their ids that were ever handed out, after the given id: for streaming.
+    /// The next licenses of a plan that were ever assigned, sorted by id, after the given id: for streaming.
     fn handed_out_after(&mut self, plan: PlanId, after: Option<LicenseId>, limit: i64) -> Result<Vec<License>, Error>;
 
     /// A person's licenses in the plans of an agreement, revoked ones included.
     fn find_by_person(&mut self, agreement: AgreementId, person: &Person) -> Result<Vec<License>, Error>;
 
-    /// A person's licenses of one plan that are found by the address alone, revoked ones included.
+    /// The licenses of a plan with this email address, revoked ones included.
     fn of_email(&mut self, plan: PlanId, email: &Email) -> Result<Vec<License>, Error>;
 
-    /// The licenses an activation key was given to, with their plans: a renewal carries the key on.
-    /// Locks the licenses where the unit of work writes.
+    /// The licenses with this activation key, with their plans: renewed licenses share their key. Locks the licenses in
+    /// a writing unit of work.
     fn of_activation_key(&mut self, key: ActivationKey) -> Result<Vec<(License, PlanDetails)>, Error>;
 
-    /// The licenses of these ids that exist, in the order of their ids. Locks them where the unit of work writes.
+    /// The existing licenses with these ids, sorted by id. Locks them in a writing unit of work.
     fn of_ids(&mut self, ids: &[LicenseId]) -> Result<Vec<License>, Error>;
 
-    /// A person's licenses of every plan, revoked ones included, locked.
+    /// A person's licenses in all plans, revoked ones included, locked.
     fn lock_all_by_person(&mut self, person: &Person) -> Result<Vec<License>, Error>;
 
-    /// Those of the addresses that hold a live license of the plan.
+    /// Those of the addresses that have a live license of the plan.
     fn live_emails(&mut self, plan: PlanId, emails: &[Email]) -> Result<Vec<Email>, Error>;
 
     /// The live licenses of these addresses in the plan, locked.
     fn lock_live_of_emails(&mut self, plan: PlanId, emails: &[Email]) -> Result<Vec<License>, Error>;
 
-    /// The plan's live licenses that match, at most `limit` of them, locked.
+    /// Up to `limit` of the plan's live licenses that match, locked.
     fn lock_live(&mut self, plan: PlanId, filter: &LicenseFilter, limit: i64) -> Result<Vec<License>, Error> {
         self.lock_live_after(plan, filter, None, limit)
     }
 
-    /// The next of the plan's live licenses that match, in the order of their ids after the given one, at most `limit` of
-    /// them, locked.
+    /// Up to `limit` of the plan's live licenses that match, sorted by id, after the given id, locked.
     fn lock_live_after(
         &mut self,
         plan: PlanId,
@@ -115,34 +113,34 @@ pub trait LicenseRepository {
         limit: i64,
     ) -> Result<Vec<License>, Error>;
 
-    /// The next of the plan's revoked licenses, in the order of their ids after the given one, at most `limit` of them, locked.
+    /// Up to `limit` of the plan's revoked licenses, sorted by id, after the given id, locked.
     fn lock_revoked_after(&mut self, plan: PlanId, after: Option<LicenseId>, limit: i64)
     -> Result<Vec<License>, Error>;
 
-    /// Takes up to `number` unassigned licenses of the plan, locked until the end of the transaction.
+    /// Locks up to `number` unassigned licenses of the plan until the end of the transaction.
     ///
-    /// MUST return fewer only where the plan has fewer: licenses that another transaction holds are skipped, and waited for
-    /// only when the others do not suffice. MUST never return a license another transaction holds.
+    /// MUST return fewer only if the plan has fewer: licenses locked by other transactions are skipped, and waited for
+    /// only if the others do not suffice. MUST never return a license that another transaction has locked.
     fn claim_unassigned(&mut self, plan: PlanId, number: i64) -> Result<Vec<License>, Error>;
 
     /// Adds unassigned licenses to the plan.
     fn add_unassigned(&mut self, plan: PlanId, ids: &[LicenseId], change: &Change) -> Result<(), Error>;
 
-    /// Deletes the plan's licenses of a status, with their sources, and tells how many there were.
+    /// Deletes the plan's licenses with a status and their sources. Returns their number.
     ///
-    /// MUST record each with its source as deleted. MUST empty [`License::renewed_to`] where it names one of them, and record
-    /// that too.
+    /// MUST record each deletion with the source. MUST clear [`License::renewed_to`] where it names one of them, and
+    /// record that too.
     fn delete(&mut self, plan: PlanId, status: LicenseStatus, change: &Change) -> Result<i64, Error>;
 
-    /// Adds licenses as they stand, with who holds them. Conflicts as [`LicenseRepository::save`].
+    /// Adds licenses in any state. Conflicts like [`LicenseRepository::save`].
     fn add(&mut self, licenses: &[License], change: &Change) -> Result<(), Error>;
 
-    /// Writes licenses that exist.
+    /// Writes existing licenses.
     ///
-    /// MUST fail where one does not exist, and return [`crate::Conflict::LiveLicense`] where a person would get a second
-    /// live license of a plan.
+    /// MUST fail if one does not exist, and return [`crate::Conflict::LiveLicense`] if a person would get a second live
+    /// license of a plan.
     fn save(&mut self, licenses: &[License], change: &Change) -> Result<(), Error>;
 
-    /// Notes the Salesforce opportunities that licenses were assigned from; one noted before is replaced.
+    /// Sets the Salesforce opportunities that licenses were assigned from, replacing earlier ones.
     fn set_sources(&mut self, sources: &[(LicenseId, String)], change: &Change) -> Result<(), Error>;
 }

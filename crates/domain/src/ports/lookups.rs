@@ -6,10 +6,10 @@ use crate::model::ids::{CustomerId, LicenseId, PlanId};
 use crate::model::license::License;
 use crate::model::plan::PlanDetails;
 
-/// Which licenses of which plans a reader wants.
+/// A search for licenses in all plans.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LicenseSearch {
-    /// Of customers the reader may see.
+    /// The customers that the reader may see.
     pub scope: CustomerScope,
     /// Of this customer.
     pub customer: Option<CustomerId>,
@@ -20,7 +20,7 @@ pub struct LicenseSearch {
 }
 
 impl LicenseSearch {
-    /// The customers whose licenses are looked at; `None` for those of every customer.
+    /// The customers to search; `None` for all.
     pub fn customers(&self) -> Option<Vec<CustomerId>> {
         match (&self.scope, self.customer) {
             (CustomerScope::All, None) => None,
@@ -30,18 +30,18 @@ impl LicenseSearch {
     }
 }
 
-/// Licenses found without knowing their plan. Nothing here is locked.
+/// Finds licenses in all plans. Nothing is locked.
 pub trait LookupRepository {
-    /// The license of that id with its plan.
+    /// The license with this id, with its plan.
     fn find(&mut self, id: LicenseId) -> Result<Option<(License, PlanDetails)>, Error>;
 
-    /// Every license the address holds or held, of whatever plan and customer, with its plan, in the order of the ids.
+    /// All licenses that have or had this email address, with their plans, sorted by id.
     fn of_email(&mut self, email: &Email) -> Result<Vec<(License, PlanDetails)>, Error>;
 
-    /// The live licenses of these addresses in the plans, in the order of their ids.
+    /// The live licenses of these addresses in the plans, sorted by id.
     fn live_of_emails(&mut self, plans: &[PlanId], emails: &[Email]) -> Result<Vec<License>, Error>;
 
-    /// One page of the licenses that match. Sorted as [`crate::ports::LicenseRepository::list`].
+    /// A page of the licenses that match, sorted like [`crate::ports::LicenseRepository::list`].
     fn list(
         &mut self,
         search: &LicenseSearch,
@@ -49,6 +49,6 @@ pub trait LookupRepository {
         limit_offset: LimitOffset,
     ) -> Result<Vec<License>, Error>;
 
-    /// How many licenses match.
+    /// The number of licenses that match.
     fn count(&mut self, search: &LicenseSearch) -> Result<i64, Error>;
 }

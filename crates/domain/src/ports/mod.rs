@@ -1,11 +1,10 @@
-//! What the domain needs from outside, as traits: storage, the time, new ids,
-//! upstream services.
+//! The traits that the domain needs implemented: storage, time, new ids, upstream services.
 //!
-//! A port's documentation states what every adapter MUST do; the storage ports' obligations are held by the contract suite
-//! in `crates/adapters/tests/contract`, which every storage adapter passes.
+//! Their documentation states what an adapter MUST do. The contract suite in `crates/adapters/tests/contract` tests the
+//! storage ports on every adapter.
 //!
-//! No port checks a rule of the business: whatever a repository's `add` or `save` is given, it writes. Whoever uses licenses rather
-//! than stores them goes through [`crate::LicenseManager`].
+//! Ports check no business rules: `add` and `save` write what they are given. To use licenses rather than store them,
+//! call [`crate::LicenseManager`].
 
 mod clock;
 mod deliveries;

@@ -1,4 +1,4 @@
-//! What stands in for upstreams that are not configured.
+//! Replaces upstreams that are not configured.
 
 use std::collections::BTreeMap;
 
@@ -14,8 +14,8 @@ use crate::ports::{
     ResultFiles, TrackedEvent, Undelivered, WebhookFailure, WebhookRequest, WebhookSender,
 };
 
-/// Stands in for every upstream that is not configured. Questions are answered with [`Error::Upstream`]; what would be sent is
-/// logged, and sent nowhere.
+/// Replaces every upstream that is not configured. Calls that return data fail with [`Error::Upstream`]; what would be sent is
+/// only logged.
 #[derive(Debug, Clone, Copy)]
 pub struct NotConfigured;
 
@@ -48,17 +48,17 @@ impl EnterpriseDirectory for NotConfigured {
 #[async_trait]
 impl LearnerRegistry for NotConfigured {
     async fn link(&self, learners: &[PendingLearner]) -> Result<(), Undelivered> {
-        tracing::info!(learners = learners.len(), "no LMS is configured: learners would be linked");
+        tracing::info!(learners = learners.len(), "no LMS is configured: learners are not linked");
         Ok(())
     }
 
     async fn end_enrollments(&self, customer: CustomerId, _: LmsUserId) -> Result<(), Undelivered> {
-        tracing::info!(%customer, "no LMS is configured: a learner's enrollments would end");
+        tracing::info!(%customer, "no LMS is configured: a learner's enrollments are not ended");
         Ok(())
     }
 
     async fn expire_enrollments(&self, licenses: &[LicenseId], _: Option<DateTime<Utc>>) -> Result<(), Undelivered> {
-        tracing::info!(licenses = licenses.len(), "no LMS is configured: enrollments of licenses would end");
+        tracing::info!(licenses = licenses.len(), "no LMS is configured: enrollments of licenses are not ended");
         Ok(())
     }
 
@@ -68,18 +68,18 @@ impl LearnerRegistry for NotConfigured {
         enrollments: &[LicensedEnrollment],
         _: bool,
     ) -> Result<EnrollmentResults, Undelivered> {
-        tracing::info!(%customer, enrollments = enrollments.len(), "no LMS is configured: learners would be enrolled");
+        tracing::info!(%customer, enrollments = enrollments.len(), "no LMS is configured: learners are not enrolled");
         let failures = enrollments.iter().map(|one| (one.email.clone(), one.course_run_key.clone())).collect();
         Ok(EnrollmentResults { failures, ..EnrollmentResults::default() })
     }
 
     async fn unlink(&self, customer: CustomerId, learners: &[Email]) -> Result<(), Undelivered> {
-        tracing::info!(%customer, learners = learners.len(), "no LMS is configured: learners would be unlinked");
+        tracing::info!(%customer, learners = learners.len(), "no LMS is configured: learners are not unlinked");
         Ok(())
     }
 
     async fn admins(&self, customer: CustomerId) -> Result<Vec<CustomerAdmin>, Undelivered> {
-        tracing::info!(%customer, "no LMS is configured: nobody is known to administer the customer");
+        tracing::info!(%customer, "no LMS is configured: the customer's admins are unknown");
         Ok(Vec::new())
     }
 }
@@ -87,12 +87,12 @@ impl LearnerRegistry for NotConfigured {
 #[async_trait]
 impl CampaignMail for NotConfigured {
     async fn send(&self, kind: MailKind, mails: &[Mail]) -> Result<(), Undelivered> {
-        tracing::info!(kind = kind.as_str(), mails = mails.len(), "mails would be sent");
+        tracing::info!(kind = kind.as_str(), mails = mails.len(), "no mail service is configured: mails are not sent");
         Ok(())
     }
 
     async fn identify(&self, people: &[(Email, LmsUserId)]) -> Result<(), Undelivered> {
-        tracing::info!(people = people.len(), "addresses would be joined with accounts");
+        tracing::info!(people = people.len(), "no mail service is configured: addresses are not merged with accounts");
         Ok(())
     }
 }
@@ -100,7 +100,7 @@ impl CampaignMail for NotConfigured {
 #[async_trait]
 impl EventTracking for NotConfigured {
     async fn track(&self, events: &[TrackedEvent]) -> Result<(), Undelivered> {
-        tracing::info!(events = events.len(), "events would be told");
+        tracing::info!(events = events.len(), "no event tracking is configured: events are not sent");
         Ok(())
     }
 }
@@ -127,7 +127,7 @@ impl ResultFiles for NotConfigured {
     }
 
     async fn put(&self, _: EnrollmentJobId, _: String) -> Result<(), Undelivered> {
-        Err(Undelivered::Unavailable("no place for files is configured".to_owned()))
+        Err(Undelivered::Unavailable("no bucket for files is configured".to_owned()))
     }
 
     fn address(&self, _: EnrollmentJobId) -> String {

@@ -4,44 +4,44 @@ use uuid::Uuid;
 use crate::error::Error;
 use crate::model::ids::{LicenseId, PlanId};
 
-/// A piece of work that one run of an operation does at a time.
+/// A piece of work that only one run of an operation does at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Task {
     /// The operation, such as `expire-subscriptions`.
     pub operation: &'static str,
-    /// What the work is about: the id of a plan, an agreement or a customer.
+    /// The id of the plan, agreement or customer that the work is about.
     pub key: Uuid,
 }
 
-/// Whether a task was to be had.
+/// The result of claiming a task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TaskClaim {
-    /// It is the caller's; how far whoever had it before came, where anybody noted that.
+    /// The caller has it; with the position that a previous owner saved, if any.
     Taken(Option<String>),
-    /// Somebody else has it, at least until then unless they finish before.
+    /// Another owner has it, at least until this time unless it finishes earlier.
     HeldUntil(DateTime<Utc>),
 }
 
-/// Who works on what, and what was done once and for all.
+/// Leases of tasks, and marks of completed work.
 pub trait OperationRepository {
-    /// Takes a task that is nobody's, whose owner's time has passed, or that is the caller's. Of many at once, one gets it.
+    /// Claims a task that has no owner, whose lease has expired, or that is the caller's. Of concurrent callers, one
+    /// gets it.
     fn take(&mut self, task: Task, owner: Uuid, now: DateTime<Utc>, until: DateTime<Utc>) -> Result<TaskClaim, Error>;
 
-    /// Keeps a task until then and notes how far it is. MUST change nothing and return `false` where it is not the owner's any
-    /// more.
+    /// Renews the lease and saves the position. MUST change nothing and return `false` if the owner has changed.
     fn keep(&mut self, task: Task, owner: Uuid, until: DateTime<Utc>, position: Option<&str>) -> Result<bool, Error>;
 
-    /// Lets others have a task at once; how far it is stays noted. Changes nothing where it is not the owner's.
+    /// Ends the lease so that others can claim the task; the position stays. Changes nothing if the owner has changed.
     fn give_back(&mut self, task: Task, owner: Uuid, now: DateTime<Utc>) -> Result<(), Error>;
 
-    /// Forgets a task that is done, and how far it was. Changes nothing where it is not the owner's.
+    /// Removes a finished task and its position. Changes nothing if the owner has changed.
     fn finish(&mut self, task: Task, owner: Uuid) -> Result<(), Error>;
 
-    /// Notes that something was done for plans, and returns those for which nobody had noted it. Of many at once, one gets each.
+    /// Marks plans with a name, and returns those that were not marked. Of concurrent callers, one gets each plan.
     fn mark_plans(&mut self, plans: &[PlanId], name: &str, now: DateTime<Utc>) -> Result<Vec<PlanId>, Error>;
 
-    /// Notes that something was done for licenses, as [`super::LicenseEventRepository::add`], and returns those for which
-    /// nobody had noted it, in the order of their ids. Of many at once, one gets each.
+    /// Marks licenses like [`super::LicenseEventRepository::add`], and returns those that were not marked, sorted by
+    /// id. Of concurrent callers, one gets each license.
     fn mark_licenses(
         &mut self,
         licenses: &[LicenseId],

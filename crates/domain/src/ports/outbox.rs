@@ -6,12 +6,12 @@ use crate::error::Error;
 use crate::model::ids::MessageId;
 use crate::outbox::Message;
 
-/// Which messages an operator wants to see.
+/// A filter for messages.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct OutboxFilter {
-    /// Only parked ones.
+    /// Only dead letters.
     pub parked_only: bool,
-    /// Only of the kind of this name.
+    /// Only messages of this topic.
     pub topic: Option<String>,
 }
 
@@ -30,7 +30,7 @@ pub trait OutboxRepository {
     /// events of its name; in the same order.
     fn add(&mut self, messages: &[Message]) -> Result<(), Error>;
 
-    /// How many messages wait.
+    /// The number of waiting messages.
     fn count(&mut self) -> Result<i64, Error>;
 
     /// The lanes in which [`OutboxRepository::claim`] would find something now.
@@ -63,9 +63,9 @@ pub trait OutboxRepository {
     /// The messages that match, in the order they were added.
     fn list(&mut self, filter: &OutboxFilter, limit: i64) -> Result<Vec<Waiting>, Error>;
 
-    /// Makes messages due at `now` that nobody delivers at that moment, with all their tries, and tells how many.
+    /// Makes messages due at `now` with all their attempts, unless they are being delivered. Returns their number.
     fn retry(&mut self, selection: &OutboxSelection, now: DateTime<Utc>) -> Result<usize, Error>;
 
-    /// Removes messages that nobody delivers at `now`, and tells how many.
+    /// Removes messages that are not being delivered at `now`. Returns their number.
     fn discard(&mut self, selection: &OutboxSelection, now: DateTime<Utc>) -> Result<usize, Error>;
 }

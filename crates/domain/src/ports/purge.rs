@@ -5,15 +5,14 @@ use crate::model::email::Email;
 use crate::model::ids::LicenseId;
 use crate::model::license::License;
 
-/// Why a license is to forget its holder. Each counts from a moment, and waits as long as the agreement keeps personal data. They are
-/// looked at in this order.
+/// Why a license's personal data is removed, in the order of processing. The agreement says how long after the event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purge {
-    /// Its plan ended.
+    /// Its plan expired.
     PlanExpired,
     /// It was revoked. Not in plans for internal use.
     Revoked,
-    /// It was assigned, and never activated. Not in plans for internal use.
+    /// It was assigned and never activated. Not in plans for internal use.
     NeverActivated,
 }
 
@@ -23,24 +22,24 @@ names!(Purge {
     NeverActivated => "never_activated",
 });
 
-/// A license that was deleted, which is in the history alone.
+/// A deleted license, which exists only in history.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeletedLicense {
     /// Its id.
     pub id: LicenseId,
-    /// The address it carried when it was deleted, as far as the history still knows.
+    /// Its email address when it was deleted, if history still has it.
     pub email: Option<Email>,
 }
 
-/// Licenses that forget their holder.
+/// Removing personal data from licenses.
 ///
-/// Every method MUST use a number of statements that does not depend on how many rows it touches.
+/// Methods MUST use a number of statements that does not depend on how many rows they touch.
 pub trait PurgeRepository {
-    /// Licenses that are to forget their holder at `now` and still know something of them, at most `limit`, locked. MUST skip
-    /// those that another transaction holds.
+    /// Up to `limit` licenses that are due at `now` and still have personal data, locked. MUST skip those locked by
+    /// other transactions.
     fn lock_due(&mut self, purge: Purge, now: DateTime<Utc>, limit: i64) -> Result<Vec<License>, Error>;
 
-    /// The next of them in the order of their ids, unlocked.
+    /// The next due licenses, sorted by id, not locked.
     fn due_after(
         &mut self,
         purge: Purge,
@@ -49,14 +48,14 @@ pub trait PurgeRepository {
         limit: i64,
     ) -> Result<Vec<License>, Error>;
 
-    /// Licenses that were deleted so long ago that nobody is to be known by them at `now`, and whose history still knows somebody, in the
-    /// order of their ids, at most `limit`, held until the transaction ends. MUST skip those that another transaction holds.
+    /// Up to `limit` deleted licenses that are due at `now` and whose history still has personal data, sorted by id,
+    /// locked until the transaction ends. MUST skip those locked by other transactions.
     ///
-    /// Personal data is kept for as long as the agreement of the plan they were in then says, counted from the deletion; in plans for
-    /// internal use from the plan's end, where that is later.
+    /// The duration is that of their last plan's agreement, from the deletion on; in plans for internal use from the
+    /// plan's expiration, if that is later.
     fn lock_deleted(&mut self, now: DateTime<Utc>, limit: i64) -> Result<Vec<DeletedLicense>, Error>;
 
-    /// The next of them in the order of their ids, held by nobody.
+    /// The next of them, sorted by id, not locked.
     fn deleted_after(
         &mut self,
         now: DateTime<Utc>,
@@ -64,11 +63,11 @@ pub trait PurgeRepository {
         limit: i64,
     ) -> Result<Vec<DeletedLicense>, Error>;
 
-    /// Those of the addresses that some license carries.
+    /// Those of the addresses that any license has.
     fn addresses_in_use(&mut self, emails: &[Email]) -> Result<Vec<Email>, Error>;
 
-    /// Takes what is told of holders out of the history of these licenses, deletes their sources with their history, messages
-    /// about them that wait, and those about others, or events about none, that name one of the addresses. Of what webhooks were or are
-    /// to be told, the same goes.
+    /// Removes personal data from the history of these licenses. Deletes their sources with their history, waiting
+    /// messages about them, and waiting messages about other licenses, or events about none, that contain one of the
+    /// addresses. The same for webhook deliveries.
     fn erase_traces(&mut self, licenses: &[LicenseId], gone: &[Email]) -> Result<(), Error>;
 }

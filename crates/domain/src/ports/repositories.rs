@@ -10,26 +10,26 @@ use crate::model::jobs::{Job, JobKind};
 use crate::model::plan::{PlanDetails, SubscriptionPlan};
 use crate::model::product::{PlanType, Product};
 
-/// A part of a long list.
+/// A part of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LimitOffset {
-    /// How many to skip.
+    /// How many items to skip.
     pub offset: i64,
-    /// How many to return at most.
+    /// The most items to return.
     pub limit: i64,
 }
 
-/// The customers somebody may see.
+/// The customers that somebody may see.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CustomerScope {
-    /// Every customer.
+    /// All customers.
     All,
-    /// These; where there are none, nothing is seen.
+    /// These; none if empty.
     Only(Vec<CustomerId>),
 }
 
 impl CustomerScope {
-    /// Whether the customer is among them.
+    /// Whether the scope includes the customer.
     pub fn covers(&self, customer: CustomerId) -> bool {
         match self {
             Self::All => true,
@@ -38,150 +38,150 @@ impl CustomerScope {
     }
 }
 
-/// Which agreements a reader wants.
+/// A filter for agreements.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AgreementFilter {
-    /// Of customers the reader may see.
+    /// Customers that the reader may see.
     pub scope: CustomerScope,
-    /// Of this customer.
+    /// Only of this customer.
     pub customer: Option<CustomerId>,
-    /// This one.
+    /// Only this one.
     pub agreement: Option<AgreementId>,
 }
 
 /// Customer agreements.
 pub trait AgreementRepository {
-    /// The agreement of that id.
+    /// The agreement with this id.
     fn find(&mut self, id: AgreementId) -> Result<Option<CustomerAgreement>, Error>;
 
-    /// Waits for others who write the agreement, and keeps them waiting until the end of the transaction.
+    /// Locks the agreement against other writers until the end of the transaction.
     fn lock(&mut self, id: AgreementId) -> Result<(), Error>;
 
     /// The customer's agreement.
     fn find_by_customer(&mut self, customer: CustomerId) -> Result<Option<CustomerAgreement>, Error>;
 
-    /// The agreement of the customer with that slug.
+    /// The agreement of the customer with this slug.
     fn find_by_slug(&mut self, slug: &str) -> Result<Option<CustomerAgreement>, Error>;
 
-    /// The agreements that match, in the order of their ids.
+    /// The agreements that match, sorted by id.
     fn list(&mut self, filter: &AgreementFilter, limit_offset: LimitOffset) -> Result<Vec<CustomerAgreement>, Error>;
 
-    /// How many agreements match.
+    /// The number of agreements that match.
     fn count(&mut self, filter: &AgreementFilter) -> Result<i64, Error>;
 
     /// Adds an agreement and its history. MUST return [`crate::Conflict::AgreementOfCustomer`] or
-    /// [`crate::Conflict::AgreementSlug`] where the customer or the slug is taken.
+    /// [`crate::Conflict::AgreementSlug`] if the customer or the slug is taken.
     fn add(&mut self, agreement: &CustomerAgreement, change: &Change) -> Result<(), Error>;
 
-    /// Writes an agreement that exists, and its history. Conflicts as [`AgreementRepository::add`].
+    /// Writes an existing agreement and its history. Conflicts like [`AgreementRepository::add`].
     fn save(&mut self, agreement: &CustomerAgreement, change: &Change) -> Result<(), Error>;
 }
 
-/// Which plans a reader wants.
+/// A filter for plans.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlanFilter {
-    /// Of customers the reader may see.
+    /// Customers that the reader may see.
     pub scope: CustomerScope,
-    /// Of this customer.
+    /// Only of this customer.
     pub customer: Option<CustomerId>,
     /// Only active ones.
     pub active_only: bool,
-    /// Only plans current at this moment.
+    /// Only plans that are current at this time.
     pub current_at: Option<DateTime<Utc>>,
 }
 
 /// Subscription plans.
 pub trait PlanRepository {
-    /// The plan of that id with its surroundings.
+    /// The plan with this id, with related data.
     fn find(&mut self, id: PlanId) -> Result<Option<PlanDetails>, Error>;
 
-    /// The plan, locked: whoever else wants to lock it waits until this transaction ends.
+    /// The plan, locked: other transactions that lock it wait until this one ends.
     fn lock(&mut self, id: PlanId) -> Result<Option<PlanDetails>, Error>;
 
-    /// The plans that match, the latest start first; of equal starts the smaller id.
+    /// The plans that match, latest start first; ties by id.
     fn list(&mut self, filter: &PlanFilter, limit_offset: LimitOffset) -> Result<Vec<PlanDetails>, Error>;
 
-    /// How many plans match.
+    /// The number of plans that match.
     fn count(&mut self, filter: &PlanFilter) -> Result<i64, Error>;
 
-    /// Every plan of these agreements, ordered as [`PlanRepository::list`].
+    /// All plans of these agreements, sorted like [`PlanRepository::list`].
     fn of_agreements(&mut self, agreements: &[AgreementId]) -> Result<Vec<PlanDetails>, Error>;
 
-    /// Adds a plan and its history. MUST return [`crate::Conflict::PlanTitle`] where the agreement has one of this title.
+    /// Adds a plan and its history. MUST return [`crate::Conflict::PlanTitle`] if the agreement has a plan with this
+    /// title.
     fn add(&mut self, plan: &SubscriptionPlan, change: &Change) -> Result<(), Error>;
 
-    /// Lets the chosen plan of the agreement auto-apply its licenses, and no other one. MUST write, and record, only plans
-    /// for which that changes something; those for which nobody ever said stay so.
+    /// Makes only the chosen plan of the agreement auto-apply licenses. MUST write and record only plans that change;
+    /// plans where it was never set stay so.
     fn auto_apply_only(&mut self, agreement: AgreementId, chosen: Option<PlanId>, change: &Change)
     -> Result<(), Error>;
 
-    /// Writes a plan that exists, and its history. Conflicts as [`PlanRepository::add`].
+    /// Writes an existing plan and its history. Conflicts like [`PlanRepository::add`].
     fn save(&mut self, plan: &SubscriptionPlan, change: &Change) -> Result<(), Error>;
 }
 
 /// Products.
 pub trait ProductRepository {
-    /// The product of that id with its plan type.
+    /// The product with this id, with its plan type.
     fn find(&mut self, id: ProductId) -> Result<Option<Product>, Error>;
 
-    /// Waits for others who write products or plan types, and keeps them waiting until the end of the transaction: they are few,
-    /// and seldom written.
+    /// Locks all products and plan types against other writers until the end of the transaction: they are few and
+    /// rarely written.
     fn lock(&mut self) -> Result<(), Error>;
 
-    /// Every product, in the order of their ids: there are few.
+    /// All products, sorted by id.
     fn list(&mut self) -> Result<Vec<Product>, Error>;
 
-    /// Every plan type, in the order of their ids.
+    /// All plan types, sorted by id.
     fn plan_types(&mut self) -> Result<Vec<PlanType>, Error>;
 
-    /// Adds a product with its history under an id that follows all others, which it returns; the id it came with does not
-    /// count. MUST return [`crate::Conflict::ProductNetsuiteId`] where another one has its NetSuite id.
+    /// Adds a product and its history with the next id, and returns the id; the given id is ignored. MUST return
+    /// [`crate::Conflict::ProductNetsuiteId`] if another product has its NetSuite id.
     fn add(&mut self, product: &Product, change: &Change) -> Result<ProductId, Error>;
 
-    /// Writes a product that exists, with its history. Conflicts as [`ProductRepository::add`].
+    /// Writes an existing product and its history. Conflicts like [`ProductRepository::add`].
     fn save(&mut self, product: &Product, change: &Change) -> Result<(), Error>;
 
-    /// Adds a plan type under an id that follows all others, which it returns.
+    /// Adds a plan type with the next id, and returns the id.
     fn add_plan_type(&mut self, plan_type: &PlanType) -> Result<PlanTypeId, Error>;
 
-    /// Writes a plan type that exists.
+    /// Writes an existing plan type.
     fn save_plan_type(&mut self, plan_type: &PlanType) -> Result<(), Error>;
 
-    /// Adds those of the products and plan types that do not exist. Existing ones stay as they are.
+    /// Adds the products and plan types that do not exist. Existing ones stay unchanged.
     fn seed(&mut self, products: &[Product], change: &Change) -> Result<(), Error>;
 }
 
-/// Somebody who has called the service.
+/// A user who has called the service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
-    /// The user name in the token.
+    /// The user name in their tokens.
     pub username: String,
-    /// The address in the latest token that had one, as it was written there.
+    /// The email address in the latest token that had one, as written there.
     pub email: Option<String>,
-    /// Whether the latest token was an administrator's.
+    /// Whether the latest token says that they are an administrator.
     pub is_staff: bool,
-    /// Whether they may do everything. Only the database says so, never a token.
+    /// Whether they may do everything. Only the database decides that, never a token.
     pub is_superuser: bool,
-    /// The roles the database gives them.
+    /// Their roles in the database.
     pub roles: Vec<RoleAssignment>,
 }
 
-/// A role that the database gives a user.
+/// A user's role in the database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RoleAssignment {
     /// `enterprise_subscriptions_admin` or `enterprise_subscriptions_learner`.
     pub role: String,
-    /// For this customer; for every customer where there is none.
+    /// The customer; `None` for all customers.
     pub customer: Option<CustomerId>,
 }
 
-/// Users and the roles the database gives them.
+/// Users and their roles in the database.
 pub trait UserRepository {
-    /// The user of that name with their roles. One statement.
+    /// The user with this name, with their roles. One statement.
     fn find(&mut self, username: &str) -> Result<Option<User>, Error>;
 
-    /// Adds the user, or takes over the staff flag, and the email where there is one. Superuser flag and roles stay as they
-    /// are.
+    /// Adds the user, or updates the staff flag and, if given, the email address. The superuser flag and roles stay.
     fn remember(
         &mut self,
         username: &str,
@@ -190,26 +190,25 @@ pub trait UserRepository {
         now: DateTime<Utc>,
     ) -> Result<(), Error>;
 
-    /// Makes a user a superuser, or takes that back. MUST fail where there is no such user.
+    /// Sets the superuser flag. MUST fail if the user does not exist.
     fn set_superuser(&mut self, username: &str, is_superuser: bool, now: DateTime<Utc>) -> Result<(), Error>;
 }
 
-/// Work on a plan that is too large for a request.
+/// Jobs on plans that are too large for a request.
 pub trait JobRepository {
-    /// Adds a job, to be tried at once. Where the plan has one of its kind, that one takes over who asked and when, and keeps
-    /// its turn.
+    /// Adds a job that is due at once. If the plan has a job of its kind, that one gets the new requester and time, and
+    /// keeps its place.
     fn add(&mut self, job: &Job) -> Result<(), Error>;
 
-    /// Of the jobs that may be tried at `now` and that nobody else works on, the one that waits longest, locked until the end
-    /// of the transaction.
+    /// The oldest job that is due at `now` and not locked, locked until the end of the transaction.
     fn claim(&mut self, now: DateTime<Utc>) -> Result<Option<Job>, Error>;
 
-    /// Lets a job rest: it is not claimed before `until`.
+    /// Postpones a job: it is not claimed before `until`.
     fn postpone(&mut self, plan: PlanId, kind: JobKind, until: DateTime<Utc>) -> Result<(), Error>;
 
-    /// Removes a job that is done.
+    /// Removes a finished job.
     fn remove(&mut self, plan: PlanId, kind: JobKind) -> Result<(), Error>;
 
-    /// How many jobs of each kind are not done yet.
+    /// The number of unfinished jobs of each kind.
     fn counts(&mut self) -> Result<BTreeMap<JobKind, i64>, Error>;
 }

@@ -3,7 +3,7 @@ use async_trait::async_trait;
 use super::deliveries::Undelivered;
 use crate::model::ids::EnrollmentJobId;
 
-/// Files outside of storage that hold the results of bulk enrollments, one for each, as CSV.
+/// Files outside of storage with the results of bulk enrollments, one per job, as CSV.
 #[async_trait]
 pub trait ResultFiles: Send + Sync {
     /// Whether there is a place for files. See [`super::NotConfigured`].
@@ -11,12 +11,12 @@ pub trait ResultFiles: Send + Sync {
         true
     }
 
-    /// Writes a file, over the one that may be there. Called outside of any transaction; the same may be written twice.
+    /// Writes or replaces a file. Called outside of any transaction; the same file may be written twice.
     ///
     /// # Errors
-    /// Never [`Undelivered::Refused`]: nothing is wrong with a file, so the settings must be.
+    /// Never [`Undelivered::Refused`]: a file cannot be invalid, so the settings must be.
     async fn put(&self, job: EnrollmentJobId, csv: String) -> Result<(), Undelivered>;
 
-    /// An address at which whoever has it can read the file for an hour from now, without further credentials. Asks nobody.
+    /// A URL that allows anybody who has it to read the file for an hour. Makes no call.
     fn address(&self, job: EnrollmentJobId) -> String;
 }

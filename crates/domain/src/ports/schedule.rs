@@ -1,15 +1,15 @@
 use crate::error::Error;
 use crate::operations::schedule::{OperationSchedule, RecurringOperation};
 
-/// How recurring operations are scheduled. Who runs one at the moment is a [`super::Task`].
+/// The schedule of recurring operations. A [`super::Task`] is the lease of a current run.
 pub trait ScheduleRepository {
-    /// What is kept of operations that this version knows, in the order of [`RecurringOperation::ALL`].
+    /// The stored schedules of operations that this version knows, in the order of [`RecurringOperation::ALL`].
     fn list(&mut self) -> Result<Vec<OperationSchedule>, Error>;
 
-    /// What is kept of one, locked: whoever else wants to lock it waits until this transaction ends. MUST add
-    /// [`OperationSchedule::new`] where nothing is kept.
+    /// The schedule of an operation, locked: other transactions that lock it wait until this one ends. MUST add
+    /// [`OperationSchedule::new`] if there is none.
     fn lock_or_add(&mut self, operation: RecurringOperation) -> Result<OperationSchedule, Error>;
 
-    /// Writes what is kept, of an operation that was locked before.
+    /// Writes a schedule that was locked before.
     fn save(&mut self, schedule: &OperationSchedule) -> Result<(), Error>;
 }

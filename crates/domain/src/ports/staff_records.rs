@@ -6,7 +6,7 @@ use crate::history::Change;
 use crate::model::ids::{CustomerId, LicenseId, PlanId};
 use crate::model::staff_records::{LicenseMark, Notification, NotificationKind};
 
-/// Which notifications a reader wants.
+/// A filter for notifications.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct NotificationFilter {
     /// To admins of this customer.
@@ -17,39 +17,39 @@ pub struct NotificationFilter {
     pub kind: Option<NotificationKind>,
 }
 
-/// Notifications that were sent.
+/// Sent notifications.
 pub trait NotificationRepository {
-    /// The notifications that match, the last sent first; of equals, the last noted first.
+    /// The notifications that match, latest sent first; of equals, latest added first.
     fn list(&mut self, filter: &NotificationFilter, limit_offset: LimitOffset) -> Result<Vec<Notification>, Error>;
 
-    /// How many notifications match.
+    /// The number of notifications that match.
     fn count(&mut self, filter: &NotificationFilter) -> Result<i64, Error>;
 
-    /// Every notification about these plans, in no particular order.
+    /// All notifications about these plans, in any order.
     fn of_plans(&mut self, plans: &[PlanId]) -> Result<Vec<Notification>, Error>;
 
-    /// Notes notifications that were sent, with their history. One of the same plan, admin and kind takes over when it was sent.
-    /// No two of them may be the same.
+    /// Adds sent notifications and their history. An existing one of the same plan, admin and kind gets the new time.
+    /// The notifications must be distinct.
     fn save(&mut self, notifications: &[Notification], change: &Change) -> Result<(), Error>;
 }
 
-/// Which license events a reader wants.
+/// A filter for license events.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LicenseEventFilter {
     /// Of this license.
     pub license: Option<LicenseId>,
-    /// Of this name.
+    /// With this name.
     pub event_name: Option<String>,
 }
 
-/// What was done for licenses.
+/// Actions that were done for licenses.
 pub trait LicenseEventRepository {
-    /// The events that match, the last noted first.
+    /// The events that match, latest first.
     fn list(&mut self, filter: &LicenseEventFilter, limit_offset: LimitOffset) -> Result<Vec<LicenseMark>, Error>;
 
-    /// How many events match.
+    /// The number of events that match.
     fn count(&mut self, filter: &LicenseEventFilter) -> Result<i64, Error>;
 
-    /// Notes that something was done for licenses; what was noted before stays as it is.
+    /// Marks licenses with an event. Existing marks stay unchanged.
     fn add(&mut self, licenses: &[LicenseId], event_name: &str, now: DateTime<Utc>) -> Result<(), Error>;
 }

@@ -23,29 +23,29 @@ pub type Work<'a> = dyn FnMut(&mut dyn UnitOfWork) -> Result<(), Error> + 'a;
 
 /// The database.
 ///
-/// Use cases call [`StoreExt::write`] and [`StoreExt::read`], which return what the work returns.
+/// Use cases call [`StoreExt::write`] and [`StoreExt::read`], which return the work's result.
 pub trait Store: Send + Sync {
-    /// Runs the work in one transaction.
+    /// Runs the work in a transaction.
     ///
-    /// MUST commit when the work returns `Ok`, and leave nothing behind when it returns an error or panics.
-    /// MAY run the work again from the start where another transaction came between (a deadlock, or a uniqueness rule hit by
-    /// work that had looked before it wrote); so the work must do nothing but use its unit of work.
-    /// MUST return [`Error::Unavailable`] where the database cannot be reached.
+    /// MUST commit if the work returns `Ok`, and roll back if it returns an error or panics. MAY run the work again
+    /// after a conflict with another transaction (a deadlock, or a unique constraint that the work had checked), so the
+    /// work must have no effect outside of its unit of work. MUST return [`Error::Unavailable`] if the database cannot
+    /// be reached.
     fn run_write(&self, work: &mut Work<'_>) -> Result<(), Error>;
 
-    /// Runs work that only reads. MUST refuse writes. Statements see what was committed when each began.
+    /// Runs work that only reads. MUST refuse writes. Each statement sees what was committed when it started.
     fn run_read(&self, work: &mut Work<'_>) -> Result<(), Error>;
 
-    /// Returns `Ok` where the database answers.
+    /// Checks that the database answers.
     fn ping(&self) -> Result<(), Error>;
 }
 
-/// Work that returns a value.
+/// Runs work that returns a value.
 pub trait StoreExt {
-    /// Runs the work in one transaction and returns what it returns. See [`Store::run_write`].
+    /// Runs the work in a transaction and returns its result. See [`Store::run_write`].
     fn write<T>(&self, work: impl FnMut(&mut dyn UnitOfWork) -> Result<T, Error>) -> Result<T, Error>;
 
-    /// Runs work that only reads and returns what it returns. See [`Store::run_read`].
+    /// Runs work that only reads and returns its result. See [`Store::run_read`].
     fn read<T>(&self, work: impl FnMut(&mut dyn UnitOfWork) -> Result<T, Error>) -> Result<T, Error>;
 }
 
@@ -72,12 +72,12 @@ impl<S: Store + ?Sized> StoreExt for S {
 /// Defines [`UnitOfWork`] by its accessors, each with the repository that it hands out.
 macro_rules! unit_of_work {
     ($($accessor:ident: $repository:ident,)+) => {
-        /// One transaction, which hands out the repositories that work in it.
+        /// A transaction, which provides the repositories.
         ///
-        /// Repositories keep what they are given and hold uniqueness; no other rule is checked here. The use cases of
-        /// [`crate::LicenseManager`] check before they write.
+        /// Repositories store what they are given and check only uniqueness. The use cases of [`crate::LicenseManager`]
+        /// check the rules before they write.
         ///
-        /// Whatever implements every repository is one.
+        /// Any type that implements all repositories is a unit of work.
         #[allow(missing_docs)] // each is the repository of that name
         pub trait UnitOfWork {
             $(fn $accessor(&mut self) -> &mut dyn $repository;)+

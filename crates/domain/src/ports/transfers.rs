@@ -4,53 +4,53 @@ use crate::history::Change;
 use crate::model::ids::{AgreementId, CustomerId, LicenseId, PlanId, TransferJobId};
 use crate::model::transfer::{HeldTwice, LicenseTransferJob, TransferJobSummary, TransferOrder, TransferredLicenses};
 
-/// Which transfer jobs a reader wants.
+/// A filter for transfer jobs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TransferFilter {
     /// Of this customer.
     pub customer: Option<CustomerId>,
     /// Of this agreement.
     pub agreement: Option<AgreementId>,
-    /// Out of this plan.
+    /// From this plan.
     pub old_plan: Option<PlanId>,
-    /// Into this plan.
+    /// To this plan.
     pub new_plan: Option<PlanId>,
-    /// Only those whose licenses moved, or only the others.
+    /// Only completed or only uncompleted ones.
     pub completed: Option<bool>,
 }
 
-/// Transfer jobs, and the moving of licenses itself.
+/// Transfer jobs and moving licenses.
 ///
-/// Every write MUST record the history of each row it touches. The number of statements MUST NOT depend on how many licenses
-/// there are.
+/// Every write MUST record the history of each row. The number of statements MUST NOT depend on how many licenses there
+/// are.
 pub trait TransferRepository {
-    /// The job of that id.
+    /// The job with this id.
     fn find(&mut self, id: TransferJobId) -> Result<Option<LicenseTransferJob>, Error>;
 
-    /// The job, locked: whoever else wants to lock it waits until this transaction ends, and then sees what it did.
+    /// The job, locked: other transactions that lock it wait until this one ends, and then see its changes.
     fn lock(&mut self, id: TransferJobId) -> Result<Option<LicenseTransferJob>, Error>;
 
-    /// The jobs that match, the latest first.
+    /// The jobs that match, latest first.
     fn list(&mut self, filter: &TransferFilter, limit_offset: LimitOffset) -> Result<Vec<TransferJobSummary>, Error>;
 
-    /// How many jobs match.
+    /// The number of jobs that match.
     fn count(&mut self, filter: &TransferFilter) -> Result<i64, Error>;
 
     /// Adds a job that has not run.
     fn add(&mut self, order: &TransferOrder, change: &Change) -> Result<TransferJobId, Error>;
 
-    /// Writes a job that exists.
+    /// Writes an existing job.
     fn save(&mut self, job: &LicenseTransferJob, change: &Change) -> Result<(), Error>;
 
-    /// The licenses that the order moves, in the order of their ids, locked.
+    /// The licenses that the order moves, sorted by id, locked.
     fn lock_licenses(&mut self, plan: PlanId, licenses: &TransferredLicenses) -> Result<Vec<LicenseId>, Error>;
 
-    /// Those of the licenses that are live and whose holder has a live license of the plan, in the order of their ids.
+    /// Those of the licenses that are live and whose holder has a live license of the plan, sorted by id.
     fn held_twice(&mut self, licenses: &[LicenseId], plan: PlanId) -> Result<Vec<HeldTwice>, Error>;
 
-    /// Moves licenses to a plan; else they stay as they are.
+    /// Moves licenses to a plan without other changes.
     ///
-    /// MUST fail where one does not exist, and return [`crate::Conflict::LiveLicense`] where a person would get a second live
+    /// MUST fail if one does not exist, and return [`crate::Conflict::LiveLicense`] if a person would get a second live
     /// license of the plan.
     fn move_licenses(&mut self, licenses: &[LicenseId], plan: PlanId, change: &Change) -> Result<(), Error>;
 }

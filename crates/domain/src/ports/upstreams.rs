@@ -1,6 +1,6 @@
-//! The services around this one that are asked while somebody waits for an answer.
+//! Upstream services that are called while somebody waits for the answer.
 //!
-//! They may be slow or away; so no use case asks them within a transaction.
+//! They may be slow or down, so no use case calls them within a transaction.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use crate::error::Error;
 use crate::model::ids::{CatalogId, CustomerId};
 
-/// An enterprise customer, as the LMS knows it.
+/// An enterprise customer of the LMS.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EnterpriseCustomer {
     /// Its id.
@@ -18,20 +18,20 @@ pub struct EnterpriseCustomer {
     pub slug: String,
     /// Its name.
     pub name: String,
-    /// Where its learners ask for help.
+    /// The address that its learners ask for help.
     pub contact_email: Option<String>,
-    /// The name its mails come from.
+    /// The sender's name in its mails.
     pub sender_alias: Option<String>,
-    /// Where answers to its mails go.
+    /// The reply address of its mails.
     pub reply_to: Option<String>,
-    /// Whether its learners log in through an identity provider of its own.
+    /// Whether its learners log in through their own identity provider.
     pub has_identity_provider: bool,
-    /// Whether its learners find courses through the learner portal although they log in elsewhere.
+    /// Whether its learners search courses in the learner portal even if they log in elsewhere.
     pub has_learner_portal_search: bool,
 }
 
 impl EnterpriseCustomer {
-    /// A customer of whom nothing else is known.
+    /// A customer with only these fields.
     pub fn new(id: CustomerId, slug: impl Into<String>, name: impl Into<String>) -> Self {
         Self {
             id,
@@ -49,32 +49,32 @@ impl EnterpriseCustomer {
 /// The catalog service.
 #[async_trait]
 pub trait ContentCatalog: Send + Sync {
-    /// Whether the catalog holds any of the courses or course runs.
+    /// Whether the catalog contains any of the courses or course runs.
     ///
     /// # Errors
-    /// [`Error::Upstream`] where no answer comes, or none that says so. An adapter MUST NOT take that for a no.
+    /// [`Error::Upstream`] without a usable answer. An adapter MUST NOT return `false` instead.
     async fn contains(&self, catalog: CatalogId, course_keys: &[String]) -> Result<bool, Error>;
 
-    /// Whose catalog it is; `None` where there is no such catalog.
+    /// The customer that owns the catalog; `None` if the catalog does not exist.
     ///
     /// # Errors
-    /// [`Error::Upstream`] where no answer comes, or none that says so.
+    /// [`Error::Upstream`] without a usable answer.
     async fn owner(&self, catalog: CatalogId) -> Result<Option<CustomerId>, Error>;
 
-    /// The distinct queries that these catalogs are made by, each with its catalogs. At most [`CATALOGS_PER_CALL`] catalogs.
+    /// The distinct queries of these catalogs, each with its catalogs. Takes at most [`CATALOGS_PER_CALL`].
     ///
     /// # Errors
-    /// [`Error::Upstream`] where no answer comes, or none that says so.
+    /// [`Error::Upstream`] without a usable answer.
     async fn distinct_queries(&self, catalogs: &[CatalogId]) -> Result<BTreeMap<String, Vec<CatalogId>>, Error>;
 }
 
-/// The most catalogs whose queries are asked for in one call.
+/// The most catalogs per call.
 pub const CATALOGS_PER_CALL: usize = 100;
 
-/// The part of the LMS that knows enterprise customers.
+/// The LMS's enterprise customers.
 #[async_trait]
 pub trait EnterpriseDirectory: Send + Sync {
-    /// Whether there is one. See [`super::NotConfigured`].
+    /// Whether an LMS is configured. See [`super::NotConfigured`].
     fn is_configured(&self) -> bool {
         true
     }
@@ -82,6 +82,6 @@ pub trait EnterpriseDirectory: Send + Sync {
     /// The customer.
     ///
     /// # Errors
-    /// [`Error::Upstream`] where no answer comes, or none that describes it.
+    /// [`Error::Upstream`] without a usable answer.
     async fn customer(&self, customer: CustomerId) -> Result<EnterpriseCustomer, Error>;
 }

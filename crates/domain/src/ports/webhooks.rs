@@ -9,51 +9,51 @@ use crate::webhooks::{
     Webhook, WebhookBacklog, WebhookClaim, WebhookDelivery, WebhookParcel, WebhookSecret, WebhookStanding, WebhookState,
 };
 
-/// The endpoints that events are told to.
+/// Webhook endpoints.
 pub trait WebhookRepository {
-    /// Adds one.
+    /// Adds a webhook.
     fn add(&mut self, webhook: &Webhook) -> Result<(), Error>;
 
-    /// Writes one that exists. One that is active now is asked again at once, whatever it asked for before.
+    /// Writes an existing webhook. If it is active now, a requested pause ends.
     fn save(&mut self, webhook: &Webhook) -> Result<(), Error>;
 
-    /// The one of that id.
+    /// The webhook with this id.
     fn find(&mut self, id: WebhookId) -> Result<Option<Webhook>, Error>;
 
-    /// The one of that id, locked until the transaction ends.
+    /// The webhook with this id, locked until the transaction ends.
     fn lock(&mut self, id: WebhookId) -> Result<Option<Webhook>, Error>;
 
-    /// All of them in the order they were registered.
+    /// All webhooks in the order of their registration.
     fn list(&mut self, limit_offset: LimitOffset) -> Result<Vec<Webhook>, Error>;
 
-    /// How many there are.
+    /// The number of webhooks.
     fn count(&mut self) -> Result<i64, Error>;
 
-    /// Removes one with its deliveries; `false` where there is none.
+    /// Removes a webhook and its deliveries; `false` if it does not exist.
     fn remove(&mut self, id: WebhookId) -> Result<bool, Error>;
 }
 
-/// Which deliveries to an endpoint a reader wants.
+/// A filter for deliveries to a webhook.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WebhookDeliveryFilter {
     /// To this endpoint.
     pub webhook: WebhookId,
-    /// That are this far.
+    /// With this state.
     pub state: Option<WebhookState>,
     /// Of this event.
     pub id: Option<MessageId>,
 }
 
-/// Which deliveries to an endpoint are to be made again.
+/// Selects deliveries to send again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WebhookReplay {
     /// To this endpoint.
     pub webhook: WebhookId,
     /// Of this event.
     pub id: Option<MessageId>,
-    /// That are this far.
+    /// With this state.
     pub state: Option<WebhookState>,
-    /// Of events that happened then or later.
+    /// Of events that happened at this time or later.
     pub since: Option<DateTime<Utc>>,
 }
 
@@ -90,14 +90,14 @@ pub trait WebhookDeliveryRepository {
         rest_until: Option<DateTime<Utc>>,
     ) -> Result<(), Error>;
 
-    /// The deliveries that match, the last promised first.
+    /// The deliveries that match, latest first.
     fn list(
         &mut self,
         filter: &WebhookDeliveryFilter,
         limit_offset: LimitOffset,
     ) -> Result<Vec<WebhookDelivery>, Error>;
 
-    /// How many deliveries match.
+    /// The number of deliveries that match.
     fn count(&mut self, filter: &WebhookDeliveryFilter) -> Result<i64, Error>;
 
     /// Makes deliveries due at `now`, with all their tries, and tells how many. Those that somebody makes at that moment are left
@@ -108,36 +108,36 @@ pub trait WebhookDeliveryRepository {
     fn remove_old(&mut self, delivered: DateTime<Utc>, limit: i64) -> Result<usize, Error>;
 }
 
-/// One request to an endpoint.
+/// A request to an endpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WebhookRequest<'a> {
-    /// Where to.
+    /// The endpoint.
     pub url: &'a str,
-    /// What to sign with.
+    /// The key of the signature.
     pub secret: &'a WebhookSecret,
-    /// The id of the event, the same for every try.
+    /// The event's id, the same for every attempt.
     pub id: MessageId,
-    /// When this try is made.
+    /// When this attempt is made.
     pub at: DateTime<Utc>,
-    /// The body, JSON.
+    /// The JSON body.
     pub body: &'a str,
 }
 
-/// Why an endpoint did not take an event. The texts are for an operator, and name no person.
+/// Why an endpoint did not accept an event. The texts are for operators and name no person.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WebhookFailure {
-    /// The status of its answer, where there was one.
+    /// The status of the answer, if there was one.
     pub status: Option<u16>,
-    /// What was wrong: "answered 500 Internal Server Error".
+    /// What happened: "answered 500 Internal Server Error".
     pub problem: String,
-    /// Until when it wants to be left alone, where it said so.
+    /// When the endpoint wants the next attempt, if it said so.
     pub rest_until: Option<DateTime<Utc>>,
 }
 
-/// Whoever posts to endpoints.
+/// Posts to endpoints.
 #[async_trait]
 pub trait WebhookSender: Send + Sync {
-    /// Posts one event, signed as Standard Webhooks specifies, and returns the status of the answer, from 200 to 299. MUST follow
-    /// no redirect, wait no longer than ten seconds, and reach no private address unless that is allowed.
+    /// Posts an event, signed as Standard Webhooks specifies, and returns the answer's status, 200 to 299. MUST follow
+    /// no redirects, wait at most ten seconds, and reach private addresses only if allowed.
     async fn post(&self, request: &WebhookRequest<'_>) -> Result<u16, WebhookFailure>;
 }
