@@ -1,5 +1,5 @@
-//! How handlers become endpoints. A handler's attribute `#[utoipa::path]` says its path and method; its first argument, who may call
-//! it and who learns which methods the path has.
+//! Routes handlers. The handler's `#[utoipa::path]` says path and method. Its first argument says who may call it; only they learn
+//! which methods the path has.
 
 use std::collections::BTreeMap;
 use std::iter;
@@ -12,12 +12,12 @@ use crate::http::answer::Answer;
 use crate::http::body::Guarded;
 use crate::http::error::ApiError;
 
-/// Agreements have two names: the first is that of their paths, and what is below it is below the second, too.
+/// The two names of agreements in paths. Handlers name the first; each of their paths exists under the second, too.
 pub const AGREEMENTS: [&str; 2] = ["/api/v1/customer-agreement/", "/api/v1/customer-agreements/"];
 
-/// The arguments of a handler that not everybody may call.
+/// The arguments of a handler, the first of which is its access.
 pub trait Arguments: FromRequest + 'static {
-    /// Who may.
+    /// Who may call it.
     type Access: FromRequest<Error = ApiError> + 'static;
 }
 
@@ -33,18 +33,18 @@ impl<A: Guarded + 'static, B: FromRequest + 'static, C: FromRequest + 'static> A
     type Access = A::Access;
 }
 
-/// The endpoints by path. A name in a path comes before a parameter at its place, whatever the order they were added in.
+/// The endpoints by path. The router tries them in this order: `assign/` sorts before `{license_uuid}/`.
 #[derive(Default)]
 pub struct Endpoints(BTreeMap<String, Endpoint>);
 
-/// A path. Methods it does not have are answered 405 to those who may call it, and refused to everybody else.
+/// A path with its methods. Other methods are answered 405, but only to callers who have access.
 struct Endpoint {
     routes: Vec<(&'static [&'static str], Route)>,
     refuse: fn(Resource, String) -> Resource,
 }
 
 impl Endpoints {
-    /// And this handler, whose attribute made `P`.
+    /// Adds a handler. `P` is what `#[utoipa::path]` made of it.
     pub fn add<P, F, A>(mut self, handler: F) -> Self
     where
         P: utoipa::Path,
@@ -106,10 +106,10 @@ fn refuse<A: FromRequest<Error = ApiError> + 'static>(resource: Resource, allowe
     }))
 }
 
-/// Lists the handlers, once: `endpoints()` makes endpoints of them, and `Documented` a part of the API's document.
+/// Makes of a list of handlers the function `endpoints()`, and the struct `Documented` with their part of the API's document.
 macro_rules! handlers {
     ($($($name:ident)::+),+ $(,)?) => {
-        /// What the attributes of the handlers say.
+        /// The handlers' part of the API's document.
         #[derive(utoipa::OpenApi)]
         #[openapi(paths($($($name)::+),+))]
         pub struct Documented;

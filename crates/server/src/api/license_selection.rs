@@ -8,7 +8,7 @@ use utoipa::openapi::schema::{ArrayBuilder, Ref};
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::http::body::Emails;
-use crate::http::fields::{FieldErrors, Kind, Nullable, Problem};
+use crate::http::fields::{FieldErrors, Kind, Nullable, Problem, Required, Text};
 use crate::http::kinds::describe;
 use crate::openapi::parameters::LicenseState;
 
@@ -67,7 +67,7 @@ describe!(
 #[serde(tag = "name", content = "filter_value", rename_all = "snake_case")]
 pub enum SelectionFilter {
     /// A part of the email.
-    UserEmail(String),
+    UserEmail(Required<Text<1>>),
     /// The states.
     StatusIn(Vec<LicenseState>),
 }

@@ -12,9 +12,9 @@ use utoipa::ToSchema;
 use crate::api::licenses::activation_link;
 use crate::auth::permissions::Staff;
 use crate::http::answer::{Answer, blocking};
-use crate::http::body::WithBody;
+use crate::http::body::{EmailAddress, WithBody};
 use crate::http::error::ApiError;
-use crate::http::fields::{FieldErrors, Required, Text};
+use crate::http::fields::{FieldErrors, Problem, Required};
 use crate::http::time::{serialize as moment, serialize_optional as optional_moment};
 use crate::openapi::errors::BadRequest;
 use crate::openapi::parameters::LicenseState;
@@ -25,7 +25,7 @@ use crate::state::AppState;
 #[deserr(error = FieldErrors)]
 pub struct LookUpRequest {
     /// The person's address.
-    pub user_email: Required<Text>,
+    pub user_email: Required<EmailAddress>,
 }
 
 /// A license of the person.
@@ -83,8 +83,7 @@ pub async fn look_up(
     WithBody { body, .. }: WithBody<Staff, LookUpRequest>,
     state: web::Data<AppState>,
 ) -> Result<Answer, ApiError> {
-    let missing = |_| ApiError::text(StatusCode::BAD_REQUEST, "Name the person: user_email is missing.");
-    let email = parse_email(&body.read().map_err(missing)?.user_email.0)?;
+    let email = body.read().map_err(|errors| refuse(&errors))?.user_email.0;
     blocking(move || {
         let found = state.manager.licenses_of_email(&email, None)?;
         if found.licenses.is_empty() {
@@ -94,6 +93,17 @@ pub async fn look_up(
         Answer::ok(&licenses)
     })
     .await
+}
+
+/// This endpoint answers errors as a text.
+fn refuse(errors: &FieldErrors) -> ApiError {
+    let message = match errors.get("user_email") {
+        Some(problem @ Problem::Messages(messages)) if !problem.is_missing() => {
+            format!("user_email: {}", messages.join(" "))
+        }
+        _ => "Name the person: user_email is missing.".to_owned(),
+    };
+    ApiError::text(StatusCode::BAD_REQUEST, message)
 }
 
 /// The address of `user_email`.

@@ -16,7 +16,7 @@ use crate::http::fields::{self, FieldErrors, Kind, List, Problem, Text};
 use crate::http::kinds::{describe, text};
 use crate::state::AppState;
 
-/// Access `A`, and the body of the request, which is to be a `T`.
+/// Access `A`, and the body of the request, from which a `T` is read.
 ///
 /// One extractor for both, because actix-web runs several at once: the body of somebody without access is not read.
 #[derive(Debug)]
@@ -27,7 +27,7 @@ pub struct WithBody<A, T> {
     pub body: Body<T>,
 }
 
-/// A body in JSON that is to be a `T`; an empty body is an empty object.
+/// The JSON of a body, from which a `T` is read. An empty body is an empty object.
 #[derive(Debug)]
 pub struct Body<T> {
     json: Value,
@@ -35,25 +35,25 @@ pub struct Body<T> {
 }
 
 impl<T: Deserr<FieldErrors>> Body<T> {
-    /// The request.
+    /// Reads the request.
     ///
     /// # Errors
-    /// Everything that is wrong with it.
+    /// Every error in it.
     pub fn read(self) -> Result<T, FieldErrors> {
         self.part()
     }
 }
 
 impl<T> Body<T> {
-    /// Those of the fields that make a `P`. The others, which may be very many, are not looked at.
+    /// Reads only the fields of `P`, and not the others, which may be very long.
     ///
     /// # Errors
-    /// What is wrong with them.
+    /// Every error in the fields of `P`.
     pub fn part<P: Deserr<FieldErrors>>(&self) -> Result<P, FieldErrors> {
         fields::read(&self.json)
     }
 
-    /// The JSON as it came.
+    /// The JSON of the body.
     pub fn json(&mut self) -> &mut Value {
         &mut self.json
     }

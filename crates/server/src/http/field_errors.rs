@@ -90,7 +90,7 @@ impl FieldErrors {
         }
     }
 
-    /// Notes that a field which may be missing elsewhere, or null, has to be in this object.
+    /// Adds an error if the field is missing or null.
     pub fn require(&mut self, object: &Map<String, Value>, name: &str) {
         match object.get(name) {
             None => self.add(name, REQUIRED),
@@ -99,10 +99,10 @@ impl FieldErrors {
         }
     }
 
-    /// What was read, unless this or that is wrong.
+    /// The request, if there are neither these errors nor others.
     ///
     /// # Errors
-    /// Everything that is.
+    /// All of them.
     pub fn and<T>(self, read: Result<T, Self>) -> Result<T, Self> {
         match (self.0.is_empty(), read) {
             (true, read) => read,

@@ -1,7 +1,7 @@
-//! How a request describes its fields: once, for reading them and for the API's document.
+//! The fields of requests. One struct per request derives how it is read and how the API's document describes it.
 //!
-//! A field's type says whether it must be there ([`Required`], [`Optional`], [`Nullable`], [`Stated`]) and which values it takes (a
-//! [`Kind`]). `deserr` collects everything that is wrong before it gives up. Unknown fields are no error.
+//! The type of a field says whether the field may be missing or null ([`Required`], [`Stated`], [`Optional`], [`Nullable`]), and
+//! which values it accepts (a [`Kind`]). Reading collects every error. Unknown fields are ignored.
 //!
 //! ```
 //! use deserr::Deserr;
@@ -71,8 +71,8 @@ impl<K: Kind> Default for Nullable<K> {
     }
 }
 
-/// How a field of type `$field` is read and described. What is described has no name of its own in the document: what is
-/// written here as one names it until it is put in its place.
+/// Implements reading and schema of `$field`. The derive macro refers to schemas by name. These names are not in the document:
+/// `tests/openapi/complete.rs` replaces each reference by its schema.
 macro_rules! field {
     ($field:ident, $name:literal, $schema:path, |$value:ident| $read:expr) => {
         impl<K: Kind> Deserr<FieldErrors> for $field<K> {

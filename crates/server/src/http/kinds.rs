@@ -57,7 +57,25 @@ macro_rules! describe {
     };
 }
 
-pub(crate) use describe;
+/// A kind that is read as `$read`, of which the document tells more than its length.
+macro_rules! text_kind {
+    ($(#[$doc:meta])* $kind:ident, $read:ty, $schema:expr) => {
+        $(#[$doc])*
+        pub struct $kind;
+
+        impl $crate::http::kinds::Kind for $kind {
+            type Value = String;
+
+            fn read(value: serde_json::Value) -> Result<String, $crate::http::field_errors::Problem> {
+                <$read>::read(value)
+            }
+        }
+
+        $crate::http::kinds::describe!([] $kind, $schema);
+    };
+}
+
+pub(crate) use {describe, text_kind};
 
 /// A text of `MIN` to `MAX` characters, the space around it removed. Numbers are taken as they are written.
 pub struct Text<const MIN: usize = 0, const MAX: usize = { usize::MAX }>;

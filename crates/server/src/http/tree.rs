@@ -1,10 +1,10 @@
-//! JSON as `deserr` reads it. `deserr` cannot flatten: here a field that is renamed to [`FLATTENED`] reads the object it stands in, so
-//! that the fields of its type stand beside the object's own.
+//! JSON as `deserr` reads it, with flattening, which `deserr` lacks: a field that is renamed to [`FLATTENED`] reads its own fields from
+//! the object around it.
 
 use deserr::{IntoValue, Map, Value as View, ValueKind};
 use serde_json::Value;
 
-/// What a field is renamed to that holds fields of the same object: `#[deserr(rename = "*")]`.
+/// The key under which a request has itself as a value. The field is declared with `#[deserr(rename = "*")]`.
 pub const FLATTENED: &str = "*";
 
 /// A value that is read, and whether it is a whole request.

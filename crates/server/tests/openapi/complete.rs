@@ -214,7 +214,7 @@ fn content(schema: &str) -> Value {
     json!({ "application/json": { "schema": { "$ref": format!("#/components/schemas/{schema}") } } })
 }
 
-/// Puts the schemas of a request's fields where they are named, and takes those that may be missing out of what is required.
+/// Replaces each reference to the schema of a request's field by the schema, and removes optional fields from `required`.
 fn put_fields_in_place(document: &mut Value) {
     let Some(schemas) = document["components"]["schemas"].as_object_mut() else { return };
     let names: Vec<_> = schemas.keys().filter(|name| name.starts_with("inline::")).cloned().collect();

@@ -84,7 +84,7 @@ pub fn value() -> Value {
     document
 }
 
-/// Takes the examples over that the committed document has for what is there still.
+/// Copies the examples of the committed document.
 fn keep_examples(part: &mut Value, committed: &Value) {
     for (name, part) in part.as_object_mut().into_iter().flatten() {
         if name != "content" {

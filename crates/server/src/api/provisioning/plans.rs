@@ -23,7 +23,7 @@ use crate::http::fields::{
     Boolean, Choice, Choices, FieldErrors, Integer, Kind, Moment, Nullable, Optional, Problem, Required, Stated, Text,
     UuidText,
 };
-use crate::http::kinds::{describe, text};
+use crate::http::kinds::{describe, text, text_kind};
 use crate::http::paging::{PageBody, Paging, query_uuid};
 use crate::http::query::Query;
 use crate::openapi::errors::ProvisioningError;
@@ -142,18 +142,12 @@ impl PlanSettings {
 
 type Title = Text<1, { SubscriptionPlan::MAX_TITLE_LENGTH }>;
 
-/// A line item of a Salesforce opportunity. The domain checks its form.
-pub struct LineItem;
-
-impl Kind for LineItem {
-    type Value = String;
-
-    fn read(value: Value) -> Result<String, Problem> {
-        Text::<0, 255>::read(value)
-    }
-}
-
-describe!([] LineItem, text(0, usize::MAX).pattern(Some("^00k[0-9A-Za-z]{15}$")));
+text_kind!(
+    /// A line item of a Salesforce opportunity. The domain checks its form.
+    LineItem,
+    Text<0, 255>,
+    text(0, usize::MAX).pattern(Some("^00k[0-9A-Za-z]{15}$"))
+);
 
 /// The number of a product. Null is told of in words of its own.
 pub struct ProductNumber;

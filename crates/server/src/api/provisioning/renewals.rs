@@ -12,7 +12,6 @@ use license_manager_domain::{
     Conflict, CustomerId, Error, LicenseTypesToCopy, PlanId, RenewalChanges, RenewalId, SubscriptionPlan,
 };
 use serde::Serialize;
-use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
@@ -22,10 +21,9 @@ use crate::http::answer::{Answer, blocking};
 use crate::http::body::WithBody;
 use crate::http::error::ApiError;
 use crate::http::fields::{
-    Boolean, Choice, Choices, FieldErrors, Integer, Kind, Moment, Nullable, Optional, Problem, Required, Stated, Text,
-    UuidText,
+    Boolean, Choice, Choices, FieldErrors, Integer, Moment, Nullable, Optional, Required, Stated, Text, UuidText,
 };
-use crate::http::kinds::{describe, text};
+use crate::http::kinds::{text, text_kind};
 use crate::http::paging::{PageBody, Paging, query_uuid};
 use crate::http::query::Query;
 use crate::http::time::{serialize as moment, serialize_optional as optional_moment};
@@ -126,18 +124,12 @@ impl Deserr<FieldErrors> for PriorPlan {
     }
 }
 
-/// A Salesforce opportunity. The domain checks its form.
-pub struct Opportunity;
-
-impl Kind for Opportunity {
-    type Value = String;
-
-    fn read(value: Value) -> Result<String, Problem> {
-        Text::<1, 255>::read(value)
-    }
-}
-
-describe!([] Opportunity, text(0, usize::MAX).pattern(Some("^[0-9A-Za-z]{18}$")));
+text_kind!(
+    /// A Salesforce opportunity. The domain checks its form.
+    Opportunity,
+    Text<1, 255>,
+    text(0, usize::MAX).pattern(Some("^[0-9A-Za-z]{18}$"))
+);
 
 /// The licenses that a renewal carries over.
 #[derive(ToSchema)]

@@ -12,6 +12,7 @@ use license_manager_domain::{CustomerId, Error, WebhookId};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
+use utoipa::openapi::SchemaFormat;
 use uuid::Uuid;
 
 use crate::auth::permissions::{ProvisionerOrStaff, path_uuid};
@@ -19,7 +20,7 @@ use crate::http::answer::{Answer, blocking};
 use crate::http::body::WithBody;
 use crate::http::error::ApiError;
 use crate::http::fields::{Boolean, FieldErrors, Kind, List, Nullable, Optional, Problem, Required, Text, UuidText};
-use crate::http::kinds::{describe, text};
+use crate::http::kinds::{describe, text, text_kind};
 use crate::http::paging::{PageBody, Paging};
 use crate::http::query::Query;
 use crate::http::time::serialize as moment;
@@ -87,7 +88,12 @@ impl WebhookSettings {
     }
 }
 
-type Address = Text<1, 2_048>;
+text_kind!(
+    /// Where events are posted to. The domain checks its form.
+    Address,
+    Text<1, 2_048>,
+    text(1, 2_048).format(Some(SchemaFormat::Custom("uri".to_owned())))
+);
 
 /// What requests are signed with.
 pub struct Secret;
@@ -117,7 +123,10 @@ impl Kind for EventType {
     }
 }
 
-describe!([] EventType, text(1, usize::MAX));
+describe!([] EventType, {
+    let names = EventName::ALL.into_iter().flat_map(|event| [event.short_name(), event.as_str()]);
+    text(0, usize::MAX).enum_values(Some(names))
+});
 
 /// A webhook. Its secret is not shown.
 #[derive(Debug, Serialize, ToSchema)]
