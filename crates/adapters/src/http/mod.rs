@@ -1,7 +1,8 @@
 //! Clients of upstream services over HTTP.
 //!
 //! [`HttpUpstream`] holds what they share: a base URL, limits on the time and size of an answer, and an access token
-//! ([`AccessTokens`]) where the service requires one. A failed call becomes [`Error::Upstream`](license_manager_domain::Error::Upstream), or
+//! ([`AccessTokens`]) where the service requires one. A failed call becomes
+//! [`Error::Upstream`](license_manager_domain::Error::Upstream), or
 //! [`Undelivered`](license_manager_domain::ports::Undelivered) for a delivery. Its cause is logged.
 
 mod accounts;

@@ -1,4 +1,4 @@
-//! Rows as history keeps them: names and values.
+//! Rows in history: the names and values of their fields.
 
 use chrono::{DateTime, Utc};
 
@@ -7,15 +7,15 @@ use super::FieldChange;
 /// The value of a field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Value {
-    /// None.
+    /// No value.
     Empty,
     /// True or false.
     Flag(bool),
     /// A whole number.
     Number(i64),
-    /// A text; ids of the kind UUID are texts too.
+    /// A text; UUIDs are texts too.
     Text(String),
-    /// A moment.
+    /// A time.
     Moment(DateTime<Utc>),
 }
 
@@ -72,7 +72,7 @@ impl From<DateTime<Utc>> for Value {
 pub struct Row(Vec<(&'static str, Value)>);
 
 impl Row {
-    /// The value of a field; empty where there is no such field.
+    /// The value of a field; empty for an unknown field.
     pub fn get(&self, name: &str) -> &Value {
         self.0.iter().find(|(field, _)| *field == name).map_or(&Value::Empty, |(_, value)| value)
     }
@@ -98,7 +98,7 @@ impl Row {
         }
     }
 
-    /// The moment in a field.
+    /// The time in a field.
     pub fn moment(&self, name: &str) -> Option<DateTime<Utc>> {
         match self.get(name) {
             Value::Moment(moment) => Some(*moment),
@@ -106,7 +106,7 @@ impl Row {
         }
     }
 
-    /// Whether a field is true or false.
+    /// The boolean in a field.
     pub fn flag(&self, name: &str) -> Option<bool> {
         match self.get(name) {
             Value::Flag(flag) => Some(*flag),
@@ -114,12 +114,12 @@ impl Row {
         }
     }
 
-    /// The fields in their order.
+    /// The fields in order.
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, &Value)> {
         self.0.iter().map(|(name, value)| (*name, value))
     }
 
-    /// The fields whose values differ from those of an earlier row, but for `modified`.
+    /// The fields whose values differ from those of an earlier row, except `modified`.
     pub fn changes(&self, before: &Self) -> Vec<FieldChange> {
         let changed = self.0.iter().filter(|(name, to)| *name != "modified" && before.get(name) != to);
         changed.map(|(field, to)| FieldChange { field, from: before.get(field).clone(), to: to.clone() }).collect()

@@ -17,7 +17,7 @@ use crate::model::ids::{ActivationKey, LicenseId, LmsUserId, PlanId};
 /// ```
 ///
 /// Each transition is a method that consumes the license and returns the new one, or an error. The rules are in
-/// [`crate::rules`], "The license's life". The fields are public for storage: nothing checks a license built by hand,
+/// [`crate::rules`], "License states". The fields are public for storage: nothing checks a license built by hand,
 /// and a transition here is neither stored nor announced. Use [`crate::LicenseManager`] for that.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct License {
