@@ -74,7 +74,7 @@ pub struct RunOptions {
 /// Options of `process-renewals`.
 #[derive(Debug, Args)]
 pub struct ProcessRenewals {
-    /// Process renewals that take effect within this many hours [default: operations.renewal_lock_hours].
+    /// Process renewals that take effect within this many hours; default: operations.renewal_lock_hours.
     #[arg(long, value_name = "HOURS", value_parser = clap::value_parser!(u32).range(1..=8_760))]
     pub processing_window_length_hours: Option<u32>,
     /// How to run it.
@@ -85,10 +85,10 @@ pub struct ProcessRenewals {
 /// Options of `expire-subscriptions`.
 #[derive(Debug, Args)]
 pub struct ExpireSubscriptions {
-    /// Process plans that expired at this time or later [default: a day before --expired-before].
+    /// Process plans that expired at this time or later; default: a day before --expired-before.
     #[arg(long, value_name = "DATE", value_parser = date)]
     pub expired_after: Option<DateTime<Utc>>,
-    /// Process plans that expired at this time or earlier [default: now].
+    /// Process plans that expired at this time or earlier; default: now.
     #[arg(long, value_name = "DATE", value_parser = date)]
     pub expired_before: Option<DateTime<Utc>>,
     /// Process these plans, whenever they expired; comma-separated.
@@ -125,7 +125,7 @@ pub struct SeedDevstack {
     /// The customer's slug in the devstack.
     #[arg(long, value_name = "SLUG", default_value = "test-enterprise")]
     pub enterprise_customer_slug: String,
-    /// The customer's id in the LMS [default: the existing one, or a new one].
+    /// The customer's id in the LMS; default: the existing one, or a new one.
     #[arg(long, value_name = "UUID")]
     pub enterprise_customer_uuid: Option<Uuid>,
     /// The number of licenses of the plan.
