@@ -30,7 +30,7 @@ fmt: ## Format the code
 
 lint: ## Run clippy, and build the domain's documentation, without a warning
 	cargo clippy --workspace --all-targets -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps -p license-manager-domain
+	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --all-features -p license-manager-domain
 
 unit: ## Run the tests that need neither a server nor a database
 	cargo test -p license-manager-domain

@@ -82,6 +82,7 @@ mod names;
 pub mod delivery;
 pub mod error;
 pub mod history;
+#[cfg(feature = "memory")]
 pub mod memory;
 pub mod model;
 pub mod operations;

@@ -112,7 +112,7 @@ impl CustomerAgreement {
     ///
     /// # Errors
     /// [`Error::Invalid`] with each invalid field by its name on the wire.
-    pub(crate) fn check_names(&self) -> Result<(), Error> {
+    pub fn check_names(&self) -> Result<(), Error> {
         let mut errors = FieldErrors::default();
         for (field, text, longest) in [
             ("enterprise_customer_slug", &self.customer_slug, 128),

@@ -16,7 +16,6 @@ mod retire_old;
 mod run;
 pub(crate) mod schedule;
 mod scheduled_runs;
-mod seeds;
 mod tasks;
 mod trigger_events;
 mod unlink;
@@ -30,5 +29,4 @@ pub use schedule::{
     RunOutcome, RunSummary, Timetable,
 };
 pub use scheduled_runs::ScheduledRun;
-pub use seeds::{SeedCustomer, SeedPlan, Seeds};
 pub use unlink::UNLINKED_EVENT;

@@ -82,7 +82,8 @@ pub struct OperationSummary {
 }
 
 impl OperationSummary {
-    pub(super) fn new(operation: &'static str, dry_run: bool, counts: &[&'static str]) -> Self {
+    /// Of a run that has done nothing yet and counts what these names say.
+    pub fn new(operation: &'static str, dry_run: bool, counts: &[&'static str]) -> Self {
         Self {
             operation,
             dry_run,
@@ -105,11 +106,13 @@ impl OperationSummary {
         self.errors.is_empty() && !self.interrupted
     }
 
-    pub(super) fn count(&mut self, name: &'static str, number: usize) {
+    /// Counts more of what the name says.
+    pub fn count(&mut self, name: &'static str, number: usize) {
         *self.counts.entry(name).or_default() += number as i64;
     }
 
-    pub(super) fn fail(&mut self, about: impl std::fmt::Display, error: impl std::fmt::Display) {
+    /// Notes, and logs, what could not be done.
+    pub fn fail(&mut self, about: impl std::fmt::Display, error: impl std::fmt::Display) {
         tracing::warn!(operation = self.operation, %about, %error, "failed");
         self.errors.push(OperationFailure { about: about.to_string(), message: error.to_string() });
     }

@@ -6,7 +6,6 @@ mod expiration;
 mod renewals;
 mod retirement;
 mod schedule;
-mod seeds;
 #[path = "../support/mod.rs"]
 mod support;
 mod trigger_events;

@@ -5,13 +5,14 @@
 //! | `arguments` | the command line |
 //! | `recurring` | the operations of the schedule |
 //! | `manual` | provision, freeze, transfer, history |
-//! | `seeds` | data for development |
+//! | `seeds`, `development_data` | data for development |
 //! | `copy` | copying SQLite to Postgres |
 //! | `supervisor` | progress on standard error, Ctrl-C |
 //! | `report` | the summary on standard output |
 
 mod arguments;
 mod copy;
+mod development_data;
 mod manual;
 mod recurring;
 mod report;

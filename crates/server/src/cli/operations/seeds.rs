@@ -1,10 +1,10 @@
 //! Data for development.
 
-use license_manager_domain::operations::{SeedCustomer, SeedPlan, Seeds};
 use license_manager_domain::{CatalogId, CustomerId, LicenseManager};
 use uuid::Uuid;
 
 use super::arguments::{ManufactureData, SeedDevstack};
+use super::development_data::{self, SeedCustomer, SeedPlan, Seeds};
 use super::{CommandError, CommandSupervisor, Report};
 
 /// The customer of `seed-development-data`.
@@ -81,5 +81,5 @@ pub(super) fn manufacture(manager: &LicenseManager, arguments: &ManufactureData)
 }
 
 fn seed(manager: &LicenseManager, command: &'static str, seeds: &Seeds, dry_run: bool) -> Result<Report, CommandError> {
-    Ok(manager.seed(command, seeds, dry_run, &CommandSupervisor::start(command)?)?.into())
+    Ok(development_data::seed(manager, command, seeds, dry_run, &CommandSupervisor::start(command)?)?.into())
 }

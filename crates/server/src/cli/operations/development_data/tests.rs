@@ -1,11 +1,70 @@
-//! The data for development.
+//! Development data, over the in-memory store.
 
-use license_manager_domain::operations::{OperationSummary, SeedCustomer, SeedPlan, Seeds};
-use license_manager_domain::ports::{AgreementFilter, CustomerScope, StoreExt};
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use async_trait::async_trait;
+use license_manager_domain::LicenseSelection;
+use license_manager_domain::memory::MemoryStore;
+use license_manager_domain::ports::{AgreementFilter, CustomerScope, FixedClock, LimitOffset, SequentialIds};
 use license_manager_domain::*;
 
-use crate::support::*;
-use crate::world::*;
+use super::*;
+
+/// A license manager that knows one customer.
+struct World {
+    store: Arc<MemoryStore>,
+    manager: LicenseManager,
+}
+
+impl World {
+    fn with(settings: Settings) -> Self {
+        let store = Arc::new(MemoryStore::with_seeded_products());
+        let clock = FixedClock::new(chrono::DateTime::UNIX_EPOCH + Duration::days(20_000));
+        let ids = Arc::new(SequentialIds::default());
+        let manager = LicenseManager::new(store.clone(), Arc::new(clock), ids, settings);
+        Self { store, manager }
+    }
+
+    fn counts(&self, plan: PlanId) -> LicenseCounts {
+        self.manager.plan(plan).unwrap().counts
+    }
+}
+
+/// Ends the run after so many looks.
+struct Watch(AtomicI64);
+
+impl Watch {
+    fn patient() -> Self {
+        Self(AtomicI64::new(i64::MAX))
+    }
+}
+
+#[async_trait]
+impl Supervisor for Watch {
+    fn is_stopping(&self) -> bool {
+        self.0.fetch_sub(1, Ordering::Relaxed) <= 0
+    }
+
+    async fn pause(&self, _: std::time::Duration) {}
+}
+
+fn admin() -> Actor {
+    Actor::user("admin")
+}
+
+fn customer() -> CustomerId {
+    CustomerId(Uuid::from_u128(1))
+}
+
+fn emails<const N: usize>(addresses: [&str; N]) -> Vec<Email> {
+    addresses.map(|address| address.parse().unwrap()).to_vec()
+}
+
+fn count(summary: &OperationSummary, name: &str) -> i64 {
+    summary.counts[name]
+}
 
 const NAMES: [&str; 6] = ["agreements", "plans", "licenses", "assigned", "existing_agreements", "existing_plans"];
 
@@ -24,11 +83,13 @@ fn seeds() -> Seeds {
 }
 
 fn small_batches() -> World {
-    World::with(Settings { batch_size: batches_of(3), inline_limit: 2, ..Settings::default() })
+    World::with(Settings { batch_size: NonZeroU32::new(3).unwrap(), inline_limit: 2, ..Settings::default() })
 }
 
-fn seed(world: &World, seeds: &Seeds, dry_run: bool) -> OperationSummary {
-    complete(world.manager.seed("manufacture-data", seeds, dry_run, &Watch::patient(world)).unwrap())
+fn seeded(world: &World, seeds: &Seeds, dry_run: bool) -> OperationSummary {
+    let summary = seed(&world.manager, "manufacture-data", seeds, dry_run, &Watch::patient()).unwrap();
+    assert!(summary.is_complete(), "{summary:?}");
+    summary
 }
 
 fn counts(summary: &OperationSummary) -> [i64; 6] {
@@ -38,7 +99,8 @@ fn counts(summary: &OperationSummary) -> [i64; 6] {
 /// The plans of the seeds: id, title, size, and how many of them are assigned.
 fn plans(world: &World) -> Vec<(PlanId, String, i64, i64)> {
     let filter = AgreementFilter { scope: CustomerScope::All, customer: None, agreement: None };
-    let page = world.manager.agreements(&filter, |_| Ok::<_, Error>(ALL)).unwrap();
+    let page =
+        world.manager.agreements(&filter, |_| Ok::<_, Error>(LimitOffset { offset: 0, limit: 1_000_000 })).unwrap();
     let of_agreement = |overview: AgreementOverview| {
         overview.details.plans.into_iter().map(move |details| (overview.counts.get(&details.plan.id).copied(), details))
     };
@@ -56,9 +118,9 @@ fn agreement_of(world: &World, slug: &str) -> Option<CustomerAgreement> {
 #[test]
 fn what_is_missing_is_made_once_and_a_dry_run_tells_it() {
     let world = small_batches();
-    let preview = seed(&world, &seeds(), true);
+    let preview = seeded(&world, &seeds(), true);
     assert!(plans(&world).is_empty() && agreement_of(&world, "customer-0").is_none());
-    let summary = seed(&world, &seeds(), false);
+    let summary = seeded(&world, &seeds(), false);
     assert_eq!(counts(&summary), [2, 4, 32, 20, 0, 0]);
     assert_eq!(counts(&preview), counts(&summary));
     let made = plans(&world);
@@ -72,7 +134,7 @@ fn what_is_missing_is_made_once_and_a_dry_run_tells_it() {
 
     let history = world.store.history().len();
     for dry_run in [true, false] {
-        let again = seed(&world, &seeds(), dry_run);
+        let again = seeded(&world, &seeds(), dry_run);
         assert_eq!((counts(&again), again.uuids), ([0, 0, 0, 0, 2, 4], vec![]));
     }
     assert_eq!((plans(&world), world.store.history().len()), (made, history));
@@ -83,9 +145,9 @@ fn wherever_a_run_ends_the_next_one_does_the_rest() {
     for looks in 0.. {
         let world = small_batches();
         let interrupted =
-            world.manager.seed("manufacture-data", &seeds(), false, &Watch::for_looks(&world, looks)).unwrap();
-        let rest = seed(&world, &seeds(), true);
-        let finished = seed(&world, &seeds(), false);
+            seed(&world.manager, "manufacture-data", &seeds(), false, &Watch(AtomicI64::new(looks))).unwrap();
+        let rest = seeded(&world, &seeds(), true);
+        let finished = seeded(&world, &seeds(), false);
         assert_eq!(counts(&rest), counts(&finished), "after {looks} looks");
         for (name, whole) in [("agreements", 2), ("plans", 4), ("licenses", 32), ("assigned", 20)] {
             assert_eq!(count(&interrupted, name) + count(&finished, name), whole, "{name} after {looks} looks");
@@ -101,14 +163,18 @@ fn wherever_a_run_ends_the_next_one_does_the_rest() {
 #[test]
 fn what_people_did_to_the_data_stays() {
     let world = small_batches();
-    seed(&world, &seeds(), false);
+    seeded(&world, &seeds(), false);
     let [full, frozen, revoked] = [0, 1, 2].map(|number| plans(&world)[number].0);
-    world.assign(full, &learners(["amy@example.com", "bob@example.com", "kim@example.com"])).unwrap();
-    world.rewrite_plan(frozen, |plan| plan.can_freeze_unused_licenses = true);
+    let learners = emails(["amy@example.com", "bob@example.com", "kim@example.com"]);
+    let learners: Assignees = learners.into_iter().map(|email| (email, None)).collect();
+    world.manager.assign(&admin(), full, &learners, &AssignmentMail::default()).unwrap();
+    let freezable = PlanChanges { can_freeze_unused_licenses: Some(true), ..PlanChanges::default() };
+    world.manager.update_plan(&admin(), ChangeReason::Other, frozen, freezable).unwrap();
     world.manager.freeze(&admin(), frozen).unwrap();
-    world.revoke(revoked, &["learner-0@example.com"]).unwrap();
-    let preview = seed(&world, &seeds(), true);
-    let summary = seed(&world, &seeds(), false);
+    let first = LicenseSelection::Emails(emails(["learner-0@example.com"]));
+    world.manager.revoke(&admin(), revoked, &first).unwrap();
+    let preview = seeded(&world, &seeds(), true);
+    let summary = seeded(&world, &seeds(), false);
     assert_eq!(counts(&summary), counts(&preview));
     assert_eq!(
         (count(&summary, "assigned"), summary.uuids),
@@ -121,7 +187,7 @@ fn what_people_did_to_the_data_stays() {
     let mut more = seeds();
     more.plans[0].licenses = 10;
     more.plans[0].assigned = 10;
-    let grown = seed(&world, &more, false);
+    let grown = seeded(&world, &more, false);
     assert_eq!(count(&grown, "existing_plans"), 4);
     assert!(plans(&world).iter().all(|(id, title, total, assigned)| {
         *id == frozen || if title == "Plan 0" { (*total, *assigned) == (10, 10) } else { *total == 8 }
@@ -130,22 +196,24 @@ fn what_people_did_to_the_data_stays() {
 
 #[test]
 fn a_customer_is_known_by_their_id_and_a_slug_is_one_customer_s() {
-    let world = World::new();
+    let world = World::with(Settings::default());
+    let new = NewAgreement { customer: customer(), changes: AgreementChanges::default() };
+    world.manager.create_agreement(&admin(), new).unwrap();
     let mut of_customer = seeds();
     of_customer.customers.truncate(1);
     of_customer.customers[0].customer = Some(customer());
-    let summary = seed(&world, &of_customer, false);
+    let summary = seeded(&world, &of_customer, false);
     assert_eq!(counts(&summary)[4], 1, "the customer has an agreement");
     assert_eq!(agreement_of(&world, "customer-0"), None, "which keeps its slug");
 
-    seed(&world, &seeds(), false);
+    seeded(&world, &seeds(), false);
     of_customer.customers[0].customer = Some(CustomerId(uuid::Uuid::from_u128(77)));
     for dry_run in [true, false] {
-        let refused = world.manager.seed("seed", &of_customer, dry_run, &Watch::patient(&world)).unwrap();
+        let refused = seed(&world.manager, "seed", &of_customer, dry_run, &Watch::patient()).unwrap();
         assert!(!refused.is_complete());
         assert_eq!((refused.errors.len(), counts(&refused)), (1, [0; 6]), "{refused:?}");
     }
     of_customer.customers[0].slug = "no slug".to_owned();
-    let invalid = world.manager.seed("seed", &of_customer, true, &Watch::patient(&world));
+    let invalid = seed(&world.manager, "seed", &of_customer, true, &Watch::patient());
     assert!(matches!(invalid, Err(Error::Invalid(_))), "{invalid:?}");
 }
