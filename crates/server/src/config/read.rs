@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 
 use license_manager_domain::Email;
 use reqwest::Url;
-use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, SeqAccess, Visitor};
 use tracing_subscriber::EnvFilter;
 use uuid::Uuid;
 
@@ -115,10 +115,20 @@ fn list<'de, D: Deserializer<'de>, T>(
 
         fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Vec<T>, A::Error> {
             let mut items = Vec::new();
-            while let Some(text) = sequence.next_element::<String>()? {
-                items.push(self.1(text.trim()).map_err(A::Error::custom)?);
+            while let Some(item) = sequence.next_element_seed(Item(self.1))? {
+                items.push(item);
             }
             Ok(items)
+        }
+    }
+
+    struct Item<T>(fn(&str) -> Result<T, String>);
+
+    impl<'de, T> DeserializeSeed<'de> for Item<T> {
+        type Value = T;
+
+        fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<T, D::Error> {
+            self.0(String::deserialize(deserializer)?.trim()).map_err(D::Error::custom)
         }
     }
 
