@@ -73,6 +73,15 @@ fn the_event_and_the_mail_tell_who_got_what() {
 }
 
 #[test]
+fn a_source_has_the_form_of_a_salesforce_id() {
+    let world = World::new();
+    let plan = world.plan(1);
+    let sold = [(email("amy@example.com"), Some("a sale".to_owned()))].into_iter().collect();
+    let Err(Error::Invalid(errors)) = world.assign(plan, &sold) else { panic!("accepted") };
+    assert_eq!(errors.iter().map(|(field, _)| field).collect::<Vec<_>>(), ["user_sfids"]);
+}
+
+#[test]
 fn too_few_licenses_and_nobody_gets_one() {
     let world = World::new();
     let plan = world.plan(2);

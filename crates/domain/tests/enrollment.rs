@@ -56,6 +56,18 @@ fn one_request_has_at_most_five_hundred_enrollments() {
 }
 
 #[test]
+fn a_request_names_course_runs_and_the_plan_of_all_its_learners() {
+    let world = World::new();
+    let wrong_field = |enrollment| match request(&world, enrollment) {
+        Err(Error::Invalid(errors)) => errors.iter().map(|(field, _)| field.to_owned()).collect::<Vec<_>>(),
+        other => panic!("accepted: {other:?}"),
+    };
+    assert_eq!(wrong_field(enrollment(1, 0)), ["course_run_keys"]);
+    let of_no_plan = BulkEnrollment { learners: Enrollees::Holders, ..enrollment(0, 1) };
+    assert_eq!(wrong_field(of_no_plan), ["subscription_id"]);
+}
+
+#[test]
 fn the_plan_must_be_the_customers() {
     let world = World::new();
     let other = NewAgreement {

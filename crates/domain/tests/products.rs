@@ -76,6 +76,8 @@ fn a_role_can_be_given_before_its_user_ever_called() {
     assert_eq!(world.manager.give_role("amy", &role), Ok((given.clone(), false)));
     let amy = world.store.read(|unit| unit.users().find("amy")).unwrap().unwrap();
     assert_eq!((amy.email, amy.is_staff, amy.roles), (None, false, vec![role]));
+    let unknown = RoleAssignment { role: "enterprise_admin".to_owned(), customer: None };
+    assert_eq!(wrong_field(world.manager.give_role("amy", &unknown)), "role");
     world.manager.take_role(given.id).unwrap();
     assert_eq!(world.manager.take_role(given.id), Err(Error::NotFound(Entity::RoleAssignment)));
     let all = world.manager.role_assignments::<Error>(&RoleAssignmentFilter::default(), |_| Ok(ALL)).unwrap();

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use chrono::{DateTime, Duration, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::error::Refusal;
+use crate::error::{Error, FieldErrors, Refusal};
 use crate::model::email::Email;
 use crate::model::ids::{CustomerId, EnrollmentJobId, LicenseId, LmsUserId, PlanId};
 use crate::model::spreadsheet::text_cell;
@@ -37,16 +37,24 @@ impl BulkEnrollment {
     /// The most enrollments per request: learners times course runs.
     pub const MAX_ENROLLMENTS: usize = 500;
 
-    /// Refuses a request for too many enrollments. The holders of a plan count as one here, because their number is not
+    /// Refuses a request without course runs, for all holders of no plan, or for too many enrollments. The holders of a plan count as one here, because their number is not
     /// known yet.
-    pub(crate) fn check(&self) -> Result<(), Refusal> {
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        let mut errors = FieldErrors::default();
+        if self.learners == Enrollees::Holders && self.plan.is_none() {
+            errors.add("subscription_id", "Name the plan whose learners are to be enrolled.");
+        }
+        if self.course_run_keys.is_empty() {
+            errors.add("course_run_keys", "Name the course runs.");
+        }
+        errors.into_result()?;
         let learners = match &self.learners {
             Enrollees::Emails(emails) => emails.len(),
             Enrollees::Holders => 1,
         };
         let requested = learners.saturating_mul(self.course_run_keys.len());
         if requested > Self::MAX_ENROLLMENTS {
-            return Err(Refusal::TooManyEnrollments { requested, limit: Self::MAX_ENROLLMENTS });
+            return Err(Refusal::TooManyEnrollments { requested, limit: Self::MAX_ENROLLMENTS }.into());
         }
         Ok(())
     }

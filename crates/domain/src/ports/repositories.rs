@@ -170,10 +170,15 @@ pub struct User {
 /// A user's role in the database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RoleAssignment {
-    /// `enterprise_subscriptions_admin` or `enterprise_subscriptions_learner`.
+    /// One of [`RoleAssignment::ROLES`].
     pub role: String,
     /// The customer; `None` for all customers.
     pub customer: Option<CustomerId>,
+}
+
+impl RoleAssignment {
+    /// The roles that the database gives.
+    pub const ROLES: [&str; 2] = ["enterprise_subscriptions_admin", "enterprise_subscriptions_learner"];
 }
 
 /// Users and their roles in the database.

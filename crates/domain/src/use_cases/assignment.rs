@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, HashSet};
 
 use super::manager::{LicenseManager, find_agreement, find_plan};
-use crate::error::{Error, Refusal};
+use crate::error::{Error, FieldErrors, Refusal};
 use crate::history::Actor;
 use crate::model::email::Email;
 use crate::model::ids::{ActivationKey, LicenseId, PlanId};
 use crate::model::license::License;
+use crate::model::plan::is_salesforce_id;
 use crate::outbox::{AssignmentMail, Promises};
-use crate::ports::{StoreExt, UnitOfWork};
+use crate::ports::StoreExt;
 
 /// The learners of an assignment: each address once, with the Salesforce opportunity it was sold by where that is known.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -54,7 +55,7 @@ impl LicenseManager {
     /// them gets one license.
     ///
     /// # Errors
-    /// [`crate::Entity::Plan`] not found; [`Refusal::NotEnoughLicenses`] where the plan cannot give each of them one.
+    /// [`Error::Invalid`] for a Salesforce opportunity that is none; [`crate::Entity::Plan`] not found; [`Refusal::NotEnoughLicenses`] where the plan cannot give each of them one.
     pub fn assign(
         &self,
         actor: &Actor,
@@ -62,53 +63,48 @@ impl LicenseManager {
         learners: &Assignees,
         mail: &AssignmentMail,
     ) -> Result<Assignments, Error> {
-        self.store.write(|unit| self.assign_within(unit, actor, plan, learners, mail))
-    }
+        let is_wrong = |source: &String| !is_salesforce_id(source);
+        if learners.0.values().flatten().any(is_wrong) {
+            let message = "A Salesforce id has 18 letters and digits.";
+            return Err(Error::Invalid(FieldErrors::one("user_sfids", message)));
+        }
+        self.store.write(|unit| {
+            let everyone: Vec<Email> = learners.0.keys().cloned().collect();
+            let now = self.now();
+            let plan = find_plan(unit, plan)?.plan;
+            let agreement = find_agreement(unit, plan.agreement)?;
+            let holders: HashSet<Email> = unit.licenses().live_emails(plan.id, &everyone)?.into_iter().collect();
+            let newcomers: Vec<&Email> = everyone.iter().filter(|email| !holders.contains(email)).collect();
+            let already_associated = everyone.len() - newcomers.len();
+            if newcomers.is_empty() {
+                return Ok(Assignments { assigned: Vec::new(), already_associated });
+            }
+            let free = unit.licenses().claim_unassigned(plan.id, newcomers.len() as i64)?;
+            if free.len() < newcomers.len() {
+                return Err(Refusal::NotEnoughLicenses { requested: newcomers.len(), available: free.len() }.into());
+            }
+            let licenses = free
+                .into_iter()
+                .zip(&newcomers)
+                .map(|(license, &email)| license.assign(email.clone(), ActivationKey(self.ids.next()), now))
+                .collect::<Result<Vec<License>, _>>()?;
 
-    /// [`LicenseManager::assign`] as a part of a transaction.
-    pub(crate) fn assign_within(
-        &self,
-        unit: &mut dyn UnitOfWork,
-        actor: &Actor,
-        plan: PlanId,
-        learners: &Assignees,
-        mail: &AssignmentMail,
-    ) -> Result<Assignments, Error> {
-        let everyone: Vec<Email> = learners.0.keys().cloned().collect();
-        let now = self.now();
-        let plan = find_plan(unit, plan)?.plan;
-        let agreement = find_agreement(unit, plan.agreement)?;
-        let holders: HashSet<Email> = unit.licenses().live_emails(plan.id, &everyone)?.into_iter().collect();
-        let newcomers: Vec<&Email> = everyone.iter().filter(|email| !holders.contains(email)).collect();
-        let already_associated = everyone.len() - newcomers.len();
-        if newcomers.is_empty() {
-            return Ok(Assignments { assigned: Vec::new(), already_associated });
-        }
-        let free = unit.licenses().claim_unassigned(plan.id, newcomers.len() as i64)?;
-        if free.len() < newcomers.len() {
-            return Err(Refusal::NotEnoughLicenses { requested: newcomers.len(), available: free.len() }.into());
-        }
-        let licenses = free
-            .into_iter()
-            .zip(&newcomers)
-            .map(|(license, &email)| license.assign(email.clone(), ActivationKey(self.ids.next()), now))
-            .collect::<Result<Vec<License>, _>>()?;
-
-        let change = actor.change(now);
-        unit.licenses().save(&licenses, &change)?;
-        let sources: Vec<(LicenseId, String)> = licenses
-            .iter()
-            .zip(&newcomers)
-            .filter_map(|(license, email)| Some((license.id, learners.0.get(email)?.clone()?)))
-            .collect();
-        if !sources.is_empty() {
-            unit.licenses().set_sources(&sources, &change)?;
-        }
-        // The messages are most of what a large request holds, so they are made when the rest is written.
-        let mut promises = Promises::new(&agreement, &plan, self.ids.as_ref(), now);
-        licenses.iter().for_each(|license| promises.assigned(license, mail));
-        unit.outbox().add(&promises.into_messages())?;
-        let assigned = newcomers.into_iter().cloned().zip(licenses.iter().map(|license| license.id)).collect();
-        Ok(Assignments { assigned, already_associated })
+            let change = actor.change(now);
+            unit.licenses().save(&licenses, &change)?;
+            let sources: Vec<(LicenseId, String)> = licenses
+                .iter()
+                .zip(&newcomers)
+                .filter_map(|(license, email)| Some((license.id, learners.0.get(email)?.clone()?)))
+                .collect();
+            if !sources.is_empty() {
+                unit.licenses().set_sources(&sources, &change)?;
+            }
+            // The messages are most of what a large request holds, so they are made when the rest is written.
+            let mut promises = Promises::new(&agreement, &plan, self.ids.as_ref(), now);
+            licenses.iter().for_each(|license| promises.assigned(license, mail));
+            unit.outbox().add(&promises.into_messages())?;
+            let assigned = newcomers.into_iter().cloned().zip(licenses.iter().map(|license| license.id)).collect();
+            Ok(Assignments { assigned, already_associated })
+        })
     }
 }

@@ -19,6 +19,7 @@ impl LicenseManager {
     /// Notes a bulk enrollment and promises to carry it out.
     ///
     /// # Errors
+    /// [`Error::Invalid`] without course runs, and without a plan to enroll all holders of;
     /// [`crate::Refusal::TooManyEnrollments`]; an unknown plan where it names one that is not the customer's;
     /// [`Entity::Agreement`] not found where the customer has none.
     pub fn request_enrollment(

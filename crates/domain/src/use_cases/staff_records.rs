@@ -2,7 +2,7 @@
 
 use super::manager::LicenseManager;
 use super::page::Page;
-use crate::error::{Entity, Error};
+use crate::error::{Entity, Error, FieldErrors};
 use crate::model::ids::RoleAssignmentId;
 use crate::model::staff_records::{LicenseMark, Notification};
 use crate::ports::{
@@ -24,7 +24,14 @@ impl LicenseManager {
     }
 
     /// Gives a user a role, and tells whether they did not have it. A user who has yet to call is remembered by their name.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a role that is none of [`RoleAssignment::ROLES`].
     pub fn give_role(&self, username: &str, role: &RoleAssignment) -> Result<(AssignedRole, bool), Error> {
+        if !RoleAssignment::ROLES.contains(&role.role.as_str()) {
+            let message = format!("This must be one of: {}.", RoleAssignment::ROLES.join(", "));
+            return Err(Error::Invalid(FieldErrors::one("role", message)));
+        }
         self.store.write(|unit| {
             if unit.users().find(username)?.is_none() {
                 unit.users().remember(username, None, false, self.now())?;
