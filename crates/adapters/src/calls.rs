@@ -19,18 +19,15 @@ pub enum CallOutcome {
     NoAnswer,
 }
 
-impl CallOutcome {
-    /// Its name in metrics.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Answered => "answered",
-            Self::Refused => "refused",
-            Self::Busy => "busy",
-            Self::Failed => "failed",
-            Self::NoAnswer => "no_answer",
-        }
-    }
+license_manager_domain::names!(CallOutcome {
+    Answered => "answered",
+    Refused => "refused",
+    Busy => "busy",
+    Failed => "failed",
+    NoAnswer => "no_answer",
+});
 
+impl CallOutcome {
     /// The outcome for an HTTP status other than success; `None` means that there was no answer.
     pub(crate) fn of_status(status: Option<reqwest::StatusCode>) -> Self {
         match status {

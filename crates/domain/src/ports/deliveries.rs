@@ -141,37 +141,18 @@ pub enum MailKind {
     BulkEnrollmentResult,
 }
 
-impl MailKind {
-    /// All kinds.
-    pub const ALL: [Self; 10] = [
-        Self::Assignment,
-        Self::Reminder,
-        Self::PostActivation,
-        Self::AutoApplied,
-        Self::AutoAppliedNoPortal,
-        Self::RevocationCap,
-        Self::InitialUtilization,
-        Self::LimitedAllocations,
-        Self::NoAllocations,
-        Self::BulkEnrollmentResult,
-    ];
-
-    /// Its name in the configuration and in metrics.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Assignment => "assignment",
-            Self::Reminder => "reminder",
-            Self::PostActivation => "post_activation",
-            Self::AutoApplied => "auto_applied",
-            Self::AutoAppliedNoPortal => "auto_applied_no_portal",
-            Self::RevocationCap => "revocation_cap",
-            Self::InitialUtilization => "initial_utilization",
-            Self::LimitedAllocations => "limited_allocations",
-            Self::NoAllocations => "no_allocations",
-            Self::BulkEnrollmentResult => "bulk_enrollment_result",
-        }
-    }
-}
+names!(MailKind {
+    Assignment => "assignment",
+    Reminder => "reminder",
+    PostActivation => "post_activation",
+    AutoApplied => "auto_applied",
+    AutoAppliedNoPortal => "auto_applied_no_portal",
+    RevocationCap => "revocation_cap",
+    InitialUtilization => "initial_utilization",
+    LimitedAllocations => "limited_allocations",
+    NoAllocations => "no_allocations",
+    BulkEnrollmentResult => "bulk_enrollment_result",
+});
 
 /// A mail to one person.
 #[derive(Debug, Clone, PartialEq)]

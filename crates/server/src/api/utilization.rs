@@ -208,17 +208,11 @@ enum Report {
     Idle,
 }
 
-impl Report {
-    const ALL: [Self; 3] = [Self::Days, Self::DaysToActivation, Self::Idle];
-
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Days => "days",
-            Self::DaysToActivation => "days_to_activation",
-            Self::Idle => "idle",
-        }
-    }
-}
+license_manager_domain::names!(Report {
+    Days => "days",
+    DaysToActivation => "days_to_activation",
+    Idle => "idle",
+});
 
 /// How the plan's seats are used, from the day it started to today or to the day it expires: seats by state at the end of every
 /// day, activations a day, how long activations took, and the seats that are idle longest. With `Accept: text/csv` one of these
@@ -280,8 +274,7 @@ fn read(plan: PlanId, query: &Query) -> Result<Asked, ApiError> {
     if idle_limit == Some(None) {
         errors.add("idle_limit", format!("This must be a whole number from 1 to {MAX_IDLE_SEATS}."));
     }
-    let named = |name: &str| Report::ALL.into_iter().find(|report| report.as_str() == name);
-    let report = given("report").map_or(Some(Report::Days), named);
+    let report = given("report").map_or(Some(Report::Days), Report::from_name);
     if report.is_none() {
         let names = Report::ALL.map(Report::as_str).join(", ");
         errors.add("report", format!("This must be one of {names}."));
