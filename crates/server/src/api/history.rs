@@ -13,6 +13,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::auth::permissions::HistoryReader;
 use crate::http::answer::{Answer, blocking};
 use crate::http::error::ApiError;
+use crate::http::kinds::choices;
 use crate::http::paging::{PageBody, Paging};
 use crate::http::query::Query;
 use crate::http::time::{self, serialize as moment};
@@ -31,21 +32,12 @@ pub struct AsOfQuery {
     pub as_of: Option<DateTime<Utc>>,
 }
 
-/// What happened.
-#[derive(ToSchema)]
-#[schema(as = ChangeKind)]
-#[expect(dead_code, reason = "tells the document of the signs")]
-enum ChangeSign {
-    /// It was made.
-    #[serde(rename = "+")]
-    Added,
-    /// It was changed.
-    #[serde(rename = "~")]
-    Changed,
-    /// It was deleted.
-    #[serde(rename = "-")]
-    Deleted,
-}
+choices!(
+    /// What happened.
+    ChangeSign,
+    "ChangeKind",
+    ChangeKind
+);
 
 /// Who changed something, when, how and why.
 #[derive(Debug, Serialize, ToSchema)]

@@ -3,6 +3,7 @@
 use actix_web::{HttpRequest, web};
 use chrono::{DateTime, Utc};
 use deserr::Deserr;
+use license_manager_domain::use_cases::LeftAlone;
 use license_manager_domain::{LicenseId, PlanId, RevertRequest};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -13,6 +14,7 @@ use crate::http::answer::{Answer, blocking};
 use crate::http::body::WithBody;
 use crate::http::error::ApiError;
 use crate::http::fields::{Boolean, FieldErrors, List, Moment, Nullable, Optional, Required, UuidText};
+use crate::http::kinds::choices;
 use crate::http::time::serialize as moment;
 use crate::state::AppState;
 
@@ -64,20 +66,12 @@ struct LeftAloneBody {
     reason: &'static str,
 }
 
-/// Why a license stays as it is.
-#[derive(ToSchema)]
-#[serde(rename_all = "snake_case")]
-#[expect(dead_code, reason = "tells the document of the reasons")]
-enum LeftAloneReason {
-    /// The license was made later.
-    DidNotExist,
-    /// It belonged to another plan then.
-    InAnotherPlan,
-    /// Its holder was retired since.
-    HolderRetired,
-    /// It is as it was.
-    Unchanged,
-}
+choices!(
+    /// Why a license stays as it is.
+    LeftAloneReason,
+    "LeftAloneReason",
+    LeftAlone
+);
 
 /// Tells what setting the plan's licenses back to a moment would change; with `dry_run` false, changes it.
 ///

@@ -33,9 +33,12 @@ pub trait Kind: ToSchema {
     fn read(value: Value) -> Result<Self::Value, Problem>;
 }
 
-/// Describes a kind in the API's document: `describe!([generics] Kind, schema)`.
+/// Describes a kind in the API's document: `describe!([generics] Kind, schema)`. Only the schemas of choices have names there.
 macro_rules! describe {
     ([$($generics:tt)*] $kind:ty, $schema:expr $(, $schemas:expr)?) => {
+        $crate::http::kinds::describe!([$($generics)*] $kind as std::any::type_name::<Self>(), $schema $(, $schemas)?);
+    };
+    ([$($generics:tt)*] $kind:ty as $name:expr, $schema:expr $(, $schemas:expr)?) => {
         // What the derive macro asks of types with generics.
         impl<$($generics)*> utoipa::__dev::ComposeSchema for $kind {
             fn compose(
@@ -47,7 +50,7 @@ macro_rules! describe {
 
         impl<$($generics)*> utoipa::ToSchema for $kind {
             fn name() -> std::borrow::Cow<'static, str> {
-                std::any::type_name::<Self>().into()
+                $name.into()
             }
 
             $(fn schemas(schemas: &mut Vec<(String, utoipa::openapi::RefOr<utoipa::openapi::schema::Schema>)>) {
@@ -75,7 +78,29 @@ macro_rules! text_kind {
     };
 }
 
-pub(crate) use {describe, text_kind};
+/// An enum of the document with the names of an enum of the domain.
+macro_rules! choices {
+    (#[doc = $doc:literal] $choices:ident, $name:literal, $domain:ty) => {
+        #[doc = $doc]
+        pub struct $choices;
+
+        $crate::http::kinds::describe!([] $choices as $name, {
+            let names = <$domain>::ALL.map(<$domain>::as_str);
+            let names = utoipa::openapi::ObjectBuilder::new().enum_values(Some(names));
+            names.schema_type(utoipa::openapi::Type::String).description(Some($doc.trim_start()))
+        });
+
+        impl $crate::http::kinds::Choices for $choices {
+            type Value = $domain;
+
+            fn from_name(name: &str) -> Option<$domain> {
+                <$domain>::from_name(name)
+            }
+        }
+    };
+}
+
+pub(crate) use {choices, describe, text_kind};
 
 /// A text of `MIN` to `MAX` characters, the space around it removed. Numbers are taken as they are written.
 pub struct Text<const MIN: usize = 0, const MAX: usize = { usize::MAX }>;

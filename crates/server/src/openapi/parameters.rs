@@ -1,10 +1,10 @@
 //! Parameters that several endpoints share, as the document describes them.
 
 use license_manager_domain::LicenseStatus;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::IntoParams;
 use uuid::Uuid;
 
-use crate::http::fields::Choices;
+use crate::http::kinds::choices;
 
 /// Which page of a list.
 #[derive(IntoParams)]
@@ -83,25 +83,9 @@ pub struct FormatQuery {
     pub format: Option<String>,
 }
 
-/// The state of a license.
-#[derive(ToSchema)]
-#[serde(rename_all = "lowercase")]
-#[schema(as = LicenseStatus)]
-pub enum LicenseState {
-    /// Free.
-    Unassigned,
-    /// Handed out.
-    Assigned,
-    /// In use.
-    Activated,
-    /// Taken back, for good.
-    Revoked,
-}
-
-impl Choices for LicenseState {
-    type Value = LicenseStatus;
-
-    fn from_name(name: &str) -> Option<LicenseStatus> {
-        LicenseStatus::from_name(name)
-    }
-}
+choices!(
+    /// The state of a license.
+    LicenseState,
+    "LicenseStatus",
+    LicenseStatus
+);

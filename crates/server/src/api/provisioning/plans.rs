@@ -20,10 +20,9 @@ use crate::http::answer::{Answer, blocking};
 use crate::http::body::WithBody;
 use crate::http::error::{ApiError, plan_provisioning_error};
 use crate::http::fields::{
-    Boolean, Choice, Choices, FieldErrors, Integer, Kind, Moment, Nullable, Optional, Problem, Required, Stated, Text,
-    UuidText,
+    Boolean, Choice, FieldErrors, Integer, Kind, Moment, Nullable, Optional, Problem, Required, Stated, Text, UuidText,
 };
-use crate::http::kinds::{describe, text, text_kind};
+use crate::http::kinds::{choices, describe, text, text_kind};
 use crate::http::paging::{PageBody, Paging, query_uuid};
 use crate::http::query::Query;
 use crate::openapi::errors::ProvisioningError;
@@ -166,30 +165,12 @@ impl Kind for ProductNumber {
 
 describe!([] ProductNumber, Integer::<i32>::schema());
 
-/// Why a plan changes.
-#[derive(ToSchema)]
-#[serde(rename_all = "snake_case")]
-#[schema(as = ChangeReason)]
-pub enum ChangeReasonName {
-    /// It is new.
-    New,
-    /// Somebody had mistyped.
-    IncorrectUserInput,
-    /// The customer pays late.
-    DelayedPayment,
-    /// The customer asked for it.
-    OrganizationRequestedChange,
-    /// Anything else.
-    Other,
-}
-
-impl Choices for ChangeReasonName {
-    type Value = ChangeReason;
-
-    fn from_name(name: &str) -> Option<ChangeReason> {
-        ChangeReason::from_name(name)
-    }
-}
+choices!(
+    /// Why a plan changes.
+    ChangeReasonName,
+    "ChangeReason",
+    ChangeReason
+);
 
 /// The most plans a page has.
 const MAX_PAGE_SIZE: u64 = 100;

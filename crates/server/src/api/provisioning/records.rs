@@ -13,6 +13,7 @@ use uuid::Uuid;
 use crate::auth::permissions::ProvisionerOrStaff;
 use crate::http::answer::{Answer, blocking};
 use crate::http::error::ApiError;
+use crate::http::kinds::choices;
 use crate::http::paging::{PageBody, Paging, query_uuid};
 use crate::http::query::Query;
 use crate::http::time::serialize as moment;
@@ -34,17 +35,12 @@ pub struct NotificationQuery {
     pub notification_type: Option<NotificationType>,
 }
 
-/// What a notification is about.
-#[derive(ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum NotificationType {
-    /// Few licenses are left.
-    LimitedAllocationsRemaining,
-    /// None is left.
-    NoAllocationsRemaining,
-    /// How the plan is used.
-    PeriodicInformational,
-}
+choices!(
+    /// What a notification is about.
+    NotificationType,
+    "NotificationType",
+    NotificationKind
+);
 
 /// Which events.
 #[derive(IntoParams)]

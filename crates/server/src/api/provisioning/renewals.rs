@@ -21,9 +21,9 @@ use crate::http::answer::{Answer, blocking};
 use crate::http::body::WithBody;
 use crate::http::error::ApiError;
 use crate::http::fields::{
-    Boolean, Choice, Choices, FieldErrors, Integer, Moment, Nullable, Optional, Required, Stated, Text, UuidText,
+    Boolean, Choice, FieldErrors, Integer, Moment, Nullable, Optional, Required, Stated, Text, UuidText,
 };
-use crate::http::kinds::{text, text_kind};
+use crate::http::kinds::{choices, text, text_kind};
 use crate::http::paging::{PageBody, Paging, query_uuid};
 use crate::http::query::Query;
 use crate::http::time::{serialize as moment, serialize_optional as optional_moment};
@@ -131,26 +131,12 @@ text_kind!(
     text(0, usize::MAX).pattern(Some("^[0-9A-Za-z]{18}$"))
 );
 
-/// The licenses that a renewal carries over.
-#[derive(ToSchema)]
-#[serde(rename_all = "snake_case")]
-#[schema(as = LicenseTypesToCopy)]
-pub enum LicenseTypes {
-    /// Those that somebody holds.
-    AssignedAndActivated,
-    /// Those that somebody uses.
-    Activated,
-    /// None.
-    Nothing,
-}
-
-impl Choices for LicenseTypes {
-    type Value = LicenseTypesToCopy;
-
-    fn from_name(name: &str) -> Option<LicenseTypesToCopy> {
-        LicenseTypesToCopy::from_name(name)
-    }
-}
+choices!(
+    /// The licenses that a renewal carries over.
+    LicenseTypes,
+    "LicenseTypesToCopy",
+    LicenseTypesToCopy
+);
 
 /// The renewal that is in the way, or the rule that forbids it.
 #[derive(ToSchema)]

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use actix_web::web;
 use chrono::{DateTime, Utc};
-use license_manager_domain::operations::{FinishedRun, OperationFailure, OperationSchedule};
+use license_manager_domain::operations::{FinishedRun, OperationFailure, OperationSchedule, RunOutcome};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::auth::permissions::ProvisionerOrStaff;
 use crate::http::answer::{Answer, blocking};
 use crate::http::error::ApiError;
+use crate::http::kinds::choices;
 use crate::http::time::{serialize as moment, serialize_optional as optional_moment};
 use crate::state::AppState;
 
@@ -64,18 +65,12 @@ struct RunBody {
     failures: Vec<FailureBody>,
 }
 
-/// How a run ended.
-#[derive(ToSchema)]
-#[serde(rename_all = "snake_case")]
-#[schema(as = RunOutcome)]
-pub enum RunOutcomeName {
-    /// Everything was done.
-    Complete,
-    /// Some of it could not be done.
-    Failed,
-    /// It was stopped, and goes on elsewhere or at the next start.
-    Interrupted,
-}
+choices!(
+    /// How a run ended.
+    RunOutcomeName,
+    "RunOutcome",
+    RunOutcome
+);
 
 /// Something that could not be done.
 #[derive(Debug, Serialize, ToSchema)]

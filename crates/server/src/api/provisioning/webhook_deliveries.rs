@@ -16,6 +16,7 @@ use crate::http::answer::{Answer, blocking};
 use crate::http::body::WithBody;
 use crate::http::error::ApiError;
 use crate::http::fields::{Choice, Choices, FieldErrors, Moment, Nullable};
+use crate::http::kinds::choices;
 use crate::http::paging::{PageBody, Paging};
 use crate::http::query::Query;
 use crate::http::time::{serialize as moment, serialize_optional as optional_moment};
@@ -35,26 +36,12 @@ pub struct DeliveryQuery {
     pub state: Option<StateName>,
 }
 
-/// How far a delivery is.
-#[derive(ToSchema)]
-#[serde(rename_all = "lowercase")]
-#[schema(as = WebhookDeliveryState)]
-pub enum StateName {
-    /// Due, now or later.
-    Waiting,
-    /// The endpoint took it.
-    Delivered,
-    /// Nobody tries any more.
-    Parked,
-}
-
-impl Choices for StateName {
-    type Value = WebhookState;
-
-    fn from_name(name: &str) -> Option<WebhookState> {
-        WebhookState::from_name(name)
-    }
-}
+choices!(
+    /// How far a delivery is.
+    StateName,
+    "WebhookDeliveryState",
+    WebhookState
+);
 
 /// Which deliveries are to be made again.
 #[derive(Deserr, ToSchema)]
