@@ -45,7 +45,7 @@ struct Endpoint {
 
 impl Endpoints {
     /// Adds a handler. `P` is what `#[utoipa::path]` made of it.
-    pub fn add<P, F, A>(mut self, handler: F) -> Self
+    pub fn route<P, F, A>(mut self, handler: F) -> Self
     where
         P: utoipa::Path,
         F: Handler<A>,
@@ -117,7 +117,7 @@ macro_rules! handlers {
         /// The endpoints of the API proper.
         pub fn endpoints() -> $crate::api::endpoint::Endpoints {
             $crate::api::endpoint::Endpoints::default()
-                $(.add::<$crate::api::endpoint::described!($($name)::+), _, _>($($name)::+))+
+                $(.route::<$crate::api::endpoint::described!($($name)::+), _, _>($($name)::+))+
         }
     };
 }
