@@ -56,22 +56,20 @@
 //! # }
 //! ```
 //!
-//! # Where things are
+//! # Modules
 //!
-//! | module | what stands there |
+//! | module | contents |
 //! |---|---|
-//! | [`License`], [`SubscriptionPlan`], [`CustomerAgreement`], [`Product`] | the entities and the rules that need nothing else |
-//! | [`SubscriptionPlanRenewal`], [`RenewalChains`] | plans that follow plans |
-//! | [`LicenseTransferJob`] | licenses that move between plans |
-//! | [`ports`] | the traits an adapter implements |
-//! | [`LicenseManager`] | the use cases |
-//! | [`RecurringOperation`], [`CronExpression`] | what runs by itself, and when |
-//! | [`SeatDay`], [`ActivationDelays`], [`IdleSeat`] | how seats are used |
-//! | [`BulkEnrollment`] | enrollments that licenses pay for |
-//! | [`outbox`] | what each use case owes the outside |
-//! | [`delivery`] | how that is delivered |
-//! | [`webhook`] | endpoints that events are told to |
-//! | [`memory`] | storage for trying out and for tests |
+//! | [`model`] | the entities, such as [`License`] and [`SubscriptionPlan`], and the rules that need nothing else |
+//! | [`use_cases`] | the methods of [`LicenseManager`], with what they take and return |
+//! | [`operations`] | recurring operations, and when they run |
+//! | [`ports`] | the traits that an adapter implements |
+//! | [`outbox`] | the messages that each use case owes the outside |
+//! | [`delivery`] | how messages are delivered |
+//! | [`webhooks`] | endpoints that are told of events |
+//! | [`history`] | who changed what, when and why |
+//! | [`error`](mod@error) | why a use case did not do what was asked |
+//! | [`memory`] | a store for tests and for trying out, behind the feature `memory` |
 //! | [`rules`] | the rules of the business, in words |
 //!
 //! `examples/embedding.rs` plays a longer story. Why things are as they are stands in the repository's `docs/adr`.

@@ -1,6 +1,6 @@
 //! The use cases, one file each, as methods of [`LicenseManager`].
 //!
-//! Each does its work in one transaction of the [`Store`]: the rows, their history and what is owed to the outside are
+//! Each does its work in one transaction of the [`crate::ports::Store`]: the rows, their history and what is owed to the outside are
 //! written together or not at all.
 
 pub(crate) mod accounts;
