@@ -7,8 +7,8 @@ use license_manager_domain::ports::{AgreementFilter, AgreementRepository, Custom
 use license_manager_domain::{AgreementId, CustomerAgreement, CustomerId, Error};
 
 use super::SqliteUnit;
-use super::error::storage_error;
-use super::json::in_json;
+use super::error::{check_written, storage_error};
+use super::json::{in_json, json};
 use super::recording::{Kind, record};
 use crate::rows::agreements::{AgreementRow, AgreementWithMessage, MessageRow, agreement};
 use crate::schema::{CUSTOMER_AGREEMENT, EXPIRATION_MESSAGE, customer_agreement, expiration_message};
@@ -30,7 +30,7 @@ macro_rules! matching {
     ($query:expr, $filter:expr) => {{
         let mut query = $query.into_boxed();
         if let CustomerScope::Only(customers) = &$filter.scope {
-            let customers = serde_json::to_string(customers).map_err(Error::internal)?;
+            let customers = json(customers)?;
             query = query.filter(in_json(customer_agreement::enterprise_customer_uuid, customers));
         }
         if let Some(customer) = $filter.customer {
@@ -82,7 +82,7 @@ impl AgreementRepository for SqliteUnit<'_> {
             .values(AgreementRow::from(agreement))
             .execute(conn)
             .map_err(storage_error)?;
-        let key = serde_json::to_string(&[agreement.id]).map_err(Error::internal)?;
+        let key = json([agreement.id])?;
         record(conn, &CUSTOMER_AGREEMENT, &key, Kind::Added, change)?;
         write_message(conn, agreement, None, &key, change)
     }
@@ -93,10 +93,8 @@ impl AgreementRepository for SqliteUnit<'_> {
             .set(AgreementRow::from(agreement))
             .execute(conn)
             .map_err(storage_error)?;
-        if written != 1 {
-            return Err(Error::internal(format!("no customer agreement {} to write", agreement.id)));
-        }
-        let key = serde_json::to_string(&[agreement.id]).map_err(Error::internal)?;
+        check_written(written, 1, "customer agreements")?;
+        let key = json([agreement.id])?;
         record(conn, &CUSTOMER_AGREEMENT, &key, Kind::Changed, change)?;
         let before = expiration_message::table
             .find(SqlUuid(agreement.id.0))

@@ -12,6 +12,7 @@ use license_manager_domain::{
 
 use super::SqliteUnit;
 use super::error::storage_error;
+use super::json::json;
 use crate::rows::due_work::{CatalogRow, DueRenewalRow, LearnerRow, PlanEndRow, SinceRow};
 use crate::rows::licenses::{LicenseRow, licenses};
 use crate::rows::{IdRow, NumberRow, following};
@@ -69,7 +70,7 @@ impl DueWorkRepository for SqliteUnit<'_> {
              WHERE plan.uuid IN (SELECT value FROM json_each(?1))
              ORDER BY plan.uuid",
         )
-        .bind::<Text, _>(serde_json::to_string(plans).map_err(Error::internal)?);
+        .bind::<Text, _>(json(plans)?);
         let rows = query.load::<PlanEndRow>(self.conn).map_err(storage_error)?;
         Ok(rows.into_iter().map(PlanEnd::from).collect())
     }

@@ -7,7 +7,8 @@ use license_manager_domain::ports::EnrollmentJobRepository;
 use license_manager_domain::{Email, EnrollmentJobId, Error};
 
 use super::SqliteUnit;
-use super::error::storage_error;
+use super::error::{check_written, storage_error};
+use super::json::json;
 use crate::rows::enrollment_jobs::{EnrollmentJobRow, NamingRow};
 use crate::schema::bulk_enrollment_job;
 use crate::sql_types::{SqlTimestamp, SqlUuid};
@@ -56,7 +57,7 @@ impl EnrollmentJobRepository for SqliteUnit<'_> {
         .bind::<Text, _>(lines)
         .execute(self.written()?)
         .map_err(storage_error)?;
-        all_written(written, 1)
+        check_written(written, 1, "bulk enrollments")
     }
 
     fn lock_naming(&mut self, emails: &[Email]) -> Result<Vec<(EnrollmentJob, Option<String>)>, Error> {
@@ -68,7 +69,7 @@ impl EnrollmentJobRepository for SqliteUnit<'_> {
                            WHERE instr(parameters, named.value ->> 0) > 0 OR instr(results, named.value ->> 1) > 0)
              ORDER BY uuid"#,
         )
-        .bind::<Text, _>(serde_json::to_string(&named).map_err(Error::internal)?)
+        .bind::<Text, _>(json(named)?)
         .load(self.written()?)
         .map_err(storage_error)?;
         rows.into_iter().map(|row| Ok((row.job.try_into()?, row.results))).collect()
@@ -86,16 +87,9 @@ impl EnrollmentJobRepository for SqliteUnit<'_> {
              FROM json_each(?1) AS input
              WHERE bulk_enrollment_job.uuid = input.value ->> 0",
         )
-        .bind::<Text, _>(serde_json::to_string(&input).map_err(Error::internal)?)
+        .bind::<Text, _>(json(input)?)
         .execute(self.written()?)
         .map_err(storage_error)?;
-        all_written(written, jobs.len())
+        check_written(written, jobs.len(), "bulk enrollments")
     }
-}
-
-fn all_written(written: usize, jobs: usize) -> Result<(), Error> {
-    if written == jobs {
-        return Ok(());
-    }
-    Err(Error::internal(format!("{written} of {jobs} bulk enrollments were there to be written")))
 }

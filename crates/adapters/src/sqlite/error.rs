@@ -16,6 +16,14 @@ pub(super) fn storage_error(error: DieselError) -> Error {
     }
 }
 
+/// Checks how many rows a statement has written.
+pub(super) fn check_written(written: usize, number: usize, what: &str) -> Result<(), Error> {
+    if written == number {
+        return Ok(());
+    }
+    Err(Error::internal(format!("{written} of {number} {what} were there to be written")))
+}
+
 /// The database cannot be used now. The cause goes to the log; callers learn only that later may be better.
 pub(super) fn unavailable(cause: impl std::fmt::Display) -> Error {
     tracing::error!(%cause, "the SQLite database is not available");

@@ -9,6 +9,7 @@ use license_manager_domain::{Error, LicenseId, PlanId};
 
 use super::SqliteUnit;
 use super::error::storage_error;
+use super::json::json;
 use crate::history::{Column, TableWithHistory, VersionRow};
 use crate::rows::{IdRow, NumberRow};
 use crate::schema::{CUSTOMER_AGREEMENT, LICENSE, PRODUCT, SUBSCRIPTION_PLAN, SUBSCRIPTION_PLAN_RENEWAL};
@@ -89,7 +90,7 @@ impl HistoryRepository for SqliteUnit<'_> {
 
     fn licenses_as_of(&mut self, licenses: &[LicenseId], at: DateTime<Utc>) -> Result<Vec<Version>, Error> {
         let Some(&first) = licenses.first() else { return Ok(Vec::new()) };
-        let ids = serde_json::to_string(licenses).map_err(Error::internal)?;
+        let ids = json(licenses)?;
         self.versions_as_of(EntityRef::License(first), &ids, at)
     }
 

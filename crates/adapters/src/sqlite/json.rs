@@ -7,6 +7,13 @@ use diesel::query_builder::{AstPass, QueryFragment, QueryId};
 use diesel::result::QueryResult;
 use diesel::sql_types::{Bool, Text};
 use diesel::sqlite::Sqlite;
+use license_manager_domain::Error;
+use serde::Serialize;
+
+/// Values as JSON: a parameter of a statement.
+pub(super) fn json(values: impl Serialize) -> Result<String, Error> {
+    serde_json::to_string(&values).map_err(Error::internal)
+}
 
 /// `column IN (SELECT value FROM json_each(?))`: the column has one of the values of a JSON array.
 #[derive(Debug, Clone, QueryId, ValidGrouping)]

@@ -21,7 +21,7 @@ use uuid::Uuid;
 
 use super::SqliteUnit;
 use super::error::storage_error;
-use super::json::in_json;
+use super::json::{in_json, json};
 use crate::rows::following;
 use crate::rows::licenses::{LicenseRow, add_to, licenses};
 use crate::rows::plans::{PlanDetailsRow, PlanRow, plan_details};
@@ -148,7 +148,7 @@ impl LicenseRepository for SqliteUnit<'_> {
     }
 
     fn counts(&mut self, plans: &[PlanId]) -> Result<HashMap<PlanId, LicenseCounts>, Error> {
-        let plans = serde_json::to_string(plans).map_err(Error::internal)?;
+        let plans = json(plans)?;
         let rows: Vec<(Uuid, String, i64)> = license::table
             .filter(in_json(license::subscription_plan_uuid, plans))
             .group_by((license::subscription_plan_uuid, license::status))
@@ -212,7 +212,7 @@ impl LicenseRepository for SqliteUnit<'_> {
     }
 
     fn of_ids(&mut self, ids: &[LicenseId]) -> Result<Vec<License>, Error> {
-        let ids = serde_json::to_string(ids).map_err(Error::internal)?;
+        let ids = json(ids)?;
         let rows = license::table
             .filter(in_json(license::uuid, ids))
             .order(license::uuid)
@@ -237,7 +237,7 @@ impl LicenseRepository for SqliteUnit<'_> {
     }
 
     fn live_emails(&mut self, plan: PlanId, emails: &[Email]) -> Result<Vec<Email>, Error> {
-        let emails = serde_json::to_string(emails).map_err(Error::internal)?;
+        let emails = json(emails)?;
         let live: Vec<Option<String>> = license::table
             .filter(license::subscription_plan_uuid.eq(SqlUuid(plan.0)))
             .filter(in_json(license::user_email, emails))
@@ -249,7 +249,7 @@ impl LicenseRepository for SqliteUnit<'_> {
     }
 
     fn lock_live_of_emails(&mut self, plan: PlanId, emails: &[Email]) -> Result<Vec<License>, Error> {
-        let emails = serde_json::to_string(emails).map_err(Error::internal)?;
+        let emails = json(emails)?;
         let rows = license::table
             .filter(license::subscription_plan_uuid.eq(SqlUuid(plan.0)))
             .filter(in_json(license::user_email, emails))

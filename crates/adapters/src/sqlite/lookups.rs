@@ -8,7 +8,7 @@ use license_manager_domain::{Email, Error, License, LicenseId, PlanDetails, Plan
 
 use super::SqliteUnit;
 use super::error::storage_error;
-use super::json::in_json;
+use super::json::{in_json, json};
 use super::licenses::{Condition, filtered, with_plans};
 use crate::rows::licenses::{LicenseRow, licenses};
 use crate::rows::plans::{PlanDetailsRow, plan_details};
@@ -22,7 +22,7 @@ fn matching(search: &LicenseSearch) -> Result<Condition, Error> {
         None => Box::new(sql::<Nullable<Bool>>("true")),
     };
     if let Some(customers) = search.customers() {
-        let customers = serde_json::to_string(&customers).map_err(Error::internal)?;
+        let customers = json(customers)?;
         let of_customers = sql::<Nullable<Bool>>(
             "license.subscription_plan_uuid IN (
                  SELECT plan.uuid
@@ -54,8 +54,8 @@ impl LookupRepository for SqliteUnit<'_> {
 
     fn live_of_emails(&mut self, plans: &[PlanId], emails: &[Email]) -> Result<Vec<License>, Error> {
         let rows = license::table
-            .filter(in_json(license::subscription_plan_uuid, serde_json::to_string(plans).map_err(Error::internal)?))
-            .filter(in_json(license::user_email, serde_json::to_string(emails).map_err(Error::internal)?))
+            .filter(in_json(license::subscription_plan_uuid, json(plans)?))
+            .filter(in_json(license::user_email, json(emails)?))
             .filter(license::status.eq_any(["assigned", "activated"]))
             .order(license::uuid)
             .select(LicenseRow::as_select())

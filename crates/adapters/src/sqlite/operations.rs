@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::SqliteUnit;
 use super::error::storage_error;
+use super::json::json;
 use crate::rows::IdRow;
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 
@@ -100,7 +101,7 @@ impl OperationRepository for SqliteUnit<'_> {
              ON CONFLICT DO NOTHING
              RETURNING subscription_plan_uuid AS uuid",
         )
-        .bind::<Text, _>(serde_json::to_string(plans).map_err(Error::internal)?)
+        .bind::<Text, _>(json(plans)?)
         .bind::<Text, _>(name)
         .bind::<SqlTimestamp, _>(now)
         .load::<IdRow>(self.written()?)
@@ -120,7 +121,7 @@ impl OperationRepository for SqliteUnit<'_> {
              ON CONFLICT (license_uuid, event_name) DO NOTHING
              RETURNING license_uuid AS uuid",
         )
-        .bind::<Text, _>(serde_json::to_string(licenses).map_err(Error::internal)?)
+        .bind::<Text, _>(json(licenses)?)
         .bind::<Text, _>(event_name)
         .bind::<SqlTimestamp, _>(now)
         .load::<IdRow>(self.written()?)

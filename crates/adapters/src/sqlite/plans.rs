@@ -8,8 +8,8 @@ use license_manager_domain::ports::{CustomerScope, LimitOffset, PlanFilter, Plan
 use license_manager_domain::{AgreementId, Error, PlanDetails, PlanId, SubscriptionPlan};
 
 use super::SqliteUnit;
-use super::error::storage_error;
-use super::json::{Keys, in_json};
+use super::error::{check_written, storage_error};
+use super::json::{Keys, in_json, json};
 use super::recording::{Kind, record};
 use crate::rows::plans::{PlanDetailsRow, PlanRow, plan_details};
 use crate::schema::{SUBSCRIPTION_PLAN, customer_agreement, plan_type, product, subscription_plan};
@@ -35,7 +35,7 @@ macro_rules! matching {
     ($query:expr, $filter:expr) => {{
         let mut query = $query.into_boxed();
         if let CustomerScope::Only(customers) = &$filter.scope {
-            let customers = serde_json::to_string(customers).map_err(Error::internal)?;
+            let customers = json(customers)?;
             query = query.filter(in_json(customer_agreement::enterprise_customer_uuid, customers));
         }
         if let Some(customer) = $filter.customer {
@@ -78,7 +78,7 @@ impl PlanRepository for SqliteUnit<'_> {
     }
 
     fn of_agreements(&mut self, agreements: &[AgreementId]) -> Result<Vec<PlanDetails>, Error> {
-        let agreements = serde_json::to_string(agreements).map_err(Error::internal)?;
+        let agreements = json(agreements)?;
         let query = in_order().filter(in_json(subscription_plan::customer_agreement_uuid, agreements));
         let found = query.load::<PlanDetailsRow>(self.conn).map_err(storage_error)?;
         Ok(found.into_iter().map(plan_details).collect())
@@ -90,7 +90,7 @@ impl PlanRepository for SqliteUnit<'_> {
             .values(PlanRow::from(plan))
             .execute(conn)
             .map_err(storage_error)?;
-        let key = serde_json::to_string(&[plan.id]).map_err(Error::internal)?;
+        let key = json([plan.id])?;
         record(conn, &SUBSCRIPTION_PLAN, &key, Kind::Added, change)
     }
 
@@ -128,10 +128,8 @@ impl PlanRepository for SqliteUnit<'_> {
             .set(PlanRow::from(plan))
             .execute(conn)
             .map_err(storage_error)?;
-        if written != 1 {
-            return Err(Error::internal(format!("no subscription plan {} to write", plan.id)));
-        }
-        let key = serde_json::to_string(&[plan.id]).map_err(Error::internal)?;
+        check_written(written, 1, "subscription plans")?;
+        let key = json([plan.id])?;
         record(conn, &SUBSCRIPTION_PLAN, &key, Kind::Changed, change)
     }
 }

@@ -8,7 +8,8 @@ use license_manager_domain::ports::ProductRepository;
 use license_manager_domain::{Error, PlanType, PlanTypeId, Product, ProductId};
 
 use super::SqliteUnit;
-use super::error::storage_error;
+use super::error::{check_written, storage_error};
+use super::json::json;
 use super::recording::{Kind, record};
 use crate::rows::products::{PlanTypeRow, ProductRow, product_of};
 use crate::schema::{PRODUCT, plan_type, product};
@@ -59,7 +60,7 @@ impl ProductRepository for SqliteUnit<'_> {
         let last: Option<i32> = product::table.select(max(product::id)).get_result(conn).map_err(storage_error)?;
         let product = Product { id: ProductId(last.unwrap_or(0) + 1), ..product.clone() };
         diesel::insert_into(product::table).values(ProductRow::from(&product)).execute(conn).map_err(storage_error)?;
-        let key = serde_json::to_string(&[product.id]).map_err(Error::internal)?;
+        let key = json([product.id])?;
         record(conn, &PRODUCT, &key, Kind::Added, change)?;
         Ok(product.id)
     }
@@ -70,10 +71,8 @@ impl ProductRepository for SqliteUnit<'_> {
             .set(ProductRow::from(product))
             .execute(conn)
             .map_err(storage_error)?;
-        if written != 1 {
-            return Err(Error::internal(format!("no product {} to write", product.id)));
-        }
-        let key = serde_json::to_string(&[product.id]).map_err(Error::internal)?;
+        check_written(written, 1, "products")?;
+        let key = json([product.id])?;
         record(conn, &PRODUCT, &key, Kind::Changed, change)
     }
 
@@ -93,10 +92,7 @@ impl ProductRepository for SqliteUnit<'_> {
             .set(PlanTypeRow::from(plan_type))
             .execute(self.written()?)
             .map_err(storage_error)?;
-        match written {
-            1 => Ok(()),
-            _ => Err(Error::internal(format!("no plan type {} to write", plan_type.id))),
-        }
+        check_written(written, 1, "plan types")
     }
 
     fn seed(&mut self, products: &[Product], change: &Change) -> Result<(), Error> {
@@ -111,7 +107,7 @@ impl ProductRepository for SqliteUnit<'_> {
              FROM json_each(?1) WHERE true
              ON CONFLICT (id) DO NOTHING",
         )
-        .bind::<Text, _>(serde_json::to_string(&plan_types).map_err(Error::internal)?)
+        .bind::<Text, _>(json(plan_types)?)
         .execute(conn)
         .map_err(storage_error)?;
 
@@ -124,11 +120,11 @@ impl ProductRepository for SqliteUnit<'_> {
              ON CONFLICT (id) DO NOTHING
              RETURNING id",
         )
-        .bind::<Text, _>(serde_json::to_string(&products).map_err(Error::internal)?)
+        .bind::<Text, _>(json(products)?)
         .load(conn)
         .map_err(storage_error)?;
         let added: Vec<i32> = added.into_iter().map(|product| product.id).collect();
-        let added = serde_json::to_string(&added).map_err(Error::internal)?;
+        let added = json(added)?;
         record(conn, &PRODUCT, &added, Kind::Added, change)
     }
 }

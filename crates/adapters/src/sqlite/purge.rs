@@ -10,6 +10,7 @@ use license_manager_domain::{Email, Error, License, LicenseId};
 
 use super::SqliteUnit;
 use super::error::storage_error;
+use super::json::json;
 use crate::rows::following;
 use crate::rows::licenses::{DeletedRow, EmailRow, LicenseRow, licenses};
 use crate::sql_types::{SqlTimestamp, SqlUuid};
@@ -103,14 +104,14 @@ impl PurgeRepository for SqliteUnit<'_> {
             "SELECT value AS email FROM json_each(?1) AS input
              WHERE EXISTS (SELECT 1 FROM license WHERE license.user_email = input.value)",
         )
-        .bind::<Text, _>(serde_json::to_string(emails).map_err(Error::internal)?)
+        .bind::<Text, _>(json(emails)?)
         .load::<EmailRow>(self.conn)
         .map_err(storage_error)?;
         Ok(rows.into_iter().map(|row| Email::from_storage(row.email)).collect())
     }
 
     fn erase_traces(&mut self, licenses: &[LicenseId], gone: &[Email]) -> Result<(), Error> {
-        let keys = serde_json::to_string(licenses).map_err(Error::internal)?;
+        let keys = json(licenses)?;
         let conn = self.written()?;
         for statement in [
             "UPDATE license_history SET user_email = NULL, lms_user_id = NULL, activation_key = NULL
@@ -128,7 +129,7 @@ impl PurgeRepository for SqliteUnit<'_> {
         }
         // Every message is looked at. Each names one address at most, which is looked up: comparing each with all of them would
         // take hours.
-        let addresses = serde_json::to_string(gone).map_err(Error::internal)?;
+        let addresses = json(gone)?;
         sql_query(
             "DELETE FROM outbox
              WHERE (license_uuid IS NOT NULL OR topic = ?2)

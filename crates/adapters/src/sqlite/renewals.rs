@@ -9,8 +9,8 @@ use license_manager_domain::ports::{LimitOffset, RenewalFilter, RenewalRepositor
 use license_manager_domain::{AgreementId, Error, PlanId, RenewalId, SubscriptionPlanRenewal};
 
 use super::SqliteUnit;
-use super::error::storage_error;
-use super::json::in_json;
+use super::error::{check_written, storage_error};
+use super::json::{in_json, json};
 use super::recording::{Kind, record};
 use crate::rows::renewals::{RenewalDetailsRow, RenewalLinkRow, RenewalRow, renewal_details, renewal_link};
 use crate::schema::{
@@ -66,15 +66,11 @@ macro_rules! matching {
     }};
 }
 
-fn key(id: RenewalId) -> String {
-    format!("[{id}]")
-}
-
 impl RenewalRepository for SqliteUnit<'_> {
     fn of_agreements(&mut self, agreements: &[AgreementId]) -> Result<Vec<RenewalLink>, Error> {
         use subscription_plan::{customer_agreement_uuid, expiration_date, start_date, uuid};
 
-        let agreements = serde_json::to_string(agreements).map_err(Error::internal)?;
+        let agreements = json(agreements)?;
         let rows: Vec<RenewalLinkRow> = surrounded()
             .filter(in_json(prior.field(customer_agreement_uuid), agreements))
             .order(renewal::id)
@@ -131,7 +127,7 @@ impl RenewalRepository for SqliteUnit<'_> {
             .returning(renewal::id)
             .get_result(conn)
             .map_err(storage_error)?;
-        record(conn, &SUBSCRIPTION_PLAN_RENEWAL, &key(RenewalId(id)), Kind::Added, change)?;
+        record(conn, &SUBSCRIPTION_PLAN_RENEWAL, &json([id])?, Kind::Added, change)?;
         Ok(RenewalId(id))
     }
 
@@ -139,18 +135,13 @@ impl RenewalRepository for SqliteUnit<'_> {
         let conn = self.written()?;
         let row = RenewalRow::from(saved);
         let written = diesel::update(renewal::table.find(saved.id.0)).set(row).execute(conn).map_err(storage_error)?;
-        if written != 1 {
-            return Err(Error::internal(format!("no renewal {} to write", saved.id)));
-        }
-        record(conn, &SUBSCRIPTION_PLAN_RENEWAL, &key(saved.id), Kind::Changed, change)
+        check_written(written, 1, "renewals")?;
+        record(conn, &SUBSCRIPTION_PLAN_RENEWAL, &json([saved.id])?, Kind::Changed, change)
     }
 
     fn delete(&mut self, id: RenewalId, change: &Change) -> Result<(), Error> {
         let conn = self.written()?;
-        record(conn, &SUBSCRIPTION_PLAN_RENEWAL, &key(id), Kind::Deleted, change)?;
-        match diesel::delete(renewal::table.find(id.0)).execute(conn).map_err(storage_error)? {
-            1 => Ok(()),
-            _ => Err(Error::internal(format!("no renewal {id} to delete"))),
-        }
+        record(conn, &SUBSCRIPTION_PLAN_RENEWAL, &json([id])?, Kind::Deleted, change)?;
+        check_written(diesel::delete(renewal::table.find(id.0)).execute(conn).map_err(storage_error)?, 1, "renewals")
     }
 }

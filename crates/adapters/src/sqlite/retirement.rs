@@ -8,6 +8,7 @@ use license_manager_domain::{Email, Error, License, LicenseId, LmsUserId};
 
 use super::SqliteUnit;
 use super::error::storage_error;
+use super::json::json;
 use crate::rows::licenses::{DeletedRow, LicenseRow, licenses};
 use crate::schema::{license, users};
 
@@ -43,9 +44,9 @@ impl RetirementRepository for SqliteUnit<'_> {
              WHERE uuid IN (SELECT value FROM json_each(?1)) OR lms_user_id = ?2
                 OR user_email IN (SELECT value FROM json_each(?3))",
         )
-        .bind::<Text, _>(serde_json::to_string(licenses).map_err(Error::internal)?)
+        .bind::<Text, _>(json(licenses)?)
         .bind::<BigInt, _>(person.lms_user_id.0)
-        .bind::<Text, _>(serde_json::to_string(emails).map_err(Error::internal)?)
+        .bind::<Text, _>(json(emails)?)
         .bind::<Text, _>(&person.username)
         .execute(self.written()?)
         .map_err(storage_error)?;
@@ -53,7 +54,7 @@ impl RetirementRepository for SqliteUnit<'_> {
     }
 
     fn erase_sources(&mut self, licenses: &[LicenseId]) -> Result<(), Error> {
-        let keys = serde_json::to_string(licenses).map_err(Error::internal)?;
+        let keys = json(licenses)?;
         for table in ["license_source", "license_source_history"] {
             diesel::sql_query(format!("DELETE FROM {table} WHERE license_uuid IN (SELECT value FROM json_each(?1))"))
                 .bind::<Text, _>(&keys)
@@ -65,8 +66,8 @@ impl RetirementRepository for SqliteUnit<'_> {
 
     fn erase_messages(&mut self, licenses: &[LicenseId], emails: &[Email]) -> Result<(), Error> {
         let named: Vec<String> = emails.iter().map(Email::as_json).collect();
-        let named = serde_json::to_string(&named).map_err(Error::internal)?;
-        let licenses = serde_json::to_string(licenses).map_err(Error::internal)?;
+        let named = json(named)?;
+        let licenses = json(licenses)?;
         diesel::sql_query(
             "DELETE FROM outbox
              WHERE license_uuid IN (SELECT value FROM json_each(?1))

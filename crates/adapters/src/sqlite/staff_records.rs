@@ -13,7 +13,7 @@ use license_manager_domain::{Error, LicenseId, PlanId};
 
 use super::SqliteUnit;
 use super::error::storage_error;
-use super::json::in_json;
+use super::json::{in_json, json};
 use super::recording::{Kind, record};
 use crate::rows::staff_records::{LicenseEventRow, NotificationRow};
 use crate::schema::{NOTIFICATION, license_event, notification};
@@ -59,7 +59,7 @@ impl NotificationRepository for SqliteUnit<'_> {
     }
 
     fn of_plans(&mut self, plans: &[PlanId]) -> Result<Vec<Notification>, Error> {
-        let plans = serde_json::to_string(plans).map_err(Error::internal)?;
+        let plans = json(plans)?;
         let about = in_json(notification::subscription_plan_uuid, plans);
         let rows: Vec<NotificationRow> = notification::table
             .select(NotificationRow::as_select())
@@ -92,7 +92,7 @@ impl NotificationRepository for SqliteUnit<'_> {
              SET last_sent = excluded.last_sent, modified = excluded.modified
              RETURNING id",
         )
-        .bind::<Text, _>(serde_json::to_string(&rows).map_err(Error::internal)?)
+        .bind::<Text, _>(json(&rows)?)
         .bind::<SqlTimestamp, _>(change.at)
         .load(conn)
         .map_err(storage_error)?;
@@ -100,7 +100,7 @@ impl NotificationRepository for SqliteUnit<'_> {
         let (added, changed): (Vec<i64>, Vec<i64>) =
             saved.into_iter().map(|saved| saved.id).partition(|id| *id > last.unwrap_or(0));
         for (ids, kind) in [(added, Kind::Added), (changed, Kind::Changed)] {
-            let ids = serde_json::to_string(&ids).map_err(Error::internal)?;
+            let ids = json(ids)?;
             record(conn, &NOTIFICATION, &ids, kind, change)?;
         }
         Ok(())
@@ -143,7 +143,7 @@ impl LicenseEventRepository for SqliteUnit<'_> {
              SELECT value, ?2, ?3 FROM json_each(?1) WHERE true
              ON CONFLICT (license_uuid, event_name) DO NOTHING",
         )
-        .bind::<Text, _>(serde_json::to_string(licenses).map_err(Error::internal)?)
+        .bind::<Text, _>(json(licenses)?)
         .bind::<Text, _>(event_name)
         .bind::<SqlTimestamp, _>(now)
         .execute(self.written()?)

@@ -10,7 +10,8 @@ use license_manager_domain::{Error, LicenseId, LicenseTransferJob, PlanId, Trans
 use uuid::Uuid;
 
 use super::SqliteUnit;
-use super::error::storage_error;
+use super::error::{check_written, storage_error};
+use super::json::json;
 use super::recording::{Kind, record};
 use crate::rows::IdRow;
 use crate::rows::transfers::{HeldTwiceRow, TransferJobRow, TransferSummaryRow, transfer_job, transfer_summary};
@@ -41,10 +42,6 @@ macro_rules! matching {
         }
         query
     }};
-}
-
-fn key(id: TransferJobId) -> String {
-    format!("[{id}]")
 }
 
 impl TransferRepository for SqliteUnit<'_> {
@@ -87,7 +84,7 @@ impl TransferRepository for SqliteUnit<'_> {
             .get_result(conn)
             .map(TransferJobId)
             .map_err(storage_error)?;
-        record(conn, &LICENSE_TRANSFER_JOB, &key(id), Kind::Added, change)?;
+        record(conn, &LICENSE_TRANSFER_JOB, &json([id])?, Kind::Added, change)?;
         Ok(id)
     }
 
@@ -95,10 +92,8 @@ impl TransferRepository for SqliteUnit<'_> {
         let conn = self.written()?;
         let row = TransferJobRow::try_from(saved)?;
         let written = diesel::update(job::table.find(saved.id.0)).set(row).execute(conn).map_err(storage_error)?;
-        if written != 1 {
-            return Err(Error::internal(format!("no transfer job {} to write", saved.id)));
-        }
-        record(conn, &LICENSE_TRANSFER_JOB, &key(saved.id), Kind::Changed, change)
+        check_written(written, 1, "transfer jobs")?;
+        record(conn, &LICENSE_TRANSFER_JOB, &json([saved.id])?, Kind::Changed, change)
     }
 
     fn lock_licenses(&mut self, plan: PlanId, licenses: &TransferredLicenses) -> Result<Vec<LicenseId>, Error> {
@@ -117,7 +112,7 @@ impl TransferRepository for SqliteUnit<'_> {
                          AND status IN ('assigned', 'activated')
                      ORDER BY uuid",
                 )
-                .bind::<Text, _>(serde_json::to_string(ids).map_err(Error::internal)?)
+                .bind::<Text, _>(json(ids)?)
                 .bind::<SqlUuid, _>(plan.0)
                 .load(conn)
                 .map_err(storage_error)?;
@@ -140,7 +135,7 @@ impl TransferRepository for SqliteUnit<'_> {
              )
              ORDER BY moving.uuid",
         )
-        .bind::<Text, _>(serde_json::to_string(licenses).map_err(Error::internal)?)
+        .bind::<Text, _>(json(licenses)?)
         .bind::<SqlUuid, _>(plan.0)
         .load(self.conn)
         .map_err(storage_error)?;
@@ -152,7 +147,7 @@ impl TransferRepository for SqliteUnit<'_> {
         if licenses.is_empty() {
             return Ok(());
         }
-        let keys = serde_json::to_string(licenses).map_err(Error::internal)?;
+        let keys = json(licenses)?;
         let written = sql_query(
             "UPDATE license SET subscription_plan_uuid = ?1, modified = ?2
              WHERE uuid IN (SELECT value FROM json_each(?3))",
@@ -162,10 +157,7 @@ impl TransferRepository for SqliteUnit<'_> {
         .bind::<Text, _>(&keys)
         .execute(conn)
         .map_err(storage_error)?;
-        if written != licenses.len() {
-            let missing = licenses.len().saturating_sub(written);
-            return Err(Error::internal(format!("{missing} of {} licenses to be moved do not exist", licenses.len())));
-        }
+        check_written(written, licenses.len(), "licenses")?;
         record(conn, &LICENSE, &keys, Kind::Changed, change)
     }
 }

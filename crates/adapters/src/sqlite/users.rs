@@ -7,7 +7,7 @@ use license_manager_domain::Error;
 use license_manager_domain::ports::{User, UserRepository};
 
 use super::SqliteUnit;
-use super::error::storage_error;
+use super::error::{check_written, storage_error};
 use crate::rows::users::{RoleAssignmentRow, UserRow, user};
 use crate::schema::{role_assignment, users};
 use crate::sql_types::SqlTimestamp;
@@ -48,9 +48,6 @@ impl UserRepository for SqliteUnit<'_> {
     fn set_superuser(&mut self, username: &str, is_superuser: bool, now: DateTime<Utc>) -> Result<(), Error> {
         let statement = diesel::update(users::table.filter(users::username.eq(username)))
             .set((users::is_superuser.eq(is_superuser), users::modified.eq(SqlTimestamp(now))));
-        match statement.execute(self.written()?).map_err(storage_error)? {
-            1 => Ok(()),
-            _ => Err(Error::internal("there is no such user")),
-        }
+        check_written(statement.execute(self.written()?).map_err(storage_error)?, 1, "users")
     }
 }

@@ -7,8 +7,8 @@ use license_manager_domain::{Error, License, LicenseId, LicenseStatus, PlanId};
 
 use crate::schema::LICENSE;
 use crate::sql_types::{SqlTimestamp, SqlUuid};
-use crate::sqlite::error::storage_error;
-use crate::sqlite::json::Keys;
+use crate::sqlite::error::{check_written, storage_error};
+use crate::sqlite::json::{Keys, json};
 use crate::sqlite::recording::{Kind, record};
 
 /// What a license source is called that names a Salesforce opportunity.
@@ -23,7 +23,7 @@ pub(super) fn add_unassigned(
     if ids.is_empty() {
         return Ok(());
     }
-    let keys = serde_json::to_string(ids).map_err(Error::internal)?;
+    let keys = json(ids)?;
     diesel::sql_query(
         "INSERT INTO license (uuid, subscription_plan_uuid, status, created, modified)
          SELECT value, ?1, 'unassigned', ?2, ?2 FROM json_each(?3)",
@@ -156,16 +156,10 @@ fn write(
             )
         })
         .collect();
-    let written = diesel::sql_query(statement)
-        .bind::<Text, _>(serde_json::to_string(&rows).map_err(Error::internal)?)
-        .execute(conn)
-        .map_err(storage_error)?;
-    if written != licenses.len() {
-        let missing = licenses.len() - written;
-        return Err(Error::internal(format!("{missing} of {} licenses to be written do not exist", licenses.len())));
-    }
+    let written = diesel::sql_query(statement).bind::<Text, _>(json(&rows)?).execute(conn).map_err(storage_error)?;
+    check_written(written, licenses.len(), "licenses")?;
     let keys: Vec<LicenseId> = licenses.iter().map(|license| license.id).collect();
-    let keys = serde_json::to_string(&keys).map_err(Error::internal)?;
+    let keys = json(keys)?;
     record(conn, &LICENSE, &keys, kind, change)
 }
 
@@ -177,7 +171,7 @@ pub(super) fn set_sources(
     if sources.is_empty() {
         return Ok(());
     }
-    let rows = serde_json::to_string(sources).map_err(Error::internal)?;
+    let rows = json(sources)?;
     // The history comes first, while it can be told which sources are new.
     diesel::sql_query(
         "INSERT INTO license_source_history
