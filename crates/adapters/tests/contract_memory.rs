@@ -63,9 +63,9 @@ impl Database for InMemory {
         let messages = self.0.outbox().into_iter();
         messages
             .map(|message| Waiting {
-                topic: message.topic.as_str().to_owned(),
+                topic: message.payload.topic().as_str().to_owned(),
                 license: message.license,
-                payload: message.payload,
+                payload: message.payload.to_text(),
             })
             .collect()
     }

@@ -21,8 +21,8 @@ use tempfile::TempDir;
 
 #[allow(dead_code)] // the contract's fixtures serve here as well
 mod contract;
-#[path = "sqlite_only/outbox_plans.rs"]
-mod outbox_plans;
+#[path = "sqlite_only/queue_plans.rs"]
+mod queue_plans;
 #[path = "sqlite_only/utilization.rs"]
 mod utilization;
 

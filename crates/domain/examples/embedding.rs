@@ -109,7 +109,7 @@ pub fn main() -> Result<(), Box<dyn std::error::Error>> {
     assert_eq!(waiting.iter().filter(|message| message.topic == "reminder").count(), 2);
     println!("What the outside is owed:");
     for message in waiting {
-        println!("  {} {} (lane {})", message.created, message.topic, message.lane);
+        println!("  {} {} (queue {})", message.created, message.topic, message.queue);
     }
 
     // Long afterwards, licenses forget whose they were: what a schedule does, here by hand and with nobody watching.

@@ -66,6 +66,7 @@
 //! | [`ports`] | the traits that an adapter implements |
 //! | [`outbox`] | the messages that each use case owes the outside |
 //! | [`delivery`] | how messages are delivered |
+//! | [`queue`] | work that is claimed, leased and tried again |
 //! | [`webhooks`] | endpoints that are told of events |
 //! | [`history`] | who changed what, when and why |
 //! | [`error`](mod@error) | why a use case did not do what was asked |
@@ -86,6 +87,7 @@ pub mod model;
 pub mod operations;
 pub mod outbox;
 pub mod ports;
+pub mod queue;
 /// `docs/RULES.md` of the repository; what it links to stands beside it there.
 ///
 #[doc = include_str!("../../../docs/RULES.md")]

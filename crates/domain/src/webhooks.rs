@@ -9,14 +9,9 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use chrono::{DateTime, Duration, Utc};
 use url::{Host, Url};
-use uuid::Uuid;
 
-use crate::delivery::RetryPolicy;
 use crate::model::ids::{CustomerId, MessageId, WebhookId};
-use crate::outbox::EventName;
-
-/// How many deliveries to one endpoint are claimed at once.
-pub const WEBHOOK_BATCH: usize = 32;
+use crate::outbox::{EventName, Message, Payload};
 
 /// How long deliveries that were made are kept, to be looked at and replayed.
 pub const DELIVERED_KEPT: Duration = Duration::days(7);
@@ -45,10 +40,13 @@ pub struct Webhook {
 }
 
 impl Webhook {
-    /// Whether it is to be told of an event of this full name at this customer.
-    pub fn wants(&self, event_type: &str, customer: CustomerId) -> bool {
-        let named = || self.event_types.iter().any(|event| event.as_str() == event_type);
-        self.is_active && self.customer.is_none_or(|own| own == customer) && (self.event_types.is_empty() || named())
+    /// Whether it is to be told of a message: of an event of its customer, or of any where it has none, and of one of its event
+    /// types, or of any where it has none.
+    pub fn wants(&self, message: &Message) -> bool {
+        let Payload::LicenseEvent(event) = &message.payload else { return false };
+        self.is_active
+            && self.customer.is_none_or(|own| own == message.customer)
+            && (self.event_types.is_empty() || self.event_types.iter().any(|own| own.as_str() == event.event))
     }
 }
 
@@ -109,19 +107,19 @@ pub enum WebhookState {
     /// The endpoint took it.
     Delivered,
     /// Nobody tries any more.
-    Parked,
+    DeadLettered,
 }
 
 impl WebhookState {
     /// Every state.
-    pub const ALL: [Self; 3] = [Self::Waiting, Self::Delivered, Self::Parked];
+    pub const ALL: [Self; 3] = [Self::Waiting, Self::Delivered, Self::DeadLettered];
 
     /// Its name in storage and on the wire.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Waiting => "waiting",
             Self::Delivered => "delivered",
-            Self::Parked => "parked",
+            Self::DeadLettered => "parked",
         }
     }
 
@@ -152,91 +150,6 @@ pub struct WebhookDelivery {
     pub created: DateTime<Utc>,
     /// When the endpoint took it.
     pub delivered_at: Option<DateTime<Utc>>,
-}
-
-/// A delivery that somebody makes now.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WebhookParcel {
-    /// The id of the event.
-    pub id: MessageId,
-    /// The payload of the event's message.
-    pub payload: String,
-    /// How often it was tried in vain.
-    pub attempts: i16,
-    /// When it was promised, or when it was last replayed.
-    pub due_since: DateTime<Utc>,
-    /// When the event happened.
-    pub created: DateTime<Utc>,
-    /// What it was promised as a part of, where that was recorded; see [`crate::ports::OutboxRepository::add`].
-    pub trace_parent: Option<String>,
-}
-
-/// How the deliveries to all endpoints stand, for whoever watches them.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct WebhookBacklog {
-    /// How many wait, those being made included, up to the number that was asked for.
-    pub waiting: i64,
-    /// How many are parked, up to the same number.
-    pub parked: i64,
-    /// Since when the delivery is due that could have been claimed first; `None` where none could be.
-    pub due_since: Option<DateTime<Utc>>,
-}
-
-/// A claim to deliveries to one endpoint.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct WebhookClaim {
-    /// Its name, which no other claim has.
-    pub id: Uuid,
-    /// To which endpoint.
-    pub webhook: WebhookId,
-    /// Of deliveries that are due now.
-    pub now: DateTime<Utc>,
-    /// Until when nobody else may claim them.
-    pub until: DateTime<Utc>,
-    /// How many at most.
-    pub limit: usize,
-}
-
-/// How a delivery goes on.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WebhookStanding {
-    /// Which.
-    pub id: MessageId,
-    /// How far it is.
-    pub state: WebhookState,
-    /// How often it was tried in vain.
-    pub attempts: i16,
-    /// When it is due.
-    pub not_before: DateTime<Utc>,
-    /// The status the endpoint answered; `None` where it was not asked or did not answer.
-    pub last_status: Option<i16>,
-    /// What was wrong.
-    pub last_error: Option<String>,
-    /// When the endpoint took it.
-    pub delivered_at: Option<DateTime<Utc>>,
-}
-
-/// When a delivery that failed is made again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct WebhookRetries {
-    /// What steps of the outbox wait at first. Deliveries wait a twelfth of it at first, then each time four times as long, up to
-    /// 240 times it: with a minute these are 5 seconds and 4 hours.
-    pub base: Duration,
-}
-
-impl WebhookRetries {
-    /// How often a delivery is tried at most.
-    pub const TRIES: i16 = 13;
-    /// How long after it was promised or replayed a delivery is tried at most.
-    pub const LONGEST: Duration = Duration::days(1);
-
-    /// The pause after this many failures, at least 1: up to a quarter longer or shorter, as the id decides.
-    pub fn pause(&self, id: MessageId, failures: i16) -> Duration {
-        let steps = u32::try_from(failures.clamp(1, 10)).unwrap_or(1) - 1;
-        let base = self.base.clamp(Duration::zero(), RetryPolicy::LONGEST_BASE);
-        let pause = (base * 4_i32.pow(steps) / 12).min(base * 240);
-        RetryPolicy::scatter(pause, id, failures)
-    }
 }
 
 /// Why an address is no place for a webhook, for whoever registers it.
@@ -324,7 +237,10 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use uuid::Uuid;
+
     use super::*;
+    use crate::outbox::Topic;
 
     #[test]
     fn only_addresses_on_the_internet_are_public() {
@@ -441,24 +357,6 @@ mod tests {
     }
 
     #[test]
-    fn deliveries_are_made_again_for_about_a_day() {
-        let retries = WebhookRetries { base: Duration::minutes(1) };
-        let id = MessageId(Uuid::from_u128(1));
-        for (failures, seconds) in
-            [(1, 5), (2, 20), (3, 80), (4, 320), (5, 1_280), (6, 5_120), (7, 14_400), (12, 14_400)]
-        {
-            let pause = retries.pause(id, failures).num_milliseconds();
-            assert!((seconds * 750..=seconds * 1250).contains(&pause), "{pause} ms after {failures} failures");
-        }
-        let all: i64 = (1..WebhookRetries::TRIES).map(|failures| retries.pause(id, failures).num_hours()).sum();
-        assert!((18..=30).contains(&all), "{all} hours");
-        assert_eq!(WebhookRetries { base: Duration::zero() }.pause(id, 5), Duration::zero());
-        assert_eq!(WebhookRetries { base: Duration::MIN }.pause(id, 5), Duration::zero());
-        let endless = WebhookRetries { base: Duration::MAX };
-        assert!(endless.pause(id, WebhookRetries::TRIES) > Duration::days(36_500));
-    }
-
-    #[test]
     fn a_webhook_wants_what_it_asked_for() {
         let customer = |number| CustomerId(Uuid::from_u128(number));
         let webhook = Webhook {
@@ -472,12 +370,32 @@ mod tests {
             created: DateTime::UNIX_EPOCH,
             modified: DateTime::UNIX_EPOCH,
         };
-        let assigned = EventName::Assigned.as_str();
-        assert!(webhook.wants(assigned, customer(1)));
-        assert!(!Webhook { is_active: false, ..webhook.clone() }.wants(assigned, customer(1)));
+        let message = |topic: Topic, event: EventName, number| {
+            let id = Uuid::from_u128(9);
+            let payload = format!(
+                r#"{{"event":"{}","properties":{{"license_uuid":"","license_activation_key":"","previous_license_uuid":"",
+                     "assigned_date":"","activation_date":"","assigned_lms_user_id":"","assigned_email":"",
+                     "expiration_processed":false,"auto_applied":"","enterprise_customer_uuid":"{id}",
+                     "customer_agreement_uuid":"{id}","enterprise_customer_slug":"","enterprise_customer_name":""}}}}"#,
+                event.as_str()
+            );
+            Message {
+                id: MessageId(id),
+                license: None,
+                plan: None,
+                customer: customer(number),
+                payload: Payload::read(topic, payload),
+                created: DateTime::UNIX_EPOCH,
+            }
+        };
+        let event = |event, number| message(Topic::LicenseEvent, event, number);
+        let assigned = event(EventName::Assigned, 1);
+        assert!(webhook.wants(&assigned));
+        assert!(!Webhook { is_active: false, ..webhook.clone() }.wants(&assigned));
+        assert!(!webhook.wants(&message(Topic::Assignment, EventName::Assigned, 1)), "a mail is no event");
         let of_one = Webhook { customer: Some(customer(1)), event_types: vec![EventName::Revoked], ..webhook };
-        assert!(of_one.wants(EventName::Revoked.as_str(), customer(1)));
-        assert!(!of_one.wants(EventName::Revoked.as_str(), customer(2)));
-        assert!(!of_one.wants(assigned, customer(1)));
+        assert!(of_one.wants(&event(EventName::Revoked, 1)));
+        assert!(!of_one.wants(&event(EventName::Revoked, 2)));
+        assert!(!of_one.wants(&assigned));
     }
 }

@@ -28,7 +28,7 @@ fn every_learner_gets_a_license_a_key_and_what_is_owed() {
     let messages = world.store.outbox();
     for (_, license) in &assigned {
         let owed: Vec<_> = messages.iter().filter(|message| message.license == Some(*license)).collect();
-        let owed: Vec<_> = owed.iter().map(|message| message.topic).collect();
+        let owed: Vec<_> = owed.iter().map(|message| message.payload.topic()).collect();
         assert_eq!(owed, [Topic::LicenseEvent, Topic::Assignment]);
     }
     assert_eq!(messages.len(), 4);

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use chrono::Duration;
-use license_manager_domain::delivery::Outcome;
-use license_manager_domain::delivery::{Lane, OutboxSelection};
+use license_manager_domain::outbox::{OutboxSelection, Payload, Topic};
 use license_manager_domain::ports::*;
+use license_manager_domain::queue::Queue;
 use license_manager_domain::*;
 use support::upstreams::*;
 use support::*;
@@ -58,11 +58,11 @@ fn a_learner_s_life_is_told_in_its_order() {
     let plan = town.world.plan(1);
     town.world.activate(plan, "amy@example.com", 7);
     town.world.revoke(plan, &["amy@example.com"]).unwrap();
-    town.deliver_lane(Lane::Events);
+    town.deliver_queue(Queue::Events);
     assert_eq!(town.upstreams.calls(), ["track activated", "track revoked"]);
-    town.deliver_lane(Lane::Addresses);
+    town.deliver_queue(Queue::Addresses);
     assert_eq!(town.upstreams.calls(), ["track assigned"], "she had no account yet: another service is told");
-    town.deliver_lane(Lane::Mail);
+    town.deliver_queue(Queue::Mail);
     assert_eq!(town.upstreams.calls(), [""; 0], "the mail of the assignment comes after the learner is linked");
     town.deliver();
     assert_eq!(town.upstreams.calls(), ["link amy", "end 7", "assignment amy", "identify amy", "post_activation amy"]);
@@ -114,18 +114,18 @@ fn what_fails_is_tried_five_times_and_then_parked() {
     let town = Town::new();
     let quiet = AssignmentMail { notify: false, ..AssignmentMail::default() };
     town.world.manager.assign(&admin(), town.world.plan(1), &learners(["amy@example.com"]), &quiet).unwrap();
-    town.deliver_lane(Lane::Addresses);
+    town.deliver_queue(Queue::Addresses);
     town.upstreams.calls();
     town.upstreams.fail((0..5).map(|_| away()));
     let mut pauses = Vec::new();
     for attempt in 1..=4 {
         town.deliver();
         let [waiting] = &town.waiting()[..] else { panic!("one message waits") };
-        assert_eq!((waiting.attempts, waiting.parked_at), (attempt, None));
+        assert_eq!((waiting.attempts, waiting.dead_lettered_at), (attempt, None));
         assert_eq!(waiting.last_error.as_deref(), Some("answered 502 Bad Gateway"));
         pauses.push((waiting.not_before - town.world.manager.now()).num_seconds());
         town.world.clock.advance(waiting.not_before - town.world.manager.now() - Duration::seconds(1));
-        assert_eq!(town.deliveries.due(), Ok(vec![]), "not before its time");
+        assert_eq!(town.due(), Ok(vec![]), "not before its time");
         town.world.clock.advance(Duration::seconds(1));
     }
     for (pause, around) in pauses.iter().zip([60, 120, 240, 480]) {
@@ -133,12 +133,12 @@ fn what_fails_is_tried_five_times_and_then_parked() {
     }
     town.deliver();
     assert_eq!(town.upstreams.calls().len(), 5);
-    assert_eq!(town.parked()[0].attempts, 5);
+    assert_eq!(town.dead_lettered()[0].attempts, 5);
     town.world.clock.advance(Duration::days(10));
     town.deliver();
     assert_eq!(town.upstreams.calls(), [""; 0], "nobody tries any more");
 
-    assert_eq!(town.world.manager.retry_messages(&OutboxSelection::Parked(None)), Ok(1));
+    assert_eq!(town.world.manager.retry_messages(&OutboxSelection::DeadLettered(None)), Ok(1));
     town.deliver();
     assert_eq!(town.upstreams.calls(), ["link amy"]);
     assert_eq!(town.waiting(), []);
@@ -149,12 +149,12 @@ fn one_who_is_refused_keeps_nobody_else_waiting() {
     let town = Town::new();
     town.world.assign(town.world.plan(50), &crowd(50)).unwrap();
     town.upstreams.told(|told| told.refused = vec!["learner7@example.com".to_owned()]);
-    town.deliver_lane(Lane::Lms);
+    town.deliver_queue(Queue::Lms);
     let calls = town.upstreams.calls();
     assert!((7..=13).contains(&calls.len()), "halves of halves: {calls:?}");
-    let [parked] = &town.parked()[..] else { panic!("one message is parked") };
+    let [parked] = &town.dead_lettered()[..] else { panic!("one message is parked") };
     assert_eq!(parked.last_error.as_deref(), Some("answered 400 Bad Request"));
-    assert_eq!(town.deliveries.due(), Ok(vec![Lane::Mail, Lane::Addresses]));
+    assert_eq!(town.due(), Ok(vec![Queue::Mail, Queue::Addresses]));
     town.upstreams.told(|told| told.refused.clear());
     town.deliver();
     assert_eq!(town.upstreams.told(|told| told.mails.len()), 49);
@@ -167,7 +167,7 @@ fn a_upstream_that_is_busy_is_left_alone_and_costs_no_try() {
     town.world.assign(town.world.plan(60), &crowd(60)).unwrap();
     let until = town.world.manager.now() + Duration::seconds(30);
     town.upstreams.fail([Undelivered::Busy(until)]);
-    let batch = town.deliveries.claim(Lane::Lms).unwrap();
+    let batch = town.deliveries.claim(Queue::Lms).unwrap();
     let outcome = at_once(town.deliveries.deliver(&batch));
     assert_eq!(outcome.rest_until(), Some(until));
     town.deliveries.settle(&batch, &outcome).unwrap();
@@ -175,7 +175,7 @@ fn a_upstream_that_is_busy_is_left_alone_and_costs_no_try() {
     let postponed: Vec<_> = town.waiting().into_iter().filter(|waiting| waiting.not_before == until).collect();
     assert_eq!(postponed.len(), 50);
     assert!(postponed.iter().all(|waiting| waiting.attempts == 0 && waiting.last_error.is_none()));
-    town.deliver_lane(Lane::Lms);
+    town.deliver_queue(Queue::Lms);
     town.world.clock.advance(Duration::seconds(30));
     town.deliver();
     assert_eq!(town.waiting(), []);
@@ -188,7 +188,7 @@ fn a_upstream_cannot_ask_to_be_left_alone_for_ever() {
         town.world.assign(town.world.plan(1), &crowd(1)).unwrap();
         let now = town.world.manager.now();
         town.upstreams.fail([Undelivered::Busy(now + wanted)]);
-        let batch = town.deliveries.claim(Lane::Lms).unwrap();
+        let batch = town.deliveries.claim(Queue::Lms).unwrap();
         let outcome = at_once(town.deliveries.deliver(&batch));
         assert_eq!(outcome.rest_until(), Some(now + granted));
     }
@@ -203,7 +203,7 @@ fn a_lane_whose_upstream_is_away_holds_up_no_other() {
     town.upstreams.calls();
     town.world.assign(plan, &learners(["bob@example.com"])).unwrap();
     town.upstreams.fail([away()]);
-    town.deliver_lane(Lane::Lms);
+    town.deliver_queue(Queue::Lms);
     town.deliver();
     assert_eq!(town.upstreams.calls(), ["link bob", "track assigned"]);
 }
@@ -212,20 +212,20 @@ fn a_lane_whose_upstream_is_away_holds_up_no_other() {
 fn a_claim_that_ended_settles_nothing() {
     let town = Town::new();
     town.world.assign(town.world.plan(1), &crowd(1)).unwrap();
-    let slow = town.deliveries.claim(Lane::Addresses).unwrap();
+    let slow = town.deliveries.claim(Queue::Addresses).unwrap();
     let outcome = at_once(town.deliveries.deliver(&slow));
-    assert!(!town.deliver_one(Lane::Addresses), "it is claimed");
+    assert!(!town.deliver_one(Queue::Addresses), "it is claimed");
     town.world.clock.advance(Duration::seconds(119));
-    town.deliveries.extend(&slow).unwrap();
+    town.deliveries.prolong(&slow).unwrap();
     town.world.clock.advance(Duration::seconds(119));
-    assert!(!town.deliver_one(Lane::Addresses), "and prolonged");
+    assert!(!town.deliver_one(Queue::Addresses), "and prolonged");
     town.world.clock.advance(Duration::seconds(1));
-    let other = town.deliveries.claim(Lane::Addresses).unwrap();
+    let other = town.deliveries.claim(Queue::Addresses).unwrap();
     assert_eq!(other.len(), 1);
     town.deliveries.settle(&slow, &outcome).unwrap();
-    let waiting = |town: &Town| town.waiting().iter().filter(|waiting| waiting.lane == "addresses").count();
+    let waiting = |town: &Town| town.waiting().iter().filter(|waiting| waiting.queue == "addresses").count();
     assert_eq!(waiting(&town), 1, "somebody else delivers it now");
-    town.deliveries.settle(&other, &Outcome::failed(&other, "its delivery ended unexpectedly")).unwrap();
+    town.deliveries.settle(&other, &town.deliveries.failed(&other, "its delivery ended unexpectedly")).unwrap();
     assert_eq!(waiting(&town), 1);
 }
 
@@ -249,27 +249,27 @@ fn a_message_of_another_version_is_parked_in_time() {
         town.world.store.outbox().remove(0)
     };
     message.id = MessageId(uuid::Uuid::from_u128(77));
-    message.topic = outbox::Topic::Unknown;
+    message.payload = Payload::read(Topic::Unknown, message.payload.to_text());
     message.license = None;
     town.world.store.write(|unit| unit.outbox().add(std::slice::from_ref(&message))).unwrap();
     for _ in 0..5 {
         town.deliver();
         town.world.clock.advance(Duration::minutes(15));
     }
-    let [parked] = &town.parked()[..] else { panic!("one message is parked") };
+    let [parked] = &town.dead_lettered()[..] else { panic!("one message is parked") };
     assert_eq!(parked.id, message.id);
 }
 
 #[test]
-fn a_payload_that_cannot_be_read_is_parked_at_once() {
+fn a_payload_that_cannot_be_read_is_dead_lettered_at_once() {
     let town = Town::new();
     town.world.assign(town.world.plan(1), &crowd(1)).unwrap();
     let mut message = town.world.store.outbox().remove(0);
     message.id = MessageId(uuid::Uuid::from_u128(77));
-    message.payload = "{\"secret@example.com\"".to_owned();
+    message.payload = Payload::read(Topic::Assignment, "{\"secret@example.com\"".to_owned());
     town.world.store.write(|unit| unit.outbox().add(std::slice::from_ref(&message))).unwrap();
     town.deliver();
-    let [parked] = &town.parked()[..] else { panic!("one message is parked") };
+    let [parked] = &town.dead_lettered()[..] else { panic!("one message is parked") };
     assert_eq!((parked.id, parked.last_error.as_deref()), (message.id, Some("its payload cannot be read")));
 }
 

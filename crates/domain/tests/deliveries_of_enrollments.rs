@@ -7,9 +7,9 @@ mod support;
 use std::sync::Arc;
 
 use chrono::Duration;
-use license_manager_domain::delivery::Lane;
 use license_manager_domain::model::Enrollees;
 use license_manager_domain::ports::*;
+use license_manager_domain::queue::Queue;
 use license_manager_domain::*;
 use mockall::Sequence;
 use mocks::*;
@@ -64,7 +64,7 @@ fn town_with_lms(lms: MockLearnerRegistry) -> Town {
 fn learners_with_licenses_are_enrolled_and_the_others_listed() {
     let (town, plan) = town();
     let job = request(&town, wanted(&["amy@example.com", "bob@example.com", "eve@example.com"], &[DEMO]));
-    town.deliver_lane(Lane::Enrollment);
+    town.deliver_queue(Queue::Enrollment);
     let enrolled = town.upstreams.told(|told| std::mem::take(&mut told.enrollments));
     let license = |address: &str| town.world.license_of(plan, address);
     let key = license("bob@example.com").activation_key().unwrap();
@@ -115,7 +115,7 @@ fn a_license_pays_for_what_its_catalog_holds() {
     let (town, _) = town();
     town.upstreams.told(|told| told.courses = Some(vec![DEMO.to_owned()]));
     let job = request(&town, wanted(&["amy@example.com"], &[DEMO, OTHER]));
-    town.deliver_lane(Lane::Enrollment);
+    town.deliver_queue(Queue::Enrollment);
     let lines = lines(&town, job);
     assert_eq!(lines[1], format!("amy@example.com,{DEMO},success,"));
     assert_eq!(lines[2], format!("amy@example.com,{OTHER},failed,holds no license that covers the course"));
@@ -130,7 +130,7 @@ fn everybody_who_holds_a_license_of_the_plan_is_enrolled() {
     let job = request(&town, everybody);
     // Who is a holder shows when it is carried out.
     town.world.assign(plan, &learners(["eve@example.com"])).unwrap();
-    town.deliver_lane(Lane::Enrollment);
+    town.deliver_queue(Queue::Enrollment);
     let names: Vec<_> = lines(&town, job)[1..].iter().map(|line| line.split('@').next().unwrap().to_owned()).collect();
     assert_eq!(names, ["amy", "bob", "eve"]);
 }
@@ -144,7 +144,7 @@ fn a_plan_that_is_over_pays_for_nothing() {
     let named = BulkEnrollment { plan: Some(plan), ..wanted(&["amy@example.com"], &[DEMO]) };
     for enrollment in [named, wanted(&["amy@example.com"], &[DEMO])] {
         let job = request(&town, enrollment);
-        town.deliver_lane(Lane::Enrollment);
+        town.deliver_queue(Queue::Enrollment);
         assert!(lines(&town, job)[1].contains("holds no license"));
     }
 }
@@ -168,7 +168,7 @@ fn twenty_five_learners_in_twenty_five_courses_are_one_call() {
     let courses: Vec<String> = (0..30).map(|number| format!("course{number}")).collect();
     let courses: Vec<&str> = courses.iter().map(String::as_str).collect();
     let other = request(&town, wanted(&crowd[..10], &courses));
-    town.deliver_lane(Lane::Enrollment);
+    town.deliver_queue(Queue::Enrollment);
     assert_eq!((lines(&town, job).len(), lines(&town, other).len()), (181, 301));
 }
 
@@ -177,7 +177,7 @@ fn a_learner_whom_the_lms_refuses_is_listed_and_the_others_are_enrolled() {
     let (town, _) = town();
     town.upstreams.told(|told| told.refused = vec!["bob@example.com".to_owned()]);
     let job = request(&town, wanted(&["amy@example.com", "bob@example.com"], &[DEMO]));
-    town.deliver_lane(Lane::Enrollment);
+    town.deliver_queue(Queue::Enrollment);
     assert_eq!(
         lines(&town, job)[1..],
         [
@@ -192,11 +192,11 @@ fn an_enrollment_that_was_interrupted_is_carried_out_again() {
     let (town, _) = town();
     let job = request(&town, wanted(&["amy@example.com"], &[DEMO]));
     town.upstreams.fail([away()]);
-    town.deliver_lane(Lane::Enrollment);
+    town.deliver_queue(Queue::Enrollment);
     assert_eq!(results(&town, job), None);
     assert_eq!(town.waiting()[0].last_error.as_deref(), Some("answered 502 Bad Gateway"));
     town.world.clock.advance(Duration::minutes(2));
-    town.deliver_lane(Lane::Enrollment);
+    town.deliver_queue(Queue::Enrollment);
     assert_eq!(lines(&town, job).len(), 2);
 }
 
@@ -204,11 +204,11 @@ fn an_enrollment_that_was_interrupted_is_carried_out_again() {
 fn who_is_retired_under_way_is_not_in_the_results() {
     let (town, _) = town();
     let job = request(&town, wanted(&["amy@example.com", "bob@example.com"], &[DEMO]));
-    let batch = town.deliveries.claim(Lane::Enrollment).unwrap();
+    let batch = town.deliveries.claim(Queue::Enrollment).unwrap();
     let outcome = at_once(town.deliveries.deliver(&batch));
     town.world.manager.retire(&Actor::service(), LmsUserId(7), "amy").unwrap();
     town.deliveries.settle(&batch, &outcome).unwrap();
     assert_eq!(results(&town, job), None);
-    town.deliver_lane(Lane::Enrollment);
+    town.deliver_queue(Queue::Enrollment);
     assert_eq!(lines(&town, job)[1..], ["bob@example.com,course-v1:edX+Demo+T1,success,"]);
 }

@@ -3,11 +3,10 @@
 mod support;
 
 use chrono::Duration;
-use license_manager_domain::delivery::Lane;
-use license_manager_domain::delivery::Outcome;
 use license_manager_domain::model::Notification;
 use license_manager_domain::outbox::Topic;
 use license_manager_domain::ports::*;
+use license_manager_domain::queue::Queue;
 use license_manager_domain::*;
 use support::upstreams::*;
 use support::*;
@@ -110,13 +109,13 @@ fn the_mail_says_how_the_plan_is_used() {
 fn nothing_is_noted_where_the_mail_did_not_go_out() {
     let (town, _) = town(4);
     (0..3).for_each(|number| log_in(&town, number));
-    town.deliver_lane(Lane::Events);
+    town.deliver_queue(Queue::Events);
     // The threshold's mail is the first thing that a batch of the lane sends, after asking who the admins are.
     town.upstreams.calls();
     town.upstreams.told(|told| told.refused = vec!["nobody".to_owned()]);
-    let batch = town.deliveries.claim(Lane::Mail).unwrap();
+    let batch = town.deliveries.claim(Queue::Mail).unwrap();
     town.upstreams.told(|told| told.admins.clear());
-    let outcome = Outcome::failed(&batch, "answered 502 Bad Gateway");
+    let outcome = town.deliveries.failed(&batch, "answered 502 Bad Gateway");
     town.deliveries.settle(&batch, &outcome).unwrap();
     assert_eq!(notifications(&town), []);
     town.upstreams.told(|told| told.admins = vec![admin_account(11, 1, "ann@example.com")]);

@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use chrono::Duration;
 use license_manager_domain::delivery::Deliveries;
-use license_manager_domain::delivery::Lane;
 use license_manager_domain::model::{Enrollees, EnrollmentJob, EnrollmentStage};
 use license_manager_domain::outbox::Topic;
+use license_manager_domain::queue::Queue;
 use license_manager_domain::*;
 use mockall::Sequence;
 use mocks::*;
@@ -94,7 +94,7 @@ fn retire(town: &Town, account: i64) {
 fn results_are_in_their_file_before_the_job_is_done() {
     let town = town(take(vec![results_of(&["amy", "bob"])]), enrolls(1));
     let id = ask(&town);
-    assert!(town.deliver_one(Lane::Enrollment));
+    assert!(town.deliver_one(Queue::Enrollment));
     let manager = &town.world.manager;
     assert_eq!(job(&town, id).stage, EnrollmentStage::Filing);
     assert_eq!(
@@ -102,7 +102,7 @@ fn results_are_in_their_file_before_the_job_is_done() {
         (Ok(None), None)
     );
     assert!(town.world.owed(Topic::EnrollmentResultsMail).is_empty());
-    assert!(town.deliver_one(Lane::Enrollment));
+    assert!(town.deliver_one(Queue::Enrollment));
     assert_eq!(job(&town, id).stage, EnrollmentStage::Filed);
     assert_eq!(manager.enrollment_file(&job(&town, id)), Some(format!("https://files.example.com/{id}")));
     assert_eq!(manager.enrollment_results(customer(), id), Ok(Some(results_of(&["amy", "bob"]))), "storage keeps them");
@@ -121,7 +121,7 @@ fn files_that_cannot_be_written_cost_no_second_enrollment() {
     let town = town(files, enrolls(1));
     let id = ask(&town);
     for _ in 0..3 {
-        town.deliver_lane(Lane::Enrollment);
+        town.deliver_queue(Queue::Enrollment);
         town.world.clock.advance(Duration::minutes(5));
     }
     assert_eq!(job(&town, id).stage, EnrollmentStage::Filed);
@@ -134,7 +134,7 @@ fn who_is_retired_leaves_the_file() {
     town.deliver();
     let owed = town.world.newly_owed(|| retire(&town, 7));
     assert_eq!(topics(&owed), [Topic::EnrollmentResultsFile]);
-    assert_eq!(owed[0].lanes().current(), Some(Lane::Enrollment));
+    assert_eq!(owed[0].payload.steps()[0].queue(), Queue::Enrollment);
     town.upstreams.calls();
     town.deliver();
     assert_eq!(town.upstreams.calls(), [""; 0], "nobody is mailed again");
@@ -154,8 +154,8 @@ fn who_is_named_by_no_file_has_none_written() {
 fn a_file_is_written_again_where_somebody_is_retired_under_way() {
     let town = town(take(vec![results_of(&["amy", "bob"]), results_of(&["bob"])]), enrolls(1));
     let id = ask(&town);
-    town.deliver_one(Lane::Enrollment);
-    let batch = town.deliveries.claim(Lane::Enrollment).unwrap();
+    town.deliver_one(Queue::Enrollment);
+    let batch = town.deliveries.claim(Queue::Enrollment).unwrap();
     let outcome = at_once(town.deliveries.deliver(&batch));
     retire(&town, 7);
     town.deliveries.settle(&batch, &outcome).unwrap();
@@ -171,11 +171,11 @@ fn of_two_who_are_retired_none_comes_back_into_the_file() {
     ask(&town);
     town.deliver();
     retire(&town, 7);
-    let batch = town.deliveries.claim(Lane::Enrollment).unwrap();
+    let batch = town.deliveries.claim(Queue::Enrollment).unwrap();
     let outcome = at_once(town.deliveries.deliver(&batch));
     retire(&town, 8);
     // Another worker is faster with what the second retirement promised.
-    town.deliver_one(Lane::Enrollment);
+    town.deliver_one(Queue::Enrollment);
     town.deliveries.settle(&batch, &outcome).unwrap();
     assert_eq!(town.waiting().len(), 1, "whoever was slow has to write it again");
     town.deliver();
@@ -186,8 +186,8 @@ fn of_two_who_are_retired_none_comes_back_into_the_file() {
 fn storage_alone_keeps_the_results_where_there_are_no_files_any_more() {
     let (town, deliveries) = town_and_deliveries_without_files(take(vec![]), enrolls(1));
     let id = ask(&town);
-    town.deliver_one(Lane::Enrollment);
-    let batch = deliveries.claim(Lane::Enrollment).unwrap();
+    town.deliver_one(Queue::Enrollment);
+    let batch = deliveries.claim(Queue::Enrollment).unwrap();
     deliveries.settle(&batch, &at_once(deliveries.deliver(&batch))).unwrap();
     assert_eq!(job(&town, id).stage, EnrollmentStage::Done);
     assert_eq!(town.world.owed(Topic::EnrollmentResultsMail).len(), 1);
@@ -201,11 +201,11 @@ fn a_file_that_names_a_retiree_and_cannot_be_reached_is_left_to_an_operator() {
     town.deliver();
     retire(&town, 7);
     for _ in 0..5 {
-        let batch = deliveries.claim(Lane::Enrollment).unwrap();
+        let batch = deliveries.claim(Queue::Enrollment).unwrap();
         deliveries.settle(&batch, &at_once(deliveries.deliver(&batch))).unwrap();
         town.world.clock.advance(Duration::minutes(30));
     }
-    let parked = town.parked();
+    let parked = town.dead_lettered();
     assert_eq!(parked.len(), 1);
     let problem = "the results are in a bucket, and no bucket is configured any more";
     assert_eq!(parked[0].last_error.as_deref(), Some(problem));

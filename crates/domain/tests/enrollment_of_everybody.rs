@@ -5,8 +5,8 @@ mod support;
 use std::collections::BTreeSet;
 
 use chrono::Duration;
-use license_manager_domain::delivery::Lane;
 use license_manager_domain::model::{Enrollees, EnrollmentNumbers};
+use license_manager_domain::queue::Queue;
 use license_manager_domain::*;
 use support::upstreams::*;
 use support::*;
@@ -52,10 +52,10 @@ fn a_thousand_licenses_are_one_part() {
     let mut begun = BTreeSet::new();
     for part in [1_000, 1_000, 500] {
         assert!(begun.insert(until(&town, job)), "the part before is noted");
-        assert!(town.deliver_one(Lane::Enrollment));
+        assert!(town.deliver_one(Queue::Enrollment));
         assert_eq!(enrolled(&town), part);
     }
-    assert!(!town.deliver_one(Lane::Enrollment));
+    assert!(!town.deliver_one(Queue::Enrollment));
     assert_eq!(named(&town, job).len(), 2_500);
     let numbers = town.world.manager.enrollment_job(customer(), job).unwrap().numbers;
     assert_eq!(numbers, EnrollmentNumbers { successes: 2_500, ..EnrollmentNumbers::default() });
@@ -68,7 +68,7 @@ fn parts_are_smaller_where_there_are_many_courses() {
     let (town, plan) = town(60);
     let job = everybody(&town, plan, 500);
     for part in [50, 10] {
-        assert!(town.deliver_one(Lane::Enrollment));
+        assert!(town.deliver_one(Queue::Enrollment));
         assert_eq!(enrolled(&town), part * 500);
     }
     assert!(town.world.manager.enrollment_job(customer(), job).unwrap().is_done());
@@ -78,7 +78,7 @@ fn parts_are_smaller_where_there_are_many_courses() {
 fn what_ends_with_a_full_part_is_done_with_the_next() {
     let (town, plan) = town(1_000);
     let job = everybody(&town, plan, 1);
-    town.deliver_lane(Lane::Enrollment);
+    town.deliver_queue(Queue::Enrollment);
     assert_eq!(named(&town, job).len(), 1_000);
 }
 
@@ -86,12 +86,12 @@ fn what_ends_with_a_full_part_is_done_with_the_next() {
 fn a_crash_repeats_one_part() {
     let (town, plan) = town(2_500);
     let job = everybody(&town, plan, 1);
-    assert!(town.deliver_one(Lane::Enrollment));
-    let batch = town.deliveries.claim(Lane::Enrollment).unwrap();
+    assert!(town.deliver_one(Queue::Enrollment));
+    let batch = town.deliveries.claim(Queue::Enrollment).unwrap();
     at_once(town.deliveries.deliver(&batch));
     // Whoever delivered it dies here.
     town.world.clock.advance(town.deliveries.lease() + Duration::seconds(1));
-    town.deliver_lane(Lane::Enrollment);
+    town.deliver_queue(Queue::Enrollment);
     assert_eq!(enrolled(&town), 3_500);
     assert_eq!(named(&town, job).len(), 2_500);
 }
@@ -103,12 +103,12 @@ fn each_part_has_all_its_tries() {
     for _ in 0..3 {
         for _ in 0..4 {
             town.upstreams.fail([away()]);
-            assert!(town.deliver_one(Lane::Enrollment));
+            assert!(town.deliver_one(Queue::Enrollment));
             town.world.clock.advance(Duration::minutes(30));
         }
-        assert!(town.deliver_one(Lane::Enrollment));
+        assert!(town.deliver_one(Queue::Enrollment));
     }
-    assert_eq!(town.parked(), []);
+    assert_eq!(town.dead_lettered(), []);
     assert_eq!(named(&town, job).len(), 2_500);
 }
 
@@ -117,11 +117,11 @@ fn who_is_retired_between_call_and_note_is_not_in_the_results() {
     let (town, plan) = town(30);
     town.world.activate(plan, "amy@example.com", 7);
     let job = everybody(&town, plan, 1);
-    let batch = town.deliveries.claim(Lane::Enrollment).unwrap();
+    let batch = town.deliveries.claim(Queue::Enrollment).unwrap();
     let outcome = at_once(town.deliveries.deliver(&batch));
     town.world.manager.retire(&Actor::service(), LmsUserId(7), "amy").unwrap();
     town.deliveries.settle(&batch, &outcome).unwrap();
-    town.deliver_lane(Lane::Enrollment);
+    town.deliver_queue(Queue::Enrollment);
     let named = named(&town, job);
     assert_eq!((named.len(), named.contains("amy@example.com")), (30, false));
 }
@@ -130,14 +130,14 @@ fn who_is_retired_between_call_and_note_is_not_in_the_results() {
 fn who_is_retired_between_two_parts_leaves_the_results() {
     let (town, plan) = town(1_200);
     let job = everybody(&town, plan, 1);
-    assert!(town.deliver_one(Lane::Enrollment));
+    assert!(town.deliver_one(Queue::Enrollment));
     let first = town.upstreams.told(|told| told.enrollments[0].clone());
     let license = town.world.license_of(plan, first.email.as_str());
     let person = person(first.email.as_str(), 7);
     let key = license.activation_key().unwrap();
     town.world.manager.activate(&Actor::user("somebody"), key, &person).unwrap();
     town.world.manager.retire(&Actor::service(), LmsUserId(7), "somebody").unwrap();
-    town.deliver_lane(Lane::Enrollment);
+    town.deliver_queue(Queue::Enrollment);
     let named = named(&town, job);
     assert_eq!((named.len(), named.contains(first.email.as_str())), (1_199, false));
 }

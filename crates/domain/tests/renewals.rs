@@ -151,8 +151,8 @@ fn each_copy_is_an_event_that_names_the_license_before() {
         for address in ["amy@example.com", "bob@example.com"] {
             let (original, copy) = (world.license_of(prior, address), world.license_of(renewed, address));
             let message = owed.iter().find(|message| message.license == Some(copy.id)).unwrap();
-            assert_eq!((message.topic, message.plan), (Topic::LicenseEvent, Some(renewed)));
-            let event: serde_json::Value = serde_json::from_str(&message.payload).unwrap();
+            assert_eq!((message.payload.topic(), message.plan), (Topic::LicenseEvent, Some(renewed)));
+            let event: serde_json::Value = serde_json::from_str(&message.payload.to_text()).unwrap();
             assert!(is_renewed(&event), "{event}");
             let properties = &event["properties"];
             assert_eq!(properties["license_uuid"], copy.id.to_string());

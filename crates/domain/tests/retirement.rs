@@ -24,7 +24,7 @@ fn everything(world: &World, plans: &[PlanId]) -> String {
     let texts: Vec<_> = licenses.iter().map(|license| license.columns()).filter_map(|row| row.user_email).collect();
     let told: Vec<_> = world.store.history().into_iter().filter_map(|entry| entry.license?.user_email).collect();
     let names: Vec<_> = world.store.history().into_iter().filter_map(|entry| entry.change.by).collect();
-    let owed: Vec<_> = world.store.outbox().into_iter().map(|message| message.payload).collect();
+    let owed: Vec<_> = world.store.outbox().into_iter().map(|message| message.payload.to_text()).collect();
     let emails: Vec<_> = texts.iter().chain(&told).map(Email::as_str).collect();
     [emails.join(" "), names.join(" "), owed.join(" ")].join(" ")
 }
@@ -73,7 +73,7 @@ fn a_person_is_found_by_their_id_where_the_user_name_is_unknown() {
     assert_eq!(retire(&world, 7, "nobody"), Retirement { licenses: 1, user_was_known: false });
     let told: Vec<_> = world.store.history().into_iter().filter_map(|entry| entry.license?.user_email).collect();
     assert!(!told.contains(&email("amy@example.com")));
-    assert!(world.store.outbox().iter().all(|message| !message.payload.contains("amy@example.com")));
+    assert!(world.store.outbox().iter().all(|message| !message.payload.to_text().contains("amy@example.com")));
     assert_eq!(world.license_of(plan, "bob@example.com").status(), LicenseStatus::Assigned);
 }
 

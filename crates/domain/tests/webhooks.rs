@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Duration, Utc};
-use license_manager_domain::delivery::Lane;
 use license_manager_domain::outbox::EventName;
 use license_manager_domain::ports::*;
+use license_manager_domain::queue::{Queue, QueueKind};
 use license_manager_domain::use_cases::WebhookChanges;
 use license_manager_domain::webhooks::*;
 use license_manager_domain::*;
@@ -67,12 +67,12 @@ impl Story {
     /// Delivers one batch to everybody for whom something is due; `false` where there is nobody.
     fn deliver_once(&self) -> bool {
         let deliveries = &self.town.deliveries;
-        let due = deliveries.due_webhooks().unwrap();
-        for webhook in &due {
-            let batch = deliveries.claim_webhook(*webhook).unwrap();
+        let due = deliveries.due(QueueKind::Webhooks).unwrap();
+        for queue in &due {
+            let batch = deliveries.claim(*queue).unwrap();
             assert!(!batch.is_empty(), "what is due can be claimed");
-            let outcome = at_once(deliveries.post_webhook(&batch));
-            deliveries.settle_webhook(&batch, &outcome).unwrap();
+            let outcome = at_once(deliveries.deliver(&batch));
+            deliveries.settle(&batch, &outcome).unwrap();
         }
         !due.is_empty()
     }
@@ -143,7 +143,7 @@ fn event_tracking_that_is_away_holds_up_no_webhook() {
     story.register(WebhookChanges::default());
     story.town.upstreams.fail([away()]);
     story.assign(story.town.world.plan(1), "amy@example.com");
-    assert!(story.town.deliver_one(Lane::Addresses));
+    assert!(story.town.deliver_one(Queue::Addresses));
     story.deliver();
     assert_eq!(story.told_names(), ["assigned"]);
 }
@@ -180,7 +180,7 @@ fn an_event_is_tried_for_about_a_day_with_the_same_id_and_then_parked() {
         assert!(story.deliver_once());
         tries += 1;
     }
-    let [parked] = &story.deliveries(&webhook, Some(WebhookState::Parked))[..] else { panic!("it is parked") };
+    let [parked] = &story.deliveries(&webhook, Some(WebhookState::DeadLettered))[..] else { panic!("it is parked") };
     assert_eq!(i32::from(parked.attempts), tries);
     assert!((10..=13).contains(&tries), "{tries} tries");
     let time = story.town.world.manager.now() - beginning();
@@ -225,7 +225,7 @@ fn an_endpoint_that_always_asks_for_patience_is_given_up_after_a_day() {
         story.deliver();
         story.advance(Duration::hours(1));
     }
-    assert_eq!(story.deliveries(&webhook, Some(WebhookState::Parked)).len(), 1);
+    assert_eq!(story.deliveries(&webhook, Some(WebhookState::DeadLettered)).len(), 1);
 }
 
 #[test]
@@ -238,13 +238,13 @@ fn an_endpoint_that_is_gone_is_switched_off() {
     story.deliver();
     let manager = &story.town.world.manager;
     assert!(!manager.webhook(webhook.id).unwrap().is_active);
-    assert_eq!(story.deliveries(&webhook, Some(WebhookState::Parked)).len(), 1);
+    assert_eq!(story.deliveries(&webhook, Some(WebhookState::DeadLettered)).len(), 1);
     story.assign(plan, "bob@example.com");
     assert_eq!(story.deliveries(&webhook, None).len(), 1, "nothing is promised to it any more");
 
     let on = WebhookChanges { is_active: Some(true), ..WebhookChanges::default() };
     manager.update_webhook(webhook.id, &on).unwrap();
-    let parked = WebhookReplay { webhook: webhook.id, id: None, state: Some(WebhookState::Parked), since: None };
+    let parked = WebhookReplay { webhook: webhook.id, id: None, state: Some(WebhookState::DeadLettered), since: None };
     assert_eq!(manager.replay_webhook_deliveries(&parked), Ok(1));
     story.deliver();
     assert_eq!(story.told().len(), 2);

@@ -17,9 +17,8 @@ use crate::app::app;
 use crate::auth::TokenVerifier;
 use crate::auth::mint::DevelopmentToken;
 use crate::auth::throttle::Throttle;
-use crate::background::jobs;
-use crate::background::schedule::Scheduler;
-use crate::background::worker::Worker;
+use crate::background::queue::Background;
+use crate::background::{deliveries, jobs, schedule};
 use crate::cli::demo;
 use crate::config::{Config, DEFAULT_DATABASE_FILE};
 use crate::database::{Database, seed_products};
@@ -88,8 +87,8 @@ pub async fn run(config: Config, with_demo: bool) -> Result<(), Box<dyn Error>> 
     let (stop_jobs, stopped) = watch::channel(false);
     let job_runner = jobs::start(manager.clone(), wake_jobs, stopped.clone());
     let sweeper = jobs::start_sweeping(manager.clone(), stopped.clone());
-    let scheduler = Scheduler::start(&manager, &config, scheduler_stopped);
-    let worker = config.worker.enabled.then(|| Worker::start(&manager, &config, metrics, stopped));
+    let scheduler = schedule::start(&manager, &config, scheduler_stopped);
+    let worker = config.worker.enabled.then(|| deliveries::start(&manager, &config, metrics, stopped));
     monitor.started();
     tracing::info!(address, "ready");
     if with_demo {
@@ -118,8 +117,8 @@ pub async fn run_worker(config: Config) -> Result<(), Box<dyn Error>> {
         signal = stop_signal() => return Ok(signal?),
     }
     let (stop, stopped) = watch::channel(false);
-    let scheduler = Scheduler::start(&manager, &config, stopped.clone());
-    let worker = Worker::start(&manager, &config, metrics, stopped);
+    let scheduler = schedule::start(&manager, &config, stopped.clone());
+    let worker = deliveries::start(&manager, &config, metrics, stopped);
     monitor.started();
     tracing::info!("ready: delivering");
     stop_signal().await?;
@@ -135,7 +134,7 @@ pub async fn run_worker(config: Config) -> Result<(), Box<dyn Error>> {
 }
 
 /// Waits for both at the same time, so that they share the time limit.
-async fn finish(worker: Option<Worker>, scheduler: Option<Scheduler>) {
+async fn finish(worker: Option<Background>, scheduler: Option<Background>) {
     tokio::join!(
         async {
             if let Some(worker) = worker {

@@ -7,8 +7,8 @@ use chrono::Duration;
 use license_manager::config::Config;
 use license_manager::database::{self, seed_products};
 use license_manager_domain::delivery::{Deliveries, DeliverySettings};
-use license_manager_domain::delivery::{Lane, RetryPolicy};
 use license_manager_domain::ports::{CampaignMail, Mail, MailKind, StoreExt, Undelivered};
+use license_manager_domain::queue::{Queue, QueueKind};
 use license_manager_domain::use_cases::WebhookChanges;
 use license_manager_domain::webhooks::WebhookSecret;
 use license_manager_domain::{
@@ -87,7 +87,7 @@ impl Service {
     fn deliveries(&self, manager: LicenseManager) -> Deliveries {
         manager.deliveries(DeliverySettings {
             lease: Duration::minutes(2),
-            retries: RetryPolicy { base: Duration::minutes(1) },
+            retry_base: Duration::minutes(1),
             learner_portal: String::new(),
             admin_portal: String::new(),
             customer_success: None,
@@ -111,8 +111,8 @@ impl Service {
 }
 
 /// Claims, delivers and settles a batch, and returns its number of messages.
-fn deliver(deliveries: &Deliveries, lane: Lane) -> usize {
-    let batch = deliveries.claim(lane).unwrap();
+fn deliver(deliveries: &Deliveries, queue: Queue) -> usize {
+    let batch = deliveries.claim(queue).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let outcome = runtime.block_on(deliveries.deliver(&batch));
     deliveries.settle(&batch, &outcome).unwrap();
@@ -120,31 +120,31 @@ fn deliver(deliveries: &Deliveries, lane: Lane) -> usize {
 }
 
 fn everything(deliveries: &Deliveries) {
-    while Lane::ALL.into_iter().any(|lane| deliver(deliveries, lane) > 0) {}
+    while Queue::MESSAGES.into_iter().any(|queue| deliver(deliveries, queue) > 0) {}
 }
 
 /// Checks that one message and fifty messages of a queue take the same number of statements.
-fn assert_same_of_one_and_fifty(service: &Service, deliveries: &Deliveries, lane: Lane, promise: impl Fn(usize)) {
+fn assert_same_of_one_and_fifty(service: &Service, deliveries: &Deliveries, queue: Queue, promise: impl Fn(usize)) {
     let of = |number: usize| {
         promise(number);
-        let (statements, delivered) = service.statements(|| deliver(deliveries, lane));
+        let (statements, delivered) = service.statements(|| deliver(deliveries, queue));
         assert_eq!(delivered, number);
         everything(&service.deliveries(service.manager.clone()));
         statements
     };
     let (one, fifty) = (of(1), of(50));
-    assert_eq!(one, fifty, "{lane:?}");
+    assert_eq!(one, fifty, "{queue:?}");
 }
 
 fn delivering_one_message_and_fifty(database: Database) {
     let service = Service::new(database);
     let deliveries = service.deliveries(service.manager.clone());
-    for lane in [Lane::Lms, Lane::Addresses] {
-        assert_same_of_one_and_fifty(&service, &deliveries, lane, |number| {
-            service.assign(&format!("{}{number}", lane.as_str()), number);
+    for queue in [Queue::Lms, Queue::Addresses] {
+        assert_same_of_one_and_fifty(&service, &deliveries, queue, |number| {
+            service.assign(&format!("{}{number}", queue.as_str()), number);
         });
     }
-    assert_same_of_one_and_fifty(&service, &deliveries, Lane::Mail, |number| {
+    assert_same_of_one_and_fifty(&service, &deliveries, Queue::Mail, |number| {
         let emails = service.assign(&format!("reminded{number}"), number);
         everything(&deliveries);
         let whom = LicenseSelection::Emails(emails);
@@ -155,9 +155,9 @@ fn delivering_one_message_and_fifty(database: Database) {
 fn delivering_one_message_and_fifty_that_fail(database: Database) {
     let service = Service::new(database);
     let failing = service.deliveries(service.manager.clone().with_mail(Arc::new(Away)));
-    assert_same_of_one_and_fifty(&service, &failing, Lane::Mail, |number| {
+    assert_same_of_one_and_fifty(&service, &failing, Queue::Mail, |number| {
         service.assign(&format!("learner{number}"), number);
-        assert_eq!(deliver(&failing, Lane::Lms), number);
+        assert_eq!(deliver(&failing, Queue::Lms), number);
     });
 }
 
@@ -166,7 +166,7 @@ fn finding_due_queues_among_one_message_and_a_thousand(database: Database) {
     let deliveries = service.deliveries(service.manager.clone());
     for number in [1, 1_000] {
         service.assign(&format!("learner{number}"), number);
-        let (statements, due) = service.statements(|| deliveries.due().unwrap());
+        let (statements, due) = service.statements(|| deliveries.due(QueueKind::Messages).unwrap());
         assert_eq!(due.len(), 2);
         assert_eq!(statements.len(), 1, "{statements:?}");
     }
@@ -189,10 +189,10 @@ fn delivering_one_event_and_twenty_to_webhooks(database: Database) {
     let of = |number: usize| {
         service.assign(&format!("learner{number}"), number);
         let (statements, told) = service.statements(|| {
-            let due = deliveries.due_webhooks().unwrap();
-            let batch = deliveries.claim_webhook(due[0]).unwrap();
-            let outcome = runtime.block_on(deliveries.post_webhook(&batch));
-            deliveries.settle_webhook(&batch, &outcome).unwrap();
+            let due = deliveries.due(QueueKind::Webhooks).unwrap();
+            let batch = deliveries.claim(due[0]).unwrap();
+            let outcome = runtime.block_on(deliveries.deliver(&batch));
+            deliveries.settle(&batch, &outcome).unwrap();
             batch.len()
         });
         assert_eq!(told, number);

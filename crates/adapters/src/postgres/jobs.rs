@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
 use diesel::dsl::count_star;
 use diesel::prelude::*;
 use diesel::upsert::excluded;
@@ -12,7 +11,7 @@ use license_manager_domain::{Error, PlanId};
 
 use super::PostgresUnit;
 use crate::rows::jobs::JobRow;
-use crate::schema::{plan_job, subscription_plan};
+use crate::schema::plan_job;
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 
 impl JobRepository for PostgresUnit<'_> {
@@ -29,31 +28,9 @@ impl JobRepository for PostgresUnit<'_> {
         Ok(())
     }
 
-    fn claim(&mut self, now: DateTime<Utc>) -> Result<Option<Job>, Error> {
-        // With its plan, as whoever adds a job holds the plan first: one after the other, the two would wait for each other.
-        let query = plan_job::table
-            .inner_join(subscription_plan::table)
-            .select(JobRow::as_select())
-            .filter(plan_job::not_before.le(SqlTimestamp(now)))
-            .order((plan_job::not_before, plan_job::subscription_plan_uuid, plan_job::kind))
-            .limit(1)
-            .for_no_key_update()
-            .skip_locked();
-        let row = self.write(|connection| query.get_result(connection).optional())?;
-        row.map(Job::try_from).transpose()
-    }
-
-    fn postpone(&mut self, plan: PlanId, kind: JobKind, until: DateTime<Utc>) -> Result<(), Error> {
-        let statement = diesel::update(plan_job::table.find((SqlUuid(plan.0), kind.as_str())))
-            .set(plan_job::not_before.eq(SqlTimestamp(until)));
-        self.write(|connection| statement.execute(connection))?;
-        Ok(())
-    }
-
-    fn remove(&mut self, plan: PlanId, kind: JobKind) -> Result<(), Error> {
-        let statement = diesel::delete(plan_job::table.find((SqlUuid(plan.0), kind.as_str())));
-        self.write(|connection| statement.execute(connection))?;
-        Ok(())
+    fn find(&mut self, plan: PlanId, kind: JobKind) -> Result<Option<Job>, Error> {
+        let query = plan_job::table.find((SqlUuid(plan.0), kind.as_str())).select(JobRow::as_select());
+        self.read(|connection| query.get_result(connection).optional())?.map(Job::try_from).transpose()
     }
 
     fn counts(&mut self) -> Result<BTreeMap<JobKind, i64>, Error> {

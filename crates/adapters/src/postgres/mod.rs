@@ -21,6 +21,7 @@ mod plans;
 mod pool;
 mod products;
 mod purge;
+mod queue;
 mod recording;
 mod renewals;
 mod retirement;

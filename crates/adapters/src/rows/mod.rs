@@ -10,6 +10,7 @@ pub(crate) mod licenses;
 pub(crate) mod outbox;
 pub(crate) mod plans;
 pub(crate) mod products;
+pub(crate) mod queue;
 pub(crate) mod renewals;
 pub(crate) mod schedule;
 pub(crate) mod staff_records;

@@ -3,12 +3,9 @@
 use chrono::{DateTime, Utc};
 use diesel::pg::Pg;
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Nullable, SmallInt, Text};
 use diesel::sqlite::Sqlite;
 use license_manager_domain::outbox::EventName;
-use license_manager_domain::webhooks::{
-    Webhook, WebhookBacklog, WebhookDelivery, WebhookParcel, WebhookSecret, WebhookState,
-};
+use license_manager_domain::webhooks::{Webhook, WebhookDelivery, WebhookSecret, WebhookState};
 use license_manager_domain::{CustomerId, Error, MessageId, WebhookId};
 use uuid::Uuid;
 
@@ -61,46 +58,6 @@ impl From<WebhookRow> for Webhook {
             created: row.created.0,
             modified: row.modified.0,
         }
-    }
-}
-
-#[derive(QueryableByName)]
-pub(crate) struct WebhookBacklogRow {
-    #[diesel(sql_type = BigInt)]
-    waiting: i64,
-    #[diesel(sql_type = BigInt)]
-    parked: i64,
-    #[diesel(sql_type = Nullable<SqlTimestamp>)]
-    due_since: Option<DateTime<Utc>>,
-}
-
-impl From<WebhookBacklogRow> for WebhookBacklog {
-    fn from(row: WebhookBacklogRow) -> Self {
-        let WebhookBacklogRow { waiting, parked, due_since } = row;
-        Self { waiting, parked, due_since }
-    }
-}
-
-#[derive(QueryableByName)]
-pub(crate) struct WebhookParcelRow {
-    #[diesel(sql_type = SqlUuid)]
-    uuid: Uuid,
-    #[diesel(sql_type = Text)]
-    payload: String,
-    #[diesel(sql_type = SmallInt)]
-    attempts: i16,
-    #[diesel(sql_type = SqlTimestamp)]
-    due_since: DateTime<Utc>,
-    #[diesel(sql_type = SqlTimestamp)]
-    created: DateTime<Utc>,
-    #[diesel(sql_type = Nullable<Text>)]
-    trace_parent: Option<String>,
-}
-
-impl From<WebhookParcelRow> for WebhookParcel {
-    fn from(row: WebhookParcelRow) -> Self {
-        let WebhookParcelRow { uuid, payload, attempts, due_since, created, trace_parent } = row;
-        Self { id: MessageId(uuid), payload, attempts, due_since, created, trace_parent }
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
 use diesel::dsl::count_star;
 use diesel::prelude::*;
 use diesel::upsert::excluded;
@@ -31,31 +30,9 @@ impl JobRepository for SqliteUnit<'_> {
         Ok(())
     }
 
-    // Whoever writes has the file to itself; so nobody else works on a job now.
-    fn claim(&mut self, now: DateTime<Utc>) -> Result<Option<Job>, Error> {
-        let oldest = plan_job::table
-            .select(JobRow::as_select())
-            .filter(plan_job::not_before.le(SqlTimestamp(now)))
-            .order((plan_job::not_before, plan_job::subscription_plan_uuid, plan_job::kind))
-            .first::<JobRow>(self.written()?)
-            .optional()
-            .map_err(storage_error)?;
-        oldest.map(Job::try_from).transpose()
-    }
-
-    fn postpone(&mut self, plan: PlanId, kind: JobKind, until: DateTime<Utc>) -> Result<(), Error> {
-        diesel::update(plan_job::table.find((SqlUuid(plan.0), kind.as_str())))
-            .set(plan_job::not_before.eq(SqlTimestamp(until)))
-            .execute(self.written()?)
-            .map_err(storage_error)?;
-        Ok(())
-    }
-
-    fn remove(&mut self, plan: PlanId, kind: JobKind) -> Result<(), Error> {
-        diesel::delete(plan_job::table.find((SqlUuid(plan.0), kind.as_str())))
-            .execute(self.written()?)
-            .map_err(storage_error)?;
-        Ok(())
+    fn find(&mut self, plan: PlanId, kind: JobKind) -> Result<Option<Job>, Error> {
+        let query = plan_job::table.find((SqlUuid(plan.0), kind.as_str())).select(JobRow::as_select());
+        query.get_result(self.conn).optional().map_err(storage_error)?.map(Job::try_from).transpose()
     }
 
     fn counts(&mut self) -> Result<BTreeMap<JobKind, i64>, Error> {

@@ -19,6 +19,7 @@ mod outbox;
 mod plans;
 mod products;
 mod purge;
+mod queue;
 mod recording;
 mod renewals;
 mod retirement;

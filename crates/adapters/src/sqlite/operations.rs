@@ -4,8 +4,8 @@
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::sql_query;
-use diesel::sql_types::{Nullable, Text};
-use license_manager_domain::ports::{OperationRepository, Task, TaskClaim};
+use diesel::sql_types::Text;
+use license_manager_domain::ports::{ExpirationProgress, OperationRepository, Task};
 use license_manager_domain::{Error, LicenseId, PlanId};
 use uuid::Uuid;
 
@@ -13,17 +13,8 @@ use super::SqliteUnit;
 use super::error::storage_error;
 use super::json::json;
 use crate::rows::IdRow;
+use crate::rows::queue::progress_text;
 use crate::sql_types::{SqlTimestamp, SqlUuid};
-
-#[derive(QueryableByName)]
-struct LeaseRow {
-    #[diesel(sql_type = SqlUuid)]
-    owner: Uuid,
-    #[diesel(sql_type = SqlTimestamp)]
-    until: DateTime<Utc>,
-    #[diesel(sql_type = Nullable<Text>)]
-    position: Option<String>,
-}
 
 fn sorted(rows: Vec<IdRow>) -> Vec<Uuid> {
     let mut ids: Vec<Uuid> = rows.into_iter().map(|row| row.uuid).collect();
@@ -32,63 +23,12 @@ fn sorted(rows: Vec<IdRow>) -> Vec<Uuid> {
 }
 
 impl OperationRepository for SqliteUnit<'_> {
-    fn take(&mut self, task: Task, owner: Uuid, now: DateTime<Utc>, until: DateTime<Utc>) -> Result<TaskClaim, Error> {
-        let conn = self.written()?;
-        let held = sql_query("SELECT owner, until, position FROM operation_lease WHERE operation = ?1 AND key = ?2")
-            .bind::<Text, _>(task.operation)
-            .bind::<SqlUuid, _>(task.key)
-            .get_result::<LeaseRow>(conn)
-            .optional()
-            .map_err(storage_error)?;
-        if let Some(lease) = &held
-            && lease.owner != owner
-            && lease.until > now
-        {
-            return Ok(TaskClaim::HeldUntil(lease.until));
-        }
-        sql_query(
-            "INSERT INTO operation_lease (operation, key, owner, until) VALUES (?1, ?2, ?3, ?4)
-             ON CONFLICT (operation, key) DO UPDATE SET owner = excluded.owner, until = excluded.until",
-        )
-        .bind::<Text, _>(task.operation)
-        .bind::<SqlUuid, _>(task.key)
-        .bind::<SqlUuid, _>(owner)
-        .bind::<SqlTimestamp, _>(until)
-        .execute(conn)
-        .map_err(storage_error)?;
-        Ok(TaskClaim::Taken(held.and_then(|lease| lease.position)))
-    }
-
-    fn keep(&mut self, task: Task, owner: Uuid, until: DateTime<Utc>, position: Option<&str>) -> Result<bool, Error> {
-        let kept = sql_query(
-            "UPDATE operation_lease SET until = ?4, position = ?5 WHERE operation = ?1 AND key = ?2 AND owner = ?3",
-        )
-        .bind::<Text, _>(task.operation)
-        .bind::<SqlUuid, _>(task.key)
-        .bind::<SqlUuid, _>(owner)
-        .bind::<SqlTimestamp, _>(until)
-        .bind::<Nullable<Text>, _>(position)
-        .execute(self.written()?)
-        .map_err(storage_error)?;
-        Ok(kept > 0)
-    }
-
-    fn give_back(&mut self, task: Task, owner: Uuid, now: DateTime<Utc>) -> Result<(), Error> {
-        sql_query("UPDATE operation_lease SET until = ?4 WHERE operation = ?1 AND key = ?2 AND owner = ?3")
+    fn note_progress(&mut self, task: Task, owner: Uuid, progress: ExpirationProgress) -> Result<(), Error> {
+        sql_query("UPDATE operation_lease SET position = ?4 WHERE operation = ?1 AND key = ?2 AND owner = ?3")
             .bind::<Text, _>(task.operation)
             .bind::<SqlUuid, _>(task.key)
             .bind::<SqlUuid, _>(owner)
-            .bind::<SqlTimestamp, _>(now)
-            .execute(self.written()?)
-            .map_err(storage_error)?;
-        Ok(())
-    }
-
-    fn finish(&mut self, task: Task, owner: Uuid) -> Result<(), Error> {
-        sql_query("DELETE FROM operation_lease WHERE operation = ?1 AND key = ?2 AND owner = ?3")
-            .bind::<Text, _>(task.operation)
-            .bind::<SqlUuid, _>(task.key)
-            .bind::<SqlUuid, _>(owner)
+            .bind::<Text, _>(progress_text(&progress))
             .execute(self.written()?)
             .map_err(storage_error)?;
         Ok(())

@@ -8,29 +8,17 @@ use diesel::sql_types::{BigInt, Nullable, Text};
 use license_manager_domain::ports::{
     LimitOffset, WebhookDeliveryFilter, WebhookDeliveryRepository, WebhookReplay, WebhookRepository,
 };
-use license_manager_domain::webhooks::{
-    Webhook, WebhookBacklog, WebhookClaim, WebhookDelivery, WebhookParcel, WebhookStanding, WebhookState,
-};
-use license_manager_domain::{Error, MessageId, WebhookId};
-use serde::Serialize;
-use uuid::Uuid;
+use license_manager_domain::queue::Backlog;
+use license_manager_domain::webhooks::{Webhook, WebhookDelivery, WebhookState};
+use license_manager_domain::{Error, WebhookId};
 
 use super::SqliteUnit;
 use super::error::storage_error;
-use crate::rows::IdRow;
-use crate::rows::webhooks::{DeliveryRow, WebhookBacklogRow, WebhookParcelRow, WebhookRow};
+use super::queue::claimable;
+use crate::rows::queue::{BacklogRow, WEBHOOK_DELIVERY};
+use crate::rows::webhooks::{DeliveryRow, WebhookRow};
 use crate::schema::{webhook, webhook_delivery};
 use crate::sql_types::{SqlTimestamp, SqlUuid};
-
-/// Whether no delivery of an earlier event of the same license keeps `waiting` waiting.
-const IN_TURN: &str = "
-    NOT EXISTS (SELECT 1 FROM webhook_delivery AS earlier
-                WHERE earlier.webhook_uuid = waiting.webhook_uuid AND earlier.license_uuid = waiting.license_uuid
-                  AND earlier.position < waiting.position AND earlier.state = 'waiting')";
-
-fn json(values: impl Serialize) -> Result<String, Error> {
-    serde_json::to_string(&values).map_err(Error::internal)
-}
 
 impl WebhookRepository for SqliteUnit<'_> {
     fn add(&mut self, webhook: &Webhook) -> Result<(), Error> {
@@ -56,6 +44,14 @@ impl WebhookRepository for SqliteUnit<'_> {
     fn lock(&mut self, id: WebhookId) -> Result<Option<Webhook>, Error> {
         self.written()?;
         WebhookRepository::find(self, id)
+    }
+
+    fn rest(&mut self, id: WebhookId, until: DateTime<Utc>) -> Result<(), Error> {
+        diesel::update(webhook::table.find(SqlUuid(id.0)))
+            .set(webhook::rest_until.eq(SqlTimestamp(until)))
+            .execute(self.written()?)
+            .map_err(storage_error)?;
+        Ok(())
     }
 
     fn list(&mut self, limit_offset: LimitOffset) -> Result<Vec<Webhook>, Error> {
@@ -97,27 +93,12 @@ macro_rules! matching {
 }
 
 impl WebhookDeliveryRepository for SqliteUnit<'_> {
-    fn due(&mut self, now: DateTime<Utc>) -> Result<Vec<WebhookId>, Error> {
-        let rows: Vec<IdRow> = sql_query(format!(
-            "SELECT uuid FROM (
-                 SELECT webhook.uuid,
-                        (SELECT not_before FROM webhook_delivery AS waiting
-                         WHERE waiting.webhook_uuid = webhook.uuid AND state = 'waiting' AND not_before <= ?1 AND {IN_TURN}
-                         ORDER BY not_before, position LIMIT 1) AS first
-                 FROM webhook WHERE is_active AND (rest_until IS NULL OR rest_until <= ?1))
-             WHERE first IS NOT NULL
-             ORDER BY first, uuid"
-        ))
-        .bind::<SqlTimestamp, _>(now)
-        .load(self.conn)
-        .map_err(storage_error)?;
-        Ok(rows.into_iter().map(|row| WebhookId(row.uuid)).collect())
-    }
-
-    fn backlog(&mut self, now: DateTime<Utc>, limit: i64) -> Result<WebhookBacklog, Error> {
+    fn backlog(&mut self, now: DateTime<Utc>, limit: i64) -> Result<Backlog, Error> {
         // Counted endpoint by endpoint, in an index: what was delivered is far more than what waits.
-        let row: WebhookBacklogRow = sql_query(format!(
-            "SELECT (SELECT count(*)
+        let claimable = claimable(&WEBHOOK_DELIVERY);
+        let row: BacklogRow = sql_query(format!(
+            "SELECT '' AS queue,
+                    (SELECT count(*)
                      FROM (SELECT 1 FROM webhook CROSS JOIN webhook_delivery
                            WHERE webhook_uuid = webhook.uuid AND state = 'waiting' LIMIT ?2)) AS waiting,
                     (SELECT count(*)
@@ -125,8 +106,8 @@ impl WebhookDeliveryRepository for SqliteUnit<'_> {
                            WHERE webhook_uuid = webhook.uuid AND state = 'parked' LIMIT ?2)) AS parked,
                     (SELECT min(first) FROM (
                          SELECT (SELECT not_before FROM webhook_delivery AS waiting
-                                 WHERE waiting.webhook_uuid = webhook.uuid AND state = 'waiting' AND not_before <= ?1
-                                   AND {IN_TURN}
+                                 WHERE waiting.webhook_uuid = webhook.uuid AND not_before <= ?1
+                                   AND {claimable}
                                  ORDER BY not_before, position LIMIT 1) AS first
                          FROM webhook WHERE is_active AND (rest_until IS NULL OR rest_until <= ?1))) AS due_since"
         ))
@@ -134,97 +115,7 @@ impl WebhookDeliveryRepository for SqliteUnit<'_> {
         .bind::<BigInt, _>(limit)
         .get_result(self.conn)
         .map_err(storage_error)?;
-        Ok(row.into())
-    }
-
-    fn claim(&mut self, claim: &WebhookClaim) -> Result<Vec<WebhookParcel>, Error> {
-        let conn = self.written()?;
-        let rows: Vec<WebhookParcelRow> = sql_query(format!(
-            "SELECT * FROM webhook_delivery AS waiting
-             WHERE webhook_uuid = ?1 AND state = 'waiting' AND not_before <= ?2 AND {IN_TURN}
-               AND EXISTS (SELECT 1 FROM webhook
-                           WHERE uuid = ?1 AND is_active AND (rest_until IS NULL OR rest_until <= ?2))
-             ORDER BY not_before, position
-             LIMIT ?3"
-        ))
-        .bind::<SqlUuid, _>(claim.webhook.0)
-        .bind::<SqlTimestamp, _>(claim.now)
-        .bind::<BigInt, _>(claim.limit as i64)
-        .load(conn)
-        .map_err(storage_error)?;
-        if rows.is_empty() {
-            return Ok(Vec::new());
-        }
-        let parcels: Vec<WebhookParcel> = rows.into_iter().map(WebhookParcel::from).collect();
-        let ids: Vec<MessageId> = parcels.iter().map(|parcel| parcel.id).collect();
-        sql_query(
-            "UPDATE webhook_delivery SET claimed_by = ?1, not_before = ?2
-             WHERE webhook_uuid = ?3 AND uuid IN (SELECT value FROM json_each(?4))",
-        )
-        .bind::<SqlUuid, _>(claim.id)
-        .bind::<SqlTimestamp, _>(claim.until)
-        .bind::<SqlUuid, _>(claim.webhook.0)
-        .bind::<Text, _>(json(ids)?)
-        .execute(conn)
-        .map_err(storage_error)?;
-        Ok(parcels)
-    }
-
-    fn extend(&mut self, claim: Uuid, webhook: WebhookId, until: DateTime<Utc>) -> Result<(), Error> {
-        sql_query(
-            "UPDATE webhook_delivery SET not_before = ?3
-             WHERE webhook_uuid = ?1 AND claimed_by = ?2 AND state = 'waiting'",
-        )
-        .bind::<SqlUuid, _>(webhook.0)
-        .bind::<SqlUuid, _>(claim)
-        .bind::<SqlTimestamp, _>(until)
-        .execute(self.written()?)
-        .map_err(storage_error)?;
-        Ok(())
-    }
-
-    fn settle(
-        &mut self,
-        claim: Uuid,
-        webhook: WebhookId,
-        standing: &[WebhookStanding],
-        rest_until: Option<DateTime<Utc>>,
-    ) -> Result<(), Error> {
-        let conn = self.written()?;
-        if let Some(until) = rest_until {
-            diesel::update(webhook::table.find(SqlUuid(webhook.0)))
-                .set(webhook::rest_until.eq(SqlTimestamp(until)))
-                .execute(conn)
-                .map_err(storage_error)?;
-        }
-        let rows: Vec<_> = standing
-            .iter()
-            .map(|stand| {
-                (
-                    stand.id,
-                    stand.state.as_str(),
-                    stand.attempts,
-                    stand.not_before.timestamp_micros(),
-                    stand.last_status,
-                    stand.last_error.as_deref(),
-                    stand.delivered_at.map(|moment| moment.timestamp_micros()),
-                )
-            })
-            .collect();
-        sql_query(
-            "UPDATE webhook_delivery
-             SET state = input.value ->> 1, attempts = input.value ->> 2, not_before = input.value ->> 3,
-                 last_status = input.value ->> 4, last_error = input.value ->> 5, delivered_at = input.value ->> 6,
-                 claimed_by = NULL
-             FROM json_each(?3) AS input
-             WHERE webhook_uuid = ?1 AND uuid = input.value ->> 0 AND claimed_by = ?2",
-        )
-        .bind::<SqlUuid, _>(webhook.0)
-        .bind::<SqlUuid, _>(claim)
-        .bind::<Text, _>(json(rows)?)
-        .execute(conn)
-        .map_err(storage_error)?;
-        Ok(())
+        Ok(row.backlog())
     }
 
     fn list(

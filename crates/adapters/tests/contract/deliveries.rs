@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, Duration, Utc};
-use license_manager_domain::delivery::{Backlog, DeliveryClaim, Lane, OutboxSelection, Parcel, Standing, Step};
-use license_manager_domain::outbox::{Message, Topic};
+use license_manager_domain::outbox::{ClaimedMessage, Message, OutboxSelection, Payload, Topic};
 use license_manager_domain::ports::{OutboxFilter, Store, StoreExt};
+use license_manager_domain::queue::{Backlog, Claim, Lease, Queue, QueueKind, Settlement, Step};
 use license_manager_domain::{LicenseId, MessageId};
 use uuid::Uuid;
 
@@ -20,11 +20,10 @@ fn id(number: u128) -> MessageId {
 fn message(number: u128, topic: Topic, license: Option<u128>) -> Message {
     Message {
         id: id(number),
-        topic,
         license: license.map(license_id),
         plan: Some(plan_id(1)),
         customer: customer(1),
-        payload: r#"{"mail":true}"#.to_owned(),
+        payload: Payload::read(topic, r#"{"mail":true}"#.to_owned()),
         created: day(1),
     }
 }
@@ -34,38 +33,47 @@ fn promise(store: &dyn Store, messages: &[Message]) {
 }
 
 /// Claims with this number for an hour.
-fn claim_at(store: &dyn Store, number: u128, lane: Lane, now: DateTime<Utc>, limit: usize) -> Vec<Parcel> {
-    let claim = DeliveryClaim { id: Uuid::from_u128(number), lane, now, until: now + Duration::hours(1), limit };
-    store.write(|unit| unit.outbox().claim(&claim)).unwrap()
+fn claim_at(store: &dyn Store, number: u128, queue: Queue, now: DateTime<Utc>, limit: usize) -> Vec<ClaimedMessage> {
+    let lease = Lease { id: Uuid::from_u128(number), queue };
+    let claim = Claim { lease, now, until: now + Duration::hours(1), limit };
+    store.write(|unit| unit.queue().claim(&claim)).unwrap()
 }
 
-fn claim(store: &dyn Store, number: u128, lane: Lane) -> Vec<Parcel> {
-    claim_at(store, number, lane, day(1), 100)
+fn events(number: u128) -> Lease {
+    Lease { id: Uuid::from_u128(number), queue: Queue::Events }
 }
 
-fn ids(parcels: &[Parcel]) -> Vec<MessageId> {
+fn claim(store: &dyn Store, number: u128, queue: Queue) -> Vec<ClaimedMessage> {
+    claim_at(store, number, queue, day(1), 100)
+}
+
+fn ids(parcels: &[ClaimedMessage]) -> Vec<MessageId> {
     parcels.iter().map(|parcel| parcel.message.id).collect()
 }
 
-fn settle(store: &dyn Store, number: u128, done: &[MessageId], standing: &[Standing]) {
-    store.write(|unit| unit.outbox().settle(Uuid::from_u128(number), done, standing)).unwrap();
+/// Settles what the claim of this number holds, in whichever queue that is.
+fn settle(store: &dyn Store, number: u128, done: &[MessageId], others: &[Settlement]) {
+    let done = done.iter().map(|message| Settlement::completed(message.0, day(1)));
+    let all: Vec<Settlement> = done.chain(others.iter().cloned()).collect();
+    let id = Uuid::from_u128(number);
+    let mut queues = Queue::MESSAGES.into_iter();
+    store.write(|unit| queues.try_for_each(|queue| unit.queue().settle(Lease { id, queue }, &all))).unwrap();
 }
 
-/// How a parcel stands that was parked.
-fn parked(parcel: &Parcel) -> Standing {
-    Standing {
-        id: parcel.message.id,
-        lanes: parcel.lanes.clone(),
+/// A claimed message that is dead-lettered.
+fn dead_lettered(claimed: &ClaimedMessage) -> Settlement {
+    Settlement {
         attempts: 5,
-        not_before: day(1),
-        last_error: Some("answered 502 Bad Gateway".to_owned()),
-        parked_at: Some(day(2)),
+        error: Some("answered 502 Bad Gateway".to_owned()),
+        dead_lettered_at: Some(day(2)),
+        steps: claimed.steps,
+        ..Settlement::due(claimed.message.id.0, day(1))
     }
 }
 
-/// How a parcel stands whose step is done.
-fn advanced(parcel: &Parcel) -> Standing {
-    Standing { lanes: parcel.lanes.next(), attempts: 0, last_error: None, parked_at: None, ..parked(parcel) }
+/// A claimed message whose step is done.
+fn advanced(claimed: &ClaimedMessage) -> Settlement {
+    Settlement { steps: &claimed.steps[1..], ..Settlement::due(claimed.message.id.0, day(1)) }
 }
 
 pub fn messages_are_claimed_in_the_order_of_promising(db: &dyn Database) {
@@ -76,20 +84,21 @@ pub fn messages_are_claimed_in_the_order_of_promising(db: &dyn Database) {
     let earlier = Message { created: day(0), ..message(92, Topic::LicenseEvent, None) };
     promise(&*store, std::slice::from_ref(&earlier));
 
-    let first = claim_at(&*store, 1, Lane::Events, day(1), 20);
+    let first = claim_at(&*store, 1, Queue::Events, day(1), 20);
     let expected: Vec<Message> = [&[earlier], &events[..19]].concat();
     let got: Vec<Message> = first.iter().map(|parcel| parcel.message.clone()).collect();
     assert_eq!(got, expected, "each as it was promised");
     assert!(first.iter().all(|parcel| parcel.attempts == 0 && parcel.step() == Step::Track));
     let rest: Vec<MessageId> = (19..30).map(id).chain([id(91)]).collect();
-    assert_eq!(ids(&claim(&*store, 2, Lane::Events)), rest);
-    assert_eq!(claim(&*store, 3, Lane::Events), []);
-    assert_eq!(ids(&claim(&*store, 3, Lane::Lms)), [id(90)]);
+    assert_eq!(ids(&claim(&*store, 2, Queue::Events)), rest);
+    assert_eq!(claim(&*store, 3, Queue::Events), []);
+    assert_eq!(ids(&claim(&*store, 3, Queue::Lms)), [id(90)]);
 }
 
 pub fn a_lane_is_due_where_something_can_be_claimed(db: &dyn Database) {
     let store = db.store();
-    let due = |at| store.read(|unit| unit.outbox().due(at)).unwrap().into_iter().collect::<BTreeSet<_>>();
+    let due =
+        |at| store.read(|unit| unit.queue().due(QueueKind::Messages, at)).unwrap().into_iter().collect::<BTreeSet<_>>();
     assert_eq!(due(day(1)), BTreeSet::new());
     promise(
         &*store,
@@ -100,25 +109,27 @@ pub fn a_lane_is_due_where_something_can_be_claimed(db: &dyn Database) {
         ],
     );
     assert_eq!(due(day(1) - Duration::microseconds(1)), BTreeSet::new());
-    assert_eq!(due(day(1)), [Lane::Lms, Lane::Events].into(), "the reminder waits for the assignment's mail");
-    let parcels = claim(&*store, 1, Lane::Lms);
-    assert_eq!(due(day(1)), [Lane::Events].into());
+    assert_eq!(due(day(1)), [Queue::Lms, Queue::Events].into(), "the reminder waits for the assignment's mail");
+    let parcels = claim(&*store, 1, Queue::Lms);
+    assert_eq!(due(day(1)), [Queue::Events].into());
     settle(&*store, 1, &[], &[advanced(&parcels[0])]);
-    assert_eq!(due(day(1)), [Lane::Events, Lane::Mail].into());
+    assert_eq!(due(day(1)), [Queue::Events, Queue::Mail].into());
 }
 
 pub fn what_is_claimed_is_nobody_else_s_until_the_claim_ends(db: &dyn Database) {
     let store = db.store();
     promise(&*store, &[message(1, Topic::LicenseEvent, None), message(2, Topic::LicenseEvent, None)]);
     let all = [id(1), id(2)];
-    assert_eq!(ids(&claim(&*store, 1, Lane::Events)), all);
+    assert_eq!(ids(&claim(&*store, 1, Queue::Events)), all);
     let end = day(1) + Duration::hours(1);
-    assert_eq!(claim_at(&*store, 2, Lane::Events, end - Duration::microseconds(1), 10), []);
-    store.write(|unit| unit.outbox().extend(Uuid::from_u128(1), &[id(2)], end + Duration::hours(1))).unwrap();
-    store.write(|unit| unit.outbox().extend(Uuid::from_u128(7), &all, end + Duration::hours(9))).unwrap();
-    assert_eq!(ids(&claim_at(&*store, 2, Lane::Events, end, 10)), [id(1)], "the other one was prolonged");
-    let held = |claim| store.write(|unit| unit.outbox().held(Uuid::from_u128(claim), &all)).unwrap();
-    assert_eq!((held(1), held(2)), (vec![id(2)], vec![id(1)]));
+    assert_eq!(claim_at(&*store, 2, Queue::Events, end - Duration::microseconds(1), 10), []);
+    store.write(|unit| unit.queue().prolong(events(1), &[id(2).0], end + Duration::hours(1))).unwrap();
+    store
+        .write(|unit| unit.queue().prolong(events(7), &all.map(|message| message.0), end + Duration::hours(9)))
+        .unwrap();
+    assert_eq!(ids(&claim_at(&*store, 2, Queue::Events, end, 10)), [id(1)], "the other one was prolonged");
+    let held = |claim| store.write(|unit| unit.queue().held(events(claim), &all.map(|message| message.0))).unwrap();
+    assert_eq!((held(1), held(2)), (vec![id(2).0], vec![id(1).0]));
 }
 
 pub fn messages_of_a_license_are_claimed_one_after_another(db: &dyn Database) {
@@ -134,9 +145,9 @@ pub fn messages_of_a_license_are_claimed_one_after_another(db: &dyn Database) {
     );
     for (round, expected) in [vec![id(1), id(2)], vec![id(3)], vec![id(4)], vec![]].into_iter().enumerate() {
         let round = round as u128;
-        let parcels = claim(&*store, round, Lane::Events);
+        let parcels = claim(&*store, round, Queue::Events);
         assert_eq!(ids(&parcels), expected);
-        assert_eq!(claim(&*store, 99, Lane::Events), [], "what comes next waits for what is under way");
+        assert_eq!(claim(&*store, 99, Queue::Events), [], "what comes next waits for what is under way");
         settle(&*store, round, &ids(&parcels), &[]);
     }
     assert_eq!(db.outbox(), []);
@@ -145,53 +156,53 @@ pub fn messages_of_a_license_are_claimed_one_after_another(db: &dyn Database) {
 pub fn a_message_waits_for_an_earlier_one_that_has_yet_to_come_to_its_lane(db: &dyn Database) {
     let store = db.store();
     promise(&*store, &[message(1, Topic::Assignment, Some(1)), message(2, Topic::Reminder, Some(1))]);
-    assert_eq!(claim(&*store, 1, Lane::Mail), [], "the mail of the assignment comes first");
-    let parcels = claim(&*store, 1, Lane::Lms);
+    assert_eq!(claim(&*store, 1, Queue::Mail), [], "the mail of the assignment comes first");
+    let parcels = claim(&*store, 1, Queue::Lms);
     settle(&*store, 1, &[], &[advanced(&parcels[0])]);
-    let parcels = claim(&*store, 2, Lane::Mail);
+    let parcels = claim(&*store, 2, Queue::Mail);
     assert_eq!(ids(&parcels), [id(1)]);
     assert_eq!(parcels[0].step(), Step::Mail);
     settle(&*store, 2, &[id(1)], &[]);
-    assert_eq!(ids(&claim(&*store, 3, Lane::Mail)), [id(2)]);
+    assert_eq!(ids(&claim(&*store, 3, Queue::Mail)), [id(2)]);
 }
 
 pub fn a_message_waits_for_none_that_has_left_its_lane(db: &dyn Database) {
     let store = db.store();
     promise(&*store, &[message(1, Topic::Assignment, Some(1)), message(2, Topic::EndEnrollments, Some(1))]);
-    let parcels = claim(&*store, 1, Lane::Lms);
+    let parcels = claim(&*store, 1, Queue::Lms);
     assert_eq!(ids(&parcels), [id(1)]);
     settle(&*store, 1, &[], &[advanced(&parcels[0])]);
-    assert_eq!(ids(&claim(&*store, 2, Lane::Lms)), [id(2)], "though the mail is still owed");
+    assert_eq!(ids(&claim(&*store, 2, Queue::Lms)), [id(2)], "though the mail is still owed");
 }
 
 pub fn a_parked_message_is_left_alone_and_holds_up_nobody(db: &dyn Database) {
     let store = db.store();
     promise(&*store, &[message(1, Topic::LicenseEvent, Some(1)), message(2, Topic::LicenseEvent, Some(1))]);
-    let parcels = claim(&*store, 1, Lane::Events);
-    settle(&*store, 1, &[], &[parked(&parcels[0])]);
-    assert_eq!(ids(&claim_at(&*store, 2, Lane::Events, day(100), 10)), [id(2)]);
+    let parcels = claim(&*store, 1, Queue::Events);
+    settle(&*store, 1, &[], &[dead_lettered(&parcels[0])]);
+    assert_eq!(ids(&claim_at(&*store, 2, Queue::Events, day(100), 10)), [id(2)]);
 }
 
 pub fn what_failed_is_due_when_it_says(db: &dyn Database) {
     let store = db.store();
     promise(&*store, &[message(1, Topic::LicenseEvent, Some(1)), message(2, Topic::LicenseEvent, Some(1))]);
-    let parcels = claim(&*store, 1, Lane::Events);
-    let again = Standing { attempts: 3, not_before: day(5), parked_at: None, ..parked(&parcels[0]) };
+    let parcels = claim(&*store, 1, Queue::Events);
+    let again = Settlement { attempts: 3, due: day(5), dead_lettered_at: None, ..dead_lettered(&parcels[0]) };
     settle(&*store, 1, &[], &[again]);
-    assert_eq!(claim_at(&*store, 2, Lane::Events, day(4), 10), [], "what comes after it waits too");
-    let parcels = claim_at(&*store, 2, Lane::Events, day(5), 10);
+    assert_eq!(claim_at(&*store, 2, Queue::Events, day(4), 10), [], "what comes after it waits too");
+    let parcels = claim_at(&*store, 2, Queue::Events, day(5), 10);
     assert_eq!((ids(&parcels), parcels[0].attempts), (vec![id(1)], 3));
 }
 
 pub fn what_a_claim_does_not_hold_stays_as_it_is(db: &dyn Database) {
     let store = db.store();
     promise(&*store, &[message(1, Topic::LicenseEvent, Some(1)), message(2, Topic::LicenseEvent, Some(2))]);
-    let parcels = claim(&*store, 1, Lane::Events);
+    let parcels = claim(&*store, 1, Queue::Events);
     let later = day(2);
-    assert_eq!(claim_at(&*store, 2, Lane::Events, later, 10).len(), 2, "the first claim has ended");
-    settle(&*store, 1, &[id(1)], &[parked(&parcels[1])]);
-    let held = store.write(|unit| unit.outbox().held(Uuid::from_u128(2), &[id(1), id(2)])).unwrap();
-    assert_eq!(held.into_iter().collect::<BTreeSet<_>>(), [id(1), id(2)].into());
+    assert_eq!(claim_at(&*store, 2, Queue::Events, later, 10).len(), 2, "the first claim has ended");
+    settle(&*store, 1, &[id(1)], &[dead_lettered(&parcels[1])]);
+    let held = store.write(|unit| unit.queue().held(events(2), &[id(1).0, id(2).0])).unwrap();
+    assert_eq!(held.into_iter().collect::<BTreeSet<_>>(), [id(1).0, id(2).0].into());
     settle(&*store, 2, &[id(1), id(2)], &[]);
     assert_eq!(db.outbox(), []);
 }
@@ -201,19 +212,19 @@ pub fn a_plan_s_utilization_is_looked_at_once(db: &dyn Database) {
     let look =
         |number, plan| Message { plan: Some(plan_id(plan)), ..message(number, Topic::UtilizationThresholds, None) };
     promise(&*store, &[look(1, 1), look(2, 2), look(3, 1), message(4, Topic::RevocationCapMail, None), look(5, 1)]);
-    assert_eq!(ids(&claim(&*store, 1, Lane::Mail)), [id(1), id(2), id(4)]);
+    assert_eq!(ids(&claim(&*store, 1, Queue::Mail)), [id(1), id(2), id(4)]);
     assert_eq!(store.read(|unit| unit.outbox().count()), Ok(3), "the others ask for the same");
     promise(&*store, &[look(6, 1)]);
-    assert_eq!(claim(&*store, 2, Lane::Mail), [], "after the one under way");
+    assert_eq!(claim(&*store, 2, Queue::Mail), [], "after the one under way");
     settle(&*store, 1, &[id(1), id(2), id(4)], &[]);
-    assert_eq!(ids(&claim(&*store, 2, Lane::Mail)), [id(6)]);
+    assert_eq!(ids(&claim(&*store, 2, Queue::Mail)), [id(6)]);
 }
 
 pub fn a_topic_that_is_not_known_is_claimed_as_such(db: &dyn Database) {
     let store = db.store();
     promise(&*store, &[message(1, Topic::Unknown, None)]);
-    let parcels = claim(&*store, 1, Lane::Events);
-    assert_eq!((parcels[0].message.topic, parcels[0].step()), (Topic::Unknown, Step::Unknown));
+    let parcels = claim(&*store, 1, Queue::Events);
+    assert_eq!((parcels[0].message.payload.topic(), parcels[0].step()), (Topic::Unknown, Step::Unknown));
 }
 
 pub fn waiting_messages_are_listed(db: &dyn Database) {
@@ -226,15 +237,15 @@ pub fn waiting_messages_are_listed(db: &dyn Database) {
             message(3, Topic::LicenseEvent, Some(3)),
         ],
     );
-    let parcels = claim(&*store, 1, Lane::Events);
-    settle(&*store, 1, &[], &[parked(&parcels[1])]);
-    let list = |parked_only, topic: Option<&str>, limit| {
-        let filter = OutboxFilter { parked_only, topic: topic.map(str::to_owned) };
+    let parcels = claim(&*store, 1, Queue::Events);
+    settle(&*store, 1, &[], &[dead_lettered(&parcels[1])]);
+    let list = |dead_lettered_only, topic: Option<&str>, limit| {
+        let filter = OutboxFilter { dead_lettered_only, topic: topic.map(str::to_owned) };
         store.read(|unit| unit.outbox().list(&filter, limit)).unwrap()
     };
     let shown = list(false, None, 10);
     let lanes: Vec<_> =
-        shown.iter().map(|waiting| (waiting.id, waiting.topic.as_str(), waiting.lane.as_str())).collect();
+        shown.iter().map(|waiting| (waiting.id, waiting.topic.as_str(), waiting.queue.as_str())).collect();
     assert_eq!(
         lanes,
         [(id(1), "assignment", "lms"), (id(2), "license_event", "events"), (id(3), "license_event", "events")]
@@ -245,7 +256,7 @@ pub fn waiting_messages_are_listed(db: &dyn Database) {
     assert_eq!(list(true, Some("assignment"), 10), []);
     let waiting = &shown[2];
     assert_eq!((waiting.license, waiting.plan, waiting.customer), (Some(license_id(3)), Some(plan_id(1)), customer(1)));
-    assert_eq!((waiting.created, waiting.attempts, waiting.parked_at), (day(1), 5, Some(day(2))));
+    assert_eq!((waiting.created, waiting.attempts, waiting.dead_lettered_at), (day(1), 5, Some(day(2))));
     assert_eq!(waiting.last_error.as_deref(), Some("answered 502 Bad Gateway"));
     assert_eq!(shown[1].not_before, day(1) + Duration::hours(1), "it is claimed");
 }
@@ -255,10 +266,10 @@ fn some_of_each(store: &dyn Store) {
     let numbered = |number, topic| message(number, topic, Some(number));
     promise(store, &[numbered(1, Topic::LicenseEvent), numbered(5, Topic::LicenseEvent)]);
     promise(store, &[numbered(2, Topic::Reminder)]);
-    let events = claim(store, 1, Lane::Events);
-    settle(store, 1, &[], &[parked(&events[0])]);
-    let mails = claim(store, 2, Lane::Mail);
-    settle(store, 2, &[], &[parked(&mails[0])]);
+    let events = claim(store, 1, Queue::Events);
+    settle(store, 1, &[], &[dead_lettered(&events[0])]);
+    let mails = claim(store, 2, Queue::Mail);
+    settle(store, 2, &[], &[dead_lettered(&mails[0])]);
     promise(store, &[numbered(3, Topic::LicenseEvent), numbered(4, Topic::Reminder)]);
 }
 
@@ -266,9 +277,10 @@ pub fn a_backlog_tells_how_every_lane_stands(db: &dyn Database) {
     let store = db.store();
     let backlog = |now, limit| -> Vec<_> {
         let backlog = store.read(|unit| unit.outbox().backlog(now, limit)).unwrap();
-        let lanes: Vec<Lane> = backlog.iter().map(|backlog| backlog.lane).collect();
-        assert_eq!(lanes, Lane::ALL);
-        backlog.into_iter().map(|Backlog { waiting, parked, due_since, .. }| (waiting, parked, due_since)).collect()
+        let queues: Vec<Queue> = backlog.iter().map(|(queue, _)| *queue).collect();
+        assert_eq!(queues, Queue::MESSAGES);
+        let numbers = |(_, Backlog { waiting, dead_lettered, due_since })| (waiting, dead_lettered, due_since);
+        backlog.into_iter().map(numbers).collect()
     };
     let empty = (0, 0, None);
     assert_eq!(backlog(day(1), 10), [empty; 5]);
@@ -283,8 +295,8 @@ pub fn a_backlog_tells_how_every_lane_stands(db: &dyn Database) {
     );
     assert_eq!(backlog(day(0), 10), [empty, (1, 1, None), (2, 1, None), empty, empty], "none is due yet");
     // A message that waits for an earlier one of its license does not count as late.
-    claim(&*store, 9, Lane::Events);
-    claim(&*store, 9, Lane::Mail);
+    claim(&*store, 9, Queue::Events);
+    claim(&*store, 9, Queue::Mail);
     promise(&*store, &[message(8, Topic::Reminder, Some(4))]);
     assert_eq!(backlog(day(1), 10), [empty, (2, 1, None), (2, 1, None), empty, empty]);
 }
@@ -295,30 +307,31 @@ pub fn a_message_keeps_what_it_was_promised_as_a_part_of(db: &dyn Database) {
     within_a_trace(|| {
         promise(&*store, &[message(2, Topic::Assignment, Some(2)), message(3, Topic::Assignment, Some(3))])
     });
-    let parents = |parcels: Vec<Parcel>| parcels.into_iter().map(|parcel| parcel.trace_parent).collect::<Vec<_>>();
+    let parents =
+        |parcels: Vec<ClaimedMessage>| parcels.into_iter().map(|parcel| parcel.trace_parent).collect::<Vec<_>>();
     let kept = || db.keeps_trace_parents().then(|| TRACE_PARENT.to_owned());
-    let parcels = claim(&*store, 1, Lane::Lms);
+    let parcels = claim(&*store, 1, Queue::Lms);
     assert_eq!(parents(parcels.clone()), [None, kept(), kept()]);
     settle(&*store, 1, &[], &parcels.iter().map(advanced).collect::<Vec<_>>());
-    assert_eq!(parents(claim(&*store, 2, Lane::Mail)), [None, kept(), kept()], "on every step");
+    assert_eq!(parents(claim(&*store, 2, Queue::Mail)), [None, kept(), kept()], "on every step");
 }
 
 pub fn parked_messages_are_tried_again(db: &dyn Database) {
     let store = db.store();
     some_of_each(&*store);
     let retry = |selection| store.write(|unit| unit.outbox().retry(&selection, day(1))).unwrap();
-    assert_eq!(retry(OutboxSelection::Parked(Some("assignment".to_owned()))), 0);
-    assert_eq!(retry(OutboxSelection::Parked(Some("reminder".to_owned()))), 1);
-    let mails = claim(&*store, 3, Lane::Mail);
+    assert_eq!(retry(OutboxSelection::DeadLettered(Some("assignment".to_owned()))), 0);
+    assert_eq!(retry(OutboxSelection::DeadLettered(Some("reminder".to_owned()))), 1);
+    let mails = claim(&*store, 3, Queue::Mail);
     assert_eq!(mails.iter().map(|parcel| parcel.attempts).collect::<Vec<_>>(), [0, 0], "with all its tries");
-    assert_eq!(retry(OutboxSelection::Parked(None)), 1);
-    assert_eq!(retry(OutboxSelection::Parked(None)), 0);
+    assert_eq!(retry(OutboxSelection::DeadLettered(None)), 1);
+    assert_eq!(retry(OutboxSelection::DeadLettered(None)), 0);
     assert_eq!(
         retry(OutboxSelection::Messages(vec![id(1), id(5), id(77)])),
         1,
         "one is being delivered, one is not there"
     );
-    assert_eq!(ids(&claim(&*store, 4, Lane::Events)), [id(1), id(3)]);
+    assert_eq!(ids(&claim(&*store, 4, Queue::Events)), [id(1), id(3)]);
 }
 
 pub fn messages_are_given_up(db: &dyn Database) {
@@ -329,11 +342,11 @@ pub fn messages_are_given_up(db: &dyn Database) {
         let listed = store.read(|unit| unit.outbox().list(&OutboxFilter::default(), 10)).unwrap();
         listed.iter().map(|waiting| waiting.id).collect::<Vec<_>>()
     };
-    assert_eq!(discard(OutboxSelection::Parked(Some("reminder".to_owned()))), 1);
+    assert_eq!(discard(OutboxSelection::DeadLettered(Some("reminder".to_owned()))), 1);
     assert_eq!(left(), [id(1), id(5), id(3), id(4)]);
     assert_eq!(discard(OutboxSelection::Messages(vec![id(3), id(5)])), 1, "one is being delivered");
     assert_eq!(left(), [id(1), id(5), id(4)]);
-    assert_eq!(discard(OutboxSelection::Parked(None)), 1);
+    assert_eq!(discard(OutboxSelection::DeadLettered(None)), 1);
     assert_eq!(left(), [id(5), id(4)]);
 }
 
@@ -343,20 +356,20 @@ pub fn messages_are_claimed_once_by_many(db: &dyn Database) {
     let messages: Vec<Message> =
         (0..400).map(|number| message(number, Topic::LicenseEvent, Some(number % 200))).collect();
     promise(&*store, &messages);
-    let claimed: Vec<Vec<Parcel>> = std::thread::scope(|scope| {
+    let claimed: Vec<Vec<ClaimedMessage>> = std::thread::scope(|scope| {
         let workers: Vec<_> = (0..8)
             .map(|worker| {
                 let store = &store;
                 scope.spawn(move || {
                     let rounds =
-                        (0..10).map(|round| claim_at(&**store, worker * 100 + round, Lane::Events, day(1), 30));
+                        (0..10).map(|round| claim_at(&**store, worker * 100 + round, Queue::Events, day(1), 30));
                     rounds.flatten().collect()
                 })
             })
             .collect();
         workers.into_iter().map(|worker| worker.join().unwrap()).collect()
     });
-    let claimed: Vec<Parcel> = claimed.concat();
+    let claimed: Vec<ClaimedMessage> = claimed.concat();
     let of_licenses: BTreeSet<_> = claimed.iter().filter_map(|parcel| parcel.message.license).collect();
     assert_eq!(claimed.len(), of_licenses.len(), "one message of each license at a time");
     assert_eq!(of_licenses, licenses.into_iter().collect());

@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, Duration, Utc};
 use license_manager_domain::model::{Job, JobKind};
-use license_manager_domain::ports::{Store, StoreExt};
+use license_manager_domain::ports::{Store, StoreExt, UnitOfWork};
+use license_manager_domain::queue::{Claim, ClaimedJob, Lease, Queue, QueueKind, Settlement};
 use license_manager_domain::{Entity, Error};
+use uuid::Uuid;
 
 use super::Database;
 use super::fixtures::*;
@@ -17,16 +20,30 @@ fn add(store: &dyn Store, job: &Job) {
     store.write(|unit| unit.jobs().add(job)).unwrap();
 }
 
+/// Claims the job that waits longest at a moment, for a day.
+pub fn claim(unit: &mut dyn UnitOfWork, number: u128, now: DateTime<Utc>) -> Result<Option<(ClaimedJob, Job)>, Error> {
+    let Some(&queue) = unit.queue().due(QueueKind::PlanJobs, now)?.first() else { return Ok(None) };
+    let lease = Lease { id: Uuid::from_u128(number), queue };
+    let Some(claimed) = unit.queue().claim_job(&Claim { lease, now, until: now + Duration::days(1), limit: 1 })? else {
+        return Ok(None);
+    };
+    let Queue::PlanJobs(kind) = queue else { panic!("{queue:?} is no queue of jobs") };
+    let job = unit.jobs().find(claimed.plan, kind)?.expect("what is claimed is there");
+    Ok(Some((claimed, job)))
+}
+
+fn finish(unit: &mut dyn UnitOfWork, claimed: &ClaimedJob) -> Result<(), Error> {
+    unit.queue().settle(claimed.lease, &[Settlement::completed(claimed.plan.0, day(1000))])
+}
+
 /// Claims and removes all jobs.
 fn work_off(store: &dyn Store) -> Vec<Job> {
     let next = || {
         store
             .write(|unit| {
-                let job = unit.jobs().claim(day(1000))?;
-                if let Some(job) = &job {
-                    unit.jobs().remove(job.plan, job.kind)?;
-                }
-                Ok(job)
+                let Some((claimed, job)) = claim(unit, 99, day(1000))? else { return Ok(None) };
+                finish(unit, &claimed)?;
+                Ok(Some(job))
             })
             .unwrap()
     };
@@ -62,12 +79,15 @@ pub fn the_oldest_job_is_claimed_first(db: &dyn Database) {
 pub fn a_job_that_is_done_is_gone(db: &dyn Database) {
     let store = db.store();
     with_plans(&*store);
-    assert_eq!(store.write(|unit| unit.jobs().claim(day(1000))), Ok(None));
+    let next = || store.write(|unit| claim(unit, 1, day(1000))).unwrap();
+    assert_eq!(next(), None);
     add(&*store, &job(1, JobKind::Provision, 1));
     add(&*store, &job(1, JobKind::RevokeAll, 2));
-    store.write(|unit| unit.jobs().remove(plan_id(1), JobKind::Provision)).unwrap();
+    let (claimed, _) = next().unwrap();
+    store.write(|unit| finish(unit, &claimed)).unwrap();
     assert_eq!(work_off(&*store), [job(1, JobKind::RevokeAll, 2)]);
-    store.write(|unit| unit.jobs().remove(plan_id(1), JobKind::Provision)).unwrap();
+    store.write(|unit| finish(unit, &claimed)).unwrap();
+    assert_eq!(store.read(|unit| unit.jobs().find(plan_id(1), JobKind::Provision)), Ok(None));
 }
 
 pub fn a_job_whose_work_failed_is_claimed_again(db: &dyn Database) {
@@ -75,8 +95,8 @@ pub fn a_job_whose_work_failed_is_claimed_again(db: &dyn Database) {
     with_plans(&*store);
     add(&*store, &job(1, JobKind::Provision, 1));
     let failed: Result<(), Error> = store.write(|unit| {
-        let job = unit.jobs().claim(day(1000))?.ok_or(Error::NotFound(Entity::Plan))?;
-        unit.jobs().remove(job.plan, job.kind)?;
+        let (claimed, _) = claim(unit, 1, day(1000))?.ok_or(Error::NotFound(Entity::Plan))?;
+        finish(unit, &claimed)?;
         Err(Error::NotFound(Entity::License))
     });
     assert_eq!(failed, Err(Error::NotFound(Entity::License)));
@@ -88,10 +108,17 @@ pub fn a_job_that_was_postponed_lets_the_others_pass(db: &dyn Database) {
     with_plans(&*store);
     add(&*store, &job(1, JobKind::Provision, 1));
     add(&*store, &job(2, JobKind::Provision, 2));
-    store.write(|unit| unit.jobs().postpone(plan_id(1), JobKind::Provision, day(9))).unwrap();
-    let claim = |on| store.write(|unit| unit.jobs().claim(day(on))).unwrap();
-    assert_eq!(claim(1), None);
-    assert_eq!(claim(8), Some(job(2, JobKind::Provision, 2)));
+    let next = |on| store.write(|unit| claim(unit, 1, day(on))).unwrap();
+    let (claimed, first) = next(1).unwrap();
+    assert_eq!((&first, claimed.attempts, claimed.due), (&job(1, JobKind::Provision, 1), 0, day(1)));
+    let postponed = Settlement { attempts: 1, ..Settlement::due(plan_id(1).0, day(9)) };
+    store.write(|unit| unit.queue().settle(claimed.lease, std::slice::from_ref(&postponed))).unwrap();
+    assert_eq!(next(1), None);
+    let (claimed, second) = next(8).unwrap();
+    assert_eq!(second, job(2, JobKind::Provision, 2));
+    assert_eq!(next(8), None, "what is claimed is nobody else's");
+    let in_turn = Settlement::due(plan_id(2).0, claimed.due);
+    store.write(|unit| unit.queue().settle(claimed.lease, std::slice::from_ref(&in_turn))).unwrap();
     assert_eq!(work_off(&*store), [job(2, JobKind::Provision, 2), job(1, JobKind::Provision, 1)]);
 }
 

@@ -1,11 +1,12 @@
 //! Leases of tasks, completed tasks, and due work.
 
-use chrono::Duration;
 use license_manager_domain::history::Change;
 use license_manager_domain::model::{Notification, NotificationKind, RenewalTerms};
 use license_manager_domain::ports::{
-    DueRenewal, LicenseEventFilter, PlanEnd, Store, StoreExt, Task, TaskClaim, Unlinking,
+    DueRenewal, ExpirationProgress, ExpirationStep, LicenseEventFilter, PlanEnd, Store, StoreExt, Task, TaskClaim,
+    UnitOfWork, Unlinking,
 };
+use license_manager_domain::queue::{Claim, Lease, Settlement};
 use license_manager_domain::{
     AgreementId, AutoScaling, Error, LicenseId, PlanId, PlanTypeId, ProductId, SubscriptionPlan,
 };
@@ -19,15 +20,38 @@ const ALICE: Uuid = Uuid::from_u128(0xA);
 const BOB: Uuid = Uuid::from_u128(0xB);
 const EVENT: &str = "something.was.done";
 
+fn lease(owner: Uuid) -> Lease {
+    Lease { id: owner, queue: TASK.queue() }
+}
+
 fn take(store: &dyn Store, task: Task, owner: Uuid, now: i64, until: i64) -> TaskClaim {
-    store.write(|unit| unit.operations().take(task, owner, day(now), day(until))).unwrap()
+    let lease = Lease { id: owner, queue: task.queue() };
+    let claim = Claim { lease, now: day(now), until: day(until), limit: 1 };
+    store.write(|unit| unit.queue().claim_task(task, &claim)).unwrap()
 }
 
-fn keep(store: &dyn Store, owner: Uuid, until: i64, position: Option<&str>) -> bool {
-    store.write(|unit| unit.operations().keep(TASK, owner, day(until), position)).unwrap()
+fn keep(store: &dyn Store, owner: Uuid, until: i64, progress: Option<ExpirationProgress>) -> bool {
+    let work = |unit: &mut dyn UnitOfWork| {
+        if let Some(progress) = progress {
+            unit.operations().note_progress(TASK, owner, progress)?;
+        }
+        unit.queue().prolong(lease(owner), &[TASK.key], day(until))
+    };
+    store.write(work).unwrap() > 0
 }
 
-/// Edits a plan.
+fn give_back(store: &dyn Store, owner: Uuid, now: i64) {
+    store.write(|unit| unit.queue().prolong(lease(owner), &[TASK.key], day(now))).unwrap();
+}
+
+fn finish(store: &dyn Store, owner: Uuid) {
+    store.write(|unit| unit.queue().settle(lease(owner), &[Settlement::completed(TASK.key, day(1))])).unwrap();
+}
+
+fn halfway() -> ExpirationProgress {
+    ExpirationProgress { plan: plan_id(1), expiration_date: day(1), step: ExpirationStep::Events, after: license_id(1) }
+}
+
 fn edit(store: &dyn Store, number: u128, edit: impl Fn(&mut SubscriptionPlan)) {
     store
         .write(|unit| {
@@ -55,23 +79,26 @@ pub fn a_task_is_one_owner_s_until_its_time_passes(db: &dyn Database) {
     let others = [Task { operation: "another", ..TASK }, Task { key: Uuid::from_u128(2), ..TASK }];
     assert!(others.iter().all(|&other| take(&*store, other, BOB, 5, 9) == TaskClaim::Taken(None)));
     assert_eq!(take(&*store, TASK, BOB, 6, 9), TaskClaim::Taken(None), "her time has passed");
-    assert!(!keep(&*store, ALICE, 20, Some("lost")));
+    assert!(!keep(&*store, ALICE, 20, Some(halfway())));
     assert_eq!(take(&*store, TASK, ALICE, 8, 10), TaskClaim::HeldUntil(day(9)));
 }
 
 pub fn how_far_a_task_is_outlives_its_owner(db: &dyn Database) {
     let store = db.store();
     take(&*store, TASK, ALICE, 1, 2);
-    assert!(keep(&*store, ALICE, 5, Some("halfway")));
+    assert!(keep(&*store, ALICE, 5, Some(halfway())));
     assert_eq!(take(&*store, TASK, BOB, 4, 9), TaskClaim::HeldUntil(day(5)));
-    assert_eq!(take(&*store, TASK, BOB, 5, 9), TaskClaim::Taken(Some("halfway".to_owned())));
-    store.write(|unit| unit.operations().give_back(TASK, ALICE, day(6))).unwrap();
+    assert_eq!(take(&*store, TASK, BOB, 5, 9), TaskClaim::Taken(Some(halfway())));
+    give_back(&*store, ALICE, 6);
     assert_eq!(take(&*store, TASK, ALICE, 6, 9), TaskClaim::HeldUntil(day(9)), "it was not hers to give back");
-    store.write(|unit| unit.operations().give_back(TASK, BOB, day(6))).unwrap();
-    assert_eq!(take(&*store, TASK, ALICE, 6, 9), TaskClaim::Taken(Some("halfway".to_owned())));
-    store.write(|unit| unit.operations().finish(TASK, BOB)).unwrap();
-    assert!(keep(&*store, ALICE, 10, Some("further")), "it was not his to finish");
-    store.write(|unit| unit.operations().finish(TASK, ALICE)).unwrap();
+    give_back(&*store, BOB, 6);
+    assert_eq!(take(&*store, TASK, ALICE, 6, 9), TaskClaim::Taken(Some(halfway())));
+    finish(&*store, BOB);
+    assert!(
+        keep(&*store, ALICE, 10, Some(ExpirationProgress { step: ExpirationStep::Enrollments, ..halfway() })),
+        "it was not his to finish"
+    );
+    finish(&*store, ALICE);
     assert!(!keep(&*store, ALICE, 10, None));
     assert_eq!(take(&*store, TASK, BOB, 6, 9), TaskClaim::Taken(None), "nothing is left of it");
 }
@@ -342,7 +369,8 @@ pub fn catalogs_in_use_are_told_with_the_plan_types_they_are_used_for(db: &dyn D
 pub fn a_unit_that_reads_takes_and_marks_nothing(db: &dyn Database) {
     let store = db.store();
     let refused = |outcome: Result<(), Error>| assert!(matches!(outcome, Err(Error::Internal(_))), "{outcome:?}");
-    refused(store.read(|unit| unit.operations().take(TASK, ALICE, day(1), day(1) + Duration::days(1)).map(drop)));
+    let claim = Claim { lease: lease(ALICE), now: day(1), until: day(2), limit: 1 };
+    refused(store.read(|unit| unit.queue().claim_task(TASK, &claim).map(drop)));
     refused(store.read(|unit| unit.operations().mark_licenses(&[license_id(1)], EVENT, day(1)).map(drop)));
     refused(store.read(|unit| unit.purge().erase_traces(&[license_id(1)], &[])));
 }

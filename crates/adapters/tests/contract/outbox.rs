@@ -1,6 +1,6 @@
 //! Adding messages to the outbox.
 
-use license_manager_domain::outbox::{Message, Topic};
+use license_manager_domain::outbox::{Message, Payload, Topic};
 use license_manager_domain::ports::StoreExt;
 use license_manager_domain::{Entity, Error, MessageId};
 use uuid::Uuid;
@@ -12,11 +12,10 @@ fn message(number: u128, topic: Topic, payload: &str) -> Message {
     Message {
         // Ids sort in the opposite order of creation.
         id: MessageId(Uuid::from_u128(u128::MAX - number)),
-        topic,
         license: number.is_multiple_of(2).then_some(license_id(1)),
         plan: Some(plan_id(1)),
         customer: customer(1),
-        payload: payload.to_owned(),
+        payload: Payload::read(topic, payload.to_owned()),
         created: day(1),
     }
 }
@@ -40,9 +39,9 @@ pub fn messages_wait_in_the_order_of_promising(db: &dyn Database) {
     let expected: Vec<Waiting> = messages
         .into_iter()
         .map(|message| Waiting {
-            topic: message.topic.as_str().to_owned(),
+            topic: message.payload.topic().as_str().to_owned(),
             license: message.license,
-            payload: message.payload,
+            payload: message.payload.to_text(),
         })
         .collect();
     assert_eq!(db.outbox(), expected);

@@ -1,13 +1,13 @@
 //! Removing personal data from licenses.
 
 use chrono::Duration;
-use license_manager_domain::outbox::{Message, Topic};
+use license_manager_domain::outbox::{EventName, Message, Payload, Topic};
 use license_manager_domain::ports::{DeletedLicense, Purge, Store, StoreExt};
 use license_manager_domain::{Email, LicenseId, LicenseStatus, MessageId};
 use uuid::Uuid;
 
 use super::fixtures::*;
-use super::webhooks::{register, told, webhook};
+use super::webhooks::{named_event, register, told, webhook};
 use super::{Database, Told};
 
 /// The licenses due on a day; reading and locking must find the same.
@@ -138,14 +138,13 @@ pub fn traces_of_licenses_are_erased_and_of_people_who_are_gone(db: &dyn Databas
     store.write(|unit| unit.licenses().set_sources(&sources, &change(5))).unwrap();
     let message = |number: u128, topic, license: Option<u128>, payload: &str| Message {
         id: MessageId(Uuid::from_u128(number)),
-        topic,
         license: license.map(license_id),
         plan: Some(plan_id(1)),
         customer: customer(1),
-        payload: payload.to_owned(),
+        payload: Payload::read(topic, payload.to_owned()),
         created: day(1),
     };
-    let event = |address: &str| format!(r#"{{"event":"x","properties":{{"assigned_email":"{address}"}}}}"#);
+    let event = |address: &str| named_event(EventName::Revoked, address).to_text();
     let mail = |address: &str| format!(r#"{{"email":"{address}"}}"#);
     let messages = [
         message(1, Topic::LicenseEvent, Some(1), &event("amy@example.com")),
@@ -168,7 +167,7 @@ pub fn traces_of_licenses_are_erased_and_of_people_who_are_gone(db: &dyn Databas
     assert_eq!((db.source(license_id(1)), history(license_id(1))), (None, 0));
     assert_eq!((db.source(license_id(2)).is_some(), history(license_id(2))), (true, 1));
     let left: Vec<String> = db.outbox().into_iter().map(|waiting| waiting.payload).collect();
-    let kept: Vec<String> = [1, 4, 5, 7, 8].iter().map(|&index: &usize| messages[index].payload.clone()).collect();
+    let kept: Vec<String> = [1, 4, 5, 7, 8].iter().map(|&index: &usize| messages[index].payload.to_text()).collect();
     assert_eq!(left, kept);
     let mut told_still: Vec<_> = told(&*store, 1, None).iter().map(|told| told.id.0.as_u128()).collect();
     told_still.sort_unstable();

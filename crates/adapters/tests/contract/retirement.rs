@@ -1,7 +1,7 @@
 //! Retiring people.
 
 use license_manager_domain::model::EnrollmentJob;
-use license_manager_domain::outbox::{Message, Topic};
+use license_manager_domain::outbox::{Message, Payload, Topic};
 use license_manager_domain::ports::{DeletedLicense, Retiree, Store, StoreExt};
 use license_manager_domain::{LicenseId, LicenseStatus, LmsUserId, MessageId};
 use uuid::Uuid;
@@ -22,11 +22,10 @@ fn locked(store: &dyn Store, person: &Retiree) -> Vec<u128> {
 fn message(number: u128, topic: Topic, license: Option<u128>, payload: &str) -> Message {
     Message {
         id: MessageId(Uuid::from_u128(number)),
-        topic,
         license: license.map(license_id),
         plan: Some(plan_id(1)),
         customer: customer(1),
-        payload: payload.to_owned(),
+        payload: Payload::read(topic, payload.to_owned()),
         created: day(1),
     }
 }
@@ -189,7 +188,7 @@ pub fn messages_that_wait_for_a_retiree_are_deleted(db: &dyn Database) {
     store.write(|unit| unit.outbox().add(&messages)).unwrap();
     store.write(|unit| unit.retirement().erase_messages(&[license_id(1)], &[email("amy@example.com")])).unwrap();
     let left: Vec<String> = db.outbox().into_iter().map(|waiting| waiting.payload).collect();
-    assert_eq!(left, messages[3..].iter().map(|message| message.payload.clone()).collect::<Vec<_>>());
+    assert_eq!(left, messages[3..].iter().map(|message| message.payload.to_text()).collect::<Vec<_>>());
 }
 
 pub fn who_asked_for_an_enrollment_is_forgotten(db: &dyn Database) {
@@ -198,7 +197,10 @@ pub fn who_asked_for_an_enrollment_is_forgotten(db: &dyn Database) {
     for asked in [job(1), others.clone()] {
         store.write(|unit| unit.enrollment_jobs().add(&asked)).unwrap();
     }
-    let of = |user: i64| format!(r#"{{"lms_user_id":{user}}}"#);
+    let of = |user: i64| {
+        let job = job(1).id;
+        format!(r#"{{"job_uuid":"{job}","lms_user_id":{user},"successes":0,"pending":0,"failures":0}}"#)
+    };
     let messages = [
         message(1, Topic::EnrollmentResultsMail, None, &of(7)),
         message(2, Topic::EnrollmentResultsMail, None, &of(70)),
@@ -210,7 +212,8 @@ pub fn who_asked_for_an_enrollment_is_forgotten(db: &dyn Database) {
     assert_eq!(found(job(1).id), EnrollmentJob { lms_user_id: None, ..job(1) });
     assert_eq!(found(others.id), others);
     let left: Vec<_> = db.outbox().into_iter().map(|waiting| (waiting.topic, waiting.payload)).collect();
-    let kept = messages[1..].iter().map(|message| (message.topic.as_str().to_owned(), message.payload.clone()));
+    let kept =
+        messages[1..].iter().map(|message| (message.payload.topic().as_str().to_owned(), message.payload.to_text()));
     assert_eq!(left, kept.collect::<Vec<_>>());
 }
 

@@ -5,10 +5,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use license_manager_domain::model::{
     Job, JobKind, Notification, NotificationKind, TransferredLicenses, seeded_products,
 };
-use license_manager_domain::outbox::{Message, Topic};
+use license_manager_domain::outbox::{Message, Payload, Topic};
 use license_manager_domain::ports::{
-    AgreementFilter, CustomerScope, LicenseFilter, Person, Retiree, RoleAssignment, StoreExt, UnitOfWork,
+    AgreementFilter, CustomerScope, LicenseFilter, Person, Retiree, RoleAssignment, StoreExt, Task, UnitOfWork,
 };
+use license_manager_domain::queue::{Claim, Lease, Queue, Settlement};
 use license_manager_domain::{
     Entity, Error, LicenseStatus, LicenseTransferJob, LmsUserId, MessageId, RenewalId, RoleAssignmentId,
     SubscriptionPlanRenewal, TransferJobId,
@@ -105,11 +106,10 @@ pub fn a_unit_that_reads_refuses_every_write(db: &dyn Database) {
         ("outbox.add", |unit| {
             unit.outbox().add(&[Message {
                 id: MessageId(Uuid::from_u128(1)),
-                topic: Topic::LicenseEvent,
                 license: None,
                 plan: Some(plan_id(1)),
                 customer: customer(1),
-                payload: "{}".to_owned(),
+                payload: Payload::read(Topic::LicenseEvent, "{}".to_owned()),
                 created: day(9),
             }])
         }),
@@ -125,8 +125,15 @@ pub fn a_unit_that_reads_refuses_every_write(db: &dyn Database) {
         ("retirement.erase_sources", |unit| unit.retirement().erase_sources(&[license_id(1)])),
         ("retirement.erase_messages", |unit| unit.retirement().erase_messages(&[license_id(1)], &[])),
         ("retirement.erase_user", |unit| unit.retirement().erase_user("amy").map(drop)),
-        ("jobs.remove", |unit| unit.jobs().remove(plan_id(1), JobKind::RevokeAll)),
-        ("jobs.claim", |unit| unit.jobs().claim(day(1000)).map(drop)),
+        ("queue.settle", |unit| unit.queue().settle(LEASE, &[Settlement::completed(plan_id(1).0, day(9))])),
+        ("queue.prolong", |unit| unit.queue().prolong(LEASE, &[plan_id(1).0], day(9)).map(drop)),
+        ("queue.held", |unit| unit.queue().held(LEASE, &[plan_id(1).0]).map(drop)),
+        ("queue.claim", |unit| unit.queue().claim(&claim(Queue::Mail)).map(drop)),
+        ("queue.claim_job", |unit| unit.queue().claim_job(&claim(LEASE.queue)).map(drop)),
+        ("queue.claim_task", |unit| {
+            let task = Task { operation: "expire-subscriptions", key: Uuid::from_u128(1) };
+            unit.queue().claim_task(task, &claim(task.queue())).map(drop)
+        }),
         ("licenses.add", |unit| unit.licenses().add(&[assigned(9, 1, "amy@example.com")], &change(9))),
         ("renewals.add", |unit| unit.renewals().add(&terms(1), &change(9)).map(drop)),
         ("renewals.save", |unit| {
@@ -160,7 +167,13 @@ pub fn a_unit_that_reads_refuses_every_write(db: &dyn Database) {
     assert_eq!(db.history("license", &license_id(1).to_string()).len(), 1);
     assert_eq!(db.outbox(), []);
     assert_eq!(store.read(|unit| unit.users().find("amy")), Ok(None));
-    assert_eq!(store.write(|unit| unit.jobs().claim(day(1000))), Ok(None));
+    assert_eq!(store.write(|unit| unit.queue().claim_job(&claim(LEASE.queue))), Ok(None));
+}
+
+const LEASE: Lease = Lease { id: Uuid::from_u128(1), queue: Queue::PlanJobs(JobKind::Provision) };
+
+fn claim(queue: Queue) -> Claim {
+    Claim { lease: Lease { queue, ..LEASE }, now: day(1000), until: day(1001), limit: 1 }
 }
 
 fn retiree() -> Retiree {

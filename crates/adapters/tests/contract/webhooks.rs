@@ -1,11 +1,10 @@
 //! Webhooks and their deliveries.
 
 use chrono::{DateTime, Duration, Utc};
-use license_manager_domain::outbox::{EventName, Message, Topic};
+use license_manager_domain::outbox::{ClaimedMessage, EventName, Message, Payload, Topic};
 use license_manager_domain::ports::{LimitOffset, Store, StoreExt, WebhookDeliveryFilter, WebhookReplay};
-use license_manager_domain::webhooks::{
-    Webhook, WebhookBacklog, WebhookClaim, WebhookDelivery, WebhookParcel, WebhookSecret, WebhookStanding, WebhookState,
-};
+use license_manager_domain::queue::{Backlog, Claim, Lease, Queue, QueueKind, Settlement};
+use license_manager_domain::webhooks::{Webhook, WebhookDelivery, WebhookSecret, WebhookState};
 use license_manager_domain::{MessageId, WebhookId};
 use uuid::Uuid;
 
@@ -44,13 +43,25 @@ fn id(number: u128) -> MessageId {
 fn event(number: u128, license: Option<u128>, name: EventName) -> Message {
     Message {
         id: id(number),
-        topic: Topic::LicenseEvent,
         license: license.map(license_id),
         plan: Some(plan_id(1)),
         customer: customer(1),
-        payload: format!(r#"{{"event":"{}","properties":{{"number":{number}}}}}"#, name.as_str()),
+        payload: named_event(name, &number.to_string()),
         created: day(1) + Duration::seconds(i64::try_from(number).unwrap()),
     }
+}
+
+/// An event that names an address, or a text in its place.
+pub fn named_event(name: EventName, address: &str) -> Payload {
+    let properties = serde_json::json!({
+        "license_uuid": "", "license_activation_key": "", "previous_license_uuid": "",
+        "assigned_date": "", "activation_date": "", "assigned_lms_user_id": "", "assigned_email": address,
+        "expiration_processed": false, "auto_applied": "",
+        "enterprise_customer_uuid": customer(1), "customer_agreement_uuid": customer(1),
+        "enterprise_customer_slug": "", "enterprise_customer_name": "",
+    });
+    let event = serde_json::json!({ "event": name.as_str(), "properties": properties });
+    Payload::read(Topic::LicenseEvent, event.to_string())
 }
 
 fn assigned_event(number: u128, license: u128) -> Message {
@@ -61,40 +72,53 @@ fn promise(store: &dyn Store, messages: &[Message]) {
     store.write(|unit| unit.outbox().add(messages)).unwrap();
 }
 
-fn claim_at(store: &dyn Store, number: u128, webhook: u128, now: DateTime<Utc>, limit: usize) -> Vec<WebhookParcel> {
-    let until = now + Duration::hours(1);
-    let claim = WebhookClaim { id: Uuid::from_u128(number), webhook: webhook_id(webhook), now, until, limit };
-    store.write(|unit| unit.webhook_deliveries().claim(&claim)).unwrap()
+fn lease(number: u128, webhook: u128) -> Lease {
+    Lease { id: Uuid::from_u128(number), queue: Queue::Webhook(webhook_id(webhook)) }
+}
+
+fn claim_at(store: &dyn Store, number: u128, webhook: u128, now: DateTime<Utc>, limit: usize) -> Vec<ClaimedMessage> {
+    let claim = Claim { lease: lease(number, webhook), now, until: now + Duration::hours(1), limit };
+    store.write(|unit| unit.queue().claim(&claim)).unwrap()
 }
 
 fn claim(store: &dyn Store, number: u128, webhook: u128) -> Vec<u128> {
     numbers(&claim_at(store, number, webhook, day(2), 100))
 }
 
-fn numbers(parcels: &[WebhookParcel]) -> Vec<u128> {
-    parcels.iter().map(|parcel| u128::MAX - parcel.id.0.as_u128()).collect()
+fn numbers(parcels: &[ClaimedMessage]) -> Vec<u128> {
+    parcels.iter().map(|parcel| u128::MAX - parcel.message.id.0.as_u128()).collect()
 }
 
 fn due(store: &dyn Store, now: DateTime<Utc>) -> Vec<WebhookId> {
-    store.read(|unit| unit.webhook_deliveries().due(now)).unwrap()
+    let due = store.read(|unit| unit.queue().due(QueueKind::Webhooks, now)).unwrap();
+    let webhook = |queue| match queue {
+        Queue::Webhook(webhook) => webhook,
+        other => panic!("{other:?} is no queue of a webhook"),
+    };
+    due.into_iter().map(webhook).collect()
 }
 
-fn stand(number: u128, state: WebhookState, not_before: DateTime<Utc>) -> WebhookStanding {
+fn stand(number: u128, state: WebhookState, not_before: DateTime<Utc>) -> Settlement {
     let delivered = state == WebhookState::Delivered;
-    WebhookStanding {
-        id: id(number),
-        state,
+    Settlement {
         attempts: i16::from(!delivered),
-        not_before,
-        last_status: Some(if delivered { 204 } else { 500 }),
-        last_error: (!delivered).then(|| "answered 500 Internal Server Error".to_owned()),
-        delivered_at: delivered.then(|| day(2)),
+        status: Some(if delivered { 204 } else { 500 }),
+        error: (!delivered).then(|| "answered 500 Internal Server Error".to_owned()),
+        completed_at: delivered.then(|| day(2)),
+        dead_lettered_at: (state == WebhookState::DeadLettered).then_some(not_before),
+        ..Settlement::due(id(number).0, not_before)
     }
 }
 
-fn settle(store: &dyn Store, number: u128, webhook: u128, standing: &[WebhookStanding], rest: Option<DateTime<Utc>>) {
-    let claim = Uuid::from_u128(number);
-    store.write(|unit| unit.webhook_deliveries().settle(claim, webhook_id(webhook), standing, rest)).unwrap();
+fn settle(store: &dyn Store, number: u128, webhook: u128, settlements: &[Settlement], rest: Option<DateTime<Utc>>) {
+    store
+        .write(|unit| {
+            if let Some(until) = rest {
+                unit.webhooks().rest(webhook_id(webhook), until)?;
+            }
+            unit.queue().settle(lease(number, webhook), settlements)
+        })
+        .unwrap();
 }
 
 /// A webhook's deliveries, newest first.
@@ -140,8 +164,8 @@ pub fn events_are_promised_to_whoever_wants_them(db: &dyn Database) {
     promise(&*store, &[assigned_event(1, 1)]);
     register(&*store, &[webhook(1), of_events, of_customer, inactive]);
     let elsewhere = Message { customer: customer(2), ..event(4, Some(2), EventName::Assigned) };
-    let mail = Message { topic: Topic::Assignment, ..assigned_event(5, 1) };
-    let strange = Message { payload: "{}".to_owned(), ..assigned_event(6, 1) };
+    let mail = Message { payload: Payload::read(Topic::Assignment, "{}".to_owned()), ..assigned_event(5, 1) };
+    let strange = Message { payload: Payload::read(Topic::LicenseEvent, "{}".to_owned()), ..assigned_event(6, 1) };
     let promised = [assigned_event(2, 1), event(3, None, EventName::Revoked), elsewhere, mail, strange];
     promise(&*store, &promised);
     promise(&*store, &[event(7, Some(1), EventName::Activated), event(8, Some(1), EventName::Revoked)]);
@@ -153,7 +177,7 @@ pub fn events_are_promised_to_whoever_wants_them(db: &dyn Database) {
     let first = told(&*store, 1, None).pop().unwrap();
     assert_eq!((first.event_type.as_str(), first.created), (EventName::Assigned.as_str(), promised[0].created));
     let [parcel] = &claim_at(&*store, 1, 3, day(2), 100)[..] else { panic!("one event") };
-    assert_eq!((&parcel.payload, parcel.due_since), (&promised[2].payload, promised[2].created));
+    assert_eq!((&parcel.message.payload, parcel.due_since), (&promised[2].payload, promised[2].created));
     assert_eq!(db.outbox().len(), 8, "the outbox holds everything as well");
 }
 
@@ -182,7 +206,7 @@ pub fn events_of_a_license_are_claimed_one_after_another(db: &dyn Database) {
     assert_eq!(claim(&*store, 2, 1), [0; 0]);
     assert_eq!(numbers(&claim_at(&*store, 2, 1, day(3), 1)), [5], "whose claim has ended is due longest");
     assert_eq!(numbers(&claim_at(&*store, 3, 1, day(3), 9)), [6, 1]);
-    settle(&*store, 3, 1, &[stand(1, WebhookState::Parked, day(3))], None);
+    settle(&*store, 3, 1, &[stand(1, WebhookState::DeadLettered, day(3))], None);
     assert_eq!(numbers(&claim_at(&*store, 4, 1, day(3), 9)), [2], "one that is parked holds up nobody");
 }
 
@@ -214,7 +238,7 @@ pub fn what_a_claim_does_not_hold_of_webhooks_stays_as_it_is(db: &dyn Database) 
     promise(&*store, &[assigned_event(1, 1), assigned_event(2, 2)]);
     assert_eq!(claim(&*store, 1, 1), [1, 2]);
     let until = day(2) + Duration::hours(3);
-    store.write(|unit| unit.webhook_deliveries().extend(Uuid::from_u128(1), webhook_id(1), until)).unwrap();
+    store.write(|unit| unit.queue().prolong(lease(1, 1), &[id(1).0, id(2).0], until)).unwrap();
     let later = day(2) + Duration::hours(2);
     assert_eq!(numbers(&claim_at(&*store, 2, 1, later, 9)), [0; 0], "it was prolonged");
     assert_eq!(numbers(&claim_at(&*store, 2, 1, until, 1)), [1]);
@@ -230,7 +254,7 @@ pub fn deliveries_are_listed_and_replayed(db: &dyn Database) {
     register(&*store, &[webhook(1), webhook(2)]);
     promise(&*store, &[1, 2, 3, 4].map(|number| assigned_event(number, number)));
     claim(&*store, 1, 1);
-    let (delivered, parked) = (WebhookState::Delivered, WebhookState::Parked);
+    let (delivered, parked) = (WebhookState::Delivered, WebhookState::DeadLettered);
     settle(&*store, 1, 1, &[stand(1, delivered, day(2)), stand(2, parked, day(2)), stand(3, parked, day(2))], None);
     let [last, ..] = &told(&*store, 1, Some(parked))[..] else { panic!("two are parked") };
     assert_eq!((last.id, last.attempts, last.last_status, last.delivered_at), (id(3), 1, Some(500), None));
@@ -260,7 +284,7 @@ pub fn deliveries_are_listed_and_replayed(db: &dyn Database) {
 pub fn a_backlog_tells_how_the_deliveries_to_all_endpoints_stand(db: &dyn Database) {
     let store = db.store();
     let backlog = |now, limit| store.read(|unit| unit.webhook_deliveries().backlog(now, limit)).unwrap();
-    let stands = |waiting, parked, due_since| WebhookBacklog { waiting, parked, due_since };
+    let stands = |waiting, dead_lettered, due_since| Backlog { waiting, dead_lettered, due_since };
     assert_eq!(backlog(day(2), 10), stands(0, 0, None));
     register(&*store, &[webhook(1), webhook(2)]);
     assert_eq!(backlog(day(2), 10), stands(0, 0, None));
@@ -272,8 +296,8 @@ pub fn a_backlog_tells_how_the_deliveries_to_all_endpoints_stand(db: &dyn Databa
     claim(&*store, 1, 1);
     let standing = [
         stand(1, WebhookState::Delivered, day(2)),
-        stand(2, WebhookState::Parked, day(2)),
-        stand(3, WebhookState::Parked, day(2)),
+        stand(2, WebhookState::DeadLettered, day(2)),
+        stand(3, WebhookState::DeadLettered, day(2)),
     ];
     settle(&*store, 1, 1, &standing, None);
     assert_eq!(backlog(day(2), 10), stands(3, 2, Some(first)));
@@ -302,7 +326,7 @@ pub fn old_deliveries_and_those_of_nobody_are_removed(db: &dyn Database) {
     register(&*store, &[webhook(1), webhook(2)]);
     promise(&*store, &[1, 2, 3].map(|number| assigned_event(number, number)));
     claim(&*store, 1, 1);
-    let standing = [stand(1, WebhookState::Delivered, day(2)), stand(2, WebhookState::Parked, day(2))];
+    let standing = [stand(1, WebhookState::Delivered, day(2)), stand(2, WebhookState::DeadLettered, day(2))];
     settle(&*store, 1, 1, &standing, None);
     let remove =
         |day_number, limit| store.write(|unit| unit.webhook_deliveries().remove_old(day(day_number), limit)).unwrap();
@@ -318,10 +342,7 @@ pub fn what_webhooks_are_told_of_a_retiree_is_deleted(db: &dyn Database) {
     let store = db.store();
     register(&*store, &[webhook(1)]);
     let naming = |number: u128, license: Option<u128>, address: &str| Message {
-        payload: format!(
-            r#"{{"event":"{}","properties":{{"assigned_email":"{address}"}}}}"#,
-            EventName::Revoked.as_str()
-        ),
+        payload: named_event(EventName::Revoked, address),
         ..event(number, license, EventName::Revoked)
     };
     promise(

@@ -9,6 +9,7 @@ use diesel::connection::SimpleConnection;
 use license_manager_adapters::postgres::PostgresStore;
 use license_manager_domain::model::{Job, JobKind};
 use license_manager_domain::ports::{StoreExt, UnitOfWork};
+use license_manager_domain::queue::{Claim, Lease, Queue};
 use license_manager_domain::*;
 use uuid::Uuid;
 
@@ -147,14 +148,17 @@ fn a_job_is_not_claimed_while_its_plan_is_locked() {
     provision(&store, 1);
     let job = Job { plan: PLAN, kind: JobKind::Provision, requested_by: None, requested_at: now() };
     store.write(|unit| unit.jobs().add(&job)).unwrap();
+    let lease = Lease { id: uuid::Uuid::nil(), queue: Queue::PlanJobs(JobKind::Provision) };
+    let claim = Claim { lease, now: now(), until: now(), limit: 1 };
+    let claim = || store.write(|unit| Ok(unit.queue().claim_job(&claim)?.map(|claimed| claimed.plan)));
     let beside = store.write(|unit| {
         unit.plans().lock(PLAN)?;
-        let beside = store.write(|unit| unit.jobs().claim(now()))?;
+        let beside = claim()?;
         // Claiming it would wait for the plan, and this transaction for the job.
         unit.jobs().add(&job)?;
         Ok(beside)
     });
-    assert_eq!((beside, store.write(|unit| unit.jobs().claim(now()))), (Ok(None), Ok(Some(job))));
+    assert_eq!((beside, claim()), (Ok(None), Ok(Some(job.plan))));
 }
 
 fn wait_for_a_blocked_session(database: &PostgresDatabase) {

@@ -8,8 +8,8 @@
 mod claims;
 mod connections;
 mod copy;
-mod outbox_plans;
 mod query_plans;
+mod queue_plans;
 #[path = "../support/mod.rs"]
 mod support;
 mod units_of_work;

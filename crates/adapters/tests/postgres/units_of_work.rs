@@ -7,8 +7,9 @@ use std::sync::{Arc, mpsc};
 use diesel::prelude::*;
 use diesel::sql_types::Text;
 use license_manager_domain::model::{Job, JobKind, seeded_products};
-use license_manager_domain::outbox::{Message, Topic};
+use license_manager_domain::outbox::{Message, Payload, Topic};
 use license_manager_domain::ports::{LicenseFilter, Person, StoreExt, UnitOfWork};
+use license_manager_domain::queue::{Claim, Lease, Queue, Settlement};
 use license_manager_domain::*;
 use uuid::Uuid;
 
@@ -68,14 +69,15 @@ fn work_that_only_reads_cannot_write() {
     let person = Person { email: email(0), lms_user_id: None };
     let message = Message {
         id: MessageId(Uuid::from_u128(1)),
-        topic: Topic::LicenseEvent,
         license: None,
         plan: Some(PLAN),
         customer: CUSTOMER,
-        payload: "{}".to_owned(),
+        payload: Payload::read(Topic::LicenseEvent, "{}".to_owned()),
         created: now(),
     };
     let job = Job { plan: PLAN, kind: JobKind::Provision, requested_by: None, requested_at: now() };
+    let lease = Lease { id: Uuid::nil(), queue: Queue::PlanJobs(JobKind::Provision) };
+    let claim = Claim { lease, now: now(), until: now(), limit: 1 };
     let agreement = CustomerAgreement::new(AGREEMENT, CUSTOMER, now());
     type Attempt<'a> = &'a dyn Fn(&mut dyn UnitOfWork) -> Result<(), Error>;
     let attempts: &[(&str, Attempt<'_>)] = &[
@@ -90,8 +92,8 @@ fn work_that_only_reads_cannot_write() {
         ("outbox.add", &|unit| unit.outbox().add(std::slice::from_ref(&message))),
         ("outbox.add nothing", &|unit| unit.outbox().add(&[])),
         ("jobs.add", &|unit| unit.jobs().add(&job)),
-        ("jobs.claim", &|unit| unit.jobs().claim(now()).map(drop)),
-        ("jobs.remove", &|unit| unit.jobs().remove(PLAN, JobKind::Provision)),
+        ("queue.claim_job", &|unit| unit.queue().claim_job(&claim).map(drop)),
+        ("queue.settle", &|unit| unit.queue().settle(claim.lease, &[Settlement::completed(PLAN.0, now())])),
         ("licenses.lock_all_by_person", &|unit| unit.licenses().lock_all_by_person(&person).map(drop)),
         ("licenses.lock_live_of_emails", &|unit| unit.licenses().lock_live_of_emails(PLAN, &[email(0)]).map(drop)),
         ("licenses.lock_live", &|unit| unit.licenses().lock_live(PLAN, &LicenseFilter::default(), 1).map(drop)),

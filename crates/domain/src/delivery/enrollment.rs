@@ -5,11 +5,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chrono::{DateTime, Utc};
 
-use super::composition::read;
-use super::deliveries::{Deliveries, Effect, Outcome, Verdict};
-use super::facts::Facts;
+use super::context::DeliveryContext;
+use super::deliveries::{Completion, Deliveries, Outcome, StepResult, unreadable};
 use super::files::ForgottenMeanwhile;
-use super::payloads::{PromisedEnrollment, read as read_payload};
 use crate::error::Error;
 use crate::model::email::Email;
 use crate::model::enrollment::{Enrollees, EnrollmentJob, EnrollmentNumbers, EnrollmentStage};
@@ -17,7 +15,7 @@ use crate::model::ids::{ActivationKey, CatalogId, CustomerId, EnrollmentJobId, L
 use crate::model::license::{License, LicenseState, LicenseStatus};
 use crate::model::plan::PlanDetails;
 use crate::model::spreadsheet::text_cell;
-use crate::outbox::{EnrollmentResults as MailedNumbers, Message};
+use crate::outbox::{EnrollmentReference, EnrollmentResults as MailedNumbers, Message, Payload};
 use crate::ports::{
     CustomerScope, ENROLLED_COURSES_PER_CALL, ENROLLED_LEARNERS_PER_CALL, EnrollmentResults, LicensedEnrollment,
     LimitOffset, PlanFilter, Undelivered, UnitOfWork,
@@ -68,7 +66,7 @@ pub(super) struct Advance {
     pub(super) job: EnrollmentJob,
     /// What its results gain.
     pub(super) lines: String,
-    pub(super) promised: Option<Message>,
+    pub(super) added: Option<Message>,
 }
 
 /// What came of one enrollment.
@@ -93,7 +91,7 @@ impl EnrollmentWork {
         message: &Message,
         now: DateTime<Utc>,
     ) -> Result<Option<Self>, Error> {
-        let Some(PromisedEnrollment { job_uuid }) = read_payload(message) else { return Ok(None) };
+        let Payload::BulkEnrollment(EnrollmentReference { job_uuid }) = message.payload else { return Ok(None) };
         let Some(job) = unit.enrollment_jobs().find(job_uuid)? else { return Ok(None) };
         let EnrollmentStage::Enrolling { until: enrolled_until } = job.stage else { return Ok(None) };
         let mut until = None;
@@ -155,19 +153,21 @@ fn usable_plans(
 
 impl Deliveries {
     /// Carries a bulk enrollment out, or its next part. What was interrupted is carried out once more.
-    pub(super) async fn enroll(&self, facts: &Facts, message: &Message) -> Verdict {
-        match self.try_enroll(facts, message).await {
-            Ok(verdict) | Err(verdict) => verdict,
+    pub(super) async fn enroll(&self, context: &DeliveryContext, message: &Message) -> StepResult {
+        match self.try_enroll(context, message).await {
+            Ok(result) | Err(result) => result,
         }
     }
 
-    async fn try_enroll(&self, facts: &Facts, message: &Message) -> Result<Verdict, Verdict> {
-        let PromisedEnrollment { job_uuid } = read(message)?;
-        let Some(work) = facts.enrollments.get(&message.id) else {
-            tracing::warn!(job = %job_uuid, "there is nothing left to do for this bulk enrollment");
-            return Ok(Verdict::Done(Effect::Nothing));
+    async fn try_enroll(&self, context: &DeliveryContext, message: &Message) -> Result<StepResult, StepResult> {
+        let Payload::BulkEnrollment(EnrollmentReference { job_uuid }) = message.payload else {
+            return Err(unreadable());
         };
-        let customer = self.customer(facts, message).await?;
+        let Some(work) = context.enrollments.get(&message.id) else {
+            tracing::warn!(job = %job_uuid, "there is nothing left to do for this bulk enrollment");
+            return Ok(StepResult::Done(Completion::Nothing));
+        };
+        let customer = self.customer(context, message).await?;
         let held = self.catalogs_by_course(work).await?;
         let asked_for = &work.job.enrollment;
         let mut lines = Vec::new();
@@ -199,17 +199,20 @@ impl Deliveries {
         lines.sort_by(|one, other| (&one.email, &one.course_run_key).cmp(&(&other.email, &other.course_run_key)));
         let first = work.job.stage.until().is_none();
         let report = Report { job: work.job.id, read: work.job.modified, first, until: work.until, lines };
-        Ok(Verdict::Done(Effect::Enrolled(report)))
+        Ok(StepResult::Done(Completion::Enrolled(report)))
     }
 
     /// Which of the licenses' catalogs hold each course.
-    async fn catalogs_by_course(&self, work: &EnrollmentWork) -> Result<HashMap<String, BTreeSet<CatalogId>>, Verdict> {
+    async fn catalogs_by_course(
+        &self,
+        work: &EnrollmentWork,
+    ) -> Result<HashMap<String, BTreeSet<CatalogId>>, StepResult> {
         let catalogs: BTreeSet<CatalogId> = work.seats.values().flatten().map(|seat| seat.catalog).collect();
         let mut held: HashMap<String, BTreeSet<CatalogId>> = HashMap::new();
         for course in &work.job.enrollment.course_run_keys {
             for &catalog in &catalogs {
                 let contains = self.manager.catalog.contains(catalog, std::slice::from_ref(course)).await;
-                if contains.map_err(|error| Verdict::Failed(error.to_string()))? {
+                if contains.map_err(|error| StepResult::Failed(error.to_string().into()))? {
                     held.entry(course.clone()).or_default().insert(catalog);
                 }
             }
@@ -224,7 +227,7 @@ impl Deliveries {
         enrollments: Vec<LicensedEnrollment>,
         notify: bool,
         lines: &mut Vec<Line>,
-    ) -> Result<(), Verdict> {
+    ) -> Result<(), StepResult> {
         let mut parts: Vec<&[LicensedEnrollment]> = vec![&enrollments];
         while let Some(part) = parts.pop() {
             if part.is_empty() {
@@ -253,9 +256,9 @@ impl Deliveries {
         unit: &mut dyn UnitOfWork,
         outcome: &Outcome,
     ) -> Result<Option<EnrollmentJob>, Error> {
-        let job = outcome.verdicts.iter().find_map(|verdict| match verdict {
-            Verdict::Done(Effect::Enrolled(report)) => Some(report.job),
-            Verdict::Done(Effect::Filed(filed)) => Some(filed.job),
+        let job = outcome.results.iter().find_map(|result| match result {
+            StepResult::Done(Completion::Enrolled(report)) => Some(report.job),
+            StepResult::Done(Completion::Filed(filed)) => Some(filed.job),
             _ => None,
         });
         match job {
@@ -283,21 +286,21 @@ impl Deliveries {
             None => EnrollmentStage::Done,
         };
         let job = EnrollmentJob { stage, numbers: job.numbers + report.numbers(), ..job.clone() }.written(now);
-        let promised = match stage {
+        let added = match stage {
             EnrollmentStage::Filing => {
                 Some(Message::enrollment_results_file(MessageId(self.manager.ids.next()), &job, now))
             }
             EnrollmentStage::Done => self.results_mail(&job, now),
             EnrollmentStage::Enrolling { .. } | EnrollmentStage::Filed => None,
         };
-        Ok(Advance { job, lines: report.as_csv(), promised })
+        Ok(Advance { job, lines: report.as_csv(), added })
     }
 
     /// The mail to whoever asked for a bulk enrollment.
     pub(super) fn results_mail(&self, job: &EnrollmentJob, now: DateTime<Utc>) -> Option<Message> {
         let EnrollmentNumbers { successes, pending, failures } = job.numbers;
         let numbers = MailedNumbers { job_uuid: job.id, lms_user_id: job.lms_user_id?, successes, pending, failures };
-        Some(Message::enrollment_results(MessageId(self.manager.ids.next()), job.customer, &numbers, now))
+        Some(Message::enrollment_results(MessageId(self.manager.ids.next()), job.customer, numbers, now))
     }
 }
 

@@ -4,13 +4,12 @@ use std::sync::{Mutex, PoisonError};
 
 use chrono::{DateTime, Utc};
 
-use super::deliveries::{Deliveries, Effect, Verdict};
-use super::facts::Facts;
-use super::payloads::{PromisedEnrollment, read};
+use super::context::DeliveryContext;
+use super::deliveries::{Completion, Deliveries, StepResult};
 use crate::error::Error;
 use crate::model::enrollment::{EnrollmentJob, EnrollmentStage};
 use crate::model::ids::EnrollmentJobId;
-use crate::outbox::Message;
+use crate::outbox::{EnrollmentReference, Message, Payload};
 use crate::ports::UnitOfWork;
 
 /// A file that is to be written.
@@ -33,7 +32,7 @@ pub(super) struct Filed {
 impl FileWork {
     /// Reads what goes into the file; `None` where there is no such job any more, or no results to be put anywhere.
     pub(super) fn read(unit: &mut dyn UnitOfWork, message: &Message) -> Result<Option<Self>, Error> {
-        let Some(PromisedEnrollment { job_uuid }) = read(message) else { return Ok(None) };
+        let Payload::EnrollmentResultsFile(EnrollmentReference { job_uuid }) = message.payload else { return Ok(None) };
         let job = unit.enrollment_jobs().find(job_uuid)?;
         match job.filter(|job| matches!(job.stage, EnrollmentStage::Filing | EnrollmentStage::Filed)) {
             Some(job) => Ok(Some(Self { results: Mutex::new(unit.enrollment_jobs().results(job.id)?), job })),
@@ -44,12 +43,13 @@ impl FileWork {
 
 impl Deliveries {
     /// Puts results into their file. Where no files are kept any more, storage alone keeps those of a job that is not done yet.
-    pub(super) async fn put_file(&self, facts: &Facts, message: &Message) -> Verdict {
-        let Some(FileWork { job, results }) = facts.files.get(&message.id) else {
+    pub(super) async fn put_file(&self, context: &DeliveryContext, message: &Message) -> StepResult {
+        let Some(FileWork { job, results }) = context.files.get(&message.id) else {
             tracing::warn!(message = %message.id, "there are no results to be put into a file");
-            return Verdict::Done(Effect::Nothing);
+            return StepResult::Done(Completion::Nothing);
         };
-        let filed = |in_a_file| Verdict::Done(Effect::Filed(Filed { job: job.id, read: job.modified, in_a_file }));
+        let filed =
+            |in_a_file| StepResult::Done(Completion::Filed(Filed { job: job.id, read: job.modified, in_a_file }));
         let files = &self.manager.result_files;
         match files.is_configured() {
             true => {
@@ -64,7 +64,7 @@ impl Deliveries {
             }
             false if job.stage == EnrollmentStage::Filing => filed(false),
             // The old file names somebody who is to be forgotten; that must not go unnoticed.
-            false => Verdict::Failed("the results are in a bucket, and no bucket is configured any more".to_owned()),
+            false => StepResult::Failed("the results are in a bucket, and no bucket is configured any more".into()),
         }
     }
 

@@ -3,64 +3,62 @@
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use super::composition::read;
-use super::deliveries::{Deliveries, Effect, Verdict};
-use super::facts::{Facts, PlanUse};
-use super::payloads::{Invitation, RevocationCapReached, Welcome};
-use super::shipments::{Goods, Shipment};
+use super::context::{DeliveryContext, PlanUse};
+use super::deliveries::{Completion, Deliveries, StepResult, unreadable};
+use super::outbound::{CallPayload, OutboundCall};
 use crate::model::email::Email;
 use crate::model::ids::{ActivationKey, MessageId};
 use crate::model::plan::LicenseCounts;
 use crate::model::staff_records::{Notification, NotificationKind};
-use crate::outbox::{EnrollmentResults, Message, Topic};
+use crate::outbox::{Message, Payload, RevocationCapReached};
 use crate::ports::{CustomerAdmin, EnterpriseCustomer, MAILS_PER_CALL, Mail, MailKind};
 
 /// The share of a plan's licenses from which on its admins are told that few are left, in percent.
 const FEW_LEFT_PERCENT: i64 = 75;
 
 impl Deliveries {
-    /// The mail that a message asks for; a verdict where there is none to be sent.
-    pub(super) async fn compose_mail(&self, facts: &Facts, message: &Message) -> Result<Mail, Verdict> {
-        if message.topic == Topic::RevocationCapMail {
-            return self.revocation_cap_mail(message);
+    /// The mail that a message asks for; the result of its step where no mail is to be sent.
+    pub(super) async fn compose_mail(&self, context: &DeliveryContext, message: &Message) -> Result<Mail, StepResult> {
+        if let Payload::RevocationCapMail(reached) = &message.payload {
+            return self.revocation_cap_mail(message, reached);
         }
-        let customer = self.customer(facts, message).await?;
+        if let Payload::Unreadable { .. } = message.payload {
+            return Err(unreadable());
+        }
+        let customer = self.customer(context, message).await?;
         let mail =
             |kind, to: Email, lms_user_id, properties| Mail { id: message.id, kind, to, lms_user_id, properties };
-        match message.topic {
-            Topic::Assignment | Topic::Reminder => {
-                let invitation: Invitation = read(message)?;
-                let kind = match message.topic {
-                    Topic::Assignment => MailKind::Assignment,
+        match &message.payload {
+            Payload::Assignment(invitation) | Payload::Reminder(invitation) => {
+                let kind = match message.payload {
+                    Payload::Assignment(_) => MailKind::Assignment,
                     _ => MailKind::Reminder,
                 };
                 let link = self.activation_link(&customer, invitation.activation_key);
                 let mut properties = of_customer(&customer);
-                properties.insert("greeting".to_owned(), invitation.greeting.into());
-                properties.insert("closing".to_owned(), invitation.closing.into());
+                properties.insert("greeting".to_owned(), invitation.greeting.clone().into());
+                properties.insert("closing".to_owned(), invitation.closing.clone().into());
                 properties.insert("license_activation_key".to_owned(), invitation.activation_key.to_string().into());
                 properties.insert("license_activation_link".to_owned(), link.into());
-                Ok(mail(kind, invitation.email, None, properties))
+                Ok(mail(kind, invitation.email.clone(), None, properties))
             }
-            Topic::Activation | Topic::AutoApplied => {
-                let welcome: Welcome = read(message)?;
+            Payload::Activation(welcome) | Payload::AutoApplied(welcome) => {
                 let has_portal = !customer.has_identity_provider || customer.has_learner_portal_search;
-                let kind = match message.topic {
-                    Topic::Activation => MailKind::PostActivation,
+                let kind = match message.payload {
+                    Payload::Activation(_) => MailKind::PostActivation,
                     _ if has_portal => MailKind::AutoApplied,
                     _ => MailKind::AutoAppliedNoPortal,
                 };
                 let mut properties = of_customer(&customer);
                 let portal = format!("{}/{}", self.settings.learner_portal, customer.slug);
                 properties.insert("learner_portal_url".to_owned(), portal.into());
-                Ok(mail(kind, welcome.email, welcome.lms_user_id, properties))
+                Ok(mail(kind, welcome.email.clone(), welcome.lms_user_id, properties))
             }
-            Topic::EnrollmentResultsMail => {
-                let results: EnrollmentResults = read(message)?;
-                let admins = self.manager.learners.admins(message.customer).await.map_err(Verdict::from)?;
+            Payload::EnrollmentResultsMail(results) => {
+                let admins = self.manager.learners.admins(message.customer).await.map_err(StepResult::from)?;
                 let Some(admin) = admins.into_iter().find(|admin| admin.lms_user_id == results.lms_user_id) else {
                     tracing::info!(job = %results.job_uuid, "whoever asked for the bulk enrollment administers nothing now");
-                    return Err(Verdict::Done(Effect::Nothing));
+                    return Err(StepResult::Done(Completion::Nothing));
                 };
                 let mut properties = of_customer(&customer);
                 let file = format!("{}/bulk-enrollment-results/{}", self.admin_pages(&customer), results.job_uuid);
@@ -71,19 +69,18 @@ impl Deliveries {
                 properties.insert("num_failures".to_owned(), results.failures.into());
                 Ok(mail(MailKind::BulkEnrollmentResult, admin.email, Some(admin.lms_user_id), properties))
             }
-            _ => Err(Verdict::Refused("its topic has no mail".to_owned())),
+            _ => Err(unreadable()),
         }
     }
 
     /// Goes to customer success, who need not be told what the LMS knows of the customer.
-    fn revocation_cap_mail(&self, message: &Message) -> Result<Mail, Verdict> {
-        let reached: RevocationCapReached = read(message)?;
+    fn revocation_cap_mail(&self, message: &Message, reached: &RevocationCapReached) -> Result<Mail, StepResult> {
         let Some(to) = self.settings.customer_success.clone() else {
             tracing::warn!(
                 customer = %message.customer,
                 "a plan's revocation cap is used up, and nobody is told: mail.customer_success_email is not set"
             );
-            return Err(Verdict::Done(Effect::Nothing));
+            return Err(StepResult::Done(Completion::Nothing));
         };
         let properties = json!({
             "subscription_plan_title": reached.plan_title,
@@ -91,31 +88,31 @@ impl Deliveries {
             "enterprise_customer_name": reached.enterprise_customer_name,
             "date": reached.date,
         });
-        let Value::Object(properties) = properties else { return Err(Verdict::Done(Effect::Nothing)) };
+        let Value::Object(properties) = properties else { return Err(StepResult::Done(Completion::Nothing)) };
         Ok(Mail { id: message.id, kind: MailKind::RevocationCap, to, lms_user_id: None, properties })
     }
 
     /// Tells the customer's admins how the plan is used, or where it has passed a threshold, unless they have been told.
-    pub(super) async fn tell_thresholds(&self, facts: &Facts, message: &Message) -> Verdict {
-        let plan_use = message.plan.and_then(|plan| facts.uses.get(&plan));
+    pub(super) async fn tell_thresholds(&self, context: &DeliveryContext, message: &Message) -> StepResult {
+        let plan_use = message.plan.and_then(|plan| context.uses.get(&plan));
         let Some((plan_use, kind)) = plan_use.and_then(|plan_use| Some((plan_use, to_tell(message, plan_use)?))) else {
-            return Verdict::Done(Effect::Nothing);
+            return StepResult::Done(Completion::Nothing);
         };
-        match self.tell_admins(facts, message, plan_use, kind).await {
-            Ok(told) => Verdict::Done(Effect::Told(told)),
-            Err(verdict) => verdict,
+        match self.tell_admins(context, message, plan_use, kind).await {
+            Ok(told) => StepResult::Done(Completion::Mailed(told)),
+            Err(result) => result,
         }
     }
 
     async fn tell_admins(
         &self,
-        facts: &Facts,
+        context: &DeliveryContext,
         message: &Message,
         plan_use: &PlanUse,
         kind: NotificationKind,
-    ) -> Result<Vec<Notification>, Verdict> {
-        let customer = self.customer(facts, message).await?;
-        let admins = self.manager.learners.admins(message.customer).await.map_err(Verdict::from)?;
+    ) -> Result<Vec<Notification>, StepResult> {
+        let customer = self.customer(context, message).await?;
+        let admins = self.manager.learners.admins(message.customer).await.map_err(StepResult::from)?;
         let mail_kind = match kind {
             NotificationKind::NoAllocationsRemaining => MailKind::NoAllocations,
             NotificationKind::LimitedAllocationsRemaining => MailKind::LimitedAllocations,
@@ -130,14 +127,14 @@ impl Deliveries {
             properties: properties.clone(),
         };
         for admins in admins.chunks(MAILS_PER_CALL) {
-            let goods = Goods::Mails(mail_kind, admins.iter().map(mail).collect());
-            let mut verdicts = vec![None; admins.len()];
-            Shipment { goods, places: (0..admins.len()).collect() }.send(&self.manager, &mut verdicts).await;
+            let payload = CallPayload::Mails(mail_kind, admins.iter().map(mail).collect());
+            let mut results = vec![None; admins.len()];
+            OutboundCall { payload, places: (0..admins.len()).collect() }.send(&self.manager, &mut results).await;
             // One address that is refused keeps nobody else from being told, and nobody from being told once only.
-            let failed = verdicts
+            let failed = results
                 .into_iter()
                 .flatten()
-                .find(|verdict| matches!(verdict, Verdict::Failed(_) | Verdict::Postponed(_)));
+                .find(|result| matches!(result, StepResult::Failed(_) | StepResult::Postponed(..)));
             if let Some(failed) = failed {
                 return Err(failed);
             }
@@ -156,9 +153,13 @@ impl Deliveries {
     }
 
     /// The customer of a message.
-    pub(super) async fn customer(&self, facts: &Facts, message: &Message) -> Result<EnterpriseCustomer, Verdict> {
-        let agreed = facts.customer(message.customer);
-        self.customers.get(&self.manager, &agreed).await.map_err(Verdict::from)
+    pub(super) async fn customer(
+        &self,
+        context: &DeliveryContext,
+        message: &Message,
+    ) -> Result<EnterpriseCustomer, StepResult> {
+        let agreed = context.customer(message.customer);
+        self.customers.get(&self.manager, &agreed).await.map_err(StepResult::from)
     }
 
     /// Where a learner activates a license.
@@ -206,8 +207,8 @@ fn percentage(counts: &LicenseCounts) -> i64 {
 /// What there is to tell of the plan's use.
 fn to_tell(message: &Message, plan_use: &PlanUse) -> Option<NotificationKind> {
     let informational = NotificationKind::PeriodicInformational;
-    match message.topic {
-        Topic::InitialUtilization => (!plan_use.told.contains(&informational)).then_some(informational),
+    match message.payload {
+        Payload::InitialUtilization(_) => (!plan_use.told.contains(&informational)).then_some(informational),
         _ => passed(plan_use),
     }
 }
@@ -226,7 +227,7 @@ fn passed(plan_use: &PlanUse) -> Option<NotificationKind> {
     (few_left && !told.contains(&kind)).then_some(kind)
 }
 
-/// The id of the mail to one person of several that a message promises; the same every time.
+/// The id of the mail to one person of several whom a message tells; the same every time.
 fn one_of_many(message: MessageId, person: i64) -> MessageId {
     MessageId(Uuid::from_u128(message.0.as_u128() ^ u128::from(person.unsigned_abs())))
 }

@@ -1,147 +1,179 @@
-//! What came of deliveries is written down.
+//! The results of deliveries are written.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
+use uuid::Uuid;
 
-use super::deliveries::{Batch, Deliveries, Effect, Outcome, Verdict};
+use super::deliveries::{Batch, Completion, Deliveries, Outcome, Problem, StepResult};
 use super::files::ForgottenMeanwhile;
-use super::payloads::{self, Invitation};
-use crate::delivery::{Lane, Parcel, RetryPolicy, Standing};
+use super::webhooks::GONE;
 use crate::error::Error;
 use crate::history::Actor;
 use crate::model::email::Email;
 use crate::model::ids::{LicenseId, MessageId};
 use crate::model::license::License;
 use crate::model::staff_records::Notification;
-use crate::outbox::{Message, Topic};
+use crate::outbox::ClaimedMessage;
+use crate::outbox::{Message, Payload};
 use crate::ports::{StoreExt, UnitOfWork};
-use crate::saturating_time;
+use crate::queue::{Queue, Settlement};
+use crate::webhooks::Webhook;
 
 impl Deliveries {
-    /// Writes what came of a batch, in one transaction: messages that are done are gone, with what is to be noted of them; others
-    /// go on to their next step, wait for another try, or are parked. Messages that this batch does not hold any more, because its
-    /// claim has ended, stay as they are. Returns the lanes in which something is due now because of it.
-    pub fn settle(&self, batch: &Batch, outcome: &Outcome) -> Result<BTreeSet<Lane>, Error> {
+    /// Writes the results of a batch in one transaction: messages that are done are gone, with what is to be written with them; others
+    /// wait for their next step or another try, or are dead-lettered. Messages that the lease does not hold any more stay as they
+    /// are.
+    pub fn settle(&self, batch: &Batch, outcome: &Outcome) -> Result<(), Error> {
         self.manager.store.write(|unit| {
             let now = self.manager.now();
-            // Licenses are locked before messages, as everywhere.
+            // Licenses and webhooks are locked before messages, as everywhere.
             let reminded = reminded_licenses(unit, batch, outcome, now)?;
             let job = self.lock_enrollment(unit, outcome)?;
-            let held: HashSet<MessageId> = unit.outbox().held(batch.claim, &batch.ids())?.into_iter().collect();
-            let ours = batch.parcels.iter().zip(&outcome.verdicts);
-            let ours: Vec<_> = ours.filter(|(parcel, _)| held.contains(&parcel.message.id)).collect();
+            self.write_webhook(unit, batch, outcome)?;
+            let held: HashSet<Uuid> = unit.queue().held(batch.lease, &batch.ids())?.into_iter().collect();
+            let ours = batch.messages.iter().zip(&outcome.results);
+            let ours: Vec<_> = ours.filter(|(claimed, _)| held.contains(&claimed.message.id.0)).collect();
 
             let change = Actor::service().change(now);
             let reminded: Vec<License> =
-                ours.iter().filter_map(|(parcel, _)| reminded.get(&parcel.message.id).cloned()).collect();
+                ours.iter().filter_map(|(claimed, _)| reminded.get(&claimed.message.id).cloned()).collect();
             if !reminded.is_empty() {
                 unit.licenses().save(&reminded, &change)?;
             }
-            let told: Vec<Notification> =
-                ours.iter().flat_map(|(_, verdict)| notifications(verdict)).cloned().collect();
-            if !told.is_empty() {
-                unit.notifications().save(&told, &change)?;
+            let mailed: Vec<Notification> =
+                ours.iter().flat_map(|(_, result)| notifications(result)).cloned().collect();
+            if !mailed.is_empty() {
+                unit.notifications().save(&mailed, &change)?;
             }
-            let mut promised: Vec<Message> = Vec::new();
-            let mut done = Vec::new();
-            let mut standing = Vec::new();
-            for &(parcel, verdict) in &ours {
-                let instead = match (verdict, &job) {
-                    (Verdict::Done(Effect::Enrolled(report)), Some(job)) => {
+            let mut added: Vec<Message> = Vec::new();
+            let mut settlements = Vec::new();
+            for &(claimed, result) in &ours {
+                let instead = match (result, &job) {
+                    (StepResult::Done(Completion::Enrolled(report)), Some(job)) => {
                         match self.advance_enrollment(job, report, now) {
                             Ok(advance) => {
                                 unit.enrollment_jobs().advance(&advance.job, &advance.lines)?;
-                                promised.extend(advance.promised);
-                                report.until.map(|_| Verdict::Continues)
+                                added.extend(advance.added);
+                                report.until.map(|_| StepResult::Continues)
                             }
-                            Err(ForgottenMeanwhile) => Some(Verdict::Continues),
+                            Err(ForgottenMeanwhile) => Some(StepResult::Continues),
                         }
                     }
-                    (Verdict::Done(Effect::Filed(filed)), Some(job)) => match self.finish_file(job, filed, now) {
-                        Ok(Some((job, mail))) => {
-                            unit.enrollment_jobs().advance(&job, "")?;
-                            promised.extend(mail);
-                            None
+                    (StepResult::Done(Completion::Filed(filed)), Some(job)) => {
+                        match self.finish_file(job, filed, now) {
+                            Ok(Some((job, mail))) => {
+                                unit.enrollment_jobs().advance(&job, "")?;
+                                added.extend(mail);
+                                None
+                            }
+                            Ok(None) => None,
+                            Err(ForgottenMeanwhile) => Some(StepResult::Continues),
                         }
-                        Ok(None) => None,
-                        Err(ForgottenMeanwhile) => Some(Verdict::Continues),
-                    },
+                    }
                     _ => None,
                 };
-                match self.standing(parcel, instead.as_ref().unwrap_or(verdict), now) {
-                    Some(stand) => standing.push(stand),
-                    None => done.push(parcel.message.id),
-                }
+                settlements.push(self.settlement(batch.queue(), claimed, instead.as_ref().unwrap_or(result), now));
             }
-            unit.outbox().settle(batch.claim, &done, &standing)?;
-            unit.outbox().add(&promised)?;
-            let going_on = standing.iter().filter(|stand| stand.parked_at.is_none() && stand.not_before <= now);
-            let promised = promised.iter().map(Message::lanes);
-            let lanes = going_on.map(|stand| stand.lanes.clone()).chain(promised);
-            Ok(lanes.filter_map(|lanes| lanes.current()).collect())
+            unit.queue().settle(batch.lease, &settlements)?;
+            unit.outbox().add(&added)
         })
     }
 
-    /// How a message goes on; `None` where it is done.
-    fn standing(&self, parcel: &Parcel, verdict: &Verdict, now: DateTime<Utc>) -> Option<Standing> {
-        let id = parcel.message.id;
-        let failed = parcel.attempts.saturating_add(1);
-        let stays = Standing {
-            id,
-            lanes: parcel.lanes.clone(),
-            attempts: parcel.attempts,
-            not_before: now,
-            last_error: None,
-            parked_at: None,
+    /// Switches a webhook off that wants no more events, and leaves one alone that asked for it.
+    fn write_webhook(&self, unit: &mut dyn UnitOfWork, batch: &Batch, outcome: &Outcome) -> Result<(), Error> {
+        let Queue::Webhook(id) = batch.queue() else { return Ok(()) };
+        let is_gone =
+            |result: &StepResult| matches!(result, StepResult::Refused(problem) if problem.status == Some(GONE));
+        if outcome.results.iter().any(is_gone)
+            && let Some(webhook) = unit.webhooks().lock(id)?
+        {
+            tracing::warn!(webhook = %id, "a webhook answered 410 Gone and was switched off");
+            unit.webhooks().save(&Webhook { is_active: false, modified: self.manager.now(), ..webhook })?;
+        }
+        match outcome.webhook_rest_until {
+            Some(until) => unit.webhooks().rest(id, until),
+            None => Ok(()),
+        }
+    }
+
+    /// How a message goes on after its step.
+    fn settlement(
+        &self,
+        queue: Queue,
+        claimed: &ClaimedMessage,
+        result: &StepResult,
+        now: DateTime<Utc>,
+    ) -> Settlement {
+        let id = claimed.message.id.0;
+        let failures = claimed.attempts.saturating_add(1);
+        let stays = Settlement { steps: claimed.steps, attempts: claimed.attempts, ..Settlement::due(id, now) };
+        let with = |problem: &Problem, settlement: Settlement| Settlement {
+            status: problem.status.and_then(storable),
+            error: Some(problem.text.clone()),
+            ..settlement
         };
-        let parked = |problem: &str| {
-            let topic = parcel.message.topic.as_str();
-            tracing::error!(message = %id, topic, problem, "a message is parked: nobody tries to deliver it any more");
-            Standing { attempts: failed, last_error: Some(problem.to_owned()), parked_at: Some(now), ..stays.clone() }
+        let dead_lettered = |problem: &Problem| {
+            let topic = claimed.message.payload.topic().as_str();
+            tracing::error!(
+                message = %id, queue = queue.as_str(), topic, problem = problem.text, "a message is dead-lettered"
+            );
+            with(problem, Settlement { attempts: failures, dead_lettered_at: Some(now), ..stays.clone() })
         };
-        match verdict {
-            Verdict::Done(_) => {
-                let lanes = parcel.lanes.next();
-                (!lanes.is_empty()).then_some(Standing { lanes, attempts: 0, ..stays })
+        match result {
+            StepResult::Done(completion) => match claimed.steps {
+                [] | [_] => {
+                    let status = match completion {
+                        Completion::Posted(status) => storable(*status),
+                        _ => None,
+                    };
+                    Settlement { status, completed_at: Some(now), ..stays }
+                }
+                [_, next @ ..] => Settlement { steps: next, attempts: 0, ..stays },
+            },
+            StepResult::Continues => Settlement { attempts: 0, ..stays },
+            StepResult::Postponed(until, problem) => {
+                let postponed = Settlement { due: *until, ..stays };
+                problem.as_ref().map_or(postponed.clone(), |problem| with(problem, postponed))
             }
-            Verdict::Continues => Some(Standing { attempts: 0, ..stays }),
-            Verdict::Postponed(until) => Some(Standing { not_before: *until, ..stays }),
-            Verdict::Refused(problem) => Some(parked(problem)),
-            Verdict::Failed(problem) if failed >= RetryPolicy::TRIES => Some(parked(problem)),
-            Verdict::Failed(problem) => Some(Standing {
-                attempts: failed,
-                not_before: saturating_time::after(now, self.settings.retries.pause(id, failed)),
-                last_error: Some(problem.clone()),
-                ..stays
-            }),
+            StepResult::Refused(problem) => dead_lettered(problem),
+            StepResult::Failed(problem) => {
+                match self.settings.retries(queue).next(id, failures, claimed.due_since, now) {
+                    Some(due) => with(problem, Settlement { attempts: failures, due, ..stays }),
+                    None => dead_lettered(problem),
+                }
+            }
         }
     }
 }
 
-fn notifications(verdict: &Verdict) -> &[Notification] {
-    match verdict {
-        Verdict::Done(Effect::Told(notifications)) => notifications,
+fn storable(status: u16) -> Option<i16> {
+    i16::try_from(status).ok()
+}
+
+fn notifications(result: &StepResult) -> &[Notification] {
+    match result {
+        StepResult::Done(Completion::Mailed(notifications)) => notifications,
         _ => &[],
     }
 }
 
-/// The licenses whose learners were reminded, as they become, by the message that did it. One that is in other hands by now, or in
-/// use, stays as it is.
+/// The licenses whose learners were reminded, as they become, by the message that did it. A license that is somebody else's by now, or
+/// in use, stays as it is.
 fn reminded_licenses(
     unit: &mut dyn UnitOfWork,
     batch: &Batch,
     outcome: &Outcome,
     now: DateTime<Utc>,
 ) -> Result<HashMap<MessageId, License>, Error> {
-    let reminders: HashMap<LicenseId, (MessageId, Email)> = batch
-        .parcels
+    let reminders: HashMap<LicenseId, (MessageId, &Email)> = batch
+        .messages
         .iter()
-        .zip(&outcome.verdicts)
-        .filter(|(parcel, verdict)| parcel.message.topic == Topic::Reminder && matches!(verdict, Verdict::Done(_)))
-        .filter_map(|(Parcel { message, .. }, _)| {
-            let Invitation { email, .. } = payloads::read(message)?;
-            Some((message.license?, (message.id, email)))
+        .zip(&outcome.results)
+        .filter(|(_, result)| matches!(result, StepResult::Done(_)))
+        .filter_map(|(ClaimedMessage { message, .. }, _)| match &message.payload {
+            Payload::Reminder(invitation) => Some((message.license?, (message.id, &invitation.email))),
+            _ => None,
         })
         .collect();
     if reminders.is_empty() {

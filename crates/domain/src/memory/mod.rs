@@ -11,6 +11,7 @@ mod licenses;
 mod lookups;
 mod operations;
 mod outbox;
+mod queue;
 mod renewals;
 mod repositories;
 mod retirement;
@@ -24,9 +25,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
-use uuid::Uuid;
 
-use crate::delivery::Lanes;
 use crate::error::Error;
 use crate::history::{Change, Row};
 use crate::model::agreement::CustomerAgreement;
@@ -35,7 +34,6 @@ use crate::model::idempotency::{FirstRequest, IdempotencyKey};
 use crate::model::ids::{
     AgreementId, EnrollmentJobId, LicenseId, PlanId, PlanTypeId, ProductId, RenewalId, TransferJobId, WebhookId,
 };
-use crate::model::jobs::Job;
 use crate::model::license::{License, LicenseColumns};
 use crate::model::plan::{PlanDetails, SubscriptionPlan};
 use crate::model::product::{PlanType, Product, seeded_products};
@@ -80,9 +78,8 @@ struct Tables {
     last_renewal: i64,
     transfers: BTreeMap<TransferJobId, LicenseTransferJob>,
     users: BTreeMap<String, User>,
-    outbox: Vec<Owed>,
-    /// With the moment before which each is not tried.
-    jobs: Vec<(Job, DateTime<Utc>)>,
+    /// In the order in which it was added.
+    queue: Vec<queue::QueuedWork>,
     enrollment_jobs: BTreeMap<EnrollmentJobId, EnrollmentJob>,
     enrollment_results: BTreeMap<EnrollmentJobId, String>,
     plan_types: BTreeMap<PlanTypeId, PlanType>,
@@ -90,25 +87,11 @@ struct Tables {
     notifications: Vec<Notification>,
     license_events: Vec<LicenseMark>,
     idempotency: BTreeMap<IdempotencyKey, FirstRequest>,
-    leases: BTreeMap<(&'static str, uuid::Uuid), operations::Lease>,
     plan_marks: BTreeMap<(PlanId, String), DateTime<Utc>>,
     schedule: BTreeMap<RecurringOperation, OperationSchedule>,
     /// With the moment until which each rests.
     webhooks: BTreeMap<WebhookId, (Webhook, Option<DateTime<Utc>>)>,
-    webhook_deliveries: Vec<webhooks::Told>,
     history: Vec<HistoryEntry>,
-}
-
-/// A message with how far it is.
-#[derive(Debug, Clone)]
-struct Owed {
-    message: Message,
-    lanes: Lanes,
-    attempts: i16,
-    not_before: DateTime<Utc>,
-    claimed_by: Option<Uuid>,
-    last_error: Option<String>,
-    parked_at: Option<DateTime<Utc>>,
 }
 
 impl Tables {
@@ -154,7 +137,7 @@ impl MemoryStore {
 
     /// The messages that wait, the oldest first.
     pub fn outbox(&self) -> Vec<Message> {
-        self.tables().outbox.iter().map(|owed| owed.message.clone()).collect()
+        self.tables().messages().cloned().collect()
     }
 
     /// Every change that was recorded, the oldest first.

@@ -3,54 +3,25 @@ use std::collections::{BTreeMap, HashSet};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
+use super::queue::{QueuedWork, Work};
 use super::{HistoryEntry, MemoryUnit};
 use crate::error::Error;
 use crate::model::email::Email;
 use crate::model::ids::{LicenseId, PlanId};
 use crate::model::license::{License, LicenseColumns, LicenseStatus};
 use crate::model::staff_records::LicenseMark;
-use crate::outbox::Topic;
 use crate::ports::{
-    DeletedLicense, OperationRepository, Purge, PurgeRepository, RetirementRepository, Task, TaskClaim,
+    DeletedLicense, ExpirationProgress, OperationRepository, Purge, PurgeRepository, RetirementRepository, Task,
 };
 use crate::saturating_time;
 
-/// Who has a task, until when, and how far it is.
-#[derive(Debug, Clone)]
-pub(super) struct Lease {
-    owner: Uuid,
-    until: DateTime<Utc>,
-    position: Option<String>,
-}
-
 impl OperationRepository for MemoryUnit<'_> {
-    fn take(&mut self, task: Task, owner: Uuid, now: DateTime<Utc>, until: DateTime<Utc>) -> Result<TaskClaim, Error> {
-        let leases = &mut self.written()?.leases;
-        let lease = leases.entry((task.operation, task.key)).or_insert(Lease { owner, until, position: None });
-        if lease.owner != owner && lease.until > now {
-            return Ok(TaskClaim::HeldUntil(lease.until));
-        }
-        (lease.owner, lease.until) = (owner, until);
-        Ok(TaskClaim::Taken(lease.position.clone()))
-    }
-
-    fn keep(&mut self, task: Task, owner: Uuid, until: DateTime<Utc>, position: Option<&str>) -> Result<bool, Error> {
-        let leases = &mut self.written()?.leases;
-        let own = leases.get_mut(&(task.operation, task.key)).filter(|lease| lease.owner == owner);
-        Ok(own.map(|lease| (lease.until, lease.position) = (until, position.map(str::to_owned))).is_some())
-    }
-
-    fn give_back(&mut self, task: Task, owner: Uuid, now: DateTime<Utc>) -> Result<(), Error> {
-        let leases = &mut self.written()?.leases;
-        if let Some(lease) = leases.get_mut(&(task.operation, task.key)).filter(|lease| lease.owner == owner) {
-            lease.until = now;
-        }
-        Ok(())
-    }
-
-    fn finish(&mut self, task: Task, owner: Uuid) -> Result<(), Error> {
-        let leases = &mut self.written()?.leases;
-        leases.retain(|key, lease| *key != (task.operation, task.key) || lease.owner != owner);
+    fn note_progress(&mut self, task: Task, owner: Uuid, progress: ExpirationProgress) -> Result<(), Error> {
+        let queue = &mut self.written()?.queue;
+        let own = |work: &&mut QueuedWork| {
+            work.queue == task.queue() && work.id == task.key && work.claimed_by == Some(owner)
+        };
+        queue.iter_mut().filter(own).for_each(|work| work.work = Work::Task(Some(progress)));
         Ok(())
     }
 
@@ -172,23 +143,13 @@ impl PurgeRepository for MemoryUnit<'_> {
     fn erase_traces(&mut self, licenses: &[LicenseId], gone: &[Email]) -> Result<(), Error> {
         self.erase_sources(licenses)?;
         let names: HashSet<String> = licenses.iter().map(ToString::to_string).collect();
-        let addresses: Vec<String> = gone.iter().map(Email::as_json).collect();
         let tables = self.written()?;
         for entry in tables.history.iter_mut().filter(|entry| entry.table == "license" && names.contains(&entry.id)) {
             if let Some(columns) = &mut entry.license {
                 (columns.user_email, columns.lms_user_id, columns.activation_key) = (None, None, None);
             }
         }
-        tables.webhook_deliveries.retain(|told| {
-            let names_one = addresses.iter().any(|email| told.parcel.payload.contains(email));
-            !names_one && told.license.is_none_or(|license| !licenses.contains(&license))
-        });
-        tables.outbox.retain(|owed| {
-            let message = &owed.message;
-            let about_one = message.license.is_some() || message.topic == Topic::LicenseEvent;
-            let names_one = about_one && addresses.iter().any(|email| message.payload.contains(email));
-            !names_one && message.license.is_none_or(|license| !licenses.contains(&license))
-        });
+        tables.forget(licenses, gone);
         Ok(())
     }
 }

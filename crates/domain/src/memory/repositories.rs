@@ -1,5 +1,3 @@
-use std::collections::BTreeMap;
-
 use std::collections::btree_map::Entry;
 
 use chrono::{DateTime, Utc};
@@ -9,12 +7,11 @@ use crate::error::{Conflict, Error};
 use crate::history::Change;
 use crate::model::agreement::CustomerAgreement;
 use crate::model::ids::{AgreementId, CustomerId, PlanId, PlanTypeId, ProductId};
-use crate::model::jobs::{Job, JobKind};
 use crate::model::plan::{PlanDetails, SubscriptionPlan};
 use crate::model::product::{PlanType, Product};
 use crate::ports::{
-    AgreementFilter, AgreementRepository, JobRepository, LimitOffset, PlanFilter, PlanRepository, ProductRepository,
-    User, UserRepository,
+    AgreementFilter, AgreementRepository, LimitOffset, PlanFilter, PlanRepository, ProductRepository, User,
+    UserRepository,
 };
 
 pub(super) fn part<T>(all: Vec<T>, limit_offset: LimitOffset) -> Vec<T> {
@@ -268,38 +265,5 @@ impl UserRepository for MemoryUnit<'_> {
         let user = self.written()?.users.get_mut(username);
         user.ok_or_else(|| Error::internal("there is no such user"))?.is_superuser = is_superuser;
         Ok(())
-    }
-}
-
-impl JobRepository for MemoryUnit<'_> {
-    fn add(&mut self, job: &Job) -> Result<(), Error> {
-        let jobs = &mut self.written()?.jobs;
-        match jobs.iter_mut().find(|(other, _)| (other.plan, other.kind) == (job.plan, job.kind)) {
-            Some((other, _)) => *other = job.clone(),
-            None => jobs.push((job.clone(), job.requested_at)),
-        }
-        Ok(())
-    }
-
-    fn claim(&mut self, now: DateTime<Utc>) -> Result<Option<Job>, Error> {
-        let due = self.written()?.jobs.iter().filter(|(_, not_before)| *not_before <= now);
-        Ok(due.min_by_key(|(_, not_before)| *not_before).map(|(job, _)| job.clone()))
-    }
-
-    fn postpone(&mut self, plan: PlanId, kind: JobKind, until: DateTime<Utc>) -> Result<(), Error> {
-        let jobs = self.written()?.jobs.iter_mut().filter(|(job, _)| (job.plan, job.kind) == (plan, kind));
-        jobs.for_each(|(_, not_before)| *not_before = until);
-        Ok(())
-    }
-
-    fn remove(&mut self, plan: PlanId, kind: JobKind) -> Result<(), Error> {
-        self.written()?.jobs.retain(|(job, _)| (job.plan, job.kind) != (plan, kind));
-        Ok(())
-    }
-
-    fn counts(&mut self) -> Result<BTreeMap<JobKind, i64>, Error> {
-        let mut counts: BTreeMap<_, _> = JobKind::ALL.into_iter().map(|kind| (kind, 0)).collect();
-        self.tables.jobs.iter().for_each(|(job, _)| *counts.entry(job.kind).or_default() += 1);
-        Ok(counts)
     }
 }

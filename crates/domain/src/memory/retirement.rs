@@ -1,11 +1,9 @@
-use serde_json::Value;
-
-use super::MemoryUnit;
+use super::{MemoryUnit, Tables};
 use crate::error::Error;
 use crate::model::email::Email;
 use crate::model::ids::{LicenseId, LmsUserId};
 use crate::model::license::{License, LicenseColumns};
-use crate::outbox::{Message, Topic};
+use crate::outbox::{Message, Payload, Topic};
 use crate::ports::{DeletedLicense, Retiree, RetirementRepository};
 
 fn is_of(person: &Retiree, columns: &LicenseColumns) -> bool {
@@ -50,18 +48,7 @@ impl RetirementRepository for MemoryUnit<'_> {
     }
 
     fn erase_messages(&mut self, licenses: &[LicenseId], emails: &[Email]) -> Result<(), Error> {
-        let named: Vec<String> = emails.iter().map(Email::as_json).collect();
-        let tables = self.written()?;
-        tables.webhook_deliveries.retain(|told| {
-            let names_one = named.iter().any(|email| told.parcel.payload.contains(email));
-            !names_one && told.license.is_none_or(|license| !licenses.contains(&license))
-        });
-        tables.outbox.retain(|owed| {
-            let message = &owed.message;
-            let about_one = message.license.is_some() || message.topic == Topic::LicenseEvent;
-            let names_one = about_one && named.iter().any(|email| message.payload.contains(email));
-            !names_one && message.license.is_none_or(|license| !licenses.contains(&license))
-        });
+        self.written()?.forget(licenses, emails);
         Ok(())
     }
 
@@ -69,11 +56,8 @@ impl RetirementRepository for MemoryUnit<'_> {
         let tables = self.written()?;
         let asked = tables.enrollment_jobs.values_mut().filter(|job| job.lms_user_id == Some(lms_user_id));
         asked.for_each(|job| job.lms_user_id = None);
-        let tells_them = |message: &Message| {
-            let payload: Value = serde_json::from_str(&message.payload).unwrap_or_default();
-            message.topic == Topic::EnrollmentResultsMail && payload["lms_user_id"] == lms_user_id.0
-        };
-        tables.outbox.retain(|owed| !tells_them(&owed.message));
+        let tells_them = |message: &Message| matches!(&message.payload, Payload::EnrollmentResultsMail(results) if results.lms_user_id == lms_user_id);
+        tables.queue.retain(|work| !work.message().is_some_and(tells_them));
         Ok(())
     }
 
@@ -81,5 +65,19 @@ impl RetirementRepository for MemoryUnit<'_> {
         let tables = self.written()?;
         tables.roles.retain(|assigned| assigned.username != username);
         Ok(tables.users.remove(username).is_some())
+    }
+}
+
+impl Tables {
+    /// Removes messages and deliveries about licenses, or about licenses of people with one of these addresses.
+    pub(super) fn forget(&mut self, licenses: &[LicenseId], emails: &[Email]) {
+        let named: Vec<String> = emails.iter().map(Email::as_json).collect();
+        self.queue.retain(|work| {
+            let Some(message) = work.message() else { return true };
+            let about_one = message.license.is_some() || message.payload.topic() == Topic::LicenseEvent;
+            let text = message.payload.to_text();
+            let names_one = about_one && named.iter().any(|email| text.contains(email));
+            !names_one && message.license.is_none_or(|license| !licenses.contains(&license))
+        });
     }
 }

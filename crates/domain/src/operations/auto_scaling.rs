@@ -9,6 +9,7 @@ use crate::model::agreement::AutoScaling;
 use crate::model::ids::{AgreementId, PlanId};
 use crate::model::plan::{ChangeReason, LicenseCounts, SubscriptionPlan};
 use crate::ports::{StoreExt, Task, TaskClaim, UnitOfWork};
+use crate::queue::{Claim, Lease};
 use crate::use_cases::manager::{LicenseManager, find_agreement, lock_plan};
 
 /// How long an agreement's plan that grew does not grow again: runs on several machines that start together are one.
@@ -94,7 +95,9 @@ impl LicenseManager {
         agreement: AgreementId,
     ) -> Result<Option<(SubscriptionPlan, i64)>, Error> {
         let (now, task) = (self.now(), Task { operation: run.operation(), key: agreement.0 });
-        if let TaskClaim::HeldUntil(_) = unit.operations().take(task, self.ids.next(), now, now + REST)? {
+        let lease = Lease { id: self.ids.next(), queue: task.queue() };
+        let claim = Claim { lease, now, until: now + REST, limit: 1 };
+        if let TaskClaim::HeldUntil(_) = unit.queue().claim_task(task, &claim)? {
             return Ok(None);
         }
         let grown = match self.growing_plan(unit, agreement)? {

@@ -11,8 +11,8 @@ use crate::model::ids::{LicenseId, PlanId};
 use crate::model::license::License;
 use crate::model::plan::{ChangeReason, SubscriptionPlan};
 use crate::model::renewal::RenewalChains;
-use crate::outbox::Promises;
-use crate::ports::{EXPIRED_LICENSES_PER_CALL, PlanEnd, StoreExt};
+use crate::outbox::OutboxBuilder;
+use crate::ports::{EXPIRED_LICENSES_PER_CALL, ExpirationProgress, ExpirationStep, PlanEnd, StoreExt};
 use crate::saturating_time;
 use crate::use_cases::manager::{LicenseManager, find_agreement, find_plan, lock_plan};
 
@@ -45,50 +45,6 @@ impl Expiration {
     pub fn before(moment: DateTime<Utc>) -> Self {
         let expired_after = saturating_time::before(moment, Self::SPAN);
         Self { expired_after, expired_before: moment, plans: None, force: false, dry_run: false }
-    }
-}
-
-/// How far the end of a plan is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Position {
-    /// The plan, one of a chain of renewals.
-    plan: PlanId,
-    /// When it ended; a plan that got more time since starts anew.
-    expiration_date: DateTime<Utc>,
-    step: Step,
-    /// The last license that was looked after.
-    after: LicenseId,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Step {
-    /// The LMS is told.
-    Enrollments,
-    /// Events are promised.
-    Events,
-}
-
-impl Position {
-    fn to_text(self) -> String {
-        let step = match self.step {
-            Step::Enrollments => "enrollments",
-            Step::Events => "events",
-        };
-        format!("{} {} {step} {}", self.plan, self.expiration_date.timestamp_micros(), self.after)
-    }
-
-    fn parse(text: &str) -> Option<Self> {
-        let mut words = text.split(' ');
-        Some(Self {
-            plan: PlanId(words.next()?.parse().ok()?),
-            expiration_date: DateTime::from_timestamp_micros(words.next()?.parse().ok()?)?,
-            step: match words.next()? {
-                "enrollments" => Step::Enrollments,
-                "events" => Step::Events,
-                _ => return None,
-            },
-            after: LicenseId(words.next()?.parse().ok()?),
-        })
     }
 }
 
@@ -165,9 +121,8 @@ impl LicenseManager {
         };
         run.supervisor.found(due.len() as u64);
         let mut tasks = Tasks::new(due.iter().map(|plan| plan.0));
-        while let Some((key, position)) = tasks.next(run).await? {
-            let position = position.and_then(|text| Position::parse(&text));
-            let ended = self.expire_chain(run, PlanId(key), position, request.force).await;
+        while let Some((key, progress)) = tasks.next(run).await? {
+            let ended = self.expire_chain(run, PlanId(key), progress, request.force).await;
             if !run.dry_run() {
                 match ended {
                     Ok(Ended::Done) => run.finish(key)?,
@@ -204,7 +159,7 @@ impl LicenseManager {
         &self,
         run: &mut Run<'_>,
         last: PlanId,
-        position: Option<Position>,
+        progress: Option<ExpirationProgress>,
         force: bool,
     ) -> Result<Ended, Error> {
         let mut plans = self.store.read(|unit| {
@@ -214,7 +169,7 @@ impl LicenseManager {
         })?;
         plans.push(last);
         for plan in plans {
-            match self.expire_plan(run, plan, last.0, position, force).await? {
+            match self.expire_plan(run, plan, last.0, progress, force).await? {
                 Ended::Done => {}
                 ended => return Ok(ended),
             }
@@ -227,7 +182,7 @@ impl LicenseManager {
         run: &mut Run<'_>,
         id: PlanId,
         task: Uuid,
-        position: Option<Position>,
+        progress: Option<ExpirationProgress>,
         force: bool,
     ) -> Result<Ended, Error> {
         let plan = self.store.read(|unit| find_plan(unit, id))?.plan;
@@ -236,9 +191,9 @@ impl LicenseManager {
         if is_done || plan.expiration_date > run.started {
             return Ok(Ended::Done);
         }
-        let position = position.filter(|at| at.plan == id && at.expiration_date == plan.expiration_date);
-        let (step, mut after) = position.map_or((Step::Enrollments, None), |at| (at.step, Some(at.after)));
-        if step == Step::Enrollments {
+        let progress = progress.filter(|at| at.plan == id && at.expiration_date == plan.expiration_date);
+        let (step, mut after) = progress.map_or((ExpirationStep::Enrollments, None), |at| (at.step, Some(at.after)));
+        if step == ExpirationStep::Enrollments {
             match self.end_enrollments(run, &plan, task, after).await? {
                 Ended::Done => after = None,
                 ended => return Ok(ended),
@@ -271,17 +226,17 @@ impl LicenseManager {
                 }
                 if !run.dry_run() {
                     // Taken for as long again, so that nobody takes it over while the LMS answers.
-                    let position = |after| Position {
+                    let progress = |after| ExpirationProgress {
                         plan: plan.id,
                         expiration_date: plan.expiration_date,
-                        step: Step::Enrollments,
+                        step: ExpirationStep::Enrollments,
                         after,
                     };
                     if let Err(error) = self.learners.expire_enrollments(chunk, unless_modified_after).await {
                         run.summary.fail(format!("plan {}", plan.id), format!("The LMS {error}."));
                         return Ok(Ended::Failed);
                     }
-                    run.keep_now(task, chunk.last().map(|&last| position(last).to_text()).as_deref())?;
+                    run.keep_now(task, chunk.last().map(|&last| progress(last)))?;
                 }
                 run.summary.count("licenses", chunk.len());
             }
@@ -292,7 +247,7 @@ impl LicenseManager {
         }
     }
 
-    /// Promises the events of the plan's licenses after that one, and marks the plan with the last of them; `false` where the run
+    /// OutboxBuilder the events of the plan's licenses after that one, and marks the plan with the last of them; `false` where the run
     /// is to end before.
     fn promise_expired(
         &self,
@@ -314,15 +269,15 @@ impl LicenseManager {
                 let now = self.now();
                 self.store.write(|unit| {
                     let licenses = unit.due_work().live_licenses_after(plan.id, true, after, batch)?;
-                    let position = licenses.last().map(|last| Position {
+                    let progress = licenses.last().map(|last| ExpirationProgress {
                         plan: plan.id,
                         expiration_date: plan.expiration_date,
-                        step: Step::Events,
+                        step: ExpirationStep::Events,
                         after: last.id,
                     });
-                    run.keep(unit, task, position.map(Position::to_text).as_deref())?;
+                    run.keep(unit, task, progress)?;
                     let agreement = find_agreement(unit, plan.agreement)?;
-                    let mut promises = Promises::new(&agreement, &plan, self.ids.as_ref(), now);
+                    let mut promises = OutboxBuilder::new(&agreement, &plan, self.ids.as_ref(), now);
                     licenses.iter().for_each(|license| promises.expired(license));
                     unit.outbox().add(&promises.into_messages())?;
                     if last_batch(&licenses) {

@@ -14,6 +14,7 @@ use crate::operations::schedule::{
     CronExpression, FinishedRun, OperationSchedule, RecurringOperation, RunOutcome, RunSummary, Timetable,
 };
 use crate::ports::{StoreExt, Task, TaskClaim, UnitOfWork};
+use crate::queue::{Claim, Lease, Settlement};
 use crate::saturating_time;
 use crate::use_cases::manager::LicenseManager;
 
@@ -30,8 +31,8 @@ pub struct ScheduledRun {
 }
 
 impl ScheduledRun {
-    fn task(&self) -> Task {
-        whole(self.operation)
+    fn lease(&self) -> Lease {
+        Lease { id: self.owner, queue: whole(self.operation).queue() }
     }
 }
 
@@ -88,24 +89,23 @@ impl LicenseManager {
         })
     }
 
-    /// A run that is to be done now, and is the caller's then: of an operation that is due and that nobody runs, or whose run broke
-    /// off. `busy` are operations that the caller runs already. `None` where there is none. Of many callers at once, one gets
-    /// each.
-    pub fn take_due_run(&self, busy: &[RecurringOperation]) -> Result<Option<ScheduledRun>, Error> {
+    /// The operations that are due, or whose run has not ended, the one first that has been due longest. Somebody may be running
+    /// them.
+    pub fn due_runs(&self) -> Result<Vec<RecurringOperation>, Error> {
         let now = self.now();
         let mut due = self.store.read(|unit| unit.schedule().list())?;
-        due.retain(|schedule| is_to_run(schedule, now) && !busy.contains(&schedule.operation));
+        due.retain(|schedule| is_to_run(schedule, now));
         due.sort_by_key(|schedule| schedule.next_run);
-        for schedule in due {
-            let run = self.store.write(|unit| self.take_run(unit, schedule.operation))?;
-            if run.is_some() {
-                return Ok(run);
-            }
-        }
-        Ok(None)
+        Ok(due.into_iter().map(|schedule| schedule.operation).collect())
     }
 
-    fn take_run(
+    /// The run of an operation that is to be done now, if nobody does it; then it is the caller's. Of many callers at once, one gets
+    /// it.
+    pub fn take_run(&self, operation: RecurringOperation) -> Result<Option<ScheduledRun>, Error> {
+        self.store.write(|unit| self.claim_run(unit, operation))
+    }
+
+    fn claim_run(
         &self,
         unit: &mut dyn UnitOfWork,
         operation: RecurringOperation,
@@ -115,8 +115,10 @@ impl LicenseManager {
         if !is_to_run(&schedule, now) {
             return Ok(None);
         }
+        let lease = Lease { id: owner, queue: whole(operation).queue() };
         let until = saturating_time::after(now, self.settings.operations.lease);
-        if let TaskClaim::HeldUntil(_) = unit.operations().take(whole(operation), owner, now, until)? {
+        let claim = Claim { lease, now, until, limit: 1 };
+        if let TaskClaim::HeldUntil(_) = unit.queue().claim_task(whole(operation), &claim)? {
             return Ok(None);
         }
         if schedule.is_due(now) {
@@ -134,7 +136,8 @@ impl LicenseManager {
     /// somebody has taken it over: then it is to end.
     pub fn keep_run(&self, run: &ScheduledRun) -> Result<bool, Error> {
         let until = saturating_time::after(self.now(), self.settings.operations.lease);
-        self.store.write(|unit| unit.operations().keep(run.task(), run.owner, until, None))
+        let kept = self.store.write(|unit| unit.queue().prolong(run.lease(), &[Uuid::nil()], until))?;
+        Ok(kept > 0)
     }
 
     /// Does a run, as its command does where nothing is said. Plans that ended are looked for since the last run that did all there was
@@ -165,10 +168,10 @@ impl LicenseManager {
         let now = self.now();
         self.store.write(|unit| {
             let mut schedule = unit.schedule().lock_or_add(run.operation)?;
-            if !unit.operations().keep(run.task(), run.owner, now, None)? {
+            if unit.queue().held(run.lease(), &[Uuid::nil()])?.is_empty() {
                 return Ok(false);
             }
-            unit.operations().finish(run.task(), run.owner)?;
+            unit.queue().settle(run.lease(), &[Settlement::completed(Uuid::nil(), now)])?;
             let outcome = outcome(summary);
             match outcome {
                 RunOutcome::Complete => schedule.last_complete = Some(run.started),

@@ -7,7 +7,8 @@ use uuid::Uuid;
 
 use super::run::Run;
 use crate::error::Error;
-use crate::ports::{StoreExt, Task, TaskClaim, UnitOfWork};
+use crate::ports::{ExpirationProgress, StoreExt, Task, TaskClaim, UnitOfWork};
+use crate::queue::{Claim, Lease, Settlement};
 use crate::saturating_time;
 
 /// How often a task that another run has is asked for again, at most.
@@ -28,7 +29,10 @@ impl Tasks {
 
     /// The next task, which is this run's then, and how far whoever had it before came. First come those that nobody has; the
     /// others are waited for. `None` where none is left, or the run is to end. A dry run takes nothing from anybody.
-    pub(super) async fn next(&mut self, run: &mut Run<'_>) -> Result<Option<(Uuid, Option<String>)>, Error> {
+    pub(super) async fn next(
+        &mut self,
+        run: &mut Run<'_>,
+    ) -> Result<Option<(Uuid, Option<ExpirationProgress>)>, Error> {
         loop {
             if self.left.is_empty() && self.held.is_empty() {
                 return Ok(None);
@@ -47,7 +51,7 @@ impl Tasks {
                 return Ok(Some((key, None)));
             }
             match run.take(key)? {
-                TaskClaim::Taken(position) => return Ok(Some((key, position))),
+                TaskClaim::Taken(progress) => return Ok(Some((key, progress))),
                 TaskClaim::HeldUntil(until) => {
                     self.held.push(key);
                     self.held_until = Some(self.held_until.map_or(until, |soonest| soonest.min(until)));
@@ -62,9 +66,13 @@ impl Run<'_> {
         Task { operation: self.operation(), key }
     }
 
+    fn lease(&self) -> Lease {
+        Lease { id: self.owner, queue: self.task(Uuid::nil()).queue() }
+    }
+
     fn take(&self, key: Uuid) -> Result<TaskClaim, Error> {
-        let until = self.until();
-        self.manager.store.write(|unit| unit.operations().take(self.task(key), self.owner, self.manager.now(), until))
+        let claim = Claim { lease: self.lease(), now: self.manager.now(), until: self.until(), limit: 1 };
+        self.manager.store.write(|unit| unit.queue().claim_task(self.task(key), &claim))
     }
 
     fn until(&self) -> DateTime<Utc> {
@@ -74,27 +82,37 @@ impl Run<'_> {
     /// Keeps a task within a transaction, and notes how far it is.
     ///
     /// # Errors
-    /// Where another run has taken it over: then nothing more may be done for it here.
-    pub(super) fn keep(&self, unit: &mut dyn UnitOfWork, key: Uuid, position: Option<&str>) -> Result<(), Error> {
-        match unit.operations().keep(self.task(key), self.owner, self.until(), position)? {
-            true => Ok(()),
-            false => Err(Error::internal("another run took this over: it took too long here")),
+    /// Another run has taken it over: then nothing more may be done for it here.
+    pub(super) fn keep(
+        &self,
+        unit: &mut dyn UnitOfWork,
+        key: Uuid,
+        progress: Option<ExpirationProgress>,
+    ) -> Result<(), Error> {
+        if unit.queue().prolong(self.lease(), &[key], self.until())? == 0 {
+            return Err(Error::internal("another run took this over: it took too long here"));
+        }
+        match progress {
+            Some(progress) => unit.operations().note_progress(self.task(key), self.owner, progress),
+            None => Ok(()),
         }
     }
 
     /// As [`Run::keep`], in a transaction of its own.
-    pub(super) fn keep_now(&self, key: Uuid, position: Option<&str>) -> Result<(), Error> {
-        self.manager.store.write(|unit| self.keep(unit, key, position))
+    pub(super) fn keep_now(&self, key: Uuid, progress: Option<ExpirationProgress>) -> Result<(), Error> {
+        self.manager.store.write(|unit| self.keep(unit, key, progress))
     }
 
     /// Forgets a task that is done.
     pub(super) fn finish(&self, key: Uuid) -> Result<(), Error> {
-        self.manager.store.write(|unit| unit.operations().finish(self.task(key), self.owner))
+        let settlement = Settlement::completed(key, self.manager.now());
+        self.manager.store.write(|unit| unit.queue().settle(self.lease(), std::slice::from_ref(&settlement)))
     }
 
     /// Leaves a task that is not done to whoever takes it next.
     pub(super) fn give_back(&self, key: Uuid) -> Result<(), Error> {
         let now = self.manager.now();
-        self.manager.store.write(|unit| unit.operations().give_back(self.task(key), self.owner, now))
+        self.manager.store.write(|unit| unit.queue().prolong(self.lease(), &[key], now))?;
+        Ok(())
     }
 }

@@ -10,7 +10,7 @@ use crate::model::agreement::CustomerAgreement;
 use crate::model::ids::{CustomerId, LicenseId, PlanId};
 use crate::model::license::License;
 use crate::model::plan::SubscriptionPlan;
-use crate::outbox::{EventName, Promises};
+use crate::outbox::{EventName, OutboxBuilder};
 use crate::ports::{StoreExt, UnitOfWork};
 use crate::use_cases::manager::LicenseManager;
 
@@ -18,7 +18,7 @@ use crate::use_cases::manager::LicenseManager;
 const AFTER: Duration = Duration::days(180);
 
 impl LicenseManager {
-    /// Promises the event of each license of active plans that was activated over 180 days ago, once for each. `customers` in
+    /// OutboxBuilder the event of each license of active plans that was activated over 180 days ago, once for each. `customers` in
     /// place of those that the settings name.
     ///
     /// The summary's uuids are the licenses, which it counts.
@@ -86,7 +86,7 @@ impl LicenseManager {
         let mut messages = Vec::with_capacity(told.len());
         for license in &told {
             if let Some(plan) = plans.get(&license.plan) {
-                let mut promises = Promises::new(agreement, plan, self.ids.as_ref(), now);
+                let mut promises = OutboxBuilder::new(agreement, plan, self.ids.as_ref(), now);
                 promises.activated_180_days_ago(license);
                 messages.append(&mut promises.into_messages());
             }

@@ -5,7 +5,7 @@ use chrono::Duration;
 use super::run::{OperationSummary, Run, Supervisor};
 use crate::error::Error;
 use crate::model::ids::PlanId;
-use crate::outbox::Promises;
+use crate::outbox::OutboxBuilder;
 use crate::ports::StoreExt;
 use crate::use_cases::manager::{LicenseManager, find_agreement, find_plan};
 
@@ -16,7 +16,7 @@ const MARK: &str = "initial_utilization";
 const AFTER: Duration = Duration::days(7);
 
 impl LicenseManager {
-    /// Promises the mail about each plan that auto-applies its licenses, is active and current, and began to auto-apply, the last
+    /// OutboxBuilder the mail about each plan that auto-applies its licenses, is active and current, and began to auto-apply, the last
     /// time it did, 7 days ago or longer. Once for each plan, also where it stops and begins again.
     ///
     /// The summary's uuids are the plans, which it counts.
@@ -53,7 +53,7 @@ impl LicenseManager {
             }
             let plan = find_plan(unit, plan)?.plan;
             let agreement = find_agreement(unit, plan.agreement)?;
-            let mut promises = Promises::new(&agreement, &plan, self.ids.as_ref(), now);
+            let mut promises = OutboxBuilder::new(&agreement, &plan, self.ids.as_ref(), now);
             promises.initial_utilization();
             unit.outbox().add(&promises.into_messages())?;
             Ok(true)

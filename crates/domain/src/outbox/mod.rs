@@ -4,65 +4,40 @@
 //! is listed in [`crate::rules`], "What each action owes".
 
 mod event_name;
+mod payload;
 mod topic;
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use serde::{Deserialize, Serialize};
 
 pub use self::event_name::EventName;
+pub use self::payload::{
+    Empty, EnrollmentReference, EnrollmentResults, EventProperties, Invitation, LicenseEvent, Payload,
+    RevocationCapReached, RevokedEnrollments, Welcome,
+};
 pub use self::topic::Topic;
 use crate::model::agreement::CustomerAgreement;
-use crate::model::email::Email;
 use crate::model::enrollment::EnrollmentJob;
-use crate::model::ids::{CustomerId, EnrollmentJobId, LicenseId, LmsUserId, MessageId, PlanId};
+use crate::model::ids::{CustomerId, LicenseId, MessageId, PlanId};
 use crate::model::license::{License, LicenseColumns};
 use crate::model::plan::SubscriptionPlan;
 use crate::ports::Person;
+use crate::queue::Step;
 
 /// One delivery that is owed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Message {
     /// Its id.
     pub id: MessageId,
-    /// What kind of delivery.
-    pub topic: Topic,
     /// The license it is about: its messages are delivered in order.
     pub license: Option<LicenseId>,
     /// The plan it is about, where it is about one.
     pub plan: Option<PlanId>,
     /// The customer it is about.
     pub customer: CustomerId,
-    /// What to deliver, as JSON; its form is fixed by the topic, which shows it.
-    pub payload: String,
-    /// When it was promised.
+    /// What to deliver; it decides the topic and the steps.
+    pub payload: Payload,
+    /// When it was written.
     pub created: DateTime<Utc>,
-}
-
-/// The payload of [`Topic::LicenseEvent`]: absent values are empty strings, dates have whole seconds.
-#[derive(Debug, Serialize)]
-struct LicenseEvent<'a> {
-    event: &'static str,
-    properties: EventProperties<'a>,
-}
-
-#[derive(Debug, Serialize)]
-struct EventProperties<'a> {
-    license_uuid: String,
-    license_activation_key: String,
-    previous_license_uuid: String,
-    assigned_date: String,
-    activation_date: String,
-    assigned_lms_user_id: serde_json::Value,
-    assigned_email: &'a str,
-    expiration_processed: bool,
-    auto_applied: serde_json::Value,
-    enterprise_customer_uuid: CustomerId,
-    customer_agreement_uuid: crate::model::ids::AgreementId,
-    enterprise_customer_slug: &'a str,
-    enterprise_customer_name: &'a str,
-    /// Of renewed licenses alone.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    is_auto_renewed: Option<bool>,
 }
 
 /// Where a renewed license comes from.
@@ -70,117 +45,103 @@ struct EventProperties<'a> {
 struct Origin {
     /// The license it carries on.
     license: LicenseId,
-    /// Whether nobody's hand was in it.
+    /// Whether the renewal was processed by a schedule.
     automatic: bool,
 }
 
-/// The payload of [`Topic::Assignment`].
-#[derive(Debug, Serialize)]
-struct Assignment<'a> {
-    email: &'a Email,
-    activation_key: crate::model::ids::ActivationKey,
-    mail: bool,
-    greeting: &'a str,
-    closing: &'a str,
-}
-
-/// The payload of [`Topic::Reminder`].
-#[derive(Debug, Serialize)]
-struct Reminder<'a> {
-    email: &'a Email,
-    activation_key: crate::model::ids::ActivationKey,
-    greeting: &'a str,
-    closing: &'a str,
-}
-
-/// The payload of [`Topic::Activation`].
-#[derive(Debug, Serialize)]
-struct Activation<'a> {
-    email: &'a Email,
-    lms_user_id: Option<LmsUserId>,
-    mail: bool,
-}
-
-/// The payload of [`Topic::AutoApplied`].
-#[derive(Debug, Serialize)]
-struct AutoApplied<'a> {
-    email: &'a Email,
-    lms_user_id: Option<LmsUserId>,
-}
-
-/// The payload of [`Topic::UtilizationThresholds`]: everything is read from the plan at delivery.
-#[derive(Debug, Serialize)]
-struct UtilizationThresholds {}
-
-/// The payload of [`Topic::EndEnrollments`].
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct RevokedEnrollments {
-    pub(crate) lms_user_id: LmsUserId,
-}
-
-/// The payload of [`Topic::RevocationCapMail`].
-#[derive(Debug, Serialize)]
-struct RevocationCapReached<'a> {
-    plan_title: &'a str,
-    num_revocations_applied: i32,
-    enterprise_customer_name: &'a str,
-    date: String,
-}
-
-/// The payload of [`Topic::BulkEnrollment`]: what is to be done stands in the job.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct PromisedEnrollment {
-    pub(crate) job_uuid: EnrollmentJobId,
-}
-
 impl Message {
-    /// The promise to carry a bulk enrollment out.
+    /// A message that is not about a license.
+    pub(crate) fn of_enrollment(id: MessageId, job: &EnrollmentJob, payload: Payload, now: DateTime<Utc>) -> Self {
+        Self { id, license: None, plan: job.enrollment.plan, customer: job.customer, payload, created: now }
+    }
+
+    /// Has a bulk enrollment carried out.
     pub(crate) fn bulk_enrollment(id: MessageId, job: &EnrollmentJob) -> Self {
-        Self {
-            id,
-            topic: Topic::BulkEnrollment,
-            license: None,
-            plan: job.enrollment.plan,
-            customer: job.customer,
-            payload: to_json(&PromisedEnrollment { job_uuid: job.id }),
-            created: job.created,
-        }
+        let payload = Payload::BulkEnrollment(EnrollmentReference { job_uuid: job.id });
+        Self::of_enrollment(id, job, payload, job.created)
     }
 
-    /// The promise to put the results of a bulk enrollment into their file.
+    /// Has the results of a bulk enrollment put into their file.
     pub(crate) fn enrollment_results_file(id: MessageId, job: &EnrollmentJob, now: DateTime<Utc>) -> Self {
-        Self { topic: Topic::EnrollmentResultsFile, created: now, ..Self::bulk_enrollment(id, job) }
+        let payload = Payload::EnrollmentResultsFile(EnrollmentReference { job_uuid: job.id });
+        Self::of_enrollment(id, job, payload, now)
     }
-}
 
-/// What came of a bulk enrollment, in numbers of enrollments: the payload of [`Topic::EnrollmentResultsMail`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct EnrollmentResults {
-    pub(crate) job_uuid: EnrollmentJobId,
-    pub(crate) lms_user_id: LmsUserId,
-    pub(crate) successes: i64,
-    pub(crate) pending: i64,
-    pub(crate) failures: i64,
-}
-
-impl Message {
-    /// The promise to tell whoever asked for a bulk enrollment what came of it.
+    /// Has whoever asked for a bulk enrollment told its results.
     pub(crate) fn enrollment_results(
         id: MessageId,
         customer: CustomerId,
-        results: &EnrollmentResults,
+        results: EnrollmentResults,
         now: DateTime<Utc>,
     ) -> Self {
-        Self {
-            id,
-            topic: Topic::EnrollmentResultsMail,
-            license: None,
-            plan: None,
-            customer,
-            payload: to_json(results),
-            created: now,
-        }
+        let payload = Payload::EnrollmentResultsMail(results);
+        Self { id, license: None, plan: None, customer, payload, created: now }
     }
+}
+
+/// A message that somebody delivers now, or an event for a webhook.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ClaimedMessage {
+    /// The message.
+    pub message: Message,
+    /// The steps that are left; the first is to be taken now.
+    pub steps: &'static [Step],
+    /// How often this step has failed.
+    pub attempts: i16,
+    /// Since when it has been tried: when it was written, or when it was last replayed.
+    pub due_since: DateTime<Utc>,
+    /// What wrote it, where that was traced; see [`crate::ports::OutboxRepository::add`].
+    pub trace_parent: Option<String>,
+}
+
+impl ClaimedMessage {
+    /// What is to be done now.
+    pub fn step(&self) -> Step {
+        self.steps.first().copied().unwrap_or(Step::Unknown)
+    }
+}
+
+/// The plans among the claimed messages whose other messages of [`Topic::MERGED`] ask for the same: storage removes those that nobody
+/// has claimed and that are not dead-lettered.
+pub fn merged_plans<'a>(claimed: impl IntoIterator<Item = &'a ClaimedMessage>) -> Vec<PlanId> {
+    let merged = claimed.into_iter().filter(|claimed| claimed.message.payload.topic() == Topic::MERGED);
+    merged.filter_map(|claimed| claimed.message.plan).collect()
+}
+
+/// A message that waits, as an operator sees it: nothing here names a person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WaitingMessage {
+    /// Its id.
+    pub id: MessageId,
+    /// Its kind, by its name.
+    pub topic: String,
+    /// Where it waits, by its name.
+    pub queue: String,
+    /// The license it is about.
+    pub license: Option<LicenseId>,
+    /// The plan it is about.
+    pub plan: Option<PlanId>,
+    /// The customer it is about.
+    pub customer: CustomerId,
+    /// When it was written.
+    pub created: DateTime<Utc>,
+    /// How often its step has failed.
+    pub attempts: i16,
+    /// When it is due, or when its lease ends.
+    pub not_before: DateTime<Utc>,
+    /// The last problem.
+    pub last_error: Option<String>,
+    /// When it was dead-lettered.
+    pub dead_lettered_at: Option<DateTime<Utc>>,
+}
+
+/// Which messages an operator means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OutboxSelection {
+    /// These, dead-lettered or not.
+    Messages(Vec<MessageId>),
+    /// The dead-lettered ones; only of this kind, by its name, where one is named.
+    DeadLettered(Option<String>),
 }
 
 /// What an admin says to the learners of an assignment, beside the mail's own words.
@@ -210,7 +171,7 @@ pub struct ReminderMail {
 }
 
 /// Writes the messages of one transaction about licenses of one plan.
-pub(crate) struct Promises<'a> {
+pub(crate) struct OutboxBuilder<'a> {
     agreement: &'a CustomerAgreement,
     plan: &'a SubscriptionPlan,
     ids: &'a dyn crate::ports::IdSource,
@@ -218,7 +179,7 @@ pub(crate) struct Promises<'a> {
     messages: Vec<Message>,
 }
 
-impl<'a> Promises<'a> {
+impl<'a> OutboxBuilder<'a> {
     pub(crate) fn new(
         agreement: &'a CustomerAgreement,
         plan: &'a SubscriptionPlan,
@@ -238,14 +199,14 @@ impl<'a> Promises<'a> {
         self.event(EventName::Assigned, license);
         let columns = license.columns();
         if let (Some(email), Some(activation_key)) = (&columns.user_email, columns.activation_key) {
-            let payload = Assignment {
-                email,
+            let invitation = Invitation {
+                email: email.clone(),
                 activation_key,
-                mail: mail.notify && !self.agreement.disable_onboarding_notifications,
-                greeting: &mail.greeting,
-                closing: &mail.closing,
+                mail: Some(mail.notify && !self.agreement.disable_onboarding_notifications),
+                greeting: mail.greeting.clone(),
+                closing: mail.closing.clone(),
             };
-            self.push(Topic::Assignment, Some(license.id), &payload);
+            self.push(Some(license.id), Payload::Assignment(invitation));
         }
     }
 
@@ -253,8 +214,14 @@ impl<'a> Promises<'a> {
     pub(crate) fn reminded(&mut self, license: &License, mail: &ReminderMail) {
         let columns = license.columns();
         if let (Some(email), Some(activation_key)) = (&columns.user_email, columns.activation_key) {
-            let payload = Reminder { email, activation_key, greeting: &mail.greeting, closing: &mail.closing };
-            self.push(Topic::Reminder, Some(license.id), &payload);
+            let invitation = Invitation {
+                email: email.clone(),
+                activation_key,
+                mail: None,
+                greeting: mail.greeting.clone(),
+                closing: mail.closing.clone(),
+            };
+            self.push(Some(license.id), Payload::Reminder(invitation));
         }
     }
 
@@ -262,11 +229,11 @@ impl<'a> Promises<'a> {
     pub(crate) fn auto_applied(&mut self, license: &License) {
         self.event(EventName::Activated, license);
         let columns = license.columns();
-        if let Some(email) = &columns.user_email {
-            let payload = AutoApplied { email, lms_user_id: columns.lms_user_id };
-            self.push(Topic::AutoApplied, Some(license.id), &payload);
+        if let Some(email) = columns.user_email {
+            let welcome = Welcome { email, lms_user_id: columns.lms_user_id, mail: None };
+            self.push(Some(license.id), Payload::AutoApplied(welcome));
         }
-        self.push(Topic::UtilizationThresholds, None, &UtilizationThresholds {});
+        self.push(None, Payload::UtilizationThresholds(Empty {}));
     }
 
     /// What is owed where a learner came for a license and none was left.
@@ -283,13 +250,10 @@ impl<'a> Promises<'a> {
     pub(crate) fn activated(&mut self, license: &License) {
         self.event(EventName::Activated, license);
         let columns = license.columns();
-        if let Some(email) = &columns.user_email {
-            let mail = !self.agreement.disable_onboarding_notifications;
-            self.push(
-                Topic::Activation,
-                Some(license.id),
-                &Activation { email, lms_user_id: columns.lms_user_id, mail },
-            );
+        if let Some(email) = columns.user_email {
+            let mail = Some(!self.agreement.disable_onboarding_notifications);
+            let welcome = Welcome { email, lms_user_id: columns.lms_user_id, mail };
+            self.push(Some(license.id), Payload::Activation(welcome));
         }
     }
 
@@ -298,7 +262,7 @@ impl<'a> Promises<'a> {
         self.event(EventName::Revoked, license);
         let columns = license.columns();
         if let (Some(_), Some(lms_user_id)) = (columns.activation_date, columns.lms_user_id) {
-            self.push(Topic::EndEnrollments, Some(license.id), &RevokedEnrollments { lms_user_id });
+            self.push(Some(license.id), Payload::EndEnrollments(RevokedEnrollments { lms_user_id }));
         }
     }
 
@@ -327,18 +291,18 @@ impl<'a> Promises<'a> {
 
     /// What a plan owes a week after it began to hand out licenses by itself.
     pub(crate) fn initial_utilization(&mut self) {
-        self.push(Topic::InitialUtilization, None, &UtilizationThresholds {});
+        self.push(None, Payload::InitialUtilization(Empty {}));
     }
 
     /// What a plan owes whose revocation cap is used up.
     pub(crate) fn revocation_cap_reached(&mut self) {
         let payload = RevocationCapReached {
-            plan_title: &self.plan.title,
+            plan_title: self.plan.title.clone(),
             num_revocations_applied: self.plan.num_revocations_applied,
-            enterprise_customer_name: self.agreement.customer_name.as_deref().unwrap_or_default(),
+            enterprise_customer_name: self.agreement.customer_name.clone().unwrap_or_default(),
             date: whole_seconds(Some(self.now)),
         };
-        self.push(Topic::RevocationCapMail, None, &payload);
+        self.push(None, Payload::RevocationCapMail(payload));
     }
 
     fn event(&mut self, name: EventName, license: &License) {
@@ -352,48 +316,38 @@ impl<'a> Promises<'a> {
         columns: &LicenseColumns,
         origin: Option<Origin>,
     ) {
-        let auto_applied = license.and_then(|license| license.auto_applied);
-        let payload = LicenseEvent {
-            event: name.as_str(),
+        let event = LicenseEvent {
+            event: name.as_str().into(),
             properties: EventProperties {
-                license_uuid: license.map(|license| license.id.to_string()).unwrap_or_default(),
-                license_activation_key: columns.activation_key.map(|key| key.to_string()).unwrap_or_default(),
-                previous_license_uuid: origin.map(|origin| origin.license.to_string()).unwrap_or_default(),
+                license_uuid: license.map(|license| license.id),
+                license_activation_key: columns.activation_key,
+                previous_license_uuid: origin.map(|origin| origin.license),
                 assigned_date: whole_seconds(columns.assigned_date),
                 activation_date: whole_seconds(columns.activation_date),
-                assigned_lms_user_id: columns.lms_user_id.map_or_else(|| "".into(), |id| id.0.into()),
-                assigned_email: columns.user_email.as_ref().map_or("", Email::as_str),
+                assigned_lms_user_id: columns.lms_user_id,
+                assigned_email: columns.user_email.as_ref().map(|email| email.as_str().to_owned()).unwrap_or_default(),
                 expiration_processed: self.plan.expiration_processed,
-                auto_applied: auto_applied.map_or_else(|| "".into(), Into::into),
+                auto_applied: license.and_then(|license| license.auto_applied),
                 enterprise_customer_uuid: self.agreement.customer,
                 customer_agreement_uuid: self.agreement.id,
-                enterprise_customer_slug: self.agreement.customer_slug.as_deref().unwrap_or_default(),
-                enterprise_customer_name: self.agreement.customer_name.as_deref().unwrap_or_default(),
+                enterprise_customer_slug: self.agreement.customer_slug.clone().unwrap_or_default(),
+                enterprise_customer_name: self.agreement.customer_name.clone().unwrap_or_default(),
                 is_auto_renewed: origin.map(|origin| origin.automatic),
             },
         };
-        self.push(Topic::LicenseEvent, license.map(|license| license.id), &payload);
+        self.push(license.map(|license| license.id), Payload::LicenseEvent(Box::new(event)));
     }
 
-    fn push(&mut self, topic: Topic, license: Option<LicenseId>, payload: &impl Serialize) {
+    fn push(&mut self, license: Option<LicenseId>, payload: Payload) {
         self.messages.push(Message {
             id: MessageId(self.ids.next()),
-            topic,
             license,
             plan: Some(self.plan.id),
             customer: self.agreement.customer,
-            payload: to_json(payload),
+            payload,
             created: self.now,
         });
     }
-}
-
-/// Maps with string keys and plain values always have a JSON form.
-fn to_json(payload: &impl Serialize) -> String {
-    let mut json = serde_json::to_string(payload).unwrap_or_default();
-    // Thousands of messages wait in memory for their transaction to be written.
-    json.shrink_to_fit();
-    json
 }
 
 fn whole_seconds(moment: Option<DateTime<Utc>>) -> String {

@@ -1,6 +1,6 @@
 //! The kinds of deliveries, and what each carries.
 
-/// A kind of delivery, each with an example of what [`Message::payload`](super::Message::payload) is: every message of the kind has
+/// A kind of delivery, each with an example of the JSON of its [`Payload`](super::Payload): every message of the kind has
 /// these keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Topic {
@@ -103,6 +103,9 @@ pub enum Topic {
 }
 
 impl Topic {
+    /// Messages of this kind about one plan all ask for the same: one of them is delivered, and the others are removed.
+    pub const MERGED: Self = Self::UtilizationThresholds;
+
     /// Every kind that is promised.
     pub const ALL: [Self; 12] = [
         Self::LicenseEvent,
@@ -152,7 +155,7 @@ mod tests {
 
     use super::*;
     use crate::model::{Enrollees, EnrollmentJob, EnrollmentNumbers, EnrollmentStage};
-    use crate::outbox::{AssignmentMail, EnrollmentResults, Message, Promises, ReminderMail};
+    use crate::outbox::{AssignmentMail, EnrollmentResults, Message, OutboxBuilder, Payload, ReminderMail};
     use crate::ports::SequentialIds;
     use crate::{
         ActivationKey, AgreementId, BulkEnrollment, CatalogId, CustomerAgreement, CustomerId, EnrollmentJobId, License,
@@ -199,16 +202,16 @@ mod tests {
         let (email, key) = ("amy@example.com".parse().unwrap(), ActivationKey(Uuid::from_u128(6)));
         let assigned = license.assign(email, key, now).unwrap();
         let activated = assigned.clone().activate(Some(LmsUserId(7)), now).unwrap();
-        let mut promises = Promises::new(&agreement, &plan, &ids, now);
-        promises.assigned(&assigned, &AssignmentMail::default());
-        promises.reminded(&assigned, &ReminderMail::default());
-        promises.activated(&activated);
-        promises.auto_applied(&activated);
-        promises.initial_utilization();
-        promises.revoked(&activated.clone().revoke(now).unwrap());
-        promises.revocation_cap_reached();
-        promises.renewed(&activated, assigned.id, false);
-        let mut messages = promises.into_messages();
+        let mut outbox = OutboxBuilder::new(&agreement, &plan, &ids, now);
+        outbox.assigned(&assigned, &AssignmentMail::default());
+        outbox.reminded(&assigned, &ReminderMail::default());
+        outbox.activated(&activated);
+        outbox.auto_applied(&activated);
+        outbox.initial_utilization();
+        outbox.revoked(&activated.clone().revoke(now).unwrap());
+        outbox.revocation_cap_reached();
+        outbox.renewed(&activated, assigned.id, false);
+        let mut messages = outbox.into_messages();
 
         let job = EnrollmentJob {
             id: EnrollmentJobId(Uuid::from_u128(8)),
@@ -230,7 +233,7 @@ mod tests {
         let id = MessageId(Uuid::from_u128(9));
         messages.push(Message::bulk_enrollment(id, &job));
         messages.push(Message::enrollment_results_file(id, &job, now));
-        messages.push(Message::enrollment_results(id, job.customer, &results, now));
+        messages.push(Message::enrollment_results(id, job.customer, results, now));
         messages
     }
 
@@ -239,9 +242,29 @@ mod tests {
         let messages = messages();
         for topic in Topic::ALL {
             // Of license events the last one has every key.
-            let message = messages.iter().rev().find(|message| message.topic == topic).expect("one of every kind");
-            let payload: Value = serde_json::from_str(&message.payload).unwrap();
+            let message =
+                messages.iter().rev().find(|message| message.payload.topic() == topic).expect("one of every kind");
+            let payload: Value = serde_json::from_str(&message.payload.to_text()).unwrap();
+            assert_eq!(
+                Payload::read(topic, message.payload.to_text()),
+                message.payload,
+                "{topic:?} is read as it was written"
+            );
             assert_eq!(form(&payload), form(&documented(topic)), "{topic:?}");
         }
+    }
+
+    #[test]
+    fn payloads_that_wait_already_can_be_read() {
+        for topic in Topic::ALL {
+            let payload = Payload::read(topic, documented(topic).to_string());
+            assert_eq!(payload.topic(), topic);
+            assert!(!matches!(payload, Payload::Unreadable { .. }), "{topic:?}");
+        }
+        let quiet = r#"{"email":"amy@example.com","lms_user_id":null,"mail":false}"#;
+        assert_eq!(Payload::read(Topic::AutoApplied, quiet.to_owned()).steps().len(), 1);
+        let nobody_s = r#"{"email":"no address"}"#;
+        let unreadable = Payload::read(Topic::Assignment, nobody_s.to_owned());
+        assert_eq!((unreadable.to_text().as_str(), unreadable.steps().len()), (nobody_s, 2));
     }
 }

@@ -19,6 +19,7 @@ mod not_configured;
 mod operations;
 mod outbox;
 mod purge;
+mod queue;
 mod renewals;
 mod repositories;
 mod result_files;
@@ -46,9 +47,10 @@ pub use ids::{IdSource, SequentialIds};
 pub use licenses::{LicenseField, LicenseFilter, LicenseOrder, LicenseRepository, Person};
 pub use lookups::{LicenseSearch, LookupRepository};
 pub use not_configured::NotConfigured;
-pub use operations::{OperationRepository, Task, TaskClaim};
+pub use operations::{OperationRepository, Task};
 pub use outbox::{OutboxFilter, OutboxRepository};
 pub use purge::{DeletedLicense, Purge, PurgeRepository};
+pub use queue::{ExpirationProgress, ExpirationStep, QueueRepository, TaskClaim};
 pub use renewals::{RenewalFilter, RenewalRepository};
 pub use repositories::{
     AgreementFilter, AgreementRepository, CustomerScope, JobRepository, LimitOffset, PlanFilter, PlanRepository,

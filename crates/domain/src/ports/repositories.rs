@@ -199,20 +199,14 @@ pub trait UserRepository {
     fn set_superuser(&mut self, username: &str, is_superuser: bool, now: DateTime<Utc>) -> Result<(), Error>;
 }
 
-/// Jobs on plans that are too large for a request.
+/// Jobs on plans that are too large for a request. [`super::QueueRepository`] hands them out.
 pub trait JobRepository {
     /// Adds a job that is due at once. If the plan has a job of its kind, that one gets the new requester and time, and
     /// keeps its place.
     fn add(&mut self, job: &Job) -> Result<(), Error>;
 
-    /// The oldest job that is due at `now` and not locked, locked until the end of the transaction.
-    fn claim(&mut self, now: DateTime<Utc>) -> Result<Option<Job>, Error>;
-
-    /// Postpones a job: it is not claimed before `until`.
-    fn postpone(&mut self, plan: PlanId, kind: JobKind, until: DateTime<Utc>) -> Result<(), Error>;
-
-    /// Removes a finished job.
-    fn remove(&mut self, plan: PlanId, kind: JobKind) -> Result<(), Error>;
+    /// The job of a plan.
+    fn find(&mut self, plan: PlanId, kind: JobKind) -> Result<Option<Job>, Error>;
 
     /// The number of unfinished jobs of each kind.
     fn counts(&mut self) -> Result<BTreeMap<JobKind, i64>, Error>;

@@ -7,6 +7,7 @@ use super::lookups::LookupRepository;
 use super::operations::OperationRepository;
 use super::outbox::OutboxRepository;
 use super::purge::PurgeRepository;
+use super::queue::QueueRepository;
 use super::renewals::RenewalRepository;
 use super::repositories::{AgreementRepository, JobRepository, PlanRepository, ProductRepository, UserRepository};
 use super::retirement::RetirementRepository;
@@ -100,6 +101,7 @@ unit_of_work! {
     transfers: TransferRepository,
     users: UserRepository,
     outbox: OutboxRepository,
+    queue: QueueRepository,
     jobs: JobRepository,
     enrollment_jobs: EnrollmentJobRepository,
     lookups: LookupRepository,

@@ -1,13 +1,11 @@
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use uuid::Uuid;
 
 use super::repositories::LimitOffset;
 use crate::error::Error;
 use crate::model::ids::{MessageId, WebhookId};
-use crate::webhooks::{
-    Webhook, WebhookBacklog, WebhookClaim, WebhookDelivery, WebhookParcel, WebhookSecret, WebhookStanding, WebhookState,
-};
+use crate::queue::Backlog;
+use crate::webhooks::{Webhook, WebhookDelivery, WebhookSecret, WebhookState};
 
 /// Webhook endpoints.
 pub trait WebhookRepository {
@@ -22,6 +20,9 @@ pub trait WebhookRepository {
 
     /// The webhook with this id, locked until the transaction ends.
     fn lock(&mut self, id: WebhookId) -> Result<Option<Webhook>, Error>;
+
+    /// Claims nothing for a webhook until then.
+    fn rest(&mut self, id: WebhookId, until: DateTime<Utc>) -> Result<(), Error>;
 
     /// All webhooks in the order of their registration.
     fn list(&mut self, limit_offset: LimitOffset) -> Result<Vec<Webhook>, Error>;
@@ -57,38 +58,13 @@ pub struct WebhookReplay {
     pub since: Option<DateTime<Utc>>,
 }
 
-/// What endpoints are told. [`crate::ports::OutboxRepository::add`] promises it.
+/// What endpoints are told. [`crate::ports::OutboxRepository::add`] adds it, and [`super::QueueRepository`] hands it out.
 ///
 /// Every method MUST use a number of statements that does not depend on how many deliveries there are.
 pub trait WebhookDeliveryRepository {
-    /// The endpoints for which [`WebhookDeliveryRepository::claim`] would find something now, the one first for which something
-    /// is due longest.
-    fn due(&mut self, now: DateTime<Utc>) -> Result<Vec<WebhookId>, Error>;
-
-    /// How the deliveries to all endpoints stand. MUST look at no more than `limit` that wait, and at no more than `limit` parked
-    /// ones.
-    fn backlog(&mut self, now: DateTime<Utc>, limit: i64) -> Result<WebhookBacklog, Error>;
-
-    /// Claims deliveries to the endpoint that wait and are due, and counts them due again when the claim ends. The one that is
-    /// due longest comes first; of equals, the one promised first.
-    ///
-    /// MUST return nothing where the endpoint is not active, or rests. MUST leave out a delivery while one of an earlier event of
-    /// the same license waits; so never claims two of one license. MUST return no delivery that another claim holds; waits for
-    /// nobody.
-    fn claim(&mut self, claim: &WebhookClaim) -> Result<Vec<WebhookParcel>, Error>;
-
-    /// Prolongs the claim to what it still holds of the endpoint's deliveries.
-    fn extend(&mut self, claim: Uuid, webhook: WebhookId, until: DateTime<Utc>) -> Result<(), Error>;
-
-    /// Ends a claim and writes how its deliveries go on. Those that the claim does not hold MUST stay as they are. An endpoint
-    /// that is to rest is not claimed for until then.
-    fn settle(
-        &mut self,
-        claim: Uuid,
-        webhook: WebhookId,
-        standing: &[WebhookStanding],
-        rest_until: Option<DateTime<Utc>>,
-    ) -> Result<(), Error>;
+    /// How many deliveries wait for all endpoints. MUST look at no more than `limit` that wait, and at no more than `limit`
+    /// dead-lettered ones.
+    fn backlog(&mut self, now: DateTime<Utc>, limit: i64) -> Result<Backlog, Error>;
 
     /// The deliveries that match, latest first.
     fn list(

@@ -9,7 +9,7 @@ use crate::error::{Entity, Error, Refusal};
 use crate::history::Actor;
 use crate::model::ids::{ActivationKey, CustomerId};
 use crate::model::license::{License, LicenseState, LicenseStatus};
-use crate::outbox::Promises;
+use crate::outbox::OutboxBuilder;
 use crate::ports::{Person, StoreExt};
 
 impl LicenseManager {
@@ -46,7 +46,7 @@ impl LicenseManager {
                 LicenseState::Activated { .. } => license,
                 LicenseState::Assigned(_) => {
                     let license = license.activate(person.lms_user_id, now)?;
-                    let mut promises = Promises::new(&agreement, &details.plan, self.ids.as_ref(), now);
+                    let mut promises = OutboxBuilder::new(&agreement, &details.plan, self.ids.as_ref(), now);
                     promises.activated(&license);
                     unit.licenses().save(std::slice::from_ref(&license), &actor.change(now))?;
                     unit.outbox().add(&promises.into_messages())?;

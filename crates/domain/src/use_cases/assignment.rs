@@ -9,7 +9,7 @@ use crate::model::email::Email;
 use crate::model::ids::{ActivationKey, LicenseId, PlanId};
 use crate::model::license::License;
 use crate::model::plan::is_salesforce_id;
-use crate::outbox::{AssignmentMail, Promises};
+use crate::outbox::{AssignmentMail, OutboxBuilder};
 use crate::ports::StoreExt;
 
 /// The learners of an assignment: each address once, with the Salesforce opportunity it was sold by where that is known.
@@ -100,7 +100,7 @@ impl LicenseManager {
                 unit.licenses().set_sources(&sources, &change)?;
             }
             // The messages are most of what a large request holds, so they are made when the rest is written.
-            let mut promises = Promises::new(&agreement, &plan, self.ids.as_ref(), now);
+            let mut promises = OutboxBuilder::new(&agreement, &plan, self.ids.as_ref(), now);
             licenses.iter().for_each(|license| promises.assigned(license, mail));
             unit.outbox().add(&promises.into_messages())?;
             let assigned = newcomers.into_iter().cloned().zip(licenses.iter().map(|license| license.id)).collect();

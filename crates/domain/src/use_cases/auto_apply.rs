@@ -11,7 +11,7 @@ use crate::model::agreement::CustomerAgreement;
 use crate::model::ids::{ActivationKey, AgreementId};
 use crate::model::license::License;
 use crate::model::plan::SubscriptionPlan;
-use crate::outbox::Promises;
+use crate::outbox::OutboxBuilder;
 use crate::ports::{Person, StoreExt, UnitOfWork};
 
 impl LicenseManager {
@@ -62,7 +62,7 @@ impl LicenseManager {
         person: &Person,
     ) -> Result<Option<License>, Error> {
         let now = self.now();
-        let mut promises = Promises::new(agreement, plan, self.ids.as_ref(), now);
+        let mut promises = OutboxBuilder::new(agreement, plan, self.ids.as_ref(), now);
         let license = match unit.licenses().claim_unassigned(plan.id, 1)?.pop() {
             Some(free) => {
                 let key = ActivationKey(self.ids.next());

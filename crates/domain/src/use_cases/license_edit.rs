@@ -9,7 +9,7 @@ use crate::model::email::Email;
 use crate::model::ids::{ActivationKey, LicenseId, LmsUserId, PlanId};
 use crate::model::license::{ImpossibleTransition, License, LicenseStatus};
 use crate::model::transfer::HeldTwice;
-use crate::outbox::{AssignmentMail, Promises};
+use crate::outbox::{AssignmentMail, OutboxBuilder};
 use crate::ports::{StoreExt, UnitOfWork};
 
 /// What is to change in a license; absent fields stay.
@@ -67,7 +67,7 @@ impl LicenseManager {
             if edited == before {
                 return Ok(Some(before));
             }
-            let mut promises = Promises::new(&agreement, &plan, self.ids.as_ref(), now);
+            let mut promises = OutboxBuilder::new(&agreement, &plan, self.ids.as_ref(), now);
             match (before.status(), edited.status()) {
                 (LicenseStatus::Unassigned, LicenseStatus::Assigned) => {
                     promises.assigned(&edited, &AssignmentMail::default());

@@ -41,6 +41,7 @@ pub use assignment::{Assignees, Assignments};
 pub use catalogs::CatalogOwner;
 pub use history::HistoricChange;
 pub use idempotency::{Begun, Claim};
+pub use jobs::JOB_LEASE;
 pub use learners::{LearnerLicense, LearnerLicenses, LearnerView};
 pub use license_edit::LicenseEdit;
 pub use lookup::{PersonalLicense, PersonalLicenses};

@@ -6,7 +6,7 @@ use crate::history::Actor;
 use crate::model::ids::PlanId;
 use crate::model::license::LicenseStatus;
 use crate::model::plan::{LicenseCounts, SubscriptionPlan};
-use crate::outbox::Promises;
+use crate::outbox::OutboxBuilder;
 use crate::ports::{StoreExt, UnitOfWork};
 
 /// A plan after something was done to its licenses.
@@ -86,7 +86,7 @@ impl LicenseManager {
         let mut after = None;
         loop {
             let licenses = unit.licenses().lock_revoked_after(plan.id, after, batch)?;
-            let mut promises = Promises::new(&agreement, plan, self.ids.as_ref(), self.now());
+            let mut promises = OutboxBuilder::new(&agreement, plan, self.ids.as_ref(), self.now());
             licenses.iter().for_each(|license| promises.deleted(license));
             unit.outbox().add(&promises.into_messages())?;
             if (licenses.len() as i64) < batch {

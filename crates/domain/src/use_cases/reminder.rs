@@ -5,11 +5,11 @@ use super::selection::LicenseSelection;
 use crate::error::{Error, Refusal};
 use crate::model::ids::{LicenseId, PlanId};
 use crate::model::license::{License, LicenseStatus};
-use crate::outbox::{Promises, ReminderMail};
+use crate::outbox::{OutboxBuilder, ReminderMail};
 use crate::ports::{LicenseFilter, StoreExt, UnitOfWork};
 
 impl LicenseManager {
-    /// Promises a mail to the learner of each license that was chosen and still waits to be activated; returns how many.
+    /// OutboxBuilder a mail to the learner of each license that was chosen and still waits to be activated; returns how many.
     ///
     /// The licenses stay as they are: their last remind date is set when the mail has gone out. They are locked, so that a
     /// person who is being retired is not promised a mail behind the retirement's back.
@@ -61,7 +61,7 @@ impl LicenseManager {
     ) -> Result<usize, Error> {
         let plan = find_plan(unit, plan)?.plan;
         let agreement = find_agreement(unit, plan.agreement)?;
-        let mut promises = Promises::new(&agreement, &plan, self.ids.as_ref(), self.now());
+        let mut promises = OutboxBuilder::new(&agreement, &plan, self.ids.as_ref(), self.now());
         for license in licenses.iter().filter(|license| license.status() == LicenseStatus::Assigned) {
             promises.reminded(license, mail);
         }

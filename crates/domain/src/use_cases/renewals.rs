@@ -9,7 +9,7 @@ use crate::model::ids::{PlanId, RenewalId};
 use crate::model::license::License;
 use crate::model::plan::{ChangeReason, LicenseCounts, SubscriptionPlan};
 use crate::model::renewal::{LicenseTypesToCopy, RenewalDetails, RenewalTerms};
-use crate::outbox::Promises;
+use crate::outbox::OutboxBuilder;
 use crate::ports::{LicenseFilter, LimitOffset, RenewalFilter, StoreExt, UnitOfWork};
 
 /// What is to change in a renewal; absent fields stay. A field that can be empty is emptied by `Some(None)`.
@@ -248,7 +248,7 @@ impl LicenseManager {
             .collect::<Result<(Vec<License>, Vec<License>), _>>()?;
 
         let agreement = find_agreement(unit, plan.agreement)?;
-        let mut promises = Promises::new(&agreement, plan, self.ids.as_ref(), change.at);
+        let mut promises = OutboxBuilder::new(&agreement, plan, self.ids.as_ref(), change.at);
         for (original, copy) in changed.iter().zip(&copies) {
             promises.renewed(copy, original.id, by == RenewedBy::Schedule);
         }

@@ -12,7 +12,7 @@ use crate::model::ids::{LicenseId, PlanId};
 use crate::model::jobs::{Job, JobKind};
 use crate::model::license::{License, LicenseStatus};
 use crate::model::plan::{LicenseCounts, SubscriptionPlan};
-use crate::outbox::Promises;
+use crate::outbox::OutboxBuilder;
 use crate::ports::{LicenseFilter, StoreExt, UnitOfWork};
 
 /// One license taken back.
@@ -137,7 +137,7 @@ impl LicenseManager {
             plan.modified = now;
             unit.plans().save(&plan, &change)?;
         }
-        let mut promises = Promises::new(agreement, &plan, self.ids.as_ref(), now);
+        let mut promises = OutboxBuilder::new(agreement, &plan, self.ids.as_ref(), now);
         changed.iter().for_each(|license| promises.revoked(license));
         if cap_reached {
             promises.revocation_cap_reached();

@@ -7,9 +7,8 @@ use crate::history::Actor;
 use crate::model::ids::{CustomerId, MessageId, WebhookId};
 use crate::outbox::EventName;
 use crate::ports::{LimitOffset, StoreExt, UnitOfWork, WebhookDeliveryFilter, WebhookReplay};
-use crate::webhooks::{
-    DELIVERED_KEPT, Webhook, WebhookBacklog, WebhookDelivery, WebhookSecret, WebhookState, check_url,
-};
+use crate::queue::Backlog;
+use crate::webhooks::{DELIVERED_KEPT, Webhook, WebhookDelivery, WebhookSecret, WebhookState, check_url};
 
 /// How many deliveries are removed in one transaction.
 const REMOVED_AT_ONCE: i64 = 1_000;
@@ -159,8 +158,8 @@ impl LicenseManager {
         })
     }
 
-    /// How the deliveries to all endpoints stand. No more than `limit` that wait are counted, and as many parked ones.
-    pub fn webhook_backlog(&self, limit: i64) -> Result<WebhookBacklog, Error> {
+    /// How many deliveries wait for all endpoints. No more than `limit` that wait are counted, and as many dead-lettered ones.
+    pub fn webhook_backlog(&self, limit: i64) -> Result<Backlog, Error> {
         self.store.read(|unit| unit.webhook_deliveries().backlog(self.now(), limit))
     }
 

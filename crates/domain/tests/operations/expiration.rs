@@ -227,7 +227,7 @@ fn work_that_another_run_has_is_waited_for_and_taken_over_when_that_gives_no_sig
     let start = world.manager.now();
     let task = ports::Task { operation: "expire-subscriptions", key: plan.0 };
     let until = start + Duration::minutes(2);
-    ports::StoreExt::write(&*world.store, |unit| unit.operations().take(task, stranger, start, until)).unwrap();
+    take_task(&*world.store, task, stranger, start, until);
     let request = Expiration { expired_after: start - days(2), ..last_day(start) };
     let stopped = now(manager.expire_subscriptions(&request, &Watch::for_looks(&world, 10)));
     assert!(stopped.interrupted && lms.done().is_empty(), "it is the other's");
@@ -250,7 +250,7 @@ fn who_loses_a_plan_to_another_run_changes_nothing_more() {
         let now = ports::Clock::now(&*clock);
         let task = ports::Task { operation: "expire-subscriptions", key: plan.0 };
         let other = uuid::Uuid::from_u128(77);
-        ports::StoreExt::write(&*store, |unit| unit.operations().take(task, other, now, now + days(1))).unwrap();
+        take_task(&*store, task, other, now, now + days(1));
         None
     });
     let manager = manager.with_learner_registry(thief);

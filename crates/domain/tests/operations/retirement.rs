@@ -23,7 +23,7 @@ fn known(world: &World, plans: &[PlanId]) -> String {
     let licenses: Vec<_> = plans.iter().flat_map(|&plan| world.licenses(plan)).collect();
     let columns: Vec<_> = licenses.iter().map(License::columns).collect();
     let told: Vec<_> = world.store.history().into_iter().filter_map(|entry| entry.license).collect();
-    let owed: Vec<_> = world.store.outbox().into_iter().map(|message| message.payload).collect();
+    let owed: Vec<_> = world.store.outbox().into_iter().map(|message| message.payload.to_text()).collect();
     let people = columns.iter().chain(&told).map(|columns| {
         let email = columns.user_email.as_ref().map_or("", Email::as_str);
         format!("{email} {:?} {:?}", columns.lms_user_id, columns.activation_key)
@@ -139,7 +139,7 @@ fn who_holds_another_license_is_still_known_by_it() {
         world.manager.request_enrollment(customer(), None, enrollment).unwrap()
     };
     let jobs = [job("amy@example.com"), job("bob@example.com")];
-    let waiting = world.store.outbox().iter().filter(|message| message.payload.contains("amy@")).count();
+    let waiting = world.store.outbox().iter().filter(|message| message.payload.to_text().contains("amy@")).count();
     assert!(waiting > 0);
     assert_eq!(counts(&retire(&world, false)), [0, 2, 0]);
     let enrolled = jobs.map(|id| {

@@ -9,8 +9,10 @@ use async_trait::async_trait;
 use chrono::{DateTime, Duration, Utc};
 use license_manager_domain::operations::{OperationSettings, OperationSummary, Supervisor};
 use license_manager_domain::ports::{
-    CustomerAdmin, EnrollmentResults, FixedClock, LearnerRegistry, LicensedEnrollment, PendingLearner, Undelivered,
+    CustomerAdmin, EnrollmentResults, FixedClock, LearnerRegistry, LicensedEnrollment, PendingLearner, Store, StoreExt,
+    Task, Undelivered,
 };
+use license_manager_domain::queue::{Claim, Lease};
 use license_manager_domain::{CustomerId, Email, LicenseId, LicenseManager, LmsUserId, Settings};
 
 use crate::support::*;
@@ -161,4 +163,10 @@ pub fn count(summary: &OperationSummary, name: &str) -> i64 {
 pub fn complete(summary: OperationSummary) -> OperationSummary {
     assert!(summary.is_complete(), "{summary:?}");
     summary
+}
+
+/// Takes a task, as another process would.
+pub fn take_task(store: &dyn Store, task: Task, owner: uuid::Uuid, now: DateTime<Utc>, until: DateTime<Utc>) {
+    let claim = Claim { lease: Lease { id: owner, queue: task.queue() }, now, until, limit: 1 };
+    store.write(|unit| unit.queue().claim_task(task, &claim)).unwrap();
 }

@@ -183,8 +183,8 @@ impl World {
 
     /// What waits of a kind, as JSON.
     pub fn owed(&self, topic: Topic) -> Vec<serde_json::Value> {
-        let messages = self.store.outbox().into_iter().filter(|message| message.topic == topic);
-        messages.map(|message| serde_json::from_str(&message.payload).unwrap()).collect()
+        let messages = self.store.outbox().into_iter().filter(|message| message.payload.topic() == topic);
+        messages.map(|message| serde_json::from_str(&message.payload.to_text()).unwrap()).collect()
     }
 
     /// The messages that the work adds.
@@ -225,5 +225,5 @@ impl World {
 
 /// The topics of messages, in their order.
 pub fn topics(messages: &[Message]) -> Vec<Topic> {
-    messages.iter().map(|message| message.topic).collect()
+    messages.iter().map(|message| message.payload.topic()).collect()
 }

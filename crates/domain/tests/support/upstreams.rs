@@ -9,8 +9,9 @@ use std::task::{Context, Poll, Waker};
 use async_trait::async_trait;
 use chrono::{DateTime, Duration, Utc};
 use license_manager_domain::delivery::{Deliveries, DeliverySettings};
-use license_manager_domain::delivery::{Lane, RetryPolicy, Waiting};
+use license_manager_domain::outbox::WaitingMessage;
 use license_manager_domain::ports::*;
+use license_manager_domain::queue::{Queue, QueueKind};
 use license_manager_domain::*;
 
 use super::*;
@@ -204,45 +205,50 @@ impl Town {
     pub fn deliveries_of(manager: &LicenseManager) -> Deliveries {
         manager.deliveries(DeliverySettings {
             lease: Duration::seconds(120),
-            retries: RetryPolicy { base: Duration::seconds(60) },
+            retry_base: Duration::seconds(60),
             learner_portal: "https://learn.example.com".to_owned(),
             admin_portal: "https://admin.example.com".to_owned(),
             customer_success: Some(email("success@example.com")),
         })
     }
 
-    /// Delivers one batch of a lane; `false` where there is none.
-    pub fn deliver_one(&self, lane: Lane) -> bool {
-        let batch = self.deliveries.claim(lane).unwrap();
+    /// The queues of messages in which something is due.
+    pub fn due(&self) -> Result<Vec<Queue>, Error> {
+        self.deliveries.due(QueueKind::Messages)
+    }
+
+    /// Delivers one batch of a queue; `false` where there is none.
+    pub fn deliver_one(&self, queue: Queue) -> bool {
+        let batch = self.deliveries.claim(queue).unwrap();
         let outcome = at_once(self.deliveries.deliver(&batch));
         self.deliveries.settle(&batch, &outcome).unwrap();
         !batch.is_empty()
     }
 
-    /// Delivers whatever is due now, lane by lane.
+    /// Delivers whatever is due now, queue by queue.
     pub fn deliver(&self) {
         loop {
-            let due = self.deliveries.due().unwrap();
+            let due = self.due().unwrap();
             if due.is_empty() {
                 return;
             }
-            due.into_iter().for_each(|lane| assert!(self.deliver_one(lane), "what is due can be claimed"));
+            due.into_iter().for_each(|queue| assert!(self.deliver_one(queue), "what is due can be claimed"));
         }
     }
 
-    /// Delivers a lane alone.
-    pub fn deliver_lane(&self, lane: Lane) {
-        while self.deliver_one(lane) {}
+    /// Delivers a queue alone.
+    pub fn deliver_queue(&self, queue: Queue) {
+        while self.deliver_one(queue) {}
     }
 
     /// Everything that waits.
-    pub fn waiting(&self) -> Vec<Waiting> {
+    pub fn waiting(&self) -> Vec<WaitingMessage> {
         self.world.manager.outbox(&OutboxFilter::default(), 100_000).unwrap()
     }
 
     /// Everything that nobody tries to deliver any more.
-    pub fn parked(&self) -> Vec<Waiting> {
-        self.world.manager.outbox(&OutboxFilter { parked_only: true, topic: None }, 100_000).unwrap()
+    pub fn dead_lettered(&self) -> Vec<WaitingMessage> {
+        self.world.manager.outbox(&OutboxFilter { dead_lettered_only: true, topic: None }, 100_000).unwrap()
     }
 }
 

@@ -1,33 +1,72 @@
-//! What runs beside the requests: the domain's jobs, one batch at a time, and the removal of what is no longer kept.
+//! Leased work: jobs on whole plans. Beside them, the removal of what is no longer kept.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use license_manager_domain::queue::{ClaimedJob, Queue};
+use license_manager_domain::use_cases::JOB_LEASE;
 use license_manager_domain::{Error, LicenseManager};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
-/// How long to rest when there is nothing to do: another server may have left a job behind.
-const REST: Duration = Duration::from_secs(2);
+use super::queue::{self, LeasedWork, REST, blocking};
 
-/// Starts to run jobs until `stop` becomes true; the batch under way is finished first. `wake` ends a rest.
-pub fn start(manager: LicenseManager, wake: Arc<Notify>, mut stop: watch::Receiver<bool>) -> JoinHandle<()> {
-    tokio::spawn(async move {
-        while !*stop.borrow() {
-            let runner = manager.clone();
-            match tokio::task::spawn_blocking(move || runner.run_next_job()).await {
-                Ok(Ok(true)) => continue,
-                Ok(Ok(false)) => {}
-                Ok(Err(error)) => tracing::warn!(%error, "a job failed; it is tried again"),
-                Err(error) => tracing::error!(%error, "a job ended unexpectedly; it is tried again"),
-            }
-            tokio::select! {
-                () = wake.notified() => {}
-                () = tokio::time::sleep(REST) => {}
-                _ = stop.changed() => {}
+/// Starts to run jobs, one batch at a time, until `stop` becomes true; the batch under way is finished first. `wake` has it look for
+/// jobs at once.
+pub fn start(manager: LicenseManager, wake: Arc<Notify>, stop: watch::Receiver<bool>) -> JoinHandle<()> {
+    tokio::spawn(queue::work(JobWork(manager), wake, stop))
+}
+
+#[derive(Clone)]
+struct JobWork(LicenseManager);
+
+impl LeasedWork for JobWork {
+    type Queue = Queue;
+    type Batch = ClaimedJob;
+    type Outcome = Result<(), Error>;
+
+    const NAME: &'static str = "jobs";
+    const POLL: Duration = Duration::from_secs(2);
+
+    fn at_once(&self) -> (usize, usize) {
+        (1, 1)
+    }
+
+    fn lease(&self) -> Duration {
+        JOB_LEASE.to_std().unwrap_or(REST)
+    }
+
+    fn due(&self) -> Result<Vec<Queue>, Error> {
+        self.0.due_jobs()
+    }
+
+    fn claim(&self, queue: Queue) -> Result<Option<ClaimedJob>, Error> {
+        self.0.claim_job(queue)
+    }
+
+    fn prolong(&self, job: &ClaimedJob) -> Result<(), Error> {
+        self.0.prolong_job(job)
+    }
+
+    async fn run(&self, job: Arc<ClaimedJob>) -> Result<(), Error> {
+        let manager = self.0.clone();
+        blocking(move || manager.run_job(&job)).await
+    }
+
+    fn failed(&self, _: &ClaimedJob) -> Result<(), Error> {
+        Err(Error::internal("the job ended unexpectedly"))
+    }
+
+    fn settle(&self, job: &ClaimedJob, outcome: &Result<(), Error>) -> Result<(), Error> {
+        match outcome {
+            // It was settled in the transaction that did the work.
+            Ok(()) => Ok(()),
+            Err(error) => {
+                tracing::warn!(%error, "a job failed; it is tried again");
+                self.0.postpone_job(job, error)
             }
         }
-    })
+    }
 }
 
 /// How long to rest after removing what is no longer to be kept.

@@ -1,6 +1,6 @@
 //! What runs beside requests: deliveries, webhooks, jobs and the schedule.
 
+pub mod deliveries;
 pub mod jobs;
+pub mod queue;
 pub mod schedule;
-pub mod webhooks;
-pub mod worker;

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use chrono::SecondsFormat;
-use license_manager_domain::delivery::{OutboxSelection, Waiting};
+use license_manager_domain::outbox::{OutboxSelection, WaitingMessage};
 use license_manager_domain::ports::OutboxFilter;
 use license_manager_domain::{LicenseManager, MessageId};
 use serde_json::json;
@@ -35,7 +35,7 @@ pub fn run(manager: &LicenseManager, command: OutboxCommand, out: &mut impl Writ
 
 fn selection(arguments: SelectionArguments) -> OutboxSelection {
     match arguments.ids.is_empty() {
-        true => OutboxSelection::Parked(arguments.topic),
+        true => OutboxSelection::DeadLettered(arguments.topic),
         false => OutboxSelection::Messages(arguments.ids.into_iter().map(MessageId).collect()),
     }
 }
@@ -52,7 +52,7 @@ fn tell(number: usize, what: &str, selection: &OutboxSelection, out: &mut impl W
 }
 
 fn list(manager: &LicenseManager, arguments: &ListArguments, out: &mut impl Write) -> Result<(), Failure> {
-    let filter = OutboxFilter { parked_only: !arguments.all, topic: arguments.topic.clone() };
+    let filter = OutboxFilter { dead_lettered_only: !arguments.all, topic: arguments.topic.clone() };
     let messages = manager.outbox(&filter, i64::from(arguments.limit))?;
     match arguments.output {
         OutputFormat::Json => {
@@ -65,23 +65,23 @@ fn list(manager: &LicenseManager, arguments: &ListArguments, out: &mut impl Writ
     Ok(())
 }
 
-fn as_json(message: &Waiting) -> serde_json::Value {
+fn as_json(message: &WaitingMessage) -> serde_json::Value {
     json!({
         "id": message.id,
         "topic": message.topic,
-        "lane": message.lane,
+        "lane": message.queue,
         "license_uuid": message.license,
         "subscription_plan_uuid": message.plan,
         "enterprise_customer_uuid": message.customer,
         "created": message.created,
         "attempts": message.attempts,
         "not_before": message.not_before,
-        "parked_at": message.parked_at,
+        "parked_at": message.dead_lettered_at,
         "last_error": message.last_error,
     })
 }
 
-fn table(messages: &[Waiting], out: &mut impl Write) -> std::io::Result<()> {
+fn table(messages: &[WaitingMessage], out: &mut impl Write) -> std::io::Result<()> {
     let header = ["ID", "TOPIC", "LANE", "CREATED", "TRIES", "STATE", "LAST ERROR"].map(str::to_owned);
     let rows: Vec<[String; 7]> = std::iter::once(header).chain(messages.iter().map(row)).collect();
     let widths: [usize; 7] =
@@ -93,16 +93,16 @@ fn table(messages: &[Waiting], out: &mut impl Write) -> std::io::Result<()> {
     Ok(())
 }
 
-fn row(message: &Waiting) -> [String; 7] {
+fn row(message: &WaitingMessage) -> [String; 7] {
     let moment = |moment: &chrono::DateTime<chrono::Utc>| moment.to_rfc3339_opts(SecondsFormat::Secs, true);
-    let state = match &message.parked_at {
-        Some(parked_at) => format!("parked {}", moment(parked_at)),
+    let state = match &message.dead_lettered_at {
+        Some(dead_lettered_at) => format!("parked {}", moment(dead_lettered_at)),
         None => format!("due {}", moment(&message.not_before)),
     };
     [
         message.id.to_string(),
         message.topic.clone(),
-        message.lane.clone(),
+        message.queue.clone(),
         moment(&message.created),
         message.attempts.to_string(),
         state,

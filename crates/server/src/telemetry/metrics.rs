@@ -9,12 +9,11 @@ use actix_web::http::{Method, StatusCode};
 use chrono::{DateTime, Utc};
 use license_manager_adapters::calls::CallListener;
 use license_manager_adapters::pool::PoolUse;
-use license_manager_domain::delivery::{Backlog, Lane};
-use license_manager_domain::delivery::{DeliveryResult, WebhookResult};
+use license_manager_domain::delivery::DeliveryResult;
 use license_manager_domain::model::JobKind;
 use license_manager_domain::operations::{OperationSchedule, RunOutcome};
 use license_manager_domain::outbox::Topic;
-use license_manager_domain::webhooks::WebhookBacklog;
+use license_manager_domain::queue::{Backlog, Queue};
 use prometheus::core::Collector;
 use prometheus::{
     Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, Result, TextEncoder,
@@ -53,9 +52,9 @@ pub struct Stored {
     /// The time of the reading.
     pub now: DateTime<Utc>,
     /// The outbox, per queue.
-    pub backlog: Vec<Backlog>,
+    pub backlog: Vec<(Queue, Backlog)>,
     /// The webhook deliveries.
-    pub webhooks: WebhookBacklog,
+    pub webhooks: Backlog,
     /// The number of unfinished jobs of each kind.
     pub jobs: Vec<(JobKind, i64)>,
     /// The schedule of recurring operations; empty if this process does not run it.
@@ -109,16 +108,15 @@ impl Metrics {
     }
 
     /// Counts the results of a batch of outbox messages.
-    pub fn delivered(&self, lane: Lane, results: impl Iterator<Item = (Topic, DeliveryResult)>) {
+    pub fn delivered(&self, queue: Queue, results: impl Iterator<Item = (Topic, DeliveryResult)>) {
         for (topic, result) in results {
-            self.deliveries.with_label_values(&[lane.as_str(), topic.as_str(), result.as_str()]).inc();
-        }
-    }
-
-    /// Counts the results of deliveries to a webhook.
-    pub fn told_webhook(&self, results: impl Iterator<Item = WebhookResult>) {
-        for result in results {
-            self.webhook_deliveries.with_label_values(&[result.as_str()]).inc();
+            match (queue, result) {
+                (Queue::Webhook(_), DeliveryResult::Refused) => {
+                    self.webhook_deliveries.with_label_values(&["parked"]).inc();
+                }
+                (Queue::Webhook(_), result) => self.webhook_deliveries.with_label_values(&[result.as_str()]).inc(),
+                _ => self.deliveries.with_label_values(&[queue.as_str(), topic.as_str(), result.as_str()]).inc(),
+            }
         }
     }
 
@@ -174,10 +172,10 @@ fn observed(observation: &Observation) -> Result<Registry> {
         "Time since the oldest due message became due; 0 if none is due.",
         &["lane"],
     )?;
-    for backlog in &stored.backlog {
-        let lane = [backlog.lane.as_str()];
+    for (queue, backlog) in &stored.backlog {
+        let lane = [queue.as_str()];
         waiting.with_label_values(&lane).set(backlog.waiting);
-        parked.with_label_values(&lane).set(backlog.parked);
+        parked.with_label_values(&lane).set(backlog.dead_lettered);
         age.with_label_values(&lane).set(stored.seconds_since(backlog.due_since));
     }
     for (name, help, number) in [
@@ -189,7 +187,7 @@ fn observed(observation: &Observation) -> Result<Registry> {
         (
             "webhook_parked_deliveries",
             "Dead-lettered webhook deliveries, which are not retried, up to a limit.",
-            stored.webhooks.parked,
+            stored.webhooks.dead_lettered,
         ),
         (
             "webhook_oldest_due_seconds",
@@ -288,7 +286,9 @@ pub(crate) fn method_label(method: &Method) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use license_manager_domain::WebhookId;
     use license_manager_domain::operations::{FinishedRun, RecurringOperation, RunSummary};
+    use uuid::Uuid;
 
     use super::*;
 
@@ -302,9 +302,11 @@ mod tests {
         metrics.answered(&Method::GET, "/plans/{plan}/", StatusCode::OK, Duration::from_millis(20));
         metrics.answered(&Method::from_bytes(b"MADEUP").unwrap(), "unmatched", StatusCode::NOT_FOUND, Duration::ZERO);
         let results = [(Topic::Assignment, DeliveryResult::Delivered), (Topic::Assignment, DeliveryResult::Failed)];
-        metrics.delivered(Lane::Mail, results.into_iter());
-        metrics.delivered(Lane::Mail, results.into_iter().take(1));
-        metrics.told_webhook([WebhookResult::Delivered, WebhookResult::Parked, WebhookResult::Delivered].into_iter());
+        metrics.delivered(Queue::Mail, results.into_iter());
+        metrics.delivered(Queue::Mail, results.into_iter().take(1));
+        let webhook = Queue::Webhook(WebhookId(Uuid::nil()));
+        let results = [DeliveryResult::Delivered, DeliveryResult::Refused, DeliveryResult::Delivered];
+        metrics.delivered(webhook, results.into_iter().map(|result| (Topic::LicenseEvent, result)));
         metrics.call_listener()("lms", license_manager_adapters::calls::CallOutcome::Busy, Duration::from_secs(1));
         let text = text(&metrics, &Observation::default());
         for line in [
@@ -331,13 +333,13 @@ mod tests {
     fn values_from_the_database_are_shown() {
         let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
         let due_since = Some(now - chrono::Duration::seconds(90));
-        let backlog = |lane, due_since| Backlog { lane, waiting: 7, parked: 2, due_since };
+        let backlog = |queue, due_since| (queue, Backlog { waiting: 7, dead_lettered: 2, due_since });
         let observation = Observation {
             pools: vec![PoolUse { name: "all", limit: 8, open: 5, idle: 3 }],
             stored: Some(Stored {
                 now,
-                backlog: vec![backlog(Lane::Mail, due_since), backlog(Lane::Lms, None)],
-                webhooks: WebhookBacklog { waiting: 5, parked: 3, due_since },
+                backlog: vec![backlog(Queue::Mail, due_since), backlog(Queue::Lms, None)],
+                webhooks: Backlog { waiting: 5, dead_lettered: 3, due_since },
                 jobs: vec![(JobKind::Provision, 1)],
                 schedule: Vec::new(),
             }),
@@ -383,7 +385,7 @@ mod tests {
         let stored = Stored {
             now,
             backlog: Vec::new(),
-            webhooks: WebhookBacklog { waiting: 0, parked: 0, due_since: None },
+            webhooks: Backlog::default(),
             jobs: Vec::new(),
             schedule: vec![renewals, off],
         };

@@ -1,24 +1,24 @@
-//! Things that go to an upstream in one call, and what is done when it does not take them.
+//! One call to a upstream, and what is done when the upstream does not take it.
 
 use std::ops::Range;
 
 use chrono::{DateTime, Duration, Utc};
 
-use super::deliveries::{Effect, Verdict};
+use super::deliveries::{Completion, StepResult};
 use crate::model::email::Email;
 use crate::model::ids::CustomerId;
 use crate::model::ids::LmsUserId;
 use crate::ports::{Mail, MailKind, PendingLearner, TrackedEvent, Undelivered};
 use crate::use_cases::manager::LicenseManager;
 
-/// However long an upstream wants to be left alone, it is asked again after this time: the moment it names may be nonsense.
+/// However long a upstream wants to be left alone, it is asked again after this time: the moment it names may be nonsense.
 const LONGEST_REST: Duration = Duration::minutes(10);
 
 /// And not sooner than after this time.
 const SHORTEST_REST: Duration = Duration::seconds(1);
 
-/// What goes to an upstream in one call.
-pub(super) enum Goods {
+/// What a call carries.
+pub(super) enum CallPayload {
     Learners(Vec<PendingLearner>),
     EndedEnrollments(CustomerId, LmsUserId),
     Identities(Vec<(Email, LmsUserId)>),
@@ -26,7 +26,7 @@ pub(super) enum Goods {
     Events(Vec<TrackedEvent>),
 }
 
-impl Goods {
+impl CallPayload {
     fn len(&self) -> usize {
         match self {
             Self::Learners(learners) => learners.len(),
@@ -59,24 +59,25 @@ impl Goods {
     }
 }
 
-/// Goods, and the place in the batch of the parcel that each of them is for.
-pub(super) struct Shipment {
-    pub(super) goods: Goods,
+/// A call to a upstream.
+pub(super) struct OutboundCall {
+    pub(super) payload: CallPayload,
+    /// For each item of the payload, the place of its message in the batch.
     pub(super) places: Vec<usize>,
 }
 
-impl Shipment {
-    /// Sends them. What is refused is sent again in halves, until the one is alone that is refused. An upstream that is busy is
+impl OutboundCall {
+    /// Sends it. What is refused is sent again in halves, until the one is alone that is refused. A upstream that is busy is
     /// sent nothing more: until when is returned.
     pub(super) async fn send(
         &self,
         manager: &LicenseManager,
-        verdicts: &mut [Option<Verdict>],
+        results: &mut [Option<StepResult>],
     ) -> Option<DateTime<Utc>> {
-        let mut parts: Vec<_> = std::iter::once(0..self.goods.len()).collect();
+        let mut parts: Vec<_> = std::iter::once(0..self.payload.len()).collect();
         while let Some(part) = parts.pop() {
-            let verdict = match self.goods.send(manager, part.clone()).await {
-                Ok(()) => Verdict::Done(Effect::Nothing),
+            let result = match self.payload.send(manager, part.clone()).await {
+                Ok(()) => StepResult::Done(Completion::Nothing),
                 Err(Undelivered::Refused(_)) if part.len() > 1 => {
                     let middle = part.start + part.len() / 2;
                     parts.push(middle..part.end);
@@ -85,37 +86,37 @@ impl Shipment {
                 }
                 Err(Undelivered::Busy(until)) => {
                     let until = rest(until, manager.now());
-                    tracing::info!(kind = self.goods.kind(), %until, "an upstream wants to be left alone");
+                    tracing::info!(kind = self.payload.kind(), %until, "a upstream wants to be left alone");
                     parts.push(part);
                     for place in parts.into_iter().flatten().map(|index| self.places[index]) {
-                        verdicts[place] = Some(Verdict::Postponed(until));
+                        results[place] = Some(StepResult::Postponed(until, None));
                     }
                     return Some(until);
                 }
                 Err(undelivered) => {
-                    tracing::warn!(kind = self.goods.kind(), number = part.len(), problem = %undelivered, "not delivered");
+                    tracing::warn!(kind = self.payload.kind(), number = part.len(), problem = %undelivered, "not delivered");
                     undelivered.into()
                 }
             };
             for index in part {
-                verdicts[self.places[index]] = Some(verdict.clone());
+                results[self.places[index]] = Some(result.clone());
             }
         }
         None
     }
 }
 
-/// Until when an upstream is left alone that asked for it.
+/// Until when a upstream is left alone that asked for it.
 pub(super) fn rest(until: DateTime<Utc>, now: DateTime<Utc>) -> DateTime<Utc> {
     until.clamp(now + SHORTEST_REST, now + LONGEST_REST)
 }
 
-impl From<Undelivered> for Verdict {
+impl From<Undelivered> for StepResult {
     fn from(undelivered: Undelivered) -> Self {
         match undelivered {
-            Undelivered::Unavailable(problem) => Self::Failed(problem),
-            Undelivered::Busy(until) => Self::Postponed(until),
-            Undelivered::Refused(problem) => Self::Refused(problem),
+            Undelivered::Unavailable(problem) => Self::Failed(problem.into()),
+            Undelivered::Busy(until) => Self::Postponed(until, None),
+            Undelivered::Refused(problem) => Self::Refused(problem.into()),
         }
     }
 }

@@ -6,12 +6,15 @@ use chrono::{DateTime, Utc};
 
 use super::enrollment::EnrollmentWork;
 use super::files::FileWork;
-use crate::delivery::{Parcel, Step};
 use crate::error::Error;
 use crate::model::ids::{AgreementId, CustomerId, MessageId, PlanId};
 use crate::model::plan::{LicenseCounts, PlanDetails};
 use crate::model::staff_records::NotificationKind;
+use crate::outbox::ClaimedMessage;
 use crate::ports::{AgreementFilter, CustomerScope, EnterpriseCustomer, LimitOffset, UnitOfWork};
+use crate::queue::Queue;
+use crate::queue::Step;
+use crate::webhooks::Webhook;
 
 /// How a plan is used.
 pub(super) struct PlanUse {
@@ -23,28 +26,42 @@ pub(super) struct PlanUse {
 
 /// What the deliveries of a batch have to know.
 #[derive(Default)]
-pub(super) struct Facts {
+pub(super) struct DeliveryContext {
     /// The customers, as far as their agreements know them.
     pub(super) customers: HashMap<CustomerId, EnterpriseCustomer>,
     pub(super) uses: HashMap<PlanId, PlanUse>,
     pub(super) enrollments: HashMap<MessageId, EnrollmentWork>,
     pub(super) files: HashMap<MessageId, FileWork>,
+    /// The webhook that events are for.
+    pub(super) webhook: Option<Webhook>,
 }
 
-impl Facts {
-    pub(super) fn read(unit: &mut dyn UnitOfWork, parcels: &[Parcel], now: DateTime<Utc>) -> Result<Self, Error> {
-        let mut facts = Self::default();
-        // At most one: a claim takes one message of the lane.
-        for parcel in parcels.iter().filter(|parcel| parcel.step() == Step::File) {
-            if let Some(work) = FileWork::read(unit, &parcel.message)? {
-                facts.files.insert(parcel.message.id, work);
+impl DeliveryContext {
+    pub(super) fn read(
+        unit: &mut dyn UnitOfWork,
+        queue: Queue,
+        messages: &[ClaimedMessage],
+        now: DateTime<Utc>,
+    ) -> Result<Self, Error> {
+        let mut context = Self::default();
+        if messages.is_empty() {
+            return Ok(context);
+        }
+        if let Queue::Webhook(webhook) = queue {
+            context.webhook = unit.webhooks().find(webhook)?;
+            return Ok(context);
+        }
+        // At most one: a claim takes one message of the queue.
+        for claimed in messages.iter().filter(|claimed| claimed.step() == Step::File) {
+            if let Some(work) = FileWork::read(unit, &claimed.message)? {
+                context.files.insert(claimed.message.id, work);
             }
         }
         let named =
-            parcels.iter().filter(|parcel| matches!(parcel.step(), Step::Mail | Step::Thresholds | Step::Enroll));
-        let customers: BTreeSet<CustomerId> = named.map(|parcel| parcel.message.customer).collect();
+            messages.iter().filter(|claimed| matches!(claimed.step(), Step::Mail | Step::Thresholds | Step::Enroll));
+        let customers: BTreeSet<CustomerId> = named.map(|claimed| claimed.message.customer).collect();
         if customers.is_empty() {
-            return Ok(facts);
+            return Ok(context);
         }
         let customers: Vec<CustomerId> = customers.into_iter().collect();
         let all = LimitOffset { offset: 0, limit: customers.len() as i64 };
@@ -53,24 +70,24 @@ impl Facts {
         for agreement in &agreements {
             let slug = agreement.customer_slug.clone().unwrap_or_default();
             let name = agreement.customer_name.clone().unwrap_or_default();
-            facts.customers.insert(agreement.customer, EnterpriseCustomer::new(agreement.customer, slug, name));
+            context.customers.insert(agreement.customer, EnterpriseCustomer::new(agreement.customer, slug, name));
         }
-        let looked_at: BTreeSet<PlanId> = parcels
+        let looked_at: BTreeSet<PlanId> = messages
             .iter()
-            .filter(|parcel| parcel.step() == Step::Thresholds)
-            .filter_map(|parcel| parcel.message.plan)
+            .filter(|claimed| claimed.step() == Step::Thresholds)
+            .filter_map(|claimed| claimed.message.plan)
             .collect();
         if !looked_at.is_empty() {
             let agreements: Vec<AgreementId> = agreements.iter().map(|agreement| agreement.id).collect();
-            facts.uses = plan_uses(unit, &agreements, &looked_at)?;
+            context.uses = plan_uses(unit, &agreements, &looked_at)?;
         }
         // Of these, too.
-        for parcel in parcels.iter().filter(|parcel| parcel.step() == Step::Enroll) {
-            if let Some(work) = EnrollmentWork::read(unit, &parcel.message, now)? {
-                facts.enrollments.insert(parcel.message.id, work);
+        for claimed in messages.iter().filter(|claimed| claimed.step() == Step::Enroll) {
+            if let Some(work) = EnrollmentWork::read(unit, &claimed.message, now)? {
+                context.enrollments.insert(claimed.message.id, work);
             }
         }
-        Ok(facts)
+        Ok(context)
     }
 
     /// The customer, as far as its agreement knows it.

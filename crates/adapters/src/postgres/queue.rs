@@ -1,0 +1,260 @@
+//! Leased work: one set of statements for all tables whose rows are claimed.
+
+use chrono::{DateTime, Utc};
+use diesel::pg::Pg;
+use diesel::prelude::*;
+use diesel::sql_query;
+use diesel::sql_types::{Array, BigInt, Nullable, SmallInt, Text};
+use license_manager_domain::Error;
+use license_manager_domain::model::JobKind;
+use license_manager_domain::outbox::{ClaimedMessage, Topic, merged_plans};
+use license_manager_domain::ports::{QueueRepository, Task, TaskClaim};
+use license_manager_domain::queue::{Claim, ClaimedJob, Lease, Queue, QueueKind, Settlement};
+use uuid::Uuid;
+
+use super::PostgresUnit;
+use super::arrays::{column, sorted_uuids};
+use crate::rows::IdRow;
+use crate::rows::queue::{self, ClaimedJobRow, Leased, MessageRow, ProgressRow, QueueRow};
+use crate::sql_types::{SqlTimestamp, SqlUuid};
+
+#[derive(QueryableByName)]
+struct UntilRow {
+    #[diesel(sql_type = SqlTimestamp)]
+    until: DateTime<Utc>,
+}
+
+/// What the statements ask of a table.
+struct Rules {
+    /// The queues in which something may be claimed at `$1`.
+    open: String,
+    /// What a claim of the queue `$2` asks beside that. A job waits while somebody holds its plan: to work on it would be to wait for
+    /// them.
+    is_open: &'static str,
+    /// What a settlement sets beside the columns that all tables have.
+    settled: &'static str,
+    /// The type of the queue's column.
+    queue_type: &'static str,
+}
+
+fn rules(leased: &Leased) -> Rules {
+    let values = |names: String| format!("(VALUES {names}) AS open (queue)");
+    match *leased {
+        queue::WEBHOOK_DELIVERY => Rules {
+            open: "(SELECT uuid::text AS queue FROM webhook
+                    WHERE is_active AND (rest_until IS NULL OR rest_until <= $1)) AS open"
+                .to_owned(),
+            is_open: "EXISTS (SELECT FROM webhook
+                              WHERE uuid = $2::uuid AND is_active AND (rest_until IS NULL OR rest_until <= $1))",
+            settled: ", last_status = input.status, delivered_at = input.completed,
+                      state = CASE WHEN input.completed IS NOT NULL THEN 'delivered'
+                                   WHEN input.dead IS NOT NULL THEN 'parked' ELSE 'waiting' END",
+            queue_type: "uuid",
+        },
+        queue::PLAN_JOB => Rules {
+            open: values(queue::names(JobKind::ALL.map(Queue::PlanJobs))),
+            is_open: "EXISTS (SELECT FROM subscription_plan WHERE uuid = waiting.subscription_plan_uuid
+                              FOR NO KEY UPDATE SKIP LOCKED)",
+            settled: "",
+            queue_type: "text",
+        },
+        _ => Rules {
+            open: values(queue::names(Queue::MESSAGES)),
+            is_open: "true",
+            settled: ", lane = split_part(input.lanes, ' ', 1), lanes = input.lanes, parked_at = input.dead",
+            queue_type: "text",
+        },
+    }
+}
+
+/// Whether the row `waiting` waits, and nothing has to be done before it. OFFSET 0 keeps the planner from turning the questions into joins
+/// over the whole table: each is answered from an index, for the few rows that are looked at.
+pub(super) fn claimable(leased: &Leased) -> String {
+    match *leased {
+        queue::OUTBOX => format!(
+            "parked_at IS NULL
+             AND NOT EXISTS (SELECT FROM outbox AS earlier
+                             WHERE earlier.license_uuid = waiting.license_uuid AND earlier.position < waiting.position
+                               AND earlier.parked_at IS NULL AND strpos(earlier.lanes, waiting.lane) > 0
+                             OFFSET 0)
+             AND (waiting.topic <> '{merged}'
+                  OR NOT EXISTS (SELECT FROM outbox AS earlier
+                                 WHERE earlier.subscription_plan_uuid = waiting.subscription_plan_uuid
+                                   AND earlier.position < waiting.position AND earlier.topic = '{merged}'
+                                   AND earlier.parked_at IS NULL
+                                 OFFSET 0))",
+            merged = Topic::MERGED.as_str()
+        ),
+        queue::WEBHOOK_DELIVERY => "state = 'waiting'
+             AND NOT EXISTS (SELECT FROM webhook_delivery AS earlier
+                             WHERE earlier.webhook_uuid = waiting.webhook_uuid
+                               AND earlier.license_uuid = waiting.license_uuid
+                               AND earlier.position < waiting.position AND earlier.state = 'waiting'
+                             OFFSET 0)"
+            .to_owned(),
+        _ => "true".to_owned(),
+    }
+}
+
+/// Whether a row is in the queue `$1`, held by the lease `$2`, and one of `$3`.
+fn held(leased: &Leased) -> String {
+    let Leased { queue, id, holder, .. } = leased;
+    format!("{queue} = $1::{} AND {holder} = $2 AND {id} = ANY ($3)", rules(leased).queue_type)
+}
+
+impl PostgresUnit<'_> {
+    fn claim_rows<R: QueryableByName<Pg> + 'static>(&mut self, claim: &Claim) -> Result<Vec<R>, Error> {
+        let (leased, name) = queue::leased(claim.lease.queue);
+        let Leased { table, queue, id, order, columns, .. } = leased;
+        let (claimable, Rules { is_open, queue_type, .. }) = (claimable(leased), rules(leased));
+        // The chosen are updated by an array of their ids: how many a limit lets through is not known when a prepared statement is
+        // planned, and a join would be planned as one that reads the whole table.
+        let statement = sql_query(format!(
+            "WITH chosen AS MATERIALIZED (
+                 SELECT id, was_due, row_number() OVER (ORDER BY was_due, place) AS place
+                 FROM (SELECT {id} AS id, not_before AS was_due, {order} AS place FROM {table} AS waiting
+                       WHERE {queue} = $2::{queue_type} AND not_before <= $1 AND {claimable}
+                         AND {is_open}
+                       ORDER BY not_before, {order}
+                       LIMIT $3
+                       FOR UPDATE OF waiting SKIP LOCKED) AS due),
+             claimed AS (
+                 UPDATE {table} SET claimed_by = $4, not_before = $5
+                 WHERE {queue} = $2::{queue_type} AND {id} = ANY (ARRAY(SELECT id FROM chosen))
+                 RETURNING {table}.*)
+             SELECT {columns}, was_due FROM claimed JOIN chosen ON chosen.id = claimed.{id} ORDER BY place"
+        ))
+        .bind::<SqlTimestamp, _>(claim.now)
+        .bind::<Text, _>(name)
+        .bind::<BigInt, _>(claim.limit as i64)
+        .bind::<SqlUuid, _>(claim.lease.id)
+        .bind::<SqlTimestamp, _>(claim.until);
+        self.write(|connection| statement.load(connection))
+    }
+}
+
+impl QueueRepository for PostgresUnit<'_> {
+    fn due(&mut self, kind: QueueKind, now: DateTime<Utc>) -> Result<Vec<Queue>, Error> {
+        let leased = queue::of_kind(kind);
+        let Leased { table, queue, order, .. } = leased;
+        let (claimable, Rules { open, queue_type, .. }) = (claimable(leased), rules(leased));
+        let query = sql_query(format!(
+            "SELECT open.queue
+             FROM {open} CROSS JOIN LATERAL (
+                 SELECT not_before FROM {table} AS waiting
+                 WHERE waiting.{queue} = open.queue::{queue_type} AND not_before <= $1 AND {claimable}
+                 ORDER BY not_before, {order} LIMIT 1) AS first
+             ORDER BY first.not_before, open.queue"
+        ))
+        .bind::<SqlTimestamp, _>(now);
+        let rows: Vec<QueueRow> = self.read(|connection| query.load(connection))?;
+        Ok(rows.iter().filter_map(|row| queue::named(kind, &row.queue)).collect())
+    }
+
+    fn claim(&mut self, claim: &Claim) -> Result<Vec<ClaimedMessage>, Error> {
+        let rows: Vec<MessageRow> = self.claim_rows(claim)?;
+        let claimed: Vec<ClaimedMessage> = rows.into_iter().map(ClaimedMessage::from).collect();
+        let plans = merged_plans(&claimed);
+        if !plans.is_empty() {
+            let statement = sql_query(format!(
+                "DELETE FROM outbox
+                 WHERE topic = '{}' AND parked_at IS NULL AND subscription_plan_uuid = ANY ($1)
+                   AND claimed_by IS DISTINCT FROM $2",
+                Topic::MERGED.as_str()
+            ))
+            .bind::<Array<SqlUuid>, _>(sorted_uuids(plans.iter().map(|plan| plan.0)))
+            .bind::<SqlUuid, _>(claim.lease.id);
+            self.write(|connection| statement.execute(connection))?;
+        }
+        Ok(claimed)
+    }
+
+    fn claim_job(&mut self, claim: &Claim) -> Result<Option<ClaimedJob>, Error> {
+        let rows: Vec<ClaimedJobRow> = self.claim_rows(&Claim { limit: 1, ..*claim })?;
+        Ok(rows.into_iter().next().map(|row| row.claimed(claim.lease)))
+    }
+
+    fn claim_task(&mut self, task: Task, claim: &Claim) -> Result<TaskClaim, Error> {
+        // Who comes second waits for the first's transaction here, and then sees whose it is.
+        let statement = sql_query(
+            "INSERT INTO operation_lease AS lease (operation, key, owner, until) VALUES ($1, $2, $3, $4)
+             ON CONFLICT (operation, key) DO UPDATE SET owner = excluded.owner, until = excluded.until
+                 WHERE lease.until <= $5 OR lease.owner = excluded.owner
+             RETURNING position",
+        )
+        .bind::<Text, _>(task.operation)
+        .bind::<SqlUuid, _>(task.key)
+        .bind::<SqlUuid, _>(claim.lease.id)
+        .bind::<SqlTimestamp, _>(claim.until)
+        .bind::<SqlTimestamp, _>(claim.now);
+        let taken = self.write(|connection| statement.get_result::<ProgressRow>(connection).optional())?;
+        if let Some(row) = taken {
+            return Ok(TaskClaim::Taken(row.progress()));
+        }
+        let query = sql_query("SELECT until FROM operation_lease WHERE operation = $1 AND key = $2")
+            .bind::<Text, _>(task.operation)
+            .bind::<SqlUuid, _>(task.key);
+        let held = self.read(|connection| query.get_result::<UntilRow>(connection).optional())?;
+        // Finished between the two statements: to be asked for again at once.
+        Ok(TaskClaim::HeldUntil(held.map_or(claim.now, |row| row.until)))
+    }
+
+    fn prolong(&mut self, lease: Lease, work: &[Uuid], until: DateTime<Utc>) -> Result<usize, Error> {
+        let (leased, name) = queue::leased(lease.queue);
+        let (Leased { table, due, .. }, held) = (leased, held(leased));
+        let statement = sql_query(format!("UPDATE {table} SET {due} = $4 WHERE {held}"))
+            .bind::<Text, _>(name)
+            .bind::<SqlUuid, _>(lease.id)
+            .bind::<Array<SqlUuid>, _>(sorted_uuids(work.iter().copied()))
+            .bind::<SqlTimestamp, _>(until);
+        self.write(|connection| statement.execute(connection))
+    }
+
+    fn held(&mut self, lease: Lease, work: &[Uuid]) -> Result<Vec<Uuid>, Error> {
+        let (leased, name) = queue::leased(lease.queue);
+        let (Leased { table, id, .. }, held) = (leased, held(leased));
+        let query = sql_query(format!("SELECT {id} AS uuid FROM {table} WHERE {held} ORDER BY {id} FOR UPDATE"))
+            .bind::<Text, _>(name)
+            .bind::<SqlUuid, _>(lease.id)
+            .bind::<Array<SqlUuid>, _>(sorted_uuids(work.iter().copied()));
+        let rows: Vec<IdRow> = self.write(|connection| query.load(connection))?;
+        Ok(rows.into_iter().map(|row| row.uuid).collect())
+    }
+
+    fn settle(&mut self, lease: Lease, settlements: &[Settlement]) -> Result<(), Error> {
+        self.require_write()?;
+        let (leased, name) = queue::leased(lease.queue);
+        let Leased { table, queue, id, holder, .. } = leased;
+        let is_gone = |settled: &&Settlement| settled.completed_at.is_some() && !leased.keeps_completed;
+        let (gone, kept): (Vec<&Settlement>, Vec<&Settlement>) = settlements.iter().partition(is_gone);
+        if !gone.is_empty() {
+            let statement = sql_query(format!("DELETE FROM {table} WHERE {}", held(leased)))
+                .bind::<Text, _>(&name)
+                .bind::<SqlUuid, _>(lease.id)
+                .bind::<Array<SqlUuid>, _>(sorted_uuids(gone.iter().map(|settled| settled.id)));
+            self.write(|connection| statement.execute(connection))?;
+        }
+        if !kept.is_empty() {
+            let Rules { settled, queue_type, .. } = rules(leased);
+            let statement = sql_query(format!(
+                "UPDATE {table}
+                 SET attempts = input.attempts, not_before = input.due, last_error = input.error, claimed_by = NULL{settled}
+                 FROM unnest($3, $4, $5, $6, $7, $8, $9, $10)
+                     AS input (id, attempts, due, error, lanes, status, completed, dead)
+                 WHERE {table}.{queue} = $1::{queue_type} AND {table}.{id} = input.id AND {holder} = $2"
+            ))
+            .bind::<Text, _>(&name)
+            .bind::<SqlUuid, _>(lease.id)
+            .bind::<Array<SqlUuid>, _>(column(&kept, |settled| settled.id))
+            .bind::<Array<SmallInt>, _>(column(&kept, |settled| settled.attempts))
+            .bind::<Array<SqlTimestamp>, _>(column(&kept, |settled| settled.due))
+            .bind::<Array<Nullable<Text>>, _>(column(&kept, |settled| settled.error.as_deref()))
+            .bind::<Array<Text>, _>(column(&kept, |settled| queue::lanes(settled.steps)))
+            .bind::<Array<Nullable<SmallInt>>, _>(column(&kept, |settled| settled.status))
+            .bind::<Array<Nullable<SqlTimestamp>>, _>(column(&kept, |settled| settled.completed_at))
+            .bind::<Array<Nullable<SqlTimestamp>>, _>(column(&kept, |settled| settled.dead_lettered_at));
+            self.write(|connection| statement.execute(connection))?;
+        }
+        Ok(())
+    }
+}

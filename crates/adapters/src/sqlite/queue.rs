@@ -1,0 +1,270 @@
+//! Leased work: one set of statements for all tables whose rows are claimed. Only one unit of work writes at a time; so nothing comes
+//! between its statements.
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use diesel::sql_query;
+use diesel::sql_types::{BigInt, Text};
+use diesel::sqlite::Sqlite;
+use license_manager_domain::Error;
+use license_manager_domain::model::JobKind;
+use license_manager_domain::outbox::{ClaimedMessage, Topic, merged_plans};
+use license_manager_domain::ports::{QueueRepository, Task, TaskClaim};
+use license_manager_domain::queue::{Claim, ClaimedJob, Lease, Queue, QueueKind, Settlement};
+use uuid::Uuid;
+
+use super::SqliteUnit;
+use super::error::storage_error;
+use super::json::json;
+use crate::rows::IdRow;
+use crate::rows::queue::{self, ClaimedJobRow, Leased, LeasedRow, MessageRow, ProgressRow, QueueRow};
+use crate::sql_types::{SqlTimestamp, SqlUuid};
+
+#[derive(QueryableByName)]
+struct LeaseRow {
+    #[diesel(sql_type = SqlUuid)]
+    owner: Uuid,
+    #[diesel(sql_type = SqlTimestamp)]
+    until: DateTime<Utc>,
+    #[diesel(embed)]
+    progress: ProgressRow,
+}
+
+/// What the statements ask of a table.
+struct Rules {
+    /// The queues in which something may be claimed at `?1`.
+    open: String,
+    /// What a claim of the queue `?2` asks beside that.
+    is_open: &'static str,
+    /// What a settlement sets beside the columns that all tables have.
+    settled: &'static str,
+}
+
+fn rules(leased: &Leased) -> Rules {
+    let values = |names: String| format!("SELECT column1 AS queue FROM (VALUES {names})");
+    match *leased {
+        queue::WEBHOOK_DELIVERY => Rules {
+            open: "SELECT uuid AS queue FROM webhook WHERE is_active AND (rest_until IS NULL OR rest_until <= ?1)"
+                .to_owned(),
+            is_open: "EXISTS (SELECT 1 FROM webhook
+                              WHERE uuid = ?2 AND is_active AND (rest_until IS NULL OR rest_until <= ?1))",
+            settled: ", last_status = input.value ->> 5, delivered_at = input.value ->> 6,
+                      state = CASE WHEN input.value ->> 6 IS NOT NULL THEN 'delivered'
+                                   WHEN input.value ->> 7 IS NOT NULL THEN 'parked' ELSE 'waiting' END",
+        },
+        queue::PLAN_JOB => {
+            Rules { open: values(queue::names(JobKind::ALL.map(Queue::PlanJobs))), is_open: "true", settled: "" }
+        }
+        _ => Rules {
+            open: values(queue::names(Queue::MESSAGES)),
+            is_open: "true",
+            settled: ", lane = substr(input.value ->> 4, 1, instr((input.value ->> 4) || ' ', ' ') - 1),
+                      lanes = input.value ->> 4, parked_at = input.value ->> 7",
+        },
+    }
+}
+
+/// Whether the row `waiting` waits, and nothing has to be done before it.
+pub(super) fn claimable(leased: &Leased) -> String {
+    match *leased {
+        queue::OUTBOX => format!(
+            "parked_at IS NULL
+             AND NOT EXISTS (SELECT 1 FROM outbox AS earlier
+                             WHERE earlier.license_uuid = waiting.license_uuid AND earlier.position < waiting.position
+                               AND earlier.parked_at IS NULL AND instr(earlier.lanes, waiting.lane) > 0)
+             AND (waiting.topic <> '{merged}'
+                  OR NOT EXISTS (SELECT 1 FROM outbox AS earlier
+                                 WHERE earlier.subscription_plan_uuid = waiting.subscription_plan_uuid
+                                   AND earlier.position < waiting.position AND earlier.topic = '{merged}'
+                                   AND earlier.parked_at IS NULL))",
+            merged = Topic::MERGED.as_str()
+        ),
+        queue::WEBHOOK_DELIVERY => "state = 'waiting'
+             AND NOT EXISTS (SELECT 1 FROM webhook_delivery AS earlier
+                             WHERE earlier.webhook_uuid = waiting.webhook_uuid
+                               AND earlier.license_uuid = waiting.license_uuid
+                               AND earlier.position < waiting.position AND earlier.state = 'waiting')"
+            .to_owned(),
+        _ => "true".to_owned(),
+    }
+}
+
+/// Whether a row is in the queue `?1`, held by the lease `?2`, and one of `?3`.
+fn held(leased: &Leased) -> String {
+    let Leased { queue, id, holder, .. } = leased;
+    format!("{queue} = ?1 AND {holder} = ?2 AND {id} IN (SELECT value FROM json_each(?3))")
+}
+
+impl SqliteUnit<'_> {
+    fn claim_rows<R: LeasedRow + QueryableByName<Sqlite> + 'static>(&mut self, claim: &Claim) -> Result<Vec<R>, Error> {
+        let conn = self.written()?;
+        let (leased, name) = queue::leased(claim.lease.queue);
+        let Leased { table, queue, id, order, columns, .. } = leased;
+        let (claimable, Rules { is_open, .. }) = (claimable(leased), rules(leased));
+        let rows: Vec<R> = sql_query(format!(
+            "SELECT {columns}, not_before AS was_due FROM {table} AS waiting
+             WHERE {queue} = ?2 AND not_before <= ?1 AND {claimable} AND {is_open}
+             ORDER BY not_before, {order}
+             LIMIT ?3"
+        ))
+        .bind::<SqlTimestamp, _>(claim.now)
+        .bind::<Text, _>(&name)
+        .bind::<BigInt, _>(claim.limit as i64)
+        .load(conn)
+        .map_err(storage_error)?;
+        if rows.is_empty() {
+            return Ok(rows);
+        }
+        let ids: Vec<Uuid> = rows.iter().map(R::id).collect();
+        sql_query(format!(
+            "UPDATE {table} SET claimed_by = ?3, not_before = ?4
+             WHERE {queue} = ?1 AND {id} IN (SELECT value FROM json_each(?2))"
+        ))
+        .bind::<Text, _>(&name)
+        .bind::<Text, _>(json(ids)?)
+        .bind::<SqlUuid, _>(claim.lease.id)
+        .bind::<SqlTimestamp, _>(claim.until)
+        .execute(conn)
+        .map_err(storage_error)?;
+        Ok(rows)
+    }
+}
+
+impl QueueRepository for SqliteUnit<'_> {
+    fn due(&mut self, kind: QueueKind, now: DateTime<Utc>) -> Result<Vec<Queue>, Error> {
+        let leased = queue::of_kind(kind);
+        let Leased { table, queue, order, .. } = leased;
+        let (claimable, Rules { open, .. }) = (claimable(leased), rules(leased));
+        let rows: Vec<QueueRow> = sql_query(format!(
+            "SELECT queue FROM (
+                 SELECT open.queue,
+                        (SELECT not_before FROM {table} AS waiting
+                         WHERE waiting.{queue} = open.queue AND not_before <= ?1 AND {claimable}
+                         ORDER BY not_before, {order} LIMIT 1) AS first
+                 FROM ({open}) AS open)
+             WHERE first IS NOT NULL
+             ORDER BY first, queue"
+        ))
+        .bind::<SqlTimestamp, _>(now)
+        .load(self.conn)
+        .map_err(storage_error)?;
+        Ok(rows.iter().filter_map(|row| queue::named(kind, &row.queue)).collect())
+    }
+
+    fn claim(&mut self, claim: &Claim) -> Result<Vec<ClaimedMessage>, Error> {
+        let rows: Vec<MessageRow> = self.claim_rows(claim)?;
+        let claimed: Vec<ClaimedMessage> = rows.into_iter().map(ClaimedMessage::from).collect();
+        let plans = merged_plans(&claimed);
+        if !plans.is_empty() {
+            sql_query(format!(
+                "DELETE FROM outbox
+                 WHERE topic = '{}' AND parked_at IS NULL AND claimed_by IS NOT ?1
+                   AND subscription_plan_uuid IN (SELECT value FROM json_each(?2))",
+                Topic::MERGED.as_str()
+            ))
+            .bind::<SqlUuid, _>(claim.lease.id)
+            .bind::<Text, _>(json(plans)?)
+            .execute(self.written()?)
+            .map_err(storage_error)?;
+        }
+        Ok(claimed)
+    }
+
+    fn claim_job(&mut self, claim: &Claim) -> Result<Option<ClaimedJob>, Error> {
+        let rows: Vec<ClaimedJobRow> = self.claim_rows(&Claim { limit: 1, ..*claim })?;
+        Ok(rows.into_iter().next().map(|row| row.claimed(claim.lease)))
+    }
+
+    fn claim_task(&mut self, task: Task, claim: &Claim) -> Result<TaskClaim, Error> {
+        let conn = self.written()?;
+        let held = sql_query("SELECT owner, until, position FROM operation_lease WHERE operation = ?1 AND key = ?2")
+            .bind::<Text, _>(task.operation)
+            .bind::<SqlUuid, _>(task.key)
+            .get_result::<LeaseRow>(conn)
+            .optional()
+            .map_err(storage_error)?;
+        if let Some(held) = &held
+            && held.owner != claim.lease.id
+            && held.until > claim.now
+        {
+            return Ok(TaskClaim::HeldUntil(held.until));
+        }
+        sql_query(
+            "INSERT INTO operation_lease (operation, key, owner, until) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (operation, key) DO UPDATE SET owner = excluded.owner, until = excluded.until",
+        )
+        .bind::<Text, _>(task.operation)
+        .bind::<SqlUuid, _>(task.key)
+        .bind::<SqlUuid, _>(claim.lease.id)
+        .bind::<SqlTimestamp, _>(claim.until)
+        .execute(conn)
+        .map_err(storage_error)?;
+        Ok(TaskClaim::Taken(held.and_then(|held| held.progress.progress())))
+    }
+
+    fn prolong(&mut self, lease: Lease, work: &[Uuid], until: DateTime<Utc>) -> Result<usize, Error> {
+        let (leased, name) = queue::leased(lease.queue);
+        let (Leased { table, due, .. }, held) = (leased, held(leased));
+        sql_query(format!("UPDATE {table} SET {due} = ?4 WHERE {held}"))
+            .bind::<Text, _>(name)
+            .bind::<SqlUuid, _>(lease.id)
+            .bind::<Text, _>(json(work)?)
+            .bind::<SqlTimestamp, _>(until)
+            .execute(self.written()?)
+            .map_err(storage_error)
+    }
+
+    fn held(&mut self, lease: Lease, work: &[Uuid]) -> Result<Vec<Uuid>, Error> {
+        let (leased, name) = queue::leased(lease.queue);
+        let (Leased { table, id, .. }, held) = (leased, held(leased));
+        let rows: Vec<IdRow> = sql_query(format!("SELECT {id} AS uuid FROM {table} WHERE {held}"))
+            .bind::<Text, _>(name)
+            .bind::<SqlUuid, _>(lease.id)
+            .bind::<Text, _>(json(work)?)
+            .load(self.written()?)
+            .map_err(storage_error)?;
+        Ok(rows.into_iter().map(|row| row.uuid).collect())
+    }
+
+    fn settle(&mut self, lease: Lease, settlements: &[Settlement]) -> Result<(), Error> {
+        let conn = self.written()?;
+        let (leased, name) = queue::leased(lease.queue);
+        let Leased { table, queue, id, holder, .. } = leased;
+        let is_gone = |settled: &&Settlement| settled.completed_at.is_some() && !leased.keeps_completed;
+        let (gone, kept): (Vec<&Settlement>, Vec<&Settlement>) = settlements.iter().partition(is_gone);
+        if !gone.is_empty() {
+            let gone: Vec<Uuid> = gone.iter().map(|settled| settled.id).collect();
+            sql_query(format!("DELETE FROM {table} WHERE {}", held(leased)))
+                .bind::<Text, _>(&name)
+                .bind::<SqlUuid, _>(lease.id)
+                .bind::<Text, _>(json(gone)?)
+                .execute(conn)
+                .map_err(storage_error)?;
+        }
+        if !kept.is_empty() {
+            let number = |moment: DateTime<Utc>| moment.timestamp_micros();
+            let row = |settled: &Settlement| {
+                let Settlement { id, attempts, due, error, steps, status, completed_at, dead_lettered_at } =
+                    settled.clone();
+                let lanes = queue::lanes(steps);
+                let (completed, dead) = (completed_at.map(number), dead_lettered_at.map(number));
+                (id, attempts, number(due), error, lanes, status, completed, dead)
+            };
+            let kept: Vec<_> = kept.into_iter().map(row).collect();
+            let settled = rules(leased).settled;
+            sql_query(format!(
+                "UPDATE {table}
+                 SET attempts = input.value ->> 1, not_before = input.value ->> 2, last_error = input.value ->> 3,
+                     claimed_by = NULL{settled}
+                 FROM json_each(?3) AS input
+                 WHERE {table}.{queue} = ?1 AND {table}.{id} = input.value ->> 0 AND {table}.{holder} = ?2"
+            ))
+            .bind::<Text, _>(&name)
+            .bind::<SqlUuid, _>(lease.id)
+            .bind::<Text, _>(json(kept)?)
+            .execute(conn)
+            .map_err(storage_error)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,86 @@
+//! Claims from long queues in SQLite.
+
+use chrono::Duration;
+use diesel::connection::SimpleConnection;
+use license_manager_domain::WebhookId;
+use license_manager_domain::model::JobKind;
+use license_manager_domain::ports::StoreExt;
+use license_manager_domain::queue::{Claim, Lease, Queue};
+use uuid::Uuid;
+
+use crate::contract::fixtures::day;
+use crate::{Watched, plans_of, stranger};
+
+/// 100,000 rows of each table, each about another license. Ten of each are due; one of these waits for an earlier row that is not due,
+/// but for jobs, of which nine are due.
+fn fill(watched: &Watched) {
+    let now = day(2).timestamp_micros();
+    let numbers = "WITH RECURSIVE numbers (number) AS
+                       (SELECT 1 UNION ALL SELECT number + 1 FROM numbers WHERE number < 100000)";
+    let id = |number: &str| format!("'00000000-0000-4000-8000-' || printf('%012x', {number})");
+    let (own, license, webhook) = (id("number"), id("iif(number = 100000, 1, number)"), id("7"));
+    let due = |first: u32| format!("iif(number > {first}, {now}, {now} + 3600000000)");
+    let (ten, nine) = (due(99_990), due(99_991));
+    let fill = format!(
+        "PRAGMA foreign_keys = OFF;
+         INSERT INTO outbox (uuid, topic, license_uuid, subscription_plan_uuid, enterprise_customer_uuid, payload, created,
+                             lane, lanes, not_before)
+         {numbers} SELECT {own}, 'reminder', {license}, {license}, {license}, '{{}}', {now}, 'mail', 'mail', {ten} FROM numbers;
+
+         INSERT INTO webhook (uuid, url, secret, event_types, is_active, created, modified)
+         VALUES ({webhook}, 'https://hooks.example.com/', '', '[]', true, {now}, {now});
+         INSERT INTO webhook_delivery (webhook_uuid, uuid, event_type, license_uuid, payload, created, due_since, not_before)
+         {numbers} SELECT {webhook}, {own}, 'event', {license}, '{{}}', {now}, {now}, {ten} FROM numbers;
+
+         INSERT INTO plan_job (subscription_plan_uuid, kind, requested_at, not_before)
+         {numbers} SELECT {own}, 'provision', {now}, {nine} FROM numbers"
+    );
+    stranger(&watched.store).batch_execute(&fill).unwrap();
+}
+
+/// The index that says what is due, with what is looked up in it, and the one that says whether it is a row's turn.
+fn assert_reads_what_is_due(queue: Queue, due: &str, in_turn: Option<&str>) {
+    for analyzed in [false, true] {
+        let watched = Watched::new();
+        fill(&watched);
+        if analyzed {
+            stranger(&watched.store).batch_execute("ANALYZE").unwrap();
+        }
+        let lease = Lease { id: Uuid::from_u128(1), queue };
+        let claim = Claim { lease, now: day(2), until: day(2) + Duration::hours(2), limit: 50 };
+        let plan = plans_of(&watched, || match queue {
+            Queue::PlanJobs(_) => {
+                assert!(watched.store.write(|unit| unit.queue().claim_job(&claim)).unwrap().is_some());
+            }
+            _ => {
+                let claimed = watched.store.write(|unit| unit.queue().claim(&claim)).unwrap();
+                assert_eq!(claimed.len(), 9, "the tenth waits for its turn");
+            }
+        });
+        let due = format!("SEARCH waiting USING INDEX {due} AND not_before<?)");
+        assert!(plan.iter().any(|step| step.contains(&due)), "{plan:#?}");
+        let in_turn = in_turn.map(|index| format!("INDEX {index}"));
+        assert!(in_turn.is_none_or(|index| plan.iter().any(|step| step.contains(&index))), "{plan:#?}");
+        let scans =
+            |step: &&String| step.starts_with("SCAN") && !step.contains("json_each") && !step.contains("VIRTUAL");
+        assert_eq!(plan.iter().find(scans), None, "{plan:#?}");
+        assert!(!plan.iter().any(|step| step.contains("TEMP B-TREE FOR ORDER BY")), "{plan:#?}");
+    }
+}
+
+#[test]
+fn a_claim_from_a_hundred_thousand_messages_reads_only_due_ones() {
+    assert_reads_what_is_due(Queue::Mail, "outbox_due (lane=?", Some("outbox_of_license"));
+}
+
+#[test]
+fn a_claim_from_a_hundred_thousand_events_for_a_webhook_reads_only_due_ones() {
+    let webhook = Uuid::parse_str("00000000-0000-4000-8000-000000000007").unwrap();
+    let queue = Queue::Webhook(WebhookId(webhook));
+    assert_reads_what_is_due(queue, "webhook_delivery_due (webhook_uuid=?", Some("webhook_delivery_in_turn"));
+}
+
+#[test]
+fn a_claim_from_a_hundred_thousand_jobs_reads_only_due_ones() {
+    assert_reads_what_is_due(Queue::PlanJobs(JobKind::Provision), "plan_job_due (kind=?", None);
+}

@@ -1,0 +1,134 @@
+//! What each claimed message becomes: a payload for one upstream, with the other messages that the same call takes.
+
+use std::collections::BTreeMap;
+
+use super::deliveries::{Batch, Completion, Deliveries, Outcome, StepResult, unreadable};
+use super::outbound::{CallPayload, OutboundCall, rest};
+use crate::model::email::Email;
+use crate::model::ids::{CustomerId, LmsUserId};
+use crate::outbox::ClaimedMessage;
+use crate::outbox::{Payload, RevokedEnrollments};
+use crate::ports::{Mail, MailKind, PendingLearner, TrackedEvent};
+use crate::queue::Queue;
+use crate::queue::Step;
+
+/// What a batch sends, by what can go together; each with the place of its message in the batch.
+#[derive(Default)]
+pub(super) struct CallBuilder {
+    learners: BTreeMap<CustomerId, Vec<(usize, PendingLearner)>>,
+    ended_enrollments: Vec<(usize, CustomerId, LmsUserId)>,
+    identities: Vec<(usize, (Email, LmsUserId))>,
+    mails: BTreeMap<MailKind, Vec<(usize, Mail)>>,
+    events: Vec<(usize, TrackedEvent)>,
+}
+
+fn call<T>(items: Vec<(usize, T)>, payload: impl FnOnce(Vec<T>) -> CallPayload) -> Option<OutboundCall> {
+    if items.is_empty() {
+        return None;
+    }
+    let (places, items) = items.into_iter().unzip();
+    Some(OutboundCall { payload: payload(items), places })
+}
+
+impl CallBuilder {
+    pub(super) fn add_mail(&mut self, place: usize, mail: Mail) {
+        self.mails.entry(mail.kind).or_default().push((place, mail));
+    }
+
+    /// Adds what a message becomes that needs nothing but itself; the result of its step where that is nothing.
+    fn add(&mut self, place: usize, claimed: &ClaimedMessage) -> Result<(), StepResult> {
+        let message = &claimed.message;
+        match (claimed.step(), &message.payload) {
+            (Step::Link, Payload::Assignment(invitation)) => {
+                let learner = PendingLearner { customer: message.customer, email: invitation.email.clone() };
+                self.learners.entry(message.customer).or_default().push((place, learner));
+            }
+            (Step::EndEnrollments, Payload::EndEnrollments(RevokedEnrollments { lms_user_id })) => {
+                self.ended_enrollments.push((place, message.customer, *lms_user_id));
+            }
+            (Step::Identify, Payload::Activation(welcome) | Payload::AutoApplied(welcome)) => {
+                // An address without an account has nothing to be joined with.
+                let account = welcome.lms_user_id.ok_or(StepResult::Done(Completion::Nothing))?;
+                self.identities.push((place, (welcome.email.clone(), account)));
+            }
+            (Step::Track | Step::TrackAddress, Payload::LicenseEvent(event)) => {
+                let tracked = TrackedEvent {
+                    id: message.id,
+                    lms_user_id: event.properties.assigned_lms_user_id,
+                    email: event.properties.email(),
+                    name: event.event.to_string(),
+                    properties: event.properties.to_map(),
+                    at: message.created,
+                };
+                self.events.push((place, tracked));
+            }
+            // Another version may know; it has as long as the tries take.
+            (Step::Unknown, _) => {
+                return Err(StepResult::Failed("this version does not know what its topic asks for".into()));
+            }
+            _ => return Err(unreadable()),
+        }
+        Ok(())
+    }
+
+    fn into_calls(self) -> Vec<OutboundCall> {
+        let learners = self.learners.into_values().filter_map(|learners| call(learners, CallPayload::Learners));
+        let ended = self.ended_enrollments.into_iter().map(|(place, customer, learner)| OutboundCall {
+            payload: CallPayload::EndedEnrollments(customer, learner),
+            places: vec![place],
+        });
+        let identities = call(self.identities, CallPayload::Identities);
+        let mails =
+            self.mails.into_iter().filter_map(|(kind, mails)| call(mails, |mails| CallPayload::Mails(kind, mails)));
+        let events = call(self.events, CallPayload::Events);
+        learners.chain(ended).chain(identities).chain(mails).chain(events).collect()
+    }
+}
+
+impl Deliveries {
+    /// Delivers a batch to the upstreams, and uses no storage. Every message has a result.
+    pub async fn deliver(&self, batch: &Batch) -> Outcome {
+        if let Queue::Webhook(_) = batch.queue() {
+            return self.post(batch).await;
+        }
+        let mut results: Vec<Option<StepResult>> = vec![None; batch.messages.len()];
+        let mut builder = CallBuilder::default();
+        for (place, claimed) in batch.messages.iter().enumerate() {
+            let added = match claimed.step() {
+                Step::Mail => match self.compose_mail(&batch.context, &claimed.message).await {
+                    Ok(mail) => {
+                        builder.add_mail(place, mail);
+                        Ok(())
+                    }
+                    Err(result) => Err(result),
+                },
+                Step::Thresholds => Err(self.tell_thresholds(&batch.context, &claimed.message).await),
+                Step::File => Err(self.put_file(&batch.context, &claimed.message).await),
+                Step::Enroll => Err(self.enroll(&batch.context, &claimed.message).await),
+                _ => builder.add(place, claimed),
+            };
+            results[place] = added.err();
+        }
+        let now = self.manager.now();
+        let postponed = results.iter_mut().flatten().filter_map(|result| match result {
+            StepResult::Postponed(until, _) => {
+                *until = rest(*until, now);
+                Some(*until)
+            }
+            _ => None,
+        });
+        let mut rest_until = postponed.max();
+        for call in builder.into_calls() {
+            match rest_until {
+                // The others of this queue go to the same upstream.
+                Some(until) => {
+                    call.places.iter().for_each(|&place| results[place] = Some(StepResult::Postponed(until, None)));
+                }
+                None => rest_until = call.send(&self.manager, &mut results).await,
+            }
+        }
+        let undecided = || StepResult::Failed("it has no result".into());
+        let results = results.into_iter().map(|result| result.unwrap_or_else(undecided)).collect();
+        Outcome { results, rest_until, webhook_rest_until: None }
+    }
+}

@@ -1,0 +1,232 @@
+//! The loop that works on leased work of every kind: it asks what is due, claims it, prolongs the lease while it works, and settles it.
+//! Any number of processes share the work.
+//!
+//! One cheap read asks which queues have something due. Each piece of work is a task of its own, so a queue that is slow holds up no
+//! other; memory is bounded by how much is claimed at once.
+
+use std::collections::HashMap;
+use std::fmt::Debug;
+use std::hash::Hash;
+use std::sync::Arc;
+use std::time::Duration;
+
+use license_manager_domain::Error;
+use tokio::sync::{Notify, watch};
+use tokio::task::{Id, JoinError, JoinHandle, JoinSet};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
+
+/// How long to rest after storage failed.
+pub(super) const REST: Duration = Duration::from_secs(1);
+
+/// How often it is tried to settle work. What is not settled is done again when its lease ends.
+const SETTLE_TRIES: u32 = 10;
+
+/// A kind of leased work. What uses storage blocks its thread.
+pub(super) trait LeasedWork: Clone + Send + Sync + 'static {
+    /// What names a queue.
+    type Queue: Copy + Debug + Eq + Hash + Send + Sync;
+    /// What is claimed together.
+    type Batch: Send + Sync + 'static;
+    /// The outcome of a batch.
+    type Outcome: Send + Sync + 'static;
+
+    /// What the log calls it.
+    const NAME: &'static str;
+    /// How often it is asked what is due.
+    const POLL: Duration;
+
+    /// How many batches of one queue are worked on at once, and how many in all.
+    fn at_once(&self) -> (usize, usize);
+
+    /// How long a lease lasts.
+    fn lease(&self) -> Duration;
+
+    /// The queues in which something is due, the one first that is to be served first.
+    fn due(&self) -> Result<Vec<Self::Queue>, Error>;
+
+    /// Claims a batch; `None` where there is nothing any more.
+    fn claim(&self, queue: Self::Queue) -> Result<Option<Self::Batch>, Error>;
+
+    /// Whether the queue may hold more than a batch that was claimed.
+    fn may_have_more(&self, _: &Self::Batch) -> bool {
+        false
+    }
+
+    /// Prolongs the lease of a batch.
+    fn prolong(&self, batch: &Self::Batch) -> Result<(), Error>;
+
+    /// Works on a batch. A panic ends it without an outcome.
+    fn run(&self, batch: Arc<Self::Batch>) -> impl Future<Output = Self::Outcome> + Send;
+
+    /// The outcome of a batch that ended without one.
+    fn failed(&self, batch: &Self::Batch) -> Self::Outcome;
+
+    /// Settles a batch.
+    fn settle(&self, batch: &Self::Batch, outcome: &Self::Outcome) -> Result<(), Error>;
+
+    /// How long the queue is to be left alone after a batch.
+    fn rest(&self, _: &Self::Outcome) -> Option<Duration> {
+        None
+    }
+}
+
+/// Work that goes on until the process stops.
+pub struct Background {
+    task: JoinHandle<()>,
+    patience: Duration,
+    name: &'static str,
+}
+
+impl Background {
+    pub(super) fn start(
+        name: &'static str,
+        patience: Duration,
+        work: impl Future<Output = ()> + Send + 'static,
+    ) -> Self {
+        Self { task: tokio::spawn(work), patience, name }
+    }
+
+    /// Waits until the work under way is done. Work that takes too long is given up, and done again when its lease ends.
+    pub async fn finish(self) {
+        let (abort, name) = (self.task.abort_handle(), self.name);
+        match timeout(self.patience, self.task).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(name, %error, "work in the background ended unexpectedly"),
+            Err(_) => {
+                abort.abort();
+                tracing::warn!(name, "work under way was given up; it is done again when its lease ends");
+            }
+        }
+    }
+}
+
+/// Works until `stop` becomes true; the batches under way are finished first. `wake` has it ask at once what is due.
+pub(super) async fn work<W: LeasedWork>(work: W, wake: Arc<Notify>, mut stop: watch::Receiver<bool>) {
+    let mut running: HashMap<Id, W::Queue> = HashMap::new();
+    let mut resting: HashMap<W::Queue, Instant> = HashMap::new();
+    let mut tasks = JoinSet::new();
+    let mut ticks = interval(W::POLL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let (of_queue, in_all) = work.at_once();
+    while !*stop.borrow() {
+        tokio::select! {
+            _ = ticks.tick() => {}
+            () = wake.notified() => {}
+            // There may be more, also for a queue that found no place.
+            Some(ended) = tasks.join_next_with_id() => note_end::<W>(&mut running, &mut resting, ended),
+            _ = stop.changed() => continue,
+        }
+        while let Some(ended) = tasks.try_join_next_with_id() {
+            note_end::<W>(&mut running, &mut resting, ended);
+        }
+        resting.retain(|_, until| *until > Instant::now());
+        let poller = work.clone();
+        let due = match blocking(move || poller.due()).await {
+            Ok(due) => due,
+            Err(error) => {
+                tracing::warn!(name = W::NAME, %error, "cannot ask what is due; it is asked again");
+                sleep(REST).await;
+                continue;
+            }
+        };
+        for queue in due {
+            if running.len() >= in_all {
+                break;
+            }
+            if resting.contains_key(&queue) || running.values().filter(|own| **own == queue).count() >= of_queue {
+                continue;
+            }
+            let task = tasks.spawn(work_on_one(work.clone(), queue, wake.clone(), stop.clone()));
+            running.insert(task.id(), queue);
+        }
+    }
+    while tasks.join_next().await.is_some() {}
+}
+
+/// Notes that a queue has one batch fewer, and how long it rests.
+fn note_end<W: LeasedWork>(
+    running: &mut HashMap<Id, W::Queue>,
+    resting: &mut HashMap<W::Queue, Instant>,
+    ended: Result<(Id, Option<Duration>), JoinError>,
+) {
+    let (task, rest) = ended.unwrap_or_else(|error| {
+        tracing::error!(name = W::NAME, %error, "a batch ended unexpectedly");
+        (error.id(), None)
+    });
+    if let (Some(queue), Some(rest)) = (running.remove(&task), rest) {
+        resting.insert(queue, Instant::now() + rest);
+    }
+}
+
+/// Claims a batch, works on it and settles it. Returns how long the queue rests.
+async fn work_on_one<W: LeasedWork>(
+    work: W,
+    queue: W::Queue,
+    wake: Arc<Notify>,
+    stop: watch::Receiver<bool>,
+) -> Option<Duration> {
+    let claimer = work.clone();
+    let batch = match blocking(move || claimer.claim(queue)).await {
+        Ok(Some(batch)) => Arc::new(batch),
+        // Another process was faster, and may be claiming it still.
+        Ok(None) => return Some(W::POLL),
+        Err(error) => {
+            tracing::warn!(name = W::NAME, ?queue, %error, "cannot claim what is due; it is tried again");
+            return Some(REST);
+        }
+    };
+    if work.may_have_more(&batch) {
+        wake.notify_one();
+    }
+    let outcome = Arc::new(run(&work, &batch).await);
+    let rest = work.rest(&outcome);
+    for attempt in 1.. {
+        let (settler, batch, outcome) = (work.clone(), batch.clone(), outcome.clone());
+        match blocking(move || settler.settle(&batch, &outcome)).await {
+            Ok(()) => break,
+            Err(error) if attempt < SETTLE_TRIES && !*stop.borrow() => {
+                tracing::warn!(name = W::NAME, ?queue, %error, "the outcome could not be written; it is tried again");
+                sleep(REST).await;
+            }
+            Err(error) => {
+                tracing::error!(name = W::NAME, ?queue, %error, "the outcome could not be written; the work is done again");
+                break;
+            }
+        }
+    }
+    rest
+}
+
+/// Works on a batch, and prolongs its lease as long as that takes.
+async fn run<W: LeasedWork>(work: &W, batch: &Arc<W::Batch>) -> W::Outcome {
+    let mut running = JoinSet::new();
+    let (worker, own) = (work.clone(), batch.clone());
+    running.spawn(async move { worker.run(own).await });
+    loop {
+        match timeout(work.lease() / 3, running.join_next()).await {
+            Ok(Some(Ok(outcome))) => return outcome,
+            Ok(Some(Err(error))) => {
+                tracing::error!(name = W::NAME, %error, "a batch ended unexpectedly");
+                return work.failed(batch);
+            }
+            Ok(None) => return work.failed(batch),
+            // It takes its time: nobody else is to begin anew.
+            Err(_) => {
+                let (holder, held) = (work.clone(), batch.clone());
+                if let Err(error) = blocking(move || holder.prolong(&held)).await {
+                    tracing::warn!(name = W::NAME, %error, "a lease could not be prolonged");
+                }
+            }
+        }
+    }
+}
+
+/// Does work on storage on a thread of its own.
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => Err(Error::internal(format!("work on storage ended unexpectedly: {error}"))),
+    }
+}

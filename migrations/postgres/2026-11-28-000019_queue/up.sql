@@ -1,0 +1,9 @@
+-- Jobs are claimed under a lease, as messages are: claimed_by names the lease under which somebody works on the job now, which lasts
+-- until not_before. attempts counts the failures since the last batch that was done.
+ALTER TABLE plan_job
+    ADD COLUMN claimed_by uuid,
+    ADD COLUMN attempts smallint NOT NULL DEFAULT 0,
+    ADD COLUMN last_error text;
+
+-- What is due of a kind.
+CREATE INDEX plan_job_due ON plan_job (kind, not_before, requested_at);
