@@ -366,7 +366,7 @@ fn statements_are_observed_without_their_values() {
     with_plans(&watched.store);
     put(&watched.store, &[assigned(1, 1, "amy@example.com")]);
     let statements = watched.during(|| {
-        watched.store.read(|unit| unit.licenses().of_email(plan_id(1), &email("amy@example.com"))).unwrap();
+        watched.store.read(|unit| unit.licenses().find_by_email(plan_id(1), &email("amy@example.com"))).unwrap();
     });
     assert_eq!(statements.len(), 1);
     assert!(statements[0].contains("user_email") && !statements[0].contains("amy"), "{statements:?}");
@@ -426,7 +426,7 @@ fn frequent_queries_use_an_index() {
     let live = plans_of(&watched, || {
         let emails = [email("amy@example.com")];
         store.read(|unit| unit.licenses().live_emails(plan_id(1), &emails)).unwrap();
-        store.write(|unit| unit.licenses().lock_live_of_emails(plan_id(1), &emails)).unwrap();
+        store.write(|unit| unit.licenses().lock_live_by_emails(plan_id(1), &emails)).unwrap();
     });
     assert!(live.iter().filter(|step| step.contains("user_email=?")).count() == 2 && !walks(&live), "{live:#?}");
 
@@ -441,7 +441,7 @@ fn frequent_queries_use_an_index() {
     assert!(!walks(&find_by_person), "{find_by_person:#?}");
 
     let by_key = plans_of(&watched, || {
-        store.read(|unit| unit.licenses().of_activation_key(key(1))).unwrap();
+        store.read(|unit| unit.licenses().find_by_activation_key(key(1))).unwrap();
     });
     assert!(uses(&by_key, "license_by_activation_key"), "{by_key:#?}");
 

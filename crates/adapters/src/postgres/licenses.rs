@@ -181,7 +181,7 @@ impl LicenseRepository for PostgresUnit<'_> {
         licenses(rows.into_iter().filter(|(_, of)| *of == agreement.0).map(|(license, _)| license))
     }
 
-    fn of_email(&mut self, plan: PlanId, email: &Email) -> Result<Vec<License>, Error> {
+    fn find_by_email(&mut self, plan: PlanId, email: &Email) -> Result<Vec<License>, Error> {
         // As above: the plan is looked at here.
         let query = license::table
             .select(LicenseRow::as_select())
@@ -192,7 +192,7 @@ impl LicenseRepository for PostgresUnit<'_> {
         Ok(licenses)
     }
 
-    fn of_activation_key(&mut self, key: ActivationKey) -> Result<Vec<(License, PlanDetails)>, Error> {
+    fn find_by_activation_key(&mut self, key: ActivationKey) -> Result<Vec<(License, PlanDetails)>, Error> {
         let keyed = license::activation_key.eq(SqlUuid(key.0));
         if self.mode == Mode::Write {
             // By themselves: after waiting, a statement that also reads the plans looks for those that the licenses were in before.
@@ -204,7 +204,7 @@ impl LicenseRepository for PostgresUnit<'_> {
         rows.into_iter().map(|(license, plan)| Ok((license.try_into()?, plan_details(plan)))).collect()
     }
 
-    fn of_ids(&mut self, ids: &[LicenseId]) -> Result<Vec<License>, Error> {
+    fn find_by_ids(&mut self, ids: &[LicenseId]) -> Result<Vec<License>, Error> {
         if ids.is_empty() {
             return Ok(Vec::new());
         }
@@ -235,7 +235,7 @@ impl LicenseRepository for PostgresUnit<'_> {
         Ok(holders.into_iter().map(|holder| Email::from_storage(holder.email)).collect())
     }
 
-    fn lock_live_of_emails(&mut self, plan: PlanId, emails: &[Email]) -> Result<Vec<License>, Error> {
+    fn lock_live_by_emails(&mut self, plan: PlanId, emails: &[Email]) -> Result<Vec<License>, Error> {
         self.require_write()?;
         if emails.is_empty() {
             return Ok(Vec::new());

@@ -45,13 +45,13 @@ impl LookupRepository for PostgresUnit<'_> {
         row.map(with_plan).transpose()
     }
 
-    fn of_email(&mut self, email: &Email) -> Result<Vec<(License, PlanDetails)>, Error> {
+    fn find_by_email(&mut self, email: &Email) -> Result<Vec<(License, PlanDetails)>, Error> {
         let query = with_plans().filter(license::user_email.eq(email.as_str()));
         let rows = self.read(|connection| query.load::<(LicenseRow, PlanDetailsRow)>(connection))?;
         rows.into_iter().map(with_plan).collect()
     }
 
-    fn live_of_emails(&mut self, plans: &[PlanId], emails: &[Email]) -> Result<Vec<License>, Error> {
+    fn find_live_by_emails(&mut self, plans: &[PlanId], emails: &[Email]) -> Result<Vec<License>, Error> {
         let plans: Vec<_> = plans.iter().map(|plan| SqlUuid(plan.0)).collect();
         let emails: Vec<&str> = emails.iter().map(Email::as_str).collect();
         let query = license::table

@@ -77,7 +77,7 @@ impl PlanRepository for PostgresUnit<'_> {
         self.read(|connection| query.get_result(connection))
     }
 
-    fn of_agreements(&mut self, agreements: &[AgreementId]) -> Result<Vec<PlanDetails>, Error> {
+    fn find_by_agreements(&mut self, agreements: &[AgreementId]) -> Result<Vec<PlanDetails>, Error> {
         if agreements.is_empty() {
             return Ok(Vec::new());
         }

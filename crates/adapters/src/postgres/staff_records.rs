@@ -52,7 +52,7 @@ impl NotificationRepository for PostgresUnit<'_> {
         self.read(|connection| query.get_result(connection))
     }
 
-    fn of_plans(&mut self, plans: &[PlanId]) -> Result<Vec<Notification>, Error> {
+    fn find_by_plans(&mut self, plans: &[PlanId]) -> Result<Vec<Notification>, Error> {
         let plans: Vec<_> = plans.iter().map(|plan| SqlUuid(plan.0)).collect();
         let query = notification::table
             .select(NotificationRow::as_select())

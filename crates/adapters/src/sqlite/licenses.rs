@@ -194,7 +194,7 @@ impl LicenseRepository for SqliteUnit<'_> {
         licenses(rows)
     }
 
-    fn of_email(&mut self, plan: PlanId, email: &Email) -> Result<Vec<License>, Error> {
+    fn find_by_email(&mut self, plan: PlanId, email: &Email) -> Result<Vec<License>, Error> {
         let rows = license::table
             .filter(license::subscription_plan_uuid.eq(SqlUuid(plan.0)))
             .filter(license::user_email.eq(email.as_str()))
@@ -205,13 +205,13 @@ impl LicenseRepository for SqliteUnit<'_> {
         licenses(rows)
     }
 
-    fn of_activation_key(&mut self, key: ActivationKey) -> Result<Vec<(License, PlanDetails)>, Error> {
+    fn find_by_activation_key(&mut self, key: ActivationKey) -> Result<Vec<(License, PlanDetails)>, Error> {
         let rows: Vec<(LicenseRow, PlanDetailsRow)> =
             with_plans().filter(license::activation_key.eq(SqlUuid(key.0))).load(self.conn).map_err(storage_error)?;
         rows.into_iter().map(|(license, plan)| Ok((license.try_into()?, plan_details(plan)))).collect()
     }
 
-    fn of_ids(&mut self, ids: &[LicenseId]) -> Result<Vec<License>, Error> {
+    fn find_by_ids(&mut self, ids: &[LicenseId]) -> Result<Vec<License>, Error> {
         let ids = json(ids)?;
         let rows = license::table
             .filter(in_json(license::uuid, ids))
@@ -248,7 +248,7 @@ impl LicenseRepository for SqliteUnit<'_> {
         Ok(live.into_iter().flatten().map(Email::from_storage).collect())
     }
 
-    fn lock_live_of_emails(&mut self, plan: PlanId, emails: &[Email]) -> Result<Vec<License>, Error> {
+    fn lock_live_by_emails(&mut self, plan: PlanId, emails: &[Email]) -> Result<Vec<License>, Error> {
         let emails = json(emails)?;
         let rows = license::table
             .filter(license::subscription_plan_uuid.eq(SqlUuid(plan.0)))

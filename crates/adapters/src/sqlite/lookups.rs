@@ -46,13 +46,13 @@ impl LookupRepository for SqliteUnit<'_> {
         row.map(with_plan).transpose()
     }
 
-    fn of_email(&mut self, email: &Email) -> Result<Vec<(License, PlanDetails)>, Error> {
+    fn find_by_email(&mut self, email: &Email) -> Result<Vec<(License, PlanDetails)>, Error> {
         let query = with_plans().filter(license::user_email.eq(email.as_str()));
         let rows = query.load::<(LicenseRow, PlanDetailsRow)>(self.conn).map_err(storage_error)?;
         rows.into_iter().map(with_plan).collect()
     }
 
-    fn live_of_emails(&mut self, plans: &[PlanId], emails: &[Email]) -> Result<Vec<License>, Error> {
+    fn find_live_by_emails(&mut self, plans: &[PlanId], emails: &[Email]) -> Result<Vec<License>, Error> {
         let rows = license::table
             .filter(in_json(license::subscription_plan_uuid, json(plans)?))
             .filter(in_json(license::user_email, json(emails)?))

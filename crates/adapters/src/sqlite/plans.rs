@@ -77,7 +77,7 @@ impl PlanRepository for SqliteUnit<'_> {
         matching!(plans, filter).get_result(self.conn).map_err(storage_error)
     }
 
-    fn of_agreements(&mut self, agreements: &[AgreementId]) -> Result<Vec<PlanDetails>, Error> {
+    fn find_by_agreements(&mut self, agreements: &[AgreementId]) -> Result<Vec<PlanDetails>, Error> {
         let agreements = json(agreements)?;
         let query = in_order().filter(in_json(subscription_plan::customer_agreement_uuid, agreements));
         let found = query.load::<PlanDetailsRow>(self.conn).map_err(storage_error)?;

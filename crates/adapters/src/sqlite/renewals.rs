@@ -67,7 +67,7 @@ macro_rules! matching {
 }
 
 impl RenewalRepository for SqliteUnit<'_> {
-    fn of_agreements(&mut self, agreements: &[AgreementId]) -> Result<Vec<RenewalLink>, Error> {
+    fn find_by_agreements(&mut self, agreements: &[AgreementId]) -> Result<Vec<RenewalLink>, Error> {
         use subscription_plan::{customer_agreement_uuid, expiration_date, start_date, uuid};
 
         let agreements = json(agreements)?;
@@ -98,7 +98,11 @@ impl RenewalRepository for SqliteUnit<'_> {
         RenewalRepository::find(self, id)
     }
 
-    fn of_plans(&mut self, prior_plan: PlanId, renewed_plan: Option<PlanId>) -> Result<Vec<RenewalDetails>, Error> {
+    fn find_by_plans(
+        &mut self,
+        prior_plan: PlanId,
+        renewed_plan: Option<PlanId>,
+    ) -> Result<Vec<RenewalDetails>, Error> {
         let by_prior = renewal::prior_subscription_plan_uuid.eq(SqlUuid(prior_plan.0));
         // Without a plan this compares with NULL, which equals nothing.
         let by_renewed = renewal::renewed_subscription_plan_uuid.eq(renewed_plan.map(|plan| SqlUuid(plan.0)));

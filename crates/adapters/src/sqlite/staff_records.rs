@@ -58,7 +58,7 @@ impl NotificationRepository for SqliteUnit<'_> {
         matching_notifications!(notification::table.count(), filter).get_result(self.conn).map_err(storage_error)
     }
 
-    fn of_plans(&mut self, plans: &[PlanId]) -> Result<Vec<Notification>, Error> {
+    fn find_by_plans(&mut self, plans: &[PlanId]) -> Result<Vec<Notification>, Error> {
         let plans = json(plans)?;
         let about = in_json(notification::subscription_plan_uuid, plans);
         let rows: Vec<NotificationRow> = notification::table

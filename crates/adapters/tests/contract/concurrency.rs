@@ -138,7 +138,7 @@ pub fn a_license_is_taken_back_by_one_of_many(db: &dyn Database) {
     let revoked = at_once(8, |_| {
         store
             .write(|unit| {
-                let live = unit.licenses().lock_live_of_emails(plan_id(1), &[email("amy@example.com")])?;
+                let live = unit.licenses().lock_live_by_emails(plan_id(1), &[email("amy@example.com")])?;
                 let revoked = live.into_iter().map(|license| license.revoke(day(5))).collect::<Result<Vec<_>, _>>()?;
                 unit.licenses().save(&revoked, &change(5))?;
                 Ok(revoked.len())

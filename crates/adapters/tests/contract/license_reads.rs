@@ -239,7 +239,7 @@ pub fn an_email_is_found_in_its_plan_whatever_its_case(db: &dyn Database) {
             assigned(4, 2, "amy@example.com"),
         ],
     );
-    let found = store.read(|unit| unit.licenses().of_email(plan_id(1), &email("AMY@example.COM"))).unwrap();
+    let found = store.read(|unit| unit.licenses().find_by_email(plan_id(1), &email("AMY@example.COM"))).unwrap();
     let mut found = numbers(&found);
     found.sort_unstable();
     assert_eq!(found, [1, 2]);
@@ -251,7 +251,7 @@ pub fn an_activation_key_finds_licenses_with_their_plans(db: &dyn Database) {
     let renewed = unassigned(2, 2).assign(email("amy@example.com"), key(1), day(2)).unwrap();
     put(&*store, &[assigned(1, 1, "amy@example.com"), renewed, assigned(3, 1, "bob@example.com")]);
     let find = |number| {
-        let mut found = store.read(|unit| unit.licenses().of_activation_key(key(number))).unwrap();
+        let mut found = store.read(|unit| unit.licenses().find_by_activation_key(key(number))).unwrap();
         found.sort_by_key(|(license, _)| license.id);
         let found = found.into_iter().map(|(license, details)| (license.id, details.plan, details.customer));
         found.collect::<Vec<_>>()
@@ -262,7 +262,7 @@ pub fn an_activation_key_finds_licenses_with_their_plans(db: &dyn Database) {
         "a renewal carries the key on"
     );
     assert_eq!(find(9), []);
-    let locked = store.write(|unit| unit.licenses().of_activation_key(key(3))).unwrap();
+    let locked = store.write(|unit| unit.licenses().find_by_activation_key(key(3))).unwrap();
     assert_eq!(locked[0].0, assigned(3, 1, "bob@example.com"));
 }
 
@@ -299,7 +299,7 @@ pub fn live_licenses_of_emails_are_locked(db: &dyn Database) {
     let store = db.store();
     let lock = |emails: &[&str]| {
         let emails: Vec<_> = emails.iter().map(|text| email(text)).collect();
-        store.write(|unit| unit.licenses().lock_live_of_emails(plan_id(1), &emails)).unwrap()
+        store.write(|unit| unit.licenses().lock_live_by_emails(plan_id(1), &emails)).unwrap()
     };
     let locked = lock(&["zoe@example.com", "bob@example.com", "amy@example.com"]);
     assert_eq!(locked, [assigned(4, 1, "bob@example.com"), activated(5, 1, "amy@example.com", 5)]);
@@ -325,10 +325,12 @@ pub fn licenses_are_found_by_their_ids(db: &dyn Database) {
     with_plans(&*store);
     put(&*store, &[assigned(1, 1, "amy@example.com"), unassigned(2, 1), unassigned(3, 2)]);
     let ids = [3, 9, 1].map(license_id);
-    for found in [store.read(|unit| unit.licenses().of_ids(&ids)), store.write(|unit| unit.licenses().of_ids(&ids))] {
+    for found in
+        [store.read(|unit| unit.licenses().find_by_ids(&ids)), store.write(|unit| unit.licenses().find_by_ids(&ids))]
+    {
         assert_eq!(found, Ok(vec![assigned(1, 1, "amy@example.com"), unassigned(3, 2)]));
     }
-    assert_eq!(store.read(|unit| unit.licenses().of_ids(&[])), Ok(vec![]));
+    assert_eq!(store.read(|unit| unit.licenses().find_by_ids(&[])), Ok(vec![]));
 }
 
 pub fn live_licenses_are_locked_one_part_after_another(db: &dyn Database) {

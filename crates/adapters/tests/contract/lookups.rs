@@ -51,7 +51,7 @@ pub fn a_license_is_found_with_its_plan(db: &dyn Database) {
 pub fn an_email_is_found_across_customers_whatever_its_case(db: &dyn Database) {
     with_licenses(db);
     let find = |address: &str| {
-        let found = db.store().read(|unit| unit.lookups().of_email(&email(address))).unwrap();
+        let found = db.store().read(|unit| unit.lookups().find_by_email(&email(address))).unwrap();
         found.into_iter().map(|(license, details)| (license.id, details.plan.id, details.customer)).collect::<Vec<_>>()
     };
     let of_amy = [(1, 1, 1), (3, 2, 1), (5, 3, 2)];
@@ -105,7 +105,7 @@ pub fn live_licenses_of_addresses_are_found_in_many_plans(db: &dyn Database) {
     let of = |plans: &[u128], addresses: &[&str]| {
         let plans: Vec<_> = plans.iter().copied().map(plan_id).collect();
         let emails: Vec<_> = addresses.iter().map(|address| email(address)).collect();
-        numbers(&db.store().read(|unit| unit.lookups().live_of_emails(&plans, &emails)).unwrap())
+        numbers(&db.store().read(|unit| unit.lookups().find_live_by_emails(&plans, &emails)).unwrap())
     };
     assert_eq!(of(&[1, 2], &["AMY@example.com", "bob@example.com", "eve@example.com"]), [1, 3], "not the revoked one");
     assert_eq!(of(&[3], &["amy@example.com"]), [5]);

@@ -165,7 +165,7 @@ pub fn all_plans_of_agreements_are_found(db: &dyn Database) {
     add(&*store, &SubscriptionPlan { start_date: day(9), is_active: false, ..plan(4, 2) }).unwrap();
     let of = |agreements: &[u128]| {
         let ids: Vec<_> = agreements.iter().copied().map(agreement_id).collect();
-        numbers(&store.read(|unit| unit.plans().of_agreements(&ids)).unwrap())
+        numbers(&store.read(|unit| unit.plans().find_by_agreements(&ids)).unwrap())
     };
     assert_eq!(of(&[1]), [1, 2]);
     assert_eq!(of(&[2, 1]), [4, 1, 2, 3]);

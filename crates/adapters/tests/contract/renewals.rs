@@ -12,7 +12,7 @@ use super::{Database, HistoryEntry};
 
 fn of(db: &dyn Database, agreements: &[u128]) -> Vec<RenewalLink> {
     let ids: Vec<_> = agreements.iter().copied().map(agreement_id).collect();
-    let mut links = db.store().read(|unit| unit.renewals().of_agreements(&ids)).unwrap();
+    let mut links = db.store().read(|unit| unit.renewals().find_by_agreements(&ids)).unwrap();
     links.sort_by_key(|link| link.prior_plan);
     links
 }
@@ -182,15 +182,15 @@ pub fn a_plan_is_renewed_once_and_follows_one_other(db: &dyn Database) {
 pub fn renewals_are_found_by_either_plan(db: &dyn Database) {
     let [processed, second, third] = with_renewals(db);
     let store = db.store();
-    let of_plans = |prior, renewed: Option<u128>| {
-        let found = store.read(|unit| unit.renewals().of_plans(plan_id(prior), renewed.map(plan_id))).unwrap();
+    let find_by_plans = |prior, renewed: Option<u128>| {
+        let found = store.read(|unit| unit.renewals().find_by_plans(plan_id(prior), renewed.map(plan_id))).unwrap();
         found.iter().map(|details| details.renewal.id).collect::<Vec<_>>()
     };
-    assert_eq!(of_plans(1, None), [processed]);
-    assert_eq!(of_plans(1, Some(4)), [processed]);
-    assert_eq!(of_plans(2, Some(4)), [second, processed], "the prior plan's comes first");
-    assert_eq!(of_plans(3, Some(2)), [third]);
-    assert_eq!(of_plans(4, None), []);
+    assert_eq!(find_by_plans(1, None), [processed]);
+    assert_eq!(find_by_plans(1, Some(4)), [processed]);
+    assert_eq!(find_by_plans(2, Some(4)), [second, processed], "the prior plan's comes first");
+    assert_eq!(find_by_plans(3, Some(2)), [third]);
+    assert_eq!(find_by_plans(4, None), []);
 }
 
 pub fn renewals_are_listed_the_latest_first_part_by_part(db: &dyn Database) {

@@ -172,7 +172,7 @@ pub fn notifications_of_many_plans_are_found(db: &dyn Database) {
     store.write(|unit| unit.notifications().save(&sent, &change(6))).unwrap();
     let of = |plans: &[u128]| {
         let plans: Vec<_> = plans.iter().copied().map(plan_id).collect();
-        let mut found = store.read(|unit| unit.notifications().of_plans(&plans)).unwrap();
+        let mut found = store.read(|unit| unit.notifications().find_by_plans(&plans)).unwrap();
         found.sort_by_key(|notification| (notification.plan, notification.kind));
         found
     };

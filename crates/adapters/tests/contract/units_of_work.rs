@@ -187,9 +187,9 @@ pub fn a_unit_that_reads_refuses_locks(db: &dyn Database) {
             let person = Person { email: email("amy@example.com"), lms_user_id: None };
             unit.licenses().lock_all_by_person(&person).map(|licenses| licenses.len())
         }),
-        ("lock_live_of_emails", |unit| {
+        ("lock_live_by_emails", |unit| {
             let emails = [email("amy@example.com")];
-            unit.licenses().lock_live_of_emails(plan_id(1), &emails).map(|licenses| licenses.len())
+            unit.licenses().lock_live_by_emails(plan_id(1), &emails).map(|licenses| licenses.len())
         }),
         ("lock_live", |unit| {
             let filter = LicenseFilter::default();

@@ -238,7 +238,7 @@ pub fn what_many_change_at_once_is_all_counted(db: &dyn Database) {
         }
         store
             .write(|unit| {
-                let license = unit.licenses().of_ids(&[license_id(1)])?.remove(0);
+                let license = unit.licenses().find_by_ids(&[license_id(1)])?.remove(0);
                 let next = match license.status() {
                     LicenseStatus::Assigned => license.activate(None, day(3))?,
                     LicenseStatus::Activated => license.reset(day(3))?,

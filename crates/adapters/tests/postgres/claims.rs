@@ -128,7 +128,7 @@ fn waiting_for_a_license_finds_it_in_the_plan_it_was_moved_to() {
     let license = store.write(|unit| hand_out(unit, 0..1)).unwrap().remove(0);
     let (key, other) = (license.columns().activation_key.unwrap(), another_plan(&store));
     let moved = format!("UPDATE license SET subscription_plan_uuid = '{other}' WHERE uuid = '{}'", license.id);
-    let found = beside(&database, &moved, || store.write(|unit| unit.licenses().of_activation_key(key)).unwrap());
+    let found = beside(&database, &moved, || store.write(|unit| unit.licenses().find_by_activation_key(key)).unwrap());
     let found: Vec<_> = found.iter().map(|(license, details)| (license.id, license.plan, details.plan.id)).collect();
     assert_eq!(found, [(license.id, other, other)]);
 }
@@ -245,11 +245,11 @@ fn deadlocked_transactions_both_succeed() {
                 store
                     .write(|unit| {
                         attempts.fetch_add(1, Ordering::Relaxed);
-                        unit.licenses().lock_live_of_emails(PLAN, &[email(first)])?;
+                        unit.licenses().lock_live_by_emails(PLAN, &[email(first)])?;
                         if std::mem::take(&mut is_first_attempt) {
                             both_hold_one.wait();
                         }
-                        unit.licenses().lock_live_of_emails(PLAN, &[email(second)])?;
+                        unit.licenses().lock_live_by_emails(PLAN, &[email(second)])?;
                         Ok(())
                     })
                     .unwrap();

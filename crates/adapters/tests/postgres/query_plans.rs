@@ -67,7 +67,7 @@ fn holders_are_found_by_an_index_with_and_without_statistics() {
         });
         assert_looks_up_each_address(&plan);
         let plan = query_plan(analyzed, &["uuid", "text[]"], |store| {
-            let locked = store.write(|unit| unit.licenses().lock_live_of_emails(PLAN, &[email(7), email(7)]));
+            let locked = store.write(|unit| unit.licenses().lock_live_by_emails(PLAN, &[email(7), email(7)]));
             assert_eq!(locked.unwrap().len(), 1);
         });
         assert_looks_up_each_address(&plan);

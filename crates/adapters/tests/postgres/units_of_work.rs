@@ -95,7 +95,7 @@ fn work_that_only_reads_cannot_write() {
         ("queue.claim_job", &|unit| unit.queue().claim_job(&claim).map(drop)),
         ("queue.settle", &|unit| unit.queue().settle(claim.lease, &[Settlement::completed(PLAN.0, now())])),
         ("licenses.lock_all_by_person", &|unit| unit.licenses().lock_all_by_person(&person).map(drop)),
-        ("licenses.lock_live_of_emails", &|unit| unit.licenses().lock_live_of_emails(PLAN, &[email(0)]).map(drop)),
+        ("licenses.lock_live_by_emails", &|unit| unit.licenses().lock_live_by_emails(PLAN, &[email(0)]).map(drop)),
         ("licenses.lock_live", &|unit| unit.licenses().lock_live(PLAN, &LicenseFilter::default(), 1).map(drop)),
         ("licenses.lock_revoked_after", &|unit| unit.licenses().lock_revoked_after(PLAN, None, 1).map(drop)),
         ("licenses.claim_unassigned", &|unit| unit.licenses().claim_unassigned(PLAN, 1).map(drop)),
@@ -141,7 +141,7 @@ fn one_license_is_written_with_as_many_statements_as_five_thousand() {
     assert_eq!(number(&database, "SELECT count(*) AS number FROM license_history WHERE history_type = '~'"), 5001);
 
     told.try_iter().for_each(drop);
-    store.read(|unit| unit.licenses().of_email(PLAN, &email(0))).unwrap();
+    store.read(|unit| unit.licenses().find_by_email(PLAN, &email(0))).unwrap();
     assert_eq!(told.try_iter().count(), 1, "a reader needs no transaction");
 }
 
@@ -161,11 +161,11 @@ fn an_empty_slice_costs_no_statement() {
             unit.licenses().add_unassigned(PLAN, &[], &change())?;
             unit.licenses().set_sources(&[], &change())?;
             assert_eq!(unit.licenses().live_emails(PLAN, &[])?, []);
-            assert_eq!(unit.licenses().lock_live_of_emails(PLAN, &[])?, []);
+            assert_eq!(unit.licenses().lock_live_by_emails(PLAN, &[])?, []);
             assert_eq!(unit.licenses().claim_unassigned(PLAN, 0)?, []);
             assert!(unit.licenses().counts(&[])?.is_empty());
-            assert_eq!(unit.plans().of_agreements(&[])?, []);
-            assert_eq!(unit.renewals().of_agreements(&[])?, []);
+            assert_eq!(unit.plans().find_by_agreements(&[])?, []);
+            assert_eq!(unit.renewals().find_by_agreements(&[])?, []);
             unit.products().seed(&[], &change())?;
             unit.outbox().add(&[])
         })

@@ -46,7 +46,7 @@ fn existing_history_is_counted_like_new_history() {
             unit.licenses().save(&used?, &later(3))?;
             let moved: Vec<_> = licenses[3..7].iter().map(|license| license.id).collect();
             unit.transfers().move_licenses(&moved, other.id, &later(4))?;
-            let mut revoked = unit.licenses().of_ids(&[licenses[0].id])?;
+            let mut revoked = unit.licenses().find_by_ids(&[licenses[0].id])?;
             let license = revoked.remove(0).revoke(later(5).at)?;
             unit.licenses().save(&[license], &later(5))?;
             unit.licenses().delete(PLAN, LicenseStatus::Revoked, &later(6))?;

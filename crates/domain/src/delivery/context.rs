@@ -103,9 +103,9 @@ fn plan_uses(
 ) -> Result<HashMap<PlanId, PlanUse>, Error> {
     let ids: Vec<PlanId> = plans.iter().copied().collect();
     let mut counts = unit.licenses().counts(&ids)?;
-    let notifications = unit.notifications().of_plans(&ids)?;
+    let notifications = unit.notifications().find_by_plans(&ids)?;
     let details =
-        unit.plans().of_agreements(agreements)?.into_iter().filter(|details| plans.contains(&details.plan.id));
+        unit.plans().find_by_agreements(agreements)?.into_iter().filter(|details| plans.contains(&details.plan.id));
     let used = |details: PlanDetails| {
         let plan = details.plan.id;
         let told = notifications.iter().filter(|sent| sent.plan == plan).map(|sent| sent.kind).collect();

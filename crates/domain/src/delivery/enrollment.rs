@@ -98,7 +98,7 @@ impl EnrollmentWork {
         let plans = usable_plans(unit, message.customer, job.enrollment.plan, now)?;
         let ids: Vec<PlanId> = plans.keys().copied().collect();
         let mut licenses = match &job.enrollment.learners {
-            Enrollees::Emails(emails) => unit.lookups().live_of_emails(&ids, emails)?,
+            Enrollees::Emails(emails) => unit.lookups().find_live_by_emails(&ids, emails)?,
             Enrollees::Holders => match ids.first() {
                 Some(&plan) => {
                     let number = licenses_per_part(job.enrollment.course_run_keys.len());

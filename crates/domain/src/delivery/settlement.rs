@@ -180,7 +180,7 @@ fn reminded_licenses(
         return Ok(HashMap::new());
     }
     let ids: Vec<LicenseId> = reminders.keys().copied().collect();
-    let licenses = unit.licenses().of_ids(&ids)?;
+    let licenses = unit.licenses().find_by_ids(&ids)?;
     Ok(licenses
         .into_iter()
         .filter_map(|license| {

@@ -115,12 +115,12 @@ impl LicenseRepository for MemoryUnit<'_> {
         Ok(licenses.filter(|license| is_of(person, license)).cloned().collect())
     }
 
-    fn of_email(&mut self, plan: PlanId, email: &Email) -> Result<Vec<License>, Error> {
+    fn find_by_email(&mut self, plan: PlanId, email: &Email) -> Result<Vec<License>, Error> {
         let licenses = of_plan(self.tables, plan);
         Ok(licenses.filter(|license| license.holder_email() == Some(email)).cloned().collect())
     }
 
-    fn of_activation_key(&mut self, key: ActivationKey) -> Result<Vec<(License, PlanDetails)>, Error> {
+    fn find_by_activation_key(&mut self, key: ActivationKey) -> Result<Vec<(License, PlanDetails)>, Error> {
         let licenses = self.tables.licenses.values().filter(|license| license.activation_key() == Some(key));
         Ok(licenses
             .filter_map(|license| {
@@ -130,7 +130,7 @@ impl LicenseRepository for MemoryUnit<'_> {
             .collect())
     }
 
-    fn of_ids(&mut self, ids: &[LicenseId]) -> Result<Vec<License>, Error> {
+    fn find_by_ids(&mut self, ids: &[LicenseId]) -> Result<Vec<License>, Error> {
         let ids: HashSet<&LicenseId> = ids.iter().collect();
         Ok(self.tables.licenses.values().filter(|license| ids.contains(&license.id)).cloned().collect())
     }
@@ -145,7 +145,7 @@ impl LicenseRepository for MemoryUnit<'_> {
         Ok(live.filter_map(License::holder_email).filter(|email| emails.contains(email)).cloned().collect())
     }
 
-    fn lock_live_of_emails(&mut self, plan: PlanId, emails: &[Email]) -> Result<Vec<License>, Error> {
+    fn lock_live_by_emails(&mut self, plan: PlanId, emails: &[Email]) -> Result<Vec<License>, Error> {
         let emails: HashSet<&Email> = emails.iter().collect();
         let live = of_plan(self.written()?, plan).filter(|license| license.is_live());
         Ok(live.filter(|license| license.holder_email().is_some_and(|email| emails.contains(email))).cloned().collect())

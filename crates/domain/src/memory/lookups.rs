@@ -28,12 +28,12 @@ impl LookupRepository for MemoryUnit<'_> {
         Ok(self.tables.licenses.get(&id).and_then(|license| with_plan(self.tables, license)))
     }
 
-    fn of_email(&mut self, email: &Email) -> Result<Vec<(License, PlanDetails)>, Error> {
+    fn find_by_email(&mut self, email: &Email) -> Result<Vec<(License, PlanDetails)>, Error> {
         let licenses = self.tables.licenses.values().filter(|license| license.holder_email() == Some(email));
         Ok(licenses.filter_map(|license| with_plan(self.tables, license)).collect())
     }
 
-    fn live_of_emails(&mut self, plans: &[PlanId], emails: &[Email]) -> Result<Vec<License>, Error> {
+    fn find_live_by_emails(&mut self, plans: &[PlanId], emails: &[Email]) -> Result<Vec<License>, Error> {
         let held = |license: &&License| {
             license.is_live()
                 && plans.contains(&license.plan)

@@ -34,7 +34,8 @@ use crate::model::idempotency::{FirstRequest, IdempotencyKey};
 use crate::model::ids::{
     AgreementId, EnrollmentJobId, LicenseId, PlanId, PlanTypeId, ProductId, RenewalId, TransferJobId, WebhookId,
 };
-use crate::model::license::{License, LicenseColumns};
+use crate::model::license::License;
+use crate::model::license_columns::LicenseColumns;
 use crate::model::plan::{PlanDetails, SubscriptionPlan};
 use crate::model::product::{PlanType, Product, seeded_products};
 use crate::model::renewal::SubscriptionPlanRenewal;

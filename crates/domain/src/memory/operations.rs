@@ -8,7 +8,8 @@ use super::{HistoryEntry, MemoryUnit};
 use crate::error::Error;
 use crate::model::email::Email;
 use crate::model::ids::{LicenseId, PlanId};
-use crate::model::license::{License, LicenseColumns, LicenseStatus};
+use crate::model::license::{License, LicenseStatus};
+use crate::model::license_columns::LicenseColumns;
 use crate::model::staff_records::LicenseMark;
 use crate::ports::{
     DeletedLicense, ExpirationProgress, OperationRepository, Purge, PurgeRepository, RetirementRepository, Task,

@@ -64,7 +64,7 @@ fn check(tables: &Tables, id: Option<RenewalId>, terms: &RenewalTerms) -> Result
 }
 
 impl RenewalRepository for MemoryUnit<'_> {
-    fn of_agreements(&mut self, agreements: &[AgreementId]) -> Result<Vec<RenewalLink>, Error> {
+    fn find_by_agreements(&mut self, agreements: &[AgreementId]) -> Result<Vec<RenewalLink>, Error> {
         let links = self.tables.renewals.values().filter_map(|renewal| link(self.tables, renewal));
         Ok(links.filter(|link| agreements.contains(&link.agreement)).collect())
     }
@@ -78,7 +78,11 @@ impl RenewalRepository for MemoryUnit<'_> {
         RenewalRepository::find(self, id)
     }
 
-    fn of_plans(&mut self, prior_plan: PlanId, renewed_plan: Option<PlanId>) -> Result<Vec<RenewalDetails>, Error> {
+    fn find_by_plans(
+        &mut self,
+        prior_plan: PlanId,
+        renewed_plan: Option<PlanId>,
+    ) -> Result<Vec<RenewalDetails>, Error> {
         let takes = |renewal: &&SubscriptionPlanRenewal| {
             renewal.terms.prior_plan == prior_plan
                 || (renewed_plan.is_some() && renewal.terms.renewed_plan == renewed_plan)

@@ -126,7 +126,7 @@ impl PlanRepository for MemoryUnit<'_> {
         Ok(matching_plans(self.tables, filter).len() as i64)
     }
 
-    fn of_agreements(&mut self, agreements: &[AgreementId]) -> Result<Vec<PlanDetails>, Error> {
+    fn find_by_agreements(&mut self, agreements: &[AgreementId]) -> Result<Vec<PlanDetails>, Error> {
         let plans = self.tables.plans.values().filter(|plan| agreements.contains(&plan.agreement));
         Ok(sorted(plans.filter_map(|plan| self.tables.details(plan)).collect()))
     }

@@ -2,7 +2,8 @@ use super::{MemoryUnit, Tables};
 use crate::error::Error;
 use crate::model::email::Email;
 use crate::model::ids::{LicenseId, LmsUserId};
-use crate::model::license::{License, LicenseColumns};
+use crate::model::license::License;
+use crate::model::license_columns::LicenseColumns;
 use crate::outbox::{Message, Payload, Topic};
 use crate::ports::{DeletedLicense, Retiree, RetirementRepository};
 

@@ -89,7 +89,7 @@ impl NotificationRepository for MemoryUnit<'_> {
         Ok(matching_notifications(self.tables, filter).len() as i64)
     }
 
-    fn of_plans(&mut self, plans: &[PlanId]) -> Result<Vec<Notification>, Error> {
+    fn find_by_plans(&mut self, plans: &[PlanId]) -> Result<Vec<Notification>, Error> {
         let about = |notification: &&Notification| plans.contains(&notification.plan);
         Ok(self.tables.notifications.iter().filter(about).cloned().collect())
     }

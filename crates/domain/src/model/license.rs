@@ -3,7 +3,6 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::history::Row;
 use crate::model::email::Email;
 use crate::model::ids::{ActivationKey, LicenseId, LmsUserId, PlanId};
 
@@ -385,123 +384,7 @@ impl License {
         }
     }
 
-    /// Its data as one row, for storage and the wire.
-    pub fn columns(&self) -> LicenseColumns {
-        let mut columns = LicenseColumns { status: self.status(), ..LicenseColumns::default() };
-        match self.state.clone() {
-            LicenseState::Unassigned => {}
-            LicenseState::Assigned(seat) => columns.take(seat),
-            LicenseState::Activated { seat, activation_date } => {
-                columns.take(seat);
-                columns.activation_date = Some(activation_date);
-            }
-            LicenseState::Revoked { former, revoked_date } => {
-                columns.user_email = former.email;
-                columns.lms_user_id = former.lms_user_id;
-                columns.activation_key = former.activation_key;
-                columns.assigned_date = former.assigned_date;
-                columns.last_remind_date = former.last_remind_date;
-                columns.activation_date = former.activation_date;
-                columns.revoked_date = Some(revoked_date);
-            }
-        }
-        columns
-    }
-
     fn impossible(&self, step: &'static str) -> ImpossibleTransition {
         ImpossibleTransition { from: self.status(), step }
-    }
-}
-
-/// A license's state in columns. Columns that the status does not use are empty.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[allow(missing_docs)] // each is the field of the same name in LicenseState
-pub struct LicenseColumns {
-    pub status: LicenseStatus,
-    pub user_email: Option<Email>,
-    pub lms_user_id: Option<LmsUserId>,
-    pub activation_key: Option<ActivationKey>,
-    pub assigned_date: Option<DateTime<Utc>>,
-    pub last_remind_date: Option<DateTime<Utc>>,
-    pub activation_date: Option<DateTime<Utc>>,
-    pub revoked_date: Option<DateTime<Utc>>,
-}
-
-impl Default for LicenseColumns {
-    fn default() -> Self {
-        Self {
-            status: LicenseStatus::Unassigned,
-            user_email: None,
-            lms_user_id: None,
-            activation_key: None,
-            assigned_date: None,
-            last_remind_date: None,
-            activation_date: None,
-            revoked_date: None,
-        }
-    }
-}
-
-impl LicenseColumns {
-    fn take(&mut self, seat: Seat) {
-        self.user_email = Some(seat.email);
-        self.lms_user_id = seat.lms_user_id;
-        self.activation_key = Some(seat.activation_key);
-        self.assigned_date = Some(seat.assigned_date);
-        self.last_remind_date = seat.last_remind_date;
-    }
-
-    /// The state in these columns; `None` if the status lacks required data. Check constraints prevent such rows.
-    pub fn into_state(self) -> Option<LicenseState> {
-        let seat = || {
-            Some(Seat {
-                email: self.user_email.clone()?,
-                lms_user_id: self.lms_user_id,
-                activation_key: self.activation_key?,
-                assigned_date: self.assigned_date?,
-                last_remind_date: self.last_remind_date,
-            })
-        };
-        match self.status {
-            LicenseStatus::Unassigned => Some(LicenseState::Unassigned),
-            LicenseStatus::Assigned => Some(LicenseState::Assigned(seat()?)),
-            LicenseStatus::Activated => {
-                Some(LicenseState::Activated { seat: seat()?, activation_date: self.activation_date? })
-            }
-            LicenseStatus::Revoked => Some(LicenseState::Revoked {
-                former: FormerSeat {
-                    email: self.user_email,
-                    lms_user_id: self.lms_user_id,
-                    activation_key: self.activation_key,
-                    assigned_date: self.assigned_date,
-                    last_remind_date: self.last_remind_date,
-                    activation_date: self.activation_date,
-                },
-                revoked_date: self.revoked_date?,
-            }),
-        }
-    }
-}
-
-/// A license as history records it.
-impl From<&License> for Row {
-    fn from(license: &License) -> Self {
-        let columns = license.columns();
-        Self::from([
-            ("uuid", license.id.0.into()),
-            ("subscription_plan_uuid", license.plan.0.into()),
-            ("status", columns.status.as_str().into()),
-            ("user_email", columns.user_email.as_ref().map(|email| email.as_str()).into()),
-            ("lms_user_id", columns.lms_user_id.map(|id| id.0).into()),
-            ("activation_key", columns.activation_key.map(|key| key.0).into()),
-            ("assigned_date", columns.assigned_date.into()),
-            ("activation_date", columns.activation_date.into()),
-            ("last_remind_date", columns.last_remind_date.into()),
-            ("revoked_date", columns.revoked_date.into()),
-            ("renewed_to_uuid", license.renewed_to.map(|id| id.0).into()),
-            ("auto_applied", license.auto_applied.into()),
-            ("created", license.created.into()),
-            ("modified", license.modified.into()),
-        ])
     }
 }

@@ -8,6 +8,7 @@ pub(crate) mod idempotency;
 pub(crate) mod ids;
 pub(crate) mod jobs;
 pub(crate) mod license;
+pub(crate) mod license_columns;
 pub(crate) mod plan;
 pub(crate) mod product;
 pub(crate) mod renewal;
@@ -26,7 +27,8 @@ pub use ids::{
     PlanTypeId, ProductId, RenewalId, RoleAssignmentId, TransferJobId, WebhookId,
 };
 pub use jobs::{Job, JobKind};
-pub use license::{FormerSeat, ImpossibleTransition, License, LicenseColumns, LicenseState, LicenseStatus, Seat};
+pub use license::{FormerSeat, ImpossibleTransition, License, LicenseState, LicenseStatus, Seat};
+pub use license_columns::LicenseColumns;
 pub use plan::{ChangeReason, LicenseCounts, PlanDetails, SubscriptionPlan, is_salesforce_id};
 pub use product::{DEFAULT_PRODUCT, PlanType, Product, seeded_products};
 pub use renewal::{

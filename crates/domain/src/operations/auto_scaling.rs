@@ -80,7 +80,7 @@ impl LicenseManager {
     ) -> Result<Option<(SubscriptionPlan, i64)>, Error> {
         let now = self.now();
         let agreement = find_agreement(unit, agreement)?;
-        let plans = unit.plans().of_agreements(&[agreement.id])?;
+        let plans = unit.plans().find_by_agreements(&[agreement.id])?;
         let usable = |plan: &SubscriptionPlan| plan.is_active && plan.is_current(now);
         // They come with the latest start first.
         let Some(details) = plans.into_iter().find(|details| usable(&details.plan)) else { return Ok(None) };

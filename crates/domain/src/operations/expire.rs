@@ -164,7 +164,7 @@ impl LicenseManager {
     ) -> Result<Ended, Error> {
         let mut plans = self.store.read(|unit| {
             let agreement = find_plan(unit, last)?.plan.agreement;
-            let chains = RenewalChains::new(unit.renewals().of_agreements(&[agreement])?);
+            let chains = RenewalChains::new(unit.renewals().find_by_agreements(&[agreement])?);
             Ok(chains.earlier(last).iter().map(|link| link.prior_plan).collect::<Vec<_>>())
         })?;
         plans.push(last);

@@ -81,7 +81,7 @@ impl LicenseManager {
     /// How many licenses of the plan that follows a plan are in somebody's hands.
     fn carried_over(&self, prior: PlanId) -> Result<i64, Error> {
         self.store.read(|unit| {
-            let renewal = unit.renewals().of_plans(prior, None)?.pop();
+            let renewal = unit.renewals().find_by_plans(prior, None)?.pop();
             let Some(plan) = renewal.and_then(|found| found.renewal.terms.renewed_plan) else { return Ok(0) };
             Ok(unit.licenses().counts(&[plan])?.remove(&plan).unwrap_or_default().allocated())
         })
@@ -108,7 +108,7 @@ impl LicenseManager {
             if renewed.is_none() {
                 let prior = find_plan(unit, terms.prior_plan)?.plan;
                 let title = terms.title(&prior);
-                let others = unit.plans().of_agreements(&[prior.agreement])?;
+                let others = unit.plans().find_by_agreements(&[prior.agreement])?;
                 if others.iter().any(|other| other.plan.title == title) {
                     return Err(Conflict::PlanTitle.into());
                 }

@@ -80,7 +80,7 @@ impl LicenseManager {
         // Both are in the order of the ids.
         let told: Vec<License> =
             found.iter().filter(|license| marked.binary_search(&license.id).is_ok()).cloned().collect();
-        let plans = unit.plans().of_agreements(&[agreement.id])?;
+        let plans = unit.plans().find_by_agreements(&[agreement.id])?;
         let plans: HashMap<PlanId, SubscriptionPlan> =
             plans.into_iter().map(|details| (details.plan.id, details.plan)).collect();
         let mut messages = Vec::with_capacity(told.len());

@@ -81,14 +81,14 @@ pub trait LicenseRepository {
     fn find_by_person(&mut self, agreement: AgreementId, person: &Person) -> Result<Vec<License>, Error>;
 
     /// The licenses of a plan with this email address, revoked ones included.
-    fn of_email(&mut self, plan: PlanId, email: &Email) -> Result<Vec<License>, Error>;
+    fn find_by_email(&mut self, plan: PlanId, email: &Email) -> Result<Vec<License>, Error>;
 
     /// The licenses with this activation key, with their plans: renewed licenses share their key. Locks the licenses in
     /// a writing unit of work.
-    fn of_activation_key(&mut self, key: ActivationKey) -> Result<Vec<(License, PlanDetails)>, Error>;
+    fn find_by_activation_key(&mut self, key: ActivationKey) -> Result<Vec<(License, PlanDetails)>, Error>;
 
     /// The existing licenses with these ids, sorted by id. Locks them in a writing unit of work.
-    fn of_ids(&mut self, ids: &[LicenseId]) -> Result<Vec<License>, Error>;
+    fn find_by_ids(&mut self, ids: &[LicenseId]) -> Result<Vec<License>, Error>;
 
     /// A person's licenses in all plans, revoked ones included, locked.
     fn lock_all_by_person(&mut self, person: &Person) -> Result<Vec<License>, Error>;
@@ -97,7 +97,7 @@ pub trait LicenseRepository {
     fn live_emails(&mut self, plan: PlanId, emails: &[Email]) -> Result<Vec<Email>, Error>;
 
     /// The live licenses of these addresses in the plan, locked.
-    fn lock_live_of_emails(&mut self, plan: PlanId, emails: &[Email]) -> Result<Vec<License>, Error>;
+    fn lock_live_by_emails(&mut self, plan: PlanId, emails: &[Email]) -> Result<Vec<License>, Error>;
 
     /// Up to `limit` of the plan's live licenses that match, locked.
     fn lock_live(&mut self, plan: PlanId, filter: &LicenseFilter, limit: i64) -> Result<Vec<License>, Error> {

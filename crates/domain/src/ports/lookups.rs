@@ -36,10 +36,10 @@ pub trait LookupRepository {
     fn find(&mut self, id: LicenseId) -> Result<Option<(License, PlanDetails)>, Error>;
 
     /// All licenses that have or had this email address, with their plans, sorted by id.
-    fn of_email(&mut self, email: &Email) -> Result<Vec<(License, PlanDetails)>, Error>;
+    fn find_by_email(&mut self, email: &Email) -> Result<Vec<(License, PlanDetails)>, Error>;
 
     /// The live licenses of these addresses in the plans, sorted by id.
-    fn live_of_emails(&mut self, plans: &[PlanId], emails: &[Email]) -> Result<Vec<License>, Error>;
+    fn find_live_by_emails(&mut self, plans: &[PlanId], emails: &[Email]) -> Result<Vec<License>, Error>;
 
     /// A page of the licenses that match, sorted like [`crate::ports::LicenseRepository::list`].
     fn list(

@@ -19,7 +19,7 @@ pub struct RenewalFilter {
 /// Renewals. Every write MUST record their history.
 pub trait RenewalRepository {
     /// All renewals of plans of these agreements.
-    fn of_agreements(&mut self, agreements: &[AgreementId]) -> Result<Vec<RenewalLink>, Error>;
+    fn find_by_agreements(&mut self, agreements: &[AgreementId]) -> Result<Vec<RenewalLink>, Error>;
 
     /// The renewal with this id, with related data.
     fn find(&mut self, id: RenewalId) -> Result<Option<RenewalDetails>, Error>;
@@ -28,7 +28,8 @@ pub trait RenewalRepository {
     fn lock(&mut self, id: RenewalId) -> Result<Option<RenewalDetails>, Error>;
 
     /// The renewal of the prior plan and the one that leads to the renewed plan, in this order; at most two.
-    fn of_plans(&mut self, prior_plan: PlanId, renewed_plan: Option<PlanId>) -> Result<Vec<RenewalDetails>, Error>;
+    fn find_by_plans(&mut self, prior_plan: PlanId, renewed_plan: Option<PlanId>)
+    -> Result<Vec<RenewalDetails>, Error>;
 
     /// The renewals that match, by effective date, latest first; of equals the newer one first.
     fn list(&mut self, filter: &RenewalFilter, limit_offset: super::LimitOffset) -> Result<Vec<RenewalDetails>, Error>;

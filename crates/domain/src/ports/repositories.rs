@@ -105,7 +105,7 @@ pub trait PlanRepository {
     fn count(&mut self, filter: &PlanFilter) -> Result<i64, Error>;
 
     /// All plans of these agreements, sorted like [`PlanRepository::list`].
-    fn of_agreements(&mut self, agreements: &[AgreementId]) -> Result<Vec<PlanDetails>, Error>;
+    fn find_by_agreements(&mut self, agreements: &[AgreementId]) -> Result<Vec<PlanDetails>, Error>;
 
     /// Adds a plan and its history. MUST return [`crate::Conflict::PlanTitle`] if the agreement has a plan with this
     /// title.

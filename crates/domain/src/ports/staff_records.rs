@@ -26,7 +26,7 @@ pub trait NotificationRepository {
     fn count(&mut self, filter: &NotificationFilter) -> Result<i64, Error>;
 
     /// All notifications about these plans, in any order.
-    fn of_plans(&mut self, plans: &[PlanId]) -> Result<Vec<Notification>, Error>;
+    fn find_by_plans(&mut self, plans: &[PlanId]) -> Result<Vec<Notification>, Error>;
 
     /// Adds sent notifications and their history. An existing one of the same plan, admin and kind gets the new time.
     /// The notifications must be distinct.

@@ -16,7 +16,7 @@ impl LicenseManager {
     /// The customer whose learner an activation key was given to, to ask whether the caller may use it.
     pub fn customer_of_activation_key(&self, key: ActivationKey) -> Result<Option<CustomerId>, Error> {
         self.store.read(|unit| {
-            let licenses = unit.licenses().of_activation_key(key)?;
+            let licenses = unit.licenses().find_by_activation_key(key)?;
             Ok(licenses.first().map(|(_, details)| details.customer))
         })
     }
@@ -32,7 +32,7 @@ impl LicenseManager {
             let now = self.now();
             let (license, details) = unit
                 .licenses()
-                .of_activation_key(key)?
+                .find_by_activation_key(key)?
                 .into_iter()
                 .filter(|(license, details)| {
                     license.holder_email() == Some(&person.email)

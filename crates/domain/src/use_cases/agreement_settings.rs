@@ -165,7 +165,7 @@ fn adopt(agreement: &mut CustomerAgreement, known: &EnterpriseCustomer, now: Dat
 }
 
 fn with_auto_applied_plan(unit: &mut dyn UnitOfWork, agreement: CustomerAgreement) -> Result<AgreementSettings, Error> {
-    let plans = unit.plans().of_agreements(&[agreement.id])?;
+    let plans = unit.plans().find_by_agreements(&[agreement.id])?;
     let mut auto_applied = plans.iter().filter(|details| details.plan.should_auto_apply_licenses == Some(true));
     let auto_applied_plan = auto_applied.next().map(|details| details.plan.id);
     Ok(AgreementSettings { agreement, auto_applied_plan })

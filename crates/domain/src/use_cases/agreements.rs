@@ -204,10 +204,10 @@ impl LicenseManager {
     ) -> Result<Vec<AgreementOverview>, Error> {
         let ids: Vec<_> = agreements.iter().map(|agreement| agreement.id).collect();
         let mut plans: HashMap<AgreementId, Vec<PlanDetails>> = HashMap::new();
-        for details in unit.plans().of_agreements(&ids)? {
+        for details in unit.plans().find_by_agreements(&ids)? {
             plans.entry(details.plan.agreement).or_default().push(details);
         }
-        let chains = Arc::new(RenewalChains::new(unit.renewals().of_agreements(&ids)?));
+        let chains = Arc::new(RenewalChains::new(unit.renewals().find_by_agreements(&ids)?));
         let counted: Vec<_> = plans.values().flatten().map(|details| details.plan.id).collect();
         let mut counts = unit.licenses().counts(&counted)?;
         let now = self.now();
@@ -227,7 +227,7 @@ pub(crate) fn agreement_details(
     agreement: CustomerAgreement,
     now: DateTime<Utc>,
 ) -> Result<AgreementDetails, Error> {
-    let plans = unit.plans().of_agreements(&[agreement.id])?;
-    let chains = Arc::new(RenewalChains::new(unit.renewals().of_agreements(&[agreement.id])?));
+    let plans = unit.plans().find_by_agreements(&[agreement.id])?;
+    let chains = Arc::new(RenewalChains::new(unit.renewals().find_by_agreements(&[agreement.id])?));
     Ok(AgreementDetails { agreement, plans, chains, now })
 }

@@ -69,7 +69,7 @@ impl LicenseManager {
 
     /// A person's licenses of one plan that they may still use, found by their address.
     pub fn own_licenses_of_plan(&self, plan: PlanId, person: &Person) -> Result<Vec<License>, Error> {
-        let mut licenses = self.store.read(|unit| unit.licenses().of_email(plan, &person.email))?;
+        let mut licenses = self.store.read(|unit| unit.licenses().find_by_email(plan, &person.email))?;
         licenses.retain(License::is_live);
         Ok(licenses)
     }

@@ -129,7 +129,7 @@ fn impossible(from: LicenseStatus, step: &'static str) -> Error {
 }
 
 fn find_license(unit: &mut dyn UnitOfWork, id: LicenseId) -> Result<License, Error> {
-    unit.licenses().of_ids(&[id])?.pop().ok_or(Error::NotFound(Entity::License))
+    unit.licenses().find_by_ids(&[id])?.pop().ok_or(Error::NotFound(Entity::License))
 }
 
 /// An unassigned license knows of nobody.

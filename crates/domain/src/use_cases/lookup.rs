@@ -41,7 +41,7 @@ impl LicenseManager {
     /// Every license the address holds or held, of one customer or of all, the one handed out last first.
     pub fn licenses_of_email(&self, email: &Email, customer: Option<CustomerId>) -> Result<PersonalLicenses, Error> {
         self.store.read(|unit| {
-            let mut found = unit.lookups().of_email(email)?;
+            let mut found = unit.lookups().find_by_email(email)?;
             found.retain(|(_, plan)| customer.is_none_or(|customer| customer == plan.customer));
             found.sort_by_key(|(license, _)| (Reverse(license.assigned_date()), license.id));
 
@@ -57,7 +57,7 @@ impl LicenseManager {
                 .map(|agreement| (agreement.id, agreement.customer_slug))
                 .collect();
             let agreements: Vec<AgreementId> = slugs.keys().copied().collect();
-            let chains = RenewalChains::new(unit.renewals().of_agreements(&agreements)?);
+            let chains = RenewalChains::new(unit.renewals().find_by_agreements(&agreements)?);
             let licenses = found
                 .into_iter()
                 .map(|(license, plan)| {

@@ -229,7 +229,7 @@ impl LicenseManager {
     fn plan_overview(&self, unit: &mut dyn UnitOfWork, details: PlanDetails) -> Result<PlanOverview, Error> {
         let (id, agreement) = (details.plan.id, details.plan.agreement);
         let counts = unit.licenses().counts(&[id])?.remove(&id).unwrap_or_default();
-        let chains = Arc::new(RenewalChains::new(unit.renewals().of_agreements(&[agreement])?));
+        let chains = Arc::new(RenewalChains::new(unit.renewals().find_by_agreements(&[agreement])?));
         Ok(PlanOverview { details, counts, chains, now: self.now() })
     }
 
@@ -239,7 +239,7 @@ impl LicenseManager {
         agreements.sort_unstable();
         agreements.dedup();
         let counts = unit.licenses().counts(&ids)?;
-        let chains = Arc::new(RenewalChains::new(unit.renewals().of_agreements(&agreements)?));
+        let chains = Arc::new(RenewalChains::new(unit.renewals().find_by_agreements(&agreements)?));
         let now = self.now();
         let overview = |details: PlanDetails| {
             let counts = counts.get(&details.plan.id).copied().unwrap_or_default();

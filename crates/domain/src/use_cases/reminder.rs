@@ -20,7 +20,7 @@ impl LicenseManager {
         self.store.write(|unit| {
             let reminded = match whose {
                 LicenseSelection::Emails(emails) => {
-                    let licenses = unit.licenses().lock_live_of_emails(plan, emails)?;
+                    let licenses = unit.licenses().lock_live_by_emails(plan, emails)?;
                     self.promise_reminders(unit, plan, &licenses, mail)?
                 }
                 LicenseSelection::Matching(filter) => self.remind_matching(unit, plan, filter, mail)?,

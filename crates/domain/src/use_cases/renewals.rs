@@ -78,7 +78,7 @@ impl LicenseManager {
     pub fn create_renewal(&self, actor: &Actor, terms: &RenewalTerms) -> Result<RenewalOutcome, Error> {
         self.store.write(|unit| {
             check(unit, terms)?;
-            let present = unit.renewals().of_plans(terms.prior_plan, terms.renewed_plan)?;
+            let present = unit.renewals().find_by_plans(terms.prior_plan, terms.renewed_plan)?;
             if let Some(other) = present.into_iter().next() {
                 let same = (other.renewal.terms.prior_plan, other.renewal.terms.renewed_plan)
                     == (terms.prior_plan, terms.renewed_plan);
@@ -107,7 +107,7 @@ impl LicenseManager {
             }
             changes.clone().apply(&mut renewal.terms);
             check(unit, &renewal.terms)?;
-            let present = unit.renewals().of_plans(renewal.terms.prior_plan, renewal.terms.renewed_plan)?;
+            let present = unit.renewals().find_by_plans(renewal.terms.prior_plan, renewal.terms.renewed_plan)?;
             if let Some(other) = present.into_iter().find(|other| other.renewal.id != id) {
                 return Ok(RenewalOutcome::InTheWay(other));
             }

@@ -9,7 +9,8 @@ use crate::error::{Conflict, Error, FieldErrors, Refusal};
 use crate::history::{Actor, FieldChange, Row, Version};
 use crate::model::email::Email;
 use crate::model::ids::{ActivationKey, LicenseId, LmsUserId, PlanId};
-use crate::model::license::{License, LicenseColumns, LicenseStatus};
+use crate::model::license::{License, LicenseStatus};
+use crate::model::license_columns::LicenseColumns;
 use crate::model::transfer::HeldTwice;
 use crate::ports::{StoreExt, UnitOfWork};
 
@@ -96,7 +97,7 @@ impl LicenseManager {
     ) -> Result<Planned, Error> {
         let mut written = unit.history().licenses_written_after(request.plan, request.as_of)?;
         if let Some(wanted) = &request.licenses {
-            let present = unit.licenses().of_ids(wanted)?;
+            let present = unit.licenses().find_by_ids(wanted)?;
             check_all_in_plan(wanted, &present, request.plan)?;
             let wanted: HashSet<_> = wanted.iter().collect();
             written.retain(|id| wanted.contains(id));
@@ -107,7 +108,7 @@ impl LicenseManager {
             return Err(Refusal::TooManyToRevert { most }.into());
         }
         // Who waited for a lock sees what the others did: a license may have left the plan by now.
-        let mut present = unit.licenses().of_ids(&written)?;
+        let mut present = unit.licenses().find_by_ids(&written)?;
         present.retain(|license| license.plan == request.plan);
         let former: HashMap<_, _> = unit
             .history()

@@ -47,7 +47,7 @@ impl LicenseManager {
             let agreement = find_agreement(unit, plan.agreement)?;
             let (licenses, not_found) = match whose {
                 LicenseSelection::Emails(emails) => {
-                    let licenses = unit.licenses().lock_live_of_emails(plan.id, emails)?;
+                    let licenses = unit.licenses().lock_live_by_emails(plan.id, emails)?;
                     let holders: HashSet<_> = licenses.iter().filter_map(License::holder_email).cloned().collect();
                     let not_found = emails.iter().filter(|email| !holders.contains(email)).cloned().collect();
                     (licenses, not_found)

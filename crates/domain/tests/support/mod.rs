@@ -130,7 +130,7 @@ impl World {
 
     /// The one license of the plan that the address holds or held.
     pub fn license_of(&self, plan: PlanId, address: &str) -> License {
-        let mut found = self.store.read(|unit| unit.licenses().of_email(plan, &email(address))).unwrap();
+        let mut found = self.store.read(|unit| unit.licenses().find_by_email(plan, &email(address))).unwrap();
         assert_eq!(found.len(), 1, "one license of {address}");
         found.remove(0)
     }

@@ -196,7 +196,7 @@ impl Run<'_> {
     /// The agreement's plans by their titles.
     fn seeded_plans(&self, agreement: AgreementId) -> Result<HashMap<String, Seeded>, Error> {
         self.manager.store().read(|unit| {
-            let plans = unit.plans().of_agreements(&[agreement])?;
+            let plans = unit.plans().find_by_agreements(&[agreement])?;
             let ids: Vec<PlanId> = plans.iter().map(|details| details.plan.id).collect();
             let mut counts = unit.licenses().counts(&ids)?;
             let seeded = |plan: SubscriptionPlan| {
