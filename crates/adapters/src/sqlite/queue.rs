@@ -46,8 +46,7 @@ fn rules(leased: &Leased) -> Rules {
         queue::WEBHOOK_DELIVERY => Rules {
             open: "SELECT uuid AS queue FROM webhook WHERE is_active AND (rest_until IS NULL OR rest_until <= ?1)"
                 .to_owned(),
-            is_open: "EXISTS (SELECT 1 FROM webhook
-                              WHERE uuid = ?2 AND is_active AND (rest_until IS NULL OR rest_until <= ?1))",
+            is_open: "(SELECT is_active AND (rest_until IS NULL OR rest_until <= ?1) FROM webhook WHERE uuid = ?2)",
             settled: ", last_status = input.value ->> 5, delivered_at = input.value ->> 6,
                       state = CASE WHEN input.value ->> 6 IS NOT NULL THEN 'delivered'
                                    WHEN input.value ->> 7 IS NOT NULL THEN 'parked' ELSE 'waiting' END",

@@ -32,10 +32,10 @@ const FILL: &str = "
     FROM generate_series(1, 100000) AS numbers (number);
 
     INSERT INTO subscription_plan
-    SELECT (jsonb_populate_record(plan, jsonb_build_object('uuid', license(number), 'title', number::text))).*
+    SELECT (jsonb_populate_record(plan, jsonb_build_object('uuid', license(number + 1000000), 'title', number::text))).*
     FROM subscription_plan AS plan, generate_series(1, 10000) AS numbers (number);
     INSERT INTO plan_job (subscription_plan_uuid, kind, requested_at, not_before)
-    SELECT license(number), 'provision', $now, CASE WHEN number > 9991 THEN $now ELSE $now + interval '1 hour' END
+    SELECT license(number + 1000000), 'provision', $now, CASE WHEN number > 9991 THEN $now ELSE $now + interval '1 hour' END
     FROM generate_series(1, 10000) AS numbers (number)";
 
 #[derive(QueryableByName)]
