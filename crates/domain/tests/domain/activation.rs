@@ -1,0 +1,139 @@
+//! A learner activates a license.
+
+use crate::support::*;
+use chrono::Duration;
+use license_manager_domain::outbox::Topic;
+use license_manager_domain::ports::StoreExt;
+use license_manager_domain::use_cases::LearnerLicense;
+use license_manager_domain::*;
+use uuid::Uuid;
+
+fn key_of(world: &World, plan: PlanId, address: &str) -> ActivationKey {
+    world.license_of(plan, address).activation_key().unwrap()
+}
+
+fn activate(world: &World, key: ActivationKey, address: &str) -> Result<LearnerLicense, Error> {
+    world.manager.activate(&Actor::user("amy"), key, &person(address, 7))
+}
+
+/// A plan of one, assigned to amy.
+fn assigned(world: &World) -> (PlanId, ActivationKey) {
+    let plan = world.plan(1);
+    world.assign(plan, &learners(["amy@example.com"])).unwrap();
+    (plan, key_of(world, plan, "amy@example.com"))
+}
+
+#[test]
+fn the_key_from_the_mail_activates() {
+    let world = World::new();
+    let (plan, key) = assigned(&world);
+    world.clock.advance(Duration::hours(1));
+    let mut view = None;
+    let owed = world.newly_owed(|| view = Some(activate(&world, key, "Amy@example.com").unwrap()));
+
+    let columns = world.license_of(plan, "amy@example.com").columns();
+    assert_eq!(columns.status, LicenseStatus::Activated);
+    assert_eq!(columns.activation_date, Some(beginning() + Duration::hours(1)));
+    assert_eq!(columns.lms_user_id, Some(LmsUserId(7)));
+    let view = view.unwrap();
+    assert_eq!(view.license.columns(), columns);
+    assert_eq!(view.agreement.agreement.customer, customer());
+
+    assert_eq!(topics(&owed), [Topic::LicenseEvent, Topic::Activation]);
+    assert_eq!(
+        world.owed(Topic::Activation),
+        [serde_json::json!({ "email": "amy@example.com", "lms_user_id": 7, "mail": true })]
+    );
+    let event = &world.owed(Topic::LicenseEvent)[1];
+    assert_eq!(event["event"], "edx.server.license-manager.license-lifecycle.activated");
+    assert_eq!(event["properties"]["activation_date"], "2024-10-04T01:00:00Z");
+    assert_eq!(event["properties"]["assigned_lms_user_id"], 7);
+}
+
+#[test]
+fn activating_again_answers_alike_and_writes_nothing() {
+    let world = World::new();
+    let (plan, key) = assigned(&world);
+    let first = activate(&world, key, "amy@example.com").unwrap();
+    let before = world.footprint(plan);
+    world.clock.advance(Duration::hours(1));
+    let second = activate(&world, key, "amy@example.com").unwrap();
+    assert_eq!((first.license, first.plan), (second.license, second.plan));
+    assert_eq!(world.footprint(plan), before);
+}
+
+#[test]
+fn a_license_that_was_taken_back_is_refused() {
+    let world = World::new();
+    let (plan, key) = assigned(&world);
+    world.revoke(plan, &["amy@example.com"]).unwrap();
+    let refused = activate(&world, key, "amy@example.com").unwrap_err();
+    assert_eq!(refused, Refusal::NotActivatable(LicenseStatus::Revoked).into());
+}
+
+#[test]
+fn a_key_without_its_person_finds_nothing() {
+    let world = World::new();
+    let (plan, key) = assigned(&world);
+    let before = world.footprint(plan);
+    let not_found = Error::NotFound(Entity::License);
+    assert_eq!(activate(&world, key, "eve@example.com").unwrap_err(), not_found);
+    assert_eq!(activate(&world, ActivationKey(Uuid::nil()), "amy@example.com").unwrap_err(), not_found);
+    assert_eq!(world.footprint(plan), before);
+    assert_eq!(world.manager.customer_of_activation_key(key), Ok(Some(customer())));
+    assert_eq!(world.manager.customer_of_activation_key(ActivationKey(Uuid::nil())), Ok(None));
+}
+
+#[test]
+fn a_plan_that_is_inactive_or_not_current_has_nothing_to_activate() {
+    let not_found = Error::NotFound(Entity::License);
+    let world = World::new();
+    let (plan, key) = assigned(&world);
+    world.change(plan, PlanChanges { is_active: Some(false), ..PlanChanges::default() }).unwrap();
+    assert_eq!(activate(&world, key, "amy@example.com").unwrap_err(), not_found, "inactive");
+    world.change(plan, PlanChanges { is_active: Some(true), ..PlanChanges::default() }).unwrap();
+
+    world.clock.advance(Duration::days(365) + Duration::microseconds(1));
+    assert_eq!(activate(&world, key, "amy@example.com").unwrap_err(), not_found, "expired");
+    world.clock.advance(Duration::days(-366));
+    assert_eq!(activate(&world, key, "amy@example.com").unwrap_err(), not_found, "not yet begun");
+    world.clock.advance(Duration::days(366) - Duration::microseconds(1));
+    activate(&world, key, "amy@example.com").expect("the last moment belongs to the plan");
+}
+
+#[test]
+fn of_licenses_that_share_a_key_the_one_in_use_answers() {
+    let world = World::new();
+    let (plan, key) = assigned(&world);
+    let renewed = world.plan(2);
+    let free = world.licenses(renewed).remove(0);
+    let copy = free.assign(email("amy@example.com"), key, beginning() + Duration::hours(1)).unwrap();
+    world.store.write(|unit| unit.licenses().save(std::slice::from_ref(&copy), &admin().change(beginning()))).unwrap();
+
+    let latest = activate(&world, key, "amy@example.com").unwrap();
+    assert_eq!(latest.license.id, copy.id, "of two assigned ones the latest");
+    let again = activate(&world, key, "amy@example.com").unwrap();
+    assert_eq!(again.license.id, copy.id, "then the one in use");
+    assert_eq!(world.license_of(plan, "amy@example.com").status(), LicenseStatus::Assigned);
+}
+
+#[test]
+fn a_revoked_license_does_not_hide_one_that_can_be_activated() {
+    let world = World::new();
+    let (plan, key) = assigned(&world);
+    world.revoke(plan, &["amy@example.com"]).unwrap();
+    let renewed = world.plan(2);
+    let free = world.licenses(renewed).remove(0);
+    let copy = free.assign(email("amy@example.com"), key, beginning()).unwrap();
+    world.store.write(|unit| unit.licenses().save(std::slice::from_ref(&copy), &admin().change(beginning()))).unwrap();
+    assert_eq!(activate(&world, key, "amy@example.com").unwrap().license.id, copy.id);
+}
+
+#[test]
+fn nobody_is_welcomed_where_the_customer_wants_no_onboarding_mails() {
+    let world = World::new();
+    let (_, key) = assigned(&world);
+    world.rewrite_agreement(|agreement| agreement.disable_onboarding_notifications = true);
+    activate(&world, key, "amy@example.com").unwrap();
+    assert_eq!(world.owed(Topic::Activation)[0]["mail"], false);
+}

@@ -1,0 +1,131 @@
+//! What staff decides on for an agreement, and what the LMS says of its customer.
+
+use crate::support::*;
+use chrono::Duration;
+use license_manager_domain::ports::EnterpriseCustomer;
+use license_manager_domain::use_cases::{AgreementSettings, AgreementSettingsChanges};
+use license_manager_domain::*;
+use uuid::Uuid;
+
+fn change(world: &World, changes: AgreementSettingsChanges) -> Result<AgreementSettings, Error> {
+    world.manager.update_agreement_settings(&admin(), world.agreement, &changes)
+}
+
+fn choosing(plan: Option<PlanId>) -> AgreementSettingsChanges {
+    AgreementSettingsChanges { auto_applied_plan: Some(plan), ..Default::default() }
+}
+
+#[track_caller]
+fn fields_at_fault(outcome: Result<AgreementSettings, Error>) -> Vec<String> {
+    match outcome {
+        Err(Error::Invalid(errors)) => errors.iter().map(|(field, _)| field.to_owned()).collect(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_change_leaves_what_it_does_not_name() {
+    let world = World::new();
+    let before = world.manager.agreement_settings(world.agreement).unwrap();
+    world.clock.advance(Duration::hours(1));
+    let changes =
+        AgreementSettingsChanges { license_duration_before_purge: Some(Duration::days(7)), ..Default::default() };
+    let after = change(&world, changes).unwrap();
+    let agreement = CustomerAgreement {
+        license_duration_before_purge: Duration::days(7),
+        modified: world.manager.now(),
+        ..before.agreement.clone()
+    };
+    assert_eq!(after, AgreementSettings { agreement, ..before });
+    assert_eq!(world.manager.agreement_settings(world.agreement), Ok(after));
+}
+
+#[test]
+fn personal_data_is_kept_for_whole_days_up_to_a_hundred_years() {
+    let world = World::new();
+    let keeping = |kept| {
+        change(&world, AgreementSettingsChanges { license_duration_before_purge: Some(kept), ..Default::default() })
+    };
+    for kept in [
+        Duration::MIN,
+        Duration::zero(),
+        Duration::seconds(1),
+        Duration::days(1) + Duration::nanoseconds(1),
+        Duration::days(36_501),
+        Duration::MAX,
+    ] {
+        let message = "This must be a whole number from 1 to 36500.";
+        let refused = FieldErrors::one("license_duration_before_purge_days", message);
+        assert_eq!(keeping(kept), Err(Error::Invalid(refused)), "{kept}");
+    }
+    for kept in [1, 36_500].map(Duration::days) {
+        assert_eq!(keeping(kept).unwrap().agreement.license_duration_before_purge, kept);
+    }
+}
+
+#[test]
+fn auto_scaling_that_is_on_needs_all_its_numbers() {
+    let world = World::new();
+    let on = AgreementSettingsChanges {
+        auto_scaling_enabled: Some(true),
+        auto_scaling_max_licenses: Some(Some(100)),
+        auto_scaling_threshold_percentage: Some(Some(0)),
+        ..Default::default()
+    };
+    let at_fault = fields_at_fault(change(&world, on.clone()));
+    assert_eq!(at_fault, ["auto_scaling_increment_percentage", "auto_scaling_threshold_percentage"]);
+    let complete = AgreementSettingsChanges {
+        auto_scaling_threshold_percentage: Some(Some(100)),
+        auto_scaling_increment_percentage: Some(Some(1)),
+        ..on
+    };
+    change(&world, complete).unwrap();
+    let emptied = AgreementSettingsChanges { auto_scaling_max_licenses: Some(None), ..Default::default() };
+    assert_eq!(fields_at_fault(change(&world, emptied.clone())), ["auto_scaling_max_licenses"]);
+    change(&world, AgreementSettingsChanges { auto_scaling_enabled: Some(false), ..emptied }).unwrap();
+}
+
+#[test]
+fn one_plan_of_the_agreement_auto_applies_and_only_what_changes_is_written() {
+    let world = World::new();
+    let silent = world.plan(1);
+    let (one, two) = (world.plan(2), world.plan(3));
+    let auto_applies = || [silent, one, two].map(|plan| world.details(plan).should_auto_apply_licenses);
+    assert_eq!(change(&world, choosing(Some(one))).unwrap().auto_applied_plan, Some(one));
+    assert_eq!(auto_applies(), [None, Some(true), None]);
+    change(&world, choosing(Some(two))).unwrap();
+    assert_eq!(auto_applies(), [None, Some(false), Some(true)]);
+
+    let written = || world.store.history().iter().filter(|entry| entry.table == "subscription_plan").count();
+    let before = written();
+    change(&world, choosing(Some(two))).unwrap();
+    assert_eq!(written(), before);
+    assert_eq!(change(&world, choosing(None)).unwrap().auto_applied_plan, None);
+    assert_eq!((auto_applies(), written()), ([None, Some(false), Some(false)], before + 1));
+}
+
+#[test]
+fn a_plan_of_another_agreement_cannot_be_chosen() {
+    let world = World::new();
+    let refused = change(&world, choosing(Some(PlanId(Uuid::from_u128(77)))));
+    assert_eq!(refused, Err(Error::UnknownReference { field: "auto_applied_subscription", entity: Entity::Plan }));
+}
+
+#[test]
+fn an_agreement_takes_over_slug_and_name_of_its_customer() {
+    let world = World::new();
+    let known = EnterpriseCustomer::new(customer(), "acme", "Acme, Inc.");
+    world.clock.advance(Duration::hours(1));
+    let agreement = world.manager.adopt_customer(&admin(), &known).unwrap().agreement;
+    assert_eq!(agreement.customer_slug.as_deref(), Some("acme"));
+    assert_eq!(agreement.customer_name.as_deref(), Some("Acme, Inc."));
+    assert_eq!(agreement.modified, world.manager.now());
+    let written = world.store.history().len();
+    world.manager.adopt_customer(&admin(), &known).unwrap();
+    assert_eq!(world.store.history().len(), written, "nothing is written where nothing changed");
+
+    let long = EnterpriseCustomer { slug: "a".repeat(129), ..known.clone() };
+    assert_eq!(fields_at_fault(world.manager.adopt_customer(&admin(), &long)), ["enterprise_customer_slug"]);
+    let stranger = EnterpriseCustomer { id: CustomerId(Uuid::from_u128(9)), ..known };
+    assert_eq!(world.manager.adopt_customer(&admin(), &stranger), Err(Error::NotFound(Entity::Agreement)));
+}

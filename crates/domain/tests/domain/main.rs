@@ -1,0 +1,35 @@
+//! The rules and the use cases, over the in-memory store. One program, so that it is linked once.
+
+mod activation;
+mod agreement_settings;
+mod agreements;
+mod assignment;
+mod auto_apply;
+mod catalogs;
+mod deliveries;
+mod deliveries_of_enrollments;
+mod deliveries_of_plans;
+mod enrollment;
+mod enrollment_files;
+mod enrollment_of_everybody;
+mod example;
+mod history;
+mod idempotency;
+mod learners;
+mod license_edits;
+mod license_states;
+mod lookups;
+mod operations;
+mod plan_upkeep;
+mod products;
+mod provisioning;
+mod reminders;
+mod renewal_chains;
+mod renewals;
+mod retirement;
+mod revocation;
+mod subsidy;
+mod support;
+mod transfers;
+mod utilization;
+mod webhooks;

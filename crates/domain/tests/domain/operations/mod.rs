@@ -1,0 +1,12 @@
+//! What runs by itself: each rule of docs/RULES.md, "Recurring operations", as a story with a clock that moves.
+
+mod auto_scaling;
+mod catalog_queries;
+mod expiration;
+mod renewals;
+mod retirement;
+mod schedule;
+mod trigger_events;
+mod unlinking;
+mod utilization;
+mod world;

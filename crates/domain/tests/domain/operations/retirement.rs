@@ -1,0 +1,226 @@
+//! retire-old-licenses.
+
+use license_manager_domain::model::Enrollees;
+use license_manager_domain::operations::OperationSummary;
+use license_manager_domain::outbox::{EventName, Topic};
+use license_manager_domain::ports::StoreExt;
+use license_manager_domain::*;
+
+use super::world::*;
+use crate::support::*;
+
+fn retire(world: &World, dry_run: bool) -> OperationSummary {
+    complete(world.manager.retire_old_licenses(dry_run, &Watch::patient(world)))
+}
+
+/// A world whose batches are small.
+fn small_batches() -> World {
+    World::with(Settings { batch_size: batches_of(3), ..Settings::default() })
+}
+
+/// What the store knows of people, as a text.
+fn known(world: &World, plans: &[PlanId]) -> String {
+    let licenses: Vec<_> = plans.iter().flat_map(|&plan| world.licenses(plan)).collect();
+    let columns: Vec<_> = licenses.iter().map(License::columns).collect();
+    let told: Vec<_> = world.store.history().into_iter().filter_map(|entry| entry.license).collect();
+    let owed: Vec<_> = world.store.outbox().into_iter().map(|message| message.payload.to_text()).collect();
+    let people = columns.iter().chain(&told).map(|columns| {
+        let email = columns.user_email.as_ref().map_or("", Email::as_str);
+        format!("{email} {:?} {:?}", columns.lms_user_id, columns.activation_key)
+    });
+    people.chain(owed).collect::<Vec<_>>().join("\n")
+}
+
+fn counts(summary: &OperationSummary) -> [i64; 3] {
+    ["plan_expired", "revoked", "never_activated"].map(|name| count(summary, name))
+}
+
+#[test]
+fn licenses_of_plans_long_expired_are_revoked_and_know_nobody() {
+    let world = small_batches();
+    let plan = world.plan(10);
+    for number in 0..5 {
+        world.activate(plan, &format!("learner{number}@example.com"), number + 1);
+    }
+    let sold = [(email("amy@example.com"), Some("006000000000000001".to_owned()))].into_iter().collect();
+    world.assign(plan, &sold).unwrap();
+    world.revoke(plan, &["learner0@example.com"]).unwrap();
+    world.clock.advance(days(365 + 90));
+    // Revoked before the plan ended, and not long enough ago of themselves: at this moment the plan is not long enough over either.
+    world.rewrite_agreement(|agreement| agreement.license_duration_before_purge = days(90));
+    let first = retire(&world, true);
+    assert_eq!(count(&first, "plan_expired"), 0);
+
+    world.clock.advance(days(1));
+    let before = world.footprint(plan);
+    let preview = retire(&world, true);
+    assert_eq!(world.footprint(plan), before, "a dry run changes nothing");
+    let total = world.counts(plan).total() + world.counts(plan).revoked;
+    let summary = retire(&world, false);
+    assert_eq!(count(&summary, "plan_expired"), 6);
+    assert_eq!(count(&preview, "plan_expired"), 6);
+    let after = world.counts(plan);
+    assert_eq!((after.revoked, after.allocated(), after.total() + after.revoked), (6, 0, total));
+    assert!(!known(&world, &[plan]).contains("example.com"), "{}", known(&world, &[plan]));
+    assert!(!known(&world, &[plan]).contains("Some("));
+    assert!(world.store.sources().is_empty());
+    assert_eq!(world.store.outbox().len(), 0, "what waited is gone, and nobody is told");
+    assert_eq!(counts(&retire(&world, false)), [0, 0, 0], "once");
+}
+
+#[test]
+fn licenses_revoked_long_ago_know_nobody_and_stay_revoked() {
+    let world = small_batches();
+    let [plan, internal] = [5, 6].map(|seats| world.plan(seats));
+    world.rewrite_plan(internal, |plan| plan.for_internal_use_only = true);
+    for (plan, name) in [(plan, "amy@example.com"), (plan, "bob@example.com"), (internal, "eve@example.com")] {
+        world.activate(plan, name, 7);
+    }
+    world.revoke(plan, &["amy@example.com"]).unwrap();
+    world.revoke(internal, &["eve@example.com"]).unwrap();
+    world.clock.advance(days(91));
+    let summary = retire(&world, false);
+    assert_eq!(counts(&summary), [0, 1, 0]);
+    let known = known(&world, &[plan, internal]);
+    assert!(!known.contains("amy@") && known.contains("bob@") && known.contains("eve@"));
+    assert_eq!(world.counts(plan).revoked, 1);
+}
+
+#[test]
+fn licenses_assigned_long_ago_and_never_activated_are_free_again() {
+    let world = small_batches();
+    let [plan, internal] = [8, 6].map(|seats| world.plan(seats));
+    world.rewrite_plan(internal, |plan| plan.for_internal_use_only = true);
+    world.assign(plan, &crowd(7)).unwrap();
+    world.assign(internal, &learners(["eve@example.com"])).unwrap();
+    world.clock.advance(days(50));
+    world.activate(plan, "amy@example.com", 7);
+    world.clock.advance(days(41));
+    let preview = retire(&world, true);
+    let summary = retire(&world, false);
+    assert_eq!(counts(&summary), [0, 0, 7]);
+    let mut uuids = summary.uuids.clone();
+    uuids.sort_unstable();
+    assert_eq!((preview.counts, preview.uuids), (summary.counts, uuids));
+    assert_eq!(world.counts(plan), LicenseCounts { activated: 1, unassigned: 7, ..LicenseCounts::default() });
+    assert!(!known(&world, &[plan]).contains("learner"));
+    assert!(known(&world, &[internal]).contains("eve@example.com"));
+}
+
+#[test]
+fn each_agreement_keeps_personal_data_as_long_as_it_says() {
+    let world = small_batches();
+    let plan = world.plan(3);
+    world.activate(plan, "amy@example.com", 7);
+    world.revoke(plan, &["amy@example.com"]).unwrap();
+    world.rewrite_agreement(|agreement| agreement.license_duration_before_purge = days(200));
+    world.clock.advance(days(200));
+    assert_eq!(counts(&retire(&world, false)), [0, 0, 0]);
+    world.clock.advance(days(1));
+    assert_eq!(counts(&retire(&world, false)), [0, 1, 0]);
+}
+
+#[test]
+fn who_holds_another_license_is_still_known_by_it() {
+    let world = small_batches();
+    let [old, new] = [3, 4].map(|seats| world.plan(seats));
+    world.activate(old, "amy@example.com", 7);
+    world.activate(old, "bob@example.com", 8);
+    world.revoke(old, &["amy@example.com", "bob@example.com"]).unwrap();
+    world.clock.advance(days(91));
+    world.activate(new, "amy@example.com", 7);
+    let job = |name: &str| {
+        let enrollment = BulkEnrollment {
+            learners: Enrollees::Emails(vec![email(name), email("zoe@example.com")]),
+            plan: None,
+            course_run_keys: vec!["course".to_owned()],
+            notify: false,
+        };
+        world.manager.request_enrollment(customer(), None, enrollment).unwrap()
+    };
+    let jobs = [job("amy@example.com"), job("bob@example.com")];
+    let waiting = world.store.outbox().iter().filter(|message| message.payload.to_text().contains("amy@")).count();
+    assert!(waiting > 0);
+    assert_eq!(counts(&retire(&world, false)), [0, 2, 0]);
+    let enrolled = jobs.map(|id| {
+        let job = world.store.read(|unit| unit.enrollment_jobs().find(id)).unwrap().unwrap();
+        format!("{:?}", job.enrollment.learners).matches("Email").count()
+    });
+    assert_eq!(enrolled[0], enrolled[1] + 1, "amy's enrollment is still wanted, bob's is forgotten");
+    let left = known(&world, &[old, new]);
+    assert!(left.contains("amy@example.com") && !left.contains("bob@example.com"), "{left}");
+}
+
+#[test]
+fn a_run_that_is_ended_is_followed_by_one_that_does_the_rest() {
+    let world = small_batches();
+    let plan = world.plan(20);
+    world.assign(plan, &crowd(11)).unwrap();
+    world.clock.advance(days(91));
+    // One look before each batch; the third reason is the one that has something to do.
+    let first = world.manager.retire_old_licenses(false, &Watch::for_looks(&world, 4));
+    assert!(first.interrupted);
+    assert_eq!(count(&first, "never_activated"), 6);
+    assert_eq!(counts(&retire(&world, false)), [0, 0, 5]);
+}
+
+#[test]
+fn the_history_of_licenses_deleted_long_ago_knows_nobody() {
+    let world = small_batches();
+    let [plan, internal, other] = [8, 6, 4].map(|seats| world.plan(seats));
+    world.rewrite_plan(internal, |plan| plan.for_internal_use_only = true);
+    let people: Vec<String> = (0..7).map(|number| format!("learner{number}@example.com")).collect();
+    for (number, name) in people.iter().enumerate() {
+        world.activate(plan, name, number as i64 + 1);
+    }
+    world.activate(internal, "eve@example.com", 20);
+    let names: Vec<&str> = people.iter().map(String::as_str).collect();
+    world.revoke(plan, &names).unwrap();
+    world.revoke(internal, &["eve@example.com"]).unwrap();
+    // Learner 0 has another license, by which she is still known.
+    world.activate(other, "learner0@example.com", 1);
+    world.clock.advance(days(50));
+    for plan in [plan, internal] {
+        world.manager.delete_revoked(&admin(), plan).unwrap();
+    }
+    let deleted = |events: Vec<serde_json::Value>| {
+        events.iter().filter(|event| event["event"] == EventName::Deleted.as_str()).count()
+    };
+    assert_eq!(deleted(world.owed(Topic::LicenseEvent)), 8);
+
+    world.clock.advance(days(90));
+    assert_eq!(count(&retire(&world, true), "deleted"), 0, "90 days after the deletion they are not over");
+    world.clock.advance(days(1));
+    let preview = retire(&world, true);
+    assert_eq!(deleted(world.owed(Topic::LicenseEvent)), 8, "a dry run changes nothing");
+    let first = world.manager.retire_old_licenses(false, &Watch::for_looks(&world, 5));
+    assert!(first.interrupted, "one look at each of the other kinds, and at two batches");
+    assert_eq!(count(&first, "deleted"), 6);
+    let second = retire(&world, false);
+    assert_eq!([&preview, &second].map(|summary| count(summary, "deleted")), [7, 1]);
+    let mut uuids = [first.uuids, second.uuids].concat();
+    uuids.sort_unstable();
+    assert_eq!(preview.uuids, uuids);
+    assert_eq!(deleted(world.owed(Topic::LicenseEvent)), 1);
+    let left = known(&world, &[plan, internal, other]);
+    assert!(!names[1..].iter().any(|name| left.contains(name)), "{left}");
+    assert!(left.contains("learner0@example.com") && left.contains("eve@example.com"), "{left}");
+
+    // Whom a plan for internal use knows, it knows until it is over.
+    world.clock.advance(days(365));
+    assert_eq!(count(&retire(&world, false), "deleted"), 1);
+    assert!(!known(&world, &[internal]).contains("eve@example.com"));
+    assert_eq!(deleted(world.owed(Topic::LicenseEvent)), 0);
+}
+
+#[test]
+fn any_duration_that_is_stored_can_be_reckoned_with() {
+    let world = small_batches();
+    let plan = world.plan(1);
+    world.activate(plan, "amy@example.com", 7);
+    world.clock.advance(days(400));
+    world.rewrite_agreement(|agreement| agreement.license_duration_before_purge = chrono::Duration::MAX);
+    assert_eq!(counts(&retire(&world, false)), [0, 0, 0]);
+    world.rewrite_agreement(|agreement| agreement.license_duration_before_purge = chrono::Duration::MIN);
+    assert_eq!(counts(&retire(&world, false)), [1, 0, 0]);
+}

@@ -1,0 +1,107 @@
+//! Staff freezes plans, fills them up, and clears revoked licenses away.
+
+use crate::support::*;
+use chrono::Duration;
+use license_manager_domain::outbox::{EventName, Topic};
+use license_manager_domain::ports::StoreExt;
+use license_manager_domain::*;
+
+fn freezable(world: &World, seats: i32) -> PlanId {
+    let mut new = world.new_plan("Freezable", seats);
+    new.changes.can_freeze_unused_licenses = Some(true);
+    world.create(new).unwrap()
+}
+
+#[test]
+fn freezing_deletes_what_nobody_holds() {
+    let world = World::new();
+    let plan = freezable(&world, 5);
+    world.assign(plan, &learners(["amy@example.com", "bob@example.com"])).unwrap();
+    world.clock.advance(Duration::days(1));
+    let owed = world.newly_owed(|| {
+        let done = world.manager.freeze(&admin(), plan).unwrap();
+        assert_eq!((done.deleted, done.counts), (3, LicenseCounts { assigned: 2, ..Default::default() }));
+    });
+    assert!(owed.is_empty(), "licenses that belong to nobody owe nothing");
+    let details = world.details(plan);
+    assert_eq!(details.last_freeze_timestamp, Some(beginning() + Duration::days(1)));
+    assert_eq!(details.modified, beginning() + Duration::days(1));
+    let deletions = world.store.history().into_iter().filter(|entry| entry.kind == '-').count();
+    assert_eq!(deletions, 3);
+}
+
+#[test]
+fn a_plan_that_does_not_permit_it_is_not_frozen() {
+    let world = World::new();
+    let plan = world.plan(3);
+    let before = world.footprint(plan);
+    assert_eq!(world.manager.freeze(&admin(), plan), Err(Refusal::NotFreezable.into()));
+    assert_eq!(world.footprint(plan), before);
+}
+
+#[test]
+fn a_frozen_plan_gets_licenses_in_the_place_of_revoked_ones_only() {
+    let world = World::new();
+    let plan = freezable(&world, 3);
+    world.assign(plan, &learners(["amy@example.com"])).unwrap();
+    world.manager.freeze(&admin(), plan).unwrap();
+    assert_eq!(world.manager.provision_plan(&admin(), plan), Err(Refusal::Frozen.into()));
+    world.revoke(plan, &["amy@example.com"]).unwrap();
+    assert_eq!(world.counts(plan), LicenseCounts { unassigned: 1, revoked: 1, ..Default::default() });
+    assert_eq!(world.manager.freeze(&admin(), plan).unwrap().deleted, 1, "frozen again");
+}
+
+#[test]
+fn a_plan_is_filled_up_and_never_emptied() {
+    let world = World::with(Settings { inline_limit: 5, ..Settings::default() });
+    let plan = world.plan(2);
+    let provision = || {
+        let done = world.manager.provision_plan(&admin(), plan).unwrap();
+        (done.added, done.pending, done.counts.total())
+    };
+    assert_eq!(provision(), (0, 0, 2));
+    let desire = |number| world.rewrite_plan(plan, |plan| plan.desired_num_licenses = Some(number));
+    desire(7);
+    assert_eq!(provision(), (5, 0, 7));
+    desire(1);
+    assert_eq!(provision(), (0, 0, 7));
+    desire(20);
+    assert_eq!(provision(), (0, 13, 7));
+    while world.manager.run_next_job().unwrap() {}
+    assert_eq!(provision(), (0, 0, 20));
+}
+
+#[test]
+fn revoked_licenses_are_deleted_and_what_was_carried_on_to_them_is_not() {
+    let world = World::new();
+    let (prior, future) = (world.plan(1), world.create(world.new_plan("Future", 2)).unwrap());
+    world.assign(prior, &learners(["amy@example.com"])).unwrap();
+    world.assign(future, &learners(["amy@example.com", "bob@example.com"])).unwrap();
+    let copy = world.license_of(future, "amy@example.com").id;
+    let original = License { renewed_to: Some(copy), ..world.license_of(prior, "amy@example.com") };
+    let change = admin().change(beginning());
+    world.store.write(|unit| unit.licenses().save(std::slice::from_ref(&original), &change)).unwrap();
+    world.revoke(future, &["amy@example.com"]).unwrap();
+
+    let done = world.manager.delete_revoked(&admin(), future).unwrap();
+    assert_eq!((done.deleted, done.counts), (1, LicenseCounts { assigned: 1, unassigned: 1, ..Default::default() }));
+    assert_eq!(world.license_of(prior, "amy@example.com"), License { renewed_to: None, ..original });
+    assert_eq!(world.manager.delete_revoked(&admin(), future).unwrap().deleted, 0);
+}
+
+#[test]
+fn of_deleted_licenses_those_are_told_of_that_belonged_to_somebody() {
+    let world = World::new();
+    let plan = world.plan(3);
+    world.assign(plan, &learners(["amy@example.com", "bob@example.com"])).unwrap();
+    world.activate(plan, "eve@example.com", 7);
+    world.revoke(plan, &["amy@example.com", "bob@example.com", "eve@example.com"]).unwrap();
+    world.manager.retire(&admin(), LmsUserId(7), "eve").unwrap();
+
+    assert_eq!(world.manager.delete_revoked(&admin(), plan).unwrap().deleted, 3);
+    let events = world.owed(Topic::LicenseEvent);
+    let deleted = events.iter().filter(|event| event["event"] == EventName::Deleted.as_str());
+    let mut people: Vec<&str> = deleted.filter_map(|event| event["properties"]["assigned_email"].as_str()).collect();
+    people.sort_unstable();
+    assert_eq!(people, ["amy@example.com", "bob@example.com"]);
+}

@@ -1,0 +1,177 @@
+//! A person is forgotten.
+
+use crate::support::*;
+use license_manager_domain::model::{Enrollees, EnrollmentJob, EnrollmentStage};
+use license_manager_domain::ports::StoreExt;
+use license_manager_domain::use_cases::Retirement;
+use license_manager_domain::*;
+
+const WORKER: &str = "retirement_worker";
+
+fn remember(world: &World, username: &str, address: &str) {
+    world.store.write(|unit| unit.users().remember(username, Some(address), false, beginning())).unwrap();
+}
+
+fn retire(world: &World, user: i64, username: &str) -> Retirement {
+    world.manager.retire(&Actor::user(WORKER), LmsUserId(user), username).unwrap()
+}
+
+/// Everything the store keeps, as a text to search people in.
+fn everything(world: &World, plans: &[PlanId]) -> String {
+    let licenses: Vec<_> = plans.iter().flat_map(|&plan| world.licenses(plan)).collect();
+    let texts: Vec<_> = licenses.iter().map(|license| license.columns()).filter_map(|row| row.user_email).collect();
+    let told: Vec<_> = world.store.history().into_iter().filter_map(|entry| entry.license?.user_email).collect();
+    let names: Vec<_> = world.store.history().into_iter().filter_map(|entry| entry.change.by).collect();
+    let owed: Vec<_> = world.store.outbox().into_iter().map(|message| message.payload.to_text()).collect();
+    let emails: Vec<_> = texts.iter().chain(&told).map(Email::as_str).collect();
+    [emails.join(" "), names.join(" "), owed.join(" ")].join(" ")
+}
+
+#[test]
+fn a_person_is_forgotten_everywhere() {
+    let world = World::new();
+    let [used, lost, waiting] = [2, 3, 4].map(|seats| world.plan(seats));
+    // In these stories, people act under their address as user name.
+    remember(&world, "amy@example.com", "Amy@Example.com");
+    for plan in [used, lost] {
+        world.activate(plan, "amy@example.com", 7);
+    }
+    world.revoke(lost, &["amy@example.com"]).unwrap();
+    let sold = [(email("amy@example.com"), Some("006000000000000001".to_owned()))].into_iter().collect();
+    world.assign(waiting, &sold).unwrap();
+    world.activate(used, "bob@example.com", 8);
+    let plans = [used, lost, waiting];
+    let counts = plans.map(|plan| world.counts(plan));
+    assert!(everything(&world, &plans).contains("amy"));
+
+    assert_eq!(retire(&world, 7, "amy@example.com"), Retirement { licenses: 3, user_was_known: true });
+    let left = everything(&world, &plans);
+    assert!(!left.contains("amy"), "{left}");
+    assert!(left.contains("bob@example.com"));
+    assert!(world.store.sources().is_empty());
+    assert_eq!(world.store.read(|unit| unit.users().find("amy@example.com")), Ok(None));
+
+    let free = |counts: LicenseCounts| (counts.unassigned, counts.revoked, counts.total());
+    assert_eq!(free(world.counts(used)), (1, 0, counts[0].total()));
+    assert_eq!(free(world.counts(lost)), (3, 1, counts[1].total()));
+    assert_eq!(free(world.counts(waiting)), (4, 0, counts[2].total()));
+    let revoked = world.licenses(lost).into_iter().find(|license| license.status() == LicenseStatus::Revoked).unwrap();
+    let nothing =
+        LicenseColumns { status: LicenseStatus::Revoked, revoked_date: Some(beginning()), ..LicenseColumns::default() };
+    assert_eq!(revoked.columns(), nothing);
+    assert!(world.store.history().iter().any(|entry| entry.change.by.as_deref() == Some(WORKER)));
+}
+
+#[test]
+fn a_person_is_found_by_their_id_where_the_user_name_is_unknown() {
+    let world = World::new();
+    let plan = world.plan(3);
+    world.activate(plan, "amy@example.com", 7);
+    world.assign(plan, &learners(["bob@example.com"])).unwrap();
+    assert_eq!(retire(&world, 7, "nobody"), Retirement { licenses: 1, user_was_known: false });
+    let told: Vec<_> = world.store.history().into_iter().filter_map(|entry| entry.license?.user_email).collect();
+    assert!(!told.contains(&email("amy@example.com")));
+    assert!(world.store.outbox().iter().all(|message| !message.payload.to_text().contains("amy@example.com")));
+    assert_eq!(world.license_of(plan, "bob@example.com").status(), LicenseStatus::Assigned);
+}
+
+#[test]
+fn a_person_is_forgotten_by_licenses_that_were_deleted() {
+    let world = World::new();
+    let plan = world.plan(3);
+    world.assign(plan, &learners(["old@example.com", "bob@example.com"])).unwrap();
+    let mut license = world.license_of(plan, "old@example.com");
+    license =
+        license.activate(Some(LmsUserId(7)), beginning()).unwrap().with_email(email("amy@example.com"), beginning());
+    let change = admin().change(beginning());
+    world.store.write(|unit| unit.licenses().save(std::slice::from_ref(&license), &change)).unwrap();
+    world.revoke(plan, &["amy@example.com", "bob@example.com"]).unwrap();
+    assert_eq!(world.manager.delete_revoked(&admin(), plan).unwrap().deleted, 2);
+
+    // Nothing but the id leads there: the address is known from the license alone.
+    assert_eq!(retire(&world, 7, "nobody"), Retirement { licenses: 0, user_was_known: false });
+    let left = everything(&world, &[plan]);
+    assert!(!left.contains("amy@example.com") && !left.contains("old@example.com"), "{left}");
+    assert!(left.contains("bob@example.com"));
+}
+
+#[test]
+fn licenses_without_an_lms_id_are_nobody_s_by_id() {
+    let world = World::new();
+    let plan = world.plan(4);
+    world.assign(plan, &learners(["bob@example.com", "eve@example.com"])).unwrap();
+    let before = world.footprint(plan);
+    assert_eq!(retire(&world, 7, "amy"), Retirement { licenses: 0, user_was_known: false });
+    assert_eq!(world.footprint(plan), before);
+}
+
+#[test]
+fn a_user_whose_address_is_no_address_is_found_by_id_alone() {
+    let world = World::new();
+    let plan = world.plan(2);
+    world.activate(plan, "amy@example.com", 7);
+    remember(&world, "amy", "not an address");
+    assert_eq!(retire(&world, 7, "amy"), Retirement { licenses: 1, user_was_known: true });
+}
+
+#[test]
+fn retiring_again_changes_nothing_more() {
+    let world = World::new();
+    let plan = world.plan(3);
+    remember(&world, "amy", "amy@example.com");
+    world.activate(plan, "amy@example.com", 7);
+    retire(&world, 7, "amy");
+    let before = world.footprint(plan);
+    assert_eq!(retire(&world, 7, "amy"), Retirement { licenses: 0, user_was_known: false });
+    assert_eq!(world.footprint(plan), before);
+}
+
+#[test]
+fn the_event_of_a_retiree_who_got_no_license_is_dropped_too() {
+    let world = World::new();
+    let mut new = world.new_plan("Empty", 0);
+    new.changes.should_auto_apply_licenses = Some(Some(true));
+    world.create(new).unwrap();
+    remember(&world, "amy", "amy@example.com");
+    let refused = world.manager.auto_apply(&Actor::user("amy"), world.agreement, &person("amy@example.com", 7));
+    assert_eq!(refused.map(drop), Err(Refusal::NoLicenseLeft.into()));
+    assert_eq!(world.store.outbox().len(), 1);
+    retire(&world, 7, "amy");
+    assert_eq!(world.store.outbox(), []);
+}
+
+#[test]
+fn a_freed_license_goes_to_the_next_learner() {
+    let world = World::new();
+    let plan = world.plan(1);
+    world.activate(plan, "amy@example.com", 7);
+    retire(&world, 7, "amy");
+    world.activate(plan, "bob@example.com", 8);
+    assert_eq!(world.license_of(plan, "bob@example.com").status(), LicenseStatus::Activated);
+}
+
+#[test]
+fn bulk_enrollments_lose_the_person_and_keep_everybody_else() {
+    let world = World::new();
+    let plan = world.plan(2);
+    remember(&world, "amy", "amy@example.com");
+    world.activate(plan, "amy@example.com", 7);
+    let enrollment = BulkEnrollment {
+        learners: Enrollees::Emails(vec![email("amy@example.com"), email("bob@example.com")]),
+        plan: None,
+        course_run_keys: vec!["course-v1:edX+DemoX+T1".to_owned()],
+        notify: false,
+    };
+    let id = world.manager.request_enrollment(customer(), None, enrollment.clone()).unwrap();
+    let asked_for = world.manager.enrollment_job(customer(), id).unwrap();
+    let results = "email,result\namy@example.com,enrolled\nbob@example.com,enrolled\n";
+    let done = EnrollmentJob { stage: EnrollmentStage::Done, ..asked_for };
+    world.store.write(|unit| unit.enrollment_jobs().advance(&done, results)).unwrap();
+
+    retire(&world, 7, "amy");
+    let left = world.manager.enrollment_job(customer(), id).unwrap();
+    assert_eq!(left.enrollment.learners, Enrollees::Emails(vec![email("bob@example.com")]));
+    let results = world.manager.enrollment_results(customer(), id).unwrap();
+    assert_eq!(results.as_deref(), Some("email,result\nbob@example.com,enrolled\n"));
+    assert_eq!(left.enrollment.course_run_keys, enrollment.course_run_keys);
+}

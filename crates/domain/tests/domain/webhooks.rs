@@ -1,0 +1,301 @@
+//! Events are told to webhooks: to those that want them, in order, and when it fails, again.
+
+use std::sync::{Arc, Mutex};
+
+use crate::support::upstreams::*;
+use crate::support::*;
+use async_trait::async_trait;
+use chrono::{DateTime, Duration, Utc};
+use license_manager_domain::outbox::EventName;
+use license_manager_domain::ports::*;
+use license_manager_domain::queue::{Queue, QueueKind};
+use license_manager_domain::use_cases::WebhookChanges;
+use license_manager_domain::webhooks::*;
+use license_manager_domain::*;
+use serde_json::{Value, json};
+
+/// Endpoints that remember what they were told, and fail when they are told to.
+#[derive(Default)]
+struct Endpoints {
+    told: Mutex<Vec<Told>>,
+    failing: Mutex<Vec<WebhookFailure>>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+struct Told {
+    url: String,
+    id: MessageId,
+    at: DateTime<Utc>,
+    body: Value,
+}
+
+#[async_trait]
+impl WebhookSender for Endpoints {
+    async fn post(&self, request: &WebhookRequest<'_>) -> Result<u16, WebhookFailure> {
+        let body = serde_json::from_str(request.body).unwrap();
+        let told = Told { url: request.url.to_owned(), id: request.id, at: request.at, body };
+        self.told.lock().unwrap().push(told);
+        self.failing.lock().unwrap().pop().map_or(Ok(204), Err)
+    }
+}
+
+const URL: &str = "https://hooks.example.com/";
+
+struct Story {
+    town: Town,
+    endpoints: Arc<Endpoints>,
+}
+
+impl Story {
+    fn new() -> Self {
+        let endpoints = Arc::new(Endpoints::default());
+        let town = Town::with(|manager| manager.with_webhooks(endpoints.clone()));
+        Self { town, endpoints }
+    }
+
+    fn register(&self, changes: WebhookChanges) -> Webhook {
+        let secret = WebhookSecret::of_key(&[7; 32]);
+        self.town.world.manager.create_webhook(&admin(), URL.to_owned(), secret, changes).unwrap()
+    }
+
+    fn assign(&self, plan: PlanId, address: &str) {
+        self.town.world.assign(plan, &learners([address])).unwrap();
+    }
+
+    /// Delivers one batch to everybody for whom something is due; `false` where there is nobody.
+    fn deliver_once(&self) -> bool {
+        let deliveries = &self.town.deliveries;
+        let due = deliveries.due(QueueKind::Webhooks).unwrap();
+        for queue in &due {
+            let batch = deliveries.claim(*queue).unwrap();
+            assert!(!batch.is_empty(), "what is due can be claimed");
+            let outcome = at_once(deliveries.deliver(&batch));
+            deliveries.settle(&batch, &outcome).unwrap();
+        }
+        !due.is_empty()
+    }
+
+    fn deliver(&self) {
+        while self.deliver_once() {}
+    }
+
+    fn fail(&self, status: u16, times: usize) {
+        self.fail_with(&failure(status, None), times);
+    }
+
+    fn fail_with(&self, failure: &WebhookFailure, times: usize) {
+        *self.endpoints.failing.lock().unwrap() = vec![failure.clone(); times];
+    }
+
+    /// What was told since the last look.
+    fn told(&self) -> Vec<Told> {
+        std::mem::take(&mut self.endpoints.told.lock().unwrap())
+    }
+
+    fn told_names(&self) -> Vec<String> {
+        let name = |told: Told| told.body["type"].as_str().unwrap().rsplit('.').next().unwrap().to_owned();
+        self.told().into_iter().map(name).collect()
+    }
+
+    fn deliveries(&self, webhook: &Webhook, state: Option<WebhookState>) -> Vec<WebhookDelivery> {
+        let all = |_| Ok::<_, Error>(ALL);
+        self.town.world.manager.webhook_deliveries(webhook.id, state, all).unwrap().items
+    }
+
+    fn advance(&self, time: Duration) {
+        self.town.world.clock.advance(time);
+    }
+}
+
+fn failure(status: u16, rest_until: Option<DateTime<Utc>>) -> WebhookFailure {
+    WebhookFailure { status: Some(status), problem: format!("answered {status}"), rest_until }
+}
+
+#[test]
+fn an_endpoint_is_told_what_happens_to_a_license_in_its_order() {
+    let story = Story::new();
+    let webhook = story.register(WebhookChanges::default());
+    let plan = story.town.world.plan(1);
+    story.town.world.activate(plan, "amy@example.com", 7);
+    story.town.world.revoke(plan, &["amy@example.com"]).unwrap();
+    story.deliver();
+    let told = story.told();
+    let names: Vec<_> = told.iter().map(|told| told.body["type"].as_str().unwrap()).collect();
+    assert_eq!(names, [EventName::Assigned, EventName::Activated, EventName::Revoked].map(EventName::as_str));
+    let license = story.town.world.license_of(plan, "amy@example.com").id.to_string();
+    let first = &told[0];
+    assert_eq!((first.url.as_str(), first.at), (URL, beginning()));
+    assert_eq!(first.body["timestamp"], "2024-10-04T00:00:00.000000Z");
+    assert_eq!(first.body["data"]["license_uuid"], json!(license));
+    assert_eq!(first.body["data"]["assigned_email"], "amy@example.com");
+    let of_outbox: Vec<_> = story.town.world.store.outbox().iter().map(|message| message.id).collect();
+    assert!(told.iter().all(|told| of_outbox.contains(&told.id)), "the id is the event's");
+    let delivered = story.deliveries(&webhook, Some(WebhookState::Delivered));
+    assert_eq!(delivered.len(), 3);
+    assert_eq!((delivered[0].last_status, delivered[0].delivered_at), (Some(204), Some(beginning())));
+}
+
+#[test]
+fn event_tracking_that_is_away_holds_up_no_webhook() {
+    let story = Story::new();
+    story.register(WebhookChanges::default());
+    story.town.upstreams.fail([away()]);
+    story.assign(story.town.world.plan(1), "amy@example.com");
+    assert!(story.town.deliver_one(Queue::Addresses));
+    story.deliver();
+    assert_eq!(story.told_names(), ["assigned"]);
+}
+
+#[test]
+fn an_endpoint_that_was_away_is_told_everything_in_order() {
+    let story = Story::new();
+    let webhook = story.register(WebhookChanges::default());
+    let plan = story.town.world.plan(2);
+    story.town.world.activate(plan, "amy@example.com", 7);
+    story.assign(plan, "bob@example.com");
+    story.fail(500, 1);
+    story.deliver();
+    assert_eq!(story.told_names(), ["assigned", "assigned"], "the activation waits for the assignment");
+    let waiting = story.deliveries(&webhook, Some(WebhookState::Waiting));
+    let failed = waiting.last().unwrap();
+    assert_eq!((waiting.len(), failed.attempts, failed.last_status), (2, 1, Some(500)));
+    assert_eq!(failed.last_error.as_deref(), Some("answered 500"));
+    story.advance(Duration::seconds(7));
+    story.deliver();
+    assert_eq!(story.told_names(), ["assigned", "activated"]);
+    assert_eq!(story.deliveries(&webhook, Some(WebhookState::Delivered)).len(), 3);
+}
+
+#[test]
+fn an_event_is_tried_for_about_a_day_with_the_same_id_and_then_parked() {
+    let story = Story::new();
+    let webhook = story.register(WebhookChanges::default());
+    story.assign(story.town.world.plan(1), "amy@example.com");
+    story.fail(500, 100);
+    let mut tries = 0;
+    while let [waiting] = &story.deliveries(&webhook, Some(WebhookState::Waiting))[..] {
+        story.advance((waiting.not_before - story.town.world.manager.now()).max(Duration::zero()));
+        assert!(story.deliver_once());
+        tries += 1;
+    }
+    let [parked] = &story.deliveries(&webhook, Some(WebhookState::DeadLettered))[..] else { panic!("it is parked") };
+    assert_eq!(i32::from(parked.attempts), tries);
+    assert!((10..=13).contains(&tries), "{tries} tries");
+    let time = story.town.world.manager.now() - beginning();
+    assert!((16..=24).contains(&time.num_hours()), "{time}");
+    let told = story.told();
+    assert!(told.iter().all(|other| (other.id, &other.body) == (told[0].id, &told[0].body)));
+
+    story.fail(500, 0);
+    story.town.world.manager.replay_webhook_delivery(webhook.id, parked.id).unwrap();
+    story.deliver();
+    assert_eq!(story.told()[0].id, parked.id);
+    assert_eq!(story.deliveries(&webhook, Some(WebhookState::Delivered)).len(), 1);
+}
+
+#[test]
+fn an_endpoint_that_has_had_enough_is_left_alone_and_loses_no_try() {
+    let story = Story::new();
+    let webhook = story.register(WebhookChanges::default());
+    let plan = story.town.world.plan(20);
+    story.town.world.assign(plan, &crowd(20)).unwrap();
+    let rest = beginning() + Duration::minutes(3);
+    story.fail_with(&failure(429, Some(rest)), 1);
+    story.deliver();
+    assert!(story.told().len() < 20, "what was not under way is not sent");
+    let waiting = story.deliveries(&webhook, Some(WebhookState::Waiting));
+    assert!(!waiting.is_empty() && waiting.iter().all(|told| (told.attempts, told.not_before) == (0, rest)));
+    story.advance(Duration::seconds(179));
+    assert!(!story.deliver_once());
+    story.advance(Duration::seconds(1));
+    story.deliver();
+    assert_eq!(story.deliveries(&webhook, Some(WebhookState::Delivered)).len(), 20);
+}
+
+#[test]
+fn an_endpoint_that_always_asks_for_patience_is_given_up_after_a_day() {
+    let story = Story::new();
+    let webhook = story.register(WebhookChanges::default());
+    story.assign(story.town.world.plan(1), "amy@example.com");
+    for _ in 0..25 {
+        let rest = story.town.world.manager.now() + Duration::hours(1);
+        story.fail_with(&failure(503, Some(rest)), 1);
+        story.deliver();
+        story.advance(Duration::hours(1));
+    }
+    assert_eq!(story.deliveries(&webhook, Some(WebhookState::DeadLettered)).len(), 1);
+}
+
+#[test]
+fn an_endpoint_that_is_gone_is_switched_off() {
+    let story = Story::new();
+    let webhook = story.register(WebhookChanges::default());
+    let plan = story.town.world.plan(3);
+    story.assign(plan, "amy@example.com");
+    story.fail(410, 1);
+    story.deliver();
+    let manager = &story.town.world.manager;
+    assert!(!manager.webhook(webhook.id).unwrap().is_active);
+    assert_eq!(story.deliveries(&webhook, Some(WebhookState::DeadLettered)).len(), 1);
+    story.assign(plan, "bob@example.com");
+    assert_eq!(story.deliveries(&webhook, None).len(), 1, "nothing is promised to it any more");
+
+    let on = WebhookChanges { is_active: Some(true), ..WebhookChanges::default() };
+    manager.update_webhook(webhook.id, &on).unwrap();
+    let parked = WebhookReplay { webhook: webhook.id, id: None, state: Some(WebhookState::DeadLettered), since: None };
+    assert_eq!(manager.replay_webhook_deliveries(&parked), Ok(1));
+    story.deliver();
+    assert_eq!(story.told().len(), 2);
+}
+
+#[test]
+fn what_webhooks_took_is_kept_for_a_week() {
+    let story = Story::new();
+    let webhook = story.register(WebhookChanges::default());
+    story.assign(story.town.world.plan(1), "amy@example.com");
+    story.deliver();
+    let manager = &story.town.world.manager;
+    story.advance(Duration::days(7) - Duration::seconds(1));
+    assert_eq!(manager.remove_old_webhook_deliveries(), Ok(0));
+    story.advance(Duration::seconds(1));
+    assert_eq!(manager.remove_old_webhook_deliveries(), Ok(1));
+    assert_eq!(story.deliveries(&webhook, None), []);
+}
+
+#[test]
+fn webhooks_are_told_nothing_of_who_was_retired() {
+    let story = Story::new();
+    let webhook = story.register(WebhookChanges::default());
+    let plan = story.town.world.plan(2);
+    story.town.world.activate(plan, "amy@example.com", 7);
+    story.assign(plan, "bob@example.com");
+    story.town.world.manager.retire(&admin(), LmsUserId(7), "amy").unwrap();
+    assert_eq!(story.deliveries(&webhook, None).len(), 1);
+    story.deliver();
+    assert_eq!(story.told()[0].body["data"]["assigned_email"], "bob@example.com");
+}
+
+#[test]
+fn webhooks_are_registered_changed_and_removed() {
+    let story = Story::new();
+    let manager = &story.town.world.manager;
+    let events = vec![EventName::Revoked, EventName::Assigned, EventName::Revoked];
+    let webhook = story.register(WebhookChanges { event_types: Some(events), ..WebhookChanges::default() });
+    assert_eq!(webhook.event_types, [EventName::Assigned, EventName::Revoked]);
+    assert_eq!(webhook.created_by.as_deref(), Some("admin"));
+    story.advance(Duration::hours(1));
+    let of_customer = WebhookChanges { customer: Some(Some(customer())), ..WebhookChanges::default() };
+    let changed = manager.update_webhook(webhook.id, &of_customer).unwrap();
+    assert_eq!(changed, Webhook { customer: Some(customer()), modified: manager.now(), ..webhook.clone() });
+    for url in ["http://hooks.example.com/", "https://127.0.0.1/", "nonsense"] {
+        let elsewhere = WebhookChanges { url: Some(url.to_owned()), ..WebhookChanges::default() };
+        let Err(Error::Invalid(errors)) = manager.update_webhook(webhook.id, &elsewhere) else { panic!("{url}") };
+        assert_eq!(errors.iter().map(|(field, _)| field).collect::<Vec<_>>(), ["url"]);
+    }
+    assert_eq!(manager.webhook(webhook.id), Ok(changed));
+    manager.delete_webhook(webhook.id).unwrap();
+    let missing = Error::NotFound(Entity::Webhook);
+    assert_eq!(manager.delete_webhook(webhook.id), Err(missing.clone()));
+    assert_eq!(manager.webhook(webhook.id), Err(missing.clone()));
+    assert_eq!(manager.replay_webhook_delivery(webhook.id, MessageId(webhook.id.0)), Err(missing));
+}
