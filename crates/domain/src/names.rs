@@ -20,3 +20,12 @@ macro_rules! names {
         }
     };
 }
+
+/// Sets the fields of a target to the new values that changes have for them.
+macro_rules! set_fields {
+    ($target:ident, $changes:ident: $($field:ident),+) => {
+        $(if let Some(value) = $changes.$field {
+            $target.$field = value;
+        })+
+    };
+}

@@ -1,7 +1,7 @@
-//! Webhooks: endpoints that events of licenses are told to, as [Standard Webhooks](https://www.standardwebhooks.com) has it.
+//! Webhooks: endpoints that receive events of licenses, as [Standard Webhooks](https://www.standardwebhooks.com) specifies.
 //!
-//! An event is promised to the endpoints that want it in the transaction that causes it, apart from the outbox: each endpoint has
-//! its own deliveries, so that one that is slow or away holds up no other.
+//! The transaction that causes an event adds a delivery for each endpoint that wants it. Each endpoint has its own queue, so a slow
+//! endpoint delays no other.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -13,7 +13,7 @@ use url::{Host, Url};
 use crate::model::ids::{CustomerId, MessageId, WebhookId};
 use crate::outbox::{EventName, Message, Payload};
 
-/// How long deliveries that were made are kept, to be looked at and replayed.
+/// How long completed deliveries are kept, for inspection and replay.
 pub const DELIVERED_KEPT: Duration = Duration::days(7);
 
 /// An endpoint.
@@ -21,17 +21,17 @@ pub const DELIVERED_KEPT: Duration = Duration::days(7);
 pub struct Webhook {
     /// Its id.
     pub id: WebhookId,
-    /// Where events are posted to; see [`check_url`].
+    /// The address that events are posted to; see [`check_url`].
     pub url: String,
-    /// What requests are signed with.
+    /// The key of the signatures.
     pub secret: WebhookSecret,
-    /// The events it is told of, each once and in the order of [`EventName::ALL`]; all where there is none.
+    /// The events it receives, without duplicates and in the order of [`EventName::ALL`]. Empty for all events.
     pub event_types: Vec<EventName>,
-    /// Only events of this customer.
+    /// It receives events of this customer only. `None` for all customers.
     pub customer: Option<CustomerId>,
-    /// Whether it is told anything.
+    /// Whether it receives events.
     pub is_active: bool,
-    /// The user name of whoever registered it.
+    /// The user who registered it.
     pub created_by: Option<String>,
     /// When it was registered.
     pub created: DateTime<Utc>,
@@ -40,8 +40,7 @@ pub struct Webhook {
 }
 
 impl Webhook {
-    /// Whether it is to be told of a message: of an event of its customer, or of any where it has none, and of one of its event
-    /// types, or of any where it has none.
+    /// Whether it receives a message: an event that matches its customer and its event types.
     pub fn wants(&self, message: &Message) -> bool {
         let Payload::LicenseEvent(event) = &message.payload else { return false };
         self.is_active
@@ -50,11 +49,11 @@ impl Webhook {
     }
 }
 
-/// The secret that both sides know: `whsec_` and base64 of 24 to 64 bytes. Its debug form hides it.
+/// The secret that both sides share: `whsec_` and base64 of 24 to 64 bytes. Its debug output hides it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct WebhookSecret(String);
 
-/// The text is not a webhook's secret.
+/// The text is not a valid secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("A secret is whsec_ followed by base64 of 24 to 64 random bytes. Leave it out to have one made.")]
 pub struct InvalidSecret;
@@ -62,22 +61,22 @@ pub struct InvalidSecret;
 impl WebhookSecret {
     const PREFIX: &str = "whsec_";
 
-    /// The secret made of these random bytes, 24 to 64 of them.
+    /// A secret of 24 to 64 random bytes.
     pub fn of_key(key: &[u8]) -> Self {
         Self(format!("{}{}", Self::PREFIX, BASE64_STANDARD.encode(key)))
     }
 
-    /// A secret read back from storage, where only parsed ones are written.
+    /// A secret from storage, which holds valid secrets only.
     pub fn from_storage(secret: String) -> Self {
         Self(secret)
     }
 
-    /// The secret, for whoever registers the endpoint, and for storage.
+    /// The secret as text, for its owner and for storage.
     pub fn expose(&self) -> &str {
         &self.0
     }
 
-    /// The bytes that sign.
+    /// The bytes of the key.
     pub fn key(&self) -> Vec<u8> {
         let text = self.0.strip_prefix(Self::PREFIX).unwrap_or_default();
         BASE64_STANDARD.decode(text).unwrap_or_default()
@@ -99,78 +98,65 @@ impl std::fmt::Debug for WebhookSecret {
     }
 }
 
-/// How far a delivery is.
+/// The state of a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WebhookState {
-    /// It is due, now or later.
+    /// It is due now or later.
     Waiting,
-    /// The endpoint took it.
+    /// The endpoint accepted it.
     Delivered,
-    /// Nobody tries any more.
+    /// It is not retried any more.
     DeadLettered,
 }
 
-impl WebhookState {
-    /// Every state.
-    pub const ALL: [Self; 3] = [Self::Waiting, Self::Delivered, Self::DeadLettered];
+names!(WebhookState {
+    Waiting => "waiting",
+    Delivered => "delivered",
+    DeadLettered => "parked",
+});
 
-    /// Its name in storage and on the wire.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Waiting => "waiting",
-            Self::Delivered => "delivered",
-            Self::DeadLettered => "parked",
-        }
-    }
-
-    /// The state of that name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|state| state.as_str() == name)
-    }
-}
-
-/// One event for one endpoint, as an operator sees it: nothing here names a person.
+/// A delivery of one event to one endpoint, for operators. It names no person.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WebhookDelivery {
-    /// The id of the event, the same for every endpoint and every try: what `webhook-id` tells.
+    /// The id of the event, sent as `webhook-id`: the same for every endpoint and every attempt.
     pub id: MessageId,
     /// The full name of the event.
     pub event_type: String,
-    /// How far it is.
+    /// Its state.
     pub state: WebhookState,
-    /// How often it was tried in vain since it was promised or replayed.
+    /// The failed attempts since it was added or replayed.
     pub attempts: i16,
-    /// When it is due, or until when somebody has claimed it.
+    /// When it is due, or when its lease ends.
     pub not_before: DateTime<Utc>,
-    /// The status the endpoint answered last.
+    /// The status of the last answer.
     pub last_status: Option<i16>,
-    /// What was wrong the last time.
+    /// The last problem.
     pub last_error: Option<String>,
     /// When the event happened.
     pub created: DateTime<Utc>,
-    /// When the endpoint took it.
+    /// When the endpoint accepted it.
     pub delivered_at: Option<DateTime<Utc>>,
 }
 
-/// Why an address is no place for a webhook, for whoever registers it.
+/// Why an address cannot be used for a webhook.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidUrl {
-    /// It is no address.
+    /// It is not a URL.
     #[error("This must be a URL such as https://hooks.example.com/licenses.")]
     Malformed,
-    /// It is not encrypted, or no web address.
+    /// Its scheme is not https.
     #[error("This must be an https URL.")]
     Scheme,
-    /// It has a user name or a password in it, which would be shown to whoever reads it.
+    /// It contains a user name or a password, which everybody who reads it would see.
     #[error("This may have neither user name nor password in it.")]
     Credentials,
-    /// It leads into this machine or its networks.
+    /// It leads to this machine or a private network.
     #[error("This leads to a private address. Name an address that is reachable from the internet.")]
     Private,
 }
 
-/// Checks the address of an endpoint: https, without credentials, and not a private address by itself; where its name leads is
-/// checked at every delivery. Where private addresses are allowed, so is http.
+/// Checks the address of an endpoint: https, without credentials, and not a private address. Each delivery checks the addresses
+/// that its host name resolves to. `allow_private` allows private addresses and http.
 pub fn check_url(url: &str, allow_private: bool) -> Result<Url, InvalidUrl> {
     let url = Url::parse(url).map_err(|_| InvalidUrl::Malformed)?;
     match url.scheme() {
@@ -193,8 +179,8 @@ pub fn check_url(url: &str, allow_private: bool) -> Result<Url, InvalidUrl> {
     if private && !allow_private { Err(InvalidUrl::Private) } else { Ok(url) }
 }
 
-/// Whether an address is one on the internet: not of this machine, a private network, a link, a group, or reserved. An IPv6
-/// address that stands for an IPv4 address counts as that.
+/// Whether an address is on the internet: not loopback, private, link-local, multicast or reserved. An IPv6 address that embeds an
+/// IPv4 address counts as that address.
 pub fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => is_public_v4(address),
@@ -206,7 +192,7 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
     let [first, second, third, _] = address.octets();
     let reserved = match (first, second) {
         (0 | 10 | 127 | 224.., _) | (169, 254) | (172, 16..=31) | (192, 168) | (198, 18 | 19) => true,
-        // Shared by a carrier's customers.
+        // Carrier-grade NAT.
         (100, 64..=127) => true,
         (192, 0) => third == 0 || third == 2,
         (192, 88) => third == 99,
@@ -221,16 +207,16 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
     let segments = address.segments();
     let embedded = |high: u16, low: u16| is_public_v4(Ipv4Addr::from(u32::from(high) << 16 | u32::from(low)));
     match segments {
-        // IPv4-mapped and IPv4-compatible, which the unspecified and the loopback address look like too.
+        // IPv4-mapped and IPv4-compatible; the unspecified and the loopback address have this form too.
         [0, 0, 0, 0, 0, 0 | 0xffff, high, low] => embedded(high, low),
-        // NAT64, to anywhere and to a network's own choice.
+        // NAT64, with the well-known and the local prefix.
         [0x64, 0xff9b, 0, 0, 0, 0, high, low] => embedded(high, low),
         [0x64, 0xff9b, 1, ..] => false,
         // 6to4.
         [0x2002, high, low, ..] => embedded(high, low),
-        // Discarded; Teredo and other protocol assignments; documentation.
+        // Discard-only; Teredo and other protocol assignments; documentation.
         [0x100, 0, 0, 0, ..] | [0x2001, 0..=0x1ff, ..] | [0x2001, 0xdb8, ..] | [0x3fff, 0..=0xfff, ..] => false,
-        // Only 2000::/3 is handed out: not unique local, link-local, site-local, multicast.
+        // Only 2000::/3 is global unicast.
         [first, ..] => first & 0xe000 == 0x2000,
     }
 }
@@ -244,72 +230,18 @@ mod tests {
 
     #[test]
     fn only_addresses_on_the_internet_are_public() {
-        for public in [
-            "1.1.1.1",
-            "8.8.8.8",
-            "93.184.216.34",
-            "100.63.255.255",
-            "100.128.0.1",
-            "172.15.0.1",
-            "172.32.0.1",
-            "192.167.0.1",
-            "223.255.255.255",
-            "2606:4700:4700::1111",
-            "2a00:1450::1",
-            "::ffff:8.8.8.8",
-            "64:ff9b::808:808",
-            "2002:808:808::1",
-        ] {
+        let public = "1.1.1.1 8.8.8.8 93.184.216.34 100.63.255.255 100.128.0.1 172.15.0.1 172.32.0.1 192.167.0.1 \
+             223.255.255.255 2606:4700:4700::1111 2a00:1450::1 ::ffff:8.8.8.8 64:ff9b::808:808 2002:808:808::1";
+        for public in public.split_whitespace() {
             assert!(is_public(public.parse().unwrap()), "{public}");
         }
-        for private in [
-            "0.0.0.0",
-            "0.1.2.3",
-            "10.0.0.1",
-            "10.255.255.255",
-            "100.64.0.1",
-            "100.127.255.255",
-            "127.0.0.1",
-            "127.8.8.8",
-            "169.254.0.1",
-            "169.254.169.254",
-            "172.16.0.1",
-            "172.31.255.255",
-            "192.0.0.8",
-            "192.0.2.1",
-            "192.88.99.1",
-            "192.168.1.1",
-            "198.18.0.1",
-            "198.19.255.255",
-            "198.51.100.1",
-            "203.0.113.1",
-            "224.0.0.1",
-            "239.255.255.255",
-            "240.0.0.1",
-            "255.255.255.255",
-            "::",
-            "::1",
-            "::7f00:1",
-            "::ffff:127.0.0.1",
-            "::ffff:10.0.0.1",
-            "::ffff:169.254.169.254",
-            "64:ff9b::7f00:1",
-            "64:ff9b:1::1",
-            "2002:7f00:1::1",
-            "2002:a9fe:a9fe::1",
-            "2001::1",
-            "2001:db8::1",
-            "100::1",
-            "fc00::1",
-            "fd12:3456::1",
-            "fe80::1",
-            "febf::1",
-            "fec0::1",
-            "ff02::1",
-            "ff0e::1",
-            "3fff::1",
-            "4000::1",
-        ] {
+        let private = "0.0.0.0 0.1.2.3 10.0.0.1 10.255.255.255 100.64.0.1 100.127.255.255 127.0.0.1 127.8.8.8 169.254.0.1 \
+             169.254.169.254 172.16.0.1 172.31.255.255 192.0.0.8 192.0.2.1 192.88.99.1 192.168.1.1 198.18.0.1 \
+             198.19.255.255 198.51.100.1 203.0.113.1 224.0.0.1 239.255.255.255 240.0.0.1 255.255.255.255 :: ::1 \
+             ::7f00:1 ::ffff:127.0.0.1 ::ffff:10.0.0.1 ::ffff:169.254.169.254 64:ff9b::7f00:1 64:ff9b:1::1 \
+             2002:7f00:1::1 2002:a9fe:a9fe::1 2001::1 2001:db8::1 100::1 fc00::1 fd12:3456::1 fe80::1 febf::1 \
+             fec0::1 ff02::1 ff0e::1 3fff::1 4000::1";
+        for private in private.split_whitespace() {
             assert!(!is_public(private.parse().unwrap()), "{private}");
         }
     }

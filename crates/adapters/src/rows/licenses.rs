@@ -90,13 +90,7 @@ pub(crate) fn licenses(rows: impl IntoIterator<Item = LicenseRow>) -> Result<Vec
 
 /// Adds a number of licenses of a status.
 pub(crate) fn add_to(counts: &mut LicenseCounts, status: &str, number: i64) -> Result<(), Error> {
-    let count = match LicenseStatus::from_name(status) {
-        Some(LicenseStatus::Activated) => &mut counts.activated,
-        Some(LicenseStatus::Assigned) => &mut counts.assigned,
-        Some(LicenseStatus::Revoked) => &mut counts.revoked,
-        Some(LicenseStatus::Unassigned) => &mut counts.unassigned,
-        None => return Err(Error::internal(format!("licenses have the unknown status {status:?}"))),
-    };
-    *count += number;
+    let unknown = || Error::internal(format!("licenses have the unknown status {status:?}"));
+    *counts.of_mut(LicenseStatus::from_name(status).ok_or_else(unknown)?) += number;
     Ok(())
 }

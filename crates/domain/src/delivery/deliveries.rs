@@ -158,17 +158,12 @@ pub enum DeliveryResult {
     Postponed,
 }
 
-impl DeliveryResult {
-    /// Its name in metrics.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Delivered => "delivered",
-            Self::Failed => "failed",
-            Self::Refused => "refused",
-            Self::Postponed => "postponed",
-        }
-    }
-}
+names!(DeliveryResult {
+    Delivered => "delivered",
+    Failed => "failed",
+    Refused => "refused",
+    Postponed => "postponed",
+});
 
 impl From<&StepResult> for DeliveryResult {
     fn from(result: &StepResult) -> Self {

@@ -45,12 +45,7 @@ fn of_plan(tables: &Tables, plan: PlanId) -> impl Iterator<Item = &License> {
 fn count<'a>(licenses: impl Iterator<Item = &'a License>) -> LicenseCounts {
     let mut counts = LicenseCounts::default();
     for license in licenses {
-        match license.status() {
-            LicenseStatus::Activated => counts.activated += 1,
-            LicenseStatus::Assigned => counts.assigned += 1,
-            LicenseStatus::Revoked => counts.revoked += 1,
-            LicenseStatus::Unassigned => counts.unassigned += 1,
-        }
+        *counts.of_mut(license.status()) += 1;
     }
     counts
 }

@@ -6,7 +6,6 @@ use super::{HistoryEntry, MemoryUnit};
 use crate::error::Error;
 use crate::model::ids::PlanId;
 use crate::model::license::{License, LicenseStatus};
-use crate::model::plan::LicenseCounts;
 use crate::model::utilization::{ActivationDelay, ActivationDelays, Period, SeatChange};
 use crate::ports::UtilizationRepository;
 
@@ -45,15 +44,6 @@ fn steps(history: &[HistoryEntry]) -> Vec<Step> {
     steps
 }
 
-fn add(counts: &mut LicenseCounts, status: LicenseStatus, number: i64) {
-    *match status {
-        LicenseStatus::Activated => &mut counts.activated,
-        LicenseStatus::Assigned => &mut counts.assigned,
-        LicenseStatus::Revoked => &mut counts.revoked,
-        LicenseStatus::Unassigned => &mut counts.unassigned,
-    } += number;
-}
-
 impl UtilizationRepository for MemoryUnit<'_> {
     fn seat_changes(&mut self, plan: PlanId, last: NaiveDate) -> Result<Vec<SeatChange>, Error> {
         let mut days: BTreeMap<NaiveDate, SeatChange> = BTreeMap::new();
@@ -62,7 +52,7 @@ impl UtilizationRepository for MemoryUnit<'_> {
             let change = days.entry(day).or_insert_with(|| SeatChange::none(day));
             for (stand, number) in [(step.from, -1), (step.to, 1)] {
                 if let Some((_, status)) = stand.filter(|(of, _)| *of == plan) {
-                    add(&mut change.change, status, number);
+                    *change.change.of_mut(status) += number;
                 }
             }
             let is_activation = step.delay.is_some() && step.to.is_some_and(|(of, _)| of == plan);

@@ -91,8 +91,21 @@ pub struct FormerSeat {
     pub activation_date: Option<DateTime<Utc>>,
 }
 
+impl From<Seat> for FormerSeat {
+    fn from(seat: Seat) -> Self {
+        Self {
+            email: Some(seat.email),
+            lms_user_id: seat.lms_user_id,
+            activation_key: Some(seat.activation_key),
+            assigned_date: Some(seat.assigned_date),
+            last_remind_date: seat.last_remind_date,
+            activation_date: None,
+        }
+    }
+}
+
 /// A license's status without data, as in filters and on the wire. Lists sort by it in this order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LicenseStatus {
     /// In use.
@@ -102,6 +115,7 @@ pub enum LicenseStatus {
     /// Revoked.
     Revoked,
     /// Can be assigned.
+    #[default]
     Unassigned,
 }
 
@@ -205,14 +219,7 @@ impl License {
             LicenseState::Activated { seat, activation_date } => (seat, Some(activation_date)),
             _ => return Err(self.impossible("revoked")),
         };
-        let former = FormerSeat {
-            email: Some(seat.email),
-            lms_user_id: seat.lms_user_id,
-            activation_key: Some(seat.activation_key),
-            assigned_date: Some(seat.assigned_date),
-            last_remind_date: seat.last_remind_date,
-            activation_date,
-        };
+        let former = FormerSeat { activation_date, ..seat.into() };
         Ok(Self { state: LicenseState::Revoked { former, revoked_date: now }, modified: now, ..self })
     }
 
@@ -377,7 +384,8 @@ impl License {
         }
     }
 
-    fn seat(&self) -> Option<&Seat> {
+    /// The holder of a live license.
+    pub(crate) fn seat(&self) -> Option<&Seat> {
         match &self.state {
             LicenseState::Assigned(seat) | LicenseState::Activated { seat, .. } => Some(seat),
             LicenseState::Unassigned | LicenseState::Revoked { .. } => None,

@@ -10,30 +10,29 @@ use crate::model::ids::{ActivationKey, LmsUserId};
 impl License {
     /// Its data as one row, for storage and the wire.
     pub fn columns(&self) -> LicenseColumns {
-        let mut columns = LicenseColumns { status: self.status(), ..LicenseColumns::default() };
-        match self.state.clone() {
-            LicenseState::Unassigned => {}
-            LicenseState::Assigned(seat) => columns.take(seat),
+        let (former, revoked_date) = match self.state.clone() {
+            LicenseState::Unassigned => (FormerSeat::default(), None),
+            LicenseState::Assigned(seat) => (seat.into(), None),
             LicenseState::Activated { seat, activation_date } => {
-                columns.take(seat);
-                columns.activation_date = Some(activation_date);
+                (FormerSeat { activation_date: Some(activation_date), ..seat.into() }, None)
             }
-            LicenseState::Revoked { former, revoked_date } => {
-                columns.user_email = former.email;
-                columns.lms_user_id = former.lms_user_id;
-                columns.activation_key = former.activation_key;
-                columns.assigned_date = former.assigned_date;
-                columns.last_remind_date = former.last_remind_date;
-                columns.activation_date = former.activation_date;
-                columns.revoked_date = Some(revoked_date);
-            }
+            LicenseState::Revoked { former, revoked_date } => (former, Some(revoked_date)),
+        };
+        LicenseColumns {
+            status: self.status(),
+            user_email: former.email,
+            lms_user_id: former.lms_user_id,
+            activation_key: former.activation_key,
+            assigned_date: former.assigned_date,
+            last_remind_date: former.last_remind_date,
+            activation_date: former.activation_date,
+            revoked_date,
         }
-        columns
     }
 }
 
 /// A license's state in columns. Columns that the status does not use are empty.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[allow(missing_docs)] // each is the field of the same name in LicenseState
 pub struct LicenseColumns {
     pub status: LicenseStatus,
@@ -46,30 +45,7 @@ pub struct LicenseColumns {
     pub revoked_date: Option<DateTime<Utc>>,
 }
 
-impl Default for LicenseColumns {
-    fn default() -> Self {
-        Self {
-            status: LicenseStatus::Unassigned,
-            user_email: None,
-            lms_user_id: None,
-            activation_key: None,
-            assigned_date: None,
-            last_remind_date: None,
-            activation_date: None,
-            revoked_date: None,
-        }
-    }
-}
-
 impl LicenseColumns {
-    fn take(&mut self, seat: Seat) {
-        self.user_email = Some(seat.email);
-        self.lms_user_id = seat.lms_user_id;
-        self.activation_key = Some(seat.activation_key);
-        self.assigned_date = Some(seat.assigned_date);
-        self.last_remind_date = seat.last_remind_date;
-    }
-
     /// The state in these columns; `None` if the status lacks required data. Check constraints prevent such rows.
     pub fn into_state(self) -> Option<LicenseState> {
         let seat = || {

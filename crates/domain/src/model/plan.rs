@@ -7,6 +7,7 @@ use chrono::{DateTime, Duration, Utc};
 use crate::error::{Error, FieldErrors};
 use crate::history::Row;
 use crate::model::ids::{AgreementId, CatalogId, CustomerId, PlanId, ProductId};
+use crate::model::license::LicenseStatus;
 use crate::model::product::{DEFAULT_PRODUCT, Product};
 
 /// A number of licenses of a product for a customer and a period.
@@ -254,6 +255,16 @@ pub struct LicenseCounts {
 }
 
 impl LicenseCounts {
+    /// The number of one status.
+    pub fn of_mut(&mut self, status: LicenseStatus) -> &mut i64 {
+        match status {
+            LicenseStatus::Activated => &mut self.activated,
+            LicenseStatus::Assigned => &mut self.assigned,
+            LicenseStatus::Revoked => &mut self.revoked,
+            LicenseStatus::Unassigned => &mut self.unassigned,
+        }
+    }
+
     /// The size of the plan: all licenses that are not revoked.
     pub fn total(&self) -> i64 {
         self.allocated() + self.unassigned

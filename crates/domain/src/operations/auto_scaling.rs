@@ -10,7 +10,7 @@ use crate::model::ids::{AgreementId, PlanId};
 use crate::model::plan::{ChangeReason, LicenseCounts, SubscriptionPlan};
 use crate::ports::{StoreExt, Task, TaskClaim, UnitOfWork};
 use crate::queue::{Claim, Lease};
-use crate::use_cases::manager::{LicenseManager, find_agreement, lock_plan};
+use crate::use_cases::manager::{LicenseManager, count_licenses, find_agreement, lock_plan};
 
 /// How long an agreement's plan that grew does not grow again: runs on several machines that start together are one.
 const REST: Duration = Duration::hours(1);
@@ -121,7 +121,7 @@ impl LicenseManager {
         if growth == 0 {
             return Ok(None);
         }
-        let counts = counts(unit, plan.id)?;
+        let counts = count_licenses(unit, plan.id)?;
         plan.desired_num_licenses = i32::try_from(counts.total() + growth).ok();
         plan.modified = now;
         let actor = Actor::service();
@@ -131,12 +131,8 @@ impl LicenseManager {
     }
 }
 
-fn counts(unit: &mut dyn UnitOfWork, plan: PlanId) -> Result<LicenseCounts, Error> {
-    Ok(unit.licenses().counts(&[plan])?.remove(&plan).unwrap_or_default())
-}
-
 fn growth(unit: &mut dyn UnitOfWork, scaling: &AutoScaling, plan: &SubscriptionPlan) -> Result<i64, Error> {
-    let counts = counts(unit, plan.id)?;
+    let counts = count_licenses(unit, plan.id)?;
     if plan.last_freeze_timestamp.is_some() || plan.licenses_to_provision(&counts) > 0 {
         return Ok(0);
     }

@@ -11,7 +11,7 @@ use crate::model::ids::{LicenseId, PlanId};
 use crate::model::license::License;
 use crate::model::plan::{ChangeReason, SubscriptionPlan};
 use crate::model::renewal::RenewalChains;
-use crate::outbox::OutboxBuilder;
+use crate::outbox::{EventName, OutboxBuilder};
 use crate::ports::{EXPIRED_LICENSES_PER_CALL, ExpirationProgress, ExpirationStep, PlanEnd, StoreExt};
 use crate::saturating_time;
 use crate::use_cases::manager::{LicenseManager, find_agreement, find_plan, lock_plan};
@@ -199,7 +199,7 @@ impl LicenseManager {
                 ended => return Ok(ended),
             }
         }
-        if self.promise_expired(run, plan, task, after)? {
+        if self.add_expired_events(run, plan, task, after)? {
             run.summary.uuids.push(id.0);
             run.summary.count("plans", 1);
             return Ok(Ended::Done);
@@ -249,7 +249,7 @@ impl LicenseManager {
 
     /// OutboxBuilder the events of the plan's licenses after that one, and marks the plan with the last of them; `false` where the run
     /// is to end before.
-    fn promise_expired(
+    fn add_expired_events(
         &self,
         run: &mut Run<'_>,
         mut plan: SubscriptionPlan,
@@ -277,9 +277,9 @@ impl LicenseManager {
                     });
                     run.keep(unit, task, progress)?;
                     let agreement = find_agreement(unit, plan.agreement)?;
-                    let mut promises = OutboxBuilder::new(&agreement, &plan, self.ids.as_ref(), now);
-                    licenses.iter().for_each(|license| promises.expired(license));
-                    unit.outbox().add(&promises.into_messages())?;
+                    let mut outbox = OutboxBuilder::new(&agreement, &plan, self.ids.as_ref(), now);
+                    licenses.iter().for_each(|license| outbox.event(EventName::Expired, license));
+                    unit.outbox().add(&outbox.into_messages())?;
                     if last_batch(&licenses) {
                         let mut locked = lock_plan(unit, plan.id)?.plan;
                         // One that was extended under way has yet to end.

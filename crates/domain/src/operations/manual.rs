@@ -4,7 +4,7 @@ use crate::error::{Conflict, Error, Refusal};
 use crate::model::ids::{LicenseId, PlanId};
 use crate::model::transfer::TransferOrder;
 use crate::ports::StoreExt;
-use crate::use_cases::manager::{LicenseManager, find_plan};
+use crate::use_cases::manager::{LicenseManager, count_licenses, find_plan};
 use crate::use_cases::plan_upkeep::PlanUpkeep;
 
 /// What a transfer would move.
@@ -25,7 +25,7 @@ impl LicenseManager {
             if !plan.can_freeze_unused_licenses {
                 return Err(Refusal::NotFreezable.into());
             }
-            let counts = unit.licenses().counts(&[plan.id])?.remove(&plan.id).unwrap_or_default();
+            let counts = count_licenses(unit, plan.id)?;
             Ok(PlanUpkeep { deleted: counts.unassigned, added: 0, pending: 0, counts, plan })
         })
     }
@@ -40,7 +40,7 @@ impl LicenseManager {
             if plan.last_freeze_timestamp.is_some() {
                 return Err(Refusal::Frozen.into());
             }
-            let counts = unit.licenses().counts(&[plan.id])?.remove(&plan.id).unwrap_or_default();
+            let counts = count_licenses(unit, plan.id)?;
             Ok(PlanUpkeep { added: plan.licenses_to_provision(&counts), pending: 0, deleted: 0, counts, plan })
         })
     }

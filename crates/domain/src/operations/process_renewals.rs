@@ -11,7 +11,7 @@ use crate::model::ids::{PlanId, RenewalId};
 use crate::model::plan::LicenseCounts;
 use crate::ports::{LicenseFilter, StoreExt};
 use crate::saturating_time;
-use crate::use_cases::manager::{LicenseManager, find_plan};
+use crate::use_cases::manager::{LicenseManager, count_licenses, find_plan};
 use crate::use_cases::renewals::RenewedBy;
 use crate::use_cases::renewals::check_processable;
 
@@ -83,7 +83,7 @@ impl LicenseManager {
         self.store.read(|unit| {
             let renewal = unit.renewals().find_by_plans(prior, None)?.pop();
             let Some(plan) = renewal.and_then(|found| found.renewal.terms.renewed_plan) else { return Ok(0) };
-            Ok(unit.licenses().counts(&[plan])?.remove(&plan).unwrap_or_default().allocated())
+            Ok(count_licenses(unit, plan)?.allocated())
         })
     }
 
@@ -99,7 +99,7 @@ impl LicenseManager {
             let needed = unit.licenses().count(terms.prior_plan, &filter)?;
             let (renewed, present) = match terms.renewed_plan {
                 Some(plan) => {
-                    let counts = unit.licenses().counts(&[plan])?.remove(&plan).unwrap_or_default();
+                    let counts = count_licenses(unit, plan)?;
                     (Some(find_plan(unit, plan)?.plan), counts)
                 }
                 None => (None, LicenseCounts::default()),

@@ -51,7 +51,7 @@ impl LicenseManager {
             } else {
                 self.store.write(|unit| {
                     let found = find(unit)?;
-                    let told = self.promise_events(unit, &agreement, &found)?;
+                    let told = self.add_events(unit, &agreement, &found)?;
                     Ok((found, told))
                 })?
             };
@@ -68,7 +68,7 @@ impl LicenseManager {
     }
 
     /// Marks the licenses and promises their events. Returns those that nobody else had marked.
-    fn promise_events(
+    fn add_events(
         &self,
         unit: &mut dyn UnitOfWork,
         agreement: &CustomerAgreement,
@@ -86,9 +86,9 @@ impl LicenseManager {
         let mut messages = Vec::with_capacity(told.len());
         for license in &told {
             if let Some(plan) = plans.get(&license.plan) {
-                let mut promises = OutboxBuilder::new(agreement, plan, self.ids.as_ref(), now);
-                promises.activated_180_days_ago(license);
-                messages.append(&mut promises.into_messages());
+                let mut outbox = OutboxBuilder::new(agreement, plan, self.ids.as_ref(), now);
+                outbox.event(EventName::Activated180DaysAgo, license);
+                messages.append(&mut outbox.into_messages());
             }
         }
         unit.outbox().add(&messages)?;

@@ -22,11 +22,11 @@ impl LicenseManager {
     /// The summary's uuids are the plans, which it counts.
     pub fn send_license_utilization_emails(&self, dry_run: bool, supervisor: &dyn Supervisor) -> OperationSummary {
         let mut run = Run::new(self, supervisor, "send-license-utilization-emails", dry_run, &["plans"]);
-        let outcome = self.promise_utilization_mails(&mut run);
+        let outcome = self.add_utilization_mails(&mut run);
         run.end(outcome)
     }
 
-    fn promise_utilization_mails(&self, run: &mut Run<'_>) -> Result<(), Error> {
+    fn add_utilization_mails(&self, run: &mut Run<'_>) -> Result<(), Error> {
         let until = run.started - AFTER;
         let due = self.store.read(|unit| unit.due_work().auto_applying_plans(run.started, until, MARK))?;
         run.supervisor.found(due.len() as u64);
@@ -34,7 +34,7 @@ impl LicenseManager {
             if run.stops() {
                 break;
             }
-            let promised = run.dry_run() || self.promise_utilization_mail(plan)?;
+            let promised = run.dry_run() || self.add_utilization_mail(plan)?;
             if promised {
                 run.summary.count("plans", 1);
                 run.summary.uuids.push(plan.0);
@@ -45,7 +45,7 @@ impl LicenseManager {
     }
 
     /// `false` where another run promised it.
-    fn promise_utilization_mail(&self, plan: PlanId) -> Result<bool, Error> {
+    fn add_utilization_mail(&self, plan: PlanId) -> Result<bool, Error> {
         let now = self.now();
         self.store.write(|unit| {
             if unit.operations().mark_plans(&[plan], MARK, now)?.is_empty() {
@@ -53,9 +53,9 @@ impl LicenseManager {
             }
             let plan = find_plan(unit, plan)?.plan;
             let agreement = find_agreement(unit, plan.agreement)?;
-            let mut promises = OutboxBuilder::new(&agreement, &plan, self.ids.as_ref(), now);
-            promises.initial_utilization();
-            unit.outbox().add(&promises.into_messages())?;
+            let mut outbox = OutboxBuilder::new(&agreement, &plan, self.ids.as_ref(), now);
+            outbox.initial_utilization();
+            unit.outbox().add(&outbox.into_messages())?;
             Ok(true)
         })
     }

@@ -3,39 +3,38 @@
 /// What happened to a license.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum EventName {
-    /// It was handed to a learner.
+    /// It was assigned to a learner.
     Assigned,
     /// The learner activated it.
     Activated,
-    /// It was taken back.
+    /// It was revoked.
     Revoked,
-    /// A learner came for one and none was left.
+    /// A learner logged in and no license was left.
     NotAssigned,
-    /// It carries on a license of the plan before.
+    /// It continues a license of the previous plan.
     Renewed,
-    /// Its plan has ended, and no other carries it on.
+    /// Its plan has expired without a renewal.
     Expired,
-    /// It was revoked, and is no more.
+    /// It was revoked, and is now deleted.
     Deleted,
     /// It was activated 180 days ago.
     Activated180DaysAgo,
 }
 
-impl EventName {
-    /// Every event.
-    pub const ALL: [Self; 8] = [
-        Self::Assigned,
-        Self::Activated,
-        Self::Revoked,
-        Self::NotAssigned,
-        Self::Renewed,
-        Self::Expired,
-        Self::Deleted,
-        Self::Activated180DaysAgo,
-    ];
+names!(EventName {
+    Assigned => "edx.server.license-manager.license-lifecycle.assigned",
+    Activated => "edx.server.license-manager.license-lifecycle.activated",
+    Revoked => "edx.server.license-manager.license-lifecycle.revoked",
+    NotAssigned => "edx.server.license-manager.license-lifecycle.not-assigned",
+    Renewed => "edx.server.license-manager.license-lifecycle.renewed",
+    Expired => "edx.server.license-manager.license-lifecycle.expired",
+    Deleted => "edx.server.license-manager.license-lifecycle.deleted",
+    Activated180DaysAgo => "edx.server.license-manager.license.activated.180.days.ago",
+});
 
-    /// The event of that full or short name.
-    pub fn from_name(name: &str) -> Option<Self> {
+impl EventName {
+    /// The event with this full or short name.
+    pub fn from_full_or_short_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|event| event.as_str() == name || event.short_name() == name)
     }
 
@@ -44,20 +43,6 @@ impl EventName {
         match self {
             Self::Activated180DaysAgo => "activated-180-days-ago",
             _ => self.as_str().rsplit('.').next().unwrap_or_default(),
-        }
-    }
-
-    /// Its full name in event tracking.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Assigned => "edx.server.license-manager.license-lifecycle.assigned",
-            Self::Activated => "edx.server.license-manager.license-lifecycle.activated",
-            Self::Revoked => "edx.server.license-manager.license-lifecycle.revoked",
-            Self::NotAssigned => "edx.server.license-manager.license-lifecycle.not-assigned",
-            Self::Renewed => "edx.server.license-manager.license-lifecycle.renewed",
-            Self::Expired => "edx.server.license-manager.license-lifecycle.expired",
-            Self::Deleted => "edx.server.license-manager.license-lifecycle.deleted",
-            Self::Activated180DaysAgo => "edx.server.license-manager.license.activated.180.days.ago",
         }
     }
 }

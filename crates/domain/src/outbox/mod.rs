@@ -1,7 +1,7 @@
-//! What the service owes the outside: events, mails and calls, written in the transaction that causes them.
+//! The outbox: events, mails and calls to upstreams, written in the transaction that causes them.
 //!
-//! A message is delivered after the commit, at least once; its id stays the same over every attempt. What each action owes
-//! is listed in [`crate::rules`], "What each action owes".
+//! A message is delivered after the commit, at least once, with the same id on every attempt. [`crate::rules`], "What each action
+//! owes", lists the messages of each action.
 
 mod event_name;
 mod payload;
@@ -18,57 +18,46 @@ pub use self::topic::Topic;
 use crate::model::agreement::CustomerAgreement;
 use crate::model::enrollment::EnrollmentJob;
 use crate::model::ids::{CustomerId, LicenseId, MessageId, PlanId};
-use crate::model::license::License;
-use crate::model::license_columns::LicenseColumns;
+use crate::model::license::{License, Seat};
 use crate::model::plan::SubscriptionPlan;
 use crate::ports::Person;
 use crate::queue::Step;
 
-/// One delivery that is owed.
+/// A message of the outbox.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Message {
     /// Its id.
     pub id: MessageId,
-    /// The license it is about: its messages are delivered in order.
+    /// The license it is about. The messages of one license are delivered in order.
     pub license: Option<LicenseId>,
-    /// The plan it is about, where it is about one.
+    /// The plan it is about.
     pub plan: Option<PlanId>,
     /// The customer it is about.
     pub customer: CustomerId,
-    /// What to deliver; it decides the topic and the steps.
+    /// What to deliver. It determines the topic and the steps.
     pub payload: Payload,
     /// When it was written.
     pub created: DateTime<Utc>,
 }
 
-/// Where a renewed license comes from.
-#[derive(Debug, Clone, Copy)]
-struct Origin {
-    /// The license it carries on.
-    license: LicenseId,
-    /// Whether the renewal was processed by a schedule.
-    automatic: bool,
-}
-
 impl Message {
-    /// A message that is not about a license.
-    pub(crate) fn of_enrollment(id: MessageId, job: &EnrollmentJob, payload: Payload, now: DateTime<Utc>) -> Self {
+    fn of_enrollment(id: MessageId, job: &EnrollmentJob, payload: Payload, now: DateTime<Utc>) -> Self {
         Self { id, license: None, plan: job.enrollment.plan, customer: job.customer, payload, created: now }
     }
 
-    /// Has a bulk enrollment carried out.
+    /// Asks to carry out a bulk enrollment.
     pub(crate) fn bulk_enrollment(id: MessageId, job: &EnrollmentJob) -> Self {
         let payload = Payload::BulkEnrollment(EnrollmentReference { job_uuid: job.id });
         Self::of_enrollment(id, job, payload, job.created)
     }
 
-    /// Has the results of a bulk enrollment put into their file.
+    /// Asks to write the results of a bulk enrollment to their file.
     pub(crate) fn enrollment_results_file(id: MessageId, job: &EnrollmentJob, now: DateTime<Utc>) -> Self {
         let payload = Payload::EnrollmentResultsFile(EnrollmentReference { job_uuid: job.id });
         Self::of_enrollment(id, job, payload, now)
     }
 
-    /// Has whoever asked for a bulk enrollment told its results.
+    /// Asks to mail the results of a bulk enrollment to its requester.
     pub(crate) fn enrollment_results(
         id: MessageId,
         customer: CustomerId,
@@ -80,43 +69,43 @@ impl Message {
     }
 }
 
-/// A message that somebody delivers now, or an event for a webhook.
+/// A message, or an event for a webhook, that a lease holds.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ClaimedMessage {
     /// The message.
     pub message: Message,
-    /// The steps that are left; the first is to be taken now.
+    /// The steps that are left. The first one is due.
     pub steps: &'static [Step],
-    /// How often this step has failed.
+    /// The failed attempts of this step.
     pub attempts: i16,
-    /// Since when it has been tried: when it was written, or when it was last replayed.
+    /// When it was written or last replayed.
     pub due_since: DateTime<Utc>,
-    /// What wrote it, where that was traced; see [`crate::ports::OutboxRepository::add`].
+    /// The trace that wrote it; see [`crate::ports::OutboxRepository::add`].
     pub trace_parent: Option<String>,
 }
 
 impl ClaimedMessage {
-    /// What is to be done now.
+    /// The step that is due.
     pub fn step(&self) -> Step {
         self.steps.first().copied().unwrap_or(Step::Unknown)
     }
 }
 
-/// The plans among the claimed messages whose other messages of [`Topic::MERGED`] ask for the same: storage removes those that nobody
-/// has claimed and that are not dead-lettered.
+/// The plans of the claimed messages of [`Topic::MERGED`]. Storage removes the other messages of this topic about these plans, unless
+/// they are claimed or dead-lettered.
 pub fn merged_plans<'a>(claimed: impl IntoIterator<Item = &'a ClaimedMessage>) -> Vec<PlanId> {
     let merged = claimed.into_iter().filter(|claimed| claimed.message.payload.topic() == Topic::MERGED);
     merged.filter_map(|claimed| claimed.message.plan).collect()
 }
 
-/// A message that waits, as an operator sees it: nothing here names a person.
+/// A waiting message, for operators. It names no person.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WaitingMessage {
     /// Its id.
     pub id: MessageId,
-    /// Its kind, by its name.
+    /// The name of its topic.
     pub topic: String,
-    /// Where it waits, by its name.
+    /// The name of its queue.
     pub queue: String,
     /// The license it is about.
     pub license: Option<LicenseId>,
@@ -126,7 +115,7 @@ pub struct WaitingMessage {
     pub customer: CustomerId,
     /// When it was written.
     pub created: DateTime<Utc>,
-    /// How often its step has failed.
+    /// The failed attempts of its step.
     pub attempts: i16,
     /// When it is due, or when its lease ends.
     pub not_before: DateTime<Utc>,
@@ -136,23 +125,23 @@ pub struct WaitingMessage {
     pub dead_lettered_at: Option<DateTime<Utc>>,
 }
 
-/// Which messages an operator means.
+/// The messages that an operator selects.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OutboxSelection {
     /// These, dead-lettered or not.
     Messages(Vec<MessageId>),
-    /// The dead-lettered ones; only of this kind, by its name, where one is named.
+    /// The dead-lettered ones, of the topic with this name or of all topics.
     DeadLettered(Option<String>),
 }
 
-/// What an admin says to the learners of an assignment, beside the mail's own words.
+/// The mail of an assignment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AssignmentMail {
-    /// Whether to mail at all; learners are linked to the customer in any case.
+    /// Whether to send it. Learners are linked to the customer in any case.
     pub notify: bool,
-    /// Words before the mail's own.
+    /// The text before the mail's own text.
     pub greeting: String,
-    /// Words after the mail's own.
+    /// The text after the mail's own text.
     pub closing: String,
 }
 
@@ -162,16 +151,16 @@ impl Default for AssignmentMail {
     }
 }
 
-/// What an admin says to the learners of a reminder, beside the mail's own words.
+/// The mail of a reminder.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ReminderMail {
-    /// Words before the mail's own.
+    /// The text before the mail's own text.
     pub greeting: String,
-    /// Words after the mail's own.
+    /// The text after the mail's own text.
     pub closing: String,
 }
 
-/// Writes the messages of one transaction about licenses of one plan.
+/// Collects the messages of one transaction about one plan.
 pub(crate) struct OutboxBuilder<'a> {
     agreement: &'a CustomerAgreement,
     plan: &'a SubscriptionPlan,
@@ -195,107 +184,86 @@ impl<'a> OutboxBuilder<'a> {
         self.messages
     }
 
-    /// What an assigned license owes.
+    /// Adds the messages of an assigned license.
     pub(crate) fn assigned(&mut self, license: &License, mail: &AssignmentMail) {
         self.event(EventName::Assigned, license);
-        let columns = license.columns();
-        if let (Some(email), Some(activation_key)) = (&columns.user_email, columns.activation_key) {
-            let invitation = Invitation {
-                email: email.clone(),
-                activation_key,
-                mail: Some(mail.notify && !self.agreement.disable_onboarding_notifications),
-                greeting: mail.greeting.clone(),
-                closing: mail.closing.clone(),
-            };
+        let is_mailed = Some(mail.notify && !self.agreement.disable_onboarding_notifications);
+        if let Some(invitation) = invitation(license, is_mailed, &mail.greeting, &mail.closing) {
             self.push(Some(license.id), Payload::Assignment(invitation));
         }
     }
 
-    /// What a license owes whose learner is to be reminded.
+    /// Adds the reminder of an assigned license.
     pub(crate) fn reminded(&mut self, license: &License, mail: &ReminderMail) {
-        let columns = license.columns();
-        if let (Some(email), Some(activation_key)) = (&columns.user_email, columns.activation_key) {
-            let invitation = Invitation {
-                email: email.clone(),
-                activation_key,
-                mail: None,
-                greeting: mail.greeting.clone(),
-                closing: mail.closing.clone(),
-            };
+        if let Some(invitation) = invitation(license, None, &mail.greeting, &mail.closing) {
             self.push(Some(license.id), Payload::Reminder(invitation));
         }
     }
 
-    /// What a license owes that a learner got by logging in.
+    /// Adds the messages of an auto-applied license.
     pub(crate) fn auto_applied(&mut self, license: &License) {
         self.event(EventName::Activated, license);
-        let columns = license.columns();
-        if let Some(email) = columns.user_email {
-            let welcome = Welcome { email, lms_user_id: columns.lms_user_id, mail: None };
+        if let Some(welcome) = welcome(license, None) {
             self.push(Some(license.id), Payload::AutoApplied(welcome));
         }
         self.push(None, Payload::UtilizationThresholds(Empty {}));
     }
 
-    /// What is owed where a learner came for a license and none was left.
+    /// Adds the event of a learner who got no license because none was left.
     pub(crate) fn not_assigned(&mut self, person: &Person) {
-        let nobody_s = LicenseColumns {
-            user_email: Some(person.email.clone()),
-            lms_user_id: person.lms_user_id,
-            ..LicenseColumns::default()
+        let properties = EventProperties {
+            assigned_lms_user_id: person.lms_user_id,
+            assigned_email: person.email.as_str().to_owned(),
+            ..self.properties()
         };
-        self.event_of(EventName::NotAssigned, None, &nobody_s, None);
+        self.push_event(EventName::NotAssigned, None, properties);
     }
 
-    /// What an activated license owes.
+    /// Adds the messages of an activated license.
     pub(crate) fn activated(&mut self, license: &License) {
         self.event(EventName::Activated, license);
-        let columns = license.columns();
-        if let Some(email) = columns.user_email {
-            let mail = Some(!self.agreement.disable_onboarding_notifications);
-            let welcome = Welcome { email, lms_user_id: columns.lms_user_id, mail };
+        if let Some(welcome) = welcome(license, Some(!self.agreement.disable_onboarding_notifications)) {
             self.push(Some(license.id), Payload::Activation(welcome));
         }
     }
 
-    /// What a revoked license owes. Only a license that was in use can have paid for enrollments.
+    /// Adds the messages of a revoked license. Only an activated license can have paid for enrollments.
     pub(crate) fn revoked(&mut self, license: &License) {
         self.event(EventName::Revoked, license);
-        let columns = license.columns();
-        if let (Some(_), Some(lms_user_id)) = (columns.activation_date, columns.lms_user_id) {
+        if let (Some(_), Some(lms_user_id)) = (license.activation_date(), license.lms_user_id()) {
             self.push(Some(license.id), Payload::EndEnrollments(RevokedEnrollments { lms_user_id }));
         }
     }
 
-    /// What a revoked license owes that is deleted: nothing where its person was retired.
+    /// Adds the event of a revoked license that is deleted, unless its holder was retired.
     pub(crate) fn deleted(&mut self, license: &License) {
-        if license.columns().user_email.is_some() {
+        if license.holder_email().is_some() {
             self.event(EventName::Deleted, license);
         }
     }
 
-    /// What a license owes that carries on a license of the plan before.
+    /// Adds the event of a license that continues one of the previous plan. `automatic` if the schedule renewed it.
     pub(crate) fn renewed(&mut self, license: &License, previous: LicenseId, automatic: bool) {
-        let origin = Origin { license: previous, automatic };
-        self.event_of(EventName::Renewed, Some(license), &license.columns(), Some(origin));
+        let properties = EventProperties {
+            previous_license_uuid: Some(previous),
+            is_auto_renewed: Some(automatic),
+            ..self.properties_of(license)
+        };
+        self.push_event(EventName::Renewed, Some(license.id), properties);
     }
 
-    /// What a license owes whose plan has ended.
-    pub(crate) fn expired(&mut self, license: &License) {
-        self.event(EventName::Expired, license);
+    /// Adds an event of a license.
+    pub(crate) fn event(&mut self, name: EventName, license: &License) {
+        let properties = self.properties_of(license);
+        self.push_event(name, Some(license.id), properties);
     }
 
-    /// What a license owes that was activated 180 days ago.
-    pub(crate) fn activated_180_days_ago(&mut self, license: &License) {
-        self.event(EventName::Activated180DaysAgo, license);
-    }
-
-    /// What a plan owes a week after it began to hand out licenses by itself.
+    /// Adds the mail about the utilization of a plan that began to auto-apply licenses a week ago.
     pub(crate) fn initial_utilization(&mut self) {
         self.push(None, Payload::InitialUtilization(Empty {}));
     }
 
-    /// What a plan owes whose revocation cap is used up.
+    /// Adds the mail about a revocation cap that is used up.
     pub(crate) fn revocation_cap_reached(&mut self) {
         let payload = RevocationCapReached {
             plan_title: self.plan.title.clone(),
@@ -306,37 +274,42 @@ impl<'a> OutboxBuilder<'a> {
         self.push(None, Payload::RevocationCapMail(payload));
     }
 
-    fn event(&mut self, name: EventName, license: &License) {
-        self.event_of(name, Some(license), &license.columns(), None);
+    fn properties_of(&self, license: &License) -> EventProperties {
+        EventProperties {
+            license_uuid: Some(license.id),
+            license_activation_key: license.activation_key(),
+            assigned_date: whole_seconds(license.assigned_date()),
+            activation_date: whole_seconds(license.activation_date()),
+            assigned_lms_user_id: license.lms_user_id(),
+            assigned_email: license.holder_email().map(|email| email.as_str().to_owned()).unwrap_or_default(),
+            auto_applied: license.auto_applied,
+            ..self.properties()
+        }
     }
 
-    fn event_of(
-        &mut self,
-        name: EventName,
-        license: Option<&License>,
-        columns: &LicenseColumns,
-        origin: Option<Origin>,
-    ) {
-        let event = LicenseEvent {
-            event: name.as_str().into(),
-            properties: EventProperties {
-                license_uuid: license.map(|license| license.id),
-                license_activation_key: columns.activation_key,
-                previous_license_uuid: origin.map(|origin| origin.license),
-                assigned_date: whole_seconds(columns.assigned_date),
-                activation_date: whole_seconds(columns.activation_date),
-                assigned_lms_user_id: columns.lms_user_id,
-                assigned_email: columns.user_email.as_ref().map(|email| email.as_str().to_owned()).unwrap_or_default(),
-                expiration_processed: self.plan.expiration_processed,
-                auto_applied: license.and_then(|license| license.auto_applied),
-                enterprise_customer_uuid: self.agreement.customer,
-                customer_agreement_uuid: self.agreement.id,
-                enterprise_customer_slug: self.agreement.customer_slug.clone().unwrap_or_default(),
-                enterprise_customer_name: self.agreement.customer_name.clone().unwrap_or_default(),
-                is_auto_renewed: origin.map(|origin| origin.automatic),
-            },
-        };
-        self.push(license.map(|license| license.id), Payload::LicenseEvent(Box::new(event)));
+    /// The properties of the plan and its customer.
+    fn properties(&self) -> EventProperties {
+        EventProperties {
+            license_uuid: None,
+            license_activation_key: None,
+            previous_license_uuid: None,
+            assigned_date: String::new(),
+            activation_date: String::new(),
+            assigned_lms_user_id: None,
+            assigned_email: String::new(),
+            expiration_processed: self.plan.expiration_processed,
+            auto_applied: None,
+            enterprise_customer_uuid: self.agreement.customer,
+            customer_agreement_uuid: self.agreement.id,
+            enterprise_customer_slug: self.agreement.customer_slug.clone().unwrap_or_default(),
+            enterprise_customer_name: self.agreement.customer_name.clone().unwrap_or_default(),
+            is_auto_renewed: None,
+        }
+    }
+
+    fn push_event(&mut self, name: EventName, license: Option<LicenseId>, properties: EventProperties) {
+        let event = LicenseEvent { event: name.as_str().into(), properties };
+        self.push(license, Payload::LicenseEvent(Box::new(event)));
     }
 
     fn push(&mut self, license: Option<LicenseId>, payload: Payload) {
@@ -349,6 +322,16 @@ impl<'a> OutboxBuilder<'a> {
             created: self.now,
         });
     }
+}
+
+/// `None` unless the license is live.
+fn invitation(license: &License, mail: Option<bool>, greeting: &str, closing: &str) -> Option<Invitation> {
+    let Seat { email, activation_key, .. } = license.seat()?.clone();
+    Some(Invitation { email, activation_key, mail, greeting: greeting.to_owned(), closing: closing.to_owned() })
+}
+
+fn welcome(license: &License, mail: Option<bool>) -> Option<Welcome> {
+    Some(Welcome { email: license.holder_email()?.clone(), lms_user_id: license.lms_user_id(), mail })
 }
 
 fn whole_seconds(moment: Option<DateTime<Utc>>) -> String {

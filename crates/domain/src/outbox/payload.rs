@@ -1,8 +1,7 @@
-//! What messages carry: one type for each topic, which is written and read.
+//! The payloads of messages.
 
 use std::borrow::Cow;
 
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -11,68 +10,74 @@ use crate::model::email::Email;
 use crate::model::ids::{ActivationKey, AgreementId, CustomerId, EnrollmentJobId, LicenseId, LmsUserId};
 use crate::queue::Step;
 
-/// What a message carries, by its topic. [`Topic`] shows each as JSON.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(untagged)]
-pub enum Payload {
-    /// Of [`Topic::LicenseEvent`].
-    LicenseEvent(Box<LicenseEvent>),
-    /// Of [`Topic::Assignment`].
-    Assignment(Invitation),
-    /// Of [`Topic::Reminder`].
-    Reminder(Invitation),
-    /// Of [`Topic::Activation`].
-    Activation(Welcome),
-    /// Of [`Topic::AutoApplied`].
-    AutoApplied(Welcome),
-    /// Of [`Topic::UtilizationThresholds`].
-    UtilizationThresholds(Empty),
-    /// Of [`Topic::InitialUtilization`].
-    InitialUtilization(Empty),
-    /// Of [`Topic::EndEnrollments`].
-    EndEnrollments(RevokedEnrollments),
-    /// Of [`Topic::RevocationCapMail`].
-    RevocationCapMail(RevocationCapReached),
-    /// Of [`Topic::BulkEnrollment`].
-    BulkEnrollment(EnrollmentReference),
-    /// Of [`Topic::EnrollmentResultsMail`].
-    EnrollmentResultsMail(EnrollmentResults),
-    /// Of [`Topic::EnrollmentResultsFile`].
-    EnrollmentResultsFile(EnrollmentReference),
-    /// A text that this version cannot read as a payload of the topic.
-    #[serde(skip)]
-    Unreadable {
-        /// The topic.
-        topic: Topic,
-        /// The text.
-        text: String,
-    },
+/// Defines [`Payload`] and the names of [`Topic`] from the payload type and the stored name of each topic.
+macro_rules! payloads {
+    ($($topic:ident($payload:ty) => $name:literal),+ $(,)?) => {
+        /// The payload of a message, by its topic. [`Topic`] shows each as JSON.
+        #[derive(Debug, Clone, PartialEq, Serialize)]
+        #[serde(untagged)]
+        pub enum Payload {
+            $(#[doc = concat!("Of [`Topic::", stringify!($topic), "`].")] $topic($payload),)+
+            /// A text that this version cannot read as a payload of the topic.
+            #[serde(skip)]
+            Unreadable {
+                /// The topic.
+                topic: Topic,
+                /// The text.
+                text: String,
+            },
+        }
+
+        impl Payload {
+            /// Reads a stored payload.
+            pub fn read(topic: Topic, text: String) -> Self {
+                let read = match topic {
+                    $(Topic::$topic => serde_json::from_str(&text).ok().map(Self::$topic),)+
+                    Topic::Unknown => None,
+                };
+                read.unwrap_or(Self::Unreadable { topic, text })
+            }
+
+            /// The topic.
+            pub fn topic(&self) -> Topic {
+                match self {
+                    $(Self::$topic(_) => Topic::$topic,)+
+                    Self::Unreadable { topic, .. } => *topic,
+                }
+            }
+        }
+
+        impl Topic {
+            /// All topics but [`Topic::Unknown`].
+            pub const ALL: [Self; [$($name),+].len()] = [$(Self::$topic),+];
+
+            /// Its name in storage and metrics.
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$topic => $name,)+
+                    Self::Unknown => "unknown",
+                }
+            }
+        }
+    };
+}
+
+payloads! {
+    LicenseEvent(Box<LicenseEvent>) => "license_event",
+    Assignment(Invitation) => "assignment",
+    Reminder(Invitation) => "reminder",
+    Activation(Welcome) => "activation",
+    AutoApplied(Welcome) => "auto_applied",
+    UtilizationThresholds(Empty) => "utilization_thresholds",
+    InitialUtilization(Empty) => "initial_utilization",
+    EndEnrollments(RevokedEnrollments) => "end_enrollments",
+    RevocationCapMail(RevocationCapReached) => "revocation_cap_mail",
+    BulkEnrollment(EnrollmentReference) => "bulk_enrollment",
+    EnrollmentResultsMail(EnrollmentResults) => "enrollment_results_mail",
+    EnrollmentResultsFile(EnrollmentReference) => "enrollment_results_file",
 }
 
 impl Payload {
-    /// Reads a stored payload.
-    pub fn read(topic: Topic, text: String) -> Self {
-        fn parsed<T: DeserializeOwned>(text: &str, payload: fn(T) -> Payload) -> Option<Payload> {
-            serde_json::from_str(text).ok().map(payload)
-        }
-        let read = match topic {
-            Topic::LicenseEvent => parsed(&text, Self::LicenseEvent),
-            Topic::Assignment => parsed(&text, Self::Assignment),
-            Topic::Reminder => parsed(&text, Self::Reminder),
-            Topic::Activation => parsed(&text, Self::Activation),
-            Topic::AutoApplied => parsed(&text, Self::AutoApplied),
-            Topic::UtilizationThresholds => parsed(&text, Self::UtilizationThresholds),
-            Topic::InitialUtilization => parsed(&text, Self::InitialUtilization),
-            Topic::EndEnrollments => parsed(&text, Self::EndEnrollments),
-            Topic::RevocationCapMail => parsed(&text, Self::RevocationCapMail),
-            Topic::BulkEnrollment => parsed(&text, Self::BulkEnrollment),
-            Topic::EnrollmentResultsMail => parsed(&text, Self::EnrollmentResultsMail),
-            Topic::EnrollmentResultsFile => parsed(&text, Self::EnrollmentResultsFile),
-            Topic::Unknown => None,
-        };
-        read.unwrap_or(Self::Unreadable { topic, text })
-    }
-
     /// The payload as it is stored: JSON, or the text that could not be read.
     pub fn to_text(&self) -> String {
         match self {
@@ -82,27 +87,8 @@ impl Payload {
         }
     }
 
-    /// The kind of message.
-    pub fn topic(&self) -> Topic {
-        match self {
-            Self::LicenseEvent(_) => Topic::LicenseEvent,
-            Self::Assignment(_) => Topic::Assignment,
-            Self::Reminder(_) => Topic::Reminder,
-            Self::Activation(_) => Topic::Activation,
-            Self::AutoApplied(_) => Topic::AutoApplied,
-            Self::UtilizationThresholds(_) => Topic::UtilizationThresholds,
-            Self::InitialUtilization(_) => Topic::InitialUtilization,
-            Self::EndEnrollments(_) => Topic::EndEnrollments,
-            Self::RevocationCapMail(_) => Topic::RevocationCapMail,
-            Self::BulkEnrollment(_) => Topic::BulkEnrollment,
-            Self::EnrollmentResultsMail(_) => Topic::EnrollmentResultsMail,
-            Self::EnrollmentResultsFile(_) => Topic::EnrollmentResultsFile,
-            Self::Unreadable { topic, .. } => *topic,
-        }
-    }
-
-    /// The steps that the message takes, in their order. Storage keeps how many of them are left: a step that a kind of message gains
-    /// must come before the ones it has, and messages that wait already do not take it.
+    /// The steps of the message, in order. Storage keeps only how many are left. A new step of a topic must therefore come before
+    /// its other steps, and messages that wait already skip it.
     pub fn steps(&self) -> &'static [Step] {
         let wants_mail = match self {
             Self::Assignment(Invitation { mail, .. })
@@ -134,7 +120,7 @@ impl Payload {
         }
     }
 
-    /// The full name of the event that it tells of.
+    /// The full name of the event. Other payloads have none.
     pub fn event(&self) -> Option<&str> {
         match self {
             Self::LicenseEvent(event) => Some(&event.event),
@@ -142,22 +128,22 @@ impl Payload {
         }
     }
 
-    /// Whether it is an event about somebody whose account is not known.
+    /// Whether it is an event of a learner whose account is unknown.
     fn is_about_address(&self) -> bool {
         matches!(self, Self::LicenseEvent(event) if event.properties.assigned_lms_user_id.is_none())
     }
 }
 
-/// Something that happened to a license.
+/// An event of a license.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LicenseEvent {
     /// The full name of the event.
     pub event: Cow<'static, str>,
-    /// What is told of it.
+    /// The properties of the event.
     pub properties: EventProperties,
 }
 
-/// What an event tells of a license. What is absent is an empty text; moments are texts in whole seconds.
+/// The properties of an event. A value that is absent is an empty text; times are texts in whole seconds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[allow(missing_docs)] // RULES.md lists them
 pub struct EventProperties {
@@ -185,7 +171,7 @@ pub struct EventProperties {
 }
 
 impl EventProperties {
-    /// Whom the event concerns.
+    /// The email address of the learner.
     pub(crate) fn email(&self) -> Option<Email> {
         (!self.assigned_email.is_empty()).then(|| Email::from_storage(self.assigned_email.clone()))
     }
@@ -199,39 +185,39 @@ impl EventProperties {
     }
 }
 
-/// A license that waits to be activated.
+/// A learner who is asked to activate a license.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Invitation {
     /// The learner.
     pub email: Email,
-    /// What activates the license.
+    /// The secret in the activation link.
     pub activation_key: ActivationKey,
-    /// Whether the learner is mailed; they are where nothing is said.
+    /// Whether a mail is sent. `None` means yes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mail: Option<bool>,
-    /// Words before the mail's own.
+    /// The text before the mail's own text.
     pub greeting: String,
-    /// Words after the mail's own.
+    /// The text after the mail's own text.
     pub closing: String,
 }
 
-/// A license that is in use.
+/// A learner who activated a license.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Welcome {
     /// The learner.
     pub email: Email,
-    /// Their account, where it is known.
+    /// The learner's account, if known.
     pub lms_user_id: Option<LmsUserId>,
-    /// Whether the learner is mailed; they are where nothing is said.
+    /// Whether a mail is sent. `None` means yes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mail: Option<bool>,
 }
 
-/// Nothing: everything is read from the plan at delivery.
+/// No content: delivery reads everything from the plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Empty {}
 
-/// Enrollments that a license paid for.
+/// A learner whose licensed enrollments end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RevokedEnrollments {
     /// The learner.
@@ -251,29 +237,29 @@ pub struct RevocationCapReached {
     pub date: String,
 }
 
-/// A bulk enrollment; what is to be done is in the job.
+/// A bulk enrollment, described by its job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EnrollmentReference {
     /// The job.
     pub job_uuid: EnrollmentJobId,
 }
 
-/// The results of a bulk enrollment, in numbers of enrollments.
+/// The results of a bulk enrollment, as numbers of enrollments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EnrollmentResults {
     /// The job.
     pub job_uuid: EnrollmentJobId,
-    /// Who asked for it.
+    /// The requester.
     pub lms_user_id: LmsUserId,
     /// Enrollments that succeeded.
     pub successes: i64,
-    /// Enrollments that happen once the learner has an account.
+    /// Enrollments that wait until the learner has an account.
     pub pending: i64,
     /// Enrollments that failed.
     pub failures: i64,
 }
 
-/// Values of which an empty text says that there is none.
+/// Optional values that are written as an empty text if they are absent.
 mod or_empty {
     use serde::de::Error;
     use serde::{Deserialize, Deserializer, Serialize, Serializer};

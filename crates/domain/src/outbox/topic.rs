@@ -1,11 +1,11 @@
-//! The kinds of deliveries, and what each carries.
+//! The topics of messages.
 
-/// A kind of delivery, each with an example of the JSON of its [`Payload`](super::Payload): every message of the kind has
-/// these keys.
+/// What a message asks for. Each topic shows an example of its [`Payload`](super::Payload) as JSON: every message of the topic
+/// has these keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Topic {
-    /// Something happened to a license, for event tracking and webhooks. What is absent is an empty text, moments have whole
-    /// seconds; `is_auto_renewed` is there for renewed licenses alone.
+    /// Tells event tracking and webhooks about a license. A value that is absent is an empty text; times have whole seconds. Only
+    /// events of renewed licenses have `is_auto_renewed`.
     ///
     /// ```json
     /// {
@@ -29,121 +29,85 @@ pub enum Topic {
     /// }
     /// ```
     LicenseEvent,
-    /// The learner is linked to the customer, and mailed where `mail` says so.
+    /// Links the learner to the customer, and sends a mail if `mail` says so.
     ///
     /// ```json
     /// {"email": "amy@example.com", "activation_key": "0d9c6f0e-5b3f-4d8e-8f39-3f3b6c1a9e77", "mail": true, "greeting": "", "closing": ""}
     /// ```
     Assignment,
-    /// The learner is asked once more to activate. Once the mail has gone out, whoever delivers it sets the license's last remind
-    /// date.
+    /// Asks the learner again to activate. Delivery sets the last remind date of the license once the mail is sent.
     ///
     /// ```json
     /// {"email": "amy@example.com", "activation_key": "0d9c6f0e-5b3f-4d8e-8f39-3f3b6c1a9e77", "greeting": "", "closing": ""}
     /// ```
     Reminder,
-    /// The learner's account and alias are joined, and the learner is welcomed where `mail` says so. The LMS user id may be null.
+    /// Merges the learner's profile with the account, and sends a mail if `mail` says so. The LMS user id may be null.
     ///
     /// ```json
     /// {"email": "amy@example.com", "lms_user_id": 7, "mail": true}
     /// ```
     Activation,
-    /// As [`Topic::Activation`], with the words for a learner who did not ask for a license, and always with a mail. Which of the two
-    /// mails it is depends on the customer's portal, and is decided at delivery.
+    /// As [`Topic::Activation`], with the mail for a learner who did not ask for a license. Delivery chooses one of two mails by the
+    /// customer's portal.
     ///
     /// ```json
     /// {"email": "amy@example.com", "lms_user_id": 7}
     /// ```
     AutoApplied,
-    /// Admins are told where the plan has passed a threshold of utilization. Whether it has is decided at delivery.
+    /// Tells admins if the utilization of a plan has passed a threshold. Delivery decides that.
     ///
     /// ```json
     /// {}
     /// ```
     UtilizationThresholds,
-    /// Admins are told how a plan is used that began to hand out licenses by itself a week ago. Promised once for each plan; what
-    /// there is to tell is looked up at delivery.
+    /// Tells admins the utilization of a plan a week after it began to auto-apply licenses. Added once for each plan; delivery reads
+    /// the numbers.
     ///
     /// ```json
     /// {}
     /// ```
     InitialUtilization,
-    /// The learner's licensed enrollments end.
+    /// Ends the learner's licensed enrollments.
     ///
     /// ```json
     /// {"lms_user_id": 7}
     /// ```
     EndEnrollments,
-    /// Customer success is told. An unknown name of the customer is an empty text.
+    /// Tells customer success that a revocation cap is used up. An unknown name of the customer is an empty text.
     ///
     /// ```json
     /// {"plan_title": "Engineering", "num_revocations_applied": 2, "enterprise_customer_name": "Acme", "date": "2030-01-31T12:00:00Z"}
     /// ```
     RevocationCapMail,
-    /// Learners are enrolled in courses, as the job says.
+    /// Enrolls learners in courses, as the job says.
     ///
     /// ```json
     /// {"job_uuid": "5d4c3b2a-1f0e-4d9c-8b7a-6f5e4d3c2b1a"}
     /// ```
     BulkEnrollment,
-    /// Whoever asked for a bulk enrollment is told what came of it, in numbers of enrollments.
+    /// Tells the requester of a bulk enrollment its results, as numbers of enrollments.
     ///
     /// ```json
     /// {"job_uuid": "5d4c3b2a-1f0e-4d9c-8b7a-6f5e4d3c2b1a", "lms_user_id": 7, "successes": 2, "pending": 1, "failures": 0}
     /// ```
     EnrollmentResultsMail,
-    /// The results of a bulk enrollment are put into their file, over what is there.
+    /// Writes the results of a bulk enrollment to their file, and replaces what is there.
     ///
     /// ```json
     /// {"job_uuid": "5d4c3b2a-1f0e-4d9c-8b7a-6f5e4d3c2b1a"}
     /// ```
     EnrollmentResultsFile,
-    /// A kind that this version does not know: the message was promised by another one.
+    /// A topic that this version does not know: another version wrote the message.
     Unknown,
 }
 
 impl Topic {
-    /// Messages of this kind about one plan all ask for the same: one of them is delivered, and the others are removed.
+    /// All messages of this topic about one plan ask for the same: one of them is delivered, and the others are removed.
     pub const MERGED: Self = Self::UtilizationThresholds;
 
-    /// Every kind that is promised.
-    pub const ALL: [Self; 12] = [
-        Self::LicenseEvent,
-        Self::Assignment,
-        Self::Reminder,
-        Self::Activation,
-        Self::AutoApplied,
-        Self::UtilizationThresholds,
-        Self::InitialUtilization,
-        Self::EndEnrollments,
-        Self::RevocationCapMail,
-        Self::BulkEnrollment,
-        Self::EnrollmentResultsMail,
-        Self::EnrollmentResultsFile,
-    ];
-
-    /// The kind of that name, or [`Topic::Unknown`].
+    /// The topic with this name, or [`Topic::Unknown`].
     pub fn from_name(name: &str) -> Self {
         Self::ALL.into_iter().find(|topic| topic.as_str() == name).unwrap_or(Self::Unknown)
-    }
-
-    /// Its name in storage.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::LicenseEvent => "license_event",
-            Self::Assignment => "assignment",
-            Self::Reminder => "reminder",
-            Self::Activation => "activation",
-            Self::AutoApplied => "auto_applied",
-            Self::UtilizationThresholds => "utilization_thresholds",
-            Self::InitialUtilization => "initial_utilization",
-            Self::EndEnrollments => "end_enrollments",
-            Self::RevocationCapMail => "revocation_cap_mail",
-            Self::BulkEnrollment => "bulk_enrollment",
-            Self::EnrollmentResultsMail => "enrollment_results_mail",
-            Self::EnrollmentResultsFile => "enrollment_results_file",
-            Self::Unknown => "unknown",
-        }
     }
 }
 

@@ -46,10 +46,10 @@ impl LicenseManager {
                 LicenseState::Activated { .. } => license,
                 LicenseState::Assigned(_) => {
                     let license = license.activate(person.lms_user_id, now)?;
-                    let mut promises = OutboxBuilder::new(&agreement, &details.plan, self.ids.as_ref(), now);
-                    promises.activated(&license);
+                    let mut outbox = OutboxBuilder::new(&agreement, &details.plan, self.ids.as_ref(), now);
+                    outbox.activated(&license);
                     unit.licenses().save(std::slice::from_ref(&license), &actor.change(now))?;
-                    unit.outbox().add(&promises.into_messages())?;
+                    unit.outbox().add(&outbox.into_messages())?;
                     license
                 }
                 LicenseState::Revoked { .. } | LicenseState::Unassigned => {

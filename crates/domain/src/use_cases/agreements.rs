@@ -41,14 +41,10 @@ impl AgreementChanges {
         if self.customer.is_some_and(|customer| customer != agreement.customer) {
             return Err(Refusal::CustomerIsFixed.into());
         }
-        set(&mut agreement.customer_slug, self.customer_slug);
-        set(&mut agreement.customer_name, self.customer_name);
-        set(&mut agreement.default_catalog, self.default_catalog);
-        set(&mut agreement.disable_expiration_notifications, self.disable_expiration_notifications);
-        set(
-            &mut agreement.enable_auto_applied_subscriptions_with_universal_link,
-            self.enable_auto_applied_subscriptions_with_universal_link,
-        );
+        set_fields! { agreement, self:
+            customer_slug, customer_name, default_catalog, disable_expiration_notifications,
+            enable_auto_applied_subscriptions_with_universal_link
+        }
         agreement.check_names()
     }
 }

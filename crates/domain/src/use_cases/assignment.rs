@@ -100,9 +100,9 @@ impl LicenseManager {
                 unit.licenses().set_sources(&sources, &change)?;
             }
             // The messages are most of what a large request holds, so they are made when the rest is written.
-            let mut promises = OutboxBuilder::new(&agreement, &plan, self.ids.as_ref(), now);
-            licenses.iter().for_each(|license| promises.assigned(license, mail));
-            unit.outbox().add(&promises.into_messages())?;
+            let mut outbox = OutboxBuilder::new(&agreement, &plan, self.ids.as_ref(), now);
+            licenses.iter().for_each(|license| outbox.assigned(license, mail));
+            unit.outbox().add(&outbox.into_messages())?;
             let assigned = newcomers.into_iter().cloned().zip(licenses.iter().map(|license| license.id)).collect();
             Ok(Assignments { assigned, already_associated })
         })

@@ -62,21 +62,21 @@ impl LicenseManager {
         person: &Person,
     ) -> Result<Option<License>, Error> {
         let now = self.now();
-        let mut promises = OutboxBuilder::new(agreement, plan, self.ids.as_ref(), now);
+        let mut outbox = OutboxBuilder::new(agreement, plan, self.ids.as_ref(), now);
         let license = match unit.licenses().claim_unassigned(plan.id, 1)?.pop() {
             Some(free) => {
                 let key = ActivationKey(self.ids.next());
                 let license = free.auto_apply(person.email.clone(), person.lms_user_id, key, now)?;
                 unit.licenses().save(std::slice::from_ref(&license), &actor.change(now))?;
-                promises.auto_applied(&license);
+                outbox.auto_applied(&license);
                 Some(license)
             }
             None => {
-                promises.not_assigned(person);
+                outbox.not_assigned(person);
                 None
             }
         };
-        unit.outbox().add(&promises.into_messages())?;
+        unit.outbox().add(&outbox.into_messages())?;
         Ok(license)
     }
 }

@@ -77,13 +77,6 @@ impl LicenseManager {
     /// Removes the answers that are no longer to be kept, and returns how many.
     pub fn remove_expired_answers(&self) -> Result<usize, Error> {
         let expired = self.now() - Duration::hours(RETENTION_HOURS);
-        let mut removed = 0;
-        loop {
-            let batch = self.store.write(|unit| unit.idempotency().remove_expired(expired, REMOVAL_BATCH))?;
-            removed += batch;
-            if batch < REMOVAL_BATCH as usize {
-                return Ok(removed);
-            }
-        }
+        self.remove_in_batches(REMOVAL_BATCH, |unit| unit.idempotency().remove_expired(expired, REMOVAL_BATCH))
     }
 }

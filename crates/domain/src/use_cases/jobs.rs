@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::Duration;
 
-use super::manager::{LicenseManager, lock_plan};
+use super::manager::{LicenseManager, count_licenses, lock_plan};
 use crate::error::Error;
 use crate::history::Actor;
 use crate::model::jobs::{Job, JobKind};
@@ -95,7 +95,7 @@ impl LicenseManager {
     }
 
     fn provision_batch(&self, unit: &mut dyn UnitOfWork, job: &Job, plan: &SubscriptionPlan) -> Result<bool, Error> {
-        let counts = unit.licenses().counts(&[plan.id])?.remove(&plan.id).unwrap_or_default();
+        let counts = count_licenses(unit, plan.id)?;
         let lacking = plan.licenses_to_provision(&counts);
         let batch = lacking.min(self.batch_size());
         if batch > 0 {

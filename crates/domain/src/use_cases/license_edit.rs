@@ -67,21 +67,21 @@ impl LicenseManager {
             if edited == before {
                 return Ok(Some(before));
             }
-            let mut promises = OutboxBuilder::new(&agreement, &plan, self.ids.as_ref(), now);
+            let mut outbox = OutboxBuilder::new(&agreement, &plan, self.ids.as_ref(), now);
             match (before.status(), edited.status()) {
                 (LicenseStatus::Unassigned, LicenseStatus::Assigned) => {
-                    promises.assigned(&edited, &AssignmentMail::default());
+                    outbox.assigned(&edited, &AssignmentMail::default());
                 }
                 (LicenseStatus::Unassigned, LicenseStatus::Activated) => {
                     // The learner has nothing left to do: they are linked to the customer, and not asked to activate.
-                    promises.assigned(&edited, &AssignmentMail { notify: false, ..AssignmentMail::default() });
-                    promises.activated(&edited);
+                    outbox.assigned(&edited, &AssignmentMail { notify: false, ..AssignmentMail::default() });
+                    outbox.activated(&edited);
                 }
-                (LicenseStatus::Assigned, LicenseStatus::Activated) => promises.activated(&edited),
+                (LicenseStatus::Assigned, LicenseStatus::Activated) => outbox.activated(&edited),
                 _ => {}
             }
             unit.licenses().save(std::slice::from_ref(&edited), &actor.change(now))?;
-            unit.outbox().add(&promises.into_messages())?;
+            unit.outbox().add(&outbox.into_messages())?;
             Ok(Some(edited))
         })
     }

@@ -1,4 +1,4 @@
-//! [`LicenseManager`]: what all use cases share.
+//! [`LicenseManager`], which all use cases are methods of.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -8,29 +8,28 @@ use chrono::{DateTime, Duration, SubsecRound, Utc};
 use super::catalogs::CatalogOwner;
 use crate::error::{Entity, Error};
 use crate::model::ids::{AgreementId, LicenseId, PlanId};
-use crate::model::plan::PlanDetails;
+use crate::model::plan::{LicenseCounts, PlanDetails};
 use crate::operations::OperationSettings;
 use crate::ports::{
     AccountLookup, CampaignMail, Clock, ContentCatalog, EnterpriseDirectory, EventTracking, IdSource, LearnerRegistry,
-    NotConfigured, ResultFiles, Store, UnitOfWork, WebhookSender,
+    NotConfigured, ResultFiles, Store, StoreExt, UnitOfWork, WebhookSender,
 };
 
-/// What an operator can set.
+/// The settings of an operator.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// How long before its renewal takes effect a plan stands still.
+    /// How long before its renewal a plan assigns no licenses to learners who log in.
     pub renewal_lock: Duration,
-    /// Up to how many licenses are provisioned within the request; more become a job.
+    /// The most licenses that a request provisions itself; a job provisions more.
     pub inline_limit: u32,
-    /// How many licenses a job touches in one transaction, and up to how many a plan is revoked as a whole within the
-    /// request: revoking reads each license, so memory is bounded by this.
+    /// The most licenses that a job writes per transaction, and that a request revokes itself. It bounds the memory that they need.
     pub batch_size: NonZeroU32,
-    /// Whether the catalog of a plan or an agreement must be its customer's. Whoever chooses one then has to ask the catalog service
-    /// first: [`LicenseManager::catalog_owner`].
+    /// Whether the catalog of a plan or an agreement must belong to its customer. Callers then ask the catalog service first, with
+    /// [`LicenseManager::catalog_owner`].
     pub validate_catalogs: bool,
-    /// The recurring operations.
+    /// The settings of the recurring operations.
     pub operations: OperationSettings,
-    /// Whether webhooks may lead to private addresses, and by http.
+    /// Whether webhooks may use private addresses and http.
     pub allow_private_webhooks: bool,
 }
 
@@ -47,13 +46,13 @@ impl Default for Settings {
     }
 }
 
-/// The license manager: every use case over a store, a clock and a source of ids.
+/// The license manager. Its methods are the use cases.
 ///
-/// Cheap to clone; its clones share the ports.
+/// It is cheap to clone; clones share the ports.
 ///
 /// # Errors
-/// Beside the errors that a method names, each fails with [`Error::Unavailable`] where storage is away and with
-/// [`Error::Internal`] where it breaks; then nothing has changed.
+/// Every method can fail with [`Error::Unavailable`] if the database cannot be reached, and with [`Error::Internal`]. Its docs name
+/// the other errors. A method that fails has changed nothing.
 #[derive(Clone)]
 pub struct LicenseManager {
     pub(crate) store: Arc<dyn Store>,
@@ -72,7 +71,7 @@ pub struct LicenseManager {
 }
 
 impl LicenseManager {
-    /// A license manager over these ports, which has no upstreams.
+    /// A license manager without upstreams.
     pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, ids: Arc<dyn IdSource>, settings: Settings) -> Self {
         Self {
             store,
@@ -91,83 +90,92 @@ impl LicenseManager {
         }
     }
 
-    /// The same with a catalog service.
-    pub fn with_catalog(self, catalog: Arc<dyn ContentCatalog>) -> Self {
-        Self { catalog, ..self }
-    }
-
-    /// The same with an LMS that knows enterprise customers.
-    pub fn with_directory(self, directory: Arc<dyn EnterpriseDirectory>) -> Self {
-        Self { directory, ..self }
-    }
-
-    /// The same with an LMS that knows accounts.
-    pub fn with_account_lookup(self, accounts: Arc<dyn AccountLookup>) -> Self {
-        Self { accounts, ..self }
-    }
-
-    /// The same with an LMS that knows who belongs to which customer.
-    pub fn with_learner_registry(self, learners: Arc<dyn LearnerRegistry>) -> Self {
-        Self { learners, ..self }
-    }
-
-    /// The same with somebody who sends mails.
-    pub fn with_mail(self, mail: Arc<dyn CampaignMail>) -> Self {
-        Self { mail, ..self }
-    }
-
-    /// The same with somebody who collects events.
-    pub fn with_event_tracking(self, events: Arc<dyn EventTracking>) -> Self {
-        Self { events, ..self }
-    }
-
-    /// The same with files for the results of bulk enrollments; without, storage alone keeps them.
-    pub fn with_result_files(self, result_files: Arc<dyn ResultFiles>) -> Self {
-        Self { result_files, ..self }
-    }
-
-    /// The same with somebody who posts to webhooks.
-    pub fn with_webhooks(self, webhooks: Arc<dyn WebhookSender>) -> Self {
-        Self { webhooks, ..self }
-    }
-
-    /// The same with other settings.
-    pub fn with_settings(self, settings: Settings) -> Self {
-        Self { settings, ..self }
-    }
-
-    /// The same, told whose a catalog is; see [`LicenseManager::catalog_owner`].
+    /// Sets the owner of a catalog; see [`LicenseManager::catalog_owner`].
     pub fn with_catalog_owner(self, owner: CatalogOwner) -> Self {
         Self { catalog_owner: Some(owner), ..self }
     }
 
-    /// The store, for what needs no rule: health checks, users. What is written to it is not checked against the rules and owes
-    /// the outside nothing: agreements, plans and licenses are written by the use cases.
+    /// The store, for data without rules, such as users, and for health checks. Writes to it skip the rules and the outbox: write
+    /// agreements, plans and licenses by the use cases.
     pub fn store(&self) -> &dyn Store {
         self.store.as_ref()
     }
 
-    /// The current time, as every use case sees it: to the microsecond, as it is stored.
+    /// The current time in microseconds, as storage keeps it.
     pub fn now(&self) -> DateTime<Utc> {
         self.clock.now().trunc_subsecs(6)
     }
 
-    /// What the operator set.
+    /// The settings.
     pub fn settings(&self) -> &Settings {
         &self.settings
     }
 
-    /// [`Settings::batch_size`], as ports take it.
+    /// [`Settings::batch_size`] as ports take it.
     pub(crate) fn batch_size(&self) -> i64 {
         i64::from(self.settings.batch_size.get())
     }
 
-    /// Ids for new licenses, sorted, so that they are written in the order of the index.
+    /// Ids for new licenses, sorted as the index is.
     pub(crate) fn new_license_ids(&self, number: i64) -> Vec<LicenseId> {
         let mut ids: Vec<_> = (0..number).map(|_| LicenseId(self.ids.next())).collect();
         ids.sort_unstable();
         ids
     }
+
+    /// Removes old rows in one transaction per batch of `limit`, and returns their number.
+    pub(crate) fn remove_in_batches(
+        &self,
+        limit: i64,
+        remove: impl Fn(&mut dyn UnitOfWork) -> Result<usize, Error>,
+    ) -> Result<usize, Error> {
+        let mut removed = 0;
+        loop {
+            let batch = self.store.write(&remove)?;
+            removed += batch;
+            if (batch as i64) < limit {
+                return Ok(removed);
+            }
+        }
+    }
+}
+
+/// Defines methods that replace a field.
+macro_rules! replacing {
+    ($($(#[$doc:meta])* $method:ident($field:ident: $type:ty)),+ $(,)?) => {
+        impl LicenseManager {
+            $($(#[$doc])*
+            pub fn $method(self, $field: $type) -> Self {
+                Self { $field, ..self }
+            })+
+        }
+    };
+}
+
+replacing! {
+    /// Sets the catalog service.
+    with_catalog(catalog: Arc<dyn ContentCatalog>),
+    /// Sets the source of the customers' names and settings.
+    with_directory(directory: Arc<dyn EnterpriseDirectory>),
+    /// Sets the source of learners' accounts.
+    with_account_lookup(accounts: Arc<dyn AccountLookup>),
+    /// Sets the service that links, enrolls and unlinks learners.
+    with_learner_registry(learners: Arc<dyn LearnerRegistry>),
+    /// Sets the service that sends mails.
+    with_mail(mail: Arc<dyn CampaignMail>),
+    /// Sets the service that collects events.
+    with_event_tracking(events: Arc<dyn EventTracking>),
+    /// Sets the files of bulk enrollment results. Without them, only storage keeps the results.
+    with_result_files(result_files: Arc<dyn ResultFiles>),
+    /// Sets the sender of webhook requests.
+    with_webhooks(webhooks: Arc<dyn WebhookSender>),
+    /// Sets the settings.
+    with_settings(settings: Settings),
+}
+
+/// The numbers of a plan's licenses.
+pub(crate) fn count_licenses(unit: &mut dyn UnitOfWork, plan: PlanId) -> Result<LicenseCounts, Error> {
+    Ok(unit.licenses().counts(&[plan])?.remove(&plan).unwrap_or_default())
 }
 
 pub(crate) fn find_plan(unit: &mut dyn UnitOfWork, id: PlanId) -> Result<PlanDetails, Error> {

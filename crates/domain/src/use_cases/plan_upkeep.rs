@@ -1,6 +1,6 @@
 //! What staff does to a plan's licenses as a whole: freezing, provisioning, and clearing revoked ones away.
 
-use super::manager::{LicenseManager, find_agreement, lock_plan};
+use super::manager::{LicenseManager, count_licenses, find_agreement, lock_plan};
 use crate::error::{Error, Refusal};
 use crate::history::Actor;
 use crate::model::ids::PlanId;
@@ -56,7 +56,7 @@ impl LicenseManager {
             if plan.last_freeze_timestamp.is_some() {
                 return Err(Refusal::Frozen.into());
             }
-            let before = counts(unit, plan.id)?;
+            let before = count_licenses(unit, plan.id)?;
             self.provision(unit, &plan, before, actor)?;
             let lacking = plan.licenses_to_provision(&before);
             let (added, pending) =
@@ -73,32 +73,28 @@ impl LicenseManager {
         self.store.write(|unit| {
             let plan = lock_plan(unit, plan)?.plan;
             let change = actor.change(self.now());
-            self.promise_deletions(unit, &plan)?;
+            self.add_deletion_events(unit, &plan)?;
             let deleted = unit.licenses().delete(plan.id, LicenseStatus::Revoked, &change)?;
             upkeep(unit, plan, 0, 0, deleted)
         })
     }
 
     /// Goes through the revoked licenses in parts, so that memory is bounded by [`crate::Settings::batch_size`].
-    fn promise_deletions(&self, unit: &mut dyn UnitOfWork, plan: &SubscriptionPlan) -> Result<(), Error> {
+    fn add_deletion_events(&self, unit: &mut dyn UnitOfWork, plan: &SubscriptionPlan) -> Result<(), Error> {
         let agreement = find_agreement(unit, plan.agreement)?;
         let batch = self.batch_size();
         let mut after = None;
         loop {
             let licenses = unit.licenses().lock_revoked_after(plan.id, after, batch)?;
-            let mut promises = OutboxBuilder::new(&agreement, plan, self.ids.as_ref(), self.now());
-            licenses.iter().for_each(|license| promises.deleted(license));
-            unit.outbox().add(&promises.into_messages())?;
+            let mut outbox = OutboxBuilder::new(&agreement, plan, self.ids.as_ref(), self.now());
+            licenses.iter().for_each(|license| outbox.deleted(license));
+            unit.outbox().add(&outbox.into_messages())?;
             if (licenses.len() as i64) < batch {
                 return Ok(());
             }
             after = licenses.last().map(|license| license.id);
         }
     }
-}
-
-fn counts(unit: &mut dyn UnitOfWork, plan: PlanId) -> Result<LicenseCounts, Error> {
-    Ok(unit.licenses().counts(&[plan])?.remove(&plan).unwrap_or_default())
 }
 
 fn upkeep(
@@ -108,6 +104,6 @@ fn upkeep(
     pending: i64,
     deleted: i64,
 ) -> Result<PlanUpkeep, Error> {
-    let counts = counts(unit, plan.id)?;
+    let counts = count_licenses(unit, plan.id)?;
     Ok(PlanUpkeep { plan, added, pending, deleted, counts })
 }

@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use super::agreements::set;
-use super::manager::{LicenseManager, find_agreement, find_plan, lock_plan};
+use super::manager::{LicenseManager, count_licenses, find_agreement, find_plan, lock_plan};
 use super::page::Page;
 use crate::error::{Entity, Error, FieldErrors, Refusal};
 use crate::history::{Actor, Change};
@@ -54,19 +53,11 @@ impl PlanChanges {
         if self.agreement.is_some_and(|agreement| agreement != plan.agreement) {
             return Err(Refusal::AgreementIsFixed.into());
         }
-        set(&mut plan.title, self.title);
-        set(&mut plan.start_date, self.start_date);
-        set(&mut plan.expiration_date, self.expiration_date);
-        set(&mut plan.catalog, self.catalog);
-        set(&mut plan.is_active, self.is_active);
-        set(&mut plan.is_revocation_cap_enabled, self.is_revocation_cap_enabled);
-        set(&mut plan.revoke_max_percentage, self.revoke_max_percentage);
-        set(&mut plan.salesforce_opportunity_line_item, self.salesforce_opportunity_line_item);
-        set(&mut plan.product, self.product);
-        set(&mut plan.for_internal_use_only, self.for_internal_use_only);
-        set(&mut plan.can_freeze_unused_licenses, self.can_freeze_unused_licenses);
-        set(&mut plan.should_auto_apply_licenses, self.should_auto_apply_licenses);
-        set(&mut plan.desired_num_licenses, self.desired_num_licenses);
+        set_fields! { plan, self:
+            title, start_date, expiration_date, catalog, is_active, is_revocation_cap_enabled, revoke_max_percentage,
+            salesforce_opportunity_line_item, product, for_internal_use_only, can_freeze_unused_licenses,
+            should_auto_apply_licenses, desired_num_licenses
+        }
         Ok(())
     }
 }
@@ -143,7 +134,7 @@ impl LicenseManager {
             details.plan.check_edit(&before, &product)?;
             let change = Change { reason: Some(reason), ..actor.change(now) };
             unit.plans().save(&details.plan, &change)?;
-            let counts = unit.licenses().counts(&[id])?.remove(&id).unwrap_or_default();
+            let counts = count_licenses(unit, id)?;
             self.provision(unit, &details.plan, counts, actor)?;
             details.plan_type = product.plan_type.label;
             self.plan_overview(unit, details)
@@ -228,7 +219,7 @@ impl LicenseManager {
 
     fn plan_overview(&self, unit: &mut dyn UnitOfWork, details: PlanDetails) -> Result<PlanOverview, Error> {
         let (id, agreement) = (details.plan.id, details.plan.agreement);
-        let counts = unit.licenses().counts(&[id])?.remove(&id).unwrap_or_default();
+        let counts = count_licenses(unit, id)?;
         let chains = Arc::new(RenewalChains::new(unit.renewals().find_by_agreements(&[agreement])?));
         Ok(PlanOverview { details, counts, chains, now: self.now() })
     }

@@ -1,6 +1,5 @@
 //! Products and plan types, kept by provisioning admins.
 
-use super::agreements::set;
 use super::manager::LicenseManager;
 use crate::error::{Entity, Error, FieldErrors};
 use crate::history::Actor;
@@ -34,12 +33,9 @@ pub struct PlanTypeChanges {
 impl PlanTypeChanges {
     fn apply(&self, plan_type: &mut PlanType) {
         let changes = self.clone();
-        set(&mut plan_type.label, changes.label);
-        set(&mut plan_type.description, changes.description);
-        set(&mut plan_type.is_paid_subscription, changes.is_paid_subscription);
-        set(&mut plan_type.ns_id_required, changes.ns_id_required);
-        set(&mut plan_type.sf_id_required, changes.sf_id_required);
-        set(&mut plan_type.internal_use_only, changes.internal_use_only);
+        set_fields! { plan_type, changes:
+            label, description, is_paid_subscription, ns_id_required, sf_id_required, internal_use_only
+        }
     }
 }
 
@@ -162,9 +158,6 @@ fn change_product(unit: &mut dyn UnitOfWork, product: &mut Product, changes: &Pr
         product.plan_type = referred_plan_type(unit, plan_type)?;
     }
     let changes = changes.clone();
-    set(&mut product.name, changes.name);
-    set(&mut product.description, changes.description);
-    set(&mut product.netsuite_id, changes.netsuite_id);
-    set(&mut product.salesforce_product_id, changes.salesforce_product_id);
+    set_fields! { product, changes: name, description, netsuite_id, salesforce_product_id }
     product.check()
 }

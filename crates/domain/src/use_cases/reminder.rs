@@ -21,7 +21,7 @@ impl LicenseManager {
             let reminded = match whose {
                 LicenseSelection::Emails(emails) => {
                     let licenses = unit.licenses().lock_live_by_emails(plan, emails)?;
-                    self.promise_reminders(unit, plan, &licenses, mail)?
+                    self.add_reminders(unit, plan, &licenses, mail)?
                 }
                 LicenseSelection::Matching(filter) => self.remind_matching(unit, plan, filter, mail)?,
             };
@@ -44,7 +44,7 @@ impl LicenseManager {
         let (mut reminded, mut after): (usize, Option<LicenseId>) = (0, None);
         loop {
             let licenses = unit.licenses().lock_live_after(plan, &filter, after, batch)?;
-            reminded += self.promise_reminders(unit, plan, &licenses, mail)?;
+            reminded += self.add_reminders(unit, plan, &licenses, mail)?;
             if (licenses.len() as i64) < batch {
                 return Ok(reminded);
             }
@@ -52,7 +52,7 @@ impl LicenseManager {
         }
     }
 
-    fn promise_reminders(
+    fn add_reminders(
         &self,
         unit: &mut dyn UnitOfWork,
         plan: PlanId,
@@ -61,11 +61,11 @@ impl LicenseManager {
     ) -> Result<usize, Error> {
         let plan = find_plan(unit, plan)?.plan;
         let agreement = find_agreement(unit, plan.agreement)?;
-        let mut promises = OutboxBuilder::new(&agreement, &plan, self.ids.as_ref(), self.now());
+        let mut outbox = OutboxBuilder::new(&agreement, &plan, self.ids.as_ref(), self.now());
         for license in licenses.iter().filter(|license| license.status() == LicenseStatus::Assigned) {
-            promises.reminded(license, mail);
+            outbox.reminded(license, mail);
         }
-        let messages = promises.into_messages();
+        let messages = outbox.into_messages();
         unit.outbox().add(&messages)?;
         Ok(messages.len())
     }

@@ -1,7 +1,6 @@
 //! Renewals: a plan is followed by another one, which carries its licenses on.
 
-use super::agreements::set;
-use super::manager::{LicenseManager, find_agreement, find_plan, lock_plan};
+use super::manager::{LicenseManager, count_licenses, find_agreement, find_plan, lock_plan};
 use super::page::Page;
 use crate::error::{Entity, Error, Refusal};
 use crate::history::{Actor, Change};
@@ -29,15 +28,10 @@ pub struct RenewalChanges {
 
 impl RenewalChanges {
     fn apply(self, terms: &mut RenewalTerms) {
-        set(&mut terms.renewed_plan, self.renewed_plan);
-        set(&mut terms.salesforce_opportunity_id, self.salesforce_opportunity_id);
-        set(&mut terms.number_of_licenses, self.number_of_licenses);
-        set(&mut terms.effective_date, self.effective_date);
-        set(&mut terms.renewed_expiration_date, self.renewed_expiration_date);
-        set(&mut terms.renewed_plan_title, self.renewed_plan_title);
-        set(&mut terms.license_types_to_copy, self.license_types_to_copy);
-        set(&mut terms.disable_auto_apply_licenses, self.disable_auto_apply_licenses);
-        set(&mut terms.exempt_from_batch_processing, self.exempt_from_batch_processing);
+        set_fields! { terms, self:
+            renewed_plan, salesforce_opportunity_id, number_of_licenses, effective_date, renewed_expiration_date,
+            renewed_plan_title, license_types_to_copy, disable_auto_apply_licenses, exempt_from_batch_processing
+        }
     }
 }
 
@@ -169,7 +163,7 @@ impl LicenseManager {
             };
             let originals = unit.licenses().lock_live(prior.id, &filter, i64::MAX)?;
             let present = match &renewed {
-                Some(plan) => unit.licenses().counts(&[plan.id])?.remove(&plan.id).unwrap_or_default(),
+                Some(plan) => count_licenses(unit, plan.id)?,
                 None => LicenseCounts::default(),
             };
             check_processable(terms, renewed.as_ref(), originals.len(), &present)?;
@@ -248,14 +242,14 @@ impl LicenseManager {
             .collect::<Result<(Vec<License>, Vec<License>), _>>()?;
 
         let agreement = find_agreement(unit, plan.agreement)?;
-        let mut promises = OutboxBuilder::new(&agreement, plan, self.ids.as_ref(), change.at);
+        let mut outbox = OutboxBuilder::new(&agreement, plan, self.ids.as_ref(), change.at);
         for (original, copy) in changed.iter().zip(&copies) {
-            promises.renewed(copy, original.id, by == RenewedBy::Schedule);
+            outbox.renewed(copy, original.id, by == RenewedBy::Schedule);
         }
         unit.licenses().add(&copies[reused..], change)?;
         changed.extend_from_slice(&copies[..reused]);
         unit.licenses().save(&changed, change)?;
-        unit.outbox().add(&promises.into_messages())?;
+        unit.outbox().add(&outbox.into_messages())?;
         Ok(number)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::manager::{LicenseManager, find_agreement, lock_plan};
+use super::manager::{LicenseManager, count_licenses, find_agreement, lock_plan};
 use super::selection::LicenseSelection;
 use crate::error::{Error, Refusal};
 use crate::history::Actor;
@@ -77,7 +77,7 @@ impl LicenseManager {
             if plan.is_revocation_cap_enabled {
                 return Err(Refusal::RevokeAllUnderCap.into());
             }
-            let counts = unit.licenses().counts(&[plan.id])?.remove(&plan.id).unwrap_or_default();
+            let counts = count_licenses(unit, plan.id)?;
             if counts.allocated() > self.batch_size() {
                 return unit.jobs().add(&Job {
                     plan: plan.id,
@@ -137,14 +137,14 @@ impl LicenseManager {
             plan.modified = now;
             unit.plans().save(&plan, &change)?;
         }
-        let mut promises = OutboxBuilder::new(agreement, &plan, self.ids.as_ref(), now);
-        changed.iter().for_each(|license| promises.revoked(license));
+        let mut outbox = OutboxBuilder::new(agreement, &plan, self.ids.as_ref(), now);
+        changed.iter().for_each(|license| outbox.revoked(license));
         if cap_reached {
-            promises.revocation_cap_reached();
+            outbox.revocation_cap_reached();
         }
         unit.licenses().save(&changed, &change)?;
         unit.licenses().add_unassigned(plan.id, &self.new_license_ids(changed.len() as i64), &change)?;
-        unit.outbox().add(&promises.into_messages())?;
+        unit.outbox().add(&outbox.into_messages())?;
         Ok(revoked)
     }
 
@@ -155,7 +155,7 @@ impl LicenseManager {
         plan: &mut SubscriptionPlan,
         activated: usize,
     ) -> Result<CapAfterwards, Error> {
-        let counts: LicenseCounts = unit.licenses().counts(&[plan.id])?.remove(&plan.id).unwrap_or_default();
+        let counts: LicenseCounts = count_licenses(unit, plan.id)?;
         let requested = activated as i64;
         let remaining = plan.revocations_remaining(&counts).unwrap_or(requested);
         if requested > remaining {

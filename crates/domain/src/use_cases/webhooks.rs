@@ -166,14 +166,7 @@ impl LicenseManager {
     /// Removes deliveries that were made a week ago, and returns how many.
     pub fn remove_old_webhook_deliveries(&self) -> Result<usize, Error> {
         let made = self.now() - DELIVERED_KEPT;
-        let mut removed = 0;
-        loop {
-            let batch = self.store.write(|unit| unit.webhook_deliveries().remove_old(made, REMOVED_AT_ONCE))?;
-            removed += batch;
-            if (batch as i64) < REMOVED_AT_ONCE {
-                return Ok(removed);
-            }
-        }
+        self.remove_in_batches(REMOVED_AT_ONCE, |unit| unit.webhook_deliveries().remove_old(made, REMOVED_AT_ONCE))
     }
 
     fn check_webhook_url(&self, url: &str) -> Result<(), Error> {

@@ -116,7 +116,7 @@ impl Kind for EventType {
     type Value = EventName;
 
     fn read(value: Value) -> Result<EventName, Problem> {
-        EventName::from_name(&Address::read(value)?).ok_or_else(|| {
+        EventName::from_full_or_short_name(&Address::read(value)?).ok_or_else(|| {
             let names = EventName::ALL.map(EventName::short_name).join(", ");
             Problem::message(format!("There is no such event. There are: {names}."))
         })
