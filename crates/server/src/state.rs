@@ -12,6 +12,9 @@ use crate::config::{SameSite, Secret, ServerConfig};
 use crate::http::error::ApiError;
 use crate::telemetry::monitor::Monitor;
 
+/// The state, as handlers get it.
+pub type State = web::Data<AppState>;
+
 /// The state that handlers share.
 pub struct AppState {
     /// The use cases.
@@ -38,8 +41,8 @@ pub struct AppState {
 
 impl AppState {
     /// The state of the request's application.
-    pub fn of(request: &HttpRequest) -> Result<web::Data<Self>, ApiError> {
-        let state = request.app_data::<web::Data<Self>>().cloned();
+    pub fn of(request: &HttpRequest) -> Result<State, ApiError> {
+        let state = request.app_data::<State>().cloned();
         state.ok_or_else(|| Error::internal("the application was built without its state").into())
     }
 }

@@ -1,13 +1,10 @@
 //! `POST /api/v1/customer-agreement/{customer_agreement_uuid}/auto-apply/`: a learner who logs in gets a license.
 
-use actix_web::web;
-
 use crate::api::views::LearnerLicenseBody;
 use crate::auth::permissions::{AdminOrLearner, OfAgreement};
-use crate::http::answer::{Answer, blocking};
-use crate::http::error::ApiError;
+use crate::http::{Answer, ApiResult, blocking};
 use crate::openapi::errors::Message;
-use crate::state::AppState;
+use crate::state::State;
 
 /// Gives the caller a license of the agreement's auto-applicable plan, or the one they hold. 422 where there is no such plan,
 /// none is left, theirs was revoked, or the plan is about to be renewed.
@@ -21,7 +18,7 @@ use crate::state::AppState;
         (status = 422, description = "There is no license to be had", body = String, content_type = "application/json"),
     ),
 )]
-pub async fn auto_apply(access: OfAgreement<AdminOrLearner>, state: web::Data<AppState>) -> Result<Answer, ApiError> {
+pub async fn auto_apply(access: OfAgreement<AdminOrLearner>, state: State) -> ApiResult {
     let person = state.manager.with_account(access.caller.person()?).await;
     blocking(move || {
         let license = state.manager.auto_apply(&access.caller.actor(), access.agreement, &person)?;

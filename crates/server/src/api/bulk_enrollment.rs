@@ -3,7 +3,7 @@
 //! Every request names its customer: `?enterprise_customer_uuid=…`. A customer without an agreement is 404.
 
 use actix_web::http::StatusCode;
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse};
 use deserr::Deserr;
 use license_manager_domain::model::Enrollees;
 use license_manager_domain::{BulkEnrollment, CustomerId, EnrollmentJobId, Entity, Error, LicenseManager, PlanId};
@@ -13,15 +13,12 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use crate::auth::permissions::{Admin, Listing};
-use crate::http::answer::{Answer, blocking};
-use crate::http::body::{Body, Emails, WithBody};
-use crate::http::error::ApiError;
+use crate::http::body::{Body, Emails};
 use crate::http::fields::{Boolean, FieldErrors, List, Nullable, Optional, Required, Text, UuidText};
 use crate::http::page::LinkBase;
-use crate::http::paging::query_uuid;
-use crate::http::query::Query;
+use crate::http::{Answer, ApiError, ApiResult, Query, WithBody, blocking, query_uuid};
 use crate::openapi::errors::{BadRequest, Detail};
-use crate::state::AppState;
+use crate::state::{AppState, State};
 
 /// For which customer, and for whom.
 #[derive(IntoParams)]
@@ -67,16 +64,14 @@ pub struct EnrollmentRequest {
 #[derive(Serialize, ToSchema)]
 #[schema(as = EnrollmentJob)]
 struct JobBody {
-    #[schema(value_type = Uuid)]
-    job_id: EnrollmentJobId,
+    job_id: Uuid,
 }
 
 /// How far an enrollment is.
 #[derive(Serialize, ToSchema)]
 #[schema(as = EnrollmentJobStatus)]
 struct JobStatusBody {
-    #[schema(value_type = Uuid)]
-    job_id: EnrollmentJobId,
+    job_id: Uuid,
     /// Where the results are; null until the job is done. Where they are in a bucket, an address that needs no token and is valid
     /// for an hour.
     download_url: Option<String>,
@@ -98,9 +93,9 @@ struct JobStatusBody {
 pub async fn request(
     WithBody { access, body }: WithBody<Listing<Admin>, EnrollmentRequest>,
     request: HttpRequest,
-    state: web::Data<AppState>,
-) -> Result<Answer, ApiError> {
-    let query = Query::parse(request.query_string());
+    state: State,
+) -> ApiResult {
+    let query = Query::of(&request);
     let customer = customer(&query)?;
     let permitted = state.clone();
     let access = blocking(move || permit(access, &permitted, customer)).await?;
@@ -108,7 +103,7 @@ pub async fn request(
     blocking(move || {
         let user = access.caller.lms_user_id();
         let job = state.manager.request_enrollment(customer, user, enrollment)?;
-        Answer::json(StatusCode::CREATED, &JobBody { job_id: job })
+        Answer::json(StatusCode::CREATED, &JobBody { job_id: job.0 })
     })
     .await
 }
@@ -125,12 +120,8 @@ pub async fn request(
         (status = 404, description = "The customer has no agreement, or no such enrollment", body = Detail),
     ),
 )]
-pub async fn status(
-    access: Listing<Admin>,
-    request: HttpRequest,
-    state: web::Data<AppState>,
-) -> Result<Answer, ApiError> {
-    let query = Query::parse(request.query_string());
+pub async fn status(access: Listing<Admin>, request: HttpRequest, state: State) -> ApiResult {
+    let query = Query::of(&request);
     let path = format!("{}results/", request.path());
     let links = LinkBase::new(&request, &path);
     let manager = state.manager.clone();
@@ -142,7 +133,7 @@ pub async fn status(
         links.with_query(&query.finish())
     };
     let download_url = job.is_done().then(|| manager.enrollment_file(&job).unwrap_or_else(address));
-    Answer::ok(&JobStatusBody { job_id: job.id, download_url })
+    Answer::ok(&JobStatusBody { job_id: job.id.0, download_url })
 }
 
 /// What came of an enrollment, as CSV; 404 until it is done.
@@ -157,12 +148,8 @@ pub async fn status(
         (status = 404, description = "The customer has no agreement, or no such enrollment, or it is not done", body = Detail),
     ),
 )]
-pub async fn results(
-    access: Listing<Admin>,
-    request: HttpRequest,
-    state: web::Data<AppState>,
-) -> Result<HttpResponse, ApiError> {
-    let query = Query::parse(request.query_string());
+pub async fn results(access: Listing<Admin>, request: HttpRequest, state: State) -> ApiResult<HttpResponse> {
+    let query = Query::of(&request);
     let found = |manager: &LicenseManager, customer, job| Ok((job, manager.enrollment_results(customer, job)?));
     let (job, results) = find(access, &query, state, found).await?;
     let unfinished = || ApiError::detail(StatusCode::NOT_FOUND, "The bulk enrollment is not done yet.");
@@ -177,9 +164,9 @@ pub async fn results(
 async fn find<T: Send + 'static>(
     access: Listing<Admin>,
     query: &Query,
-    state: web::Data<AppState>,
+    state: State,
     known: impl FnOnce(&LicenseManager, CustomerId, EnrollmentJobId) -> Result<T, Error> + Send + 'static,
-) -> Result<T, ApiError> {
+) -> ApiResult<T> {
     let customer = customer(query)?;
     let job = query_uuid(query, "bulk_enrollment_job_uuid")?.map(EnrollmentJobId);
     let missing = || ApiError::text(StatusCode::BAD_REQUEST, "Name the job: bulk_enrollment_job_uuid is missing.");
@@ -191,13 +178,13 @@ async fn find<T: Send + 'static>(
     .await
 }
 
-fn customer(query: &Query) -> Result<CustomerId, ApiError> {
+fn customer(query: &Query) -> ApiResult<CustomerId> {
     let missing = || ApiError::text(StatusCode::BAD_REQUEST, "Name the customer: enterprise_customer_uuid is missing.");
     query_uuid(query, "enterprise_customer_uuid")?.map(CustomerId).ok_or_else(missing)
 }
 
 /// Refuses customers without an agreement, then those outside the caller's scope.
-fn permit(access: Listing<Admin>, state: &AppState, customer: CustomerId) -> Result<Listing<Admin>, ApiError> {
+fn permit(access: Listing<Admin>, state: &AppState, customer: CustomerId) -> ApiResult<Listing<Admin>> {
     if !state.manager.has_agreement(customer)? {
         return Err(Error::NotFound(Entity::Agreement).into());
     }
@@ -205,7 +192,7 @@ fn permit(access: Listing<Admin>, state: &AppState, customer: CustomerId) -> Res
     Ok(access)
 }
 
-fn read(query: &Query, mut body: Body<EnrollmentRequest>) -> Result<BulkEnrollment, ApiError> {
+fn read(query: &Query, mut body: Body<EnrollmentRequest>) -> ApiResult<BulkEnrollment> {
     let enroll_all = query.flag("enroll_all").unwrap_or(false);
     let mut errors = FieldErrors::default();
     if let Value::Object(fields) = body.json() {

@@ -2,14 +2,14 @@
 
 use actix_web::cookie::{Cookie, SameSite};
 use actix_web::http::header::{CACHE_CONTROL, HeaderValue};
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::auth::csrf::{CSRF_COOKIE, cookie_token};
 use crate::config;
 use crate::config::Secret;
-use crate::state::AppState;
+use crate::state::State;
 
 /// A token to repeat in the header `X-CSRFToken`.
 #[derive(Serialize, ToSchema)]
@@ -30,7 +30,7 @@ struct Body {
         (status = 200, description = "The token", body = Body, headers(("Set-Cookie" = String, description = "`csrftoken`")))
     )
 )]
-pub async fn csrf_token(request: HttpRequest, state: web::Data<AppState>) -> HttpResponse {
+pub async fn csrf_token(request: HttpRequest, state: State) -> HttpResponse {
     let token = cookie_token(&request).unwrap_or_else(|| Secret::random().expose().to_owned());
     let cookie = Cookie::build(CSRF_COOKIE, token.clone())
         .path("/")

@@ -1,20 +1,14 @@
 //! Agreements as a customer's people see them: `GET /api/v1/customer-agreement/`, `…/{customer_agreement_uuid}/`.
 
-use actix_web::{HttpRequest, web};
+use actix_web::HttpRequest;
 use license_manager_domain::ports::AgreementFilter;
 use license_manager_domain::{AgreementId, CustomerId};
 
 use crate::api::views::AgreementWithPlansBody;
 use crate::auth::permissions::{AdminOrLearner, Listing, OfAgreement};
-use crate::http::answer::{Answer, blocking};
-use crate::http::error::ApiError;
-use crate::http::paging::{PageBody, Paging, query_uuid};
-use crate::http::query::Query;
+use crate::http::{Answer, ApiResult, PageBody, Paging, Query, blocking, query_uuid};
 use crate::openapi::parameters::{ActivePlansQuery, AgreementQuery, CustomerQuery, PageQuery};
-use crate::state::AppState;
-
-/// The most agreements a page has.
-const MAX_PAGE_SIZE: u64 = 100;
+use crate::state::State;
 
 /// Agreements of the caller's customers, with their active plans; `active_plans_only=false` shows the others too.
 #[utoipa::path(
@@ -24,27 +18,16 @@ const MAX_PAGE_SIZE: u64 = 100;
     params(CustomerQuery, AgreementQuery, ActivePlansQuery, PageQuery),
     responses((status = 200, description = "A page of agreements", body = PageBody<AgreementWithPlansBody>))
 )]
-pub async fn list(
-    access: Listing<AdminOrLearner>,
-    request: HttpRequest,
-    state: web::Data<AppState>,
-) -> Result<Answer, ApiError> {
-    let query = Query::parse(request.query_string());
+pub async fn list(access: Listing<AdminOrLearner>, request: HttpRequest, state: State) -> ApiResult {
+    let query = Query::of(&request);
     let filter = AgreementFilter {
         scope: access.scope,
         customer: query_uuid(&query, "enterprise_customer_uuid")?.map(CustomerId),
         agreement: query_uuid(&query, "customer_agreement_uuid")?.map(AgreementId),
     };
-    let paging = Paging::new(&request, &query, MAX_PAGE_SIZE);
-    let active_plans_only = active_plans_only(&query);
-    blocking(move || {
-        let page = state.manager.agreements(&filter, |total| paging.limit_offset(total))?;
-        let renewal_lock = state.manager.settings().renewal_lock;
-        let body = |overview| AgreementWithPlansBody::new(overview, renewal_lock, active_plans_only);
-        let agreements = page.items.iter().map(body).collect();
-        Answer::ok(&paging.body(page.total, agreements)?)
-    })
-    .await
+    let (renewal_lock, active_plans_only) = (state.manager.settings().renewal_lock, active_plans_only(&query));
+    let view = move |overview| AgreementWithPlansBody::new(&overview, renewal_lock, active_plans_only);
+    Paging::new(&request).answer(move |part| state.manager.agreements(&filter, part), view).await
 }
 
 /// One agreement with its plans.
@@ -55,12 +38,8 @@ pub async fn list(
     params(ActivePlansQuery),
     responses((status = 200, description = "The agreement", body = AgreementWithPlansBody))
 )]
-pub async fn retrieve(
-    access: OfAgreement<AdminOrLearner>,
-    request: HttpRequest,
-    state: web::Data<AppState>,
-) -> Result<Answer, ApiError> {
-    let active_plans_only = active_plans_only(&Query::parse(request.query_string()));
+pub async fn retrieve(access: OfAgreement<AdminOrLearner>, request: HttpRequest, state: State) -> ApiResult {
+    let active_plans_only = active_plans_only(&Query::of(&request));
     blocking(move || {
         let overview = state.manager.agreement(access.agreement)?;
         let renewal_lock = state.manager.settings().renewal_lock;

@@ -5,8 +5,7 @@ use actix_web::web;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::http::answer::{Answer, blocking};
-use crate::http::error::ApiError;
+use crate::http::{Answer, ApiResult, blocking};
 use crate::telemetry::monitor::{Monitor, Phase, Schema};
 
 const OK: &str = "OK";
@@ -39,7 +38,7 @@ struct DetailedHealthBody {
         (status = 503, description = "The database does not answer", body = HealthBody),
     )
 )]
-pub async fn health(monitor: web::Data<Monitor>) -> Result<Answer, ApiError> {
+pub async fn health(monitor: web::Data<Monitor>) -> ApiResult {
     blocking(move || {
         let (code, status) = judged(monitor.phase() != Phase::Starting && monitor.ping());
         let detailed_status = DetailedHealthBody { database_status: status };
@@ -66,7 +65,7 @@ struct LivenessBody {
     security(()),
     responses((status = 200, description = "The process answers", body = LivenessBody))
 )]
-pub async fn live() -> Result<Answer, ApiError> {
+pub async fn live() -> ApiResult {
     Answer::ok(&LivenessBody { overall_status: OK })
 }
 
@@ -103,7 +102,7 @@ struct DetailedReadinessBody {
         (status = 503, description = "It cannot", body = ReadinessBody),
     )
 )]
-pub async fn ready(monitor: web::Data<Monitor>) -> Result<Answer, ApiError> {
+pub async fn ready(monitor: web::Data<Monitor>) -> ApiResult {
     blocking(move || {
         let readiness = monitor.readiness();
         let (code, overall_status) = judged(readiness.is_ready());

@@ -1,8 +1,8 @@
 //! `GET …/history/` below a license, a plan, an agreement, a product or a renewal: what became of it, or with `?as_of=<moment>` how it was
 //! then.
 
+use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
-use actix_web::{HttpRequest, web};
 use chrono::{DateTime, Utc};
 use license_manager_domain::history::{ChangeKind, EntityRef, FieldChange, Row, Value, Version};
 use license_manager_domain::use_cases::HistoricChange;
@@ -11,18 +11,10 @@ use serde_json::{Map, json};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::auth::permissions::HistoryReader;
-use crate::http::answer::{Answer, blocking};
-use crate::http::error::ApiError;
 use crate::http::kinds::choices;
-use crate::http::paging::{PageBody, Paging};
-use crate::http::query::Query;
-use crate::http::time::{self, serialize as moment};
-use crate::openapi::errors::FieldErrors;
-use crate::openapi::parameters::PageQuery;
-use crate::state::AppState;
-
-/// The most changes a page has.
-const MAX_PAGE_SIZE: u64 = 100;
+use crate::http::time;
+use crate::http::{Answer, ApiError, ApiResult, PageBody, Paging, Query, Timestamp, blocking};
+use crate::state::State;
 
 /// Of which moment.
 #[derive(IntoParams)]
@@ -45,12 +37,10 @@ choices!(
 struct CircumstancesBody {
     /// Counts up over the changes of everything of the kind.
     history_id: i64,
-    #[serde(serialize_with = "moment")]
-    history_date: DateTime<Utc>,
+    history_date: Timestamp,
     /// A user name; null where the service acted by itself.
     history_user: Option<String>,
-    #[schema(value_type = ChangeSign)]
-    history_type: &'static str,
+    history_type: ChangeSign,
     history_change_reason: Option<String>,
 }
 
@@ -58,9 +48,9 @@ impl CircumstancesBody {
     fn new(version: Version) -> Self {
         Self {
             history_id: version.number,
-            history_date: version.at,
+            history_date: Timestamp(version.at),
             history_user: version.by,
-            history_type: version.kind.as_str(),
+            history_type: ChangeSign(version.kind),
             history_change_reason: version.reason,
         }
     }
@@ -110,8 +100,7 @@ impl ChangeBody {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = AsOf)]
 pub(super) struct AsOfBody {
-    #[serde(serialize_with = "moment")]
-    as_of: DateTime<Utc>,
+    as_of: Timestamp,
     #[serde(flatten)]
     circumstances: CircumstancesBody,
     /// Its fields.
@@ -128,73 +117,62 @@ pub(super) enum History {
     AsOf(AsOfBody),
 }
 
-/// What became of a license: its changes, the newest first, by pages. With `as_of`, how it was at that moment: 404 before it
-/// existed and after it was deleted.
-#[utoipa::path(
-    get,
-    path = "/api/v1/licenses/{license_uuid}/history/",
-    tag = "Licenses",
-    params(AsOfQuery, PageQuery),
-    responses(
-        (status = 200, description = "A page of changes, or how it was", body = History),
-        (status = 400, description = "`as_of` is no moment", body = FieldErrors),
-    )
-)]
-pub async fn of_license(
-    access: HistoryReader,
-    request: HttpRequest,
-    state: web::Data<AppState>,
-) -> Result<Answer, ApiError> {
-    answer(access.of, request, state).await
+/// Defines the handler of the history of an entity, which `$of` names.
+macro_rules! history {
+    ($name:ident, $path:tt, $tag:tt, $entity:literal, |$access:ident: $permission:ty, $request:ident| $of:expr) => {
+        /// The history of an entity.
+        #[utoipa::path(
+            get,
+            path = $path,
+            tag = $tag,
+            summary = concat!(
+                "The history of ", $entity, ". A page of its changes, the newest first. With `as_of`, its state at that moment: ",
+                "404 before it was created and after it was deleted."
+            ),
+            params($crate::api::history::AsOfQuery, $crate::openapi::parameters::PageQuery),
+            responses(
+                (status = 200, description = "A page of changes, or the state", body = $crate::api::history::History),
+                (status = 400, description = "`as_of` is not a moment", body = $crate::openapi::errors::FieldErrors),
+            )
+        )]
+        pub async fn $name(
+            $access: $permission,
+            $request: actix_web::HttpRequest,
+            state: $crate::state::State,
+        ) -> $crate::http::ApiResult {
+            let of = $of;
+            $crate::api::history::answer(of, $request, state).await
+        }
+    };
 }
 
-/// What became of a plan: its changes, the newest first, by pages. With `as_of`, how it was at that moment: 404 before it
-/// existed and after it was deleted.
-#[utoipa::path(
-    get,
-    path = "/api/v1/subscriptions/{subscription_uuid}/history/",
-    tag = "Plans",
-    params(AsOfQuery, PageQuery),
-    responses(
-        (status = 200, description = "A page of changes, or how it was", body = History),
-        (status = 400, description = "`as_of` is no moment", body = FieldErrors),
-    )
-)]
-pub async fn of_plan(
-    access: HistoryReader,
-    request: HttpRequest,
-    state: web::Data<AppState>,
-) -> Result<Answer, ApiError> {
-    answer(access.of, request, state).await
-}
+pub(super) use history;
 
-/// What became of an agreement: its changes, the newest first, by pages. With `as_of`, how it was at that moment: 404 before it
-/// existed and after it was deleted.
-#[utoipa::path(
-    get,
-    path = "/api/v1/customer-agreement/{customer_agreement_uuid}/history/",
-    tag = "Provisioning",
-    params(AsOfQuery, PageQuery),
-    responses(
-        (status = 200, description = "A page of changes, or how it was", body = History),
-        (status = 400, description = "`as_of` is no moment", body = FieldErrors),
-    )
-)]
-pub async fn of_agreement(
-    access: HistoryReader,
-    request: HttpRequest,
-    state: web::Data<AppState>,
-) -> Result<Answer, ApiError> {
-    answer(access.of, request, state).await
-}
+history!(
+    of_license,
+    "/api/v1/licenses/{license_uuid}/history/",
+    "Licenses",
+    "a license",
+    |access: HistoryReader, request| access.of
+);
+history!(
+    of_plan,
+    "/api/v1/subscriptions/{subscription_uuid}/history/",
+    "Plans",
+    "a plan",
+    |access: HistoryReader, request| access.of
+);
+history!(
+    of_agreement,
+    "/api/v1/customer-agreement/{customer_agreement_uuid}/history/",
+    "Provisioning",
+    "an agreement",
+    |access: HistoryReader, request| access.of
+);
 
-pub(super) async fn answer(
-    of: EntityRef,
-    request: HttpRequest,
-    state: web::Data<AppState>,
-) -> Result<Answer, ApiError> {
-    let query = Query::parse(request.query_string());
-    if let Some(text) = query.get("as_of").filter(|text| !text.is_empty()) {
+pub(super) async fn answer(of: EntityRef, request: HttpRequest, state: State) -> ApiResult {
+    let query = Query::of(&request);
+    if let Some(text) = query.text("as_of") {
         let as_of = time::parse(text.trim()).ok_or_else(|| {
             let message = "This must be a date and time, such as 2030-01-31T12:00:00Z, or a date, such as 2030-01-31.";
             ApiError::body(StatusCode::BAD_REQUEST, json!({ "as_of": [message] }))
@@ -202,17 +180,11 @@ pub(super) async fn answer(
         return blocking(move || {
             let version = state.manager.as_of(of, as_of)?;
             let record = record(&version.row);
-            Answer::ok(&AsOfBody { as_of, record, circumstances: CircumstancesBody::new(version) })
+            Answer::ok(&AsOfBody { as_of: Timestamp(as_of), record, circumstances: CircumstancesBody::new(version) })
         })
         .await;
     }
-    let paging = Paging::new(&request, &query, MAX_PAGE_SIZE);
-    blocking(move || {
-        let page = state.manager.history(of, |total| paging.limit_offset(total))?;
-        let changes = page.items.into_iter().map(ChangeBody::new).collect();
-        Answer::ok(&paging.body(page.total, changes)?)
-    })
-    .await
+    Paging::new(&request).answer(move |part| state.manager.history(of, part), ChangeBody::new).await
 }
 
 /// Changes on the wire: `{"field": {"from": …, "to": …}}`.

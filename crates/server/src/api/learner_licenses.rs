@@ -1,7 +1,7 @@
 //! `GET /api/v1/learner-licenses/?enterprise_customer_uuid=…`: a learner's licenses of one customer.
 
+use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
-use actix_web::{HttpRequest, web};
 use license_manager_domain::CustomerId;
 use license_manager_domain::use_cases::LearnerLicenses;
 use serde::Serialize;
@@ -10,16 +10,10 @@ use uuid::Uuid;
 
 use crate::api::views::{AgreementBody, LearnerLicenseBody};
 use crate::auth::permissions::{AdminOrLearner, Listing};
-use crate::http::answer::{Answer, blocking};
-use crate::http::error::ApiError;
-use crate::http::paging::{Paging, PositionedPageBody, query_uuid};
-use crate::http::query::Query;
+use crate::http::{Answer, ApiError, ApiResult, Paging, PositionedPageBody, Query, blocking, query_uuid};
 use crate::openapi::errors::BadRequest;
 use crate::openapi::parameters::PageQuery;
-use crate::state::AppState;
-
-/// The most licenses a page has.
-const MAX_PAGE_SIZE: u64 = 100;
+use crate::state::State;
 
 /// Whose and which licenses.
 #[derive(IntoParams)]
@@ -56,12 +50,8 @@ struct Body {
         (status = 400, description = "No customer, or a token without an email address", body = BadRequest),
     )
 )]
-pub async fn list(
-    access: Listing<AdminOrLearner>,
-    request: HttpRequest,
-    state: web::Data<AppState>,
-) -> Result<Answer, ApiError> {
-    let query = Query::parse(request.query_string());
+pub async fn list(access: Listing<AdminOrLearner>, request: HttpRequest, state: State) -> ApiResult {
+    let query = Query::of(&request);
     let customer = query_uuid(&query, "enterprise_customer_uuid")?.map(CustomerId);
     let missing = || ApiError::text(StatusCode::BAD_REQUEST, "Name the customer: enterprise_customer_uuid is missing.");
     let customer = customer.ok_or_else(missing)?;
@@ -70,20 +60,16 @@ pub async fn list(
         active_plans_only: query.flag("active_plans_only").unwrap_or(true),
         current_plans_only: query.flag("current_plans_only").unwrap_or(true),
     };
-    let paging = Paging::new(&request, &query, MAX_PAGE_SIZE);
+    let paging = Paging::new(&request);
     let person = state.manager.with_account(access.caller.person()?).await;
     blocking(move || {
         let mut view = state.manager.learner_licenses(&access.caller.actor(), customer, &person, wanted)?;
         if !access.scope.covers(customer) {
             view.licenses.clear();
         }
-        let total = view.licenses.len() as i64;
-        let limit_offset = paging.limit_offset(total)?;
         let renewal_lock = state.manager.settings().renewal_lock;
-        let shown = view.licenses.iter().skip(limit_offset.offset as usize).take(limit_offset.limit as usize);
-        let licenses = shown.map(|found| LearnerLicenseBody::new(found, renewal_lock)).collect();
-        let customer_agreement = view.agreement.as_deref().map(AgreementBody::new);
-        Answer::ok(&Body { page: paging.positioned_body(total, licenses)?, customer_agreement })
+        let page = paging.positioned_body(view.licenses, |found| LearnerLicenseBody::new(&found, renewal_lock))?;
+        Answer::ok(&Body { page, customer_agreement: view.agreement.as_deref().map(AgreementBody::new) })
     })
     .await
 }

@@ -1,17 +1,14 @@
 //! `POST /api/v1/license-activation/?activation_key=…`: a learner takes a license into use.
 
+use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
-use actix_web::{HttpRequest, web};
 use license_manager_domain::{ActivationKey, Entity, Error};
 
 use crate::api::views::LearnerLicenseBody;
 use crate::auth::permissions::{AdminOrLearner, Caller, Listing};
-use crate::http::answer::{Answer, blocking};
-use crate::http::error::ApiError;
-use crate::http::paging::query_uuid;
-use crate::http::query::Query;
+use crate::http::{Answer, ApiError, ApiResult, Query, blocking, query_uuid};
 use crate::openapi::errors::{BadRequest, Detail};
-use crate::state::AppState;
+use crate::state::State;
 
 /// Activates the license the key was mailed for, if it was mailed to the caller.
 ///
@@ -29,8 +26,8 @@ use crate::state::AppState;
         (status = 422, description = "The license was revoked", body = String, content_type = "application/json"),
     )
 )]
-pub async fn activate(caller: Caller, request: HttpRequest, state: web::Data<AppState>) -> Result<Answer, ApiError> {
-    let key = query_uuid(&Query::parse(request.query_string()), "activation_key")?.map(ActivationKey);
+pub async fn activate(caller: Caller, request: HttpRequest, state: State) -> ApiResult {
+    let key = query_uuid(&Query::of(&request), "activation_key")?.map(ActivationKey);
     let key = key.ok_or_else(|| ApiError::detail(StatusCode::BAD_REQUEST, "activation_key is missing."))?;
     let permitted = state.clone();
     let access = blocking(move || {

@@ -1,6 +1,5 @@
 //! `POST /api/v1/subscriptions/{subscription_uuid}/licenses/assign/`: an admin hands licenses to learners.
 
-use actix_web::web;
 use deserr::{Deserr, ValuePointerRef};
 use license_manager_domain::model::is_salesforce_id;
 use license_manager_domain::{Assignees, AssignmentMail};
@@ -11,12 +10,11 @@ use utoipa::openapi::schema::{SchemaType, Type};
 use uuid::Uuid;
 
 use crate::auth::permissions::{Admin, OfPlan};
-use crate::http::answer::{Answer, blocking};
-use crate::http::body::{Emails, MailText, WithBody};
-use crate::http::error::ApiError;
+use crate::http::body::{Emails, MailText};
 use crate::http::fields::{Boolean, FieldErrors, Kind, List, Nullable, Optional, Problem, Required};
 use crate::http::kinds::{describe, text};
-use crate::state::AppState;
+use crate::http::{Answer, ApiResult, WithBody, blocking};
+use crate::state::State;
 
 /// Who gets a license, and what their mail says.
 #[derive(Deserr, ToSchema)]
@@ -97,18 +95,11 @@ struct AssignmentBody<'a> {
     request_body = AssignmentRequest,
     responses((status = 200, description = "Assigned", body = AssignmentsBody))
 )]
-pub async fn assign(
-    WithBody { access, body }: WithBody<OfPlan<Admin>, AssignmentRequest>,
-    state: web::Data<AppState>,
-) -> Result<Answer, ApiError> {
+pub async fn assign(WithBody { access, body }: WithBody<OfPlan<Admin>, AssignmentRequest>, state: State) -> ApiResult {
     assign_requested(access, body.read()?, state).await
 }
 
-pub(super) async fn assign_requested(
-    access: OfPlan<Admin>,
-    request: AssignmentRequest,
-    state: web::Data<AppState>,
-) -> Result<Answer, ApiError> {
+pub(super) async fn assign_requested(access: OfPlan<Admin>, request: AssignmentRequest, state: State) -> ApiResult {
     let sources = request.user_sfids.0.flatten().unwrap_or_default().into_iter().chain(std::iter::repeat(None));
     let learners: Assignees = request.user_emails.0.into_iter().zip(sources).collect();
     let mail = AssignmentMail {

@@ -1,6 +1,5 @@
 //! Reminders, below `POST /api/v1/subscriptions/{subscription_uuid}/licenses/`: `remind/` and `remind-all/`.
 
-use actix_web::web;
 use deserr::Deserr;
 use license_manager_domain::ports::LicenseFilter;
 use license_manager_domain::{LicenseSelection, ReminderMail};
@@ -8,12 +7,11 @@ use utoipa::ToSchema;
 
 use crate::api::license_selection::SelectionRequest;
 use crate::auth::permissions::{Admin, OfPlan};
-use crate::http::answer::{Answer, blocking};
-use crate::http::body::{MailText, WithBody};
-use crate::http::error::ApiError;
+use crate::http::body::MailText;
 use crate::http::fields::{FieldErrors, Nullable};
+use crate::http::{Answer, ApiResult, WithBody, blocking};
 use crate::openapi::errors::Message;
-use crate::state::AppState;
+use crate::state::State;
 
 /// Who is reminded, and what their mail says.
 #[derive(Deserr, ToSchema)]
@@ -55,10 +53,7 @@ pub struct ReminderWords {
         (status = 404, description = "None of them has such a license, or there is no such plan", body = Message),
     ),
 )]
-pub async fn remind(
-    WithBody { access, body }: WithBody<OfPlan<Admin>, ReminderRequest>,
-    state: web::Data<AppState>,
-) -> Result<Answer, ApiError> {
+pub async fn remind(WithBody { access, body }: WithBody<OfPlan<Admin>, ReminderRequest>, state: State) -> ApiResult {
     let ReminderRequest { whose, greeting, closing } = body.read()?;
     promise(access, whose.selection(), ReminderWords { greeting, closing }, state).await
 }
@@ -74,20 +69,12 @@ pub async fn remind(
         (status = 404, description = "There is no such license, or no such plan", body = Message),
     ),
 )]
-pub async fn remind_all(
-    WithBody { access, body }: WithBody<OfPlan<Admin>, ReminderWords>,
-    state: web::Data<AppState>,
-) -> Result<Answer, ApiError> {
+pub async fn remind_all(WithBody { access, body }: WithBody<OfPlan<Admin>, ReminderWords>, state: State) -> ApiResult {
     let whose = LicenseSelection::Matching(LicenseFilter::default());
     promise(access, whose, body.read()?, state).await
 }
 
-async fn promise(
-    access: OfPlan<Admin>,
-    whose: LicenseSelection,
-    words: ReminderWords,
-    state: web::Data<AppState>,
-) -> Result<Answer, ApiError> {
+async fn promise(access: OfPlan<Admin>, whose: LicenseSelection, words: ReminderWords, state: State) -> ApiResult {
     let mail = ReminderMail {
         greeting: words.greeting.0.flatten().unwrap_or_default(),
         closing: words.closing.0.flatten().unwrap_or_default(),

@@ -1,7 +1,6 @@
 //! Revocation, below `POST /api/v1/subscriptions/{subscription_uuid}/licenses/`: `bulk-revoke/` and `revoke-all/`.
 
 use actix_web::http::StatusCode;
-use actix_web::web;
 use license_manager_domain::{Error, LicenseSelection, Refusal, Revocations};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -9,12 +8,10 @@ use uuid::Uuid;
 
 use crate::api::license_selection::SelectionRequest;
 use crate::auth::permissions::{Admin, OfPlan};
-use crate::http::answer::{Answer, blocking};
-use crate::http::body::WithBody;
-use crate::http::error::ApiError;
+use crate::http::{Answer, ApiResult, WithBody, blocking};
 use crate::openapi::errors::{BadRequest, Detail};
 use crate::openapi::parameters::LicenseState;
-use crate::state::AppState;
+use crate::state::State;
 
 /// What was revoked, and what could not be.
 #[derive(Serialize, ToSchema)]
@@ -45,8 +42,7 @@ pub(super) enum NothingRevoked {
 struct RevokedBody<'a> {
     license_uuid: Uuid,
     /// The state it was in before.
-    #[schema(value_type = LicenseState)]
-    original_status: &'static str,
+    original_status: LicenseState,
     user_email: &'a str,
 }
 
@@ -97,18 +93,11 @@ pub(super) enum RevocationError {
         (status = 404, description = "None could be revoked, or there is no such plan", body = NothingRevoked),
     )
 )]
-pub async fn revoke(
-    WithBody { access, body }: WithBody<OfPlan<Admin>, SelectionRequest>,
-    state: web::Data<AppState>,
-) -> Result<Answer, ApiError> {
+pub async fn revoke(WithBody { access, body }: WithBody<OfPlan<Admin>, SelectionRequest>, state: State) -> ApiResult {
     revoke_selected(access, body.read()?.selection(), state).await
 }
 
-pub(super) async fn revoke_selected(
-    access: OfPlan<Admin>,
-    whose: LicenseSelection,
-    state: web::Data<AppState>,
-) -> Result<Answer, ApiError> {
+pub(super) async fn revoke_selected(access: OfPlan<Admin>, whose: LicenseSelection, state: State) -> ApiResult {
     blocking(move || match state.manager.revoke(&access.caller.actor(), access.plan, &whose) {
         Ok(done) => answer(&done),
         Err(Error::Refused(refusal @ Refusal::RevocationCap { .. })) => {
@@ -130,7 +119,7 @@ pub(super) async fn revoke_selected(
         (status = 422, description = "The plan has a revocation cap", body = String, content_type = "application/json"),
     )
 )]
-pub async fn revoke_all(access: OfPlan<Admin>, state: web::Data<AppState>) -> Result<Answer, ApiError> {
+pub async fn revoke_all(access: OfPlan<Admin>, state: State) -> ApiResult {
     blocking(move || {
         state.manager.revoke_all(&access.caller.actor(), access.plan)?;
         state.wake_jobs.notify_one();
@@ -139,10 +128,10 @@ pub async fn revoke_all(access: OfPlan<Admin>, state: web::Data<AppState>) -> Re
     .await
 }
 
-fn answer(done: &Revocations) -> Result<Answer, ApiError> {
+fn answer(done: &Revocations) -> ApiResult {
     let successful = done.revoked.iter().map(|revoked| RevokedBody {
         license_uuid: revoked.license.0,
-        original_status: revoked.original_status.as_str(),
+        original_status: LicenseState(revoked.original_status),
         user_email: revoked.email.as_str(),
     });
     let unsuccessful = done.not_found.iter().map(|email| NotRevokedBody {

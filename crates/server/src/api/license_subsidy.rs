@@ -1,11 +1,10 @@
 //! `GET /api/v1/license-subsidy/?enterprise_customer_uuid=…&course_key=…`: whether a learner's license pays for a course.
 
+use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
-use actix_web::{HttpRequest, web};
 use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use chrono::{DateTime, Utc};
 use license_manager_domain::{CustomerId, Entity, LicenseId, LmsUserId};
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
@@ -13,14 +12,10 @@ use uuid::Uuid;
 
 use crate::auth::permissions::{AdminOrLearner, Listing};
 use crate::config::Secret;
-use crate::http::answer::{Answer, blocking};
-use crate::http::error::ApiError;
-use crate::http::paging::query_uuid;
-use crate::http::query::Query;
-use crate::http::time::serialize as moment;
+use crate::http::{Answer, ApiError, ApiResult, Query, Timestamp, blocking, query_uuid};
 use crate::openapi::errors::{BadRequest, Message};
 use crate::openapi::parameters::LicenseState;
-use crate::state::AppState;
+use crate::state::State;
 
 /// Who pays for which course.
 #[derive(IntoParams)]
@@ -42,15 +37,11 @@ struct Body {
     /// 100.
     discount_value: u8,
     /// The license's state.
-    #[schema(value_type = LicenseState)]
-    status: &'static str,
+    status: LicenseState,
     /// The license.
-    #[schema(value_type = Uuid)]
-    subsidy_id: LicenseId,
-    #[serde(serialize_with = "moment")]
-    start_date: DateTime<Utc>,
-    #[serde(serialize_with = "moment")]
-    expiration_date: DateTime<Utc>,
+    subsidy_id: Uuid,
+    start_date: Timestamp,
+    expiration_date: Timestamp,
     /// HMAC-SHA256 over `<LMS user id>:<course_key>:<subsidy_id>`, in base64.
     subsidy_checksum: String,
 }
@@ -70,12 +61,8 @@ struct Body {
         (status = 404, description = "No license of the caller pays for the course", body = Message),
     ),
 )]
-pub async fn subsidy(
-    access: Listing<AdminOrLearner>,
-    request: HttpRequest,
-    state: web::Data<AppState>,
-) -> Result<Answer, ApiError> {
-    let query = Query::parse(request.query_string());
+pub async fn subsidy(access: Listing<AdminOrLearner>, request: HttpRequest, state: State) -> ApiResult {
+    let query = Query::of(&request);
     let missing = |name: &str| ApiError::text(StatusCode::BAD_REQUEST, format!("{name} is missing."));
     let customer = query_uuid(&query, "enterprise_customer_uuid")?.map(CustomerId);
     let customer = customer.ok_or_else(|| missing("enterprise_customer_uuid"))?;
@@ -108,10 +95,10 @@ pub async fn subsidy(
     Answer::ok(&Body {
         discount_type: "percentage",
         discount_value: 100,
-        status: columns.status.as_str(),
-        subsidy_id: found.license.id,
-        start_date: found.plan.plan.start_date,
-        expiration_date: found.plan.plan.expiration_date,
+        status: LicenseState(columns.status),
+        subsidy_id: found.license.id.0,
+        start_date: Timestamp(found.plan.plan.start_date),
+        expiration_date: Timestamp(found.plan.plan.expiration_date),
         subsidy_checksum: checksum(secret, lms_user_id, course_key, found.license.id),
     })
 }

@@ -7,20 +7,19 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use futures_util::stream;
 use license_manager_domain::model::text_cell;
 use license_manager_domain::ports::{LicenseField, LicenseFilter, LicenseOrder};
+use license_manager_domain::use_cases::Page;
 use license_manager_domain::{Entity, Error, License, LicenseId, LicenseStatus, PlanId};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::api::views::LicenseBody;
 use crate::auth::permissions::{Admin, AdminOrLearner, Listing, OfPlan, path_uuid};
-use crate::http::answer::{Answer, blocking};
-use crate::http::error::ApiError;
-use crate::http::paging::{NumberedPageBody, PageBody, Paging};
-use crate::http::query::Query;
+use crate::http::paging::{Part, part_of};
 use crate::http::time;
+use crate::http::{Answer, ApiResult, NumberedPageBody, PageBody, Paging, Query, blocking};
 use crate::openapi::errors::BadRequest;
 use crate::openapi::parameters::{LicenseFilterQuery, LicenseOrderQuery, LicenseState, PageQuery};
-use crate::state::AppState;
+use crate::state::{AppState, State};
 
 /// The most licenses a page has.
 pub(super) const MAX_PAGE_SIZE: u64 = 500;
@@ -36,32 +35,22 @@ const CSV_BATCH: i64 = 1_000;
     params(LicenseFilterQuery, LicenseOrderQuery, PageQuery),
     responses((status = 200, description = "A page of licenses", body = NumberedPageBody<LicenseBody>))
 )]
-pub async fn list(
-    access: Listing<Admin>,
-    request: HttpRequest,
-    state: web::Data<AppState>,
-) -> Result<Answer, ApiError> {
+pub async fn list(access: Listing<Admin>, request: HttpRequest, state: State) -> ApiResult {
     let plan = PlanId(path_uuid(&request, "subscription_uuid")?);
-    let query = Query::parse(request.query_string());
-    let paging = Paging::new(&request, &query, MAX_PAGE_SIZE);
+    let query = Query::of(&request);
     let (filter, order) = (filter(&query), order(&query));
-    blocking(move || {
-        if !visible(&state, &access, plan)? {
-            return Answer::ok(&paging.numbered_body::<LicenseBody>(0, Vec::new())?);
-        }
-        let page = state.manager.licenses(plan, &filter, &order, |total| paging.limit_offset(total))?;
-        let licenses = page.items.iter().map(LicenseBody::new).collect();
-        Answer::ok(&paging.numbered_body(page.total, licenses)?)
-    })
-    .await
+    let read = move |part: Part<'_>| match visible(&state, &access, plan)? {
+        true => state.manager.licenses(plan, &filter, &order, part),
+        false => Ok(Page::from(None)),
+    };
+    Paging::up_to(MAX_PAGE_SIZE, &request).answer_numbered(read, |license| LicenseBody::new(&license)).await
 }
 
 /// How many licenses are in a state.
 #[derive(Serialize, ToSchema)]
 #[schema(as = StateCount)]
 struct StateCountBody {
-    #[schema(value_type = LicenseState)]
-    status: &'static str,
+    status: LicenseState,
     count: i64,
 }
 
@@ -73,23 +62,20 @@ struct StateCountBody {
     params(LicenseFilterQuery),
     responses((status = 200, description = "The states that occur, each with its number", body = Vec<StateCountBody>))
 )]
-pub async fn overview(
-    access: OfPlan<Admin>,
-    request: HttpRequest,
-    state: web::Data<AppState>,
-) -> Result<Answer, ApiError> {
-    let filter = filter(&Query::parse(request.query_string()));
+pub async fn overview(access: OfPlan<Admin>, request: HttpRequest, state: State) -> ApiResult {
+    let filter = filter(&Query::of(&request));
     blocking(move || {
         let counts = state.manager.license_overview(access.plan, &filter)?;
         let mut overview = [
-            ("activated", counts.activated),
-            ("assigned", counts.assigned),
-            ("revoked", counts.revoked),
-            ("unassigned", counts.unassigned),
+            (LicenseStatus::Activated, counts.activated),
+            (LicenseStatus::Assigned, counts.assigned),
+            (LicenseStatus::Revoked, counts.revoked),
+            (LicenseStatus::Unassigned, counts.unassigned),
         ];
         overview.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
         let present = overview.into_iter().filter(|(_, count)| *count > 0);
-        let body: Vec<_> = present.map(|(status, count)| StateCountBody { status, count }).collect();
+        let body = |(status, count)| StateCountBody { status: LicenseState(status), count };
+        let body: Vec<_> = present.map(body).collect();
         Answer::ok(&body)
     })
     .await
@@ -102,11 +88,7 @@ pub async fn overview(
     tag = "Licenses",
     responses((status = 200, description = "The license", body = LicenseBody)),
 )]
-pub async fn retrieve(
-    access: OfPlan<Admin>,
-    request: HttpRequest,
-    state: web::Data<AppState>,
-) -> Result<Answer, ApiError> {
+pub async fn retrieve(access: OfPlan<Admin>, request: HttpRequest, state: State) -> ApiResult {
     let id = LicenseId(path_uuid(&request, "license_uuid")?);
     blocking(move || {
         let license = state.manager.license(id)?;
@@ -129,23 +111,14 @@ pub async fn retrieve(
         (status = 400, description = "The token names no email address", body = BadRequest),
     )
 )]
-pub async fn own(
-    access: Listing<AdminOrLearner>,
-    request: HttpRequest,
-    state: web::Data<AppState>,
-) -> Result<Answer, ApiError> {
+pub async fn own(access: Listing<AdminOrLearner>, request: HttpRequest, state: State) -> ApiResult {
     let plan = PlanId(path_uuid(&request, "subscription_uuid")?);
-    let paging = Paging::new(&request, &Query::parse(request.query_string()), MAX_PAGE_SIZE);
     let person = access.caller.person()?;
-    blocking(move || {
-        let licenses = match visible(&state, &access, plan)? {
-            true => state.manager.own_licenses_of_plan(plan, &person)?,
-            false => Vec::new(),
-        };
-        let body: Vec<_> = licenses.iter().map(LicenseBody::new).collect();
-        Answer::ok(&paging.body(body.len() as i64, body)?)
-    })
-    .await
+    let read = move |part: Part<'_>| match visible(&state, &access, plan)? {
+        true => part_of(state.manager.own_licenses_of_plan(plan, &person)?, part),
+        false => Ok(Page::from(None)),
+    };
+    Paging::up_to(MAX_PAGE_SIZE, &request).answer(read, |license| LicenseBody::new(&license)).await
 }
 
 fn visible<R>(state: &AppState, access: &Listing<R>, plan: PlanId) -> Result<bool, Error> {
@@ -169,7 +142,7 @@ struct CsvLine<'a> {
     tag = "Licenses",
     responses((status = 200, description = "The licenses", body = String, content_type = "text/csv"))
 )]
-pub async fn csv(access: OfPlan<Admin>, state: web::Data<AppState>) -> Result<HttpResponse, ApiError> {
+pub async fn csv(access: OfPlan<Admin>, state: State) -> ApiResult<HttpResponse> {
     let reader = state.clone();
     let plan = access.plan;
     let slug = blocking(move || Ok(reader.manager.customer_slug_of_plan(plan)?)).await?;

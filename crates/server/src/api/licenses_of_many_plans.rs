@@ -1,6 +1,6 @@
 //! `/api/v1/licenses/`, `…/{license_uuid}/`, `…/assign/` and `…/revoke/`: a plan's licenses where the plan is not in the path.
 
-use actix_web::{HttpRequest, web};
+use actix_web::HttpRequest;
 use deserr::Deserr;
 use license_manager_domain::ports::LicenseSearch;
 use license_manager_domain::{CustomerId, Entity, LicenseId, PlanId};
@@ -13,15 +13,13 @@ use crate::api::license_selection::SelectionRequest;
 use crate::api::licenses::{MAX_PAGE_SIZE, filter, order};
 use crate::api::views::LicenseBody;
 use crate::auth::permissions::{Admin, Listing, OfPlan, path_uuid};
-use crate::http::answer::{Answer, blocking};
-use crate::http::body::{Body, WithBody};
-use crate::http::error::ApiError;
+use crate::http::body::Body;
 use crate::http::fields::{FieldErrors, Required, UuidText};
-use crate::http::paging::{NumberedPageBody, Paging, query_uuid};
-use crate::http::query::Query;
+use crate::http::paging::Part;
+use crate::http::{Answer, ApiResult, NumberedPageBody, Paging, Query, WithBody, blocking, query_uuid};
 use crate::openapi::errors::Detail;
 use crate::openapi::parameters::{CustomerQuery, LicenseFilterQuery, LicenseOrderQuery, PageQuery};
-use crate::state::AppState;
+use crate::state::State;
 
 /// Of which plan.
 #[derive(IntoParams)]
@@ -64,12 +62,8 @@ pub struct SelectionOfPlanRequest {
     params(CustomerQuery, PlanQuery, LicenseFilterQuery, LicenseOrderQuery, PageQuery),
     responses((status = 200, description = "A page of licenses", body = NumberedPageBody<LicenseBody>)),
 )]
-pub async fn list(
-    access: Listing<Admin>,
-    request: HttpRequest,
-    state: web::Data<AppState>,
-) -> Result<Answer, ApiError> {
-    let query = Query::parse(request.query_string());
+pub async fn list(access: Listing<Admin>, request: HttpRequest, state: State) -> ApiResult {
+    let query = Query::of(&request);
     let search = LicenseSearch {
         scope: access.scope,
         customer: query_uuid(&query, "enterprise_customer_uuid")?.map(CustomerId),
@@ -77,13 +71,8 @@ pub async fn list(
         filter: filter(&query),
     };
     let order = order(&query);
-    let paging = Paging::new(&request, &query, MAX_PAGE_SIZE);
-    blocking(move || {
-        let page = state.manager.search_licenses(&search, &order, |total| paging.limit_offset(total))?;
-        let licenses = page.items.iter().map(LicenseBody::new).collect();
-        Answer::ok(&paging.numbered_body(page.total, licenses)?)
-    })
-    .await
+    let read = move |part: Part<'_>| state.manager.search_licenses(&search, &order, part);
+    Paging::up_to(MAX_PAGE_SIZE, &request).answer_numbered(read, |license| LicenseBody::new(&license)).await
 }
 
 /// One license.
@@ -93,11 +82,7 @@ pub async fn list(
     tag = "Licenses",
     responses((status = 200, description = "The license", body = LicenseBody)),
 )]
-pub async fn retrieve(
-    access: Listing<Admin>,
-    request: HttpRequest,
-    state: web::Data<AppState>,
-) -> Result<Answer, ApiError> {
+pub async fn retrieve(access: Listing<Admin>, request: HttpRequest, state: State) -> ApiResult {
     let license = LicenseId(path_uuid(&request, "license_uuid")?);
     blocking(move || {
         access.check(state.manager.customer_of_license(license)?, Entity::License)?;
@@ -120,8 +105,8 @@ pub async fn retrieve(
 )]
 pub async fn assign(
     WithBody { access, body }: WithBody<Listing<Admin>, AssignmentOfPlanRequest>,
-    state: web::Data<AppState>,
-) -> Result<Answer, ApiError> {
+    state: State,
+) -> ApiResult {
     let access = OfPlan::checked(access, plan(&body)?, state.clone()).await?;
     license_assignment::assign_requested(access, body.read()?.assignment, state).await
 }
@@ -144,14 +129,14 @@ pub async fn assign(
 )]
 pub async fn revoke(
     WithBody { access, body }: WithBody<Listing<Admin>, SelectionOfPlanRequest>,
-    state: web::Data<AppState>,
-) -> Result<Answer, ApiError> {
+    state: State,
+) -> ApiResult {
     let access = OfPlan::checked(access, plan(&body)?, state.clone()).await?;
     license_revocation::revoke_selected(access, body.read()?.selection.selection(), state).await
 }
 
 /// The plan that the body names, on which it depends whether the caller may know what is wrong with the rest.
-fn plan<T>(body: &Body<T>) -> Result<PlanId, ApiError> {
+fn plan<T>(body: &Body<T>) -> ApiResult<PlanId> {
     #[derive(Deserr)]
     #[deserr(error = FieldErrors)]
     struct OfPlanRequest {

@@ -5,12 +5,12 @@ use actix_web::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, WWW_AUTH
 use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 
-use crate::http::error::ApiError;
+use crate::http::{ApiError, ApiResult};
 use crate::telemetry::metrics::MEDIA_TYPE;
 use crate::telemetry::monitor::Monitor;
 
 /// The numbers of this process and the state of what all of them share, in Prometheus's text format.
-pub async fn metrics(request: HttpRequest, monitor: web::Data<Monitor>) -> Result<HttpResponse, ApiError> {
+pub async fn metrics(request: HttpRequest, monitor: web::Data<Monitor>) -> ApiResult<HttpResponse> {
     if !monitor.shows_metrics() {
         return Err(ApiError::no_such_page());
     }

@@ -1,19 +1,16 @@
 //! `POST /api/v1/retire_user/`: the retirement pipeline has a person forgotten.
 
 use actix_web::http::StatusCode;
-use actix_web::web;
 use deserr::Deserr;
 use license_manager_domain::LmsUserId;
 use utoipa::ToSchema;
 
 use crate::auth::MAX_USERNAME_LENGTH;
 use crate::auth::permissions::RetirementWorker;
-use crate::http::answer::{Answer, blocking};
-use crate::http::body::WithBody;
-use crate::http::error::ApiError;
 use crate::http::fields::{FieldErrors, Integer, Required, Text};
+use crate::http::{Answer, ApiError, ApiResult, WithBody, blocking};
 use crate::openapi::errors::{BadRequest, Detail};
-use crate::state::AppState;
+use crate::state::State;
 
 /// Who is forgotten.
 #[derive(Deserr, ToSchema)]
@@ -42,8 +39,8 @@ pub struct RetirementRequest {
 )]
 pub async fn retire(
     WithBody { access, body }: WithBody<RetirementWorker, RetirementRequest>,
-    state: web::Data<AppState>,
-) -> Result<Answer, ApiError> {
+    state: State,
+) -> ApiResult {
     let request = body.read().map_err(|errors| refuse(&errors))?;
     let (lms_user_id, username) = (request.lms_user_id.0, request.original_username.0);
     blocking(move || {

@@ -1,22 +1,19 @@
 //! `POST /api/v1/subscriptions/{subscription_uuid}/revert/`: a plan's licenses are set back to how they were at a moment.
 
-use actix_web::{HttpRequest, web};
-use chrono::{DateTime, Utc};
+use actix_web::HttpRequest;
 use deserr::Deserr;
 use license_manager_domain::use_cases::LeftAlone;
 use license_manager_domain::{LicenseId, PlanId, RevertRequest};
 use serde::Serialize;
 use utoipa::ToSchema;
+use uuid::Uuid;
 
 use super::history::{FieldChangeBody, changes};
 use crate::auth::permissions::{ProvisionerOrStaff, path_uuid};
-use crate::http::answer::{Answer, blocking};
-use crate::http::body::WithBody;
-use crate::http::error::ApiError;
 use crate::http::fields::{Boolean, FieldErrors, List, Moment, Nullable, Optional, Required, UuidText};
 use crate::http::kinds::choices;
-use crate::http::time::serialize as moment;
-use crate::state::AppState;
+use crate::http::{Answer, ApiResult, Timestamp, WithBody, blocking};
+use crate::state::State;
 
 /// Which licenses are set back to which moment.
 #[derive(Deserr, ToSchema)]
@@ -37,8 +34,7 @@ pub struct Order {
 #[derive(Serialize, ToSchema)]
 #[schema(as = Revert)]
 struct Body {
-    #[serde(serialize_with = "moment")]
-    as_of: DateTime<Utc>,
+    as_of: Timestamp,
     dry_run: bool,
     num_changed: usize,
     changed: Vec<ChangedBody>,
@@ -49,8 +45,7 @@ struct Body {
 #[derive(Serialize, ToSchema)]
 #[schema(as = RevertedLicense)]
 struct ChangedBody {
-    #[schema(value_type = Uuid)]
-    uuid: LicenseId,
+    uuid: Uuid,
     /// By field.
     #[schema(value_type = BTreeMap<String, FieldChangeBody>)]
     changes: serde_json::Value,
@@ -60,10 +55,8 @@ struct ChangedBody {
 #[derive(Serialize, ToSchema)]
 #[schema(as = LicenseLeftAlone)]
 struct LeftAloneBody {
-    #[schema(value_type = Uuid)]
-    uuid: LicenseId,
-    #[schema(value_type = LeftAloneReason)]
-    reason: &'static str,
+    uuid: Uuid,
+    reason: LeftAloneReason,
 }
 
 choices!(
@@ -89,8 +82,8 @@ choices!(
 pub async fn revert(
     WithBody { access, body }: WithBody<ProvisionerOrStaff, Order>,
     request: HttpRequest,
-    state: web::Data<AppState>,
-) -> Result<Answer, ApiError> {
+    state: State,
+) -> ApiResult {
     let plan = PlanId(path_uuid(&request, "subscription_uuid")?);
     let order = body.read()?;
     let licenses = order.license_uuids.0.flatten().map(|ids| ids.into_iter().map(LicenseId).collect());
@@ -99,10 +92,12 @@ pub async fn revert(
     blocking(move || {
         let done = state.manager.revert(&access.caller.actor(), &request)?;
         let num_changed = done.changed.len();
-        let changed = done.changed.into_iter().map(|(uuid, fields)| ChangedBody { uuid, changes: changes(&fields) });
-        let left_alone = done.left_alone.into_iter().map(|(uuid, why)| LeftAloneBody { uuid, reason: why.as_str() });
+        let changed =
+            done.changed.into_iter().map(|(id, fields)| ChangedBody { uuid: id.0, changes: changes(&fields) });
+        let left_alone =
+            done.left_alone.into_iter().map(|(id, why)| LeftAloneBody { uuid: id.0, reason: LeftAloneReason(why) });
         Answer::ok(&Body {
-            as_of: request.as_of,
+            as_of: Timestamp(request.as_of),
             dry_run: request.dry_run,
             num_changed,
             changed: changed.collect(),

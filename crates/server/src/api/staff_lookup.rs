@@ -1,8 +1,6 @@
 //! `POST /api/v1/staff_lookup_licenses/`: support staff look a person's licenses up, across customers.
 
 use actix_web::http::StatusCode;
-use actix_web::web;
-use chrono::{DateTime, Utc};
 use deserr::Deserr;
 use license_manager_domain::use_cases::PersonalLicense;
 use license_manager_domain::{Email, InvalidEmail};
@@ -11,14 +9,12 @@ use utoipa::ToSchema;
 
 use crate::api::licenses::activation_link;
 use crate::auth::permissions::Staff;
-use crate::http::answer::{Answer, blocking};
-use crate::http::body::{EmailAddress, WithBody};
-use crate::http::error::ApiError;
+use crate::http::body::EmailAddress;
 use crate::http::fields::{FieldErrors, Problem, Required};
-use crate::http::time::{serialize as moment, serialize_optional as optional_moment};
+use crate::http::{Answer, ApiError, ApiResult, Timestamp, WithBody, blocking};
 use crate::openapi::errors::BadRequest;
 use crate::openapi::parameters::LicenseState;
-use crate::state::AppState;
+use crate::state::{AppState, State};
 
 /// Whose licenses.
 #[derive(Deserr, ToSchema)]
@@ -28,41 +24,48 @@ pub struct LookUpRequest {
     pub user_email: Required<EmailAddress>,
 }
 
+/// What support staff see of a person's license.
+#[derive(Serialize, ToSchema)]
+#[schema(as = inline::PersonalLicenseFields)]
+pub(super) struct PersonalLicenseFields {
+    status: LicenseState,
+    assigned_date: Option<Timestamp>,
+    activation_date: Option<Timestamp>,
+    revoked_date: Option<Timestamp>,
+    last_remind_date: Option<Timestamp>,
+    subscription_plan_title: String,
+    subscription_plan_expiration_date: Timestamp,
+}
+
+impl PersonalLicenseFields {
+    pub(super) fn new(found: &PersonalLicense) -> Self {
+        let columns = found.license.columns();
+        Self {
+            status: LicenseState(columns.status),
+            assigned_date: columns.assigned_date.map(Timestamp),
+            activation_date: columns.activation_date.map(Timestamp),
+            revoked_date: columns.revoked_date.map(Timestamp),
+            last_remind_date: columns.last_remind_date.map(Timestamp),
+            subscription_plan_title: found.plan.plan.title.clone(),
+            subscription_plan_expiration_date: Timestamp(found.plan.plan.expiration_date),
+        }
+    }
+}
+
 /// A license of the person.
 #[derive(Serialize, ToSchema)]
 #[schema(as = FoundLicense)]
 struct Body {
-    #[schema(value_type = LicenseState)]
-    status: &'static str,
-    #[serde(serialize_with = "optional_moment")]
-    assigned_date: Option<DateTime<Utc>>,
-    #[serde(serialize_with = "optional_moment")]
-    activation_date: Option<DateTime<Utc>>,
-    #[serde(serialize_with = "optional_moment")]
-    revoked_date: Option<DateTime<Utc>>,
-    #[serde(serialize_with = "optional_moment")]
-    last_remind_date: Option<DateTime<Utc>>,
-    subscription_plan_title: String,
-    #[serde(serialize_with = "moment")]
-    subscription_plan_expiration_date: DateTime<Utc>,
-    /// Where the person activates it; null where it has no key, or its customer no slug.
+    #[serde(flatten)]
+    license: PersonalLicenseFields,
+    /// The address at which the person activates it; null if it has no key, or its customer no slug.
     activation_link: Option<String>,
 }
 
 impl Body {
     fn new(found: &PersonalLicense, state: &AppState) -> Self {
-        let columns = found.license.columns();
-        let slug = found.customer_slug.as_deref();
-        Self {
-            status: columns.status.as_str(),
-            assigned_date: columns.assigned_date,
-            activation_date: columns.activation_date,
-            revoked_date: columns.revoked_date,
-            last_remind_date: columns.last_remind_date,
-            subscription_plan_title: found.plan.plan.title.clone(),
-            subscription_plan_expiration_date: found.plan.plan.expiration_date,
-            activation_link: activation_link(state, slug, &found.license),
-        }
+        let activation_link = activation_link(state, found.customer_slug.as_deref(), &found.license);
+        Self { license: PersonalLicenseFields::new(found), activation_link }
     }
 }
 
@@ -79,10 +82,7 @@ impl Body {
         (status = 404, description = "The person has none; without a body"),
     ),
 )]
-pub async fn look_up(
-    WithBody { body, .. }: WithBody<Staff, LookUpRequest>,
-    state: web::Data<AppState>,
-) -> Result<Answer, ApiError> {
+pub async fn look_up(WithBody { body, .. }: WithBody<Staff, LookUpRequest>, state: State) -> ApiResult {
     let email = body.read().map_err(|errors| refuse(&errors))?.user_email.0;
     blocking(move || {
         let found = state.manager.licenses_of_email(&email, None)?;
@@ -107,7 +107,7 @@ fn refuse(errors: &FieldErrors) -> ApiError {
 }
 
 /// The address of `user_email`.
-pub(super) fn parse_email(text: &str) -> Result<Email, ApiError> {
+pub(super) fn parse_email(text: &str) -> ApiResult<Email> {
     let invalid = |problem: InvalidEmail| ApiError::text(StatusCode::BAD_REQUEST, format!("user_email: {problem}"));
     text.parse().map_err(invalid)
 }

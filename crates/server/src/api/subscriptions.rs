@@ -3,22 +3,17 @@
 //! - `GET /api/v1/subscriptions/`, `GET /api/v1/subscriptions/{subscription_uuid}/`: for admins.
 //! - `GET /api/v1/learner-subscriptions/`, `…/{subscription_uuid}/`: for learners too; without a customer the list is empty.
 
-use actix_web::{HttpRequest, web};
+use actix_web::HttpRequest;
 use license_manager_domain::ports::{CustomerScope, PlanFilter};
 use license_manager_domain::use_cases::Page;
 use license_manager_domain::{CustomerId, PlanId};
 
 use crate::api::views::PlanWithCountsBody;
 use crate::auth::permissions::{Admin, AdminOrLearner, Listing, OfPlan};
-use crate::http::answer::{Answer, blocking};
-use crate::http::error::ApiError;
-use crate::http::paging::{PageBody, Paging, query_uuid};
-use crate::http::query::Query;
+use crate::http::paging::Part;
+use crate::http::{Answer, ApiResult, PageBody, Paging, Query, blocking, query_uuid};
 use crate::openapi::parameters::{CurrentQuery, CustomerQuery, PageQuery};
-use crate::state::AppState;
-
-/// The most plans a page has.
-const MAX_PAGE_SIZE: u64 = 100;
+use crate::state::State;
 
 /// Active plans of one customer, or every plan of the caller's customers where none is named. `current=true` leaves the one
 /// current plan.
@@ -29,12 +24,8 @@ const MAX_PAGE_SIZE: u64 = 100;
     params(CustomerQuery, CurrentQuery, PageQuery),
     responses((status = 200, description = "A page of plans", body = PageBody<PlanWithCountsBody>))
 )]
-pub async fn list(
-    access: Listing<Admin>,
-    request: HttpRequest,
-    state: web::Data<AppState>,
-) -> Result<Answer, ApiError> {
-    let query = Query::parse(request.query_string());
+pub async fn list(access: Listing<Admin>, request: HttpRequest, state: State) -> ApiResult {
+    let query = Query::of(&request);
     let customer = query_uuid(&query, "enterprise_customer_uuid")?.map(CustomerId);
     let filter = PlanFilter { scope: access.scope, customer, active_only: customer.is_some(), current_at: None };
     answer(filter, request, query, state).await
@@ -48,35 +39,21 @@ pub async fn list(
     params(CustomerQuery, CurrentQuery, PageQuery),
     responses((status = 200, description = "A page of plans", body = PageBody<PlanWithCountsBody>))
 )]
-pub async fn list_for_learner(
-    access: Listing<AdminOrLearner>,
-    request: HttpRequest,
-    state: web::Data<AppState>,
-) -> Result<Answer, ApiError> {
-    let query = Query::parse(request.query_string());
+pub async fn list_for_learner(access: Listing<AdminOrLearner>, request: HttpRequest, state: State) -> ApiResult {
+    let query = Query::of(&request);
     let customer = query_uuid(&query, "enterprise_customer_uuid")?.map(CustomerId);
     let scope = if customer.is_some() { access.scope } else { CustomerScope::Only(Vec::new()) };
     answer(PlanFilter { scope, customer, active_only: true, current_at: None }, request, query, state).await
 }
 
-async fn answer(
-    filter: PlanFilter,
-    request: HttpRequest,
-    query: Query,
-    state: web::Data<AppState>,
-) -> Result<Answer, ApiError> {
-    let paging = Paging::new(&request, &query, MAX_PAGE_SIZE);
+async fn answer(filter: PlanFilter, request: HttpRequest, query: Query, state: State) -> ApiResult {
     let current_only = query.flag("current") == Some(true);
-    blocking(move || {
-        let page = match current_only {
-            true => Page::from(state.manager.current_plan(&filter)?),
-            false => state.manager.plans(&filter, |total| paging.limit_offset(total))?,
-        };
-        let renewal_lock = state.manager.settings().renewal_lock;
-        let plans = page.items.iter().map(|plan| PlanWithCountsBody::of(plan, renewal_lock)).collect();
-        Answer::ok(&paging.body(page.total, plans)?)
-    })
-    .await
+    let renewal_lock = state.manager.settings().renewal_lock;
+    let read = move |part: Part<'_>| match current_only {
+        true => Ok(Page::from(state.manager.current_plan(&filter)?)),
+        false => state.manager.plans(&filter, part),
+    };
+    Paging::new(&request).answer(read, move |plan| PlanWithCountsBody::of(&plan, renewal_lock)).await
 }
 
 /// One plan.
@@ -86,7 +63,7 @@ async fn answer(
     tag = "Plans",
     responses((status = 200, description = "The plan", body = PlanWithCountsBody))
 )]
-pub async fn retrieve(access: OfPlan<Admin>, state: web::Data<AppState>) -> Result<Answer, ApiError> {
+pub async fn retrieve(access: OfPlan<Admin>, state: State) -> ApiResult {
     one(access.plan, state).await
 }
 
@@ -97,14 +74,11 @@ pub async fn retrieve(access: OfPlan<Admin>, state: web::Data<AppState>) -> Resu
     tag = "Learners",
     responses((status = 200, description = "The plan", body = PlanWithCountsBody))
 )]
-pub async fn retrieve_for_learner(
-    access: OfPlan<AdminOrLearner>,
-    state: web::Data<AppState>,
-) -> Result<Answer, ApiError> {
+pub async fn retrieve_for_learner(access: OfPlan<AdminOrLearner>, state: State) -> ApiResult {
     one(access.plan, state).await
 }
 
-async fn one(plan: PlanId, state: web::Data<AppState>) -> Result<Answer, ApiError> {
+async fn one(plan: PlanId, state: State) -> ApiResult {
     blocking(move || {
         let plan = state.manager.plan(plan)?;
         Answer::ok(&PlanWithCountsBody::of(&plan, state.manager.settings().renewal_lock))

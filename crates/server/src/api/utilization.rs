@@ -1,21 +1,20 @@
 //! `GET /api/v1/subscriptions/{subscription_uuid}/utilization/`: how the seats of a plan are used, in JSON or as CSV.
 
 use actix_web::http::header::{self, HeaderValue, Quality};
-use actix_web::{HttpRequest, HttpResponse, Responder, web};
-use chrono::{DateTime, NaiveDate, Utc};
+use actix_web::{HttpRequest, HttpResponse, Responder};
+use chrono::NaiveDate;
 use license_manager_domain::model::{ActivationDelay, ActivationDelays, IdleSeat, Period, SeatDay, text_cell};
-use license_manager_domain::{Error, LicenseId, PlanId, SubscriptionPlan};
+use license_manager_domain::{Error, PlanId, SubscriptionPlan};
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
 
 use crate::auth::permissions::{Admin, OfPlan};
-use crate::http::answer::{Answer, blocking};
-use crate::http::error::ApiError;
-use crate::http::query::Query;
-use crate::http::time::{self, serialize as moment, serialize_optional as optional_moment};
+use crate::http::time;
+use crate::http::{Answer, ApiResult, Query, Timestamp, blocking};
 use crate::http::{accept, fields};
 use crate::openapi::errors::FieldErrors;
-use crate::state::AppState;
+use crate::state::{AppState, State};
 
 /// How many idle seats are told of unless `idle_limit` says otherwise.
 const IDLE_SEATS: i64 = 20;
@@ -69,19 +68,16 @@ struct UtilizationBody {
 #[derive(Serialize, ToSchema)]
 #[schema(as = UtilizedPlan)]
 struct UtilizedPlanBody {
-    #[schema(value_type = Uuid)]
-    uuid: PlanId,
+    uuid: Uuid,
     title: String,
-    #[serde(serialize_with = "moment")]
-    start_date: DateTime<Utc>,
-    #[serde(serialize_with = "moment")]
-    expiration_date: DateTime<Utc>,
+    start_date: Timestamp,
+    expiration_date: Timestamp,
 }
 
 impl UtilizedPlanBody {
     fn new(plan: SubscriptionPlan) -> Self {
-        let SubscriptionPlan { id, title, start_date, expiration_date, .. } = plan;
-        Self { uuid: id, title, start_date, expiration_date }
+        let (start_date, expiration_date) = (Timestamp(plan.start_date), Timestamp(plan.expiration_date));
+        Self { uuid: plan.id.0, title: plan.title, start_date, expiration_date }
     }
 }
 
@@ -169,13 +165,10 @@ impl From<&ActivationDelay> for ActivationDelayBody {
 #[derive(Serialize, ToSchema)]
 #[schema(as = IdleSeat)]
 struct IdleSeatBody {
-    #[schema(value_type = Uuid)]
-    uuid: LicenseId,
+    uuid: Uuid,
     user_email: String,
-    #[serde(serialize_with = "moment")]
-    assigned_date: DateTime<Utc>,
-    #[serde(serialize_with = "optional_moment")]
-    last_remind_date: Option<DateTime<Utc>>,
+    assigned_date: Timestamp,
+    last_remind_date: Option<Timestamp>,
     /// Whole days since it was assigned.
     days_idle: i64,
 }
@@ -183,10 +176,10 @@ struct IdleSeatBody {
 impl From<&IdleSeat> for IdleSeatBody {
     fn from(seat: &IdleSeat) -> Self {
         Self {
-            uuid: seat.license,
+            uuid: seat.license.0,
             user_email: seat.seat.email.as_str().to_owned(),
-            assigned_date: seat.seat.assigned_date,
-            last_remind_date: seat.seat.last_remind_date,
+            assigned_date: Timestamp(seat.seat.assigned_date),
+            last_remind_date: seat.seat.last_remind_date.map(Timestamp),
             days_idle: seat.days,
         }
     }
@@ -227,12 +220,8 @@ license_manager_domain::names!(Report {
         (status = 400, description = "A parameter makes no sense", body = FieldErrors),
     )
 )]
-pub async fn utilization(
-    access: OfPlan<Admin>,
-    request: HttpRequest,
-    state: web::Data<AppState>,
-) -> Result<HttpResponse, ApiError> {
-    let asked = read(access.plan, &Query::parse(request.query_string()))?;
+pub async fn utilization(access: OfPlan<Admin>, request: HttpRequest, state: State) -> ApiResult<HttpResponse> {
+    let asked = read(access.plan, &Query::of(&request))?;
     let mut response = if prefers_csv(&request) {
         let disposition = format!("attachment; filename=\"utilization-{}-{}.csv\"", asked.report.as_str(), asked.plan);
         let table = blocking(move || Ok(table(&state, &asked)?)).await?;
@@ -253,7 +242,7 @@ fn prefers_csv(request: &HttpRequest) -> bool {
     csv > Quality::ZERO && csv > accept::quality(request, &["application/json"])
 }
 
-fn read(plan: PlanId, query: &Query) -> Result<Asked, ApiError> {
+fn read(plan: PlanId, query: &Query) -> ApiResult<Asked> {
     let mut errors = fields::FieldErrors::default();
     let given = |name| query.get(name).map(str::trim).filter(|text| !text.is_empty());
     let mut date = |name| {

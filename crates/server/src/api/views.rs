@@ -7,12 +7,13 @@ use license_manager_domain::model::RenewalChains;
 use license_manager_domain::use_cases::{AgreementDetails, LearnerLicense};
 use license_manager_domain::{
     AgreementOverview, ChangeReason, ExpirationMessage, License, LicenseCounts, PlanDetails, PlanOverview,
+    SubscriptionPlan,
 };
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::http::time::{serialize as moment, serialize_optional as optional_moment};
+use crate::http::Timestamp;
 use crate::openapi::parameters::LicenseState;
 
 /// What a reader's answer depends on beside the data: the moment, and how long plans stand still before a renewal.
@@ -26,21 +27,23 @@ pub struct Reading<'a> {
     pub now: DateTime<Utc>,
 }
 
+impl<'a> Reading<'a> {
+    fn of(overview: &'a PlanOverview, renewal_lock: chrono::Duration) -> Self {
+        Self { chains: &overview.chains, renewal_lock, now: overview.now }
+    }
+}
+
 /// A license.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = License)]
 pub struct LicenseBody {
     uuid: Uuid,
-    #[schema(value_type = LicenseState)]
-    status: &'static str,
+    status: LicenseState,
     user_email: Option<String>,
-    #[serde(serialize_with = "optional_moment")]
-    activation_date: Option<DateTime<Utc>>,
-    #[serde(serialize_with = "optional_moment")]
-    last_remind_date: Option<DateTime<Utc>>,
+    activation_date: Option<Timestamp>,
+    last_remind_date: Option<Timestamp>,
     subscription_plan_uuid: Uuid,
-    #[serde(serialize_with = "optional_moment")]
-    revoked_date: Option<DateTime<Utc>>,
+    revoked_date: Option<Timestamp>,
     activation_key: Option<Uuid>,
 }
 
@@ -50,13 +53,53 @@ impl LicenseBody {
         let columns = license.columns();
         Self {
             uuid: license.id.0,
-            status: columns.status.as_str(),
+            status: LicenseState(columns.status),
             user_email: columns.user_email.map(String::from),
-            activation_date: columns.activation_date,
-            last_remind_date: columns.last_remind_date,
+            activation_date: columns.activation_date.map(Timestamp),
+            last_remind_date: columns.last_remind_date.map(Timestamp),
             subscription_plan_uuid: license.plan.0,
-            revoked_date: columns.revoked_date,
+            revoked_date: columns.revoked_date.map(Timestamp),
             activation_key: columns.activation_key.map(|key| key.0),
+        }
+    }
+}
+
+/// What every answer about a plan tells.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = inline::PlanFields)]
+struct PlanFields {
+    title: String,
+    uuid: Uuid,
+    start_date: Timestamp,
+    expiration_date: Timestamp,
+    enterprise_customer_uuid: Uuid,
+    enterprise_catalog_uuid: Uuid,
+    is_active: bool,
+    is_revocation_cap_enabled: bool,
+    days_until_expiration: i64,
+    days_until_expiration_including_renewals: i64,
+    is_locked_for_renewal_processing: bool,
+    should_auto_apply_licenses: Option<bool>,
+    salesforce_opportunity_line_item: Option<String>,
+}
+
+impl PlanFields {
+    fn new(details: &PlanDetails, reading: Reading<'_>) -> Self {
+        let plan = &details.plan;
+        Self {
+            title: plan.title.clone(),
+            uuid: plan.id.0,
+            start_date: Timestamp(plan.start_date),
+            expiration_date: Timestamp(plan.expiration_date),
+            enterprise_customer_uuid: details.customer.0,
+            enterprise_catalog_uuid: plan.catalog.0,
+            is_active: plan.is_active,
+            is_revocation_cap_enabled: plan.is_revocation_cap_enabled,
+            days_until_expiration: plan.days_until_expiration(reading.now),
+            days_until_expiration_including_renewals: reading.chains.days_until_expiration(plan, reading.now),
+            is_locked_for_renewal_processing: reading.chains.is_locked(plan.id, reading.renewal_lock, reading.now),
+            should_auto_apply_licenses: plan.should_auto_apply_licenses,
+            salesforce_opportunity_line_item: plan.salesforce_opportunity_line_item.clone(),
         }
     }
 }
@@ -65,48 +108,21 @@ impl LicenseBody {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Plan)]
 pub struct PlanBody {
-    title: String,
-    uuid: Uuid,
-    #[serde(serialize_with = "moment")]
-    start_date: DateTime<Utc>,
-    #[serde(serialize_with = "moment")]
-    expiration_date: DateTime<Utc>,
-    enterprise_customer_uuid: Uuid,
-    enterprise_catalog_uuid: Uuid,
-    is_active: bool,
+    #[serde(flatten)]
+    fields: PlanFields,
     is_current: bool,
-    is_revocation_cap_enabled: bool,
-    days_until_expiration: i64,
-    days_until_expiration_including_renewals: i64,
-    is_locked_for_renewal_processing: bool,
-    should_auto_apply_licenses: Option<bool>,
-    #[serde(serialize_with = "moment")]
-    created: DateTime<Utc>,
+    created: Timestamp,
     plan_type: String,
-    salesforce_opportunity_line_item: Option<String>,
 }
 
 impl PlanBody {
     /// The plan on the wire.
     pub fn new(details: &PlanDetails, reading: Reading<'_>) -> Self {
-        let plan = &details.plan;
         Self {
-            title: plan.title.clone(),
-            uuid: plan.id.0,
-            start_date: plan.start_date,
-            expiration_date: plan.expiration_date,
-            enterprise_customer_uuid: details.customer.0,
-            enterprise_catalog_uuid: plan.catalog.0,
-            is_active: plan.is_active,
-            is_current: plan.is_current(reading.now),
-            is_revocation_cap_enabled: plan.is_revocation_cap_enabled,
-            days_until_expiration: plan.days_until_expiration(reading.now),
-            days_until_expiration_including_renewals: reading.chains.days_until_expiration(plan, reading.now),
-            is_locked_for_renewal_processing: reading.chains.is_locked(plan.id, reading.renewal_lock, reading.now),
-            should_auto_apply_licenses: plan.should_auto_apply_licenses,
-            created: plan.created,
+            fields: PlanFields::new(details, reading),
+            is_current: details.plan.is_current(reading.now),
+            created: Timestamp(details.plan.created),
             plan_type: details.plan_type.clone(),
-            salesforce_opportunity_line_item: plan.salesforce_opportunity_line_item.clone(),
         }
     }
 }
@@ -158,11 +174,9 @@ struct RevocationsBody {
 #[schema(as = PriorRenewal)]
 struct PriorRenewalBody {
     prior_subscription_plan_id: Uuid,
-    #[serde(serialize_with = "moment")]
-    prior_subscription_plan_start_date: DateTime<Utc>,
+    prior_subscription_plan_start_date: Timestamp,
     renewed_subscription_plan_id: Option<Uuid>,
-    #[serde(serialize_with = "optional_moment")]
-    renewed_subscription_plan_start_date: Option<DateTime<Utc>>,
+    renewed_subscription_plan_start_date: Option<Timestamp>,
 }
 
 impl PlanWithCountsBody {
@@ -171,9 +185,9 @@ impl PlanWithCountsBody {
         let plan = &details.plan;
         let prior_renewals = reading.chains.earlier(plan.id).into_iter().map(|link| PriorRenewalBody {
             prior_subscription_plan_id: link.prior_plan.0,
-            prior_subscription_plan_start_date: link.prior_plan_start,
+            prior_subscription_plan_start_date: Timestamp(link.prior_plan_start),
             renewed_subscription_plan_id: link.renewed_plan.map(|plan| plan.0),
-            renewed_subscription_plan_start_date: link.renewed_plan_start,
+            renewed_subscription_plan_start_date: link.renewed_plan_start.map(Timestamp),
         });
         Self {
             plan: PlanBody::new(details, reading),
@@ -187,8 +201,7 @@ impl PlanWithCountsBody {
 
     /// The plan of an overview on the wire.
     pub fn of(overview: &PlanOverview, renewal_lock: chrono::Duration) -> Self {
-        let reading = Reading { chains: &overview.chains, renewal_lock, now: overview.now };
-        Self::new(&overview.details, overview.counts, reading)
+        Self::new(&overview.details, overview.counts, Reading::of(overview, renewal_lock))
     }
 }
 
@@ -282,38 +295,31 @@ impl LearnerLicenseBody {
     }
 }
 
-/// A plan as it was just made.
+/// What provisioning admins see of a plan beside what everybody sees.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = CreatedPlan)]
-pub struct CreatedPlanBody {
-    #[serde(flatten)]
-    plan: PlanBody,
+#[schema(as = inline::ProvisioningFields)]
+struct ProvisioningFields {
     can_freeze_unused_licenses: bool,
     customer_agreement: Uuid,
     desired_num_licenses: Option<i32>,
     expiration_processed: bool,
     for_internal_use_only: bool,
-    #[serde(serialize_with = "optional_moment")]
-    last_freeze_timestamp: Option<DateTime<Utc>>,
+    last_freeze_timestamp: Option<Timestamp>,
     num_revocations_applied: i32,
     product: i32,
     revoke_max_percentage: i16,
     change_reason: &'static str,
 }
 
-impl CreatedPlanBody {
-    /// The plan on the wire.
-    pub fn new(overview: &PlanOverview, renewal_lock: chrono::Duration, reason: ChangeReason) -> Self {
-        let PlanOverview { details, chains, now, .. } = overview;
-        let plan = &details.plan;
+impl ProvisioningFields {
+    fn new(plan: &SubscriptionPlan, reason: ChangeReason) -> Self {
         Self {
-            plan: PlanBody::new(details, Reading { chains, renewal_lock, now: *now }),
             can_freeze_unused_licenses: plan.can_freeze_unused_licenses,
             customer_agreement: plan.agreement.0,
             desired_num_licenses: plan.desired_num_licenses,
             expiration_processed: plan.expiration_processed,
             for_internal_use_only: plan.for_internal_use_only,
-            last_freeze_timestamp: plan.last_freeze_timestamp,
+            last_freeze_timestamp: plan.last_freeze_timestamp.map(Timestamp),
             num_revocations_applied: plan.num_revocations_applied,
             product: plan.product.0,
             revoke_max_percentage: plan.revoke_max_percentage,
@@ -322,67 +328,42 @@ impl CreatedPlanBody {
     }
 }
 
-/// A plan as it was just edited.
+/// A plan that was just created.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = CreatedPlan)]
+pub struct CreatedPlanBody {
+    #[serde(flatten)]
+    plan: PlanBody,
+    #[serde(flatten)]
+    provisioning: ProvisioningFields,
+}
+
+impl CreatedPlanBody {
+    /// The plan on the wire.
+    pub fn new(overview: &PlanOverview, renewal_lock: chrono::Duration, reason: ChangeReason) -> Self {
+        Self {
+            plan: PlanBody::new(&overview.details, Reading::of(overview, renewal_lock)),
+            provisioning: ProvisioningFields::new(&overview.details.plan, reason),
+        }
+    }
+}
+
+/// A plan that was just edited.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = EditedPlan)]
 pub struct EditedPlanBody {
-    uuid: Uuid,
-    title: String,
-    #[serde(serialize_with = "moment")]
-    start_date: DateTime<Utc>,
-    #[serde(serialize_with = "moment")]
-    expiration_date: DateTime<Utc>,
-    enterprise_customer_uuid: Uuid,
-    enterprise_catalog_uuid: Uuid,
-    customer_agreement: Uuid,
-    is_active: bool,
-    is_revocation_cap_enabled: bool,
-    revoke_max_percentage: i16,
-    num_revocations_applied: i32,
-    salesforce_opportunity_line_item: Option<String>,
-    product: i32,
-    for_internal_use_only: bool,
-    can_freeze_unused_licenses: bool,
-    #[serde(serialize_with = "optional_moment")]
-    last_freeze_timestamp: Option<DateTime<Utc>>,
-    should_auto_apply_licenses: Option<bool>,
-    desired_num_licenses: Option<i32>,
-    expiration_processed: bool,
-    days_until_expiration: i64,
-    days_until_expiration_including_renewals: i64,
-    is_locked_for_renewal_processing: bool,
-    change_reason: &'static str,
+    #[serde(flatten)]
+    plan: PlanFields,
+    #[serde(flatten)]
+    provisioning: ProvisioningFields,
 }
 
 impl EditedPlanBody {
     /// The plan on the wire.
     pub fn new(overview: &PlanOverview, renewal_lock: chrono::Duration, reason: ChangeReason) -> Self {
-        let PlanOverview { details, chains, now, .. } = overview;
-        let plan = &details.plan;
         Self {
-            uuid: plan.id.0,
-            title: plan.title.clone(),
-            start_date: plan.start_date,
-            expiration_date: plan.expiration_date,
-            enterprise_customer_uuid: details.customer.0,
-            enterprise_catalog_uuid: plan.catalog.0,
-            customer_agreement: plan.agreement.0,
-            is_active: plan.is_active,
-            is_revocation_cap_enabled: plan.is_revocation_cap_enabled,
-            revoke_max_percentage: plan.revoke_max_percentage,
-            num_revocations_applied: plan.num_revocations_applied,
-            salesforce_opportunity_line_item: plan.salesforce_opportunity_line_item.clone(),
-            product: plan.product.0,
-            for_internal_use_only: plan.for_internal_use_only,
-            can_freeze_unused_licenses: plan.can_freeze_unused_licenses,
-            last_freeze_timestamp: plan.last_freeze_timestamp,
-            should_auto_apply_licenses: plan.should_auto_apply_licenses,
-            desired_num_licenses: plan.desired_num_licenses,
-            expiration_processed: plan.expiration_processed,
-            days_until_expiration: plan.days_until_expiration(*now),
-            days_until_expiration_including_renewals: chains.days_until_expiration(plan, *now),
-            is_locked_for_renewal_processing: chains.is_locked(plan.id, renewal_lock, *now),
-            change_reason: reason.as_str(),
+            plan: PlanFields::new(&overview.details, Reading::of(overview, renewal_lock)),
+            provisioning: ProvisioningFields::new(&overview.details.plan, reason),
         }
     }
 }

@@ -10,6 +10,9 @@ use serde::Serialize;
 
 use crate::http::error::ApiError;
 
+/// What a handler answers.
+pub type ApiResult<T = Answer> = Result<T, ApiError>;
+
 /// An answer in JSON, or without a body. Unlike actix-web's response it can cross threads, so that it is written where the
 /// data was read and not on the thread that serves the sockets.
 #[derive(Debug)]
@@ -20,12 +23,12 @@ pub struct Answer {
 
 impl Answer {
     /// 200 with a body.
-    pub fn ok(body: &impl Serialize) -> Result<Self, ApiError> {
+    pub fn ok(body: &impl Serialize) -> ApiResult<Self> {
         Self::json(StatusCode::OK, body)
     }
 
     /// A status with a body.
-    pub fn json(status: StatusCode, body: &impl Serialize) -> Result<Self, ApiError> {
+    pub fn json(status: StatusCode, body: &impl Serialize) -> ApiResult<Self> {
         let body =
             serde_json::to_vec(body).map_err(|error| Error::internal(format!("an answer has no JSON: {error}")))?;
         Ok(Self { status, body: Some(body) })
@@ -55,9 +58,7 @@ impl Responder for Answer {
 }
 
 /// Does work that waits for the database, on a thread for that, within the request's log span and its trace.
-pub async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
-) -> Result<T, ApiError> {
+pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> ApiResult<T> + Send + 'static) -> ApiResult<T> {
     let (span, trace) = (tracing::Span::current(), Context::current());
     let work = move || {
         let _traced = trace.attach();

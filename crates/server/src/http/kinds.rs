@@ -82,7 +82,14 @@ macro_rules! text_kind {
 macro_rules! choices {
     (#[doc = $doc:literal] $choices:ident, $name:literal, $domain:ty) => {
         #[doc = $doc]
-        pub struct $choices;
+        #[derive(Debug, Clone, Copy)]
+        pub struct $choices(pub $domain);
+
+        impl serde::Serialize for $choices {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.0.as_str())
+            }
+        }
 
         $crate::http::kinds::describe!([] $choices as $name, {
             let names = <$domain>::ALL.map(<$domain>::as_str);

@@ -14,4 +14,12 @@ pub mod paging;
 pub mod problem;
 pub mod query;
 pub mod time;
+pub mod timestamp;
 mod tree;
+
+pub use answer::{Answer, ApiResult, blocking};
+pub use body::WithBody;
+pub use error::ApiError;
+pub use paging::{NumberedPageBody, PageBody, Paging, PositionedPageBody, query_uuid};
+pub use query::Query;
+pub use timestamp::Timestamp;

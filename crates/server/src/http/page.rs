@@ -116,7 +116,7 @@ impl LinkBase {
         let connection = request.connection_info();
         let scheme = if connection.scheme().eq_ignore_ascii_case("https") { "https" } else { "http" };
         let address = format!("{scheme}://{}{path}", connection.host());
-        Self { address, query: Query::parse(request.query_string()) }
+        Self { address, query: Query::of(request) }
     }
 
     /// The address with another query.

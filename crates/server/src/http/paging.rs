@@ -1,16 +1,24 @@
-//! Pages of a list, as every list endpoint answers them.
+//! Lists are answered by pages.
 
 use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
 use license_manager_domain::ports::LimitOffset;
+use license_manager_domain::use_cases;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::http::answer::{Answer, ApiResult, blocking};
 use crate::http::error::ApiError;
 use crate::http::page::{InvalidPage, LinkBase, Page, PageRequest};
 use crate::http::query::Query;
 
-/// Which page of a list the caller asks for, and how the addresses of its pages look.
+/// The most items of a page, unless a list permits more.
+const MAX_SIZE: u64 = 100;
+
+/// Finds the part of a list to read, given the length of the list.
+pub type Part<'a> = &'a dyn Fn(i64) -> ApiResult<LimitOffset>;
+
+/// The page of a list that the caller asks for.
 #[derive(Debug, Clone)]
 pub struct Paging {
     request: PageRequest,
@@ -47,53 +55,90 @@ pub struct PositionedPageBody<T> {
 }
 
 impl Paging {
-    /// The paging of a request, with at most `max_size` items a page.
-    pub fn new(request: &HttpRequest, query: &Query, max_size: u64) -> Self {
-        Self { request: PageRequest::from_query(query, max_size), links: LinkBase::new(request, request.path()) }
+    /// The page that a request asks for, of at most 100 items.
+    pub fn new(request: &HttpRequest) -> Self {
+        Self::up_to(MAX_SIZE, request)
     }
 
-    /// The part of a list of `total` items that is asked for.
+    /// The page that a request asks for, of at most `max_size` items.
+    pub fn up_to(max_size: u64, request: &HttpRequest) -> Self {
+        let links = LinkBase::new(request, request.path());
+        Self { request: PageRequest::from_query(&Query::of(request), max_size), links }
+    }
+
+    /// Reads the page on a thread for blocking work, and answers it.
+    ///
+    /// # Errors
+    /// 404 where the page does not exist, and the errors of `read`.
+    pub async fn answer<T, B: Serialize>(
+        self,
+        read: impl FnOnce(Part<'_>) -> ApiResult<use_cases::Page<T>> + Send + 'static,
+        view: impl Fn(T) -> B + Send + 'static,
+    ) -> ApiResult {
+        blocking(move || Answer::ok(&self.body(self.read(read)?, view)?)).await
+    }
+
+    /// Like [`Self::answer`], with the number of pages.
+    ///
+    /// # Errors
+    /// Likewise.
+    pub async fn answer_numbered<T, B: Serialize>(
+        self,
+        read: impl FnOnce(Part<'_>) -> ApiResult<use_cases::Page<T>> + Send + 'static,
+        view: impl Fn(T) -> B + Send + 'static,
+    ) -> ApiResult {
+        blocking(move || Answer::ok(&self.numbered_body(self.read(read)?, view)?)).await
+    }
+
+    /// The asked part of a list that was read whole, as a page with its position.
     ///
     /// # Errors
     /// 404 where the page does not exist.
-    pub fn limit_offset(&self, total: i64) -> Result<LimitOffset, ApiError> {
-        let page = self.page(total)?;
-        Ok(LimitOffset { offset: page.offset().cast_signed(), limit: page.limit().cast_signed() })
+    pub fn positioned_body<T, B>(&self, all: Vec<T>, view: impl Fn(T) -> B) -> ApiResult<PositionedPageBody<B>> {
+        let found = self.read(|part| part_of(all, part))?;
+        let page = self.page(found.total)?;
+        let (current_page, start) = (page.number, page.offset());
+        Ok(PositionedPageBody { page: self.numbered_body(found, view)?, current_page, start })
     }
 
-    /// The page on the wire.
-    pub fn body<T>(&self, total: i64, results: Vec<T>) -> Result<PageBody<T>, ApiError> {
-        let page = self.page(total)?;
-        Ok(PageBody { count: total, next: page.next(&self.links), previous: page.previous(&self.links), results })
+    fn numbered_body<T, B>(&self, found: use_cases::Page<T>, view: impl Fn(T) -> B) -> ApiResult<NumberedPageBody<B>> {
+        Ok(NumberedPageBody { num_pages: self.page(found.total)?.num_pages, page: self.body(found, view)? })
     }
 
-    /// The page on the wire, with the number of pages.
-    pub fn numbered_body<T>(&self, total: i64, results: Vec<T>) -> Result<NumberedPageBody<T>, ApiError> {
-        Ok(NumberedPageBody { num_pages: self.page(total)?.num_pages, page: self.body(total, results)? })
+    fn body<T, B>(&self, found: use_cases::Page<T>, view: impl Fn(T) -> B) -> ApiResult<PageBody<B>> {
+        let page = self.page(found.total)?;
+        let (next, previous) = (page.next(&self.links), page.previous(&self.links));
+        Ok(PageBody { count: found.total, next, previous, results: found.items.into_iter().map(view).collect() })
     }
 
-    /// The page on the wire, with where it stands.
-    pub fn positioned_body<T>(&self, total: i64, results: Vec<T>) -> Result<PositionedPageBody<T>, ApiError> {
-        let page = self.page(total)?;
-        let body = self.numbered_body(total, results)?;
-        Ok(PositionedPageBody { page: body, current_page: page.number, start: page.offset() })
+    fn read<T>(&self, read: impl FnOnce(Part<'_>) -> ApiResult<T>) -> ApiResult<T> {
+        read(&|total| {
+            let page = self.page(total)?;
+            Ok(LimitOffset { offset: page.offset().cast_signed(), limit: page.limit().cast_signed() })
+        })
     }
 
-    fn page(&self, total: i64) -> Result<Page, ApiError> {
+    fn page(&self, total: i64) -> ApiResult<Page> {
         let invalid = |error: InvalidPage| ApiError::detail(StatusCode::NOT_FOUND, error.to_string());
         self.request.resolve(u64::try_from(total).unwrap_or(0)).map_err(invalid)
     }
 }
 
+/// The asked part of a list that is short enough to be read whole.
+///
+/// # Errors
+/// Those of `part`.
+pub fn part_of<T>(all: Vec<T>, part: Part<'_>) -> ApiResult<use_cases::Page<T>> {
+    let total = all.len() as i64;
+    let LimitOffset { limit, offset } = part(total)?;
+    Ok(use_cases::Page { total, items: all.into_iter().skip(offset as usize).take(limit as usize).collect() })
+}
+
 /// A UUID in the query; `None` where it is missing or empty.
 ///
 /// # Errors
-/// 400 where it is none.
-pub fn query_uuid(query: &Query, name: &str) -> Result<Option<uuid::Uuid>, ApiError> {
-    let text = query.get(name).unwrap_or_default();
-    if text.is_empty() {
-        return Ok(None);
-    }
-    let parsed = uuid::Uuid::parse_str(text);
-    parsed.map(Some).map_err(|_| ApiError::detail(StatusCode::BAD_REQUEST, format!("{name} is not a UUID.")))
+/// 400 where it is not a UUID.
+pub fn query_uuid(query: &Query, name: &str) -> ApiResult<Option<uuid::Uuid>> {
+    let parsed = query.text(name).map(uuid::Uuid::parse_str).transpose();
+    parsed.map_err(|_| ApiError::detail(StatusCode::BAD_REQUEST, format!("{name} is not a UUID.")))
 }

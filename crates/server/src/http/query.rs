@@ -1,22 +1,35 @@
 //! A URL's query. Clients repeat keys, above all when they follow a page's `next`: the last value counts.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+
+use actix_web::HttpRequest;
 
 /// The keys of a query with their values, decoded; of a repeated key the last value.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Query(BTreeMap<String, String>);
 
 impl Query {
+    /// The query of a request.
+    pub fn of(request: &HttpRequest) -> Self {
+        Self::parse(request.query_string())
+    }
+
     /// Reads what follows the `?`. Any text can be read: what is not valid UTF-8 becomes replacement characters, and so do
     /// null characters, which databases cannot compare with.
     pub fn parse(raw: &str) -> Self {
-        let readable = |text: std::borrow::Cow<'_, str>| text.replace('\0', "\u{FFFD}");
+        let readable = |text: Cow<'_, str>| text.replace('\0', "\u{FFFD}");
         Self(form_urlencoded::parse(raw.as_bytes()).map(|(key, value)| (readable(key), readable(value))).collect())
     }
 
     /// The value of `name`, which may be empty.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
+    }
+
+    /// The value of `name`, unless it is empty.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.get(name).filter(|text| !text.is_empty())
     }
 
     /// Whether `name` is 1 or true (yes), 0 or false (no), in any case. `None` where it is missing or anything else,

@@ -1,34 +1,12 @@
 //! How moments are written, `2026-11-22T00:17:57.241403Z` and without a fraction when there is none, and read.
 
 use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, NaiveTime, SecondsFormat, SubsecRound, Utc};
-use serde::Serializer;
 
 /// Writes `time` in UTC with six digits of a second, or none when they are all zero. What is finer than a microsecond is
 /// cut off.
 pub fn format(time: &DateTime<Utc>) -> String {
     let digits = if time.timestamp_subsec_micros() == 0 { SecondsFormat::Secs } else { SecondsFormat::Micros };
     time.to_rfc3339_opts(digits, true)
-}
-
-/// For `#[serde(serialize_with = "…")]` on a `DateTime<Utc>`: as [`format()`] writes it.
-///
-/// # Errors
-///
-/// The serializer's own.
-pub fn serialize<S: Serializer>(time: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&format(time))
-}
-
-/// For `#[serde(serialize_with = "…")]` on an `Option<DateTime<Utc>>`: as [`format()`] writes it, or null.
-///
-/// # Errors
-///
-/// The serializer's own.
-pub fn serialize_optional<S: Serializer>(time: &Option<DateTime<Utc>>, serializer: S) -> Result<S::Ok, S::Error> {
-    match time {
-        Some(time) => serialize(time, serializer),
-        None => serializer.serialize_none(),
-    }
 }
 
 /// Reads a moment in ISO 8601, its fraction cut to microseconds, its year from 1 to 9999. Without an offset it is in UTC;
@@ -64,15 +42,6 @@ pub fn parse(text: &str) -> Option<DateTime<Utc>> {
 #[cfg(test)]
 mod tests {
     use chrono::{DateTime, Utc};
-    use serde::Serialize;
-
-    #[derive(Serialize)]
-    struct Times {
-        #[serde(serialize_with = "super::serialize")]
-        at: DateTime<Utc>,
-        #[serde(serialize_with = "super::serialize_optional")]
-        maybe: Option<DateTime<Utc>>,
-    }
 
     fn time(text: &str) -> DateTime<Utc> {
         text.parse().unwrap()
@@ -90,16 +59,6 @@ mod tests {
         ] {
             assert_eq!(super::format(&time(written)), expected);
         }
-    }
-
-    #[test]
-    fn it_is_written_so_in_json_and_null_where_there_is_none() {
-        let json = |maybe| serde_json::to_string(&Times { at: time("2026-01-01T00:00:00Z"), maybe }).unwrap();
-        assert_eq!(json(None), r#"{"at":"2026-01-01T00:00:00Z","maybe":null}"#);
-        assert_eq!(
-            json(Some(time("2026-01-01T00:00:00.1Z"))),
-            r#"{"at":"2026-01-01T00:00:00Z","maybe":"2026-01-01T00:00:00.100000Z"}"#
-        );
     }
 
     #[test]

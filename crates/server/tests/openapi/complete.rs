@@ -217,7 +217,7 @@ fn content(schema: &str) -> Value {
 /// Replaces each reference to the schema of a request's field by the schema, and removes optional fields from `required`.
 fn put_fields_in_place(document: &mut Value) {
     let Some(schemas) = document["components"]["schemas"].as_object_mut() else { return };
-    let names: Vec<_> = schemas.keys().filter(|name| name.starts_with("inline::")).cloned().collect();
+    let names: Vec<_> = schemas.keys().filter(|name| name.starts_with("inline")).cloned().collect();
     let fields: Map<_, _> = names.into_iter().filter_map(|name| schemas.remove_entry(&name)).collect();
     put_in_place(document, &fields);
 }
@@ -244,10 +244,23 @@ fn put_in_place(part: &mut Value, fields: &Map<String, Value>) {
                 object.extend(field.clone());
             }
             object.values_mut().for_each(|part| put_in_place(part, fields));
+            join_null(object);
         }
         Value::Array(items) => items.iter_mut().for_each(|item| put_in_place(item, fields)),
         _ => {}
     }
+}
+
+/// Writes "a text or null" as one schema with two types. The derive macro makes two schemas of it.
+fn join_null(object: &mut Map<String, Value>) {
+    let Some([text, null]) = object.get("oneOf").and_then(Value::as_array).map(Vec::as_slice) else { return };
+    if text["type"] != "string" || *null != json!({ "type": "null" }) {
+        return;
+    }
+    let text = text.as_object().cloned().unwrap_or_default();
+    object.remove("oneOf");
+    object.extend(text);
+    object.insert("type".to_owned(), json!(["string", "null"]));
 }
 
 /// Makes one object of those that hold the fields of others: tools have trouble with `allOf`.

@@ -1,7 +1,7 @@
 //! `…/provisioning-admins/customer-agreement/{customer_agreement_uuid}/settings/` and `sync/`: what staff decides on for an
 //! agreement, and what the LMS says of its customer.
 
-use actix_web::{HttpRequest, web};
+use actix_web::HttpRequest;
 use chrono::Duration;
 use deserr::Deserr;
 use license_manager_domain::model::ExpirationMessageChanges;
@@ -12,12 +12,10 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::auth::permissions::{ProvisionerOrStaff, path_uuid};
-use crate::http::answer::{Answer, blocking};
-use crate::http::body::WithBody;
-use crate::http::error::ApiError;
 use crate::http::fields::{Boolean, FieldErrors, Integer, Nullable, Optional, Text, UuidText};
+use crate::http::{Answer, ApiResult, WithBody, blocking};
 use crate::openapi::errors::BadRequest;
-use crate::state::AppState;
+use crate::state::State;
 
 /// The settings to change; what is left out stays as it is.
 #[derive(Deserr, ToSchema)]
@@ -141,11 +139,7 @@ impl From<AgreementSettings> for Body {
     tag = "Provisioning",
     responses((status = 200, description = "The settings", body = Body)),
 )]
-pub async fn retrieve(
-    _: ProvisionerOrStaff,
-    request: HttpRequest,
-    state: web::Data<AppState>,
-) -> Result<Answer, ApiError> {
+pub async fn retrieve(_: ProvisionerOrStaff, request: HttpRequest, state: State) -> ApiResult {
     let agreement = AgreementId(path_uuid(&request, "customer_agreement_uuid")?);
     blocking(move || Answer::ok(&Body::from(state.manager.agreement_settings(agreement)?))).await
 }
@@ -161,8 +155,8 @@ pub async fn retrieve(
 pub async fn update(
     WithBody { access, body }: WithBody<ProvisionerOrStaff, AgreementSettingsRequest>,
     request: HttpRequest,
-    state: web::Data<AppState>,
-) -> Result<Answer, ApiError> {
+    state: State,
+) -> ApiResult {
     let agreement = AgreementId(path_uuid(&request, "customer_agreement_uuid")?);
     let changes = body.read()?.changes();
     blocking(move || {
@@ -182,11 +176,7 @@ pub async fn update(
         (status = 400, description = "What the LMS says cannot be taken over: another customer has the slug", body = BadRequest),
     ),
 )]
-pub async fn sync(
-    access: ProvisionerOrStaff,
-    request: HttpRequest,
-    state: web::Data<AppState>,
-) -> Result<Answer, ApiError> {
+pub async fn sync(access: ProvisionerOrStaff, request: HttpRequest, state: State) -> ApiResult {
     let agreement = AgreementId(path_uuid(&request, "customer_agreement_uuid")?);
     let looking = state.clone();
     let customer = blocking(move || Ok(looking.manager.customer_of_agreement(agreement)?)).await?;

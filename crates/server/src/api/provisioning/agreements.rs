@@ -1,7 +1,7 @@
 //! `/api/v1/provisioning-admins/customer-agreement/`: provisioning admins make, read and edit agreements.
 
+use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
-use actix_web::{HttpRequest, web};
 use deserr::Deserr;
 use license_manager_domain::ports::{AgreementFilter, CustomerScope};
 use license_manager_domain::{
@@ -12,14 +12,10 @@ use utoipa::ToSchema;
 use super::catalogs::knowing_catalogs;
 use crate::api::views::AgreementWithPlansBody;
 use crate::auth::permissions::{Provisioner, path_uuid};
-use crate::http::answer::{Answer, blocking};
-use crate::http::body::WithBody;
-use crate::http::error::ApiError;
 use crate::http::fields::{Boolean, FieldErrors, Nullable, Optional, Required, Text, UuidText};
-use crate::http::paging::{PageBody, Paging, query_uuid};
-use crate::http::query::Query;
+use crate::http::{Answer, ApiResult, PageBody, Paging, Query, WithBody, blocking, query_uuid};
 use crate::openapi::parameters::{AgreementQuery, CustomerQuery, PageQuery};
-use crate::state::AppState;
+use crate::state::{AppState, State};
 
 /// A new agreement.
 #[derive(Deserr, ToSchema)]
@@ -82,9 +78,6 @@ impl AgreementFields {
     }
 }
 
-/// The most agreements a page has.
-const MAX_PAGE_SIZE: u64 = 100;
-
 /// Every agreement, or those that `enterprise_customer_uuid` and `customer_agreement_uuid` leave.
 #[utoipa::path(
     get,
@@ -93,20 +86,16 @@ const MAX_PAGE_SIZE: u64 = 100;
     params(CustomerQuery, AgreementQuery, PageQuery),
     responses((status = 200, description = "A page of agreements", body = PageBody<AgreementWithPlansBody>))
 )]
-pub async fn list(_: Provisioner, request: HttpRequest, state: web::Data<AppState>) -> Result<Answer, ApiError> {
-    let query = Query::parse(request.query_string());
+pub async fn list(_: Provisioner, request: HttpRequest, state: State) -> ApiResult {
+    let query = Query::of(&request);
     let filter = AgreementFilter {
         scope: CustomerScope::All,
         customer: query_uuid(&query, "enterprise_customer_uuid")?.map(CustomerId),
         agreement: query_uuid(&query, "customer_agreement_uuid")?.map(AgreementId),
     };
-    let paging = Paging::new(&request, &query, MAX_PAGE_SIZE);
-    blocking(move || {
-        let page = state.manager.agreements(&filter, |total| paging.limit_offset(total))?;
-        let agreements = page.items.iter().map(|overview| answer_body(&state, overview)).collect();
-        Answer::ok(&paging.body(page.total, agreements)?)
-    })
-    .await
+    let renewal_lock = state.manager.settings().renewal_lock;
+    let view = move |overview| AgreementWithPlansBody::new(&overview, renewal_lock, true);
+    Paging::new(&request).answer(move |part| state.manager.agreements(&filter, part), view).await
 }
 
 /// Makes a customer's agreement: 201.
@@ -117,10 +106,7 @@ pub async fn list(_: Provisioner, request: HttpRequest, state: web::Data<AppStat
     request_body = NewAgreementRequest,
     responses((status = 201, description = "The agreement", body = AgreementWithPlansBody))
 )]
-pub async fn create(
-    WithBody { access, body }: WithBody<Provisioner, NewAgreementRequest>,
-    state: web::Data<AppState>,
-) -> Result<Answer, ApiError> {
+pub async fn create(WithBody { access, body }: WithBody<Provisioner, NewAgreementRequest>, state: State) -> ApiResult {
     let request = body.read()?;
     let customer = CustomerId(request.enterprise_customer_uuid.0);
     let changes = request.settings.changes(None);
@@ -137,7 +123,7 @@ pub async fn create(
     tag = "Provisioning",
     responses((status = 200, description = "The agreement", body = AgreementWithPlansBody))
 )]
-pub async fn retrieve(_: Provisioner, request: HttpRequest, state: web::Data<AppState>) -> Result<Answer, ApiError> {
+pub async fn retrieve(_: Provisioner, request: HttpRequest, state: State) -> ApiResult {
     let agreement = AgreementId(path_uuid(&request, "customer_agreement_uuid")?);
     blocking(move || {
         let overview = state.manager.agreement(agreement)?;
@@ -157,8 +143,8 @@ pub async fn retrieve(_: Provisioner, request: HttpRequest, state: web::Data<App
 pub async fn update(
     WithBody { access, body }: WithBody<Provisioner, AgreementRequest>,
     request: HttpRequest,
-    state: web::Data<AppState>,
-) -> Result<Answer, ApiError> {
+    state: State,
+) -> ApiResult {
     let agreement = AgreementId(path_uuid(&request, "customer_agreement_uuid")?);
     let edit = body.read()?;
     let changes = edit.settings.changes(edit.enterprise_customer_uuid.0.map(CustomerId));

@@ -2,18 +2,16 @@
 
 use std::sync::Arc;
 
-use actix_web::web;
 use license_manager_domain::{Error, LicenseManager};
 
-use crate::http::answer::blocking;
-use crate::http::error::ApiError;
-use crate::state::AppState;
+use crate::http::{ApiResult, blocking};
+use crate::state::State;
 
 /// Runs a use case. If it has to know first whose a catalog is, asks the catalog service and runs it again.
 pub(super) async fn knowing_catalogs<T: Send + 'static>(
-    state: &web::Data<AppState>,
+    state: &State,
     work: impl Fn(&LicenseManager) -> Result<T, Error> + Send + Sync + 'static,
-) -> Result<Result<T, Error>, ApiError> {
+) -> ApiResult<Result<T, Error>> {
     let work = Arc::new(work);
     let run = |manager: LicenseManager| {
         let work = work.clone();

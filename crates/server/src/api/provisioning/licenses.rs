@@ -1,7 +1,6 @@
 //! `/api/v1/provisioning-admins/licenses/{license_uuid}/`: provisioning admins read and correct a license.
 
-use actix_web::{HttpRequest, web};
-use chrono::{DateTime, Utc};
+use actix_web::HttpRequest;
 use deserr::Deserr;
 use license_manager_domain::use_cases::LicenseEdit;
 use license_manager_domain::{License, LicenseId, LmsUserId};
@@ -11,13 +10,11 @@ use uuid::Uuid;
 
 use crate::api::views::LicenseBody;
 use crate::auth::permissions::{ProvisionerOrStaff, path_uuid};
-use crate::http::answer::{Answer, blocking};
-use crate::http::body::{EmailAddress, WithBody};
-use crate::http::error::ApiError;
+use crate::http::body::EmailAddress;
 use crate::http::fields::{Choice, FieldErrors, Integer, Nullable, Optional};
-use crate::http::time::{serialize as moment, serialize_optional as optional_moment};
+use crate::http::{Answer, ApiResult, Timestamp, WithBody, blocking};
 use crate::openapi::parameters::LicenseState;
-use crate::state::AppState;
+use crate::state::State;
 
 /// A correction; what is left out stays as it is.
 #[derive(Deserr, ToSchema)]
@@ -41,15 +38,12 @@ struct Body {
     #[serde(flatten)]
     license: LicenseBody,
     lms_user_id: Option<i64>,
-    #[serde(serialize_with = "optional_moment")]
-    assigned_date: Option<DateTime<Utc>>,
+    assigned_date: Option<Timestamp>,
     auto_applied: Option<bool>,
     /// The license that carries it on since its plan was renewed.
     renewed_to: Option<Uuid>,
-    #[serde(serialize_with = "moment")]
-    created: DateTime<Utc>,
-    #[serde(serialize_with = "moment")]
-    modified: DateTime<Utc>,
+    created: Timestamp,
+    modified: Timestamp,
 }
 
 impl Body {
@@ -58,11 +52,11 @@ impl Body {
         Self {
             license: LicenseBody::new(license),
             lms_user_id: columns.lms_user_id.map(|id| id.0),
-            assigned_date: columns.assigned_date,
+            assigned_date: columns.assigned_date.map(Timestamp),
             auto_applied: license.auto_applied,
             renewed_to: license.renewed_to.map(|id| id.0),
-            created: license.created,
-            modified: license.modified,
+            created: Timestamp(license.created),
+            modified: Timestamp(license.modified),
         }
     }
 }
@@ -74,11 +68,7 @@ impl Body {
     tag = "Provisioning",
     responses((status = 200, description = "The license", body = Body)),
 )]
-pub async fn retrieve(
-    _: ProvisionerOrStaff,
-    request: HttpRequest,
-    state: web::Data<AppState>,
-) -> Result<Answer, ApiError> {
+pub async fn retrieve(_: ProvisionerOrStaff, request: HttpRequest, state: State) -> ApiResult {
     let license = LicenseId(path_uuid(&request, "license_uuid")?);
     blocking(move || Answer::ok(&Body::new(&state.manager.license(license)?))).await
 }
@@ -100,8 +90,8 @@ pub async fn retrieve(
 pub async fn update(
     WithBody { access, body }: WithBody<ProvisionerOrStaff, LicenseEditRequest>,
     request: HttpRequest,
-    state: web::Data<AppState>,
-) -> Result<Answer, ApiError> {
+    state: State,
+) -> ApiResult {
     let license = LicenseId(path_uuid(&request, "license_uuid")?);
     let request = body.read()?;
     let edit = LicenseEdit {

@@ -3,30 +3,27 @@
 //!
 //! Like all of plan provisioning, these endpoints put their errors inside `{"error": …}`.
 
-use actix_web::{HttpRequest, web};
-use chrono::{DateTime, Utc};
+use actix_web::HttpRequest;
 use license_manager_domain::use_cases::PlanUpkeep;
 use license_manager_domain::{Actor, Error, LicenseManager, PlanId};
 use serde::Serialize;
 use utoipa::ToSchema;
+use uuid::Uuid;
 
 use crate::api::views::CountsBody;
 use crate::auth::permissions::{ProvisionerOrStaff, path_uuid};
-use crate::http::answer::{Answer, blocking};
-use crate::http::error::{ApiError, plan_provisioning_error};
-use crate::http::time::serialize_optional as optional_moment;
+use crate::http::error::plan_provisioning_error;
+use crate::http::{Answer, ApiResult, Timestamp, blocking};
 use crate::openapi::errors::{InErrorKey, ProvisioningError};
-use crate::state::AppState;
+use crate::state::State;
 
 /// What was done, and how many licenses the plan has now.
 #[derive(Serialize, ToSchema)]
 #[schema(as = PlanUpkeep)]
 struct Body {
-    #[schema(value_type = Uuid)]
-    uuid: PlanId,
+    uuid: Uuid,
     desired_num_licenses: Option<i32>,
-    #[serde(serialize_with = "optional_moment")]
-    last_freeze_timestamp: Option<DateTime<Utc>>,
+    last_freeze_timestamp: Option<Timestamp>,
     num_licenses_added: i64,
     /// How many are still to be added.
     num_licenses_pending: i64,
@@ -45,11 +42,7 @@ struct Body {
         (status = 422, description = "The plan does not permit it", body = InErrorKey),
     ),
 )]
-pub async fn freeze(
-    access: ProvisionerOrStaff,
-    request: HttpRequest,
-    state: web::Data<AppState>,
-) -> Result<Answer, ApiError> {
+pub async fn freeze(access: ProvisionerOrStaff, request: HttpRequest, state: State) -> ApiResult {
     answer(access, request, state, LicenseManager::freeze).await
 }
 
@@ -64,11 +57,7 @@ pub async fn freeze(
         (status = 422, description = "The plan is frozen", body = InErrorKey),
     ),
 )]
-pub async fn provision(
-    access: ProvisionerOrStaff,
-    request: HttpRequest,
-    state: web::Data<AppState>,
-) -> Result<Answer, ApiError> {
+pub async fn provision(access: ProvisionerOrStaff, request: HttpRequest, state: State) -> ApiResult {
     answer(access, request, state, LicenseManager::provision_plan).await
 }
 
@@ -82,20 +71,16 @@ pub async fn provision(
         (status = 404, description = "There is no such plan", body = ProvisioningError),
     ),
 )]
-pub async fn delete_revoked(
-    access: ProvisionerOrStaff,
-    request: HttpRequest,
-    state: web::Data<AppState>,
-) -> Result<Answer, ApiError> {
+pub async fn delete_revoked(access: ProvisionerOrStaff, request: HttpRequest, state: State) -> ApiResult {
     answer(access, request, state, LicenseManager::delete_revoked).await
 }
 
 async fn answer(
     access: ProvisionerOrStaff,
     request: HttpRequest,
-    state: web::Data<AppState>,
+    state: State,
     work: fn(&LicenseManager, &Actor, PlanId) -> Result<PlanUpkeep, Error>,
-) -> Result<Answer, ApiError> {
+) -> ApiResult {
     let plan = PlanId(path_uuid(&request, "subscription_uuid")?);
     blocking(move || {
         let done = work(&state.manager, &access.caller.actor(), plan).map_err(plan_provisioning_error)?;
@@ -103,9 +88,9 @@ async fn answer(
             state.wake_jobs.notify_one();
         }
         Answer::ok(&Body {
-            uuid: done.plan.id,
+            uuid: done.plan.id.0,
             desired_num_licenses: done.plan.desired_num_licenses,
-            last_freeze_timestamp: done.plan.last_freeze_timestamp,
+            last_freeze_timestamp: done.plan.last_freeze_timestamp.map(Timestamp),
             num_licenses_added: done.added,
             num_licenses_pending: done.pending,
             num_licenses_deleted: done.deleted,

@@ -2,8 +2,8 @@
 //!
 //! These endpoints put their errors inside `{"error": …}`.
 
+use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
-use actix_web::{HttpRequest, web};
 use deserr::Deserr;
 use license_manager_domain::ports::{CustomerScope, PlanFilter};
 use license_manager_domain::{
@@ -16,18 +16,15 @@ use utoipa::{PartialSchema, ToSchema};
 use super::catalogs::knowing_catalogs;
 use crate::api::views::{CreatedPlanBody, EditedPlanBody, PlanWithCountsBody};
 use crate::auth::permissions::{Provisioner, path_uuid};
-use crate::http::answer::{Answer, blocking};
-use crate::http::body::WithBody;
-use crate::http::error::{ApiError, plan_provisioning_error};
+use crate::http::error::plan_provisioning_error;
 use crate::http::fields::{
     Boolean, Choice, FieldErrors, Integer, Kind, Moment, Nullable, Optional, Problem, Required, Stated, Text, UuidText,
 };
 use crate::http::kinds::{choices, describe, text, text_kind};
-use crate::http::paging::{PageBody, Paging, query_uuid};
-use crate::http::query::Query;
+use crate::http::{Answer, ApiError, ApiResult, PageBody, Paging, Query, WithBody, blocking, query_uuid};
 use crate::openapi::errors::ProvisioningError;
 use crate::openapi::parameters::{CustomerQuery, PageQuery};
-use crate::state::AppState;
+use crate::state::State;
 
 /// A new plan.
 #[derive(Deserr, ToSchema)]
@@ -116,7 +113,7 @@ pub struct PlanSettings {
 
 impl PlanSettings {
     /// The changes of an edit with these settings alone. A product that is null is refused.
-    fn changes(self) -> Result<PlanChanges, ApiError> {
+    fn changes(self) -> ApiResult<PlanChanges> {
         if self.product.0 == Some(None) {
             return Err(ApiError::text(StatusCode::BAD_REQUEST, "A plan needs a product.").in_error_key());
         }
@@ -172,9 +169,6 @@ choices!(
     ChangeReason
 );
 
-/// The most plans a page has.
-const MAX_PAGE_SIZE: u64 = 100;
-
 /// Every plan, or those of the customer `enterprise_customer_uuid`.
 #[utoipa::path(
     get,
@@ -183,22 +177,17 @@ const MAX_PAGE_SIZE: u64 = 100;
     params(CustomerQuery, PageQuery),
     responses((status = 200, description = "A page of plans", body = PageBody<PlanWithCountsBody>))
 )]
-pub async fn list(_: Provisioner, request: HttpRequest, state: web::Data<AppState>) -> Result<Answer, ApiError> {
-    let query = Query::parse(request.query_string());
+pub async fn list(_: Provisioner, request: HttpRequest, state: State) -> ApiResult {
+    let query = Query::of(&request);
     let filter = PlanFilter {
         scope: CustomerScope::All,
         customer: query_uuid(&query, "enterprise_customer_uuid")?.map(CustomerId),
         active_only: false,
         current_at: None,
     };
-    let paging = Paging::new(&request, &query, MAX_PAGE_SIZE);
-    blocking(move || {
-        let page = state.manager.plans(&filter, |total| paging.limit_offset(total))?;
-        let renewal_lock = state.manager.settings().renewal_lock;
-        let plans = page.items.iter().map(|plan| PlanWithCountsBody::of(plan, renewal_lock)).collect();
-        Answer::ok(&paging.body(page.total, plans)?)
-    })
-    .await
+    let renewal_lock = state.manager.settings().renewal_lock;
+    let view = move |plan| PlanWithCountsBody::of(&plan, renewal_lock);
+    Paging::new(&request).answer(move |part| state.manager.plans(&filter, part), view).await
 }
 
 /// Makes a plan with its licenses: 201. Very many licenses are added after the answer.
@@ -212,10 +201,7 @@ pub async fn list(_: Provisioner, request: HttpRequest, state: web::Data<AppStat
         (status = 400, description = "The request cannot be read, or a rule forbids it", body = ProvisioningError),
     )
 )]
-pub async fn create(
-    WithBody { access, body }: WithBody<Provisioner, NewPlanRequest>,
-    state: web::Data<AppState>,
-) -> Result<Answer, ApiError> {
+pub async fn create(WithBody { access, body }: WithBody<Provisioner, NewPlanRequest>, state: State) -> ApiResult {
     let request = body.read().map_err(|errors| ApiError::from(errors).in_error_key())?;
     let reason = request.change_reason.0;
     let new = NewPlan {
@@ -247,7 +233,7 @@ pub async fn create(
         (status = 404, description = "There is no such plan", body = ProvisioningError),
     )
 )]
-pub async fn retrieve(_: Provisioner, request: HttpRequest, state: web::Data<AppState>) -> Result<Answer, ApiError> {
+pub async fn retrieve(_: Provisioner, request: HttpRequest, state: State) -> ApiResult {
     let plan = PlanId(path_uuid(&request, "subscription_uuid")?);
     blocking(move || {
         let plan = state.manager.plan(plan).map_err(plan_provisioning_error)?;
@@ -271,8 +257,8 @@ pub async fn retrieve(_: Provisioner, request: HttpRequest, state: web::Data<App
 pub async fn update(
     WithBody { access, mut body }: WithBody<Provisioner, PlanEditRequest>,
     request: HttpRequest,
-    state: web::Data<AppState>,
-) -> Result<Answer, ApiError> {
+    state: State,
+) -> ApiResult {
     let plan = PlanId(path_uuid(&request, "subscription_uuid")?);
     if body.json().as_object().is_some_and(|fields| !fields.contains_key("change_reason")) {
         let message = "Say why the plan changes: change_reason is missing.";

@@ -1,7 +1,7 @@
 //! `/api/v1/provisioning-admins/products/` and `…/plan-types/`: provisioning admins make, read and edit what is sold.
 
+use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
-use actix_web::{HttpRequest, web};
 use deserr::Deserr;
 use license_manager_domain::history::EntityRef;
 use license_manager_domain::use_cases::{PlanTypeChanges, ProductChanges};
@@ -9,20 +9,13 @@ use license_manager_domain::{PlanType, PlanTypeId, Product, ProductId};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::api::history::{self, AsOfQuery, History};
+use crate::api::history::history;
 use crate::auth::permissions::{ProvisionerOrStaff, path_integer};
-use crate::http::answer::{Answer, blocking};
-use crate::http::body::WithBody;
-use crate::http::error::ApiError;
 use crate::http::fields::{Boolean, FieldErrors, Integer, Nullable, Optional, Required, Text};
-use crate::http::paging::{PageBody, Paging};
-use crate::http::query::Query;
-use crate::openapi::errors;
+use crate::http::paging::part_of;
+use crate::http::{Answer, ApiError, ApiResult, PageBody, Paging, WithBody, blocking};
 use crate::openapi::parameters::PageQuery;
-use crate::state::AppState;
-
-/// The most products or plan types a page has.
-const MAX_PAGE_SIZE: u64 = 100;
+use crate::state::State;
 
 /// A name, label or id.
 type Name = Text<1, 128>;
@@ -206,9 +199,8 @@ impl From<PlanType> for PlanTypeBody {
     params(PageQuery),
     responses((status = 200, description = "A page of products", body = PageBody<ProductBody>)),
 )]
-pub async fn list(_: ProvisionerOrStaff, request: HttpRequest, state: web::Data<AppState>) -> Result<Answer, ApiError> {
-    let paging = Paging::new(&request, &Query::parse(request.query_string()), MAX_PAGE_SIZE);
-    blocking(move || page::<_, ProductBody>(&paging, state.manager.products()?)).await
+pub async fn list(_: ProvisionerOrStaff, request: HttpRequest, state: State) -> ApiResult {
+    Paging::new(&request).answer(move |part| part_of(state.manager.products()?, part), ProductBody::from).await
 }
 
 /// Every plan type.
@@ -219,21 +211,8 @@ pub async fn list(_: ProvisionerOrStaff, request: HttpRequest, state: web::Data<
     params(PageQuery),
     responses((status = 200, description = "A page of plan types", body = PageBody<PlanTypeBody>)),
 )]
-pub async fn list_plan_types(
-    _: ProvisionerOrStaff,
-    request: HttpRequest,
-    state: web::Data<AppState>,
-) -> Result<Answer, ApiError> {
-    let paging = Paging::new(&request, &Query::parse(request.query_string()), MAX_PAGE_SIZE);
-    blocking(move || page::<_, PlanTypeBody>(&paging, state.manager.plan_types()?)).await
-}
-
-/// A page of a list that is short enough to be read whole.
-fn page<T, B: From<T> + Serialize>(paging: &Paging, all: Vec<T>) -> Result<Answer, ApiError> {
-    let total = all.len() as i64;
-    let limit_offset = paging.limit_offset(total)?;
-    let shown = all.into_iter().skip(limit_offset.offset as usize).take(limit_offset.limit as usize);
-    Answer::ok(&paging.body(total, shown.map(B::from).collect())?)
+pub async fn list_plan_types(_: ProvisionerOrStaff, request: HttpRequest, state: State) -> ApiResult {
+    Paging::new(&request).answer(move |part| part_of(state.manager.plan_types()?, part), PlanTypeBody::from).await
 }
 
 /// Makes a product: 201. 400 where it lacks an id that its plan type asks for, or another one has its NetSuite id.
@@ -246,8 +225,8 @@ fn page<T, B: From<T> + Serialize>(paging: &Paging, all: Vec<T>) -> Result<Answe
 )]
 pub async fn create(
     WithBody { access, body }: WithBody<ProvisionerOrStaff, NewProductRequest>,
-    state: web::Data<AppState>,
-) -> Result<Answer, ApiError> {
+    state: State,
+) -> ApiResult {
     let request = body.read()?;
     let plan_type = PlanTypeId(request.plan_type.0);
     let changes = request.settings.changes(Some(request.name.0), None);
@@ -265,11 +244,7 @@ pub async fn create(
     tag = "Products",
     responses((status = 200, description = "The product", body = ProductBody)),
 )]
-pub async fn retrieve(
-    _: ProvisionerOrStaff,
-    request: HttpRequest,
-    state: web::Data<AppState>,
-) -> Result<Answer, ApiError> {
+pub async fn retrieve(_: ProvisionerOrStaff, request: HttpRequest, state: State) -> ApiResult {
     let id = product_id(&request)?;
     blocking(move || Answer::ok(&ProductBody::from(state.manager.product(id)?))).await
 }
@@ -285,8 +260,8 @@ pub async fn retrieve(
 pub async fn update(
     WithBody { access, body }: WithBody<ProvisionerOrStaff, ProductEditRequest>,
     request: HttpRequest,
-    state: web::Data<AppState>,
-) -> Result<Answer, ApiError> {
+    state: State,
+) -> ApiResult {
     let product = product_id(&request)?;
     let edit = body.read()?;
     let changes = edit.settings.changes(edit.name.0, edit.plan_type.0.map(PlanTypeId));
@@ -297,25 +272,13 @@ pub async fn update(
     .await
 }
 
-/// What became of a product: its changes, the newest first, by pages. With `as_of`, how it was at that moment.
-#[utoipa::path(
-    get,
-    path = "/api/v1/provisioning-admins/products/{product_id}/history/",
-    tag = "Products",
-    params(AsOfQuery, PageQuery),
-    responses(
-        (status = 200, description = "A page of changes, or how it was", body = History),
-        (status = 400, description = "`as_of` is no moment", body = errors::FieldErrors),
-    ),
-)]
-pub async fn product_history(
-    _: ProvisionerOrStaff,
-    request: HttpRequest,
-    state: web::Data<AppState>,
-) -> Result<Answer, ApiError> {
-    let id = product_id(&request)?;
-    history::answer(EntityRef::Product(id), request, state).await
-}
+history!(
+    product_history,
+    "/api/v1/provisioning-admins/products/{product_id}/history/",
+    "Products",
+    "a product",
+    |_access: ProvisionerOrStaff, request| EntityRef::Product(product_id(&request)?)
+);
 
 /// Makes a plan type: 201.
 #[utoipa::path(
@@ -327,8 +290,8 @@ pub async fn product_history(
 )]
 pub async fn create_plan_type(
     WithBody { body, .. }: WithBody<ProvisionerOrStaff, NewPlanTypeRequest>,
-    state: web::Data<AppState>,
-) -> Result<Answer, ApiError> {
+    state: State,
+) -> ApiResult {
     let request = body.read()?;
     let changes = request.settings.changes(Some(request.label.0));
     blocking(move || {
@@ -345,11 +308,7 @@ pub async fn create_plan_type(
     tag = "Products",
     responses((status = 200, description = "The plan type", body = PlanTypeBody)),
 )]
-pub async fn retrieve_plan_type(
-    _: ProvisionerOrStaff,
-    request: HttpRequest,
-    state: web::Data<AppState>,
-) -> Result<Answer, ApiError> {
+pub async fn retrieve_plan_type(_: ProvisionerOrStaff, request: HttpRequest, state: State) -> ApiResult {
     let id = plan_type_id(&request)?;
     blocking(move || Answer::ok(&PlanTypeBody::from(state.manager.plan_type(id)?))).await
 }
@@ -365,20 +324,20 @@ pub async fn retrieve_plan_type(
 pub async fn update_plan_type(
     WithBody { body, .. }: WithBody<ProvisionerOrStaff, PlanTypeEditRequest>,
     request: HttpRequest,
-    state: web::Data<AppState>,
-) -> Result<Answer, ApiError> {
+    state: State,
+) -> ApiResult {
     let id = plan_type_id(&request)?;
     let edit = body.read()?;
     let changes = edit.settings.changes(edit.label.0);
     blocking(move || Answer::ok(&PlanTypeBody::from(state.manager.update_plan_type(id, &changes)?))).await
 }
 
-fn product_id(request: &HttpRequest) -> Result<ProductId, ApiError> {
+fn product_id(request: &HttpRequest) -> ApiResult<ProductId> {
     let id = i32::try_from(path_integer(request, "product_id")?);
     id.map(ProductId).map_err(|_| ApiError::no_such_page())
 }
 
-fn plan_type_id(request: &HttpRequest) -> Result<PlanTypeId, ApiError> {
+fn plan_type_id(request: &HttpRequest) -> ApiResult<PlanTypeId> {
     let id = i32::try_from(path_integer(request, "plan_type_id")?);
     id.map(PlanTypeId).map_err(|_| ApiError::no_such_page())
 }

@@ -1,8 +1,7 @@
 //! `GET /api/v1/provisioning-admins/notifications/` and `…/license-events/`: what the service did, for staff to look up.
 
+use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
-use actix_web::{HttpRequest, web};
-use chrono::{DateTime, Utc};
 use license_manager_domain::model::{LicenseMark, Notification, NotificationKind};
 use license_manager_domain::ports::{LicenseEventFilter, NotificationFilter};
 use license_manager_domain::{CustomerId, LicenseId, PlanId};
@@ -11,18 +10,11 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use crate::auth::permissions::ProvisionerOrStaff;
-use crate::http::answer::{Answer, blocking};
-use crate::http::error::ApiError;
 use crate::http::kinds::choices;
-use crate::http::paging::{PageBody, Paging, query_uuid};
-use crate::http::query::Query;
-use crate::http::time::serialize as moment;
+use crate::http::{ApiError, ApiResult, PageBody, Paging, Query, Timestamp, query_uuid};
 use crate::openapi::errors::Detail;
 use crate::openapi::parameters::{CustomerQuery, PageQuery};
-use crate::state::AppState;
-
-/// The most records a page has.
-const MAX_PAGE_SIZE: u64 = 100;
+use crate::state::State;
 
 /// Which notifications.
 #[derive(IntoParams)]
@@ -60,10 +52,8 @@ struct NotificationBody {
     enterprise_customer_uuid: Uuid,
     enterprise_customer_user_id: i64,
     subscription_plan_uuid: Uuid,
-    #[schema(value_type = NotificationType)]
-    notification_type: &'static str,
-    #[serde(serialize_with = "moment")]
-    last_sent: DateTime<Utc>,
+    notification_type: NotificationType,
+    last_sent: Timestamp,
 }
 
 impl From<Notification> for NotificationBody {
@@ -72,8 +62,8 @@ impl From<Notification> for NotificationBody {
             enterprise_customer_uuid: notification.customer.0,
             enterprise_customer_user_id: notification.customer_user,
             subscription_plan_uuid: notification.plan.0,
-            notification_type: notification.kind.as_str(),
-            last_sent: notification.last_sent,
+            notification_type: NotificationType(notification.kind),
+            last_sent: Timestamp(notification.last_sent),
         }
     }
 }
@@ -84,13 +74,12 @@ impl From<Notification> for NotificationBody {
 struct LicenseEventBody {
     license_uuid: Uuid,
     event_name: String,
-    #[serde(serialize_with = "moment")]
-    created: DateTime<Utc>,
+    created: Timestamp,
 }
 
 impl From<LicenseMark> for LicenseEventBody {
     fn from(mark: LicenseMark) -> Self {
-        Self { license_uuid: mark.license.0, event_name: mark.event_name, created: mark.created }
+        Self { license_uuid: mark.license.0, event_name: mark.event_name, created: Timestamp(mark.created) }
     }
 }
 
@@ -106,12 +95,8 @@ impl From<LicenseMark> for LicenseEventBody {
         (status = 400, description = "A filter cannot be read", body = Detail),
     ),
 )]
-pub async fn notifications(
-    _: ProvisionerOrStaff,
-    request: HttpRequest,
-    state: web::Data<AppState>,
-) -> Result<Answer, ApiError> {
-    let query = Query::parse(request.query_string());
+pub async fn notifications(_: ProvisionerOrStaff, request: HttpRequest, state: State) -> ApiResult {
+    let query = Query::of(&request);
     let kind = query.get("notification_type").filter(|text| !text.is_empty()).map(|name| {
         NotificationKind::from_name(name).ok_or_else(|| {
             let names: Vec<_> = NotificationKind::ALL.iter().map(|kind| kind.as_str()).collect();
@@ -124,12 +109,7 @@ pub async fn notifications(
         plan: query_uuid(&query, "subscription_plan_uuid")?.map(PlanId),
         kind: kind.transpose()?,
     };
-    let paging = Paging::new(&request, &query, MAX_PAGE_SIZE);
-    blocking(move || {
-        let page = state.manager.notifications(&filter, |total| paging.limit_offset(total))?;
-        Answer::ok(&paging.body(page.total, page.items.into_iter().map(NotificationBody::from).collect())?)
-    })
-    .await
+    Paging::new(&request).answer(move |part| state.manager.notifications(&filter, part), NotificationBody::from).await
 }
 
 /// What was done for licenses, the last first, or what `license_uuid` and `event_name` leave.
@@ -140,20 +120,11 @@ pub async fn notifications(
     params(LicenseEventQuery, PageQuery),
     responses((status = 200, description = "A page of events", body = PageBody<LicenseEventBody>)),
 )]
-pub async fn license_events(
-    _: ProvisionerOrStaff,
-    request: HttpRequest,
-    state: web::Data<AppState>,
-) -> Result<Answer, ApiError> {
-    let query = Query::parse(request.query_string());
+pub async fn license_events(_: ProvisionerOrStaff, request: HttpRequest, state: State) -> ApiResult {
+    let query = Query::of(&request);
     let filter = LicenseEventFilter {
         license: query_uuid(&query, "license_uuid")?.map(LicenseId),
-        event_name: query.get("event_name").filter(|text| !text.is_empty()).map(str::to_owned),
+        event_name: query.text("event_name").map(str::to_owned),
     };
-    let paging = Paging::new(&request, &query, MAX_PAGE_SIZE);
-    blocking(move || {
-        let page = state.manager.license_events(&filter, |total| paging.limit_offset(total))?;
-        Answer::ok(&paging.body(page.total, page.items.into_iter().map(LicenseEventBody::from).collect())?)
-    })
-    .await
+    Paging::new(&request).answer(move |part| state.manager.license_events(&filter, part), LicenseEventBody::from).await
 }

@@ -1,8 +1,7 @@
 //! `/api/v1/provisioning-admins/subscription-plan-renewals/`: provisioning admins schedule, edit and process renewals.
 
+use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
-use actix_web::{HttpRequest, web};
-use chrono::{DateTime, Utc};
 use deserr::{Deserr, IntoValue, ValuePointerRef};
 use license_manager_domain::history::EntityRef;
 use license_manager_domain::model::{RenewalDetails, RenewalTerms};
@@ -15,24 +14,16 @@ use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use crate::api::history::{self, AsOfQuery, History};
+use crate::api::history::history;
 use crate::auth::permissions::{Provisioner, ProvisionerOrStaff, path_integer};
-use crate::http::answer::{Answer, blocking};
-use crate::http::body::WithBody;
-use crate::http::error::ApiError;
 use crate::http::fields::{
     Boolean, Choice, FieldErrors, Integer, Moment, Nullable, Optional, Required, Stated, Text, UuidText,
 };
 use crate::http::kinds::{choices, text, text_kind};
-use crate::http::paging::{PageBody, Paging, query_uuid};
-use crate::http::query::Query;
-use crate::http::time::{serialize as moment, serialize_optional as optional_moment};
-use crate::openapi::errors::{self, Message};
+use crate::http::{Answer, ApiError, ApiResult, PageBody, Paging, Query, Timestamp, WithBody, blocking, query_uuid};
+use crate::openapi::errors::Message;
 use crate::openapi::parameters::{CustomerQuery, PageQuery};
-use crate::state::AppState;
-
-/// The most renewals a page has.
-const MAX_PAGE_SIZE: u64 = 100;
+use crate::state::State;
 
 /// Which renewals.
 #[derive(IntoParams)]
@@ -152,26 +143,20 @@ enum RenewalRefused {
 #[schema(as = Renewal)]
 struct RenewalBody {
     id: i64,
-    #[serde(serialize_with = "moment")]
-    created: DateTime<Utc>,
-    #[serde(serialize_with = "moment")]
-    modified: DateTime<Utc>,
+    created: Timestamp,
+    modified: Timestamp,
     prior_subscription_plan: Uuid,
     prior_subscription_plan_title: String,
     renewed_subscription_plan: Option<Uuid>,
     renewed_subscription_plan_title: Option<String>,
     salesforce_opportunity_id: Option<String>,
     number_of_licenses: i32,
-    #[serde(serialize_with = "moment")]
-    effective_date: DateTime<Utc>,
-    #[serde(serialize_with = "moment")]
-    renewed_expiration_date: DateTime<Utc>,
+    effective_date: Timestamp,
+    renewed_expiration_date: Timestamp,
     processed: bool,
-    #[serde(serialize_with = "optional_moment")]
-    processed_datetime: Option<DateTime<Utc>>,
+    processed_datetime: Option<Timestamp>,
     renewed_plan_title: Option<String>,
-    #[schema(value_type = LicenseTypes)]
-    license_types_to_copy: &'static str,
+    license_types_to_copy: LicenseTypes,
     disable_auto_apply_licenses: bool,
     exempt_from_batch_processing: bool,
     enterprise_customer_uuid: Uuid,
@@ -183,20 +168,20 @@ impl From<RenewalDetails> for RenewalBody {
         let terms = renewal.terms;
         Self {
             id: renewal.id.0,
-            created: renewal.created,
-            modified: renewal.modified,
+            created: Timestamp(renewal.created),
+            modified: Timestamp(renewal.modified),
             prior_subscription_plan: terms.prior_plan.0,
             prior_subscription_plan_title: details.prior_plan_title,
             renewed_subscription_plan: terms.renewed_plan.map(|plan| plan.0),
             renewed_subscription_plan_title: details.renewed_plan_title,
             salesforce_opportunity_id: terms.salesforce_opportunity_id,
             number_of_licenses: terms.number_of_licenses,
-            effective_date: terms.effective_date,
-            renewed_expiration_date: terms.renewed_expiration_date,
+            effective_date: Timestamp(terms.effective_date),
+            renewed_expiration_date: Timestamp(terms.renewed_expiration_date),
             processed: renewal.processed,
-            processed_datetime: renewal.processed_datetime,
+            processed_datetime: renewal.processed_datetime.map(Timestamp),
             renewed_plan_title: terms.renewed_plan_title,
-            license_types_to_copy: terms.license_types_to_copy.as_str(),
+            license_types_to_copy: LicenseTypes(terms.license_types_to_copy),
             disable_auto_apply_licenses: terms.disable_auto_apply_licenses,
             exempt_from_batch_processing: terms.exempt_from_batch_processing,
             enterprise_customer_uuid: details.customer.0,
@@ -213,21 +198,15 @@ impl From<RenewalDetails> for RenewalBody {
     params(RenewalQuery, CustomerQuery, PageQuery),
     responses((status = 200, description = "A page of renewals", body = PageBody<RenewalBody>)),
 )]
-pub async fn list(_: Provisioner, request: HttpRequest, state: web::Data<AppState>) -> Result<Answer, ApiError> {
-    let query = Query::parse(request.query_string());
+pub async fn list(_: Provisioner, request: HttpRequest, state: State) -> ApiResult {
+    let query = Query::of(&request);
     let filter = RenewalFilter {
         prior_plan: query_uuid(&query, "prior_subscription_plan")?.map(PlanId),
         renewed_plan: query_uuid(&query, "renewed_subscription_plan")?.map(PlanId),
         customer: query_uuid(&query, "enterprise_customer_uuid")?.map(CustomerId),
         processed: query.flag("processed"),
     };
-    let paging = Paging::new(&request, &query, MAX_PAGE_SIZE);
-    blocking(move || {
-        let page = state.manager.renewals(&filter, |total| paging.limit_offset(total))?;
-        let renewals: Vec<RenewalBody> = page.items.into_iter().map(RenewalBody::from).collect();
-        Answer::ok(&paging.body(page.total, renewals)?)
-    })
-    .await
+    Paging::new(&request).answer(move |part| state.manager.renewals(&filter, part), RenewalBody::from).await
 }
 
 /// Schedules a plan's renewal: 201. Where there is one between the same plans: 200 with it, as it is. Where a renewal has one
@@ -243,10 +222,7 @@ pub async fn list(_: Provisioner, request: HttpRequest, state: web::Data<AppStat
         (status = 422, description = "One of the plans has a renewal, or a rule forbids it", body = RenewalRefused),
     ),
 )]
-pub async fn create(
-    WithBody { access, body }: WithBody<Provisioner, NewRenewalRequest>,
-    state: web::Data<AppState>,
-) -> Result<Answer, ApiError> {
+pub async fn create(WithBody { access, body }: WithBody<Provisioner, NewRenewalRequest>, state: State) -> ApiResult {
     let request = body.read()?;
     let settings = request.settings;
     let terms = RenewalTerms {
@@ -275,7 +251,7 @@ pub async fn create(
     tag = "Renewals",
     responses((status = 200, description = "The renewal", body = RenewalBody)),
 )]
-pub async fn retrieve(_: Provisioner, request: HttpRequest, state: web::Data<AppState>) -> Result<Answer, ApiError> {
+pub async fn retrieve(_: Provisioner, request: HttpRequest, state: State) -> ApiResult {
     let id = path_id(&request)?;
     blocking(move || Answer::ok(&RenewalBody::from(state.manager.renewal(id)?))).await
 }
@@ -295,8 +271,8 @@ pub async fn retrieve(_: Provisioner, request: HttpRequest, state: web::Data<App
 pub async fn update(
     WithBody { access, body }: WithBody<Provisioner, RenewalEditRequest>,
     request: HttpRequest,
-    state: web::Data<AppState>,
-) -> Result<Answer, ApiError> {
+    state: State,
+) -> ApiResult {
     let id = path_id(&request)?;
     let edit = body.read()?;
     let settings = edit.settings;
@@ -325,7 +301,7 @@ pub async fn update(
     tag = "Renewals",
     responses((status = 204, description = "Deleted")),
 )]
-pub async fn delete(access: Provisioner, request: HttpRequest, state: web::Data<AppState>) -> Result<Answer, ApiError> {
+pub async fn delete(access: Provisioner, request: HttpRequest, state: State) -> ApiResult {
     let id = path_id(&request)?;
     blocking(move || {
         state.manager.delete_renewal(&access.caller.actor(), id)?;
@@ -345,11 +321,7 @@ pub async fn delete(access: Provisioner, request: HttpRequest, state: web::Data<
         (status = 422, description = "It cannot be processed", body = String, content_type = "application/json"),
     ),
 )]
-pub async fn process(
-    access: Provisioner,
-    request: HttpRequest,
-    state: web::Data<AppState>,
-) -> Result<Answer, ApiError> {
+pub async fn process(access: Provisioner, request: HttpRequest, state: State) -> ApiResult {
     let id = path_id(&request)?;
     blocking(move || {
         let processed = state.manager.process_renewal(&access.caller.actor(), id, RenewedBy::Manual);
@@ -367,31 +339,19 @@ pub async fn process(
     .await
 }
 
-/// What became of a renewal: its changes, the newest first, by pages. With `as_of`, how it was at that moment.
-#[utoipa::path(
-    get,
-    path = "/api/v1/provisioning-admins/subscription-plan-renewals/{renewal_id}/history/",
-    tag = "Renewals",
-    params(AsOfQuery, PageQuery),
-    responses(
-        (status = 200, description = "A page of changes, or how it was", body = History),
-        (status = 400, description = "`as_of` is no moment", body = errors::FieldErrors),
-    ),
-)]
-pub async fn renewal_history(
-    _: ProvisionerOrStaff,
-    request: HttpRequest,
-    state: web::Data<AppState>,
-) -> Result<Answer, ApiError> {
-    let id = path_id(&request)?;
-    history::answer(EntityRef::Renewal(id), request, state).await
-}
+history!(
+    renewal_history,
+    "/api/v1/provisioning-admins/subscription-plan-renewals/{renewal_id}/history/",
+    "Renewals",
+    "a renewal",
+    |_access: ProvisionerOrStaff, request| EntityRef::Renewal(path_id(&request)?)
+);
 
-fn path_id(request: &HttpRequest) -> Result<RenewalId, ApiError> {
+fn path_id(request: &HttpRequest) -> ApiResult<RenewalId> {
     path_integer(request, "renewal_id").map(RenewalId)
 }
 
-fn answer(outcome: RenewalOutcome, written: StatusCode) -> Result<Answer, ApiError> {
+fn answer(outcome: RenewalOutcome, written: StatusCode) -> ApiResult {
     let (status, details) = match outcome {
         RenewalOutcome::Written(details) => (written, details),
         RenewalOutcome::Existing(details) => (StatusCode::OK, details),

@@ -1,8 +1,7 @@
 //! `/api/v1/provisioning-admins/role-assignments/`: provisioning admins hand out the roles that the database keeps.
 
+use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
-use actix_web::{HttpRequest, web};
-use chrono::{DateTime, Utc};
 use deserr::Deserr;
 use license_manager_domain::ports::{AssignedRole, RoleAssignment, RoleAssignmentFilter};
 use license_manager_domain::{CustomerId, RoleAssignmentId};
@@ -12,18 +11,10 @@ use uuid::Uuid;
 
 use crate::auth::MAX_USERNAME_LENGTH;
 use crate::auth::permissions::{ProvisionerOrStaff, path_integer};
-use crate::http::answer::{Answer, blocking};
-use crate::http::body::WithBody;
-use crate::http::error::ApiError;
 use crate::http::fields::{Choice, Choices, FieldErrors, Nullable, Required, Text, UuidText};
-use crate::http::paging::{PageBody, Paging, query_uuid};
-use crate::http::query::Query;
-use crate::http::time::serialize as moment;
+use crate::http::{Answer, ApiResult, PageBody, Paging, Query, Timestamp, WithBody, blocking, query_uuid};
 use crate::openapi::parameters::{CustomerQuery, PageQuery};
-use crate::state::AppState;
-
-/// The most assignments a page has.
-const MAX_PAGE_SIZE: u64 = 100;
+use crate::state::State;
 
 /// Which assignments.
 #[derive(IntoParams)]
@@ -77,8 +68,7 @@ struct Body {
     role: String,
     /// Null for all customers.
     enterprise_customer_uuid: Option<Uuid>,
-    #[serde(serialize_with = "moment")]
-    created: DateTime<Utc>,
+    created: Timestamp,
 }
 
 impl From<AssignedRole> for Body {
@@ -88,7 +78,7 @@ impl From<AssignedRole> for Body {
             username: assigned.username,
             role: assigned.role.role,
             enterprise_customer_uuid: assigned.role.customer.map(|customer| customer.0),
-            created: assigned.created,
+            created: Timestamp(assigned.created),
         }
     }
 }
@@ -101,20 +91,15 @@ impl From<AssignedRole> for Body {
     params(RoleAssignmentQuery, CustomerQuery, PageQuery),
     responses((status = 200, description = "A page of assignments", body = PageBody<Body>)),
 )]
-pub async fn list(_: ProvisionerOrStaff, request: HttpRequest, state: web::Data<AppState>) -> Result<Answer, ApiError> {
-    let query = Query::parse(request.query_string());
-    let named = |name| query.get(name).filter(|text| !text.is_empty()).map(str::to_owned);
+pub async fn list(_: ProvisionerOrStaff, request: HttpRequest, state: State) -> ApiResult {
+    let query = Query::of(&request);
+    let named = |name| query.text(name).map(str::to_owned);
     let filter = RoleAssignmentFilter {
         username: named("username"),
         role: named("role"),
         customer: query_uuid(&query, "enterprise_customer_uuid")?.map(CustomerId),
     };
-    let paging = Paging::new(&request, &query, MAX_PAGE_SIZE);
-    blocking(move || {
-        let page = state.manager.role_assignments(&filter, |total| paging.limit_offset(total))?;
-        Answer::ok(&paging.body(page.total, page.items.into_iter().map(Body::from).collect())?)
-    })
-    .await
+    Paging::new(&request).answer(move |part| state.manager.role_assignments(&filter, part), Body::from).await
 }
 
 /// Gives a user a role, for one customer or, without one, for all: 201, or 200 where they have it. The user need not have called
@@ -131,8 +116,8 @@ pub async fn list(_: ProvisionerOrStaff, request: HttpRequest, state: web::Data<
 )]
 pub async fn create(
     WithBody { body, .. }: WithBody<ProvisionerOrStaff, RoleAssignmentRequest>,
-    state: web::Data<AppState>,
-) -> Result<Answer, ApiError> {
+    state: State,
+) -> ApiResult {
     let request = body.read()?;
     let (username, role) = (request.username.0, request.role.0);
     let customer = request.enterprise_customer_uuid.0.flatten().map(CustomerId);
@@ -151,11 +136,7 @@ pub async fn create(
     tag = "Staff",
     responses((status = 204, description = "Taken away")),
 )]
-pub async fn delete(
-    _: ProvisionerOrStaff,
-    request: HttpRequest,
-    state: web::Data<AppState>,
-) -> Result<Answer, ApiError> {
+pub async fn delete(_: ProvisionerOrStaff, request: HttpRequest, state: State) -> ApiResult {
     let id = RoleAssignmentId(path_integer(&request, "role_assignment_id")?);
     blocking(move || {
         state.manager.take_role(id)?;

@@ -2,18 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use actix_web::web;
-use chrono::{DateTime, Utc};
 use license_manager_domain::operations::{FinishedRun, OperationFailure, OperationSchedule, RunOutcome};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::auth::permissions::ProvisionerOrStaff;
-use crate::http::answer::{Answer, blocking};
-use crate::http::error::ApiError;
 use crate::http::kinds::choices;
-use crate::http::time::{serialize as moment, serialize_optional as optional_moment};
-use crate::state::AppState;
+use crate::http::{Answer, ApiResult, Timestamp, blocking};
+use crate::state::State;
 
 /// What runs by itself.
 #[derive(Debug, Serialize, ToSchema)]
@@ -35,28 +31,22 @@ struct OperationBody {
     #[schema(example = "0 */6 * * *")]
     expression: Option<String>,
     /// A moment that has passed: it runs as soon as a server is there to do so.
-    #[serde(serialize_with = "optional_moment")]
-    next_run: Option<DateTime<Utc>>,
+    next_run: Option<Timestamp>,
     /// Since when a run is under way.
-    #[serde(serialize_with = "optional_moment")]
-    running_since: Option<DateTime<Utc>>,
+    running_since: Option<Timestamp>,
     /// The last scheduled run that ended.
     last_run: Option<RunBody>,
     /// When the last run began that did everything there was to do.
-    #[serde(serialize_with = "optional_moment")]
-    last_complete: Option<DateTime<Utc>>,
+    last_complete: Option<Timestamp>,
 }
 
 /// A run that ended.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ScheduledRun)]
 struct RunBody {
-    #[serde(serialize_with = "moment")]
-    started: DateTime<Utc>,
-    #[serde(serialize_with = "moment")]
-    finished: DateTime<Utc>,
-    #[schema(value_type = RunOutcomeName)]
-    outcome: &'static str,
+    started: Timestamp,
+    finished: Timestamp,
+    outcome: RunOutcomeName,
     /// How many of what, as the operation's command counts.
     counts: BTreeMap<String, i64>,
     /// How many things could not be done.
@@ -91,9 +81,9 @@ impl From<OperationFailure> for FailureBody {
 impl From<FinishedRun> for RunBody {
     fn from(run: FinishedRun) -> Self {
         Self {
-            started: run.started,
-            finished: run.finished,
-            outcome: run.outcome.as_str(),
+            started: Timestamp(run.started),
+            finished: Timestamp(run.finished),
+            outcome: RunOutcomeName(run.outcome),
             counts: run.summary.counts,
             failure_count: run.summary.failure_count,
             failures: run.summary.failures.into_iter().map(FailureBody::from).collect(),
@@ -106,10 +96,10 @@ impl From<OperationSchedule> for OperationBody {
         Self {
             operation: schedule.operation.as_str(),
             expression: schedule.expression,
-            next_run: schedule.next_run,
-            running_since: schedule.running_since,
+            next_run: schedule.next_run.map(Timestamp),
+            running_since: schedule.running_since.map(Timestamp),
             last_run: schedule.last_run.map(RunBody::from),
-            last_complete: schedule.last_complete,
+            last_complete: schedule.last_complete.map(Timestamp),
         }
     }
 }
@@ -121,7 +111,7 @@ impl From<OperationSchedule> for OperationBody {
     tag = "Staff",
     responses((status = 200, description = "The operations", body = ScheduleBody)),
 )]
-pub async fn list(_: ProvisionerOrStaff, state: web::Data<AppState>) -> Result<Answer, ApiError> {
+pub async fn list(_: ProvisionerOrStaff, state: State) -> ApiResult {
     blocking(move || {
         let operations = state.manager.schedule()?.into_iter().map(OperationBody::from).collect();
         Answer::ok(&ScheduleBody { enabled: state.monitor.runs_schedule(), operations })

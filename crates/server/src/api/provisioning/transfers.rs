@@ -1,8 +1,7 @@
 //! `/api/v1/provisioning-admins/license-transfer-jobs/`: provisioning admins move licenses from one plan to another.
 
+use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
-use actix_web::{HttpRequest, web};
-use chrono::{DateTime, Utc};
 use deserr::{Deserr, ValuePointerRef};
 use license_manager_domain::model::{TransferJobSummary, TransferOrder, TransferRun, TransferredLicenses};
 use license_manager_domain::ports::TransferFilter;
@@ -15,18 +14,10 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use crate::auth::permissions::{ProvisionerOrStaff, path_integer};
-use crate::http::answer::{Answer, blocking};
-use crate::http::body::WithBody;
-use crate::http::error::ApiError;
 use crate::http::fields::{Boolean, Choice, Choices, FieldErrors, List, Nullable, Optional, Required, Text, UuidText};
-use crate::http::paging::{PageBody, Paging, query_uuid};
-use crate::http::query::Query;
-use crate::http::time::{serialize as moment, serialize_optional as optional_moment};
+use crate::http::{Answer, ApiError, ApiResult, PageBody, Paging, Query, Timestamp, WithBody, blocking, query_uuid};
 use crate::openapi::parameters::{CustomerQuery, PageQuery};
-use crate::state::AppState;
-
-/// The most jobs a page has.
-const MAX_PAGE_SIZE: u64 = 100;
+use crate::state::State;
 
 /// Which jobs.
 #[derive(IntoParams)]
@@ -156,33 +147,30 @@ pub struct TransferRunRequest {
 #[schema(as = TransferJobSummary)]
 struct SummaryBody {
     id: i64,
-    #[serde(serialize_with = "moment")]
-    created: DateTime<Utc>,
-    #[serde(serialize_with = "moment")]
-    modified: DateTime<Utc>,
+    created: Timestamp,
+    modified: Timestamp,
     customer_agreement: Uuid,
     old_subscription_plan: Uuid,
     new_subscription_plan: Uuid,
     notes: Option<String>,
     is_dry_run: bool,
     transfer_all: bool,
-    #[serde(serialize_with = "optional_moment")]
-    completed_at: Option<DateTime<Utc>>,
+    completed_at: Option<Timestamp>,
 }
 
 impl From<TransferJobSummary> for SummaryBody {
     fn from(job: TransferJobSummary) -> Self {
         Self {
             id: job.id.0,
-            created: job.created,
-            modified: job.modified,
+            created: Timestamp(job.created),
+            modified: Timestamp(job.modified),
             customer_agreement: job.agreement.0,
             old_subscription_plan: job.old_plan.0,
             new_subscription_plan: job.new_plan.0,
             notes: job.notes,
             is_dry_run: job.is_dry_run,
             transfer_all: job.transfer_all,
-            completed_at: job.completed_at,
+            completed_at: job.completed_at.map(Timestamp),
         }
     }
 }
@@ -194,8 +182,7 @@ struct JobBody {
     #[serde(flatten)]
     summary: SummaryBody,
     /// The licenses it names; none where it moves all of them.
-    #[schema(value_type = Vec<Uuid>)]
-    license_uuids: Vec<LicenseId>,
+    license_uuids: Vec<Uuid>,
     /// What its runs did, in order.
     processed_results: Vec<RunBody>,
 }
@@ -205,10 +192,8 @@ struct JobBody {
 #[schema(as = TransferRun)]
 struct RunBody {
     is_dry_run: bool,
-    #[schema(value_type = Vec<Uuid>)]
-    modified_licenses: Vec<LicenseId>,
-    #[serde(serialize_with = "moment")]
-    completed_at: DateTime<Utc>,
+    modified_licenses: Vec<Uuid>,
+    completed_at: Timestamp,
 }
 
 /// A run that is refused, for the people who would hold two live licenses of the new plan.
@@ -224,22 +209,22 @@ struct WouldHoldTwoBody {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = HeldTwice)]
 struct HeldTwiceBody {
-    #[schema(value_type = Uuid)]
-    license_uuid: LicenseId,
+    license_uuid: Uuid,
     user_email: String,
 }
 
 impl From<LicenseTransferJob> for JobBody {
     fn from(job: LicenseTransferJob) -> Self {
         let summary = TransferJobSummary::from(&job).into();
+        let uuids = |ids: Vec<LicenseId>| ids.into_iter().map(|id| id.0).collect();
         let run = |run: TransferRun| RunBody {
             is_dry_run: run.is_dry_run,
-            modified_licenses: run.modified_licenses,
-            completed_at: run.completed_at,
+            modified_licenses: uuids(run.modified_licenses),
+            completed_at: Timestamp(run.completed_at),
         };
         let license_uuids = match job.order.licenses {
             TransferredLicenses::All => Vec::new(),
-            TransferredLicenses::Named(ids) => ids,
+            TransferredLicenses::Named(ids) => uuids(ids),
         };
         Self { summary, license_uuids, processed_results: job.runs.into_iter().map(run).collect() }
     }
@@ -254,8 +239,8 @@ impl From<LicenseTransferJob> for JobBody {
     params(TransferJobQuery, CustomerQuery, PageQuery),
     responses((status = 200, description = "A page of jobs", body = PageBody<SummaryBody>)),
 )]
-pub async fn list(_: ProvisionerOrStaff, request: HttpRequest, state: web::Data<AppState>) -> Result<Answer, ApiError> {
-    let query = Query::parse(request.query_string());
+pub async fn list(_: ProvisionerOrStaff, request: HttpRequest, state: State) -> ApiResult {
+    let query = Query::of(&request);
     let filter = TransferFilter {
         customer: query_uuid(&query, "enterprise_customer_uuid")?.map(CustomerId),
         agreement: query_uuid(&query, "customer_agreement")?.map(AgreementId),
@@ -263,13 +248,7 @@ pub async fn list(_: ProvisionerOrStaff, request: HttpRequest, state: web::Data<
         new_plan: query_uuid(&query, "new_subscription_plan")?.map(PlanId),
         completed: query.flag("completed"),
     };
-    let paging = Paging::new(&request, &query, MAX_PAGE_SIZE);
-    blocking(move || {
-        let page = state.manager.transfer_jobs(&filter, |total| paging.limit_offset(total))?;
-        let jobs: Vec<SummaryBody> = page.items.into_iter().map(SummaryBody::from).collect();
-        Answer::ok(&paging.body(page.total, jobs)?)
-    })
-    .await
+    Paging::new(&request).answer(move |part| state.manager.transfer_jobs(&filter, part), SummaryBody::from).await
 }
 
 /// Makes a job, which moves nothing yet: 201.
@@ -282,8 +261,8 @@ pub async fn list(_: ProvisionerOrStaff, request: HttpRequest, state: web::Data<
 )]
 pub async fn create(
     WithBody { access, body }: WithBody<ProvisionerOrStaff, TransferJobRequest>,
-    state: web::Data<AppState>,
-) -> Result<Answer, ApiError> {
+    state: State,
+) -> ApiResult {
     let request = body.read()?;
     let order = TransferOrder {
         agreement: AgreementId(request.customer_agreement.0),
@@ -307,11 +286,7 @@ pub async fn create(
     tag = "Transfers",
     responses((status = 200, description = "The job", body = JobBody)),
 )]
-pub async fn retrieve(
-    _: ProvisionerOrStaff,
-    request: HttpRequest,
-    state: web::Data<AppState>,
-) -> Result<Answer, ApiError> {
+pub async fn retrieve(_: ProvisionerOrStaff, request: HttpRequest, state: State) -> ApiResult {
     let id = path_id(&request)?;
     blocking(move || Answer::ok(&JobBody::from(state.manager.transfer_job(id)?))).await
 }
@@ -331,8 +306,8 @@ pub async fn retrieve(
 pub async fn process(
     WithBody { access, body }: WithBody<ProvisionerOrStaff, TransferRunRequest>,
     request: HttpRequest,
-    state: web::Data<AppState>,
-) -> Result<Answer, ApiError> {
+    state: State,
+) -> ApiResult {
     let id = path_id(&request)?;
     let is_dry_run = body.read()?.is_dry_run.0;
     blocking(move || match state.manager.process_transfer_job(&access.caller.actor(), id, is_dry_run) {
@@ -343,7 +318,7 @@ pub async fn process(
     .await
 }
 
-fn path_id(request: &HttpRequest) -> Result<TransferJobId, ApiError> {
+fn path_id(request: &HttpRequest) -> ApiResult<TransferJobId> {
     path_integer(request, "job_id").map(TransferJobId)
 }
 
@@ -352,7 +327,7 @@ fn conflicting(conflict: Conflict) -> ApiError {
     let Conflict::LiveLicense(held) = conflict else { return Error::from(conflict).into() };
     let licenses = held
         .iter()
-        .map(|held| HeldTwiceBody { license_uuid: held.license, user_email: held.email.as_str().to_owned() });
+        .map(|held| HeldTwiceBody { license_uuid: held.license.0, user_email: held.email.as_str().to_owned() });
     let body = WouldHoldTwoBody { detail, licenses: licenses.collect() };
     ApiError::body(StatusCode::UNPROCESSABLE_ENTITY, json!(body))
 }

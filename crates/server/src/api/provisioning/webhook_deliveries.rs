@@ -1,8 +1,7 @@
 //! What a webhook was told and is to be told, and telling it again.
 
+use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
-use actix_web::{HttpRequest, web};
-use chrono::{DateTime, Utc};
 use deserr::Deserr;
 use license_manager_domain::ports::WebhookReplay;
 use license_manager_domain::webhooks::{WebhookDelivery, WebhookState};
@@ -12,20 +11,13 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use crate::auth::permissions::{ProvisionerOrStaff, path_uuid};
-use crate::http::answer::{Answer, blocking};
-use crate::http::body::WithBody;
-use crate::http::error::ApiError;
 use crate::http::fields::{Choice, Choices, FieldErrors, Moment, Nullable};
 use crate::http::kinds::choices;
-use crate::http::paging::{PageBody, Paging};
-use crate::http::query::Query;
-use crate::http::time::{serialize as moment, serialize_optional as optional_moment};
+use crate::http::paging::Part;
+use crate::http::{Answer, ApiError, ApiResult, PageBody, Paging, Query, Timestamp, WithBody, blocking};
 use crate::openapi::errors::Detail;
 use crate::openapi::parameters::PageQuery;
-use crate::state::AppState;
-
-/// The most deliveries a page has.
-const MAX_PAGE_SIZE: u64 = 100;
+use crate::state::State;
 
 /// Which deliveries.
 #[derive(IntoParams)]
@@ -63,23 +55,19 @@ struct Body {
     uuid: Uuid,
     /// The event's full name.
     event: String,
-    #[schema(value_type = StateName)]
-    state: &'static str,
+    state: StateName,
     /// How often it was tried in vain since it was promised or replayed.
     attempts: i16,
     /// When it is tried next; null where it waits no more.
-    #[serde(serialize_with = "optional_moment")]
-    next_attempt: Option<DateTime<Utc>>,
+    next_attempt: Option<Timestamp>,
     /// The status the endpoint answered last; null where it did not.
     last_status: Option<i16>,
     /// What was wrong the last time.
     last_error: Option<String>,
     /// When the event happened.
-    #[serde(serialize_with = "moment")]
-    created: DateTime<Utc>,
+    created: Timestamp,
     /// When the endpoint took it.
-    #[serde(serialize_with = "optional_moment")]
-    delivered_at: Option<DateTime<Utc>>,
+    delivered_at: Option<Timestamp>,
 }
 
 /// How many deliveries are made again.
@@ -94,13 +82,13 @@ impl From<WebhookDelivery> for Body {
         Self {
             uuid: delivery.id.0,
             event: delivery.event_type,
-            state: delivery.state.as_str(),
+            state: StateName(delivery.state),
             attempts: delivery.attempts,
-            next_attempt: (delivery.state == WebhookState::Waiting).then_some(delivery.not_before),
+            next_attempt: (delivery.state == WebhookState::Waiting).then_some(delivery.not_before).map(Timestamp),
             last_status: delivery.last_status,
             last_error: delivery.last_error,
-            created: delivery.created,
-            delivered_at: delivery.delivered_at,
+            created: Timestamp(delivery.created),
+            delivered_at: delivery.delivered_at.map(Timestamp),
         }
     }
 }
@@ -116,9 +104,9 @@ impl From<WebhookDelivery> for Body {
         (status = 400, description = "There is no such state", body = Detail),
     ),
 )]
-pub async fn list(_: ProvisionerOrStaff, request: HttpRequest, state: web::Data<AppState>) -> Result<Answer, ApiError> {
+pub async fn list(_: ProvisionerOrStaff, request: HttpRequest, state: State) -> ApiResult {
     let webhook = WebhookId(path_uuid(&request, "webhook_uuid")?);
-    let query = Query::parse(request.query_string());
+    let query = Query::of(&request);
     let wanted = match query.get("state").unwrap_or_default() {
         "" => None,
         name => Some(WebhookState::from_name(name).ok_or_else(|| {
@@ -126,12 +114,8 @@ pub async fn list(_: ProvisionerOrStaff, request: HttpRequest, state: web::Data<
             ApiError::detail(StatusCode::BAD_REQUEST, message)
         })?),
     };
-    let paging = Paging::new(&request, &query, MAX_PAGE_SIZE);
-    blocking(move || {
-        let page = state.manager.webhook_deliveries(webhook, wanted, |total| paging.limit_offset(total))?;
-        Answer::ok(&paging.body(page.total, page.items.into_iter().map(Body::from).collect())?)
-    })
-    .await
+    let read = move |part: Part<'_>| state.manager.webhook_deliveries(webhook, wanted, part);
+    Paging::new(&request).answer(read, Body::from).await
 }
 
 /// Tells a webhook of one event again, whatever became of it before. One that is being told at this moment is left alone.
@@ -141,11 +125,7 @@ pub async fn list(_: ProvisionerOrStaff, request: HttpRequest, state: web::Data<
     tag = "Webhooks",
     responses((status = 200, description = "The delivery, which waits", body = Body)),
 )]
-pub async fn replay(
-    _: ProvisionerOrStaff,
-    request: HttpRequest,
-    state: web::Data<AppState>,
-) -> Result<Answer, ApiError> {
+pub async fn replay(_: ProvisionerOrStaff, request: HttpRequest, state: State) -> ApiResult {
     let webhook = WebhookId(path_uuid(&request, "webhook_uuid")?);
     let delivery = MessageId(path_uuid(&request, "delivery_uuid")?);
     blocking(move || Answer::ok(&Body::from(state.manager.replay_webhook_delivery(webhook, delivery)?))).await
@@ -162,8 +142,8 @@ pub async fn replay(
 pub async fn replay_many(
     WithBody { body, .. }: WithBody<ProvisionerOrStaff, WebhookReplayRequest>,
     request: HttpRequest,
-    state: web::Data<AppState>,
-) -> Result<Answer, ApiError> {
+    state: State,
+) -> ApiResult {
     let webhook = WebhookId(path_uuid(&request, "webhook_uuid")?);
     let request = body.read()?;
     let wanted = request.state.0.flatten().unwrap_or(WebhookState::DeadLettered);

@@ -1,9 +1,8 @@
 //! `/api/v1/provisioning-admins/webhooks/`: endpoints that events of licenses are told to.
 
+use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
-use actix_web::{HttpRequest, web};
 use aws_lc_rs::rand;
-use chrono::{DateTime, Utc};
 use deserr::Deserr;
 use license_manager_domain::outbox::EventName;
 use license_manager_domain::use_cases::WebhookChanges;
@@ -16,19 +15,12 @@ use utoipa::openapi::SchemaFormat;
 use uuid::Uuid;
 
 use crate::auth::permissions::{ProvisionerOrStaff, path_uuid};
-use crate::http::answer::{Answer, blocking};
-use crate::http::body::WithBody;
-use crate::http::error::ApiError;
 use crate::http::fields::{Boolean, FieldErrors, Kind, List, Nullable, Optional, Problem, Required, Text, UuidText};
 use crate::http::kinds::{describe, text, text_kind};
-use crate::http::paging::{PageBody, Paging};
-use crate::http::query::Query;
-use crate::http::time::serialize as moment;
+use crate::http::{Answer, ApiResult, PageBody, Paging, Timestamp, WithBody, blocking};
 use crate::openapi::parameters::PageQuery;
-use crate::state::AppState;
+use crate::state::State;
 
-/// The most webhooks a page has.
-const MAX_PAGE_SIZE: u64 = 100;
 /// The bytes of a secret that is made here.
 const KEY_BYTES: usize = 32;
 
@@ -141,10 +133,8 @@ struct Body {
     is_active: bool,
     /// The user name of whoever registered it.
     created_by: Option<String>,
-    #[serde(serialize_with = "moment")]
-    created: DateTime<Utc>,
-    #[serde(serialize_with = "moment")]
-    modified: DateTime<Utc>,
+    created: Timestamp,
+    modified: Timestamp,
 }
 
 /// A webhook that was just registered.
@@ -166,13 +156,13 @@ impl From<Webhook> for Body {
             enterprise_customer_uuid: webhook.customer.map(|customer| customer.0),
             is_active: webhook.is_active,
             created_by: webhook.created_by,
-            created: webhook.created,
-            modified: webhook.modified,
+            created: Timestamp(webhook.created),
+            modified: Timestamp(webhook.modified),
         }
     }
 }
 
-fn random_secret() -> Result<WebhookSecret, ApiError> {
+fn random_secret() -> ApiResult<WebhookSecret> {
     let mut key = [0; KEY_BYTES];
     rand::fill(&mut key).map_err(|_| Error::internal("the system has no random numbers"))?;
     Ok(WebhookSecret::of_key(&key))
@@ -186,13 +176,8 @@ fn random_secret() -> Result<WebhookSecret, ApiError> {
     params(PageQuery),
     responses((status = 200, description = "A page of webhooks", body = PageBody<Body>)),
 )]
-pub async fn list(_: ProvisionerOrStaff, request: HttpRequest, state: web::Data<AppState>) -> Result<Answer, ApiError> {
-    let paging = Paging::new(&request, &Query::parse(request.query_string()), MAX_PAGE_SIZE);
-    blocking(move || {
-        let page = state.manager.webhooks(|total| paging.limit_offset(total))?;
-        Answer::ok(&paging.body(page.total, page.items.into_iter().map(Body::from).collect())?)
-    })
-    .await
+pub async fn list(_: ProvisionerOrStaff, request: HttpRequest, state: State) -> ApiResult {
+    Paging::new(&request).answer(move |part| state.manager.webhooks(part), Body::from).await
 }
 
 /// Registers an endpoint: from now on it is told of events. The answer alone shows the secret that was made for it.
@@ -205,8 +190,8 @@ pub async fn list(_: ProvisionerOrStaff, request: HttpRequest, state: web::Data<
 )]
 pub async fn create(
     WithBody { access, body }: WithBody<ProvisionerOrStaff, WebhookRequest>,
-    state: web::Data<AppState>,
-) -> Result<Answer, ApiError> {
+    state: State,
+) -> ApiResult {
     let request = body.read()?;
     let (url, changes) = (request.url.0, request.settings.changes(None));
     let made = random_secret()?;
@@ -225,11 +210,7 @@ pub async fn create(
     tag = "Webhooks",
     responses((status = 200, description = "The webhook", body = Body)),
 )]
-pub async fn retrieve(
-    _: ProvisionerOrStaff,
-    request: HttpRequest,
-    state: web::Data<AppState>,
-) -> Result<Answer, ApiError> {
+pub async fn retrieve(_: ProvisionerOrStaff, request: HttpRequest, state: State) -> ApiResult {
     let id = WebhookId(path_uuid(&request, "webhook_uuid")?);
     blocking(move || Answer::ok(&Body::from(state.manager.webhook(id)?))).await
 }
@@ -245,8 +226,8 @@ pub async fn retrieve(
 pub async fn update(
     WithBody { body, .. }: WithBody<ProvisionerOrStaff, WebhookPatch>,
     request: HttpRequest,
-    state: web::Data<AppState>,
-) -> Result<Answer, ApiError> {
+    state: State,
+) -> ApiResult {
     let id = WebhookId(path_uuid(&request, "webhook_uuid")?);
     let patch = body.read()?;
     let changes = patch.settings.changes(patch.url.0);
@@ -260,11 +241,7 @@ pub async fn update(
     tag = "Webhooks",
     responses((status = 204, description = "Removed")),
 )]
-pub async fn delete(
-    _: ProvisionerOrStaff,
-    request: HttpRequest,
-    state: web::Data<AppState>,
-) -> Result<Answer, ApiError> {
+pub async fn delete(_: ProvisionerOrStaff, request: HttpRequest, state: State) -> ApiResult {
     let id = WebhookId(path_uuid(&request, "webhook_uuid")?);
     blocking(move || {
         state.manager.delete_webhook(id)?;
