@@ -8,8 +8,8 @@ use license_manager_domain::history::Change;
 use license_manager_domain::ports::{AgreementFilter, AgreementRepository, CustomerScope, LimitOffset};
 use license_manager_domain::{AgreementId, CustomerAgreement, CustomerId, Error};
 
-use super::PostgresUnit;
 use super::recording::{Kind, with_history};
+use super::unit::PostgresUnit;
 use crate::rows::agreements::{AgreementRow, AgreementWithMessage, MessageRow, agreement};
 use crate::schema::{CUSTOMER_AGREEMENT, EXPIRATION_MESSAGE, customer_agreement, expiration_message};
 use crate::sql_types::SqlUuid;

@@ -10,7 +10,7 @@ use license_manager_domain::{
     AgreementId, CatalogId, CustomerId, Email, Error, License, LicenseId, PlanId, PlanTypeId,
 };
 
-use super::PostgresUnit;
+use super::unit::PostgresUnit;
 use crate::rows::due_work::{CatalogRow, DueRenewalRow, LearnerRow, PlanEndRow, SinceRow};
 use crate::rows::licenses::{LicenseRow, licenses};
 use crate::rows::{IdRow, NumberRow, following};

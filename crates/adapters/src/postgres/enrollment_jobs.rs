@@ -6,7 +6,7 @@ use license_manager_domain::model::EnrollmentJob;
 use license_manager_domain::ports::EnrollmentJobRepository;
 use license_manager_domain::{Email, EnrollmentJobId, Error};
 
-use super::PostgresUnit;
+use super::unit::PostgresUnit;
 use crate::rows::enrollment_jobs::{EnrollmentJobRow, NamingRow};
 use crate::schema::bulk_enrollment_job;
 use crate::sql_types::{SqlTimestamp, SqlUuid};

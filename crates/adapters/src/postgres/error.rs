@@ -1,4 +1,4 @@
-//! What Postgres says, told in the domain's words.
+//! Domain errors for the errors of diesel and Postgres, and what the store does about them.
 
 use diesel::result::{DatabaseErrorInformation, DatabaseErrorKind, Error as DieselError};
 use license_manager_domain::{Conflict, Error, PlanId};
@@ -6,7 +6,7 @@ use license_manager_domain::{Conflict, Error, PlanId};
 /// Why a statement or a transaction failed, and what the store can do about it.
 #[derive(Debug)]
 pub(super) struct Failure {
-    /// What the caller is told where nothing helps.
+    /// The error for the caller if nothing helps.
     pub error: Error,
     /// What may help.
     pub remedy: Remedy,
@@ -17,17 +17,17 @@ pub(super) struct Failure {
 pub(super) enum Remedy {
     /// Nothing.
     None,
-    /// Running the work again: another transaction came between.
+    /// Running the work again: it conflicted with another transaction.
     Repeat,
     /// Running the work again with this many licenses of the plan reserved for it.
     Reserve(PlanId, i64),
-    /// Another connection, for the next caller.
+    /// Another connection for the next caller.
     Reconnect,
 }
 
 impl Failure {
-    /// One that nothing helps against.
-    pub(super) fn lasting(error: Error) -> Self {
+    /// A failure without a remedy.
+    pub(super) fn permanent(error: Error) -> Self {
         Self { error, remedy: Remedy::None }
     }
 }
@@ -38,7 +38,7 @@ impl From<DieselError> for Failure {
             DieselError::DatabaseError(kind, information) => of_database(kind, information.as_ref()),
             DieselError::RollbackErrorOnCommit { commit_error, .. } => Self::from(*commit_error),
             DieselError::BrokenTransactionManager => Self { error: Error::Unavailable, remedy: Remedy::Reconnect },
-            other => Self::lasting(Error::internal(other)),
+            other => Self::permanent(Error::internal(other)),
         }
     }
 }
@@ -46,38 +46,38 @@ impl From<DieselError> for Failure {
 fn of_database(kind: DatabaseErrorKind, information: &dyn DatabaseErrorInformation) -> Failure {
     match kind {
         DatabaseErrorKind::UniqueViolation => match information.constraint_name().and_then(conflict) {
-            // Work looks for live licenses before it hands any out, and for renewals before it adds one; so another transaction
-            // was faster, and the work decides anew once it sees what that one did.
+            // A use case looks for live licenses before it assigns, and for renewals before it adds one. So another transaction was
+            // faster, and the use case decides again when it sees the result.
             Some(conflict @ (Conflict::LiveLicense(_) | Conflict::RenewalOfPlan | Conflict::RenewalByPlan)) => {
                 Failure { error: conflict.into(), remedy: Remedy::Repeat }
             }
-            Some(conflict) => Failure::lasting(conflict.into()),
-            None => unforeseen(information),
+            Some(conflict) => Failure::permanent(conflict.into()),
+            None => unexpected(information),
         },
-        // Work looks for what it refers to; so another transaction deleted it in between.
-        DatabaseErrorKind::ForeignKeyViolation => Failure { remedy: Remedy::Repeat, ..unforeseen(information) },
+        // A use case looks for the rows that it refers to. So another transaction has deleted one.
+        DatabaseErrorKind::ForeignKeyViolation => Failure { remedy: Remedy::Repeat, ..unexpected(information) },
         DatabaseErrorKind::SerializationFailure => Failure { error: Error::Unavailable, remedy: Remedy::Repeat },
-        // A server that only reads is a standby: the one that writes is to be found through a new connection.
+        // A server that only reads is a standby. A new connection finds the primary.
         DatabaseErrorKind::ReadOnlyTransaction
         | DatabaseErrorKind::ClosedConnection
         | DatabaseErrorKind::UnableToSendCommand => Failure { error: Error::Unavailable, remedy: Remedy::Reconnect },
         _ => match information.message() {
             DEADLOCK => Failure { error: Error::Unavailable, remedy: Remedy::Repeat },
-            message if message.starts_with(CANCELED) => Failure::lasting(Error::Unavailable),
-            message if SHUTDOWN.iter().any(|beginning| message.starts_with(beginning)) => {
+            message if message.starts_with(CANCELED) => Failure::permanent(Error::Unavailable),
+            message if SHUTDOWN.iter().any(|prefix| message.starts_with(prefix)) => {
                 Failure { error: Error::Unavailable, remedy: Remedy::Reconnect }
             }
-            _ => unforeseen(information),
+            _ => unexpected(information),
         },
     }
 }
 
-// diesel keeps the error codes of these (40P01; 57014; 57P01 to 57P05) to itself. Connections ask the server for English.
+// Diesel does not give the error codes of these (40P01; 57014; 57P01 to 57P05). Connections set English messages.
 const DEADLOCK: &str = "deadlock detected";
 const CANCELED: &str = "canceling statement due to ";
 const SHUTDOWN: [&str; 2] = ["terminating connection due to ", "the database system is "];
 
-/// The rule that a constraint of `migrations/postgres` holds.
+/// The rule of a constraint in `migrations/postgres`.
 fn conflict(constraint: &str) -> Option<Conflict> {
     match constraint {
         "customer_agreement_customer" => Some(Conflict::AgreementOfCustomer),
@@ -91,7 +91,7 @@ fn conflict(constraint: &str) -> Option<Conflict> {
     }
 }
 
-/// The first line alone: Postgres puts the values of a row, which may be personal data, into the details.
-fn unforeseen(information: &dyn DatabaseErrorInformation) -> Failure {
-    Failure::lasting(Error::internal(information.message().lines().next().unwrap_or_default()))
+/// The first line of the message: the details quote values, which may be personal data.
+fn unexpected(information: &dyn DatabaseErrorInformation) -> Failure {
+    Failure::permanent(Error::internal(information.message().lines().next().unwrap_or_default()))
 }

@@ -8,7 +8,7 @@ use license_manager_domain::history::{EntityRef, Version};
 use license_manager_domain::ports::{HistoryRepository, LimitOffset};
 use license_manager_domain::{Error, LicenseId, PlanId};
 
-use super::PostgresUnit;
+use super::unit::PostgresUnit;
 use crate::history::{TableWithHistory, VersionRow};
 use crate::rows::{IdRow, NumberRow};
 use crate::schema;

@@ -9,7 +9,7 @@ use license_manager_domain::model::{FirstRequest, IdempotencyKey, StoredAnswer};
 use license_manager_domain::ports::IdempotencyRepository;
 use uuid::Uuid;
 
-use super::PostgresUnit;
+use super::unit::PostgresUnit;
 use crate::rows::idempotency::FirstRequestRow;
 use crate::schema::idempotency_key::{self as table, dsl};
 use crate::sql_types::{SqlTimestamp, SqlUuid};

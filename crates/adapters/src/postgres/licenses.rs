@@ -19,7 +19,7 @@ use license_manager_domain::{
 use uuid::Uuid;
 
 use super::error::{Failure, Remedy};
-use super::{Mode, PostgresUnit, Reservations};
+use super::unit::{Mode, PostgresUnit, Reservations};
 use crate::rows::following;
 use crate::rows::licenses::{EmailRow, LicenseRow, add_to, licenses};
 use crate::rows::plans::{PlanDetailsRow, PlanRow, plan_details};

@@ -7,8 +7,8 @@ use license_manager_domain::ports::{LicenseOrder, LicenseSearch, LimitOffset, Lo
 use license_manager_domain::{Email, Error, License, LicenseId, PlanDetails, PlanId};
 use uuid::Uuid;
 
-use super::PostgresUnit;
 use super::licenses::{Condition, filtered, with_plans};
+use super::unit::PostgresUnit;
 use crate::rows::licenses::{LicenseRow, licenses};
 use crate::rows::plans::{PlanDetailsRow, plan_details};
 use crate::schema::license;

@@ -9,8 +9,8 @@ use license_manager_domain::ports::{CustomerScope, LimitOffset, PlanFilter, Plan
 use license_manager_domain::{AgreementId, Error, PlanDetails, PlanId, SubscriptionPlan};
 use uuid::Uuid;
 
-use super::PostgresUnit;
 use super::recording::{Kind, with_history};
+use super::unit::PostgresUnit;
 use crate::rows::plans::{PlanDetailsRow, PlanRow, plan_details};
 use crate::schema::{SUBSCRIPTION_PLAN, customer_agreement, plan_type, product, subscription_plan};
 use crate::sql_types::{SqlTimestamp, SqlUuid};

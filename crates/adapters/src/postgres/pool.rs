@@ -1,4 +1,4 @@
-//! Connections: how they are made, and when one is no longer worth keeping.
+//! Connections: how they are opened, and when the pool drops one.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,15 +8,15 @@ use diesel::r2d2::{HandleError, ManageConnection, Pool, R2D2Connection};
 use diesel::{ConnectionError, PgConnection};
 use license_manager_domain::Error;
 
-use super::PostgresOptions;
+use super::options::{PostgresOptions, StatementListener};
 
-/// Makes connections to one database.
+/// Opens connections to one database.
 #[derive(Clone)]
 pub(super) struct Connector {
     url: String,
     setup: String,
-    on_statement: Option<super::StatementListener>,
-    /// Counts how often a connection turned out to be dead. The others of its time are likely dead, too.
+    on_statement: Option<StatementListener>,
+    /// Counts how often a connection was found dead. The connections of the same generation are probably dead, too.
     generation: Arc<AtomicU64>,
 }
 
@@ -28,14 +28,14 @@ pub(super) struct Session {
     dead: bool,
 }
 
-/// Why a connection cannot be had or kept.
+/// Why a connection cannot be opened or kept.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ConnectorError {
     #[error("cannot connect to Postgres: {0}")]
     Connect(String),
     #[error("cannot set up a connection to Postgres: {0}")]
     SetUp(diesel::result::Error),
-    #[error("a connection to Postgres is given up, because another one of its time was dead")]
+    #[error("a connection to Postgres is dropped, because another one of its generation was dead")]
     Outdated,
 }
 
@@ -57,25 +57,25 @@ impl Connector {
         })
     }
 
-    /// A pool that makes its connections when they are needed, so that it can be built while the database is away.
+    /// A pool that connects when a connection is needed, so that it can be built while the database is unavailable.
     pub(super) fn into_pool(self, options: &PostgresOptions) -> Pool<Self> {
         Pool::builder()
             .max_size(options.pool_size)
             .min_idle(Some(1))
             .connection_timeout(options.connect_timeout)
-            // Asks is_valid, which costs nothing here.
+            // Calls is_valid, which is cheap.
             .test_on_check_out(true)
             .error_handler(Box::new(LogError))
             .build_unchecked(self)
     }
 
-    /// A connection beside the pool, without limits.
+    /// A connection without a statement timeout.
     pub(super) fn establish(&self) -> Result<PgConnection, ConnectorError> {
         PgConnection::establish(&self.url).map_err(|error| ConnectorError::Connect(reason(&error)))
     }
 }
 
-/// What every connection is told first; that its times are UTC, diesel tells it.
+/// The first statements of every connection. Diesel sets the time zone.
 fn setup(options: &PostgresOptions) -> String {
     let quoted = |text: &str| format!("'{}'", text.replace('\'', "''"));
     format!(
@@ -85,11 +85,11 @@ fn setup(options: &PostgresOptions) -> String {
     )
 }
 
-/// Asks for English messages, which tell deadlocks and timeouts apart. Roles that may not choose keep the server's choice.
+/// Sets English messages, which `error` reads. A role that may not set them keeps the server's language.
 const ENGLISH: &str = "DO $$ BEGIN PERFORM set_config('lc_messages', 'C', false); \
                        EXCEPTION WHEN insufficient_privilege THEN NULL; END $$";
 
-/// The cause without what may be part of the URL: a malformed one is repeated in libpq's message, password and all.
+/// The cause without parts of the URL: libpq's message quotes a malformed URL with its password.
 fn reason(error: &ConnectionError) -> String {
     match error {
         ConnectionError::BadConnection(message)
@@ -116,7 +116,7 @@ impl ManageConnection for Connector {
             connection.set_instrumentation(move |event: InstrumentationEvent<'_>| {
                 if let InstrumentationEvent::StartQuery { query, .. } = event {
                     let text = query.to_string();
-                    // What is bound may be personal data.
+                    // Bound values may be personal data.
                     listener(text.split(" -- binds: ").next().unwrap_or_default());
                 }
             });
@@ -131,17 +131,17 @@ impl ManageConnection for Connector {
 
     fn has_broken(&self, session: &mut Session) -> bool {
         if session.dead {
-            // Of connections that died together, one moves everybody on.
+            // One of the connections that died together starts the next generation.
             let next = session.generation + 1;
             let _ = self.generation.compare_exchange(session.generation, next, Ordering::AcqRel, Ordering::Acquire);
         }
-        // A panic leaves its transaction open.
+        // A panic leaves the transaction open.
         session.dead || std::thread::panicking() || session.connection.is_broken()
     }
 }
 
 impl Session {
-    /// Marks the connection as dead: the pool drops it, and the others that are as old.
+    /// Marks the connection as dead. The pool drops it and the others of its generation.
     pub(super) fn give_up(&mut self) {
         self.dead = true;
     }

@@ -9,8 +9,8 @@ use license_manager_domain::history::Change;
 use license_manager_domain::ports::ProductRepository;
 use license_manager_domain::{Error, PlanType, PlanTypeId, Product, ProductId};
 
-use super::PostgresUnit;
 use super::recording::{Kind, with_history};
+use super::unit::PostgresUnit;
 use crate::rows::products::{PlanTypeRow, ProductRow, product_of};
 use crate::schema::{PRODUCT, plan_type, product};
 

@@ -11,7 +11,7 @@ use license_manager_domain::ports::{DeletedLicense, Purge, PurgeRepository};
 use license_manager_domain::{Email, Error, License, LicenseId};
 use uuid::Uuid;
 
-use super::PostgresUnit;
+use super::unit::PostgresUnit;
 use crate::rows::licenses::{DeletedRow, EmailRow, LicenseRow, licenses};
 use crate::rows::{IdRow, following};
 use crate::sql_types::{SqlTimestamp, SqlUuid};

@@ -8,8 +8,8 @@ use license_manager_domain::model::{RenewalDetails, RenewalLink, RenewalTerms};
 use license_manager_domain::ports::{LimitOffset, RenewalFilter, RenewalRepository};
 use license_manager_domain::{AgreementId, Error, PlanId, RenewalId, SubscriptionPlanRenewal};
 
-use super::PostgresUnit;
 use super::recording::{Kind, with_history};
+use super::unit::PostgresUnit;
 use crate::rows::renewals::{RenewalDetailsRow, RenewalLinkRow, RenewalRow, renewal_details, renewal_link};
 use crate::schema::{
     SUBSCRIPTION_PLAN_RENEWAL, customer_agreement, subscription_plan, subscription_plan_renewal as renewal,

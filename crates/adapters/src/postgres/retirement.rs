@@ -6,8 +6,8 @@ use license_manager_domain::outbox::Topic;
 use license_manager_domain::ports::{DeletedLicense, Retiree, RetirementRepository};
 use license_manager_domain::{Email, Error, License, LicenseId, LmsUserId};
 
-use super::PostgresUnit;
 use super::arrays::sorted_uuids;
+use super::unit::PostgresUnit;
 use crate::rows::licenses::{DeletedRow, LicenseRow, licenses};
 use crate::schema::{license, users};
 use crate::sql_types::SqlUuid;

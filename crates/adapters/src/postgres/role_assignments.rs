@@ -7,7 +7,7 @@ use license_manager_domain::ports::{
 };
 use license_manager_domain::{Error, RoleAssignmentId};
 
-use super::PostgresUnit;
+use super::unit::PostgresUnit;
 use crate::rows::users::RoleAssignmentRow;
 use crate::schema::role_assignment;
 use crate::sql_types::{SqlTimestamp, SqlUuid};

@@ -11,8 +11,8 @@ use license_manager_domain::ports::{
 use license_manager_domain::{Error, LicenseId, PlanId};
 use uuid::Uuid;
 
-use super::PostgresUnit;
 use super::recording::{Kind, with_history};
+use super::unit::PostgresUnit;
 use crate::rows::staff_records::{LicenseEventRow, NotificationRow};
 use crate::schema::{NOTIFICATION, license_event, notification};
 use crate::sql_types::{SqlTimestamp, SqlUuid};

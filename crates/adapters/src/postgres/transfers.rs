@@ -9,9 +9,9 @@ use license_manager_domain::ports::{LimitOffset, TransferFilter, TransferReposit
 use license_manager_domain::{Error, LicenseId, LicenseTransferJob, PlanId, TransferJobId};
 use uuid::Uuid;
 
-use super::PostgresUnit;
 use super::arrays::sorted_uuids;
 use super::recording::{Kind, with_history};
+use super::unit::PostgresUnit;
 use crate::rows::IdRow;
 use crate::rows::transfers::{HeldTwiceRow, TransferJobRow, TransferSummaryRow, transfer_job, transfer_summary};
 use crate::schema::{LICENSE, LICENSE_TRANSFER_JOB, customer_agreement, license, license_transfer_job as job};

@@ -7,7 +7,7 @@ use diesel::sql_types::{Nullable, Text};
 use license_manager_domain::Error;
 use license_manager_domain::ports::{User, UserRepository};
 
-use super::PostgresUnit;
+use super::unit::PostgresUnit;
 use crate::rows::users::{RoleAssignmentRow, UserRow, user};
 use crate::schema::{role_assignment, users};
 use crate::sql_types::SqlTimestamp;

@@ -8,7 +8,7 @@ use license_manager_domain::model::{ActivationDelay, ActivationDelays, Period, S
 use license_manager_domain::ports::UtilizationRepository;
 use license_manager_domain::{Error, License, PlanId};
 
-use super::PostgresUnit;
+use super::unit::PostgresUnit;
 use crate::rows::licenses::{LicenseRow, licenses};
 use crate::rows::utilization::{DayRow, DelayRow};
 use crate::sql_types::{SqlDate, SqlUuid};

@@ -130,7 +130,7 @@ impl WebhookDeliveryRepository for PostgresUnit<'_> {
         rows.into_iter()
             .map(WebhookDelivery::try_from)
             .collect::<Result<_, _>>()
-            .map_err(|error| self.fail(Failure::lasting(error)))
+            .map_err(|error| self.fail(Failure::permanent(error)))
     }
 
     fn count(&mut self, filter: &WebhookDeliveryFilter) -> Result<i64, Error> {

@@ -10,9 +10,8 @@ use license_manager_domain::{
     AgreementId, CatalogId, CustomerId, Email, Error, License, LicenseId, PlanId, PlanTypeId,
 };
 
-use super::SqliteUnit;
-use super::error::storage_error;
 use super::json::json;
+use super::unit::SqliteUnit;
 use crate::rows::due_work::{CatalogRow, DueRenewalRow, LearnerRow, PlanEndRow, SinceRow};
 use crate::rows::licenses::{LicenseRow, licenses};
 use crate::rows::{IdRow, NumberRow, following};
@@ -27,7 +26,7 @@ impl DueWorkRepository for SqliteUnit<'_> {
         )
         .bind::<SqlTimestamp, _>(from)
         .bind::<SqlTimestamp, _>(to);
-        let rows = query.load::<DueRenewalRow>(self.conn).map_err(storage_error)?;
+        let rows = self.read(|connection| query.load::<DueRenewalRow>(connection))?;
         Ok(rows.into_iter().map(DueRenewal::from).collect())
     }
 
@@ -37,7 +36,7 @@ impl DueWorkRepository for SqliteUnit<'_> {
              WHERE NOT processed AND NOT exempt_from_batch_processing AND effective_date < ?1",
         )
         .bind::<SqlTimestamp, _>(moment);
-        Ok(query.get_result::<NumberRow>(self.conn).map_err(storage_error)?.number)
+        Ok(self.read(|connection| query.get_result::<NumberRow>(connection))?.number)
     }
 
     fn expired_plans(
@@ -55,7 +54,7 @@ impl DueWorkRepository for SqliteUnit<'_> {
         .bind::<SqlTimestamp, _>(from)
         .bind::<SqlTimestamp, _>(to)
         .bind::<Bool, _>(processed_too);
-        let rows = query.load::<IdRow>(self.conn).map_err(storage_error)?;
+        let rows = self.read(|connection| query.load::<IdRow>(connection))?;
         Ok(rows.into_iter().map(|row| PlanId(row.uuid)).collect())
     }
 
@@ -71,7 +70,7 @@ impl DueWorkRepository for SqliteUnit<'_> {
              ORDER BY plan.uuid",
         )
         .bind::<Text, _>(json(plans)?);
-        let rows = query.load::<PlanEndRow>(self.conn).map_err(storage_error)?;
+        let rows = self.read(|connection| query.load::<PlanEndRow>(connection))?;
         Ok(rows.into_iter().map(PlanEnd::from).collect())
     }
 
@@ -93,7 +92,7 @@ impl DueWorkRepository for SqliteUnit<'_> {
         .bind::<Bool, _>(unrenewed_only)
         .bind::<SqlUuid, _>(following(after))
         .bind::<BigInt, _>(limit.max(0));
-        licenses(query.load::<LicenseRow>(self.conn).map_err(storage_error)?)
+        licenses(self.read(|connection| query.load::<LicenseRow>(connection))?)
     }
 
     fn plans_to_unlink(&mut self, customer: CustomerId, before: DateTime<Utc>) -> Result<Vec<PlanId>, Error> {
@@ -105,7 +104,7 @@ impl DueWorkRepository for SqliteUnit<'_> {
         )
         .bind::<SqlUuid, _>(customer.0)
         .bind::<SqlTimestamp, _>(before);
-        let rows = query.load::<IdRow>(self.conn).map_err(storage_error)?;
+        let rows = self.read(|connection| query.load::<IdRow>(connection))?;
         Ok(rows.into_iter().map(|row| PlanId(row.uuid)).collect())
     }
 
@@ -146,14 +145,14 @@ impl DueWorkRepository for SqliteUnit<'_> {
         .bind::<SqlTimestamp, _>(unlinking.now)
         .bind::<SqlUuid, _>(following(after))
         .bind::<BigInt, _>(limit.max(0));
-        let rows = query.load::<LearnerRow>(self.conn).map_err(storage_error)?;
+        let rows = self.read(|connection| query.load::<LearnerRow>(connection))?;
         Ok(rows.into_iter().map(Into::into).collect())
     }
 
     fn auto_scaling_agreements(&mut self) -> Result<Vec<AgreementId>, Error> {
         let query =
             sql_query("SELECT uuid FROM customer_agreement WHERE enable_auto_scaling_of_current_plan ORDER BY uuid");
-        let rows = query.load::<IdRow>(self.conn).map_err(storage_error)?;
+        let rows = self.read(|connection| query.load::<IdRow>(connection))?;
         Ok(rows.into_iter().map(|row| AgreementId(row.uuid)).collect())
     }
 
@@ -184,7 +183,7 @@ impl DueWorkRepository for SqliteUnit<'_> {
         .bind::<SqlTimestamp, _>(until)
         .bind::<Text, _>(mark)
         .bind::<Text, _>(NotificationKind::PeriodicInformational.as_str());
-        let rows = query.load::<SinceRow>(self.conn).map_err(storage_error)?;
+        let rows = self.read(|connection| query.load::<SinceRow>(connection))?;
         Ok(rows.into_iter().map(Into::into).collect())
     }
 
@@ -210,7 +209,7 @@ impl DueWorkRepository for SqliteUnit<'_> {
         .bind::<Text, _>(event_name)
         .bind::<SqlUuid, _>(following(after))
         .bind::<BigInt, _>(limit.max(0));
-        licenses(query.load::<LicenseRow>(self.conn).map_err(storage_error)?)
+        licenses(self.read(|connection| query.load::<LicenseRow>(connection))?)
     }
 
     fn catalogs_in_use(&mut self, now: DateTime<Utc>) -> Result<Vec<(CatalogId, PlanTypeId)>, Error> {
@@ -221,7 +220,7 @@ impl DueWorkRepository for SqliteUnit<'_> {
              ORDER BY catalog, plan_type",
         )
         .bind::<SqlTimestamp, _>(now);
-        let rows = query.load::<CatalogRow>(self.conn).map_err(storage_error)?;
+        let rows = self.read(|connection| query.load::<CatalogRow>(connection))?;
         Ok(rows.into_iter().map(Into::into).collect())
     }
 }

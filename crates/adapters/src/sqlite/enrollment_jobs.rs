@@ -6,42 +6,38 @@ use license_manager_domain::model::EnrollmentJob;
 use license_manager_domain::ports::EnrollmentJobRepository;
 use license_manager_domain::{Email, EnrollmentJobId, Error};
 
-use super::SqliteUnit;
-use super::error::{check_written, storage_error};
 use super::json::json;
+use super::unit::SqliteUnit;
 use crate::rows::enrollment_jobs::{EnrollmentJobRow, NamingRow};
 use crate::schema::bulk_enrollment_job;
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 
 impl EnrollmentJobRepository for SqliteUnit<'_> {
     fn add(&mut self, job: &EnrollmentJob) -> Result<(), Error> {
-        let conn = self.written()?;
-        diesel::insert_into(bulk_enrollment_job::table)
-            .values(EnrollmentJobRow::try_from(job)?)
-            .execute(conn)
-            .map_err(storage_error)?;
+        let statement = diesel::insert_into(bulk_enrollment_job::table).values(EnrollmentJobRow::try_from(job)?);
+        self.write(|connection| statement.execute(connection))?;
         Ok(())
     }
 
     fn find(&mut self, id: EnrollmentJobId) -> Result<Option<EnrollmentJob>, Error> {
         let query = bulk_enrollment_job::table.find(SqlUuid(id.0)).select(EnrollmentJobRow::as_select());
-        query.first(self.conn).optional().map_err(storage_error)?.map(EnrollmentJob::try_from).transpose()
+        self.read(|connection| query.first(connection).optional())?.map(EnrollmentJob::try_from).transpose()
     }
 
     fn lock(&mut self, id: EnrollmentJobId) -> Result<Option<EnrollmentJob>, Error> {
         // Whoever writes has the file to itself.
-        self.written()?;
+        self.require_write()?;
         EnrollmentJobRepository::find(self, id)
     }
 
     fn results(&mut self, id: EnrollmentJobId) -> Result<Option<String>, Error> {
         let query = bulk_enrollment_job::table.find(SqlUuid(id.0)).select(bulk_enrollment_job::results);
-        Ok(query.first(self.conn).optional().map_err(storage_error)?.flatten())
+        Ok(self.read(|connection| query.first(connection).optional())?.flatten())
     }
 
     fn advance(&mut self, job: &EnrollmentJob, lines: &str) -> Result<(), Error> {
         let row = EnrollmentJobRow::try_from(job)?;
-        let written = diesel::sql_query(
+        let statement = diesel::sql_query(
             "UPDATE bulk_enrollment_job
              SET stage = ?2, enrolled_until = ?3, successes = ?4, pending = ?5, failures = ?6, modified = ?7,
                  results = CASE WHEN ?8 = '' THEN results ELSE coalesce(results, '') || ?8 END
@@ -54,24 +50,21 @@ impl EnrollmentJobRepository for SqliteUnit<'_> {
         .bind::<BigInt, _>(row.pending)
         .bind::<BigInt, _>(row.failures)
         .bind::<SqlTimestamp, _>(row.modified)
-        .bind::<Text, _>(lines)
-        .execute(self.written()?)
-        .map_err(storage_error)?;
-        check_written(written, 1, "bulk enrollments")
+        .bind::<Text, _>(lines);
+        self.write_rows(1, "bulk enrollments", |connection| statement.execute(connection))
     }
 
     fn lock_naming(&mut self, emails: &[Email]) -> Result<Vec<(EnrollmentJob, Option<String>)>, Error> {
         let named: Vec<_> = emails.iter().map(|email| (email.as_json(), email.as_csv())).collect();
-        let rows: Vec<NamingRow> = diesel::sql_query(
+        let query = diesel::sql_query(
             r#"SELECT * FROM bulk_enrollment_job
              WHERE stage = 'enrolling' AND instr(parameters, '"learners":"holders"') > 0
                 OR EXISTS (SELECT 1 FROM json_each(?1) AS named
                            WHERE instr(parameters, named.value ->> 0) > 0 OR instr(results, named.value ->> 1) > 0)
              ORDER BY uuid"#,
         )
-        .bind::<Text, _>(json(named)?)
-        .load(self.written()?)
-        .map_err(storage_error)?;
+        .bind::<Text, _>(json(named)?);
+        let rows: Vec<NamingRow> = self.write(|connection| query.load(connection))?;
         rows.into_iter().map(|row| Ok((row.job.try_into()?, row.results))).collect()
     }
 
@@ -81,15 +74,13 @@ impl EnrollmentJobRepository for SqliteUnit<'_> {
             Ok((job.id, row.parameters, results, job.modified.timestamp_micros()))
         });
         let input: Vec<_> = input.collect::<Result<_, Error>>()?;
-        let written = diesel::sql_query(
+        let statement = diesel::sql_query(
             "UPDATE bulk_enrollment_job
              SET parameters = input.value ->> 1, results = input.value ->> 2, modified = input.value ->> 3
              FROM json_each(?1) AS input
              WHERE bulk_enrollment_job.uuid = input.value ->> 0",
         )
-        .bind::<Text, _>(json(input)?)
-        .execute(self.written()?)
-        .map_err(storage_error)?;
-        check_written(written, jobs.len(), "bulk enrollments")
+        .bind::<Text, _>(json(input)?);
+        self.write_rows(jobs.len(), "bulk enrollments", |connection| statement.execute(connection))
     }
 }

@@ -1,36 +1,28 @@
-//! What diesel and SQLite report, in the domain's words.
+//! Domain errors for the errors of diesel and SQLite.
 
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use license_manager_domain::{Conflict, Error};
 
-/// The domain's error for what a statement came back with. SQLite's messages name tables and columns, never values.
+/// The domain error for the error of a statement. SQLite's messages name tables and columns, never values.
 pub(super) fn storage_error(error: DieselError) -> Error {
     match error {
         DieselError::DatabaseError(DatabaseErrorKind::UniqueViolation, information) => {
             conflict(information.message()).map_or_else(|| Error::internal(information.message()), Error::Conflict)
         }
-        DieselError::DatabaseError(_, information) if is_passing(information.message()) => {
+        DieselError::DatabaseError(_, information) if is_temporary(information.message()) => {
             unavailable(information.message())
         }
         other => Error::internal(other),
     }
 }
 
-/// Checks how many rows a statement has written.
-pub(super) fn check_written(written: usize, number: usize, what: &str) -> Result<(), Error> {
-    if written == number {
-        return Ok(());
-    }
-    Err(Error::internal(format!("{written} of {number} {what} were there to be written")))
-}
-
-/// The database cannot be used now. The cause goes to the log; callers learn only that later may be better.
+/// The database cannot be used now. Logs the cause, which the caller does not get.
 pub(super) fn unavailable(cause: impl std::fmt::Display) -> Error {
     tracing::error!(%cause, "the SQLite database is not available");
     Error::Unavailable
 }
 
-/// SQLite names the columns of the rule that was broken, whatever the rule's own name.
+/// The rule of a unique index. SQLite's message names the columns of the index, not the index.
 fn conflict(message: &str) -> Option<Conflict> {
     match message.strip_prefix("UNIQUE constraint failed: ")? {
         "customer_agreement.enterprise_customer_uuid" => Some(Conflict::AgreementOfCustomer),
@@ -44,9 +36,9 @@ fn conflict(message: &str) -> Option<Conflict> {
     }
 }
 
-/// SQLITE_BUSY, _LOCKED, _CANTOPEN, _IOERR and _FULL, which diesel tells apart by their texts alone: another process holds the
-/// file too long, or the disk fails or is full.
-fn is_passing(message: &str) -> bool {
+/// Whether the error is SQLITE_BUSY, _LOCKED, _CANTOPEN, _IOERR or _FULL: another process holds the file too long, or the disk fails
+/// or is full. Diesel gives the message only.
+fn is_temporary(message: &str) -> bool {
     [
         "database is locked",
         "database table is locked",

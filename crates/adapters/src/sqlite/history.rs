@@ -7,9 +7,8 @@ use license_manager_domain::history::{EntityRef, Version};
 use license_manager_domain::ports::{HistoryRepository, LimitOffset};
 use license_manager_domain::{Error, LicenseId, PlanId};
 
-use super::SqliteUnit;
-use super::error::storage_error;
 use super::json::json;
+use super::unit::SqliteUnit;
 use crate::history::{Column, TableWithHistory, VersionRow};
 use crate::rows::{IdRow, NumberRow};
 use crate::schema::{CUSTOMER_AGREEMENT, LICENSE, PRODUCT, SUBSCRIPTION_PLAN, SUBSCRIPTION_PLAN_RENEWAL};
@@ -41,7 +40,7 @@ impl SqliteUnit<'_> {
     /// The newest version of each key at a moment, in the order of the keys.
     fn versions_as_of(&mut self, of: EntityRef, keys: &str, at: DateTime<Utc>) -> Result<Vec<Version>, Error> {
         let (table @ TableWithHistory { name, key, .. }, _) = place(of)?;
-        let rows: Vec<VersionRow> = diesel::sql_query(format!(
+        let query = diesel::sql_query(format!(
             "SELECT {} FROM {name}_history WHERE history_id IN (
                  SELECT (SELECT max(history_id) FROM {name}_history
                          WHERE {key} = wanted.value AND history_date <= ?2)
@@ -50,9 +49,8 @@ impl SqliteUnit<'_> {
             columns(table)
         ))
         .bind::<Text, _>(keys)
-        .bind::<SqlTimestamp, _>(at)
-        .load(self.conn)
-        .map_err(storage_error)?;
+        .bind::<SqlTimestamp, _>(at);
+        let rows: Vec<VersionRow> = self.read(|connection| query.load(connection))?;
         rows.into_iter().map(|row| row.version(table)).collect()
     }
 }
@@ -60,26 +58,23 @@ impl SqliteUnit<'_> {
 impl HistoryRepository for SqliteUnit<'_> {
     fn versions(&mut self, of: EntityRef, limit_offset: LimitOffset) -> Result<Vec<Version>, Error> {
         let (table @ TableWithHistory { name, key, .. }, id) = place(of)?;
-        let rows: Vec<VersionRow> = diesel::sql_query(format!(
+        let query = diesel::sql_query(format!(
             "SELECT {} FROM {name}_history WHERE {key} = ?1 ->> 0
              ORDER BY history_id DESC LIMIT ?2 OFFSET ?3",
             columns(table)
         ))
         .bind::<Text, _>(id)
         .bind::<BigInt, _>(limit_offset.limit.max(0))
-        .bind::<BigInt, _>(limit_offset.offset.max(0))
-        .load(self.conn)
-        .map_err(storage_error)?;
+        .bind::<BigInt, _>(limit_offset.offset.max(0));
+        let rows: Vec<VersionRow> = self.read(|connection| query.load(connection))?;
         rows.into_iter().map(|row| row.version(table)).collect()
     }
 
     fn count(&mut self, of: EntityRef) -> Result<i64, Error> {
         let (TableWithHistory { name, key, .. }, id) = place(of)?;
-        let count: NumberRow =
-            diesel::sql_query(format!("SELECT count(*) AS number FROM {name}_history WHERE {key} = ?1 ->> 0"))
-                .bind::<Text, _>(id)
-                .get_result(self.conn)
-                .map_err(storage_error)?;
+        let query = diesel::sql_query(format!("SELECT count(*) AS number FROM {name}_history WHERE {key} = ?1 ->> 0"))
+            .bind::<Text, _>(id);
+        let count: NumberRow = self.read(|connection| query.get_result(connection))?;
         Ok(count.number)
     }
 
@@ -95,16 +90,15 @@ impl HistoryRepository for SqliteUnit<'_> {
     }
 
     fn licenses_written_after(&mut self, plan: PlanId, at: DateTime<Utc>) -> Result<Vec<LicenseId>, Error> {
-        let found: Vec<IdRow> = diesel::sql_query(
+        let query = diesel::sql_query(
             "SELECT uuid FROM license
              WHERE subscription_plan_uuid = ?1 AND EXISTS (
                  SELECT 1 FROM license_history AS later WHERE later.uuid = license.uuid AND later.history_date > ?2)
              ORDER BY uuid",
         )
         .bind::<SqlUuid, _>(plan.0)
-        .bind::<SqlTimestamp, _>(at)
-        .load(self.conn)
-        .map_err(storage_error)?;
+        .bind::<SqlTimestamp, _>(at);
+        let found: Vec<IdRow> = self.read(|connection| query.load(connection))?;
         Ok(found.into_iter().map(|found| LicenseId(found.uuid)).collect())
     }
 }

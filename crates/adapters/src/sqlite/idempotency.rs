@@ -8,8 +8,7 @@ use license_manager_domain::model::{FirstRequest, IdempotencyKey, StoredAnswer};
 use license_manager_domain::ports::IdempotencyRepository;
 use uuid::Uuid;
 
-use super::SqliteUnit;
-use super::error::storage_error;
+use super::unit::SqliteUnit;
 use crate::rows::idempotency::FirstRequestRow;
 use crate::schema::idempotency_key::{self as table, dsl};
 use crate::sql_types::{SqlTimestamp, SqlUuid};
@@ -32,70 +31,58 @@ impl IdempotencyRepository for SqliteUnit<'_> {
         request: &FirstRequest,
         expired: DateTime<Utc>,
     ) -> Result<Option<FirstRequest>, Error> {
-        let conn = self.written()?;
         let row = dsl::idempotency_key.find((&key.username, &key.key, &key.operation));
-        let standing = row
-            .select(FirstRequestRow::as_select())
-            .filter(
-                table::status
-                    .is_not_null()
-                    .and(table::created.gt(SqlTimestamp(expired)))
-                    .or(table::status.is_null().and(table::lease_until.gt(SqlTimestamp(request.created)))),
-            )
-            .get_result(conn)
-            .optional()
-            .map_err(storage_error)?;
+        let query = row.select(FirstRequestRow::as_select()).filter(
+            table::status
+                .is_not_null()
+                .and(table::created.gt(SqlTimestamp(expired)))
+                .or(table::status.is_null().and(table::lease_until.gt(SqlTimestamp(request.created)))),
+        );
+        let standing = self.write(|connection| query.get_result(connection).optional())?;
         if let Some(standing) = standing {
             return FirstRequest::try_from(standing).map(Some);
         }
-        diesel::replace_into(dsl::idempotency_key)
-            .values((
-                table::username.eq(&key.username),
-                table::key.eq(&key.key),
-                table::operation.eq(&key.operation),
-                table::fingerprint.eq(request.fingerprint.as_slice()),
-                table::owner.eq(SqlUuid(request.owner)),
-                table::created.eq(SqlTimestamp(request.created)),
-                table::lease_until.eq(SqlTimestamp(request.lease_until)),
-            ))
-            .execute(conn)
-            .map_err(storage_error)?;
+        let statement = diesel::replace_into(dsl::idempotency_key).values((
+            table::username.eq(&key.username),
+            table::key.eq(&key.key),
+            table::operation.eq(&key.operation),
+            table::fingerprint.eq(request.fingerprint.as_slice()),
+            table::owner.eq(SqlUuid(request.owner)),
+            table::created.eq(SqlTimestamp(request.created)),
+            table::lease_until.eq(SqlTimestamp(request.lease_until)),
+        ));
+        self.write(|connection| statement.execute(connection))?;
         Ok(None)
     }
 
     fn renew(&mut self, key: &IdempotencyKey, owner: Uuid, lease_until: DateTime<Utc>) -> Result<bool, Error> {
-        let renewed = diesel::update(claimed!(key, owner))
-            .set(table::lease_until.eq(SqlTimestamp(lease_until)))
-            .execute(self.written()?)
-            .map_err(storage_error)?;
+        let statement = diesel::update(claimed!(key, owner)).set(table::lease_until.eq(SqlTimestamp(lease_until)));
+        let renewed = self.write(|connection| statement.execute(connection))?;
         Ok(renewed == 1)
     }
 
     fn complete(&mut self, key: &IdempotencyKey, owner: Uuid, answer: &StoredAnswer) -> Result<bool, Error> {
-        let completed = diesel::update(claimed!(key, owner))
-            .set((
-                table::status.eq(Some(i16::try_from(answer.status).map_err(Error::internal)?)),
-                table::content_type.eq(answer.content_type.as_deref()),
-                table::body.eq(answer.body.as_deref()),
-            ))
-            .execute(self.written()?)
-            .map_err(storage_error)?;
+        let statement = diesel::update(claimed!(key, owner)).set((
+            table::status.eq(Some(i16::try_from(answer.status).map_err(Error::internal)?)),
+            table::content_type.eq(answer.content_type.as_deref()),
+            table::body.eq(answer.body.as_deref()),
+        ));
+        let completed = self.write(|connection| statement.execute(connection))?;
         Ok(completed == 1)
     }
 
     fn release(&mut self, key: &IdempotencyKey, owner: Uuid) -> Result<(), Error> {
-        diesel::delete(claimed!(key, owner)).execute(self.written()?).map_err(storage_error)?;
+        self.write(|connection| diesel::delete(claimed!(key, owner)).execute(connection))?;
         Ok(())
     }
 
     fn remove_expired(&mut self, expired: DateTime<Utc>, limit: i64) -> Result<usize, Error> {
-        diesel::sql_query(
+        let statement = diesel::sql_query(
             "DELETE FROM idempotency_key WHERE rowid IN
                  (SELECT rowid FROM idempotency_key WHERE created <= ?1 ORDER BY created LIMIT ?2)",
         )
         .bind::<SqlTimestamp, _>(expired)
-        .bind::<BigInt, _>(limit)
-        .execute(self.written()?)
-        .map_err(storage_error)
+        .bind::<BigInt, _>(limit);
+        self.write(|connection| statement.execute(connection))
     }
 }

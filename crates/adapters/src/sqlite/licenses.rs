@@ -19,9 +19,8 @@ use license_manager_domain::{
 };
 use uuid::Uuid;
 
-use super::SqliteUnit;
-use super::error::storage_error;
 use super::json::{in_json, json};
+use super::unit::SqliteUnit;
 use crate::rows::following;
 use crate::rows::licenses::{LicenseRow, add_to, licenses};
 use crate::rows::plans::{PlanDetailsRow, PlanRow, plan_details};
@@ -101,20 +100,19 @@ impl SqliteUnit<'_> {
         order: &[LicenseOrder],
         limit_offset: LimitOffset,
     ) -> Result<Vec<License>, Error> {
-        let rows = license::table
+        let query = license::table
             .filter(condition)
             .order(sql::<Text>(&order_terms(order)))
             .offset(limit_offset.offset.max(0))
             .limit(limit_offset.limit.max(0))
-            .select(LicenseRow::as_select())
-            .load(self.conn)
-            .map_err(storage_error)?;
+            .select(LicenseRow::as_select());
+        let rows = self.read(|connection| query.load(connection))?;
         licenses(rows)
     }
 
     /// How many licenses fulfil the condition.
     pub(super) fn count_licenses(&mut self, condition: Condition) -> Result<i64, Error> {
-        license::table.filter(condition).count().get_result(self.conn).map_err(storage_error)
+        self.read(|connection| license::table.filter(condition).count().get_result(connection))
     }
 }
 
@@ -134,12 +132,11 @@ impl LicenseRepository for SqliteUnit<'_> {
     }
 
     fn count_by_status(&mut self, plan: PlanId, filter: &LicenseFilter) -> Result<LicenseCounts, Error> {
-        let rows: Vec<(String, i64)> = license::table
+        let query = license::table
             .filter(matching(plan, filter))
             .group_by(license::status)
-            .select((license::status, diesel::dsl::count_star()))
-            .load(self.conn)
-            .map_err(storage_error)?;
+            .select((license::status, diesel::dsl::count_star()));
+        let rows: Vec<(String, i64)> = self.read(|connection| query.load(connection))?;
         let mut counts = LicenseCounts::default();
         for (status, number) in rows {
             add_to(&mut counts, &status, number)?;
@@ -149,12 +146,11 @@ impl LicenseRepository for SqliteUnit<'_> {
 
     fn counts(&mut self, plans: &[PlanId]) -> Result<HashMap<PlanId, LicenseCounts>, Error> {
         let plans = json(plans)?;
-        let rows: Vec<(Uuid, String, i64)> = license::table
+        let query = license::table
             .filter(in_json(license::subscription_plan_uuid, plans))
             .group_by((license::subscription_plan_uuid, license::status))
-            .select((license::subscription_plan_uuid, license::status, diesel::dsl::count_star()))
-            .load(self.conn)
-            .map_err(storage_error)?;
+            .select((license::subscription_plan_uuid, license::status, diesel::dsl::count_star()));
+        let rows: Vec<(Uuid, String, i64)> = self.read(|connection| query.load(connection))?;
         let mut counts: HashMap<PlanId, LicenseCounts> = HashMap::new();
         for (plan, status, number) in rows {
             add_to(counts.entry(PlanId(plan)).or_default(), &status, number)?;
@@ -164,22 +160,21 @@ impl LicenseRepository for SqliteUnit<'_> {
 
     fn handed_out_after(&mut self, plan: PlanId, after: Option<LicenseId>, limit: i64) -> Result<Vec<License>, Error> {
         // The condition is that of the index license_handed_out, in its words.
-        let rows: Vec<LicenseRow> = diesel::sql_query(
+        let query = diesel::sql_query(
             "SELECT * FROM license
              WHERE subscription_plan_uuid = ?1 AND status <> 'unassigned' AND uuid > ?2
              ORDER BY uuid LIMIT ?3",
         )
         .bind::<SqlUuid, _>(plan.0)
         .bind::<SqlUuid, _>(following(after))
-        .bind::<BigInt, _>(limit.max(0))
-        .load(self.conn)
-        .map_err(storage_error)?;
+        .bind::<BigInt, _>(limit.max(0));
+        let rows: Vec<LicenseRow> = self.read(|connection| query.load(connection))?;
         licenses(rows)
     }
 
     fn find_by_person(&mut self, agreement: AgreementId, person: &Person) -> Result<Vec<License>, Error> {
         // An unknown id is compared as NULL, which equals nothing.
-        let rows = license::table
+        let query = license::table
             .inner_join(subscription_plan::table)
             .filter(subscription_plan::customer_agreement_uuid.eq(SqlUuid(agreement.0)))
             .filter(
@@ -188,76 +183,68 @@ impl LicenseRepository for SqliteUnit<'_> {
                     .or(license::lms_user_id.eq(person.lms_user_id.map(|id| id.0))),
             )
             .order(license::uuid)
-            .select(LicenseRow::as_select())
-            .load(self.conn)
-            .map_err(storage_error)?;
+            .select(LicenseRow::as_select());
+        let rows = self.read(|connection| query.load(connection))?;
         licenses(rows)
     }
 
     fn find_by_email(&mut self, plan: PlanId, email: &Email) -> Result<Vec<License>, Error> {
-        let rows = license::table
+        let query = license::table
             .filter(license::subscription_plan_uuid.eq(SqlUuid(plan.0)))
             .filter(license::user_email.eq(email.as_str()))
             .order(license::uuid)
-            .select(LicenseRow::as_select())
-            .load(self.conn)
-            .map_err(storage_error)?;
+            .select(LicenseRow::as_select());
+        let rows = self.read(|connection| query.load(connection))?;
         licenses(rows)
     }
 
     fn find_by_activation_key(&mut self, key: ActivationKey) -> Result<Vec<(License, PlanDetails)>, Error> {
         let rows: Vec<(LicenseRow, PlanDetailsRow)> =
-            with_plans().filter(license::activation_key.eq(SqlUuid(key.0))).load(self.conn).map_err(storage_error)?;
+            self.read(|connection| with_plans().filter(license::activation_key.eq(SqlUuid(key.0))).load(connection))?;
         rows.into_iter().map(|(license, plan)| Ok((license.try_into()?, plan_details(plan)))).collect()
     }
 
     fn find_by_ids(&mut self, ids: &[LicenseId]) -> Result<Vec<License>, Error> {
         let ids = json(ids)?;
-        let rows = license::table
-            .filter(in_json(license::uuid, ids))
-            .order(license::uuid)
-            .select(LicenseRow::as_select())
-            .load(self.conn)
-            .map_err(storage_error)?;
+        let query =
+            license::table.filter(in_json(license::uuid, ids)).order(license::uuid).select(LicenseRow::as_select());
+        let rows = self.read(|connection| query.load(connection))?;
         licenses(rows)
     }
 
     fn lock_all_by_person(&mut self, person: &Person) -> Result<Vec<License>, Error> {
-        let rows = license::table
+        let query = license::table
             .filter(
                 license::user_email
                     .eq(person.email.as_str())
                     .or(license::lms_user_id.eq(person.lms_user_id.map(|id| id.0))),
             )
             .order(license::uuid)
-            .select(LicenseRow::as_select())
-            .load(self.written()?)
-            .map_err(storage_error)?;
+            .select(LicenseRow::as_select());
+        let rows = self.write(|connection| query.load(connection))?;
         licenses(rows)
     }
 
     fn live_emails(&mut self, plan: PlanId, emails: &[Email]) -> Result<Vec<Email>, Error> {
         let emails = json(emails)?;
-        let live: Vec<Option<String>> = license::table
+        let query = license::table
             .filter(license::subscription_plan_uuid.eq(SqlUuid(plan.0)))
             .filter(in_json(license::user_email, emails))
             .filter(sql::<Bool>(LIVE))
-            .select(license::user_email)
-            .load(self.conn)
-            .map_err(storage_error)?;
+            .select(license::user_email);
+        let live: Vec<Option<String>> = self.read(|connection| query.load(connection))?;
         Ok(live.into_iter().flatten().map(Email::from_storage).collect())
     }
 
     fn lock_live_by_emails(&mut self, plan: PlanId, emails: &[Email]) -> Result<Vec<License>, Error> {
         let emails = json(emails)?;
-        let rows = license::table
+        let query = license::table
             .filter(license::subscription_plan_uuid.eq(SqlUuid(plan.0)))
             .filter(in_json(license::user_email, emails))
             .filter(sql::<Bool>(LIVE))
             .order(license::uuid)
-            .select(LicenseRow::as_select())
-            .load(self.written()?)
-            .map_err(storage_error)?;
+            .select(LicenseRow::as_select());
+        let rows = self.write(|connection| query.load(connection))?;
         licenses(rows)
     }
 
@@ -268,15 +255,14 @@ impl LicenseRepository for SqliteUnit<'_> {
         after: Option<LicenseId>,
         limit: i64,
     ) -> Result<Vec<License>, Error> {
-        let rows = license::table
+        let query = license::table
             .filter(matching(plan, filter))
             .filter(sql::<Bool>(LIVE))
             .filter(license::uuid.gt(SqlUuid(following(after))))
             .order(license::uuid)
             .limit(limit.max(0))
-            .select(LicenseRow::as_select())
-            .load(self.written()?)
-            .map_err(storage_error)?;
+            .select(LicenseRow::as_select());
+        let rows = self.write(|connection| query.load(connection))?;
         licenses(rows)
     }
 
@@ -286,47 +272,45 @@ impl LicenseRepository for SqliteUnit<'_> {
         after: Option<LicenseId>,
         limit: i64,
     ) -> Result<Vec<License>, Error> {
-        let rows = license::table
+        let query = license::table
             .filter(license::subscription_plan_uuid.eq(SqlUuid(plan.0)))
             .filter(license::status.eq(LicenseStatus::Revoked.as_str()))
             .filter(license::uuid.gt(SqlUuid(following(after))))
             .order(license::uuid)
             .limit(limit.max(0))
-            .select(LicenseRow::as_select())
-            .load(self.written()?)
-            .map_err(storage_error)?;
+            .select(LicenseRow::as_select());
+        let rows = self.write(|connection| query.load(connection))?;
         licenses(rows)
     }
 
     fn claim_unassigned(&mut self, plan: PlanId, number: i64) -> Result<Vec<License>, Error> {
-        let rows = license::table
+        let query = license::table
             .filter(license::subscription_plan_uuid.eq(SqlUuid(plan.0)))
             .filter(sql::<Bool>(UNASSIGNED))
             .order(license::uuid)
             .limit(number.max(0))
-            .select(LicenseRow::as_select())
-            .load(self.written()?)
-            .map_err(storage_error)?;
+            .select(LicenseRow::as_select());
+        let rows = self.write(|connection| query.load(connection))?;
         licenses(rows)
     }
 
     fn add_unassigned(&mut self, plan: PlanId, ids: &[LicenseId], change: &Change) -> Result<(), Error> {
-        bulk::add_unassigned(self.written()?, plan, ids, change)
+        bulk::add_unassigned(self, plan, ids, change)
     }
 
     fn delete(&mut self, plan: PlanId, status: LicenseStatus, change: &Change) -> Result<i64, Error> {
-        bulk::delete(self.written()?, plan, status, change)
+        bulk::delete(self, plan, status, change)
     }
 
     fn add(&mut self, licenses: &[License], change: &Change) -> Result<(), Error> {
-        bulk::add(self.written()?, licenses, change)
+        bulk::add(self, licenses, change)
     }
 
     fn save(&mut self, licenses: &[License], change: &Change) -> Result<(), Error> {
-        bulk::save(self.written()?, licenses, change)
+        bulk::save(self, licenses, change)
     }
 
     fn set_sources(&mut self, sources: &[(LicenseId, String)], change: &Change) -> Result<(), Error> {
-        bulk::set_sources(self.written()?, sources, change)
+        bulk::set_sources(self, sources, change)
     }
 }

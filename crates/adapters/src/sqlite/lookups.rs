@@ -6,10 +6,9 @@ use diesel::sql_types::{Bool, Nullable, Text};
 use license_manager_domain::ports::{LicenseOrder, LicenseSearch, LimitOffset, LookupRepository};
 use license_manager_domain::{Email, Error, License, LicenseId, PlanDetails, PlanId};
 
-use super::SqliteUnit;
-use super::error::storage_error;
 use super::json::{in_json, json};
 use super::licenses::{Condition, filtered, with_plans};
+use super::unit::SqliteUnit;
 use crate::rows::licenses::{LicenseRow, licenses};
 use crate::rows::plans::{PlanDetailsRow, plan_details};
 use crate::schema::license;
@@ -42,25 +41,24 @@ fn with_plan((license, plan): (LicenseRow, PlanDetailsRow)) -> Result<(License, 
 impl LookupRepository for SqliteUnit<'_> {
     fn find(&mut self, id: LicenseId) -> Result<Option<(License, PlanDetails)>, Error> {
         let query = with_plans().filter(license::uuid.eq(SqlUuid(id.0)));
-        let row = query.first::<(LicenseRow, PlanDetailsRow)>(self.conn).optional().map_err(storage_error)?;
+        let row = self.read(|connection| query.first::<(LicenseRow, PlanDetailsRow)>(connection).optional())?;
         row.map(with_plan).transpose()
     }
 
     fn find_by_email(&mut self, email: &Email) -> Result<Vec<(License, PlanDetails)>, Error> {
         let query = with_plans().filter(license::user_email.eq(email.as_str()));
-        let rows = query.load::<(LicenseRow, PlanDetailsRow)>(self.conn).map_err(storage_error)?;
+        let rows = self.read(|connection| query.load::<(LicenseRow, PlanDetailsRow)>(connection))?;
         rows.into_iter().map(with_plan).collect()
     }
 
     fn find_live_by_emails(&mut self, plans: &[PlanId], emails: &[Email]) -> Result<Vec<License>, Error> {
-        let rows = license::table
+        let query = license::table
             .filter(in_json(license::subscription_plan_uuid, json(plans)?))
             .filter(in_json(license::user_email, json(emails)?))
             .filter(license::status.eq_any(["assigned", "activated"]))
             .order(license::uuid)
-            .select(LicenseRow::as_select())
-            .load(self.conn)
-            .map_err(storage_error)?;
+            .select(LicenseRow::as_select());
+        let rows = self.read(|connection| query.load(connection))?;
         licenses(rows)
     }
 

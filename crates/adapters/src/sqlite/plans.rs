@@ -7,10 +7,9 @@ use license_manager_domain::history::Change;
 use license_manager_domain::ports::{CustomerScope, LimitOffset, PlanFilter, PlanRepository};
 use license_manager_domain::{AgreementId, Error, PlanDetails, PlanId, SubscriptionPlan};
 
-use super::SqliteUnit;
-use super::error::{check_written, storage_error};
 use super::json::{Keys, in_json, json};
-use super::recording::{Kind, record};
+use super::recording::Kind;
+use super::unit::SqliteUnit;
 use crate::rows::plans::{PlanDetailsRow, PlanRow, plan_details};
 use crate::schema::{SUBSCRIPTION_PLAN, customer_agreement, plan_type, product, subscription_plan};
 use crate::sql_types::{SqlTimestamp, SqlUuid};
@@ -56,42 +55,40 @@ macro_rules! matching {
 impl PlanRepository for SqliteUnit<'_> {
     fn find(&mut self, id: PlanId) -> Result<Option<PlanDetails>, Error> {
         let query = plans().filter(subscription_plan::uuid.eq(SqlUuid(id.0)));
-        let found = query.first::<PlanDetailsRow>(self.conn).optional().map_err(storage_error)?;
+        let found = self.read(|connection| query.first::<PlanDetailsRow>(connection).optional())?;
         Ok(found.map(plan_details))
     }
 
     // Whoever writes has the file to itself; so no row needs a lock.
     fn lock(&mut self, id: PlanId) -> Result<Option<PlanDetails>, Error> {
-        self.written()?;
+        self.require_write()?;
         PlanRepository::find(self, id)
     }
 
     fn list(&mut self, filter: &PlanFilter, limit_offset: LimitOffset) -> Result<Vec<PlanDetails>, Error> {
         let query = matching!(in_order(), filter).offset(limit_offset.offset.max(0)).limit(limit_offset.limit.max(0));
-        let found = query.load::<PlanDetailsRow>(self.conn).map_err(storage_error)?;
+        let found = self.read(|connection| query.load::<PlanDetailsRow>(connection))?;
         Ok(found.into_iter().map(plan_details).collect())
     }
 
     fn count(&mut self, filter: &PlanFilter) -> Result<i64, Error> {
         let plans = subscription_plan::table.inner_join(customer_agreement::table).count();
-        matching!(plans, filter).get_result(self.conn).map_err(storage_error)
+        let query = matching!(plans, filter);
+        self.read(|connection| query.get_result(connection))
     }
 
     fn find_by_agreements(&mut self, agreements: &[AgreementId]) -> Result<Vec<PlanDetails>, Error> {
         let agreements = json(agreements)?;
         let query = in_order().filter(in_json(subscription_plan::customer_agreement_uuid, agreements));
-        let found = query.load::<PlanDetailsRow>(self.conn).map_err(storage_error)?;
+        let found = self.read(|connection| query.load::<PlanDetailsRow>(connection))?;
         Ok(found.into_iter().map(plan_details).collect())
     }
 
     fn add(&mut self, plan: &SubscriptionPlan, change: &Change) -> Result<(), Error> {
-        let conn = self.written()?;
-        diesel::insert_into(subscription_plan::table)
-            .values(PlanRow::from(plan))
-            .execute(conn)
-            .map_err(storage_error)?;
+        let statement = diesel::insert_into(subscription_plan::table).values(PlanRow::from(plan));
+        self.write(|connection| statement.execute(connection))?;
         let key = json([plan.id])?;
-        record(conn, &SUBSCRIPTION_PLAN, &key, Kind::Added, change)
+        self.record(&SUBSCRIPTION_PLAN, &key, Kind::Added, change)
     }
 
     fn auto_apply_only(
@@ -100,36 +97,29 @@ impl PlanRepository for SqliteUnit<'_> {
         chosen: Option<PlanId>,
         change: &Change,
     ) -> Result<(), Error> {
-        let conn = self.written()?;
         let chosen = chosen.map(|plan| plan.0);
-        let changing: Keys = diesel::sql_query(
+        let query = diesel::sql_query(
             "SELECT json_group_array(uuid) AS keys FROM subscription_plan
              WHERE customer_agreement_uuid = ?1 AND (should_auto_apply_licenses IS 1) <> (uuid IS ?2)",
         )
         .bind::<SqlUuid, _>(agreement.0)
-        .bind::<Nullable<SqlUuid>, _>(chosen)
-        .get_result(conn)
-        .map_err(storage_error)?;
-        diesel::sql_query(
+        .bind::<Nullable<SqlUuid>, _>(chosen);
+        let changing: Keys = self.write(|connection| query.get_result(connection))?;
+        let statement = diesel::sql_query(
             "UPDATE subscription_plan SET should_auto_apply_licenses = (uuid IS ?1), modified = ?2
              WHERE uuid IN (SELECT value FROM json_each(?3))",
         )
         .bind::<Nullable<SqlUuid>, _>(chosen)
         .bind::<SqlTimestamp, _>(change.at)
-        .bind::<Text, _>(&changing.keys)
-        .execute(conn)
-        .map_err(storage_error)?;
-        record(conn, &SUBSCRIPTION_PLAN, &changing.keys, Kind::Changed, change)
+        .bind::<Text, _>(&changing.keys);
+        self.write(|connection| statement.execute(connection))?;
+        self.record(&SUBSCRIPTION_PLAN, &changing.keys, Kind::Changed, change)
     }
 
     fn save(&mut self, plan: &SubscriptionPlan, change: &Change) -> Result<(), Error> {
-        let conn = self.written()?;
-        let written = diesel::update(subscription_plan::table.find(SqlUuid(plan.id.0)))
-            .set(PlanRow::from(plan))
-            .execute(conn)
-            .map_err(storage_error)?;
-        check_written(written, 1, "subscription plans")?;
+        let statement = diesel::update(subscription_plan::table.find(SqlUuid(plan.id.0))).set(PlanRow::from(plan));
+        self.write_rows(1, "subscription plans", |connection| statement.execute(connection))?;
         let key = json([plan.id])?;
-        record(conn, &SUBSCRIPTION_PLAN, &key, Kind::Changed, change)
+        self.record(&SUBSCRIPTION_PLAN, &key, Kind::Changed, change)
     }
 }

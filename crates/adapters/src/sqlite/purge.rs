@@ -8,9 +8,8 @@ use license_manager_domain::outbox::Topic;
 use license_manager_domain::ports::{DeletedLicense, Purge, PurgeRepository};
 use license_manager_domain::{Email, Error, License, LicenseId};
 
-use super::SqliteUnit;
-use super::error::storage_error;
 use super::json::json;
+use super::unit::SqliteUnit;
 use crate::rows::following;
 use crate::rows::licenses::{DeletedRow, EmailRow, LicenseRow, licenses};
 use crate::sql_types::{SqlTimestamp, SqlUuid};
@@ -53,11 +52,9 @@ const DELETED: &str = "
 impl PurgeRepository for SqliteUnit<'_> {
     // Whoever writes has the file to itself; so nothing is held by anybody else.
     fn lock_due(&mut self, purge: Purge, now: DateTime<Utc>, limit: i64) -> Result<Vec<License>, Error> {
-        let rows = sql_query(format!("{} LIMIT ?2", due(purge)))
-            .bind::<SqlTimestamp, _>(now)
-            .bind::<BigInt, _>(limit.max(0))
-            .load::<LicenseRow>(self.written()?)
-            .map_err(storage_error)?;
+        let query =
+            sql_query(format!("{} LIMIT ?2", due(purge))).bind::<SqlTimestamp, _>(now).bind::<BigInt, _>(limit.max(0));
+        let rows = self.write(|connection| query.load::<LicenseRow>(connection))?;
         let mut due = licenses(rows)?;
         due.sort_unstable_by_key(|license| license.id);
         Ok(due)
@@ -70,17 +67,16 @@ impl PurgeRepository for SqliteUnit<'_> {
         after: Option<LicenseId>,
         limit: i64,
     ) -> Result<Vec<License>, Error> {
-        let rows = sql_query(format!("{} AND license.uuid > ?3 ORDER BY license.uuid LIMIT ?2", due(purge)))
+        let query = sql_query(format!("{} AND license.uuid > ?3 ORDER BY license.uuid LIMIT ?2", due(purge)))
             .bind::<SqlTimestamp, _>(now)
             .bind::<BigInt, _>(limit.max(0))
-            .bind::<SqlUuid, _>(following(after))
-            .load::<LicenseRow>(self.conn)
-            .map_err(storage_error)?;
+            .bind::<SqlUuid, _>(following(after));
+        let rows = self.read(|connection| query.load::<LicenseRow>(connection))?;
         licenses(rows)
     }
 
     fn lock_deleted(&mut self, now: DateTime<Utc>, limit: i64) -> Result<Vec<DeletedLicense>, Error> {
-        self.written()?;
+        self.require_write()?;
         self.deleted_after(now, None, limit)
     }
 
@@ -90,29 +86,26 @@ impl PurgeRepository for SqliteUnit<'_> {
         after: Option<LicenseId>,
         limit: i64,
     ) -> Result<Vec<DeletedLicense>, Error> {
-        let rows = sql_query(format!("{DELETED} AND deleted.uuid > ?3 ORDER BY deleted.uuid LIMIT ?2"))
+        let query = sql_query(format!("{DELETED} AND deleted.uuid > ?3 ORDER BY deleted.uuid LIMIT ?2"))
             .bind::<SqlTimestamp, _>(now)
             .bind::<BigInt, _>(limit.max(0))
-            .bind::<SqlUuid, _>(following(after))
-            .load::<DeletedRow>(self.conn)
-            .map_err(storage_error)?;
+            .bind::<SqlUuid, _>(following(after));
+        let rows = self.read(|connection| query.load::<DeletedRow>(connection))?;
         Ok(rows.into_iter().map(DeletedLicense::from).collect())
     }
 
     fn addresses_in_use(&mut self, emails: &[Email]) -> Result<Vec<Email>, Error> {
-        let rows = sql_query(
+        let query = sql_query(
             "SELECT value AS email FROM json_each(?1) AS input
              WHERE EXISTS (SELECT 1 FROM license WHERE license.user_email = input.value)",
         )
-        .bind::<Text, _>(json(emails)?)
-        .load::<EmailRow>(self.conn)
-        .map_err(storage_error)?;
+        .bind::<Text, _>(json(emails)?);
+        let rows = self.read(|connection| query.load::<EmailRow>(connection))?;
         Ok(rows.into_iter().map(|row| Email::from_storage(row.email)).collect())
     }
 
     fn erase_traces(&mut self, licenses: &[LicenseId], gone: &[Email]) -> Result<(), Error> {
         let keys = json(licenses)?;
-        let conn = self.written()?;
         for statement in [
             "UPDATE license_history SET user_email = NULL, lms_user_id = NULL, activation_key = NULL
              WHERE uuid IN (SELECT value FROM json_each(?1))
@@ -122,7 +115,7 @@ impl PurgeRepository for SqliteUnit<'_> {
             "DELETE FROM outbox WHERE license_uuid IN (SELECT value FROM json_each(?1))",
             "DELETE FROM webhook_delivery WHERE license_uuid IN (SELECT value FROM json_each(?1))",
         ] {
-            sql_query(statement).bind::<Text, _>(&keys).execute(conn).map_err(storage_error)?;
+            self.write(|connection| sql_query(statement).bind::<Text, _>(&keys).execute(connection))?;
         }
         if gone.is_empty() {
             return Ok(());
@@ -130,23 +123,21 @@ impl PurgeRepository for SqliteUnit<'_> {
         // Every message is looked at. Each names one address at most, which is looked up: comparing each with all of them would
         // take hours.
         let addresses = json(gone)?;
-        sql_query(
+        let statement = sql_query(
             "DELETE FROM outbox
              WHERE (license_uuid IS NOT NULL OR topic = ?2)
                  AND coalesce(payload ->> 'email', payload ->> '$.properties.assigned_email')
                      IN (SELECT value FROM json_each(?1))",
         )
         .bind::<Text, _>(&addresses)
-        .bind::<Text, _>(Topic::LicenseEvent.as_str())
-        .execute(conn)
-        .map_err(storage_error)?;
-        sql_query(
+        .bind::<Text, _>(Topic::LicenseEvent.as_str());
+        self.write(|connection| statement.execute(connection))?;
+        let statement = sql_query(
             "DELETE FROM webhook_delivery
              WHERE payload ->> '$.properties.assigned_email' IN (SELECT value FROM json_each(?1))",
         )
-        .bind::<Text, _>(&addresses)
-        .execute(conn)
-        .map_err(storage_error)?;
+        .bind::<Text, _>(&addresses);
+        self.write(|connection| statement.execute(connection))?;
         Ok(())
     }
 }

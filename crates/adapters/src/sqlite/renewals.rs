@@ -8,10 +8,9 @@ use license_manager_domain::model::{RenewalDetails, RenewalLink, RenewalTerms};
 use license_manager_domain::ports::{LimitOffset, RenewalFilter, RenewalRepository};
 use license_manager_domain::{AgreementId, Error, PlanId, RenewalId, SubscriptionPlanRenewal};
 
-use super::SqliteUnit;
-use super::error::{check_written, storage_error};
 use super::json::{in_json, json};
-use super::recording::{Kind, record};
+use super::recording::Kind;
+use super::unit::SqliteUnit;
 use crate::rows::renewals::{RenewalDetailsRow, RenewalLinkRow, RenewalRow, renewal_details, renewal_link};
 use crate::schema::{
     SUBSCRIPTION_PLAN_RENEWAL, customer_agreement, subscription_plan, subscription_plan_renewal as renewal,
@@ -71,30 +70,29 @@ impl RenewalRepository for SqliteUnit<'_> {
         use subscription_plan::{customer_agreement_uuid, expiration_date, start_date, uuid};
 
         let agreements = json(agreements)?;
-        let rows: Vec<RenewalLinkRow> = surrounded()
-            .filter(in_json(prior.field(customer_agreement_uuid), agreements))
-            .order(renewal::id)
-            .select((
+        let query =
+            surrounded().filter(in_json(prior.field(customer_agreement_uuid), agreements)).order(renewal::id).select((
                 renewal::id,
                 renewal::effective_date,
                 renewal::renewed_expiration_date,
                 renewal::processed,
                 prior.fields((uuid, customer_agreement_uuid, start_date)),
                 renewed.fields((uuid, start_date, expiration_date)).nullable(),
-            ))
-            .load(self.conn)
-            .map_err(storage_error)?;
+            ));
+        let rows: Vec<RenewalLinkRow> = self.read(|connection| query.load(connection))?;
         Ok(rows.into_iter().map(renewal_link).collect())
     }
 
     fn find(&mut self, id: RenewalId) -> Result<Option<RenewalDetails>, Error> {
         let query = renewals().filter(renewal::id.eq(id.0));
-        query.first::<RenewalDetailsRow>(self.conn).optional().map_err(storage_error)?.map(renewal_details).transpose()
+        self.read(|connection| query.first::<RenewalDetailsRow>(connection).optional())?
+            .map(renewal_details)
+            .transpose()
     }
 
     // Whoever writes has the file to itself; so no row needs a lock.
     fn lock(&mut self, id: RenewalId) -> Result<Option<RenewalDetails>, Error> {
-        self.written()?;
+        self.require_write()?;
         RenewalRepository::find(self, id)
     }
 
@@ -107,7 +105,7 @@ impl RenewalRepository for SqliteUnit<'_> {
         // Without a plan this compares with NULL, which equals nothing.
         let by_renewed = renewal::renewed_subscription_plan_uuid.eq(renewed_plan.map(|plan| SqlUuid(plan.0)));
         let query = renewals().filter(by_prior.nullable().or(by_renewed)).order(by_prior.desc());
-        let rows = query.load::<RenewalDetailsRow>(self.conn).map_err(storage_error)?;
+        let rows = self.read(|connection| query.load::<RenewalDetailsRow>(connection))?;
         rows.into_iter().map(renewal_details).collect()
     }
 
@@ -116,36 +114,32 @@ impl RenewalRepository for SqliteUnit<'_> {
             .order((renewal::effective_date.desc(), renewal::id.desc()))
             .offset(limit_offset.offset.max(0))
             .limit(limit_offset.limit.max(0));
-        let rows = query.load::<RenewalDetailsRow>(self.conn).map_err(storage_error)?;
+        let rows = self.read(|connection| query.load::<RenewalDetailsRow>(connection))?;
         rows.into_iter().map(renewal_details).collect()
     }
 
     fn count(&mut self, filter: &RenewalFilter) -> Result<i64, Error> {
-        matching!(surrounded().count(), filter).get_result(self.conn).map_err(storage_error)
+        self.read(|connection| matching!(surrounded().count(), filter).get_result(connection))
     }
 
     fn add(&mut self, terms: &RenewalTerms, change: &Change) -> Result<RenewalId, Error> {
-        let conn = self.written()?;
-        let id = diesel::insert_into(renewal::table)
-            .values(RenewalRow::new(terms, change.at))
-            .returning(renewal::id)
-            .get_result(conn)
-            .map_err(storage_error)?;
-        record(conn, &SUBSCRIPTION_PLAN_RENEWAL, &json([id])?, Kind::Added, change)?;
+        let query =
+            diesel::insert_into(renewal::table).values(RenewalRow::new(terms, change.at)).returning(renewal::id);
+        let id = self.write(|connection| query.get_result(connection))?;
+        self.record(&SUBSCRIPTION_PLAN_RENEWAL, &json([id])?, Kind::Added, change)?;
         Ok(RenewalId(id))
     }
 
     fn save(&mut self, saved: &SubscriptionPlanRenewal, change: &Change) -> Result<(), Error> {
-        let conn = self.written()?;
         let row = RenewalRow::from(saved);
-        let written = diesel::update(renewal::table.find(saved.id.0)).set(row).execute(conn).map_err(storage_error)?;
-        check_written(written, 1, "renewals")?;
-        record(conn, &SUBSCRIPTION_PLAN_RENEWAL, &json([saved.id])?, Kind::Changed, change)
+        self.write_rows(1, "renewals", |connection| {
+            diesel::update(renewal::table.find(saved.id.0)).set(row).execute(connection)
+        })?;
+        self.record(&SUBSCRIPTION_PLAN_RENEWAL, &json([saved.id])?, Kind::Changed, change)
     }
 
     fn delete(&mut self, id: RenewalId, change: &Change) -> Result<(), Error> {
-        let conn = self.written()?;
-        record(conn, &SUBSCRIPTION_PLAN_RENEWAL, &json([id])?, Kind::Deleted, change)?;
-        check_written(diesel::delete(renewal::table.find(id.0)).execute(conn).map_err(storage_error)?, 1, "renewals")
+        self.record(&SUBSCRIPTION_PLAN_RENEWAL, &json([id])?, Kind::Deleted, change)?;
+        self.write_rows(1, "renewals", |connection| diesel::delete(renewal::table.find(id.0)).execute(connection))
     }
 }

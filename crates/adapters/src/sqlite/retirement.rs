@@ -6,9 +6,8 @@ use license_manager_domain::outbox::Topic;
 use license_manager_domain::ports::{DeletedLicense, Retiree, RetirementRepository};
 use license_manager_domain::{Email, Error, License, LicenseId, LmsUserId};
 
-use super::SqliteUnit;
-use super::error::storage_error;
 use super::json::json;
+use super::unit::SqliteUnit;
 use crate::rows::licenses::{DeletedRow, LicenseRow, licenses};
 use crate::schema::{license, users};
 
@@ -16,29 +15,27 @@ impl RetirementRepository for SqliteUnit<'_> {
     fn lock_licenses(&mut self, person: &Retiree) -> Result<Vec<License>, Error> {
         // An address that is not known is compared as NULL, which equals nothing.
         let email = person.email.as_ref().map(Email::as_str);
-        let rows = license::table
+        let query = license::table
             .filter(license::lms_user_id.eq(person.lms_user_id.0).or(license::user_email.eq(email)))
             .order(license::uuid)
-            .select(LicenseRow::as_select())
-            .load(self.written()?)
-            .map_err(storage_error)?;
+            .select(LicenseRow::as_select());
+        let rows = self.write(|connection| query.load(connection))?;
         licenses(rows)
     }
 
     fn deleted_licenses(&mut self, person: &Retiree) -> Result<Vec<DeletedLicense>, Error> {
-        let rows = diesel::sql_query(
+        let query = diesel::sql_query(
             "SELECT uuid, user_email FROM license_history
              WHERE history_type = '-' AND (lms_user_id = ?1 OR user_email = ?2)",
         )
         .bind::<BigInt, _>(person.lms_user_id.0)
-        .bind::<Nullable<Text>, _>(person.email.as_ref().map(Email::as_str))
-        .load::<DeletedRow>(self.written()?)
-        .map_err(storage_error)?;
+        .bind::<Nullable<Text>, _>(person.email.as_ref().map(Email::as_str));
+        let rows = self.write(|connection| query.load::<DeletedRow>(connection))?;
         Ok(rows.into_iter().map(DeletedLicense::from).collect())
     }
 
     fn erase_history(&mut self, licenses: &[LicenseId], person: &Retiree, emails: &[Email]) -> Result<(), Error> {
-        diesel::sql_query(
+        let statement = diesel::sql_query(
             "UPDATE license_history
              SET user_email = NULL, lms_user_id = NULL, activation_key = NULL, history_user = nullif(history_user, ?4)
              WHERE uuid IN (SELECT value FROM json_each(?1)) OR lms_user_id = ?2
@@ -47,19 +44,19 @@ impl RetirementRepository for SqliteUnit<'_> {
         .bind::<Text, _>(json(licenses)?)
         .bind::<BigInt, _>(person.lms_user_id.0)
         .bind::<Text, _>(json(emails)?)
-        .bind::<Text, _>(&person.username)
-        .execute(self.written()?)
-        .map_err(storage_error)?;
+        .bind::<Text, _>(&person.username);
+        self.write(|connection| statement.execute(connection))?;
         Ok(())
     }
 
     fn erase_sources(&mut self, licenses: &[LicenseId]) -> Result<(), Error> {
         let keys = json(licenses)?;
         for table in ["license_source", "license_source_history"] {
-            diesel::sql_query(format!("DELETE FROM {table} WHERE license_uuid IN (SELECT value FROM json_each(?1))"))
-                .bind::<Text, _>(&keys)
-                .execute(self.written()?)
-                .map_err(storage_error)?;
+            let statement = diesel::sql_query(format!(
+                "DELETE FROM {table} WHERE license_uuid IN (SELECT value FROM json_each(?1))"
+            ))
+            .bind::<Text, _>(&keys);
+            self.write(|connection| statement.execute(connection))?;
         }
         Ok(())
     }
@@ -68,7 +65,7 @@ impl RetirementRepository for SqliteUnit<'_> {
         let named: Vec<String> = emails.iter().map(Email::as_json).collect();
         let named = json(named)?;
         let licenses = json(licenses)?;
-        diesel::sql_query(
+        let statement = diesel::sql_query(
             "DELETE FROM outbox
              WHERE license_uuid IN (SELECT value FROM json_each(?1))
                 OR (license_uuid IS NOT NULL OR topic = ?3)
@@ -76,36 +73,32 @@ impl RetirementRepository for SqliteUnit<'_> {
         )
         .bind::<Text, _>(&licenses)
         .bind::<Text, _>(&named)
-        .bind::<Text, _>(Topic::LicenseEvent.as_str())
-        .execute(self.written()?)
-        .map_err(storage_error)?;
-        diesel::sql_query(
+        .bind::<Text, _>(Topic::LicenseEvent.as_str());
+        self.write(|connection| statement.execute(connection))?;
+        let statement = diesel::sql_query(
             "DELETE FROM webhook_delivery
              WHERE license_uuid IN (SELECT value FROM json_each(?1))
                 OR EXISTS (SELECT 1 FROM json_each(?2) AS named WHERE instr(payload, named.value) > 0)",
         )
         .bind::<Text, _>(&licenses)
-        .bind::<Text, _>(&named)
-        .execute(self.written()?)
-        .map_err(storage_error)?;
+        .bind::<Text, _>(&named);
+        self.write(|connection| statement.execute(connection))?;
         Ok(())
     }
 
     fn erase_requester(&mut self, lms_user_id: LmsUserId) -> Result<(), Error> {
-        diesel::sql_query("UPDATE bulk_enrollment_job SET lms_user_id = NULL WHERE lms_user_id = ?1")
+        let statement = diesel::sql_query("UPDATE bulk_enrollment_job SET lms_user_id = NULL WHERE lms_user_id = ?1")
+            .bind::<BigInt, _>(lms_user_id.0);
+        self.write(|connection| statement.execute(connection))?;
+        let statement = diesel::sql_query("DELETE FROM outbox WHERE topic = ?2 AND payload ->> 'lms_user_id' = ?1")
             .bind::<BigInt, _>(lms_user_id.0)
-            .execute(self.written()?)
-            .map_err(storage_error)?;
-        diesel::sql_query("DELETE FROM outbox WHERE topic = ?2 AND payload ->> 'lms_user_id' = ?1")
-            .bind::<BigInt, _>(lms_user_id.0)
-            .bind::<Text, _>(Topic::EnrollmentResultsMail.as_str())
-            .execute(self.written()?)
-            .map_err(storage_error)?;
+            .bind::<Text, _>(Topic::EnrollmentResultsMail.as_str());
+        self.write(|connection| statement.execute(connection))?;
         Ok(())
     }
 
     fn erase_user(&mut self, username: &str) -> Result<bool, Error> {
         let user = users::table.filter(users::username.eq(username));
-        Ok(diesel::delete(user).execute(self.written()?).map_err(storage_error)? > 0)
+        Ok(self.write(|connection| diesel::delete(user).execute(connection))? > 0)
     }
 }

@@ -7,8 +7,7 @@ use license_manager_domain::ports::{
 };
 use license_manager_domain::{Error, RoleAssignmentId};
 
-use super::SqliteUnit;
-use super::error::storage_error;
+use super::unit::SqliteUnit;
 use crate::rows::users::RoleAssignmentRow;
 use crate::schema::role_assignment;
 use crate::sql_types::{SqlTimestamp, SqlUuid};
@@ -37,13 +36,13 @@ impl RoleAssignmentRepository for SqliteUnit<'_> {
             .order(role_assignment::id)
             .offset(limit_offset.offset.max(0))
             .limit(limit_offset.limit.max(0));
-        let rows = query.load::<RoleAssignmentRow>(self.conn).map_err(storage_error)?;
+        let rows = self.read(|connection| query.load::<RoleAssignmentRow>(connection))?;
         Ok(rows.into_iter().map(AssignedRole::from).collect())
     }
 
     fn count(&mut self, filter: &RoleAssignmentFilter) -> Result<i64, Error> {
         let query = matching!(role_assignment::table.count(), filter);
-        query.get_result(self.conn).map_err(storage_error)
+        self.read(|connection| query.get_result(connection))
     }
 
     fn add(
@@ -52,8 +51,7 @@ impl RoleAssignmentRepository for SqliteUnit<'_> {
         role: &RoleAssignment,
         now: DateTime<Utc>,
     ) -> Result<(AssignedRole, bool), Error> {
-        let conn = self.written()?;
-        let added = diesel::insert_into(role_assignment::table)
+        let query = diesel::insert_into(role_assignment::table)
             .values((
                 role_assignment::username.eq(username),
                 role_assignment::role.eq(&role.role),
@@ -61,26 +59,22 @@ impl RoleAssignmentRepository for SqliteUnit<'_> {
                 role_assignment::created.eq(SqlTimestamp(now)),
             ))
             .on_conflict_do_nothing()
-            .returning(RoleAssignmentRow::as_returning())
-            .get_result(conn)
-            .optional()
-            .map_err(storage_error)?;
+            .returning(RoleAssignmentRow::as_returning());
+        let added = self.write(|connection| query.get_result(connection).optional())?;
         if let Some(row) = added {
             return Ok((row.into(), true));
         }
-        let row = role_assignment::table
+        let query = role_assignment::table
             .select(RoleAssignmentRow::as_select())
             .filter(role_assignment::username.eq(username))
             .filter(role_assignment::role.eq(&role.role))
-            .filter(role_assignment::enterprise_customer_uuid.is(role.customer.map(|customer| SqlUuid(customer.0))))
-            .get_result(conn)
-            .map_err(storage_error)?;
+            .filter(role_assignment::enterprise_customer_uuid.is(role.customer.map(|customer| SqlUuid(customer.0))));
+        let row = self.write(|connection| query.get_result(connection))?;
         Ok((row.into(), false))
     }
 
     fn remove(&mut self, id: RoleAssignmentId) -> Result<bool, Error> {
-        let removed =
-            diesel::delete(role_assignment::table.find(id.0)).execute(self.written()?).map_err(storage_error)?;
+        let removed = self.write(|connection| diesel::delete(role_assignment::table.find(id.0)).execute(connection))?;
         Ok(removed > 0)
     }
 }

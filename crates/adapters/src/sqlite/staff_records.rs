@@ -11,10 +11,9 @@ use license_manager_domain::ports::{
 };
 use license_manager_domain::{Error, LicenseId, PlanId};
 
-use super::SqliteUnit;
-use super::error::storage_error;
 use super::json::{in_json, json};
-use super::recording::{Kind, record};
+use super::recording::Kind;
+use super::unit::SqliteUnit;
 use crate::rows::staff_records::{LicenseEventRow, NotificationRow};
 use crate::schema::{NOTIFICATION, license_event, notification};
 use crate::sql_types::{SqlTimestamp, SqlUuid};
@@ -44,38 +43,32 @@ macro_rules! matching_notifications {
 
 impl NotificationRepository for SqliteUnit<'_> {
     fn list(&mut self, filter: &NotificationFilter, limit_offset: LimitOffset) -> Result<Vec<Notification>, Error> {
-        let rows: Vec<NotificationRow> =
-            matching_notifications!(notification::table.select(NotificationRow::as_select()), filter)
-                .order((notification::last_sent.desc(), notification::id.desc()))
-                .offset(limit_offset.offset.max(0))
-                .limit(limit_offset.limit.max(0))
-                .load(self.conn)
-                .map_err(storage_error)?;
+        let query = matching_notifications!(notification::table.select(NotificationRow::as_select()), filter)
+            .order((notification::last_sent.desc(), notification::id.desc()))
+            .offset(limit_offset.offset.max(0))
+            .limit(limit_offset.limit.max(0));
+        let rows: Vec<NotificationRow> = self.read(|connection| query.load(connection))?;
         rows.into_iter().map(Notification::try_from).collect()
     }
 
     fn count(&mut self, filter: &NotificationFilter) -> Result<i64, Error> {
-        matching_notifications!(notification::table.count(), filter).get_result(self.conn).map_err(storage_error)
+        self.read(|connection| matching_notifications!(notification::table.count(), filter).get_result(connection))
     }
 
     fn find_by_plans(&mut self, plans: &[PlanId]) -> Result<Vec<Notification>, Error> {
         let plans = json(plans)?;
         let about = in_json(notification::subscription_plan_uuid, plans);
-        let rows: Vec<NotificationRow> = notification::table
-            .select(NotificationRow::as_select())
-            .filter(about)
-            .load(self.conn)
-            .map_err(storage_error)?;
+        let query = notification::table.select(NotificationRow::as_select()).filter(about);
+        let rows: Vec<NotificationRow> = self.read(|connection| query.load(connection))?;
         rows.into_iter().map(Notification::try_from).collect()
     }
 
     fn save(&mut self, notifications: &[Notification], change: &Change) -> Result<(), Error> {
-        let conn = self.written()?;
         if notifications.is_empty() {
             return Ok(());
         }
         let last: Option<i64> =
-            notification::table.select(max(notification::id)).get_result(conn).map_err(storage_error)?;
+            self.write(|connection| notification::table.select(max(notification::id)).get_result(connection))?;
         let rows: Vec<_> = notifications
             .iter()
             .map(|sent| {
@@ -83,7 +76,7 @@ impl NotificationRepository for SqliteUnit<'_> {
             })
             .collect();
         // "WHERE true" keeps SQLite from taking ON for a join's.
-        let saved: Vec<Saved> = diesel::sql_query(
+        let query = diesel::sql_query(
             "INSERT INTO notification (enterprise_customer_uuid, enterprise_customer_user_id, subscription_plan_uuid,
                                        notification_type, last_sent, created, modified)
              SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, ?2, ?2
@@ -93,15 +86,14 @@ impl NotificationRepository for SqliteUnit<'_> {
              RETURNING id",
         )
         .bind::<Text, _>(json(&rows)?)
-        .bind::<SqlTimestamp, _>(change.at)
-        .load(conn)
-        .map_err(storage_error)?;
+        .bind::<SqlTimestamp, _>(change.at);
+        let saved: Vec<Saved> = self.write(|connection| query.load(connection))?;
         // Ids count up.
         let (added, changed): (Vec<i64>, Vec<i64>) =
             saved.into_iter().map(|saved| saved.id).partition(|id| *id > last.unwrap_or(0));
         for (ids, kind) in [(added, Kind::Added), (changed, Kind::Changed)] {
             let ids = json(ids)?;
-            record(conn, &NOTIFICATION, &ids, kind, change)?;
+            self.record(&NOTIFICATION, &ids, kind, change)?;
         }
         Ok(())
     }
@@ -123,31 +115,28 @@ macro_rules! matching_events {
 
 impl LicenseEventRepository for SqliteUnit<'_> {
     fn list(&mut self, filter: &LicenseEventFilter, limit_offset: LimitOffset) -> Result<Vec<LicenseMark>, Error> {
-        let rows: Vec<LicenseEventRow> =
-            matching_events!(license_event::table.select(LicenseEventRow::as_select()), filter)
-                .order(license_event::id.desc())
-                .offset(limit_offset.offset.max(0))
-                .limit(limit_offset.limit.max(0))
-                .load(self.conn)
-                .map_err(storage_error)?;
+        let query = matching_events!(license_event::table.select(LicenseEventRow::as_select()), filter)
+            .order(license_event::id.desc())
+            .offset(limit_offset.offset.max(0))
+            .limit(limit_offset.limit.max(0));
+        let rows: Vec<LicenseEventRow> = self.read(|connection| query.load(connection))?;
         Ok(rows.into_iter().map(LicenseMark::from).collect())
     }
 
     fn count(&mut self, filter: &LicenseEventFilter) -> Result<i64, Error> {
-        matching_events!(license_event::table.count(), filter).get_result(self.conn).map_err(storage_error)
+        self.read(|connection| matching_events!(license_event::table.count(), filter).get_result(connection))
     }
 
     fn add(&mut self, licenses: &[LicenseId], event_name: &str, now: DateTime<Utc>) -> Result<(), Error> {
-        diesel::sql_query(
+        let statement = diesel::sql_query(
             "INSERT INTO license_event (license_uuid, event_name, created)
              SELECT value, ?2, ?3 FROM json_each(?1) WHERE true
              ON CONFLICT (license_uuid, event_name) DO NOTHING",
         )
         .bind::<Text, _>(json(licenses)?)
         .bind::<Text, _>(event_name)
-        .bind::<SqlTimestamp, _>(now)
-        .execute(self.written()?)
-        .map_err(storage_error)?;
+        .bind::<SqlTimestamp, _>(now);
+        self.write(|connection| statement.execute(connection))?;
         Ok(())
     }
 }

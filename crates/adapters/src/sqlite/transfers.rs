@@ -9,10 +9,9 @@ use license_manager_domain::ports::{LimitOffset, TransferFilter, TransferReposit
 use license_manager_domain::{Error, LicenseId, LicenseTransferJob, PlanId, TransferJobId};
 use uuid::Uuid;
 
-use super::SqliteUnit;
-use super::error::{check_written, storage_error};
 use super::json::json;
-use super::recording::{Kind, record};
+use super::recording::Kind;
+use super::unit::SqliteUnit;
 use crate::rows::IdRow;
 use crate::rows::transfers::{HeldTwiceRow, TransferJobRow, TransferSummaryRow, transfer_job, transfer_summary};
 use crate::schema::{LICENSE, LICENSE_TRANSFER_JOB, customer_agreement, license, license_transfer_job as job};
@@ -47,12 +46,12 @@ macro_rules! matching {
 impl TransferRepository for SqliteUnit<'_> {
     fn find(&mut self, id: TransferJobId) -> Result<Option<LicenseTransferJob>, Error> {
         let query = job::table.find(id.0).select((job::id, TransferJobRow::as_select()));
-        query.first(self.conn).optional().map_err(storage_error)?.map(transfer_job).transpose()
+        self.read(|connection| query.first(connection).optional())?.map(transfer_job).transpose()
     }
 
     // Whoever writes has the file to itself; so no row needs a lock.
     fn lock(&mut self, id: TransferJobId) -> Result<Option<LicenseTransferJob>, Error> {
-        self.written()?;
+        self.require_write()?;
         TransferRepository::find(self, id)
     }
 
@@ -62,60 +61,53 @@ impl TransferRepository for SqliteUnit<'_> {
             (job::notes, job::is_dry_run, job::license_uuids.is_null()),
             (job::completed_at, job::created, job::modified),
         ));
-        let rows: Vec<TransferSummaryRow> = matching!(jobs, filter)
+        let query = matching!(jobs, filter)
             .order(job::id.desc())
             .offset(limit_offset.offset.max(0))
-            .limit(limit_offset.limit.max(0))
-            .load(self.conn)
-            .map_err(storage_error)?;
+            .limit(limit_offset.limit.max(0));
+        let rows: Vec<TransferSummaryRow> = self.read(|connection| query.load(connection))?;
         Ok(rows.into_iter().map(transfer_summary).collect())
     }
 
     fn count(&mut self, filter: &TransferFilter) -> Result<i64, Error> {
         let jobs = job::table.inner_join(customer_agreement::table).count();
-        matching!(jobs, filter).get_result(self.conn).map_err(storage_error)
+        self.read(|connection| matching!(jobs, filter).get_result(connection))
     }
 
     fn add(&mut self, order: &TransferOrder, change: &Change) -> Result<TransferJobId, Error> {
-        let conn = self.written()?;
-        let id = diesel::insert_into(job::table)
-            .values(TransferJobRow::new(order, change.at)?)
-            .returning(job::id)
-            .get_result(conn)
-            .map(TransferJobId)
-            .map_err(storage_error)?;
-        record(conn, &LICENSE_TRANSFER_JOB, &json([id])?, Kind::Added, change)?;
+        let query = diesel::insert_into(job::table).values(TransferJobRow::new(order, change.at)?).returning(job::id);
+        let id = self.write(|connection| query.get_result(connection)).map(TransferJobId)?;
+        self.record(&LICENSE_TRANSFER_JOB, &json([id])?, Kind::Added, change)?;
         Ok(id)
     }
 
     fn save(&mut self, saved: &LicenseTransferJob, change: &Change) -> Result<(), Error> {
-        let conn = self.written()?;
         let row = TransferJobRow::try_from(saved)?;
-        let written = diesel::update(job::table.find(saved.id.0)).set(row).execute(conn).map_err(storage_error)?;
-        check_written(written, 1, "transfer jobs")?;
-        record(conn, &LICENSE_TRANSFER_JOB, &json([saved.id])?, Kind::Changed, change)
+        self.write_rows(1, "transfer jobs", |connection| {
+            diesel::update(job::table.find(saved.id.0)).set(row).execute(connection)
+        })?;
+        self.record(&LICENSE_TRANSFER_JOB, &json([saved.id])?, Kind::Changed, change)
     }
 
     fn lock_licenses(&mut self, plan: PlanId, licenses: &TransferredLicenses) -> Result<Vec<LicenseId>, Error> {
-        let conn = self.written()?;
         let ids: Vec<Uuid> = match licenses {
-            TransferredLicenses::All => license::table
-                .select(license::uuid)
-                .filter(license::subscription_plan_uuid.eq(SqlUuid(plan.0)))
-                .order(license::uuid)
-                .load(conn)
-                .map_err(storage_error)?,
+            TransferredLicenses::All => {
+                let query = license::table
+                    .select(license::uuid)
+                    .filter(license::subscription_plan_uuid.eq(SqlUuid(plan.0)))
+                    .order(license::uuid);
+                self.write(|connection| query.load(connection))?
+            }
             TransferredLicenses::Named(ids) => {
-                let rows: Vec<IdRow> = sql_query(
+                let query = sql_query(
                     "SELECT uuid FROM license
                      WHERE uuid IN (SELECT value FROM json_each(?1)) AND subscription_plan_uuid = ?2
                          AND status IN ('assigned', 'activated')
                      ORDER BY uuid",
                 )
                 .bind::<Text, _>(json(ids)?)
-                .bind::<SqlUuid, _>(plan.0)
-                .load(conn)
-                .map_err(storage_error)?;
+                .bind::<SqlUuid, _>(plan.0);
+                let rows: Vec<IdRow> = self.write(|connection| query.load(connection))?;
                 rows.into_iter().map(|row| row.uuid).collect()
             }
         };
@@ -124,7 +116,7 @@ impl TransferRepository for SqliteUnit<'_> {
 
     fn held_twice(&mut self, licenses: &[LicenseId], plan: PlanId) -> Result<Vec<HeldTwice>, Error> {
         // Both are found by key: the moving ones by their ids, the present ones by their addresses.
-        let rows: Vec<HeldTwiceRow> = sql_query(
+        let query = sql_query(
             "SELECT moving.uuid, moving.user_email
              FROM json_each(?1) AS input
              CROSS JOIN license AS moving ON moving.uuid = input.value AND moving.status IN ('assigned', 'activated')
@@ -136,28 +128,24 @@ impl TransferRepository for SqliteUnit<'_> {
              ORDER BY moving.uuid",
         )
         .bind::<Text, _>(json(licenses)?)
-        .bind::<SqlUuid, _>(plan.0)
-        .load(self.conn)
-        .map_err(storage_error)?;
+        .bind::<SqlUuid, _>(plan.0);
+        let rows: Vec<HeldTwiceRow> = self.read(|connection| query.load(connection))?;
         Ok(rows.into_iter().map(HeldTwice::from).collect())
     }
 
     fn move_licenses(&mut self, licenses: &[LicenseId], plan: PlanId, change: &Change) -> Result<(), Error> {
-        let conn = self.written()?;
         if licenses.is_empty() {
             return Ok(());
         }
         let keys = json(licenses)?;
-        let written = sql_query(
+        let statement = sql_query(
             "UPDATE license SET subscription_plan_uuid = ?1, modified = ?2
              WHERE uuid IN (SELECT value FROM json_each(?3))",
         )
         .bind::<SqlUuid, _>(plan.0)
         .bind::<SqlTimestamp, _>(change.at)
-        .bind::<Text, _>(&keys)
-        .execute(conn)
-        .map_err(storage_error)?;
-        check_written(written, licenses.len(), "licenses")?;
-        record(conn, &LICENSE, &keys, Kind::Changed, change)
+        .bind::<Text, _>(&keys);
+        self.write_rows(licenses.len(), "licenses", |connection| statement.execute(connection))?;
+        self.record(&LICENSE, &keys, Kind::Changed, change)
     }
 }

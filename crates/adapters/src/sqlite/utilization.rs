@@ -7,15 +7,14 @@ use license_manager_domain::model::{ActivationDelay, ActivationDelays, Period, S
 use license_manager_domain::ports::UtilizationRepository;
 use license_manager_domain::{Error, License, PlanId};
 
-use super::SqliteUnit;
-use super::error::storage_error;
+use super::unit::SqliteUnit;
 use crate::rows::licenses::{LicenseRow, licenses};
 use crate::rows::utilization::{DayRow, DelayRow};
 use crate::sql_types::{SqlDate, SqlUuid};
 
 impl UtilizationRepository for SqliteUnit<'_> {
     fn seat_changes(&mut self, plan: PlanId, last: NaiveDate) -> Result<Vec<SeatChange>, Error> {
-        let rows: Vec<DayRow> = diesel::sql_query(
+        let query = diesel::sql_query(
             "SELECT day, sum(unassigned) AS unassigned, sum(assigned) AS assigned, sum(activated) AS activated,
                  sum(revoked) AS revoked, sum(activations) AS activations
              FROM (
@@ -28,36 +27,33 @@ impl UtilizationRepository for SqliteUnit<'_> {
              GROUP BY day ORDER BY day",
         )
         .bind::<SqlUuid, _>(plan.0)
-        .bind::<SqlDate, _>(last)
-        .load(self.conn)
-        .map_err(storage_error)?;
+        .bind::<SqlDate, _>(last);
+        let rows: Vec<DayRow> = self.read(|connection| query.load(connection))?;
         Ok(rows.into_iter().map(SeatChange::from).collect())
     }
 
     fn activation_delays(&mut self, plan: PlanId, period: Period) -> Result<ActivationDelays, Error> {
-        let rows: Vec<DelayRow> = diesel::sql_query(
+        let query = diesel::sql_query(
             "SELECT days_assigned AS days, sum(number) AS activations FROM seat_activation
              WHERE subscription_plan_uuid = ?1 AND day BETWEEN ?2 AND ?3
              GROUP BY days_assigned ORDER BY days_assigned",
         )
         .bind::<SqlUuid, _>(plan.0)
         .bind::<SqlDate, _>(period.first)
-        .bind::<SqlDate, _>(period.last)
-        .load(self.conn)
-        .map_err(storage_error)?;
+        .bind::<SqlDate, _>(period.last);
+        let rows: Vec<DelayRow> = self.read(|connection| query.load(connection))?;
         Ok(ActivationDelays::new(rows.into_iter().map(ActivationDelay::from).collect()))
     }
 
     fn idle(&mut self, plan: PlanId, limit: i64) -> Result<Vec<License>, Error> {
         // The state is written out: SQLite uses a partial index only where it reads the words of its condition.
-        let rows: Vec<LicenseRow> = diesel::sql_query(
+        let query = diesel::sql_query(
             "SELECT license.* FROM license WHERE subscription_plan_uuid = ?1 AND status = 'assigned'
              ORDER BY assigned_date, uuid LIMIT ?2",
         )
         .bind::<SqlUuid, _>(plan.0)
-        .bind::<BigInt, _>(limit.max(0))
-        .load(self.conn)
-        .map_err(storage_error)?;
+        .bind::<BigInt, _>(limit.max(0));
+        let rows: Vec<LicenseRow> = self.read(|connection| query.load(connection))?;
         licenses(rows)
     }
 }

@@ -5,9 +5,9 @@ use diesel::sql_types::{Array, BigInt, Bool, Nullable, Text};
 use license_manager_domain::history::Change;
 use license_manager_domain::{Error, License, LicenseColumns, LicenseId, LicenseStatus, PlanId};
 
-use crate::postgres::PostgresUnit;
 use crate::postgres::arrays::column;
 use crate::postgres::recording::{Kind, with_history};
+use crate::postgres::unit::PostgresUnit;
 use crate::schema::{LICENSE, LICENSE_SOURCE};
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 

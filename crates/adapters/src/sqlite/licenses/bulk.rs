@@ -7,62 +7,60 @@ use license_manager_domain::{Error, License, LicenseId, LicenseStatus, PlanId};
 
 use crate::schema::LICENSE;
 use crate::sql_types::{SqlTimestamp, SqlUuid};
-use crate::sqlite::error::{check_written, storage_error};
 use crate::sqlite::json::{Keys, json};
-use crate::sqlite::recording::{Kind, record};
+use crate::sqlite::recording::Kind;
+use crate::sqlite::unit::SqliteUnit;
 
 /// What a license source is called that names a Salesforce opportunity.
 const SOURCE_TYPE: &str = "AMT";
 
 pub(super) fn add_unassigned(
-    conn: &mut SqliteConnection,
+    unit: &mut SqliteUnit<'_>,
     plan: PlanId,
     ids: &[LicenseId],
     change: &Change,
 ) -> Result<(), Error> {
+    unit.require_write()?;
     if ids.is_empty() {
         return Ok(());
     }
     let keys = json(ids)?;
-    diesel::sql_query(
+    let statement = diesel::sql_query(
         "INSERT INTO license (uuid, subscription_plan_uuid, status, created, modified)
          SELECT value, ?1, 'unassigned', ?2, ?2 FROM json_each(?3)",
     )
     .bind::<SqlUuid, _>(plan.0)
     .bind::<SqlTimestamp, _>(change.at)
-    .bind::<Text, _>(&keys)
-    .execute(conn)
-    .map_err(storage_error)?;
-    record(conn, &LICENSE, &keys, Kind::Added, change)
+    .bind::<Text, _>(&keys);
+    unit.write(|connection| statement.execute(connection))?;
+    unit.record(&LICENSE, &keys, Kind::Added, change)
 }
 
 pub(super) fn delete(
-    conn: &mut SqliteConnection,
+    unit: &mut SqliteUnit<'_>,
     plan: PlanId,
     status: LicenseStatus,
     change: &Change,
 ) -> Result<i64, Error> {
-    let pointing: Keys = diesel::sql_query(
+    let query = diesel::sql_query(
         "SELECT json_group_array(pointing.uuid) AS keys
          FROM license AS doomed JOIN license AS pointing ON pointing.renewed_to_uuid = doomed.uuid
          WHERE doomed.subscription_plan_uuid = ?1 AND doomed.status = ?2",
     )
     .bind::<SqlUuid, _>(plan.0)
-    .bind::<Text, _>(status.as_str())
-    .get_result(conn)
-    .map_err(storage_error)?;
-    diesel::sql_query(
+    .bind::<Text, _>(status.as_str());
+    let pointing: Keys = unit.write(|connection| query.get_result(connection))?;
+    let statement = diesel::sql_query(
         "UPDATE license SET renewed_to_uuid = NULL, modified = ?1
          WHERE uuid IN (SELECT value FROM json_each(?2))",
     )
     .bind::<SqlTimestamp, _>(change.at)
-    .bind::<Text, _>(&pointing.keys)
-    .execute(conn)
-    .map_err(storage_error)?;
-    record(conn, &LICENSE, &pointing.keys, Kind::Changed, change)?;
+    .bind::<Text, _>(&pointing.keys);
+    unit.write(|connection| statement.execute(connection))?;
+    unit.record(&LICENSE, &pointing.keys, Kind::Changed, change)?;
     // Deleting a license deletes its source.
     for rows in ["license_source", "license"] {
-        diesel::sql_query(format!(
+        let statement = diesel::sql_query(format!(
             "INSERT INTO {rows}_history SELECT NULL, ?1, ?2, '-', ?3, {rows}.*
              FROM license AS doomed JOIN {rows} ON {rows}.{} = doomed.uuid
              WHERE doomed.subscription_plan_uuid = ?4 AND doomed.status = ?5",
@@ -72,21 +70,19 @@ pub(super) fn delete(
         .bind::<Nullable<Text>, _>(change.by.as_deref())
         .bind::<Nullable<Text>, _>(change.reason.map(|reason| reason.as_str()))
         .bind::<SqlUuid, _>(plan.0)
-        .bind::<Text, _>(status.as_str())
-        .execute(conn)
-        .map_err(storage_error)?;
+        .bind::<Text, _>(status.as_str());
+        unit.write(|connection| statement.execute(connection))?;
     }
-    let deleted = diesel::sql_query("DELETE FROM license WHERE subscription_plan_uuid = ?1 AND status = ?2")
+    let statement = diesel::sql_query("DELETE FROM license WHERE subscription_plan_uuid = ?1 AND status = ?2")
         .bind::<SqlUuid, _>(plan.0)
-        .bind::<Text, _>(status.as_str())
-        .execute(conn)
-        .map_err(storage_error)?;
+        .bind::<Text, _>(status.as_str());
+    let deleted = unit.write(|connection| statement.execute(connection))?;
     Ok(deleted as i64)
 }
 
-pub(super) fn add(conn: &mut SqliteConnection, licenses: &[License], change: &Change) -> Result<(), Error> {
+pub(super) fn add(unit: &mut SqliteUnit<'_>, licenses: &[License], change: &Change) -> Result<(), Error> {
     write(
-        conn,
+        unit,
         "INSERT INTO license
              (uuid, subscription_plan_uuid, status, user_email, lms_user_id, activation_key, assigned_date, activation_date,
               last_remind_date, revoked_date, renewed_to_uuid, auto_applied, created, modified)
@@ -99,9 +95,9 @@ pub(super) fn add(conn: &mut SqliteConnection, licenses: &[License], change: &Ch
     )
 }
 
-pub(super) fn save(conn: &mut SqliteConnection, licenses: &[License], change: &Change) -> Result<(), Error> {
+pub(super) fn save(unit: &mut SqliteUnit<'_>, licenses: &[License], change: &Change) -> Result<(), Error> {
     write(
-        conn,
+        unit,
         "UPDATE license SET
              subscription_plan_uuid = input.value ->> 1,
              status = input.value ->> 2,
@@ -125,12 +121,13 @@ pub(super) fn save(conn: &mut SqliteConnection, licenses: &[License], change: &C
 
 /// Runs a statement over the licenses, which it gets as a JSON array of rows, each an array of the columns in their order.
 fn write(
-    conn: &mut SqliteConnection,
+    unit: &mut SqliteUnit<'_>,
     statement: &str,
     kind: Kind,
     licenses: &[License],
     change: &Change,
 ) -> Result<(), Error> {
+    unit.require_write()?;
     if licenses.is_empty() {
         return Ok(());
     }
@@ -156,24 +153,25 @@ fn write(
             )
         })
         .collect();
-    let written = diesel::sql_query(statement).bind::<Text, _>(json(&rows)?).execute(conn).map_err(storage_error)?;
-    check_written(written, licenses.len(), "licenses")?;
+    let statement = diesel::sql_query(statement).bind::<Text, _>(json(&rows)?);
+    unit.write_rows(licenses.len(), "licenses", |connection| statement.execute(connection))?;
     let keys: Vec<LicenseId> = licenses.iter().map(|license| license.id).collect();
     let keys = json(keys)?;
-    record(conn, &LICENSE, &keys, kind, change)
+    unit.record(&LICENSE, &keys, kind, change)
 }
 
 pub(super) fn set_sources(
-    conn: &mut SqliteConnection,
+    unit: &mut SqliteUnit<'_>,
     sources: &[(LicenseId, String)],
     change: &Change,
 ) -> Result<(), Error> {
+    unit.require_write()?;
     if sources.is_empty() {
         return Ok(());
     }
     let rows = json(sources)?;
-    // The history comes first, while it can be told which sources are new.
-    diesel::sql_query(
+    // The history comes first, while the old rows still show which sources are new.
+    let statement = diesel::sql_query(
         "INSERT INTO license_source_history
          SELECT NULL, ?1, ?2, iif(before.license_uuid IS NULL, '+', '~'), ?3,
                 input.value ->> 0, input.value ->> 1, ?4, coalesce(before.created, ?1), ?1
@@ -184,10 +182,9 @@ pub(super) fn set_sources(
     .bind::<Nullable<Text>, _>(change.by.as_deref())
     .bind::<Nullable<Text>, _>(change.reason.map(|reason| reason.as_str()))
     .bind::<Text, _>(SOURCE_TYPE)
-    .bind::<Text, _>(&rows)
-    .execute(conn)
-    .map_err(storage_error)?;
-    diesel::sql_query(
+    .bind::<Text, _>(&rows);
+    unit.write(|connection| statement.execute(connection))?;
+    let statement = diesel::sql_query(
         "INSERT INTO license_source (license_uuid, source_id, source_type, created, modified)
          SELECT value ->> 0, value ->> 1, ?1, ?2, ?2 FROM json_each(?3) WHERE true
          ON CONFLICT (license_uuid) DO UPDATE
@@ -195,8 +192,7 @@ pub(super) fn set_sources(
     )
     .bind::<Text, _>(SOURCE_TYPE)
     .bind::<SqlTimestamp, _>(change.at)
-    .bind::<Text, _>(&rows)
-    .execute(conn)
-    .map_err(storage_error)?;
+    .bind::<Text, _>(&rows);
+    unit.write(|connection| statement.execute(connection))?;
     Ok(())
 }

@@ -1,0 +1,163 @@
+//! Connections: how they are opened and set up.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use diesel::connection::{InstrumentationEvent, SimpleConnection};
+use diesel::prelude::*;
+use diesel::r2d2::{ConnectionManager, CustomizeConnection, HandleError, Pool, PooledConnection};
+use diesel::sql_types::Text;
+use license_manager_domain::Error;
+
+use super::error::unavailable;
+use super::options::{OnStatement, SqliteOptions};
+
+/// The file cannot be used as a database.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot open the SQLite database {}: {cause}", path.display())]
+pub struct OpenError {
+    path: PathBuf,
+    cause: String,
+}
+
+pub(super) type SqlitePool = Pool<ConnectionManager<SqliteConnection>>;
+
+/// The open file.
+#[derive(Clone)]
+pub(super) struct Connections {
+    /// The file, as an absolute path.
+    pub path: PathBuf,
+    pub readers: SqlitePool,
+    pub writer: SqlitePool,
+}
+
+impl Connections {
+    /// Opens the file in WAL mode.
+    pub(super) fn open(options: &SqliteOptions) -> Result<Self, OpenError> {
+        let refuse = |cause: String| OpenError { path: options.path.clone(), cause };
+        if options.path.as_os_str() == ":memory:" {
+            return Err(refuse("a database in memory would be lost with its connection; name a file".to_owned()));
+        }
+        // SQLite takes an absolute path neither for a URI nor for a special name.
+        let path = std::path::absolute(&options.path).map_err(|error| refuse(error.to_string()))?;
+        let url = path.to_str().ok_or_else(|| refuse("the path is not UTF-8".to_owned()))?;
+        enter_wal_mode(url, options.busy_timeout).map_err(&refuse)?;
+        let has_temporary_files = has_temporary_folder();
+        if !has_temporary_files {
+            tracing::warn!("no folder for temporary files is writable: large writes take more memory");
+        }
+        let pool = |role, size, timeout| {
+            Pool::builder()
+                .max_size(size)
+                .min_idle(Some(1))
+                .max_lifetime(None)
+                .idle_timeout(None)
+                .test_on_check_out(false) // a file has no connection to lose
+                .connection_timeout(timeout)
+                .error_handler(Box::new(LogPoolError))
+                .connection_customizer(Box::new(Setup {
+                    role,
+                    has_temporary_files,
+                    busy_timeout: options.busy_timeout,
+                    on_statement: options.on_statement.clone(),
+                }))
+                .build(ConnectionManager::new(url))
+                .map_err(|error| refuse(error.to_string()))
+        };
+        let writer = pool(Role::Writer, 1, options.busy_timeout)?;
+        let readers = pool(Role::Reader, options.pool_size.max(1), options.connect_timeout)?;
+        Ok(Self { path, readers, writer })
+    }
+}
+
+/// Sets WAL mode, which the file keeps. SQLite does not wait for another process that sets it at the same time, so this retries
+/// until the timeout.
+fn enter_wal_mode(url: &str, timeout: Duration) -> Result<(), String> {
+    #[derive(QueryableByName)]
+    struct Mode {
+        #[diesel(sql_type = Text)]
+        journal_mode: String,
+    }
+
+    let mut conn = SqliteConnection::establish(url)
+        .map_err(|error| format!("{error}. Check that its directory exists and that both can be written to"))?;
+    let deadline = Instant::now() + timeout;
+    loop {
+        match diesel::sql_query("PRAGMA journal_mode = WAL").get_result::<Mode>(&mut conn) {
+            Ok(mode) if mode.journal_mode == "wal" => return Ok(()),
+            Ok(mode) => {
+                return Err(format!("it stays in {} mode; WAL mode needs a local, writable disk", mode.journal_mode));
+            }
+            Err(error) if error.to_string().contains("locked") && Instant::now() < deadline => {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            Err(error) => return Err(error.to_string()),
+        }
+    }
+}
+
+pub(super) fn connection(pool: &SqlitePool) -> Result<PooledConnection<ConnectionManager<SqliteConnection>>, Error> {
+    pool.get().map_err(unavailable)
+}
+
+/// Whether SQLite can create temporary files in one of the folders that it tries.
+fn has_temporary_folder() -> bool {
+    let named = ["SQLITE_TMPDIR", "TMPDIR"].into_iter().filter_map(std::env::var_os).map(PathBuf::from);
+    let usual = ["/var/tmp", "/usr/tmp", "/tmp", "."].map(PathBuf::from);
+    named.chain(usual).any(|folder| tempfile::tempfile_in(folder).is_ok())
+}
+
+/// What a connection is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Reader,
+    Writer,
+}
+
+/// Sets up new connections.
+struct Setup {
+    role: Role,
+    has_temporary_files: bool,
+    busy_timeout: Duration,
+    on_statement: Option<OnStatement>,
+}
+
+impl std::fmt::Debug for Setup {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Setup").field("role", &self.role).finish_non_exhaustive()
+    }
+}
+
+impl CustomizeConnection<SqliteConnection, diesel::r2d2::Error> for Setup {
+    fn on_acquire(&self, conn: &mut SqliteConnection) -> Result<(), diesel::r2d2::Error> {
+        let milliseconds = self.busy_timeout.as_millis();
+        conn.batch_execute(&format!(
+            "PRAGMA busy_timeout = {milliseconds}; PRAGMA foreign_keys = ON; PRAGMA synchronous = NORMAL;"
+        ))?;
+        conn.batch_execute(match self.role {
+            Role::Reader => "PRAGMA query_only = ON; PRAGMA cache_size = -2000; PRAGMA temp_store = MEMORY;",
+            // A statement over thousands of rows keeps much data to undo itself, too much for memory.
+            Role::Writer if self.has_temporary_files => "PRAGMA cache_size = -8000; PRAGMA temp_store = FILE;",
+            Role::Writer => "PRAGMA cache_size = -8000; PRAGMA temp_store = MEMORY;",
+        })?;
+        if let Some(on_statement) = self.on_statement.clone() {
+            conn.set_instrumentation(move |event: InstrumentationEvent<'_>| {
+                if let InstrumentationEvent::StartQuery { query, .. } = event {
+                    let text = query.to_string();
+                    on_statement(text.split_once(" -- binds:").map_or(text.as_str(), |(sql, _)| sql));
+                }
+            });
+        }
+        Ok(())
+    }
+}
+
+/// Logs why a pool cannot open a connection. The caller only gets a timeout.
+#[derive(Debug)]
+struct LogPoolError;
+
+impl HandleError<diesel::r2d2::Error> for LogPoolError {
+    fn handle_error(&self, error: diesel::r2d2::Error) {
+        tracing::error!(%error, "cannot open a connection to the SQLite database");
+    }
+}

@@ -1,0 +1,65 @@
+//! A unit of work.
+
+use diesel::{QueryResult, SqliteConnection};
+use license_manager_domain::Error;
+
+use super::error::storage_error;
+
+/// A unit of work: a transaction that writes, or statements that only read.
+pub(super) struct SqliteUnit<'c> {
+    pub(super) conn: &'c mut SqliteConnection,
+    writes: bool,
+}
+
+impl<'c> SqliteUnit<'c> {
+    /// A unit that only reads.
+    pub(super) fn reader(conn: &'c mut SqliteConnection) -> Self {
+        Self { conn, writes: false }
+    }
+
+    /// A unit that reads and writes in the connection's transaction. No other connection writes meanwhile, so it needs no locks.
+    pub(super) fn writer(conn: &'c mut SqliteConnection) -> Self {
+        Self { conn, writes: true }
+    }
+
+    /// Runs a statement that reads.
+    pub(super) fn read<T>(
+        &mut self,
+        statement: impl FnOnce(&mut SqliteConnection) -> QueryResult<T>,
+    ) -> Result<T, Error> {
+        statement(self.conn).map_err(storage_error)
+    }
+
+    /// Runs a statement that writes, or that reads rows to be written.
+    pub(super) fn write<T>(
+        &mut self,
+        statement: impl FnOnce(&mut SqliteConnection) -> QueryResult<T>,
+    ) -> Result<T, Error> {
+        self.require_write()?;
+        self.read(statement)
+    }
+
+    /// Runs a statement that must write this number of rows.
+    pub(super) fn write_rows(
+        &mut self,
+        number: usize,
+        what: &str,
+        statement: impl FnOnce(&mut SqliteConnection) -> QueryResult<usize>,
+    ) -> Result<(), Error> {
+        match self.write(statement)? {
+            written if written == number => Ok(()),
+            written => Err(Error::internal(format!("{written} of {number} {what} were written"))),
+        }
+    }
+
+    /// Fails if this unit only reads.
+    pub(super) fn require_write(&self) -> Result<(), Error> {
+        if self.writes { Ok(()) } else { Err(Error::internal("this unit of work only reads")) }
+    }
+
+    /// As [`Self::require_write`], with the connection.
+    pub(super) fn written(&mut self) -> Result<&mut SqliteConnection, Error> {
+        self.require_write()?;
+        Ok(self.conn)
+    }
+}
