@@ -9,7 +9,7 @@ use license_manager_domain::model::{Job, JobKind};
 use license_manager_domain::ports::JobRepository;
 use license_manager_domain::{Error, PlanId};
 
-use super::PostgresUnit;
+use super::unit::PostgresUnit;
 use crate::rows::jobs::JobRow;
 use crate::schema::plan_job;
 use crate::sql_types::{SqlTimestamp, SqlUuid};

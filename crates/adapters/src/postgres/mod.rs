@@ -38,4 +38,3 @@ mod webhooks;
 
 pub use options::{PostgresOptions, StatementListener};
 pub use store::PostgresStore;
-use unit::PostgresUnit;

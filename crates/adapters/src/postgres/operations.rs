@@ -8,8 +8,8 @@ use license_manager_domain::ports::{ExpirationProgress, OperationRepository, Tas
 use license_manager_domain::{Error, LicenseId, PlanId};
 use uuid::Uuid;
 
-use super::PostgresUnit;
 use super::arrays::sorted_uuids;
+use super::unit::PostgresUnit;
 use crate::rows::IdRow;
 use crate::rows::queue::progress_text;
 use crate::sql_types::{SqlTimestamp, SqlUuid};

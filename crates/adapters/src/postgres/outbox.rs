@@ -10,9 +10,9 @@ use license_manager_domain::ports::{OutboxFilter, OutboxRepository};
 use license_manager_domain::queue::{Backlog, Queue};
 use license_manager_domain::webhooks::Webhook;
 
-use super::PostgresUnit;
 use super::arrays::{column, sorted_uuids};
 use super::queue::claimable;
+use super::unit::PostgresUnit;
 use crate::rows::outbox::WaitingRow;
 use crate::rows::queue::{self, BacklogRow};
 use crate::rows::webhooks::WebhookRow;

@@ -12,8 +12,8 @@ use license_manager_domain::ports::{QueueRepository, Task, TaskClaim};
 use license_manager_domain::queue::{Claim, ClaimedJob, Lease, Queue, QueueKind, Settlement};
 use uuid::Uuid;
 
-use super::PostgresUnit;
 use super::arrays::{column, sorted_uuids};
+use super::unit::PostgresUnit;
 use crate::rows::IdRow;
 use crate::rows::queue::{self, ClaimedJobRow, Leased, MessageRow, ProgressRow, QueueRow};
 use crate::sql_types::{SqlTimestamp, SqlUuid};

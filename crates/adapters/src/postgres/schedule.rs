@@ -7,7 +7,7 @@ use license_manager_domain::Error;
 use license_manager_domain::operations::{FinishedRun, OperationSchedule, RecurringOperation};
 use license_manager_domain::ports::ScheduleRepository;
 
-use super::PostgresUnit;
+use super::unit::PostgresUnit;
 use crate::rows::schedule::{ScheduleRow, in_order, summary_text};
 use crate::sql_types::SqlTimestamp;
 

@@ -11,9 +11,9 @@ use license_manager_domain::queue::Backlog;
 use license_manager_domain::webhooks::{Webhook, WebhookDelivery, WebhookState};
 use license_manager_domain::{Error, WebhookId};
 
-use super::PostgresUnit;
 use super::error::Failure;
 use super::queue::claimable;
+use super::unit::PostgresUnit;
 use crate::rows::queue::{BacklogRow, WEBHOOK_DELIVERY};
 use crate::rows::webhooks::{DeliveryRow, WebhookRow};
 use crate::schema::{webhook, webhook_delivery};

@@ -41,4 +41,3 @@ mod webhooks;
 pub use connections::OpenError;
 pub use options::{OnStatement, SqliteOptions};
 pub use store::SqliteStore;
-use unit::SqliteUnit;

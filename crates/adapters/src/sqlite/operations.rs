@@ -9,9 +9,8 @@ use license_manager_domain::ports::{ExpirationProgress, OperationRepository, Tas
 use license_manager_domain::{Error, LicenseId, PlanId};
 use uuid::Uuid;
 
-use super::SqliteUnit;
-use super::error::storage_error;
 use super::json::json;
+use super::unit::SqliteUnit;
 use crate::rows::IdRow;
 use crate::rows::queue::progress_text;
 use crate::sql_types::{SqlTimestamp, SqlUuid};
@@ -24,18 +23,18 @@ fn sorted(rows: Vec<IdRow>) -> Vec<Uuid> {
 
 impl OperationRepository for SqliteUnit<'_> {
     fn note_progress(&mut self, task: Task, owner: Uuid, progress: ExpirationProgress) -> Result<(), Error> {
-        sql_query("UPDATE operation_lease SET position = ?4 WHERE operation = ?1 AND key = ?2 AND owner = ?3")
-            .bind::<Text, _>(task.operation)
-            .bind::<SqlUuid, _>(task.key)
-            .bind::<SqlUuid, _>(owner)
-            .bind::<Text, _>(progress_text(&progress))
-            .execute(self.written()?)
-            .map_err(storage_error)?;
+        let statement =
+            sql_query("UPDATE operation_lease SET position = ?4 WHERE operation = ?1 AND key = ?2 AND owner = ?3")
+                .bind::<Text, _>(task.operation)
+                .bind::<SqlUuid, _>(task.key)
+                .bind::<SqlUuid, _>(owner)
+                .bind::<Text, _>(progress_text(&progress));
+        self.write(|connection| statement.execute(connection))?;
         Ok(())
     }
 
     fn mark_plans(&mut self, plans: &[PlanId], name: &str, now: DateTime<Utc>) -> Result<Vec<PlanId>, Error> {
-        let rows = sql_query(
+        let query = sql_query(
             "INSERT INTO plan_mark (subscription_plan_uuid, name, created)
              SELECT value, ?2, ?3 FROM json_each(?1) WHERE true
              ON CONFLICT DO NOTHING
@@ -43,9 +42,8 @@ impl OperationRepository for SqliteUnit<'_> {
         )
         .bind::<Text, _>(json(plans)?)
         .bind::<Text, _>(name)
-        .bind::<SqlTimestamp, _>(now)
-        .load::<IdRow>(self.written()?)
-        .map_err(storage_error)?;
+        .bind::<SqlTimestamp, _>(now);
+        let rows = self.write(|connection| query.load::<IdRow>(connection))?;
         Ok(sorted(rows).into_iter().map(PlanId).collect())
     }
 
@@ -55,7 +53,7 @@ impl OperationRepository for SqliteUnit<'_> {
         event_name: &str,
         now: DateTime<Utc>,
     ) -> Result<Vec<LicenseId>, Error> {
-        let rows = sql_query(
+        let query = sql_query(
             "INSERT INTO license_event (license_uuid, event_name, created)
              SELECT value, ?2, ?3 FROM json_each(?1) WHERE true
              ON CONFLICT (license_uuid, event_name) DO NOTHING
@@ -63,9 +61,8 @@ impl OperationRepository for SqliteUnit<'_> {
         )
         .bind::<Text, _>(json(licenses)?)
         .bind::<Text, _>(event_name)
-        .bind::<SqlTimestamp, _>(now)
-        .load::<IdRow>(self.written()?)
-        .map_err(storage_error)?;
+        .bind::<SqlTimestamp, _>(now);
+        let rows = self.write(|connection| query.load::<IdRow>(connection))?;
         Ok(sorted(rows).into_iter().map(LicenseId).collect())
     }
 }

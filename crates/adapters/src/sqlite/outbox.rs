@@ -10,10 +10,9 @@ use license_manager_domain::ports::{OutboxFilter, OutboxRepository};
 use license_manager_domain::queue::{Backlog, Queue};
 use license_manager_domain::webhooks::Webhook;
 
-use super::SqliteUnit;
-use super::error::storage_error;
 use super::json::json;
 use super::queue::claimable;
+use super::unit::SqliteUnit;
 use crate::rows::outbox::WaitingRow;
 use crate::rows::queue::{self, BacklogRow};
 use crate::rows::webhooks::WebhookRow;
@@ -34,12 +33,11 @@ impl SqliteUnit<'_> {
             OutboxSelection::Messages(ids) => (Some(json(ids)?), None),
             OutboxSelection::DeadLettered(topic) => (None, topic.as_deref()),
         };
-        sql_query(format!("{statement} WHERE {MEANT}"))
+        let statement = sql_query(format!("{statement} WHERE {MEANT}"))
             .bind::<Nullable<Text>, _>(ids)
             .bind::<Nullable<Text>, _>(topic)
-            .bind::<SqlTimestamp, _>(now)
-            .execute(self.written()?)
-            .map_err(storage_error)
+            .bind::<SqlTimestamp, _>(now);
+        self.write(|connection| statement.execute(connection))
     }
 }
 
@@ -48,7 +46,6 @@ const ROW_OVERHEAD: usize = 224;
 
 impl OutboxRepository for SqliteUnit<'_> {
     fn add(&mut self, messages: &[Message]) -> Result<(), Error> {
-        let conn = self.written()?;
         if messages.is_empty() {
             return Ok(());
         }
@@ -73,7 +70,7 @@ impl OutboxRepository for SqliteUnit<'_> {
         serde_json::to_writer(&mut json_rows, &rows).map_err(Error::internal)?;
         drop(rows);
         // json_each gives the rows in their order; sorting them would copy every payload.
-        sql_query(
+        let statement = sql_query(
             "INSERT INTO outbox (uuid, topic, license_uuid, subscription_plan_uuid, enterprise_customer_uuid, payload,
                                  created, not_before, lanes, lane, trace_parent)
              SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6,
@@ -81,41 +78,35 @@ impl OutboxRepository for SqliteUnit<'_> {
              FROM json_each(?1)",
         )
         .bind::<Text, _>(String::from_utf8(json_rows).map_err(Error::internal)?)
-        .bind::<Nullable<Text>, _>(traces::parent())
-        .execute(conn)
-        .map_err(storage_error)?;
-        let active: Vec<WebhookRow> = webhook::table
-            .filter(webhook::is_active)
-            .select(WebhookRow::as_select())
-            .order(webhook::uuid)
-            .load(conn)
-            .map_err(storage_error)?;
+        .bind::<Nullable<Text>, _>(traces::parent());
+        self.write(|connection| statement.execute(connection))?;
+        let query = webhook::table.filter(webhook::is_active).select(WebhookRow::as_select()).order(webhook::uuid);
+        let active: Vec<WebhookRow> = self.write(|connection| query.load(connection))?;
         let active: Vec<Webhook> = active.into_iter().map(Webhook::from).collect();
         let told = messages.iter().flat_map(|message| {
             active.iter().filter(move |webhook| webhook.wants(message)).map(move |webhook| (webhook, message))
         });
         let told: Vec<_> = told.map(|(webhook, message)| (webhook.id, message.id, message.payload.event())).collect();
-        sql_query(
+        let statement = sql_query(
             "INSERT INTO webhook_delivery (webhook_uuid, uuid, event_type, license_uuid, payload, not_before, due_since, created,
                                            trace_parent)
              SELECT told.value ->> 0, message.uuid, told.value ->> 2, license_uuid, payload, created, created, created,
                     trace_parent
              FROM json_each(?1) AS told CROSS JOIN outbox AS message ON message.uuid = told.value ->> 1",
         )
-        .bind::<Text, _>(json(told)?)
-        .execute(conn)
-        .map_err(storage_error)?;
+        .bind::<Text, _>(json(told)?);
+        self.write(|connection| statement.execute(connection))?;
         Ok(())
     }
 
     fn count(&mut self) -> Result<i64, Error> {
-        outbox::table.count().get_result(self.conn).map_err(storage_error)
+        self.read(|connection| outbox::table.count().get_result(connection))
     }
 
     fn backlog(&mut self, now: DateTime<Utc>, limit: i64) -> Result<Vec<(Queue, Backlog)>, Error> {
         let claimable = claimable(&queue::OUTBOX);
         let names: Vec<&str> = Queue::MESSAGES.iter().map(|queue| queue.as_str()).collect();
-        let rows: Vec<BacklogRow> = sql_query(format!(
+        let query = sql_query(format!(
             "WITH parked AS MATERIALIZED (
                  SELECT lane, count(*) AS number
                  FROM (SELECT lane FROM outbox WHERE parked_at IS NOT NULL ORDER BY position LIMIT ?3)
@@ -135,23 +126,21 @@ impl OutboxRepository for SqliteUnit<'_> {
         ))
         .bind::<Text, _>(json(names)?)
         .bind::<SqlTimestamp, _>(now)
-        .bind::<BigInt, _>(limit)
-        .load(self.conn)
-        .map_err(storage_error)?;
+        .bind::<BigInt, _>(limit);
+        let rows: Vec<BacklogRow> = self.read(|connection| query.load(connection))?;
         Ok(rows.into_iter().filter_map(BacklogRow::of_queue).collect())
     }
 
     fn list(&mut self, filter: &OutboxFilter, limit: i64) -> Result<Vec<WaitingMessage>, Error> {
-        let rows: Vec<WaitingRow> = sql_query(
+        let query = sql_query(
             "SELECT * FROM outbox
              WHERE (NOT ?1 OR parked_at IS NOT NULL) AND (?2 IS NULL OR topic = ?2)
              ORDER BY position LIMIT ?3",
         )
         .bind::<Bool, _>(filter.dead_lettered_only)
         .bind::<Nullable<Text>, _>(filter.topic.as_deref())
-        .bind::<BigInt, _>(limit)
-        .load(self.conn)
-        .map_err(storage_error)?;
+        .bind::<BigInt, _>(limit);
+        let rows: Vec<WaitingRow> = self.read(|connection| query.load(connection))?;
         Ok(rows.into_iter().map(WaitingMessage::from).collect())
     }
 

@@ -13,9 +13,8 @@ use license_manager_domain::ports::{QueueRepository, Task, TaskClaim};
 use license_manager_domain::queue::{Claim, ClaimedJob, Lease, Queue, QueueKind, Settlement};
 use uuid::Uuid;
 
-use super::SqliteUnit;
-use super::error::storage_error;
 use super::json::json;
+use super::unit::SqliteUnit;
 use crate::rows::IdRow;
 use crate::rows::queue::{self, ClaimedJobRow, Leased, LeasedRow, MessageRow, ProgressRow, QueueRow};
 use crate::sql_types::{SqlTimestamp, SqlUuid};
@@ -96,11 +95,10 @@ fn held(leased: &Leased) -> String {
 
 impl SqliteUnit<'_> {
     fn claim_rows<R: LeasedRow + QueryableByName<Sqlite> + 'static>(&mut self, claim: &Claim) -> Result<Vec<R>, Error> {
-        let conn = self.written()?;
         let (leased, name) = queue::leased(claim.lease.queue);
         let Leased { table, queue, id, order, columns, .. } = leased;
         let (claimable, Rules { is_open, .. }) = (claimable(leased), rules(leased));
-        let rows: Vec<R> = sql_query(format!(
+        let query = sql_query(format!(
             "SELECT {columns}, not_before AS was_due FROM {table} AS waiting
              WHERE {queue} = ?2 AND not_before <= ?1 AND {claimable} AND {is_open}
              ORDER BY not_before, {order}
@@ -108,23 +106,21 @@ impl SqliteUnit<'_> {
         ))
         .bind::<SqlTimestamp, _>(claim.now)
         .bind::<Text, _>(&name)
-        .bind::<BigInt, _>(claim.limit as i64)
-        .load(conn)
-        .map_err(storage_error)?;
+        .bind::<BigInt, _>(claim.limit as i64);
+        let rows: Vec<R> = self.write(|connection| query.load(connection))?;
         if rows.is_empty() {
             return Ok(rows);
         }
         let ids: Vec<Uuid> = rows.iter().map(R::id).collect();
-        sql_query(format!(
+        let statement = sql_query(format!(
             "UPDATE {table} SET claimed_by = ?3, not_before = ?4
              WHERE {queue} = ?1 AND {id} IN (SELECT value FROM json_each(?2))"
         ))
         .bind::<Text, _>(&name)
         .bind::<Text, _>(json(ids)?)
         .bind::<SqlUuid, _>(claim.lease.id)
-        .bind::<SqlTimestamp, _>(claim.until)
-        .execute(conn)
-        .map_err(storage_error)?;
+        .bind::<SqlTimestamp, _>(claim.until);
+        self.write(|connection| statement.execute(connection))?;
         Ok(rows)
     }
 }
@@ -134,7 +130,7 @@ impl QueueRepository for SqliteUnit<'_> {
         let leased = queue::of_kind(kind);
         let Leased { table, queue, order, .. } = leased;
         let (claimable, Rules { open, .. }) = (claimable(leased), rules(leased));
-        let rows: Vec<QueueRow> = sql_query(format!(
+        let query = sql_query(format!(
             "SELECT queue FROM (
                  SELECT open.queue,
                         (SELECT not_before FROM {table} AS waiting
@@ -144,9 +140,8 @@ impl QueueRepository for SqliteUnit<'_> {
              WHERE first IS NOT NULL
              ORDER BY first, queue"
         ))
-        .bind::<SqlTimestamp, _>(now)
-        .load(self.conn)
-        .map_err(storage_error)?;
+        .bind::<SqlTimestamp, _>(now);
+        let rows: Vec<QueueRow> = self.read(|connection| query.load(connection))?;
         Ok(rows.iter().filter_map(|row| queue::named(kind, &row.queue)).collect())
     }
 
@@ -155,16 +150,15 @@ impl QueueRepository for SqliteUnit<'_> {
         let claimed: Vec<ClaimedMessage> = rows.into_iter().map(ClaimedMessage::from).collect();
         let plans = merged_plans(&claimed);
         if !plans.is_empty() {
-            sql_query(format!(
+            let statement = sql_query(format!(
                 "DELETE FROM outbox
                  WHERE topic = '{}' AND parked_at IS NULL AND claimed_by IS NOT ?1
                    AND subscription_plan_uuid IN (SELECT value FROM json_each(?2))",
                 Topic::MERGED.as_str()
             ))
             .bind::<SqlUuid, _>(claim.lease.id)
-            .bind::<Text, _>(json(plans)?)
-            .execute(self.written()?)
-            .map_err(storage_error)?;
+            .bind::<Text, _>(json(plans)?);
+            self.write(|connection| statement.execute(connection))?;
         }
         Ok(claimed)
     }
@@ -175,70 +169,63 @@ impl QueueRepository for SqliteUnit<'_> {
     }
 
     fn claim_task(&mut self, task: Task, claim: &Claim) -> Result<TaskClaim, Error> {
-        let conn = self.written()?;
-        let held = sql_query("SELECT owner, until, position FROM operation_lease WHERE operation = ?1 AND key = ?2")
+        let query = sql_query("SELECT owner, until, position FROM operation_lease WHERE operation = ?1 AND key = ?2")
             .bind::<Text, _>(task.operation)
-            .bind::<SqlUuid, _>(task.key)
-            .get_result::<LeaseRow>(conn)
-            .optional()
-            .map_err(storage_error)?;
+            .bind::<SqlUuid, _>(task.key);
+        let held = self.write(|connection| query.get_result::<LeaseRow>(connection).optional())?;
         if let Some(held) = &held
             && held.owner != claim.lease.id
             && held.until > claim.now
         {
             return Ok(TaskClaim::HeldUntil(held.until));
         }
-        sql_query(
+        let statement = sql_query(
             "INSERT INTO operation_lease (operation, key, owner, until) VALUES (?1, ?2, ?3, ?4)
              ON CONFLICT (operation, key) DO UPDATE SET owner = excluded.owner, until = excluded.until",
         )
         .bind::<Text, _>(task.operation)
         .bind::<SqlUuid, _>(task.key)
         .bind::<SqlUuid, _>(claim.lease.id)
-        .bind::<SqlTimestamp, _>(claim.until)
-        .execute(conn)
-        .map_err(storage_error)?;
+        .bind::<SqlTimestamp, _>(claim.until);
+        self.write(|connection| statement.execute(connection))?;
         Ok(TaskClaim::Taken(held.and_then(|held| held.progress.progress())))
     }
 
     fn prolong(&mut self, lease: Lease, work: &[Uuid], until: DateTime<Utc>) -> Result<usize, Error> {
         let (leased, name) = queue::leased(lease.queue);
         let (Leased { table, due, .. }, held) = (leased, held(leased));
-        sql_query(format!("UPDATE {table} SET {due} = ?4 WHERE {held}"))
+        let statement = sql_query(format!("UPDATE {table} SET {due} = ?4 WHERE {held}"))
             .bind::<Text, _>(name)
             .bind::<SqlUuid, _>(lease.id)
             .bind::<Text, _>(json(work)?)
-            .bind::<SqlTimestamp, _>(until)
-            .execute(self.written()?)
-            .map_err(storage_error)
+            .bind::<SqlTimestamp, _>(until);
+        self.write(|connection| statement.execute(connection))
     }
 
     fn held(&mut self, lease: Lease, work: &[Uuid]) -> Result<Vec<Uuid>, Error> {
         let (leased, name) = queue::leased(lease.queue);
         let (Leased { table, id, .. }, held) = (leased, held(leased));
-        let rows: Vec<IdRow> = sql_query(format!("SELECT {id} AS uuid FROM {table} WHERE {held}"))
+        let query = sql_query(format!("SELECT {id} AS uuid FROM {table} WHERE {held}"))
             .bind::<Text, _>(name)
             .bind::<SqlUuid, _>(lease.id)
-            .bind::<Text, _>(json(work)?)
-            .load(self.written()?)
-            .map_err(storage_error)?;
+            .bind::<Text, _>(json(work)?);
+        let rows: Vec<IdRow> = self.write(|connection| query.load(connection))?;
         Ok(rows.into_iter().map(|row| row.uuid).collect())
     }
 
     fn settle(&mut self, lease: Lease, settlements: &[Settlement]) -> Result<(), Error> {
-        let conn = self.written()?;
+        self.require_write()?;
         let (leased, name) = queue::leased(lease.queue);
         let Leased { table, queue, id, holder, .. } = leased;
         let is_gone = |settled: &&Settlement| settled.completed_at.is_some() && !leased.keeps_completed;
         let (gone, kept): (Vec<&Settlement>, Vec<&Settlement>) = settlements.iter().partition(is_gone);
         if !gone.is_empty() {
             let gone: Vec<Uuid> = gone.iter().map(|settled| settled.id).collect();
-            sql_query(format!("DELETE FROM {table} WHERE {}", held(leased)))
+            let statement = sql_query(format!("DELETE FROM {table} WHERE {}", held(leased)))
                 .bind::<Text, _>(&name)
                 .bind::<SqlUuid, _>(lease.id)
-                .bind::<Text, _>(json(gone)?)
-                .execute(conn)
-                .map_err(storage_error)?;
+                .bind::<Text, _>(json(gone)?);
+            self.write(|connection| statement.execute(connection))?;
         }
         if !kept.is_empty() {
             let number = |moment: DateTime<Utc>| moment.timestamp_micros();
@@ -251,7 +238,7 @@ impl QueueRepository for SqliteUnit<'_> {
             };
             let kept: Vec<_> = kept.into_iter().map(row).collect();
             let settled = rules(leased).settled;
-            sql_query(format!(
+            let statement = sql_query(format!(
                 "UPDATE {table}
                  SET attempts = input.value ->> 1, not_before = input.value ->> 2, last_error = input.value ->> 3,
                      claimed_by = NULL{settled}
@@ -260,9 +247,8 @@ impl QueueRepository for SqliteUnit<'_> {
             ))
             .bind::<Text, _>(&name)
             .bind::<SqlUuid, _>(lease.id)
-            .bind::<Text, _>(json(kept)?)
-            .execute(conn)
-            .map_err(storage_error)?;
+            .bind::<Text, _>(json(kept)?);
+            self.write(|connection| statement.execute(connection))?;
         }
         Ok(())
     }

@@ -64,6 +64,7 @@ impl NotificationRepository for SqliteUnit<'_> {
     }
 
     fn save(&mut self, notifications: &[Notification], change: &Change) -> Result<(), Error> {
+        self.require_write()?;
         if notifications.is_empty() {
             return Ok(());
         }

@@ -134,6 +134,7 @@ impl TransferRepository for SqliteUnit<'_> {
     }
 
     fn move_licenses(&mut self, licenses: &[LicenseId], plan: PlanId, change: &Change) -> Result<(), Error> {
+        self.require_write()?;
         if licenses.is_empty() {
             return Ok(());
         }

@@ -7,7 +7,7 @@ use super::error::storage_error;
 
 /// A unit of work: a transaction that writes, or statements that only read.
 pub(super) struct SqliteUnit<'c> {
-    pub(super) conn: &'c mut SqliteConnection,
+    conn: &'c mut SqliteConnection,
     writes: bool,
 }
 
@@ -55,11 +55,5 @@ impl<'c> SqliteUnit<'c> {
     /// Fails if this unit only reads.
     pub(super) fn require_write(&self) -> Result<(), Error> {
         if self.writes { Ok(()) } else { Err(Error::internal("this unit of work only reads")) }
-    }
-
-    /// As [`Self::require_write`], with the connection.
-    pub(super) fn written(&mut self) -> Result<&mut SqliteConnection, Error> {
-        self.require_write()?;
-        Ok(self.conn)
     }
 }

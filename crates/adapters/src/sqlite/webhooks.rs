@@ -12,9 +12,8 @@ use license_manager_domain::queue::Backlog;
 use license_manager_domain::webhooks::{Webhook, WebhookDelivery, WebhookState};
 use license_manager_domain::{Error, WebhookId};
 
-use super::SqliteUnit;
-use super::error::storage_error;
 use super::queue::claimable;
+use super::unit::SqliteUnit;
 use crate::rows::queue::{BacklogRow, WEBHOOK_DELIVERY};
 use crate::rows::webhooks::{DeliveryRow, WebhookRow};
 use crate::schema::{webhook, webhook_delivery};
@@ -23,14 +22,14 @@ use crate::sql_types::{SqlTimestamp, SqlUuid};
 impl WebhookRepository for SqliteUnit<'_> {
     fn add(&mut self, webhook: &Webhook) -> Result<(), Error> {
         let row = WebhookRow::from(webhook);
-        diesel::insert_into(webhook::table).values(row).execute(self.written()?).map_err(storage_error)?;
+        self.write(|connection| diesel::insert_into(webhook::table).values(row).execute(connection))?;
         Ok(())
     }
 
     fn save(&mut self, webhook: &Webhook) -> Result<(), Error> {
         let row = WebhookRow::from(webhook);
         let statement = diesel::update(webhook::table.find(SqlUuid(webhook.id.0))).set(row);
-        match statement.execute(self.written()?).map_err(storage_error)? {
+        match self.write(|connection| statement.execute(connection))? {
             1 => Ok(()),
             _ => Err(Error::internal("there is no such webhook")),
         }
@@ -38,42 +37,39 @@ impl WebhookRepository for SqliteUnit<'_> {
 
     fn find(&mut self, id: WebhookId) -> Result<Option<Webhook>, Error> {
         let query = webhook::table.find(SqlUuid(id.0)).select(WebhookRow::as_select());
-        Ok(query.get_result(self.conn).optional().map_err(storage_error)?.map(Webhook::from))
+        Ok(self.read(|connection| query.get_result(connection).optional())?.map(Webhook::from))
     }
 
     fn lock(&mut self, id: WebhookId) -> Result<Option<Webhook>, Error> {
-        self.written()?;
+        self.require_write()?;
         WebhookRepository::find(self, id)
     }
 
     fn rest(&mut self, id: WebhookId, until: DateTime<Utc>) -> Result<(), Error> {
-        diesel::update(webhook::table.find(SqlUuid(id.0)))
-            .set(webhook::rest_until.eq(SqlTimestamp(until)))
-            .execute(self.written()?)
-            .map_err(storage_error)?;
+        let statement =
+            diesel::update(webhook::table.find(SqlUuid(id.0))).set(webhook::rest_until.eq(SqlTimestamp(until)));
+        self.write(|connection| statement.execute(connection))?;
         Ok(())
     }
 
     fn list(&mut self, limit_offset: LimitOffset) -> Result<Vec<Webhook>, Error> {
-        let rows: Vec<WebhookRow> = webhook::table
+        let query = webhook::table
             .select(WebhookRow::as_select())
             .order((webhook::created, webhook::uuid))
             .offset(limit_offset.offset.max(0))
-            .limit(limit_offset.limit.max(0))
-            .load(self.conn)
-            .map_err(storage_error)?;
+            .limit(limit_offset.limit.max(0));
+        let rows: Vec<WebhookRow> = self.read(|connection| query.load(connection))?;
         Ok(rows.into_iter().map(Webhook::from).collect())
     }
 
     fn count(&mut self) -> Result<i64, Error> {
-        webhook::table.count().get_result(self.conn).map_err(storage_error)
+        self.read(|connection| webhook::table.count().get_result(connection))
     }
 
     fn remove(&mut self, id: WebhookId) -> Result<bool, Error> {
-        let conn = self.written()?;
         let deliveries = webhook_delivery::table.filter(webhook_delivery::webhook_uuid.eq(SqlUuid(id.0)));
-        diesel::delete(deliveries).execute(conn).map_err(storage_error)?;
-        Ok(diesel::delete(webhook::table.find(SqlUuid(id.0))).execute(conn).map_err(storage_error)? > 0)
+        self.write(|connection| diesel::delete(deliveries).execute(connection))?;
+        Ok(self.write(|connection| diesel::delete(webhook::table.find(SqlUuid(id.0))).execute(connection))? > 0)
     }
 }
 
@@ -96,7 +92,7 @@ impl WebhookDeliveryRepository for SqliteUnit<'_> {
     fn backlog(&mut self, now: DateTime<Utc>, limit: i64) -> Result<Backlog, Error> {
         // Counted endpoint by endpoint, in an index: what was delivered is far more than what waits.
         let claimable = claimable(&WEBHOOK_DELIVERY);
-        let row: BacklogRow = sql_query(format!(
+        let query = sql_query(format!(
             "SELECT '' AS queue,
                     (SELECT count(*)
                      FROM (SELECT 1 FROM webhook CROSS JOIN webhook_delivery
@@ -112,9 +108,8 @@ impl WebhookDeliveryRepository for SqliteUnit<'_> {
                          FROM webhook WHERE is_active AND (rest_until IS NULL OR rest_until <= ?1))) AS due_since"
         ))
         .bind::<SqlTimestamp, _>(now)
-        .bind::<BigInt, _>(limit)
-        .get_result(self.conn)
-        .map_err(storage_error)?;
+        .bind::<BigInt, _>(limit);
+        let row: BacklogRow = self.read(|connection| query.get_result(connection))?;
         Ok(row.backlog())
     }
 
@@ -123,21 +118,20 @@ impl WebhookDeliveryRepository for SqliteUnit<'_> {
         filter: &WebhookDeliveryFilter,
         limit_offset: LimitOffset,
     ) -> Result<Vec<WebhookDelivery>, Error> {
-        let rows: Vec<DeliveryRow> = matching!(webhook_delivery::table.select(DeliveryRow::as_select()), filter)
+        let query = matching!(webhook_delivery::table.select(DeliveryRow::as_select()), filter)
             .order(webhook_delivery::position.desc())
             .offset(limit_offset.offset.max(0))
-            .limit(limit_offset.limit.max(0))
-            .load(self.conn)
-            .map_err(storage_error)?;
+            .limit(limit_offset.limit.max(0));
+        let rows: Vec<DeliveryRow> = self.read(|connection| query.load(connection))?;
         rows.into_iter().map(WebhookDelivery::try_from).collect()
     }
 
     fn count(&mut self, filter: &WebhookDeliveryFilter) -> Result<i64, Error> {
-        matching!(webhook_delivery::table.count(), filter).get_result(self.conn).map_err(storage_error)
+        self.read(|connection| matching!(webhook_delivery::table.count(), filter).get_result(connection))
     }
 
     fn replay(&mut self, replay: &WebhookReplay, now: DateTime<Utc>) -> Result<usize, Error> {
-        sql_query(
+        let statement = sql_query(
             "UPDATE webhook_delivery
              SET state = 'waiting', attempts = 0, not_before = ?5, due_since = ?5, claimed_by = NULL, delivered_at = NULL
              WHERE webhook_uuid = ?1 AND (?2 IS NULL OR uuid = ?2) AND (?3 IS NULL OR state = ?3)
@@ -147,14 +141,13 @@ impl WebhookDeliveryRepository for SqliteUnit<'_> {
         .bind::<Nullable<SqlUuid>, _>(replay.id.map(|id| id.0))
         .bind::<Nullable<Text>, _>(replay.state.map(WebhookState::as_str))
         .bind::<Nullable<SqlTimestamp>, _>(replay.since)
-        .bind::<SqlTimestamp, _>(now)
-        .execute(self.written()?)
-        .map_err(storage_error)
+        .bind::<SqlTimestamp, _>(now);
+        self.write(|connection| statement.execute(connection))
     }
 
     fn remove_old(&mut self, delivered: DateTime<Utc>, limit: i64) -> Result<usize, Error> {
         // The endpoints that deliveries name are found from one to the next, and not by reading every delivery.
-        sql_query(
+        let statement = sql_query(
             "WITH RECURSIVE endpoint (uuid) AS (
                  SELECT min(webhook_uuid) FROM webhook_delivery
                  UNION ALL
@@ -169,8 +162,7 @@ impl WebhookDeliveryRepository for SqliteUnit<'_> {
              DELETE FROM webhook_delivery WHERE position IN (SELECT position FROM old LIMIT ?2)",
         )
         .bind::<SqlTimestamp, _>(delivered)
-        .bind::<BigInt, _>(limit)
-        .execute(self.written()?)
-        .map_err(storage_error)
+        .bind::<BigInt, _>(limit);
+        self.write(|connection| statement.execute(connection))
     }
 }
