@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 
-use super::{MemoryUnit, Tables};
+use super::{MemoryUnit, Tables, next};
 use crate::error::Error;
 use crate::model::email::Email;
 use crate::model::ids::{AgreementId, CatalogId, CustomerId, LicenseId, PlanId, PlanTypeId};
@@ -29,7 +29,7 @@ impl Tables {
         self.license_events.iter().any(|mark| mark.license == license && mark.event_name == event_name)
     }
 
-    /// Whether the holder has a live license of an active plan of the customer that is current.
+    /// Whether the holder has a live license of an active, current plan of the customer.
     fn stays(&self, license: &License, unlinking: Unlinking<'_>) -> bool {
         self.licenses.values().any(|other| {
             let same = other.holder_email() == license.holder_email()
@@ -41,7 +41,7 @@ impl Tables {
         })
     }
 
-    /// The last time the history tells that the plan began to auto-apply; else when it was made.
+    /// When the plan last began to auto-apply, by its history; otherwise when it was created.
     fn auto_applies_since(&self, plan: &SubscriptionPlan) -> DateTime<Utc> {
         let id = plan.id.to_string();
         let (mut before, mut since) = (None, plan.created);
@@ -54,14 +54,6 @@ impl Tables {
         }
         since
     }
-}
-
-fn next<'a>(
-    licenses: impl Iterator<Item = &'a License>,
-    after: Option<LicenseId>,
-    limit: i64,
-) -> impl Iterator<Item = &'a License> {
-    licenses.filter(move |license| after.is_none_or(|id| license.id > id)).take(usize::try_from(limit).unwrap_or(0))
 }
 
 impl DueWorkRepository for MemoryUnit<'_> {
@@ -118,9 +110,8 @@ impl DueWorkRepository for MemoryUnit<'_> {
         after: Option<LicenseId>,
         limit: i64,
     ) -> Result<Vec<License>, Error> {
-        let live = self.tables.licenses.values().filter(|license| license.plan == plan && license.is_live());
-        let wanted = live.filter(|license| !unrenewed_only || license.renewed_to.is_none());
-        Ok(next(wanted, after, limit).cloned().collect())
+        let live = self.tables.licenses_of(plan).filter(|license| license.is_live());
+        Ok(next(live.filter(|license| !unrenewed_only || license.renewed_to.is_none()), after, limit))
     }
 
     fn plans_to_unlink(&mut self, customer: CustomerId, before: DateTime<Utc>) -> Result<Vec<PlanId>, Error> {
@@ -136,14 +127,13 @@ impl DueWorkRepository for MemoryUnit<'_> {
         limit: i64,
     ) -> Result<Vec<(LicenseId, Email)>, Error> {
         let due = |license: &&License| {
-            license.plan == plan
-                && license.is_live()
+            license.is_live()
                 && license.renewed_to.is_none()
                 && !self.tables.is_noted(license.id, unlinking.event_name)
                 && !self.tables.stays(license, unlinking)
         };
-        let found = next(self.tables.licenses.values().filter(due), after, limit);
-        Ok(found.filter_map(|license| Some((license.id, license.holder_email()?.clone()))).collect())
+        let found = next(self.tables.licenses_of(plan).filter(due), after, limit);
+        Ok(found.iter().filter_map(|license| Some((license.id, license.holder_email()?.clone()))).collect())
     }
 
     fn auto_scaling_agreements(&mut self) -> Result<Vec<AgreementId>, Error> {
@@ -190,7 +180,7 @@ impl DueWorkRepository for MemoryUnit<'_> {
                 && self.tables.plans.get(&license.plan).is_some_and(of_active)
                 && !self.tables.is_noted(license.id, event_name)
         };
-        Ok(next(self.tables.licenses.values().filter(due), after, limit).cloned().collect())
+        Ok(next(self.tables.licenses.values().filter(due), after, limit))
     }
 
     fn catalogs_in_use(&mut self, now: DateTime<Utc>) -> Result<Vec<(CatalogId, PlanTypeId)>, Error> {

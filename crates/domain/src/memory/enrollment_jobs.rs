@@ -1,4 +1,4 @@
-use super::MemoryUnit;
+use super::{MemoryUnit, replace};
 use crate::error::Error;
 use crate::model::email::Email;
 use crate::model::enrollment::{Enrollees, EnrollmentJob};
@@ -26,8 +26,7 @@ impl EnrollmentJobRepository for MemoryUnit<'_> {
 
     fn advance(&mut self, job: &EnrollmentJob, lines: &str) -> Result<(), Error> {
         let tables = self.written()?;
-        let row = tables.enrollment_jobs.get_mut(&job.id);
-        *row.ok_or_else(|| Error::internal("no bulk enrollment to write"))? = job.clone();
+        replace(&mut tables.enrollment_jobs, &job.id, job, "bulk enrollment")?;
         if !lines.is_empty() {
             tables.enrollment_results.entry(job.id).or_default().push_str(lines);
         }

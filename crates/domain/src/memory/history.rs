@@ -1,14 +1,13 @@
 use chrono::{DateTime, Utc};
 
-use super::repositories::part;
-use super::{HistoryEntry, MemoryUnit, Tables};
+use super::{HistoryEntry, MemoryUnit, Tables, part};
 use crate::error::Error;
 use crate::history::{ChangeKind, EntityRef, Row, Version};
 use crate::model::ids::{AgreementId, LicenseId, PlanId, ProductId, RenewalId};
 use crate::ports::{HistoryRepository, LimitOffset};
 
 impl Tables {
-    /// The row of that id as it is, or as it last was.
+    /// The row with this id, or its last version if it is deleted.
     pub(super) fn row(&self, table: &str, id: &str) -> Row {
         let uuid = || id.parse::<uuid::Uuid>().ok();
         let present: Option<Row> = match table {
@@ -80,7 +79,7 @@ impl HistoryRepository for MemoryUnit<'_> {
     fn licenses_written_after(&mut self, plan: PlanId, at: DateTime<Utc>) -> Result<Vec<LicenseId>, Error> {
         let tables = &*self.tables;
         let later = |id: &LicenseId| newest_first(tables, EntityRef::License(*id)).any(|version| version.at > at);
-        let ids = tables.licenses.values().filter(|license| license.plan == plan).map(|license| license.id);
+        let ids = tables.licenses_of(plan).map(|license| license.id);
         Ok(ids.filter(later).collect())
     }
 }

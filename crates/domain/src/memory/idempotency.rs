@@ -1,7 +1,7 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::MemoryUnit;
+use super::{MemoryUnit, size};
 use crate::error::Error;
 use crate::model::idempotency::{FirstRequest, IdempotencyKey, StoredAnswer};
 use crate::ports::IdempotencyRepository;
@@ -52,7 +52,7 @@ impl IdempotencyRepository for MemoryUnit<'_> {
     fn remove_expired(&mut self, expired: DateTime<Utc>, limit: i64) -> Result<usize, Error> {
         let requests = &mut self.written()?.idempotency;
         let old = requests.iter().filter(|(_, request)| request.created <= expired).map(|(key, _)| key.clone());
-        let old: Vec<_> = old.take(usize::try_from(limit).unwrap_or(0)).collect();
+        let old: Vec<_> = old.take(size(limit)).collect();
         old.iter().for_each(|key| drop(requests.remove(key)));
         Ok(old.len())
     }

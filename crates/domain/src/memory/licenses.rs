@@ -1,8 +1,7 @@
 use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
 
-use super::repositories::part;
-use super::{MemoryUnit, Tables};
+use super::{MemoryUnit, Tables, next, part, replace};
 use crate::error::{Conflict, Error};
 use crate::history::Change;
 use crate::model::email::Email;
@@ -38,10 +37,6 @@ pub(super) fn compare(order: &[LicenseOrder], left: &License, right: &License) -
         .unwrap_or_else(|| left.id.cmp(&right.id))
 }
 
-fn of_plan(tables: &Tables, plan: PlanId) -> impl Iterator<Item = &License> {
-    tables.licenses.values().filter(move |license| license.plan == plan)
-}
-
 fn count<'a>(licenses: impl Iterator<Item = &'a License>) -> LicenseCounts {
     let mut counts = LicenseCounts::default();
     for license in licenses {
@@ -55,7 +50,7 @@ fn is_of(person: &Person, license: &License) -> bool {
         || (person.lms_user_id.is_some() && license.lms_user_id() == person.lms_user_id)
 }
 
-/// Refuses licenses that would give a person a second live license of a plan.
+/// Refuses a second live license of a person in a plan.
 pub(super) fn check_holders(tables: &Tables, written: &[License]) -> Result<(), Error> {
     let plans: HashSet<PlanId> = written.iter().map(|license| license.plan).collect();
     let mut holders = HashSet::new();
@@ -67,10 +62,6 @@ pub(super) fn check_holders(tables: &Tables, written: &[License]) -> Result<(), 
     Ok(())
 }
 
-fn at_most(limit: i64) -> usize {
-    usize::try_from(limit).unwrap_or(0)
-}
-
 impl LicenseRepository for MemoryUnit<'_> {
     fn list(
         &mut self,
@@ -80,27 +71,26 @@ impl LicenseRepository for MemoryUnit<'_> {
         limit_offset: LimitOffset,
     ) -> Result<Vec<License>, Error> {
         let mut licenses: Vec<License> =
-            of_plan(self.tables, plan).filter(|license| matches(filter, license)).cloned().collect();
+            self.tables.licenses_of(plan).filter(|license| matches(filter, license)).cloned().collect();
         licenses.sort_by(|left, right| compare(order, left, right));
         Ok(part(licenses, limit_offset))
     }
 
     fn count(&mut self, plan: PlanId, filter: &LicenseFilter) -> Result<i64, Error> {
-        Ok(of_plan(self.tables, plan).filter(|license| matches(filter, license)).count() as i64)
+        Ok(self.tables.licenses_of(plan).filter(|license| matches(filter, license)).count() as i64)
     }
 
     fn count_by_status(&mut self, plan: PlanId, filter: &LicenseFilter) -> Result<LicenseCounts, Error> {
-        Ok(count(of_plan(self.tables, plan).filter(|license| matches(filter, license))))
+        Ok(count(self.tables.licenses_of(plan).filter(|license| matches(filter, license))))
     }
 
     fn counts(&mut self, plans: &[PlanId]) -> Result<HashMap<PlanId, LicenseCounts>, Error> {
-        Ok(plans.iter().map(|&plan| (plan, count(of_plan(self.tables, plan)))).collect())
+        Ok(plans.iter().map(|&plan| (plan, count(self.tables.licenses_of(plan)))).collect())
     }
 
     fn handed_out_after(&mut self, plan: PlanId, after: Option<LicenseId>, limit: i64) -> Result<Vec<License>, Error> {
-        let next = of_plan(self.tables, plan)
-            .filter(|license| license.status() != LicenseStatus::Unassigned && after.is_none_or(|id| license.id > id));
-        Ok(next.take(at_most(limit)).cloned().collect())
+        let handed_out = self.tables.licenses_of(plan).filter(|license| license.status() != LicenseStatus::Unassigned);
+        Ok(next(handed_out, after, limit))
     }
 
     fn find_by_person(&mut self, agreement: AgreementId, person: &Person) -> Result<Vec<License>, Error> {
@@ -111,7 +101,7 @@ impl LicenseRepository for MemoryUnit<'_> {
     }
 
     fn find_by_email(&mut self, plan: PlanId, email: &Email) -> Result<Vec<License>, Error> {
-        let licenses = of_plan(self.tables, plan);
+        let licenses = self.tables.licenses_of(plan);
         Ok(licenses.filter(|license| license.holder_email() == Some(email)).cloned().collect())
     }
 
@@ -136,13 +126,13 @@ impl LicenseRepository for MemoryUnit<'_> {
 
     fn live_emails(&mut self, plan: PlanId, emails: &[Email]) -> Result<Vec<Email>, Error> {
         let emails: HashSet<&Email> = emails.iter().collect();
-        let live = of_plan(self.tables, plan).filter(|license| license.is_live());
+        let live = self.tables.licenses_of(plan).filter(|license| license.is_live());
         Ok(live.filter_map(License::holder_email).filter(|email| emails.contains(email)).cloned().collect())
     }
 
     fn lock_live_by_emails(&mut self, plan: PlanId, emails: &[Email]) -> Result<Vec<License>, Error> {
         let emails: HashSet<&Email> = emails.iter().collect();
-        let live = of_plan(self.written()?, plan).filter(|license| license.is_live());
+        let live = self.written()?.licenses_of(plan).filter(|license| license.is_live());
         Ok(live.filter(|license| license.holder_email().is_some_and(|email| emails.contains(email))).cloned().collect())
     }
 
@@ -153,9 +143,8 @@ impl LicenseRepository for MemoryUnit<'_> {
         after: Option<LicenseId>,
         limit: i64,
     ) -> Result<Vec<License>, Error> {
-        let live = of_plan(self.written()?, plan)
-            .filter(|license| license.is_live() && matches(filter, license) && after.is_none_or(|id| license.id > id));
-        Ok(live.take(at_most(limit)).cloned().collect())
+        let live = self.written()?.licenses_of(plan).filter(|license| license.is_live() && matches(filter, license));
+        Ok(next(live, after, limit))
     }
 
     fn lock_revoked_after(
@@ -164,14 +153,13 @@ impl LicenseRepository for MemoryUnit<'_> {
         after: Option<LicenseId>,
         limit: i64,
     ) -> Result<Vec<License>, Error> {
-        let revoked = of_plan(self.written()?, plan)
-            .filter(|license| license.status() == LicenseStatus::Revoked && after.is_none_or(|id| license.id > id));
-        Ok(revoked.take(at_most(limit)).cloned().collect())
+        let revoked = self.written()?.licenses_of(plan).filter(|license| license.status() == LicenseStatus::Revoked);
+        Ok(next(revoked, after, limit))
     }
 
     fn claim_unassigned(&mut self, plan: PlanId, number: i64) -> Result<Vec<License>, Error> {
-        let free = of_plan(self.written()?, plan).filter(|license| license.status() == LicenseStatus::Unassigned);
-        Ok(free.take(at_most(number)).cloned().collect())
+        let free = self.written()?.licenses_of(plan).filter(|license| license.status() == LicenseStatus::Unassigned);
+        Ok(next(free, None, number))
     }
 
     fn add_unassigned(&mut self, plan: PlanId, ids: &[LicenseId], change: &Change) -> Result<(), Error> {
@@ -187,7 +175,7 @@ impl LicenseRepository for MemoryUnit<'_> {
     fn delete(&mut self, plan: PlanId, status: LicenseStatus, change: &Change) -> Result<i64, Error> {
         let tables = self.written()?;
         let doomed: HashSet<LicenseId> =
-            of_plan(tables, plan).filter(|license| license.status() == status).map(|license| license.id).collect();
+            tables.licenses_of(plan).filter(|license| license.status() == status).map(|license| license.id).collect();
         let mut pointing = Vec::new();
         for license in tables.licenses.values_mut() {
             if license.renewed_to.is_some_and(|to| doomed.contains(&to)) {
@@ -222,8 +210,7 @@ impl LicenseRepository for MemoryUnit<'_> {
     fn save(&mut self, licenses: &[License], change: &Change) -> Result<(), Error> {
         let tables = self.written()?;
         for license in licenses {
-            let row = tables.licenses.get_mut(&license.id);
-            *row.ok_or_else(|| Error::internal("no license to write"))? = license.clone();
+            replace(&mut tables.licenses, &license.id, license, "license")?;
             tables.record_license(license, '~', change);
         }
         check_holders(tables, licenses)

@@ -1,6 +1,5 @@
 use super::licenses::{compare, matches};
-use super::repositories::part;
-use super::{MemoryUnit, Tables};
+use super::{MemoryUnit, Tables, part};
 use crate::error::Error;
 use crate::model::email::Email;
 use crate::model::ids::{LicenseId, PlanId};

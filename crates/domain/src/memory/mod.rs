@@ -1,7 +1,20 @@
-//! A store that keeps everything in memory: to try the domain out, and for tests that need no database.
+//! A store in memory, for examples and tests without a database.
 //!
-//! It passes the storage contract suite. Transactions run one after another on a copy that replaces the original at commit,
-//! so it is slow with much data.
+//! It passes the contract tests of storage. Transactions run one after another, each on a copy of all data that replaces the
+//! original at commit, so it is slow with much data.
+
+/// Implements `list` and `count` of a repository by a function that finds all matches, in order.
+macro_rules! list_and_count {
+    ($filter:ty => $item:ty, $matching:expr) => {
+        fn list(&mut self, filter: &$filter, limit_offset: LimitOffset) -> Result<Vec<$item>, Error> {
+            Ok(part($matching(&*self.tables, filter), limit_offset))
+        }
+
+        fn count(&mut self, filter: &$filter) -> Result<i64, Error> {
+            Ok($matching(&*self.tables, filter).len() as i64)
+        }
+    };
+}
 
 mod due_work;
 mod enrollment_jobs;
@@ -43,17 +56,17 @@ use crate::model::staff_records::{LicenseMark, Notification};
 use crate::model::transfer::LicenseTransferJob;
 use crate::operations::schedule::{OperationSchedule, RecurringOperation};
 use crate::outbox::Message;
-use crate::ports::{AssignedRole, Store, User, Work};
+use crate::ports::{AssignedRole, LimitOffset, Store, User, Work};
 use crate::webhooks::Webhook;
 
 /// The store.
 #[derive(Debug, Default)]
 pub struct MemoryStore(Mutex<Tables>);
 
-/// A change that was recorded.
+/// A recorded change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HistoryEntry {
-    /// The kind of row, such as `license`.
+    /// The table, such as `license`.
     pub table: &'static str,
     /// The row's id.
     pub id: String,
@@ -61,9 +74,9 @@ pub struct HistoryEntry {
     pub kind: char,
     /// Who, when and why.
     pub change: Change,
-    /// What a license's row said afterwards; nothing for other rows.
+    /// The license after the change, if it was one.
     pub license: Option<LicenseColumns>,
-    /// The row as it became; empty for kinds of rows whose history nobody reads.
+    /// The row after the change. Empty for tables whose history is never read.
     pub row: Row,
 }
 
@@ -75,11 +88,11 @@ struct Tables {
     sources: BTreeMap<LicenseId, String>,
     products: BTreeMap<ProductId, Product>,
     renewals: BTreeMap<RenewalId, SubscriptionPlanRenewal>,
-    /// The id the latest renewal got; none is ever given twice.
+    /// The id of the latest renewal. Ids are never used again.
     last_renewal: i64,
     transfers: BTreeMap<TransferJobId, LicenseTransferJob>,
     users: BTreeMap<String, User>,
-    /// In the order in which it was added.
+    /// In the order of addition.
     queue: Vec<queue::QueuedWork>,
     enrollment_jobs: BTreeMap<EnrollmentJobId, EnrollmentJob>,
     enrollment_results: BTreeMap<EnrollmentJobId, String>,
@@ -90,7 +103,7 @@ struct Tables {
     idempotency: BTreeMap<IdempotencyKey, FirstRequest>,
     plan_marks: BTreeMap<(PlanId, String), DateTime<Utc>>,
     schedule: BTreeMap<RecurringOperation, OperationSchedule>,
-    /// With the moment until which each rests.
+    /// Each with the end of its requested pause.
     webhooks: BTreeMap<WebhookId, (Webhook, Option<DateTime<Utc>>)>,
     history: Vec<HistoryEntry>,
 }
@@ -107,26 +120,44 @@ impl Tables {
     fn record(&mut self, table: &'static str, id: impl ToString, kind: char, change: &Change) {
         let id = id.to_string();
         let row = self.row(table, &id);
-        let license = None;
-        self.history.push(HistoryEntry { table, id, kind, change: change.clone(), row, license });
+        self.history.push(HistoryEntry { table, id, kind, change: change.clone(), row, license: None });
     }
 
     fn record_license(&mut self, license: &License, kind: char, change: &Change) {
-        let id = license.id.to_string();
-        let row = self.row("license", &id);
-        self.history.push(HistoryEntry {
-            table: "license",
-            id,
-            kind,
-            change: change.clone(),
-            row,
-            license: Some(license.columns()),
-        });
+        self.record("license", license.id, kind, change);
+        if let Some(entry) = self.history.last_mut() {
+            entry.license = Some(license.columns());
+        }
+    }
+
+    /// The licenses of a plan, in the order of their ids.
+    fn licenses_of(&self, plan: PlanId) -> impl Iterator<Item = &License> {
+        self.licenses.values().filter(move |license| license.plan == plan)
     }
 }
 
+/// The part of all rows that a page shows.
+fn part<T>(all: Vec<T>, limit_offset: LimitOffset) -> Vec<T> {
+    all.into_iter().skip(size(limit_offset.offset)).take(size(limit_offset.limit)).collect()
+}
+
+/// The first `limit` licenses with ids after `after`.
+fn next<'a>(licenses: impl Iterator<Item = &'a License>, after: Option<LicenseId>, limit: i64) -> Vec<License> {
+    licenses.filter(|license| after.is_none_or(|id| license.id > id)).take(size(limit)).cloned().collect()
+}
+
+fn size(number: i64) -> usize {
+    usize::try_from(number).unwrap_or(0)
+}
+
+/// Replaces a row that exists.
+fn replace<K: Ord, V: Clone>(table: &mut BTreeMap<K, V>, key: &K, row: &V, what: &str) -> Result<(), Error> {
+    table.get_mut(key).ok_or_else(|| Error::internal(format!("no {what} to write")))?.clone_from(row);
+    Ok(())
+}
+
 impl MemoryStore {
-    /// A store that knows the products every installation starts with.
+    /// A store with the products that every installation starts with.
     pub fn with_seeded_products() -> Self {
         let mut tables = Tables::default();
         for product in seeded_products() {
@@ -136,22 +167,22 @@ impl MemoryStore {
         Self(Mutex::new(tables))
     }
 
-    /// The messages that wait, the oldest first.
+    /// The waiting messages, oldest first.
     pub fn outbox(&self) -> Vec<Message> {
         self.tables().messages().cloned().collect()
     }
 
-    /// Every change that was recorded, the oldest first.
+    /// All recorded changes, oldest first.
     pub fn history(&self) -> Vec<HistoryEntry> {
         self.tables().history.clone()
     }
 
-    /// The Salesforce opportunities noted for licenses.
+    /// The Salesforce opportunities of licenses.
     pub fn sources(&self) -> BTreeMap<LicenseId, String> {
         self.tables().sources.clone()
     }
 
-    /// Adds a user with the roles the database gives them.
+    /// Adds a user with their roles.
     pub fn add_user(&self, user: User) {
         let mut tables = self.tables();
         tables.roles.retain(|assigned| assigned.username != user.username);
@@ -191,8 +222,8 @@ struct MemoryUnit<'a> {
 }
 
 impl MemoryUnit<'_> {
-    /// The tables, to be written to.
+    /// The tables, for writing.
     fn written(&mut self) -> Result<&mut Tables, Error> {
-        if self.writes { Ok(self.tables) } else { Err(Error::internal("this unit of work only reads")) }
+        if self.writes { Ok(self.tables) } else { Err(Error::internal("this unit of work is read-only")) }
     }
 }

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::queue::{QueuedWork, Work};
-use super::{HistoryEntry, MemoryUnit};
+use super::{HistoryEntry, MemoryUnit, next, size};
 use crate::error::Error;
 use crate::model::email::Email;
 use crate::model::ids::{LicenseId, PlanId};
@@ -52,7 +52,7 @@ impl OperationRepository for MemoryUnit<'_> {
     }
 }
 
-fn knows_somebody(columns: &LicenseColumns) -> bool {
+fn has_personal_data(columns: &LicenseColumns) -> bool {
     columns.user_email.is_some() || columns.lms_user_id.is_some() || columns.activation_key.is_some()
 }
 
@@ -61,13 +61,13 @@ impl MemoryUnit<'_> {
         let plan = self.tables.plans.get(&license.plan)?;
         let keeps = self.tables.agreements.get(&plan.agreement)?.license_duration_before_purge;
         let columns = license.columns();
-        let knows_somebody = knows_somebody(&columns);
+        let has_personal_data = has_personal_data(&columns);
         let past = |at: Option<DateTime<Utc>>| at.is_some_and(|at| at < saturating_time::before(now, keeps));
         Some(match purge {
-            Purge::PlanExpired => knows_somebody && past(Some(plan.expiration_date)),
+            Purge::PlanExpired => has_personal_data && past(Some(plan.expiration_date)),
             Purge::Revoked => {
                 license.status() == LicenseStatus::Revoked
-                    && knows_somebody
+                    && has_personal_data
                     && past(columns.revoked_date)
                     && !plan.for_internal_use_only
             }
@@ -79,7 +79,7 @@ impl MemoryUnit<'_> {
         })
     }
 
-    /// Whether a license whose last entry this is was deleted so long ago that nobody is to be known by it.
+    /// Whether this last entry of a license tells of a deletion that is long past.
     fn is_deletion_due(&self, last: &HistoryEntry, now: DateTime<Utc>) -> Option<bool> {
         let plan = self.tables.plans.get(&PlanId(last.row.uuid("subscription_plan_uuid")?))?;
         let keeps = self.tables.agreements.get(&plan.agreement)?.license_duration_before_purge;
@@ -102,9 +102,8 @@ impl PurgeRepository for MemoryUnit<'_> {
         after: Option<LicenseId>,
         limit: i64,
     ) -> Result<Vec<License>, Error> {
-        let next = self.tables.licenses.values().filter(|license| after.is_none_or(|after| license.id > after));
-        let due = next.filter(|license| self.is_due(license, purge, now) == Some(true));
-        Ok(due.take(usize::try_from(limit).unwrap_or(0)).cloned().collect())
+        let due = self.tables.licenses.values().filter(|license| self.is_due(license, purge, now) == Some(true));
+        Ok(next(due, after, limit))
     }
 
     fn lock_deleted(&mut self, now: DateTime<Utc>, limit: i64) -> Result<Vec<DeletedLicense>, Error> {
@@ -118,11 +117,11 @@ impl PurgeRepository for MemoryUnit<'_> {
         after: Option<LicenseId>,
         limit: i64,
     ) -> Result<Vec<DeletedLicense>, Error> {
-        // The last entry of each license, and whether any of them knows somebody.
+        // The last entry of each license, and whether any of its entries has personal data.
         let mut told: BTreeMap<LicenseId, (&HistoryEntry, bool)> = BTreeMap::new();
         for entry in self.tables.history.iter().filter(|entry| entry.table == "license") {
             let id = LicenseId(entry.id.parse().map_err(Error::internal)?);
-            let knows = entry.license.as_ref().is_some_and(knows_somebody);
+            let knows = entry.license.as_ref().is_some_and(has_personal_data);
             let (last, known) = told.entry(id).or_insert((entry, false));
             (*last, *known) = (entry, *known || knows);
         }
@@ -133,7 +132,7 @@ impl PurgeRepository for MemoryUnit<'_> {
             id,
             email: last.license.as_ref().and_then(|columns| columns.user_email.clone()),
         });
-        Ok(deleted.take(usize::try_from(limit).unwrap_or(0)).collect())
+        Ok(deleted.take(size(limit)).collect())
     }
 
     fn addresses_in_use(&mut self, emails: &[Email]) -> Result<Vec<Email>, Error> {

@@ -1,7 +1,7 @@
 use chrono::{DateTime, Utc};
 
 use super::queue::QueuedWork;
-use super::{MemoryUnit, Tables};
+use super::{MemoryUnit, Tables, size};
 use crate::error::Error;
 use crate::model::ids::MessageId;
 use crate::outbox::{Message, OutboxSelection, WaitingMessage};
@@ -13,8 +13,8 @@ impl QueuedWork {
         Queue::MESSAGES.contains(&self.queue)
     }
 
-    /// Whether an operator means this message, and nobody delivers it now.
-    fn is_meant(&self, selection: &OutboxSelection, now: DateTime<Utc>) -> bool {
+    /// Whether the message is selected, and not being delivered.
+    fn is_selected(&self, selection: &OutboxSelection, now: DateTime<Utc>) -> bool {
         let has_topic = |wanted: &String| self.message().is_some_and(|own| own.payload.topic().as_str() == wanted);
         let chosen = match selection {
             OutboxSelection::Messages(ids) => ids.contains(&MessageId(self.id)),
@@ -44,7 +44,7 @@ impl QueuedWork {
 }
 
 impl Tables {
-    /// The messages that wait, the oldest first.
+    /// The waiting messages, oldest first.
     pub(super) fn messages(&self) -> impl Iterator<Item = &Message> {
         self.queue.iter().filter(|work| work.is_message()).filter_map(QueuedWork::message)
     }
@@ -61,9 +61,8 @@ impl OutboxRepository for MemoryUnit<'_> {
     }
 
     fn backlog(&mut self, now: DateTime<Utc>, limit: i64) -> Result<Vec<(Queue, Backlog)>, Error> {
-        let limited = usize::try_from(limit).unwrap_or_default();
         let dead = self.tables.queue.iter().filter(|work| work.is_message() && work.dead_lettered_at.is_some());
-        let dead: Vec<Queue> = dead.take(limited).map(|work| work.queue).collect();
+        let dead: Vec<Queue> = dead.take(size(limit)).map(|work| work.queue).collect();
         let backlog = |queue: Queue| {
             let dead_lettered = dead.iter().filter(|own| **own == queue).count() as i64;
             (queue, Backlog { dead_lettered, ..self.tables.backlog(&[queue], now, limit) })
@@ -77,18 +76,18 @@ impl OutboxRepository for MemoryUnit<'_> {
                 && filter.topic.as_ref().is_none_or(|topic| *topic == message.topic)
         };
         let found = self.tables.queue.iter().filter_map(QueuedWork::shown).filter(matches);
-        Ok(found.take(usize::try_from(limit).unwrap_or(0)).collect())
+        Ok(found.take(size(limit)).collect())
     }
 
     fn retry(&mut self, selection: &OutboxSelection, now: DateTime<Utc>) -> Result<usize, Error> {
-        let meant = self.written()?.queue.iter_mut().filter(|work| work.is_meant(selection, now));
-        Ok(meant.map(|work| work.revive(now)).count())
+        let selected = self.written()?.queue.iter_mut().filter(|work| work.is_selected(selection, now));
+        Ok(selected.map(|work| work.revive(now)).count())
     }
 
     fn discard(&mut self, selection: &OutboxSelection, now: DateTime<Utc>) -> Result<usize, Error> {
         let queue = &mut self.written()?.queue;
         let before = queue.len();
-        queue.retain(|work| !work.is_meant(selection, now));
+        queue.retain(|work| !work.is_selected(selection, now));
         Ok(before - queue.len())
     }
 }

@@ -13,7 +13,7 @@ use crate::ports::{ExpirationProgress, JobRepository, QueueRepository, Task, Tas
 use crate::queue::Step;
 use crate::queue::{Backlog, Claim, ClaimedJob, Lease, Queue, QueueKind, Settlement};
 
-/// A piece of work with how far it is.
+/// A piece of work and its progress.
 #[derive(Debug, Clone)]
 pub(super) struct QueuedWork {
     pub(super) queue: Queue,
@@ -29,10 +29,10 @@ pub(super) struct QueuedWork {
     pub(super) dead_lettered_at: Option<DateTime<Utc>>,
 }
 
-/// What is to be done.
+/// The kinds of work.
 #[derive(Debug, Clone)]
 pub(super) enum Work {
-    /// A message, or an event for a webhook, with the steps that are left.
+    /// A message, or an event for a webhook, and its remaining steps.
     Message(Message, &'static [Step]),
     Job(Job),
     Task(Option<ExpirationProgress>),
@@ -55,7 +55,7 @@ impl QueuedWork {
         }
     }
 
-    /// The message, also of an event for a webhook.
+    /// The message, or the event for a webhook.
     pub(super) fn message(&self) -> Option<&Message> {
         match &self.work {
             Work::Message(message, _) => Some(message),
@@ -67,12 +67,12 @@ impl QueuedWork {
         self.completed_at.is_none() && self.dead_lettered_at.is_none()
     }
 
-    /// Whether somebody works on it now.
+    /// Whether a lease holds it now.
     pub(super) fn is_claimed(&self, now: DateTime<Utc>) -> bool {
         self.claimed_by.is_some() && self.not_before > now
     }
 
-    /// Makes it due with all its tries.
+    /// Makes it due, with no attempts counted.
     pub(super) fn revive(&mut self, now: DateTime<Utc>) {
         (self.attempts, self.not_before, self.due_since, self.claimed_by) = (0, now, now, None);
         (self.completed_at, self.dead_lettered_at) = (None, None);
@@ -82,7 +82,7 @@ impl QueuedWork {
         self.claimed_by == Some(lease.id) && self.queue == lease.queue && work.contains(&self.id)
     }
 
-    /// Whether this message, which comes before the other one, has to be delivered first.
+    /// Whether this earlier message must be delivered before the other one.
     fn precedes(&self, other: &Self) -> bool {
         let (Work::Message(earlier, steps), Work::Message(later, _)) = (&self.work, &other.work) else { return false };
         let shares_queue = match self.queue {
@@ -97,7 +97,7 @@ impl QueuedWork {
 }
 
 impl Tables {
-    /// Adds messages, and a delivery of each to every webhook that wants it.
+    /// Adds messages, and a delivery to each webhook that wants them.
     pub(super) fn enqueue(&mut self, messages: &[Message]) {
         for message in messages {
             let (id, steps) = (message.id.0, message.payload.steps());
@@ -118,7 +118,7 @@ impl Tables {
         webhook.is_some_and(|(webhook, rest)| webhook.is_active && rest.is_none_or(|rest| rest <= now))
     }
 
-    /// The places of the work that may be claimed, the one due longest first.
+    /// The indexes of the work that can be claimed, the longest due first.
     fn claimable(&self, queue: Queue, now: DateTime<Utc>) -> Vec<usize> {
         if !self.is_open(queue, now) {
             return Vec::new();
@@ -175,7 +175,7 @@ impl QueueRepository for MemoryUnit<'_> {
             (work.claimed_by, work.not_before) = (Some(claim.lease.id), claim.until);
             if let Work::Message(message, steps) = &work.work {
                 let (message, attempts, due_since) = (message.clone(), work.attempts, work.due_since);
-                // Nothing that uses this store records traces.
+                // This store keeps no traces.
                 claimed.push(ClaimedMessage { message, steps, attempts, due_since, trace_parent: None });
             }
         }

@@ -1,7 +1,6 @@
 use std::cmp::Reverse;
 
-use super::repositories::{missing, part};
-use super::{MemoryUnit, Tables};
+use super::{MemoryUnit, Tables, part, replace};
 use crate::error::{Conflict, Error};
 use crate::history::Change;
 use crate::model::ids::{AgreementId, PlanId, RenewalId};
@@ -93,13 +92,7 @@ impl RenewalRepository for MemoryUnit<'_> {
         Ok(found)
     }
 
-    fn list(&mut self, filter: &RenewalFilter, limit_offset: LimitOffset) -> Result<Vec<RenewalDetails>, Error> {
-        Ok(part(matching(self.tables, filter), limit_offset))
-    }
-
-    fn count(&mut self, filter: &RenewalFilter) -> Result<i64, Error> {
-        Ok(matching(self.tables, filter).len() as i64)
-    }
+    list_and_count!(RenewalFilter => RenewalDetails, matching);
 
     fn add(&mut self, terms: &RenewalTerms, change: &Change) -> Result<RenewalId, Error> {
         let tables = self.written()?;
@@ -122,14 +115,14 @@ impl RenewalRepository for MemoryUnit<'_> {
     fn save(&mut self, renewal: &SubscriptionPlanRenewal, change: &Change) -> Result<(), Error> {
         let tables = self.written()?;
         check(tables, Some(renewal.id), &renewal.terms)?;
-        *tables.renewals.get_mut(&renewal.id).ok_or_else(|| missing("renewal"))? = renewal.clone();
+        replace(&mut tables.renewals, &renewal.id, renewal, "renewal")?;
         tables.record(TABLE, renewal.id, '~', change);
         Ok(())
     }
 
     fn delete(&mut self, id: RenewalId, change: &Change) -> Result<(), Error> {
         let tables = self.written()?;
-        tables.renewals.remove(&id).ok_or_else(|| missing("renewal"))?;
+        tables.renewals.remove(&id).ok_or_else(|| Error::internal("no renewal to write"))?;
         tables.record(TABLE, id, '-', change);
         Ok(())
     }

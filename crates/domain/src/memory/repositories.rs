@@ -2,7 +2,7 @@ use std::collections::btree_map::Entry;
 
 use chrono::{DateTime, Utc};
 
-use super::{MemoryUnit, Tables};
+use super::{MemoryUnit, Tables, part, replace};
 use crate::error::{Conflict, Error};
 use crate::history::Change;
 use crate::model::agreement::CustomerAgreement;
@@ -13,15 +13,6 @@ use crate::ports::{
     AgreementFilter, AgreementRepository, LimitOffset, PlanFilter, PlanRepository, ProductRepository, User,
     UserRepository,
 };
-
-pub(super) fn part<T>(all: Vec<T>, limit_offset: LimitOffset) -> Vec<T> {
-    let skip = usize::try_from(limit_offset.offset).unwrap_or(0);
-    all.into_iter().skip(skip).take(usize::try_from(limit_offset.limit).unwrap_or(0)).collect()
-}
-
-pub(super) fn missing(what: &str) -> Error {
-    Error::internal(format!("no {what} to write"))
-}
 
 fn matching_agreements(tables: &Tables, filter: &AgreementFilter) -> Vec<CustomerAgreement> {
     let matches = |agreement: &&CustomerAgreement| {
@@ -61,13 +52,7 @@ impl AgreementRepository for MemoryUnit<'_> {
         Ok(self.tables.agreements.values().find(has_slug).cloned())
     }
 
-    fn list(&mut self, filter: &AgreementFilter, limit_offset: LimitOffset) -> Result<Vec<CustomerAgreement>, Error> {
-        Ok(part(matching_agreements(self.tables, filter), limit_offset))
-    }
-
-    fn count(&mut self, filter: &AgreementFilter) -> Result<i64, Error> {
-        Ok(matching_agreements(self.tables, filter).len() as i64)
-    }
+    list_and_count!(AgreementFilter => CustomerAgreement, matching_agreements);
 
     fn add(&mut self, agreement: &CustomerAgreement, change: &Change) -> Result<(), Error> {
         let tables = self.written()?;
@@ -80,7 +65,7 @@ impl AgreementRepository for MemoryUnit<'_> {
     fn save(&mut self, agreement: &CustomerAgreement, change: &Change) -> Result<(), Error> {
         let tables = self.written()?;
         check_agreement(tables, agreement)?;
-        *tables.agreements.get_mut(&agreement.id).ok_or_else(|| missing("agreement"))? = agreement.clone();
+        replace(&mut tables.agreements, &agreement.id, agreement, "agreement")?;
         tables.record("customer_agreement", agreement.id, '~', change);
         Ok(())
     }
@@ -118,13 +103,7 @@ impl PlanRepository for MemoryUnit<'_> {
         PlanRepository::find(self, id)
     }
 
-    fn list(&mut self, filter: &PlanFilter, limit_offset: LimitOffset) -> Result<Vec<PlanDetails>, Error> {
-        Ok(part(matching_plans(self.tables, filter), limit_offset))
-    }
-
-    fn count(&mut self, filter: &PlanFilter) -> Result<i64, Error> {
-        Ok(matching_plans(self.tables, filter).len() as i64)
-    }
+    list_and_count!(PlanFilter => PlanDetails, matching_plans);
 
     fn find_by_agreements(&mut self, agreements: &[AgreementId]) -> Result<Vec<PlanDetails>, Error> {
         let plans = self.tables.plans.values().filter(|plan| agreements.contains(&plan.agreement));
@@ -162,7 +141,7 @@ impl PlanRepository for MemoryUnit<'_> {
     fn save(&mut self, plan: &SubscriptionPlan, change: &Change) -> Result<(), Error> {
         let tables = self.written()?;
         check_plan(tables, plan)?;
-        *tables.plans.get_mut(&plan.id).ok_or_else(|| missing("plan"))? = plan.clone();
+        replace(&mut tables.plans, &plan.id, plan, "plan")?;
         tables.record("subscription_plan", plan.id, '~', change);
         Ok(())
     }
@@ -205,7 +184,7 @@ impl ProductRepository for MemoryUnit<'_> {
     fn save(&mut self, product: &Product, change: &Change) -> Result<(), Error> {
         let tables = self.written()?;
         check_product(tables, product)?;
-        *tables.products.get_mut(&product.id).ok_or_else(|| missing("product"))? = product.clone();
+        replace(&mut tables.products, &product.id, product, "product")?;
         tables.record("product", product.id, '~', change);
         Ok(())
     }
@@ -219,7 +198,7 @@ impl ProductRepository for MemoryUnit<'_> {
 
     fn save_plan_type(&mut self, plan_type: &PlanType) -> Result<(), Error> {
         let tables = self.written()?;
-        *tables.plan_types.get_mut(&plan_type.id).ok_or_else(|| missing("plan type"))? = plan_type.clone();
+        replace(&mut tables.plan_types, &plan_type.id, plan_type, "plan type")?;
         for product in tables.products.values_mut().filter(|product| product.plan_type.id == plan_type.id) {
             product.plan_type = plan_type.clone();
         }

@@ -70,7 +70,7 @@ impl RetirementRepository for MemoryUnit<'_> {
 }
 
 impl Tables {
-    /// Removes messages and deliveries about licenses, or about licenses of people with one of these addresses.
+    /// Removes messages and deliveries about these licenses, or about licenses of these addresses.
     pub(super) fn forget(&mut self, licenses: &[LicenseId], emails: &[Email]) {
         let named: Vec<String> = emails.iter().map(Email::as_json).collect();
         self.queue.retain(|work| {

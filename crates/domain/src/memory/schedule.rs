@@ -1,4 +1,4 @@
-use super::MemoryUnit;
+use super::{MemoryUnit, replace};
 use crate::error::Error;
 use crate::operations::schedule::{OperationSchedule, RecurringOperation};
 use crate::ports::ScheduleRepository;
@@ -14,10 +14,6 @@ impl ScheduleRepository for MemoryUnit<'_> {
     }
 
     fn save(&mut self, schedule: &OperationSchedule) -> Result<(), Error> {
-        match self.written()?.schedule.get_mut(&schedule.operation) {
-            Some(kept) => kept.clone_from(schedule),
-            None => return Err(Error::internal("this operation is not there to be written")),
-        }
-        Ok(())
+        replace(&mut self.written()?.schedule, &schedule.operation, schedule, "schedule")
     }
 }

@@ -1,7 +1,6 @@
 use chrono::{DateTime, Utc};
 
-use super::repositories::part;
-use super::{MemoryUnit, Tables};
+use super::{MemoryUnit, Tables, part};
 use crate::error::Error;
 use crate::history::Change;
 use crate::model::ids::{LicenseId, PlanId, RoleAssignmentId};
@@ -40,13 +39,7 @@ fn matching_roles(tables: &Tables, filter: &RoleAssignmentFilter) -> Vec<Assigne
 }
 
 impl RoleAssignmentRepository for MemoryUnit<'_> {
-    fn list(&mut self, filter: &RoleAssignmentFilter, limit_offset: LimitOffset) -> Result<Vec<AssignedRole>, Error> {
-        Ok(part(matching_roles(self.tables, filter), limit_offset))
-    }
-
-    fn count(&mut self, filter: &RoleAssignmentFilter) -> Result<i64, Error> {
-        Ok(matching_roles(self.tables, filter).len() as i64)
-    }
+    list_and_count!(RoleAssignmentFilter => AssignedRole, matching_roles);
 
     fn add(
         &mut self,
@@ -81,13 +74,7 @@ fn matching_notifications(tables: &Tables, filter: &NotificationFilter) -> Vec<N
 }
 
 impl NotificationRepository for MemoryUnit<'_> {
-    fn list(&mut self, filter: &NotificationFilter, limit_offset: LimitOffset) -> Result<Vec<Notification>, Error> {
-        Ok(part(matching_notifications(self.tables, filter), limit_offset))
-    }
-
-    fn count(&mut self, filter: &NotificationFilter) -> Result<i64, Error> {
-        Ok(matching_notifications(self.tables, filter).len() as i64)
-    }
+    list_and_count!(NotificationFilter => Notification, matching_notifications);
 
     fn find_by_plans(&mut self, plans: &[PlanId]) -> Result<Vec<Notification>, Error> {
         let about = |notification: &&Notification| plans.contains(&notification.plan);
@@ -99,15 +86,12 @@ impl NotificationRepository for MemoryUnit<'_> {
         for notification in notifications {
             let key = |other: &Notification| (other.plan, other.customer_user, other.kind);
             let place = tables.notifications.iter().position(|other| key(other) == key(notification));
-            let (index, kind) = match place {
-                Some(index) => (index, '~'),
-                None => (tables.notifications.len(), '+'),
-            };
+            let index = place.unwrap_or(tables.notifications.len());
             match place {
                 Some(index) => tables.notifications[index] = notification.clone(),
                 None => tables.notifications.push(notification.clone()),
             }
-            tables.record("notification", index + 1, kind, change);
+            tables.record("notification", index + 1, if place.is_some() { '~' } else { '+' }, change);
         }
         Ok(())
     }
@@ -122,13 +106,7 @@ fn matching_events(tables: &Tables, filter: &LicenseEventFilter) -> Vec<LicenseM
 }
 
 impl LicenseEventRepository for MemoryUnit<'_> {
-    fn list(&mut self, filter: &LicenseEventFilter, limit_offset: LimitOffset) -> Result<Vec<LicenseMark>, Error> {
-        Ok(part(matching_events(self.tables, filter), limit_offset))
-    }
-
-    fn count(&mut self, filter: &LicenseEventFilter) -> Result<i64, Error> {
-        Ok(matching_events(self.tables, filter).len() as i64)
-    }
+    list_and_count!(LicenseEventFilter => LicenseMark, matching_events);
 
     fn add(&mut self, licenses: &[LicenseId], event_name: &str, now: DateTime<Utc>) -> Result<(), Error> {
         let events = &mut self.written()?.license_events;

@@ -1,8 +1,7 @@
 use std::collections::HashSet;
 
 use super::licenses::check_holders;
-use super::repositories::{missing, part};
-use super::{MemoryUnit, Tables};
+use super::{MemoryUnit, Tables, part, replace};
 use crate::error::Error;
 use crate::history::Change;
 use crate::model::ids::{LicenseId, PlanId, TransferJobId};
@@ -34,17 +33,11 @@ impl TransferRepository for MemoryUnit<'_> {
         Ok(self.written()?.transfers.get(&id).cloned())
     }
 
-    fn list(&mut self, filter: &TransferFilter, limit_offset: LimitOffset) -> Result<Vec<TransferJobSummary>, Error> {
-        Ok(part(matching(self.tables, filter), limit_offset))
-    }
-
-    fn count(&mut self, filter: &TransferFilter) -> Result<i64, Error> {
-        Ok(matching(self.tables, filter).len() as i64)
-    }
+    list_and_count!(TransferFilter => TransferJobSummary, matching);
 
     fn add(&mut self, order: &TransferOrder, change: &Change) -> Result<TransferJobId, Error> {
         let tables = self.written()?;
-        // Jobs are never deleted: the last id is the highest one.
+        // Jobs are never deleted, so their number is the last id.
         let id = TransferJobId(tables.transfers.len() as i64 + 1);
         let job = LicenseTransferJob {
             id,
@@ -61,7 +54,7 @@ impl TransferRepository for MemoryUnit<'_> {
 
     fn save(&mut self, job: &LicenseTransferJob, change: &Change) -> Result<(), Error> {
         let tables = self.written()?;
-        *tables.transfers.get_mut(&job.id).ok_or_else(|| missing("transfer job"))? = job.clone();
+        replace(&mut tables.transfers, &job.id, job, "transfer job")?;
         tables.record(TABLE, job.id, '~', change);
         Ok(())
     }
@@ -80,7 +73,7 @@ impl TransferRepository for MemoryUnit<'_> {
 
     fn held_twice(&mut self, licenses: &[LicenseId], plan: PlanId) -> Result<Vec<HeldTwice>, Error> {
         let all = &self.tables.licenses;
-        let present = all.values().filter(|license| license.plan == plan && license.is_live());
+        let present = self.tables.licenses_of(plan).filter(|license| license.is_live());
         let holders: HashSet<_> = present.filter_map(License::holder_email).collect();
         let mut ids = licenses.to_vec();
         ids.sort_unstable();
@@ -95,7 +88,7 @@ impl TransferRepository for MemoryUnit<'_> {
         let tables = self.written()?;
         let mut moved = Vec::with_capacity(licenses.len());
         for id in licenses {
-            let license = tables.licenses.get_mut(id).ok_or_else(|| missing("license"))?;
+            let license = tables.licenses.get_mut(id).ok_or_else(|| Error::internal("no license to write"))?;
             (license.plan, license.modified) = (plan, change.at);
             moved.push(license.clone());
             tables.record("license", id, '~', change);

@@ -2,38 +2,38 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, NaiveDate, Utc};
 
-use super::{HistoryEntry, MemoryUnit};
+use super::{HistoryEntry, MemoryUnit, size};
 use crate::error::Error;
 use crate::model::ids::PlanId;
 use crate::model::license::{License, LicenseStatus};
 use crate::model::utilization::{ActivationDelay, ActivationDelays, Period, SeatChange};
 use crate::ports::UtilizationRepository;
 
-/// Where a license stood.
-type Stand = (PlanId, LicenseStatus);
+/// The plan and the status of a license.
+type Place = (PlanId, LicenseStatus);
 
-/// A license that came to stand somewhere else, or to be gone.
+/// A change of a license's plan or status.
 struct Step {
     at: DateTime<Utc>,
-    from: Option<Stand>,
-    to: Option<Stand>,
-    /// Of an activation, the days since the assignment.
+    from: Option<Place>,
+    to: Option<Place>,
+    /// For an activation: the days since the assignment.
     delay: Option<i64>,
 }
 
-fn stand(entry: &HistoryEntry) -> Option<Stand> {
+fn place(entry: &HistoryEntry) -> Option<Place> {
     let plan = PlanId(entry.row.uuid("subscription_plan_uuid")?);
     (entry.kind != '-').then_some((plan, LicenseStatus::from_name(entry.row.text("status")?)?))
 }
 
-/// The steps of every license, in the order in which they were recorded.
+/// The changes of all licenses, in the order of their recording.
 fn steps(history: &[HistoryEntry]) -> Vec<Step> {
-    let mut stands: BTreeMap<&str, Option<Stand>> = BTreeMap::new();
+    let mut places: BTreeMap<&str, Option<Place>> = BTreeMap::new();
     let mut steps = Vec::new();
     for entry in history.iter().filter(|entry| entry.table == "license") {
         let HistoryEntry { id, kind, change, row, .. } = entry;
-        let to = stand(entry);
-        let from = stands.insert(id, to).flatten().filter(|_| *kind != '+');
+        let to = place(entry);
+        let from = places.insert(id, to).flatten().filter(|_| *kind != '+');
         let was_inactive = matches!(from, Some((_, LicenseStatus::Unassigned | LicenseStatus::Assigned)));
         let is_active = matches!(to, Some((_, LicenseStatus::Activated)));
         let assigned = row.moment("assigned_date");
@@ -50,8 +50,8 @@ impl UtilizationRepository for MemoryUnit<'_> {
         for step in steps(&self.tables.history) {
             let day = step.at.date_naive();
             let change = days.entry(day).or_insert_with(|| SeatChange::none(day));
-            for (stand, number) in [(step.from, -1), (step.to, 1)] {
-                if let Some((_, status)) = stand.filter(|(of, _)| *of == plan) {
+            for (place, number) in [(step.from, -1), (step.to, 1)] {
+                if let Some((_, status)) = place.filter(|(of, _)| *of == plan) {
                     *change.change.of_mut(status) += number;
                 }
             }
@@ -74,11 +74,10 @@ impl UtilizationRepository for MemoryUnit<'_> {
     }
 
     fn idle(&mut self, plan: PlanId, limit: i64) -> Result<Vec<License>, Error> {
-        let licenses = self.tables.licenses.values();
-        let idle = licenses.filter(|license| license.plan == plan && license.status() == LicenseStatus::Assigned);
+        let idle = self.tables.licenses_of(plan).filter(|license| license.status() == LicenseStatus::Assigned);
         let mut idle: Vec<License> = idle.cloned().collect();
         idle.sort_by_key(|license| (license.assigned_date(), license.id));
-        idle.truncate(usize::try_from(limit).unwrap_or(0));
+        idle.truncate(size(limit));
         Ok(idle)
     }
 }

@@ -1,8 +1,7 @@
 use chrono::{DateTime, Utc};
 
-use super::MemoryUnit;
 use super::queue::QueuedWork;
-use super::repositories::part;
+use super::{MemoryUnit, part, replace, size};
 use crate::error::Error;
 use crate::model::ids::{MessageId, WebhookId};
 use crate::outbox::Payload;
@@ -49,9 +48,7 @@ impl WebhookRepository for MemoryUnit<'_> {
     }
 
     fn save(&mut self, webhook: &Webhook) -> Result<(), Error> {
-        let known = self.written()?.webhooks.get_mut(&webhook.id);
-        *known.ok_or_else(|| Error::internal("there is no such webhook"))? = (webhook.clone(), None);
-        Ok(())
+        replace(&mut self.written()?.webhooks, &webhook.id, &(webhook.clone(), None), "webhook")
     }
 
     fn find(&mut self, id: WebhookId) -> Result<Option<Webhook>, Error> {
@@ -106,14 +103,14 @@ impl WebhookDeliveryRepository for MemoryUnit<'_> {
             replay.since.is_none_or(|since| work.message().is_some_and(|message| message.created >= since))
         };
         let queue = self.written()?.queue.iter_mut();
-        let meant = queue.filter(|work| work.matches(&filter) && is_recent(work) && !work.is_claimed(now));
-        Ok(meant.map(|work| work.revive(now)).count())
+        let selected = queue.filter(|work| work.matches(&filter) && is_recent(work) && !work.is_claimed(now));
+        Ok(selected.map(|work| work.revive(now)).count())
     }
 
     fn remove_old(&mut self, delivered: DateTime<Utc>, limit: i64) -> Result<usize, Error> {
         let tables = self.written()?;
         let known = tables.webhook_queues();
-        let mut left = usize::try_from(limit).unwrap_or(0);
+        let mut left = size(limit);
         let before = tables.queue.len();
         tables.queue.retain(|work| {
             let is_delivery = matches!(work.queue, Queue::Webhook(_));

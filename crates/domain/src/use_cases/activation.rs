@@ -1,4 +1,4 @@
-//! Activation: a learner takes an assigned license into use.
+//! Activation: a learner activates an assigned license.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::outbox::OutboxBuilder;
 use crate::ports::{Person, StoreExt};
 
 impl LicenseManager {
-    /// The customer whose learner an activation key was given to, to ask whether the caller may use it.
+    /// The customer of the license with this activation key, to check permissions.
     pub fn customer_of_activation_key(&self, key: ActivationKey) -> Result<Option<CustomerId>, Error> {
         self.store.read(|unit| {
             let licenses = unit.licenses().find_by_activation_key(key)?;
@@ -21,12 +21,11 @@ impl LicenseManager {
         })
     }
 
-    /// Activates the license that the key was given to, in an active and current plan, for the person it was assigned to.
-    /// Activated already, it stays as it is.
+    /// Activates the license with this key for the person it was assigned to. Its plan must be active and current. A license that
+    /// is activated already stays as it is.
     ///
     /// # Errors
-    /// [`Entity::License`] not found where key, person and plan do not fit together; [`Refusal::NotActivatable`] where the
-    /// license was revoked.
+    /// [`Entity::License`] not found without such a license; [`Refusal::NotActivatable`] if it was revoked.
     pub fn activate(&self, actor: &Actor, key: ActivationKey, person: &Person) -> Result<LearnerLicense, Error> {
         self.store.write(|unit| {
             let now = self.now();
@@ -62,7 +61,7 @@ impl LicenseManager {
     }
 }
 
-/// A key that a renewal carried on belongs to licenses of several plans: one in use comes first, then the latest assigned.
+/// Renewed licenses share their key: an activated one comes first, then the latest assigned one.
 fn precedence(license: &License) -> (LicenseStatus, std::cmp::Reverse<Option<chrono::DateTime<chrono::Utc>>>) {
     (license.status(), std::cmp::Reverse(license.assigned_date()))
 }

@@ -1,4 +1,4 @@
-//! An agreement's settings that only staff decides on, and what the LMS says of its customer.
+//! The settings of an agreement for staff, and the customer's name from the LMS.
 
 use chrono::{DateTime, Duration, Utc};
 
@@ -11,16 +11,16 @@ use crate::model::expiration_message::ExpirationMessageChanges;
 use crate::model::ids::{AgreementId, CustomerId, PlanId};
 use crate::ports::{EnterpriseCustomer, StoreExt, UnitOfWork};
 
-/// An agreement with the plan whose licenses learners get by logging in.
+/// An agreement and its plan with auto-applied licenses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AgreementSettings {
     /// The agreement.
     pub agreement: CustomerAgreement,
-    /// The plan that auto-applies its licenses, whether or not it is active and current; of several the one that starts last.
+    /// The plan that auto-applies its licenses, active and current or not; of several, the one that starts last.
     pub auto_applied_plan: Option<PlanId>,
 }
 
-/// What is to change in an agreement's settings; absent fields stay. A field that can be empty is emptied by `Some(None)`.
+/// Changes of an agreement's settings. `None` keeps a field, `Some(None)` empties it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[allow(missing_docs)] // each is the field of the same name in CustomerAgreement or AutoScaling
 pub struct AgreementSettingsChanges {
@@ -31,7 +31,7 @@ pub struct AgreementSettingsChanges {
     pub auto_scaling_threshold_percentage: Option<Option<i32>>,
     pub auto_scaling_increment_percentage: Option<Option<i32>>,
     pub expiration_message: ExpirationMessageChanges,
-    /// The plan that is to auto-apply its licenses, and no other of the agreement; `Some(None)` for no plan at all.
+    /// The only plan of the agreement that auto-applies its licenses; `Some(None)` for none.
     pub auto_applied_plan: Option<Option<PlanId>>,
 }
 
@@ -69,8 +69,8 @@ impl LicenseManager {
     /// Changes an agreement's settings.
     ///
     /// # Errors
-    /// [`Entity::Agreement`] not found; an unknown plan where the one that is to auto-apply is not the agreement's;
-    /// [`Error::Invalid`] with every rule the settings break.
+    /// [`Entity::Agreement`] not found; [`Error::UnknownReference`] for a plan of another agreement; [`Error::Invalid`] with every
+    /// rule that the settings break.
     pub fn update_agreement_settings(
         &self,
         actor: &Actor,
@@ -101,16 +101,16 @@ impl LicenseManager {
         })
     }
 
-    /// What the LMS knows of a customer. Not to be called within a transaction.
+    /// Asks the LMS for a customer. Do not call this within a transaction.
     ///
     /// # Errors
-    /// [`Error::Upstream`] where the LMS does not say.
+    /// [`Error::Upstream`] without a usable answer.
     pub async fn look_customer_up(&self, customer: CustomerId) -> Result<EnterpriseCustomer, Error> {
         self.directory.customer(customer).await
     }
 
-    /// A new agreement with the slug and the name of its customer as the LMS knows them, where it says none itself. Not to be called
-    /// within a transaction. Where the LMS does not say, they stay open and can be taken over later.
+    /// Fills in the slug and the name of a new agreement's customer from the LMS, if they are absent. They stay absent if the LMS
+    /// does not answer. Do not call this within a transaction.
     pub async fn name_customer(&self, mut new: NewAgreement) -> NewAgreement {
         let changes = &mut new.changes;
         let (slug, name) = (&mut changes.customer_slug, &mut changes.customer_name);
@@ -132,10 +132,10 @@ impl LicenseManager {
         new
     }
 
-    /// Takes over what the LMS says of an agreement's customer: slug and name. Nothing is written where they are the same.
+    /// Updates the slug and the name of an agreement's customer from the LMS. Writes nothing if they are the same.
     ///
     /// # Errors
-    /// [`Entity::Agreement`] not found where the customer has none; [`crate::Conflict::AgreementSlug`].
+    /// [`Entity::Agreement`] not found if the customer has none; [`crate::Conflict::AgreementSlug`].
     pub fn adopt_customer(&self, actor: &Actor, known: &EnterpriseCustomer) -> Result<AgreementSettings, Error> {
         self.store.write(|unit| {
             let now = self.now();

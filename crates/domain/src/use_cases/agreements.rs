@@ -1,4 +1,4 @@
-//! Customer agreements: made and edited by provisioning admins, read by a customer's people.
+//! Customer agreements.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::model::plan::{LicenseCounts, PlanDetails};
 use crate::model::renewal::RenewalChains;
 use crate::ports::{AgreementFilter, LimitOffset, StoreExt, UnitOfWork};
 
-/// An agreement to be made. What is absent gets the default of [`CustomerAgreement::new`].
+/// A new agreement. Absent fields have the defaults of [`CustomerAgreement::new`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(missing_docs)] // each is the field of the same name in CustomerAgreement
 pub struct NewAgreement {
@@ -23,11 +23,11 @@ pub struct NewAgreement {
     pub changes: AgreementChanges,
 }
 
-/// What is to change in an agreement; absent fields stay. A field that can be empty is emptied by `Some(None)`.
+/// Changes of an agreement. `None` keeps a field, `Some(None)` empties it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[allow(missing_docs)] // each is the field of the same name in CustomerAgreement
 pub struct AgreementChanges {
-    /// The customer, who cannot change: naming another one is refused.
+    /// The customer cannot change: another one is refused.
     pub customer: Option<CustomerId>,
     pub customer_slug: Option<Option<String>>,
     pub customer_name: Option<Option<String>>,
@@ -49,7 +49,7 @@ impl AgreementChanges {
     }
 }
 
-/// Takes a new value over where there is one.
+/// Sets a new value if there is one.
 pub(crate) fn set<T>(target: &mut T, value: Option<T>) {
     if let Some(value) = value {
         *target = value;
@@ -61,30 +61,29 @@ pub(crate) fn set<T>(target: &mut T, value: Option<T>) {
 pub struct AgreementDetails {
     /// The agreement.
     pub agreement: CustomerAgreement,
-    /// Its plans, the latest start first.
+    /// Its plans, latest start first.
     pub plans: Vec<PlanDetails>,
-    /// The renewals among its plans, and perhaps among others.
+    /// The renewals of its plans, and perhaps of others.
     pub chains: Arc<RenewalChains>,
-    /// The moment of the reading.
+    /// The time of reading.
     pub now: DateTime<Utc>,
 }
 
 impl AgreementDetails {
-    /// Days until the last of its plans expires, renewals included: whole, rounded down, at least 0.
+    /// Whole days until the last of its plans expires, renewals included; at least 0.
     pub fn net_days_until_expiration(&self) -> i64 {
         let days = self.plans.iter().map(|details| self.chains.days_until_expiration(&details.plan, self.now));
         days.max().unwrap_or(0).max(0)
     }
 
-    /// The plan whose licenses learners get by logging in: of those that do so, active and current, the one that started
-    /// last.
+    /// The plan whose licenses are auto-applied: the active and current one that started last.
     pub fn auto_applicable_plan(&self) -> Option<&PlanDetails> {
         self.usable_plans()
             .filter(|details| details.plan.should_auto_apply_licenses == Some(true))
             .max_by_key(|details| details.plan.start_date)
     }
 
-    /// The catalogs its active and current plans cover, each once, sorted.
+    /// The catalogs of its active and current plans, sorted and without duplicates.
     pub fn available_catalogs(&self) -> Vec<CatalogId> {
         let mut catalogs: Vec<_> = self.usable_plans().map(|details| details.plan.catalog).collect();
         catalogs.sort_unstable();
@@ -97,21 +96,21 @@ impl AgreementDetails {
     }
 }
 
-/// An agreement with all its plans and the numbers of their licenses.
+/// An agreement, its plans and the numbers of their licenses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AgreementOverview {
     /// The agreement and its plans.
     pub details: AgreementDetails,
-    /// How many licenses its plans have.
+    /// The numbers of licenses by plan.
     pub counts: HashMap<PlanId, LicenseCounts>,
 }
 
 impl LicenseManager {
-    /// Makes a customer's agreement.
+    /// Creates the agreement of a customer.
     ///
     /// # Errors
-    /// [`crate::Conflict`] where the customer has one or the slug is taken; [`Error::Invalid`] for texts that are too long, or where
-    /// the catalog is not the customer's; [`Error::UnknownCatalogOwner`] until that was asked.
+    /// [`crate::Conflict`] if the customer has one or the slug is taken; [`Error::Invalid`] for texts that are too long or a catalog
+    /// of another customer; [`Error::UnknownCatalogOwner`] until its owner is known.
     pub fn create_agreement(&self, actor: &Actor, new: NewAgreement) -> Result<AgreementOverview, Error> {
         let now = self.now();
         if let Some(catalog) = new.changes.default_catalog.flatten() {
@@ -162,7 +161,7 @@ impl LicenseManager {
         })
     }
 
-    /// The agreements that match. `limit_offset` is asked for the part to read once the number of matches is known.
+    /// The agreements that match. `limit_offset` chooses the page from the number of matches.
     pub fn agreements<E: From<Error>>(
         &self,
         filter: &AgreementFilter,

@@ -1,4 +1,4 @@
-//! Assignment: an admin hands a plan's licenses to learners.
+//! Assignment: an admin assigns licenses of a plan to learners.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -12,24 +12,24 @@ use crate::model::plan::is_salesforce_id;
 use crate::outbox::{AssignmentMail, OutboxBuilder};
 use crate::ports::StoreExt;
 
-/// The learners of an assignment: each address once, with the Salesforce opportunity it was sold by where that is known.
+/// The learners of an assignment, without duplicates, each with a Salesforce opportunity if known.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Assignees(BTreeMap<Email, Option<String>>);
 
 impl Assignees {
-    /// How many learners.
+    /// The number of learners.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there is none.
+    /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 }
 
 impl FromIterator<(Email, Option<String>)> for Assignees {
-    /// Of an address that comes twice, the first counts.
+    /// Of duplicate addresses, the first one counts.
     fn from_iter<T: IntoIterator<Item = (Email, Option<String>)>>(learners: T) -> Self {
         let mut assignees = BTreeMap::new();
         for (email, source) in learners {
@@ -39,23 +39,23 @@ impl FromIterator<(Email, Option<String>)> for Assignees {
     }
 }
 
-/// What an assignment did.
+/// The result of an assignment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Assignments {
-    /// Who got which license.
+    /// The learners and their new licenses.
     pub assigned: Vec<(Email, LicenseId)>,
-    /// How many held a live license of the plan before.
+    /// The number of learners who held a live license of the plan already.
     pub already_associated: usize,
 }
 
 impl LicenseManager {
-    /// Hands a license of the plan to each learner who holds none. All or nothing.
+    /// Assigns a license of the plan to each learner without a live one; all or nothing.
     ///
-    /// Any number of assignments may run at once: each takes licenses that no other takes, and a learner named by two of
-    /// them gets one license.
+    /// It is safe to run many assignments at the same time: no license is assigned twice, and a learner of two assignments gets one
+    /// license.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a Salesforce opportunity that is none; [`crate::Entity::Plan`] not found; [`Refusal::NotEnoughLicenses`] where the plan cannot give each of them one.
+    /// [`Error::Invalid`] for an invalid Salesforce opportunity; [`crate::Entity::Plan`] not found; [`Refusal::NotEnoughLicenses`].
     pub fn assign(
         &self,
         actor: &Actor,
@@ -99,7 +99,7 @@ impl LicenseManager {
             if !sources.is_empty() {
                 unit.licenses().set_sources(&sources, &change)?;
             }
-            // The messages are most of what a large request holds, so they are made when the rest is written.
+            // Messages need most of the memory of a large request, so they are created last.
             let mut outbox = OutboxBuilder::new(&agreement, &plan, self.ids.as_ref(), now);
             licenses.iter().for_each(|license| outbox.assigned(license, mail));
             unit.outbox().add(&outbox.into_messages())?;

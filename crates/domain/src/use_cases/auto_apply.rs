@@ -1,4 +1,4 @@
-//! Auto-apply: a learner who logs in gets a license by themselves.
+//! Auto-apply: a learner who logs in gets a license.
 
 use std::sync::Arc;
 
@@ -15,15 +15,14 @@ use crate::outbox::OutboxBuilder;
 use crate::ports::{Person, StoreExt, UnitOfWork};
 
 impl LicenseManager {
-    /// Gives the person a license of the agreement's auto-applicable plan, in use from now. A person who holds one, in use or
-    /// not, gets that one back as it is.
+    /// Assigns and activates a license of the agreement's auto-applicable plan. A person who holds a live license of the plan gets
+    /// that one, unchanged.
     ///
-    /// Any number of people may ask at once: each license goes to one of them, and nobody gets two.
+    /// It is safe to call at the same time for many people: no license is assigned twice, and nobody gets two.
     ///
     /// # Errors
-    /// [`Refusal::NoAutoApplicablePlan`]; [`Refusal::RevokedBefore`] where the person's license of the plan was taken back;
-    /// [`Refusal::LockedForRenewal`]; [`Refusal::NoLicenseLeft`], which alone leaves something behind: the event that the
-    /// person went away without one.
+    /// [`Refusal::NoAutoApplicablePlan`]; [`Refusal::RevokedBefore`] if the person's license of the plan was revoked;
+    /// [`Refusal::LockedForRenewal`]; [`Refusal::NoLicenseLeft`], which adds an event to the outbox.
     pub fn auto_apply(&self, actor: &Actor, agreement: AgreementId, person: &Person) -> Result<LearnerLicense, Error> {
         let license = self.store.write(|unit| {
             let now = self.now();
@@ -31,7 +30,7 @@ impl LicenseManager {
             let details = agreement_details(unit, agreement, now)?;
             let plan = details.auto_applicable_plan().cloned().ok_or(Refusal::NoAutoApplicablePlan)?;
             let licenses = unit.licenses().find_by_person(details.agreement.id, person)?;
-            // One in use comes before one that waits, and either before one that was taken back.
+            // Activated before assigned before revoked.
             let held = licenses
                 .into_iter()
                 .filter(|license| license.plan == plan.plan.id)
@@ -52,7 +51,7 @@ impl LicenseManager {
         license.ok_or_else(|| Refusal::NoLicenseLeft.into())
     }
 
-    /// Takes a free license of the plan into use for the person; `None`, and the event of it, where there is none.
+    /// Activates an unassigned license for the person. Without one, returns `None` and adds an event.
     fn take_license(
         &self,
         unit: &mut dyn UnitOfWork,

@@ -1,30 +1,30 @@
-//! A catalog that a plan or an agreement gets must be its customer's, where [`crate::Settings::validate_catalogs`] says so.
+//! The catalog of a plan or an agreement must belong to its customer, if [`crate::Settings::validate_catalogs`] is set.
 //!
-//! The catalog service may be slow or away, so it is asked before the transaction; the use case itself decides by what it said.
+//! The catalog service can be slow, so callers ask it before the transaction. The use case checks its answer.
 
 use super::manager::LicenseManager;
 use crate::error::{Error, FieldErrors};
 use crate::model::ids::{CatalogId, CustomerId};
 
-/// Whose a catalog is, as the catalog service says.
+/// The owner of a catalog, from the catalog service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CatalogOwner {
     catalog: CatalogId,
-    /// Nobody's where there is no such catalog.
+    /// `None` if the catalog does not exist.
     owner: Option<CustomerId>,
 }
 
 impl LicenseManager {
-    /// Asks the catalog service whose a catalog is. A use case that fails with [`Error::UnknownCatalogOwner`] is to be called again
-    /// with the answer: `manager.clone().with_catalog_owner(owner)`. Not to be called within a transaction.
+    /// Asks the catalog service for the owner of a catalog. After [`Error::UnknownCatalogOwner`], repeat the use case with the
+    /// answer: `manager.clone().with_catalog_owner(owner)`. Do not call this within a transaction.
     ///
     /// # Errors
-    /// [`Error::Upstream`] where the catalog service does not say.
+    /// [`Error::Upstream`] without a usable answer.
     pub async fn catalog_owner(&self, catalog: CatalogId) -> Result<CatalogOwner, Error> {
         Ok(CatalogOwner { catalog, owner: self.catalog.owner(catalog).await? })
     }
 
-    /// Refuses a catalog that is not the customer's, by the field that chose it.
+    /// Refuses a catalog of another customer. `field` names it in the error.
     pub(crate) fn check_catalog(
         &self,
         field: &'static str,

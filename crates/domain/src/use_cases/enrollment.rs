@@ -1,4 +1,4 @@
-//! Bulk enrollment: an admin asks for it, and it is carried out after the answer.
+//! Bulk enrollments: an admin requests one, and a job carries it out.
 
 use chrono::{DateTime, Utc};
 
@@ -16,12 +16,12 @@ impl LicenseManager {
         self.store.read(|unit| Ok(unit.agreements().find_by_customer(customer)?.is_some()))
     }
 
-    /// Notes a bulk enrollment and promises to carry it out.
+    /// Requests a bulk enrollment.
     ///
     /// # Errors
-    /// [`Error::Invalid`] without course runs, and without a plan to enroll all holders of;
-    /// [`crate::Refusal::TooManyEnrollments`]; an unknown plan where it names one that is not the customer's;
-    /// [`Entity::Agreement`] not found where the customer has none.
+    /// [`Error::Invalid`] without course runs, or without the plan whose holders to enroll;
+    /// [`crate::Refusal::TooManyEnrollments`]; [`Error::UnknownReference`] for a plan of another customer;
+    /// [`Entity::Agreement`] not found if the customer has none.
     pub fn request_enrollment(
         &self,
         customer: CustomerId,
@@ -53,13 +53,13 @@ impl LicenseManager {
     /// A bulk enrollment of the customer.
     ///
     /// # Errors
-    /// [`Entity::EnrollmentJob`] not found, also where it is another customer's.
+    /// [`Entity::EnrollmentJob`] not found, or of another customer.
     pub fn enrollment_job(&self, customer: CustomerId, id: EnrollmentJobId) -> Result<EnrollmentJob, Error> {
         let job = self.store.read(|unit| unit.enrollment_jobs().find(id))?;
         job.filter(|job| job.customer == customer).ok_or(Error::NotFound(Entity::EnrollmentJob))
     }
 
-    /// What came of a bulk enrollment of the customer, as CSV; `None` until it is done.
+    /// The results of a bulk enrollment of the customer, as CSV; `None` until it is done.
     ///
     /// # Errors
     /// As [`LicenseManager::enrollment_job`].
@@ -73,14 +73,13 @@ impl LicenseManager {
         })
     }
 
-    /// Where the results of a bulk enrollment can be read for an hour, by whoever has the address; `None` where they are in no
-    /// file.
+    /// An address from which anybody can download the results of a bulk enrollment for an hour; `None` if they are in no file.
     pub fn enrollment_file(&self, job: &EnrollmentJob) -> Option<String> {
         let is_filed = job.stage == EnrollmentStage::Filed && self.result_files.is_configured();
         is_filed.then(|| self.result_files.address(job.id))
     }
 
-    /// Takes people out of bulk enrollments: as learners to enroll and as lines of the results, also of those in a bucket.
+    /// Removes people from bulk enrollments: as learners, and from results in storage and in files.
     pub(crate) fn forget_in_enrollments(
         &self,
         unit: &mut dyn UnitOfWork,

@@ -1,4 +1,4 @@
-//! History, read: what became of a row, and how it was at a moment.
+//! The history of rows.
 
 use chrono::{DateTime, Utc};
 
@@ -9,20 +9,20 @@ use crate::history::{ChangeKind, EntityRef, FieldChange, Version};
 use crate::model::ids::{CustomerId, LicenseId, PlanId};
 use crate::ports::{LimitOffset, StoreExt, UnitOfWork};
 
-/// One change, with what it changed.
+/// One change of a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HistoricChange {
-    /// The row as the change left it.
+    /// The row after the change.
     pub version: Version,
-    /// The fields with another value than before.
+    /// The fields that changed.
     pub changes: Vec<FieldChange>,
 }
 
 impl LicenseManager {
-    /// The changes of a row, the newest first. `limit_offset` is asked for the part to read once their number is known.
+    /// The changes of a row, newest first. `limit_offset` chooses the page from the number of matches.
     ///
     /// # Errors
-    /// [`Error::NotFound`] where it never existed.
+    /// [`Error::NotFound`] if it never existed.
     pub fn history<E: From<Error>>(
         &self,
         of: EntityRef,
@@ -33,7 +33,7 @@ impl LicenseManager {
             number => Ok(number),
         };
         self.page(count, limit_offset, |unit, part| {
-            // One more than the page has, which its last change is compared with.
+            // One more, to compare the last change of the page with.
             let wider = LimitOffset { limit: part.limit.saturating_add(1), ..part };
             let versions = unit.history().versions(of, wider)?;
             let shown = usize::try_from(part.limit).unwrap_or(0);
@@ -45,16 +45,16 @@ impl LicenseManager {
         })
     }
 
-    /// A row as it was at a moment.
+    /// A row at a time.
     ///
     /// # Errors
-    /// [`Error::NotFound`] where it did not exist then.
+    /// [`Error::NotFound`] if it did not exist then.
     pub fn as_of(&self, of: EntityRef, at: DateTime<Utc>) -> Result<Version, Error> {
         let version = self.store.read(|unit| unit.history().as_of(of, at))?;
         version.filter(|version| version.kind != ChangeKind::Deleted).ok_or(Error::NotFound(of.entity()))
     }
 
-    /// The customer whose plan a license is in, or was in last where it was deleted.
+    /// The customer of a license, which may be deleted.
     pub fn customer_of_recorded_license(&self, id: LicenseId) -> Result<Option<CustomerId>, Error> {
         let newest = LimitOffset { offset: 0, limit: 1 };
         self.store.read(|unit| {

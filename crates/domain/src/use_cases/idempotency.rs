@@ -1,4 +1,4 @@
-//! A request with an idempotency key is done once, and its answer given to whoever sends it again.
+//! Idempotency keys: a request with a key is processed once, and repeated requests get the same answer.
 
 use chrono::Duration;
 use uuid::Uuid;
@@ -11,46 +11,45 @@ use crate::ports::StoreExt;
 /// How long an answer is kept, in hours.
 const RETENTION_HOURS: i64 = 24;
 
-/// How long a claim stands after its last renewal, in seconds. So long a key is blocked by a server that died.
+/// How long a claim lasts after its last renewal, in seconds. A server that dies blocks a key this long.
 const LEASE_SECONDS: i64 = 120;
 
 /// How many expired requests are removed in one transaction.
 const REMOVAL_BATCH: i64 = 1_000;
 
-/// A request that is its caller's to do. It must be renewed while it is being done, and completed or released then.
+/// A claim to process a request. Its holder renews it during the work, then completes or releases it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claim {
     key: IdempotencyKey,
     owner: Uuid,
 }
 
-/// What to do with a request that carries a key.
+/// How to process a request with a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Begun {
-    /// It is the first of its key: do it.
+    /// It is the first one with its key: process it.
     First(Claim),
-    /// It was done: answer the same.
+    /// It was processed: send the same answer.
     Answered(StoredAnswer),
-    /// Somebody is doing it: wait.
+    /// It is being processed: wait.
     Underway,
-    /// The key belongs to a request that says something else: refuse.
+    /// Another request has the key: refuse it.
     OtherRequest,
 }
 
 impl LicenseManager {
-    /// How often a claim is to be renewed: several times before it runs out.
+    /// The interval of renewals, several of which fit into one lease.
     pub const CLAIM_RENEWAL: std::time::Duration = std::time::Duration::from_secs(LEASE_SECONDS as u64 / 4);
 
-    /// Claims the request for the caller, unless another one with the key stands in its way. `fingerprint` digests everything
-    /// that the request says.
+    /// Claims a request, unless another one with the key exists. `fingerprint` is a digest of the whole request.
     pub fn begin_once(&self, key: &IdempotencyKey, fingerprint: [u8; 32]) -> Result<Begun, Error> {
         let now = self.now();
         let owner = self.ids.next();
         let lease_until = now + Duration::seconds(LEASE_SECONDS);
         let request = FirstRequest { fingerprint, owner, created: now, lease_until, answer: None };
         let expired = now - Duration::hours(RETENTION_HOURS);
-        let standing = self.store.write(|unit| unit.idempotency().claim(key, &request, expired))?;
-        Ok(match standing {
+        let existing = self.store.write(|unit| unit.idempotency().claim(key, &request, expired))?;
+        Ok(match existing {
             None => Begun::First(Claim { key: key.clone(), owner }),
             Some(first) if first.fingerprint != fingerprint => Begun::OtherRequest,
             Some(FirstRequest { answer: Some(answer), .. }) => Begun::Answered(answer),
@@ -58,23 +57,23 @@ impl LicenseManager {
         })
     }
 
-    /// Says that the request is still being done. Returns whether it still is the claim's.
+    /// Renews a claim. Returns `false` if it was lost.
     pub fn renew_claim(&self, claim: &Claim) -> Result<bool, Error> {
         let lease_until = self.now() + Duration::seconds(LEASE_SECONDS);
         self.store.write(|unit| unit.idempotency().renew(&claim.key, claim.owner, lease_until))
     }
 
-    /// Keeps the answer for whoever sends the request again. Returns whether it still was the claim's.
+    /// Stores the answer for repeated requests. Returns `false` if the claim was lost.
     pub fn complete_claim(&self, claim: &Claim, answer: &StoredAnswer) -> Result<bool, Error> {
         self.store.write(|unit| unit.idempotency().complete(&claim.key, claim.owner, answer))
     }
 
-    /// Frees the key: the request came to nothing and may be sent again.
+    /// Releases the key after a failure, so that the request can be sent again.
     pub fn release_claim(&self, claim: &Claim) -> Result<(), Error> {
         self.store.write(|unit| unit.idempotency().release(&claim.key, claim.owner))
     }
 
-    /// Removes the answers that are no longer to be kept, and returns how many.
+    /// Removes expired answers, and returns their number.
     pub fn remove_expired_answers(&self) -> Result<usize, Error> {
         let expired = self.now() - Duration::hours(RETENTION_HOURS);
         self.remove_in_batches(REMOVAL_BATCH, |unit| unit.idempotency().remove_expired(expired, REMOVAL_BATCH))

@@ -1,4 +1,4 @@
-//! Jobs: work on a whole plan, one batch and one transaction at a time.
+//! Jobs: work on a whole plan, in one transaction per batch.
 
 use std::collections::BTreeMap;
 
@@ -13,19 +13,19 @@ use crate::ports::{LicenseFilter, StoreExt, UnitOfWork};
 use crate::queue::{Claim, ClaimedJob, Lease, Queue, QueueKind, Settlement};
 use crate::saturating_time;
 
-/// How long a job that failed is left alone.
+/// The pause of a job after a failure.
 const REST_AFTER_FAILURE: Duration = Duration::minutes(1);
 
-/// How long a lease of a job lasts that nobody prolongs: its other batches wait for so long where a process dies.
+/// The lease of a job. If a process dies, the job waits this long.
 pub const JOB_LEASE: Duration = Duration::seconds(15);
 
 impl LicenseManager {
-    /// The queues of jobs in which something can be claimed now, the one first in which a job waits longest.
+    /// The queues with a job to claim, the longest due first.
     pub fn due_jobs(&self) -> Result<Vec<Queue>, Error> {
         self.store.read(|unit| unit.queue().due(QueueKind::PlanJobs, self.now()))
     }
 
-    /// Claims the job of a queue that waits longest; `None` where somebody else was faster.
+    /// Claims the job of a queue that is longest due; `None` if there is none.
     pub fn claim_job(&self, queue: Queue) -> Result<Option<ClaimedJob>, Error> {
         let lease = Lease { id: self.ids.next(), queue };
         self.store.write(|unit| {
@@ -42,14 +42,14 @@ impl LicenseManager {
         Ok(())
     }
 
-    /// Does one batch of a job, and settles it in the same transaction: it is gone, or due again in its turn.
+    /// Runs one batch of a job and settles the job in the same transaction: it is completed, or due again.
     ///
     /// # Errors
-    /// The batch failed and nothing of it was written; [`LicenseManager::postpone_job`] lets the job rest.
+    /// The batch failed and wrote nothing. Call [`LicenseManager::postpone_job`].
     pub fn run_job(&self, claimed: &ClaimedJob) -> Result<(), Error> {
         let (lease, id) = (claimed.lease, claimed.plan.0);
         self.store.write(|unit| {
-            // Whoever asks for a job holds the plan: from here on the request stays as it is.
+            // Requests for a job lock the plan, so the job cannot change from here on.
             let plan = lock_plan(unit, claimed.plan)?.plan;
             let Queue::PlanJobs(kind) = lease.queue else { return Ok(()) };
             let Some(job) = unit.jobs().find(plan.id, kind)? else { return Ok(()) };
@@ -66,7 +66,7 @@ impl LicenseManager {
         })
     }
 
-    /// Lets a job that failed rest for a minute, so that others pass.
+    /// Postpones a job that failed by a minute, so that other jobs run first.
     pub fn postpone_job(&self, claimed: &ClaimedJob, error: &Error) -> Result<(), Error> {
         let due = saturating_time::after(self.now(), REST_AFTER_FAILURE);
         let (attempts, error) = (claimed.attempts.saturating_add(1), Some(error.to_string()));
@@ -74,8 +74,7 @@ impl LicenseManager {
         self.store.write(|unit| unit.queue().settle(claimed.lease, std::slice::from_ref(&settlement)))
     }
 
-    /// Does one batch of the job that waits longest and that nobody else works on; `false` where there is none. A job that
-    /// fails rests for a minute and lets the others pass.
+    /// Claims the job that is longest due and runs one batch of it; `false` if there is none. A job that fails is postponed.
     pub fn run_next_job(&self) -> Result<bool, Error> {
         for queue in self.due_jobs()? {
             if let Some(claimed) = self.claim_job(queue)? {
@@ -89,7 +88,7 @@ impl LicenseManager {
         Ok(false)
     }
 
-    /// How many jobs of each kind are not done yet.
+    /// The number of unfinished jobs of each kind.
     pub fn waiting_jobs(&self) -> Result<BTreeMap<JobKind, i64>, Error> {
         self.store.read(|unit| unit.jobs().counts())
     }
@@ -107,10 +106,10 @@ impl LicenseManager {
 
     fn revoke_batch(&self, unit: &mut dyn UnitOfWork, job: &Job, plan: SubscriptionPlan) -> Result<bool, Error> {
         if plan.is_revocation_cap_enabled {
-            // The cap came after the request, which it forbids.
+            // The cap was enabled after the request and forbids it.
             return Ok(true);
         }
-        // What was assigned after the request was not meant by it.
+        // The request does not include licenses assigned after it.
         let meant = LicenseFilter { assigned_until: Some(job.requested_at), ..LicenseFilter::default() };
         let revoked = self.revoke_live(unit, &actor(job), plan, &meant, self.batch_size())?;
         Ok((revoked as i64) < self.batch_size())

@@ -12,14 +12,14 @@ use crate::model::license::{License, LicenseStatus};
 use crate::model::plan::PlanDetails;
 use crate::ports::{Person, StoreExt};
 
-/// Which of their licenses a learner wants to see.
+/// A filter for a learner's licenses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LearnerLicenses {
-    /// Also those that were taken back.
+    /// Also revoked ones.
     pub include_revoked: bool,
     /// Only of active plans.
     pub active_plans_only: bool,
-    /// Only of plans that are current.
+    /// Only of current plans.
     pub current_plans_only: bool,
 }
 
@@ -37,16 +37,16 @@ pub struct LearnerLicense {
 /// A learner's licenses of one customer.
 #[derive(Debug, Clone)]
 pub struct LearnerView {
-    /// The customer's agreement, where it has one.
+    /// The customer's agreement, if it has one.
     pub agreement: Option<Arc<AgreementDetails>>,
-    /// The licenses: activated before assigned before revoked; of equals, the plan that expires last first.
+    /// The licenses: activated before assigned before revoked, then by latest expiration of the plan.
     pub licenses: Vec<LearnerLicense>,
 }
 
 impl LicenseManager {
-    /// A person's licenses in the plans of a customer, found by their address or their id in the LMS.
+    /// A person's licenses in the plans of a customer, found by email address or LMS user id.
     ///
-    /// Where the address on a license of that LMS id differs, all licenses of the id take the new one first.
+    /// If a license with the LMS user id has another address, all licenses with this id are first updated to the new address.
     pub fn learner_licenses(
         &self,
         actor: &Actor,
@@ -59,7 +59,7 @@ impl LicenseManager {
         let (present, outdated): (Vec<_>, Vec<_>) = view.licenses.iter().partition(has_it);
         let taken: HashSet<PlanId> =
             present.iter().filter(|found| found.license.is_live()).map(|found| found.license.plan).collect();
-        // A live license stays under its old address where another one of the plan has the new one already.
+        // A live license keeps its old address if another live license of the plan has the new one.
         if outdated.iter().all(|found| found.license.is_live() && taken.contains(&found.license.plan)) {
             return Ok(view);
         }
@@ -67,7 +67,7 @@ impl LicenseManager {
         self.read_learner_licenses(customer, person, wanted)
     }
 
-    /// A person's licenses of one plan that they may still use, found by their address.
+    /// A person's live licenses of a plan, found by email address.
     pub fn own_licenses_of_plan(&self, plan: PlanId, person: &Person) -> Result<Vec<License>, Error> {
         let mut licenses = self.store.read(|unit| unit.licenses().find_by_email(plan, &person.email))?;
         licenses.retain(License::is_live);
@@ -104,8 +104,8 @@ impl LicenseManager {
         })
     }
 
-    /// Gives all licenses of the person's LMS id their present address, except where the address would get a second live
-    /// license of a plan.
+    /// Updates the address of all licenses with the person's LMS user id, unless the address would get a second live license of a
+    /// plan.
     fn adopt_email(&self, actor: &Actor, person: &Person) -> Result<(), Error> {
         self.store.write(|unit| {
             let now = self.now();
@@ -114,7 +114,7 @@ impl LicenseManager {
                 unit.licenses().lock_all_by_person(person)?.into_iter().partition(has_it);
             let mut taken: HashSet<PlanId> =
                 present.iter().filter(|license| license.is_live()).map(|license| license.plan).collect();
-            // Of several live licenses of one plan under old addresses, one takes the new address: one in use before others.
+            // Of several live licenses of a plan with old addresses, one gets the new address: an activated one first.
             outdated.sort_by_key(|license| (license.status(), license.id));
             let renamed: Vec<License> = outdated
                 .into_iter()

@@ -1,4 +1,4 @@
-//! A license corrected by staff, within the steps of its life.
+//! Corrections of a license by staff.
 
 use chrono::{DateTime, Utc};
 
@@ -12,25 +12,25 @@ use crate::model::transfer::HeldTwice;
 use crate::outbox::{AssignmentMail, OutboxBuilder};
 use crate::ports::{StoreExt, UnitOfWork};
 
-/// What is to change in a license; absent fields stay.
+/// Changes of a license. `None` keeps a field.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LicenseEdit {
-    /// Where it is to stand. Only steps of its life lead there.
+    /// The new status, if a transition leads there.
     pub status: Option<LicenseStatus>,
-    /// Whose it is to be.
+    /// The new holder's email address.
     pub user_email: Option<Email>,
-    /// Who that is in the LMS; emptied by `Some(None)`.
+    /// The new LMS user id; `Some(None)` removes it.
     pub lms_user_id: Option<Option<LmsUserId>>,
 }
 
 impl LicenseManager {
-    /// Corrects a license. A new status is reached as by the actions that lead there, and owes what they owe: an assigned license
-    /// gets a key and its learner a mail; a revoked one is counted against the plan's cap and replaced. A new holder gets no mail.
+    /// Corrects a license. A new status has the effects of the actions that lead there: an assigned license gets a key and its
+    /// learner a mail; a revoked one counts against the plan's cap and is replaced. A new holder gets no mail.
     ///
     /// # Errors
-    /// [`Entity::License`] not found; [`Error::Invalid`] where the fields do not fit the status; [`Refusal::Impossible`] where
-    /// no step leads to the status; [`Refusal::RevocationCap`]; [`Conflict::LiveLicense`] where the holder has another live
-    /// license of the plan.
+    /// [`Entity::License`] not found; [`Error::Invalid`] if the fields do not fit the status; [`Refusal::Impossible`] if no
+    /// transition leads to the status; [`Refusal::RevocationCap`]; [`Conflict::LiveLicense`] if the holder has another live license
+    /// of the plan.
     pub fn edit_license(&self, actor: &Actor, id: LicenseId, edit: LicenseEdit) -> Result<License, Error> {
         loop {
             // Plans are locked before licenses, so the plan is looked up first.
@@ -41,7 +41,7 @@ impl LicenseManager {
         }
     }
 
-    /// `None` where the license has left the plan.
+    /// `None` if the license has left the plan.
     fn edit_license_of(
         &self,
         plan: PlanId,
@@ -50,7 +50,7 @@ impl LicenseManager {
         edit: &LicenseEdit,
     ) -> Result<Option<License>, Error> {
         self.store.write(|unit| {
-            // One moment for the license and its history: an activation counts in reports where they agree.
+            // The license and its history need the same time: reports count an activation only if they agree.
             let now = self.now();
             let plan = lock_plan(unit, plan)?.plan;
             let before = find_license(unit, id)?;
@@ -73,7 +73,7 @@ impl LicenseManager {
                     outbox.assigned(&edited, &AssignmentMail::default());
                 }
                 (LicenseStatus::Unassigned, LicenseStatus::Activated) => {
-                    // The learner has nothing left to do: they are linked to the customer, and not asked to activate.
+                    // The learner is linked to the customer, but not asked to activate.
                     outbox.assigned(&edited, &AssignmentMail { notify: false, ..AssignmentMail::default() });
                     outbox.activated(&edited);
                 }
@@ -86,8 +86,7 @@ impl LicenseManager {
         })
     }
 
-    /// The license with its fields corrected and its step taken, and the status it steps to, if any. Revocation is left to be
-    /// done.
+    /// The corrected license, and its new status if it changes. The caller revokes it.
     fn edited(
         &self,
         license: License,
@@ -132,7 +131,7 @@ fn find_license(unit: &mut dyn UnitOfWork, id: LicenseId) -> Result<License, Err
     unit.licenses().find_by_ids(&[id])?.pop().ok_or(Error::NotFound(Entity::License))
 }
 
-/// An unassigned license knows of nobody.
+/// Refuses a holder of an unassigned license.
 fn check_holder(edit: &LicenseEdit, status: LicenseStatus) -> Result<(), Error> {
     let mut errors = FieldErrors::default();
     if status == LicenseStatus::Unassigned {
@@ -147,7 +146,7 @@ fn check_holder(edit: &LicenseEdit, status: LicenseStatus) -> Result<(), Error> 
     errors.into_result()
 }
 
-/// Refuses a live license whose new holder has another one of the plan.
+/// Refuses a new holder who has another live license of the plan.
 fn check_only_seat(unit: &mut dyn UnitOfWork, before: &License, edited: &License) -> Result<(), Error> {
     let holder = |license: &License| license.holder_email().filter(|_| license.is_live()).cloned();
     let Some(email) = holder(edited).filter(|email| holder(before).as_ref() != Some(email)) else { return Ok(()) };

@@ -9,7 +9,7 @@ use crate::model::plan::LicenseCounts;
 use crate::ports::{LicenseFilter, LicenseOrder, LimitOffset, StoreExt};
 
 impl LicenseManager {
-    /// The plan's licenses that match. `limit_offset` is asked for the part to read once the number of matches is known.
+    /// The plan's licenses that match. `limit_offset` chooses the page from the number of matches.
     pub fn licenses<E: From<Error>>(
         &self,
         plan: PlanId,
@@ -24,12 +24,12 @@ impl LicenseManager {
         )
     }
 
-    /// How many of the plan's licenses match, in each state.
+    /// The numbers of the plan's licenses that match, by status.
     pub fn license_overview(&self, plan: PlanId, filter: &LicenseFilter) -> Result<LicenseCounts, Error> {
         self.store.read(|unit| unit.licenses().count_by_status(plan, filter))
     }
 
-    /// The plan's licenses that were ever handed out, in the order of their ids: the next `limit` after `after`.
+    /// The next `limit` licenses of the plan after `after` that are not unassigned, in the order of their ids.
     pub fn handed_out_licenses(
         &self,
         plan: PlanId,

@@ -1,4 +1,4 @@
-//! Licenses across plans: what support staff look up of a person, and what admins list of all their plans.
+//! Licenses across plans, for support staff and admins.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -15,30 +15,30 @@ use crate::model::plan::PlanDetails;
 use crate::model::renewal::RenewalChains;
 use crate::ports::{AgreementFilter, CustomerScope, LicenseOrder, LicenseSearch, LimitOffset, StoreExt};
 
-/// A license of a person that was looked up.
+/// A license of a person.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PersonalLicense {
     /// The license.
     pub license: License,
     /// Its plan.
     pub plan: PlanDetails,
-    /// The slug of its customer, for links.
+    /// The slug of its customer.
     pub customer_slug: Option<String>,
 }
 
-/// What was found of a person.
+/// The licenses of a person.
 #[derive(Debug, Clone)]
 pub struct PersonalLicenses {
-    /// The licenses, the one handed out last first.
+    /// The licenses, latest assigned first.
     pub licenses: Vec<PersonalLicense>,
-    /// The renewals among the plans of the customers concerned.
+    /// The renewals of the customers' plans.
     pub chains: RenewalChains,
-    /// The moment of the reading.
+    /// The time of reading.
     pub now: DateTime<Utc>,
 }
 
 impl LicenseManager {
-    /// Every license the address holds or held, of one customer or of all, the one handed out last first.
+    /// All licenses that have or had this address, of one customer or of all, latest assigned first.
     pub fn licenses_of_email(&self, email: &Email, customer: Option<CustomerId>) -> Result<PersonalLicenses, Error> {
         self.store.read(|unit| {
             let mut found = unit.lookups().find_by_email(email)?;
@@ -69,7 +69,7 @@ impl LicenseManager {
         })
     }
 
-    /// The licenses of many plans that match. `limit_offset` is asked for the part to read once the number of matches is known.
+    /// The licenses of many plans that match. `limit_offset` chooses the page from the number of matches.
     pub fn search_licenses<E: From<Error>>(
         &self,
         search: &LicenseSearch,

@@ -1,7 +1,7 @@
-//! The use cases, one file each, as methods of [`LicenseManager`].
+//! The use cases, as methods of [`LicenseManager`].
 //!
-//! Each does its work in one transaction of the [`crate::ports::Store`]: the rows, their history and what is owed to the outside are
-//! written together or not at all.
+//! Each works in one transaction of the [`crate::ports::Store`]: it writes rows, their history and the outbox together or not at
+//! all.
 
 pub(crate) mod accounts;
 pub(crate) mod activation;

@@ -1,27 +1,27 @@
-//! Pages of long lists.
+//! Pages of lists.
 
 use super::manager::LicenseManager;
 use crate::error::Error;
 use crate::ports::{LimitOffset, StoreExt, UnitOfWork};
 
-/// Some of what matched.
+/// One page of the matches.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page<T> {
-    /// How many matched in all.
+    /// The number of all matches.
     pub total: i64,
-    /// Those of this page.
+    /// The matches of this page.
     pub items: Vec<T>,
 }
 
 impl<T> From<Option<T>> for Page<T> {
-    /// The page of what is at most one.
+    /// The page of at most one item.
     fn from(item: Option<T>) -> Self {
         Self { total: i64::from(item.is_some()), items: item.into_iter().collect() }
     }
 }
 
 impl LicenseManager {
-    /// Counts what matches, asks `limit_offset` which part to read, and lists that part.
+    /// Counts the matches, lets `limit_offset` choose the page, and lists it.
     pub(crate) fn page<T, E: From<Error>>(
         &self,
         count: impl Fn(&mut dyn UnitOfWork) -> Result<i64, Error>,

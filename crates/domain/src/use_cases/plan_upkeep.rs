@@ -1,4 +1,4 @@
-//! What staff does to a plan's licenses as a whole: freezing, provisioning, and clearing revoked ones away.
+//! Upkeep of a plan by staff: freezing, provisioning, and deleting revoked licenses.
 
 use super::manager::{LicenseManager, count_licenses, find_agreement, lock_plan};
 use crate::error::{Error, Refusal};
@@ -9,24 +9,24 @@ use crate::model::plan::{LicenseCounts, SubscriptionPlan};
 use crate::outbox::OutboxBuilder;
 use crate::ports::{StoreExt, UnitOfWork};
 
-/// A plan after something was done to its licenses.
+/// The result of an upkeep.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlanUpkeep {
     /// The plan.
     pub plan: SubscriptionPlan,
-    /// How many licenses were added.
+    /// The number of licenses that were added.
     pub added: i64,
-    /// How many licenses are still to be added, after the answer.
+    /// The number of licenses that a job will add.
     pub pending: i64,
-    /// How many licenses were deleted.
+    /// The number of licenses that were deleted.
     pub deleted: i64,
-    /// How many licenses it has now.
+    /// The numbers of its licenses now.
     pub counts: LicenseCounts,
 }
 
 impl LicenseManager {
-    /// Deletes a plan's unassigned licenses. From then on it gets none, except in the place of revoked ones. Freezing again
-    /// deletes what has become unassigned since.
+    /// Deletes the unassigned licenses of a plan. A frozen plan gets new licenses only to replace revoked ones. Freezing again deletes
+    /// the licenses that have become unassigned since.
     ///
     /// # Errors
     /// [`crate::Entity::Plan`] not found; [`Refusal::NotFreezable`].
@@ -46,7 +46,7 @@ impl LicenseManager {
         })
     }
 
-    /// Adds the licenses that a plan lacks of those it is to have; more than [`crate::Settings::inline_limit`] by a job.
+    /// Adds the missing licenses of a plan. A job adds more than [`crate::Settings::inline_limit`].
     ///
     /// # Errors
     /// [`crate::Entity::Plan`] not found; [`Refusal::Frozen`].
@@ -65,7 +65,7 @@ impl LicenseManager {
         })
     }
 
-    /// Deletes a plan's revoked licenses. What a renewal had carried on to one of them stands as not carried on.
+    /// Deletes the revoked licenses of a plan. Licenses that were renewed to one of them count as not renewed.
     ///
     /// # Errors
     /// [`crate::Entity::Plan`] not found.
@@ -79,7 +79,7 @@ impl LicenseManager {
         })
     }
 
-    /// Goes through the revoked licenses in parts, so that memory is bounded by [`crate::Settings::batch_size`].
+    /// Reads [`crate::Settings::batch_size`] licenses at a time, to bound memory.
     fn add_deletion_events(&self, unit: &mut dyn UnitOfWork, plan: &SubscriptionPlan) -> Result<(), Error> {
         let agreement = find_agreement(unit, plan.agreement)?;
         let batch = self.batch_size();

@@ -1,4 +1,4 @@
-//! Subscription plans: made and edited by provisioning admins, read by a customer's people.
+//! Subscription plans.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::model::product::Product;
 use crate::model::renewal::RenewalChains;
 use crate::ports::{LimitOffset, PlanFilter, StoreExt, UnitOfWork};
 
-/// A plan to be made.
+/// A new plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(missing_docs)] // each is the field of the same name in SubscriptionPlan
 pub struct NewPlan {
@@ -23,15 +23,15 @@ pub struct NewPlan {
     pub title: String,
     pub start_date: DateTime<Utc>,
     pub expiration_date: DateTime<Utc>,
-    /// The rest; a catalog that is absent is the agreement's.
+    /// The other fields. An absent catalog is the agreement's default.
     pub changes: PlanChanges,
 }
 
-/// What is to change in a plan; absent fields stay. A field that can be empty is emptied by `Some(None)`.
+/// Changes of a plan. `None` keeps a field, `Some(None)` empties it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[allow(missing_docs)] // each is the field of the same name in SubscriptionPlan
 pub struct PlanChanges {
-    /// The agreement, which cannot change: naming another one is refused.
+    /// The agreement cannot change: another one is refused.
     pub agreement: Option<AgreementId>,
     pub title: Option<String>,
     pub start_date: Option<DateTime<Utc>>,
@@ -62,25 +62,25 @@ impl PlanChanges {
     }
 }
 
-/// A plan with the number of its licenses.
+/// A plan and the numbers of its licenses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlanOverview {
-    /// The plan and its surroundings.
+    /// The plan, its customer and its plan type.
     pub details: PlanDetails,
-    /// How many licenses it has in each state.
+    /// The numbers of its licenses by status.
     pub counts: LicenseCounts,
-    /// The renewals among the plans of its agreement, and perhaps of others.
+    /// The renewals of its agreement's plans, and perhaps of others.
     pub chains: Arc<RenewalChains>,
-    /// The moment of the reading.
+    /// The time of reading.
     pub now: DateTime<Utc>,
 }
 
 impl LicenseManager {
-    /// Makes a plan with its licenses. More than [`crate::Settings::inline_limit`] of them become a job.
+    /// Creates a plan and its licenses. A job adds more than [`crate::Settings::inline_limit`] licenses.
     ///
     /// # Errors
     /// [`Entity::Agreement`] not found; an unknown product; [`crate::Conflict::PlanTitle`]; [`Error::Invalid`] with every rule
-    /// the plan breaks, or where the catalog is not the customer's; [`Error::UnknownCatalogOwner`] until that was asked.
+    /// that the plan breaks, or for a catalog of another customer; [`Error::UnknownCatalogOwner`] until its owner is known.
     pub fn create_plan(&self, actor: &Actor, reason: ChangeReason, new: NewPlan) -> Result<PlanOverview, Error> {
         let id = PlanId(self.ids.next());
         self.store.write(|unit| {
@@ -106,10 +106,10 @@ impl LicenseManager {
         })
     }
 
-    /// Edits a plan, and adds the licenses it then lacks.
+    /// Edits a plan, and adds missing licenses.
     ///
     /// # Errors
-    /// [`Entity::Plan`] not found; otherwise as [`LicenseManager::create_plan`].
+    /// [`Entity::Plan`] not found; otherwise as for [`LicenseManager::create_plan`].
     pub fn update_plan(
         &self,
         actor: &Actor,
@@ -127,7 +127,7 @@ impl LicenseManager {
             changes.clone().apply(&mut details.plan)?;
             details.plan.modified = now;
             if details.plan.expiration_date != before.expiration_date && details.plan.expiration_date > now {
-                // A plan that goes on after its end was carried out is to end once more.
+                // The plan was extended, so its expiration must be processed again.
                 details.plan.expiration_processed = false;
             }
             let product = find_product(unit, details.plan.product)?;
@@ -152,7 +152,7 @@ impl LicenseManager {
         })
     }
 
-    /// The plans that match. `limit_offset` is asked for the part to read once the number of matches is known.
+    /// The plans that match. `limit_offset` chooses the page from the number of matches.
     pub fn plans<E: From<Error>>(
         &self,
         filter: &PlanFilter,
@@ -168,7 +168,7 @@ impl LicenseManager {
         )
     }
 
-    /// The one current plan among those that match: of several, the one that has run longest.
+    /// The current plan that matches; of several, the one that started first.
     pub fn current_plan(&self, filter: &PlanFilter) -> Result<Option<PlanOverview>, Error> {
         let filter = PlanFilter { current_at: Some(self.now()), ..filter.clone() };
         self.store.read(|unit| {
@@ -181,12 +181,12 @@ impl LicenseManager {
         })
     }
 
-    /// The customer a plan was sold to.
+    /// The customer of a plan.
     pub fn customer_of_plan(&self, id: PlanId) -> Result<Option<CustomerId>, Error> {
         self.store.read(|unit| Ok(unit.plans().find(id)?.map(|details| details.customer)))
     }
 
-    /// The slug of the customer a plan was sold to, for links.
+    /// The slug of a plan's customer, for links.
     pub fn customer_slug_of_plan(&self, id: PlanId) -> Result<Option<String>, Error> {
         self.store.read(|unit| {
             let agreement = find_plan(unit, id)?.plan.agreement;
@@ -194,7 +194,7 @@ impl LicenseManager {
         })
     }
 
-    /// Adds the licenses a plan lacks: now where they are few, by a job where they are many.
+    /// Adds the missing licenses of a plan. A job adds more than [`crate::Settings::inline_limit`].
     pub(crate) fn provision(
         &self,
         unit: &mut dyn UnitOfWork,

@@ -1,4 +1,4 @@
-//! Products and plan types, kept by provisioning admins.
+//! Products and plan types.
 
 use super::manager::LicenseManager;
 use crate::error::{Entity, Error, FieldErrors};
@@ -7,7 +7,7 @@ use crate::model::ids::{PlanTypeId, ProductId};
 use crate::model::product::{PlanType, Product};
 use crate::ports::{StoreExt, UnitOfWork};
 
-/// What is to change in a product; absent fields stay. A field that can be empty is emptied by `Some(None)`.
+/// Changes of a product. `None` keeps a field, `Some(None)` empties it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[allow(missing_docs)] // each is the field of the same name in Product
 pub struct ProductChanges {
@@ -18,7 +18,7 @@ pub struct ProductChanges {
     pub plan_type: Option<PlanTypeId>,
 }
 
-/// What is to change in a plan type; absent fields stay.
+/// Changes of a plan type. `None` keeps a field.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[allow(missing_docs)] // each is the field of the same name in PlanType
 pub struct PlanTypeChanges {
@@ -53,10 +53,10 @@ impl LicenseManager {
         self.store.read(|unit| unit.products().find(id))?.ok_or(Error::NotFound(Entity::Product))
     }
 
-    /// Makes a product of the plan type that the changes name.
+    /// Creates a product of a plan type.
     ///
     /// # Errors
-    /// An unknown plan type; [`Error::Invalid`] where it lacks an id its plan type asks for;
+    /// An unknown plan type; [`Error::Invalid`] if an id is missing that the plan type requires;
     /// [`crate::Conflict::ProductNetsuiteId`].
     pub fn create_product(&self, actor: &Actor, plan_type: PlanTypeId, new: &ProductChanges) -> Result<Product, Error> {
         self.store.write(|unit| {
@@ -77,7 +77,7 @@ impl LicenseManager {
     /// Edits a product.
     ///
     /// # Errors
-    /// [`Entity::Product`] not found; otherwise as [`LicenseManager::create_product`].
+    /// [`Entity::Product`] not found; otherwise as for [`LicenseManager::create_product`].
     pub fn update_product(&self, actor: &Actor, id: ProductId, changes: &ProductChanges) -> Result<Product, Error> {
         self.store.write(|unit| {
             unit.products().lock()?;
@@ -104,7 +104,7 @@ impl LicenseManager {
         self.store.read(|unit| find_plan_type(unit, id))?.ok_or(Error::NotFound(Entity::PlanType))
     }
 
-    /// Makes a plan type, of which nothing is asked but what the changes say.
+    /// Creates a plan type. Absent requirements are off.
     pub fn create_plan_type(&self, new: &PlanTypeChanges) -> Result<PlanType, Error> {
         let mut plan_type = PlanType {
             id: PlanTypeId(0),
@@ -123,7 +123,7 @@ impl LicenseManager {
     /// Edits a plan type.
     ///
     /// # Errors
-    /// [`Entity::PlanType`] not found; [`Error::Invalid`] where it would ask for an id that products of it lack.
+    /// [`Entity::PlanType`] not found; [`Error::Invalid`] if it requires an id that its products lack.
     pub fn update_plan_type(&self, id: PlanTypeId, changes: &PlanTypeChanges) -> Result<PlanType, Error> {
         self.store.write(|unit| {
             unit.products().lock()?;

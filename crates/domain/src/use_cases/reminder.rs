@@ -1,4 +1,4 @@
-//! Reminders: an admin asks learners once more to activate the licenses they were given.
+//! Reminders: an admin asks learners again to activate their licenses.
 
 use super::manager::{LicenseManager, find_agreement, find_plan};
 use super::selection::LicenseSelection;
@@ -9,13 +9,13 @@ use crate::outbox::{OutboxBuilder, ReminderMail};
 use crate::ports::{LicenseFilter, StoreExt, UnitOfWork};
 
 impl LicenseManager {
-    /// OutboxBuilder a mail to the learner of each license that was chosen and still waits to be activated; returns how many.
+    /// Adds a mail for each selected license that is assigned and not activated, and returns their number.
     ///
-    /// The licenses stay as they are: their last remind date is set when the mail has gone out. They are locked, so that a
-    /// person who is being retired is not promised a mail behind the retirement's back.
+    /// Delivery sets the last remind date once the mail is sent. The licenses are locked, so that a retirement at the same time
+    /// finds and deletes the mail.
     ///
     /// # Errors
-    /// [`crate::Entity::Plan`] not found; [`Refusal::NobodyToRemind`] where no such license was chosen.
+    /// [`crate::Entity::Plan`] not found; [`Refusal::NobodyToRemind`] without such a license.
     pub fn remind(&self, plan: PlanId, whose: &LicenseSelection, mail: &ReminderMail) -> Result<usize, Error> {
         self.store.write(|unit| {
             let reminded = match whose {
@@ -29,7 +29,7 @@ impl LicenseManager {
         })
     }
 
-    /// Goes through the plan in parts, so that memory is bounded by [`crate::Settings::batch_size`].
+    /// Reads [`crate::Settings::batch_size`] licenses at a time, to bound memory.
     fn remind_matching(
         &self,
         unit: &mut dyn UnitOfWork,

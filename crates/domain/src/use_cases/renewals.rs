@@ -1,4 +1,4 @@
-//! Renewals: a plan is followed by another one, which carries its licenses on.
+//! Renewals: a plan's licenses continue in the next plan.
 
 use super::manager::{LicenseManager, count_licenses, find_agreement, find_plan, lock_plan};
 use super::page::Page;
@@ -11,7 +11,7 @@ use crate::model::renewal::{LicenseTypesToCopy, RenewalDetails, RenewalTerms};
 use crate::outbox::OutboxBuilder;
 use crate::ports::{LicenseFilter, LimitOffset, RenewalFilter, StoreExt, UnitOfWork};
 
-/// What is to change in a renewal; absent fields stay. A field that can be empty is emptied by `Some(None)`.
+/// Changes of a renewal. `None` keeps a field, `Some(None)` empties it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[allow(missing_docs)] // each is the field of the same name in RenewalTerms
 pub struct RenewalChanges {
@@ -35,40 +35,40 @@ impl RenewalChanges {
     }
 }
 
-/// What became of a renewal that was to be written.
+/// The result of writing a renewal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RenewalOutcome {
     /// It was written.
     Written(RenewalDetails),
-    /// There is one between the same plans already, and it stays as it is.
+    /// A renewal between the same plans exists, and stays as it is.
     Existing(RenewalDetails),
-    /// Nothing was changed, because this one has one of the two plans.
+    /// Nothing was written, because this renewal has one of the two plans.
     InTheWay(RenewalDetails),
 }
 
-/// Who processes a renewal; the events about it tell.
+/// Who processes a renewal, as its events say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RenewedBy {
-    /// Somebody's hand.
+    /// A person.
     Manual,
     /// The schedule.
     Schedule,
 }
 
-/// A renewal whose licenses are carried over.
+/// A processed renewal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProcessedRenewal {
     /// The renewal.
     pub details: RenewalDetails,
-    /// Whether they were carried over just now, and not before.
+    /// Whether it was processed just now.
     pub newly: bool,
 }
 
 impl LicenseManager {
-    /// Schedules a plan's renewal. One between the same plans that exists is left as it is.
+    /// Creates a renewal of a plan. An existing one between the same plans stays as it is.
     ///
     /// # Errors
-    /// [`Error::UnknownReference`] where a plan does not exist; [`Error::Invalid`] with every rule the terms break.
+    /// [`Error::UnknownReference`] if a plan does not exist; [`Error::Invalid`] with every rule that the terms break.
     pub fn create_renewal(&self, actor: &Actor, terms: &RenewalTerms) -> Result<RenewalOutcome, Error> {
         self.store.write(|unit| {
             check(unit, terms)?;
@@ -83,10 +83,10 @@ impl LicenseManager {
         })
     }
 
-    /// Edits a renewal that was not processed. Its prior plan stays.
+    /// Edits a renewal that is not processed. The prior plan cannot change.
     ///
     /// # Errors
-    /// [`Entity::Renewal`] not found; [`Refusal::RenewalIsProcessed`]; otherwise as [`LicenseManager::create_renewal`].
+    /// [`Entity::Renewal`] not found; [`Refusal::RenewalIsProcessed`]; otherwise as for [`LicenseManager::create_renewal`].
     pub fn update_renewal(
         &self,
         actor: &Actor,
@@ -130,7 +130,7 @@ impl LicenseManager {
         self.store.read(|unit| find_renewal(unit, id))
     }
 
-    /// The renewals that match. `limit_offset` is asked for the part to read once the number of matches is known.
+    /// The renewals that match. `limit_offset` chooses the page from the number of matches.
     pub fn renewals<E: From<Error>>(
         &self,
         filter: &RenewalFilter,
@@ -139,14 +139,14 @@ impl LicenseManager {
         self.page(|unit| unit.renewals().count(filter), limit_offset, |unit, part| unit.renewals().list(filter, part))
     }
 
-    /// Carries the prior plan's licenses over into the following plan, which is made where there is none, and brings that
-    /// plan up to the number of licenses that was agreed. More than [`crate::Settings::inline_limit`] unassigned ones become
-    /// a job. A renewal that was processed stays as it is; of many calls at once, one carries over.
+    /// Processes a renewal: copies the live licenses of the prior plan to the renewed plan, which is created if there is none, and adds
+    /// unassigned licenses up to the agreed number. A job adds more than [`crate::Settings::inline_limit`]. A processed renewal stays
+    /// as it is, so concurrent calls process it once.
     ///
     /// # Errors
     /// [`Entity::Renewal`] not found; [`Refusal::RenewalTooSmall`], [`Refusal::RenewedPlanInUse`],
-    /// [`Refusal::RenewedPlanTooLarge`]; [`Refusal::Frozen`] where the following plan is; [`crate::Conflict::PlanTitle`] where the
-    /// agreement has a plan of the new one's title.
+    /// [`Refusal::RenewedPlanTooLarge`]; [`Refusal::Frozen`] if the renewed plan is frozen; [`crate::Conflict::PlanTitle`] if the
+    /// agreement has a plan with the title of the new one.
     pub fn process_renewal(&self, actor: &Actor, id: RenewalId, by: RenewedBy) -> Result<ProcessedRenewal, Error> {
         let (plan_id, now) = (PlanId(self.ids.next()), self.now());
         self.store.write(|unit| {
@@ -187,7 +187,7 @@ impl LicenseManager {
         })
     }
 
-    /// Makes the following plan, or makes the one there is ready, and settles which plan of the agreement auto-applies.
+    /// Creates or updates the renewed plan, and sets the plan of the agreement that auto-applies its licenses.
     fn prepare_plan(
         &self,
         unit: &mut dyn UnitOfWork,
@@ -219,8 +219,7 @@ impl LicenseManager {
         Ok(plan)
     }
 
-    /// Copies the licenses into the plan: onto its unassigned ones as far as they go, the others onto new ones. Returns how
-    /// many.
+    /// Copies the licenses to unassigned licenses of the plan, then to new ones. Returns their number.
     fn carry_over(
         &self,
         unit: &mut dyn UnitOfWork,
@@ -254,7 +253,7 @@ impl LicenseManager {
     }
 }
 
-/// Refuses terms whose plans do not exist or that break a rule.
+/// Checks the plans and the rules of the terms.
 fn check(unit: &mut dyn UnitOfWork, terms: &RenewalTerms) -> Result<(), Error> {
     let prior = named_plan(unit, terms.prior_plan, "prior_subscription_plan")?;
     let renewed = match terms.renewed_plan {
@@ -264,7 +263,7 @@ fn check(unit: &mut dyn UnitOfWork, terms: &RenewalTerms) -> Result<(), Error> {
     terms.check(&prior, renewed.as_ref())
 }
 
-/// Refuses to carry so many licenses over into the following plan, whose licenses are these.
+/// Checks that `needed` licenses can be copied to the renewed plan, which has the licenses `present`.
 pub(crate) fn check_processable(
     terms: &RenewalTerms,
     renewed: Option<&SubscriptionPlan>,
@@ -285,7 +284,7 @@ fn named_plan(unit: &mut dyn UnitOfWork, id: PlanId, field: &'static str) -> Res
     }
 }
 
-/// Locks both plans in the order of their ids, as everybody does who locks two.
+/// Locks both plans, always in the order of their ids, against deadlocks.
 fn lock_plans(
     unit: &mut dyn UnitOfWork,
     terms: &RenewalTerms,

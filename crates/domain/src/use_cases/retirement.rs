@@ -1,4 +1,4 @@
-//! Retirement: a person is forgotten.
+//! Retirement: removes the personal data of a person.
 
 use std::collections::BTreeSet;
 
@@ -10,21 +10,20 @@ use crate::model::ids::{LicenseId, LmsUserId};
 use crate::model::license::License;
 use crate::ports::{Retiree, StoreExt};
 
-/// What a retirement did.
+/// The result of a retirement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retirement {
-    /// How many licenses forgot the person, those left out that were deleted before.
+    /// The number of existing licenses of the person.
     pub licenses: usize,
-    /// Whether there was a user of that name.
+    /// Whether the user existed.
     pub user_was_known: bool,
 }
 
 impl LicenseManager {
-    /// Forgets a person: their licenses, found by their LMS id and by the address known for their user name, lose every
-    /// trace of them, also in the history; revoked ones stay revoked, the others are free again. The history forgets them by
-    /// licenses that were deleted while they were theirs, too. Sources, messages that wait and the user are deleted; bulk
-    /// enrollments lose them, as who asked for one as well, and files of their results are promised to be written anew. Retiring a person again changes
-    /// nothing more.
+    /// Removes the personal data of a person. Their licenses are found by LMS user id and by the email address of the user. Revoked
+    /// licenses stay revoked; others become unassigned. The history of licenses, deleted ones included, loses the person. Sources,
+    /// waiting messages and the user are deleted. Bulk enrollments lose the person as learner and as requester, and the files of
+    /// their results are written again. Retiring a person twice changes nothing more.
     pub fn retire(&self, actor: &Actor, lms_user_id: LmsUserId, username: &str) -> Result<Retirement, Error> {
         self.store.write(|unit| {
             let now = self.now();

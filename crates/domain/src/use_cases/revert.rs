@@ -1,4 +1,4 @@
-//! Revert: a plan's licenses are set back to how they were at a moment.
+//! Revert: restores the licenses of a plan as they were at a time.
 
 use std::collections::{HashMap, HashSet};
 
@@ -14,25 +14,25 @@ use crate::model::license_columns::LicenseColumns;
 use crate::model::transfer::HeldTwice;
 use crate::ports::{StoreExt, UnitOfWork};
 
-/// What is to be set back.
+/// A request to restore licenses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RevertRequest {
     /// The plan.
     pub plan: PlanId,
-    /// These of its licenses, or all where it says nothing.
+    /// The licenses to restore; `None` for all.
     pub licenses: Option<Vec<LicenseId>>,
-    /// To how they were at this moment.
+    /// The time to restore.
     pub as_of: DateTime<Utc>,
-    /// Whether only to tell what would change.
+    /// Whether to change nothing and only report.
     pub dry_run: bool,
 }
 
-/// What a revert did, or would do.
+/// The result of a revert.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reverted {
-    /// The licenses that change, in the order of their ids, each with its fields that do.
+    /// The changed licenses and their changed fields, in the order of their ids.
     pub changed: Vec<(LicenseId, Vec<FieldChange>)>,
-    /// Those that were written since, and stay as they are.
+    /// The licenses that were written since and stay as they are.
     pub left_alone: Vec<(LicenseId, LeftAlone)>,
 }
 
@@ -43,7 +43,7 @@ pub enum LeftAlone {
     DidNotExist,
     /// It was in another plan then; a transfer brings it back.
     InAnotherPlan,
-    /// It was somebody's who was retired since: nobody knows whose any more.
+    /// Its holder was retired since, so their data is gone.
     HolderRetired,
     /// It was then as it is now.
     Unchanged,
@@ -57,14 +57,13 @@ names!(LeftAlone {
 });
 
 impl LicenseManager {
-    /// Sets the state of a plan's licenses back to how it was at a moment: status, holder, dates and key. A dry run changes
-    /// nothing. Licenses that another one has carried on since a renewal go on pointing at it, and revocations that were
-    /// counted against a cap stay counted.
+    /// Restores status, holder, dates and key of a plan's licenses as they were at a time. A dry run changes nothing. Links to renewed
+    /// licenses stay, and so do revocations that were counted against a cap.
     ///
     /// # Errors
-    /// [`crate::Entity::Plan`] not found; [`Error::Invalid`] for licenses that are not in the plan, or a moment to come;
-    /// [`Refusal::TooManyToRevert`] where more than [`crate::Settings::inline_limit`] were written since;
-    /// [`Conflict::LiveLicense`] where somebody would hold two live licenses of the plan: then nothing changes.
+    /// [`crate::Entity::Plan`] not found; [`Error::Invalid`] for licenses that are not in the plan, or a time in the future;
+    /// [`Refusal::TooManyToRevert`] if more than [`crate::Settings::inline_limit`] were written since; [`Conflict::LiveLicense`] if
+    /// somebody would hold two live licenses of the plan.
     pub fn revert(&self, actor: &Actor, request: &RevertRequest) -> Result<Reverted, Error> {
         let now = self.now();
         if request.as_of > now {
@@ -80,7 +79,7 @@ impl LicenseManager {
             lock_plan(unit, request.plan)?;
             let now = self.now();
             let Planned { licenses, outcome } = self.plan_revert(unit, request, now)?;
-            // Seats are freed before they are taken: the database allows nobody a second one, not even in between.
+            // Free seats first: the database refuses a second live license even within the transaction.
             let (taken, freed): (Vec<_>, Vec<_>) = licenses.into_iter().partition(License::is_live);
             let change = actor.change(now);
             unit.licenses().save(&freed, &change)?;
@@ -102,12 +101,12 @@ impl LicenseManager {
             let wanted: HashSet<_> = wanted.iter().collect();
             written.retain(|id| wanted.contains(id));
         }
-        // Each is in memory with its history until the end.
+        // All of them stay in memory with their history.
         let most = self.settings.inline_limit;
         if written.len() > most as usize {
             return Err(Refusal::TooManyToRevert { most }.into());
         }
-        // Who waited for a lock sees what the others did: a license may have left the plan by now.
+        // After waiting for the lock, a license may have left the plan.
         let mut present = unit.licenses().find_by_ids(&written)?;
         present.retain(|license| license.plan == request.plan);
         let former: HashMap<_, _> = unit
@@ -139,13 +138,13 @@ struct Planned {
     outcome: Reverted,
 }
 
-/// The license with the state it had.
+/// The license with its former state.
 fn as_it_was(license: &License, then: Option<&Version>, now: DateTime<Utc>) -> Result<License, LeftAlone> {
     let row = &then.ok_or(LeftAlone::DidNotExist)?.row;
     if row.uuid("subscription_plan_uuid") != Some(license.plan.0) {
         return Err(LeftAlone::InAnotherPlan);
     }
-    // Retirement empties the fields of a holder, and leaves a status that needs one.
+    // Retirement removes the holder from the history, but not the status that requires one.
     let state = columns(row).and_then(LicenseColumns::into_state).ok_or(LeftAlone::HolderRetired)?;
     let auto_applied = row.flag("auto_applied");
     if state == license.state && auto_applied == license.auto_applied {
@@ -177,7 +176,7 @@ fn check_all_in_plan(wanted: &[LicenseId], present: &[License], plan: PlanId) ->
     Err(Error::Invalid(FieldErrors::one("license_uuids", message)))
 }
 
-/// Refuses where a holder to be would find another live license of theirs, which does not become free by the same revert.
+/// Refuses a second live license of a holder, unless the same revert frees the first one.
 fn check_one_each(
     unit: &mut dyn UnitOfWork,
     plan: PlanId,
@@ -192,14 +191,14 @@ fn check_one_each(
             twice.push(HeldTwice { license: license.id, email });
         }
     }
-    // An address that a license keeps cannot get in another's way.
+    // An address that keeps its license causes no conflict.
     let keeps = |email: &Email, id: &LicenseId| {
         let was = before.get(id);
         was.is_some_and(|was| was.is_live() && was.holder_email() == Some(email))
     };
     let newly: Vec<Email> =
         holders.iter().filter(|(email, id)| !keeps(email, id)).map(|(email, _)| email.clone()).collect();
-    // Nobody holds two now; so whoever gives theirs up by the same revert holds no other.
+    // Nobody holds two now, so a holder whose license is freed by this revert has no other.
     let freed: HashSet<Email> = reverted
         .iter()
         .filter(|license| !license.is_live())

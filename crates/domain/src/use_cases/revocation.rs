@@ -1,4 +1,4 @@
-//! Revocation: an admin takes licenses back, and the plan gets a fresh one for each.
+//! Revocation: an admin revokes licenses, and the plan gets a new one for each.
 
 use std::collections::HashSet;
 
@@ -15,32 +15,32 @@ use crate::model::plan::{LicenseCounts, SubscriptionPlan};
 use crate::outbox::OutboxBuilder;
 use crate::ports::{LicenseFilter, StoreExt, UnitOfWork};
 
-/// One license taken back.
+/// A revoked license.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Revoked {
     /// The license.
     pub license: LicenseId,
-    /// Whose it was.
+    /// The former holder.
     pub email: Email,
-    /// Where it stood before.
+    /// The status before.
     pub original_status: LicenseStatus,
 }
 
-/// What a revocation did.
+/// The result of a revocation.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Revocations {
-    /// What was taken back.
+    /// The revoked licenses.
     pub revoked: Vec<Revoked>,
-    /// Who held no live license of the plan.
+    /// The addresses without a live license of the plan.
     pub not_found: Vec<Email>,
 }
 
 impl LicenseManager {
-    /// Takes licenses back. Those who hold none are reported; the others lose theirs.
+    /// Revokes the selected live licenses, and reports the addresses without one.
     ///
     /// # Errors
-    /// [`crate::Entity::Plan`] not found; [`Refusal::RevocationCap`] where more activated licenses were named than the cap leaves, and
-    /// [`Refusal::TooManyMatches`] where the filter matches more than [`crate::Settings::batch_size`]: then nothing changes.
+    /// [`crate::Entity::Plan`] not found; [`Refusal::RevocationCap`] if the cap leaves too few revocations of activated licenses;
+    /// [`Refusal::TooManyMatches`] if the filter matches more than [`crate::Settings::batch_size`].
     pub fn revoke(&self, actor: &Actor, plan: PlanId, whose: &LicenseSelection) -> Result<Revocations, Error> {
         self.store.write(|unit| {
             let plan = lock_plan(unit, plan)?.plan;
@@ -66,11 +66,10 @@ impl LicenseManager {
         })
     }
 
-    /// Takes back every license of the plan that is in somebody's hands. More than [`crate::Settings::batch_size`] become a
-    /// job.
+    /// Revokes all live licenses of the plan. A job revokes more than [`crate::Settings::batch_size`].
     ///
     /// # Errors
-    /// [`crate::Entity::Plan`] not found; [`Refusal::RevokeAllUnderCap`] where the plan has a revocation cap.
+    /// [`crate::Entity::Plan`] not found; [`Refusal::RevokeAllUnderCap`] if the plan has a revocation cap.
     pub fn revoke_all(&self, actor: &Actor, plan: PlanId) -> Result<(), Error> {
         self.store.write(|unit| {
             let plan = lock_plan(unit, plan)?.plan;
@@ -91,7 +90,7 @@ impl LicenseManager {
         })
     }
 
-    /// Takes back up to `limit` live licenses of the plan that match, and tells how many there were.
+    /// Revokes up to `limit` live licenses of the plan that match, and returns their number.
     pub(crate) fn revoke_live(
         &self,
         unit: &mut dyn UnitOfWork,
@@ -105,7 +104,7 @@ impl LicenseManager {
         Ok(self.take_back(unit, actor, &agreement, plan, licenses)?.len())
     }
 
-    /// Revokes locked live licenses of a locked plan, under its cap.
+    /// Revokes live licenses of a plan within its cap. The caller has locked both.
     pub(crate) fn take_back(
         &self,
         unit: &mut dyn UnitOfWork,
@@ -120,9 +119,8 @@ impl LicenseManager {
         let now = self.now();
         let change = actor.change(now);
         let activated = licenses.iter().filter(|license| license.status() == LicenseStatus::Activated).count();
-        let cap_reached = plan.is_revocation_cap_enabled
-            && activated > 0
-            && self.apply_to_cap(unit, &mut plan, activated)? == CapAfterwards::Reached;
+        let cap_reached =
+            plan.is_revocation_cap_enabled && activated > 0 && self.apply_to_cap(unit, &mut plan, activated)?;
 
         let mut revoked = Vec::with_capacity(licenses.len());
         let mut changed = Vec::with_capacity(licenses.len());
@@ -148,13 +146,13 @@ impl LicenseManager {
         Ok(revoked)
     }
 
-    /// Counts revocations of activated licenses against the plan's cap, or refuses them.
+    /// Counts revocations of activated licenses against the plan's cap, or refuses them. Whether the cap is used up now.
     fn apply_to_cap(
         &self,
         unit: &mut dyn UnitOfWork,
         plan: &mut SubscriptionPlan,
         activated: usize,
-    ) -> Result<CapAfterwards, Error> {
+    ) -> Result<bool, Error> {
         let counts: LicenseCounts = count_licenses(unit, plan.id)?;
         let requested = activated as i64;
         let remaining = plan.revocations_remaining(&counts).unwrap_or(requested);
@@ -163,15 +161,6 @@ impl LicenseManager {
         }
         plan.num_revocations_applied =
             plan.num_revocations_applied.saturating_add(i32::try_from(requested).unwrap_or(i32::MAX));
-        Ok(if requested == remaining { CapAfterwards::Reached } else { CapAfterwards::Open })
+        Ok(requested == remaining)
     }
-}
-
-/// How a revocation leaves the plan's cap.
-#[derive(Debug, PartialEq, Eq)]
-enum CapAfterwards {
-    /// It leaves more revocations.
-    Open,
-    /// It was the last one.
-    Reached,
 }

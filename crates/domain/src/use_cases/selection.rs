@@ -1,13 +1,13 @@
-//! Which of a plan's licenses an admin means.
+//! Selections of a plan's licenses.
 
 use crate::model::email::Email;
 use crate::ports::LicenseFilter;
 
-/// The licenses of a plan that an admin wants something done with.
+/// The licenses of a plan that an admin selects.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LicenseSelection {
-    /// Those of these learners.
+    /// The live licenses of these addresses.
     Emails(Vec<Email>),
-    /// Those in somebody's hands that match.
+    /// The live licenses that match.
     Matching(LicenseFilter),
 }

@@ -1,4 +1,4 @@
-//! What staff look up and hand out: roles, notifications that were sent, what was done for licenses.
+//! Records for staff: roles, sent notifications and license events.
 
 use super::manager::LicenseManager;
 use super::page::Page;
@@ -10,7 +10,7 @@ use crate::ports::{
 };
 
 impl LicenseManager {
-    /// The role assignments that match. `limit_offset` is asked for the part to read once the number of matches is known.
+    /// The role assignments that match. `limit_offset` chooses the page from the number of matches.
     pub fn role_assignments<E: From<Error>>(
         &self,
         filter: &RoleAssignmentFilter,
@@ -23,10 +23,10 @@ impl LicenseManager {
         )
     }
 
-    /// Gives a user a role, and tells whether they did not have it. A user who has yet to call is remembered by their name.
+    /// Gives a user a role, and tells whether it is new. Adds an unknown user.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a role that is none of [`RoleAssignment::ROLES`].
+    /// [`Error::Invalid`] for a role that is not one of [`RoleAssignment::ROLES`].
     pub fn give_role(&self, username: &str, role: &RoleAssignment) -> Result<(AssignedRole, bool), Error> {
         if !RoleAssignment::ROLES.contains(&role.role.as_str()) {
             let message = format!("This must be one of: {}.", RoleAssignment::ROLES.join(", "));
@@ -40,7 +40,7 @@ impl LicenseManager {
         })
     }
 
-    /// Makes a user a superuser, who may do everything. A user who has yet to call is remembered by their name.
+    /// Makes a user a superuser, who has all permissions. Adds an unknown user.
     pub fn make_superuser(&self, username: &str) -> Result<(), Error> {
         self.store.write(|unit| {
             if unit.users().find(username)?.is_none() {
@@ -50,7 +50,7 @@ impl LicenseManager {
         })
     }
 
-    /// Makes a superuser an ordinary user again. Returns `false` where nobody of that name has ever called, or was made one.
+    /// Makes a superuser an ordinary user. Returns `false` for an unknown user.
     pub fn unmake_superuser(&self, username: &str) -> Result<bool, Error> {
         self.store.write(|unit| {
             let known = unit.users().find(username)?.is_some();
@@ -61,7 +61,7 @@ impl LicenseManager {
         })
     }
 
-    /// Takes a role away.
+    /// Removes a role.
     ///
     /// # Errors
     /// [`Entity::RoleAssignment`] not found.
@@ -72,7 +72,7 @@ impl LicenseManager {
         }
     }
 
-    /// The notifications that match. `limit_offset` is asked for the part to read once the number of matches is known.
+    /// The notifications that match. `limit_offset` chooses the page from the number of matches.
     pub fn notifications<E: From<Error>>(
         &self,
         filter: &NotificationFilter,
@@ -85,7 +85,7 @@ impl LicenseManager {
         )
     }
 
-    /// The license events that match. `limit_offset` is asked for the part to read once the number of matches is known.
+    /// The license events that match. `limit_offset` chooses the page from the number of matches.
     pub fn license_events<E: From<Error>>(
         &self,
         filter: &LicenseEventFilter,

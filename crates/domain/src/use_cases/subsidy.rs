@@ -1,4 +1,4 @@
-//! Subsidies: whether a learner's license pays for a course.
+//! Subsidies: the license that pays for a learner's course.
 
 use super::learners::{LearnerLicense, LearnerLicenses};
 use super::manager::LicenseManager;
@@ -8,11 +8,10 @@ use crate::model::license::LicenseStatus;
 use crate::ports::Person;
 
 impl LicenseManager {
-    /// The person's licenses of the customer that could pay for a course: activated, of active and current plans, the plan
-    /// that expires last first.
+    /// The person's activated licenses in active and current plans of the customer, latest expiration first.
     ///
     /// # Errors
-    /// [`Entity::Agreement`] not found where the customer has none.
+    /// [`Entity::Agreement`] not found if the customer has none.
     pub fn subsidizing_licenses(&self, customer: CustomerId, person: &Person) -> Result<Vec<LearnerLicense>, Error> {
         let usable = LearnerLicenses { include_revoked: false, active_plans_only: true, current_plans_only: true };
         let view = self.read_learner_licenses(customer, person, usable)?;
@@ -24,11 +23,10 @@ impl LicenseManager {
         Ok(licenses)
     }
 
-    /// The first of the licenses whose plan's catalog holds the course. Asks the catalog service, once for each catalog, and
-    /// no further than to the first that does.
+    /// The first license whose catalog contains the course. Asks the catalog service once for each catalog, until one contains it.
     ///
     /// # Errors
-    /// [`Error::Upstream`] where the catalog service does not say.
+    /// [`Error::Upstream`] without a usable answer.
     pub async fn first_covering(
         &self,
         licenses: Vec<LearnerLicense>,

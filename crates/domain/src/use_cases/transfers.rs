@@ -1,4 +1,4 @@
-//! Transfer jobs: licenses move from one plan of an agreement to another.
+//! Transfer jobs: move licenses between two plans of an agreement.
 
 use super::manager::{LicenseManager, find_plan, lock_plan};
 use super::page::Page;
@@ -9,11 +9,11 @@ use crate::model::transfer::{LicenseTransferJob, TransferJobSummary, TransferOrd
 use crate::ports::{LimitOffset, StoreExt, TransferFilter, UnitOfWork};
 
 impl LicenseManager {
-    /// Makes a transfer job, which moves nothing yet.
+    /// Creates a transfer job. It moves nothing yet.
     ///
     /// # Errors
-    /// [`Error::UnknownReference`] where the agreement or a plan does not exist; [`Error::Invalid`] where a plan is of another
-    /// agreement, both are the same, or no license is named.
+    /// [`Error::UnknownReference`] if the agreement or a plan does not exist; [`Error::Invalid`] if a plan belongs to another
+    /// agreement, both plans are the same, or no license is named.
     pub fn create_transfer_job(&self, actor: &Actor, order: &TransferOrder) -> Result<LicenseTransferJob, Error> {
         self.store.write(|unit| {
             check(unit, order)?;
@@ -30,7 +30,7 @@ impl LicenseManager {
         self.store.read(|unit| find_job(unit, id))
     }
 
-    /// The transfer jobs that match. `limit_offset` is asked for the part to read once the number of matches is known.
+    /// The transfer jobs that match. `limit_offset` chooses the page from the number of matches.
     pub fn transfer_jobs<E: From<Error>>(
         &self,
         filter: &TransferFilter,
@@ -39,12 +39,11 @@ impl LicenseManager {
         self.page(|unit| unit.transfers().count(filter), limit_offset, |unit, part| unit.transfers().list(filter, part))
     }
 
-    /// Runs a transfer job: moves its licenses, or tells what would move where it is a dry run. `is_dry_run` says so in place of
-    /// the job's own word. A job whose licenses moved stays as it is; of many calls at once, one moves them.
+    /// Runs a transfer job: moves its licenses, or records what would move if it is a dry run. `is_dry_run` overrides the job's
+    /// setting. A completed job stays as it is, so concurrent calls move the licenses once.
     ///
     /// # Errors
-    /// [`Entity::TransferJob`] not found; [`Conflict::LiveLicense`] with every license whose holder has a live one of the new plan:
-    /// then nothing moves.
+    /// [`Entity::TransferJob`] not found; [`Conflict::LiveLicense`] with every license whose holder has a live one of the new plan.
     pub fn process_transfer_job(
         &self,
         actor: &Actor,
@@ -58,7 +57,7 @@ impl LicenseManager {
             }
             let (now, order) = (self.now(), &mut job.order);
             order.is_dry_run = is_dry_run.unwrap_or(order.is_dry_run);
-            // In the order of their ids, as everybody does who locks two.
+            // Two plans are always locked in the order of their ids, against deadlocks.
             for plan in [order.old_plan.min(order.new_plan), order.old_plan.max(order.new_plan)] {
                 lock_plan(unit, plan)?;
             }
@@ -81,7 +80,7 @@ impl LicenseManager {
     }
 }
 
-/// Refuses an order whose agreement or plans do not exist or that breaks a rule.
+/// Checks the agreement, the plans and the licenses of an order.
 pub(crate) fn check(unit: &mut dyn UnitOfWork, order: &TransferOrder) -> Result<(), Error> {
     if unit.agreements().find(order.agreement)?.is_none() {
         return Err(Error::UnknownReference { field: "customer_agreement", entity: Entity::Agreement });

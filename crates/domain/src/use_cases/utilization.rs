@@ -1,4 +1,4 @@
-//! Reports of how a plan's seats are used.
+//! Reports of a plan's utilization.
 
 use chrono::NaiveDate;
 
@@ -11,8 +11,7 @@ use crate::model::utilization::{ActivationDelays, IdleSeat, Period, SeatDay, sea
 use crate::ports::StoreExt;
 
 impl LicenseManager {
-    /// The plan, and the days that reports of it are about where those from `from` to `until` are asked for: see
-    /// [`Period::of_plan`].
+    /// The plan, and the period of its reports from `from` to `until`; see [`Period::of_plan`].
     ///
     /// # Errors
     /// [`Entity::Plan`] not found.
@@ -27,18 +26,18 @@ impl LicenseManager {
         Ok((details.plan, period))
     }
 
-    /// How the plan's seats stood on every day of the period, in the order of the days.
+    /// The plan's seats on each day of the period, in order.
     pub fn seat_days(&self, plan: PlanId, period: Period) -> Result<Vec<SeatDay>, Error> {
         let changes = self.store.read(|unit| unit.utilization().seat_changes(plan, period.last))?;
         Ok(seat_days(&changes, period))
     }
 
-    /// How long it took until seats were activated, of the activations in the period.
+    /// The days from assignment to activation, of the activations in the period.
     pub fn activation_delays(&self, plan: PlanId, period: Period) -> Result<ActivationDelays, Error> {
         self.store.read(|unit| unit.utilization().activation_delays(plan, period))
     }
 
-    /// The seats that have waited longest for their learners, the longest first, at most `limit` of them.
+    /// The `limit` seats that have waited longest for activation, longest first.
     pub fn idle_seats(&self, plan: PlanId, limit: i64) -> Result<Vec<IdleSeat>, Error> {
         let now = self.now();
         let licenses = self.store.read(|unit| unit.utilization().idle(plan, limit))?;

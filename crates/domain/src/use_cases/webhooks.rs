@@ -1,4 +1,4 @@
-//! Webhooks: endpoints are registered, looked at and told again.
+//! Webhooks: registration of endpoints, and their deliveries.
 
 use super::manager::LicenseManager;
 use super::page::Page;
@@ -10,10 +10,10 @@ use crate::ports::{LimitOffset, StoreExt, UnitOfWork, WebhookDeliveryFilter, Web
 use crate::queue::Backlog;
 use crate::webhooks::{DELIVERED_KEPT, Webhook, WebhookDelivery, WebhookSecret, WebhookState, check_url};
 
-/// How many deliveries are removed in one transaction.
+/// The most deliveries removed in one transaction.
 const REMOVED_AT_ONCE: i64 = 1_000;
 
-/// What is to change in a webhook; absent fields stay.
+/// Changes of a webhook. `None` keeps a field.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[allow(missing_docs)] // each is the field of the same name in Webhook
 pub struct WebhookChanges {
@@ -45,7 +45,7 @@ fn find(unit: &mut dyn UnitOfWork, id: WebhookId) -> Result<Webhook, Error> {
 }
 
 impl LicenseManager {
-    /// The webhooks. `limit_offset` is asked for the part to read once their number is known.
+    /// The webhooks. `limit_offset` chooses the page from the number of matches.
     pub fn webhooks<E: From<Error>>(
         &self,
         limit_offset: impl Fn(i64) -> Result<LimitOffset, E>,
@@ -61,10 +61,10 @@ impl LicenseManager {
         self.store.read(|unit| find(unit, id))
     }
 
-    /// Registers an endpoint, active unless the changes say otherwise; `secret` counts where the changes have none.
+    /// Registers an endpoint. It is active unless the changes say otherwise. `secret` is used if the changes have none.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for an address that is none for a webhook.
+    /// [`Error::Invalid`] for an address that a webhook cannot have.
     pub fn create_webhook(
         &self,
         actor: &Actor,
@@ -90,10 +90,10 @@ impl LicenseManager {
         Ok(webhook)
     }
 
-    /// Changes a webhook. What waits goes to the new address, signed with the new secret.
+    /// Changes a webhook. Waiting deliveries use the new address and the new secret.
     ///
     /// # Errors
-    /// [`Entity::Webhook`] not found; [`Error::Invalid`] for an address that is none for a webhook.
+    /// [`Entity::Webhook`] not found; [`Error::Invalid`] for an address that a webhook cannot have.
     pub fn update_webhook(&self, id: WebhookId, changes: &WebhookChanges) -> Result<Webhook, Error> {
         if let Some(url) = &changes.url {
             self.check_webhook_url(url)?;
@@ -106,7 +106,7 @@ impl LicenseManager {
         })
     }
 
-    /// Removes a webhook with what waits for it and what it was told.
+    /// Removes a webhook and its deliveries.
     ///
     /// # Errors
     /// [`Entity::Webhook`] not found.
@@ -117,7 +117,7 @@ impl LicenseManager {
         }
     }
 
-    /// The deliveries to an endpoint, in one state or in any. `limit_offset` is asked for the part to read once their number is known.
+    /// The deliveries to an endpoint, of one state or of all. `limit_offset` chooses the page from the number of matches.
     pub fn webhook_deliveries<E: From<Error>>(
         &self,
         webhook: WebhookId,
@@ -132,7 +132,7 @@ impl LicenseManager {
         self.page(count, limit_offset, |unit, part| unit.webhook_deliveries().list(&filter, part))
     }
 
-    /// Makes one delivery again, whatever became of it, and returns how it stands. One that is being made is left alone.
+    /// Replays a delivery of any state and returns it. A delivery in progress stays as it is.
     ///
     /// # Errors
     /// [`Entity::Webhook`] or [`Entity::WebhookDelivery`] not found.
@@ -147,7 +147,7 @@ impl LicenseManager {
         })
     }
 
-    /// Makes many deliveries again and tells how many. Those that are being made are left alone.
+    /// Replays deliveries and returns their number. Deliveries in progress stay as they are.
     ///
     /// # Errors
     /// [`Entity::Webhook`] not found.
@@ -158,12 +158,12 @@ impl LicenseManager {
         })
     }
 
-    /// How many deliveries wait for all endpoints. No more than `limit` that wait are counted, and as many dead-lettered ones.
+    /// The waiting deliveries of all endpoints. Counts at most `limit` waiting and `limit` dead-lettered ones.
     pub fn webhook_backlog(&self, limit: i64) -> Result<Backlog, Error> {
         self.store.read(|unit| unit.webhook_deliveries().backlog(self.now(), limit))
     }
 
-    /// Removes deliveries that were made a week ago, and returns how many.
+    /// Removes deliveries that were completed over a week ago, and returns their number.
     pub fn remove_old_webhook_deliveries(&self) -> Result<usize, Error> {
         let made = self.now() - DELIVERED_KEPT;
         self.remove_in_batches(REMOVED_AT_ONCE, |unit| unit.webhook_deliveries().remove_old(made, REMOVED_AT_ONCE))
