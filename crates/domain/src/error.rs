@@ -1,4 +1,4 @@
-//! What can go wrong, told so that the caller knows what to do about it.
+//! Errors.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,50 +7,49 @@ use crate::model::ids::CatalogId;
 use crate::model::license::{ImpossibleTransition, LicenseStatus};
 use crate::model::transfer::HeldTwice;
 
-/// Why a use case did not do what was asked. Whatever the error, nothing was changed; [`Refusal::NoLicenseLeft`] alone leaves
-/// an event behind.
+/// Why a use case failed. A use case that fails has changed nothing; only [`Refusal::NoLicenseLeft`] adds an event to the outbox.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// There is no such thing.
+    /// It does not exist.
     #[error("No {0} matches.")]
     NotFound(Entity),
-    /// Values break a rule; each is named.
+    /// Fields have invalid values.
     #[error("{0}")]
     Invalid(FieldErrors),
-    /// A value names something that does not exist.
+    /// A field refers to something that does not exist.
     #[error("{field}: no {entity} matches.")]
     UnknownReference {
-        /// The field that names it.
+        /// The field.
         field: &'static str,
-        /// What it names.
+        /// What it refers to.
         entity: Entity,
     },
-    /// Something that must be unique exists already.
+    /// Something that must be unique already exists.
     #[error("{0}")]
     Conflict(Conflict),
-    /// The request is well-formed, and a rule of the business forbids it now.
+    /// The request is valid, but a business rule forbids it now.
     #[error("{0}")]
     Refused(Refusal),
-    /// The database cannot be reached; the same request may succeed later.
+    /// The database cannot be reached. A retry may succeed.
     #[error("The database is not available.")]
     Unavailable,
-    /// An upstream service does not answer as it should; the same request may succeed later.
+    /// An upstream service failed. A retry may succeed.
     #[error("{upstream} {problem}.")]
     Upstream {
-        /// Which one.
+        /// The service.
         upstream: Upstream,
-        /// What is wrong with it, to follow its name: "answered 502 Bad Gateway".
+        /// The problem, to follow the name of the service: "answered 502 Bad Gateway".
         problem: String,
     },
-    /// The catalog service has to be asked first whose this catalog is: [`crate::LicenseManager::catalog_owner`].
+    /// The owner of this catalog is needed first; see [`crate::LicenseManager::catalog_owner`].
     #[error("Nobody has asked the catalog service whose the catalog {0} is.")]
     UnknownCatalogOwner(CatalogId),
-    /// Something failed in a way nobody foresaw. For the log, not for the caller.
+    /// An unexpected failure, for the log and not for the caller.
     #[error(transparent)]
     Internal(#[from] Cause),
 }
 
-/// What failed in a way nobody foresaw. Two are equal where they say the same.
+/// The cause of an unexpected failure. Causes with the same text are equal.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("internal error: {0}")]
 pub struct Cause(#[source] Arc<dyn std::error::Error + Send + Sync>);
@@ -63,7 +62,7 @@ impl PartialEq for Cause {
 
 impl Eq for Cause {}
 
-/// A service around this one.
+/// An upstream service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs)] // each is the service of that name
 pub enum Upstream {
@@ -80,7 +79,7 @@ impl std::fmt::Display for Upstream {
     }
 }
 
-/// A kind of thing that can be missing.
+/// What can be missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs)] // each is the entity of that name
 pub enum Entity {
@@ -115,29 +114,29 @@ impl std::fmt::Display for Entity {
     }
 }
 
-/// A uniqueness rule that the database holds.
+/// A uniqueness rule.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Conflict {
     /// A customer has one agreement.
     #[error("This customer has an agreement already.")]
     AgreementOfCustomer,
-    /// A slug names one customer.
+    /// Slugs are unique.
     #[error("Another customer has this slug.")]
     AgreementSlug,
-    /// A title names one plan of an agreement.
+    /// Titles of plans are unique in an agreement.
     #[error("The agreement has a plan of this title already.")]
     PlanTitle,
-    /// A NetSuite id names one product.
+    /// NetSuite ids are unique.
     #[error("Another product has this NetSuite id.")]
     ProductNetsuiteId,
-    /// A person has at most one live license of a plan. Names the licenses that would be the second one of their holders; none
-    /// where the database found it. The message names nobody: it may be logged.
+    /// A person has at most one live license of a plan. Contains the licenses that would be the second one of their holders; empty if
+    /// the database found the conflict. The message names no person, so it can be logged.
     #[error("{}", second_live(.0))]
     LiveLicense(Vec<HeldTwice>),
     /// A plan is renewed at most once.
     #[error("The prior plan has a renewal already.")]
     RenewalOfPlan,
-    /// A plan follows at most one other.
+    /// A plan renews at most one other plan.
     #[error("The renewed plan follows another plan already.")]
     RenewalByPlan,
 }
@@ -151,106 +150,106 @@ fn second_live(licenses: &[HeldTwice]) -> String {
     }
 }
 
-/// A rule of the business that forbids the request now.
+/// A business rule that forbids the request now.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// All or nothing: the plan cannot give every learner a license.
+    /// The plan has too few unassigned licenses.
     #[error("The plan has {available} unassigned licenses, and {requested} are needed. Nothing was assigned.")]
     NotEnoughLicenses {
-        /// How many learners have none yet.
+        /// The number of learners without a license.
         requested: usize,
-        /// How many licenses are free.
+        /// The number of unassigned licenses.
         available: usize,
     },
-    /// More activated licenses than the revocation cap leaves.
+    /// The revocation cap leaves too few revocations of activated licenses.
     #[error(
         "The plan's revocation cap leaves {remaining} revocations, and {requested} activated licenses were named. Nothing was revoked."
     )]
     RevocationCap {
-        /// How many activated licenses were named.
+        /// The number of activated licenses to revoke.
         requested: usize,
-        /// How many may be revoked.
+        /// The number of revocations left.
         remaining: i64,
     },
-    /// A filter matches more licenses than are revoked in one request.
+    /// A filter matches more licenses than one request revokes.
     #[error("The filters match more than {most} licenses. Name fewer, or revoke the whole plan. Nothing was revoked.")]
     TooManyMatches {
-        /// How many are revoked in one request at most.
+        /// The most licenses of one request.
         most: i64,
     },
-    /// More licenses were written since a moment than one request sets back.
+    /// More licenses were written since than one request reverts.
     #[error("More than {most} licenses were written since. Name some of them as license_uuids. Nothing was set back.")]
     TooManyToRevert {
-        /// How many one request looks at.
+        /// The most licenses of one request.
         most: u32,
     },
-    /// A capped plan is not revoked as a whole.
+    /// A plan with a revocation cap cannot be revoked as a whole.
     #[error("All licenses of a plan can be revoked only where the plan has no revocation cap.")]
     RevokeAllUnderCap,
-    /// An agreement stays with its customer.
+    /// The customer of an agreement cannot change.
     #[error("An agreement's customer cannot be changed.")]
     CustomerIsFixed,
-    /// A plan stays in its agreement.
+    /// The agreement of a plan cannot change.
     #[error("A plan's agreement cannot be changed.")]
     AgreementIsFixed,
-    /// A reminder found nobody who has yet to activate.
+    /// No selected license is assigned and not activated.
     #[error("No license that waits to be activated matches. Nobody was reminded.")]
     NobodyToRemind,
-    /// A learner came for a license, and no plan of the agreement hands out licenses by itself.
+    /// No active and current plan of the agreement auto-applies its licenses.
     #[error("No active and current plan of this agreement hands out licenses by itself.")]
     NoAutoApplicablePlan,
-    /// A learner came for a license of a plan that is about to be renewed.
+    /// The plan is renewed soon, so it auto-applies no licenses.
     #[error("The plan is about to be renewed and hands out no licenses until then.")]
     LockedForRenewal,
-    /// A learner came for a license after theirs was taken back.
+    /// The learner's license of the plan was revoked.
     #[error("Your license of this plan was revoked. An administrator can assign you another one.")]
     RevokedBefore,
-    /// A learner came for a license and every one is taken.
+    /// The plan has no unassigned license.
     #[error("Every license of the plan is taken.")]
     NoLicenseLeft,
-    /// The plan does not permit it.
+    /// The plan does not allow freezing.
     #[error("The unused licenses of this plan cannot be frozen: can_freeze_unused_licenses is not set.")]
     NotFreezable,
     /// A frozen plan gets no new licenses.
     #[error("The plan is frozen: it gets no new licenses.")]
     Frozen,
-    /// One bulk enrollment is limited.
+    /// A bulk enrollment is too large.
     #[error("This asks for {requested} enrollments (learners times courses); one request has at most {limit}.")]
     TooManyEnrollments {
-        /// How many it asks for.
+        /// The number of enrollments.
         requested: usize,
-        /// How many are allowed.
+        /// The most enrollments of one request.
         limit: usize,
     },
-    /// The license's state does not allow it.
+    /// A license with this status cannot be activated.
     #[error("A license that is {0} cannot be activated.")]
     NotActivatable(LicenseStatus),
-    /// A license's life has no such step.
+    /// The license has no such transition.
     #[error("{0}")]
     Impossible(ImpossibleTransition),
-    /// What was done stays as it was agreed.
+    /// A processed renewal cannot change.
     #[error("The renewal was processed and cannot be edited any more.")]
     RenewalIsProcessed,
-    /// A renewal must hold everybody it carries over.
+    /// The renewal has too few licenses for all holders.
     #[error("The renewal is for {agreed} licenses, and {needed} are to be carried over. Nothing was renewed.")]
     RenewalTooSmall {
-        /// How many licenses were agreed.
+        /// The number of licenses of the renewal.
         agreed: i32,
-        /// How many are to be carried over.
+        /// The number of licenses to copy.
         needed: usize,
     },
-    /// Licenses are carried over into a plan that nobody uses yet.
+    /// The renewed plan already has licenses with holders.
     #[error("The renewed plan has {used} licenses that were handed out already. Nothing was renewed.")]
     RenewedPlanInUse {
-        /// How many of its licenses are not unassigned.
+        /// The number of its licenses that are not unassigned.
         used: i64,
     },
-    /// A renewal never takes licenses away.
+    /// The renewed plan has more licenses than the renewal.
     #[error("The renewed plan has {present} licenses, and the renewal is for {agreed}. Nothing was renewed.")]
     RenewedPlanTooLarge {
-        /// How many licenses were agreed.
+        /// The number of licenses of the renewal.
         agreed: i32,
-        /// How many the plan has.
+        /// The number of licenses of the plan.
         present: i64,
     },
 }
@@ -274,13 +273,13 @@ impl From<ImpossibleTransition> for Error {
 }
 
 impl Error {
-    /// A failure that nobody foresaw.
+    /// An unexpected failure.
     pub fn internal(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::Internal(Cause(cause.into().into()))
     }
 }
 
-/// Messages about values that break rules, by the field they stand in.
+/// Messages about invalid values, by field.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FieldErrors(BTreeMap<String, Vec<String>>);
 
@@ -302,7 +301,7 @@ impl FieldErrors {
         self.0.iter().map(|(field, messages)| (field.as_str(), messages.as_slice()))
     }
 
-    /// An error where there is any message.
+    /// An error if there is a message.
     pub fn into_result(self) -> Result<(), Error> {
         if self.0.is_empty() { Ok(()) } else { Err(Error::Invalid(self)) }
     }

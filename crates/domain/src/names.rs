@@ -21,7 +21,7 @@ macro_rules! names {
     };
 }
 
-/// Sets the fields of a target to the new values that changes have for them.
+/// Sets the fields for which changes have a new value.
 macro_rules! set_fields {
     ($target:ident, $changes:ident: $($field:ident),+) => {
         $(if let Some(value) = $changes.$field {

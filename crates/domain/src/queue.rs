@@ -1,8 +1,8 @@
-//! Leased work: a piece of work waits in a queue until it is due, and whoever claims it holds a lease.
+//! Queues of leased work.
 //!
-//! Until the lease ends nobody else may claim the work. Its holder prolongs the lease while it works, and settles the work when it is
-//! done: the work is gone, is due again later, or is dead-lettered. Work of a holder that dies is claimed again when the lease ends.
-//! Why so: docs/adr/0015.
+//! A worker claims work that is due and gets a lease, which it prolongs while it works. Until the lease ends, nobody else can claim
+//! the work. The worker then settles the work: it is completed, due again later, or dead-lettered. If a worker dies, its lease ends
+//! and others claim the work. docs/adr/0015 gives the reasons.
 
 use chrono::{DateTime, Duration, Utc};
 use uuid::Uuid;
@@ -12,35 +12,35 @@ use crate::model::jobs::JobKind;
 use crate::ports::{EVENTS_PER_CALL, MAILS_PER_CALL, PENDING_LEARNERS_PER_CALL};
 use crate::saturating_time;
 
-/// Where work waits to be claimed.
+/// A queue of work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Queue {
     /// Messages: calls to the LMS.
     Lms,
-    /// Messages: mails, and joining addresses with accounts.
+    /// Messages: mails, and merging of profiles.
     Mail,
-    /// Messages: events of people with an account.
+    /// Messages: events of learners with a known account.
     Events,
-    /// Messages: events of people of whom only the address is known. Another service collects them.
+    /// Messages: events of learners with an unknown account. Another service collects them.
     Addresses,
-    /// Messages: bulk enrollments, which are calls to the LMS that take minutes, and the files of their results.
+    /// Messages: bulk enrollments, whose calls to the LMS take minutes, and the files of their results.
     Enrollment,
     /// Events for one webhook.
     Webhook(WebhookId),
-    /// Work on whole plans.
+    /// Jobs of one kind on plans.
     PlanJobs(JobKind),
-    /// Tasks of a recurring operation, by its name. They are claimed by their key.
+    /// Tasks of the recurring operation with this name. They are claimed by their key.
     Operation(&'static str),
 }
 
-/// Queues whose work is of one kind.
+/// The kinds of queues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum QueueKind {
-    /// Messages of the outbox. A upstream that is slow or away holds up only its own queue.
+    /// Messages of the outbox. A slow upstream delays only its own queue.
     Messages,
     /// Events for webhooks.
     Webhooks,
-    /// Work on whole plans.
+    /// Jobs on plans.
     PlanJobs,
 }
 
@@ -48,7 +48,7 @@ impl Queue {
     /// The queues of messages.
     pub const MESSAGES: [Self; 5] = [Self::Lms, Self::Mail, Self::Events, Self::Addresses, Self::Enrollment];
 
-    /// Its name in metrics, traces and logs. Queues of messages are stored by it; none of these names is part of another.
+    /// Its name in metrics, traces and logs. Storage keeps the names of message queues; none of them contains another.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Lms => "lms",
@@ -62,7 +62,7 @@ impl Queue {
         }
     }
 
-    /// How many pieces of work are claimed at once: what one call takes.
+    /// The most work per claim: as much as one call takes.
     pub fn batch_size(self) -> usize {
         match self {
             Self::Lms => PENDING_LEARNERS_PER_CALL,
@@ -74,35 +74,35 @@ impl Queue {
     }
 }
 
-/// One thing to be done for a message. A message takes its steps one after another.
+/// A step of a message. A message takes its steps one after another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
-    /// The LMS is told to expect the learner.
+    /// Link the learner in the LMS.
     Link,
-    /// The LMS ends what a license paid for.
+    /// End the learner's licensed enrollments in the LMS.
     EndEnrollments,
-    /// The address is joined with the account.
+    /// Merge the profiles of the address and the account.
     Identify,
-    /// A mail is sent.
+    /// Send a mail.
     Mail,
-    /// Admins are told how a plan is used, or that it has passed a threshold.
+    /// Send admins the utilization of a plan, or a threshold that it has passed.
     Thresholds,
-    /// The event is told of an account.
+    /// Track the event of an account.
     Track,
-    /// The event is told of an address.
+    /// Track the event of an address.
     TrackAddress,
-    /// Learners are enrolled.
+    /// Enroll learners.
     Enroll,
-    /// The results of enrollments are put into a file.
+    /// Write the results of enrollments to a file.
     File,
-    /// The event is posted to a webhook.
+    /// Post the event to a webhook.
     Post,
-    /// This version does not know what to do.
+    /// Unknown to this version.
     Unknown,
 }
 
 impl Step {
-    /// The queue of messages in which it waits. [`Step::Post`] waits in the queue of its webhook instead.
+    /// Its message queue. [`Step::Post`] waits in the queue of its webhook instead.
     pub fn queue(self) -> Queue {
         match self {
             Self::Link | Self::EndEnrollments => Queue::Lms,
@@ -114,130 +114,130 @@ impl Step {
     }
 }
 
-/// A lease of work of one queue.
+/// A lease of work in one queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lease {
-    /// Its holder's name; no other lease has it.
+    /// Its unique id.
     pub id: Uuid,
-    /// Where the work waits.
+    /// The queue of the work.
     pub queue: Queue,
 }
 
 /// A claim to work that is due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Claim {
-    /// The lease that it gives.
+    /// The new lease.
     pub lease: Lease,
-    /// Work that is due by now.
+    /// The current time; the work must be due by then.
     pub now: DateTime<Utc>,
     /// When the lease ends.
     pub until: DateTime<Utc>,
-    /// How much work at most.
+    /// The most work to claim.
     pub limit: usize,
 }
 
-/// A job of which the holder of the lease does the next batch.
+/// A claimed job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClaimedJob {
     /// The lease.
     pub lease: Lease,
-    /// The plan that it is about.
+    /// Its plan.
     pub plan: PlanId,
-    /// How often it has failed since its last batch.
+    /// The failed attempts since its last batch.
     pub attempts: i16,
-    /// When it became due, which decides its turn.
+    /// When it became due; jobs run in this order.
     pub due: DateTime<Utc>,
 }
 
-/// How a piece of claimed work goes on.
+/// What happens to claimed work.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settlement {
     /// The work.
     pub id: Uuid,
-    /// The steps of a message that are left.
+    /// The remaining steps of a message.
     pub steps: &'static [Step],
-    /// How often the work has failed.
+    /// The failed attempts.
     pub attempts: i16,
     /// When it is due.
     pub due: DateTime<Utc>,
-    /// The last status that a webhook answered.
+    /// The last status of a webhook's answer.
     pub status: Option<i16>,
     /// The last problem.
     pub error: Option<String>,
     /// When it was completed.
     pub completed_at: Option<DateTime<Utc>>,
-    /// When it was given up.
+    /// When it was dead-lettered.
     pub dead_lettered_at: Option<DateTime<Utc>>,
 }
 
 impl Settlement {
-    /// Work that is completed.
+    /// Completes work.
     pub fn completed(id: Uuid, now: DateTime<Utc>) -> Self {
         Self { completed_at: Some(now), ..Self::due(id, now) }
     }
 
-    /// Work that is due at a moment, with all its tries.
+    /// Makes work due, with no attempts counted.
     pub fn due(id: Uuid, due: DateTime<Utc>) -> Self {
         Self { id, steps: &[], attempts: 0, due, status: None, error: None, completed_at: None, dead_lettered_at: None }
     }
 }
 
-/// How much work waits in one queue, or in several.
+/// The waiting work of one or more queues.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Backlog {
-    /// How much waits, claimed work included, up to the limit that was asked for.
+    /// The waiting work, claimed work included, up to a limit.
     pub waiting: i64,
-    /// How much is dead-lettered, up to the same limit.
+    /// The dead-lettered work, up to the same limit.
     pub dead_lettered: i64,
-    /// When the work became due that can be claimed first; `None` where none can be claimed.
+    /// When the first claimable work became due; `None` if none is claimable.
     pub due_since: Option<DateTime<Utc>>,
 }
 
-/// When work that failed is tried again.
+/// The retries of work that failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RetrySchedule {
     /// The first pause.
     first: Duration,
-    /// How much longer each pause is than the one before.
+    /// Each pause is this many times the previous one.
     factor: i32,
-    /// No pause is longer.
+    /// The longest pause.
     longest: Duration,
-    /// How often the work is tried.
+    /// The most attempts.
     tries: i16,
-    /// How long after it became due the work is tried.
+    /// The time after which it is not retried any more.
     within: Option<Duration>,
 }
 
 impl RetrySchedule {
-    /// A longer base counts as this one: a hundred years.
+    /// The longest base: a hundred years.
     const LONGEST_BASE: Duration = Duration::days(36_500);
 
-    /// Messages: five tries. The pauses double up to ten times the base.
+    /// For messages: five attempts. The pauses double up to ten times the base.
     pub fn of_messages(base: Duration) -> Self {
         let base = base.clamp(Duration::zero(), Self::LONGEST_BASE);
         Self { first: base, factor: 2, longest: base * 10, tries: 5, within: None }
     }
 
-    /// Events for webhooks: 13 tries within a day. The first pause is a twelfth of the base, each is four times the one before, up to
+    /// For webhooks: 13 attempts within a day. The first pause is a twelfth of the base, and each is four times the previous one, up to
     /// 240 times the base.
     pub fn of_webhooks(base: Duration) -> Self {
         let base = base.clamp(Duration::zero(), Self::LONGEST_BASE);
         Self { first: base / 12, factor: 4, longest: base * 240, tries: 13, within: Some(Duration::days(1)) }
     }
 
-    /// When work is tried again that has failed so often, at least once; `None` where it is dead-lettered.
+    /// The next attempt after so many failures, at least 1; `None` to dead-letter the work.
     pub fn next(&self, id: Uuid, failures: i16, due_since: DateTime<Utc>, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let next = saturating_time::after(now, self.pause(id, failures));
         (failures < self.tries && !self.is_over(due_since, next)).then_some(next)
     }
 
-    /// Whether it is too late to try work at a moment.
+    /// Whether an attempt at this time would be too late.
     pub fn is_over(&self, due_since: DateTime<Utc>, moment: DateTime<Utc>) -> bool {
         self.within.is_some_and(|within| moment > due_since + within)
     }
 
-    /// The pause after so many failures, at least 1: up to a quarter longer or shorter, so that what failed together does not come back
-    /// together. The id decides by how much: the pause is the same every time.
+    /// The pause after so many failures, at least 1. It is up to a quarter longer or shorter, so that work that failed together is not
+    /// retried together. It depends on the id, so it is always the same for the same work.
     pub fn pause(&self, id: Uuid, failures: i16) -> Duration {
         let exponent = u32::from(failures.clamp(1, 10).unsigned_abs()) - 1;
         let pause = (self.first * self.factor.pow(exponent)).min(self.longest);

@@ -1,4 +1,4 @@
-//! `process-auto-scalable-plans`: current plans grow as their agreements say.
+//! `process-auto-scalable-plans`: adds licenses to plans as their agreements allow.
 
 use chrono::Duration;
 
@@ -12,11 +12,11 @@ use crate::ports::{StoreExt, Task, TaskClaim, UnitOfWork};
 use crate::queue::{Claim, Lease};
 use crate::use_cases::manager::{LicenseManager, count_licenses, find_agreement, lock_plan};
 
-/// How long an agreement's plan that grew does not grow again: runs on several machines that start together are one.
+/// The shortest time between two growths of an agreement's plan. Runs that start together on several machines count once.
 const REST: Duration = Duration::hours(1);
 
 impl AutoScaling {
-    /// By how many licenses a plan of so many grows: 0 where enough are left, or it is as large as it may become.
+    /// The number of licenses to add: 0 if enough are unassigned, or the plan has its largest size.
     pub fn growth(&self, counts: &LicenseCounts) -> i64 {
         let (Some(most), Some(threshold), Some(increment)) =
             (self.max_licenses, self.threshold_percentage, self.increment_percentage)
@@ -37,7 +37,7 @@ impl LicenseManager {
     /// started last. It grows where the share of unassigned licenses is below 100 less the threshold, at most once an hour. A
     /// frozen plan, and one whose licenses are still being added, stay as they are.
     ///
-    /// The summary's uuids are the plans that grew. It counts `agreements`, `plans` and `licenses`.
+    /// The summary lists the plans that grew. It counts `agreements`, `plans` and `licenses`.
     pub fn process_auto_scalable_plans(&self, dry_run: bool, supervisor: &dyn Supervisor) -> OperationSummary {
         let counts = ["agreements", "plans", "licenses"];
         let mut run = Run::new(self, supervisor, "process-auto-scalable-plans", dry_run, &counts);
@@ -72,7 +72,7 @@ impl LicenseManager {
         Ok(())
     }
 
-    /// The agreement's plan that is to grow, and by how much.
+    /// The agreement's plan to grow, and the number of licenses to add.
     fn growing_plan(
         &self,
         unit: &mut dyn UnitOfWork,
@@ -82,7 +82,7 @@ impl LicenseManager {
         let agreement = find_agreement(unit, agreement)?;
         let plans = unit.plans().find_by_agreements(&[agreement.id])?;
         let usable = |plan: &SubscriptionPlan| plan.is_active && plan.is_current(now);
-        // They come with the latest start first.
+        // They are sorted by latest start.
         let Some(details) = plans.into_iter().find(|details| usable(&details.plan)) else { return Ok(None) };
         let growth = growth(unit, &agreement.auto_scaling, &details.plan)?;
         Ok((growth > 0).then_some((details.plan, growth)))
@@ -116,7 +116,7 @@ impl LicenseManager {
         let now = self.now();
         let mut plan = lock_plan(unit, plan)?.plan;
         let scaling = find_agreement(unit, agreement)?.auto_scaling;
-        // Anew, now that nobody else changes the plan.
+        // Computed again, now that the plan is locked.
         let growth = growth(unit, &scaling, &plan)?;
         if growth == 0 {
             return Ok(None);

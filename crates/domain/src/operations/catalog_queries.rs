@@ -1,4 +1,4 @@
-//! `validate-num-catalog-queries`: plans use the standard catalog queries.
+//! `validate-num-catalog-queries`: checks that plans use the standard catalog queries.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,12 +9,11 @@ use crate::ports::{CATALOGS_PER_CALL, StoreExt};
 use crate::use_cases::manager::LicenseManager;
 
 impl LicenseManager {
-    /// Compares the catalog queries behind the catalogs of plans that have not ended and are not for internal use with the plan
-    /// types of those plans: there is one standard query for each type, so more queries than types are wrong. Catalogs that
-    /// the settings allow do not count. Changes nothing, dry run or not.
+    /// Compares the number of catalog queries with the number of plan types, of plans that have not expired and are not for internal
+    /// use: each plan type has one standard query. The settings can exempt catalogs. It never changes anything.
     ///
-    /// The summary's uuids are the catalogs of the suspicious queries: those that the fewest catalogs have, beyond one for each
-    /// plan type. It counts `catalogs`, `queries` and `plan_types`. Each suspicious query is one of the errors.
+    /// The summary lists the catalogs of the excess queries, those with the fewest catalogs. It counts `catalogs`, `queries` and
+    /// `plan_types`. Each excess query is a failure.
     pub async fn validate_num_catalog_queries(&self, dry_run: bool, supervisor: &dyn Supervisor) -> OperationSummary {
         let counts = ["catalogs", "queries", "plan_types"];
         let mut run = Run::new(self, supervisor, "validate-num-catalog-queries", dry_run, &counts);

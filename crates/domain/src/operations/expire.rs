@@ -1,4 +1,4 @@
-//! `expire-subscriptions`: the end of plans is carried out.
+//! `expire-subscriptions`: processes expired plans.
 
 use chrono::{DateTime, Duration, Utc};
 use uuid::Uuid;
@@ -16,59 +16,58 @@ use crate::ports::{EXPIRED_LICENSES_PER_CALL, ExpirationProgress, ExpirationStep
 use crate::saturating_time;
 use crate::use_cases::manager::{LicenseManager, find_agreement, find_plan, lock_plan};
 
-/// Of a plan that ended longer ago than this, enrollments that were modified since its end are left alone.
+/// Of plans that expired longer ago, enrollments modified since the expiration stay.
 const LATE: Duration = Duration::days(1);
 
-/// How many ids are read at once while enrollments end.
+/// The number of licenses per read while enrollments end.
 const READ_AT_ONCE: i64 = 5_000;
 
-/// Which plans' end is to be carried out.
+/// Selects expired plans to process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Expiration {
-    /// Those that ended at this moment or later.
+    /// Plans that expired at this time or later.
     pub expired_after: DateTime<Utc>,
-    /// And at this moment or earlier; never later than now.
+    /// And at this time or earlier; never later than now.
     pub expired_before: DateTime<Utc>,
-    /// In place of the span of time, these.
+    /// These plans, instead of the time range.
     pub plans: Option<Vec<PlanId>>,
-    /// Whether those whose end was carried out are looked after again.
+    /// Whether to process plans again that were processed.
     pub force: bool,
-    /// Whether only to tell what would be done.
+    /// Whether to change nothing and only report.
     pub dry_run: bool,
 }
 
 impl Expiration {
-    /// How long ago plans ended at most whose end is to be carried out, where nothing is said.
+    /// The default time range.
     pub const SPAN: Duration = Duration::days(1);
 
-    /// Of plans that ended before a moment, within [`Expiration::SPAN`].
+    /// Plans that expired within [`Expiration::SPAN`] before a time.
     pub fn before(moment: DateTime<Utc>) -> Self {
         let expired_after = saturating_time::before(moment, Self::SPAN);
         Self { expired_after, expired_before: moment, plans: None, force: false, dry_run: false }
     }
 }
 
-/// How the work on a plan ended.
+/// How the processing of a plan ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Ended {
     /// All of it is done.
     Done,
-    /// The run is to end before.
+    /// The run was stopped.
     Interrupted,
-    /// The LMS refused; the summary tells.
+    /// A call to the LMS failed; the summary has the failure.
     Failed,
 }
 
 impl LicenseManager {
-    /// Carries out the end of plans without a renewal, and before it of the plans they renewed: tells the LMS to end the
-    /// enrollments that their live licenses paid for, then promises the event of each that no renewal carried on, and marks the
-    /// plan. A plan of which a call fails stays unmarked, and so do those that follow it in a chain; the others go on.
+    /// Processes expired plans without a renewal, each after the plans that it renewed. Ends the enrollments of their live licenses in
+    /// the LMS, adds an event for each live license without a renewal, and marks the plan as processed. If a call fails, the plan and
+    /// those that renewed it stay unmarked; others continue.
     ///
-    /// Afterwards, learners of the customers with unlinking on are unlinked, as by
-    /// [`LicenseManager::unlink_expired_licenses`]; where plans are named, of their customers alone.
+    /// Then unlinks learners, as [`LicenseManager::unlink_expired_licenses`] does; if plans are named, of their customers only.
     ///
-    /// The summary's uuids are the plans that were marked. It counts `plans`, `licenses` whose enrollments ended, `events`, and
-    /// `unlinked_licenses` and `unlinked_learners`.
+    /// The summary lists the marked plans. It counts `plans`, `licenses` whose enrollments ended, `events`, `unlinked_licenses` and
+    /// `unlinked_learners`.
     pub async fn expire_subscriptions(&self, request: &Expiration, supervisor: &dyn Supervisor) -> OperationSummary {
         let counts = ["plans", "licenses", "events", "unlinked_licenses", "unlinked_learners"];
         let mut run = Run::new(self, supervisor, "expire-subscriptions", request.dry_run, &counts);
@@ -80,7 +79,7 @@ impl LicenseManager {
         summary
     }
 
-    /// Unlinks whose plans are long over, now that their enrollments have ended.
+    /// Unlinks learners after their enrollments have ended.
     async fn unlink_after(&self, summary: &mut OperationSummary, request: &Expiration, supervisor: &dyn Supervisor) {
         let plans: Vec<PlanId> = summary.uuids.iter().copied().map(PlanId).collect();
         let ends = match self.store.read(|unit| unit.due_work().plan_ends(request.plans.as_ref().unwrap_or(&plans))) {
@@ -91,7 +90,7 @@ impl LicenseManager {
         if request.plans.is_some() {
             customers.retain(|customer| ends.iter().any(|end| end.customer == *customer));
         }
-        // A dry run marked none of the plans, and still counts as if it had.
+        // A dry run has not marked the plans, but counts them as marked.
         let ended = if request.dry_run { plans } else { Vec::new() };
         let unlinked = self.unlink_of(&customers, &ended, request.dry_run, supervisor).await;
         for (name, theirs) in [("unlinked_licenses", "licenses"), ("unlinked_learners", "learners")] {
@@ -101,10 +100,10 @@ impl LicenseManager {
         summary.interrupted |= unlinked.interrupted;
     }
 
-    /// Where these plans stand at their end.
+    /// The expiration of these plans.
     ///
     /// # Errors
-    /// [`Error::NotFound`] where one does not exist.
+    /// [`Error::NotFound`] if one does not exist.
     pub fn plan_ends(&self, plans: &[PlanId]) -> Result<Vec<PlanEnd>, Error> {
         let ends = self.store.read(|unit| unit.due_work().plan_ends(plans))?;
         let is_known = |plan: &PlanId| ends.iter().any(|end| end.plan == *plan);
@@ -137,7 +136,7 @@ impl LicenseManager {
         Ok(())
     }
 
-    /// Those of the named plans that can be looked after; the others are told as failures.
+    /// The named plans that can be processed. The others are failures.
     fn named_plans(&self, run: &mut Run<'_>, named: &[PlanId], force: bool) -> Result<Vec<PlanId>, Error> {
         let mut due = Vec::new();
         for end in self.plan_ends(named)? {
@@ -153,8 +152,7 @@ impl LicenseManager {
         Ok(due)
     }
 
-    /// The plans that led to this one, the earliest first, then this one: only then is it never marked before them, and so found
-    /// again where one of them fails.
+    /// Processes the plans that this one renewed, earliest first, then this one. It is thus found again if one of them fails.
     async fn expire_chain(
         &self,
         run: &mut Run<'_>,
@@ -186,7 +184,7 @@ impl LicenseManager {
         force: bool,
     ) -> Result<Ended, Error> {
         let plan = self.store.read(|unit| find_plan(unit, id))?.plan;
-        // With force, a plan is looked after once more, not once more by each of many runs at once.
+        // With force, concurrent runs together process a plan once more, not each of them.
         let is_done = plan.expiration_processed && !(force && plan.modified < run.started);
         if is_done || plan.expiration_date > run.started {
             return Ok(Ended::Done);
@@ -207,7 +205,7 @@ impl LicenseManager {
         Ok(Ended::Interrupted)
     }
 
-    /// Tells the LMS of the plan's live licenses after that one.
+    /// Ends the enrollments of the plan's live licenses after `after`.
     async fn end_enrollments(
         &self,
         run: &mut Run<'_>,
@@ -225,7 +223,6 @@ impl LicenseManager {
                     return Ok(Ended::Interrupted);
                 }
                 if !run.dry_run() {
-                    // Taken for as long again, so that nobody takes it over while the LMS answers.
                     let progress = |after| ExpirationProgress {
                         plan: plan.id,
                         expiration_date: plan.expiration_date,
@@ -247,8 +244,7 @@ impl LicenseManager {
         }
     }
 
-    /// OutboxBuilder the events of the plan's licenses after that one, and marks the plan with the last of them; `false` where the run
-    /// is to end before.
+    /// Adds the events of the plan's licenses after `after`, and marks the plan with the last batch; `false` if the run stops early.
     fn add_expired_events(
         &self,
         run: &mut Run<'_>,
@@ -282,7 +278,7 @@ impl LicenseManager {
                     unit.outbox().add(&outbox.into_messages())?;
                     if last_batch(&licenses) {
                         let mut locked = lock_plan(unit, plan.id)?.plan;
-                        // One that was extended under way has yet to end.
+                        // If the plan was extended meanwhile, it has not expired.
                         if locked.expiration_date == plan.expiration_date {
                             (locked.expiration_processed, locked.modified) = (true, now);
                             let change = Change { reason: Some(ChangeReason::Other), ..Actor::service().change(now) };

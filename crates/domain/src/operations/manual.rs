@@ -1,4 +1,4 @@
-//! Looking before leaping, for operations that are done by hand.
+//! Previews of manual operations.
 
 use crate::error::{Conflict, Error, Refusal};
 use crate::model::ids::{LicenseId, PlanId};
@@ -7,7 +7,7 @@ use crate::ports::StoreExt;
 use crate::use_cases::manager::{LicenseManager, count_licenses, find_plan};
 use crate::use_cases::plan_upkeep::PlanUpkeep;
 
-/// What a transfer would move.
+/// The licenses that a transfer would move.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TransferPreview {
     /// The licenses, in the order of their ids.
@@ -18,7 +18,7 @@ impl LicenseManager {
     /// What [`LicenseManager::freeze`] would do.
     ///
     /// # Errors
-    /// What it would refuse.
+    /// The same.
     pub fn preview_freeze(&self, plan: PlanId) -> Result<PlanUpkeep, Error> {
         self.store.read(|unit| {
             let plan = find_plan(unit, plan)?.plan;
@@ -33,7 +33,7 @@ impl LicenseManager {
     /// What [`LicenseManager::provision_plan`] would do.
     ///
     /// # Errors
-    /// What it would refuse.
+    /// The same.
     pub fn preview_provision(&self, plan: PlanId) -> Result<PlanUpkeep, Error> {
         self.store.read(|unit| {
             let plan = find_plan(unit, plan)?.plan;
@@ -45,12 +45,12 @@ impl LicenseManager {
         })
     }
 
-    /// What a transfer would move, without a job that remembers it.
+    /// What a transfer would move. It needs no job.
     ///
     /// # Errors
     /// As [`LicenseManager::create_transfer_job`] and [`LicenseManager::process_transfer_job`].
     pub fn preview_transfer(&self, order: &TransferOrder) -> Result<TransferPreview, Error> {
-        // It locks what it looks at, as the transfer would, and writes nothing.
+        // It locks the same rows as the transfer, but writes nothing.
         self.store.write(|unit| {
             crate::use_cases::transfers::check(unit, order)?;
             let licenses = unit.transfers().lock_licenses(order.old_plan, &order.licenses)?;

@@ -1,11 +1,10 @@
-//! What runs by itself: operations over everything there is, started by a schedule or by hand, on any number of machines.
+//! Recurring operations, started by the schedule or by a command, on any number of machines.
 //!
-//! Each works in batches of one transaction each, and no upstream is called within one. Work that spans calls to an upstream is
-//! a task, which one run has at a time ([`crate::ports::OperationRepository`]); other work is claimed row by row. Whatever was
-//! done is noted in the transaction that does it, or right after the call that did; so a run that was interrupted at any point is
-//! followed by one that does the rest (docs/adr/0009). A dry run reads the same and writes nothing.
+//! Each works in batches, with one transaction per batch and no call to an upstream within one. Work with calls to an upstream is split
+//! into tasks, which one run holds at a time ([`crate::ports::QueueRepository::claim_task`]); other work locks its rows. Progress is
+//! stored with the work or right after a call, so the next run continues an interrupted one (docs/adr/0009). A dry run writes nothing.
 //!
-//! The functions block their thread while the database works: they belong on a thread of their own.
+//! The functions block their thread during database calls. Run them on a thread of their own.
 
 mod auto_scaling;
 mod catalog_queries;

@@ -1,4 +1,4 @@
-//! `process-renewals`: the renewals that take effect soon.
+//! `process-renewals`: processes renewals that take effect soon.
 
 use chrono::Duration;
 use uuid::Uuid;
@@ -16,10 +16,10 @@ use crate::use_cases::renewals::RenewedBy;
 use crate::use_cases::renewals::check_processable;
 
 impl LicenseManager {
-    /// Processes the renewals that take effect from now to the end of `window`, but for those that are exempt. One that cannot
-    /// be processed does not stop the others. A renewal that should have taken effect before is left to hands, and counted.
+    /// Processes the renewals that take effect within `window` from now and are not exempt. A failure does not stop the others. Overdue
+    /// renewals are counted; they are processed manually.
     ///
-    /// The summary's uuids are the prior plans. It counts `renewals`, their `licenses` carried over, and `overdue` ones.
+    /// The summary lists the prior plans. It counts `renewals`, their `licenses`, and `overdue` renewals.
     pub async fn process_renewals(
         &self,
         window: Duration,
@@ -71,14 +71,14 @@ impl LicenseManager {
                 run.summary.count("renewals", 1);
                 run.summary.count("licenses", usize::try_from(licenses).unwrap_or(0));
             }
-            // Somebody else processed or deleted it since it was found.
+            // It was processed or deleted since it was found.
             Ok(None) | Err(Error::NotFound(Entity::Renewal)) => {}
             Err(error) => run.summary.fail(format!("renewal {renewal} of plan {plan}"), error),
         }
         Ok(())
     }
 
-    /// How many licenses of the plan that follows a plan are in somebody's hands.
+    /// The number of live licenses of the renewed plan.
     fn carried_over(&self, prior: PlanId) -> Result<i64, Error> {
         self.store.read(|unit| {
             let renewal = unit.renewals().find_by_plans(prior, None)?.pop();
@@ -87,10 +87,10 @@ impl LicenseManager {
         })
     }
 
-    /// How many licenses processing would carry over.
+    /// The number of licenses that processing would copy.
     ///
     /// # Errors
-    /// What processing would refuse.
+    /// The same as of processing.
     fn preview_renewal(&self, id: RenewalId) -> Result<i64, Error> {
         self.store.read(|unit| {
             let terms = unit.renewals().find(id)?.ok_or(Error::NotFound(Entity::Renewal))?.renewal.terms;

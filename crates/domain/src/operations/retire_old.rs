@@ -1,4 +1,4 @@
-//! `retire-old-licenses`: licenses forget their holders when the time the agreement keeps personal data is over.
+//! `retire-old-licenses`: removes personal data after the time for which the agreement keeps it.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -13,19 +13,18 @@ use crate::model::license::License;
 use crate::ports::{DeletedLicense, Purge, StoreExt, UnitOfWork};
 use crate::use_cases::manager::LicenseManager;
 
-/// The most licenses of one transaction: storage holds each with its history and messages.
+/// The most licenses per transaction, which also reads their history and messages.
 const AT_ONCE: i64 = 5_000;
 
-/// Licenses that were deleted are in the history alone, and nothing is left of them to revoke or to free.
+/// The name of deleted licenses, which are in the history only.
 const DELETED: &str = "deleted";
 
 impl LicenseManager {
-    /// Lets licenses forget their holders: those of plans that ended long ago are revoked with it; those revoked long ago stay
-    /// so; those assigned long ago and never activated are free again. Of those deleted long ago, the history forgets the holder.
-    /// History, sources, messages that wait and what webhooks are told forget them too; bulk enrollments forget whoever holds
-    /// and held no other license. Nobody is told: an event would carry what is to be forgotten.
+    /// Removes personal data of licenses: those of plans that expired long ago become revoked, those revoked long ago stay revoked, and
+    /// those assigned long ago and never activated become unassigned. Licenses deleted long ago lose it in the history. So do history,
+    /// sources, waiting messages and webhook deliveries; bulk enrollments lose people without another license. No events are added.
     ///
-    /// The summary's uuids are the licenses. It counts those of each kind: `plan_expired`, `revoked`, `never_activated`, `deleted`.
+    /// The summary lists the licenses. It counts those of each kind: `plan_expired`, `revoked`, `never_activated`, `deleted`.
     pub fn retire_old_licenses(&self, dry_run: bool, supervisor: &dyn Supervisor) -> OperationSummary {
         let counts: Vec<&str> = Purge::ALL.map(Purge::as_str).into_iter().chain([DELETED]).collect();
         let mut run = Run::new(self, supervisor, "retire-old-licenses", dry_run, &counts);
@@ -63,8 +62,8 @@ impl LicenseManager {
         )
     }
 
-    /// Goes through licenses in transactions of their own. A dry run reads those after a license, the real one writes and finds
-    /// no more what it has done.
+    /// Processes licenses in batches, with one transaction each. A dry run reads the licenses after the last one; a real run does not
+    /// find processed licenses again.
     fn in_batches(
         &self,
         run: &mut Run<'_>,
@@ -85,7 +84,7 @@ impl LicenseManager {
             run.summary.count(name, ids.len());
             run.summary.uuids.extend(ids.iter().map(|id| id.0));
             after = ids.last().copied();
-            // One license can be due for two reasons; a dry run tells it under the first, as the real one does.
+            // A license can be due for two reasons; the first one counts.
             if (ids.len() as i64) < batch {
                 break;
             }
@@ -119,7 +118,7 @@ impl LicenseManager {
         Ok(ids)
     }
 
-    /// Forgets what is told of the holders of licenses, who had these addresses.
+    /// Removes other personal data of the holders of licenses, who had these addresses.
     fn forget_traces(
         &self,
         unit: &mut dyn UnitOfWork,
@@ -130,7 +129,7 @@ impl LicenseManager {
         if licenses.is_empty() {
             return Ok(());
         }
-        // Whoever holds or held another license is still known by it, and what waits for them is wanted.
+        // People with another license are still known, and their messages are still needed.
         let emails: Vec<Email> = emails.into_iter().collect();
         let known: HashSet<Email> = unit.purge().addresses_in_use(&emails)?.into_iter().collect();
         let gone: Vec<Email> = emails.into_iter().filter(|email| !known.contains(email)).collect();

@@ -1,4 +1,4 @@
-//! A run of an operation: what it is told, whom it tells, and what it sums up.
+//! Runs of operations: settings, supervision and summaries.
 
 use std::collections::BTreeMap;
 
@@ -11,16 +11,16 @@ use crate::error::Error;
 use crate::model::ids::{CatalogId, CustomerId};
 use crate::use_cases::manager::LicenseManager;
 
-/// What an operator can set of the recurring operations.
+/// The settings of the recurring operations.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OperationSettings {
-    /// How long a run that gives no sign of life keeps its tasks to itself; longer than a call to an upstream takes.
+    /// How long the lease of a task lasts; longer than a call to an upstream.
     pub lease: Duration,
-    /// The customers whose learners are unlinked when their licenses are long expired.
+    /// The customers whose learners are unlinked long after their licenses expired.
     pub unlink_customers: Vec<CustomerId>,
-    /// The customers whose licenses are told of 180 days after their activation.
+    /// The customers with an event 180 days after activation of a license.
     pub custom_event_customers: Vec<CustomerId>,
-    /// The catalogs whose queries need not be standard ones.
+    /// The catalogs that may have non-standard queries.
     pub catalog_allow_list: Vec<CatalogId>,
 }
 
@@ -35,25 +35,25 @@ impl Default for OperationSettings {
     }
 }
 
-/// Whoever runs an operation: hears how far it is, and may end it. [`Unsupervised`] does neither.
+/// Observes the progress of an operation and can stop it. [`Unsupervised`] does neither.
 #[async_trait]
 pub trait Supervisor: Send + Sync {
-    /// So many more things were found to do.
+    /// More items were found.
     fn found(&self, _number: u64) {}
 
-    /// So many of them were looked after, whether that went well or not.
+    /// Items were processed, with or without success.
     fn advanced(&self, _number: u64) {}
 
-    /// Whether to end after the batch under way.
+    /// Whether to stop after the current batch.
     fn is_stopping(&self) -> bool {
         false
     }
 
-    /// Waits for so long, or until [`Supervisor::is_stopping`].
+    /// Waits for this time, or until [`Supervisor::is_stopping`].
     async fn pause(&self, duration: std::time::Duration);
 }
 
-/// Nobody: an operation runs to its end. Its pauses, each a second at most, block the thread, as the database does.
+/// Never stops an operation. Its pauses, each a second at most, block the thread.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Unsupervised;
 
@@ -64,25 +64,25 @@ impl Supervisor for Unsupervised {
     }
 }
 
-/// What an operation did or, in a dry run, would do.
+/// The result of an operation; of a dry run, what it would do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OperationSummary {
-    /// Its name.
+    /// The name of the operation.
     pub operation: &'static str,
     /// Whether nothing was changed.
     pub dry_run: bool,
-    /// How many of what; each operation has its own names, and always all of them.
+    /// Numbers by name. Each operation documents its names, and always has all of them.
     pub counts: BTreeMap<&'static str, i64>,
-    /// What it was done to; each operation says in its documentation of what kind they are.
+    /// The affected items. Each operation documents their kind.
     pub uuids: Vec<Uuid>,
-    /// What went wrong.
+    /// The failures.
     pub errors: Vec<OperationFailure>,
-    /// Whether it was ended before everything was done.
+    /// Whether it was stopped early.
     pub interrupted: bool,
 }
 
 impl OperationSummary {
-    /// Of a run that has done nothing yet and counts what these names say.
+    /// The summary of a new run that counts under these names.
     pub fn new(operation: &'static str, dry_run: bool, counts: &[&'static str]) -> Self {
         Self {
             operation,
@@ -94,24 +94,24 @@ impl OperationSummary {
         }
     }
 
-    /// Of a run of which nobody knows more than that it ended.
+    /// The summary of a run that ended without one.
     pub fn ended_unexpectedly(operation: RecurringOperation) -> Self {
         let mut summary = Self::new(operation.as_str(), false, &[]);
         summary.fail(operation.as_str(), "The run ended unexpectedly.");
         summary
     }
 
-    /// Whether everything there was to do was done.
+    /// Whether everything was done.
     pub fn is_complete(&self) -> bool {
         self.errors.is_empty() && !self.interrupted
     }
 
-    /// Counts more of what the name says.
+    /// Adds to a number.
     pub fn count(&mut self, name: &'static str, number: usize) {
         *self.counts.entry(name).or_default() += number as i64;
     }
 
-    /// Notes, and logs, what could not be done.
+    /// Adds and logs a failure.
     pub fn fail(&mut self, about: impl std::fmt::Display, error: impl std::fmt::Display) {
         tracing::warn!(operation = self.operation, %about, %error, "failed");
         self.errors.push(OperationFailure { about: about.to_string(), message: error.to_string() });
@@ -122,7 +122,7 @@ impl OperationSummary {
 pub(super) struct Run<'a> {
     pub(super) manager: &'a LicenseManager,
     pub(super) supervisor: &'a dyn Supervisor,
-    /// Who has this run's tasks.
+    /// The id of its lease.
     pub(super) owner: Uuid,
     pub(super) started: DateTime<Utc>,
     pub(super) summary: OperationSummary,
@@ -148,13 +148,13 @@ impl<'a> Run<'a> {
         self.summary.dry_run
     }
 
-    /// Whether to end here; the summary says so.
+    /// Whether to stop. The summary records it.
     pub(super) fn stops(&mut self) -> bool {
         self.summary.interrupted |= self.supervisor.is_stopping();
         self.summary.interrupted
     }
 
-    /// The summary; what ended the run as a whole is told in it.
+    /// The summary, with the error that ended the run.
     pub(super) fn end(mut self, outcome: Result<(), Error>) -> OperationSummary {
         if let Err(error) = outcome {
             let operation = self.operation();

@@ -1,4 +1,4 @@
-//! When recurring operations run by themselves.
+//! Schedules of recurring operations.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -33,11 +33,11 @@ names!(RecurringOperation {
     ValidateNumCatalogQueries => "validate-num-catalog-queries",
 });
 
-/// The operations that run by themselves, and when.
+/// The scheduled operations and their times.
 pub type Timetable = BTreeMap<RecurringOperation, CronExpression>;
 
-/// Moments that recur: minute, hour, day of the month, month and day of the week, as crontab(5) has them, in UTC unless the name of
-/// a time zone follows.
+/// Recurring times as in crontab(5): minute, hour, day of the month, month and day of the week, and optionally the name of a time
+/// zone. The default is UTC.
 #[derive(Clone)]
 pub struct CronExpression {
     text: String,
@@ -45,12 +45,12 @@ pub struct CronExpression {
 }
 
 impl CronExpression {
-    /// The expression as it was written, with single spaces.
+    /// The expression, with single spaces.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// The first moment it names after another; `None` where there is none within four years.
+    /// The first time after this one; `None` if there is none within four years.
     pub fn next_after(&self, moment: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let after = MakeTimestamp::from_microsecond(moment.timestamp_micros()).ok()?;
         let next = self.crontab.find_next(after).ok()?;
@@ -78,7 +78,7 @@ impl PartialEq for CronExpression {
 
 impl Eq for CronExpression {}
 
-/// Why a text is no cron expression; one line without the text itself.
+/// Why a text is not a cron expression; one line, without the text.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct InvalidCronExpression(String);
@@ -88,7 +88,7 @@ impl FromStr for CronExpression {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let text = cronexpr::normalize_crontab(text);
-        // What crontab(5) does not know, cronexpr takes, and gets some of it wrong.
+        // cronexpr accepts more than crontab(5), and gets some of it wrong.
         let fields: Vec<&str> = text.split(' ').collect();
         let days = fields.get(2).is_some_and(|days| days.contains(|letter: char| letter.is_ascii_alphabetic()));
         let weekdays = fields.get(4).is_some_and(|weekdays| {
@@ -102,7 +102,7 @@ impl FromStr for CronExpression {
         let mut options = ParseOptions::default();
         options.fallback_timezone_option = FallbackTimezoneOption::UTC;
         let crontab = cronexpr::parse_crontab_with(&text, options).map_err(|error| {
-            // Above its last line, the message draws where in the text it is; below a semicolon, it says where to read on.
+            // Only the last line has the reason, up to a link to documentation.
             let message = error.to_string();
             let reason = message.lines().next_back().unwrap_or_default().trim_start_matches([' ', '^']);
             let reason = reason.split_once("; for a list").map_or(reason, |(reason, _)| reason);
@@ -116,27 +116,27 @@ impl FromStr for CronExpression {
     }
 }
 
-/// How an operation is scheduled, and how its runs went.
+/// The schedule of an operation, and its last run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OperationSchedule {
     /// The operation.
     pub operation: RecurringOperation,
-    /// The [`CronExpression`] that its runs follow; `None`: it does not run by itself.
+    /// Its [`CronExpression`]; `None` if it is not scheduled.
     pub expression: Option<String>,
-    /// Since when it has been running by itself, without having been off meanwhile.
+    /// Since when it has been scheduled without a break.
     pub scheduled_since: Option<DateTime<Utc>>,
-    /// When it is to run next. Once past, it runs as soon as somebody is there to do so.
+    /// When it runs next. If this is past, it runs as soon as possible.
     pub next_run: Option<DateTime<Utc>>,
-    /// Since when a run is under way.
+    /// When the current run began.
     pub running_since: Option<DateTime<Utc>>,
     /// The last run that ended.
     pub last_run: Option<FinishedRun>,
-    /// When the last run began that did all there was to do.
+    /// When the last complete run began.
     pub last_complete: Option<DateTime<Utc>>,
 }
 
 impl OperationSchedule {
-    /// Of an operation that never was scheduled.
+    /// The schedule of an operation that was never scheduled.
     pub fn new(operation: RecurringOperation) -> Self {
         Self {
             operation,
@@ -149,7 +149,7 @@ impl OperationSchedule {
         }
     }
 
-    /// Whether it is to run at this moment.
+    /// Whether a run is due.
     pub fn is_due(&self, now: DateTime<Utc>) -> bool {
         self.next_run.is_some_and(|next| next <= now)
     }
@@ -162,20 +162,20 @@ pub struct FinishedRun {
     pub started: DateTime<Utc>,
     /// When it ended.
     pub finished: DateTime<Utc>,
-    /// How.
+    /// Its outcome.
     pub outcome: RunOutcome,
-    /// What it did.
+    /// Its summary.
     pub summary: RunSummary,
 }
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RunOutcome {
-    /// Everything there was to do was done.
+    /// Everything was done.
     Complete,
-    /// Some of it could not be done.
+    /// There were failures.
     Failed,
-    /// It was stopped before, and goes on elsewhere or later.
+    /// It was stopped, and continues elsewhere or later.
     Interrupted,
 }
 
@@ -185,29 +185,29 @@ names!(RunOutcome {
     Interrupted => "interrupted",
 });
 
-/// What a run did, in few words.
+/// The short summary of a run.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct RunSummary {
-    /// How many of what, as [`crate::operations::OperationSummary::counts`].
+    /// As [`crate::operations::OperationSummary::counts`].
     pub counts: BTreeMap<String, i64>,
-    /// How many things went wrong.
+    /// The number of failures.
     pub failure_count: u64,
-    /// The first [`RunSummary::SHOWN_FAILURES`] of them. None names a person.
+    /// The first [`RunSummary::SHOWN_FAILURES`] failures. They name no person.
     pub failures: Vec<OperationFailure>,
 }
 
 impl RunSummary {
-    /// How many failures are kept at most.
+    /// The most failures that are kept.
     pub const SHOWN_FAILURES: usize = 20;
 }
 
-/// Something that an operation could not do.
+/// A failure of an operation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OperationFailure {
-    /// What it was about: a kind of thing and its id, such as `plan 0192…`.
+    /// The item, such as `plan 0192…`.
     pub about: String,
-    /// What went wrong. Names no person.
+    /// The problem. It names no person.
     pub message: String,
 }
 

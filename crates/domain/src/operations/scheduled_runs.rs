@@ -1,8 +1,8 @@
-//! The scheduler: operations run by themselves, each on one machine at a time.
+//! The scheduler: runs operations by their schedule, each on one machine at a time.
 //!
-//! What is kept of an operation says when it is to run next. Whoever finds one due takes the task of the operation as a whole, moves
-//! the next run on, and does this one; a moment that passed while nobody was there is found due once, however often it passed.
-//! A run that ends without a word is taken over when its lease has passed (docs/adr/0010).
+//! Storage keeps the next run of each operation. A server that finds an operation due claims it, sets the next run, and runs it. Runs
+//! that were missed while no server was up are made up for by one run. If a server dies, another one takes the run over when its lease
+//! ends (docs/adr/0010).
 
 use chrono::{DateTime, Duration, Utc};
 use uuid::Uuid;
@@ -18,14 +18,14 @@ use crate::queue::{Claim, Lease, Settlement};
 use crate::saturating_time;
 use crate::use_cases::manager::LicenseManager;
 
-/// A run that is its holder's to do. It must be kept while it is being done, and finished then.
+/// A claimed run. Its holder keeps it during the work, then finishes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ScheduledRun {
-    /// What is to run.
+    /// The operation.
     pub operation: RecurringOperation,
     /// When it began.
     pub started: DateTime<Utc>,
-    /// Up to when runs before this one did all there was to do; `None` where that is not known.
+    /// The time up to which previous runs were complete, if known.
     pub done_until: Option<DateTime<Utc>>,
     owner: Uuid,
 }
@@ -36,13 +36,13 @@ impl ScheduledRun {
     }
 }
 
-/// The operation as a whole: no plan, customer or agreement has the key.
+/// The task of the whole operation. No plan, customer or agreement has its key.
 fn whole(operation: RecurringOperation) -> Task {
     Task { operation: operation.as_str(), key: Uuid::nil() }
 }
 
 impl LicenseManager {
-    /// Every recurring operation with how it is scheduled and how its runs went, in the order of [`RecurringOperation::ALL`].
+    /// The schedule and the last run of every operation, in the order of [`RecurringOperation::ALL`].
     pub fn schedule(&self) -> Result<Vec<OperationSchedule>, Error> {
         let kept = self.store.read(|unit| unit.schedule().list())?;
         let of = |operation| {
@@ -52,9 +52,8 @@ impl LicenseManager {
         Ok(RecurringOperation::ALL.into_iter().map(of).collect())
     }
 
-    /// Lets operations run when the timetable says, and those it does not name no more. One that is new in it waits for its
-    /// moment; so does one that gets another expression, unless its run is due already. Returns those for which this changes
-    /// something.
+    /// Schedules the operations of the timetable, and no others. An operation that is new or has another expression waits for its next
+    /// time, unless a run is already due. Returns the operations that changed.
     pub fn set_timetable(&self, timetable: &Timetable) -> Result<Vec<OperationSchedule>, Error> {
         let follows = |kept: &OperationSchedule| {
             let expression = timetable.get(&kept.operation).map(CronExpression::as_str);
@@ -89,8 +88,7 @@ impl LicenseManager {
         })
     }
 
-    /// The operations that are due, or whose run has not ended, the one first that has been due longest. Somebody may be running
-    /// them.
+    /// The operations that are due or still running, longest due first.
     pub fn due_runs(&self) -> Result<Vec<RecurringOperation>, Error> {
         let now = self.now();
         let mut due = self.store.read(|unit| unit.schedule().list())?;
@@ -99,8 +97,7 @@ impl LicenseManager {
         Ok(due.into_iter().map(|schedule| schedule.operation).collect())
     }
 
-    /// The run of an operation that is to be done now, if nobody does it; then it is the caller's. Of many callers at once, one gets
-    /// it.
+    /// Claims a run of an operation that is due. Of concurrent callers, one gets it.
     pub fn take_run(&self, operation: RecurringOperation) -> Result<Option<ScheduledRun>, Error> {
         self.store.write(|unit| self.claim_run(unit, operation))
     }
@@ -126,22 +123,22 @@ impl LicenseManager {
         }
         schedule.running_since = Some(now);
         unit.schedule().save(&schedule)?;
-        // Until a run was complete, nothing counts as done that the first one should have looked at.
+        // Until a run is complete, the range of the first run stays open.
         let first = schedule.scheduled_since.map(|since| since - Expiration::SPAN);
         let done_until = schedule.last_complete.or(first);
         Ok(Some(ScheduledRun { operation, started: now, done_until, owner }))
     }
 
-    /// Says that a run is still being done; to be said several times within [`crate::operations::OperationSettings::lease`]. Returns `false` where
-    /// somebody has taken it over: then it is to end.
+    /// Prolongs a run; call it several times within [`crate::operations::OperationSettings::lease`]. Returns `false` if another server
+    /// has the run: then stop.
     pub fn keep_run(&self, run: &ScheduledRun) -> Result<bool, Error> {
         let until = saturating_time::after(self.now(), self.settings.operations.lease);
         let kept = self.store.write(|unit| unit.queue().prolong(run.lease(), &[Uuid::nil()], until))?;
         Ok(kept > 0)
     }
 
-    /// Does a run, as its command does where nothing is said. Plans that ended are looked for since the last run that did all there was
-    /// to do, or since the day before the schedule began, so that what failed and what was missed is not forgotten.
+    /// Runs an operation with the defaults of its command. Expired plans are processed since the last complete run, or since the day
+    /// before the schedule began, so failed and missed ones are included.
     pub async fn do_run(&self, run: &ScheduledRun, supervisor: &dyn Supervisor) -> OperationSummary {
         use RecurringOperation as Operation;
         match run.operation {
@@ -162,8 +159,8 @@ impl LicenseManager {
         }
     }
 
-    /// Notes how a run ended. One that was interrupted is due again at once. Returns `false`, and notes nothing, where somebody has taken
-    /// it over.
+    /// Records the result of a run. An interrupted run is due again at once. Returns `false` and records nothing if another server has
+    /// the run.
     pub fn finish_run(&self, run: &ScheduledRun, summary: &OperationSummary) -> Result<bool, Error> {
         let now = self.now();
         self.store.write(|unit| {
@@ -187,7 +184,7 @@ impl LicenseManager {
     }
 }
 
-/// Whether it is due, or was begun; then its lease tells whether somebody is still at it.
+/// Whether it is due or was started. Its lease tells whether the run is still going on.
 fn is_to_run(schedule: &OperationSchedule, now: DateTime<Utc>) -> bool {
     schedule.is_due(now) || (schedule.running_since.is_some() && schedule.expression.is_some())
 }
@@ -196,7 +193,7 @@ fn next_run(schedule: &OperationSchedule, now: DateTime<Utc>) -> Option<DateTime
     let expression = schedule.expression.as_deref()?.parse::<CronExpression>();
     let next = expression.ok().and_then(|expression| expression.next_after(now));
     Some(next.unwrap_or_else(|| {
-        // Another version, or other data about time zones, wrote what cannot be read here.
+        // Another version, or other time zone data, wrote the expression.
         let operation = schedule.operation.as_str();
         tracing::error!(operation, "its cron expression names no next run here: it runs again in an hour");
         now + Duration::hours(1)

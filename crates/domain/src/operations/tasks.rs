@@ -1,4 +1,4 @@
-//! Tasks: pieces of work that spans calls to an upstream, which one run has at a time.
+//! Tasks: work with calls to an upstream, each held by one run at a time.
 
 use std::collections::VecDeque;
 
@@ -11,13 +11,13 @@ use crate::ports::{ExpirationProgress, StoreExt, Task, TaskClaim, UnitOfWork};
 use crate::queue::{Claim, Lease, Settlement};
 use crate::saturating_time;
 
-/// How often a task that another run has is asked for again, at most.
+/// The longest pause before a held task is claimed again.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(1);
 
-/// The tasks of a run that are left.
+/// The remaining tasks of a run.
 pub(super) struct Tasks {
     left: VecDeque<Uuid>,
-    /// Those that another run has: either it ends them, or its time passes and this one takes them over.
+    /// Tasks that another run holds. They are claimed again when its lease ends.
     held: Vec<Uuid>,
     held_until: Option<DateTime<Utc>>,
 }
@@ -27,8 +27,8 @@ impl Tasks {
         Self { left: keys.into_iter().collect(), held: Vec::new(), held_until: None }
     }
 
-    /// The next task, which is this run's then, and how far whoever had it before came. First come those that nobody has; the
-    /// others are waited for. `None` where none is left, or the run is to end. A dry run takes nothing from anybody.
+    /// Claims the next task, and returns it with the progress of its previous holder. Waits for tasks that other runs hold after
+    /// all others. `None` if none is left or the run stops. A dry run claims nothing.
     pub(super) async fn next(
         &mut self,
         run: &mut Run<'_>,
@@ -79,10 +79,10 @@ impl Run<'_> {
         saturating_time::after(self.manager.now(), self.manager.settings.operations.lease)
     }
 
-    /// Keeps a task within a transaction, and notes how far it is.
+    /// Prolongs the lease of a task and stores its progress.
     ///
     /// # Errors
-    /// Another run has taken it over: then nothing more may be done for it here.
+    /// Another run has claimed the task. Stop working on it.
     pub(super) fn keep(
         &self,
         unit: &mut dyn UnitOfWork,
@@ -103,13 +103,13 @@ impl Run<'_> {
         self.manager.store.write(|unit| self.keep(unit, key, progress))
     }
 
-    /// Forgets a task that is done.
+    /// Completes a task.
     pub(super) fn finish(&self, key: Uuid) -> Result<(), Error> {
         let settlement = Settlement::completed(key, self.manager.now());
         self.manager.store.write(|unit| unit.queue().settle(self.lease(), std::slice::from_ref(&settlement)))
     }
 
-    /// Leaves a task that is not done to whoever takes it next.
+    /// Releases a task that is not completed.
     pub(super) fn give_back(&self, key: Uuid) -> Result<(), Error> {
         let now = self.manager.now();
         self.manager.store.write(|unit| unit.queue().prolong(self.lease(), &[key], now))?;

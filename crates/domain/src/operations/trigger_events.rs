@@ -1,4 +1,4 @@
-//! `trigger-event-for-licenses`: licenses are told of 180 days after their activation.
+//! `trigger-event-for-licenses`: adds events of licenses 180 days after activation.
 
 use std::collections::HashMap;
 
@@ -14,14 +14,14 @@ use crate::outbox::{EventName, OutboxBuilder};
 use crate::ports::{StoreExt, UnitOfWork};
 use crate::use_cases::manager::LicenseManager;
 
-/// How long after its activation a license is told of.
+/// The time from activation to the event.
 const AFTER: Duration = Duration::days(180);
 
 impl LicenseManager {
-    /// OutboxBuilder the event of each license of active plans that was activated over 180 days ago, once for each. `customers` in
-    /// place of those that the settings name.
+    /// Adds the event of each license of active plans that was activated over 180 days ago, once for each. `customers` override the
+    /// settings.
     ///
-    /// The summary's uuids are the licenses, which it counts.
+    /// The summary lists and counts the `licenses`.
     pub fn trigger_event_for_licenses(
         &self,
         customers: Option<&[CustomerId]>,
@@ -67,7 +67,7 @@ impl LicenseManager {
         Ok(())
     }
 
-    /// Marks the licenses and promises their events. Returns those that nobody else had marked.
+    /// Marks the licenses and adds their events. Returns those that were not marked before.
     fn add_events(
         &self,
         unit: &mut dyn UnitOfWork,
@@ -77,7 +77,7 @@ impl LicenseManager {
         let now = self.now();
         let ids: Vec<LicenseId> = found.iter().map(|license| license.id).collect();
         let marked = unit.operations().mark_licenses(&ids, EventName::Activated180DaysAgo.as_str(), now)?;
-        // Both are in the order of the ids.
+        // Both are sorted by id.
         let told: Vec<License> =
             found.iter().filter(|license| marked.binary_search(&license.id).is_ok()).cloned().collect();
         let plans = unit.plans().find_by_agreements(&[agreement.id])?;

@@ -1,4 +1,4 @@
-//! `unlink-expired-licenses`: people whose licenses are long expired leave the customer.
+//! `unlink-expired-licenses`: unlinks learners from the customer long after their licenses expired.
 
 use chrono::{DateTime, Duration, Utc};
 use uuid::Uuid;
@@ -14,15 +14,15 @@ use crate::use_cases::manager::LicenseManager;
 /// The mark of a license whose holder was unlinked.
 pub const UNLINKED_EVENT: &str = "edx.server.license-manager.expired.license.unlinked";
 
-/// How long after their plan's end people are unlinked.
+/// The time from the expiration of a plan to unlinking.
 const AFTER: Duration = Duration::days(90);
 
 impl LicenseManager {
     /// Unlinks the holders of live licenses that no renewal carried on, of plans that ended over 90 days ago and whose end was
     /// carried out: ending the enrollments of somebody unlinked fails. Whoever holds another live license of an active and
-    /// current plan of the customer stays. `customers` in place of those that the settings name.
+    /// current plan of the customer stays. `customers` override the settings.
     ///
-    /// The summary's uuids are the licenses that were marked. It counts `licenses`, and the `learners` who held them.
+    /// The summary lists the licenses that were marked. It counts `licenses`, and the `learners` who held them.
     pub async fn unlink_expired_licenses(
         &self,
         customers: Option<&[CustomerId]>,
@@ -33,7 +33,7 @@ impl LicenseManager {
         self.unlink_of(customers, &[], dry_run, supervisor).await
     }
 
-    /// The same, where the end of some more plans counts as carried out.
+    /// The same, with more plans whose expiration counts as processed.
     pub(super) async fn unlink_of(
         &self,
         customers: &[CustomerId],
@@ -58,7 +58,7 @@ impl LicenseManager {
         while let Some((key, _)) = tasks.next(run).await? {
             let unlinked = self.unlink_of_customer(run, CustomerId(key), ended).await;
             if !run.dry_run() {
-                // What was done is marked license by license: whoever comes next starts with the rest.
+                // Each license is marked, so the next run continues with the rest.
                 run.finish(key)?;
             }
             if let Err(error) = unlinked {
@@ -88,7 +88,7 @@ impl LicenseManager {
         Ok(())
     }
 
-    /// `false` where the customer's other plans are to be left for another run.
+    /// `false` if another run must process the customer's other plans.
     async fn unlink_of_plan(&self, run: &mut Run<'_>, customer: CustomerId, plan: PlanId) -> Result<bool, Error> {
         let mut after = None;
         loop {
@@ -97,7 +97,7 @@ impl LicenseManager {
             }
             let now: DateTime<Utc> = self.now();
             let unlinking = Unlinking { customer, now, event_name: UNLINKED_EVENT };
-            // Read right before the call: who got another license meanwhile stays.
+            // Read right before the call: learners with a new license stay linked.
             let due = self.store.read(|unit| {
                 unit.due_work().licenses_to_unlink(plan, unlinking, after, UNLINKED_LEARNERS_PER_CALL as i64)
             })?;
@@ -111,8 +111,8 @@ impl LicenseManager {
         }
     }
 
-    /// Unlinks people of one call. Where the LMS refuses them together, one may be the reason: they are halved until it is found.
-    /// `false` where the LMS is not to be asked any more.
+    /// Unlinks learners in one call. If the LMS refuses them, one may be the cause, so halves are tried. `false` if the LMS failed and
+    /// must not be called again.
     async fn unlink(
         &self,
         run: &mut Run<'_>,

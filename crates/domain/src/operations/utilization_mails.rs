@@ -1,4 +1,4 @@
-//! `send-license-utilization-emails`: admins are told how a plan is used that hands out licenses by itself.
+//! `send-license-utilization-emails`: tells admins the utilization of auto-applying plans.
 
 use chrono::Duration;
 
@@ -9,17 +9,16 @@ use crate::outbox::OutboxBuilder;
 use crate::ports::StoreExt;
 use crate::use_cases::manager::{LicenseManager, find_agreement, find_plan};
 
-/// The mark of a plan whose mail was promised.
+/// The mark of a plan whose mail was added.
 const MARK: &str = "initial_utilization";
 
-/// How long after a plan began to auto-apply its admins are told.
+/// How long after a plan began to auto-apply licenses the mail is sent.
 const AFTER: Duration = Duration::days(7);
 
 impl LicenseManager {
-    /// OutboxBuilder the mail about each plan that auto-applies its licenses, is active and current, and began to auto-apply, the last
-    /// time it did, 7 days ago or longer. Once for each plan, also where it stops and begins again.
+    /// Adds the mail about each active and current plan that began to auto-apply licenses 7 days ago or earlier; once for each plan.
     ///
-    /// The summary's uuids are the plans, which it counts.
+    /// The summary lists and counts the `plans`.
     pub fn send_license_utilization_emails(&self, dry_run: bool, supervisor: &dyn Supervisor) -> OperationSummary {
         let mut run = Run::new(self, supervisor, "send-license-utilization-emails", dry_run, &["plans"]);
         let outcome = self.add_utilization_mails(&mut run);
@@ -34,8 +33,8 @@ impl LicenseManager {
             if run.stops() {
                 break;
             }
-            let promised = run.dry_run() || self.add_utilization_mail(plan)?;
-            if promised {
+            let added = run.dry_run() || self.add_utilization_mail(plan)?;
+            if added {
                 run.summary.count("plans", 1);
                 run.summary.uuids.push(plan.0);
             }
@@ -44,7 +43,7 @@ impl LicenseManager {
         Ok(())
     }
 
-    /// `false` where another run promised it.
+    /// `false` if another run added it.
     fn add_utilization_mail(&self, plan: PlanId) -> Result<bool, Error> {
         let now = self.now();
         self.store.write(|unit| {
