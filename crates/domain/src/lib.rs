@@ -1,11 +1,11 @@
-//! Licenses, subscription plans and customer agreements: the rules of a service that hands out seats.
+//! Enterprise license management: customer agreements, subscription plans and licenses, and their business rules.
 //!
-//! An enterprise customer has one [`CustomerAgreement`], which holds [`SubscriptionPlan`]s, which hold [`License`]s. An admin
-//! assigns licenses to learners' emails, a learner activates one, an admin may take it back. [`LicenseManager`] offers these
-//! use cases over three ports: a [`ports::Store`], a [`ports::Clock`] and a [`ports::IdSource`].
+//! A customer has one [`CustomerAgreement`] with [`SubscriptionPlan`]s, and each plan has [`License`]s. An admin assigns licenses to
+//! learners by email address, a learner activates a license, and an admin can revoke it. [`LicenseManager`] has these use cases as
+//! methods. It needs three ports: a [`ports::Store`], a [`ports::Clock`] and a [`ports::IdSource`].
 //!
-//! The crate knows no database, no HTTP and no runtime. `license-manager-adapters` stores in Postgres and SQLite;
-//! [`memory::MemoryStore`] stores nowhere and serves to try the rules out:
+//! The crate depends on no database, no HTTP library and no async runtime. The crate `license-manager-adapters` has stores for
+//! Postgres and SQLite. [`memory::MemoryStore`] is a store for examples and tests:
 //!
 //! ```
 //! use std::sync::Arc;
@@ -42,12 +42,12 @@
 //!     },
 //! })?.details.plan.id;
 //!
-//! // … hands one to a learner …
+//! // … an admin assigns one to a learner …
 //! let email: Email = "amy@example.com".parse()?;
 //! let learners: Assignees = [(email.clone(), None)].into_iter().collect();
 //! manager.assign(&admin, plan, &learners, &AssignmentMail::default())?;
 //!
-//! // … who activates it with the key from the mail.
+//! // … and the learner activates it with the key from the mail.
 //! let person = Person { email, lms_user_id: Some(LmsUserId(7)) };
 //! let key = manager.own_licenses_of_plan(plan, &person)?[0].activation_key().ok_or("no key")?;
 //! manager.activate(&Actor::user("amy"), key, &person)?;
@@ -60,20 +60,20 @@
 //!
 //! | module | contents |
 //! |---|---|
-//! | [`model`] | the entities, such as [`License`] and [`SubscriptionPlan`], and the rules that need nothing else |
-//! | [`use_cases`] | the methods of [`LicenseManager`], with what they take and return |
-//! | [`operations`] | recurring operations, and when they run |
-//! | [`ports`] | the traits that an adapter implements |
-//! | [`outbox`] | the messages that each use case owes the outside |
-//! | [`delivery`] | how messages are delivered |
-//! | [`queue`] | work that is claimed, leased and tried again |
-//! | [`webhooks`] | endpoints that are told of events |
+//! | [`model`] | entities, such as [`License`] and [`SubscriptionPlan`], and their rules |
+//! | [`use_cases`] | the methods of [`LicenseManager`], with their arguments and results |
+//! | [`operations`] | recurring operations and their schedule |
+//! | [`ports`] | the traits that adapters implement |
+//! | [`outbox`] | the messages to upstreams and webhooks |
+//! | [`delivery`] | the delivery of messages |
+//! | [`queue`] | queues of leased work, with retries |
+//! | [`webhooks`] | endpoints that receive events |
 //! | [`history`] | who changed what, when and why |
-//! | [`error`](mod@error) | why a use case did not do what was asked |
-//! | [`memory`] | a store for tests and for trying out, behind the feature `memory` |
-//! | [`rules`] | the rules of the business, in words |
+//! | [`error`](mod@error) | errors |
+//! | [`memory`] | a store in memory, with the feature `memory` |
+//! | [`rules`] | the business rules in words |
 //!
-//! `examples/embedding.rs` plays a longer story. Why things are as they are stands in the repository's `docs/adr`.
+//! `examples/embedding.rs` is a longer example. The reasons for the design are in the repository's `docs/adr`.
 
 #[macro_use]
 mod names;
@@ -88,7 +88,7 @@ pub mod operations;
 pub mod outbox;
 pub mod ports;
 pub mod queue;
-/// `docs/RULES.md` of the repository; what it links to stands beside it there.
+/// The repository's `docs/RULES.md`. Its links are relative to that file.
 ///
 #[doc = include_str!("../../../docs/RULES.md")]
 pub mod rules {}

@@ -1,4 +1,4 @@
-//! What each claimed message becomes: a payload for one upstream, with the other messages that the same call takes.
+//! Builds calls to upstreams from claimed messages.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::ports::{Mail, MailKind, PendingLearner, TrackedEvent};
 use crate::queue::Queue;
 use crate::queue::Step;
 
-/// What a batch sends, by what can go together; each with the place of its message in the batch.
+/// The items to send, grouped by call; each with the index of its message in the batch.
 #[derive(Default)]
 pub(super) struct CallBuilder {
     learners: BTreeMap<CustomerId, Vec<(usize, PendingLearner)>>,
@@ -35,7 +35,7 @@ impl CallBuilder {
         self.mails.entry(mail.kind).or_default().push((place, mail));
     }
 
-    /// Adds what a message becomes that needs nothing but itself; the result of its step where that is nothing.
+    /// Adds the item of a message. If there is nothing to send, returns the result of the step.
     fn add(&mut self, place: usize, claimed: &ClaimedMessage) -> Result<(), StepResult> {
         let message = &claimed.message;
         match (claimed.step(), &message.payload) {
@@ -47,7 +47,7 @@ impl CallBuilder {
                 self.ended_enrollments.push((place, message.customer, *lms_user_id));
             }
             (Step::Identify, Payload::Activation(welcome) | Payload::AutoApplied(welcome)) => {
-                // An address without an account has nothing to be joined with.
+                // Without an account, there is nothing to merge.
                 let account = welcome.lms_user_id.ok_or(StepResult::Done(Completion::Nothing))?;
                 self.identities.push((place, (welcome.email.clone(), account)));
             }
@@ -62,7 +62,7 @@ impl CallBuilder {
                 };
                 self.events.push((place, tracked));
             }
-            // Another version may know; it has as long as the tries take.
+            // Another version may know the topic, so the step is retried.
             (Step::Unknown, _) => {
                 return Err(StepResult::Failed("this version does not know what its topic asks for".into()));
             }
@@ -86,7 +86,7 @@ impl CallBuilder {
 }
 
 impl Deliveries {
-    /// Delivers a batch to the upstreams, and uses no storage. Every message has a result.
+    /// Delivers a batch without storage. Every message gets a result.
     pub async fn deliver(&self, batch: &Batch) -> Outcome {
         if let Queue::Webhook(_) = batch.queue() {
             return self.post(batch).await;
@@ -120,7 +120,7 @@ impl Deliveries {
         let mut rest_until = postponed.max();
         for call in builder.into_calls() {
             match rest_until {
-                // The others of this queue go to the same upstream.
+                // The other calls of this queue go to the same upstream.
                 Some(until) => {
                     call.places.iter().for_each(|&place| results[place] = Some(StepResult::Postponed(until, None)));
                 }

@@ -1,4 +1,4 @@
-//! What storage knows and a delivery has to: read with the claim, since the delivery itself touches no storage.
+//! The data from storage that a delivery needs, read with the claim: the delivery itself uses no storage.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -16,23 +16,23 @@ use crate::queue::Queue;
 use crate::queue::Step;
 use crate::webhooks::Webhook;
 
-/// How a plan is used.
+/// The utilization of a plan.
 pub(super) struct PlanUse {
     pub(super) details: PlanDetails,
     pub(super) counts: LicenseCounts,
-    /// Which mails about that went out.
+    /// The mails that were sent about it.
     pub(super) told: BTreeSet<NotificationKind>,
 }
 
-/// What the deliveries of a batch have to know.
+/// The data that the deliveries of a batch need.
 #[derive(Default)]
 pub(super) struct DeliveryContext {
-    /// The customers, as far as their agreements know them.
+    /// The customers, from their agreements.
     pub(super) customers: HashMap<CustomerId, EnterpriseCustomer>,
     pub(super) uses: HashMap<PlanId, PlanUse>,
     pub(super) enrollments: HashMap<MessageId, EnrollmentWork>,
     pub(super) files: HashMap<MessageId, FileWork>,
-    /// The webhook that events are for.
+    /// The webhook of the queue.
     pub(super) webhook: Option<Webhook>,
 }
 
@@ -51,7 +51,7 @@ impl DeliveryContext {
             context.webhook = unit.webhooks().find(webhook)?;
             return Ok(context);
         }
-        // At most one: a claim takes one message of the queue.
+        // At most one: a claim takes one message of this queue.
         for claimed in messages.iter().filter(|claimed| claimed.step() == Step::File) {
             if let Some(work) = FileWork::read(unit, &claimed.message)? {
                 context.files.insert(claimed.message.id, work);
@@ -81,7 +81,7 @@ impl DeliveryContext {
             let agreements: Vec<AgreementId> = agreements.iter().map(|agreement| agreement.id).collect();
             context.uses = plan_uses(unit, &agreements, &looked_at)?;
         }
-        // Of these, too.
+        // At most one, too.
         for claimed in messages.iter().filter(|claimed| claimed.step() == Step::Enroll) {
             if let Some(work) = EnrollmentWork::read(unit, &claimed.message, now)? {
                 context.enrollments.insert(claimed.message.id, work);
@@ -90,7 +90,7 @@ impl DeliveryContext {
         Ok(context)
     }
 
-    /// The customer, as far as its agreement knows it.
+    /// The customer, from its agreement.
     pub(super) fn customer(&self, id: CustomerId) -> EnterpriseCustomer {
         self.customers.get(&id).cloned().unwrap_or_else(|| EnterpriseCustomer::new(id, "", ""))
     }

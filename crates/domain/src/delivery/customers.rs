@@ -1,4 +1,4 @@
-//! What is known of the customers that mails are about.
+//! A cache of customers, for mails.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -9,34 +9,34 @@ use crate::model::ids::CustomerId;
 use crate::ports::{EnterpriseCustomer, Undelivered};
 use crate::use_cases::manager::LicenseManager;
 
-/// How long a customer is remembered.
+/// How long a customer is cached.
 const REMEMBERED: Duration = Duration::minutes(5);
 
-/// An LMS that takes longer than this to fail is not asked for another while, so that mails about customers who are known do not wait
-/// behind one question after another.
+/// If a call to the LMS fails after more than this time, calls pause, so that mails of cached customers need not wait for one failure
+/// after another.
 const PATIENCE: Duration = Duration::seconds(2);
 
-/// For how long.
+/// The length of this pause.
 const REST: Duration = Duration::seconds(30);
 
-/// How many customers are remembered at most. More of them are asked for again.
+/// The most customers in the cache.
 const MOST: usize = 10_000;
 
-/// The customers that were asked for lately.
+/// The cache.
 #[derive(Default)]
 pub(super) struct Customers(Mutex<Remembered>);
 
 #[derive(Default)]
 struct Remembered {
-    /// Each with when it was asked for.
+    /// Each with the time of the call.
     customers: HashMap<CustomerId, (EnterpriseCustomer, DateTime<Utc>)>,
-    /// Until when the LMS is left alone.
+    /// The end of the pause.
     rest_until: Option<DateTime<Utc>>,
 }
 
 impl Customers {
-    /// The customer as the LMS knows it: asked for unless that was done lately. An LMS that is away leaves what was known before.
-    /// Where there is no LMS, the names in the customer's agreement serve.
+    /// The customer from the cache or the LMS. If the LMS fails, an expired entry is used. Without an LMS, the customer of the
+    /// agreement is used.
     pub(super) async fn get(
         &self,
         manager: &LicenseManager,

@@ -1,9 +1,8 @@
-//! Delivery: messages of the outbox go to the upstreams, and events to webhooks.
+//! Claims, delivers and settles messages of the outbox and events for webhooks.
 //!
-//! In three parts, because no transaction may wait for a upstream. [`Deliveries::claim`] claims what one call takes, in one
-//! transaction; [`Deliveries::deliver`] calls the upstreams and uses no storage; [`Deliveries::settle`] writes the results, in another
-//! transaction. If the process dies in between, the messages are claimed again when their lease ends: each is delivered at least
-//! once.
+//! These are three calls, because no transaction may wait for an upstream. [`Deliveries::claim`] claims messages in one transaction,
+//! [`Deliveries::deliver`] calls the upstreams without storage, and [`Deliveries::settle`] writes the results in another transaction.
+//! If the process dies in between, the messages are claimed again when their lease ends: each is delivered at least once.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -23,19 +22,18 @@ use crate::queue::{Backlog, Claim, Lease, Queue, QueueKind, RetrySchedule};
 use crate::saturating_time;
 use crate::use_cases::manager::LicenseManager;
 
-/// What an operator can set about deliveries.
+/// The settings of deliveries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeliverySettings {
-    /// How long a lease lasts that nobody prolongs.
+    /// The length of a lease.
     pub lease: Duration,
-    /// The first pause before a message is tried again, a hundred years at most; later pauses and those of webhooks grow from it
-    /// ([`RetrySchedule`]).
+    /// The pause before the first retry of a message, at most a hundred years. [`RetrySchedule`] computes the others from it.
     pub retry_base: Duration,
     /// The address of the learner portal, without a slash at its end.
     pub learner_portal: String,
     /// The address of the admin portal, without a slash at its end.
     pub admin_portal: String,
-    /// Who is told that a revocation cap is used up.
+    /// The recipient of mails about used-up revocation caps.
     pub customer_success: Option<Email>,
 }
 
@@ -48,7 +46,7 @@ impl DeliverySettings {
     }
 }
 
-/// Delivers what a license manager owes. Cheap to clone; its clones share what they remember of customers.
+/// Delivers the messages of a license manager. It is cheap to clone; clones share a cache of customers.
 #[derive(Clone)]
 pub struct Deliveries {
     pub(super) manager: LicenseManager,
@@ -56,7 +54,7 @@ pub struct Deliveries {
     pub(super) customers: Arc<Customers>,
 }
 
-/// Messages that were claimed together, with what their delivery has to know.
+/// Messages that were claimed together, with the data for their delivery.
 pub struct Batch {
     pub(super) lease: Lease,
     pub(super) messages: Vec<ClaimedMessage>,
@@ -64,22 +62,22 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// How many messages.
+    /// The number of messages.
     pub fn len(&self) -> usize {
         self.messages.len()
     }
 
-    /// Whether there was nothing to claim.
+    /// Whether there are no messages.
     pub fn is_empty(&self) -> bool {
         self.messages.is_empty()
     }
 
-    /// Where the messages wait.
+    /// The queue of the messages.
     pub fn queue(&self) -> Queue {
         self.lease.queue
     }
 
-    /// The traces that wrote the messages, each once.
+    /// The traces that wrote the messages, without duplicates.
     pub fn trace_parents(&self) -> BTreeSet<&str> {
         self.messages.iter().filter_map(|claimed| claimed.trace_parent.as_deref()).collect()
     }
@@ -92,23 +90,23 @@ impl Batch {
 /// The result of one message's step.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum StepResult {
-    /// It is done, and this is to be written.
+    /// It is done, and this must be written.
     Done(Completion),
-    /// A part of it is done, and the next one is due.
+    /// A part of it is done, and the next part is due.
     Continues,
-    /// It may succeed later.
+    /// A retry may succeed.
     Failed(Problem),
     /// It was refused for good: the message is dead-lettered.
     Refused(Problem),
-    /// It is not to be tried before this moment; that costs no try.
+    /// It must wait until this time. This counts as no attempt.
     Postponed(DateTime<Utc>, Option<Problem>),
 }
 
-/// Why a step failed. The text is for an operator, and names no person.
+/// Why a step failed. The text is for operators and names no person.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Problem {
     pub(super) text: String,
-    /// What a webhook answered.
+    /// The status of a webhook's answer.
     pub(super) status: Option<u16>,
 }
 
@@ -124,37 +122,37 @@ impl From<&str> for Problem {
     }
 }
 
-/// What is to be written together with the end of a step.
+/// What must be written when a step is done.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Completion {
     Nothing,
-    /// The status with which a webhook took an event.
+    /// A webhook accepted an event with this status.
     Posted(u16),
-    /// These mails were sent.
+    /// These notifications were sent.
     Mailed(Vec<Notification>),
-    /// The result of a bulk enrollment, or of the next part of one.
+    /// The results of a bulk enrollment or of a part of one.
     Enrolled(enrollment::Report),
-    /// The results of a bulk enrollment are where they belong.
+    /// The results of a bulk enrollment were written.
     Filed(files::Filed),
 }
 
-/// Why a payload is refused that cannot be read. The cause is not told: it may quote an address.
+/// The problem of an unreadable payload. It omits the cause, which can contain an address.
 pub(super) const UNREADABLE: &str = "its payload cannot be read";
 
 pub(super) fn unreadable() -> StepResult {
     StepResult::Refused(UNREADABLE.into())
 }
 
-/// The result of one message's step, for whoever counts them.
+/// The result of one message's step, for metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum DeliveryResult {
-    /// The upstream took it.
+    /// The upstream accepted it.
     Delivered,
-    /// It failed, and is tried again, or dead-lettered after the last try.
+    /// It failed. It is retried, or dead-lettered after the last attempt.
     Failed,
-    /// It is dead-lettered: the upstream refused it. Of webhooks also: it was the last try.
+    /// The upstream refused it, or it was the last attempt at a webhook. It is dead-lettered.
     Refused,
-    /// It was not tried, or costs no try: the upstream wants to be left alone.
+    /// The upstream requested a pause. This counts as no attempt.
     Postponed,
 }
 
@@ -178,21 +176,21 @@ impl From<&StepResult> for DeliveryResult {
 
 /// The results of a batch, for [`Deliveries::settle`].
 pub struct Outcome {
-    /// For each message of the batch, in its order.
+    /// For each message of the batch, in order.
     pub(super) results: Vec<StepResult>,
-    /// Until when the upstream wants to be left alone.
+    /// The end of a pause that the upstream requested.
     pub(super) rest_until: Option<DateTime<Utc>>,
-    /// The same of a webhook; storage keeps it.
+    /// The end of a pause that the webhook requested. Storage keeps it.
     pub(super) webhook_rest_until: Option<DateTime<Utc>>,
 }
 
 impl Outcome {
-    /// Until when the upstream of a queue of messages wants to be left alone.
+    /// The end of a pause that the upstream of a message queue requested.
     pub fn rest_until(&self) -> Option<DateTime<Utc>> {
         self.rest_until
     }
 
-    /// The result of each message of the batch, by its topic.
+    /// The topic and the result of each message of the batch.
     pub fn results(&self, batch: &Batch) -> impl Iterator<Item = (Topic, DeliveryResult)> {
         batch
             .messages
@@ -203,39 +201,39 @@ impl Outcome {
 }
 
 impl LicenseManager {
-    /// The deliveries of what this license manager owes, to the upstreams that it has.
+    /// The deliveries of this license manager.
     pub fn deliveries(&self, settings: DeliverySettings) -> Deliveries {
         Deliveries { manager: self.clone(), settings: Arc::new(settings), customers: Arc::default() }
     }
 
-    /// Messages that wait, as an operator sees them.
+    /// The waiting messages that match.
     pub fn outbox(&self, filter: &OutboxFilter, limit: i64) -> Result<Vec<WaitingMessage>, Error> {
         self.store.read(|unit| unit.outbox().list(filter, limit))
     }
 
-    /// How many messages wait in each queue. No more than `limit` of each are counted.
+    /// The waiting messages of each queue. Counts at most `limit` of each.
     pub fn backlog(&self, limit: i64) -> Result<Vec<(Queue, Backlog)>, Error> {
         self.store.read(|unit| unit.outbox().backlog(self.now(), limit))
     }
 
-    /// Makes messages due now, with all their tries, and tells how many. Those being delivered are left alone.
+    /// Retries messages now, with no attempts counted, and returns their number. Messages being delivered stay as they are.
     pub fn retry_messages(&self, selection: &OutboxSelection) -> Result<usize, Error> {
         self.store.write(|unit| unit.outbox().retry(selection, self.now()))
     }
 
-    /// Removes messages, and tells how many. Those being delivered are left alone.
+    /// Removes messages and returns their number. Messages being delivered stay.
     pub fn discard_messages(&self, selection: &OutboxSelection) -> Result<usize, Error> {
         self.store.write(|unit| unit.outbox().discard(selection, self.now()))
     }
 }
 
 impl Deliveries {
-    /// The queues of messages, or of webhooks, in which something can be claimed now.
+    /// The queues of a kind with messages to claim.
     pub fn due(&self, kind: QueueKind) -> Result<Vec<Queue>, Error> {
         self.manager.store.read(|unit| unit.queue().due(kind, self.manager.now()))
     }
 
-    /// Claims the next messages of a queue, as many as one call to the upstream takes.
+    /// Claims the next messages of a queue, as many as one call takes.
     pub fn claim(&self, queue: Queue) -> Result<Batch, Error> {
         let lease = Lease { id: self.manager.ids.next(), queue };
         self.manager.store.write(|unit| {
@@ -252,30 +250,30 @@ impl Deliveries {
         })
     }
 
-    /// How long a lease lasts: whoever delivers a batch prolongs it before that is over.
+    /// The length of a lease. Prolong the lease before it ends.
     pub fn lease(&self) -> Duration {
         self.settings.lease
     }
 
-    /// How long it is until a moment; nothing where it is past.
+    /// The duration until a time; zero if it is past.
     pub fn until(&self, moment: DateTime<Utc>) -> std::time::Duration {
         (moment - self.manager.now()).to_std().unwrap_or_default()
     }
 
-    /// Prolongs the lease of a batch whose delivery takes longer.
+    /// Prolongs the lease of a batch.
     pub fn prolong(&self, batch: &Batch) -> Result<(), Error> {
         let until = saturating_time::after(self.manager.now(), self.settings.lease);
         self.manager.store.write(|unit| unit.queue().prolong(batch.lease, &batch.ids(), until))?;
         Ok(())
     }
 
-    /// The outcome of a delivery that ended without one, such as by a panic: every message counts as tried.
+    /// The outcome of a delivery that panicked: every message has failed.
     pub fn failed(&self, batch: &Batch, problem: &str) -> Outcome {
         let failed = |claimed| self.failed_step(batch.queue(), claimed, problem.into());
         Outcome { results: batch.messages.iter().map(failed).collect(), rest_until: None, webhook_rest_until: None }
     }
 
-    /// The result of a step that failed: an event for a webhook is refused with its last try.
+    /// The result of a failed step. The last attempt at a webhook counts as refused.
     pub(super) fn failed_step(&self, queue: Queue, claimed: &ClaimedMessage, problem: Problem) -> StepResult {
         let (failures, now) = (claimed.attempts.saturating_add(1), self.manager.now());
         let retries = self.settings.retries(queue);

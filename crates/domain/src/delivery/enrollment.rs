@@ -1,4 +1,4 @@
-//! A bulk enrollment is carried out: every learner in every course, each paid for by a license.
+//! Carries out bulk enrollments: enrolls each learner in each course, paid for by a license.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -21,55 +21,55 @@ use crate::ports::{
     LimitOffset, PlanFilter, Undelivered, UnitOfWork,
 };
 
-/// Everything: a plan has at most so many licenses, and a customer far fewer plans.
+/// All plans: a customer has far fewer.
 const ALL: LimitOffset = LimitOffset { offset: 0, limit: 1_000_000 };
 
-/// The most licenses whose holders are enrolled in one part of a bulk enrollment of everybody.
+/// The most licenses in one part of a bulk enrollment of all holders.
 const LICENSES_PER_PART: usize = 1_000;
 
-/// The most enrollments of such a part, which has at least as many licenses as one call takes.
+/// The most enrollments in such a part, unless one call takes more.
 const ENROLLMENTS_PER_PART: usize = 25_000;
 
-/// A license that can pay.
+/// A license that can pay for a course.
 struct Seat {
     license: LicenseId,
     catalog: CatalogId,
-    /// Of a license that has yet to be activated.
+    /// The key, if the license is not activated yet.
     key: Option<ActivationKey>,
 }
 
-/// What there is to do for a bulk enrollment: all of it, or the next part where it is for everybody who holds a license.
+/// The work of a bulk enrollment: all of it, or the next part if it is for all holders.
 pub(super) struct EnrollmentWork {
     job: EnrollmentJob,
     learners: Vec<Email>,
-    /// The licenses of each learner, the one that pays first where it can.
+    /// The licenses of each learner, in the order of use.
     seats: HashMap<Email, Vec<Seat>>,
-    /// The last license of this part, where there may be another part.
+    /// The last license of this part, if there can be another part.
     until: Option<LicenseId>,
 }
 
-/// What came of a bulk enrollment, or of a part of one.
+/// The results of a bulk enrollment, or of a part of one.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Report {
     pub(super) job: EnrollmentJobId,
-    /// When the job was written last before it was carried out.
+    /// When the job was last modified before it was carried out.
     read: DateTime<Utc>,
-    /// Whether nothing comes before it.
+    /// Whether it is the first part.
     first: bool,
-    /// Where the next part begins, where there is one.
+    /// The last license of this part, if there can be another part.
     pub(super) until: Option<LicenseId>,
     lines: Vec<Line>,
 }
 
-/// What is to be written of a bulk enrollment.
+/// The next state of a bulk enrollment.
 pub(super) struct Advance {
     pub(super) job: EnrollmentJob,
-    /// What its results gain.
+    /// The new lines of its results.
     pub(super) lines: String,
     pub(super) added: Option<Message>,
 }
 
-/// What came of one enrollment.
+/// The result of one enrollment.
 #[derive(Debug, Clone, PartialEq)]
 struct Line {
     email: Email,
@@ -80,12 +80,12 @@ struct Line {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Enrolled {
     Now,
-    /// As soon as the learner has an account.
+    /// Once the learner has an account.
     Later,
 }
 
 impl EnrollmentWork {
-    /// Reads who is to be enrolled and who holds which license; `None` where there is no such job any more, or nobody left.
+    /// Reads the learners and their licenses; `None` if the job is gone or finished.
     pub(super) fn read(
         unit: &mut dyn UnitOfWork,
         message: &Message,
@@ -110,7 +110,7 @@ impl EnrollmentWork {
                 None => Vec::new(),
             },
         };
-        // One in use pays before one that waits; of equals, the one whose plan lasts longer.
+        // Activated before assigned, then by latest expiration of the plan.
         let expiration = |license: &License| plans.get(&license.plan).map(|details| details.plan.expiration_date);
         licenses.sort_by_key(|license| (license.status(), std::cmp::Reverse(expiration(license)), license.id));
         let mut seats: HashMap<Email, Vec<Seat>> = HashMap::new();
@@ -120,8 +120,12 @@ impl EnrollmentWork {
                 LicenseState::Assigned(seat) => Some(seat.activation_key),
                 _ => None,
             };
-            let Some(email) = license.columns().user_email else { continue };
-            seats.entry(email).or_default().push(Seat { license: license.id, catalog: details.plan.catalog, key });
+            let Some(email) = license.holder_email() else { continue };
+            seats.entry(email.clone()).or_default().push(Seat {
+                license: license.id,
+                catalog: details.plan.catalog,
+                key,
+            });
         }
         let learners: BTreeSet<Email> = match &job.enrollment.learners {
             Enrollees::Emails(emails) => emails.iter().cloned().collect(),
@@ -135,7 +139,7 @@ fn licenses_per_part(courses: usize) -> usize {
     (ENROLLMENTS_PER_PART / courses.max(1)).clamp(ENROLLED_LEARNERS_PER_CALL, LICENSES_PER_PART)
 }
 
-/// The customer's plans that can pay now: active and current, and the one that was named where one was.
+/// The customer's active and current plans; only the named one, if any.
 fn usable_plans(
     unit: &mut dyn UnitOfWork,
     customer: CustomerId,
@@ -152,7 +156,7 @@ fn usable_plans(
 }
 
 impl Deliveries {
-    /// Carries a bulk enrollment out, or its next part. What was interrupted is carried out once more.
+    /// Carries out a bulk enrollment or its next part. After an interruption, it is carried out again.
     pub(super) async fn enroll(&self, context: &DeliveryContext, message: &Message) -> StepResult {
         match self.try_enroll(context, message).await {
             Ok(result) | Err(result) => result,
@@ -164,7 +168,7 @@ impl Deliveries {
             return Err(unreadable());
         };
         let Some(work) = context.enrollments.get(&message.id) else {
-            tracing::warn!(job = %job_uuid, "there is nothing left to do for this bulk enrollment");
+            tracing::warn!(job = %job_uuid, "this bulk enrollment is gone or finished");
             return Ok(StepResult::Done(Completion::Nothing));
         };
         let customer = self.customer(context, message).await?;
@@ -202,7 +206,7 @@ impl Deliveries {
         Ok(StepResult::Done(Completion::Enrolled(report)))
     }
 
-    /// Which of the licenses' catalogs hold each course.
+    /// The catalogs of the licenses that contain each course.
     async fn catalogs_by_course(
         &self,
         work: &EnrollmentWork,
@@ -220,7 +224,7 @@ impl Deliveries {
         Ok(held)
     }
 
-    /// One call to the LMS. What it refuses is asked for in halves, down to the enrollment that is the reason.
+    /// Calls the LMS. If it refuses, halves are sent until the refused enrollment is found.
     async fn call(
         &self,
         customer: CustomerId,
@@ -250,7 +254,7 @@ impl Deliveries {
         Ok(())
     }
 
-    /// The job that a batch worked on, locked.
+    /// Locks the job of a batch.
     pub(super) fn lock_enrollment(
         &self,
         unit: &mut dyn UnitOfWork,
@@ -267,10 +271,10 @@ impl Deliveries {
         }
     }
 
-    /// What becomes of the job: it goes on, waits for its file, or is done and whoever asked for it is promised a mail.
+    /// The next state of the job: it continues, waits for its file, or is done with a mail to its requester.
     ///
     /// # Errors
-    /// The job was written since: somebody was forgotten in the meantime, and this part has to be carried out again.
+    /// A person was retired meanwhile, so this part must be carried out again.
     pub(super) fn advance_enrollment(
         &self,
         job: &EnrollmentJob,
@@ -296,7 +300,7 @@ impl Deliveries {
         Ok(Advance { job, lines: report.as_csv(), added })
     }
 
-    /// The mail to whoever asked for a bulk enrollment.
+    /// The mail to the requester of a bulk enrollment.
     pub(super) fn results_mail(&self, job: &EnrollmentJob, now: DateTime<Utc>) -> Option<Message> {
         let EnrollmentNumbers { successes, pending, failures } = job.numbers;
         let numbers = MailedNumbers { job_uuid: job.id, lms_user_id: job.lms_user_id?, successes, pending, failures };
@@ -304,7 +308,7 @@ impl Deliveries {
     }
 }
 
-/// What the LMS said of each enrollment of a call.
+/// The results of each enrollment of a call.
 fn told(enrollments: &[LicensedEnrollment], results: &EnrollmentResults) -> Vec<Line> {
     let pairs = |pairs: &[(Email, String)]| -> BTreeSet<(Email, String)> { pairs.iter().cloned().collect() };
     let (successes, pending, failures) = (pairs(&results.successes), pairs(&results.pending), pairs(&results.failures));
@@ -335,7 +339,7 @@ impl Report {
         }
     }
 
-    /// One line for each learner and course; the first ones under a header.
+    /// One line for each learner and course; the first part has a header.
     fn as_csv(&self) -> String {
         let mut writer = csv::Writer::from_writer(Vec::new());
         let header = ["email", "course_run_key", "result", "detail"].map(Cow::Borrowed);

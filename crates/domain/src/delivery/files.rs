@@ -1,4 +1,4 @@
-//! The results of a bulk enrollment are put into their file, where files are kept.
+//! Writes the results of bulk enrollments to files.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -12,25 +12,25 @@ use crate::model::ids::EnrollmentJobId;
 use crate::outbox::{EnrollmentReference, Message, Payload};
 use crate::ports::UnitOfWork;
 
-/// A file that is to be written.
+/// A file to write.
 pub(super) struct FileWork {
     job: EnrollmentJob,
-    /// Taken by the one that puts them, because they may be large.
+    /// Moved out when they are written, because they can be large.
     results: Mutex<Option<String>>,
 }
 
-/// That the results of a bulk enrollment are where they belong.
+/// The result of writing a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Filed {
     pub(super) job: EnrollmentJobId,
-    /// When the job was written last before its results were read.
+    /// When the job was last modified before its results were read.
     read: DateTime<Utc>,
-    /// Whether that is a file.
+    /// Whether the results are in a file.
     in_a_file: bool,
 }
 
 impl FileWork {
-    /// Reads what goes into the file; `None` where there is no such job any more, or no results to be put anywhere.
+    /// Reads the content of the file; `None` if the job is gone or has no results to write.
     pub(super) fn read(unit: &mut dyn UnitOfWork, message: &Message) -> Result<Option<Self>, Error> {
         let Payload::EnrollmentResultsFile(EnrollmentReference { job_uuid }) = message.payload else { return Ok(None) };
         let job = unit.enrollment_jobs().find(job_uuid)?;
@@ -42,10 +42,10 @@ impl FileWork {
 }
 
 impl Deliveries {
-    /// Puts results into their file. Where no files are kept any more, storage alone keeps those of a job that is not done yet.
+    /// Writes results to their file. If files are not configured any more, only storage keeps the results of an unfinished job.
     pub(super) async fn put_file(&self, context: &DeliveryContext, message: &Message) -> StepResult {
         let Some(FileWork { job, results }) = context.files.get(&message.id) else {
-            tracing::warn!(message = %message.id, "there are no results to be put into a file");
+            tracing::warn!(message = %message.id, "there are no results to write to a file");
             return StepResult::Done(Completion::Nothing);
         };
         let filed =
@@ -57,21 +57,21 @@ impl Deliveries {
                 match files.put(job.id, results.unwrap_or_default()).await {
                     Ok(()) => filed(true),
                     Err(undelivered) => {
-                        tracing::warn!(job = %job.id, problem = %undelivered, "the results of a bulk enrollment have no file");
+                        tracing::warn!(job = %job.id, problem = %undelivered, "the results of a bulk enrollment were not written to a file");
                         undelivered.into()
                     }
                 }
             }
             false if job.stage == EnrollmentStage::Filing => filed(false),
-            // The old file names somebody who is to be forgotten; that must not go unnoticed.
+            // The old file still names a retired person, so this must not go unnoticed.
             false => StepResult::Failed("the results are in a bucket, and no bucket is configured any more".into()),
         }
     }
 
-    /// What becomes of the job, and the mail that is promised to whoever asked for it, where anything does.
+    /// The finished job and the mail to its requester, if the job was waiting for its file.
     ///
     /// # Errors
-    /// What the file is to hold has changed since: somebody was forgotten in the meantime, and it has to be written again.
+    /// A person was retired meanwhile, so the file must be written again.
     pub(super) fn finish_file(
         &self,
         job: &EnrollmentJob,
@@ -91,5 +91,5 @@ impl Deliveries {
     }
 }
 
-/// A job was written while somebody worked on it.
+/// A person was retired while the job was running.
 pub(super) struct ForgottenMeanwhile;

@@ -1,4 +1,4 @@
-//! What mails say, by kind: docs/RULES.md, "Mails".
+//! The mails of each kind; see docs/RULES.md, "Mails".
 
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -13,11 +13,11 @@ use crate::model::staff_records::{Notification, NotificationKind};
 use crate::outbox::{Message, Payload, RevocationCapReached};
 use crate::ports::{CustomerAdmin, EnterpriseCustomer, MAILS_PER_CALL, Mail, MailKind};
 
-/// The share of a plan's licenses from which on its admins are told that few are left, in percent.
+/// The allocated share of a plan, in percent, from which admins are told that few licenses are left.
 const FEW_LEFT_PERCENT: i64 = 75;
 
 impl Deliveries {
-    /// The mail that a message asks for; the result of its step where no mail is to be sent.
+    /// The mail of a message. If there is no mail to send, returns the result of the step.
     pub(super) async fn compose_mail(&self, context: &DeliveryContext, message: &Message) -> Result<Mail, StepResult> {
         if let Payload::RevocationCapMail(reached) = &message.payload {
             return self.revocation_cap_mail(message, reached);
@@ -57,7 +57,7 @@ impl Deliveries {
             Payload::EnrollmentResultsMail(results) => {
                 let admins = self.manager.learners.admins(message.customer).await.map_err(StepResult::from)?;
                 let Some(admin) = admins.into_iter().find(|admin| admin.lms_user_id == results.lms_user_id) else {
-                    tracing::info!(job = %results.job_uuid, "whoever asked for the bulk enrollment administers nothing now");
+                    tracing::info!(job = %results.job_uuid, "the requester of the bulk enrollment is not an admin any more");
                     return Err(StepResult::Done(Completion::Nothing));
                 };
                 let mut properties = of_customer(&customer);
@@ -73,7 +73,7 @@ impl Deliveries {
         }
     }
 
-    /// Goes to customer success, who need not be told what the LMS knows of the customer.
+    /// The mail to customer success. It needs no data from the LMS.
     fn revocation_cap_mail(&self, message: &Message, reached: &RevocationCapReached) -> Result<Mail, StepResult> {
         let Some(to) = self.settings.customer_success.clone() else {
             tracing::warn!(
@@ -92,7 +92,7 @@ impl Deliveries {
         Ok(Mail { id: message.id, kind: MailKind::RevocationCap, to, lms_user_id: None, properties })
     }
 
-    /// Tells the customer's admins how the plan is used, or where it has passed a threshold, unless they have been told.
+    /// Tells the customer's admins the utilization of the plan or a threshold that it has passed, unless they were told.
     pub(super) async fn tell_thresholds(&self, context: &DeliveryContext, message: &Message) -> StepResult {
         let plan_use = message.plan.and_then(|plan| context.uses.get(&plan));
         let Some((plan_use, kind)) = plan_use.and_then(|plan_use| Some((plan_use, to_tell(message, plan_use)?))) else {
@@ -130,7 +130,7 @@ impl Deliveries {
             let payload = CallPayload::Mails(mail_kind, admins.iter().map(mail).collect());
             let mut results = vec![None; admins.len()];
             OutboundCall { payload, places: (0..admins.len()).collect() }.send(&self.manager, &mut results).await;
-            // One address that is refused keeps nobody else from being told, and nobody from being told once only.
+            // A refused address does not stop the other mails, and causes no second mail to them.
             let failed = results
                 .into_iter()
                 .flatten()
@@ -162,7 +162,7 @@ impl Deliveries {
         self.customers.get(&self.manager, &agreed).await.map_err(StepResult::from)
     }
 
-    /// Where a learner activates a license.
+    /// The activation link of a license.
     pub(super) fn activation_link(&self, customer: &EnterpriseCustomer, key: ActivationKey) -> String {
         format!("{}/{}/licenses/{key}/activate", self.settings.learner_portal, customer.slug)
     }
@@ -187,7 +187,7 @@ impl Deliveries {
     }
 }
 
-/// What every mail about a customer says.
+/// The properties of every mail about a customer.
 fn of_customer(customer: &EnterpriseCustomer) -> Map<String, Value> {
     let text = |text: &Option<String>| Value::from(text.clone().unwrap_or_default());
     Map::from_iter([
@@ -199,12 +199,12 @@ fn of_customer(customer: &EnterpriseCustomer) -> Map<String, Value> {
     ])
 }
 
-/// How many of a hundred licenses are handed out, rounded down.
+/// The allocated share of the licenses in percent, rounded down.
 fn percentage(counts: &LicenseCounts) -> i64 {
     counts.allocated() * 100 / counts.total().max(1)
 }
 
-/// What there is to tell of the plan's use.
+/// The notification that is due for the plan.
 fn to_tell(message: &Message, plan_use: &PlanUse) -> Option<NotificationKind> {
     let informational = NotificationKind::PeriodicInformational;
     match message.payload {
@@ -213,7 +213,7 @@ fn to_tell(message: &Message, plan_use: &PlanUse) -> Option<NotificationKind> {
     }
 }
 
-/// The highest threshold that the plan's use has passed, unless it was told, or a higher one was.
+/// The highest threshold that the plan has passed, unless admins were told of it or a higher one.
 fn passed(plan_use: &PlanUse) -> Option<NotificationKind> {
     let PlanUse { counts, told, .. } = plan_use;
     if told.contains(&NotificationKind::NoAllocationsRemaining) || counts.total() == 0 {
@@ -227,7 +227,7 @@ fn passed(plan_use: &PlanUse) -> Option<NotificationKind> {
     (few_left && !told.contains(&kind)).then_some(kind)
 }
 
-/// The id of the mail to one person of several whom a message tells; the same every time.
+/// The id of the mail to one of several recipients of a message, the same for every attempt.
 fn one_of_many(message: MessageId, person: i64) -> MessageId {
     MessageId(Uuid::from_u128(message.0.as_u128() ^ u128::from(person.unsigned_abs())))
 }

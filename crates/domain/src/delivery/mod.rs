@@ -1,6 +1,6 @@
-//! Delivery: messages of the outbox go to the upstreams, and events to webhooks.
+//! Delivery: sends messages of the outbox to upstreams, and events to webhooks.
 //!
-//! The use cases are in `deliveries.rs`; why it is done so is in docs/adr/0008.
+//! The use cases are in `deliveries.rs`. docs/adr/0008 gives the reasons.
 
 mod builder;
 mod context;

@@ -1,4 +1,4 @@
-//! One call to a upstream, and what is done when the upstream does not take it.
+//! Calls to upstreams, and their failures.
 
 use std::ops::Range;
 
@@ -11,13 +11,13 @@ use crate::model::ids::LmsUserId;
 use crate::ports::{Mail, MailKind, PendingLearner, TrackedEvent, Undelivered};
 use crate::use_cases::manager::LicenseManager;
 
-/// However long a upstream wants to be left alone, it is asked again after this time: the moment it names may be nonsense.
+/// The longest pause that an upstream can request.
 const LONGEST_REST: Duration = Duration::minutes(10);
 
-/// And not sooner than after this time.
+/// The shortest pause that an upstream can request.
 const SHORTEST_REST: Duration = Duration::seconds(1);
 
-/// What a call carries.
+/// The payload of a call.
 pub(super) enum CallPayload {
     Learners(Vec<PendingLearner>),
     EndedEnrollments(CustomerId, LmsUserId),
@@ -37,7 +37,7 @@ impl CallPayload {
         }
     }
 
-    /// What the log calls it.
+    /// Its name in the log.
     fn kind(&self) -> &'static str {
         match self {
             Self::Learners(_) => "learners to be linked",
@@ -59,16 +59,16 @@ impl CallPayload {
     }
 }
 
-/// A call to a upstream.
+/// A call to an upstream.
 pub(super) struct OutboundCall {
     pub(super) payload: CallPayload,
-    /// For each item of the payload, the place of its message in the batch.
+    /// For each item of the payload, the index of its message in the batch.
     pub(super) places: Vec<usize>,
 }
 
 impl OutboundCall {
-    /// Sends it. What is refused is sent again in halves, until the one is alone that is refused. A upstream that is busy is
-    /// sent nothing more: until when is returned.
+    /// Sends the call. If the upstream refuses it, halves are sent again until the refused item is found. If the upstream is busy,
+    /// sends no more and returns the end of the pause.
     pub(super) async fn send(
         &self,
         manager: &LicenseManager,
@@ -86,7 +86,7 @@ impl OutboundCall {
                 }
                 Err(Undelivered::Busy(until)) => {
                     let until = rest(until, manager.now());
-                    tracing::info!(kind = self.payload.kind(), %until, "a upstream wants to be left alone");
+                    tracing::info!(kind = self.payload.kind(), %until, "an upstream is busy");
                     parts.push(part);
                     for place in parts.into_iter().flatten().map(|index| self.places[index]) {
                         results[place] = Some(StepResult::Postponed(until, None));
@@ -106,7 +106,7 @@ impl OutboundCall {
     }
 }
 
-/// Until when a upstream is left alone that asked for it.
+/// The end of the pause that an upstream requested.
 pub(super) fn rest(until: DateTime<Utc>, now: DateTime<Utc>) -> DateTime<Utc> {
     until.clamp(now + SHORTEST_REST, now + LONGEST_REST)
 }

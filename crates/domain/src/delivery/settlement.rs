@@ -1,4 +1,4 @@
-//! The results of deliveries are written.
+//! Writes the results of deliveries.
 
 use std::collections::{HashMap, HashSet};
 
@@ -21,13 +21,12 @@ use crate::queue::{Queue, Settlement};
 use crate::webhooks::Webhook;
 
 impl Deliveries {
-    /// Writes the results of a batch in one transaction: messages that are done are gone, with what is to be written with them; others
-    /// wait for their next step or another try, or are dead-lettered. Messages that the lease does not hold any more stay as they
-    /// are.
+    /// Writes the results of a batch in one transaction. Completed messages are removed; others wait for their next step or a retry,
+    /// or are dead-lettered. Messages that the lease does not hold any more stay as they are.
     pub fn settle(&self, batch: &Batch, outcome: &Outcome) -> Result<(), Error> {
         self.manager.store.write(|unit| {
             let now = self.manager.now();
-            // Licenses and webhooks are locked before messages, as everywhere.
+            // Licenses and webhooks are always locked before messages, against deadlocks.
             let reminded = reminded_licenses(unit, batch, outcome, now)?;
             let job = self.lock_enrollment(unit, outcome)?;
             self.write_webhook(unit, batch, outcome)?;
@@ -80,7 +79,7 @@ impl Deliveries {
         })
     }
 
-    /// Switches a webhook off that wants no more events, and leaves one alone that asked for it.
+    /// Deactivates a webhook that answered 410, and stores a requested pause.
     fn write_webhook(&self, unit: &mut dyn UnitOfWork, batch: &Batch, outcome: &Outcome) -> Result<(), Error> {
         let Queue::Webhook(id) = batch.queue() else { return Ok(()) };
         let is_gone =
@@ -88,7 +87,7 @@ impl Deliveries {
         if outcome.results.iter().any(is_gone)
             && let Some(webhook) = unit.webhooks().lock(id)?
         {
-            tracing::warn!(webhook = %id, "a webhook answered 410 Gone and was switched off");
+            tracing::warn!(webhook = %id, "a webhook answered 410 Gone and was deactivated");
             unit.webhooks().save(&Webhook { is_active: false, modified: self.manager.now(), ..webhook })?;
         }
         match outcome.webhook_rest_until {
@@ -97,7 +96,7 @@ impl Deliveries {
         }
     }
 
-    /// How a message goes on after its step.
+    /// The settlement of a message after its step.
     fn settlement(
         &self,
         queue: Queue,
@@ -158,8 +157,7 @@ fn notifications(result: &StepResult) -> &[Notification] {
     }
 }
 
-/// The licenses whose learners were reminded, as they become, by the message that did it. A license that is somebody else's by now, or
-/// in use, stays as it is.
+/// The licenses after their reminders, by message. A license that was activated or has another holder stays as it is.
 fn reminded_licenses(
     unit: &mut dyn UnitOfWork,
     batch: &Batch,

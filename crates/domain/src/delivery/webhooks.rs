@@ -1,4 +1,4 @@
-//! Events are posted to webhooks.
+//! Posts events to webhooks.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -13,16 +13,16 @@ use crate::outbox::Payload;
 use crate::ports::{WebhookFailure, WebhookRequest};
 use crate::webhooks::Webhook;
 
-/// How many requests a webhook gets at once.
+/// The most concurrent requests to a webhook.
 const AT_ONCE: usize = 8;
 
-/// The status of a webhook that wants no more events.
+/// The status by which a webhook refuses all further events.
 pub(super) const GONE: u16 = 410;
 
 /// Why an event was not sent with the others of its batch.
 const NOT_SENT: &str = "was not sent, because the endpoint wants nothing now";
 
-/// What came of an event's request; `None` where none was made.
+/// The result of a request; `None` if it was not sent.
 type Posted = Option<Result<u16, WebhookFailure>>;
 
 /// The body of a request.
@@ -41,7 +41,7 @@ fn body(claimed: &ClaimedMessage) -> Option<String> {
 }
 
 impl Deliveries {
-    /// Posts events to a webhook, several at once, until it wants no more.
+    /// Posts events to a webhook, several at once, until it requests a pause.
     pub(super) async fn post(&self, batch: &Batch) -> Outcome {
         let enough = &AtomicBool::new(false);
         let webhook = batch.context.webhook.as_ref();
@@ -69,7 +69,7 @@ impl Deliveries {
         let request = WebhookRequest { url: &webhook.url, secret: &webhook.secret, id, at, body: &body };
         let posted = self.manager.webhooks.post(&request).await;
         if let Err(WebhookFailure { status, problem, rest_until }) = &posted {
-            tracing::info!(webhook = %webhook.id, event = %id, problem, "a webhook did not take an event");
+            tracing::info!(webhook = %webhook.id, event = %id, problem, "a webhook did not accept an event");
             if rest_until.is_some() || *status == Some(GONE) {
                 enough.store(true, Ordering::Relaxed);
             }
@@ -82,7 +82,7 @@ impl Deliveries {
         let retries = self.settings.retries(batch.queue());
         match failure.rest_until {
             _ if problem.status == Some(GONE) => StepResult::Refused(problem),
-            // To be asked to come back later costs no try, but time.
+            // A requested pause counts as no attempt, but takes time.
             Some(moment) if retries.is_over(claimed.due_since, moment) => StepResult::Refused(problem),
             Some(moment) => StepResult::Postponed(moment, Some(problem)),
             None => self.failed_step(batch.queue(), claimed, problem),

@@ -13,24 +13,22 @@ pub struct OutboxFilter {
     pub topic: Option<String>,
 }
 
-/// What the outside is owed, to be delivered later. [`super::QueueRepository`] hands it out.
+/// The outbox. [`super::QueueRepository`] claims its messages.
 ///
-/// Every method MUST use a number of statements that does not depend on how many messages there are.
+/// The number of statements of a method MUST NOT depend on the number of messages.
 pub trait OutboxRepository {
-    /// Adds messages, due when they were made. They exist exactly when the transaction is committed. Of one license, messages are
-    /// delivered in the order they were added.
+    /// Adds messages that are due at once, as part of the transaction. The messages of one license are delivered in the order of
+    /// addition.
     ///
-    /// Where the process records traces, MUST keep with each message and each delivery what it is a part of, as `traceparent` of W3C
-    /// Trace Context has it, for [`crate::outbox::ClaimedMessage::trace_parent`]. Nothing here depends on it.
-    ///
-    /// MUST add a delivery of each message to every webhook that [wants](crate::webhooks::Webhook::wants) it, in the same order.
+    /// MUST add a delivery to every webhook that [wants](crate::webhooks::Webhook::wants) a message, in the same order. If the process
+    /// records traces, MUST store the current W3C `traceparent` for [`crate::outbox::ClaimedMessage::trace_parent`].
     fn add(&mut self, messages: &[Message]) -> Result<(), Error>;
 
     /// The number of waiting messages.
     fn count(&mut self) -> Result<i64, Error>;
 
-    /// How many messages wait in each of [`Queue::MESSAGES`], in that order. MUST look at no more than `limit` messages that wait in a
-    /// queue, and at no more than `limit` dead-lettered ones.
+    /// The backlog of each of [`Queue::MESSAGES`], in this order. MUST read at most `limit` waiting messages of a queue, and at most
+    /// `limit` dead-lettered ones.
     fn backlog(&mut self, now: DateTime<Utc>, limit: i64) -> Result<Vec<(Queue, Backlog)>, Error>;
 
     /// The messages that match, in the order they were added.

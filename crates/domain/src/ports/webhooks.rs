@@ -21,7 +21,7 @@ pub trait WebhookRepository {
     /// The webhook with this id, locked until the transaction ends.
     fn lock(&mut self, id: WebhookId) -> Result<Option<Webhook>, Error>;
 
-    /// Claims nothing for a webhook until then.
+    /// Pauses claims for a webhook until this time.
     fn rest(&mut self, id: WebhookId, until: DateTime<Utc>) -> Result<(), Error>;
 
     /// All webhooks in the order of their registration.
@@ -58,12 +58,11 @@ pub struct WebhookReplay {
     pub since: Option<DateTime<Utc>>,
 }
 
-/// What endpoints are told. [`crate::ports::OutboxRepository::add`] adds it, and [`super::QueueRepository`] hands it out.
+/// Deliveries to webhooks. [`crate::ports::OutboxRepository::add`] adds them, and [`super::QueueRepository`] claims them.
 ///
-/// Every method MUST use a number of statements that does not depend on how many deliveries there are.
+/// The number of statements of a method MUST NOT depend on the number of deliveries.
 pub trait WebhookDeliveryRepository {
-    /// How many deliveries wait for all endpoints. MUST look at no more than `limit` that wait, and at no more than `limit`
-    /// dead-lettered ones.
+    /// The backlog of all endpoints. MUST read at most `limit` waiting and at most `limit` dead-lettered deliveries.
     fn backlog(&mut self, now: DateTime<Utc>, limit: i64) -> Result<Backlog, Error>;
 
     /// The deliveries that match, latest first.
@@ -76,11 +75,10 @@ pub trait WebhookDeliveryRepository {
     /// The number of deliveries that match.
     fn count(&mut self, filter: &WebhookDeliveryFilter) -> Result<i64, Error>;
 
-    /// Makes deliveries due at `now`, with all their tries, and tells how many. Those that somebody makes at that moment are left
-    /// alone.
+    /// Makes deliveries due at `now`, with no attempts counted, and returns their number. Claimed deliveries stay as they are.
     fn replay(&mut self, replay: &WebhookReplay, now: DateTime<Utc>) -> Result<usize, Error>;
 
-    /// Removes up to `limit` deliveries that were made at this moment or before, or whose endpoint is gone, and tells how many.
+    /// Removes up to `limit` deliveries that were completed at this time or before, or whose endpoint is gone. Returns their number.
     fn remove_old(&mut self, delivered: DateTime<Utc>, limit: i64) -> Result<usize, Error>;
 }
 
