@@ -21,7 +21,7 @@ run: ## Start the server on SQLite with a demo customer, and print curl lines to
 
 test: ## Check formatting and lints, then run every test on SQLite and on Postgres
 	cargo fmt --all --check
-	$(MAKE) --no-print-directory lint build
+	$(MAKE) --no-print-directory lint
 	cargo test --workspace --doc
 	tests/with-postgres $(TEST_RUNNER)
 
