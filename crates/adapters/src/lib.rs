@@ -8,6 +8,7 @@ pub mod copy;
 mod history;
 pub mod http;
 pub mod mail;
+mod one_of;
 pub mod pool;
 pub mod postgres;
 mod rows;

@@ -1,44 +1,16 @@
 //! Customer agreements.
 
-use diesel::dsl::{AsSelect, auto_type};
-use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::sql_types::Text;
 use license_manager_domain::history::Change;
-use license_manager_domain::ports::{AgreementFilter, AgreementRepository, CustomerScope, LimitOffset};
+use license_manager_domain::ports::{AgreementFilter, AgreementRepository, LimitOffset};
 use license_manager_domain::{AgreementId, CustomerAgreement, CustomerId, Error};
 
 use super::recording::{Kind, with_history};
 use super::unit::PostgresUnit;
-use crate::rows::agreements::{AgreementRow, AgreementWithMessage, MessageRow, agreement};
+use crate::rows::agreements::{AgreementRow, AgreementWithMessage, agreement, agreements, matching};
 use crate::schema::{CUSTOMER_AGREEMENT, EXPIRATION_MESSAGE, customer_agreement, expiration_message};
 use crate::sql_types::SqlUuid;
-
-#[auto_type(no_type_alias)]
-fn agreements() -> _ {
-    let row: AsSelect<AgreementRow, Pg> = AgreementRow::as_select();
-    let message: AsSelect<Option<MessageRow>, Pg> = Option::<MessageRow>::as_select();
-    customer_agreement::table.left_join(expiration_message::table).select((row, message))
-}
-
-/// The agreements that match, as a boxed query: a macro, because the types of a list and of a count differ.
-macro_rules! matching {
-    ($query:expr, $filter:expr) => {{
-        let filter: &AgreementFilter = $filter;
-        let mut query = $query.into_boxed();
-        if let CustomerScope::Only(customers) = &filter.scope {
-            let customers: Vec<_> = customers.iter().map(|customer| SqlUuid(customer.0)).collect();
-            query = query.filter(customer_agreement::enterprise_customer_uuid.eq_any(customers));
-        }
-        if let Some(customer) = filter.customer {
-            query = query.filter(customer_agreement::enterprise_customer_uuid.eq(SqlUuid(customer.0)));
-        }
-        if let Some(agreement) = filter.agreement {
-            query = query.filter(customer_agreement::uuid.eq(SqlUuid(agreement.0)));
-        }
-        query
-    }};
-}
 
 impl AgreementRepository for PostgresUnit<'_> {
     fn find(&mut self, id: AgreementId) -> Result<Option<CustomerAgreement>, Error> {

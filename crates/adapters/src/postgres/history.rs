@@ -10,7 +10,7 @@ use license_manager_domain::{Error, LicenseId, PlanId};
 
 use super::unit::PostgresUnit;
 use crate::history::{TableWithHistory, VersionRow};
-use crate::rows::{IdRow, NumberRow};
+use crate::rows::shared::{IdRow, NumberRow};
 use crate::schema;
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 
@@ -86,7 +86,6 @@ impl HistoryRepository for PostgresUnit<'_> {
         )
         .bind::<SqlUuid, _>(plan.0)
         .bind::<SqlTimestamp, _>(at);
-        let found = self.read(|connection| query.load::<IdRow>(connection))?;
-        Ok(found.into_iter().map(|found| LicenseId(found.uuid)).collect())
+        self.list::<IdRow, _>(query)
     }
 }

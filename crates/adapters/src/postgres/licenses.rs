@@ -4,7 +4,7 @@ mod bulk;
 
 use std::collections::HashMap;
 
-use diesel::dsl::{AsSelect, auto_type, count_star, sql};
+use diesel::dsl::{count_star, sql};
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::sql_query;
@@ -20,10 +20,12 @@ use uuid::Uuid;
 
 use super::error::{Failure, Remedy};
 use super::unit::{Mode, PostgresUnit, Reservations};
-use crate::rows::following;
-use crate::rows::licenses::{EmailRow, LicenseRow, add_to, licenses};
-use crate::rows::plans::{PlanDetailsRow, PlanRow, plan_details};
-use crate::schema::{customer_agreement, license, plan_type, product, subscription_plan};
+use crate::one_of::one_of;
+use crate::rows::licenses::{
+    EmailRow, LicenseRow, LicenseWithPlanRow, add_to, held_by, license_with_plan, licenses, licenses_with_plans,
+};
+use crate::rows::shared::following;
+use crate::schema::{license, subscription_plan};
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 
 // Written out instead of bound, because Postgres matches a partial index with the words of its condition only.
@@ -73,14 +75,6 @@ fn containing(word: &str) -> String {
     pattern + "%"
 }
 
-/// The licenses of a person: an id that is unknown is NULL, which equals nothing.
-#[auto_type(no_type_alias)]
-fn held_by(person: &Person) -> _ {
-    let email: String = person.email.as_str().to_owned();
-    let lms_user_id: Option<i64> = person.lms_user_id.map(|id| id.0);
-    license::user_email.eq(email).or(license::lms_user_id.eq(lms_user_id))
-}
-
 /// The addresses, each once.
 fn texts(emails: &[Email]) -> Vec<&str> {
     let mut texts: Vec<&str> = emails.iter().map(Email::as_str).collect();
@@ -101,20 +95,6 @@ const LIVE_OF_EMAILS: &str = "
         WHERE subscription_plan_uuid = $1 AND user_email = wanted.email AND status IN ('assigned', 'activated')
         OFFSET 0
     ) AS found";
-
-#[auto_type(no_type_alias)]
-pub(super) fn with_plans() -> _ {
-    let license: AsSelect<LicenseRow, Pg> = LicenseRow::as_select();
-    let plan: AsSelect<PlanRow, Pg> = PlanRow::as_select();
-    license::table
-        .inner_join(
-            subscription_plan::table
-                .inner_join(customer_agreement::table)
-                .inner_join(product::table.inner_join(plan_type::table)),
-        )
-        .order(license::uuid)
-        .select((license, (plan, customer_agreement::enterprise_customer_uuid, plan_type::label)))
-}
 
 impl LicenseRepository for PostgresUnit<'_> {
     fn list(
@@ -147,9 +127,8 @@ impl LicenseRepository for PostgresUnit<'_> {
         if plans.is_empty() {
             return Ok(HashMap::new());
         }
-        let plans: Vec<_> = plans.iter().map(|plan| SqlUuid(plan.0)).collect();
         let query = license::table
-            .filter(license::subscription_plan_uuid.eq_any(plans))
+            .filter(one_of(license::subscription_plan_uuid, plans.iter().map(|plan| plan.0)))
             .group_by((license::subscription_plan_uuid, license::status))
             .select((license::subscription_plan_uuid, license::status, count_star()));
         let mut counts = HashMap::<PlanId, LicenseCounts>::new();
@@ -199,18 +178,19 @@ impl LicenseRepository for PostgresUnit<'_> {
             let query = license::table.select(license::uuid).filter(keyed).order(license::uuid).for_no_key_update();
             self.write(|connection| query.load::<Uuid>(connection))?;
         }
-        let query = with_plans().filter(keyed);
-        let rows = self.read(|connection| query.load::<(LicenseRow, PlanDetailsRow)>(connection))?;
-        rows.into_iter().map(|(license, plan)| Ok((license.try_into()?, plan_details(plan)))).collect()
+        let query = licenses_with_plans().filter(keyed);
+        let rows = self.read(|connection| query.load::<LicenseWithPlanRow>(connection))?;
+        rows.into_iter().map(license_with_plan).collect()
     }
 
     fn find_by_ids(&mut self, ids: &[LicenseId]) -> Result<Vec<License>, Error> {
         if ids.is_empty() {
             return Ok(Vec::new());
         }
-        let ids: Vec<_> = ids.iter().map(|id| SqlUuid(id.0)).collect();
-        let query =
-            license::table.select(LicenseRow::as_select()).filter(license::uuid.eq_any(ids)).order(license::uuid);
+        let query = license::table
+            .select(LicenseRow::as_select())
+            .filter(one_of(license::uuid, ids.iter().map(|id| id.0)))
+            .order(license::uuid);
         licenses(match self.mode {
             Mode::Read => self.read(|connection| query.load::<LicenseRow>(connection))?,
             Mode::Write => self.write(|connection| query.for_no_key_update().load::<LicenseRow>(connection))?,

@@ -7,10 +7,10 @@ use license_manager_domain::ports::{LicenseOrder, LicenseSearch, LimitOffset, Lo
 use license_manager_domain::{Email, Error, License, LicenseId, PlanDetails, PlanId};
 use uuid::Uuid;
 
-use super::licenses::{Condition, filtered, with_plans};
+use super::licenses::{Condition, filtered};
 use super::unit::PostgresUnit;
-use crate::rows::licenses::{LicenseRow, licenses};
-use crate::rows::plans::{PlanDetailsRow, plan_details};
+use crate::one_of::one_of;
+use crate::rows::licenses::{LicenseRow, LicenseWithPlanRow, license_with_plan, licenses, licenses_with_plans};
 use crate::schema::license;
 use crate::sql_types::SqlUuid;
 
@@ -34,30 +34,24 @@ fn matching(search: &LicenseSearch) -> Condition {
     filtered(condition, &search.filter)
 }
 
-fn with_plan((license, plan): (LicenseRow, PlanDetailsRow)) -> Result<(License, PlanDetails), Error> {
-    Ok((license.try_into()?, plan_details(plan)))
-}
-
 impl LookupRepository for PostgresUnit<'_> {
     fn find(&mut self, id: LicenseId) -> Result<Option<(License, PlanDetails)>, Error> {
-        let query = with_plans().filter(license::uuid.eq(SqlUuid(id.0)));
-        let row = self.read(|connection| query.first::<(LicenseRow, PlanDetailsRow)>(connection).optional())?;
-        row.map(with_plan).transpose()
+        let query = licenses_with_plans().filter(license::uuid.eq(SqlUuid(id.0)));
+        let row = self.read(|connection| query.first::<LicenseWithPlanRow>(connection).optional())?;
+        row.map(license_with_plan).transpose()
     }
 
     fn find_by_email(&mut self, email: &Email) -> Result<Vec<(License, PlanDetails)>, Error> {
-        let query = with_plans().filter(license::user_email.eq(email.as_str()));
-        let rows = self.read(|connection| query.load::<(LicenseRow, PlanDetailsRow)>(connection))?;
-        rows.into_iter().map(with_plan).collect()
+        let query = licenses_with_plans().filter(license::user_email.eq(email.as_str()));
+        let rows = self.read(|connection| query.load::<LicenseWithPlanRow>(connection))?;
+        rows.into_iter().map(license_with_plan).collect()
     }
 
     fn find_live_by_emails(&mut self, plans: &[PlanId], emails: &[Email]) -> Result<Vec<License>, Error> {
-        let plans: Vec<_> = plans.iter().map(|plan| SqlUuid(plan.0)).collect();
-        let emails: Vec<&str> = emails.iter().map(Email::as_str).collect();
         let query = license::table
             .select(LicenseRow::as_select())
-            .filter(license::subscription_plan_uuid.eq_any(plans))
-            .filter(license::user_email.eq_any(emails))
+            .filter(one_of(license::subscription_plan_uuid, plans.iter().map(|plan| plan.0)))
+            .filter(one_of(license::user_email, emails.iter().map(Email::as_str)))
             .filter(license::status.eq_any(["assigned", "activated"]))
             .order(license::uuid);
         licenses(self.read(|connection| query.load::<LicenseRow>(connection))?)

@@ -10,8 +10,8 @@ use uuid::Uuid;
 
 use super::arrays::sorted_uuids;
 use super::unit::PostgresUnit;
-use crate::rows::IdRow;
 use crate::rows::queue::progress_text;
+use crate::rows::shared::IdRow;
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 
 impl OperationRepository for PostgresUnit<'_> {

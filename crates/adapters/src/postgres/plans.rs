@@ -1,52 +1,18 @@
 //! Subscription plans.
 
-use diesel::dsl::{AsSelect, auto_type};
-use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::sql_types::Nullable;
 use license_manager_domain::history::Change;
-use license_manager_domain::ports::{CustomerScope, LimitOffset, PlanFilter, PlanRepository};
+use license_manager_domain::ports::{LimitOffset, PlanFilter, PlanRepository};
 use license_manager_domain::{AgreementId, Error, PlanDetails, PlanId, SubscriptionPlan};
 use uuid::Uuid;
 
 use super::recording::{Kind, with_history};
 use super::unit::PostgresUnit;
-use crate::rows::plans::{PlanDetailsRow, PlanRow, plan_details};
-use crate::schema::{SUBSCRIPTION_PLAN, customer_agreement, plan_type, product, subscription_plan};
+use crate::one_of::one_of;
+use crate::rows::plans::{PlanDetailsRow, PlanRow, matching, plan_details, plans};
+use crate::schema::{SUBSCRIPTION_PLAN, customer_agreement, subscription_plan};
 use crate::sql_types::{SqlTimestamp, SqlUuid};
-
-#[auto_type(no_type_alias)]
-fn plans() -> _ {
-    let row: AsSelect<PlanRow, Pg> = PlanRow::as_select();
-    subscription_plan::table
-        .inner_join(customer_agreement::table)
-        .inner_join(product::table.inner_join(plan_type::table))
-        .select((row, customer_agreement::enterprise_customer_uuid, plan_type::label))
-}
-
-/// The plans that match, as a boxed query: a macro, because the types of a list and of a count differ.
-macro_rules! matching {
-    ($query:expr, $filter:expr) => {{
-        let filter: &PlanFilter = $filter;
-        let mut query = $query.into_boxed();
-        if let CustomerScope::Only(customers) = &filter.scope {
-            let customers: Vec<_> = customers.iter().map(|customer| SqlUuid(customer.0)).collect();
-            query = query.filter(customer_agreement::enterprise_customer_uuid.eq_any(customers));
-        }
-        if let Some(customer) = filter.customer {
-            query = query.filter(customer_agreement::enterprise_customer_uuid.eq(SqlUuid(customer.0)));
-        }
-        if filter.active_only {
-            query = query.filter(subscription_plan::is_active);
-        }
-        if let Some(moment) = filter.current_at {
-            query = query
-                .filter(subscription_plan::start_date.le(SqlTimestamp(moment)))
-                .filter(subscription_plan::expiration_date.ge(SqlTimestamp(moment)));
-        }
-        query
-    }};
-}
 
 impl PlanRepository for PostgresUnit<'_> {
     fn find(&mut self, id: PlanId) -> Result<Option<PlanDetails>, Error> {
@@ -73,7 +39,8 @@ impl PlanRepository for PostgresUnit<'_> {
     }
 
     fn count(&mut self, filter: &PlanFilter) -> Result<i64, Error> {
-        let query = matching!(subscription_plan::table.inner_join(customer_agreement::table).count(), filter);
+        let plans = subscription_plan::table.inner_join(customer_agreement::table).count();
+        let query = matching!(plans, filter);
         self.read(|connection| query.get_result(connection))
     }
 
@@ -81,9 +48,8 @@ impl PlanRepository for PostgresUnit<'_> {
         if agreements.is_empty() {
             return Ok(Vec::new());
         }
-        let agreements: Vec<_> = agreements.iter().map(|agreement| SqlUuid(agreement.0)).collect();
         let query = plans()
-            .filter(subscription_plan::customer_agreement_uuid.eq_any(agreements))
+            .filter(one_of(subscription_plan::customer_agreement_uuid, agreements.iter().map(|agreement| agreement.0)))
             .order((subscription_plan::start_date.desc(), subscription_plan::uuid));
         let rows = self.read(|connection| query.load::<PlanDetailsRow>(connection))?;
         Ok(rows.into_iter().map(plan_details).collect())

@@ -40,8 +40,7 @@ impl ProductRepository for PostgresUnit<'_> {
 
     fn plan_types(&mut self) -> Result<Vec<PlanType>, Error> {
         let query = plan_type::table.select(PlanTypeRow::as_select()).order(plan_type::id);
-        let rows = self.read(|connection| query.load::<PlanTypeRow>(connection))?;
-        Ok(rows.into_iter().map(PlanType::from).collect())
+        self.list::<PlanTypeRow, _>(query)
     }
 
     fn add(&mut self, product: &Product, change: &Change) -> Result<ProductId, Error> {

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::unit::PostgresUnit;
 use crate::rows::licenses::{DeletedRow, EmailRow, LicenseRow, licenses};
-use crate::rows::{IdRow, following};
+use crate::rows::shared::{IdRow, following};
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 
 /// Whether a license is due at `$1`, in terms of it, its plan and its agreement.
@@ -115,8 +115,7 @@ impl PurgeRepository for PostgresUnit<'_> {
         .bind::<SqlTimestamp, _>(now)
         .bind::<BigInt, _>(limit)
         .bind::<SqlUuid, _>(following(after));
-        let rows = self.read(|connection| query.load::<DeletedRow>(connection))?;
-        Ok(rows.into_iter().map(DeletedLicense::from).collect())
+        self.list::<DeletedRow, _>(query)
     }
 
     fn addresses_in_use(&mut self, emails: &[Email]) -> Result<Vec<Email>, Error> {

@@ -14,8 +14,8 @@ use uuid::Uuid;
 
 use super::arrays::{column, sorted_uuids};
 use super::unit::PostgresUnit;
-use crate::rows::IdRow;
 use crate::rows::queue::{self, ClaimedJobRow, Leased, MessageRow, ProgressRow, QueueRow};
+use crate::rows::shared::IdRow;
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 
 #[derive(QueryableByName)]

@@ -1,7 +1,5 @@
 //! Renewals.
 
-use diesel::dsl::{AsSelect, auto_type};
-use diesel::pg::Pg;
 use diesel::prelude::*;
 use license_manager_domain::history::Change;
 use license_manager_domain::model::{RenewalDetails, RenewalLink, RenewalTerms};
@@ -10,59 +8,13 @@ use license_manager_domain::{AgreementId, Error, PlanId, RenewalId, Subscription
 
 use super::recording::{Kind, with_history};
 use super::unit::PostgresUnit;
-use crate::rows::renewals::{RenewalDetailsRow, RenewalLinkRow, RenewalRow, renewal_details, renewal_link};
-use crate::schema::{
-    SUBSCRIPTION_PLAN_RENEWAL, customer_agreement, subscription_plan, subscription_plan_renewal as renewal,
+use crate::one_of::one_of;
+use crate::rows::renewals::{
+    RenewalDetailsRow, RenewalLinkRow, RenewalRow, matching, prior, renewal_details, renewal_link, renewals, renewed,
+    with_plans,
 };
+use crate::schema::{SUBSCRIPTION_PLAN_RENEWAL, subscription_plan, subscription_plan_renewal as renewal};
 use crate::sql_types::SqlUuid;
-
-diesel::alias!(subscription_plan as prior: Prior, subscription_plan as renewed: Renewed);
-
-/// Renewals with both plans and the agreement.
-#[auto_type]
-fn surrounded() -> _ {
-    let prior_plan = prior.field(subscription_plan::uuid).eq(renewal::prior_subscription_plan_uuid);
-    let renewed_plan = renewed.field(subscription_plan::uuid).nullable().eq(renewal::renewed_subscription_plan_uuid);
-    let agreement = customer_agreement::uuid.eq(prior.field(subscription_plan::customer_agreement_uuid));
-    renewal::table
-        .inner_join(prior.on(prior_plan))
-        .left_join(renewed.on(renewed_plan))
-        .inner_join(customer_agreement::table.on(agreement))
-}
-
-/// The renewals, to be selected as [`RenewalDetailsRow`].
-#[auto_type(no_type_alias)]
-fn renewals() -> _ {
-    let row: AsSelect<RenewalRow, Pg> = RenewalRow::as_select();
-    surrounded().select((
-        renewal::id,
-        row,
-        prior.field(subscription_plan::title),
-        renewed.field(subscription_plan::title).nullable(),
-        customer_agreement::enterprise_customer_uuid,
-    ))
-}
-
-/// The renewals that match, as a boxed query: a macro, because the types of a list and of a count differ.
-macro_rules! matching {
-    ($query:expr, $filter:expr) => {{
-        let filter: &RenewalFilter = $filter;
-        let mut query = $query.into_boxed();
-        if let Some(plan) = filter.prior_plan {
-            query = query.filter(renewal::prior_subscription_plan_uuid.eq(SqlUuid(plan.0)));
-        }
-        if let Some(plan) = filter.renewed_plan {
-            query = query.filter(renewal::renewed_subscription_plan_uuid.eq(SqlUuid(plan.0)));
-        }
-        if let Some(customer) = filter.customer {
-            query = query.filter(customer_agreement::enterprise_customer_uuid.eq(SqlUuid(customer.0)));
-        }
-        if let Some(processed) = filter.processed {
-            query = query.filter(renewal::processed.eq(processed));
-        }
-        query
-    }};
-}
 
 impl RenewalRepository for PostgresUnit<'_> {
     fn find_by_agreements(&mut self, agreements: &[AgreementId]) -> Result<Vec<RenewalLink>, Error> {
@@ -71,9 +23,10 @@ impl RenewalRepository for PostgresUnit<'_> {
         if agreements.is_empty() {
             return Ok(Vec::new());
         }
-        let agreements: Vec<_> = agreements.iter().map(|agreement| SqlUuid(agreement.0)).collect();
-        let query =
-            surrounded().filter(prior.field(customer_agreement_uuid).eq_any(agreements)).order(renewal::id).select((
+        let query = with_plans()
+            .filter(one_of(prior.field(customer_agreement_uuid), agreements.iter().map(|agreement| agreement.0)))
+            .order(renewal::id)
+            .select((
                 renewal::id,
                 renewal::effective_date,
                 renewal::renewed_expiration_date,
@@ -121,7 +74,7 @@ impl RenewalRepository for PostgresUnit<'_> {
     }
 
     fn count(&mut self, filter: &RenewalFilter) -> Result<i64, Error> {
-        let query = matching!(surrounded().count(), filter);
+        let query = matching!(with_plans().count(), filter);
         self.read(|connection| query.get_result(connection))
     }
 

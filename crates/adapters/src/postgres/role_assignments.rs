@@ -8,27 +8,9 @@ use license_manager_domain::ports::{
 use license_manager_domain::{Error, RoleAssignmentId};
 
 use super::unit::PostgresUnit;
-use crate::rows::users::RoleAssignmentRow;
+use crate::rows::users::{RoleAssignmentRow, matching};
 use crate::schema::role_assignment;
 use crate::sql_types::{SqlTimestamp, SqlUuid};
-
-/// The assignments that match, as a boxed query: a macro, because the types of a list and of a count differ.
-macro_rules! matching {
-    ($query:expr, $filter:expr) => {{
-        let filter: &RoleAssignmentFilter = $filter;
-        let mut query = $query.into_boxed();
-        if let Some(username) = &filter.username {
-            query = query.filter(role_assignment::username.eq(username.clone()));
-        }
-        if let Some(role) = &filter.role {
-            query = query.filter(role_assignment::role.eq(role.clone()));
-        }
-        if let Some(customer) = filter.customer {
-            query = query.filter(role_assignment::enterprise_customer_uuid.eq(SqlUuid(customer.0)));
-        }
-        query
-    }};
-}
 
 impl RoleAssignmentRepository for PostgresUnit<'_> {
     fn list(&mut self, filter: &RoleAssignmentFilter, limit_offset: LimitOffset) -> Result<Vec<AssignedRole>, Error> {

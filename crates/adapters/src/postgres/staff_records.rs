@@ -13,27 +13,10 @@ use uuid::Uuid;
 
 use super::recording::{Kind, with_history};
 use super::unit::PostgresUnit;
-use crate::rows::staff_records::{LicenseEventRow, NotificationRow};
+use crate::one_of::one_of;
+use crate::rows::staff_records::{LicenseEventRow, NotificationRow, matching_events, matching_notifications};
 use crate::schema::{NOTIFICATION, license_event, notification};
 use crate::sql_types::{SqlTimestamp, SqlUuid};
-
-/// The notifications that match, as a boxed query: a macro, because the types of a list and of a count differ.
-macro_rules! matching_notifications {
-    ($query:expr, $filter:expr) => {{
-        let filter: &NotificationFilter = $filter;
-        let mut query = $query.into_boxed();
-        if let Some(customer) = filter.customer {
-            query = query.filter(notification::enterprise_customer_uuid.eq(SqlUuid(customer.0)));
-        }
-        if let Some(plan) = filter.plan {
-            query = query.filter(notification::subscription_plan_uuid.eq(SqlUuid(plan.0)));
-        }
-        if let Some(kind) = filter.kind {
-            query = query.filter(notification::notification_type.eq(kind.as_str()));
-        }
-        query
-    }};
-}
 
 impl NotificationRepository for PostgresUnit<'_> {
     fn list(&mut self, filter: &NotificationFilter, limit_offset: LimitOffset) -> Result<Vec<Notification>, Error> {
@@ -53,10 +36,9 @@ impl NotificationRepository for PostgresUnit<'_> {
     }
 
     fn find_by_plans(&mut self, plans: &[PlanId]) -> Result<Vec<Notification>, Error> {
-        let plans: Vec<_> = plans.iter().map(|plan| SqlUuid(plan.0)).collect();
         let query = notification::table
             .select(NotificationRow::as_select())
-            .filter(notification::subscription_plan_uuid.eq_any(plans));
+            .filter(one_of(notification::subscription_plan_uuid, plans.iter().map(|plan| plan.0)));
         self.read(|connection| query.load::<NotificationRow>(connection))?
             .into_iter()
             .map(Notification::try_from)
@@ -91,29 +73,13 @@ impl NotificationRepository for PostgresUnit<'_> {
     }
 }
 
-/// The events that match, as a boxed query.
-macro_rules! matching_events {
-    ($query:expr, $filter:expr) => {{
-        let filter: &LicenseEventFilter = $filter;
-        let mut query = $query.into_boxed();
-        if let Some(license) = filter.license {
-            query = query.filter(license_event::license_uuid.eq(SqlUuid(license.0)));
-        }
-        if let Some(name) = &filter.event_name {
-            query = query.filter(license_event::event_name.eq(name.clone()));
-        }
-        query
-    }};
-}
-
 impl LicenseEventRepository for PostgresUnit<'_> {
     fn list(&mut self, filter: &LicenseEventFilter, limit_offset: LimitOffset) -> Result<Vec<LicenseMark>, Error> {
         let query = matching_events!(license_event::table.select(LicenseEventRow::as_select()), filter)
             .order(license_event::id.desc())
             .offset(limit_offset.offset)
             .limit(limit_offset.limit);
-        let rows = self.read(|connection| query.load::<LicenseEventRow>(connection))?;
-        Ok(rows.into_iter().map(LicenseMark::from).collect())
+        self.list::<LicenseEventRow, _>(query)
     }
 
     fn count(&mut self, filter: &LicenseEventFilter) -> Result<i64, Error> {

@@ -12,36 +12,12 @@ use uuid::Uuid;
 use super::arrays::sorted_uuids;
 use super::recording::{Kind, with_history};
 use super::unit::PostgresUnit;
-use crate::rows::IdRow;
-use crate::rows::transfers::{HeldTwiceRow, TransferJobRow, TransferSummaryRow, transfer_job, transfer_summary};
+use crate::rows::shared::IdRow;
+use crate::rows::transfers::{
+    HeldTwiceRow, TransferJobRow, TransferSummaryRow, matching, transfer_job, transfer_summary,
+};
 use crate::schema::{LICENSE, LICENSE_TRANSFER_JOB, customer_agreement, license, license_transfer_job as job};
 use crate::sql_types::{SqlTimestamp, SqlUuid};
-
-/// The jobs that match, as a boxed query: a macro, because the types of a list and of a count differ.
-macro_rules! matching {
-    ($query:expr, $filter:expr) => {{
-        let filter: &TransferFilter = $filter;
-        let mut query = $query.into_boxed();
-        if let Some(customer) = filter.customer {
-            query = query.filter(customer_agreement::enterprise_customer_uuid.eq(SqlUuid(customer.0)));
-        }
-        if let Some(agreement) = filter.agreement {
-            query = query.filter(job::customer_agreement_uuid.eq(SqlUuid(agreement.0)));
-        }
-        if let Some(plan) = filter.old_plan {
-            query = query.filter(job::old_subscription_plan_uuid.eq(SqlUuid(plan.0)));
-        }
-        if let Some(plan) = filter.new_plan {
-            query = query.filter(job::new_subscription_plan_uuid.eq(SqlUuid(plan.0)));
-        }
-        match filter.completed {
-            Some(true) => query = query.filter(job::completed_at.is_not_null()),
-            Some(false) => query = query.filter(job::completed_at.is_null()),
-            None => {}
-        }
-        query
-    }};
-}
 
 impl TransferRepository for PostgresUnit<'_> {
     fn find(&mut self, id: TransferJobId) -> Result<Option<LicenseTransferJob>, Error> {
@@ -126,8 +102,7 @@ impl TransferRepository for PostgresUnit<'_> {
         )
         .bind::<Array<SqlUuid>, _>(sorted_uuids(licenses.iter().map(|license| license.0)))
         .bind::<SqlUuid, _>(plan.0);
-        let rows = self.read(|connection| query.load::<HeldTwiceRow>(connection))?;
-        Ok(rows.into_iter().map(HeldTwice::from).collect())
+        self.list::<HeldTwiceRow, _>(query)
     }
 
     fn move_licenses(&mut self, licenses: &[LicenseId], plan: PlanId, change: &Change) -> Result<(), Error> {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use diesel::query_dsl::LoadQuery;
 use diesel::{PgConnection, QueryResult};
 use license_manager_domain::{Error, PlanId};
 
@@ -37,6 +38,15 @@ impl<'c> PostgresUnit<'c> {
     /// Runs a statement that reads and does not lock.
     pub(super) fn read<T>(&mut self, statement: impl FnOnce(&mut PgConnection) -> QueryResult<T>) -> Result<T, Error> {
         statement(self.connection).map_err(|error| self.fail(error.into()))
+    }
+
+    /// Runs a query and converts its rows.
+    pub(super) fn list<'q, Row, T: From<Row>>(
+        &mut self,
+        query: impl LoadQuery<'q, PgConnection, Row>,
+    ) -> Result<Vec<T>, Error> {
+        let rows = self.read(|connection| query.load::<Row>(connection))?;
+        Ok(rows.into_iter().map(T::from).collect())
     }
 
     /// Runs a statement that writes or locks rows.

@@ -29,8 +29,7 @@ impl UtilizationRepository for PostgresUnit<'_> {
         )
         .bind::<SqlUuid, _>(plan.0)
         .bind::<SqlDate, _>(last);
-        let rows = self.read(|connection| query.load::<DayRow>(connection))?;
-        Ok(rows.into_iter().map(SeatChange::from).collect())
+        self.list::<DayRow, _>(query)
     }
 
     fn activation_delays(&mut self, plan: PlanId, period: Period) -> Result<ActivationDelays, Error> {

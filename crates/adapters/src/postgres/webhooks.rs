@@ -53,8 +53,7 @@ impl WebhookRepository for PostgresUnit<'_> {
             .order((webhook::created, webhook::uuid))
             .offset(limit_offset.offset)
             .limit(limit_offset.limit);
-        let rows: Vec<WebhookRow> = self.read(|connection| query.load(connection))?;
-        Ok(rows.into_iter().map(Webhook::from).collect())
+        self.list::<WebhookRow, _>(query)
     }
 
     fn count(&mut self) -> Result<i64, Error> {

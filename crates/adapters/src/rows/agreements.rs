@@ -1,6 +1,8 @@
 //! Customer agreements.
 
 use chrono::Duration;
+use diesel::backend::Backend;
+use diesel::dsl::{AsSelect, auto_type};
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::sqlite::Sqlite;
@@ -115,6 +117,38 @@ impl MessageRow {
 /// An agreement with its message.
 pub(crate) type AgreementWithMessage = (AgreementRow, Option<MessageRow>);
 
+/// Agreements with their messages, as [`AgreementWithMessage`].
+#[auto_type(no_type_alias)]
+pub(crate) fn agreements<DB: Backend>() -> _ {
+    let row: AsSelect<AgreementRow, DB> = AgreementRow::as_select();
+    let message: AsSelect<Option<MessageRow>, DB> = Option::<MessageRow>::as_select();
+    customer_agreement::table.left_join(expiration_message::table).select((row, message))
+}
+
 pub(crate) fn agreement((row, message): AgreementWithMessage) -> Result<CustomerAgreement, Error> {
     row.into_agreement(message)
 }
+
+/// Restricts a query to the agreements that match, and boxes it. A macro, because the types of a list and of a count differ.
+macro_rules! matching {
+    ($query:expr, $filter:expr) => {{
+        use $crate::one_of::one_of;
+        use $crate::schema::customer_agreement;
+        use $crate::sql_types::SqlUuid;
+
+        let filter: &license_manager_domain::ports::AgreementFilter = $filter;
+        let mut query = $query.into_boxed();
+        if let license_manager_domain::ports::CustomerScope::Only(customers) = &filter.scope {
+            let customers = customers.iter().map(|customer| customer.0);
+            query = query.filter(one_of(customer_agreement::enterprise_customer_uuid, customers));
+        }
+        if let Some(customer) = filter.customer {
+            query = query.filter(customer_agreement::enterprise_customer_uuid.eq(SqlUuid(customer.0)));
+        }
+        if let Some(agreement) = filter.agreement {
+            query = query.filter(customer_agreement::uuid.eq(SqlUuid(agreement.0)));
+        }
+        query
+    }};
+}
+pub(crate) use matching;

@@ -1,17 +1,21 @@
 //! Licenses.
 
 use chrono::{DateTime, Utc};
+use diesel::backend::Backend;
+use diesel::dsl::{AsSelect, auto_type};
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::sql_types::{Nullable, Text};
 use diesel::sqlite::Sqlite;
-use license_manager_domain::ports::DeletedLicense;
+use license_manager_domain::ports::{DeletedLicense, Person};
 use license_manager_domain::{
-    ActivationKey, Email, Error, License, LicenseColumns, LicenseCounts, LicenseId, LicenseStatus, LmsUserId, PlanId,
+    ActivationKey, Email, Error, License, LicenseColumns, LicenseCounts, LicenseId, LicenseStatus, LmsUserId,
+    PlanDetails, PlanId,
 };
 use uuid::Uuid;
 
-use crate::schema::license;
+use crate::rows::plans::{PlanDetailsRow, PlanRow, plan_details};
+use crate::schema::{customer_agreement, license, plan_type, product, subscription_plan};
 use crate::sql_types::SqlUuid;
 
 #[derive(Queryable, QueryableByName, Selectable)]
@@ -82,6 +86,36 @@ impl From<DeletedRow> for DeletedLicense {
 pub(crate) struct EmailRow {
     #[diesel(sql_type = Text)]
     pub email: String,
+}
+
+/// A license with its plan.
+pub(crate) type LicenseWithPlanRow = (LicenseRow, PlanDetailsRow);
+
+/// Licenses with their plans, as [`LicenseWithPlanRow`], in the order of their ids.
+#[auto_type(no_type_alias)]
+pub(crate) fn licenses_with_plans<DB: Backend>() -> _ {
+    let license: AsSelect<LicenseRow, DB> = LicenseRow::as_select();
+    let plan: AsSelect<PlanRow, DB> = PlanRow::as_select();
+    license::table
+        .inner_join(
+            subscription_plan::table
+                .inner_join(customer_agreement::table)
+                .inner_join(product::table.inner_join(plan_type::table)),
+        )
+        .order(license::uuid)
+        .select((license, (plan, customer_agreement::enterprise_customer_uuid, plan_type::label)))
+}
+
+pub(crate) fn license_with_plan((license, plan): LicenseWithPlanRow) -> Result<(License, PlanDetails), Error> {
+    Ok((license.try_into()?, plan_details(plan)))
+}
+
+/// The licenses of a person. An unknown LMS user id is NULL, which equals nothing.
+#[auto_type(no_type_alias)]
+pub(crate) fn held_by(person: &Person) -> _ {
+    let email: String = person.email.as_str().to_owned();
+    let lms_user_id: Option<i64> = person.lms_user_id.map(|id| id.0);
+    license::user_email.eq(email).or(license::lms_user_id.eq(lms_user_id))
 }
 
 pub(crate) fn licenses(rows: impl IntoIterator<Item = LicenseRow>) -> Result<Vec<License>, Error> {

@@ -1,12 +1,14 @@
 //! Subscription plans.
 
+use diesel::backend::Backend;
+use diesel::dsl::{AsSelect, auto_type};
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::sqlite::Sqlite;
 use license_manager_domain::{AgreementId, CatalogId, CustomerId, PlanDetails, PlanId, ProductId, SubscriptionPlan};
 use uuid::Uuid;
 
-use crate::schema::subscription_plan;
+use crate::schema::{customer_agreement, plan_type, product, subscription_plan};
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 
 #[derive(Queryable, Selectable, Insertable, AsChangeset)]
@@ -92,6 +94,45 @@ impl From<PlanRow> for SubscriptionPlan {
 /// A plan, its customer, and the label of its plan type.
 pub(crate) type PlanDetailsRow = (PlanRow, Uuid, String);
 
+/// Plans with their customers and plan types, as [`PlanDetailsRow`].
+#[auto_type(no_type_alias)]
+pub(crate) fn plans<DB: Backend>() -> _ {
+    let row: AsSelect<PlanRow, DB> = PlanRow::as_select();
+    subscription_plan::table
+        .inner_join(customer_agreement::table)
+        .inner_join(product::table.inner_join(plan_type::table))
+        .select((row, customer_agreement::enterprise_customer_uuid, plan_type::label))
+}
+
 pub(crate) fn plan_details((row, customer, plan_type): PlanDetailsRow) -> PlanDetails {
     PlanDetails { plan: row.into(), customer: CustomerId(customer), plan_type }
 }
+
+/// Restricts a query to the plans that match, and boxes it. A macro, because the types of a list and of a count differ.
+macro_rules! matching {
+    ($query:expr, $filter:expr) => {{
+        use $crate::one_of::one_of;
+        use $crate::schema::{customer_agreement, subscription_plan};
+        use $crate::sql_types::{SqlTimestamp, SqlUuid};
+
+        let filter: &license_manager_domain::ports::PlanFilter = $filter;
+        let mut query = $query.into_boxed();
+        if let license_manager_domain::ports::CustomerScope::Only(customers) = &filter.scope {
+            let customers = customers.iter().map(|customer| customer.0);
+            query = query.filter(one_of(customer_agreement::enterprise_customer_uuid, customers));
+        }
+        if let Some(customer) = filter.customer {
+            query = query.filter(customer_agreement::enterprise_customer_uuid.eq(SqlUuid(customer.0)));
+        }
+        if filter.active_only {
+            query = query.filter(subscription_plan::is_active);
+        }
+        if let Some(moment) = filter.current_at {
+            query = query
+                .filter(subscription_plan::start_date.le(SqlTimestamp(moment)))
+                .filter(subscription_plan::expiration_date.ge(SqlTimestamp(moment)));
+        }
+        query
+    }};
+}
+pub(crate) use matching;

@@ -1,6 +1,8 @@
 //! Renewals.
 
 use chrono::{DateTime, Utc};
+use diesel::backend::Backend;
+use diesel::dsl::{AsSelect, auto_type};
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::sqlite::Sqlite;
@@ -10,10 +12,37 @@ use license_manager_domain::{
 };
 use uuid::Uuid;
 
-use crate::schema::subscription_plan_renewal as renewal;
+use crate::schema::{customer_agreement, subscription_plan, subscription_plan_renewal as renewal};
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 
-/// What was agreed, and how far it is done.
+diesel::alias!(subscription_plan as prior: Prior, subscription_plan as renewed: Renewed);
+
+/// Renewals with both plans and the agreement.
+#[auto_type]
+pub(crate) fn with_plans() -> _ {
+    let prior_plan = prior.field(subscription_plan::uuid).eq(renewal::prior_subscription_plan_uuid);
+    let renewed_plan = renewed.field(subscription_plan::uuid).nullable().eq(renewal::renewed_subscription_plan_uuid);
+    let agreement = customer_agreement::uuid.eq(prior.field(subscription_plan::customer_agreement_uuid));
+    renewal::table
+        .inner_join(prior.on(prior_plan))
+        .left_join(renewed.on(renewed_plan))
+        .inner_join(customer_agreement::table.on(agreement))
+}
+
+/// Renewals with what describes them, as [`RenewalDetailsRow`].
+#[auto_type(no_type_alias)]
+pub(crate) fn renewals<DB: Backend>() -> _ {
+    let row: AsSelect<RenewalRow, DB> = RenewalRow::as_select();
+    with_plans().select((
+        renewal::id,
+        row,
+        prior.field(subscription_plan::title),
+        renewed.field(subscription_plan::title).nullable(),
+        customer_agreement::enterprise_customer_uuid,
+    ))
+}
+
+/// The terms of a renewal, and whether it is processed.
 #[derive(Queryable, Selectable, Insertable, AsChangeset)]
 #[diesel(table_name = renewal, treat_none_as_null = true, check_for_backend(Pg, Sqlite))]
 pub(crate) struct RenewalRow {
@@ -127,3 +156,28 @@ pub(crate) fn renewal_link(
         processed,
     }
 }
+
+/// Restricts a query to the renewals that match, and boxes it. A macro, because the types of a list and of a count differ.
+macro_rules! matching {
+    ($query:expr, $filter:expr) => {{
+        use $crate::schema::{customer_agreement, subscription_plan_renewal as renewal};
+        use $crate::sql_types::SqlUuid;
+
+        let filter: &license_manager_domain::ports::RenewalFilter = $filter;
+        let mut query = $query.into_boxed();
+        if let Some(plan) = filter.prior_plan {
+            query = query.filter(renewal::prior_subscription_plan_uuid.eq(SqlUuid(plan.0)));
+        }
+        if let Some(plan) = filter.renewed_plan {
+            query = query.filter(renewal::renewed_subscription_plan_uuid.eq(SqlUuid(plan.0)));
+        }
+        if let Some(customer) = filter.customer {
+            query = query.filter(customer_agreement::enterprise_customer_uuid.eq(SqlUuid(customer.0)));
+        }
+        if let Some(processed) = filter.processed {
+            query = query.filter(renewal::processed.eq(processed));
+        }
+        query
+    }};
+}
+pub(crate) use matching;

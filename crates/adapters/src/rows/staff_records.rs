@@ -50,3 +50,44 @@ impl From<LicenseEventRow> for LicenseMark {
         Self { license: LicenseId(row.license_uuid), event_name: row.event_name, created: row.created }
     }
 }
+
+/// Restricts a query to the notifications that match, and boxes it. A macro, because the types of a list and of a count differ.
+macro_rules! matching_notifications {
+    ($query:expr, $filter:expr) => {{
+        use $crate::schema::notification;
+        use $crate::sql_types::SqlUuid;
+
+        let filter: &license_manager_domain::ports::NotificationFilter = $filter;
+        let mut query = $query.into_boxed();
+        if let Some(customer) = filter.customer {
+            query = query.filter(notification::enterprise_customer_uuid.eq(SqlUuid(customer.0)));
+        }
+        if let Some(plan) = filter.plan {
+            query = query.filter(notification::subscription_plan_uuid.eq(SqlUuid(plan.0)));
+        }
+        if let Some(kind) = filter.kind {
+            query = query.filter(notification::notification_type.eq(kind.as_str()));
+        }
+        query
+    }};
+}
+pub(crate) use matching_notifications;
+
+/// Restricts a query to the events that match, and boxes it. A macro, because the types of a list and of a count differ.
+macro_rules! matching_events {
+    ($query:expr, $filter:expr) => {{
+        use $crate::schema::license_event;
+        use $crate::sql_types::SqlUuid;
+
+        let filter: &license_manager_domain::ports::LicenseEventFilter = $filter;
+        let mut query = $query.into_boxed();
+        if let Some(license) = filter.license {
+            query = query.filter(license_event::license_uuid.eq(SqlUuid(license.0)));
+        }
+        if let Some(name) = &filter.event_name {
+            query = query.filter(license_event::event_name.eq(name.clone()));
+        }
+        query
+    }};
+}
+pub(crate) use matching_events;

@@ -121,3 +121,33 @@ impl From<HeldTwiceRow> for HeldTwice {
         Self { license: LicenseId(row.uuid), email: Email::from_storage(row.user_email) }
     }
 }
+
+/// Restricts a query to the jobs that match, and boxes it. A macro, because the types of a list and of a count differ.
+macro_rules! matching {
+    ($query:expr, $filter:expr) => {{
+        use $crate::schema::{customer_agreement, license_transfer_job as job};
+        use $crate::sql_types::SqlUuid;
+
+        let filter: &license_manager_domain::ports::TransferFilter = $filter;
+        let mut query = $query.into_boxed();
+        if let Some(customer) = filter.customer {
+            query = query.filter(customer_agreement::enterprise_customer_uuid.eq(SqlUuid(customer.0)));
+        }
+        if let Some(agreement) = filter.agreement {
+            query = query.filter(job::customer_agreement_uuid.eq(SqlUuid(agreement.0)));
+        }
+        if let Some(plan) = filter.old_plan {
+            query = query.filter(job::old_subscription_plan_uuid.eq(SqlUuid(plan.0)));
+        }
+        if let Some(plan) = filter.new_plan {
+            query = query.filter(job::new_subscription_plan_uuid.eq(SqlUuid(plan.0)));
+        }
+        match filter.completed {
+            Some(true) => query = query.filter(job::completed_at.is_not_null()),
+            Some(false) => query = query.filter(job::completed_at.is_null()),
+            None => {}
+        }
+        query
+    }};
+}
+pub(crate) use matching;

@@ -45,3 +45,25 @@ pub(crate) fn user(rows: Vec<(UserRow, Option<RoleAssignmentRow>)>) -> Option<Us
     }
     user
 }
+
+/// Restricts a query to the role assignments that match, and boxes it. A macro, because the types of a list and of a count differ.
+macro_rules! matching {
+    ($query:expr, $filter:expr) => {{
+        use $crate::schema::role_assignment;
+        use $crate::sql_types::SqlUuid;
+
+        let filter: &license_manager_domain::ports::RoleAssignmentFilter = $filter;
+        let mut query = $query.into_boxed();
+        if let Some(username) = &filter.username {
+            query = query.filter(role_assignment::username.eq(username.clone()));
+        }
+        if let Some(role) = &filter.role {
+            query = query.filter(role_assignment::role.eq(role.clone()));
+        }
+        if let Some(customer) = filter.customer {
+            query = query.filter(role_assignment::enterprise_customer_uuid.eq(SqlUuid(customer.0)));
+        }
+        query
+    }};
+}
+pub(crate) use matching;

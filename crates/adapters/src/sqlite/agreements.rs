@@ -1,50 +1,20 @@
 //! Customer agreements.
 
 use diesel::prelude::*;
-use diesel::sqlite::Sqlite;
 use license_manager_domain::history::Change;
-use license_manager_domain::ports::{AgreementFilter, AgreementRepository, CustomerScope, LimitOffset};
+use license_manager_domain::ports::{AgreementFilter, AgreementRepository, LimitOffset};
 use license_manager_domain::{AgreementId, CustomerAgreement, CustomerId, Error};
 
-use super::json::{in_json, json};
+use super::json::json;
 use super::recording::Kind;
 use super::unit::SqliteUnit;
-use crate::rows::agreements::{AgreementRow, AgreementWithMessage, MessageRow, agreement};
+use crate::rows::agreements::{AgreementRow, AgreementWithMessage, MessageRow, agreement, agreements, matching};
 use crate::schema::{CUSTOMER_AGREEMENT, EXPIRATION_MESSAGE, customer_agreement, expiration_message};
 use crate::sql_types::SqlUuid;
 
-#[diesel::dsl::auto_type]
-fn with_message() -> _ {
-    let columns: diesel::dsl::AsSelect<AgreementWithMessage, Sqlite> = AgreementWithMessage::as_select();
-    customer_agreement::table.left_join(expiration_message::table).select(columns)
-}
-
-#[diesel::dsl::auto_type]
-fn in_order() -> _ {
-    with_message().order(customer_agreement::uuid)
-}
-
-/// Restricts a boxed query to the agreements that match. A macro, since the query's type differs between reading and counting.
-macro_rules! matching {
-    ($query:expr, $filter:expr) => {{
-        let mut query = $query.into_boxed();
-        if let CustomerScope::Only(customers) = &$filter.scope {
-            let customers = json(customers)?;
-            query = query.filter(in_json(customer_agreement::enterprise_customer_uuid, customers));
-        }
-        if let Some(customer) = $filter.customer {
-            query = query.filter(customer_agreement::enterprise_customer_uuid.eq(SqlUuid(customer.0)));
-        }
-        if let Some(agreement) = $filter.agreement {
-            query = query.filter(customer_agreement::uuid.eq(SqlUuid(agreement.0)));
-        }
-        query
-    }};
-}
-
 impl AgreementRepository for SqliteUnit<'_> {
     fn find(&mut self, id: AgreementId) -> Result<Option<CustomerAgreement>, Error> {
-        let query = with_message().filter(customer_agreement::uuid.eq(SqlUuid(id.0)));
+        let query = agreements().filter(customer_agreement::uuid.eq(SqlUuid(id.0)));
         let found = self.read(|connection| query.first::<AgreementWithMessage>(connection).optional())?;
         found.map(agreement).transpose()
     }
@@ -54,19 +24,22 @@ impl AgreementRepository for SqliteUnit<'_> {
     }
 
     fn find_by_customer(&mut self, customer: CustomerId) -> Result<Option<CustomerAgreement>, Error> {
-        let query = with_message().filter(customer_agreement::enterprise_customer_uuid.eq(SqlUuid(customer.0)));
+        let query = agreements().filter(customer_agreement::enterprise_customer_uuid.eq(SqlUuid(customer.0)));
         let found = self.read(|connection| query.first::<AgreementWithMessage>(connection).optional())?;
         found.map(agreement).transpose()
     }
 
     fn find_by_slug(&mut self, slug: &str) -> Result<Option<CustomerAgreement>, Error> {
-        let query = with_message().filter(customer_agreement::enterprise_customer_slug.eq(slug));
+        let query = agreements().filter(customer_agreement::enterprise_customer_slug.eq(slug));
         let found = self.read(|connection| query.first::<AgreementWithMessage>(connection).optional())?;
         found.map(agreement).transpose()
     }
 
     fn list(&mut self, filter: &AgreementFilter, limit_offset: LimitOffset) -> Result<Vec<CustomerAgreement>, Error> {
-        let query = matching!(in_order(), filter).offset(limit_offset.offset.max(0)).limit(limit_offset.limit.max(0));
+        let query = matching!(agreements(), filter)
+            .order(customer_agreement::uuid)
+            .offset(limit_offset.offset.max(0))
+            .limit(limit_offset.limit.max(0));
         let found = self.read(|connection| query.load::<AgreementWithMessage>(connection))?;
         found.into_iter().map(agreement).collect()
     }

@@ -10,7 +10,7 @@ use license_manager_domain::{Error, LicenseId, PlanId};
 use super::json::json;
 use super::unit::SqliteUnit;
 use crate::history::{Column, TableWithHistory, VersionRow};
-use crate::rows::{IdRow, NumberRow};
+use crate::rows::shared::{IdRow, NumberRow};
 use crate::schema::{CUSTOMER_AGREEMENT, LICENSE, PRODUCT, SUBSCRIPTION_PLAN, SUBSCRIPTION_PLAN_RENEWAL};
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 
@@ -98,7 +98,6 @@ impl HistoryRepository for SqliteUnit<'_> {
         )
         .bind::<SqlUuid, _>(plan.0)
         .bind::<SqlTimestamp, _>(at);
-        let found: Vec<IdRow> = self.read(|connection| query.load(connection))?;
-        Ok(found.into_iter().map(|found| LicenseId(found.uuid)).collect())
+        self.list::<IdRow, _>(query)
     }
 }

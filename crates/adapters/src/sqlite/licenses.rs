@@ -19,12 +19,13 @@ use license_manager_domain::{
 };
 use uuid::Uuid;
 
-use super::json::{in_json, json};
 use super::unit::SqliteUnit;
-use crate::rows::following;
-use crate::rows::licenses::{LicenseRow, add_to, licenses};
-use crate::rows::plans::{PlanDetailsRow, PlanRow, plan_details};
-use crate::schema::{customer_agreement, license, plan_type, product, subscription_plan};
+use crate::one_of::one_of;
+use crate::rows::licenses::{
+    LicenseRow, LicenseWithPlanRow, add_to, held_by, license_with_plan, licenses, licenses_with_plans,
+};
+use crate::rows::shared::following;
+use crate::schema::{license, subscription_plan};
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 
 /// The condition of the index license_one_live_per_email, in its words: SQLite uses the index only where it reads them.
@@ -76,20 +77,6 @@ fn order_terms(order: &[LicenseOrder]) -> String {
         terms.push_str(if key.descending { " DESC, " } else { ", " });
     }
     terms + "license.uuid"
-}
-
-#[diesel::dsl::auto_type]
-pub(super) fn with_plans() -> _ {
-    let license: diesel::dsl::AsSelect<LicenseRow, Sqlite> = LicenseRow::as_select();
-    let plan: diesel::dsl::AsSelect<PlanRow, Sqlite> = PlanRow::as_select();
-    license::table
-        .inner_join(
-            subscription_plan::table
-                .inner_join(customer_agreement::table)
-                .inner_join(product::table.inner_join(plan_type::table)),
-        )
-        .order(license::uuid)
-        .select((license, (plan, customer_agreement::enterprise_customer_uuid, plan_type::label)))
 }
 
 impl SqliteUnit<'_> {
@@ -145,9 +132,8 @@ impl LicenseRepository for SqliteUnit<'_> {
     }
 
     fn counts(&mut self, plans: &[PlanId]) -> Result<HashMap<PlanId, LicenseCounts>, Error> {
-        let plans = json(plans)?;
         let query = license::table
-            .filter(in_json(license::subscription_plan_uuid, plans))
+            .filter(one_of(license::subscription_plan_uuid, plans.iter().map(|plan| plan.0)))
             .group_by((license::subscription_plan_uuid, license::status))
             .select((license::subscription_plan_uuid, license::status, diesel::dsl::count_star()));
         let rows: Vec<(Uuid, String, i64)> = self.read(|connection| query.load(connection))?;
@@ -173,15 +159,10 @@ impl LicenseRepository for SqliteUnit<'_> {
     }
 
     fn find_by_person(&mut self, agreement: AgreementId, person: &Person) -> Result<Vec<License>, Error> {
-        // An unknown id is compared as NULL, which equals nothing.
         let query = license::table
             .inner_join(subscription_plan::table)
             .filter(subscription_plan::customer_agreement_uuid.eq(SqlUuid(agreement.0)))
-            .filter(
-                license::user_email
-                    .eq(person.email.as_str())
-                    .or(license::lms_user_id.eq(person.lms_user_id.map(|id| id.0))),
-            )
+            .filter(held_by(person))
             .order(license::uuid)
             .select(LicenseRow::as_select());
         let rows = self.read(|connection| query.load(connection))?;
@@ -199,37 +180,31 @@ impl LicenseRepository for SqliteUnit<'_> {
     }
 
     fn find_by_activation_key(&mut self, key: ActivationKey) -> Result<Vec<(License, PlanDetails)>, Error> {
-        let rows: Vec<(LicenseRow, PlanDetailsRow)> =
-            self.read(|connection| with_plans().filter(license::activation_key.eq(SqlUuid(key.0))).load(connection))?;
-        rows.into_iter().map(|(license, plan)| Ok((license.try_into()?, plan_details(plan)))).collect()
+        let rows: Vec<LicenseWithPlanRow> = self.read(|connection| {
+            licenses_with_plans().filter(license::activation_key.eq(SqlUuid(key.0))).load(connection)
+        })?;
+        rows.into_iter().map(license_with_plan).collect()
     }
 
     fn find_by_ids(&mut self, ids: &[LicenseId]) -> Result<Vec<License>, Error> {
-        let ids = json(ids)?;
-        let query =
-            license::table.filter(in_json(license::uuid, ids)).order(license::uuid).select(LicenseRow::as_select());
+        let query = license::table
+            .filter(one_of(license::uuid, ids.iter().map(|id| id.0)))
+            .order(license::uuid)
+            .select(LicenseRow::as_select());
         let rows = self.read(|connection| query.load(connection))?;
         licenses(rows)
     }
 
     fn lock_all_by_person(&mut self, person: &Person) -> Result<Vec<License>, Error> {
-        let query = license::table
-            .filter(
-                license::user_email
-                    .eq(person.email.as_str())
-                    .or(license::lms_user_id.eq(person.lms_user_id.map(|id| id.0))),
-            )
-            .order(license::uuid)
-            .select(LicenseRow::as_select());
+        let query = license::table.filter(held_by(person)).order(license::uuid).select(LicenseRow::as_select());
         let rows = self.write(|connection| query.load(connection))?;
         licenses(rows)
     }
 
     fn live_emails(&mut self, plan: PlanId, emails: &[Email]) -> Result<Vec<Email>, Error> {
-        let emails = json(emails)?;
         let query = license::table
             .filter(license::subscription_plan_uuid.eq(SqlUuid(plan.0)))
-            .filter(in_json(license::user_email, emails))
+            .filter(one_of(license::user_email, emails.iter().map(Email::as_str)))
             .filter(sql::<Bool>(LIVE))
             .select(license::user_email);
         let live: Vec<Option<String>> = self.read(|connection| query.load(connection))?;
@@ -237,10 +212,9 @@ impl LicenseRepository for SqliteUnit<'_> {
     }
 
     fn lock_live_by_emails(&mut self, plan: PlanId, emails: &[Email]) -> Result<Vec<License>, Error> {
-        let emails = json(emails)?;
         let query = license::table
             .filter(license::subscription_plan_uuid.eq(SqlUuid(plan.0)))
-            .filter(in_json(license::user_email, emails))
+            .filter(one_of(license::user_email, emails.iter().map(Email::as_str)))
             .filter(sql::<Bool>(LIVE))
             .order(license::uuid)
             .select(LicenseRow::as_select());

@@ -6,11 +6,11 @@ use diesel::sql_types::{Bool, Nullable, Text};
 use license_manager_domain::ports::{LicenseOrder, LicenseSearch, LimitOffset, LookupRepository};
 use license_manager_domain::{Email, Error, License, LicenseId, PlanDetails, PlanId};
 
-use super::json::{in_json, json};
-use super::licenses::{Condition, filtered, with_plans};
+use super::json::json;
+use super::licenses::{Condition, filtered};
 use super::unit::SqliteUnit;
-use crate::rows::licenses::{LicenseRow, licenses};
-use crate::rows::plans::{PlanDetailsRow, plan_details};
+use crate::one_of::one_of;
+use crate::rows::licenses::{LicenseRow, LicenseWithPlanRow, license_with_plan, licenses, licenses_with_plans};
 use crate::schema::license;
 use crate::sql_types::SqlUuid;
 
@@ -34,27 +34,23 @@ fn matching(search: &LicenseSearch) -> Result<Condition, Error> {
     Ok(filtered(condition, &search.filter))
 }
 
-fn with_plan((license, plan): (LicenseRow, PlanDetailsRow)) -> Result<(License, PlanDetails), Error> {
-    Ok((license.try_into()?, plan_details(plan)))
-}
-
 impl LookupRepository for SqliteUnit<'_> {
     fn find(&mut self, id: LicenseId) -> Result<Option<(License, PlanDetails)>, Error> {
-        let query = with_plans().filter(license::uuid.eq(SqlUuid(id.0)));
-        let row = self.read(|connection| query.first::<(LicenseRow, PlanDetailsRow)>(connection).optional())?;
-        row.map(with_plan).transpose()
+        let query = licenses_with_plans().filter(license::uuid.eq(SqlUuid(id.0)));
+        let row = self.read(|connection| query.first::<LicenseWithPlanRow>(connection).optional())?;
+        row.map(license_with_plan).transpose()
     }
 
     fn find_by_email(&mut self, email: &Email) -> Result<Vec<(License, PlanDetails)>, Error> {
-        let query = with_plans().filter(license::user_email.eq(email.as_str()));
-        let rows = self.read(|connection| query.load::<(LicenseRow, PlanDetailsRow)>(connection))?;
-        rows.into_iter().map(with_plan).collect()
+        let query = licenses_with_plans().filter(license::user_email.eq(email.as_str()));
+        let rows = self.read(|connection| query.load::<LicenseWithPlanRow>(connection))?;
+        rows.into_iter().map(license_with_plan).collect()
     }
 
     fn find_live_by_emails(&mut self, plans: &[PlanId], emails: &[Email]) -> Result<Vec<License>, Error> {
         let query = license::table
-            .filter(in_json(license::subscription_plan_uuid, json(plans)?))
-            .filter(in_json(license::user_email, json(emails)?))
+            .filter(one_of(license::subscription_plan_uuid, plans.iter().map(|plan| plan.0)))
+            .filter(one_of(license::user_email, emails.iter().map(Email::as_str)))
             .filter(license::status.eq_any(["assigned", "activated"]))
             .order(license::uuid)
             .select(LicenseRow::as_select());

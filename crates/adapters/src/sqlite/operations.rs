@@ -11,8 +11,8 @@ use uuid::Uuid;
 
 use super::json::json;
 use super::unit::SqliteUnit;
-use crate::rows::IdRow;
 use crate::rows::queue::progress_text;
+use crate::rows::shared::IdRow;
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 
 fn sorted(rows: Vec<IdRow>) -> Vec<Uuid> {

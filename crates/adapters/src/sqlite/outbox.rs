@@ -140,8 +140,7 @@ impl OutboxRepository for SqliteUnit<'_> {
         .bind::<Bool, _>(filter.dead_lettered_only)
         .bind::<Nullable<Text>, _>(filter.topic.as_deref())
         .bind::<BigInt, _>(limit);
-        let rows: Vec<WaitingRow> = self.read(|connection| query.load(connection))?;
-        Ok(rows.into_iter().map(WaitingMessage::from).collect())
+        self.list::<WaitingRow, _>(query)
     }
 
     fn retry(&mut self, selection: &OutboxSelection, now: DateTime<Utc>) -> Result<usize, Error> {

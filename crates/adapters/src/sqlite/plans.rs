@@ -2,55 +2,17 @@
 
 use diesel::prelude::*;
 use diesel::sql_types::{Nullable, Text};
-use diesel::sqlite::Sqlite;
 use license_manager_domain::history::Change;
-use license_manager_domain::ports::{CustomerScope, LimitOffset, PlanFilter, PlanRepository};
+use license_manager_domain::ports::{LimitOffset, PlanFilter, PlanRepository};
 use license_manager_domain::{AgreementId, Error, PlanDetails, PlanId, SubscriptionPlan};
 
-use super::json::{Keys, in_json, json};
+use super::json::{Keys, json};
 use super::recording::Kind;
 use super::unit::SqliteUnit;
-use crate::rows::plans::{PlanDetailsRow, PlanRow, plan_details};
-use crate::schema::{SUBSCRIPTION_PLAN, customer_agreement, plan_type, product, subscription_plan};
+use crate::one_of::one_of;
+use crate::rows::plans::{PlanDetailsRow, PlanRow, matching, plan_details, plans};
+use crate::schema::{SUBSCRIPTION_PLAN, customer_agreement, subscription_plan};
 use crate::sql_types::{SqlTimestamp, SqlUuid};
-
-/// Plans with their surroundings, to be selected as [`PlanDetailsRow`].
-#[diesel::dsl::auto_type]
-fn plans() -> _ {
-    let columns: diesel::dsl::AsSelect<PlanRow, Sqlite> = PlanRow::as_select();
-    subscription_plan::table
-        .inner_join(customer_agreement::table)
-        .inner_join(product::table.inner_join(plan_type::table))
-        .select((columns, customer_agreement::enterprise_customer_uuid, plan_type::label))
-}
-
-#[diesel::dsl::auto_type]
-fn in_order() -> _ {
-    plans().order((subscription_plan::start_date.desc(), subscription_plan::uuid))
-}
-
-/// Restricts a boxed query to the plans that match. A macro, since the query's type differs between reading and counting.
-macro_rules! matching {
-    ($query:expr, $filter:expr) => {{
-        let mut query = $query.into_boxed();
-        if let CustomerScope::Only(customers) = &$filter.scope {
-            let customers = json(customers)?;
-            query = query.filter(in_json(customer_agreement::enterprise_customer_uuid, customers));
-        }
-        if let Some(customer) = $filter.customer {
-            query = query.filter(customer_agreement::enterprise_customer_uuid.eq(SqlUuid(customer.0)));
-        }
-        if $filter.active_only {
-            query = query.filter(subscription_plan::is_active.eq(true));
-        }
-        if let Some(moment) = $filter.current_at {
-            query = query
-                .filter(subscription_plan::start_date.le(SqlTimestamp(moment)))
-                .filter(subscription_plan::expiration_date.ge(SqlTimestamp(moment)));
-        }
-        query
-    }};
-}
 
 impl PlanRepository for SqliteUnit<'_> {
     fn find(&mut self, id: PlanId) -> Result<Option<PlanDetails>, Error> {
@@ -66,7 +28,10 @@ impl PlanRepository for SqliteUnit<'_> {
     }
 
     fn list(&mut self, filter: &PlanFilter, limit_offset: LimitOffset) -> Result<Vec<PlanDetails>, Error> {
-        let query = matching!(in_order(), filter).offset(limit_offset.offset.max(0)).limit(limit_offset.limit.max(0));
+        let query = matching!(plans(), filter)
+            .order((subscription_plan::start_date.desc(), subscription_plan::uuid))
+            .offset(limit_offset.offset.max(0))
+            .limit(limit_offset.limit.max(0));
         let found = self.read(|connection| query.load::<PlanDetailsRow>(connection))?;
         Ok(found.into_iter().map(plan_details).collect())
     }
@@ -78,8 +43,9 @@ impl PlanRepository for SqliteUnit<'_> {
     }
 
     fn find_by_agreements(&mut self, agreements: &[AgreementId]) -> Result<Vec<PlanDetails>, Error> {
-        let agreements = json(agreements)?;
-        let query = in_order().filter(in_json(subscription_plan::customer_agreement_uuid, agreements));
+        let query = plans()
+            .filter(one_of(subscription_plan::customer_agreement_uuid, agreements.iter().map(|agreement| agreement.0)))
+            .order((subscription_plan::start_date.desc(), subscription_plan::uuid));
         let found = self.read(|connection| query.load::<PlanDetailsRow>(connection))?;
         Ok(found.into_iter().map(plan_details).collect())
     }

@@ -10,8 +10,8 @@ use license_manager_domain::{Email, Error, License, LicenseId};
 
 use super::json::json;
 use super::unit::SqliteUnit;
-use crate::rows::following;
 use crate::rows::licenses::{DeletedRow, EmailRow, LicenseRow, licenses};
+use crate::rows::shared::following;
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 
 /// The licenses that are due at `?1`, plan by plan.
@@ -90,8 +90,7 @@ impl PurgeRepository for SqliteUnit<'_> {
             .bind::<SqlTimestamp, _>(now)
             .bind::<BigInt, _>(limit.max(0))
             .bind::<SqlUuid, _>(following(after));
-        let rows = self.read(|connection| query.load::<DeletedRow>(connection))?;
-        Ok(rows.into_iter().map(DeletedLicense::from).collect())
+        self.list::<DeletedRow, _>(query)
     }
 
     fn addresses_in_use(&mut self, emails: &[Email]) -> Result<Vec<Email>, Error> {

@@ -15,8 +15,8 @@ use uuid::Uuid;
 
 use super::json::json;
 use super::unit::SqliteUnit;
-use crate::rows::IdRow;
 use crate::rows::queue::{self, ClaimedJobRow, Leased, LeasedRow, MessageRow, ProgressRow, QueueRow};
+use crate::rows::shared::IdRow;
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 
 #[derive(QueryableByName)]

@@ -1,77 +1,30 @@
 //! Renewals.
 
-use diesel::dsl::auto_type;
 use diesel::prelude::*;
-use diesel::sqlite::Sqlite;
 use license_manager_domain::history::Change;
 use license_manager_domain::model::{RenewalDetails, RenewalLink, RenewalTerms};
 use license_manager_domain::ports::{LimitOffset, RenewalFilter, RenewalRepository};
 use license_manager_domain::{AgreementId, Error, PlanId, RenewalId, SubscriptionPlanRenewal};
 
-use super::json::{in_json, json};
+use super::json::json;
 use super::recording::Kind;
 use super::unit::SqliteUnit;
-use crate::rows::renewals::{RenewalDetailsRow, RenewalLinkRow, RenewalRow, renewal_details, renewal_link};
-use crate::schema::{
-    SUBSCRIPTION_PLAN_RENEWAL, customer_agreement, subscription_plan, subscription_plan_renewal as renewal,
+use crate::one_of::one_of;
+use crate::rows::renewals::{
+    RenewalDetailsRow, RenewalLinkRow, RenewalRow, matching, prior, renewal_details, renewal_link, renewals, renewed,
+    with_plans,
 };
+use crate::schema::{SUBSCRIPTION_PLAN_RENEWAL, subscription_plan, subscription_plan_renewal as renewal};
 use crate::sql_types::SqlUuid;
-
-diesel::alias!(subscription_plan as prior: Prior, subscription_plan as renewed: Renewed);
-
-/// Renewals with both plans and the agreement.
-#[auto_type]
-fn surrounded() -> _ {
-    let prior_plan = prior.field(subscription_plan::uuid).eq(renewal::prior_subscription_plan_uuid);
-    let renewed_plan = renewed.field(subscription_plan::uuid).nullable().eq(renewal::renewed_subscription_plan_uuid);
-    let agreement = customer_agreement::uuid.eq(prior.field(subscription_plan::customer_agreement_uuid));
-    renewal::table
-        .inner_join(prior.on(prior_plan))
-        .left_join(renewed.on(renewed_plan))
-        .inner_join(customer_agreement::table.on(agreement))
-}
-
-/// The renewals, to be selected as [`RenewalDetailsRow`].
-#[auto_type(no_type_alias)]
-fn renewals() -> _ {
-    let row: diesel::dsl::AsSelect<RenewalRow, Sqlite> = RenewalRow::as_select();
-    surrounded().select((
-        renewal::id,
-        row,
-        prior.field(subscription_plan::title),
-        renewed.field(subscription_plan::title).nullable(),
-        customer_agreement::enterprise_customer_uuid,
-    ))
-}
-
-/// Restricts a boxed query to the renewals that match. A macro, since the query's type differs between reading and counting.
-macro_rules! matching {
-    ($query:expr, $filter:expr) => {{
-        let filter: &RenewalFilter = $filter;
-        let mut query = $query.into_boxed();
-        if let Some(plan) = filter.prior_plan {
-            query = query.filter(renewal::prior_subscription_plan_uuid.eq(SqlUuid(plan.0)));
-        }
-        if let Some(plan) = filter.renewed_plan {
-            query = query.filter(renewal::renewed_subscription_plan_uuid.eq(SqlUuid(plan.0)));
-        }
-        if let Some(customer) = filter.customer {
-            query = query.filter(customer_agreement::enterprise_customer_uuid.eq(SqlUuid(customer.0)));
-        }
-        if let Some(processed) = filter.processed {
-            query = query.filter(renewal::processed.eq(processed));
-        }
-        query
-    }};
-}
 
 impl RenewalRepository for SqliteUnit<'_> {
     fn find_by_agreements(&mut self, agreements: &[AgreementId]) -> Result<Vec<RenewalLink>, Error> {
         use subscription_plan::{customer_agreement_uuid, expiration_date, start_date, uuid};
 
-        let agreements = json(agreements)?;
-        let query =
-            surrounded().filter(in_json(prior.field(customer_agreement_uuid), agreements)).order(renewal::id).select((
+        let query = with_plans()
+            .filter(one_of(prior.field(customer_agreement_uuid), agreements.iter().map(|agreement| agreement.0)))
+            .order(renewal::id)
+            .select((
                 renewal::id,
                 renewal::effective_date,
                 renewal::renewed_expiration_date,
@@ -119,7 +72,7 @@ impl RenewalRepository for SqliteUnit<'_> {
     }
 
     fn count(&mut self, filter: &RenewalFilter) -> Result<i64, Error> {
-        self.read(|connection| matching!(surrounded().count(), filter).get_result(connection))
+        self.read(|connection| matching!(with_plans().count(), filter).get_result(connection))
     }
 
     fn add(&mut self, terms: &RenewalTerms, change: &Change) -> Result<RenewalId, Error> {

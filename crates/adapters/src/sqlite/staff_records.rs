@@ -11,34 +11,18 @@ use license_manager_domain::ports::{
 };
 use license_manager_domain::{Error, LicenseId, PlanId};
 
-use super::json::{in_json, json};
+use super::json::json;
 use super::recording::Kind;
 use super::unit::SqliteUnit;
-use crate::rows::staff_records::{LicenseEventRow, NotificationRow};
+use crate::one_of::one_of;
+use crate::rows::staff_records::{LicenseEventRow, NotificationRow, matching_events, matching_notifications};
 use crate::schema::{NOTIFICATION, license_event, notification};
-use crate::sql_types::{SqlTimestamp, SqlUuid};
+use crate::sql_types::SqlTimestamp;
 
 #[derive(QueryableByName)]
 struct Saved {
     #[diesel(sql_type = BigInt)]
     id: i64,
-}
-
-/// Restricts a boxed query to the notifications that match. A macro, since the query's type differs between reading and counting.
-macro_rules! matching_notifications {
-    ($query:expr, $filter:expr) => {{
-        let mut query = $query.into_boxed();
-        if let Some(customer) = $filter.customer {
-            query = query.filter(notification::enterprise_customer_uuid.eq(SqlUuid(customer.0)));
-        }
-        if let Some(plan) = $filter.plan {
-            query = query.filter(notification::subscription_plan_uuid.eq(SqlUuid(plan.0)));
-        }
-        if let Some(kind) = $filter.kind {
-            query = query.filter(notification::notification_type.eq(kind.as_str()));
-        }
-        query
-    }};
 }
 
 impl NotificationRepository for SqliteUnit<'_> {
@@ -56,8 +40,7 @@ impl NotificationRepository for SqliteUnit<'_> {
     }
 
     fn find_by_plans(&mut self, plans: &[PlanId]) -> Result<Vec<Notification>, Error> {
-        let plans = json(plans)?;
-        let about = in_json(notification::subscription_plan_uuid, plans);
+        let about = one_of(notification::subscription_plan_uuid, plans.iter().map(|plan| plan.0));
         let query = notification::table.select(NotificationRow::as_select()).filter(about);
         let rows: Vec<NotificationRow> = self.read(|connection| query.load(connection))?;
         rows.into_iter().map(Notification::try_from).collect()
@@ -100,28 +83,13 @@ impl NotificationRepository for SqliteUnit<'_> {
     }
 }
 
-/// Restricts a boxed query to the events that match.
-macro_rules! matching_events {
-    ($query:expr, $filter:expr) => {{
-        let mut query = $query.into_boxed();
-        if let Some(license) = $filter.license {
-            query = query.filter(license_event::license_uuid.eq(SqlUuid(license.0)));
-        }
-        if let Some(name) = &$filter.event_name {
-            query = query.filter(license_event::event_name.eq(name.clone()));
-        }
-        query
-    }};
-}
-
 impl LicenseEventRepository for SqliteUnit<'_> {
     fn list(&mut self, filter: &LicenseEventFilter, limit_offset: LimitOffset) -> Result<Vec<LicenseMark>, Error> {
         let query = matching_events!(license_event::table.select(LicenseEventRow::as_select()), filter)
             .order(license_event::id.desc())
             .offset(limit_offset.offset.max(0))
             .limit(limit_offset.limit.max(0));
-        let rows: Vec<LicenseEventRow> = self.read(|connection| query.load(connection))?;
-        Ok(rows.into_iter().map(LicenseMark::from).collect())
+        self.list::<LicenseEventRow, _>(query)
     }
 
     fn count(&mut self, filter: &LicenseEventFilter) -> Result<i64, Error> {

@@ -12,36 +12,12 @@ use uuid::Uuid;
 use super::json::json;
 use super::recording::Kind;
 use super::unit::SqliteUnit;
-use crate::rows::IdRow;
-use crate::rows::transfers::{HeldTwiceRow, TransferJobRow, TransferSummaryRow, transfer_job, transfer_summary};
+use crate::rows::shared::IdRow;
+use crate::rows::transfers::{
+    HeldTwiceRow, TransferJobRow, TransferSummaryRow, matching, transfer_job, transfer_summary,
+};
 use crate::schema::{LICENSE, LICENSE_TRANSFER_JOB, customer_agreement, license, license_transfer_job as job};
 use crate::sql_types::{SqlTimestamp, SqlUuid};
-
-/// Restricts a boxed query to the jobs that match. A macro, since the query's type differs between reading and counting.
-macro_rules! matching {
-    ($query:expr, $filter:expr) => {{
-        let filter: &TransferFilter = $filter;
-        let mut query = $query.into_boxed();
-        if let Some(customer) = filter.customer {
-            query = query.filter(customer_agreement::enterprise_customer_uuid.eq(SqlUuid(customer.0)));
-        }
-        if let Some(agreement) = filter.agreement {
-            query = query.filter(job::customer_agreement_uuid.eq(SqlUuid(agreement.0)));
-        }
-        if let Some(plan) = filter.old_plan {
-            query = query.filter(job::old_subscription_plan_uuid.eq(SqlUuid(plan.0)));
-        }
-        if let Some(plan) = filter.new_plan {
-            query = query.filter(job::new_subscription_plan_uuid.eq(SqlUuid(plan.0)));
-        }
-        match filter.completed {
-            Some(true) => query = query.filter(job::completed_at.is_not_null()),
-            Some(false) => query = query.filter(job::completed_at.is_null()),
-            None => {}
-        }
-        query
-    }};
-}
 
 impl TransferRepository for SqliteUnit<'_> {
     fn find(&mut self, id: TransferJobId) -> Result<Option<LicenseTransferJob>, Error> {
@@ -129,8 +105,7 @@ impl TransferRepository for SqliteUnit<'_> {
         )
         .bind::<Text, _>(json(licenses)?)
         .bind::<SqlUuid, _>(plan.0);
-        let rows: Vec<HeldTwiceRow> = self.read(|connection| query.load(connection))?;
-        Ok(rows.into_iter().map(HeldTwice::from).collect())
+        self.list::<HeldTwiceRow, _>(query)
     }
 
     fn move_licenses(&mut self, licenses: &[LicenseId], plan: PlanId, change: &Change) -> Result<(), Error> {

@@ -1,5 +1,6 @@
 //! A unit of work.
 
+use diesel::query_dsl::LoadQuery;
 use diesel::{QueryResult, SqliteConnection};
 use license_manager_domain::Error;
 
@@ -28,6 +29,15 @@ impl<'c> SqliteUnit<'c> {
         statement: impl FnOnce(&mut SqliteConnection) -> QueryResult<T>,
     ) -> Result<T, Error> {
         statement(self.conn).map_err(storage_error)
+    }
+
+    /// Runs a query and converts its rows.
+    pub(super) fn list<'q, Row, T: From<Row>>(
+        &mut self,
+        query: impl LoadQuery<'q, SqliteConnection, Row>,
+    ) -> Result<Vec<T>, Error> {
+        let rows = self.read(|connection| query.load::<Row>(connection))?;
+        Ok(rows.into_iter().map(T::from).collect())
     }
 
     /// Runs a statement that writes, or that reads rows to be written.

@@ -28,8 +28,7 @@ impl UtilizationRepository for SqliteUnit<'_> {
         )
         .bind::<SqlUuid, _>(plan.0)
         .bind::<SqlDate, _>(last);
-        let rows: Vec<DayRow> = self.read(|connection| query.load(connection))?;
-        Ok(rows.into_iter().map(SeatChange::from).collect())
+        self.list::<DayRow, _>(query)
     }
 
     fn activation_delays(&mut self, plan: PlanId, period: Period) -> Result<ActivationDelays, Error> {

@@ -58,8 +58,7 @@ impl WebhookRepository for SqliteUnit<'_> {
             .order((webhook::created, webhook::uuid))
             .offset(limit_offset.offset.max(0))
             .limit(limit_offset.limit.max(0));
-        let rows: Vec<WebhookRow> = self.read(|connection| query.load(connection))?;
-        Ok(rows.into_iter().map(Webhook::from).collect())
+        self.list::<WebhookRow, _>(query)
     }
 
     fn count(&mut self) -> Result<i64, Error> {

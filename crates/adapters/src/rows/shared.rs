@@ -1,0 +1,56 @@
+//! Queries and rows of several subjects.
+
+use diesel::query_dsl::LoadQuery;
+use diesel::sql_types::BigInt;
+use diesel::{PgConnection, QueryableByName, SqliteConnection};
+use license_manager_domain::{AgreementId, LicenseId, PlanId};
+use uuid::Uuid;
+
+use crate::sql_types::SqlUuid;
+
+/// The id of a row.
+#[derive(QueryableByName)]
+pub(crate) struct IdRow {
+    #[diesel(sql_type = SqlUuid)]
+    pub uuid: Uuid,
+}
+
+impl From<IdRow> for PlanId {
+    fn from(row: IdRow) -> Self {
+        Self(row.uuid)
+    }
+}
+
+impl From<IdRow> for LicenseId {
+    fn from(row: IdRow) -> Self {
+        Self(row.uuid)
+    }
+}
+
+impl From<IdRow> for AgreementId {
+    fn from(row: IdRow) -> Self {
+        Self(row.uuid)
+    }
+}
+
+/// A number of rows.
+#[derive(QueryableByName)]
+pub(crate) struct NumberRow {
+    #[diesel(sql_type = BigInt)]
+    pub number: i64,
+}
+
+/// The id that the next licenses come after. No license has the nil id.
+pub(crate) fn following(after: Option<LicenseId>) -> Uuid {
+    after.map_or(Uuid::nil(), |id| id.0)
+}
+
+/// A query that runs on both databases.
+///
+/// In plain SQL its parameters are `$1`, `$2` and so on, and must first appear in this order: SQLite numbers them as they appear.
+pub(crate) trait SharedQuery<R>:
+    LoadQuery<'static, PgConnection, R> + LoadQuery<'static, SqliteConnection, R>
+{
+}
+
+impl<R, Q> SharedQuery<R> for Q where Q: LoadQuery<'static, PgConnection, R> + LoadQuery<'static, SqliteConnection, R> {}
