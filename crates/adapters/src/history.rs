@@ -1,4 +1,4 @@
-//! History: tables that have one, and what is read of it.
+//! History: the tables that have one, and its rows.
 
 use chrono::{DateTime, Utc};
 use diesel::QueryableByName;
@@ -9,7 +9,7 @@ use serde_json::Value as Json;
 
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 
-/// A table with a history: a second table, with `_history` behind its name, keeps a copy of each row after each change.
+/// A table with a history. The table `<name>_history` has a copy of each row after each change.
 #[derive(Debug)]
 pub(crate) struct TableWithHistory {
     /// Its name.
@@ -36,9 +36,9 @@ impl TableWithHistory {
     }
 }
 
-/// An SQL type whose values can be read from the JSON that either database makes of them.
+/// An SQL type whose values can be read from the JSON of either database.
 pub(crate) trait FromJson {
-    /// The value, or `None` where the JSON holds none of this type.
+    /// The value, or `None` if the JSON has another type.
     fn from_json(json: &Json) -> Option<Value>;
 }
 

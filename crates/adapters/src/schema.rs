@@ -1,5 +1,5 @@
-//! The tables of `migrations/`, for both databases, with their columns in the order of the migrations. Tables that are only named in plain
-//! SQL are left out.
+//! The tables of `migrations/`, for both databases. Columns have the order of the migrations. Tables that only plain SQL uses are left
+//! out.
 
 use diesel::sql_types::{BigInt, Bool, Integer, Nullable, SmallInt, Text};
 
@@ -18,7 +18,7 @@ macro_rules! tables {
     )*};
 }
 
-/// Declares tables, and of each a [`TableWithHistory`].
+/// Declares tables, and a [`TableWithHistory`] for each.
 macro_rules! tables_with_history {
     ($($constant:ident: $name:ident ($key:ident) { $($column:ident -> $type:ident $(<$inner:ident>)?,)* })*) => {$(
         tables! { $name ($key) { $($column -> $type $(<$inner>)?,)* } }

@@ -1,7 +1,7 @@
 //! SQL types that each database stores in its own form.
 //!
-//! Each is the type of a column and the type of its values in rows and query builders. Statements in plain SQL also take and give the
-//! Rust type inside.
+//! Each is the type of a column, and of its values in rows and query builders. Statements in plain SQL also take and return the
+//! wrapped Rust type.
 
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use diesel::backend::Backend;
@@ -20,7 +20,7 @@ use uuid::Uuid;
 #[diesel(postgres_type(oid = 2950, array_oid = 2951), sqlite_type(name = "Text"))]
 pub struct SqlUuid(pub Uuid);
 
-/// A moment. SQLite stores the number of microseconds since 1970 UTC.
+/// A timestamp. SQLite stores the number of microseconds since 1970 UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, SqlType, QueryId, AsExpression, FromSqlRow)]
 #[diesel(sql_type = SqlTimestamp)]
 #[diesel(postgres_type(oid = 1184, array_oid = 1185), sqlite_type(name = "Long"))]
@@ -41,7 +41,7 @@ pub struct SqlTextList(pub Vec<String>);
 impl SqlOrd for SqlUuid {}
 impl SqlOrd for SqlTimestamp {}
 
-/// Maps an SQL type like the Rust type inside, and that to Postgres like one of diesel's SQL types.
+/// Maps an SQL type like the wrapped Rust type, and the Rust type like one of diesel's SQL types in Postgres.
 macro_rules! stored_as {
     ($name:ty, $rust:ty, $postgres:ty) => {
         impl<DB: Backend> ToSql<$name, DB> for $name

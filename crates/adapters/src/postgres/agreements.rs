@@ -72,7 +72,7 @@ impl AgreementRepository for PostgresUnit<'_> {
 }
 
 impl PostgresUnit<'_> {
-    /// Writes or deletes the agreement's message; one that stays as it is leaves no history.
+    /// Writes or deletes the agreement's message. An unchanged message gets no history.
     fn save_message(&mut self, agreement: &CustomerAgreement, change: &Change) -> Result<(), Error> {
         let Some(message) = &agreement.expiration_message else {
             let statement = diesel::delete(expiration_message::table.find(SqlUuid(agreement.id.0)))

@@ -1,4 +1,4 @@
-//! What the recurring operations have to do.
+//! The work of recurring operations.
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;

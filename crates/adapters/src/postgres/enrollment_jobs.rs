@@ -1,4 +1,4 @@
-//! Bulk enrollments that were asked for.
+//! Bulk enrollments.
 
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Nullable, Text};

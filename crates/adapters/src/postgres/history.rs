@@ -1,4 +1,4 @@
-//! History, read: the same statements for every table that has one.
+//! Reads history, with the same statements for every table. [`super::recording`] writes it.
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
@@ -14,11 +14,11 @@ use crate::rows::shared::{IdRow, NumberRow};
 use crate::schema;
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 
-/// The columns of a [`VersionRow`], of a history table that is called `version`.
+/// The columns of a [`VersionRow`], from a history table with the alias `version`.
 const VERSION: &str = "version.history_id, version.history_date, version.history_user,
     version.history_type::text AS history_type, version.history_change_reason, to_jsonb(version)::text AS row_json";
 
-/// Where a row's history is: the table with its key, the key's type, and the key.
+/// The table of an entity, the SQL type of the table's key, and the entity's key.
 fn place(of: EntityRef) -> (&'static TableWithHistory, &'static str, String) {
     match of {
         EntityRef::Agreement(id) => (&schema::CUSTOMER_AGREEMENT, "uuid", id.to_string()),

@@ -14,7 +14,7 @@ use crate::rows::idempotency::FirstRequestRow;
 use crate::schema::idempotency_key::{self as table, dsl};
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 
-/// The owner's request, unanswered.
+/// The owner's request, if it has no answer.
 macro_rules! claimed {
     ($key:expr, $owner:expr) => {
         dsl::idempotency_key
@@ -31,7 +31,7 @@ impl IdempotencyRepository for PostgresUnit<'_> {
         request: &FirstRequest,
         expired: DateTime<Utc>,
     ) -> Result<Option<FirstRequest>, Error> {
-        // Locks the row that stands there even where it stays, so that it still is there for the second statement.
+        // Locks an existing row even if it is not replaced, so that the second statement finds it.
         let statement = diesel::insert_into(dsl::idempotency_key)
             .values((
                 table::username.eq(&key.username),
@@ -88,7 +88,7 @@ impl IdempotencyRepository for PostgresUnit<'_> {
     }
 
     fn remove_expired(&mut self, expired: DateTime<Utc>, limit: i64) -> Result<usize, Error> {
-        // Several servers share the rows among them.
+        // Several servers may do this at the same time, each with other rows.
         let statement = diesel::sql_query(
             "DELETE FROM idempotency_key WHERE (username, key, operation) IN
                  (SELECT username, key, operation FROM idempotency_key WHERE created <= $1

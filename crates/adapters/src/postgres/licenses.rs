@@ -1,4 +1,4 @@
-//! Licenses: reading, locking and claiming. How they are written is in [`bulk`].
+//! Reads, locks and claims licenses. [`bulk`] writes them.
 
 mod bulk;
 
@@ -28,7 +28,7 @@ use crate::rows::shared::following;
 use crate::schema::{license, subscription_plan};
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 
-// Written out instead of bound, because Postgres matches a partial index with the words of its condition only.
+// Literals instead of parameters: Postgres uses a partial index only if the statement has the index's condition.
 diesel::postfix_operator!(Live, " IN ('assigned', 'activated')", backend: Pg);
 diesel::postfix_operator!(Unassigned, " = 'unassigned'", backend: Pg);
 diesel::postfix_operator!(HandedOut, " <> 'unassigned'", backend: Pg);
@@ -40,7 +40,7 @@ fn matching(plan: PlanId, filter: &LicenseFilter) -> Condition {
     filtered(Box::new(license::subscription_plan_uuid.eq(SqlUuid(plan.0)).nullable()), filter)
 }
 
-/// Of the licenses that fulfil the condition, those that match.
+/// Adds the filter to a condition.
 pub(super) fn filtered(mut condition: Condition, filter: &LicenseFilter) -> Condition {
     if let Some(statuses) = &filter.statuses {
         let names: Vec<&'static str> = statuses.iter().map(|status| status.as_str()).collect();
@@ -63,7 +63,7 @@ pub(super) fn filtered(mut condition: Condition, filter: &LicenseFilter) -> Cond
     condition
 }
 
-/// The LIKE pattern of texts that contain the word. Addresses are stored in lowercase.
+/// The LIKE pattern for texts that contain the word. Addresses are stored in lowercase.
 fn containing(word: &str) -> String {
     let mut pattern = String::from("%");
     for character in word.to_lowercase().chars() {
@@ -83,10 +83,10 @@ fn texts(emails: &[Email]) -> Vec<&str> {
     texts
 }
 
-/// The live licenses of the plan `$1` for the addresses `$2`.
+/// The assigned and activated licenses of the plan `$1` for the addresses `$2`.
 ///
-/// Each address is looked up by itself, and OFFSET 0 holds Postgres to it: from statistics older than the plan it concludes
-/// that the plan has next to no licenses, and would then compare every one of them with every address.
+/// OFFSET 0 makes Postgres look up each address. With statistics that are older than the plan it expects few licenses, and would
+/// compare each license with each address.
 const LIVE_OF_EMAILS: &str = "
     SELECT found.uuid, wanted.email
     FROM unnest($2) AS wanted (email)
@@ -150,7 +150,7 @@ impl LicenseRepository for PostgresUnit<'_> {
     }
 
     fn find_by_person(&mut self, agreement: AgreementId, person: &Person) -> Result<Vec<License>, Error> {
-        // The agreement is looked at here: Postgres, asked for it, may start from all licenses of the agreement's plans.
+        // The agreement is not a condition of the query: Postgres could start from all licenses of the agreement.
         let query = license::table
             .inner_join(subscription_plan::table)
             .filter(held_by(person))
@@ -161,7 +161,7 @@ impl LicenseRepository for PostgresUnit<'_> {
     }
 
     fn find_by_email(&mut self, plan: PlanId, email: &Email) -> Result<Vec<License>, Error> {
-        // As above: the plan is looked at here.
+        // The plan is not a condition of the query, for the same reason.
         let query = license::table
             .select(LicenseRow::as_select())
             .filter(license::user_email.eq(email.as_str()))
@@ -174,7 +174,7 @@ impl LicenseRepository for PostgresUnit<'_> {
     fn find_by_activation_key(&mut self, key: ActivationKey) -> Result<Vec<(License, PlanDetails)>, Error> {
         let keyed = license::activation_key.eq(SqlUuid(key.0));
         if self.mode == Mode::Write {
-            // By themselves: after waiting, a statement that also reads the plans looks for those that the licenses were in before.
+            // The lock is a statement of its own. A statement that locks and joins would, after waiting, join with the former plans.
             let query = license::table.select(license::uuid).filter(keyed).order(license::uuid).for_no_key_update();
             self.write(|connection| query.load::<Uuid>(connection))?;
         }
@@ -220,7 +220,7 @@ impl LicenseRepository for PostgresUnit<'_> {
         if emails.is_empty() {
             return Ok(Vec::new());
         }
-        // Who waited for a lock sees the row as it then is: its state and address are looked at once more.
+        // After waiting for a lock the row may have changed, so the conditions are checked again.
         let query = sql_query(format!(
             "WITH found AS MATERIALIZED ({LIVE_OF_EMAILS})
              SELECT license.* FROM found JOIN license ON license.uuid = found.uuid
@@ -283,7 +283,7 @@ impl LicenseRepository for PostgresUnit<'_> {
             .skip_locked();
         let rows = self.write(|connection| query.load::<LicenseRow>(connection))?;
         if (rows.len() as i64) < number && !self.exhausted.contains(&plan) {
-            // Whether others hold the rest or there is none: the work starts anew and knows.
+            // The unit of work runs again and locks them first. Then it knows whether others have locked the rest, or there is none.
             let error = Error::internal("other transactions hold licenses of the plan");
             return Err(self.fail(Failure { error, remedy: Remedy::Reserve(plan, number) }));
         }
@@ -312,7 +312,7 @@ impl LicenseRepository for PostgresUnit<'_> {
 }
 
 impl PostgresUnit<'_> {
-    /// One page of the licenses that fulfil the condition.
+    /// A page of the licenses with the condition.
     pub(super) fn list_licenses(
         &mut self,
         condition: Condition,
@@ -321,8 +321,8 @@ impl PostgresUnit<'_> {
     ) -> Result<Vec<License>, Error> {
         let mut query = license::table.select(LicenseRow::as_select()).filter(condition).into_boxed();
         for key in order {
-            // Absent values come first ascending, last descending. A license always has a status: saying where an absent
-            // one would come only keeps Postgres from using the index.
+            // NULL comes first ascending, last descending. The status is never NULL: NULLS FIRST would keep Postgres from using
+            // the index.
             query = match (key.field, key.descending) {
                 (LicenseField::Status, false) => query.then_order_by(license::status.asc()),
                 (LicenseField::Status, true) => query.then_order_by(license::status.desc()),
@@ -346,15 +346,14 @@ impl PostgresUnit<'_> {
         licenses(self.read(|connection| query.load::<LicenseRow>(connection))?)
     }
 
-    /// How many licenses fulfil the condition.
+    /// The number of licenses with the condition.
     pub(super) fn count_licenses(&mut self, condition: Condition) -> Result<i64, Error> {
         let query = license::table.filter(condition).count();
         self.read(|connection| query.get_result(connection))
     }
 
-    /// Takes hold of unassigned licenses, and waits for those that others hold. Comes before the work, because what the work
-    /// has looked at by the time it claims would be outdated by a wait; and because all who wait here hold nothing but what
-    /// they took in the same order, none waits for another in a circle.
+    /// Locks unassigned licenses, and waits for those that others have locked. Runs before the work, so that the wait does not
+    /// outdate what the work has read. All units that wait here lock in the same order, so they cannot deadlock.
     pub(super) fn reserve(&mut self, reservations: &Reservations) -> Result<(), Error> {
         for (&plan, &number) in reservations {
             let query = license::table
@@ -364,7 +363,7 @@ impl PostgresUnit<'_> {
                 .order(license::uuid)
                 .limit(number)
                 .for_no_key_update();
-            // A statement sees what was there when it began: licenses added while it waited come with the next one.
+            // A statement sees the rows that existed when it began. The next one sees licenses that were added while it waited.
             let mut held = 0;
             loop {
                 let before = held;

@@ -1,4 +1,4 @@
-//! Who works on what, and what was done once and for all.
+//! Plans and licenses that an operation has marked as done.
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;

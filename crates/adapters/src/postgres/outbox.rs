@@ -1,4 +1,4 @@
-//! What was promised to the outside.
+//! The outbox.
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
@@ -20,14 +20,14 @@ use crate::schema::{outbox, webhook};
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 use crate::traces;
 
-/// The messages an operator means that nobody delivers now: `$1` are ids, or null for the parked ones of the topic `$2`, or of
-/// any.
+/// The messages that an operator has chosen and that are not claimed: those with the ids `$1`, or if that is NULL all dead-lettered
+/// messages of the topic `$2`, or of any topic.
 const MEANT: &str = "
     (uuid = ANY ($1) OR $1 IS NULL AND parked_at IS NOT NULL AND ($2 IS NULL OR topic = $2))
     AND (claimed_by IS NULL OR not_before <= $3)";
 
 impl PostgresUnit<'_> {
-    /// Runs a statement over the messages an operator means, and tells how many there were.
+    /// Runs a statement over the messages that an operator has chosen, and returns their number.
     fn on_meant(&mut self, statement: &str, selection: &OutboxSelection, now: DateTime<Utc>) -> Result<usize, Error> {
         let (ids, topic) = match selection {
             OutboxSelection::Messages(ids) => (Some(sorted_uuids(ids.iter().map(|message| message.0))), None),
@@ -54,7 +54,7 @@ impl OutboxRepository for PostgresUnit<'_> {
         let told: Vec<String> =
             column(messages, |message| told(message).map(|id| id.to_string()).collect::<Vec<_>>().join(" "));
         let lanes: Vec<String> = column(messages, |message| queue::lanes(message.payload.steps()));
-        // The database counts positions in the order of the rows.
+        // The database numbers the positions in the order of the rows.
         let statement = sql_query(
             "WITH message AS NOT MATERIALIZED (
                  SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $10, $11) WITH ORDINALITY
@@ -94,8 +94,7 @@ impl OutboxRepository for PostgresUnit<'_> {
     }
 
     fn backlog(&mut self, now: DateTime<Utc>, limit: i64) -> Result<Vec<(Queue, Backlog)>, Error> {
-        // Everything is asked for in the order of an index: without one the planner may read the whole table to find that a lane is
-        // empty.
+        // Each subquery has the order of an index. Otherwise the planner may read the whole table to find that a queue is empty.
         let claimable = claimable(&queue::OUTBOX);
         let query = sql_query(format!(
             "WITH parked AS MATERIALIZED (

@@ -1,4 +1,4 @@
-//! Licenses that forget their holder.
+//! Erases the holders of old licenses.
 
 use std::collections::HashSet;
 
@@ -16,7 +16,7 @@ use crate::rows::licenses::{DeletedRow, EmailRow, LicenseRow, licenses};
 use crate::rows::shared::{IdRow, following};
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 
-/// Whether a license is due at `$1`, in terms of it, its plan and its agreement.
+/// The licenses that are due at `$1`, with their plans and agreements.
 fn is_due(purge: Purge) -> String {
     let (condition, since) = match purge {
         Purge::PlanExpired => ("license.status <> 'unassigned'", "plan.expiration_date"),
@@ -35,8 +35,7 @@ fn is_due(purge: Purge) -> String {
     )
 }
 
-/// Licenses that were deleted, whose history is due at `$1`: as the index `license_history_of_deleted` holds them, with everything that is
-/// told of each.
+/// The deleted licenses whose history is due at `$1`. The first conditions are those of the index `license_history_of_deleted`.
 const DELETED: &str = "
     FROM license_history AS deleted
     JOIN subscription_plan AS plan ON plan.uuid = deleted.subscription_plan_uuid
@@ -53,7 +52,7 @@ const DELETED: &str = "
 
 impl PurgeRepository for PostgresUnit<'_> {
     fn lock_due(&mut self, purge: Purge, now: DateTime<Utc>, limit: i64) -> Result<Vec<License>, Error> {
-        // In no order: whoever skips what others hold waits for nobody, and so cannot wait in a circle.
+        // Without an order: a statement that skips locked rows does not wait, so it cannot deadlock.
         let query =
             sql_query(format!("SELECT license.* {} LIMIT $2 FOR NO KEY UPDATE OF license SKIP LOCKED", is_due(purge)))
                 .bind::<SqlTimestamp, _>(now)
@@ -90,7 +89,7 @@ impl PurgeRepository for PostgresUnit<'_> {
         if due.is_empty() {
             return Ok(Vec::new());
         }
-        // Who held one of them until a moment ago may have done the work: the statement above saw the history from before.
+        // Another transaction may have erased some of them just now: the statement above saw the history as it was before.
         let query = sql_query(
             "SELECT DISTINCT uuid FROM license_history
              WHERE uuid = ANY ($1) AND num_nonnulls(user_email, lms_user_id, activation_key) > 0",
@@ -153,8 +152,8 @@ impl PurgeRepository for PostgresUnit<'_> {
         if gone.is_empty() {
             return Ok(());
         }
-        // Every message is looked at. Each names one address at most, which is looked up: comparing each with all of them would
-        // take hours.
+        // Reads every message and looks up its address, of which it has one at most. Comparing each message with each address
+        // would take hours.
         let about_people = sql_query(
             "WITH told AS (
                  DELETE FROM webhook_delivery

@@ -1,4 +1,4 @@
-//! Leased work: one set of statements for all tables whose rows are claimed.
+//! Queues: one set of statements for all tables whose rows are claimed.
 
 use chrono::{DateTime, Utc};
 use diesel::pg::Pg;
@@ -24,14 +24,13 @@ struct UntilRow {
     until: DateTime<Utc>,
 }
 
-/// What the statements ask of a table.
+/// The conditions and columns that a table adds to the statements.
 struct Rules {
     /// The queues in which something may be claimed at `$1`.
     open: String,
-    /// What a claim of the queue `$2` asks beside that. A job waits while somebody holds its plan: to work on it would be to wait for
-    /// them.
+    /// A further condition for a claim of the queue `$2`. A job waits while another transaction has locked its plan.
     is_open: &'static str,
-    /// What a settlement sets beside the columns that all tables have.
+    /// The columns that a settlement sets in this table only.
     settled: &'static str,
     /// The type of the queue's column.
     queue_type: &'static str,
@@ -67,8 +66,8 @@ fn rules(leased: &Leased) -> Rules {
     }
 }
 
-/// Whether the row `waiting` waits, and nothing has to be done before it. OFFSET 0 keeps the planner from turning the questions into joins
-/// over the whole table: each is answered from an index, for the few rows that are looked at.
+/// Whether the row `waiting` waits, and no earlier row must be done first. OFFSET 0 keeps the planner from turning the subqueries into
+/// joins over the whole table. So each subquery uses an index, for the few rows that are read.
 pub(super) fn claimable(leased: &Leased) -> String {
     match *leased {
         queue::OUTBOX => format!(
@@ -107,8 +106,8 @@ impl PostgresUnit<'_> {
         let (leased, name) = queue::leased(claim.lease.queue);
         let Leased { table, queue, id, order, columns, .. } = leased;
         let (claimable, Rules { is_open, queue_type, .. }) = (claimable(leased), rules(leased));
-        // The chosen are updated by an array of their ids: how many a limit lets through is not known when a prepared statement is
-        // planned, and a join would be planned as one that reads the whole table.
+        // The chosen rows are updated by an array of their ids. The planner of a prepared statement does not know the limit, so a
+        // join would read the whole table.
         let statement = sql_query(format!(
             "WITH chosen AS MATERIALIZED (
                  SELECT id, was_due, row_number() OVER (ORDER BY was_due, place) AS place
@@ -175,7 +174,7 @@ impl QueueRepository for PostgresUnit<'_> {
     }
 
     fn claim_task(&mut self, task: Task, claim: &Claim) -> Result<TaskClaim, Error> {
-        // Who comes second waits for the first's transaction here, and then sees whose it is.
+        // A second claim waits here for the first transaction, and then sees its owner.
         let statement = sql_query(
             "INSERT INTO operation_lease AS lease (operation, key, owner, until) VALUES ($1, $2, $3, $4)
              ON CONFLICT (operation, key) DO UPDATE SET owner = excluded.owner, until = excluded.until
@@ -195,7 +194,7 @@ impl QueueRepository for PostgresUnit<'_> {
             .bind::<Text, _>(task.operation)
             .bind::<SqlUuid, _>(task.key);
         let held = self.read(|connection| query.get_result::<UntilRow>(connection).optional())?;
-        // Finished between the two statements: to be asked for again at once.
+        // The task was finished between the two statements, and can be claimed again at once.
         Ok(TaskClaim::HeldUntil(held.map_or(claim.now, |row| row.until)))
     }
 

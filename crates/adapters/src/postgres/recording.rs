@@ -1,4 +1,4 @@
-//! History, written: a statement and the history of the rows it changes, as one. How it is read stands in [`super::history`].
+//! Writes history in the statement that changes the rows. [`super::history`] reads it.
 
 use chrono::{DateTime, Utc};
 use diesel::pg::Pg;
@@ -23,7 +23,7 @@ pub(super) enum Kind {
     Deleted,
 }
 
-/// A statement that returns the whole rows it changed, and the history of each, as one statement.
+/// A statement that returns the rows it changed, extended to write their history.
 ///
 /// Executing it counts the rows.
 #[derive(Debug)]
@@ -48,7 +48,7 @@ pub(super) fn with_history<'a, S>(
 }
 
 impl<S> WithHistory<'_, S> {
-    /// The same, to be loaded as the ids of the rows: for tables whose key is the number `id`, which Postgres gives.
+    /// The same, which returns the new ids of the rows: for tables whose key is the number `id`.
     pub(super) fn returning_id(self) -> ReturningId<Self> {
         ReturningId(self)
     }
@@ -94,7 +94,7 @@ impl<S: QueryFragment<Pg>> QueryFragment<Pg> for WithHistory<'_, S> {
         out.push_sql(match self.kind {
             Kind::Added => ", '+', ",
             Kind::Changed => ", '~', ",
-            // The parts of a statement do not see each other's effects, so this still is the table as it was.
+            // The parts of a statement do not see each other's effects, so this reads the table as it was before.
             Kind::AddedOrChanged => ", CASE WHEN EXISTS (SELECT FROM ",
             Kind::Deleted => ", '-', ",
         });

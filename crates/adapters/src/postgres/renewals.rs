@@ -45,7 +45,7 @@ impl RenewalRepository for PostgresUnit<'_> {
     }
 
     fn lock(&mut self, id: RenewalId) -> Result<Option<RenewalDetails>, Error> {
-        // By itself: a statement that also reads the plans would tell of them as they were before it waited.
+        // The lock is a statement of its own. A statement that locks and joins would, after waiting, join with the former plans.
         let query = renewal::table.find(id.0).select(renewal::id).for_no_key_update();
         self.write(|connection| query.get_result::<i64>(connection).optional())?;
         RenewalRepository::find(self, id)
@@ -57,7 +57,7 @@ impl RenewalRepository for PostgresUnit<'_> {
         renewed_plan: Option<PlanId>,
     ) -> Result<Vec<RenewalDetails>, Error> {
         let by_prior = renewal::prior_subscription_plan_uuid.eq(SqlUuid(prior_plan.0));
-        // Without a plan this compares with NULL, which equals nothing.
+        // Without a plan this is NULL, which equals nothing.
         let by_renewed = renewal::renewed_subscription_plan_uuid.eq(renewed_plan.map(|plan| SqlUuid(plan.0)));
         let query = renewals().filter(by_prior.nullable().or(by_renewed)).order(by_prior.desc());
         let rows = self.read(|connection| query.load::<RenewalDetailsRow>(connection))?;

@@ -1,4 +1,4 @@
-//! Forgetting people.
+//! Erases people.
 
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Nullable, Text};
@@ -14,7 +14,7 @@ use crate::sql_types::SqlUuid;
 
 impl RetirementRepository for PostgresUnit<'_> {
     fn lock_licenses(&mut self, person: &Retiree) -> Result<Vec<License>, Error> {
-        // An address that is not known is NULL, which equals nothing.
+        // An unknown address is NULL, which equals nothing.
         let email = person.email.as_ref().map(Email::as_str);
         let query = license::table
             .select(LicenseRow::as_select())

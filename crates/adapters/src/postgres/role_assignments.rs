@@ -1,4 +1,4 @@
-//! The roles that the database gives users, as staff hand them out.
+//! Role assignments of users.
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;

@@ -1,4 +1,4 @@
-//! How recurring operations are scheduled.
+//! The schedule of recurring operations.
 
 use diesel::prelude::*;
 use diesel::sql_query;

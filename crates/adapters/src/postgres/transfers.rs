@@ -1,4 +1,4 @@
-//! Transfer jobs, and the moving of licenses: each one statement over an array of ids, for any number of them.
+//! Transfer jobs, and moving licenses. One statement takes any number of ids, as an array.
 
 use diesel::prelude::*;
 use diesel::sql_query;
@@ -87,7 +87,7 @@ impl TransferRepository for PostgresUnit<'_> {
     }
 
     fn held_twice(&mut self, licenses: &[LicenseId], plan: PlanId) -> Result<Vec<HeldTwice>, Error> {
-        // Each address is looked up by itself, and OFFSET 0 holds Postgres to it: see `licenses::LIVE_OF_EMAILS`.
+        // OFFSET 0 makes Postgres look up each address: see `licenses::LIVE_OF_EMAILS`.
         let query = sql_query(
             "SELECT moving.uuid, moving.user_email
              FROM unnest($1) AS input (uuid)

@@ -1,4 +1,4 @@
-//! Users and the roles the database gives them.
+//! Users and their role assignments.
 
 use chrono::{DateTime, Utc};
 use diesel::dsl::sql;

@@ -1,4 +1,4 @@
-//! How seats are used: sums of what a trigger counts whenever history is recorded (migrations/postgres, "utilization").
+//! Seat utilization: sums of the counts that a trigger keeps (migrations/postgres, "utilization").
 
 use chrono::NaiveDate;
 use diesel::prelude::*;
@@ -46,7 +46,7 @@ impl UtilizationRepository for PostgresUnit<'_> {
     }
 
     fn idle(&mut self, plan: PlanId, limit: i64) -> Result<Vec<License>, Error> {
-        // The state is written out: Postgres matches a partial index with the words of its condition only.
+        // The status is a literal: Postgres uses a partial index only if the statement has the index's condition.
         let query = sql_query(
             "SELECT license.* FROM license WHERE subscription_plan_uuid = $1 AND status = 'assigned'
              ORDER BY assigned_date, uuid LIMIT $2",

@@ -1,4 +1,4 @@
-//! Endpoints that events are told to, and what each was and is to be told.
+//! Webhooks and their deliveries.
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
@@ -70,7 +70,7 @@ impl WebhookRepository for PostgresUnit<'_> {
     }
 }
 
-/// The deliveries that match, as a boxed query: a macro, because the types of a list and of a count differ.
+/// Restricts a query to the deliveries that match, and boxes it. A macro, because the types of a list and of a count differ.
 macro_rules! matching {
     ($query:expr, $filter:expr) => {{
         let filter: &WebhookDeliveryFilter = $filter;
@@ -87,7 +87,7 @@ macro_rules! matching {
 
 impl WebhookDeliveryRepository for PostgresUnit<'_> {
     fn backlog(&mut self, now: DateTime<Utc>, limit: i64) -> Result<Backlog, Error> {
-        // Counted endpoint by endpoint, in the order of an index: what was delivered is far more than what waits.
+        // Counts one webhook after the other, by an index: far more deliveries are done than waiting.
         let claimable = claimable(&WEBHOOK_DELIVERY);
         let query = sql_query(format!(
             "SELECT '' AS queue,
@@ -153,7 +153,7 @@ impl WebhookDeliveryRepository for PostgresUnit<'_> {
     }
 
     fn remove_old(&mut self, delivered: DateTime<Utc>, limit: i64) -> Result<usize, Error> {
-        // The endpoints that deliveries name are found from one to the next, and not by reading every delivery.
+        // Finds one webhook after the other in an index, instead of reading every delivery.
         let statement = sql_query(
             "WITH RECURSIVE endpoint (uuid) AS (
                  (SELECT webhook_uuid FROM webhook_delivery ORDER BY webhook_uuid LIMIT 1)

@@ -1,4 +1,4 @@
-//! What the recurring operations have to do: rows, and the queries that are the same in both databases.
+//! The work of recurring operations: rows, and the queries that are the same in both databases.
 
 use chrono::{DateTime, Utc};
 use diesel::sql_types::{BigInt, Bool, Integer, Text};

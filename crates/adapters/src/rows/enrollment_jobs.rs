@@ -27,7 +27,7 @@ pub(crate) struct EnrollmentJobRow {
     pub failures: i64,
 }
 
-/// A job with what came of it.
+/// A job with its results.
 #[derive(QueryableByName)]
 pub(crate) struct NamingRow {
     #[diesel(embed)]
@@ -60,7 +60,7 @@ impl TryFrom<EnrollmentJobRow> for EnrollmentJob {
     type Error = Error;
 
     fn try_from(row: EnrollmentJobRow) -> Result<Self, Error> {
-        // The cause is not told: it may quote an address.
+        // The cause is left out: it may quote an address.
         let enrollment = serde_json::from_str(&row.parameters)
             .map_err(|_| Error::internal(format!("the parameters of bulk enrollment {} cannot be read", row.uuid.0)))?;
         let stage = EnrollmentStage::from_storage(&row.stage, row.enrolled_until.map(|id| LicenseId(id.0)))

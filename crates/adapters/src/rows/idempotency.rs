@@ -27,8 +27,8 @@ impl TryFrom<FirstRequestRow> for FirstRequest {
 
     fn try_from(row: FirstRequestRow) -> Result<Self, Error> {
         let FirstRequestRow { fingerprint, owner, lease_until, created, status, content_type, body } = row;
-        let fingerprint =
-            <[u8; 32]>::try_from(fingerprint).map_err(|_| Error::internal("a fingerprint of another length"))?;
+        let fingerprint = <[u8; 32]>::try_from(fingerprint)
+            .map_err(|_| Error::internal("a stored fingerprint has a wrong length"))?;
         let status = status.map(u16::try_from).transpose().map_err(Error::internal)?;
         let answer = status.map(|status| StoredAnswer { status, content_type, body });
         Ok(Self { fingerprint, owner, created, lease_until, answer })

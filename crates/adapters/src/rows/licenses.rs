@@ -81,7 +81,7 @@ impl From<DeletedRow> for DeletedLicense {
     }
 }
 
-/// An address that holds a license.
+/// The address of a license.
 #[derive(QueryableByName)]
 pub(crate) struct EmailRow {
     #[diesel(sql_type = Text)]

@@ -1,4 +1,4 @@
-//! Messages that wait.
+//! Messages of the outbox.
 
 use chrono::{DateTime, Utc};
 use diesel::QueryableByName;

@@ -1,4 +1,4 @@
-//! Leased work: the tables that hold it, and its rows.
+//! Queues: their tables and rows.
 
 use chrono::{DateTime, Utc};
 use diesel::QueryableByName;
@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 
-/// A table whose rows are leased. Its rows wait in queues; a row is known by its queue and its id.
+/// A table whose rows are claimed. Its rows wait in queues; queue and id identify a row.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Leased {
     /// Its name.
@@ -21,15 +21,15 @@ pub(crate) struct Leased {
     pub queue: &'static str,
     /// The column of the id.
     pub id: &'static str,
-    /// The column that names the lease under which somebody works on the row.
+    /// The column of the lease that has claimed the row.
     pub holder: &'static str,
-    /// The column that says when the row is due; of a claimed row, when the lease ends.
+    /// The column of the time when the row is due, or when its lease ends.
     pub due: &'static str,
-    /// The column that orders rows which are due at the same moment.
+    /// The column that orders rows that are due at the same time.
     pub order: &'static str,
-    /// What a claim reads of a row, for [`MessageRow`] or [`ClaimedJobRow`].
+    /// The columns of a [`MessageRow`] or [`ClaimedJobRow`].
     pub columns: &'static str,
-    /// Whether completed rows are kept, to be looked at and replayed.
+    /// Whether completed rows are kept, so that they can be listed and replayed.
     pub keeps_completed: bool,
 }
 
@@ -67,7 +67,7 @@ pub(crate) const PLAN_JOB: Leased = Leased {
 pub(crate) const OPERATION_LEASE: Leased =
     Leased { table: "operation_lease", queue: "operation", id: "key", holder: "owner", due: "until", ..OUTBOX };
 
-/// The table that holds a queue, and the queue as the table names it.
+/// The table of a queue, and the queue's name in the table.
 pub(crate) fn leased(queue: Queue) -> (&'static Leased, String) {
     match queue {
         Queue::Webhook(webhook) => (&WEBHOOK_DELIVERY, webhook.to_string()),
@@ -77,7 +77,7 @@ pub(crate) fn leased(queue: Queue) -> (&'static Leased, String) {
     }
 }
 
-/// The table that holds the queues of a kind.
+/// The table of the queues of a kind.
 pub(crate) fn of_kind(kind: QueueKind) -> &'static Leased {
     match kind {
         QueueKind::Messages => &OUTBOX,
@@ -86,7 +86,7 @@ pub(crate) fn of_kind(kind: QueueKind) -> &'static Leased {
     }
 }
 
-/// The queue that a table names so; `None` for one that another version knows.
+/// The queue with this name in the table; `None` if this version does not know it.
 pub(crate) fn named(kind: QueueKind, name: &str) -> Option<Queue> {
     match kind {
         QueueKind::Messages => Queue::MESSAGES.into_iter().find(|queue| queue.as_str() == name),
@@ -105,7 +105,7 @@ pub(crate) fn lanes(steps: &[Step]) -> String {
     steps.iter().map(|step| step.queue().as_str()).collect::<Vec<_>>().join(" ")
 }
 
-/// The steps that are left of a payload's, by the queues that are stored. Queues that this version does not know are left out.
+/// The remaining steps of a payload, by the stored queues. Queues that this version does not know are left out.
 fn steps_left(payload: &Payload, lanes: &str) -> &'static [Step] {
     let steps = payload.steps();
     let left = lanes.split(' ').filter(|lane| named(QueueKind::Messages, lane).is_some()).count();
@@ -119,7 +119,7 @@ pub(crate) struct QueueRow {
     pub(crate) queue: String,
 }
 
-/// How much waits in a queue.
+/// The backlog of a queue.
 #[derive(QueryableByName)]
 pub(crate) struct BacklogRow {
     #[diesel(sql_type = Text)]
@@ -133,7 +133,7 @@ pub(crate) struct BacklogRow {
 }
 
 impl BacklogRow {
-    /// Of a queue of messages; `None` for one that another version knows.
+    /// The queue of messages and its backlog; `None` if this version does not know the queue.
     pub(crate) fn of_queue(self) -> Option<(Queue, Backlog)> {
         Some((named(QueueKind::Messages, &self.queue)?, self.backlog()))
     }
@@ -192,7 +192,7 @@ impl From<MessageRow> for ClaimedMessage {
     fn from(row: MessageRow) -> Self {
         let payload = Payload::read(Topic::from_name(&row.topic), row.payload);
         let steps = row.lanes.map_or(&[Step::Post][..], |lanes| steps_left(&payload, &lanes));
-        // Of an event for a webhook only the payload names the customer.
+        // For an event for a webhook, only the payload has the customer.
         let customer = row.enterprise_customer_uuid.map(CustomerId).or(payload.customer());
         let message = Message {
             id: MessageId(row.uuid),
@@ -225,7 +225,7 @@ impl ClaimedJobRow {
     }
 }
 
-/// How far a task is, as it is stored.
+/// The stored progress of a task.
 #[derive(QueryableByName)]
 pub(crate) struct ProgressRow {
     #[diesel(sql_type = Nullable<Text>)]
@@ -233,13 +233,13 @@ pub(crate) struct ProgressRow {
 }
 
 impl ProgressRow {
-    /// `None` where nothing is noted, or what another version noted.
+    /// `None` if there is no progress, or this version cannot read it.
     pub(crate) fn progress(self) -> Option<ExpirationProgress> {
         read_progress(&self.position?)
     }
 }
 
-/// How far a task is, as text.
+/// The progress of a task as text.
 pub(crate) fn progress_text(progress: &ExpirationProgress) -> String {
     let step = match progress.step {
         ExpirationStep::Enrollments => "enrollments",

@@ -1,4 +1,4 @@
-//! When recurring operations run.
+//! The schedule of recurring operations.
 
 use chrono::{DateTime, Utc};
 use diesel::QueryableByName;

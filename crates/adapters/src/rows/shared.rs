@@ -40,7 +40,7 @@ pub(crate) struct NumberRow {
     pub number: i64,
 }
 
-/// The id that the next licenses come after. No license has the nil id.
+/// The id after which the next licenses come. No license has the nil id.
 pub(crate) fn following(after: Option<LicenseId>) -> Uuid {
     after.map_or(Uuid::nil(), |id| id.0)
 }

@@ -1,4 +1,4 @@
-//! Notifications that were sent, and what was done for licenses.
+//! Notifications that were sent, and events of licenses.
 
 use chrono::{DateTime, Utc};
 use diesel::pg::Pg;

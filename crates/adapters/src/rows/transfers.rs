@@ -86,7 +86,7 @@ pub(crate) fn transfer_job((id, row): (i64, TransferJobRow)) -> Result<LicenseTr
     })
 }
 
-/// A job without its licenses and runs; of those, whether it names any.
+/// A job without its runs, and without its licenses except for whether it names them.
 pub(crate) type TransferSummaryRow =
     ((i64, Uuid, Uuid, Uuid), (Option<String>, bool, bool), (Option<DateTime<Utc>>, DateTime<Utc>, DateTime<Utc>));
 

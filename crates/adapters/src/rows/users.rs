@@ -1,4 +1,4 @@
-//! Users, and the roles that the database gives them.
+//! Users and their role assignments.
 
 use chrono::{DateTime, Utc};
 use diesel::pg::Pg;
@@ -36,7 +36,7 @@ impl From<RoleAssignmentRow> for AssignedRole {
     }
 }
 
-/// One user, who stands beside each of their roles.
+/// The user of the rows, one row for each role assignment.
 pub(crate) fn user(rows: Vec<(UserRow, Option<RoleAssignmentRow>)>) -> Option<User> {
     let mut user = None;
     for (UserRow { username, email, is_staff, is_superuser }, role) in rows {

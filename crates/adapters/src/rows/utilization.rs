@@ -1,4 +1,4 @@
-//! How seats are used.
+//! Seat utilization.
 
 use chrono::NaiveDate;
 use diesel::QueryableByName;

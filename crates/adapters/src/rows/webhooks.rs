@@ -1,4 +1,4 @@
-//! Endpoints that events are told to, and what each was and is to be told.
+//! Webhooks and their deliveries.
 
 use chrono::{DateTime, Utc};
 use diesel::pg::Pg;
@@ -83,7 +83,7 @@ impl TryFrom<DeliveryRow> for WebhookDelivery {
         Ok(Self {
             id: MessageId(row.uuid),
             event_type: row.event_type,
-            state: state.ok_or_else(|| Error::internal("a webhook's delivery is in no known state"))?,
+            state: state.ok_or_else(|| Error::internal("a webhook delivery has an unknown state"))?,
             attempts: row.attempts,
             not_before: row.not_before,
             last_status: row.last_status,

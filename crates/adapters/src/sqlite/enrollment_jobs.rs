@@ -1,4 +1,4 @@
-//! Bulk enrollments that were asked for.
+//! Bulk enrollments.
 
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable, Text};
@@ -25,7 +25,7 @@ impl EnrollmentJobRepository for SqliteUnit<'_> {
     }
 
     fn lock(&mut self, id: EnrollmentJobId) -> Result<Option<EnrollmentJob>, Error> {
-        // Whoever writes has the file to itself.
+        // Only one unit of work writes at a time.
         self.require_write()?;
         EnrollmentJobRepository::find(self, id)
     }

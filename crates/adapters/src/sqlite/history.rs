@@ -1,4 +1,4 @@
-//! History, read: the same statements for every table that has one. How it is written stands in [`super::recording`].
+//! Reads history, with the same statements for every table. [`super::recording`] writes it.
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
@@ -14,7 +14,7 @@ use crate::rows::shared::{IdRow, NumberRow};
 use crate::schema::{CUSTOMER_AGREEMENT, LICENSE, PRODUCT, SUBSCRIPTION_PLAN, SUBSCRIPTION_PLAN_RENEWAL};
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 
-/// Where a row's history is: the table, and the row's key as a JSON array.
+/// The table of an entity, and the entity's key as a JSON array.
 fn place(of: EntityRef) -> Result<(&'static TableWithHistory, String), Error> {
     let (table, key) = match of {
         EntityRef::Agreement(id) => (&CUSTOMER_AGREEMENT, serde_json::to_string(&[id])),

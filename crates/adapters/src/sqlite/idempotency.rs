@@ -13,7 +13,7 @@ use crate::rows::idempotency::FirstRequestRow;
 use crate::schema::idempotency_key::{self as table, dsl};
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 
-/// The owner's request, unanswered.
+/// The owner's request, if it has no answer.
 macro_rules! claimed {
     ($key:expr, $owner:expr) => {
         dsl::idempotency_key
@@ -24,7 +24,7 @@ macro_rules! claimed {
 }
 
 impl IdempotencyRepository for SqliteUnit<'_> {
-    // Whoever writes has the file to itself; so nothing comes between the statements.
+    // Only one unit of work writes at a time, so nothing happens between the statements.
     fn claim(
         &mut self,
         key: &IdempotencyKey,

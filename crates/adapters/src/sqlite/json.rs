@@ -1,5 +1,5 @@
-//! Many values in one parameter: SQLite has no arrays, but reads JSON as a table. So a statement's text, and the number of
-//! statements, never depend on the number of values.
+//! Many values in one parameter. SQLite has no arrays, but reads JSON as a table. So neither the text nor the number of statements
+//! depends on the number of values.
 
 use diesel::QueryableByName;
 use diesel::sql_types::Text;
@@ -11,7 +11,7 @@ pub(super) fn json(values: impl Serialize) -> Result<String, Error> {
     serde_json::to_string(&values).map_err(Error::internal)
 }
 
-/// The keys of rows as a JSON array, made by the database for its next statements.
+/// Keys that the database returns as a JSON array, for the next statements.
 #[derive(QueryableByName)]
 pub(super) struct Keys {
     #[diesel(sql_type = Text)]

@@ -1,6 +1,6 @@
-//! Licenses: reading, locking and claiming. How they are written is in [`bulk`].
+//! Reads, locks and claims licenses. [`bulk`] writes them.
 //!
-//! Whoever writes has the file to itself; so locking is only reading, and free licenses are never held by anybody else.
+//! Only one unit of work writes at a time. So a method that locks only reads.
 
 mod bulk;
 
@@ -28,7 +28,7 @@ use crate::rows::shared::following;
 use crate::schema::{license, subscription_plan};
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 
-/// The condition of the index license_one_live_per_email, in its words: SQLite uses the index only where it reads them.
+/// The condition of the index license_one_live_per_email. SQLite uses the index only if the statement has its condition.
 const LIVE: &str = "license.status IN ('assigned', 'activated')";
 /// The condition of the index license_unassigned.
 const UNASSIGNED: &str = "license.status = 'unassigned'";
@@ -40,14 +40,14 @@ fn matching(plan: PlanId, filter: &LicenseFilter) -> Condition {
     filtered(Box::new(license::subscription_plan_uuid.eq(SqlUuid(plan.0)).nullable()), filter)
 }
 
-/// Of the licenses that fulfil the condition, those that match.
+/// Adds the filter to a condition.
 pub(super) fn filtered(mut condition: Condition, filter: &LicenseFilter) -> Condition {
     if let Some(statuses) = &filter.statuses {
         let names: Vec<&'static str> = statuses.iter().map(|status| status.as_str()).collect();
         condition = Box::new(condition.and(license::status.eq_any(names).nullable()));
     }
     if !filter.email_words.is_empty() {
-        // Addresses are stored in lowercase. Unlike LIKE, instr() takes every character of the word for itself.
+        // Addresses are stored in lowercase. Unlike LIKE, instr() has no wildcards.
         let words: Vec<String> = filter.email_words.iter().map(|word| word.to_lowercase()).collect();
         let contains_all = sql::<Bool>("(license.user_email IS NOT NULL AND NOT EXISTS (SELECT 1 FROM json_each(")
             .bind::<Text, _>(serde_json::json!(words).to_string())
@@ -64,7 +64,7 @@ pub(super) fn filtered(mut condition: Condition, filter: &LicenseFilter) -> Cond
     condition
 }
 
-/// The terms of an ORDER BY. Absent values come first ascending and last descending, as SQLite has it by itself.
+/// The terms of ORDER BY. SQLite sorts NULL first ascending and last descending.
 fn order_terms(order: &[LicenseOrder]) -> String {
     let mut terms = String::new();
     for key in order {
@@ -80,7 +80,7 @@ fn order_terms(order: &[LicenseOrder]) -> String {
 }
 
 impl SqliteUnit<'_> {
-    /// One page of the licenses that fulfil the condition.
+    /// A page of the licenses with the condition.
     pub(super) fn list_licenses(
         &mut self,
         condition: Condition,
@@ -97,7 +97,7 @@ impl SqliteUnit<'_> {
         licenses(rows)
     }
 
-    /// How many licenses fulfil the condition.
+    /// The number of licenses with the condition.
     pub(super) fn count_licenses(&mut self, condition: Condition) -> Result<i64, Error> {
         self.read(|connection| license::table.filter(condition).count().get_result(connection))
     }
@@ -145,7 +145,7 @@ impl LicenseRepository for SqliteUnit<'_> {
     }
 
     fn handed_out_after(&mut self, plan: PlanId, after: Option<LicenseId>, limit: i64) -> Result<Vec<License>, Error> {
-        // The condition is that of the index license_handed_out, in its words.
+        // The condition of the status is that of the index license_handed_out.
         let query = diesel::sql_query(
             "SELECT * FROM license
              WHERE subscription_plan_uuid = ?1 AND status <> 'unassigned' AND uuid > ?2

@@ -1,4 +1,4 @@
-//! Licenses found without knowing their plan.
+//! Finds licenses in all plans.
 
 use diesel::dsl::sql;
 use diesel::prelude::*;

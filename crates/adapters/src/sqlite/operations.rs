@@ -1,5 +1,4 @@
-//! Who works on what, and what was done once and for all. Whoever writes has the file to itself; so nobody comes between two
-//! statements.
+//! Plans and licenses that an operation has marked as done.
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;

@@ -1,4 +1,4 @@
-//! What was promised to the outside. Whoever writes has the file to itself; so nothing comes between statements.
+//! The outbox. Only one unit of work writes at a time, so nothing happens between its statements.
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
@@ -20,14 +20,14 @@ use crate::schema::{outbox, webhook};
 use crate::sql_types::SqlTimestamp;
 use crate::traces;
 
-/// The messages an operator means that nobody delivers now: `?1` are ids, or null for the parked ones of the topic `?2`, or of
-/// any.
+/// The messages that an operator has chosen and that are not claimed: those with the ids `?1`, or if that is NULL all dead-lettered
+/// messages of the topic `?2`, or of any topic.
 const MEANT: &str = "
     (uuid IN (SELECT value FROM json_each(?1)) OR ?1 IS NULL AND parked_at IS NOT NULL AND (?2 IS NULL OR topic = ?2))
     AND (claimed_by IS NULL OR not_before <= ?3)";
 
 impl SqliteUnit<'_> {
-    /// Runs a statement over the messages an operator means, and tells how many there were.
+    /// Runs a statement over the messages that an operator has chosen, and returns their number.
     fn on_meant(&mut self, statement: &str, selection: &OutboxSelection, now: DateTime<Utc>) -> Result<usize, Error> {
         let (ids, topic) = match selection {
             OutboxSelection::Messages(ids) => (Some(json(ids)?), None),
@@ -41,7 +41,7 @@ impl SqliteUnit<'_> {
     }
 }
 
-/// The length of a message in JSON, beside its payload.
+/// The length of a message in JSON without its payload.
 const ROW_OVERHEAD: usize = 224;
 
 impl OutboxRepository for SqliteUnit<'_> {
@@ -64,7 +64,7 @@ impl OutboxRepository for SqliteUnit<'_> {
                 )
             })
             .collect();
-        // One buffer of about the right size: it holds every payload of a request, and would grow by doubling.
+        // A buffer of about the right size: it gets all payloads, and would otherwise grow by doubling.
         let payloads: usize = rows.iter().map(|row| row.5.len() * 5 / 4 + ROW_OVERHEAD).sum();
         let mut json_rows = Vec::with_capacity(payloads);
         serde_json::to_writer(&mut json_rows, &rows).map_err(Error::internal)?;

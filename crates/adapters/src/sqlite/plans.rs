@@ -21,7 +21,7 @@ impl PlanRepository for SqliteUnit<'_> {
         Ok(found.map(plan_details))
     }
 
-    // Whoever writes has the file to itself; so no row needs a lock.
+    // Only one unit of work writes at a time, so no row needs a lock.
     fn lock(&mut self, id: PlanId) -> Result<Option<PlanDetails>, Error> {
         self.require_write()?;
         PlanRepository::find(self, id)

@@ -82,8 +82,8 @@ impl ProductRepository for SqliteUnit<'_> {
 
     fn seed(&mut self, products: &[Product], change: &Change) -> Result<(), Error> {
         let plan_types: Vec<_> = products.iter().map(|product| PlanTypeRow::from(&product.plan_type)).collect();
-        // "WHERE true" keeps SQLite from taking ON for a join's.
-        let statement = // "WHERE true" keeps SQLite from taking ON for a join's.
+        // Without "WHERE true", SQLite would take ON for the condition of a join.
+        let statement = // Without "WHERE true", SQLite would take ON for the condition of a join.
         diesel::sql_query(
             "INSERT INTO plan_type (id, label, description, is_paid_subscription, ns_id_required, sf_id_required,
                                     internal_use_only)

@@ -1,4 +1,4 @@
-//! Licenses that forget their holder.
+//! Erases the holders of old licenses.
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
@@ -14,7 +14,7 @@ use crate::rows::licenses::{DeletedRow, EmailRow, LicenseRow, licenses};
 use crate::rows::shared::following;
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 
-/// The licenses that are due at `?1`, plan by plan.
+/// The licenses that are due at `?1`.
 fn due(purge: Purge) -> String {
     let (condition, since) = match purge {
         Purge::PlanExpired => ("license.status IN ('activated', 'assigned', 'revoked')", "plan.expiration_date"),
@@ -33,7 +33,7 @@ fn due(purge: Purge) -> String {
     )
 }
 
-/// Licenses that were deleted, whose history is due at `?1`: as the index holds them, with everything that is told of each.
+/// The deleted licenses whose history is due at `?1`. The first conditions are those of the index.
 const DELETED: &str = "
     SELECT deleted.uuid, deleted.user_email
     FROM license_history AS deleted INDEXED BY license_history_of_deleted
@@ -50,7 +50,7 @@ const DELETED: &str = "
              FROM license_history AS told WHERE told.uuid = deleted.uuid)";
 
 impl PurgeRepository for SqliteUnit<'_> {
-    // Whoever writes has the file to itself; so nothing is held by anybody else.
+    // Only one unit of work writes at a time, so no row is locked by another.
     fn lock_due(&mut self, purge: Purge, now: DateTime<Utc>, limit: i64) -> Result<Vec<License>, Error> {
         let query =
             sql_query(format!("{} LIMIT ?2", due(purge))).bind::<SqlTimestamp, _>(now).bind::<BigInt, _>(limit.max(0));
@@ -119,8 +119,8 @@ impl PurgeRepository for SqliteUnit<'_> {
         if gone.is_empty() {
             return Ok(());
         }
-        // Every message is looked at. Each names one address at most, which is looked up: comparing each with all of them would
-        // take hours.
+        // Reads every message and looks up its address, of which it has one at most. Comparing each message with each address
+        // would take hours.
         let addresses = json(gone)?;
         let statement = sql_query(
             "DELETE FROM outbox

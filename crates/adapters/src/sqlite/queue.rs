@@ -1,5 +1,5 @@
-//! Leased work: one set of statements for all tables whose rows are claimed. Only one unit of work writes at a time; so nothing comes
-//! between its statements.
+//! Queues: one set of statements for all tables whose rows are claimed. Only one unit of work writes at a time, so
+//! nothing happens between its statements.
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
@@ -29,13 +29,13 @@ struct LeaseRow {
     progress: ProgressRow,
 }
 
-/// What the statements ask of a table.
+/// The conditions and columns that a table adds to the statements.
 struct Rules {
     /// The queues in which something may be claimed at `?1`.
     open: String,
-    /// What a claim of the queue `?2` asks beside that.
+    /// A further condition for a claim of the queue `?2`.
     is_open: &'static str,
-    /// What a settlement sets beside the columns that all tables have.
+    /// The columns that a settlement sets in this table only.
     settled: &'static str,
 }
 
@@ -62,7 +62,7 @@ fn rules(leased: &Leased) -> Rules {
     }
 }
 
-/// Whether the row `waiting` waits, and nothing has to be done before it.
+/// Whether the row `waiting` waits, and no earlier row must be done first.
 pub(super) fn claimable(leased: &Leased) -> String {
     match *leased {
         queue::OUTBOX => format!(

@@ -43,7 +43,7 @@ impl RenewalRepository for SqliteUnit<'_> {
             .transpose()
     }
 
-    // Whoever writes has the file to itself; so no row needs a lock.
+    // Only one unit of work writes at a time, so no row needs a lock.
     fn lock(&mut self, id: RenewalId) -> Result<Option<RenewalDetails>, Error> {
         self.require_write()?;
         RenewalRepository::find(self, id)
@@ -55,7 +55,7 @@ impl RenewalRepository for SqliteUnit<'_> {
         renewed_plan: Option<PlanId>,
     ) -> Result<Vec<RenewalDetails>, Error> {
         let by_prior = renewal::prior_subscription_plan_uuid.eq(SqlUuid(prior_plan.0));
-        // Without a plan this compares with NULL, which equals nothing.
+        // Without a plan this is NULL, which equals nothing.
         let by_renewed = renewal::renewed_subscription_plan_uuid.eq(renewed_plan.map(|plan| SqlUuid(plan.0)));
         let query = renewals().filter(by_prior.nullable().or(by_renewed)).order(by_prior.desc());
         let rows = self.read(|connection| query.load::<RenewalDetailsRow>(connection))?;

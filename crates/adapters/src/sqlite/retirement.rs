@@ -1,4 +1,4 @@
-//! Forgetting people.
+//! Erases people.
 
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable, Text};
@@ -13,7 +13,7 @@ use crate::schema::{license, users};
 
 impl RetirementRepository for SqliteUnit<'_> {
     fn lock_licenses(&mut self, person: &Retiree) -> Result<Vec<License>, Error> {
-        // An address that is not known is compared as NULL, which equals nothing.
+        // An unknown address is NULL, which equals nothing.
         let email = person.email.as_ref().map(Email::as_str);
         let query = license::table
             .filter(license::lms_user_id.eq(person.lms_user_id.0).or(license::user_email.eq(email)))

@@ -1,4 +1,4 @@
-//! How recurring operations are scheduled.
+//! The schedule of recurring operations.
 
 use diesel::prelude::*;
 use diesel::sql_query;
@@ -16,7 +16,7 @@ impl ScheduleRepository for SqliteUnit<'_> {
         in_order(self.read(|connection| sql_query("SELECT * FROM operation_schedule").load(connection))?)
     }
 
-    // Whoever writes has the file to itself.
+    // Only one unit of work writes at a time.
     fn lock_or_add(&mut self, operation: RecurringOperation) -> Result<OperationSchedule, Error> {
         let statement = sql_query("INSERT INTO operation_schedule (operation) VALUES (?1) ON CONFLICT DO NOTHING")
             .bind::<Text, _>(operation.as_str());

@@ -1,4 +1,4 @@
-//! Notifications that were sent, and what was done for licenses.
+//! Notifications that were sent, and events of licenses.
 
 use chrono::{DateTime, Utc};
 use diesel::dsl::max;
@@ -59,7 +59,7 @@ impl NotificationRepository for SqliteUnit<'_> {
                 (sent.customer, sent.customer_user, sent.plan, sent.kind.as_str(), sent.last_sent.timestamp_micros())
             })
             .collect();
-        // "WHERE true" keeps SQLite from taking ON for a join's.
+        // Without "WHERE true", SQLite would take ON for the condition of a join.
         let query = diesel::sql_query(
             "INSERT INTO notification (enterprise_customer_uuid, enterprise_customer_user_id, subscription_plan_uuid,
                                        notification_type, last_sent, created, modified)
@@ -72,7 +72,7 @@ impl NotificationRepository for SqliteUnit<'_> {
         .bind::<Text, _>(json(&rows)?)
         .bind::<SqlTimestamp, _>(change.at);
         let saved: Vec<Saved> = self.write(|connection| query.load(connection))?;
-        // Ids count up.
+        // New rows have higher ids.
         let (added, changed): (Vec<i64>, Vec<i64>) =
             saved.into_iter().map(|saved| saved.id).partition(|id| *id > last.unwrap_or(0));
         for (ids, kind) in [(added, Kind::Added), (changed, Kind::Changed)] {

@@ -1,4 +1,4 @@
-//! Transfer jobs, and the moving of licenses: any number of ids travels as one JSON text.
+//! Transfer jobs, and moving licenses. One statement takes any number of ids, as a JSON array.
 
 use diesel::prelude::*;
 use diesel::sql_query;
@@ -25,7 +25,7 @@ impl TransferRepository for SqliteUnit<'_> {
         self.read(|connection| query.first(connection).optional())?.map(transfer_job).transpose()
     }
 
-    // Whoever writes has the file to itself; so no row needs a lock.
+    // Only one unit of work writes at a time, so no row needs a lock.
     fn lock(&mut self, id: TransferJobId) -> Result<Option<LicenseTransferJob>, Error> {
         self.require_write()?;
         TransferRepository::find(self, id)
@@ -91,7 +91,7 @@ impl TransferRepository for SqliteUnit<'_> {
     }
 
     fn held_twice(&mut self, licenses: &[LicenseId], plan: PlanId) -> Result<Vec<HeldTwice>, Error> {
-        // Both are found by key: the moving ones by their ids, the present ones by their addresses.
+        // Finds the moving licenses by their ids, the present licenses by their addresses.
         let query = sql_query(
             "SELECT moving.uuid, moving.user_email
              FROM json_each(?1) AS input

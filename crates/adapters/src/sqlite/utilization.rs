@@ -1,4 +1,4 @@
-//! How seats are used: sums of what triggers count whenever history is recorded (migrations/sqlite, "utilization").
+//! Seat utilization: sums of the counts that triggers keep (migrations/sqlite, "utilization").
 
 use chrono::NaiveDate;
 use diesel::prelude::*;
@@ -45,7 +45,7 @@ impl UtilizationRepository for SqliteUnit<'_> {
     }
 
     fn idle(&mut self, plan: PlanId, limit: i64) -> Result<Vec<License>, Error> {
-        // The state is written out: SQLite uses a partial index only where it reads the words of its condition.
+        // The status is a literal: SQLite uses a partial index only if the statement has the index's condition.
         let query = diesel::sql_query(
             "SELECT license.* FROM license WHERE subscription_plan_uuid = ?1 AND status = 'assigned'
              ORDER BY assigned_date, uuid LIMIT ?2",

@@ -1,5 +1,4 @@
-//! Endpoints that events are told to, and what each was and is to be told. Whoever writes has the file to itself; so nothing comes
-//! between statements.
+//! Webhooks and their deliveries. Only one unit of work writes at a time, so nothing happens between its statements.
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
@@ -72,7 +71,7 @@ impl WebhookRepository for SqliteUnit<'_> {
     }
 }
 
-/// The deliveries that match, as a boxed query: a macro, because the types of a list and of a count differ.
+/// Restricts a query to the deliveries that match, and boxes it. A macro, because the types of a list and of a count differ.
 macro_rules! matching {
     ($query:expr, $filter:expr) => {{
         let filter: &WebhookDeliveryFilter = $filter;
@@ -89,7 +88,7 @@ macro_rules! matching {
 
 impl WebhookDeliveryRepository for SqliteUnit<'_> {
     fn backlog(&mut self, now: DateTime<Utc>, limit: i64) -> Result<Backlog, Error> {
-        // Counted endpoint by endpoint, in an index: what was delivered is far more than what waits.
+        // Counts one webhook after the other, by an index: far more deliveries are done than waiting.
         let claimable = claimable(&WEBHOOK_DELIVERY);
         let query = sql_query(format!(
             "SELECT '' AS queue,
@@ -145,7 +144,7 @@ impl WebhookDeliveryRepository for SqliteUnit<'_> {
     }
 
     fn remove_old(&mut self, delivered: DateTime<Utc>, limit: i64) -> Result<usize, Error> {
-        // The endpoints that deliveries name are found from one to the next, and not by reading every delivery.
+        // Finds one webhook after the other in an index, instead of reading every delivery.
         let statement = sql_query(
             "WITH RECURSIVE endpoint (uuid) AS (
                  SELECT min(webhook_uuid) FROM webhook_delivery

@@ -1,4 +1,4 @@
-//! Writing licenses: each one statement over arrays, a column each, for any number of rows.
+//! Writes any number of licenses in one statement, with an array for each column.
 
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Bool, Nullable, Text};
@@ -11,7 +11,7 @@ use crate::postgres::unit::PostgresUnit;
 use crate::schema::{LICENSE, LICENSE_SOURCE};
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 
-/// The kind of every source that an assignment names: a Salesforce opportunity.
+/// The type of a license's source: a Salesforce opportunity.
 const SOURCE_TYPE: &str = "AMT";
 
 pub(super) fn add_unassigned(
@@ -43,7 +43,7 @@ pub(super) fn delete(
     change: &Change,
 ) -> Result<i64, Error> {
     unit.require_write()?;
-    // Whoever is about to hand one of them out is waited for here, in the order everybody locks licenses in.
+    // Waits for transactions that assign these licenses, and locks them in the usual order.
     let lock = diesel::sql_query(
         "SELECT count(*) FROM (
              SELECT uuid FROM license WHERE subscription_plan_uuid = $1 AND status = $2 ORDER BY uuid FOR UPDATE
@@ -123,7 +123,7 @@ pub(super) fn save(unit: &mut PostgresUnit<'_>, licenses: &[License], change: &C
     )
 }
 
-/// Runs a statement over the licenses, whose columns are its parameters in the order of the table.
+/// Runs a statement with the columns of the licenses as parameters, in the order of the table.
 fn write(
     unit: &mut PostgresUnit<'_>,
     statement: &str,

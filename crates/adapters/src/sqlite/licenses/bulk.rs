@@ -1,4 +1,4 @@
-//! Licenses: how they are written, each time any number of them in two statements, the rows and their history.
+//! Writes any number of licenses in two statements, one for the rows and one for their history.
 
 use diesel::prelude::*;
 use diesel::sql_types::{Nullable, Text};
@@ -11,7 +11,7 @@ use crate::sqlite::json::{Keys, json};
 use crate::sqlite::recording::Kind;
 use crate::sqlite::unit::SqliteUnit;
 
-/// What a license source is called that names a Salesforce opportunity.
+/// The type of a license's source: a Salesforce opportunity.
 const SOURCE_TYPE: &str = "AMT";
 
 pub(super) fn add_unassigned(
@@ -119,7 +119,7 @@ pub(super) fn save(unit: &mut SqliteUnit<'_>, licenses: &[License], change: &Cha
     )
 }
 
-/// Runs a statement over the licenses, which it gets as a JSON array of rows, each an array of the columns in their order.
+/// Runs a statement with the licenses as a JSON array. Each is an array of its columns, in the order of the table.
 fn write(
     unit: &mut SqliteUnit<'_>,
     statement: &str,
