@@ -110,7 +110,7 @@ fn act(cli: Cli) -> Result<ExitCode, Box<dyn Error>> {
             database.migrate()?;
             let manager = database.manager(&config);
             let name = &arguments.username;
-            let standing = match arguments.revoke {
+            let status = match arguments.revoke {
                 false => {
                     manager.make_superuser(name)?;
                     "is a superuser"
@@ -118,8 +118,8 @@ fn act(cli: Cli) -> Result<ExitCode, Box<dyn Error>> {
                 true if manager.unmake_superuser(name)? => "is no superuser any more",
                 true => return Err(CommandError::Arguments(format!("there is no user {name}")).into()),
             };
-            tracing::info!(user = name, standing, "the superuser status was changed");
-            writeln!(std::io::stdout(), "{name} {standing}")?;
+            tracing::info!(user = name, status, "the superuser status was changed");
+            writeln!(std::io::stdout(), "{name} {status}")?;
         }
         Command::Operation(command) => {
             logging::init(&config.logging)?;

@@ -47,8 +47,8 @@ fn claim(store: &dyn Store, number: u128, queue: Queue) -> Vec<ClaimedMessage> {
     claim_at(store, number, queue, day(1), 100)
 }
 
-fn ids(parcels: &[ClaimedMessage]) -> Vec<MessageId> {
-    parcels.iter().map(|parcel| parcel.message.id).collect()
+fn ids(claimed_messages: &[ClaimedMessage]) -> Vec<MessageId> {
+    claimed_messages.iter().map(|claimed_message| claimed_message.message.id).collect()
 }
 
 /// Settles what the claim of this number holds, in whichever queue that is.
@@ -86,9 +86,9 @@ pub fn messages_are_claimed_in_the_order_of_promising(db: &dyn Database) {
 
     let first = claim_at(&*store, 1, Queue::Events, day(1), 20);
     let expected: Vec<Message> = [&[earlier], &events[..19]].concat();
-    let got: Vec<Message> = first.iter().map(|parcel| parcel.message.clone()).collect();
+    let got: Vec<Message> = first.iter().map(|claimed_message| claimed_message.message.clone()).collect();
     assert_eq!(got, expected, "each as it was promised");
-    assert!(first.iter().all(|parcel| parcel.attempts == 0 && parcel.step() == Step::Track));
+    assert!(first.iter().all(|claimed_message| claimed_message.attempts == 0 && claimed_message.step() == Step::Track));
     let rest: Vec<MessageId> = (19..30).map(id).chain([id(91)]).collect();
     assert_eq!(ids(&claim(&*store, 2, Queue::Events)), rest);
     assert_eq!(claim(&*store, 3, Queue::Events), []);
@@ -110,9 +110,9 @@ pub fn a_lane_is_due_where_something_can_be_claimed(db: &dyn Database) {
     );
     assert_eq!(due(day(1) - Duration::microseconds(1)), BTreeSet::new());
     assert_eq!(due(day(1)), [Queue::Lms, Queue::Events].into(), "the reminder waits for the assignment's mail");
-    let parcels = claim(&*store, 1, Queue::Lms);
+    let claimed_messages = claim(&*store, 1, Queue::Lms);
     assert_eq!(due(day(1)), [Queue::Events].into());
-    settle(&*store, 1, &[], &[advanced(&parcels[0])]);
+    settle(&*store, 1, &[], &[advanced(&claimed_messages[0])]);
     assert_eq!(due(day(1)), [Queue::Events, Queue::Mail].into());
 }
 
@@ -145,10 +145,10 @@ pub fn messages_of_a_license_are_claimed_one_after_another(db: &dyn Database) {
     );
     for (round, expected) in [vec![id(1), id(2)], vec![id(3)], vec![id(4)], vec![]].into_iter().enumerate() {
         let round = round as u128;
-        let parcels = claim(&*store, round, Queue::Events);
-        assert_eq!(ids(&parcels), expected);
+        let claimed_messages = claim(&*store, round, Queue::Events);
+        assert_eq!(ids(&claimed_messages), expected);
         assert_eq!(claim(&*store, 99, Queue::Events), [], "what comes next waits for what is under way");
-        settle(&*store, round, &ids(&parcels), &[]);
+        settle(&*store, round, &ids(&claimed_messages), &[]);
     }
     assert_eq!(db.outbox(), []);
 }
@@ -157,11 +157,11 @@ pub fn a_message_waits_for_an_earlier_one_that_has_yet_to_come_to_its_lane(db: &
     let store = db.store();
     promise(&*store, &[message(1, Topic::Assignment, Some(1)), message(2, Topic::Reminder, Some(1))]);
     assert_eq!(claim(&*store, 1, Queue::Mail), [], "the mail of the assignment comes first");
-    let parcels = claim(&*store, 1, Queue::Lms);
-    settle(&*store, 1, &[], &[advanced(&parcels[0])]);
-    let parcels = claim(&*store, 2, Queue::Mail);
-    assert_eq!(ids(&parcels), [id(1)]);
-    assert_eq!(parcels[0].step(), Step::Mail);
+    let claimed_messages = claim(&*store, 1, Queue::Lms);
+    settle(&*store, 1, &[], &[advanced(&claimed_messages[0])]);
+    let claimed_messages = claim(&*store, 2, Queue::Mail);
+    assert_eq!(ids(&claimed_messages), [id(1)]);
+    assert_eq!(claimed_messages[0].step(), Step::Mail);
     settle(&*store, 2, &[id(1)], &[]);
     assert_eq!(ids(&claim(&*store, 3, Queue::Mail)), [id(2)]);
 }
@@ -169,38 +169,38 @@ pub fn a_message_waits_for_an_earlier_one_that_has_yet_to_come_to_its_lane(db: &
 pub fn a_message_waits_for_none_that_has_left_its_lane(db: &dyn Database) {
     let store = db.store();
     promise(&*store, &[message(1, Topic::Assignment, Some(1)), message(2, Topic::EndEnrollments, Some(1))]);
-    let parcels = claim(&*store, 1, Queue::Lms);
-    assert_eq!(ids(&parcels), [id(1)]);
-    settle(&*store, 1, &[], &[advanced(&parcels[0])]);
+    let claimed_messages = claim(&*store, 1, Queue::Lms);
+    assert_eq!(ids(&claimed_messages), [id(1)]);
+    settle(&*store, 1, &[], &[advanced(&claimed_messages[0])]);
     assert_eq!(ids(&claim(&*store, 2, Queue::Lms)), [id(2)], "though the mail is still owed");
 }
 
 pub fn a_parked_message_is_left_alone_and_holds_up_nobody(db: &dyn Database) {
     let store = db.store();
     promise(&*store, &[message(1, Topic::LicenseEvent, Some(1)), message(2, Topic::LicenseEvent, Some(1))]);
-    let parcels = claim(&*store, 1, Queue::Events);
-    settle(&*store, 1, &[], &[dead_lettered(&parcels[0])]);
+    let claimed_messages = claim(&*store, 1, Queue::Events);
+    settle(&*store, 1, &[], &[dead_lettered(&claimed_messages[0])]);
     assert_eq!(ids(&claim_at(&*store, 2, Queue::Events, day(100), 10)), [id(2)]);
 }
 
 pub fn what_failed_is_due_when_it_says(db: &dyn Database) {
     let store = db.store();
     promise(&*store, &[message(1, Topic::LicenseEvent, Some(1)), message(2, Topic::LicenseEvent, Some(1))]);
-    let parcels = claim(&*store, 1, Queue::Events);
-    let again = Settlement { attempts: 3, due: day(5), dead_lettered_at: None, ..dead_lettered(&parcels[0]) };
+    let claimed_messages = claim(&*store, 1, Queue::Events);
+    let again = Settlement { attempts: 3, due: day(5), dead_lettered_at: None, ..dead_lettered(&claimed_messages[0]) };
     settle(&*store, 1, &[], &[again]);
     assert_eq!(claim_at(&*store, 2, Queue::Events, day(4), 10), [], "what comes after it waits too");
-    let parcels = claim_at(&*store, 2, Queue::Events, day(5), 10);
-    assert_eq!((ids(&parcels), parcels[0].attempts), (vec![id(1)], 3));
+    let claimed_messages = claim_at(&*store, 2, Queue::Events, day(5), 10);
+    assert_eq!((ids(&claimed_messages), claimed_messages[0].attempts), (vec![id(1)], 3));
 }
 
 pub fn what_a_claim_does_not_hold_stays_as_it_is(db: &dyn Database) {
     let store = db.store();
     promise(&*store, &[message(1, Topic::LicenseEvent, Some(1)), message(2, Topic::LicenseEvent, Some(2))]);
-    let parcels = claim(&*store, 1, Queue::Events);
+    let claimed_messages = claim(&*store, 1, Queue::Events);
     let later = day(2);
     assert_eq!(claim_at(&*store, 2, Queue::Events, later, 10).len(), 2, "the first claim has ended");
-    settle(&*store, 1, &[id(1)], &[dead_lettered(&parcels[1])]);
+    settle(&*store, 1, &[id(1)], &[dead_lettered(&claimed_messages[1])]);
     let held = store.write(|unit| unit.queue().held(events(2), &[id(1).0, id(2).0])).unwrap();
     assert_eq!(held.into_iter().collect::<BTreeSet<_>>(), [id(1).0, id(2).0].into());
     settle(&*store, 2, &[id(1), id(2)], &[]);
@@ -223,8 +223,11 @@ pub fn a_plan_s_utilization_is_looked_at_once(db: &dyn Database) {
 pub fn a_topic_that_is_not_known_is_claimed_as_such(db: &dyn Database) {
     let store = db.store();
     promise(&*store, &[message(1, Topic::Unknown, None)]);
-    let parcels = claim(&*store, 1, Queue::Events);
-    assert_eq!((parcels[0].message.payload.topic(), parcels[0].step()), (Topic::Unknown, Step::Unknown));
+    let claimed_messages = claim(&*store, 1, Queue::Events);
+    assert_eq!(
+        (claimed_messages[0].message.payload.topic(), claimed_messages[0].step()),
+        (Topic::Unknown, Step::Unknown)
+    );
 }
 
 pub fn waiting_messages_are_listed(db: &dyn Database) {
@@ -237,8 +240,8 @@ pub fn waiting_messages_are_listed(db: &dyn Database) {
             message(3, Topic::LicenseEvent, Some(3)),
         ],
     );
-    let parcels = claim(&*store, 1, Queue::Events);
-    settle(&*store, 1, &[], &[dead_lettered(&parcels[1])]);
+    let claimed_messages = claim(&*store, 1, Queue::Events);
+    settle(&*store, 1, &[], &[dead_lettered(&claimed_messages[1])]);
     let list = |dead_lettered_only, topic: Option<&str>, limit| {
         let filter = OutboxFilter { dead_lettered_only, topic: topic.map(str::to_owned) };
         store.read(|unit| unit.outbox().list(&filter, limit)).unwrap()
@@ -307,12 +310,13 @@ pub fn a_message_keeps_what_it_was_promised_as_a_part_of(db: &dyn Database) {
     within_a_trace(|| {
         promise(&*store, &[message(2, Topic::Assignment, Some(2)), message(3, Topic::Assignment, Some(3))])
     });
-    let parents =
-        |parcels: Vec<ClaimedMessage>| parcels.into_iter().map(|parcel| parcel.trace_parent).collect::<Vec<_>>();
+    let parents = |claimed_messages: Vec<ClaimedMessage>| {
+        claimed_messages.into_iter().map(|claimed_message| claimed_message.trace_parent).collect::<Vec<_>>()
+    };
     let kept = || db.keeps_trace_parents().then(|| TRACE_PARENT.to_owned());
-    let parcels = claim(&*store, 1, Queue::Lms);
-    assert_eq!(parents(parcels.clone()), [None, kept(), kept()]);
-    settle(&*store, 1, &[], &parcels.iter().map(advanced).collect::<Vec<_>>());
+    let claimed_messages = claim(&*store, 1, Queue::Lms);
+    assert_eq!(parents(claimed_messages.clone()), [None, kept(), kept()]);
+    settle(&*store, 1, &[], &claimed_messages.iter().map(advanced).collect::<Vec<_>>());
     assert_eq!(parents(claim(&*store, 2, Queue::Mail)), [None, kept(), kept()], "on every step");
 }
 
@@ -323,7 +327,11 @@ pub fn parked_messages_are_tried_again(db: &dyn Database) {
     assert_eq!(retry(OutboxSelection::DeadLettered(Some("assignment".to_owned()))), 0);
     assert_eq!(retry(OutboxSelection::DeadLettered(Some("reminder".to_owned()))), 1);
     let mails = claim(&*store, 3, Queue::Mail);
-    assert_eq!(mails.iter().map(|parcel| parcel.attempts).collect::<Vec<_>>(), [0, 0], "with all its tries");
+    assert_eq!(
+        mails.iter().map(|claimed_message| claimed_message.attempts).collect::<Vec<_>>(),
+        [0, 0],
+        "with all its tries"
+    );
     assert_eq!(retry(OutboxSelection::DeadLettered(None)), 1);
     assert_eq!(retry(OutboxSelection::DeadLettered(None)), 0);
     assert_eq!(
@@ -370,7 +378,8 @@ pub fn messages_are_claimed_once_by_many(db: &dyn Database) {
         workers.into_iter().map(|worker| worker.join().unwrap()).collect()
     });
     let claimed: Vec<ClaimedMessage> = claimed.concat();
-    let of_licenses: BTreeSet<_> = claimed.iter().filter_map(|parcel| parcel.message.license).collect();
+    let of_licenses: BTreeSet<_> =
+        claimed.iter().filter_map(|claimed_message| claimed_message.message.license).collect();
     assert_eq!(claimed.len(), of_licenses.len(), "one message of each license at a time");
     assert_eq!(of_licenses, licenses.into_iter().collect());
     let firsts: BTreeSet<MessageId> = (0..200).map(id).collect();

@@ -85,8 +85,8 @@ fn claim(store: &dyn Store, number: u128, webhook: u128) -> Vec<u128> {
     numbers(&claim_at(store, number, webhook, day(2), 100))
 }
 
-fn numbers(parcels: &[ClaimedMessage]) -> Vec<u128> {
-    parcels.iter().map(|parcel| u128::MAX - parcel.message.id.0.as_u128()).collect()
+fn numbers(claimed_messages: &[ClaimedMessage]) -> Vec<u128> {
+    claimed_messages.iter().map(|claimed_message| u128::MAX - claimed_message.message.id.0.as_u128()).collect()
 }
 
 fn due(store: &dyn Store, now: DateTime<Utc>) -> Vec<WebhookId> {
@@ -176,8 +176,11 @@ pub fn events_are_promised_to_whoever_wants_them(db: &dyn Database) {
     assert_eq!(of(4), [0; 0]);
     let first = told(&*store, 1, None).pop().unwrap();
     assert_eq!((first.event_type.as_str(), first.created), (EventName::Assigned.as_str(), promised[0].created));
-    let [parcel] = &claim_at(&*store, 1, 3, day(2), 100)[..] else { panic!("one event") };
-    assert_eq!((&parcel.message.payload, parcel.due_since), (&promised[2].payload, promised[2].created));
+    let [claimed_message] = &claim_at(&*store, 1, 3, day(2), 100)[..] else { panic!("one event") };
+    assert_eq!(
+        (&claimed_message.message.payload, claimed_message.due_since),
+        (&promised[2].payload, promised[2].created)
+    );
     assert_eq!(db.outbox().len(), 8, "the outbox holds everything as well");
 }
 
@@ -317,7 +320,7 @@ pub fn an_event_keeps_what_it_was_promised_as_a_part_of(db: &dyn Database) {
     promise(&*store, &[assigned_event(1, 1)]);
     within_a_trace(|| promise(&*store, &[assigned_event(2, 2)]));
     let kept = db.keeps_trace_parents().then(|| TRACE_PARENT.to_owned());
-    let parents = claim_at(&*store, 1, 1, day(2), 9).into_iter().map(|parcel| parcel.trace_parent);
+    let parents = claim_at(&*store, 1, 1, day(2), 9).into_iter().map(|claimed_message| claimed_message.trace_parent);
     assert_eq!(parents.collect::<Vec<_>>(), [None, kept]);
 }
 

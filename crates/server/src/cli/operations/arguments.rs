@@ -210,7 +210,7 @@ pub struct Transfer {
 /// The kinds of entities with a history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 #[allow(missing_docs)] // each is the entity of that name
-pub enum RecordedKind {
+pub enum EntityKind {
     Agreement,
     Plan,
     License,
@@ -223,7 +223,7 @@ pub enum RecordedKind {
 pub struct History {
     /// The kind of the entity.
     #[arg(value_enum)]
-    pub kind: RecordedKind,
+    pub kind: EntityKind,
     /// Its id: a UUID, or the number of a product or renewal.
     pub id: String,
     /// Show at most this many changes.

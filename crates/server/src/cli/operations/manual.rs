@@ -10,7 +10,7 @@ use license_manager_domain::{Actor, AgreementId, Error, LicenseId, LicenseManage
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::arguments::{History, OnPlan, RecordedKind, SummaryFormat, Transfer};
+use super::arguments::{EntityKind, History, OnPlan, SummaryFormat, Transfer};
 use super::{CommandError, Report};
 use crate::api::history::changes as history_changes;
 use crate::http::time;
@@ -129,13 +129,13 @@ fn recorded(arguments: &History) -> Result<EntityRef, CommandError> {
     let wrong = |what: &str| CommandError::Arguments(format!("`{}` is not {what}", arguments.id.escape_debug()));
     let uuid = || arguments.id.parse::<Uuid>().map_err(|_| wrong("a UUID"));
     Ok(match arguments.kind {
-        RecordedKind::Agreement => EntityRef::Agreement(AgreementId(uuid()?)),
-        RecordedKind::Plan => EntityRef::Plan(PlanId(uuid()?)),
-        RecordedKind::License => EntityRef::License(LicenseId(uuid()?)),
-        RecordedKind::Product => {
+        EntityKind::Agreement => EntityRef::Agreement(AgreementId(uuid()?)),
+        EntityKind::Plan => EntityRef::Plan(PlanId(uuid()?)),
+        EntityKind::License => EntityRef::License(LicenseId(uuid()?)),
+        EntityKind::Product => {
             EntityRef::Product(ProductId(arguments.id.parse().map_err(|_| wrong("the number of a product"))?))
         }
-        RecordedKind::Renewal => {
+        EntityKind::Renewal => {
             EntityRef::Renewal(RenewalId(arguments.id.parse().map_err(|_| wrong("the number of a renewal"))?))
         }
     })
