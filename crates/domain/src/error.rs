@@ -25,11 +25,11 @@ pub enum Error {
         entity: Entity,
     },
     /// Something that must be unique already exists.
-    #[error("{0}")]
-    Conflict(Conflict),
+    #[error(transparent)]
+    Conflict(#[from] Conflict),
     /// The request is valid, but a business rule forbids it now.
-    #[error("{0}")]
-    Refused(Refusal),
+    #[error(transparent)]
+    Refused(#[from] Refusal),
     /// The database cannot be reached. A retry may succeed.
     #[error("The database is not available.")]
     Unavailable,
@@ -150,39 +150,24 @@ fn second_live(licenses: &[HeldTwice]) -> String {
     }
 }
 
-/// A business rule that forbids the request now.
+/// A business rule that forbids the request now. The message of each explains its fields.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs)] // each variant has docs; the fields are numbers of licenses in its message
 pub enum Refusal {
     /// The plan has too few unassigned licenses.
     #[error("The plan has {available} unassigned licenses, and {requested} are needed. Nothing was assigned.")]
-    NotEnoughLicenses {
-        /// The number of learners without a license.
-        requested: usize,
-        /// The number of unassigned licenses.
-        available: usize,
-    },
+    NotEnoughLicenses { requested: usize, available: usize },
     /// The revocation cap leaves too few revocations of activated licenses.
     #[error(
         "The plan's revocation cap leaves {remaining} revocations, and {requested} activated licenses were named. Nothing was revoked."
     )]
-    RevocationCap {
-        /// The number of activated licenses to revoke.
-        requested: usize,
-        /// The number of revocations left.
-        remaining: i64,
-    },
+    RevocationCap { requested: usize, remaining: i64 },
     /// A filter matches more licenses than one request revokes.
     #[error("The filters match more than {most} licenses. Name fewer, or revoke the whole plan. Nothing was revoked.")]
-    TooManyMatches {
-        /// The most licenses of one request.
-        most: i64,
-    },
+    TooManyMatches { most: i64 },
     /// More licenses were written since than one request reverts.
     #[error("More than {most} licenses were written since. Name some of them as license_uuids. Nothing was set back.")]
-    TooManyToRevert {
-        /// The most licenses of one request.
-        most: u32,
-    },
+    TooManyToRevert { most: u32 },
     /// A plan with a revocation cap cannot be revoked as a whole.
     #[error("All licenses of a plan can be revoked only where the plan has no revocation cap.")]
     RevokeAllUnderCap,
@@ -215,12 +200,7 @@ pub enum Refusal {
     Frozen,
     /// A bulk enrollment is too large.
     #[error("This asks for {requested} enrollments (learners times courses); one request has at most {limit}.")]
-    TooManyEnrollments {
-        /// The number of enrollments.
-        requested: usize,
-        /// The most enrollments of one request.
-        limit: usize,
-    },
+    TooManyEnrollments { requested: usize, limit: usize },
     /// A license with this status cannot be activated.
     #[error("A license that is {0} cannot be activated.")]
     NotActivatable(LicenseStatus),
@@ -232,38 +212,13 @@ pub enum Refusal {
     RenewalIsProcessed,
     /// The renewal has too few licenses for all holders.
     #[error("The renewal is for {agreed} licenses, and {needed} are to be carried over. Nothing was renewed.")]
-    RenewalTooSmall {
-        /// The number of licenses of the renewal.
-        agreed: i32,
-        /// The number of licenses to copy.
-        needed: usize,
-    },
+    RenewalTooSmall { agreed: i32, needed: usize },
     /// The renewed plan already has licenses with holders.
     #[error("The renewed plan has {used} licenses that were handed out already. Nothing was renewed.")]
-    RenewedPlanInUse {
-        /// The number of its licenses that are not unassigned.
-        used: i64,
-    },
+    RenewedPlanInUse { used: i64 },
     /// The renewed plan has more licenses than the renewal.
     #[error("The renewed plan has {present} licenses, and the renewal is for {agreed}. Nothing was renewed.")]
-    RenewedPlanTooLarge {
-        /// The number of licenses of the renewal.
-        agreed: i32,
-        /// The number of licenses of the plan.
-        present: i64,
-    },
-}
-
-impl From<Refusal> for Error {
-    fn from(refusal: Refusal) -> Self {
-        Self::Refused(refusal)
-    }
-}
-
-impl From<Conflict> for Error {
-    fn from(conflict: Conflict) -> Self {
-        Self::Conflict(conflict)
-    }
+    RenewedPlanTooLarge { agreed: i32, present: i64 },
 }
 
 impl From<ImpossibleTransition> for Error {

@@ -6,11 +6,9 @@ use super::deliveries::{Batch, Completion, Deliveries, Outcome, StepResult, unre
 use super::outbound::{CallPayload, OutboundCall, rest};
 use crate::model::email::Email;
 use crate::model::ids::{CustomerId, LmsUserId};
-use crate::outbox::ClaimedMessage;
-use crate::outbox::{Payload, RevokedEnrollments};
+use crate::outbox::{ClaimedMessage, Payload, RevokedEnrollments};
 use crate::ports::{Mail, MailKind, PendingLearner, TrackedEvent};
-use crate::queue::Queue;
-use crate::queue::Step;
+use crate::queue::{Queue, Step};
 
 /// The items to send, grouped by call; each with the index of its message in the batch.
 #[derive(Default)]

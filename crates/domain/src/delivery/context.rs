@@ -12,8 +12,7 @@ use crate::model::plan::{LicenseCounts, PlanDetails};
 use crate::model::staff_records::NotificationKind;
 use crate::outbox::ClaimedMessage;
 use crate::ports::{AgreementFilter, CustomerScope, EnterpriseCustomer, LimitOffset, UnitOfWork};
-use crate::queue::Queue;
-use crate::queue::Step;
+use crate::queue::{Queue, Step};
 use crate::webhooks::Webhook;
 
 /// The utilization of a plan.

@@ -6,8 +6,7 @@ use chrono::{DateTime, Duration, Utc};
 
 use super::deliveries::{Completion, StepResult};
 use crate::model::email::Email;
-use crate::model::ids::CustomerId;
-use crate::model::ids::LmsUserId;
+use crate::model::ids::{CustomerId, LmsUserId};
 use crate::ports::{Mail, MailKind, PendingLearner, TrackedEvent, Undelivered};
 use crate::use_cases::manager::LicenseManager;
 

@@ -8,8 +8,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::deliveries::{Batch, Completion, Deliveries, Outcome, Problem, StepResult, unreadable};
-use crate::outbox::ClaimedMessage;
-use crate::outbox::Payload;
+use crate::outbox::{ClaimedMessage, Payload};
 use crate::ports::{WebhookFailure, WebhookRequest};
 use crate::webhooks::Webhook;
 

@@ -7,11 +7,9 @@ use super::{MemoryUnit, Tables};
 use crate::error::Error;
 use crate::model::ids::{PlanId, WebhookId};
 use crate::model::jobs::{Job, JobKind};
-use crate::outbox::ClaimedMessage;
-use crate::outbox::{Message, Topic, merged_plans};
+use crate::outbox::{ClaimedMessage, Message, Topic, merged_plans};
 use crate::ports::{ExpirationProgress, JobRepository, QueueRepository, Task, TaskClaim};
-use crate::queue::Step;
-use crate::queue::{Backlog, Claim, ClaimedJob, Lease, Queue, QueueKind, Settlement};
+use crate::queue::{Backlog, Claim, ClaimedJob, Lease, Queue, QueueKind, Settlement, Step};
 
 /// A piece of work and its progress.
 #[derive(Debug, Clone)]

@@ -12,8 +12,7 @@ use crate::model::plan::LicenseCounts;
 use crate::ports::{LicenseFilter, StoreExt};
 use crate::saturating_time;
 use crate::use_cases::manager::{LicenseManager, count_licenses, find_plan};
-use crate::use_cases::renewals::RenewedBy;
-use crate::use_cases::renewals::check_processable;
+use crate::use_cases::renewals::{RenewedBy, check_processable};
 
 impl LicenseManager {
     /// Processes the renewals that take effect within `window` from now and are not exempt. A failure does not stop the others. Overdue

@@ -2,7 +2,13 @@
 
 use super::manager::LicenseManager;
 use crate::error::Error;
-use crate::ports::{LimitOffset, StoreExt, UnitOfWork};
+use crate::model::renewal::RenewalDetails;
+use crate::model::staff_records::{LicenseMark, Notification};
+use crate::model::transfer::TransferJobSummary;
+use crate::ports::{
+    AssignedRole, LicenseEventFilter, LimitOffset, NotificationFilter, RenewalFilter, RoleAssignmentFilter, StoreExt,
+    TransferFilter, UnitOfWork,
+};
 
 /// One page of the matches.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +26,23 @@ impl<T> From<Option<T>> for Page<T> {
     }
 }
 
+/// Defines methods that list what matches a filter.
+macro_rules! lists {
+    ($($(#[$doc:meta])* $method:ident($repository:ident, $filter:ty) -> $item:ty;)+) => {
+        impl LicenseManager {$(
+            $(#[$doc])*
+            pub fn $method<E: From<Error>>(
+                &self,
+                filter: &$filter,
+                limit_offset: impl Fn(i64) -> Result<LimitOffset, E>,
+            ) -> Result<Page<$item>, E> {
+                let list = |unit: &mut dyn UnitOfWork, part| unit.$repository().list(filter, part);
+                self.page(|unit| unit.$repository().count(filter), limit_offset, list)
+            }
+        )+}
+    };
+}
+
 impl LicenseManager {
     /// Counts the matches, lets `limit_offset` choose the page, and lists it.
     pub(crate) fn page<T, E: From<Error>>(
@@ -33,4 +56,17 @@ impl LicenseManager {
         let items = self.store.read(|unit| list(unit, part))?;
         Ok(Page { total, items })
     }
+}
+
+lists! {
+    /// The role assignments that match. `limit_offset` chooses the page from the number of matches.
+    role_assignments(role_assignments, RoleAssignmentFilter) -> AssignedRole;
+    /// The notifications that match. `limit_offset` chooses the page from the number of matches.
+    notifications(notifications, NotificationFilter) -> Notification;
+    /// The license events that match. `limit_offset` chooses the page from the number of matches.
+    license_events(license_events, LicenseEventFilter) -> LicenseMark;
+    /// The transfer jobs that match. `limit_offset` chooses the page from the number of matches.
+    transfer_jobs(transfers, TransferFilter) -> TransferJobSummary;
+    /// The renewals that match. `limit_offset` chooses the page from the number of matches.
+    renewals(renewals, RenewalFilter) -> RenewalDetails;
 }

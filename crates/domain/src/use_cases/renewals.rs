@@ -1,7 +1,6 @@
 //! Renewals: a plan's licenses continue in the next plan.
 
 use super::manager::{LicenseManager, count_licenses, find_agreement, find_plan, lock_plan};
-use super::page::Page;
 use crate::error::{Entity, Error, Refusal};
 use crate::history::{Actor, Change};
 use crate::model::ids::{PlanId, RenewalId};
@@ -9,7 +8,7 @@ use crate::model::license::License;
 use crate::model::plan::{ChangeReason, LicenseCounts, SubscriptionPlan};
 use crate::model::renewal::{LicenseTypesToCopy, RenewalDetails, RenewalTerms};
 use crate::outbox::OutboxBuilder;
-use crate::ports::{LicenseFilter, LimitOffset, RenewalFilter, StoreExt, UnitOfWork};
+use crate::ports::{LicenseFilter, StoreExt, UnitOfWork};
 
 /// Changes of a renewal. `None` keeps a field, `Some(None)` empties it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -128,15 +127,6 @@ impl LicenseManager {
     /// [`crate::Entity::Renewal`] not found.
     pub fn renewal(&self, id: RenewalId) -> Result<RenewalDetails, Error> {
         self.store.read(|unit| find_renewal(unit, id))
-    }
-
-    /// The renewals that match. `limit_offset` chooses the page from the number of matches.
-    pub fn renewals<E: From<Error>>(
-        &self,
-        filter: &RenewalFilter,
-        limit_offset: impl Fn(i64) -> Result<LimitOffset, E>,
-    ) -> Result<Page<RenewalDetails>, E> {
-        self.page(|unit| unit.renewals().count(filter), limit_offset, |unit, part| unit.renewals().list(filter, part))
     }
 
     /// Processes a renewal: copies the live licenses of the prior plan to the renewed plan, which is created if there is none, and adds

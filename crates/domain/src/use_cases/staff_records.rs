@@ -1,28 +1,11 @@
 //! Records for staff: roles, sent notifications and license events.
 
 use super::manager::LicenseManager;
-use super::page::Page;
 use crate::error::{Entity, Error, FieldErrors};
 use crate::model::ids::RoleAssignmentId;
-use crate::model::staff_records::{LicenseMark, Notification};
-use crate::ports::{
-    AssignedRole, LicenseEventFilter, LimitOffset, NotificationFilter, RoleAssignment, RoleAssignmentFilter, StoreExt,
-};
+use crate::ports::{AssignedRole, RoleAssignment, StoreExt};
 
 impl LicenseManager {
-    /// The role assignments that match. `limit_offset` chooses the page from the number of matches.
-    pub fn role_assignments<E: From<Error>>(
-        &self,
-        filter: &RoleAssignmentFilter,
-        limit_offset: impl Fn(i64) -> Result<LimitOffset, E>,
-    ) -> Result<Page<AssignedRole>, E> {
-        self.page(
-            |unit| unit.role_assignments().count(filter),
-            limit_offset,
-            |unit, part| unit.role_assignments().list(filter, part),
-        )
-    }
-
     /// Gives a user a role, and tells whether it is new. Adds an unknown user.
     ///
     /// # Errors
@@ -70,31 +53,5 @@ impl LicenseManager {
             true => Ok(()),
             false => Err(Error::NotFound(Entity::RoleAssignment)),
         }
-    }
-
-    /// The notifications that match. `limit_offset` chooses the page from the number of matches.
-    pub fn notifications<E: From<Error>>(
-        &self,
-        filter: &NotificationFilter,
-        limit_offset: impl Fn(i64) -> Result<LimitOffset, E>,
-    ) -> Result<Page<Notification>, E> {
-        self.page(
-            |unit| unit.notifications().count(filter),
-            limit_offset,
-            |unit, part| unit.notifications().list(filter, part),
-        )
-    }
-
-    /// The license events that match. `limit_offset` chooses the page from the number of matches.
-    pub fn license_events<E: From<Error>>(
-        &self,
-        filter: &LicenseEventFilter,
-        limit_offset: impl Fn(i64) -> Result<LimitOffset, E>,
-    ) -> Result<Page<LicenseMark>, E> {
-        self.page(
-            |unit| unit.license_events().count(filter),
-            limit_offset,
-            |unit, part| unit.license_events().list(filter, part),
-        )
     }
 }

@@ -1,12 +1,11 @@
 //! Transfer jobs: move licenses between two plans of an agreement.
 
 use super::manager::{LicenseManager, find_plan, lock_plan};
-use super::page::Page;
 use crate::error::{Conflict, Entity, Error, FieldErrors};
 use crate::history::Actor;
 use crate::model::ids::{PlanId, TransferJobId};
-use crate::model::transfer::{LicenseTransferJob, TransferJobSummary, TransferOrder, TransferRun, TransferredLicenses};
-use crate::ports::{LimitOffset, StoreExt, TransferFilter, UnitOfWork};
+use crate::model::transfer::{LicenseTransferJob, TransferOrder, TransferRun, TransferredLicenses};
+use crate::ports::{StoreExt, UnitOfWork};
 
 impl LicenseManager {
     /// Creates a transfer job. It moves nothing yet.
@@ -28,15 +27,6 @@ impl LicenseManager {
     /// [`Entity::TransferJob`] not found.
     pub fn transfer_job(&self, id: TransferJobId) -> Result<LicenseTransferJob, Error> {
         self.store.read(|unit| find_job(unit, id))
-    }
-
-    /// The transfer jobs that match. `limit_offset` chooses the page from the number of matches.
-    pub fn transfer_jobs<E: From<Error>>(
-        &self,
-        filter: &TransferFilter,
-        limit_offset: impl Fn(i64) -> Result<LimitOffset, E>,
-    ) -> Result<Page<TransferJobSummary>, E> {
-        self.page(|unit| unit.transfers().count(filter), limit_offset, |unit, part| unit.transfers().list(filter, part))
     }
 
     /// Runs a transfer job: moves its licenses, or records what would move if it is a dry run. `is_dry_run` overrides the job's
