@@ -116,7 +116,8 @@ impl RenewalTerms {
         })
     }
 
-    /// Creates the renewed plan. Processing decides whether it auto-applies licenses.
+    /// Creates the renewed plan. Fields that are not named here have the defaults of a new plan. Processing decides
+    /// whether it auto-applies licenses.
     pub fn make_plan(&self, id: PlanId, prior: &SubscriptionPlan, now: DateTime<Utc>) -> SubscriptionPlan {
         let runs = self.effective_date..self.renewed_expiration_date;
         SubscriptionPlan {

@@ -39,7 +39,7 @@ fn licenses_are_told_of_180_days_after_their_activation_and_once() {
     assert_eq!(count(&trigger(&world, false), "licenses"), 0, "180 days are not over yet");
     world.clock.advance(chrono::Duration::seconds(1));
     let preview = trigger(&world, true);
-    assert_eq!(told(&world).len(), 0, "a dry run messages nothing");
+    assert_eq!(told(&world).len(), 0, "a dry run adds no message");
     let summary = trigger(&world, false);
     assert_eq!(told(&world), (0..7).map(|number| format!("learner{number}@example.com")).collect::<Vec<_>>());
     assert_eq!((preview.counts, preview.uuids), (summary.counts, summary.uuids));

@@ -36,7 +36,7 @@ fn admins_are_told_a_week_after_a_plan_began_to_auto_apply_and_once() {
     assert_eq!(count(&send(&world, false), "plans"), 0);
     world.clock.advance(days(1));
     let preview = send(&world, true);
-    assert_eq!(promised(&world), 0, "a dry run messages nothing");
+    assert_eq!(promised(&world), 0, "a dry run adds no message");
     let summary = send(&world, false);
     assert_eq!((summary.uuids, promised(&world)), (vec![plan.0], 1));
     assert_eq!((preview.counts, preview.uuids), (summary.counts, vec![plan.0]));
