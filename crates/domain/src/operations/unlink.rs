@@ -18,11 +18,11 @@ pub const UNLINKED_EVENT: &str = "edx.server.license-manager.expired.license.unl
 const AFTER: Duration = Duration::days(90);
 
 impl LicenseManager {
-    /// Unlinks the holders of live licenses that no renewal carried on, of plans that ended over 90 days ago and whose end was
-    /// carried out: ending the enrollments of somebody unlinked fails. Whoever holds another live license of an active and
-    /// current plan of the customer stays. `customers` override the settings.
+    /// Unlinks the holders of live licenses without a renewal, of plans that expired over 90 days ago and are processed: enrollments of
+    /// an unlinked learner cannot be ended. Learners with another live license of an active, current plan of the customer stay.
+    /// `customers` override the settings.
     ///
-    /// The summary lists the licenses that were marked. It counts `licenses`, and the `learners` who held them.
+    /// The summary lists the marked licenses. It counts `licenses`, and the `learners` who held them.
     pub async fn unlink_expired_licenses(
         &self,
         customers: Option<&[CustomerId]>,
