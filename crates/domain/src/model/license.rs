@@ -6,18 +6,11 @@ use serde::{Deserialize, Serialize};
 use crate::model::email::Email;
 use crate::model::ids::{ActivationKey, LicenseId, LmsUserId, PlanId};
 
-/// A license of a subscription plan. Its states:
+/// A license of a subscription plan. [`crate::rules`], "License states", has the table of its states and actions.
 ///
-/// ```text
-/// unassigned ──assign──▶ assigned ──activate──▶ activated
-///     ▲                     │ │                   │ │
-///     └───────reset─────────┘ └───revoke──▶ revoked ◀┘ │
-///     └───────reset────────────────────────────────────┘
-/// ```
-///
-/// Each transition is a method that consumes the license and returns the new one, or an error. The rules are in
-/// [`crate::rules`], "License states". The fields are public for storage: nothing checks a license built by hand,
-/// and a transition here is neither stored nor announced. Use [`crate::LicenseManager`] for that.
+/// Each action is a method that consumes the license and returns the new one, or an error. The fields are public for
+/// storage: nothing checks a license built by hand, and an action here is neither stored nor announced. Use
+/// [`crate::LicenseManager`] for that.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct License {
     /// Its id. It stays the same when the license moves to another plan.
