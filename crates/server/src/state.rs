@@ -40,6 +40,11 @@ pub struct AppState {
 }
 
 impl AppState {
+    /// How long before its renewal a plan is locked.
+    pub fn renewal_lock(&self) -> chrono::Duration {
+        self.manager.settings().renewal_lock
+    }
+
     /// The state of the request's application.
     pub fn of(request: &HttpRequest) -> Result<State, ApiError> {
         let state = request.app_data::<State>().cloned();

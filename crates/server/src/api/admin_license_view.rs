@@ -1,11 +1,9 @@
-//! `GET /api/v1/admin-license-view/?user_email=…&enterprise_customer_uuid=…`: support staff look at a person's licenses of one
-//! customer.
+//! `GET /api/v1/admin-license-view/?user_email=…&enterprise_customer_uuid=…`: support staff list a person's licenses of one customer.
 
 use std::convert::identity;
 
 use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
-use license_manager_domain::CustomerId;
 use license_manager_domain::use_cases::PersonalLicense;
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
@@ -15,12 +13,12 @@ use crate::api::staff_lookup::{PersonalLicenseFields, parse_email};
 use crate::api::views::{PlanBody, Reading};
 use crate::auth::permissions::Staff;
 use crate::http::paging::{Part, part_of};
-use crate::http::{ApiError, ApiResult, PageBody, Paging, Query, query_uuid};
+use crate::http::{ApiError, ApiResult, PageBody, Paging, Query};
 use crate::openapi::errors::BadRequest;
 use crate::openapi::parameters::PageQuery;
 use crate::state::State;
 
-/// Whose licenses, and of which customer.
+/// The person and the customer.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct PersonQuery {
@@ -53,7 +51,7 @@ impl Body {
     }
 }
 
-/// The person's licenses of the customer, the one handed out last first. 400 where either is not named.
+/// Lists the person's licenses of the customer, the last assigned first. 400 if the person or the customer is missing.
 #[utoipa::path(
     get,
     path = "/api/v1/admin-license-view/",
@@ -66,14 +64,12 @@ impl Body {
 )]
 pub async fn list(_: Staff, request: HttpRequest, state: State) -> ApiResult {
     let query = Query::of(&request);
-    let missing = |what| move || ApiError::text(StatusCode::BAD_REQUEST, format!("Name {what}."));
-    let email = query.get("user_email").filter(|text| !text.is_empty());
-    let email = parse_email(email.ok_or_else(missing("the person: user_email is missing"))?)?;
-    let customer = query_uuid(&query, "enterprise_customer_uuid")?.map(CustomerId);
-    let customer = customer.ok_or_else(missing("the customer: enterprise_customer_uuid is missing"))?;
+    let missing = || ApiError::text(StatusCode::BAD_REQUEST, "Name the person: user_email is missing.");
+    let email = parse_email(query.text("user_email").ok_or_else(missing)?)?;
+    let customer = query.customer()?;
     let read = move |part: Part<'_>| {
         let found = state.manager.licenses_of_email(&email, Some(customer))?;
-        let renewal_lock = state.manager.settings().renewal_lock;
+        let renewal_lock = state.renewal_lock();
         let reading = Reading { chains: &found.chains, renewal_lock, now: found.now };
         part_of(found.licenses.iter().map(|license| Body::new(license, reading)).collect(), part)
     };

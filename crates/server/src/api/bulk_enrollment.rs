@@ -16,69 +16,68 @@ use crate::auth::permissions::{Admin, Listing};
 use crate::http::body::{Body, Emails};
 use crate::http::fields::{Boolean, FieldErrors, List, Nullable, Optional, Required, Text, UuidText};
 use crate::http::page::LinkBase;
-use crate::http::{Answer, ApiError, ApiResult, Query, WithBody, blocking, query_uuid};
+use crate::http::{Answer, ApiError, ApiResult, Query, WithBody, blocking};
 use crate::openapi::errors::{BadRequest, Detail};
 use crate::state::{AppState, State};
 
-/// For which customer, and for whom.
+/// The customer and the learners.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct EnrollmentQuery {
     /// The customer.
     pub enterprise_customer_uuid: Uuid,
-    /// `true` enrolls everybody who holds a license of the plan.
+    /// `true` enrolls everybody who has a license of the plan.
     pub enroll_all: Option<bool>,
-    /// The plan, where the body does not name it.
+    /// The plan, if the body does not name it.
     pub subscription_id: Option<Uuid>,
-    /// The plan, likewise.
+    /// Another name for `subscription_id`.
     pub subscription_uuid: Option<Uuid>,
 }
 
-/// Which enrollment.
+/// The enrollment.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct EnrollmentJobQuery {
     /// The customer.
     pub enterprise_customer_uuid: Uuid,
-    /// The `job_id` that the request was answered with.
+    /// The `job_id` from the response to the request.
     pub bulk_enrollment_job_uuid: Uuid,
 }
 
-/// Who is to be enrolled in which course runs: at most 500 enrollments.
+/// The learners and the course runs: at most 500 enrollments.
 #[derive(Deserr, ToSchema)]
 #[deserr(error = FieldErrors)]
 pub struct EnrollmentRequest {
     /// The learners' addresses; not needed with `enroll_all=true`.
     #[deserr(default)]
     pub emails: Optional<Emails>,
-    /// Where to enroll them.
+    /// The course runs.
     pub course_run_keys: Required<List<Text<1, 255>, 1>>,
     /// Whether they get a mail.
     pub notify: Required<Boolean>,
-    /// The plan whose licenses pay; any plan of the customer where none is named.
+    /// The plan whose licenses pay; the default is any plan of the customer.
     #[deserr(default)]
     pub subscription_id: Nullable<UuidText>,
 }
 
-/// An enrollment that was asked for.
+/// A requested enrollment.
 #[derive(Serialize, ToSchema)]
 #[schema(as = EnrollmentJob)]
 struct JobBody {
     job_id: Uuid,
 }
 
-/// How far an enrollment is.
+/// The status of an enrollment.
 #[derive(Serialize, ToSchema)]
 #[schema(as = EnrollmentJobStatus)]
 struct JobStatusBody {
     job_id: Uuid,
-    /// Where the results are; null until the job is done. Where they are in a bucket, an address that needs no token and is valid
-    /// for an hour.
+    /// The address of the results; null until the job is done. If they are in a bucket, the address needs no token and is valid for an hour.
     download_url: Option<String>,
 }
 
-/// Notes the enrollment, which is carried out after the answer: 201. With `enroll_all=true`, everybody who holds a license of
-/// the plan `subscription_id` is enrolled, whatever `emails` says.
+/// Queues the enrollment, which runs after the response: 201. With `enroll_all=true`, everybody who has a license of the plan
+/// `subscription_id` is enrolled, and `emails` is ignored.
 #[utoipa::path(
     post,
     path = "/api/v1/bulk-license-enrollment/",
@@ -86,7 +85,7 @@ struct JobStatusBody {
     params(EnrollmentQuery),
     request_body = EnrollmentRequest,
     responses(
-        (status = 201, description = "It will be done", body = JobBody),
+        (status = 201, description = "The enrollment is queued", body = JobBody),
         (status = 404, description = "The customer has no agreement", body = Detail),
     ),
 )]
@@ -96,7 +95,7 @@ pub async fn request(
     state: State,
 ) -> ApiResult {
     let query = Query::of(&request);
-    let customer = customer(&query)?;
+    let customer = query.customer()?;
     let permitted = state.clone();
     let access = blocking(move || permit(access, &permitted, customer)).await?;
     let enrollment = read(&query, body)?;
@@ -108,7 +107,7 @@ pub async fn request(
     .await
 }
 
-/// How far an enrollment is: there is a `download_url` once it is done.
+/// Returns the status of an enrollment, with a `download_url` once it is done.
 #[utoipa::path(
     get,
     path = "/api/v1/bulk-license-enrollment/",
@@ -136,7 +135,7 @@ pub async fn status(access: Listing<Admin>, request: HttpRequest, state: State) 
     Answer::ok(&JobStatusBody { job_id: job.id.0, download_url })
 }
 
-/// What came of an enrollment, as CSV; 404 until it is done.
+/// Returns the results of an enrollment as CSV. 404 until it is done.
 #[utoipa::path(
     get,
     path = "/api/v1/bulk-license-enrollment/results/",
@@ -160,15 +159,15 @@ pub async fn results(access: Listing<Admin>, request: HttpRequest, state: State)
         .body(results))
 }
 
-/// What is known of the enrollment that the request names.
+/// Reads the enrollment that the query names, after a check of the permission.
 async fn find<T: Send + 'static>(
     access: Listing<Admin>,
     query: &Query,
     state: State,
     known: impl FnOnce(&LicenseManager, CustomerId, EnrollmentJobId) -> Result<T, Error> + Send + 'static,
 ) -> ApiResult<T> {
-    let customer = customer(query)?;
-    let job = query_uuid(query, "bulk_enrollment_job_uuid")?.map(EnrollmentJobId);
+    let customer = query.customer()?;
+    let job = query.uuid("bulk_enrollment_job_uuid")?.map(EnrollmentJobId);
     let missing = || ApiError::text(StatusCode::BAD_REQUEST, "Name the job: bulk_enrollment_job_uuid is missing.");
     let job = job.ok_or_else(missing)?;
     blocking(move || {
@@ -176,11 +175,6 @@ async fn find<T: Send + 'static>(
         Ok(known(&state.manager, customer, job)?)
     })
     .await
-}
-
-fn customer(query: &Query) -> ApiResult<CustomerId> {
-    let missing = || ApiError::text(StatusCode::BAD_REQUEST, "Name the customer: enterprise_customer_uuid is missing.");
-    query_uuid(query, "enterprise_customer_uuid")?.map(CustomerId).ok_or_else(missing)
 }
 
 /// Refuses customers without an agreement, then those outside the caller's scope.
@@ -196,7 +190,7 @@ fn read(query: &Query, mut body: Body<EnrollmentRequest>) -> ApiResult<BulkEnrol
     let enroll_all = query.flag("enroll_all").unwrap_or(false);
     let mut errors = FieldErrors::default();
     if let Value::Object(fields) = body.json() {
-        // Clients name the plan in the query, by either name, or in the body.
+        // Clients send the plan in the query, under either name, or in the body.
         let named =
             ["subscription_id", "subscription_uuid"].map(|name| query.get(name).filter(|plan| !plan.is_empty()));
         if let Some(plan) = named.into_iter().flatten().next() {

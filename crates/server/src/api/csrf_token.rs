@@ -1,4 +1,4 @@
-//! `GET /csrf/api/v1/token/`: a token that requests with cookie credentials have to repeat.
+//! `GET /csrf/api/v1/token/`: a token for requests with cookie credentials.
 
 use actix_web::cookie::{Cookie, SameSite};
 use actix_web::http::header::{CACHE_CONTROL, HeaderValue};
@@ -19,8 +19,8 @@ struct Body {
     csrf_token: String,
 }
 
-/// Answers the token that the browser has already, so that several pages share it, else a new one; and sets its cookie. Pages of
-/// other origins can have one set, but only allowed ones can read it.
+/// Returns the token in the browser's cookie, so that several pages share it, or a new one, and sets the cookie. Only pages of allowed
+/// origins can read the response.
 #[utoipa::path(
     get,
     path = "/csrf/api/v1/token/",

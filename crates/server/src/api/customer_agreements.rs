@@ -1,4 +1,4 @@
-//! Agreements as a customer's people see them: `GET /api/v1/customer-agreement/`, `…/{customer_agreement_uuid}/`.
+//! Agreements, for admins and learners of a customer: `GET /api/v1/customer-agreement/`, `…/{customer_agreement_uuid}/`.
 
 use actix_web::HttpRequest;
 use license_manager_domain::ports::AgreementFilter;
@@ -6,11 +6,11 @@ use license_manager_domain::{AgreementId, CustomerId};
 
 use crate::api::views::AgreementWithPlansBody;
 use crate::auth::permissions::{AdminOrLearner, Listing, OfAgreement};
-use crate::http::{Answer, ApiResult, PageBody, Paging, Query, blocking, query_uuid};
+use crate::http::{Answer, ApiResult, PageBody, Paging, Query, blocking};
 use crate::openapi::parameters::{ActivePlansQuery, AgreementQuery, CustomerQuery, PageQuery};
 use crate::state::State;
 
-/// Agreements of the caller's customers, with their active plans; `active_plans_only=false` shows the others too.
+/// Lists agreements of the caller's customers with their active plans. `active_plans_only=false` includes the other plans.
 #[utoipa::path(
     get,
     path = "/api/v1/customer-agreement/",
@@ -22,15 +22,15 @@ pub async fn list(access: Listing<AdminOrLearner>, request: HttpRequest, state: 
     let query = Query::of(&request);
     let filter = AgreementFilter {
         scope: access.scope,
-        customer: query_uuid(&query, "enterprise_customer_uuid")?.map(CustomerId),
-        agreement: query_uuid(&query, "customer_agreement_uuid")?.map(AgreementId),
+        customer: query.uuid("enterprise_customer_uuid")?.map(CustomerId),
+        agreement: query.uuid("customer_agreement_uuid")?.map(AgreementId),
     };
-    let (renewal_lock, active_plans_only) = (state.manager.settings().renewal_lock, active_plans_only(&query));
+    let (renewal_lock, active_plans_only) = (state.renewal_lock(), active_plans_only(&query));
     let view = move |overview| AgreementWithPlansBody::new(&overview, renewal_lock, active_plans_only);
     Paging::new(&request).answer(move |part| state.manager.agreements(&filter, part), view).await
 }
 
-/// One agreement with its plans.
+/// Returns an agreement with its plans.
 #[utoipa::path(
     get,
     path = "/api/v1/customer-agreement/{customer_agreement_uuid}/",
@@ -42,7 +42,7 @@ pub async fn retrieve(access: OfAgreement<AdminOrLearner>, request: HttpRequest,
     let active_plans_only = active_plans_only(&Query::of(&request));
     blocking(move || {
         let overview = state.manager.agreement(access.agreement)?;
-        let renewal_lock = state.manager.settings().renewal_lock;
+        let renewal_lock = state.renewal_lock();
         Answer::ok(&AgreementWithPlansBody::new(&overview, renewal_lock, active_plans_only))
     })
     .await

@@ -1,5 +1,5 @@
-//! Routes handlers. The handler's `#[utoipa::path]` says path and method. Its first argument says who may call it; only they learn
-//! which methods the path has.
+//! Routes handlers. A handler's `#[utoipa::path]` names its path and method. Its first argument is the permission it needs; only
+//! callers with that permission learn which methods the path has.
 
 use std::collections::BTreeMap;
 use std::iter;
@@ -12,12 +12,12 @@ use crate::http::answer::Answer;
 use crate::http::body::Guarded;
 use crate::http::error::ApiError;
 
-/// The two names of agreements in paths. Handlers name the first; each of their paths exists under the second, too.
+/// The two prefixes of agreement paths. Handlers name the first one; every path below it exists below the second one too.
 pub const AGREEMENTS: [&str; 2] = ["/api/v1/customer-agreement/", "/api/v1/customer-agreements/"];
 
-/// The arguments of a handler, the first of which is its access.
+/// The arguments of a handler. The first one is its permission.
 pub trait Arguments: FromRequest + 'static {
-    /// Who may call it.
+    /// The permission a caller needs.
     type Access: FromRequest<Error = ApiError> + 'static;
 }
 
@@ -37,14 +37,14 @@ impl<A: Guarded + 'static, B: FromRequest + 'static, C: FromRequest + 'static> A
 #[derive(Default)]
 pub struct Endpoints(BTreeMap<String, Endpoint>);
 
-/// A path with its methods. Other methods are answered 405, but only to callers who have access.
+/// A path with its methods. Callers with the permission get 405 for other methods.
 struct Endpoint {
     routes: Vec<(&'static [&'static str], Route)>,
     refuse: fn(Resource, String) -> Resource,
 }
 
 impl Endpoints {
-    /// Adds a handler. `P` is what `#[utoipa::path]` made of it.
+    /// Adds a handler. `P` is the type that `#[utoipa::path]` generates for it.
     pub fn route<P, F, A>(mut self, handler: F) -> Self
     where
         P: utoipa::Path,
@@ -106,7 +106,7 @@ fn refuse<A: FromRequest<Error = ApiError> + 'static>(resource: Resource, allowe
     }))
 }
 
-/// Makes of a list of handlers the function `endpoints()`, and the struct `Documented` with their part of the API's document.
+/// Generates, for a list of handlers, the function `endpoints()` that routes them and the struct `Documented` that describes them.
 macro_rules! handlers {
     ($($($name:ident)::+),+ $(,)?) => {
         /// The handlers' part of the API's document.
@@ -122,7 +122,7 @@ macro_rules! handlers {
     };
 }
 
-/// The type that `#[utoipa::path]` made of a handler.
+/// The type that `#[utoipa::path]` generates for a handler.
 macro_rules! described {
     ($module:ident::$handler:ident) => {
         pastey::paste! { $module::[<__path_ $handler>] }

@@ -1,4 +1,4 @@
-//! `/health/`: whether the service answers, and whether it can do its work.
+//! `/health/`: whether the service is alive and ready.
 
 use actix_web::http::StatusCode;
 use actix_web::web;
@@ -11,7 +11,7 @@ use crate::telemetry::monitor::{Monitor, Phase, Schema};
 const OK: &str = "OK";
 const UNAVAILABLE: &str = "UNAVAILABLE";
 
-/// How the service is.
+/// The health of the service.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Health)]
 struct HealthBody {
@@ -27,7 +27,7 @@ struct DetailedHealthBody {
     database_status: &'static str,
 }
 
-/// Answers 200 where the database answers, 503 where it does not or the service is still starting.
+/// Returns 200 if the database responds, 503 if it does not or the service is starting.
 #[utoipa::path(
     get,
     path = "/health/",
@@ -48,7 +48,7 @@ pub async fn health(monitor: web::Data<Monitor>) -> ApiResult {
     .await
 }
 
-/// That the service answers.
+/// The process is alive.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Liveness)]
 struct LivenessBody {
@@ -56,8 +56,7 @@ struct LivenessBody {
     overall_status: &'static str,
 }
 
-/// Answers 200 where the process runs. Whether it can do its work, `/health/ready/` tells: one whose database is away does not
-/// get well by being started anew.
+/// Returns 200 while the process runs, even without a database, because a restart would not help. See `/health/ready/`.
 #[utoipa::path(
     get,
     path = "/health/live/",
@@ -69,7 +68,7 @@ pub async fn live() -> ApiResult {
     Answer::ok(&LivenessBody { overall_status: OK })
 }
 
-/// Whether the service can do its work.
+/// Whether the service is ready.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Readiness)]
 struct ReadinessBody {
@@ -85,13 +84,13 @@ struct DetailedReadinessBody {
     service_status: &'static str,
     /// `OK` or `UNAVAILABLE`.
     database_status: &'static str,
-    /// `OK`; `NEWER` where a newer version has migrated the schema, which keeps this one from nothing; `PENDING` where the schema is
-    /// older than this version needs; `UNKNOWN` where the database does not answer.
+    /// `OK`; `NEWER` if a newer version migrated the schema, which is no problem; `PENDING` if the schema is older than this version
+    /// needs; `UNKNOWN` if the database does not respond.
     migrations_status: &'static str,
 }
 
-/// Answers 200 where the service can do its work. Where the database does not answer or its schema is out of date, or while the
-/// service starts or stops, it answers 503 and says which of them it is.
+/// Returns 200 if the service is ready. Returns 503 with the reason if the database does not respond, its schema is outdated, or the service
+/// is starting or stopping.
 #[utoipa::path(
     get,
     path = "/health/ready/",

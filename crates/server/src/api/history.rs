@@ -1,5 +1,4 @@
-//! `GET …/history/` below a license, a plan, an agreement, a product or a renewal: what became of it, or with `?as_of=<moment>` how it was
-//! then.
+//! `GET …/history/` of a license, plan, agreement, product or renewal: its changes, or with `?as_of=<moment>` its state at that moment.
 
 use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
@@ -16,29 +15,29 @@ use crate::http::time;
 use crate::http::{Answer, ApiError, ApiResult, PageBody, Paging, Query, Timestamp, blocking};
 use crate::state::State;
 
-/// Of which moment.
+/// The moment of a state.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct AsOfQuery {
-    /// Asks how it was at this moment, in place of the changes.
+    /// Returns the state at this moment instead of the changes.
     pub as_of: Option<DateTime<Utc>>,
 }
 
 choices!(
-    /// What happened.
+    /// The kind of a change.
     ChangeSign,
     "ChangeKind",
     ChangeKind
 );
 
-/// Who changed something, when, how and why.
+/// Who changed an entity, when, how and why.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Circumstances)]
 struct CircumstancesBody {
-    /// Counts up over the changes of everything of the kind.
+    /// The number of the change among all changes of entities of this type.
     history_id: i64,
     history_date: Timestamp,
-    /// A user name; null where the service acted by itself.
+    /// A user name; null if the service made the change.
     history_user: Option<String>,
     history_type: ChangeSign,
     history_change_reason: Option<String>,
@@ -67,7 +66,7 @@ enum FieldValue {
     Text(String),
 }
 
-/// What became of a field.
+/// The change of a field.
 #[derive(ToSchema)]
 #[schema(as = FieldChange)]
 #[expect(dead_code, reason = "tells the document of the shape")]
@@ -76,27 +75,26 @@ pub(super) struct FieldChangeBody {
     to: FieldValue,
 }
 
-/// One change.
+/// A change.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Change)]
 pub(super) struct ChangeBody {
     #[serde(flatten)]
     circumstances: CircumstancesBody,
-    /// By field; of something new, the fields it began with.
+    /// The changed fields by name; of a new entity, the fields that have a value.
     #[schema(value_type = BTreeMap<String, FieldChangeBody>)]
     changes: serde_json::Value,
 }
 
 impl ChangeBody {
     fn new(change: HistoricChange) -> Self {
-        // Of something new, what is empty tells nothing.
         let is_new = change.version.kind == ChangeKind::Added;
         let told: Vec<_> = change.changes.into_iter().filter(|change| !is_new || change.to != Value::Empty).collect();
         Self { changes: changes(&told), circumstances: CircumstancesBody::new(change.version) }
     }
 }
 
-/// Something as it was at a moment.
+/// The state of an entity at a moment.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = AsOf)]
 pub(super) struct AsOfBody {
@@ -108,7 +106,7 @@ pub(super) struct AsOfBody {
     record: serde_json::Value,
 }
 
-/// A page of changes, or with `as_of` how it was.
+/// A page of changes, or with `as_of` the state.
 #[derive(ToSchema)]
 #[serde(untagged)]
 #[expect(dead_code, reason = "tells the document of two shapes")]
@@ -187,7 +185,7 @@ pub(super) async fn answer(of: EntityRef, request: HttpRequest, state: State) ->
     Paging::new(&request).answer(move |part| state.manager.history(of, part), ChangeBody::new).await
 }
 
-/// Changes on the wire: `{"field": {"from": …, "to": …}}`.
+/// Changes as the API returns them: `{"field": {"from": …, "to": …}}`.
 pub(crate) fn changes(changes: &[FieldChange]) -> serde_json::Value {
     let body = |change: &FieldChange| {
         (change.field.to_owned(), json!({ "from": value(&change.from), "to": value(&change.to) }))

@@ -1,8 +1,6 @@
 //! `GET /api/v1/learner-licenses/?enterprise_customer_uuid=…`: a learner's licenses of one customer.
 
 use actix_web::HttpRequest;
-use actix_web::http::StatusCode;
-use license_manager_domain::CustomerId;
 use license_manager_domain::use_cases::LearnerLicenses;
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
@@ -10,22 +8,22 @@ use uuid::Uuid;
 
 use crate::api::views::{AgreementBody, LearnerLicenseBody};
 use crate::auth::permissions::{AdminOrLearner, Listing};
-use crate::http::{Answer, ApiError, ApiResult, Paging, PositionedPageBody, Query, blocking, query_uuid};
+use crate::http::{Answer, ApiResult, Paging, PositionedPageBody, Query, blocking};
 use crate::openapi::errors::BadRequest;
 use crate::openapi::parameters::PageQuery;
 use crate::state::State;
 
-/// Whose and which licenses.
+/// The filters of a learner's licenses.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct LearnerLicensesQuery {
     /// The customer.
     pub enterprise_customer_uuid: Uuid,
-    /// `true` shows revoked ones too.
+    /// `true` includes revoked licenses.
     pub include_revoked: Option<bool>,
-    /// `false` shows those of plans that are not active too.
+    /// `false` includes licenses of plans that are not active.
     pub active_plans_only: Option<bool>,
-    /// `false` shows those of plans that are not current too.
+    /// `false` includes licenses of plans that are not current.
     pub current_plans_only: Option<bool>,
 }
 
@@ -38,8 +36,8 @@ struct Body {
     customer_agreement: Option<AgreementBody>,
 }
 
-/// The caller's licenses, by default those of active and current plans that were not revoked. A caller whose roles are for
-/// other customers sees none.
+/// Lists the caller's licenses of a customer. By default they are not revoked, and their plans are active and current. The list is empty if
+/// the caller's roles are for other customers.
 #[utoipa::path(
     get,
     path = "/api/v1/learner-licenses/",
@@ -52,9 +50,7 @@ struct Body {
 )]
 pub async fn list(access: Listing<AdminOrLearner>, request: HttpRequest, state: State) -> ApiResult {
     let query = Query::of(&request);
-    let customer = query_uuid(&query, "enterprise_customer_uuid")?.map(CustomerId);
-    let missing = || ApiError::text(StatusCode::BAD_REQUEST, "Name the customer: enterprise_customer_uuid is missing.");
-    let customer = customer.ok_or_else(missing)?;
+    let customer = query.customer()?;
     let wanted = LearnerLicenses {
         include_revoked: query.flag("include_revoked").unwrap_or(false),
         active_plans_only: query.flag("active_plans_only").unwrap_or(true),
@@ -67,7 +63,7 @@ pub async fn list(access: Listing<AdminOrLearner>, request: HttpRequest, state: 
         if !access.scope.covers(customer) {
             view.licenses.clear();
         }
-        let renewal_lock = state.manager.settings().renewal_lock;
+        let renewal_lock = state.renewal_lock();
         let page = paging.positioned_body(view.licenses, |found| LearnerLicenseBody::new(&found, renewal_lock))?;
         Answer::ok(&Body { page, customer_agreement: view.agreement.as_deref().map(AgreementBody::new) })
     })

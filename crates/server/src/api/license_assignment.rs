@@ -1,4 +1,4 @@
-//! `POST /api/v1/subscriptions/{subscription_uuid}/licenses/assign/`: an admin hands licenses to learners.
+//! `POST /api/v1/subscriptions/{subscription_uuid}/licenses/assign/`: an admin assigns licenses to learners.
 
 use deserr::{Deserr, ValuePointerRef};
 use license_manager_domain::model::is_salesforce_id;
@@ -16,16 +16,16 @@ use crate::http::kinds::{describe, text};
 use crate::http::{Answer, ApiResult, WithBody, blocking};
 use crate::state::State;
 
-/// Who gets a license, and what their mail says.
+/// The learners to assign licenses to, and the texts of their mail.
 #[derive(Deserr, ToSchema)]
 #[deserr(error = FieldErrors, validate = Self::one_source_each -> FieldErrors)]
 pub struct AssignmentRequest {
-    /// The learners' addresses; one named twice counts once.
+    /// The learners' addresses. Duplicates count once.
     pub user_emails: Required<Emails>,
-    /// The Salesforce opportunities the licenses were sold by, in the order of the emails; null where there is none.
+    /// The Salesforce opportunities of the licenses, in the order of the emails; null if there is none.
     #[deserr(default)]
     pub user_sfids: Nullable<List<SalesforceId>>,
-    /// Whether learners get a mail; they do unless told otherwise.
+    /// Whether learners get a mail; the default is true.
     #[deserr(default)]
     pub notify_users: Optional<Boolean>,
     /// The beginning of the mail.
@@ -70,12 +70,12 @@ describe!([] SalesforceId, {
     text(0, usize::MAX).schema_type(SchemaType::from_iter([Type::String, Type::Null])).pattern(Some("^[0-9A-Za-z]{18}$"))
 });
 
-/// What was assigned.
+/// The result of an assignment.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Assignments)]
 pub(super) struct AssignmentsBody<'a> {
     num_successful_assignments: usize,
-    /// How many of the learners hold a license of the plan already.
+    /// How many of the learners already had a license of the plan.
     num_already_associated: usize,
     license_assignments: Vec<AssignmentBody<'a>>,
 }
@@ -87,7 +87,7 @@ struct AssignmentBody<'a> {
     license: Uuid,
 }
 
-/// Assigns to every email that holds no live license of the plan, or to none where the plan has too few (400).
+/// Assigns licenses to every email without a live license of the plan. 400 if the plan has too few licenses; then nobody gets one.
 #[utoipa::path(
     post,
     path = "/api/v1/subscriptions/{subscription_uuid}/licenses/assign/",

@@ -13,11 +13,11 @@ use crate::http::{Answer, ApiResult, WithBody, blocking};
 use crate::openapi::errors::Message;
 use crate::state::State;
 
-/// Who is reminded, and what their mail says.
+/// The learners to remind, and the texts of the mail.
 #[derive(Deserr, ToSchema)]
 #[deserr(error = FieldErrors)]
 pub struct ReminderRequest {
-    /// Who.
+    /// The learners.
     #[deserr(rename = "*")]
     #[serde(flatten)]
     pub whose: SelectionRequest,
@@ -29,7 +29,7 @@ pub struct ReminderRequest {
     pub closing: Nullable<MailText>,
 }
 
-/// What the mail of a reminder says beside the link.
+/// The texts of a reminder mail.
 #[derive(Deserr, ToSchema)]
 #[deserr(error = FieldErrors)]
 pub struct ReminderWords {
@@ -41,7 +41,7 @@ pub struct ReminderWords {
     pub closing: Nullable<MailText>,
 }
 
-/// Reminds the learners named, or those that the filters match, of licenses they have yet to activate: 204. 404 where none of
+/// Sends a mail to learners who have not activated their license: 204. The request names the learners, or has filters. 404 if none of
 /// them has such a license.
 #[utoipa::path(
     post,
@@ -58,7 +58,7 @@ pub async fn remind(WithBody { access, body }: WithBody<OfPlan<Admin>, ReminderR
     promise(access, whose.selection(), ReminderWords { greeting, closing }, state).await
 }
 
-/// Reminds every learner who has yet to activate a license of the plan: 204. 404 where there is none.
+/// Sends a mail to every learner who has not activated a license of the plan: 204. 404 if there is no such license.
 #[utoipa::path(
     post,
     path = "/api/v1/subscriptions/{subscription_uuid}/licenses/remind-all/",

@@ -13,7 +13,7 @@ use crate::openapi::errors::{BadRequest, Detail};
 use crate::openapi::parameters::LicenseState;
 use crate::state::State;
 
-/// What was revoked, and what could not be.
+/// The licenses that were revoked, and the learners without one.
 #[derive(Serialize, ToSchema)]
 #[schema(as = BulkRevocation)]
 pub(super) struct RevocationsBody<'a> {
@@ -28,7 +28,7 @@ pub(super) struct NoRevocationsBody<'a> {
     unsuccessful_revocations: Vec<NotRevokedBody<'a>>,
 }
 
-/// No learner holds a license that could be revoked, or there is no such plan.
+/// No learner has a license that could be revoked, or there is no such plan.
 #[derive(ToSchema)]
 #[serde(untagged)]
 #[expect(dead_code, reason = "tells the document of two shapes")]
@@ -50,12 +50,12 @@ struct RevokedBody<'a> {
 #[schema(as = NotRevoked)]
 struct NotRevokedBody<'a> {
     error: &'static str,
-    /// The status that says why.
+    /// The status of the error.
     error_response_status: u16,
     user_email: &'a str,
 }
 
-/// More than the plan's revocation cap leaves.
+/// The request exceeds the plan's revocation cap.
 #[derive(Serialize, ToSchema)]
 #[schema(as = RevocationCapReached)]
 pub(super) struct CapReachedBody {
@@ -79,8 +79,8 @@ pub(super) enum RevocationError {
 
 /// Revokes the licenses of the emails, or those that the filters match.
 ///
-/// 200 where all were revoked, 207 where some were, 404 where none of the learners holds a license, 400 where the plan's
-/// revocation cap leaves fewer than were named.
+/// 200 if all were revoked, 207 if some were, 404 if none of the learners has a license, 400 if the plan's revocation cap permits
+/// fewer.
 #[utoipa::path(
     post,
     path = "/api/v1/subscriptions/{subscription_uuid}/licenses/bulk-revoke/",
@@ -109,7 +109,7 @@ pub(super) async fn revoke_selected(access: OfPlan<Admin>, whose: LicenseSelecti
     .await
 }
 
-/// Revokes every live license of the plan: 204; very many of them after the answer. 422 where the plan has a revocation cap.
+/// Revokes every live license of the plan: 204. Very many licenses are revoked after the response. 422 if the plan has a revocation cap.
 #[utoipa::path(
     post,
     path = "/api/v1/subscriptions/{subscription_uuid}/licenses/revoke-all/",

@@ -1,4 +1,4 @@
-//! Which of a plan's licenses a request means: `{"user_emails": […]}` or `{"filters": […]}`.
+//! The selection of licenses in a request: `{"user_emails": […]}` or `{"filters": […]}`.
 
 use deserr::{Deserr, ValuePointerRef};
 use license_manager_domain::ports::LicenseFilter;
@@ -12,14 +12,14 @@ use crate::http::fields::{FieldErrors, Kind, Nullable, Problem, Required, Text};
 use crate::http::kinds::describe;
 use crate::openapi::parameters::LicenseState;
 
-/// Whose licenses are meant: those of the emails, or those that the filters match. One of the two, and not both.
+/// A selection of licenses: those of the emails, or those that the filters match. A request has one of the two.
 #[derive(Deserr, ToSchema)]
 #[deserr(error = FieldErrors, validate = Self::one_of_both -> FieldErrors)]
 pub struct SelectionRequest {
     /// The learners' addresses.
     #[deserr(default)]
     pub user_emails: Nullable<Emails>,
-    /// What the licenses have in common.
+    /// The filters.
     #[deserr(default)]
     pub filters: Nullable<Filters>,
 }
@@ -33,7 +33,7 @@ impl SelectionRequest {
         }
     }
 
-    /// Which licenses.
+    /// The filters of licenses.
     pub fn selection(self) -> LicenseSelection {
         match (self.user_emails.0.flatten(), self.filters.0.flatten()) {
             (None, Some(Ok(filter))) => LicenseSelection::Matching(filter),
@@ -42,7 +42,7 @@ impl SelectionRequest {
     }
 }
 
-/// At least one filter. What is wrong with one is told of the request as a whole.
+/// At least one filter. An error in a filter is reported for the request as a whole.
 pub struct Filters;
 
 impl Kind for Filters {

@@ -12,12 +12,12 @@ use uuid::Uuid;
 
 use crate::auth::permissions::{AdminOrLearner, Listing};
 use crate::config::Secret;
-use crate::http::{Answer, ApiError, ApiResult, Query, Timestamp, blocking, query_uuid};
+use crate::http::{Answer, ApiError, ApiResult, Query, Timestamp, blocking};
 use crate::openapi::errors::{BadRequest, Message};
 use crate::openapi::parameters::LicenseState;
 use crate::state::State;
 
-/// Who pays for which course.
+/// The customer and the course.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct SubsidyQuery {
@@ -28,7 +28,7 @@ pub struct SubsidyQuery {
     pub course_key: String,
 }
 
-/// A subsidy: a license pays for the whole course.
+/// A subsidy, which pays for the whole course.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Subsidy)]
 struct Body {
@@ -46,10 +46,10 @@ struct Body {
     subsidy_checksum: String,
 }
 
-/// The caller's license that pays for the course: of those that are activated, in active and current plans whose catalog holds
-/// the course, the one whose plan expires last.
+/// Returns the caller's license that pays for the course: it is activated, and its plan is active and current and has the course in its
+/// catalog. Of several, the one whose plan expires last.
 ///
-/// 404 where there is none, or no such customer; 503 where the catalog service does not say, which is never taken for a no.
+/// 404 if there is no such license or customer; 503 if the catalog service does not respond.
 #[utoipa::path(
     get,
     path = "/api/v1/license-subsidy/",
@@ -57,16 +57,16 @@ struct Body {
     params(SubsidyQuery),
     responses(
         (status = 200, description = "The subsidy", body = Body),
-        (status = 400, description = "A parameter is missing, or the token does not say who the caller is", body = BadRequest),
+        (status = 400, description = "A parameter is missing, or the token does not identify the caller", body = BadRequest),
         (status = 404, description = "No license of the caller pays for the course", body = Message),
     ),
 )]
 pub async fn subsidy(access: Listing<AdminOrLearner>, request: HttpRequest, state: State) -> ApiResult {
     let query = Query::of(&request);
     let missing = |name: &str| ApiError::text(StatusCode::BAD_REQUEST, format!("{name} is missing."));
-    let customer = query_uuid(&query, "enterprise_customer_uuid")?.map(CustomerId);
+    let customer = query.uuid("enterprise_customer_uuid")?.map(CustomerId);
     let customer = customer.ok_or_else(|| missing("enterprise_customer_uuid"))?;
-    let course_key = query.get("course_key").filter(|key| !key.is_empty()).ok_or_else(|| missing("course_key"))?;
+    let course_key = query.text("course_key").ok_or_else(|| missing("course_key"))?;
     let person = access.caller.person()?;
     let lms_user_id = person.lms_user_id;
 
@@ -103,7 +103,7 @@ pub async fn subsidy(access: Listing<AdminOrLearner>, request: HttpRequest, stat
     })
 }
 
-/// Proves to whoever redeems the subsidy that this service granted it: base64 of HMAC-SHA256 over learner, course and license.
+/// The proof that this service granted the subsidy: base64 of HMAC-SHA256 over learner, course and license.
 fn checksum(secret: &Secret, user: LmsUserId, course_key: &str, license: LicenseId) -> String {
     let key = hmac::Key::new(hmac::HMAC_SHA256, secret.expose().as_bytes());
     STANDARD.encode(hmac::sign(&key, format!("{user}:{course_key}:{license}").as_bytes()))

@@ -1,4 +1,4 @@
-//! A plan's licenses, read: `…/licenses/`, `…/licenses/overview/`, `…/licenses/csv/`, and a learner's own, `…/license/`, all
+//! Reading a plan's licenses: `…/licenses/`, `…/licenses/overview/`, `…/licenses/csv/`, and a learner's own, `…/license/`, all
 //! below `GET /api/v1/subscriptions/{subscription_uuid}/`.
 
 use std::borrow::Cow;
@@ -27,7 +27,7 @@ pub(super) const MAX_PAGE_SIZE: u64 = 500;
 /// How many licenses are read at once for a CSV file.
 const CSV_BATCH: i64 = 1_000;
 
-/// The plan's licenses: filtered, searched, sorted, by pages. Of a plan the caller may not see, an empty list.
+/// Lists the plan's licenses. The list is empty if the caller may not see the plan.
 #[utoipa::path(
     get,
     path = "/api/v1/subscriptions/{subscription_uuid}/licenses/",
@@ -54,7 +54,7 @@ struct StateCountBody {
     count: i64,
 }
 
-/// How many of the plan's licenses are in each state, the most first.
+/// Counts the plan's licenses by state, the largest count first.
 #[utoipa::path(
     get,
     path = "/api/v1/subscriptions/{subscription_uuid}/licenses/overview/",
@@ -81,7 +81,7 @@ pub async fn overview(access: OfPlan<Admin>, request: HttpRequest, state: State)
     .await
 }
 
-/// One license of the plan.
+/// Returns a license of the plan.
 #[utoipa::path(
     get,
     path = "/api/v1/subscriptions/{subscription_uuid}/licenses/{license_uuid}/",
@@ -100,7 +100,7 @@ pub async fn retrieve(access: OfPlan<Admin>, request: HttpRequest, state: State)
     .await
 }
 
-/// The caller's own live licenses of the plan.
+/// Lists the caller's own live licenses of the plan.
 #[utoipa::path(
     get,
     path = "/api/v1/subscriptions/{subscription_uuid}/license/",
@@ -162,7 +162,7 @@ pub async fn csv(access: OfPlan<Admin>, state: State) -> ApiResult<HttpResponse>
         .streaming(lines))
 }
 
-/// The next lines, and the license they end with where there may be more.
+/// The next lines, and the last license of them if there may be more.
 fn csv_batch(
     state: &AppState,
     slug: Option<&str>,
@@ -187,13 +187,13 @@ fn csv_batch(
     Ok((last, writer.into_inner().map_err(Error::internal)?))
 }
 
-/// Where the learner activates the license: nowhere before it has a key and its customer a slug.
+/// The address at which the learner activates the license, if it has a key and its customer a slug.
 pub(super) fn activation_link(state: &AppState, slug: Option<&str>, license: &License) -> Option<String> {
     let (key, slug) = (license.columns().activation_key?, slug?);
     Some(format!("{}/{slug}/licenses/{key}/activate", state.learner_portal.trim_end_matches('/')))
 }
 
-/// The filters of a list of licenses; unknown statuses match nothing, senseless flags are ignored.
+/// The filters of a list of licenses. Unknown statuses match nothing; flags that cannot be read are ignored.
 pub(super) fn filter(query: &Query) -> LicenseFilter {
     let named = query.get("status").filter(|text| !text.is_empty()).map(|_| query.list("status"));
     let active_only = query.flag("active_only") == Some(true);
@@ -210,7 +210,7 @@ pub(super) fn filter(query: &Query) -> LicenseFilter {
     }
 }
 
-/// The order of a list of licenses: by status and email unless `ordering` names known fields, of which each counts once.
+/// The order of a list of licenses: the known fields in `ordering`, or status and email if there are none.
 pub(super) fn order(query: &Query) -> Vec<LicenseOrder> {
     let ascending = |field| LicenseOrder { field, descending: false };
     let mut named: Vec<LicenseOrder> = Vec::new();

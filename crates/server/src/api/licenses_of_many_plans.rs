@@ -1,4 +1,4 @@
-//! `/api/v1/licenses/`, `…/{license_uuid}/`, `…/assign/` and `…/revoke/`: a plan's licenses where the plan is not in the path.
+//! `/api/v1/licenses/`, `…/{license_uuid}/`, `…/assign/` and `…/revoke/`: licenses, without a plan in the path.
 
 use actix_web::HttpRequest;
 use deserr::Deserr;
@@ -16,12 +16,12 @@ use crate::auth::permissions::{Admin, Listing, OfPlan, path_uuid};
 use crate::http::body::Body;
 use crate::http::fields::{FieldErrors, Required, UuidText};
 use crate::http::paging::Part;
-use crate::http::{Answer, ApiResult, NumberedPageBody, Paging, Query, WithBody, blocking, query_uuid};
+use crate::http::{Answer, ApiResult, NumberedPageBody, Paging, Query, WithBody, blocking};
 use crate::openapi::errors::Detail;
 use crate::openapi::parameters::{CustomerQuery, LicenseFilterQuery, LicenseOrderQuery, PageQuery};
 use crate::state::State;
 
-/// Of which plan.
+/// The plan of the licenses.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct PlanQuery {
@@ -29,32 +29,31 @@ pub struct PlanQuery {
     pub subscription_plan: Option<Uuid>,
 }
 
-/// An assignment, and of which plan.
+/// An assignment, and the plan.
 #[derive(Deserr, ToSchema)]
 #[deserr(error = FieldErrors)]
 pub struct AssignmentOfPlanRequest {
     /// The plan.
     pub subscription_plan: Required<UuidText>,
-    /// Who gets a license.
+    /// The assignment.
     #[deserr(rename = "*")]
     #[serde(flatten)]
     pub assignment: AssignmentRequest,
 }
 
-/// Whose licenses, and of which plan.
+/// The licenses to revoke, and their plan.
 #[derive(Deserr, ToSchema)]
 #[deserr(error = FieldErrors)]
 pub struct SelectionOfPlanRequest {
     /// The plan.
     pub subscription_plan: Required<UuidText>,
-    /// Whose.
+    /// The licenses.
     #[deserr(rename = "*")]
     #[serde(flatten)]
     pub selection: SelectionRequest,
 }
 
-/// The licenses of the caller's customers, or of one of them (`enterprise_customer_uuid`), or of one plan
-/// (`subscription_plan`): filtered, searched, sorted, by pages.
+/// Lists the licenses of the caller's customers, of one of them (`enterprise_customer_uuid`), or of one plan (`subscription_plan`).
 #[utoipa::path(
     get,
     path = "/api/v1/licenses/",
@@ -66,8 +65,8 @@ pub async fn list(access: Listing<Admin>, request: HttpRequest, state: State) ->
     let query = Query::of(&request);
     let search = LicenseSearch {
         scope: access.scope,
-        customer: query_uuid(&query, "enterprise_customer_uuid")?.map(CustomerId),
-        plan: query_uuid(&query, "subscription_plan")?.map(PlanId),
+        customer: query.uuid("enterprise_customer_uuid")?.map(CustomerId),
+        plan: query.uuid("subscription_plan")?.map(PlanId),
         filter: filter(&query),
     };
     let order = order(&query);
@@ -75,7 +74,7 @@ pub async fn list(access: Listing<Admin>, request: HttpRequest, state: State) ->
     Paging::up_to(MAX_PAGE_SIZE, &request).answer_numbered(read, |license| LicenseBody::new(&license)).await
 }
 
-/// One license.
+/// Returns a license.
 #[utoipa::path(
     get,
     path = "/api/v1/licenses/{license_uuid}/",
@@ -91,8 +90,8 @@ pub async fn retrieve(access: Listing<Admin>, request: HttpRequest, state: State
     .await
 }
 
-/// Assigns licenses of the plan that the body names as `subscription_plan`: to every email that holds no live license of it, or to none
-/// where the plan has too few (400).
+/// Assigns licenses of the plan `subscription_plan` to every email without a live license of it. 400 if the plan has too few licenses; then
+/// nobody gets one.
 #[utoipa::path(
     post,
     path = "/api/v1/licenses/assign/",
@@ -111,10 +110,10 @@ pub async fn assign(
     license_assignment::assign_requested(access, body.read()?.assignment, state).await
 }
 
-/// Revokes licenses of the plan that the body names as `subscription_plan`: those of the emails, or those that the filters match.
+/// Revokes licenses of the plan `subscription_plan`: those of the emails, or those that the filters match.
 ///
-/// 200 where all were revoked, 207 where some were, 404 where none of the learners holds a license, 400 where the plan's
-/// revocation cap leaves fewer than were named.
+/// 200 if all were revoked, 207 if some were, 404 if none of the learners has a license, 400 if the plan's revocation cap permits
+/// fewer.
 #[utoipa::path(
     post,
     path = "/api/v1/licenses/revoke/",
@@ -135,7 +134,7 @@ pub async fn revoke(
     license_revocation::revoke_selected(access, body.read()?.selection.selection(), state).await
 }
 
-/// The plan that the body names, on which it depends whether the caller may know what is wrong with the rest.
+/// The plan in the body. It is read first: only callers with access to the plan learn what is wrong with the rest.
 fn plan<T>(body: &Body<T>) -> ApiResult<PlanId> {
     #[derive(Deserr)]
     #[deserr(error = FieldErrors)]

@@ -1,4 +1,4 @@
-//! `GET /metrics`: the numbers, for Prometheus.
+//! `GET /metrics`: metrics for Prometheus.
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
@@ -9,7 +9,7 @@ use crate::http::{ApiError, ApiResult};
 use crate::telemetry::metrics::MEDIA_TYPE;
 use crate::telemetry::monitor::Monitor;
 
-/// The numbers of this process and the state of what all of them share, in Prometheus's text format.
+/// Returns the metrics of this process and of the database, in Prometheus's text format.
 pub async fn metrics(request: HttpRequest, monitor: web::Data<Monitor>) -> ApiResult<HttpResponse> {
     if !monitor.shows_metrics() {
         return Err(ApiError::no_such_page());

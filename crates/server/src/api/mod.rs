@@ -1,4 +1,4 @@
-//! The endpoints: which path leads to which handler. A handler's file tells what it does and what it can answer.
+//! The endpoints, one file for each group. A handler's attributes say its path and its responses.
 
 pub mod admin_license_view;
 pub mod auto_apply;
@@ -32,7 +32,7 @@ use actix_web::web;
 use self::endpoint::handlers;
 use crate::{openapi, support_page};
 
-/// Adds every endpoint. Paths end with a slash: requests without it are given one before they get here.
+/// Adds every endpoint. Paths end with a slash, which middleware adds to requests without it.
 pub fn configure(service: &mut web::ServiceConfig) {
     service
         .configure(monitoring::configure)

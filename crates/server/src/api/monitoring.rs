@@ -1,11 +1,11 @@
-//! The endpoints that machines ask which watch the service.
+//! The endpoints for monitoring.
 
 use actix_web::web;
 
 use crate::api::{health, metrics};
 use crate::telemetry::monitor::WATCHED;
 
-/// The endpoints for those who watch; alone in a worker, beside the others in a server.
+/// Adds the endpoints for monitoring. A worker has only these.
 pub fn configure(service: &mut web::ServiceConfig) {
     let [health, live, ready, metrics] = WATCHED;
     let get = |path: &str| web::resource(path.to_owned());

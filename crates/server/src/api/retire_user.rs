@@ -1,4 +1,4 @@
-//! `POST /api/v1/retire_user/`: the retirement pipeline has a person forgotten.
+//! `POST /api/v1/retire_user/`: the retirement pipeline removes the personal data of a user.
 
 use actix_web::http::StatusCode;
 use deserr::Deserr;
@@ -12,7 +12,7 @@ use crate::http::{Answer, ApiError, ApiResult, WithBody, blocking};
 use crate::openapi::errors::{BadRequest, Detail};
 use crate::state::State;
 
-/// Who is forgotten.
+/// The person to retire.
 #[derive(Deserr, ToSchema)]
 #[deserr(error = FieldErrors)]
 pub struct RetirementRequest {
@@ -22,19 +22,19 @@ pub struct RetirementRequest {
     pub original_username: Required<Text<1, { MAX_USERNAME_LENGTH }>>,
 }
 
-/// Takes every trace of the person out of licenses, history and what waits to be delivered, and deletes the user: 204. 404 where
-/// the user name is unknown; licenses of the LMS user id have forgotten the person then, too.
+/// Removes the person's data from licenses, history and queued messages, and deletes the user: 204. 404 if the user name is unknown; the
+/// licenses of the LMS user id are cleared then too.
 ///
-/// 400 without an LMS user id or a user name. What has no LMS user id is never taken for the person's.
+/// 400 without an LMS user id or a user name. Records without an LMS user id never match.
 #[utoipa::path(
     post,
     path = "/api/v1/retire_user/",
     tag = "Staff",
     request_body = RetirementRequest,
     responses(
-        (status = 204, description = "Forgotten"),
+        (status = 204, description = "Retired"),
         (status = 400, description = "A field is missing or cannot be used", body = BadRequest),
-        (status = 404, description = "No user has this name; licenses of the LMS user id have forgotten the person all the same", body = Detail),
+        (status = 404, description = "No user has this name; licenses of the LMS user id are cleared", body = Detail),
     ),
 )]
 pub async fn retire(
@@ -58,7 +58,7 @@ pub async fn retire(
     .await
 }
 
-/// This endpoint tells of one field at a time, in words.
+/// This endpoint reports one field at a time, in words.
 fn refuse(errors: &FieldErrors) -> ApiError {
     let fields = ["lms_user_id", "original_username"];
     let name = fields.into_iter().find(|name| errors.get(name).is_some()).unwrap_or(fields[0]);

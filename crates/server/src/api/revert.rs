@@ -1,4 +1,4 @@
-//! `POST /api/v1/subscriptions/{subscription_uuid}/revert/`: a plan's licenses are set back to how they were at a moment.
+//! `POST /api/v1/subscriptions/{subscription_uuid}/revert/`: reverts a plan's licenses to their state at a moment.
 
 use actix_web::HttpRequest;
 use deserr::Deserr;
@@ -15,22 +15,22 @@ use crate::http::kinds::choices;
 use crate::http::{Answer, ApiResult, Timestamp, WithBody, blocking};
 use crate::state::State;
 
-/// Which licenses are set back to which moment.
+/// The licenses to revert, and the moment.
 #[derive(Deserr, ToSchema)]
 #[deserr(error = FieldErrors)]
 #[schema(as = RevertRequest)]
 pub struct Order {
     /// The moment.
     pub as_of: Required<Moment>,
-    /// The licenses; all of the plan unless named.
+    /// The licenses; the default is all of the plan.
     #[deserr(default)]
     pub license_uuids: Nullable<List<UuidText, 1>>,
-    /// Whether nothing is to change; it is a dry run unless this is false.
+    /// Whether this is a dry run, which changes nothing; the default is true.
     #[deserr(default)]
     pub dry_run: Optional<Boolean>,
 }
 
-/// What was changed, or would be.
+/// The changes.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Revert)]
 struct Body {
@@ -41,7 +41,7 @@ struct Body {
     left_alone: Vec<LeftAloneBody>,
 }
 
-/// A license that is set back.
+/// A license that is reverted.
 #[derive(Serialize, ToSchema)]
 #[schema(as = RevertedLicense)]
 struct ChangedBody {
@@ -51,7 +51,7 @@ struct ChangedBody {
     changes: serde_json::Value,
 }
 
-/// A license that stays as it is.
+/// A license that does not change.
 #[derive(Serialize, ToSchema)]
 #[schema(as = LicenseLeftAlone)]
 struct LeftAloneBody {
@@ -60,22 +60,22 @@ struct LeftAloneBody {
 }
 
 choices!(
-    /// Why a license stays as it is.
+    /// Why a license does not change.
     LeftAloneReason,
     "LeftAloneReason",
     LeftAlone
 );
 
-/// Tells what setting the plan's licenses back to a moment would change; with `dry_run` false, changes it.
+/// Reverts the plan's licenses to their state at a moment. With `dry_run`, which is the default, only reports the changes.
 ///
-/// 422 where somebody would hold two live licenses of the plan: then nothing changes.
+/// 422 if somebody would have two live licenses of the plan; then nothing changes.
 #[utoipa::path(
     post,
     path = "/api/v1/subscriptions/{subscription_uuid}/revert/",
     tag = "Provisioning",
     request_body = Order,
     responses(
-        (status = 200, description = "What changes", body = Body),
+        (status = 200, description = "The changes", body = Body),
         (status = 422, description = "Somebody would hold two live licenses, or too many licenses were written since", body = String, content_type = "application/json"),
     ),
 )]

@@ -1,4 +1,4 @@
-//! `POST /api/v1/staff_lookup_licenses/`: support staff look a person's licenses up, across customers.
+//! `POST /api/v1/staff_lookup_licenses/`: support staff list a person's licenses of all customers.
 
 use actix_web::http::StatusCode;
 use deserr::Deserr;
@@ -16,7 +16,7 @@ use crate::openapi::errors::BadRequest;
 use crate::openapi::parameters::LicenseState;
 use crate::state::{AppState, State};
 
-/// Whose licenses.
+/// The person to look up.
 #[derive(Deserr, ToSchema)]
 #[deserr(error = FieldErrors)]
 pub struct LookUpRequest {
@@ -69,8 +69,8 @@ impl Body {
     }
 }
 
-/// Every license of a person, of every customer, the one handed out last first. 404 without a body where there is none, 400 without a
-/// usable email.
+/// Lists a person's licenses of all customers, the last assigned first. 404 without a body if there are none; 400 if the email is missing
+/// or not valid.
 #[utoipa::path(
     post,
     path = "/api/v1/staff_lookup_licenses/",
@@ -95,7 +95,7 @@ pub async fn look_up(WithBody { body, .. }: WithBody<Staff, LookUpRequest>, stat
     .await
 }
 
-/// This endpoint answers errors as a text.
+/// This endpoint returns errors as a text.
 fn refuse(errors: &FieldErrors) -> ApiError {
     let message = match errors.get("user_email") {
         Some(problem @ Problem::Messages(messages)) if !problem.is_missing() => {

@@ -1,4 +1,4 @@
-//! Plans as a customer's people see them.
+//! Plans, for admins and learners of a customer.
 //!
 //! - `GET /api/v1/subscriptions/`, `GET /api/v1/subscriptions/{subscription_uuid}/`: for admins.
 //! - `GET /api/v1/learner-subscriptions/`, `…/{subscription_uuid}/`: for learners too; without a customer the list is empty.
@@ -11,11 +11,11 @@ use license_manager_domain::{CustomerId, PlanId};
 use crate::api::views::PlanWithCountsBody;
 use crate::auth::permissions::{Admin, AdminOrLearner, Listing, OfPlan};
 use crate::http::paging::Part;
-use crate::http::{Answer, ApiResult, PageBody, Paging, Query, blocking, query_uuid};
+use crate::http::{Answer, ApiResult, PageBody, Paging, Query, blocking};
 use crate::openapi::parameters::{CurrentQuery, CustomerQuery, PageQuery};
 use crate::state::State;
 
-/// Active plans of one customer, or every plan of the caller's customers where none is named. `current=true` leaves the one
+/// Lists the active plans of a customer, or all plans of the caller's customers if no customer is named. `current=true` returns only the
 /// current plan.
 #[utoipa::path(
     get,
@@ -26,12 +26,12 @@ use crate::state::State;
 )]
 pub async fn list(access: Listing<Admin>, request: HttpRequest, state: State) -> ApiResult {
     let query = Query::of(&request);
-    let customer = query_uuid(&query, "enterprise_customer_uuid")?.map(CustomerId);
+    let customer = query.uuid("enterprise_customer_uuid")?.map(CustomerId);
     let filter = PlanFilter { scope: access.scope, customer, active_only: customer.is_some(), current_at: None };
     answer(filter, request, query, state).await
 }
 
-/// Active plans of the customer that is named.
+/// Lists the active plans of the named customer.
 #[utoipa::path(
     get,
     path = "/api/v1/learner-subscriptions/",
@@ -41,14 +41,14 @@ pub async fn list(access: Listing<Admin>, request: HttpRequest, state: State) ->
 )]
 pub async fn list_for_learner(access: Listing<AdminOrLearner>, request: HttpRequest, state: State) -> ApiResult {
     let query = Query::of(&request);
-    let customer = query_uuid(&query, "enterprise_customer_uuid")?.map(CustomerId);
+    let customer = query.uuid("enterprise_customer_uuid")?.map(CustomerId);
     let scope = if customer.is_some() { access.scope } else { CustomerScope::Only(Vec::new()) };
     answer(PlanFilter { scope, customer, active_only: true, current_at: None }, request, query, state).await
 }
 
 async fn answer(filter: PlanFilter, request: HttpRequest, query: Query, state: State) -> ApiResult {
     let current_only = query.flag("current") == Some(true);
-    let renewal_lock = state.manager.settings().renewal_lock;
+    let renewal_lock = state.renewal_lock();
     let read = move |part: Part<'_>| match current_only {
         true => Ok(Page::from(state.manager.current_plan(&filter)?)),
         false => state.manager.plans(&filter, part),
@@ -56,7 +56,7 @@ async fn answer(filter: PlanFilter, request: HttpRequest, query: Query, state: S
     Paging::new(&request).answer(read, move |plan| PlanWithCountsBody::of(&plan, renewal_lock)).await
 }
 
-/// One plan.
+/// Returns a plan.
 #[utoipa::path(
     get,
     path = "/api/v1/subscriptions/{subscription_uuid}/",
@@ -67,7 +67,7 @@ pub async fn retrieve(access: OfPlan<Admin>, state: State) -> ApiResult {
     one(access.plan, state).await
 }
 
-/// One plan.
+/// Returns a plan.
 #[utoipa::path(
     get,
     path = "/api/v1/learner-subscriptions/{subscription_uuid}/",
@@ -81,7 +81,7 @@ pub async fn retrieve_for_learner(access: OfPlan<AdminOrLearner>, state: State) 
 async fn one(plan: PlanId, state: State) -> ApiResult {
     blocking(move || {
         let plan = state.manager.plan(plan)?;
-        Answer::ok(&PlanWithCountsBody::of(&plan, state.manager.settings().renewal_lock))
+        Answer::ok(&PlanWithCountsBody::of(&plan, state.renewal_lock()))
     })
     .await
 }

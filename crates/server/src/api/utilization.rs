@@ -1,4 +1,4 @@
-//! `GET /api/v1/subscriptions/{subscription_uuid}/utilization/`: how the seats of a plan are used, in JSON or as CSV.
+//! `GET /api/v1/subscriptions/{subscription_uuid}/utilization/`: reports on the use of a plan's licenses, in JSON or CSV.
 
 use actix_web::http::header::{self, HeaderValue, Quality};
 use actix_web::{HttpRequest, HttpResponse, Responder};
@@ -16,33 +16,33 @@ use crate::http::{accept, fields};
 use crate::openapi::errors::FieldErrors;
 use crate::state::{AppState, State};
 
-/// How many idle seats are told of unless `idle_limit` says otherwise.
+/// The default number of idle seats in a response.
 const IDLE_SEATS: i64 = 20;
 
-/// The most idle seats that are told of.
+/// The most idle seats in a response.
 const MAX_IDLE_SEATS: i64 = 500;
 
-/// Of which days, and which report as CSV.
+/// The days, and the report to return as CSV.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct UtilizationQuery {
-    /// The first day; the day the plan started where that is later.
+    /// The first day, but not before the plan's first day.
     pub from: Option<NaiveDate>,
-    /// The last day; today, or the day the plan expires, where that is earlier.
+    /// The last day, but not after today or the plan's last day.
     pub to: Option<NaiveDate>,
-    /// How many of the seats that are idle longest are listed: 20 unless given.
+    /// How many idle seats are listed; the default is 20.
     #[param(minimum = 1, maximum = 500)]
     pub idle_limit: Option<u64>,
-    /// Which report CSV has: `days` unless given. JSON has all of them.
+    /// The report to return as CSV; the default is `days`. JSON has all reports.
     #[param(inline)]
     pub report: Option<ReportName>,
 }
 
-/// A report that can be CSV.
+/// A report.
 #[derive(ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ReportName {
-    /// The seats by state, and the activations, of every day.
+    /// The seats by state and the activations of each day.
     Days,
     /// How many seats were activated after how many days.
     DaysToActivation,
@@ -50,21 +50,21 @@ pub enum ReportName {
     Idle,
 }
 
-/// How the seats of a plan are used.
+/// The use of a plan's seats.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Utilization)]
 struct UtilizationBody {
     subscription_plan: UtilizedPlanBody,
-    /// The days it is about; null where the plan has not started, or none of its days was asked for.
+    /// The days of the reports; null if the plan has not started, or the request has none of its days.
     period: Option<PeriodBody>,
-    /// Every day of the period, the earliest first.
+    /// Each day of the period, the earliest first.
     days: Vec<SeatDayBody>,
     days_to_activation: DaysToActivationBody,
-    /// The seats that are assigned now and were never activated, those assigned longest ago first.
+    /// The seats that are assigned but not activated, those assigned first at the start.
     idle: Vec<IdleSeatBody>,
 }
 
-/// Which plan.
+/// The plan.
 #[derive(Serialize, ToSchema)]
 #[schema(as = UtilizedPlan)]
 struct UtilizedPlanBody {
@@ -121,7 +121,7 @@ impl From<&SeatDay> for SeatDayBody {
     }
 }
 
-/// How long the activations of the period took, in whole days from assignment to activation. Null without activations.
+/// The time from assignment to activation, in whole days, of the period's activations. Null without activations.
 #[derive(Serialize, ToSchema)]
 #[schema(as = DaysToActivation)]
 struct DaysToActivationBody {
@@ -129,9 +129,9 @@ struct DaysToActivationBody {
     /// With two decimals.
     mean: Option<f64>,
     median: Option<i64>,
-    /// Nine of ten took no longer.
+    /// 90 percent took no longer.
     percentile_90: Option<i64>,
-    /// How many took how long, the shortest first.
+    /// The number of activations by days, the shortest first.
     distribution: Vec<ActivationDelayBody>,
 }
 
@@ -185,7 +185,7 @@ impl From<&IdleSeat> for IdleSeatBody {
     }
 }
 
-/// What was asked for.
+/// The request.
 struct Asked {
     plan: PlanId,
     from: Option<NaiveDate>,
@@ -207,9 +207,8 @@ license_manager_domain::names!(Report {
     Idle => "idle",
 });
 
-/// How the plan's seats are used, from the day it started to today or to the day it expires: seats by state at the end of every
-/// day, activations a day, how long activations took, and the seats that are idle longest. With `Accept: text/csv` one of these
-/// reports as CSV. Days are days in UTC.
+/// Returns reports on the plan's seats from its first day to today or its last day: seats by state at the end of each day, activations a
+/// day, the time to activation, and the seats that are idle longest. `Accept: text/csv` returns one report as CSV. Days are in UTC.
 #[utoipa::path(
     get,
     path = "/api/v1/subscriptions/{subscription_uuid}/utilization/",
@@ -217,7 +216,7 @@ license_manager_domain::names!(Report {
     params(UtilizationQuery),
     responses(
         (status = 200, description = "The reports", content((UtilizationBody = "application/json"), (String = "text/csv"))),
-        (status = 400, description = "A parameter makes no sense", body = FieldErrors),
+        (status = 400, description = "A parameter is not valid", body = FieldErrors),
     )
 )]
 pub async fn utilization(access: OfPlan<Admin>, request: HttpRequest, state: State) -> ApiResult<HttpResponse> {
@@ -295,7 +294,7 @@ fn body(state: &AppState, asked: &Asked) -> Result<UtilizationBody, Error> {
     })
 }
 
-/// The report that was asked for, as CSV.
+/// The requested report as CSV.
 fn table(state: &AppState, asked: &Asked) -> Result<Vec<u8>, Error> {
     let manager = &state.manager;
     let (plan, period) = manager.utilization_period(asked.plan, asked.from, asked.to)?;

@@ -1,4 +1,4 @@
-//! The domain's values as the wire has them.
+//! The views: domain values in the form of the API.
 //!
 //! Field names and shapes are fixed by the clients of this API (docs/API.md); `tests/conformance` holds them.
 
@@ -16,14 +16,14 @@ use uuid::Uuid;
 use crate::http::Timestamp;
 use crate::openapi::parameters::LicenseState;
 
-/// What a reader's answer depends on beside the data: the moment, and how long plans stand still before a renewal.
+/// What the view of a plan depends on, beside the plan.
 #[derive(Debug, Clone, Copy)]
 pub struct Reading<'a> {
-    /// The renewals among the plans shown.
+    /// The renewals of the plans.
     pub chains: &'a RenewalChains,
-    /// How long before its renewal a plan stands still.
+    /// How long before its renewal a plan is locked.
     pub renewal_lock: chrono::Duration,
-    /// The moment of the reading.
+    /// The current time.
     pub now: DateTime<Utc>,
 }
 
@@ -48,7 +48,7 @@ pub struct LicenseBody {
 }
 
 impl LicenseBody {
-    /// The license on the wire.
+    /// The license as the API returns it.
     pub fn new(license: &License) -> Self {
         let columns = license.columns();
         Self {
@@ -116,7 +116,7 @@ pub struct PlanBody {
 }
 
 impl PlanBody {
-    /// The plan on the wire.
+    /// The plan as the API returns it.
     pub fn new(details: &PlanDetails, reading: Reading<'_>) -> Self {
         Self {
             fields: PlanFields::new(details, reading),
@@ -180,7 +180,7 @@ struct PriorRenewalBody {
 }
 
 impl PlanWithCountsBody {
-    /// The plan on the wire.
+    /// The plan as the API returns it.
     pub fn new(details: &PlanDetails, counts: LicenseCounts, reading: Reading<'_>) -> Self {
         let plan = &details.plan;
         let prior_renewals = reading.chains.earlier(plan.id).into_iter().map(|link| PriorRenewalBody {
@@ -199,7 +199,7 @@ impl PlanWithCountsBody {
         }
     }
 
-    /// The plan of an overview on the wire.
+    /// The plan of an overview as the API returns it.
     pub fn of(overview: &PlanOverview, renewal_lock: chrono::Duration) -> Self {
         Self::new(&overview.details, overview.counts, Reading::of(overview, renewal_lock))
     }
@@ -218,6 +218,14 @@ pub struct AgreementBody {
     subscription_for_auto_applied_licenses: Option<Uuid>,
     available_subscription_catalogs: Vec<Uuid>,
     enable_auto_applied_subscriptions_with_universal_link: bool,
+    #[serde(flatten)]
+    expiration_message: ExpirationMessageFields,
+}
+
+/// The message that learners of an expired plan see. Every field is null if there is no message.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = inline::ExpirationMessageFields)]
+pub struct ExpirationMessageFields {
     has_custom_license_expiration_messaging_v2: Option<bool>,
     modal_header_text_v2: Option<String>,
     expired_subscription_modal_messaging_v2: Option<String>,
@@ -225,11 +233,23 @@ pub struct AgreementBody {
     url_for_button_in_modal_v2: Option<String>,
 }
 
+impl From<Option<&ExpirationMessage>> for ExpirationMessageFields {
+    fn from(message: Option<&ExpirationMessage>) -> Self {
+        let text = |field: fn(&ExpirationMessage) -> &String| message.map(field).cloned();
+        Self {
+            has_custom_license_expiration_messaging_v2: message.map(|_| true),
+            modal_header_text_v2: text(|message| &message.modal_header_text),
+            expired_subscription_modal_messaging_v2: text(|message| &message.modal_messaging),
+            button_label_in_modal_v2: text(|message| &message.button_label),
+            url_for_button_in_modal_v2: text(|message| &message.button_url),
+        }
+    }
+}
+
 impl AgreementBody {
-    /// The agreement on the wire.
+    /// The agreement as the API returns it.
     pub fn new(details: &AgreementDetails) -> Self {
         let agreement = &details.agreement;
-        let text = |field: fn(&ExpirationMessage) -> &String| agreement.expiration_message.as_ref().map(field).cloned();
         Self {
             uuid: agreement.id.0,
             enterprise_customer_uuid: agreement.customer.0,
@@ -241,11 +261,7 @@ impl AgreementBody {
             available_subscription_catalogs: details.available_catalogs().iter().map(|catalog| catalog.0).collect(),
             enable_auto_applied_subscriptions_with_universal_link: agreement
                 .enable_auto_applied_subscriptions_with_universal_link,
-            has_custom_license_expiration_messaging_v2: agreement.expiration_message.as_ref().map(|_| true),
-            modal_header_text_v2: text(|message| &message.modal_header_text),
-            expired_subscription_modal_messaging_v2: text(|message| &message.modal_messaging),
-            button_label_in_modal_v2: text(|message| &message.button_label),
-            url_for_button_in_modal_v2: text(|message| &message.button_url),
+            expiration_message: agreement.expiration_message.as_ref().into(),
         }
     }
 }
@@ -260,7 +276,7 @@ pub struct AgreementWithPlansBody {
 }
 
 impl AgreementWithPlansBody {
-    /// The agreement on the wire, with its plans: all of them, or only the active ones.
+    /// The agreement with all its plans, or with the active ones only.
     pub fn new(overview: &AgreementOverview, renewal_lock: chrono::Duration, active_plans_only: bool) -> Self {
         let details = &overview.details;
         let reading = Reading { chains: &details.chains, renewal_lock, now: details.now };
@@ -284,7 +300,7 @@ pub struct LearnerLicenseBody {
 }
 
 impl LearnerLicenseBody {
-    /// The license on the wire.
+    /// The license as the API returns it.
     pub fn new(found: &LearnerLicense, renewal_lock: chrono::Duration) -> Self {
         let reading = Reading { chains: &found.agreement.chains, renewal_lock, now: found.agreement.now };
         Self {
@@ -339,7 +355,7 @@ pub struct CreatedPlanBody {
 }
 
 impl CreatedPlanBody {
-    /// The plan on the wire.
+    /// The plan as the API returns it.
     pub fn new(overview: &PlanOverview, renewal_lock: chrono::Duration, reason: ChangeReason) -> Self {
         Self {
             plan: PlanBody::new(&overview.details, Reading::of(overview, renewal_lock)),
@@ -359,7 +375,7 @@ pub struct EditedPlanBody {
 }
 
 impl EditedPlanBody {
-    /// The plan on the wire.
+    /// The plan as the API returns it.
     pub fn new(overview: &PlanOverview, renewal_lock: chrono::Duration, reason: ChangeReason) -> Self {
         Self {
             plan: PlanFields::new(&overview.details, Reading::of(overview, renewal_lock)),

@@ -1,4 +1,4 @@
-//! What callers accept.
+//! The header `Accept`.
 
 use actix_web::HttpMessage;
 use actix_web::http::header::{Accept, Header as _, Quality};

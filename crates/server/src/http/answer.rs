@@ -1,4 +1,4 @@
-//! How a handler does its work and what it answers.
+//! The responses of handlers, and the threads that they block.
 
 use actix_web::body::BoxBody;
 use actix_web::http::StatusCode;
@@ -10,11 +10,11 @@ use serde::Serialize;
 
 use crate::http::error::ApiError;
 
-/// What a handler answers.
+/// The result of a handler.
 pub type ApiResult<T = Answer> = Result<T, ApiError>;
 
-/// An answer in JSON, or without a body. Unlike actix-web's response it can cross threads, so that it is written where the
-/// data was read and not on the thread that serves the sockets.
+/// A response in JSON, or without a body. Unlike actix-web's response it can cross threads: it is serialized on the blocking thread that
+/// read the data.
 #[derive(Debug)]
 pub struct Answer {
     status: StatusCode,
@@ -57,7 +57,7 @@ impl Responder for Answer {
     }
 }
 
-/// Does work that waits for the database, on a thread for that, within the request's log span and its trace.
+/// Runs blocking work on a blocking thread, within the request's log span and trace.
 pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> ApiResult<T> + Send + 'static) -> ApiResult<T> {
     let (span, trace) = (tracing::Span::current(), Context::current());
     let work = move || {

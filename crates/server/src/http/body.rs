@@ -1,4 +1,4 @@
-//! Request bodies: JSON of a limited size, and the fields that several of them have.
+//! Request bodies: JSON of a limited size. Fields that several requests share.
 
 use std::marker::PhantomData;
 use std::pin::Pin;
@@ -16,18 +16,18 @@ use crate::http::fields::{self, FieldErrors, Kind, List, Problem, Text};
 use crate::http::kinds::{describe, text};
 use crate::state::AppState;
 
-/// Access `A`, and the body of the request, from which a `T` is read.
+/// The permission `A`, and the request's body, which is read as a `T`.
 ///
-/// One extractor for both, because actix-web runs several at once: the body of somebody without access is not read.
+/// It is one extractor because actix-web runs extractors concurrently, and must not read the body of a caller without the permission.
 #[derive(Debug)]
 pub struct WithBody<A, T> {
-    /// Who asks, and what for.
+    /// The permission.
     pub access: A,
     /// The body.
     pub body: Body<T>,
 }
 
-/// The JSON of a body, from which a `T` is read. An empty body is an empty object.
+/// The JSON of a body, which is read as a `T`. An empty body counts as an empty object.
 #[derive(Debug)]
 pub struct Body<T> {
     json: Value,
@@ -45,7 +45,7 @@ impl<T: Deserr<FieldErrors>> Body<T> {
 }
 
 impl<T> Body<T> {
-    /// Reads only the fields of `P`, and not the others, which may be very long.
+    /// Reads only the fields of `P`.
     ///
     /// # Errors
     /// Every error in the fields of `P`.
@@ -61,7 +61,7 @@ impl<T> Body<T> {
 
 /// The first argument of a handler.
 pub trait Guarded: FromRequest {
-    /// Who may call it.
+    /// The permission a caller needs.
     type Access: FromRequest<Error = ApiError> + 'static;
 }
 
@@ -101,7 +101,7 @@ impl<A: FromRequest<Error = ApiError> + 'static, T> FromRequest for WithBody<A, 
 /// A request's body to its end.
 ///
 /// # Errors
-/// 413 where it is larger than the configured limit, 400 where it breaks off.
+/// 413 if it exceeds the configured limit, 400 if it ends early.
 pub async fn read_bytes(request: &HttpRequest, payload: &mut Payload) -> Result<web::Bytes, ApiError> {
     let limit = AppState::of(request)?.body_limit;
     let too_large = || {
@@ -120,10 +120,10 @@ pub async fn read_bytes(request: &HttpRequest, payload: &mut Payload) -> Result<
 /// The greeting or closing of a mail.
 pub type MailText = Text<0, 10_000>;
 
-/// The addresses of at least one person.
+/// A list of at least one email address.
 pub type Emails = List<EmailAddress, 1>;
 
-/// An address.
+/// An email address.
 pub struct EmailAddress;
 
 impl Kind for EmailAddress {

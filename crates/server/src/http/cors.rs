@@ -1,4 +1,4 @@
-//! Which web applications may call this service from a browser, and read its answers (CORS).
+//! CORS: which web applications may call this service from a browser.
 
 use actix_cors::Cors;
 use actix_web::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
@@ -7,10 +7,10 @@ use crate::auth::csrf::CSRF_HEADER;
 use crate::http::idempotency::{KEY_HEADER, REPLAYED_HEADER};
 use crate::telemetry::logging::REQUEST_ID_HEADER;
 
-/// How long a browser may remember what it was told about a path, in seconds.
+/// How long a browser may cache the response to a preflight, in seconds.
 const MAX_AGE: usize = 60 * 60;
 
-/// The middleware that answers preflights, and lets applications of these origins read answers to requests with cookies.
+/// The middleware that answers preflights. Applications of these origins may send cookies and read responses.
 pub fn cors(origins: &[String]) -> Cors {
     let cors = Cors::default()
         .allowed_methods(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"])

@@ -1,6 +1,6 @@
-//! From the domain's errors to answers: the one place where an error gets its status and its shape.
+//! Error responses: the one place that gives a domain error its status and body.
 //!
-//! The shapes are the wire's (docs/API.md, "Errors"): `{"detail": "…"}`, `{"field": ["…"]}`, or a bare text.
+//! The bodies have three forms (docs/API.md, "Errors"): `{"detail": "…"}`, `{"field": ["…"]}`, or a bare text.
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -11,14 +11,14 @@ use serde_json::{Value, json};
 use crate::auth::TokenError;
 use crate::http::fields;
 
-/// An answer that tells the caller what was wrong.
+/// An error response.
 #[derive(Debug, Clone)]
 pub struct ApiError {
     status: StatusCode,
     body: Value,
-    /// The methods of the path, where another one was used.
+    /// The header `Allow`.
     allow: Option<String>,
-    /// In how many seconds the request may be sent again.
+    /// The header `Retry-After`, in seconds.
     retry_after: Option<u64>,
 }
 
@@ -38,34 +38,34 @@ impl ApiError {
         Self::body(StatusCode::BAD_REQUEST, body)
     }
 
-    /// An answer of the endpoint's own shape.
+    /// A body of the endpoint's own form.
     pub fn body(status: StatusCode, body: Value) -> Self {
         let retry_after = (status == StatusCode::SERVICE_UNAVAILABLE).then_some(1);
         Self { status, body, allow: None, retry_after }
     }
 
-    /// The same answer inside `{"error": …}`.
+    /// The same error inside `{"error": …}`.
     pub fn in_error_key(self) -> Self {
         Self { body: json!({ "error": self.body }), ..self }
     }
 
-    /// 401: nobody, or nobody we know.
+    /// 401: no valid token.
     pub fn unauthenticated(message: impl Into<String>) -> Self {
         Self::detail(StatusCode::UNAUTHORIZED, message)
     }
 
-    /// 403: somebody who may not.
+    /// 403: the caller lacks a permission.
     pub fn forbidden() -> Self {
         Self::detail(StatusCode::FORBIDDEN, "Your roles do not permit this.")
     }
 
-    /// 405: the path has only the `allowed` methods, a comma list.
+    /// 405. `allowed` lists the methods of the path, separated by commas.
     pub fn method_not_allowed(allowed: String) -> Self {
         let error = Self::detail(StatusCode::METHOD_NOT_ALLOWED, format!("This path answers only {allowed}."));
         Self { allow: Some(allowed), ..error }
     }
 
-    /// The same answer, and in how many seconds the request may be sent again.
+    /// The same error with the header `Retry-After`, in seconds.
     pub fn retry_after(self, seconds: u64) -> Self {
         Self { retry_after: Some(seconds), ..self }
     }
@@ -134,20 +134,7 @@ impl From<Error> for ApiError {
                 | Refusal::CustomerIsFixed
                 | Refusal::AgreementIsFixed => Self::text(StatusCode::BAD_REQUEST, message),
                 Refusal::NobodyToRemind => Self::text(StatusCode::NOT_FOUND, message),
-                Refusal::RevokeAllUnderCap
-                | Refusal::NotFreezable
-                | Refusal::Frozen
-                | Refusal::NotActivatable(_)
-                | Refusal::NoAutoApplicablePlan
-                | Refusal::LockedForRenewal
-                | Refusal::RevokedBefore
-                | Refusal::NoLicenseLeft
-                | Refusal::TooManyToRevert { .. }
-                | Refusal::Impossible(_)
-                | Refusal::RenewalIsProcessed
-                | Refusal::RenewalTooSmall { .. }
-                | Refusal::RenewedPlanInUse { .. }
-                | Refusal::RenewedPlanTooLarge { .. } => Self::text(StatusCode::UNPROCESSABLE_ENTITY, message),
+                _ => Self::text(StatusCode::UNPROCESSABLE_ENTITY, message),
             },
             Error::Upstream { .. } | Error::UnknownCatalogOwner(_) => Self::detail(
                 StatusCode::SERVICE_UNAVAILABLE,
@@ -181,7 +168,7 @@ impl From<TokenError> for ApiError {
     }
 }
 
-/// A blocking task that did not come back.
+/// A blocking task that panicked or was cancelled.
 impl From<actix_web::error::BlockingError> for ApiError {
     fn from(error: actix_web::error::BlockingError) -> Self {
         Error::internal(error).into()
@@ -192,8 +179,7 @@ fn by_field(errors: &FieldErrors) -> Value {
     errors.iter().map(|(field, messages)| (field.to_owned(), json!(messages))).collect::<serde_json::Map<_, _>>().into()
 }
 
-/// The errors of the plan provisioning endpoints, which put everything inside `{"error": …}`: a broken rule as a text, a
-/// wrong field by its name.
+/// An error of a plan provisioning endpoint: a text, or messages by field, inside `{"error": …}`.
 pub fn plan_provisioning_error(error: Error) -> ApiError {
     let message = error.to_string();
     match error {

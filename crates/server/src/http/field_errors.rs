@@ -1,4 +1,4 @@
-//! What is wrong with a request, field by field.
+//! The errors of a request, by field.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,26 +10,26 @@ use serde_json::{Map, Value};
 
 use super::tree::FLATTENED;
 
-/// The key of what is wrong with the whole rather than with one field.
+/// The key of errors that concern no single field.
 const NON_FIELD_ERRORS: &str = "non_field_errors";
 
 const REQUIRED: &str = "This field is required.";
 
 pub(super) const NOT_NULL: &str = "This field may not be null.";
 
-/// What is wrong with which field; serializes as clients expect it:
+/// Errors by field; serialized as
 /// `{"title": ["…"], "user_emails": {"1": ["…"]}, "non_field_errors": ["…"]}`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct FieldErrors(BTreeMap<String, Problem>);
 
-/// What is wrong with one field.
+/// The errors of one field.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum Problem {
-    /// With the field itself.
+    /// Errors of the field itself.
     Messages(Vec<String>),
-    /// With some items of a list, counted from 0.
+    /// Errors of a list's items by index, counted from 0.
     Items(BTreeMap<usize, Vec<String>>),
 }
 
@@ -39,7 +39,7 @@ impl Problem {
         Self::Messages(vec![message.into()])
     }
 
-    /// Whether the field is missing or null, and must not be.
+    /// Whether the error is that the field is absent or null.
     pub fn is_missing(&self) -> bool {
         matches!(self, Self::Messages(messages) if messages == &[REQUIRED] || messages == &[NOT_NULL])
     }
@@ -53,23 +53,23 @@ impl FieldErrors {
         errors
     }
 
-    /// One error of no field in particular.
+    /// One error of the request as a whole.
     pub fn whole(message: impl Into<String>) -> Self {
         Self::field(NON_FIELD_ERRORS, message)
     }
 
-    /// For `#[deserr(missing_field_error = …)]` on a field that must be there, and may be null.
+    /// For `#[deserr(missing_field_error = …)]` on a [`Stated`](super::fields::Stated) field.
     pub fn missing_or_null(name: &str, _: ValuePointerRef<'_>) -> Self {
         Self::field(name, "This field is required; it may be null.")
     }
 
-    /// What is wrong with the field at `location`.
+    /// The errors of the field at `location`.
     pub fn at(location: ValuePointerRef<'_>, problem: Problem) -> Self {
         let name = location.last_field().filter(|name| *name != FLATTENED).unwrap_or(NON_FIELD_ERRORS);
         Self(BTreeMap::from([(name.to_owned(), problem)]))
     }
 
-    /// Adds an error of a field. It takes the place of errors of the field's items, which matter less.
+    /// Adds an error of a field. It replaces errors of the field's items.
     pub fn add(&mut self, name: &str, message: impl Into<String>) {
         self.insert(name.to_owned(), Problem::message(message));
     }
@@ -90,7 +90,7 @@ impl FieldErrors {
         }
     }
 
-    /// Adds an error if the field is missing or null.
+    /// Adds an error if the field is absent or null.
     pub fn require(&mut self, object: &Map<String, Value>, name: &str) {
         match object.get(name) {
             None => self.add(name, REQUIRED),
@@ -99,10 +99,10 @@ impl FieldErrors {
         }
     }
 
-    /// The request, if there are neither these errors nor others.
+    /// The request, if it has no errors and there are none here.
     ///
     /// # Errors
-    /// All of them.
+    /// These errors and those of `read`.
     pub fn and<T>(self, read: Result<T, Self>) -> Result<T, Self> {
         match (self.0.is_empty(), read) {
             (true, read) => read,
@@ -111,7 +111,7 @@ impl FieldErrors {
         }
     }
 
-    /// What is wrong with a field, if anything is.
+    /// The errors of a field, if any.
     pub fn get(&self, name: &str) -> Option<&Problem> {
         self.0.get(name)
     }
@@ -144,7 +144,7 @@ impl DeserializeError for FieldErrors {
                 location,
                 Problem::message(format!("This must be a JSON object, not {}.", name_of(actual.kind()))),
             ),
-            // What no request asks for: its kinds say what else is wrong.
+            // Kinds report all other errors themselves.
             _ => Self::at(location, Problem::message("This cannot be read.")),
         };
         Self::merge(known, more, location)
@@ -160,7 +160,7 @@ impl fmt::Display for FieldErrors {
 
 impl std::error::Error for FieldErrors {}
 
-/// What JSON calls a value, for messages.
+/// The JSON type of a value, for messages.
 fn name_of(kind: ValueKind) -> &'static str {
     match kind {
         ValueKind::Null => "null",
@@ -172,7 +172,7 @@ fn name_of(kind: ValueKind) -> &'static str {
     }
 }
 
-/// What JSON calls a value, for messages.
+/// The JSON type of a value, for messages.
 pub(super) fn kind_of(value: &Value) -> &'static str {
     name_of(value.kind())
 }

@@ -1,6 +1,6 @@
-//! The fields of requests. One struct per request derives how it is read and how the API's document describes it.
+//! The fields of requests. One struct per request derives its reader and its schema.
 //!
-//! The type of a field says whether the field may be missing or null ([`Required`], [`Stated`], [`Optional`], [`Nullable`]), and
+//! The type of a field says whether it may be absent or null ([`Required`], [`Stated`], [`Optional`], [`Nullable`]), and
 //! which values it accepts (a [`Kind`]). Reading collects every error. Unknown fields are ignored.
 //!
 //! ```
@@ -46,16 +46,16 @@ pub fn read<T: Deserr<FieldErrors>>(body: &Value) -> Result<T, FieldErrors> {
     deserr::deserialize(Tree::new(body))
 }
 
-/// A field that must be there, and not null.
+/// A field that must be present, and not null.
 pub struct Required<K: Kind>(pub K::Value);
 
-/// A field that must be there, and may be null.
+/// A field that must be present, and may be null.
 pub struct Stated<K: Kind>(pub Option<K::Value>);
 
-/// A field that may be missing, but not null. Needs `#[deserr(default)]`.
+/// A field that may be absent, but not null. Needs `#[deserr(default)]`.
 pub struct Optional<K: Kind>(pub Option<K::Value>);
 
-/// A field that may be missing or null, which are two things to a PATCH: `None` leaves alone what `Some(None)` empties. Needs
+/// A field that may be absent or null. An edit keeps the value for `None` and clears it for `Some(None)`. Needs
 /// `#[deserr(default)]`.
 pub struct Nullable<K: Kind>(pub Option<Option<K::Value>>);
 
@@ -71,7 +71,7 @@ impl<K: Kind> Default for Nullable<K> {
     }
 }
 
-/// Implements reading and schema of `$field`. The derive macro refers to schemas by name. These names are not in the document:
+/// Implements the reader and the schema of `$field`. The derive macro refers to schemas by name. These names are not in the document:
 /// `tests/openapi/complete.rs` replaces each reference by its schema.
 macro_rules! field {
     ($field:ident, $name:literal, $schema:path, |$value:ident| $read:expr) => {
@@ -90,7 +90,7 @@ macro_rules! field {
             }
         }
 
-        // What the derive macro asks of types with generics.
+        // The derive macro needs this for generic types.
         impl<K: Kind> ComposeSchema for $field<K> {
             fn compose(_: Vec<RefOr<Schema>>) -> RefOr<Schema> {
                 $schema(K::schema())
@@ -114,7 +114,7 @@ field!(Stated, "inline::stated", nullable, |value| Some(Self(value)));
 field!(Optional, "inline::optional", std::convert::identity, |value| value.map(|value| Self(Some(value))));
 field!(Nullable, "inline::nullable", nullable, |value| Some(Self(Some(value))));
 
-/// The schema of what may also be null.
+/// The same schema, or null.
 fn nullable(schema: RefOr<Schema>) -> RefOr<Schema> {
     let or_null = |kind: &mut SchemaType| {
         if let SchemaType::Type(only) = kind {

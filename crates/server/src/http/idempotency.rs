@@ -1,5 +1,5 @@
-//! The header `Idempotency-Key`: a request that changes something, sent again with the same key, is not done again, and gets
-//! the answer that the first one got. See docs/adr/0007.
+//! The header `Idempotency-Key`: a request that is sent again with the same key is not repeated, and gets the response of the first
+//! one. See docs/adr/0007.
 
 use std::time::Duration;
 
@@ -26,27 +26,27 @@ use crate::state::AppState;
 /// The header with the key.
 pub const KEY_HEADER: HeaderName = HeaderName::from_static("idempotency-key");
 
-/// The header that marks an answer which was given before.
+/// The header that marks a replayed response.
 pub const REPLAYED_HEADER: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// The longest key, in characters.
 const MAX_KEY: usize = 255;
 
-/// The longest path that a key is kept for, in characters. No endpoint has a longer one.
+/// The longest path with idempotency keys, in characters. No endpoint has a longer one.
 const MAX_PATH: usize = 900;
 
-/// The largest body that is kept, in bytes. Assigning 30,000 licenses is answered with less.
+/// The largest response body that is stored, in bytes. The response to the assignment of 30,000 licenses is smaller.
 const MAX_KEPT_BODY: usize = 4 * 1024 * 1024;
 
-/// How long a request waits for the one that came before it with the same key.
+/// How long a request waits for an earlier one with the same key.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How often it looks; each time after twice as long as the last time, up to the second value.
+/// The first pause between two checks, and the longest one. Each pause is twice as long as the one before.
 const LOOK: (Duration, Duration) = (Duration::from_millis(25), Duration::from_millis(400));
 
-/// Middleware, for `from_fn`, inside of [`identity::identify`]: does requests with a key once.
+/// Middleware, for `from_fn`, inside of [`identity::identify`]: performs a request with a key only once.
 ///
-/// Keys are per user, method and path. Requests without an identity pass: they are refused anyway.
+/// Keys are per user, method and path. Requests without a valid token pass, because they are refused later.
 pub async fn once(
     mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
@@ -71,7 +71,7 @@ pub async fn once(
         Err(error) => refuse(request, error),
         Ok(Beginning::Replay(answer)) => Ok(request.into_response(replay(answer)).map_into_right_body()),
         Ok(Beginning::Do(claim)) => {
-            // A client that hangs up ends this future, and must not end work whose answer it will ask for again.
+            // A client that disconnects cancels this future. The work must go on, because the client will ask again for the response.
             let work = perform(state.manager.clone(), claim, request, next);
             let done = rt::spawn(work.in_current_span().with_current_context()).await;
             let response =
@@ -81,7 +81,7 @@ pub async fn once(
     }
 }
 
-/// The request's key, where it has one and it is of use.
+/// The request's key, if it has one and the endpoint supports it.
 fn key(request: &ServiceRequest) -> Result<Option<IdempotencyKey>, ApiError> {
     let Some(key) = request.headers().get(KEY_HEADER) else { return Ok(None) };
     let path = request.path();
@@ -103,7 +103,7 @@ fn key(request: &ServiceRequest) -> Result<Option<IdempotencyKey>, ApiError> {
     }
 }
 
-/// Digest of what the request asks for.
+/// The digest of method, path, query and body.
 fn fingerprint(request: &HttpRequest, body: &[u8]) -> [u8; 32] {
     let mut context = Context::new(&SHA256);
     for part in [request.method().as_str(), request.path(), request.query_string()] {
@@ -116,13 +116,13 @@ fn fingerprint(request: &HttpRequest, body: &[u8]) -> [u8; 32] {
     digest
 }
 
-/// How a request with a key goes on.
+/// What to do with a request that has a key.
 enum Beginning {
     Do(Claim),
     Replay(StoredAnswer),
 }
 
-/// Claims the key, or waits for whoever has it.
+/// Claims the key, or waits for the request that holds it.
 async fn begin(manager: &LicenseManager, key: IdempotencyKey, fingerprint: [u8; 32]) -> Result<Beginning, ApiError> {
     let (mut waited, mut pause) = (Duration::ZERO, LOOK.0);
     loop {
@@ -147,7 +147,7 @@ async fn begin(manager: &LicenseManager, key: IdempotencyKey, fingerprint: [u8; 
     }
 }
 
-/// Does the request and keeps its answer.
+/// Performs the request and stores its response.
 async fn perform(
     manager: LicenseManager,
     claim: Claim,
@@ -173,7 +173,7 @@ async fn perform(
         }),
         _ => None,
     };
-    // The work is done, whatever becomes of its record: the caller gets the answer.
+    // The work is done: the caller gets the response even if it cannot be stored.
     note(
         blocking(move || match keep {
             Some(answer) => Ok(manager.complete_claim(&claim, &answer)?),
@@ -186,7 +186,7 @@ async fn perform(
     Ok(ServiceResponse::new(request, response.set_body(body).map_into_boxed_body()))
 }
 
-/// The handler's answer beside its body.
+/// The handler's response, and its body.
 async fn answer(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
@@ -200,8 +200,7 @@ async fn answer(
     Ok((ServiceResponse::new(request, response), body))
 }
 
-/// Whether the answer would be the same for the same request later: not where the service failed, and not where it was refused for
-/// who sent it or for how often.
+/// Whether the response is stored. Failures of the service, and refusals for the caller's identity or rate, can differ the next time.
 fn is_kept(status: StatusCode) -> bool {
     let about_the_caller = [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN, StatusCode::TOO_MANY_REQUESTS];
     !status.is_server_error() && !about_the_caller.contains(&status)
@@ -219,7 +218,7 @@ fn note(outcome: Result<bool, ApiError>) {
     }
 }
 
-/// The answer again.
+/// Replays a stored response.
 fn replay(answer: StoredAnswer) -> HttpResponse {
     let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::OK);
     let mut response = match answer.body {

@@ -1,5 +1,4 @@
-//! The kinds of values a field can have: what each accepts, as leniently as Django REST framework does, and how the API's document
-//! describes it.
+//! The kinds of values of fields: the values each accepts, as leniently as Django REST framework, and its schema.
 
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
@@ -15,9 +14,9 @@ use uuid::Uuid;
 use super::field_errors::{Problem, kind_of};
 use super::time;
 
-/// How a field's value is read from JSON.
+/// A kind of value that a field can have.
 pub trait Kind: ToSchema {
-    /// What it is read into.
+    /// The type of the value.
     type Value;
 
     /// Whether `value` counts as null.
@@ -29,17 +28,17 @@ pub trait Kind: ToSchema {
     ///
     /// # Errors
     ///
-    /// What is wrong with it, in words for the person who sent it.
+    /// What is wrong with the value, in words for its sender.
     fn read(value: Value) -> Result<Self::Value, Problem>;
 }
 
-/// Describes a kind in the API's document: `describe!([generics] Kind, schema)`. Only the schemas of choices have names there.
+/// Gives a kind its schema: `describe!([generics] Kind, schema)`. Only choices have named schemas in the API's document.
 macro_rules! describe {
     ([$($generics:tt)*] $kind:ty, $schema:expr $(, $schemas:expr)?) => {
         $crate::http::kinds::describe!([$($generics)*] $kind as std::any::type_name::<Self>(), $schema $(, $schemas)?);
     };
     ([$($generics:tt)*] $kind:ty as $name:expr, $schema:expr $(, $schemas:expr)?) => {
-        // What the derive macro asks of types with generics.
+        // The derive macro needs this for generic types.
         impl<$($generics)*> utoipa::__dev::ComposeSchema for $kind {
             fn compose(
                 _: Vec<utoipa::openapi::RefOr<utoipa::openapi::schema::Schema>>,
@@ -60,7 +59,7 @@ macro_rules! describe {
     };
 }
 
-/// A kind that is read as `$read`, of which the document tells more than its length.
+/// Defines a kind that is read as `$read` and has a schema of its own.
 macro_rules! text_kind {
     ($(#[$doc:meta])* $kind:ident, $read:ty, $schema:expr) => {
         $(#[$doc])*
@@ -78,7 +77,7 @@ macro_rules! text_kind {
     };
 }
 
-/// An enum of the document with the names of an enum of the domain.
+/// Defines a kind for an enum of the domain, whose names it takes, in requests and responses.
 macro_rules! choices {
     (#[doc = $doc:literal] $choices:ident, $name:literal, $domain:ty) => {
         #[doc = $doc]
@@ -109,7 +108,7 @@ macro_rules! choices {
 
 pub(crate) use {choices, describe, text_kind};
 
-/// A text of `MIN` to `MAX` characters, the space around it removed. Numbers are taken as they are written.
+/// A text of `MIN` to `MAX` characters after trimming. A number counts as its text.
 pub struct Text<const MIN: usize = 0, const MAX: usize = { usize::MAX }>;
 
 impl<const MIN: usize, const MAX: usize> Kind for Text<MIN, MAX> {
@@ -124,7 +123,7 @@ impl<const MIN: usize, const MAX: usize> Kind for Text<MIN, MAX> {
                 return Err(Problem::message(format!("This must be a text, not {}.", kind_of(&other))));
             }
         };
-        // Databases cannot keep it.
+        // Databases cannot store it.
         if text.contains('\0') {
             return Err(Problem::message("This must not contain null characters."));
         }
@@ -147,28 +146,24 @@ pub fn text(min: usize, max: usize) -> ObjectBuilder {
 
 /// A type of whole numbers.
 pub trait WholeNumber: TryFrom<i64> {
-    /// The largest one.
+    /// The largest value.
     const MOST: i64;
-    /// What the document calls it.
+    /// The format in the schema.
     const FORMAT: KnownFormat;
 }
 
-impl WholeNumber for i16 {
-    const MOST: i64 = Self::MAX as i64;
-    const FORMAT: KnownFormat = KnownFormat::Int32;
+macro_rules! whole_number {
+    ($($number:ty: $format:ident),+) => {
+        $(impl WholeNumber for $number {
+            const MOST: i64 = Self::MAX as i64;
+            const FORMAT: KnownFormat = KnownFormat::$format;
+        })+
+    };
 }
 
-impl WholeNumber for i32 {
-    const MOST: i64 = Self::MAX as i64;
-    const FORMAT: KnownFormat = KnownFormat::Int32;
-}
+whole_number!(i16: Int32, i32: Int32, i64: Int64);
 
-impl WholeNumber for i64 {
-    const MOST: i64 = Self::MAX;
-    const FORMAT: KnownFormat = KnownFormat::Int64;
-}
-
-/// A whole number from `MIN` to `MAX`, and not larger than `T` holds; also written as text, and with a fraction of zero.
+/// A whole number from `MIN` to `MAX` that fits into `T`. It may be a text, and have a fraction of zero.
 pub struct Integer<T, const MIN: i64 = 0, const MAX: i64 = { i64::MAX }>(PhantomData<T>);
 
 impl<T: WholeNumber, const MIN: i64, const MAX: i64> Kind for Integer<T, MIN, MAX> {
@@ -272,15 +267,15 @@ impl Kind for Moment {
 
 describe!([] Moment, text(0, usize::MAX).format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime))));
 
-/// An enum of the API's document, of whose texts a field takes one.
+/// An enum in the API's document.
 pub trait Choices: ToSchema {
-    /// What a text means.
+    /// The type of a value.
     type Value;
 
-    /// What `name` means, if anything.
+    /// The value of a name, if there is one.
     fn from_name(name: &str) -> Option<Self::Value>;
 
-    /// The texts, as the document has them.
+    /// The names.
     fn names() -> Vec<String> {
         let RefOr::T(Schema::Object(schema)) = Self::schema() else { return Vec::new() };
         let names = schema.enum_values.unwrap_or_default();
@@ -288,7 +283,7 @@ pub trait Choices: ToSchema {
     }
 }
 
-/// One of the texts of `C`, exactly as written there.
+/// One of the names of `C`, in the same case.
 pub struct Choice<C>(PhantomData<C>);
 
 impl<C: Choices> Kind for Choice<C> {
@@ -304,7 +299,7 @@ describe!([C: Choices] Choice<C>, Ref::from_schema_name(C::name()), |schemas: &m
     schemas.push((C::name().into_owned(), C::schema()));
 });
 
-/// A list of `MIN` to `MAX` items of one kind. Items that are wrong are named by their index.
+/// A list of `MIN` to `MAX` items of one kind. Errors of items are reported by index.
 pub struct List<K, const MIN: usize = 0, const MAX: usize = { usize::MAX }>(PhantomData<K>);
 
 impl<K: Kind, const MIN: usize, const MAX: usize> Kind for List<K, MIN, MAX> {

@@ -20,6 +20,6 @@ mod tree;
 pub use answer::{Answer, ApiResult, blocking};
 pub use body::WithBody;
 pub use error::ApiError;
-pub use paging::{NumberedPageBody, PageBody, Paging, PositionedPageBody, query_uuid};
+pub use paging::{NumberedPageBody, PageBody, Paging, PositionedPageBody};
 pub use query::Query;
 pub use timestamp::Timestamp;

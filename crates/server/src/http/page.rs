@@ -5,10 +5,10 @@ use thiserror::Error;
 
 use super::query::Query;
 
-/// How many items a page has when the client does not say.
+/// The default number of items of a page.
 pub const DEFAULT_PAGE_SIZE: u64 = 100;
 
-/// Which page the client asks for, before it is known how many there are.
+/// The page that a client asks for, before the number of pages is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PageRequest {
     number: Number,
@@ -22,7 +22,7 @@ enum Number {
     Senseless,
 }
 
-/// The page asked for does not exist; answered 404.
+/// The requested page does not exist: 404.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("there is no such page; `page` is a number from 1 up to the last page's, or `last`")]
 pub struct InvalidPage;
@@ -79,7 +79,7 @@ fn positive(text: &str) -> Option<u64> {
 }
 
 impl Page {
-    /// How many items come before this page.
+    /// The number of items before this page.
     pub fn offset(&self) -> u64 {
         (self.number - 1) * self.size
     }
@@ -100,7 +100,7 @@ impl Page {
     }
 }
 
-/// What the addresses of a list's pages have in common.
+/// The common part of the addresses of a list's pages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LinkBase {
     /// With scheme and host, up to the query.
@@ -109,9 +109,8 @@ pub struct LinkBase {
 }
 
 impl LinkBase {
-    /// From the address the client used: X-Forwarded-Proto and X-Forwarded-Host count where a proxy sent them (the standard
-    /// `Forwarded` before them), else the Host header. `path` is the endpoint's own, with its trailing slash, since
-    /// the client may have left that out.
+    /// From the address that the client used: the header `Forwarded`, else `X-Forwarded-Proto` and `X-Forwarded-Host`, else `Host`.
+    /// `path` has a trailing slash, which the client may have omitted.
     pub fn new(request: &HttpRequest, path: &str) -> Self {
         let connection = request.connection_info();
         let scheme = if connection.scheme().eq_ignore_ascii_case("https") { "https" } else { "http" };

@@ -1,4 +1,4 @@
-//! Lists are answered by pages.
+//! Pages of lists in requests and responses.
 
 use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
@@ -25,7 +25,7 @@ pub struct Paging {
     links: LinkBase,
 }
 
-/// A page on the wire.
+/// A page as the API returns it.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Page)]
 pub struct PageBody<T> {
@@ -35,7 +35,7 @@ pub struct PageBody<T> {
     results: Vec<T>,
 }
 
-/// A page that also tells how many pages there are.
+/// A page of a list, with the number of pages.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = NumberedPage)]
 pub struct NumberedPageBody<T> {
@@ -44,7 +44,7 @@ pub struct NumberedPageBody<T> {
     num_pages: u64,
 }
 
-/// A page that also tells where it stands.
+/// A page of a list, with its position.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = PositionedPage)]
 pub struct PositionedPageBody<T> {
@@ -69,7 +69,7 @@ impl Paging {
     /// Reads the page on a thread for blocking work, and answers it.
     ///
     /// # Errors
-    /// 404 where the page does not exist, and the errors of `read`.
+    /// 404 if the page does not exist, and the errors of `read`.
     pub async fn answer<T, B: Serialize>(
         self,
         read: impl FnOnce(Part<'_>) -> ApiResult<use_cases::Page<T>> + Send + 'static,
@@ -93,7 +93,7 @@ impl Paging {
     /// The asked part of a list that was read whole, as a page with its position.
     ///
     /// # Errors
-    /// 404 where the page does not exist.
+    /// 404 if the page does not exist.
     pub fn positioned_body<T, B>(&self, all: Vec<T>, view: impl Fn(T) -> B) -> ApiResult<PositionedPageBody<B>> {
         let found = self.read(|part| part_of(all, part))?;
         let page = self.page(found.total)?;
@@ -132,13 +132,4 @@ pub fn part_of<T>(all: Vec<T>, part: Part<'_>) -> ApiResult<use_cases::Page<T>> 
     let total = all.len() as i64;
     let LimitOffset { limit, offset } = part(total)?;
     Ok(use_cases::Page { total, items: all.into_iter().skip(offset as usize).take(limit as usize).collect() })
-}
-
-/// A UUID in the query; `None` where it is missing or empty.
-///
-/// # Errors
-/// 400 where it is not a UUID.
-pub fn query_uuid(query: &Query, name: &str) -> ApiResult<Option<uuid::Uuid>> {
-    let parsed = query.text(name).map(uuid::Uuid::parse_str).transpose();
-    parsed.map_err(|_| ApiError::detail(StatusCode::BAD_REQUEST, format!("{name} is not a UUID.")))
 }

@@ -1,6 +1,6 @@
-//! Errors as problem details (RFC 9457), for clients who ask for them.
+//! Errors as problem details (RFC 9457), for clients that ask for them.
 //!
-//! Handlers know only the wire's shapes; here, and nowhere else, an error's body is put into the other form.
+//! Handlers return errors in the API's own form. Only this file converts them.
 
 use actix_web::body::{EitherBody, MessageBody, to_bytes};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -15,8 +15,8 @@ use crate::http::accept::quality;
 /// The media type of problem details.
 pub const PROBLEM_JSON: &str = "application/problem+json";
 
-/// Middleware, for `from_fn`: answers of a status from 400 become problem details where the request's `Accept` names that media
-/// type, and names JSON with no higher quality.
+/// Middleware, for `from_fn`: converts errors to problem details if the request's `Accept` names that media type, and JSON with no
+/// higher quality.
 pub async fn problem_details(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
@@ -30,7 +30,7 @@ pub async fn problem_details(
     }
     let (request, response) = response.into_parts();
     let (response, body) = response.into_parts();
-    // A body that broke off has nothing to tell.
+    // A body that ended early counts as empty.
     let body = to_bytes(body).await.map(|bytes| serde_json::from_slice(&bytes).unwrap_or(Value::Null));
     let problem = problem(status, &path, body.unwrap_or(Value::Null));
     let mut rewritten: HttpResponse = response.set_body(()).map_into_boxed_body();
@@ -39,14 +39,13 @@ pub async fn problem_details(
     Ok(ServiceResponse::new(request, rewritten.map_into_boxed_body()).map_into_right_body())
 }
 
-/// Whether `Accept` names problem details, and JSON not before them. Ranges such as `*/*` mean the wire's own shape.
+/// Whether `Accept` prefers problem details to JSON. Ranges such as `*/*` mean JSON.
 fn prefers_problems(request: &ServiceRequest) -> bool {
     let problems = quality(request, &[PROBLEM_JSON]);
     problems > Quality::ZERO && problems >= quality(request, &["application/json"])
 }
 
-/// What an answer's body says, as problem details. `errors` holds what is more than one text: messages by field, or an endpoint's
-/// own members.
+/// An error's body as problem details. `errors` has messages by field, or an endpoint's own members.
 fn problem(status: StatusCode, path: &str, body: Value) -> Value {
     let (detail, errors) = match unwrapped(body) {
         Value::String(text) => (Some(text), None),
@@ -78,7 +77,7 @@ fn problem(status: StatusCode, path: &str, body: Value) -> Value {
     problem
 }
 
-/// Plan provisioning puts its errors inside `{"error": …}`, which would say nothing here.
+/// The error inside of `{"error": …}`, which plan provisioning uses.
 fn unwrapped(body: Value) -> Value {
     match body {
         Value::Object(mut members) if members.len() == 1 => match members.remove("error") {

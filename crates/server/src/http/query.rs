@@ -1,9 +1,16 @@
-//! A URL's query. Clients repeat keys, above all when they follow a page's `next`: the last value counts.
+//! A URL's query. Clients repeat keys, for example when they follow a page's `next`. The last value counts.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use actix_web::HttpRequest;
+use actix_web::http::StatusCode;
+use license_manager_domain::CustomerId;
+use uuid::Uuid;
+
+use super::answer::ApiResult;
+use super::error::ApiError;
+use super::kinds::Choices;
 
 /// The keys of a query with their values, decoded; of a repeated key the last value.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -15,8 +22,8 @@ impl Query {
         Self::parse(request.query_string())
     }
 
-    /// Reads what follows the `?`. Any text can be read: what is not valid UTF-8 becomes replacement characters, and so do
-    /// null characters, which databases cannot compare with.
+    /// Reads the text after the `?`. Invalid UTF-8 becomes replacement characters, and so do null characters, which databases cannot compare
+    /// with.
     pub fn parse(raw: &str) -> Self {
         let readable = |text: Cow<'_, str>| text.replace('\0', "\u{FFFD}");
         Self(form_urlencoded::parse(raw.as_bytes()).map(|(key, value)| (readable(key), readable(value))).collect())
@@ -32,8 +39,38 @@ impl Query {
         self.get(name).filter(|text| !text.is_empty())
     }
 
-    /// Whether `name` is 1 or true (yes), 0 or false (no), in any case. `None` where it is missing or anything else,
-    /// which counts as missing.
+    /// The UUID that is `name`; `None` if it is missing or empty.
+    ///
+    /// # Errors
+    /// 400 if it is not a UUID.
+    pub fn uuid(&self, name: &str) -> ApiResult<Option<Uuid>> {
+        let parsed = self.text(name).map(Uuid::parse_str).transpose();
+        parsed.map_err(|_| ApiError::detail(StatusCode::BAD_REQUEST, format!("{name} is not a UUID.")))
+    }
+
+    /// The customer, which must be given as `enterprise_customer_uuid`.
+    ///
+    /// # Errors
+    /// 400 if it is missing or not a UUID.
+    pub fn customer(&self) -> ApiResult<CustomerId> {
+        let message = "Name the customer: enterprise_customer_uuid is missing.";
+        let customer = self.uuid("enterprise_customer_uuid")?.map(CustomerId);
+        customer.ok_or_else(|| ApiError::text(StatusCode::BAD_REQUEST, message))
+    }
+
+    /// The choice of `C` that `name` names; `None` if it is missing or empty.
+    ///
+    /// # Errors
+    /// 400 if it is not one of the names of `C`.
+    pub fn choice<C: Choices>(&self, name: &str) -> ApiResult<Option<C::Value>> {
+        let Some(text) = self.text(name) else { return Ok(None) };
+        C::from_name(text).map(Some).ok_or_else(|| {
+            let message = format!("{name} is one of: {}.", C::names().join(", "));
+            ApiError::detail(StatusCode::BAD_REQUEST, message)
+        })
+    }
+
+    /// `true` for 1 or true, `false` for 0 or false, in any case. `None` for anything else.
     pub fn flag(&self, name: &str) -> Option<bool> {
         match self.get(name)?.to_ascii_lowercase().as_str() {
             "1" | "true" => Some(true),
@@ -47,7 +84,7 @@ impl Query {
         self.get(name).unwrap_or_default().split(',').map(str::trim).filter(|value| !value.is_empty()).collect()
     }
 
-    /// The query as text, keys sorted, with `name` set to `value`, or without it.
+    /// The query as text, with its keys sorted, and `name` set to `value` or removed.
     pub(super) fn with(&self, name: &str, value: Option<&str>) -> String {
         let mut all: BTreeMap<&str, &str> = self.0.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
         match value {

@@ -1,19 +1,18 @@
-//! How moments are written, `2026-11-22T00:17:57.241403Z` and without a fraction when there is none, and read.
+//! The text form of moments: `2026-11-22T00:17:57.241403Z`, without a fraction of zero.
 
 use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, NaiveTime, SecondsFormat, SubsecRound, Utc};
 
-/// Writes `time` in UTC with six digits of a second, or none when they are all zero. What is finer than a microsecond is
-/// cut off.
+/// Writes `time` in UTC with six digits of a second, or none if they are zero. It is truncated to microseconds.
 pub fn format(time: &DateTime<Utc>) -> String {
     let digits = if time.timestamp_subsec_micros() == 0 { SecondsFormat::Secs } else { SecondsFormat::Micros };
     time.to_rfc3339_opts(digits, true)
 }
 
-/// Reads a moment in ISO 8601, its fraction cut to microseconds, its year from 1 to 9999. Without an offset it is in UTC;
-/// a bare date is its midnight in UTC. `None` where it is anything else.
+/// Reads a moment in ISO 8601 of the years 1 to 9999, truncated to microseconds. The default offset is UTC, and the default time midnight.
+/// `None` for any other text.
 pub fn parse(text: &str) -> Option<DateTime<Utc>> {
     let (date, time) = text.split_at_checked(10)?;
-    // chrono by itself also takes years of other lengths.
+    // chrono also accepts years of other lengths.
     let shape = date.bytes().enumerate().all(|(at, byte)| match at {
         4 | 7 => byte == b'-',
         _ => byte.is_ascii_digit(),
@@ -34,7 +33,7 @@ pub fn parse(text: &str) -> Option<DateTime<Utc>> {
                 .or_else(|| in_utc("%Y-%m-%dT%H:%M"))?
         }
     };
-    // chrono keeps a leap second as a nanosecond count that no database takes.
+    // chrono represents a leap second as more than 999,999,999 nanoseconds, which no database stores.
     let sound = (1..=9999).contains(&moment.year()) && moment.timestamp_subsec_nanos() < 1_000_000_000;
     sound.then(|| moment.trunc_subsecs(6))
 }

@@ -1,4 +1,4 @@
-//! Moments in answers.
+//! Moments in responses.
 
 use chrono::{DateTime, Utc};
 use serde::{Serialize, Serializer};
@@ -7,7 +7,7 @@ use utoipa::openapi::{KnownFormat, SchemaFormat};
 use super::kinds::{describe, text};
 use super::time;
 
-/// A moment in an answer, as [`time::format`] writes it.
+/// A moment in a response, as [`time::format`] writes it.
 #[derive(Debug, Clone, Copy)]
 pub struct Timestamp(pub DateTime<Utc>);
 

@@ -1,13 +1,13 @@
-//! JSON as `deserr` reads it, with flattening, which `deserr` lacks: a field that is renamed to [`FLATTENED`] reads its own fields from
-//! the object around it.
+//! JSON for `deserr`, with flattening, which `deserr` lacks: a field that is renamed to [`FLATTENED`] reads its fields from the object
+//! around it.
 
 use deserr::{IntoValue, Map, Value as View, ValueKind};
 use serde_json::Value;
 
-/// The key under which a request has itself as a value. The field is declared with `#[deserr(rename = "*")]`.
+/// The key of the request within itself. Flattened fields are declared with `#[deserr(rename = "*")]`.
 pub const FLATTENED: &str = "*";
 
-/// A value that is read, and whether it is a whole request.
+/// A JSON value, and whether it is a whole request.
 pub struct Tree<'a> {
     value: &'a Value,
     is_whole: bool,

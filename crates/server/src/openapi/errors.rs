@@ -1,4 +1,4 @@
-//! The shapes of errors that many endpoints share; docs/API.md, "Errors".
+//! The error bodies that many endpoints share; docs/API.md, "Errors".
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 /// What was wrong, and what to do.
 #[derive(ToSchema)]
 pub struct Detail {
-    /// In words for a person.
+    /// A message for people.
     pub detail: String,
 }
 
@@ -15,7 +15,7 @@ pub struct Detail {
 #[derive(ToSchema)]
 pub struct FieldErrors(pub BTreeMap<String, FieldProblem>);
 
-/// What was wrong with a field: messages, or messages by the index of a list's item, counted from 0.
+/// The errors of a field: messages, or messages by the index of a list's item, counted from 0.
 #[derive(ToSchema)]
 #[serde(untagged)]
 pub enum FieldProblem {
@@ -37,7 +37,7 @@ pub enum BadRequest {
     Rule(String),
 }
 
-/// In words for a person: as a bare text, or under `detail`.
+/// A message for people: a text, or under `detail`.
 #[derive(ToSchema)]
 #[serde(untagged)]
 pub enum Message {
@@ -61,7 +61,7 @@ pub struct Problem {
     pub detail: String,
     /// The path of the request.
     pub instance: String,
-    /// What is more than one text, such as messages by field.
+    /// Further members, such as messages by field.
     #[schema(required = false)]
     pub errors: serde_json::Value,
 }
@@ -83,12 +83,12 @@ pub enum ErrorValue {
     Rule(String),
 }
 
-/// An error of the plan provisioning endpoints; a request that could not be read is told as everywhere.
+/// An error of the plan provisioning endpoints.
 #[derive(ToSchema)]
 #[serde(untagged)]
 pub enum ProvisioningError {
-    /// Of the plan.
+    /// An error of the plan.
     InErrorKey(InErrorKey),
-    /// Of the request.
+    /// A request that could not be read.
     Detail(Detail),
 }

@@ -1,4 +1,4 @@
-//! The page to try the API with: Swagger UI, whose files are embedded.
+//! Swagger UI, with embedded files.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use utoipa_swagger_ui::Config;
 
 use crate::http::error::ApiError;
 
-/// Nothing comes from another host. Swagger UI writes style attributes and has its icons as `data:` addresses.
+/// Nothing is loaded from another host. Swagger UI needs inline styles, and icons in `data:` addresses.
 const POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; object-src 'none'; \
                       base-uri 'self'; frame-ancestors 'none'";
 
@@ -24,7 +24,7 @@ pub async fn file(name: web::Path<String>) -> Result<HttpResponse, ApiError> {
 }
 
 fn serve(name: &str) -> Result<HttpResponse, ApiError> {
-    // A validator would be somebody else's server.
+    // The validator is another company's server.
     let config =
         Config::from("/api/schema/").validator_url("none").try_it_out_enabled(true).persist_authorization(true);
     let found = utoipa_swagger_ui::serve(name, Arc::new(config)).map_err(|error| Error::internal(error.to_string()))?;

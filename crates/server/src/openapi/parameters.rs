@@ -6,27 +6,27 @@ use uuid::Uuid;
 
 use crate::http::kinds::choices;
 
-/// Which page of a list.
+/// The page of a list.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct PageQuery {
-    /// A number from 1, or `last`; a page that does not exist is 404.
+    /// A number from 1, or `last`. 404 if the page does not exist.
     #[param(example = "1")]
     pub page: Option<String>,
-    /// How many items a page has: 100 unless given, cut at the list's limit. A senseless one counts as absent.
+    /// The number of items of a page: 100 by default, and at most the list's limit. A value that is not a positive number is ignored.
     #[param(example = 100)]
     pub page_size: Option<u64>,
 }
 
-/// Of which customer.
+/// A filter by customer.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct CustomerQuery {
-    /// Only what belongs to this customer.
+    /// Only this customer.
     pub enterprise_customer_uuid: Option<Uuid>,
 }
 
-/// Which agreement.
+/// A filter by agreement.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct AgreementQuery {
@@ -34,43 +34,43 @@ pub struct AgreementQuery {
     pub customer_agreement_uuid: Option<Uuid>,
 }
 
-/// Which plans.
+/// A filter of plans.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct CurrentQuery {
-    /// `true` leaves the one current plan.
+    /// `true` for the current plan only.
     pub current: Option<bool>,
 }
 
-/// Which licenses.
+/// The filters of licenses.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct LicenseFilterQuery {
     /// States, separated by commas; unknown ones match nothing.
     #[param(example = "assigned,activated")]
     pub status: Option<String>,
-    /// Words, each of which the email contains.
+    /// Words that the email contains.
     pub search: Option<String>,
-    /// `true` leaves assigned and activated ones.
+    /// `true` for assigned and activated licenses only.
     pub active_only: Option<bool>,
-    /// `true` leaves out licenses whose holder was retired.
+    /// `true` excludes licenses whose holder was retired.
     pub ignore_null_emails: Option<bool>,
 }
 
-/// In which order licenses come.
+/// The order of licenses.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct LicenseOrderQuery {
-    /// Of `user_email`, `status`, `activation_date` and `last_remind_date`, with `-` for descending, separated by commas.
+    /// Fields separated by commas: `user_email`, `status`, `activation_date`, `last_remind_date`. `-` before a field sorts descending.
     #[param(example = "-activation_date")]
     pub ordering: Option<String>,
 }
 
-/// The plans of agreements.
+/// A filter of the plans of agreements.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct ActivePlansQuery {
-    /// `false` shows plans that are not active too.
+    /// `false` includes plans that are not active.
     pub active_plans_only: Option<bool>,
 }
 
@@ -78,7 +78,7 @@ pub struct ActivePlansQuery {
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct FormatQuery {
-    /// There is only `json`.
+    /// Only `json` is supported.
     #[param(example = "json")]
     pub format: Option<String>,
 }

@@ -1,48 +1,49 @@
-//! `…/provisioning-admins/customer-agreement/{customer_agreement_uuid}/settings/` and `sync/`: what staff decides on for an
-//! agreement, and what the LMS says of its customer.
+//! `…/provisioning-admins/customer-agreement/{customer_agreement_uuid}/settings/` and `sync/`: settings of an agreement, and its
+//! customer's name and slug from the LMS.
 
 use actix_web::HttpRequest;
 use chrono::Duration;
 use deserr::Deserr;
 use license_manager_domain::model::ExpirationMessageChanges;
 use license_manager_domain::use_cases::{AgreementSettings, AgreementSettingsChanges};
-use license_manager_domain::{AgreementId, CustomerAgreement, Entity, Error, ExpirationMessage, PlanId};
+use license_manager_domain::{AgreementId, CustomerAgreement, Entity, Error, PlanId};
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use crate::api::views::ExpirationMessageFields;
 use crate::auth::permissions::{ProvisionerOrStaff, path_uuid};
 use crate::http::fields::{Boolean, FieldErrors, Integer, Nullable, Optional, Text, UuidText};
 use crate::http::{Answer, ApiResult, WithBody, blocking};
 use crate::openapi::errors::BadRequest;
 use crate::state::State;
 
-/// The settings to change; what is left out stays as it is.
+/// The settings to change; absent fields stay.
 #[derive(Deserr, ToSchema)]
 #[deserr(error = FieldErrors)]
 pub struct AgreementSettingsRequest {
-    /// For how many days after a plan's end the personal data of its licenses is kept.
+    /// How many days after a plan expires the personal data of its licenses is kept.
     #[deserr(default)]
     pub license_duration_before_purge_days: Optional<DaysBeforePurge>,
-    /// Whether learners hear nothing when they get a license.
+    /// Whether learners get no mail when they get a license.
     #[deserr(default)]
     pub disable_onboarding_notifications: Optional<Boolean>,
-    /// Whether the current plan grows by itself.
+    /// Whether the current plan grows automatically.
     #[deserr(default)]
     pub enable_auto_scaling_of_current_plan: Optional<Boolean>,
-    /// Up to how many licenses.
+    /// The most licenses that it grows to.
     #[deserr(default)]
     pub auto_scaling_max_licenses: Nullable<Integer<i32, 1>>,
-    /// From which part of them handed out, in percent.
+    /// The share of assigned licenses at which it grows, in percent.
     #[deserr(default)]
     pub auto_scaling_threshold_percentage: Nullable<Integer<i32, 1, 100>>,
-    /// By which part, in percent.
+    /// By how much it grows, in percent.
     #[deserr(default)]
     pub auto_scaling_increment_percentage: Nullable<Integer<i32, 1, 100>>,
-    /// The plan that hands out licenses by itself.
+    /// The plan whose licenses are assigned automatically.
     #[deserr(default)]
     pub auto_applied_subscription: Nullable<UuidText>,
-    /// Whether learners of an ended plan see a message of the customer's own.
+    /// Whether learners of an expired plan see the customer's own message.
     #[deserr(default)]
     pub has_custom_license_expiration_messaging_v2: Nullable<Boolean>,
     /// Its header.
@@ -51,10 +52,10 @@ pub struct AgreementSettingsRequest {
     /// Its text, in HTML.
     #[deserr(default)]
     pub expired_subscription_modal_messaging_v2: Nullable<Text>,
-    /// What its button says.
+    /// The label of its button.
     #[deserr(default)]
     pub button_label_in_modal_v2: Nullable<Text>,
-    /// Where its button leads.
+    /// The address that its button opens.
     #[deserr(default)]
     pub url_for_button_in_modal_v2: Nullable<Text>,
 }
@@ -71,7 +72,7 @@ impl AgreementSettingsRequest {
             auto_scaling_max_licenses: self.auto_scaling_max_licenses.0,
             auto_scaling_threshold_percentage: self.auto_scaling_threshold_percentage.0,
             auto_scaling_increment_percentage: self.auto_scaling_increment_percentage.0,
-            // Null is how a missing message reads, so it is understood as none.
+            // Answers have null for a missing message, so null in a request removes the message.
             expiration_message: ExpirationMessageChanges {
                 enabled: self.has_custom_license_expiration_messaging_v2.0.map(Option::unwrap_or_default),
                 modal_header_text: self.modal_header_text_v2.0.map(Option::unwrap_or_default),
@@ -84,7 +85,7 @@ impl AgreementSettingsRequest {
     }
 }
 
-/// The settings; the `_v2` keys are null where there is no message.
+/// The settings of an agreement.
 #[derive(Serialize, ToSchema)]
 #[schema(as = AgreementSettings)]
 struct Body {
@@ -99,18 +100,13 @@ struct Body {
     auto_scaling_threshold_percentage: Option<i32>,
     auto_scaling_increment_percentage: Option<i32>,
     auto_applied_subscription: Option<Uuid>,
-    has_custom_license_expiration_messaging_v2: Option<bool>,
-    modal_header_text_v2: Option<String>,
-    expired_subscription_modal_messaging_v2: Option<String>,
-    button_label_in_modal_v2: Option<String>,
-    url_for_button_in_modal_v2: Option<String>,
+    #[serde(flatten)]
+    expiration_message: ExpirationMessageFields,
 }
 
 impl From<AgreementSettings> for Body {
     fn from(settings: AgreementSettings) -> Self {
         let agreement = settings.agreement;
-        let message = agreement.expiration_message;
-        let text = |field: fn(&ExpirationMessage) -> &String| message.as_ref().map(field).cloned();
         Self {
             uuid: agreement.id.0,
             enterprise_customer_uuid: agreement.customer.0,
@@ -123,16 +119,12 @@ impl From<AgreementSettings> for Body {
             auto_scaling_threshold_percentage: agreement.auto_scaling.threshold_percentage,
             auto_scaling_increment_percentage: agreement.auto_scaling.increment_percentage,
             auto_applied_subscription: settings.auto_applied_plan.map(|plan| plan.0),
-            has_custom_license_expiration_messaging_v2: message.as_ref().map(|_| true),
-            modal_header_text_v2: text(|message| &message.modal_header_text),
-            expired_subscription_modal_messaging_v2: text(|message| &message.modal_messaging),
-            button_label_in_modal_v2: text(|message| &message.button_label),
-            url_for_button_in_modal_v2: text(|message| &message.button_url),
+            expiration_message: agreement.expiration_message.as_ref().into(),
         }
     }
 }
 
-/// The settings.
+/// Returns the settings.
 #[utoipa::path(
     get,
     path = "/api/v1/provisioning-admins/customer-agreement/{customer_agreement_uuid}/settings/",
@@ -144,7 +136,7 @@ pub async fn retrieve(_: ProvisionerOrStaff, request: HttpRequest, state: State)
     blocking(move || Answer::ok(&Body::from(state.manager.agreement_settings(agreement)?))).await
 }
 
-/// Changes the settings that the body names.
+/// Changes settings.
 #[utoipa::path(
     patch,
     path = "/api/v1/provisioning-admins/customer-agreement/{customer_agreement_uuid}/settings/",
@@ -166,14 +158,14 @@ pub async fn update(
     .await
 }
 
-/// Takes over the customer's slug and name from the LMS. 503 where the LMS does not say.
+/// Updates the customer's slug and name from the LMS. 503 if the LMS does not return them.
 #[utoipa::path(
     post,
     path = "/api/v1/provisioning-admins/customer-agreement/{customer_agreement_uuid}/sync/",
     tag = "Provisioning",
     responses(
         (status = 200, description = "The settings", body = Body),
-        (status = 400, description = "What the LMS says cannot be taken over: another customer has the slug", body = BadRequest),
+        (status = 400, description = "Another customer has the slug", body = BadRequest),
     ),
 )]
 pub async fn sync(access: ProvisionerOrStaff, request: HttpRequest, state: State) -> ApiResult {

@@ -1,4 +1,4 @@
-//! `/api/v1/provisioning-admins/customer-agreement/`: provisioning admins make, read and edit agreements.
+//! `/api/v1/provisioning-admins/customer-agreement/`: provisioning admins create, read and edit agreements.
 
 use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
@@ -13,7 +13,7 @@ use super::catalogs::knowing_catalogs;
 use crate::api::views::AgreementWithPlansBody;
 use crate::auth::permissions::{Provisioner, path_uuid};
 use crate::http::fields::{Boolean, FieldErrors, Nullable, Optional, Required, Text, UuidText};
-use crate::http::{Answer, ApiResult, PageBody, Paging, Query, WithBody, blocking, query_uuid};
+use crate::http::{Answer, ApiResult, PageBody, Paging, Query, WithBody, blocking};
 use crate::openapi::parameters::{AgreementQuery, CustomerQuery, PageQuery};
 use crate::state::{AppState, State};
 
@@ -21,28 +21,28 @@ use crate::state::{AppState, State};
 #[derive(Deserr, ToSchema)]
 #[deserr(error = FieldErrors)]
 pub struct NewAgreementRequest {
-    /// The customer, who is fixed for life and has one agreement.
+    /// The customer. It has one agreement and cannot change.
     pub enterprise_customer_uuid: Required<UuidText>,
-    /// What can be edited later.
+    /// The other fields.
     #[deserr(rename = "*")]
     #[serde(flatten)]
     pub settings: AgreementFields,
 }
 
-/// What can be edited of an agreement; what is left out stays as it is.
+/// An edit of an agreement; absent fields stay.
 #[derive(Deserr, ToSchema)]
 #[deserr(error = FieldErrors)]
 pub struct AgreementRequest {
-    /// The customer, who cannot change.
+    /// The customer, which cannot change.
     #[deserr(default)]
     pub enterprise_customer_uuid: Optional<UuidText>,
-    /// The rest.
+    /// The other fields.
     #[deserr(rename = "*")]
     #[serde(flatten)]
     pub settings: AgreementFields,
 }
 
-/// What a new agreement and an edit have in common.
+/// The fields that a new agreement and an edit share.
 #[derive(Deserr, ToSchema)]
 #[deserr(error = FieldErrors)]
 pub struct AgreementFields {
@@ -52,13 +52,13 @@ pub struct AgreementFields {
     /// The customer's name.
     #[deserr(default)]
     pub enterprise_customer_name: Nullable<Text<1, 255>>,
-    /// The catalog of plans that name none.
+    /// The catalog of plans that are created without one.
     #[deserr(default)]
     pub default_enterprise_catalog_uuid: Nullable<UuidText>,
-    /// Whether learners hear nothing of the end of their plan.
+    /// Whether learners get no mail about the end of their plan.
     #[deserr(default)]
     pub disable_expiration_notifications: Optional<Boolean>,
-    /// Whether the universal link hands out licenses.
+    /// Whether the universal link assigns licenses.
     #[deserr(default)]
     pub enable_auto_applied_subscriptions_with_universal_link: Optional<Boolean>,
 }
@@ -78,7 +78,7 @@ impl AgreementFields {
     }
 }
 
-/// Every agreement, or those that `enterprise_customer_uuid` and `customer_agreement_uuid` leave.
+/// Lists all agreements, or those that the filters match.
 #[utoipa::path(
     get,
     path = "/api/v1/provisioning-admins/customer-agreement/",
@@ -90,15 +90,15 @@ pub async fn list(_: Provisioner, request: HttpRequest, state: State) -> ApiResu
     let query = Query::of(&request);
     let filter = AgreementFilter {
         scope: CustomerScope::All,
-        customer: query_uuid(&query, "enterprise_customer_uuid")?.map(CustomerId),
-        agreement: query_uuid(&query, "customer_agreement_uuid")?.map(AgreementId),
+        customer: query.uuid("enterprise_customer_uuid")?.map(CustomerId),
+        agreement: query.uuid("customer_agreement_uuid")?.map(AgreementId),
     };
-    let renewal_lock = state.manager.settings().renewal_lock;
+    let renewal_lock = state.renewal_lock();
     let view = move |overview| AgreementWithPlansBody::new(&overview, renewal_lock, true);
     Paging::new(&request).answer(move |part| state.manager.agreements(&filter, part), view).await
 }
 
-/// Makes a customer's agreement: 201.
+/// Creates an agreement for a customer: 201.
 #[utoipa::path(
     post,
     path = "/api/v1/provisioning-admins/customer-agreement/",
@@ -116,7 +116,7 @@ pub async fn create(WithBody { access, body }: WithBody<Provisioner, NewAgreemen
     Answer::json(StatusCode::CREATED, &answer_body(&state, &overview))
 }
 
-/// One agreement.
+/// Returns an agreement.
 #[utoipa::path(
     get,
     path = "/api/v1/provisioning-admins/customer-agreement/{customer_agreement_uuid}/",
@@ -132,7 +132,7 @@ pub async fn retrieve(_: Provisioner, request: HttpRequest, state: State) -> Api
     .await
 }
 
-/// Edits an agreement. Its customer stays: naming another one is 400.
+/// Edits an agreement. 400 if the request names another customer.
 #[utoipa::path(
     patch,
     path = "/api/v1/provisioning-admins/customer-agreement/{customer_agreement_uuid}/",
@@ -155,5 +155,5 @@ pub async fn update(
 }
 
 fn answer_body(state: &AppState, overview: &AgreementOverview) -> AgreementWithPlansBody {
-    AgreementWithPlansBody::new(overview, state.manager.settings().renewal_lock, true)
+    AgreementWithPlansBody::new(overview, state.renewal_lock(), true)
 }

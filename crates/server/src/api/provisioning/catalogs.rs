@@ -1,4 +1,4 @@
-//! Use cases that give a plan or an agreement a catalog.
+//! Use cases that set the catalog of a plan or an agreement.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use license_manager_domain::{Error, LicenseManager};
 use crate::http::{ApiResult, blocking};
 use crate::state::State;
 
-/// Runs a use case. If it has to know first whose a catalog is, asks the catalog service and runs it again.
+/// Runs a use case. If it needs to know the owner of a catalog, asks the catalog service and runs the use case again.
 pub(super) async fn knowing_catalogs<T: Send + 'static>(
     state: &State,
     work: impl Fn(&LicenseManager) -> Result<T, Error> + Send + Sync + 'static,

@@ -16,7 +16,7 @@ use crate::http::{Answer, ApiResult, Timestamp, WithBody, blocking};
 use crate::openapi::parameters::LicenseState;
 use crate::state::State;
 
-/// A correction; what is left out stays as it is.
+/// A correction; absent fields stay.
 #[derive(Deserr, ToSchema)]
 #[deserr(error = FieldErrors)]
 pub struct LicenseEditRequest {
@@ -31,7 +31,7 @@ pub struct LicenseEditRequest {
     pub status: Optional<Choice<LicenseState>>,
 }
 
-/// A license with everything that is known of it.
+/// A license with all its fields.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = LicenseRecord)]
 struct Body {
@@ -40,7 +40,7 @@ struct Body {
     lms_user_id: Option<i64>,
     assigned_date: Option<Timestamp>,
     auto_applied: Option<bool>,
-    /// The license that carries it on since its plan was renewed.
+    /// The license that replaced it when its plan was renewed.
     renewed_to: Option<Uuid>,
     created: Timestamp,
     modified: Timestamp,
@@ -61,7 +61,7 @@ impl Body {
     }
 }
 
-/// One license.
+/// Returns a license.
 #[utoipa::path(
     get,
     path = "/api/v1/provisioning-admins/licenses/{license_uuid}/",
@@ -75,8 +75,8 @@ pub async fn retrieve(_: ProvisionerOrStaff, request: HttpRequest, state: State)
 
 /// Corrects `user_email`, `lms_user_id` and `status`.
 ///
-/// 400 where the fields do not fit the status, or the revocation cap is used up; 422 where no step of a license's life leads to
-/// the status, or the holder has another live license of the plan.
+/// 400 if the fields do not match the status, or the revocation cap is reached. 422 if the license cannot get this status, or the
+/// holder has another live license of the plan.
 #[utoipa::path(
     patch,
     path = "/api/v1/provisioning-admins/licenses/{license_uuid}/",
@@ -84,7 +84,7 @@ pub async fn retrieve(_: ProvisionerOrStaff, request: HttpRequest, state: State)
     request_body = LicenseEditRequest,
     responses(
         (status = 200, description = "The license", body = Body),
-        (status = 422, description = "No step of a license leads there, or its holder has another", body = String, content_type = "application/json"),
+        (status = 422, description = "The license cannot get this status, or its holder has another license", body = String, content_type = "application/json"),
     ),
 )]
 pub async fn update(

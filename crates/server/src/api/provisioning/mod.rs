@@ -1,4 +1,4 @@
-//! What provisioning admins do, below `/api/v1/provisioning-admins/`.
+//! The endpoints for provisioning admins and support staff, below `/api/v1/provisioning-admins/`.
 
 pub mod agreement_settings;
 pub mod agreements;

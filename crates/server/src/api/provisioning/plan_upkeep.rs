@@ -1,7 +1,7 @@
-//! `POST /api/v1/provisioning-admins/subscriptions/{subscription_uuid}/freeze/`, `provision/` and `delete-revoked/`: what is
-//! done to a plan's licenses as a whole.
+//! `POST /api/v1/provisioning-admins/subscriptions/{subscription_uuid}/freeze/`, `provision/` and `delete-revoked/`: changes
+//! to all of a plan's licenses.
 //!
-//! Like all of plan provisioning, these endpoints put their errors inside `{"error": …}`.
+//! Like all endpoints of plan provisioning, they return errors inside `{"error": …}`.
 
 use actix_web::HttpRequest;
 use license_manager_domain::use_cases::PlanUpkeep;
@@ -17,7 +17,7 @@ use crate::http::{Answer, ApiResult, Timestamp, blocking};
 use crate::openapi::errors::{InErrorKey, ProvisioningError};
 use crate::state::State;
 
-/// What was done, and how many licenses the plan has now.
+/// How many licenses were added and deleted, and how many the plan has now.
 #[derive(Serialize, ToSchema)]
 #[schema(as = PlanUpkeep)]
 struct Body {
@@ -25,13 +25,13 @@ struct Body {
     desired_num_licenses: Option<i32>,
     last_freeze_timestamp: Option<Timestamp>,
     num_licenses_added: i64,
-    /// How many are still to be added.
+    /// How many will be added after the response.
     num_licenses_pending: i64,
     num_licenses_deleted: i64,
     licenses: CountsBody,
 }
 
-/// Deletes the plan's unassigned licenses. 422 where the plan does not permit it.
+/// Deletes the plan's unassigned licenses. 422 if the plan does not permit it.
 #[utoipa::path(
     post,
     path = "/api/v1/provisioning-admins/subscriptions/{subscription_uuid}/freeze/",
@@ -46,7 +46,7 @@ pub async fn freeze(access: ProvisionerOrStaff, request: HttpRequest, state: Sta
     answer(access, request, state, LicenseManager::freeze).await
 }
 
-/// Adds the licenses the plan lacks; very many of them after the answer. 422 for a frozen plan.
+/// Adds the licenses that the plan lacks. Very many licenses are added after the response. 422 for a frozen plan.
 #[utoipa::path(
     post,
     path = "/api/v1/provisioning-admins/subscriptions/{subscription_uuid}/provision/",

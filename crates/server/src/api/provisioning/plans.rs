@@ -1,6 +1,6 @@
-//! `/api/v1/provisioning-admins/subscriptions/`: provisioning admins make, read and edit plans.
+//! `/api/v1/provisioning-admins/subscriptions/`: provisioning admins create, read and edit plans.
 //!
-//! These endpoints put their errors inside `{"error": …}`.
+//! They return errors inside `{"error": …}`.
 
 use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
@@ -21,7 +21,7 @@ use crate::http::fields::{
     Boolean, Choice, FieldErrors, Integer, Kind, Moment, Nullable, Optional, Problem, Required, Stated, Text, UuidText,
 };
 use crate::http::kinds::{choices, describe, text, text_kind};
-use crate::http::{Answer, ApiError, ApiResult, PageBody, Paging, Query, WithBody, blocking, query_uuid};
+use crate::http::{Answer, ApiError, ApiResult, PageBody, Paging, Query, WithBody, blocking};
 use crate::openapi::errors::ProvisioningError;
 use crate::openapi::parameters::{CustomerQuery, PageQuery};
 use crate::state::State;
@@ -34,28 +34,28 @@ pub struct NewPlanRequest {
     pub title: Required<Title>,
     /// The agreement it belongs to.
     pub customer_agreement: Required<UuidText>,
-    /// Its first moment.
+    /// When it starts.
     pub start_date: Required<Moment>,
-    /// Its last moment.
+    /// When it expires.
     pub expiration_date: Required<Moment>,
-    /// How many licenses it gets.
+    /// The number of its licenses.
     pub desired_num_licenses: Required<Integer<i32>>,
-    /// Why.
+    /// The reason for the change.
     pub change_reason: Required<Choice<ChangeReasonName>>,
-    /// The opportunity it was sold by; it must be there, and null where there is none.
+    /// The Salesforce opportunity; required, and null if there is none.
     #[deserr(missing_field_error = FieldErrors::missing_or_null)]
     pub salesforce_opportunity_line_item: Stated<LineItem>,
-    /// The rest.
+    /// The other fields.
     #[deserr(rename = "*")]
     #[serde(flatten)]
     pub settings: PlanSettings,
 }
 
-/// An edit of a plan; what is left out stays as it is.
+/// An edit of a plan; absent fields stay.
 #[derive(Deserr, ToSchema)]
 #[deserr(error = FieldErrors)]
 pub struct PlanEditRequest {
-    /// Why.
+    /// The reason for the change.
     pub change_reason: Required<Choice<ChangeReasonName>>,
     /// Its name, unique in its agreement.
     #[deserr(default)]
@@ -63,38 +63,38 @@ pub struct PlanEditRequest {
     /// The agreement it belongs to, which cannot change.
     #[deserr(default)]
     pub customer_agreement: Optional<UuidText>,
-    /// Its first moment.
+    /// When it starts.
     #[deserr(default)]
     pub start_date: Optional<Moment>,
-    /// Its last moment.
+    /// When it expires.
     #[deserr(default)]
     pub expiration_date: Optional<Moment>,
-    /// How many licenses it has; never fewer than before.
+    /// The number of its licenses; it cannot decrease.
     #[deserr(default)]
     pub desired_num_licenses: Nullable<Integer<i32>>,
-    /// The opportunity it was sold by.
+    /// The Salesforce opportunity.
     #[deserr(default)]
     pub salesforce_opportunity_line_item: Nullable<LineItem>,
-    /// The rest.
+    /// The other fields.
     #[deserr(rename = "*")]
     #[serde(flatten)]
     pub settings: PlanSettings,
 }
 
-/// What a new plan and an edit have in common.
+/// The fields that a new plan and an edit share.
 #[derive(Deserr, ToSchema)]
 #[deserr(error = FieldErrors)]
 pub struct PlanSettings {
-    /// Its catalog; the agreement's default one unless named.
+    /// Its catalog; the default is the agreement's default catalog.
     #[deserr(default)]
     pub enterprise_catalog_uuid: Nullable<UuidText>,
-    /// Whether learners can use it.
+    /// Whether it is active.
     #[deserr(default)]
     pub is_active: Optional<Boolean>,
-    /// Whether only some of its activated licenses can be revoked.
+    /// Whether the number of revocations is limited.
     #[deserr(default)]
     pub is_revocation_cap_enabled: Optional<Boolean>,
-    /// Which part of them, in percent.
+    /// The share of its licenses that can be revoked, in percent.
     #[deserr(default)]
     pub revoke_max_percentage: Optional<Integer<i16, 0, 100>>,
     /// Its product.
@@ -103,35 +103,33 @@ pub struct PlanSettings {
     /// Whether it is for internal use.
     #[deserr(default)]
     pub for_internal_use_only: Optional<Boolean>,
-    /// Whether its unused licenses can be frozen.
+    /// Whether its unassigned licenses can be deleted by a freeze.
     #[deserr(default)]
     pub can_freeze_unused_licenses: Optional<Boolean>,
-    /// Whether it hands out licenses by itself.
+    /// Whether its licenses are assigned automatically.
     #[deserr(default)]
     pub should_auto_apply_licenses: Nullable<Boolean>,
 }
 
 impl PlanSettings {
-    /// The changes of an edit with these settings alone. A product that is null is refused.
+    /// These settings as changes.
+    ///
+    /// # Errors
+    /// 400 if the product is null.
     fn changes(self) -> ApiResult<PlanChanges> {
         if self.product.0 == Some(None) {
             return Err(ApiError::text(StatusCode::BAD_REQUEST, "A plan needs a product.").in_error_key());
         }
         Ok(PlanChanges {
-            agreement: None,
-            title: None,
-            start_date: None,
-            expiration_date: None,
             catalog: self.enterprise_catalog_uuid.0.flatten().map(CatalogId),
             is_active: self.is_active.0,
             is_revocation_cap_enabled: self.is_revocation_cap_enabled.0,
             revoke_max_percentage: self.revoke_max_percentage.0,
-            salesforce_opportunity_line_item: None,
             product: self.product.0.flatten().map(ProductId),
             for_internal_use_only: self.for_internal_use_only.0,
             can_freeze_unused_licenses: self.can_freeze_unused_licenses.0,
             should_auto_apply_licenses: self.should_auto_apply_licenses.0,
-            desired_num_licenses: None,
+            ..PlanChanges::default()
         })
     }
 }
@@ -145,7 +143,7 @@ text_kind!(
     text(0, usize::MAX).pattern(Some("^00k[0-9A-Za-z]{15}$"))
 );
 
-/// The number of a product. Null is told of in words of its own.
+/// The id of a product. Null has an error of its own.
 pub struct ProductNumber;
 
 impl Kind for ProductNumber {
@@ -163,13 +161,13 @@ impl Kind for ProductNumber {
 describe!([] ProductNumber, Integer::<i32>::schema());
 
 choices!(
-    /// Why a plan changes.
+    /// The reason for a change of a plan.
     ChangeReasonName,
     "ChangeReason",
     ChangeReason
 );
 
-/// Every plan, or those of the customer `enterprise_customer_uuid`.
+/// Lists all plans, or those of the customer `enterprise_customer_uuid`.
 #[utoipa::path(
     get,
     path = "/api/v1/provisioning-admins/subscriptions/",
@@ -181,16 +179,16 @@ pub async fn list(_: Provisioner, request: HttpRequest, state: State) -> ApiResu
     let query = Query::of(&request);
     let filter = PlanFilter {
         scope: CustomerScope::All,
-        customer: query_uuid(&query, "enterprise_customer_uuid")?.map(CustomerId),
+        customer: query.uuid("enterprise_customer_uuid")?.map(CustomerId),
         active_only: false,
         current_at: None,
     };
-    let renewal_lock = state.manager.settings().renewal_lock;
+    let renewal_lock = state.renewal_lock();
     let view = move |plan| PlanWithCountsBody::of(&plan, renewal_lock);
     Paging::new(&request).answer(move |part| state.manager.plans(&filter, part), view).await
 }
 
-/// Makes a plan with its licenses: 201. Very many licenses are added after the answer.
+/// Creates a plan with its licenses: 201. Very many licenses are added after the response.
 #[utoipa::path(
     post,
     path = "/api/v1/provisioning-admins/subscriptions/",
@@ -219,11 +217,11 @@ pub async fn create(WithBody { access, body }: WithBody<Provisioner, NewPlanRequ
     let create = move |manager: &LicenseManager| manager.create_plan(&actor, reason, new.clone());
     let plan = knowing_catalogs(&state, create).await?.map_err(plan_provisioning_error)?;
     state.wake_jobs.notify_one();
-    let plan = CreatedPlanBody::new(&plan, state.manager.settings().renewal_lock, reason);
+    let plan = CreatedPlanBody::new(&plan, state.renewal_lock(), reason);
     Answer::json(StatusCode::CREATED, &plan)
 }
 
-/// One plan.
+/// Returns a plan.
 #[utoipa::path(
     get,
     path = "/api/v1/provisioning-admins/subscriptions/{subscription_uuid}/",
@@ -237,12 +235,12 @@ pub async fn retrieve(_: Provisioner, request: HttpRequest, state: State) -> Api
     let plan = PlanId(path_uuid(&request, "subscription_uuid")?);
     blocking(move || {
         let plan = state.manager.plan(plan).map_err(plan_provisioning_error)?;
-        Answer::ok(&PlanWithCountsBody::of(&plan, state.manager.settings().renewal_lock))
+        Answer::ok(&PlanWithCountsBody::of(&plan, state.renewal_lock()))
     })
     .await
 }
 
-/// Edits a plan, which needs a `change_reason`, and adds the licenses it then lacks; none are ever taken away.
+/// Edits a plan, and adds licenses if it needs more. Licenses are never removed. The request needs a `change_reason`.
 #[utoipa::path(
     patch,
     path = "/api/v1/provisioning-admins/subscriptions/{subscription_uuid}/",
@@ -279,5 +277,5 @@ pub async fn update(
     let update = move |manager: &LicenseManager| manager.update_plan(&actor, reason, plan, changes.clone());
     let plan = knowing_catalogs(&state, update).await?.map_err(plan_provisioning_error)?;
     state.wake_jobs.notify_one();
-    Answer::ok(&EditedPlanBody::new(&plan, state.manager.settings().renewal_lock, reason))
+    Answer::ok(&EditedPlanBody::new(&plan, state.renewal_lock(), reason))
 }

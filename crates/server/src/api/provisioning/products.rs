@@ -1,4 +1,4 @@
-//! `/api/v1/provisioning-admins/products/` and `…/plan-types/`: provisioning admins make, read and edit what is sold.
+//! `/api/v1/provisioning-admins/products/` and `…/plan-types/`: provisioning admins create, read and edit products and plan types.
 
 use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
@@ -20,7 +20,7 @@ use crate::state::State;
 /// A name, label or id.
 type Name = Text<1, 128>;
 type Description = Text<0, 255>;
-/// Ids, and NetSuite's too.
+/// An id, or an id in NetSuite.
 type Id = Integer<i32, 1>;
 
 /// A new product.
@@ -31,13 +31,13 @@ pub struct NewProductRequest {
     pub name: Required<Name>,
     /// Its plan type.
     pub plan_type: Required<Id>,
-    /// The rest.
+    /// The other fields.
     #[deserr(rename = "*")]
     #[serde(flatten)]
     pub settings: ProductSettings,
 }
 
-/// An edit of a product; what is left out stays as it is.
+/// An edit of a product; absent fields stay.
 #[derive(Deserr, ToSchema)]
 #[deserr(error = FieldErrors)]
 pub struct ProductEditRequest {
@@ -47,23 +47,23 @@ pub struct ProductEditRequest {
     /// Its plan type.
     #[deserr(default)]
     pub plan_type: Optional<Id>,
-    /// The rest.
+    /// The other fields.
     #[deserr(rename = "*")]
     #[serde(flatten)]
     pub settings: ProductSettings,
 }
 
-/// What a new product and an edit have in common.
+/// The fields that a new product and an edit share.
 #[derive(Deserr, ToSchema)]
 #[deserr(error = FieldErrors)]
 pub struct ProductSettings {
-    /// What it is.
+    /// Its description.
     #[deserr(default)]
     pub description: Optional<Description>,
-    /// Its id in NetSuite, which no other product has; some plan types ask for one.
+    /// Its id in NetSuite, unique among products. Some plan types require it.
     #[deserr(default)]
     pub netsuite_id: Nullable<Id>,
-    /// Its id in Salesforce; some plan types ask for one.
+    /// Its id in Salesforce. Some plan types require it.
     #[deserr(default)]
     pub salesforce_product_id: Nullable<Name>,
 }
@@ -86,30 +86,30 @@ impl ProductSettings {
 pub struct NewPlanTypeRequest {
     /// Its name.
     pub label: Required<Name>,
-    /// The rest.
+    /// The other fields.
     #[deserr(rename = "*")]
     #[serde(flatten)]
     pub settings: PlanTypeSettings,
 }
 
-/// An edit of a plan type; what is left out stays as it is.
+/// An edit of a plan type; absent fields stay.
 #[derive(Deserr, ToSchema)]
 #[deserr(error = FieldErrors)]
 pub struct PlanTypeEditRequest {
     /// Its name.
     #[deserr(default)]
     pub label: Optional<Name>,
-    /// The rest.
+    /// The other fields.
     #[deserr(rename = "*")]
     #[serde(flatten)]
     pub settings: PlanTypeSettings,
 }
 
-/// What a new plan type and an edit have in common.
+/// The fields that a new plan type and an edit share.
 #[derive(Deserr, ToSchema)]
 #[deserr(error = FieldErrors)]
 pub struct PlanTypeSettings {
-    /// What it is.
+    /// Its description.
     #[deserr(default)]
     pub description: Optional<Description>,
     /// Whether customers pay for its plans.
@@ -191,7 +191,7 @@ impl From<PlanType> for PlanTypeBody {
     }
 }
 
-/// Every product.
+/// Lists all products.
 #[utoipa::path(
     get,
     path = "/api/v1/provisioning-admins/products/",
@@ -203,7 +203,7 @@ pub async fn list(_: ProvisionerOrStaff, request: HttpRequest, state: State) -> 
     Paging::new(&request).answer(move |part| part_of(state.manager.products()?, part), ProductBody::from).await
 }
 
-/// Every plan type.
+/// Lists all plan types.
 #[utoipa::path(
     get,
     path = "/api/v1/provisioning-admins/plan-types/",
@@ -215,7 +215,7 @@ pub async fn list_plan_types(_: ProvisionerOrStaff, request: HttpRequest, state:
     Paging::new(&request).answer(move |part| part_of(state.manager.plan_types()?, part), PlanTypeBody::from).await
 }
 
-/// Makes a product: 201. 400 where it lacks an id that its plan type asks for, or another one has its NetSuite id.
+/// Creates a product: 201. 400 if it lacks an id that its plan type requires, or another product has its NetSuite id.
 #[utoipa::path(
     post,
     path = "/api/v1/provisioning-admins/products/",
@@ -237,7 +237,7 @@ pub async fn create(
     .await
 }
 
-/// One product.
+/// Returns a product.
 #[utoipa::path(
     get,
     path = "/api/v1/provisioning-admins/products/{product_id}/",
@@ -280,7 +280,7 @@ history!(
     |_access: ProvisionerOrStaff, request| EntityRef::Product(product_id(&request)?)
 );
 
-/// Makes a plan type: 201.
+/// Creates a plan type: 201.
 #[utoipa::path(
     post,
     path = "/api/v1/provisioning-admins/plan-types/",
@@ -301,7 +301,7 @@ pub async fn create_plan_type(
     .await
 }
 
-/// One plan type.
+/// Returns a plan type.
 #[utoipa::path(
     get,
     path = "/api/v1/provisioning-admins/plan-types/{plan_type_id}/",
@@ -313,7 +313,7 @@ pub async fn retrieve_plan_type(_: ProvisionerOrStaff, request: HttpRequest, sta
     blocking(move || Answer::ok(&PlanTypeBody::from(state.manager.plan_type(id)?))).await
 }
 
-/// Edits a plan type. 400 where it would ask for an id that products of it lack.
+/// Edits a plan type. 400 if it would require an id that one of its products lacks.
 #[utoipa::path(
     patch,
     path = "/api/v1/provisioning-admins/plan-types/{plan_type_id}/",

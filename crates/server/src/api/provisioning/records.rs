@@ -1,7 +1,6 @@
-//! `GET /api/v1/provisioning-admins/notifications/` and `…/license-events/`: what the service did, for staff to look up.
+//! `GET /api/v1/provisioning-admins/notifications/` and `…/license-events/`: notifications that were sent, and events of licenses.
 
 use actix_web::HttpRequest;
-use actix_web::http::StatusCode;
 use license_manager_domain::model::{LicenseMark, Notification, NotificationKind};
 use license_manager_domain::ports::{LicenseEventFilter, NotificationFilter};
 use license_manager_domain::{CustomerId, LicenseId, PlanId};
@@ -11,36 +10,36 @@ use uuid::Uuid;
 
 use crate::auth::permissions::ProvisionerOrStaff;
 use crate::http::kinds::choices;
-use crate::http::{ApiError, ApiResult, PageBody, Paging, Query, Timestamp, query_uuid};
+use crate::http::{ApiResult, PageBody, Paging, Query, Timestamp};
 use crate::openapi::errors::Detail;
 use crate::openapi::parameters::{CustomerQuery, PageQuery};
 use crate::state::State;
 
-/// Which notifications.
+/// The filters of notifications.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct NotificationQuery {
-    /// Only those about this plan.
+    /// Only notifications about this plan.
     pub subscription_plan_uuid: Option<Uuid>,
-    /// Only those of this kind.
+    /// Only notifications of this type.
     #[param(inline)]
     pub notification_type: Option<NotificationType>,
 }
 
 choices!(
-    /// What a notification is about.
+    /// The type of a notification.
     NotificationType,
     "NotificationType",
     NotificationKind
 );
 
-/// Which events.
+/// The filters of license events.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct LicenseEventQuery {
-    /// Only those of this license.
+    /// Only events of this license.
     pub license_uuid: Option<Uuid>,
-    /// Only those of this name.
+    /// Only events with this name.
     #[param(example = "edx.server.license-manager.expired.license.unlinked")]
     pub event_name: Option<String>,
 }
@@ -68,7 +67,7 @@ impl From<Notification> for NotificationBody {
     }
 }
 
-/// Something that was done for a license.
+/// An event of a license.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = LicenseEvent)]
 struct LicenseEventBody {
@@ -83,8 +82,7 @@ impl From<LicenseMark> for LicenseEventBody {
     }
 }
 
-/// Every notification, the last sent first, or those that `enterprise_customer_uuid`, `subscription_plan_uuid` and
-/// `notification_type` leave.
+/// Lists notifications, the last sent first.
 #[utoipa::path(
     get,
     path = "/api/v1/provisioning-admins/notifications/",
@@ -97,22 +95,15 @@ impl From<LicenseMark> for LicenseEventBody {
 )]
 pub async fn notifications(_: ProvisionerOrStaff, request: HttpRequest, state: State) -> ApiResult {
     let query = Query::of(&request);
-    let kind = query.get("notification_type").filter(|text| !text.is_empty()).map(|name| {
-        NotificationKind::from_name(name).ok_or_else(|| {
-            let names: Vec<_> = NotificationKind::ALL.iter().map(|kind| kind.as_str()).collect();
-            let message = format!("notification_type is one of: {}.", names.join(", "));
-            ApiError::detail(StatusCode::BAD_REQUEST, message)
-        })
-    });
     let filter = NotificationFilter {
-        customer: query_uuid(&query, "enterprise_customer_uuid")?.map(CustomerId),
-        plan: query_uuid(&query, "subscription_plan_uuid")?.map(PlanId),
-        kind: kind.transpose()?,
+        customer: query.uuid("enterprise_customer_uuid")?.map(CustomerId),
+        plan: query.uuid("subscription_plan_uuid")?.map(PlanId),
+        kind: query.choice::<NotificationType>("notification_type")?,
     };
     Paging::new(&request).answer(move |part| state.manager.notifications(&filter, part), NotificationBody::from).await
 }
 
-/// What was done for licenses, the last first, or what `license_uuid` and `event_name` leave.
+/// Lists events of licenses, the latest first.
 #[utoipa::path(
     get,
     path = "/api/v1/provisioning-admins/license-events/",
@@ -123,7 +114,7 @@ pub async fn notifications(_: ProvisionerOrStaff, request: HttpRequest, state: S
 pub async fn license_events(_: ProvisionerOrStaff, request: HttpRequest, state: State) -> ApiResult {
     let query = Query::of(&request);
     let filter = LicenseEventFilter {
-        license: query_uuid(&query, "license_uuid")?.map(LicenseId),
+        license: query.uuid("license_uuid")?.map(LicenseId),
         event_name: query.text("event_name").map(str::to_owned),
     };
     Paging::new(&request).answer(move |part| state.manager.license_events(&filter, part), LicenseEventBody::from).await

@@ -20,20 +20,20 @@ use crate::http::fields::{
     Boolean, Choice, FieldErrors, Integer, Moment, Nullable, Optional, Required, Stated, Text, UuidText,
 };
 use crate::http::kinds::{choices, text, text_kind};
-use crate::http::{Answer, ApiError, ApiResult, PageBody, Paging, Query, Timestamp, WithBody, blocking, query_uuid};
+use crate::http::{Answer, ApiError, ApiResult, PageBody, Paging, Query, Timestamp, WithBody, blocking};
 use crate::openapi::errors::Message;
 use crate::openapi::parameters::{CustomerQuery, PageQuery};
 use crate::state::State;
 
-/// Which renewals.
+/// The filters of renewals.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct RenewalQuery {
-    /// Only those of this plan.
+    /// Only renewals of this plan.
     pub prior_subscription_plan: Option<Uuid>,
-    /// Only those that lead to this plan.
+    /// Only renewals to this plan.
     pub renewed_subscription_plan: Option<Uuid>,
-    /// `true` leaves those that were processed, `false` the others.
+    /// `true` for processed renewals only, `false` for the others.
     pub processed: Option<bool>,
 }
 
@@ -41,71 +41,71 @@ pub struct RenewalQuery {
 #[derive(Deserr, ToSchema)]
 #[deserr(error = FieldErrors)]
 pub struct NewRenewalRequest {
-    /// The plan that ends.
+    /// The plan to renew.
     pub prior_subscription_plan: Required<UuidText>,
-    /// The opportunity it was sold by; it must be there, and null where there is none.
+    /// The Salesforce opportunity; required, and null if there is none.
     #[deserr(missing_field_error = FieldErrors::missing_or_null)]
     pub salesforce_opportunity_id: Stated<Opportunity>,
-    /// How many licenses the renewed plan gets.
+    /// The number of licenses of the renewed plan.
     pub number_of_licenses: Required<Integer<i32, 1>>,
-    /// The renewed plan's first moment.
+    /// When the renewed plan starts.
     pub effective_date: Required<Moment>,
-    /// Its last moment.
+    /// When it expires.
     pub renewed_expiration_date: Required<Moment>,
-    /// The rest.
+    /// The other fields.
     #[deserr(rename = "*")]
     #[serde(flatten)]
     pub settings: RenewalSettings,
 }
 
-/// An edit of a renewal; what is left out stays as it is.
+/// An edit of a renewal; absent fields stay.
 #[derive(Deserr, ToSchema)]
 #[deserr(error = FieldErrors)]
 pub struct RenewalEditRequest {
-    /// What must be left out.
+    /// Must be absent.
     #[deserr(default)]
     #[schema(ignore)]
     pub prior_subscription_plan: PriorPlan,
-    /// The opportunity it was sold by.
+    /// The Salesforce opportunity.
     #[deserr(default)]
     pub salesforce_opportunity_id: Nullable<Opportunity>,
-    /// How many licenses the renewed plan gets.
+    /// The number of licenses of the renewed plan.
     #[deserr(default)]
     pub number_of_licenses: Optional<Integer<i32, 1>>,
-    /// The renewed plan's first moment.
+    /// When the renewed plan starts.
     #[deserr(default)]
     pub effective_date: Optional<Moment>,
-    /// Its last moment.
+    /// When it expires.
     #[deserr(default)]
     pub renewed_expiration_date: Optional<Moment>,
-    /// The rest.
+    /// The other fields.
     #[deserr(rename = "*")]
     #[serde(flatten)]
     pub settings: RenewalSettings,
 }
 
-/// What a new renewal and an edit have in common.
+/// The fields that a new renewal and an edit share.
 #[derive(Deserr, ToSchema)]
 #[deserr(error = FieldErrors)]
 pub struct RenewalSettings {
-    /// The plan that begins; one is made unless it is named.
+    /// The renewed plan; the default is a new plan.
     #[deserr(default)]
     pub renewed_subscription_plan: Nullable<UuidText>,
-    /// The title of the plan that is made.
+    /// The title of the new plan.
     #[deserr(default)]
     pub renewed_plan_title: Nullable<Text<1, { SubscriptionPlan::MAX_TITLE_LENGTH }>>,
-    /// Which licenses are carried over.
+    /// Which licenses are copied.
     #[deserr(default)]
     pub license_types_to_copy: Optional<Choice<LicenseTypes>>,
-    /// Whether the prior plan stops handing out licenses by itself, and the renewed one does not begin to.
+    /// Whether automatic assignment ends with the prior plan, and does not start with the renewed one.
     #[deserr(default)]
     pub disable_auto_apply_licenses: Optional<Boolean>,
-    /// Whether it is processed by hand alone.
+    /// Whether it is only processed manually.
     #[deserr(default)]
     pub exempt_from_batch_processing: Optional<Boolean>,
 }
 
-/// The prior plan of a renewal, which is never changed.
+/// The prior plan of a renewal, which cannot change.
 #[derive(Default)]
 pub struct PriorPlan;
 
@@ -123,13 +123,13 @@ text_kind!(
 );
 
 choices!(
-    /// The licenses that a renewal carries over.
+    /// The licenses that a renewal copies.
     LicenseTypes,
     "LicenseTypesToCopy",
     LicenseTypesToCopy
 );
 
-/// The renewal that is in the way, or the rule that forbids it.
+/// The renewal that conflicts, or the rule that is broken.
 #[derive(ToSchema)]
 #[serde(untagged)]
 #[expect(dead_code, reason = "tells the document of two shapes")]
@@ -138,7 +138,7 @@ enum RenewalRefused {
     Message(Message),
 }
 
-/// A renewal on the wire.
+/// A renewal as the API returns it.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Renewal)]
 struct RenewalBody {
@@ -189,8 +189,7 @@ impl From<RenewalDetails> for RenewalBody {
     }
 }
 
-/// Every renewal, or those that `prior_subscription_plan`, `renewed_subscription_plan`, `enterprise_customer_uuid` and
-/// `processed` leave: what takes effect last comes first.
+/// Lists renewals, the latest effective date first.
 #[utoipa::path(
     get,
     path = "/api/v1/provisioning-admins/subscription-plan-renewals/",
@@ -201,23 +200,23 @@ impl From<RenewalDetails> for RenewalBody {
 pub async fn list(_: Provisioner, request: HttpRequest, state: State) -> ApiResult {
     let query = Query::of(&request);
     let filter = RenewalFilter {
-        prior_plan: query_uuid(&query, "prior_subscription_plan")?.map(PlanId),
-        renewed_plan: query_uuid(&query, "renewed_subscription_plan")?.map(PlanId),
-        customer: query_uuid(&query, "enterprise_customer_uuid")?.map(CustomerId),
+        prior_plan: query.uuid("prior_subscription_plan")?.map(PlanId),
+        renewed_plan: query.uuid("renewed_subscription_plan")?.map(PlanId),
+        customer: query.uuid("enterprise_customer_uuid")?.map(CustomerId),
         processed: query.flag("processed"),
     };
     Paging::new(&request).answer(move |part| state.manager.renewals(&filter, part), RenewalBody::from).await
 }
 
-/// Schedules a plan's renewal: 201. Where there is one between the same plans: 200 with it, as it is. Where a renewal has one
-/// of the two plans: 422 with that renewal.
+/// Schedules the renewal of a plan: 201. 200 with the existing renewal if there is one between the same plans. 422 with the renewal that
+/// conflicts if one of the plans has another renewal.
 #[utoipa::path(
     post,
     path = "/api/v1/provisioning-admins/subscription-plan-renewals/",
     tag = "Renewals",
     request_body = NewRenewalRequest,
     responses(
-        (status = 200, description = "There was one between the same plans", body = RenewalBody),
+        (status = 200, description = "The renewal between the same plans existed", body = RenewalBody),
         (status = 201, description = "The renewal", body = RenewalBody),
         (status = 422, description = "One of the plans has a renewal, or a rule forbids it", body = RenewalRefused),
     ),
@@ -244,7 +243,7 @@ pub async fn create(WithBody { access, body }: WithBody<Provisioner, NewRenewalR
     .await
 }
 
-/// One renewal.
+/// Returns a renewal.
 #[utoipa::path(
     get,
     path = "/api/v1/provisioning-admins/subscription-plan-renewals/{renewal_id}/",
@@ -256,8 +255,8 @@ pub async fn retrieve(_: Provisioner, request: HttpRequest, state: State) -> Api
     blocking(move || Answer::ok(&RenewalBody::from(state.manager.renewal(id)?))).await
 }
 
-/// Edits a renewal that was not processed: 200. Its prior plan stays: naming one is 400. Where another renewal leads to the
-/// renewed plan: 422 with that renewal.
+/// Edits a renewal that was not processed. 400 if the request names the prior plan. 422 with the renewal that conflicts if another renewal
+/// has the same renewed plan.
 #[utoipa::path(
     patch,
     path = "/api/v1/provisioning-admins/subscription-plan-renewals/{renewal_id}/",
@@ -265,7 +264,7 @@ pub async fn retrieve(_: Provisioner, request: HttpRequest, state: State) -> Api
     request_body = RenewalEditRequest,
     responses(
         (status = 200, description = "The renewal", body = RenewalBody),
-        (status = 422, description = "Another renewal leads to the plan, or a rule forbids it", body = RenewalRefused),
+        (status = 422, description = "Another renewal has the renewed plan, or a rule is broken", body = RenewalRefused),
     ),
 )]
 pub async fn update(
@@ -294,7 +293,7 @@ pub async fn update(
     .await
 }
 
-/// Deletes a renewal: 204. Its plans and their licenses stay.
+/// Deletes a renewal: 204. Plans and licenses stay.
 #[utoipa::path(
     delete,
     path = "/api/v1/provisioning-admins/subscription-plan-renewals/{renewal_id}/",
@@ -310,15 +309,15 @@ pub async fn delete(access: Provisioner, request: HttpRequest, state: State) -> 
     .await
 }
 
-/// Processes a renewal: 201, or 200 where it was processed before. 422 where it cannot be, and nothing changes.
+/// Processes a renewal: 201, or 200 if it was processed before. 422 if it cannot be processed; then nothing changes.
 #[utoipa::path(
     post,
     path = "/api/v1/provisioning-admins/subscription-plan-renewals/{renewal_id}/process/",
     tag = "Renewals",
     responses(
-        (status = 200, description = "It was processed before", body = RenewalBody),
-        (status = 201, description = "It is processed", body = RenewalBody),
-        (status = 422, description = "It cannot be processed", body = String, content_type = "application/json"),
+        (status = 200, description = "The renewal was processed before", body = RenewalBody),
+        (status = 201, description = "The renewal is processed", body = RenewalBody),
+        (status = 422, description = "The renewal cannot be processed", body = String, content_type = "application/json"),
     ),
 )]
 pub async fn process(access: Provisioner, request: HttpRequest, state: State) -> ApiResult {

@@ -1,4 +1,4 @@
-//! `/api/v1/provisioning-admins/role-assignments/`: provisioning admins hand out the roles that the database keeps.
+//! `/api/v1/provisioning-admins/role-assignments/`: the roles that the database stores.
 
 use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
@@ -12,34 +12,34 @@ use uuid::Uuid;
 use crate::auth::MAX_USERNAME_LENGTH;
 use crate::auth::permissions::{ProvisionerOrStaff, path_integer};
 use crate::http::fields::{Choice, Choices, FieldErrors, Nullable, Required, Text, UuidText};
-use crate::http::{Answer, ApiResult, PageBody, Paging, Query, Timestamp, WithBody, blocking, query_uuid};
+use crate::http::{Answer, ApiResult, PageBody, Paging, Query, Timestamp, WithBody, blocking};
 use crate::openapi::parameters::{CustomerQuery, PageQuery};
 use crate::state::State;
 
-/// Which assignments.
+/// The filters of role assignments.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct RoleAssignmentQuery {
-    /// Only those of this user.
+    /// Only assignments of this user.
     pub username: Option<String>,
-    /// Only those of this role.
+    /// Only assignments of this role.
     pub role: Option<String>,
 }
 
-/// A role for a user.
+/// A new role assignment.
 #[derive(Deserr, ToSchema)]
 #[deserr(error = FieldErrors)]
 pub struct RoleAssignmentRequest {
-    /// The user, who need not have called yet.
+    /// The user. The service need not know the user yet.
     pub username: Required<Text<1, { MAX_USERNAME_LENGTH }>>,
     /// The role.
     pub role: Required<Choice<RoleName>>,
-    /// For which customer; for all of them unless named.
+    /// The customer; the default is all customers.
     #[deserr(default)]
     pub enterprise_customer_uuid: Nullable<UuidText>,
 }
 
-/// A role that the database keeps.
+/// A role that the database stores.
 #[derive(ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = Role)]
@@ -83,7 +83,7 @@ impl From<AssignedRole> for Body {
     }
 }
 
-/// Every assignment, or those that `username`, `role` and `enterprise_customer_uuid` leave.
+/// Lists role assignments, or those that the filters match.
 #[utoipa::path(
     get,
     path = "/api/v1/provisioning-admins/role-assignments/",
@@ -97,21 +97,20 @@ pub async fn list(_: ProvisionerOrStaff, request: HttpRequest, state: State) -> 
     let filter = RoleAssignmentFilter {
         username: named("username"),
         role: named("role"),
-        customer: query_uuid(&query, "enterprise_customer_uuid")?.map(CustomerId),
+        customer: query.uuid("enterprise_customer_uuid")?.map(CustomerId),
     };
     Paging::new(&request).answer(move |part| state.manager.role_assignments(&filter, part), Body::from).await
 }
 
-/// Gives a user a role, for one customer or, without one, for all: 201, or 200 where they have it. The user need not have called
-/// yet.
+/// Assigns a role to a user, for one customer or for all: 201, or 200 if the user has it already.
 #[utoipa::path(
     post,
     path = "/api/v1/provisioning-admins/role-assignments/",
     tag = "Staff",
     request_body = RoleAssignmentRequest,
     responses(
-        (status = 200, description = "The user had it", body = Body),
-        (status = 201, description = "The user has it now", body = Body),
+        (status = 200, description = "The user already had the role", body = Body),
+        (status = 201, description = "The user has the role", body = Body),
     ),
 )]
 pub async fn create(
@@ -129,12 +128,12 @@ pub async fn create(
     .await
 }
 
-/// Takes a role away: 204.
+/// Removes a role assignment: 204.
 #[utoipa::path(
     delete,
     path = "/api/v1/provisioning-admins/role-assignments/{role_assignment_id}/",
     tag = "Staff",
-    responses((status = 204, description = "Taken away")),
+    responses((status = 204, description = "Removed")),
 )]
 pub async fn delete(_: ProvisionerOrStaff, request: HttpRequest, state: State) -> ApiResult {
     let id = RoleAssignmentId(path_integer(&request, "role_assignment_id")?);

@@ -1,4 +1,4 @@
-//! `GET /api/v1/provisioning-admins/scheduled-operations/`: what runs by itself, when it did and when it will.
+//! `GET /api/v1/provisioning-admins/scheduled-operations/`: the recurring operations and their runs.
 
 use std::collections::BTreeMap;
 
@@ -11,11 +11,11 @@ use crate::http::kinds::choices;
 use crate::http::{Answer, ApiResult, Timestamp, blocking};
 use crate::state::State;
 
-/// What runs by itself.
+/// The recurring operations.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Schedule)]
 struct ScheduleBody {
-    /// Whether the server that answers takes part; others and workers may.
+    /// Whether this server runs scheduled operations. Other servers and workers may run them.
     enabled: bool,
     operations: Vec<OperationBody>,
 }
@@ -27,16 +27,16 @@ struct OperationBody {
     /// The name of its command.
     #[schema(example = "process-renewals")]
     operation: &'static str,
-    /// The cron expression in force, in UTC unless a time zone follows; null where it does not run by itself.
+    /// The cron expression, in UTC unless it names a time zone; null if the operation is not scheduled.
     #[schema(example = "0 */6 * * *")]
     expression: Option<String>,
-    /// A moment that has passed: it runs as soon as a server is there to do so.
+    /// When it runs next. If this is in the past, it runs as soon as a server is available.
     next_run: Option<Timestamp>,
-    /// Since when a run is under way.
+    /// When the current run started; null if it is not running.
     running_since: Option<Timestamp>,
     /// The last scheduled run that ended.
     last_run: Option<RunBody>,
-    /// When the last run began that did everything there was to do.
+    /// When the last complete run started.
     last_complete: Option<Timestamp>,
 }
 
@@ -47,11 +47,11 @@ struct RunBody {
     started: Timestamp,
     finished: Timestamp,
     outcome: RunOutcomeName,
-    /// How many of what, as the operation's command counts.
+    /// Counts by name, as the operation's command prints them.
     counts: BTreeMap<String, i64>,
-    /// How many things could not be done.
+    /// The number of failures.
     failure_count: u64,
-    /// The first twenty of them.
+    /// The first twenty failures.
     failures: Vec<FailureBody>,
 }
 
@@ -62,11 +62,11 @@ choices!(
     RunOutcome
 );
 
-/// Something that could not be done.
+/// A failure of a run.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = OperationFailure)]
 struct FailureBody {
-    /// What it was about.
+    /// What failed.
     #[schema(example = "renewal 7 of plan 5c95ce38-1e9c-41e5-aa8c-9023281f96de")]
     about: String,
     message: String,
@@ -104,7 +104,7 @@ impl From<OperationSchedule> for OperationBody {
     }
 }
 
-/// Every recurring operation: when it runs next, and how its last run by itself went. Runs by hand are not told of.
+/// Lists the recurring operations: when each runs next, and how its last scheduled run ended. Manual runs are not listed.
 #[utoipa::path(
     get,
     path = "/api/v1/provisioning-admins/scheduled-operations/",

@@ -15,56 +15,56 @@ use uuid::Uuid;
 
 use crate::auth::permissions::{ProvisionerOrStaff, path_integer};
 use crate::http::fields::{Boolean, Choice, Choices, FieldErrors, List, Nullable, Optional, Required, Text, UuidText};
-use crate::http::{Answer, ApiError, ApiResult, PageBody, Paging, Query, Timestamp, WithBody, blocking, query_uuid};
+use crate::http::{Answer, ApiError, ApiResult, PageBody, Paging, Query, Timestamp, WithBody, blocking};
 use crate::openapi::parameters::{CustomerQuery, PageQuery};
 use crate::state::State;
 
-/// Which jobs.
+/// The filters of transfer jobs.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct TransferJobQuery {
-    /// Only those of this agreement.
+    /// Only jobs of this agreement.
     pub customer_agreement: Option<Uuid>,
-    /// Only those from this plan.
+    /// Only jobs from this plan.
     pub old_subscription_plan: Option<Uuid>,
-    /// Only those to this plan.
+    /// Only jobs to this plan.
     pub new_subscription_plan: Option<Uuid>,
-    /// `true` leaves those whose licenses moved, `false` the others.
+    /// `true` for completed jobs only, `false` for the others.
     pub completed: Option<bool>,
 }
 
-/// Which licenses move from one plan of an agreement to another: all of them, or those that a list or a text names.
+/// A job that moves licenses from one plan of an agreement to another: all of them, or those in a list or a text.
 #[derive(Deserr, ToSchema)]
 #[deserr(error = FieldErrors, validate = Self::named_once -> FieldErrors)]
 pub struct TransferJobRequest {
     /// The agreement of both plans.
     pub customer_agreement: Required<UuidText>,
-    /// The plan they leave.
+    /// The plan that the licenses leave.
     pub old_subscription_plan: Required<UuidText>,
-    /// The plan they get to.
+    /// The plan that the licenses move to.
     pub new_subscription_plan: Required<UuidText>,
     /// Whether all of the plan's licenses move.
     #[deserr(default)]
     pub transfer_all: Optional<Boolean>,
-    /// Which ones do.
+    /// The licenses to move.
     #[deserr(default)]
     pub license_uuids: Nullable<List<UuidText>>,
-    /// Which ones do, as a text of UUIDs with a delimiter between them.
+    /// The licenses to move, as a text of UUIDs with a delimiter between them.
     #[deserr(default)]
     pub license_uuids_raw: Nullable<Text>,
-    /// What stands between them; a newline unless named.
+    /// The delimiter; the default is a newline.
     #[deserr(default)]
     pub delimiter: Nullable<Choice<Delimiter>>,
-    /// Whether the job only tells what it would do.
+    /// Whether the job only reports what it would do.
     #[deserr(default)]
     pub is_dry_run: Optional<Boolean>,
-    /// Words for those who read the job later.
+    /// Notes about the job.
     #[deserr(default)]
     pub notes: Nullable<Text<0, 10_000>>,
 }
 
 impl TransferJobRequest {
-    /// Licenses are named in one way, or all of them move.
+    /// Checks that the request names licenses in one way, or moves all of them.
     fn named_once(self, _: ValuePointerRef<'_>) -> Result<Self, FieldErrors> {
         let mut errors = FieldErrors::default();
         if let Err(message) = self.parsed() {
@@ -85,7 +85,7 @@ impl TransferJobRequest {
         errors.into_result().map(|()| self)
     }
 
-    /// The licenses of the text; spaces around them and empty places do not count. The first that is none is told.
+    /// The licenses of the text. Spaces and empty entries are ignored. The error names the first entry that is not a UUID.
     fn parsed(&self) -> Result<Vec<LicenseId>, String> {
         let raw = self.license_uuids_raw.0.iter().flatten().next().map_or("", String::as_str);
         let delimiter = self.delimiter.0.flatten().unwrap_or('\n');
@@ -121,7 +121,7 @@ impl Choices for Delimiter {
     }
 }
 
-/// What stands between the UUIDs of a text.
+/// The delimiter of the UUIDs in a text.
 #[derive(ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Delimiter {
@@ -133,16 +133,16 @@ pub enum Delimiter {
     Pipe,
 }
 
-/// How a job is run.
+/// A run of a job.
 #[derive(Deserr, ToSchema)]
 #[deserr(error = FieldErrors)]
 pub struct TransferRunRequest {
-    /// Counts in place of the job's own.
+    /// Overrides the job's own value.
     #[deserr(default)]
     pub is_dry_run: Optional<Boolean>,
 }
 
-/// A job as lists have it.
+/// A job in a list.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = TransferJobSummary)]
 struct SummaryBody {
@@ -175,19 +175,19 @@ impl From<TransferJobSummary> for SummaryBody {
     }
 }
 
-/// A job by itself.
+/// A job.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = TransferJob)]
 struct JobBody {
     #[serde(flatten)]
     summary: SummaryBody,
-    /// The licenses it names; none where it moves all of them.
+    /// The licenses to move; empty if it moves all of them.
     license_uuids: Vec<Uuid>,
-    /// What its runs did, in order.
+    /// The results of its runs, in order.
     processed_results: Vec<RunBody>,
 }
 
-/// What a run did, or would have done.
+/// The result of a run.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = TransferRun)]
 struct RunBody {
@@ -196,11 +196,11 @@ struct RunBody {
     completed_at: Timestamp,
 }
 
-/// A run that is refused, for the people who would hold two live licenses of the new plan.
+/// A refused run: some people would have two live licenses of the new plan.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = TransferRefused)]
 struct WouldHoldTwoBody {
-    /// In words for a person.
+    /// A message for people.
     detail: String,
     /// The licenses that cannot move.
     licenses: Vec<HeldTwiceBody>,
@@ -230,8 +230,7 @@ impl From<LicenseTransferJob> for JobBody {
     }
 }
 
-/// Every job, the latest first, or those that `enterprise_customer_uuid`, `customer_agreement`, `old_subscription_plan`,
-/// `new_subscription_plan` and `completed` leave; without the licenses they name and moved, which may be very many.
+/// Lists transfer jobs, the latest first, without their licenses.
 #[utoipa::path(
     get,
     path = "/api/v1/provisioning-admins/license-transfer-jobs/",
@@ -242,16 +241,16 @@ impl From<LicenseTransferJob> for JobBody {
 pub async fn list(_: ProvisionerOrStaff, request: HttpRequest, state: State) -> ApiResult {
     let query = Query::of(&request);
     let filter = TransferFilter {
-        customer: query_uuid(&query, "enterprise_customer_uuid")?.map(CustomerId),
-        agreement: query_uuid(&query, "customer_agreement")?.map(AgreementId),
-        old_plan: query_uuid(&query, "old_subscription_plan")?.map(PlanId),
-        new_plan: query_uuid(&query, "new_subscription_plan")?.map(PlanId),
+        customer: query.uuid("enterprise_customer_uuid")?.map(CustomerId),
+        agreement: query.uuid("customer_agreement")?.map(AgreementId),
+        old_plan: query.uuid("old_subscription_plan")?.map(PlanId),
+        new_plan: query.uuid("new_subscription_plan")?.map(PlanId),
         completed: query.flag("completed"),
     };
     Paging::new(&request).answer(move |part| state.manager.transfer_jobs(&filter, part), SummaryBody::from).await
 }
 
-/// Makes a job, which moves nothing yet: 201.
+/// Creates a job: 201. It moves nothing until it is processed.
 #[utoipa::path(
     post,
     path = "/api/v1/provisioning-admins/license-transfer-jobs/",
@@ -279,7 +278,7 @@ pub async fn create(
     .await
 }
 
-/// One job.
+/// Returns a job.
 #[utoipa::path(
     get,
     path = "/api/v1/provisioning-admins/license-transfer-jobs/{job_id}/",
@@ -291,8 +290,8 @@ pub async fn retrieve(_: ProvisionerOrStaff, request: HttpRequest, state: State)
     blocking(move || Answer::ok(&JobBody::from(state.manager.transfer_job(id)?))).await
 }
 
-/// Runs a job: 200, also where its licenses moved before. `is_dry_run` in the body counts in place of the job's own. 422 where
-/// somebody would hold two live licenses of the new plan: then the licenses are named and nothing moves.
+/// Runs a job: 200, also if it was completed before. `is_dry_run` overrides the job's own value. 422 if somebody would have two live
+/// licenses of the new plan: then nothing moves, and the response names the licenses.
 #[utoipa::path(
     post,
     path = "/api/v1/provisioning-admins/license-transfer-jobs/{job_id}/process/",

@@ -1,7 +1,6 @@
-//! What a webhook was told and is to be told, and telling it again.
+//! The deliveries of a webhook, and their replay.
 
 use actix_web::HttpRequest;
-use actix_web::http::StatusCode;
 use deserr::Deserr;
 use license_manager_domain::ports::WebhookReplay;
 use license_manager_domain::webhooks::{WebhookDelivery, WebhookState};
@@ -11,66 +10,66 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use crate::auth::permissions::{ProvisionerOrStaff, path_uuid};
-use crate::http::fields::{Choice, Choices, FieldErrors, Moment, Nullable};
+use crate::http::fields::{Choice, FieldErrors, Moment, Nullable};
 use crate::http::kinds::choices;
 use crate::http::paging::Part;
-use crate::http::{Answer, ApiError, ApiResult, PageBody, Paging, Query, Timestamp, WithBody, blocking};
+use crate::http::{Answer, ApiResult, PageBody, Paging, Query, Timestamp, WithBody, blocking};
 use crate::openapi::errors::Detail;
 use crate::openapi::parameters::PageQuery;
 use crate::state::State;
 
-/// Which deliveries.
+/// The filter of deliveries.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct DeliveryQuery {
-    /// Only those that are this far.
+    /// Only deliveries in this state.
     #[param(inline)]
     pub state: Option<StateName>,
 }
 
 choices!(
-    /// How far a delivery is.
+    /// The state of a delivery.
     StateName,
     "WebhookDeliveryState",
     WebhookState
 );
 
-/// Which deliveries are to be made again.
+/// The deliveries to replay.
 #[derive(Deserr, ToSchema)]
 #[deserr(error = FieldErrors)]
 pub struct WebhookReplayRequest {
-    /// Only those of events that happened then or later.
+    /// Only deliveries of events at this time or later.
     #[deserr(default)]
     pub since: Nullable<Moment>,
-    /// Those that are this far; parked ones unless given.
+    /// Only deliveries in this state; the default is the dead-lettered ones.
     #[deserr(default)]
     pub state: Nullable<Choice<StateName>>,
 }
 
-/// One event for one webhook.
+/// The delivery of an event to a webhook.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = WebhookDelivery)]
 struct Body {
-    /// The id of the event, which every try tells as `webhook-id`.
+    /// The id of the event. Every attempt sends it as `webhook-id`.
     uuid: Uuid,
     /// The event's full name.
     event: String,
     state: StateName,
-    /// How often it was tried in vain since it was promised or replayed.
+    /// The number of failed attempts since it was queued or replayed.
     attempts: i16,
-    /// When it is tried next; null where it waits no more.
+    /// When it is tried next; null if it is not waiting.
     next_attempt: Option<Timestamp>,
-    /// The status the endpoint answered last; null where it did not.
+    /// The status of the endpoint's last response, if any.
     last_status: Option<i16>,
-    /// What was wrong the last time.
+    /// The last error.
     last_error: Option<String>,
     /// When the event happened.
     created: Timestamp,
-    /// When the endpoint took it.
+    /// When the endpoint accepted it.
     delivered_at: Option<Timestamp>,
 }
 
-/// How many deliveries are made again.
+/// The number of replayed deliveries.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = WebhookReplay)]
 struct ReplayBody {
@@ -93,7 +92,7 @@ impl From<WebhookDelivery> for Body {
     }
 }
 
-/// What a webhook was told and is to be told, the latest first. What it took is kept for a week.
+/// Lists the deliveries of a webhook, the latest first. Delivered ones are kept for a week.
 #[utoipa::path(
     get,
     path = "/api/v1/provisioning-admins/webhooks/{webhook_uuid}/deliveries/",
@@ -106,24 +105,17 @@ impl From<WebhookDelivery> for Body {
 )]
 pub async fn list(_: ProvisionerOrStaff, request: HttpRequest, state: State) -> ApiResult {
     let webhook = WebhookId(path_uuid(&request, "webhook_uuid")?);
-    let query = Query::of(&request);
-    let wanted = match query.get("state").unwrap_or_default() {
-        "" => None,
-        name => Some(WebhookState::from_name(name).ok_or_else(|| {
-            let message = format!("state is one of: {}.", StateName::names().join(", "));
-            ApiError::detail(StatusCode::BAD_REQUEST, message)
-        })?),
-    };
+    let wanted = Query::of(&request).choice::<StateName>("state")?;
     let read = move |part: Part<'_>| state.manager.webhook_deliveries(webhook, wanted, part);
     Paging::new(&request).answer(read, Body::from).await
 }
 
-/// Tells a webhook of one event again, whatever became of it before. One that is being told at this moment is left alone.
+/// Replays a delivery, whatever its state. A delivery that is being sent is not changed.
 #[utoipa::path(
     post,
     path = "/api/v1/provisioning-admins/webhooks/{webhook_uuid}/deliveries/{delivery_uuid}/replay/",
     tag = "Webhooks",
-    responses((status = 200, description = "The delivery, which waits", body = Body)),
+    responses((status = 200, description = "The waiting delivery", body = Body)),
 )]
 pub async fn replay(_: ProvisionerOrStaff, request: HttpRequest, state: State) -> ApiResult {
     let webhook = WebhookId(path_uuid(&request, "webhook_uuid")?);
@@ -131,13 +123,13 @@ pub async fn replay(_: ProvisionerOrStaff, request: HttpRequest, state: State) -
     blocking(move || Answer::ok(&Body::from(state.manager.replay_webhook_delivery(webhook, delivery)?))).await
 }
 
-/// Tells a webhook of many events again: of those it could not be told of, unless another state is named.
+/// Replays many deliveries of a webhook: the dead-lettered ones, or those in the named state.
 #[utoipa::path(
     post,
     path = "/api/v1/provisioning-admins/webhooks/{webhook_uuid}/replay/",
     tag = "Webhooks",
     request_body = WebhookReplayRequest,
-    responses((status = 200, description = "How many are told again", body = ReplayBody)),
+    responses((status = 200, description = "The number of replayed deliveries", body = ReplayBody)),
 )]
 pub async fn replay_many(
     WithBody { body, .. }: WithBody<ProvisionerOrStaff, WebhookReplayRequest>,

@@ -1,4 +1,4 @@
-//! `/api/v1/provisioning-admins/webhooks/`: endpoints that events of licenses are told to.
+//! `/api/v1/provisioning-admins/webhooks/`: endpoints that receive events of licenses.
 
 use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
@@ -21,49 +21,48 @@ use crate::http::{Answer, ApiResult, PageBody, Paging, Timestamp, WithBody, bloc
 use crate::openapi::parameters::PageQuery;
 use crate::state::State;
 
-/// The bytes of a secret that is made here.
+/// The length of a generated secret, in bytes.
 const KEY_BYTES: usize = 32;
 
-/// A webhook to be registered.
+/// A new webhook.
 #[derive(Deserr, ToSchema)]
 #[deserr(error = FieldErrors)]
 pub struct WebhookRequest {
-    /// Where events are posted to: https, and not a private address.
+    /// The address that events are posted to. It uses https and is not private.
     pub url: Required<Address>,
-    /// The rest.
+    /// The other fields.
     #[deserr(rename = "*")]
     #[serde(flatten)]
     pub settings: WebhookSettings,
 }
 
-/// What is to change in a webhook; absent fields stay.
+/// An edit of a webhook; absent fields stay.
 #[derive(Deserr, ToSchema)]
 #[deserr(error = FieldErrors)]
 pub struct WebhookPatch {
-    /// Where events are posted to: https, and not a private address.
+    /// The address that events are posted to. It uses https and is not private.
     #[deserr(default)]
     pub url: Optional<Address>,
-    /// The rest.
+    /// The other fields.
     #[deserr(rename = "*")]
     #[serde(flatten)]
     pub settings: WebhookSettings,
 }
 
-/// What a registration and a change have in common.
+/// The fields that a new webhook and an edit share.
 #[derive(Deserr, ToSchema)]
 #[deserr(error = FieldErrors)]
 pub struct WebhookSettings {
-    /// What requests are signed with: `whsec_` and base64 of 24 to 64 bytes. Where a registration gives none, one is made.
+    /// The secret that signs requests: `whsec_` and base64 of 24 to 64 bytes. A new webhook without one gets a random secret.
     #[deserr(default)]
     pub secret: Nullable<Secret>,
-    /// The events it is told of, by full or short names such as `assigned`; all where there is none.
+    /// The events to send, by full names or short names such as `assigned`; an empty list means all.
     #[deserr(default)]
     pub event_types: Optional<List<EventType, 0, 100>>,
-    /// Only events of this customer; null for every customer's.
+    /// Only events of this customer; null means all customers.
     #[deserr(default)]
     pub enterprise_customer_uuid: Nullable<UuidText>,
-    /// Whether it is told anything; true unless a registration says otherwise. What waits for one that is switched off waits until
-    /// it is switched on again.
+    /// Whether events are sent; the default for a new webhook is true. Events wait while it is false.
     #[deserr(default)]
     pub is_active: Optional<Boolean>,
 }
@@ -81,13 +80,13 @@ impl WebhookSettings {
 }
 
 text_kind!(
-    /// Where events are posted to. The domain checks its form.
+    /// The address that events are posted to. The domain checks its form.
     Address,
     Text<1, 2_048>,
     text(1, 2_048).format(Some(SchemaFormat::Custom("uri".to_owned())))
 );
 
-/// What requests are signed with.
+/// The secret that signs requests.
 pub struct Secret;
 
 impl Kind for Secret {
@@ -126,24 +125,24 @@ describe!([] EventType, {
 struct Body {
     uuid: Uuid,
     url: String,
-    /// Full names; none means all.
+    /// Full names; an empty list means all events.
     event_types: Vec<&'static str>,
-    /// Null for every customer's events.
+    /// Null means all customers.
     enterprise_customer_uuid: Option<Uuid>,
     is_active: bool,
-    /// The user name of whoever registered it.
+    /// The name of the user who created it.
     created_by: Option<String>,
     created: Timestamp,
     modified: Timestamp,
 }
 
-/// A webhook that was just registered.
+/// A new webhook.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = RegisteredWebhook)]
 struct RegisteredBody {
     #[serde(flatten)]
     webhook: Body,
-    /// The secret that was made for it, which is shown this once; null where the request brought one.
+    /// The generated secret, which is shown only once; null if the request had a secret.
     secret: Option<String>,
 }
 
@@ -168,7 +167,7 @@ fn random_secret() -> ApiResult<WebhookSecret> {
     Ok(WebhookSecret::of_key(&key))
 }
 
-/// Every webhook, in the order they were registered.
+/// Lists all webhooks, in the order of their creation.
 #[utoipa::path(
     get,
     path = "/api/v1/provisioning-admins/webhooks/",
@@ -180,13 +179,13 @@ pub async fn list(_: ProvisionerOrStaff, request: HttpRequest, state: State) -> 
     Paging::new(&request).answer(move |part| state.manager.webhooks(part), Body::from).await
 }
 
-/// Registers an endpoint: from now on it is told of events. The answer alone shows the secret that was made for it.
+/// Creates a webhook, which receives events from now on. Only this response shows the generated secret.
 #[utoipa::path(
     post,
     path = "/api/v1/provisioning-admins/webhooks/",
     tag = "Webhooks",
     request_body = WebhookRequest,
-    responses((status = 201, description = "The webhook, with the secret made for it", body = RegisteredBody)),
+    responses((status = 201, description = "The webhook, with its generated secret", body = RegisteredBody)),
 )]
 pub async fn create(
     WithBody { access, body }: WithBody<ProvisionerOrStaff, WebhookRequest>,
@@ -203,7 +202,7 @@ pub async fn create(
     .await
 }
 
-/// One webhook.
+/// Returns a webhook.
 #[utoipa::path(
     get,
     path = "/api/v1/provisioning-admins/webhooks/{webhook_uuid}/",
@@ -215,13 +214,13 @@ pub async fn retrieve(_: ProvisionerOrStaff, request: HttpRequest, state: State)
     blocking(move || Answer::ok(&Body::from(state.manager.webhook(id)?))).await
 }
 
-/// Changes a webhook. What waits for it goes to the new address, signed with the new secret.
+/// Edits a webhook. Waiting events are sent to the new address, signed with the new secret.
 #[utoipa::path(
     patch,
     path = "/api/v1/provisioning-admins/webhooks/{webhook_uuid}/",
     tag = "Webhooks",
     request_body = WebhookPatch,
-    responses((status = 200, description = "The webhook as it is now", body = Body)),
+    responses((status = 200, description = "The webhook", body = Body)),
 )]
 pub async fn update(
     WithBody { body, .. }: WithBody<ProvisionerOrStaff, WebhookPatch>,
@@ -234,7 +233,7 @@ pub async fn update(
     blocking(move || Answer::ok(&Body::from(state.manager.update_webhook(id, &changes)?))).await
 }
 
-/// Removes a webhook with what waits for it: 204.
+/// Deletes a webhook and its waiting events: 204.
 #[utoipa::path(
     delete,
     path = "/api/v1/provisioning-admins/webhooks/{webhook_uuid}/",
