@@ -1,13 +1,14 @@
 //! Bulk enrollments.
 
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Nullable, Text};
+use diesel::query_dsl::methods::ExecuteDsl;
+use diesel::sql_types::{Array, Nullable, Text};
 use license_manager_domain::model::EnrollmentJob;
 use license_manager_domain::ports::EnrollmentJobRepository;
 use license_manager_domain::{Email, EnrollmentJobId, Error};
 
 use super::unit::PostgresUnit;
-use crate::rows::enrollment_jobs::{EnrollmentJobRow, NamingRow};
+use crate::rows::enrollment_jobs::{self, EnrollmentJobRow, NamingRow};
 use crate::schema::bulk_enrollment_job;
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 
@@ -33,22 +34,8 @@ impl EnrollmentJobRepository for PostgresUnit<'_> {
     }
 
     fn advance(&mut self, job: &EnrollmentJob, lines: &str) -> Result<(), Error> {
-        let row = EnrollmentJobRow::try_from(job)?;
-        let statement = diesel::sql_query(
-            "UPDATE bulk_enrollment_job
-             SET stage = $2, enrolled_until = $3, successes = $4, pending = $5, failures = $6, modified = $7,
-                 results = CASE WHEN $8 = '' THEN results ELSE coalesce(results, '') || $8 END
-             WHERE uuid = $1",
-        )
-        .bind::<SqlUuid, _>(row.uuid)
-        .bind::<Text, _>(row.stage)
-        .bind::<Nullable<SqlUuid>, _>(row.enrolled_until)
-        .bind::<BigInt, _>(row.successes)
-        .bind::<BigInt, _>(row.pending)
-        .bind::<BigInt, _>(row.failures)
-        .bind::<SqlTimestamp, _>(row.modified)
-        .bind::<Text, _>(lines);
-        self.write_rows(1, "bulk enrollments", |connection| statement.execute(connection))
+        let statement = enrollment_jobs::advance(job, lines)?;
+        self.write_rows(1, "bulk enrollments", |connection| ExecuteDsl::execute(statement, connection))
     }
 
     fn lock_naming(&mut self, emails: &[Email]) -> Result<Vec<(EnrollmentJob, Option<String>)>, Error> {

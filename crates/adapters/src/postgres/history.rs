@@ -10,9 +10,10 @@ use license_manager_domain::{Error, LicenseId, PlanId};
 
 use super::unit::PostgresUnit;
 use crate::history::{TableWithHistory, VersionRow};
-use crate::rows::shared::{IdRow, NumberRow};
+use crate::rows::licenses::licenses_written_after;
+use crate::rows::shared::NumberRow;
 use crate::schema;
-use crate::sql_types::{SqlTimestamp, SqlUuid};
+use crate::sql_types::SqlTimestamp;
 
 /// The columns of a [`VersionRow`], from a history table with the alias `version`.
 const VERSION: &str = "version.history_id, version.history_date, version.history_user,
@@ -78,14 +79,6 @@ impl HistoryRepository for PostgresUnit<'_> {
     }
 
     fn licenses_written_after(&mut self, plan: PlanId, at: DateTime<Utc>) -> Result<Vec<LicenseId>, Error> {
-        let query = sql_query(
-            "SELECT uuid FROM license
-             WHERE subscription_plan_uuid = $1 AND EXISTS (
-                 SELECT FROM license_history AS later WHERE later.uuid = license.uuid AND later.history_date > $2)
-             ORDER BY uuid",
-        )
-        .bind::<SqlUuid, _>(plan.0)
-        .bind::<SqlTimestamp, _>(at);
-        self.list::<IdRow, _>(query)
+        self.list(licenses_written_after(plan, at))
     }
 }

@@ -1,15 +1,15 @@
 //! The schedule of recurring operations.
 
 use diesel::prelude::*;
+use diesel::query_dsl::methods::ExecuteDsl;
 use diesel::sql_query;
-use diesel::sql_types::{Nullable, Text};
+use diesel::sql_types::Text;
 use license_manager_domain::Error;
-use license_manager_domain::operations::{FinishedRun, OperationSchedule, RecurringOperation};
+use license_manager_domain::operations::{OperationSchedule, RecurringOperation};
 use license_manager_domain::ports::ScheduleRepository;
 
 use super::unit::PostgresUnit;
-use crate::rows::schedule::{ScheduleRow, in_order, summary_text};
-use crate::sql_types::SqlTimestamp;
+use crate::rows::schedule::{self, ScheduleRow, in_order};
 
 impl ScheduleRepository for PostgresUnit<'_> {
     fn list(&mut self) -> Result<Vec<OperationSchedule>, Error> {
@@ -27,24 +27,8 @@ impl ScheduleRepository for PostgresUnit<'_> {
         Ok(row.schedule()?.unwrap_or_else(|| OperationSchedule::new(operation)))
     }
 
-    fn save(&mut self, schedule: &OperationSchedule) -> Result<(), Error> {
-        let last: Option<&FinishedRun> = schedule.last_run.as_ref();
-        let statement = sql_query(
-            "UPDATE operation_schedule
-             SET expression = $2, next_run = $3, running_since = $4, started = $5, finished = $6, outcome = $7, summary = $8,
-                 last_complete = $9, scheduled_since = $10
-             WHERE operation = $1",
-        )
-        .bind::<Text, _>(schedule.operation.as_str())
-        .bind::<Nullable<Text>, _>(schedule.expression.as_deref())
-        .bind::<Nullable<SqlTimestamp>, _>(schedule.next_run)
-        .bind::<Nullable<SqlTimestamp>, _>(schedule.running_since)
-        .bind::<Nullable<SqlTimestamp>, _>(last.map(|run| run.started))
-        .bind::<Nullable<SqlTimestamp>, _>(last.map(|run| run.finished))
-        .bind::<Nullable<Text>, _>(last.map(|run| run.outcome.as_str()))
-        .bind::<Nullable<Text>, _>(summary_text(last)?)
-        .bind::<Nullable<SqlTimestamp>, _>(schedule.last_complete)
-        .bind::<Nullable<SqlTimestamp>, _>(schedule.scheduled_since);
-        self.write_rows(1, "operations", |connection| statement.execute(connection))
+    fn save(&mut self, saved: &OperationSchedule) -> Result<(), Error> {
+        let statement = schedule::save(saved)?;
+        self.write_rows(1, "operations", |connection| ExecuteDsl::execute(statement, connection))
     }
 }

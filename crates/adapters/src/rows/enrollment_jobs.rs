@@ -2,11 +2,13 @@
 
 use diesel::pg::Pg;
 use diesel::prelude::*;
-use diesel::sql_types::{Nullable, Text};
+use diesel::sql_query;
+use diesel::sql_types::{BigInt, Nullable, Text};
 use diesel::sqlite::Sqlite;
 use license_manager_domain::model::{EnrollmentJob, EnrollmentNumbers, EnrollmentStage};
 use license_manager_domain::{CustomerId, EnrollmentJobId, Error, LicenseId, LmsUserId};
 
+use super::shared::SharedStatement;
 use crate::schema::bulk_enrollment_job;
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 
@@ -76,4 +78,24 @@ impl TryFrom<EnrollmentJobRow> for EnrollmentJob {
             modified: row.modified.0,
         })
     }
+}
+
+/// Writes how far a job is, and appends lines to its results.
+pub(crate) fn advance(job: &EnrollmentJob, lines: &str) -> Result<impl SharedStatement + use<>, Error> {
+    let row = EnrollmentJobRow::try_from(job)?;
+    let statement = sql_query(
+        "UPDATE bulk_enrollment_job
+         SET stage = $1, enrolled_until = $2, successes = $3, pending = $4, failures = $5, modified = $6,
+             results = CASE WHEN $7 = '' THEN results ELSE coalesce(results, '') || $7 END
+         WHERE uuid = $8",
+    );
+    Ok(statement
+        .bind::<Text, _>(row.stage)
+        .bind::<Nullable<SqlUuid>, _>(row.enrolled_until)
+        .bind::<BigInt, _>(row.successes)
+        .bind::<BigInt, _>(row.pending)
+        .bind::<BigInt, _>(row.failures)
+        .bind::<SqlTimestamp, _>(row.modified)
+        .bind::<Text, _>(lines.to_owned())
+        .bind::<SqlUuid, _>(row.uuid))
 }

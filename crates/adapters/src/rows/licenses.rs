@@ -5,6 +5,7 @@ use diesel::backend::Backend;
 use diesel::dsl::{AsSelect, auto_type};
 use diesel::pg::Pg;
 use diesel::prelude::*;
+use diesel::sql_query;
 use diesel::sql_types::{Nullable, Text};
 use diesel::sqlite::Sqlite;
 use license_manager_domain::ports::{DeletedLicense, Person};
@@ -15,8 +16,9 @@ use license_manager_domain::{
 use uuid::Uuid;
 
 use crate::rows::plans::{PlanDetailsRow, PlanRow, plan_details};
+use crate::rows::shared::{IdRow, SharedQuery};
 use crate::schema::{customer_agreement, license, plan_type, product, subscription_plan};
-use crate::sql_types::SqlUuid;
+use crate::sql_types::{SqlTimestamp, SqlUuid};
 
 #[derive(Queryable, QueryableByName, Selectable)]
 #[diesel(table_name = license, check_for_backend(Pg, Sqlite))]
@@ -127,4 +129,16 @@ pub(crate) fn add_to(counts: &mut LicenseCounts, status: &str, number: i64) -> R
     let unknown = || Error::internal(format!("licenses have the unknown status {status:?}"));
     *counts.of_mut(LicenseStatus::from_name(status).ok_or_else(unknown)?) += number;
     Ok(())
+}
+
+/// The licenses of a plan that have history after a moment.
+pub(crate) fn licenses_written_after(plan: PlanId, at: DateTime<Utc>) -> impl SharedQuery<IdRow> {
+    sql_query(
+        "SELECT uuid FROM license
+         WHERE subscription_plan_uuid = $1 AND EXISTS (
+             SELECT 1 FROM license_history AS later WHERE later.uuid = license.uuid AND later.history_date > $2)
+         ORDER BY uuid",
+    )
+    .bind::<SqlUuid, _>(plan.0)
+    .bind::<SqlTimestamp, _>(at)
 }

@@ -1,11 +1,12 @@
 //! The schedule of recurring operations.
 
 use chrono::{DateTime, Utc};
-use diesel::QueryableByName;
 use diesel::sql_types::{Nullable, Text};
+use diesel::{QueryableByName, sql_query};
 use license_manager_domain::Error;
 use license_manager_domain::operations::{FinishedRun, OperationSchedule, RecurringOperation, RunOutcome};
 
+use super::shared::SharedStatement;
 use crate::sql_types::SqlTimestamp;
 
 #[derive(QueryableByName)]
@@ -67,15 +68,33 @@ fn finished_run(
     Ok(Some(FinishedRun { started, finished, outcome, summary }))
 }
 
-/// The summary of a run as stored JSON.
-pub(crate) fn summary_text(run: Option<&FinishedRun>) -> Result<Option<String>, Error> {
-    run.map(|run| serde_json::to_string(&run.summary)).transpose().map_err(Error::internal)
-}
-
 /// The schedules, sorted by operation. Operations that this version does not know are left out.
 pub(crate) fn in_order(rows: Vec<ScheduleRow>) -> Result<Vec<OperationSchedule>, Error> {
     let known = rows.into_iter().filter_map(|row| row.schedule().transpose());
     let mut schedule: Vec<OperationSchedule> = known.collect::<Result<_, _>>()?;
     schedule.sort_by_key(|schedule| schedule.operation);
     Ok(schedule)
+}
+
+/// Writes a schedule.
+pub(crate) fn save(schedule: &OperationSchedule) -> Result<impl SharedStatement + use<>, Error> {
+    let last = schedule.last_run.as_ref();
+    let summary = last.map(|run| serde_json::to_string(&run.summary)).transpose().map_err(Error::internal)?;
+    let statement = sql_query(
+        "UPDATE operation_schedule
+         SET expression = $1, next_run = $2, running_since = $3, started = $4, finished = $5, outcome = $6, summary = $7,
+             last_complete = $8, scheduled_since = $9
+         WHERE operation = $10",
+    );
+    Ok(statement
+        .bind::<Nullable<Text>, _>(schedule.expression.clone())
+        .bind::<Nullable<SqlTimestamp>, _>(schedule.next_run)
+        .bind::<Nullable<SqlTimestamp>, _>(schedule.running_since)
+        .bind::<Nullable<SqlTimestamp>, _>(last.map(|run| run.started))
+        .bind::<Nullable<SqlTimestamp>, _>(last.map(|run| run.finished))
+        .bind::<Nullable<Text>, _>(last.map(|run| run.outcome.as_str()))
+        .bind::<Nullable<Text>, _>(summary)
+        .bind::<Nullable<SqlTimestamp>, _>(schedule.last_complete)
+        .bind::<Nullable<SqlTimestamp>, _>(schedule.scheduled_since)
+        .bind::<Text, _>(schedule.operation.as_str()))
 }

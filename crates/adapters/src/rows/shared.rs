@@ -1,6 +1,7 @@
 //! Queries and rows of several subjects.
 
 use diesel::query_dsl::LoadQuery;
+use diesel::query_dsl::methods::ExecuteDsl;
 use diesel::sql_types::BigInt;
 use diesel::{PgConnection, QueryableByName, SqliteConnection};
 use license_manager_domain::{AgreementId, LicenseId, PlanId};
@@ -54,3 +55,8 @@ pub(crate) trait SharedQuery<R>:
 }
 
 impl<R, Q> SharedQuery<R> for Q where Q: LoadQuery<'static, PgConnection, R> + LoadQuery<'static, SqliteConnection, R> {}
+
+/// A statement that runs on both databases and returns no rows. Its parameters are those of a [`SharedQuery`].
+pub(crate) trait SharedStatement: ExecuteDsl<PgConnection> + ExecuteDsl<SqliteConnection> {}
+
+impl<S: ExecuteDsl<PgConnection> + ExecuteDsl<SqliteConnection>> SharedStatement for S {}

@@ -10,9 +10,10 @@ use license_manager_domain::{Error, LicenseId, PlanId};
 use super::json::json;
 use super::unit::SqliteUnit;
 use crate::history::{Column, TableWithHistory, VersionRow};
-use crate::rows::shared::{IdRow, NumberRow};
+use crate::rows::licenses::licenses_written_after;
+use crate::rows::shared::NumberRow;
 use crate::schema::{CUSTOMER_AGREEMENT, LICENSE, PRODUCT, SUBSCRIPTION_PLAN, SUBSCRIPTION_PLAN_RENEWAL};
-use crate::sql_types::{SqlTimestamp, SqlUuid};
+use crate::sql_types::SqlTimestamp;
 
 /// The table of an entity, and the entity's key as a JSON array.
 fn place(of: EntityRef) -> Result<(&'static TableWithHistory, String), Error> {
@@ -90,14 +91,6 @@ impl HistoryRepository for SqliteUnit<'_> {
     }
 
     fn licenses_written_after(&mut self, plan: PlanId, at: DateTime<Utc>) -> Result<Vec<LicenseId>, Error> {
-        let query = diesel::sql_query(
-            "SELECT uuid FROM license
-             WHERE subscription_plan_uuid = ?1 AND EXISTS (
-                 SELECT 1 FROM license_history AS later WHERE later.uuid = license.uuid AND later.history_date > ?2)
-             ORDER BY uuid",
-        )
-        .bind::<SqlUuid, _>(plan.0)
-        .bind::<SqlTimestamp, _>(at);
-        self.list::<IdRow, _>(query)
+        self.list(licenses_written_after(plan, at))
     }
 }

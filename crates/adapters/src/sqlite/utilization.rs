@@ -1,58 +1,25 @@
 //! Seat utilization: sums of the counts that triggers keep (migrations/sqlite, "utilization").
 
 use chrono::NaiveDate;
-use diesel::prelude::*;
-use diesel::sql_types::BigInt;
-use license_manager_domain::model::{ActivationDelay, ActivationDelays, Period, SeatChange};
+use diesel::RunQueryDsl;
+use license_manager_domain::model::{ActivationDelays, Period, SeatChange};
 use license_manager_domain::ports::UtilizationRepository;
 use license_manager_domain::{Error, License, PlanId};
 
 use super::unit::SqliteUnit;
-use crate::rows::licenses::{LicenseRow, licenses};
-use crate::rows::utilization::{DayRow, DelayRow};
-use crate::sql_types::{SqlDate, SqlUuid};
+use crate::rows::licenses::licenses;
+use crate::rows::utilization;
 
 impl UtilizationRepository for SqliteUnit<'_> {
     fn seat_changes(&mut self, plan: PlanId, last: NaiveDate) -> Result<Vec<SeatChange>, Error> {
-        let query = diesel::sql_query(
-            "SELECT day, sum(unassigned) AS unassigned, sum(assigned) AS assigned, sum(activated) AS activated,
-                 sum(revoked) AS revoked, sum(activations) AS activations
-             FROM (
-                 SELECT day, unassigned, assigned, activated, revoked, 0 AS activations FROM seat_change
-                 WHERE subscription_plan_uuid = ?1 AND day <= ?2
-                 UNION ALL
-                 SELECT day, 0, 0, 0, 0, number FROM seat_activation
-                 WHERE subscription_plan_uuid = ?1 AND day <= ?2
-             )
-             GROUP BY day ORDER BY day",
-        )
-        .bind::<SqlUuid, _>(plan.0)
-        .bind::<SqlDate, _>(last);
-        self.list::<DayRow, _>(query)
+        self.list(utilization::seat_changes(plan, last))
     }
 
     fn activation_delays(&mut self, plan: PlanId, period: Period) -> Result<ActivationDelays, Error> {
-        let query = diesel::sql_query(
-            "SELECT days_assigned AS days, sum(number) AS activations FROM seat_activation
-             WHERE subscription_plan_uuid = ?1 AND day BETWEEN ?2 AND ?3
-             GROUP BY days_assigned ORDER BY days_assigned",
-        )
-        .bind::<SqlUuid, _>(plan.0)
-        .bind::<SqlDate, _>(period.first)
-        .bind::<SqlDate, _>(period.last);
-        let rows: Vec<DelayRow> = self.read(|connection| query.load(connection))?;
-        Ok(ActivationDelays::new(rows.into_iter().map(ActivationDelay::from).collect()))
+        self.list(utilization::activation_delays(plan, period)).map(ActivationDelays::new)
     }
 
     fn idle(&mut self, plan: PlanId, limit: i64) -> Result<Vec<License>, Error> {
-        // The status is a literal: SQLite uses a partial index only if the statement has the index's condition.
-        let query = diesel::sql_query(
-            "SELECT license.* FROM license WHERE subscription_plan_uuid = ?1 AND status = 'assigned'
-             ORDER BY assigned_date, uuid LIMIT ?2",
-        )
-        .bind::<SqlUuid, _>(plan.0)
-        .bind::<BigInt, _>(limit.max(0));
-        let rows: Vec<LicenseRow> = self.read(|connection| query.load(connection))?;
-        licenses(rows)
+        licenses(self.read(|connection| utilization::idle_licenses(plan, limit).load(connection))?)
     }
 }
