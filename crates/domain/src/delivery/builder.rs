@@ -92,20 +92,20 @@ impl Deliveries {
         let mut results: Vec<Option<StepResult>> = vec![None; batch.messages.len()];
         let mut builder = CallBuilder::default();
         for (place, claimed) in batch.messages.iter().enumerate() {
-            let added = match claimed.step() {
-                Step::Mail => match self.compose_mail(&batch.context, &claimed.message).await {
+            let (context, message) = (&batch.context, &claimed.message);
+            results[place] = match claimed.step() {
+                Step::Mail => match self.compose_mail(context, message).await {
                     Ok(mail) => {
                         builder.add_mail(place, mail);
-                        Ok(())
+                        None
                     }
-                    Err(result) => Err(result),
+                    Err(result) => Some(result),
                 },
-                Step::Thresholds => Err(self.tell_thresholds(&batch.context, &claimed.message).await),
-                Step::File => Err(self.put_file(&batch.context, &claimed.message).await),
-                Step::Enroll => Err(self.enroll(&batch.context, &claimed.message).await),
-                _ => builder.add(place, claimed),
+                Step::Thresholds => Some(self.tell_thresholds(context, message).await),
+                Step::File => Some(self.put_file(context, message).await),
+                Step::Enroll => Some(self.enroll(context, message).await),
+                _ => builder.add(place, claimed).err(),
             };
-            results[place] = added.err();
         }
         let now = self.manager.now();
         let postponed = results.iter_mut().flatten().filter_map(|result| match result {

@@ -71,16 +71,16 @@ impl DeliveryContext {
             let name = agreement.customer_name.clone().unwrap_or_default();
             context.customers.insert(agreement.customer, EnterpriseCustomer::new(agreement.customer, slug, name));
         }
-        let looked_at: BTreeSet<PlanId> = messages
+        let plans: BTreeSet<PlanId> = messages
             .iter()
             .filter(|claimed| claimed.step() == Step::Thresholds)
             .filter_map(|claimed| claimed.message.plan)
             .collect();
-        if !looked_at.is_empty() {
+        if !plans.is_empty() {
             let agreements: Vec<AgreementId> = agreements.iter().map(|agreement| agreement.id).collect();
-            context.uses = plan_uses(unit, &agreements, &looked_at)?;
+            context.uses = plan_uses(unit, &agreements, &plans)?;
         }
-        // At most one, too.
+        // At most one: a claim takes one message of this queue.
         for claimed in messages.iter().filter(|claimed| claimed.step() == Step::Enroll) {
             if let Some(work) = EnrollmentWork::read(unit, &claimed.message, now)? {
                 context.enrollments.insert(claimed.message.id, work);

@@ -12,15 +12,15 @@ use crate::use_cases::manager::LicenseManager;
 /// How long a customer is cached.
 const REMEMBERED: Duration = Duration::minutes(5);
 
-/// If a call to the LMS fails after more than this time, calls pause, so that mails of cached customers need not wait for one failure
-/// after another.
-const PATIENCE: Duration = Duration::seconds(2);
+/// If a failing call to the LMS took longer than this, further calls are skipped for `REST`. So mails of cached customers need not
+/// wait for one failure after another.
+const SLOW_CALL: Duration = Duration::seconds(2);
 
 /// The length of this pause.
 const REST: Duration = Duration::seconds(30);
 
 /// The most customers in the cache.
-const MOST: usize = 10_000;
+const CAPACITY: usize = 10_000;
 
 /// The cache.
 #[derive(Default)]
@@ -64,7 +64,7 @@ impl Customers {
             }
             Err(problem) => {
                 let failed = manager.now();
-                if failed - now > PATIENCE {
+                if failed - now > SLOW_CALL {
                     self.locked().rest_until = Some(failed + REST);
                 }
                 known.map(|(customer, _)| customer).ok_or(Undelivered::Unavailable(problem))
@@ -82,7 +82,7 @@ impl Customers {
 
     fn remember(&self, customer: EnterpriseCustomer, now: DateTime<Utc>) {
         let customers = &mut self.locked().customers;
-        if customers.len() >= MOST {
+        if customers.len() >= CAPACITY {
             customers.clear();
         }
         customers.insert(customer.id, (customer, now));

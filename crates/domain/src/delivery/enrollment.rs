@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 
 use super::context::DeliveryContext;
 use super::deliveries::{Completion, Deliveries, Outcome, StepResult, unreadable};
-use super::files::ForgottenMeanwhile;
+use super::files::RetiredMeanwhile;
 use crate::error::Error;
 use crate::model::email::Email;
 use crate::model::enrollment::{Enrollees, EnrollmentJob, EnrollmentNumbers, EnrollmentStage};
@@ -238,7 +238,7 @@ impl Deliveries {
                 continue;
             }
             match self.manager.learners.enroll(customer, part, notify).await {
-                Ok(results) => lines.extend(told(part, &results)),
+                Ok(results) => lines.extend(result_lines(part, &results)),
                 Err(Undelivered::Refused(_)) if part.len() > 1 => {
                     let (first, second) = part.split_at(part.len() / 2);
                     parts.extend([second, first]);
@@ -280,9 +280,9 @@ impl Deliveries {
         job: &EnrollmentJob,
         report: &Report,
         now: DateTime<Utc>,
-    ) -> Result<Advance, ForgottenMeanwhile> {
+    ) -> Result<Advance, RetiredMeanwhile> {
         if job.modified != report.read {
-            return Err(ForgottenMeanwhile);
+            return Err(RetiredMeanwhile);
         }
         let stage = match report.until {
             Some(license) => EnrollmentStage::Enrolling { until: Some(license) },
@@ -309,7 +309,7 @@ impl Deliveries {
 }
 
 /// The results of each enrollment of a call.
-fn told(enrollments: &[LicensedEnrollment], results: &EnrollmentResults) -> Vec<Line> {
+fn result_lines(enrollments: &[LicensedEnrollment], results: &EnrollmentResults) -> Vec<Line> {
     let pairs = |pairs: &[(Email, String)]| -> BTreeSet<(Email, String)> { pairs.iter().cloned().collect() };
     let (successes, pending, failures) = (pairs(&results.successes), pairs(&results.pending), pairs(&results.failures));
     let line = |enrollment: &LicensedEnrollment| {

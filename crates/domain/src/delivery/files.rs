@@ -77,9 +77,9 @@ impl Deliveries {
         job: &EnrollmentJob,
         filed: &Filed,
         now: DateTime<Utc>,
-    ) -> Result<Option<(EnrollmentJob, Option<Message>)>, ForgottenMeanwhile> {
+    ) -> Result<Option<(EnrollmentJob, Option<Message>)>, RetiredMeanwhile> {
         if job.modified != filed.read {
-            return Err(ForgottenMeanwhile);
+            return Err(RetiredMeanwhile);
         }
         if job.stage != EnrollmentStage::Filing {
             return Ok(None);
@@ -92,4 +92,4 @@ impl Deliveries {
 }
 
 /// A person was retired while the job was running.
-pub(super) struct ForgottenMeanwhile;
+pub(super) struct RetiredMeanwhile;

@@ -6,11 +6,11 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::deliveries::{Batch, Completion, Deliveries, Outcome, Problem, StepResult};
-use super::files::ForgottenMeanwhile;
 use super::webhooks::GONE;
 use crate::error::Error;
 use crate::history::Actor;
 use crate::model::email::Email;
+use crate::model::enrollment::EnrollmentJob;
 use crate::model::ids::{LicenseId, MessageId};
 use crate::model::license::License;
 use crate::model::staff_records::Notification;
@@ -47,35 +47,45 @@ impl Deliveries {
             let mut added: Vec<Message> = Vec::new();
             let mut settlements = Vec::new();
             for &(claimed, result) in &ours {
-                let instead = match (result, &job) {
-                    (StepResult::Done(Completion::Enrolled(report)), Some(job)) => {
-                        match self.advance_enrollment(job, report, now) {
-                            Ok(advance) => {
-                                unit.enrollment_jobs().advance(&advance.job, &advance.lines)?;
-                                added.extend(advance.added);
-                                report.until.map(|_| StepResult::Continues)
-                            }
-                            Err(ForgottenMeanwhile) => Some(StepResult::Continues),
-                        }
-                    }
-                    (StepResult::Done(Completion::Filed(filed)), Some(job)) => {
-                        match self.finish_file(job, filed, now) {
-                            Ok(Some((job, mail))) => {
-                                unit.enrollment_jobs().advance(&job, "")?;
-                                added.extend(mail);
-                                None
-                            }
-                            Ok(None) => None,
-                            Err(ForgottenMeanwhile) => Some(StepResult::Continues),
-                        }
-                    }
-                    _ => None,
+                let continues = match &job {
+                    Some(job) => self.write_enrollment(unit, job, result, &mut added, now)?,
+                    None => false,
                 };
-                settlements.push(self.settlement(batch.queue(), claimed, instead.as_ref().unwrap_or(result), now));
+                let result = if continues { &StepResult::Continues } else { result };
+                settlements.push(self.settlement(batch.queue(), claimed, result, now));
             }
             unit.queue().settle(batch.lease, &settlements)?;
             unit.outbox().add(&added)
         })
+    }
+
+    /// Writes the progress of a bulk enrollment. Returns whether its step continues: there is another part, or it must be carried out
+    /// again because a person was retired meanwhile.
+    fn write_enrollment(
+        &self,
+        unit: &mut dyn UnitOfWork,
+        job: &EnrollmentJob,
+        result: &StepResult,
+        added: &mut Vec<Message>,
+        now: DateTime<Utc>,
+    ) -> Result<bool, Error> {
+        match result {
+            StepResult::Done(Completion::Enrolled(report)) => {
+                let Ok(advance) = self.advance_enrollment(job, report, now) else { return Ok(true) };
+                unit.enrollment_jobs().advance(&advance.job, &advance.lines)?;
+                added.extend(advance.added);
+                Ok(report.until.is_some())
+            }
+            StepResult::Done(Completion::Filed(filed)) => {
+                let Ok(finished) = self.finish_file(job, filed, now) else { return Ok(true) };
+                if let Some((job, mail)) = finished {
+                    unit.enrollment_jobs().advance(&job, "")?;
+                    added.extend(mail);
+                }
+                Ok(false)
+            }
+            _ => Ok(false),
+        }
     }
 
     /// Deactivates a webhook that answered 410, and stores a requested pause.

@@ -21,8 +21,13 @@ pub(super) const GONE: u16 = 410;
 /// Why an event was not sent with the others of its batch.
 const NOT_SENT: &str = "was not sent, because the endpoint wants nothing now";
 
-/// The result of a request; `None` if it was not sent.
-type Posted = Option<Result<u16, WebhookFailure>>;
+/// What became of an event.
+enum Posted {
+    Answered(u16),
+    Failed(WebhookFailure),
+    NotSent,
+    Unreadable,
+}
 
 /// The body of a request.
 #[derive(Serialize)]
@@ -42,38 +47,45 @@ fn body(claimed: &ClaimedMessage) -> Option<String> {
 impl Deliveries {
     /// Posts events to a webhook, several at once, until it requests a pause.
     pub(super) async fn post(&self, batch: &Batch) -> Outcome {
-        let enough = &AtomicBool::new(false);
+        let stopped = &AtomicBool::new(false);
         let webhook = batch.context.webhook.as_ref();
         let posts = batch.messages.iter().enumerate();
         let posts: Vec<_> = posts
-            .map(|(place, claimed)| async move { (place, self.post_one(webhook, claimed, enough).await) })
+            .map(|(place, claimed)| async move { (place, self.post_one(webhook, claimed, stopped).await) })
             .collect();
         let mut posted: Vec<(usize, Posted)> = stream::iter(posts).buffer_unordered(AT_ONCE).collect().await;
         posted.sort_unstable_by_key(|(place, _)| *place);
-        let failures = posted.iter().filter_map(|(_, posted)| posted.as_ref()?.as_ref().err());
-        let rest_until = failures.filter_map(|failure| failure.rest_until).max();
+        let pause_until = |posted: &Posted| match posted {
+            Posted::Failed(failure) => failure.rest_until,
+            _ => None,
+        };
+        let rest_until = posted.iter().filter_map(|(_, posted)| pause_until(posted)).max();
         let result = |(claimed, (_, posted)): (&ClaimedMessage, (usize, Posted))| match posted {
-            _ if body(claimed).is_none() => unreadable(),
-            None => StepResult::Postponed(rest_until.unwrap_or(self.manager.now()), Some(NOT_SENT.into())),
-            Some(Ok(status)) => StepResult::Done(Completion::Posted(status)),
-            Some(Err(failure)) => self.not_posted(batch, claimed, failure),
+            Posted::Unreadable => unreadable(),
+            Posted::NotSent => StepResult::Postponed(rest_until.unwrap_or(self.manager.now()), Some(NOT_SENT.into())),
+            Posted::Answered(status) => StepResult::Done(Completion::Posted(status)),
+            Posted::Failed(failure) => self.not_posted(batch, claimed, failure),
         };
         let results = batch.messages.iter().zip(posted).map(result).collect();
         Outcome { results, rest_until: None, webhook_rest_until: rest_until }
     }
 
-    async fn post_one(&self, webhook: Option<&Webhook>, claimed: &ClaimedMessage, enough: &AtomicBool) -> Posted {
-        let webhook = webhook.filter(|_| !enough.load(Ordering::Relaxed))?;
-        let (body, at, id) = (body(claimed)?, self.manager.now(), claimed.message.id);
+    async fn post_one(&self, webhook: Option<&Webhook>, claimed: &ClaimedMessage, stopped: &AtomicBool) -> Posted {
+        let Some(body) = body(claimed) else { return Posted::Unreadable };
+        let Some(webhook) = webhook.filter(|_| !stopped.load(Ordering::Relaxed)) else { return Posted::NotSent };
+        let (at, id) = (self.manager.now(), claimed.message.id);
         let request = WebhookRequest { url: &webhook.url, secret: &webhook.secret, id, at, body: &body };
-        let posted = self.manager.webhooks.post(&request).await;
-        if let Err(WebhookFailure { status, problem, rest_until }) = &posted {
-            tracing::info!(webhook = %webhook.id, event = %id, problem, "a webhook did not accept an event");
-            if rest_until.is_some() || *status == Some(GONE) {
-                enough.store(true, Ordering::Relaxed);
+        match self.manager.webhooks.post(&request).await {
+            Ok(status) => Posted::Answered(status),
+            Err(failure) => {
+                let problem = &failure.problem;
+                tracing::info!(webhook = %webhook.id, event = %id, problem, "a webhook did not accept an event");
+                if failure.rest_until.is_some() || failure.status == Some(GONE) {
+                    stopped.store(true, Ordering::Relaxed);
+                }
+                Posted::Failed(failure)
             }
         }
-        Some(posted)
     }
 
     fn not_posted(&self, batch: &Batch, claimed: &ClaimedMessage, failure: WebhookFailure) -> StepResult {
