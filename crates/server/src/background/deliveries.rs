@@ -9,13 +9,12 @@ use license_manager_domain::{Error, LicenseManager};
 use opentelemetry::context::FutureExt;
 use tokio::sync::{Notify, watch};
 
-use super::queue::{self, Background, LeasedWork, REST};
+use super::queue::{self, Background, Concurrency, LeasedWork, RETRY_PAUSE};
 use crate::config::Config;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::traces;
 
-/// How many webhooks get a batch at once, for each batch that a queue of messages gets. Most of them wait for an answer most of the
-/// time.
+/// Webhooks served at once, per unit of `concurrency`. Most of the time they wait for an answer.
 const WEBHOOKS: usize = 8;
 
 /// Starts to deliver until `stop` becomes true.
@@ -73,15 +72,15 @@ impl LeasedWork for DeliveryWork {
     const NAME: &'static str = "deliveries";
     const POLL: Duration = Duration::from_millis(500);
 
-    fn at_once(&self) -> (usize, usize) {
+    fn concurrency(&self) -> Concurrency {
         match self.kind {
-            QueueKind::Webhooks => (1, WEBHOOKS * self.concurrency),
-            _ => (self.concurrency, usize::MAX),
+            QueueKind::Webhooks => Concurrency { per_queue: 1, total: WEBHOOKS * self.concurrency },
+            _ => Concurrency { per_queue: self.concurrency, total: usize::MAX },
         }
     }
 
     fn lease(&self) -> Duration {
-        self.deliveries.lease().to_std().unwrap_or(REST)
+        self.deliveries.lease().to_std().unwrap_or(RETRY_PAUSE)
     }
 
     fn due(&self) -> Result<Vec<Queue>, Error> {
@@ -118,7 +117,7 @@ impl LeasedWork for DeliveryWork {
     }
 
     fn settle(&self, batch: &TracedBatch, outcome: &Outcome) -> Result<(), Error> {
-        // Messages that are added here are a part of it too.
+        // Spans and messages written here belong to the same trace.
         let _traced = batch.trace.context().attach();
         self.deliveries.settle(&batch.batch, outcome)
     }

@@ -9,7 +9,7 @@ use license_manager_domain::{Error, LicenseManager};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
-use super::queue::{self, LeasedWork, REST, blocking};
+use super::queue::{self, Concurrency, LeasedWork, RETRY_PAUSE, blocking};
 
 /// Starts to run jobs, one batch at a time, until `stop` becomes true; the batch under way is finished first. `wake` has it look for
 /// jobs at once.
@@ -28,12 +28,12 @@ impl LeasedWork for JobWork {
     const NAME: &'static str = "jobs";
     const POLL: Duration = Duration::from_secs(2);
 
-    fn at_once(&self) -> (usize, usize) {
-        (1, 1)
+    fn concurrency(&self) -> Concurrency {
+        Concurrency { per_queue: 1, total: 1 }
     }
 
     fn lease(&self) -> Duration {
-        JOB_LEASE.to_std().unwrap_or(REST)
+        JOB_LEASE.to_std().unwrap_or(RETRY_PAUSE)
     }
 
     fn due(&self) -> Result<Vec<Queue>, Error> {
@@ -62,14 +62,14 @@ impl LeasedWork for JobWork {
             // It was settled in the transaction that did the work.
             Ok(()) => Ok(()),
             Err(error) => {
-                tracing::warn!(%error, "a job failed; it is tried again");
+                tracing::warn!(%error, "a job failed; retrying");
                 self.0.postpone_job(job, error)
             }
         }
     }
 }
 
-/// How long to rest after removing what is no longer to be kept.
+/// The time between two clean-ups.
 const SWEEP: Duration = Duration::from_secs(10 * 60);
 
 /// Starts to remove expired answers to requests with idempotency keys, and what webhooks were told long ago, until `stop` becomes
@@ -80,8 +80,8 @@ pub fn start_sweeping(manager: LicenseManager, mut stop: watch::Receiver<bool>) 
             let sweeper = manager.clone();
             match tokio::task::spawn_blocking(move || sweep(&sweeper)).await {
                 Ok(Ok(())) => {}
-                Ok(Err(error)) => tracing::warn!(%error, "what expired could not be removed; that is tried again"),
-                Err(error) => tracing::error!(%error, "removing what expired ended unexpectedly; it is tried again"),
+                Ok(Err(error)) => tracing::warn!(%error, "clean-up failed; retrying in 10 minutes"),
+                Err(error) => tracing::error!(%error, "clean-up ended unexpectedly; retrying in 10 minutes"),
             }
             tokio::select! {
                 () = tokio::time::sleep(SWEEP) => {}

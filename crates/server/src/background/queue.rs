@@ -15,11 +15,17 @@ use tokio::sync::{Notify, watch};
 use tokio::task::{Id, JoinError, JoinHandle, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 
-/// How long to rest after storage failed.
-pub(super) const REST: Duration = Duration::from_secs(1);
+/// The pause before storage is tried again after it failed.
+pub(super) const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
 /// How often it is tried to settle work. What is not settled is done again when its lease ends.
 const SETTLE_TRIES: u32 = 10;
+
+/// The most batches that are worked on at once.
+pub(super) struct Concurrency {
+    pub(super) per_queue: usize,
+    pub(super) total: usize,
+}
 
 /// A kind of leased work. What uses storage blocks its thread.
 pub(super) trait LeasedWork: Clone + Send + Sync + 'static {
@@ -30,18 +36,18 @@ pub(super) trait LeasedWork: Clone + Send + Sync + 'static {
     /// The outcome of a batch.
     type Outcome: Send + Sync + 'static;
 
-    /// What the log calls it.
+    /// Its name in the log.
     const NAME: &'static str;
     /// How often it is asked what is due.
     const POLL: Duration;
 
-    /// How many batches of one queue are worked on at once, and how many in all.
-    fn at_once(&self) -> (usize, usize);
+    /// How many batches are worked on at once.
+    fn concurrency(&self) -> Concurrency;
 
     /// How long a lease lasts.
     fn lease(&self) -> Duration;
 
-    /// The queues in which something is due, the one first that is to be served first.
+    /// The queues with due work, in the order to serve them.
     fn due(&self) -> Result<Vec<Self::Queue>, Error>;
 
     /// Claims a batch; `None` where there is nothing any more.
@@ -100,19 +106,19 @@ impl Background {
     }
 }
 
-/// Works until `stop` becomes true; the batches under way are finished first. `wake` has it ask at once what is due.
+/// Works until `stop` becomes true; the batches under way are finished first. `wake` polls at once.
 pub(super) async fn work<W: LeasedWork>(work: W, wake: Arc<Notify>, mut stop: watch::Receiver<bool>) {
     let mut running: HashMap<Id, W::Queue> = HashMap::new();
     let mut resting: HashMap<W::Queue, Instant> = HashMap::new();
     let mut tasks = JoinSet::new();
     let mut ticks = interval(W::POLL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let (of_queue, in_all) = work.at_once();
+    let Concurrency { per_queue, total } = work.concurrency();
     while !*stop.borrow() {
         tokio::select! {
             _ = ticks.tick() => {}
             () = wake.notified() => {}
-            // There may be more, also for a queue that found no place.
+            // A place is free: poll again.
             Some(ended) = tasks.join_next_with_id() => note_end::<W>(&mut running, &mut resting, ended),
             _ = stop.changed() => continue,
         }
@@ -124,16 +130,16 @@ pub(super) async fn work<W: LeasedWork>(work: W, wake: Arc<Notify>, mut stop: wa
         let due = match blocking(move || poller.due()).await {
             Ok(due) => due,
             Err(error) => {
-                tracing::warn!(name = W::NAME, %error, "cannot ask what is due; it is asked again");
-                sleep(REST).await;
+                tracing::warn!(name = W::NAME, %error, "cannot read due work; retrying");
+                sleep(RETRY_PAUSE).await;
                 continue;
             }
         };
         for queue in due {
-            if running.len() >= in_all {
+            if running.len() >= total {
                 break;
             }
-            if resting.contains_key(&queue) || running.values().filter(|own| **own == queue).count() >= of_queue {
+            if resting.contains_key(&queue) || running.values().filter(|own| **own == queue).count() >= per_queue {
                 continue;
             }
             let task = tasks.spawn(work_on_one(work.clone(), queue, wake.clone(), stop.clone()));
@@ -168,28 +174,28 @@ async fn work_on_one<W: LeasedWork>(
     let claimer = work.clone();
     let batch = match blocking(move || claimer.claim(queue)).await {
         Ok(Some(batch)) => Arc::new(batch),
-        // Another process was faster, and may be claiming it still.
+        // Another process claimed it.
         Ok(None) => return Some(W::POLL),
         Err(error) => {
-            tracing::warn!(name = W::NAME, ?queue, %error, "cannot claim what is due; it is tried again");
-            return Some(REST);
+            tracing::warn!(name = W::NAME, ?queue, %error, "cannot claim work; retrying");
+            return Some(RETRY_PAUSE);
         }
     };
     if work.may_have_more(&batch) {
         wake.notify_one();
     }
-    let outcome = Arc::new(run(&work, &batch).await);
+    let outcome = Arc::new(run_leased(&work, &batch).await);
     let rest = work.rest(&outcome);
     for attempt in 1.. {
         let (settler, batch, outcome) = (work.clone(), batch.clone(), outcome.clone());
         match blocking(move || settler.settle(&batch, &outcome)).await {
             Ok(()) => break,
             Err(error) if attempt < SETTLE_TRIES && !*stop.borrow() => {
-                tracing::warn!(name = W::NAME, ?queue, %error, "the outcome could not be written; it is tried again");
-                sleep(REST).await;
+                tracing::warn!(name = W::NAME, ?queue, %error, "cannot store the outcome; retrying");
+                sleep(RETRY_PAUSE).await;
             }
             Err(error) => {
-                tracing::error!(name = W::NAME, ?queue, %error, "the outcome could not be written; the work is done again");
+                tracing::error!(name = W::NAME, ?queue, %error, "cannot store the outcome; the work will be repeated when its lease ends");
                 break;
             }
         }
@@ -198,7 +204,7 @@ async fn work_on_one<W: LeasedWork>(
 }
 
 /// Works on a batch, and prolongs its lease as long as that takes.
-async fn run<W: LeasedWork>(work: &W, batch: &Arc<W::Batch>) -> W::Outcome {
+async fn run_leased<W: LeasedWork>(work: &W, batch: &Arc<W::Batch>) -> W::Outcome {
     let mut running = JoinSet::new();
     let (worker, own) = (work.clone(), batch.clone());
     running.spawn(async move { worker.run(own).await });
@@ -210,7 +216,7 @@ async fn run<W: LeasedWork>(work: &W, batch: &Arc<W::Batch>) -> W::Outcome {
                 return work.failed(batch);
             }
             Ok(None) => return work.failed(batch),
-            // It takes its time: nobody else is to begin anew.
+            // Still running: prolong the lease.
             Err(_) => {
                 let (holder, held) = (work.clone(), batch.clone());
                 if let Err(error) = blocking(move || holder.prolong(&held)).await {

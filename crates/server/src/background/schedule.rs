@@ -18,7 +18,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{Notify, oneshot, watch};
 use tokio::time::sleep;
 
-use super::queue::{self, Background, LeasedWork, REST, blocking};
+use super::queue::{self, Background, Concurrency, LeasedWork, RETRY_PAUSE, blocking};
 use crate::config::Config;
 use crate::http::time;
 
@@ -37,22 +37,22 @@ pub fn start(manager: &LicenseManager, config: &Config, stop: watch::Receiver<bo
     warn_of_gaps(manager, &timetable);
     let (manager, timetable) = (manager.clone(), Arc::new(timetable));
     Some(Background::start("schedule", config.server.shutdown_timeout(), async move {
-        enter(&manager, timetable, &mut stop.clone()).await;
+        store_timetable(&manager, timetable, &mut stop.clone()).await;
         queue::work(ScheduleWork { manager, stop: stop.clone() }, Arc::<Notify>::default(), stop).await;
     }))
 }
 
-/// Tells of renewals that would be passed by, because their runs are further apart than one looks ahead.
+/// Warns of renewals that would be missed, because their runs are further apart than one looks ahead.
 fn warn_of_gaps(manager: &LicenseManager, timetable: &Timetable) {
     let Some(expression) = timetable.get(&RecurringOperation::ProcessRenewals) else { return };
     let window = manager.settings().renewal_lock;
     let gap = widest_gap(expression, manager.now());
     if gap > window {
-        // Rounded up, so that it is told to be wider than what the runs look ahead, which is set in hours.
+        // Rounded up, so that the reported gap is longer than the look-ahead.
         let (hours, ahead) = ((gap + TimeDelta::minutes(59)).num_hours(), window.num_hours());
         tracing::warn!(
             "schedule.process_renewals leaves up to {hours} hours between two runs, and each looks {ahead} hours ahead: renewals in \
-             between are left to hands"
+             between must be processed by hand"
         );
     }
 }
@@ -64,8 +64,8 @@ fn widest_gap(expression: &CronExpression, now: DateTime<Utc>) -> TimeDelta {
     runs.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or_default()
 }
 
-/// Tells the database when operations are to run.
-async fn enter(manager: &LicenseManager, timetable: Arc<Timetable>, stop: &mut watch::Receiver<bool>) {
+/// Stores the timetable.
+async fn store_timetable(manager: &LicenseManager, timetable: Arc<Timetable>, stop: &mut watch::Receiver<bool>) {
     while !*stop.borrow() {
         let (entering, entered) = (manager.clone(), timetable.clone());
         match blocking(move || entering.set_timetable(&entered)).await {
@@ -74,14 +74,14 @@ async fn enter(manager: &LicenseManager, timetable: Arc<Timetable>, stop: &mut w
                     let operation = schedule.operation.as_str();
                     let expression = schedule.expression.as_deref().unwrap_or("off");
                     let next_run = schedule.next_run.map(|next| time::format(&next)).unwrap_or_default();
-                    tracing::info!(operation, expression, next_run, "scheduled anew");
+                    tracing::info!(operation, expression, next_run, "schedule changed");
                 }
                 return;
             }
             Err(error) => {
-                tracing::warn!(%error, "cannot note when operations are to run; it is tried again");
+                tracing::warn!(%error, "cannot store the schedule; retrying");
                 tokio::select! {
-                    () = sleep(REST) => {}
+                    () = sleep(RETRY_PAUSE) => {}
                     _ = stop.changed() => {}
                 }
             }
@@ -107,15 +107,15 @@ impl LeasedWork for ScheduleWork {
     type Outcome = OperationSummary;
 
     const NAME: &'static str = "schedule";
-    /// Cron expressions name minutes.
+    /// Cron expressions have a resolution of a minute.
     const POLL: Duration = Duration::from_secs(2);
 
-    fn at_once(&self) -> (usize, usize) {
-        (1, usize::MAX)
+    fn concurrency(&self) -> Concurrency {
+        Concurrency { per_queue: 1, total: usize::MAX }
     }
 
     fn lease(&self) -> Duration {
-        self.manager.settings().operations.lease.to_std().unwrap_or(REST)
+        self.manager.settings().operations.lease.to_std().unwrap_or(RETRY_PAUSE)
     }
 
     fn due(&self) -> Result<Vec<RecurringOperation>, Error> {
@@ -135,19 +135,19 @@ impl LeasedWork for ScheduleWork {
         Ok(())
     }
 
-    /// Runs on a thread of its own, because an operation blocks it while the database works. The end of the process does not wait for
-    /// that.
+    /// Runs on a thread of its own, because an operation blocks it while the database works. The process does not wait for this thread
+    /// when it stops.
     async fn run(&self, run: Arc<SupervisedRun>) -> OperationSummary {
         let operation = run.run.operation;
         tracing::info!(operation = operation.as_str(), "a scheduled run begins");
         let (ending, ended) = oneshot::channel();
         let (manager, runtime) = (self.manager.clone(), Handle::current());
         let thread = std::thread::Builder::new().name(operation.as_str().to_owned()).spawn(move || {
-            // Nobody waits any more where the run was given up.
+            // The receiver is gone if the run was abandoned.
             let _ = ending.send(runtime.block_on(manager.do_run(&run.run, &run.supervisor)));
         });
         if let Err(error) = thread {
-            tracing::error!(operation = operation.as_str(), %error, "a scheduled run got no thread");
+            tracing::error!(operation = operation.as_str(), %error, "could not start a thread for a scheduled run");
         }
         let summary = ended.await.unwrap_or_else(|_| OperationSummary::ended_unexpectedly(operation));
         let (counts, failures) = (format!("{:?}", summary.counts), summary.errors.len());
@@ -163,7 +163,7 @@ impl LeasedWork for ScheduleWork {
     fn settle(&self, SupervisedRun { run, .. }: &SupervisedRun, summary: &OperationSummary) -> Result<(), Error> {
         if !self.manager.finish_run(run, summary)? {
             let operation = run.operation.as_str();
-            tracing::warn!(operation, "another server took this run over: it took too long here");
+            tracing::warn!(operation, "the lease was lost to another process");
         }
         Ok(())
     }
