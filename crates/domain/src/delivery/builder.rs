@@ -101,7 +101,7 @@ impl Deliveries {
                     }
                     Err(result) => Some(result),
                 },
-                Step::Thresholds => Some(self.tell_thresholds(context, message).await),
+                Step::Thresholds => Some(self.notify_thresholds(context, message).await),
                 Step::File => Some(self.put_file(context, message).await),
                 Step::Enroll => Some(self.enroll(context, message).await),
                 _ => builder.add(place, claimed).err(),

@@ -24,7 +24,7 @@ const CAPACITY: usize = 10_000;
 
 /// The cache.
 #[derive(Default)]
-pub(super) struct Customers(Mutex<Remembered>);
+pub(super) struct CustomerCache(Mutex<Remembered>);
 
 #[derive(Default)]
 struct Remembered {
@@ -34,7 +34,7 @@ struct Remembered {
     rest_until: Option<DateTime<Utc>>,
 }
 
-impl Customers {
+impl CustomerCache {
     /// The customer from the cache or the LMS. If the LMS fails, an expired entry is used. Without an LMS, the customer of the
     /// agreement is used.
     pub(super) async fn get(

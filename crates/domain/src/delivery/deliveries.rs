@@ -11,7 +11,7 @@ use chrono::{DateTime, Duration, Utc};
 use uuid::Uuid;
 
 use super::context::DeliveryContext;
-use super::customers::Customers;
+use super::customers::CustomerCache;
 use super::{enrollment, files};
 use crate::error::Error;
 use crate::model::email::Email;
@@ -51,7 +51,7 @@ impl DeliverySettings {
 pub struct Deliveries {
     pub(super) manager: LicenseManager,
     pub(super) settings: Arc<DeliverySettings>,
-    pub(super) customers: Arc<Customers>,
+    pub(super) customers: Arc<CustomerCache>,
 }
 
 /// Messages that were claimed together, with the data for their delivery.
@@ -133,7 +133,7 @@ pub(super) enum Completion {
     /// The results of a bulk enrollment or of a part of one.
     Enrolled(enrollment::Report),
     /// The results of a bulk enrollment were written.
-    Filed(files::Filed),
+    FileWritten(files::FileWritten),
 }
 
 /// The problem of an unreadable payload. It omits the cause, which can contain an address.

@@ -262,7 +262,7 @@ impl Deliveries {
     ) -> Result<Option<EnrollmentJob>, Error> {
         let job = outcome.results.iter().find_map(|result| match result {
             StepResult::Done(Completion::Enrolled(report)) => Some(report.job),
-            StepResult::Done(Completion::Filed(filed)) => Some(filed.job),
+            StepResult::Done(Completion::FileWritten(filed)) => Some(filed.job),
             _ => None,
         });
         match job {
@@ -316,11 +316,11 @@ fn result_lines(enrollments: &[LicensedEnrollment], results: &EnrollmentResults)
         let pair = (enrollment.email.clone(), enrollment.course_run_key.clone());
         let invalid = results.invalid_addresses.iter().any(|address| address.eq_ignore_ascii_case(pair.0.as_str()));
         let result = match () {
-            () if invalid => Err("the LMS does not take this for an email address".to_owned()),
+            () if invalid => Err("is not a valid email address for the LMS".to_owned()),
             () if successes.contains(&pair) => Ok(Enrolled::Now),
             () if pending.contains(&pair) => Ok(Enrolled::Later),
             () if failures.contains(&pair) => Err("the LMS did not enroll the learner".to_owned()),
-            () => Err("the LMS did not say what came of it".to_owned()),
+            () => Err("the LMS reported no result".to_owned()),
         };
         Line { email: pair.0, course_run_key: pair.1, result }
     };

@@ -21,12 +21,12 @@ pub(super) struct FileWork {
 
 /// The result of writing a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Filed {
+pub(super) struct FileWritten {
     pub(super) job: EnrollmentJobId,
     /// When the job was last modified before its results were read.
     read: DateTime<Utc>,
-    /// Whether the results are in a file.
-    in_a_file: bool,
+    /// Whether the results are in a bucket.
+    to_bucket: bool,
 }
 
 impl FileWork {
@@ -48,8 +48,9 @@ impl Deliveries {
             tracing::warn!(message = %message.id, "there are no results to write to a file");
             return StepResult::Done(Completion::Nothing);
         };
-        let filed =
-            |in_a_file| StepResult::Done(Completion::Filed(Filed { job: job.id, read: job.modified, in_a_file }));
+        let filed = |to_bucket| {
+            StepResult::Done(Completion::FileWritten(FileWritten { job: job.id, read: job.modified, to_bucket }))
+        };
         let files = &self.manager.result_files;
         match files.is_configured() {
             true => {
@@ -75,7 +76,7 @@ impl Deliveries {
     pub(super) fn finish_file(
         &self,
         job: &EnrollmentJob,
-        filed: &Filed,
+        filed: &FileWritten,
         now: DateTime<Utc>,
     ) -> Result<Option<(EnrollmentJob, Option<Message>)>, RetiredMeanwhile> {
         if job.modified != filed.read {
@@ -84,7 +85,7 @@ impl Deliveries {
         if job.stage != EnrollmentStage::Filing {
             return Ok(None);
         }
-        let stage = if filed.in_a_file { EnrollmentStage::Filed } else { EnrollmentStage::Done };
+        let stage = if filed.to_bucket { EnrollmentStage::Filed } else { EnrollmentStage::Done };
         let job = EnrollmentJob { stage, ..job.clone() }.written(now);
         let mail = self.results_mail(&job, now);
         Ok(Some((job, mail)))

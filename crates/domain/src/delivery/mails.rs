@@ -6,11 +6,10 @@ use uuid::Uuid;
 use super::context::{DeliveryContext, PlanUse};
 use super::deliveries::{Completion, Deliveries, StepResult, unreadable};
 use super::outbound::{CallPayload, OutboundCall};
-use crate::model::email::Email;
 use crate::model::ids::{ActivationKey, MessageId};
 use crate::model::plan::LicenseCounts;
 use crate::model::staff_records::{Notification, NotificationKind};
-use crate::outbox::{Message, Payload, RevocationCapReached};
+use crate::outbox::{EnrollmentResults, Invitation, Message, Payload, RevocationCapReached, Welcome};
 use crate::ports::{CustomerAdmin, EnterpriseCustomer, MAILS_PER_CALL, Mail, MailKind};
 
 /// The allocated share of a plan, in percent, from which admins are told that few licenses are left.
@@ -26,51 +25,74 @@ impl Deliveries {
             return Err(unreadable());
         }
         let customer = self.customer(context, message).await?;
-        let mail =
-            |kind, to: Email, lms_user_id, properties| Mail { id: message.id, kind, to, lms_user_id, properties };
         match &message.payload {
-            Payload::Assignment(invitation) | Payload::Reminder(invitation) => {
-                let kind = match message.payload {
-                    Payload::Assignment(_) => MailKind::Assignment,
-                    _ => MailKind::Reminder,
-                };
-                let link = self.activation_link(&customer, invitation.activation_key);
-                let mut properties = of_customer(&customer);
-                properties.insert("greeting".to_owned(), invitation.greeting.clone().into());
-                properties.insert("closing".to_owned(), invitation.closing.clone().into());
-                properties.insert("license_activation_key".to_owned(), invitation.activation_key.to_string().into());
-                properties.insert("license_activation_link".to_owned(), link.into());
-                Ok(mail(kind, invitation.email.clone(), None, properties))
+            Payload::Assignment(invitation) => {
+                Ok(self.invitation_mail(message.id, MailKind::Assignment, &customer, invitation))
             }
-            Payload::Activation(welcome) | Payload::AutoApplied(welcome) => {
+            Payload::Reminder(invitation) => {
+                Ok(self.invitation_mail(message.id, MailKind::Reminder, &customer, invitation))
+            }
+            Payload::Activation(welcome) => {
+                Ok(self.welcome_mail(message.id, MailKind::PostActivation, &customer, welcome))
+            }
+            Payload::AutoApplied(welcome) => {
                 let has_portal = !customer.has_identity_provider || customer.has_learner_portal_search;
-                let kind = match message.payload {
-                    Payload::Activation(_) => MailKind::PostActivation,
-                    _ if has_portal => MailKind::AutoApplied,
-                    _ => MailKind::AutoAppliedNoPortal,
-                };
-                let mut properties = of_customer(&customer);
-                let portal = format!("{}/{}", self.settings.learner_portal, customer.slug);
-                properties.insert("learner_portal_url".to_owned(), portal.into());
-                Ok(mail(kind, welcome.email.clone(), welcome.lms_user_id, properties))
+                let kind = if has_portal { MailKind::AutoApplied } else { MailKind::AutoAppliedNoPortal };
+                Ok(self.welcome_mail(message.id, kind, &customer, welcome))
             }
-            Payload::EnrollmentResultsMail(results) => {
-                let admins = self.manager.learners.admins(message.customer).await.map_err(StepResult::from)?;
-                let Some(admin) = admins.into_iter().find(|admin| admin.lms_user_id == results.lms_user_id) else {
-                    tracing::info!(job = %results.job_uuid, "the requester of the bulk enrollment is not an admin any more");
-                    return Err(StepResult::Done(Completion::Nothing));
-                };
-                let mut properties = of_customer(&customer);
-                let file = format!("{}/bulk-enrollment-results/{}", self.admin_pages(&customer), results.job_uuid);
-                properties.insert("bulk_enrollment_job_uuid".to_owned(), results.job_uuid.to_string().into());
-                properties.insert("download_url".to_owned(), file.into());
-                properties.insert("num_successes".to_owned(), results.successes.into());
-                properties.insert("num_pending".to_owned(), results.pending.into());
-                properties.insert("num_failures".to_owned(), results.failures.into());
-                Ok(mail(MailKind::BulkEnrollmentResult, admin.email, Some(admin.lms_user_id), properties))
-            }
+            Payload::EnrollmentResultsMail(results) => self.enrollment_results_mail(message, &customer, results).await,
             _ => Err(unreadable()),
         }
+    }
+
+    fn invitation_mail(
+        &self,
+        id: MessageId,
+        kind: MailKind,
+        customer: &EnterpriseCustomer,
+        invitation: &Invitation,
+    ) -> Mail {
+        let own = json!({
+            "greeting": invitation.greeting,
+            "closing": invitation.closing,
+            "license_activation_key": invitation.activation_key.to_string(),
+            "license_activation_link": self.activation_link(customer, invitation.activation_key),
+        });
+        Mail { id, kind, to: invitation.email.clone(), lms_user_id: None, properties: properties(customer, own) }
+    }
+
+    fn welcome_mail(&self, id: MessageId, kind: MailKind, customer: &EnterpriseCustomer, welcome: &Welcome) -> Mail {
+        let own = json!({ "learner_portal_url": format!("{}/{}", self.settings.learner_portal, customer.slug) });
+        let (to, lms_user_id) = (welcome.email.clone(), welcome.lms_user_id);
+        Mail { id, kind, to, lms_user_id, properties: properties(customer, own) }
+    }
+
+    /// The mail to the requester of a bulk enrollment, if that is still an admin.
+    async fn enrollment_results_mail(
+        &self,
+        message: &Message,
+        customer: &EnterpriseCustomer,
+        results: &EnrollmentResults,
+    ) -> Result<Mail, StepResult> {
+        let admins = self.manager.learners.admins(message.customer).await.map_err(StepResult::from)?;
+        let Some(admin) = admins.into_iter().find(|admin| admin.lms_user_id == results.lms_user_id) else {
+            tracing::info!(job = %results.job_uuid, "the requester of the bulk enrollment is not an admin any more");
+            return Err(StepResult::Done(Completion::Nothing));
+        };
+        let own = json!({
+            "bulk_enrollment_job_uuid": results.job_uuid.to_string(),
+            "download_url": format!("{}/bulk-enrollment-results/{}", self.admin_pages(customer), results.job_uuid),
+            "num_successes": results.successes,
+            "num_pending": results.pending,
+            "num_failures": results.failures,
+        });
+        Ok(Mail {
+            id: message.id,
+            kind: MailKind::BulkEnrollmentResult,
+            to: admin.email,
+            lms_user_id: Some(admin.lms_user_id),
+            properties: properties(customer, own),
+        })
     }
 
     /// The mail to customer success. It needs no data from the LMS.
@@ -93,18 +115,20 @@ impl Deliveries {
     }
 
     /// Tells the customer's admins the utilization of the plan or a threshold that it has passed, unless they were told.
-    pub(super) async fn tell_thresholds(&self, context: &DeliveryContext, message: &Message) -> StepResult {
+    pub(super) async fn notify_thresholds(&self, context: &DeliveryContext, message: &Message) -> StepResult {
         let plan_use = message.plan.and_then(|plan| context.uses.get(&plan));
-        let Some((plan_use, kind)) = plan_use.and_then(|plan_use| Some((plan_use, to_tell(message, plan_use)?))) else {
+        let Some((plan_use, kind)) =
+            plan_use.and_then(|plan_use| Some((plan_use, due_notification(message, plan_use)?)))
+        else {
             return StepResult::Done(Completion::Nothing);
         };
-        match self.tell_admins(context, message, plan_use, kind).await {
+        match self.notify_admins(context, message, plan_use, kind).await {
             Ok(told) => StepResult::Done(Completion::Mailed(told)),
             Err(result) => result,
         }
     }
 
-    async fn tell_admins(
+    async fn notify_admins(
         &self,
         context: &DeliveryContext,
         message: &Message,
@@ -173,18 +197,27 @@ impl Deliveries {
 
     fn of_plan_use(&self, customer: &EnterpriseCustomer, plan_use: &PlanUse) -> Map<String, Value> {
         let PlanUse { details, counts, .. } = plan_use;
-        let mut properties = of_customer(customer);
         let plan = &details.plan;
-        let link = format!("{}/subscriptions/manage-learners/{}", self.admin_pages(customer), plan.id);
-        properties.insert("subscription_plan_title".to_owned(), plan.title.clone().into());
-        properties.insert("subscription_plan_type".to_owned(), details.plan_type.clone().into());
-        properties.insert("subscription_plan_expiration_date".to_owned(), plan.expiration_date.to_rfc3339().into());
-        properties.insert("num_allocated_licenses".to_owned(), counts.allocated().into());
-        properties.insert("num_total_licenses".to_owned(), counts.total().into());
-        properties.insert("utilization_percentage".to_owned(), percentage(counts).into());
-        properties.insert("admin_portal_url".to_owned(), link.into());
-        properties
+        let own = json!({
+            "subscription_plan_title": plan.title,
+            "subscription_plan_type": details.plan_type,
+            "subscription_plan_expiration_date": plan.expiration_date.to_rfc3339(),
+            "num_allocated_licenses": counts.allocated(),
+            "num_total_licenses": counts.total(),
+            "utilization_percentage": percentage(counts),
+            "admin_portal_url": format!("{}/subscriptions/manage-learners/{}", self.admin_pages(customer), plan.id),
+        });
+        properties(customer, own)
     }
+}
+
+/// The properties of a mail: those of every mail about a customer, and its own.
+fn properties(customer: &EnterpriseCustomer, own: Value) -> Map<String, Value> {
+    let mut properties = of_customer(customer);
+    if let Value::Object(own) = own {
+        properties.extend(own);
+    }
+    properties
 }
 
 /// The properties of every mail about a customer.
@@ -205,7 +238,7 @@ fn percentage(counts: &LicenseCounts) -> i64 {
 }
 
 /// The notification that is due for the plan.
-fn to_tell(message: &Message, plan_use: &PlanUse) -> Option<NotificationKind> {
+fn due_notification(message: &Message, plan_use: &PlanUse) -> Option<NotificationKind> {
     let informational = NotificationKind::PeriodicInformational;
     match message.payload {
         Payload::InitialUtilization(_) => (!plan_use.told.contains(&informational)).then_some(informational),

@@ -76,7 +76,7 @@ impl Deliveries {
                 added.extend(advance.added);
                 Ok(report.until.is_some())
             }
-            StepResult::Done(Completion::Filed(filed)) => {
+            StepResult::Done(Completion::FileWritten(filed)) => {
                 let Ok(finished) = self.finish_file(job, filed, now) else { return Ok(true) };
                 if let Some((job, mail)) = finished {
                     unit.enrollment_jobs().advance(&job, "")?;

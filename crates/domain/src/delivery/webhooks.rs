@@ -19,7 +19,7 @@ const AT_ONCE: usize = 8;
 pub(super) const GONE: u16 = 410;
 
 /// Why an event was not sent with the others of its batch.
-const NOT_SENT: &str = "was not sent, because the endpoint wants nothing now";
+const NOT_SENT: &str = "was not sent, because the endpoint asked for a pause";
 
 /// What became of an event.
 enum Posted {

@@ -53,7 +53,7 @@ pub trait Supervisor: Send + Sync {
     async fn pause(&self, duration: std::time::Duration);
 }
 
-/// Never stops an operation. Its pauses, each a second at most, block the thread.
+/// Never stops an operation. Its pauses block the thread.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Unsupervised;
 
@@ -113,7 +113,7 @@ impl OperationSummary {
 
     /// Adds and logs a failure.
     pub fn fail(&mut self, about: impl std::fmt::Display, error: impl std::fmt::Display) {
-        tracing::warn!(operation = self.operation, %about, %error, "failed");
+        tracing::warn!(operation = self.operation, %about, %error, "operation failed for an item");
         self.errors.push(OperationFailure { about: about.to_string(), message: error.to_string() });
     }
 }
