@@ -256,7 +256,7 @@ impl Deliveries {
     }
 
     /// The duration until a time; zero if it is past.
-    pub fn until(&self, moment: DateTime<Utc>) -> std::time::Duration {
+    pub fn duration_until(&self, moment: DateTime<Utc>) -> std::time::Duration {
         (moment - self.manager.now()).to_std().unwrap_or_default()
     }
 
@@ -268,7 +268,7 @@ impl Deliveries {
     }
 
     /// The outcome of a delivery that panicked: every message has failed.
-    pub fn failed(&self, batch: &Batch, problem: &str) -> Outcome {
+    pub fn panicked_outcome(&self, batch: &Batch, problem: &str) -> Outcome {
         let failed = |claimed| self.failed_step(batch.queue(), claimed, problem.into());
         Outcome { results: batch.messages.iter().map(failed).collect(), rest_until: None, webhook_rest_until: None }
     }

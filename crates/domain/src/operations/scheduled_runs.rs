@@ -98,11 +98,11 @@ impl LicenseManager {
     }
 
     /// Claims a run of an operation that is due. Of concurrent callers, one gets it.
-    pub fn take_run(&self, operation: RecurringOperation) -> Result<Option<ScheduledRun>, Error> {
-        self.store.write(|unit| self.claim_run(unit, operation))
+    pub fn claim_run(&self, operation: RecurringOperation) -> Result<Option<ScheduledRun>, Error> {
+        self.store.write(|unit| self.claim_run_within(unit, operation))
     }
 
-    fn claim_run(
+    fn claim_run_within(
         &self,
         unit: &mut dyn UnitOfWork,
         operation: RecurringOperation,
@@ -131,7 +131,7 @@ impl LicenseManager {
 
     /// Prolongs a run; call it several times within [`crate::operations::OperationSettings::lease`]. Returns `false` if another server
     /// has the run: then stop.
-    pub fn keep_run(&self, run: &ScheduledRun) -> Result<bool, Error> {
+    pub fn prolong_run(&self, run: &ScheduledRun) -> Result<bool, Error> {
         let until = saturating_time::after(self.now(), self.settings.operations.lease);
         let kept = self.store.write(|unit| unit.queue().prolong(run.lease(), &[Uuid::nil()], until))?;
         Ok(kept > 0)
@@ -139,7 +139,7 @@ impl LicenseManager {
 
     /// Runs an operation with the defaults of its command. Expired plans are processed since the last complete run, or since the day
     /// before the schedule began, so failed and missed ones are included.
-    pub async fn do_run(&self, run: &ScheduledRun, supervisor: &dyn Supervisor) -> OperationSummary {
+    pub async fn execute_run(&self, run: &ScheduledRun, supervisor: &dyn Supervisor) -> OperationSummary {
         use RecurringOperation as Operation;
         match run.operation {
             Operation::ProcessRenewals => self.process_renewals(self.settings.renewal_lock, false, supervisor).await,

@@ -223,7 +223,9 @@ fn a_claim_that_ended_settles_nothing() {
     town.deliveries.settle(&slow, &outcome).unwrap();
     let waiting = |town: &Town| town.waiting().iter().filter(|waiting| waiting.queue == "addresses").count();
     assert_eq!(waiting(&town), 1, "somebody else delivers it now");
-    town.deliveries.settle(&other, &town.deliveries.failed(&other, "its delivery ended unexpectedly")).unwrap();
+    town.deliveries
+        .settle(&other, &town.deliveries.panicked_outcome(&other, "its delivery ended unexpectedly"))
+        .unwrap();
     assert_eq!(waiting(&town), 1);
 }
 

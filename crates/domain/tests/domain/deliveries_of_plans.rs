@@ -113,7 +113,7 @@ fn nothing_is_noted_where_the_mail_did_not_go_out() {
     town.upstreams.told(|told| told.refused = vec!["nobody".to_owned()]);
     let batch = town.deliveries.claim(Queue::Mail).unwrap();
     town.upstreams.told(|told| told.admins.clear());
-    let outcome = town.deliveries.failed(&batch, "answered 502 Bad Gateway");
+    let outcome = town.deliveries.panicked_outcome(&batch, "answered 502 Bad Gateway");
     town.deliveries.settle(&batch, &outcome).unwrap();
     assert_eq!(notifications(&town), []);
     town.upstreams.told(|told| told.admins = vec![admin_account(11, 1, "ann@example.com")]);

@@ -33,8 +33,8 @@ pub fn start(
     let (messages, webhooks) = (of_kind(QueueKind::Messages), of_kind(QueueKind::Webhooks));
     Background::start("deliveries", config.server.shutdown_timeout(), async move {
         tokio::join!(
-            queue::work(messages, Arc::<Notify>::default(), stop.clone()),
-            queue::work(webhooks, Arc::<Notify>::default(), stop)
+            queue::run_until_stopped(messages, Arc::<Notify>::default(), stop.clone()),
+            queue::run_until_stopped(webhooks, Arc::<Notify>::default(), stop)
         );
     })
 }
@@ -111,7 +111,7 @@ impl LeasedWork for DeliveryWork {
     }
 
     fn failed(&self, batch: &TracedBatch) -> Outcome {
-        let outcome = self.deliveries.failed(&batch.batch, "its delivery ended unexpectedly");
+        let outcome = self.deliveries.panicked_outcome(&batch.batch, "its delivery ended unexpectedly");
         self.count(batch, &outcome);
         outcome
     }
@@ -123,7 +123,7 @@ impl LeasedWork for DeliveryWork {
     }
 
     fn rest(&self, outcome: &Outcome) -> Option<Duration> {
-        outcome.rest_until().map(|until| self.deliveries.until(until))
+        outcome.rest_until().map(|until| self.deliveries.duration_until(until))
     }
 }
 

@@ -14,7 +14,7 @@ use super::queue::{self, Concurrency, LeasedWork, RETRY_PAUSE, blocking};
 /// Starts to run jobs, one batch at a time, until `stop` becomes true; the batch under way is finished first. `wake` has it look for
 /// jobs at once.
 pub fn start(manager: LicenseManager, wake: Arc<Notify>, stop: watch::Receiver<bool>) -> JoinHandle<()> {
-    tokio::spawn(queue::work(JobWork(manager), wake, stop))
+    tokio::spawn(queue::run_until_stopped(JobWork(manager), wake, stop))
 }
 
 #[derive(Clone)]

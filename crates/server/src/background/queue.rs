@@ -107,7 +107,7 @@ impl Background {
 }
 
 /// Works until `stop` becomes true; the batches under way are finished first. `wake` polls at once.
-pub(super) async fn work<W: LeasedWork>(work: W, wake: Arc<Notify>, mut stop: watch::Receiver<bool>) {
+pub(super) async fn run_until_stopped<W: LeasedWork>(work: W, wake: Arc<Notify>, mut stop: watch::Receiver<bool>) {
     let mut running: HashMap<Id, W::Queue> = HashMap::new();
     let mut resting: HashMap<W::Queue, Instant> = HashMap::new();
     let mut tasks = JoinSet::new();
@@ -156,7 +156,7 @@ fn note_end<W: LeasedWork>(
     ended: Result<(Id, Option<Duration>), JoinError>,
 ) {
     let (task, rest) = ended.unwrap_or_else(|error| {
-        tracing::error!(name = W::NAME, %error, "a batch ended unexpectedly");
+        tracing::error!(name = W::NAME, %error, "the task of a batch ended unexpectedly");
         (error.id(), None)
     });
     if let (Some(queue), Some(rest)) = (running.remove(&task), rest) {

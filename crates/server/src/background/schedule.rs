@@ -38,7 +38,7 @@ pub fn start(manager: &LicenseManager, config: &Config, stop: watch::Receiver<bo
     let (manager, timetable) = (manager.clone(), Arc::new(timetable));
     Some(Background::start("schedule", config.server.shutdown_timeout(), async move {
         store_timetable(&manager, timetable, &mut stop.clone()).await;
-        queue::work(ScheduleWork { manager, stop: stop.clone() }, Arc::<Notify>::default(), stop).await;
+        queue::run_until_stopped(ScheduleWork { manager, stop: stop.clone() }, Arc::<Notify>::default(), stop).await;
     }))
 }
 
@@ -123,13 +123,13 @@ impl LeasedWork for ScheduleWork {
     }
 
     fn claim(&self, operation: RecurringOperation) -> Result<Option<SupervisedRun>, Error> {
-        let run = self.manager.take_run(operation)?;
+        let run = self.manager.claim_run(operation)?;
         let supervisor = RunSupervisor { stop: self.stop.clone(), lost: AtomicBool::new(false) };
         Ok(run.map(|run| SupervisedRun { run, supervisor }))
     }
 
     fn prolong(&self, SupervisedRun { run, supervisor }: &SupervisedRun) -> Result<(), Error> {
-        if !self.manager.keep_run(run)? {
+        if !self.manager.prolong_run(run)? {
             supervisor.lost.store(true, Ordering::Relaxed);
         }
         Ok(())
@@ -144,7 +144,7 @@ impl LeasedWork for ScheduleWork {
         let (manager, runtime) = (self.manager.clone(), Handle::current());
         let thread = std::thread::Builder::new().name(operation.as_str().to_owned()).spawn(move || {
             // The receiver is gone if the run was abandoned.
-            let _ = ending.send(runtime.block_on(manager.do_run(&run.run, &run.supervisor)));
+            let _ = ending.send(runtime.block_on(manager.execute_run(&run.run, &run.supervisor)));
         });
         if let Err(error) = thread {
             tracing::error!(operation = operation.as_str(), %error, "could not start a thread for a scheduled run");

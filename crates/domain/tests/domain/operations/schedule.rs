@@ -28,7 +28,7 @@ fn start(world: &World, entries: &[(RecurringOperation, &str)]) {
 /// Takes the run that has been due longest, of an operation that the caller is not busy with.
 fn take_due(manager: &LicenseManager, busy: &[RecurringOperation]) -> Option<ScheduledRun> {
     let mut due = manager.due_runs().unwrap().into_iter().filter(|operation| !busy.contains(operation));
-    due.find_map(|operation| manager.take_run(operation).unwrap())
+    due.find_map(|operation| manager.claim_run(operation).unwrap())
 }
 
 fn take(world: &World) -> Option<ScheduledRun> {
@@ -44,7 +44,7 @@ fn due(world: &World) -> ScheduledRun {
 fn work_off(world: &World, manager: &LicenseManager) -> Vec<RecurringOperation> {
     let next = || {
         let run = take_due(manager, &[])?;
-        let summary = now(manager.do_run(&run, &Watch::patient(world)));
+        let summary = now(manager.execute_run(&run, &Watch::patient(world)));
         assert!(manager.finish_run(&run, &summary).unwrap());
         Some(run.operation)
     };
@@ -97,7 +97,7 @@ fn a_due_renewal_is_processed_and_the_run_is_told_of() {
     world.clock.advance(hours(2));
     let run = due(&world);
     assert_eq!(schedule(&world, ProcessRenewals).running_since, Some(run.started));
-    let summary = now(world.manager.do_run(&run, &Watch::patient(&world)));
+    let summary = now(world.manager.execute_run(&run, &Watch::patient(&world)));
     world.clock.advance(Duration::minutes(1));
     assert!(world.manager.finish_run(&run, &summary).unwrap());
     let kept = schedule(&world, ProcessRenewals);
@@ -166,7 +166,7 @@ fn one_machine_runs_an_operation_at_a_time() {
     );
     assert_eq!(take(&world), None);
     world.clock.advance(Duration::minutes(2));
-    assert!(world.manager.keep_run(&renewals).unwrap());
+    assert!(world.manager.prolong_run(&renewals).unwrap());
     assert_eq!(take(&world), None, "it is due again, and still under way");
     assert!(world.manager.finish_run(&renewals, &nothing_done(&world)).unwrap());
     assert_eq!(take_due(&world.manager, &[ProcessRenewals]), None, "who is busy with it does not ask");
@@ -180,13 +180,13 @@ fn a_run_whose_machine_died_is_taken_over() {
     world.clock.advance(hours(2));
     let dead = due(&world);
     world.clock.advance(Duration::minutes(2));
-    assert!(world.manager.keep_run(&dead).unwrap());
+    assert!(world.manager.prolong_run(&dead).unwrap());
     world.clock.advance(Duration::minutes(3) - Duration::microseconds(1));
     assert_eq!(take(&world), None, "its lease has not passed");
     world.clock.advance(Duration::microseconds(1));
     let taken_over = due(&world);
     assert_eq!(taken_over.operation, ProcessRenewals);
-    assert!(!world.manager.keep_run(&dead).unwrap());
+    assert!(!world.manager.prolong_run(&dead).unwrap());
     assert!(!world.manager.finish_run(&dead, &nothing_done(&world)).unwrap(), "it is another's now");
     assert_eq!(schedule(&world, ProcessRenewals).last_run, None);
     assert!(world.manager.finish_run(&taken_over, &nothing_done(&world)).unwrap());
@@ -214,7 +214,7 @@ fn an_interrupted_run_goes_on_at_once_elsewhere() {
     start(&world, &[(ProcessRenewals, AT_TWO)]);
     world.clock.advance(hours(2));
     let run = due(&world);
-    let summary = now(world.manager.do_run(&run, &Watch::for_looks(&world, 1)));
+    let summary = now(world.manager.execute_run(&run, &Watch::for_looks(&world, 1)));
     assert!(summary.interrupted && world.manager.finish_run(&run, &summary).unwrap());
     let kept = schedule(&world, ProcessRenewals);
     assert_eq!((kept.last_run.unwrap().outcome, kept.last_complete), (RunOutcome::Interrupted, None));
@@ -306,7 +306,7 @@ fn every_operation_runs_by_its_name() {
     for operation in RecurringOperation::ALL {
         let run = take_due(&manager, &[]).expect("one of many due at once");
         assert_eq!(run.operation, operation);
-        let summary = now(manager.do_run(&run, &Watch::patient(&world)));
+        let summary = now(manager.execute_run(&run, &Watch::patient(&world)));
         assert_eq!((summary.operation, summary.dry_run), (operation.as_str(), false));
         assert_eq!(RecurringOperation::from_name(summary.operation), Some(operation));
         manager.finish_run(&run, &summary).unwrap();
