@@ -28,8 +28,8 @@ struct UntilRow {
 struct Rules {
     /// The queues in which something may be claimed at `$1`.
     open: String,
-    /// A further condition for a claim of the queue `$2`. A job waits while another transaction has locked its plan.
-    is_open: &'static str,
+    /// The conditions on the queue `$2` itself. A job is skipped while its plan is locked.
+    queue_condition: &'static str,
     /// The columns that a settlement sets in this table only.
     settled: &'static str,
     /// The type of the queue's column.
@@ -43,7 +43,7 @@ fn rules(leased: &Leased) -> Rules {
             open: "(SELECT uuid::text AS queue FROM webhook
                     WHERE is_active AND (rest_until IS NULL OR rest_until <= $1)) AS open"
                 .to_owned(),
-            is_open: "EXISTS (SELECT FROM webhook
+            queue_condition: "EXISTS (SELECT FROM webhook
                               WHERE uuid = $2::uuid AND is_active AND (rest_until IS NULL OR rest_until <= $1))",
             settled: ", last_status = input.status, delivered_at = input.completed,
                       state = CASE WHEN input.completed IS NOT NULL THEN 'delivered'
@@ -52,14 +52,15 @@ fn rules(leased: &Leased) -> Rules {
         },
         queue::PLAN_JOB => Rules {
             open: values(queue::names(JobKind::ALL.map(Queue::PlanJobs))),
-            is_open: "EXISTS (SELECT FROM subscription_plan WHERE uuid = waiting.subscription_plan_uuid
+            queue_condition: "EXISTS (SELECT FROM subscription_plan WHERE uuid = waiting.subscription_plan_uuid
                               FOR NO KEY UPDATE SKIP LOCKED)",
             settled: "",
             queue_type: "text",
         },
+        // The outbox. Tasks use only the type of the queue.
         _ => Rules {
             open: values(queue::names(Queue::MESSAGES)),
-            is_open: "true",
+            queue_condition: "true",
             settled: ", lane = split_part(input.lanes, ' ', 1), lanes = input.lanes, parked_at = input.dead",
             queue_type: "text",
         },
@@ -96,7 +97,7 @@ pub(super) fn claimable(leased: &Leased) -> String {
 }
 
 /// Whether a row is in the queue `$1`, held by the lease `$2`, and one of `$3`.
-fn held(leased: &Leased) -> String {
+fn held_sql(leased: &Leased) -> String {
     let Leased { queue, id, holder, .. } = leased;
     format!("{queue} = $1::{} AND {holder} = $2 AND {id} = ANY ($3)", rules(leased).queue_type)
 }
@@ -105,7 +106,7 @@ impl PostgresUnit<'_> {
     fn claim_rows<R: QueryableByName<Pg> + 'static>(&mut self, claim: &Claim) -> Result<Vec<R>, Error> {
         let (leased, name) = queue::leased(claim.lease.queue);
         let Leased { table, queue, id, order, columns, .. } = leased;
-        let (claimable, Rules { is_open, queue_type, .. }) = (claimable(leased), rules(leased));
+        let (claimable, Rules { queue_condition, queue_type, .. }) = (claimable(leased), rules(leased));
         // The chosen rows are updated by an array of their ids. The planner of a prepared statement does not know the limit, so a
         // join would read the whole table.
         let statement = sql_query(format!(
@@ -113,7 +114,7 @@ impl PostgresUnit<'_> {
                  SELECT id, was_due, row_number() OVER (ORDER BY was_due, place) AS place
                  FROM (SELECT {id} AS id, not_before AS was_due, {order} AS place FROM {table} AS waiting
                        WHERE {queue} = $2::{queue_type} AND not_before <= $1 AND {claimable}
-                         AND {is_open}
+                         AND {queue_condition}
                        ORDER BY not_before, {order}
                        LIMIT $3
                        FOR UPDATE OF waiting SKIP LOCKED) AS due),
@@ -174,7 +175,7 @@ impl QueueRepository for PostgresUnit<'_> {
     }
 
     fn claim_task(&mut self, task: Task, claim: &Claim) -> Result<TaskClaim, Error> {
-        // A second claim waits here for the first transaction, and then sees its owner.
+        // A concurrent claim waits here, then sees the new owner.
         let statement = sql_query(
             "INSERT INTO operation_lease AS lease (operation, key, owner, until) VALUES ($1, $2, $3, $4)
              ON CONFLICT (operation, key) DO UPDATE SET owner = excluded.owner, until = excluded.until
@@ -194,13 +195,13 @@ impl QueueRepository for PostgresUnit<'_> {
             .bind::<Text, _>(task.operation)
             .bind::<SqlUuid, _>(task.key);
         let held = self.read(|connection| query.get_result::<UntilRow>(connection).optional())?;
-        // The task was finished between the two statements, and can be claimed again at once.
+        // The task finished between the two statements; retry at once.
         Ok(TaskClaim::HeldUntil(held.map_or(claim.now, |row| row.until)))
     }
 
     fn prolong(&mut self, lease: Lease, work: &[Uuid], until: DateTime<Utc>) -> Result<usize, Error> {
         let (leased, name) = queue::leased(lease.queue);
-        let (Leased { table, due, .. }, held) = (leased, held(leased));
+        let (Leased { table, due, .. }, held) = (leased, held_sql(leased));
         let statement = sql_query(format!("UPDATE {table} SET {due} = $4 WHERE {held}"))
             .bind::<Text, _>(name)
             .bind::<SqlUuid, _>(lease.id)
@@ -211,7 +212,7 @@ impl QueueRepository for PostgresUnit<'_> {
 
     fn held(&mut self, lease: Lease, work: &[Uuid]) -> Result<Vec<Uuid>, Error> {
         let (leased, name) = queue::leased(lease.queue);
-        let (Leased { table, id, .. }, held) = (leased, held(leased));
+        let (Leased { table, id, .. }, held) = (leased, held_sql(leased));
         let query = sql_query(format!("SELECT {id} AS uuid FROM {table} WHERE {held} ORDER BY {id} FOR UPDATE"))
             .bind::<Text, _>(name)
             .bind::<SqlUuid, _>(lease.id)
@@ -227,7 +228,7 @@ impl QueueRepository for PostgresUnit<'_> {
         let is_gone = |settled: &&Settlement| settled.completed_at.is_some() && !leased.keeps_completed;
         let (gone, kept): (Vec<&Settlement>, Vec<&Settlement>) = settlements.iter().partition(is_gone);
         if !gone.is_empty() {
-            let statement = sql_query(format!("DELETE FROM {table} WHERE {}", held(leased)))
+            let statement = sql_query(format!("DELETE FROM {table} WHERE {}", held_sql(leased)))
                 .bind::<Text, _>(&name)
                 .bind::<SqlUuid, _>(lease.id)
                 .bind::<Array<SqlUuid>, _>(sorted_uuids(gone.iter().map(|settled| settled.id)));

@@ -33,8 +33,8 @@ struct LeaseRow {
 struct Rules {
     /// The queues in which something may be claimed at `?1`.
     open: String,
-    /// A further condition for a claim of the queue `?2`.
-    is_open: &'static str,
+    /// The conditions on the queue `?2` itself.
+    queue_condition: &'static str,
     /// The columns that a settlement sets in this table only.
     settled: &'static str,
 }
@@ -45,17 +45,20 @@ fn rules(leased: &Leased) -> Rules {
         queue::WEBHOOK_DELIVERY => Rules {
             open: "SELECT uuid AS queue FROM webhook WHERE is_active AND (rest_until IS NULL OR rest_until <= ?1)"
                 .to_owned(),
-            is_open: "(SELECT is_active AND (rest_until IS NULL OR rest_until <= ?1) FROM webhook WHERE uuid = ?2)",
+            queue_condition: "(SELECT is_active AND (rest_until IS NULL OR rest_until <= ?1) FROM webhook
+                              WHERE uuid = ?2)",
             settled: ", last_status = input.value ->> 5, delivered_at = input.value ->> 6,
                       state = CASE WHEN input.value ->> 6 IS NOT NULL THEN 'delivered'
                                    WHEN input.value ->> 7 IS NOT NULL THEN 'parked' ELSE 'waiting' END",
         },
-        queue::PLAN_JOB => {
-            Rules { open: values(queue::names(JobKind::ALL.map(Queue::PlanJobs))), is_open: "true", settled: "" }
-        }
+        queue::PLAN_JOB => Rules {
+            open: values(queue::names(JobKind::ALL.map(Queue::PlanJobs))),
+            queue_condition: "true",
+            settled: "",
+        },
         _ => Rules {
             open: values(queue::names(Queue::MESSAGES)),
-            is_open: "true",
+            queue_condition: "true",
             settled: ", lane = substr(input.value ->> 4, 1, instr((input.value ->> 4) || ' ', ' ') - 1),
                       lanes = input.value ->> 4, parked_at = input.value ->> 7",
         },
@@ -88,7 +91,7 @@ pub(super) fn claimable(leased: &Leased) -> String {
 }
 
 /// Whether a row is in the queue `?1`, held by the lease `?2`, and one of `?3`.
-fn held(leased: &Leased) -> String {
+fn held_sql(leased: &Leased) -> String {
     let Leased { queue, id, holder, .. } = leased;
     format!("{queue} = ?1 AND {holder} = ?2 AND {id} IN (SELECT value FROM json_each(?3))")
 }
@@ -97,10 +100,10 @@ impl SqliteUnit<'_> {
     fn claim_rows<R: LeasedRow + QueryableByName<Sqlite> + 'static>(&mut self, claim: &Claim) -> Result<Vec<R>, Error> {
         let (leased, name) = queue::leased(claim.lease.queue);
         let Leased { table, queue, id, order, columns, .. } = leased;
-        let (claimable, Rules { is_open, .. }) = (claimable(leased), rules(leased));
+        let (claimable, Rules { queue_condition, .. }) = (claimable(leased), rules(leased));
         let query = sql_query(format!(
             "SELECT {columns}, not_before AS was_due FROM {table} AS waiting
-             WHERE {queue} = ?2 AND not_before <= ?1 AND {claimable} AND {is_open}
+             WHERE {queue} = ?2 AND not_before <= ?1 AND {claimable} AND {queue_condition}
              ORDER BY not_before, {order}
              LIMIT ?3"
         ))
@@ -193,7 +196,7 @@ impl QueueRepository for SqliteUnit<'_> {
 
     fn prolong(&mut self, lease: Lease, work: &[Uuid], until: DateTime<Utc>) -> Result<usize, Error> {
         let (leased, name) = queue::leased(lease.queue);
-        let (Leased { table, due, .. }, held) = (leased, held(leased));
+        let (Leased { table, due, .. }, held) = (leased, held_sql(leased));
         let statement = sql_query(format!("UPDATE {table} SET {due} = ?4 WHERE {held}"))
             .bind::<Text, _>(name)
             .bind::<SqlUuid, _>(lease.id)
@@ -204,7 +207,7 @@ impl QueueRepository for SqliteUnit<'_> {
 
     fn held(&mut self, lease: Lease, work: &[Uuid]) -> Result<Vec<Uuid>, Error> {
         let (leased, name) = queue::leased(lease.queue);
-        let (Leased { table, id, .. }, held) = (leased, held(leased));
+        let (Leased { table, id, .. }, held) = (leased, held_sql(leased));
         let query = sql_query(format!("SELECT {id} AS uuid FROM {table} WHERE {held}"))
             .bind::<Text, _>(name)
             .bind::<SqlUuid, _>(lease.id)
@@ -221,7 +224,7 @@ impl QueueRepository for SqliteUnit<'_> {
         let (gone, kept): (Vec<&Settlement>, Vec<&Settlement>) = settlements.iter().partition(is_gone);
         if !gone.is_empty() {
             let gone: Vec<Uuid> = gone.iter().map(|settled| settled.id).collect();
-            let statement = sql_query(format!("DELETE FROM {table} WHERE {}", held(leased)))
+            let statement = sql_query(format!("DELETE FROM {table} WHERE {}", held_sql(leased)))
                 .bind::<Text, _>(&name)
                 .bind::<SqlUuid, _>(lease.id)
                 .bind::<Text, _>(json(gone)?);
