@@ -241,12 +241,15 @@ impl QueueRepository for SqliteUnit<'_> {
             };
             let kept: Vec<_> = kept.into_iter().map(row).collect();
             let settled = rules(leased).settled;
+            // With the ids a second time, as a list, SQLite looks the rows up by id. With the join alone it reads the whole
+            // queue.
             let statement = sql_query(format!(
                 "UPDATE {table}
                  SET attempts = input.value ->> 1, not_before = input.value ->> 2, last_error = input.value ->> 3,
                      claimed_by = NULL{settled}
                  FROM json_each(?3) AS input
-                 WHERE {table}.{queue} = ?1 AND {table}.{id} = input.value ->> 0 AND {table}.{holder} = ?2"
+                 WHERE {table}.{queue} = ?1 AND {table}.{id} = input.value ->> 0 AND {table}.{holder} = ?2
+                   AND {table}.{id} IN (SELECT value ->> 0 FROM json_each(?3))"
             ))
             .bind::<Text, _>(&name)
             .bind::<SqlUuid, _>(lease.id)

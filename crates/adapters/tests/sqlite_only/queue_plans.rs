@@ -5,7 +5,7 @@ use diesel::connection::SimpleConnection;
 use license_manager_domain::WebhookId;
 use license_manager_domain::model::JobKind;
 use license_manager_domain::ports::StoreExt;
-use license_manager_domain::queue::{Claim, Lease, Queue};
+use license_manager_domain::queue::{Claim, Lease, Queue, Settlement};
 use uuid::Uuid;
 
 use crate::contract::fixtures::day;
@@ -83,4 +83,31 @@ fn a_claim_from_a_hundred_thousand_events_for_a_webhook_reads_only_due_ones() {
 #[test]
 fn a_claim_from_a_hundred_thousand_jobs_reads_only_due_ones() {
     assert_reads_what_is_due(Queue::PlanJobs(JobKind::Provision), "plan_job_due (kind=?", None);
+}
+
+/// Settles a row of a queue, and checks that SQLite looks it up by this.
+fn assert_settles_by_id(queue: Queue, lookup: &str) {
+    for analyzed in [false, true] {
+        let watched = Watched::new();
+        fill(&watched);
+        if analyzed {
+            stranger(&watched.store).batch_execute("ANALYZE").unwrap();
+        }
+        let id = Uuid::parse_str("00000000-0000-4000-8000-00000001869f").unwrap();
+        let settlements = [Settlement::due(id, day(3))];
+        let lease = Lease { id: Uuid::from_u128(1), queue };
+        let plan = plans_of(&watched, || watched.store.write(|unit| unit.queue().settle(lease, &settlements)).unwrap());
+        assert!(plan.iter().any(|step| step.starts_with("SEARCH") && step.contains(lookup)), "{plan:#?}");
+        let scans =
+            |step: &&String| step.starts_with("SCAN") && !step.contains("VIRTUAL") && !step.contains("json_each");
+        assert_eq!(plan.iter().find(scans), None, "{plan:#?}");
+    }
+}
+
+#[test]
+fn work_is_settled_by_its_id() {
+    let webhook = Uuid::parse_str("00000000-0000-4000-8000-000000000007").unwrap();
+    assert_settles_by_id(Queue::Mail, "(uuid=?)");
+    assert_settles_by_id(Queue::Webhook(WebhookId(webhook)), "webhook_uuid=? AND uuid=?)");
+    assert_settles_by_id(Queue::PlanJobs(JobKind::Provision), "subscription_plan_uuid=?");
 }
