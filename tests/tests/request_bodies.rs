@@ -1,7 +1,7 @@
 //! The server accepts the request bodies that its OpenAPI document allows, and refuses those that it forbids.
 //!
-//! For every property of every request body, values that its schema allows and values that it forbids are sent in place of that
-//! property in an example. Leniency that the document leaves out (docs/API.md, "Values") is not tested here.
+//! For every property of every request body, values that its schema allows and values that it forbids are sent in place
+//! of that property in an example. Leniency that the document leaves out (docs/API.md, "Values") is not tested here.
 
 use license_manager_tests::{Answer, Client, Customer, Database, Person, Plan, Request, Server};
 use serde_json::{Map, Value, json};

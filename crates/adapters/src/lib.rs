@@ -1,7 +1,7 @@
 //! Implementations of the domain's ports: storage with diesel, upstream services over HTTP, and mail.
 //!
-//! The databases share their tables and rows (`schema`, `rows`, `sql_types`). Each has its own module with its own queries. Both
-//! pass the contract suite in `tests/contract`.
+//! The databases share their tables and rows (`schema`, `rows`, `sql_types`). Each has its own module with its own
+//! queries. Both pass the contract suite in `tests/contract`.
 
 pub mod calls;
 pub mod copy;

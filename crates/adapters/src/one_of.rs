@@ -9,8 +9,8 @@ use diesel::sql_types::{Array, Bool, SqlType, Text};
 use diesel::sqlite::Sqlite;
 use serde::Serialize;
 
-/// A column has one of the values: `column = ANY(array)` in Postgres, `column IN (SELECT value FROM json_each(array))` in SQLite.
-/// The statement's text does not depend on the number of values.
+/// A column has one of the values: `column = ANY(array)` in Postgres, `column IN (SELECT value FROM json_each(array))`
+/// in SQLite. The statement's text does not depend on the number of values.
 #[derive(Debug)]
 pub(crate) struct OneOf<C, V> {
     column: C,

@@ -1,5 +1,5 @@
-//! The tables of `migrations/`, for both databases. Columns have the order of the migrations. Tables that only plain SQL uses are left
-//! out.
+//! The tables of `migrations/`, for both databases. Columns have the order of the migrations. Tables that only plain
+//! SQL uses are left out.
 
 use diesel::sql_types::{BigInt, Bool, Integer, Nullable, SmallInt, Text};
 

@@ -1,7 +1,7 @@
 //! SQL types that each database stores in its own form.
 //!
-//! Each is the type of a column, and of its values in rows and query builders. Statements in plain SQL also take and return the
-//! wrapped Rust type.
+//! Each is the type of a column, and of its values in rows and query builders. Statements in plain SQL also take and
+//! return the wrapped Rust type.
 
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use diesel::backend::Backend;

@@ -1,8 +1,8 @@
 //! A year of one customer, with the license manager as a part of another program: `cargo run --example embedding`.
 //!
-//! The store keeps everything in memory, the clock is moved by hand, and ids count up, so that the story is the same every time. A
-//! service brings a store of `license-manager-adapters`, and a clock and a source of ids as the docs of [`Clock`](ports::Clock) and
-//! [`IdSource`](ports::IdSource) show.
+//! The store keeps everything in memory, the clock is moved by hand, and ids count up, so that the story is the same
+//! every time. A service brings a store of `license-manager-adapters`, and a clock and a source of ids as the docs of
+//! [`Clock`](ports::Clock) and [`IdSource`](ports::IdSource) show.
 
 use std::sync::Arc;
 
@@ -52,7 +52,8 @@ pub fn main() -> Result<(), Box<dyn std::error::Error>> {
     let refused = manager.assign(&admin, plan, &fourth, &AssignmentMail::default());
     assert_eq!(refused, Err(Refusal::NotEnoughLicenses { requested: 1, available: 0 }.into()));
 
-    // Amy activates hers with the key from her mail. Who has not is reminded; Cat's license is taken back, and replaced.
+    // Amy activates hers with the key from her mail. Who has not is reminded; Cat's license is taken back, and
+    // replaced.
     clock.advance(Duration::days(1));
     let person = Person { email: amy, lms_user_id: Some(LmsUserId(7)) };
     let license = manager.own_licenses_of_plan(plan, &person)?.remove(0);

@@ -7,7 +7,8 @@ use crate::model::ids::CatalogId;
 use crate::model::license::{ImpossibleTransition, LicenseStatus};
 use crate::model::transfer::HeldTwice;
 
-/// Why a use case failed. A use case that fails has changed nothing; only [`Refusal::NoLicenseLeft`] adds an event to the outbox.
+/// Why a use case failed. A use case that fails has changed nothing; only [`Refusal::NoLicenseLeft`] adds an event to
+/// the outbox.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// It does not exist.
@@ -129,8 +130,8 @@ pub enum Conflict {
     /// NetSuite ids are unique.
     #[error("Another product has this NetSuite id.")]
     ProductNetsuiteId,
-    /// A person has at most one live license of a plan. Contains the licenses that would be the second one of their holders; empty if
-    /// the database found the conflict. The message names no person, so it can be logged.
+    /// A person has at most one live license of a plan. Contains the licenses that would be the second one of their
+    /// holders; empty if the database found the conflict. The message names no person, so it can be logged.
     #[error("{}", second_live(.0))]
     LiveLicense(Vec<HeldTwice>),
     /// A plan is renewed at most once.

@@ -1,11 +1,12 @@
 //! Enterprise license management: customer agreements, subscription plans and licenses, and their business rules.
 //!
-//! A customer has one [`CustomerAgreement`] with [`SubscriptionPlan`]s, and each plan has [`License`]s. An admin assigns licenses to
-//! learners by email address, a learner activates a license, and an admin can revoke it. [`LicenseManager`] has these use cases as
-//! methods. It needs three ports: a [`ports::Store`], a [`ports::Clock`] and a [`ports::IdSource`].
+//! A customer has one [`CustomerAgreement`] with [`SubscriptionPlan`]s, and each plan has [`License`]s. An admin
+//! assigns licenses to learners by email address, a learner activates a license, and an admin can revoke it.
+//! [`LicenseManager`] has these use cases as methods. It needs three ports: a [`ports::Store`], a [`ports::Clock`] and
+//! a [`ports::IdSource`].
 //!
-//! The crate depends on no database, no HTTP library and no async runtime. The crate `license-manager-adapters` has stores for
-//! Postgres and SQLite. [`memory::MemoryStore`] is a store for examples and tests:
+//! The crate depends on no database, no HTTP library and no async runtime. The crate `license-manager-adapters` has
+//! stores for Postgres and SQLite. [`memory::MemoryStore`] is a store for examples and tests:
 //!
 //! ```
 //! use std::sync::Arc;

@@ -1,8 +1,8 @@
 //! Queues of leased work.
 //!
-//! A worker claims work that is due and gets a lease, which it prolongs while it works. Until the lease ends, nobody else can claim
-//! the work. The worker then settles the work: it is completed, due again later, or dead-lettered. If a worker dies, its lease ends
-//! and others claim the work. docs/adr/0015 gives the reasons.
+//! A worker claims work that is due and gets a lease, which it prolongs while it works. Until the lease ends, nobody
+//! else can claim the work. The worker then settles the work: it is completed, due again later, or dead-lettered. If a
+//! worker dies, its lease ends and others claim the work. docs/adr/0015 gives the reasons.
 
 use chrono::{DateTime, Duration, Utc};
 use uuid::Uuid;
@@ -218,8 +218,8 @@ impl RetrySchedule {
         Self { first: base, factor: 2, longest: base * 10, tries: 5, within: None }
     }
 
-    /// For webhooks: 13 attempts within a day. The first pause is a twelfth of the base, and each is four times the previous one, up to
-    /// 240 times the base.
+    /// For webhooks: 13 attempts within a day. The first pause is a twelfth of the base, and each is four times the
+    /// previous one, up to 240 times the base.
     pub fn of_webhooks(base: Duration) -> Self {
         let base = base.clamp(Duration::zero(), Self::LONGEST_BASE);
         Self { first: base / 12, factor: 4, longest: base * 240, tries: 13, within: Some(Duration::days(1)) }
@@ -236,8 +236,8 @@ impl RetrySchedule {
         self.within.is_some_and(|within| moment > due_since + within)
     }
 
-    /// The pause after so many failures, at least 1. It is up to a quarter longer or shorter, so that work that failed together is not
-    /// retried together. It depends on the id, so it is always the same for the same work.
+    /// The pause after so many failures, at least 1. It is up to a quarter longer or shorter, so that work that failed
+    /// together is not retried together. It depends on the id, so it is always the same for the same work.
     pub fn pause(&self, id: Uuid, failures: i16) -> Duration {
         let exponent = u32::from(failures.clamp(1, 10).unsigned_abs()) - 1;
         let pause = (self.first * self.factor.pow(exponent)).min(self.longest);

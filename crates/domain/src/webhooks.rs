@@ -1,7 +1,8 @@
-//! Webhooks: endpoints that receive events of licenses, as [Standard Webhooks](https://www.standardwebhooks.com) specifies.
+//! Webhooks: endpoints that receive events of licenses, as [Standard Webhooks](https://www.standardwebhooks.com)
+//! specifies.
 //!
-//! The transaction that causes an event adds a delivery for each endpoint that wants it. Each endpoint has its own queue, so a slow
-//! endpoint delays no other.
+//! The transaction that causes an event adds a delivery for each endpoint that wants it. Each endpoint has its own
+//! queue, so a slow endpoint delays no other.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -155,8 +156,8 @@ pub enum InvalidUrl {
     Private,
 }
 
-/// Checks the address of an endpoint: https, without credentials, and not a private address. Each delivery checks the addresses
-/// that its host name resolves to. `allow_private` allows private addresses and http.
+/// Checks the address of an endpoint: https, without credentials, and not a private address. Each delivery checks the
+/// addresses that its host name resolves to. `allow_private` allows private addresses and http.
 pub fn check_url(url: &str, allow_private: bool) -> Result<Url, InvalidUrl> {
     let url = Url::parse(url).map_err(|_| InvalidUrl::Malformed)?;
     match url.scheme() {
@@ -179,8 +180,8 @@ pub fn check_url(url: &str, allow_private: bool) -> Result<Url, InvalidUrl> {
     if private && !allow_private { Err(InvalidUrl::Private) } else { Ok(url) }
 }
 
-/// Whether an address is on the internet: not loopback, private, link-local, multicast or reserved. An IPv6 address that embeds an
-/// IPv4 address counts as that address.
+/// Whether an address is on the internet: not loopback, private, link-local, multicast or reserved. An IPv6 address
+/// that embeds an IPv4 address counts as that address.
 pub fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => is_public_v4(address),

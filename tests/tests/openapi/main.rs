@@ -177,7 +177,8 @@ impl Document {
         wrong
     }
 
-    /// Writes the examples into the committed document, which the server has served. Valid ones stay unchanged, to keep the diff small.
+    /// Writes the examples into the committed document, which the server has served. Valid ones stay unchanged, to keep
+    /// the diff small.
     fn write_examples(&mut self, server: &Server, wrong: &BTreeMap<Place, String>) {
         let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs/openapi.json");
         let paths = self.value["paths"].as_object_mut().unwrap();

@@ -46,8 +46,8 @@ impl From<DieselError> for Failure {
 fn of_database(kind: DatabaseErrorKind, information: &dyn DatabaseErrorInformation) -> Failure {
     match kind {
         DatabaseErrorKind::UniqueViolation => match information.constraint_name().and_then(conflict) {
-            // A use case looks for live licenses before it assigns, and for renewals before it adds one. So another transaction was
-            // faster, and the use case decides again when it sees the result.
+            // A use case looks for live licenses before it assigns, and for renewals before it adds one. So another
+            // transaction was faster, and the use case decides again when it sees the result.
             Some(conflict @ (Conflict::LiveLicense(_) | Conflict::RenewalOfPlan | Conflict::RenewalByPlan)) => {
                 Failure { error: conflict.into(), remedy: Remedy::Repeat }
             }

@@ -85,8 +85,8 @@ fn texts(emails: &[Email]) -> Vec<&str> {
 
 /// The assigned and activated licenses of the plan `$1` for the addresses `$2`.
 ///
-/// OFFSET 0 makes Postgres look up each address. With statistics that are older than the plan it expects few licenses, and would
-/// compare each license with each address.
+/// OFFSET 0 makes Postgres look up each address. With statistics that are older than the plan it expects few licenses,
+/// and would compare each license with each address.
 const LIVE_OF_EMAILS: &str = "
     SELECT found.uuid, wanted.email
     FROM unnest($2) AS wanted (email)
@@ -174,7 +174,8 @@ impl LicenseRepository for PostgresUnit<'_> {
     fn find_by_activation_key(&mut self, key: ActivationKey) -> Result<Vec<(License, PlanDetails)>, Error> {
         let keyed = license::activation_key.eq(SqlUuid(key.0));
         if self.mode == Mode::Write {
-            // The lock is a statement of its own. A statement that locks and joins would, after waiting, join with the former plans.
+            // The lock is a statement of its own. A statement that locks and joins would, after waiting, join with the
+            // former plans.
             let query = license::table.select(license::uuid).filter(keyed).order(license::uuid).for_no_key_update();
             self.write(|connection| query.load::<Uuid>(connection))?;
         }
@@ -283,7 +284,8 @@ impl LicenseRepository for PostgresUnit<'_> {
             .skip_locked();
         let rows = self.write(|connection| query.load::<LicenseRow>(connection))?;
         if (rows.len() as i64) < number && !self.exhausted.contains(&plan) {
-            // The unit of work runs again and locks them first. Then it knows whether others have locked the rest, or there is none.
+            // The unit of work runs again and locks them first. Then it knows whether others have locked the rest, or
+            // there is none.
             let error = Error::internal("other transactions hold licenses of the plan");
             return Err(self.fail(Failure { error, remedy: Remedy::Reserve(plan, number) }));
         }
@@ -321,8 +323,8 @@ impl PostgresUnit<'_> {
     ) -> Result<Vec<License>, Error> {
         let mut query = license::table.select(LicenseRow::as_select()).filter(condition).into_boxed();
         for key in order {
-            // NULL comes first ascending, last descending. The status is never NULL: NULLS FIRST would keep Postgres from using
-            // the index.
+            // NULL comes first ascending, last descending. The status is never NULL: NULLS FIRST would keep Postgres
+            // from using the index.
             query = match (key.field, key.descending) {
                 (LicenseField::Status, false) => query.then_order_by(license::status.asc()),
                 (LicenseField::Status, true) => query.then_order_by(license::status.desc()),
@@ -352,8 +354,9 @@ impl PostgresUnit<'_> {
         self.read(|connection| query.get_result(connection))
     }
 
-    /// Locks unassigned licenses, and waits for those that others have locked. Runs before the work, so that the wait does not
-    /// outdate what the work has read. All units that wait here lock in the same order, so they cannot deadlock.
+    /// Locks unassigned licenses, and waits for those that others have locked. Runs before the work, so that the wait
+    /// does not outdate what the work has read. All units that wait here lock in the same order, so they cannot
+    /// deadlock.
     pub(super) fn reserve(&mut self, reservations: &Reservations) -> Result<(), Error> {
         for (&plan, &number) in reservations {
             let query = license::table
@@ -363,7 +366,8 @@ impl PostgresUnit<'_> {
                 .order(license::uuid)
                 .limit(number)
                 .for_no_key_update();
-            // A statement sees the rows that existed when it began. The next one sees licenses that were added while it waited.
+            // A statement sees the rows that existed when it began. The next one sees licenses that were added while it
+            // waited.
             let mut held = 0;
             loop {
                 let before = held;

@@ -1,7 +1,7 @@
 //! Storage in Postgres, version 15 or later.
 //!
-//! [`PostgresStore`] runs units of work. A `PostgresUnit` is one unit of work and implements every repository, one file for each.
-//! `error` says what database errors mean, `pool` makes and drops connections.
+//! [`PostgresStore`] runs units of work. A `PostgresUnit` is one unit of work and implements every repository, one file
+//! for each. `error` says what database errors mean, `pool` makes and drops connections.
 //!
 //! A change of any number of rows is one statement, which also writes their history (`recording`).
 

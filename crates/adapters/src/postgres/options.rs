@@ -9,11 +9,13 @@ pub type StatementListener = Arc<dyn Fn(&str) + Send + Sync>;
 /// How to connect to a Postgres database.
 #[derive(Clone)]
 pub struct PostgresOptions {
-    /// `postgres://user:password@host:port/database`. Options of libpq are query parameters, such as `sslmode=verify-full`.
+    /// `postgres://user:password@host:port/database`. Options of libpq are query parameters, such as
+    /// `sslmode=verify-full`.
     pub url: String,
     /// The maximum number of connections, at least 1.
     pub pool_size: u32,
-    /// How long a caller waits for a connection, and how long connecting may take (in whole seconds, at least 1). Above 0.
+    /// How long a caller waits for a connection, and how long connecting may take (in whole seconds, at least 1). Above
+    /// 0.
     pub connect_timeout: Duration,
     /// How long a statement may take, including waits for locks. 0 means no limit.
     pub statement_timeout: Duration,

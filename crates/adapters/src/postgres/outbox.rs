@@ -20,8 +20,8 @@ use crate::schema::{outbox, webhook};
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 use crate::traces;
 
-/// The messages that an operator has chosen and that are not claimed: those with the ids `$1`, or if that is NULL all dead-lettered
-/// messages of the topic `$2`, or of any topic.
+/// The messages that an operator has chosen and that are not claimed: those with the ids `$1`, or if that is NULL all
+/// dead-lettered messages of the topic `$2`, or of any topic.
 const MEANT: &str = "
     (uuid = ANY ($1) OR $1 IS NULL AND parked_at IS NOT NULL AND ($2 IS NULL OR topic = $2))
     AND (claimed_by IS NULL OR not_before <= $3)";
@@ -94,7 +94,8 @@ impl OutboxRepository for PostgresUnit<'_> {
     }
 
     fn backlog(&mut self, now: DateTime<Utc>, limit: i64) -> Result<Vec<(Queue, Backlog)>, Error> {
-        // Each subquery has the order of an index. Otherwise the planner may read the whole table to find that a queue is empty.
+        // Each subquery has the order of an index. Otherwise the planner may read the whole table to find that a queue
+        // is empty.
         let claimable = claimable(&queue::OUTBOX);
         let query = sql_query(format!(
             "WITH parked AS MATERIALIZED (

@@ -22,8 +22,8 @@ impl PlanRepository for PostgresUnit<'_> {
     }
 
     fn lock(&mut self, id: PlanId) -> Result<Option<PlanDetails>, Error> {
-        // The lock is a statement of its own. A statement that locks and joins would, after waiting, join with the plan's former
-        // product, and find no plan if the product was changed.
+        // The lock is a statement of its own. A statement that locks and joins would, after waiting, join with the
+        // plan's former product, and find no plan if the product was changed.
         let query = subscription_plan::table.find(SqlUuid(id.0)).select(subscription_plan::uuid).for_no_key_update();
         self.write(|connection| query.get_result::<Uuid>(connection).optional())?;
         PlanRepository::find(self, id)

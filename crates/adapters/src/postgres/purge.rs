@@ -35,7 +35,8 @@ fn is_due(purge: Purge) -> String {
     )
 }
 
-/// The deleted licenses whose history is due at `$1`. The first conditions are those of the index `license_history_of_deleted`.
+/// The deleted licenses whose history is due at `$1`. The first conditions are those of the index
+/// `license_history_of_deleted`.
 const DELETED: &str = "
     FROM license_history AS deleted
     JOIN subscription_plan AS plan ON plan.uuid = deleted.subscription_plan_uuid
@@ -89,7 +90,8 @@ impl PurgeRepository for PostgresUnit<'_> {
         if due.is_empty() {
             return Ok(Vec::new());
         }
-        // Another transaction may have erased some of them just now: the statement above saw the history as it was before.
+        // Another transaction may have erased some of them just now: the statement above saw the history as it was
+        // before.
         let query = sql_query(
             "SELECT DISTINCT uuid FROM license_history
              WHERE uuid = ANY ($1) AND num_nonnulls(user_email, lms_user_id, activation_key) > 0",
@@ -152,8 +154,8 @@ impl PurgeRepository for PostgresUnit<'_> {
         if gone.is_empty() {
             return Ok(());
         }
-        // Reads every message and looks up its address, of which it has one at most. Comparing each message with each address
-        // would take hours.
+        // Reads every message and looks up its address, of which it has one at most. Comparing each message with each
+        // address would take hours.
         let about_people = sql_query(
             "WITH told AS (
                  DELETE FROM webhook_delivery

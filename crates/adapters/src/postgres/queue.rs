@@ -67,8 +67,8 @@ fn rules(leased: &Leased) -> Rules {
     }
 }
 
-/// Whether the row `waiting` waits, and no earlier row must be done first. OFFSET 0 keeps the planner from turning the subqueries into
-/// joins over the whole table. So each subquery uses an index, for the few rows that are read.
+/// Whether the row `waiting` waits, and no earlier row must be done first. OFFSET 0 keeps the planner from turning the
+/// subqueries into joins over the whole table. So each subquery uses an index, for the few rows that are read.
 pub(super) fn claimable(leased: &Leased) -> String {
     match *leased {
         queue::OUTBOX => format!(
@@ -107,8 +107,8 @@ impl PostgresUnit<'_> {
         let (leased, name) = queue::leased(claim.lease.queue);
         let Leased { table, queue, id, order, columns, .. } = leased;
         let (claimable, Rules { queue_condition, queue_type, .. }) = (claimable(leased), rules(leased));
-        // The chosen rows are updated by an array of their ids. The planner of a prepared statement does not know the limit, so a
-        // join would read the whole table.
+        // The chosen rows are updated by an array of their ids. The planner of a prepared statement does not know the
+        // limit, so a join would read the whole table.
         let statement = sql_query(format!(
             "WITH chosen AS MATERIALIZED (
                  SELECT id, was_due, row_number() OVER (ORDER BY was_due, place) AS place

@@ -45,7 +45,8 @@ impl RenewalRepository for PostgresUnit<'_> {
     }
 
     fn lock(&mut self, id: RenewalId) -> Result<Option<RenewalDetails>, Error> {
-        // The lock is a statement of its own. A statement that locks and joins would, after waiting, join with the former plans.
+        // The lock is a statement of its own. A statement that locks and joins would, after waiting, join with the
+        // former plans.
         let query = renewal::table.find(id.0).select(renewal::id).for_no_key_update();
         self.write(|connection| query.get_result::<i64>(connection).optional())?;
         RenewalRepository::find(self, id)

@@ -25,8 +25,8 @@ const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/postg
 /// The advisory lock that only one migrating server has at a time. The number is arbitrary.
 const MIGRATION_LOCK: i64 = 7_162_534_019_283_746;
 
-/// How often a unit of work is tried when it conflicts with other transactions. Few need more than two attempts: of 32 units that
-/// assign licenses to overlapping groups at the same time, one in a hundred needs four.
+/// How often a unit of work is tried when it conflicts with other transactions. Few need more than two attempts: of 32
+/// units that assign licenses to overlapping groups at the same time, one in a hundred needs four.
 const MAX_ATTEMPTS: u32 = 10;
 
 /// A store in a Postgres database. Clones share the connections.
@@ -47,8 +47,8 @@ impl PostgresStore {
         Ok(Self { connector, pool })
     }
 
-    /// Runs the pending migrations and returns their names. Several servers may do this at the same time: one migrates, the others
-    /// wait for it.
+    /// Runs the pending migrations and returns their names. Several servers may do this at the same time: one migrates,
+    /// the others wait for it.
     ///
     /// # Errors
     /// [`Error::Unavailable`] if the database cannot be reached, [`Error::Internal`] if a migration fails.
@@ -162,7 +162,8 @@ struct VersionRow {
     version: String,
 }
 
-/// The versions of the migrations that have run. Asked without diesel, which would create its table where it is missing.
+/// The versions of the migrations that have run. Asked without diesel, which would create its table where it is
+/// missing.
 fn applied_migrations(connection: &mut PgConnection) -> QueryResult<BTreeSet<String>> {
     let table: TableRow =
         sql_query("SELECT to_regclass('__diesel_schema_migrations') IS NOT NULL AS is_there").get_result(connection)?;
@@ -194,7 +195,8 @@ fn attempt_write(session: &mut Session, reservations: &Reservations, work: &mut 
     })
 }
 
-/// Waits up to 8 ms, so that the other transaction can finish. The time is random, so that two units do not conflict again.
+/// Waits up to 8 ms, so that the other transaction can finish. The time is random, so that two units do not conflict
+/// again.
 fn pause() {
     std::thread::sleep(Duration::from_micros(RandomState::new().hash_one(()) % 8_000));
 }

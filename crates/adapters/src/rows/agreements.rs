@@ -129,7 +129,8 @@ pub(crate) fn agreement((row, message): AgreementWithMessage) -> Result<Customer
     row.into_agreement(message)
 }
 
-/// Restricts a query to the agreements that match, and boxes it. A macro, because the types of a list and of a count differ.
+/// Restricts a query to the agreements that match, and boxes it. A macro, because the types of a list and of a count
+/// differ.
 macro_rules! matching {
     ($query:expr, $filter:expr) => {{
         use $crate::one_of::one_of;

@@ -129,8 +129,8 @@ pub(crate) fn renewal_details(
     Ok(RenewalDetails { renewal, prior_plan_title, renewed_plan_title, customer: CustomerId(customer) })
 }
 
-/// Id, effective date, agreed end and whether it is processed; of the prior plan id, agreement and start; of the renewed plan
-/// id, start and end.
+/// Id, effective date, agreed end and whether it is processed; of the prior plan id, agreement and start; of the
+/// renewed plan id, start and end.
 pub(crate) type RenewalLinkRow = (
     i64,
     DateTime<Utc>,
@@ -157,7 +157,8 @@ pub(crate) fn renewal_link(
     }
 }
 
-/// Restricts a query to the renewals that match, and boxes it. A macro, because the types of a list and of a count differ.
+/// Restricts a query to the renewals that match, and boxes it. A macro, because the types of a list and of a count
+/// differ.
 macro_rules! matching {
     ($query:expr, $filter:expr) => {{
         use $crate::schema::{customer_agreement, subscription_plan_renewal as renewal};

@@ -48,7 +48,8 @@ pub(crate) fn following(after: Option<LicenseId>) -> Uuid {
 
 /// A query that runs on both databases.
 ///
-/// In plain SQL its parameters are `$1`, `$2` and so on, and must first appear in this order: SQLite numbers them as they appear.
+/// In plain SQL its parameters are `$1`, `$2` and so on, and must first appear in this order: SQLite numbers them as
+/// they appear.
 pub(crate) trait SharedQuery<R>:
     LoadQuery<'static, PgConnection, R> + LoadQuery<'static, SqliteConnection, R>
 {

@@ -51,7 +51,8 @@ impl From<LicenseEventRow> for LicenseMark {
     }
 }
 
-/// Restricts a query to the notifications that match, and boxes it. A macro, because the types of a list and of a count differ.
+/// Restricts a query to the notifications that match, and boxes it. A macro, because the types of a list and of a count
+/// differ.
 macro_rules! matching_notifications {
     ($query:expr, $filter:expr) => {{
         use $crate::schema::notification;
@@ -73,7 +74,8 @@ macro_rules! matching_notifications {
 }
 pub(crate) use matching_notifications;
 
-/// Restricts a query to the events that match, and boxes it. A macro, because the types of a list and of a count differ.
+/// Restricts a query to the events that match, and boxes it. A macro, because the types of a list and of a count
+/// differ.
 macro_rules! matching_events {
     ($query:expr, $filter:expr) => {{
         use $crate::schema::license_event;

@@ -46,7 +46,8 @@ pub(crate) fn user(rows: Vec<(UserRow, Option<RoleAssignmentRow>)>) -> Option<Us
     user
 }
 
-/// Restricts a query to the role assignments that match, and boxes it. A macro, because the types of a list and of a count differ.
+/// Restricts a query to the role assignments that match, and boxes it. A macro, because the types of a list and of a
+/// count differ.
 macro_rules! matching {
     ($query:expr, $filter:expr) => {{
         use $crate::schema::role_assignment;

@@ -70,8 +70,8 @@ impl Connections {
     }
 }
 
-/// Sets WAL mode, which the file keeps. SQLite does not wait for another process that sets it at the same time, so this retries
-/// until the timeout.
+/// Sets WAL mode, which the file keeps. SQLite does not wait for another process that sets it at the same time, so this
+/// retries until the timeout.
 fn enter_wal_mode(url: &str, timeout: Duration) -> Result<(), String> {
     #[derive(QueryableByName)]
     struct Mode {

@@ -36,8 +36,8 @@ fn conflict(message: &str) -> Option<Conflict> {
     }
 }
 
-/// Whether the error is SQLITE_BUSY, _LOCKED, _CANTOPEN, _IOERR or _FULL: another process holds the file too long, or the disk fails
-/// or is full. Diesel gives the message only.
+/// Whether the error is SQLITE_BUSY, _LOCKED, _CANTOPEN, _IOERR or _FULL: another process holds the file too long, or
+/// the disk fails or is full. Diesel gives the message only.
 fn is_temporary(message: &str) -> bool {
     [
         "database is locked",

@@ -1,5 +1,5 @@
-//! Many values in one parameter. SQLite has no arrays, but reads JSON as a table. So neither the text nor the number of statements
-//! depends on the number of values.
+//! Many values in one parameter. SQLite has no arrays, but reads JSON as a table. So neither the text nor the number of
+//! statements depends on the number of values.
 
 use diesel::QueryableByName;
 use diesel::sql_types::Text;

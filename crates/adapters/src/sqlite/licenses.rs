@@ -28,7 +28,8 @@ use crate::rows::shared::following;
 use crate::schema::{license, subscription_plan};
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 
-/// The condition of the index license_one_live_per_email. SQLite uses the index only if the statement has its condition.
+/// The condition of the index license_one_live_per_email. SQLite uses the index only if the statement has its
+/// condition.
 const LIVE: &str = "license.status IN ('assigned', 'activated')";
 /// The condition of the index license_unassigned.
 const UNASSIGNED: &str = "license.status = 'unassigned'";

@@ -12,13 +12,13 @@ pub type OnStatement = Arc<dyn Fn(&str) + Send + Sync>;
 pub struct SqliteOptions {
     /// The file. A missing file is created, a missing directory is not. SQLite keeps two more files beside it.
     pub path: PathBuf,
-    /// The maximum number of connections for reading, at least 1. There is one more for writing. A reader caches up to 2 MiB, the
-    /// writer up to 8 MiB.
+    /// The maximum number of connections for reading, at least 1. There is one more for writing. A reader caches up to
+    /// 2 MiB, the writer up to 8 MiB.
     pub pool_size: u32,
     /// How long a read waits for a free connection before it fails with `Error::Unavailable`. Above 0.
     pub connect_timeout: Duration,
-    /// How long a write waits for its turn, in this process and for other processes, before it fails with `Error::Unavailable`.
-    /// Above 0.
+    /// How long a write waits for its turn, in this process and for other processes, before it fails with
+    /// `Error::Unavailable`. Above 0.
     pub busy_timeout: Duration,
     /// Gets each statement, for example to count them in tests.
     pub on_statement: Option<OnStatement>,

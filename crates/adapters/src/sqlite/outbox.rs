@@ -20,8 +20,8 @@ use crate::schema::{outbox, webhook};
 use crate::sql_types::SqlTimestamp;
 use crate::traces;
 
-/// The messages that an operator has chosen and that are not claimed: those with the ids `?1`, or if that is NULL all dead-lettered
-/// messages of the topic `?2`, or of any topic.
+/// The messages that an operator has chosen and that are not claimed: those with the ids `?1`, or if that is NULL all
+/// dead-lettered messages of the topic `?2`, or of any topic.
 const MEANT: &str = "
     (uuid IN (SELECT value FROM json_each(?1)) OR ?1 IS NULL AND parked_at IS NOT NULL AND (?2 IS NULL OR topic = ?2))
     AND (claimed_by IS NULL OR not_before <= ?3)";

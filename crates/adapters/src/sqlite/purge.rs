@@ -119,8 +119,8 @@ impl PurgeRepository for SqliteUnit<'_> {
         if gone.is_empty() {
             return Ok(());
         }
-        // Reads every message and looks up its address, of which it has one at most. Comparing each message with each address
-        // would take hours.
+        // Reads every message and looks up its address, of which it has one at most. Comparing each message with each
+        // address would take hours.
         let addresses = json(gone)?;
         let statement = sql_query(
             "DELETE FROM outbox

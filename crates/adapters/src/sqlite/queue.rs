@@ -241,8 +241,8 @@ impl QueueRepository for SqliteUnit<'_> {
             };
             let kept: Vec<_> = kept.into_iter().map(row).collect();
             let settled = rules(leased).settled;
-            // With the ids a second time, as a list, SQLite looks the rows up by id. With the join alone it reads the whole
-            // queue.
+            // With the ids a second time, as a list, SQLite looks the rows up by id. With the join alone it reads the
+            // whole queue.
             let statement = sql_query(format!(
                 "UPDATE {table}
                  SET attempts = input.value ->> 1, not_before = input.value ->> 2, last_error = input.value ->> 3,

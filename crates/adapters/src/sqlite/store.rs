@@ -46,8 +46,8 @@ impl SqliteStore {
         &self.connections.path
     }
 
-    /// Runs the pending migrations and returns their names. Several processes may do this at the same time: one migrates, the
-    /// others wait for it.
+    /// Runs the pending migrations and returns their names. Several processes may do this at the same time: one
+    /// migrates, the others wait for it.
     pub fn migrate(&self) -> Result<Vec<String>, Error> {
         let mut conn = connection(&self.connections.writer)?;
         let mut failure = None;
@@ -84,7 +84,8 @@ impl SqliteStore {
         Ok(unknown.into_iter().collect())
     }
 
-    /// The versions of the migrations that have run. Asked without diesel, which would create its table where it is missing.
+    /// The versions of the migrations that have run. Asked without diesel, which would create its table where it is
+    /// missing.
     fn applied_migrations(&self) -> Result<BTreeSet<String>, Error> {
         let mut conn = connection(&self.connections.readers)?;
         let mut list = |query: &str| -> Result<BTreeSet<String>, Error> {

@@ -18,7 +18,8 @@ impl<'c> SqliteUnit<'c> {
         Self { conn, writes: false }
     }
 
-    /// A unit that reads and writes in the connection's transaction. No other connection writes meanwhile, so it needs no locks.
+    /// A unit that reads and writes in the connection's transaction. No other connection writes meanwhile, so it needs
+    /// no locks.
     pub(super) fn writer(conn: &'c mut SqliteConnection) -> Self {
         Self { conn, writes: true }
     }

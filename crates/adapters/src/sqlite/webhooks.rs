@@ -71,7 +71,8 @@ impl WebhookRepository for SqliteUnit<'_> {
     }
 }
 
-/// Restricts a query to the deliveries that match, and boxes it. A macro, because the types of a list and of a count differ.
+/// Restricts a query to the deliveries that match, and boxes it. A macro, because the types of a list and of a count
+/// differ.
 macro_rules! matching {
     ($query:expr, $filter:expr) => {{
         let filter: &WebhookDeliveryFilter = $filter;

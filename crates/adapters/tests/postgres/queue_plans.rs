@@ -14,8 +14,8 @@ use uuid::Uuid;
 use crate::support::PostgresDatabase;
 use crate::{now, provision};
 
-/// 100,000 rows, each about another license. Ten of each are due; one of these waits for an earlier row that is not due. Of the jobs,
-/// nine of 10,000 are due.
+/// 100,000 rows, each about another license. Ten of each are due; one of these waits for an earlier row that is not
+/// due. Of the jobs, nine of 10,000 are due.
 const FILL: &str = "
     INSERT INTO outbox (uuid, topic, license_uuid, subscription_plan_uuid, enterprise_customer_uuid, payload, created,
                         lane, lanes, not_before)

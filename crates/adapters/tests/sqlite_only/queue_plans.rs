@@ -11,8 +11,8 @@ use uuid::Uuid;
 use crate::contract::fixtures::day;
 use crate::{Watched, plans_of, stranger};
 
-/// 100,000 rows of each table, each about another license. Ten of each are due; one of these waits for an earlier row that is not due,
-/// but for jobs, of which nine are due.
+/// 100,000 rows of each table, each about another license. Ten of each are due; one of these waits for an earlier row
+/// that is not due, but for jobs, of which nine are due.
 fn fill(watched: &Watched) {
     let now = day(2).timestamp_micros();
     let numbers = "WITH RECURSIVE numbers (number) AS

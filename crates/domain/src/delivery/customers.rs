@@ -12,8 +12,8 @@ use crate::use_cases::manager::LicenseManager;
 /// How long a customer is cached.
 const REMEMBERED: Duration = Duration::minutes(5);
 
-/// If a failing call to the LMS took longer than this, further calls are skipped for `REST`. So mails of cached customers need not
-/// wait for one failure after another.
+/// If a failing call to the LMS took longer than this, further calls are skipped for `REST`. So mails of cached
+/// customers need not wait for one failure after another.
 const SLOW_CALL: Duration = Duration::seconds(2);
 
 /// The length of this pause.
@@ -35,8 +35,8 @@ struct Remembered {
 }
 
 impl CustomerCache {
-    /// The customer from the cache or the LMS. If the LMS fails, an expired entry is used. Without an LMS, the customer of the
-    /// agreement is used.
+    /// The customer from the cache or the LMS. If the LMS fails, an expired entry is used. Without an LMS, the customer
+    /// of the agreement is used.
     pub(super) async fn get(
         &self,
         manager: &LicenseManager,

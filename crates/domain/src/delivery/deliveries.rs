@@ -1,8 +1,9 @@
 //! Claims, delivers and settles messages of the outbox and events for webhooks.
 //!
-//! These are three calls, because no transaction may wait for an upstream. [`Deliveries::claim`] claims messages in one transaction,
-//! [`Deliveries::deliver`] calls the upstreams without storage, and [`Deliveries::settle`] writes the results in another transaction.
-//! If the process dies in between, the messages are claimed again when their lease ends: each is delivered at least once.
+//! These are three calls, because no transaction may wait for an upstream. [`Deliveries::claim`] claims messages in one
+//! transaction, [`Deliveries::deliver`] calls the upstreams without storage, and [`Deliveries::settle`] writes the
+//! results in another transaction. If the process dies in between, the messages are claimed again when their lease
+//! ends: each is delivered at least once.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -27,7 +28,8 @@ use crate::use_cases::manager::LicenseManager;
 pub struct DeliverySettings {
     /// The length of a lease.
     pub lease: Duration,
-    /// The pause before the first retry of a message, at most a hundred years. [`RetrySchedule`] computes the others from it.
+    /// The pause before the first retry of a message, at most a hundred years. [`RetrySchedule`] computes the others
+    /// from it.
     pub retry_base: Duration,
     /// The address of the learner portal, without a slash at its end.
     pub learner_portal: String,
@@ -216,7 +218,8 @@ impl LicenseManager {
         self.store.read(|unit| unit.outbox().backlog(self.now(), limit))
     }
 
-    /// Retries messages now, with no attempts counted, and returns their number. Messages being delivered stay as they are.
+    /// Retries messages now, with no attempts counted, and returns their number. Messages being delivered stay as they
+    /// are.
     pub fn retry_messages(&self, selection: &OutboxSelection) -> Result<usize, Error> {
         self.store.write(|unit| unit.outbox().retry(selection, self.now()))
     }

@@ -42,7 +42,8 @@ impl FileWork {
 }
 
 impl Deliveries {
-    /// Writes results to their file. If files are not configured any more, only storage keeps the results of an unfinished job.
+    /// Writes results to their file. If files are not configured any more, only storage keeps the results of an
+    /// unfinished job.
     pub(super) async fn put_file(&self, context: &DeliveryContext, message: &Message) -> StepResult {
         let Some(FileWork { job, results }) = context.files.get(&message.id) else {
             tracing::warn!(message = %message.id, "there are no results to write to a file");

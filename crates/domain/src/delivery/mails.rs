@@ -114,7 +114,8 @@ impl Deliveries {
         Ok(Mail { id: message.id, kind: MailKind::RevocationCap, to, lms_user_id: None, properties })
     }
 
-    /// Tells the customer's admins the utilization of the plan or a threshold that it has passed, unless they were told.
+    /// Tells the customer's admins the utilization of the plan or a threshold that it has passed, unless they were
+    /// told.
     pub(super) async fn notify_thresholds(&self, context: &DeliveryContext, message: &Message) -> StepResult {
         let plan_use = message.plan.and_then(|plan| context.uses.get(&plan));
         let Some((plan_use, kind)) =

@@ -66,8 +66,8 @@ pub(super) struct OutboundCall {
 }
 
 impl OutboundCall {
-    /// Sends the call. If the upstream refuses it, halves are sent again until the refused item is found. If the upstream is busy,
-    /// sends no more and returns the end of the pause.
+    /// Sends the call. If the upstream refuses it, halves are sent again until the refused item is found. If the
+    /// upstream is busy, sends no more and returns the end of the pause.
     pub(super) async fn send(
         &self,
         manager: &LicenseManager,

@@ -20,8 +20,8 @@ use crate::queue::{Queue, Settlement};
 use crate::webhooks::Webhook;
 
 impl Deliveries {
-    /// Writes the results of a batch in one transaction. Completed messages are removed; others wait for their next step or a retry,
-    /// or are dead-lettered. Messages that the lease does not hold any more stay as they are.
+    /// Writes the results of a batch in one transaction. Completed messages are removed; others wait for their next
+    /// step or a retry, or are dead-lettered. Messages that the lease does not hold any more stay as they are.
     pub fn settle(&self, batch: &Batch, outcome: &Outcome) -> Result<(), Error> {
         self.manager.store.write(|unit| {
             let now = self.manager.now();
@@ -59,8 +59,8 @@ impl Deliveries {
         })
     }
 
-    /// Writes the progress of a bulk enrollment. Returns whether its step continues: there is another part, or it must be carried out
-    /// again because a person was retired meanwhile.
+    /// Writes the progress of a bulk enrollment. Returns whether its step continues: there is another part, or it must
+    /// be carried out again because a person was retired meanwhile.
     fn write_enrollment(
         &self,
         unit: &mut dyn UnitOfWork,

@@ -1,7 +1,7 @@
 //! A store in memory, for examples and tests without a database.
 //!
-//! It passes the contract tests of storage. Transactions run one after another, each on a copy of all data that replaces the
-//! original at commit, so it is slow with much data.
+//! It passes the contract tests of storage. Transactions run one after another, each on a copy of all data that
+//! replaces the original at commit, so it is slow with much data.
 
 /// Implements `list` and `count` of a repository by a function that finds all matches, in order.
 macro_rules! list_and_count {

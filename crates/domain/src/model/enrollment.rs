@@ -37,8 +37,8 @@ impl BulkEnrollment {
     /// The most enrollments per request: learners times course runs.
     pub const MAX_ENROLLMENTS: usize = 500;
 
-    /// Refuses a request without course runs, for all holders of no plan, or for too many enrollments. The holders of a plan count as one here, because their number is not
-    /// known yet.
+    /// Refuses a request without course runs, for all holders of no plan, or for too many enrollments. The holders of a
+    /// plan count as one here, because their number is not known yet.
     pub(crate) fn check(&self) -> Result<(), Error> {
         let mut errors = FieldErrors::default();
         if self.learners == Enrollees::Holders && self.plan.is_none() {

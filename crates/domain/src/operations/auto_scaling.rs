@@ -12,7 +12,8 @@ use crate::ports::{StoreExt, Task, TaskClaim, UnitOfWork};
 use crate::queue::{Claim, Lease};
 use crate::use_cases::manager::{LicenseManager, count_licenses, find_agreement, lock_plan};
 
-/// The shortest time between two growths of an agreement's plan. Runs that start together on several machines count once.
+/// The shortest time between two growths of an agreement's plan. Runs that start together on several machines count
+/// once.
 const REST: Duration = Duration::hours(1);
 
 impl AutoScaling {
@@ -33,9 +34,9 @@ impl AutoScaling {
 }
 
 impl LicenseManager {
-    /// Adds licenses to the current plan of each agreement with auto-scaling: of those that are active and current, the one that
-    /// started last. It grows where the share of unassigned licenses is below 100 less the threshold, at most once an hour. A
-    /// frozen plan, and one whose licenses are still being added, stay as they are.
+    /// Adds licenses to the current plan of each agreement with auto-scaling: of those that are active and current, the
+    /// one that started last. It grows where the share of unassigned licenses is below 100 less the threshold, at most
+    /// once an hour. A frozen plan, and one whose licenses are still being added, stay as they are.
     ///
     /// The summary lists the plans that grew. It counts `agreements`, `plans` and `licenses`.
     pub fn process_auto_scalable_plans(&self, dry_run: bool, supervisor: &dyn Supervisor) -> OperationSummary {

@@ -9,11 +9,12 @@ use crate::ports::{CATALOGS_PER_CALL, StoreExt};
 use crate::use_cases::manager::LicenseManager;
 
 impl LicenseManager {
-    /// Compares the number of catalog queries with the number of plan types, of plans that have not expired and are not for internal
-    /// use: each plan type has one standard query. The settings can exempt catalogs. It never changes anything.
+    /// Compares the number of catalog queries with the number of plan types, of plans that have not expired and are not
+    /// for internal use: each plan type has one standard query. The settings can exempt catalogs. It never changes
+    /// anything.
     ///
-    /// The summary lists the catalogs of the excess queries, those with the fewest catalogs. It counts `catalogs`, `queries` and
-    /// `plan_types`. Each excess query is a failure.
+    /// The summary lists the catalogs of the excess queries, those with the fewest catalogs. It counts `catalogs`,
+    /// `queries` and `plan_types`. Each excess query is a failure.
     pub async fn validate_num_catalog_queries(&self, dry_run: bool, supervisor: &dyn Supervisor) -> OperationSummary {
         let counts = ["catalogs", "queries", "plan_types"];
         let mut run = Run::new(self, supervisor, "validate-num-catalog-queries", dry_run, &counts);

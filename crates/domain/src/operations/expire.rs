@@ -60,14 +60,15 @@ enum Ended {
 }
 
 impl LicenseManager {
-    /// Processes expired plans without a renewal, each after the plans that it renewed. Ends the enrollments of their live licenses in
-    /// the LMS, adds an event for each live license without a renewal, and marks the plan as processed. If a call fails, the plan and
-    /// those that renewed it stay unmarked; others continue.
+    /// Processes expired plans without a renewal, each after the plans that it renewed. Ends the enrollments of their
+    /// live licenses in the LMS, adds an event for each live license without a renewal, and marks the plan as
+    /// processed. If a call fails, the plan and those that renewed it stay unmarked; others continue.
     ///
-    /// Then unlinks learners, as [`LicenseManager::unlink_expired_licenses`] does; if plans are named, of their customers only.
+    /// Then unlinks learners, as [`LicenseManager::unlink_expired_licenses`] does; if plans are named, of their
+    /// customers only.
     ///
-    /// The summary lists the marked plans. It counts `plans`, `licenses` whose enrollments ended, `events`, `unlinked_licenses` and
-    /// `unlinked_learners`.
+    /// The summary lists the marked plans. It counts `plans`, `licenses` whose enrollments ended, `events`,
+    /// `unlinked_licenses` and `unlinked_learners`.
     pub async fn expire_subscriptions(&self, request: &Expiration, supervisor: &dyn Supervisor) -> OperationSummary {
         let counts = ["plans", "licenses", "events", "unlinked_licenses", "unlinked_learners"];
         let mut run = Run::new(self, supervisor, "expire-subscriptions", request.dry_run, &counts);
@@ -152,7 +153,8 @@ impl LicenseManager {
         Ok(due)
     }
 
-    /// Processes the plans that this one renewed, earliest first, then this one. It is thus found again if one of them fails.
+    /// Processes the plans that this one renewed, earliest first, then this one. It is thus found again if one of them
+    /// fails.
     async fn expire_chain(
         &self,
         run: &mut Run<'_>,
@@ -244,7 +246,8 @@ impl LicenseManager {
         }
     }
 
-    /// Adds the events of the plan's licenses after `after`, and marks the plan with the last batch; `false` if the run stops early.
+    /// Adds the events of the plan's licenses after `after`, and marks the plan with the last batch; `false` if the run
+    /// stops early.
     fn add_expired_events(
         &self,
         run: &mut Run<'_>,

@@ -1,8 +1,9 @@
 //! Recurring operations, started by the schedule or by a command, on any number of machines.
 //!
-//! Each works in batches, with one transaction per batch and no call to an upstream within one. Work with calls to an upstream is split
-//! into tasks, which one run holds at a time ([`crate::ports::QueueRepository::claim_task`]); other work locks its rows. Progress is
-//! stored with the work or right after a call, so the next run continues an interrupted one (docs/adr/0009). A dry run writes nothing.
+//! Each works in batches, with one transaction per batch and no call to an upstream within one. Work with calls to an
+//! upstream is split into tasks, which one run holds at a time ([`crate::ports::QueueRepository::claim_task`]); other
+//! work locks its rows. Progress is stored with the work or right after a call, so the next run continues an
+//! interrupted one (docs/adr/0009). A dry run writes nothing.
 //!
 //! The functions block their thread during database calls. Run them on a thread of their own.
 

@@ -15,8 +15,8 @@ use crate::use_cases::manager::{LicenseManager, count_licenses, find_plan};
 use crate::use_cases::renewals::{RenewedBy, check_processable};
 
 impl LicenseManager {
-    /// Processes the renewals that take effect within `window` from now and are not exempt. A failure does not stop the others. Overdue
-    /// renewals are counted; they are processed manually.
+    /// Processes the renewals that take effect within `window` from now and are not exempt. A failure does not stop the
+    /// others. Overdue renewals are counted; they are processed manually.
     ///
     /// The summary lists the prior plans. It counts `renewals`, their `licenses`, and `overdue` renewals.
     pub async fn process_renewals(

@@ -20,11 +20,13 @@ const AT_ONCE: i64 = 5_000;
 const DELETED: &str = "deleted";
 
 impl LicenseManager {
-    /// Removes personal data of licenses: those of plans that expired long ago become revoked, those revoked long ago stay revoked, and
-    /// those assigned long ago and never activated become unassigned. Licenses deleted long ago lose it in the history. So do history,
-    /// sources, waiting messages and webhook deliveries; bulk enrollments lose people without another license. No events are added.
+    /// Removes personal data of licenses: those of plans that expired long ago become revoked, those revoked long ago
+    /// stay revoked, and those assigned long ago and never activated become unassigned. Licenses deleted long ago lose
+    /// it in the history. So do history, sources, waiting messages and webhook deliveries; bulk enrollments lose people
+    /// without another license. No events are added.
     ///
-    /// The summary lists the licenses. It counts those of each kind: `plan_expired`, `revoked`, `never_activated`, `deleted`.
+    /// The summary lists the licenses. It counts those of each kind: `plan_expired`, `revoked`, `never_activated`,
+    /// `deleted`.
     pub fn retire_old_licenses(&self, dry_run: bool, supervisor: &dyn Supervisor) -> OperationSummary {
         let counts: Vec<&str> = Purge::ALL.map(Purge::as_str).into_iter().chain([DELETED]).collect();
         let mut run = Run::new(self, supervisor, "retire-old-licenses", dry_run, &counts);
@@ -62,8 +64,8 @@ impl LicenseManager {
         )
     }
 
-    /// Processes licenses in batches, with one transaction each. A dry run reads the licenses after the last one; a real run does not
-    /// find processed licenses again.
+    /// Processes licenses in batches, with one transaction each. A dry run reads the licenses after the last one; a
+    /// real run does not find processed licenses again.
     fn in_batches(
         &self,
         run: &mut Run<'_>,

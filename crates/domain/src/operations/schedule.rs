@@ -36,8 +36,8 @@ names!(RecurringOperation {
 /// The scheduled operations and their times.
 pub type Timetable = BTreeMap<RecurringOperation, CronExpression>;
 
-/// Recurring times as in crontab(5): minute, hour, day of the month, month and day of the week, and optionally the name of a time
-/// zone. The default is UTC.
+/// Recurring times as in crontab(5): minute, hour, day of the month, month and day of the week, and optionally the name
+/// of a time zone. The default is UTC.
 #[derive(Clone)]
 pub struct CronExpression {
     text: String,

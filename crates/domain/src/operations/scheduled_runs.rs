@@ -1,8 +1,8 @@
 //! The scheduler: runs operations by their schedule, each on one machine at a time.
 //!
-//! Storage keeps the next run of each operation. A server that finds an operation due claims it, sets the next run, and runs it. Runs
-//! that were missed while no server was up are made up for by one run. If a server dies, another one takes the run over when its lease
-//! ends (docs/adr/0010).
+//! Storage keeps the next run of each operation. A server that finds an operation due claims it, sets the next run, and
+//! runs it. Runs that were missed while no server was up are made up for by one run. If a server dies, another one
+//! takes the run over when its lease ends (docs/adr/0010).
 
 use chrono::{DateTime, Duration, Utc};
 use uuid::Uuid;
@@ -52,8 +52,8 @@ impl LicenseManager {
         Ok(RecurringOperation::ALL.into_iter().map(of).collect())
     }
 
-    /// Schedules the operations of the timetable, and no others. An operation that is new or has another expression waits for its next
-    /// time, unless a run is already due. Returns the operations that changed.
+    /// Schedules the operations of the timetable, and no others. An operation that is new or has another expression
+    /// waits for its next time, unless a run is already due. Returns the operations that changed.
     pub fn set_timetable(&self, timetable: &Timetable) -> Result<Vec<OperationSchedule>, Error> {
         let follows = |kept: &OperationSchedule| {
             let expression = timetable.get(&kept.operation).map(CronExpression::as_str);
@@ -129,16 +129,16 @@ impl LicenseManager {
         Ok(Some(ScheduledRun { operation, started: now, done_until, owner }))
     }
 
-    /// Prolongs a run; call it several times within [`crate::operations::OperationSettings::lease`]. Returns `false` if another server
-    /// has the run: then stop.
+    /// Prolongs a run; call it several times within [`crate::operations::OperationSettings::lease`]. Returns `false` if
+    /// another server has the run: then stop.
     pub fn prolong_run(&self, run: &ScheduledRun) -> Result<bool, Error> {
         let until = saturating_time::after(self.now(), self.settings.operations.lease);
         let kept = self.store.write(|unit| unit.queue().prolong(run.lease(), &[Uuid::nil()], until))?;
         Ok(kept > 0)
     }
 
-    /// Runs an operation with the defaults of its command. Expired plans are processed since the last complete run, or since the day
-    /// before the schedule began, so failed and missed ones are included.
+    /// Runs an operation with the defaults of its command. Expired plans are processed since the last complete run, or
+    /// since the day before the schedule began, so failed and missed ones are included.
     pub async fn execute_run(&self, run: &ScheduledRun, supervisor: &dyn Supervisor) -> OperationSummary {
         use RecurringOperation as Operation;
         match run.operation {
@@ -159,8 +159,8 @@ impl LicenseManager {
         }
     }
 
-    /// Records the result of a run. An interrupted run is due again at once. Returns `false` and records nothing if another server has
-    /// the run.
+    /// Records the result of a run. An interrupted run is due again at once. Returns `false` and records nothing if
+    /// another server has the run.
     pub fn finish_run(&self, run: &ScheduledRun, summary: &OperationSummary) -> Result<bool, Error> {
         let now = self.now();
         self.store.write(|unit| {

@@ -27,8 +27,8 @@ impl Tasks {
         Self { left: keys.into_iter().collect(), held: Vec::new(), held_until: None }
     }
 
-    /// Claims the next task, and returns it with the progress of its previous holder. Waits for tasks that other runs hold after
-    /// all others. `None` if none is left or the run stops. A dry run claims nothing.
+    /// Claims the next task, and returns it with the progress of its previous holder. Waits for tasks that other runs
+    /// hold after all others. `None` if none is left or the run stops. A dry run claims nothing.
     pub(super) async fn next(
         &mut self,
         run: &mut Run<'_>,

@@ -18,8 +18,8 @@ use crate::use_cases::manager::LicenseManager;
 const AFTER: Duration = Duration::days(180);
 
 impl LicenseManager {
-    /// Adds the event of each license of active plans that was activated over 180 days ago, once for each. `customers` override the
-    /// settings.
+    /// Adds the event of each license of active plans that was activated over 180 days ago, once for each. `customers`
+    /// override the settings.
     ///
     /// The summary lists and counts the `licenses`.
     pub fn trigger_event_for_licenses(

@@ -18,9 +18,9 @@ pub const UNLINKED_EVENT: &str = "edx.server.license-manager.expired.license.unl
 const AFTER: Duration = Duration::days(90);
 
 impl LicenseManager {
-    /// Unlinks the holders of live licenses without a renewal, of plans that expired over 90 days ago and are processed: enrollments of
-    /// an unlinked learner cannot be ended. Learners with another live license of an active, current plan of the customer stay.
-    /// `customers` override the settings.
+    /// Unlinks the holders of live licenses without a renewal, of plans that expired over 90 days ago and are
+    /// processed: enrollments of an unlinked learner cannot be ended. Learners with another live license of an active,
+    /// current plan of the customer stay. `customers` override the settings.
     ///
     /// The summary lists the marked licenses. It counts `licenses`, and the `learners` who held them.
     pub async fn unlink_expired_licenses(
@@ -111,8 +111,8 @@ impl LicenseManager {
         }
     }
 
-    /// Unlinks learners in one call. If the LMS refuses them, one may be the cause, so halves are tried. `false` if the LMS failed and
-    /// must not be called again.
+    /// Unlinks learners in one call. If the LMS refuses them, one may be the cause, so halves are tried. `false` if the
+    /// LMS failed and must not be called again.
     async fn unlink(
         &self,
         run: &mut Run<'_>,

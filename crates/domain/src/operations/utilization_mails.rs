@@ -16,7 +16,8 @@ const MARK: &str = "initial_utilization";
 const AFTER: Duration = Duration::days(7);
 
 impl LicenseManager {
-    /// Adds the mail about each active and current plan that began to auto-apply licenses 7 days ago or earlier; once for each plan.
+    /// Adds the mail about each active and current plan that began to auto-apply licenses 7 days ago or earlier; once
+    /// for each plan.
     ///
     /// The summary lists and counts the `plans`.
     pub fn send_license_utilization_emails(&self, dry_run: bool, supervisor: &dyn Supervisor) -> OperationSummary {

@@ -1,7 +1,7 @@
 //! The outbox: events, mails and calls to upstreams, written in the transaction that causes them.
 //!
-//! A message is delivered after the commit, at least once, with the same id on every attempt. [`crate::rules`], "What each action
-//! owes", lists the messages of each action.
+//! A message is delivered after the commit, at least once, with the same id on every attempt. [`crate::rules`], "What
+//! each action owes", lists the messages of each action.
 
 mod event_name;
 mod payload;
@@ -91,8 +91,8 @@ impl ClaimedMessage {
     }
 }
 
-/// The plans of the claimed messages of [`Topic::MERGED`]. Storage removes the other messages of this topic about these plans, unless
-/// they are claimed or dead-lettered.
+/// The plans of the claimed messages of [`Topic::MERGED`]. Storage removes the other messages of this topic about these
+/// plans, unless they are claimed or dead-lettered.
 pub fn merged_plans<'a>(claimed: impl IntoIterator<Item = &'a ClaimedMessage>) -> Vec<PlanId> {
     let merged = claimed.into_iter().filter(|claimed| claimed.message.payload.topic() == Topic::MERGED);
     merged.filter_map(|claimed| claimed.message.plan).collect()

@@ -87,8 +87,8 @@ impl Payload {
         }
     }
 
-    /// The steps of the message, in order. Storage keeps only how many are left. A new step of a topic must therefore come before
-    /// its other steps, and messages that wait already skip it.
+    /// The steps of the message, in order. Storage keeps only how many are left. A new step of a topic must therefore
+    /// come before its other steps, and messages that wait already skip it.
     pub fn steps(&self) -> &'static [Step] {
         let wants_mail = match self {
             Self::Assignment(Invitation { mail, .. })

@@ -1,11 +1,11 @@
 //! The topics of messages.
 
-/// What a message asks for. Each topic shows an example of its [`Payload`](super::Payload) as JSON: every message of the topic
-/// has these keys.
+/// What a message asks for. Each topic shows an example of its [`Payload`](super::Payload) as JSON: every message of
+/// the topic has these keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Topic {
-    /// Tells event tracking and webhooks about a license. A value that is absent is an empty text; times have whole seconds. Only
-    /// events of renewed licenses have `is_auto_renewed`.
+    /// Tells event tracking and webhooks about a license. A value that is absent is an empty text; times have whole
+    /// seconds. Only events of renewed licenses have `is_auto_renewed`.
     ///
     /// ```json
     /// {
@@ -47,8 +47,8 @@ pub enum Topic {
     /// {"email": "amy@example.com", "lms_user_id": 7, "mail": true}
     /// ```
     Activation,
-    /// As [`Topic::Activation`], with the mail for a learner who did not ask for a license. Delivery chooses one of two mails by the
-    /// customer's portal.
+    /// As [`Topic::Activation`], with the mail for a learner who did not ask for a license. Delivery chooses one of two
+    /// mails by the customer's portal.
     ///
     /// ```json
     /// {"email": "amy@example.com", "lms_user_id": 7}
@@ -60,8 +60,8 @@ pub enum Topic {
     /// {}
     /// ```
     UtilizationThresholds,
-    /// Tells admins the utilization of a plan a week after it began to auto-apply licenses. Added once for each plan; delivery reads
-    /// the numbers.
+    /// Tells admins the utilization of a plan a week after it began to auto-apply licenses. Added once for each plan;
+    /// delivery reads the numbers.
     ///
     /// ```json
     /// {}
@@ -102,7 +102,8 @@ pub enum Topic {
 }
 
 impl Topic {
-    /// All messages of this topic about one plan ask for the same: one of them is delivered, and the others are removed.
+    /// All messages of this topic about one plan ask for the same: one of them is delivered, and the others are
+    /// removed.
     pub const MERGED: Self = Self::UtilizationThresholds;
 
     /// The topic with this name, or [`Topic::Unknown`].

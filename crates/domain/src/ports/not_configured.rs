@@ -14,8 +14,8 @@ use crate::ports::{
     ResultFiles, TrackedEvent, Undelivered, WebhookFailure, WebhookRequest, WebhookSender,
 };
 
-/// Replaces every upstream that is not configured. Calls that return data fail with [`Error::Upstream`]; what would be sent is
-/// only logged.
+/// Replaces every upstream that is not configured. Calls that return data fail with [`Error::Upstream`]; what would be
+/// sent is only logged.
 #[derive(Debug, Clone, Copy)]
 pub struct NotConfigured;
 

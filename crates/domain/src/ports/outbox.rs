@@ -17,18 +17,19 @@ pub struct OutboxFilter {
 ///
 /// The number of statements of a method MUST NOT depend on the number of messages.
 pub trait OutboxRepository {
-    /// Adds messages that are due at once, as part of the transaction. The messages of one license are delivered in the order of
-    /// addition.
+    /// Adds messages that are due at once, as part of the transaction. The messages of one license are delivered in the
+    /// order of addition.
     ///
-    /// MUST add a delivery to every webhook that [wants](crate::webhooks::Webhook::wants) a message, in the same order. If the process
-    /// records traces, MUST store the current W3C `traceparent` for [`crate::outbox::ClaimedMessage::trace_parent`].
+    /// MUST add a delivery to every webhook that [wants](crate::webhooks::Webhook::wants) a message, in the same order.
+    /// If the process records traces, MUST store the current W3C `traceparent` for
+    /// [`crate::outbox::ClaimedMessage::trace_parent`].
     fn add(&mut self, messages: &[Message]) -> Result<(), Error>;
 
     /// The number of waiting messages.
     fn count(&mut self) -> Result<i64, Error>;
 
-    /// The backlog of each of [`Queue::MESSAGES`], in this order. MUST read at most `limit` waiting messages of a queue, and at most
-    /// `limit` dead-lettered ones.
+    /// The backlog of each of [`Queue::MESSAGES`], in this order. MUST read at most `limit` waiting messages of a
+    /// queue, and at most `limit` dead-lettered ones.
     fn backlog(&mut self, now: DateTime<Utc>, limit: i64) -> Result<Vec<(Queue, Backlog)>, Error>;
 
     /// The messages that match, in the order they were added.

@@ -40,18 +40,18 @@ pub enum TaskClaim {
 
 /// Leased work: messages, events for webhooks, jobs on plans and tasks of operations.
 ///
-/// Its queue and an id identify work: the id of a message, the plan of a job or the key of a task. The number of statements of a method
-/// MUST NOT depend on the amount of work, and no claim may read all waiting work.
+/// Its queue and an id identify work: the id of a message, the plan of a job or the key of a task. The number of
+/// statements of a method MUST NOT depend on the amount of work, and no claim may read all waiting work.
 pub trait QueueRepository {
     /// The queues of a kind with claimable work, longest due first.
     fn due(&mut self, kind: QueueKind, now: DateTime<Utc>) -> Result<Vec<Queue>, Error>;
 
     /// Claims due messages, or events for a webhook: longest due first, then in the order of addition.
     ///
-    /// MUST skip work that another lease holds, and MUST NOT wait for locks. MUST skip a message while an earlier one of the same
-    /// license has a step in this queue and is not dead-lettered; thus claims at most one of a license. MUST claim only the first
-    /// message of [`crate::outbox::Topic::MERGED`] of a plan, and remove the others as [`crate::outbox::merged_plans`] says. MUST
-    /// return nothing for a webhook that is inactive or paused.
+    /// MUST skip work that another lease holds, and MUST NOT wait for locks. MUST skip a message while an earlier one
+    /// of the same license has a step in this queue and is not dead-lettered; thus claims at most one of a license.
+    /// MUST claim only the first message of [`crate::outbox::Topic::MERGED`] of a plan, and remove the others as
+    /// [`crate::outbox::merged_plans`] says. MUST return nothing for a webhook that is inactive or paused.
     fn claim(&mut self, claim: &Claim) -> Result<Vec<ClaimedMessage>, Error>;
 
     /// Claims the longest due job of the queue that no other lease holds.
@@ -66,7 +66,7 @@ pub trait QueueRepository {
     /// The work that the lease still holds, locked. An ended lease holds its work until another lease claims it.
     fn held(&mut self, lease: Lease, work: &[Uuid]) -> Result<Vec<Uuid>, Error>;
 
-    /// Settles work. Removes completed work; marks completed deliveries to webhooks instead. Work that the lease does not hold MUST stay
-    /// as it is.
+    /// Settles work. Removes completed work; marks completed deliveries to webhooks instead. Work that the lease does
+    /// not hold MUST stay as it is.
     fn settle(&mut self, lease: Lease, settlements: &[Settlement]) -> Result<(), Error>;
 }

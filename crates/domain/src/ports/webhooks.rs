@@ -58,7 +58,8 @@ pub struct WebhookReplay {
     pub since: Option<DateTime<Utc>>,
 }
 
-/// Deliveries to webhooks. [`crate::ports::OutboxRepository::add`] adds them, and [`super::QueueRepository`] claims them.
+/// Deliveries to webhooks. [`crate::ports::OutboxRepository::add`] adds them, and [`super::QueueRepository`] claims
+/// them.
 ///
 /// The number of statements of a method MUST NOT depend on the number of deliveries.
 pub trait WebhookDeliveryRepository {
@@ -75,10 +76,12 @@ pub trait WebhookDeliveryRepository {
     /// The number of deliveries that match.
     fn count(&mut self, filter: &WebhookDeliveryFilter) -> Result<i64, Error>;
 
-    /// Makes deliveries due at `now`, with no attempts counted, and returns their number. Claimed deliveries stay as they are.
+    /// Makes deliveries due at `now`, with no attempts counted, and returns their number. Claimed deliveries stay as
+    /// they are.
     fn replay(&mut self, replay: &WebhookReplay, now: DateTime<Utc>) -> Result<usize, Error>;
 
-    /// Removes up to `limit` deliveries that were completed at this time or before, or whose endpoint is gone. Returns their number.
+    /// Removes up to `limit` deliveries that were completed at this time or before, or whose endpoint is gone. Returns
+    /// their number.
     fn remove_old(&mut self, delivered: DateTime<Utc>, limit: i64) -> Result<usize, Error>;
 }
 

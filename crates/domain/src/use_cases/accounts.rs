@@ -4,8 +4,8 @@ use super::manager::LicenseManager;
 use crate::ports::Person;
 
 impl LicenseManager {
-    /// Fills in the person's LMS user id by a call to the LMS, if it is unknown. Without an answer it stays unknown, and the person is
-    /// found by email address.
+    /// Fills in the person's LMS user id by a call to the LMS, if it is unknown. Without an answer it stays unknown,
+    /// and the person is found by email address.
     pub async fn with_account(&self, person: Person) -> Person {
         if person.lms_user_id.is_some() {
             return person;

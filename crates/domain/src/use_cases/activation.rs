@@ -21,8 +21,8 @@ impl LicenseManager {
         })
     }
 
-    /// Activates the license with this key for the person it was assigned to. Its plan must be active and current. A license that
-    /// is activated already stays as it is.
+    /// Activates the license with this key for the person it was assigned to. Its plan must be active and current. A
+    /// license that is activated already stays as it is.
     ///
     /// # Errors
     /// [`Entity::License`] not found without such a license; [`Refusal::NotActivatable`] if it was revoked.

@@ -69,8 +69,8 @@ impl LicenseManager {
     /// Changes an agreement's settings.
     ///
     /// # Errors
-    /// [`Entity::Agreement`] not found; [`Error::UnknownReference`] for a plan of another agreement; [`Error::Invalid`] with every
-    /// rule that the settings break.
+    /// [`Entity::Agreement`] not found; [`Error::UnknownReference`] for a plan of another agreement; [`Error::Invalid`]
+    /// with every rule that the settings break.
     pub fn update_agreement_settings(
         &self,
         actor: &Actor,
@@ -109,8 +109,8 @@ impl LicenseManager {
         self.directory.customer(customer).await
     }
 
-    /// Fills in the slug and the name of a new agreement's customer from the LMS, if they are absent. They stay absent if the LMS
-    /// does not answer. Do not call this within a transaction.
+    /// Fills in the slug and the name of a new agreement's customer from the LMS, if they are absent. They stay absent
+    /// if the LMS does not answer. Do not call this within a transaction.
     pub async fn name_customer(&self, mut new: NewAgreement) -> NewAgreement {
         let changes = &mut new.changes;
         let (slug, name) = (&mut changes.customer_slug, &mut changes.customer_name);

@@ -109,8 +109,8 @@ impl LicenseManager {
     /// Creates the agreement of a customer.
     ///
     /// # Errors
-    /// [`crate::Conflict`] if the customer has one or the slug is taken; [`Error::Invalid`] for texts that are too long or a catalog
-    /// of another customer; [`Error::UnknownCatalogOwner`] until its owner is known.
+    /// [`crate::Conflict`] if the customer has one or the slug is taken; [`Error::Invalid`] for texts that are too long
+    /// or a catalog of another customer; [`Error::UnknownCatalogOwner`] until its owner is known.
     pub fn create_agreement(&self, actor: &Actor, new: NewAgreement) -> Result<AgreementOverview, Error> {
         let now = self.now();
         if let Some(catalog) = new.changes.default_catalog.flatten() {

@@ -51,11 +51,12 @@ pub struct Assignments {
 impl LicenseManager {
     /// Assigns a license of the plan to each learner without a live one; all or nothing.
     ///
-    /// It is safe to run many assignments at the same time: no license is assigned twice, and a learner of two assignments gets one
-    /// license.
+    /// It is safe to run many assignments at the same time: no license is assigned twice, and a learner of two
+    /// assignments gets one license.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for an invalid Salesforce opportunity; [`crate::Entity::Plan`] not found; [`Refusal::NotEnoughLicenses`].
+    /// [`Error::Invalid`] for an invalid Salesforce opportunity; [`crate::Entity::Plan`] not found;
+    /// [`Refusal::NotEnoughLicenses`].
     pub fn assign(
         &self,
         actor: &Actor,

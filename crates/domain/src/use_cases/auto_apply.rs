@@ -15,8 +15,8 @@ use crate::outbox::OutboxBuilder;
 use crate::ports::{Person, StoreExt, UnitOfWork};
 
 impl LicenseManager {
-    /// Assigns and activates a license of the agreement's auto-applicable plan. A person who holds a live license of the plan gets
-    /// that one, unchanged.
+    /// Assigns and activates a license of the agreement's auto-applicable plan. A person who holds a live license of
+    /// the plan gets that one, unchanged.
     ///
     /// It is safe to call at the same time for many people: no license is assigned twice, and nobody gets two.
     ///

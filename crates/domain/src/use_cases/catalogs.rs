@@ -15,8 +15,8 @@ pub struct CatalogOwner {
 }
 
 impl LicenseManager {
-    /// Asks the catalog service for the owner of a catalog. After [`Error::UnknownCatalogOwner`], repeat the use case with the
-    /// answer: `manager.clone().with_catalog_owner(owner)`. Do not call this within a transaction.
+    /// Asks the catalog service for the owner of a catalog. After [`Error::UnknownCatalogOwner`], repeat the use case
+    /// with the answer: `manager.clone().with_catalog_owner(owner)`. Do not call this within a transaction.
     ///
     /// # Errors
     /// [`Error::Upstream`] without a usable answer.

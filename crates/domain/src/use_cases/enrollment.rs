@@ -73,7 +73,8 @@ impl LicenseManager {
         })
     }
 
-    /// An address from which anybody can download the results of a bulk enrollment for an hour; `None` if they are in no file.
+    /// An address from which anybody can download the results of a bulk enrollment for an hour; `None` if they are in
+    /// no file.
     pub fn enrollment_file(&self, job: &EnrollmentJob) -> Option<String> {
         let is_filed = job.stage == EnrollmentStage::Filed && self.result_files.is_configured();
         is_filed.then(|| self.result_files.address(job.id))

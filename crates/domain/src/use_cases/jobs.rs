@@ -74,7 +74,8 @@ impl LicenseManager {
         self.store.write(|unit| unit.queue().settle(claimed.lease, std::slice::from_ref(&settlement)))
     }
 
-    /// Claims the job that is longest due and runs one batch of it; `false` if there is none. A job that fails is postponed.
+    /// Claims the job that is longest due and runs one batch of it; `false` if there is none. A job that fails is
+    /// postponed.
     pub fn run_next_job(&self) -> Result<bool, Error> {
         for queue in self.due_jobs()? {
             if let Some(claimed) = self.claim_job(queue)? {

@@ -46,7 +46,8 @@ pub struct LearnerView {
 impl LicenseManager {
     /// A person's licenses in the plans of a customer, found by email address or LMS user id.
     ///
-    /// If a license with the LMS user id has another address, all licenses with this id are first updated to the new address.
+    /// If a license with the LMS user id has another address, all licenses with this id are first updated to the new
+    /// address.
     pub fn learner_licenses(
         &self,
         actor: &Actor,
@@ -104,8 +105,8 @@ impl LicenseManager {
         })
     }
 
-    /// Updates the address of all licenses with the person's LMS user id, unless the address would get a second live license of a
-    /// plan.
+    /// Updates the address of all licenses with the person's LMS user id, unless the address would get a second live
+    /// license of a plan.
     fn adopt_email(&self, actor: &Actor, person: &Person) -> Result<(), Error> {
         self.store.write(|unit| {
             let now = self.now();

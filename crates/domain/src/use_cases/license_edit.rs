@@ -24,13 +24,13 @@ pub struct LicenseEdit {
 }
 
 impl LicenseManager {
-    /// Corrects a license. A new status has the effects of the actions that lead there: an assigned license gets a key and its
-    /// learner a mail; a revoked one counts against the plan's cap and is replaced. A new holder gets no mail.
+    /// Corrects a license. A new status has the effects of the actions that lead there: an assigned license gets a key
+    /// and its learner a mail; a revoked one counts against the plan's cap and is replaced. A new holder gets no mail.
     ///
     /// # Errors
-    /// [`Entity::License`] not found; [`Error::Invalid`] if the fields do not fit the status; [`Refusal::Impossible`] if no
-    /// transition leads to the status; [`Refusal::RevocationCap`]; [`Conflict::LiveLicense`] if the holder has another live license
-    /// of the plan.
+    /// [`Entity::License`] not found; [`Error::Invalid`] if the fields do not fit the status; [`Refusal::Impossible`]
+    /// if no transition leads to the status; [`Refusal::RevocationCap`]; [`Conflict::LiveLicense`] if the holder has
+    /// another live license of the plan.
     pub fn edit_license(&self, actor: &Actor, id: LicenseId, edit: LicenseEdit) -> Result<License, Error> {
         loop {
             // Plans are locked before licenses, so the plan is looked up first.

@@ -22,10 +22,11 @@ pub struct Settings {
     pub renewal_lock: Duration,
     /// The most licenses that a request provisions itself; a job provisions more.
     pub inline_limit: u32,
-    /// The most licenses that a job writes per transaction, and that a request revokes itself. It bounds the memory that they need.
+    /// The most licenses that a job writes per transaction, and that a request revokes itself. It bounds the memory
+    /// that they need.
     pub batch_size: NonZeroU32,
-    /// Whether the catalog of a plan or an agreement must belong to its customer. Callers then ask the catalog service first, with
-    /// [`LicenseManager::catalog_owner`].
+    /// Whether the catalog of a plan or an agreement must belong to its customer. Callers then ask the catalog service
+    /// first, with [`LicenseManager::catalog_owner`].
     pub validate_catalogs: bool,
     /// The settings of the recurring operations.
     pub operations: OperationSettings,
@@ -51,8 +52,8 @@ impl Default for Settings {
 /// It is cheap to clone; clones share the ports.
 ///
 /// # Errors
-/// Every method can fail with [`Error::Unavailable`] if the database cannot be reached, and with [`Error::Internal`]. Its docs name
-/// the other errors. A method that fails has changed nothing.
+/// Every method can fail with [`Error::Unavailable`] if the database cannot be reached, and with [`Error::Internal`].
+/// Its docs name the other errors. A method that fails has changed nothing.
 #[derive(Clone)]
 pub struct LicenseManager {
     pub(crate) store: Arc<dyn Store>,
@@ -95,8 +96,8 @@ impl LicenseManager {
         Self { catalog_owner: Some(owner), ..self }
     }
 
-    /// The store, for data without rules, such as users, and for health checks. Writes to it skip the rules and the outbox: write
-    /// agreements, plans and licenses by the use cases.
+    /// The store, for data without rules, such as users, and for health checks. Writes to it skip the rules and the
+    /// outbox: write agreements, plans and licenses by the use cases.
     pub fn store(&self) -> &dyn Store {
         self.store.as_ref()
     }

@@ -1,7 +1,7 @@
 //! The use cases, as methods of [`LicenseManager`].
 //!
-//! Each works in one transaction of the [`crate::ports::Store`]: it writes rows, their history and the outbox together or not at
-//! all.
+//! Each works in one transaction of the [`crate::ports::Store`]: it writes rows, their history and the outbox together
+//! or not at all.
 
 pub(crate) mod accounts;
 pub(crate) mod activation;

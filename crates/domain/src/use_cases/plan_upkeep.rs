@@ -25,8 +25,8 @@ pub struct PlanUpkeep {
 }
 
 impl LicenseManager {
-    /// Deletes the unassigned licenses of a plan. A frozen plan gets new licenses only to replace revoked ones. Freezing again deletes
-    /// the licenses that have become unassigned since.
+    /// Deletes the unassigned licenses of a plan. A frozen plan gets new licenses only to replace revoked ones.
+    /// Freezing again deletes the licenses that have become unassigned since.
     ///
     /// # Errors
     /// [`crate::Entity::Plan`] not found; [`Refusal::NotFreezable`].

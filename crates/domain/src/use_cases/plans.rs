@@ -79,8 +79,9 @@ impl LicenseManager {
     /// Creates a plan and its licenses. A job adds more than [`crate::Settings::inline_limit`] licenses.
     ///
     /// # Errors
-    /// [`Entity::Agreement`] not found; an unknown product; [`crate::Conflict::PlanTitle`]; [`Error::Invalid`] with every rule
-    /// that the plan breaks, or for a catalog of another customer; [`Error::UnknownCatalogOwner`] until its owner is known.
+    /// [`Entity::Agreement`] not found; an unknown product; [`crate::Conflict::PlanTitle`]; [`Error::Invalid`] with
+    /// every rule that the plan breaks, or for a catalog of another customer; [`Error::UnknownCatalogOwner`] until its
+    /// owner is known.
     pub fn create_plan(&self, actor: &Actor, reason: ChangeReason, new: NewPlan) -> Result<PlanOverview, Error> {
         let id = PlanId(self.ids.next());
         self.store.write(|unit| {

@@ -11,8 +11,8 @@ use crate::ports::{LicenseFilter, StoreExt, UnitOfWork};
 impl LicenseManager {
     /// Adds a mail for each selected license that is assigned and not activated, and returns their number.
     ///
-    /// Delivery sets the last remind date once the mail is sent. The licenses are locked, so that a retirement at the same time
-    /// finds and deletes the mail.
+    /// Delivery sets the last remind date once the mail is sent. The licenses are locked, so that a retirement at the
+    /// same time finds and deletes the mail.
     ///
     /// # Errors
     /// [`crate::Entity::Plan`] not found; [`Refusal::NobodyToRemind`] without such a license.

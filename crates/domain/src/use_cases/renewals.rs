@@ -85,7 +85,8 @@ impl LicenseManager {
     /// Edits a renewal that is not processed. The prior plan cannot change.
     ///
     /// # Errors
-    /// [`Entity::Renewal`] not found; [`Refusal::RenewalIsProcessed`]; otherwise as for [`LicenseManager::create_renewal`].
+    /// [`Entity::Renewal`] not found; [`Refusal::RenewalIsProcessed`]; otherwise as for
+    /// [`LicenseManager::create_renewal`].
     pub fn update_renewal(
         &self,
         actor: &Actor,
@@ -129,14 +130,14 @@ impl LicenseManager {
         self.store.read(|unit| find_renewal(unit, id))
     }
 
-    /// Processes a renewal: copies the live licenses of the prior plan to the renewed plan, which is created if there is none, and adds
-    /// unassigned licenses up to the agreed number. A job adds more than [`crate::Settings::inline_limit`]. A processed renewal stays
-    /// as it is, so concurrent calls process it once.
+    /// Processes a renewal: copies the live licenses of the prior plan to the renewed plan, which is created if there
+    /// is none, and adds unassigned licenses up to the agreed number. A job adds more than
+    /// [`crate::Settings::inline_limit`]. A processed renewal stays as it is, so concurrent calls process it once.
     ///
     /// # Errors
     /// [`Entity::Renewal`] not found; [`Refusal::RenewalTooSmall`], [`Refusal::RenewedPlanInUse`],
-    /// [`Refusal::RenewedPlanTooLarge`]; [`Refusal::Frozen`] if the renewed plan is frozen; [`crate::Conflict::PlanTitle`] if the
-    /// agreement has a plan with the title of the new one.
+    /// [`Refusal::RenewedPlanTooLarge`]; [`Refusal::Frozen`] if the renewed plan is frozen;
+    /// [`crate::Conflict::PlanTitle`] if the agreement has a plan with the title of the new one.
     pub fn process_renewal(&self, actor: &Actor, id: RenewalId, by: RenewedBy) -> Result<ProcessedRenewal, Error> {
         let (plan_id, now) = (PlanId(self.ids.next()), self.now());
         self.store.write(|unit| {

@@ -20,10 +20,11 @@ pub struct Retirement {
 }
 
 impl LicenseManager {
-    /// Removes the personal data of a person. Their licenses are found by LMS user id and by the email address of the user. Revoked
-    /// licenses stay revoked; others become unassigned. The history of licenses, deleted ones included, loses the person. Sources,
-    /// waiting messages and the user are deleted. Bulk enrollments lose the person as learner and as requester, and the files of
-    /// their results are written again. Retiring a person twice changes nothing more.
+    /// Removes the personal data of a person. Their licenses are found by LMS user id and by the email address of the
+    /// user. Revoked licenses stay revoked; others become unassigned. The history of licenses, deleted ones included,
+    /// loses the person. Sources, waiting messages and the user are deleted. Bulk enrollments lose the person as
+    /// learner and as requester, and the files of their results are written again. Retiring a person twice changes
+    /// nothing more.
     pub fn retire(&self, actor: &Actor, lms_user_id: LmsUserId, username: &str) -> Result<Retirement, Error> {
         self.store.write(|unit| {
             let now = self.now();

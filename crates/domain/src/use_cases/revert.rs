@@ -57,13 +57,13 @@ names!(LeftAlone {
 });
 
 impl LicenseManager {
-    /// Restores status, holder, dates and key of a plan's licenses as they were at a time. A dry run changes nothing. Links to renewed
-    /// licenses stay, and so do revocations that were counted against a cap.
+    /// Restores status, holder, dates and key of a plan's licenses as they were at a time. A dry run changes nothing.
+    /// Links to renewed licenses stay, and so do revocations that were counted against a cap.
     ///
     /// # Errors
-    /// [`crate::Entity::Plan`] not found; [`Error::Invalid`] for licenses that are not in the plan, or a time in the future;
-    /// [`Refusal::TooManyToRevert`] if more than [`crate::Settings::inline_limit`] were written since; [`Conflict::LiveLicense`] if
-    /// somebody would hold two live licenses of the plan.
+    /// [`crate::Entity::Plan`] not found; [`Error::Invalid`] for licenses that are not in the plan, or a time in the
+    /// future; [`Refusal::TooManyToRevert`] if more than [`crate::Settings::inline_limit`] were written since;
+    /// [`Conflict::LiveLicense`] if somebody would hold two live licenses of the plan.
     pub fn revert(&self, actor: &Actor, request: &RevertRequest) -> Result<Reverted, Error> {
         let now = self.now();
         if request.as_of > now {

@@ -39,8 +39,8 @@ impl LicenseManager {
     /// Revokes the selected live licenses, and reports the addresses without one.
     ///
     /// # Errors
-    /// [`crate::Entity::Plan`] not found; [`Refusal::RevocationCap`] if the cap leaves too few revocations of activated licenses;
-    /// [`Refusal::TooManyMatches`] if the filter matches more than [`crate::Settings::batch_size`].
+    /// [`crate::Entity::Plan`] not found; [`Refusal::RevocationCap`] if the cap leaves too few revocations of activated
+    /// licenses; [`Refusal::TooManyMatches`] if the filter matches more than [`crate::Settings::batch_size`].
     pub fn revoke(&self, actor: &Actor, plan: PlanId, whose: &LicenseSelection) -> Result<Revocations, Error> {
         self.store.write(|unit| {
             let plan = lock_plan(unit, plan)?.plan;
@@ -146,7 +146,8 @@ impl LicenseManager {
         Ok(revoked)
     }
 
-    /// Counts revocations of activated licenses against the plan's cap, or refuses them. Whether the cap is used up now.
+    /// Counts revocations of activated licenses against the plan's cap, or refuses them. Whether the cap is used up
+    /// now.
     fn apply_to_cap(
         &self,
         unit: &mut dyn UnitOfWork,

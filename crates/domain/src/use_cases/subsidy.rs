@@ -23,7 +23,8 @@ impl LicenseManager {
         Ok(licenses)
     }
 
-    /// The first license whose catalog contains the course. Asks the catalog service once for each catalog, until one contains it.
+    /// The first license whose catalog contains the course. Asks the catalog service once for each catalog, until one
+    /// contains it.
     ///
     /// # Errors
     /// [`Error::Upstream`] without a usable answer.

@@ -11,8 +11,8 @@ impl LicenseManager {
     /// Creates a transfer job. It moves nothing yet.
     ///
     /// # Errors
-    /// [`Error::UnknownReference`] if the agreement or a plan does not exist; [`Error::Invalid`] if a plan belongs to another
-    /// agreement, both plans are the same, or no license is named.
+    /// [`Error::UnknownReference`] if the agreement or a plan does not exist; [`Error::Invalid`] if a plan belongs to
+    /// another agreement, both plans are the same, or no license is named.
     pub fn create_transfer_job(&self, actor: &Actor, order: &TransferOrder) -> Result<LicenseTransferJob, Error> {
         self.store.write(|unit| {
             check(unit, order)?;
@@ -29,11 +29,12 @@ impl LicenseManager {
         self.store.read(|unit| find_job(unit, id))
     }
 
-    /// Runs a transfer job: moves its licenses, or records what would move if it is a dry run. `is_dry_run` overrides the job's
-    /// setting. A completed job stays as it is, so concurrent calls move the licenses once.
+    /// Runs a transfer job: moves its licenses, or records what would move if it is a dry run. `is_dry_run` overrides
+    /// the job's setting. A completed job stays as it is, so concurrent calls move the licenses once.
     ///
     /// # Errors
-    /// [`Entity::TransferJob`] not found; [`Conflict::LiveLicense`] with every license whose holder has a live one of the new plan.
+    /// [`Entity::TransferJob`] not found; [`Conflict::LiveLicense`] with every license whose holder has a live one of
+    /// the new plan.
     pub fn process_transfer_job(
         &self,
         actor: &Actor,

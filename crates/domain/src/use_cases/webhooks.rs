@@ -117,7 +117,8 @@ impl LicenseManager {
         }
     }
 
-    /// The deliveries to an endpoint, of one state or of all. `limit_offset` chooses the page from the number of matches.
+    /// The deliveries to an endpoint, of one state or of all. `limit_offset` chooses the page from the number of
+    /// matches.
     pub fn webhook_deliveries<E: From<Error>>(
         &self,
         webhook: WebhookId,

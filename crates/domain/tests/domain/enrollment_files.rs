@@ -28,8 +28,8 @@ fn town(files: MockResultFiles, lms: MockLearnerRegistry) -> Town {
     town_and_deliveries_without_files(files, lms).0
 }
 
-/// A town with these files and LMS, in which Amy and Bob hold licenses; and its deliveries as they are once no files are kept any
-/// more.
+/// A town with these files and LMS, in which Amy and Bob hold licenses; and its deliveries as they are once no files
+/// are kept any more.
 fn town_and_deliveries_without_files(files: MockResultFiles, lms: MockLearnerRegistry) -> (Town, Deliveries) {
     let mut without_files = None;
     let town = Town::with(|manager| {

@@ -6,7 +6,8 @@ use license_manager_domain::model::{HeldTwice, TransferOrder, TransferRun, Trans
 use license_manager_domain::ports::TransferFilter;
 use license_manager_domain::*;
 
-/// Two plans: the old one of five seats with amy's in use, bob's assigned and zoe's taken back, the new one of two free seats.
+/// Two plans: the old one of five seats with amy's in use, bob's assigned and zoe's taken back, the new one of two free
+/// seats.
 fn two_plans(world: &World) -> [PlanId; 2] {
     let (old, new) = (world.plan(5), world.plan(2));
     world.activate(old, "amy@example.com", 7);

@@ -11,8 +11,8 @@ use tokio::task::JoinHandle;
 
 use super::queue::{self, Concurrency, LeasedWork, RETRY_PAUSE, blocking};
 
-/// Starts to run jobs, one batch at a time, until `stop` becomes true; the batch under way is finished first. `wake` has it look for
-/// jobs at once.
+/// Starts to run jobs, one batch at a time, until `stop` becomes true; the batch under way is finished first. `wake`
+/// has it look for jobs at once.
 pub fn start(manager: LicenseManager, wake: Arc<Notify>, stop: watch::Receiver<bool>) -> JoinHandle<()> {
     tokio::spawn(queue::run_until_stopped(JobWork(manager), wake, stop))
 }
@@ -72,8 +72,8 @@ impl LeasedWork for JobWork {
 /// The time between two clean-ups.
 const SWEEP: Duration = Duration::from_secs(10 * 60);
 
-/// Starts to remove expired answers to requests with idempotency keys, and what webhooks were told long ago, until `stop` becomes
-/// true.
+/// Starts to remove expired answers to requests with idempotency keys, and what webhooks were told long ago, until
+/// `stop` becomes true.
 pub fn start_sweeping(manager: LicenseManager, mut stop: watch::Receiver<bool>) -> JoinHandle<()> {
     tokio::spawn(async move {
         while !*stop.borrow() {

@@ -1,8 +1,8 @@
-//! The loop that works on leased work of every kind: it asks what is due, claims it, prolongs the lease while it works, and settles it.
-//! Any number of processes share the work.
+//! The loop that works on leased work of every kind: it asks what is due, claims it, prolongs the lease while it works,
+//! and settles it. Any number of processes share the work.
 //!
-//! One cheap read asks which queues have something due. Each piece of work is a task of its own, so a queue that is slow holds up no
-//! other; memory is bounded by how much is claimed at once.
+//! One cheap read asks which queues have something due. Each piece of work is a task of its own, so a queue that is
+//! slow holds up no other; memory is bounded by how much is claimed at once.
 
 use std::collections::HashMap;
 use std::fmt::Debug;
@@ -92,7 +92,8 @@ impl Background {
         Self { task: tokio::spawn(work), patience, name }
     }
 
-    /// Waits until the work under way is done. Work that takes too long is given up, and done again when its lease ends.
+    /// Waits until the work under way is done. Work that takes too long is given up, and done again when its lease
+    /// ends.
     pub async fn finish(self) {
         let (abort, name) = (self.task.abort_handle(), self.name);
         match timeout(self.patience, self.task).await {

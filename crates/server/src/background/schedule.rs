@@ -1,7 +1,8 @@
-//! The scheduler: recurring operations run by themselves, until it is told to stop. Any number of servers and workers share the runs.
+//! The scheduler: recurring operations run by themselves, until it is told to stop. Any number of servers and workers
+//! share the runs.
 //!
-//! Every few seconds one cheap read asks which operations are due. Each run has a thread of its own, because an operation blocks it
-//! while the database works, and a task beside it that says it is still alive.
+//! Every few seconds one cheap read asks which operations are due. Each run has a thread of its own, because an
+//! operation blocks it while the database works, and a task beside it that says it is still alive.
 
 use std::iter::successors;
 use std::sync::Arc;
@@ -135,8 +136,8 @@ impl LeasedWork for ScheduleWork {
         Ok(())
     }
 
-    /// Runs on a thread of its own, because an operation blocks it while the database works. The process does not wait for this thread
-    /// when it stops.
+    /// Runs on a thread of its own, because an operation blocks it while the database works. The process does not wait
+    /// for this thread when it stops.
     async fn run(&self, run: Arc<SupervisedRun>) -> OperationSummary {
         let operation = run.run.operation;
         tracing::info!(operation = operation.as_str(), "a scheduled run begins");

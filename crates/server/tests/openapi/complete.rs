@@ -114,8 +114,8 @@ fn summarize(operation: &mut Value) {
     }
 }
 
-/// Names the parameters of the path that the attribute does not: UUIDs, and numbers where they are called ids. A parameter is
-/// there or not, but never null.
+/// Names the parameters of the path that the attribute does not: UUIDs, and numbers where they are called ids. A
+/// parameter is there or not, but never null.
 fn parameters(path: &str, operation: &mut Value) {
     let mut parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
     for name in path.split(['{', '}']).skip(1).step_by(2) {
@@ -214,7 +214,8 @@ fn content(schema: &str) -> Value {
     json!({ "application/json": { "schema": { "$ref": format!("#/components/schemas/{schema}") } } })
 }
 
-/// Replaces each reference to the schema of a request's field by the schema, and removes optional fields from `required`.
+/// Replaces each reference to the schema of a request's field by the schema, and removes optional fields from
+/// `required`.
 fn put_fields_in_place(document: &mut Value) {
     let Some(schemas) = document["components"]["schemas"].as_object_mut() else { return };
     let names: Vec<_> = schemas.keys().filter(|name| name.starts_with("inline")).cloned().collect();

@@ -206,7 +206,8 @@ fn a_run_that_is_ended_or_killed_is_followed_by_one_that_does_the_rest() {
     world.assign(plan, &crowd(230)).unwrap();
     world.clock.advance(days(365));
     let request = last_day(world.manager.now());
-    // One look before the task, and one before each call and each batch of events: wherever the run ends, the next goes on.
+    // One look before the task, and one before each call and each batch of events: wherever the run ends, the next goes
+    // on.
     let mut runs = 0;
     while !is_processed(&world, plan) {
         runs += 1;

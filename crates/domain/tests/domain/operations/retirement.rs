@@ -46,7 +46,8 @@ fn licenses_of_plans_long_expired_are_revoked_and_know_nobody() {
     world.assign(plan, &sold).unwrap();
     world.revoke(plan, &["learner0@example.com"]).unwrap();
     world.clock.advance(days(365 + 90));
-    // Revoked before the plan ended, and not long enough ago of themselves: at this moment the plan is not long enough over either.
+    // Revoked before the plan ended, and not long enough ago of themselves: at this moment the plan is not long enough
+    // over either.
     world.rewrite_agreement(|agreement| agreement.license_duration_before_purge = days(90));
     let first = retire(&world, true);
     assert_eq!(count(&first, "plan_expired"), 0);

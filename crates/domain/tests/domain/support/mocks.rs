@@ -1,4 +1,5 @@
-//! Mocks of the services that are told things, for stories about which calls are made. What a mock does not expect fails the story.
+//! Mocks of the services that are told things, for stories about which calls are made. What a mock does not expect
+//! fails the story.
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};

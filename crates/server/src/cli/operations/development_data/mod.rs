@@ -1,7 +1,7 @@
 //! Data for development: customers with plans whose licenses are partly assigned.
 //!
-//! A seed tells what is to be there. What is there already stays and is counted as such, so a run that was interrupted at any
-//! point is followed by one that makes the rest.
+//! A seed tells what is to be there. What is there already stays and is counted as such, so a run that was interrupted
+//! at any point is followed by one that makes the rest.
 
 #[cfg(test)]
 mod tests;
@@ -75,11 +75,12 @@ struct Seeded {
     counts: LicenseCounts,
 }
 
-/// Makes what is missing of the seeds: agreements, plans, licenses and assignments, of which nobody is mailed. Plans that are
-/// there keep their dates, and frozen ones their number of licenses.
+/// Makes what is missing of the seeds: agreements, plans, licenses and assignments, of which nobody is mailed. Plans
+/// that are there keep their dates, and frozen ones their number of licenses.
 ///
-/// The summary's uuids are the plans that were made or added to; a dry run names those of them that are there. It counts what
-/// was made (`agreements`, `plans`, `licenses`, `assigned`) and what was there (`existing_agreements`, `existing_plans`).
+/// The summary's uuids are the plans that were made or added to; a dry run names those of them that are there. It
+/// counts what was made (`agreements`, `plans`, `licenses`, `assigned`) and what was there (`existing_agreements`,
+/// `existing_plans`).
 ///
 /// # Errors
 /// [`Error::Invalid`] for a slug that is none; then nothing was made.
@@ -297,8 +298,8 @@ impl Run<'_> {
         Ok(assigned)
     }
 
-    /// Assigns a license to those of these learners who hold none, as far as that is wanted, and tells to how many. Of two runs that
-    /// choose the same learners, one assigns.
+    /// Assigns a license to those of these learners who hold none, as far as that is wanted, and tells to how many. Of
+    /// two runs that choose the same learners, one assigns.
     fn assign_licenses(&self, plan: PlanId, seed: &SeedPlan, learners: Range<i32>) -> Result<i64, Error> {
         let address = |number| format!("{}-{number}@example.com", seed.learners).parse().ok();
         let learners: Vec<Email> = learners.filter_map(address).collect();
