@@ -43,7 +43,7 @@ bench: ## Measure the server beside hand-written SQL, on both databases
 openapi: ## Write docs/openapi.json anew, with examples from real answers
 	UPDATE_OPENAPI=1 cargo test --workspace --test openapi the_committed_document
 	cargo build --workspace --bins
-	UPDATE_OPENAPI=1 cargo test --workspace --test openapi real_answers
+	UPDATE_OPENAPI=1 cargo test --workspace --test e2e openapi::real_answers
 
 fuzz: ## Fuzz the running server over its OpenAPI document, on both databases, with schemathesis from PyPI
 	cargo build --workspace --bins

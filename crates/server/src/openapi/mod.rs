@@ -9,7 +9,7 @@
 //!    in the document. Doc comments of fields become descriptions.
 //! 3. List the handler in `api/mod.rs`, which also routes it.
 //! 4. Run `make openapi`, which writes `docs/openapi.json`, and check the difference. Examples come from the conformance cases, or for
-//!    endpoints without a case from `tests/tests/openapi/asked.rs`. A test checks that they are still valid.
+//!    endpoints without a case from `tests/tests/e2e/openapi/asked.rs`. A test checks that they are still valid.
 //!
 //! Common parts are not repeated: `crates/server/tests/openapi/complete.rs` adds operation ids, the ids of the path,
 //! the errors for tokens, paths, pages, bodies and rate limits, idempotency keys, cookie credentials, and problem details. A response

@@ -73,7 +73,7 @@ fn alike(lines: &str) -> Vec<String> {
 
 fn the_readme_shows_the_printed_walk(database: Database) {
     let server = Server::start_demo(database.url());
-    let readme = alike(include_str!("../../README.md"));
+    let readme = alike(include_str!("../../../README.md"));
     let mut rest = readme.iter();
     for command in alike(&commands(&server)) {
         assert!(rest.any(|line| *line == command), "README.md lacks, or has in another place: {command}");

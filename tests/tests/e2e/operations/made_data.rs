@@ -5,7 +5,7 @@ use std::time::Duration;
 use license_manager_tests::{Database, FakeUpstreams, Server, at_once, on_both_databases, poll};
 use serde_json::{Value, json};
 
-use crate::{QUIET, count, run, start};
+use super::{QUIET, count, run, start};
 
 on_both_databases!(
     development_data_is_made_once,

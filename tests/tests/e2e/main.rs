@@ -1,0 +1,34 @@
+//! The real binary, over HTTP, on SQLite and on Postgres. One program, so that it is linked once.
+
+mod auto_apply;
+mod bad_input;
+mod bad_requests;
+mod browser;
+mod catalog_owners;
+mod concurrency;
+mod conformance;
+mod copy;
+mod deliveries;
+mod demo;
+mod enrollment_files;
+mod history;
+mod idempotency;
+mod lifecycle;
+mod openapi;
+mod operations;
+mod people;
+mod problems;
+mod renewals;
+mod request_bodies;
+mod retirement;
+mod schedule;
+mod staff_plans;
+mod staff_records;
+mod subsidy;
+mod support_page;
+mod throttling;
+mod traces;
+mod transfers;
+mod utilization;
+mod watching;
+mod webhooks;
