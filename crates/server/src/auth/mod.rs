@@ -6,8 +6,6 @@ pub mod identity;
 mod keys;
 pub mod mint;
 pub mod permissions;
-#[cfg(test)]
-mod tests;
 pub mod throttle;
 mod token;
 mod verifier;

@@ -30,10 +30,6 @@ impl TokenVerifier {
             Some(source) => Some(IssuerKeys::open(source, Duration::from_secs(config.jwk_set_refresh_seconds)).await?),
             None => None,
         };
-        Self::new(config, keys)
-    }
-
-    pub(super) fn new(config: &AuthConfig, keys: Option<IssuerKeys>) -> Result<Self, KeyError> {
         let secret = config.hs256_secret.as_ref().map(|secret| DecodingKey::from_secret(secret.expose().as_bytes()));
         if secret.is_none() && keys.is_none() {
             return Err(KeyError::NoKey);

@@ -6,10 +6,9 @@ use std::path::{Path, PathBuf};
 use config::{ConfigBuilder, File, FileFormat, Source, Value, ValueKind, builder::DefaultState};
 use thiserror::Error;
 
-use super::Config;
-use super::effective::sections;
+use super::keys::{PREFIX, environment_variable, sections};
+use super::settings::Config;
 
-const PREFIX: &str = "LM_";
 const DATABASE_URL: &str = "DATABASE_URL";
 
 /// Why the configuration is invalid. Displays as one line that names the key as it was written and holds no secret.
@@ -47,11 +46,6 @@ pub enum ConfigError {
         /// What is wrong and what is allowed.
         problem: String,
     },
-}
-
-/// The environment variable of `section.key`.
-pub(super) fn environment_variable(section: &str, key: &str) -> String {
-    format!("{PREFIX}{}__{}", section.to_uppercase(), key.to_uppercase().replace('.', "__"))
 }
 
 impl Config {

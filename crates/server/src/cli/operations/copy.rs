@@ -9,7 +9,9 @@ use license_manager_adapters::postgres::PostgresStore;
 use license_manager_adapters::sqlite::SqliteStore;
 
 use super::arguments::RunOptions;
-use super::{CommandError, CommandSupervisor, Report};
+use super::error::CommandError;
+use super::report::Report;
+use super::supervisor::CommandSupervisor;
 use crate::config::{Config, DatabaseUrl, Secret};
 use crate::database::Database;
 

@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::arguments::{EntityKind, History, OnPlan, SummaryFormat, Transfer};
-use super::{CommandError, Report};
+use super::error::CommandError;
+use super::report::Report;
 use crate::api::history::changes as history_changes;
 use crate::http::time;
 

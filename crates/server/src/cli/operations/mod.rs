@@ -9,10 +9,12 @@
 //! | `copy` | copying SQLite to Postgres |
 //! | `supervisor` | progress on standard error, Ctrl-C |
 //! | `report` | the summary on standard output |
+//! | `error` | why a command failed |
 
 mod arguments;
 mod copy;
 mod development_data;
+mod error;
 mod manual;
 mod recurring;
 mod report;
@@ -21,45 +23,17 @@ mod supervisor;
 
 use std::io::Write;
 
-use license_manager_domain::{Error, LicenseManager};
+use license_manager_domain::LicenseManager;
 
 pub use arguments::OperationCommand;
 use arguments::ShowOptions;
 pub use copy::{CopyArguments, copy};
+pub use error::CommandError;
 use report::Report;
-use supervisor::CommandSupervisor;
 
 use crate::config::Config;
 use crate::database::{Database, seed_products};
 use crate::upstreams::Upstreams;
-
-/// Why a command did not start or could not report.
-#[derive(Debug, thiserror::Error)]
-pub enum CommandError {
-    /// The arguments are invalid; one line says why.
-    #[error("{0}")]
-    Arguments(String),
-    /// Any other failure.
-    #[error("{0}")]
-    Failed(String),
-}
-
-impl From<Error> for CommandError {
-    fn from(error: Error) -> Self {
-        match error {
-            Error::NotFound(_) | Error::UnknownReference { .. } | Error::Invalid(_) => {
-                Self::Arguments(error.to_string())
-            }
-            _ => Self::Failed(error.to_string()),
-        }
-    }
-}
-
-impl From<std::io::Error> for CommandError {
-    fn from(error: std::io::Error) -> Self {
-        Self::Failed(error.to_string())
-    }
-}
 
 /// Runs a command. Returns `false` if some of the work failed; the summary says what.
 ///

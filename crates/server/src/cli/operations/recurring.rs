@@ -7,7 +7,9 @@ use license_manager_domain::{CustomerId, Error, LicenseManager, PlanId};
 use uuid::Uuid;
 
 use super::arguments::{ExpireSubscriptions, OperationCommand, ShowOptions};
-use super::{CommandError, CommandSupervisor, Report};
+use super::error::CommandError;
+use super::report::Report;
+use super::supervisor::CommandSupervisor;
 use crate::config::Config;
 use crate::http::time;
 

@@ -5,7 +5,9 @@ use uuid::Uuid;
 
 use super::arguments::{ManufactureData, SeedDevstack};
 use super::development_data::{self, SeedCustomer, SeedPlan, Seeds};
-use super::{CommandError, CommandSupervisor, Report};
+use super::error::CommandError;
+use super::report::Report;
+use super::supervisor::CommandSupervisor;
 
 /// The customer of `seed-development-data`.
 const CUSTOMER: Uuid = Uuid::from_u128(0xdec0_de00_0000_4000_8000_0000_0000_0011);

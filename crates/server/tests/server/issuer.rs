@@ -1,21 +1,17 @@
 //! A clock, an issuer's secret and tokens for the tests.
 
-mod keys;
-mod tokens;
-
 use chrono::{DateTime, Utc};
 use jsonwebtoken::{EncodingKey, Header, encode};
+use license_manager::config::{AuthConfig, Secret};
 use serde_json::{Value, json};
 
-use crate::config::{AuthConfig, Secret};
+pub const SECRET: &str = "the-issuer's-secret-the-issuer's-secret";
 
-const SECRET: &str = "the-issuer's-secret-the-issuer's-secret";
-
-fn now() -> DateTime<Utc> {
+pub fn now() -> DateTime<Utc> {
     "2026-03-01T12:00:00Z".parse().unwrap()
 }
 
-fn claims() -> Value {
+pub fn claims() -> Value {
     json!({
         "iss": "http://localhost:18000/oauth2", "aud": "license-manager", "version": "1.2.0",
         "iat": now().timestamp() - 10, "exp": now().timestamp() + 3600,
@@ -25,7 +21,7 @@ fn claims() -> Value {
 }
 
 /// The usual claims with changes; `null` removes a claim.
-fn claims_with(changes: Value) -> Value {
+pub fn claims_with(changes: Value) -> Value {
     let mut claims = claims();
     for (name, value) in changes.as_object().unwrap() {
         claims[name] = value.clone();
@@ -34,10 +30,10 @@ fn claims_with(changes: Value) -> Value {
     claims
 }
 
-fn sign_with(secret: &str, claims: &Value) -> String {
+pub fn sign_with(secret: &str, claims: &Value) -> String {
     encode(&Header::default(), claims, &EncodingKey::from_secret(secret.as_bytes())).unwrap()
 }
 
-fn secret_config() -> AuthConfig {
+pub fn secret_config() -> AuthConfig {
     AuthConfig { hs256_secret: Some(Secret::try_from(SECRET.to_owned()).unwrap()), ..AuthConfig::default() }
 }

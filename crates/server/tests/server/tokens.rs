@@ -1,10 +1,12 @@
 use chrono::TimeDelta;
-use jsonwebtoken::Algorithm;
+use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
+use license_manager::auth::mint::{DevelopmentToken, MintError};
+use license_manager::auth::{AccessToken, Context, TokenError, TokenRole, TokenVerifier, header_credential};
+use license_manager::config::AuthConfig;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::*;
-use crate::auth::mint::{DevelopmentToken, MintError};
-use crate::auth::{AccessToken, Context, TokenError, TokenRole, TokenVerifier, header_credential};
+use crate::issuer::{SECRET, claims, claims_with, now, secret_config, sign_with};
 
 async fn verify(token: &str) -> Result<AccessToken, TokenError> {
     TokenVerifier::from_config(&secret_config()).await.unwrap().verify(token, now()).await

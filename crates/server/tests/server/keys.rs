@@ -7,13 +7,13 @@ use actix_web::{App, HttpResponse, HttpServer, web};
 use aws_lc_rs::encoding::AsDer;
 use aws_lc_rs::rsa::{KeyPair, KeySize};
 use chrono::TimeDelta;
-use jsonwebtoken::Algorithm;
 use jsonwebtoken::jwk::Jwk;
+use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
+use license_manager::auth::{TokenError, TokenVerifier};
+use license_manager::config::{AuthConfig, JwkSetSource};
+use serde_json::{Value, json};
 
-use super::*;
-use crate::auth::keys::IssuerKeys;
-use crate::auth::{TokenError, TokenVerifier};
-use crate::config::JwkSetSource;
+use crate::issuer::{SECRET, claims, now, secret_config, sign_with};
 
 /// An RSA key of the issuer.
 struct RsaKey(EncodingKey);
@@ -189,8 +189,9 @@ async fn keys_are_fetched_in_the_background_after_a_failed_start() {
     let key = RsaKey::new();
     let token = key.sign(Algorithm::RS512, &claims());
     let issuer = Issuer::publishing(None);
-    let keys = IssuerKeys::open(&issuer.source, Duration::from_millis(20)).await.unwrap();
-    let verifier = TokenVerifier::new(&AuthConfig::default(), Some(keys)).unwrap();
+    let jwk_set = Some(issuer.source.clone());
+    let config = AuthConfig { jwk_set, jwk_set_refresh_seconds: 1, ..AuthConfig::default() };
+    let verifier = TokenVerifier::from_config(&config).await.unwrap();
     assert_eq!(verifier.verify(&token, now()).await, Err(TokenError::BadSignature));
     issuer.publish(Some(set_of(&[&key])));
     // At the same time as before, so that the token does not cause a second fetch.

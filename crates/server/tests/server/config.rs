@@ -1,9 +1,9 @@
 use std::path::Path;
 
+use license_manager::config::{Config, LogFormat, Timing};
 use license_manager_domain::operations::RecurringOperation;
 use license_manager_domain::ports::MailKind;
-
-use super::*;
+use serde_json::Value;
 
 fn load(file: Option<&str>, environment: &[(&str, &str)]) -> Result<Config, String> {
     let directory = tempfile::tempdir().unwrap();
@@ -321,18 +321,16 @@ fn documented() -> Vec<(String, String, String)> {
 
 #[test]
 fn every_key_is_documented_with_its_default() {
-    let mut defaults = Config::default();
-    defaults.database.url = Some(defaults.database.url_or_default());
-    let known = effective::sections(&defaults).into_iter().flat_map(|(section, keys)| {
-        keys.into_iter().map(move |(key, value)| {
-            let default = match value {
-                serde_json::Value::Null => String::new(),
-                serde_json::Value::Array(items) if items.is_empty() => String::new(),
-                serde_json::Value::String(text) => text,
-                value => value.to_string(),
-            };
-            (load::environment_variable(&section, &key), default)
-        })
+    let shown = Config::default().effective();
+    let known = shown.lines().filter_map(|line| line.rsplit_once("  # ")).map(|(setting, variable)| {
+        let default = setting.split_once(" = ").map(|(_, value)| serde_json::from_str(value).unwrap());
+        let default = match default {
+            None => String::new(),
+            Some(Value::Array(items)) if items.is_empty() => String::new(),
+            Some(Value::String(text)) => text,
+            Some(value) => value.to_string(),
+        };
+        (variable.to_owned(), default)
     });
     let mut known: Vec<_> = known.collect();
     let mut documented: Vec<_> = documented().into_iter().map(|(variable, default, _)| (variable, default)).collect();

@@ -1,0 +1,271 @@
+//! The settings of each section, with their defaults.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use license_manager_domain::operations::OperationSettings;
+use license_manager_domain::{CatalogId, CustomerId};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::delivery::{MailConfig, WebhooksConfig, WorkerConfig};
+use super::read::{filter, origins, socket_address, text, user_ids, uuids, web_address, whole_number};
+use super::schedule::ScheduleConfig;
+use super::section::section;
+use super::upstreams::{BrazeConfig, CatalogConfig, LmsConfig, OauthConfig, S3Config, SegmentConfig, SmtpConfig};
+use super::value::{DatabaseUrl, JwkSetSource, LogFormat, SameSite, Secret};
+use super::watching::{MetricsConfig, TelemetryConfig};
+
+/// The default SQLite file, relative to the working directory.
+pub const DEFAULT_DATABASE_FILE: &str = "./license-manager.db";
+
+/// All settings.
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// The HTTP server.
+    pub server: ServerConfig,
+    /// The database.
+    pub database: DatabaseConfig,
+    /// Access tokens.
+    pub auth: AuthConfig,
+    /// Rate limits.
+    pub throttle: ThrottleConfig,
+    /// The catalog service.
+    pub catalog: CatalogConfig,
+    /// The LMS.
+    pub lms: LmsConfig,
+    /// The OAuth client for calls to the LMS and the catalog service.
+    pub oauth: OauthConfig,
+    /// Braze, for mails and for events of people without an account.
+    pub braze: BrazeConfig,
+    /// Segment, for events of people with an account.
+    pub segment: SegmentConfig,
+    /// The mail server, used without Braze.
+    pub smtp: SmtpConfig,
+    /// The bucket for the results of bulk enrollments.
+    pub s3: S3Config,
+    /// Mails.
+    pub mail: MailConfig,
+    /// The delivery of messages.
+    pub worker: WorkerConfig,
+    /// Webhook endpoints.
+    pub webhooks: WebhooksConfig,
+    /// The web portals that links lead to.
+    pub portals: PortalsConfig,
+    /// Creating licenses.
+    pub provisioning: ProvisioningConfig,
+    /// Recurring operations.
+    pub operations: OperationsConfig,
+    /// The schedule of recurring operations.
+    pub schedule: ScheduleConfig,
+    /// The log.
+    pub logging: LoggingConfig,
+    /// Metrics.
+    pub metrics: MetricsConfig,
+    /// Traces.
+    pub telemetry: TelemetryConfig,
+}
+
+section! {
+    /// `[server]`: the HTTP server.
+    struct ServerConfig;
+
+    /// The IP address and port to listen on. With port 0 the system chooses one.
+    #[serde(deserialize_with = "socket_address")]
+    listen: SocketAddr = SocketAddr::from((Ipv4Addr::LOCALHOST, 8080));
+    /// Worker threads, up to 1,024; 0 means one per processor core.
+    #[serde(deserialize_with = "whole_number::<_, _, 0, 1_024>")]
+    workers: usize;
+    /// The largest accepted request body, in bytes, from 1 KiB to 1 GiB.
+    #[serde(deserialize_with = "whole_number::<_, _, 1_024, 1_073_741_824>")]
+    body_limit_bytes: usize = 5 * 1024 * 1024;
+    /// Seconds that running requests have to finish after SIGTERM, up to an hour.
+    #[serde(deserialize_with = "whole_number::<_, _, 0, 3_600>")]
+    shutdown_timeout_seconds: u64 = 30;
+    /// The web applications that may send requests with a user's cookies, as origins such as
+    /// `https://portal.example.com`; in the environment a comma-separated list. The server's own origin is always
+    /// allowed.
+    #[serde(deserialize_with = "origins")]
+    allowed_origins: Vec<String>;
+    /// Whether browsers send the `csrftoken` cookie only over https. Browsers other than Safari treat
+    /// `http://localhost` as https.
+    csrf_cookie_secure: bool = true;
+    /// The SameSite rule of the `csrftoken` cookie: `lax` or `strict` if the web applications share the server's
+    /// registered domain; otherwise `none`, which needs `csrf_cookie_secure`.
+    csrf_cookie_same_site: SameSite = SameSite::Lax;
+    /// Whether a proxy in front of the server sets `X-Forwarded-For`. If so, its last address is the client's, for rate
+    /// limits. Otherwise the header is ignored, because anybody can send it.
+    trust_forwarded_for: bool;
+}
+
+impl ServerConfig {
+    /// How long running requests have to finish after SIGTERM.
+    pub fn shutdown_timeout(&self) -> Duration {
+        Duration::from_secs(self.shutdown_timeout_seconds)
+    }
+}
+
+section! {
+    /// `[database]`: the database and its timeouts.
+    struct DatabaseConfig;
+
+    /// `sqlite:PATH` or `postgres://…`, from `LM_DATABASE__URL` or else `DATABASE_URL`. `None` without either: see
+    /// [`DatabaseConfig::url_or_default`].
+    url: Option<DatabaseUrl>;
+    /// The most open connections, from 1 to 1,000.
+    #[serde(deserialize_with = "whole_number::<_, _, 1, 1_000>")]
+    pool_size: u32 = 8;
+    /// Seconds to wait for a connection before a request is answered 503, from 1 to 300.
+    #[serde(deserialize_with = "whole_number::<_, _, 1, 300>")]
+    connect_timeout_seconds: u64 = 3;
+    /// The timeout of a statement in Postgres, and of waiting for the write lock in SQLite, in seconds, up to a day; 0
+    /// means none.
+    #[serde(deserialize_with = "whole_number::<_, _, 0, 86_400>")]
+    statement_timeout_seconds: u64 = 60;
+}
+
+impl DatabaseConfig {
+    /// The configured database, otherwise SQLite in [`DEFAULT_DATABASE_FILE`].
+    pub fn url_or_default(&self) -> DatabaseUrl {
+        self.url.clone().unwrap_or_else(|| DatabaseUrl::Sqlite(PathBuf::from(DEFAULT_DATABASE_FILE)))
+    }
+
+    /// How long a request waits for a connection.
+    pub fn connect_timeout(&self) -> Duration {
+        Duration::from_secs(self.connect_timeout_seconds)
+    }
+
+    /// The timeout of a statement; `None` means none.
+    pub fn statement_timeout(&self) -> Option<Duration> {
+        (self.statement_timeout_seconds > 0).then(|| Duration::from_secs(self.statement_timeout_seconds))
+    }
+}
+
+section! {
+    /// `[auth]`: access tokens. The server needs `hs256_secret`, `jwk_set` or both; `serve --demo` creates a random
+    /// secret if neither is set.
+    struct AuthConfig;
+
+    /// The required `iss` of tokens.
+    #[serde(deserialize_with = "text")]
+    issuer: String = "http://localhost:18000/oauth2".to_owned();
+    /// The audience that a token's `aud` must be or contain.
+    #[serde(deserialize_with = "text")]
+    audience: String = "license-manager".to_owned();
+    /// The issuer's secret for HS256; `None`: such tokens are refused.
+    hs256_secret: Option<Secret>;
+    /// The issuer's public keys for RS256 and RS512: a JWK set as JSON, an http(s) URL, or a file's path; `None`: such
+    /// tokens are refused.
+    jwk_set: Option<JwkSetSource>;
+    /// Seconds between fetches of a JWK set at a URL, from 1 to a day.
+    #[serde(deserialize_with = "whole_number::<_, _, 1, 86_400>")]
+    jwk_set_refresh_seconds: u64 = 300;
+    /// The user name of the service that may retire people.
+    #[serde(deserialize_with = "text")]
+    retirement_worker: String = "retirement_worker".to_owned();
+    /// The secret that signs the checksums of subsidies; the services that redeem them must know it. Without it
+    /// `hs256_secret` is used; without either there are no subsidies.
+    subsidy_checksum_secret: Option<Secret>;
+}
+
+impl AuthConfig {
+    /// The secret that signs the checksums of subsidies, if any.
+    pub fn subsidy_secret(&self) -> Option<&Secret> {
+        self.subsidy_checksum_secret.as_ref().or(self.hs256_secret.as_ref())
+    }
+}
+
+section! {
+    /// `[throttle]`: rate limits.
+    struct ThrottleConfig;
+
+    /// Whether the limits apply. Each server counts in its own memory.
+    enabled: bool = true;
+    /// Requests a minute without a valid credential, per address. IPv6 addresses count by their first 64 bits.
+    #[serde(deserialize_with = "whole_number::<_, _, 1, 1_000_000>")]
+    anonymous_per_minute: u32 = 60;
+    /// Requests a second per user.
+    #[serde(deserialize_with = "whole_number::<_, _, 1, 1_000_000>")]
+    user_per_second: u32 = 18;
+    /// Requests a minute per user.
+    #[serde(deserialize_with = "whole_number::<_, _, 1, 1_000_000>")]
+    user_per_minute: u32 = 360;
+    /// LMS user ids without a limit; in the environment a comma-separated list.
+    #[serde(deserialize_with = "user_ids")]
+    exempt_user_ids: Vec<i64>;
+}
+
+section! {
+    /// `[portals]`: the web portals, as http(s) URLs without a trailing slash.
+    struct PortalsConfig;
+
+    /// The learner portal. Activation links lead there.
+    #[serde(deserialize_with = "web_address")]
+    learner_url: String = "http://localhost:8734".to_owned();
+    /// The admin portal.
+    #[serde(deserialize_with = "web_address")]
+    admin_url: String = "http://localhost:1991".to_owned();
+}
+
+section! {
+    /// `[provisioning]`: creating licenses.
+    struct ProvisioningConfig;
+
+    /// The most licenses created within a request; larger plans get theirs from a job. Up to 1,000,000.
+    #[serde(deserialize_with = "whole_number::<_, _, 0, 1_000_000>")]
+    inline_limit: u32 = 50_000;
+    /// Licenses that a job creates or revokes per transaction, from 1 to 1,000,000. Plans with more live licenses than
+    /// this are revoked by a job.
+    #[serde(deserialize_with = "whole_number::<_, _, 1, 1_000_000>")]
+    batch_size: u32 = 10_000;
+}
+
+section! {
+    /// `[operations]`: recurring operations.
+    struct OperationsConfig;
+
+    /// Hours before a renewal during which its plan is locked, up to a year.
+    #[serde(deserialize_with = "whole_number::<_, _, 0, 8_760>")]
+    renewal_lock_hours: u32 = 12;
+    /// UUIDs of the customers whose learners are unlinked 90 days after their licenses expired; in the environment a
+    /// comma-separated list.
+    #[serde(deserialize_with = "uuids")]
+    unlink_customers: Vec<Uuid>;
+    /// UUIDs of the customers for whose licenses an event is sent 180 days after activation; in the environment a
+    /// comma-separated list.
+    #[serde(deserialize_with = "uuids")]
+    custom_event_customers: Vec<Uuid>;
+    /// UUIDs of the catalogs that `validate-num-catalog-queries` accepts; in the environment a comma-separated list.
+    #[serde(deserialize_with = "uuids")]
+    catalog_allow_list: Vec<Uuid>;
+    /// Seconds until another run may take over the work of a silent run, from 1 to an hour. It must exceed the time the
+    /// LMS takes to answer.
+    #[serde(deserialize_with = "whole_number::<_, _, 1, 3_600>")]
+    lease_seconds: u32 = 180;
+}
+
+impl OperationsConfig {
+    /// The settings as the domain takes them.
+    pub fn settings(&self) -> OperationSettings {
+        OperationSettings {
+            lease: TimeDelta::seconds(i64::from(self.lease_seconds)),
+            unlink_customers: self.unlink_customers.iter().copied().map(CustomerId).collect(),
+            custom_event_customers: self.custom_event_customers.iter().copied().map(CustomerId).collect(),
+            catalog_allow_list: self.catalog_allow_list.iter().copied().map(CatalogId).collect(),
+        }
+    }
+}
+
+section! {
+    /// `[logging]`: the log, which goes to standard error.
+    struct LoggingConfig;
+
+    /// `text` for people, or `json` with one object a line.
+    format: LogFormat = LogFormat::Text;
+    /// A level (`error`, `warn`, `info`, `debug`, `trace`), or a comma-separated list of `target=level`.
+    #[serde(deserialize_with = "filter")]
+    filter: String = "info,actix_server=warn".to_owned();
+}

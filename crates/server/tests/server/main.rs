@@ -1,0 +1,11 @@
+//! Parts of the server, each through what it offers to the others. One program, so that it is linked once.
+
+mod command_line;
+mod config;
+mod config_values;
+mod csrf;
+mod issuer;
+mod keys;
+mod throttle;
+mod tokens;
+mod upstreams;
