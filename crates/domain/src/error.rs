@@ -1,6 +1,7 @@
 //! Errors.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use crate::model::ids::CatalogId;
@@ -225,6 +226,12 @@ pub enum Refusal {
 impl From<ImpossibleTransition> for Error {
     fn from(step: ImpossibleTransition) -> Self {
         Refusal::Impossible(step).into()
+    }
+}
+
+impl From<Infallible> for Error {
+    fn from(never: Infallible) -> Self {
+        match never {}
     }
 }
 

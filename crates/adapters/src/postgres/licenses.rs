@@ -146,7 +146,7 @@ impl LicenseRepository for PostgresUnit<'_> {
             .filter(license::uuid.gt(SqlUuid(following(after))))
             .order(license::uuid)
             .limit(limit);
-        licenses(self.read(|connection| query.load::<LicenseRow>(connection))?)
+        self.list::<LicenseRow, _>(query)
     }
 
     fn find_by_person(&mut self, agreement: AgreementId, person: &Person) -> Result<Vec<License>, Error> {
@@ -345,7 +345,7 @@ impl PostgresUnit<'_> {
             };
         }
         let query = query.then_order_by(license::uuid).offset(limit_offset.offset).limit(limit_offset.limit);
-        licenses(self.read(|connection| query.load::<LicenseRow>(connection))?)
+        self.list::<LicenseRow, _>(query)
     }
 
     /// The number of licenses with the condition.

@@ -11,7 +11,7 @@ use license_manager_domain::queue::{Backlog, Queue};
 use license_manager_domain::webhooks::Webhook;
 
 use super::arrays::{column, sorted_uuids};
-use super::queue::claimable;
+use super::queue::claimable_sql;
 use super::unit::PostgresUnit;
 use crate::rows::outbox::WaitingRow;
 use crate::rows::queue::{self, BacklogRow};
@@ -48,8 +48,7 @@ impl OutboxRepository for PostgresUnit<'_> {
             return Ok(());
         }
         let active = webhook::table.filter(webhook::is_active).select(WebhookRow::as_select()).order(webhook::uuid);
-        let active: Vec<WebhookRow> = self.read(|connection| active.load(connection))?;
-        let active: Vec<Webhook> = active.into_iter().map(Webhook::from).collect();
+        let active: Vec<Webhook> = self.list::<WebhookRow, _>(active)?;
         let told = |message| active.iter().filter(move |webhook| webhook.wants(message)).map(|webhook| webhook.id.0);
         let told: Vec<String> =
             column(messages, |message| told(message).map(|id| id.to_string()).collect::<Vec<_>>().join(" "));
@@ -96,7 +95,7 @@ impl OutboxRepository for PostgresUnit<'_> {
     fn backlog(&mut self, now: DateTime<Utc>, limit: i64) -> Result<Vec<(Queue, Backlog)>, Error> {
         // Each subquery has the order of an index. Otherwise the planner may read the whole table to find that a queue
         // is empty.
-        let claimable = claimable(&queue::OUTBOX);
+        let claimable = claimable_sql(&queue::OUTBOX);
         let query = sql_query(format!(
             "WITH parked AS MATERIALIZED (
                  SELECT lane, count(*) AS number

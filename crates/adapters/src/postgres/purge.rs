@@ -77,7 +77,7 @@ impl PurgeRepository for PostgresUnit<'_> {
         .bind::<SqlTimestamp, _>(now)
         .bind::<BigInt, _>(limit)
         .bind::<SqlUuid, _>(following(after));
-        licenses(self.read(|connection| query.load::<LicenseRow>(connection))?)
+        self.list::<LicenseRow, _>(query)
     }
 
     fn lock_deleted(&mut self, now: DateTime<Utc>, limit: i64) -> Result<Vec<DeletedLicense>, Error> {

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::arrays::{column, sorted_uuids};
 use super::unit::PostgresUnit;
-use crate::rows::queue::{self, ClaimedJobRow, Leased, MessageRow, ProgressRow, QueueRow};
+use crate::rows::queue::{self, ClaimedJobRow, Leased, LeasedTable, MessageRow, ProgressRow, QueueRow};
 use crate::rows::shared::IdRow;
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 
@@ -38,8 +38,8 @@ struct Rules {
 
 fn rules(leased: &Leased) -> Rules {
     let values = |names: String| format!("(VALUES {names}) AS open (queue)");
-    match *leased {
-        queue::WEBHOOK_DELIVERY => Rules {
+    match leased.table {
+        LeasedTable::WebhookDelivery => Rules {
             open: "(SELECT uuid::text AS queue FROM webhook
                     WHERE is_active AND (rest_until IS NULL OR rest_until <= $1)) AS open"
                 .to_owned(),
@@ -50,15 +50,15 @@ fn rules(leased: &Leased) -> Rules {
                                    WHEN input.dead IS NOT NULL THEN 'parked' ELSE 'waiting' END",
             queue_type: "uuid",
         },
-        queue::PLAN_JOB => Rules {
+        LeasedTable::PlanJob => Rules {
             open: values(queue::names(JobKind::ALL.map(Queue::PlanJobs))),
             queue_condition: "EXISTS (SELECT FROM subscription_plan WHERE uuid = waiting.subscription_plan_uuid
                               FOR NO KEY UPDATE SKIP LOCKED)",
             settled: "",
             queue_type: "text",
         },
-        // The outbox. Tasks use only the type of the queue.
-        _ => Rules {
+        // Tasks use only the type of the queue.
+        LeasedTable::Outbox | LeasedTable::OperationLease => Rules {
             open: values(queue::names(Queue::MESSAGES)),
             queue_condition: "true",
             settled: ", lane = split_part(input.lanes, ' ', 1), lanes = input.lanes, parked_at = input.dead",
@@ -69,9 +69,9 @@ fn rules(leased: &Leased) -> Rules {
 
 /// Whether the row `waiting` waits, and no earlier row must be done first. OFFSET 0 keeps the planner from turning the
 /// subqueries into joins over the whole table. So each subquery uses an index, for the few rows that are read.
-pub(super) fn claimable(leased: &Leased) -> String {
-    match *leased {
-        queue::OUTBOX => format!(
+pub(super) fn claimable_sql(leased: &Leased) -> String {
+    match leased.table {
+        LeasedTable::Outbox => format!(
             "parked_at IS NULL
              AND NOT EXISTS (SELECT FROM outbox AS earlier
                              WHERE earlier.license_uuid = waiting.license_uuid AND earlier.position < waiting.position
@@ -85,14 +85,14 @@ pub(super) fn claimable(leased: &Leased) -> String {
                                  OFFSET 0))",
             merged = Topic::MERGED.as_str()
         ),
-        queue::WEBHOOK_DELIVERY => "state = 'waiting'
+        LeasedTable::WebhookDelivery => "state = 'waiting'
              AND NOT EXISTS (SELECT FROM webhook_delivery AS earlier
                              WHERE earlier.webhook_uuid = waiting.webhook_uuid
                                AND earlier.license_uuid = waiting.license_uuid
                                AND earlier.position < waiting.position AND earlier.state = 'waiting'
                              OFFSET 0)"
             .to_owned(),
-        _ => "true".to_owned(),
+        LeasedTable::PlanJob | LeasedTable::OperationLease => "true".to_owned(),
     }
 }
 
@@ -105,21 +105,21 @@ fn held_sql(leased: &Leased) -> String {
 impl PostgresUnit<'_> {
     fn claim_rows<R: QueryableByName<Pg> + 'static>(&mut self, claim: &Claim) -> Result<Vec<R>, Error> {
         let (leased, name) = queue::leased(claim.lease.queue);
-        let Leased { table, queue, id, order, columns, .. } = leased;
-        let (claimable, Rules { queue_condition, queue_type, .. }) = (claimable(leased), rules(leased));
+        let Leased { table, queue, id, holder, due, order, columns, .. } = leased;
+        let (claimable, Rules { queue_condition, queue_type, .. }) = (claimable_sql(leased), rules(leased));
         // The chosen rows are updated by an array of their ids. The planner of a prepared statement does not know the
         // limit, so a join would read the whole table.
         let statement = sql_query(format!(
             "WITH chosen AS MATERIALIZED (
                  SELECT id, was_due, row_number() OVER (ORDER BY was_due, place) AS place
-                 FROM (SELECT {id} AS id, not_before AS was_due, {order} AS place FROM {table} AS waiting
-                       WHERE {queue} = $2::{queue_type} AND not_before <= $1 AND {claimable}
+                 FROM (SELECT {id} AS id, {due} AS was_due, {order} AS place FROM {table} AS waiting
+                       WHERE {queue} = $2::{queue_type} AND {due} <= $1 AND {claimable}
                          AND {queue_condition}
-                       ORDER BY not_before, {order}
+                       ORDER BY {due}, {order}
                        LIMIT $3
                        FOR UPDATE OF waiting SKIP LOCKED) AS due),
              claimed AS (
-                 UPDATE {table} SET claimed_by = $4, not_before = $5
+                 UPDATE {table} SET {holder} = $4, {due} = $5
                  WHERE {queue} = $2::{queue_type} AND {id} = ANY (ARRAY(SELECT id FROM chosen))
                  RETURNING {table}.*)
              SELECT {columns}, was_due FROM claimed JOIN chosen ON chosen.id = claimed.{id} ORDER BY place"
@@ -136,15 +136,15 @@ impl PostgresUnit<'_> {
 impl QueueRepository for PostgresUnit<'_> {
     fn due(&mut self, kind: QueueKind, now: DateTime<Utc>) -> Result<Vec<Queue>, Error> {
         let leased = queue::of_kind(kind);
-        let Leased { table, queue, order, .. } = leased;
-        let (claimable, Rules { open, queue_type, .. }) = (claimable(leased), rules(leased));
+        let Leased { table, queue, due, order, .. } = leased;
+        let (claimable, Rules { open, queue_type, .. }) = (claimable_sql(leased), rules(leased));
         let query = sql_query(format!(
             "SELECT open.queue
              FROM {open} CROSS JOIN LATERAL (
-                 SELECT not_before FROM {table} AS waiting
-                 WHERE waiting.{queue} = open.queue::{queue_type} AND not_before <= $1 AND {claimable}
-                 ORDER BY not_before, {order} LIMIT 1) AS first
-             ORDER BY first.not_before, open.queue"
+                 SELECT {due} FROM {table} AS waiting
+                 WHERE waiting.{queue} = open.queue::{queue_type} AND {due} <= $1 AND {claimable}
+                 ORDER BY {due}, {order} LIMIT 1) AS first
+             ORDER BY first.{due}, open.queue"
         ))
         .bind::<SqlTimestamp, _>(now);
         let rows: Vec<QueueRow> = self.read(|connection| query.load(connection))?;
@@ -224,7 +224,7 @@ impl QueueRepository for PostgresUnit<'_> {
     fn settle(&mut self, lease: Lease, settlements: &[Settlement]) -> Result<(), Error> {
         self.require_write()?;
         let (leased, name) = queue::leased(lease.queue);
-        let Leased { table, queue, id, holder, .. } = leased;
+        let Leased { table, queue, id, holder, due, .. } = leased;
         let is_gone = |settled: &&Settlement| settled.completed_at.is_some() && !leased.keeps_completed;
         let (gone, kept): (Vec<&Settlement>, Vec<&Settlement>) = settlements.iter().partition(is_gone);
         if !gone.is_empty() {
@@ -238,7 +238,7 @@ impl QueueRepository for PostgresUnit<'_> {
             let Rules { settled, queue_type, .. } = rules(leased);
             let statement = sql_query(format!(
                 "UPDATE {table}
-                 SET attempts = input.attempts, not_before = input.due, last_error = input.error, claimed_by = NULL{settled}
+                 SET attempts = input.attempts, {due} = input.due, last_error = input.error, {holder} = NULL{settled}
                  FROM unnest($3, $4, $5, $6, $7, $8, $9, $10)
                      AS input (id, attempts, due, error, lanes, status, completed, dead)
                  WHERE {table}.{queue} = $1::{queue_type} AND {table}.{id} = input.id AND {holder} = $2"

@@ -24,10 +24,7 @@ impl NotificationRepository for PostgresUnit<'_> {
             .order((notification::last_sent.desc(), notification::id.desc()))
             .offset(limit_offset.offset)
             .limit(limit_offset.limit);
-        self.read(|connection| query.load::<NotificationRow>(connection))?
-            .into_iter()
-            .map(Notification::try_from)
-            .collect()
+        self.list::<NotificationRow, _>(query)
     }
 
     fn count(&mut self, filter: &NotificationFilter) -> Result<i64, Error> {
@@ -39,10 +36,7 @@ impl NotificationRepository for PostgresUnit<'_> {
         let query = notification::table
             .select(NotificationRow::as_select())
             .filter(one_of(notification::subscription_plan_uuid, plans.iter().map(|plan| plan.0)));
-        self.read(|connection| query.load::<NotificationRow>(connection))?
-            .into_iter()
-            .map(Notification::try_from)
-            .collect()
+        self.list::<NotificationRow, _>(query)
     }
 
     fn save(&mut self, notifications: &[Notification], change: &Change) -> Result<(), Error> {

@@ -21,7 +21,7 @@ pub(super) enum Mode {
 }
 
 /// One unit of work.
-pub(super) struct PostgresUnit<'c> {
+pub(crate) struct PostgresUnit<'c> {
     pub(super) connection: &'c mut PgConnection,
     pub(super) mode: Mode,
     /// The plans of which it has locked all unassigned licenses.
@@ -36,27 +36,30 @@ impl<'c> PostgresUnit<'c> {
     }
 
     /// Runs a statement that reads and does not lock.
-    pub(super) fn read<T>(&mut self, statement: impl FnOnce(&mut PgConnection) -> QueryResult<T>) -> Result<T, Error> {
+    pub(crate) fn read<T>(&mut self, statement: impl FnOnce(&mut PgConnection) -> QueryResult<T>) -> Result<T, Error> {
         statement(self.connection).map_err(|error| self.fail(error.into()))
     }
 
     /// Runs a query and converts its rows.
-    pub(super) fn list<'q, Row, T: From<Row>>(
+    pub(crate) fn list<'q, Row, T: TryFrom<Row>>(
         &mut self,
         query: impl LoadQuery<'q, PgConnection, Row>,
-    ) -> Result<Vec<T>, Error> {
+    ) -> Result<Vec<T>, Error>
+    where
+        Error: From<T::Error>,
+    {
         let rows = self.read(|connection| query.load::<Row>(connection))?;
-        Ok(rows.into_iter().map(T::from).collect())
+        Ok(rows.into_iter().map(T::try_from).collect::<Result<_, _>>()?)
     }
 
     /// Runs a statement that writes or locks rows.
-    pub(super) fn write<T>(&mut self, statement: impl FnOnce(&mut PgConnection) -> QueryResult<T>) -> Result<T, Error> {
+    pub(crate) fn write<T>(&mut self, statement: impl FnOnce(&mut PgConnection) -> QueryResult<T>) -> Result<T, Error> {
         self.require_write()?;
         self.read(statement)
     }
 
     /// Runs a statement that must write this number of rows.
-    pub(super) fn write_rows(
+    pub(crate) fn write_rows(
         &mut self,
         number: usize,
         what: &str,
@@ -72,7 +75,7 @@ impl<'c> PostgresUnit<'c> {
     }
 
     /// Fails if this unit only reads.
-    pub(super) fn require_write(&self) -> Result<(), Error> {
+    pub(crate) fn require_write(&self) -> Result<(), Error> {
         match self.mode {
             Mode::Write => Ok(()),
             Mode::Read => Err(Error::internal("this unit of work only reads")),

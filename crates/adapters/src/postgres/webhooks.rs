@@ -11,8 +11,7 @@ use license_manager_domain::queue::Backlog;
 use license_manager_domain::webhooks::{Webhook, WebhookDelivery, WebhookState};
 use license_manager_domain::{Error, WebhookId};
 
-use super::error::Failure;
-use super::queue::claimable;
+use super::queue::claimable_sql;
 use super::unit::PostgresUnit;
 use crate::rows::queue::{BacklogRow, WEBHOOK_DELIVERY};
 use crate::rows::webhooks::{DeliveryRow, WebhookRow};
@@ -89,7 +88,7 @@ macro_rules! matching {
 impl WebhookDeliveryRepository for PostgresUnit<'_> {
     fn backlog(&mut self, now: DateTime<Utc>, limit: i64) -> Result<Backlog, Error> {
         // Counts one webhook after the other, by an index: far more deliveries are done than waiting.
-        let claimable = claimable(&WEBHOOK_DELIVERY);
+        let claimable = claimable_sql(&WEBHOOK_DELIVERY);
         let query = sql_query(format!(
             "SELECT '' AS queue,
                     (SELECT count(*)
@@ -126,11 +125,7 @@ impl WebhookDeliveryRepository for PostgresUnit<'_> {
             .order(webhook_delivery::position.desc())
             .offset(limit_offset.offset)
             .limit(limit_offset.limit);
-        let rows: Vec<DeliveryRow> = self.read(|connection| query.load(connection))?;
-        rows.into_iter()
-            .map(WebhookDelivery::try_from)
-            .collect::<Result<_, _>>()
-            .map_err(|error| self.fail(Failure::permanent(error)))
+        self.list::<DeliveryRow, _>(query)
     }
 
     fn count(&mut self, filter: &WebhookDeliveryFilter) -> Result<i64, Error> {

@@ -1,5 +1,7 @@
 //! Queues: their tables and rows.
 
+use std::fmt;
+
 use chrono::{DateTime, Utc};
 use diesel::QueryableByName;
 use diesel::sql_types::{BigInt, Nullable, SmallInt, Text};
@@ -12,11 +14,31 @@ use uuid::Uuid;
 
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 
+/// The tables whose rows are claimed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum LeasedTable {
+    Outbox,
+    WebhookDelivery,
+    PlanJob,
+    OperationLease,
+}
+
+impl fmt::Display for LeasedTable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Outbox => "outbox",
+            Self::WebhookDelivery => "webhook_delivery",
+            Self::PlanJob => "plan_job",
+            Self::OperationLease => "operation_lease",
+        })
+    }
+}
+
 /// A table whose rows are claimed. Its rows wait in queues; queue and id identify a row.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) struct Leased {
-    /// Its name.
-    pub table: &'static str,
+    /// The table.
+    pub table: LeasedTable,
     /// The column of the queue.
     pub queue: &'static str,
     /// The column of the id.
@@ -34,7 +56,7 @@ pub(crate) struct Leased {
 }
 
 pub(crate) const OUTBOX: Leased = Leased {
-    table: "outbox",
+    table: LeasedTable::Outbox,
     queue: "lane",
     id: "uuid",
     holder: "claimed_by",
@@ -46,7 +68,7 @@ pub(crate) const OUTBOX: Leased = Leased {
 };
 
 pub(crate) const WEBHOOK_DELIVERY: Leased = Leased {
-    table: "webhook_delivery",
+    table: LeasedTable::WebhookDelivery,
     queue: "webhook_uuid",
     columns: "uuid, 'license_event' AS topic, license_uuid, NULL AS subscription_plan_uuid,
               NULL AS enterprise_customer_uuid, payload, created, NULL AS lanes, attempts, due_since, trace_parent",
@@ -55,7 +77,7 @@ pub(crate) const WEBHOOK_DELIVERY: Leased = Leased {
 };
 
 pub(crate) const PLAN_JOB: Leased = Leased {
-    table: "plan_job",
+    table: LeasedTable::PlanJob,
     queue: "kind",
     id: "subscription_plan_uuid",
     order: "requested_at",
@@ -64,8 +86,14 @@ pub(crate) const PLAN_JOB: Leased = Leased {
 };
 
 /// Tasks are claimed by their keys.
-pub(crate) const OPERATION_LEASE: Leased =
-    Leased { table: "operation_lease", queue: "operation", id: "key", holder: "owner", due: "until", ..OUTBOX };
+pub(crate) const OPERATION_LEASE: Leased = Leased {
+    table: LeasedTable::OperationLease,
+    queue: "operation",
+    id: "key",
+    holder: "owner",
+    due: "until",
+    ..OUTBOX
+};
 
 /// The table of a queue, and the queue's name in the table.
 pub(crate) fn leased(queue: Queue) -> (&'static Leased, String) {

@@ -61,3 +61,14 @@ impl<R, Q> SharedQuery<R> for Q where Q: LoadQuery<'static, PgConnection, R> + L
 pub(crate) trait SharedStatement: ExecuteDsl<PgConnection> + ExecuteDsl<SqliteConnection> {}
 
 impl<S: ExecuteDsl<PgConnection> + ExecuteDsl<SqliteConnection>> SharedStatement for S {}
+
+/// Implements a repository for the units of work of both databases. For repositories whose statements are the same in
+/// both; what differs is a method of each unit.
+macro_rules! for_both_databases {
+    (impl $repository:ident for Unit $methods:tt) => {
+        impl $repository for $crate::postgres::unit::PostgresUnit<'_> $methods
+
+        impl $repository for $crate::sqlite::unit::SqliteUnit<'_> $methods
+    };
+}
+pub(crate) use for_both_databases;

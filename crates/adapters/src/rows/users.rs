@@ -1,14 +1,20 @@
 //! Users and their role assignments.
 
 use chrono::{DateTime, Utc};
+use diesel::dsl::sql;
 use diesel::pg::Pg;
 use diesel::prelude::*;
+use diesel::sql_types::{Nullable, Text};
 use diesel::sqlite::Sqlite;
-use license_manager_domain::ports::{AssignedRole, RoleAssignment, User};
-use license_manager_domain::{CustomerId, RoleAssignmentId};
+use license_manager_domain::ports::{
+    AssignedRole, LimitOffset, RoleAssignment, RoleAssignmentFilter, RoleAssignmentRepository, User, UserRepository,
+};
+use license_manager_domain::{CustomerId, Error, RoleAssignmentId};
 use uuid::Uuid;
 
+use super::shared::for_both_databases;
 use crate::schema::{role_assignment, users};
+use crate::sql_types::{SqlTimestamp, SqlUuid};
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = users, check_for_backend(Pg, Sqlite))]
@@ -36,24 +42,63 @@ impl From<RoleAssignmentRow> for AssignedRole {
     }
 }
 
-/// The user of the rows, one row for each role assignment.
-pub(crate) fn user(rows: Vec<(UserRow, Option<RoleAssignmentRow>)>) -> Option<User> {
-    let mut user = None;
-    for (UserRow { username, email, is_staff, is_superuser }, role) in rows {
-        let user = user.get_or_insert(User { username, email, is_staff, is_superuser, roles: Vec::new() });
-        user.roles.extend(role.map(|role| AssignedRole::from(role).role));
+for_both_databases! {
+    impl UserRepository for Unit {
+        fn find(&mut self, username: &str) -> Result<Option<User>, Error> {
+            let query = users::table
+                .left_join(role_assignment::table)
+                .filter(users::username.eq(username))
+                .order(role_assignment::id)
+                .select((UserRow::as_select(), Option::<RoleAssignmentRow>::as_select()));
+            let mut user = None;
+            for (row, role) in self.read(|connection| query.load(connection))? {
+                let UserRow { username, email, is_staff, is_superuser } = row;
+                let user = user.get_or_insert(User { username, email, is_staff, is_superuser, roles: Vec::new() });
+                user.roles.extend(role.map(|role| AssignedRole::from(role).role));
+            }
+            Ok(user)
+        }
+
+        fn remember(
+            &mut self,
+            username: &str,
+            email: Option<&str>,
+            is_staff: bool,
+            now: DateTime<Utc>,
+        ) -> Result<(), Error> {
+            let statement = diesel::insert_into(users::table)
+                .values((
+                    users::username.eq(username),
+                    users::email.eq(email),
+                    users::is_staff.eq(is_staff),
+                    users::is_superuser.eq(false),
+                    users::created.eq(SqlTimestamp(now)),
+                    users::modified.eq(SqlTimestamp(now)),
+                ))
+                .on_conflict(users::username)
+                .do_update()
+                .set((
+                    // The address of the latest token that had one.
+                    users::email.eq(sql::<Nullable<Text>>("COALESCE(excluded.email, users.email)")),
+                    users::is_staff.eq(is_staff),
+                    users::modified.eq(SqlTimestamp(now)),
+                ));
+            self.write_rows(1, "users", |connection| statement.execute(connection))
+        }
+
+        fn set_superuser(&mut self, username: &str, is_superuser: bool, now: DateTime<Utc>) -> Result<(), Error> {
+            let statement = diesel::update(users::table.find(username))
+                .set((users::is_superuser.eq(is_superuser), users::modified.eq(SqlTimestamp(now))));
+            self.write_rows(1, "users", |connection| statement.execute(connection))
+        }
     }
-    user
 }
 
 /// Restricts a query to the role assignments that match, and boxes it. A macro, because the types of a list and of a
 /// count differ.
 macro_rules! matching {
     ($query:expr, $filter:expr) => {{
-        use $crate::schema::role_assignment;
-        use $crate::sql_types::SqlUuid;
-
-        let filter: &license_manager_domain::ports::RoleAssignmentFilter = $filter;
+        let filter: &RoleAssignmentFilter = $filter;
         let mut query = $query.into_boxed();
         if let Some(username) = &filter.username {
             query = query.filter(role_assignment::username.eq(username.clone()));
@@ -67,4 +112,61 @@ macro_rules! matching {
         query
     }};
 }
-pub(crate) use matching;
+
+for_both_databases! {
+    impl RoleAssignmentRepository for Unit {
+        fn list(
+            &mut self,
+            filter: &RoleAssignmentFilter,
+            limit_offset: LimitOffset,
+        ) -> Result<Vec<AssignedRole>, Error> {
+            let query = matching!(role_assignment::table.select(RoleAssignmentRow::as_select()), filter)
+                .order(role_assignment::id)
+                .offset(limit_offset.offset.max(0))
+                .limit(limit_offset.limit.max(0));
+            self.list::<RoleAssignmentRow, _>(query)
+        }
+
+        fn count(&mut self, filter: &RoleAssignmentFilter) -> Result<i64, Error> {
+            let query = matching!(role_assignment::table.count(), filter);
+            self.read(|connection| query.get_result(connection))
+        }
+
+        fn add(
+            &mut self,
+            username: &str,
+            role: &RoleAssignment,
+            now: DateTime<Utc>,
+        ) -> Result<(AssignedRole, bool), Error> {
+            let customer = role.customer.map(|customer| SqlUuid(customer.0));
+            let statement = diesel::insert_into(role_assignment::table)
+                .values((
+                    role_assignment::username.eq(username),
+                    role_assignment::role.eq(&role.role),
+                    role_assignment::enterprise_customer_uuid.eq(customer),
+                    role_assignment::created.eq(SqlTimestamp(now)),
+                ))
+                .on_conflict_do_nothing()
+                .returning(RoleAssignmentRow::as_returning());
+            let added = self.write(|connection| statement.get_result(connection).optional())?;
+            if let Some(row) = added {
+                return Ok((row.into(), true));
+            }
+            let query = role_assignment::table
+                .select(RoleAssignmentRow::as_select())
+                .filter(role_assignment::username.eq(username))
+                .filter(role_assignment::role.eq(&role.role))
+                .into_boxed();
+            let query = match customer {
+                Some(customer) => query.filter(role_assignment::enterprise_customer_uuid.eq(customer)),
+                None => query.filter(role_assignment::enterprise_customer_uuid.is_null()),
+            };
+            Ok((self.read(|connection| query.get_result(connection))?.into(), false))
+        }
+
+        fn remove(&mut self, id: RoleAssignmentId) -> Result<bool, Error> {
+            let statement = diesel::delete(role_assignment::table.find(id.0));
+            Ok(self.write(|connection| statement.execute(connection))? > 0)
+        }
+    }
+}

@@ -1,13 +1,14 @@
-//! Seat utilization.
+//! Seat utilization: sums of the counts that triggers keep (`migrations/*/*_utilization`).
 
 use chrono::NaiveDate;
 use diesel::sql_types::BigInt;
 use diesel::{QueryableByName, sql_query};
-use license_manager_domain::model::{ActivationDelay, Period, SeatChange};
-use license_manager_domain::{LicenseCounts, PlanId};
+use license_manager_domain::model::{ActivationDelay, ActivationDelays, Period, SeatChange};
+use license_manager_domain::ports::UtilizationRepository;
+use license_manager_domain::{Error, License, LicenseCounts, PlanId};
 
 use super::licenses::LicenseRow;
-use super::shared::SharedQuery;
+use super::shared::for_both_databases;
 use crate::sql_types::{SqlDate, SqlUuid};
 
 #[derive(QueryableByName)]
@@ -47,43 +48,47 @@ impl From<DelayRow> for ActivationDelay {
     }
 }
 
-/// What changed on each day, up to the last day.
-pub(crate) fn seat_changes(plan: PlanId, last: NaiveDate) -> impl SharedQuery<DayRow> {
-    sql_query(
-        "SELECT day, sum(unassigned) AS unassigned, sum(assigned) AS assigned, sum(activated) AS activated,
-             sum(revoked) AS revoked, sum(activations) AS activations
-         FROM (
-             SELECT day, unassigned, assigned, activated, revoked, 0 AS activations FROM seat_change
-             WHERE subscription_plan_uuid = $1 AND day <= $2
-             UNION ALL
-             SELECT day, 0, 0, 0, 0, number FROM seat_activation
-             WHERE subscription_plan_uuid = $1 AND day <= $2
-         ) AS counted
-         GROUP BY day ORDER BY day",
-    )
-    .bind::<SqlUuid, _>(plan.0)
-    .bind::<SqlDate, _>(last)
-}
+for_both_databases! {
+    impl UtilizationRepository for Unit {
+        fn seat_changes(&mut self, plan: PlanId, last: NaiveDate) -> Result<Vec<SeatChange>, Error> {
+            let query = sql_query(
+                "SELECT day, sum(unassigned) AS unassigned, sum(assigned) AS assigned, sum(activated) AS activated,
+                     sum(revoked) AS revoked, sum(activations) AS activations
+                 FROM (
+                     SELECT day, unassigned, assigned, activated, revoked, 0 AS activations FROM seat_change
+                     WHERE subscription_plan_uuid = $1 AND day <= $2
+                     UNION ALL
+                     SELECT day, 0, 0, 0, 0, number FROM seat_activation
+                     WHERE subscription_plan_uuid = $1 AND day <= $2
+                 ) AS counted
+                 GROUP BY day ORDER BY day",
+            )
+            .bind::<SqlUuid, _>(plan.0)
+            .bind::<SqlDate, _>(last);
+            self.list::<DayRow, _>(query)
+        }
 
-/// How long learners took to activate in a period.
-pub(crate) fn activation_delays(plan: PlanId, period: Period) -> impl SharedQuery<DelayRow> {
-    sql_query(
-        "SELECT CAST(days_assigned AS bigint) AS days, sum(number) AS activations FROM seat_activation
-         WHERE subscription_plan_uuid = $1 AND day BETWEEN $2 AND $3
-         GROUP BY days_assigned ORDER BY days_assigned",
-    )
-    .bind::<SqlUuid, _>(plan.0)
-    .bind::<SqlDate, _>(period.first)
-    .bind::<SqlDate, _>(period.last)
-}
+        fn activation_delays(&mut self, plan: PlanId, period: Period) -> Result<ActivationDelays, Error> {
+            let query = sql_query(
+                "SELECT CAST(days_assigned AS bigint) AS days, sum(number) AS activations FROM seat_activation
+                 WHERE subscription_plan_uuid = $1 AND day BETWEEN $2 AND $3
+                 GROUP BY days_assigned ORDER BY days_assigned",
+            )
+            .bind::<SqlUuid, _>(plan.0)
+            .bind::<SqlDate, _>(period.first)
+            .bind::<SqlDate, _>(period.last);
+            self.list::<DelayRow, _>(query).map(ActivationDelays::new)
+        }
 
-/// The licenses that were assigned first and are not activated.
-pub(crate) fn idle_licenses(plan: PlanId, limit: i64) -> impl SharedQuery<LicenseRow> {
-    // The status is a literal: a partial index is used only if the statement has the index's condition.
-    sql_query(
-        "SELECT license.* FROM license WHERE subscription_plan_uuid = $1 AND status = 'assigned'
-         ORDER BY assigned_date, uuid LIMIT $2",
-    )
-    .bind::<SqlUuid, _>(plan.0)
-    .bind::<BigInt, _>(limit.max(0))
+        fn idle(&mut self, plan: PlanId, limit: i64) -> Result<Vec<License>, Error> {
+            // The status is a literal: a partial index is used only if the statement has the index's condition.
+            let query = sql_query(
+                "SELECT license.* FROM license WHERE subscription_plan_uuid = $1 AND status = 'assigned'
+                 ORDER BY assigned_date, uuid LIMIT $2",
+            )
+            .bind::<SqlUuid, _>(plan.0)
+            .bind::<BigInt, _>(limit.max(0));
+            self.list::<LicenseRow, _>(query)
+        }
+    }
 }

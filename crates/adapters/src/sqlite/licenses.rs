@@ -94,8 +94,7 @@ impl SqliteUnit<'_> {
             .offset(limit_offset.offset.max(0))
             .limit(limit_offset.limit.max(0))
             .select(LicenseRow::as_select());
-        let rows = self.read(|connection| query.load(connection))?;
-        licenses(rows)
+        self.list::<LicenseRow, _>(query)
     }
 
     /// The number of licenses with the condition.
@@ -155,8 +154,7 @@ impl LicenseRepository for SqliteUnit<'_> {
         .bind::<SqlUuid, _>(plan.0)
         .bind::<SqlUuid, _>(following(after))
         .bind::<BigInt, _>(limit.max(0));
-        let rows: Vec<LicenseRow> = self.read(|connection| query.load(connection))?;
-        licenses(rows)
+        self.list::<LicenseRow, _>(query)
     }
 
     fn find_by_person(&mut self, agreement: AgreementId, person: &Person) -> Result<Vec<License>, Error> {
@@ -166,8 +164,7 @@ impl LicenseRepository for SqliteUnit<'_> {
             .filter(held_by(person))
             .order(license::uuid)
             .select(LicenseRow::as_select());
-        let rows = self.read(|connection| query.load(connection))?;
-        licenses(rows)
+        self.list::<LicenseRow, _>(query)
     }
 
     fn find_by_email(&mut self, plan: PlanId, email: &Email) -> Result<Vec<License>, Error> {
@@ -176,8 +173,7 @@ impl LicenseRepository for SqliteUnit<'_> {
             .filter(license::user_email.eq(email.as_str()))
             .order(license::uuid)
             .select(LicenseRow::as_select());
-        let rows = self.read(|connection| query.load(connection))?;
-        licenses(rows)
+        self.list::<LicenseRow, _>(query)
     }
 
     fn find_by_activation_key(&mut self, key: ActivationKey) -> Result<Vec<(License, PlanDetails)>, Error> {
@@ -192,14 +188,12 @@ impl LicenseRepository for SqliteUnit<'_> {
             .filter(one_of(license::uuid, ids.iter().map(|id| id.0)))
             .order(license::uuid)
             .select(LicenseRow::as_select());
-        let rows = self.read(|connection| query.load(connection))?;
-        licenses(rows)
+        self.list::<LicenseRow, _>(query)
     }
 
     fn lock_all_by_person(&mut self, person: &Person) -> Result<Vec<License>, Error> {
         let query = license::table.filter(held_by(person)).order(license::uuid).select(LicenseRow::as_select());
-        let rows = self.write(|connection| query.load(connection))?;
-        licenses(rows)
+        licenses(self.write(|connection| query.load::<LicenseRow>(connection))?)
     }
 
     fn live_emails(&mut self, plan: PlanId, emails: &[Email]) -> Result<Vec<Email>, Error> {
@@ -219,8 +213,7 @@ impl LicenseRepository for SqliteUnit<'_> {
             .filter(sql::<Bool>(LIVE))
             .order(license::uuid)
             .select(LicenseRow::as_select());
-        let rows = self.write(|connection| query.load(connection))?;
-        licenses(rows)
+        licenses(self.write(|connection| query.load::<LicenseRow>(connection))?)
     }
 
     fn lock_live_after(
@@ -237,8 +230,7 @@ impl LicenseRepository for SqliteUnit<'_> {
             .order(license::uuid)
             .limit(limit.max(0))
             .select(LicenseRow::as_select());
-        let rows = self.write(|connection| query.load(connection))?;
-        licenses(rows)
+        licenses(self.write(|connection| query.load::<LicenseRow>(connection))?)
     }
 
     fn lock_revoked_after(
@@ -254,8 +246,7 @@ impl LicenseRepository for SqliteUnit<'_> {
             .order(license::uuid)
             .limit(limit.max(0))
             .select(LicenseRow::as_select());
-        let rows = self.write(|connection| query.load(connection))?;
-        licenses(rows)
+        licenses(self.write(|connection| query.load::<LicenseRow>(connection))?)
     }
 
     fn claim_unassigned(&mut self, plan: PlanId, number: i64) -> Result<Vec<License>, Error> {
@@ -265,8 +256,7 @@ impl LicenseRepository for SqliteUnit<'_> {
             .order(license::uuid)
             .limit(number.max(0))
             .select(LicenseRow::as_select());
-        let rows = self.write(|connection| query.load(connection))?;
-        licenses(rows)
+        licenses(self.write(|connection| query.load::<LicenseRow>(connection))?)
     }
 
     fn add_unassigned(&mut self, plan: PlanId, ids: &[LicenseId], change: &Change) -> Result<(), Error> {

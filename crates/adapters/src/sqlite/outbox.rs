@@ -11,7 +11,7 @@ use license_manager_domain::queue::{Backlog, Queue};
 use license_manager_domain::webhooks::Webhook;
 
 use super::json::json;
-use super::queue::claimable;
+use super::queue::claimable_sql;
 use super::unit::SqliteUnit;
 use crate::rows::outbox::WaitingRow;
 use crate::rows::queue::{self, BacklogRow};
@@ -81,8 +81,7 @@ impl OutboxRepository for SqliteUnit<'_> {
         .bind::<Nullable<Text>, _>(traces::parent());
         self.write(|connection| statement.execute(connection))?;
         let query = webhook::table.filter(webhook::is_active).select(WebhookRow::as_select()).order(webhook::uuid);
-        let active: Vec<WebhookRow> = self.write(|connection| query.load(connection))?;
-        let active: Vec<Webhook> = active.into_iter().map(Webhook::from).collect();
+        let active: Vec<Webhook> = self.list::<WebhookRow, _>(query)?;
         let told = messages.iter().flat_map(|message| {
             active.iter().filter(move |webhook| webhook.wants(message)).map(move |webhook| (webhook, message))
         });
@@ -104,7 +103,7 @@ impl OutboxRepository for SqliteUnit<'_> {
     }
 
     fn backlog(&mut self, now: DateTime<Utc>, limit: i64) -> Result<Vec<(Queue, Backlog)>, Error> {
-        let claimable = claimable(&queue::OUTBOX);
+        let claimable = claimable_sql(&queue::OUTBOX);
         let names: Vec<&str> = Queue::MESSAGES.iter().map(|queue| queue.as_str()).collect();
         let query = sql_query(format!(
             "WITH parked AS MATERIALIZED (

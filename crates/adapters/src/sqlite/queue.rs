@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::json::json;
 use super::unit::SqliteUnit;
-use crate::rows::queue::{self, ClaimedJobRow, Leased, LeasedRow, MessageRow, ProgressRow, QueueRow};
+use crate::rows::queue::{self, ClaimedJobRow, Leased, LeasedRow, LeasedTable, MessageRow, ProgressRow, QueueRow};
 use crate::rows::shared::IdRow;
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 
@@ -41,8 +41,8 @@ struct Rules {
 
 fn rules(leased: &Leased) -> Rules {
     let values = |names: String| format!("SELECT column1 AS queue FROM (VALUES {names})");
-    match *leased {
-        queue::WEBHOOK_DELIVERY => Rules {
+    match leased.table {
+        LeasedTable::WebhookDelivery => Rules {
             open: "SELECT uuid AS queue FROM webhook WHERE is_active AND (rest_until IS NULL OR rest_until <= ?1)"
                 .to_owned(),
             queue_condition: "(SELECT is_active AND (rest_until IS NULL OR rest_until <= ?1) FROM webhook
@@ -51,12 +51,13 @@ fn rules(leased: &Leased) -> Rules {
                       state = CASE WHEN input.value ->> 6 IS NOT NULL THEN 'delivered'
                                    WHEN input.value ->> 7 IS NOT NULL THEN 'parked' ELSE 'waiting' END",
         },
-        queue::PLAN_JOB => Rules {
+        LeasedTable::PlanJob => Rules {
             open: values(queue::names(JobKind::ALL.map(Queue::PlanJobs))),
             queue_condition: "true",
             settled: "",
         },
-        _ => Rules {
+        // A task has no rules of its own.
+        LeasedTable::Outbox | LeasedTable::OperationLease => Rules {
             open: values(queue::names(Queue::MESSAGES)),
             queue_condition: "true",
             settled: ", lane = substr(input.value ->> 4, 1, instr((input.value ->> 4) || ' ', ' ') - 1),
@@ -66,9 +67,9 @@ fn rules(leased: &Leased) -> Rules {
 }
 
 /// Whether the row `waiting` waits, and no earlier row must be done first.
-pub(super) fn claimable(leased: &Leased) -> String {
-    match *leased {
-        queue::OUTBOX => format!(
+pub(super) fn claimable_sql(leased: &Leased) -> String {
+    match leased.table {
+        LeasedTable::Outbox => format!(
             "parked_at IS NULL
              AND NOT EXISTS (SELECT 1 FROM outbox AS earlier
                              WHERE earlier.license_uuid = waiting.license_uuid AND earlier.position < waiting.position
@@ -80,13 +81,13 @@ pub(super) fn claimable(leased: &Leased) -> String {
                                    AND earlier.parked_at IS NULL))",
             merged = Topic::MERGED.as_str()
         ),
-        queue::WEBHOOK_DELIVERY => "state = 'waiting'
+        LeasedTable::WebhookDelivery => "state = 'waiting'
              AND NOT EXISTS (SELECT 1 FROM webhook_delivery AS earlier
                              WHERE earlier.webhook_uuid = waiting.webhook_uuid
                                AND earlier.license_uuid = waiting.license_uuid
                                AND earlier.position < waiting.position AND earlier.state = 'waiting')"
             .to_owned(),
-        _ => "true".to_owned(),
+        LeasedTable::PlanJob | LeasedTable::OperationLease => "true".to_owned(),
     }
 }
 
@@ -99,12 +100,12 @@ fn held_sql(leased: &Leased) -> String {
 impl SqliteUnit<'_> {
     fn claim_rows<R: LeasedRow + QueryableByName<Sqlite> + 'static>(&mut self, claim: &Claim) -> Result<Vec<R>, Error> {
         let (leased, name) = queue::leased(claim.lease.queue);
-        let Leased { table, queue, id, order, columns, .. } = leased;
-        let (claimable, Rules { queue_condition, .. }) = (claimable(leased), rules(leased));
+        let Leased { table, queue, id, holder, due, order, columns, .. } = leased;
+        let (claimable, Rules { queue_condition, .. }) = (claimable_sql(leased), rules(leased));
         let query = sql_query(format!(
-            "SELECT {columns}, not_before AS was_due FROM {table} AS waiting
-             WHERE {queue} = ?2 AND not_before <= ?1 AND {claimable} AND {queue_condition}
-             ORDER BY not_before, {order}
+            "SELECT {columns}, {due} AS was_due FROM {table} AS waiting
+             WHERE {queue} = ?2 AND {due} <= ?1 AND {claimable} AND {queue_condition}
+             ORDER BY {due}, {order}
              LIMIT ?3"
         ))
         .bind::<SqlTimestamp, _>(claim.now)
@@ -116,7 +117,7 @@ impl SqliteUnit<'_> {
         }
         let ids: Vec<Uuid> = rows.iter().map(R::id).collect();
         let statement = sql_query(format!(
-            "UPDATE {table} SET claimed_by = ?3, not_before = ?4
+            "UPDATE {table} SET {holder} = ?3, {due} = ?4
              WHERE {queue} = ?1 AND {id} IN (SELECT value FROM json_each(?2))"
         ))
         .bind::<Text, _>(&name)
@@ -131,14 +132,14 @@ impl SqliteUnit<'_> {
 impl QueueRepository for SqliteUnit<'_> {
     fn due(&mut self, kind: QueueKind, now: DateTime<Utc>) -> Result<Vec<Queue>, Error> {
         let leased = queue::of_kind(kind);
-        let Leased { table, queue, order, .. } = leased;
-        let (claimable, Rules { open, .. }) = (claimable(leased), rules(leased));
+        let Leased { table, queue, due, order, .. } = leased;
+        let (claimable, Rules { open, .. }) = (claimable_sql(leased), rules(leased));
         let query = sql_query(format!(
             "SELECT queue FROM (
                  SELECT open.queue,
-                        (SELECT not_before FROM {table} AS waiting
-                         WHERE waiting.{queue} = open.queue AND not_before <= ?1 AND {claimable}
-                         ORDER BY not_before, {order} LIMIT 1) AS first
+                        (SELECT {due} FROM {table} AS waiting
+                         WHERE waiting.{queue} = open.queue AND {due} <= ?1 AND {claimable}
+                         ORDER BY {due}, {order} LIMIT 1) AS first
                  FROM ({open}) AS open)
              WHERE first IS NOT NULL
              ORDER BY first, queue"
@@ -219,7 +220,7 @@ impl QueueRepository for SqliteUnit<'_> {
     fn settle(&mut self, lease: Lease, settlements: &[Settlement]) -> Result<(), Error> {
         self.require_write()?;
         let (leased, name) = queue::leased(lease.queue);
-        let Leased { table, queue, id, holder, .. } = leased;
+        let Leased { table, queue, id, holder, due, .. } = leased;
         let is_gone = |settled: &&Settlement| settled.completed_at.is_some() && !leased.keeps_completed;
         let (gone, kept): (Vec<&Settlement>, Vec<&Settlement>) = settlements.iter().partition(is_gone);
         if !gone.is_empty() {
@@ -245,8 +246,8 @@ impl QueueRepository for SqliteUnit<'_> {
             // whole queue.
             let statement = sql_query(format!(
                 "UPDATE {table}
-                 SET attempts = input.value ->> 1, not_before = input.value ->> 2, last_error = input.value ->> 3,
-                     claimed_by = NULL{settled}
+                 SET attempts = input.value ->> 1, {due} = input.value ->> 2, last_error = input.value ->> 3,
+                     {holder} = NULL{settled}
                  FROM json_each(?3) AS input
                  WHERE {table}.{queue} = ?1 AND {table}.{id} = input.value ->> 0 AND {table}.{holder} = ?2
                    AND {table}.{id} IN (SELECT value ->> 0 FROM json_each(?3))"

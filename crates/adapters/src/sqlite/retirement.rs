@@ -19,8 +19,7 @@ impl RetirementRepository for SqliteUnit<'_> {
             .filter(license::lms_user_id.eq(person.lms_user_id.0).or(license::user_email.eq(email)))
             .order(license::uuid)
             .select(LicenseRow::as_select());
-        let rows = self.write(|connection| query.load(connection))?;
-        licenses(rows)
+        licenses(self.write(|connection| query.load::<LicenseRow>(connection))?)
     }
 
     fn deleted_licenses(&mut self, person: &Retiree) -> Result<Vec<DeletedLicense>, Error> {

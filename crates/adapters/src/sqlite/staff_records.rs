@@ -31,8 +31,7 @@ impl NotificationRepository for SqliteUnit<'_> {
             .order((notification::last_sent.desc(), notification::id.desc()))
             .offset(limit_offset.offset.max(0))
             .limit(limit_offset.limit.max(0));
-        let rows: Vec<NotificationRow> = self.read(|connection| query.load(connection))?;
-        rows.into_iter().map(Notification::try_from).collect()
+        self.list::<NotificationRow, _>(query)
     }
 
     fn count(&mut self, filter: &NotificationFilter) -> Result<i64, Error> {
@@ -42,8 +41,7 @@ impl NotificationRepository for SqliteUnit<'_> {
     fn find_by_plans(&mut self, plans: &[PlanId]) -> Result<Vec<Notification>, Error> {
         let about = one_of(notification::subscription_plan_uuid, plans.iter().map(|plan| plan.0));
         let query = notification::table.select(NotificationRow::as_select()).filter(about);
-        let rows: Vec<NotificationRow> = self.read(|connection| query.load(connection))?;
-        rows.into_iter().map(Notification::try_from).collect()
+        self.list::<NotificationRow, _>(query)
     }
 
     fn save(&mut self, notifications: &[Notification], change: &Change) -> Result<(), Error> {

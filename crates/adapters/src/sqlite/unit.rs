@@ -7,7 +7,7 @@ use license_manager_domain::Error;
 use super::error::storage_error;
 
 /// A unit of work: a transaction that writes, or statements that only read.
-pub(super) struct SqliteUnit<'c> {
+pub(crate) struct SqliteUnit<'c> {
     conn: &'c mut SqliteConnection,
     writes: bool,
 }
@@ -25,7 +25,7 @@ impl<'c> SqliteUnit<'c> {
     }
 
     /// Runs a statement that reads.
-    pub(super) fn read<T>(
+    pub(crate) fn read<T>(
         &mut self,
         statement: impl FnOnce(&mut SqliteConnection) -> QueryResult<T>,
     ) -> Result<T, Error> {
@@ -33,16 +33,19 @@ impl<'c> SqliteUnit<'c> {
     }
 
     /// Runs a query and converts its rows.
-    pub(super) fn list<'q, Row, T: From<Row>>(
+    pub(crate) fn list<'q, Row, T: TryFrom<Row>>(
         &mut self,
         query: impl LoadQuery<'q, SqliteConnection, Row>,
-    ) -> Result<Vec<T>, Error> {
+    ) -> Result<Vec<T>, Error>
+    where
+        Error: From<T::Error>,
+    {
         let rows = self.read(|connection| query.load::<Row>(connection))?;
-        Ok(rows.into_iter().map(T::from).collect())
+        Ok(rows.into_iter().map(T::try_from).collect::<Result<_, _>>()?)
     }
 
     /// Runs a statement that writes, or that reads rows to be written.
-    pub(super) fn write<T>(
+    pub(crate) fn write<T>(
         &mut self,
         statement: impl FnOnce(&mut SqliteConnection) -> QueryResult<T>,
     ) -> Result<T, Error> {
@@ -51,7 +54,7 @@ impl<'c> SqliteUnit<'c> {
     }
 
     /// Runs a statement that must write this number of rows.
-    pub(super) fn write_rows(
+    pub(crate) fn write_rows(
         &mut self,
         number: usize,
         what: &str,
@@ -64,7 +67,7 @@ impl<'c> SqliteUnit<'c> {
     }
 
     /// Fails if this unit only reads.
-    pub(super) fn require_write(&self) -> Result<(), Error> {
+    pub(crate) fn require_write(&self) -> Result<(), Error> {
         if self.writes { Ok(()) } else { Err(Error::internal("this unit of work only reads")) }
     }
 }
