@@ -12,7 +12,7 @@ use license_manager_domain::ports::{
     AgreementFilter, CustomerScope, FixedClock, LicenseField, LicenseFilter, LicenseOrder, LimitOffset, Person,
     PlanFilter, SequentialIds, Store, StoreExt,
 };
-use license_manager_domain::use_cases::LearnerLicenses;
+use license_manager_domain::use_cases::LearnerLicenseFilter;
 use license_manager_domain::{
     Actor, Assignees, AssignmentMail, Error, ExpirationMessage, License, LicenseId, LicenseManager, LicenseSelection,
     LmsUserId, Settings,
@@ -457,7 +457,8 @@ fn frequent_queries_use_an_index() {
         Settings::default(),
     );
     let view = plans_of(&watched, || {
-        let wanted = LearnerLicenses { include_revoked: true, active_plans_only: false, current_plans_only: false };
+        let wanted =
+            LearnerLicenseFilter { include_revoked: true, active_plans_only: false, current_plans_only: false };
         manager.learner_licenses(&Actor::user("amy"), customer(1), &amy, wanted).unwrap();
     });
     assert!(

@@ -17,8 +17,8 @@ use crate::model::plan::PlanDetails;
 use crate::model::spreadsheet::text_cell;
 use crate::outbox::{EnrollmentReference, EnrollmentResults as MailedNumbers, Message, Payload};
 use crate::ports::{
-    CustomerScope, ENROLLED_COURSES_PER_CALL, ENROLLED_LEARNERS_PER_CALL, EnrollmentResults, LicensedEnrollment,
-    LimitOffset, PlanFilter, Undelivered, UnitOfWork,
+    CustomerScope, ENROLLED_COURSES_PER_CALL, ENROLLED_LEARNERS_PER_CALL, EnrollmentResults, EnterpriseCustomer,
+    LicensedEnrollment, LimitOffset, PlanFilter, Undelivered, UnitOfWork,
 };
 
 /// All plans: a customer has far fewer.
@@ -31,7 +31,7 @@ const LICENSES_PER_PART: usize = 1_000;
 const ENROLLMENTS_PER_PART: usize = 25_000;
 
 /// A license that can pay for a course.
-struct Seat {
+struct PayingLicense {
     license: LicenseId,
     catalog: CatalogId,
     /// The key, if the license is not activated yet.
@@ -43,7 +43,7 @@ pub(super) struct EnrollmentWork {
     job: EnrollmentJob,
     learners: Vec<Email>,
     /// The licenses of each learner, in the order of use.
-    seats: HashMap<Email, Vec<Seat>>,
+    licenses: HashMap<Email, Vec<PayingLicense>>,
     /// The last license of this part, if there can be another part.
     until: Option<LicenseId>,
 }
@@ -94,45 +94,55 @@ impl EnrollmentWork {
         let Payload::BulkEnrollment(EnrollmentReference { job_uuid }) = message.payload else { return Ok(None) };
         let Some(job) = unit.enrollment_jobs().find(job_uuid)? else { return Ok(None) };
         let EnrollmentStage::Enrolling { until: enrolled_until } = job.stage else { return Ok(None) };
-        let mut until = None;
         let plans = usable_plans(unit, message.customer, job.enrollment.plan, now)?;
-        let ids: Vec<PlanId> = plans.keys().copied().collect();
-        let mut licenses = match &job.enrollment.learners {
-            Enrollees::Emails(emails) => unit.lookups().find_live_by_emails(&ids, emails)?,
-            Enrollees::Holders => match ids.first() {
-                Some(&plan) => {
-                    let number = licenses_per_part(job.enrollment.course_run_keys.len());
-                    let mut part = unit.licenses().handed_out_after(plan, enrolled_until, number as i64)?;
-                    until = part.last().filter(|_| part.len() == number).map(|license| license.id);
-                    part.retain(|license| LicenseStatus::LIVE.contains(&license.status()));
-                    part
-                }
-                None => Vec::new(),
-            },
-        };
-        // Activated before assigned, then by latest expiration of the plan.
-        let expiration = |license: &License| plans.get(&license.plan).map(|details| details.plan.expiration_date);
-        licenses.sort_by_key(|license| (license.status(), std::cmp::Reverse(expiration(license)), license.id));
-        let mut seats: HashMap<Email, Vec<Seat>> = HashMap::new();
-        for license in licenses {
-            let Some(details) = plans.get(&license.plan) else { continue };
-            let key = match &license.state {
-                LicenseState::Assigned(seat) => Some(seat.activation_key),
-                _ => None,
-            };
-            let Some(email) = license.holder_email() else { continue };
-            seats.entry(email.clone()).or_default().push(Seat {
-                license: license.id,
-                catalog: details.plan.catalog,
-                key,
-            });
-        }
+        let (licenses, until) = licenses_of_part(unit, &job, &plans, enrolled_until)?;
+        let licenses = by_learner(licenses, &plans);
         let learners: BTreeSet<Email> = match &job.enrollment.learners {
             Enrollees::Emails(emails) => emails.iter().cloned().collect(),
-            Enrollees::Holders => seats.keys().cloned().collect(),
+            Enrollees::Holders => licenses.keys().cloned().collect(),
         };
-        Ok(Some(Self { learners: learners.into_iter().collect(), seats, until, job }))
+        Ok(Some(Self { learners: learners.into_iter().collect(), licenses, until, job }))
     }
+}
+
+/// The live licenses of the learners, or of the next holders, and the last license of the part if there can be another.
+fn licenses_of_part(
+    unit: &mut dyn UnitOfWork,
+    job: &EnrollmentJob,
+    plans: &BTreeMap<PlanId, PlanDetails>,
+    enrolled_until: Option<LicenseId>,
+) -> Result<(Vec<License>, Option<LicenseId>), Error> {
+    match (&job.enrollment.learners, plans.keys().next()) {
+        (Enrollees::Emails(emails), _) => {
+            let plans: Vec<PlanId> = plans.keys().copied().collect();
+            Ok((unit.lookups().find_live_by_emails(&plans, emails)?, None))
+        }
+        (Enrollees::Holders, None) => Ok((Vec::new(), None)),
+        (Enrollees::Holders, Some(&plan)) => {
+            let number = licenses_per_part(job.enrollment.course_run_keys.len());
+            let mut part = unit.licenses().handed_out_after(plan, enrolled_until, number as i64)?;
+            let until = part.last().filter(|_| part.len() == number).map(|license| license.id);
+            part.retain(|license| LicenseStatus::LIVE.contains(&license.status()));
+            Ok((part, until))
+        }
+    }
+}
+
+/// The licenses by holder: activated before assigned, then by latest expiration of the plan.
+fn by_learner(mut licenses: Vec<License>, plans: &BTreeMap<PlanId, PlanDetails>) -> HashMap<Email, Vec<PayingLicense>> {
+    let expiration = |license: &License| plans.get(&license.plan).map(|details| details.plan.expiration_date);
+    licenses.sort_by_key(|license| (license.status(), std::cmp::Reverse(expiration(license)), license.id));
+    let mut by_learner: HashMap<Email, Vec<PayingLicense>> = HashMap::new();
+    for license in licenses {
+        let (Some(details), Some(email)) = (plans.get(&license.plan), license.holder_email()) else { continue };
+        let key = match &license.state {
+            LicenseState::Assigned(seat) => Some(seat.activation_key),
+            _ => None,
+        };
+        let paying = PayingLicense { license: license.id, catalog: details.plan.catalog, key };
+        by_learner.entry(email.clone()).or_default().push(paying);
+    }
+    by_learner
 }
 
 fn licenses_per_part(courses: usize) -> usize {
@@ -178,18 +188,9 @@ impl Deliveries {
         for courses in asked_for.course_run_keys.chunks(ENROLLED_COURSES_PER_CALL) {
             for learners in work.learners.chunks(ENROLLED_LEARNERS_PER_CALL) {
                 let mut enrollments = Vec::new();
-                for (email, course) in
-                    learners.iter().flat_map(|email| courses.iter().map(move |course| (email, course)))
-                {
-                    let seats = work.seats.get(email).map_or(&[][..], Vec::as_slice);
-                    let pays = |seat: &&Seat| held.get(course).is_some_and(|catalogs| catalogs.contains(&seat.catalog));
-                    match seats.iter().find(pays) {
-                        Some(seat) => enrollments.push(LicensedEnrollment {
-                            email: email.clone(),
-                            course_run_key: course.clone(),
-                            license: seat.license,
-                            activation_link: seat.key.map(|key| self.activation_link(&customer, key)),
-                        }),
+                for (email, course) in learners.iter().flat_map(|email| courses.iter().map(move |key| (email, key))) {
+                    match self.paid_enrollment(work, &held, &customer, email, course) {
+                        Some(enrollment) => enrollments.push(enrollment),
                         None => lines.push(Line {
                             email: email.clone(),
                             course_run_key: course.clone(),
@@ -206,12 +207,31 @@ impl Deliveries {
         Ok(StepResult::Done(Completion::Enrolled(report)))
     }
 
+    /// The enrollment of a learner in a course, paid for by the first of their licenses that covers it.
+    fn paid_enrollment(
+        &self,
+        work: &EnrollmentWork,
+        held: &HashMap<String, BTreeSet<CatalogId>>,
+        customer: &EnterpriseCustomer,
+        email: &Email,
+        course: &str,
+    ) -> Option<LicensedEnrollment> {
+        let catalogs = held.get(course)?;
+        let paying = work.licenses.get(email)?.iter().find(|paying| catalogs.contains(&paying.catalog))?;
+        Some(LicensedEnrollment {
+            email: email.clone(),
+            course_run_key: course.to_owned(),
+            license: paying.license,
+            activation_link: paying.key.map(|key| self.activation_link(customer, key)),
+        })
+    }
+
     /// The catalogs of the licenses that contain each course.
     async fn catalogs_by_course(
         &self,
         work: &EnrollmentWork,
     ) -> Result<HashMap<String, BTreeSet<CatalogId>>, StepResult> {
-        let catalogs: BTreeSet<CatalogId> = work.seats.values().flatten().map(|seat| seat.catalog).collect();
+        let catalogs: BTreeSet<CatalogId> = work.licenses.values().flatten().map(|paying| paying.catalog).collect();
         let mut held: HashMap<String, BTreeSet<CatalogId>> = HashMap::new();
         for course in &work.job.enrollment.course_run_keys {
             for &catalog in &catalogs {

@@ -1,10 +1,10 @@
 //! Who changed what, when and why. Every write records it (docs/RULES.md, "History").
 
-mod rows;
+pub(crate) mod rows;
 
 use chrono::{DateTime, Utc};
 
-pub use rows::{Row, Value};
+pub use rows::{FieldChange, Row, Value};
 
 use crate::error::Entity;
 use crate::model::ids::{AgreementId, LicenseId, PlanId, ProductId, RenewalId};
@@ -101,17 +101,6 @@ pub struct Version {
     pub reason: Option<String>,
     /// The whole row.
     pub row: Row,
-}
-
-/// A changed field.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FieldChange {
-    /// Its name.
-    pub field: &'static str,
-    /// The old value.
-    pub from: Value,
-    /// The new value.
-    pub to: Value,
 }
 
 impl Version {

@@ -2,8 +2,6 @@
 
 use chrono::{DateTime, Utc};
 
-use super::FieldChange;
-
 /// The value of a field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Value {
@@ -25,46 +23,36 @@ impl<T: Into<Value>> From<Option<T>> for Value {
     }
 }
 
-impl From<bool> for Value {
-    fn from(flag: bool) -> Self {
-        Self::Flag(flag)
-    }
+/// Makes values of these types.
+macro_rules! values {
+    ($($from:ty: |$value:ident| $to:expr;)*) => {
+        $(impl From<$from> for Value {
+            fn from($value: $from) -> Self {
+                $to
+            }
+        })*
+    };
 }
 
-impl From<i64> for Value {
-    fn from(number: i64) -> Self {
-        Self::Number(number)
-    }
+values! {
+    bool: |flag| Self::Flag(flag);
+    i64: |number| Self::Number(number);
+    i32: |number| Self::Number(number.into());
+    i16: |number| Self::Number(number.into());
+    &str: |text| Self::Text(text.to_owned());
+    uuid::Uuid: |id| Self::Text(id.to_string());
+    DateTime<Utc>: |moment| Self::Moment(moment);
 }
 
-impl From<i32> for Value {
-    fn from(number: i32) -> Self {
-        Self::Number(number.into())
-    }
-}
-
-impl From<i16> for Value {
-    fn from(number: i16) -> Self {
-        Self::Number(number.into())
-    }
-}
-
-impl From<&str> for Value {
-    fn from(text: &str) -> Self {
-        Self::Text(text.to_owned())
-    }
-}
-
-impl From<uuid::Uuid> for Value {
-    fn from(id: uuid::Uuid) -> Self {
-        Self::Text(id.to_string())
-    }
-}
-
-impl From<DateTime<Utc>> for Value {
-    fn from(moment: DateTime<Utc>) -> Self {
-        Self::Moment(moment)
-    }
+/// A changed field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FieldChange {
+    /// Its name.
+    pub field: &'static str,
+    /// The old value.
+    pub from: Value,
+    /// The new value.
+    pub to: Value,
 }
 
 /// The fields of a row by name, in the order of its columns.

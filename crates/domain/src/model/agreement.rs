@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use chrono::{DateTime, Duration, Utc};
 
 use crate::error::{Error, FieldErrors};
-use crate::history::Row;
+use crate::history::rows::Row;
 use crate::model::expiration_message::ExpirationMessage;
 use crate::model::ids::{AgreementId, CatalogId, CustomerId};
 

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::license::{FormerSeat, License, LicenseState, LicenseStatus, Seat};
-use crate::history::Row;
+use crate::history::rows::Row;
 use crate::model::email::Email;
 use crate::model::ids::{ActivationKey, LmsUserId};
 

@@ -5,7 +5,7 @@ use std::ops::Range;
 use chrono::{DateTime, Duration, Utc};
 
 use crate::error::{Error, FieldErrors};
-use crate::history::Row;
+use crate::history::rows::Row;
 use crate::model::ids::{AgreementId, CatalogId, CustomerId, PlanId, ProductId};
 use crate::model::license::LicenseStatus;
 use crate::model::product::{DEFAULT_PRODUCT, Product};

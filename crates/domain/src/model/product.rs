@@ -1,7 +1,7 @@
 //! Products and their plan types (docs/RULES.md, "Entities").
 
 use crate::error::{Error, FieldErrors};
-use crate::history::Row;
+use crate::history::rows::Row;
 use crate::model::ids::{PlanTypeId, ProductId};
 
 /// A kind of sale, and the ids it requires.

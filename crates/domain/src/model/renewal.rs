@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use chrono::{DateTime, Datelike, Duration, Utc};
 
 use crate::error::{Error, FieldErrors, Refusal};
-use crate::history::Row;
+use crate::history::rows::Row;
 use crate::model::ids::{AgreementId, CustomerId, PlanId, RenewalId};
 use crate::model::license::LicenseStatus;
 use crate::model::plan::{LicenseCounts, SubscriptionPlan, is_salesforce_id, whole_days_until};

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::Topic;
+use super::topic::Topic;
 use crate::model::email::Email;
 use crate::model::ids::{ActivationKey, AgreementId, CustomerId, EnrollmentJobId, LicenseId, LmsUserId};
 use crate::queue::Step;

@@ -47,10 +47,10 @@ pub use ids::{IdSource, SequentialIds};
 pub use licenses::{LicenseField, LicenseFilter, LicenseOrder, LicenseRepository, Person};
 pub use lookups::{LicenseSearch, LookupRepository};
 pub use not_configured::NotConfigured;
-pub use operations::{OperationRepository, Task};
+pub use operations::OperationRepository;
 pub use outbox::{OutboxFilter, OutboxRepository};
 pub use purge::{DeletedLicense, Purge, PurgeRepository};
-pub use queue::{ExpirationProgress, ExpirationStep, QueueRepository, TaskClaim};
+pub use queue::{ExpirationProgress, ExpirationStep, QueueRepository, Task, TaskClaim};
 pub use renewals::{RenewalFilter, RenewalRepository};
 pub use repositories::{
     AgreementFilter, AgreementRepository, CustomerScope, JobRepository, LimitOffset, PlanFilter, PlanRepository,
@@ -63,7 +63,7 @@ pub use schedule::ScheduleRepository;
 pub use staff_records::{LicenseEventFilter, LicenseEventRepository, NotificationFilter, NotificationRepository};
 pub use store::{Store, StoreExt, UnitOfWork, Work};
 pub use transfers::{TransferFilter, TransferRepository};
-pub use upstreams::{CATALOGS_PER_CALL, ContentCatalog, EnterpriseCustomer, EnterpriseDirectory};
+pub use upstreams::{CATALOGS_PER_CALL, CatalogOwner, ContentCatalog, EnterpriseCustomer, EnterpriseDirectory};
 pub use utilization::UtilizationRepository;
 pub use webhooks::{
     WebhookDeliveryFilter, WebhookDeliveryRepository, WebhookFailure, WebhookReplay, WebhookRepository, WebhookRequest,

@@ -8,11 +8,13 @@ use chrono::{DateTime, Utc};
 use crate::error::{Error, Upstream};
 use crate::model::email::Email;
 use crate::model::ids::{CatalogId, CustomerId, EnrollmentJobId, LicenseId, LmsUserId};
-use crate::ports::{
-    AccountLookup, CampaignMail, ContentCatalog, CustomerAdmin, EnrollmentResults, EnterpriseCustomer,
-    EnterpriseDirectory, EventTracking, LearnerRegistry, LicensedEnrollment, Mail, MailKind, PendingLearner,
-    ResultFiles, TrackedEvent, Undelivered, WebhookFailure, WebhookRequest, WebhookSender,
+use crate::ports::deliveries::{
+    AccountLookup, CampaignMail, CustomerAdmin, EnrollmentResults, EventTracking, LearnerRegistry, LicensedEnrollment,
+    Mail, MailKind, PendingLearner, TrackedEvent, Undelivered,
 };
+use crate::ports::result_files::ResultFiles;
+use crate::ports::upstreams::{ContentCatalog, EnterpriseCustomer, EnterpriseDirectory};
+use crate::ports::webhooks::{WebhookFailure, WebhookRequest, WebhookSender};
 
 /// Replaces every upstream that is not configured. Calls that return data fail with [`Error::Upstream`]; what would be
 /// sent is only logged.

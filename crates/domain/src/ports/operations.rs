@@ -1,26 +1,9 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::ExpirationProgress;
 use crate::error::Error;
 use crate::model::ids::{LicenseId, PlanId};
-use crate::queue::Queue;
-
-/// A piece of work that only one run of an operation does at a time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Task {
-    /// The operation, such as `expire-subscriptions`.
-    pub operation: &'static str,
-    /// The id of the plan, agreement or customer that the work is about.
-    pub key: Uuid,
-}
-
-impl Task {
-    /// The queue that it waits in.
-    pub fn queue(self) -> Queue {
-        Queue::Operation(self.operation)
-    }
-}
+use crate::ports::queue::{ExpirationProgress, Task};
 
 /// What operations note: how far they are, and what was done once and for all. Who has a task at the moment says
 /// [`super::QueueRepository`].

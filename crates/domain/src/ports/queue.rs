@@ -4,8 +4,23 @@ use uuid::Uuid;
 use crate::error::Error;
 use crate::model::ids::{LicenseId, PlanId};
 use crate::outbox::ClaimedMessage;
-use crate::ports::Task;
 use crate::queue::{Claim, ClaimedJob, Lease, Queue, QueueKind, Settlement};
+
+/// A piece of work that only one run of an operation does at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Task {
+    /// The operation, such as `expire-subscriptions`.
+    pub operation: &'static str,
+    /// The id of the plan, agreement or customer that the work is about.
+    pub key: Uuid,
+}
+
+impl Task {
+    /// The queue that it waits in.
+    pub fn queue(self) -> Queue {
+        Queue::Operation(self.operation)
+    }
+}
 
 /// The progress of processing an expired plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -46,6 +46,15 @@ impl EnterpriseCustomer {
     }
 }
 
+/// The owner of a catalog, from the catalog service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CatalogOwner {
+    /// The catalog.
+    pub catalog: CatalogId,
+    /// `None` if the catalog does not exist.
+    pub owner: Option<CustomerId>,
+}
+
 /// The catalog service.
 #[async_trait]
 pub trait ContentCatalog: Send + Sync {

@@ -5,14 +5,7 @@
 use super::manager::LicenseManager;
 use crate::error::{Error, FieldErrors};
 use crate::model::ids::{CatalogId, CustomerId};
-
-/// The owner of a catalog, from the catalog service.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CatalogOwner {
-    catalog: CatalogId,
-    /// `None` if the catalog does not exist.
-    owner: Option<CustomerId>,
-}
+use crate::ports::CatalogOwner;
 
 impl LicenseManager {
     /// Asks the catalog service for the owner of a catalog. After [`Error::UnknownCatalogOwner`], repeat the use case

@@ -14,7 +14,7 @@ use crate::ports::{Person, StoreExt};
 
 /// A filter for a learner's licenses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LearnerLicenses {
+pub struct LearnerLicenseFilter {
     /// Also revoked ones.
     pub include_revoked: bool,
     /// Only of active plans.
@@ -53,7 +53,7 @@ impl LicenseManager {
         actor: &Actor,
         customer: CustomerId,
         person: &Person,
-        wanted: LearnerLicenses,
+        wanted: LearnerLicenseFilter,
     ) -> Result<LearnerView, Error> {
         let view = self.read_learner_licenses(customer, person, wanted)?;
         let has_it = |found: &&LearnerLicense| found.license.holder_email() == Some(&person.email);
@@ -79,7 +79,7 @@ impl LicenseManager {
         &self,
         customer: CustomerId,
         person: &Person,
-        wanted: LearnerLicenses,
+        wanted: LearnerLicenseFilter,
     ) -> Result<LearnerView, Error> {
         let now = self.now();
         self.store.read(|unit| {

@@ -5,14 +5,13 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Duration, SubsecRound, Utc};
 
-use super::catalogs::CatalogOwner;
 use crate::error::{Entity, Error};
 use crate::model::ids::{AgreementId, LicenseId, PlanId};
 use crate::model::plan::{LicenseCounts, PlanDetails};
 use crate::operations::OperationSettings;
 use crate::ports::{
-    AccountLookup, CampaignMail, Clock, ContentCatalog, EnterpriseDirectory, EventTracking, IdSource, LearnerRegistry,
-    NotConfigured, ResultFiles, Store, StoreExt, UnitOfWork, WebhookSender,
+    AccountLookup, CampaignMail, CatalogOwner, Clock, ContentCatalog, EnterpriseDirectory, EventTracking, IdSource,
+    LearnerRegistry, NotConfigured, ResultFiles, Store, StoreExt, UnitOfWork, WebhookSender,
 };
 
 /// The settings of an operator.

@@ -1,6 +1,6 @@
 //! Subsidies: the license that pays for a learner's course.
 
-use super::learners::{LearnerLicense, LearnerLicenses};
+use super::learners::{LearnerLicense, LearnerLicenseFilter};
 use super::manager::LicenseManager;
 use crate::error::{Entity, Error};
 use crate::model::ids::CustomerId;
@@ -13,7 +13,7 @@ impl LicenseManager {
     /// # Errors
     /// [`Entity::Agreement`] not found if the customer has none.
     pub fn subsidizing_licenses(&self, customer: CustomerId, person: &Person) -> Result<Vec<LearnerLicense>, Error> {
-        let usable = LearnerLicenses { include_revoked: false, active_plans_only: true, current_plans_only: true };
+        let usable = LearnerLicenseFilter { include_revoked: false, active_plans_only: true, current_plans_only: true };
         let view = self.read_learner_licenses(customer, person, usable)?;
         if view.agreement.is_none() {
             return Err(Error::NotFound(Entity::Agreement));

@@ -6,14 +6,14 @@ use crate::support::*;
 use chrono::Duration;
 use license_manager_domain::memory::MemoryStore;
 use license_manager_domain::ports::{Person, SequentialIds, Store, Work};
-use license_manager_domain::use_cases::{LearnerLicenses, LearnerView};
+use license_manager_domain::use_cases::{LearnerLicenseFilter, LearnerView};
 use license_manager_domain::*;
 
-const EVERYTHING: LearnerLicenses =
-    LearnerLicenses { include_revoked: true, active_plans_only: false, current_plans_only: false };
-const LIVE: LearnerLicenses = LearnerLicenses { include_revoked: false, ..EVERYTHING };
+const EVERYTHING: LearnerLicenseFilter =
+    LearnerLicenseFilter { include_revoked: true, active_plans_only: false, current_plans_only: false };
+const LIVE: LearnerLicenseFilter = LearnerLicenseFilter { include_revoked: false, ..EVERYTHING };
 
-fn view(world: &World, person: &Person, wanted: LearnerLicenses) -> LearnerView {
+fn view(world: &World, person: &Person, wanted: LearnerLicenseFilter) -> LearnerView {
     world.manager.learner_licenses(&Actor::user("amy"), customer(), person, wanted).unwrap()
 }
 
@@ -62,8 +62,8 @@ fn plans_that_cannot_be_used_can_be_left_out() {
         plans
     };
     assert_eq!(seen(LIVE), sorted(vec![usable, inactive, future]));
-    assert_eq!(seen(LearnerLicenses { active_plans_only: true, ..LIVE }), sorted(vec![usable, future]));
-    assert_eq!(seen(LearnerLicenses { current_plans_only: true, ..LIVE }), sorted(vec![usable, inactive]));
+    assert_eq!(seen(LearnerLicenseFilter { active_plans_only: true, ..LIVE }), sorted(vec![usable, future]));
+    assert_eq!(seen(LearnerLicenseFilter { current_plans_only: true, ..LIVE }), sorted(vec![usable, inactive]));
 }
 
 #[test]

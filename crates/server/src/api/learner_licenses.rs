@@ -1,7 +1,7 @@
 //! `GET /api/v1/learner-licenses/?enterprise_customer_uuid=…`: a learner's licenses of one customer.
 
 use actix_web::HttpRequest;
-use license_manager_domain::use_cases::LearnerLicenses;
+use license_manager_domain::use_cases::LearnerLicenseFilter;
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
@@ -51,7 +51,7 @@ struct Body {
 pub async fn list(access: Listing<AdminOrLearner>, request: HttpRequest, state: State) -> ApiResult {
     let query = Query::of(&request);
     let customer = query.customer()?;
-    let wanted = LearnerLicenses {
+    let wanted = LearnerLicenseFilter {
         include_revoked: query.flag("include_revoked").unwrap_or(false),
         active_plans_only: query.flag("active_plans_only").unwrap_or(true),
         current_plans_only: query.flag("current_plans_only").unwrap_or(true),
