@@ -34,7 +34,7 @@ lint: ## Run clippy, and build the domain's documentation, without a warning
 
 unit: ## Run the tests that need neither a server nor a database
 	cargo test -p license-manager-domain
-	cargo test -p license-manager -p license-manager-tests --lib --bins
+	cargo test -p license-manager -p license-manager-tests --lib --bins --test server
 
 bench: ## Measure the server beside hand-written SQL, on both databases
 	cargo build --release --bin license-manager --bin bench
