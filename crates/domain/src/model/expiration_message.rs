@@ -9,7 +9,7 @@ use crate::error::FieldErrors;
 pub struct ExpirationMessage {
     /// The title, at most 512 characters.
     pub modal_header_text: String,
-    /// The message, as sanitized HTML.
+    /// The message, as sanitized HTML, at most 20,000 characters.
     pub modal_messaging: String,
     /// The button's label, at most 255 characters.
     pub button_label: String,
@@ -29,8 +29,19 @@ pub struct ExpirationMessageChanges {
     pub button_url: Option<String>,
 }
 
+/// The longest message, in characters. Sanitizing takes time that grows with the square of the nesting.
+const MAX_MESSAGING: usize = 20_000;
+
 impl ExpirationMessageChanges {
-    /// The changed message. Adds an error for each invalid field, by its name on the wire.
+    /// The changes with sanitized HTML. A message that is too long stays as it is: it is refused later. Call this outside
+    /// of a transaction, because it takes time.
+    pub(crate) fn sanitized(mut self) -> Self {
+        self.modal_messaging =
+            self.modal_messaging.map(|html| if is_too_long(&html) { html } else { sanitized(&html) });
+        self
+    }
+
+    /// The changed message, of changes that are [sanitized](Self::sanitized). Adds an error for each invalid field, by its name on the wire.
     pub(crate) fn apply(
         self,
         before: Option<ExpirationMessage>,
@@ -58,7 +69,7 @@ impl ExpirationMessageChanges {
         });
         let message = ExpirationMessage {
             modal_header_text: self.modal_header_text.unwrap_or(before.modal_header_text),
-            modal_messaging: self.modal_messaging.map_or(before.modal_messaging, |html| sanitized(&html)),
+            modal_messaging: self.modal_messaging.unwrap_or(before.modal_messaging),
             button_label: self.button_label.unwrap_or(before.button_label),
             button_url: self.button_url.unwrap_or(before.button_url),
         };
@@ -71,7 +82,7 @@ impl ExpirationMessage {
     fn check(&self, errors: &mut FieldErrors) {
         for (field, text, longest) in [
             ("modal_header_text_v2", &self.modal_header_text, 512),
-            ("expired_subscription_modal_messaging_v2", &self.modal_messaging, usize::MAX),
+            ("expired_subscription_modal_messaging_v2", &self.modal_messaging, MAX_MESSAGING),
             ("button_label_in_modal_v2", &self.button_label, 255),
             ("url_for_button_in_modal_v2", &self.button_url, 512),
         ] {
@@ -87,6 +98,10 @@ impl ExpirationMessage {
             errors.add("url_for_button_in_modal_v2", "A button leads to an http or https address.");
         }
     }
+}
+
+fn is_too_long(html: &str) -> bool {
+    html.chars().count() > MAX_MESSAGING
 }
 
 /// The HTML without anything dangerous: known safe tags and attributes stay, links lead only to http and https, and
@@ -105,6 +120,28 @@ fn sanitized(html: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_message_has_at_most_20_000_characters() {
+        let errors_of = |modal_messaging: String| {
+            let changes = ExpirationMessageChanges {
+                enabled: Some(true),
+                modal_header_text: Some("Over".to_owned()),
+                modal_messaging: Some(modal_messaging),
+                button_label: Some("Ask".to_owned()),
+                button_url: Some("https://example.com".to_owned()),
+            };
+            let mut errors = FieldErrors::default();
+            changes.sanitized().apply(None, &mut errors);
+            errors.into_result().err().map(|error| format!("{error:?}"))
+        };
+        assert_eq!(errors_of("ä".repeat(MAX_MESSAGING)), None);
+        // 80,000 open tags take half a minute to sanitize, so a message is measured first.
+        for html in ["ä".repeat(MAX_MESSAGING + 1), "<div>".repeat(80_000)] {
+            let errors = errors_of(html).unwrap_or_default();
+            assert!(errors.contains("expired_subscription_modal_messaging_v2") && errors.contains("20000"), "{errors}");
+        }
+    }
 
     #[test]
     fn harmless_html_stays_as_it_is() {

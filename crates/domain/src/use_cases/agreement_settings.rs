@@ -77,6 +77,9 @@ impl LicenseManager {
         id: AgreementId,
         changes: &AgreementSettingsChanges,
     ) -> Result<AgreementSettings, Error> {
+        let changes = changes.clone();
+        let changes =
+            AgreementSettingsChanges { expiration_message: changes.expiration_message.sanitized(), ..changes };
         self.store.write(|unit| {
             let now = self.now();
             unit.agreements().lock(id)?;

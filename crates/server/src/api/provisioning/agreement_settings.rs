@@ -51,7 +51,7 @@ pub struct AgreementSettingsRequest {
     pub modal_header_text_v2: Nullable<Text>,
     /// Its text, in HTML.
     #[deserr(default)]
-    pub expired_subscription_modal_messaging_v2: Nullable<Text>,
+    pub expired_subscription_modal_messaging_v2: Nullable<Text<0, 20_000>>,
     /// The label of its button.
     #[deserr(default)]
     pub button_label_in_modal_v2: Nullable<Text>,
