@@ -44,7 +44,8 @@ impl Server {
 
     /// Starts a server with the demo customer, as `make run` does, and waits until it is healthy.
     pub fn start_demo(database_url: &str) -> Self {
-        Self::start_as(&["serve", "--demo"], database_url, &[])
+        // An empty variable counts as not set; the demo creates its own secret.
+        Self::start_as(&["serve", "--demo"], database_url, &[("LM_AUTH__HS256_SECRET", "")])
     }
 
     /// Starts a server without waiting for it: its database may be unreachable.

@@ -12,8 +12,8 @@ use crate::auth::identity;
 use crate::http::answer::Answer;
 use crate::http::cors::cors;
 use crate::http::error::ApiError;
-use crate::http::idempotency;
 use crate::http::problem::{PROBLEM_JSON, problem_details};
+use crate::http::{hardening, idempotency};
 use crate::state::AppState;
 use crate::telemetry::monitor::{Phase, WATCHED};
 use crate::telemetry::{logging, request_metrics, traces};
@@ -34,7 +34,7 @@ pub fn app(
         InitError = (),
     > + use<>,
 > {
-    let cors = cors(&state.browser.allowed_origins);
+    let cors = cors(&state.browser);
     App::new()
         .app_data(web::Data::from(state.monitor.clone()))
         .app_data(state)
@@ -46,7 +46,9 @@ pub fn app(
         .wrap(from_fn(negotiate))
         // Every path works with and without a trailing slash.
         .wrap(NormalizePath::new(TrailingSlash::Always))
+        .wrap(from_fn(hardening::only_allowed_hosts))
         .wrap(from_fn(problem_details))
+        .wrap(from_fn(hardening::protect))
         .wrap(cors)
         .wrap(from_fn(request_metrics::measure))
         .wrap(from_fn(logging::request_log))

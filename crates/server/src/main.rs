@@ -9,7 +9,7 @@ use license_manager::auth::mint::DevelopmentToken;
 use license_manager::cli::operations::{self, CommandError};
 use license_manager::cli::{Cli, Command};
 use license_manager::cli::{demo, outbox};
-use license_manager::config::{Config, Secret};
+use license_manager::config::Config;
 use license_manager::database::{Database, seed_products};
 use license_manager::serve;
 use license_manager::system::SystemClock;
@@ -69,8 +69,8 @@ fn act(cli: Cli) -> Result<ExitCode, Box<dyn Error>> {
         Command::Serve(arguments) => {
             logging::init(&config.logging)?;
             let _traces = traces::start(&config.telemetry)?;
-            if arguments.demo && config.auth.hs256_secret.is_none() && config.auth.jwk_set.is_none() {
-                config.auth.hs256_secret = Some(Secret::random());
+            if arguments.demo {
+                demo::prepare(&mut config)?;
             }
             actix_web::rt::System::new().block_on(serve::run(config, arguments.demo))?;
         }

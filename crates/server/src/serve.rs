@@ -20,7 +20,7 @@ use crate::auth::throttle::Throttle;
 use crate::background::queue::Background;
 use crate::background::{deliveries, jobs, schedule};
 use crate::cli::demo;
-use crate::config::{Config, DEFAULT_DATABASE_FILE};
+use crate::config::{Config, DEFAULT_DATABASE_FILE, Secret};
 use crate::database::{Database, seed_products};
 use crate::state::{AppState, BrowserPolicy};
 use crate::system::SystemClock;
@@ -40,6 +40,7 @@ pub async fn run(config: Config, with_demo: bool) -> Result<(), Box<dyn Error>> 
     if config.database.url.is_none() {
         tracing::info!("no database is configured: using SQLite in {DEFAULT_DATABASE_FILE}");
     }
+    warn_of_settings(&config);
     let verifier = TokenVerifier::from_config(&config.auth).await?;
     let database = Arc::new(Database::open(&config).map_err(|error| error.to_string())?);
     let metrics = Arc::new(Metrics::new()?);
@@ -50,7 +51,7 @@ pub async fn run(config: Config, with_demo: bool) -> Result<(), Box<dyn Error>> 
         manager: manager.clone(),
         verifier,
         body_limit: config.server.body_limit_bytes,
-        browser: BrowserPolicy::from_config(&config.server),
+        browser: BrowserPolicy::from_config(&config),
         throttle: Throttle::new(&config.throttle, config.server.trust_forwarded_for),
         learner_portal: config.portals.learner_url.clone(),
         retirement_worker: config.auth.retirement_worker.clone(),
@@ -102,6 +103,25 @@ pub async fn run(config: Config, with_demo: bool) -> Result<(), Box<dyn Error>> 
     finish(worker, scheduler).await;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Logs what operators should know about their settings.
+fn warn_of_settings(config: &Config) {
+    let auth = &config.auth;
+    if auth.retirement_worker.is_none() {
+        tracing::info!("auth.retirement_worker is not set: only superusers may retire people");
+    }
+    for issuer in auth.all_issuers() {
+        if issuer.audience.is_none() {
+            tracing::warn!(issuer = issuer.issuer, "tokens of this issuer are accepted for any audience");
+        }
+        if issuer.hs256_secret.is_some_and(|secret| secret.is_short()) {
+            tracing::warn!(issuer = issuer.issuer, "the HS256 secret of this issuer is shorter than 32 bytes");
+        }
+    }
+    if auth.subsidy_checksum_secret.as_ref().is_some_and(Secret::is_short) {
+        tracing::warn!("auth.subsidy_checksum_secret is shorter than 32 bytes");
+    }
 }
 
 /// Delivers messages and runs the schedule until SIGTERM or Ctrl-C, then finishes the current batches. Answers no

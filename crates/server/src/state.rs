@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 
 use crate::auth::TokenVerifier;
 use crate::auth::throttle::Throttle;
-use crate::config::{SameSite, Secret, ServerConfig};
+use crate::config::{Config, SameSite, Secret};
 use crate::http::error::ApiError;
 use crate::telemetry::monitor::Monitor;
 
@@ -29,8 +29,8 @@ pub struct AppState {
     pub throttle: Throttle,
     /// The URL of the learner portal, with or without a trailing slash.
     pub learner_portal: String,
-    /// The user name of the service that may retire people.
-    pub retirement_worker: String,
+    /// The user name of the service that may retire people, if any.
+    pub retirement_worker: Option<String>,
     /// The secret that signs the checksums of subsidies, if any.
     pub subsidy_secret: Option<Secret>,
     /// Wakes the job runner.
@@ -57,6 +57,16 @@ impl AppState {
 pub struct BrowserPolicy {
     /// The web applications that may send them, as origins in the form browsers send.
     pub allowed_origins: Vec<String>,
+    /// Request headers that they may send besides the usual ones.
+    pub allowed_headers: Vec<String>,
+    /// The host names that requests may be for; empty: any.
+    pub allowed_hosts: Vec<String>,
+    /// The name of the cookie with the first two parts of the token.
+    pub header_payload_cookie: String,
+    /// The name of the cookie with the token's signature.
+    pub signature_cookie: String,
+    /// The name of the cookie with the CSRF token.
+    pub csrf_cookie: String,
     /// Whether the CSRF cookie is sent only over https.
     pub csrf_cookie_secure: bool,
     /// The SameSite rule of the CSRF cookie.
@@ -65,11 +75,16 @@ pub struct BrowserPolicy {
 
 impl BrowserPolicy {
     /// The configured policy.
-    pub fn from_config(config: &ServerConfig) -> Self {
+    pub fn from_config(Config { server, auth, .. }: &Config) -> Self {
         Self {
-            allowed_origins: config.allowed_origins.clone(),
-            csrf_cookie_secure: config.csrf_cookie_secure,
-            csrf_cookie_same_site: config.csrf_cookie_same_site,
+            allowed_origins: server.allowed_origins.clone(),
+            allowed_headers: server.allowed_headers.clone(),
+            allowed_hosts: server.allowed_hosts.clone(),
+            header_payload_cookie: auth.cookie_header_payload.clone(),
+            signature_cookie: auth.cookie_signature.clone(),
+            csrf_cookie: server.csrf_cookie_name.clone(),
+            csrf_cookie_secure: server.csrf_cookie_secure,
+            csrf_cookie_same_site: server.csrf_cookie_same_site,
         }
     }
 }

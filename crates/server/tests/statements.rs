@@ -81,7 +81,7 @@ impl Service {
             manager,
             verifier: TokenVerifier::from_config(&config.auth).await.unwrap(),
             body_limit: config.server.body_limit_bytes,
-            browser: BrowserPolicy::from_config(&config.server),
+            browser: BrowserPolicy::from_config(&config),
             throttle: Throttle::new(&ThrottleConfig { enabled: false, ..config.throttle.clone() }, false),
             learner_portal: String::new(),
             retirement_worker: config.auth.retirement_worker.clone(),

@@ -11,6 +11,9 @@ on_both_databases!(
     other_pages_are_refused_even_with_a_token,
     header_credentials_need_no_csrf_token,
     preflights_tell_allowed_applications_what_they_may_send,
+    cookies_may_have_other_names,
+    no_cache_keeps_an_answer,
+    requests_for_other_hosts_are_refused,
 );
 
 const PORTAL: &str = "https://portal.example.com";
@@ -18,7 +21,10 @@ const EVIL: &str = "https://evil.example.com";
 
 fn scene(database: Database) -> Scene {
     let origins = format!("{PORTAL}, http://localhost:1991");
-    Scene::with_settings(database, &[("LM_SERVER__ALLOWED_ORIGINS", &origins)])
+    Scene::with_settings(
+        database,
+        &[("LM_SERVER__ALLOWED_ORIGINS", &origins), ("LM_SERVER__ALLOWED_HEADERS", "X-Portal")],
+    )
 }
 
 /// A token as the two cookies.
@@ -44,7 +50,7 @@ fn csrf_token(scene: &Scene) -> (String, String) {
     assert_eq!(answer.header("Cache-Control"), "no-store");
     let token = answer.expect(200)["csrfToken"].as_str().expect("a token").to_owned();
     let (pair, attributes) = cookie.split_once("; ").expect("attributes");
-    assert_eq!(pair, format!("csrftoken={token}"));
+    assert_eq!(pair, format!("license_manager_csrftoken={token}"));
     assert_eq!(attributes, "SameSite=Lax; Secure; Path=/");
     (token, pair.to_owned())
 }
@@ -89,7 +95,7 @@ fn cookies_without_a_csrf_token_change_nothing(database: Database) {
             ("no header", assignment(scene, &cookie)),
             ("no cookie", assignment(scene, "theme=dark").header("X-CSRFToken", &token)),
             ("another token", assignment(scene, &cookie).header("X-CSRFToken", &other)),
-            ("an empty token", assignment(scene, "csrftoken=").header("X-CSRFToken", "")),
+            ("an empty token", assignment(scene, "license_manager_csrftoken=").header("X-CSRFToken", "")),
         ] {
             for request in [request.clone(), request.header("Origin", PORTAL)] {
                 assert_detail(scene.server.anonymous().send(request), 403, about);
@@ -157,7 +163,8 @@ fn preflights_tell_allowed_applications_what_they_may_send(database: Database) {
             .header("Access-Control-Request-Headers", headers);
         scene.server.anonymous().send(request)
     };
-    let headers = "content-type, use-jwt-cookie, x-csrftoken, idempotency-key, authorization";
+    let headers = "content-type, use-jwt-cookie, x-csrftoken, idempotency-key, authorization, user-agent, traceparent, \
+                   tracestate, x-portal";
     for origin in [PORTAL, "http://localhost:1991"] {
         let answer = preflight(origin, "POST", headers);
         assert_eq!(answer.status, 200);
@@ -186,4 +193,63 @@ fn preflights_tell_allowed_applications_what_they_may_send(database: Database) {
         assert_eq!((answer.status, answer.header("Access-Control-Allow-Origin")), (status, PORTAL));
     }
     assert_eq!(json!(null), preflight(PORTAL, "POST", headers).body);
+}
+
+fn cookies_may_have_other_names(database: Database) {
+    let scene = Scene::with_settings(
+        database,
+        &[
+            ("LM_AUTH__COOKIE_HEADER_PAYLOAD", "stage-edx-jwt-cookie-header-payload"),
+            ("LM_AUTH__COOKIE_SIGNATURE", "stage-edx-jwt-cookie-signature"),
+            ("LM_SERVER__CSRF_COOKIE_NAME", "stage-csrftoken"),
+        ],
+    );
+    let usual = cookies(&scene.customer.admin());
+    let prefixed = usual.replace("edx-jwt", "stage-edx-jwt");
+    let get = |cookies: &str| {
+        scene.server.anonymous().send(Request::new("GET", scene.plan.path("")).header("Cookie", cookies))
+    };
+    get(&prefixed).expect(200);
+    assert_detail(get(&usual), 401, "the usual names");
+    let answer = scene.server.anonymous().get("/csrf/api/v1/token");
+    let cookie = answer.header("Set-Cookie").split(';').next().unwrap_or_default().to_owned();
+    let token = answer.expect(200)["csrfToken"].as_str().expect("a token").to_owned();
+    assert_eq!(cookie, format!("stage-csrftoken={token}"));
+    // The form of Django's own tokens, which Django does not replace.
+    assert!(token.len() == 32 && token.bytes().all(|byte| byte.is_ascii_alphanumeric()), "{token}");
+    let request = Request::new("POST", scene.assign_path())
+        .json(&scene.valid_assignment())
+        .header("Cookie", &format!("{prefixed}; {cookie}"))
+        .header("X-CSRFToken", &token);
+    scene.server.anonymous().send(request).expect(200);
+}
+
+fn no_cache_keeps_an_answer(database: Database) {
+    let scene = scene(database);
+    let learner = scene.customer.learner(7, "amy");
+    for answer in [
+        scene.plan.admin.get(&scene.plan.path("licenses/")),
+        scene.plan.admin.get(&scene.plan.path("licenses/csv/")),
+        scene.server.client(&learner).get(&scene.plan.path("")),
+        scene.server.anonymous().get("/api/v1/nothing/"),
+    ] {
+        assert_eq!(answer.header("Cache-Control"), "no-store");
+        assert_eq!(answer.header("X-Content-Type-Options"), "nosniff");
+        let vary = answer.header("Vary").to_lowercase();
+        assert!(vary.contains("cookie") && vary.contains("authorization"), "{vary}");
+    }
+}
+
+fn requests_for_other_hosts_are_refused(database: Database) {
+    let scene = Scene::with_settings(database, &[("LM_SERVER__ALLOWED_HOSTS", "127.0.0.1, licenses.example.com")]);
+    let get = |header: &str, host: &str| {
+        scene.plan.admin.send(Request::new("GET", scene.plan.path("licenses/?page_size=1")).header(header, host))
+    };
+    let next = get("X-Forwarded-Host", "licenses.example.com:8443").expect(200)["next"].clone();
+    assert!(next.as_str().is_some_and(|next| next.starts_with("http://licenses.example.com:8443/")), "{next}");
+    for header in ["Host", "X-Forwarded-Host"] {
+        assert_detail(get(header, "evil.example.com"), 400, header);
+    }
+    let health = Request::new("GET", "/health/live/").header("Host", "10.0.0.7");
+    scene.server.anonymous().send(health).expect(200);
 }

@@ -7,13 +7,18 @@ use license_manager_tests::{Database, Server, on_both_databases, poll};
 use regex_lite::Regex;
 use serde_json::Value;
 
-on_both_databases!(the_printed_walk_can_be_pasted, and_pasted_again_after_a_restart, the_readme_shows_the_printed_walk,);
+on_both_databases!(
+    the_printed_walk_can_be_pasted,
+    and_pasted_again_after_a_restart,
+    the_readme_shows_the_printed_walk,
+    a_demo_opens_nothing_else,
+);
 
-/// The commands of the walkthrough, which are indented by two spaces.
-fn commands(server: &Server) -> String {
+/// The commands of the walkthrough, which are indented by two spaces, after so many starts.
+fn commands(server: &Server, starts: usize) -> String {
     let walk = poll(Duration::from_secs(30), || {
         let log = server.log();
-        log.contains("Ctrl-C stops the server")
+        (log.matches("Ctrl-C stops the server").count() == starts)
             .then(|| log.split("The demo customer is ready").last().map(str::to_owned))
     });
     let walk = walk.flatten().expect("the walk is printed");
@@ -39,7 +44,7 @@ fn paste(commands: &str) -> Vec<Value> {
 fn the_printed_walk_can_be_pasted(database: Database) {
     let server = Server::start_demo(database.url());
     let [plan, assigned, activated, revoked, renewed, dry_run, transferred] =
-        <[Value; 7]>::try_from(paste(&commands(&server))).unwrap();
+        <[Value; 7]>::try_from(paste(&commands(&server, 1))).unwrap();
     assert_eq!((&plan["title"], &plan["licenses"]["total"]), (&"Data Science".into(), &20.into()));
     assert_eq!(assigned["num_successful_assignments"], 1);
     assert_eq!(activated["status"], "activated");
@@ -56,9 +61,9 @@ fn the_printed_walk_can_be_pasted(database: Database) {
 
 fn and_pasted_again_after_a_restart(database: Database) {
     let mut server = Server::start_demo(database.url());
-    paste(&commands(&server));
+    paste(&commands(&server, 1));
     server.restart();
-    let answers = paste(&commands(&server));
+    let answers = paste(&commands(&server, 2));
     assert_eq!(answers[0]["title"], "Data Science", "the same plan");
     assert_eq!(answers[2]["status"], "activated");
     assert_eq!(answers[4]["processed"], true);
@@ -75,7 +80,20 @@ fn the_readme_shows_the_printed_walk(database: Database) {
     let server = Server::start_demo(database.url());
     let readme = alike(include_str!("../../../README.md"));
     let mut rest = readme.iter();
-    for command in alike(&commands(&server)) {
+    for command in alike(&commands(&server, 1)) {
         assert!(rest.any(|line| *line == command), "README.md lacks, or has in another place: {command}");
+    }
+}
+
+/// The demo prints tokens, so it accepts no secret that others use and listens to nobody else.
+fn a_demo_opens_nothing_else(database: Database) {
+    for (settings, named) in [
+        (vec![("LM_AUTH__JWK_SET", "/keys.json"), ("LM_AUTH__HS256_SECRET", "")], "auth.jwk_set"),
+        (vec![("LM_AUTH__HS256_SECRET", "a-secret-of-the-platform-0123456789")], "auth.hs256_secret"),
+        (vec![("LM_SERVER__LISTEN", "0.0.0.0:0"), ("LM_AUTH__HS256_SECRET", "")], "server.listen"),
+    ] {
+        let refusal = Server::start_refused(database.url(), &settings, &["serve", "--demo"]);
+        assert!(!refusal.status.success() && refusal.stderr.contains(named), "{}", refusal.stderr);
+        assert!(!refusal.stderr.contains("0123456789"), "{}", refusal.stderr);
     }
 }

@@ -1,6 +1,6 @@
 //! Connections: how they are opened and set up.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use diesel::connection::{InstrumentationEvent, SimpleConnection};
@@ -41,6 +41,7 @@ impl Connections {
         // SQLite takes an absolute path neither for a URI nor for a special name.
         let path = std::path::absolute(&options.path).map_err(|error| refuse(error.to_string()))?;
         let url = path.to_str().ok_or_else(|| refuse("the path is not UTF-8".to_owned()))?;
+        create_for_owner(&path);
         enter_wal_mode(url, options.busy_timeout).map_err(&refuse)?;
         let has_temporary_files = has_temporary_folder();
         if !has_temporary_files {
@@ -68,6 +69,16 @@ impl Connections {
         let readers = pool(Role::Reader, options.pool_size.max(1), options.connect_timeout)?;
         Ok(Self { path, readers, writer })
     }
+}
+
+/// Creates the file, if there is none, so that only its owner reads it. SQLite gives its other files the same
+/// permissions. It reports itself what cannot be created.
+fn create_for_owner(path: &Path) {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let _ = options.open(path);
 }
 
 /// Sets WAL mode, which the file keeps. SQLite does not wait for another process that sets it at the same time, so this

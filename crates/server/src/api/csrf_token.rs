@@ -3,13 +3,14 @@
 use actix_web::cookie::{Cookie, SameSite};
 use actix_web::http::header::{CACHE_CONTROL, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse};
+use license_manager_domain::ports::IdSource as _;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::auth::csrf::{CSRF_COOKIE, cookie_token};
+use crate::auth::csrf::cookie_token;
 use crate::config;
-use crate::config::Secret;
 use crate::state::State;
+use crate::system::RandomIds;
 
 /// A token to repeat in the header `X-CSRFToken`.
 #[derive(Serialize, ToSchema)]
@@ -27,12 +28,14 @@ struct Body {
     tag = "Service",
     security(()),
     responses(
-        (status = 200, description = "The token", body = Body, headers(("Set-Cookie" = String, description = "`csrftoken`")))
+        (status = 200, description = "The token", body = Body, headers(("Set-Cookie" = String, description = "The cookie `license_manager_csrftoken`, or as configured")))
     )
 )]
 pub async fn csrf_token(request: HttpRequest, state: State) -> HttpResponse {
-    let token = cookie_token(&request).unwrap_or_else(|| Secret::random().expose().to_owned());
-    let cookie = Cookie::build(CSRF_COOKIE, token.clone())
+    let name = &state.browser.csrf_cookie;
+    // 32 letters and digits, the form of Django's own tokens: a Django service whose cookie has the same name keeps it.
+    let token = cookie_token(&request, name).unwrap_or_else(|| RandomIds.next().simple().to_string());
+    let cookie = Cookie::build(name, token.clone())
         .path("/")
         .secure(state.browser.csrf_cookie_secure)
         .same_site(match state.browser.csrf_cookie_same_site {

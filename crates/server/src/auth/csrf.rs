@@ -1,7 +1,7 @@
 //! CSRF protection for requests that authenticate with cookies.
 //!
 //! A browser also sends cookies with requests that another site's page starts. So a request that changes something must
-//! pass two checks: its `Origin` (or `Referer`) is allowed, and its `X-CSRFToken` header equals its `csrftoken` cookie
+//! pass two checks: its `Origin` (or `Referer`) is allowed, and its `X-CSRFToken` header equals its CSRF cookie
 //! (double submit). Only a page that can read this service's answers knows the token.
 
 use actix_web::HttpRequest;
@@ -11,17 +11,15 @@ use aws_lc_rs::constant_time::verify_slices_are_equal;
 use reqwest::Url;
 
 use crate::http::error::ApiError;
-
-/// The cookie with the CSRF token.
-pub const CSRF_COOKIE: &str = "csrftoken";
+use crate::state::BrowserPolicy;
 
 /// The header that repeats the token.
 pub const CSRF_HEADER: HeaderName = HeaderName::from_static("x-csrftoken");
 
 /// The token in the request's cookie, if it is 32 to 64 ASCII letters and digits, as this service and the platform's
 /// other services issue them.
-pub fn cookie_token(request: &HttpRequest) -> Option<String> {
-    let cookie = request.cookie(CSRF_COOKIE)?;
+pub fn cookie_token(request: &HttpRequest, cookie_name: &str) -> Option<String> {
+    let cookie = request.cookie(cookie_name)?;
     let token = cookie.value();
     let sound = (32..=64).contains(&token.len()) && token.bytes().all(|byte| byte.is_ascii_alphanumeric());
     sound.then(|| token.to_owned())
@@ -31,13 +29,13 @@ pub fn cookie_token(request: &HttpRequest) -> Option<String> {
 ///
 /// # Errors
 /// 403 that says what is missing.
-pub fn check(request: &HttpRequest, allowed_origins: &[String]) -> Result<(), ApiError> {
+pub fn check(request: &HttpRequest, browser: &BrowserPolicy) -> Result<(), ApiError> {
     if request.method().is_safe() {
         return Ok(());
     }
-    check_origin(request, allowed_origins)?;
+    check_origin(request, &browser.allowed_origins)?;
     let sent = request.headers().get(CSRF_HEADER).map(|value| value.as_bytes()).unwrap_or_default();
-    match cookie_token(request) {
+    match cookie_token(request, &browser.csrf_cookie) {
         Some(token) if verify_slices_are_equal(token.as_bytes(), sent).is_ok() => Ok(()),
         _ => Err(refusal(
             "Requests with cookie credentials need a CSRF token: get one from /csrf/api/v1/token and repeat it in the \

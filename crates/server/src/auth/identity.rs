@@ -11,14 +11,8 @@ use actix_web::{Error, HttpMessage, HttpRequest, ResponseError};
 use crate::auth::csrf;
 use crate::auth::{AccessToken, header_credential};
 use crate::http::error::ApiError;
-use crate::state::AppState;
+use crate::state::{AppState, BrowserPolicy};
 use crate::telemetry::monitor::WATCHED;
-
-/// The cookie with the first two parts of the token. Scripts can read it.
-pub const HEADER_PAYLOAD_COOKIE: &str = "edx-jwt-cookie-header-payload";
-
-/// The cookie with the signature. Scripts cannot read it.
-pub const SIGNATURE_COOKIE: &str = "edx-jwt-cookie-signature";
 
 /// The verified token, or why there is none. [`identify`] stores it in the request's extensions.
 #[derive(Debug, Clone)]
@@ -58,17 +52,17 @@ async fn authenticate(state: &AppState, request: &HttpRequest) -> Result<AccessT
         Some(credential) => Ok(state.verifier.verify(credential, state.manager.now()).await?),
         // The header wins over cookies, which browsers send unasked.
         None => {
-            let credential = cookie_credential(request).ok_or_else(no_credential)?;
+            let credential = cookie_credential(request, &state.browser).ok_or_else(no_credential)?;
             let token = state.verifier.verify(&credential, state.manager.now()).await?;
-            csrf::check(request, &state.browser.allowed_origins)?;
+            csrf::check(request, &state.browser)?;
             Ok(token)
         }
     }
 }
 
 /// The token assembled from both cookies.
-fn cookie_credential(request: &HttpRequest) -> Option<String> {
-    let (start, signature) = (request.cookie(HEADER_PAYLOAD_COOKIE)?, request.cookie(SIGNATURE_COOKIE)?);
+fn cookie_credential(request: &HttpRequest, names: &BrowserPolicy) -> Option<String> {
+    let (start, signature) = (request.cookie(&names.header_payload_cookie)?, request.cookie(&names.signature_cookie)?);
     Some(format!("{}.{}", start.value(), signature.value()))
 }
 

@@ -26,11 +26,14 @@ const REREAD_PAUSE: TimeDelta = TimeDelta::seconds(10);
 /// Why tokens cannot be verified with this configuration.
 #[derive(Debug, Error)]
 pub enum KeyError {
-    /// No key is configured.
+    /// No key is configured for this issuer.
     #[error(
-        "no key to verify access tokens with: set LM_AUTH__HS256_SECRET or LM_AUTH__JWK_SET, or try things out with `serve --demo`"
+        "no key to verify access tokens of {issuer} with: set LM_AUTH__HS256_SECRET or LM_AUTH__JWK_SET (hs256_secret or jwk_set of an entry of auth.issuers), or try things out with `serve --demo`"
     )]
-    NoKey,
+    NoKey {
+        /// The issuer.
+        issuer: String,
+    },
     /// The JWK set file cannot be read.
     #[error("auth.jwk_set: cannot read the file {}: {source}", path.display())]
     File {

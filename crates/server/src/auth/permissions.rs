@@ -316,7 +316,7 @@ permitted!(
 permitted!(
     /// The service that retires people.
     RetirementWorker,
-    |caller, state| caller.token.username == state.retirement_worker || caller.is_superuser()
+    |caller, state| state.retirement_worker.as_ref() == Some(&caller.token.username) || caller.is_superuser()
 );
 
 /// A caller who may read the history of the entity in the path: a `license_uuid`, `subscription_uuid` or

@@ -5,7 +5,7 @@
 //! bytes each, and about 100 per caller.
 
 use std::collections::{HashMap, VecDeque};
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -101,7 +101,10 @@ impl Throttle {
     fn address(&self, request: &HttpRequest) -> Option<IpAddr> {
         let forwarded = || {
             let last = request.headers().get_all("x-forwarded-for").last()?.to_str().ok()?;
-            last.rsplit(',').next()?.trim().parse::<IpAddr>().ok()
+            let last = last.rsplit(',').next()?.trim();
+            // Some proxies append the port; `[2001:db8::1]` is an address of IPv6 in the form of URLs.
+            let address = || last.parse().ok().map(|address: SocketAddr| address.ip());
+            last.trim_matches(['[', ']']).parse().ok().or_else(address)
         };
         let peer = || request.peer_addr().map(|address| address.ip());
         let address = if self.trust_forwarded_for { forwarded().or_else(peer) } else { peer() };

@@ -1,5 +1,6 @@
 //! The contents of a verified token, and the checks of its claims.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use chrono::{DateTime, Utc};
@@ -107,18 +108,22 @@ pub const MAX_USERNAME_LENGTH: usize = 255;
 /// What every token must contain.
 pub(super) struct Expected {
     pub(super) issuer: String,
-    pub(super) audience: String,
+    /// `None`: tokens for any audience are accepted.
+    pub(super) audience: Option<String>,
 }
 
 impl Expected {
-    /// Checks the claims of a token whose signature was verified.
-    pub(super) fn check(&self, claims: &Map<String, Value>, now: DateTime<Utc>) -> Result<AccessToken, TokenError> {
+    /// Checks the claims of a token whose signature and audience were verified. `role_names` has our names of roles by
+    /// the issuers'.
+    pub(super) fn check(
+        &self,
+        claims: &Map<String, Value>,
+        now: DateTime<Utc>,
+        role_names: &BTreeMap<String, String>,
+    ) -> Result<AccessToken, TokenError> {
         let text = |name: &str| claims.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
         if text("iss") != Some(self.issuer.as_str()) {
             return Err(TokenError::WrongIssuer);
-        }
-        if !self.is_audience(claims.get("aud")) {
-            return Err(TokenError::WrongAudience);
         }
         check_times(claims, now)?;
         check_version(claims.get("version"))?;
@@ -136,16 +141,15 @@ impl Expected {
             email: text("email").filter(|email| !email.contains('\0')).map(str::to_owned),
             lms_user_id: claims.get("user_id").and_then(integer),
             is_staff: claims.get("administrator") == Some(&Value::Bool(true)),
-            roles: roles(claims.get("roles")),
+            roles: roles(claims.get("roles"), role_names),
         })
     }
 
-    fn is_audience(&self, claim: Option<&Value>) -> bool {
+    pub(super) fn is_audience(&self, claim: Option<&Value>) -> bool {
+        let Some(expected) = self.audience.as_deref() else { return true };
         match claim {
-            Some(Value::String(audience)) => *audience == self.audience,
-            Some(Value::Array(audiences)) => {
-                audiences.iter().any(|audience| audience.as_str() == Some(self.audience.as_str()))
-            }
+            Some(Value::String(audience)) => audience == expected,
+            Some(Value::Array(audiences)) => audiences.iter().any(|audience| audience.as_str() == Some(expected)),
             _ => false,
         }
     }
@@ -184,7 +188,8 @@ fn integer(value: &Value) -> Option<i64> {
     value.as_i64().or_else(|| value.as_str()?.parse().ok())
 }
 
-fn roles(claim: Option<&Value>) -> Vec<TokenRole> {
+fn roles(claim: Option<&Value>, names: &BTreeMap<String, String>) -> Vec<TokenRole> {
     let roles = claim.and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    roles.iter().filter_map(Value::as_str).filter_map(TokenRole::parse).collect()
+    let roles = roles.iter().filter_map(Value::as_str).filter_map(TokenRole::parse);
+    roles.map(|role| TokenRole { name: names.get(&role.name).cloned().unwrap_or(role.name), ..role }).collect()
 }

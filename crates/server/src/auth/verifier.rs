@@ -1,19 +1,30 @@
 //! Verifies access tokens.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, Utc};
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
+use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::keys::{IssuerKeys, KeyError};
 use super::token::{AccessToken, Expected, TokenError};
-use crate::config::AuthConfig;
+use crate::config::{AuthConfig, IssuerConfig};
 
 /// Verifies access tokens: HS256 with the issuer's secret, RS256 and RS512 with any key of its JWK set. One instance is
 /// shared by all workers.
 pub struct TokenVerifier {
+    issuers: Vec<Issuer>,
+    /// Our names of roles by the issuers' names.
+    role_names: BTreeMap<String, String>,
+}
+
+/// A trusted issuer and its keys.
+struct Issuer {
     expected: Expected,
     secret: Option<DecodingKey>,
     keys: Option<IssuerKeys>,
@@ -24,21 +35,21 @@ impl TokenVerifier {
     /// needs a tokio runtime; a failed fetch is only logged.
     ///
     /// # Errors
-    /// [`KeyError`] without a secret or JWK set, or with an unusable JWK set.
+    /// [`KeyError`] if an issuer has neither a secret nor a JWK set, or an unusable JWK set.
     pub async fn from_config(config: &AuthConfig) -> Result<Self, KeyError> {
-        let keys = match &config.jwk_set {
-            Some(source) => Some(IssuerKeys::open(source, Duration::from_secs(config.jwk_set_refresh_seconds)).await?),
-            None => None,
-        };
-        let secret = config.hs256_secret.as_ref().map(|secret| DecodingKey::from_secret(secret.expose().as_bytes()));
-        if secret.is_none() && keys.is_none() {
-            return Err(KeyError::NoKey);
+        let refresh = Duration::from_secs(config.jwk_set_refresh_seconds);
+        let mut issuers = Vec::new();
+        for issuer in config.all_issuers() {
+            let keys = match &issuer.jwk_set {
+                Some(source) => Some(IssuerKeys::open(source, refresh).await?),
+                None => None,
+            };
+            issuers.push(Issuer::new(issuer, keys)?);
         }
-        let expected = Expected { issuer: config.issuer.clone(), audience: config.audience.clone() };
-        Ok(Self { expected, secret, keys })
+        Ok(Self { issuers, role_names: config.roles_by_name() })
     }
 
-    /// Verifies a token at `now`: its signature, with a key for its algorithm, then its claims.
+    /// Verifies a token at `now`: that its issuer is trusted, its signature with a key of that issuer, then its claims.
     ///
     /// # Errors
     /// The first check that failed, see [`TokenError`].
@@ -48,18 +59,65 @@ impl TokenVerifier {
         if header.crit.is_some() {
             return Err(TokenError::Malformed);
         }
-        let claims = match (header.alg, &self.secret, &self.keys) {
-            (Algorithm::HS256, Some(secret), _) => claims(token, header.alg, std::slice::from_ref(secret))?,
-            (Algorithm::RS256 | Algorithm::RS512, _, Some(keys)) => match claims(token, header.alg, &keys.current())? {
+        let named = stated_issuer(token)?;
+        let mut refusal = TokenError::WrongIssuer;
+        // An issuer may be listed twice, with another audience or other keys.
+        for issuer in self.issuers.iter().filter(|issuer| issuer.expected.issuer == named) {
+            match issuer.verify(token, header.alg, now).await {
+                Ok(claims) => return issuer.expected.check(&claims, now, &self.role_names),
+                Err(error) => refusal = error,
+            }
+        }
+        Err(refusal)
+    }
+}
+
+impl Issuer {
+    fn new(config: IssuerConfig, keys: Option<IssuerKeys>) -> Result<Self, KeyError> {
+        let secret = config.hs256_secret.map(|secret| DecodingKey::from_secret(secret.expose().as_bytes()));
+        if secret.is_none() && keys.is_none() {
+            return Err(KeyError::NoKey { issuer: config.issuer });
+        }
+        Ok(Self { expected: Expected { issuer: config.issuer, audience: config.audience }, secret, keys })
+    }
+
+    /// The claims of a token that this issuer signed for this service.
+    async fn verify(
+        &self,
+        token: &str,
+        algorithm: Algorithm,
+        now: DateTime<Utc>,
+    ) -> Result<Map<String, Value>, TokenError> {
+        let claims = match (algorithm, &self.secret, &self.keys) {
+            (Algorithm::HS256, Some(secret), _) => claims(token, algorithm, std::slice::from_ref(secret))?,
+            (Algorithm::RS256 | Algorithm::RS512, _, Some(keys)) => match claims(token, algorithm, &keys.current())? {
                 Some(claims) => Some(claims),
                 None => {
                     keys.look_for_new_ones(now).await;
-                    claims(token, header.alg, &keys.current())?
+                    claims(token, algorithm, &keys.current())?
                 }
             },
             _ => None,
         };
-        self.expected.check(&claims.ok_or(TokenError::BadSignature)?, now)
+        let claims = claims.ok_or(TokenError::BadSignature)?;
+        if self.expected.is_audience(claims.get("aud")) { Ok(claims) } else { Err(TokenError::WrongAudience) }
+    }
+}
+
+/// The issuer that a token names, before anything of it is verified: it only selects the keys.
+fn stated_issuer(token: &str) -> Result<String, TokenError> {
+    #[derive(Deserialize)]
+    struct Stated {
+        #[serde(default)]
+        iss: Value,
+    }
+
+    let payload = token.split('.').nth(1).ok_or(TokenError::Malformed)?;
+    let payload = URL_SAFE_NO_PAD.decode(payload).map_err(|_| TokenError::Malformed)?;
+    let stated: Stated = serde_json::from_slice(&payload).map_err(|_| TokenError::Malformed)?;
+    match stated.iss {
+        Value::String(issuer) => Ok(issuer),
+        _ => Err(TokenError::WrongIssuer),
     }
 }
 

@@ -10,6 +10,8 @@ use license_manager_domain::{
 };
 use uuid::Uuid;
 
+use crate::config::{Config, Secret};
+
 /// The demo customer.
 const CUSTOMER: Uuid = Uuid::from_u128(0xdec0_de00_0000_4000_8000_0000_0000_0001);
 /// The demo customer's catalog.
@@ -42,6 +44,27 @@ impl fmt::Display for Demo {
         write!(f, "the demo customer {CUSTOMER} is there: agreement {agreement}, ")?;
         write!(f, "plans {plan} ({WALKED_PLAN}) and {renewed_plan} ({RENEWED_PLAN})")
     }
+}
+
+/// Gives the demo its secret. Its tokens, printed for everybody at the screen, must open nothing else.
+///
+/// # Errors
+/// The setting that makes this more than a demo.
+pub fn prepare(config: &mut Config) -> Result<(), String> {
+    let auth = &mut config.auth;
+    if auth.hs256_secret.is_some() || auth.jwk_set.is_some() || !auth.issuers.is_empty() {
+        return Err(
+            "serve --demo creates its own secret: leave out auth.hs256_secret, auth.jwk_set and auth.issuers, \
+                    or serve without --demo"
+                .to_owned(),
+        );
+    }
+    let address = config.server.listen;
+    if !address.ip().is_loopback() {
+        return Err(format!("serve --demo listens on a loopback address only, not on server.listen = {address}"));
+    }
+    auth.hs256_secret = Some(Secret::random());
+    Ok(())
 }
 
 /// Creates the demo customer with two plans and a few learners, unless it exists.

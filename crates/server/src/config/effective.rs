@@ -1,9 +1,10 @@
 //! Prints the configuration in force.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::keys::{environment_variable, sections};
 use super::settings::Config;
+use super::value::without_passwords;
 
 impl Config {
     /// All keys with their values as TOML, secrets hidden, each with its environment variable.
@@ -28,7 +29,11 @@ impl Config {
     }
 }
 
-/// The value as TOML. It differs from JSON only in that DEL must be escaped.
+/// The value as TOML, without passwords in URLs. It differs from JSON only in that DEL must be escaped.
 fn toml_value(value: &Value) -> String {
-    value.to_string().replace('\u{7f}', "\\u007F")
+    let shown = match value {
+        Value::String(text) if text.contains("://") && !text.starts_with('[') => json!(without_passwords(text)),
+        value => value.clone(),
+    };
+    shown.to_string().replace('\u{7f}', "\\u007F")
 }

@@ -7,6 +7,7 @@
 
 mod delivery;
 mod effective;
+mod issuers;
 mod keys;
 mod load;
 mod read;
@@ -18,6 +19,7 @@ mod value;
 mod watching;
 
 pub use delivery::{MailConfig, WebhooksConfig, WorkerConfig};
+pub use issuers::IssuerConfig;
 pub use load::ConfigError;
 pub use schedule::ScheduleConfig;
 pub use settings::{

@@ -4,11 +4,18 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::net::SocketAddr;
 
+use actix_web::http::header::HeaderName;
 use license_manager_domain::Email;
 use reqwest::Url;
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, SeqAccess, Visitor};
 use tracing_subscriber::EnvFilter;
 use uuid::Uuid;
+
+use super::value::without_passwords;
+
+/// The roles that a token may hold.
+const TOKEN_ROLES: [&str; 4] =
+    ["enterprise_openedx_operator", "enterprise_admin", "enterprise_learner", "enterprise_provisioning_admin"];
 
 /// A whole number from `MIN` to `MAX`, as a number or as text.
 pub(super) fn whole_number<'de, D, T, const MIN: u64, const MAX: u64>(deserializer: D) -> Result<T, D::Error>
@@ -157,6 +164,44 @@ pub(super) fn origins<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<
     })
 }
 
+/// A list of names of HTTP headers.
+pub(super) fn header_names<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    list(deserializer, "header names", |text| match HeaderName::try_from(text) {
+        Ok(name) => Ok(name.as_str().to_owned()),
+        Err(_) => Err(format!("`{}` is not the name of a header", text.escape_debug())),
+    })
+}
+
+/// A list of host names or IP addresses, without ports.
+pub(super) fn host_names<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    list(deserializer, "host names", |text| {
+        let url = Url::parse(&format!("http://{text}/")).ok();
+        match url.as_ref().and_then(Url::host_str) {
+            Some(host) if host.eq_ignore_ascii_case(text) => Ok(text.to_owned()),
+            _ => Err(format!("`{}` is not a host name, such as licenses.example.com", text.escape_debug())),
+        }
+    })
+}
+
+/// A list of `NAME=ROLE`: another name of a role in tokens.
+pub(super) fn role_names<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    list(deserializer, "pairs NAME=ROLE", |text| match text.split_once('=') {
+        Some((name, role)) if !name.is_empty() && TOKEN_ROLES.contains(&role) => Ok(text.to_owned()),
+        _ => {
+            Err(format!("`{}` is not NAME=ROLE, where ROLE is one of {}", text.escape_debug(), TOKEN_ROLES.join(", ")))
+        }
+    })
+}
+
+/// The name of a cookie. RFC 6265 writes it with the same characters as the name of a header.
+pub(super) fn cookie_name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    match HeaderName::try_from(&text) {
+        Ok(_) => Ok(text),
+        Err(_) => Err(D::Error::custom(format!("`{}` is not the name of a cookie", text.escape_debug()))),
+    }
+}
+
 /// An IP address and a port.
 pub(super) fn socket_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {
     let text = String::deserialize(deserializer)?;
@@ -191,7 +236,10 @@ pub(super) fn web_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<
     let text = String::deserialize(deserializer)?;
     match Url::parse(&text) {
         Ok(url) if matches!(url.scheme(), "http" | "https") => Ok(text.trim_end_matches('/').to_owned()),
-        _ => Err(D::Error::custom(format!("`{}` is not an http or https address", text.escape_debug()))),
+        _ => {
+            let text = without_passwords(&text);
+            Err(D::Error::custom(format!("`{}` is not an http or https address", text.escape_debug())))
+        }
     }
 }
 

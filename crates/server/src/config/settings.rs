@@ -11,7 +11,11 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::delivery::{MailConfig, WebhooksConfig, WorkerConfig};
-use super::read::{filter, origins, socket_address, text, user_ids, uuids, web_address, whole_number};
+use super::issuers::{IssuerConfig, as_json, issuers};
+use super::read::{
+    cookie_name, filter, header_names, host_names, optional_text, origins, role_names, socket_address, text, user_ids,
+    uuids, web_address, whole_number,
+};
 use super::schedule::ScheduleConfig;
 use super::section::section;
 use super::upstreams::{BrazeConfig, CatalogConfig, LmsConfig, OauthConfig, S3Config, SegmentConfig, SmtpConfig};
@@ -85,15 +89,25 @@ section! {
     /// Seconds that running requests have to finish after SIGTERM, up to an hour.
     #[serde(deserialize_with = "whole_number::<_, _, 0, 3_600>")]
     shutdown_timeout_seconds: u64 = 30;
+    /// The host names that requests may be for, without ports; in the environment a comma-separated list. Empty: any.
+    #[serde(deserialize_with = "host_names")]
+    allowed_hosts: Vec<String>;
     /// The web applications that may send requests with a user's cookies, as origins such as
     /// `https://portal.example.com`; in the environment a comma-separated list. The server's own origin is always
     /// allowed.
     #[serde(deserialize_with = "origins")]
     allowed_origins: Vec<String>;
-    /// Whether browsers send the `csrftoken` cookie only over https. Browsers other than Safari treat
-    /// `http://localhost` as https.
+    /// Request headers that these applications may send besides the usual ones; in the environment a comma-separated
+    /// list.
+    #[serde(deserialize_with = "header_names")]
+    allowed_headers: Vec<String>;
+    /// The name of the cookie with the CSRF token. Services of one host must use different names.
+    #[serde(deserialize_with = "cookie_name")]
+    csrf_cookie_name: String = "license_manager_csrftoken".to_owned();
+    /// Whether browsers send the CSRF cookie only over https. Browsers other than Safari treat `http://localhost` as
+    /// https.
     csrf_cookie_secure: bool = true;
-    /// The SameSite rule of the `csrftoken` cookie: `lax` or `strict` if the web applications share the server's
+    /// The SameSite rule of the CSRF cookie: `lax` or `strict` if the web applications share the server's
     /// registered domain; otherwise `none`, which needs `csrf_cookie_secure`.
     csrf_cookie_same_site: SameSite = SameSite::Lax;
     /// Whether a proxy in front of the server sets `X-Forwarded-For`. If so, its last address is the client's, for rate
@@ -152,7 +166,7 @@ section! {
     /// The required `iss` of tokens.
     #[serde(deserialize_with = "text")]
     issuer: String = "http://localhost:18000/oauth2".to_owned();
-    /// The audience that a token's `aud` must be or contain.
+    /// The audience that a token's `aud` must be or contain; `*` accepts tokens for any audience.
     #[serde(deserialize_with = "text")]
     audience: String = "license-manager".to_owned();
     /// The issuer's secret for HS256; `None`: such tokens are refused.
@@ -163,9 +177,21 @@ section! {
     /// Seconds between fetches of a JWK set at a URL, from 1 to a day.
     #[serde(deserialize_with = "whole_number::<_, _, 1, 86_400>")]
     jwk_set_refresh_seconds: u64 = 300;
-    /// The user name of the service that may retire people.
-    #[serde(deserialize_with = "text")]
-    retirement_worker: String = "retirement_worker".to_owned();
+    /// Further issuers: TOML tables `[[auth.issuers]]`; in the environment a JSON list of objects.
+    #[serde(deserialize_with = "issuers", serialize_with = "as_json")]
+    issuers: Vec<IssuerConfig>;
+    /// Other names of roles in tokens, each as `NAME=ROLE`; in the environment a comma-separated list.
+    #[serde(deserialize_with = "role_names")]
+    role_names: Vec<String>;
+    /// The cookie with the first two parts of a browser's token. Scripts can read it.
+    #[serde(deserialize_with = "cookie_name")]
+    cookie_header_payload: String = "edx-jwt-cookie-header-payload".to_owned();
+    /// The cookie with the signature of a browser's token. Scripts cannot read it.
+    #[serde(deserialize_with = "cookie_name")]
+    cookie_signature: String = "edx-jwt-cookie-signature".to_owned();
+    /// The user name of the service that may retire people. `None`: only superusers may.
+    #[serde(deserialize_with = "optional_text")]
+    retirement_worker: Option<String>;
     /// The secret that signs the checksums of subsidies; the services that redeem them must know it. Without it
     /// `hs256_secret` is used; without either there are no subsidies.
     subsidy_checksum_secret: Option<Secret>;

@@ -21,6 +21,11 @@ impl Secret {
         Self(format!("{}{}", RandomIds.next().simple(), RandomIds.next().simple()))
     }
 
+    /// Whether it has fewer than 32 bytes, which RFC 7518 demands of keys for HS256.
+    pub fn is_short(&self) -> bool {
+        self.0.len() < 32
+    }
+
     /// The text. Call it only where the secret is used.
     pub fn expose(&self) -> &str {
         &self.0
@@ -93,7 +98,7 @@ impl fmt::Display for DatabaseUrl {
 }
 
 /// The URL with its password replaced, and without its query if that holds one.
-fn without_passwords(url: &str) -> String {
+pub(super) fn without_passwords(url: &str) -> String {
     let (base, query) = match url.split_once('?') {
         Some((base, query)) => (base, Some(query)),
         None => (url, None),

@@ -7,6 +7,7 @@ pub mod cors;
 pub mod error;
 pub mod field_errors;
 pub mod fields;
+pub mod hardening;
 pub mod idempotency;
 pub mod kinds;
 pub mod page;

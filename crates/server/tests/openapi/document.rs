@@ -1,8 +1,7 @@
 //! The API's document as the code describes it, with the examples that the committed one has.
 
 use license_manager::api::{self, csrf_token, health};
-use license_manager::auth::csrf::CSRF_COOKIE;
-use license_manager::auth::identity::{HEADER_PAYLOAD_COOKIE, SIGNATURE_COOKIE};
+use license_manager::config::Config;
 use license_manager::openapi::{self, errors};
 use serde_json::Value;
 use utoipa::OpenApi;
@@ -65,11 +64,17 @@ impl utoipa::Modify for Credentials {
         };
         // A header of its own because the scheme is `JWT`, not `Bearer`.
         add(JWT, ApiKey::Header, "Authorization", "`JWT <token>`: an access token of the configured issuer.");
+        let Config { auth, server, .. } = Config::default();
         let [head, signature] = JWT_COOKIES;
-        add(head, ApiKey::Cookie, HEADER_PAYLOAD_COOKIE, "A token's first two parts, where no such header is sent.");
-        add(signature, ApiKey::Cookie, SIGNATURE_COOKIE, "Its third part.");
+        add(
+            head,
+            ApiKey::Cookie,
+            &auth.cookie_header_payload,
+            "A token's first two parts, where no such header is sent.",
+        );
+        add(signature, ApiKey::Cookie, &auth.cookie_signature, "Its third part.");
         let [cookie, header] = CSRF_TOKENS;
-        add(cookie, ApiKey::Cookie, CSRF_COOKIE, "The CSRF token that `/csrf/api/v1/token/` sets.");
+        add(cookie, ApiKey::Cookie, &server.csrf_cookie_name, "The CSRF token that `/csrf/api/v1/token/` sets.");
         add(header, ApiKey::Header, "X-CSRFToken", "The same token.");
     }
 }

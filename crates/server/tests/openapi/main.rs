@@ -129,7 +129,7 @@ fn the_document_is_openapi_3_1_and_asks_for_a_token_where_one_is_needed() {
         json!(parts)
     };
     let cookies = ["edx-jwt-cookie-header-payload", "edx-jwt-cookie-signature"];
-    let with_cookies = [vec!["csrftoken", "X-CSRFToken"], cookies.to_vec()].concat();
+    let with_cookies = [vec!["license_manager_csrftoken", "X-CSRFToken"], cookies.to_vec()].concat();
     for ((method, path), operation) in operations(&document) {
         let alternatives = operation.get("security").unwrap_or(&document["security"]).as_array().unwrap();
         let found: Vec<_> = alternatives.iter().map(named).collect();

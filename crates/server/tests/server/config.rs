@@ -158,6 +158,10 @@ fn a_bad_value_is_named_with_what_is_allowed() {
         ("LM_PORTALS__LEARNER_URL", "javascript:alert(1)", "http or https"),
         ("LM_AUTH__ISSUER", " ", "empty"),
         ("LM_AUTH__JWK_SET", "ftp://x", "`ftp`"),
+        ("LM_AUTH__COOKIE_SIGNATURE", "a;b", "not the name of a cookie"),
+        ("LM_AUTH__ROLE_NAMES", "seat_admin=admin", "enterprise_admin"),
+        ("LM_SERVER__ALLOWED_HOSTS", "a.example.com, b.example.com:80", "`b.example.com:80` is not a host name"),
+        ("LM_SERVER__ALLOWED_HEADERS", "x-debug, x y", "`x y` is not the name of a header"),
         ("LM_DATABASE__URL", "mysql://x", "`mysql`"),
         ("DATABASE_URL", "mysql://u:hunter2@x", "`mysql`"),
     ] {
@@ -205,6 +209,44 @@ fn the_effective_configuration_can_be_read_back_and_holds_no_secret() {
     assert_eq!(again.auth.audience, "a \"quoted\"\n\u{7f} one");
     assert_eq!(again.throttle.exempt_user_ids, [1, 2]);
     assert_eq!(again.effective(), shown);
+}
+
+#[test]
+fn issuers_are_tables_of_the_file_or_json() {
+    let file =
+        "[auth]\nissuer = \"one\"\n[[auth.issuers]]\nissuer = \"two\"\njwk_set = \"https://two.example.com/keys\"\n";
+    let json = r#"[{"issuer": "two", "audience": "seats", "hs256_secret": "hunter2"}, {"issuer": "three", "jwk_set": "f.json"}]"#;
+    assert_eq!(load(Some(file), &[]).unwrap().auth.issuers[0].issuer, "two");
+    let config = load(Some(file), &[("LM_AUTH__ISSUERS", json)]).unwrap();
+    let names: Vec<_> = config.auth.issuers.iter().map(|issuer| issuer.issuer.as_str()).collect();
+    assert_eq!((names, config.auth.issuer.as_str()), (vec!["two", "three"], "one"));
+    let shown = config.effective();
+    assert!(!shown.contains("hunter2"), "{shown}");
+    assert_eq!(load(Some(&shown), &[]).unwrap().effective(), shown);
+    for wrong in ["x", "{}", r#"[{"audience": "hunter2"}]"#, r#"[{"issuer": "two", "secret": "hunter2"}]"#] {
+        let line = refusal(None, &[("LM_AUTH__ISSUERS", wrong)]);
+        assert!(line.starts_with("LM_AUTH__ISSUERS: ") && !line.contains("hunter2"), "{line}");
+    }
+}
+
+#[test]
+fn no_address_shows_its_password() {
+    for variable in [
+        "LM_LMS__URL",
+        "LM_CATALOG__URL",
+        "LM_OAUTH__URL",
+        "LM_BRAZE__URL",
+        "LM_SEGMENT__URL",
+        "LM_S3__URL",
+        "LM_TELEMETRY__OTLP_ENDPOINT",
+        "LM_AUTH__JWK_SET",
+        "LM_PORTALS__ADMIN_URL",
+    ] {
+        let shown = load(None, &[(variable, "https://me:hunter2@example.com/x")]).unwrap().effective();
+        assert!(shown.contains("https://me:***@example.com/x") && !shown.contains("hunter2"), "{shown}");
+        let line = refusal(None, &[(variable, "ftp://me:hunter2@example.com/x")]);
+        assert!(line.starts_with(&format!("{variable}: ")) && !line.contains("hunter2"), "{line}");
+    }
 }
 
 #[test]

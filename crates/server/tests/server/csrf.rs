@@ -1,17 +1,24 @@
 use actix_web::http::Method;
 use actix_web::test::TestRequest;
 use license_manager::auth::csrf;
+use license_manager::config::Config;
+use license_manager::state::BrowserPolicy;
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 const PORTAL: &str = "https://portal.example.com";
 
 fn check(change: impl FnOnce(TestRequest) -> TestRequest) -> bool {
     let request = TestRequest::with_uri("/api/v1/x/").insert_header(("Host", "licenses.example.com"));
-    csrf::check(&change(request.method(Method::POST)).to_http_request(), &[PORTAL.to_owned()]).is_ok()
+    let mut config = Config::default();
+    config.server.allowed_origins = vec![PORTAL.to_owned()];
+    let browser = BrowserPolicy::from_config(&config);
+    csrf::check(&change(request.method(Method::POST)).to_http_request(), &browser).is_ok()
 }
 
 fn with_token(request: TestRequest) -> TestRequest {
-    request.insert_header(("Cookie", format!("csrftoken={TOKEN}"))).insert_header(("X-CSRFToken", TOKEN))
+    request
+        .insert_header(("Cookie", format!("license_manager_csrftoken={TOKEN}")))
+        .insert_header(("X-CSRFToken", TOKEN))
 }
 
 #[test]
@@ -24,7 +31,7 @@ fn a_safe_method_needs_no_csrf_token() {
 #[test]
 fn cookie_and_header_hold_the_same_token() {
     assert!(check(with_token));
-    let cookie = |value: &str| ("Cookie", format!("csrftoken={value}"));
+    let cookie = |value: &str| ("Cookie", format!("license_manager_csrftoken={value}"));
     assert!(!check(|request| request));
     assert!(!check(|request| request.insert_header(cookie(TOKEN))));
     assert!(!check(|request| request.insert_header(("X-CSRFToken", TOKEN))));

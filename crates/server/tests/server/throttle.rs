@@ -110,6 +110,13 @@ fn a_forwarded_address_counts_only_where_a_proxy_is_trusted() {
     assert!(from(&trusting, "192.0.2.1"));
     assert!(!from(&trusting, "198.51.100.7, 192.0.2.1"), "what the client itself wrote does not count");
     assert!(from(&trusting, "192.0.2.1, 198.51.100.7"));
+    for same in ["192.0.2.1:4711", "192.0.2.1:9"] {
+        assert!(!from(&trusting, same), "a port is not a caller of its own");
+    }
+    assert!(from(&trusting, "[2001:db8::1]:4711"));
+    for same in ["2001:db8::1", "[2001:db8::1]", "[2001:db8::1]:9"] {
+        assert!(!from(&trusting, same), "{same}");
+    }
     assert!(from(&trusting, "nonsense"), "then the peer counts");
     assert!(!from(&trusting, "more nonsense"));
     let wary = Throttle::new(&config, false);

@@ -2,7 +2,7 @@ use chrono::TimeDelta;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use license_manager::auth::mint::{DevelopmentToken, MintError};
 use license_manager::auth::{AccessToken, Context, TokenError, TokenRole, TokenVerifier, header_credential};
-use license_manager::config::AuthConfig;
+use license_manager::config::{AuthConfig, IssuerConfig, Secret};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -173,4 +173,65 @@ fn a_token_is_not_minted_without_a_secret_or_with_a_role_that_grants_nothing() {
     assert!(matches!(wanted.mint(&AuthConfig::default(), now()), Err(MintError::NoSecret)));
     wanted.roles.push("enterprise_admin".to_owned());
     assert!(matches!(wanted.mint(&secret_config(), now()), Err(MintError::Role(_))));
+}
+
+#[actix_web::test]
+async fn each_issuer_has_its_own_keys_and_audience() {
+    let issuer = |name: &str, audience: Option<&str>, secret: &str| IssuerConfig {
+        issuer: name.to_owned(),
+        audience: audience.map(str::to_owned),
+        hs256_secret: Some(Secret::try_from(secret.to_owned()).unwrap()),
+        jwk_set: None,
+    };
+    let (second, third) = ("https://second.example.com", "https://third.example.com");
+    let config = AuthConfig {
+        issuers: vec![
+            issuer(second, Some("seats"), "the-second-secret"),
+            issuer(second, Some("chairs"), "the-second-secret"),
+            issuer(third, None, "the-third-secret"),
+        ],
+        ..secret_config()
+    };
+    let verifier = TokenVerifier::from_config(&config).await.unwrap();
+    let verify = async |secret: &str, changes: Value| {
+        verifier.verify(&sign_with(secret, &claims_with(changes)), now()).await.map(|token| token.username)
+    };
+    let ada = Ok("ada".to_owned());
+    assert_eq!(verify(SECRET, json!({})).await, ada);
+    assert_eq!(verify("the-second-secret", json!({ "iss": second, "aud": "seats" })).await, ada);
+    assert_eq!(verify("the-second-secret", json!({ "iss": second, "aud": ["chairs"] })).await, ada);
+    assert_eq!(verify("the-third-secret", json!({ "iss": third, "aud": "anything" })).await, ada);
+    assert_eq!(verify("the-third-secret", json!({ "iss": third, "aud": null })).await, ada);
+    assert_eq!(verify("the-second-secret", json!({ "iss": second })).await, Err(TokenError::WrongAudience));
+    assert_eq!(verify("the-second-secret", json!({})).await, Err(TokenError::BadSignature));
+    assert_eq!(verify(SECRET, json!({ "iss": second, "aud": "seats" })).await, Err(TokenError::BadSignature));
+    assert_eq!(verify(SECRET, json!({ "iss": "https://fourth.example.com" })).await, Err(TokenError::WrongIssuer));
+}
+
+#[actix_web::test]
+async fn the_first_issuer_may_be_listed_alone_and_its_audience_left_open() {
+    let entry = |audience| IssuerConfig { audience, ..secret_config().all_issuers().remove(0) };
+    let only = AuthConfig { issuers: vec![entry(None)], ..AuthConfig::default() };
+    assert_eq!(only.all_issuers().len(), 1);
+    let open = AuthConfig { audience: "*".to_owned(), ..secret_config() };
+    for config in [only, open] {
+        let verifier = TokenVerifier::from_config(&config).await.unwrap();
+        let token = sign_with(SECRET, &claims_with(json!({ "aud": "another-service" })));
+        assert!(verifier.verify(&token, now()).await.is_ok());
+    }
+    let without_key = IssuerConfig { hs256_secret: None, ..entry(None) };
+    let config = AuthConfig { issuers: vec![without_key], ..secret_config() };
+    let problem = TokenVerifier::from_config(&config).await.err().unwrap().to_string();
+    assert!(problem.contains("http://localhost:18000/oauth2") && problem.contains("auth.issuers"), "{problem}");
+}
+
+#[actix_web::test]
+async fn roles_may_have_other_names() {
+    let config = AuthConfig { role_names: vec!["seat_admin=enterprise_admin".to_owned()], ..secret_config() };
+    let verifier = TokenVerifier::from_config(&config).await.unwrap();
+    let token =
+        sign_with(SECRET, &claims_with(json!({ "roles": ["seat_admin:*", "enterprise_learner:*", "other:*"] })));
+    let roles = verifier.verify(&token, now()).await.unwrap().roles;
+    let names: Vec<_> = roles.iter().map(|role| role.name.as_str()).collect();
+    assert_eq!(names, ["enterprise_admin", "enterprise_learner", "other"]);
 }
