@@ -185,9 +185,6 @@ pub enum Refusal {
     /// No active and current plan of the agreement auto-applies its licenses.
     #[error("No active and current plan of this agreement hands out licenses by itself.")]
     NoAutoApplicablePlan,
-    /// The plan is renewed soon, so it auto-applies no licenses.
-    #[error("The plan is about to be renewed and hands out no licenses until then.")]
-    LockedForRenewal,
     /// The learner's license of the plan was revoked.
     #[error("Your license of this plan was revoked. An administrator can assign you another one.")]
     RevokedBefore,

@@ -13,6 +13,7 @@ on_both_databases!(
     five_seats_go_to_five_of_twelve,
     a_person_who_asks_twelve_times_at_once_gets_one_seat,
     applying_and_assigning_at_once_gives_nobody_two_seats,
+    a_plan_that_is_locked_for_renewal_hands_out_seats,
     applying_has_its_permission_and_its_methods,
 );
 
@@ -90,6 +91,24 @@ fn applying_and_assigning_at_once_gives_nobody_two_seats(database: Database) {
         plan.licenses("assigned,activated").iter().map(|license| license["user_email"].clone()).collect();
     let different: BTreeSet<&str> = holders.iter().map(|email| email.as_str().expect("an email")).collect();
     assert_eq!((holders.len(), different.len()), (people.len(), people.len()), "{holders:?}");
+}
+
+fn a_plan_that_is_locked_for_renewal_hands_out_seats(database: Database) {
+    let server = Server::start(database.url());
+    let customer = Customer::new(&server);
+    let plan = handing_out(&customer, 1);
+    let soon = (chrono::Utc::now() + chrono::Duration::hours(6)).to_rfc3339();
+    let renewal = json!({
+        "prior_subscription_plan": plan.uuid,
+        "number_of_licenses": 1,
+        "effective_date": soon,
+        "renewed_expiration_date": "2101-01-01T00:00:00Z",
+        "salesforce_opportunity_id": "00k000000000000002",
+    });
+    customer.operator().post(&format!("{PROVISIONING}/subscription-plan-renewals/"), &renewal).expect(201);
+    assert_eq!(plan.admin.get(&plan.path("")).expect(200)["is_locked_for_renewal_processing"], true);
+    let amy = server.client(&customer.learner(7, "amy"));
+    assert_eq!(amy.send(Request::new("POST", path(&customer))).expect(200)["status"], "activated");
 }
 
 fn applying_has_its_permission_and_its_methods(database: Database) {

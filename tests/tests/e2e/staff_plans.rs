@@ -16,6 +16,7 @@ on_both_databases!(
     provisioning_creates_the_missing_licenses,
     provisioning_very_many_continues_after_the_answer,
     revoked_licenses_can_be_deleted,
+    the_current_plan_and_the_available_catalogs_are_chosen,
     settings_are_read_and_changed,
     an_expiration_message_is_complete_and_harmless,
     one_plan_of_an_agreement_auto_applies,
@@ -94,6 +95,38 @@ fn revoked_licenses_can_be_deleted(database: Database) {
     assert_eq!((&deleted["num_licenses_deleted"], &deleted["licenses"]["revoked"]), (&json!(2), &json!(0)));
     let counts = plan.counts();
     assert_eq!((counts.assigned, counts.unassigned, counts.revoked, counts.total), (1, 3, 0, 4));
+}
+
+fn the_current_plan_and_the_available_catalogs_are_chosen(database: Database) {
+    let server = Server::start(database.url());
+    let customer = Customer::new(&server);
+    let create = |changes: Value| {
+        let mut request = customer.plan_request(1);
+        request["enterprise_catalog_uuid"] = json!(Uuid::new_v4());
+        request.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+        let plan = customer.operator().post(&format!("{PROVISIONING}/subscriptions/"), &request).expect(201);
+        (plan["uuid"].clone(), request["enterprise_catalog_uuid"].as_str().unwrap().to_owned())
+    };
+    let today = chrono::Utc::now() + chrono::Duration::hours(20);
+    create(json!({ "expiration_date": today.to_rfc3339() }));
+    let first = create(json!({}));
+    let last = create(json!({ "start_date": "2019-01-01" }));
+    let waiting = create(json!({ "start_date": "2090-01-01" }));
+    create(json!({ "is_active": false }));
+    create(json!({ "expiration_date": "2021-01-01" }));
+    let admin = server.client(&customer.admin());
+    let learner = server.client(&customer.learner(7, "amy"));
+    let of_customer = format!("enterprise_customer_uuid={}", customer.enterprise);
+    for (client, list) in [(&admin, "subscriptions"), (&learner, "learner-subscriptions")] {
+        let current = client.get(&format!("/api/v1/{list}/?current=true&{of_customer}")).expect(200);
+        assert_eq!((&current["count"], &current["results"][0]["uuid"]), (&json!(1), &last.0), "{list}");
+        assert!(client.get(&format!("/api/v1/{list}/?current=true")).expect(400).is_string(), "{list}");
+        client.get(&format!("/api/v1/{list}/")).expect(200);
+    }
+    let agreements = admin.get(&format!("/api/v1/customer-agreement/?{of_customer}")).expect(200);
+    let mut available = [first.1, last.1, waiting.1];
+    available.sort();
+    assert_eq!(agreements["results"][0]["available_subscription_catalogs"], json!(available));
 }
 
 fn settings_are_read_and_changed(database: Database) {

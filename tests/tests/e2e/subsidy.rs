@@ -3,12 +3,13 @@
 use std::net::TcpListener;
 
 use license_manager_tests::{
-    Client, Customer, Database, FakeUpstreams, NOT_IN_CATALOG, Plan, Server, assert_detail, on_both_databases,
+    Client, Customer, Database, FakeUpstreams, NOT_IN_CATALOG, Person, Plan, Server, assert_detail, on_both_databases,
 };
 use serde_json::{Value, json};
 
 on_both_databases!(
     a_learner_with_several_plans_gets_the_first_that_covers_the_course,
+    a_subsidy_goes_by_lms_user_id,
     without_a_catalog_service_the_answer_is_503,
     subsidies_are_for_learners_of_the_customer,
     an_enrollment_waits_until_it_is_done,
@@ -56,6 +57,23 @@ fn a_learner_with_several_plans_gets_the_first_that_covers_the_course(database: 
     assert_eq!(expires(subsidy(&amy, &customer, COURSE).expect(200)), "2095-01-01T00:00:00Z");
     let uncovered = format!("course-v1:edX+{NOT_IN_CATALOG}+T1");
     assert!(subsidy(&amy, &customer, &uncovered).expect(404).is_string());
+}
+
+fn a_subsidy_goes_by_lms_user_id(database: Database) {
+    let server = with_catalog(&database);
+    let customer = Customer::new(&server);
+    let plan = customer.plan(1);
+    activate(&server, &customer, &plan);
+    let with_address = |id: i64, address: &str| {
+        let person = Person::new(id, address, format!("user-{id}"));
+        server.client(&person.role(format!("enterprise_learner:{}", customer.enterprise)))
+    };
+    let amy = customer.email("amy");
+    subsidy(&with_address(7, "renamed@example.com"), &customer, COURSE).expect(200);
+    subsidy(&with_address(8, &amy), &customer, COURSE).expect(404);
+    database.execute("UPDATE license SET lms_user_id = NULL");
+    subsidy(&with_address(8, &amy), &customer, COURSE).expect(200);
+    subsidy(&with_address(7, "renamed@example.com"), &customer, COURSE).expect(404);
 }
 
 fn without_a_catalog_service_the_answer_is_503(database: Database) {

@@ -78,21 +78,23 @@ impl AgreementDetails {
 
     /// The plan whose licenses are auto-applied: the active and current one that started last.
     pub fn auto_applicable_plan(&self) -> Option<&PlanDetails> {
-        self.usable_plans()
+        self.plans
+            .iter()
+            .filter(|details| details.plan.is_active && details.plan.is_current(self.now))
             .filter(|details| details.plan.should_auto_apply_licenses == Some(true))
             .max_by_key(|details| details.plan.start_date)
     }
 
-    /// The catalogs of its active and current plans, sorted and without duplicates.
+    /// The catalogs of its active plans that, renewals included, expire in a whole day or more; sorted and without
+    /// duplicates. Plans that have not started count.
     pub fn available_catalogs(&self) -> Vec<CatalogId> {
-        let mut catalogs: Vec<_> = self.usable_plans().map(|details| details.plan.catalog).collect();
+        let available = |details: &&PlanDetails| {
+            details.plan.is_active && self.chains.days_until_expiration(&details.plan, self.now) > 0
+        };
+        let mut catalogs: Vec<_> = self.plans.iter().filter(available).map(|details| details.plan.catalog).collect();
         catalogs.sort_unstable();
         catalogs.dedup();
         catalogs
-    }
-
-    fn usable_plans(&self) -> impl Iterator<Item = &PlanDetails> {
-        self.plans.iter().filter(|details| details.plan.is_active && details.plan.is_current(self.now))
     }
 }
 

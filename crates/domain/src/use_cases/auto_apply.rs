@@ -22,7 +22,7 @@ impl LicenseManager {
     ///
     /// # Errors
     /// [`Refusal::NoAutoApplicablePlan`]; [`Refusal::RevokedBefore`] if the person's license of the plan was revoked;
-    /// [`Refusal::LockedForRenewal`]; [`Refusal::NoLicenseLeft`], which adds an event to the outbox.
+    /// [`Refusal::NoLicenseLeft`], which adds an event to the outbox.
     pub fn auto_apply(&self, actor: &Actor, agreement: AgreementId, person: &Person) -> Result<LearnerLicense, Error> {
         let license = self.store.write(|unit| {
             let now = self.now();
@@ -38,9 +38,6 @@ impl LicenseManager {
             let license = match held {
                 Some(license) if license.is_live() => license,
                 Some(_) => return Err(Refusal::RevokedBefore.into()),
-                None if details.chains.is_locked(plan.plan.id, self.settings.renewal_lock, now) => {
-                    return Err(Refusal::LockedForRenewal.into());
-                }
                 None => match self.take_license(unit, actor, &details.agreement, &plan.plan, person)? {
                     Some(license) => license,
                     None => return Ok(None),

@@ -169,15 +169,12 @@ impl LicenseManager {
         )
     }
 
-    /// The current plan that matches; of several, the one that started first.
+    /// The current plan that matches; of several, the one that was created last.
     pub fn current_plan(&self, filter: &PlanFilter) -> Result<Option<PlanOverview>, Error> {
         let filter = PlanFilter { current_at: Some(self.now()), ..filter.clone() };
         self.store.read(|unit| {
-            let matching = unit.plans().count(&filter)?;
-            if matching == 0 {
-                return Ok(None);
-            }
-            let last = unit.plans().list(&filter, LimitOffset { offset: matching - 1, limit: 1 })?.pop();
+            let matching = unit.plans().list(&filter, LimitOffset { offset: 0, limit: i64::MAX })?;
+            let last = matching.into_iter().max_by_key(|details| (details.plan.created, details.plan.id));
             last.map(|details| self.plan_overview(unit, details)).transpose()
         })
     }

@@ -8,7 +8,8 @@ use crate::model::license::LicenseStatus;
 use crate::ports::Person;
 
 impl LicenseManager {
-    /// The person's activated licenses in active and current plans of the customer, latest expiration first.
+    /// The person's activated licenses in active and current plans of the customer, latest expiration first. They are
+    /// found by LMS user id; by email address only if the license has no LMS user id.
     ///
     /// # Errors
     /// [`Entity::Agreement`] not found if the customer has none.
@@ -19,7 +20,10 @@ impl LicenseManager {
             return Err(Error::NotFound(Entity::Agreement));
         }
         let mut licenses = view.licenses;
-        licenses.retain(|found| found.license.status() == LicenseStatus::Activated);
+        licenses.retain(|found| {
+            let holder = found.license.lms_user_id();
+            found.license.status() == LicenseStatus::Activated && (holder.is_none() || holder == person.lms_user_id)
+        });
         Ok(licenses)
     }
 

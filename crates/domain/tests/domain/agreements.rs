@@ -136,23 +136,27 @@ fn the_auto_applicable_plan_is_the_usable_one_that_started_last() {
 }
 
 #[test]
-fn the_available_catalogs_are_those_of_usable_plans_each_once() {
+fn the_available_catalogs_are_those_of_active_plans_with_days_left_each_once() {
     let world = World::new();
     let catalog = |number| CatalogId(Uuid::from_u128(number));
-    for (title, number, start, active) in [
-        ("B", 20, 0, true),
-        ("A", 10, 0, true),
-        ("Again", 20, 0, true),
-        ("Inactive", 30, 0, false),
-        ("Future", 40, 1, true),
-    ] {
+    let create = |title: &str, number, start: i64, hours: i64, active| {
         let mut new = world.new_plan(title, 0);
         new.start_date = beginning() + Duration::days(start);
+        new.expiration_date = beginning() + Duration::hours(hours);
         new.changes.catalog = Some(catalog(number));
         new.changes.is_active = Some(active);
-        world.create(new).unwrap();
-    }
-    assert_eq!(details(&world).available_catalogs(), [catalog(10), catalog(20)]);
+        world.create(new).unwrap()
+    };
+    create("B", 20, 0, 240, true);
+    create("A", 10, 0, 24, true);
+    create("Again", 20, 0, 240, true);
+    create("Inactive", 30, 0, 240, false);
+    create("Not started", 40, 1, 240, true);
+    create("On its last day", 50, -9, 23, true);
+    create("Expired", 60, -9, -1, true);
+    let renewed = create("Expired and renewed", 70, -200, -1, true);
+    world.schedule(&RenewalTerms { effective_date: beginning(), ..world.terms(renewed, 1) });
+    assert_eq!(details(&world).available_catalogs(), [10, 20, 40, 70].map(catalog));
 }
 
 #[test]

@@ -39,17 +39,6 @@ fn who_comes_gets_a_license_that_is_in_use_at_once() {
 }
 
 #[test]
-fn a_lock_of_any_length_holds_until_the_renewal_takes_effect() {
-    for (renewal_lock, locked) in [(Duration::MAX, true), (Duration::zero(), false), (Duration::MIN, false)] {
-        let world = World::with(Settings { renewal_lock, ..Settings::default() });
-        let plan = handing_out(&world, 2);
-        world.schedule(&world.terms(plan, 2));
-        let refused = come(&world, "amy@example.com", 7) == Err(Refusal::LockedForRenewal.into());
-        assert_eq!(refused, locked, "{renewal_lock}");
-    }
-}
-
-#[test]
 fn what_is_owed_is_an_event_a_welcome_and_a_look_at_the_plan() {
     let world = World::new();
     handing_out(&world, 2);
@@ -168,22 +157,16 @@ fn where_none_is_left_only_the_event_of_it_remains() {
 }
 
 #[test]
-fn a_plan_that_is_about_to_be_renewed_hands_out_none() {
+fn a_plan_that_is_locked_for_renewal_hands_out_licenses() {
     let world = World::new();
-    let plan = handing_out(&world, 5);
-    world.assign(plan, &learners(["bob@example.com"])).unwrap();
+    let plan = handing_out(&world, 2);
     let effective_date = beginning() + Duration::hours(20);
-    world.schedule(&RenewalTerms { effective_date, ..world.terms(plan, 5) });
-    come(&world, "amy@example.com", 7).unwrap();
+    world.schedule(&RenewalTerms { effective_date, ..world.terms(plan, 2) });
     world.clock.advance(Duration::hours(9));
-    let before = world.footprint(plan);
-    assert_eq!(come(&world, "eve@example.com", 9), Err(Refusal::LockedForRenewal.into()));
-    assert_eq!(world.footprint(plan), before);
-    assert_eq!(
-        come(&world, "bob@example.com", 8).unwrap().status(),
-        LicenseStatus::Assigned,
-        "what is theirs is theirs"
-    );
+    let overview = world.manager.plan(plan).unwrap();
+    let lock = Settings::default().renewal_lock;
+    assert!(overview.chains.is_locked(plan, lock, world.manager.now()), "portals see the lock");
+    assert_eq!(come(&world, "eve@example.com", 9).unwrap().status(), LicenseStatus::Activated);
 }
 
 #[test]

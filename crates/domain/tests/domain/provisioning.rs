@@ -258,7 +258,7 @@ fn the_reason_of_a_change_is_kept() {
 }
 
 #[test]
-fn of_several_current_plans_the_one_that_has_run_longest_is_the_current_one() {
+fn of_several_current_plans_the_one_created_last_is_the_current_one() {
     let world = World::new();
     let filter =
         PlanFilter { scope: CustomerScope::All, customer: Some(customer()), active_only: true, current_at: None };
@@ -267,9 +267,18 @@ fn of_several_current_plans_the_one_that_has_run_longest_is_the_current_one() {
     new.start_date -= Duration::days(500);
     new.expiration_date = beginning() - Duration::days(1);
     world.create(new).unwrap();
-    let oldest = world.plan(1);
+    world.plan(1);
     world.clock.advance(Duration::days(1));
-    world.plan(2);
+    let mut early = world.new_plan("Started before the other, created after it", 2);
+    early.start_date -= Duration::days(30);
+    let last = world.create(early).unwrap();
+    world.clock.advance(Duration::days(1));
+    let mut inactive = world.new_plan("Inactive", 0);
+    inactive.changes.is_active = Some(false);
+    world.create(inactive).unwrap();
+    let mut later = world.new_plan("Not started", 0);
+    later.start_date += Duration::days(1);
+    world.create(later).unwrap();
     let current = world.manager.current_plan(&filter).unwrap();
-    assert_eq!(current.map(|overview| overview.details.plan.id), Some(oldest));
+    assert_eq!(current.map(|overview| overview.details.plan.id), Some(last));
 }

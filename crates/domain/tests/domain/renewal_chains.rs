@@ -84,6 +84,9 @@ fn a_plan_stands_still_before_its_renewal_takes_effect() {
     assert!(locked(effective - lock));
     assert!(locked(effective - instant));
     assert!(!locked(effective));
+    for (lock, locked) in [(Duration::MAX, true), (Duration::zero(), false), (Duration::MIN, false)] {
+        assert_eq!(chains.is_locked(prior.id, lock, effective - instant), locked, "{lock}");
+    }
     let done = RenewalChains::new(vec![RenewalLink { processed: true, ..open }]);
     assert!(!done.is_locked(prior.id, lock, effective - instant), "a renewal that was processed locks nothing");
     assert!(!chains.is_locked(PlanId(uuid::Uuid::nil()), lock, effective - instant));

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 use crate::support::*;
 use async_trait::async_trait;
 use chrono::Duration;
-use license_manager_domain::ports::ContentCatalog;
+use license_manager_domain::ports::{ContentCatalog, Person};
 use license_manager_domain::use_cases::LearnerLicense;
 use license_manager_domain::*;
 use uuid::Uuid;
@@ -81,6 +81,28 @@ fn only_activated_licenses_of_active_and_current_plans_can_pay_the_last_to_expir
     assert_eq!(plans(&candidates(&world)), [long, short]);
     world.revoke(long, &["amy@example.com"]).unwrap();
     assert_eq!(plans(&candidates(&world)), [short]);
+}
+
+#[test]
+fn a_license_pays_for_its_lms_user_and_by_address_only_if_it_has_none() {
+    let world = World::new();
+    let known = plan_of(&world, 10, 300, true);
+    let without_id = world.plan(1);
+    world.assign(without_id, &learners(["amy@example.com"])).unwrap();
+    let key = world.license_of(without_id, "amy@example.com").activation_key().unwrap();
+    let amy = |lms_user_id| Person { email: email("amy@example.com"), lms_user_id };
+    world.manager.activate(&Actor::user("amy"), key, &amy(None)).unwrap();
+    let paying = |person: &Person| {
+        let mut found = plans(&world.manager.subsidizing_licenses(customer(), person).unwrap());
+        found.sort();
+        found
+    };
+    let mut both = vec![known, without_id];
+    both.sort();
+    assert_eq!(paying(&amy(Some(LmsUserId(7)))), both);
+    assert_eq!(paying(&person("new@example.com", 7)), [known], "the address has changed");
+    assert_eq!(paying(&amy(Some(LmsUserId(8)))), [without_id], "another user with the same address");
+    assert_eq!(paying(&amy(None)), [without_id]);
 }
 
 #[test]

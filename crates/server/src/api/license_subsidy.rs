@@ -47,7 +47,7 @@ struct Body {
 }
 
 /// Returns the caller's license that pays for the course: it is activated, and its plan is active and current and has the course in its
-/// catalog. Of several, the one whose plan expires last.
+/// catalog. Of several, the one whose plan expires last. Licenses are found by LMS user id; by email only if the license has no LMS user id.
 ///
 /// 404 if there is no such license or customer; 503 if the catalog service does not respond.
 #[utoipa::path(
@@ -67,7 +67,7 @@ pub async fn subsidy(access: Listing<AdminOrLearner>, request: HttpRequest, stat
     let customer = query.uuid("enterprise_customer_uuid")?.map(CustomerId);
     let customer = customer.ok_or_else(|| missing("enterprise_customer_uuid"))?;
     let course_key = query.text("course_key").ok_or_else(|| missing("course_key"))?;
-    let person = access.caller.person()?;
+    let person = state.manager.with_account(access.caller.person()?).await;
     let lms_user_id = person.lms_user_id;
 
     let looking = state.clone();
@@ -84,8 +84,7 @@ pub async fn subsidy(access: Listing<AdminOrLearner>, request: HttpRequest, stat
     let found =
         covering.ok_or_else(|| ApiError::text(StatusCode::NOT_FOUND, "None of your licenses covers this course."))?;
 
-    let columns = found.license.columns();
-    let lms_user_id = lms_user_id.or(columns.lms_user_id).ok_or_else(|| {
+    let lms_user_id = lms_user_id.ok_or_else(|| {
         ApiError::text(StatusCode::BAD_REQUEST, "Your token names no user_id, and a subsidy is for a known user.")
     })?;
     let secret = state.subsidy_secret.as_ref().ok_or_else(|| {
@@ -95,7 +94,7 @@ pub async fn subsidy(access: Listing<AdminOrLearner>, request: HttpRequest, stat
     Answer::ok(&Body {
         discount_type: "percentage",
         discount_value: 100,
-        status: LicenseState(columns.status),
+        status: LicenseState(found.license.status()),
         subsidy_id: found.license.id.0,
         start_date: Timestamp(found.plan.plan.start_date),
         expiration_date: Timestamp(found.plan.plan.expiration_date),

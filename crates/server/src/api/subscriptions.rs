@@ -12,17 +12,21 @@ use crate::api::views::PlanWithCountsBody;
 use crate::auth::permissions::{Admin, AdminOrLearner, Listing, OfPlan};
 use crate::http::paging::Part;
 use crate::http::{Answer, ApiResult, PageBody, Paging, Query, blocking};
+use crate::openapi::errors::BadRequest;
 use crate::openapi::parameters::{CurrentQuery, CustomerQuery, PageQuery};
 use crate::state::State;
 
 /// Lists the active plans of a customer, or all plans of the caller's customers if no customer is named. `current=true` returns only the
-/// current plan.
+/// customer's current plan; of several, the one that was created last.
 #[utoipa::path(
     get,
     path = "/api/v1/subscriptions/",
     tag = "Plans",
     params(CustomerQuery, CurrentQuery, PageQuery),
-    responses((status = 200, description = "A page of plans", body = PageBody<PlanWithCountsBody>))
+    responses(
+        (status = 200, description = "A page of plans", body = PageBody<PlanWithCountsBody>),
+        (status = 400, description = "`current=true` without a customer", body = BadRequest),
+    )
 )]
 pub async fn list(access: Listing<Admin>, request: HttpRequest, state: State) -> ApiResult {
     let query = Query::of(&request);
@@ -31,13 +35,16 @@ pub async fn list(access: Listing<Admin>, request: HttpRequest, state: State) ->
     answer(filter, request, query, state).await
 }
 
-/// Lists the active plans of the named customer.
+/// Lists the active plans of the named customer. `current=true` returns only the current plan; of several, the one that was created last.
 #[utoipa::path(
     get,
     path = "/api/v1/learner-subscriptions/",
     tag = "Learners",
     params(CustomerQuery, CurrentQuery, PageQuery),
-    responses((status = 200, description = "A page of plans", body = PageBody<PlanWithCountsBody>))
+    responses(
+        (status = 200, description = "A page of plans", body = PageBody<PlanWithCountsBody>),
+        (status = 400, description = "`current=true` without a customer", body = BadRequest),
+    )
 )]
 pub async fn list_for_learner(access: Listing<AdminOrLearner>, request: HttpRequest, state: State) -> ApiResult {
     let query = Query::of(&request);
@@ -48,6 +55,9 @@ pub async fn list_for_learner(access: Listing<AdminOrLearner>, request: HttpRequ
 
 async fn answer(filter: PlanFilter, request: HttpRequest, query: Query, state: State) -> ApiResult {
     let current_only = query.flag("current") == Some(true);
+    if current_only {
+        query.customer()?;
+    }
     let renewal_lock = state.renewal_lock();
     let read = move |part: Part<'_>| match current_only {
         true => Ok(Page::from(state.manager.current_plan(&filter)?)),

@@ -38,7 +38,7 @@ pub struct AgreementQuery {
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct CurrentQuery {
-    /// `true` for the current plan only.
+    /// `true` for the current plan only; needs `enterprise_customer_uuid`.
     pub current: Option<bool>,
 }
 
