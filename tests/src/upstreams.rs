@@ -33,6 +33,8 @@ struct State {
     requests: AtomicU64,
     /// The accepted writes: path, time and body.
     taken: Mutex<Vec<(String, Instant, Value)>>,
+    /// The reads: path, and the values of the query by name.
+    asked: Mutex<Vec<(String, Value)>>,
     /// The path and `traceparent` of each request.
     trace_parents: Mutex<Vec<(String, Option<String>)>>,
     /// Whether writes wait for `release`.
@@ -121,6 +123,16 @@ impl FakeUpstreams {
         all.iter().filter(|(asked, _)| asked.contains(path)).map(|(_, parent)| parent.clone()).collect()
     }
 
+    /// The reads so far: path, and the values of the query by name.
+    pub fn asked(&self) -> Vec<(String, Value)> {
+        lock(&self.state.asked).clone()
+    }
+
+    /// Makes Braze forget everybody.
+    pub fn forget_profiles(&self) {
+        lock(&self.state.aliases).clear();
+    }
+
     /// Makes somebody an admin of every customer.
     pub fn add_admin(&self, customer_user: i64, lms_user_id: i64, email: &str) {
         lock(&self.state.admins).push((customer_user, lms_user_id, email.to_owned()));
@@ -134,6 +146,11 @@ impl FakeUpstreams {
     /// The bodies of accepted writes whose path contains this text, in order.
     pub fn taken(&self, path: &str) -> Vec<Value> {
         self.taken_at(path).into_iter().map(|(_, body)| body).collect()
+    }
+
+    /// All accepted writes in order: path and body.
+    pub fn all_taken(&self) -> Vec<(String, Value)> {
+        lock(&self.state.taken).iter().map(|(path, _, body)| (path.clone(), body.clone())).collect()
     }
 
     /// Like [`FakeUpstreams::taken`], with the time of each.
@@ -239,7 +256,15 @@ impl State {
         } else if let Some(rest) = path.strip_prefix("/enterprise/api/v1/enterprise-customer/") {
             let customer = rest.trim_end_matches('/');
             let (slug, name) = (FakeUpstreams::slug(customer), FakeUpstreams::name(customer));
-            ("200 OK", json!({ "uuid": customer, "slug": slug, "name": name }))
+            let customer = json!({
+                "uuid": customer,
+                "slug": slug,
+                "name": name,
+                "contact_email": "help@example.com",
+                "sender_alias": "Academy",
+                "reply_to": "answers@example.com",
+            });
+            ("200 OK", customer)
         } else if path == "/enterprise/api/v1/enterprise-learner/" {
             let admins = lock(&self.admins);
             let results = admins
@@ -342,6 +367,11 @@ fn answer(state: &State, mut stream: TcpStream) -> Option<()> {
     let url = Url::parse("http://upstreams").ok()?.join(&target).ok()?;
     lock(&state.trace_parents).push((url.path().to_owned(), headers.remove("traceparent")));
     let (status, headers, body) = if method == "GET" {
+        let mut query: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for (name, value) in url.query_pairs() {
+            query.entry(name.into_owned()).or_default().push(value.into_owned());
+        }
+        lock(&state.asked).push((url.path().to_owned(), json!(query)));
         let (status, body) = state.read(&url);
         (status, String::new(), body)
     } else {

@@ -1,5 +1,8 @@
 //! Learners who log in are auto-applied licenses, also concurrently.
 
+// These tests run outside of the service, with the real clock.
+#![allow(clippy::disallowed_methods)]
+
 use std::collections::BTreeSet;
 
 use license_manager_tests::{

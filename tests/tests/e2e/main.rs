@@ -27,6 +27,7 @@ mod staff_records;
 mod subsidy;
 mod support_page;
 mod throttling;
+mod told;
 mod traces;
 mod transfers;
 mod utilization;

@@ -24,6 +24,12 @@ use super::service::{Call, Credential, Failure, Service};
 
 /// The label of email aliases. All services of the platform use it.
 const ALIAS_LABEL: &str = "Enterprise";
+/// The labels of aliases that are merged into an account's profile: HubSpot's and [`ALIAS_LABEL`].
+const IDENTIFIED_LABELS: [&str; 2] = ["hubspot", ALIAS_LABEL];
+
+/// The properties of an event that are noted in the profile of the person.
+const PROFILE_ATTRIBUTES: [&str; 4] =
+    ["enterprise_customer_uuid", "enterprise_customer_slug", "license_uuid", "license_activation_key"];
 
 /// The most aliases per call that Braze accepts to export, create or identify.
 const ALIASES_PER_CALL: usize = 50;
@@ -85,7 +91,7 @@ impl std::fmt::Debug for Braze {
 /// Braze's answer. `errors` are about parts of the call; the rest was done.
 #[derive(Deserialize)]
 struct Accepted {
-    message: String,
+    message: Option<String>,
     #[serde(default)]
     errors: Vec<IgnoredAny>,
 }
@@ -118,10 +124,14 @@ impl Braze {
         Self { service, clock, app_id, campaigns, logged: Mutex::default(), sent }
     }
 
-    /// Sends events of people without an account, each with the person's email address.
+    /// Sends events of people without an account, each with the person's email address. Notes in the profile what the
+    /// person's last event says.
     pub(super) async fn track(&self, events: &[(&Email, &TrackedEvent)]) -> Result<(), Undelivered> {
         self.prepare_aliases(events.iter().map(|(person, _)| *person)).await?;
         for events in events.chunks(TRACKED_PER_CALL) {
+            let attributes: BTreeMap<&Email, Value> =
+                events.iter().map(|(person, event)| (*person, profile(person, event))).collect();
+            let attributes: Vec<Value> = attributes.into_values().collect();
             let events: Vec<_> = events
                 .iter()
                 .map(|(person, event)| {
@@ -130,12 +140,12 @@ impl Braze {
                         "_update_existing_only": false,
                         "app_id": self.app_id,
                         "name": event.name,
-                        "time": event.at.to_rfc3339_opts(SecondsFormat::Millis, true),
+                        "time": event.at.to_rfc3339_opts(SecondsFormat::Secs, true),
                         "properties": event.properties,
                     })
                 })
                 .collect();
-            self.post(TRACK, &json!({ "events": events })).await?;
+            self.post(TRACK, &json!({ "attributes": attributes, "events": events })).await?;
         }
         Ok(())
     }
@@ -174,7 +184,7 @@ impl Braze {
     /// Which of these people have an alias, each with whether Braze knows their email address.
     async fn known_aliases(&self, people: &[&Email]) -> Result<HashMap<String, bool>, Undelivered> {
         let aliases: Vec<_> = people.iter().map(|person| alias(person)).collect();
-        let body = json!({ "user_aliases": aliases, "fields_to_export": ["user_aliases", "email"] });
+        let body = json!({ "user_aliases": aliases, "fields_to_export": ["external_id", "user_aliases", "email"] });
         let call = Call::post(EXPORT, &body);
         let exported: Exported = self.service.json(call).await.map_err(|failure| self.undelivered(failure))?;
         let mut known = HashMap::new();
@@ -191,7 +201,7 @@ impl Braze {
     async fn post(&self, path: &'static str, body: &Value) -> Result<usize, Undelivered> {
         let accepted: Accepted =
             self.service.json(Call::post(path, body)).await.map_err(|failure| self.undelivered(failure))?;
-        if !matches!(accepted.message.as_str(), "success" | "queued") {
+        if !matches!(accepted.message.as_deref(), None | Some("success" | "queued")) {
             let failure = Failure::unusable("answered neither success nor failure");
             return Err(self.undelivered(self.service.logged(path, failure)));
         }
@@ -209,7 +219,13 @@ impl Braze {
     /// Sends a campaign to people. Returns `true` if Braze reported no error.
     async fn trigger(&self, campaign: &str, mails: &[&Mail]) -> Result<bool, Undelivered> {
         let recipients: Vec<_> = mails.iter().map(|mail| recipient(mail)).collect();
-        Ok(self.post(SEND, &json!({ "campaign_id": campaign, "recipients": recipients })).await? == 0)
+        let body = json!({
+            "campaign_id": campaign,
+            "broadcast": false,
+            "trigger_properties": {},
+            "recipients": recipients,
+        });
+        Ok(self.post(SEND, &body).await? == 0)
     }
 
     /// The campaign of a kind of mail. A missing one is logged once.
@@ -251,10 +267,14 @@ impl CampaignMail for Braze {
     }
 
     async fn identify(&self, people: &[(Email, LmsUserId)]) -> Result<(), Undelivered> {
-        for people in people.chunks(ALIASES_PER_CALL) {
+        for people in people.chunks(ALIASES_PER_CALL / IDENTIFIED_LABELS.len()) {
             let aliases: Vec<_> = people
                 .iter()
-                .map(|(email, account)| json!({ "external_id": account.to_string(), "user_alias": alias(email) }))
+                .flat_map(|(email, account)| {
+                    IDENTIFIED_LABELS.map(
+                        |label| json!({ "external_id": account.to_string(), "user_alias": labelled(email, label) }),
+                    )
+                })
                 .collect();
             self.post(IDENTIFY, &json!({ "aliases_to_identify": aliases, "merge_behavior": "merge" })).await?;
         }
@@ -267,20 +287,44 @@ fn key(mail: &Mail) -> (MessageId, Email) {
 }
 
 fn alias(person: &Email) -> Value {
-    json!({ "alias_name": person, "alias_label": ALIAS_LABEL })
+    labelled(person, ALIAS_LABEL)
+}
+
+fn labelled(person: &Email, label: &str) -> Value {
+    json!({ "alias_name": person, "alias_label": label })
+}
+
+/// The attributes of a person's profile after an event. What the event does not know stays as it is.
+fn profile(person: &Email, event: &TrackedEvent) -> Value {
+    let mut attributes = json!({
+        "user_alias": alias(person),
+        "_update_existing_only": false,
+        "email": person,
+        "is_enterprise_learner": true,
+    });
+    for name in PROFILE_ATTRIBUTES {
+        if let Some(known) =
+            event.properties.get(name).filter(|value| value.as_str().is_some_and(|text| !text.is_empty()))
+        {
+            attributes[name] = known.clone();
+        }
+    }
+    attributes
 }
 
 fn recipient(mail: &Mail) -> Value {
+    let mut attributes = mail.attributes.clone();
+    attributes.insert("email".to_owned(), mail.to.as_str().into());
+    let mut recipient = json!({ "trigger_properties": mail.properties, "attributes": attributes });
     match mail.lms_user_id {
-        Some(account) => json!({
-            "external_user_id": account.to_string(),
-            "trigger_properties": mail.properties,
+        Some(account) => {
+            recipient["external_user_id"] = account.to_string().into();
             // Without this, people whom Braze does not know yet get nothing.
-            "send_to_existing_only": false,
-            "attributes": { "email": mail.to },
-        }),
-        None => json!({ "user_alias": alias(&mail.to), "trigger_properties": mail.properties }),
+            recipient["send_to_existing_only"] = false.into();
+        }
+        None => recipient["user_alias"] = alias(&mail.to),
     }
+    recipient
 }
 
 /// Splits mails into calls. No call holds two mails to one person: Braze would send only the last.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use chrono::SecondsFormat;
+use chrono::{DateTime, SecondsFormat, Utc};
 use license_manager_domain::LmsUserId;
 use license_manager_domain::ports::{Clock, TrackedEvent, Undelivered};
 use serde::Deserialize;
@@ -12,6 +12,10 @@ use super::client::Client;
 use super::service::{Call, Credential, Failure, Service};
 
 const BATCH: &str = "/v1/batch";
+
+/// The library that events name. Warehouses keep it in a column, by which existing queries may choose events, so it is
+/// the one that the platform's services have always named.
+const LIBRARY: (&str, &str) = ("analytics-python", "1.4.post1");
 
 /// A client of Segment's HTTP tracking API. Segment drops duplicates by the message's id.
 #[derive(Clone)]
@@ -44,15 +48,22 @@ impl Segment {
             .map(|(person, event)| {
                 json!({
                     "type": "track",
+                    "anonymousId": null,
+                    "context": { "library": { "name": LIBRARY.0, "version": LIBRARY.1 } },
+                    "integrations": {},
                     "messageId": event.id,
                     "userId": person.to_string(),
                     "event": event.name,
                     "properties": event.properties,
-                    "timestamp": event.at.to_rfc3339_opts(SecondsFormat::Micros, true),
+                    "timestamp": moment(event.at),
                 })
             })
             .collect();
-        let outcome = match self.service.json(Call::post(BATCH, &json!({ "batch": batch }))).await {
+        let outcome = match self
+            .service
+            .json(Call::post(BATCH, &json!({ "batch": batch, "sentAt": moment(self.clock.now()) })))
+            .await
+        {
             Ok(Accepted { success: true }) => Ok(()),
             Ok(Accepted { success: false }) => {
                 Err(self.service.logged(BATCH, Failure::unusable("answered that it failed")))
@@ -61,4 +72,9 @@ impl Segment {
         };
         outcome.map_err(|failure| failure.undelivered(self.clock.now()))
     }
+}
+
+/// A time in the form of the platform's other events: `2030-01-31T12:00:00.000000+00:00`.
+fn moment(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::Micros, false)
 }

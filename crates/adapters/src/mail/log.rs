@@ -14,7 +14,7 @@ use super::words::Templates;
 pub struct LogMail(Templates);
 
 /// Properties that are safe to log: they identify no person and grant nothing.
-const HARMLESS: [&str; 10] = [
+const HARMLESS: [&str; 11] = [
     "enterprise_customer_slug",
     "enterprise_customer_name",
     "subscription_plan_title",
@@ -25,6 +25,7 @@ const HARMLESS: [&str; 10] = [
     "utilization_percentage",
     "learner_portal_url",
     "admin_portal_url",
+    "manage_learners_url",
 ];
 
 /// Links that let anybody who has them act.
@@ -87,7 +88,10 @@ mod tests {
 
     fn entry(kind: MailKind, properties: Map<String, Value>) -> String {
         let (id, to) = (MessageId(Uuid::nil()), "amy@example.com".parse().unwrap());
-        LogMail::new().unwrap().entry(&Mail { id, kind, to, lms_user_id: Some(LmsUserId(7)), properties }).unwrap()
+        LogMail::new()
+            .unwrap()
+            .entry(&Mail { id, kind, to, lms_user_id: Some(LmsUserId(7)), properties, attributes: Map::new() })
+            .unwrap()
     }
 
     #[test]

@@ -139,7 +139,7 @@ pub(super) mod tests {
             "num_total_licenses": 20,
             "utilization_percentage": 75,
             "learner_portal_url": "https://portal/acme",
-            "admin_portal_url": "https://admin/acme",
+            "manage_learners_url": "https://admin/acme/admin/subscriptions/manage-learners/7",
             "download_url": "https://licenses/results/7?token=secret",
         });
         serde_json::from_value(properties).unwrap()

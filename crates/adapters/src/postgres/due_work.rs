@@ -1,5 +1,7 @@
 //! The work of recurring operations.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::sql_query;
@@ -11,9 +13,19 @@ use license_manager_domain::{
 };
 
 use super::unit::PostgresUnit;
-use crate::rows::due_work::{self, PlanEndRow, SinceRow};
+use crate::rows::due_work::{self, PlanEndRow, PlanNumberRow, SinceRow};
 use crate::rows::licenses::licenses;
 use crate::sql_types::{SqlTimestamp, SqlUuid};
+
+/// When each plan last began to auto-apply, by its history; otherwise when it was created.
+const TURNED_ON: &str = "
+    CROSS JOIN LATERAL (
+        SELECT coalesce(max(version.history_date), plan.created) AS since
+        FROM (SELECT history_date, should_auto_apply_licenses AS applies,
+                     lag(should_auto_apply_licenses) OVER (ORDER BY history_id) AS applied
+              FROM subscription_plan_history WHERE uuid = plan.uuid) AS version
+        WHERE version.applies AND version.applied IS NOT TRUE
+    ) AS turned_on";
 
 impl DueWorkRepository for PostgresUnit<'_> {
     fn renewals(&mut self, from: DateTime<Utc>, to: DateTime<Utc>) -> Result<Vec<DueRenewal>, Error> {
@@ -85,28 +97,33 @@ impl DueWorkRepository for PostgresUnit<'_> {
         until: DateTime<Utc>,
         mark: &str,
     ) -> Result<Vec<(PlanId, DateTime<Utc>)>, Error> {
-        let query = sql_query(
-            "SELECT plan.uuid, turned_on.since FROM subscription_plan AS plan
-             CROSS JOIN LATERAL (
-                 SELECT coalesce(max(version.history_date), plan.created) AS since
-                 FROM (SELECT history_date, should_auto_apply_licenses AS applies,
-                              lag(should_auto_apply_licenses) OVER (ORDER BY history_id) AS applied
-                       FROM subscription_plan_history WHERE uuid = plan.uuid) AS version
-                 WHERE version.applies AND version.applied IS NOT TRUE
-             ) AS turned_on
+        let query = sql_query(format!(
+            "SELECT plan.uuid, turned_on.since FROM subscription_plan AS plan {TURNED_ON}
              WHERE plan.should_auto_apply_licenses AND plan.is_active
                  AND $1 BETWEEN plan.start_date AND plan.expiration_date
                  AND turned_on.since <= $2
                  AND NOT EXISTS (SELECT FROM plan_mark WHERE subscription_plan_uuid = plan.uuid AND name = $3)
                  AND NOT EXISTS (SELECT FROM notification
                                  WHERE subscription_plan_uuid = plan.uuid AND notification_type = $4)
-             ORDER BY plan.uuid",
-        )
+             ORDER BY plan.uuid"
+        ))
         .bind::<SqlTimestamp, _>(now)
         .bind::<SqlTimestamp, _>(until)
         .bind::<Text, _>(mark)
         .bind::<Text, _>(NotificationKind::PeriodicInformational.as_str());
         self.list::<SinceRow, _>(query)
+    }
+
+    fn auto_applied_since_turned_on(&mut self, plans: &[PlanId]) -> Result<HashMap<PlanId, i64>, Error> {
+        let query = sql_query(format!(
+            "SELECT plan.uuid, count(*) AS number FROM subscription_plan AS plan {TURNED_ON}
+             JOIN license ON license.subscription_plan_uuid = plan.uuid AND license.auto_applied
+                 AND license.activation_date >= turned_on.since
+             WHERE plan.uuid = ANY ($1)
+             GROUP BY plan.uuid"
+        ))
+        .bind::<Array<SqlUuid>, _>(plans.iter().map(|plan| plan.0).collect::<Vec<_>>());
+        Ok(self.list::<PlanNumberRow, (PlanId, i64)>(query)?.into_iter().collect())
     }
 
     fn licenses_activated_before(

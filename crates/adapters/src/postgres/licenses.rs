@@ -198,6 +198,16 @@ impl LicenseRepository for PostgresUnit<'_> {
         })
     }
 
+    fn renewed_from(&mut self, licenses: &[LicenseId]) -> Result<HashMap<LicenseId, LicenseId>, Error> {
+        // The index has the condition that a license is named.
+        let query = license::table
+            .filter(license::renewed_to_uuid.is_not_null())
+            .filter(one_of(license::renewed_to_uuid.assume_not_null(), licenses.iter().map(|license| license.0)))
+            .select((license::renewed_to_uuid.assume_not_null(), license::uuid));
+        let rows: Vec<(Uuid, Uuid)> = self.read(|connection| query.load(connection))?;
+        Ok(rows.into_iter().map(|(copy, original)| (LicenseId(copy), LicenseId(original))).collect())
+    }
+
     fn lock_all_by_person(&mut self, person: &Person) -> Result<Vec<License>, Error> {
         let query = license::table
             .select(LicenseRow::as_select())

@@ -51,6 +51,14 @@ pub(crate) struct SinceRow {
 }
 
 #[derive(QueryableByName)]
+pub(crate) struct PlanNumberRow {
+    #[diesel(sql_type = SqlUuid)]
+    uuid: Uuid,
+    #[diesel(sql_type = BigInt)]
+    number: i64,
+}
+
+#[derive(QueryableByName)]
 pub(crate) struct CatalogRow {
     #[diesel(sql_type = SqlUuid)]
     catalog: Uuid,
@@ -85,6 +93,12 @@ impl From<LearnerRow> for (LicenseId, Email) {
 impl From<SinceRow> for (PlanId, DateTime<Utc>) {
     fn from(row: SinceRow) -> Self {
         (PlanId(row.uuid), row.since)
+    }
+}
+
+impl From<PlanNumberRow> for (PlanId, i64) {
+    fn from(row: PlanNumberRow) -> Self {
+        (PlanId(row.uuid), row.number)
     }
 }
 

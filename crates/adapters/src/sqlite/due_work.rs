@@ -1,5 +1,7 @@
 //! The work of recurring operations.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::sql_query;
@@ -12,9 +14,19 @@ use license_manager_domain::{
 
 use super::json::json;
 use super::unit::SqliteUnit;
-use crate::rows::due_work::{self, PlanEndRow, SinceRow};
+use crate::rows::due_work::{self, PlanEndRow, PlanNumberRow, SinceRow};
 use crate::rows::licenses::licenses;
 use crate::sql_types::SqlTimestamp;
+
+/// When a plan last began to auto-apply, by its history; otherwise when it was created.
+const TURNED_ON: &str = "
+    coalesce((
+        SELECT max(version.history_date)
+        FROM (SELECT history_date, should_auto_apply_licenses AS applies,
+                     lag(should_auto_apply_licenses) OVER (ORDER BY history_id) AS applied
+              FROM subscription_plan_history WHERE uuid = plan.uuid) AS version
+        WHERE version.applies AND version.applied IS NOT 1
+    ), plan.created)";
 
 impl DueWorkRepository for SqliteUnit<'_> {
     fn renewals(&mut self, from: DateTime<Utc>, to: DateTime<Utc>) -> Result<Vec<DueRenewal>, Error> {
@@ -86,28 +98,36 @@ impl DueWorkRepository for SqliteUnit<'_> {
         until: DateTime<Utc>,
         mark: &str,
     ) -> Result<Vec<(PlanId, DateTime<Utc>)>, Error> {
-        let query = sql_query(
+        let query = sql_query(format!(
             "SELECT uuid, since FROM (
-             SELECT plan.uuid, coalesce((
-                 SELECT max(version.history_date)
-                 FROM (SELECT history_date, should_auto_apply_licenses AS applies,
-                              lag(should_auto_apply_licenses) OVER (ORDER BY history_id) AS applied
-                       FROM subscription_plan_history WHERE uuid = plan.uuid) AS version
-                 WHERE version.applies AND version.applied IS NOT 1
-             ), plan.created) AS since
+             SELECT plan.uuid, {TURNED_ON} AS since
              FROM subscription_plan AS plan
              WHERE plan.should_auto_apply_licenses AND plan.is_active
                  AND ?1 BETWEEN plan.start_date AND plan.expiration_date
                  AND NOT EXISTS (SELECT 1 FROM plan_mark WHERE subscription_plan_uuid = plan.uuid AND name = ?3)
                  AND NOT EXISTS (SELECT 1 FROM notification
                                  WHERE subscription_plan_uuid = plan.uuid AND notification_type = ?4)
-             ) WHERE since <= ?2 ORDER BY uuid",
-        )
+             ) WHERE since <= ?2 ORDER BY uuid"
+        ))
         .bind::<SqlTimestamp, _>(now)
         .bind::<SqlTimestamp, _>(until)
         .bind::<Text, _>(mark)
         .bind::<Text, _>(NotificationKind::PeriodicInformational.as_str());
         self.list::<SinceRow, _>(query)
+    }
+
+    fn auto_applied_since_turned_on(&mut self, plans: &[PlanId]) -> Result<HashMap<PlanId, i64>, Error> {
+        let query = sql_query(format!(
+            "WITH applying AS MATERIALIZED (
+                 SELECT plan.uuid, {TURNED_ON} AS since FROM subscription_plan AS plan
+                 WHERE plan.uuid IN (SELECT value FROM json_each(?1)))
+             SELECT applying.uuid, count(*) AS number FROM applying
+             JOIN license ON license.subscription_plan_uuid = applying.uuid AND license.auto_applied
+                 AND license.activation_date >= applying.since
+             GROUP BY applying.uuid"
+        ))
+        .bind::<Text, _>(json(plans)?);
+        Ok(self.list::<PlanNumberRow, (PlanId, i64)>(query)?.into_iter().collect())
     }
 
     fn licenses_activated_before(

@@ -1,5 +1,7 @@
 //! Reading licenses.
 
+use std::collections::HashMap;
+
 use license_manager_domain::ports::{LicenseField, LicenseFilter, LicenseOrder, LimitOffset, Person, StoreExt};
 use license_manager_domain::{License, LicenseCounts, LicenseStatus, LmsUserId};
 
@@ -331,6 +333,21 @@ pub fn licenses_are_found_by_their_ids(db: &dyn Database) {
         assert_eq!(found, Ok(vec![assigned(1, 1, "amy@example.com"), unassigned(3, 2)]));
     }
     assert_eq!(store.read(|unit| unit.licenses().find_by_ids(&[])), Ok(vec![]));
+}
+
+pub fn a_renewed_license_knows_the_one_before(db: &dyn Database) {
+    let store = db.store();
+    with_plans(&*store);
+    put(&*store, &[assigned(3, 2, "amy@example.com"), unassigned(4, 2), assigned(5, 2, "bob@example.com")]);
+    let renewed = |number, to, email: &str| License { renewed_to: Some(license_id(to)), ..assigned(number, 1, email) };
+    put(&*store, &[renewed(1, 3, "amy@example.com"), renewed(2, 5, "bob@example.com")]);
+    let of = |ids: &[u128]| {
+        let ids: Vec<_> = ids.iter().copied().map(license_id).collect();
+        store.read(|unit| unit.licenses().renewed_from(&ids)).unwrap()
+    };
+    assert_eq!(of(&[1, 3, 4, 99]), HashMap::from([(license_id(3), license_id(1))]));
+    assert_eq!(of(&[3, 5]).len(), 2);
+    assert_eq!(of(&[]), HashMap::new());
 }
 
 pub fn live_licenses_are_locked_one_part_after_another(db: &dyn Database) {

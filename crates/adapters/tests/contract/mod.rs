@@ -161,6 +161,7 @@ macro_rules! contract_suite {
                 an_email_is_found_in_its_plan_whatever_its_case
                 an_activation_key_finds_licenses_with_their_plans
                 licenses_are_found_by_their_ids
+                a_renewed_license_knows_the_one_before
                 all_licenses_of_a_person_are_locked_across_agreements
                 only_live_licenses_hold_an_email
                 live_licenses_of_emails_are_locked

@@ -1,5 +1,7 @@
 //! Leases of tasks, completed tasks, and due work.
 
+use std::collections::HashMap;
+
 use license_manager_domain::history::Change;
 use license_manager_domain::model::{Notification, NotificationKind, RenewalTerms};
 use license_manager_domain::ports::{
@@ -8,7 +10,8 @@ use license_manager_domain::ports::{
 };
 use license_manager_domain::queue::{Claim, Lease, Settlement};
 use license_manager_domain::{
-    AgreementId, AutoScaling, Error, LicenseId, PlanId, PlanTypeId, ProductId, SubscriptionPlan,
+    ActivationKey, AgreementId, AutoScaling, Error, License, LicenseId, LmsUserId, PlanId, PlanTypeId, ProductId,
+    SubscriptionPlan,
 };
 use uuid::Uuid;
 
@@ -305,6 +308,23 @@ pub fn plans_that_auto_apply_are_found_since_when_they_last_began(db: &dyn Datab
     }
     turn(2, 11, Some(true));
     turn(3, 11, Some(true));
+    let applied = |number: u128, plan: u128, at: i64| {
+        let license = unassigned(number, plan);
+        let address = email(&format!("learner{number}@example.com"));
+        let key = ActivationKey(uuid::Uuid::from_u128(number));
+        license.auto_apply(address, Some(LmsUserId(number as i64)), key, day(at)).unwrap()
+    };
+    let activated_by_key = License { auto_applied: None, ..applied(5, 1, 16) };
+    let revoked = applied(6, 1, 14).revoke(day(17)).unwrap();
+    put(
+        &*store,
+        &[applied(1, 1, 10), applied(2, 1, 13), applied(3, 1, 14), applied(4, 1, 15), activated_by_key, revoked],
+    );
+    put(&*store, &[applied(7, 2, 12), unassigned(8, 3)]);
+    let ids = [1, 2, 3, 9].map(plan_id);
+    let mut since = store.read(|unit| unit.due_work().auto_applied_since_turned_on(&ids)).unwrap();
+    since.retain(|_, number| *number > 0);
+    assert_eq!(since, HashMap::from([(plan_id(1), 3), (plan_id(2), 1)]), "the revoked one counts");
     let applying = |now: i64, until: i64| {
         let found = store.read(|unit| unit.due_work().auto_applying_plans(day(now), day(until), "told")).unwrap();
         found.into_iter().map(|(plan, since)| (plan.0.as_u128() - 0xB0_0000, since)).collect::<Vec<_>>()

@@ -56,7 +56,7 @@ pub fn named_event(name: EventName, address: &str) -> Payload {
     let properties = serde_json::json!({
         "license_uuid": "", "license_activation_key": "", "previous_license_uuid": "",
         "assigned_date": "", "activation_date": "", "assigned_lms_user_id": "", "assigned_email": address,
-        "expiration_processed": false, "auto_applied": "",
+        "expiration_processed": false, "auto_applied": false,
         "enterprise_customer_uuid": customer(1), "customer_agreement_uuid": customer(1),
         "enterprise_customer_slug": "", "enterprise_customer_name": "",
     });

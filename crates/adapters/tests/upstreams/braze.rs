@@ -60,12 +60,16 @@ fn mail(number: u128, to: &str, account: Option<i64>) -> Mail {
         to: email(to),
         lms_user_id: account.map(LmsUserId),
         properties: serde_json::from_value(properties).unwrap(),
+        attributes: Map::new(),
     }
 }
 
 fn export(addresses: &[&str]) -> (String, Value) {
     let aliases: Vec<_> = addresses.iter().map(|address| label(address)).collect();
-    ("/users/export/ids".to_owned(), json!({ "user_aliases": aliases, "fields_to_export": ["user_aliases", "email"] }))
+    (
+        "/users/export/ids".to_owned(),
+        json!({ "user_aliases": aliases, "fields_to_export": ["external_id", "user_aliases", "email"] }),
+    )
 }
 
 fn new_aliases(addresses: &[&str]) -> (String, Value) {
@@ -82,11 +86,21 @@ fn addresses_known(addresses: &[&str]) -> (String, Value) {
 }
 
 fn sent(recipients: &[Value]) -> (String, Value) {
-    ("/campaigns/trigger/send".to_owned(), json!({ "campaign_id": "campaign-1", "recipients": recipients }))
+    let body = json!({
+        "campaign_id": "campaign-1",
+        "broadcast": false,
+        "trigger_properties": {},
+        "recipients": recipients,
+    });
+    ("/campaigns/trigger/send".to_owned(), body)
 }
 
 fn by_alias(number: u128, address: &str) -> Value {
-    json!({ "user_alias": label(address), "trigger_properties": { "license_activation_key": number.to_string() } })
+    json!({
+        "user_alias": label(address),
+        "trigger_properties": { "license_activation_key": number.to_string() },
+        "attributes": { "email": address },
+    })
 }
 
 #[tokio::test]
@@ -180,12 +194,37 @@ async fn people_are_identified_by_their_account() {
     let server = braze_with(&[]).await;
     let people = [(email("amy@example.com"), LmsUserId(7)), (email("bob@example.com"), LmsUserId(8))];
     braze(server.uri(), patient()).identify(&people).await.unwrap();
+    let hubspot = |address: &str| json!({ "alias_name": address, "alias_label": "hubspot" });
     let aliases = json!([
+        { "external_id": "7", "user_alias": hubspot("amy@example.com") },
         { "external_id": "7", "user_alias": label("amy@example.com") },
+        { "external_id": "8", "user_alias": hubspot("bob@example.com") },
         { "external_id": "8", "user_alias": label("bob@example.com") },
     ]);
     let body = json!({ "aliases_to_identify": aliases, "merge_behavior": "merge" });
     assert_eq!(received(&server).await, [("/users/identify".to_owned(), body)]);
+}
+
+#[tokio::test]
+async fn a_call_identifies_fifty_aliases_at_most() {
+    let server = braze_with(&[]).await;
+    let people: Vec<_> =
+        (1..=30).map(|number| (email(&format!("learner{number}@example.com")), LmsUserId(number))).collect();
+    braze(server.uri(), patient()).identify(&people).await.unwrap();
+    let sizes = received(&server).await;
+    let sizes: Vec<_> = sizes.iter().map(|(_, body)| body["aliases_to_identify"].as_array().map(Vec::len)).collect();
+    assert_eq!(sizes, [Some(50), Some(10)]);
+}
+
+#[tokio::test]
+async fn a_recipient_s_attributes_go_to_the_profile() {
+    let server = braze_with(&[("amy@example.com", Some("amy@example.com"))]).await;
+    let attributes = properties("license_uuid", "some license");
+    let mail = Mail { attributes, ..mail(1, "amy@example.com", None) };
+    braze(server.uri(), patient()).send(MailKind::Assignment, &[mail]).await.unwrap();
+    let sent = received(&server).await.pop().unwrap().1;
+    let attributes = json!({ "email": "amy@example.com", "license_uuid": "some license" });
+    assert_eq!(sent["recipients"][0]["attributes"], attributes);
 }
 
 #[tokio::test]
@@ -220,6 +259,14 @@ async fn recipients_beside_an_invalid_one_are_mailed_once() {
         body["recipients"].as_array().unwrap().len()
     });
     assert_eq!(mailed.collect::<Vec<_>>(), [3, 1, 1, 1, 1]);
+}
+
+#[tokio::test]
+async fn a_call_that_braze_accepted_without_a_word_counts_as_delivered() {
+    let server = always(ResponseTemplate::new(201).set_body_json(json!({}))).await;
+    let outcome =
+        braze(server.uri(), patient()).send(MailKind::Assignment, &[mail(1, "amy@example.com", Some(7))]).await;
+    assert_eq!(outcome, Ok(()));
 }
 
 #[tokio::test]

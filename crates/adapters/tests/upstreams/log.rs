@@ -7,7 +7,7 @@ use license_manager_adapters::http::Tracking;
 use license_manager_adapters::mail::LogMail;
 use license_manager_domain::ports::{CampaignMail, EventTracking, Mail, MailKind, TrackedEvent};
 use license_manager_domain::{LmsUserId, MessageId};
-use serde_json::json;
+use serde_json::{Map, json};
 use uuid::Uuid;
 
 use crate::braze::{braze, braze_with};
@@ -55,6 +55,7 @@ fn mail(kind: MailKind) -> Mail {
         to: email("amy@example.org"),
         lms_user_id: None,
         properties: serde_json::from_value(properties).unwrap(),
+        attributes: Map::new(),
     }
 }
 

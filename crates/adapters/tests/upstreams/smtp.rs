@@ -97,6 +97,7 @@ fn mail(number: u128, to: &str) -> Mail {
         to: email(to),
         lms_user_id: None,
         properties: serde_json::from_value(properties).unwrap(),
+        attributes: Map::new(),
     }
 }
 

@@ -48,14 +48,17 @@ async fn events_of_accounts_go_to_segment_and_others_to_braze() {
     let track = |number: u128, person: &str| {
         json!({
             "type": "track",
+            "anonymousId": null,
+            "context": { "library": { "name": "analytics-python", "version": "1.4.post1" } },
+            "integrations": {},
             "messageId": Uuid::from_u128(number),
             "userId": person,
             "event": NAME,
             "properties": { "license_uuid": "some license" },
-            "timestamp": "2027-01-15T08:00:00.000000Z",
+            "timestamp": "2027-01-15T08:00:00.000000+00:00",
         })
     };
-    let batch = json!({ "batch": [track(1, "7"), track(3, "8")] });
+    let batch = json!({ "batch": [track(1, "7"), track(3, "8")], "sentAt": "2027-01-15T08:00:00.000000+00:00" });
     assert_eq!(received(&server).await, [("/v1/batch".to_owned(), batch)]);
     let request = server.received_requests().await.unwrap().remove(0);
     // "write-key" with no password.
@@ -65,13 +68,49 @@ async fn events_of_accounts_go_to_segment_and_others_to_braze() {
         "_update_existing_only": false,
         "app_id": "app",
         "name": NAME,
-        "time": "2027-01-15T08:00:00.000Z",
+        "time": "2027-01-15T08:00:00Z",
         "properties": { "license_uuid": "some license" },
     });
     let of_braze = received(&other).await;
     let paths: Vec<_> = of_braze.iter().map(|(path, _)| path.as_str()).collect();
     assert_eq!(paths, ["/users/export/ids", "/users/track"]);
-    assert_eq!(of_braze[1].1, json!({ "events": [expected] }));
+    let profile = json!({
+        "user_alias": { "alias_name": "bob@example.com", "alias_label": "Enterprise" },
+        "_update_existing_only": false,
+        "email": "bob@example.com",
+        "is_enterprise_learner": true,
+        "license_uuid": "some license",
+    });
+    assert_eq!(of_braze[1].1, json!({ "attributes": [profile], "events": [expected] }));
+}
+
+#[tokio::test]
+async fn a_profile_learns_what_the_last_event_knows() {
+    let server = braze_with(&[("amy@example.com", Some("amy@example.com"))]).await;
+    let tracking = Tracking::new(None, Some(Arc::new(braze(server.uri(), patient()))));
+    let told = |number, license: &str| {
+        let said = json!({
+            "enterprise_customer_uuid": "some customer",
+            "enterprise_customer_slug": null,
+            "license_uuid": license,
+            "license_activation_key": "",
+            "assigned_date": "2027-01-15T08:00:00Z",
+        });
+        let properties = said.as_object().unwrap().clone();
+        TrackedEvent { properties, ..event(number, None, Some("amy@example.com")) }
+    };
+    tracking.track(&[told(1, "first"), told(2, "second")]).await.unwrap();
+    let (_, body) = received(&server).await.pop().unwrap();
+    let profile = json!({
+        "user_alias": { "alias_name": "amy@example.com", "alias_label": "Enterprise" },
+        "_update_existing_only": false,
+        "email": "amy@example.com",
+        "is_enterprise_learner": true,
+        "enterprise_customer_uuid": "some customer",
+        "license_uuid": "second",
+    });
+    assert_eq!(body["attributes"], json!([profile]), "empty values would erase what other services know");
+    assert_eq!(body["events"].as_array().map(Vec::len), Some(2));
 }
 
 #[tokio::test]

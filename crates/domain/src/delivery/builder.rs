@@ -55,7 +55,7 @@ impl CallBuilder {
                     lms_user_id: event.properties.assigned_lms_user_id,
                     email: event.properties.email(),
                     name: event.event.to_string(),
-                    properties: event.properties.to_map(),
+                    properties: event.tracked_properties(),
                     at: message.created,
                 };
                 self.events.push((place, tracked));

@@ -19,6 +19,8 @@ use crate::webhooks::Webhook;
 pub(super) struct PlanUse {
     pub(super) details: PlanDetails,
     pub(super) counts: LicenseCounts,
+    /// How many licenses it has auto-applied since it last began to.
+    pub(super) auto_applied: i64,
     /// The mails that were sent about it.
     pub(super) told: BTreeSet<NotificationKind>,
 }
@@ -102,13 +104,15 @@ fn plan_uses(
 ) -> Result<HashMap<PlanId, PlanUse>, Error> {
     let ids: Vec<PlanId> = plans.iter().copied().collect();
     let mut counts = unit.licenses().counts(&ids)?;
+    let auto_applied = unit.due_work().auto_applied_since_turned_on(&ids)?;
     let notifications = unit.notifications().find_by_plans(&ids)?;
     let details =
         unit.plans().find_by_agreements(agreements)?.into_iter().filter(|details| plans.contains(&details.plan.id));
     let used = |details: PlanDetails| {
         let plan = details.plan.id;
         let told = notifications.iter().filter(|sent| sent.plan == plan).map(|sent| sent.kind).collect();
-        (plan, PlanUse { details, counts: counts.remove(&plan).unwrap_or_default(), told })
+        let counts = counts.remove(&plan).unwrap_or_default();
+        (plan, PlanUse { details, counts, auto_applied: auto_applied.get(&plan).copied().unwrap_or_default(), told })
     };
     Ok(details.map(used).collect())
 }

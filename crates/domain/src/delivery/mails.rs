@@ -1,5 +1,6 @@
 //! The mails of each kind; see docs/RULES.md, "Mails".
 
+use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
@@ -9,17 +10,21 @@ use super::outbound::{CallPayload, OutboundCall};
 use crate::model::ids::{ActivationKey, MessageId};
 use crate::model::plan::LicenseCounts;
 use crate::model::staff_records::{Notification, NotificationKind};
-use crate::outbox::{EnrollmentResults, Invitation, Message, Payload, RevocationCapReached, Welcome};
+use crate::outbox::{EnrollmentResults, EventProperties, Invitation, Message, Payload, RevocationCapReached, Welcome};
 use crate::ports::{CustomerAdmin, EnterpriseCustomer, MAILS_PER_CALL, Mail, MailKind};
 
 /// The allocated share of a plan, in percent, from which admins are told that few licenses are left.
 const FEW_LEFT_PERCENT: i64 = 75;
 
+/// The form of dates in campaigns: `Mar 8, 2027`, and `November 28, 2026, 06:27PM UTC`.
+const DAY_IN_WORDS: &str = "%b %-d, %Y";
+const MOMENT_IN_WORDS: &str = "%B %d, %Y, %I:%M%p UTC";
+
 impl Deliveries {
     /// The mail of a message. If there is no mail to send, returns the result of the step.
     pub(super) async fn compose_mail(&self, context: &DeliveryContext, message: &Message) -> Result<Mail, StepResult> {
         if let Payload::RevocationCapMail(reached) = &message.payload {
-            return self.revocation_cap_mail(message, reached);
+            return self.revocation_cap_mail(context, message, reached).await;
         }
         if let Payload::Unreadable { .. } = message.payload {
             return Err(unreadable());
@@ -55,16 +60,20 @@ impl Deliveries {
         let own = json!({
             "greeting": invitation.greeting,
             "closing": invitation.closing,
+            "TEMPLATE_GREETING": invitation.greeting,
+            "TEMPLATE_CLOSING": invitation.closing,
             "license_activation_key": invitation.activation_key.to_string(),
             "license_activation_link": self.activation_link(customer, invitation.activation_key),
         });
-        Mail { id, kind, to: invitation.email.clone(), lms_user_id: None, properties: properties(customer, own) }
+        let attributes = invitation.properties.as_deref().map(EventProperties::to_map).unwrap_or_default();
+        let (to, properties) = (invitation.email.clone(), properties(customer, own));
+        Mail { id, kind, to, lms_user_id: None, properties, attributes }
     }
 
     fn welcome_mail(&self, id: MessageId, kind: MailKind, customer: &EnterpriseCustomer, welcome: &Welcome) -> Mail {
         let own = json!({ "learner_portal_url": format!("{}/{}", self.settings.learner_portal, customer.slug) });
         let (to, lms_user_id) = (welcome.email.clone(), welcome.lms_user_id);
-        Mail { id, kind, to, lms_user_id, properties: properties(customer, own) }
+        Mail { id, kind, to, lms_user_id, properties: properties(customer, own), attributes: Map::new() }
     }
 
     /// The mail to the requester of a bulk enrollment, if that is still an admin.
@@ -92,11 +101,17 @@ impl Deliveries {
             to: admin.email,
             lms_user_id: Some(admin.lms_user_id),
             properties: properties(customer, own),
+            attributes: Map::new(),
         })
     }
 
-    /// The mail to customer success. It needs no data from the LMS.
-    fn revocation_cap_mail(&self, message: &Message, reached: &RevocationCapReached) -> Result<Mail, StepResult> {
+    /// The mail to customer success.
+    async fn revocation_cap_mail(
+        &self,
+        context: &DeliveryContext,
+        message: &Message,
+        reached: &RevocationCapReached,
+    ) -> Result<Mail, StepResult> {
         let Some(to) = self.settings.customer_success.clone() else {
             tracing::warn!(
                 customer = %message.customer,
@@ -104,14 +119,21 @@ impl Deliveries {
             );
             return Err(StepResult::Done(Completion::Nothing));
         };
-        let properties = json!({
+        let customer = self.customer(context, message).await?.name;
+        let customer = if customer.is_empty() { reached.enterprise_customer_name.clone() } else { customer };
+        let date = reached.date.parse::<DateTime<Utc>>();
+        let own = json!({
             "subscription_plan_title": reached.plan_title,
             "num_revocations_applied": reached.num_revocations_applied,
-            "enterprise_customer_name": reached.enterprise_customer_name,
+            "enterprise_customer_name": customer,
             "date": reached.date,
+            "SUBSCRIPTION_TITLE": reached.plan_title,
+            "NUM_REVOCATIONS_APPLIED": reached.num_revocations_applied,
+            "ENTERPRISE_NAME": customer,
+            "REVOKED_LIMIT_REACHED_DATE": date.map(|date| date.format(MOMENT_IN_WORDS).to_string()).unwrap_or_default(),
         });
-        let Value::Object(properties) = properties else { return Err(StepResult::Done(Completion::Nothing)) };
-        Ok(Mail { id: message.id, kind: MailKind::RevocationCap, to, lms_user_id: None, properties })
+        let (kind, attributes) = (MailKind::RevocationCap, Map::new());
+        Ok(Mail { id: message.id, kind, to, lms_user_id: None, properties: object(own), attributes })
     }
 
     /// Tells the customer's admins the utilization of the plan or a threshold that it has passed, unless they were
@@ -143,13 +165,18 @@ impl Deliveries {
             NotificationKind::LimitedAllocationsRemaining => MailKind::LimitedAllocations,
             NotificationKind::PeriodicInformational => MailKind::InitialUtilization,
         };
-        let properties = self.of_plan_use(&customer, plan_use);
-        let mail = |admin: &CustomerAdmin| Mail {
-            id: one_of_many(message.id, admin.customer_user),
-            kind: mail_kind,
-            to: admin.email.clone(),
-            lms_user_id: Some(admin.lms_user_id),
-            properties: properties.clone(),
+        let properties = self.of_plan_use(&customer, &context.customer(message.customer), plan_use);
+        let mail = |admin: &CustomerAdmin| {
+            let mut properties = properties.clone();
+            properties.insert("email".to_owned(), admin.email.as_str().into());
+            Mail {
+                id: one_of_many(message.id, admin.customer_user),
+                kind: mail_kind,
+                to: admin.email.clone(),
+                lms_user_id: Some(admin.lms_user_id),
+                properties,
+                attributes: Map::new(),
+            }
         };
         for admins in admins.chunks(MAILS_PER_CALL) {
             let payload = CallPayload::Mails(mail_kind, admins.iter().map(mail).collect());
@@ -196,17 +223,29 @@ impl Deliveries {
         format!("{}/{}/admin", self.settings.admin_portal, customer.slug)
     }
 
-    fn of_plan_use(&self, customer: &EnterpriseCustomer, plan_use: &PlanUse) -> Map<String, Value> {
-        let PlanUse { details, counts, .. } = plan_use;
+    /// The properties of a mail about a plan's utilization. Campaigns expect the customer's name and slug as `agreed`,
+    /// that is from the agreement.
+    fn of_plan_use(
+        &self,
+        customer: &EnterpriseCustomer,
+        agreed: &EnterpriseCustomer,
+        plan_use: &PlanUse,
+    ) -> Map<String, Value> {
+        let PlanUse { details, counts, auto_applied, .. } = plan_use;
         let plan = &details.plan;
+        let slug = if agreed.slug.is_empty() { &customer.slug } else { &agreed.slug };
         let own = json!({
             "subscription_plan_title": plan.title,
             "subscription_plan_type": details.plan_type,
-            "subscription_plan_expiration_date": plan.expiration_date.to_rfc3339(),
+            "subscription_plan_expiration_date": plan.expiration_date.format(DAY_IN_WORDS).to_string(),
+            "enterprise_customer_name": (!agreed.name.is_empty()).then_some(&agreed.name),
             "num_allocated_licenses": counts.allocated(),
+            "num_licenses": counts.total(),
             "num_total_licenses": counts.total(),
+            "num_auto_applied_licenses_since_turned_on": auto_applied,
             "utilization_percentage": percentage(counts),
-            "admin_portal_url": format!("{}/subscriptions/manage-learners/{}", self.admin_pages(customer), plan.id),
+            "admin_portal_url": format!("{}/{slug}", self.settings.admin_portal),
+            "manage_learners_url": format!("{}/subscriptions/manage-learners/{}", self.admin_pages(customer), plan.id),
         });
         properties(customer, own)
     }
@@ -215,10 +254,15 @@ impl Deliveries {
 /// The properties of a mail: those of every mail about a customer, and its own.
 fn properties(customer: &EnterpriseCustomer, own: Value) -> Map<String, Value> {
     let mut properties = of_customer(customer);
-    if let Value::Object(own) = own {
-        properties.extend(own);
-    }
+    properties.extend(object(own));
     properties
+}
+
+fn object(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(object) => object,
+        _ => Map::new(),
+    }
 }
 
 /// The properties of every mail about a customer.

@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use chrono::{DateTime, Utc};
 
@@ -163,6 +163,17 @@ impl DueWorkRepository for MemoryUnit<'_> {
         });
         let since = applying.map(|plan| (plan.id, tables.auto_applies_since(plan)));
         Ok(since.filter(|(_, since)| *since <= until).collect())
+    }
+
+    fn auto_applied_since_turned_on(&mut self, plans: &[PlanId]) -> Result<HashMap<PlanId, i64>, Error> {
+        let tables = &*self.tables;
+        let count = |plan: &SubscriptionPlan| {
+            let since = tables.auto_applies_since(plan);
+            let applied =
+                |license: &&License| license.auto_applied == Some(true) && license.activation_date() >= Some(since);
+            tables.licenses_of(plan.id).filter(applied).count() as i64
+        };
+        Ok(plans.iter().filter_map(|id| Some((*id, count(tables.plans.get(id)?)))).collect())
     }
 
     fn licenses_activated_before(

@@ -120,6 +120,11 @@ impl LicenseRepository for MemoryUnit<'_> {
         Ok(self.tables.licenses.values().filter(|license| ids.contains(&license.id)).cloned().collect())
     }
 
+    fn renewed_from(&mut self, licenses: &[LicenseId]) -> Result<HashMap<LicenseId, LicenseId>, Error> {
+        let renewed = self.tables.licenses.values().filter_map(|license| Some((license.renewed_to?, license.id)));
+        Ok(renewed.filter(|(copy, _)| licenses.contains(copy)).collect())
+    }
+
     fn lock_all_by_person(&mut self, person: &Person) -> Result<Vec<License>, Error> {
         Ok(self.written()?.licenses.values().filter(|license| is_of(person, license)).cloned().collect())
     }

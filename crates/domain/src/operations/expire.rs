@@ -278,7 +278,7 @@ impl LicenseManager {
                     let agreement = find_agreement(unit, plan.agreement)?;
                     let mut outbox = OutboxBuilder::new(&agreement, &plan, self.ids.as_ref(), now);
                     licenses.iter().for_each(|license| outbox.event(EventName::Expired, license));
-                    unit.outbox().add(&outbox.into_messages())?;
+                    outbox.write(unit)?;
                     if last_batch(&licenses) {
                         let mut locked = lock_plan(unit, plan.id)?.plan;
                         // If the plan was extended meanwhile, it has not expired.

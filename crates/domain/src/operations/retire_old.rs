@@ -1,16 +1,19 @@
 //! `retire-old-licenses`: removes personal data after the time for which the agreement keeps it.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 
 use super::run::{OperationSummary, Run, Supervisor};
 use crate::error::Error;
 use crate::history::Actor;
+use crate::model::agreement::CustomerAgreement;
 use crate::model::email::Email;
-use crate::model::ids::LicenseId;
+use crate::model::ids::{AgreementId, CustomerId, LicenseId, PlanId};
 use crate::model::license::License;
-use crate::ports::{DeletedLicense, Purge, StoreExt, UnitOfWork};
+use crate::model::plan::SubscriptionPlan;
+use crate::outbox::{OutboxBuilder, write_messages};
+use crate::ports::{AgreementFilter, CustomerScope, DeletedLicense, LimitOffset, Purge, StoreExt, UnitOfWork};
 use crate::use_cases::manager::LicenseManager;
 
 /// The most licenses per transaction, which also reads their history and messages.
@@ -23,7 +26,8 @@ impl LicenseManager {
     /// Removes personal data of licenses: those of plans that expired long ago become revoked, those revoked long ago
     /// stay revoked, and those assigned long ago and never activated become unassigned. Licenses deleted long ago lose
     /// it in the history. So do history, sources, waiting messages and webhook deliveries; bulk enrollments lose people
-    /// without another license. No events are added.
+    /// without another license. Adds the event `revoked`, without an address, for each license that its plan's end
+    /// revokes, if its LMS user id is known.
     ///
     /// The summary lists the licenses. It counts those of each kind: `plan_expired`, `revoked`, `never_activated`,
     /// `deleted`.
@@ -108,6 +112,10 @@ impl LicenseManager {
         }
         let emails: BTreeSet<Email> = licenses.iter().filter_map(License::holder_email).cloned().collect();
         let ids = ids(&licenses);
+        let ended: Vec<License> = match purge {
+            Purge::PlanExpired => licenses.iter().filter(|license| license.is_live()).cloned().collect(),
+            Purge::Revoked | Purge::NeverActivated => Vec::new(),
+        };
         let forgotten: Vec<License> = licenses
             .into_iter()
             .map(|license| match purge {
@@ -116,8 +124,42 @@ impl LicenseManager {
             })
             .collect();
         unit.licenses().save(&forgotten, &Actor::service().change(now))?;
+        // The traces that are removed include messages about these licenses.
         self.forget_traces(unit, &ids, emails, now)?;
+        self.add_plan_end_events(unit, &ended, now)?;
         Ok(ids)
+    }
+
+    /// Adds the events of licenses that are revoked because their plan ended.
+    fn add_plan_end_events(
+        &self,
+        unit: &mut dyn UnitOfWork,
+        ended: &[License],
+        now: DateTime<Utc>,
+    ) -> Result<(), Error> {
+        if ended.is_empty() {
+            return Ok(());
+        }
+        let plans: BTreeSet<PlanId> = ended.iter().map(|license| license.plan).collect();
+        let ends = unit.due_work().plan_ends(&plans.into_iter().collect::<Vec<_>>())?;
+        let customers: BTreeSet<CustomerId> = ends.iter().map(|end| end.customer).collect();
+        let all = LimitOffset { offset: 0, limit: customers.len() as i64 };
+        let scope = CustomerScope::Only(customers.into_iter().collect());
+        let agreements = unit.agreements().list(&AgreementFilter { scope, customer: None, agreement: None }, all)?;
+        let agreements: HashMap<AgreementId, CustomerAgreement> =
+            agreements.into_iter().map(|agreement| (agreement.id, agreement)).collect();
+        let plans = unit.plans().find_by_agreements(&agreements.keys().copied().collect::<Vec<_>>())?;
+        let plans: HashMap<PlanId, SubscriptionPlan> =
+            plans.into_iter().map(|details| (details.plan.id, details.plan)).collect();
+        let mut messages = Vec::new();
+        for license in ended {
+            let Some(plan) = plans.get(&license.plan) else { continue };
+            let Some(agreement) = agreements.get(&plan.agreement) else { continue };
+            let mut outbox = OutboxBuilder::new(agreement, plan, self.ids.as_ref(), now);
+            outbox.revoked_by_plan_end(license);
+            messages.append(&mut outbox.unwritten());
+        }
+        write_messages(unit, messages).map(drop)
     }
 
     /// Removes other personal data of the holders of licenses, who had these addresses.

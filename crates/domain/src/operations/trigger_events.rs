@@ -10,7 +10,7 @@ use crate::model::agreement::CustomerAgreement;
 use crate::model::ids::{CustomerId, LicenseId, PlanId};
 use crate::model::license::License;
 use crate::model::plan::SubscriptionPlan;
-use crate::outbox::{EventName, OutboxBuilder};
+use crate::outbox::{EventName, OutboxBuilder, write_messages};
 use crate::ports::{StoreExt, UnitOfWork};
 use crate::use_cases::manager::LicenseManager;
 
@@ -88,10 +88,10 @@ impl LicenseManager {
             if let Some(plan) = plans.get(&license.plan) {
                 let mut outbox = OutboxBuilder::new(agreement, plan, self.ids.as_ref(), now);
                 outbox.event(EventName::Activated180DaysAgo, license);
-                messages.append(&mut outbox.into_messages());
+                messages.append(&mut outbox.unwritten());
             }
         }
-        unit.outbox().add(&messages)?;
+        write_messages(unit, messages)?;
         Ok(told)
     }
 }

@@ -55,7 +55,7 @@ impl LicenseManager {
             let agreement = find_agreement(unit, plan.agreement)?;
             let mut outbox = OutboxBuilder::new(&agreement, &plan, self.ids.as_ref(), now);
             outbox.initial_utilization();
-            unit.outbox().add(&outbox.into_messages())?;
+            outbox.write(unit)?;
             Ok(true)
         })
     }

@@ -7,6 +7,8 @@ mod event_name;
 mod payload;
 mod topic;
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, SecondsFormat, Utc};
 
 pub use self::event_name::EventName;
@@ -15,12 +17,13 @@ pub use self::payload::{
     RevocationCapReached, RevokedEnrollments, Welcome,
 };
 pub use self::topic::Topic;
+use crate::error::Error;
 use crate::model::agreement::CustomerAgreement;
 use crate::model::enrollment::EnrollmentJob;
 use crate::model::ids::{CustomerId, LicenseId, MessageId, PlanId};
 use crate::model::license::{License, Seat};
 use crate::model::plan::SubscriptionPlan;
-use crate::ports::Person;
+use crate::ports::{Person, UnitOfWork};
 use crate::queue::Step;
 
 /// A message of the outbox.
@@ -179,8 +182,13 @@ impl<'a> OutboxBuilder<'a> {
         Self { agreement, plan, ids, now, messages: Vec::new() }
     }
 
-    /// The messages, for [`crate::ports::OutboxRepository::add`].
-    pub(crate) fn into_messages(self) -> Vec<Message> {
+    /// Writes the messages; see [`write_messages`]. Returns their number.
+    pub(crate) fn write(self, unit: &mut dyn UnitOfWork) -> Result<usize, Error> {
+        write_messages(unit, self.messages)
+    }
+
+    /// The messages, for [`write_messages`] together with those of other plans.
+    pub(crate) fn unwritten(self) -> Vec<Message> {
         self.messages
     }
 
@@ -188,14 +196,14 @@ impl<'a> OutboxBuilder<'a> {
     pub(crate) fn assigned(&mut self, license: &License, mail: &AssignmentMail) {
         self.event(EventName::Assigned, license);
         let is_mailed = Some(mail.notify && !self.agreement.disable_onboarding_notifications);
-        if let Some(invitation) = invitation(license, is_mailed, &mail.greeting, &mail.closing) {
+        if let Some(invitation) = self.invitation(license, is_mailed, &mail.greeting, &mail.closing) {
             self.push(Some(license.id), Payload::Assignment(invitation));
         }
     }
 
     /// Adds the reminder of an assigned license.
     pub(crate) fn reminded(&mut self, license: &License, mail: &ReminderMail) {
-        if let Some(invitation) = invitation(license, None, &mail.greeting, &mail.closing) {
+        if let Some(invitation) = self.invitation(license, None, &mail.greeting, &mail.closing) {
             self.push(Some(license.id), Payload::Reminder(invitation));
         }
     }
@@ -232,6 +240,15 @@ impl<'a> OutboxBuilder<'a> {
         self.event(EventName::Revoked, license);
         if let (Some(_), Some(lms_user_id)) = (license.activation_date(), license.lms_user_id()) {
             self.push(Some(license.id), Payload::EndEnrollments(RevokedEnrollments { lms_user_id }));
+        }
+    }
+
+    /// Adds the event of a license that is revoked because its plan ended long ago. It names the holder by LMS user id
+    /// alone, so there is none if that is unknown.
+    pub(crate) fn revoked_by_plan_end(&mut self, license: &License) {
+        if license.lms_user_id().is_some() {
+            let properties = EventProperties { assigned_email: String::new(), ..self.properties_of(license) };
+            self.push_event(EventName::Revoked, Some(license.id), properties);
         }
     }
 
@@ -282,7 +299,7 @@ impl<'a> OutboxBuilder<'a> {
             activation_date: whole_seconds(license.activation_date()),
             assigned_lms_user_id: license.lms_user_id(),
             assigned_email: license.holder_email().map(|email| email.as_str().to_owned()).unwrap_or_default(),
-            auto_applied: license.auto_applied,
+            auto_applied: license.auto_applied.unwrap_or_default(),
             ..self.properties()
         }
     }
@@ -298,13 +315,21 @@ impl<'a> OutboxBuilder<'a> {
             assigned_lms_user_id: None,
             assigned_email: String::new(),
             expiration_processed: self.plan.expiration_processed,
-            auto_applied: None,
+            auto_applied: false,
             enterprise_customer_uuid: self.agreement.customer,
             customer_agreement_uuid: self.agreement.id,
-            enterprise_customer_slug: self.agreement.customer_slug.clone().unwrap_or_default(),
-            enterprise_customer_name: self.agreement.customer_name.clone().unwrap_or_default(),
+            enterprise_customer_slug: self.agreement.customer_slug.clone(),
+            enterprise_customer_name: self.agreement.customer_name.clone(),
             is_auto_renewed: None,
         }
+    }
+
+    /// `None` unless the license is live.
+    fn invitation(&self, license: &License, mail: Option<bool>, greeting: &str, closing: &str) -> Option<Invitation> {
+        let Seat { email, activation_key, .. } = license.seat()?.clone();
+        let properties = Some(Box::new(self.properties_of(license)));
+        let (greeting, closing) = (greeting.to_owned(), closing.to_owned());
+        Some(Invitation { email, activation_key, mail, greeting, closing, properties })
     }
 
     fn push_event(&mut self, name: EventName, license: Option<LicenseId>, properties: EventProperties) {
@@ -324,10 +349,21 @@ impl<'a> OutboxBuilder<'a> {
     }
 }
 
-/// `None` unless the license is live.
-fn invitation(license: &License, mail: Option<bool>, greeting: &str, closing: &str) -> Option<Invitation> {
-    let Seat { email, activation_key, .. } = license.seat()?.clone();
-    Some(Invitation { email, activation_key, mail, greeting: greeting.to_owned(), closing: closing.to_owned() })
+/// Writes messages, and returns their number. What is said of a renewed license names the license that it continues.
+pub(crate) fn write_messages(unit: &mut dyn UnitOfWork, mut messages: Vec<Message>) -> Result<usize, Error> {
+    fn described(messages: &mut [Message]) -> impl Iterator<Item = &mut EventProperties> {
+        messages.iter_mut().filter_map(|message| message.payload.properties_mut())
+    }
+    let licenses: BTreeSet<LicenseId> = described(&mut messages).filter_map(|said| said.license_uuid).collect();
+    if !licenses.is_empty() {
+        let originals = unit.licenses().renewed_from(&licenses.into_iter().collect::<Vec<_>>())?;
+        for properties in described(&mut messages) {
+            let original = properties.license_uuid.and_then(|license| originals.get(&license).copied());
+            properties.previous_license_uuid = properties.previous_license_uuid.or(original);
+        }
+    }
+    unit.outbox().add(&messages)?;
+    Ok(messages.len())
 }
 
 fn welcome(license: &License, mail: Option<bool>) -> Option<Welcome> {

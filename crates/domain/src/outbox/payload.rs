@@ -2,9 +2,10 @@
 
 use std::borrow::Cow;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
+use super::event_name::EventName;
 use super::topic::Topic;
 use crate::model::email::Email;
 use crate::model::ids::{ActivationKey, AgreementId, CustomerId, EnrollmentJobId, LicenseId, LmsUserId};
@@ -128,6 +129,15 @@ impl Payload {
         }
     }
 
+    /// What it says of a license.
+    pub(super) fn properties_mut(&mut self) -> Option<&mut EventProperties> {
+        match self {
+            Self::LicenseEvent(event) => Some(&mut event.properties),
+            Self::Assignment(invitation) | Self::Reminder(invitation) => invitation.properties.as_deref_mut(),
+            _ => None,
+        }
+    }
+
     /// Whether it is an event of a learner whose account is unknown.
     fn is_about_address(&self) -> bool {
         matches!(self, Self::LicenseEvent(event) if event.properties.assigned_lms_user_id.is_none())
@@ -143,7 +153,8 @@ pub struct LicenseEvent {
     pub properties: EventProperties,
 }
 
-/// The properties of an event. A value that is absent is an empty text; times are texts in whole seconds.
+/// The properties of an event. A value that is absent is an empty text, a name that is unknown is null; times are texts
+/// in whole seconds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[allow(missing_docs)] // RULES.md lists them
 pub struct EventProperties {
@@ -159,12 +170,12 @@ pub struct EventProperties {
     pub assigned_lms_user_id: Option<LmsUserId>,
     pub assigned_email: String,
     pub expiration_processed: bool,
-    #[serde(with = "or_empty")]
-    pub auto_applied: Option<bool>,
+    #[serde(deserialize_with = "false_if_empty")]
+    pub auto_applied: bool,
     pub enterprise_customer_uuid: CustomerId,
     pub customer_agreement_uuid: AgreementId,
-    pub enterprise_customer_slug: String,
-    pub enterprise_customer_name: String,
+    pub enterprise_customer_slug: Option<String>,
+    pub enterprise_customer_name: Option<String>,
     /// Only of renewed licenses.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub is_auto_renewed: Option<bool>,
@@ -185,6 +196,16 @@ impl EventProperties {
     }
 }
 
+impl LicenseEvent {
+    /// The properties for event tracking. An event of a long activated license has the learner's address alone.
+    pub(crate) fn tracked_properties(&self) -> Map<String, Value> {
+        if self.event == EventName::Activated180DaysAgo.as_str() {
+            return Map::from_iter([("user_email".to_owned(), self.properties.assigned_email.clone().into())]);
+        }
+        self.properties.to_map()
+    }
+}
+
 /// A learner who is asked to activate a license.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Invitation {
@@ -199,6 +220,9 @@ pub struct Invitation {
     pub greeting: String,
     /// The text after the mail's own text.
     pub closing: String,
+    /// The license as an event describes it, for the learner's profile. Absent in messages of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub properties: Option<Box<EventProperties>>,
 }
 
 /// A learner who activated a license.
@@ -257,6 +281,11 @@ pub struct EnrollmentResults {
     pub pending: i64,
     /// Enrollments that failed.
     pub failures: i64,
+}
+
+/// Reads a boolean for which earlier versions wrote an empty text if it was unknown.
+fn false_if_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    or_empty::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
 /// Optional values that are written as an empty text if they are absent.

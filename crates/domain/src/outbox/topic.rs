@@ -4,8 +4,8 @@
 /// the topic has these keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Topic {
-    /// Tells event tracking and webhooks about a license. A value that is absent is an empty text; times have whole
-    /// seconds. Only events of renewed licenses have `is_auto_renewed`.
+    /// Tells event tracking and webhooks about a license. A value that is absent is an empty text, an unknown name of
+    /// the customer is null; times have whole seconds. Only the event `renewed` has `is_auto_renewed`.
     ///
     /// ```json
     /// {
@@ -19,7 +19,7 @@ pub enum Topic {
     ///     "assigned_lms_user_id": 7,
     ///     "assigned_email": "amy@example.com",
     ///     "expiration_processed": false,
-    ///     "auto_applied": "",
+    ///     "auto_applied": false,
     ///     "enterprise_customer_uuid": "3c1b2a09-8f7e-4d6c-9b5a-4f3e2d1c0b9a",
     ///     "customer_agreement_uuid": "9a8b7c6d-5e4f-4a3b-8c2d-1e0f9a8b7c6d",
     ///     "enterprise_customer_slug": "acme",
@@ -29,16 +29,58 @@ pub enum Topic {
     /// }
     /// ```
     LicenseEvent,
-    /// Links the learner to the customer, and sends a mail if `mail` says so.
+    /// Links the learner to the customer, and sends a mail if `mail` says so. `properties` describe the license as an
+    /// event does.
     ///
     /// ```json
-    /// {"email": "amy@example.com", "activation_key": "0d9c6f0e-5b3f-4d8e-8f39-3f3b6c1a9e77", "mail": true, "greeting": "", "closing": ""}
+    /// {
+    ///   "email": "amy@example.com",
+    ///   "activation_key": "0d9c6f0e-5b3f-4d8e-8f39-3f3b6c1a9e77",
+    ///   "mail": true,
+    ///   "greeting": "",
+    ///   "closing": "",
+    ///   "properties": {
+    ///     "license_uuid": "b5f7a1c2-0f5e-4f0a-9a53-1f1f6a1d2c3b",
+    ///     "license_activation_key": "0d9c6f0e-5b3f-4d8e-8f39-3f3b6c1a9e77",
+    ///     "previous_license_uuid": "",
+    ///     "assigned_date": "2030-01-31T12:00:00Z",
+    ///     "activation_date": "",
+    ///     "assigned_lms_user_id": "",
+    ///     "assigned_email": "amy@example.com",
+    ///     "expiration_processed": false,
+    ///     "auto_applied": false,
+    ///     "enterprise_customer_uuid": "3c1b2a09-8f7e-4d6c-9b5a-4f3e2d1c0b9a",
+    ///     "customer_agreement_uuid": "9a8b7c6d-5e4f-4a3b-8c2d-1e0f9a8b7c6d",
+    ///     "enterprise_customer_slug": "acme",
+    ///     "enterprise_customer_name": "Acme"
+    ///   }
+    /// }
     /// ```
     Assignment,
     /// Asks the learner again to activate. Delivery sets the last remind date of the license once the mail is sent.
     ///
     /// ```json
-    /// {"email": "amy@example.com", "activation_key": "0d9c6f0e-5b3f-4d8e-8f39-3f3b6c1a9e77", "greeting": "", "closing": ""}
+    /// {
+    ///   "email": "amy@example.com",
+    ///   "activation_key": "0d9c6f0e-5b3f-4d8e-8f39-3f3b6c1a9e77",
+    ///   "greeting": "",
+    ///   "closing": "",
+    ///   "properties": {
+    ///     "license_uuid": "b5f7a1c2-0f5e-4f0a-9a53-1f1f6a1d2c3b",
+    ///     "license_activation_key": "0d9c6f0e-5b3f-4d8e-8f39-3f3b6c1a9e77",
+    ///     "previous_license_uuid": "",
+    ///     "assigned_date": "2030-01-31T12:00:00Z",
+    ///     "activation_date": "",
+    ///     "assigned_lms_user_id": "",
+    ///     "assigned_email": "amy@example.com",
+    ///     "expiration_processed": false,
+    ///     "auto_applied": false,
+    ///     "enterprise_customer_uuid": "3c1b2a09-8f7e-4d6c-9b5a-4f3e2d1c0b9a",
+    ///     "customer_agreement_uuid": "9a8b7c6d-5e4f-4a3b-8c2d-1e0f9a8b7c6d",
+    ///     "enterprise_customer_slug": "acme",
+    ///     "enterprise_customer_name": "Acme"
+    ///   }
+    /// }
     /// ```
     Reminder,
     /// Merges the learner's profile with the account, and sends a mail if `mail` says so. The LMS user id may be null.
@@ -162,7 +204,9 @@ mod tests {
     /// A message of every kind.
     fn messages() -> Vec<Message> {
         let (now, ids, plan) = (DateTime::UNIX_EPOCH, SequentialIds::default(), plan());
-        let agreement = CustomerAgreement::new(plan.agreement, CustomerId(Uuid::from_u128(4)), now);
+        let mut agreement = CustomerAgreement::new(plan.agreement, CustomerId(Uuid::from_u128(4)), now);
+        agreement.customer_slug = Some("acme".to_owned());
+        agreement.customer_name = Some("Acme".to_owned());
         let license = License::unassigned(LicenseId(Uuid::from_u128(5)), plan.id, now);
         let (email, key) = ("amy@example.com".parse().unwrap(), ActivationKey(Uuid::from_u128(6)));
         let assigned = license.assign(email, key, now).unwrap();
@@ -176,7 +220,7 @@ mod tests {
         outbox.revoked(&activated.clone().revoke(now).unwrap());
         outbox.revocation_cap_reached();
         outbox.renewed(&activated, assigned.id, false);
-        let mut messages = outbox.into_messages();
+        let mut messages = outbox.messages;
 
         let job = EnrollmentJob {
             id: EnrollmentJobId(Uuid::from_u128(8)),
@@ -228,6 +272,18 @@ mod tests {
         }
         let quiet = r#"{"email":"amy@example.com","lms_user_id":null,"mail":false}"#;
         assert_eq!(Payload::read(Topic::AutoApplied, quiet.to_owned()).steps().len(), 1);
+        let earlier = r#"{"email":"amy@example.com","activation_key":"0d9c6f0e-5b3f-4d8e-8f39-3f3b6c1a9e77","greeting":"Hello","closing":""}"#;
+        let Payload::Reminder(invitation) = Payload::read(Topic::Reminder, earlier.to_owned()) else {
+            panic!("an invitation without properties is read")
+        };
+        assert_eq!((invitation.greeting.as_str(), invitation.properties), ("Hello", None));
+        let mut event = documented(Topic::LicenseEvent);
+        event["properties"]["auto_applied"] = "".into();
+        event["properties"]["enterprise_customer_name"] = "".into();
+        let Payload::LicenseEvent(event) = Payload::read(Topic::LicenseEvent, event.to_string()) else {
+            panic!("an event with empty texts is read")
+        };
+        assert!(!event.properties.auto_applied);
         let nobody_s = r#"{"email":"no address"}"#;
         let unreadable = Payload::read(Topic::Assignment, nobody_s.to_owned());
         assert_eq!((unreadable.to_text().as_str(), unreadable.steps().len()), (nobody_s, 2));

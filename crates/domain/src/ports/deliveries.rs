@@ -168,6 +168,8 @@ pub struct Mail {
     /// The values in the text, by name; [`crate::rules`], "Mails", lists those of each kind. Texts, numbers and times
     /// in whole seconds.
     pub properties: Map<String, Value>,
+    /// What a mail service may note in the recipient's profile, by name.
+    pub attributes: Map<String, Value>,
 }
 
 /// Sends mails.

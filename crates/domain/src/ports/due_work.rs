@@ -1,3 +1,5 @@
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 
 use crate::error::Error;
@@ -95,6 +97,11 @@ pub trait DueWorkRepository {
         until: DateTime<Utc>,
         mark: &str,
     ) -> Result<Vec<(PlanId, DateTime<Utc>)>, Error>;
+
+    /// How many licenses each of these plans has auto-applied since it last began to (as in
+    /// [`DueWorkRepository::auto_applying_plans`]). Licenses revoked since count. Plans without such a license may be
+    /// missing.
+    fn auto_applied_since_turned_on(&mut self, plans: &[PlanId]) -> Result<HashMap<PlanId, i64>, Error>;
 
     /// The next activated licenses of the agreement's active plans, sorted by id, that were activated before this time
     /// and are not marked with the event.

@@ -90,6 +90,9 @@ pub trait LicenseRepository {
     /// The existing licenses with these ids, sorted by id. Locks them in a writing unit of work.
     fn find_by_ids(&mut self, ids: &[LicenseId]) -> Result<Vec<License>, Error>;
 
+    /// For each of these licenses that a renewal made, the license that it continues.
+    fn renewed_from(&mut self, licenses: &[LicenseId]) -> Result<HashMap<LicenseId, LicenseId>, Error>;
+
     /// A person's licenses in all plans, revoked ones included, locked.
     fn lock_all_by_person(&mut self, person: &Person) -> Result<Vec<License>, Error>;
 

@@ -48,7 +48,7 @@ impl LicenseManager {
                     let mut outbox = OutboxBuilder::new(&agreement, &details.plan, self.ids.as_ref(), now);
                     outbox.activated(&license);
                     unit.licenses().save(std::slice::from_ref(&license), &actor.change(now))?;
-                    unit.outbox().add(&outbox.into_messages())?;
+                    outbox.write(unit)?;
                     license
                 }
                 LicenseState::Revoked { .. } | LicenseState::Unassigned => {

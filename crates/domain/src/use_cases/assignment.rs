@@ -103,7 +103,7 @@ impl LicenseManager {
             // Messages need most of the memory of a large request, so they are created last.
             let mut outbox = OutboxBuilder::new(&agreement, &plan, self.ids.as_ref(), now);
             licenses.iter().for_each(|license| outbox.assigned(license, mail));
-            unit.outbox().add(&outbox.into_messages())?;
+            outbox.write(unit)?;
             let assigned = newcomers.into_iter().cloned().zip(licenses.iter().map(|license| license.id)).collect();
             Ok(Assignments { assigned, already_associated })
         })

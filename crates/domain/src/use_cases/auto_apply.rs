@@ -72,7 +72,7 @@ impl LicenseManager {
                 None
             }
         };
-        unit.outbox().add(&outbox.into_messages())?;
+        outbox.write(unit)?;
         Ok(license)
     }
 }

@@ -81,7 +81,7 @@ impl LicenseManager {
                 _ => {}
             }
             unit.licenses().save(std::slice::from_ref(&edited), &actor.change(now))?;
-            unit.outbox().add(&outbox.into_messages())?;
+            outbox.write(unit)?;
             Ok(Some(edited))
         })
     }

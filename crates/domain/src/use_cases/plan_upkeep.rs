@@ -88,7 +88,7 @@ impl LicenseManager {
             let licenses = unit.licenses().lock_revoked_after(plan.id, after, batch)?;
             let mut outbox = OutboxBuilder::new(&agreement, plan, self.ids.as_ref(), self.now());
             licenses.iter().for_each(|license| outbox.deleted(license));
-            unit.outbox().add(&outbox.into_messages())?;
+            outbox.write(unit)?;
             if (licenses.len() as i64) < batch {
                 return Ok(());
             }

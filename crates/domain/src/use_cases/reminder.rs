@@ -65,8 +65,6 @@ impl LicenseManager {
         for license in licenses.iter().filter(|license| license.status() == LicenseStatus::Assigned) {
             outbox.reminded(license, mail);
         }
-        let messages = outbox.into_messages();
-        unit.outbox().add(&messages)?;
-        Ok(messages.len())
+        outbox.write(unit)
     }
 }

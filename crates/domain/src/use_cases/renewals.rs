@@ -239,7 +239,7 @@ impl LicenseManager {
         unit.licenses().add(&copies[reused..], change)?;
         changed.extend_from_slice(&copies[..reused]);
         unit.licenses().save(&changed, change)?;
-        unit.outbox().add(&outbox.into_messages())?;
+        outbox.write(unit)?;
         Ok(number)
     }
 }

@@ -142,7 +142,7 @@ impl LicenseManager {
         }
         unit.licenses().save(&changed, &change)?;
         unit.licenses().add_unassigned(plan.id, &self.new_license_ids(changed.len() as i64), &change)?;
-        unit.outbox().add(&outbox.into_messages())?;
+        outbox.write(unit)?;
         Ok(revoked)
     }
 

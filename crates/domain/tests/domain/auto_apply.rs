@@ -148,9 +148,10 @@ fn where_none_is_left_only_the_event_of_it_remains() {
         (&properties["assigned_email"], &properties["assigned_lms_user_id"]),
         (&"bob@example.com".into(), &8.into())
     );
-    for absent in ["license_uuid", "license_activation_key", "assigned_date", "activation_date", "auto_applied"] {
+    for absent in ["license_uuid", "license_activation_key", "assigned_date", "activation_date"] {
         assert_eq!(properties[absent], "", "{absent}");
     }
+    assert_eq!(properties["auto_applied"], false);
     assert_eq!(properties["enterprise_customer_uuid"], customer().to_string());
     let after = world.footprint(plan);
     assert_eq!((after.0, after.2, after.3), (history, licenses, details));

@@ -26,6 +26,8 @@ fn an_assigned_learner_is_linked_and_then_mailed() {
     let expected = serde_json::json!({
         "greeting": "Hello",
         "closing": "Bye",
+        "TEMPLATE_GREETING": "Hello",
+        "TEMPLATE_CLOSING": "Bye",
         "license_activation_key": key.to_string(),
         "license_activation_link": format!("https://learn.example.com/acme/licenses/{key}/activate"),
         "enterprise_customer_slug": "acme",
@@ -38,6 +40,60 @@ fn an_assigned_learner_is_linked_and_then_mailed() {
     let event = town.upstreams.told(|told| told.events.remove(0));
     assert_eq!(event.email, Some(email("amy@example.com")));
     assert_eq!(event.properties["license_activation_key"], key.to_string());
+    assert_eq!(mail.attributes, event.properties, "the profile learns what the event says");
+}
+
+#[test]
+fn a_mail_without_words_of_an_admin_has_empty_ones() {
+    let town = Town::new();
+    let plan = town.world.plan(1);
+    town.world.assign(plan, &learners(["amy@example.com"])).unwrap();
+    let amy = LicenseSelection::Emails(vec![email("amy@example.com")]);
+    town.world.manager.remind(plan, &amy, &ReminderMail::default()).unwrap();
+    town.deliver();
+    let mails = town.upstreams.told(|told| std::mem::take(&mut told.mails));
+    assert_eq!(mails.iter().map(|mail| mail.kind).collect::<Vec<_>>(), [MailKind::Assignment, MailKind::Reminder]);
+    for mail in mails {
+        assert_eq!(
+            (&mail.properties["TEMPLATE_GREETING"], &mail.properties["TEMPLATE_CLOSING"]),
+            (&"".into(), &"".into())
+        );
+        assert_eq!(mail.attributes["assigned_email"], "amy@example.com");
+    }
+}
+
+#[test]
+fn an_invitation_of_an_earlier_version_is_still_mailed() {
+    let town = Town::new();
+    let plan = town.world.plan(1);
+    town.world.assign(plan, &learners(["amy@example.com"])).unwrap();
+    let mut message = town.world.store.outbox().remove(1);
+    town.world.manager.discard_messages(&OutboxSelection::Messages(vec![message.id])).unwrap();
+    let mut payload: serde_json::Value = serde_json::from_str(&message.payload.to_text()).unwrap();
+    payload.as_object_mut().unwrap().remove("properties").expect("this version writes them");
+    message.payload = Payload::read(Topic::Assignment, payload.to_string());
+    town.world.store.write(|unit| unit.outbox().add(std::slice::from_ref(&message))).unwrap();
+    town.deliver();
+    let mail = town.upstreams.told(|told| told.mails.remove(0));
+    assert_eq!((mail.to, mail.attributes.len()), (email("amy@example.com"), 0));
+    assert_eq!(mail.properties["TEMPLATE_GREETING"], "");
+}
+
+#[test]
+fn events_and_profiles_name_the_customer_as_the_agreement_and_mails_as_the_lms() {
+    let town = Town::with(|manager| manager.with_directory(Arc::new(OnceDirectory(0.into()))));
+    let plan = town.world.plan(1);
+    town.world.assign(plan, &learners(["amy@example.com"])).unwrap();
+    town.world.rewrite_agreement(|agreement| agreement.customer_name = Some("Renamed later".to_owned()));
+    town.deliver();
+    let mail = town.upstreams.told(|told| told.mails.remove(0));
+    let event = town.upstreams.told(|told| told.events.remove(0));
+    for told in [&mail.attributes, &event.properties] {
+        let names = (&told["enterprise_customer_slug"], &told["enterprise_customer_name"]);
+        assert_eq!(names, (&"acme".into(), &"Acme".into()), "as it was when it happened");
+    }
+    let names = (&mail.properties["enterprise_customer_slug"], &mail.properties["enterprise_customer_name"]);
+    assert_eq!(names, (&"acme-in-lms".into(), &"Acme in the LMS".into()));
 }
 
 #[test]

@@ -96,11 +96,28 @@ fn the_mail_says_how_the_plan_is_used() {
     assert_eq!(properties["subscription_plan_title"], "Plan of 4");
     assert_eq!(properties["num_allocated_licenses"], 3);
     assert_eq!(properties["num_total_licenses"], 4);
+    assert_eq!(properties["num_licenses"], 4);
     assert_eq!(properties["utilization_percentage"], 75);
+    assert_eq!(properties["num_auto_applied_licenses_since_turned_on"], 3);
+    assert_eq!(properties["subscription_plan_expiration_date"], "Oct 4, 2025");
+    assert_eq!(properties["enterprise_customer_name"], "Acme");
+    assert_eq!(properties["email"], mails[0].to.as_str());
+    assert_eq!(properties["admin_portal_url"], "https://admin.example.com/acme");
     assert_eq!(
-        properties["admin_portal_url"],
+        properties["manage_learners_url"],
         format!("https://admin.example.com/acme/admin/subscriptions/manage-learners/{plan}")
     );
+}
+
+#[test]
+fn a_mail_about_a_plan_names_the_customer_as_the_agreement_does() {
+    let (town, _) = town(4);
+    town.world.rewrite_agreement(|agreement| agreement.customer_name = None);
+    (0..3).for_each(|number| log_in(&town, number));
+    town.deliver();
+    let mails = town.upstreams.told(|told| std::mem::take(&mut told.mails));
+    let mail = mails.iter().find(|mail| mail.kind == MailKind::LimitedAllocations).unwrap();
+    assert_eq!(mail.properties["enterprise_customer_name"], serde_json::Value::Null);
 }
 
 #[test]
@@ -188,6 +205,10 @@ fn customer_success_is_told_that_a_cap_is_used_up() {
         "num_revocations_applied": 1,
         "enterprise_customer_name": "Acme",
         "date": "2024-10-04T00:00:00Z",
+        "SUBSCRIPTION_TITLE": "Capped",
+        "NUM_REVOCATIONS_APPLIED": 1,
+        "ENTERPRISE_NAME": "Acme",
+        "REVOKED_LIMIT_REACHED_DATE": "October 04, 2024, 12:00AM UTC",
     });
     assert_eq!(serde_json::Value::from(mail.properties.clone()), expected);
     assert_eq!(town.waiting(), []);

@@ -162,6 +162,39 @@ fn each_copy_is_an_event_that_names_the_license_before() {
 }
 
 #[test]
+fn every_event_of_a_copy_names_the_license_before() {
+    let world = World::new();
+    let prior = world.plan(1);
+    world.assign(prior, &learners(["amy@example.com"])).unwrap();
+    let original = world.license_of(prior, "amy@example.com").id.to_string();
+    let renewed = world.renew(world.schedule(&world.terms(prior, 2))).unwrap();
+    world.change(prior, PlanChanges { is_active: Some(false), ..PlanChanges::default() }).unwrap();
+    world.clock.advance(Duration::days(100));
+    let copy = world.license_of(renewed, "amy@example.com");
+    let key = copy.activation_key().unwrap();
+    let owed = world.newly_owed(|| {
+        let amy = LicenseSelection::Emails(vec![email("amy@example.com")]);
+        world.manager.remind(renewed, &amy, &ReminderMail::default()).unwrap();
+        world.manager.activate(&Actor::user("amy"), key, &person("amy@example.com", 7)).unwrap();
+        world.revoke(renewed, &["amy@example.com"]).unwrap();
+        world.manager.delete_revoked(&admin(), renewed).unwrap();
+        world.assign(renewed, &learners(["bob@example.com"])).unwrap();
+    });
+    let previous: Vec<(String, String)> = owed
+        .iter()
+        .map(|message| serde_json::from_str::<serde_json::Value>(&message.payload.to_text()).unwrap())
+        .filter(|payload| payload["properties"].is_object())
+        .map(|payload| {
+            let event = payload["event"].as_str().unwrap_or("mail").rsplit('.').next().unwrap().to_owned();
+            (event, payload["properties"]["previous_license_uuid"].as_str().unwrap().to_owned())
+        })
+        .collect();
+    let of_copy = ["mail", "activated", "revoked", "deleted"].map(|event| (event.to_owned(), original.clone()));
+    let of_another = ["assigned", "mail"].map(|event| (event.to_owned(), String::new()));
+    assert_eq!(previous, [&of_copy[..], &of_another[..]].concat());
+}
+
+#[test]
 fn a_plan_that_waits_is_filled_up_from_what_it_has() {
     let world = World::new();
     let prior = plan_in_use(&world);

@@ -65,7 +65,19 @@ fn licenses_of_plans_long_expired_are_revoked_and_know_nobody() {
     assert!(!known(&world, &[plan]).contains("example.com"), "{}", known(&world, &[plan]));
     assert!(!known(&world, &[plan]).contains("Some("));
     assert!(world.store.sources().is_empty());
-    assert_eq!(world.store.outbox().len(), 0, "what waited is gone, and nobody is told");
+    let told = world.owed(Topic::LicenseEvent);
+    assert_eq!(world.store.outbox().len(), told.len(), "what waited is gone");
+    let mut accounts: Vec<_> = told.iter().map(|event| event["properties"]["assigned_lms_user_id"].as_i64()).collect();
+    accounts.sort_unstable();
+    assert_eq!(accounts, [2, 3, 4, 5].map(Some), "not who was revoked before, and not who has no account");
+    for event in told {
+        assert_eq!(event["event"], EventName::Revoked.as_str());
+        let properties = &event["properties"];
+        assert_eq!((&properties["assigned_email"], &properties["auto_applied"]), (&"".into(), &false.into()));
+        for known in ["license_uuid", "license_activation_key", "assigned_date", "activation_date"] {
+            assert!(properties[known].as_str().is_some_and(|text| !text.is_empty()), "{known}");
+        }
+    }
     assert_eq!(counts(&retire(&world, false)), [0, 0, 0], "once");
 }
 

@@ -4,6 +4,7 @@ use license_manager_domain::operations::OperationSummary;
 use license_manager_domain::outbox::Topic;
 
 use super::world::*;
+use crate::support::upstreams::Town;
 use crate::support::*;
 
 const EVENT: &str = "edx.server.license-manager.license.activated.180.days.ago";
@@ -47,6 +48,19 @@ fn licenses_are_told_of_180_days_after_their_activation_and_once() {
     world.clock.advance(days(1));
     assert_eq!(count(&trigger(&world, false), "licenses"), 1);
     assert!(told(&world).contains(&"late@example.com".to_owned()));
+}
+
+#[test]
+fn event_tracking_is_told_the_address_alone() {
+    let town = Town::new();
+    let plan = town.world.plan(1);
+    town.world.activate(plan, "amy@example.com", 7);
+    town.world.clock.advance(days(181));
+    town.world.manager.trigger_event_for_licenses(Some(&[customer()]), false, &Watch::patient(&town.world));
+    town.deliver();
+    let event = town.upstreams.told(|told| told.events.pop().unwrap());
+    assert_eq!((event.name.as_str(), event.lms_user_id), (EVENT, Some(license_manager_domain::LmsUserId(7))));
+    assert_eq!(serde_json::Value::from(event.properties), serde_json::json!({ "user_email": "amy@example.com" }));
 }
 
 #[test]
