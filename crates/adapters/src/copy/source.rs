@@ -3,31 +3,14 @@
 use diesel::connection::DefaultLoadingMode;
 use diesel::prelude::*;
 use diesel::sql_query;
-use diesel::sql_types::{BigInt, Bool, Text};
+use diesel::sql_types::Text;
 
 use super::error::CopyError;
 use super::tables::{Column, Declared, Table, quoted};
+use crate::rows::shared::NumberRow;
 
 /// The SQLite database that is read.
 pub(super) struct Source<'c>(pub(super) &'c mut SqliteConnection);
-
-#[derive(QueryableByName)]
-struct DeclaredRow {
-    #[diesel(sql_type = Text)]
-    table_name: String,
-    #[diesel(sql_type = Text)]
-    column_name: String,
-    #[diesel(sql_type = Text)]
-    type_name: String,
-    #[diesel(sql_type = Bool)]
-    is_key: bool,
-}
-
-#[derive(QueryableByName)]
-struct Number {
-    #[diesel(sql_type = BigInt)]
-    number: i64,
-}
 
 #[derive(QueryableByName)]
 struct Row {
@@ -38,23 +21,14 @@ struct Row {
 impl Source<'_> {
     /// The columns of every table.
     pub(super) fn columns(&mut self) -> Result<Vec<Declared>, CopyError> {
-        let rows: Vec<DeclaredRow> = sql_query(
-            "SELECT schema.name AS table_name, info.name AS column_name, info.type AS type_name, info.pk > 0 AS is_key
+        let query = sql_query(
+            "SELECT schema.name AS \"table\", info.name AS \"column\", info.type AS kind, info.pk > 0 AS is_key,
+                    false AS is_identity, false AS refers_to_own_table
              FROM sqlite_schema AS schema, pragma_table_info(schema.name) AS info
              WHERE schema.type = 'table' AND schema.name NOT GLOB 'sqlite_*'
                  AND schema.name <> '__diesel_schema_migrations'",
-        )
-        .load(self.0)
-        .map_err(of_sqlite)?;
-        let declared = |row: DeclaredRow| Declared {
-            table: row.table_name,
-            column: row.column_name,
-            kind: row.type_name,
-            is_key: row.is_key,
-            is_identity: false,
-            refers_to_own_table: false,
-        };
-        Ok(rows.into_iter().map(declared).collect())
+        );
+        query.load(self.0).map_err(of_sqlite)
     }
 
     /// The number of rows of a table.
@@ -69,7 +43,7 @@ impl Source<'_> {
     }
 
     fn number(&mut self, query: &str) -> Result<i64, CopyError> {
-        let row: Number = sql_query(query).get_result(self.0).map_err(of_sqlite)?;
+        let row: NumberRow = sql_query(query).get_result(self.0).map_err(of_sqlite)?;
         Ok(row.number)
     }
 

@@ -2,20 +2,29 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use diesel::QueryableByName;
+use diesel::sql_types::{Bool, Text};
+
 use super::error::CopyError;
 use super::forms::{self, Form};
 
 /// A column as declared in one schema.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, QueryableByName)]
 pub(super) struct Declared {
+    #[diesel(sql_type = Text)]
     pub table: String,
+    #[diesel(sql_type = Text)]
     pub column: String,
+    #[diesel(sql_type = Text)]
     pub kind: String,
     /// Whether it is part of the primary key.
+    #[diesel(sql_type = Bool)]
     pub is_key: bool,
-    /// Whether it is an identity column.
+    /// Whether it is an identity column of Postgres.
+    #[diesel(sql_type = Bool)]
     pub is_identity: bool,
-    /// Whether it refers to rows of its own table.
+    /// Whether it refers to rows of its own table, in Postgres.
+    #[diesel(sql_type = Bool)]
     pub refers_to_own_table: bool,
 }
 
@@ -37,9 +46,11 @@ pub(super) struct Column {
 }
 
 /// A foreign key from one table to another.
-#[derive(Debug)]
+#[derive(Debug, QueryableByName)]
 pub(super) struct Reference {
+    #[diesel(sql_type = Text)]
     pub from: String,
+    #[diesel(sql_type = Text)]
     pub to: String,
 }
 

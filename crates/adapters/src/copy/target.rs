@@ -3,10 +3,11 @@
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_query;
-use diesel::sql_types::{BigInt, Bool, Text};
+use diesel::sql_types::Text;
 
 use super::error::CopyError;
 use super::tables::{Declared, Reference, Table, quoted};
+use crate::rows::shared::NumberRow;
 
 /// Tables that the migrations fill. Their rows in the new database are replaced.
 const SEEDED: [&str; 3] = ["product_history", "product", "plan_type"];
@@ -18,39 +19,9 @@ const LOCK_TIMEOUT: &str = "60s";
 pub(super) struct Target<'c>(pub(super) &'c mut PgConnection);
 
 #[derive(QueryableByName)]
-struct DeclaredRow {
-    #[diesel(sql_type = Text)]
-    table_name: String,
-    #[diesel(sql_type = Text)]
-    column_name: String,
-    #[diesel(sql_type = Text)]
-    type_name: String,
-    #[diesel(sql_type = Bool)]
-    is_key: bool,
-    #[diesel(sql_type = Bool)]
-    is_identity: bool,
-    #[diesel(sql_type = Bool)]
-    refers_to_own_table: bool,
-}
-
-#[derive(QueryableByName)]
-struct ReferenceRow {
-    #[diesel(sql_type = Text)]
-    from_table: String,
-    #[diesel(sql_type = Text)]
-    to_table: String,
-}
-
-#[derive(QueryableByName)]
 struct Name {
     #[diesel(sql_type = Text)]
     name: String,
-}
-
-#[derive(QueryableByName)]
-struct Number {
-    #[diesel(sql_type = BigInt)]
-    number: i64,
 }
 
 /// A disabled trigger.
@@ -65,9 +36,9 @@ pub(super) struct Trigger {
 impl Target<'_> {
     /// The columns of every table.
     pub(super) fn columns(&mut self) -> Result<Vec<Declared>, CopyError> {
-        let rows: Vec<DeclaredRow> = sql_query(
-            "SELECT class.relname::text AS table_name, attribute.attname::text AS column_name,
-                    format_type(attribute.atttypid, attribute.atttypmod) AS type_name,
+        let query = sql_query(
+            "SELECT class.relname::text AS \"table\", attribute.attname::text AS \"column\",
+                    format_type(attribute.atttypid, attribute.atttypmod) AS kind,
                     attribute.attidentity <> '' AS is_identity,
                     EXISTS (SELECT 1 FROM pg_index WHERE indrelid = class.oid AND indisprimary
                             AND attribute.attnum = ANY (indkey)) AS is_key,
@@ -78,29 +49,19 @@ impl Target<'_> {
                  AND attribute.attnum > 0 AND NOT attribute.attisdropped
                  AND class.relname <> '__diesel_schema_migrations'
              ORDER BY class.relname, attribute.attnum",
-        )
-        .load(self.0)?;
-        let declared = |row: DeclaredRow| Declared {
-            table: row.table_name,
-            column: row.column_name,
-            kind: row.type_name,
-            is_key: row.is_key,
-            is_identity: row.is_identity,
-            refers_to_own_table: row.refers_to_own_table,
-        };
-        Ok(rows.into_iter().map(declared).collect())
+        );
+        Ok(query.load(self.0)?)
     }
 
     /// The foreign keys between tables.
     pub(super) fn references(&mut self) -> Result<Vec<Reference>, CopyError> {
-        let rows: Vec<ReferenceRow> = sql_query(
-            "SELECT DISTINCT child.relname::text AS from_table, parent.relname::text AS to_table
+        let query = sql_query(
+            "SELECT DISTINCT child.relname::text AS \"from\", parent.relname::text AS \"to\"
              FROM pg_constraint JOIN pg_class AS child ON child.oid = conrelid JOIN pg_class AS parent ON parent.oid = confrelid
              WHERE contype = 'f' AND conrelid <> confrelid
                  AND child.relnamespace = to_regnamespace(quote_ident(current_schema()))",
-        )
-        .load(self.0)?;
-        Ok(rows.into_iter().map(|row| Reference { from: row.from_table, to: row.to_table }).collect())
+        );
+        Ok(query.load(self.0)?)
     }
 
     /// Blocks other writers, not readers, until the transaction ends. Lifts the role's timeouts, because a copy may
@@ -177,7 +138,7 @@ impl Target<'_> {
     pub(super) fn go_on_after(&mut self, table: &Table, last: i64) -> Result<(), CopyError> {
         for column in table.columns.iter().filter(|column| column.is_identity) {
             let (name, of) = (quoted(&column.name), quoted(&table.name));
-            let row: Number =
+            let row: NumberRow =
                 sql_query(format!("SELECT coalesce(max({name}), 0) AS number FROM {of}")).get_result(self.0)?;
             let next = row.number.max(last) + 1;
             let sequence: Name = sql_query("SELECT pg_get_serial_sequence($1, $2) AS name")
@@ -198,7 +159,8 @@ impl Target<'_> {
 
     /// The number of rows of a table.
     pub(super) fn count(&mut self, table: &str) -> Result<i64, CopyError> {
-        let row: Number = sql_query(format!("SELECT count(*) AS number FROM {}", quoted(table))).get_result(self.0)?;
+        let row: NumberRow =
+            sql_query(format!("SELECT count(*) AS number FROM {}", quoted(table))).get_result(self.0)?;
         Ok(row.number)
     }
 
