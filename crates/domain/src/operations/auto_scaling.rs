@@ -17,7 +17,8 @@ use crate::use_cases::manager::{LicenseManager, count_licenses, find_agreement, 
 const REST: Duration = Duration::hours(1);
 
 impl AutoScaling {
-    /// The number of licenses to add: 0 if enough are unassigned, or the plan has its largest size.
+    /// The number of licenses to add: 0 if fewer are allocated than the threshold says, or the plan has its largest size;
+    /// otherwise at least 1.
     pub fn growth(&self, counts: &LicenseCounts) -> i64 {
         let (Some(most), Some(threshold), Some(increment)) =
             (self.max_licenses, self.threshold_percentage, self.increment_percentage)
@@ -25,18 +26,18 @@ impl AutoScaling {
             return 0;
         };
         let total = counts.total();
-        let is_used_up = counts.unassigned * 100 < total * (100 - i64::from(threshold));
+        let is_used_up = total > 0 && counts.allocated() * 100 >= total * i64::from(threshold);
         if !self.enabled || !is_used_up {
             return 0;
         }
-        (total * i64::from(increment) / 100).min(i64::from(most) - total).max(0)
+        (total * i64::from(increment) / 100).max(1).min(i64::from(most) - total).max(0)
     }
 }
 
 impl LicenseManager {
     /// Adds licenses to the current plan of each agreement with auto-scaling: of those that are active and current, the
-    /// one that started last. It grows where the share of unassigned licenses is below 100 less the threshold, at most
-    /// once an hour. A frozen plan, and one whose licenses are still being added, stay as they are.
+    /// one that started last. It grows where the share of allocated licenses is at or above the threshold, at most once
+    /// an hour. A frozen plan, and one whose licenses are still being added, stay as they are.
     ///
     /// The summary lists the plans that grew. It counts `agreements`, `plans` and `licenses`.
     pub fn process_auto_scalable_plans(&self, dry_run: bool, supervisor: &dyn Supervisor) -> OperationSummary {

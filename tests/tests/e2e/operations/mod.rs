@@ -270,7 +270,7 @@ fn a_plan_grows_once(database: Database) {
     let server = start(&database, &upstreams, &QUIET);
     let customer = Customer::new(&server);
     let plan = customer.plan(20);
-    plan.assign(&customer.emails("learner", 19)).expect(200);
+    plan.assign(&customer.emails("learner", 18)).expect(200);
     database.execute(
         "UPDATE customer_agreement SET enable_auto_scaling_of_current_plan = true, auto_scaling_max_licenses = 100,
          auto_scaling_threshold_percentage = 90, auto_scaling_increment_percentage = 25",

@@ -30,15 +30,19 @@ fn plan_with(world: &World, seats: i32, taken: usize) -> PlanId {
 }
 
 #[test]
-fn a_plan_grows_when_less_is_left_than_the_threshold_leaves() {
+fn a_plan_grows_by_at_least_one_from_the_threshold_on() {
     for (seats, taken, threshold, increment, most, grown) in [
-        (10, 7, 70, 50, 100, 0),   // exactly 30 percent are left
-        (10, 8, 70, 50, 100, 5),   // less
+        (10, 6, 70, 50, 100, 0),   // below
+        (10, 7, 70, 50, 100, 5),   // at the threshold
         (10, 8, 70, 25, 100, 2),   // rounded down
-        (10, 10, 100, 50, 100, 0), // nothing is less than nothing
-        (10, 10, 70, 50, 12, 2),   // up to the most
-        (10, 10, 70, 50, 5, 0),    // never fewer
-        (3, 3, 50, 10, 100, 0),
+        (10, 10, 100, 50, 100, 5), // all are allocated
+        (10, 9, 100, 50, 100, 0),
+        (5, 4, 80, 10, 100, 1), // at least one
+        (3, 3, 50, 10, 100, 1),
+        (5, 4, 80, 10, 5, 0),    // but not beyond the most
+        (10, 10, 70, 50, 12, 2), // up to the most
+        (10, 10, 70, 50, 5, 0),  // never fewer
+        (0, 0, 1, 100, 100, 0),  // an empty plan has no share
     ] {
         let world = World::new();
         let plan = plan_with(&world, seats, taken);
