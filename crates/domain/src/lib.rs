@@ -70,6 +70,7 @@
 //! | [`queue`] | queues of leased work, with retries |
 //! | [`webhooks`] | endpoints that receive events |
 //! | [`history`] | who changed what, when and why |
+//! | [`permissions`] | who may do what |
 //! | [`error`](mod@error) | errors |
 //! | [`memory`] | a store in memory, with the feature `memory` |
 //! | [`rules`] | the business rules in words |
@@ -87,6 +88,7 @@ pub mod memory;
 pub mod model;
 pub mod operations;
 pub mod outbox;
+pub mod permissions;
 pub mod ports;
 pub mod queue;
 /// The repository's `docs/RULES.md`. Its links are relative to that file.

@@ -17,6 +17,7 @@ mod lifecycle;
 mod openapi;
 mod operations;
 mod people;
+mod permissions;
 mod problems;
 mod renewals;
 mod request_bodies;

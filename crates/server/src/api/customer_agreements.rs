@@ -5,7 +5,7 @@ use license_manager_domain::ports::AgreementFilter;
 use license_manager_domain::{AgreementId, CustomerId};
 
 use crate::api::views::AgreementWithPlansBody;
-use crate::auth::permissions::{AdminOrLearner, Listing, OfAgreement};
+use crate::auth::permissions::{Listing, OfAgreement, OfferReader};
 use crate::http::{Answer, ApiResult, PageBody, Paging, Query, blocking};
 use crate::openapi::parameters::{ActivePlansQuery, AgreementQuery, CustomerQuery, PageQuery};
 use crate::state::State;
@@ -18,7 +18,7 @@ use crate::state::State;
     params(CustomerQuery, AgreementQuery, ActivePlansQuery, PageQuery),
     responses((status = 200, description = "A page of agreements", body = PageBody<AgreementWithPlansBody>))
 )]
-pub async fn list(access: Listing<AdminOrLearner>, request: HttpRequest, state: State) -> ApiResult {
+pub async fn list(access: Listing<OfferReader>, request: HttpRequest, state: State) -> ApiResult {
     let query = Query::of(&request);
     let filter = AgreementFilter {
         scope: access.scope,
@@ -38,7 +38,7 @@ pub async fn list(access: Listing<AdminOrLearner>, request: HttpRequest, state: 
     params(ActivePlansQuery),
     responses((status = 200, description = "The agreement", body = AgreementWithPlansBody))
 )]
-pub async fn retrieve(access: OfAgreement<AdminOrLearner>, request: HttpRequest, state: State) -> ApiResult {
+pub async fn retrieve(access: OfAgreement<OfferReader>, request: HttpRequest, state: State) -> ApiResult {
     let active_plans_only = active_plans_only(&Query::of(&request));
     blocking(move || {
         let overview = state.manager.agreement(access.agreement)?;

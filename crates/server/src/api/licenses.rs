@@ -13,7 +13,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::api::views::LicenseBody;
-use crate::auth::permissions::{Admin, AdminOrLearner, Listing, OfPlan, path_uuid};
+use crate::auth::permissions::{AdminOrLearner, Listing, OfPlan, Reader, path_uuid};
 use crate::http::paging::{Part, part_of};
 use crate::http::time;
 use crate::http::{Answer, ApiResult, NumberedPageBody, PageBody, Paging, Query, blocking};
@@ -35,7 +35,7 @@ const CSV_BATCH: i64 = 1_000;
     params(LicenseFilterQuery, LicenseOrderQuery, PageQuery),
     responses((status = 200, description = "A page of licenses", body = NumberedPageBody<LicenseBody>))
 )]
-pub async fn list(access: Listing<Admin>, request: HttpRequest, state: State) -> ApiResult {
+pub async fn list(access: Listing<Reader>, request: HttpRequest, state: State) -> ApiResult {
     let plan = PlanId(path_uuid(&request, "subscription_uuid")?);
     let query = Query::of(&request);
     let (filter, order) = (filter(&query), order(&query));
@@ -62,7 +62,7 @@ struct StateCountBody {
     params(LicenseFilterQuery),
     responses((status = 200, description = "The states that occur, each with its number", body = Vec<StateCountBody>))
 )]
-pub async fn overview(access: OfPlan<Admin>, request: HttpRequest, state: State) -> ApiResult {
+pub async fn overview(access: OfPlan<Reader>, request: HttpRequest, state: State) -> ApiResult {
     let filter = filter(&Query::of(&request));
     blocking(move || {
         let counts = state.manager.license_overview(access.plan, &filter)?;
@@ -88,7 +88,7 @@ pub async fn overview(access: OfPlan<Admin>, request: HttpRequest, state: State)
     tag = "Licenses",
     responses((status = 200, description = "The license", body = LicenseBody)),
 )]
-pub async fn retrieve(access: OfPlan<Admin>, request: HttpRequest, state: State) -> ApiResult {
+pub async fn retrieve(access: OfPlan<Reader>, request: HttpRequest, state: State) -> ApiResult {
     let id = LicenseId(path_uuid(&request, "license_uuid")?);
     blocking(move || {
         let license = state.manager.license(id)?;
@@ -121,7 +121,7 @@ pub async fn own(access: Listing<AdminOrLearner>, request: HttpRequest, state: S
     Paging::up_to(MAX_PAGE_SIZE, &request).answer(read, |license| LicenseBody::new(&license)).await
 }
 
-fn visible<R>(state: &AppState, access: &Listing<R>, plan: PlanId) -> Result<bool, Error> {
+fn visible<P>(state: &AppState, access: &Listing<P>, plan: PlanId) -> Result<bool, Error> {
     Ok(state.manager.customer_of_plan(plan)?.is_some_and(|customer| access.scope.covers(customer)))
 }
 
@@ -142,7 +142,7 @@ struct CsvLine<'a> {
     tag = "Licenses",
     responses((status = 200, description = "The licenses", body = String, content_type = "text/csv"))
 )]
-pub async fn csv(access: OfPlan<Admin>, state: State) -> ApiResult<HttpResponse> {
+pub async fn csv(access: OfPlan<Reader>, state: State) -> ApiResult<HttpResponse> {
     let reader = state.clone();
     let plan = access.plan;
     let slug = blocking(move || Ok(reader.manager.customer_slug_of_plan(plan)?)).await?;

@@ -12,7 +12,7 @@ use crate::api::license_revocation::{self, NothingRevoked, RevocationError, Revo
 use crate::api::license_selection::SelectionRequest;
 use crate::api::licenses::{MAX_PAGE_SIZE, filter, order};
 use crate::api::views::LicenseBody;
-use crate::auth::permissions::{Admin, Listing, OfPlan, path_uuid};
+use crate::auth::permissions::{Admin, Listing, OfPlan, Reader, path_uuid};
 use crate::http::body::Body;
 use crate::http::fields::{FieldErrors, Required, UuidText};
 use crate::http::paging::Part;
@@ -61,7 +61,7 @@ pub struct SelectionOfPlanRequest {
     params(CustomerQuery, PlanQuery, LicenseFilterQuery, LicenseOrderQuery, PageQuery),
     responses((status = 200, description = "A page of licenses", body = NumberedPageBody<LicenseBody>)),
 )]
-pub async fn list(access: Listing<Admin>, request: HttpRequest, state: State) -> ApiResult {
+pub async fn list(access: Listing<Reader>, request: HttpRequest, state: State) -> ApiResult {
     let query = Query::of(&request);
     let search = LicenseSearch {
         scope: access.scope,
@@ -81,7 +81,7 @@ pub async fn list(access: Listing<Admin>, request: HttpRequest, state: State) ->
     tag = "Licenses",
     responses((status = 200, description = "The license", body = LicenseBody)),
 )]
-pub async fn retrieve(access: Listing<Admin>, request: HttpRequest, state: State) -> ApiResult {
+pub async fn retrieve(access: Listing<Reader>, request: HttpRequest, state: State) -> ApiResult {
     let license = LicenseId(path_uuid(&request, "license_uuid")?);
     blocking(move || {
         access.check(state.manager.customer_of_license(license)?, Entity::License)?;

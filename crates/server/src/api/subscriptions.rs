@@ -9,7 +9,7 @@ use license_manager_domain::use_cases::Page;
 use license_manager_domain::{CustomerId, PlanId};
 
 use crate::api::views::PlanWithCountsBody;
-use crate::auth::permissions::{Admin, AdminOrLearner, Listing, OfPlan};
+use crate::auth::permissions::{Listing, OfPlan, OfferReader, Reader};
 use crate::http::paging::Part;
 use crate::http::{Answer, ApiResult, PageBody, Paging, Query, blocking};
 use crate::openapi::errors::BadRequest;
@@ -28,7 +28,7 @@ use crate::state::State;
         (status = 400, description = "`current=true` without a customer", body = BadRequest),
     )
 )]
-pub async fn list(access: Listing<Admin>, request: HttpRequest, state: State) -> ApiResult {
+pub async fn list(access: Listing<Reader>, request: HttpRequest, state: State) -> ApiResult {
     let query = Query::of(&request);
     let customer = query.uuid("enterprise_customer_uuid")?.map(CustomerId);
     let filter = PlanFilter { scope: access.scope, customer, active_only: customer.is_some(), current_at: None };
@@ -46,7 +46,7 @@ pub async fn list(access: Listing<Admin>, request: HttpRequest, state: State) ->
         (status = 400, description = "`current=true` without a customer", body = BadRequest),
     )
 )]
-pub async fn list_for_learner(access: Listing<AdminOrLearner>, request: HttpRequest, state: State) -> ApiResult {
+pub async fn list_for_learner(access: Listing<OfferReader>, request: HttpRequest, state: State) -> ApiResult {
     let query = Query::of(&request);
     let customer = query.uuid("enterprise_customer_uuid")?.map(CustomerId);
     let scope = if customer.is_some() { access.scope } else { CustomerScope::Only(Vec::new()) };
@@ -73,7 +73,7 @@ async fn answer(filter: PlanFilter, request: HttpRequest, query: Query, state: S
     tag = "Plans",
     responses((status = 200, description = "The plan", body = PlanWithCountsBody))
 )]
-pub async fn retrieve(access: OfPlan<Admin>, state: State) -> ApiResult {
+pub async fn retrieve(access: OfPlan<Reader>, state: State) -> ApiResult {
     one(access.plan, state).await
 }
 
@@ -84,7 +84,7 @@ pub async fn retrieve(access: OfPlan<Admin>, state: State) -> ApiResult {
     tag = "Learners",
     responses((status = 200, description = "The plan", body = PlanWithCountsBody))
 )]
-pub async fn retrieve_for_learner(access: OfPlan<AdminOrLearner>, state: State) -> ApiResult {
+pub async fn retrieve_for_learner(access: OfPlan<OfferReader>, state: State) -> ApiResult {
     one(access.plan, state).await
 }
 

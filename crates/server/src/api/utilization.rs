@@ -9,7 +9,7 @@ use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use crate::auth::permissions::{Admin, OfPlan};
+use crate::auth::permissions::{OfPlan, Reader};
 use crate::http::time;
 use crate::http::{Answer, ApiResult, Query, Timestamp, blocking};
 use crate::http::{accept, fields};
@@ -219,7 +219,7 @@ license_manager_domain::names!(Report {
         (status = 400, description = "A parameter is not valid", body = FieldErrors),
     )
 )]
-pub async fn utilization(access: OfPlan<Admin>, request: HttpRequest, state: State) -> ApiResult<HttpResponse> {
+pub async fn utilization(access: OfPlan<Reader>, request: HttpRequest, state: State) -> ApiResult<HttpResponse> {
     let asked = read(access.plan, &Query::of(&request))?;
     let mut response = if prefers_csv(&request) {
         let disposition = format!("attachment; filename=\"utilization-{}-{}.csv\"", asked.report.as_str(), asked.plan);

@@ -3,16 +3,17 @@
 //! || extractor | who is admitted ||
 //! |---|---|
 //! | [`Caller`] | anybody with a valid token |
-//! | [`Listing<R>`] | holders of role set `R` for any customer; lists show the customers of their roles |
-//! | [`OfPlan<R>`] | holders of `R` for the customer of the plan in the path |
-//! | [`OfAgreement<R>`] | holders of `R` for the customer of the agreement in the path |
-//! | [`Provisioner`] | provisioning admins |
-//! | [`ProvisionerOrStaff`] | provisioning admins and support staff |
-//! | [`Staff`] | support staff: administrators by their token, and superusers |
-//! | [`RetirementWorker`] | the service that retires people, and superusers |
-//! | [`HistoryReader`] | provisioning admins and support staff; for a plan or license also its customer's subscriptions admins |
+//! | [`Listing<P>`] | whoever may do `P` for any customer; lists show these customers |
+//! | [`OfPlan<P>`] | whoever may do `P` for the customer of the plan in the path |
+//! | [`OfAgreement<P>`] | whoever may do `P` for the customer of the agreement in the path |
+//! | [`Provisioner`] | whoever may provision |
+//! | [`ProvisionerOrStaff`] | whoever may do the manual work: provisioning admins and support staff |
+//! | [`Staff`] | whoever may look people up: support staff |
+//! | [`RetirementWorker`] | whoever may retire people |
+//! | [`HistoryReader`] | [`ProvisionerOrStaff`]; for a plan or license also whoever may read it |
 //!
-//! The rules are in docs/RULES.md, "Permissions".
+//! [`license_manager_domain::permissions`] says which role permits which action; superusers may do everything. The rules
+//! are in docs/RULES.md, "Permissions".
 
 use std::marker::PhantomData;
 use std::pin::Pin;
@@ -20,6 +21,7 @@ use std::pin::Pin;
 use actix_web::http::StatusCode;
 use actix_web::{FromRequest, HttpRequest, dev::Payload, web};
 use license_manager_domain::history::EntityRef;
+use license_manager_domain::permissions::{Action, Role};
 use license_manager_domain::ports::{CustomerScope, Person, StoreExt, User};
 use license_manager_domain::{Actor, AgreementId, CustomerId, Email, Entity, Error, LicenseId, LmsUserId, PlanId};
 use uuid::Uuid;
@@ -38,6 +40,7 @@ type Extraction<T> = Pin<Box<dyn Future<Output = Result<T, ApiError>>>>;
 pub struct Caller {
     token: AccessToken,
     user: Option<User>,
+    is_retirement_worker: bool,
 }
 
 impl Caller {
@@ -68,40 +71,41 @@ impl Caller {
         self.user.as_ref().is_some_and(|user| user.is_superuser)
     }
 
-    /// Whether they are support staff. Only this token counts: the database's flag comes from an earlier token, and the
-    /// role may have been withdrawn since.
-    fn is_staff(&self) -> bool {
-        self.token.is_staff || self.is_superuser()
+    /// Their roles, each with its customer; `None` for all customers. Only this token makes them staff: the database's
+    /// flag comes from an earlier token, and may have been withdrawn since.
+    fn roles(&self) -> impl Iterator<Item = (Role, Option<CustomerId>)> {
+        let in_token = self.token.roles.iter().filter_map(|role| {
+            let customer = match role.context {
+                Context::All => None,
+                Context::Customer(customer) => Some(CustomerId(customer)),
+            };
+            let held = Role::in_token(&role.name)?;
+            (held != Role::ProvisioningAdmin || customer.is_none()).then_some((held, customer))
+        });
+        let in_database = self.user.iter().flat_map(|user| &user.roles);
+        let in_database = in_database.filter_map(|role| Some((Role::in_database(&role.role)?, role.customer)));
+        let staff = self.token.is_staff.then_some((Role::Staff, None));
+        let worker = self.is_retirement_worker.then_some((Role::RetirementWorker, None));
+        in_token.chain(in_database).chain(staff).chain(worker)
     }
 
-    /// Whether they are a provisioning admin.
-    fn may_provision(&self) -> bool {
-        matches!(self.scope(&["enterprise_provisioning_admin"], &[]), Some(CustomerScope::All))
-    }
-
-    /// The customers for which they hold one of the roles; `None` without any such role.
-    fn scope(&self, token_roles: &[&str], database_roles: &[&str]) -> Option<CustomerScope> {
+    /// The customers for which they may do this; `None` for no customer.
+    fn scope(&self, action: Action) -> Option<CustomerScope> {
         if self.is_superuser() {
             return Some(CustomerScope::All);
         }
-        let from_token = self.token.roles.iter().filter(|role| token_roles.contains(&role.name.as_str())).map(|role| {
-            match role.context {
-                Context::All => None,
-                Context::Customer(customer) => Some(CustomerId(customer)),
-            }
-        });
-        let from_database = self
-            .user
-            .iter()
-            .flat_map(|user| &user.roles)
-            .filter(|role| database_roles.contains(&role.role.as_str()))
-            .map(|role| role.customer);
-        let granted: Vec<Option<CustomerId>> = from_token.chain(from_database).collect();
+        let granting = self.roles().filter(|(role, _)| role.permits(action));
+        let granted: Vec<Option<CustomerId>> = granting.map(|(_, customer)| customer).collect();
         if granted.is_empty() {
             return None;
         }
         let customers: Option<Vec<CustomerId>> = granted.into_iter().collect();
         Some(customers.map_or(CustomerScope::All, CustomerScope::Only))
+    }
+
+    /// Whether they may do this for all customers.
+    fn may(&self, action: Action) -> bool {
+        self.scope(action) == Some(CustomerScope::All)
     }
 }
 
@@ -129,48 +133,51 @@ fn recognize(state: &AppState, token: AccessToken) -> Result<Caller, ApiError> {
         let now = state.manager.now();
         store.write(|unit| unit.users().remember(&token.username, email, token.is_staff, now))?;
     }
-    Ok(Caller { token, user })
+    let is_retirement_worker = state.retirement_worker.as_ref() == Some(&token.username);
+    Ok(Caller { token, user, is_retirement_worker })
 }
 
-/// A set of roles that grant the same permission.
-pub trait RoleSet: 'static {
-    /// The names in tokens.
-    const TOKEN_ROLES: &'static [&'static str];
-    /// The names in the database.
-    const DATABASE_ROLES: &'static [&'static str];
+/// A permission that depends on the customer.
+pub trait Permission: 'static {
+    /// What it permits.
+    const ACTION: Action;
 }
 
-/// Subscriptions admins.
+/// Defines permissions.
+macro_rules! permissions {
+    ($($(#[$doc:meta])* $name:ident: $action:ident,)+) => {$(
+        $(#[$doc])*
+        #[derive(Debug)]
+        pub struct $name;
+
+        impl Permission for $name {
+            const ACTION: Action = Action::$action;
+        }
+    )+};
+}
+
+permissions! {
+    /// For subscriptions admins.
+    Admin: Administer,
+    /// For subscriptions admins and support staff.
+    Reader: Read,
+    /// For learners, subscriptions admins and support staff.
+    OfferReader: ReadOffers,
+    /// For learners and subscriptions admins.
+    AdminOrLearner: Learn,
+}
+
+/// A caller who may do `P` for some customer.
 #[derive(Debug)]
-pub struct Admin;
-
-impl RoleSet for Admin {
-    const TOKEN_ROLES: &'static [&'static str] = &["enterprise_openedx_operator", "enterprise_admin"];
-    const DATABASE_ROLES: &'static [&'static str] = &["enterprise_subscriptions_admin"];
-}
-
-/// Subscriptions admins and learners.
-#[derive(Debug)]
-pub struct AdminOrLearner;
-
-impl RoleSet for AdminOrLearner {
-    const TOKEN_ROLES: &'static [&'static str] =
-        &["enterprise_openedx_operator", "enterprise_admin", "enterprise_learner"];
-    const DATABASE_ROLES: &'static [&'static str] =
-        &["enterprise_subscriptions_admin", "enterprise_subscriptions_learner"];
-}
-
-/// A caller with a role of `R` for some customer.
-#[derive(Debug)]
-pub struct Listing<R> {
+pub struct Listing<P> {
     /// The caller.
     pub caller: Caller,
     /// The customers they may see.
     pub scope: CustomerScope,
-    role: PhantomData<R>,
+    permission: PhantomData<P>,
 }
 
-impl<R: RoleSet> FromRequest for Listing<R> {
+impl<P: Permission> FromRequest for Listing<P> {
     type Error = ApiError;
     type Future = Extraction<Self>;
 
@@ -180,22 +187,22 @@ impl<R: RoleSet> FromRequest for Listing<R> {
     }
 }
 
-/// A caller with a role of `R` for the customer of the plan in the path.
+/// A caller who may do `P` for the customer of the plan in the path.
 #[derive(Debug)]
-pub struct OfPlan<R> {
+pub struct OfPlan<P> {
     /// The caller.
     pub caller: Caller,
     /// The plan.
     pub plan: PlanId,
-    role: PhantomData<R>,
+    permission: PhantomData<P>,
 }
 
-impl<R: RoleSet> FromRequest for OfPlan<R> {
+impl<P: Permission> FromRequest for OfPlan<P> {
     type Error = ApiError;
     type Future = Extraction<Self>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let listing = Listing::<R>::from_request(request, payload);
+        let listing = Listing::<P>::from_request(request, payload);
         let request = request.clone();
         Box::pin(async move {
             let listing = listing.await?;
@@ -205,34 +212,34 @@ impl<R: RoleSet> FromRequest for OfPlan<R> {
     }
 }
 
-impl<R: RoleSet> OfPlan<R> {
+impl<P: Permission> OfPlan<P> {
     /// The same check for a plan that is not in the path.
     ///
     /// # Errors
     /// 403 if the plan belongs to another customer or does not exist; 404 for superusers if it does not exist.
-    pub async fn checked(listing: Listing<R>, plan: PlanId, state: web::Data<AppState>) -> Result<Self, ApiError> {
+    pub async fn checked(listing: Listing<P>, plan: PlanId, state: web::Data<AppState>) -> Result<Self, ApiError> {
         let customer = blocking(move || Ok(state.manager.customer_of_plan(plan)?)).await?;
         listing.check(customer, Entity::Plan)?;
-        Ok(Self { caller: listing.caller, plan, role: PhantomData })
+        Ok(Self { caller: listing.caller, plan, permission: PhantomData })
     }
 }
 
-/// A caller with a role of `R` for the customer of the agreement in the path.
+/// A caller who may do `P` for the customer of the agreement in the path.
 #[derive(Debug)]
-pub struct OfAgreement<R> {
+pub struct OfAgreement<P> {
     /// The caller.
     pub caller: Caller,
     /// The agreement.
     pub agreement: AgreementId,
-    role: PhantomData<R>,
+    permission: PhantomData<P>,
 }
 
-impl<R: RoleSet> FromRequest for OfAgreement<R> {
+impl<P: Permission> FromRequest for OfAgreement<P> {
     type Error = ApiError;
     type Future = Extraction<Self>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let listing = Listing::<R>::from_request(request, payload);
+        let listing = Listing::<P>::from_request(request, payload);
         let request = request.clone();
         Box::pin(async move {
             let listing = listing.await?;
@@ -240,19 +247,19 @@ impl<R: RoleSet> FromRequest for OfAgreement<R> {
             let state = AppState::of(&request)?;
             let customer = blocking(move || Ok(state.manager.customer_of_agreement(agreement)?)).await?;
             listing.check(customer, Entity::Agreement)?;
-            Ok(Self { caller: listing.caller, agreement, role: PhantomData })
+            Ok(Self { caller: listing.caller, agreement, permission: PhantomData })
         })
     }
 }
 
-impl<R: RoleSet> Listing<R> {
-    /// The customers for which the caller holds a role of `R`.
+impl<P: Permission> Listing<P> {
+    /// The customers for which the caller may do `P`.
     ///
     /// # Errors
-    /// 403 without any such role.
+    /// 403 if there is none.
     pub fn of(caller: Caller) -> Result<Self, ApiError> {
-        let scope = caller.scope(R::TOKEN_ROLES, R::DATABASE_ROLES).ok_or_else(ApiError::forbidden)?;
-        Ok(Self { caller, scope, role: PhantomData })
+        let scope = caller.scope(P::ACTION).ok_or_else(ApiError::forbidden)?;
+        Ok(Self { caller, scope, permission: PhantomData })
     }
 
     /// Refuses customers outside the scope. Only superusers get 404 for a missing entity; others get 403, so that they
@@ -266,9 +273,9 @@ impl<R: RoleSet> Listing<R> {
     }
 }
 
-/// Defines an extractor that runs a check; its refusal is 403.
+/// Defines an extractor of callers who may do something for all customers. Its refusal is 403.
 macro_rules! permitted {
-    ($(#[$doc:meta])* $name:ident, $permits:expr) => {
+    ($($(#[$doc:meta])* $name:ident: $action:ident,)+) => {$(
         $(#[$doc])*
         #[derive(Debug)]
         pub struct $name {
@@ -286,38 +293,25 @@ macro_rules! permitted {
 
             fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
                 let caller = Caller::from_request(request, payload);
-                let request = request.clone();
                 Box::pin(async move {
-                    let permits: fn(&Caller, &AppState) -> bool = $permits;
                     let caller = caller.await?;
-                    let state = AppState::of(&request)?;
-                    if permits(&caller, &state) { Ok(Self { caller }) } else { Err(ApiError::forbidden()) }
+                    if caller.may(Action::$action) { Ok(Self { caller }) } else { Err(ApiError::forbidden()) }
                 })
             }
         }
-    };
+    )+};
 }
 
-permitted!(
+permitted! {
     /// A provisioning admin, who creates and edits agreements, plans and renewals of every customer.
-    Provisioner,
-    |caller, _| caller.may_provision()
-);
-permitted!(
-    /// A provisioning admin, or support staff, for manual corrections for any customer.
-    ProvisionerOrStaff,
-    |caller, _| caller.may_provision() || caller.is_staff()
-);
-permitted!(
+    Provisioner: Provision,
+    /// A provisioning admin or support staff, who read everything that was provisioned, and correct it by hand.
+    ProvisionerOrStaff: Support,
     /// Support staff, who may look up every customer's licenses.
-    Staff,
-    |caller, _| caller.is_staff()
-);
-permitted!(
+    Staff: LookUp,
     /// The service that retires people.
-    RetirementWorker,
-    |caller, state| state.retirement_worker.as_ref() == Some(&caller.token.username) || caller.is_superuser()
-);
+    RetirementWorker: Retire,
+}
 
 /// A caller who may read the history of the entity in the path: a `license_uuid`, `subscription_uuid` or
 /// `customer_agreement_uuid`.
@@ -344,10 +338,10 @@ impl FromRequest for HistoryReader {
             } else {
                 EntityRef::Agreement(AgreementId(path_uuid(&request, "customer_agreement_uuid")?))
             };
-            if caller.may_provision() || caller.is_staff() {
+            if caller.may(Action::Support) {
                 return Ok(Self { of });
             }
-            let listing = Listing::<Admin>::of(caller)?;
+            let listing = Listing::<Reader>::of(caller)?;
             let state = AppState::of(&request)?;
             let customer = blocking(move || {
                 Ok(match of {
@@ -362,15 +356,15 @@ impl FromRequest for HistoryReader {
     }
 }
 
-impl<R: RoleSet> Guarded for Listing<R> {
+impl<P: Permission> Guarded for Listing<P> {
     type Access = Self;
 }
 
-impl<R: RoleSet> Guarded for OfPlan<R> {
+impl<P: Permission> Guarded for OfPlan<P> {
     type Access = Self;
 }
 
-impl<R: RoleSet> Guarded for OfAgreement<R> {
+impl<P: Permission> Guarded for OfAgreement<P> {
     type Access = Self;
 }
 

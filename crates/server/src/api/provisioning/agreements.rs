@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 
 use super::catalogs::knowing_catalogs;
 use crate::api::views::AgreementWithPlansBody;
-use crate::auth::permissions::{Provisioner, path_uuid};
+use crate::auth::permissions::{Provisioner, ProvisionerOrStaff, path_uuid};
 use crate::http::fields::{Boolean, FieldErrors, Nullable, Optional, Required, Text, UuidText};
 use crate::http::{Answer, ApiResult, PageBody, Paging, Query, WithBody, blocking};
 use crate::openapi::parameters::{AgreementQuery, CustomerQuery, PageQuery};
@@ -86,7 +86,7 @@ impl AgreementFields {
     params(CustomerQuery, AgreementQuery, PageQuery),
     responses((status = 200, description = "A page of agreements", body = PageBody<AgreementWithPlansBody>))
 )]
-pub async fn list(_: Provisioner, request: HttpRequest, state: State) -> ApiResult {
+pub async fn list(_: ProvisionerOrStaff, request: HttpRequest, state: State) -> ApiResult {
     let query = Query::of(&request);
     let filter = AgreementFilter {
         scope: CustomerScope::All,
@@ -123,7 +123,7 @@ pub async fn create(WithBody { access, body }: WithBody<Provisioner, NewAgreemen
     tag = "Provisioning",
     responses((status = 200, description = "The agreement", body = AgreementWithPlansBody))
 )]
-pub async fn retrieve(_: Provisioner, request: HttpRequest, state: State) -> ApiResult {
+pub async fn retrieve(_: ProvisionerOrStaff, request: HttpRequest, state: State) -> ApiResult {
     let agreement = AgreementId(path_uuid(&request, "customer_agreement_uuid")?);
     blocking(move || {
         let overview = state.manager.agreement(agreement)?;

@@ -15,7 +15,7 @@ use utoipa::{PartialSchema, ToSchema};
 
 use super::catalogs::knowing_catalogs;
 use crate::api::views::{CreatedPlanBody, EditedPlanBody, PlanWithCountsBody};
-use crate::auth::permissions::{Provisioner, path_uuid};
+use crate::auth::permissions::{Provisioner, ProvisionerOrStaff, path_uuid};
 use crate::http::error::plan_provisioning_error;
 use crate::http::fields::{
     Boolean, Choice, FieldErrors, Integer, Kind, Moment, Nullable, Optional, Problem, Required, Stated, Text, UuidText,
@@ -175,7 +175,7 @@ choices!(
     params(CustomerQuery, PageQuery),
     responses((status = 200, description = "A page of plans", body = PageBody<PlanWithCountsBody>))
 )]
-pub async fn list(_: Provisioner, request: HttpRequest, state: State) -> ApiResult {
+pub async fn list(_: ProvisionerOrStaff, request: HttpRequest, state: State) -> ApiResult {
     let query = Query::of(&request);
     let filter = PlanFilter {
         scope: CustomerScope::All,
@@ -231,7 +231,7 @@ pub async fn create(WithBody { access, body }: WithBody<Provisioner, NewPlanRequ
         (status = 404, description = "There is no such plan", body = ProvisioningError),
     )
 )]
-pub async fn retrieve(_: Provisioner, request: HttpRequest, state: State) -> ApiResult {
+pub async fn retrieve(_: ProvisionerOrStaff, request: HttpRequest, state: State) -> ApiResult {
     let plan = PlanId(path_uuid(&request, "subscription_uuid")?);
     blocking(move || {
         let plan = state.manager.plan(plan).map_err(plan_provisioning_error)?;

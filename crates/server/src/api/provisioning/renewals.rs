@@ -197,7 +197,7 @@ impl From<RenewalDetails> for RenewalBody {
     params(RenewalQuery, CustomerQuery, PageQuery),
     responses((status = 200, description = "A page of renewals", body = PageBody<RenewalBody>)),
 )]
-pub async fn list(_: Provisioner, request: HttpRequest, state: State) -> ApiResult {
+pub async fn list(_: ProvisionerOrStaff, request: HttpRequest, state: State) -> ApiResult {
     let query = Query::of(&request);
     let filter = RenewalFilter {
         prior_plan: query.uuid("prior_subscription_plan")?.map(PlanId),
@@ -250,7 +250,7 @@ pub async fn create(WithBody { access, body }: WithBody<Provisioner, NewRenewalR
     tag = "Renewals",
     responses((status = 200, description = "The renewal", body = RenewalBody)),
 )]
-pub async fn retrieve(_: Provisioner, request: HttpRequest, state: State) -> ApiResult {
+pub async fn retrieve(_: ProvisionerOrStaff, request: HttpRequest, state: State) -> ApiResult {
     let id = path_id(&request)?;
     blocking(move || Answer::ok(&RenewalBody::from(state.manager.renewal(id)?))).await
 }
