@@ -157,6 +157,13 @@ tables_with_history! {
         created -> SqlTimestamp,
         modified -> SqlTimestamp,
     }
+
+    LICENSE_EVENT: license_event (id) {
+        id -> BigInt,
+        license_uuid -> SqlUuid,
+        event_name -> Text,
+        created -> SqlTimestamp,
+    }
 }
 
 tables! {
@@ -184,13 +191,6 @@ tables! {
         username -> Text,
         role -> Text,
         enterprise_customer_uuid -> Nullable<SqlUuid>,
-        created -> SqlTimestamp,
-    }
-
-    license_event (id) {
-        id -> BigInt,
-        license_uuid -> SqlUuid,
-        event_name -> Text,
         created -> SqlTimestamp,
     }
 

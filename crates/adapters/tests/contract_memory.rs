@@ -41,7 +41,7 @@ impl Database for InMemory {
             .map(|entry| HistoryEntry {
                 kind: entry.kind,
                 user: entry.change.by,
-                reason: entry.change.reason.map(|reason| reason.as_str().to_owned()),
+                reason: entry.change.reason.as_deref().map(str::to_owned),
                 at: entry.change.at,
             })
             .collect()

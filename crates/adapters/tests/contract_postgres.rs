@@ -76,7 +76,7 @@ impl Database for OnTheServer {
 
     fn history(&self, table: &str, id: &str) -> Vec<HistoryEntry> {
         let key = match table {
-            "product" | "notification" | "subscription_plan_renewal" | "license_transfer_job" => "id",
+            "product" | "notification" | "license_event" | "subscription_plan_renewal" | "license_transfer_job" => "id",
             "license_source" => "license_uuid",
             _ => "uuid",
         };

@@ -94,6 +94,8 @@ pub enum Entity {
     EnrollmentJob,
     Renewal,
     TransferJob,
+    Notification,
+    LicenseEvent,
     Webhook,
     WebhookDelivery,
 }
@@ -110,6 +112,8 @@ impl std::fmt::Display for Entity {
             Self::EnrollmentJob => "bulk enrollment",
             Self::Renewal => "renewal",
             Self::TransferJob => "license transfer job",
+            Self::Notification => "notification",
+            Self::LicenseEvent => "license event",
             Self::Webhook => "webhook",
             Self::WebhookDelivery => "delivery of this webhook",
         })
@@ -194,6 +198,24 @@ pub enum Refusal {
     /// The plan does not allow freezing.
     #[error("The unused licenses of this plan cannot be frozen: can_freeze_unused_licenses is not set.")]
     NotFreezable,
+    /// The plan has as many licenses as a plan can have.
+    #[error("The plan has as many licenses as a plan can have.")]
+    PlanIsFull,
+    /// An agreement with plans cannot be deleted.
+    #[error("The agreement has {plans} plans. Only an agreement without plans can be deleted.")]
+    AgreementHasPlans { plans: usize },
+    /// A plan with a license that was ever assigned cannot be deleted.
+    #[error("Licenses of the plan were handed out. Only a plan whose licenses never were can be deleted.")]
+    PlanWasHandedOut,
+    /// A plan that is renewed or renews another cannot be deleted.
+    #[error("The plan has a renewal, or follows another plan by one. Delete the renewal first.")]
+    PlanHasRenewal,
+    /// A plan with jobs cannot be deleted.
+    #[error("The plan has transfer jobs, or licenses are still being added to it. It cannot be deleted.")]
+    PlanHasJobs,
+    /// A completed transfer job cannot be deleted.
+    #[error("The transfer job moved its licenses and cannot be deleted any more.")]
+    TransferIsCompleted,
     /// A frozen plan gets no new licenses.
     #[error("The plan is frozen: it gets no new licenses.")]
     Frozen,

@@ -103,10 +103,10 @@ pub use error::{Conflict, Entity, Error, FieldErrors, Refusal, Upstream};
 pub use history::Actor;
 pub use model::{
     ActivationKey, AgreementId, AutoScaling, BulkEnrollment, CatalogId, ChangeReason, CustomerAgreement, CustomerId,
-    Email, EnrollmentJobId, ExpirationMessage, InvalidEmail, License, LicenseColumns, LicenseCounts, LicenseId,
-    LicenseState, LicenseStatus, LicenseTransferJob, LicenseTypesToCopy, LmsUserId, MessageId, PlanDetails, PlanId,
-    PlanType, PlanTypeId, Product, ProductId, RenewalId, RoleAssignmentId, SubscriptionPlan, SubscriptionPlanRenewal,
-    TransferJobId, WebhookId,
+    Email, EnrollmentJobId, ExpirationMessage, InvalidEmail, License, LicenseColumns, LicenseCounts, LicenseEventId,
+    LicenseId, LicenseState, LicenseStatus, LicenseTransferJob, LicenseTypesToCopy, LmsUserId, MessageId,
+    NotificationId, PlanDetails, PlanId, PlanType, PlanTypeId, Product, ProductId, RenewalId, RoleAssignmentId,
+    SubscriptionPlan, SubscriptionPlanRenewal, TransferJobId, WebhookId,
 };
 pub use outbox::{AssignmentMail, ReminderMail};
 pub use use_cases::{

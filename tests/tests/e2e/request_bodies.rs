@@ -33,7 +33,7 @@ const EITHER_OR: [(&str, &str); 6] = [
 const NEEDED: [(&str, &str); 1] = [("EnrollmentRequest", "emails")];
 
 /// Parts of what the server says when a value is accepted, but not together with others or with what is stored.
-const RULES: [&str; 8] = [
+const RULES: [&str; 11] = [
     "has this id",
     "These are no licenses of the plan",
     "already",
@@ -42,6 +42,9 @@ const RULES: [&str; 8] = [
     "Name the licenses to move",
     "Standard Paid needs a",
     "No customer agreement matches",
+    "A license that is",
+    "An unassigned license is nobody's",
+    "Say whose the license is to be",
 ];
 
 #[test]
@@ -236,14 +239,20 @@ impl Asking {
             _ if path.contains("/provisioning-admins/") || path.ends_with("/revert/") => &self.operator,
             _ => &self.plan.admin,
         };
-        let plan = if path.contains("/provisioning-admins/") { &self.edited_plan } else { &self.plan.uuid };
+        let plan = match (path.contains("/provisioning-admins/"), method) {
+            (true, "DELETE") => UNKNOWN,
+            (true, _) => &self.edited_plan,
+            (false, _) => &self.plan.uuid,
+        };
         let path = [
-            ("{subscription_uuid}", plan.as_str()),
+            ("{subscription_uuid}", plan),
             ("{renewal_id}", &self.renewal),
             ("{customer_agreement_uuid}", UNKNOWN),
             ("{license_uuid}", UNKNOWN),
             ("{webhook_uuid}", UNKNOWN),
             ("{job_id}", "999999"),
+            ("{notification_id}", "999999"),
+            ("{license_event_id}", "999999"),
             ("{plan_type_id}", "999999"),
             ("{product_id}", "999999"),
         ]

@@ -4,7 +4,9 @@
 #![allow(clippy::disallowed_methods)]
 
 use diesel::{Connection, PgConnection, RunQueryDsl, SqliteConnection, sql_query};
-use license_manager_tests::{Client, Customer, Database, PROVISIONING, Request, Scene, Server, on_both_databases};
+use license_manager_tests::{
+    Answer, Client, Customer, Database, PROVISIONING, Request, Scene, Server, on_both_databases,
+};
 use serde_json::{Value, json};
 
 on_both_databases!(
@@ -16,6 +18,11 @@ on_both_databases!(
     a_role_admits_its_user_until_it_is_removed,
     notifications_are_looked_up,
     license_events_are_looked_up,
+    dates_and_the_source_of_a_license_are_edited,
+    a_license_is_added_to_a_plan,
+    what_was_made_by_mistake_is_deleted_with_a_reason,
+    a_deletion_needs_a_reason,
+    only_fields_that_can_be_edited_are_taken,
     everything_is_for_provisioning_admins_and_staff_only,
 );
 
@@ -25,6 +32,18 @@ fn at(below: &str) -> String {
 
 fn delete(client: &Client, path: &str) -> u16 {
     client.send(Request::new("DELETE", path)).status
+}
+
+/// Deletes with a reason.
+fn erase(client: &Client, path: &str) -> Answer {
+    client.send(Request::new("DELETE", path).json(&json!({ "change_reason": "Made by mistake" })))
+}
+
+/// The reasons of the deletions in a table's history.
+fn reasons(database: &Database, table: &str) -> Vec<String> {
+    database.texts(&format!(
+        "SELECT history_change_reason AS text FROM {table}_history WHERE history_type = '-' ORDER BY history_id"
+    ))
 }
 
 fn names(page: &Value, field: &str) -> Vec<Value> {
@@ -214,6 +233,7 @@ fn notifications_are_looked_up(database: Database) {
     assert_eq!(
         of_plan["results"],
         json!([{
+            "id": of_plan["results"][0]["id"],
             "enterprise_customer_uuid": customer.enterprise,
             "enterprise_customer_user_id": 5,
             "subscription_plan_uuid": plans[0].uuid,
@@ -225,6 +245,11 @@ fn notifications_are_looked_up(database: Database) {
     assert_eq!(found(&format!("enterprise_customer_uuid={}", uuid::Uuid::new_v4()))["count"], 0);
     customer.operator().get(&format!("{path}?notification_type=none")).expect(400);
     assert_eq!(customer.operator().post(&path, &json!({})).status, 405);
+    let one = format!("{path}{}/", of_plan["results"][0]["id"]);
+    erase(&customer.operator(), &one).expect(204);
+    assert_eq!(found("")["count"], 1);
+    erase(&customer.operator(), &one).expect(404);
+    assert_eq!(reasons(&database, "notification"), ["Made by mistake"]);
 }
 
 fn license_events_are_looked_up(database: Database) {
@@ -244,13 +269,187 @@ fn license_events_are_looked_up(database: Database) {
     }
     let found = |query: &str| customer.operator().get(&at(&format!("license-events/?{query}"))).expect(200);
     assert_eq!(names(&found(""), "event_name"), ["old", "unlinked"]);
+    let old = found("event_name=old");
     assert_eq!(
-        found("event_name=old")["results"],
+        old["results"],
         json!([{
-            "license_uuid": licenses[1], "event_name": "old", "created": "2023-11-14T22:13:20Z",
+            "id": old["results"][0]["id"], "license_uuid": licenses[1], "event_name": "old", "created": "2023-11-14T22:13:20Z",
         }])
     );
     assert_eq!(names(&found(&format!("license_uuid={}", licenses[0])), "event_name"), ["unlinked"]);
+    let one = at(&format!("license-events/{}/", old["results"][0]["id"]));
+    erase(&customer.operator(), &one).expect(204);
+    assert_eq!(names(&found(""), "event_name"), ["unlinked"]);
+    erase(&customer.operator(), &one).expect(404);
+    assert_eq!(reasons(&database, "license_event"), ["Made by mistake"]);
+}
+
+fn dates_and_the_source_of_a_license_are_edited(database: Database) {
+    let scene = Scene::new(database);
+    let operator = scene.customer.operator();
+    let path = at(&format!("licenses/{}/", license_of(&scene, "assigned")));
+    let before = operator.get(&path).expect(200);
+    assert_eq!(before["source_id"], json!(null));
+    let edit = json!({
+        "assigned_date": "2026-01-02T03:04:05Z",
+        "last_remind_date": null,
+        "source_id": "006000000000000001",
+        "change_reason": "Bought by phone",
+    });
+    let after = operator.patch(&path, &edit).expect(200);
+    assert_eq!(after["assigned_date"], "2026-01-02T03:04:05Z");
+    assert_eq!((&after["last_remind_date"], &after["source_id"]), (&json!(null), &json!("006000000000000001")));
+    assert_eq!(operator.get(&path).expect(200), after);
+    let history = operator.get(&format!("{}history/", path.replace("provisioning-admins/", ""))).expect(200);
+    assert_eq!(history["results"][0]["history_change_reason"], "Bought by phone");
+    let removed = operator.patch(&path, &json!({ "source_id": null })).expect(200);
+    assert_eq!(removed["source_id"], json!(null));
+    assert_eq!(removed["assigned_date"], after["assigned_date"]);
+    for (edit, field) in [
+        (json!({ "activation_date": "2026-01-02" }), "activation_date"),
+        (json!({ "assigned_date": null }), "assigned_date"),
+        (json!({ "revoked_date": "2026-01-02" }), "revoked_date"),
+        (json!({ "last_remind_date": "yesterday" }), "last_remind_date"),
+        (json!({ "source_id": "006" }), "source_id"),
+    ] {
+        let told = operator.patch(&path, &edit).expect(400);
+        assert!(told[field].is_array(), "{edit}: {told}");
+    }
+    assert_eq!(operator.get(&path).expect(200), removed);
+}
+
+fn a_license_is_added_to_a_plan(database: Database) {
+    let scene = Scene::new(database);
+    let staff = scene.server.client(&scene.customer.person(5, "staff").claim("administrator", json!(true)));
+    let path = at("licenses/");
+    let free = staff.post(&path, &json!({ "subscription_plan": scene.plan.uuid })).expect(201);
+    assert_eq!((&free["status"], &free["subscription_plan_uuid"]), (&json!("unassigned"), &json!(scene.plan.uuid)));
+    let bobs = json!({
+        "subscription_plan": scene.plan.uuid,
+        "status": "assigned",
+        "user_email": scene.customer.email("bob"),
+        "source_id": "006000000000000001",
+        "change_reason": "Bought by phone",
+    });
+    let added = staff.post(&path, &bobs).expect(201);
+    assert_eq!((&added["user_email"], &added["source_id"]), (&bobs["user_email"], &bobs["source_id"]));
+    let counts = scene.plan.counts();
+    assert_eq!((counts.total, counts.assigned), (7, 2));
+    staff.post(&path, &bobs).expect(422);
+    for (body, field) in [
+        (json!({}), "subscription_plan"),
+        (json!({ "subscription_plan": uuid::Uuid::new_v4() }), "subscription_plan"),
+        (json!({ "subscription_plan": scene.plan.uuid, "status": "assigned" }), "user_email"),
+        (json!({ "subscription_plan": scene.plan.uuid, "revoked_date": "2026-01-02" }), "revoked_date"),
+    ] {
+        let told = staff.post(&path, &body).expect(400);
+        assert!(told[field].is_array(), "{body}: {told}");
+    }
+    assert_eq!(scene.plan.admin.post(&path, &bobs).status, 403);
+    assert_eq!(scene.plan.counts(), counts);
+}
+
+fn what_was_made_by_mistake_is_deleted_with_a_reason(database: Database) {
+    let server = Server::start(database.url());
+    let customer = Customer::new(&server);
+    let staff = server.client(&customer.person(5, "staff").claim("administrator", json!(true)));
+    let [plan, other, used] = [customer.plan(3), customer.plan(2), customer.plan(1)];
+    used.assign(&[customer.email("amy")]).expect(200);
+    let order = json!({
+        "customer_agreement": customer.agreement,
+        "old_subscription_plan": plan.uuid,
+        "new_subscription_plan": other.uuid,
+        "transfer_all": true,
+    });
+    let job = customer.operator().post(&at("license-transfer-jobs/"), &order).expect(201);
+    let [agreement, job] =
+        [format!("customer-agreement/{}/", customer.agreement), format!("license-transfer-jobs/{}/", job["id"])]
+            .map(|below| at(&below));
+    let of = |plan: &license_manager_tests::Plan| at(&format!("subscriptions/{}/", plan.uuid));
+    for (path, why) in
+        [(&agreement, "an agreement with plans"), (&of(&used), "a plan in use"), (&of(&plan), "a plan with a job")]
+    {
+        let refused = erase(&staff, path);
+        assert_eq!(refused.status, 422, "{why}: {}", refused.body);
+    }
+    assert!(erase(&staff, &of(&used)).body["error"].is_string());
+    for path in [&job, &of(&plan), &of(&other)] {
+        erase(&staff, path).expect(204);
+        erase(&staff, path).expect(404);
+    }
+    assert_eq!(plan.admin.get(&plan.path("")).status, 403, "it is gone");
+    let changes = staff.get(&plan.path("history/")).expect(200);
+    let last = &changes["results"][0];
+    assert_eq!((&last["history_type"], &last["history_user"]), (&json!("-"), &json!(staff_name(&customer))));
+    assert_eq!(last["history_change_reason"], "Made by mistake");
+    assert_eq!(reasons(&database, "license"), ["Made by mistake"; 5]);
+    assert_eq!(reasons(&database, "license_transfer_job"), ["Made by mistake"]);
+
+    let empty = Customer::new(&server);
+    let path = at(&format!("customer-agreement/{}/", empty.agreement));
+    erase(&staff, &path).expect(204);
+    erase(&staff, &path).expect(404);
+    let history = format!("/api/v1/customer-agreement/{}/history/", empty.agreement);
+    assert_eq!(staff.get(&history).expect(200)["results"][0]["history_change_reason"], "Made by mistake");
+}
+
+fn staff_name(customer: &Customer) -> String {
+    customer.person(5, "staff").username().to_owned()
+}
+
+fn a_deletion_needs_a_reason(database: Database) {
+    let scene = Scene::new(database);
+    let plan = scene.customer.plan(1);
+    let operator = scene.customer.operator();
+    for below in ["license-transfer-jobs/1/", "notifications/1/", "license-events/1/"] {
+        let send = |body: Value| operator.send(Request::new("DELETE", at(below)).json(&body));
+        assert_eq!(delete(&operator, &at(below)), 400, "{below}");
+        for body in [json!({}), json!({ "change_reason": " " }), json!({ "change_reason": null })] {
+            assert!(send(body).expect(400)["change_reason"].is_array(), "{below}");
+        }
+        assert_eq!(scene.plan.admin.send(Request::new("DELETE", at(below))).status, 403, "{below}");
+    }
+    let path = at(&format!("subscriptions/{}/", plan.uuid));
+    let told = operator.send(Request::new("DELETE", &path)).expect(400);
+    assert!(told["error"]["change_reason"].is_array(), "{told}");
+    assert_eq!(erase(&plan.admin, &path).status, 403);
+    assert_eq!(erase(&plan.admin, &at(&format!("customer-agreement/{}/", scene.customer.agreement))).status, 403);
+    operator.get(&path).expect(200);
+}
+
+fn only_fields_that_can_be_edited_are_taken(database: Database) {
+    let scene = Scene::new(database);
+    let operator = scene.customer.operator();
+    let license = license_of(&scene, "assigned");
+    let agreement = format!("customer-agreement/{}/", scene.customer.agreement);
+    let webhook = json!({ "url": "https://hooks.example.com/" });
+    let webhook = operator.post(&at("webhooks/"), &webhook).expect(201)["uuid"].as_str().unwrap().to_owned();
+    for (below, edit, fixed) in [
+        (agreement.clone(), json!({ "disable_expiration_notifications": true }), "net_days_until_expiration"),
+        (
+            format!("{agreement}settings/"),
+            json!({ "disable_onboarding_notifications": true }),
+            "enterprise_customer_slug",
+        ),
+        (format!("licenses/{license}/"), json!({ "lms_user_id": 8 }), "activation_key"),
+        ("products/3/".to_owned(), json!({ "description": "Ours" }), "id"),
+        ("plan-types/3/".to_owned(), json!({ "description": "Ours" }), "nickname"),
+        (format!("webhooks/{webhook}/"), json!({ "is_active": false }), "created_by"),
+    ] {
+        let before = operator.get(&at(&below)).expect(200);
+        let mut both = edit.clone();
+        both[fixed] = json!("x");
+        let told = operator.patch(&at(&below), &both).expect(400);
+        assert_eq!(told, json!({ fixed: ["This field cannot be edited."] }), "{below}");
+        assert_eq!(operator.get(&at(&below)).expect(200), before, "{below}");
+        operator.patch(&at(&below), &edit).expect(200);
+    }
+    let plan = at(&format!("subscriptions/{}/", scene.plan.uuid));
+    let edit = json!({ "change_reason": "other", "title": "Ours", "num_revocations_applied": 0, "*": 1 });
+    let told = operator.patch(&plan, &edit).expect(400);
+    let fixed = json!(["This field cannot be edited."]);
+    assert_eq!(told, json!({ "error": { "num_revocations_applied": fixed, "*": fixed } }));
+    assert_ne!(operator.get(&plan).expect(200)["title"], "Ours");
 }
 
 fn everything_is_for_provisioning_admins_and_staff_only(database: Database) {

@@ -69,17 +69,21 @@ impl AgreementRepository for PostgresUnit<'_> {
         self.write_rows(1, "agreements", |connection| statement.execute(connection))?;
         self.save_message(agreement, change)
     }
+
+    fn delete(&mut self, id: AgreementId, change: &Change) -> Result<(), Error> {
+        self.delete_message(id, change)?;
+        let statement =
+            diesel::delete(customer_agreement::table.find(SqlUuid(id.0))).returning(customer_agreement::all_columns);
+        let statement = with_history(statement, &CUSTOMER_AGREEMENT, Kind::Deleted, change);
+        self.write_rows(1, "agreements", |connection| statement.execute(connection))
+    }
 }
 
 impl PostgresUnit<'_> {
     /// Writes or deletes the agreement's message. An unchanged message gets no history.
     fn save_message(&mut self, agreement: &CustomerAgreement, change: &Change) -> Result<(), Error> {
         let Some(message) = &agreement.expiration_message else {
-            let statement = diesel::delete(expiration_message::table.find(SqlUuid(agreement.id.0)))
-                .returning(expiration_message::all_columns);
-            let statement = with_history(statement, &EXPIRATION_MESSAGE, Kind::Deleted, change);
-            self.write(|connection| statement.execute(connection))?;
-            return Ok(());
+            return self.delete_message(agreement.id, change);
         };
         let statement = diesel::sql_query(
             "INSERT INTO expiration_message AS present
@@ -101,5 +105,13 @@ impl PostgresUnit<'_> {
         let statement = with_history(statement, &EXPIRATION_MESSAGE, Kind::AddedOrChanged, change);
         self.write(|connection| statement.execute(connection))?;
         Ok(())
+    }
+
+    /// Deletes the agreement's message, if it has one.
+    fn delete_message(&mut self, id: AgreementId, change: &Change) -> Result<(), Error> {
+        let statement =
+            diesel::delete(expiration_message::table.find(SqlUuid(id.0))).returning(expiration_message::all_columns);
+        let statement = with_history(statement, &EXPIRATION_MESSAGE, Kind::Deleted, change);
+        self.write(|connection| statement.execute(connection)).map(drop)
     }
 }

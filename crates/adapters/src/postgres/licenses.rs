@@ -25,7 +25,7 @@ use crate::rows::licenses::{
     EmailRow, LicenseRow, LicenseWithPlanRow, add_to, held_by, license_with_plan, licenses, licenses_with_plans,
 };
 use crate::rows::shared::following;
-use crate::schema::{license, subscription_plan};
+use crate::schema::{license, license_source, subscription_plan};
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 
 // Literals instead of parameters: Postgres uses a partial index only if the statement has the index's condition.
@@ -320,6 +320,18 @@ impl LicenseRepository for PostgresUnit<'_> {
 
     fn set_sources(&mut self, sources: &[(LicenseId, String)], change: &Change) -> Result<(), Error> {
         bulk::set_sources(self, sources, change)
+    }
+
+    fn sources(&mut self, licenses: &[LicenseId]) -> Result<HashMap<LicenseId, String>, Error> {
+        let query = license_source::table
+            .filter(one_of(license_source::license_uuid, licenses.iter().map(|license| license.0)))
+            .select((license_source::license_uuid, license_source::source_id));
+        let rows: Vec<(Uuid, String)> = self.read(|connection| query.load(connection))?;
+        Ok(rows.into_iter().map(|(license, source)| (LicenseId(license), source)).collect())
+    }
+
+    fn remove_sources(&mut self, licenses: &[LicenseId], change: &Change) -> Result<(), Error> {
+        bulk::remove_sources(self, licenses, change)
     }
 }
 

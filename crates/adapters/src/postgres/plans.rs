@@ -10,7 +10,8 @@ use uuid::Uuid;
 use super::recording::{Kind, with_history};
 use super::unit::PostgresUnit;
 use crate::one_of::one_of;
-use crate::rows::plans::{PlanDetailsRow, PlanRow, matching, plan_details, plans};
+use crate::rows::plans::{PlanDetailsRow, PlanRow, matching, plan_details, plans, was_handed_out};
+use crate::rows::shared::NumberRow;
 use crate::schema::{SUBSCRIPTION_PLAN, customer_agreement, subscription_plan};
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 
@@ -92,6 +93,18 @@ impl PlanRepository for PostgresUnit<'_> {
             .set(PlanRow::from(plan))
             .returning(subscription_plan::all_columns);
         let statement = with_history(statement, &SUBSCRIPTION_PLAN, Kind::Changed, change);
+        self.write_rows(1, "plans", |connection| statement.execute(connection))
+    }
+
+    fn was_handed_out(&mut self, id: PlanId) -> Result<bool, Error> {
+        let query = was_handed_out(id);
+        Ok(self.read(|connection| query.get_result::<NumberRow>(connection))?.number > 0)
+    }
+
+    fn delete(&mut self, id: PlanId, change: &Change) -> Result<(), Error> {
+        let statement =
+            diesel::delete(subscription_plan::table.find(SqlUuid(id.0))).returning(subscription_plan::all_columns);
+        let statement = with_history(statement, &SUBSCRIPTION_PLAN, Kind::Deleted, change);
         self.write_rows(1, "plans", |connection| statement.execute(connection))
     }
 }

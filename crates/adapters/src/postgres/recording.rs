@@ -33,7 +33,7 @@ pub(super) struct WithHistory<'a, S> {
     kind: Kind,
     at: &'a DateTime<Utc>,
     by: Option<&'a str>,
-    reason: Option<&'static str>,
+    reason: Option<&'a str>,
 }
 
 /// See [`WithHistory`].
@@ -43,8 +43,8 @@ pub(super) fn with_history<'a, S>(
     kind: Kind,
     change: &'a Change,
 ) -> WithHistory<'a, S> {
-    let reason = change.reason.map(|reason| reason.as_str());
-    WithHistory { statement, table, kind, at: &change.at, by: change.by.as_deref(), reason }
+    let (by, reason) = (change.by.as_deref(), change.reason.as_deref());
+    WithHistory { statement, table, kind, at: &change.at, by, reason }
 }
 
 impl<S> WithHistory<'_, S> {

@@ -8,18 +8,22 @@ use license_manager_domain::model::{LicenseMark, Notification};
 use license_manager_domain::ports::{
     LicenseEventFilter, LicenseEventRepository, LimitOffset, NotificationFilter, NotificationRepository,
 };
-use license_manager_domain::{Error, LicenseId, PlanId};
+use license_manager_domain::{Error, LicenseId, NotificationId, PlanId};
 use uuid::Uuid;
 
 use super::recording::{Kind, with_history};
 use super::unit::PostgresUnit;
 use crate::one_of::one_of;
 use crate::rows::staff_records::{LicenseEventRow, NotificationRow, matching_events, matching_notifications};
-use crate::schema::{NOTIFICATION, license_event, notification};
+use crate::schema::{LICENSE_EVENT, NOTIFICATION, license_event, notification};
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 
 impl NotificationRepository for PostgresUnit<'_> {
-    fn list(&mut self, filter: &NotificationFilter, limit_offset: LimitOffset) -> Result<Vec<Notification>, Error> {
+    fn list(
+        &mut self,
+        filter: &NotificationFilter,
+        limit_offset: LimitOffset,
+    ) -> Result<Vec<(NotificationId, Notification)>, Error> {
         let query = matching_notifications!(notification::table.select(NotificationRow::as_select()), filter)
             .order((notification::last_sent.desc(), notification::id.desc()))
             .offset(limit_offset.offset)
@@ -36,7 +40,8 @@ impl NotificationRepository for PostgresUnit<'_> {
         let query = notification::table
             .select(NotificationRow::as_select())
             .filter(one_of(notification::subscription_plan_uuid, plans.iter().map(|plan| plan.0)));
-        self.list::<NotificationRow, _>(query)
+        let found: Vec<(NotificationId, Notification)> = self.list::<NotificationRow, _>(query)?;
+        Ok(found.into_iter().map(|(_, notification)| notification).collect())
     }
 
     fn save(&mut self, notifications: &[Notification], change: &Change) -> Result<(), Error> {
@@ -64,6 +69,13 @@ impl NotificationRepository for PostgresUnit<'_> {
         .bind::<SqlTimestamp, _>(change.at);
         let statement = with_history(statement, &NOTIFICATION, Kind::AddedOrChanged, change);
         self.write_rows(rows.len(), "notifications", |connection| statement.execute(connection))
+    }
+
+    fn delete(&mut self, filter: &NotificationFilter, change: &Change) -> Result<usize, Error> {
+        let statement = matching_notifications!(diesel::delete(notification::table), filter);
+        let statement = statement.returning(notification::all_columns);
+        let statement = with_history(statement, &NOTIFICATION, Kind::Deleted, change);
+        self.write(|connection| statement.execute(connection))
     }
 }
 
@@ -98,5 +110,12 @@ impl LicenseEventRepository for PostgresUnit<'_> {
         .bind::<SqlTimestamp, _>(now);
         self.write(|connection| statement.execute(connection))?;
         Ok(())
+    }
+
+    fn delete(&mut self, filter: &LicenseEventFilter, change: &Change) -> Result<usize, Error> {
+        let statement = matching_events!(diesel::delete(license_event::table), filter);
+        let statement = statement.returning(license_event::all_columns);
+        let statement = with_history(statement, &LICENSE_EVENT, Kind::Deleted, change);
+        self.write(|connection| statement.execute(connection))
     }
 }

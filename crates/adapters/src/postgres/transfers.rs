@@ -60,6 +60,12 @@ impl TransferRepository for PostgresUnit<'_> {
         self.write_rows(1, "transfer jobs", |connection| statement.execute(connection))
     }
 
+    fn delete(&mut self, id: TransferJobId, change: &Change) -> Result<(), Error> {
+        let statement = diesel::delete(job::table.find(id.0)).returning(job::all_columns);
+        let statement = with_history(statement, &LICENSE_TRANSFER_JOB, Kind::Deleted, change);
+        self.write_rows(1, "transfer jobs", |connection| statement.execute(connection))
+    }
+
     fn lock_licenses(&mut self, plan: PlanId, licenses: &TransferredLicenses) -> Result<Vec<LicenseId>, Error> {
         let ids: Vec<Uuid> = match licenses {
             TransferredLicenses::All => {

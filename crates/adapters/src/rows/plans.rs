@@ -4,10 +4,13 @@ use diesel::backend::Backend;
 use diesel::dsl::{AsSelect, auto_type};
 use diesel::pg::Pg;
 use diesel::prelude::*;
+use diesel::sql_query;
+use diesel::sql_types::Text;
 use diesel::sqlite::Sqlite;
 use license_manager_domain::{AgreementId, CatalogId, CustomerId, PlanDetails, PlanId, ProductId, SubscriptionPlan};
 use uuid::Uuid;
 
+use crate::rows::shared::{NumberRow, SharedQuery, SharedStatement};
 use crate::schema::{customer_agreement, plan_type, product, subscription_plan};
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 
@@ -106,6 +109,26 @@ pub(crate) fn plans<DB: Backend>() -> _ {
 
 pub(crate) fn plan_details((row, customer, plan_type): PlanDetailsRow) -> PlanDetails {
     PlanDetails { plan: row.into(), customer: CustomerId(customer), plan_type }
+}
+
+/// Whether a license of the plan is or was assigned, as a number. An unassigned license that never was is as it was
+/// created.
+pub(crate) fn was_handed_out(plan: PlanId) -> impl SharedQuery<NumberRow> {
+    sql_query(
+        "SELECT CAST(CASE WHEN EXISTS (
+             SELECT 1 FROM license WHERE subscription_plan_uuid = $1 AND (status <> 'unassigned' OR modified > created)
+         ) OR EXISTS (
+             SELECT 1 FROM license_history
+             WHERE subscription_plan_uuid = $1 AND history_type = '-' AND modified > created
+         ) THEN 1 ELSE 0 END AS bigint) AS number",
+    )
+    .bind::<SqlUuid, _>(plan.0)
+}
+
+pub(crate) fn unmark_plan(plan: PlanId, name: &str) -> impl SharedStatement + use<> {
+    sql_query("DELETE FROM plan_mark WHERE subscription_plan_uuid = $1 AND name = $2")
+        .bind::<SqlUuid, _>(plan.0)
+        .bind::<Text, _>(name.to_owned())
 }
 
 /// Restricts a query to the plans that match, and boxes it. A macro, because the types of a list and of a count differ.

@@ -5,7 +5,7 @@ use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::sqlite::Sqlite;
 use license_manager_domain::model::{LicenseMark, Notification, NotificationKind};
-use license_manager_domain::{CustomerId, Error, LicenseId, PlanId};
+use license_manager_domain::{CustomerId, Error, LicenseEventId, LicenseId, NotificationId, PlanId};
 use uuid::Uuid;
 
 use crate::schema::{license_event, notification};
@@ -21,25 +21,27 @@ pub(crate) struct NotificationRow {
     last_sent: DateTime<Utc>,
 }
 
-impl TryFrom<NotificationRow> for Notification {
+impl TryFrom<NotificationRow> for (NotificationId, Notification) {
     type Error = Error;
 
     fn try_from(row: NotificationRow) -> Result<Self, Error> {
         let NotificationRow { id, notification_type: kind, .. } = row;
-        Ok(Self {
+        let notification = Notification {
             customer: CustomerId(row.enterprise_customer_uuid),
             customer_user: row.enterprise_customer_user_id,
             plan: PlanId(row.subscription_plan_uuid),
             kind: NotificationKind::from_name(&kind)
                 .ok_or_else(|| Error::internal(format!("notification {id} is of the unknown type {kind:?}")))?,
             last_sent: row.last_sent,
-        })
+        };
+        Ok((NotificationId(id), notification))
     }
 }
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = license_event, check_for_backend(Pg, Sqlite))]
 pub(crate) struct LicenseEventRow {
+    id: i64,
     license_uuid: Uuid,
     event_name: String,
     created: DateTime<Utc>,
@@ -47,7 +49,8 @@ pub(crate) struct LicenseEventRow {
 
 impl From<LicenseEventRow> for LicenseMark {
     fn from(row: LicenseEventRow) -> Self {
-        Self { license: LicenseId(row.license_uuid), event_name: row.event_name, created: row.created }
+        let (id, license) = (LicenseEventId(row.id), LicenseId(row.license_uuid));
+        Self { id, license, event_name: row.event_name, created: row.created }
     }
 }
 
@@ -60,6 +63,9 @@ macro_rules! matching_notifications {
 
         let filter: &license_manager_domain::ports::NotificationFilter = $filter;
         let mut query = $query.into_boxed();
+        if let Some(id) = filter.id {
+            query = query.filter(notification::id.eq(id.0));
+        }
         if let Some(customer) = filter.customer {
             query = query.filter(notification::enterprise_customer_uuid.eq(SqlUuid(customer.0)));
         }
@@ -83,6 +89,9 @@ macro_rules! matching_events {
 
         let filter: &license_manager_domain::ports::LicenseEventFilter = $filter;
         let mut query = $query.into_boxed();
+        if let Some(id) = filter.id {
+            query = query.filter(license_event::id.eq(id.0));
+        }
         if let Some(license) = filter.license {
             query = query.filter(license_event::license_uuid.eq(SqlUuid(license.0)));
         }

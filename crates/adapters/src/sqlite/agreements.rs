@@ -67,6 +67,15 @@ impl AgreementRepository for SqliteUnit<'_> {
         let before = self.write(|connection| query.first(connection).optional())?;
         self.write_message(agreement, before, &key, change)
     }
+
+    fn delete(&mut self, id: AgreementId, change: &Change) -> Result<(), Error> {
+        let key = json([id])?;
+        self.record(&EXPIRATION_MESSAGE, &key, Kind::Deleted, change)?;
+        self.record(&CUSTOMER_AGREEMENT, &key, Kind::Deleted, change)?;
+        // Deleting an agreement deletes its message.
+        let statement = diesel::delete(customer_agreement::table.find(SqlUuid(id.0)));
+        self.write_rows(1, "customer agreements", |connection| statement.execute(connection))
+    }
 }
 
 impl SqliteUnit<'_> {

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
+use diesel::query_dsl::methods::ExecuteDsl;
 use diesel::sql_query;
 use diesel::sql_types::Text;
 use license_manager_domain::ports::{ExpirationProgress, OperationRepository, Task};
@@ -10,6 +11,7 @@ use uuid::Uuid;
 
 use super::json::json;
 use super::unit::SqliteUnit;
+use crate::rows::plans::unmark_plan;
 use crate::rows::queue::progress_text;
 use crate::rows::shared::IdRow;
 use crate::sql_types::{SqlTimestamp, SqlUuid};
@@ -44,6 +46,11 @@ impl OperationRepository for SqliteUnit<'_> {
         .bind::<SqlTimestamp, _>(now);
         let rows = self.write(|connection| query.load::<IdRow>(connection))?;
         Ok(sorted(rows).into_iter().map(PlanId).collect())
+    }
+
+    fn unmark_plan(&mut self, plan: PlanId, name: &str) -> Result<(), Error> {
+        let statement = unmark_plan(plan, name);
+        self.write(|connection| ExecuteDsl::execute(statement, connection)).map(drop)
     }
 
     fn mark_licenses(

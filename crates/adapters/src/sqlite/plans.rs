@@ -10,7 +10,8 @@ use super::json::{Keys, json};
 use super::recording::Kind;
 use super::unit::SqliteUnit;
 use crate::one_of::one_of;
-use crate::rows::plans::{PlanDetailsRow, PlanRow, matching, plan_details, plans};
+use crate::rows::plans::{PlanDetailsRow, PlanRow, matching, plan_details, plans, was_handed_out};
+use crate::rows::shared::NumberRow;
 use crate::schema::{SUBSCRIPTION_PLAN, customer_agreement, subscription_plan};
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 
@@ -87,5 +88,16 @@ impl PlanRepository for SqliteUnit<'_> {
         self.write_rows(1, "subscription plans", |connection| statement.execute(connection))?;
         let key = json([plan.id])?;
         self.record(&SUBSCRIPTION_PLAN, &key, Kind::Changed, change)
+    }
+
+    fn was_handed_out(&mut self, id: PlanId) -> Result<bool, Error> {
+        let query = was_handed_out(id);
+        Ok(self.read(|connection| query.get_result::<NumberRow>(connection))?.number > 0)
+    }
+
+    fn delete(&mut self, id: PlanId, change: &Change) -> Result<(), Error> {
+        self.record(&SUBSCRIPTION_PLAN, &json([id])?, Kind::Deleted, change)?;
+        let statement = diesel::delete(subscription_plan::table.find(SqlUuid(id.0)));
+        self.write_rows(1, "plans", |connection| statement.execute(connection))
     }
 }

@@ -48,7 +48,7 @@ impl SqliteUnit<'_> {
         .bind::<SqlTimestamp, _>(change.at)
         .bind::<Nullable<Text>, _>(change.by.as_deref())
         .bind::<Text, _>(kind.as_str())
-        .bind::<Nullable<Text>, _>(change.reason.map(|reason| reason.as_str()))
+        .bind::<Nullable<Text>, _>(change.reason.as_deref())
         .bind::<Text, _>(keys);
         self.write(|connection| statement.execute(connection))?;
         Ok(())

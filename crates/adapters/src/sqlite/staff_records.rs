@@ -9,14 +9,14 @@ use license_manager_domain::model::{LicenseMark, Notification};
 use license_manager_domain::ports::{
     LicenseEventFilter, LicenseEventRepository, LimitOffset, NotificationFilter, NotificationRepository,
 };
-use license_manager_domain::{Error, LicenseId, PlanId};
+use license_manager_domain::{Error, LicenseId, NotificationId, PlanId};
 
 use super::json::json;
 use super::recording::Kind;
 use super::unit::SqliteUnit;
 use crate::one_of::one_of;
 use crate::rows::staff_records::{LicenseEventRow, NotificationRow, matching_events, matching_notifications};
-use crate::schema::{NOTIFICATION, license_event, notification};
+use crate::schema::{LICENSE_EVENT, NOTIFICATION, license_event, notification};
 use crate::sql_types::SqlTimestamp;
 
 #[derive(QueryableByName)]
@@ -26,7 +26,11 @@ struct Saved {
 }
 
 impl NotificationRepository for SqliteUnit<'_> {
-    fn list(&mut self, filter: &NotificationFilter, limit_offset: LimitOffset) -> Result<Vec<Notification>, Error> {
+    fn list(
+        &mut self,
+        filter: &NotificationFilter,
+        limit_offset: LimitOffset,
+    ) -> Result<Vec<(NotificationId, Notification)>, Error> {
         let query = matching_notifications!(notification::table.select(NotificationRow::as_select()), filter)
             .order((notification::last_sent.desc(), notification::id.desc()))
             .offset(limit_offset.offset.max(0))
@@ -41,7 +45,8 @@ impl NotificationRepository for SqliteUnit<'_> {
     fn find_by_plans(&mut self, plans: &[PlanId]) -> Result<Vec<Notification>, Error> {
         let about = one_of(notification::subscription_plan_uuid, plans.iter().map(|plan| plan.0));
         let query = notification::table.select(NotificationRow::as_select()).filter(about);
-        self.list::<NotificationRow, _>(query)
+        let found: Vec<(NotificationId, Notification)> = self.list::<NotificationRow, _>(query)?;
+        Ok(found.into_iter().map(|(_, notification)| notification).collect())
     }
 
     fn save(&mut self, notifications: &[Notification], change: &Change) -> Result<(), Error> {
@@ -79,6 +84,14 @@ impl NotificationRepository for SqliteUnit<'_> {
         }
         Ok(())
     }
+
+    fn delete(&mut self, filter: &NotificationFilter, change: &Change) -> Result<usize, Error> {
+        let query = matching_notifications!(notification::table.select(notification::id), filter);
+        let ids: Vec<i64> = self.write(|connection| query.load(connection))?;
+        self.record(&NOTIFICATION, &json(&ids)?, Kind::Deleted, change)?;
+        let statement = diesel::delete(notification::table.filter(one_of(notification::id, ids)));
+        self.write(|connection| statement.execute(connection))
+    }
 }
 
 impl LicenseEventRepository for SqliteUnit<'_> {
@@ -105,5 +118,13 @@ impl LicenseEventRepository for SqliteUnit<'_> {
         .bind::<SqlTimestamp, _>(now);
         self.write(|connection| statement.execute(connection))?;
         Ok(())
+    }
+
+    fn delete(&mut self, filter: &LicenseEventFilter, change: &Change) -> Result<usize, Error> {
+        let query = matching_events!(license_event::table.select(license_event::id), filter);
+        let ids: Vec<i64> = self.write(|connection| query.load(connection))?;
+        self.record(&LICENSE_EVENT, &json(&ids)?, Kind::Deleted, change)?;
+        let statement = diesel::delete(license_event::table.filter(one_of(license_event::id, ids)));
+        self.write(|connection| statement.execute(connection))
     }
 }

@@ -65,6 +65,11 @@ impl TransferRepository for SqliteUnit<'_> {
         self.record(&LICENSE_TRANSFER_JOB, &json([saved.id])?, Kind::Changed, change)
     }
 
+    fn delete(&mut self, id: TransferJobId, change: &Change) -> Result<(), Error> {
+        self.record(&LICENSE_TRANSFER_JOB, &json([id])?, Kind::Deleted, change)?;
+        self.write_rows(1, "transfer jobs", |connection| diesel::delete(job::table.find(id.0)).execute(connection))
+    }
+
     fn lock_licenses(&mut self, plan: PlanId, licenses: &TransferredLicenses) -> Result<Vec<LicenseId>, Error> {
         let ids: Vec<Uuid> = match licenses {
             TransferredLicenses::All => {

@@ -82,7 +82,7 @@ pub fn agreements_plans_and_products_have_a_history_too(db: &dyn Database) {
     plan.should_auto_apply_licenses = Some(false);
     plan.last_freeze_timestamp = Some(day(2));
     plan.num_revocations_applied = 3;
-    let because = Change { reason: Some(ChangeReason::DelayedPayment), ..Actor::service().change(day(3)) };
+    let because = Change { reason: Some(ChangeReason::DelayedPayment.into()), ..Actor::service().change(day(3)) };
     store
         .write(|unit| {
             unit.agreements().save(&agreement, &change(2))?;

@@ -95,7 +95,7 @@ pub fn writing_licenses_is_recorded(db: &dyn Database) {
     with_plans(&*store);
     put_unassigned(&*store, 1, 1..4);
     let written = [assigned(1, 1, "amy@example.com"), assigned(3, 1, "bob@example.com")];
-    let changed = Change { reason: Some(ChangeReason::Other), ..Actor::service().change(day(7)) };
+    let changed = Change { reason: Some(ChangeReason::Other.into()), ..Actor::service().change(day(7)) };
     store.write(|unit| unit.licenses().save(&written, &changed)).unwrap();
     let entry =
         HistoryEntry { kind: '~', user: None, reason: Some(ChangeReason::Other.as_str().to_owned()), at: day(7) };

@@ -11,6 +11,7 @@
 
 pub mod agreements;
 pub mod concurrency;
+pub mod deletions;
 pub mod deliveries;
 pub mod enrollment_jobs;
 pub mod fixtures;
@@ -340,6 +341,16 @@ macro_rules! contract_suite {
                 the_seats_assigned_longest_ago_are_idle_longest
                 what_many_change_at_once_is_all_counted
                 thousands_are_counted_at_once
+            }
+            deletions {
+                an_agreement_is_deleted_with_its_message
+                a_plan_tells_whether_a_license_was_ever_handed_out
+                a_plan_is_deleted_unless_something_refers_to_it
+                a_mark_of_a_plan_is_removed
+                a_transfer_job_is_deleted
+                notifications_that_match_are_deleted
+                license_events_that_match_are_deleted
+                sources_are_read_and_removed
             }
             staff_records {
                 a_role_is_given_once

@@ -125,7 +125,7 @@ pub fn plans_and_licenses_are_marked_once(db: &dyn Database) {
     assert_eq!(mark(&[1, 2, 3], EVENT), [2]);
     assert_eq!(mark(&[1], "otherwise"), [1]);
     assert_eq!(mark(&[], EVENT), [0; 0]);
-    let filter = LicenseEventFilter { license: None, event_name: Some(EVENT.to_owned()) };
+    let filter = LicenseEventFilter { event_name: Some(EVENT.to_owned()), ..LicenseEventFilter::default() };
     assert_eq!(store.read(|unit| unit.license_events().count(&filter)), Ok(3));
 }
 

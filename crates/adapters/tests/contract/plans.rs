@@ -73,7 +73,7 @@ pub fn every_field_of_a_plan_can_be_changed_and_emptied(db: &dyn Database) {
 pub fn writing_a_plan_is_recorded_with_its_reason(db: &dyn Database) {
     let store = db.store();
     with_plans(&*store);
-    let changed = Change { reason: Some(ChangeReason::DelayedPayment), by: None, ..change(1) };
+    let changed = Change { reason: Some(ChangeReason::DelayedPayment.into()), by: None, ..change(1) };
     store.write(|unit| unit.plans().save(&elaborate(), &changed)).unwrap();
     let history = db.history("subscription_plan", &plan_id(1).to_string());
     let entries: Vec<_> =

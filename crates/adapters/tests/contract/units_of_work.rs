@@ -7,7 +7,8 @@ use license_manager_domain::model::{
 };
 use license_manager_domain::outbox::{Message, Payload, Topic};
 use license_manager_domain::ports::{
-    AgreementFilter, CustomerScope, LicenseFilter, Person, Retiree, RoleAssignment, StoreExt, Task, UnitOfWork,
+    AgreementFilter, CustomerScope, LicenseEventFilter, LicenseFilter, NotificationFilter, Person, Retiree,
+    RoleAssignment, StoreExt, Task, UnitOfWork,
 };
 use license_manager_domain::queue::{Claim, Lease, Queue, Settlement};
 use license_manager_domain::{
@@ -87,6 +88,17 @@ pub fn a_unit_that_reads_refuses_every_write(db: &dyn Database) {
             unit.notifications().save(&[sent], &change(9))
         }),
         ("license_events.add", |unit| unit.license_events().add(&[license_id(1)], "done", day(9))),
+        ("notifications.delete", |unit| {
+            unit.notifications().delete(&NotificationFilter::default(), &change(9)).map(drop)
+        }),
+        ("license_events.delete", |unit| {
+            unit.license_events().delete(&LicenseEventFilter::default(), &change(9)).map(drop)
+        }),
+        ("agreements.delete", |unit| unit.agreements().delete(agreement_id(1), &change(9))),
+        ("plans.delete", |unit| unit.plans().delete(plan_id(1), &change(9))),
+        ("transfers.delete", |unit| unit.transfers().delete(TransferJobId(1), &change(9))),
+        ("licenses.remove_sources", |unit| unit.licenses().remove_sources(&[license_id(1)], &change(9))),
+        ("operations.unmark_plan", |unit| unit.operations().unmark_plan(plan_id(1), "mailed")),
         ("agreements.add", |unit| unit.agreements().add(&agreement(9), &change(9))),
         ("agreements.save", |unit| unit.agreements().save(&agreement(1), &change(9))),
         ("plans.add", |unit| unit.plans().add(&plan(9, 1), &change(9))),

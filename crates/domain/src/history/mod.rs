@@ -2,13 +2,14 @@
 
 pub(crate) mod rows;
 
+use std::borrow::Cow;
+
 use chrono::{DateTime, Utc};
 
 pub use rows::{FieldChange, Row, Value};
 
 use crate::error::Entity;
 use crate::model::ids::{AgreementId, LicenseId, PlanId, ProductId, RenewalId};
-use crate::model::plan::ChangeReason;
 
 /// The time, author and reason of a change.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,8 +18,8 @@ pub struct Change {
     pub at: DateTime<Utc>,
     /// Who: a user name; `None` for the service itself.
     pub by: Option<String>,
-    /// Why, for changes of a plan.
-    pub reason: Option<ChangeReason>,
+    /// Why, if a reason was given.
+    pub reason: Option<Cow<'static, str>>,
 }
 
 /// The author of changes.
@@ -26,22 +27,29 @@ pub struct Change {
 pub struct Actor {
     /// Their user name; `None` for the service itself.
     pub username: Option<String>,
+    /// Why they make the changes, if they said so.
+    pub reason: Option<Cow<'static, str>>,
 }
 
 impl Actor {
     /// A user.
     pub fn user(username: impl Into<String>) -> Self {
-        Self { username: Some(username.into()) }
+        Self { username: Some(username.into()), reason: None }
     }
 
     /// The service itself.
     pub fn service() -> Self {
-        Self { username: None }
+        Self { username: None, reason: None }
     }
 
-    /// A change by this actor, without a reason.
+    /// The actor, who gives a reason or none.
+    pub fn because(self, reason: Option<String>) -> Self {
+        Self { reason: reason.map(Cow::Owned), ..self }
+    }
+
+    /// A change by this actor.
     pub fn change(&self, at: DateTime<Utc>) -> Change {
-        Change { at, by: self.username.clone(), reason: None }
+        Change { at, by: self.username.clone(), reason: self.reason.clone() }
     }
 }
 

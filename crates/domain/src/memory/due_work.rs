@@ -26,7 +26,7 @@ impl Tables {
     }
 
     fn is_noted(&self, license: LicenseId, event_name: &str) -> bool {
-        self.license_events.iter().any(|mark| mark.license == license && mark.event_name == event_name)
+        self.license_events.values().any(|mark| mark.license == license && mark.event_name == event_name)
     }
 
     /// Whether the holder has a live license of an active, current plan of the customer.
@@ -152,7 +152,7 @@ impl DueWorkRepository for MemoryUnit<'_> {
             tables.plan_marks.contains_key(&(plan, mark.to_owned()))
                 || tables
                     .notifications
-                    .iter()
+                    .values()
                     .any(|sent| sent.plan == plan && sent.kind == NotificationKind::PeriodicInformational)
         };
         let applying = tables.plans.values().filter(|plan| {

@@ -45,7 +45,7 @@ fn version((number, entry): (usize, &HistoryEntry)) -> Version {
             '-' => ChangeKind::Deleted,
             _ => ChangeKind::Changed,
         },
-        reason: entry.change.reason.map(|reason| reason.as_str().to_owned()),
+        reason: entry.change.reason.as_deref().map(str::to_owned),
         row: entry.row.clone(),
     }
 }

@@ -229,4 +229,19 @@ impl LicenseRepository for MemoryUnit<'_> {
         }
         Ok(())
     }
+
+    fn sources(&mut self, licenses: &[LicenseId]) -> Result<HashMap<LicenseId, String>, Error> {
+        let known = |id: &LicenseId| Some((*id, self.tables.sources.get(id)?.clone()));
+        Ok(licenses.iter().filter_map(known).collect())
+    }
+
+    fn remove_sources(&mut self, licenses: &[LicenseId], change: &Change) -> Result<(), Error> {
+        let tables = self.written()?;
+        for license in licenses {
+            if tables.sources.remove(license).is_some() {
+                tables.record("license_source", license, '-', change);
+            }
+        }
+        Ok(())
+    }
 }

@@ -45,7 +45,8 @@ use crate::model::agreement::CustomerAgreement;
 use crate::model::enrollment::EnrollmentJob;
 use crate::model::idempotency::{FirstRequest, IdempotencyKey};
 use crate::model::ids::{
-    AgreementId, EnrollmentJobId, LicenseId, PlanId, PlanTypeId, ProductId, RenewalId, TransferJobId, WebhookId,
+    AgreementId, EnrollmentJobId, LicenseEventId, LicenseId, NotificationId, PlanId, PlanTypeId, ProductId, RenewalId,
+    TransferJobId, WebhookId,
 };
 use crate::model::license::License;
 use crate::model::license_columns::LicenseColumns;
@@ -91,6 +92,7 @@ struct Tables {
     /// The id of the latest renewal. Ids are never used again.
     last_renewal: i64,
     transfers: BTreeMap<TransferJobId, LicenseTransferJob>,
+    last_transfer: i64,
     users: BTreeMap<String, User>,
     /// In the order of addition.
     queue: Vec<queue::QueuedWork>,
@@ -98,8 +100,10 @@ struct Tables {
     enrollment_results: BTreeMap<EnrollmentJobId, String>,
     plan_types: BTreeMap<PlanTypeId, PlanType>,
     roles: Vec<AssignedRole>,
-    notifications: Vec<Notification>,
-    license_events: Vec<LicenseMark>,
+    notifications: BTreeMap<NotificationId, Notification>,
+    last_notification: i64,
+    license_events: BTreeMap<LicenseEventId, LicenseMark>,
+    last_license_event: i64,
     idempotency: BTreeMap<IdempotencyKey, FirstRequest>,
     plan_marks: BTreeMap<(PlanId, String), DateTime<Utc>>,
     schedule: BTreeMap<RecurringOperation, OperationSchedule>,

@@ -10,9 +10,9 @@ use crate::model::email::Email;
 use crate::model::ids::{LicenseId, PlanId};
 use crate::model::license::{License, LicenseStatus};
 use crate::model::license_columns::LicenseColumns;
-use crate::model::staff_records::LicenseMark;
 use crate::ports::{
-    DeletedLicense, ExpirationProgress, OperationRepository, Purge, PurgeRepository, RetirementRepository, Task,
+    DeletedLicense, ExpirationProgress, LicenseEventRepository, OperationRepository, Purge, PurgeRepository,
+    RetirementRepository, Task,
 };
 use crate::saturating_time;
 
@@ -34,20 +34,24 @@ impl OperationRepository for MemoryUnit<'_> {
         Ok(plans)
     }
 
+    fn unmark_plan(&mut self, plan: PlanId, name: &str) -> Result<(), Error> {
+        self.written()?.plan_marks.remove(&(plan, name.to_owned()));
+        Ok(())
+    }
+
     fn mark_licenses(
         &mut self,
         licenses: &[LicenseId],
         event_name: &str,
         now: DateTime<Utc>,
     ) -> Result<Vec<LicenseId>, Error> {
-        let events = &mut self.written()?.license_events;
+        let marks = self.written()?.license_events.values();
         let noted: HashSet<LicenseId> =
-            events.iter().filter(|mark| mark.event_name == event_name).map(|mark| mark.license).collect();
+            marks.filter(|mark| mark.event_name == event_name).map(|mark| mark.license).collect();
         let mut new: Vec<LicenseId> = licenses.iter().copied().filter(|license| !noted.contains(license)).collect();
         new.sort_unstable();
         new.dedup();
-        let mark = |&license: &LicenseId| LicenseMark { license, event_name: event_name.to_owned(), created: now };
-        events.extend(new.iter().map(mark));
+        LicenseEventRepository::add(self, &new, event_name, now)?;
         Ok(new)
     }
 }

@@ -7,6 +7,7 @@ use crate::error::{Conflict, Error};
 use crate::history::Change;
 use crate::model::agreement::CustomerAgreement;
 use crate::model::ids::{AgreementId, CustomerId, PlanId, PlanTypeId, ProductId};
+use crate::model::license::License;
 use crate::model::plan::{PlanDetails, SubscriptionPlan};
 use crate::model::product::{PlanType, Product};
 use crate::ports::{
@@ -67,6 +68,16 @@ impl AgreementRepository for MemoryUnit<'_> {
         check_agreement(tables, agreement)?;
         replace(&mut tables.agreements, &agreement.id, agreement, "agreement")?;
         tables.record("customer_agreement", agreement.id, '~', change);
+        Ok(())
+    }
+
+    fn delete(&mut self, id: AgreementId, change: &Change) -> Result<(), Error> {
+        let tables = self.written()?;
+        if tables.plans.values().any(|plan| plan.agreement == id) {
+            return Err(Error::internal("the agreement has plans"));
+        }
+        tables.agreements.remove(&id).ok_or_else(|| Error::internal("no agreement to delete"))?;
+        tables.record("customer_agreement", id, '-', change);
         Ok(())
     }
 }
@@ -143,6 +154,32 @@ impl PlanRepository for MemoryUnit<'_> {
         check_plan(tables, plan)?;
         replace(&mut tables.plans, &plan.id, plan, "plan")?;
         tables.record("subscription_plan", plan.id, '~', change);
+        Ok(())
+    }
+
+    fn was_handed_out(&mut self, id: PlanId) -> Result<bool, Error> {
+        let is_or_was = |license: &License| license.is_live() || license.modified > license.created;
+        let deleted = self.tables.history.iter().filter(|entry| entry.table == "license" && entry.kind == '-');
+        let mut deleted = deleted.filter(|entry| entry.row.uuid("subscription_plan_uuid") == Some(id.0));
+        let was = deleted.any(|entry| entry.row.moment("modified") > entry.row.moment("created"));
+        Ok(was || self.tables.licenses_of(id).any(is_or_was))
+    }
+
+    fn delete(&mut self, id: PlanId, change: &Change) -> Result<(), Error> {
+        let tables = self.written()?;
+        let is_used = tables.licenses_of(id).next().is_some()
+            || tables
+                .renewals
+                .values()
+                .any(|renewal| renewal.terms.prior_plan == id || renewal.terms.renewed_plan == Some(id))
+            || tables.transfers.values().any(|job| job.order.old_plan == id || job.order.new_plan == id)
+            || tables.notifications.values().any(|notification| notification.plan == id);
+        if is_used {
+            return Err(Error::internal("something refers to the plan"));
+        }
+        tables.plans.remove(&id).ok_or_else(|| Error::internal("no plan to delete"))?;
+        tables.plan_marks.retain(|(plan, _), _| *plan != id);
+        tables.record("subscription_plan", id, '-', change);
         Ok(())
     }
 }

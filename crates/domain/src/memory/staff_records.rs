@@ -3,7 +3,7 @@ use chrono::{DateTime, Utc};
 use super::{MemoryUnit, Tables, part};
 use crate::error::Error;
 use crate::history::Change;
-use crate::model::ids::{LicenseId, PlanId, RoleAssignmentId};
+use crate::model::ids::{LicenseEventId, LicenseId, NotificationId, PlanId, RoleAssignmentId};
 use crate::model::staff_records::{LicenseMark, Notification};
 use crate::ports::{
     AssignedRole, LicenseEventFilter, LicenseEventRepository, LimitOffset, NotificationFilter, NotificationRepository,
@@ -62,59 +62,87 @@ impl RoleAssignmentRepository for MemoryUnit<'_> {
     }
 }
 
-fn matching_notifications(tables: &Tables, filter: &NotificationFilter) -> Vec<Notification> {
-    let matches = |notification: &&Notification| {
-        filter.customer.is_none_or(|customer| customer == notification.customer)
+fn matching_notifications(tables: &Tables, filter: &NotificationFilter) -> Vec<(NotificationId, Notification)> {
+    let matches = |(id, notification): &(&NotificationId, &Notification)| {
+        filter.id.is_none_or(|wanted| wanted == **id)
+            && filter.customer.is_none_or(|customer| customer == notification.customer)
             && filter.plan.is_none_or(|plan| plan == notification.plan)
             && filter.kind.is_none_or(|kind| kind == notification.kind)
     };
-    let mut found: Vec<_> = tables.notifications.iter().rev().filter(matches).cloned().collect();
-    found.sort_by_key(|notification| std::cmp::Reverse(notification.last_sent));
+    let found = tables.notifications.iter().rev().filter(matches);
+    let mut found: Vec<_> = found.map(|(id, notification)| (*id, notification.clone())).collect();
+    found.sort_by_key(|(_, notification)| std::cmp::Reverse(notification.last_sent));
     found
 }
 
 impl NotificationRepository for MemoryUnit<'_> {
-    list_and_count!(NotificationFilter => Notification, matching_notifications);
+    list_and_count!(NotificationFilter => (NotificationId, Notification), matching_notifications);
 
     fn find_by_plans(&mut self, plans: &[PlanId]) -> Result<Vec<Notification>, Error> {
         let about = |notification: &&Notification| plans.contains(&notification.plan);
-        Ok(self.tables.notifications.iter().filter(about).cloned().collect())
+        Ok(self.tables.notifications.values().filter(about).cloned().collect())
     }
 
     fn save(&mut self, notifications: &[Notification], change: &Change) -> Result<(), Error> {
         let tables = self.written()?;
         for notification in notifications {
             let key = |other: &Notification| (other.plan, other.customer_user, other.kind);
-            let place = tables.notifications.iter().position(|other| key(other) == key(notification));
-            let index = place.unwrap_or(tables.notifications.len());
-            match place {
-                Some(index) => tables.notifications[index] = notification.clone(),
-                None => tables.notifications.push(notification.clone()),
-            }
-            tables.record("notification", index + 1, if place.is_some() { '~' } else { '+' }, change);
+            let known = tables.notifications.iter().find(|(_, other)| key(other) == key(notification));
+            let known = known.map(|(id, _)| *id);
+            let id = known.unwrap_or_else(|| {
+                tables.last_notification += 1;
+                NotificationId(tables.last_notification)
+            });
+            tables.notifications.insert(id, notification.clone());
+            tables.record("notification", id, if known.is_some() { '~' } else { '+' }, change);
         }
         Ok(())
+    }
+
+    fn delete(&mut self, filter: &NotificationFilter, change: &Change) -> Result<usize, Error> {
+        let tables = self.written()?;
+        let doomed = matching_notifications(tables, filter);
+        for (id, _) in &doomed {
+            tables.notifications.remove(id);
+            tables.record("notification", id, '-', change);
+        }
+        Ok(doomed.len())
     }
 }
 
 fn matching_events(tables: &Tables, filter: &LicenseEventFilter) -> Vec<LicenseMark> {
     let matches = |mark: &&LicenseMark| {
-        filter.license.is_none_or(|license| license == mark.license)
+        filter.id.is_none_or(|id| id == mark.id)
+            && filter.license.is_none_or(|license| license == mark.license)
             && filter.event_name.as_ref().is_none_or(|name| *name == mark.event_name)
     };
-    tables.license_events.iter().rev().filter(matches).cloned().collect()
+    tables.license_events.values().rev().filter(matches).cloned().collect()
 }
 
 impl LicenseEventRepository for MemoryUnit<'_> {
     list_and_count!(LicenseEventFilter => LicenseMark, matching_events);
 
     fn add(&mut self, licenses: &[LicenseId], event_name: &str, now: DateTime<Utc>) -> Result<(), Error> {
-        let events = &mut self.written()?.license_events;
+        let tables = self.written()?;
         for &license in licenses {
-            if !events.iter().any(|mark| mark.license == license && mark.event_name == event_name) {
-                events.push(LicenseMark { license, event_name: event_name.to_owned(), created: now });
+            let same = |mark: &LicenseMark| mark.license == license && mark.event_name == event_name;
+            if !tables.license_events.values().any(same) {
+                tables.last_license_event += 1;
+                let id = LicenseEventId(tables.last_license_event);
+                let mark = LicenseMark { id, license, event_name: event_name.to_owned(), created: now };
+                tables.license_events.insert(id, mark);
             }
         }
         Ok(())
+    }
+
+    fn delete(&mut self, filter: &LicenseEventFilter, change: &Change) -> Result<usize, Error> {
+        let tables = self.written()?;
+        let doomed = matching_events(tables, filter);
+        for mark in &doomed {
+            tables.license_events.remove(&mark.id);
+            tables.record("license_event", mark.id, '-', change);
+        }
+        Ok(doomed.len())
     }
 }

@@ -37,8 +37,8 @@ impl TransferRepository for MemoryUnit<'_> {
 
     fn add(&mut self, order: &TransferOrder, change: &Change) -> Result<TransferJobId, Error> {
         let tables = self.written()?;
-        // Jobs are never deleted, so their number is the last id.
-        let id = TransferJobId(tables.transfers.len() as i64 + 1);
+        tables.last_transfer += 1;
+        let id = TransferJobId(tables.last_transfer);
         let job = LicenseTransferJob {
             id,
             order: order.clone(),
@@ -56,6 +56,13 @@ impl TransferRepository for MemoryUnit<'_> {
         let tables = self.written()?;
         replace(&mut tables.transfers, &job.id, job, "transfer job")?;
         tables.record(TABLE, job.id, '~', change);
+        Ok(())
+    }
+
+    fn delete(&mut self, id: TransferJobId, change: &Change) -> Result<(), Error> {
+        let tables = self.written()?;
+        tables.transfers.remove(&id).ok_or_else(|| Error::internal("no transfer job to delete"))?;
+        tables.record(TABLE, id, '-', change);
         Ok(())
     }
 

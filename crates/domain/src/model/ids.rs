@@ -100,6 +100,16 @@ integer_id!(
     i64
 );
 integer_id!(
+    /// A sent notification.
+    NotificationId,
+    i64
+);
+integer_id!(
+    /// A license event.
+    LicenseEventId,
+    i64
+);
+integer_id!(
     /// A renewal of a subscription plan.
     RenewalId,
     i64

@@ -23,8 +23,8 @@ pub use enrollment::{BulkEnrollment, Enrollees, EnrollmentJob, EnrollmentNumbers
 pub use expiration_message::{ExpirationMessage, ExpirationMessageChanges};
 pub use idempotency::{FirstRequest, IdempotencyKey, StoredAnswer};
 pub use ids::{
-    ActivationKey, AgreementId, CatalogId, CustomerId, EnrollmentJobId, LicenseId, LmsUserId, MessageId, PlanId,
-    PlanTypeId, ProductId, RenewalId, RoleAssignmentId, TransferJobId, WebhookId,
+    ActivationKey, AgreementId, CatalogId, CustomerId, EnrollmentJobId, LicenseEventId, LicenseId, LmsUserId,
+    MessageId, NotificationId, PlanId, PlanTypeId, ProductId, RenewalId, RoleAssignmentId, TransferJobId, WebhookId,
 };
 pub use jobs::{Job, JobKind};
 pub use license::{FormerSeat, ImpossibleTransition, License, LicenseState, LicenseStatus, Seat};

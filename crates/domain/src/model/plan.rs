@@ -1,5 +1,6 @@
 //! Subscription plans: their duration, licenses and revocation cap.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use chrono::{DateTime, Duration, Utc};
@@ -298,6 +299,12 @@ names!(ChangeReason {
     OrganizationRequestedChange => "organization_requested_change",
     Other => "other",
 });
+
+impl From<ChangeReason> for Cow<'static, str> {
+    fn from(reason: ChangeReason) -> Self {
+        Cow::Borrowed(reason.as_str())
+    }
+}
 
 /// A plan as history records it.
 impl From<&SubscriptionPlan> for Row {

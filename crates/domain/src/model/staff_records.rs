@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::model::ids::{CustomerId, LicenseId, PlanId};
+use crate::model::ids::{CustomerId, LicenseEventId, LicenseId, PlanId};
 
 /// A utilization mail sent to an admin. There is one record per admin, plan and kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +39,8 @@ names!(NotificationKind {
 /// Records that an action was done for a license, so that it is done once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LicenseMark {
+    /// Its id.
+    pub id: LicenseEventId,
     /// The license.
     pub license: LicenseId,
     /// The action, such as `edx.server.license-manager.expired.license.unlinked`.

@@ -127,7 +127,7 @@ impl LicenseManager {
         plan.desired_num_licenses = i32::try_from(counts.total() + growth).ok();
         plan.modified = now;
         let actor = Actor::service();
-        unit.plans().save(&plan, &Change { reason: Some(ChangeReason::Other), ..actor.change(now) })?;
+        unit.plans().save(&plan, &Change { reason: Some(ChangeReason::Other.into()), ..actor.change(now) })?;
         self.provision(unit, &plan, counts, &actor)?;
         Ok(Some((plan, growth)))
     }

@@ -284,7 +284,8 @@ impl LicenseManager {
                         // If the plan was extended meanwhile, it has not expired.
                         if locked.expiration_date == plan.expiration_date {
                             (locked.expiration_processed, locked.modified) = (true, now);
-                            let change = Change { reason: Some(ChangeReason::Other), ..Actor::service().change(now) };
+                            let change =
+                                Change { reason: Some(ChangeReason::Other.into()), ..Actor::service().change(now) };
                             unit.plans().save(&locked, &change)?;
                         }
                     }

@@ -19,7 +19,7 @@ mod scheduled_runs;
 mod tasks;
 mod trigger_events;
 mod unlink;
-mod utilization_mails;
+pub(crate) mod utilization_mails;
 
 pub use expire::Expiration;
 pub use manual::TransferPreview;

@@ -10,7 +10,7 @@ use crate::ports::StoreExt;
 use crate::use_cases::manager::{LicenseManager, find_agreement, find_plan};
 
 /// The mark of a plan whose mail was added.
-const MARK: &str = "initial_utilization";
+pub(crate) const INITIAL_UTILIZATION: &str = "initial_utilization";
 
 /// How long after a plan began to auto-apply licenses the mail is sent.
 const AFTER: Duration = Duration::days(7);
@@ -28,7 +28,8 @@ impl LicenseManager {
 
     fn add_utilization_mails(&self, run: &mut Run<'_>) -> Result<(), Error> {
         let until = run.started - AFTER;
-        let due = self.store.read(|unit| unit.due_work().auto_applying_plans(run.started, until, MARK))?;
+        let due =
+            self.store.read(|unit| unit.due_work().auto_applying_plans(run.started, until, INITIAL_UTILIZATION))?;
         run.supervisor.found(due.len() as u64);
         for (plan, _) in due {
             if run.stops() {
@@ -48,7 +49,7 @@ impl LicenseManager {
     fn add_utilization_mail(&self, plan: PlanId) -> Result<bool, Error> {
         let now = self.now();
         self.store.write(|unit| {
-            if unit.operations().mark_plans(&[plan], MARK, now)?.is_empty() {
+            if unit.operations().mark_plans(&[plan], INITIAL_UTILIZATION, now)?.is_empty() {
                 return Ok(false);
             }
             let plan = find_plan(unit, plan)?.plan;

@@ -144,6 +144,12 @@ pub trait LicenseRepository {
     /// license of a plan.
     fn save(&mut self, licenses: &[License], change: &Change) -> Result<(), Error>;
 
+    /// The Salesforce opportunities of these licenses. Licenses without one are missing.
+    fn sources(&mut self, licenses: &[LicenseId]) -> Result<HashMap<LicenseId, String>, Error>;
+
     /// Sets the Salesforce opportunities that licenses were assigned from, replacing earlier ones.
     fn set_sources(&mut self, sources: &[(LicenseId, String)], change: &Change) -> Result<(), Error>;
+
+    /// Removes the Salesforce opportunities of these licenses, and records that. Licenses without one stay so.
+    fn remove_sources(&mut self, licenses: &[LicenseId], change: &Change) -> Result<(), Error>;
 }

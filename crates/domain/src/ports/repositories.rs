@@ -75,6 +75,9 @@ pub trait AgreementRepository {
 
     /// Writes an existing agreement and its history. Conflicts like [`AgreementRepository::add`].
     fn save(&mut self, agreement: &CustomerAgreement, change: &Change) -> Result<(), Error>;
+
+    /// Deletes an existing agreement without plans and its expiration message, and records that.
+    fn delete(&mut self, id: AgreementId, change: &Change) -> Result<(), Error>;
 }
 
 /// A filter for plans.
@@ -118,6 +121,14 @@ pub trait PlanRepository {
 
     /// Writes an existing plan and its history. Conflicts like [`PlanRepository::add`].
     fn save(&mut self, plan: &SubscriptionPlan, change: &Change) -> Result<(), Error>;
+
+    /// Whether a license of the plan is or was assigned, one that was deleted from it included. Licenses that a transfer
+    /// job moved may count as assigned.
+    fn was_handed_out(&mut self, id: PlanId) -> Result<bool, Error>;
+
+    /// Deletes an existing plan, and records that. MUST fail if something refers to it: a license, a renewal, a transfer
+    /// job, a notification or a job.
+    fn delete(&mut self, id: PlanId, change: &Change) -> Result<(), Error>;
 }
 
 /// Products.

@@ -3,12 +3,14 @@ use chrono::{DateTime, Utc};
 use super::repositories::LimitOffset;
 use crate::error::Error;
 use crate::history::Change;
-use crate::model::ids::{CustomerId, LicenseId, PlanId};
+use crate::model::ids::{CustomerId, LicenseEventId, LicenseId, NotificationId, PlanId};
 use crate::model::staff_records::{LicenseMark, Notification, NotificationKind};
 
 /// A filter for notifications.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct NotificationFilter {
+    /// Only this one.
+    pub id: Option<NotificationId>,
     /// To admins of this customer.
     pub customer: Option<CustomerId>,
     /// About this plan.
@@ -20,7 +22,11 @@ pub struct NotificationFilter {
 /// Sent notifications.
 pub trait NotificationRepository {
     /// The notifications that match, latest sent first; of equals, latest added first.
-    fn list(&mut self, filter: &NotificationFilter, limit_offset: LimitOffset) -> Result<Vec<Notification>, Error>;
+    fn list(
+        &mut self,
+        filter: &NotificationFilter,
+        limit_offset: LimitOffset,
+    ) -> Result<Vec<(NotificationId, Notification)>, Error>;
 
     /// The number of notifications that match.
     fn count(&mut self, filter: &NotificationFilter) -> Result<i64, Error>;
@@ -31,18 +37,24 @@ pub trait NotificationRepository {
     /// Adds sent notifications and their history. An existing one of the same plan, admin and kind gets the new time.
     /// The notifications must be distinct.
     fn save(&mut self, notifications: &[Notification], change: &Change) -> Result<(), Error>;
+
+    /// Deletes the notifications that match, records that, and returns their number.
+    fn delete(&mut self, filter: &NotificationFilter, change: &Change) -> Result<usize, Error>;
 }
 
 /// A filter for license events.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LicenseEventFilter {
+    /// Only this one.
+    pub id: Option<LicenseEventId>,
     /// Of this license.
     pub license: Option<LicenseId>,
     /// With this name.
     pub event_name: Option<String>,
 }
 
-/// Actions that were done for licenses.
+/// Actions that were done for licenses. Only deletions are recorded: an event tells itself when it was added, and never
+/// changes.
 pub trait LicenseEventRepository {
     /// The events that match, latest first.
     fn list(&mut self, filter: &LicenseEventFilter, limit_offset: LimitOffset) -> Result<Vec<LicenseMark>, Error>;
@@ -52,4 +64,7 @@ pub trait LicenseEventRepository {
 
     /// Marks licenses with an event. Existing marks stay unchanged.
     fn add(&mut self, licenses: &[LicenseId], event_name: &str, now: DateTime<Utc>) -> Result<(), Error>;
+
+    /// Deletes the events that match, records that, and returns their number.
+    fn delete(&mut self, filter: &LicenseEventFilter, change: &Change) -> Result<usize, Error>;
 }

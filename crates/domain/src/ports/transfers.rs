@@ -42,6 +42,9 @@ pub trait TransferRepository {
     /// Writes an existing job.
     fn save(&mut self, job: &LicenseTransferJob, change: &Change) -> Result<(), Error>;
 
+    /// Deletes an existing job.
+    fn delete(&mut self, id: TransferJobId, change: &Change) -> Result<(), Error>;
+
     /// The licenses that the order moves, sorted by id, locked.
     fn lock_licenses(&mut self, plan: PlanId, licenses: &TransferredLicenses) -> Result<Vec<LicenseId>, Error>;
 

@@ -118,5 +118,5 @@ impl LicenseManager {
 }
 
 fn actor(job: &Job) -> Actor {
-    Actor { username: job.requested_by.clone() }
+    Actor { username: job.requested_by.clone(), reason: None }
 }

@@ -1,72 +1,128 @@
-//! Corrections of a license by staff.
+//! Corrections of a license by staff, and licenses that staff add.
 
 use chrono::{DateTime, Utc};
 
-use super::manager::{LicenseManager, find_agreement, lock_plan};
+use super::manager::{LicenseManager, count_licenses, find_agreement, lock_plan};
 use crate::error::{Conflict, Entity, Error, FieldErrors, Refusal};
 use crate::history::Actor;
 use crate::model::email::Email;
 use crate::model::ids::{ActivationKey, LicenseId, LmsUserId, PlanId};
 use crate::model::license::{ImpossibleTransition, License, LicenseStatus};
+use crate::model::plan::{SubscriptionPlan, is_salesforce_id};
 use crate::model::transfer::HeldTwice;
 use crate::outbox::{AssignmentMail, OutboxBuilder};
 use crate::ports::{StoreExt, UnitOfWork};
 
-/// Changes of a license. `None` keeps a field.
+/// Changes of a license. `None` keeps a field, `Some(None)` empties it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LicenseEdit {
     /// The new status, if a transition leads there.
     pub status: Option<LicenseStatus>,
     /// The new holder's email address.
     pub user_email: Option<Email>,
-    /// The new LMS user id; `Some(None)` removes it.
+    /// The new LMS user id.
     pub lms_user_id: Option<Option<LmsUserId>>,
+    /// When it was assigned.
+    pub assigned_date: Option<Option<DateTime<Utc>>>,
+    /// When it was activated.
+    pub activation_date: Option<Option<DateTime<Utc>>>,
+    /// When its learner was last reminded.
+    pub last_remind_date: Option<Option<DateTime<Utc>>>,
+    /// When it was revoked.
+    pub revoked_date: Option<Option<DateTime<Utc>>>,
+    /// The Salesforce opportunity that it was assigned from.
+    pub source: Option<Option<String>>,
+}
+
+/// A license, and the Salesforce opportunity that it was assigned from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LicenseRecord {
+    /// The license.
+    pub license: License,
+    /// The opportunity's id.
+    pub source: Option<String>,
 }
 
 impl LicenseManager {
+    /// A license with its source.
+    ///
+    /// # Errors
+    /// [`Entity::License`] not found.
+    pub fn license_record(&self, id: LicenseId) -> Result<LicenseRecord, Error> {
+        self.store.read(|unit| {
+            let license = unit.lookups().find(id)?.ok_or(Error::NotFound(Entity::License))?.0;
+            with_source(unit, license)
+        })
+    }
+
     /// Corrects a license. A new status has the effects of the actions that lead there: an assigned license gets a key
     /// and its learner a mail; a revoked one counts against the plan's cap and is replaced. A new holder gets no mail.
+    /// Dates in the edit replace those of the actions.
     ///
     /// # Errors
     /// [`Entity::License`] not found; [`Error::Invalid`] if the fields do not fit the status; [`Refusal::Impossible`]
     /// if no transition leads to the status; [`Refusal::RevocationCap`]; [`Conflict::LiveLicense`] if the holder has
     /// another live license of the plan.
-    pub fn edit_license(&self, actor: &Actor, id: LicenseId, edit: LicenseEdit) -> Result<License, Error> {
+    pub fn edit_license(&self, actor: &Actor, id: LicenseId, edit: LicenseEdit) -> Result<LicenseRecord, Error> {
         loop {
             // Plans are locked before licenses, so the plan is looked up first.
             let plan = self.license(id)?.plan;
-            if let Some(edited) = self.edit_license_of(plan, actor, id, &edit)? {
+            let edited = self.store.write(|unit| {
+                let plan = lock_plan(unit, plan)?.plan;
+                let before = find_license(unit, id)?;
+                // `None` if the license has left the plan.
+                (before.plan == plan.id).then(|| self.correct(unit, actor, plan, before, &edit)).transpose()
+            })?;
+            if let Some(edited) = edited {
                 return Ok(edited);
             }
         }
     }
 
-    /// `None` if the license has left the plan.
-    fn edit_license_of(
-        &self,
-        plan: PlanId,
-        actor: &Actor,
-        id: LicenseId,
-        edit: &LicenseEdit,
-    ) -> Result<Option<License>, Error> {
+    /// Adds a license to a plan, also to a frozen one. It is unassigned, and then corrected.
+    ///
+    /// # Errors
+    /// [`Error::UnknownReference`] if there is no such plan; [`Refusal::PlanIsFull`]; otherwise as
+    /// [`LicenseManager::edit_license`].
+    pub fn add_license(&self, actor: &Actor, plan: PlanId, edit: LicenseEdit) -> Result<LicenseRecord, Error> {
+        let id = LicenseId(self.ids.next());
         self.store.write(|unit| {
-            // The license and its history need the same time: reports count an activation only if they agree.
-            let now = self.now();
-            let plan = lock_plan(unit, plan)?.plan;
-            let before = find_license(unit, id)?;
-            if before.plan != plan.id {
-                return Ok(None);
+            let unknown = Error::UnknownReference { field: "subscription_plan", entity: Entity::Plan };
+            let plan = unit.plans().lock(plan)?.ok_or(unknown)?.plan;
+            let total = count_licenses(unit, plan.id)?.total();
+            if !plan.for_internal_use_only && total >= i64::from(SubscriptionPlan::MAX_LICENSES) {
+                return Err(Refusal::PlanIsFull.into());
             }
-            let (edited, step) = self.edited(before.clone(), edit, now)?;
-            check_only_seat(unit, &before, &edited)?;
-            let agreement = find_agreement(unit, plan.agreement)?;
-            if step == Some(LicenseStatus::Revoked) {
-                self.take_back(unit, actor, &agreement, plan, vec![edited])?;
-                return find_license(unit, id).map(Some);
-            }
-            if edited == before {
-                return Ok(Some(before));
-            }
+            unit.licenses().add_unassigned(plan.id, &[id], &actor.change(self.now()))?;
+            let added = find_license(unit, id)?;
+            self.correct(unit, actor, plan, added, &edit)
+        })
+    }
+
+    /// Corrects a license of a plan. The caller has locked both.
+    fn correct(
+        &self,
+        unit: &mut dyn UnitOfWork,
+        actor: &Actor,
+        plan: SubscriptionPlan,
+        before: License,
+        edit: &LicenseEdit,
+    ) -> Result<LicenseRecord, Error> {
+        // The license and its history need the same time: reports count an activation only if they agree.
+        let now = self.now();
+        let (id, change) = (before.id, actor.change(now));
+        let (edited, step) = self.edited(before.clone(), edit, now)?;
+        check_only_seat(unit, &before, &edited)?;
+        let agreement = find_agreement(unit, plan.agreement)?;
+        let (stored, edited) = if step == Some(LicenseStatus::Revoked) {
+            self.take_back(unit, actor, &agreement, plan.clone(), vec![edited])?;
+            let revoked = find_license(unit, id)?;
+            (revoked.clone(), revoked)
+        } else {
+            (before.clone(), edited)
+        };
+        let edited = with_dates(edited, edit, now)?;
+        if edited != stored {
             let mut outbox = OutboxBuilder::new(&agreement, &plan, self.ids.as_ref(), now);
             match (before.status(), edited.status()) {
                 (LicenseStatus::Unassigned, LicenseStatus::Assigned) => {
@@ -80,13 +136,27 @@ impl LicenseManager {
                 (LicenseStatus::Assigned, LicenseStatus::Activated) => outbox.activated(&edited),
                 _ => {}
             }
-            unit.licenses().save(std::slice::from_ref(&edited), &actor.change(now))?;
+            unit.licenses().save(std::slice::from_ref(&edited), &change)?;
             outbox.write(unit)?;
-            Ok(Some(edited))
-        })
+        }
+        let known = with_source(unit, edited)?;
+        match &edit.source {
+            Some(source) if *source != known.source => {
+                match source {
+                    Some(source) if !is_salesforce_id(source) => {
+                        let message = "A Salesforce id has 18 letters and digits.";
+                        return Err(Error::Invalid(FieldErrors::one("source_id", message)));
+                    }
+                    Some(source) => unit.licenses().set_sources(&[(id, source.clone())], &change)?,
+                    None => unit.licenses().remove_sources(&[id], &change)?,
+                }
+                Ok(LicenseRecord { source: source.clone(), ..known })
+            }
+            _ => Ok(known),
+        }
     }
 
-    /// The corrected license, and its new status if it changes. The caller revokes it.
+    /// The license with its new holder and status, and the status if it is new. The caller revokes it.
     fn edited(
         &self,
         license: License,
@@ -104,7 +174,7 @@ impl LicenseManager {
                 .ok_or_else(|| Error::Invalid(FieldErrors::one("user_email", "Say whose the license is to be.")))?;
             license = license.assign(email, ActivationKey(self.ids.next()), now)?;
         }
-        check_holder(edit, step.unwrap_or(from))?;
+        check_fields(edit, step.unwrap_or(from))?;
         if let Some(email) = edit.user_email.clone().filter(|email| license.holder_email() != Some(email)) {
             license = license.with_email(email, now);
         }
@@ -131,16 +201,48 @@ fn find_license(unit: &mut dyn UnitOfWork, id: LicenseId) -> Result<License, Err
     unit.licenses().find_by_ids(&[id])?.pop().ok_or(Error::NotFound(Entity::License))
 }
 
-/// Refuses a holder of an unassigned license.
-fn check_holder(edit: &LicenseEdit, status: LicenseStatus) -> Result<(), Error> {
+fn with_source(unit: &mut dyn UnitOfWork, license: License) -> Result<LicenseRecord, Error> {
+    let source = unit.licenses().sources(&[license.id])?.remove(&license.id);
+    Ok(LicenseRecord { license, source })
+}
+
+/// The license with the dates of the edit.
+fn with_dates(license: License, edit: &LicenseEdit, now: DateTime<Utc>) -> Result<License, Error> {
+    let mut columns = license.columns();
+    let edit = edit.clone();
+    set_fields! { columns, edit: assigned_date, activation_date, last_remind_date, revoked_date }
+    if columns == license.columns() {
+        return Ok(license);
+    }
+    let state = columns.into_state().ok_or_else(|| Error::internal("the dates do not fit the status"))?;
+    Ok(License { state, modified: now, ..license })
+}
+
+/// Refuses fields that a license with this status does not have, and empty ones that it needs.
+fn check_fields(edit: &LicenseEdit, status: LicenseStatus) -> Result<(), Error> {
+    use LicenseStatus::{Activated, Assigned, Revoked, Unassigned};
     let mut errors = FieldErrors::default();
-    if status == LicenseStatus::Unassigned {
+    if status == Unassigned {
         let message = "An unassigned license is nobody's.";
         if edit.user_email.is_some() {
             errors.add("user_email", message);
         }
         if edit.lms_user_id.flatten().is_some() {
             errors.add("lms_user_id", message);
+        }
+    }
+    for (field, date, needed_by, possible) in [
+        ("assigned_date", edit.assigned_date, &[Assigned, Activated][..], status != Unassigned),
+        ("activation_date", edit.activation_date, &[Activated], matches!(status, Activated | Revoked)),
+        ("last_remind_date", edit.last_remind_date, &[], status != Unassigned),
+        ("revoked_date", edit.revoked_date, &[Revoked], status == Revoked),
+    ] {
+        match date {
+            Some(None) if needed_by.contains(&status) => {
+                errors.add(field, format!("A license that is {status} needs this date."));
+            }
+            Some(Some(_)) if !possible => errors.add(field, format!("A license that is {status} has no such date.")),
+            _ => {}
         }
     }
     errors.into_result()

@@ -2,6 +2,7 @@
 
 use super::manager::LicenseManager;
 use crate::error::Error;
+use crate::model::ids::NotificationId;
 use crate::model::renewal::RenewalDetails;
 use crate::model::staff_records::{LicenseMark, Notification};
 use crate::model::transfer::TransferJobSummary;
@@ -62,7 +63,7 @@ lists! {
     /// The role assignments that match. `limit_offset` chooses the page from the number of matches.
     role_assignments(role_assignments, RoleAssignmentFilter) -> AssignedRole;
     /// The notifications that match. `limit_offset` chooses the page from the number of matches.
-    notifications(notifications, NotificationFilter) -> Notification;
+    notifications(notifications, NotificationFilter) -> (NotificationId, Notification);
     /// The license events that match. `limit_offset` chooses the page from the number of matches.
     license_events(license_events, LicenseEventFilter) -> LicenseMark;
     /// The transfer jobs that match. `limit_offset` chooses the page from the number of matches.

@@ -99,7 +99,7 @@ impl LicenseManager {
             new.changes.clone().apply(&mut plan)?;
             let product = find_product(unit, plan.product)?;
             plan.check(&product)?;
-            let change = Change { reason: Some(reason), ..actor.change(now) };
+            let change = Change { reason: Some(reason.into()), ..actor.change(now) };
             unit.plans().add(&plan, &change)?;
             self.provision(unit, &plan, LicenseCounts::default(), actor)?;
             let details = PlanDetails { plan, customer: agreement.customer, plan_type: product.plan_type.label };
@@ -133,7 +133,7 @@ impl LicenseManager {
             }
             let product = find_product(unit, details.plan.product)?;
             details.plan.check_edit(&before, &product)?;
-            let change = Change { reason: Some(reason), ..actor.change(now) };
+            let change = Change { reason: Some(reason.into()), ..actor.change(now) };
             unit.plans().save(&details.plan, &change)?;
             let counts = count_licenses(unit, id)?;
             self.provision(unit, &details.plan, counts, actor)?;

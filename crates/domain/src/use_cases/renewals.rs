@@ -193,7 +193,7 @@ impl LicenseManager {
         plan.desired_num_licenses = Some(terms.number_of_licenses);
         plan.modified = change.at;
         let reason = if exists { ChangeReason::Other } else { ChangeReason::New };
-        let change = |reason| Change { reason: Some(reason), ..change.clone() };
+        let change = |reason: ChangeReason| Change { reason: Some(reason.into()), ..change.clone() };
         let takes_over = prior.should_auto_apply_licenses == Some(true);
         if takes_over {
             plan.should_auto_apply_licenses = Some(!terms.disable_auto_apply_licenses);

@@ -40,7 +40,8 @@ fn both(kind: MailKind) -> Vec<(MailKind, String)> {
 }
 
 fn notifications(town: &Town) -> Vec<Notification> {
-    town.world.store.read(|unit| unit.notifications().list(&NotificationFilter::default(), ALL)).unwrap()
+    let listed = town.world.store.read(|unit| unit.notifications().list(&NotificationFilter::default(), ALL)).unwrap();
+    listed.into_iter().map(|(_, notification)| notification).collect()
 }
 
 #[test]

@@ -1,13 +1,14 @@
 //! Staff correct a license.
 
 use crate::support::*;
+use chrono::Duration;
 use license_manager_domain::model::HeldTwice;
 use license_manager_domain::outbox::Topic;
 use license_manager_domain::use_cases::LicenseEdit;
 use license_manager_domain::*;
 
 fn edit(world: &World, license: LicenseId, edit: LicenseEdit) -> Result<License, Error> {
-    world.manager.edit_license(&Actor::user("staff"), license, edit)
+    world.manager.edit_license(&Actor::user("staff"), license, edit).map(|record| record.license)
 }
 
 fn status(status: LicenseStatus) -> LicenseEdit {
@@ -158,4 +159,112 @@ fn a_revocation_by_staff_counts_against_the_cap() {
     revoke("amy@example.com").unwrap();
     assert_eq!(world.details(plan).num_revocations_applied, 1);
     assert_eq!(revoke("bob@example.com"), Err(Refusal::RevocationCap { requested: 1, remaining: 0 }.into()));
+}
+
+#[test]
+fn dates_are_edited_where_the_status_has_them() {
+    let world = World::new();
+    let plan = world.plan(3);
+    world.activate(plan, "amy@example.com", 7);
+    world.assign(plan, &learners(["bob@example.com"])).unwrap();
+    let (amy, bob) = (world.license_of(plan, "amy@example.com").id, world.license_of(plan, "bob@example.com").id);
+    let free = world.licenses(plan).into_iter().find(|license| !license.is_live()).unwrap().id;
+    let [early, late] = [1, 2].map(|days| beginning() - Duration::days(days));
+    let dates = LicenseEdit {
+        assigned_date: Some(Some(late)),
+        activation_date: Some(Some(early)),
+        last_remind_date: Some(None),
+        ..LicenseEdit::default()
+    };
+    world.clock.advance(Duration::days(1));
+    let owed = world.newly_owed(|| drop(edit(&world, amy, dates.clone()).unwrap()));
+    assert_eq!(topics(&owed), []);
+    let license = world.license_of(plan, "amy@example.com");
+    let columns = license.columns();
+    assert_eq!(
+        (columns.assigned_date, columns.activation_date, columns.last_remind_date),
+        (Some(late), Some(early), None)
+    );
+    assert_eq!(license.modified, world.manager.now());
+
+    let revoked = LicenseEdit { revoked_date: Some(Some(early)), ..status(LicenseStatus::Revoked) };
+    assert_eq!(
+        edit(&world, amy, revoked).unwrap().columns().revoked_date,
+        Some(early),
+        "with the step that leads there"
+    );
+
+    let before = world.footprint(plan);
+    let all = LicenseEdit { revoked_date: Some(Some(early)), last_remind_date: Some(Some(early)), ..dates };
+    let unassigned = ["activation_date", "assigned_date", "last_remind_date", "revoked_date"];
+    assert_eq!(wrong_fields(edit(&world, free, all.clone())), unassigned);
+    assert_eq!(wrong_fields(edit(&world, bob, all)), ["activation_date", "revoked_date"]);
+    let emptied = LicenseEdit { assigned_date: Some(None), revoked_date: Some(None), ..LicenseEdit::default() };
+    assert_eq!(wrong_fields(edit(&world, bob, emptied.clone())), ["assigned_date"]);
+    assert_eq!(wrong_fields(edit(&world, amy, emptied)), ["revoked_date"]);
+    assert_eq!(world.footprint(plan), before);
+}
+
+#[test]
+fn the_source_of_a_license_is_read_changed_and_removed() {
+    let world = World::new();
+    let plan = world.plan(1);
+    let source = |number: u8| format!("00600000000000000{number}");
+    let amy: Assignees = [(email("amy@example.com"), Some(source(1)))].into_iter().collect();
+    world.assign(plan, &amy).unwrap();
+    let id = world.license_of(plan, "amy@example.com").id;
+    let read = || world.manager.license_record(id).unwrap().source;
+    assert_eq!(read(), Some(source(1)));
+    let staff = Actor::user("staff").because(Some("the other deal".to_owned()));
+    let edit = |source| {
+        let edit = LicenseEdit { source: Some(source), ..LicenseEdit::default() };
+        world.manager.edit_license(&staff, id, edit).map(|record| record.source)
+    };
+    let entries = || {
+        let history = world.store.history().into_iter().filter(|entry| entry.table == "license_source");
+        history.map(|entry| (entry.kind, entry.change.reason.map(String::from))).collect::<Vec<_>>()
+    };
+    let because = |kind| (kind, Some("the other deal".to_owned()));
+    for (wanted, recorded) in [(Some(source(2)), 2), (Some(source(2)), 2), (None, 3), (None, 3), (Some(source(3)), 4)] {
+        assert_eq!(edit(wanted.clone()), Ok(wanted.clone()));
+        assert_eq!((read(), entries().len()), (wanted, recorded));
+    }
+    assert_eq!(entries(), [('+', None), because('~'), because('-'), because('+')]);
+    let Err(Error::Invalid(errors)) = edit(Some("006".to_owned())) else { panic!("accepted") };
+    assert_eq!(errors.iter().map(|(field, _)| field).collect::<Vec<_>>(), ["source_id"]);
+    assert_eq!(read(), Some(source(3)));
+}
+
+#[test]
+fn staff_add_a_license_to_a_plan() {
+    let world = World::new();
+    let plan = world.plan(2);
+    let add = |edit| world.manager.add_license(&Actor::user("staff"), plan, edit);
+    let owed = world.newly_owed(|| drop(add(LicenseEdit::default()).unwrap()));
+    assert_eq!(topics(&owed), []);
+    let activated = LicenseEdit {
+        status: Some(LicenseStatus::Activated),
+        lms_user_id: Some(Some(LmsUserId(7))),
+        source: Some(Some("006000000000000001".to_owned())),
+        ..holder("amy@example.com")
+    };
+    let owed = world.newly_owed(|| {
+        let added = add(activated.clone()).unwrap();
+        assert_eq!((added.license.plan, added.source), (plan, activated.source.clone().flatten()));
+    });
+    assert_eq!(topics(&owed), [Topic::LicenseEvent, Topic::Assignment, Topic::LicenseEvent, Topic::Activation]);
+    assert_eq!(world.counts(plan), LicenseCounts { unassigned: 3, activated: 1, ..Default::default() });
+    let id = world.license_of(plan, "amy@example.com").id.to_string();
+    let history = world.store.history();
+    let kinds: String =
+        history.iter().filter(|entry| entry.id == id && entry.table == "license").map(|entry| entry.kind).collect();
+    assert_eq!(kinds, "+~", "the activation counts as one");
+
+    let before = world.footprint(plan);
+    assert!(matches!(add(activated), Err(Error::Conflict(Conflict::LiveLicense(_)))));
+    assert!(matches!(add(status(LicenseStatus::Revoked)), Err(Error::Refused(Refusal::Impossible(_)))));
+    let nowhere = PlanId(uuid::Uuid::from_u128(99));
+    let unknown = world.manager.add_license(&Actor::user("staff"), nowhere, LicenseEdit::default());
+    assert_eq!(unknown, Err(Error::UnknownReference { field: "subscription_plan", entity: Entity::Plan }));
+    assert_eq!(world.footprint(plan), before);
 }

@@ -6,6 +6,7 @@ mod agreements;
 mod assignment;
 mod auto_apply;
 mod catalogs;
+mod deletions;
 mod deliveries;
 mod deliveries_of_enrollments;
 mod deliveries_of_plans;

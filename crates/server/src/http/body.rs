@@ -8,7 +8,8 @@ use actix_web::http::header::CONTENT_TYPE;
 use actix_web::{FromRequest, HttpRequest, dev::Payload, web};
 use deserr::Deserr;
 use license_manager_domain::{Email, InvalidEmail};
-use serde_json::Value;
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
 use utoipa::openapi::{KnownFormat, SchemaFormat};
 
 use crate::http::error::ApiError;
@@ -41,6 +42,21 @@ impl<T: Deserr<FieldErrors>> Body<T> {
     /// Every error in it.
     pub fn read(self) -> Result<T, FieldErrors> {
         self.part()
+    }
+}
+
+impl<T: Deserr<FieldErrors> + ToSchema> Body<T> {
+    /// Reads an edit. Every field that it names must be one that can be edited.
+    ///
+    /// # Errors
+    /// Every error in it.
+    pub fn edit(self) -> Result<T, FieldErrors> {
+        let editable = fields::names::<T>();
+        let mut errors = FieldErrors::default();
+        for name in self.json.as_object().into_iter().flat_map(Map::keys).filter(|name| !editable.contains(*name)) {
+            errors.add(name, "This field cannot be edited.");
+        }
+        errors.and(self.read())
     }
 }
 

@@ -1,7 +1,7 @@
 //! The fields of requests. One struct per request derives its reader and its schema.
 //!
 //! The type of a field says whether it may be absent or null ([`Required`], [`Stated`], [`Optional`], [`Nullable`]), and
-//! which values it accepts (a [`Kind`]). Reading collects every error. Unknown fields are ignored.
+//! which values it accepts (a [`Kind`]). Reading collects every error. Unknown fields are ignored, except in edits.
 //!
 //! ```
 //! use deserr::Deserr;
@@ -25,6 +25,7 @@
 //! ```
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use deserr::{Deserr, IntoValue, ValuePointerRef};
 use serde_json::Value;
@@ -44,6 +45,26 @@ use super::tree::Tree;
 /// Everything that is wrong with it.
 pub fn read<T: Deserr<FieldErrors>>(body: &Value) -> Result<T, FieldErrors> {
     deserr::deserialize(Tree::new(body))
+}
+
+/// The names of a request's fields, flattened ones included, by its schema.
+pub fn names<T: ToSchema>() -> BTreeSet<String> {
+    let mut named = Vec::new();
+    T::schemas(&mut named);
+    let mut names = BTreeSet::new();
+    let mut parts = vec![T::schema()];
+    while let Some(part) = parts.pop() {
+        match part {
+            RefOr::T(Schema::Object(object)) => names.extend(object.properties.into_keys()),
+            RefOr::T(Schema::AllOf(all)) => parts.extend(all.items),
+            RefOr::Ref(part) => {
+                let name = part.ref_location.rsplit('/').next().unwrap_or_default();
+                parts.extend(named.iter().find(|(known, _)| known == name).map(|(_, schema)| schema.clone()));
+            }
+            RefOr::T(_) => {}
+        }
+    }
+    names
 }
 
 /// A field that must be present, and not null.
@@ -151,6 +172,7 @@ mod tests {
         seats: Optional<Integer<i32, 0, 10>>,
         user_emails: Required<List<Text<1, 10>, 1, 10>>,
         #[deserr(rename = "*")]
+        #[serde(flatten)]
         settings: Settings,
     }
 
@@ -189,6 +211,13 @@ mod tests {
             let errors = errors::<Settings>(&body);
             assert_eq!(errors["non_field_errors"].as_array().map(Vec::len), Some(1), "{errors}");
         }
+    }
+
+    #[test]
+    fn the_names_of_a_request_include_flattened_ones() {
+        let known = names::<Request>();
+        let expected = ["limit", "plan", "seats", "sold", "start", "title", "user_emails"];
+        assert_eq!(known.iter().map(String::as_str).collect::<Vec<_>>(), expected);
     }
 
     #[test]

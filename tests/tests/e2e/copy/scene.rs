@@ -134,6 +134,8 @@ impl Scene {
              VALUES ({MOMENT}, '+', 1, '{enterprise}', 5, '{plan}', 'periodic_informational', {MOMENT}, {MOMENT}, {MOMENT});
              INSERT INTO license_event (license_uuid, event_name, created)
              VALUES ('{license}', 'edx.server.license-manager.expired.license.unlinked', {MOMENT});
+             INSERT INTO license_event_history (history_date, history_type, id, license_uuid, event_name, created)
+             VALUES ({MOMENT}, '-', 1, '{license}', 'old', {MOMENT});
              INSERT INTO operation_schedule (operation, expression, next_run, started, finished, outcome, summary)
              VALUES ('process-renewals', '0 */6 * * *', {MOMENT}, -1, {MOMENT}, 'failed',
                      '{{\"counts\": {{\"renewals\": 2}}, \"failure_count\": 0, \"failures\": []}}');

@@ -195,7 +195,19 @@ impl Asking<'_> {
         self.ask(&operator, "POST", &plan.path("revert/"), json!({ "as_of": made, "license_uuids": [license] }));
         let license = format!("licenses/{license}/");
         self.provision("GET", &license, Value::Null);
-        self.provision("PATCH", &license, json!({ "user_email": self.customer.email("frank"), "lms_user_id": 8 }));
+        let corrected =
+            json!({ "user_email": self.customer.email("frank"), "lms_user_id": 8, "last_remind_date": null });
+        self.provision("PATCH", &license, corrected);
+        let added = json!({
+            "subscription_plan": plan.uuid,
+            "status": "activated",
+            "user_email": self.customer.email("grete"),
+            "lms_user_id": 9,
+            "activation_date": "2030-01-31T12:00:00Z",
+            "source_id": "006000000000000001",
+            "change_reason": "Bought by phone",
+        });
+        self.provision("POST", "licenses/", added);
     }
 
     fn products(&mut self) {
@@ -250,6 +262,11 @@ impl Asking<'_> {
         self.document.observe(None, &refused);
         self.provision("GET", &path, Value::Null);
         self.provision("GET", "license-transfer-jobs/", Value::Null);
+        self.provision("DELETE", &path, mistake());
+        let path = format!("subscriptions/{}/", self.customer.plan(1).uuid);
+        self.provision("DELETE", &path, mistake());
+        let other = Customer::new(self.server).agreement;
+        self.provision("DELETE", &format!("customer-agreement/{other}/"), mistake());
     }
 
     fn webhooks(&mut self) {
@@ -286,8 +303,14 @@ impl Asking<'_> {
              VALUES ('{license}', 'edx.server.license-manager.expired.license.unlinked', {moment})",
             plan.uuid
         ));
-        self.provision("GET", &format!("notifications/?enterprise_customer_uuid={enterprise}"), Value::Null);
-        self.provision("GET", &format!("license-events/?license_uuid={license}"), Value::Null);
+        for list in [
+            format!("notifications/?enterprise_customer_uuid={enterprise}"),
+            format!("license-events/?license_uuid={license}"),
+        ] {
+            let id = self.provision("GET", &list, Value::Null)["results"][0]["id"].clone();
+            let (records, _) = list.split_once('?').unwrap();
+            self.provision("DELETE", &format!("{records}{id}/"), mistake());
+        }
         database.execute(&format!(
             "INSERT INTO operation_schedule (operation, expression, next_run, started, finished, outcome, summary, last_complete)
              VALUES ('process-renewals', '0 */6 * * *', {moment}, {moment}, {moment}, 'failed',
@@ -344,6 +367,10 @@ impl Asking<'_> {
         plan.assign(&emails).expect(200);
         plan
     }
+}
+
+fn mistake() -> Value {
+    json!({ "change_reason": "Made by mistake" })
 }
 
 fn with(mut object: Value, field: &str, value: impl Into<Value>) -> Value {

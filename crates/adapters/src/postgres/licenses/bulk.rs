@@ -5,10 +5,11 @@ use diesel::sql_types::{Array, BigInt, Bool, Nullable, Text};
 use license_manager_domain::history::Change;
 use license_manager_domain::{Error, License, LicenseColumns, LicenseId, LicenseStatus, PlanId};
 
+use crate::one_of::one_of;
 use crate::postgres::arrays::column;
 use crate::postgres::recording::{Kind, with_history};
 use crate::postgres::unit::PostgresUnit;
-use crate::schema::{LICENSE, LICENSE_SOURCE};
+use crate::schema::{LICENSE, LICENSE_SOURCE, license_source};
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 
 /// The type of a license's source: a Salesforce opportunity.
@@ -183,4 +184,15 @@ pub(super) fn set_sources(
     .bind::<SqlTimestamp, _>(change.at);
     let statement = with_history(statement, &LICENSE_SOURCE, Kind::AddedOrChanged, change);
     unit.write_rows(sources.len(), "license sources", |connection| statement.execute(connection))
+}
+
+pub(super) fn remove_sources(
+    unit: &mut PostgresUnit<'_>,
+    licenses: &[LicenseId],
+    change: &Change,
+) -> Result<(), Error> {
+    let doomed = one_of(license_source::license_uuid, licenses.iter().map(|license| license.0));
+    let statement = diesel::delete(license_source::table.filter(doomed)).returning(license_source::all_columns);
+    let statement = with_history(statement, &LICENSE_SOURCE, Kind::Deleted, change);
+    unit.write(|connection| statement.execute(connection)).map(drop)
 }

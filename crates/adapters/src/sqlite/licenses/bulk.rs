@@ -5,7 +5,8 @@ use diesel::sql_types::{Nullable, Text};
 use license_manager_domain::history::Change;
 use license_manager_domain::{Error, License, LicenseId, LicenseStatus, PlanId};
 
-use crate::schema::LICENSE;
+use crate::one_of::one_of;
+use crate::schema::{LICENSE, LICENSE_SOURCE, license_source};
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 use crate::sqlite::json::{Keys, json};
 use crate::sqlite::recording::Kind;
@@ -68,7 +69,7 @@ pub(super) fn delete(
         ))
         .bind::<SqlTimestamp, _>(change.at)
         .bind::<Nullable<Text>, _>(change.by.as_deref())
-        .bind::<Nullable<Text>, _>(change.reason.map(|reason| reason.as_str()))
+        .bind::<Nullable<Text>, _>(change.reason.as_deref())
         .bind::<SqlUuid, _>(plan.0)
         .bind::<Text, _>(status.as_str());
         unit.write(|connection| statement.execute(connection))?;
@@ -180,7 +181,7 @@ pub(super) fn set_sources(
     )
     .bind::<SqlTimestamp, _>(change.at)
     .bind::<Nullable<Text>, _>(change.by.as_deref())
-    .bind::<Nullable<Text>, _>(change.reason.map(|reason| reason.as_str()))
+    .bind::<Nullable<Text>, _>(change.reason.as_deref())
     .bind::<Text, _>(SOURCE_TYPE)
     .bind::<Text, _>(&rows);
     unit.write(|connection| statement.execute(connection))?;
@@ -195,4 +196,10 @@ pub(super) fn set_sources(
     .bind::<Text, _>(&rows);
     unit.write(|connection| statement.execute(connection))?;
     Ok(())
+}
+
+pub(super) fn remove_sources(unit: &mut SqliteUnit<'_>, licenses: &[LicenseId], change: &Change) -> Result<(), Error> {
+    unit.record(&LICENSE_SOURCE, &json(licenses)?, Kind::Deleted, change)?;
+    let doomed = one_of(license_source::license_uuid, licenses.iter().map(|license| license.0));
+    unit.write(|connection| diesel::delete(license_source::table.filter(doomed)).execute(connection)).map(drop)
 }

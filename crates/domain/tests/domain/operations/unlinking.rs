@@ -24,7 +24,7 @@ fn carry_out(world: &World, plan: PlanId) {
 }
 
 fn marks(world: &World) -> usize {
-    let filter = LicenseEventFilter { license: None, event_name: Some(UNLINKED_EVENT.to_owned()) };
+    let filter = LicenseEventFilter { event_name: Some(UNLINKED_EVENT.to_owned()), ..LicenseEventFilter::default() };
     world.store.read(|unit| unit.license_events().count(&filter)).unwrap() as usize
 }
 

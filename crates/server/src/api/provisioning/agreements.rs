@@ -10,6 +10,7 @@ use license_manager_domain::{
 use utoipa::ToSchema;
 
 use super::catalogs::knowing_catalogs;
+use super::deletion::{Deletion, DeletionRequest};
 use crate::api::views::AgreementWithPlansBody;
 use crate::auth::permissions::{Provisioner, ProvisionerOrStaff, path_uuid};
 use crate::http::fields::{Boolean, FieldErrors, Nullable, Optional, Required, Text, UuidText};
@@ -146,12 +147,33 @@ pub async fn update(
     state: State,
 ) -> ApiResult {
     let agreement = AgreementId(path_uuid(&request, "customer_agreement_uuid")?);
-    let edit = body.read()?;
+    let edit = body.edit()?;
     let changes = edit.settings.changes(edit.enterprise_customer_uuid.0.map(CustomerId));
     let actor = access.caller.actor();
     let update = move |manager: &LicenseManager| manager.update_agreement(&actor, agreement, changes.clone());
     let overview = knowing_catalogs(&state, update).await??;
     Answer::ok(&answer_body(&state, &overview))
+}
+
+/// Deletes an agreement without plans: 204.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/provisioning-admins/customer-agreement/{customer_agreement_uuid}/",
+    tag = "Provisioning",
+    request_body = DeletionRequest,
+    responses(
+        (status = 204, description = "Deleted"),
+        (status = 422, description = "The agreement has plans", body = String, content_type = "application/json"),
+    ),
+)]
+pub async fn delete(deletion: Deletion, request: HttpRequest, state: State) -> ApiResult {
+    let id = AgreementId(path_uuid(&request, "customer_agreement_uuid")?);
+    let actor = deletion.actor()?;
+    blocking(move || {
+        state.manager.delete_agreement(&actor, id)?;
+        Ok(Answer::no_content())
+    })
+    .await
 }
 
 fn answer_body(state: &AppState, overview: &AgreementOverview) -> AgreementWithPlansBody {

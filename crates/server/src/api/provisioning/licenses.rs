@@ -1,20 +1,35 @@
-//! `/api/v1/provisioning-admins/licenses/{license_uuid}/`: provisioning admins read and correct a license.
+//! `/api/v1/provisioning-admins/licenses/`: provisioning admins add, read and correct licenses.
 
 use actix_web::HttpRequest;
+use actix_web::http::StatusCode;
 use deserr::Deserr;
-use license_manager_domain::use_cases::LicenseEdit;
-use license_manager_domain::{License, LicenseId, LmsUserId};
+use license_manager_domain::use_cases::{LicenseEdit, LicenseRecord};
+use license_manager_domain::{LicenseId, LmsUserId, PlanId};
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::deletion::Reason;
+use crate::api::license_assignment::SalesforceId;
 use crate::api::views::LicenseBody;
 use crate::auth::permissions::{ProvisionerOrStaff, path_uuid};
 use crate::http::body::EmailAddress;
-use crate::http::fields::{Choice, FieldErrors, Integer, Nullable, Optional};
+use crate::http::fields::{Choice, FieldErrors, Integer, Moment, Nullable, Optional, Required, UuidText};
 use crate::http::{Answer, ApiResult, Timestamp, WithBody, blocking};
 use crate::openapi::parameters::LicenseState;
 use crate::state::State;
+
+/// A new license.
+#[derive(Deserr, ToSchema)]
+#[deserr(error = FieldErrors)]
+pub struct NewLicenseRequest {
+    /// Its plan.
+    pub subscription_plan: Required<UuidText>,
+    /// The other fields.
+    #[deserr(rename = "*")]
+    #[serde(flatten)]
+    pub settings: LicenseEditRequest,
+}
 
 /// A correction; absent fields stay.
 #[derive(Deserr, ToSchema)]
@@ -29,6 +44,41 @@ pub struct LicenseEditRequest {
     /// The state.
     #[deserr(default)]
     pub status: Optional<Choice<LicenseState>>,
+    /// When it was assigned.
+    #[deserr(default)]
+    pub assigned_date: Nullable<Moment>,
+    /// When it was activated.
+    #[deserr(default)]
+    pub activation_date: Nullable<Moment>,
+    /// When its learner was last reminded.
+    #[deserr(default)]
+    pub last_remind_date: Nullable<Moment>,
+    /// When it was revoked.
+    #[deserr(default)]
+    pub revoked_date: Nullable<Moment>,
+    /// The Salesforce opportunity that it was assigned from.
+    #[deserr(default)]
+    pub source_id: Optional<SalesforceId>,
+    /// Why, for the history.
+    #[deserr(default)]
+    pub change_reason: Nullable<Reason>,
+}
+
+impl LicenseEditRequest {
+    /// The edit, and the reason for it.
+    fn edit(self) -> (LicenseEdit, Option<String>) {
+        let edit = LicenseEdit {
+            status: self.status.0,
+            user_email: self.user_email.0,
+            lms_user_id: self.lms_user_id.0.map(|id| id.map(LmsUserId)),
+            assigned_date: self.assigned_date.0,
+            activation_date: self.activation_date.0,
+            last_remind_date: self.last_remind_date.0,
+            revoked_date: self.revoked_date.0,
+            source: self.source_id.0,
+        };
+        (edit, self.change_reason.0.flatten())
+    }
 }
 
 /// A license with all its fields.
@@ -42,19 +92,22 @@ struct Body {
     auto_applied: Option<bool>,
     /// The license that replaced it when its plan was renewed.
     renewed_to: Option<Uuid>,
+    /// The Salesforce opportunity that it was assigned from.
+    source_id: Option<String>,
     created: Timestamp,
     modified: Timestamp,
 }
 
 impl Body {
-    fn new(license: &License) -> Self {
+    fn new(LicenseRecord { license, source }: LicenseRecord) -> Self {
         let columns = license.columns();
         Self {
-            license: LicenseBody::new(license),
+            license: LicenseBody::new(&license),
             lms_user_id: columns.lms_user_id.map(|id| id.0),
             assigned_date: columns.assigned_date.map(Timestamp),
             auto_applied: license.auto_applied,
             renewed_to: license.renewed_to.map(|id| id.0),
+            source_id: source,
             created: Timestamp(license.created),
             modified: Timestamp(license.modified),
         }
@@ -70,10 +123,34 @@ impl Body {
 )]
 pub async fn retrieve(_: ProvisionerOrStaff, request: HttpRequest, state: State) -> ApiResult {
     let license = LicenseId(path_uuid(&request, "license_uuid")?);
-    blocking(move || Answer::ok(&Body::new(&state.manager.license(license)?))).await
+    blocking(move || Answer::ok(&Body::new(state.manager.license_record(license)?))).await
 }
 
-/// Corrects `user_email`, `lms_user_id` and `status`.
+/// Adds a license to a plan: 201. It is unassigned unless the request says otherwise; the fields have the effects that they have in a
+/// correction.
+#[utoipa::path(
+    post,
+    path = "/api/v1/provisioning-admins/licenses/",
+    tag = "Provisioning",
+    request_body = NewLicenseRequest,
+    responses(
+        (status = 201, description = "The license", body = Body),
+        (status = 422, description = "The plan is full, the license cannot get this status, or its holder has another license", body = String, content_type = "application/json"),
+    ),
+)]
+pub async fn create(
+    WithBody { access, body }: WithBody<ProvisionerOrStaff, NewLicenseRequest>,
+    state: State,
+) -> ApiResult {
+    let request = body.read()?;
+    let plan = PlanId(request.subscription_plan.0);
+    let (edit, reason) = request.settings.edit();
+    let actor = access.caller.actor().because(reason);
+    blocking(move || Answer::json(StatusCode::CREATED, &Body::new(state.manager.add_license(&actor, plan, edit)?)))
+        .await
+}
+
+/// Corrects the holder, the status, the dates and the Salesforce opportunity. A new status has the effects of the actions that lead to it.
 ///
 /// 400 if the fields do not match the status, or the revocation cap is reached. 422 if the license cannot get this status, or the
 /// holder has another live license of the plan.
@@ -93,11 +170,7 @@ pub async fn update(
     state: State,
 ) -> ApiResult {
     let license = LicenseId(path_uuid(&request, "license_uuid")?);
-    let request = body.read()?;
-    let edit = LicenseEdit {
-        status: request.status.0,
-        user_email: request.user_email.0,
-        lms_user_id: request.lms_user_id.0.map(|id| id.map(LmsUserId)),
-    };
-    blocking(move || Answer::ok(&Body::new(&state.manager.edit_license(&access.caller.actor(), license, edit)?))).await
+    let (edit, reason) = body.edit()?.edit();
+    let actor = access.caller.actor().because(reason);
+    blocking(move || Answer::ok(&Body::new(state.manager.edit_license(&actor, license, edit)?))).await
 }

@@ -3,6 +3,7 @@
 pub mod agreement_settings;
 pub mod agreements;
 mod catalogs;
+pub mod deletion;
 pub mod licenses;
 pub mod plan_upkeep;
 pub mod plans;

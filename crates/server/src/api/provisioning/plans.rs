@@ -14,6 +14,7 @@ use serde_json::Value;
 use utoipa::{PartialSchema, ToSchema};
 
 use super::catalogs::knowing_catalogs;
+use super::deletion::{Deletion, DeletionRequest};
 use crate::api::views::{CreatedPlanBody, EditedPlanBody, PlanWithCountsBody};
 use crate::auth::permissions::{Provisioner, ProvisionerOrStaff, path_uuid};
 use crate::http::error::plan_provisioning_error;
@@ -22,7 +23,7 @@ use crate::http::fields::{
 };
 use crate::http::kinds::{choices, describe, text, text_kind};
 use crate::http::{Answer, ApiError, ApiResult, PageBody, Paging, Query, WithBody, blocking};
-use crate::openapi::errors::ProvisioningError;
+use crate::openapi::errors::{InErrorKey, ProvisioningError};
 use crate::openapi::parameters::{CustomerQuery, PageQuery};
 use crate::state::State;
 
@@ -262,7 +263,7 @@ pub async fn update(
         let message = "Say why the plan changes: change_reason is missing.";
         return Err(ApiError::text(StatusCode::BAD_REQUEST, message).in_error_key());
     }
-    let edit = body.read().map_err(|errors| ApiError::from(errors).in_error_key())?;
+    let edit = body.edit().map_err(|errors| ApiError::from(errors).in_error_key())?;
     let reason = edit.change_reason.0;
     let changes = PlanChanges {
         agreement: edit.customer_agreement.0.map(AgreementId),
@@ -278,4 +279,27 @@ pub async fn update(
     let plan = knowing_catalogs(&state, update).await?.map_err(plan_provisioning_error)?;
     state.wake_jobs.notify_one();
     Answer::ok(&EditedPlanBody::new(&plan, state.renewal_lock(), reason))
+}
+
+/// Deletes a plan none of whose licenses was ever assigned, with its licenses and notifications: 204.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/provisioning-admins/subscriptions/{subscription_uuid}/",
+    tag = "Provisioning",
+    request_body = DeletionRequest,
+    responses(
+        (status = 204, description = "Deleted"),
+        (status = 400, description = "The request cannot be read", body = ProvisioningError),
+        (status = 404, description = "There is no such plan", body = ProvisioningError),
+        (status = 422, description = "Licenses were assigned, or the plan has renewals or jobs", body = InErrorKey),
+    ),
+)]
+pub async fn delete(deletion: Deletion, request: HttpRequest, state: State) -> ApiResult {
+    let id = PlanId(path_uuid(&request, "subscription_uuid")?);
+    let actor = deletion.actor().map_err(|errors| ApiError::from(errors).in_error_key())?;
+    blocking(move || {
+        state.manager.delete_plan(&actor, id).map_err(plan_provisioning_error)?;
+        Ok(Answer::no_content())
+    })
+    .await
 }

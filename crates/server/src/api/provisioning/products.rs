@@ -263,7 +263,7 @@ pub async fn update(
     state: State,
 ) -> ApiResult {
     let product = product_id(&request)?;
-    let edit = body.read()?;
+    let edit = body.edit()?;
     let changes = edit.settings.changes(edit.name.0, edit.plan_type.0.map(PlanTypeId));
     blocking(move || {
         let product = state.manager.update_product(&access.caller.actor(), product, &changes)?;
@@ -327,7 +327,7 @@ pub async fn update_plan_type(
     state: State,
 ) -> ApiResult {
     let id = plan_type_id(&request)?;
-    let edit = body.read()?;
+    let edit = body.edit()?;
     let changes = edit.settings.changes(edit.label.0);
     blocking(move || Answer::ok(&PlanTypeBody::from(state.manager.update_plan_type(id, &changes)?))).await
 }

@@ -1,16 +1,17 @@
-//! `GET /api/v1/provisioning-admins/notifications/` and `…/license-events/`: notifications that were sent, and events of licenses.
+//! `/api/v1/provisioning-admins/notifications/` and `…/license-events/`: notifications that were sent, and events of licenses.
 
 use actix_web::HttpRequest;
 use license_manager_domain::model::{LicenseMark, Notification, NotificationKind};
 use license_manager_domain::ports::{LicenseEventFilter, NotificationFilter};
-use license_manager_domain::{CustomerId, LicenseId, PlanId};
+use license_manager_domain::{CustomerId, LicenseEventId, LicenseId, NotificationId, PlanId};
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use crate::auth::permissions::ProvisionerOrStaff;
+use super::deletion::{Deletion, DeletionRequest};
+use crate::auth::permissions::{ProvisionerOrStaff, path_integer};
 use crate::http::kinds::choices;
-use crate::http::{ApiResult, PageBody, Paging, Query, Timestamp};
+use crate::http::{Answer, ApiResult, PageBody, Paging, Query, Timestamp, blocking};
 use crate::openapi::errors::Detail;
 use crate::openapi::parameters::{CustomerQuery, PageQuery};
 use crate::state::State;
@@ -48,6 +49,7 @@ pub struct LicenseEventQuery {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Notification)]
 struct NotificationBody {
+    id: i64,
     enterprise_customer_uuid: Uuid,
     enterprise_customer_user_id: i64,
     subscription_plan_uuid: Uuid,
@@ -55,9 +57,10 @@ struct NotificationBody {
     last_sent: Timestamp,
 }
 
-impl From<Notification> for NotificationBody {
-    fn from(notification: Notification) -> Self {
+impl From<(NotificationId, Notification)> for NotificationBody {
+    fn from((id, notification): (NotificationId, Notification)) -> Self {
         Self {
+            id: id.0,
             enterprise_customer_uuid: notification.customer.0,
             enterprise_customer_user_id: notification.customer_user,
             subscription_plan_uuid: notification.plan.0,
@@ -71,6 +74,7 @@ impl From<Notification> for NotificationBody {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = LicenseEvent)]
 struct LicenseEventBody {
+    id: i64,
     license_uuid: Uuid,
     event_name: String,
     created: Timestamp,
@@ -78,7 +82,12 @@ struct LicenseEventBody {
 
 impl From<LicenseMark> for LicenseEventBody {
     fn from(mark: LicenseMark) -> Self {
-        Self { license_uuid: mark.license.0, event_name: mark.event_name, created: Timestamp(mark.created) }
+        Self {
+            id: mark.id.0,
+            license_uuid: mark.license.0,
+            event_name: mark.event_name,
+            created: Timestamp(mark.created),
+        }
     }
 }
 
@@ -96,6 +105,7 @@ impl From<LicenseMark> for LicenseEventBody {
 pub async fn notifications(_: ProvisionerOrStaff, request: HttpRequest, state: State) -> ApiResult {
     let query = Query::of(&request);
     let filter = NotificationFilter {
+        id: None,
         customer: query.uuid("enterprise_customer_uuid")?.map(CustomerId),
         plan: query.uuid("subscription_plan_uuid")?.map(PlanId),
         kind: query.choice::<NotificationType>("notification_type")?,
@@ -114,8 +124,45 @@ pub async fn notifications(_: ProvisionerOrStaff, request: HttpRequest, state: S
 pub async fn license_events(_: ProvisionerOrStaff, request: HttpRequest, state: State) -> ApiResult {
     let query = Query::of(&request);
     let filter = LicenseEventFilter {
+        id: None,
         license: query.uuid("license_uuid")?.map(LicenseId),
         event_name: query.text("event_name").map(str::to_owned),
     };
     Paging::new(&request).answer(move |part| state.manager.license_events(&filter, part), LicenseEventBody::from).await
+}
+
+/// Deletes the record of a notification: 204. Without the last one about a plan and type, the mail is sent again when it is due.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/provisioning-admins/notifications/{notification_id}/",
+    tag = "Staff",
+    request_body = DeletionRequest,
+    responses((status = 204, description = "Deleted")),
+)]
+pub async fn delete_notification(deletion: Deletion, request: HttpRequest, state: State) -> ApiResult {
+    let id = NotificationId(path_integer(&request, "notification_id")?);
+    let actor = deletion.actor()?;
+    blocking(move || {
+        state.manager.delete_notification(&actor, id)?;
+        Ok(Answer::no_content())
+    })
+    .await
+}
+
+/// Deletes the record of an event of a license: 204. What it records is done again when it is due.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/provisioning-admins/license-events/{license_event_id}/",
+    tag = "Staff",
+    request_body = DeletionRequest,
+    responses((status = 204, description = "Deleted")),
+)]
+pub async fn delete_license_event(deletion: Deletion, request: HttpRequest, state: State) -> ApiResult {
+    let id = LicenseEventId(path_integer(&request, "license_event_id")?);
+    let actor = deletion.actor()?;
+    blocking(move || {
+        state.manager.delete_license_event(&actor, id)?;
+        Ok(Answer::no_content())
+    })
+    .await
 }

@@ -13,6 +13,7 @@ use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
+use super::deletion::{Deletion, DeletionRequest};
 use crate::auth::permissions::{ProvisionerOrStaff, path_integer};
 use crate::http::fields::{Boolean, Choice, Choices, FieldErrors, List, Nullable, Optional, Required, Text, UuidText};
 use crate::http::{Answer, ApiError, ApiResult, PageBody, Paging, Query, Timestamp, WithBody, blocking};
@@ -308,11 +309,32 @@ pub async fn process(
     state: State,
 ) -> ApiResult {
     let id = path_id(&request)?;
-    let is_dry_run = body.read()?.is_dry_run.0;
+    let is_dry_run = body.edit()?.is_dry_run.0;
     blocking(move || match state.manager.process_transfer_job(&access.caller.actor(), id, is_dry_run) {
         Ok(job) => Answer::ok(&JobBody::from(job)),
         Err(Error::Conflict(conflict)) => Err(conflicting(conflict)),
         Err(error) => Err(error.into()),
+    })
+    .await
+}
+
+/// Deletes a job that moved no licenses: 204.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/provisioning-admins/license-transfer-jobs/{job_id}/",
+    tag = "Transfers",
+    request_body = DeletionRequest,
+    responses(
+        (status = 204, description = "Deleted"),
+        (status = 422, description = "The job moved its licenses", body = String, content_type = "application/json"),
+    ),
+)]
+pub async fn delete(deletion: Deletion, request: HttpRequest, state: State) -> ApiResult {
+    let id = path_id(&request)?;
+    let actor = deletion.actor()?;
+    blocking(move || {
+        state.manager.delete_transfer_job(&actor, id)?;
+        Ok(Answer::no_content())
     })
     .await
 }

@@ -228,7 +228,7 @@ pub async fn update(
     state: State,
 ) -> ApiResult {
     let id = WebhookId(path_uuid(&request, "webhook_uuid")?);
-    let patch = body.read()?;
+    let patch = body.edit()?;
     let changes = patch.settings.changes(patch.url.0);
     blocking(move || Answer::ok(&Body::from(state.manager.update_webhook(id, &changes)?))).await
 }

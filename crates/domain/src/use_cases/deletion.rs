@@ -1,0 +1,111 @@
+//! Deletions by staff: agreements, plans, transfer jobs, and records of the service's own actions.
+
+use super::manager::{LicenseManager, find_agreement, lock_plan};
+use crate::error::{Entity, Error, Refusal};
+use crate::history::Actor;
+use crate::model::ids::{AgreementId, LicenseEventId, NotificationId, PlanId, TransferJobId};
+use crate::model::jobs::JobKind;
+use crate::model::license::LicenseStatus;
+use crate::model::staff_records::NotificationKind;
+use crate::operations::utilization_mails::INITIAL_UTILIZATION;
+use crate::ports::{LicenseEventFilter, LimitOffset, NotificationFilter, StoreExt, TransferFilter, UnitOfWork};
+
+impl LicenseManager {
+    /// Deletes an agreement without plans.
+    ///
+    /// # Errors
+    /// [`Entity::Agreement`] not found; [`Refusal::AgreementHasPlans`].
+    pub fn delete_agreement(&self, actor: &Actor, id: AgreementId) -> Result<(), Error> {
+        self.store.write(|unit| {
+            unit.agreements().lock(id)?;
+            find_agreement(unit, id)?;
+            match unit.plans().find_by_agreements(&[id])?.len() {
+                0 => unit.agreements().delete(id, &actor.change(self.now())),
+                plans => Err(Refusal::AgreementHasPlans { plans }.into()),
+            }
+        })
+    }
+
+    /// Deletes a plan none of whose licenses was ever assigned, with its unassigned licenses and its notifications.
+    ///
+    /// # Errors
+    /// [`Entity::Plan`] not found; [`Refusal::PlanHasRenewal`]; [`Refusal::PlanHasJobs`];
+    /// [`Refusal::PlanWasHandedOut`].
+    pub fn delete_plan(&self, actor: &Actor, id: PlanId) -> Result<(), Error> {
+        self.store.write(|unit| {
+            let change = actor.change(self.now());
+            lock_plan(unit, id)?;
+            if !unit.renewals().find_by_plans(id, Some(id))?.is_empty() {
+                return Err(Refusal::PlanHasRenewal.into());
+            }
+            if has_jobs(unit, id)? {
+                return Err(Refusal::PlanHasJobs.into());
+            }
+            if unit.plans().was_handed_out(id)? {
+                return Err(Refusal::PlanWasHandedOut.into());
+            }
+            unit.licenses().delete(id, LicenseStatus::Unassigned, &change)?;
+            let notified = NotificationFilter { plan: Some(id), ..NotificationFilter::default() };
+            unit.notifications().delete(&notified, &change)?;
+            unit.plans().delete(id, &change)
+        })
+    }
+
+    /// Deletes a transfer job that moved no licenses.
+    ///
+    /// # Errors
+    /// [`Entity::TransferJob`] not found; [`Refusal::TransferIsCompleted`].
+    pub fn delete_transfer_job(&self, actor: &Actor, id: TransferJobId) -> Result<(), Error> {
+        self.store.write(|unit| {
+            let job = unit.transfers().lock(id)?.ok_or(Error::NotFound(Entity::TransferJob))?;
+            match job.completed_at {
+                None => unit.transfers().delete(id, &actor.change(self.now())),
+                Some(_) => Err(Refusal::TransferIsCompleted.into()),
+            }
+        })
+    }
+
+    /// Deletes the record of a sent notification. Without the last one about a plan and kind, the mail is sent again
+    /// when it is due.
+    ///
+    /// # Errors
+    /// [`Entity::Notification`] not found.
+    pub fn delete_notification(&self, actor: &Actor, id: NotificationId) -> Result<(), Error> {
+        let any = NotificationFilter::default;
+        self.store.write(|unit| {
+            let filter = NotificationFilter { id: Some(id), ..any() };
+            let found = unit.notifications().list(&filter, LimitOffset { offset: 0, limit: 1 })?.pop();
+            let (_, notification) = found.ok_or(Error::NotFound(Entity::Notification))?;
+            unit.notifications().delete(&filter, &actor.change(self.now()))?;
+            let alike = NotificationFilter { plan: Some(notification.plan), kind: Some(notification.kind), ..any() };
+            if notification.kind == NotificationKind::PeriodicInformational && unit.notifications().count(&alike)? == 0
+            {
+                unit.operations().unmark_plan(notification.plan, INITIAL_UTILIZATION)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Deletes the record that something was done for a license. It is done again when it is due.
+    ///
+    /// # Errors
+    /// [`Entity::LicenseEvent`] not found.
+    pub fn delete_license_event(&self, actor: &Actor, id: LicenseEventId) -> Result<(), Error> {
+        let filter = LicenseEventFilter { id: Some(id), ..LicenseEventFilter::default() };
+        match self.store.write(|unit| unit.license_events().delete(&filter, &actor.change(self.now())))? {
+            0 => Err(Error::NotFound(Entity::LicenseEvent)),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Whether licenses are to be moved from or to the plan, were moved, or are still being added to it or revoked.
+fn has_jobs(unit: &mut dyn UnitOfWork, plan: PlanId) -> Result<bool, Error> {
+    let from = TransferFilter { old_plan: Some(plan), ..TransferFilter::default() };
+    let to = TransferFilter { new_plan: Some(plan), ..TransferFilter::default() };
+    let mut jobs = unit.transfers().count(&from)? + unit.transfers().count(&to)?;
+    for kind in JobKind::ALL {
+        jobs += i64::from(unit.jobs().find(plan, kind)?.is_some());
+    }
+    Ok(jobs > 0)
+}

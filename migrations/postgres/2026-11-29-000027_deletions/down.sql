@@ -1,0 +1,2 @@
+DROP INDEX license_history_of_deleted_by_plan;
+DROP TABLE license_event_history;
