@@ -16,6 +16,7 @@ on_both_databases!(
     admins_are_told_that_few_licenses_are_left,
     a_bulk_enrollment_is_carried_out_and_its_results_can_be_downloaded,
     a_worker_delivers_the_messages_of_a_server,
+    messages_that_are_out_of_date_are_not_delivered,
     undeliverable_messages_are_dead_lettered_listed_retried_and_dropped,
     a_thousand_assignments_reach_everybody_through_failures_and_kills,
 );
@@ -95,8 +96,10 @@ fn the_events_of_a_learner_are_sent_in_order(database: Database) {
     let plan = customer.plan(1);
     let amy = customer.learner(7, "amy");
     plan.assign(&[amy.email().to_owned()]).expect(200);
+    settled(&database);
     let key = plan.activation_key(amy.email());
     activate(&server, &amy, &key);
+    settled(&database);
     plan.admin.post(&plan.path("licenses/bulk-revoke/"), &json!({ "user_emails": [amy.email()] })).expect(200);
     settled(&database);
 
@@ -219,6 +222,30 @@ fn a_worker_delivers_the_messages_of_a_server(database: Database) {
     for worker in &mut workers {
         assert!(worker.stop_with_sigterm().success());
     }
+}
+
+fn messages_that_are_out_of_date_are_not_delivered(database: Database) {
+    let upstreams = FakeUpstreams::start();
+    let server = start(&database, &upstreams, &[("LM_WORKER__ENABLED", "false")]);
+    let customer = Customer::new(&server);
+    let plan = customer.plan(3);
+    let (amy, bob, cleo) = (customer.email("amy"), customer.learner(7, "bob"), customer.email("cleo"));
+    plan.assign(&[amy.clone(), bob.email().to_owned(), cleo.clone()]).expect(200);
+    plan.admin.post(&plan.path("licenses/remind-all/"), &json!({})).expect(204);
+    plan.admin.post(&plan.path("licenses/bulk-revoke/"), &json!({ "user_emails": [amy] })).expect(200);
+    activate(&server, &bob, &plan.activation_key(bob.email()));
+
+    let worker = server.run_beside(&["worker"]);
+    settled(&database);
+    let mailed = |kind: &str| -> Vec<String> {
+        upstreams.mailed().into_iter().filter(|(mail, _)| mail == kind).map(|(_, address)| address).collect()
+    };
+    assert_eq!((mailed("assignment"), mailed("reminder")), (vec![cleo.clone()], vec![cleo.clone()]));
+    assert_eq!(mailed("post_activation"), [bob.email()]);
+    assert_eq!(BTreeSet::from_iter(upstreams.linked()), BTreeSet::from([bob.email().to_owned(), cleo]));
+    assert_eq!(upstreams.events().len(), 5, "events tell what happened");
+    let log = worker.log();
+    assert!(log.contains("messages are out of date and count as done") && !log.contains('@'), "{log}");
 }
 
 fn undeliverable_messages_are_dead_lettered_listed_retried_and_dropped(database: Database) {

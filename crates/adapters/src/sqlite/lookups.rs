@@ -41,6 +41,12 @@ impl LookupRepository for SqliteUnit<'_> {
         row.map(license_with_plan).transpose()
     }
 
+    fn find_by_ids(&mut self, ids: &[LicenseId]) -> Result<Vec<(License, PlanDetails)>, Error> {
+        let query = licenses_with_plans().filter(one_of(license::uuid, ids.iter().map(|id| id.0)));
+        let rows = self.read(|connection| query.load::<LicenseWithPlanRow>(connection))?;
+        rows.into_iter().map(license_with_plan).collect()
+    }
+
     fn find_by_email(&mut self, email: &Email) -> Result<Vec<(License, PlanDetails)>, Error> {
         let query = licenses_with_plans().filter(license::user_email.eq(email.as_str()));
         let rows = self.read(|connection| query.load::<LicenseWithPlanRow>(connection))?;

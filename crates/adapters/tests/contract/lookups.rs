@@ -48,6 +48,19 @@ pub fn a_license_is_found_with_its_plan(db: &dyn Database) {
     assert_eq!(store.read(|unit| unit.lookups().find(license_id(9))), Ok(None));
 }
 
+pub fn licenses_are_found_with_their_plans_and_nothing_is_locked(db: &dyn Database) {
+    with_licenses(db);
+    let store = db.store();
+    let ids = [5, 9, 2].map(license_id);
+    let find = || {
+        let found = store.write(|unit| unit.lookups().find_by_ids(&ids)).unwrap();
+        found.into_iter().map(|(license, details)| (license.id, details.plan.id, details.customer)).collect::<Vec<_>>()
+    };
+    let expected = [(2, 1, 1), (5, 3, 2)].map(|(license, plan, of)| (license_id(license), plan_id(plan), customer(of)));
+    assert_eq!(find(), expected);
+    assert_eq!(store.read(|unit| unit.lookups().find_by_ids(&[])), Ok(vec![]));
+}
+
 pub fn an_email_is_found_across_customers_whatever_its_case(db: &dyn Database) {
     with_licenses(db);
     let find = |address: &str| {

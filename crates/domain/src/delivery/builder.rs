@@ -89,11 +89,17 @@ impl Deliveries {
         if let Queue::Webhook(_) = batch.queue() {
             return self.post(batch).await;
         }
+        let outdated = &batch.context.outdated;
+        if !outdated.is_empty() {
+            let (queue, number) = (batch.queue().as_str(), outdated.len());
+            tracing::info!(queue, number, "messages are out of date and count as done");
+        }
         let mut results: Vec<Option<StepResult>> = vec![None; batch.messages.len()];
         let mut builder = CallBuilder::default();
         for (place, claimed) in batch.messages.iter().enumerate() {
             let (context, message) = (&batch.context, &claimed.message);
             results[place] = match claimed.step() {
+                _ if outdated.contains(&message.id) => Some(StepResult::Done(Completion::Outdated)),
                 Step::Mail => match self.compose_mail(context, message).await {
                     Ok(mail) => {
                         builder.add_mail(place, mail);

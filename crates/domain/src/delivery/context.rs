@@ -1,16 +1,17 @@
 //! The data from storage that a delivery needs, read with the claim: the delivery itself uses no storage.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 
 use super::enrollment::EnrollmentWork;
 use super::files::FileWork;
+use super::owed::outdated;
 use crate::error::Error;
 use crate::model::ids::{AgreementId, CustomerId, MessageId, PlanId};
 use crate::model::plan::{LicenseCounts, PlanDetails};
 use crate::model::staff_records::NotificationKind;
-use crate::outbox::ClaimedMessage;
+use crate::outbox::{ClaimedMessage, Payload};
 use crate::ports::{AgreementFilter, CustomerScope, EnterpriseCustomer, LimitOffset, UnitOfWork};
 use crate::queue::{Queue, Step};
 use crate::webhooks::Webhook;
@@ -33,6 +34,8 @@ pub(super) struct DeliveryContext {
     pub(super) uses: HashMap<PlanId, PlanUse>,
     pub(super) enrollments: HashMap<MessageId, EnrollmentWork>,
     pub(super) files: HashMap<MessageId, FileWork>,
+    /// The messages that nobody is owed any more. They count as done.
+    pub(super) outdated: HashSet<MessageId>,
     /// The webhook of the queue.
     pub(super) webhook: Option<Webhook>,
 }
@@ -58,11 +61,25 @@ impl DeliveryContext {
                 context.files.insert(claimed.message.id, work);
             }
         }
+        context.read_customers(unit, messages)?;
+        // At most one: a claim takes one message of this queue.
+        for claimed in messages.iter().filter(|claimed| claimed.step() == Step::Enroll) {
+            if let Some(work) = EnrollmentWork::read(unit, &claimed.message, now)? {
+                context.enrollments.insert(claimed.message.id, work);
+            }
+        }
+        context.outdated = outdated(unit, messages, &context.uses, now)?;
+        Ok(context)
+    }
+
+    /// Reads the customers that messages name, and the use of the plans that mails to admins and to customer success
+    /// are about.
+    fn read_customers(&mut self, unit: &mut dyn UnitOfWork, messages: &[ClaimedMessage]) -> Result<(), Error> {
         let named =
             messages.iter().filter(|claimed| matches!(claimed.step(), Step::Mail | Step::Thresholds | Step::Enroll));
         let customers: BTreeSet<CustomerId> = named.map(|claimed| claimed.message.customer).collect();
         if customers.is_empty() {
-            return Ok(context);
+            return Ok(());
         }
         let customers: Vec<CustomerId> = customers.into_iter().collect();
         let all = LimitOffset { offset: 0, limit: customers.len() as i64 };
@@ -71,24 +88,18 @@ impl DeliveryContext {
         for agreement in &agreements {
             let slug = agreement.customer_slug.clone().unwrap_or_default();
             let name = agreement.customer_name.clone().unwrap_or_default();
-            context.customers.insert(agreement.customer, EnterpriseCustomer::new(agreement.customer, slug, name));
+            self.customers.insert(agreement.customer, EnterpriseCustomer::new(agreement.customer, slug, name));
         }
-        let plans: BTreeSet<PlanId> = messages
-            .iter()
-            .filter(|claimed| claimed.step() == Step::Thresholds)
-            .filter_map(|claimed| claimed.message.plan)
-            .collect();
+        let is_about_use = |claimed: &&ClaimedMessage| {
+            claimed.step() == Step::Thresholds || matches!(claimed.message.payload, Payload::RevocationCapMail(_))
+        };
+        let plans: BTreeSet<PlanId> =
+            messages.iter().filter(is_about_use).filter_map(|claimed| claimed.message.plan).collect();
         if !plans.is_empty() {
             let agreements: Vec<AgreementId> = agreements.iter().map(|agreement| agreement.id).collect();
-            context.uses = plan_uses(unit, &agreements, &plans)?;
+            self.uses = plan_uses(unit, &agreements, &plans)?;
         }
-        // At most one: a claim takes one message of this queue.
-        for claimed in messages.iter().filter(|claimed| claimed.step() == Step::Enroll) {
-            if let Some(work) = EnrollmentWork::read(unit, &claimed.message, now)? {
-                context.enrollments.insert(claimed.message.id, work);
-            }
-        }
-        Ok(context)
+        Ok(())
     }
 
     /// The customer, from its agreement.

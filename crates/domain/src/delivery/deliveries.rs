@@ -128,6 +128,8 @@ impl From<&str> for Problem {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Completion {
     Nothing,
+    /// Nobody is owed the message any more: its other steps count as done too.
+    Outdated,
     /// A webhook accepted an event with this status.
     Posted(u16),
     /// These notifications were sent.

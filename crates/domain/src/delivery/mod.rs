@@ -10,6 +10,7 @@ mod enrollment;
 mod files;
 mod mails;
 mod outbound;
+mod owed;
 mod settlement;
 mod webhooks;
 

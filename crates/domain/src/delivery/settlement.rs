@@ -129,6 +129,7 @@ impl Deliveries {
             with(problem, Settlement { attempts: failures, dead_lettered_at: Some(now), ..stays.clone() })
         };
         match result {
+            StepResult::Done(Completion::Outdated) => Settlement { completed_at: Some(now), ..stays },
             StepResult::Done(completion) => match claimed.steps {
                 [] | [_] => {
                     let status = match completion {
@@ -177,7 +178,7 @@ fn reminded_licenses(
         .messages
         .iter()
         .zip(&outcome.results)
-        .filter(|(_, result)| matches!(result, StepResult::Done(_)))
+        .filter(|(_, result)| matches!(result, StepResult::Done(Completion::Nothing)))
         .filter_map(|(ClaimedMessage { message, .. }, _)| match &message.payload {
             Payload::Reminder(invitation) => Some((message.license?, (message.id, &invitation.email))),
             _ => None,

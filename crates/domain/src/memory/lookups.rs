@@ -27,6 +27,11 @@ impl LookupRepository for MemoryUnit<'_> {
         Ok(self.tables.licenses.get(&id).and_then(|license| with_plan(self.tables, license)))
     }
 
+    fn find_by_ids(&mut self, ids: &[LicenseId]) -> Result<Vec<(License, PlanDetails)>, Error> {
+        let licenses = self.tables.licenses.values().filter(|license| ids.contains(&license.id));
+        Ok(licenses.filter_map(|license| with_plan(self.tables, license)).collect())
+    }
+
     fn find_by_email(&mut self, email: &Email) -> Result<Vec<(License, PlanDetails)>, Error> {
         let licenses = self.tables.licenses.values().filter(|license| license.holder_email() == Some(email));
         Ok(licenses.filter_map(|license| with_plan(self.tables, license)).collect())

@@ -35,6 +35,9 @@ pub trait LookupRepository {
     /// The license with this id, with its plan.
     fn find(&mut self, id: LicenseId) -> Result<Option<(License, PlanDetails)>, Error>;
 
+    /// The existing licenses with these ids, with their plans, sorted by id.
+    fn find_by_ids(&mut self, ids: &[LicenseId]) -> Result<Vec<(License, PlanDetails)>, Error>;
+
     /// All licenses that have or had this email address, with their plans, sorted by id.
     fn find_by_email(&mut self, email: &Email) -> Result<Vec<(License, PlanDetails)>, Error>;
 

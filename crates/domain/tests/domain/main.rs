@@ -21,6 +21,7 @@ mod license_edits;
 mod license_states;
 mod lookups;
 mod operations;
+mod outdated_deliveries;
 mod plan_upkeep;
 mod products;
 mod provisioning;
