@@ -7,7 +7,7 @@ use chrono::Duration;
 use license_manager::config::Config;
 use license_manager::database::{self, seed_products};
 use license_manager_domain::delivery::{Deliveries, DeliverySettings};
-use license_manager_domain::ports::{CampaignMail, Mail, MailKind, StoreExt, Undelivered};
+use license_manager_domain::ports::{CampaignMail, Mail, MailKind, StoreExt, Undelivered, UnsentMail};
 use license_manager_domain::queue::{Queue, QueueKind};
 use license_manager_domain::use_cases::WebhookChanges;
 use license_manager_domain::webhooks::WebhookSecret;
@@ -41,7 +41,7 @@ struct Away;
 
 #[async_trait]
 impl CampaignMail for Away {
-    async fn send(&self, _: MailKind, _: &[Mail]) -> Result<(), Undelivered> {
+    async fn send(&self, _: MailKind, _: &[Mail]) -> Result<Vec<UnsentMail>, Undelivered> {
         Err(Undelivered::Unavailable("answered 502 Bad Gateway".to_owned()))
     }
 

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::SecondsFormat;
-use license_manager_domain::ports::{CampaignMail, Clock, Mail, MailKind, TrackedEvent, Undelivered};
+use license_manager_domain::ports::{CampaignMail, Clock, Mail, MailKind, TrackedEvent, Undelivered, UnsentMail};
 use license_manager_domain::{Email, LmsUserId, MessageId};
 use moka::future::Cache;
 use serde::Deserialize;
@@ -218,6 +218,9 @@ impl Braze {
 
     /// Sends a campaign to people. Returns `true` if Braze reported no error.
     async fn trigger(&self, campaign: &str, mails: &[&Mail]) -> Result<bool, Undelivered> {
+        if mails.is_empty() {
+            return Ok(true);
+        }
         let recipients: Vec<_> = mails.iter().map(|mail| recipient(mail)).collect();
         let body = json!({
             "campaign_id": campaign,
@@ -241,29 +244,32 @@ impl Braze {
 
 #[async_trait]
 impl CampaignMail for Braze {
-    async fn send(&self, kind: MailKind, mails: &[Mail]) -> Result<(), Undelivered> {
-        let Some(campaign) = self.campaign(kind) else { return Ok(()) };
+    async fn send(&self, kind: MailKind, mails: &[Mail]) -> Result<Vec<UnsentMail>, Undelivered> {
+        let Some(campaign) = self.campaign(kind) else { return Ok(Vec::new()) };
         let by_alias = mails.iter().filter(|mail| mail.lms_user_id.is_none());
         self.prepare_aliases(by_alias.map(|mail| &mail.to)).await?;
-        for mails in batches(mails) {
-            let mails: Vec<_> = mails.into_iter().filter(|mail| !self.sent.contains_key(&key(mail))).collect();
-            if mails.is_empty() || self.trigger(campaign, &mails).await? {
-                continue;
-            }
-            let alone = mails.len() == 1;
-            let mut refused = alone;
-            for &mail in mails.iter().filter(|_| !alone) {
-                if self.trigger(campaign, &[mail]).await? {
-                    self.sent.insert(key(mail), ()).await;
-                } else {
-                    refused = true;
+        let mut unsent = Vec::new();
+        for (number, batch) in batches(mails).into_iter().enumerate() {
+            let batch: Vec<_> = batch.into_iter().filter(|(_, mail)| !self.sent.contains_key(&key(mail))).collect();
+            let together: Vec<&Mail> = batch.iter().map(|(_, mail)| *mail).collect();
+            let problem = match self.trigger(campaign, &together).await {
+                Ok(true) => continue,
+                Ok(false) => found_errors(),
+                // Nothing was sent yet: the caller finds the cause.
+                Err(problem) if number == 0 => return Err(problem),
+                Err(problem) => problem,
+            };
+            let each = matches!(problem, Undelivered::Refused(_)) && batch.len() > 1;
+            for (place, mail) in batch {
+                let sent = if each { self.trigger(campaign, &[mail]).await } else { Err(problem.clone()) };
+                match sent {
+                    Ok(true) => self.sent.insert(key(mail), ()).await,
+                    Ok(false) => unsent.push(UnsentMail { place, problem: found_errors() }),
+                    Err(problem) => unsent.push(UnsentMail { place, problem }),
                 }
             }
-            if refused {
-                return Err(Undelivered::Refused("found errors in recipients or properties".to_owned()));
-            }
         }
-        Ok(())
+        Ok(unsent)
     }
 
     async fn identify(&self, people: &[(Email, LmsUserId)]) -> Result<(), Undelivered> {
@@ -280,6 +286,10 @@ impl CampaignMail for Braze {
         }
         Ok(())
     }
+}
+
+fn found_errors() -> Undelivered {
+    Undelivered::Refused("found errors in recipients or properties".to_owned())
 }
 
 fn key(mail: &Mail) -> (MessageId, Email) {
@@ -327,19 +337,20 @@ fn recipient(mail: &Mail) -> Value {
     recipient
 }
 
-/// Splits mails into calls. No call holds two mails to one person: Braze would send only the last.
-fn batches(mails: &[Mail]) -> Vec<Vec<&Mail>> {
+/// Splits mails into calls, each mail with its place. No call holds two mails to one person: Braze would send only the
+/// last.
+fn batches(mails: &[Mail]) -> Vec<Vec<(usize, &Mail)>> {
     let same_person = |one: &Mail, other: &Mail| {
         one.to == other.to || (one.lms_user_id.is_some() && one.lms_user_id == other.lms_user_id)
     };
-    let mut batches: Vec<Vec<&Mail>> = Vec::new();
-    for mail in mails {
-        let free = |batch: &&mut Vec<&Mail>| {
-            batch.len() < RECIPIENTS_PER_CALL && !batch.iter().any(|other| same_person(mail, other))
+    let mut batches: Vec<Vec<(usize, &Mail)>> = Vec::new();
+    for (place, mail) in mails.iter().enumerate() {
+        let free = |batch: &&mut Vec<(usize, &Mail)>| {
+            batch.len() < RECIPIENTS_PER_CALL && !batch.iter().any(|(_, other)| same_person(mail, other))
         };
         match batches.iter_mut().find(free) {
-            Some(batch) => batch.push(mail),
-            None => batches.push(vec![mail]),
+            Some(batch) => batch.push((place, mail)),
+            None => batches.push(vec![(place, mail)]),
         }
     }
     batches

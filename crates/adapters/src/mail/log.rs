@@ -1,7 +1,7 @@
 //! Writes mails to the log when no mail service is configured.
 
 use async_trait::async_trait;
-use license_manager_domain::ports::{CampaignMail, Mail, MailKind, Undelivered};
+use license_manager_domain::ports::{CampaignMail, Mail, MailKind, Undelivered, UnsentMail};
 use license_manager_domain::{Email, LmsUserId};
 use serde_json::{Map, Value};
 use url::Url;
@@ -64,12 +64,15 @@ fn harmless(properties: &Map<String, Value>) -> Map<String, Value> {
 
 #[async_trait]
 impl CampaignMail for LogMail {
-    async fn send(&self, _: MailKind, mails: &[Mail]) -> Result<(), Undelivered> {
-        for mail in mails {
-            let entry = self.entry(mail).map_err(Undelivered::Refused)?;
-            tracing::info!("{entry}");
+    async fn send(&self, _: MailKind, mails: &[Mail]) -> Result<Vec<UnsentMail>, Undelivered> {
+        let mut unsent = Vec::new();
+        for (place, mail) in mails.iter().enumerate() {
+            match self.entry(mail) {
+                Ok(entry) => tracing::info!("{entry}"),
+                Err(problem) => unsent.push(UnsentMail { place, problem: Undelivered::Refused(problem) }),
+            }
         }
-        Ok(())
+        Ok(unsent)
     }
 
     /// The log keeps no addresses.

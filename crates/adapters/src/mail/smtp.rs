@@ -1,5 +1,6 @@
 //! Sends mails over SMTP.
 
+use std::error::Error;
 use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use lettre::message::header::{HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MultiPart};
 use lettre::transport::smtp::{self, AsyncSmtpTransport, AsyncSmtpTransportBuilder};
 use lettre::{Address, AsyncTransport, Message, Tokio1Executor};
-use license_manager_domain::ports::{CampaignMail, Mail, MailKind, Undelivered};
+use license_manager_domain::ports::{CampaignMail, Mail, MailKind, Undelivered, UnsentMail};
 use license_manager_domain::{Email, LmsUserId, MessageId};
 use moka::future::Cache;
 use opentelemetry::KeyValue;
@@ -20,17 +21,19 @@ use crate::traces::CallSpan;
 
 /// The most open connections to the mail server.
 const CONNECTIONS: u32 = 4;
-/// How many sent mails are remembered, and for how long. A batch that failed in part is retried without them.
+/// How many sent mails are remembered, and for how long. If the result of a batch is lost, its mails are not sent again.
 const REMEMBERED_MAILS: u64 = 100_000;
 const REMEMBERED_FOR: Duration = Duration::from_secs(60 * 60);
 
-/// Replies that are about the login or the command, not about the mail.
-const NOT_ABOUT_THE_MAIL: [u16; 8] = [500, 502, 503, 504, 530, 534, 535, 538];
+/// Replies that are about the connection, the login or the command, not about the mail.
+const NOT_ABOUT_THE_MAIL: [u16; 11] = [421, 432, 454, 500, 502, 503, 504, 530, 534, 535, 538];
+/// After so many failures in a row that are not about a mail, the other mails of the call are not tried.
+const FAILURES_IN_A_ROW: usize = 2;
 
 /// A client of a mail server.
 ///
-/// Connections are reused. This process remembers accepted mails for an hour and does not send them again when a batch
-/// is retried. A retried mail keeps its `Message-ID`.
+/// Connections are reused. Each mail succeeds or fails for itself. This process remembers accepted mails for an hour and
+/// does not send them again. A retried mail keeps its `Message-ID`.
 pub struct SmtpMail {
     server: AsyncSmtpTransportBuilder,
     connections: RwLock<AsyncSmtpTransport<Tokio1Executor>>,
@@ -91,39 +94,37 @@ impl SmtpMail {
         Self { on_call: Some(listener), ..self }
     }
 
-    async fn send_one(&self, mail: &Mail) -> Result<(), Undelivered> {
+    async fn send_one(&self, mail: &Mail) -> Result<(), Failure> {
         let key = (mail.id, mail.to.clone());
         if self.sent.contains_key(&key) {
             return Ok(());
         }
-        let message = self.message(mail).map_err(Undelivered::Refused)?;
+        let message = self.message(mail).map_err(Failure::of_address)?;
         let span = CallSpan::start("send smtp", || vec![KeyValue::new("peer.service", "smtp")]);
         let handed_over =
-            observed(self.on_call.as_ref(), "smtp", self.hand_over(message), |(_, outcome)| *outcome).await;
-        handed_over.map_err(|(undelivered, outcome)| {
-            if let Some(span) = span {
-                span.failed(outcome.as_str());
-            }
-            undelivered
-        })?;
+            observed(self.on_call.as_ref(), "smtp", self.hand_over(message), |failure| failure.outcome).await;
+        if let (Some(span), Err(failure)) = (span, &handed_over) {
+            span.failed(failure.outcome.as_str());
+        }
+        handed_over?;
         self.sent.insert(key, ()).await;
         Ok(())
     }
 
-    async fn hand_over(&self, message: Message) -> Result<(), (Undelivered, CallOutcome)> {
+    async fn hand_over(&self, message: Message) -> Result<(), Failure> {
         let connections = self.connections.read().unwrap_or_else(PoisonError::into_inner).clone();
         // The transport has no timeout for answers. It runs in a task of its own: if it were cancelled, its connection
         // would be reused and the late answer taken for that of the next command.
         let timeout = self.timeout;
         let sending = tokio::spawn(async move { tokio::time::timeout(timeout, connections.send(message)).await });
         match sending.await {
-            Ok(Ok(outcome)) => outcome.map(drop).map_err(|error| (undelivered(&error), outcome_of(&error))),
+            Ok(Ok(outcome)) => outcome.map(drop).map_err(|error| Failure::from(&error)),
             Ok(Err(_)) => {
                 // Replace the pool for the same reason: its connections must not be reused.
                 *self.connections.write().unwrap_or_else(PoisonError::into_inner) = self.server.clone().build();
-                Err((Undelivered::Unavailable("did not answer in time".to_owned()), CallOutcome::NoAnswer))
+                Err(Failure::no_answer("did not answer in time"))
             }
-            Err(_) => Err((Undelivered::Unavailable("was not called to the end".to_owned()), CallOutcome::NoAnswer)),
+            Err(_) => Err(Failure::no_answer("was not called to the end")),
         }
     }
 
@@ -172,48 +173,77 @@ fn encrypted_where_possible(url: &str) -> Result<String, Misconfigured> {
     Ok(url.into())
 }
 
-/// The outcome for metrics.
-fn outcome_of(error: &smtp::Error) -> CallOutcome {
-    match error.status() {
-        Some(_) if error.is_permanent() => CallOutcome::Refused,
-        Some(_) => CallOutcome::Failed,
-        None => CallOutcome::NoAnswer,
+/// Why a mail was not accepted.
+struct Failure {
+    /// Without the server's text, which may repeat the address.
+    problem: Undelivered,
+    /// The outcome for metrics.
+    outcome: CallOutcome,
+    /// Whether only this mail is concerned.
+    is_about_mail: bool,
+}
+
+impl Failure {
+    fn no_answer(problem: &str) -> Self {
+        let problem = Undelivered::Unavailable(problem.to_owned());
+        Self { problem, outcome: CallOutcome::NoAnswer, is_about_mail: false }
+    }
+
+    fn of_address(problem: String) -> Self {
+        Self { problem: Undelivered::Refused(problem), outcome: CallOutcome::Refused, is_about_mail: true }
     }
 }
 
-/// The failure without the server's text, which may repeat the address.
-fn undelivered(error: &smtp::Error) -> Undelivered {
-    match error.status() {
-        Some(code) if error.is_permanent() && !NOT_ABOUT_THE_MAIL.contains(&code.into()) => {
-            Undelivered::Refused(format!("answered {code}"))
-        }
-        Some(code) => Undelivered::Unavailable(format!("answered {code}")),
-        None if error.is_timeout() => Undelivered::Unavailable("did not answer in time".to_owned()),
-        None if error.is_tls() => Undelivered::Unavailable("failed to set up encryption".to_owned()),
-        None if error.is_response() => Undelivered::Unavailable("answered something unexpected".to_owned()),
-        None => Undelivered::Unavailable("cannot be reached, or broke off".to_owned()),
+impl From<&smtp::Error> for Failure {
+    fn from(error: &smtp::Error) -> Self {
+        let Some(code) = error.status() else {
+            return match error {
+                _ if is_inexpressible(error) => {
+                    Self::of_address("cannot express this email address: it has no SMTPUTF8".to_owned())
+                }
+                _ if error.is_timeout() => Self::no_answer("did not answer in time"),
+                _ if error.is_tls() => Self::no_answer("failed to set up encryption"),
+                _ if error.is_response() => Self::no_answer("answered something unexpected"),
+                _ => Self::no_answer("cannot be reached, or broke off"),
+            };
+        };
+        let (is_about_mail, answered) = (!NOT_ABOUT_THE_MAIL.contains(&code.into()), format!("answered {code}"));
+        let problem = match error.is_permanent() && is_about_mail {
+            true => Undelivered::Refused(answered),
+            false => Undelivered::Unavailable(answered),
+        };
+        let outcome = if error.is_permanent() { CallOutcome::Refused } else { CallOutcome::Failed };
+        Self { problem, outcome, is_about_mail }
     }
+}
+
+/// Whether the server takes no addresses outside of ASCII. The client found that out before it sent anything, and tells
+/// it only as a text.
+fn is_inexpressible(error: &smtp::Error) -> bool {
+    error.is_client() && error.source().is_some_and(|cause| cause.to_string().contains("SMTPUTF8"))
 }
 
 #[async_trait]
 impl CampaignMail for SmtpMail {
-    /// Continues after a refused mail; stops at any other failure.
-    async fn send(&self, kind: MailKind, mails: &[Mail]) -> Result<(), Undelivered> {
-        let mut refusal = None;
-        for mail in mails {
-            match self.send_one(mail).await {
-                Ok(()) => {}
-                Err(Undelivered::Refused(problem)) => {
-                    tracing::warn!(kind = kind.as_str(), message = %mail.id, problem, "the mail server rejected a mail");
-                    refusal = Some(Undelivered::Refused(problem));
-                }
-                Err(undelivered) => {
-                    tracing::warn!(kind = kind.as_str(), problem = %undelivered, "the mail server failed to accept a mail");
-                    return Err(undelivered);
-                }
+    /// Tries every mail, until [`FAILURES_IN_A_ROW`] show that the server itself fails.
+    async fn send(&self, kind: MailKind, mails: &[Mail]) -> Result<Vec<UnsentMail>, Undelivered> {
+        let (mut unsent, mut in_a_row) = (Vec::new(), 0);
+        for (place, mail) in mails.iter().enumerate() {
+            let Err(Failure { problem, is_about_mail, .. }) = self.send_one(mail).await else {
+                in_a_row = 0;
+                continue;
+            };
+            tracing::warn!(kind = kind.as_str(), message = %mail.id, %problem, "the mail server did not accept a mail");
+            in_a_row = if is_about_mail { 0 } else { in_a_row + 1 };
+            if in_a_row == FAILURES_IN_A_ROW {
+                let untried = Undelivered::Unavailable(format!("was not asked again after others failed: {problem}"));
+                unsent.extend((place + 1..mails.len()).map(|place| UnsentMail { place, problem: untried.clone() }));
+                unsent.push(UnsentMail { place, problem });
+                break;
             }
+            unsent.push(UnsentMail { place, problem });
         }
-        refusal.map_or(Ok(()), Err)
+        Ok(unsent)
     }
 
     /// A mail server keeps no addresses.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use license_manager_adapters::http::{Braze, BrazeOptions, Timeouts, client};
-use license_manager_domain::ports::{CampaignMail, Mail, MailKind, Undelivered};
+use license_manager_domain::ports::{CampaignMail, Mail, MailKind, Undelivered, UnsentMail};
 use license_manager_domain::{LmsUserId, MessageId};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -184,7 +184,7 @@ async fn a_kind_of_mail_without_a_campaign_is_not_sent() {
     let server = braze_with(&[]).await;
     let braze = braze(server.uri(), patient());
     for _ in 0..2 {
-        assert_eq!(braze.send(MailKind::Reminder, &[mail(1, "amy@example.com", None)]).await, Ok(()));
+        assert_eq!(braze.send(MailKind::Reminder, &[mail(1, "amy@example.com", None)]).await, Ok(vec![]));
     }
     assert_eq!(received(&server).await, []);
 }
@@ -203,6 +203,11 @@ async fn people_are_identified_by_their_account() {
     ]);
     let body = json!({ "aliases_to_identify": aliases, "merge_behavior": "merge" });
     assert_eq!(received(&server).await, [("/users/identify".to_owned(), body)]);
+}
+
+/// The mail at this place, in which Braze found errors.
+fn with_errors(place: usize) -> UnsentMail {
+    UnsentMail { place, problem: Undelivered::Refused("found errors in recipients or properties".to_owned()) }
 }
 
 #[tokio::test]
@@ -233,7 +238,7 @@ async fn a_recipient_with_an_error_was_not_mailed() {
     let server = always(ResponseTemplate::new(201).set_body_json(answer)).await;
     let outcome =
         braze(server.uri(), patient()).send(MailKind::Assignment, &[mail(1, "amy@example.com", Some(7))]).await;
-    assert_eq!(outcome, Err(Undelivered::Refused("found errors in recipients or properties".to_owned())));
+    assert_eq!(outcome, Ok(vec![with_errors(0)]));
 }
 
 #[tokio::test]
@@ -249,10 +254,9 @@ async fn recipients_beside_an_invalid_one_are_mailed_once() {
     let braze = braze(server.uri(), patient());
     let mails =
         [mail(1, "amy@example.com", Some(7)), mail(2, "bob@example.com", Some(8)), mail(3, "eve@example.com", Some(9))];
-    let refused = Err(Undelivered::Refused("found errors in recipients or properties".to_owned()));
-    assert_eq!(braze.send(MailKind::Assignment, &mails).await, refused, "together, then each alone");
-    assert_eq!(braze.send(MailKind::Assignment, &mails[..2]).await, refused, "only the one in whom there is an error");
-    assert_eq!(braze.send(MailKind::Assignment, &mails[2..]).await, Ok(()), "who was mailed is not mailed again");
+    let send = async || braze.send(MailKind::Assignment, &mails).await;
+    assert_eq!(send().await, Ok(vec![with_errors(1)]), "together, then each alone");
+    assert_eq!(send().await, Ok(vec![with_errors(1)]), "who was mailed is not mailed again");
     let requests = server.received_requests().await.unwrap();
     let mailed = requests.iter().map(|request| {
         let body: Value = serde_json::from_slice(&request.body).unwrap();
@@ -266,7 +270,28 @@ async fn a_call_that_braze_accepted_without_a_word_counts_as_delivered() {
     let server = always(ResponseTemplate::new(201).set_body_json(json!({}))).await;
     let outcome =
         braze(server.uri(), patient()).send(MailKind::Assignment, &[mail(1, "amy@example.com", Some(7))]).await;
-    assert_eq!(outcome, Ok(()));
+    assert_eq!(outcome, Ok(vec![]));
+}
+
+#[tokio::test]
+async fn a_failing_second_call_does_not_repeat_the_first() {
+    for (status, problem) in [
+        (500, Undelivered::Unavailable("answered 500 Internal Server Error".to_owned())),
+        (400, Undelivered::Refused("answered 400 Bad Request".to_owned())),
+    ] {
+        let server = MockServer::start().await;
+        let answer = move |request: &wiremock::Request| {
+            let is_second = String::from_utf8_lossy(&request.body).contains("\"number\":3");
+            let accepted = ResponseTemplate::new(201).set_body_json(json!({ "message": "success" }));
+            if is_second { ResponseTemplate::new(status) } else { accepted }
+        };
+        Mock::given(method("POST")).respond_with(answer).mount(&server).await;
+        let mut mails = [1, 2, 3].map(|number| mail(number, "amy@example.com", Some(7)));
+        mails[1] = mail(2, "bob@example.com", Some(8));
+        mails[2].properties = Map::from_iter([("number".to_owned(), 3.into())]);
+        let unsent = braze(server.uri(), patient()).send(MailKind::Assignment, &mails).await;
+        assert_eq!(unsent, Ok(vec![UnsentMail { place: 2, problem }]), "amy's first mail and bob's went out");
+    }
 }
 
 #[tokio::test]
@@ -274,14 +299,14 @@ async fn a_call_that_braze_queued_counts_as_delivered() {
     let server = always(ResponseTemplate::new(202).set_body_json(json!({ "message": "queued" }))).await;
     let outcome =
         braze(server.uri(), patient()).send(MailKind::Assignment, &[mail(1, "amy@example.com", Some(7))]).await;
-    assert_eq!(outcome, Ok(()));
+    assert_eq!(outcome, Ok(vec![]));
 }
 
 #[tokio::test]
 async fn failures_of_braze_are_distinguished() {
     for account in [None, Some(7)] {
         let send = async |url, timeouts| {
-            braze(url, timeouts).send(MailKind::Assignment, &[mail(1, "amy@example.com", account)]).await
+            braze(url, timeouts).send(MailKind::Assignment, &[mail(1, "amy@example.com", account)]).await.map(drop)
         };
         failures_are_told_apart(send).await;
         nonsense_is_no_success(send).await;

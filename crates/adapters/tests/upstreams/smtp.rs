@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use license_manager_adapters::mail::{Misconfigured, SmtpMail};
-use license_manager_domain::ports::{CampaignMail, Mail, MailKind, Undelivered};
-use license_manager_domain::{LmsUserId, MessageId};
+use license_manager_domain::ports::{CampaignMail, Mail, MailKind, Undelivered, UnsentMail};
+use license_manager_domain::{Email, LmsUserId, MessageId};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
@@ -24,7 +24,7 @@ struct Seen {
     mails: Vec<String>,
 }
 
-/// A mail server that accepts everything, unless `answer` answers a command.
+/// A mail server that accepts everything, unless `answer` answers a command. It offers no extension.
 struct MailServer {
     port: u16,
     seen: Arc<Mutex<Seen>>,
@@ -101,6 +101,21 @@ fn mail(number: u128, to: &str) -> Mail {
     }
 }
 
+/// The mails that were not sent, each with the reason.
+async fn unsent(smtp: &SmtpMail, mails: &[Mail]) -> Vec<(usize, Undelivered)> {
+    let mut unsent = smtp.send(MailKind::Assignment, mails).await.unwrap();
+    unsent.sort_unstable_by_key(|unsent| unsent.place);
+    unsent.into_iter().map(|UnsentMail { place, problem }| (place, problem)).collect()
+}
+
+fn unavailable(problem: &str) -> Undelivered {
+    Undelivered::Unavailable(problem.to_owned())
+}
+
+fn refused(problem: &str) -> Undelivered {
+    Undelivered::Refused(problem.to_owned())
+}
+
 #[tokio::test]
 async fn mails_are_sent_with_headers_and_as_text_and_html() {
     let server = MailServer::start(|_| None);
@@ -144,14 +159,60 @@ async fn a_refused_address_does_not_stop_other_mails() {
         MailServer::start(|command| command.starts_with("RCPT TO:<bob").then_some("550 bob@example.org is unknown"));
     let smtp = server.mail();
     let mails = [mail(1, "amy@example.org"), mail(2, "bob@example.org"), mail(3, "cleo@example.org")];
-    let refused = Err(Undelivered::Refused("answered 550".to_owned()));
-    assert_eq!(smtp.send(MailKind::Assignment, &mails).await, refused);
+    assert_eq!(unsent(&smtp, &mails).await, [(1, refused("answered 550"))]);
     assert_eq!(server.mails().len(), 2);
-    // One by one, as the worker does: nobody gets a second mail.
-    assert_eq!(smtp.send(MailKind::Assignment, &mails[..1]).await, Ok(()));
-    assert_eq!(smtp.send(MailKind::Assignment, &mails[1..2]).await, refused);
-    assert_eq!(smtp.send(MailKind::Assignment, &mails[2..]).await, Ok(()));
+    // If the result was lost, they are sent again: nobody gets a second mail.
+    assert_eq!(unsent(&smtp, &mails).await, [(1, refused("answered 550"))]);
     assert_eq!(server.mails().len(), 2);
+}
+
+#[tokio::test]
+async fn a_temporary_refusal_of_one_recipient_does_not_stop_other_mails() {
+    let later = |command: &str| match command {
+        _ if command.starts_with("RCPT TO:<bob") => Some("450 bob@example.org is busy"),
+        _ if command.starts_with("RCPT TO:<cleo") => Some("451 come back later"),
+        _ if command.starts_with("RCPT TO:<dan") => Some("452 too full"),
+        _ => None,
+    };
+    let server = MailServer::start(later);
+    let mails: Vec<_> = ["amy", "bob", "cleo", "dan", "eve"].iter().zip(1..).collect();
+    let mails: Vec<_> = mails.into_iter().map(|(name, number)| mail(number, &format!("{name}@example.org"))).collect();
+    let reasons = ["answered 450", "answered 451", "answered 452"].map(unavailable);
+    assert_eq!(unsent(&server.mail(), &mails).await, [1, 2, 3].into_iter().zip(reasons).collect::<Vec<_>>());
+    assert_eq!(server.mails().len(), 2);
+}
+
+#[tokio::test]
+async fn an_address_that_the_server_cannot_express_is_refused_alone() {
+    let server = MailServer::start(|_| None);
+    let mut mails = [mail(1, "amy@example.org"), mail(2, "bob@example.org"), mail(3, "cleo@example.org")];
+    mails[1].to = Email::from_storage("jörg@example.org".to_owned());
+    let problem = refused("cannot express this email address: it has no SMTPUTF8");
+    assert_eq!(unsent(&server.mail(), &mails).await, [(1, problem)]);
+    assert_eq!(server.commands("RCPT"), ["RCPT TO:<amy@example.org>", "RCPT TO:<cleo@example.org>"]);
+    mails[1].to = Email::from_storage("no address".to_owned());
+    let problem = refused("was not called: this email address cannot receive mail");
+    assert_eq!(unsent(&server.mail(), &mails).await, [(1, problem)]);
+}
+
+#[tokio::test]
+async fn a_server_that_fails_once_is_asked_again_and_twice_in_a_row_no_more() {
+    for told in ["421 closing", "silence"] {
+        let failing = move |command: &str| {
+            let fails = ["bob", "dan", "eve"].iter().any(|name| command.starts_with(&format!("RCPT TO:<{name}")));
+            fails.then_some(told)
+        };
+        let server = MailServer::start(failing);
+        let names = ["amy", "bob", "cleo", "dan", "eve", "fay", "gus"];
+        let mails: Vec<_> =
+            (1..).zip(names).map(|(number, name)| mail(number, &format!("{name}@example.org"))).collect();
+        let problem = if told == "silence" { "did not answer in time" } else { "answered 421" };
+        let failed = [1, 3, 4].map(|place| (place, unavailable(problem)));
+        let untried = unavailable(&format!("was not asked again after others failed: {problem}"));
+        let untried = [5, 6].map(|place| (place, untried.clone()));
+        assert_eq!(unsent(&server.mail(), &mails).await, [&failed[..], &untried].concat(), "{told}");
+        assert_eq!(server.mails().len(), 2, "amy and cleo got theirs");
+    }
 }
 
 #[tokio::test]
@@ -163,8 +224,8 @@ async fn temporary_failures_are_no_refusals() {
         ("MAIL", "silence", "did not answer in time"),
     ] {
         let server = MailServer::start(move |command| command.starts_with(verb).then_some(told));
-        let outcome = server.mail().send(MailKind::Assignment, &[mail(1, "amy@example.org")]).await;
-        assert_eq!(outcome, Err(Undelivered::Unavailable(said.to_owned())), "{verb}: {told}");
+        let unsent = unsent(&server.mail(), &[mail(1, "amy@example.org")]).await;
+        assert_eq!(unsent, [(0, unavailable(said))], "{verb}: {told}");
     }
 }
 
@@ -185,9 +246,8 @@ async fn connections_are_reused_unless_an_answer_is_missing() {
     let server = MailServer::start(silent_once);
     let smtp = server.mail();
     let one = [mail(1, "amy@example.org")];
-    let late = Err(Undelivered::Unavailable("did not answer in time".to_owned()));
-    assert_eq!(smtp.send(MailKind::Assignment, &one).await, late);
-    assert_eq!(smtp.send(MailKind::Assignment, &one).await, Ok(()));
+    assert_eq!(unsent(&smtp, &one).await, [(0, unavailable("did not answer in time"))]);
+    assert_eq!(unsent(&smtp, &one).await, []);
     assert_eq!(server.mails().len(), 1);
     assert_eq!(server.seen.lock().unwrap().connections, 2);
 }
@@ -196,8 +256,8 @@ async fn connections_are_reused_unless_an_answer_is_missing() {
 async fn an_unreachable_mail_server_is_unavailable() {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let smtp = SmtpMail::new(&format!("smtp://127.0.0.1:{port}"), FROM, Duration::from_secs(5)).unwrap();
-    let outcome = smtp.send(MailKind::Assignment, &[mail(1, "amy@example.org")]).await;
-    assert_eq!(outcome, Err(Undelivered::Unavailable("cannot be reached, or broke off".to_owned())));
+    let unsent = unsent(&smtp, &[mail(1, "amy@example.org")]).await;
+    assert_eq!(unsent, [(0, unavailable("cannot be reached, or broke off"))]);
 }
 
 #[tokio::test]
@@ -205,8 +265,8 @@ async fn nothing_is_sent_unencrypted_if_tls_is_required() {
     let server = MailServer::start(|_| None);
     let url = format!("smtp://127.0.0.1:{}?tls=required", server.port);
     let smtp = SmtpMail::new(&url, FROM, Duration::from_millis(300)).unwrap();
-    let outcome = smtp.send(MailKind::Assignment, &[mail(1, "amy@example.org")]).await;
-    assert!(matches!(outcome, Err(Undelivered::Unavailable(_))), "{outcome:?}");
+    let unsent = unsent(&smtp, &[mail(1, "amy@example.org")]).await;
+    assert!(matches!(unsent[..], [(0, Undelivered::Unavailable(_))]), "{unsent:?}");
     assert!(server.commands("MAIL").is_empty() && server.mails().is_empty());
 }
 

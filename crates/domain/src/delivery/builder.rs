@@ -1,6 +1,6 @@
 //! Builds calls to upstreams from claimed messages.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::deliveries::{Batch, Completion, Deliveries, Outcome, StepResult, unreadable};
 use super::outbound::{CallPayload, OutboundCall, rest};
@@ -95,7 +95,7 @@ impl Deliveries {
             tracing::info!(queue, number, "messages are out of date and count as done");
         }
         let mut results: Vec<Option<StepResult>> = vec![None; batch.messages.len()];
-        let mut builder = CallBuilder::default();
+        let (mut builder, mut notified) = (CallBuilder::default(), HashMap::new());
         for (place, claimed) in batch.messages.iter().enumerate() {
             let (context, message) = (&batch.context, &claimed.message);
             results[place] = match claimed.step() {
@@ -107,7 +107,11 @@ impl Deliveries {
                     }
                     Err(result) => Some(result),
                 },
-                Step::Thresholds => Some(self.notify_thresholds(context, message).await),
+                Step::Thresholds => {
+                    let (result, told) = self.notify_thresholds(context, message).await;
+                    notified.insert(message.id, told);
+                    Some(result)
+                }
                 Step::File => Some(self.put_file(context, message).await),
                 Step::Enroll => Some(self.enroll(context, message).await),
                 _ => builder.add(place, claimed).err(),
@@ -133,6 +137,6 @@ impl Deliveries {
         }
         let undecided = || StepResult::Failed("it has no result".into());
         let results = results.into_iter().map(|result| result.unwrap_or_else(undecided)).collect();
-        Outcome { results, rest_until, webhook_rest_until: None }
+        Outcome { notified, rest_until, ..Outcome::of(results) }
     }
 }

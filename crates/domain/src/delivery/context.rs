@@ -10,7 +10,7 @@ use super::owed::outdated;
 use crate::error::Error;
 use crate::model::ids::{AgreementId, CustomerId, MessageId, PlanId};
 use crate::model::plan::{LicenseCounts, PlanDetails};
-use crate::model::staff_records::NotificationKind;
+use crate::model::staff_records::Notification;
 use crate::outbox::{ClaimedMessage, Payload};
 use crate::ports::{AgreementFilter, CustomerScope, EnterpriseCustomer, LimitOffset, UnitOfWork};
 use crate::queue::{Queue, Step};
@@ -22,8 +22,8 @@ pub(super) struct PlanUse {
     pub(super) counts: LicenseCounts,
     /// How many licenses it has auto-applied since it last began to.
     pub(super) auto_applied: i64,
-    /// The mails that were sent about it.
-    pub(super) told: BTreeSet<NotificationKind>,
+    /// The mails that admins got about it.
+    pub(super) told: Vec<Notification>,
 }
 
 /// The data that the deliveries of a batch need.
@@ -121,7 +121,7 @@ fn plan_uses(
         unit.plans().find_by_agreements(agreements)?.into_iter().filter(|details| plans.contains(&details.plan.id));
     let used = |details: PlanDetails| {
         let plan = details.plan.id;
-        let told = notifications.iter().filter(|sent| sent.plan == plan).map(|sent| sent.kind).collect();
+        let told = notifications.iter().filter(|sent| sent.plan == plan).cloned().collect();
         let counts = counts.remove(&plan).unwrap_or_default();
         (plan, PlanUse { details, counts, auto_applied: auto_applied.get(&plan).copied().unwrap_or_default(), told })
     };

@@ -5,7 +5,7 @@
 //! results in another transaction. If the process dies in between, the messages are claimed again when their lease
 //! ends: each is delivered at least once.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use chrono::{DateTime, Duration, Utc};
@@ -16,6 +16,7 @@ use super::customers::CustomerCache;
 use super::{enrollment, files};
 use crate::error::Error;
 use crate::model::email::Email;
+use crate::model::ids::MessageId;
 use crate::model::staff_records::Notification;
 use crate::outbox::{ClaimedMessage, OutboxSelection, Topic, WaitingMessage};
 use crate::ports::{OutboxFilter, StoreExt};
@@ -132,8 +133,6 @@ pub(super) enum Completion {
     Outdated,
     /// A webhook accepted an event with this status.
     Posted(u16),
-    /// These notifications were sent.
-    Mailed(Vec<Notification>),
     /// The results of a bulk enrollment or of a part of one.
     Enrolled(enrollment::Report),
     /// The results of a bulk enrollment were written.
@@ -182,6 +181,8 @@ impl From<&StepResult> for DeliveryResult {
 pub struct Outcome {
     /// For each message of the batch, in order.
     pub(super) results: Vec<StepResult>,
+    /// The notifications that admins got, by message; of a failed message too.
+    pub(super) notified: HashMap<MessageId, Vec<Notification>>,
     /// The end of a pause that the upstream requested.
     pub(super) rest_until: Option<DateTime<Utc>>,
     /// The end of a pause that the webhook requested. Storage keeps it.
@@ -189,6 +190,10 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    pub(super) fn of(results: Vec<StepResult>) -> Self {
+        Self { results, notified: HashMap::new(), rest_until: None, webhook_rest_until: None }
+    }
+
     /// The end of a pause that the upstream of a message queue requested.
     pub fn rest_until(&self) -> Option<DateTime<Utc>> {
         self.rest_until
@@ -275,7 +280,7 @@ impl Deliveries {
     /// The outcome of a delivery that panicked: every message has failed.
     pub fn panicked_outcome(&self, batch: &Batch, problem: &str) -> Outcome {
         let failed = |claimed| self.failed_step(batch.queue(), claimed, problem.into());
-        Outcome { results: batch.messages.iter().map(failed).collect(), rest_until: None, webhook_rest_until: None }
+        Outcome::of(batch.messages.iter().map(failed).collect())
     }
 
     /// The result of a failed step. The last attempt at a webhook counts as refused.

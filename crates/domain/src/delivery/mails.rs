@@ -137,18 +137,21 @@ impl Deliveries {
     }
 
     /// Tells the customer's admins the utilization of the plan or a threshold that it has passed, unless they were
-    /// told.
-    pub(super) async fn notify_thresholds(&self, context: &DeliveryContext, message: &Message) -> StepResult {
+    /// told. Returns whom it told, even if the mail to another admin failed.
+    pub(super) async fn notify_thresholds(
+        &self,
+        context: &DeliveryContext,
+        message: &Message,
+    ) -> (StepResult, Vec<Notification>) {
         let plan_use = message.plan.and_then(|plan| context.uses.get(&plan));
         let Some((plan_use, kind)) =
             plan_use.and_then(|plan_use| Some((plan_use, due_notification(message, plan_use)?)))
         else {
-            return StepResult::Done(Completion::Nothing);
+            return (StepResult::Done(Completion::Nothing), Vec::new());
         };
-        match self.notify_admins(context, message, plan_use, kind).await {
-            Ok(told) => StepResult::Done(Completion::Mailed(told)),
-            Err(result) => result,
-        }
+        let mut told = Vec::new();
+        let notified = self.notify_admins(context, message, plan_use, kind, &mut told).await;
+        (notified.err().unwrap_or(StepResult::Done(Completion::Nothing)), told)
     }
 
     async fn notify_admins(
@@ -157,9 +160,17 @@ impl Deliveries {
         message: &Message,
         plan_use: &PlanUse,
         kind: NotificationKind,
-    ) -> Result<Vec<Notification>, StepResult> {
+        told: &mut Vec<Notification>,
+    ) -> Result<(), StepResult> {
         let customer = self.customer(context, message).await?;
-        let admins = self.manager.learners.admins(message.customer).await.map_err(StepResult::from)?;
+        let mut admins = self.manager.learners.admins(message.customer).await.map_err(StepResult::from)?;
+        admins.sort_unstable_by_key(|admin| admin.customer_user);
+        admins.dedup_by_key(|admin| admin.customer_user);
+        // At an earlier attempt, the mails to some admins can have failed.
+        let was_told = |admin: &CustomerAdmin| {
+            plan_use.told.iter().any(|sent| sent.kind == kind && sent.customer_user == admin.customer_user)
+        };
+        admins.retain(|admin| !was_told(admin));
         let mail_kind = match kind {
             NotificationKind::NoAllocationsRemaining => MailKind::NoAllocations,
             NotificationKind::LimitedAllocationsRemaining => MailKind::LimitedAllocations,
@@ -178,30 +189,30 @@ impl Deliveries {
                 attributes: Map::new(),
             }
         };
-        for admins in admins.chunks(MAILS_PER_CALL) {
-            let payload = CallPayload::Mails(mail_kind, admins.iter().map(mail).collect());
-            let mut results = vec![None; admins.len()];
-            OutboundCall { payload, places: (0..admins.len()).collect() }.send(&self.manager, &mut results).await;
-            // A refused address does not stop the other mails, and causes no second mail to them.
-            let failed = results
-                .into_iter()
-                .flatten()
-                .find(|result| matches!(result, StepResult::Failed(_) | StepResult::Postponed(..)));
-            if let Some(failed) = failed {
-                return Err(failed);
-            }
-        }
-        let notification = |admin: CustomerAdmin| Notification {
+        let notification = |admin: &CustomerAdmin| Notification {
             customer: message.customer,
             customer_user: admin.customer_user,
             plan: plan_use.details.plan.id,
             kind,
             last_sent: self.manager.now(),
         };
-        let mut told: Vec<Notification> = admins.into_iter().map(notification).collect();
-        told.sort_unstable_by_key(|notification| notification.customer_user);
-        told.dedup_by_key(|notification| notification.customer_user);
-        Ok(told)
+        for admins in admins.chunks(MAILS_PER_CALL) {
+            let payload = CallPayload::Mails(mail_kind, admins.iter().map(mail).collect());
+            let mut results = vec![None; admins.len()];
+            OutboundCall { payload, places: (0..admins.len()).collect() }.send(&self.manager, &mut results).await;
+            let mut failed = None;
+            for (admin, result) in admins.iter().zip(results.into_iter().flatten()) {
+                match result {
+                    StepResult::Failed(_) | StepResult::Postponed(..) => failed = Some(result),
+                    // Somebody whose address is refused counts as told.
+                    _ => told.push(notification(admin)),
+                }
+            }
+            if let Some(failed) = failed {
+                return Err(failed);
+            }
+        }
+        Ok(())
     }
 
     /// The customer of a message.
@@ -282,19 +293,19 @@ fn percentage(counts: &LicenseCounts) -> i64 {
     counts.allocated() * 100 / counts.total().max(1)
 }
 
-/// The notification that is due for the plan.
+/// The notification that is due for the plan. Those since the message was written may be its own.
 fn due_notification(message: &Message, plan_use: &PlanUse) -> Option<NotificationKind> {
+    let was_told = |kind| plan_use.told.iter().any(|sent| sent.kind == kind && sent.last_sent <= message.created);
     let informational = NotificationKind::PeriodicInformational;
     match message.payload {
-        Payload::InitialUtilization(_) => (!plan_use.told.contains(&informational)).then_some(informational),
-        _ => passed(plan_use),
+        Payload::InitialUtilization(_) => (!was_told(informational)).then_some(informational),
+        _ => passed(&plan_use.counts, was_told),
     }
 }
 
 /// The highest threshold that the plan has passed, unless admins were told of it or a higher one.
-fn passed(plan_use: &PlanUse) -> Option<NotificationKind> {
-    let PlanUse { counts, told, .. } = plan_use;
-    if told.contains(&NotificationKind::NoAllocationsRemaining) || counts.total() == 0 {
+fn passed(counts: &LicenseCounts, was_told: impl Fn(NotificationKind) -> bool) -> Option<NotificationKind> {
+    if was_told(NotificationKind::NoAllocationsRemaining) || counts.total() == 0 {
         return None;
     }
     if counts.unassigned == 0 {
@@ -302,7 +313,7 @@ fn passed(plan_use: &PlanUse) -> Option<NotificationKind> {
     }
     let few_left = percentage(counts) >= FEW_LEFT_PERCENT;
     let kind = NotificationKind::LimitedAllocationsRemaining;
-    (few_left && !told.contains(&kind)).then_some(kind)
+    (few_left && !was_told(kind)).then_some(kind)
 }
 
 /// The id of the mail to one of several recipients of a message, the same for every attempt.

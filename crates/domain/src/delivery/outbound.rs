@@ -7,7 +7,7 @@ use chrono::{DateTime, Duration, Utc};
 use super::deliveries::{Completion, StepResult};
 use crate::model::email::Email;
 use crate::model::ids::{CustomerId, LmsUserId};
-use crate::ports::{Mail, MailKind, PendingLearner, TrackedEvent, Undelivered};
+use crate::ports::{Mail, MailKind, PendingLearner, TrackedEvent, Undelivered, UnsentMail};
 use crate::use_cases::manager::LicenseManager;
 
 /// The longest pause that an upstream can request.
@@ -47,14 +47,16 @@ impl CallPayload {
         }
     }
 
-    async fn send(&self, manager: &LicenseManager, part: Range<usize>) -> Result<(), Undelivered> {
+    /// Returns the mails that were not sent.
+    async fn send(&self, manager: &LicenseManager, part: Range<usize>) -> Result<Vec<UnsentMail>, Undelivered> {
         match self {
+            Self::Mails(kind, mails) => return manager.mail.send(*kind, &mails[part]).await,
             Self::Learners(learners) => manager.learners.link(&learners[part]).await,
             Self::EndedEnrollments(customer, learner) => manager.learners.end_enrollments(*customer, *learner).await,
             Self::Identities(people) => manager.mail.identify(&people[part]).await,
-            Self::Mails(kind, mails) => manager.mail.send(*kind, &mails[part]).await,
             Self::Events(events) => manager.events.track(&events[part]).await,
-        }
+        }?;
+        Ok(Vec::new())
     }
 }
 
@@ -75,8 +77,9 @@ impl OutboundCall {
     ) -> Option<DateTime<Utc>> {
         let mut parts: Vec<_> = std::iter::once(0..self.payload.len()).collect();
         while let Some(part) = parts.pop() {
-            let result = match self.payload.send(manager, part.clone()).await {
-                Ok(()) => StepResult::Done(Completion::Nothing),
+            let (mut unsent, mut result) = (Vec::new(), StepResult::Done(Completion::Nothing));
+            match self.payload.send(manager, part.clone()).await {
+                Ok(mails) => unsent = mails,
                 Err(Undelivered::Refused(_)) if part.len() > 1 => {
                     let middle = part.start + part.len() / 2;
                     parts.push(middle..part.end);
@@ -94,11 +97,18 @@ impl OutboundCall {
                 }
                 Err(undelivered) => {
                     tracing::warn!(kind = self.payload.kind(), number = part.len(), problem = %undelivered, "not delivered");
-                    undelivered.into()
+                    result = undelivered.into();
                 }
-            };
-            for index in part {
+            }
+            for index in part.clone() {
                 results[self.places[index]] = Some(result.clone());
+            }
+            for UnsentMail { place, problem } in unsent {
+                let result = match problem {
+                    Undelivered::Busy(until) => StepResult::Postponed(rest(until, manager.now()), None),
+                    problem => problem.into(),
+                };
+                results[self.places[part.start + place]] = Some(result);
             }
         }
         None

@@ -39,10 +39,10 @@ impl Deliveries {
             if !reminded.is_empty() {
                 unit.licenses().save(&reminded, &change)?;
             }
-            let mailed: Vec<Notification> =
-                ours.iter().flat_map(|(_, result)| notifications(result)).cloned().collect();
-            if !mailed.is_empty() {
-                unit.notifications().save(&mailed, &change)?;
+            let notified = ours.iter().filter_map(|(claimed, _)| outcome.notified.get(&claimed.message.id));
+            let notified: Vec<Notification> = notified.flatten().cloned().collect();
+            if !notified.is_empty() {
+                unit.notifications().save(&notified, &change)?;
             }
             let mut added: Vec<Message> = Vec::new();
             let mut settlements = Vec::new();
@@ -158,13 +158,6 @@ impl Deliveries {
 
 fn storable(status: u16) -> Option<i16> {
     i16::try_from(status).ok()
-}
-
-fn notifications(result: &StepResult) -> &[Notification] {
-    match result {
-        StepResult::Done(Completion::Mailed(notifications)) => notifications,
-        _ => &[],
-    }
 }
 
 /// The licenses after their reminders, by message. A license that was activated or has another holder stays as it is.

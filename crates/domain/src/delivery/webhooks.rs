@@ -67,7 +67,7 @@ impl Deliveries {
             Posted::Failed(failure) => self.not_posted(batch, claimed, failure),
         };
         let results = batch.messages.iter().zip(posted).map(result).collect();
-        Outcome { results, rest_until: None, webhook_rest_until: rest_until }
+        Outcome { webhook_rest_until: rest_until, ..Outcome::of(results) }
     }
 
     async fn post_one(&self, webhook: Option<&Webhook>, claimed: &ClaimedMessage, stopped: &AtomicBool) -> Posted {

@@ -172,12 +172,24 @@ pub struct Mail {
     pub attributes: Map<String, Value>,
 }
 
+/// A mail that was not sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnsentMail {
+    /// Its index among the mails of the call.
+    pub place: usize,
+    /// Why it was not sent.
+    pub problem: Undelivered,
+}
+
 /// Sends mails.
 #[async_trait]
 pub trait CampaignMail: Send + Sync {
-    /// Sends mails of one kind, at most [`MAILS_PER_CALL`]. On failure, some may have been sent; all are retried with
-    /// the same ids.
-    async fn send(&self, kind: MailKind, mails: &[Mail]) -> Result<(), Undelivered>;
+    /// Sends mails of one kind, at most [`MAILS_PER_CALL`]. Returns those that were not sent; all others MUST have been
+    /// sent, and are not sent again.
+    ///
+    /// # Errors
+    /// If none was sent, and nobody knows which mail is the cause.
+    async fn send(&self, kind: MailKind, mails: &[Mail]) -> Result<Vec<UnsentMail>, Undelivered>;
 
     /// Merges the profiles of email addresses into those of their accounts. Takes at most [`MAILS_PER_CALL`].
     async fn identify(&self, people: &[(Email, LmsUserId)]) -> Result<(), Undelivered>;

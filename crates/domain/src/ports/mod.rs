@@ -38,6 +38,7 @@ pub use deliveries::{
     AccountLookup, CampaignMail, CustomerAdmin, ENROLLED_COURSES_PER_CALL, ENROLLED_LEARNERS_PER_CALL, EVENTS_PER_CALL,
     EXPIRED_LICENSES_PER_CALL, EnrollmentResults, EventTracking, LearnerRegistry, LicensedEnrollment, MAILS_PER_CALL,
     Mail, MailKind, PENDING_LEARNERS_PER_CALL, PendingLearner, TrackedEvent, UNLINKED_LEARNERS_PER_CALL, Undelivered,
+    UnsentMail,
 };
 pub use due_work::{DueRenewal, DueWorkRepository, PlanEnd, Unlinking};
 pub use enrollment_jobs::EnrollmentJobRepository;

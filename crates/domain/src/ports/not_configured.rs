@@ -10,7 +10,7 @@ use crate::model::email::Email;
 use crate::model::ids::{CatalogId, CustomerId, EnrollmentJobId, LicenseId, LmsUserId};
 use crate::ports::deliveries::{
     AccountLookup, CampaignMail, CustomerAdmin, EnrollmentResults, EventTracking, LearnerRegistry, LicensedEnrollment,
-    Mail, MailKind, PendingLearner, TrackedEvent, Undelivered,
+    Mail, MailKind, PendingLearner, TrackedEvent, Undelivered, UnsentMail,
 };
 use crate::ports::result_files::ResultFiles;
 use crate::ports::upstreams::{ContentCatalog, EnterpriseCustomer, EnterpriseDirectory};
@@ -88,9 +88,9 @@ impl LearnerRegistry for NotConfigured {
 
 #[async_trait]
 impl CampaignMail for NotConfigured {
-    async fn send(&self, kind: MailKind, mails: &[Mail]) -> Result<(), Undelivered> {
+    async fn send(&self, kind: MailKind, mails: &[Mail]) -> Result<Vec<UnsentMail>, Undelivered> {
         tracing::info!(kind = kind.as_str(), mails = mails.len(), "no mail service is configured: mails are not sent");
-        Ok(())
+        Ok(Vec::new())
     }
 
     async fn identify(&self, people: &[(Email, LmsUserId)]) -> Result<(), Undelivered> {

@@ -219,6 +219,29 @@ fn one_who_is_refused_keeps_nobody_else_waiting() {
 }
 
 #[test]
+fn a_mail_that_fails_alone_keeps_its_reason_and_stops_no_other() {
+    let town = Town::new();
+    town.world.assign(town.world.plan(4), &crowd(4)).unwrap();
+    let address = |number: usize| format!("learner{number}@example.com");
+    town.upstreams.told(|told| {
+        let later = Undelivered::Unavailable("answered 451".to_owned());
+        let never = Undelivered::Refused("answered 550".to_owned());
+        told.bouncing = vec![(address(1), later), (address(2), never)];
+    });
+    town.deliver();
+    let mailed =
+        || town.upstreams.told(|told| told.mails.iter().map(|mail| mail.to.as_str().to_owned()).collect::<Vec<_>>());
+    assert_eq!(mailed(), [address(0), address(3)]);
+    let reasons: Vec<_> = town.waiting().into_iter().map(|waiting| (waiting.last_error, waiting.attempts)).collect();
+    assert_eq!(reasons, [(Some("answered 451".to_owned()), 1), (Some("answered 550".to_owned()), 1)]);
+    assert_eq!(town.dead_lettered().len(), 1);
+    town.upstreams.told(|told| told.bouncing.clear());
+    town.world.clock.advance(Duration::minutes(2));
+    town.deliver();
+    assert_eq!(mailed(), [address(0), address(3), address(1)], "nobody is mailed twice");
+}
+
+#[test]
 fn a_upstream_that_is_busy_is_left_alone_and_costs_no_try() {
     let town = Town::new();
     town.world.assign(town.world.plan(60), &crowd(60)).unwrap();

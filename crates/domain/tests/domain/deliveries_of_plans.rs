@@ -141,6 +141,24 @@ fn nothing_is_noted_where_the_mail_did_not_go_out() {
 }
 
 #[test]
+fn an_admin_is_not_mailed_twice_because_the_mail_to_another_one_failed() {
+    let (town, _) = town(4);
+    (0..3).for_each(|number| log_in(&town, number));
+    town.upstreams.told(|told| {
+        told.bouncing = vec![("ann@example.com".to_owned(), Undelivered::Unavailable("answered 451".to_owned()))];
+    });
+    town.world.clock.advance(Duration::minutes(1));
+    assert_eq!(told(&town), [(MailKind::LimitedAllocations, "ben@example.com".to_owned())]);
+    assert_eq!(notifications(&town).len(), 1);
+    let [waiting] = &town.waiting()[..] else { panic!("one message waits") };
+    assert_eq!((waiting.attempts, waiting.last_error.as_deref()), (1, Some("answered 451")));
+    town.upstreams.told(|told| told.bouncing.clear());
+    town.world.clock.advance(Duration::minutes(2));
+    assert_eq!(told(&town), [(MailKind::LimitedAllocations, "ann@example.com".to_owned())]);
+    assert_eq!((notifications(&town).len(), town.waiting()), (2, vec![]));
+}
+
+#[test]
 fn a_learner_who_got_a_license_by_logging_in_is_welcomed_by_the_kind_of_portal() {
     struct Portal {
         identity_provider: bool,

@@ -35,7 +35,7 @@ mock! {
 
     #[async_trait]
     impl CampaignMail for CampaignMail {
-        async fn send(&self, kind: MailKind, mails: &[Mail]) -> Result<(), Undelivered>;
+        async fn send(&self, kind: MailKind, mails: &[Mail]) -> Result<Vec<UnsentMail>, Undelivered>;
         async fn identify(&self, people: &[(Email, LmsUserId)]) -> Result<(), Undelivered>;
     }
 }

@@ -31,6 +31,8 @@ pub struct Told {
     pub failures: VecDeque<Undelivered>,
     /// Calls about one of these addresses are refused.
     pub refused: Vec<String>,
+    /// Mails to these addresses are not taken, while the others of the call are.
+    pub bouncing: Vec<(String, Undelivered)>,
     pub admins: Vec<CustomerAdmin>,
     /// What is in the catalogs; everything where nothing is named.
     pub courses: Option<Vec<String>>,
@@ -117,12 +119,16 @@ impl LearnerRegistry for Upstreams {
 
 #[async_trait]
 impl CampaignMail for Upstreams {
-    async fn send(&self, kind: MailKind, mails: &[Mail]) -> Result<(), Undelivered> {
+    async fn send(&self, kind: MailKind, mails: &[Mail]) -> Result<Vec<UnsentMail>, Undelivered> {
         assert!(mails.len() <= MAILS_PER_CALL);
         assert!(mails.iter().all(|mail| mail.kind == kind));
         self.call(kind.as_str(), &texts(mails, |mail| mail.to.as_str()))?;
-        self.told(|told| told.mails.extend_from_slice(mails));
-        Ok(())
+        let bouncing = self.told(|told| told.bouncing.clone());
+        let bounces = |mail: &Mail| bouncing.iter().find(|(address, _)| address == mail.to.as_str());
+        let sent = mails.iter().filter(|mail| bounces(mail).is_none()).cloned();
+        self.told(|told| told.mails.extend(sent));
+        let unsent = |(place, mail): (usize, &Mail)| Some(UnsentMail { place, problem: bounces(mail)?.1.clone() });
+        Ok(mails.iter().enumerate().filter_map(unsent).collect())
     }
 
     async fn identify(&self, people: &[(Email, LmsUserId)]) -> Result<(), Undelivered> {
