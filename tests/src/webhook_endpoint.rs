@@ -48,9 +48,12 @@ impl Told {
         let key = secret.strip_prefix("whsec_").expect("a secret has its prefix");
         let key = hmac::Key::new(hmac::HMAC_SHA256, &BASE64_STANDARD.decode(key).expect("a secret is base64"));
         let signed = format!("{}.{}.{}", self.headers["webhook-id"], self.headers["webhook-timestamp"], self.text);
-        let signature = self.headers["webhook-signature"].strip_prefix("v1,").expect("it is of version 1");
-        let signature = BASE64_STANDARD.decode(signature).expect("a signature is base64");
-        hmac::verify(&key, signed.as_bytes(), &signature).expect("the signature holds");
+        let holds = |signature: &str| {
+            let signature = signature.strip_prefix("v1,").expect("it is of version 1");
+            let signature = BASE64_STANDARD.decode(signature).expect("a signature is base64");
+            hmac::verify(&key, signed.as_bytes(), &signature).is_ok()
+        };
+        assert!(self.headers["webhook-signature"].split(' ').any(holds), "a signature holds");
     }
 }
 

@@ -209,6 +209,11 @@ tables! {
         created_by -> Nullable<Text>,
         created -> SqlTimestamp,
         modified -> SqlTimestamp,
+        previous_secret -> Nullable<Text>,
+        previous_secret_until -> Nullable<SqlTimestamp>,
+        switched_at -> Nullable<SqlTimestamp>,
+        off_reason -> Nullable<Text>,
+        dropped -> BigInt,
     }
 
     webhook_delivery (webhook_uuid, uuid) {

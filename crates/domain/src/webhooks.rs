@@ -13,9 +13,13 @@ use url::{Host, Url};
 
 use crate::model::ids::{CustomerId, MessageId, WebhookId};
 use crate::outbox::{EventName, Message, Payload};
+use crate::queue::Backlog;
 
 /// How long completed deliveries are kept, for inspection and replay.
 pub const DELIVERED_KEPT: Duration = Duration::days(7);
+
+/// How long requests are signed with the previous secret too.
+pub const SECRETS_OVERLAP: Duration = Duration::days(1);
 
 /// An endpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,12 +30,20 @@ pub struct Webhook {
     pub url: String,
     /// The key of the signatures.
     pub secret: WebhookSecret,
+    /// The key before, and until when requests are signed with it too.
+    pub previous_secret: Option<(WebhookSecret, DateTime<Utc>)>,
     /// The events it receives, without duplicates and in the order of [`EventName::ALL`]. Empty for all events.
     pub event_types: Vec<EventName>,
     /// It receives events of this customer only. `None` for all customers.
     pub customer: Option<CustomerId>,
-    /// Whether it receives events.
+    /// Whether it receives events. Otherwise they wait.
     pub is_active: bool,
+    /// When it was last switched on or off; `None` if it never was.
+    pub switched_at: Option<DateTime<Utc>>,
+    /// Why it is off; `None` if it is active, or if nobody knows.
+    pub off_reason: Option<OffReason>,
+    /// The number of events that waited for too long and were dropped.
+    pub dropped: i64,
     /// The user who registered it.
     pub created_by: Option<String>,
     /// When it was registered.
@@ -40,14 +52,76 @@ pub struct Webhook {
     pub modified: DateTime<Utc>,
 }
 
+/// Why a webhook is off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OffReason {
+    /// Somebody switched it off.
+    Requested,
+    /// It answered 410 Gone.
+    Gone,
+}
+
+names!(OffReason {
+    Requested => "requested",
+    Gone => "answered_410",
+});
+
 impl Webhook {
-    /// Whether it receives a message: an event that matches its customer and its event types.
+    /// Whether it is to be told a message, now or when it is switched on: an event that matches its customer and its
+    /// event types.
     pub fn wants(&self, message: &Message) -> bool {
         let Payload::LicenseEvent(event) = &message.payload else { return false };
-        self.is_active
-            && self.customer.is_none_or(|own| own == message.customer)
+        self.customer.is_none_or(|own| own == message.customer)
             && (self.event_types.is_empty() || self.event_types.iter().any(|own| own.as_str() == event.event))
     }
+
+    /// The secrets that sign a request, the current one first.
+    pub fn secrets(&self, now: DateTime<Utc>) -> Vec<&WebhookSecret> {
+        let previous = self.previous_secret.as_ref().filter(|(_, until)| *until > now);
+        std::iter::once(&self.secret).chain(previous.map(|(secret, _)| secret)).collect()
+    }
+
+    /// With another secret. The one before stays valid for [`SECRETS_OVERLAP`].
+    pub(crate) fn with_secret(self, secret: WebhookSecret, now: DateTime<Utc>) -> Self {
+        if self.secret == secret {
+            return self;
+        }
+        Self { previous_secret: Some((self.secret, now + SECRETS_OVERLAP)), secret, ..self }
+    }
+
+    /// Switched on, or off for a reason.
+    pub(crate) fn switched(self, off_reason: Option<OffReason>, now: DateTime<Utc>) -> Self {
+        let is_active = off_reason.is_none();
+        if self.is_active == is_active {
+            return self;
+        }
+        Self { is_active, switched_at: Some(now), off_reason, ..self }
+    }
+}
+
+/// A webhook with the number of its waiting deliveries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WebhookOverview {
+    /// The webhook.
+    pub webhook: Webhook,
+    /// The number of waiting deliveries, up to [`WAITING_COUNTED`].
+    pub waiting: i64,
+}
+
+/// The most waiting deliveries of a webhook that are counted.
+pub const WAITING_COUNTED: i64 = 10_000;
+
+/// The deliveries to all webhooks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct WebhookBacklog {
+    /// The deliveries; those that wait are to active webhooks.
+    pub deliveries: Backlog,
+    /// The deliveries that wait for webhooks that are off, up to a limit.
+    pub kept: i64,
+    /// The number of webhooks that are off.
+    pub off: i64,
+    /// The number of dropped deliveries of all webhooks.
+    pub dropped: i64,
 }
 
 /// The secret that both sides share: `whsec_` and base64 of 24 to 64 bytes. Its debug output hides it.
@@ -296,9 +370,13 @@ mod tests {
             id: WebhookId(Uuid::from_u128(1)),
             url: "https://hooks.example.com/".to_owned(),
             secret: WebhookSecret::of_key(&[7; 32]),
+            previous_secret: None,
             event_types: vec![],
             customer: None,
             is_active: true,
+            switched_at: None,
+            off_reason: None,
+            dropped: 0,
             created_by: None,
             created: DateTime::UNIX_EPOCH,
             modified: DateTime::UNIX_EPOCH,
@@ -324,7 +402,7 @@ mod tests {
         let event = |event, number| message(Topic::LicenseEvent, event, number);
         let assigned = event(EventName::Assigned, 1);
         assert!(webhook.wants(&assigned));
-        assert!(!Webhook { is_active: false, ..webhook.clone() }.wants(&assigned));
+        assert!(Webhook { is_active: false, ..webhook.clone() }.wants(&assigned), "it gets the event later");
         assert!(!webhook.wants(&message(Topic::Assignment, EventName::Assigned, 1)), "a mail is no event");
         let of_one = Webhook { customer: Some(customer(1)), event_types: vec![EventName::Revoked], ..webhook };
         assert!(of_one.wants(&event(EventName::Revoked, 1)));

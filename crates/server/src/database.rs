@@ -124,6 +124,7 @@ impl Database {
             validate_catalogs: config.catalog.validate,
             operations: config.operations.settings(),
             allow_private_webhooks: config.webhooks.allow_private_addresses,
+            webhook_retention: chrono::Duration::days(i64::from(config.webhooks.retention_days)),
         };
         LicenseManager::new(store, Arc::new(SystemClock), Arc::new(RandomIds), settings)
     }

@@ -12,7 +12,9 @@ on_both_databases!(
     an_endpoint_that_was_down_gets_its_events_later,
     a_slow_endpoint_delays_no_other,
     an_operator_can_replay_events,
-    an_endpoint_that_answers_410_is_switched_off,
+    an_endpoint_that_answers_410_is_switched_off_and_gets_its_events_later,
+    a_changed_secret_overlaps_the_one_before,
+    an_endpoint_is_pinged_on_demand,
     private_addresses_are_refused_unless_allowed,
     a_private_address_is_not_called_once_forbidden,
     errors_in_webhook_registrations_are_explained,
@@ -180,17 +182,71 @@ fn an_operator_can_replay_events(database: Database) {
     plan.admin.get(&format!("{PROVISIONING}/webhooks/")).expect(403);
 }
 
-fn an_endpoint_that_answers_410_is_switched_off(database: Database) {
+fn an_endpoint_that_answers_410_is_switched_off_and_gets_its_events_later(database: Database) {
     let endpoint = WebhookEndpoint::start();
     endpoint.answer(410);
     let server = start(&database);
     let customer = Customer::new(&server);
     let operator = customer.operator();
     let webhook = register(&operator, &json!({ "url": endpoint.url() }));
+    assert_eq!((&webhook["switched_off_at"], &webhook["switched_off_reason"]), (&Value::Null, &Value::Null));
+    let plan = customer.plan(2);
+    plan.assign(&[customer.email("amy")]).expect(200);
+    let shown = || operator.get(&path(&webhook, "")).expect(200).clone();
+    poll(PATIENCE, || (shown()["is_active"] == false).then_some(())).expect("it is switched off");
+    plan.assign(&[customer.email("bob")]).expect(200);
+    let off = operator.get(&format!("{PROVISIONING}/webhooks/")).expect(200)["results"][0].clone();
+    assert_eq!((&off["switched_off_reason"], &off["num_waiting"]), (&json!("answered_410"), &json!(2)));
+    assert!(off["switched_off_at"].is_string() && off["num_dropped"] == 0, "{off}");
+    assert_eq!(states(&operator, &webhook), ["waiting"; 2]);
+    let metrics = server.anonymous().get("/metrics").expect(200).as_str().expect("a text").to_owned();
+    for line in ["webhook_kept_deliveries 2", "webhook_dropped_deliveries 0", "webhooks_switched_off 1"] {
+        assert!(metrics.contains(&format!("license_manager_{line}\n")), "{line}\n{metrics}");
+    }
+
+    endpoint.answer(204);
+    let on = operator.patch(&path(&webhook, ""), &json!({ "is_active": true })).expect(200).clone();
+    assert_eq!((&on["switched_off_at"], &on["switched_off_reason"]), (&Value::Null, &Value::Null));
+    let told = until_taken(&endpoint, 2);
+    let addresses: Vec<_> = told.iter().map(|told| told.body["data"]["assigned_email"].clone()).collect();
+    assert_eq!(addresses, [customer.email("amy"), customer.email("bob")]);
+    poll(PATIENCE, || (states(&operator, &webhook) == ["delivered"; 2]).then_some(())).expect("both are delivered");
+}
+
+fn a_changed_secret_overlaps_the_one_before(database: Database) {
+    let endpoint = WebhookEndpoint::start();
+    let server = start(&database);
+    let customer = Customer::new(&server);
+    let operator = customer.operator();
+    let webhook = register(&operator, &json!({ "url": endpoint.url() }));
+    assert_eq!(webhook["previous_secret_until"], Value::Null);
+    let before = webhook["secret"].as_str().expect("the secret is shown once");
+    let own = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    let changed = operator.patch(&path(&webhook, ""), &json!({ "secret": own })).expect(200).clone();
+    assert!(changed["previous_secret_until"].is_string(), "{changed}");
     customer.plan(1).assign(&[customer.email("amy")]).expect(200);
-    let off = || operator.get(&path(&webhook, "")).expect(200)["is_active"] == false;
-    poll(PATIENCE, || off().then_some(())).expect("it is switched off");
-    assert_eq!(states(&operator, &webhook), ["parked"]);
+    let told = until_taken(&endpoint, 1);
+    told[0].assert_signed_with(own);
+    told[0].assert_signed_with(before);
+}
+
+fn an_endpoint_is_pinged_on_demand(database: Database) {
+    let endpoint = WebhookEndpoint::start();
+    let server = start(&database);
+    let customer = Customer::new(&server);
+    let operator = customer.operator();
+    let webhook = register(&operator, &json!({ "url": endpoint.url(), "is_active": false }));
+    let ping = || operator.send(Request::new("POST", path(&webhook, "ping/"))).expect(200).clone();
+    assert_eq!(ping(), json!({ "accepted": true, "status": 204, "error": null }));
+    let told = endpoint.taken().remove(0);
+    told.assert_signed_with(webhook["secret"].as_str().expect("the secret is shown once"));
+    assert_eq!((told.event(), &told.body["data"]["webhook_uuid"]), ("ping", &webhook["uuid"]));
+    endpoint.answer(500);
+    assert_eq!(ping(), json!({ "accepted": false, "status": 500, "error": "answered 500 Internal Server Error" }));
+    assert_eq!(states(&operator, &webhook), [""; 0]);
+    let nobody = json!({ "uuid": "11111111-2222-4333-8444-555555555555" });
+    operator.send(Request::new("POST", path(&nobody, "ping/"))).expect(404);
+    server.client(&customer.admin()).send(Request::new("POST", path(&webhook, "ping/"))).expect(403);
 }
 
 fn private_addresses_are_refused_unless_allowed(database: Database) {

@@ -8,7 +8,7 @@ use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use license_manager_domain::ports::{Clock, WebhookFailure, WebhookRequest, WebhookSender};
-use license_manager_domain::webhooks::{check_url, is_public};
+use license_manager_domain::webhooks::{WebhookSecret, check_url, is_public};
 use reqwest::Client;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::CONTENT_TYPE;
@@ -52,11 +52,14 @@ impl WebhookClient {
     }
 }
 
-/// The value of `webhook-signature`.
-fn signature(request: &WebhookRequest<'_>, timestamp: i64) -> String {
-    let key = hmac::Key::new(hmac::HMAC_SHA256, &request.secret.key());
+/// The value of `webhook-signature`: one signature for each secret.
+fn signatures(request: &WebhookRequest<'_>, timestamp: i64) -> String {
     let signed = format!("{}.{timestamp}.{}", request.id, request.body);
-    format!("v1,{}", BASE64_STANDARD.encode(hmac::sign(&key, signed.as_bytes())))
+    let signature = |secret: &&WebhookSecret| {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &secret.key());
+        format!("v1,{}", BASE64_STANDARD.encode(hmac::sign(&key, signed.as_bytes())))
+    };
+    request.secrets.iter().map(signature).collect::<Vec<_>>().join(" ")
 }
 
 fn not_sent(problem: impl Into<String>) -> WebhookFailure {
@@ -77,7 +80,7 @@ impl WebhookSender for WebhookClient {
             .header(CONTENT_TYPE, "application/json")
             .header("webhook-id", request.id.to_string())
             .header("webhook-timestamp", timestamp)
-            .header("webhook-signature", signature(request, timestamp))
+            .header("webhook-signature", signatures(request, timestamp))
             .body(request.body.to_owned());
         let mut answer =
             traced::send("webhook", Shown::Host, post).await.map_err(|error| not_sent(unreached(&error)))?;
@@ -150,7 +153,6 @@ mod tests {
     use chrono::DateTime;
     use license_manager_domain::MessageId;
     use license_manager_domain::ports::FixedClock;
-    use license_manager_domain::webhooks::WebhookSecret;
     use uuid::Uuid;
 
     use super::*;
@@ -190,7 +192,7 @@ mod tests {
         let clock = Arc::new(FixedClock::new(DateTime::UNIX_EPOCH));
         let (secret, id) = (WebhookSecret::of_key(&[7; 32]), MessageId(Uuid::from_u128(1)));
         let url = "https://hooks.example.com:9/";
-        let request = WebhookRequest { url, secret: &secret, id, at: DateTime::UNIX_EPOCH, body: "{}" };
+        let request = WebhookRequest { url, secrets: &[&secret], id, at: DateTime::UNIX_EPOCH, body: "{}" };
         let inside = leading(&["127.0.0.1"]);
         let client = WebhookClient::with_resolver(Timeouts::default(), clock.clone(), false, inside.clone()).unwrap();
         let problem = client.post(&request).await.unwrap_err().problem;

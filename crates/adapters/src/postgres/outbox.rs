@@ -8,15 +8,13 @@ use license_manager_domain::Error;
 use license_manager_domain::outbox::{Message, OutboxSelection, WaitingMessage};
 use license_manager_domain::ports::{OutboxFilter, OutboxRepository};
 use license_manager_domain::queue::{Backlog, Queue};
-use license_manager_domain::webhooks::Webhook;
 
 use super::arrays::{column, sorted_uuids};
 use super::queue::claimable_sql;
 use super::unit::PostgresUnit;
 use crate::rows::outbox::WaitingRow;
 use crate::rows::queue::{self, BacklogRow};
-use crate::rows::webhooks::WebhookRow;
-use crate::schema::{outbox, webhook};
+use crate::schema::outbox;
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 use crate::traces;
 
@@ -47,24 +45,23 @@ impl OutboxRepository for PostgresUnit<'_> {
         if messages.is_empty() {
             return Ok(());
         }
-        let active = webhook::table.filter(webhook::is_active).select(WebhookRow::as_select()).order(webhook::uuid);
-        let active: Vec<Webhook> = self.list::<WebhookRow, _>(active)?;
-        let told = |message| active.iter().filter(move |webhook| webhook.wants(message)).map(|webhook| webhook.id.0);
-        let told: Vec<String> =
-            column(messages, |message| told(message).map(|id| id.to_string()).collect::<Vec<_>>().join(" "));
         let lanes: Vec<String> = column(messages, |message| queue::lanes(message.payload.steps()));
         // The database numbers the positions in the order of the rows.
         let statement = sql_query(
             "WITH message AS NOT MATERIALIZED (
-                 SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $10, $11) WITH ORDINALITY
+                 SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $10) WITH ORDINALITY
                      AS message (uuid, topic, license_uuid, subscription_plan_uuid, enterprise_customer_uuid, payload,
-                                 created, lanes, event, webhooks, place)),
+                                 created, lanes, event, place)),
              told AS (
                  INSERT INTO webhook_delivery
                      (webhook_uuid, uuid, event_type, license_uuid, payload, not_before, due_since, created, trace_parent)
-                 SELECT told.webhook::uuid, message.uuid, message.event, message.license_uuid, message.payload, message.created,
+                 SELECT webhook.uuid, message.uuid, message.event, message.license_uuid, message.payload, message.created,
                         message.created, message.created, $9
-                 FROM message CROSS JOIN LATERAL unnest(string_to_array(message.webhooks, ' ')) AS told (webhook)
+                 FROM message JOIN webhook
+                     ON (webhook.enterprise_customer_uuid IS NULL
+                         OR webhook.enterprise_customer_uuid = message.enterprise_customer_uuid)
+                    AND (webhook.event_types = '{}' OR message.event = ANY (webhook.event_types))
+                 WHERE message.event IS NOT NULL
                  ORDER BY message.place)
              INSERT INTO outbox
                  (uuid, topic, license_uuid, subscription_plan_uuid, enterprise_customer_uuid, payload, created,
@@ -83,8 +80,7 @@ impl OutboxRepository for PostgresUnit<'_> {
         .bind::<Array<SqlTimestamp>, _>(column(messages, |message| message.created))
         .bind::<Array<Text>, _>(lanes)
         .bind::<Nullable<Text>, _>(traces::parent())
-        .bind::<Array<Nullable<Text>>, _>(column(messages, |message| message.payload.event()))
-        .bind::<Array<Text>, _>(told);
+        .bind::<Array<Nullable<Text>>, _>(column(messages, |message| message.payload.event()));
         self.write_rows(messages.len(), "messages", |connection| statement.execute(connection))
     }
 

@@ -1,20 +1,23 @@
 //! Webhooks and their deliveries.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::sql_query;
-use diesel::sql_types::{BigInt, Nullable, Text};
+use diesel::sql_types::{Array, BigInt, Nullable, Text};
 use license_manager_domain::ports::{
     LimitOffset, WebhookDeliveryFilter, WebhookDeliveryRepository, WebhookReplay, WebhookRepository,
 };
-use license_manager_domain::queue::Backlog;
-use license_manager_domain::webhooks::{Webhook, WebhookDelivery, WebhookState};
+use license_manager_domain::webhooks::{Webhook, WebhookBacklog, WebhookDelivery, WebhookState};
 use license_manager_domain::{Error, WebhookId};
 
+use super::arrays::sorted_uuids;
 use super::queue::claimable_sql;
 use super::unit::PostgresUnit;
-use crate::rows::queue::{BacklogRow, WEBHOOK_DELIVERY};
-use crate::rows::webhooks::{DeliveryRow, WebhookRow};
+use crate::rows::queue::WEBHOOK_DELIVERY;
+use crate::rows::shared::NumberRow;
+use crate::rows::webhooks::{DeliveryRow, WebhookBacklogRow, WebhookRow, waiting_for};
 use crate::schema::{webhook, webhook_delivery};
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 
@@ -86,17 +89,24 @@ macro_rules! matching {
 }
 
 impl WebhookDeliveryRepository for PostgresUnit<'_> {
-    fn backlog(&mut self, now: DateTime<Utc>, limit: i64) -> Result<Backlog, Error> {
+    fn backlog(&mut self, now: DateTime<Utc>, limit: i64) -> Result<WebhookBacklog, Error> {
         // Counts one webhook after the other, by an index: far more deliveries are done than waiting.
         let claimable = claimable_sql(&WEBHOOK_DELIVERY);
+        let waiting = |webhooks: &str| {
+            format!(
+                "(SELECT count(*)
+                  FROM (SELECT FROM webhook CROSS JOIN LATERAL (
+                            SELECT FROM webhook_delivery
+                            WHERE webhook_uuid = webhook.uuid AND state = 'waiting'
+                            ORDER BY not_before, position LIMIT $2) AS own
+                        WHERE {webhooks} LIMIT $2) AS counted)"
+            )
+        };
+        let (of_active, of_off) = (waiting("is_active"), waiting("NOT is_active"));
         let query = sql_query(format!(
-            "SELECT '' AS queue,
-                    (SELECT count(*)
-                     FROM (SELECT FROM webhook CROSS JOIN LATERAL (
-                               SELECT FROM webhook_delivery
-                               WHERE webhook_uuid = webhook.uuid AND state = 'waiting'
-                               ORDER BY not_before, position LIMIT $2) AS own
-                           LIMIT $2) AS counted) AS waiting,
+            "SELECT '' AS queue, {of_active} AS waiting, {of_off} AS kept,
+                    (SELECT count(*) FROM webhook WHERE NOT is_active) AS off,
+                    (SELECT coalesce(sum(dropped), 0)::bigint FROM webhook) AS dropped,
                     (SELECT count(*)
                      FROM (SELECT FROM webhook CROSS JOIN LATERAL (
                                SELECT FROM webhook_delivery
@@ -112,8 +122,20 @@ impl WebhookDeliveryRepository for PostgresUnit<'_> {
         ))
         .bind::<SqlTimestamp, _>(now)
         .bind::<BigInt, _>(limit);
-        let row: BacklogRow = self.read(|connection| query.get_result(connection))?;
-        Ok(row.backlog())
+        let row: WebhookBacklogRow = self.read(|connection| query.get_result(connection))?;
+        Ok(row.into())
+    }
+
+    fn waiting(&mut self, webhooks: &[WebhookId], limit: i64) -> Result<HashMap<WebhookId, i64>, Error> {
+        let query = sql_query(
+            "SELECT webhook, (SELECT count(*)
+                              FROM (SELECT FROM webhook_delivery WHERE webhook_uuid = webhook AND state = 'waiting'
+                                    ORDER BY not_before, position LIMIT $2) AS counted) AS number
+             FROM unnest($1) AS webhook",
+        )
+        .bind::<Array<SqlUuid>, _>(sorted_uuids(webhooks.iter().map(|webhook| webhook.0)))
+        .bind::<BigInt, _>(limit);
+        Ok(waiting_for(self.read(|connection| query.load(connection))?))
     }
 
     fn list(
@@ -146,6 +168,34 @@ impl WebhookDeliveryRepository for PostgresUnit<'_> {
         .bind::<Nullable<SqlTimestamp>, _>(replay.since)
         .bind::<SqlTimestamp, _>(now);
         self.write(|connection| statement.execute(connection))
+    }
+
+    fn drop_kept(&mut self, due: DateTime<Utc>, now: DateTime<Utc>, limit: i64) -> Result<usize, Error> {
+        // The webhooks are locked before their deliveries, as everywhere. Whoever switches one on waits for that.
+        let statement = sql_query(
+            "WITH off AS MATERIALIZED (SELECT uuid FROM webhook WHERE NOT is_active ORDER BY uuid FOR UPDATE),
+             old AS MATERIALIZED (
+                 SELECT delivery.webhook_uuid, delivery.uuid
+                 FROM off CROSS JOIN LATERAL (
+                     SELECT webhook_uuid, uuid FROM webhook_delivery
+                     WHERE webhook_uuid = off.uuid AND state = 'waiting' AND not_before <= $1
+                       AND (claimed_by IS NULL OR not_before <= $2)
+                     ORDER BY not_before, position LIMIT $3) AS delivery
+                 LIMIT $3),
+             gone AS (
+                 DELETE FROM webhook_delivery WHERE (webhook_uuid, uuid) IN (SELECT webhook_uuid, uuid FROM old)
+                 RETURNING webhook_uuid),
+             counted AS (
+                 UPDATE webhook SET dropped = dropped + own.number
+                 FROM (SELECT webhook_uuid, count(*) AS number FROM gone GROUP BY webhook_uuid) AS own
+                 WHERE webhook.uuid = own.webhook_uuid)
+             SELECT count(*) AS number FROM gone",
+        )
+        .bind::<SqlTimestamp, _>(due)
+        .bind::<SqlTimestamp, _>(now)
+        .bind::<BigInt, _>(limit);
+        let dropped: NumberRow = self.write(|connection| statement.get_result(connection))?;
+        usize::try_from(dropped.number).map_err(Error::internal)
     }
 
     fn remove_old(&mut self, delivered: DateTime<Utc>, limit: i64) -> Result<usize, Error> {

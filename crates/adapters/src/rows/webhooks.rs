@@ -1,14 +1,20 @@
 //! Webhooks and their deliveries.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use diesel::pg::Pg;
 use diesel::prelude::*;
+use diesel::sql_types::BigInt;
 use diesel::sqlite::Sqlite;
 use license_manager_domain::outbox::EventName;
-use license_manager_domain::webhooks::{Webhook, WebhookDelivery, WebhookSecret, WebhookState};
+use license_manager_domain::webhooks::{
+    OffReason, Webhook, WebhookBacklog, WebhookDelivery, WebhookSecret, WebhookState,
+};
 use license_manager_domain::{CustomerId, Error, MessageId, WebhookId};
 use uuid::Uuid;
 
+use super::queue::BacklogRow;
 use crate::schema::{webhook, webhook_delivery};
 use crate::sql_types::{SqlTextList, SqlTimestamp, SqlUuid};
 
@@ -26,10 +32,16 @@ pub(crate) struct WebhookRow {
     created_by: Option<String>,
     created: SqlTimestamp,
     modified: SqlTimestamp,
+    previous_secret: Option<String>,
+    previous_secret_until: Option<SqlTimestamp>,
+    switched_at: Option<SqlTimestamp>,
+    off_reason: Option<String>,
+    dropped: i64,
 }
 
 impl From<&Webhook> for WebhookRow {
     fn from(webhook: &Webhook) -> Self {
+        let previous = webhook.previous_secret.as_ref();
         Self {
             uuid: SqlUuid(webhook.id.0),
             url: webhook.url.clone(),
@@ -41,6 +53,11 @@ impl From<&Webhook> for WebhookRow {
             created_by: webhook.created_by.clone(),
             created: SqlTimestamp(webhook.created),
             modified: SqlTimestamp(webhook.modified),
+            previous_secret: previous.map(|(secret, _)| secret.expose().to_owned()),
+            previous_secret_until: previous.map(|(_, until)| SqlTimestamp(*until)),
+            switched_at: webhook.switched_at.map(SqlTimestamp),
+            off_reason: webhook.off_reason.map(|reason| reason.as_str().to_owned()),
+            dropped: webhook.dropped,
         }
     }
 }
@@ -51,14 +68,54 @@ impl From<WebhookRow> for Webhook {
             id: WebhookId(row.uuid.0),
             url: row.url,
             secret: WebhookSecret::from_storage(row.secret),
+            previous_secret: row
+                .previous_secret
+                .zip(row.previous_secret_until)
+                .map(|(secret, until)| (WebhookSecret::from_storage(secret), until.0)),
             event_types: row.event_types.0.iter().filter_map(|name| EventName::from_name(name)).collect(),
             customer: row.enterprise_customer_uuid.map(|id| CustomerId(id.0)),
             is_active: row.is_active,
+            switched_at: row.switched_at.map(|moment| moment.0),
+            off_reason: row.off_reason.and_then(|name| OffReason::from_name(&name)),
+            dropped: row.dropped,
             created_by: row.created_by,
             created: row.created.0,
             modified: row.modified.0,
         }
     }
+}
+
+/// The backlog of all webhooks.
+#[derive(QueryableByName)]
+pub(crate) struct WebhookBacklogRow {
+    #[diesel(embed)]
+    deliveries: BacklogRow,
+    #[diesel(sql_type = BigInt)]
+    kept: i64,
+    #[diesel(sql_type = BigInt)]
+    off: i64,
+    #[diesel(sql_type = BigInt)]
+    dropped: i64,
+}
+
+impl From<WebhookBacklogRow> for WebhookBacklog {
+    fn from(row: WebhookBacklogRow) -> Self {
+        let WebhookBacklogRow { kept, off, dropped, .. } = row;
+        Self { deliveries: row.deliveries.backlog(), kept, off, dropped }
+    }
+}
+
+/// The number of deliveries that wait for a webhook.
+#[derive(QueryableByName)]
+pub(crate) struct WaitingForRow {
+    #[diesel(sql_type = SqlUuid)]
+    webhook: Uuid,
+    #[diesel(sql_type = BigInt)]
+    number: i64,
+}
+
+pub(crate) fn waiting_for(rows: Vec<WaitingForRow>) -> HashMap<WebhookId, i64> {
+    rows.into_iter().map(|row| (WebhookId(row.webhook), row.number)).collect()
 }
 
 #[derive(Queryable, Selectable)]

@@ -8,15 +8,13 @@ use license_manager_domain::Error;
 use license_manager_domain::outbox::{Message, OutboxSelection, WaitingMessage};
 use license_manager_domain::ports::{OutboxFilter, OutboxRepository};
 use license_manager_domain::queue::{Backlog, Queue};
-use license_manager_domain::webhooks::Webhook;
 
 use super::json::json;
 use super::queue::claimable_sql;
 use super::unit::SqliteUnit;
 use crate::rows::outbox::WaitingRow;
 use crate::rows::queue::{self, BacklogRow};
-use crate::rows::webhooks::WebhookRow;
-use crate::schema::{outbox, webhook};
+use crate::schema::outbox;
 use crate::sql_types::SqlTimestamp;
 use crate::traces;
 
@@ -80,20 +78,24 @@ impl OutboxRepository for SqliteUnit<'_> {
         .bind::<Text, _>(String::from_utf8(json_rows).map_err(Error::internal)?)
         .bind::<Nullable<Text>, _>(traces::parent());
         self.write(|connection| statement.execute(connection))?;
-        let query = webhook::table.filter(webhook::is_active).select(WebhookRow::as_select()).order(webhook::uuid);
-        let active: Vec<Webhook> = self.list::<WebhookRow, _>(query)?;
-        let told = messages.iter().flat_map(|message| {
-            active.iter().filter(move |webhook| webhook.wants(message)).map(move |webhook| (webhook, message))
-        });
-        let told: Vec<_> = told.map(|(webhook, message)| (webhook.id, message.id, message.payload.event())).collect();
+        let events = messages.iter().filter_map(|message| Some((message.id, message.payload.event()?)));
+        let events: Vec<_> = events.collect();
+        if events.is_empty() {
+            return Ok(());
+        }
         let statement = sql_query(
             "INSERT INTO webhook_delivery (webhook_uuid, uuid, event_type, license_uuid, payload, not_before, due_since, created,
                                            trace_parent)
-             SELECT told.value ->> 0, message.uuid, told.value ->> 2, license_uuid, payload, created, created, created,
-                    trace_parent
-             FROM json_each(?1) AS told CROSS JOIN outbox AS message ON message.uuid = told.value ->> 1",
+             SELECT webhook.uuid, message.uuid, event.value ->> 1, license_uuid, payload, message.created, message.created,
+                    message.created, trace_parent
+             FROM json_each(?1) AS event
+             CROSS JOIN webhook ON webhook.event_types = '[]'
+                 OR EXISTS (SELECT 1 FROM json_each(webhook.event_types) AS own WHERE own.value = event.value ->> 1)
+             CROSS JOIN outbox AS message ON message.uuid = event.value ->> 0
+                AND (webhook.enterprise_customer_uuid IS NULL
+                     OR webhook.enterprise_customer_uuid = message.enterprise_customer_uuid)",
         )
-        .bind::<Text, _>(json(told)?);
+        .bind::<Text, _>(json(events)?);
         self.write(|connection| statement.execute(connection))?;
         Ok(())
     }

@@ -1,5 +1,7 @@
 //! Webhooks and their deliveries. Only one unit of work writes at a time, so nothing happens between its statements.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::sql_query;
@@ -7,14 +9,14 @@ use diesel::sql_types::{BigInt, Nullable, Text};
 use license_manager_domain::ports::{
     LimitOffset, WebhookDeliveryFilter, WebhookDeliveryRepository, WebhookReplay, WebhookRepository,
 };
-use license_manager_domain::queue::Backlog;
-use license_manager_domain::webhooks::{Webhook, WebhookDelivery, WebhookState};
+use license_manager_domain::webhooks::{Webhook, WebhookBacklog, WebhookDelivery, WebhookState};
 use license_manager_domain::{Error, WebhookId};
 
+use super::json::json;
 use super::queue::claimable_sql;
 use super::unit::SqliteUnit;
-use crate::rows::queue::{BacklogRow, WEBHOOK_DELIVERY};
-use crate::rows::webhooks::{DeliveryRow, WebhookRow};
+use crate::rows::queue::WEBHOOK_DELIVERY;
+use crate::rows::webhooks::{DeliveryRow, WebhookBacklogRow, WebhookRow, waiting_for};
 use crate::schema::{webhook, webhook_delivery};
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 
@@ -88,14 +90,21 @@ macro_rules! matching {
 }
 
 impl WebhookDeliveryRepository for SqliteUnit<'_> {
-    fn backlog(&mut self, now: DateTime<Utc>, limit: i64) -> Result<Backlog, Error> {
+    fn backlog(&mut self, now: DateTime<Utc>, limit: i64) -> Result<WebhookBacklog, Error> {
         // Counts one webhook after the other, by an index: far more deliveries are done than waiting.
         let claimable = claimable_sql(&WEBHOOK_DELIVERY);
+        let waiting = |webhooks: &str| {
+            format!(
+                "(SELECT count(*)
+                  FROM (SELECT 1 FROM webhook CROSS JOIN webhook_delivery
+                        WHERE {webhooks} AND webhook_uuid = webhook.uuid AND state = 'waiting' LIMIT ?2))"
+            )
+        };
+        let (of_active, of_off) = (waiting("is_active"), waiting("NOT is_active"));
         let query = sql_query(format!(
-            "SELECT '' AS queue,
-                    (SELECT count(*)
-                     FROM (SELECT 1 FROM webhook CROSS JOIN webhook_delivery
-                           WHERE webhook_uuid = webhook.uuid AND state = 'waiting' LIMIT ?2)) AS waiting,
+            "SELECT '' AS queue, {of_active} AS waiting, {of_off} AS kept,
+                    (SELECT count(*) FROM webhook WHERE NOT is_active) AS off,
+                    (SELECT coalesce(sum(dropped), 0) FROM webhook) AS dropped,
                     (SELECT count(*)
                      FROM (SELECT 1 FROM webhook CROSS JOIN webhook_delivery
                            WHERE webhook_uuid = webhook.uuid AND state = 'parked' LIMIT ?2)) AS parked,
@@ -108,8 +117,21 @@ impl WebhookDeliveryRepository for SqliteUnit<'_> {
         ))
         .bind::<SqlTimestamp, _>(now)
         .bind::<BigInt, _>(limit);
-        let row: BacklogRow = self.read(|connection| query.get_result(connection))?;
-        Ok(row.backlog())
+        let row: WebhookBacklogRow = self.read(|connection| query.get_result(connection))?;
+        Ok(row.into())
+    }
+
+    fn waiting(&mut self, webhooks: &[WebhookId], limit: i64) -> Result<HashMap<WebhookId, i64>, Error> {
+        let query = sql_query(
+            "SELECT asked.value AS webhook,
+                    (SELECT count(*)
+                     FROM (SELECT 1 FROM webhook_delivery WHERE webhook_uuid = asked.value AND state = 'waiting'
+                           LIMIT ?2)) AS number
+             FROM json_each(?1) AS asked",
+        )
+        .bind::<Text, _>(json(webhooks)?)
+        .bind::<BigInt, _>(limit);
+        Ok(waiting_for(self.read(|connection| query.load(connection))?))
     }
 
     fn list(
@@ -141,6 +163,29 @@ impl WebhookDeliveryRepository for SqliteUnit<'_> {
         .bind::<Nullable<SqlTimestamp>, _>(replay.since)
         .bind::<SqlTimestamp, _>(now);
         self.write(|connection| statement.execute(connection))
+    }
+
+    fn drop_kept(&mut self, due: DateTime<Utc>, now: DateTime<Utc>, limit: i64) -> Result<usize, Error> {
+        let old = "SELECT position, webhook_uuid
+                   FROM webhook CROSS JOIN webhook_delivery
+                   WHERE NOT is_active AND webhook_uuid = webhook.uuid AND state = 'waiting' AND not_before <= ?1
+                     AND (claimed_by IS NULL OR not_before <= ?2)
+                   ORDER BY webhook_uuid, not_before, position LIMIT ?3";
+        let statements = [
+            format!(
+                "UPDATE webhook SET dropped = dropped + own.number
+                 FROM (SELECT webhook_uuid, count(*) AS number FROM ({old}) GROUP BY webhook_uuid) AS own
+                 WHERE webhook.uuid = own.webhook_uuid"
+            ),
+            format!("DELETE FROM webhook_delivery WHERE position IN (SELECT position FROM ({old}))"),
+        ];
+        let mut dropped = 0;
+        for statement in statements {
+            let statement =
+                sql_query(statement).bind::<SqlTimestamp, _>(due).bind::<SqlTimestamp, _>(now).bind::<BigInt, _>(limit);
+            dropped = self.write(|connection| statement.execute(connection))?;
+        }
+        Ok(dropped)
     }
 
     fn remove_old(&mut self, delivered: DateTime<Utc>, limit: i64) -> Result<usize, Error> {

@@ -305,6 +305,8 @@ macro_rules! contract_suite {
                 what_a_claim_does_not_hold_of_webhooks_stays_as_it_is
                 deliveries_are_listed_and_replayed
                 a_backlog_tells_how_the_deliveries_to_all_endpoints_stand
+                waiting_deliveries_are_counted_by_endpoint
+                what_was_kept_for_too_long_is_dropped_and_counted
                 an_event_keeps_what_it_was_promised_as_a_part_of
                 old_deliveries_and_those_of_nobody_are_removed
                 what_webhooks_are_told_of_a_retiree_is_deleted

@@ -4,7 +4,9 @@ use chrono::{DateTime, Duration, Utc};
 use license_manager_domain::outbox::{ClaimedMessage, EventName, Message, Payload, Topic};
 use license_manager_domain::ports::{LimitOffset, Store, StoreExt, WebhookDeliveryFilter, WebhookReplay};
 use license_manager_domain::queue::{Backlog, Claim, Lease, Queue, QueueKind, Settlement};
-use license_manager_domain::webhooks::{Webhook, WebhookDelivery, WebhookSecret, WebhookState};
+use license_manager_domain::webhooks::{
+    OffReason, Webhook, WebhookBacklog, WebhookDelivery, WebhookSecret, WebhookState,
+};
 use license_manager_domain::{MessageId, WebhookId};
 use uuid::Uuid;
 
@@ -22,9 +24,13 @@ pub fn webhook(number: u128) -> Webhook {
         id: webhook_id(number),
         url: format!("https://hooks.example.com/{number}"),
         secret: WebhookSecret::of_key(&[7; 32]),
+        previous_secret: None,
         event_types: vec![],
         customer: None,
         is_active: true,
+        switched_at: None,
+        off_reason: None,
+        dropped: 0,
         created_by: Some("admin".to_owned()),
         created: day(i64::try_from(number).unwrap()),
         modified: day(100),
@@ -139,7 +145,11 @@ pub fn a_webhook_comes_back_as_it_was_written(db: &dyn Database) {
     let full = Webhook {
         event_types: vec![EventName::Assigned, EventName::Renewed],
         customer: Some(customer(1)),
+        previous_secret: Some((WebhookSecret::of_key(&[8; 32]), day(9))),
         is_active: false,
+        switched_at: Some(day(8)),
+        off_reason: Some(OffReason::Gone),
+        dropped: 3,
         ..webhook(2)
     };
     register(&*store, &[full.clone(), webhook(1)]);
@@ -173,7 +183,7 @@ pub fn events_are_promised_to_whoever_wants_them(db: &dyn Database) {
     assert_eq!(of(1), [2, 3, 4, 7, 8], "nothing from before it was registered");
     assert_eq!(of(2), [3, 8]);
     assert_eq!(of(3), [4]);
-    assert_eq!(of(4), [0; 0]);
+    assert_eq!(of(4), of(1), "events are kept for an endpoint that is off");
     let first = told(&*store, 1, None).pop().unwrap();
     assert_eq!((first.event_type.as_str(), first.created), (EventName::Assigned.as_str(), promised[0].created));
     let [claimed_message] = &claim_at(&*store, 1, 3, day(2), 100)[..] else { panic!("one event") };
@@ -287,7 +297,10 @@ pub fn deliveries_are_listed_and_replayed(db: &dyn Database) {
 pub fn a_backlog_tells_how_the_deliveries_to_all_endpoints_stand(db: &dyn Database) {
     let store = db.store();
     let backlog = |now, limit| store.read(|unit| unit.webhook_deliveries().backlog(now, limit)).unwrap();
-    let stands = |waiting, dead_lettered, due_since| Backlog { waiting, dead_lettered, due_since };
+    let stands = |waiting, dead_lettered, due_since| WebhookBacklog {
+        deliveries: Backlog { waiting, dead_lettered, due_since },
+        ..WebhookBacklog::default()
+    };
     assert_eq!(backlog(day(2), 10), stands(0, 0, None));
     register(&*store, &[webhook(1), webhook(2)]);
     assert_eq!(backlog(day(2), 10), stands(0, 0, None));
@@ -310,8 +323,58 @@ pub fn a_backlog_tells_how_the_deliveries_to_all_endpoints_stand(db: &dyn Databa
     claim(&*store, 2, 2);
     promise(&*store, &[Message { id: id(9), ..assigned_event(1, 1) }]);
     assert_eq!(backlog(day(2), 10), stands(5, 2, Some(first)), "the first endpoint may have it");
-    store.write(|unit| unit.webhooks().save(&Webhook { is_active: false, ..webhook(1) })).unwrap();
-    assert_eq!(backlog(day(2), 10), stands(5, 2, None));
+    let off = Webhook { is_active: false, dropped: 7, ..webhook(1) };
+    store.write(|unit| unit.webhooks().save(&off)).unwrap();
+    let stands = stands(4, 2, None);
+    assert_eq!(backlog(day(2), 10), WebhookBacklog { kept: 1, off: 1, dropped: 7, ..stands });
+    promise(&*store, &[assigned_event(5, 5), assigned_event(6, 6)]);
+    let WebhookBacklog { deliveries, kept, .. } = backlog(day(2), 2);
+    assert_eq!((deliveries.waiting, deliveries.dead_lettered, kept), (2, 2, 2), "no more are looked at");
+}
+
+pub fn waiting_deliveries_are_counted_by_endpoint(db: &dyn Database) {
+    let store = db.store();
+    let off = Webhook { is_active: false, ..webhook(2) };
+    register(&*store, &[webhook(1), off, Webhook { event_types: vec![EventName::Revoked], ..webhook(3) }]);
+    promise(&*store, &[1, 2, 3].map(|number| assigned_event(number, number)));
+    claim(&*store, 1, 1);
+    settle(&*store, 1, 1, &[stand(1, WebhookState::Delivered, day(2))], None);
+    let waiting = |limit| {
+        let ids = [2, 1, 3].map(webhook_id);
+        let waiting = store.read(|unit| unit.webhook_deliveries().waiting(&ids, limit)).unwrap();
+        ids.map(|id| waiting.get(&id).copied().unwrap_or_default())
+    };
+    assert_eq!(waiting(10), [3, 2, 0], "with those that are being sent");
+    assert_eq!(waiting(1), [1, 1, 0], "no more are looked at");
+    assert!(store.read(|unit| unit.webhook_deliveries().waiting(&[], 10)).unwrap().is_empty());
+}
+
+pub fn what_was_kept_for_too_long_is_dropped_and_counted(db: &dyn Database) {
+    let store = db.store();
+    let off = |number| Webhook { is_active: false, dropped: 3, ..webhook(number) };
+    register(&*store, &[webhook(1), webhook(2), off(3)]);
+    promise(&*store, &[1, 2, 3, 4].map(|number| assigned_event(number, number)));
+    // One is delivered, one is a dead letter, and one is being sent while the endpoint is switched off.
+    assert_eq!(numbers(&claim_at(&*store, 1, 2, day(2), 3)), [1, 2, 3]);
+    let settled = [stand(1, WebhookState::Delivered, day(2)), stand(2, WebhookState::DeadLettered, day(2))];
+    settle(&*store, 1, 2, &settled, None);
+    store.write(|unit| unit.webhooks().save(&off(2))).unwrap();
+    let drop = |due, now, limit| store.write(|unit| unit.webhook_deliveries().drop_kept(due, now, limit)).unwrap();
+    let dropped = |number| store.read(|unit| unit.webhooks().find(webhook_id(number))).unwrap().unwrap().dropped;
+    let first = day(1) + Duration::seconds(1);
+    assert_eq!(drop(first - Duration::microseconds(1), day(2), 100), 0);
+    assert_eq!(drop(first, day(2), 100), 1);
+    assert_eq!((events(&*store, 3, None), dropped(3)), (vec![2, 3, 4], 4));
+    assert_eq!(drop(day(2), day(2), 2), 2, "the limit");
+    assert_eq!(drop(day(2), day(2), 100), 2);
+    assert_eq!((events(&*store, 2, None), events(&*store, 3, None)), (vec![1, 2, 3], vec![]));
+    assert_eq!((dropped(1), dropped(2), dropped(3)), (0, 4, 7));
+    // The lease has ended, and the event was due since then.
+    let ended = day(2) + Duration::hours(1);
+    assert_eq!(drop(ended, ended, 100), 1);
+    assert_eq!(events(&*store, 1, None), [1, 2, 3, 4], "nothing of an endpoint that is on is dropped");
+    store.write(|unit| unit.webhooks().save(&Webhook { dropped: 0, ..webhook(2) })).unwrap();
+    assert_eq!(drop(day(9), day(9), 100), 0);
 }
 
 pub fn an_event_keeps_what_it_was_promised_as_a_part_of(db: &dyn Database) {

@@ -45,7 +45,7 @@ async fn an_event_for_a_webhook_passes_its_trace_on() {
     let client = WebhookClient::new(patient(), clock(), true).unwrap();
     let (url, secret) = (server.uri(), WebhookSecret::of_key(&[7; 32]));
     let request =
-        WebhookRequest { url: &url, secret: &secret, id: MessageId(Uuid::from_u128(5)), at: now(), body: "{}" };
+        WebhookRequest { url: &url, secrets: &[&secret], id: MessageId(Uuid::from_u128(5)), at: now(), body: "{}" };
     client.post(&request).with_context(trace(TraceFlags::SAMPLED)).await.unwrap();
     let name = "00-00000000000000000000000000000abc-0000000000000def-01".to_owned();
     assert_eq!(parents(&server).await, [Some(name)]);

@@ -25,7 +25,9 @@ fn signature(secret: &str, signed: &str) -> String {
 async fn post_with(url: &str, timeouts: Timeouts, allow_private: bool) -> Result<u16, WebhookFailure> {
     let client = WebhookClient::new(timeouts, clock(), allow_private).unwrap();
     let secret = WebhookSecret::of_key(b"a key of thirty-two random bytes");
-    let request = WebhookRequest { url, secret: &secret, id: MessageId(Uuid::from_u128(5)), at: now(), body: BODY };
+    let before = WebhookSecret::of_key(b"the key that was there before it");
+    let request =
+        WebhookRequest { url, secrets: &[&secret, &before], id: MessageId(Uuid::from_u128(5)), at: now(), body: BODY };
     client.post(&request).await
 }
 
@@ -49,9 +51,10 @@ async fn an_event_is_posted_as_standard_webhooks_specifies() {
     let id = "00000000-0000-0000-0000-000000000005";
     assert_eq!(header("content-type"), "application/json");
     assert_eq!((header("webhook-id"), header("webhook-timestamp")), (id, "1800000000"));
-    let secret = WebhookSecret::of_key(b"a key of thirty-two random bytes");
     let signed = format!("{id}.1800000000.{BODY}");
-    assert_eq!(header("webhook-signature"), signature(secret.expose(), &signed));
+    let signatures = [b"a key of thirty-two random bytes", b"the key that was there before it"]
+        .map(|key| signature(WebhookSecret::of_key(key).expose(), &signed));
+    assert_eq!(header("webhook-signature"), signatures.join(" "), "one for each secret");
     assert!(!request.headers.contains_key("authorization"));
 }
 

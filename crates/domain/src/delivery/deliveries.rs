@@ -85,6 +85,12 @@ impl Batch {
         self.messages.iter().filter_map(|claimed| claimed.trace_parent.as_deref()).collect()
     }
 
+    /// Since when the message is tried: an event that was kept for a webhook that was off, since that was switched on.
+    pub(super) fn due_since(&self, claimed: &ClaimedMessage) -> DateTime<Utc> {
+        let switched_on = self.context.webhook.as_ref().and_then(|webhook| webhook.switched_at);
+        switched_on.map_or(claimed.due_since, |moment| moment.max(claimed.due_since))
+    }
+
     pub(super) fn ids(&self) -> Vec<Uuid> {
         self.messages.iter().map(|claimed| claimed.message.id.0).collect()
     }
@@ -279,15 +285,15 @@ impl Deliveries {
 
     /// The outcome of a delivery that panicked: every message has failed.
     pub fn panicked_outcome(&self, batch: &Batch, problem: &str) -> Outcome {
-        let failed = |claimed| self.failed_step(batch.queue(), claimed, problem.into());
+        let failed = |claimed| self.failed_step(batch, claimed, problem.into());
         Outcome::of(batch.messages.iter().map(failed).collect())
     }
 
     /// The result of a failed step. The last attempt at a webhook counts as refused.
-    pub(super) fn failed_step(&self, queue: Queue, claimed: &ClaimedMessage, problem: Problem) -> StepResult {
+    pub(super) fn failed_step(&self, batch: &Batch, claimed: &ClaimedMessage, problem: Problem) -> StepResult {
         let (failures, now) = (claimed.attempts.saturating_add(1), self.manager.now());
-        let retries = self.settings.retries(queue);
-        match (queue, retries.next(claimed.message.id.0, failures, claimed.due_since, now)) {
+        let retries = self.settings.retries(batch.queue());
+        match (batch.queue(), retries.next(claimed.message.id.0, failures, batch.due_since(claimed), now)) {
             (Queue::Webhook(_), None) => StepResult::Refused(problem),
             _ => StepResult::Failed(problem),
         }

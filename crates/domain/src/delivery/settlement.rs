@@ -17,7 +17,7 @@ use crate::model::staff_records::Notification;
 use crate::outbox::{ClaimedMessage, Message, Payload};
 use crate::ports::{StoreExt, UnitOfWork};
 use crate::queue::{Queue, Settlement};
-use crate::webhooks::Webhook;
+use crate::webhooks::{OffReason, Webhook};
 
 impl Deliveries {
     /// Writes the results of a batch in one transaction. Completed messages are removed; others wait for their next
@@ -52,7 +52,7 @@ impl Deliveries {
                     None => false,
                 };
                 let result = if continues { &StepResult::Continues } else { result };
-                settlements.push(self.settlement(batch.queue(), claimed, result, now));
+                settlements.push(self.settlement(batch, claimed, result, now));
             }
             unit.queue().settle(batch.lease, &settlements)?;
             unit.outbox().add(&added)
@@ -88,16 +88,16 @@ impl Deliveries {
         }
     }
 
-    /// Deactivates a webhook that answered 410, and stores a requested pause.
+    /// Switches off a webhook that answered 410, and stores a requested pause.
     fn write_webhook(&self, unit: &mut dyn UnitOfWork, batch: &Batch, outcome: &Outcome) -> Result<(), Error> {
         let Queue::Webhook(id) = batch.queue() else { return Ok(()) };
-        let is_gone =
-            |result: &StepResult| matches!(result, StepResult::Refused(problem) if problem.status == Some(GONE));
+        let is_gone = |result: &StepResult| matches!(result, StepResult::Postponed(_, Some(problem)) if problem.status == Some(GONE));
         if outcome.results.iter().any(is_gone)
             && let Some(webhook) = unit.webhooks().lock(id)?
         {
-            tracing::warn!(webhook = %id, "a webhook answered 410 Gone and was deactivated");
-            unit.webhooks().save(&Webhook { is_active: false, modified: self.manager.now(), ..webhook })?;
+            tracing::warn!(webhook = %id, "a webhook answered 410 Gone and is switched off; its events are kept");
+            let now = self.manager.now();
+            unit.webhooks().save(&Webhook { modified: now, ..webhook.switched(Some(OffReason::Gone), now) })?;
         }
         match outcome.webhook_rest_until {
             Some(until) => unit.webhooks().rest(id, until),
@@ -108,12 +108,12 @@ impl Deliveries {
     /// The settlement of a message after its step.
     fn settlement(
         &self,
-        queue: Queue,
+        batch: &Batch,
         claimed: &ClaimedMessage,
         result: &StepResult,
         now: DateTime<Utc>,
     ) -> Settlement {
-        let id = claimed.message.id.0;
+        let (id, queue) = (claimed.message.id.0, batch.queue());
         let failures = claimed.attempts.saturating_add(1);
         let stays = Settlement { steps: claimed.steps, attempts: claimed.attempts, ..Settlement::due(id, now) };
         let with = |problem: &Problem, settlement: Settlement| Settlement {
@@ -147,7 +147,7 @@ impl Deliveries {
             }
             StepResult::Refused(problem) => dead_lettered(problem),
             StepResult::Failed(problem) => {
-                match self.settings.retries(queue).next(id, failures, claimed.due_since, now) {
+                match self.settings.retries(queue).next(id, failures, batch.due_since(claimed), now) {
                     Some(due) => with(problem, Settlement { attempts: failures, due, ..stays }),
                     None => dead_lettered(problem),
                 }

@@ -2,14 +2,16 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use chrono::SecondsFormat;
+use chrono::{DateTime, SecondsFormat, Utc};
 use futures_util::stream::{self, StreamExt};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::deliveries::{Batch, Completion, Deliveries, Outcome, Problem, StepResult, unreadable};
+use crate::model::ids::MessageId;
 use crate::outbox::{ClaimedMessage, Payload};
 use crate::ports::{WebhookFailure, WebhookRequest};
+use crate::use_cases::manager::LicenseManager;
 use crate::webhooks::Webhook;
 
 /// The most concurrent requests to a webhook.
@@ -19,7 +21,10 @@ const AT_ONCE: usize = 8;
 pub(super) const GONE: u16 = 410;
 
 /// Why an event was not sent with the others of its batch.
-const NOT_SENT: &str = "was not sent, because the endpoint asked for a pause";
+const NOT_SENT: &str = "was not sent, because the endpoint asked for a pause or is gone";
+
+/// The event that is sent on demand.
+const PING: &str = "ping";
 
 /// What became of an event.
 enum Posted {
@@ -38,10 +43,30 @@ struct Body<'a> {
     data: Map<String, Value>,
 }
 
-fn body(claimed: &ClaimedMessage) -> Option<String> {
+fn body(event_type: &str, created: DateTime<Utc>, data: Map<String, Value>) -> Option<String> {
+    let timestamp = created.to_rfc3339_opts(SecondsFormat::Micros, true);
+    serde_json::to_string(&Body { event_type, timestamp, data }).ok()
+}
+
+fn body_of_event(claimed: &ClaimedMessage) -> Option<String> {
     let Payload::LicenseEvent(event) = &claimed.message.payload else { return None };
-    let timestamp = claimed.message.created.to_rfc3339_opts(SecondsFormat::Micros, true);
-    serde_json::to_string(&Body { event_type: &event.event, timestamp, data: event.properties.to_map() }).ok()
+    body(&event.event, claimed.message.created, event.properties.to_map())
+}
+
+impl LicenseManager {
+    /// Posts the event `ping` to a webhook at once, also to one that is off. It is neither stored nor retried, and the
+    /// answer changes nothing.
+    pub async fn ping_webhook(&self, webhook: &Webhook) -> Result<u16, WebhookFailure> {
+        let data = Map::from_iter([("webhook_uuid".to_owned(), webhook.id.to_string().into())]);
+        let body = body(PING, self.now(), data).unwrap_or_default();
+        self.post_to_webhook(webhook, MessageId(self.ids.next()), &body).await
+    }
+
+    async fn post_to_webhook(&self, webhook: &Webhook, id: MessageId, body: &str) -> Result<u16, WebhookFailure> {
+        let at = self.now();
+        let request = WebhookRequest { url: &webhook.url, secrets: &webhook.secrets(at), id, at, body };
+        self.webhooks.post(&request).await
+    }
 }
 
 impl Deliveries {
@@ -62,7 +87,7 @@ impl Deliveries {
         let rest_until = posted.iter().filter_map(|(_, posted)| pause_until(posted)).max();
         let result = |(claimed, (_, posted)): (&ClaimedMessage, (usize, Posted))| match posted {
             Posted::Unreadable => unreadable(),
-            Posted::NotSent => StepResult::Postponed(rest_until.unwrap_or(self.manager.now()), Some(NOT_SENT.into())),
+            Posted::NotSent => StepResult::Postponed(rest_until.unwrap_or(claimed.due_since), Some(NOT_SENT.into())),
             Posted::Answered(status) => StepResult::Done(Completion::Posted(status)),
             Posted::Failed(failure) => self.not_posted(batch, claimed, failure),
         };
@@ -71,11 +96,10 @@ impl Deliveries {
     }
 
     async fn post_one(&self, webhook: Option<&Webhook>, claimed: &ClaimedMessage, stopped: &AtomicBool) -> Posted {
-        let Some(body) = body(claimed) else { return Posted::Unreadable };
+        let Some(body) = body_of_event(claimed) else { return Posted::Unreadable };
         let Some(webhook) = webhook.filter(|_| !stopped.load(Ordering::Relaxed)) else { return Posted::NotSent };
-        let (at, id) = (self.manager.now(), claimed.message.id);
-        let request = WebhookRequest { url: &webhook.url, secret: &webhook.secret, id, at, body: &body };
-        match self.manager.webhooks.post(&request).await {
+        let id = claimed.message.id;
+        match self.manager.post_to_webhook(webhook, id, &body).await {
             Ok(status) => Posted::Answered(status),
             Err(failure) => {
                 let problem = &failure.problem;
@@ -92,11 +116,12 @@ impl Deliveries {
         let problem = Problem { text: failure.problem, status: failure.status };
         let retries = self.settings.retries(batch.queue());
         match failure.rest_until {
-            _ if problem.status == Some(GONE) => StepResult::Refused(problem),
+            // It waits with its place in the order, until the webhook is switched on.
+            _ if problem.status == Some(GONE) => StepResult::Postponed(claimed.due_since, Some(problem)),
             // A requested pause counts as no attempt, but takes time.
-            Some(moment) if retries.is_over(claimed.due_since, moment) => StepResult::Refused(problem),
+            Some(moment) if retries.is_over(batch.due_since(claimed), moment) => StepResult::Refused(problem),
             Some(moment) => StepResult::Postponed(moment, Some(problem)),
-            None => self.failed_step(batch.queue(), claimed, problem),
+            None => self.failed_step(batch, claimed, problem),
         }
     }
 }

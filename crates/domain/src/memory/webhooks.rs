@@ -1,3 +1,5 @@
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 
 use super::queue::QueuedWork;
@@ -7,7 +9,7 @@ use crate::model::ids::{MessageId, WebhookId};
 use crate::outbox::Payload;
 use crate::ports::{LimitOffset, WebhookDeliveryFilter, WebhookDeliveryRepository, WebhookReplay, WebhookRepository};
 use crate::queue::{Backlog, Queue};
-use crate::webhooks::{Webhook, WebhookDelivery, WebhookState};
+use crate::webhooks::{Webhook, WebhookBacklog, WebhookDelivery, WebhookState};
 
 impl QueuedWork {
     fn state(&self) -> WebhookState {
@@ -16,6 +18,10 @@ impl QueuedWork {
             (None, Some(_)) => WebhookState::DeadLettered,
             (None, None) => WebhookState::Waiting,
         }
+    }
+
+    fn waits_for(&self, webhook: WebhookId) -> bool {
+        self.queue == Queue::Webhook(webhook) && self.is_waiting()
     }
 
     fn matches(&self, filter: &WebhookDeliveryFilter) -> bool {
@@ -84,8 +90,41 @@ impl WebhookRepository for MemoryUnit<'_> {
 }
 
 impl WebhookDeliveryRepository for MemoryUnit<'_> {
-    fn backlog(&mut self, now: DateTime<Utc>, limit: i64) -> Result<Backlog, Error> {
-        Ok(self.tables.backlog(&self.tables.webhook_queues(), now, limit))
+    fn backlog(&mut self, now: DateTime<Utc>, limit: i64) -> Result<WebhookBacklog, Error> {
+        let webhooks = self.tables.webhooks.values().map(|(webhook, _)| webhook);
+        let (active, off): (Vec<&Webhook>, Vec<&Webhook>) = webhooks.partition(|webhook| webhook.is_active);
+        let backlog = |webhooks: &[&Webhook]| {
+            let queues: Vec<Queue> = webhooks.iter().map(|webhook| Queue::Webhook(webhook.id)).collect();
+            self.tables.backlog(&queues, now, limit)
+        };
+        let (of_active, of_off) = (backlog(&active), backlog(&off));
+        let dead_lettered = (of_active.dead_lettered + of_off.dead_lettered).min(limit);
+        Ok(WebhookBacklog {
+            deliveries: Backlog { dead_lettered, ..of_active },
+            kept: of_off.waiting,
+            off: off.len() as i64,
+            dropped: active.iter().chain(&off).map(|webhook| webhook.dropped).sum(),
+        })
+    }
+
+    fn waiting(&mut self, webhooks: &[WebhookId], limit: i64) -> Result<HashMap<WebhookId, i64>, Error> {
+        let waiting = |id: WebhookId| self.tables.queue.iter().filter(move |work| work.waits_for(id)).take(size(limit));
+        Ok(webhooks.iter().map(|&id| (id, waiting(id).count() as i64)).collect())
+    }
+
+    fn drop_kept(&mut self, due: DateTime<Utc>, now: DateTime<Utc>, limit: i64) -> Result<usize, Error> {
+        let tables = self.written()?;
+        let (before, mut left) = (tables.queue.len(), size(limit));
+        for (webhook, _) in tables.webhooks.values_mut().filter(|(webhook, _)| !webhook.is_active) {
+            tables.queue.retain(|work| {
+                let is_old = work.not_before <= due && !work.is_claimed(now);
+                let goes = left > 0 && work.waits_for(webhook.id) && is_old;
+                left -= usize::from(goes);
+                webhook.dropped += i64::from(goes);
+                !goes
+            });
+        }
+        Ok(before - tables.queue.len())
     }
 
     fn list(&mut self, filter: &WebhookDeliveryFilter, limits: LimitOffset) -> Result<Vec<WebhookDelivery>, Error> {

@@ -20,7 +20,8 @@ pub trait OutboxRepository {
     /// Adds messages that are due at once, as part of the transaction. The messages of one license are delivered in the
     /// order of addition.
     ///
-    /// MUST add a delivery to every webhook that [wants](crate::webhooks::Webhook::wants) a message, in the same order.
+    /// MUST add a delivery to every webhook that [wants](crate::webhooks::Webhook::wants) a message, in the same order,
+    /// whether it is active or not.
     /// If the process records traces, MUST store the current W3C `traceparent` for
     /// [`crate::outbox::ClaimedMessage::trace_parent`].
     fn add(&mut self, messages: &[Message]) -> Result<(), Error>;

@@ -1,18 +1,19 @@
+use std::collections::HashMap;
+
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use super::repositories::LimitOffset;
 use crate::error::Error;
 use crate::model::ids::{MessageId, WebhookId};
-use crate::queue::Backlog;
-use crate::webhooks::{Webhook, WebhookDelivery, WebhookSecret, WebhookState};
+use crate::webhooks::{Webhook, WebhookBacklog, WebhookDelivery, WebhookSecret, WebhookState};
 
 /// Webhook endpoints.
 pub trait WebhookRepository {
     /// Adds a webhook.
     fn add(&mut self, webhook: &Webhook) -> Result<(), Error>;
 
-    /// Writes an existing webhook. If it is active now, a requested pause ends.
+    /// Writes an existing webhook, which the caller has locked. A requested pause ends.
     fn save(&mut self, webhook: &Webhook) -> Result<(), Error>;
 
     /// The webhook with this id.
@@ -63,8 +64,13 @@ pub struct WebhookReplay {
 ///
 /// The number of statements of a method MUST NOT depend on the number of deliveries.
 pub trait WebhookDeliveryRepository {
-    /// The backlog of all endpoints. MUST read at most `limit` waiting and at most `limit` dead-lettered deliveries.
-    fn backlog(&mut self, now: DateTime<Utc>, limit: i64) -> Result<Backlog, Error>;
+    /// The backlog of all endpoints. MUST read at most `limit` of each: deliveries waiting for active endpoints, waiting
+    /// for endpoints that are off, and dead-lettered ones.
+    fn backlog(&mut self, now: DateTime<Utc>, limit: i64) -> Result<WebhookBacklog, Error>;
+
+    /// The number of waiting deliveries of each of these endpoints. MUST read at most `limit` of each. Endpoints
+    /// without any may be missing.
+    fn waiting(&mut self, webhooks: &[WebhookId], limit: i64) -> Result<HashMap<WebhookId, i64>, Error>;
 
     /// The deliveries that match, latest first.
     fn list(
@@ -80,6 +86,10 @@ pub trait WebhookDeliveryRepository {
     /// they are.
     fn replay(&mut self, replay: &WebhookReplay, now: DateTime<Utc>) -> Result<usize, Error>;
 
+    /// Removes up to `limit` deliveries that wait for endpoints that are off and were due at `due` or before, oldest
+    /// first, and adds them to [`Webhook::dropped`]. Returns their number. Deliveries that are claimed at `now` stay.
+    fn drop_kept(&mut self, due: DateTime<Utc>, now: DateTime<Utc>, limit: i64) -> Result<usize, Error>;
+
     /// Removes up to `limit` deliveries that were completed at this time or before, or whose endpoint is gone. Returns
     /// their number.
     fn remove_old(&mut self, delivered: DateTime<Utc>, limit: i64) -> Result<usize, Error>;
@@ -90,8 +100,8 @@ pub trait WebhookDeliveryRepository {
 pub struct WebhookRequest<'a> {
     /// The endpoint.
     pub url: &'a str,
-    /// The key of the signature.
-    pub secret: &'a WebhookSecret,
+    /// The keys of the signatures, one for each.
+    pub secrets: &'a [&'a WebhookSecret],
     /// The event's id, the same for every attempt.
     pub id: MessageId,
     /// When this attempt is made.

@@ -31,6 +31,8 @@ pub struct Settings {
     pub operations: OperationSettings,
     /// Whether webhooks may use private addresses and http.
     pub allow_private_webhooks: bool,
+    /// How long events are kept for webhooks that are off.
+    pub webhook_retention: Duration,
 }
 
 impl Default for Settings {
@@ -42,6 +44,7 @@ impl Default for Settings {
             validate_catalogs: false,
             operations: OperationSettings::default(),
             allow_private_webhooks: false,
+            webhook_retention: Duration::days(30),
         }
     }
 }

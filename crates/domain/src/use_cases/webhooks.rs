@@ -1,5 +1,7 @@
 //! Webhooks: registration of endpoints, and their deliveries.
 
+use chrono::{DateTime, Utc};
+
 use super::manager::LicenseManager;
 use super::page::Page;
 use crate::error::{Entity, Error, FieldErrors};
@@ -7,8 +9,10 @@ use crate::history::Actor;
 use crate::model::ids::{CustomerId, MessageId, WebhookId};
 use crate::outbox::EventName;
 use crate::ports::{LimitOffset, StoreExt, UnitOfWork, WebhookDeliveryFilter, WebhookReplay};
-use crate::queue::Backlog;
-use crate::webhooks::{DELIVERED_KEPT, Webhook, WebhookDelivery, WebhookSecret, WebhookState, check_url};
+use crate::webhooks::{
+    DELIVERED_KEPT, OffReason, WAITING_COUNTED, Webhook, WebhookBacklog, WebhookDelivery, WebhookOverview,
+    WebhookSecret, WebhookState, check_url,
+};
 
 /// The most deliveries removed in one transaction.
 const REMOVED_AT_ONCE: i64 = 1_000;
@@ -25,19 +29,33 @@ pub struct WebhookChanges {
 }
 
 impl WebhookChanges {
-    fn apply(self, before: Webhook) -> Webhook {
-        let mut event_types = self.event_types.unwrap_or(before.event_types);
+    fn apply(self, mut webhook: Webhook, now: DateTime<Utc>) -> Webhook {
+        if let Some(secret) = self.secret {
+            webhook = webhook.with_secret(secret, now);
+        }
+        if let Some(is_active) = self.is_active {
+            webhook = webhook.switched((!is_active).then_some(OffReason::Requested), now);
+        }
+        let mut event_types = self.event_types.unwrap_or(webhook.event_types);
         event_types.sort_unstable();
         event_types.dedup();
         Webhook {
-            url: self.url.unwrap_or(before.url),
-            secret: self.secret.unwrap_or(before.secret),
+            url: self.url.unwrap_or(webhook.url),
             event_types,
-            customer: self.customer.unwrap_or(before.customer),
-            is_active: self.is_active.unwrap_or(before.is_active),
-            ..before
+            customer: self.customer.unwrap_or(webhook.customer),
+            ..webhook
         }
     }
+}
+
+fn overviews(unit: &mut dyn UnitOfWork, webhooks: Vec<Webhook>) -> Result<Vec<WebhookOverview>, Error> {
+    let ids: Vec<WebhookId> = webhooks.iter().map(|webhook| webhook.id).collect();
+    let waiting = unit.webhook_deliveries().waiting(&ids, WAITING_COUNTED)?;
+    let overview = |webhook: Webhook| {
+        let waiting = waiting.get(&webhook.id).copied().unwrap_or_default();
+        WebhookOverview { webhook, waiting }
+    };
+    Ok(webhooks.into_iter().map(overview).collect())
 }
 
 fn find(unit: &mut dyn UnitOfWork, id: WebhookId) -> Result<Webhook, Error> {
@@ -49,16 +67,23 @@ impl LicenseManager {
     pub fn webhooks<E: From<Error>>(
         &self,
         limit_offset: impl Fn(i64) -> Result<LimitOffset, E>,
-    ) -> Result<Page<Webhook>, E> {
-        self.page(|unit| unit.webhooks().count(), limit_offset, |unit, part| unit.webhooks().list(part))
+    ) -> Result<Page<WebhookOverview>, E> {
+        let list = |unit: &mut dyn UnitOfWork, part| {
+            let webhooks = unit.webhooks().list(part)?;
+            overviews(unit, webhooks)
+        };
+        self.page(|unit| unit.webhooks().count(), limit_offset, list)
     }
 
     /// One webhook.
     ///
     /// # Errors
     /// [`Entity::Webhook`] not found.
-    pub fn webhook(&self, id: WebhookId) -> Result<Webhook, Error> {
-        self.store.read(|unit| find(unit, id))
+    pub fn webhook(&self, id: WebhookId) -> Result<WebhookOverview, Error> {
+        self.store.read(|unit| {
+            let webhook = find(unit, id)?;
+            overviews(unit, vec![webhook])?.pop().ok_or(Error::NotFound(Entity::Webhook))
+        })
     }
 
     /// Registers an endpoint. It is active unless the changes say otherwise. `secret` is used if the changes have none.
@@ -76,21 +101,26 @@ impl LicenseManager {
         let blank = Webhook {
             id: WebhookId(self.ids.next()),
             url,
-            secret,
+            secret: changes.secret.clone().unwrap_or(secret),
+            previous_secret: None,
             event_types: Vec::new(),
             customer: None,
             is_active: true,
+            switched_at: None,
+            off_reason: None,
+            dropped: 0,
             created_by: actor.username.clone(),
             created: now,
             modified: now,
         };
-        let webhook = changes.apply(blank);
+        let webhook = changes.apply(blank, now);
         self.check_webhook_url(&webhook.url)?;
         self.store.write(|unit| unit.webhooks().add(&webhook))?;
         Ok(webhook)
     }
 
-    /// Changes a webhook. Waiting deliveries use the new address and the new secret.
+    /// Changes a webhook. Waiting deliveries use the new address and the new secret. For [`crate::webhooks::SECRETS_OVERLAP`], they use
+    /// the previous secret too.
     ///
     /// # Errors
     /// [`Entity::Webhook`] not found; [`Error::Invalid`] for an address that a webhook cannot have.
@@ -100,7 +130,8 @@ impl LicenseManager {
         }
         self.store.write(|unit| {
             let before = unit.webhooks().lock(id)?.ok_or(Error::NotFound(Entity::Webhook))?;
-            let webhook = Webhook { modified: self.now(), ..changes.clone().apply(before) };
+            let now = self.now();
+            let webhook = Webhook { modified: now, ..changes.clone().apply(before, now) };
             unit.webhooks().save(&webhook)?;
             Ok(webhook)
         })
@@ -160,7 +191,7 @@ impl LicenseManager {
     }
 
     /// The waiting deliveries of all endpoints. Counts at most `limit` waiting and `limit` dead-lettered ones.
-    pub fn webhook_backlog(&self, limit: i64) -> Result<Backlog, Error> {
+    pub fn webhook_backlog(&self, limit: i64) -> Result<WebhookBacklog, Error> {
         self.store.read(|unit| unit.webhook_deliveries().backlog(self.now(), limit))
     }
 
@@ -168,6 +199,19 @@ impl LicenseManager {
     pub fn remove_old_webhook_deliveries(&self) -> Result<usize, Error> {
         let made = self.now() - DELIVERED_KEPT;
         self.remove_in_batches(REMOVED_AT_ONCE, |unit| unit.webhook_deliveries().remove_old(made, REMOVED_AT_ONCE))
+    }
+
+    /// Drops deliveries that waited longer than [`crate::Settings::webhook_retention`] for webhooks that are off, and
+    /// returns their number.
+    pub fn drop_kept_webhook_deliveries(&self) -> Result<usize, Error> {
+        let now = self.now();
+        let due = now - self.settings.webhook_retention;
+        let drop = |unit: &mut dyn UnitOfWork| unit.webhook_deliveries().drop_kept(due, now, REMOVED_AT_ONCE);
+        let number = self.remove_in_batches(REMOVED_AT_ONCE, drop)?;
+        if number > 0 {
+            tracing::warn!(number, "events for webhooks that have been off for too long were dropped");
+        }
+        Ok(number)
     }
 
     fn check_webhook_url(&self, url: &str) -> Result<(), Error> {

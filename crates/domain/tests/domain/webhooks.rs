@@ -26,6 +26,7 @@ struct Told {
     url: String,
     id: MessageId,
     at: DateTime<Utc>,
+    secrets: Vec<WebhookSecret>,
     body: Value,
 }
 
@@ -33,7 +34,8 @@ struct Told {
 impl WebhookSender for Endpoints {
     async fn post(&self, request: &WebhookRequest<'_>) -> Result<u16, WebhookFailure> {
         let body = serde_json::from_str(request.body).unwrap();
-        let told = Told { url: request.url.to_owned(), id: request.id, at: request.at, body };
+        let secrets = request.secrets.iter().map(|&secret| secret.clone()).collect();
+        let told = Told { url: request.url.to_owned(), id: request.id, at: request.at, secrets, body };
         self.told.lock().unwrap().push(told);
         self.failing.lock().unwrap().pop().map_or(Ok(204), Err)
     }
@@ -100,6 +102,15 @@ impl Story {
     fn deliveries(&self, webhook: &Webhook, state: Option<WebhookState>) -> Vec<WebhookDelivery> {
         let all = |_| Ok::<_, Error>(ALL);
         self.town.world.manager.webhook_deliveries(webhook.id, state, all).unwrap().items
+    }
+
+    fn switch(&self, webhook: &Webhook, on: bool) {
+        let changes = WebhookChanges { is_active: Some(on), ..WebhookChanges::default() };
+        self.town.world.manager.update_webhook(webhook.id, &changes).unwrap();
+    }
+
+    fn overview(&self, webhook: &Webhook) -> WebhookOverview {
+        self.town.world.manager.webhook(webhook.id).unwrap()
     }
 
     fn advance(&self, time: Duration) {
@@ -227,25 +238,160 @@ fn an_endpoint_that_always_asks_for_patience_is_given_up_after_a_day() {
 }
 
 #[test]
-fn an_endpoint_that_is_gone_is_switched_off() {
+fn an_endpoint_that_is_gone_is_switched_off_and_loses_nothing() {
     let story = Story::new();
     let webhook = story.register(WebhookChanges::default());
-    let plan = story.town.world.plan(3);
-    story.assign(plan, "amy@example.com");
+    let plan = story.town.world.plan(30);
+    story.town.world.assign(plan, &crowd(20)).unwrap();
+    story.advance(Duration::hours(1));
     story.fail(410, 1);
     story.deliver();
-    let manager = &story.town.world.manager;
-    assert!(!manager.webhook(webhook.id).unwrap().is_active);
-    assert_eq!(story.deliveries(&webhook, Some(WebhookState::DeadLettered)).len(), 1);
-    story.assign(plan, "bob@example.com");
-    assert_eq!(story.deliveries(&webhook, None).len(), 1, "nothing is promised to it any more");
+    assert!(story.told().len() < 20, "after the answer, nothing more is sent");
+    let WebhookOverview { webhook: off, waiting } = story.overview(&webhook);
+    assert_eq!((off.is_active, off.off_reason), (false, Some(OffReason::Gone)));
+    assert_eq!(off.switched_at, Some(story.town.world.manager.now()));
+    assert_eq!(story.deliveries(&webhook, Some(WebhookState::DeadLettered)), []);
+    let delivered = story.deliveries(&webhook, Some(WebhookState::Delivered)).len();
+    assert_eq!(waiting as usize, 20 - delivered);
+    let kept = story.deliveries(&webhook, Some(WebhookState::Waiting));
+    let refused: Vec<_> = kept.iter().filter(|kept| kept.last_status == Some(410)).collect();
+    assert_eq!((refused.len(), refused[0].attempts), (1, 0), "it counts as no attempt");
 
-    let on = WebhookChanges { is_active: Some(true), ..WebhookChanges::default() };
-    manager.update_webhook(webhook.id, &on).unwrap();
-    let parked = WebhookReplay { webhook: webhook.id, id: None, state: Some(WebhookState::DeadLettered), since: None };
-    assert_eq!(manager.replay_webhook_deliveries(&parked), Ok(1));
+    story.assign(plan, "bob@example.com");
     story.deliver();
-    assert_eq!(story.told().len(), 2);
+    assert_eq!(story.told(), []);
+    story.advance(Duration::days(20));
+    story.switch(&webhook, true);
+    let on = story.overview(&webhook).webhook;
+    assert_eq!((on.is_active, on.off_reason, on.switched_at), (true, None, Some(story.town.world.manager.now())));
+    story.deliver();
+    let told = story.told();
+    assert_eq!(told.len(), 21 - delivered);
+    assert_eq!(told.last().unwrap().body["data"]["assigned_email"], "bob@example.com");
+    assert_eq!(story.deliveries(&webhook, Some(WebhookState::Delivered)).len(), 21);
+}
+
+#[test]
+fn events_are_kept_for_an_endpoint_that_was_switched_off_and_sent_in_their_order() {
+    let story = Story::new();
+    let webhook = story.register(WebhookChanges::default());
+    let plan = story.town.world.plan(2);
+    story.switch(&webhook, false);
+    let off = story.overview(&webhook).webhook;
+    assert_eq!((off.off_reason, off.switched_at), (Some(OffReason::Requested), Some(beginning())));
+    story.town.world.activate(plan, "amy@example.com", 7);
+    story.advance(Duration::days(1));
+    story.town.world.revoke(plan, &["amy@example.com"]).unwrap();
+    story.deliver();
+    assert_eq!((story.told(), story.overview(&webhook).waiting), (vec![], 3));
+    // A change of something else does not switch it on.
+    let elsewhere = WebhookChanges { url: Some("https://b.example.com/".to_owned()), ..WebhookChanges::default() };
+    story.town.world.manager.update_webhook(webhook.id, &elsewhere).unwrap();
+    story.deliver();
+    assert_eq!(story.overview(&webhook).webhook.switched_at, Some(beginning()));
+    story.switch(&webhook, true);
+    story.deliver();
+    assert_eq!(story.told_names(), ["assigned", "activated", "revoked"]);
+    assert_eq!(story.overview(&webhook).waiting, 0);
+}
+
+#[test]
+fn what_was_kept_is_tried_for_a_day_after_the_endpoint_is_switched_on() {
+    let story = Story::new();
+    let webhook = story.register(WebhookChanges::default());
+    story.switch(&webhook, false);
+    story.assign(story.town.world.plan(1), "amy@example.com");
+    story.advance(Duration::days(20));
+    story.switch(&webhook, true);
+    story.fail(500, 1);
+    story.deliver();
+    let [waiting] = &story.deliveries(&webhook, None)[..] else { panic!("one event") };
+    assert_eq!((waiting.state, waiting.attempts), (WebhookState::Waiting, 1));
+    story.advance(Duration::hours(1));
+    story.fail_with(&failure(503, Some(story.town.world.manager.now() + Duration::hours(1))), 1);
+    story.deliver();
+    assert_eq!(story.deliveries(&webhook, Some(WebhookState::Waiting)).len(), 1);
+    story.advance(Duration::hours(1));
+    story.deliver();
+    assert_eq!(story.deliveries(&webhook, Some(WebhookState::Delivered)).len(), 1);
+}
+
+#[test]
+fn what_was_kept_for_thirty_days_is_dropped_and_counted() {
+    let story = Story::new();
+    let manager = &story.town.world.manager;
+    let (off, on) = (story.register(WebhookChanges::default()), story.register(WebhookChanges::default()));
+    let plan = story.town.world.plan(4);
+    story.switch(&off, false);
+    story.assign(plan, "amy@example.com");
+    story.advance(Duration::days(10));
+    story.assign(plan, "bob@example.com");
+    story.fail(500, 2);
+    story.advance(Duration::days(20) - Duration::seconds(1));
+    assert_eq!(manager.drop_kept_webhook_deliveries(), Ok(0));
+    story.advance(Duration::seconds(1));
+    assert_eq!(manager.drop_kept_webhook_deliveries(), Ok(1));
+    assert_eq!(manager.drop_kept_webhook_deliveries(), Ok(0));
+    let WebhookOverview { webhook, waiting } = story.overview(&off);
+    assert_eq!((webhook.dropped, waiting), (1, 1));
+    let backlog = manager.webhook_backlog(100).unwrap();
+    assert_eq!((backlog.kept, backlog.off, backlog.dropped, backlog.deliveries.waiting), (1, 1, 1, 2));
+    assert_eq!(story.overview(&on).webhook.dropped, 0, "an endpoint that is on loses nothing");
+    story.switch(&off, true);
+    story.fail(500, 0);
+    story.deliver();
+    let told = story.told();
+    let addresses: Vec<_> = told.iter().map(|told| told.body["data"]["assigned_email"].as_str().unwrap()).collect();
+    assert_eq!(addresses.len(), 3, "{addresses:?}");
+    assert_eq!(story.overview(&off).webhook.dropped, 1, "it stays counted");
+}
+
+#[test]
+fn requests_are_signed_with_both_secrets_for_a_day() {
+    let story = Story::new();
+    let manager = &story.town.world.manager;
+    let webhook = story.register(WebhookChanges::default());
+    let plan = story.town.world.plan(9);
+    let mut number = 0;
+    let mut signed_with = || {
+        number += 1;
+        story.assign(plan, &format!("learner{number}@example.com"));
+        story.deliver();
+        story.told().remove(0).secrets
+    };
+    let change = |secret: &WebhookSecret| {
+        let changes = WebhookChanges { secret: Some(secret.clone()), ..WebhookChanges::default() };
+        manager.update_webhook(webhook.id, &changes).unwrap()
+    };
+    let [first, second, third] = [7, 8, 9].map(|byte| WebhookSecret::of_key(&[byte; 32]));
+    assert_eq!(signed_with(), [first.clone()]);
+    let until = beginning() + Duration::days(1);
+    assert_eq!(change(&second).previous_secret, Some((first.clone(), until)));
+    story.advance(Duration::hours(23));
+    assert_eq!(change(&second).previous_secret, Some((first.clone(), until)), "the same secret changes nothing");
+    assert_eq!(signed_with(), [second.clone(), first]);
+    story.advance(Duration::hours(1));
+    assert_eq!(signed_with(), [second.clone()]);
+    change(&third);
+    assert_eq!(signed_with(), [third, second]);
+}
+
+#[test]
+fn a_ping_is_sent_at_once_and_changes_nothing() {
+    let story = Story::new();
+    let webhook = story.register(WebhookChanges { is_active: Some(false), ..WebhookChanges::default() });
+    let ping = || at_once(story.town.world.manager.ping_webhook(&webhook));
+    assert_eq!(ping(), Ok(204), "an endpoint that is off can be tried before it is switched on");
+    let told = story.told().remove(0);
+    let data = json!({ "webhook_uuid": webhook.id.to_string() });
+    assert_eq!(told.body, json!({ "type": "ping", "timestamp": "2024-10-04T00:00:00.000000Z", "data": data }));
+    assert_eq!((told.url.as_str(), told.at, &told.secrets[..]), (URL, beginning(), &[webhook.secret.clone()][..]));
+    story.switch(&webhook, true);
+    story.fail(410, 1);
+    assert_eq!(ping(), Err(failure(410, None)));
+    assert!(story.overview(&webhook).webhook.is_active);
+    assert_eq!(story.deliveries(&webhook, None), []);
+    assert_ne!(story.told()[0].id, told.id, "every ping has its own id");
 }
 
 #[test]
@@ -292,10 +438,10 @@ fn webhooks_are_registered_changed_and_removed() {
         let Err(Error::Invalid(errors)) = manager.update_webhook(webhook.id, &elsewhere) else { panic!("{url}") };
         assert_eq!(errors.iter().map(|(field, _)| field).collect::<Vec<_>>(), ["url"]);
     }
-    assert_eq!(manager.webhook(webhook.id), Ok(changed));
+    assert_eq!(manager.webhook(webhook.id).map(|overview| overview.webhook), Ok(changed));
     manager.delete_webhook(webhook.id).unwrap();
     let missing = Error::NotFound(Entity::Webhook);
     assert_eq!(manager.delete_webhook(webhook.id), Err(missing.clone()));
-    assert_eq!(manager.webhook(webhook.id), Err(missing.clone()));
+    assert_eq!(manager.webhook(webhook.id).unwrap_err(), missing);
     assert_eq!(manager.replay_webhook_delivery(webhook.id, MessageId(webhook.id.0)), Err(missing));
 }

@@ -133,6 +133,7 @@ handlers![
     provisioning::webhooks::retrieve,
     provisioning::webhooks::update,
     provisioning::webhooks::delete,
+    provisioning::webhooks::ping,
     provisioning::webhook_deliveries::list,
     provisioning::webhook_deliveries::replay,
     provisioning::webhook_deliveries::replay_many,

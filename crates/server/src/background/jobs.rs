@@ -72,8 +72,8 @@ impl LeasedWork for JobWork {
 /// The time between two clean-ups.
 const SWEEP: Duration = Duration::from_secs(10 * 60);
 
-/// Starts to remove expired answers to requests with idempotency keys, and what webhooks were told long ago, until
-/// `stop` becomes true.
+/// Starts to remove expired answers to requests with idempotency keys, and old events of webhooks, until `stop` becomes
+/// true.
 pub fn start_sweeping(manager: LicenseManager, mut stop: watch::Receiver<bool>) -> JoinHandle<()> {
     tokio::spawn(async move {
         while !*stop.borrow() {
@@ -94,5 +94,6 @@ pub fn start_sweeping(manager: LicenseManager, mut stop: watch::Receiver<bool>) 
 fn sweep(manager: &LicenseManager) -> Result<(), Error> {
     manager.remove_expired_answers()?;
     manager.remove_old_webhook_deliveries()?;
+    manager.drop_kept_webhook_deliveries()?;
     Ok(())
 }

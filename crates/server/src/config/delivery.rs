@@ -40,4 +40,7 @@ section! {
     /// Whether endpoints may have private addresses and use http. Then whoever registers endpoints can reach other
     /// services that trust this one.
     allow_private_addresses: bool;
+    /// Days for which events are kept for an endpoint that is off, from 1 to a year.
+    #[serde(deserialize_with = "whole_number::<_, _, 1, 365>")]
+    retention_days: u32 = 30;
 }

@@ -14,6 +14,7 @@ use license_manager_domain::model::JobKind;
 use license_manager_domain::operations::{OperationSchedule, RunOutcome};
 use license_manager_domain::outbox::Topic;
 use license_manager_domain::queue::{Backlog, Queue};
+use license_manager_domain::webhooks::WebhookBacklog;
 use prometheus::core::Collector;
 use prometheus::{
     Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, Result, TextEncoder,
@@ -54,7 +55,7 @@ pub struct Stored {
     /// The outbox, per queue.
     pub backlog: Vec<(Queue, Backlog)>,
     /// The webhook deliveries.
-    pub webhooks: Backlog,
+    pub webhooks: WebhookBacklog,
     /// The number of unfinished jobs of each kind.
     pub jobs: Vec<(JobKind, i64)>,
     /// The schedule of recurring operations; empty if this process does not run it.
@@ -181,18 +182,29 @@ fn observed(observation: &Observation) -> Result<Registry> {
     for (name, help, number) in [
         (
             "webhook_waiting_deliveries",
-            "Events waiting for delivery to a webhook, up to a limit.",
-            stored.webhooks.waiting,
+            "Events waiting for delivery to an active webhook, up to a limit.",
+            stored.webhooks.deliveries.waiting,
         ),
+        (
+            "webhook_kept_deliveries",
+            "Events kept for webhooks that are switched off, up to a limit.",
+            stored.webhooks.kept,
+        ),
+        (
+            "webhook_dropped_deliveries",
+            "Events dropped because their webhook was switched off for too long.",
+            stored.webhooks.dropped,
+        ),
+        ("webhooks_switched_off", "Webhooks that are switched off.", stored.webhooks.off),
         (
             "webhook_parked_deliveries",
             "Dead-lettered webhook deliveries, which are not retried, up to a limit.",
-            stored.webhooks.dead_lettered,
+            stored.webhooks.deliveries.dead_lettered,
         ),
         (
             "webhook_oldest_due_seconds",
             "Time since the oldest due webhook delivery became due; 0 if none is due.",
-            stored.seconds_since(stored.webhooks.due_since),
+            stored.seconds_since(stored.webhooks.deliveries.due_since),
         ),
     ] {
         let gauge = IntGauge::with_opts(opts(name, help))?;
@@ -339,7 +351,12 @@ mod tests {
             stored: Some(Stored {
                 now,
                 backlog: vec![backlog(Queue::Mail, due_since), backlog(Queue::Lms, None)],
-                webhooks: Backlog { waiting: 5, dead_lettered: 3, due_since },
+                webhooks: WebhookBacklog {
+                    deliveries: Backlog { waiting: 5, dead_lettered: 3, due_since },
+                    kept: 4,
+                    off: 1,
+                    dropped: 6,
+                },
                 jobs: vec![(JobKind::Provision, 1)],
                 schedule: Vec::new(),
             }),
@@ -355,6 +372,9 @@ mod tests {
             r#"license_manager_outbox_oldest_due_seconds{lane="mail"} 90"#,
             r#"license_manager_outbox_oldest_due_seconds{lane="lms"} 0"#,
             "license_manager_webhook_waiting_deliveries 5",
+            "license_manager_webhook_kept_deliveries 4",
+            "license_manager_webhook_dropped_deliveries 6",
+            "license_manager_webhooks_switched_off 1",
             "license_manager_webhook_parked_deliveries 3",
             "license_manager_webhook_oldest_due_seconds 90",
             r#"license_manager_jobs{kind="provision"} 1"#,
@@ -385,7 +405,7 @@ mod tests {
         let stored = Stored {
             now,
             backlog: Vec::new(),
-            webhooks: Backlog::default(),
+            webhooks: WebhookBacklog::default(),
             jobs: Vec::new(),
             schedule: vec![renewals, off],
         };

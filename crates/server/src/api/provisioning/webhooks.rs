@@ -6,7 +6,7 @@ use aws_lc_rs::rand;
 use deserr::Deserr;
 use license_manager_domain::outbox::EventName;
 use license_manager_domain::use_cases::WebhookChanges;
-use license_manager_domain::webhooks::{InvalidSecret, Webhook, WebhookSecret};
+use license_manager_domain::webhooks::{InvalidSecret, OffReason, WebhookOverview, WebhookSecret};
 use license_manager_domain::{CustomerId, Error, WebhookId};
 use serde::Serialize;
 use serde_json::Value;
@@ -130,10 +130,32 @@ struct Body {
     /// Null means all customers.
     enterprise_customer_uuid: Option<Uuid>,
     is_active: bool,
+    /// When it was switched off; null while it is active.
+    switched_off_at: Option<Timestamp>,
+    /// Why it was switched off: `requested` or `answered_410`; null while it is active, or if nobody knows.
+    switched_off_reason: Option<&'static str>,
+    /// Until when requests are also signed with the secret before the current one; null if only with the current one.
+    previous_secret_until: Option<Timestamp>,
+    /// The number of waiting events; 10,000 means that many or more.
+    num_waiting: i64,
+    /// The number of events that were dropped because it was switched off for too long.
+    num_dropped: i64,
     /// The name of the user who created it.
     created_by: Option<String>,
     created: Timestamp,
     modified: Timestamp,
+}
+
+/// What an endpoint answered to a ping.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = WebhookPing)]
+struct PingBody {
+    /// Whether it accepted the ping.
+    accepted: bool,
+    /// The status of its response, if any.
+    status: Option<u16>,
+    /// Why it did not accept the ping.
+    error: Option<String>,
 }
 
 /// A new webhook.
@@ -146,9 +168,15 @@ struct RegisteredBody {
     secret: Option<String>,
 }
 
-impl From<Webhook> for Body {
-    fn from(webhook: Webhook) -> Self {
+impl From<WebhookOverview> for Body {
+    fn from(WebhookOverview { webhook, waiting }: WebhookOverview) -> Self {
+        let switched_off = webhook.switched_at.unwrap_or(webhook.modified);
         Self {
+            switched_off_at: (!webhook.is_active).then_some(Timestamp(switched_off)),
+            switched_off_reason: webhook.off_reason.map(OffReason::as_str),
+            previous_secret_until: webhook.previous_secret.map(|(_, until)| Timestamp(until)),
+            num_waiting: waiting,
+            num_dropped: webhook.dropped,
             uuid: webhook.id.0,
             url: webhook.url,
             event_types: webhook.event_types.iter().map(|event| event.as_str()).collect(),
@@ -197,7 +225,8 @@ pub async fn create(
     blocking(move || {
         let shown = changes.secret.is_none().then(|| made.expose().to_owned());
         let webhook = state.manager.create_webhook(&access.caller.actor(), url, made, changes)?;
-        Answer::json(StatusCode::CREATED, &RegisteredBody { webhook: webhook.into(), secret: shown })
+        let webhook = WebhookOverview { webhook, waiting: 0 }.into();
+        Answer::json(StatusCode::CREATED, &RegisteredBody { webhook, secret: shown })
     })
     .await
 }
@@ -214,7 +243,7 @@ pub async fn retrieve(_: ProvisionerOrStaff, request: HttpRequest, state: State)
     blocking(move || Answer::ok(&Body::from(state.manager.webhook(id)?))).await
 }
 
-/// Edits a webhook. Waiting events are sent to the new address, signed with the new secret.
+/// Edits a webhook. Waiting events are sent to the new address, signed with the new secret; for a day also with the one before.
 #[utoipa::path(
     patch,
     path = "/api/v1/provisioning-admins/webhooks/{webhook_uuid}/",
@@ -230,7 +259,29 @@ pub async fn update(
     let id = WebhookId(path_uuid(&request, "webhook_uuid")?);
     let patch = body.edit()?;
     let changes = patch.settings.changes(patch.url.0);
-    blocking(move || Answer::ok(&Body::from(state.manager.update_webhook(id, &changes)?))).await
+    blocking(move || {
+        state.manager.update_webhook(id, &changes)?;
+        Answer::ok(&Body::from(state.manager.webhook(id)?))
+    })
+    .await
+}
+
+/// Sends the event `ping` to a webhook at once, also to one that is switched off, and returns how the endpoint answered. It is not
+/// repeated, and the answer changes nothing.
+#[utoipa::path(
+    post,
+    path = "/api/v1/provisioning-admins/webhooks/{webhook_uuid}/ping/",
+    tag = "Webhooks",
+    responses((status = 200, description = "How the endpoint answered", body = PingBody)),
+)]
+pub async fn ping(_: ProvisionerOrStaff, request: HttpRequest, state: State) -> ApiResult {
+    let id = WebhookId(path_uuid(&request, "webhook_uuid")?);
+    let manager = state.manager.clone();
+    let found = blocking(move || Ok(manager.webhook(id)?)).await?;
+    Answer::ok(&match state.manager.ping_webhook(&found.webhook).await {
+        Ok(status) => PingBody { accepted: true, status: Some(status), error: None },
+        Err(failure) => PingBody { accepted: false, status: failure.status, error: Some(failure.problem) },
+    })
 }
 
 /// Deletes a webhook and its waiting events: 204.
