@@ -24,6 +24,7 @@ on_both_databases!(
     finding_due_queues_among_one_message_and_a_thousand,
     delivering_one_event_and_twenty_to_webhooks,
     assigning_with_and_without_webhooks,
+    reminding_reads_no_webhooks,
 );
 
 const CUSTOMER: CustomerId = CustomerId(Uuid::from_u128(0x4000_8000_0000_0000_0001));
@@ -207,4 +208,14 @@ fn assigning_with_and_without_webhooks(database: Database) {
     register(&service, 5);
     let (with, _) = service.statements(|| service.assign("bob", 100));
     assert_eq!(without, with);
+}
+
+fn reminding_reads_no_webhooks(database: Database) {
+    let service = Service::new(database);
+    register(&service, 5);
+    let whom = LicenseSelection::Emails(service.assign("amy", 10));
+    let remind = || service.manager.remind(service.plan, &whom, &ReminderMail::default()).unwrap();
+    let (statements, reminded) = service.statements(remind);
+    assert_eq!(reminded, 10);
+    assert!(!statements.iter().any(|statement| statement.contains("webhook")), "{statements:#?}");
 }

@@ -287,6 +287,7 @@ impl Asking<'_> {
         self.provision("POST", &format!("{deliveries}{delivery}/replay/"), Value::Null);
         self.provision("POST", &format!("webhooks/{webhook}/replay/"), json!({ "since": "2026-01-01T00:00:00Z" }));
         self.provision("GET", &format!("webhooks/{webhook}/"), Value::Null);
+        self.provision("POST", &format!("webhooks/{other}/ping/"), Value::Null);
         self.provision("DELETE", &format!("webhooks/{other}/"), Value::Null);
     }
 
