@@ -7,24 +7,13 @@ use chrono::{DateTime, Utc};
 use super::enrollment::EnrollmentWork;
 use super::files::FileWork;
 use super::owed::outdated;
+use super::plan_use::PlanUse;
 use crate::error::Error;
 use crate::model::ids::{AgreementId, CustomerId, MessageId, PlanId};
-use crate::model::plan::{LicenseCounts, PlanDetails};
-use crate::model::staff_records::Notification;
 use crate::outbox::{ClaimedMessage, Payload};
 use crate::ports::{AgreementFilter, CustomerScope, EnterpriseCustomer, LimitOffset, UnitOfWork};
 use crate::queue::{Queue, Step};
 use crate::webhooks::Webhook;
-
-/// The utilization of a plan.
-pub(super) struct PlanUse {
-    pub(super) details: PlanDetails,
-    pub(super) counts: LicenseCounts,
-    /// How many licenses it has auto-applied since it last began to.
-    pub(super) auto_applied: i64,
-    /// The mails that admins got about it.
-    pub(super) told: Vec<Notification>,
-}
 
 /// The data that the deliveries of a batch need.
 #[derive(Default)]
@@ -97,7 +86,7 @@ impl DeliveryContext {
             messages.iter().filter(is_about_use).filter_map(|claimed| claimed.message.plan).collect();
         if !plans.is_empty() {
             let agreements: Vec<AgreementId> = agreements.iter().map(|agreement| agreement.id).collect();
-            self.uses = plan_uses(unit, &agreements, &plans)?;
+            self.uses = PlanUse::read(unit, &agreements, &plans)?;
         }
         Ok(())
     }
@@ -106,24 +95,4 @@ impl DeliveryContext {
     pub(super) fn customer(&self, id: CustomerId) -> EnterpriseCustomer {
         self.customers.get(&id).cloned().unwrap_or_else(|| EnterpriseCustomer::new(id, "", ""))
     }
-}
-
-fn plan_uses(
-    unit: &mut dyn UnitOfWork,
-    agreements: &[AgreementId],
-    plans: &BTreeSet<PlanId>,
-) -> Result<HashMap<PlanId, PlanUse>, Error> {
-    let ids: Vec<PlanId> = plans.iter().copied().collect();
-    let mut counts = unit.licenses().counts(&ids)?;
-    let auto_applied = unit.due_work().auto_applied_since_turned_on(&ids)?;
-    let notifications = unit.notifications().find_by_plans(&ids)?;
-    let details =
-        unit.plans().find_by_agreements(agreements)?.into_iter().filter(|details| plans.contains(&details.plan.id));
-    let used = |details: PlanDetails| {
-        let plan = details.plan.id;
-        let told = notifications.iter().filter(|sent| sent.plan == plan).cloned().collect();
-        let counts = counts.remove(&plan).unwrap_or_default();
-        (plan, PlanUse { details, counts, auto_applied: auto_applied.get(&plan).copied().unwrap_or_default(), told })
-    };
-    Ok(details.map(used).collect())
 }

@@ -4,9 +4,10 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use super::context::{DeliveryContext, PlanUse};
+use super::context::DeliveryContext;
 use super::deliveries::{Completion, Deliveries, StepResult, unreadable};
 use super::outbound::{CallPayload, OutboundCall};
+use super::plan_use::PlanUse;
 use crate::model::ids::{ActivationKey, MessageId};
 use crate::model::plan::LicenseCounts;
 use crate::model::staff_records::{Notification, NotificationKind};

@@ -11,6 +11,7 @@ mod files;
 mod mails;
 mod outbound;
 mod owed;
+mod plan_use;
 mod settlement;
 mod webhooks;
 

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 
-use super::context::PlanUse;
+use super::plan_use::PlanUse;
 use crate::error::Error;
 use crate::model::ids::{LicenseId, MessageId, PlanId};
 use crate::model::license::{License, LicenseState};
