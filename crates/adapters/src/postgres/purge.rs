@@ -30,7 +30,7 @@ fn is_due(purge: Purge) -> String {
          JOIN subscription_plan AS plan ON plan.uuid = license.subscription_plan_uuid
          JOIN customer_agreement AS agreement ON agreement.uuid = plan.customer_agreement_uuid
          WHERE {condition}
-             AND num_nonnulls(license.user_email, license.lms_user_id, license.activation_key) > 0
+             AND license.user_email IS NOT NULL
              AND {since} < $1 - make_interval(secs => agreement.license_duration_before_purge_seconds)"
     )
 }
@@ -48,7 +48,7 @@ const DELETED: &str = "
         AND (NOT plan.for_internal_use_only
              OR plan.expiration_date < $1 - make_interval(secs => agreement.license_duration_before_purge_seconds))
         AND (SELECT max(told.history_id) = deleted.history_id
-                    AND count(*) FILTER (WHERE num_nonnulls(told.user_email, told.lms_user_id, told.activation_key) > 0) > 0
+                    AND count(told.user_email) > 0
              FROM license_history AS told WHERE told.uuid = deleted.uuid)";
 
 impl PurgeRepository for PostgresUnit<'_> {
@@ -92,11 +92,9 @@ impl PurgeRepository for PostgresUnit<'_> {
         }
         // Another transaction may have erased some of them just now: the statement above saw the history as it was
         // before.
-        let query = sql_query(
-            "SELECT DISTINCT uuid FROM license_history
-             WHERE uuid = ANY ($1) AND num_nonnulls(user_email, lms_user_id, activation_key) > 0",
-        )
-        .bind::<Array<SqlUuid>, _>(due.iter().map(|row| row.uuid).collect::<Vec<_>>());
+        let query =
+            sql_query("SELECT DISTINCT uuid FROM license_history WHERE uuid = ANY ($1) AND user_email IS NOT NULL")
+                .bind::<Array<SqlUuid>, _>(due.iter().map(|row| row.uuid).collect::<Vec<_>>());
         let rows = self.write(|connection| query.load::<IdRow>(connection))?;
         let known: HashSet<Uuid> = rows.into_iter().map(|row| row.uuid).collect();
         due.retain(|row| known.contains(&row.uuid));
@@ -132,10 +130,17 @@ impl PurgeRepository for PostgresUnit<'_> {
     fn erase_traces(&mut self, licenses: &[LicenseId], gone: &[Email]) -> Result<(), Error> {
         let ids: Vec<Uuid> = licenses.iter().map(|license| license.0).collect();
         let history = sql_query(
-            "UPDATE license_history SET user_email = NULL, lms_user_id = NULL, activation_key = NULL
-             FROM unnest($1) AS input (license)
-             WHERE license_history.uuid = input.license
-                 AND num_nonnulls(user_email, lms_user_id, activation_key) > 0",
+            "UPDATE license_history AS told SET
+                 user_email = NULL,
+                 lms_user_id = CASE WHEN told.lms_user_id = newest.lms_user_id THEN told.lms_user_id END,
+                 activation_key = CASE WHEN told.activation_key = newest.activation_key THEN told.activation_key END
+             FROM (
+                 SELECT DISTINCT ON (uuid) uuid, lms_user_id, activation_key
+                 FROM unnest($1) AS input (license) JOIN license_history ON license_history.uuid = input.license
+                 ORDER BY uuid, history_id DESC
+             ) AS newest
+             WHERE told.uuid = newest.uuid
+                 AND num_nonnulls(told.user_email, told.lms_user_id, told.activation_key) > 0",
         )
         .bind::<Array<SqlUuid>, _>(&ids);
         self.write(|connection| history.execute(connection))?;

@@ -37,8 +37,16 @@ impl RetirementRepository for PostgresUnit<'_> {
 
     fn erase_history(&mut self, licenses: &[LicenseId], person: &Retiree, emails: &[Email]) -> Result<(), Error> {
         let statement = diesel::sql_query(
-            "UPDATE license_history
-             SET user_email = NULL, lms_user_id = NULL, activation_key = NULL, history_user = nullif(history_user, $4)
+            "WITH newest AS (
+                 SELECT DISTINCT ON (uuid) uuid, activation_key
+                 FROM license_history WHERE uuid = ANY ($1) ORDER BY uuid, history_id DESC)
+             UPDATE license_history AS told SET
+                 user_email = NULL,
+                 lms_user_id = NULL,
+                 activation_key = (
+                     SELECT activation_key FROM newest
+                     WHERE newest.uuid = told.uuid AND newest.activation_key = told.activation_key),
+                 history_user = nullif(history_user, $4)
              WHERE uuid = ANY ($1) OR lms_user_id = $2 OR user_email = ANY ($3)",
         )
         .bind::<Array<SqlUuid>, _>(sorted_uuids(licenses.iter().map(|license| license.0)))

@@ -28,7 +28,7 @@ fn due(purge: Purge) -> String {
          CROSS JOIN customer_agreement AS agreement ON agreement.uuid = plan.customer_agreement_uuid
          CROSS JOIN license ON license.subscription_plan_uuid = plan.uuid
          WHERE {condition}
-             AND coalesce(license.user_email, license.lms_user_id, license.activation_key) IS NOT NULL
+             AND license.user_email IS NOT NULL
              AND {since} < ?1 - agreement.license_duration_before_purge_seconds * 1000000"
     )
 }
@@ -46,7 +46,7 @@ const DELETED: &str = "
         AND (NOT plan.for_internal_use_only
              OR plan.expiration_date < ?1 - agreement.license_duration_before_purge_seconds * 1000000)
         AND (SELECT max(told.history_id) = deleted.history_id
-                    AND count(coalesce(told.user_email, told.lms_user_id, told.activation_key)) > 0
+                    AND count(told.user_email) > 0
              FROM license_history AS told WHERE told.uuid = deleted.uuid)";
 
 impl PurgeRepository for SqliteUnit<'_> {
@@ -106,9 +106,17 @@ impl PurgeRepository for SqliteUnit<'_> {
     fn erase_traces(&mut self, licenses: &[LicenseId], gone: &[Email]) -> Result<(), Error> {
         let keys = json(licenses)?;
         for statement in [
-            "UPDATE license_history SET user_email = NULL, lms_user_id = NULL, activation_key = NULL
-             WHERE uuid IN (SELECT value FROM json_each(?1))
-                 AND coalesce(user_email, lms_user_id, activation_key) IS NOT NULL",
+            // With max(), SQLite takes the other columns from the row that has the maximum.
+            "UPDATE license_history AS told SET
+                 user_email = NULL,
+                 lms_user_id = iif(told.lms_user_id = newest.lms_user_id, told.lms_user_id, NULL),
+                 activation_key = iif(told.activation_key = newest.activation_key, told.activation_key, NULL)
+             FROM (
+                 SELECT uuid, lms_user_id, activation_key, max(history_id) FROM license_history
+                 WHERE uuid IN (SELECT value FROM json_each(?1)) GROUP BY uuid
+             ) AS newest
+             WHERE told.uuid = newest.uuid
+                 AND coalesce(told.user_email, told.lms_user_id, told.activation_key) IS NOT NULL",
             "DELETE FROM license_source WHERE license_uuid IN (SELECT value FROM json_each(?1))",
             "DELETE FROM license_source_history WHERE license_uuid IN (SELECT value FROM json_each(?1))",
             "DELETE FROM outbox WHERE license_uuid IN (SELECT value FROM json_each(?1))",

@@ -35,8 +35,17 @@ impl RetirementRepository for SqliteUnit<'_> {
 
     fn erase_history(&mut self, licenses: &[LicenseId], person: &Retiree, emails: &[Email]) -> Result<(), Error> {
         let statement = diesel::sql_query(
-            "UPDATE license_history
-             SET user_email = NULL, lms_user_id = NULL, activation_key = NULL, history_user = nullif(history_user, ?4)
+            // With max(), SQLite takes the other columns from the row that has the maximum.
+            "WITH newest AS (
+                 SELECT uuid, activation_key, max(history_id) FROM license_history
+                 WHERE uuid IN (SELECT value FROM json_each(?1)) GROUP BY uuid)
+             UPDATE license_history AS told SET
+                 user_email = NULL,
+                 lms_user_id = NULL,
+                 activation_key = (
+                     SELECT activation_key FROM newest
+                     WHERE newest.uuid = told.uuid AND newest.activation_key = told.activation_key),
+                 history_user = nullif(history_user, ?4)
              WHERE uuid IN (SELECT value FROM json_each(?1)) OR lms_user_id = ?2
                 OR user_email IN (SELECT value FROM json_each(?3))",
         )

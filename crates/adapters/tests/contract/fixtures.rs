@@ -152,6 +152,11 @@ pub fn retired(number: u128, plan: u128) -> License {
     License { state, ..unassigned(number, plan) }
 }
 
+/// A revoked license whose time is over: it has lost its address alone.
+pub fn purged(number: u128, plan: u128, user: i64) -> License {
+    revoked(number, plan, "gone@example.com", user).purge(day(4))
+}
+
 /// Adds licenses and brings each to its status.
 pub fn put(store: &dyn Store, licenses: &[License]) {
     store

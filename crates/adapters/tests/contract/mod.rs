@@ -200,6 +200,7 @@ macro_rules! contract_suite {
                 a_retiree_s_licenses_are_found_by_id_and_by_address
                 licenses_deleted_while_they_were_a_retiree_s_are_found_by_id_and_by_address
                 the_history_forgets_a_person_and_keeps_what_happened
+                the_history_keeps_the_key_that_a_revoked_license_keeps
                 the_history_of_a_license_forgets_whoever_held_it_under_another_address
                 the_history_forgets_the_user_name_of_whoever_acted_on_their_own_license
                 nothing_is_erased_for_a_person_nobody_knows
@@ -263,6 +264,7 @@ macro_rules! contract_suite {
                 what_is_due_of_deleted_licenses_goes_to_one_of_many
                 addresses_are_in_use_while_a_license_carries_them
                 traces_of_licenses_are_erased_and_of_people_who_are_gone
+                the_history_keeps_what_the_license_keeps
             }
             users {
                 a_user_is_remembered

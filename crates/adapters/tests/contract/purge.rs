@@ -1,9 +1,10 @@
 //! Removing personal data from licenses.
 
 use chrono::Duration;
+use license_manager_domain::history::EntityRef;
 use license_manager_domain::outbox::{EventName, Message, Payload, Topic};
 use license_manager_domain::ports::{DeletedLicense, Purge, Store, StoreExt};
-use license_manager_domain::{Email, LicenseId, LicenseStatus, MessageId};
+use license_manager_domain::{Email, License, LicenseId, LicenseStatus, LmsUserId, MessageId};
 use uuid::Uuid;
 
 use super::fixtures::*;
@@ -44,6 +45,7 @@ pub fn licenses_of_plans_that_ended_long_ago_are_due(db: &dyn Database) {
             revoked(3, 3, "eve@example.com", 9),
             unassigned(4, 3),
             retired(5, 3),
+            purged(6, 3, 10),
         ],
     );
     assert_eq!(due(&*store, Purge::PlanExpired, 375), [0; 0], "10 days are not over yet");
@@ -72,6 +74,7 @@ pub fn licenses_revoked_or_assigned_long_ago_are_due_but_for_internal_plans(db: 
             assigned(6, 3, "zoe@example.com"),
             activated(7, 3, "sam@example.com", 10),
             retired(8, 3),
+            purged(9, 3, 11),
         ],
     );
     // Revoked on day 4, assigned on day 2.
@@ -161,7 +164,7 @@ pub fn traces_of_licenses_are_erased_and_of_people_who_are_gone(db: &dyn Databas
     store.write(|unit| unit.outbox().add(&messages)).unwrap();
 
     store.write(|unit| unit.purge().erase_traces(&[license_id(1)], &[email("bob@example.com")])).unwrap();
-    assert_eq!(personal(&db.told_of(license_id(1))), [false, false]);
+    assert!(db.told_of(license_id(1)).iter().all(|told| told.email.is_none()));
     assert_eq!(personal(&db.told_of(license_id(2))), [false, true], "what another license tells of her stays");
     let history = |license: LicenseId| db.history("license_source", &license.to_string()).len();
     assert_eq!((db.source(license_id(1)), history(license_id(1))), (None, 0));
@@ -174,6 +177,44 @@ pub fn traces_of_licenses_are_erased_and_of_people_who_are_gone(db: &dyn Databas
     assert_eq!(told_still, [2, 8, 9], "webhooks are told of whom the outbox still knows");
     store.write(|unit| unit.purge().erase_traces(&[], &[])).unwrap();
     assert_eq!((db.outbox().len(), told(&*store, 1, None).len()), (5, 3));
+}
+
+/// The address and the LMS user id in an entry of a license's history, and whether it has a key.
+type Entry = (Option<String>, Option<i64>, bool);
+
+fn told_of(db: &dyn Database, number: u128) -> Vec<Entry> {
+    let told = db.told_of(license_id(number)).into_iter();
+    told.map(|told| (told.email.map(String::from), told.lms_user_id.map(|user| user.0), told.has_key)).collect()
+}
+
+pub fn the_history_keeps_what_the_license_keeps(db: &dyn Database) {
+    let store = db.store();
+    with_plans(&*store);
+    let save = |license: License, on: i64| {
+        store.write(|unit| unit.licenses().save(std::slice::from_ref(&license), &change(on))).unwrap()
+    };
+    // Licenses 1 and 3 were Bob's before they were Amy's; license 2 is free again; license 3 is deleted.
+    for (number, plan) in [(1, 1), (3, 2)] {
+        put(&*store, &[activated(number, plan, "bob@example.com", 8)]);
+        save(unassigned(number, plan), 5);
+        let amy = unassigned(number, plan).assign(email("amy@example.com"), key(10 + number), day(6)).unwrap();
+        save(amy.clone(), 6);
+        save(amy.activate(Some(LmsUserId(7)), day(7)).unwrap(), 7);
+    }
+    put(&*store, &[assigned(2, 1, "amy@example.org")]);
+    save(all(&*store, 1).remove(0).purge(day(8)), 8);
+    save(unassigned(2, 1), 8);
+    save(all(&*store, 2).remove(0).revoke(day(8)).unwrap(), 8);
+    delete_revoked(&*store, 2, 9);
+
+    store.write(|unit| unit.purge().erase_traces(&[1, 2, 3].map(license_id), &[])).unwrap();
+    let (nothing, key, both): (Entry, Entry, Entry) = ((None, None, false), (None, None, true), (None, Some(7), true));
+    let of_amy = [nothing.clone(), nothing.clone(), nothing.clone(), key, both.clone(), both.clone()];
+    assert_eq!(told_of(db, 1), of_amy);
+    assert_eq!(told_of(db, 2), [nothing.clone(), nothing.clone(), nothing]);
+    assert_eq!(told_of(db, 3), [&of_amy[..], &[both]].concat(), "as when it was deleted");
+    let row = store.read(|unit| unit.history().as_of(EntityRef::License(license_id(3)), day(7))).unwrap().unwrap().row;
+    assert_eq!((row.text("user_email"), row.number("lms_user_id")), (None, Some(7)));
 }
 
 /// Deletes a plan's revoked licenses on a day.
@@ -204,6 +245,7 @@ pub fn licenses_deleted_long_ago_are_due_while_the_history_knows_somebody(db: &d
             revoked(3, 3, "eve@example.com", 9),
             activated(4, 3, "ann@example.com", 10),
             assigned(5, 3, "kim@example.com"),
+            purged(9, 3, 12),
         ],
     );
     put_unassigned(&*store, 3, 6..8);

@@ -1,5 +1,6 @@
 //! Retiring people.
 
+use license_manager_domain::history::EntityRef;
 use license_manager_domain::model::EnrollmentJob;
 use license_manager_domain::outbox::{Message, Payload, Topic};
 use license_manager_domain::ports::{DeletedLicense, Retiree, Store, StoreExt};
@@ -104,16 +105,51 @@ pub fn the_history_forgets_a_person_and_keeps_what_happened(db: &dyn Database) {
     let freed = [2, 3].map(|number| unassigned(number, 2));
     store.write(|unit| unit.licenses().save(&freed, &change(5))).unwrap();
 
+    let gone = activated(1, 1, "amy@example.com", 7).retire(day(6));
+    store.write(|unit| unit.licenses().save(std::slice::from_ref(&gone), &change(6))).unwrap();
     store.write(|unit| unit.retirement().erase_history(&[license_id(1)], &amy(), &[email("amy@example.com")])).unwrap();
     for number in [1, 2, 3] {
         let told = db.told_of(license_id(number));
         assert!(!personal(&told).contains(&true), "{number}: {told:?}");
     }
     let told: Vec<_> = db.told_of(license_id(1)).iter().map(|told| told.status).collect();
-    assert_eq!(told, [LicenseStatus::Unassigned, LicenseStatus::Activated]);
+    assert_eq!(told, [LicenseStatus::Unassigned, LicenseStatus::Activated, LicenseStatus::Unassigned]);
     let history = db.history("license", &license_id(1).to_string());
-    assert_eq!(history.iter().map(|entry| (entry.kind, entry.at)).collect::<Vec<_>>(), [('+', day(1)), ('~', day(2))]);
+    let entries = history.iter().map(|entry| (entry.kind, entry.at)).collect::<Vec<_>>();
+    assert_eq!(entries, [('+', day(1)), ('~', day(2)), ('~', day(6))]);
     assert_eq!(personal(&db.told_of(license_id(4))), [false, true], "nobody else is forgotten");
+    let row = store.read(|unit| unit.history().as_of(EntityRef::License(license_id(1)), day(5))).unwrap().unwrap().row;
+    assert_eq!(
+        (row.text("status"), row.text("user_email"), row.number("lms_user_id")),
+        (Some("activated"), None, None)
+    );
+}
+
+pub fn the_history_keeps_the_key_that_a_revoked_license_keeps(db: &dyn Database) {
+    let store = db.store();
+    with_plans(&*store);
+    // Each was Bob's, then Amy's under another key, and was revoked. License 2 is deleted, license 1 retired.
+    for number in [1, 2] {
+        put(&*store, &[activated(number, number, "bob@example.com", 8)]);
+        let free = unassigned(number, number);
+        let amy = free.clone().assign(email("amy@example.com"), key(10 + number), day(6)).unwrap();
+        let lost = amy.clone().activate(Some(LmsUserId(7)), day(7)).unwrap().revoke(day(8)).unwrap();
+        for (license, on) in [(free, 5), (amy, 6), (lost, 8)] {
+            store.write(|unit| unit.licenses().save(std::slice::from_ref(&license), &change(on))).unwrap();
+        }
+    }
+    store.write(|unit| unit.licenses().delete(plan_id(2), LicenseStatus::Revoked, &change(9))).unwrap();
+    let retired = all(&*store, 1).remove(0).retire(day(9));
+    store.write(|unit| unit.licenses().save(std::slice::from_ref(&retired), &change(9))).unwrap();
+
+    let ids = [1, 2].map(license_id);
+    store.write(|unit| unit.retirement().erase_history(&ids, &amy(), &[email("amy@example.com")])).unwrap();
+    for number in [1, 2] {
+        let told = db.told_of(license_id(number));
+        assert!(told.iter().all(|told| told.email.is_none() && told.lms_user_id.is_none()), "{number}: {told:?}");
+        let keys: Vec<bool> = told.iter().map(|told| told.has_key).collect();
+        assert_eq!(keys, [false, false, false, true, true, true], "{number}: not Bob's");
+    }
 }
 
 pub fn the_history_of_a_license_forgets_whoever_held_it_under_another_address(db: &dyn Database) {
@@ -121,9 +157,11 @@ pub fn the_history_of_a_license_forgets_whoever_held_it_under_another_address(db
     with_plans(&*store);
     put(&*store, &[assigned(1, 1, "old@example.com")]);
     let renamed = activated(1, 1, "amy@example.com", 7);
-    store.write(|unit| unit.licenses().save(std::slice::from_ref(&renamed), &change(5))).unwrap();
+    for (license, on) in [(renamed.clone(), 5), (renamed.retire(day(6)), 6)] {
+        store.write(|unit| unit.licenses().save(std::slice::from_ref(&license), &change(on))).unwrap();
+    }
     store.write(|unit| unit.retirement().erase_history(&[license_id(1)], &amy(), &[email("amy@example.com")])).unwrap();
-    assert_eq!(personal(&db.told_of(license_id(1))), [false, false, false]);
+    assert_eq!(personal(&db.told_of(license_id(1))), [false; 4]);
 }
 
 pub fn the_history_forgets_the_user_name_of_whoever_acted_on_their_own_license(db: &dyn Database) {

@@ -1,12 +1,46 @@
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 
 use super::{HistoryEntry, MemoryUnit, Tables, part};
 use crate::error::Error;
-use crate::history::{ChangeKind, EntityRef, Row, Version};
-use crate::model::ids::{AgreementId, LicenseId, PlanId, ProductId, RenewalId};
+use crate::history::{ChangeKind, EntityRef, Row, Value, Version};
+use crate::model::ids::{ActivationKey, AgreementId, LicenseId, LmsUserId, PlanId, ProductId, RenewalId};
+use crate::model::license_columns::LicenseColumns;
 use crate::ports::{HistoryRepository, LimitOffset};
 
+impl HistoryEntry {
+    /// Removes the holder of a license, except this LMS user id and this activation key.
+    pub(super) fn forget(&mut self, user: Option<LmsUserId>, key: Option<ActivationKey>) {
+        let Some(columns) = &mut self.license else { return };
+        columns.user_email = None;
+        columns.lms_user_id.take_if(|id| Some(*id) != user);
+        columns.activation_key.take_if(|held| Some(*held) != key);
+        let is_gone = |name: &str| match name {
+            "user_email" => true,
+            "lms_user_id" => columns.lms_user_id.is_none(),
+            "activation_key" => columns.activation_key.is_none(),
+            _ => false,
+        };
+        let left =
+            |(name, value): (&'static str, &Value)| (name, if is_gone(name) { Value::Empty } else { value.clone() });
+        self.row = self.row.iter().map(left).collect();
+    }
+}
+
 impl Tables {
+    /// The newest version of each of these licenses.
+    pub(super) fn newest_of(&self, licenses: &[LicenseId]) -> HashMap<String, LicenseColumns> {
+        let mut newest: HashMap<String, Option<&LicenseColumns>> =
+            licenses.iter().map(|license| (license.to_string(), None)).collect();
+        for entry in self.history.iter().filter(|entry| entry.table == "license") {
+            if let Some(last) = newest.get_mut(&entry.id) {
+                *last = entry.license.as_ref();
+            }
+        }
+        newest.into_iter().filter_map(|(id, columns)| Some((id, columns?.clone()))).collect()
+    }
+
     /// The row with this id, or its last version if it is deleted.
     pub(super) fn row(&self, table: &str, id: &str) -> Row {
         let uuid = || id.parse::<uuid::Uuid>().ok();

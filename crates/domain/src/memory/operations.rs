@@ -9,7 +9,6 @@ use crate::error::Error;
 use crate::model::email::Email;
 use crate::model::ids::{LicenseId, PlanId};
 use crate::model::license::{License, LicenseStatus};
-use crate::model::license_columns::LicenseColumns;
 use crate::ports::{
     DeletedLicense, ExpirationProgress, LicenseEventRepository, OperationRepository, Purge, PurgeRepository,
     RetirementRepository, Task,
@@ -56,22 +55,18 @@ impl OperationRepository for MemoryUnit<'_> {
     }
 }
 
-fn has_personal_data(columns: &LicenseColumns) -> bool {
-    columns.user_email.is_some() || columns.lms_user_id.is_some() || columns.activation_key.is_some()
-}
-
 impl MemoryUnit<'_> {
     fn is_due(&self, license: &License, purge: Purge, now: DateTime<Utc>) -> Option<bool> {
         let plan = self.tables.plans.get(&license.plan)?;
         let keeps = self.tables.agreements.get(&plan.agreement)?.license_duration_before_purge;
         let columns = license.columns();
-        let has_personal_data = has_personal_data(&columns);
+        let is_named = columns.user_email.is_some();
         let past = |at: Option<DateTime<Utc>>| at.is_some_and(|at| at < saturating_time::before(now, keeps));
         Some(match purge {
-            Purge::PlanExpired => has_personal_data && past(Some(plan.expiration_date)),
+            Purge::PlanExpired => is_named && past(Some(plan.expiration_date)),
             Purge::Revoked => {
                 license.status() == LicenseStatus::Revoked
-                    && has_personal_data
+                    && is_named
                     && past(columns.revoked_date)
                     && !plan.for_internal_use_only
             }
@@ -121,11 +116,11 @@ impl PurgeRepository for MemoryUnit<'_> {
         after: Option<LicenseId>,
         limit: i64,
     ) -> Result<Vec<DeletedLicense>, Error> {
-        // The last entry of each license, and whether any of its entries has personal data.
+        // The last entry of each license, and whether any of its entries has an address.
         let mut told: BTreeMap<LicenseId, (&HistoryEntry, bool)> = BTreeMap::new();
         for entry in self.tables.history.iter().filter(|entry| entry.table == "license") {
             let id = LicenseId(entry.id.parse().map_err(Error::internal)?);
-            let knows = entry.license.as_ref().is_some_and(has_personal_data);
+            let knows = entry.license.as_ref().is_some_and(|columns| columns.user_email.is_some());
             let (last, known) = told.entry(id).or_insert((entry, false));
             (*last, *known) = (entry, *known || knows);
         }
@@ -146,11 +141,11 @@ impl PurgeRepository for MemoryUnit<'_> {
 
     fn erase_traces(&mut self, licenses: &[LicenseId], gone: &[Email]) -> Result<(), Error> {
         self.erase_sources(licenses)?;
-        let names: HashSet<String> = licenses.iter().map(ToString::to_string).collect();
         let tables = self.written()?;
-        for entry in tables.history.iter_mut().filter(|entry| entry.table == "license" && names.contains(&entry.id)) {
-            if let Some(columns) = &mut entry.license {
-                (columns.user_email, columns.lms_user_id, columns.activation_key) = (None, None, None);
+        let newest = tables.newest_of(licenses);
+        for entry in tables.history.iter_mut().filter(|entry| entry.table == "license") {
+            if let Some(kept) = newest.get(&entry.id) {
+                entry.forget(kept.lms_user_id, kept.activation_key);
             }
         }
         tables.forget(licenses, gone);

@@ -28,12 +28,13 @@ impl RetirementRepository for MemoryUnit<'_> {
     }
 
     fn erase_history(&mut self, licenses: &[LicenseId], person: &Retiree, emails: &[Email]) -> Result<(), Error> {
-        let licenses: Vec<String> = licenses.iter().map(ToString::to_string).collect();
-        for entry in &mut self.written()?.history {
-            let Some(columns) = &mut entry.license else { continue };
+        let tables = self.written()?;
+        let newest = tables.newest_of(licenses);
+        for entry in &mut tables.history {
+            let Some(columns) = &entry.license else { continue };
             let held = columns.user_email.as_ref().is_some_and(|email| emails.contains(email));
-            if licenses.contains(&entry.id) || held || is_of(person, columns) {
-                (columns.user_email, columns.lms_user_id, columns.activation_key) = (None, None, None);
+            if newest.contains_key(&entry.id) || held || is_of(person, columns) {
+                entry.forget(None, newest.get(&entry.id).and_then(|columns| columns.activation_key));
                 entry.change.by.take_if(|name| *name == person.username);
             }
         }

@@ -45,7 +45,7 @@ pub enum LicenseState {
     },
     /// Revoked for good; a learner who returns gets another license.
     Revoked {
-        /// The former holder; empty once the person is retired.
+        /// The former holder; without a name once the person is retired or their time is over.
         former: FormerSeat,
         /// When it was revoked.
         revoked_date: DateTime<Utc>,
@@ -70,7 +70,7 @@ pub struct Seat {
 /// The former holder of a revoked license.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FormerSeat {
-    /// The learner's email address; removed when the person is retired.
+    /// The learner's email address; removed when the person is retired, and by [`License::purge`].
     pub email: Option<Email>,
     /// The learner's LMS user id; removed when the person is retired.
     pub lms_user_id: Option<LmsUserId>,
@@ -233,28 +233,26 @@ impl License {
         Self { state: LicenseState::Unassigned, auto_applied: None, renewed_to: None, modified: now, ..self }
     }
 
-    /// Removes personal data: a revoked license stays revoked without a holder, any other becomes unassigned.
+    /// Removes the person: a revoked license loses address and LMS user id and keeps its dates and its activation key;
+    /// any other becomes unassigned.
     pub fn retire(self, now: DateTime<Utc>) -> Self {
-        match self.state {
-            LicenseState::Unassigned => self,
-            LicenseState::Assigned(_) | LicenseState::Activated { .. } => self.freed(now),
-            LicenseState::Revoked { revoked_date, .. } => {
-                let state = LicenseState::Revoked { former: FormerSeat::default(), revoked_date };
-                Self { state, modified: now, ..self }
-            }
+        let mut license = self.clone().reset(now).unwrap_or(self);
+        if let LicenseState::Revoked { former, .. } = &mut license.state {
+            (former.email, former.lms_user_id) = (None, None);
+            license.modified = now;
         }
+        license
     }
 
-    /// Removes personal data from a license of a plan that ended long ago: it becomes revoked without a holder. An
-    /// unassigned one stays unassigned.
+    /// Removes the address from a license whose time is over: it is revoked, if it was not, and keeps the LMS user id,
+    /// which names nobody outside the LMS, its dates and its activation key. An unassigned one stays unassigned.
     pub fn purge(self, now: DateTime<Utc>) -> Self {
-        match self.state {
-            LicenseState::Assigned(_) | LicenseState::Activated { .. } => {
-                let state = LicenseState::Revoked { former: FormerSeat::default(), revoked_date: now };
-                Self { state, modified: now, ..self }
-            }
-            LicenseState::Unassigned | LicenseState::Revoked { .. } => self.retire(now),
+        let mut license = self.clone().revoke(now).unwrap_or(self);
+        if let LicenseState::Revoked { former, .. } = &mut license.state {
+            former.email = None;
+            license.modified = now;
         }
+        license
     }
 
     /// Renews a live license into an unassigned one of the next plan, which starts at `start`. The holder and the

@@ -23,11 +23,12 @@ const AT_ONCE: i64 = 5_000;
 const DELETED: &str = "deleted";
 
 impl LicenseManager {
-    /// Removes personal data of licenses: those of plans that expired long ago become revoked, those revoked long ago
+    /// Removes the holder from licenses: those of plans that expired long ago become revoked, those revoked long ago
     /// stay revoked, and those assigned long ago and never activated become unassigned. Licenses deleted long ago lose
-    /// it in the history. So do history, sources, waiting messages and webhook deliveries; bulk enrollments lose people
-    /// without another license. Adds the event `revoked`, without an address, for each license that its plan's end
-    /// revokes, if its LMS user id is known.
+    /// the holder in the history. Revoked ones keep LMS user id, dates and activation key, and lose the address.
+    /// History keeps what the license keeps. Sources, waiting messages and webhook deliveries are deleted; bulk
+    /// enrollments lose people without another license. Adds the event `revoked`, without an address, for each license
+    /// that its plan's end revokes, if its LMS user id is known.
     ///
     /// The summary lists the licenses. It counts those of each kind: `plan_expired`, `revoked`, `never_activated`,
     /// `deleted`.
@@ -119,8 +120,8 @@ impl LicenseManager {
         let forgotten: Vec<License> = licenses
             .into_iter()
             .map(|license| match purge {
-                Purge::PlanExpired => license.purge(now),
-                Purge::Revoked | Purge::NeverActivated => license.retire(now),
+                Purge::PlanExpired | Purge::Revoked => license.purge(now),
+                Purge::NeverActivated => license.retire(now),
             })
             .collect();
         unit.licenses().save(&forgotten, &Actor::service().change(now))?;

@@ -5,7 +5,7 @@ use crate::model::email::Email;
 use crate::model::ids::LicenseId;
 use crate::model::license::License;
 
-/// Why a license's personal data is removed, in the order of processing. The agreement says how long after the event.
+/// Why a license's holder is removed, in the order of processing. The agreement says how long after the event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purge {
     /// Its plan expired.
@@ -31,12 +31,13 @@ pub struct DeletedLicense {
     pub email: Option<Email>,
 }
 
-/// Removing personal data from licenses.
+/// Removing the holders of licenses. A license has one while it has an address: the LMS user id and the activation key
+/// that a revoked license keeps name nobody.
 ///
 /// Methods MUST use a number of statements that does not depend on how many rows they touch.
 pub trait PurgeRepository {
-    /// Up to `limit` licenses that are due at `now` and still have personal data, locked. MUST skip those locked by
-    /// other transactions.
+    /// Up to `limit` licenses that are due at `now` and still have an address, locked. MUST skip those locked by other
+    /// transactions.
     fn lock_due(&mut self, purge: Purge, now: DateTime<Utc>, limit: i64) -> Result<Vec<License>, Error>;
 
     /// The next due licenses, sorted by id, not locked.
@@ -48,8 +49,8 @@ pub trait PurgeRepository {
         limit: i64,
     ) -> Result<Vec<License>, Error>;
 
-    /// Up to `limit` deleted licenses that are due at `now` and whose history still has personal data, sorted by id,
-    /// locked until the transaction ends. MUST skip those locked by other transactions.
+    /// Up to `limit` deleted licenses that are due at `now` and whose history still has an address, sorted by id, locked
+    /// until the transaction ends. MUST skip those locked by other transactions.
     ///
     /// The duration is that of their last plan's agreement, from the deletion on; in plans for internal use from the
     /// plan's expiration, if that is later.
@@ -66,8 +67,9 @@ pub trait PurgeRepository {
     /// Those of the addresses that any license has.
     fn addresses_in_use(&mut self, emails: &[Email]) -> Result<Vec<Email>, Error>;
 
-    /// Removes personal data from the history of these licenses. Deletes their sources with their history, waiting
-    /// messages about them, and waiting messages about other licenses, or events about none, that contain one of the
-    /// addresses. The same for webhook deliveries.
+    /// Removes email addresses from the history of these licenses, and the LMS user ids and activation keys that differ
+    /// from those of the license's newest version. Deletes their sources with their history, waiting messages about
+    /// them, and waiting messages about other licenses, or events about none, that contain one of the addresses. The
+    /// same for webhook deliveries.
     fn erase_traces(&mut self, licenses: &[LicenseId], gone: &[Email]) -> Result<(), Error>;
 }

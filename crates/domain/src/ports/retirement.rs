@@ -28,8 +28,9 @@ pub trait RetirementRepository {
     fn deleted_licenses(&mut self, person: &Retiree) -> Result<Vec<DeletedLicense>, Error>;
 
     /// Removes email addresses, LMS user ids and activation keys from the history of these licenses, and from history
-    /// entries of any license while it was the person's, by LMS user id or one of the addresses. In the latter, also
-    /// removes the person's user name. Times and statuses stay.
+    /// entries of any license while it was the person's, by LMS user id or one of the addresses. In both, also removes
+    /// the person's user name. Times and statuses stay, and so does the activation key that the newest version of one
+    /// of these licenses has: a revoked license keeps it.
     fn erase_history(&mut self, licenses: &[LicenseId], person: &Retiree, emails: &[Email]) -> Result<(), Error>;
 
     /// Deletes the Salesforce opportunities of these licenses and their history.

@@ -57,7 +57,8 @@ impl LicenseManager {
     ) -> Result<LearnerView, Error> {
         let view = self.read_learner_licenses(customer, person, wanted)?;
         let has_it = |found: &&LearnerLicense| found.license.holder_email() == Some(&person.email);
-        let (present, outdated): (Vec<_>, Vec<_>) = view.licenses.iter().partition(has_it);
+        let named = view.licenses.iter().filter(|found| is_named(&found.license));
+        let (present, outdated): (Vec<_>, Vec<_>) = named.partition(has_it);
         let taken: HashSet<PlanId> =
             present.iter().filter(|found| found.license.is_live()).map(|found| found.license.plan).collect();
         // A live license keeps its old address if another live license of the plan has the new one.
@@ -112,7 +113,7 @@ impl LicenseManager {
             let now = self.now();
             let has_it = |license: &License| license.holder_email() == Some(&person.email);
             let (present, mut outdated): (Vec<_>, Vec<_>) =
-                unit.licenses().lock_all_by_person(person)?.into_iter().partition(has_it);
+                unit.licenses().lock_all_by_person(person)?.into_iter().filter(is_named).partition(has_it);
             let mut taken: HashSet<PlanId> =
                 present.iter().filter(|license| license.is_live()).map(|license| license.plan).collect();
             // Of several live licenses of a plan with old addresses, one gets the new address: an activated one first.
@@ -125,4 +126,9 @@ impl LicenseManager {
             unit.licenses().save(&renamed, &actor.change(now))
         })
     }
+}
+
+/// Whether it has an address. A license whose time is over has the LMS user id alone, and gets no new address.
+fn is_named(license: &License) -> bool {
+    license.holder_email().is_some()
 }

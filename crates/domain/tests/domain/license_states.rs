@@ -152,15 +152,37 @@ proptest! {
             license = take(license.clone(), step, number + 1).unwrap_or(license);
         }
         let retired = license.clone().retire(moment(99));
-        let (before, after) = (license.columns(), retired.columns());
-        let expected = match license.status() {
-            LicenseStatus::Revoked => LicenseStatus::Revoked,
-            _ => LicenseStatus::Unassigned,
+        let before = license.columns();
+        let nobody = match license.status() {
+            LicenseStatus::Revoked => LicenseColumns { user_email: None, lms_user_id: None, ..before },
+            _ => LicenseColumns::default(),
         };
-        let nobody = LicenseColumns { status: expected, revoked_date: before.revoked_date, ..LicenseColumns::default() };
-        prop_assert_eq!(after, nobody);
+        prop_assert_eq!(retired.columns(), nobody);
         prop_assert_eq!((retired.id, retired.plan), (license.id, license.plan));
         prop_assert_eq!(retired.columns().into_state(), Some(retired.state));
+    }
+
+    #[test]
+    fn a_license_whose_time_is_over_is_revoked_and_keeps_all_but_the_address(
+        steps in prop::collection::vec(step(), 0..24),
+    ) {
+        let mut license = fresh();
+        for (number, step) in steps.iter().enumerate() {
+            license = take(license.clone(), step, number + 1).unwrap_or(license);
+        }
+        let purged = license.clone().purge(moment(99));
+        let before = license.columns();
+        let nameless = match license.status() {
+            LicenseStatus::Unassigned => before,
+            _ => LicenseColumns {
+                status: LicenseStatus::Revoked,
+                user_email: None,
+                revoked_date: before.revoked_date.or(Some(moment(99))),
+                ..before
+            },
+        };
+        prop_assert_eq!(purged.columns(), nameless);
+        prop_assert_eq!(purged.columns().into_state(), Some(purged.state));
     }
 
     #[test]
@@ -206,6 +228,16 @@ fn an_assignment_sets_what_a_learner_needs_to_activate() {
     assert_eq!(columns.activation_key, Some(key(5)));
     assert_eq!((columns.assigned_date, columns.last_remind_date), (Some(moment(1)), Some(moment(1))));
     assert_eq!(columns.lms_user_id, None);
+}
+
+#[test]
+fn a_reminder_counts_only_for_whoever_holds_the_license() {
+    let assigned = fresh().assign(address(1), key(5), moment(1)).unwrap();
+    let reminded = assigned.clone().reminded(&address(1), moment(2)).unwrap();
+    assert_eq!((reminded.last_remind_date(), reminded.modified), (Some(moment(2)), moment(2)));
+    assert_eq!(assigned.clone().reminded(&address(2), moment(2)), None, "another person's");
+    assert_eq!(assigned.clone().activate(None, moment(2)).unwrap().reminded(&address(1), moment(3)), None);
+    assert_eq!(assigned.revoke(moment(2)).unwrap().reminded(&address(1), moment(3)), None);
 }
 
 #[test]

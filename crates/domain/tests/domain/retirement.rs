@@ -42,6 +42,7 @@ fn a_person_is_forgotten_everywhere() {
     world.activate(used, "bob@example.com", 8);
     let plans = [used, lost, waiting];
     let counts = plans.map(|plan| world.counts(plan));
+    let before = world.license_of(lost, "amy@example.com").columns();
     assert!(everything(&world, &plans).contains("amy"));
 
     assert_eq!(retire(&world, 7, "amy@example.com"), Retirement { licenses: 3, user_was_known: true });
@@ -56,9 +57,10 @@ fn a_person_is_forgotten_everywhere() {
     assert_eq!(free(world.counts(lost)), (3, 1, counts[1].total()));
     assert_eq!(free(world.counts(waiting)), (4, 0, counts[2].total()));
     let revoked = world.licenses(lost).into_iter().find(|license| license.status() == LicenseStatus::Revoked).unwrap();
-    let nothing =
-        LicenseColumns { status: LicenseStatus::Revoked, revoked_date: Some(beginning()), ..LicenseColumns::default() };
-    assert_eq!(revoked.columns(), nothing);
+    assert_eq!(revoked.columns(), LicenseColumns { user_email: None, lms_user_id: None, ..before });
+    let entries = world.store.history().into_iter().filter(|entry| entry.id == revoked.id.to_string());
+    let keys: Vec<bool> = entries.map(|entry| entry.row.uuid("activation_key").is_some()).collect();
+    assert_eq!(keys, [false, true, true, true, true], "the history keeps what the license keeps");
     assert!(world.store.history().iter().any(|entry| entry.change.by.as_deref() == Some(WORKER)));
 }
 
@@ -150,19 +152,46 @@ fn a_freed_license_goes_to_the_next_learner() {
     assert_eq!(world.license_of(plan, "bob@example.com").status(), LicenseStatus::Activated);
 }
 
+/// Asks for a bulk enrollment of these learners in one course.
+fn enroll(world: &World, by: Option<i64>, names: &[&str]) -> EnrollmentJobId {
+    let enrollment = BulkEnrollment {
+        learners: Enrollees::Emails(names.iter().map(|name| email(name)).collect()),
+        plan: None,
+        course_run_keys: vec!["course-v1:edX+DemoX+T1".to_owned()],
+        notify: false,
+    };
+    world.manager.request_enrollment(customer(), by.map(LmsUserId), enrollment).unwrap()
+}
+
+#[test]
+fn who_asked_for_an_enrollment_is_forgotten() {
+    let world = World::new();
+    let [own, another] = [7, 8].map(|user| enroll(&world, Some(user), &["bob@example.com"]));
+    retire(&world, 7, "amy");
+    let asked = |id| world.manager.enrollment_job(customer(), id).unwrap().lms_user_id;
+    assert_eq!((asked(own), asked(another)), (None, Some(LmsUserId(8))));
+}
+
+#[test]
+fn the_addresses_of_deleted_licenses_are_forgotten_elsewhere_too() {
+    let world = World::new();
+    let plan = world.plan(2);
+    world.activate(plan, "old@example.com", 7);
+    world.revoke(plan, &["old@example.com"]).unwrap();
+    world.manager.delete_revoked(&admin(), plan).unwrap();
+    let id = enroll(&world, None, &["old@example.com", "bob@example.com"]);
+    retire(&world, 7, "nobody");
+    let left = world.manager.enrollment_job(customer(), id).unwrap().enrollment.learners;
+    assert_eq!(left, Enrollees::Emails(vec![email("bob@example.com")]));
+}
+
 #[test]
 fn bulk_enrollments_lose_the_person_and_keep_everybody_else() {
     let world = World::new();
     let plan = world.plan(2);
     remember(&world, "amy", "amy@example.com");
     world.activate(plan, "amy@example.com", 7);
-    let enrollment = BulkEnrollment {
-        learners: Enrollees::Emails(vec![email("amy@example.com"), email("bob@example.com")]),
-        plan: None,
-        course_run_keys: vec!["course-v1:edX+DemoX+T1".to_owned()],
-        notify: false,
-    };
-    let id = world.manager.request_enrollment(customer(), None, enrollment.clone()).unwrap();
+    let id = enroll(&world, None, &["amy@example.com", "bob@example.com"]);
     let asked_for = world.manager.enrollment_job(customer(), id).unwrap();
     let results = "email,result\namy@example.com,enrolled\nbob@example.com,enrolled\n";
     let done = EnrollmentJob { stage: EnrollmentStage::Done, ..asked_for };
@@ -173,5 +202,5 @@ fn bulk_enrollments_lose_the_person_and_keep_everybody_else() {
     assert_eq!(left.enrollment.learners, Enrollees::Emails(vec![email("bob@example.com")]));
     let results = world.manager.enrollment_results(customer(), id).unwrap();
     assert_eq!(results.as_deref(), Some("email,result\nbob@example.com,enrolled\n"));
-    assert_eq!(left.enrollment.course_run_keys, enrollment.course_run_keys);
+    assert_eq!(left.enrollment.course_run_keys, done.enrollment.course_run_keys);
 }

@@ -9,7 +9,7 @@ use crate::auth::MAX_USERNAME_LENGTH;
 use crate::auth::permissions::RetirementWorker;
 use crate::http::fields::{FieldErrors, Integer, Required, Text};
 use crate::http::{Answer, ApiError, ApiResult, WithBody, blocking};
-use crate::openapi::errors::{BadRequest, Detail};
+use crate::openapi::errors::BadRequest;
 use crate::state::State;
 
 /// The person to retire.
@@ -22,8 +22,8 @@ pub struct RetirementRequest {
     pub original_username: Required<Text<1, { MAX_USERNAME_LENGTH }>>,
 }
 
-/// Removes the person's data from licenses, history and queued messages, and deletes the user: 204. 404 if the user name is unknown; the
-/// licenses of the LMS user id are cleared then too.
+/// Removes the person's data from licenses, history and queued messages, and deletes the user: 204. 404 without a body if the user name is
+/// unknown; the licenses of the LMS user id are cleared then too.
 ///
 /// 400 without an LMS user id or a user name. Records without an LMS user id never match.
 #[utoipa::path(
@@ -34,7 +34,7 @@ pub struct RetirementRequest {
     responses(
         (status = 204, description = "Retired"),
         (status = 400, description = "A field is missing or cannot be used", body = BadRequest),
-        (status = 404, description = "No user has this name; licenses of the LMS user id are cleared", body = Detail),
+        (status = 404, description = "No user has this name; licenses of the LMS user id are cleared; without a body"),
     ),
 )]
 pub async fn retire(
@@ -45,15 +45,8 @@ pub async fn retire(
     let (lms_user_id, username) = (request.lms_user_id.0, request.original_username.0);
     blocking(move || {
         let done = state.manager.retire(&access.caller.actor(), LmsUserId(lms_user_id), &username)?;
-        if done.user_was_known {
-            Ok(Answer::no_content())
-        } else {
-            let message = format!(
-                "No user has this name. Of the LMS user id, {} licenses have forgotten the person.",
-                done.licenses
-            );
-            Err(ApiError::detail(StatusCode::NOT_FOUND, message))
-        }
+        let status = if done.user_was_known { StatusCode::NO_CONTENT } else { StatusCode::NOT_FOUND };
+        Ok(Answer::empty(status))
     })
     .await
 }

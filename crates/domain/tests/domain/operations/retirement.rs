@@ -4,6 +4,7 @@ use license_manager_domain::model::Enrollees;
 use license_manager_domain::operations::OperationSummary;
 use license_manager_domain::outbox::{EventName, Topic};
 use license_manager_domain::ports::StoreExt;
+use license_manager_domain::use_cases::LearnerLicenseFilter;
 use license_manager_domain::*;
 
 use super::world::*;
@@ -36,7 +37,7 @@ fn counts(summary: &OperationSummary) -> [i64; 3] {
 }
 
 #[test]
-fn licenses_of_plans_long_expired_are_revoked_and_know_nobody() {
+fn licenses_of_plans_long_expired_are_revoked_and_name_nobody() {
     let world = small_batches();
     let plan = world.plan(10);
     for number in 0..5 {
@@ -62,8 +63,11 @@ fn licenses_of_plans_long_expired_are_revoked_and_know_nobody() {
     assert_eq!(count(&preview, "plan_expired"), 6);
     let after = world.counts(plan);
     assert_eq!((after.revoked, after.allocated(), after.total() + after.revoked), (6, 0, total));
-    assert!(!known(&world, &[plan]).contains("example.com"), "{}", known(&world, &[plan]));
-    assert!(!known(&world, &[plan]).contains("Some("));
+    let purged: Vec<License> = before.2.into_iter().map(|license| license.purge(world.manager.now())).collect();
+    assert_eq!(world.licenses(plan), purged, "LMS user id, dates and activation key stay");
+    let left = known(&world, &[plan]);
+    assert!(!left.contains("example.com"), "{left}");
+    assert!(left.contains("Some(LmsUserId(5))"), "{left}");
     assert!(world.store.sources().is_empty());
     let told = world.owed(Topic::LicenseEvent);
     assert_eq!(world.store.outbox().len(), told.len(), "what waited is gone");
@@ -82,7 +86,7 @@ fn licenses_of_plans_long_expired_are_revoked_and_know_nobody() {
 }
 
 #[test]
-fn licenses_revoked_long_ago_know_nobody_and_stay_revoked() {
+fn licenses_revoked_long_ago_name_nobody_and_stay_as_they_were() {
     let world = small_batches();
     let [plan, internal] = [5, 6].map(|seats| world.plan(seats));
     world.rewrite_plan(internal, |plan| plan.for_internal_use_only = true);
@@ -92,11 +96,45 @@ fn licenses_revoked_long_ago_know_nobody_and_stay_revoked() {
     world.revoke(plan, &["amy@example.com"]).unwrap();
     world.revoke(internal, &["eve@example.com"]).unwrap();
     world.clock.advance(days(91));
+    let before = world.license_of(plan, "amy@example.com");
     let summary = retire(&world, false);
     assert_eq!(counts(&summary), [0, 1, 0]);
     let known = known(&world, &[plan, internal]);
     assert!(!known.contains("amy@") && known.contains("bob@") && known.contains("eve@"));
-    assert_eq!(world.counts(plan).revoked, 1);
+    let after = world.licenses(plan).into_iter().find(|license| license.id == before.id).unwrap();
+    assert_eq!(after.columns(), LicenseColumns { user_email: None, ..before.columns() });
+    assert_eq!(after.lms_user_id(), Some(LmsUserId(7)));
+    // Every version of the history since the assignment has the key, and every one since the activation the id.
+    let versions = world.store.history().into_iter().filter(|entry| entry.id == before.id.to_string());
+    let kept: Vec<_> =
+        versions.map(|entry| (entry.row.uuid("activation_key"), entry.row.number("lms_user_id"))).collect();
+    let key = before.activation_key().map(|key| key.0);
+    assert_eq!(kept, [(None, None), (key, None), (key, Some(7)), (key, Some(7)), (key, Some(7))]);
+    assert_eq!(counts(&retire(&world, false)), [0, 0, 0], "once");
+    world.clock.advance(days(365));
+    assert_eq!(count(&retire(&world, false), "plan_expired"), 2, "the plan's end finds the others alone");
+}
+
+#[test]
+fn a_license_that_names_nobody_is_still_the_learner_s() {
+    let world = small_batches();
+    let plan = world.plan(2);
+    world.rewrite_plan(plan, |plan| plan.should_auto_apply_licenses = Some(true));
+    world.activate(plan, "old@example.com", 7);
+    world.revoke(plan, &["old@example.com"]).unwrap();
+    world.clock.advance(days(91));
+    retire(&world, false);
+    let before = world.footprint(plan);
+    let learner = person("new@example.com", 7);
+    let refused = world.manager.auto_apply(&Actor::user("amy"), world.agreement, &learner);
+    assert_eq!(refused.map(drop), Err(Refusal::RevokedBefore.into()));
+    let everything =
+        LearnerLicenseFilter { include_revoked: true, active_plans_only: false, current_plans_only: false };
+    let seen = world.manager.learner_licenses(&Actor::user("amy"), customer(), &learner, everything).unwrap();
+    assert_eq!(seen.licenses.len(), 1);
+    assert_eq!(world.footprint(plan), before, "it takes no new address");
+    assert_eq!(world.manager.retire(&admin(), LmsUserId(7), "amy").unwrap().licenses, 1, "it can be retired");
+    assert!(world.licenses(plan).iter().all(|license| license.lms_user_id().is_none()));
 }
 
 #[test]
