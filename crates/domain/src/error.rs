@@ -174,6 +174,11 @@ pub enum Refusal {
     /// More licenses were written since than one request reverts.
     #[error("More than {most} licenses were written since. Name some of them as license_uuids. Nothing was set back.")]
     TooManyToRevert { most: u32 },
+    /// The plan has too few unassigned licenses to delete for the revoked ones that a revert brings back.
+    #[error(
+        "The plan would grow: {missing} unassigned licenses are missing to be removed for the revoked ones that come back. Name fewer licenses, or free as many. Nothing was set back."
+    )]
+    TooFewToRemove { missing: i64 },
     /// A plan with a revocation cap cannot be revoked as a whole.
     #[error("All licenses of a plan can be revoked only where the plan has no revocation cap.")]
     RevokeAllUnderCap,

@@ -13,6 +13,8 @@ on_both_databases!(
     history_is_for_those_who_administer_the_customer,
     licenses_are_reverted_after_a_dry_run,
     a_revert_that_would_give_somebody_two_licenses_is_refused,
+    a_revert_that_finds_no_seats_to_remove_is_refused,
+    two_people_get_each_other_s_licenses_back,
     an_invalid_revert_is_refused,
 );
 
@@ -126,6 +128,7 @@ fn licenses_are_reverted_after_a_dry_run(database: Database) {
     let scene = Scene::new(database);
     let license = license_of(&scene, "amy");
     let good = last_change(&scene, &license);
+    let size = scene.plan.counts().total;
     revoke(&scene, "amy");
     let path = scene.plan.path("revert/");
     scene.plan.admin.post(&path, &json!({ "as_of": good })).expect(403);
@@ -137,12 +140,15 @@ fn licenses_are_reverted_after_a_dry_run(database: Database) {
     assert_eq!(dry["changed"][0]["uuid"], license.as_str());
     assert_eq!(dry["changed"][0]["changes"]["status"], json!({ "from": "revoked", "to": "assigned" }));
     assert_eq!(dry["left_alone"][0]["reason"], "did_not_exist");
+    let seats = |told: &Value| ["num_unassigned_removed", "num_unassigned_added"].map(|key| told[key].as_i64());
+    assert_eq!(seats(&dry), [Some(1), Some(0)]);
     assert_eq!(scene.plan.counts(), mistaken);
 
     let done = operator.post(&path, &json!({ "as_of": good, "dry_run": false })).expect(200);
-    assert_eq!(done["changed"], dry["changed"]);
+    assert_eq!((&done["changed"], seats(&done)), (&dry["changed"], seats(&dry)));
     let counts = scene.plan.counts();
     assert_eq!((counts.assigned, counts.revoked), (1, 0));
+    assert_eq!(counts.total, size, "the plan keeps its size");
     assert_eq!(history(&scene, &format!("licenses/{license}"))[0]["history_user"], "operator");
     let again = operator.post(&path, &json!({ "as_of": good, "dry_run": false })).expect(200);
     assert_eq!(again["num_changed"], 0);
@@ -162,6 +168,42 @@ fn a_revert_that_would_give_somebody_two_licenses_is_refused(database: Database)
         let told = scene.customer.operator().post(&scene.plan.path("revert/"), &body).expect(422);
         assert!(told.as_str().unwrap().contains(&amy), "{told}");
     }
+    assert_eq!(scene.plan.counts(), before);
+}
+
+fn a_revert_that_finds_no_seats_to_remove_is_refused(database: Database) {
+    let scene = Scene::new(database);
+    let good = last_change(&scene, &license_of(&scene, "amy"));
+    revoke(&scene, "amy");
+    let free = usize::try_from(scene.plan.counts().unassigned).expect("a number of licenses");
+    scene.plan.assign(&scene.customer.emails("newcomer", free)).expect(200);
+    let before = scene.plan.counts();
+    let amy = license_of(&scene, "amy");
+    for dry_run in [true, false] {
+        let body = json!({ "as_of": good, "dry_run": dry_run, "license_uuids": [amy] });
+        let told = scene.customer.operator().post(&scene.plan.path("revert/"), &body).expect(422);
+        assert!(told.as_str().unwrap().contains("1 unassigned licenses are missing"), "{told}");
+    }
+    assert_eq!(scene.plan.counts(), before);
+}
+
+fn two_people_get_each_other_s_licenses_back(database: Database) {
+    let scene = Scene::new(database);
+    let (operator, bob) = (scene.customer.operator(), scene.customer.email("bob"));
+    scene.plan.assign(std::slice::from_ref(&bob)).expect(200);
+    let [first, second] = ["amy", "bob"].map(|name| license_of(&scene, name));
+    let good = last_change(&scene, &second);
+    let give = |license: &str, name: &str| {
+        let body = json!({ "user_email": scene.customer.email(name) });
+        operator.patch(&format!("{PROVISIONING}/licenses/{license}/"), &body).expect(200);
+    };
+    give(&first, "nobody");
+    give(&second, "amy");
+    give(&first, "bob");
+    let before = scene.plan.counts();
+    let body = json!({ "as_of": good, "dry_run": false });
+    assert_eq!(operator.post(&scene.plan.path("revert/"), &body).expect(200)["num_changed"], 2);
+    assert_eq!(["amy", "bob"].map(|name| license_of(&scene, name)), [first, second]);
     assert_eq!(scene.plan.counts(), before);
 }
 

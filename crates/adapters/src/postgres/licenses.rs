@@ -22,7 +22,7 @@ use super::error::{Failure, Remedy};
 use super::unit::{Mode, PostgresUnit, Reservations};
 use crate::one_of::one_of;
 use crate::rows::licenses::{
-    EmailRow, LicenseRow, LicenseWithPlanRow, add_to, held_by, license_with_plan, licenses, licenses_with_plans,
+    Doomed, EmailRow, LicenseRow, LicenseWithPlanRow, add_to, held_by, license_with_plan, licenses, licenses_with_plans,
 };
 use crate::rows::shared::following;
 use crate::schema::{license, license_source, subscription_plan};
@@ -307,7 +307,12 @@ impl LicenseRepository for PostgresUnit<'_> {
     }
 
     fn delete(&mut self, plan: PlanId, status: LicenseStatus, change: &Change) -> Result<i64, Error> {
-        bulk::delete(self, plan, status, change)
+        bulk::delete(self, &Doomed::InState(plan, status), change)
+    }
+
+    fn delete_unassigned(&mut self, ids: &[LicenseId], change: &Change) -> Result<(), Error> {
+        let deleted = bulk::delete(self, &Doomed::Unassigned(ids), change)?;
+        self.write_rows(ids.len(), "licenses", |_| Ok(deleted as usize))
     }
 
     fn add(&mut self, licenses: &[License], change: &Change) -> Result<(), Error> {

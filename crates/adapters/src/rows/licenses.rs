@@ -68,6 +68,14 @@ impl TryFrom<LicenseRow> for License {
     }
 }
 
+/// The licenses to delete.
+pub(crate) enum Doomed<'a> {
+    /// Those of a plan with a status.
+    InState(PlanId, LicenseStatus),
+    /// Of these, the unassigned ones.
+    Unassigned(&'a [LicenseId]),
+}
+
 /// A license that was deleted.
 #[derive(QueryableByName)]
 pub(crate) struct DeletedRow {

@@ -187,6 +187,7 @@ pub fn nothing_to_write_is_nothing_written(db: &dyn Database) {
             unit.licenses().add(&[], &change(1))?;
             unit.licenses().save(&[], &change(1))?;
             unit.licenses().set_sources(&[], &change(1))?;
+            unit.licenses().delete_unassigned(&[], &change(1))?;
             unit.outbox().add(&[])
         })
         .unwrap();
@@ -243,6 +244,36 @@ pub fn licenses_of_a_status_are_deleted_with_their_sources(db: &dyn Database) {
     assert_eq!(delete(LicenseStatus::Unassigned), 1);
     assert_eq!(delete(LicenseStatus::Unassigned), 0, "none is left");
     assert_eq!(numbers(&all(&*store, 1)), [2]);
+}
+
+pub fn unassigned_licenses_are_deleted_by_their_ids(db: &dyn Database) {
+    let store = db.store();
+    with_plans(&*store);
+    let pointing = License { renewed_to: Some(license_id(2)), ..assigned(5, 2, "amy@example.com") };
+    put(
+        &*store,
+        &[unassigned(1, 1), unassigned(2, 1), unassigned(3, 1), assigned(4, 1, "bob@example.com"), pointing.clone()],
+    );
+    let sources = [2, 3].map(|number| (license_id(number), "0".repeat(18)));
+    store.write(|unit| unit.licenses().set_sources(&sources, &change(3))).unwrap();
+    let delete = |ids: &[u128]| {
+        let ids: Vec<LicenseId> = ids.iter().copied().map(license_id).collect();
+        store.write(|unit| unit.licenses().delete_unassigned(&ids, &change(9)))
+    };
+    for ids in [&[1, 4][..], &[1, 99]] {
+        assert!(delete(ids).is_err(), "{ids:?}");
+    }
+    assert_eq!(numbers(&all(&*store, 1)), [1, 2, 3, 4], "all or nothing");
+    delete(&[2, 1]).unwrap();
+    assert_eq!(numbers(&all(&*store, 1)), [3, 4]);
+    assert_eq!((db.source(license_id(2)), db.source(license_id(3))), (None, Some("0".repeat(18))));
+    for (table, number) in [("license", 1), ("license", 2), ("license_source", 2)] {
+        let history = db.history(table, &license_id(number).to_string());
+        let expected = HistoryEntry { kind: '-', user: Some("admin".to_owned()), reason: None, at: day(9) };
+        assert_eq!(history.last(), Some(&expected), "{table} {number}");
+    }
+    assert_eq!(all(&*store, 2), [License { renewed_to: None, modified: day(9), ..pointing }]);
+    assert_eq!(kinds(db, 5), ['+', '~', '~']);
 }
 
 pub fn a_license_that_was_carried_on_to_a_deleted_one_forgets_it(db: &dyn Database) {

@@ -184,6 +184,7 @@ macro_rules! contract_suite {
                 fewer_are_claimed_only_where_the_plan_has_fewer
                 sources_are_noted_and_replaced
                 licenses_of_a_status_are_deleted_with_their_sources
+                unassigned_licenses_are_deleted_by_their_ids
                 a_license_that_was_carried_on_to_a_deleted_one_forgets_it
                 nothing_to_write_is_nothing_written
                 thousands_are_written_at_once

@@ -62,6 +62,30 @@ pub(super) fn check_holders(tables: &Tables, written: &[License]) -> Result<(), 
     Ok(())
 }
 
+impl Tables {
+    fn delete_licenses(&mut self, doomed: &HashSet<LicenseId>, change: &Change) {
+        let mut pointing = Vec::new();
+        for license in self.licenses.values_mut() {
+            if license.renewed_to.is_some_and(|to| doomed.contains(&to)) {
+                license.renewed_to = None;
+                license.modified = change.at;
+                pointing.push(license.clone());
+            }
+        }
+        for license in pointing {
+            self.record_license(&license, '~', change);
+        }
+        for id in doomed {
+            if self.sources.remove(id).is_some() {
+                self.record("license_source", id, '-', change);
+            }
+            if let Some(license) = self.licenses.remove(id) {
+                self.record_license(&license, '-', change);
+            }
+        }
+    }
+}
+
 impl LicenseRepository for MemoryUnit<'_> {
     fn list(
         &mut self,
@@ -181,26 +205,19 @@ impl LicenseRepository for MemoryUnit<'_> {
         let tables = self.written()?;
         let doomed: HashSet<LicenseId> =
             tables.licenses_of(plan).filter(|license| license.status() == status).map(|license| license.id).collect();
-        let mut pointing = Vec::new();
-        for license in tables.licenses.values_mut() {
-            if license.renewed_to.is_some_and(|to| doomed.contains(&to)) {
-                license.renewed_to = None;
-                license.modified = change.at;
-                pointing.push(license.clone());
-            }
-        }
-        for license in pointing {
-            tables.record_license(&license, '~', change);
-        }
-        for &id in &doomed {
-            if tables.sources.remove(&id).is_some() {
-                tables.record("license_source", id, '-', change);
-            }
-            if let Some(license) = tables.licenses.remove(&id) {
-                tables.record_license(&license, '-', change);
-            }
-        }
+        tables.delete_licenses(&doomed, change);
         Ok(doomed.len() as i64)
+    }
+
+    fn delete_unassigned(&mut self, ids: &[LicenseId], change: &Change) -> Result<(), Error> {
+        let tables = self.written()?;
+        let is_unassigned =
+            |id| tables.licenses.get(id).is_some_and(|license| license.status() == LicenseStatus::Unassigned);
+        if !ids.iter().all(is_unassigned) {
+            return Err(Error::internal("one of the licenses to delete is not unassigned"));
+        }
+        tables.delete_licenses(&ids.iter().copied().collect(), change);
+        Ok(())
     }
 
     fn add(&mut self, licenses: &[License], change: &Change) -> Result<(), Error> {

@@ -135,6 +135,9 @@ pub trait LicenseRepository {
     /// record that too.
     fn delete(&mut self, plan: PlanId, status: LicenseStatus, change: &Change) -> Result<i64, Error>;
 
+    /// Deletes these licenses, like [`LicenseRepository::delete`]. MUST fail if one of them is not unassigned.
+    fn delete_unassigned(&mut self, ids: &[LicenseId], change: &Change) -> Result<(), Error>;
+
     /// Adds licenses in any state. Conflicts like [`LicenseRepository::save`].
     fn add(&mut self, licenses: &[License], change: &Change) -> Result<(), Error>;
 

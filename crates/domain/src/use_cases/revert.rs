@@ -4,12 +4,12 @@ use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 
-use super::manager::{LicenseManager, find_plan, lock_plan};
+use super::manager::{LicenseManager, count_licenses, find_plan, lock_plan};
 use crate::error::{Conflict, Error, FieldErrors, Refusal};
 use crate::history::{Actor, FieldChange, Row, Version};
 use crate::model::email::Email;
 use crate::model::ids::{ActivationKey, LicenseId, LmsUserId, PlanId};
-use crate::model::license::{License, LicenseStatus};
+use crate::model::license::{License, LicenseState, LicenseStatus};
 use crate::model::license_columns::LicenseColumns;
 use crate::model::transfer::HeldTwice;
 use crate::ports::{StoreExt, UnitOfWork};
@@ -28,12 +28,16 @@ pub struct RevertRequest {
 }
 
 /// The result of a revert.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Reverted {
     /// The changed licenses and their changed fields, in the order of their ids.
     pub changed: Vec<(LicenseId, Vec<FieldChange>)>,
     /// The licenses that were written since and stay as they are.
     pub left_alone: Vec<(LicenseId, LeftAlone)>,
+    /// The number of unassigned licenses that are deleted, because as many revoked ones come back.
+    pub removed: i64,
+    /// The number of unassigned licenses that are added, because as many are revoked.
+    pub added: i64,
 }
 
 /// Why a license that was written since stays as it is.
@@ -43,7 +47,7 @@ pub enum LeftAlone {
     DidNotExist,
     /// It was in another plan then; a transfer brings it back.
     InAnotherPlan,
-    /// Its holder was retired since, so their data is gone.
+    /// Its holder was retired since, or the time for which holders are kept is over, so their address is gone.
     HolderRetired,
     /// It was then as it is now.
     Unchanged,
@@ -58,12 +62,15 @@ names!(LeftAlone {
 
 impl LicenseManager {
     /// Restores status, holder, dates and key of a plan's licenses as they were at a time. A dry run changes nothing.
-    /// Links to renewed licenses stay, and so do revocations that were counted against a cap.
+    /// Links to renewed licenses stay, and so do revocations that were counted against a cap. The plan keeps its size:
+    /// for revoked licenses that come back, as many unassigned ones are deleted; for licenses that are revoked, as many
+    /// are added.
     ///
     /// # Errors
     /// [`crate::Entity::Plan`] not found; [`Error::Invalid`] for licenses that are not in the plan, or a time in the
     /// future; [`Refusal::TooManyToRevert`] if more than [`crate::Settings::inline_limit`] were written since;
-    /// [`Conflict::LiveLicense`] if somebody would hold two live licenses of the plan.
+    /// [`Conflict::LiveLicense`] if somebody would hold two live licenses of the plan; [`Refusal::TooFewToRemove`] if
+    /// the plan has too few unassigned licenses to delete.
     pub fn revert(&self, actor: &Actor, request: &RevertRequest) -> Result<Reverted, Error> {
         let now = self.now();
         if request.as_of > now {
@@ -78,12 +85,19 @@ impl LicenseManager {
         self.store.write(|unit| {
             lock_plan(unit, request.plan)?;
             let now = self.now();
-            let Planned { licenses, outcome } = self.plan_revert(unit, request, now)?;
-            // Free seats first: the database refuses a second live license even within the transaction.
-            let (taken, freed): (Vec<_>, Vec<_>) = licenses.into_iter().partition(License::is_live);
+            let Planned { licenses, before, outcome } = self.plan_revert(unit, request, now)?;
             let change = actor.change(now);
+            // Free seats first: the database refuses a second live license even within the transaction.
+            let (taken, mut freed): (Vec<_>, Vec<_>) = licenses.into_iter().partition(License::is_live);
+            let passed_on = taken.iter().filter_map(|license| passed_on(before.get(&license.id)?, license));
+            freed.extend(passed_on);
             unit.licenses().save(&freed, &change)?;
             unit.licenses().save(&taken, &change)?;
+            let surplus = unit.licenses().claim_unassigned(request.plan, outcome.removed)?;
+            check_seats(outcome.removed, surplus.len() as i64)?;
+            let surplus: Vec<LicenseId> = surplus.iter().map(|license| license.id).collect();
+            unit.licenses().delete_unassigned(&surplus, &change)?;
+            unit.licenses().add_unassigned(request.plan, &self.new_license_ids(outcome.added), &change)?;
             Ok(outcome)
         })
     }
@@ -115,27 +129,54 @@ impl LicenseManager {
             .into_iter()
             .filter_map(|version| Some((LicenseId(version.row.uuid("uuid")?), version)))
             .collect();
-        let mut planned = Planned { licenses: Vec::new(), outcome: Reverted { changed: vec![], left_alone: vec![] } };
-        let mut before = HashMap::new();
+        let mut planned = Planned::default();
+        // By how many seats the plan grows, and how many of them are unassigned then.
+        let (mut gained, mut unassigned) = (0, count_licenses(unit, request.plan)?.unassigned);
         for license in present {
             match as_it_was(&license, former.get(&license.id), now) {
                 Ok(reverted) => {
+                    let change =
+                        |status| i64::from(reverted.status() == status) - i64::from(license.status() == status);
+                    gained -= change(LicenseStatus::Revoked);
+                    unassigned += change(LicenseStatus::Unassigned);
                     let changes = Row::from(&reverted).changes(&Row::from(&license));
                     planned.outcome.changed.push((license.id, changes));
                     planned.licenses.push(reverted);
-                    before.insert(license.id, license);
+                    planned.before.insert(license.id, license);
                 }
                 Err(why) => planned.outcome.left_alone.push((license.id, why)),
             }
         }
-        check_one_each(unit, request.plan, &planned.licenses, &before)?;
+        (planned.outcome.removed, planned.outcome.added) = (gained.max(0), (-gained).max(0));
+        check_one_each(unit, request.plan, &planned.licenses, &planned.before)?;
+        check_seats(planned.outcome.removed, unassigned)?;
         Ok(planned)
     }
 }
 
+#[derive(Default)]
 struct Planned {
+    /// The licenses as they will be.
     licenses: Vec<License>,
+    /// The same licenses as they are.
+    before: HashMap<LicenseId, License>,
     outcome: Reverted,
+}
+
+/// Refuses a revert after which the plan would be larger.
+fn check_seats(needed: i64, unassigned: i64) -> Result<(), Error> {
+    match needed - unassigned {
+        missing if missing > 0 => Err(Refusal::TooFewToRemove { missing }.into()),
+        _ => Ok(()),
+    }
+}
+
+/// The license without its holder, if its holder changes: two people may swap their licenses.
+fn passed_on(before: &License, after: &License) -> Option<License> {
+    if before.holder_email() == after.holder_email() {
+        return None;
+    }
+    before.clone().reset(after.modified).ok()
 }
 
 /// The license with its former state.
@@ -144,11 +185,14 @@ fn as_it_was(license: &License, then: Option<&Version>, now: DateTime<Utc>) -> R
     if row.uuid("subscription_plan_uuid") != Some(license.plan.0) {
         return Err(LeftAlone::InAnotherPlan);
     }
-    // Retirement removes the holder from the history, but not the status that requires one.
+    // Retirement removes the holder's address from the history, but not the status.
     let state = columns(row).and_then(LicenseColumns::into_state).ok_or(LeftAlone::HolderRetired)?;
     let auto_applied = row.flag("auto_applied");
     if state == license.state && auto_applied == license.auto_applied {
         return Err(LeftAlone::Unchanged);
+    }
+    if matches!(&state, LicenseState::Revoked { former, .. } if former.email.is_none()) {
+        return Err(LeftAlone::HolderRetired);
     }
     Ok(License { state, auto_applied, modified: now, ..license.clone() })
 }
@@ -176,36 +220,32 @@ fn check_all_in_plan(wanted: &[LicenseId], present: &[License], plan: PlanId) ->
     Err(Error::Invalid(FieldErrors::one("license_uuids", message)))
 }
 
-/// Refuses a second live license of a holder, unless the same revert frees the first one.
+/// Refuses a second live license of a holder, unless the same revert takes the first one from them.
 fn check_one_each(
     unit: &mut dyn UnitOfWork,
     plan: PlanId,
     reverted: &[License],
     before: &HashMap<LicenseId, License>,
 ) -> Result<(), Error> {
-    let mut holders = HashMap::new();
-    let mut twice = Vec::new();
-    for license in reverted.iter().filter(|license| license.is_live()) {
-        let Some(email) = license.holder_email().cloned() else { continue };
-        if holders.insert(email.clone(), license.id).is_some() {
+    let holder = |license: &License| license.seat().map(|seat| seat.email.clone());
+    let (mut holders, mut twice) = (HashMap::new(), Vec::new());
+    // An address that keeps its license causes no conflict.
+    let (mut newly, mut released) = (Vec::new(), HashSet::new());
+    for license in reverted {
+        let (was, is) = (before.get(&license.id).and_then(holder), holder(license));
+        if let Some(email) = is.clone()
+            && holders.insert(email.clone(), license.id).is_some()
+        {
             twice.push(HeldTwice { license: license.id, email });
         }
+        if was != is {
+            newly.extend(is);
+            released.extend(was);
+        }
     }
-    // An address that keeps its license causes no conflict.
-    let keeps = |email: &Email, id: &LicenseId| {
-        let was = before.get(id);
-        was.is_some_and(|was| was.is_live() && was.holder_email() == Some(email))
-    };
-    let newly: Vec<Email> =
-        holders.iter().filter(|(email, id)| !keeps(email, id)).map(|(email, _)| email.clone()).collect();
-    // Nobody holds two now, so a holder whose license is freed by this revert has no other.
-    let freed: HashSet<Email> = reverted
-        .iter()
-        .filter(|license| !license.is_live())
-        .filter_map(|license| before.get(&license.id).filter(|was| was.is_live())?.holder_email().cloned())
-        .collect();
+    // Nobody holds two now, so a holder whose license is taken by this revert has no other.
     let holding = unit.licenses().live_emails(plan, &newly)?;
-    let held = holding.into_iter().filter(|email| !freed.contains(email));
+    let held = holding.into_iter().filter(|email| !released.contains(email));
     twice.extend(held.filter_map(|email| Some(HeldTwice { license: *holders.get(&email)?, email })));
     twice.sort_unstable_by(|left, right| left.email.cmp(&right.email));
     twice.dedup_by(|left, right| left.email == right.email);

@@ -29,6 +29,7 @@ mod reminders;
 mod renewal_chains;
 mod renewals;
 mod retirement;
+mod reverts;
 mod revocation;
 mod subsidy;
 mod support;

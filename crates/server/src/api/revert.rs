@@ -37,6 +37,10 @@ struct Body {
     as_of: Timestamp,
     dry_run: bool,
     num_changed: usize,
+    /// The unassigned licenses that are deleted, because as many revoked ones come back.
+    num_unassigned_removed: i64,
+    /// The unassigned licenses that are added, because as many are revoked.
+    num_unassigned_added: i64,
     changed: Vec<ChangedBody>,
     left_alone: Vec<LeftAloneBody>,
 }
@@ -68,7 +72,10 @@ choices!(
 
 /// Reverts the plan's licenses to their state at a moment. With `dry_run`, which is the default, only reports the changes.
 ///
-/// 422 if somebody would have two live licenses of the plan; then nothing changes.
+/// The plan keeps its size: for revoked licenses that come back, unassigned ones are deleted; for licenses that are revoked, unassigned ones
+/// are added.
+///
+/// 422 if somebody would have two live licenses of the plan, or if it has too few unassigned licenses to delete; then nothing changes.
 #[utoipa::path(
     post,
     path = "/api/v1/subscriptions/{subscription_uuid}/revert/",
@@ -76,7 +83,7 @@ choices!(
     request_body = Order,
     responses(
         (status = 200, description = "The changes", body = Body),
-        (status = 422, description = "Somebody would hold two live licenses, or too many licenses were written since", body = String, content_type = "application/json"),
+        (status = 422, description = "Somebody would hold two live licenses, the plan has too few unassigned licenses to delete, or too many licenses were written since", body = String, content_type = "application/json"),
     ),
 )]
 pub async fn revert(
@@ -100,6 +107,8 @@ pub async fn revert(
             as_of: Timestamp(request.as_of),
             dry_run: request.dry_run,
             num_changed,
+            num_unassigned_removed: done.removed,
+            num_unassigned_added: done.added,
             changed: changed.collect(),
             left_alone: left_alone.collect(),
         })

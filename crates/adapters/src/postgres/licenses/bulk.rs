@@ -1,6 +1,8 @@
 //! Writes any number of licenses in one statement, with an array for each column.
 
+use diesel::pg::Pg;
 use diesel::prelude::*;
+use diesel::query_builder::{BoxedSqlQuery, SqlQuery};
 use diesel::sql_types::{Array, BigInt, Bool, Nullable, Text};
 use license_manager_domain::history::Change;
 use license_manager_domain::{Error, License, LicenseColumns, LicenseId, LicenseStatus, PlanId};
@@ -9,6 +11,7 @@ use crate::one_of::one_of;
 use crate::postgres::arrays::column;
 use crate::postgres::recording::{Kind, with_history};
 use crate::postgres::unit::PostgresUnit;
+use crate::rows::licenses::Doomed;
 use crate::schema::{LICENSE, LICENSE_SOURCE, license_source};
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 
@@ -37,47 +40,51 @@ pub(super) fn add_unassigned(
     unit.write_rows(ids.len(), "licenses", |connection| statement.execute(connection))
 }
 
-pub(super) fn delete(
-    unit: &mut PostgresUnit<'_>,
-    plan: PlanId,
-    status: LicenseStatus,
-    change: &Change,
-) -> Result<i64, Error> {
+/// A statement with the condition of these licenses in place of `{doomed}`. `$1` and `$2` are its parameters.
+fn statement<'a>(sql: &str, doomed: &Doomed<'a>) -> BoxedSqlQuery<'a, Pg, SqlQuery> {
+    let condition = match doomed {
+        Doomed::InState(..) => "doomed.subscription_plan_uuid = $1 AND doomed.status = $2",
+        Doomed::Unassigned(_) => "doomed.uuid = ANY ($1) AND doomed.status = $2",
+    };
+    let statement = diesel::sql_query(sql.replace("{doomed}", condition)).into_boxed();
+    match doomed {
+        Doomed::InState(plan, status) => statement.bind::<SqlUuid, _>(plan.0).bind::<Text, _>(status.as_str()),
+        Doomed::Unassigned(ids) => statement
+            .bind::<Array<SqlUuid>, _>(column(ids, |id| id.0))
+            .bind::<Text, _>(LicenseStatus::Unassigned.as_str()),
+    }
+}
+
+pub(super) fn delete(unit: &mut PostgresUnit<'_>, doomed: &Doomed<'_>, change: &Change) -> Result<i64, Error> {
     unit.require_write()?;
+    if matches!(doomed, Doomed::Unassigned([])) {
+        return Ok(0);
+    }
     // Waits for transactions that assign these licenses, and locks them in the usual order.
-    let lock = diesel::sql_query(
-        "SELECT count(*) FROM (
-             SELECT uuid FROM license WHERE subscription_plan_uuid = $1 AND status = $2 ORDER BY uuid FOR UPDATE
-         ) AS locked",
-    )
-    .bind::<SqlUuid, _>(plan.0)
-    .bind::<Text, _>(status.as_str());
+    let lock = statement(
+        "SELECT count(*) FROM (SELECT uuid FROM license AS doomed WHERE {doomed} ORDER BY uuid FOR UPDATE) AS locked",
+        doomed,
+    );
     unit.write(|connection| lock.execute(connection))?;
-    let pointers = diesel::sql_query(
+    let pointers = statement(
         "UPDATE license SET renewed_to_uuid = NULL, modified = $3
          FROM license AS doomed
-         WHERE license.renewed_to_uuid = doomed.uuid AND doomed.subscription_plan_uuid = $1 AND doomed.status = $2
+         WHERE license.renewed_to_uuid = doomed.uuid AND {doomed}
          RETURNING license.*",
-    )
-    .bind::<SqlUuid, _>(plan.0)
-    .bind::<Text, _>(status.as_str())
-    .bind::<SqlTimestamp, _>(change.at);
+        doomed,
+    );
+    let pointers = pointers.bind::<SqlTimestamp, _>(change.at);
     let pointers = with_history(pointers, &LICENSE, Kind::Changed, change);
     unit.write(|connection| pointers.execute(connection))?;
-    let sources = diesel::sql_query(
-        "DELETE FROM license_source USING license
-         WHERE license_source.license_uuid = license.uuid
-             AND license.subscription_plan_uuid = $1 AND license.status = $2
+    let sources = statement(
+        "DELETE FROM license_source USING license AS doomed
+         WHERE license_source.license_uuid = doomed.uuid AND {doomed}
          RETURNING license_source.*",
-    )
-    .bind::<SqlUuid, _>(plan.0)
-    .bind::<Text, _>(status.as_str());
+        doomed,
+    );
     let sources = with_history(sources, &LICENSE_SOURCE, Kind::Deleted, change);
     unit.write(|connection| sources.execute(connection))?;
-    let licenses =
-        diesel::sql_query("DELETE FROM license WHERE subscription_plan_uuid = $1 AND status = $2 RETURNING license.*")
-            .bind::<SqlUuid, _>(plan.0)
-            .bind::<Text, _>(status.as_str());
+    let licenses = statement("DELETE FROM license AS doomed WHERE {doomed} RETURNING doomed.*", doomed);
     let licenses = with_history(licenses, &LICENSE, Kind::Deleted, change);
     unit.write(|connection| licenses.execute(connection)).map(|number| number as i64)
 }

@@ -6,6 +6,7 @@ use license_manager_domain::history::Change;
 use license_manager_domain::{Error, License, LicenseId, LicenseStatus, PlanId};
 
 use crate::one_of::one_of;
+use crate::rows::licenses::Doomed;
 use crate::schema::{LICENSE, LICENSE_SOURCE, license_source};
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 use crate::sqlite::json::{Keys, json};
@@ -37,48 +38,47 @@ pub(super) fn add_unassigned(
     unit.record(&LICENSE, &keys, Kind::Added, change)
 }
 
-pub(super) fn delete(
-    unit: &mut SqliteUnit<'_>,
-    plan: PlanId,
-    status: LicenseStatus,
-    change: &Change,
-) -> Result<i64, Error> {
-    let query = diesel::sql_query(
+pub(super) fn delete(unit: &mut SqliteUnit<'_>, doomed: &Doomed<'_>, change: &Change) -> Result<i64, Error> {
+    let (doomed, which, status) = match doomed {
+        Doomed::InState(plan, status) => {
+            ("doomed.subscription_plan_uuid = ?1 AND doomed.status = ?2", plan.to_string(), *status)
+        }
+        Doomed::Unassigned(ids) => (
+            "doomed.uuid IN (SELECT value FROM json_each(?1)) AND doomed.status = ?2",
+            json(ids)?,
+            LicenseStatus::Unassigned,
+        ),
+    };
+    let statement =
+        |sql: String| diesel::sql_query(sql).bind::<Text, _>(which.as_str()).bind::<Text, _>(status.as_str());
+    let query = statement(format!(
         "SELECT json_group_array(pointing.uuid) AS keys
          FROM license AS doomed JOIN license AS pointing ON pointing.renewed_to_uuid = doomed.uuid
-         WHERE doomed.subscription_plan_uuid = ?1 AND doomed.status = ?2",
-    )
-    .bind::<SqlUuid, _>(plan.0)
-    .bind::<Text, _>(status.as_str());
+         WHERE {doomed}"
+    ));
     let pointing: Keys = unit.write(|connection| query.get_result(connection))?;
-    let statement = diesel::sql_query(
+    let cleared = diesel::sql_query(
         "UPDATE license SET renewed_to_uuid = NULL, modified = ?1
          WHERE uuid IN (SELECT value FROM json_each(?2))",
     )
     .bind::<SqlTimestamp, _>(change.at)
     .bind::<Text, _>(&pointing.keys);
-    unit.write(|connection| statement.execute(connection))?;
+    unit.write(|connection| cleared.execute(connection))?;
     unit.record(&LICENSE, &pointing.keys, Kind::Changed, change)?;
     // Deleting a license deletes its source.
-    for rows in ["license_source", "license"] {
-        let statement = diesel::sql_query(format!(
-            "INSERT INTO {rows}_history SELECT NULL, ?1, ?2, '-', ?3, {rows}.*
-             FROM license AS doomed JOIN {rows} ON {rows}.{} = doomed.uuid
-             WHERE doomed.subscription_plan_uuid = ?4 AND doomed.status = ?5",
-            if rows == "license" { "uuid" } else { "license_uuid" }
+    for (rows, key) in [("license_source", "license_uuid"), ("license", "uuid")] {
+        let recorded = statement(format!(
+            "INSERT INTO {rows}_history SELECT NULL, ?3, ?4, '-', ?5, {rows}.*
+             FROM license AS doomed JOIN {rows} ON {rows}.{key} = doomed.uuid
+             WHERE {doomed}"
         ))
         .bind::<SqlTimestamp, _>(change.at)
         .bind::<Nullable<Text>, _>(change.by.as_deref())
-        .bind::<Nullable<Text>, _>(change.reason.as_deref())
-        .bind::<SqlUuid, _>(plan.0)
-        .bind::<Text, _>(status.as_str());
-        unit.write(|connection| statement.execute(connection))?;
+        .bind::<Nullable<Text>, _>(change.reason.as_deref());
+        unit.write(|connection| recorded.execute(connection))?;
     }
-    let statement = diesel::sql_query("DELETE FROM license WHERE subscription_plan_uuid = ?1 AND status = ?2")
-        .bind::<SqlUuid, _>(plan.0)
-        .bind::<Text, _>(status.as_str());
-    let deleted = unit.write(|connection| statement.execute(connection))?;
-    Ok(deleted as i64)
+    let deletion = statement(format!("DELETE FROM license AS doomed WHERE {doomed}"));
+    unit.write(|connection| deletion.execute(connection)).map(|number| number as i64)
 }
 
 pub(super) fn add(unit: &mut SqliteUnit<'_>, licenses: &[License], change: &Change) -> Result<(), Error> {
