@@ -17,9 +17,9 @@ use crate::use_cases::manager::{LicenseManager, count_licenses, find_agreement, 
 const REST: Duration = Duration::hours(1);
 
 impl AutoScaling {
-    /// The number of licenses to add: 0 if fewer are allocated than the threshold says, or the plan has its largest size;
-    /// otherwise at least 1.
-    pub fn growth(&self, counts: &LicenseCounts) -> i64 {
+    /// The number of licenses to add to a plan: 0 if fewer are allocated than the threshold says, the plan has its largest
+    /// size, it is frozen, or licenses are still being added; otherwise at least 1.
+    pub fn growth(&self, plan: &SubscriptionPlan, counts: &LicenseCounts) -> i64 {
         let (Some(most), Some(threshold), Some(increment)) =
             (self.max_licenses, self.threshold_percentage, self.increment_percentage)
         else {
@@ -27,10 +27,12 @@ impl AutoScaling {
         };
         let total = counts.total();
         let is_used_up = total > 0 && counts.allocated() * 100 >= total * i64::from(threshold);
-        if !self.enabled || !is_used_up {
+        let is_settled = plan.last_freeze_timestamp.is_none() && plan.licenses_to_provision(counts) == 0;
+        if !self.enabled || !is_used_up || !is_settled {
             return 0;
         }
-        (total * i64::from(increment) / 100).max(1).min(i64::from(most) - total).max(0)
+        let limit = if plan.for_internal_use_only { i32::MAX } else { SubscriptionPlan::MAX_LICENSES };
+        (total * i64::from(increment) / 100).max(1).min(i64::from(most.min(limit)) - total).max(0)
     }
 }
 
@@ -86,7 +88,7 @@ impl LicenseManager {
         let usable = |plan: &SubscriptionPlan| plan.is_active && plan.is_current(now);
         // They are sorted by latest start.
         let Some(details) = plans.into_iter().find(|details| usable(&details.plan)) else { return Ok(None) };
-        let growth = growth(unit, &agreement.auto_scaling, &details.plan)?;
+        let growth = agreement.auto_scaling.growth(&details.plan, &count_licenses(unit, details.plan.id)?);
         Ok((growth > 0).then_some((details.plan, growth)))
     }
 
@@ -119,11 +121,11 @@ impl LicenseManager {
         let mut plan = lock_plan(unit, plan)?.plan;
         let scaling = find_agreement(unit, agreement)?.auto_scaling;
         // Computed again, now that the plan is locked.
-        let growth = growth(unit, &scaling, &plan)?;
+        let counts = count_licenses(unit, plan.id)?;
+        let growth = scaling.growth(&plan, &counts);
         if growth == 0 {
             return Ok(None);
         }
-        let counts = count_licenses(unit, plan.id)?;
         plan.desired_num_licenses = i32::try_from(counts.total() + growth).ok();
         plan.modified = now;
         let actor = Actor::service();
@@ -131,13 +133,4 @@ impl LicenseManager {
         self.provision(unit, &plan, counts, &actor)?;
         Ok(Some((plan, growth)))
     }
-}
-
-fn growth(unit: &mut dyn UnitOfWork, scaling: &AutoScaling, plan: &SubscriptionPlan) -> Result<i64, Error> {
-    let counts = count_licenses(unit, plan.id)?;
-    if plan.last_freeze_timestamp.is_some() || plan.licenses_to_provision(&counts) > 0 {
-        return Ok(0);
-    }
-    let most = if plan.for_internal_use_only { i64::from(i32::MAX) } else { i64::from(SubscriptionPlan::MAX_LICENSES) };
-    Ok(scaling.growth(&counts).min(most - counts.total()).max(0))
 }

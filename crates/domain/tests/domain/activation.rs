@@ -3,8 +3,8 @@
 use crate::support::*;
 use chrono::Duration;
 use license_manager_domain::outbox::Topic;
-use license_manager_domain::ports::StoreExt;
-use license_manager_domain::use_cases::LearnerLicense;
+use license_manager_domain::ports::{Person, StoreExt};
+use license_manager_domain::use_cases::{LearnerLicense, LicenseEdit};
 use license_manager_domain::*;
 use uuid::Uuid;
 
@@ -48,6 +48,20 @@ fn the_key_from_the_mail_activates() {
     assert_eq!(event["event"], "edx.server.license-manager.license-lifecycle.activated");
     assert_eq!(event["properties"]["activation_date"], "2024-10-04T01:00:00Z");
     assert_eq!(event["properties"]["assigned_lms_user_id"], 7);
+}
+
+#[test]
+fn the_lms_user_id_of_whoever_activates_wins() {
+    for (user, expected) in [(Some(7), 7), (None, 9)] {
+        let world = World::new();
+        let (plan, key) = assigned(&world);
+        let license = world.license_of(plan, "amy@example.com").id;
+        let noted = LicenseEdit { lms_user_id: Some(Some(LmsUserId(9))), ..LicenseEdit::default() };
+        world.manager.edit_license(&admin(), license, noted).unwrap();
+        let amy = Person { email: email("amy@example.com"), lms_user_id: user.map(LmsUserId) };
+        world.manager.activate(&Actor::user("amy"), key, &amy).unwrap();
+        assert_eq!(world.license_of(plan, "amy@example.com").lms_user_id(), Some(LmsUserId(expected)));
+    }
 }
 
 #[test]

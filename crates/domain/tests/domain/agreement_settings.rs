@@ -1,8 +1,12 @@
 //! What staff decides on for an agreement, and what the LMS says of its customer.
 
+use std::sync::Arc;
+
+use crate::support::upstreams::at_once;
 use crate::support::*;
+use async_trait::async_trait;
 use chrono::Duration;
-use license_manager_domain::ports::EnterpriseCustomer;
+use license_manager_domain::ports::{EnterpriseCustomer, EnterpriseDirectory};
 use license_manager_domain::use_cases::{AgreementSettings, AgreementSettingsChanges};
 use license_manager_domain::*;
 use uuid::Uuid;
@@ -74,6 +78,12 @@ fn auto_scaling_that_is_on_needs_all_its_numbers() {
     };
     let at_fault = fields_at_fault(change(&world, on.clone()));
     assert_eq!(at_fault, ["auto_scaling_increment_percentage", "auto_scaling_threshold_percentage"]);
+    let too_much = AgreementSettingsChanges {
+        auto_scaling_threshold_percentage: Some(Some(101)),
+        auto_scaling_increment_percentage: Some(Some(101)),
+        ..on.clone()
+    };
+    assert_eq!(fields_at_fault(change(&world, too_much)), at_fault, "more than a whole");
     let complete = AgreementSettingsChanges {
         auto_scaling_threshold_percentage: Some(Some(100)),
         auto_scaling_increment_percentage: Some(Some(1)),
@@ -107,8 +117,44 @@ fn one_plan_of_the_agreement_auto_applies_and_only_what_changes_is_written() {
 #[test]
 fn a_plan_of_another_agreement_cannot_be_chosen() {
     let world = World::new();
-    let refused = change(&world, choosing(Some(PlanId(Uuid::from_u128(77)))));
-    assert_eq!(refused, Err(Error::UnknownReference { field: "auto_applied_subscription", entity: Entity::Plan }));
+    let new = NewAgreement { customer: CustomerId(Uuid::from_u128(9)), changes: AgreementChanges::default() };
+    let other = world.manager.create_agreement(&admin(), new).unwrap().details.agreement.id;
+    let mut new = world.new_plan("Theirs", 1);
+    (new.agreement, new.changes.catalog) = (other, Some(catalog()));
+    let theirs = world.create(new).unwrap();
+    let before = world.footprint(theirs);
+    for plan in [theirs, PlanId(Uuid::from_u128(77))] {
+        let refused = change(&world, choosing(Some(plan)));
+        assert_eq!(refused, Err(Error::UnknownReference { field: "auto_applied_subscription", entity: Entity::Plan }));
+    }
+    assert_eq!(world.footprint(theirs), before);
+}
+
+/// An LMS that knows one customer.
+struct Directory;
+
+#[async_trait]
+impl EnterpriseDirectory for Directory {
+    async fn customer(&self, id: CustomerId) -> Result<EnterpriseCustomer, Error> {
+        Ok(EnterpriseCustomer::new(id, "from-the-lms", "From the LMS"))
+    }
+}
+
+#[test]
+fn the_lms_names_a_customer_only_where_nobody_did() {
+    let manager = World::new().manager.with_directory(Arc::new(Directory));
+    let text = |text: &str| Some(Some(text.to_owned()));
+    let [slug, name] = [text("named"), text("Named")];
+    let named = |customer_slug: &Option<Option<String>>, customer_name: &Option<Option<String>>| {
+        let (customer_slug, customer_name) = (customer_slug.clone(), customer_name.clone());
+        let changes = AgreementChanges { customer_slug, customer_name, ..AgreementChanges::default() };
+        let changes = at_once(manager.name_customer(NewAgreement { customer: customer(), changes })).changes;
+        (changes.customer_slug, changes.customer_name)
+    };
+    assert_eq!(named(&slug, &None), (slug.clone(), text("From the LMS")));
+    assert_eq!(named(&None, &name), (text("from-the-lms"), name.clone()));
+    assert_eq!(named(&slug, &name), (slug.clone(), name));
+    assert_eq!(named(&Some(None), &None), (text("from-the-lms"), text("From the LMS")), "emptied is not named");
 }
 
 #[test]

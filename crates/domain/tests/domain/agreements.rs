@@ -90,6 +90,20 @@ fn names_that_are_too_long_are_refused_each_by_its_field() {
 }
 
 #[test]
+fn a_slug_is_made_for_links() {
+    let world = World::new();
+    let named = |slug: &str| {
+        let changes = AgreementChanges { customer_slug: Some(Some(slug.to_owned())), ..Default::default() };
+        world.manager.update_agreement(&admin(), world.agreement, changes)
+    };
+    for slug in ["", " ", "acme inc", "acme/inc", "acmé"] {
+        let Err(Error::Invalid(errors)) = named(slug) else { panic!("{slug:?} was accepted") };
+        assert_eq!(errors.iter().map(|(field, _)| field).collect::<Vec<_>>(), ["enterprise_customer_slug"], "{slug:?}");
+    }
+    named("Acme-inc_2").unwrap();
+}
+
+#[test]
 fn an_agreement_lasts_as_long_as_its_last_plan_and_never_less_than_nothing() {
     let world = World::new();
     let days = || details(&world).net_days_until_expiration();

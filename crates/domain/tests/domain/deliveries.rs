@@ -9,6 +9,7 @@ use chrono::Duration;
 use license_manager_domain::outbox::{OutboxSelection, Payload, Topic};
 use license_manager_domain::ports::*;
 use license_manager_domain::queue::Queue;
+use license_manager_domain::use_cases::LicenseEdit;
 use license_manager_domain::*;
 
 #[test]
@@ -164,6 +165,26 @@ fn who_is_reminded_is_noted_when_the_mail_has_gone_out() {
     assert_eq!(reminded("amy@example.com"), town.world.manager.now());
     assert_eq!(reminded("bob@example.com"), assigned, "his license does not wait for him any more");
     assert_eq!(town.waiting(), []);
+}
+
+#[test]
+fn a_license_that_changes_hands_while_its_mail_goes_out_was_not_reminded() {
+    let town = Town::new();
+    let plan = town.world.plan(1);
+    town.world.assign(plan, &learners(["amy@example.com"])).unwrap();
+    town.deliver();
+    town.world.clock.advance(Duration::days(1));
+    let amy = LicenseSelection::Emails(vec![email("amy@example.com")]);
+    town.world.manager.remind(plan, &amy, &ReminderMail::default()).unwrap();
+    let queue = town.due().unwrap().remove(0);
+    let batch = town.deliveries.claim(queue).unwrap();
+    let outcome = at_once(town.deliveries.deliver(&batch));
+    let license = town.world.license_of(plan, "amy@example.com").id;
+    let edit = LicenseEdit { user_email: Some(email("bob@example.com")), ..LicenseEdit::default() };
+    town.world.manager.edit_license(&admin(), license, edit).unwrap();
+    town.deliveries.settle(&batch, &outcome).unwrap();
+    assert_eq!(town.waiting(), []);
+    assert_eq!(town.world.license_of(plan, "bob@example.com").last_remind_date(), Some(beginning()));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::support::*;
 use chrono::Duration;
 use license_manager_domain::memory::MemoryStore;
-use license_manager_domain::ports::{Person, SequentialIds, Store, Work};
+use license_manager_domain::ports::{Person, SequentialIds, Store, StoreExt, Work};
 use license_manager_domain::use_cases::{LearnerLicenseFilter, LearnerView};
 use license_manager_domain::*;
 
@@ -147,6 +147,26 @@ fn of_two_licenses_of_one_plan_under_old_addresses_one_takes_the_new_address() {
     assert_eq!(seen.licenses.len(), 2);
     let holders = seen.licenses.iter().filter_map(|found| found.license.holder_email());
     assert_eq!(holders.filter(|holder| **holder == email("new@example.com")).count(), 1);
+}
+
+#[test]
+fn of_several_licenses_of_a_plan_an_activated_one_takes_the_new_address() {
+    for first_is_used in [true, false] {
+        let world = World::new();
+        let plan = world.plan(2);
+        let names = ["first@example.com", "second@example.com"];
+        world.assign(plan, &learners(names)).unwrap();
+        let [first, second] = names.map(|name| world.license_of(plan, name));
+        assert!(first.id < second.id);
+        let (used, other) = if first_is_used { (first, second) } else { (second, first) };
+        let noted = |license: License| license.with_lms_user_id(Some(LmsUserId(7)), beginning());
+        let (used, other) = (noted(used).activate(None, beginning()).unwrap(), noted(other));
+        let change = admin().change(beginning());
+        world.store.write(|unit| unit.licenses().save(&[used.clone(), other.clone()], &change)).unwrap();
+        view(&world, &person("new@example.com", 7), LIVE);
+        assert_eq!(world.license_of(plan, "new@example.com").id, used.id, "the first is used: {first_is_used}");
+        assert_eq!(world.license_of(plan, other.holder_email().unwrap().as_str()).id, other.id);
+    }
 }
 
 #[test]

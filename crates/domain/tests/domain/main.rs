@@ -31,6 +31,7 @@ mod renewals;
 mod retirement;
 mod reverts;
 mod revocation;
+mod sequences;
 mod subsidy;
 mod support;
 mod transfers;

@@ -113,6 +113,62 @@ fn a_plan_takes_the_agreements_catalog_unless_it_names_one() {
 }
 
 #[test]
+fn a_plan_s_own_catalog_wins_over_its_agreement_s() {
+    let world = World::new();
+    let own = CatalogId(uuid::Uuid::from_u128(9));
+    let mut named = world.new_plan("Named", 0);
+    named.changes.catalog = Some(own);
+    let plan = world.create(named).unwrap();
+    assert_ne!(own, catalog(), "the agreement's");
+    assert_eq!(world.details(plan).catalog, own);
+}
+
+#[test]
+fn a_plan_stays_with_its_agreement() {
+    let world = World::new();
+    let plan = world.plan(1);
+    let naming = |agreement| PlanChanges { agreement: Some(agreement), ..PlanChanges::default() };
+    let before = world.footprint(plan);
+    let moved = world.change(plan, naming(AgreementId(uuid::Uuid::nil()))).map(drop);
+    assert_eq!(moved, Err(Refusal::AgreementIsFixed.into()));
+    assert_eq!(world.footprint(plan), before);
+    world.change(plan, naming(world.agreement)).unwrap();
+}
+
+#[test]
+fn a_line_item_is_judged_only_when_it_or_the_product_changes() {
+    let world = World::new();
+    let plan = world.plan(1);
+    world.rewrite_plan(plan, |plan| plan.product = DEFAULT_PRODUCT);
+    let titled = |title: &str| PlanChanges { title: Some(title.to_owned()), ..PlanChanges::default() };
+    world.change(plan, titled("Without the line item that it needs")).unwrap();
+    let item = |item: Option<&str>| PlanChanges {
+        salesforce_opportunity_line_item: Some(item.map(str::to_owned)),
+        ..PlanChanges::default()
+    };
+    let field = "salesforce_opportunity_line_item";
+    assert_eq!(invalid(world.change(plan, item(Some("nonsense")))), [field]);
+    assert_eq!(invalid(world.change(plan, PlanChanges { product: Some(ProductId(2)), ..titled("Another") })), [field]);
+    world.change(plan, item(Some("00k000000000000001"))).unwrap();
+    assert_eq!(invalid(world.change(plan, item(None))), [field], "it cannot be taken away again");
+}
+
+#[test]
+fn an_expiration_is_processed_again_only_for_a_new_end_that_is_yet_to_come() {
+    let world = World::new();
+    let plan = world.plan(1);
+    world.rewrite_plan(plan, |plan| plan.expiration_processed = true);
+    let ending = |days| PlanChanges { expiration_date: Some(beginning() + Duration::days(days)), ..Default::default() };
+    let is_processed = |changes| world.change(plan, changes).unwrap().details.plan.expiration_processed;
+    let titled = PlanChanges { title: Some("Another title".to_owned()), ..PlanChanges::default() };
+    assert!(is_processed(titled.clone()), "the plan runs on as it did");
+    assert!(is_processed(ending(365)), "the same end");
+    world.clock.advance(Duration::days(400));
+    assert!(is_processed(titled) && is_processed(ending(390)), "another end in the past");
+    assert!(!is_processed(ending(500)));
+}
+
+#[test]
 fn a_plan_starts_with_the_usual_values() {
     let world = World::new();
     let mut new = world.new_plan("Usual", 0);
@@ -177,7 +233,15 @@ fn a_plan_has_up_to_a_million_seats_unless_it_is_for_our_own_use() {
     new.changes.desired_num_licenses = Some(Some(SubscriptionPlan::MAX_LICENSES + 1));
     assert_eq!(invalid(world.create(new.clone())), ["desired_num_licenses"]);
     new.changes.for_internal_use_only = Some(true);
-    world.create(new).unwrap();
+    let internal = world.create(new).unwrap();
+
+    let plan = world.plan(1);
+    let million = world.terms(plan, SubscriptionPlan::MAX_LICENSES);
+    let more = RenewalTerms { number_of_licenses: SubscriptionPlan::MAX_LICENSES + 1, ..million.clone() };
+    let schedule = |terms: RenewalTerms| world.manager.create_renewal(&admin(), &terms);
+    assert_eq!(invalid(schedule(more.clone())), ["number_of_licenses"]);
+    schedule(million).unwrap();
+    schedule(RenewalTerms { prior_plan: internal, ..more }).unwrap();
 }
 
 #[test]

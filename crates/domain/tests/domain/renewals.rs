@@ -224,6 +224,25 @@ fn a_plan_that_waits_with_fewer_licenses_than_are_carried_over_gets_the_rest() {
 }
 
 #[test]
+fn a_plan_that_waits_may_have_as_many_licenses_as_were_agreed() {
+    let world = World::new();
+    let prior = plan_in_use(&world);
+    let waiting = world.plan(5);
+    let terms = RenewalTerms { renewed_plan: Some(waiting), ..world.terms(prior, 5) };
+    assert_eq!(world.renew(world.schedule(&terms)), Ok(waiting));
+    assert_eq!((world.counts(waiting).allocated(), world.counts(waiting).total()), (2, 5));
+}
+
+#[test]
+fn the_renewal_of_an_inactive_plan_is_inactive() {
+    let world = World::new();
+    let [active, inactive] = [1, 2].map(|seats| world.plan(seats));
+    world.change(inactive, PlanChanges { is_active: Some(false), ..PlanChanges::default() }).unwrap();
+    let renewed = [active, inactive].map(|prior| world.renew(world.schedule(&world.terms(prior, 3))).unwrap());
+    assert_eq!(renewed.map(|plan| world.details(plan).is_active), [true, false]);
+}
+
+#[test]
 fn a_renewal_that_does_not_fit_is_refused_and_changes_nothing() {
     let world = World::new();
     let prior = plan_in_use(&world);

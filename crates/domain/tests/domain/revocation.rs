@@ -166,6 +166,33 @@ fn licenses_can_be_taken_back_by_what_they_have_in_common() {
 }
 
 #[test]
+fn filters_that_match_too_many_take_nothing_back() {
+    let world = World::with(Settings { batch_size: batches_of(3), ..Settings::default() });
+    let plan = world.plan(5);
+    world.assign(plan, &crowd(4)).unwrap();
+    let before = world.footprint(plan);
+    let everybody = LicenseSelection::Matching(LicenseFilter::default());
+    let revoke = || world.manager.revoke(&admin(), plan, &everybody);
+    assert_eq!(revoke(), Err(Refusal::TooManyMatches { most: 3 }.into()));
+    assert_eq!(world.footprint(plan), before);
+    world.revoke(plan, &["learner0@example.com"]).unwrap();
+    assert_eq!(revoke().unwrap().revoked.len(), 3, "as many as one request takes");
+}
+
+#[test]
+fn a_job_takes_back_only_what_was_handed_out_when_it_was_asked_for() {
+    let world = World::with(Settings { batch_size: batches_of(2), ..Settings::default() });
+    let plan = world.plan(6);
+    world.assign(plan, &crowd(5)).unwrap();
+    world.manager.revoke_all(&admin(), plan).unwrap();
+    world.clock.advance(chrono::Duration::seconds(1));
+    world.assign(plan, &learners(["late@example.com"])).unwrap();
+    while world.manager.run_next_job().unwrap() {}
+    assert_eq!(world.license_of(plan, "late@example.com").status(), LicenseStatus::Assigned);
+    assert_eq!(world.counts(plan).revoked, 5);
+}
+
+#[test]
 fn few_licenses_are_taken_back_at_once() {
     let world = World::new();
     let plan = world.plan(4);

@@ -61,6 +61,25 @@ fn a_plan_grows_by_at_least_one_from_the_threshold_on() {
 }
 
 #[test]
+fn growth_stops_at_a_million_unless_the_plan_is_for_our_own_use() {
+    let world = World::new();
+    let plan = world.details(world.plan(0));
+    let scaling = AutoScaling {
+        enabled: true,
+        max_licenses: Some(2_000_000),
+        threshold_percentage: Some(50),
+        increment_percentage: Some(10),
+    };
+    let plan =
+        |internal| SubscriptionPlan { for_internal_use_only: internal, desired_num_licenses: None, ..plan.clone() };
+    for (total, limited, unlimited) in [(900_000, 90_000, 90_000), (950_000, 50_000, 95_000), (1_000_000, 0, 100_000)] {
+        let counts = LicenseCounts { activated: total, ..LicenseCounts::default() };
+        let growth = [false, true].map(|internal| scaling.growth(&plan(internal), &counts));
+        assert_eq!(growth, [limited, unlimited], "from {total}");
+    }
+}
+
+#[test]
 fn runs_that_start_together_grow_a_plan_once() {
     let world = World::new();
     let plan = plan_with(&world, 10, 10);
