@@ -236,12 +236,15 @@ impl QueueRepository for PostgresUnit<'_> {
         }
         if !kept.is_empty() {
             let Rules { settled, queue_type, .. } = rules(leased);
+            // With the ids a second time, as a list, the rows are looked up by id. With the join alone, and without
+            // statistics, Postgres reads the whole queue.
             let statement = sql_query(format!(
                 "UPDATE {table}
                  SET attempts = input.attempts, {due} = input.due, last_error = input.error, {holder} = NULL{settled}
                  FROM unnest($3, $4, $5, $6, $7, $8, $9, $10)
                      AS input (id, attempts, due, error, lanes, status, completed, dead)
-                 WHERE {table}.{queue} = $1::{queue_type} AND {table}.{id} = input.id AND {holder} = $2"
+                 WHERE {table}.{queue} = $1::{queue_type} AND {table}.{id} = input.id AND {holder} = $2
+                   AND {table}.{id} = ANY ($3)"
             ))
             .bind::<Text, _>(&name)
             .bind::<SqlUuid, _>(lease.id)

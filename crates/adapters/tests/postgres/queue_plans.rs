@@ -1,14 +1,15 @@
-//! Claiming messages from a long outbox in Postgres.
+//! Claiming and settling work of long queues in Postgres.
 
 use std::sync::{Mutex, mpsc};
 
 use chrono::Duration;
 use diesel::prelude::*;
 use diesel::sql_types::Text;
+use license_manager_adapters::postgres::PostgresStore;
 use license_manager_domain::WebhookId;
 use license_manager_domain::model::JobKind;
 use license_manager_domain::ports::StoreExt;
-use license_manager_domain::queue::{Claim, Lease, Queue};
+use license_manager_domain::queue::{Claim, Lease, Queue, Settlement};
 use uuid::Uuid;
 
 use crate::support::PostgresDatabase;
@@ -44,8 +45,15 @@ struct Line {
     text: String,
 }
 
-/// The executed query plan of a queue's claim, with row counts, with or without statistics.
-fn claim_carried_out(queue: Queue, analyzed: bool, plans: &str) -> String {
+/// The executed query plan of a statement of a queue, with row counts, with or without statistics. `run` runs the
+/// statement, which begins with `start`. `parameters` are its types and values.
+fn carried_out(
+    run: impl FnOnce(&PostgresStore),
+    start: &str,
+    (types, values): (&str, &str),
+    analyzed: bool,
+    plans: &str,
+) -> (PostgresDatabase, String) {
     let database = PostgresDatabase::create();
     let (statements, told) = mpsc::channel();
     let statements = Mutex::new(statements);
@@ -57,13 +65,8 @@ fn claim_carried_out(queue: Queue, analyzed: bool, plans: &str) -> String {
         database.execute(&format!("ALTER TABLE {table} SET (autovacuum_enabled = off)"));
     }
     told.try_iter().for_each(drop);
-    let lease = Lease { id: Uuid::nil(), queue };
-    let claim = Claim { lease, now: now(), until: now() + Duration::hours(2), limit: 50 };
-    match queue {
-        Queue::PlanJobs(_) => assert_eq!(store.write(|unit| unit.queue().claim_job(&claim)), Ok(None)),
-        _ => assert_eq!(store.write(|unit| unit.queue().claim(&claim)), Ok(Vec::new())),
-    }
-    let statement = told.try_iter().find(|statement| statement.starts_with("WITH chosen")).expect("a claim");
+    run(&store);
+    let statement = told.try_iter().find(|statement| statement.starts_with(start)).expect("the statement");
     let moment = now().to_rfc3339();
     database.execute(&format!(
         "CREATE FUNCTION license(number bigint) RETURNS uuid IMMUTABLE LANGUAGE sql
@@ -75,28 +78,36 @@ fn claim_carried_out(queue: Queue, analyzed: bool, plans: &str) -> String {
         database.execute("ANALYZE");
     }
     let mut connection = database.connection();
-    for command in [
-        format!("SET plan_cache_mode = {plans}"),
-        format!("PREPARE claim (timestamptz, text, bigint, uuid, timestamptz) AS {statement}"),
-    ] {
+    for command in [format!("SET plan_cache_mode = {plans}"), format!("PREPARE prepared ({types}) AS {statement}")] {
         diesel::sql_query(command).execute(&mut connection).unwrap();
     }
+    let explain = "EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF)";
+    let lines: Vec<Line> =
+        diesel::sql_query(format!("{explain} EXECUTE prepared ({values})")).load(&mut connection).unwrap();
+    (database, lines.into_iter().map(|line| line.text + "\n").collect())
+}
+
+/// The executed query plan of a queue's claim.
+fn claim_carried_out(queue: Queue, analyzed: bool, plans: &str) -> String {
+    let lease = Lease { id: Uuid::nil(), queue };
+    let claim = Claim { lease, now: now(), until: now() + Duration::hours(2), limit: 50 };
+    let run = |store: &PostgresStore| match queue {
+        Queue::PlanJobs(_) => assert_eq!(store.write(|unit| unit.queue().claim_job(&claim)), Ok(None)),
+        _ => assert_eq!(store.write(|unit| unit.queue().claim(&claim)), Ok(Vec::new())),
+    };
     let (table, name) = match queue {
         Queue::Webhook(webhook) => ("webhook_delivery", webhook.to_string()),
         Queue::PlanJobs(kind) => ("plan_job", kind.as_str().to_owned()),
         queue => ("outbox", queue.as_str().to_owned()),
     };
-    let lines: Vec<Line> = diesel::sql_query(format!(
-        "EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF)
-         EXECUTE claim ('{moment}', '{name}', 50, '{}', '{moment}')",
-        Uuid::max()
-    ))
-    .load(&mut connection)
-    .unwrap();
+    let moment = now().to_rfc3339();
+    let values = format!("'{moment}', '{name}', 50, '{}', '{moment}'", Uuid::max());
+    let parameters = ("timestamptz, text, bigint, uuid, timestamptz", values.as_str());
+    let (database, plan) = carried_out(run, "WITH chosen", parameters, analyzed, plans);
     let claimed = format!("SELECT count(*) || '' AS \"QUERY PLAN\" FROM {table} WHERE claimed_by IS NOT NULL");
-    let claimed: Vec<Line> = diesel::sql_query(claimed).load(&mut connection).unwrap();
+    let claimed: Vec<Line> = diesel::sql_query(claimed).load(&mut database.connection()).unwrap();
     assert_eq!(claimed[0].text, "9", "the tenth waits for its turn");
-    lines.into_iter().map(|line| line.text + "\n").collect()
+    plan
 }
 
 /// The index that says what is due, and the one that says whether it is a row's turn.
@@ -132,4 +143,25 @@ fn a_claim_from_a_hundred_thousand_events_for_a_webhook_reads_only_due_ones() {
 #[test]
 fn a_claim_from_ten_thousand_jobs_reads_only_due_ones() {
     assert_reads_what_is_due(Queue::PlanJobs(JobKind::Provision), "plan_job", "plan_job_due", None);
+}
+
+/// A worker settles the one job that it has done.
+#[test]
+fn settling_a_job_looks_it_up_by_its_plan() {
+    let (plan, holder) = (Uuid::from_u128(1_000_001), Uuid::nil());
+    let lease = Lease { id: holder, queue: Queue::PlanJobs(JobKind::Provision) };
+    let settled = [Settlement::due(plan, now())];
+    let run = |store: &PostgresStore| store.write(|unit| unit.queue().settle(lease, &settled)).unwrap();
+    let types =
+        "text, uuid, uuid[], smallint[], timestamptz[], text[], text[], smallint[], timestamptz[], timestamptz[]";
+    let moment = now().to_rfc3339();
+    let values = format!(
+        "'provision', '{holder}', '{{{plan}}}', '{{1}}', '{{{moment}}}', '{{x}}', '{{x}}', '{{NULL}}', '{{NULL}}', '{{NULL}}'"
+    );
+    for (analyzed, plans) in [(true, "force_generic_plan"), (true, "force_custom_plan"), (false, "force_generic_plan")]
+    {
+        let (_, plan) = carried_out(run, "UPDATE plan_job", (types, &values), analyzed, plans);
+        assert!(plan.contains("Index Scan using plan_job_pkey on plan_job"), "{plan}");
+        assert!(!plan.contains("Seq Scan on plan_job"), "{plan}");
+    }
 }
