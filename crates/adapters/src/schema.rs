@@ -28,7 +28,11 @@ macro_rules! tables_with_history {
             key: stringify!($key),
             columns: &[$(Column { name: stringify!($column), read: <$type $(<$inner>)? as FromJson>::from_json }),*],
         };
-    )*};
+    )*
+
+        /// All tables with a history.
+        pub(crate) const WITH_HISTORY: &[&TableWithHistory] = &[$(&$constant),*];
+    };
 }
 
 tables_with_history! {
@@ -196,6 +200,12 @@ tables! {
 
     outbox (uuid) {
         uuid -> SqlUuid,
+    }
+
+    outbox_words (uuid) {
+        uuid -> SqlUuid,
+        greeting -> Text,
+        closing -> Text,
     }
 
     webhook (uuid) {

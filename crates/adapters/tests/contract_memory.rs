@@ -1,5 +1,6 @@
 //! Runs the storage contract on the in-memory store.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use license_manager_domain::memory::MemoryStore;
@@ -68,6 +69,12 @@ impl Database for InMemory {
                 payload: message.payload.to_text(),
             })
             .collect()
+    }
+
+    fn words(&self) -> i64 {
+        let messages = self.0.outbox().into_iter();
+        let ids: BTreeSet<_> = messages.filter_map(|message| Some(message.payload.words()?.id)).collect();
+        ids.len() as i64
     }
 
     fn source(&self, license: LicenseId) -> Option<String> {

@@ -125,6 +125,12 @@ impl Database for OnTheServer {
             .collect()
     }
 
+    fn words(&self) -> i64 {
+        diesel::dsl::sql::<diesel::sql_types::BigInt>("SELECT count(*) FROM outbox_words")
+            .get_result(&mut self.database.connection())
+            .unwrap()
+    }
+
     fn source(&self, license: LicenseId) -> Option<String> {
         let found: Option<SourceRow> =
             diesel::sql_query("SELECT source_id FROM license_source WHERE license_uuid = $1")

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::Arc;
 
+use chrono::{DateTime, SecondsFormat, Utc};
+
 use crate::model::ids::CatalogId;
 use crate::model::license::{ImpossibleTransition, LicenseStatus};
 use crate::model::transfer::HeldTwice;
@@ -179,6 +181,9 @@ pub enum Refusal {
         "The plan would grow: {missing} unassigned licenses are missing to be removed for the revoked ones that come back. Name fewer licenses, or free as many. Nothing was set back."
     )]
     TooFewToRemove { missing: i64 },
+    /// The history of this time was removed.
+    #[error("The history before {} was removed. Name this moment or a later one.", .since.to_rfc3339_opts(SecondsFormat::AutoSi, true))]
+    HistoryRemoved { since: DateTime<Utc> },
     /// A plan with a revocation cap cannot be revoked as a whole.
     #[error("All licenses of a plan can be revoked only where the plan has no revocation cap.")]
     RevokeAllUnderCap,

@@ -104,7 +104,7 @@ pub use history::Actor;
 pub use model::{
     ActivationKey, AgreementId, AutoScaling, BulkEnrollment, CatalogId, ChangeReason, CustomerAgreement, CustomerId,
     Email, EnrollmentJobId, ExpirationMessage, InvalidEmail, License, LicenseColumns, LicenseCounts, LicenseEventId,
-    LicenseId, LicenseState, LicenseStatus, LicenseTransferJob, LicenseTypesToCopy, LmsUserId, MessageId,
+    LicenseId, LicenseState, LicenseStatus, LicenseTransferJob, LicenseTypesToCopy, LmsUserId, MailWordsId, MessageId,
     NotificationId, PlanDetails, PlanId, PlanType, PlanTypeId, Product, ProductId, RenewalId, RoleAssignmentId,
     SubscriptionPlan, SubscriptionPlanRenewal, TransferJobId, WebhookId,
 };

@@ -121,6 +121,7 @@ impl Database {
             inline_limit: config.provisioning.inline_limit,
             // The configuration allows no 0.
             batch_size: NonZeroU32::new(config.provisioning.batch_size).unwrap_or(NonZeroU32::MIN),
+            enrollment_limit: config.enrollment.request_limit,
             validate_catalogs: config.catalog.validate,
             operations: config.operations.settings(),
             allow_private_webhooks: config.webhooks.allow_private_addresses,

@@ -4,7 +4,6 @@ use std::error::Error;
 use std::io::Write;
 use std::process::ExitCode;
 
-use clap::Parser;
 use license_manager::auth::mint::DevelopmentToken;
 use license_manager::cli::operations::{self, CommandError};
 use license_manager::cli::{Cli, Command};
@@ -22,7 +21,7 @@ use license_manager_domain::ports::Clock as _;
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::read(std::env::args_os()) {
         Ok(cli) => cli,
         Err(error) if error.use_stderr() => {
             eprintln!("license-manager: {}", in_one_line(&error));

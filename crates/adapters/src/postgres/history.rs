@@ -2,17 +2,19 @@
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
+use diesel::query_dsl::methods::ExecuteDsl;
 use diesel::sql_query;
 use diesel::sql_types::{Array, BigInt, Text};
 use license_manager_domain::history::{EntityRef, Version};
-use license_manager_domain::ports::{HistoryRepository, LimitOffset};
+use license_manager_domain::ports::{HistoryPart, HistoryRepository, LimitOffset, SupersededVersions};
 use license_manager_domain::{Error, LicenseId, PlanId};
 
 use super::unit::PostgresUnit;
 use crate::history::{TableWithHistory, VersionRow};
+use crate::rows::history;
 use crate::rows::licenses::licenses_written_after;
 use crate::rows::shared::NumberRow;
-use crate::schema;
+use crate::schema::{self, WITH_HISTORY};
 use crate::sql_types::SqlTimestamp;
 
 /// The columns of a [`VersionRow`], from a history table with the alias `version`.
@@ -76,6 +78,28 @@ impl HistoryRepository for PostgresUnit<'_> {
         let Some(&first) = licenses.first() else { return Ok(Vec::new()) };
         let ids: Vec<String> = licenses.iter().map(ToString::to_string).collect();
         self.versions_as_of(EntityRef::License(first), &ids, at)
+    }
+
+    fn complete_since(&mut self) -> Result<Option<DateTime<Utc>>, Error> {
+        Ok(self.list(history::complete_since())?.pop())
+    }
+
+    fn set_complete_since(&mut self, moment: DateTime<Utc>) -> Result<(), Error> {
+        self.write(|connection| ExecuteDsl::execute(history::set_complete_since(moment), connection))?;
+        Ok(())
+    }
+
+    fn tables(&self) -> Vec<&'static str> {
+        WITH_HISTORY.iter().map(|table| table.name).collect()
+    }
+
+    fn superseded(&mut self, part: &HistoryPart) -> Result<SupersededVersions, Error> {
+        Ok(self.list(history::superseded(part)?)?.pop().unwrap_or_default())
+    }
+
+    fn remove_superseded(&mut self, part: &HistoryPart, last: i64) -> Result<usize, Error> {
+        let statement = history::remove_superseded(part, last)?;
+        self.write(|connection| ExecuteDsl::execute(statement, connection))
     }
 
     fn licenses_written_after(&mut self, plan: PlanId, at: DateTime<Utc>) -> Result<Vec<LicenseId>, Error> {

@@ -2,7 +2,7 @@
 
 mod bulk;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use diesel::dsl::{count_star, sql};
 use diesel::pg::Pg;
@@ -11,7 +11,7 @@ use diesel::sql_query;
 use diesel::sql_types::{Array, Bool, Nullable, Text};
 use license_manager_domain::history::Change;
 use license_manager_domain::ports::{
-    LicenseField, LicenseFilter, LicenseOrder, LicenseRepository, LimitOffset, Person,
+    LicenseField, LicenseFilter, LicenseOrder, LicensePosition, LicenseRepository, LimitOffset, Person,
 };
 use license_manager_domain::{
     ActivationKey, AgreementId, Email, Error, License, LicenseCounts, LicenseId, LicenseStatus, PlanDetails, PlanId,
@@ -22,7 +22,8 @@ use super::error::{Failure, Remedy};
 use super::unit::{Mode, PostgresUnit, Reservations};
 use crate::one_of::one_of;
 use crate::rows::licenses::{
-    Doomed, EmailRow, LicenseRow, LicenseWithPlanRow, add_to, held_by, license_with_plan, licenses, licenses_with_plans,
+    Doomed, EmailRow, LicenseRow, LicenseWithPlanRow, add_to, held_by, license_with_plan, licenses,
+    licenses_with_plans, list_after,
 };
 use crate::rows::shared::following;
 use crate::schema::{license, license_source, subscription_plan};
@@ -55,6 +56,9 @@ pub(super) fn filtered(mut condition: Condition, filter: &LicenseFilter) -> Cond
     }
     if let Some(moment) = filter.assigned_until {
         condition = Box::new(condition.and(license::assigned_date.le(SqlTimestamp(moment))));
+    }
+    if let Some(moment) = filter.modified_since {
+        condition = Box::new(condition.and(license::modified.ge(SqlTimestamp(moment)).nullable()));
     }
     if filter.hide_retired {
         let revoked = LicenseStatus::Revoked.as_str();
@@ -95,6 +99,8 @@ const LIVE_OF_EMAILS: &str = "
         WHERE subscription_plan_uuid = $1 AND user_email = wanted.email AND status IN ('assigned', 'activated')
         OFFSET 0
     ) AS found";
+
+list_after!(PostgresUnit<'_>);
 
 impl LicenseRepository for PostgresUnit<'_> {
     fn list(

@@ -3,7 +3,7 @@
 use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::{Array, Bool, Nullable};
-use license_manager_domain::ports::{LicenseOrder, LicenseSearch, LimitOffset, LookupRepository};
+use license_manager_domain::ports::{LicenseOrder, LicensePosition, LicenseSearch, LimitOffset, LookupRepository};
 use license_manager_domain::{Email, Error, License, LicenseId, PlanDetails, PlanId};
 use uuid::Uuid;
 
@@ -70,6 +70,16 @@ impl LookupRepository for PostgresUnit<'_> {
         limit_offset: LimitOffset,
     ) -> Result<Vec<License>, Error> {
         self.list_licenses(matching(search), order, limit_offset)
+    }
+
+    fn list_after(
+        &mut self,
+        search: &LicenseSearch,
+        order: &[LicenseOrder],
+        after: Option<&LicensePosition>,
+        limit: i64,
+    ) -> Result<Vec<License>, Error> {
+        self.list_licenses_after(|| Ok(matching(search)), order, after, limit)
     }
 
     fn count(&mut self, search: &LicenseSearch) -> Result<i64, Error> {

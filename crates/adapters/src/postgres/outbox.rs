@@ -1,20 +1,25 @@
 //! The outbox.
 
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::sql_query;
 use diesel::sql_types::{Array, BigInt, Bool, Nullable, Text};
 use license_manager_domain::Error;
-use license_manager_domain::outbox::{Message, OutboxSelection, WaitingMessage};
+use license_manager_domain::outbox::{MailWords, Message, OutboxSelection, WaitingMessage};
 use license_manager_domain::ports::{OutboxFilter, OutboxRepository};
 use license_manager_domain::queue::{Backlog, Queue};
+use uuid::Uuid;
 
 use super::arrays::{column, sorted_uuids};
 use super::queue::claimable_sql;
 use super::unit::PostgresUnit;
-use crate::rows::outbox::WaitingRow;
+use crate::one_of::one_of;
+use crate::rows::outbox::{WaitingRow, WordsRow, words_by_id, words_of};
 use crate::rows::queue::{self, BacklogRow};
-use crate::schema::outbox;
+use crate::schema::{outbox, outbox_words};
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 use crate::traces;
 
@@ -37,6 +42,32 @@ impl PostgresUnit<'_> {
             .bind::<SqlTimestamp, _>(now);
         self.write(|connection| statement.execute(connection))
     }
+
+    /// The words with these ids.
+    pub(super) fn words(&mut self, ids: BTreeSet<Uuid>) -> Result<HashMap<Uuid, Arc<MailWords>>, Error> {
+        if ids.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let query = outbox_words::table.filter(one_of(outbox_words::uuid, ids));
+        let query = query.select((outbox_words::uuid, outbox_words::greeting, outbox_words::closing));
+        Ok(words_by_id(self.read(|connection| query.load::<WordsRow>(connection))?))
+    }
+
+    /// Stores the words of messages, unless an earlier part of the transaction has stored them.
+    fn add_words(&mut self, words: &BTreeMap<Uuid, &MailWords>) -> Result<(), Error> {
+        if words.is_empty() {
+            return Ok(());
+        }
+        let statement = sql_query(
+            "INSERT INTO outbox_words (uuid, greeting, closing) SELECT * FROM unnest($1, $2, $3)
+             ON CONFLICT (uuid) DO NOTHING",
+        )
+        .bind::<Array<SqlUuid>, _>(words.keys().copied().collect::<Vec<_>>())
+        .bind::<Array<Text>, _>(words.values().map(|words| words.greeting.as_str()).collect::<Vec<_>>())
+        .bind::<Array<Text>, _>(words.values().map(|words| words.closing.as_str()).collect::<Vec<_>>());
+        self.write(|connection| statement.execute(connection))?;
+        Ok(())
+    }
 }
 
 impl OutboxRepository for PostgresUnit<'_> {
@@ -45,13 +76,14 @@ impl OutboxRepository for PostgresUnit<'_> {
         if messages.is_empty() {
             return Ok(());
         }
+        self.add_words(&words_of(messages))?;
         let lanes: Vec<String> = column(messages, |message| queue::lanes(message.payload.steps()));
         // The database numbers the positions in the order of the rows.
         let statement = sql_query(
             "WITH message AS NOT MATERIALIZED (
-                 SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $10) WITH ORDINALITY
+                 SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $10, $11) WITH ORDINALITY
                      AS message (uuid, topic, license_uuid, subscription_plan_uuid, enterprise_customer_uuid, payload,
-                                 created, lanes, event, place)),
+                                 created, lanes, event, words_uuid, place)),
              told AS (
                  INSERT INTO webhook_delivery
                      (webhook_uuid, uuid, event_type, license_uuid, payload, not_before, due_since, created, trace_parent)
@@ -65,9 +97,9 @@ impl OutboxRepository for PostgresUnit<'_> {
                  ORDER BY message.place)
              INSERT INTO outbox
                  (uuid, topic, license_uuid, subscription_plan_uuid, enterprise_customer_uuid, payload, created,
-                  not_before, lane, lanes, trace_parent)
+                  not_before, lane, lanes, trace_parent, words_uuid)
              SELECT uuid, topic, license_uuid, subscription_plan_uuid, enterprise_customer_uuid, payload, created,
-                    created, split_part(lanes, ' ', 1), lanes, $9
+                    created, split_part(lanes, ' ', 1), lanes, $9, words_uuid
              FROM message
              ORDER BY place",
         )
@@ -80,7 +112,10 @@ impl OutboxRepository for PostgresUnit<'_> {
         .bind::<Array<SqlTimestamp>, _>(column(messages, |message| message.created))
         .bind::<Array<Text>, _>(lanes)
         .bind::<Nullable<Text>, _>(traces::parent())
-        .bind::<Array<Nullable<Text>>, _>(column(messages, |message| message.payload.event()));
+        .bind::<Array<Nullable<Text>>, _>(column(messages, |message| message.payload.event()))
+        .bind::<Array<Nullable<SqlUuid>>, _>(column(messages, |message| {
+            message.payload.words().map(|words| words.id.0)
+        }));
         self.write_rows(messages.len(), "messages", |connection| statement.execute(connection))
     }
 

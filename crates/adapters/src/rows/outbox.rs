@@ -1,13 +1,30 @@
 //! Messages of the outbox.
 
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 use diesel::QueryableByName;
 use diesel::sql_types::{Nullable, SmallInt, Text};
-use license_manager_domain::outbox::WaitingMessage;
-use license_manager_domain::{CustomerId, LicenseId, MessageId, PlanId};
+use license_manager_domain::outbox::{MailWords, Message, WaitingMessage};
+use license_manager_domain::{CustomerId, LicenseId, MailWordsId, MessageId, PlanId};
 use uuid::Uuid;
 
 use crate::sql_types::{SqlTimestamp, SqlUuid};
+
+/// The words of the messages, each once.
+pub(crate) fn words_of(messages: &[Message]) -> BTreeMap<Uuid, &MailWords> {
+    let words = messages.iter().filter_map(|message| message.payload.words());
+    words.map(|words| (words.id.0, words.as_ref())).collect()
+}
+
+/// A row of `outbox_words`.
+pub(crate) type WordsRow = (Uuid, String, String);
+
+pub(crate) fn words_by_id(rows: Vec<WordsRow>) -> HashMap<Uuid, Arc<MailWords>> {
+    let words = |(id, greeting, closing)| (id, Arc::new(MailWords { id: MailWordsId(id), greeting, closing }));
+    rows.into_iter().map(words).collect()
+}
 
 #[derive(QueryableByName)]
 pub(crate) struct WaitingRow {

@@ -1,12 +1,14 @@
 //! Queues: their tables and rows.
 
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use diesel::QueryableByName;
 use diesel::sql_types::{BigInt, Nullable, SmallInt, Text};
 use license_manager_domain::model::JobKind;
-use license_manager_domain::outbox::{ClaimedMessage, Message, Payload, Topic};
+use license_manager_domain::outbox::{ClaimedMessage, MailWords, Message, Payload, Topic};
 use license_manager_domain::ports::{ExpirationProgress, ExpirationStep};
 use license_manager_domain::queue::{Backlog, ClaimedJob, Lease, Queue, QueueKind, Step};
 use license_manager_domain::{CustomerId, LicenseId, MessageId, PlanId, WebhookId};
@@ -62,8 +64,9 @@ pub(crate) const OUTBOX: Leased = Leased {
     holder: "claimed_by",
     due: "not_before",
     order: "position",
-    columns: "uuid, topic, license_uuid, subscription_plan_uuid, enterprise_customer_uuid, payload, created, lanes,
-              attempts, created AS due_since, trace_parent",
+    columns:
+        "uuid, topic, license_uuid, subscription_plan_uuid, enterprise_customer_uuid, payload, words_uuid, created,
+              lanes, attempts, created AS due_since, trace_parent",
     keeps_completed: false,
 };
 
@@ -71,7 +74,8 @@ pub(crate) const WEBHOOK_DELIVERY: Leased = Leased {
     table: LeasedTable::WebhookDelivery,
     queue: "webhook_uuid",
     columns: "uuid, 'license_event' AS topic, license_uuid, NULL AS subscription_plan_uuid,
-              NULL AS enterprise_customer_uuid, payload, created, NULL AS lanes, attempts, due_since, trace_parent",
+              NULL AS enterprise_customer_uuid, payload, NULL AS words_uuid, created, NULL AS lanes, attempts, due_since,
+              trace_parent",
     keeps_completed: true,
     ..OUTBOX
 };
@@ -204,6 +208,8 @@ pub(crate) struct MessageRow {
     enterprise_customer_uuid: Option<Uuid>,
     #[diesel(sql_type = Text)]
     payload: String,
+    #[diesel(sql_type = Nullable<SqlUuid>)]
+    words_uuid: Option<Uuid>,
     #[diesel(sql_type = SqlTimestamp)]
     created: DateTime<Utc>,
     #[diesel(sql_type = Nullable<Text>)]
@@ -216,9 +222,20 @@ pub(crate) struct MessageRow {
     trace_parent: Option<String>,
 }
 
-impl From<MessageRow> for ClaimedMessage {
-    fn from(row: MessageRow) -> Self {
+impl MessageRow {
+    /// The ids of the words of these messages.
+    pub(crate) fn words(rows: &[Self]) -> BTreeSet<Uuid> {
+        rows.iter().filter_map(|row| row.words_uuid).collect()
+    }
+
+    /// The message with its words.
+    pub(crate) fn claimed(self, words: &HashMap<Uuid, Arc<MailWords>>) -> ClaimedMessage {
+        let row = self;
         let payload = Payload::read(Topic::from_name(&row.topic), row.payload);
+        let payload = match row.words_uuid.and_then(|id| words.get(&id)) {
+            Some(words) => payload.with_words(words.clone()),
+            None => payload,
+        };
         let steps = row.lanes.map_or(&[Step::Post][..], |lanes| steps_left(&payload, &lanes));
         // For an event for a webhook, only the payload has the customer.
         let customer = row.enterprise_customer_uuid.map(CustomerId).or(payload.customer());
@@ -231,7 +248,7 @@ impl From<MessageRow> for ClaimedMessage {
             created: row.created,
         };
         let MessageRow { attempts, due_since, trace_parent, .. } = row;
-        Self { message, steps, attempts, due_since, trace_parent }
+        ClaimedMessage { message, steps, attempts, due_since, trace_parent }
     }
 }
 

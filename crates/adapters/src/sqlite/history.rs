@@ -2,17 +2,19 @@
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
+use diesel::query_dsl::methods::ExecuteDsl;
 use diesel::sql_types::{BigInt, Text};
 use license_manager_domain::history::{EntityRef, Version};
-use license_manager_domain::ports::{HistoryRepository, LimitOffset};
+use license_manager_domain::ports::{HistoryPart, HistoryRepository, LimitOffset, SupersededVersions};
 use license_manager_domain::{Error, LicenseId, PlanId};
 
 use super::json::json;
 use super::unit::SqliteUnit;
 use crate::history::{Column, TableWithHistory, VersionRow};
+use crate::rows::history;
 use crate::rows::licenses::licenses_written_after;
 use crate::rows::shared::NumberRow;
-use crate::schema::{CUSTOMER_AGREEMENT, LICENSE, PRODUCT, SUBSCRIPTION_PLAN, SUBSCRIPTION_PLAN_RENEWAL};
+use crate::schema::{CUSTOMER_AGREEMENT, LICENSE, PRODUCT, SUBSCRIPTION_PLAN, SUBSCRIPTION_PLAN_RENEWAL, WITH_HISTORY};
 use crate::sql_types::SqlTimestamp;
 
 /// The table of an entity, and the entity's key as a JSON array.
@@ -88,6 +90,28 @@ impl HistoryRepository for SqliteUnit<'_> {
         let Some(&first) = licenses.first() else { return Ok(Vec::new()) };
         let ids = json(licenses)?;
         self.versions_as_of(EntityRef::License(first), &ids, at)
+    }
+
+    fn complete_since(&mut self) -> Result<Option<DateTime<Utc>>, Error> {
+        Ok(self.list(history::complete_since())?.pop())
+    }
+
+    fn set_complete_since(&mut self, moment: DateTime<Utc>) -> Result<(), Error> {
+        self.write(|connection| ExecuteDsl::execute(history::set_complete_since(moment), connection))?;
+        Ok(())
+    }
+
+    fn tables(&self) -> Vec<&'static str> {
+        WITH_HISTORY.iter().map(|table| table.name).collect()
+    }
+
+    fn superseded(&mut self, part: &HistoryPart) -> Result<SupersededVersions, Error> {
+        Ok(self.list(history::superseded(part)?)?.pop().unwrap_or_default())
+    }
+
+    fn remove_superseded(&mut self, part: &HistoryPart, last: i64) -> Result<usize, Error> {
+        let statement = history::remove_superseded(part, last)?;
+        self.write(|connection| ExecuteDsl::execute(statement, connection))
     }
 
     fn licenses_written_after(&mut self, plan: PlanId, at: DateTime<Utc>) -> Result<Vec<LicenseId>, Error> {

@@ -4,7 +4,7 @@
 
 mod bulk;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use diesel::dsl::sql;
 use diesel::prelude::*;
@@ -12,7 +12,7 @@ use diesel::sql_types::{BigInt, Bool, Nullable, Text};
 use diesel::sqlite::Sqlite;
 use license_manager_domain::history::Change;
 use license_manager_domain::ports::{
-    LicenseField, LicenseFilter, LicenseOrder, LicenseRepository, LimitOffset, Person,
+    LicenseField, LicenseFilter, LicenseOrder, LicensePosition, LicenseRepository, LimitOffset, Person,
 };
 use license_manager_domain::{
     ActivationKey, AgreementId, Email, Error, License, LicenseCounts, LicenseId, LicenseStatus, PlanDetails, PlanId,
@@ -23,6 +23,7 @@ use super::unit::SqliteUnit;
 use crate::one_of::one_of;
 use crate::rows::licenses::{
     Doomed, LicenseRow, LicenseWithPlanRow, add_to, held_by, license_with_plan, licenses, licenses_with_plans,
+    list_after,
 };
 use crate::rows::shared::following;
 use crate::schema::{license, license_source, subscription_plan};
@@ -57,6 +58,9 @@ pub(super) fn filtered(mut condition: Condition, filter: &LicenseFilter) -> Cond
     }
     if let Some(moment) = filter.assigned_until {
         condition = Box::new(condition.and(license::assigned_date.le(SqlTimestamp(moment))));
+    }
+    if let Some(moment) = filter.modified_since {
+        condition = Box::new(condition.and(license::modified.ge(SqlTimestamp(moment)).nullable()));
     }
     if filter.hide_retired {
         let kept = license::status.ne(LicenseStatus::Revoked.as_str()).or(license::user_email.is_not_null());
@@ -102,6 +106,8 @@ impl SqliteUnit<'_> {
         self.read(|connection| license::table.filter(condition).count().get_result(connection))
     }
 }
+
+list_after!(SqliteUnit<'_>);
 
 impl LicenseRepository for SqliteUnit<'_> {
     fn list(

@@ -3,7 +3,7 @@
 use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::{Bool, Nullable, Text};
-use license_manager_domain::ports::{LicenseOrder, LicenseSearch, LimitOffset, LookupRepository};
+use license_manager_domain::ports::{LicenseOrder, LicensePosition, LicenseSearch, LimitOffset, LookupRepository};
 use license_manager_domain::{Email, Error, License, LicenseId, PlanDetails, PlanId};
 
 use super::json::json;
@@ -71,6 +71,16 @@ impl LookupRepository for SqliteUnit<'_> {
         limit_offset: LimitOffset,
     ) -> Result<Vec<License>, Error> {
         self.list_licenses(matching(search)?, order, limit_offset)
+    }
+
+    fn list_after(
+        &mut self,
+        search: &LicenseSearch,
+        order: &[LicenseOrder],
+        after: Option<&LicensePosition>,
+        limit: i64,
+    ) -> Result<Vec<License>, Error> {
+        self.list_licenses_after(|| matching(search), order, after, limit)
     }
 
     fn count(&mut self, search: &LicenseSearch) -> Result<i64, Error> {

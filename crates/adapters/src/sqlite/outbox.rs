@@ -1,20 +1,25 @@
 //! The outbox. Only one unit of work writes at a time, so nothing happens between its statements.
 
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::sql_query;
 use diesel::sql_types::{BigInt, Bool, Nullable, Text};
 use license_manager_domain::Error;
-use license_manager_domain::outbox::{Message, OutboxSelection, WaitingMessage};
+use license_manager_domain::outbox::{MailWords, Message, OutboxSelection, WaitingMessage};
 use license_manager_domain::ports::{OutboxFilter, OutboxRepository};
 use license_manager_domain::queue::{Backlog, Queue};
+use uuid::Uuid;
 
 use super::json::json;
 use super::queue::claimable_sql;
 use super::unit::SqliteUnit;
-use crate::rows::outbox::WaitingRow;
+use crate::one_of::one_of;
+use crate::rows::outbox::{WaitingRow, WordsRow, words_by_id, words_of};
 use crate::rows::queue::{self, BacklogRow};
-use crate::schema::outbox;
+use crate::schema::{outbox, outbox_words};
 use crate::sql_types::SqlTimestamp;
 use crate::traces;
 
@@ -37,16 +42,43 @@ impl SqliteUnit<'_> {
             .bind::<SqlTimestamp, _>(now);
         self.write(|connection| statement.execute(connection))
     }
+
+    /// The words with these ids.
+    pub(super) fn words(&mut self, ids: BTreeSet<Uuid>) -> Result<HashMap<Uuid, Arc<MailWords>>, Error> {
+        if ids.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let query = outbox_words::table.filter(one_of(outbox_words::uuid, ids));
+        let query = query.select((outbox_words::uuid, outbox_words::greeting, outbox_words::closing));
+        Ok(words_by_id(self.read(|connection| query.load::<WordsRow>(connection))?))
+    }
+
+    /// Stores the words of messages, unless an earlier part of the transaction has stored them.
+    fn add_words(&mut self, messages: &[Message]) -> Result<(), Error> {
+        let words: Vec<_> =
+            words_of(messages).into_iter().map(|(id, words)| (id, &words.greeting, &words.closing)).collect();
+        if words.is_empty() {
+            return Ok(());
+        }
+        let statement = sql_query(
+            "INSERT OR IGNORE INTO outbox_words (uuid, greeting, closing)
+             SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(?1)",
+        )
+        .bind::<Text, _>(json(words)?);
+        self.write(|connection| statement.execute(connection))?;
+        Ok(())
+    }
 }
 
 /// The length of a message in JSON without its payload.
-const ROW_OVERHEAD: usize = 224;
+const ROW_OVERHEAD: usize = 264;
 
 impl OutboxRepository for SqliteUnit<'_> {
     fn add(&mut self, messages: &[Message]) -> Result<(), Error> {
         if messages.is_empty() {
             return Ok(());
         }
+        self.add_words(messages)?;
         let rows: Vec<_> = messages
             .iter()
             .map(|message| {
@@ -59,6 +91,7 @@ impl OutboxRepository for SqliteUnit<'_> {
                     message.payload.to_text(),
                     message.created.timestamp_micros(),
                     queue::lanes(message.payload.steps()),
+                    message.payload.words().map(|words| words.id),
                 )
             })
             .collect();
@@ -70,9 +103,10 @@ impl OutboxRepository for SqliteUnit<'_> {
         // json_each gives the rows in their order; sorting them would copy every payload.
         let statement = sql_query(
             "INSERT INTO outbox (uuid, topic, license_uuid, subscription_plan_uuid, enterprise_customer_uuid, payload,
-                                 created, not_before, lanes, lane, trace_parent)
+                                 created, not_before, lanes, lane, trace_parent, words_uuid)
              SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6,
-                    value ->> 6, value ->> 7, substr(value ->> 7, 1, instr((value ->> 7) || ' ', ' ') - 1), ?2
+                    value ->> 6, value ->> 7, substr(value ->> 7, 1, instr((value ->> 7) || ' ', ' ') - 1), ?2,
+                    value ->> 8
              FROM json_each(?1)",
         )
         .bind::<Text, _>(String::from_utf8(json_rows).map_err(Error::internal)?)

@@ -151,7 +151,8 @@ impl QueueRepository for SqliteUnit<'_> {
 
     fn claim(&mut self, claim: &Claim) -> Result<Vec<ClaimedMessage>, Error> {
         let rows: Vec<MessageRow> = self.claim_rows(claim)?;
-        let claimed: Vec<ClaimedMessage> = rows.into_iter().map(ClaimedMessage::from).collect();
+        let words = self.words(MessageRow::words(&rows))?;
+        let claimed: Vec<ClaimedMessage> = rows.into_iter().map(|row| row.claimed(&words)).collect();
         let plans = merged_plans(&claimed);
         if !plans.is_empty() {
             let statement = sql_query(format!(

@@ -1,9 +1,11 @@
 //! Reading history.
 
 use license_manager_domain::history::{Change, ChangeKind, EntityRef, Row, Version};
-use license_manager_domain::model::{DEFAULT_PRODUCT, RenewalTerms, seeded_products};
-use license_manager_domain::ports::{LimitOffset, Store, StoreExt};
-use license_manager_domain::{Actor, ChangeReason, ExpirationMessage, License, RenewalId, SubscriptionPlanRenewal};
+use license_manager_domain::model::{DEFAULT_PRODUCT, Period, RenewalTerms, seeded_products};
+use license_manager_domain::ports::{HistoryPart, LimitOffset, Store, StoreExt, SupersededVersions};
+use license_manager_domain::{
+    Actor, ChangeReason, Error, ExpirationMessage, License, RenewalId, SubscriptionPlanRenewal,
+};
 
 use super::Database;
 use super::fixtures::*;
@@ -188,4 +190,75 @@ pub fn licenses_written_after_a_moment_are_found_in_their_plan(db: &dyn Database
     assert_eq!((after(1, 0), after(1, 1)), (vec![1, 2], vec![1, 2]));
     assert_eq!((after(1, 2), after(1, 4)), (vec![1], vec![]));
     assert_eq!((after(2, 1), after(9, 0)), (vec![3], vec![]));
+}
+
+fn of_licenses(until: i64, after: i64, limit: i64) -> HistoryPart {
+    HistoryPart { table: "license", until: day(until), after, limit }
+}
+
+/// Removes what is superseded on a day, `limit` versions at a time, and returns how many were removed.
+fn clean(store: &dyn Store, until: i64, limit: i64) -> usize {
+    let (mut after, mut removed) = (0, 0);
+    loop {
+        let part = of_licenses(until, after, limit);
+        let found = store.read(|unit| unit.history().superseded(&part)).unwrap();
+        let Some(last) = found.last else { return removed };
+        let here = store.write(|unit| unit.history().remove_superseded(&part, last)).unwrap();
+        assert_eq!(here as i64, found.count);
+        (after, removed) = (last, removed + here);
+    }
+}
+
+pub fn superseded_versions_are_removed_part_by_part(db: &dyn Database) {
+    for (until, limit, left_of_one, removed) in
+        [(0, 10, vec![1, 2, 3, 4], 0), (1, 1, vec![1, 2, 3, 4], 0), (3, 1, vec![3, 4], 2), (3, 2, vec![3, 4], 0)]
+    {
+        let store = db.store();
+        if until == 0 {
+            with_a_life(&*store);
+            put(&*store, &[assigned(2, 1, "bob@example.com")]);
+            let tables = store.read(|unit| Ok::<_, Error>(unit.history().tables())).unwrap();
+            assert!(tables.contains(&"license") && tables.contains(&"subscription_plan"), "{tables:?}");
+        }
+        let as_of_cut = as_of(&*store, LICENSE(1), until);
+        // Of license 2 the first version is superseded on day 2.
+        let of_two = usize::from(until == 3 && removed > 0);
+        assert_eq!(clean(&*store, until, limit), removed + of_two, "{until}");
+        let left: Vec<_> = versions(&*store, LICENSE(1)).into_iter().rev().map(|version| version.at).collect();
+        assert_eq!(left, left_of_one.into_iter().map(day).collect::<Vec<_>>(), "{until}");
+        assert_eq!(as_of(&*store, LICENSE(1), until), as_of_cut);
+    }
+    let store = db.store();
+    assert_eq!(clean(&*store, 9, 3), 1);
+    assert_eq!(versions(&*store, LICENSE(1)).len(), 1, "the newest stays, however old");
+    assert_eq!(versions(&*store, LICENSE(2)).len(), 1);
+    let none = store.read(|unit| unit.history().superseded(&of_licenses(9, 1_000, 10))).unwrap();
+    assert_eq!(none, SupersededVersions::default(), "there are no more versions");
+}
+
+pub fn utilization_stays_when_history_is_removed(db: &dyn Database) {
+    let store = db.store();
+    with_a_life(&*store);
+    let report = || {
+        let changes = store.read(|unit| unit.utilization().seat_changes(plan_id(1), day(9).date_naive())).unwrap();
+        let period = Period { first: day(0).date_naive(), last: day(9).date_naive() };
+        (changes, store.read(|unit| unit.utilization().activation_delays(plan_id(1), period)).unwrap())
+    };
+    let before = report();
+    assert_eq!(clean(&*store, 9, 10), 3);
+    assert_eq!(report(), before);
+    save(&*store, &unassigned(1, 1), 5);
+    save(&*store, &assigned(1, 1, "eve@example.com"), 6);
+    assert_eq!(clean(&*store, 9, 10), 2);
+    assert!(report().0.len() > before.0.len(), "later changes are counted on");
+}
+
+pub fn history_is_complete_since_the_latest_removal(db: &dyn Database) {
+    let store = db.store();
+    let since = || store.read(|unit| unit.history().complete_since()).unwrap();
+    assert_eq!(since(), None);
+    for (on, expected) in [(5, 5), (3, 5), (7, 7)] {
+        store.write(|unit| unit.history().set_complete_since(day(on))).unwrap();
+        assert_eq!(since(), Some(day(expected)));
+    }
 }

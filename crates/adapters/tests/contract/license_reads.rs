@@ -2,14 +2,20 @@
 
 use std::collections::HashMap;
 
+use chrono::Duration;
 use license_manager_domain::ports::{LicenseField, LicenseFilter, LicenseOrder, LimitOffset, Person, StoreExt};
 use license_manager_domain::{License, LicenseCounts, LicenseStatus, LmsUserId};
 
 use super::Database;
 use super::fixtures::*;
 
-const EVERY: LicenseFilter =
-    LicenseFilter { statuses: None, email_words: Vec::new(), assigned_until: None, hide_retired: false };
+const EVERY: LicenseFilter = LicenseFilter {
+    statuses: None,
+    email_words: Vec::new(),
+    assigned_until: None,
+    hide_retired: false,
+    modified_since: None,
+};
 
 fn by(field: LicenseField) -> LicenseOrder {
     LicenseOrder { field, descending: false }
@@ -147,6 +153,20 @@ pub fn retired_licenses_can_be_hidden(db: &dyn Database) {
     with_licenses(db);
     let shown = LicenseFilter { hide_retired: true, ..EVERY };
     assert_eq!(numbers(&listed(&*db.store(), 1, &shown, &[])), [1, 3, 4, 5, 6, 7]);
+}
+
+pub fn licenses_are_filtered_by_their_last_change(db: &dyn Database) {
+    with_licenses(db);
+    let since = |moment| {
+        let filter = LicenseFilter { modified_since: Some(moment), ..EVERY };
+        let listed = listed(&*db.store(), 1, &filter, &[]);
+        assert!(listed.iter().all(|license| filter.matches(license)));
+        numbers(&listed)
+    };
+    assert_eq!(since(day(2)), [3, 4, 5, 6], "the others were written on day 1");
+    assert_eq!(since(day(3)), [3, 5]);
+    assert_eq!(since(day(3) + Duration::microseconds(1)), [3]);
+    assert_eq!(since(day(5)), [0; 0]);
 }
 
 pub fn licenses_are_counted_as_they_are_listed(db: &dyn Database) {

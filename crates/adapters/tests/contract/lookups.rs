@@ -2,7 +2,7 @@
 
 use license_manager_domain::LicenseStatus;
 use license_manager_domain::ports::{
-    CustomerScope, LicenseField, LicenseFilter, LicenseOrder, LicenseSearch, LimitOffset, StoreExt,
+    CustomerScope, LicenseField, LicenseFilter, LicenseOrder, LicensePosition, LicenseSearch, LimitOffset, StoreExt,
 };
 
 use super::Database;
@@ -12,7 +12,13 @@ const EVERYTHING: LicenseSearch = LicenseSearch {
     scope: CustomerScope::All,
     customer: None,
     plan: None,
-    filter: LicenseFilter { statuses: None, email_words: Vec::new(), assigned_until: None, hide_retired: false },
+    filter: LicenseFilter {
+        statuses: None,
+        email_words: Vec::new(),
+        assigned_until: None,
+        hide_retired: false,
+        modified_since: None,
+    },
 };
 
 /// Two licenses in each of the first customer's plans, 1 and 2, and one in plan 3 of another customer.
@@ -80,8 +86,7 @@ pub fn licenses_of_many_plans_are_filtered(db: &dyn Database) {
     let filter = |statuses: &[LicenseStatus], words: &[&str]| LicenseFilter {
         statuses: (!statuses.is_empty()).then(|| statuses.to_vec()),
         email_words: words.iter().map(|&word| word.to_owned()).collect(),
-        assigned_until: None,
-        hide_retired: false,
+        ..LicenseFilter::default()
     };
     let cases = [
         (EVERYTHING, vec![1, 2, 3, 4, 5]),
@@ -111,6 +116,77 @@ pub fn licenses_of_many_plans_are_sorted_and_listed_part_by_part(db: &dyn Databa
     assert_eq!(part(0, 10), [3, 1, 5, 2, 4]);
     assert_eq!(part(1, 2), [1, 5]);
     assert_eq!(part(5, 2), [0; 0]);
+}
+
+/// The numbers of the licenses that match, read `size` at a time, each part after the last license of the one before.
+fn walked(db: &dyn Database, search: &LicenseSearch, order: &[LicenseOrder], size: i64) -> Vec<u128> {
+    let store = db.store();
+    let mut all = Vec::new();
+    let mut place: Option<LicensePosition> = None;
+    loop {
+        let part = store.read(|unit| unit.lookups().list_after(search, order, place.as_ref(), size)).unwrap();
+        assert!(part.len() as i64 <= size);
+        match part.last() {
+            Some(last) => place = Some(last.into()),
+            None => return all,
+        }
+        all.extend(numbers(&part));
+    }
+}
+
+pub fn what_follows_a_place_is_listed_in_every_order(db: &dyn Database) {
+    use LicenseField::{ActivationDate, LastRemindDate, Status, UserEmail};
+
+    with_licenses(db);
+    let more = [unassigned(6, 1), unassigned(7, 3), retired(8, 1), assigned(9, 2, "bob@example.com"), retired(10, 3)];
+    put(&*db.store(), &more);
+    let key = |(field, descending)| LicenseOrder { field, descending };
+    for order in [
+        vec![],
+        vec![(Status, false)],
+        vec![(Status, true)],
+        vec![(UserEmail, false)],
+        vec![(UserEmail, true)],
+        vec![(ActivationDate, false)],
+        vec![(LastRemindDate, true)],
+        vec![(Status, false), (UserEmail, false)],
+        vec![(Status, true), (UserEmail, true)],
+        vec![(UserEmail, true), (Status, false), (ActivationDate, true)],
+        vec![(ActivationDate, true), (LastRemindDate, false), (Status, false), (UserEmail, true)],
+    ] {
+        let order: Vec<LicenseOrder> = order.into_iter().map(key).collect();
+        let listed = db.store().read(|unit| unit.lookups().list(&EVERYTHING, &order, ALL)).unwrap();
+        for size in [1, 2, 3, 100] {
+            assert_eq!(walked(db, &EVERYTHING, &order, size), numbers(&listed), "{size} by {order:?}");
+        }
+    }
+    let amys = LicenseSearch {
+        scope: CustomerScope::Only(vec![customer(1)]),
+        filter: LicenseFilter { email_words: vec!["amy".to_owned()], ..LicenseFilter::default() },
+        ..EVERYTHING
+    };
+    assert_eq!(walked(db, &amys, &[key((UserEmail, false))], 1), [1, 3]);
+    let of_plan = LicenseSearch { plan: Some(plan_id(2)), ..EVERYTHING };
+    assert_eq!(walked(db, &of_plan, &[key((UserEmail, false))], 2), [4, 3, 9]);
+}
+
+pub fn a_place_stays_when_its_license_moves(db: &dyn Database) {
+    with_licenses(db);
+    let store = db.store();
+    let order = [LicenseField::Status, LicenseField::UserEmail].map(|field| LicenseOrder { field, descending: false });
+    let next = |place: Option<&LicensePosition>, limit| {
+        store.read(|unit| unit.lookups().list_after(&EVERYTHING, &order, place, limit)).unwrap()
+    };
+    let first = next(None, 2);
+    assert_eq!(numbers(&first), [3, 1]);
+    let place = LicensePosition::from(&first[1]);
+    let moved = assigned(1, 1, "amy@example.com").revoke(day(5)).unwrap();
+    store.write(|unit| unit.licenses().save(&[moved], &change(5))).unwrap();
+    assert_eq!(
+        numbers(&next(Some(&place), 10)),
+        [5, 1, 2, 4],
+        "none is left out, and what moved comes in its new place"
+    );
 }
 
 pub fn live_licenses_of_addresses_are_found_in_many_plans(db: &dyn Database) {

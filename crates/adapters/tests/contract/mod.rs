@@ -56,6 +56,9 @@ pub trait Database: Sync {
     /// The waiting messages, in the order of their creation.
     fn outbox(&self) -> Vec<Waiting>;
 
+    /// The number of stored words of mails.
+    fn words(&self) -> i64;
+
     /// Whether it stores the messages' trace parents.
     fn keeps_trace_parents(&self) -> bool {
         true
@@ -154,6 +157,7 @@ macro_rules! contract_suite {
                 every_word_must_be_in_the_email_whatever_the_case
                 a_word_is_taken_letter_by_letter
                 retired_licenses_can_be_hidden
+                licenses_are_filtered_by_their_last_change
                 licenses_are_counted_as_they_are_listed
                 plans_are_counted_exactly
                 handed_out_licenses_are_paged_by_id
@@ -196,6 +200,8 @@ macro_rules! contract_suite {
                 live_licenses_of_addresses_are_found_in_many_plans
                 licenses_of_many_plans_are_filtered
                 licenses_of_many_plans_are_sorted_and_listed_part_by_part
+                what_follows_a_place_is_listed_in_every_order
+                a_place_stays_when_its_license_moves
             }
             retirement {
                 a_retiree_s_licenses_are_found_by_id_and_by_address
@@ -279,6 +285,9 @@ macro_rules! contract_suite {
                 a_payload_waits_letter_by_letter
                 a_message_need_not_be_about_a_plan
                 messages_of_work_that_failed_do_not_wait
+                words_are_stored_once_for_all_messages_that_have_them
+                words_go_with_their_last_message
+                words_of_an_earlier_version_stay_in_the_payload
             }
             deliveries {
                 messages_are_claimed_in_the_order_of_promising
@@ -333,6 +342,9 @@ macro_rules! contract_suite {
                 of_several_changes_at_one_moment_the_last_counts
                 many_licenses_are_found_as_they_were_at_a_moment
                 licenses_written_after_a_moment_are_found_in_their_plan
+                superseded_versions_are_removed_part_by_part
+                utilization_stays_when_history_is_removed
+                history_is_complete_since_the_latest_removal
             }
             utilization {
                 seats_are_counted_on_the_day_they_change

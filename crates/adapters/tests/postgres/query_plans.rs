@@ -8,7 +8,8 @@ use diesel::prelude::*;
 use diesel::sql_types::Text;
 use license_manager_adapters::postgres::PostgresStore;
 use license_manager_domain::ports::{
-    LicenseField, LicenseFilter, LicenseOrder, LimitOffset, Person, Retiree, StoreExt,
+    CustomerScope, LicenseField, LicenseFilter, LicenseOrder, LicensePosition, LicenseSearch, LimitOffset, Person,
+    Retiree, StoreExt,
 };
 use license_manager_domain::*;
 
@@ -104,6 +105,26 @@ fn a_page_in_the_usual_order_is_read_from_the_index() {
         assert_eq!(page.unwrap().len(), 10);
     });
     assert!(plan.contains("license_by_plan") && !plan.contains("Sort"), "{plan}");
+}
+
+#[test]
+fn a_page_after_a_place_is_read_from_the_index() {
+    let order = [LicenseField::Status, LicenseField::UserEmail].map(|field| LicenseOrder { field, descending: false });
+    let plan = query_plan(true, &["uuid", "text", "text", "bigint", "bigint"], |store| {
+        let place = LicensePosition {
+            id: LicenseId(uuid::Uuid::max()),
+            status: LicenseStatus::Assigned,
+            user_email: Some(email(7)),
+            activation_date: None,
+            last_remind_date: None,
+        };
+        let filter = LicenseFilter::default();
+        let search = LicenseSearch { scope: CustomerScope::All, customer: None, plan: Some(PLAN), filter };
+        let page = store.read(|unit| unit.lookups().list_after(&search, &order, Some(&place), 10));
+        assert_eq!(page.unwrap().len(), 10);
+    });
+    assert!(plan.contains("license_by_plan") && !plan.contains("Sort"), "{plan}");
+    assert!(plan.contains("(status = $2) AND (user_email > $3)"), "{plan}");
 }
 
 #[test]

@@ -59,10 +59,10 @@ impl Deliveries {
         invitation: &Invitation,
     ) -> Mail {
         let own = json!({
-            "greeting": invitation.greeting,
-            "closing": invitation.closing,
-            "TEMPLATE_GREETING": invitation.greeting,
-            "TEMPLATE_CLOSING": invitation.closing,
+            "greeting": invitation.greeting(),
+            "closing": invitation.closing(),
+            "TEMPLATE_GREETING": invitation.greeting(),
+            "TEMPLATE_CLOSING": invitation.closing(),
             "license_activation_key": invitation.activation_key.to_string(),
             "license_activation_link": self.activation_link(customer, invitation.activation_key),
         });

@@ -112,11 +112,11 @@ pub struct Version {
 }
 
 impl Version {
-    /// The fields changed since `before`; without it, since all fields were empty. The modification time is left out:
-    /// it is the time of the change.
+    /// The fields changed since `before`; of a new row, since all fields were empty. Unknown, so none, if the versions
+    /// before a change were removed. The modification time is left out: it is the time of the change.
     pub fn changes(&self, before: Option<&Self>) -> Vec<FieldChange> {
-        match self.kind {
-            ChangeKind::Deleted => Vec::new(),
+        match (self.kind, before) {
+            (ChangeKind::Deleted, _) | (ChangeKind::Changed, None) => Vec::new(),
             _ => self.row.changes(before.map_or(&Row::default(), |version| &version.row)),
         }
     }

@@ -45,7 +45,7 @@ impl Tables {
     fn auto_applies_since(&self, plan: &SubscriptionPlan) -> DateTime<Utc> {
         let id = plan.id.to_string();
         let (mut before, mut since) = (None, plan.created);
-        for entry in self.history.iter().filter(|entry| entry.table == "subscription_plan" && entry.id == id) {
+        for entry in self.recorded().filter(|entry| entry.table == "subscription_plan" && entry.id == id) {
             let applies = entry.row.flag("should_auto_apply_licenses");
             if applies == Some(true) && before != Some(true) {
                 since = entry.change.at;

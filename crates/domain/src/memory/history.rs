@@ -2,12 +2,12 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 
-use super::{HistoryEntry, MemoryUnit, Tables, part};
+use super::{HistoryEntry, MemoryUnit, Tables, part, size};
 use crate::error::Error;
 use crate::history::{ChangeKind, EntityRef, Row, Value, Version};
 use crate::model::ids::{ActivationKey, AgreementId, LicenseId, LmsUserId, PlanId, ProductId, RenewalId};
 use crate::model::license_columns::LicenseColumns;
-use crate::ports::{HistoryRepository, LimitOffset};
+use crate::ports::{HistoryPart, HistoryRepository, LimitOffset, SupersededVersions};
 
 impl HistoryEntry {
     /// Removes the holder of a license, except this LMS user id and this activation key.
@@ -54,7 +54,7 @@ impl Tables {
             }
             _ => None,
         };
-        let last = || self.history.iter().rev().find(|entry| entry.table == table && entry.id == id);
+        let last = || self.recorded().rev().find(|entry| entry.table == table && entry.id == id);
         present.or_else(|| last().map(|entry| entry.row.clone())).unwrap_or_default()
     }
 }
@@ -87,7 +87,21 @@ fn version((number, entry): (usize, &HistoryEntry)) -> Version {
 fn newest_first(tables: &Tables, of: EntityRef) -> impl Iterator<Item = Version> {
     let (table, id) = place(of);
     let entries = tables.history.iter().enumerate().rev();
-    entries.filter(move |(_, entry)| entry.table == table && entry.id == id).map(version)
+    entries.filter(move |(_, entry)| !entry.removed && entry.table == table && entry.id == id).map(version)
+}
+
+/// The indexes of the superseded entries of a part with numbers up to `last`.
+fn superseded(tables: &Tables, part: &HistoryPart, last: i64) -> Vec<usize> {
+    let old = |index: usize| {
+        let entry = &tables.history[index];
+        !entry.removed && entry.table == part.table && entry.change.at <= part.until
+    };
+    let range = size(part.after)..size(last).min(tables.history.len());
+    let is_superseded = |&index: &usize| {
+        let id = &tables.history[index].id;
+        old(index) && (index + 1..tables.history.len()).any(|later| old(later) && tables.history[later].id == *id)
+    };
+    range.filter(is_superseded).collect()
 }
 
 impl HistoryRepository for MemoryUnit<'_> {
@@ -108,6 +122,35 @@ impl HistoryRepository for MemoryUnit<'_> {
         ids.sort_unstable();
         let found = ids.into_iter().filter_map(|id| self.as_of(EntityRef::License(id), at).transpose());
         found.collect()
+    }
+
+    fn complete_since(&mut self) -> Result<Option<DateTime<Utc>>, Error> {
+        Ok(self.tables.history_complete_since)
+    }
+
+    fn set_complete_since(&mut self, moment: DateTime<Utc>) -> Result<(), Error> {
+        let known = &mut self.written()?.history_complete_since;
+        *known = (*known).max(Some(moment));
+        Ok(())
+    }
+
+    fn tables(&self) -> Vec<&'static str> {
+        ["customer_agreement", "subscription_plan", "license", "product", "subscription_plan_renewal"].to_vec()
+    }
+
+    fn superseded(&mut self, part: &HistoryPart) -> Result<SupersededVersions, Error> {
+        let entries = self.tables.history.iter().enumerate().skip(size(part.after));
+        let entries = entries.filter(|(_, entry)| !entry.removed && entry.table == part.table);
+        let last = entries.take(size(part.limit)).last().map(|(index, _)| index as i64 + 1);
+        let count = last.map_or(0, |last| superseded(self.tables, part, last).len() as i64);
+        Ok(SupersededVersions { last, count })
+    }
+
+    fn remove_superseded(&mut self, part: &HistoryPart, last: i64) -> Result<usize, Error> {
+        let tables = self.written()?;
+        let removed = superseded(tables, part, last);
+        removed.iter().for_each(|&index| tables.history[index].removed = true);
+        Ok(removed.len())
     }
 
     fn licenses_written_after(&mut self, plan: PlanId, at: DateTime<Utc>) -> Result<Vec<LicenseId>, Error> {

@@ -8,33 +8,28 @@ use crate::model::email::Email;
 use crate::model::ids::{ActivationKey, AgreementId, LicenseId, PlanId};
 use crate::model::license::{License, LicenseStatus};
 use crate::model::plan::{LicenseCounts, PlanDetails};
-use crate::ports::{LicenseField, LicenseFilter, LicenseOrder, LicenseRepository, LimitOffset, Person};
+use crate::ports::{
+    LicenseField, LicenseFilter, LicenseOrder, LicensePosition, LicenseRepository, LimitOffset, Person,
+};
 
-pub(super) fn matches(filter: &LicenseFilter, license: &License) -> bool {
-    let email = license.holder_email();
-    filter.statuses.as_ref().is_none_or(|statuses| statuses.contains(&license.status()))
-        && filter
-            .email_words
-            .iter()
-            .all(|word| email.is_some_and(|email| email.as_str().contains(&word.to_lowercase())))
-        && filter.assigned_until.is_none_or(|moment| license.assigned_date().is_some_and(|assigned| assigned <= moment))
-        && !(filter.hide_retired && email.is_none() && license.status() == LicenseStatus::Revoked)
-}
-
-pub(super) fn compare(order: &[LicenseOrder], left: &License, right: &License) -> Ordering {
+pub(super) fn compare(order: &[LicenseOrder], left: &LicensePosition, right: &LicensePosition) -> Ordering {
     order
         .iter()
         .map(|key| {
             let ordering = match key.field {
-                LicenseField::Status => left.status().cmp(&right.status()),
-                LicenseField::UserEmail => left.holder_email().cmp(&right.holder_email()),
-                LicenseField::ActivationDate => left.activation_date().cmp(&right.activation_date()),
-                LicenseField::LastRemindDate => left.last_remind_date().cmp(&right.last_remind_date()),
+                LicenseField::Status => left.status.cmp(&right.status),
+                LicenseField::UserEmail => left.user_email.cmp(&right.user_email),
+                LicenseField::ActivationDate => left.activation_date.cmp(&right.activation_date),
+                LicenseField::LastRemindDate => left.last_remind_date.cmp(&right.last_remind_date),
             };
             if key.descending { ordering.reverse() } else { ordering }
         })
         .find(|ordering| ordering.is_ne())
         .unwrap_or_else(|| left.id.cmp(&right.id))
+}
+
+pub(super) fn sort(licenses: &mut [License], order: &[LicenseOrder]) {
+    licenses.sort_by(|left, right| compare(order, &left.into(), &right.into()));
 }
 
 fn count<'a>(licenses: impl Iterator<Item = &'a License>) -> LicenseCounts {
@@ -95,17 +90,17 @@ impl LicenseRepository for MemoryUnit<'_> {
         limit_offset: LimitOffset,
     ) -> Result<Vec<License>, Error> {
         let mut licenses: Vec<License> =
-            self.tables.licenses_of(plan).filter(|license| matches(filter, license)).cloned().collect();
-        licenses.sort_by(|left, right| compare(order, left, right));
+            self.tables.licenses_of(plan).filter(|license| filter.matches(license)).cloned().collect();
+        sort(&mut licenses, order);
         Ok(part(licenses, limit_offset))
     }
 
     fn count(&mut self, plan: PlanId, filter: &LicenseFilter) -> Result<i64, Error> {
-        Ok(self.tables.licenses_of(plan).filter(|license| matches(filter, license)).count() as i64)
+        Ok(self.tables.licenses_of(plan).filter(|license| filter.matches(license)).count() as i64)
     }
 
     fn count_by_status(&mut self, plan: PlanId, filter: &LicenseFilter) -> Result<LicenseCounts, Error> {
-        Ok(count(self.tables.licenses_of(plan).filter(|license| matches(filter, license))))
+        Ok(count(self.tables.licenses_of(plan).filter(|license| filter.matches(license))))
     }
 
     fn counts(&mut self, plans: &[PlanId]) -> Result<HashMap<PlanId, LicenseCounts>, Error> {
@@ -172,7 +167,7 @@ impl LicenseRepository for MemoryUnit<'_> {
         after: Option<LicenseId>,
         limit: i64,
     ) -> Result<Vec<License>, Error> {
-        let live = self.written()?.licenses_of(plan).filter(|license| license.is_live() && matches(filter, license));
+        let live = self.written()?.licenses_of(plan).filter(|license| license.is_live() && filter.matches(license));
         Ok(next(live, after, limit))
     }
 

@@ -1,11 +1,11 @@
-use super::licenses::{compare, matches};
+use super::licenses::{compare, sort};
 use super::{MemoryUnit, Tables, part};
 use crate::error::Error;
 use crate::model::email::Email;
 use crate::model::ids::{LicenseId, PlanId};
 use crate::model::license::License;
 use crate::model::plan::PlanDetails;
-use crate::ports::{LicenseOrder, LicenseSearch, LimitOffset, LookupRepository};
+use crate::ports::{LicenseOrder, LicensePosition, LicenseSearch, LimitOffset, LookupRepository};
 
 fn with_plan(tables: &Tables, license: &License) -> Option<(License, PlanDetails)> {
     Some((license.clone(), tables.details(tables.plans.get(&license.plan)?)?))
@@ -17,7 +17,7 @@ fn found(tables: &Tables, search: &LicenseSearch) -> Vec<License> {
         let plan = tables.plans.get(&license.plan).and_then(|plan| tables.details(plan));
         search.plan.is_none_or(|plan| plan == license.plan)
             && plan.is_some_and(|plan| customers.as_ref().is_none_or(|customers| customers.contains(&plan.customer)))
-            && matches(&search.filter, license)
+            && search.filter.matches(license)
     };
     tables.licenses.values().filter(visible).cloned().collect()
 }
@@ -53,8 +53,21 @@ impl LookupRepository for MemoryUnit<'_> {
         limit_offset: LimitOffset,
     ) -> Result<Vec<License>, Error> {
         let mut licenses = found(self.tables, search);
-        licenses.sort_by(|left, right| compare(order, left, right));
+        sort(&mut licenses, order);
         Ok(part(licenses, limit_offset))
+    }
+
+    fn list_after(
+        &mut self,
+        search: &LicenseSearch,
+        order: &[LicenseOrder],
+        after: Option<&LicensePosition>,
+        limit: i64,
+    ) -> Result<Vec<License>, Error> {
+        let mut licenses = found(self.tables, search);
+        licenses.retain(|license| after.is_none_or(|after| compare(order, &license.into(), after).is_gt()));
+        sort(&mut licenses, order);
+        Ok(part(licenses, LimitOffset { offset: 0, limit }))
     }
 
     fn count(&mut self, search: &LicenseSearch) -> Result<i64, Error> {

@@ -79,6 +79,8 @@ pub struct HistoryEntry {
     pub license: Option<LicenseColumns>,
     /// The row after the change. Empty for tables whose history is never read.
     pub row: Row,
+    /// Whether the history was removed. Utilization is still counted from it.
+    removed: bool,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -110,9 +112,15 @@ struct Tables {
     /// Each with the end of its requested pause.
     webhooks: BTreeMap<WebhookId, (Webhook, Option<DateTime<Utc>>)>,
     history: Vec<HistoryEntry>,
+    history_complete_since: Option<DateTime<Utc>>,
 }
 
 impl Tables {
+    /// The changes that were not removed, oldest first.
+    fn recorded(&self) -> impl DoubleEndedIterator<Item = &HistoryEntry> {
+        self.history.iter().filter(|entry| !entry.removed)
+    }
+
     fn details(&self, plan: &SubscriptionPlan) -> Option<PlanDetails> {
         Some(PlanDetails {
             customer: self.agreements.get(&plan.agreement)?.customer,
@@ -124,7 +132,7 @@ impl Tables {
     fn record(&mut self, table: &'static str, id: impl ToString, kind: char, change: &Change) {
         let id = id.to_string();
         let row = self.row(table, &id);
-        self.history.push(HistoryEntry { table, id, kind, change: change.clone(), row, license: None });
+        self.history.push(HistoryEntry { table, id, kind, change: change.clone(), row, license: None, removed: false });
     }
 
     fn record_license(&mut self, license: &License, kind: char, change: &Change) {
@@ -178,7 +186,7 @@ impl MemoryStore {
 
     /// All recorded changes, oldest first.
     pub fn history(&self) -> Vec<HistoryEntry> {
-        self.tables().history.clone()
+        self.tables().recorded().cloned().collect()
     }
 
     /// The Salesforce opportunities of licenses.

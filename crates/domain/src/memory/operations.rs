@@ -118,7 +118,7 @@ impl PurgeRepository for MemoryUnit<'_> {
     ) -> Result<Vec<DeletedLicense>, Error> {
         // The last entry of each license, and whether any of its entries has an address.
         let mut told: BTreeMap<LicenseId, (&HistoryEntry, bool)> = BTreeMap::new();
-        for entry in self.tables.history.iter().filter(|entry| entry.table == "license") {
+        for entry in self.tables.recorded().filter(|entry| entry.table == "license") {
             let id = LicenseId(entry.id.parse().map_err(Error::internal)?);
             let knows = entry.license.as_ref().is_some_and(|columns| columns.user_email.is_some());
             let (last, known) = told.entry(id).or_insert((entry, false));

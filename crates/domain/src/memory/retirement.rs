@@ -19,7 +19,7 @@ impl RetirementRepository for MemoryUnit<'_> {
 
     fn deleted_licenses(&mut self, person: &Retiree) -> Result<Vec<DeletedLicense>, Error> {
         let mut found = Vec::new();
-        for entry in self.written()?.history.iter().filter(|entry| entry.table == "license" && entry.kind == '-') {
+        for entry in self.written()?.recorded().filter(|entry| entry.table == "license" && entry.kind == '-') {
             let Some(columns) = entry.license.as_ref().filter(|columns| is_of(person, columns)) else { continue };
             let id = LicenseId(entry.id.parse().map_err(Error::internal)?);
             found.push(DeletedLicense { id, email: columns.user_email.clone() });

@@ -1,6 +1,7 @@
 //! Bulk enrollment of learners in courses, paid for by their licenses.
 
 use std::collections::HashSet;
+use std::hash::Hash;
 
 use chrono::{DateTime, Duration, Utc};
 use serde::{Deserialize, Serialize};
@@ -34,12 +35,18 @@ pub enum Enrollees {
 }
 
 impl BulkEnrollment {
-    /// The most enrollments per request: learners times course runs.
-    pub const MAX_ENROLLMENTS: usize = 500;
+    /// The enrollment with each learner and course run once.
+    pub(crate) fn without_duplicates(mut self) -> Self {
+        keep_first(&mut self.course_run_keys);
+        if let Enrollees::Emails(emails) = &mut self.learners {
+            keep_first(emails);
+        }
+        self
+    }
 
-    /// Refuses a request without course runs, for all holders of no plan, or for too many enrollments. The holders of a
-    /// plan count as one here, because their number is not known yet.
-    pub(crate) fn check(&self) -> Result<(), Error> {
+    /// Refuses a request without course runs, for all holders of no plan, or for more than `limit` enrollments: learners
+    /// times course runs. The holders of a plan count as one here, because their number is not known yet.
+    pub(crate) fn check(&self, limit: usize) -> Result<(), Error> {
         let mut errors = FieldErrors::default();
         if self.learners == Enrollees::Holders && self.plan.is_none() {
             errors.add("subscription_id", "Name the plan whose learners are to be enrolled.");
@@ -53,11 +60,17 @@ impl BulkEnrollment {
             Enrollees::Holders => 1,
         };
         let requested = learners.saturating_mul(self.course_run_keys.len());
-        if requested > Self::MAX_ENROLLMENTS {
-            return Err(Refusal::TooManyEnrollments { requested, limit: Self::MAX_ENROLLMENTS }.into());
+        if requested > limit {
+            return Err(Refusal::TooManyEnrollments { requested, limit }.into());
         }
         Ok(())
     }
+}
+
+/// Removes later duplicates.
+fn keep_first<T: Eq + Hash + Clone>(items: &mut Vec<T>) {
+    let mut known = HashSet::new();
+    items.retain(|item| known.insert(item.clone()));
 }
 
 /// The progress of a bulk enrollment.

@@ -70,6 +70,11 @@ uuid_id!(
 );
 
 uuid_id!(
+    /// The words of an admin in mails.
+    MailWordsId
+);
+
+uuid_id!(
     /// A bulk enrollment.
     EnrollmentJobId
 );

@@ -24,7 +24,8 @@ pub use expiration_message::{ExpirationMessage, ExpirationMessageChanges};
 pub use idempotency::{FirstRequest, IdempotencyKey, StoredAnswer};
 pub use ids::{
     ActivationKey, AgreementId, CatalogId, CustomerId, EnrollmentJobId, LicenseEventId, LicenseId, LmsUserId,
-    MessageId, NotificationId, PlanId, PlanTypeId, ProductId, RenewalId, RoleAssignmentId, TransferJobId, WebhookId,
+    MailWordsId, MessageId, NotificationId, PlanId, PlanTypeId, ProductId, RenewalId, RoleAssignmentId, TransferJobId,
+    WebhookId,
 };
 pub use jobs::{Job, JobKind};
 pub use license::{FormerSeat, ImpossibleTransition, License, LicenseState, LicenseStatus, Seat};

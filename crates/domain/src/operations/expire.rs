@@ -29,9 +29,9 @@ pub struct Expiration {
     pub expired_after: DateTime<Utc>,
     /// And at this time or earlier; never later than now.
     pub expired_before: DateTime<Utc>,
-    /// These plans, instead of the time range.
+    /// These plans, instead of the time range, also if they were processed.
     pub plans: Option<Vec<PlanId>>,
-    /// Whether to process plans again that were processed.
+    /// Whether to process plans of the time range again that were processed.
     pub force: bool,
     /// Whether to change nothing and only report.
     pub dry_run: bool,
@@ -112,8 +112,9 @@ impl LicenseManager {
     }
 
     async fn expire_due_plans(&self, run: &mut Run<'_>, request: &Expiration) -> Result<(), Error> {
+        let force = request.force || request.plans.is_some();
         let due = match &request.plans {
-            Some(named) => self.named_plans(run, named, request.force)?,
+            Some(named) => self.named_plans(run, named)?,
             None => {
                 let until = request.expired_before.min(run.started);
                 self.store.read(|unit| unit.due_work().expired_plans(request.expired_after, until, request.force))?
@@ -122,7 +123,7 @@ impl LicenseManager {
         run.supervisor.found(due.len() as u64);
         let mut tasks = Tasks::new(due.iter().map(|plan| plan.0));
         while let Some((key, progress)) = tasks.next(run).await? {
-            let ended = self.expire_chain(run, PlanId(key), progress, request.force).await;
+            let ended = self.expire_chain(run, PlanId(key), progress, force).await;
             if !run.dry_run() {
                 match ended {
                     Ok(Ended::Done) => run.finish(key)?,
@@ -138,7 +139,7 @@ impl LicenseManager {
     }
 
     /// The named plans that can be processed. The others are failures.
-    fn named_plans(&self, run: &mut Run<'_>, named: &[PlanId], force: bool) -> Result<Vec<PlanId>, Error> {
+    fn named_plans(&self, run: &mut Run<'_>, named: &[PlanId]) -> Result<Vec<PlanId>, Error> {
         let mut due = Vec::new();
         for end in self.plan_ends(named)? {
             let about = format!("plan {}", end.plan);
@@ -146,7 +147,7 @@ impl LicenseManager {
                 run.summary.fail(about, format!("It has not ended yet: it runs until {}.", end.expiration_date));
             } else if end.has_renewal {
                 run.summary.fail(about, "It was renewed: it is looked after with the plan that follows it.");
-            } else if force || !end.expiration_processed {
+            } else {
                 due.push(end.plan);
             }
         }

@@ -9,6 +9,7 @@
 
 mod auto_scaling;
 mod catalog_queries;
+mod clean_history;
 mod expire;
 mod manual;
 mod process_renewals;

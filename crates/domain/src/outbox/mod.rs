@@ -8,19 +8,20 @@ mod payload;
 mod topic;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
 pub use self::event_name::EventName;
 pub use self::payload::{
-    Empty, EnrollmentReference, EnrollmentResults, EventProperties, Invitation, LicenseEvent, Payload,
+    Empty, EnrollmentReference, EnrollmentResults, EventProperties, Invitation, LicenseEvent, MailWords, Payload,
     RevocationCapReached, RevokedEnrollments, Welcome,
 };
 pub use self::topic::Topic;
 use crate::error::Error;
 use crate::model::agreement::CustomerAgreement;
 use crate::model::enrollment::EnrollmentJob;
-use crate::model::ids::{CustomerId, LicenseId, MessageId, PlanId};
+use crate::model::ids::{CustomerId, LicenseId, MailWordsId, MessageId, PlanId};
 use crate::model::license::{License, Seat};
 use crate::model::plan::SubscriptionPlan;
 use crate::ports::{Person, UnitOfWork};
@@ -170,6 +171,8 @@ pub(crate) struct OutboxBuilder<'a> {
     ids: &'a dyn crate::ports::IdSource,
     now: DateTime<Utc>,
     messages: Vec<Message>,
+    /// The words of the messages so far.
+    words: Option<Arc<MailWords>>,
 }
 
 impl<'a> OutboxBuilder<'a> {
@@ -179,7 +182,7 @@ impl<'a> OutboxBuilder<'a> {
         ids: &'a dyn crate::ports::IdSource,
         now: DateTime<Utc>,
     ) -> Self {
-        Self { agreement, plan, ids, now, messages: Vec::new() }
+        Self { agreement, plan, ids, now, messages: Vec::new(), words: None }
     }
 
     /// Writes the messages; see [`write_messages`]. Returns their number.
@@ -192,18 +195,26 @@ impl<'a> OutboxBuilder<'a> {
         self.messages
     }
 
+    /// Writes the messages since the last call; see [`write_messages`]. Those that follow share their words. Returns
+    /// their number.
+    pub(crate) fn write_part(&mut self, unit: &mut dyn UnitOfWork) -> Result<usize, Error> {
+        write_messages(unit, std::mem::take(&mut self.messages))
+    }
+
     /// Adds the messages of an assigned license.
     pub(crate) fn assigned(&mut self, license: &License, mail: &AssignmentMail) {
         self.event(EventName::Assigned, license);
-        let is_mailed = Some(mail.notify && !self.agreement.disable_onboarding_notifications);
-        if let Some(invitation) = self.invitation(license, is_mailed, &mail.greeting, &mail.closing) {
+        let is_mailed = mail.notify && !self.agreement.disable_onboarding_notifications;
+        let words = if is_mailed { self.words(&mail.greeting, &mail.closing) } else { None };
+        if let Some(invitation) = self.invitation(license, Some(is_mailed), words) {
             self.push(Some(license.id), Payload::Assignment(invitation));
         }
     }
 
     /// Adds the reminder of an assigned license.
     pub(crate) fn reminded(&mut self, license: &License, mail: &ReminderMail) {
-        if let Some(invitation) = self.invitation(license, None, &mail.greeting, &mail.closing) {
+        let words = self.words(&mail.greeting, &mail.closing);
+        if let Some(invitation) = self.invitation(license, None, words) {
             self.push(Some(license.id), Payload::Reminder(invitation));
         }
     }
@@ -291,6 +302,19 @@ impl<'a> OutboxBuilder<'a> {
         self.push(None, Payload::RevocationCapMail(payload));
     }
 
+    /// The words of a mail; the same as before if the texts are the same.
+    fn words(&mut self, greeting: &str, closing: &str) -> Option<Arc<MailWords>> {
+        if greeting.is_empty() && closing.is_empty() {
+            return None;
+        }
+        let known = self.words.take().filter(|words| words.greeting == greeting && words.closing == closing);
+        self.words = known.or_else(|| {
+            let id = MailWordsId(self.ids.next());
+            Some(Arc::new(MailWords { id, greeting: greeting.to_owned(), closing: closing.to_owned() }))
+        });
+        self.words.clone()
+    }
+
     fn properties_of(&self, license: &License) -> EventProperties {
         EventProperties {
             license_uuid: Some(license.id),
@@ -325,11 +349,10 @@ impl<'a> OutboxBuilder<'a> {
     }
 
     /// `None` unless the license is live.
-    fn invitation(&self, license: &License, mail: Option<bool>, greeting: &str, closing: &str) -> Option<Invitation> {
+    fn invitation(&self, license: &License, mail: Option<bool>, words: Option<Arc<MailWords>>) -> Option<Invitation> {
         let Seat { email, activation_key, .. } = license.seat()?.clone();
         let properties = Some(Box::new(self.properties_of(license)));
-        let (greeting, closing) = (greeting.to_owned(), closing.to_owned());
-        Some(Invitation { email, activation_key, mail, greeting, closing, properties })
+        Some(Invitation { email, activation_key, mail, words, properties })
     }
 
     fn push_event(&mut self, name: EventName, license: Option<LicenseId>, properties: EventProperties) {

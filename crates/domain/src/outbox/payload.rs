@@ -1,14 +1,16 @@
 //! The payloads of messages.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
+use uuid::Uuid;
 
 use super::event_name::EventName;
 use super::topic::Topic;
 use crate::model::email::Email;
-use crate::model::ids::{ActivationKey, AgreementId, CustomerId, EnrollmentJobId, LicenseId, LmsUserId};
+use crate::model::ids::{ActivationKey, AgreementId, CustomerId, EnrollmentJobId, LicenseId, LmsUserId, MailWordsId};
 use crate::queue::Step;
 
 /// Defines [`Payload`] and the names of [`Topic`] from the payload type and the stored name of each topic.
@@ -79,7 +81,7 @@ payloads! {
 }
 
 impl Payload {
-    /// The payload as it is stored: JSON, or the text that could not be read.
+    /// The payload as it is stored, without [`Payload::words`]: JSON, or the text that could not be read.
     pub fn to_text(&self) -> String {
         match self {
             Self::Unreadable { text, .. } => text.clone(),
@@ -111,6 +113,24 @@ impl Payload {
             Topic::EnrollmentResultsFile => &[Step::File],
             Topic::Unknown => &[Step::Unknown],
         }
+    }
+
+    /// The words that storage keeps apart from the payload.
+    pub fn words(&self) -> Option<&Arc<MailWords>> {
+        match self {
+            Self::Assignment(invitation) | Self::Reminder(invitation) => {
+                invitation.words.as_ref().filter(|words| !words.id.0.is_nil())
+            }
+            _ => None,
+        }
+    }
+
+    /// The same payload with its words, which storage has kept apart.
+    pub fn with_words(mut self, words: Arc<MailWords>) -> Self {
+        if let Self::Assignment(invitation) | Self::Reminder(invitation) = &mut self {
+            invitation.words = Some(words);
+        }
+        self
     }
 
     /// The customer of an event. Other payloads do not name theirs.
@@ -206,23 +226,82 @@ impl LicenseEvent {
     }
 }
 
+/// The words of an admin, in all mails of one request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MailWords {
+    /// Their id; nil for words that an earlier version stored within the payload.
+    pub id: MailWordsId,
+    /// The text before the mail's own text.
+    pub greeting: String,
+    /// The text after the mail's own text.
+    pub closing: String,
+}
+
 /// A learner who is asked to activate a license.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(from = "StoredInvitation", into = "StoredInvitation")]
 pub struct Invitation {
     /// The learner.
     pub email: Email,
     /// The secret in the activation link.
     pub activation_key: ActivationKey,
     /// Whether a mail is sent. `None` means yes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mail: Option<bool>,
-    /// The text before the mail's own text.
-    pub greeting: String,
-    /// The text after the mail's own text.
-    pub closing: String,
+    /// The words of the admin, if any. Messages of one request share them, and storage keeps them apart from the
+    /// payload.
+    pub words: Option<Arc<MailWords>>,
     /// The license as an event describes it, for the learner's profile. Absent in messages of earlier versions.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub properties: Option<Box<EventProperties>>,
+}
+
+/// An invitation as it is stored. Words are within it only if an earlier version wrote it. Without words both texts are
+/// empty; they are absent if the words are stored apart, so that an earlier version does not send a mail without them.
+#[derive(Serialize, Deserialize)]
+struct StoredInvitation {
+    email: Email,
+    activation_key: ActivationKey,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    mail: Option<bool>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    greeting: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    closing: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    properties: Option<Box<EventProperties>>,
+}
+
+impl From<StoredInvitation> for Invitation {
+    fn from(stored: StoredInvitation) -> Self {
+        let StoredInvitation { email, activation_key, mail, greeting, closing, properties } = stored;
+        let (greeting, closing) = (greeting.unwrap_or_default(), closing.unwrap_or_default());
+        let has_words = !greeting.is_empty() || !closing.is_empty();
+        let words = has_words.then(|| Arc::new(MailWords { id: MailWordsId(Uuid::nil()), greeting, closing }));
+        Self { email, activation_key, mail, words, properties }
+    }
+}
+
+impl From<Invitation> for StoredInvitation {
+    fn from(invitation: Invitation) -> Self {
+        let Invitation { email, activation_key, mail, words, properties } = invitation;
+        let text = |of: fn(&MailWords) -> &String| match &words {
+            None => Some(String::new()),
+            Some(words) => words.id.0.is_nil().then(|| of(words).clone()),
+        };
+        let (greeting, closing) = (text(|words| &words.greeting), text(|words| &words.closing));
+        Self { email, activation_key, mail, greeting, closing, properties }
+    }
+}
+
+impl Invitation {
+    /// The text before the mail's own text.
+    pub(crate) fn greeting(&self) -> &str {
+        self.words.as_ref().map_or("", |words| &words.greeting)
+    }
+
+    /// The text after the mail's own text.
+    pub(crate) fn closing(&self) -> &str {
+        self.words.as_ref().map_or("", |words| &words.closing)
+    }
 }
 
 /// A learner who activated a license.

@@ -276,7 +276,7 @@ mod tests {
         let Payload::Reminder(invitation) = Payload::read(Topic::Reminder, earlier.to_owned()) else {
             panic!("an invitation without properties is read")
         };
-        assert_eq!((invitation.greeting.as_str(), invitation.properties), ("Hello", None));
+        assert_eq!((invitation.greeting(), &invitation.properties), ("Hello", &None));
         let mut event = documented(Topic::LicenseEvent);
         event["properties"]["auto_applied"] = "".into();
         event["properties"]["enterprise_customer_name"] = "".into();

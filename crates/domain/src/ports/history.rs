@@ -5,7 +5,29 @@ use crate::error::Error;
 use crate::history::{EntityRef, Version};
 use crate::model::ids::{LicenseId, PlanId};
 
-/// Reads history. The other repositories record it.
+/// A part of a table's history: up to `limit` versions, sorted by number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HistoryPart {
+    /// The table.
+    pub table: &'static str,
+    /// Versions recorded at this time or before can be superseded.
+    pub until: DateTime<Utc>,
+    /// Versions with higher numbers than this.
+    pub after: i64,
+    /// The most versions to look at.
+    pub limit: i64,
+}
+
+/// The superseded versions of a part.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SupersededVersions {
+    /// The number of the part's last version; `None` if the part is empty.
+    pub last: Option<i64>,
+    /// How many are superseded.
+    pub count: i64,
+}
+
+/// Reads history, and removes what is old. The other repositories record it.
 ///
 /// Versions are sorted by their numbers, which is the order of recording.
 pub trait HistoryRepository {
@@ -21,6 +43,23 @@ pub trait HistoryRepository {
     /// The result of [`HistoryRepository::as_of`] for each of these licenses, sorted by id; those that did not exist
     /// are missing. One statement.
     fn licenses_as_of(&mut self, licenses: &[LicenseId], at: DateTime<Utc>) -> Result<Vec<Version>, Error>;
+
+    /// The time since when history is complete; `None` if no version was ever removed.
+    fn complete_since(&mut self) -> Result<Option<DateTime<Utc>>, Error>;
+
+    /// Sets that time, unless it is later already.
+    fn set_complete_since(&mut self, moment: DateTime<Utc>) -> Result<(), Error>;
+
+    /// The names of the tables that have a history.
+    fn tables(&self) -> Vec<&'static str>;
+
+    /// Looks at the versions of a part, and counts those that are superseded: a later version of the row was recorded at
+    /// `until` or before. Removing them changes no answer of [`HistoryRepository::as_of`] for `until` or later.
+    fn superseded(&mut self, part: &HistoryPart) -> Result<SupersededVersions, Error>;
+
+    /// Removes the superseded versions with numbers up to `last` from a part, whatever its limit. Returns their number.
+    /// Utilization reports MUST stay as they are.
+    fn remove_superseded(&mut self, part: &HistoryPart, last: i64) -> Result<usize, Error>;
 
     /// The licenses that are now in the plan and were written after this time, sorted by id.
     fn licenses_written_after(&mut self, plan: PlanId, at: DateTime<Utc>) -> Result<Vec<LicenseId>, Error>;

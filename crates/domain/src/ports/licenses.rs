@@ -21,6 +21,21 @@ pub struct LicenseFilter {
     pub assigned_until: Option<DateTime<Utc>>,
     /// Leaves out revoked licenses whose holder was retired.
     pub hide_retired: bool,
+    /// Licenses that were written at this time or later.
+    pub modified_since: Option<DateTime<Utc>>,
+}
+
+impl LicenseFilter {
+    /// Whether the license matches.
+    pub fn matches(&self, license: &License) -> bool {
+        let email = license.holder_email();
+        let contains = |word: &String| email.is_some_and(|email| email.as_str().contains(&word.to_lowercase()));
+        self.statuses.as_ref().is_none_or(|statuses| statuses.contains(&license.status()))
+            && self.email_words.iter().all(contains)
+            && self.assigned_until.is_none_or(|moment| license.assigned_date().is_some_and(|date| date <= moment))
+            && !(self.hide_retired && email.is_none() && license.status() == LicenseStatus::Revoked)
+            && self.modified_since.is_none_or(|moment| license.modified >= moment)
+    }
 }
 
 /// The fields that licenses can be sorted by.
@@ -40,6 +55,30 @@ pub struct LicenseOrder {
     pub field: LicenseField,
     /// Whether the order is descending.
     pub descending: bool,
+}
+
+/// The place of a license in a sorted list: its values when it was read, so that the place stays when the license
+/// changes or goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs)] // each is the column of that name
+pub struct LicensePosition {
+    pub id: LicenseId,
+    pub status: LicenseStatus,
+    pub user_email: Option<Email>,
+    pub activation_date: Option<DateTime<Utc>>,
+    pub last_remind_date: Option<DateTime<Utc>>,
+}
+
+impl From<&License> for LicensePosition {
+    fn from(license: &License) -> Self {
+        Self {
+            id: license.id,
+            status: license.status(),
+            user_email: license.holder_email().cloned(),
+            activation_date: license.activation_date(),
+            last_remind_date: license.last_remind_date(),
+        }
+    }
 }
 
 /// A person as a license's holder.

@@ -1,4 +1,4 @@
-use super::licenses::{LicenseFilter, LicenseOrder};
+use super::licenses::{LicenseFilter, LicenseOrder, LicensePosition};
 use super::repositories::{CustomerScope, LimitOffset};
 use crate::error::Error;
 use crate::model::email::Email;
@@ -50,6 +50,16 @@ pub trait LookupRepository {
         search: &LicenseSearch,
         order: &[LicenseOrder],
         limit_offset: LimitOffset,
+    ) -> Result<Vec<License>, Error>;
+
+    /// The next licenses that match, sorted likewise, after the position, or the first ones. Where an index has the
+    /// order, MUST read no more of it than it returns. A license that changes meanwhile is returned once at most.
+    fn list_after(
+        &mut self,
+        search: &LicenseSearch,
+        order: &[LicenseOrder],
+        after: Option<&LicensePosition>,
+        limit: i64,
     ) -> Result<Vec<License>, Error>;
 
     /// The number of licenses that match.

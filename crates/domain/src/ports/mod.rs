@@ -42,10 +42,10 @@ pub use deliveries::{
 };
 pub use due_work::{DueRenewal, DueWorkRepository, PlanEnd, Unlinking};
 pub use enrollment_jobs::EnrollmentJobRepository;
-pub use history::HistoryRepository;
+pub use history::{HistoryPart, HistoryRepository, SupersededVersions};
 pub use idempotency::IdempotencyRepository;
 pub use ids::{IdSource, SequentialIds};
-pub use licenses::{LicenseField, LicenseFilter, LicenseOrder, LicenseRepository, Person};
+pub use licenses::{LicenseField, LicenseFilter, LicenseOrder, LicensePosition, LicenseRepository, Person};
 pub use lookups::{LicenseSearch, LookupRepository};
 pub use not_configured::NotConfigured;
 pub use operations::OperationRepository;

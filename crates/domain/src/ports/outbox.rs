@@ -20,6 +20,9 @@ pub trait OutboxRepository {
     /// Adds messages that are due at once, as part of the transaction. The messages of one license are delivered in the
     /// order of addition.
     ///
+    /// MUST store the words of the messages once for each [`crate::outbox::MailWords::id`], not with each message, and
+    /// remove them with the last message that has them, however it is removed.
+    ///
     /// MUST add a delivery to every webhook that [wants](crate::webhooks::Webhook::wants) a message, in the same order,
     /// whether it is active or not.
     /// If the process records traces, MUST store the current W3C `traceparent` for

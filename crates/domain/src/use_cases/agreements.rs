@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 
 use super::manager::{LicenseManager, find_agreement};
 use super::page::Page;
-use crate::error::{Error, Refusal};
+use crate::error::{Conflict, Error, Refusal};
 use crate::history::Actor;
 use crate::model::agreement::CustomerAgreement;
 use crate::model::ids::{AgreementId, CatalogId, CustomerId, PlanId};
@@ -121,6 +121,10 @@ impl LicenseManager {
         let mut agreement = CustomerAgreement::new(AgreementId(self.ids.next()), new.customer, now);
         new.changes.apply(&mut agreement)?;
         self.store.write(|unit| {
+            // A second request often repeats the slug too. The customer is what its sender must look at.
+            if unit.agreements().find_by_customer(new.customer)?.is_some() {
+                return Err(Conflict::AgreementOfCustomer.into());
+            }
             unit.agreements().add(&agreement, &actor.change(now))?;
             self.agreement_overview(unit, agreement.clone())
         })

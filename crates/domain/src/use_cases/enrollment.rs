@@ -16,7 +16,7 @@ impl LicenseManager {
         self.store.read(|unit| Ok(unit.agreements().find_by_customer(customer)?.is_some()))
     }
 
-    /// Requests a bulk enrollment.
+    /// Requests a bulk enrollment. Duplicate learners and course runs count once.
     ///
     /// # Errors
     /// [`Error::Invalid`] without course runs, or without the plan whose holders to enroll;
@@ -28,7 +28,8 @@ impl LicenseManager {
         lms_user_id: Option<LmsUserId>,
         enrollment: BulkEnrollment,
     ) -> Result<EnrollmentJobId, Error> {
-        enrollment.check()?;
+        let enrollment = enrollment.without_duplicates();
+        enrollment.check(self.settings.enrollment_limit as usize)?;
         let now = self.now();
         let id = EnrollmentJobId(self.ids.next());
         let (stage, numbers) = (EnrollmentStage::Enrolling { until: None }, EnrollmentNumbers::default());

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use super::manager::LicenseManager;
 use super::page::Page;
-use crate::error::Error;
+use crate::error::{Error, Refusal};
 use crate::history::{ChangeKind, EntityRef, FieldChange, Version};
 use crate::model::ids::{CustomerId, LicenseId, PlanId};
 use crate::ports::{LimitOffset, StoreExt, UnitOfWork};
@@ -48,9 +48,12 @@ impl LicenseManager {
     /// A row at a time.
     ///
     /// # Errors
-    /// [`Error::NotFound`] if it did not exist then.
+    /// [`Error::NotFound`] if it did not exist then; [`Refusal::HistoryRemoved`] if that history was removed.
     pub fn as_of(&self, of: EntityRef, at: DateTime<Utc>) -> Result<Version, Error> {
-        let version = self.store.read(|unit| unit.history().as_of(of, at))?;
+        let version = self.store.read(|unit| {
+            refuse_removed(unit, at)?;
+            unit.history().as_of(of, at)
+        })?;
         version.filter(|version| version.kind != ChangeKind::Deleted).ok_or(Error::NotFound(of.entity()))
     }
 
@@ -63,5 +66,13 @@ impl LicenseManager {
             let details = plan.map(|plan| unit.plans().find(plan)).transpose()?.flatten();
             Ok(details.map(|details| details.customer))
         })
+    }
+}
+
+/// Refuses a time whose history was removed.
+pub(crate) fn refuse_removed(unit: &mut dyn UnitOfWork, at: DateTime<Utc>) -> Result<(), Error> {
+    match unit.history().complete_since()? {
+        Some(since) if at < since => Err(Refusal::HistoryRemoved { since }.into()),
+        _ => Ok(()),
     }
 }

@@ -13,7 +13,9 @@ use crate::model::ids::{AgreementId, CustomerId, LicenseId};
 use crate::model::license::License;
 use crate::model::plan::PlanDetails;
 use crate::model::renewal::RenewalChains;
-use crate::ports::{AgreementFilter, CustomerScope, LicenseOrder, LicenseSearch, LimitOffset, StoreExt};
+use crate::ports::{
+    AgreementFilter, CustomerScope, LicenseOrder, LicensePosition, LicenseSearch, LimitOffset, StoreExt,
+};
 
 /// A license of a person.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,6 +83,24 @@ impl LicenseManager {
             limit_offset,
             |unit, part| unit.lookups().list(search, order, part),
         )
+    }
+
+    /// The next `limit` licenses of many plans that match, after the position or the first ones, with the number of all
+    /// matches; and whether more follow.
+    pub fn licenses_after(
+        &self,
+        search: &LicenseSearch,
+        order: &[LicenseOrder],
+        after: Option<&LicensePosition>,
+        limit: i64,
+    ) -> Result<(Page<License>, bool), Error> {
+        self.store.read(|unit| {
+            let total = unit.lookups().count(search)?;
+            let mut items = unit.lookups().list_after(search, order, after, limit.saturating_add(1))?;
+            let more = items.len() as i64 > limit;
+            items.truncate(usize::try_from(limit).unwrap_or(0));
+            Ok((Page { total, items }, more))
+        })
     }
 
     /// The customer of a license.

@@ -24,6 +24,8 @@ pub struct Settings {
     /// The most licenses that a job writes per transaction, and that a request revokes itself. It bounds the memory
     /// that they need.
     pub batch_size: NonZeroU32,
+    /// The most enrollments that one request may ask for: learners times course runs.
+    pub enrollment_limit: u32,
     /// Whether the catalog of a plan or an agreement must belong to its customer. Callers then ask the catalog service
     /// first, with [`LicenseManager::catalog_owner`].
     pub validate_catalogs: bool,
@@ -41,6 +43,7 @@ impl Default for Settings {
             renewal_lock: Duration::hours(12),
             inline_limit: 50_000,
             batch_size: const { NonZeroU32::new(10_000).unwrap() },
+            enrollment_limit: 500,
             validate_catalogs: false,
             operations: OperationSettings::default(),
             allow_private_webhooks: false,

@@ -15,18 +15,27 @@ impl LicenseManager {
     /// same time finds and deletes the mail.
     ///
     /// # Errors
-    /// [`crate::Entity::Plan`] not found; [`Refusal::NobodyToRemind`] without such a license.
+    /// [`crate::Entity::Plan`] not found; [`Refusal::NobodyToRemind`] if none of the addresses has such a license. A
+    /// filter may match nobody.
     pub fn remind(&self, plan: PlanId, whose: &LicenseSelection, mail: &ReminderMail) -> Result<usize, Error> {
-        self.store.write(|unit| {
-            let reminded = match whose {
-                LicenseSelection::Emails(emails) => {
-                    let licenses = unit.licenses().lock_live_by_emails(plan, emails)?;
-                    self.add_reminders(unit, plan, &licenses, mail)?
-                }
-                LicenseSelection::Matching(filter) => self.remind_matching(unit, plan, filter, mail)?,
-            };
-            if reminded == 0 { Err(Refusal::NobodyToRemind.into()) } else { Ok(reminded) }
+        self.store.write(|unit| match whose {
+            LicenseSelection::Emails(emails) => {
+                let details = find_plan(unit, plan)?.plan;
+                let agreement = find_agreement(unit, details.agreement)?;
+                let mut outbox = OutboxBuilder::new(&agreement, &details, self.ids.as_ref(), self.now());
+                let licenses = unit.licenses().lock_live_by_emails(plan, emails)?;
+                somebody(add_reminders(unit, &mut outbox, &licenses, mail)?)
+            }
+            LicenseSelection::Matching(filter) => self.remind_matching(unit, plan, filter, mail),
         })
+    }
+
+    /// [`LicenseManager::remind`] for the whole plan.
+    ///
+    /// # Errors
+    /// [`crate::Entity::Plan`] not found; [`Refusal::NobodyToRemind`] if no license is assigned and not activated.
+    pub fn remind_all(&self, plan: PlanId, mail: &ReminderMail) -> Result<usize, Error> {
+        self.store.write(|unit| somebody(self.remind_matching(unit, plan, &LicenseFilter::default(), mail)?))
     }
 
     /// Reads [`crate::Settings::batch_size`] licenses at a time, to bound memory.
@@ -40,31 +49,37 @@ impl LicenseManager {
         let mut statuses = vec![LicenseStatus::Assigned];
         statuses.retain(|status| filter.statuses.as_ref().is_none_or(|wanted| wanted.contains(status)));
         let filter = LicenseFilter { statuses: Some(statuses), ..filter.clone() };
+        let details = find_plan(unit, plan)?.plan;
+        let agreement = find_agreement(unit, details.agreement)?;
+        // One builder for all batches, so that they share the admin's words.
+        let mut outbox = OutboxBuilder::new(&agreement, &details, self.ids.as_ref(), self.now());
         let batch = self.batch_size();
         let (mut reminded, mut after): (usize, Option<LicenseId>) = (0, None);
         loop {
             let licenses = unit.licenses().lock_live_after(plan, &filter, after, batch)?;
-            reminded += self.add_reminders(unit, plan, &licenses, mail)?;
+            reminded += add_reminders(unit, &mut outbox, &licenses, mail)?;
             if (licenses.len() as i64) < batch {
                 return Ok(reminded);
             }
             after = licenses.last().map(|license| license.id);
         }
     }
+}
 
-    fn add_reminders(
-        &self,
-        unit: &mut dyn UnitOfWork,
-        plan: PlanId,
-        licenses: &[License],
-        mail: &ReminderMail,
-    ) -> Result<usize, Error> {
-        let plan = find_plan(unit, plan)?.plan;
-        let agreement = find_agreement(unit, plan.agreement)?;
-        let mut outbox = OutboxBuilder::new(&agreement, &plan, self.ids.as_ref(), self.now());
-        for license in licenses.iter().filter(|license| license.status() == LicenseStatus::Assigned) {
-            outbox.reminded(license, mail);
-        }
-        outbox.write(unit)
+/// Adds a mail for each of the licenses that is assigned and not activated.
+fn add_reminders(
+    unit: &mut dyn UnitOfWork,
+    outbox: &mut OutboxBuilder<'_>,
+    licenses: &[License],
+    mail: &ReminderMail,
+) -> Result<usize, Error> {
+    for license in licenses.iter().filter(|license| license.status() == LicenseStatus::Assigned) {
+        outbox.reminded(license, mail);
     }
+    outbox.write_part(unit)
+}
+
+/// Refuses to remind nobody.
+fn somebody(reminded: usize) -> Result<usize, Error> {
+    if reminded == 0 { Err(Refusal::NobodyToRemind.into()) } else { Ok(reminded) }
 }

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 
+use super::history::refuse_removed;
 use super::manager::{LicenseManager, count_licenses, find_plan, lock_plan};
 use crate::error::{Conflict, Error, FieldErrors, Refusal};
 use crate::history::{Actor, FieldChange, Row, Version};
@@ -68,9 +69,9 @@ impl LicenseManager {
     ///
     /// # Errors
     /// [`crate::Entity::Plan`] not found; [`Error::Invalid`] for licenses that are not in the plan, or a time in the
-    /// future; [`Refusal::TooManyToRevert`] if more than [`crate::Settings::inline_limit`] were written since;
-    /// [`Conflict::LiveLicense`] if somebody would hold two live licenses of the plan; [`Refusal::TooFewToRemove`] if
-    /// the plan has too few unassigned licenses to delete.
+    /// future; [`Refusal::HistoryRemoved`] for a time whose history was removed; [`Refusal::TooManyToRevert`] if more
+    /// than [`crate::Settings::inline_limit`] were written since; [`Conflict::LiveLicense`] if somebody would hold two
+    /// live licenses of the plan; [`Refusal::TooFewToRemove`] if the plan has too few unassigned licenses to delete.
     pub fn revert(&self, actor: &Actor, request: &RevertRequest) -> Result<Reverted, Error> {
         let now = self.now();
         if request.as_of > now {
@@ -108,6 +109,7 @@ impl LicenseManager {
         request: &RevertRequest,
         now: DateTime<Utc>,
     ) -> Result<Planned, Error> {
+        refuse_removed(unit, request.as_of)?;
         let mut written = unit.history().licenses_written_after(request.plan, request.as_of)?;
         if let Some(wanted) = &request.licenses {
             let present = unit.licenses().find_by_ids(wanted)?;

@@ -59,10 +59,12 @@ fn the_event_and_the_mail_tell_who_got_what() {
     assert_eq!(
         world.owed(Topic::Assignment),
         [serde_json::json!({
-            "email": "amy@example.com", "activation_key": key, "mail": true, "greeting": "Hello", "closing": "Bye",
-            "properties": properties,
+            "email": "amy@example.com", "activation_key": key, "mail": true, "properties": properties,
         })]
     );
+    let messages = world.store.outbox();
+    let words = messages.iter().find_map(|message| message.payload.words()).unwrap();
+    assert_eq!((words.greeting.as_str(), words.closing.as_str()), ("Hello", "Bye"));
     let event = "edx.server.license-manager.license-lifecycle.assigned";
     assert_eq!(world.owed(Topic::LicenseEvent), [serde_json::json!({ "event": event, "properties": properties })]);
 }

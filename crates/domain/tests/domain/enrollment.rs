@@ -54,6 +54,20 @@ fn one_request_has_at_most_five_hundred_enrollments() {
 }
 
 #[test]
+fn learners_and_course_runs_that_are_named_twice_count_once() {
+    let world = World::with(Settings { enrollment_limit: 6, ..Settings::default() });
+    let mut twice = enrollment(3, 2);
+    twice.course_run_keys.extend(enrollment(0, 2).course_run_keys);
+    if let (Enrollees::Emails(emails), Enrollees::Emails(again)) = (&mut twice.learners, enrollment(2, 0).learners) {
+        emails.extend(again);
+    }
+    let id = request(&world, twice).unwrap();
+    assert_eq!(world.manager.enrollment_job(customer(), id).unwrap().enrollment, enrollment(3, 2));
+    let too_many = Refusal::TooManyEnrollments { requested: 8, limit: 6 };
+    assert_eq!(request(&world, enrollment(4, 2)), Err(too_many.into()), "the limit is a setting");
+}
+
+#[test]
 fn a_request_names_course_runs_and_the_plan_of_all_its_learners() {
     let world = World::new();
     let wrong_field = |enrollment| match request(&world, enrollment) {

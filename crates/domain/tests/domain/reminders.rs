@@ -1,5 +1,7 @@
 //! An admin reminds learners who have yet to activate.
 
+use std::collections::BTreeSet;
+
 use crate::support::*;
 use license_manager_domain::outbox::Topic;
 use license_manager_domain::ports::LicenseFilter;
@@ -10,6 +12,7 @@ const EVERYBODY: LicenseSelection = LicenseSelection::Matching(LicenseFilter {
     email_words: Vec::new(),
     assigned_until: None,
     hide_retired: false,
+    modified_since: None,
 });
 
 fn those(addresses: &[&str]) -> LicenseSelection {
@@ -43,15 +46,12 @@ fn a_reminder_carries_the_key_and_the_admin_s_words() {
     let key = license.activation_key().unwrap().to_string();
     let mut reminder = world.owed(Topic::Reminder).remove(0);
     let properties = reminder.as_object_mut().unwrap().remove("properties").unwrap();
-    let expected = serde_json::json!({
-        "email": "bob@example.com",
-        "activation_key": key,
-        "greeting": "Hello",
-        "closing": "Thanks",
-    });
-    assert_eq!(reminder, expected);
+    let expected = serde_json::json!({ "email": "bob@example.com", "activation_key": key });
+    assert_eq!(reminder, expected, "words are not stored with each message");
     assert_eq!((&properties["license_activation_key"], &properties["auto_applied"]), (&key.into(), &false.into()));
     let message = world.store.outbox().pop().unwrap();
+    let words = message.payload.words().unwrap();
+    assert_eq!((words.greeting.as_str(), words.closing.as_str()), ("Hello", "Thanks"));
     assert_eq!((message.license, message.plan, message.customer), (Some(license.id), Some(plan), customer()));
 }
 
@@ -75,7 +75,18 @@ fn who_uses_a_license_or_lost_it_is_not_reminded() {
     assert_eq!(reminded(&world), ["bob@example.com", "bob@example.com"]);
     let nobody = Err(Refusal::NobodyToRemind.into());
     assert_eq!(remind(&world, plan, &those(&["amy@example.com", "eve@example.com"])), nobody);
-    assert_eq!(remind(&world, world.plan(3), &EVERYBODY), nobody);
+}
+
+#[test]
+fn filters_may_match_nobody_and_a_whole_plan_may_not() {
+    let world = World::new();
+    let plan = world.plan(3);
+    assert_eq!(remind(&world, plan, &EVERYBODY), Ok(0));
+    let mail = ReminderMail::default();
+    assert_eq!(world.manager.remind_all(plan, &mail), Err(Refusal::NobodyToRemind.into()));
+    world.assign(plan, &learners(["bob@example.com"])).unwrap();
+    assert_eq!(world.manager.remind_all(plan, &mail), Ok(1));
+    assert_eq!(reminded(&world), ["bob@example.com"]);
 }
 
 #[test]
@@ -87,20 +98,14 @@ fn filters_choose_among_those_who_wait() {
         remind(
             &world,
             plan,
-            &LicenseSelection::Matching(LicenseFilter {
-                statuses,
-                email_words,
-                assigned_until: None,
-                hide_retired: false,
-            }),
+            &LicenseSelection::Matching(LicenseFilter { statuses, email_words, ..LicenseFilter::default() }),
         )
     };
     assert_eq!(chosen(None, &["eve"]), Ok(1));
     assert_eq!(reminded(&world), ["eve@example.com"]);
     assert_eq!(chosen(Some(LicenseStatus::ALL.to_vec()), &[]), Ok(2));
-    let nobody = Err(Refusal::NobodyToRemind.into());
-    assert_eq!(chosen(Some(vec![LicenseStatus::Activated, LicenseStatus::Revoked]), &[]), nobody);
-    assert_eq!(chosen(None, &["amy"]), nobody);
+    assert_eq!(chosen(Some(vec![LicenseStatus::Activated, LicenseStatus::Revoked]), &[]), Ok(0));
+    assert_eq!(chosen(None, &["amy"]), Ok(0));
 }
 
 #[test]
@@ -114,6 +119,11 @@ fn a_large_plan_is_gone_through_in_parts() {
         reminded.sort();
         reminded.dedup();
         assert_eq!(reminded.len(), learners, "each once");
+
+        let mail = ReminderMail { greeting: "Hello".to_owned(), ..ReminderMail::default() };
+        let owed = world.newly_owed(|| assert_eq!(world.manager.remind(plan, &EVERYBODY, &mail), Ok(learners)));
+        let words: BTreeSet<_> = owed.iter().map(|message| message.payload.words().unwrap().id).collect();
+        assert_eq!(words.len(), 1, "all share the admin's words");
     }
 }
 

@@ -18,6 +18,7 @@ use crate::http::fields::{Boolean, FieldErrors, List, Nullable, Optional, Requir
 use crate::http::page::LinkBase;
 use crate::http::{Answer, ApiError, ApiResult, Query, WithBody, blocking};
 use crate::openapi::errors::{BadRequest, Detail};
+use crate::openapi::parameters::BomQuery;
 use crate::state::{AppState, State};
 
 /// The customer and the learners.
@@ -44,7 +45,7 @@ pub struct EnrollmentJobQuery {
     pub bulk_enrollment_job_uuid: Uuid,
 }
 
-/// The learners and the course runs: at most 500 enrollments.
+/// The learners and the course runs: at most 500 enrollments, or as many as the server is configured for. Duplicates count once.
 #[derive(Deserr, ToSchema)]
 #[deserr(error = FieldErrors)]
 pub struct EnrollmentRequest {
@@ -140,7 +141,7 @@ pub async fn status(access: Listing<Admin>, request: HttpRequest, state: State) 
     get,
     path = "/api/v1/bulk-license-enrollment/results/",
     tag = "Licenses",
-    params(EnrollmentJobQuery),
+    params(EnrollmentJobQuery, BomQuery),
     responses(
         (status = 200, description = "A line for each learner and course run", body = String, content_type = "text/csv"),
         (status = 400, description = "The customer or the job is not named", body = BadRequest),
@@ -156,7 +157,7 @@ pub async fn results(access: Listing<Admin>, request: HttpRequest, state: State)
     Ok(HttpResponse::Ok()
         .content_type("text/csv; charset=utf-8")
         .insert_header(("Content-Disposition", format!("attachment; filename=\"bulk-enrollment-{job}.csv\"")))
-        .body(results))
+        .body(format!("{}{results}", query.csv_start())))
 }
 
 /// Reads the enrollment that the query names, after a check of the permission.

@@ -1,7 +1,6 @@
 //! `GET …/history/` of a license, plan, agreement, product or renewal: its changes, or with `?as_of=<moment>` its state at that moment.
 
 use actix_web::HttpRequest;
-use actix_web::http::StatusCode;
 use chrono::{DateTime, Utc};
 use license_manager_domain::history::{ChangeKind, EntityRef, FieldChange, Row, Value, Version};
 use license_manager_domain::use_cases::HistoricChange;
@@ -12,7 +11,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::auth::permissions::HistoryReader;
 use crate::http::kinds::choices;
 use crate::http::time;
-use crate::http::{Answer, ApiError, ApiResult, PageBody, Paging, Query, Timestamp, blocking};
+use crate::http::{Answer, ApiResult, PageBody, Paging, Query, Timestamp, blocking};
 use crate::state::State;
 
 /// The moment of a state.
@@ -131,6 +130,7 @@ macro_rules! history {
             responses(
                 (status = 200, description = "A page of changes, or the state", body = $crate::api::history::History),
                 (status = 400, description = "`as_of` is not a moment", body = $crate::openapi::errors::FieldErrors),
+                (status = 422, description = "The history of that moment was removed", body = String, content_type = "application/json"),
             )
         )]
         pub async fn $name(
@@ -170,11 +170,7 @@ history!(
 
 pub(super) async fn answer(of: EntityRef, request: HttpRequest, state: State) -> ApiResult {
     let query = Query::of(&request);
-    if let Some(text) = query.text("as_of") {
-        let as_of = time::parse(text.trim()).ok_or_else(|| {
-            let message = "This must be a date and time, such as 2030-01-31T12:00:00Z, or a date, such as 2030-01-31.";
-            ApiError::body(StatusCode::BAD_REQUEST, json!({ "as_of": [message] }))
-        })?;
+    if let Some(as_of) = query.moment("as_of")? {
         return blocking(move || {
             let version = state.manager.as_of(of, as_of)?;
             let record = record(&version.row);

@@ -6,11 +6,12 @@ use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
+use crate::api::licenses::filter;
 use crate::api::views::{AgreementBody, LearnerLicenseBody};
 use crate::auth::permissions::{AdminOrLearner, Listing};
 use crate::http::{Answer, ApiResult, Paging, PositionedPageBody, Query, blocking};
 use crate::openapi::errors::BadRequest;
-use crate::openapi::parameters::PageQuery;
+use crate::openapi::parameters::{LicenseFilterQuery, PageQuery};
 use crate::state::State;
 
 /// The filters of a learner's licenses.
@@ -42,7 +43,7 @@ struct Body {
     get,
     path = "/api/v1/learner-licenses/",
     tag = "Learners",
-    params(LearnerLicensesQuery, PageQuery),
+    params(LearnerLicensesQuery, LicenseFilterQuery, PageQuery),
     responses(
         (status = 200, description = "A page of licenses", body = Body),
         (status = 400, description = "No customer, or a token without an email address", body = BadRequest),
@@ -56,13 +57,13 @@ pub async fn list(access: Listing<AdminOrLearner>, request: HttpRequest, state: 
         active_plans_only: query.flag("active_plans_only").unwrap_or(true),
         current_plans_only: query.flag("current_plans_only").unwrap_or(true),
     };
+    let filter = filter(&query)?;
     let paging = Paging::new(&request);
     let person = state.manager.with_account(access.caller.person()?).await;
     blocking(move || {
         let mut view = state.manager.learner_licenses(&access.caller.actor(), customer, &person, wanted)?;
-        if !access.scope.covers(customer) {
-            view.licenses.clear();
-        }
+        let shown = access.scope.covers(customer);
+        view.licenses.retain(|found| shown && filter.matches(&found.license));
         let renewal_lock = state.renewal_lock();
         let page = paging.positioned_body(view.licenses, |found| LearnerLicenseBody::new(&found, renewal_lock))?;
         Answer::ok(&Body { page, customer_agreement: view.agreement.as_deref().map(AgreementBody::new) })

@@ -22,7 +22,7 @@ use crate::state::State;
 pub struct AssignmentRequest {
     /// The learners' addresses. Duplicates count once.
     pub user_emails: Required<Emails>,
-    /// The Salesforce opportunities of the licenses, in the order of the emails; null if there is none.
+    /// The Salesforce opportunities of the licenses, in the order of the emails; null or blank if there is none.
     #[deserr(default)]
     pub user_sfids: Nullable<List<SalesforceId>>,
     /// Whether learners get a mail; the default is true.
@@ -47,7 +47,7 @@ impl AssignmentRequest {
     }
 }
 
-/// A Salesforce opportunity, or null.
+/// A Salesforce opportunity, null or blank.
 pub struct SalesforceId;
 
 impl Kind for SalesforceId {
@@ -60,14 +60,19 @@ impl Kind for SalesforceId {
     fn read(value: Value) -> Result<Option<String>, Problem> {
         match value {
             Value::Null => Ok(None),
-            Value::String(id) if is_salesforce_id(&id) => Ok(Some(id)),
+            Value::String(id) => match id.trim() {
+                // What Excel makes of an empty cell.
+                "" => Ok(None),
+                id if is_salesforce_id(id) => Ok(Some(id.to_owned())),
+                _ => Err(Problem::message("A Salesforce id has 18 letters and digits.")),
+            },
             _ => Err(Problem::message("A Salesforce id has 18 letters and digits.")),
         }
     }
 }
 
 describe!([] SalesforceId, {
-    text(0, usize::MAX).schema_type(SchemaType::from_iter([Type::String, Type::Null])).pattern(Some("^[0-9A-Za-z]{18}$"))
+    text(0, usize::MAX).schema_type(SchemaType::from_iter([Type::String, Type::Null])).pattern(Some("^([0-9A-Za-z]{18})?$"))
 });
 
 /// The result of an assignment.

@@ -1,8 +1,7 @@
 //! Reminders, below `POST /api/v1/subscriptions/{subscription_uuid}/licenses/`: `remind/` and `remind-all/`.
 
 use deserr::Deserr;
-use license_manager_domain::ports::LicenseFilter;
-use license_manager_domain::{LicenseSelection, ReminderMail};
+use license_manager_domain::ReminderMail;
 use utoipa::ToSchema;
 
 use crate::api::license_selection::SelectionRequest;
@@ -41,8 +40,17 @@ pub struct ReminderWords {
     pub closing: Nullable<MailText>,
 }
 
+impl ReminderWords {
+    fn mail(self) -> ReminderMail {
+        ReminderMail {
+            greeting: self.greeting.0.flatten().unwrap_or_default(),
+            closing: self.closing.0.flatten().unwrap_or_default(),
+        }
+    }
+}
+
 /// Sends a mail to learners who have not activated their license: 204. The request names the learners, or has filters. 404 if none of
-/// them has such a license.
+/// the named learners has such a license; filters may match nobody.
 #[utoipa::path(
     post,
     path = "/api/v1/subscriptions/{subscription_uuid}/licenses/remind/",
@@ -50,12 +58,17 @@ pub struct ReminderWords {
     request_body = ReminderRequest,
     responses(
         (status = 204, description = "The mails will be sent"),
-        (status = 404, description = "None of them has such a license, or there is no such plan", body = Message),
+        (status = 404, description = "None of the named learners has such a license, or there is no such plan", body = Message),
     ),
 )]
 pub async fn remind(WithBody { access, body }: WithBody<OfPlan<Admin>, ReminderRequest>, state: State) -> ApiResult {
     let ReminderRequest { whose, greeting, closing } = body.read()?;
-    promise(access, whose.selection(), ReminderWords { greeting, closing }, state).await
+    let (whose, mail) = (whose.selection(), ReminderWords { greeting, closing }.mail());
+    blocking(move || {
+        state.manager.remind(access.plan, &whose, &mail)?;
+        Ok(Answer::no_content())
+    })
+    .await
 }
 
 /// Sends a mail to every learner who has not activated a license of the plan: 204. 404 if there is no such license.
@@ -70,17 +83,9 @@ pub async fn remind(WithBody { access, body }: WithBody<OfPlan<Admin>, ReminderR
     ),
 )]
 pub async fn remind_all(WithBody { access, body }: WithBody<OfPlan<Admin>, ReminderWords>, state: State) -> ApiResult {
-    let whose = LicenseSelection::Matching(LicenseFilter::default());
-    promise(access, whose, body.read()?, state).await
-}
-
-async fn promise(access: OfPlan<Admin>, whose: LicenseSelection, words: ReminderWords, state: State) -> ApiResult {
-    let mail = ReminderMail {
-        greeting: words.greeting.0.flatten().unwrap_or_default(),
-        closing: words.closing.0.flatten().unwrap_or_default(),
-    };
+    let mail = body.read()?.mail();
     blocking(move || {
-        state.manager.remind(access.plan, &whose, &mail)?;
+        state.manager.remind_all(access.plan, &mail)?;
         Ok(Answer::no_content())
     })
     .await

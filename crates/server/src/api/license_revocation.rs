@@ -79,8 +79,8 @@ pub(super) enum RevocationError {
 
 /// Revokes the licenses of the emails, or those that the filters match.
 ///
-/// 200 if all were revoked, 207 if some were, 404 if none of the learners has a license, 400 if the plan's revocation cap permits
-/// fewer.
+/// 200 if all were revoked or the filters match nobody, 207 if some were, 404 if none of the learners has a license, 400 if the plan's
+/// revocation cap permits fewer.
 #[utoipa::path(
     post,
     path = "/api/v1/subscriptions/{subscription_uuid}/licenses/bulk-revoke/",
@@ -140,7 +140,8 @@ fn answer(done: &Revocations) -> ApiResult {
         user_email: email.as_str(),
     });
     let unsuccessful_revocations: Vec<_> = unsuccessful.collect();
-    if done.revoked.is_empty() {
+    // A filter may match nobody.
+    if done.revoked.is_empty() && !unsuccessful_revocations.is_empty() {
         return Answer::json(StatusCode::NOT_FOUND, &NoRevocationsBody { unsuccessful_revocations });
     }
     let status = if unsuccessful_revocations.is_empty() { StatusCode::OK } else { StatusCode::MULTI_STATUS };

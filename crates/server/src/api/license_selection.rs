@@ -62,25 +62,58 @@ describe!(
     }
 );
 
-/// One filter.
+/// One filter, in either form.
 #[derive(ToSchema)]
-#[serde(tag = "name", content = "filter_value", rename_all = "snake_case")]
+#[serde(untagged)]
+#[expect(dead_code, reason = "tells the document of two shapes")]
 pub enum SelectionFilter {
-    /// A part of the email.
-    UserEmail(Required<Text<1>>),
-    /// The states.
-    StatusIn(Vec<LicenseState>),
+    Short(ShortFilter),
+    Named(NamedFilter),
 }
 
-/// The licenses that a list of `{"name": …, "filter_value": …}` matches: `user_email` those whose email contains the text,
-/// `status_in` those in one of the states.
+/// Defines a form of filters.
+macro_rules! filter_form {
+    ($(#[$attribute:meta])* $name:ident) => {
+        #[derive(ToSchema)]
+        $(#[$attribute])*
+        #[serde(rename_all = "snake_case")]
+        #[expect(dead_code, reason = "tells the document of the shape")]
+        pub enum $name {
+            /// A part of the email.
+            UserEmail(Required<Text<1>>),
+            /// The states.
+            StatusIn(Vec<LicenseState>),
+        }
+    };
+}
+
+filter_form!(
+    /// `{"user_email": …}` or `{"status_in": […]}`.
+    ShortFilter
+);
+filter_form!(
+    /// `{"name": …, "filter_value": …}`.
+    #[serde(tag = "name", content = "filter_value")]
+    NamedFilter
+);
+
+/// The names and values of a filter in either form.
+fn terms(filter: &Value) -> Vec<(Option<&str>, &Value)> {
+    match filter.as_object() {
+        Some(fields) if !fields.contains_key("name") && !fields.is_empty() => {
+            fields.iter().map(|(name, value)| (Some(name.as_str()), value)).collect()
+        }
+        _ => vec![(filter["name"].as_str(), &filter["filter_value"])],
+    }
+}
+
+/// The licenses that all filters match: `user_email` those whose email contains the text, `status_in` those in one of the states.
 fn license_filter(filters: &Value) -> Result<LicenseFilter, &'static str> {
     let filters = filters.as_array().filter(|filters| !filters.is_empty());
     let filters = filters.ok_or("filters must be a list with at least one filter.")?;
     let mut wanted = LicenseFilter::default();
-    for filter in filters {
-        let value = &filter["filter_value"];
-        match filter["name"].as_str() {
+    for (name, value) in filters.iter().flat_map(terms) {
+        match name {
             Some("user_email") => {
                 let text = value.as_str().filter(|text| !text.trim().is_empty() && !text.contains('\0'));
                 wanted

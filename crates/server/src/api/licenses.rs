@@ -6,19 +6,22 @@ use std::borrow::Cow;
 use actix_web::{HttpRequest, HttpResponse, web};
 use futures_util::stream;
 use license_manager_domain::model::text_cell;
-use license_manager_domain::ports::{LicenseField, LicenseFilter, LicenseOrder};
+use license_manager_domain::ports::{CustomerScope, LicenseField, LicenseFilter, LicenseOrder, LicenseSearch};
 use license_manager_domain::use_cases::Page;
 use license_manager_domain::{Entity, Error, License, LicenseId, LicenseStatus, PlanId};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::api::license_cursor;
 use crate::api::views::LicenseBody;
 use crate::auth::permissions::{AdminOrLearner, Listing, OfPlan, Reader, path_uuid};
 use crate::http::paging::{Part, part_of};
 use crate::http::time;
 use crate::http::{Answer, ApiResult, NumberedPageBody, PageBody, Paging, Query, blocking};
-use crate::openapi::errors::BadRequest;
-use crate::openapi::parameters::{LicenseFilterQuery, LicenseOrderQuery, LicenseState, PageQuery};
+use crate::openapi::errors::{BadRequest, Detail, FieldErrors};
+use crate::openapi::parameters::{
+    BomQuery, CursorQuery, LicenseFilterQuery, LicenseOrderQuery, LicenseState, PageQuery,
+};
 use crate::state::{AppState, State};
 
 /// The most licenses a page has.
@@ -32,18 +35,58 @@ const CSV_BATCH: i64 = 1_000;
     get,
     path = "/api/v1/subscriptions/{subscription_uuid}/licenses/",
     tag = "Licenses",
-    params(LicenseFilterQuery, LicenseOrderQuery, PageQuery),
-    responses((status = 200, description = "A page of licenses", body = NumberedPageBody<LicenseBody>))
+    params(LicenseFilterQuery, LicenseOrderQuery, PageQuery, CursorQuery),
+    responses(
+        (status = 200, description = "A page of licenses", body = LicensePageBody),
+        (status = 400, description = "The cursor or `modified_since` cannot be read", body = FieldErrors),
+    )
 )]
 pub async fn list(access: Listing<Reader>, request: HttpRequest, state: State) -> ApiResult {
     let plan = PlanId(path_uuid(&request, "subscription_uuid")?);
-    let query = Query::of(&request);
-    let (filter, order) = (filter(&query), order(&query));
-    let read = move |part: Part<'_>| match visible(&state, &access, plan)? {
-        true => state.manager.licenses(plan, &filter, &order, part),
-        false => Ok(Page::from(None)),
+    list_found(&request, state, move |state, filter| {
+        let scope = match visible(state, &access, plan)? {
+            true => CustomerScope::All,
+            false => CustomerScope::Only(Vec::new()),
+        };
+        Ok(LicenseSearch { scope, customer: None, plan: Some(plan), filter })
+    })
+    .await
+}
+
+/// A page of licenses.
+#[derive(Serialize, ToSchema)]
+#[schema(as = LicensePage)]
+pub(super) struct LicensePageBody {
+    #[serde(flatten)]
+    page: NumberedPageBody<LicenseBody>,
+    /// Only if the query has `cursor`: the cursor of the next page; null on the last page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_cursor: Option<Option<String>>,
+}
+
+/// Lists the licenses of a search: the page of a number, or with `cursor` the one after a license.
+pub(super) async fn list_found(
+    request: &HttpRequest,
+    state: State,
+    search: impl FnOnce(&AppState, LicenseFilter) -> ApiResult<LicenseSearch> + Send + 'static,
+) -> ApiResult {
+    let query = Query::of(request);
+    let (filter, order) = (filter(&query)?, order(&query));
+    let paging = Paging::up_to(MAX_PAGE_SIZE, request);
+    let Some(cursor) = query.get("cursor") else {
+        let read = move |part: Part<'_>| state.manager.search_licenses(&search(&state, filter)?, &order, part);
+        return paging.answer_numbered(read, |license| LicenseBody::new(&license)).await;
     };
-    Paging::up_to(MAX_PAGE_SIZE, &request).answer_numbered(read, |license| LicenseBody::new(&license)).await
+    let after = license_cursor::read(cursor, &order)?;
+    blocking(move || {
+        let search = search(&state, filter)?;
+        let (page, more) = state.manager.licenses_after(&search, &order, after.as_ref(), paging.size())?;
+        let last = page.items.last().filter(|_| more);
+        let next_cursor = last.map(|license| license_cursor::write(&order, &license.into()));
+        let page = paging.cursor_body(page, next_cursor.as_deref(), |license| LicenseBody::new(&license));
+        Answer::ok(&LicensePageBody { page, next_cursor: Some(next_cursor) })
+    })
+    .await
 }
 
 /// How many licenses are in a state.
@@ -63,7 +106,7 @@ struct StateCountBody {
     responses((status = 200, description = "The states that occur, each with its number", body = Vec<StateCountBody>))
 )]
 pub async fn overview(access: OfPlan<Reader>, request: HttpRequest, state: State) -> ApiResult {
-    let filter = filter(&Query::of(&request));
+    let filter = filter(&Query::of(&request))?;
     blocking(move || {
         let counts = state.manager.license_overview(access.plan, &filter)?;
         let mut overview = [
@@ -121,6 +164,32 @@ pub async fn own(access: Listing<AdminOrLearner>, request: HttpRequest, state: S
     Paging::up_to(MAX_PAGE_SIZE, &request).answer(read, |license| LicenseBody::new(&license)).await
 }
 
+/// Returns one of the caller's own live licenses of the plan. 404 for any other license.
+#[utoipa::path(
+    get,
+    path = "/api/v1/subscriptions/{subscription_uuid}/license/{license_uuid}/",
+    tag = "Learners",
+    responses(
+        (status = 200, description = "The license", body = LicenseBody),
+        (status = 400, description = "The token names no email address", body = BadRequest),
+        (status = 404, description = "The caller has no such license", body = Detail),
+    )
+)]
+pub async fn own_license(access: Listing<AdminOrLearner>, request: HttpRequest, state: State) -> ApiResult {
+    let plan = PlanId(path_uuid(&request, "subscription_uuid")?);
+    let id = LicenseId(path_uuid(&request, "license_uuid")?);
+    let person = access.caller.person()?;
+    blocking(move || {
+        let own = match visible(&state, &access, plan)? {
+            true => state.manager.own_licenses_of_plan(plan, &person)?,
+            false => Vec::new(),
+        };
+        let license = own.into_iter().find(|license| license.id == id).ok_or(Error::NotFound(Entity::License))?;
+        Answer::ok(&LicenseBody::new(&license))
+    })
+    .await
+}
+
 fn visible<P>(state: &AppState, access: &Listing<P>, plan: PlanId) -> Result<bool, Error> {
     Ok(state.manager.customer_of_plan(plan)?.is_some_and(|customer| access.scope.covers(customer)))
 }
@@ -140,13 +209,15 @@ struct CsvLine<'a> {
     get,
     path = "/api/v1/subscriptions/{subscription_uuid}/licenses/csv/",
     tag = "Licenses",
+    params(BomQuery),
     responses((status = 200, description = "The licenses", body = String, content_type = "text/csv"))
 )]
-pub async fn csv(access: OfPlan<Reader>, state: State) -> ApiResult<HttpResponse> {
+pub async fn csv(access: OfPlan<Reader>, request: HttpRequest, state: State) -> ApiResult<HttpResponse> {
     let reader = state.clone();
     let plan = access.plan;
     let slug = blocking(move || Ok(reader.manager.customer_slug_of_plan(plan)?)).await?;
-    let head = "status,user_email,activation_date,last_remind_date,activation_link\r\n";
+    let columns = "status,user_email,activation_date,last_remind_date,activation_link\r\n";
+    let head = format!("{}{columns}", Query::of(&request).csv_start());
     let lines = stream::try_unfold(Some((None, Vec::from(head))), move |position| {
         let (state, slug) = (state.clone(), slug.clone());
         async move {
@@ -194,7 +265,10 @@ pub(super) fn activation_link(state: &AppState, slug: Option<&str>, license: &Li
 }
 
 /// The filters of a list of licenses. Unknown statuses match nothing; flags that cannot be read are ignored.
-pub(super) fn filter(query: &Query) -> LicenseFilter {
+///
+/// # Errors
+/// 400 if `modified_since` is not a moment.
+pub(super) fn filter(query: &Query) -> ApiResult<LicenseFilter> {
     let named = query.get("status").filter(|text| !text.is_empty()).map(|_| query.list("status"));
     let active_only = query.flag("active_only") == Some(true);
     let wanted = |status: &LicenseStatus| {
@@ -202,12 +276,13 @@ pub(super) fn filter(query: &Query) -> LicenseFilter {
             && (!active_only || LicenseStatus::LIVE.contains(status))
     };
     let filtered = named.is_some() || active_only;
-    LicenseFilter {
+    Ok(LicenseFilter {
         statuses: filtered.then(|| LicenseStatus::ALL.into_iter().filter(wanted).collect()),
-        email_words: query.get("search").unwrap_or_default().split_whitespace().map(str::to_owned).collect(),
+        email_words: query.words("search"),
         hide_retired: query.flag("ignore_null_emails") == Some(true),
+        modified_since: query.moment("modified_since")?,
         ..LicenseFilter::default()
-    }
+    })
 }
 
 /// The order of a list of licenses: the known fields in `ordering`, or status and email if there are none.

@@ -10,16 +10,15 @@ use uuid::Uuid;
 use crate::api::license_assignment::{self, AssignmentRequest, AssignmentsBody};
 use crate::api::license_revocation::{self, NothingRevoked, RevocationError, RevocationsBody};
 use crate::api::license_selection::SelectionRequest;
-use crate::api::licenses::{MAX_PAGE_SIZE, filter, order};
+use crate::api::licenses::{LicensePageBody, list_found};
 use crate::api::views::LicenseBody;
 use crate::auth::permissions::{Admin, Listing, OfPlan, Reader, path_uuid};
 use crate::http::body::Body;
 use crate::http::fields::{FieldErrors, Required, UuidText};
-use crate::http::paging::Part;
-use crate::http::{Answer, ApiResult, NumberedPageBody, Paging, Query, WithBody, blocking};
-use crate::openapi::errors::Detail;
-use crate::openapi::parameters::{CustomerQuery, LicenseFilterQuery, LicenseOrderQuery, PageQuery};
-use crate::state::State;
+use crate::http::{Answer, ApiResult, Query, WithBody, blocking};
+use crate::openapi::errors::{self, Detail};
+use crate::openapi::parameters::{CursorQuery, CustomerQuery, LicenseFilterQuery, LicenseOrderQuery, PageQuery};
+use crate::state::{AppState, State};
 
 /// The plan of the licenses.
 #[derive(IntoParams)]
@@ -58,20 +57,18 @@ pub struct SelectionOfPlanRequest {
     get,
     path = "/api/v1/licenses/",
     tag = "Licenses",
-    params(CustomerQuery, PlanQuery, LicenseFilterQuery, LicenseOrderQuery, PageQuery),
-    responses((status = 200, description = "A page of licenses", body = NumberedPageBody<LicenseBody>)),
+    params(CustomerQuery, PlanQuery, LicenseFilterQuery, LicenseOrderQuery, PageQuery, CursorQuery),
+    responses(
+        (status = 200, description = "A page of licenses", body = LicensePageBody),
+        (status = 400, description = "The cursor or `modified_since` cannot be read", body = errors::FieldErrors),
+    ),
 )]
 pub async fn list(access: Listing<Reader>, request: HttpRequest, state: State) -> ApiResult {
     let query = Query::of(&request);
-    let search = LicenseSearch {
-        scope: access.scope,
-        customer: query.uuid("enterprise_customer_uuid")?.map(CustomerId),
-        plan: query.uuid("subscription_plan")?.map(PlanId),
-        filter: filter(&query),
-    };
-    let order = order(&query);
-    let read = move |part: Part<'_>| state.manager.search_licenses(&search, &order, part);
-    Paging::up_to(MAX_PAGE_SIZE, &request).answer_numbered(read, |license| LicenseBody::new(&license)).await
+    let customer = query.uuid("enterprise_customer_uuid")?.map(CustomerId);
+    let plan = query.uuid("subscription_plan")?.map(PlanId);
+    let search = move |_: &AppState, filter| Ok(LicenseSearch { scope: access.scope, customer, plan, filter });
+    list_found(&request, state, search).await
 }
 
 /// Returns a license.
@@ -112,8 +109,8 @@ pub async fn assign(
 
 /// Revokes licenses of the plan `subscription_plan`: those of the emails, or those that the filters match.
 ///
-/// 200 if all were revoked, 207 if some were, 404 if none of the learners has a license, 400 if the plan's revocation cap permits
-/// fewer.
+/// 200 if all were revoked or the filters match nobody, 207 if some were, 404 if none of the learners has a license, 400 if the plan's
+/// revocation cap permits fewer.
 #[utoipa::path(
     post,
     path = "/api/v1/licenses/revoke/",

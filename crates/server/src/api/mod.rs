@@ -11,6 +11,7 @@ pub mod history;
 pub mod learner_licenses;
 pub mod license_activation;
 pub mod license_assignment;
+mod license_cursor;
 pub mod license_reminder;
 pub mod license_revocation;
 pub mod license_selection;
@@ -54,6 +55,7 @@ handlers![
     license_revocation::revoke,
     license_revocation::revoke_all,
     licenses::own,
+    licenses::own_license,
     subscriptions::list_for_learner,
     subscriptions::retrieve_for_learner,
     license_reminder::remind,

@@ -14,6 +14,7 @@ use crate::http::time;
 use crate::http::{Answer, ApiResult, Query, Timestamp, blocking};
 use crate::http::{accept, fields};
 use crate::openapi::errors::FieldErrors;
+use crate::openapi::parameters::BomQuery;
 use crate::state::{AppState, State};
 
 /// The default number of idle seats in a response.
@@ -213,7 +214,7 @@ license_manager_domain::names!(Report {
     get,
     path = "/api/v1/subscriptions/{subscription_uuid}/utilization/",
     tag = "Plans",
-    params(UtilizationQuery),
+    params(UtilizationQuery, BomQuery),
     responses(
         (status = 200, description = "The reports", content((UtilizationBody = "application/json"), (String = "text/csv"))),
         (status = 400, description = "A parameter is not valid", body = FieldErrors),
@@ -223,11 +224,12 @@ pub async fn utilization(access: OfPlan<Reader>, request: HttpRequest, state: St
     let asked = read(access.plan, &Query::of(&request))?;
     let mut response = if prefers_csv(&request) {
         let disposition = format!("attachment; filename=\"utilization-{}-{}.csv\"", asked.report.as_str(), asked.plan);
+        let start = Query::of(&request).csv_start();
         let table = blocking(move || Ok(table(&state, &asked)?)).await?;
         HttpResponse::Ok()
             .content_type("text/csv; charset=utf-8")
             .insert_header((header::CONTENT_DISPOSITION, disposition))
-            .body(table)
+            .body([start.as_bytes(), &table].concat())
     } else {
         blocking(move || Answer::ok(&body(&state, &asked)?)).await?.respond_to(&request)
     };

@@ -4,10 +4,11 @@ pub mod demo;
 pub mod operations;
 pub mod outbox;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::builder::PossibleValuesParser;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use license_manager_domain::outbox::Topic;
 use uuid::Uuid;
 
@@ -30,6 +31,22 @@ pub struct Cli {
 }
 
 impl Cli {
+    /// Reads a command line. A command also answers to its name with underscores, as the Django service's commands are named.
+    ///
+    /// # Errors
+    /// What is wrong with it, or the text of `--help` and `--version`.
+    pub fn read(line: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> Result<Self, clap::Error> {
+        let command = Self::command().mut_subcommands(|command| match command.get_name().contains('-') {
+            true => {
+                // clap takes names that last as long as the program.
+                let underscored: &'static str = command.get_name().replace('-', "_").leak();
+                command.alias(underscored)
+            }
+            false => command,
+        });
+        Self::from_arg_matches(&command.try_get_matches_from(line)?)
+    }
+
     /// The command; `serve` if none was given.
     pub fn into_command(self) -> Command {
         self.command.unwrap_or(Command::Serve(ServeArguments { demo: false }))

@@ -61,6 +61,8 @@ pub struct Config {
     pub portals: PortalsConfig,
     /// Creating licenses.
     pub provisioning: ProvisioningConfig,
+    /// Bulk enrollments.
+    pub enrollment: EnrollmentConfig,
     /// Recurring operations.
     pub operations: OperationsConfig,
     /// The schedule of recurring operations.
@@ -247,6 +249,15 @@ section! {
     /// this are revoked by a job.
     #[serde(deserialize_with = "whole_number::<_, _, 1, 1_000_000>")]
     batch_size: u32 = 10_000;
+}
+
+section! {
+    /// `[enrollment]`: bulk enrollments.
+    struct EnrollmentConfig;
+
+    /// The most enrollments that one request may ask for, learners times course runs; from 1 to 1,000,000.
+    #[serde(deserialize_with = "whole_number::<_, _, 1, 1_000_000>")]
+    request_limit: u32 = 500;
 }
 
 section! {

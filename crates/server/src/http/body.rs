@@ -134,7 +134,7 @@ pub async fn read_bytes(request: &HttpRequest, payload: &mut Payload) -> Result<
 }
 
 /// The greeting or closing of a mail.
-pub type MailText = Text<0, 10_000>;
+pub type MailText = Text<0, 50_000>;
 
 /// A list of at least one email address.
 pub type Emails = List<EmailAddress, 1>;

@@ -53,13 +53,23 @@ impl PageRequest {
         Self { number, size }
     }
 
+    /// How many items a page has at most.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// How many pages a list of `total` items has: at least one.
+    pub fn pages_of(&self, total: u64) -> u64 {
+        total.div_ceil(self.size).max(1)
+    }
+
     /// The page, now that the list is known to have `total` items.
     ///
     /// # Errors
     ///
     /// [`InvalidPage`] where there is none of that number.
     pub fn resolve(&self, total: u64) -> Result<Page, InvalidPage> {
-        let num_pages = total.div_ceil(self.size).max(1);
+        let num_pages = self.pages_of(total);
         let number = match self.number {
             Number::Exactly(number) if (1..=num_pages).contains(&number) => number,
             Number::Last => num_pages,
@@ -121,6 +131,11 @@ impl LinkBase {
     /// The address with another query.
     pub fn with_query(&self, query: &str) -> String {
         format!("{}?{query}", self.address)
+    }
+
+    /// The address of the page after a cursor.
+    pub fn after(&self, cursor: &str) -> String {
+        self.with_query(&self.query.with("cursor", Some(cursor)))
     }
 
     /// The address of a page: the query as it was, keys sorted and once each. The first page is the one without `page`.

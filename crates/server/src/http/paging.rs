@@ -90,6 +90,24 @@ impl Paging {
         blocking(move || Answer::ok(&self.numbered_body(self.read(read)?, view)?)).await
     }
 
+    /// How many items a page has at most.
+    pub fn size(&self) -> i64 {
+        self.request.size().cast_signed()
+    }
+
+    /// A page that was read after a cursor, with the cursor of the next page.
+    pub fn cursor_body<T, B>(
+        &self,
+        found: use_cases::Page<T>,
+        next: Option<&str>,
+        view: impl Fn(T) -> B,
+    ) -> NumberedPageBody<B> {
+        let num_pages = self.request.pages_of(found.total.unsigned_abs());
+        let next = next.map(|cursor| self.links.after(cursor));
+        let results = found.items.into_iter().map(view).collect();
+        NumberedPageBody { page: PageBody { count: found.total, next, previous: None, results }, num_pages }
+    }
+
     /// The asked part of a list that was read whole, as a page with its position.
     ///
     /// # Errors

@@ -5,12 +5,15 @@ use std::collections::BTreeMap;
 
 use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
+use chrono::{DateTime, Utc};
 use license_manager_domain::CustomerId;
 use uuid::Uuid;
 
 use super::answer::ApiResult;
 use super::error::ApiError;
+use super::fields::FieldErrors;
 use super::kinds::Choices;
+use super::time;
 
 /// The keys of a query with their values, decoded; of a repeated key the last value.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -79,9 +82,42 @@ impl Query {
         }
     }
 
+    /// How a CSV file begins: with a byte order mark if `bom` is true. Excel reads UTF-8 only with one.
+    pub fn csv_start(&self) -> &'static str {
+        if self.flag("bom") == Some(true) { "\u{FEFF}" } else { "" }
+    }
+
+    /// The moment that is `name`; `None` if it is missing or empty.
+    ///
+    /// # Errors
+    /// 400 if it is not a moment.
+    pub fn moment(&self, name: &str) -> ApiResult<Option<DateTime<Utc>>> {
+        let Some(text) = self.text(name) else { return Ok(None) };
+        time::parse(text.trim()).map(Some).ok_or_else(|| {
+            let message = "This must be a date and time, such as 2030-01-31T12:00:00Z, or a date, such as 2030-01-31.";
+            FieldErrors::field(name, message).into()
+        })
+    }
+
     /// The values of `name`, written as a comma list; without the empty ones.
     pub fn list(&self, name: &str) -> Vec<&str> {
         self.get(name).unwrap_or_default().split(',').map(str::trim).filter(|value| !value.is_empty()).collect()
+    }
+
+    /// The words of `name`, separated by white space or commas. A word that begins with a quote runs to the same quote, which is not
+    /// part of it. Elsewhere, and without a second one, a quote is a letter.
+    pub fn words(&self, name: &str) -> Vec<String> {
+        let separates = |letter: char| letter.is_whitespace() || letter == ',';
+        let mut rest = self.get(name).unwrap_or_default().trim_start_matches(separates);
+        let mut words = Vec::new();
+        while let Some(first) = rest.chars().next() {
+            let quoted = matches!(first, '"' | '\'').then(|| rest[1..].split_once(first)).flatten();
+            let (word, after) = quoted.or_else(|| rest.split_once(separates)).unwrap_or((rest, ""));
+            words.push(word.to_owned());
+            rest = after.trim_start_matches(separates);
+        }
+        words.retain(|word| !word.is_empty());
+        words
     }
 
     /// The query as text, with its keys sorted, and `name` set to `value` or removed.
@@ -120,6 +156,25 @@ mod tests {
         let query = Query::parse("a=1&b=TRUE&c=0&d=False&e=yes&f=");
         let flags: Vec<_> = ["a", "b", "c", "d", "e", "f", "g"].map(|name| query.flag(name)).to_vec();
         assert_eq!(flags, [Some(true), Some(true), Some(false), Some(false), None, None, None]);
+    }
+
+    #[test]
+    fn words_are_split_at_white_space_and_commas_but_not_within_quotes() {
+        for (text, expected) in [
+            ("", vec![]),
+            (" amy\t,bob,, eve ", vec!["amy", "bob", "eve"]),
+            ("\"amy bob\" 'eve, dan'", vec!["amy bob", "eve, dan"]),
+            ("'it is \"it\"'", vec!["it is \"it\""]),
+            ("o'hara o'neil", vec!["o'hara", "o'neil"]),
+            ("\"amy bob", vec!["\"amy", "bob"]),
+            ("'amy \"bob", vec!["'amy", "\"bob"]),
+            ("\"\" '' ,", vec![]),
+            ("\"a\"b c", vec!["a", "b", "c"]),
+            ("jörg \u{a0}zoë", vec!["jörg", "zoë"]),
+        ] {
+            let query = form_urlencoded::Serializer::new(String::new()).append_pair("search", text).finish();
+            assert_eq!(Query::parse(&query).words("search"), expected, "{text}");
+        }
     }
 
     #[test]

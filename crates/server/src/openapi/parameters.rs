@@ -1,5 +1,6 @@
 //! Parameters that several endpoints share, as the document describes them.
 
+use chrono::{DateTime, Utc};
 use license_manager_domain::LicenseStatus;
 use utoipa::IntoParams;
 use uuid::Uuid;
@@ -16,6 +17,23 @@ pub struct PageQuery {
     /// The number of items of a page: 100 by default, and at most the list's limit. A value that is not a positive number is ignored.
     #[param(example = 100)]
     pub page_size: Option<u64>,
+}
+
+/// The page after a license.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct CursorQuery {
+    /// Instead of `page`: empty for the first page, then `next_cursor` of the page before, with the same `ordering`. Unlike a page's number
+    /// it does not move when licenses are added or removed before it.
+    pub cursor: Option<String>,
+}
+
+/// How a CSV file begins.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct BomQuery {
+    /// `true` for a CSV file that begins with a byte order mark, which Excel needs to read accents.
+    pub bom: Option<bool>,
 }
 
 /// A filter by customer.
@@ -49,8 +67,10 @@ pub struct LicenseFilterQuery {
     /// States, separated by commas; unknown ones match nothing.
     #[param(example = "assigned,activated")]
     pub status: Option<String>,
-    /// Words that the email contains.
+    /// Words that the email contains, separated by white space or commas. A word that begins with a quote runs to the same quote.
     pub search: Option<String>,
+    /// Licenses that changed at this moment or later. Deleted licenses are not listed.
+    pub modified_since: Option<DateTime<Utc>>,
     /// `true` for assigned and activated licenses only.
     pub active_only: Option<bool>,
     /// `true` excludes licenses whose holder was retired.

@@ -135,6 +135,7 @@ fn what_was_owed_is_delivered(postgres: &Database, scene: &Scene, endpoint: &Web
     assert_eq!(all.unwrap_or_else(of_license), ["assigned", "activated", "revoked"]);
     let mails = upstreams.mailed().into_iter().filter(|(kind, _)| kind == "reminder").count();
     assert_eq!(mails, 1, "the reminder goes out");
+    assert_eq!(count(postgres, "outbox_words"), 0, "the admin's words go with their messages");
 }
 
 #[test]

@@ -142,6 +142,7 @@ impl Scene {
              INSERT INTO operation_lease (operation, key, owner, until)
              VALUES ('expire-subscriptions', '{plan}', '{license}', {MOMENT});
              INSERT INTO plan_mark (subscription_plan_uuid, name, created) VALUES ('{plan}', 'initial_utilization', {MOMENT});
+             INSERT INTO history_retention (id, complete_since) VALUES (1, {MOMENT});
              INSERT INTO plan_job (subscription_plan_uuid, kind, requested_at, not_before)
              VALUES ('{plan}', 'provision', {MOMENT}, {later});
              UPDATE webhook_delivery SET state = 'delivered', attempts = 2, last_status = 204, delivered_at = created

@@ -92,7 +92,9 @@ impl Asking<'_> {
         self.provision("GET", &format!("customer-agreement/?enterprise_customer_uuid={enterprise}"), Value::Null);
         self.get(&plan.admin, &plan.path("licenses/csv/"));
         let amy = self.learner("amy");
-        self.get(&amy, &plan.path("license/"));
+        let own = self.get(&amy, &plan.path("license/"));
+        self.get(&amy, &plan.path(&format!("license/{}/", text(&own["results"][0]["uuid"]))));
+        self.get(&plan.admin, &plan.path("licenses/?cursor=&page_size=1"));
         self.get(&amy, &format!("/api/v1/learner-subscriptions/{}/", plan.uuid));
         self.get(&amy, &format!("/api/v1/learner-subscriptions/?enterprise_customer_uuid={enterprise}"));
     }

@@ -23,6 +23,7 @@ on_both_databases!(
     a_plan_grows_once,
     admins_are_mailed_a_plan_s_utilization_once,
     an_event_is_sent_once_180_days_after_an_activation,
+    old_history_is_removed_and_earlier_moments_are_refused,
     catalog_queries_are_counted,
     every_command_runs_with_a_mail_server,
     manual_operations_are_shown_first,
@@ -341,6 +342,43 @@ fn every_command_runs_with_a_mail_server(database: Database) {
         let ran = server.command(&[command]);
         assert!(ran.succeeded, "{command}: {ran:?}");
     }
+}
+
+fn old_history_is_removed_and_earlier_moments_are_refused(database: Database) {
+    let upstreams = FakeUpstreams::start();
+    let server = start(&database, &upstreams, &QUIET);
+    let customer = Customer::new(&server);
+    let plan = customer.plan(100);
+    plan.assign(&customer.emails("learner", 60)).expect(200);
+    for table in ["license_history", "subscription_plan_history"] {
+        database.execute(&format!("UPDATE {table} SET {}", earlier(&database, "history_date", 40)));
+    }
+    plan.admin
+        .post(&plan.path("licenses/bulk-revoke/"), &json!({ "user_emails": customer.emails("learner", 10) }))
+        .expect(200);
+    let entries = || count(&database, "SELECT CAST(count(*) AS text) AS text FROM license_history");
+    let before = entries();
+    let now = chrono::Utc::now();
+    let moment = |days: i64| (now - chrono::Duration::days(days)).to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
+    let as_of = |days| plan.admin.get(&plan.path(&format!("history/?as_of={}", moment(days))));
+    as_of(50).expect(404);
+
+    let preview = run(&server, "clean_old_history", &["--days", "30", "--dry-run"]);
+    assert_eq!((preview["counts"]["license"].clone(), entries()), (json!(60), before));
+    as_of(50).expect(404);
+    let done = run(&server, "clean-old-history", &["--days", "30"]);
+    assert_eq!((&done["counts"], entries()), (&preview["counts"], before - 60));
+    let refused = as_of(31).expect(422);
+    assert!(refused.as_str().is_some_and(|text| text.contains("was removed")), "{refused}");
+    as_of(29).expect(200);
+    let revert = |days| {
+        let body = json!({ "as_of": moment(days), "dry_run": true });
+        customer.operator().post(&plan.path("revert/"), &body)
+    };
+    revert(31).expect(422);
+    assert_eq!(revert(29).expect(200)["num_changed"], 10, "as it was before they were revoked");
+    assert_eq!(server.command(&["clean-old-history"]).code, Some(2), "the retention must be named");
+    assert_eq!(server.command(&["clean-old-history", "--days", "6"]).code, Some(2));
 }
 
 fn catalog_queries_are_counted(database: Database) {

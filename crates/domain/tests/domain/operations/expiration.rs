@@ -181,19 +181,20 @@ fn plans_with_a_renewal_wait_for_the_plan_that_follows() {
 }
 
 #[test]
-fn named_plans_are_looked_after_whenever_they_ended_and_again_with_force() {
+fn named_plans_are_processed_whenever_they_ended_and_again_if_they_are_marked() {
     let (world, lms, manager) = world_with_lms();
     let plan = used_plan(&world, 5);
-    let named = |force| {
-        let request = Expiration { plans: Some(vec![plan]), force, ..last_day(world.manager.now()) };
+    let named = || {
+        let request = Expiration { plans: Some(vec![plan]), ..last_day(world.manager.now()) };
         now(manager.expire_subscriptions(&request, &Watch::patient(&world)))
     };
-    assert!(named(false).errors[0].message.contains("has not ended yet"));
+    assert!(named().errors[0].message.contains("has not ended yet"));
     world.clock.advance(days(500));
-    assert_eq!(count(&complete(named(false)), "plans"), 1);
-    assert_eq!(count(&complete(named(false)), "plans"), 0);
+    assert_eq!(count(&complete(named()), "plans"), 1);
+    assert_eq!(count(&complete(named()), "plans"), 0, "a run at the same time");
     world.clock.advance(days(1));
-    assert_eq!(count(&complete(named(true)), "plans"), 1);
+    let again = complete(named());
+    assert_eq!((count(&again, "plans"), count(&again, "events")), (1, 2));
     assert_eq!(lms.expired().len(), 4);
     let unknown = PlanId(uuid::Uuid::from_u128(99));
     assert_eq!(manager.plan_ends(&[plan, unknown]), Err(Error::NotFound(Entity::Plan)));

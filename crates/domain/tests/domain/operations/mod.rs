@@ -2,6 +2,7 @@
 
 mod auto_scaling;
 mod catalog_queries;
+mod clean_history;
 mod expiration;
 mod renewals;
 mod retirement;

@@ -26,6 +26,9 @@ pub enum OperationCommand {
     TriggerEventForLicenses(OfCustomers),
     /// Check that plans use at most as many catalog queries as there are plan types.
     ValidateNumCatalogQueries(RunOptions),
+    /// Remove history that is older than a retention. The newest version of everything stays, and what it was when the retention begins;
+    /// earlier moments cannot be read or reverted to any more.
+    CleanOldHistory(CleanOldHistory),
     /// Create a customer with plans of every kind, for development.
     SeedDevelopmentData(RunOptions),
     /// Create an agreement and a plan for a customer of the devstack.
@@ -91,7 +94,7 @@ pub struct ExpireSubscriptions {
     /// Process plans that expired at this time or earlier; default: now.
     #[arg(long, value_name = "DATE", value_parser = date)]
     pub expired_before: Option<DateTime<Utc>>,
-    /// Process these plans, whenever they expired; comma-separated.
+    /// Process these plans, whenever they expired and also if they are already processed; comma-separated.
     #[arg(
         long,
         value_name = "UUID",
@@ -100,7 +103,7 @@ pub struct ExpireSubscriptions {
         conflicts_with_all = ["expired_after", "expired_before"]
     )]
     pub subscription_uuids: Option<Vec<Uuid>>,
-    /// Process plans again that are already processed.
+    /// Process plans again that are already processed; named plans are in any case.
     #[arg(long)]
     pub force: bool,
     /// How to run it.
@@ -114,6 +117,17 @@ pub struct OfCustomers {
     /// Process these customers instead of the configured ones; comma-separated.
     #[arg(long, value_name = "UUID", value_delimiter = ',', num_args = 1..)]
     pub enterprise_customer_uuids: Option<Vec<Uuid>>,
+    /// How to run it.
+    #[command(flatten)]
+    pub run: RunOptions,
+}
+
+/// Options of `clean-old-history`.
+#[derive(Debug, Args)]
+pub struct CleanOldHistory {
+    /// Keep the history of this many days.
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(7..=36_500))]
+    pub days: u32,
     /// How to run it.
     #[command(flatten)]
     pub run: RunOptions,

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use chrono::TimeDelta;
 use license_manager_domain::history::EntityRef;
 use license_manager_domain::model::{TransferOrder, TransferredLicenses};
 use license_manager_domain::ports::LimitOffset;
@@ -10,9 +11,10 @@ use license_manager_domain::{Actor, AgreementId, Error, LicenseId, LicenseManage
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::arguments::{EntityKind, History, OnPlan, SummaryFormat, Transfer};
+use super::arguments::{CleanOldHistory, EntityKind, History, OnPlan, SummaryFormat, Transfer};
 use super::error::CommandError;
 use super::report::Report;
+use super::supervisor::CommandSupervisor;
 use crate::api::history::changes as history_changes;
 use crate::http::time;
 
@@ -79,6 +81,12 @@ pub(super) fn transfer(manager: &LicenseManager, arguments: Transfer) -> Result<
         preview.licenses.into_iter().map(|license| license.0).collect()
     };
     Ok(Report::done("transfer", !really, vec![("licenses", moved.len() as i64)], moved))
+}
+
+pub(super) fn clean_history(manager: &LicenseManager, arguments: &CleanOldHistory) -> Result<Report, CommandError> {
+    let (retention, dry_run) = (TimeDelta::days(arguments.days.into()), arguments.run.dry_run);
+    let supervisor = CommandSupervisor::start("clean-old-history")?;
+    Ok(manager.clean_old_history(retention, dry_run, &supervisor).into())
 }
 
 pub(super) fn history(manager: &LicenseManager, arguments: &History, out: &mut impl Write) -> Result<(), CommandError> {

@@ -75,6 +75,7 @@ async fn act(
         Command::Provision(arguments) => (arguments.manual.show, manual::provision(manager, &arguments)?),
         Command::Freeze(arguments) => (arguments.manual.show, manual::freeze(manager, &arguments)?),
         Command::Transfer(arguments) => (arguments.manual.show, manual::transfer(manager, arguments)?),
+        Command::CleanOldHistory(arguments) => (arguments.run.show, manual::clean_history(manager, &arguments)?),
         Command::History(arguments) => {
             manual::history(manager, &arguments, out)?;
             return Ok((arguments.show, None));
