@@ -143,9 +143,8 @@ impl Database for InAFile {
     }
 
     fn words(&self) -> i64 {
-        diesel::dsl::sql::<diesel::sql_types::BigInt>("SELECT count(*) FROM outbox_words")
-            .get_result(&mut self.connection())
-            .unwrap()
+        let number = diesel::dsl::sql::<diesel::sql_types::BigInt>("(SELECT count(*) FROM outbox_words)");
+        diesel::select(number).get_result(&mut self.connection()).unwrap()
     }
 
     fn source(&self, license: LicenseId) -> Option<String> {

@@ -65,7 +65,7 @@ describe!(
 /// One filter, in either form.
 #[derive(ToSchema)]
 #[serde(untagged)]
-#[expect(dead_code, reason = "tells the document of two shapes")]
+#[allow(missing_docs)] // each is the form of that name
 pub enum SelectionFilter {
     Short(ShortFilter),
     Named(NamedFilter),
@@ -77,7 +77,6 @@ macro_rules! filter_form {
         #[derive(ToSchema)]
         $(#[$attribute])*
         #[serde(rename_all = "snake_case")]
-        #[expect(dead_code, reason = "tells the document of the shape")]
         pub enum $name {
             /// A part of the email.
             UserEmail(Required<Text<1>>),
