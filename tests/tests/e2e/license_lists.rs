@@ -81,8 +81,6 @@ fn a_cursor_is_of_one_list(database: Database) {
 
 fn licenses_that_changed_since_are_listed(database: Database) {
     let scene = Scene::new(database);
-    let modified = "SELECT CAST(max(modified) AS text) AS text FROM license";
-    assert_eq!(scene.plan.counts().assigned, 1, "{modified}");
     let moment = chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Micros, true);
     let since = |moment: &str| {
         let path = scene.plan.path(&format!("licenses/?modified_since={moment}&cursor="));
