@@ -10,8 +10,9 @@ use serde_json::{Map, Value, json};
 const UNKNOWN: &str = "b7cf6a0e-5a3f-4d0b-9a52-3f6f0e1d2c4b";
 
 /// A text for each pattern.
-const MATCHING: [(&str, &str); 3] = [
+const MATCHING: [(&str, &str); 4] = [
     ("^00k[0-9A-Za-z]{15}$", "00k0123456789abcde"),
+    ("^[0-9A-Za-z]{18}$", "0123456789abcdefgh"),
     ("^([0-9A-Za-z]{18})?$", "0123456789abcdefgh"),
     ("^whsec_[0-9A-Za-z+/]+=*$", "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz"),
 ];

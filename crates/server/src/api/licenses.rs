@@ -61,6 +61,7 @@ pub(super) struct LicensePageBody {
     page: NumberedPageBody<LicenseBody>,
     /// Only if the query has `cursor`: the cursor of the next page; null on the last page.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
     next_cursor: Option<Option<String>>,
 }
 
