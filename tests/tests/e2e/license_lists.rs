@@ -1,5 +1,8 @@
 //! Long lists of licenses: cursors, what changed since, and files for spreadsheets.
 
+// These tests run outside of the service, with the real clock.
+#![allow(clippy::disallowed_methods)]
+
 use license_manager_tests::{Database, Request, Scene, on_both_databases};
 use serde_json::{Value, json};
 

@@ -1,5 +1,8 @@
 //! Requests as portals and spreadsheets send them.
 
+// These tests run outside of the service, with real ids.
+#![allow(clippy::disallowed_methods)]
+
 use license_manager_tests::{Customer, Database, PROVISIONING, Scene, Server, on_both_databases};
 use serde_json::{Value, json};
 use uuid::Uuid;
