@@ -203,7 +203,7 @@ fn a_history_has_the_columns_of_its_table_in_their_order() {
         )
     };
     let histories = lines(&mut conn, "SELECT name AS line FROM sqlite_schema WHERE name GLOB '*_history'");
-    assert_eq!(histories.len(), 9);
+    assert_eq!(histories.len(), 10);
     for history in histories {
         let table = columns(&mut conn, history.trim_end_matches("_history"));
         let copied: Vec<String> = columns(&mut conn, &history).split_off(5);

@@ -84,7 +84,7 @@ impl Service {
             browser: BrowserPolicy::from_config(&config),
             throttle: Throttle::new(&ThrottleConfig { enabled: false, ..config.throttle.clone() }, false),
             learner_portal: String::new(),
-            retirement_worker: config.auth.retirement_worker.clone(),
+            retirement_worker: Some("retirement_worker".to_owned()),
             subsidy_secret: None,
             wake_jobs: Arc::new(Notify::new()),
             monitor: Arc::new(monitor),

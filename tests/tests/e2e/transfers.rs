@@ -307,6 +307,6 @@ fn only_provisioning_admins_see_transfer_jobs(database: Database) {
         assert_detail(server.anonymous().send(Request::new(method, path)), 401, path);
         assert_detail(server.client(&customer.admin()).send(Request::new(method, path)), 403, path);
     }
-    assert_detail(customer.operator().send(Request::new("DELETE", &job)), 405, "DELETE");
+    assert_detail(customer.operator().send(Request::new("PUT", &job)), 405, "PUT");
     assert_eq!(old.counts(), counts(0, 2));
 }

@@ -181,7 +181,7 @@ pub fn a_place_stays_when_its_license_moves(db: &dyn Database) {
     assert_eq!(numbers(&first), [3, 1]);
     let place = LicensePosition::from(&first[1]);
     let moved = assigned(1, 1, "amy@example.com").revoke(day(5)).unwrap();
-    store.write(|unit| unit.licenses().save(&[moved], &change(5))).unwrap();
+    store.write(|unit| unit.licenses().save(std::slice::from_ref(&moved), &change(5))).unwrap();
     assert_eq!(
         numbers(&next(Some(&place), 10)),
         [5, 1, 2, 4],

@@ -150,7 +150,7 @@ mod tests {
             sealed("[1]"),
             sealed(&format!(r#"{{"by":["status"],"id":"{id}","status":"asleep"}}"#)),
             sealed(&format!(r#"{{"by":["status"],"id":"{id}"}}"#)),
-            sealed(&format!(r#"{{"by":["status"],"id":"7","status":"assigned"}}"#)),
+            sealed(r#"{"by":["status"],"id":"7","status":"assigned"}"#),
             sealed(&format!(r#"{{"by":["status"],"id":"{id}","status":"assigned","email":"a\u0000"}}"#)),
             sealed(&format!(r#"{{"by":["status"],"id":"{id}","status":"assigned","activated":{}}}"#, i64::MAX)),
             write(&all, &place()),
