@@ -3,6 +3,7 @@
 //! The databases share their tables and rows (`schema`, `rows`, `sql_types`). Each has its own module with its own
 //! queries. Both pass the contract suite in `tests/contract`.
 
+mod addresses;
 pub mod calls;
 pub mod copy;
 mod history;

@@ -73,7 +73,7 @@ impl SmtpMail {
             .map_err(|error| Misconfigured::Url(format!("this mail server URL is not valid: {error}")))?
             .timeout(Some(timeout))
             .pool_config(smtp::PoolConfig::new().max_size(CONNECTIONS));
-        let from = from.parse().map_err(|_| {
+        let from = from.parse().map(with_ascii_domain).map_err(|_| {
             Misconfigured::From("this is not an email address; use a@example.com or Name <a@example.com>".to_owned())
         })?;
         let sent = Cache::builder().max_capacity(REMEMBERED_MAILS).time_to_live(REMEMBERED_FOR).build();
@@ -136,7 +136,7 @@ impl SmtpMail {
         };
         let to: Address = mail
             .to
-            .as_str()
+            .as_smtp()
             .parse()
             .map_err(|_| "was not called: this email address cannot receive mail".to_owned())?;
         let sender = Some(property("enterprise_sender_alias")).filter(|alias| !alias.is_empty());
@@ -152,12 +152,18 @@ impl SmtpMail {
                 "auto-generated".to_owned(),
             ));
         if let Ok(reply_to) = property("enterprise_reply_to").parse() {
-            message = message.reply_to(reply_to);
+            message = message.reply_to(with_ascii_domain(reply_to));
         }
         message
             .multipart(MultiPart::alternative_plain_html(words.text, words.html))
             .map_err(|error| format!("was not called: the mail cannot be written ({error})"))
     }
+}
+
+/// The mailbox with its domain as SMTP needs it.
+fn with_ascii_domain(mailbox: Mailbox) -> Mailbox {
+    let address = Email::from_storage(mailbox.email.to_string()).as_smtp().parse();
+    Mailbox { email: address.unwrap_or(mailbox.email), ..mailbox }
 }
 
 /// The URL, with opportunistic encryption unless it says otherwise.

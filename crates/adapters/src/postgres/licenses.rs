@@ -67,10 +67,10 @@ pub(super) fn filtered(mut condition: Condition, filter: &LicenseFilter) -> Cond
     condition
 }
 
-/// The LIKE pattern for texts that contain the word. Addresses are stored in lowercase.
+/// The LIKE pattern for addresses that contain the word.
 fn containing(word: &str) -> String {
     let mut pattern = String::from("%");
-    for character in word.to_lowercase().chars() {
+    for character in Email::search_word(word).chars() {
         if matches!(character, '%' | '_' | '\\') {
             pattern.push('\\');
         }

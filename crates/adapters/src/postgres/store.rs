@@ -10,7 +10,7 @@ use diesel::pg::Pg;
 use diesel::r2d2::{Pool, PooledConnection};
 use diesel::sql_types::{Bool, Text};
 use diesel::{Connection, PgConnection, QueryResult, QueryableByName, RunQueryDsl, sql_query};
-use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+use diesel_migrations::{MigrationHarness, embed_migrations};
 use license_manager_domain::Error;
 use license_manager_domain::ports::{Store, Work};
 
@@ -18,9 +18,10 @@ use super::error::{Failure, Remedy};
 use super::options::PostgresOptions;
 use super::pool::{Connector, Session};
 use super::unit::{Mode, PostgresUnit, Reservations};
+use crate::addresses::Migrations;
 use crate::pool::PoolUse;
 
-const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/postgres");
+const MIGRATIONS: Migrations<PgConnection> = Migrations::new(embed_migrations!("../../migrations/postgres"));
 
 /// The advisory lock that only one migrating server has at a time. The number is arbitrary.
 const MIGRATION_LOCK: i64 = 7_162_534_019_283_746;

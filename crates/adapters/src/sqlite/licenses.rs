@@ -49,8 +49,8 @@ pub(super) fn filtered(mut condition: Condition, filter: &LicenseFilter) -> Cond
         condition = Box::new(condition.and(license::status.eq_any(names).nullable()));
     }
     if !filter.email_words.is_empty() {
-        // Addresses are stored in lowercase. Unlike LIKE, instr() has no wildcards.
-        let words: Vec<String> = filter.email_words.iter().map(|word| word.to_lowercase()).collect();
+        // Unlike LIKE, instr() has no wildcards.
+        let words: Vec<String> = filter.email_words.iter().map(|word| Email::search_word(word)).collect();
         let contains_all = sql::<Bool>("(license.user_email IS NOT NULL AND NOT EXISTS (SELECT 1 FROM json_each(")
             .bind::<Text, _>(serde_json::json!(words).to_string())
             .sql(") WHERE instr(license.user_email, json_each.value) = 0))");

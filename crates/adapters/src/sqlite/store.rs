@@ -9,7 +9,7 @@ use diesel::prelude::*;
 use diesel::r2d2::{ConnectionManager, PooledConnection};
 use diesel::sql_types::Text;
 use diesel::sqlite::Sqlite;
-use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+use diesel_migrations::{MigrationHarness, embed_migrations};
 use license_manager_domain::Error;
 use license_manager_domain::ports::{Store, Work};
 
@@ -17,9 +17,10 @@ use super::connections::{Connections, OpenError, connection};
 use super::error::{storage_error, unavailable};
 use super::options::SqliteOptions;
 use super::unit::SqliteUnit;
+use crate::addresses::Migrations;
 use crate::pool::PoolUse;
 
-const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/sqlite");
+const MIGRATIONS: Migrations<SqliteConnection> = Migrations::new(embed_migrations!("../../migrations/sqlite"));
 
 /// A store in a SQLite file. Clones share the connections.
 #[derive(Clone)]

@@ -86,7 +86,7 @@ pub fn enrollments_are_found_by_whom_they_name(db: &dyn Database) {
     let of_holders = |number, stage| EnrollmentJob { enrollment: others.clone(), stage, ..job(number) };
     let jobs = [
         (job(3), ""),
-        (of_holders(2, EnrollmentStage::Filing), "email\r\namy@example.com\r\n\"\"\"a b\"\"@example.com\"\r\n"),
+        (of_holders(2, EnrollmentStage::Filing), "email\r\namy@example.com\r\n\"\"\"a,b\"\"@example.com\"\r\n"),
         (of_holders(1, EnrollmentStage::Done), "email\r\neve@example.com\r\n"),
         (job(4), ""),
     ];
@@ -105,7 +105,7 @@ pub fn enrollments_are_found_by_whom_they_name(db: &dyn Database) {
     };
     assert_eq!(naming(&["amy@example.com"]), [2, 3, 4]);
     assert_eq!(naming(&["eve@example.com", "bob@example.com"]), [1, 3, 4]);
-    assert_eq!(naming(&["\"a b\"@example.com"]), [2]);
+    assert_eq!(naming(&["\"a,b\"@example.com"]), [2]);
     assert_eq!(naming(&["carl@example.com"]), [0; 0]);
     assert_eq!(naming(&[]), [0; 0]);
 }

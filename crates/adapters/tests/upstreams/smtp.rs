@@ -117,6 +117,23 @@ fn refused(problem: &str) -> Undelivered {
 }
 
 #[tokio::test]
+async fn domains_are_sent_in_ascii() {
+    let server = MailServer::start(|_| None);
+    let url = format!("smtp://127.0.0.1:{}", server.port);
+    let smtp = SmtpMail::new(&url, "Acme <licenses@müller.example>", Duration::from_millis(300)).unwrap();
+    let mut mail = mail(1, "amy@münchen.de");
+    mail.properties.insert("enterprise_reply_to".to_owned(), json!("help@เว็บ.ไทย"));
+    smtp.send(MailKind::Assignment, &[mail]).await.unwrap();
+    assert_eq!(server.commands("MAIL"), ["MAIL FROM:<licenses@xn--mller-kva.example>"]);
+    assert_eq!(server.commands("RCPT"), ["RCPT TO:<amy@xn--mnchen-3ya.de>"]);
+    let sent = server.mails().remove(0);
+    for header in ["To: amy@xn--mnchen-3ya.de", "Reply-To: help@xn--", "<licenses@xn--mller-kva.example>"] {
+        assert!(sent.contains(header), "{header} in {sent}");
+    }
+    assert!(sent.is_ascii());
+}
+
+#[tokio::test]
 async fn mails_are_sent_with_headers_and_as_text_and_html() {
     let server = MailServer::start(|_| None);
     let smtp = server.mail();

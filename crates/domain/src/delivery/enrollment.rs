@@ -334,7 +334,10 @@ fn result_lines(enrollments: &[LicensedEnrollment], results: &EnrollmentResults)
     let (successes, pending, failures) = (pairs(&results.successes), pairs(&results.pending), pairs(&results.failures));
     let line = |enrollment: &LicensedEnrollment| {
         let pair = (enrollment.email.clone(), enrollment.course_run_key.clone());
-        let invalid = results.invalid_addresses.iter().any(|address| address.eq_ignore_ascii_case(pair.0.as_str()));
+        let is_learner = |address: &String| {
+            address.eq_ignore_ascii_case(pair.0.as_str()) || address.parse::<Email>().is_ok_and(|email| email == pair.0)
+        };
+        let invalid = results.invalid_addresses.iter().any(is_learner);
         let result = match () {
             () if invalid => Err("is not a valid email address for the LMS".to_owned()),
             () if successes.contains(&pair) => Ok(Enrolled::Now),

@@ -203,20 +203,41 @@ impl EnrollmentJob {
     }
 }
 
+/// The results with every address in its normal form; `None` if they have it already.
+pub fn results_with_normal_addresses(results: &str) -> Option<String> {
+    let mut lines = lines_of(results);
+    let mut changed = false;
+    for line in &mut lines {
+        let Some(cell) = line.get(0) else { continue };
+        let Ok(email) = cell.strip_prefix('\'').unwrap_or(cell).parse::<Email>() else { continue };
+        let normal = text_cell(email.as_str());
+        if normal != cell {
+            *line = std::iter::once(&*normal).chain(line.iter().skip(1)).collect();
+            changed = true;
+        }
+    }
+    changed.then(|| csv_of(lines.iter()))
+}
+
 /// The lines of a CSV file whose first cell is none of the addresses; `None` if all lines stay.
 fn without_lines_of(results: &str, emails: &[Email]) -> Option<String> {
     let named: HashSet<_> = emails.iter().map(|email| text_cell(email.as_str())).collect();
-    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(results.as_bytes());
-    let lines: Vec<csv::StringRecord> = reader.records().filter_map(Result::ok).collect();
+    let lines = lines_of(results);
     let names_one = |line: &csv::StringRecord| line.get(0).is_some_and(|cell| named.contains(cell));
-    if !lines.iter().any(names_one) {
-        return None;
-    }
+    lines.iter().any(names_one).then(|| csv_of(lines.iter().filter(|line| !names_one(line))))
+}
+
+fn lines_of(results: &str) -> Vec<csv::StringRecord> {
+    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(results.as_bytes());
+    reader.records().filter_map(Result::ok).collect()
+}
+
+fn csv_of<'a>(mut lines: impl Iterator<Item = &'a csv::StringRecord>) -> String {
     let mut writer = csv::WriterBuilder::new().flexible(true).from_writer(Vec::new());
-    let kept = lines.iter().filter(|line| !names_one(line)).try_for_each(|line| writer.write_record(line));
+    let written = lines.try_for_each(|line| writer.write_record(line));
     // Writing to memory does not fail.
-    let bytes = kept.ok().and_then(|()| writer.into_inner().ok()).unwrap_or_default();
-    Some(String::from_utf8(bytes).unwrap_or_default())
+    let bytes = written.ok().and_then(|()| writer.into_inner().ok()).unwrap_or_default();
+    String::from_utf8(bytes).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -225,10 +246,10 @@ mod tests {
 
     #[test]
     fn nobody_else_s_lines_go() {
-        let emails = ["lee@example.com", "\"a b\"@example.com", "+1@example.com"].map(|text| text.parse().unwrap());
+        let emails = ["lee@example.com", "\"a,b\"@example.com", "+1@example.com"].map(|text| text.parse().unwrap());
         let kept = "email,result\nashlee@example.com,success\nlee@example.com.org,success\n";
         let all =
-            format!("{kept}lee@example.com,failed\n\"\"\"a b\"\"@example.com\",success\n'+1@example.com,success\n");
+            format!("{kept}lee@example.com,failed\n\"\"\"a,b\"\"@example.com\",success\n'+1@example.com,success\n");
         assert_eq!(without_lines_of(&all, &emails).as_deref(), Some(kept));
         assert_eq!(without_lines_of(kept, &emails), None);
     }

@@ -19,7 +19,9 @@ pub(crate) mod utilization;
 
 pub use agreement::{AutoScaling, CustomerAgreement};
 pub use email::{Email, InvalidEmail};
-pub use enrollment::{BulkEnrollment, Enrollees, EnrollmentJob, EnrollmentNumbers, EnrollmentStage};
+pub use enrollment::{
+    BulkEnrollment, Enrollees, EnrollmentJob, EnrollmentNumbers, EnrollmentStage, results_with_normal_addresses,
+};
 pub use expiration_message::{ExpirationMessage, ExpirationMessageChanges};
 pub use idempotency::{FirstRequest, IdempotencyKey, StoredAnswer};
 pub use ids::{

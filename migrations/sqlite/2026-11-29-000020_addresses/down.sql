@@ -1,0 +1,2 @@
+-- Nothing to undo: every version can read addresses in their normal form.
+SELECT 1;
