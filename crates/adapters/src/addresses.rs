@@ -242,7 +242,7 @@ fn payload(text: &str) -> Option<String> {
 fn name_addresses<'a>(json: &'a Value, named: &mut Vec<&'a str>) {
     for (name, value) in json.as_object().into_iter().flatten() {
         match (name.as_str(), value) {
-            ("email" | "assigned_email", Value::String(address)) => named.push(address),
+            ("email" | "assigned_email" | "user_email", Value::String(address)) => named.push(address),
             ("emails", Value::Array(addresses)) => named.extend(addresses.iter().filter_map(Value::as_str)),
             _ => name_addresses(value, named),
         }

@@ -55,7 +55,7 @@ pub fn main() -> Result<(), Box<dyn std::error::Error>> {
     // Amy activates hers with the key from her mail. Who has not is reminded; Cat's license is taken back, and
     // replaced.
     clock.advance(Duration::days(1));
-    let person = Person { email: amy, lms_user_id: Some(LmsUserId(7)) };
+    let person = Person { email: Some(amy), lms_user_id: Some(LmsUserId(7)) };
     let license = manager.own_licenses_of_plan(plan, &person)?.remove(0);
     let key = license.activation_key().ok_or("a license in somebody's hands has a key")?;
     manager.activate(&Actor::user("amy"), key, &person)?;

@@ -202,6 +202,9 @@ pub enum Refusal {
     /// The learner's license of the plan was revoked.
     #[error("Your license of this plan was revoked. An administrator can assign you another one.")]
     RevokedBefore,
+    /// The learner has no email address that is known to be theirs and that this service accepts.
+    #[error("A license needs an email address. Confirm your address in the LMS, or change it there if it is unusual.")]
+    NoAddress,
     /// The plan has no unassigned license.
     #[error("Every license of the plan is taken.")]
     NoLicenseLeft,

@@ -49,7 +49,7 @@
 //! manager.assign(&admin, plan, &learners, &AssignmentMail::default())?;
 //!
 //! // … and the learner activates it with the key from the mail.
-//! let person = Person { email, lms_user_id: Some(LmsUserId(7)) };
+//! let person = Person { email: Some(email), lms_user_id: Some(LmsUserId(7)) };
 //! let key = manager.own_licenses_of_plan(plan, &person)?[0].activation_key().ok_or("no key")?;
 //! manager.activate(&Actor::user("amy"), key, &person)?;
 //! assert_eq!(manager.plan(plan)?.counts, LicenseCounts { activated: 1, unassigned: 2, ..Default::default() });

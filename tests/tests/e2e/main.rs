@@ -1,5 +1,6 @@
 //! The real binary, over HTTP, on SQLite and on Postgres. One program, so that it is linked once.
 
+mod addresses;
 mod auto_apply;
 mod bad_input;
 mod bad_requests;

@@ -29,6 +29,6 @@ impl AccountLookup for HttpAccounts {
     async fn account(&self, email: &Email) -> Result<Option<LmsUserId>, Error> {
         let found: Option<Vec<Account>> =
             self.0.find(Call::get("/api/user/v1/accounts", &[("email", email.as_str())])).await?;
-        Ok(found.unwrap_or_default().first().map(|account| LmsUserId(account.id)))
+        Ok(found.unwrap_or_default().first().and_then(|account| LmsUserId::known(account.id)))
     }
 }

@@ -80,7 +80,7 @@ impl CustomerUser {
     fn admin(self) -> Option<CustomerAdmin> {
         let user = self.user?;
         let email = user.email.parse().ok()?;
-        Some(CustomerAdmin { customer_user: self.id, lms_user_id: LmsUserId(user.id), email })
+        Some(CustomerAdmin { customer_user: self.id, lms_user_id: LmsUserId::known(user.id), email })
     }
 }
 

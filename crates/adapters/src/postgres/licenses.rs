@@ -8,13 +8,14 @@ use diesel::dsl::{count_star, sql};
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::sql_query;
-use diesel::sql_types::{Array, Bool, Nullable, Text};
+use diesel::sql_types::{Array, BigInt, Bool, Integer, Nullable, Text};
 use license_manager_domain::history::Change;
 use license_manager_domain::ports::{
     LicenseField, LicenseFilter, LicenseOrder, LicensePosition, LicenseRepository, LimitOffset, Person,
 };
 use license_manager_domain::{
-    ActivationKey, AgreementId, Email, Error, License, LicenseCounts, LicenseId, LicenseStatus, PlanDetails, PlanId,
+    ActivationKey, AgreementId, Email, Error, License, LicenseCounts, LicenseId, LicenseStatus, LmsUserId, PlanDetails,
+    PlanId,
 };
 use uuid::Uuid;
 
@@ -78,6 +79,9 @@ fn containing(word: &str) -> String {
     }
     pattern + "%"
 }
+
+/// The advisory locks of people. The number is arbitrary.
+const PERSON_LOCKS: i32 = 716_253_401;
 
 /// The addresses, each once.
 fn texts(emails: &[Email]) -> Vec<&str> {
@@ -212,6 +216,13 @@ impl LicenseRepository for PostgresUnit<'_> {
             .select((license::renewed_to_uuid.assume_not_null(), license::uuid));
         let rows: Vec<(Uuid, Uuid)> = self.read(|connection| query.load(connection))?;
         Ok(rows.into_iter().map(|(copy, original)| (LicenseId(copy), LicenseId(original))).collect())
+    }
+
+    fn lock_person(&mut self, person: LmsUserId) -> Result<(), Error> {
+        let lock = sql_query("SELECT pg_advisory_xact_lock($1, hashint8($2))")
+            .bind::<Integer, _>(PERSON_LOCKS)
+            .bind::<BigInt, _>(person.0);
+        self.write(|connection| lock.execute(connection)).map(drop)
     }
 
     fn lock_all_by_person(&mut self, person: &Person) -> Result<Vec<License>, Error> {

@@ -70,7 +70,7 @@ impl TryFrom<EnrollmentJobRow> for EnrollmentJob {
         Ok(Self {
             id: EnrollmentJobId(row.uuid.0),
             customer: CustomerId(row.enterprise_customer_uuid.0),
-            lms_user_id: row.lms_user_id.map(LmsUserId),
+            lms_user_id: row.lms_user_id.and_then(LmsUserId::known),
             enrollment,
             stage,
             numbers: EnrollmentNumbers { successes: row.successes, pending: row.pending, failures: row.failures },

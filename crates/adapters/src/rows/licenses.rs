@@ -47,7 +47,7 @@ impl TryFrom<LicenseRow> for License {
             let columns = LicenseColumns {
                 status,
                 user_email: row.user_email.map(Email::from_storage),
-                lms_user_id: row.lms_user_id.map(LmsUserId),
+                lms_user_id: row.lms_user_id.and_then(LmsUserId::known),
                 activation_key: row.activation_key.map(ActivationKey),
                 assigned_date: row.assigned_date,
                 last_remind_date: row.last_remind_date,
@@ -120,10 +120,10 @@ pub(crate) fn license_with_plan((license, plan): LicenseWithPlanRow) -> Result<(
     Ok((license.try_into()?, plan_details(plan)))
 }
 
-/// The licenses of a person. An unknown LMS user id is NULL, which equals nothing.
+/// The licenses of a person. An unknown address or LMS user id is NULL, which equals nothing.
 #[auto_type(no_type_alias)]
 pub(crate) fn held_by(person: &Person) -> _ {
-    let email: String = person.email.as_str().to_owned();
+    let email: Option<String> = person.email.clone().map(String::from);
     let lms_user_id: Option<i64> = person.lms_user_id.map(|id| id.0);
     license::user_email.eq(email).or(license::lms_user_id.eq(lms_user_id))
 }

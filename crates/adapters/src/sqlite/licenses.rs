@@ -15,7 +15,8 @@ use license_manager_domain::ports::{
     LicenseField, LicenseFilter, LicenseOrder, LicensePosition, LicenseRepository, LimitOffset, Person,
 };
 use license_manager_domain::{
-    ActivationKey, AgreementId, Email, Error, License, LicenseCounts, LicenseId, LicenseStatus, PlanDetails, PlanId,
+    ActivationKey, AgreementId, Email, Error, License, LicenseCounts, LicenseId, LicenseStatus, LmsUserId, PlanDetails,
+    PlanId,
 };
 use uuid::Uuid;
 
@@ -205,6 +206,10 @@ impl LicenseRepository for SqliteUnit<'_> {
             .select((license::renewed_to_uuid.assume_not_null(), license::uuid));
         let rows: Vec<(Uuid, Uuid)> = self.read(|connection| query.load(connection))?;
         Ok(rows.into_iter().map(|(copy, original)| (LicenseId(copy), LicenseId(original))).collect())
+    }
+
+    fn lock_person(&mut self, _: LmsUserId) -> Result<(), Error> {
+        self.require_write()
     }
 
     fn lock_all_by_person(&mut self, person: &Person) -> Result<Vec<License>, Error> {

@@ -189,7 +189,7 @@ fn handing_out(db: &dyn Database, seats: u128) -> LicenseManager {
 }
 
 fn apply(manager: &LicenseManager, address: &str, user: i64) -> Result<LicenseId, Error> {
-    let person = Person { email: email(address), lms_user_id: Some(LmsUserId(user)) };
+    let person = Person { email: Some(email(address)), lms_user_id: Some(LmsUserId(user)) };
     let view = manager.auto_apply(&Actor::user("learner"), agreement_id(1), &person)?;
     Ok(view.license.id)
 }
@@ -220,6 +220,36 @@ pub fn a_learner_who_comes_twelve_times_at_once_gets_one_license(db: &dyn Databa
     let counts = db.store().read(|unit| unit.licenses().counts(&[plan_id(1)])).unwrap()[&plan_id(1)];
     assert_eq!((counts.activated, counts.unassigned), (1, 19));
     assert_eq!(db.outbox().iter().filter(|message| message.topic == "auto_applied").count(), 1);
+}
+
+pub fn a_learner_who_comes_under_two_addresses_at_once_gets_one_license(db: &dyn Database) {
+    let manager = handing_out(db, 80);
+    let addresses = ["old@example.com", "new@example.com"];
+    let outcomes = at_once(60, |thread| apply(&manager, addresses[thread % 2], 7));
+    let mut given: Vec<LicenseId> = outcomes.into_iter().map(Result::unwrap).collect();
+    given.dedup();
+    assert_eq!(given.len(), 1);
+    let counts = db.store().read(|unit| unit.licenses().counts(&[plan_id(1)])).unwrap()[&plan_id(1)];
+    assert_eq!((counts.activated, counts.unassigned), (1, 79));
+}
+
+pub fn a_learner_who_activates_two_licenses_at_once_keeps_one(db: &dyn Database) {
+    let store = db.store();
+    with_plans(&*store);
+    put(&*store, &[assigned(1, 1, "old@example.com"), assigned(2, 1, "new@example.com")]);
+    let manager = manager(&store);
+    let outcomes = at_once(16, |thread| {
+        let (number, address) = [(1, "old@example.com"), (2, "new@example.com")][thread % 2];
+        let person = Person { email: Some(email(address)), lms_user_id: Some(LmsUserId(7)) };
+        manager.activate(&Actor::user("learner"), key(number), &person).map(|found| found.license.id)
+    });
+    let counts = store.read(|unit| unit.licenses().counts(&[plan_id(1)])).unwrap()[&plan_id(1)];
+    assert_eq!((counts.activated, counts.assigned, counts.unassigned), (1, 0, 1));
+    // The key of the license that went back to the pool is nobody's.
+    let kept = all(&*store, 1).into_iter().find(|license| license.is_live()).unwrap().id;
+    for outcome in outcomes {
+        assert!(outcome == Ok(kept) || outcome == Err(Error::NotFound(Entity::License)), "{outcome:?}");
+    }
 }
 
 pub fn a_key_is_claimed_by_one_of_many(db: &dyn Database) {

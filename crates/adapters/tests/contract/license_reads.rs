@@ -232,21 +232,41 @@ pub fn a_person_is_found_by_email_and_by_lms_id_within_the_agreement(db: &dyn Da
     );
     let found =
         |person: &Person| numbers(&store.read(|unit| unit.licenses().find_by_person(agreement_id(1), person)).unwrap());
-    let mut both = found(&Person { email: email("amy@example.com"), lms_user_id: Some(LmsUserId(7)) });
+    let mut both = found(&Person { email: Some(email("amy@example.com")), lms_user_id: Some(LmsUserId(7)) });
     both.sort_unstable();
     assert_eq!(both, [1, 2, 3]);
-    assert_eq!(found(&Person { email: email("new@example.com"), lms_user_id: Some(LmsUserId(8)) }), [5]);
+    assert_eq!(found(&Person { email: Some(email("new@example.com")), lms_user_id: Some(LmsUserId(8)) }), [5]);
 }
 
 pub fn an_unknown_lms_id_matches_nothing(db: &dyn Database) {
     let store = db.store();
     with_plans(&*store);
     put(&*store, &[assigned(1, 1, "amy@example.com"), unassigned(2, 1), retired(3, 1)]);
-    let stranger = Person { email: email("bob@example.com"), lms_user_id: None };
+    let stranger = Person { email: Some(email("bob@example.com")), lms_user_id: None };
     assert_eq!(store.read(|unit| unit.licenses().find_by_person(agreement_id(1), &stranger)), Ok(Vec::new()));
     assert_eq!(store.write(|unit| unit.licenses().lock_all_by_person(&stranger)), Ok(Vec::new()));
-    let amy = Person { email: email("amy@example.com"), lms_user_id: None };
+    let amy = Person { email: Some(email("amy@example.com")), lms_user_id: None };
     assert_eq!(numbers(&store.read(|unit| unit.licenses().find_by_person(agreement_id(1), &amy)).unwrap()), [1]);
+}
+
+pub fn an_unknown_address_matches_nothing(db: &dyn Database) {
+    let store = db.store();
+    with_plans(&*store);
+    put(&*store, &[activated(1, 1, "amy@example.com", 7), unassigned(2, 1), retired(3, 1)]);
+    let by_id = |id| Person { email: None, lms_user_id: Some(LmsUserId(id)) };
+    let found = |person| numbers(&store.read(|unit| unit.licenses().find_by_person(agreement_id(1), person)).unwrap());
+    assert_eq!((found(&by_id(7)), found(&by_id(8))), (vec![1], vec![]));
+    assert_eq!(store.write(|unit| unit.licenses().lock_all_by_person(&by_id(8))), Ok(Vec::new()));
+}
+
+pub fn words_are_searched_in_their_normal_form(db: &dyn Database) {
+    let store = db.store();
+    with_plans(&*store);
+    put(&*store, &[assigned(1, 1, "same@xn--mnchen-3ya.de"), assigned(2, 1, "mike@example.com")]);
+    for word in ["MÜNCHEN", "xn--mnchen-3ya", "Same@XN--MNCHEN-3YA.de", "mu\u{308}nchen", "@m"] {
+        assert_eq!(numbers(&listed(&*store, 1, &words(&[word]), &[])), [1], "{word}");
+    }
+    assert_eq!(numbers(&listed(&*store, 1, &words(&["mi\u{212a}e"]), &[])), [], "another person's letters");
 }
 
 pub fn an_email_is_found_in_its_plan_whatever_its_case(db: &dyn Database) {
@@ -300,7 +320,7 @@ pub fn all_licenses_of_a_person_are_locked_across_agreements(db: &dyn Database) 
             assigned(4, 1, "bob@example.com"),
         ],
     );
-    let amy = Person { email: email("amy@example.com"), lms_user_id: Some(LmsUserId(7)) };
+    let amy = Person { email: Some(email("amy@example.com")), lms_user_id: Some(LmsUserId(7)) };
     let locked = store.write(|unit| unit.licenses().lock_all_by_person(&amy)).unwrap();
     assert_eq!(numbers(&locked), [1, 2, 3], "in the order of the ids");
 }

@@ -163,6 +163,8 @@ macro_rules! contract_suite {
                 handed_out_licenses_are_paged_by_id
                 a_person_is_found_by_email_and_by_lms_id_within_the_agreement
                 an_unknown_lms_id_matches_nothing
+                an_unknown_address_matches_nothing
+                words_are_searched_in_their_normal_form
                 an_email_is_found_in_its_plan_whatever_its_case
                 an_activation_key_finds_licenses_with_their_plans
                 licenses_are_found_by_their_ids
@@ -408,6 +410,8 @@ macro_rules! contract_suite {
                 a_learner_assigned_by_many_at_once_gets_one_license
                 five_seats_go_to_five_of_twelve_who_come_at_once
                 a_learner_who_comes_twelve_times_at_once_gets_one_license
+                a_learner_who_comes_under_two_addresses_at_once_gets_one_license
+                a_learner_who_activates_two_licenses_at_once_keeps_one
                 a_key_is_claimed_by_one_of_many
                 a_plan_renewed_by_many_at_once_has_one_renewal
                 a_renewal_processed_by_many_at_once_carries_over_once

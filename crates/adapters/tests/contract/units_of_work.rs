@@ -196,9 +196,10 @@ pub fn a_unit_that_reads_refuses_locks(db: &dyn Database) {
     type Lock = fn(&mut dyn UnitOfWork) -> Result<usize, Error>;
     let locks: &[(&str, Lock)] = &[
         ("lock_all_by_person", |unit| {
-            let person = Person { email: email("amy@example.com"), lms_user_id: None };
+            let person = Person { email: Some(email("amy@example.com")), lms_user_id: None };
             unit.licenses().lock_all_by_person(&person).map(|licenses| licenses.len())
         }),
+        ("lock_person", |unit| unit.licenses().lock_person(LmsUserId(7)).map(|()| 1)),
         ("lock_live_by_emails", |unit| {
             let emails = [email("amy@example.com")];
             unit.licenses().lock_live_by_emails(plan_id(1), &emails).map(|licenses| licenses.len())

@@ -66,7 +66,7 @@ fn work_that_only_reads_cannot_write() {
     let (store, database) = postgres_store();
     provision(&store, 2);
     let license = store.write(|unit| hand_out(unit, 0..1)).unwrap().remove(0);
-    let person = Person { email: email(0), lms_user_id: None };
+    let person = Person { email: Some(email(0)), lms_user_id: None };
     let message = Message {
         id: MessageId(Uuid::from_u128(1)),
         license: None,

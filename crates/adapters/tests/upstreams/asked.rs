@@ -138,12 +138,14 @@ async fn the_lms_knows_the_account_of_an_address() {
     asked("amy+1@example.com").respond_with(answer(json!([{ "id": 7, "username": "amy" }]))).mount(&server).await;
     asked("bob@example.com").respond_with(ResponseTemplate::new(404)).mount(&server).await;
     asked("cleo@example.com").respond_with(answer(json!([]))).mount(&server).await;
+    asked("info@müller.example").respond_with(answer(json!([{ "id": 0 }]))).mount(&server).await;
     asked("dan@example.com").respond_with(answer(json!([{ "username": "dan" }]))).mount(&server).await;
     asked("eve@example.com").respond_with(ResponseTemplate::new(403)).mount(&server).await;
     let lms = HttpAccounts::new(HttpUpstream::new(Upstream::Lms, server.uri(), client(patient()).unwrap(), None));
     assert_eq!(lms.account(&email("amy+1@example.com")).await, Ok(Some(LmsUserId(7))));
     assert_eq!(lms.account(&email("bob@example.com")).await, Ok(None));
     assert_eq!(lms.account(&email("cleo@example.com")).await, Ok(None));
+    assert_eq!(lms.account(&email("info@xn--mller-kva.example")).await, Ok(None), "0 is nobody");
     for (person, said) in [("dan@example.com", "something unexpected"), ("eve@example.com", "answered 403 Forbidden")] {
         let error = lms.account(&email(person)).await.unwrap_err();
         assert!(matches!(&error, Error::Upstream { upstream: Upstream::Lms, problem } if problem.contains(said)));

@@ -158,15 +158,19 @@ async fn every_page_of_admins_is_read_from_the_configured_host() {
         .and(query_param("page", "2"))
         .respond_with(
             ResponseTemplate::new(200)
-                .set_body_json(json!({ "next": null, "results": [user(2, "bo@example.com"), user(3, "no address")] })),
+                .set_body_json(json!({ "next": null, "results": [user(2, "bo@example.com"), user(3, "no address"), user(0, "cy@example.com")] })),
         )
         .expect(1)
         .mount(&server)
         .await;
-    let admin =
-        |id: i64, address| CustomerAdmin { customer_user: id + 100, lms_user_id: LmsUserId(id), email: email(address) };
+    let admin = |id: i64, address| CustomerAdmin {
+        customer_user: id + 100,
+        lms_user_id: LmsUserId::known(id),
+        email: email(address),
+    };
     let admins = lms(server.uri(), patient()).admins(CUSTOMER).await.unwrap();
-    assert_eq!(admins, [admin(1, "ada@example.com"), admin(2, "bo@example.com")]);
+    assert_eq!(admins, [admin(1, "ada@example.com"), admin(2, "bo@example.com"), admin(0, "cy@example.com")]);
+    assert_eq!(admins[2].lms_user_id, None);
 }
 
 #[tokio::test]

@@ -42,17 +42,21 @@ impl CallBuilder {
                 self.learners.entry(message.customer).or_default().push((place, learner));
             }
             (Step::EndEnrollments, Payload::EndEnrollments(RevokedEnrollments { lms_user_id })) => {
+                if !lms_user_id.is_known() {
+                    return Err(StepResult::Done(Completion::Nothing));
+                }
                 self.ended_enrollments.push((place, message.customer, *lms_user_id));
             }
             (Step::Identify, Payload::Activation(welcome) | Payload::AutoApplied(welcome)) => {
                 // Without an account, there is nothing to merge.
-                let account = welcome.lms_user_id.ok_or(StepResult::Done(Completion::Nothing))?;
+                let account =
+                    welcome.lms_user_id.filter(LmsUserId::is_known).ok_or(StepResult::Done(Completion::Nothing))?;
                 self.identities.push((place, (welcome.email.clone(), account)));
             }
             (Step::Track | Step::TrackAddress, Payload::LicenseEvent(event)) => {
                 let tracked = TrackedEvent {
                     id: message.id,
-                    lms_user_id: event.properties.assigned_lms_user_id,
+                    lms_user_id: event.properties.lms_user_id(),
                     email: event.properties.email(),
                     name: event.event.to_string(),
                     properties: event.tracked_properties(),

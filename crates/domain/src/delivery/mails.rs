@@ -73,7 +73,7 @@ impl Deliveries {
 
     fn welcome_mail(&self, id: MessageId, kind: MailKind, customer: &EnterpriseCustomer, welcome: &Welcome) -> Mail {
         let own = json!({ "learner_portal_url": format!("{}/{}", self.settings.learner_portal, customer.slug) });
-        let (to, lms_user_id) = (welcome.email.clone(), welcome.lms_user_id);
+        let (to, lms_user_id) = (welcome.email.clone(), welcome.lms_user_id.filter(|id| id.is_known()));
         Mail { id, kind, to, lms_user_id, properties: properties(customer, own), attributes: Map::new() }
     }
 
@@ -85,7 +85,7 @@ impl Deliveries {
         results: &EnrollmentResults,
     ) -> Result<Mail, StepResult> {
         let admins = self.manager.learners.admins(message.customer).await.map_err(StepResult::from)?;
-        let Some(admin) = admins.into_iter().find(|admin| admin.lms_user_id == results.lms_user_id) else {
+        let Some(admin) = admins.into_iter().find(|admin| admin.lms_user_id == Some(results.lms_user_id)) else {
             tracing::info!(job = %results.job_uuid, "the requester of the bulk enrollment is not an admin any more");
             return Err(StepResult::Done(Completion::Nothing));
         };
@@ -100,7 +100,7 @@ impl Deliveries {
             id: message.id,
             kind: MailKind::BulkEnrollmentResult,
             to: admin.email,
-            lms_user_id: Some(admin.lms_user_id),
+            lms_user_id: admin.lms_user_id,
             properties: properties(customer, own),
             attributes: Map::new(),
         })
@@ -185,7 +185,7 @@ impl Deliveries {
                 id: one_of_many(message.id, admin.customer_user),
                 kind: mail_kind,
                 to: admin.email.clone(),
-                lms_user_id: Some(admin.lms_user_id),
+                lms_user_id: admin.lms_user_id,
                 properties,
                 attributes: Map::new(),
             }

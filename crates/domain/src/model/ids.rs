@@ -89,6 +89,18 @@ integer_id!(
     LmsUserId,
     i64
 );
+impl LmsUserId {
+    /// The id, unless it is below 1: such an id is nobody's.
+    pub fn known(id: i64) -> Option<Self> {
+        Some(Self(id)).filter(Self::is_known)
+    }
+
+    /// Whether it is somebody's. What was stored long ago may name nobody.
+    pub fn is_known(&self) -> bool {
+        self.0 > 0
+    }
+}
+
 integer_id!(
     /// A product.
     ProductId,

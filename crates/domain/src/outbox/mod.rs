@@ -232,7 +232,7 @@ impl<'a> OutboxBuilder<'a> {
     pub(crate) fn not_assigned(&mut self, person: &Person) {
         let properties = EventProperties {
             assigned_lms_user_id: person.lms_user_id,
-            assigned_email: person.email.as_str().to_owned(),
+            assigned_email: person.email.clone().map(String::from).unwrap_or_default(),
             ..self.properties()
         };
         self.push_event(EventName::NotAssigned, None, properties);

@@ -160,7 +160,7 @@ impl Payload {
 
     /// Whether it is an event of a learner whose account is unknown.
     fn is_about_address(&self) -> bool {
-        matches!(self, Self::LicenseEvent(event) if event.properties.assigned_lms_user_id.is_none())
+        matches!(self, Self::LicenseEvent(event) if event.properties.lms_user_id().is_none())
     }
 }
 
@@ -205,6 +205,11 @@ impl EventProperties {
     /// The email address of the learner.
     pub(crate) fn email(&self) -> Option<Email> {
         (!self.assigned_email.is_empty()).then(|| Email::from_storage(self.assigned_email.clone()))
+    }
+
+    /// The LMS user id of the learner.
+    pub(crate) fn lms_user_id(&self) -> Option<LmsUserId> {
+        self.assigned_lms_user_id.filter(LmsUserId::is_known)
     }
 
     /// The properties by name.

@@ -40,7 +40,7 @@ pub struct CustomerAdmin {
     /// The customer user id in the LMS.
     pub customer_user: i64,
     /// The LMS user id.
-    pub lms_user_id: LmsUserId,
+    pub lms_user_id: Option<LmsUserId>,
     /// The email address.
     pub email: Email,
 }

@@ -84,8 +84,8 @@ impl From<&License> for LicensePosition {
 /// A person as a license's holder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Person {
-    /// Their email address.
-    pub email: Email,
+    /// Their email address, if known and theirs. An unknown address matches no license.
+    pub email: Option<Email>,
     /// Their LMS user id, if known. An unknown id matches no license.
     pub lms_user_id: Option<LmsUserId>,
 }
@@ -131,6 +131,12 @@ pub trait LicenseRepository {
 
     /// For each of these licenses that a renewal made, the license that it continues.
     fn renewed_from(&mut self, licenses: &[LicenseId]) -> Result<HashMap<LicenseId, LicenseId>, Error>;
+
+    /// Locks a person until the end of the transaction, before their licenses are read: a use case that gives somebody a
+    /// seat is so carried out for one request after another, whatever address each names. Locks no row.
+    ///
+    /// MUST wait for another transaction that has locked the person.
+    fn lock_person(&mut self, person: LmsUserId) -> Result<(), Error>;
 
     /// A person's licenses in all plans, revoked ones included, locked.
     fn lock_all_by_person(&mut self, person: &Person) -> Result<Vec<License>, Error>;

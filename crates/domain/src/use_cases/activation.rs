@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use super::agreements::agreement_details;
-use super::learners::LearnerLicense;
+use super::learners::{LearnerLicense, lock_person};
 use super::manager::{LicenseManager, find_agreement};
 use crate::error::{Entity, Error, Refusal};
 use crate::history::Actor;
 use crate::model::ids::{ActivationKey, CustomerId};
-use crate::model::license::{License, LicenseState, LicenseStatus};
+use crate::model::license::{ImpossibleTransition, License, LicenseStatus};
 use crate::outbox::OutboxBuilder;
 use crate::ports::{Person, StoreExt};
 
@@ -24,37 +24,54 @@ impl LicenseManager {
     /// Activates the license with this key for the person it was assigned to. Its plan must be active and current. A
     /// license that is activated already stays as it is.
     ///
+    /// A person who holds other live licenses of the plan under other addresses keeps one: the activated one, else the
+    /// one that was assigned last. That one is activated and returned, and the others become unassigned.
+    ///
     /// # Errors
     /// [`Entity::License`] not found without such a license; [`Refusal::NotActivatable`] if it was revoked.
     pub fn activate(&self, actor: &Actor, key: ActivationKey, person: &Person) -> Result<LearnerLicense, Error> {
         self.store.write(|unit| {
             let now = self.now();
+            lock_person(unit, person)?;
+            // One statement locks all licenses that are written here, in the usual order.
+            let held = unit.licenses().lock_all_by_person(person)?;
             let (license, details) = unit
                 .licenses()
                 .find_by_activation_key(key)?
                 .into_iter()
                 .filter(|(license, details)| {
-                    license.holder_email() == Some(&person.email)
+                    person.email.is_some()
+                        && license.holder_email() == person.email.as_ref()
                         && details.plan.is_active
                         && details.plan.is_current(now)
                 })
                 .min_by_key(|(license, _)| precedence(license))
                 .ok_or(Error::NotFound(Entity::License))?;
             let agreement = find_agreement(unit, details.plan.agreement)?;
-            let license = match license.state {
-                LicenseState::Activated { .. } => license,
-                LicenseState::Assigned(_) => {
-                    let license = license.activate(person.lms_user_id, now)?;
-                    let mut outbox = OutboxBuilder::new(&agreement, &details.plan, self.ids.as_ref(), now);
-                    outbox.activated(&license);
-                    unit.licenses().save(std::slice::from_ref(&license), &actor.change(now))?;
-                    outbox.write(unit)?;
-                    license
-                }
-                LicenseState::Revoked { .. } | LicenseState::Unassigned => {
-                    return Err(Refusal::NotActivatable(license.status()).into());
-                }
+            if !license.is_live() {
+                return Err(Refusal::NotActivatable(license.status()).into());
+            }
+            let is_other = |other: &License| {
+                other.is_live()
+                    && (other.plan, other.lms_user_id()) == (license.plan, person.lms_user_id)
+                    && person.lms_user_id.is_some()
+                    && other.id != license.id
             };
+            let mut seats: Vec<License> = held.into_iter().filter(is_other).chain([license.clone()]).collect();
+            seats.sort_by_key(precedence);
+            let mut changed = seats
+                .drain(1..)
+                .map(|spare| spare.reset(now))
+                .collect::<Result<Vec<License>, ImpossibleTransition>>()?;
+            let mut license = seats.remove(0);
+            let mut outbox = OutboxBuilder::new(&agreement, &details.plan, self.ids.as_ref(), now);
+            if license.status() == LicenseStatus::Assigned {
+                license = license.activate(person.lms_user_id, now)?;
+                outbox.activated(&license);
+                changed.push(license.clone());
+            }
+            unit.licenses().save(&changed, &actor.change(now))?;
+            outbox.write(unit)?;
             let agreement = Arc::new(agreement_details(unit, agreement, now)?);
             Ok(LearnerLicense { license, plan: details, agreement })
         })

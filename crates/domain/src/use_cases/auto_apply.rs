@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::agreements::agreement_details;
-use super::learners::LearnerLicense;
+use super::learners::{LearnerLicense, lock_person};
 use super::manager::{LicenseManager, find_agreement};
 use crate::error::{Error, Refusal};
 use crate::history::Actor;
@@ -18,14 +18,16 @@ impl LicenseManager {
     /// Assigns and activates a license of the agreement's auto-applicable plan. A person who holds a live license of
     /// the plan gets that one, unchanged.
     ///
-    /// It is safe to call at the same time for many people: no license is assigned twice, and nobody gets two.
+    /// It is safe to call at the same time for many people: no license is assigned twice, and nobody gets two, under
+    /// whatever addresses they come.
     ///
     /// # Errors
     /// [`Refusal::NoAutoApplicablePlan`]; [`Refusal::RevokedBefore`] if the person's license of the plan was revoked;
-    /// [`Refusal::NoLicenseLeft`], which adds an event to the outbox.
+    /// [`Refusal::NoAddress`]; [`Refusal::NoLicenseLeft`], which adds an event to the outbox.
     pub fn auto_apply(&self, actor: &Actor, agreement: AgreementId, person: &Person) -> Result<LearnerLicense, Error> {
         let license = self.store.write(|unit| {
             let now = self.now();
+            lock_person(unit, person)?;
             let agreement = find_agreement(unit, agreement)?;
             let details = agreement_details(unit, agreement, now)?;
             let plan = details.auto_applicable_plan().cloned().ok_or(Refusal::NoAutoApplicablePlan)?;
@@ -59,10 +61,11 @@ impl LicenseManager {
     ) -> Result<Option<License>, Error> {
         let now = self.now();
         let mut outbox = OutboxBuilder::new(agreement, plan, self.ids.as_ref(), now);
+        let email = person.email.as_ref().ok_or(Refusal::NoAddress)?;
         let license = match unit.licenses().claim_unassigned(plan.id, 1)?.pop() {
             Some(free) => {
                 let key = ActivationKey(self.ids.next());
-                let license = free.auto_apply(person.email.clone(), person.lms_user_id, key, now)?;
+                let license = free.auto_apply(email.clone(), person.lms_user_id, key, now)?;
                 unit.licenses().save(std::slice::from_ref(&license), &actor.change(now))?;
                 outbox.auto_applied(&license);
                 Some(license)

@@ -4,13 +4,14 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::agreements::{AgreementDetails, agreement_details};
-use super::manager::LicenseManager;
+use super::manager::{LicenseManager, find_plan};
 use crate::error::Error;
 use crate::history::Actor;
+use crate::model::email::Email;
 use crate::model::ids::{CustomerId, PlanId};
 use crate::model::license::{License, LicenseStatus};
 use crate::model::plan::PlanDetails;
-use crate::ports::{Person, StoreExt};
+use crate::ports::{Person, StoreExt, UnitOfWork};
 
 /// A filter for a learner's licenses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,7 +57,8 @@ impl LicenseManager {
         wanted: LearnerLicenseFilter,
     ) -> Result<LearnerView, Error> {
         let view = self.read_learner_licenses(customer, person, wanted)?;
-        let has_it = |found: &&LearnerLicense| found.license.holder_email() == Some(&person.email);
+        let Some(email) = &person.email else { return Ok(view) };
+        let has_it = |found: &&LearnerLicense| found.license.holder_email() == Some(email);
         let named = view.licenses.iter().filter(|found| is_named(&found.license));
         let (present, outdated): (Vec<_>, Vec<_>) = named.partition(has_it);
         let taken: HashSet<PlanId> =
@@ -65,15 +67,18 @@ impl LicenseManager {
         if outdated.iter().all(|found| found.license.is_live() && taken.contains(&found.license.plan)) {
             return Ok(view);
         }
-        self.adopt_email(actor, person)?;
+        self.adopt_email(actor, person, email)?;
         self.read_learner_licenses(customer, person, wanted)
     }
 
-    /// A person's live licenses of a plan, found by email address.
+    /// A person's live licenses of a plan, found by email address or LMS user id.
     pub fn own_licenses_of_plan(&self, plan: PlanId, person: &Person) -> Result<Vec<License>, Error> {
-        let mut licenses = self.store.read(|unit| unit.licenses().find_by_email(plan, &person.email))?;
-        licenses.retain(License::is_live);
-        Ok(licenses)
+        self.store.read(|unit| {
+            let agreement = find_plan(unit, plan)?.plan.agreement;
+            let mut licenses = unit.licenses().find_by_person(agreement, person)?;
+            licenses.retain(|license| license.plan == plan && license.is_live());
+            Ok(licenses)
+        })
     }
 
     pub(crate) fn read_learner_licenses(
@@ -108,10 +113,10 @@ impl LicenseManager {
 
     /// Updates the address of all licenses with the person's LMS user id, unless the address would get a second live
     /// license of a plan.
-    fn adopt_email(&self, actor: &Actor, person: &Person) -> Result<(), Error> {
+    fn adopt_email(&self, actor: &Actor, person: &Person, email: &Email) -> Result<(), Error> {
         self.store.write(|unit| {
             let now = self.now();
-            let has_it = |license: &License| license.holder_email() == Some(&person.email);
+            let has_it = |license: &License| license.holder_email() == Some(email);
             let (present, mut outdated): (Vec<_>, Vec<_>) =
                 unit.licenses().lock_all_by_person(person)?.into_iter().filter(is_named).partition(has_it);
             let mut taken: HashSet<PlanId> =
@@ -121,7 +126,7 @@ impl LicenseManager {
             let renamed: Vec<License> = outdated
                 .into_iter()
                 .filter(|license| !license.is_live() || taken.insert(license.plan))
-                .map(|license| license.with_email(person.email.clone(), now))
+                .map(|license| license.with_email(email.clone(), now))
                 .collect();
             unit.licenses().save(&renamed, &actor.change(now))
         })
@@ -131,4 +136,9 @@ impl LicenseManager {
 /// Whether it has an address. A license whose time is over has the LMS user id alone, and gets no new address.
 fn is_named(license: &License) -> bool {
     license.holder_email().is_some()
+}
+
+/// Locks the person before they get a seat.
+pub(super) fn lock_person(unit: &mut dyn UnitOfWork, person: &Person) -> Result<(), Error> {
+    person.lms_user_id.map_or(Ok(()), |user| unit.licenses().lock_person(user))
 }

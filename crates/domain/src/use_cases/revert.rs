@@ -203,7 +203,7 @@ fn columns(row: &Row) -> Option<LicenseColumns> {
     Some(LicenseColumns {
         status: LicenseStatus::from_name(row.text("status")?)?,
         user_email: row.text("user_email").map(|text| Email::from_storage(text.to_owned())),
-        lms_user_id: row.number("lms_user_id").map(LmsUserId),
+        lms_user_id: row.number("lms_user_id").and_then(LmsUserId::known),
         activation_key: row.uuid("activation_key").map(ActivationKey),
         assigned_date: row.moment("assigned_date"),
         last_remind_date: row.moment("last_remind_date"),

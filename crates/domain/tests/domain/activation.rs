@@ -151,3 +151,55 @@ fn nobody_is_welcomed_where_the_customer_wants_no_onboarding_mails() {
     activate(&world, key, "amy@example.com").unwrap();
     assert_eq!(world.owed(Topic::Activation)[0]["mail"], false);
 }
+
+#[test]
+fn who_activates_a_second_license_keeps_the_one_in_use() {
+    let world = World::new();
+    let plan = world.plan(3);
+    world.activate(plan, "old@example.com", 7);
+    world.activate(plan, "bob@example.com", 8);
+    let used = world.license_of(plan, "old@example.com");
+    world.clock.advance(Duration::hours(1));
+    world.assign(plan, &learners(["new@example.com"])).unwrap();
+    let key = key_of(&world, plan, "new@example.com");
+    let mut kept = None;
+    let owed = world.newly_owed(|| kept = Some(activate(&world, key, "new@example.com").unwrap().license));
+    assert_eq!((kept, owed), (Some(used), vec![]));
+    assert_eq!(world.counts(plan), LicenseCounts { activated: 2, unassigned: 1, ..Default::default() });
+}
+
+#[test]
+fn of_two_assigned_licenses_a_person_keeps_the_one_assigned_last() {
+    for [first, second] in [["old@example.com", "new@example.com"], ["new@example.com", "old@example.com"]] {
+        let world = World::new();
+        let plan = world.plan(2);
+        world.assign(plan, &learners([first])).unwrap();
+        world.clock.advance(Duration::hours(1));
+        world.assign(plan, &learners([second])).unwrap();
+        let old = world.license_of(plan, "old@example.com").with_lms_user_id(Some(LmsUserId(7)), beginning());
+        world
+            .store
+            .write(|unit| unit.licenses().save(std::slice::from_ref(&old), &admin().change(beginning())))
+            .unwrap();
+        let last = world.license_of(plan, second).id;
+
+        let key = key_of(&world, plan, "new@example.com");
+        let owed = world.newly_owed(|| assert_eq!(activate(&world, key, "new@example.com").unwrap().license.id, last));
+        assert_eq!(topics(&owed), [Topic::LicenseEvent, Topic::Activation]);
+        assert_eq!(world.license_of(plan, second).status(), LicenseStatus::Activated);
+        assert_eq!(world.counts(plan), LicenseCounts { activated: 1, unassigned: 1, ..Default::default() });
+    }
+}
+
+#[test]
+fn licenses_of_other_plans_and_of_people_without_an_account_stay() {
+    let world = World::new();
+    let [plan, other] = [2, 3].map(|seats| world.plan(seats));
+    world.activate(other, "old@example.com", 7);
+    world.assign(plan, &learners(["amy@example.com", "bob@example.com"])).unwrap();
+    let amy = ports::Person { email: Some(email("amy@example.com")), lms_user_id: None };
+    world.manager.activate(&Actor::user("amy"), key_of(&world, plan, "amy@example.com"), &amy).unwrap();
+    activate(&world, key_of(&world, plan, "bob@example.com"), "bob@example.com").unwrap();
+    assert_eq!(world.counts(plan), LicenseCounts { activated: 2, ..Default::default() });
+    assert_eq!(world.counts(other), LicenseCounts { activated: 1, unassigned: 2, ..Default::default() });
+}

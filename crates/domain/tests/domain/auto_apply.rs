@@ -177,3 +177,27 @@ fn an_agreement_that_does_not_exist_is_not_found() {
     let answer = world.manager.auto_apply(&admin(), unknown, &person("amy@example.com", 7));
     assert_eq!(answer.map(drop), Err(Error::NotFound(Entity::Agreement)));
 }
+
+#[test]
+fn who_is_known_by_the_lms_id_alone_gets_back_what_they_hold_and_nothing_new() {
+    let world = World::new();
+    let plan = handing_out(&world, 3);
+    let held = come(&world, "amy@example.com", 7).unwrap();
+    let come = |user| {
+        let person = ports::Person { email: None, lms_user_id: Some(LmsUserId(user)) };
+        world.manager.auto_apply(&Actor::user("amy"), world.agreement, &person).map(|found| found.license)
+    };
+    let before = world.footprint(plan);
+    assert_eq!(come(7), Ok(held));
+    assert_eq!(come(8), Err(Refusal::NoAddress.into()));
+    assert_eq!(world.footprint(plan), before);
+}
+
+#[test]
+fn a_person_gets_one_license_whatever_their_address() {
+    let world = World::new();
+    let plan = handing_out(&world, 3);
+    let held = come(&world, "old@example.com", 7).unwrap();
+    assert_eq!(come(&world, "new@example.com", 7), Ok(held));
+    assert_eq!(world.counts(plan), LicenseCounts { activated: 1, unassigned: 2, ..Default::default() });
+}

@@ -200,7 +200,7 @@ fn an_address_without_an_account_is_joined_with_nothing() {
     let plan = town.world.plan(1);
     town.world.assign(plan, &learners(["amy@example.com"])).unwrap();
     let key = town.world.license_of(plan, "amy@example.com").activation_key().unwrap();
-    let amy = Person { email: email("amy@example.com"), lms_user_id: None };
+    let amy = Person { email: Some(email("amy@example.com")), lms_user_id: None };
     town.world.manager.activate(&Actor::user("amy"), key, &amy).unwrap();
     town.deliver();
     let calls = town.upstreams.calls();
@@ -238,7 +238,7 @@ fn an_account_is_asked_for_where_the_token_does_not_say() {
     let town = Town::new();
     town.upstreams.told(|told| told.accounts.insert(email("amy@example.com"), LmsUserId(7)));
     let of = |address: &str, lms_user_id| {
-        let person = Person { email: email(address), lms_user_id };
+        let person = Person { email: Some(email(address)), lms_user_id };
         at_once(town.world.manager.with_account(person)).lms_user_id
     };
     assert_eq!(of("amy@example.com", Some(LmsUserId(9))), Some(LmsUserId(9)));
@@ -249,6 +249,6 @@ fn an_account_is_asked_for_where_the_token_does_not_say() {
     assert_eq!(of("amy@example.com", None), None, "the LMS is away");
     assert_eq!(town.upstreams.calls(), ["account amy", "account bob", "account amy"]);
     let alone = World::new().manager;
-    let amy = Person { email: email("amy@example.com"), lms_user_id: None };
+    let amy = Person { email: Some(email("amy@example.com")), lms_user_id: None };
     assert_eq!(at_once(alone.with_account(amy.clone())), amy);
 }

@@ -93,7 +93,7 @@ fn an_unknown_lms_id_is_nobodys() {
     let world = World::new();
     let plan = world.plan(3);
     world.assign(plan, &learners(["amy@example.com", "bob@example.com"])).unwrap();
-    let stranger = Person { email: email("eve@example.com"), lms_user_id: None };
+    let stranger = Person { email: Some(email("eve@example.com")), lms_user_id: None };
     let before = world.footprint(plan);
     assert_eq!(view(&world, &stranger, EVERYTHING).licenses, []);
     assert_eq!(world.footprint(plan), before);
@@ -142,7 +142,12 @@ fn of_two_licenses_of_one_plan_under_old_addresses_one_takes_the_new_address() {
     let world = World::new();
     let plan = world.plan(2);
     world.activate(plan, "first@example.com", 7);
-    world.activate(plan, "second@example.com", 7);
+    world.activate(plan, "second@example.com", 8);
+    let second = world.license_of(plan, "second@example.com").with_lms_user_id(Some(LmsUserId(7)), beginning());
+    world
+        .store
+        .write(|unit| unit.licenses().save(std::slice::from_ref(&second), &admin().change(beginning())))
+        .unwrap();
     let seen = view(&world, &person("new@example.com", 7), LIVE);
     assert_eq!(seen.licenses.len(), 2);
     let holders = seen.licenses.iter().filter_map(|found| found.license.holder_email());
@@ -170,16 +175,40 @@ fn of_several_licenses_of_a_plan_an_activated_one_takes_the_new_address() {
 }
 
 #[test]
-fn licenses_of_a_plan_are_found_by_the_address_alone() {
+fn live_licenses_of_a_plan_are_found_by_address_and_lms_id() {
     let world = World::new();
-    let plan = world.plan(3);
+    let [plan, other] = [3, 4].map(|seats| world.plan(seats));
     world.activate(plan, "old@example.com", 7);
-    let amy = person("new@example.com", 7);
-    assert_eq!(world.manager.own_licenses_of_plan(plan, &amy), Ok(vec![]));
-    world.assign(plan, &learners(["new@example.com"])).unwrap();
-    assert_eq!(world.manager.own_licenses_of_plan(plan, &amy).unwrap().len(), 1);
-    world.revoke(plan, &["new@example.com"]).unwrap();
-    assert_eq!(world.manager.own_licenses_of_plan(plan, &amy), Ok(vec![]));
+    world.activate(other, "old@example.com", 7);
+    world.assign(plan, &learners(["new@example.com", "bob@example.com"])).unwrap();
+    let own = |person: &Person| {
+        let licenses = world.manager.own_licenses_of_plan(plan, person).unwrap();
+        licenses.iter().filter_map(|license| license.holder_email().cloned()).collect::<Vec<_>>()
+    };
+    let mut both = own(&person("new@example.com", 7));
+    both.sort();
+    assert_eq!(both, [email("new@example.com"), email("old@example.com")]);
+    assert_eq!(own(&known_by_id(7)), [email("old@example.com")]);
+    world.revoke(plan, &["old@example.com", "new@example.com"]).unwrap();
+    assert_eq!(own(&person("new@example.com", 7)), []);
+}
+
+fn known_by_id(user: i64) -> Person {
+    Person { email: None, lms_user_id: Some(LmsUserId(user)) }
+}
+
+#[test]
+fn a_person_without_an_address_is_known_by_the_lms_id() {
+    let world = World::new();
+    let plan = world.plan(2);
+    world.activate(plan, "amy@example.com", 7);
+    world.assign(plan, &learners(["bob@example.com"])).unwrap();
+    let before = world.footprint(plan);
+    let seen = view(&world, &known_by_id(7), LIVE);
+    assert_eq!(seen.licenses.len(), 1);
+    assert_eq!(seen.licenses[0].license.holder_email(), Some(&email("amy@example.com")), "it keeps its address");
+    assert_eq!(view(&world, &known_by_id(8), LIVE).licenses, []);
+    assert_eq!(world.footprint(plan), before);
 }
 
 #[test]

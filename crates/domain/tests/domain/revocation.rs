@@ -55,7 +55,7 @@ fn enrollments_end_only_for_licenses_in_use_by_somebody_the_lms_knows() {
     world.activate(plan, "amy@example.com", 7);
     world.assign(plan, &learners(["bob@example.com", "eve@example.com"])).unwrap();
     let key = world.license_of(plan, "eve@example.com").activation_key().unwrap();
-    let eve = ports::Person { email: email("eve@example.com"), lms_user_id: None };
+    let eve = ports::Person { email: Some(email("eve@example.com")), lms_user_id: None };
     world.manager.activate(&Actor::user("eve"), key, &eve).unwrap();
 
     let owed = world.newly_owed(|| {

@@ -7,14 +7,14 @@ use crate::openapi::errors::Message;
 use crate::state::State;
 
 /// Assigns a license of the agreement's auto-applicable plan to the caller, or returns the one they have. 422 if there is no such plan, no
-/// license is left, theirs was revoked, or the plan is locked for renewal.
+/// license is left, theirs was revoked, the plan is locked for renewal, or their address is unverified or not accepted.
 #[utoipa::path(
     post,
     path = "/api/v1/customer-agreement/{customer_agreement_uuid}/auto-apply/",
     tag = "Learners",
     responses(
         (status = 200, description = "The license", body = LearnerLicenseBody),
-        (status = 400, description = "The token names no email address", body = Message),
+        (status = 400, description = "The token names nobody", body = Message),
         (status = 422, description = "No license can be assigned", body = String, content_type = "application/json"),
     ),
 )]

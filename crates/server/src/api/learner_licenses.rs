@@ -46,7 +46,7 @@ struct Body {
     params(LearnerLicensesQuery, LicenseFilterQuery, PageQuery),
     responses(
         (status = 200, description = "A page of licenses", body = Body),
-        (status = 400, description = "No customer, or a token without an email address", body = BadRequest),
+        (status = 400, description = "No customer, or a token that names nobody", body = BadRequest),
     )
 )]
 pub async fn list(access: Listing<AdminOrLearner>, request: HttpRequest, state: State) -> ApiResult {

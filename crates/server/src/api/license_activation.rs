@@ -21,7 +21,7 @@ use crate::state::State;
     params(("activation_key" = Uuid, Query, description = "The key from the mail")),
     responses(
         (status = 200, description = "The activated license", body = LearnerLicenseBody),
-        (status = 400, description = "No valid key, or a token without an email address", body = BadRequest),
+        (status = 400, description = "No valid key, or a token that names nobody", body = BadRequest),
         (status = 404, description = "No license of the caller has the key", body = Detail),
         (status = 422, description = "The license was revoked", body = String, content_type = "application/json"),
     )
@@ -38,7 +38,7 @@ pub async fn activate(caller: Caller, request: HttpRequest, state: State) -> Api
         Ok(access)
     })
     .await?;
-    let person = state.manager.with_account(access.caller.person()?).await;
+    let person = state.manager.with_account(access.caller.recipient()?).await;
     blocking(move || {
         let license = state.manager.activate(&access.caller.actor(), key, &person)?;
         Answer::ok(&LearnerLicenseBody::new(&license, state.renewal_lock()))

@@ -152,7 +152,7 @@ pub async fn retrieve(access: OfPlan<Reader>, request: HttpRequest, state: State
     params(PageQuery),
     responses(
         (status = 200, description = "A page of licenses", body = PageBody<LicenseBody>),
-        (status = 400, description = "The token names no email address", body = BadRequest),
+        (status = 400, description = "The token names nobody", body = BadRequest),
     )
 )]
 pub async fn own(access: Listing<AdminOrLearner>, request: HttpRequest, state: State) -> ApiResult {
@@ -172,7 +172,7 @@ pub async fn own(access: Listing<AdminOrLearner>, request: HttpRequest, state: S
     tag = "Learners",
     responses(
         (status = 200, description = "The license", body = LicenseBody),
-        (status = 400, description = "The token names no email address", body = BadRequest),
+        (status = 400, description = "The token names nobody", body = BadRequest),
         (status = 404, description = "The caller has no such license", body = Detail),
     )
 )]

@@ -49,16 +49,35 @@ impl Caller {
         Actor::user(&self.token.username)
     }
 
-    /// The caller as a learner.
+    /// The caller as a learner, without an address that is unverified or that this service does not accept.
     ///
     /// # Errors
-    /// 400 without a usable email address in the token or the database.
+    /// 400 without such an address, in the token or the database, and without an LMS user id.
     pub fn person(&self) -> Result<Person, ApiError> {
+        self.person_with(self.address().filter(|_| self.token.email_is_verified))
+    }
+
+    /// The caller as the learner who got a mail to the token's address. What was in the mail proves that the address is
+    /// theirs, so it may be unverified.
+    ///
+    /// # Errors
+    /// As [`Caller::person`].
+    pub fn recipient(&self) -> Result<Person, ApiError> {
+        self.person_with(self.address())
+    }
+
+    fn address(&self) -> Option<Email> {
         let remembered = || self.user.as_ref().and_then(|user| user.email.as_deref());
-        let email = self.token.email.as_deref().or_else(remembered).and_then(|text| text.parse::<Email>().ok());
-        let email =
-            email.ok_or_else(|| ApiError::text(StatusCode::BAD_REQUEST, "Your token names no email address."))?;
-        Ok(Person { email, lms_user_id: self.lms_user_id() })
+        self.token.email.as_deref().or_else(remembered).and_then(|text| text.parse().ok())
+    }
+
+    fn person_with(&self, email: Option<Email>) -> Result<Person, ApiError> {
+        let person = Person { email, lms_user_id: self.lms_user_id() };
+        if person.email.is_none() && person.lms_user_id.is_none() {
+            let message = "Your token names neither a user_id nor a verified email address that this service accepts.";
+            return Err(ApiError::text(StatusCode::BAD_REQUEST, message));
+        }
+        Ok(person)
     }
 
     /// Their LMS user id, if the token has it.
@@ -123,11 +142,13 @@ impl FromRequest for Caller {
     }
 }
 
-/// Looks up the token's user, and stores what is new in the token.
+/// Looks up the token's user, and stores what is new in the token. An unverified address is not stored: retiring the
+/// user would erase the licenses of its owner.
 fn recognize(state: &AppState, token: AccessToken) -> Result<Caller, ApiError> {
     let store = state.manager.store();
     let user = store.read(|unit| unit.users().find(&token.username))?;
-    let email = token.email.as_deref().or_else(|| user.as_ref().and_then(|user| user.email.as_deref()));
+    let named = token.email.as_deref().filter(|_| token.email_is_verified);
+    let email = named.or_else(|| user.as_ref().and_then(|user| user.email.as_deref()));
     let known = user.as_ref().is_some_and(|user| user.email.as_deref() == email && user.is_staff == token.is_staff);
     if !known {
         let now = state.manager.now();

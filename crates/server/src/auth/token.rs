@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use chrono::{DateTime, Utc};
+use license_manager_domain::Email;
 use serde_json::{Map, Value};
 use thiserror::Error;
 use uuid::Uuid;
@@ -16,9 +17,11 @@ const LEEWAY_SECONDS: f64 = 1.0;
 pub struct AccessToken {
     /// The user name; never empty.
     pub username: String,
-    /// The email address as the issuer spells it.
+    /// The email address in its normal form. One that this service does not accept is as the issuer spells it.
     pub email: Option<String>,
-    /// The LMS user id, if the token has it.
+    /// Whether the address is known to be the user's. The issuer says so, or does not say otherwise, or it need not.
+    pub email_is_verified: bool,
+    /// The LMS user id, if the token has it. One below 1 is nobody's.
     pub lms_user_id: Option<i64>,
     /// Whether the issuer marks the user as an administrator.
     pub is_staff: bool,
@@ -32,6 +35,7 @@ impl fmt::Debug for AccessToken {
         f.debug_struct("AccessToken")
             .field("username", &self.username)
             .field("email", &self.email.as_ref().map(|_| "***"))
+            .field("email_is_verified", &self.email_is_verified)
             .field("lms_user_id", &self.lms_user_id)
             .field("is_staff", &self.is_staff)
             .field("roles", &self.roles)
@@ -110,6 +114,7 @@ pub(super) struct Expected {
     pub(super) issuer: String,
     /// `None`: tokens for any audience are accepted.
     pub(super) audience: Option<String>,
+    pub(super) require_verified_email: bool,
 }
 
 impl Expected {
@@ -136,10 +141,13 @@ impl Expected {
         if !matches!(claims.get("is_restricted"), None | Some(Value::Null | Value::Bool(false))) {
             return Err(TokenError::Restricted);
         }
+        let normal = |email: &str| email.parse::<Email>().map_or_else(|_| email.to_owned(), String::from);
+        let is_unverified = claims.get("email_verified") == Some(&Value::Bool(false));
         Ok(AccessToken {
             username: username.to_owned(),
-            email: text("email").filter(|email| !email.contains('\0')).map(str::to_owned),
-            lms_user_id: claims.get("user_id").and_then(integer),
+            email: text("email").filter(|email| !email.contains('\0')).map(normal),
+            email_is_verified: !(self.require_verified_email && is_unverified),
+            lms_user_id: claims.get("user_id").and_then(integer).filter(|id| *id > 0),
             is_staff: claims.get("administrator") == Some(&Value::Bool(true)),
             roles: roles(claims.get("roles"), role_names),
         })

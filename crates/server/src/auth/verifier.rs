@@ -44,7 +44,7 @@ impl TokenVerifier {
                 Some(source) => Some(IssuerKeys::open(source, refresh).await?),
                 None => None,
             };
-            issuers.push(Issuer::new(issuer, keys)?);
+            issuers.push(Issuer::new(issuer, keys, config.require_verified_email)?);
         }
         Ok(Self { issuers, role_names: config.roles_by_name() })
     }
@@ -73,12 +73,13 @@ impl TokenVerifier {
 }
 
 impl Issuer {
-    fn new(config: IssuerConfig, keys: Option<IssuerKeys>) -> Result<Self, KeyError> {
+    fn new(config: IssuerConfig, keys: Option<IssuerKeys>, require_verified_email: bool) -> Result<Self, KeyError> {
         let secret = config.hs256_secret.map(|secret| DecodingKey::from_secret(secret.expose().as_bytes()));
         if secret.is_none() && keys.is_none() {
             return Err(KeyError::NoKey { issuer: config.issuer });
         }
-        Ok(Self { expected: Expected { issuer: config.issuer, audience: config.audience }, secret, keys })
+        let expected = Expected { issuer: config.issuer, audience: config.audience, require_verified_email };
+        Ok(Self { expected, secret, keys })
     }
 
     /// The claims of a token that this issuer signed for this service.

@@ -194,6 +194,9 @@ section! {
     /// The user name of the service that may retire people. `None`: only superusers may.
     #[serde(deserialize_with = "optional_text")]
     retirement_worker: Option<String>;
+    /// Whether a learner is not found by an email address that their token calls unverified (`email_verified: false`):
+    /// anybody can register with somebody else's address. An activation key counts all the same.
+    require_verified_email: bool = true;
     /// The secret that signs the checksums of subsidies; the services that redeem them must know it. Without it
     /// `hs256_secret` is used; without either there are no subsidies.
     subsidy_checksum_secret: Option<Secret>;

@@ -40,7 +40,14 @@ impl Clocked {
 }
 
 fn user(name: &str, id: i64) -> AccessToken {
-    AccessToken { username: name.to_owned(), email: None, lms_user_id: Some(id), is_staff: false, roles: Vec::new() }
+    AccessToken {
+        username: name.to_owned(),
+        email: None,
+        email_is_verified: true,
+        lms_user_id: Some(id),
+        is_staff: false,
+        roles: Vec::new(),
+    }
 }
 
 const PEER: &str = "192.0.2.1";

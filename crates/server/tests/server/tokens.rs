@@ -38,7 +38,8 @@ async fn a_valid_token_identifies_the_caller() {
         token,
         AccessToken {
             username: "ada".to_owned(),
-            email: Some("Ada@example.com".to_owned()),
+            email: Some("ada@example.com".to_owned()),
+            email_is_verified: true,
             lms_user_id: Some(7),
             is_staff: true,
             roles: vec![
@@ -60,6 +61,38 @@ async fn optional_claims_may_be_missing() {
     .unwrap();
     assert_eq!(token.username, "worker");
     assert_eq!((token.email, token.lms_user_id, token.is_staff, token.roles), (None, None, false, vec![]));
+}
+
+#[actix_web::test]
+async fn an_address_is_read_in_its_normal_form_where_it_has_one() {
+    for (named, expected) in
+        [("Same@xn--mnchen-3ya.de", "same@münchen.de"), ("Jörg@Example.com", "Jörg@Example.com"), ("x", "x")]
+    {
+        let token = verify_claims(json!({ "email": named })).await.unwrap();
+        assert_eq!(token.email.as_deref(), Some(expected));
+    }
+}
+
+#[actix_web::test]
+async fn an_address_is_unverified_where_the_token_clearly_says_so() {
+    for (claim, verified) in
+        [(json!(false), false), (json!(true), true), (json!(null), true), (json!("false"), true), (json!(0), true)]
+    {
+        let token = verify_claims(json!({ "email_verified": claim })).await.unwrap();
+        assert_eq!(token.email_is_verified, verified, "{claim}");
+    }
+    let config = AuthConfig { require_verified_email: false, ..secret_config() };
+    let unverified = sign_with(SECRET, &claims_with(json!({ "email_verified": false })));
+    let token = TokenVerifier::from_config(&config).await.unwrap().verify(&unverified, now()).await.unwrap();
+    assert!(token.email_is_verified, "nobody asks");
+}
+
+#[actix_web::test]
+async fn a_user_id_below_one_is_none() {
+    for id in [json!(0), json!(-7), json!("0"), json!("-1")] {
+        assert_eq!(verify_claims(json!({ "user_id": id })).await.unwrap().lms_user_id, None, "{id}");
+    }
+    assert_eq!(verify_claims(json!({ "user_id": "7" })).await.unwrap().lms_user_id, Some(7));
 }
 
 #[actix_web::test]

@@ -42,7 +42,7 @@ pub fn crowd(number: usize) -> Assignees {
 }
 
 pub fn person(address: &str, user: i64) -> Person {
-    Person { email: email(address), lms_user_id: Some(LmsUserId(user)) }
+    Person { email: Some(email(address)), lms_user_id: Some(LmsUserId(user)) }
 }
 
 pub fn admin() -> Actor {

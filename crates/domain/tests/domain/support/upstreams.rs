@@ -263,5 +263,5 @@ pub fn away() -> Undelivered {
 }
 
 pub fn admin_account(customer_user: i64, lms_user_id: i64, address: &str) -> CustomerAdmin {
-    CustomerAdmin { customer_user, lms_user_id: LmsUserId(lms_user_id), email: email(address) }
+    CustomerAdmin { customer_user, lms_user_id: LmsUserId::known(lms_user_id), email: email(address) }
 }
