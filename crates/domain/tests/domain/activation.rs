@@ -58,7 +58,7 @@ fn the_lms_user_id_of_whoever_activates_wins() {
         let license = world.license_of(plan, "amy@example.com").id;
         let noted = LicenseEdit { lms_user_id: Some(Some(LmsUserId(9))), ..LicenseEdit::default() };
         world.manager.edit_license(&admin(), license, noted).unwrap();
-        let amy = Person { email: email("amy@example.com"), lms_user_id: user.map(LmsUserId) };
+        let amy = Person { email: Some(email("amy@example.com")), lms_user_id: user.map(LmsUserId) };
         world.manager.activate(&Actor::user("amy"), key, &amy).unwrap();
         assert_eq!(world.license_of(plan, "amy@example.com").lms_user_id(), Some(LmsUserId(expected)));
     }

@@ -90,7 +90,7 @@ fn a_license_pays_for_its_lms_user_and_by_address_only_if_it_has_none() {
     let without_id = world.plan(1);
     world.assign(without_id, &learners(["amy@example.com"])).unwrap();
     let key = world.license_of(without_id, "amy@example.com").activation_key().unwrap();
-    let amy = |lms_user_id| Person { email: email("amy@example.com"), lms_user_id };
+    let amy = |lms_user_id| Person { email: Some(email("amy@example.com")), lms_user_id };
     world.manager.activate(&Actor::user("amy"), key, &amy(None)).unwrap();
     let paying = |person: &Person| {
         let mut found = plans(&world.manager.subsidizing_licenses(customer(), person).unwrap());

@@ -7,7 +7,7 @@ use crate::openapi::errors::Message;
 use crate::state::State;
 
 /// Assigns a license of the agreement's auto-applicable plan to the caller, or returns the one they have. 422 if there is no such plan, no
-/// license is left, theirs was revoked, the plan is locked for renewal, or their address is unverified or not accepted.
+/// license is left, theirs was revoked, or their address is unverified or not accepted.
 #[utoipa::path(
     post,
     path = "/api/v1/customer-agreement/{customer_agreement_uuid}/auto-apply/",
