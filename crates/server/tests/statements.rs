@@ -16,10 +16,10 @@ use license_manager::telemetry::metrics::Metrics;
 use license_manager::telemetry::monitor::Monitor;
 use license_manager_domain::model::{RenewalTerms, TransferOrder, TransferredLicenses};
 use license_manager_domain::ports::{IdSource, StoreExt};
-use license_manager_domain::use_cases::RenewalOutcome;
+use license_manager_domain::use_cases::{RenewalOutcome, RenewedBy};
 use license_manager_domain::{
     Actor, AgreementChanges, AgreementId, AssignmentMail, CatalogId, ChangeReason, CustomerId, LicenseId,
-    LicenseManager, LicenseTypesToCopy, NewAgreement, NewPlan, PlanChanges, PlanId,
+    LicenseManager, LicenseTypesToCopy, NewAgreement, NewPlan, PlanChanges, PlanId, RenewalId,
 };
 use license_manager_tests::{Database, Person, SECRET, on_both_databases};
 use serde_json::{Value, json};
@@ -42,6 +42,7 @@ on_both_databases!(
     deleting_one_revoked_license_and_five_hundred,
     choosing_among_two_plans_and_fifty_the_one_that_auto_applies,
     renewing_two_licenses_and_five_thousand,
+    keeping_a_following_plan_in_line_with_one_license_and_with_five_hundred,
     transferring_two_licenses_and_a_hundred_thousand,
     reporting_on_two_licenses_and_five_thousand,
 );
@@ -129,6 +130,26 @@ impl Service {
     fn assign(&self, plan: PlanId, emails: &[String]) {
         let learners = emails.iter().map(|email| (email.parse().unwrap(), None)).collect();
         self.manager().assign(&Actor::service(), plan, &learners, &AssignmentMail::default()).unwrap();
+    }
+
+    /// Schedules the renewal of a plan in a month for a year.
+    fn schedule(&self, prior_plan: PlanId, renewed_plan: Option<PlanId>, number_of_licenses: i32) -> RenewalId {
+        let now = self.manager().now();
+        let terms = RenewalTerms {
+            prior_plan,
+            renewed_plan,
+            salesforce_opportunity_id: None,
+            number_of_licenses,
+            effective_date: now + Duration::days(30),
+            renewed_expiration_date: now + Duration::days(395),
+            renewed_plan_title: None,
+            license_types_to_copy: LicenseTypesToCopy::AssignedAndActivated,
+            disable_auto_apply_licenses: false,
+            exempt_from_batch_processing: false,
+        };
+        let outcome = self.manager().create_renewal(&Actor::service(), &terms).unwrap();
+        let RenewalOutcome::Written(details) = outcome else { panic!("not scheduled: {outcome:?}") };
+        details.renewal.id
     }
 
     /// The statements of an admin's request, which must succeed.
@@ -426,24 +447,34 @@ fn renewing_two_licenses_and_five_thousand(database: Database) {
             let [prior, waiting] = [("prior", 6_000), ("waiting", 1)]
                 .map(|(title, licenses)| service.plan(&format!("{title} of {number}"), licenses));
             service.assign(prior, &emails(number));
-            let terms = RenewalTerms {
-                prior_plan: prior,
-                renewed_plan: Some(waiting),
-                salesforce_opportunity_id: None,
-                number_of_licenses: 7_000,
-                effective_date: service.manager().now(),
-                renewed_expiration_date: service.manager().now() + Duration::days(365),
-                renewed_plan_title: None,
-                license_types_to_copy: LicenseTypesToCopy::AssignedAndActivated,
-                disable_auto_apply_licenses: false,
-                exempt_from_batch_processing: false,
-            };
-            let outcome = service.manager().create_renewal(&Actor::service(), &terms).unwrap();
-            let RenewalOutcome::Written(details) = outcome else { panic!("not scheduled: {outcome:?}") };
-            let path = format!("{renewals}{}/process/", details.renewal.id);
+            let path = format!("{renewals}{}/process/", service.schedule(prior, Some(waiting), 7_000));
             statements.push(service.statements(Method::POST, &path, None).await);
         }
         assert_as_many(&statements[0], &statements[1]);
+    });
+}
+
+fn keeping_a_following_plan_in_line_with_one_license_and_with_five_hundred(database: Database) {
+    run(async {
+        let service = Service::new(database).await;
+        let prior = service.plan("prior", 2_000);
+        let renewal = service.schedule(prior, None, 1_000);
+        service.manager().process_renewal(&Actor::service(), renewal, RenewedBy::Manual).unwrap();
+        let everybody = emails(502);
+        for path in ["assign", "bulk-revoke"] {
+            let path = format!("/subscriptions/{prior}/licenses/{path}/");
+            let send = |emails: &[String]| {
+                let (service, path, body) = (&service, &path, json!({ "user_emails": emails }));
+                async move { service.statements(Method::POST, path, Some(body)).await }
+            };
+            send(&everybody[..1]).await;
+            let (few, many) = (send(&everybody[1..2]).await, send(&everybody[2..]).await);
+            assert_as_many(&few, &many);
+        }
+        let details = service.manager().renewal(renewal).unwrap();
+        let following = details.renewal.terms.renewed_plan.unwrap();
+        let counts = service.manager().plan(following).unwrap().counts;
+        assert_eq!((counts.revoked, counts.unassigned), (502, 1_000));
     });
 }
 

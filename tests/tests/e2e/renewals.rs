@@ -16,6 +16,8 @@ on_both_databases!(
     a_renewal_that_does_not_fit_is_refused_and_changes_nothing,
     a_conflicting_renewal_is_shown,
     a_processed_renewal_is_not_edited,
+    a_renewal_is_put_in_part_and_fixed_fields_are_refused,
+    a_processed_renewal_follows_its_prior_plan,
     renewals_are_listed_the_latest_first_and_filtered,
     an_invalid_renewal_is_refused_field_by_field,
     only_provisioning_admins_see_renewals,
@@ -157,18 +159,20 @@ fn a_renewal_that_does_not_fit_is_refused_and_changes_nothing(database: Database
     plan.assign(&customer.emails("learner", 3)).expect(200);
     in_use.assign(&[customer.email("kim")]).expect(200);
     let taken = operator.get(&format!("{PROVISIONING}/subscriptions/{}/", in_use.uuid)).expect(200)["title"].clone();
+    let titled = with(request(&plan, 3), "renewed_plan_title", taken);
+    let errors = operator.post(RENEWALS, &titled).expect(400);
+    assert!(errors["renewed_plan_title"][0].is_string() && errors.as_object().unwrap().len() == 1, "{errors}");
 
     for body in [
         request(&plan, 2),
         with(request(&plan, 3), "renewed_subscription_plan", too_large.uuid.clone()),
         with(request(&plan, 3), "renewed_subscription_plan", in_use.uuid.clone()),
-        with(request(&plan, 3), "renewed_plan_title", taken),
     ] {
         let counts = || [&plan, &too_large, &in_use].map(Plan::counts);
         let renewal = schedule(&operator, &body);
         let before = (counts(), operator.get(&renewal).expect(200));
         let refused = process(&operator, &renewal).expect(422);
-        assert!(refused.as_str().is_some_and(|why| !why.is_empty()), "{refused}");
+        assert!(refused["error"].as_str().is_some_and(|why| !why.is_empty()), "{refused}");
         assert_eq!((counts(), operator.get(&renewal).expect(200)), before);
         operator.send(Request::new("DELETE", &renewal)).expect(204);
     }
@@ -213,6 +217,70 @@ fn a_processed_renewal_is_not_edited(database: Database) {
     operator.get(&format!("{PROVISIONING}/subscriptions/{}/", uuid.as_str().unwrap())).expect(200);
 }
 
+fn a_renewal_is_put_in_part_and_fixed_fields_are_refused(database: Database) {
+    let server = Server::start(database.url());
+    let customer = Customer::new(&server);
+    let operator = customer.operator();
+    let renewal = schedule(&operator, &with(request(&customer.plan(1), 1), "renewed_plan_title", "  "));
+    let before = operator.get(&renewal).expect(200);
+    assert_eq!(before["renewed_plan_title"], Value::Null, "a blank title is the usual one");
+
+    let put = |body: &Value| operator.send(Request::new("PUT", &renewal).json(body));
+    let edited = put(&json!({ "renewed_plan_title": "Second year" })).expect(200);
+    assert_eq!(edited["renewed_plan_title"], "Second year");
+    assert_eq!(edited["number_of_licenses"], before["number_of_licenses"], "what is absent stays");
+    assert_eq!(put(&json!({ "renewed_plan_title": "" })).expect(200)["renewed_plan_title"], Value::Null);
+
+    for field in [
+        "id",
+        "created",
+        "modified",
+        "prior_subscription_plan_title",
+        "renewed_subscription_plan_title",
+        "processed",
+        "processed_datetime",
+        "enterprise_customer_uuid",
+    ] {
+        for value in [before[field].clone(), Value::Null] {
+            let body = with(json!({ "number_of_licenses": 5 }), field, value);
+            let errors = put(&body).expect(400);
+            assert!(errors[field][0].is_string(), "{field}: {errors}");
+            assert_eq!(operator.patch(&renewal, &body).expect(400), errors);
+        }
+    }
+    put(&json!({ "prior_subscription_plan": before["prior_subscription_plan"] })).expect(400);
+    assert_eq!(operator.get(&renewal).expect(200)["number_of_licenses"], 1);
+}
+
+fn a_processed_renewal_follows_its_prior_plan(database: Database) {
+    let server = Server::start(database.url());
+    let customer = Customer::new(&server);
+    let operator = customer.operator();
+    let plan = customer.plan(10);
+    let people = customer.emails("learner", 2);
+    plan.assign(&people).expect(200);
+    let renewal = schedule(&operator, &request(&plan, 3));
+    let processed = process(&operator, &renewal).expect(201);
+    assert_eq!(processed.get("num_not_carried_over"), None);
+    let renewed = renewed_plan(&customer, &server, &processed);
+
+    let assigned = plan.assign(&customer.emails("late", 3)).expect(200);
+    assert_eq!((&assigned["num_successful_assignments"], &assigned["num_not_carried_over"]), (&json!(3), &json!(2)));
+    assert_eq!(operator.get(&renewal).expect(200)["num_not_carried_over"], 2);
+    let listed = operator.get(&format!("{RENEWALS}?prior_subscription_plan={}", plan.uuid)).expect(200);
+    assert_eq!(listed["results"][0]["num_not_carried_over"], 2);
+
+    plan.admin.post(&plan.path("licenses/bulk-revoke/"), &json!({ "user_emails": people })).expect(200);
+    assert_eq!(renewed.counts(), Counts { unassigned: 0, assigned: 3, activated: 0, revoked: 2, total: 3 });
+    let holders = |plan: &Plan| -> BTreeSet<_> {
+        plan.licenses("assigned").iter().map(|license| license["user_email"].to_string()).collect()
+    };
+    assert_eq!(holders(&renewed), holders(&plan));
+    assert_eq!(operator.get(&renewal).expect(200).get("num_not_carried_over"), None, "nobody waits");
+    let answer = plan.assign(&customer.emails("late", 1)).expect(200);
+    assert_eq!(answer.get("num_not_carried_over"), None, "the key is there only if there is something to tell");
+}
+
 fn renewals_are_listed_the_latest_first_and_filtered(database: Database) {
     let server = Server::start(database.url());
     let (customer, other_customer) = (Customer::new(&server), Customer::new(&server));
@@ -234,6 +302,10 @@ fn renewals_are_listed_the_latest_first_and_filtered(database: Database) {
     assert_eq!(listed(&format!("renewed_subscription_plan={follower}")), json!([processed]));
     assert_eq!(listed("processed=true"), json!([processed]));
     assert_eq!(listed("processed=false"), json!([late, other]));
+    let sold = json!({ "salesforce_opportunity_id": "00k000000000000009" });
+    let sold = operator.patch(&format!("{RENEWALS}{}/", other["id"]), &sold).expect(200);
+    assert_eq!(listed("salesforce_opportunity_id=00k000000000000009"), json!([sold]));
+    assert_eq!(listed("salesforce_opportunity_id=00k00000000000000"), json!([]));
     assert_detail(operator.get(&format!("{RENEWALS}?prior_subscription_plan=plan")), 400, "a filter that is no UUID");
     assert_detail(operator.get(&format!("{RENEWALS}?page=9")), 404, "a page that is not there");
 }
@@ -287,6 +359,7 @@ fn only_provisioning_admins_see_renewals(database: Database) {
         ("POST", RENEWALS),
         ("GET", &renewal),
         ("PATCH", &renewal),
+        ("PUT", &renewal),
         ("DELETE", &renewal),
         ("POST", &process),
     ];
@@ -298,7 +371,7 @@ fn only_provisioning_admins_see_renewals(database: Database) {
             assert_detail(server.client(&person).send(Request::new(method, path)), 403, path);
         }
     }
-    assert_detail(customer.operator().send(Request::new("PUT", &renewal)), 405, "PUT");
+    assert_detail(customer.operator().send(Request::new("POST", &renewal)), 405, "POST");
     assert_eq!(customer.operator().get(&renewal).expect(200)["processed"], false);
 }
 

@@ -32,6 +32,10 @@ impl DueWorkRepository for PostgresUnit<'_> {
         self.list(due_work::due_renewals(from, to))
     }
 
+    fn renewals_starting(&mut self, from: DateTime<Utc>, to: DateTime<Utc>) -> Result<Vec<DueRenewal>, Error> {
+        self.list(due_work::renewals_starting(from, to))
+    }
+
     fn count_renewals_before(&mut self, moment: DateTime<Utc>) -> Result<i64, Error> {
         let query = due_work::renewals_before(moment);
         Ok(self.read(|connection| query.get_result(connection))?.number)

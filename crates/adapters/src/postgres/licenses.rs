@@ -319,6 +319,17 @@ impl LicenseRepository for PostgresUnit<'_> {
         licenses(rows)
     }
 
+    fn lock_against_claims(&mut self, plan: PlanId) -> Result<(), Error> {
+        let query = sql_query(
+            "SELECT count(*) FROM (
+                 SELECT uuid FROM license WHERE subscription_plan_uuid = $1 AND status <> 'revoked'
+                 ORDER BY uuid FOR NO KEY UPDATE
+             ) AS locked",
+        )
+        .bind::<SqlUuid, _>(plan.0);
+        self.write(|connection| query.execute(connection)).map(drop)
+    }
+
     fn add_unassigned(&mut self, plan: PlanId, ids: &[LicenseId], change: &Change) -> Result<(), Error> {
         bulk::add_unassigned(self, plan, ids, change)
     }

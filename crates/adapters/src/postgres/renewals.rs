@@ -1,20 +1,26 @@
 //! Renewals.
 
-use diesel::prelude::*;
-use license_manager_domain::history::Change;
-use license_manager_domain::model::{RenewalDetails, RenewalLink, RenewalTerms};
-use license_manager_domain::ports::{LimitOffset, RenewalFilter, RenewalRepository};
-use license_manager_domain::{AgreementId, Error, PlanId, RenewalId, SubscriptionPlanRenewal};
+use std::collections::HashMap;
 
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use diesel::sql_query;
+use diesel::sql_types::{Array, BigInt};
+use license_manager_domain::history::Change;
+use license_manager_domain::model::{FollowingPlan, RenewalDetails, RenewalLink, RenewalTerms};
+use license_manager_domain::ports::{LimitOffset, RenewalFilter, RenewalRepository};
+use license_manager_domain::{AgreementId, Error, LicenseId, PlanId, RenewalId, SubscriptionPlanRenewal};
+
+use super::arrays::column;
 use super::recording::{Kind, with_history};
 use super::unit::PostgresUnit;
 use crate::one_of::one_of;
 use crate::rows::renewals::{
-    RenewalDetailsRow, RenewalLinkRow, RenewalRow, matching, prior, renewal_details, renewal_link, renewals, renewed,
-    with_plans,
+    CountRow, RenewalDetailsRow, RenewalLinkRow, RenewalRow, differing_from, matching, not_carried_over, prior,
+    renewal_details, renewal_link, renewals, renewed, waiting_for, with_plans,
 };
 use crate::schema::{SUBSCRIPTION_PLAN_RENEWAL, subscription_plan, subscription_plan_renewal as renewal};
-use crate::sql_types::SqlUuid;
+use crate::sql_types::{SqlTimestamp, SqlUuid};
 
 impl RenewalRepository for PostgresUnit<'_> {
     fn find_by_agreements(&mut self, agreements: &[AgreementId]) -> Result<Vec<RenewalLink>, Error> {
@@ -77,6 +83,30 @@ impl RenewalRepository for PostgresUnit<'_> {
     fn count(&mut self, filter: &RenewalFilter) -> Result<i64, Error> {
         let query = matching!(with_plans().count(), filter);
         self.read(|connection| query.get_result(connection))
+    }
+
+    fn not_carried_over(
+        &mut self,
+        renewals: &[RenewalId],
+        now: DateTime<Utc>,
+    ) -> Result<HashMap<RenewalId, i64>, Error> {
+        let query = sql_query(not_carried_over!("= ANY($1)"))
+            .bind::<Array<BigInt>, _>(column(renewals, |renewal| renewal.0))
+            .bind::<SqlTimestamp, _>(now);
+        Ok(self.list::<CountRow, (RenewalId, i64)>(query)?.into_iter().collect())
+    }
+
+    fn waiting_for(
+        &mut self,
+        prior_plan: PlanId,
+        following: &FollowingPlan,
+        limit: i64,
+    ) -> Result<Vec<LicenseId>, Error> {
+        self.list(waiting_for(prior_plan, following, limit))
+    }
+
+    fn differing_from(&mut self, prior_plan: PlanId, following: &FollowingPlan) -> Result<Vec<LicenseId>, Error> {
+        self.list(differing_from(prior_plan, following))
     }
 
     fn add(&mut self, terms: &RenewalTerms, change: &Change) -> Result<RenewalId, Error> {

@@ -119,6 +119,19 @@ pub(crate) fn due_renewals(from: DateTime<Utc>, to: DateTime<Utc>) -> impl Share
     .bind::<SqlTimestamp, _>(to)
 }
 
+/// Processed renewals whose renewed plans start in a period.
+pub(crate) fn renewals_starting(from: DateTime<Utc>, to: DateTime<Utc>) -> impl SharedQuery<DueRenewalRow> {
+    sql_query(
+        "SELECT renewal.id, renewal.prior_subscription_plan_uuid AS prior_plan
+         FROM subscription_plan_renewal AS renewal
+         JOIN subscription_plan AS renewed ON renewed.uuid = renewal.renewed_subscription_plan_uuid
+         WHERE renewal.processed AND renewed.start_date BETWEEN $1 AND $2
+         ORDER BY renewed.start_date, renewal.id",
+    )
+    .bind::<SqlTimestamp, _>(from)
+    .bind::<SqlTimestamp, _>(to)
+}
+
 /// The number of renewals that were due before a moment.
 pub(crate) fn renewals_before(moment: DateTime<Utc>) -> impl SharedQuery<NumberRow> {
     sql_query(

@@ -16,8 +16,11 @@ use license_manager_domain::{
 use uuid::Uuid;
 
 use crate::rows::plans::{PlanDetailsRow, PlanRow, plan_details};
+use crate::rows::renewals::renewed;
 use crate::rows::shared::{IdRow, SharedQuery};
-use crate::schema::{customer_agreement, license, plan_type, product, subscription_plan};
+use crate::schema::{
+    customer_agreement, license, plan_type, product, subscription_plan, subscription_plan_renewal as renewal,
+};
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 
 #[derive(Queryable, QueryableByName, Selectable)]
@@ -106,18 +109,27 @@ pub(crate) type LicenseWithPlanRow = (LicenseRow, PlanDetailsRow);
 pub(crate) fn licenses_with_plans<DB: Backend>() -> _ {
     let license: AsSelect<LicenseRow, DB> = LicenseRow::as_select();
     let plan: AsSelect<PlanRow, DB> = PlanRow::as_select();
+    let processed = renewal::prior_subscription_plan_uuid.eq(subscription_plan::uuid).and(renewal::processed);
+    let renewed_plan = renewed.field(subscription_plan::uuid).nullable().eq(renewal::renewed_subscription_plan_uuid);
+    let following = (
+        renewed.field(subscription_plan::uuid),
+        renewed.field(subscription_plan::start_date),
+        renewal::license_types_to_copy,
+    );
     license::table
         .inner_join(
             subscription_plan::table
                 .inner_join(customer_agreement::table)
                 .inner_join(product::table.inner_join(plan_type::table)),
         )
+        .left_join(renewal::table.on(processed))
+        .left_join(renewed.on(renewed_plan))
         .order(license::uuid)
-        .select((license, (plan, customer_agreement::enterprise_customer_uuid, plan_type::label)))
+        .select((license, (plan, customer_agreement::enterprise_customer_uuid, plan_type::label, following.nullable())))
 }
 
 pub(crate) fn license_with_plan((license, plan): LicenseWithPlanRow) -> Result<(License, PlanDetails), Error> {
-    Ok((license.try_into()?, plan_details(plan)))
+    Ok((license.try_into()?, plan_details(plan)?))
 }
 
 /// The licenses of a person. An unknown address or LMS user id is NULL, which equals nothing.

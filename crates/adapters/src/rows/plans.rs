@@ -1,5 +1,6 @@
 //! Subscription plans.
 
+use chrono::{DateTime, Utc};
 use diesel::backend::Backend;
 use diesel::dsl::{AsSelect, auto_type};
 use diesel::pg::Pg;
@@ -7,11 +8,15 @@ use diesel::prelude::*;
 use diesel::sql_query;
 use diesel::sql_types::Text;
 use diesel::sqlite::Sqlite;
-use license_manager_domain::{AgreementId, CatalogId, CustomerId, PlanDetails, PlanId, ProductId, SubscriptionPlan};
+use license_manager_domain::model::FollowingPlan;
+use license_manager_domain::{
+    AgreementId, CatalogId, CustomerId, Error, LicenseTypesToCopy, PlanDetails, PlanId, ProductId, SubscriptionPlan,
+};
 use uuid::Uuid;
 
+use super::renewals::renewed;
 use crate::rows::shared::{NumberRow, SharedQuery, SharedStatement};
-use crate::schema::{customer_agreement, plan_type, product, subscription_plan};
+use crate::schema::{customer_agreement, plan_type, product, subscription_plan, subscription_plan_renewal as renewal};
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 
 #[derive(Queryable, Selectable, Insertable, AsChangeset)]
@@ -94,21 +99,43 @@ impl From<PlanRow> for SubscriptionPlan {
     }
 }
 
-/// A plan, its customer, and the label of its plan type.
-pub(crate) type PlanDetailsRow = (PlanRow, Uuid, String);
+/// A plan, its customer, the label of its plan type, and the plan that follows it, as [`FollowingRow`].
+pub(crate) type PlanDetailsRow = (PlanRow, Uuid, String, Option<FollowingRow>);
+
+/// Id and start of the plan that follows, and which licenses it takes.
+pub(crate) type FollowingRow = (Uuid, DateTime<Utc>, String);
 
 /// Plans with their customers and plan types, as [`PlanDetailsRow`].
 #[auto_type(no_type_alias)]
 pub(crate) fn plans<DB: Backend>() -> _ {
     let row: AsSelect<PlanRow, DB> = PlanRow::as_select();
+    let processed = renewal::prior_subscription_plan_uuid.eq(subscription_plan::uuid).and(renewal::processed);
+    let renewed_plan = renewed.field(subscription_plan::uuid).nullable().eq(renewal::renewed_subscription_plan_uuid);
+    let following = (
+        renewed.field(subscription_plan::uuid),
+        renewed.field(subscription_plan::start_date),
+        renewal::license_types_to_copy,
+    );
     subscription_plan::table
         .inner_join(customer_agreement::table)
         .inner_join(product::table.inner_join(plan_type::table))
-        .select((row, customer_agreement::enterprise_customer_uuid, plan_type::label))
+        .left_join(renewal::table.on(processed))
+        .left_join(renewed.on(renewed_plan))
+        .select((row, customer_agreement::enterprise_customer_uuid, plan_type::label, following.nullable()))
 }
 
-pub(crate) fn plan_details((row, customer, plan_type): PlanDetailsRow) -> PlanDetails {
-    PlanDetails { plan: row.into(), customer: CustomerId(customer), plan_type }
+pub(crate) fn plan_details((row, customer, plan_type, following): PlanDetailsRow) -> Result<PlanDetails, Error> {
+    let following = following.map(|(id, start_date, types)| {
+        let license_types_to_copy = LicenseTypesToCopy::from_name(&types)
+            .ok_or_else(|| Error::internal(format!("the renewal to plan {id} copies an unknown kind of licenses")))?;
+        Ok::<_, Error>(FollowingPlan { id: PlanId(id), start_date, license_types_to_copy })
+    });
+    Ok(PlanDetails { plan: row.into(), customer: CustomerId(customer), plan_type, following: following.transpose()? })
+}
+
+/// The plans of a query.
+pub(crate) fn all_details(rows: impl IntoIterator<Item = PlanDetailsRow>) -> Result<Vec<PlanDetails>, Error> {
+    rows.into_iter().map(plan_details).collect()
 }
 
 /// Whether a license of the plan is or was assigned, as a number. An unassigned license that never was is as it was

@@ -5,13 +5,16 @@ use diesel::backend::Backend;
 use diesel::dsl::{AsSelect, auto_type};
 use diesel::pg::Pg;
 use diesel::prelude::*;
+use diesel::sql_query;
+use diesel::sql_types::{BigInt, Text};
 use diesel::sqlite::Sqlite;
-use license_manager_domain::model::{RenewalDetails, RenewalLink, RenewalTerms};
+use license_manager_domain::model::{FollowingPlan, RenewalDetails, RenewalLink, RenewalTerms};
 use license_manager_domain::{
     AgreementId, CustomerId, Error, LicenseTypesToCopy, PlanId, RenewalId, SubscriptionPlanRenewal,
 };
 use uuid::Uuid;
 
+use super::shared::{IdRow, SharedQuery};
 use crate::schema::{customer_agreement, subscription_plan, subscription_plan_renewal as renewal};
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 
@@ -126,7 +129,13 @@ pub(crate) fn renewal_details(
     (id, row, prior_plan_title, renewed_plan_title, customer): RenewalDetailsRow,
 ) -> Result<RenewalDetails, Error> {
     let renewal = row.into_renewal(id)?;
-    Ok(RenewalDetails { renewal, prior_plan_title, renewed_plan_title, customer: CustomerId(customer) })
+    Ok(RenewalDetails {
+        renewal,
+        prior_plan_title,
+        renewed_plan_title,
+        customer: CustomerId(customer),
+        num_not_carried_over: 0,
+    })
 }
 
 /// Id, effective date, agreed end and whether it is processed; of the prior plan id, agreement and start; of the
@@ -157,6 +166,89 @@ pub(crate) fn renewal_link(
     }
 }
 
+/// The condition that a license without a copy would be carried over, if its renewed plan had a license for it.
+macro_rules! waits {
+    (license_types: $types:literal, renewed_plan: $renewed:literal) => {
+        concat!(
+            "license.renewed_to_uuid IS NULL
+             AND (license.status = 'activated' AND ",
+            $types,
+            " <> 'nothing'
+                  OR license.status = 'assigned' AND ",
+            $types,
+            " = 'assigned_and_activated')
+             AND NOT EXISTS (
+                 SELECT 1 FROM license AS held
+                 WHERE held.subscription_plan_uuid = ",
+            $renewed,
+            " AND held.user_email = license.user_email
+                     AND held.status IN ('assigned', 'activated'))"
+        )
+    };
+}
+
+/// Counts what waits for each of the renewals in the list `$1`, as [`CountRow`].
+macro_rules! not_carried_over {
+    ($list:literal) => {
+        concat!(
+            "SELECT renewal.id, count(*) AS number
+             FROM subscription_plan_renewal AS renewal
+             JOIN subscription_plan AS renewed ON renewed.uuid = renewal.renewed_subscription_plan_uuid
+             JOIN license ON license.subscription_plan_uuid = renewal.prior_subscription_plan_uuid
+             WHERE renewal.id ", $list, " AND renewal.processed AND renewed.start_date > $2 AND ",
+            $crate::rows::renewals::waits!(license_types: "renewal.license_types_to_copy", renewed_plan: "renewed.uuid"),
+            " GROUP BY renewal.id"
+        )
+    };
+}
+pub(crate) use {not_carried_over, waits};
+
+/// A number for a renewal.
+#[derive(QueryableByName)]
+pub(crate) struct CountRow {
+    #[diesel(sql_type = BigInt)]
+    id: i64,
+    #[diesel(sql_type = BigInt)]
+    number: i64,
+}
+
+impl From<CountRow> for (RenewalId, i64) {
+    fn from(row: CountRow) -> Self {
+        (RenewalId(row.id), row.number)
+    }
+}
+
+/// The licenses of a plan that wait for one of the plan that follows.
+pub(crate) fn waiting_for(prior_plan: PlanId, following: &FollowingPlan, limit: i64) -> impl SharedQuery<IdRow> {
+    sql_query(concat!(
+        "SELECT license.uuid FROM license WHERE license.subscription_plan_uuid = $1 AND ",
+        waits!(license_types: "$2", renewed_plan: "$3"),
+        " ORDER BY license.uuid LIMIT $4"
+    ))
+    .bind::<SqlUuid, _>(prior_plan.0)
+    .bind::<Text, _>(following.license_types_to_copy.as_str())
+    .bind::<SqlUuid, _>(following.id.0)
+    .bind::<BigInt, _>(limit)
+}
+
+/// The licenses of a plan whose live copy in the plan that follows differs from them.
+pub(crate) fn differing_from(prior_plan: PlanId, following: &FollowingPlan) -> impl SharedQuery<IdRow> {
+    sql_query(
+        "SELECT license.uuid FROM license
+         JOIN license AS copy ON copy.uuid = license.renewed_to_uuid
+         WHERE license.subscription_plan_uuid = $1 AND copy.subscription_plan_uuid = $2
+             AND copy.status IN ('assigned', 'activated')
+             AND (license.status = 'unassigned'
+                  OR license.status = 'revoked' AND license.user_email IS NOT NULL
+                  OR license.status IN ('assigned', 'activated')
+                     AND (license.status <> copy.status OR license.user_email <> copy.user_email
+                          OR COALESCE(license.lms_user_id, 0) <> COALESCE(copy.lms_user_id, 0)))
+         ORDER BY license.uuid",
+    )
+    .bind::<SqlUuid, _>(prior_plan.0)
+    .bind::<SqlUuid, _>(following.id.0)
+}
+
 /// Restricts a query to the renewals that match, and boxes it. A macro, because the types of a list and of a count
 /// differ.
 macro_rules! matching {
@@ -177,6 +269,9 @@ macro_rules! matching {
         }
         if let Some(processed) = filter.processed {
             query = query.filter(renewal::processed.eq(processed));
+        }
+        if let Some(id) = &filter.salesforce_opportunity_id {
+            query = query.filter(renewal::salesforce_opportunity_id.eq(id.clone()));
         }
         query
     }};

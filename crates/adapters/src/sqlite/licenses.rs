@@ -271,13 +271,22 @@ impl LicenseRepository for SqliteUnit<'_> {
     }
 
     fn claim_unassigned(&mut self, plan: PlanId, number: i64) -> Result<Vec<License>, Error> {
+        self.require_write()?;
+        if number <= 0 {
+            return Ok(Vec::new());
+        }
         let query = license::table
             .filter(license::subscription_plan_uuid.eq(SqlUuid(plan.0)))
             .filter(sql::<Bool>(UNASSIGNED))
             .order(license::uuid)
-            .limit(number.max(0))
+            .limit(number)
             .select(LicenseRow::as_select());
         licenses(self.write(|connection| query.load::<LicenseRow>(connection))?)
+    }
+
+    // Only one unit of work writes at a time.
+    fn lock_against_claims(&mut self, _: PlanId) -> Result<(), Error> {
+        self.require_write()
     }
 
     fn add_unassigned(&mut self, plan: PlanId, ids: &[LicenseId], change: &Change) -> Result<(), Error> {

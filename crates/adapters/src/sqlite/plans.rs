@@ -1,5 +1,6 @@
 //! Subscription plans.
 
+use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::sql_types::{Nullable, Text};
 use license_manager_domain::history::Change;
@@ -10,7 +11,8 @@ use super::json::{Keys, json};
 use super::recording::Kind;
 use super::unit::SqliteUnit;
 use crate::one_of::one_of;
-use crate::rows::plans::{PlanDetailsRow, PlanRow, matching, plan_details, plans, was_handed_out};
+use crate::rows::plans::{PlanDetailsRow, PlanRow, all_details, matching, plan_details, plans, was_handed_out};
+use crate::rows::renewals::renewed;
 use crate::rows::shared::NumberRow;
 use crate::schema::{SUBSCRIPTION_PLAN, customer_agreement, subscription_plan};
 use crate::sql_types::{SqlTimestamp, SqlUuid};
@@ -19,7 +21,7 @@ impl PlanRepository for SqliteUnit<'_> {
     fn find(&mut self, id: PlanId) -> Result<Option<PlanDetails>, Error> {
         let query = plans().filter(subscription_plan::uuid.eq(SqlUuid(id.0)));
         let found = self.read(|connection| query.first::<PlanDetailsRow>(connection).optional())?;
-        Ok(found.map(plan_details))
+        found.map(plan_details).transpose()
     }
 
     // Only one unit of work writes at a time, so no row needs a lock.
@@ -28,13 +30,21 @@ impl PlanRepository for SqliteUnit<'_> {
         PlanRepository::find(self, id)
     }
 
+    fn followed(&mut self, ids: &[PlanId], now: DateTime<Utc>) -> Result<Vec<PlanDetails>, Error> {
+        let query = plans()
+            .filter(one_of(subscription_plan::uuid, ids.iter().map(|plan| plan.0)))
+            .filter(renewed.field(subscription_plan::start_date).gt(SqlTimestamp(now)))
+            .order(subscription_plan::uuid);
+        all_details(self.read(|connection| query.load::<PlanDetailsRow>(connection))?)
+    }
+
     fn list(&mut self, filter: &PlanFilter, limit_offset: LimitOffset) -> Result<Vec<PlanDetails>, Error> {
         let query = matching!(plans(), filter)
             .order((subscription_plan::start_date.desc(), subscription_plan::uuid))
             .offset(limit_offset.offset.max(0))
             .limit(limit_offset.limit.max(0));
         let found = self.read(|connection| query.load::<PlanDetailsRow>(connection))?;
-        Ok(found.into_iter().map(plan_details).collect())
+        all_details(found)
     }
 
     fn count(&mut self, filter: &PlanFilter) -> Result<i64, Error> {
@@ -48,7 +58,7 @@ impl PlanRepository for SqliteUnit<'_> {
             .filter(one_of(subscription_plan::customer_agreement_uuid, agreements.iter().map(|agreement| agreement.0)))
             .order((subscription_plan::start_date.desc(), subscription_plan::uuid));
         let found = self.read(|connection| query.load::<PlanDetailsRow>(connection))?;
-        Ok(found.into_iter().map(plan_details).collect())
+        all_details(found)
     }
 
     fn add(&mut self, plan: &SubscriptionPlan, change: &Change) -> Result<(), Error> {

@@ -230,6 +230,10 @@ macro_rules! contract_suite {
                 renewals_are_found_by_either_plan
                 renewals_are_listed_the_latest_first_part_by_part
                 renewals_are_filtered
+                a_plan_comes_with_the_plan_that_follows_it
+                licenses_without_a_copy_wait
+                copies_that_differ_are_found
+                processed_renewals_are_found_by_the_start_of_their_plan
                 an_id_is_not_given_to_another_renewal
             }
             transfers {
@@ -415,6 +419,9 @@ macro_rules! contract_suite {
                 a_key_is_claimed_by_one_of_many
                 a_plan_renewed_by_many_at_once_has_one_renewal
                 a_renewal_processed_by_many_at_once_carries_over_once
+                a_renewal_waits_for_an_assignment_that_has_begun
+                claiming_waits_for_who_locked_the_licenses_and_sees_the_renewal
+                who_comes_and_goes_while_the_plan_is_renewed_comes_and_goes_in_both_plans
                 a_transfer_run_by_many_at_once_moves_once
                 a_transfer_never_gives_a_learner_two_licenses
             }

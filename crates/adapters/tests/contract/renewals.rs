@@ -1,10 +1,10 @@
 //! Renewals.
 
 use license_manager_domain::history::Change;
-use license_manager_domain::model::{RenewalDetails, RenewalLink, RenewalTerms};
+use license_manager_domain::model::{FollowingPlan, RenewalDetails, RenewalLink, RenewalTerms};
 use license_manager_domain::ports::{LimitOffset, RenewalFilter, Store, StoreExt};
 use license_manager_domain::{
-    Conflict, Error, LicenseTypesToCopy, RenewalId, SubscriptionPlan, SubscriptionPlanRenewal,
+    Conflict, Error, License, LicenseTypesToCopy, LmsUserId, RenewalId, SubscriptionPlan, SubscriptionPlanRenewal,
 };
 
 use super::fixtures::*;
@@ -106,6 +106,7 @@ pub fn a_renewal_comes_back_with_its_surroundings(db: &dyn Database) {
         prior_plan_title: "Plan 1".to_owned(),
         renewed_plan_title: Some("Plan 2".to_owned()),
         customer: customer(1),
+        num_not_carried_over: 0,
     };
     assert_eq!(found(&*store, id), expected);
     assert_eq!(store.write(|unit| unit.renewals().lock(id)), Ok(Some(expected)));
@@ -207,13 +208,17 @@ pub fn renewals_are_filtered(db: &dyn Database) {
     let [processed, second, third] = with_renewals(db);
     let store = db.store();
     let any = RenewalFilter::default();
+    let opportunity = "00k000000000000002".to_owned();
+    let sold = add(&*store, &full_terms(4)).unwrap();
     for (filter, expected) in [
-        (RenewalFilter { prior_plan: Some(plan_id(2)), ..any }, vec![second]),
-        (RenewalFilter { renewed_plan: Some(plan_id(4)), ..any }, vec![processed]),
-        (RenewalFilter { customer: Some(customer(1)), ..any }, vec![second, processed]),
-        (RenewalFilter { processed: Some(true), ..any }, vec![processed]),
-        (RenewalFilter { processed: Some(false), ..any }, vec![third, second]),
-        (RenewalFilter { customer: Some(customer(2)), processed: Some(true), ..any }, vec![]),
+        (RenewalFilter { prior_plan: Some(plan_id(2)), ..any.clone() }, vec![second]),
+        (RenewalFilter { renewed_plan: Some(plan_id(4)), ..any.clone() }, vec![processed]),
+        (RenewalFilter { customer: Some(customer(1)), ..any.clone() }, vec![sold, second, processed]),
+        (RenewalFilter { processed: Some(true), ..any.clone() }, vec![processed]),
+        (RenewalFilter { processed: Some(false), ..any.clone() }, vec![sold, third, second]),
+        (RenewalFilter { customer: Some(customer(2)), processed: Some(true), ..any.clone() }, vec![]),
+        (RenewalFilter { salesforce_opportunity_id: Some(opportunity.clone()), ..any.clone() }, vec![sold]),
+        (RenewalFilter { salesforce_opportunity_id: Some("00k".to_owned()), ..any.clone() }, vec![]),
     ] {
         assert_eq!(listed(&*store, &filter, ALL), expected, "{filter:?}");
         let count = store.read(|unit| unit.renewals().count(&filter)).unwrap();
@@ -227,4 +232,112 @@ pub fn an_id_is_not_given_to_another_renewal(db: &dyn Database) {
     let first = add(&*store, &terms(1)).unwrap();
     store.write(|unit| unit.renewals().delete(first, &change(2))).unwrap();
     assert_ne!(add(&*store, &terms(1)).unwrap(), first);
+}
+
+/// The plan that follows plan 1 in [`with_renewals`].
+fn following(license_types_to_copy: LicenseTypesToCopy) -> FollowingPlan {
+    FollowingPlan { id: plan_id(4), start_date: day(365), license_types_to_copy }
+}
+
+pub fn a_plan_comes_with_the_plan_that_follows_it(db: &dyn Database) {
+    with_renewals(db);
+    let store = db.store();
+    let expected = Some(following(LicenseTypesToCopy::AssignedAndActivated));
+    let plan_of = |number| store.read(|unit| unit.plans().find(plan_id(number))).unwrap().unwrap();
+    assert_eq!(plan_of(1).following, expected);
+    assert_eq!((plan_of(2).following, plan_of(4).following), (None, None), "not processed, not renewed");
+    let locked = store.write(|unit| unit.plans().lock(plan_id(1))).unwrap().unwrap();
+    assert_eq!(locked.following, expected);
+    let agreed = store.read(|unit| unit.plans().find_by_agreements(&[agreement_id(1)])).unwrap();
+    assert_eq!(agreed.iter().filter(|details| details.following == expected).count(), 1);
+    put(&*store, &[assigned(1, 1, "amy@example.com")]);
+    let found = store.read(|unit| unit.licenses().find_by_activation_key(key(1))).unwrap();
+    assert_eq!(found[0].1.following, expected);
+
+    let followed = |now| {
+        let plans = [3, 2, 1, 4].map(plan_id);
+        let followed = store.read(|unit| unit.plans().followed(&plans, day(now))).unwrap();
+        followed.iter().map(|details| details.plan.id).collect::<Vec<_>>()
+    };
+    assert_eq!((followed(364), followed(365)), (vec![plan_id(1)], vec![]), "a plan that has started follows none");
+    assert_eq!(store.read(|unit| unit.plans().followed(&[], day(1))), Ok(vec![]));
+}
+
+pub fn licenses_without_a_copy_wait(db: &dyn Database) {
+    let [renewal, unprocessed, _] = with_renewals(db);
+    let store = db.store();
+    let carried = License { renewed_to: Some(license_id(11)), ..activated(1, 1, "amy@example.com", 1) };
+    put(&*store, &[activated(11, 4, "amy@example.com", 1), assigned(12, 4, "fay@example.com"), unassigned(13, 4)]);
+    put(
+        &*store,
+        &[
+            carried,
+            activated(2, 1, "bob@example.com", 2),
+            assigned(3, 1, "cid@example.com"),
+            assigned(4, 1, "dan@example.com"),
+            assigned(5, 1, "fay@example.com"),
+            revoked(6, 1, "eve@example.com", 6),
+            unassigned(7, 1),
+            assigned(8, 2, "gus@example.com"),
+        ],
+    );
+    let waiting =
+        |types, limit| store.read(|unit| unit.renewals().waiting_for(plan_id(1), &following(types), limit)).unwrap();
+    let ids = |numbers: &[u128]| numbers.iter().map(|&number| license_id(number)).collect::<Vec<_>>();
+    assert_eq!(waiting(LicenseTypesToCopy::AssignedAndActivated, 9), ids(&[2, 3, 4]), "fay holds one already");
+    assert_eq!(waiting(LicenseTypesToCopy::AssignedAndActivated, 2), ids(&[2, 3]));
+    assert_eq!(waiting(LicenseTypesToCopy::AssignedAndActivated, 0), []);
+    assert_eq!(waiting(LicenseTypesToCopy::Activated, 9), ids(&[2]));
+    assert_eq!(waiting(LicenseTypesToCopy::Nothing, 9), []);
+
+    let count = |ids: &[RenewalId], now, id: RenewalId| {
+        let counts = store.read(|unit| unit.renewals().not_carried_over(ids, day(now))).unwrap();
+        counts.get(&id).copied().unwrap_or_default()
+    };
+    assert_eq!(count(&[unprocessed, renewal], 364, renewal), 3);
+    assert_eq!(count(&[unprocessed, renewal], 364, unprocessed), 0, "it is not processed");
+    assert_eq!(count(&[unprocessed], 364, renewal), 0, "nobody asked");
+    assert_eq!(count(&[renewal], 365, renewal), 0, "its plan has started");
+    assert_eq!(count(&[], 1, renewal), 0);
+}
+
+pub fn copies_that_differ_are_found(db: &dyn Database) {
+    with_renewals(db);
+    let store = db.store();
+    let pairs = [
+        (activated(1, 1, "amy@example.com", 1), activated(101, 4, "amy@example.com", 1)),
+        (assigned(2, 1, "bob@example.com"), assigned(102, 4, "bob@example.com")),
+        (activated(3, 1, "cid@example.com", 3), assigned(103, 4, "cid@example.com")),
+        (assigned(4, 1, "dan.new@example.com"), assigned(104, 4, "dan@example.com")),
+        (activated(5, 1, "eve@example.com", 5), activated(105, 4, "eve@example.com", 55)),
+        (
+            assigned(6, 1, "fay@example.com").with_lms_user_id(Some(LmsUserId(6)), day(3)),
+            assigned(106, 4, "fay@example.com"),
+        ),
+        (revoked(7, 1, "gus@example.com", 7), activated(107, 4, "gus@example.com", 7)),
+        (revoked(8, 1, "hal@example.com", 8), revoked(108, 4, "hal@example.com", 8)),
+        (unassigned(9, 1), assigned(109, 4, "ivy@example.com")),
+        (retired(10, 1), assigned(110, 4, "jan@example.com")),
+        (assigned(11, 1, "kim@example.com"), assigned(111, 2, "kim.new@example.com")),
+        (assigned(12, 2, "leo@example.com"), assigned(112, 4, "leo.new@example.com")),
+    ];
+    for (original, copy) in pairs {
+        put(&*store, std::slice::from_ref(&copy));
+        put(&*store, &[License { renewed_to: Some(copy.id), ..original }]);
+    }
+    let types = LicenseTypesToCopy::AssignedAndActivated;
+    let found = store.read(|unit| unit.renewals().differing_from(plan_id(1), &following(types))).unwrap();
+    assert_eq!(found, [3, 4, 5, 6, 7, 9].map(license_id));
+}
+
+pub fn processed_renewals_are_found_by_the_start_of_their_plan(db: &dyn Database) {
+    let [processed, ..] = with_renewals(db);
+    let store = db.store();
+    let starting = |from, to| {
+        let found = store.read(|unit| unit.due_work().renewals_starting(day(from), day(to))).unwrap();
+        found.iter().map(|due| (due.renewal, due.prior_plan)).collect::<Vec<_>>()
+    };
+    assert_eq!(starting(365, 365), [(processed, plan_id(1))]);
+    assert_eq!(starting(1, 800), [(processed, plan_id(1))]);
+    assert_eq!((starting(1, 364), starting(366, 800)), (vec![], vec![]));
 }

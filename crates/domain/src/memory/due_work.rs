@@ -16,6 +16,10 @@ fn of_schedule(renewal: &&SubscriptionPlanRenewal) -> bool {
     !renewal.processed && !renewal.terms.exempt_from_batch_processing
 }
 
+fn due_renewal(renewal: &SubscriptionPlanRenewal) -> DueRenewal {
+    DueRenewal { renewal: renewal.id, prior_plan: renewal.terms.prior_plan }
+}
+
 impl Tables {
     fn customer_of(&self, plan: PlanId) -> Option<CustomerId> {
         Some(self.agreements.get(&self.plans.get(&plan)?.agreement)?.customer)
@@ -61,11 +65,18 @@ impl DueWorkRepository for MemoryUnit<'_> {
         let due = |renewal: &&SubscriptionPlanRenewal| (from..=to).contains(&renewal.terms.effective_date);
         let mut found: Vec<_> = self.tables.renewals.values().filter(of_schedule).filter(due).collect();
         found.sort_by_key(|renewal| (renewal.terms.effective_date, renewal.id));
-        let due = |renewal: &SubscriptionPlanRenewal| DueRenewal {
-            renewal: renewal.id,
-            prior_plan: renewal.terms.prior_plan,
+        Ok(found.into_iter().map(due_renewal).collect())
+    }
+
+    fn renewals_starting(&mut self, from: DateTime<Utc>, to: DateTime<Utc>) -> Result<Vec<DueRenewal>, Error> {
+        let starts = |renewal: &SubscriptionPlanRenewal| {
+            let following = renewal.processed.then(|| self.tables.following(renewal.terms.prior_plan))?;
+            following.map(|following| following.start_date).filter(|start| (from..=to).contains(start))
         };
-        Ok(found.into_iter().map(due).collect())
+        let renewals = self.tables.renewals.values();
+        let mut found: Vec<_> = renewals.filter_map(|renewal| Some((starts(renewal)?, renewal))).collect();
+        found.sort_by_key(|(start, renewal)| (*start, renewal.id));
+        Ok(found.into_iter().map(|(_, renewal)| due_renewal(renewal)).collect())
     }
 
     fn count_renewals_before(&mut self, moment: DateTime<Utc>) -> Result<i64, Error> {

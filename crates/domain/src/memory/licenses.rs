@@ -190,6 +190,10 @@ impl LicenseRepository for MemoryUnit<'_> {
         Ok(next(free, None, number))
     }
 
+    fn lock_against_claims(&mut self, _: PlanId) -> Result<(), Error> {
+        self.written().map(drop)
+    }
+
     fn add_unassigned(&mut self, plan: PlanId, ids: &[LicenseId], change: &Change) -> Result<(), Error> {
         let tables = self.written()?;
         for &id in ids {

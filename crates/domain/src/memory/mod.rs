@@ -52,7 +52,7 @@ use crate::model::license::License;
 use crate::model::license_columns::LicenseColumns;
 use crate::model::plan::{PlanDetails, SubscriptionPlan};
 use crate::model::product::{PlanType, Product, seeded_products};
-use crate::model::renewal::SubscriptionPlanRenewal;
+use crate::model::renewal::{FollowingPlan, SubscriptionPlanRenewal};
 use crate::model::staff_records::{LicenseMark, Notification};
 use crate::model::transfer::LicenseTransferJob;
 use crate::operations::schedule::{OperationSchedule, RecurringOperation};
@@ -125,8 +125,17 @@ impl Tables {
         Some(PlanDetails {
             customer: self.agreements.get(&plan.agreement)?.customer,
             plan_type: self.products.get(&plan.product)?.plan_type.label.clone(),
+            following: self.following(plan.id),
             plan: plan.clone(),
         })
+    }
+
+    /// The plan that follows a plan once its renewal is processed.
+    fn following(&self, plan: PlanId) -> Option<FollowingPlan> {
+        let renewal = self.renewals.values().find(|renewal| renewal.processed && renewal.terms.prior_plan == plan)?;
+        let renewed = self.plans.get(&renewal.terms.renewed_plan?)?;
+        let license_types_to_copy = renewal.terms.license_types_to_copy;
+        Some(FollowingPlan { id: renewed.id, start_date: renewed.start_date, license_types_to_copy })
     }
 
     fn record(&mut self, table: &'static str, id: impl ToString, kind: char, change: &Change) {

@@ -1,10 +1,14 @@
 use std::cmp::Reverse;
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
 
 use super::{MemoryUnit, Tables, part, replace};
 use crate::error::{Conflict, Error};
 use crate::history::Change;
-use crate::model::ids::{AgreementId, PlanId, RenewalId};
-use crate::model::renewal::{RenewalDetails, RenewalLink, RenewalTerms, SubscriptionPlanRenewal};
+use crate::model::ids::{AgreementId, LicenseId, PlanId, RenewalId};
+use crate::model::license::{License, LicenseStatus};
+use crate::model::renewal::{FollowingPlan, RenewalDetails, RenewalLink, RenewalTerms, SubscriptionPlanRenewal};
 use crate::ports::{LimitOffset, RenewalFilter, RenewalRepository};
 
 const TABLE: &str = "subscription_plan_renewal";
@@ -34,6 +38,7 @@ fn details(tables: &Tables, renewal: &SubscriptionPlanRenewal) -> Option<Renewal
         prior_plan_title: prior.title.clone(),
         renewed_plan_title: renewed.map(|plan| plan.title.clone()),
         customer: tables.agreements.get(&prior.agreement)?.customer,
+        num_not_carried_over: 0,
     })
 }
 
@@ -44,11 +49,40 @@ fn matching(tables: &Tables, filter: &RenewalFilter) -> Vec<RenewalDetails> {
             && filter.renewed_plan.is_none_or(|plan| Some(plan) == terms.renewed_plan)
             && filter.customer.is_none_or(|customer| customer == found.customer)
             && filter.processed.is_none_or(|processed| processed == found.renewal.processed)
+            && filter
+                .salesforce_opportunity_id
+                .as_ref()
+                .is_none_or(|id| terms.salesforce_opportunity_id.as_ref() == Some(id))
     };
     let all = tables.renewals.values().filter_map(|renewal| details(tables, renewal));
     let mut found: Vec<_> = all.filter(matches).collect();
     found.sort_by_key(|found| Reverse((found.renewal.terms.effective_date, found.renewal.id)));
     found
+}
+
+/// The licenses of the prior plan without a copy that the following plan would take.
+fn waiting<'a>(
+    tables: &'a Tables,
+    prior: PlanId,
+    following: &'a FollowingPlan,
+) -> impl Iterator<Item = &'a License> + 'a {
+    let is_held = |license: &License| {
+        tables.licenses_of(following.id).any(|held| held.is_live() && held.holder_email() == license.holder_email())
+    };
+    tables
+        .licenses_of(prior)
+        .filter(move |license| license.renewed_to.is_none() && following.takes(license.status()) && !is_held(license))
+}
+
+fn differs(original: &License, copy: &License) -> bool {
+    match original.status() {
+        LicenseStatus::Unassigned => true,
+        LicenseStatus::Revoked => original.holder_email().is_some(),
+        LicenseStatus::Assigned | LicenseStatus::Activated => {
+            let shared = |license: &License| (license.status(), license.holder_email().cloned(), license.lms_user_id());
+            shared(original) != shared(copy)
+        }
+    }
 }
 
 fn check(tables: &Tables, id: Option<RenewalId>, terms: &RenewalTerms) -> Result<(), Error> {
@@ -93,6 +127,35 @@ impl RenewalRepository for MemoryUnit<'_> {
     }
 
     list_and_count!(RenewalFilter => RenewalDetails, matching);
+
+    fn not_carried_over(
+        &mut self,
+        renewals: &[RenewalId],
+        now: DateTime<Utc>,
+    ) -> Result<HashMap<RenewalId, i64>, Error> {
+        let found = renewals.iter().filter_map(|id| self.tables.renewals.get(id)).filter_map(|renewal| {
+            let prior = renewal.terms.prior_plan;
+            let following = self.tables.following(prior).filter(|following| now < following.start_date)?;
+            Some((renewal.id, waiting(self.tables, prior, &following).count() as i64))
+        });
+        Ok(found.collect())
+    }
+
+    fn waiting_for(&mut self, prior: PlanId, following: &FollowingPlan, limit: i64) -> Result<Vec<LicenseId>, Error> {
+        Ok(part(
+            waiting(self.tables, prior, following).map(|license| license.id).collect(),
+            LimitOffset { offset: 0, limit },
+        ))
+    }
+
+    fn differing_from(&mut self, prior: PlanId, following: &FollowingPlan) -> Result<Vec<LicenseId>, Error> {
+        let copy = |license: &License| self.tables.licenses.get(&license.renewed_to?);
+        let of_following = |copy: &&License| copy.plan == following.id && copy.is_live();
+        let originals = self.tables.licenses_of(prior);
+        let differing = originals
+            .filter(|original| copy(original).filter(of_following).is_some_and(|copy| differs(original, copy)));
+        Ok(differing.map(|license| license.id).collect())
+    }
 
     fn add(&mut self, terms: &RenewalTerms, change: &Change) -> Result<RenewalId, Error> {
         let tables = self.written()?;

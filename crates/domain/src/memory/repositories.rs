@@ -114,6 +114,12 @@ impl PlanRepository for MemoryUnit<'_> {
         PlanRepository::find(self, id)
     }
 
+    fn followed(&mut self, plans: &[PlanId], now: DateTime<Utc>) -> Result<Vec<PlanDetails>, Error> {
+        let plans = self.tables.plans.values().filter(|plan| plans.contains(&plan.id));
+        let details = plans.filter_map(|plan| self.tables.details(plan));
+        Ok(details.filter(|details| details.followed_at(now).is_some()).collect())
+    }
+
     list_and_count!(PlanFilter => PlanDetails, matching_plans);
 
     fn find_by_agreements(&mut self, agreements: &[AgreementId]) -> Result<Vec<PlanDetails>, Error> {

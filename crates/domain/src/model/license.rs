@@ -269,16 +269,32 @@ impl License {
         if onto.status() != LicenseStatus::Unassigned {
             return Err(onto.impossible("carried over onto"));
         }
-        let anew = |seat: &Seat| Seat { assigned_date: now, last_remind_date: None, ..seat.clone() };
-        let state = match &self.state {
-            LicenseState::Assigned(seat) => LicenseState::Assigned(anew(seat)),
-            LicenseState::Activated { seat, .. } => {
-                LicenseState::Activated { seat: anew(seat), activation_date: start }
-            }
-            _ => return Err(self.impossible("carried over")),
-        };
+        let state = self.renewed_state(start, now, None).ok_or_else(|| self.impossible("carried over"))?;
         let renewed_to = Some(onto.id);
         Ok((Self { renewed_to, modified: now, ..self }, Self { state, modified: now, ..onto }))
+    }
+
+    /// This live copy with the holder, key and status of the live license that was renewed into it. Its own dates stay.
+    pub fn following(self, original: &License, start: DateTime<Utc>, now: DateTime<Utc>) -> Self {
+        let dates = self.seat().map(|seat| (seat.assigned_date, seat.last_remind_date));
+        match dates.and_then(|(assigned, reminded)| original.renewed_state(start, assigned, reminded)) {
+            Some(state) if state != self.state => Self { state, modified: now, ..self },
+            _ => self,
+        }
+    }
+
+    /// The state of this live license in a plan that starts at `start`.
+    fn renewed_state(
+        &self,
+        start: DateTime<Utc>,
+        assigned_date: DateTime<Utc>,
+        last_remind_date: Option<DateTime<Utc>>,
+    ) -> Option<LicenseState> {
+        let seat = Seat { assigned_date, last_remind_date, ..self.seat()?.clone() };
+        Some(match self.status() {
+            LicenseStatus::Activated => LicenseState::Activated { seat, activation_date: start },
+            _ => LicenseState::Assigned(seat),
+        })
     }
 
     /// Changes the email address of the current or former holder.

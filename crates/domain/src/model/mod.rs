@@ -35,7 +35,8 @@ pub use license_columns::LicenseColumns;
 pub use plan::{ChangeReason, LicenseCounts, PlanDetails, SubscriptionPlan, is_salesforce_id};
 pub use product::{DEFAULT_PRODUCT, PlanType, Product, seeded_products};
 pub use renewal::{
-    LicenseTypesToCopy, RenewalChains, RenewalDetails, RenewalLink, RenewalTerms, SubscriptionPlanRenewal,
+    FollowingPlan, LicenseTypesToCopy, RenewalChains, RenewalDetails, RenewalLink, RenewalTerms,
+    SubscriptionPlanRenewal,
 };
 pub use spreadsheet::text_cell;
 pub use staff_records::{LicenseMark, Notification, NotificationKind};

@@ -10,6 +10,7 @@ use crate::history::rows::Row;
 use crate::model::ids::{AgreementId, CatalogId, CustomerId, PlanId, ProductId};
 use crate::model::license::LicenseStatus;
 use crate::model::product::{DEFAULT_PRODUCT, Product};
+use crate::model::renewal::FollowingPlan;
 
 /// A number of licenses of a product for a customer and a period.
 ///
@@ -240,6 +241,15 @@ pub struct PlanDetails {
     pub customer: CustomerId,
     /// The label of its product's plan type.
     pub plan_type: String,
+    /// The plan that follows it, once its renewal is processed.
+    pub following: Option<FollowingPlan>,
+}
+
+impl PlanDetails {
+    /// The plan that follows it and has not started.
+    pub fn followed_at(&self, now: DateTime<Utc>) -> Option<FollowingPlan> {
+        self.following.filter(|following| now < following.start_date)
+    }
 }
 
 /// The exact numbers of a plan's licenses by status.

@@ -40,6 +40,24 @@ impl LicenseTypesToCopy {
     }
 }
 
+/// The renewed plan of a processed renewal. Until it starts, it follows the prior plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FollowingPlan {
+    /// Its id.
+    pub id: PlanId,
+    /// When it starts.
+    pub start_date: DateTime<Utc>,
+    /// Which licenses are carried over.
+    pub license_types_to_copy: LicenseTypesToCopy,
+}
+
+impl FollowingPlan {
+    /// Whether a license with this status is carried over.
+    pub fn takes(&self, status: LicenseStatus) -> bool {
+        self.license_types_to_copy.statuses().contains(&status)
+    }
+}
+
 /// The terms of a renewal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RenewalTerms {
@@ -180,6 +198,9 @@ pub struct RenewalDetails {
     pub renewed_plan_title: Option<String>,
     /// The customer of both plans.
     pub customer: CustomerId,
+    /// How many licenses are not carried over because the renewed plan has too few, until it starts. Storage leaves it
+    /// at 0: [`crate::ports::RenewalRepository::not_carried_over`] counts them.
+    pub num_not_carried_over: i64,
 }
 
 /// A renewal as a link between two plans.

@@ -1,6 +1,6 @@
 //! `process-renewals`: processes renewals that take effect soon.
 
-use chrono::Duration;
+use chrono::{DateTime, Duration, Utc};
 use uuid::Uuid;
 
 use super::run::{OperationSummary, Run, Supervisor};
@@ -8,17 +8,19 @@ use super::tasks::Tasks;
 use crate::error::{Conflict, Entity, Error};
 use crate::history::Actor;
 use crate::model::ids::{PlanId, RenewalId};
-use crate::model::plan::LicenseCounts;
+use crate::model::plan::{LicenseCounts, PlanDetails};
 use crate::ports::{LicenseFilter, StoreExt};
 use crate::saturating_time;
-use crate::use_cases::manager::{LicenseManager, count_licenses, find_plan};
-use crate::use_cases::renewals::{RenewedBy, check_processable};
+use crate::use_cases::manager::{LicenseManager, count_licenses, find_plan, lock_plan};
+use crate::use_cases::renewals::{RenewedBy, check_processable, is_title_taken};
 
 impl LicenseManager {
     /// Processes the renewals that take effect within `window` from now and are not exempt. A failure does not stop the
-    /// others. Overdue renewals are counted; they are processed manually.
+    /// others. Overdue renewals are counted; they are processed manually. Plans of processed renewals that start within
+    /// the window are brought in line with their prior plans once more.
     ///
-    /// The summary lists the prior plans. It counts `renewals`, their `licenses`, and `overdue` renewals.
+    /// The summary lists the prior plans. It counts `renewals`, their `licenses` with those brought in line, and
+    /// `overdue` renewals.
     pub async fn process_renewals(
         &self,
         window: Duration,
@@ -48,7 +50,50 @@ impl LicenseManager {
             }
             run.supervisor.advanced(1);
         }
+        self.follow_before_start(run, saturating_time::after(now, window)).await
+    }
+
+    /// Brings the plans that start by then in line with their prior plans once more.
+    async fn follow_before_start(&self, run: &mut Run<'_>, until: DateTime<Utc>) -> Result<(), Error> {
+        let processed = self.store.read(|unit| unit.due_work().renewals_starting(run.started, until))?;
+        let mut plans: Vec<Uuid> = processed.iter().map(|due| due.prior_plan.0).collect();
+        plans.retain(|plan| !run.summary.uuids.contains(plan));
+        run.supervisor.found(plans.len() as u64);
+        let mut tasks = Tasks::new(plans);
+        while let Some((plan, _)) = tasks.next(run).await? {
+            let outcome = self.follow_or_preview(run, PlanId(plan));
+            if !run.dry_run() {
+                run.finish(plan)?;
+            }
+            match outcome {
+                Ok(0) | Err(Error::NotFound(Entity::Plan)) => {}
+                Ok(licenses) => {
+                    run.summary.uuids.push(plan);
+                    run.summary.count("licenses", licenses);
+                }
+                Err(error) => run.summary.fail(format!("the plan that follows plan {plan}"), error),
+            }
+            run.supervisor.advanced(1);
+        }
         Ok(())
+    }
+
+    /// The number of licenses of the following plan that were, or would be, changed.
+    fn follow_or_preview(&self, run: &Run<'_>, prior: PlanId) -> Result<usize, Error> {
+        // At its start the plan follows for the last time.
+        let following = |details: PlanDetails| details.following.filter(|plan| run.started <= plan.start_date);
+        if run.dry_run() {
+            return self.store.read(|unit| match following(find_plan(unit, prior)?) {
+                Some(following) => Ok(self.out_of_line(unit, prior, &following)?.len()),
+                None => Ok(0),
+            });
+        }
+        self.store.write(|unit| {
+            let Some(following) = following(lock_plan(unit, prior)?) else { return Ok(0) };
+            let change = Actor::service().change(self.now());
+            let followed = self.follow_whole_plan(unit, prior, &following, RenewedBy::Schedule, &change)?;
+            Ok(followed.copies)
+        })
     }
 
     fn process_due(&self, run: &mut Run<'_>, renewal: RenewalId, plan: Uuid) -> Result<(), Error> {
@@ -104,13 +149,9 @@ impl LicenseManager {
                 None => (None, LicenseCounts::default()),
             };
             check_processable(&terms, renewed.as_ref(), usize::try_from(needed).unwrap_or(0), &present)?;
-            if renewed.is_none() {
-                let prior = find_plan(unit, terms.prior_plan)?.plan;
-                let title = terms.title(&prior);
-                let others = unit.plans().find_by_agreements(&[prior.agreement])?;
-                if others.iter().any(|other| other.plan.title == title) {
-                    return Err(Conflict::PlanTitle.into());
-                }
+            let prior = find_plan(unit, terms.prior_plan)?.plan;
+            if is_title_taken(unit, &terms, &prior)? {
+                return Err(Conflict::PlanTitle.into());
             }
             Ok(needed)
         })

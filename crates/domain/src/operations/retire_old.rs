@@ -14,6 +14,7 @@ use crate::model::license::License;
 use crate::model::plan::SubscriptionPlan;
 use crate::outbox::{OutboxBuilder, write_messages};
 use crate::ports::{AgreementFilter, CustomerScope, DeletedLicense, LimitOffset, Purge, StoreExt, UnitOfWork};
+use crate::use_cases::following::with_links;
 use crate::use_cases::manager::LicenseManager;
 
 /// The most licenses per transaction, which also reads their history and messages.
@@ -112,11 +113,12 @@ impl LicenseManager {
             return Ok(Vec::new());
         }
         let emails: BTreeSet<Email> = licenses.iter().filter_map(License::holder_email).cloned().collect();
-        let ids = ids(&licenses);
+        let mut ids = ids(&licenses);
         let ended: Vec<License> = match purge {
             Purge::PlanExpired => licenses.iter().filter(|license| license.is_live()).cloned().collect(),
             Purge::Revoked | Purge::NeverActivated => Vec::new(),
         };
+        let links: Vec<Option<LicenseId>> = licenses.iter().map(|license| license.renewed_to).collect();
         let forgotten: Vec<License> = licenses
             .into_iter()
             .map(|license| match purge {
@@ -124,10 +126,14 @@ impl LicenseManager {
                 Purge::NeverActivated => license.retire(now),
             })
             .collect();
-        unit.licenses().save(&forgotten, &Actor::service().change(now))?;
+        let change = Actor::service().change(now);
+        unit.licenses().save(&forgotten, &change)?;
+        let purged = ids.len();
+        ids.extend(self.follow_in_all_plans(unit, &with_links(&forgotten, &links), &change)?.ended);
         // The traces that are removed include messages about these licenses.
         self.forget_traces(unit, &ids, emails, now)?;
         self.add_plan_end_events(unit, &ended, now)?;
+        ids.truncate(purged);
         Ok(ids)
     }
 

@@ -280,6 +280,12 @@ impl<'a> OutboxBuilder<'a> {
         self.push_event(EventName::Renewed, Some(license.id), properties);
     }
 
+    /// Adds an event of a copy that follows its original.
+    pub(crate) fn followed(&mut self, name: EventName, license: &License, previous: LicenseId) {
+        let properties = EventProperties { previous_license_uuid: Some(previous), ..self.properties_of(license) };
+        self.push_event(name, Some(license.id), properties);
+    }
+
     /// Adds an event of a license.
     pub(crate) fn event(&mut self, name: EventName, license: &License) {
         let properties = self.properties_of(license);

@@ -48,6 +48,9 @@ pub trait DueWorkRepository {
     /// earliest first.
     fn renewals(&mut self, from: DateTime<Utc>, to: DateTime<Utc>) -> Result<Vec<DueRenewal>, Error>;
 
+    /// The processed renewals whose renewed plans start between two times, both inclusive; earliest first.
+    fn renewals_starting(&mut self, from: DateTime<Utc>, to: DateTime<Utc>) -> Result<Vec<DueRenewal>, Error>;
+
     /// How many unprocessed renewals that the schedule processes took effect before this time.
     fn count_renewals_before(&mut self, moment: DateTime<Utc>) -> Result<i64, Error>;
 

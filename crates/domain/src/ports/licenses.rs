@@ -171,6 +171,12 @@ pub trait LicenseRepository {
     /// only if the others do not suffice. MUST never return a license that another transaction has locked.
     fn claim_unassigned(&mut self, plan: PlanId, number: i64) -> Result<Vec<License>, Error>;
 
+    /// Locks the plan's licenses that are not revoked, in one order, until the end of the transaction.
+    ///
+    /// MUST wait for transactions that have claimed some: what they assigned is seen by the next statement. Until the
+    /// end of this transaction, [`LicenseRepository::claim_unassigned`] of others MUST wait.
+    fn lock_against_claims(&mut self, plan: PlanId) -> Result<(), Error>;
+
     /// Adds unassigned licenses to the plan.
     fn add_unassigned(&mut self, plan: PlanId, ids: &[LicenseId], change: &Change) -> Result<(), Error>;
 

@@ -1,7 +1,11 @@
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+
 use crate::error::Error;
 use crate::history::Change;
-use crate::model::ids::{AgreementId, CustomerId, PlanId, RenewalId};
-use crate::model::renewal::{RenewalDetails, RenewalLink, RenewalTerms, SubscriptionPlanRenewal};
+use crate::model::ids::{AgreementId, CustomerId, LicenseId, PlanId, RenewalId};
+use crate::model::renewal::{FollowingPlan, RenewalDetails, RenewalLink, RenewalTerms, SubscriptionPlanRenewal};
 
 /// A filter for renewals.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -14,6 +18,8 @@ pub struct RenewalFilter {
     pub customer: Option<CustomerId>,
     /// Only processed or only unprocessed ones.
     pub processed: Option<bool>,
+    /// With this Salesforce opportunity.
+    pub salesforce_opportunity_id: Option<String>,
 }
 
 /// Renewals. Every write MUST record their history.
@@ -36,6 +42,28 @@ pub trait RenewalRepository {
 
     /// The number of renewals that match.
     fn count(&mut self, filter: &RenewalFilter) -> Result<i64, Error>;
+
+    /// How many live licenses each of these renewals would carry over if the renewed plan had unassigned ones. Renewals
+    /// that are not processed, whose renewed plan has started by `now`, or that lack no license, may be missing. People
+    /// with a live license of the renewed plan do not count. One statement.
+    fn not_carried_over(
+        &mut self,
+        renewals: &[RenewalId],
+        now: DateTime<Utc>,
+    ) -> Result<HashMap<RenewalId, i64>, Error>;
+
+    /// Up to `limit` of the licenses that [`RenewalRepository::not_carried_over`] counts, of this plan, sorted by id.
+    fn waiting_for(
+        &mut self,
+        prior_plan: PlanId,
+        following: &FollowingPlan,
+        limit: i64,
+    ) -> Result<Vec<LicenseId>, Error>;
+
+    /// The licenses of the prior plan whose live copy in the following plan differs in address, LMS user id or status,
+    /// or ends because they are not live any more, sorted by id. A revoked license without an address does not end its
+    /// copy.
+    fn differing_from(&mut self, prior_plan: PlanId, following: &FollowingPlan) -> Result<Vec<LicenseId>, Error>;
 
     /// Adds an unprocessed renewal. MUST return [`crate::Conflict::RenewalOfPlan`] if the prior plan has one, and
     /// [`crate::Conflict::RenewalByPlan`] if another one has the renewed plan.

@@ -46,6 +46,8 @@ pub struct Assignments {
     pub assigned: Vec<(Email, LicenseId)>,
     /// The number of learners who held a live license of the plan already.
     pub already_associated: usize,
+    /// The number of new licenses that are not carried over to the plan that follows, because it has too few.
+    pub not_carried_over: usize,
 }
 
 impl LicenseManager {
@@ -72,15 +74,17 @@ impl LicenseManager {
         self.store.write(|unit| {
             let everyone: Vec<Email> = learners.0.keys().cloned().collect();
             let now = self.now();
-            let plan = find_plan(unit, plan)?.plan;
-            let agreement = find_agreement(unit, plan.agreement)?;
-            let holders: HashSet<Email> = unit.licenses().live_emails(plan.id, &everyone)?.into_iter().collect();
+            let holders: HashSet<Email> = unit.licenses().live_emails(plan, &everyone)?.into_iter().collect();
             let newcomers: Vec<&Email> = everyone.iter().filter(|email| !holders.contains(email)).collect();
             let already_associated = everyone.len() - newcomers.len();
+            let free = unit.licenses().claim_unassigned(plan, newcomers.len() as i64)?;
+            // Read after the licenses are locked; see `follow`.
+            let details = find_plan(unit, plan)?;
+            let plan = &details.plan;
             if newcomers.is_empty() {
-                return Ok(Assignments { assigned: Vec::new(), already_associated });
+                return Ok(Assignments { assigned: Vec::new(), already_associated, not_carried_over: 0 });
             }
-            let free = unit.licenses().claim_unassigned(plan.id, newcomers.len() as i64)?;
+            let agreement = find_agreement(unit, plan.agreement)?;
             if free.len() < newcomers.len() {
                 return Err(Refusal::NotEnoughLicenses { requested: newcomers.len(), available: free.len() }.into());
             }
@@ -101,11 +105,12 @@ impl LicenseManager {
                 unit.licenses().set_sources(&sources, &change)?;
             }
             // Messages need most of the memory of a large request, so they are created last.
-            let mut outbox = OutboxBuilder::new(&agreement, &plan, self.ids.as_ref(), now);
+            let mut outbox = OutboxBuilder::new(&agreement, plan, self.ids.as_ref(), now);
             licenses.iter().for_each(|license| outbox.assigned(license, mail));
             outbox.write(unit)?;
+            let not_carried_over = self.follow(unit, &details, &licenses, &change)?.not_carried_over;
             let assigned = newcomers.into_iter().cloned().zip(licenses.iter().map(|license| license.id)).collect();
-            Ok(Assignments { assigned, already_associated })
+            Ok(Assignments { assigned, already_associated, not_carried_over })
         })
     }
 }

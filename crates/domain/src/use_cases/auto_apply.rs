@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::agreements::agreement_details;
 use super::learners::{LearnerLicense, lock_person};
-use super::manager::{LicenseManager, find_agreement};
+use super::manager::{LicenseManager, find_agreement, find_plan};
 use crate::error::{Error, Refusal};
 use crate::history::Actor;
 use crate::model::agreement::CustomerAgreement;
@@ -66,8 +66,12 @@ impl LicenseManager {
             Some(free) => {
                 let key = ActivationKey(self.ids.next());
                 let license = free.auto_apply(email.clone(), person.lms_user_id, key, now)?;
-                unit.licenses().save(std::slice::from_ref(&license), &actor.change(now))?;
+                let change = actor.change(now);
+                unit.licenses().save(std::slice::from_ref(&license), &change)?;
                 outbox.auto_applied(&license);
+                // Read again after the license is locked; see `follow`.
+                let details = find_plan(unit, plan.id)?;
+                self.follow(unit, &details, std::slice::from_ref(&license), &change)?;
                 Some(license)
             }
             None => {

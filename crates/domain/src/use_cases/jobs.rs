@@ -8,7 +8,7 @@ use super::manager::{LicenseManager, count_licenses, lock_plan};
 use crate::error::Error;
 use crate::history::Actor;
 use crate::model::jobs::{Job, JobKind};
-use crate::model::plan::SubscriptionPlan;
+use crate::model::plan::{PlanDetails, SubscriptionPlan};
 use crate::ports::{LicenseFilter, StoreExt, UnitOfWork};
 use crate::queue::{Claim, ClaimedJob, Lease, Queue, QueueKind, Settlement};
 use crate::saturating_time;
@@ -50,11 +50,11 @@ impl LicenseManager {
         let (lease, id) = (claimed.lease, claimed.plan.0);
         self.store.write(|unit| {
             // Requests for a job lock the plan, so the job cannot change from here on.
-            let plan = lock_plan(unit, claimed.plan)?.plan;
+            let plan = lock_plan(unit, claimed.plan)?;
             let Queue::PlanJobs(kind) = lease.queue else { return Ok(()) };
-            let Some(job) = unit.jobs().find(plan.id, kind)? else { return Ok(()) };
+            let Some(job) = unit.jobs().find(plan.plan.id, kind)? else { return Ok(()) };
             let finished = match kind {
-                JobKind::Provision => self.provision_batch(unit, &job, &plan)?,
+                JobKind::Provision => self.provision_batch(unit, &job, &plan.plan)?,
                 JobKind::RevokeAll => self.revoke_batch(unit, &job, plan)?,
             };
             if unit.queue().held(lease, &[id])?.is_empty() {
@@ -101,12 +101,13 @@ impl LicenseManager {
         if batch > 0 {
             let change = actor(job).change(self.now());
             unit.licenses().add_unassigned(plan.id, &self.new_license_ids(batch), &change)?;
+            self.carry_over_waiting(unit, plan.id, batch, &change)?;
         }
         Ok(batch == lacking)
     }
 
-    fn revoke_batch(&self, unit: &mut dyn UnitOfWork, job: &Job, plan: SubscriptionPlan) -> Result<bool, Error> {
-        if plan.is_revocation_cap_enabled {
+    fn revoke_batch(&self, unit: &mut dyn UnitOfWork, job: &Job, plan: PlanDetails) -> Result<bool, Error> {
+        if plan.plan.is_revocation_cap_enabled {
             // The cap was enabled after the request and forbids it.
             return Ok(true);
         }

@@ -128,7 +128,9 @@ impl LicenseManager {
                 .filter(|license| !license.is_live() || taken.insert(license.plan))
                 .map(|license| license.with_email(email.clone(), now))
                 .collect();
-            unit.licenses().save(&renamed, &actor.change(now))
+            let change = actor.change(now);
+            unit.licenses().save(&renamed, &change)?;
+            self.follow_in_all_plans(unit, &renamed, &change).map(drop)
         })
     }
 }

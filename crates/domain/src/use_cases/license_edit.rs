@@ -8,7 +8,7 @@ use crate::history::Actor;
 use crate::model::email::Email;
 use crate::model::ids::{ActivationKey, LicenseId, LmsUserId, PlanId};
 use crate::model::license::{ImpossibleTransition, License, LicenseStatus};
-use crate::model::plan::{SubscriptionPlan, is_salesforce_id};
+use crate::model::plan::{PlanDetails, SubscriptionPlan, is_salesforce_id};
 use crate::model::transfer::HeldTwice;
 use crate::outbox::{AssignmentMail, OutboxBuilder};
 use crate::ports::{StoreExt, UnitOfWork};
@@ -68,10 +68,10 @@ impl LicenseManager {
             // Plans are locked before licenses, so the plan is looked up first.
             let plan = self.license(id)?.plan;
             let edited = self.store.write(|unit| {
-                let plan = lock_plan(unit, plan)?.plan;
+                let plan = lock_plan(unit, plan)?;
                 let before = find_license(unit, id)?;
                 // `None` if the license has left the plan.
-                (before.plan == plan.id).then(|| self.correct(unit, actor, plan, before, &edit)).transpose()
+                (before.plan == plan.plan.id).then(|| self.correct(unit, actor, plan, before, &edit)).transpose()
             })?;
             if let Some(edited) = edited {
                 return Ok(edited);
@@ -88,14 +88,15 @@ impl LicenseManager {
         let id = LicenseId(self.ids.next());
         self.store.write(|unit| {
             let unknown = Error::UnknownReference { field: "subscription_plan", entity: Entity::Plan };
-            let plan = unit.plans().lock(plan)?.ok_or(unknown)?.plan;
+            let details = unit.plans().lock(plan)?.ok_or(unknown)?;
+            let plan = &details.plan;
             let total = count_licenses(unit, plan.id)?.total();
             if !plan.for_internal_use_only && total >= i64::from(SubscriptionPlan::MAX_LICENSES) {
                 return Err(Refusal::PlanIsFull.into());
             }
             unit.licenses().add_unassigned(plan.id, &[id], &actor.change(self.now()))?;
             let added = find_license(unit, id)?;
-            self.correct(unit, actor, plan, added, &edit)
+            self.correct(unit, actor, details, added, &edit)
         })
     }
 
@@ -104,18 +105,18 @@ impl LicenseManager {
         &self,
         unit: &mut dyn UnitOfWork,
         actor: &Actor,
-        plan: SubscriptionPlan,
+        details: PlanDetails,
         before: License,
         edit: &LicenseEdit,
     ) -> Result<LicenseRecord, Error> {
         // The license and its history need the same time: reports count an activation only if they agree.
         let now = self.now();
-        let (id, change) = (before.id, actor.change(now));
+        let (id, plan, change) = (before.id, &details.plan, actor.change(now));
         let (edited, step) = self.edited(before.clone(), edit, now)?;
         check_only_seat(unit, &before, &edited)?;
         let agreement = find_agreement(unit, plan.agreement)?;
         let (stored, edited) = if step == Some(LicenseStatus::Revoked) {
-            self.take_back(unit, actor, &agreement, plan.clone(), vec![edited])?;
+            self.take_back(unit, actor, &agreement, details.clone(), vec![edited])?;
             let revoked = find_license(unit, id)?;
             (revoked.clone(), revoked)
         } else {
@@ -123,7 +124,7 @@ impl LicenseManager {
         };
         let edited = with_dates(edited, edit, now)?;
         if edited != stored {
-            let mut outbox = OutboxBuilder::new(&agreement, &plan, self.ids.as_ref(), now);
+            let mut outbox = OutboxBuilder::new(&agreement, plan, self.ids.as_ref(), now);
             match (before.status(), edited.status()) {
                 (LicenseStatus::Unassigned, LicenseStatus::Assigned) => {
                     outbox.assigned(&edited, &AssignmentMail::default());
@@ -138,6 +139,9 @@ impl LicenseManager {
             }
             unit.licenses().save(std::slice::from_ref(&edited), &change)?;
             outbox.write(unit)?;
+            // A license that is reset loses its link, but its copy must end.
+            let renewed_to = before.renewed_to;
+            self.follow(unit, &details, &[License { renewed_to, ..edited.clone() }], &change)?;
         }
         let known = with_source(unit, edited)?;
         match &edit.source {

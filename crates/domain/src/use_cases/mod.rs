@@ -12,6 +12,7 @@ pub(crate) mod auto_apply;
 pub(crate) mod catalogs;
 pub(crate) mod deletion;
 pub(crate) mod enrollment;
+pub(crate) mod following;
 pub(crate) mod history;
 pub(crate) mod idempotency;
 pub(crate) mod jobs;

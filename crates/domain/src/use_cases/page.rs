@@ -3,12 +3,11 @@
 use super::manager::LicenseManager;
 use crate::error::Error;
 use crate::model::ids::NotificationId;
-use crate::model::renewal::RenewalDetails;
 use crate::model::staff_records::{LicenseMark, Notification};
 use crate::model::transfer::TransferJobSummary;
 use crate::ports::{
-    AssignedRole, LicenseEventFilter, LimitOffset, NotificationFilter, RenewalFilter, RoleAssignmentFilter, StoreExt,
-    TransferFilter, UnitOfWork,
+    AssignedRole, LicenseEventFilter, LimitOffset, NotificationFilter, RoleAssignmentFilter, StoreExt, TransferFilter,
+    UnitOfWork,
 };
 
 /// One page of the matches.
@@ -68,6 +67,4 @@ lists! {
     license_events(license_events, LicenseEventFilter) -> LicenseMark;
     /// The transfer jobs that match. `limit_offset` chooses the page from the number of matches.
     transfer_jobs(transfers, TransferFilter) -> TransferJobSummary;
-    /// The renewals that match. `limit_offset` chooses the page from the number of matches.
-    renewals(renewals, RenewalFilter) -> RenewalDetails;
 }

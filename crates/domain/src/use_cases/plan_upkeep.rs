@@ -57,10 +57,9 @@ impl LicenseManager {
                 return Err(Refusal::Frozen.into());
             }
             let before = count_licenses(unit, plan.id)?;
-            self.provision(unit, &plan, before, actor)?;
-            let lacking = plan.licenses_to_provision(&before);
-            let (added, pending) =
-                if lacking <= i64::from(self.settings.inline_limit) { (lacking, 0) } else { (0, lacking) };
+            let added = self.provision(unit, &plan, before, actor)?;
+            let pending = plan.licenses_to_provision(&before) - added;
+            self.carry_over_waiting(unit, plan.id, added, &actor.change(self.now()))?;
             upkeep(unit, plan, added, pending, 0)
         })
     }

@@ -102,7 +102,8 @@ impl LicenseManager {
             let change = Change { reason: Some(reason.into()), ..actor.change(now) };
             unit.plans().add(&plan, &change)?;
             self.provision(unit, &plan, LicenseCounts::default(), actor)?;
-            let details = PlanDetails { plan, customer: agreement.customer, plan_type: product.plan_type.label };
+            let details =
+                PlanDetails { plan, customer: agreement.customer, plan_type: product.plan_type.label, following: None };
             self.plan_overview(unit, details)
         })
     }
@@ -136,7 +137,8 @@ impl LicenseManager {
             let change = Change { reason: Some(reason.into()), ..actor.change(now) };
             unit.plans().save(&details.plan, &change)?;
             let counts = count_licenses(unit, id)?;
-            self.provision(unit, &details.plan, counts, actor)?;
+            let added = self.provision(unit, &details.plan, counts, actor)?;
+            self.carry_over_waiting(unit, id, added, &change)?;
             details.plan_type = product.plan_type.label;
             self.plan_overview(unit, details)
         })
@@ -192,26 +194,31 @@ impl LicenseManager {
         })
     }
 
-    /// Adds the missing licenses of a plan. A job adds more than [`crate::Settings::inline_limit`].
+    /// Adds the missing licenses of a plan and returns their number. A job adds more than
+    /// [`crate::Settings::inline_limit`].
     pub(crate) fn provision(
         &self,
         unit: &mut dyn UnitOfWork,
         plan: &SubscriptionPlan,
         counts: LicenseCounts,
         actor: &Actor,
-    ) -> Result<(), Error> {
+    ) -> Result<i64, Error> {
         let now = self.now();
         match plan.licenses_to_provision(&counts) {
-            0 => Ok(()),
+            0 => Ok(0),
             few if few <= i64::from(self.settings.inline_limit) => {
-                unit.licenses().add_unassigned(plan.id, &self.new_license_ids(few), &actor.change(now))
+                unit.licenses().add_unassigned(plan.id, &self.new_license_ids(few), &actor.change(now))?;
+                Ok(few)
             }
-            _ => unit.jobs().add(&Job {
-                plan: plan.id,
-                kind: JobKind::Provision,
-                requested_by: actor.username.clone(),
-                requested_at: now,
-            }),
+            _ => {
+                unit.jobs().add(&Job {
+                    plan: plan.id,
+                    kind: JobKind::Provision,
+                    requested_by: actor.username.clone(),
+                    requested_at: now,
+                })?;
+                Ok(0)
+            }
         }
     }
 

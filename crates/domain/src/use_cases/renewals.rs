@@ -1,14 +1,15 @@
 //! Renewals: a plan's licenses continue in the next plan.
 
 use super::manager::{LicenseManager, count_licenses, find_agreement, find_plan, lock_plan};
-use crate::error::{Entity, Error, Refusal};
+use super::page::Page;
+use crate::error::{Entity, Error, FieldErrors, Refusal};
 use crate::history::{Actor, Change};
 use crate::model::ids::{PlanId, RenewalId};
 use crate::model::license::License;
-use crate::model::plan::{ChangeReason, LicenseCounts, SubscriptionPlan};
+use crate::model::plan::{ChangeReason, LicenseCounts, PlanDetails, SubscriptionPlan};
 use crate::model::renewal::{LicenseTypesToCopy, RenewalDetails, RenewalTerms};
 use crate::outbox::OutboxBuilder;
-use crate::ports::{LicenseFilter, StoreExt, UnitOfWork};
+use crate::ports::{LicenseFilter, LimitOffset, RenewalFilter, StoreExt, UnitOfWork};
 
 /// Changes of a renewal. `None` keeps a field, `Some(None)` empties it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -67,16 +68,19 @@ impl LicenseManager {
     /// Creates a renewal of a plan. An existing one between the same plans stays as it is.
     ///
     /// # Errors
-    /// [`Error::UnknownReference`] if a plan does not exist; [`Error::Invalid`] with every rule that the terms break.
+    /// [`Error::UnknownReference`] if a plan does not exist; [`Error::Invalid`] with every rule that the terms break, or
+    /// if the agreement has a plan with the title of the new one.
     pub fn create_renewal(&self, actor: &Actor, terms: &RenewalTerms) -> Result<RenewalOutcome, Error> {
         self.store.write(|unit| {
-            check(unit, terms)?;
+            let prior = check(unit, terms)?;
             let present = unit.renewals().find_by_plans(terms.prior_plan, terms.renewed_plan)?;
             if let Some(other) = present.into_iter().next() {
+                let other = self.with_count(unit, other)?;
                 let same = (other.renewal.terms.prior_plan, other.renewal.terms.renewed_plan)
                     == (terms.prior_plan, terms.renewed_plan);
                 return Ok(if same { RenewalOutcome::Existing(other) } else { RenewalOutcome::InTheWay(other) });
             }
+            check_title(unit, terms, &prior)?;
             let id = unit.renewals().add(terms, &actor.change(self.now()))?;
             Ok(RenewalOutcome::Written(find_renewal(unit, id)?))
         })
@@ -99,11 +103,16 @@ impl LicenseManager {
             if renewal.processed {
                 return Err(Refusal::RenewalIsProcessed.into());
             }
+            let before = renewal.terms.clone();
             changes.clone().apply(&mut renewal.terms);
-            check(unit, &renewal.terms)?;
+            let prior = check(unit, &renewal.terms)?;
             let present = unit.renewals().find_by_plans(renewal.terms.prior_plan, renewal.terms.renewed_plan)?;
             if let Some(other) = present.into_iter().find(|other| other.renewal.id != id) {
-                return Ok(RenewalOutcome::InTheWay(other));
+                return Ok(RenewalOutcome::InTheWay(self.with_count(unit, other)?));
+            }
+            let title = |terms: &RenewalTerms| (terms.renewed_plan, terms.title(&prior));
+            if title(&renewal.terms) != title(&before) {
+                check_title(unit, &renewal.terms, &prior)?;
             }
             renewal.modified = now;
             unit.renewals().save(&renewal, &actor.change(now))?;
@@ -127,7 +136,44 @@ impl LicenseManager {
     /// # Errors
     /// [`crate::Entity::Renewal`] not found.
     pub fn renewal(&self, id: RenewalId) -> Result<RenewalDetails, Error> {
-        self.store.read(|unit| find_renewal(unit, id))
+        self.store.read(|unit| {
+            let details = find_renewal(unit, id)?;
+            self.with_count(unit, details)
+        })
+    }
+
+    /// The renewals that match. `limit_offset` chooses the page from the number of matches.
+    pub fn renewals<E: From<Error>>(
+        &self,
+        filter: &RenewalFilter,
+        limit_offset: impl Fn(i64) -> Result<LimitOffset, E>,
+    ) -> Result<Page<RenewalDetails>, E> {
+        let list = |unit: &mut dyn UnitOfWork, part| {
+            let listed = unit.renewals().list(filter, part)?;
+            self.with_counts(unit, listed)
+        };
+        self.page(|unit| unit.renewals().count(filter), limit_offset, list)
+    }
+
+    /// Counts what is not carried over. No statement if no renewal is processed.
+    fn with_counts(
+        &self,
+        unit: &mut dyn UnitOfWork,
+        mut renewals: Vec<RenewalDetails>,
+    ) -> Result<Vec<RenewalDetails>, Error> {
+        let processed = renewals.iter().filter(|details| details.renewal.processed);
+        let processed: Vec<RenewalId> = processed.map(|details| details.renewal.id).collect();
+        if !processed.is_empty() {
+            let counts = unit.renewals().not_carried_over(&processed, self.now())?;
+            for details in &mut renewals {
+                details.num_not_carried_over = counts.get(&details.renewal.id).copied().unwrap_or_default();
+            }
+        }
+        Ok(renewals)
+    }
+
+    fn with_count(&self, unit: &mut dyn UnitOfWork, renewal: RenewalDetails) -> Result<RenewalDetails, Error> {
+        self.with_counts(unit, vec![renewal])?.pop().ok_or(Error::NotFound(Entity::Renewal))
     }
 
     /// Processes a renewal: copies the live licenses of the prior plan to the renewed plan, which is created if there
@@ -143,11 +189,15 @@ impl LicenseManager {
         self.store.write(|unit| {
             let details = lock_renewal(unit, id)?;
             if details.renewal.processed {
-                return Ok(ProcessedRenewal { details, newly: false });
+                return Ok(ProcessedRenewal { details: self.with_count(unit, details)?, newly: false });
             }
             let mut renewal = details.renewal;
             let terms = &renewal.terms;
             let (prior, renewed) = lock_plans(unit, terms)?;
+            // Who assigns a license meanwhile is waited for, or sees that the plan is followed; see `follow`.
+            unit.licenses().lock_against_claims(prior.id)?;
+            let following = renewed.as_ref().and_then(|details| details.followed_at(now));
+            let renewed = renewed.map(|details| details.plan);
             let filter = LicenseFilter {
                 statuses: Some(terms.license_types_to_copy.statuses().to_vec()),
                 ..LicenseFilter::default()
@@ -161,7 +211,8 @@ impl LicenseManager {
 
             let change = actor.change(now);
             let plan = self.prepare_plan(unit, terms, &prior, renewed, plan_id, &change)?;
-            let copied = self.carry_over(unit, &plan, originals, &present, by, &change)?;
+            let copies = self.carry_over(unit, &plan, originals, &present, by, &change)?;
+            let copied = copies.len() as i64;
             let counts = LicenseCounts {
                 assigned: copied,
                 unassigned: (present.unassigned - copied).max(0),
@@ -174,6 +225,9 @@ impl LicenseManager {
             renewal.processed_datetime = Some(now);
             renewal.modified = now;
             unit.renewals().save(&renewal, &change)?;
+            if let Some(following) = following {
+                self.align(unit, plan.id, &following, &copies, by, &change)?;
+            }
             Ok(ProcessedRenewal { details: find_renewal(unit, id)?, newly: true })
         })
     }
@@ -210,7 +264,7 @@ impl LicenseManager {
         Ok(plan)
     }
 
-    /// Copies the licenses to unassigned licenses of the plan, then to new ones. Returns their number.
+    /// Copies the licenses to unassigned licenses of the plan, then to new ones. Returns the copies.
     fn carry_over(
         &self,
         unit: &mut dyn UnitOfWork,
@@ -219,7 +273,7 @@ impl LicenseManager {
         present: &LicenseCounts,
         by: RenewedBy,
         change: &Change,
-    ) -> Result<i64, Error> {
+    ) -> Result<Vec<License>, Error> {
         let number = originals.len() as i64;
         let free = unit.licenses().claim_unassigned(plan.id, number.min(present.unassigned))?;
         let reused = free.len();
@@ -240,18 +294,41 @@ impl LicenseManager {
         changed.extend_from_slice(&copies[..reused]);
         unit.licenses().save(&changed, change)?;
         outbox.write(unit)?;
-        Ok(number)
+        Ok(copies)
     }
 }
 
-/// Checks the plans and the rules of the terms.
-fn check(unit: &mut dyn UnitOfWork, terms: &RenewalTerms) -> Result<(), Error> {
+/// Checks the plans and the rules of the terms. Returns the prior plan.
+fn check(unit: &mut dyn UnitOfWork, terms: &RenewalTerms) -> Result<SubscriptionPlan, Error> {
     let prior = named_plan(unit, terms.prior_plan, "prior_subscription_plan")?;
     let renewed = match terms.renewed_plan {
         Some(plan) => Some(named_plan(unit, plan, "renewed_subscription_plan")?),
         None => None,
     };
-    terms.check(&prior, renewed.as_ref())
+    terms.check(&prior, renewed.as_ref())?;
+    Ok(prior)
+}
+
+/// Refuses terms whose new plan would have a title that another plan of the agreement has.
+fn check_title(unit: &mut dyn UnitOfWork, terms: &RenewalTerms, prior: &SubscriptionPlan) -> Result<(), Error> {
+    if !is_title_taken(unit, terms, prior)? {
+        return Ok(());
+    }
+    let message = format!("The agreement has a plan with the title \"{}\". Choose another title.", terms.title(prior));
+    Err(Error::Invalid(FieldErrors::one("renewed_plan_title", message)))
+}
+
+/// Whether processing would create a plan with a title that another plan of the agreement has.
+pub(crate) fn is_title_taken(
+    unit: &mut dyn UnitOfWork,
+    terms: &RenewalTerms,
+    prior: &SubscriptionPlan,
+) -> Result<bool, Error> {
+    if terms.renewed_plan.is_some() {
+        return Ok(false);
+    }
+    let title = terms.title(prior);
+    Ok(unit.plans().find_by_agreements(&[prior.agreement])?.iter().any(|other| other.plan.title == title))
 }
 
 /// Checks that `needed` licenses can be copied to the renewed plan, which has the licenses `present`.
@@ -279,16 +356,15 @@ fn named_plan(unit: &mut dyn UnitOfWork, id: PlanId, field: &'static str) -> Res
 fn lock_plans(
     unit: &mut dyn UnitOfWork,
     terms: &RenewalTerms,
-) -> Result<(SubscriptionPlan, Option<SubscriptionPlan>), Error> {
+) -> Result<(SubscriptionPlan, Option<PlanDetails>), Error> {
     match terms.renewed_plan {
         Some(renewed) if renewed < terms.prior_plan => {
-            let renewed = lock_plan(unit, renewed)?.plan;
+            let renewed = lock_plan(unit, renewed)?;
             Ok((lock_plan(unit, terms.prior_plan)?.plan, Some(renewed)))
         }
         renewed => {
             let prior = lock_plan(unit, terms.prior_plan)?.plan;
-            let renewed = renewed.map(|plan| lock_plan(unit, plan)).transpose()?;
-            Ok((prior, renewed.map(|details| details.plan)))
+            Ok((prior, renewed.map(|plan| lock_plan(unit, plan)).transpose()?))
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::following::with_links;
 use super::manager::LicenseManager;
 use crate::error::Error;
 use crate::history::Actor;
@@ -43,9 +44,12 @@ impl LicenseManager {
             let emails: Vec<Email> = emails.into_iter().collect();
             let found = licenses.len();
             let of_licenses = licenses.iter().map(|license| license.id);
-            let ids: Vec<LicenseId> = of_licenses.chain(deleted.iter().map(|license| license.id)).collect();
+            let mut ids: Vec<LicenseId> = of_licenses.chain(deleted.iter().map(|license| license.id)).collect();
+            let links: Vec<Option<LicenseId>> = licenses.iter().map(|license| license.renewed_to).collect();
             let forgotten: Vec<License> = licenses.into_iter().map(|license| license.retire(now)).collect();
-            unit.licenses().save(&forgotten, &actor.change(now))?;
+            let change = actor.change(now);
+            unit.licenses().save(&forgotten, &change)?;
+            ids.extend(self.follow_in_all_plans(unit, &with_links(&forgotten, &links), &change)?.ended);
 
             unit.retirement().erase_sources(&ids)?;
             unit.retirement().erase_history(&ids, &person, &emails)?;

@@ -84,9 +84,9 @@ impl LicenseManager {
             });
         }
         self.store.write(|unit| {
-            lock_plan(unit, request.plan)?;
+            let plan = lock_plan(unit, request.plan)?;
             let now = self.now();
-            let Planned { licenses, before, outcome } = self.plan_revert(unit, request, now)?;
+            let Planned { licenses, before, linked, outcome } = self.plan_revert(unit, request, now)?;
             let change = actor.change(now);
             // Free seats first: the database refuses a second live license even within the transaction.
             let (taken, mut freed): (Vec<_>, Vec<_>) = licenses.into_iter().partition(License::is_live);
@@ -99,6 +99,7 @@ impl LicenseManager {
             let surplus: Vec<LicenseId> = surplus.iter().map(|license| license.id).collect();
             unit.licenses().delete_unassigned(&surplus, &change)?;
             unit.licenses().add_unassigned(request.plan, &self.new_license_ids(outcome.added), &change)?;
+            self.follow(unit, &plan, &linked, &change)?;
             Ok(outcome)
         })
     }
@@ -143,6 +144,10 @@ impl LicenseManager {
                     unassigned += change(LicenseStatus::Unassigned);
                     let changes = Row::from(&reverted).changes(&Row::from(&license));
                     planned.outcome.changed.push((license.id, changes));
+                    // One that comes back to life gets a new copy: its former one ended with it.
+                    let revives = reverted.is_live() && !license.is_live();
+                    let renewed_to = license.renewed_to.filter(|_| !revives);
+                    planned.linked.push(License { renewed_to, ..reverted.clone() });
                     planned.licenses.push(reverted);
                     planned.before.insert(license.id, license);
                 }
@@ -162,6 +167,8 @@ struct Planned {
     licenses: Vec<License>,
     /// The same licenses as they are.
     before: HashMap<LicenseId, License>,
+    /// The licenses with their links as [`LicenseManager::follow`] needs them.
+    linked: Vec<License>,
     outcome: Reverted,
 }
 
@@ -196,7 +203,8 @@ fn as_it_was(license: &License, then: Option<&Version>, now: DateTime<Utc>) -> R
     if matches!(&state, LicenseState::Revoked { former, .. } if former.email.is_none()) {
         return Err(LeftAlone::HolderRetired);
     }
-    Ok(License { state, auto_applied, modified: now, ..license.clone() })
+    let renewed_to = license.renewed_to.filter(|_| state != LicenseState::Unassigned);
+    Ok(License { state, auto_applied, renewed_to, modified: now, ..license.clone() })
 }
 
 fn columns(row: &Row) -> Option<LicenseColumns> {

@@ -11,7 +11,7 @@ use crate::model::email::Email;
 use crate::model::ids::{LicenseId, PlanId};
 use crate::model::jobs::{Job, JobKind};
 use crate::model::license::{License, LicenseStatus};
-use crate::model::plan::{LicenseCounts, SubscriptionPlan};
+use crate::model::plan::{LicenseCounts, PlanDetails, SubscriptionPlan};
 use crate::outbox::OutboxBuilder;
 use crate::ports::{LicenseFilter, StoreExt, UnitOfWork};
 
@@ -43,18 +43,18 @@ impl LicenseManager {
     /// licenses; [`Refusal::TooManyMatches`] if the filter matches more than [`crate::Settings::batch_size`].
     pub fn revoke(&self, actor: &Actor, plan: PlanId, whose: &LicenseSelection) -> Result<Revocations, Error> {
         self.store.write(|unit| {
-            let plan = lock_plan(unit, plan)?.plan;
-            let agreement = find_agreement(unit, plan.agreement)?;
+            let plan = lock_plan(unit, plan)?;
+            let agreement = find_agreement(unit, plan.plan.agreement)?;
             let (licenses, not_found) = match whose {
                 LicenseSelection::Emails(emails) => {
-                    let licenses = unit.licenses().lock_live_by_emails(plan.id, emails)?;
+                    let licenses = unit.licenses().lock_live_by_emails(plan.plan.id, emails)?;
                     let holders: HashSet<_> = licenses.iter().filter_map(License::holder_email).cloned().collect();
                     let not_found = emails.iter().filter(|email| !holders.contains(email)).cloned().collect();
                     (licenses, not_found)
                 }
                 LicenseSelection::Matching(filter) => {
                     let most = self.batch_size();
-                    let licenses = unit.licenses().lock_live(plan.id, filter, most.saturating_add(1))?;
+                    let licenses = unit.licenses().lock_live(plan.plan.id, filter, most.saturating_add(1))?;
                     if licenses.len() as i64 > most {
                         return Err(Refusal::TooManyMatches { most }.into());
                     }
@@ -72,14 +72,14 @@ impl LicenseManager {
     /// [`crate::Entity::Plan`] not found; [`Refusal::RevokeAllUnderCap`] if the plan has a revocation cap.
     pub fn revoke_all(&self, actor: &Actor, plan: PlanId) -> Result<(), Error> {
         self.store.write(|unit| {
-            let plan = lock_plan(unit, plan)?.plan;
-            if plan.is_revocation_cap_enabled {
+            let plan = lock_plan(unit, plan)?;
+            if plan.plan.is_revocation_cap_enabled {
                 return Err(Refusal::RevokeAllUnderCap.into());
             }
-            let counts = count_licenses(unit, plan.id)?;
+            let counts = count_licenses(unit, plan.plan.id)?;
             if counts.allocated() > self.batch_size() {
                 return unit.jobs().add(&Job {
-                    plan: plan.id,
+                    plan: plan.plan.id,
                     kind: JobKind::RevokeAll,
                     requested_by: actor.username.clone(),
                     requested_at: self.now(),
@@ -95,12 +95,12 @@ impl LicenseManager {
         &self,
         unit: &mut dyn UnitOfWork,
         actor: &Actor,
-        plan: SubscriptionPlan,
+        plan: PlanDetails,
         filter: &LicenseFilter,
         limit: i64,
     ) -> Result<usize, Error> {
-        let agreement = find_agreement(unit, plan.agreement)?;
-        let licenses = unit.licenses().lock_live(plan.id, filter, limit)?;
+        let agreement = find_agreement(unit, plan.plan.agreement)?;
+        let licenses = unit.licenses().lock_live(plan.plan.id, filter, limit)?;
         Ok(self.take_back(unit, actor, &agreement, plan, licenses)?.len())
     }
 
@@ -110,7 +110,7 @@ impl LicenseManager {
         unit: &mut dyn UnitOfWork,
         actor: &Actor,
         agreement: &CustomerAgreement,
-        mut plan: SubscriptionPlan,
+        mut details: PlanDetails,
         licenses: Vec<License>,
     ) -> Result<Vec<Revoked>, Error> {
         if licenses.is_empty() {
@@ -118,9 +118,10 @@ impl LicenseManager {
         }
         let now = self.now();
         let change = actor.change(now);
+        let plan = &mut details.plan;
         let activated = licenses.iter().filter(|license| license.status() == LicenseStatus::Activated).count();
         let cap_reached =
-            plan.is_revocation_cap_enabled && activated > 0 && self.apply_to_cap(unit, &mut plan, activated)?;
+            plan.is_revocation_cap_enabled && activated > 0 && self.apply_to_cap(unit, plan, activated)?;
 
         let mut revoked = Vec::with_capacity(licenses.len());
         let mut changed = Vec::with_capacity(licenses.len());
@@ -133,9 +134,9 @@ impl LicenseManager {
         }
         if activated > 0 && plan.is_revocation_cap_enabled {
             plan.modified = now;
-            unit.plans().save(&plan, &change)?;
+            unit.plans().save(plan, &change)?;
         }
-        let mut outbox = OutboxBuilder::new(agreement, &plan, self.ids.as_ref(), now);
+        let mut outbox = OutboxBuilder::new(agreement, plan, self.ids.as_ref(), now);
         changed.iter().for_each(|license| outbox.revoked(license));
         if cap_reached {
             outbox.revocation_cap_reached();
@@ -143,6 +144,7 @@ impl LicenseManager {
         unit.licenses().save(&changed, &change)?;
         unit.licenses().add_unassigned(plan.id, &self.new_license_ids(changed.len() as i64), &change)?;
         outbox.write(unit)?;
+        self.follow(unit, &details, &changed, &change)?;
         Ok(revoked)
     }
 

@@ -2,8 +2,9 @@
 
 use super::manager::{LicenseManager, find_plan, lock_plan};
 use crate::error::{Conflict, Entity, Error, FieldErrors};
-use crate::history::Actor;
-use crate::model::ids::{PlanId, TransferJobId};
+use crate::history::{Actor, Change};
+use crate::model::ids::{LicenseId, PlanId, TransferJobId};
+use crate::model::plan::PlanDetails;
 use crate::model::transfer::{LicenseTransferJob, TransferOrder, TransferRun, TransferredLicenses};
 use crate::ports::{StoreExt, UnitOfWork};
 
@@ -49,9 +50,8 @@ impl LicenseManager {
             let (now, order) = (self.now(), &mut job.order);
             order.is_dry_run = is_dry_run.unwrap_or(order.is_dry_run);
             // Two plans are always locked in the order of their ids, against deadlocks.
-            for plan in [order.old_plan.min(order.new_plan), order.old_plan.max(order.new_plan)] {
-                lock_plan(unit, plan)?;
-            }
+            let [first, last] = [order.old_plan.min(order.new_plan), order.old_plan.max(order.new_plan)];
+            let plans = [lock_plan(unit, first)?, lock_plan(unit, last)?];
             let moving = unit.transfers().lock_licenses(order.old_plan, &order.licenses)?;
             let held_twice = unit.transfers().held_twice(&moving, order.new_plan)?;
             if !held_twice.is_empty() {
@@ -60,6 +60,7 @@ impl LicenseManager {
             let change = actor.change(now);
             if !order.is_dry_run {
                 unit.transfers().move_licenses(&moving, order.new_plan, &change)?;
+                self.follow_transfer(unit, &plans, order.old_plan, &moving, &change)?;
                 job.completed_at = Some(now);
             }
             let is_dry_run = order.is_dry_run;
@@ -68,6 +69,27 @@ impl LicenseManager {
             unit.transfers().save(&job, &change)?;
             Ok(job)
         })
+    }
+}
+
+impl LicenseManager {
+    /// Ends the copies that follow the old plan, then carries licenses over from the new one.
+    fn follow_transfer(
+        &self,
+        unit: &mut dyn UnitOfWork,
+        plans: &[PlanDetails; 2],
+        old_plan: PlanId,
+        moved: &[LicenseId],
+        change: &Change,
+    ) -> Result<(), Error> {
+        let mut followed: Vec<&PlanDetails> =
+            plans.iter().filter(|details| details.followed_at(change.at).is_some()).collect();
+        followed.sort_by_key(|details| details.plan.id != old_plan);
+        for details in followed {
+            let licenses = unit.licenses().find_by_ids(moved)?;
+            self.follow(unit, details, &licenses, change)?;
+        }
+        Ok(())
     }
 }
 

@@ -14,6 +14,7 @@ mod enrollment;
 mod enrollment_files;
 mod enrollment_of_everybody;
 mod example;
+mod following;
 mod history;
 mod idempotency;
 mod learners;

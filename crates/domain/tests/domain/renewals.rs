@@ -103,12 +103,38 @@ fn the_title_is_the_agreed_one_or_the_prior_plans_as_far_as_it_fits() {
 fn a_title_that_is_taken_is_told_and_nothing_changes() {
     let world = World::new();
     let prior = plan_in_use(&world);
-    let other = world.create(world.new_plan("Taken", 0)).unwrap();
     let taken = RenewalTerms { renewed_plan_title: Some("Taken".to_owned()), ..world.terms(prior, 6) };
     let id = world.schedule(&taken);
+    let other = world.create(world.new_plan("Taken", 0)).unwrap();
     let before = everything(&world, &[prior, other]);
     assert_eq!(world.renew(id), Err(Conflict::PlanTitle.into()));
     assert_eq!(everything(&world, &[prior, other]), before);
+}
+
+#[test]
+fn a_title_that_is_taken_cannot_be_scheduled() {
+    let world = World::new();
+    let [prior, other] = [1, 2].map(|seats| world.plan(seats));
+    let usual = world.terms(prior, 1).title(&world.details(prior));
+    for title in ["Taken", usual.as_str()] {
+        world.create(world.new_plan(title, 0)).unwrap();
+    }
+    let titled =
+        |title: Option<&str>| RenewalTerms { renewed_plan_title: title.map(str::to_owned), ..world.terms(prior, 1) };
+    for title in [Some("Taken"), None] {
+        assert_eq!(invalid(world.manager.create_renewal(&admin(), &titled(title))), ["renewed_plan_title"]);
+    }
+    // The plan that is named has its title already.
+    let named = RenewalTerms { renewed_plan: Some(other), ..titled(Some("Taken")) };
+    let id = world.schedule(&named);
+    let edit = |changes: RenewalChanges| world.manager.update_renewal(&admin(), id, &changes);
+    let without_plan = RenewalChanges { renewed_plan: Some(None), ..RenewalChanges::default() };
+    assert_eq!(invalid(edit(without_plan.clone())), ["renewed_plan_title"]);
+    let renamed = RenewalChanges { renewed_plan_title: Some(Some("New".to_owned())), ..without_plan };
+    assert!(edit(renamed).is_ok());
+    // A title that was taken since is judged when it changes, or when the renewal is processed.
+    world.create(world.new_plan("New", 0)).unwrap();
+    assert!(edit(RenewalChanges { number_of_licenses: Some(2), ..RenewalChanges::default() }).is_ok());
 }
 
 #[test]

@@ -83,6 +83,9 @@ pub(super) struct AssignmentsBody<'a> {
     /// How many of the learners already had a license of the plan.
     num_already_associated: usize,
     license_assignments: Vec<AssignmentBody<'a>>,
+    /// How many of the licenses are not carried over because the plan that follows has too few. Absent if there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    num_not_carried_over: Option<usize>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -121,6 +124,7 @@ pub(super) async fn assign_requested(access: OfPlan<Admin>, request: AssignmentR
             license_assignments: assigned
                 .map(|(email, license)| AssignmentBody { user_email: email.as_str(), license: license.0 })
                 .collect(),
+            num_not_carried_over: Some(done.not_carried_over).filter(|number| *number > 0),
         })
     })
     .await

@@ -10,4 +10,4 @@ mod schedule;
 mod trigger_events;
 mod unlinking;
 mod utilization;
-mod world;
+pub mod world;

@@ -11,15 +11,16 @@ use license_manager_domain::{
     Conflict, CustomerId, Error, LicenseTypesToCopy, PlanId, RenewalChanges, RenewalId, SubscriptionPlan,
 };
 use serde::Serialize;
+use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use crate::api::history::history;
 use crate::auth::permissions::{Provisioner, ProvisionerOrStaff, path_integer};
 use crate::http::fields::{
-    Boolean, Choice, FieldErrors, Integer, Moment, Nullable, Optional, Required, Stated, Text, UuidText,
+    Boolean, Choice, FieldErrors, Integer, Kind, Moment, Nullable, Optional, Problem, Required, Stated, Text, UuidText,
 };
-use crate::http::kinds::{choices, text, text_kind};
+use crate::http::kinds::{choices, describe, text, text_kind};
 use crate::http::{Answer, ApiError, ApiResult, PageBody, Paging, Query, Timestamp, WithBody, blocking};
 use crate::openapi::errors::Message;
 use crate::openapi::parameters::{CustomerQuery, PageQuery};
@@ -35,6 +36,8 @@ pub struct RenewalQuery {
     pub renewed_subscription_plan: Option<Uuid>,
     /// `true` for processed renewals only, `false` for the others.
     pub processed: Option<bool>,
+    /// Only renewals of this Salesforce opportunity.
+    pub salesforce_opportunity_id: Option<String>,
 }
 
 /// A new renewal.
@@ -58,7 +61,7 @@ pub struct NewRenewalRequest {
     pub settings: RenewalSettings,
 }
 
-/// An edit of a renewal; absent fields stay.
+/// An edit of a renewal; absent fields stay. Fields that it does not list cannot be edited.
 #[derive(Deserr, ToSchema)]
 #[deserr(error = FieldErrors)]
 pub struct RenewalEditRequest {
@@ -78,6 +81,10 @@ pub struct RenewalEditRequest {
     /// When it expires.
     #[deserr(default)]
     pub renewed_expiration_date: Optional<Moment>,
+    /// Must be absent.
+    #[deserr(rename = "*")]
+    #[schema(ignore)]
+    pub fixed: FixedFields,
     /// The other fields.
     #[deserr(rename = "*")]
     #[serde(flatten)]
@@ -91,9 +98,9 @@ pub struct RenewalSettings {
     /// The renewed plan; the default is a new plan.
     #[deserr(default)]
     pub renewed_subscription_plan: Nullable<UuidText>,
-    /// The title of the new plan.
+    /// The title of the new plan. A blank one counts as null: the title is derived from the prior plan's.
     #[deserr(default)]
-    pub renewed_plan_title: Nullable<Text<1, { SubscriptionPlan::MAX_TITLE_LENGTH }>>,
+    pub renewed_plan_title: Nullable<PlanTitle>,
     /// Which licenses are copied.
     #[deserr(default)]
     pub license_types_to_copy: Optional<Choice<LicenseTypes>>,
@@ -114,6 +121,61 @@ impl Deserr<FieldErrors> for PriorPlan {
         Err(FieldErrors::whole("A renewal's prior plan cannot be changed: leave it out."))
     }
 }
+
+/// The fields of a renewal, besides its prior plan, that cannot change.
+#[derive(Deserr)]
+#[deserr(error = FieldErrors)]
+#[allow(missing_docs)] // each is the field of that name
+pub struct FixedFields {
+    #[deserr(default)]
+    pub id: Fixed,
+    #[deserr(default)]
+    pub created: Fixed,
+    #[deserr(default)]
+    pub modified: Fixed,
+    #[deserr(default)]
+    pub prior_subscription_plan_title: Fixed,
+    #[deserr(default)]
+    pub renewed_subscription_plan_title: Fixed,
+    #[deserr(default)]
+    pub processed: Fixed,
+    #[deserr(default)]
+    pub processed_datetime: Fixed,
+    #[deserr(default)]
+    pub enterprise_customer_uuid: Fixed,
+    #[deserr(default)]
+    pub num_not_carried_over: Fixed,
+}
+
+/// A field that cannot change.
+#[derive(Default)]
+pub struct Fixed;
+
+impl Deserr<FieldErrors> for Fixed {
+    fn deserialize_from_value<V: IntoValue>(
+        _: deserr::Value<V>,
+        location: ValuePointerRef<'_>,
+    ) -> Result<Self, FieldErrors> {
+        Err(FieldErrors::at(location, Problem::message("This field cannot be edited: leave it out.")))
+    }
+}
+
+/// The title of a plan. A blank one counts as null.
+pub struct PlanTitle;
+
+impl Kind for PlanTitle {
+    type Value = String;
+
+    fn is_null(value: &Value) -> bool {
+        value.is_null() || value.as_str().is_some_and(|title| title.trim().is_empty())
+    }
+
+    fn read(value: Value) -> Result<String, Problem> {
+        Text::<1, { SubscriptionPlan::MAX_TITLE_LENGTH }>::read(value)
+    }
+}
+
+describe!([] PlanTitle, text(0, SubscriptionPlan::MAX_TITLE_LENGTH));
 
 text_kind!(
     /// A Salesforce opportunity. The domain checks its form.
@@ -138,6 +200,13 @@ enum RenewalRefused {
     Message(Message),
 }
 
+/// Why a renewal cannot be processed.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "for the document")]
+struct RefusedProcessing {
+    error: String,
+}
+
 /// A renewal as the API returns it.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Renewal)]
@@ -160,6 +229,9 @@ struct RenewalBody {
     disable_auto_apply_licenses: bool,
     exempt_from_batch_processing: bool,
     enterprise_customer_uuid: Uuid,
+    /// How many licenses are not carried over because the renewed plan, which has not started, has too few. Absent if there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    num_not_carried_over: Option<i64>,
 }
 
 impl From<RenewalDetails> for RenewalBody {
@@ -185,6 +257,7 @@ impl From<RenewalDetails> for RenewalBody {
             disable_auto_apply_licenses: terms.disable_auto_apply_licenses,
             exempt_from_batch_processing: terms.exempt_from_batch_processing,
             enterprise_customer_uuid: details.customer.0,
+            num_not_carried_over: Some(details.num_not_carried_over).filter(|number| *number > 0),
         }
     }
 }
@@ -204,6 +277,7 @@ pub async fn list(_: ProvisionerOrStaff, request: HttpRequest, state: State) -> 
         renewed_plan: query.uuid("renewed_subscription_plan")?.map(PlanId),
         customer: query.uuid("enterprise_customer_uuid")?.map(CustomerId),
         processed: query.flag("processed"),
+        salesforce_opportunity_id: query.text("salesforce_opportunity_id").map(str::to_owned),
     };
     Paging::new(&request).answer(move |part| state.manager.renewals(&filter, part), RenewalBody::from).await
 }
@@ -255,10 +329,10 @@ pub async fn retrieve(_: ProvisionerOrStaff, request: HttpRequest, state: State)
     blocking(move || Answer::ok(&RenewalBody::from(state.manager.renewal(id)?))).await
 }
 
-/// Edits a renewal that was not processed. 400 if the request names the prior plan. 422 with the renewal that conflicts if another renewal
-/// has the same renewed plan.
+/// Edits a renewal that was not processed; PUT does the same as PATCH. 400 if the request names a field that cannot be edited. 422 with
+/// the renewal that conflicts if another renewal has the same renewed plan.
 #[utoipa::path(
-    patch,
+    method(patch, put),
     path = "/api/v1/provisioning-admins/subscription-plan-renewals/{renewal_id}/",
     tag = "Renewals",
     request_body = RenewalEditRequest,
@@ -317,7 +391,7 @@ pub async fn delete(access: Provisioner, request: HttpRequest, state: State) -> 
     responses(
         (status = 200, description = "The renewal was processed before", body = RenewalBody),
         (status = 201, description = "The renewal is processed", body = RenewalBody),
-        (status = 422, description = "The renewal cannot be processed", body = String, content_type = "application/json"),
+        (status = 422, description = "The renewal cannot be processed", body = RefusedProcessing),
     ),
 )]
 pub async fn process(access: Provisioner, request: HttpRequest, state: State) -> ApiResult {
@@ -328,7 +402,9 @@ pub async fn process(access: Provisioner, request: HttpRequest, state: State) ->
             Error::Conflict(Conflict::PlanTitle) => ApiError::text(
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "The agreement has a plan of the renewed one's title already. Set another renewed_plan_title.",
-            ),
+            )
+            .in_error_key(),
+            Error::Refused(_) => ApiError::from(error).in_error_key(),
             other => other.into(),
         })?;
         state.wake_jobs.notify_one();
