@@ -11,7 +11,7 @@ use license_manager_domain::model::{
 use license_manager_domain::ports::{
     FixedClock, LicenseFilter, Person, RenewalFilter, SequentialIds, Store, StoreExt, UnitOfWork,
 };
-use license_manager_domain::use_cases::{LearnerLicenses, RenewalOutcome, RenewedBy};
+use license_manager_domain::use_cases::{LearnerLicenseFilter, RenewalOutcome, RenewedBy};
 use license_manager_domain::{
     Actor, Assignees, AssignmentMail, Conflict, Entity, Error, License, LicenseId, LicenseManager, LicenseSelection,
     LmsUserId, Refusal, Settings, SubscriptionPlan,
@@ -402,8 +402,11 @@ pub fn who_comes_and_goes_while_the_plan_is_renewed_comes_and_goes_in_both_plans
                     let user = number as i64 + 21;
                     let renamed = email(&format!("renamed{number}@example.com"));
                     let person = Person { email: Some(renamed), lms_user_id: Some(LmsUserId(user)) };
-                    let wanted =
-                        LearnerLicenses { include_revoked: true, active_plans_only: false, current_plans_only: false };
+                    let wanted = LearnerLicenseFilter {
+                        include_revoked: true,
+                        active_plans_only: false,
+                        current_plans_only: false,
+                    };
                     manager.learner_licenses(&admin, customer(1), &person, wanted).unwrap();
                     let person =
                         Person { email: Some(name(number)), lms_user_id: Some(LmsUserId(number as i64 + 101)) };

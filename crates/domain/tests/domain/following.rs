@@ -6,7 +6,7 @@ use chrono::Duration;
 use license_manager_domain::model::{RenewalTerms, TransferOrder, TransferredLicenses};
 use license_manager_domain::outbox::Topic;
 use license_manager_domain::ports::StoreExt;
-use license_manager_domain::use_cases::{LearnerLicenses, LicenseEdit};
+use license_manager_domain::use_cases::{LearnerLicenseFilter, LicenseEdit};
 use license_manager_domain::*;
 
 const AMY: &str = "amy@example.com";
@@ -328,7 +328,7 @@ fn a_copy_keeps_its_address_where_the_new_one_has_another_license() {
 fn a_learners_new_address_is_the_one_of_both() {
     let world = World::new();
     let plans = followed(&world, 5);
-    let wanted = LearnerLicenses { include_revoked: false, active_plans_only: false, current_plans_only: false };
+    let wanted = LearnerLicenseFilter { include_revoked: false, active_plans_only: false, current_plans_only: false };
     let new = person("amy.new@example.com", 7);
     world.manager.learner_licenses(&Actor::user("amy"), customer(), &new, wanted).unwrap();
     assert_in_line(&world, plans, 5);
