@@ -243,7 +243,9 @@ impl Asking<'_> {
                 &with(renewal, "renewed_subscription_plan", self.customer.plan(1).uuid),
             ),
         );
-        self.provision("GET", &format!("subscription-plan-renewals/{}/history/", made["id"]), Value::Null);
+        let path = format!("subscription-plan-renewals/{}/", made["id"]);
+        self.provision("PUT", &path, json!({ "number_of_licenses": 4 }));
+        self.provision("GET", &format!("{path}history/"), Value::Null);
     }
 
     fn transfers(&mut self) {
