@@ -200,10 +200,11 @@ fn very_long_queries_and_filters_are_answered(database: Database) {
         let revoke = |filters: Vec<serde_json::Value>| {
             admin.post(&scene.plan.path("licenses/bulk-revoke/"), &json!({ "filters": filters }))
         };
+        let nobody = json!({ "successful_revocations": [], "unsuccessful_revocations": [] });
         let names = vec!["revoked"; 40_000];
-        assert_eq!(revoke(vec![json!({ "name": "status_in", "filter_value": names })]).status, 404);
+        assert_eq!(revoke(vec![json!({ "name": "status_in", "filter_value": names })]).expect(200), nobody);
         let parts = vec![json!({ "name": "user_email", "filter_value": "nobody" }); 5_000];
-        assert_eq!(revoke(parts).status, 404);
+        assert_eq!(revoke(parts).expect(200), nobody);
     });
 }
 

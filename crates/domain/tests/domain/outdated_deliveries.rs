@@ -109,7 +109,7 @@ fn a_license_that_was_given_to_somebody_else_invites_only_them() {
         ..LicenseEdit::default()
     };
     edit(&town, license, to_eve);
-    assert_eq!(calls(&town), ["link bob", "link eve", "assignment bob", "assignment eve"]);
+    assert_eq!(calls(&town), ["link bob", "link eve", "assignment bob eve"]);
 }
 
 #[test]

@@ -90,8 +90,10 @@ fn licenses_revoked_long_ago_name_nobody_and_stay_as_they_were() {
     let world = small_batches();
     let [plan, internal] = [5, 6].map(|seats| world.plan(seats));
     world.rewrite_plan(internal, |plan| plan.for_internal_use_only = true);
-    for (plan, name) in [(plan, "amy@example.com"), (plan, "bob@example.com"), (internal, "eve@example.com")] {
-        world.activate(plan, name, 7);
+    for (plan, name, id) in
+        [(plan, "amy@example.com", 7), (plan, "bob@example.com", 8), (internal, "eve@example.com", 9)]
+    {
+        world.activate(plan, name, id);
     }
     world.revoke(plan, &["amy@example.com"]).unwrap();
     world.revoke(internal, &["eve@example.com"]).unwrap();
