@@ -310,7 +310,10 @@ fn schema_name(part: &Value) -> Option<&str> {
     part["$ref"].as_str()?.strip_prefix(SCHEMAS)
 }
 
-/// Answers always have all their fields, which the derive macros, for whom an `Option` is a field that can be missing,
+/// The fields that an answer has only where there is something to say.
+const MAY_BE_ABSENT: [&str; 2] = ["next_cursor", "num_not_carried_over"];
+
+/// Answers have all their other fields, which the derive macros, for whom an `Option` is a field that can be missing,
 /// cannot know.
 fn require_answers(document: &mut Value) {
     let mut names = BTreeSet::new();
@@ -322,7 +325,8 @@ fn require_answers(document: &mut Value) {
     let schemas = document["components"]["schemas"].as_object_mut();
     for (_, schema) in schemas.into_iter().flatten().filter(|(name, _)| names.contains(*name)) {
         if let Some(properties) = schema["properties"].as_object() {
-            schema["required"] = properties.keys().cloned().collect();
+            let required = properties.keys().filter(|name| !MAY_BE_ABSENT.contains(&name.as_str()));
+            schema["required"] = required.cloned().collect();
         }
     }
 }

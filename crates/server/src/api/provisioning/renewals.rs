@@ -81,10 +81,6 @@ pub struct RenewalEditRequest {
     /// When it expires.
     #[deserr(default)]
     pub renewed_expiration_date: Optional<Moment>,
-    /// Must be absent.
-    #[deserr(rename = "*")]
-    #[schema(ignore)]
-    pub fixed: FixedFields,
     /// The other fields.
     #[deserr(rename = "*")]
     #[serde(flatten)]
@@ -119,44 +115,6 @@ pub struct PriorPlan;
 impl Deserr<FieldErrors> for PriorPlan {
     fn deserialize_from_value<V: IntoValue>(_: deserr::Value<V>, _: ValuePointerRef<'_>) -> Result<Self, FieldErrors> {
         Err(FieldErrors::whole("A renewal's prior plan cannot be changed: leave it out."))
-    }
-}
-
-/// The fields of a renewal, besides its prior plan, that cannot change.
-#[derive(Deserr)]
-#[deserr(error = FieldErrors)]
-#[allow(missing_docs)] // each is the field of that name
-pub struct FixedFields {
-    #[deserr(default)]
-    pub id: Fixed,
-    #[deserr(default)]
-    pub created: Fixed,
-    #[deserr(default)]
-    pub modified: Fixed,
-    #[deserr(default)]
-    pub prior_subscription_plan_title: Fixed,
-    #[deserr(default)]
-    pub renewed_subscription_plan_title: Fixed,
-    #[deserr(default)]
-    pub processed: Fixed,
-    #[deserr(default)]
-    pub processed_datetime: Fixed,
-    #[deserr(default)]
-    pub enterprise_customer_uuid: Fixed,
-    #[deserr(default)]
-    pub num_not_carried_over: Fixed,
-}
-
-/// A field that cannot change.
-#[derive(Default)]
-pub struct Fixed;
-
-impl Deserr<FieldErrors> for Fixed {
-    fn deserialize_from_value<V: IntoValue>(
-        _: deserr::Value<V>,
-        location: ValuePointerRef<'_>,
-    ) -> Result<Self, FieldErrors> {
-        Err(FieldErrors::at(location, Problem::message("This field cannot be edited: leave it out.")))
     }
 }
 
@@ -342,12 +300,13 @@ pub async fn retrieve(_: ProvisionerOrStaff, request: HttpRequest, state: State)
     ),
 )]
 pub async fn update(
-    WithBody { access, body }: WithBody<Provisioner, RenewalEditRequest>,
+    WithBody { access, mut body }: WithBody<Provisioner, RenewalEditRequest>,
     request: HttpRequest,
     state: State,
 ) -> ApiResult {
     let id = path_id(&request)?;
-    let edit = body.read()?;
+    // Clients know the error about the prior plan as one of the whole request.
+    let edit = if body.json().get("prior_subscription_plan").is_some() { body.read() } else { body.edit() }?;
     let settings = edit.settings;
     let changes = RenewalChanges {
         renewed_plan: settings.renewed_subscription_plan.0.map(|plan| plan.map(PlanId)),
