@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::deliveries::{Batch, Completion, Deliveries, Outcome, StepResult, unreadable};
+use super::deliveries::{Batch, Deliveries, Outcome};
 use super::outbound::{CallPayload, OutboundCall, rest};
+use super::results::{Completion, StepResult, unreadable};
 use crate::model::email::Email;
 use crate::model::ids::{CustomerId, LmsUserId};
 use crate::outbox::{ClaimedMessage, Payload, RevokedEnrollments};

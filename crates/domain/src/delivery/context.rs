@@ -4,10 +4,9 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 
-use super::enrollment::EnrollmentWork;
-use super::files::FileWork;
 use super::owed::outdated;
 use super::plan_use::PlanUse;
+use super::work::{EnrollmentWork, FileWork};
 use crate::error::Error;
 use crate::model::ids::{AgreementId, CustomerId, MessageId, PlanId};
 use crate::outbox::{ClaimedMessage, Payload};

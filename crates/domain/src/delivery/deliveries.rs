@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::context::DeliveryContext;
 use super::customers::CustomerCache;
-use super::{enrollment, files};
+use super::results::{Problem, StepResult};
 use crate::error::Error;
 use crate::model::email::Email;
 use crate::model::ids::MessageId;
@@ -94,62 +94,6 @@ impl Batch {
     pub(super) fn ids(&self) -> Vec<Uuid> {
         self.messages.iter().map(|claimed| claimed.message.id.0).collect()
     }
-}
-
-/// The result of one message's step.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum StepResult {
-    /// It is done, and this must be written.
-    Done(Completion),
-    /// A part of it is done, and the next part is due.
-    Continues,
-    /// A retry may succeed.
-    Failed(Problem),
-    /// It was refused for good: the message is dead-lettered.
-    Refused(Problem),
-    /// It must wait until this time. This counts as no attempt.
-    Postponed(DateTime<Utc>, Option<Problem>),
-}
-
-/// Why a step failed. The text is for operators and names no person.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Problem {
-    pub(super) text: String,
-    /// The status of a webhook's answer.
-    pub(super) status: Option<u16>,
-}
-
-impl From<String> for Problem {
-    fn from(text: String) -> Self {
-        Self { text, status: None }
-    }
-}
-
-impl From<&str> for Problem {
-    fn from(text: &str) -> Self {
-        text.to_owned().into()
-    }
-}
-
-/// What must be written when a step is done.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum Completion {
-    Nothing,
-    /// Nobody is owed the message any more: its other steps count as done too.
-    Outdated,
-    /// A webhook accepted an event with this status.
-    Posted(u16),
-    /// The results of a bulk enrollment or of a part of one.
-    Enrolled(enrollment::Report),
-    /// The results of a bulk enrollment were written.
-    FileWritten(files::FileWritten),
-}
-
-/// The problem of an unreadable payload. It omits the cause, which can contain an address.
-pub(super) const UNREADABLE: &str = "its payload cannot be read";
-
-pub(super) fn unreadable() -> StepResult {
-    StepResult::Refused(UNREADABLE.into())
 }
 
 /// The result of one message's step, for metrics.

@@ -1,65 +1,22 @@
 //! Carries out bulk enrollments: enrolls each learner in each course, paid for by a license.
 
-use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
 use chrono::{DateTime, Utc};
 
 use super::context::DeliveryContext;
-use super::deliveries::{Completion, Deliveries, Outcome, StepResult, unreadable};
-use super::files::RetiredMeanwhile;
+use super::deliveries::{Deliveries, Outcome};
+use super::results::{Completion, Enrolled, Line, Report, RetiredMeanwhile, StepResult, unreadable};
+use super::work::EnrollmentWork;
 use crate::error::Error;
 use crate::model::email::Email;
-use crate::model::enrollment::{Enrollees, EnrollmentJob, EnrollmentNumbers, EnrollmentStage};
-use crate::model::ids::{ActivationKey, CatalogId, CustomerId, EnrollmentJobId, LicenseId, MessageId, PlanId};
-use crate::model::license::{License, LicenseState, LicenseStatus};
-use crate::model::plan::PlanDetails;
-use crate::model::spreadsheet::text_cell;
+use crate::model::enrollment::{EnrollmentJob, EnrollmentNumbers, EnrollmentStage};
+use crate::model::ids::{CatalogId, CustomerId, MessageId};
 use crate::outbox::{EnrollmentReference, EnrollmentResults as MailedNumbers, Message, Payload};
 use crate::ports::{
-    CustomerScope, ENROLLED_COURSES_PER_CALL, ENROLLED_LEARNERS_PER_CALL, EnrollmentResults, EnterpriseCustomer,
-    LicensedEnrollment, LimitOffset, PlanFilter, Undelivered, UnitOfWork,
+    ENROLLED_COURSES_PER_CALL, ENROLLED_LEARNERS_PER_CALL, EnrollmentResults, EnterpriseCustomer, LicensedEnrollment,
+    Undelivered, UnitOfWork,
 };
-
-/// All plans: a customer has far fewer.
-const ALL: LimitOffset = LimitOffset { offset: 0, limit: 1_000_000 };
-
-/// The most licenses in one part of a bulk enrollment of all holders.
-const LICENSES_PER_PART: usize = 1_000;
-
-/// The most enrollments in such a part, unless one call takes more.
-const ENROLLMENTS_PER_PART: usize = 25_000;
-
-/// A license that can pay for a course.
-struct PayingLicense {
-    license: LicenseId,
-    catalog: CatalogId,
-    /// The key, if the license is not activated yet.
-    key: Option<ActivationKey>,
-}
-
-/// The work of a bulk enrollment: all of it, or the next part if it is for all holders.
-pub(super) struct EnrollmentWork {
-    job: EnrollmentJob,
-    learners: Vec<Email>,
-    /// The licenses of each learner, in the order of use.
-    licenses: HashMap<Email, Vec<PayingLicense>>,
-    /// The last license of this part, if there can be another part.
-    until: Option<LicenseId>,
-}
-
-/// The results of a bulk enrollment, or of a part of one.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Report {
-    pub(super) job: EnrollmentJobId,
-    /// When the job was last modified before it was carried out.
-    read: DateTime<Utc>,
-    /// Whether it is the first part.
-    first: bool,
-    /// The last license of this part, if there can be another part.
-    pub(super) until: Option<LicenseId>,
-    lines: Vec<Line>,
-}
 
 /// The next state of a bulk enrollment.
 pub(super) struct Advance {
@@ -67,102 +24,6 @@ pub(super) struct Advance {
     /// The new lines of its results.
     pub(super) lines: String,
     pub(super) added: Option<Message>,
-}
-
-/// The result of one enrollment.
-#[derive(Debug, Clone, PartialEq)]
-struct Line {
-    email: Email,
-    course_run_key: String,
-    result: Result<Enrolled, String>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Enrolled {
-    Now,
-    /// Once the learner has an account.
-    Later,
-}
-
-impl EnrollmentWork {
-    /// Reads the learners and their licenses; `None` if the job is gone or finished.
-    pub(super) fn read(
-        unit: &mut dyn UnitOfWork,
-        message: &Message,
-        now: DateTime<Utc>,
-    ) -> Result<Option<Self>, Error> {
-        let Payload::BulkEnrollment(EnrollmentReference { job_uuid }) = message.payload else { return Ok(None) };
-        let Some(job) = unit.enrollment_jobs().find(job_uuid)? else { return Ok(None) };
-        let EnrollmentStage::Enrolling { until: enrolled_until } = job.stage else { return Ok(None) };
-        let plans = usable_plans(unit, message.customer, job.enrollment.plan, now)?;
-        let (licenses, until) = licenses_of_part(unit, &job, &plans, enrolled_until)?;
-        let licenses = by_learner(licenses, &plans);
-        let learners: BTreeSet<Email> = match &job.enrollment.learners {
-            Enrollees::Emails(emails) => emails.iter().cloned().collect(),
-            Enrollees::Holders => licenses.keys().cloned().collect(),
-        };
-        Ok(Some(Self { learners: learners.into_iter().collect(), licenses, until, job }))
-    }
-}
-
-/// The live licenses of the learners, or of the next holders, and the last license of the part if there can be another.
-fn licenses_of_part(
-    unit: &mut dyn UnitOfWork,
-    job: &EnrollmentJob,
-    plans: &BTreeMap<PlanId, PlanDetails>,
-    enrolled_until: Option<LicenseId>,
-) -> Result<(Vec<License>, Option<LicenseId>), Error> {
-    match (&job.enrollment.learners, plans.keys().next()) {
-        (Enrollees::Emails(emails), _) => {
-            let plans: Vec<PlanId> = plans.keys().copied().collect();
-            Ok((unit.lookups().find_live_by_emails(&plans, emails)?, None))
-        }
-        (Enrollees::Holders, None) => Ok((Vec::new(), None)),
-        (Enrollees::Holders, Some(&plan)) => {
-            let number = licenses_per_part(job.enrollment.course_run_keys.len());
-            let mut part = unit.licenses().handed_out_after(plan, enrolled_until, number as i64)?;
-            let until = part.last().filter(|_| part.len() == number).map(|license| license.id);
-            part.retain(|license| LicenseStatus::LIVE.contains(&license.status()));
-            Ok((part, until))
-        }
-    }
-}
-
-/// The licenses by holder: activated before assigned, then by latest expiration of the plan.
-fn by_learner(mut licenses: Vec<License>, plans: &BTreeMap<PlanId, PlanDetails>) -> HashMap<Email, Vec<PayingLicense>> {
-    let expiration = |license: &License| plans.get(&license.plan).map(|details| details.plan.expiration_date);
-    licenses.sort_by_key(|license| (license.status(), std::cmp::Reverse(expiration(license)), license.id));
-    let mut by_learner: HashMap<Email, Vec<PayingLicense>> = HashMap::new();
-    for license in licenses {
-        let (Some(details), Some(email)) = (plans.get(&license.plan), license.holder_email()) else { continue };
-        let key = match &license.state {
-            LicenseState::Assigned(seat) => Some(seat.activation_key),
-            _ => None,
-        };
-        let paying = PayingLicense { license: license.id, catalog: details.plan.catalog, key };
-        by_learner.entry(email.clone()).or_default().push(paying);
-    }
-    by_learner
-}
-
-fn licenses_per_part(courses: usize) -> usize {
-    (ENROLLMENTS_PER_PART / courses.max(1)).clamp(ENROLLED_LEARNERS_PER_CALL, LICENSES_PER_PART)
-}
-
-/// The customer's active and current plans; only the named one, if any.
-fn usable_plans(
-    unit: &mut dyn UnitOfWork,
-    customer: CustomerId,
-    named: Option<PlanId>,
-    now: DateTime<Utc>,
-) -> Result<BTreeMap<PlanId, PlanDetails>, Error> {
-    let filter =
-        PlanFilter { scope: CustomerScope::All, customer: Some(customer), active_only: true, current_at: Some(now) };
-    let plans = unit.plans().list(&filter, ALL)?.into_iter();
-    Ok(plans
-        .filter(|details| named.is_none_or(|plan| plan == details.plan.id))
-        .map(|details| (details.plan.id, details))
-        .collect())
 }
 
 impl Deliveries {
@@ -348,39 +209,4 @@ fn result_lines(enrollments: &[LicensedEnrollment], results: &EnrollmentResults)
         Line { email: pair.0, course_run_key: pair.1, result }
     };
     enrollments.iter().map(line).collect()
-}
-
-impl Report {
-    fn numbers(&self) -> EnrollmentNumbers {
-        let number = |wanted: fn(&Result<Enrolled, String>) -> bool| {
-            self.lines.iter().filter(|line| wanted(&line.result)).count() as i64
-        };
-        EnrollmentNumbers {
-            successes: number(|result| *result == Ok(Enrolled::Now)),
-            pending: number(|result| *result == Ok(Enrolled::Later)),
-            failures: number(Result::is_err),
-        }
-    }
-
-    /// One line for each learner and course; the first part has a header.
-    fn as_csv(&self) -> String {
-        let mut writer = csv::Writer::from_writer(Vec::new());
-        let header = ["email", "course_run_key", "result", "detail"].map(Cow::Borrowed);
-        let lines = self.lines.iter().map(|line| {
-            let (result, detail) = match &line.result {
-                Ok(Enrolled::Now) => ("success", ""),
-                Ok(Enrolled::Later) => ("pending", "the learner is enrolled once they have an account"),
-                Err(problem) => ("failed", problem.as_str()),
-            };
-            [text_cell(line.email.as_str()), text_cell(&line.course_run_key), result.into(), detail.into()]
-        });
-        // Writing to memory does not fail.
-        let header = self.first.then_some(header);
-        let written = header
-            .into_iter()
-            .chain(lines)
-            .try_for_each(|line| writer.write_record(line.iter().map(|cell| cell.as_bytes())));
-        let bytes = written.ok().and_then(|()| writer.into_inner().ok()).unwrap_or_default();
-        String::from_utf8(bytes).unwrap_or_default()
-    }
 }

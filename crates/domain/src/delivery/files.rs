@@ -1,45 +1,15 @@
 //! Writes the results of bulk enrollments to files.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::PoisonError;
 
 use chrono::{DateTime, Utc};
 
 use super::context::DeliveryContext;
-use super::deliveries::{Completion, Deliveries, StepResult};
-use crate::error::Error;
+use super::deliveries::Deliveries;
+use super::results::{Completion, FileWritten, RetiredMeanwhile, StepResult};
+use super::work::FileWork;
 use crate::model::enrollment::{EnrollmentJob, EnrollmentStage};
-use crate::model::ids::EnrollmentJobId;
-use crate::outbox::{EnrollmentReference, Message, Payload};
-use crate::ports::UnitOfWork;
-
-/// A file to write.
-pub(super) struct FileWork {
-    job: EnrollmentJob,
-    /// Moved out when they are written, because they can be large.
-    results: Mutex<Option<String>>,
-}
-
-/// The result of writing a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct FileWritten {
-    pub(super) job: EnrollmentJobId,
-    /// When the job was last modified before its results were read.
-    read: DateTime<Utc>,
-    /// Whether the results are in a bucket.
-    to_bucket: bool,
-}
-
-impl FileWork {
-    /// Reads the content of the file; `None` if the job is gone or has no results to write.
-    pub(super) fn read(unit: &mut dyn UnitOfWork, message: &Message) -> Result<Option<Self>, Error> {
-        let Payload::EnrollmentResultsFile(EnrollmentReference { job_uuid }) = message.payload else { return Ok(None) };
-        let job = unit.enrollment_jobs().find(job_uuid)?;
-        match job.filter(|job| matches!(job.stage, EnrollmentStage::Filing | EnrollmentStage::Filed)) {
-            Some(job) => Ok(Some(Self { results: Mutex::new(unit.enrollment_jobs().results(job.id)?), job })),
-            None => Ok(None),
-        }
-    }
-}
+use crate::outbox::Message;
 
 impl Deliveries {
     /// Writes results to their file. If files are not configured any more, only storage keeps the results of an
@@ -92,6 +62,3 @@ impl Deliveries {
         Ok(Some((job, mail)))
     }
 }
-
-/// A person was retired while the job was running.
-pub(super) struct RetiredMeanwhile;

@@ -5,9 +5,10 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::context::DeliveryContext;
-use super::deliveries::{Completion, Deliveries, StepResult, unreadable};
+use super::deliveries::Deliveries;
 use super::outbound::{CallPayload, OutboundCall};
 use super::plan_use::PlanUse;
+use super::results::{Completion, StepResult, unreadable};
 use crate::model::ids::{ActivationKey, MessageId};
 use crate::model::plan::LicenseCounts;
 use crate::model::staff_records::{Notification, NotificationKind};

@@ -12,7 +12,9 @@ mod mails;
 mod outbound;
 mod owed;
 mod plan_use;
+mod results;
 mod settlement;
 mod webhooks;
+mod work;
 
 pub use deliveries::{Batch, Deliveries, DeliveryResult, DeliverySettings, Outcome};

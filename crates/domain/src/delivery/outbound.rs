@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use chrono::{DateTime, Duration, Utc};
 
-use super::deliveries::{Completion, StepResult};
+use super::results::{Completion, StepResult};
 use crate::model::email::Email;
 use crate::model::ids::{CustomerId, LmsUserId};
 use crate::ports::{Mail, MailKind, PendingLearner, TrackedEvent, Undelivered, UnsentMail};

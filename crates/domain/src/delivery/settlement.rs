@@ -5,7 +5,8 @@ use std::collections::{HashMap, HashSet};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::deliveries::{Batch, Completion, Deliveries, Outcome, Problem, StepResult};
+use super::deliveries::{Batch, Deliveries, Outcome};
+use super::results::{Completion, Problem, StepResult};
 use super::webhooks::GONE;
 use crate::error::Error;
 use crate::history::Actor;

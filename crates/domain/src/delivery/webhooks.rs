@@ -7,7 +7,8 @@ use futures_util::stream::{self, StreamExt};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::deliveries::{Batch, Completion, Deliveries, Outcome, Problem, StepResult, unreadable};
+use super::deliveries::{Batch, Deliveries, Outcome};
+use super::results::{Completion, Problem, StepResult, unreadable};
 use crate::model::ids::MessageId;
 use crate::outbox::{ClaimedMessage, Payload};
 use crate::ports::{WebhookFailure, WebhookRequest};

@@ -43,6 +43,7 @@ use crate::error::Error;
 use crate::history::{Change, Row};
 use crate::model::agreement::CustomerAgreement;
 use crate::model::enrollment::EnrollmentJob;
+use crate::model::following_plan::FollowingPlan;
 use crate::model::idempotency::{FirstRequest, IdempotencyKey};
 use crate::model::ids::{
     AgreementId, EnrollmentJobId, LicenseEventId, LicenseId, NotificationId, PlanId, PlanTypeId, ProductId, RenewalId,
@@ -52,7 +53,7 @@ use crate::model::license::License;
 use crate::model::license_columns::LicenseColumns;
 use crate::model::plan::{PlanDetails, SubscriptionPlan};
 use crate::model::product::{PlanType, Product, seeded_products};
-use crate::model::renewal::{FollowingPlan, SubscriptionPlanRenewal};
+use crate::model::renewal::SubscriptionPlanRenewal;
 use crate::model::staff_records::{LicenseMark, Notification};
 use crate::model::transfer::LicenseTransferJob;
 use crate::operations::schedule::{OperationSchedule, RecurringOperation};

@@ -6,9 +6,10 @@ use chrono::{DateTime, Utc};
 use super::{MemoryUnit, Tables, part, replace};
 use crate::error::{Conflict, Error};
 use crate::history::Change;
+use crate::model::following_plan::FollowingPlan;
 use crate::model::ids::{AgreementId, LicenseId, PlanId, RenewalId};
 use crate::model::license::{License, LicenseStatus};
-use crate::model::renewal::{FollowingPlan, RenewalDetails, RenewalLink, RenewalTerms, SubscriptionPlanRenewal};
+use crate::model::renewal::{RenewalDetails, RenewalLink, RenewalTerms, SubscriptionPlanRenewal};
 use crate::ports::{LimitOffset, RenewalFilter, RenewalRepository};
 
 const TABLE: &str = "subscription_plan_renewal";

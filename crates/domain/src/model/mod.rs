@@ -4,6 +4,7 @@ pub(crate) mod agreement;
 pub(crate) mod email;
 pub(crate) mod enrollment;
 pub(crate) mod expiration_message;
+pub(crate) mod following_plan;
 pub(crate) mod idempotency;
 pub(crate) mod ids;
 pub(crate) mod jobs;
@@ -23,6 +24,7 @@ pub use enrollment::{
     BulkEnrollment, Enrollees, EnrollmentJob, EnrollmentNumbers, EnrollmentStage, results_with_normal_addresses,
 };
 pub use expiration_message::{ExpirationMessage, ExpirationMessageChanges};
+pub use following_plan::{FollowingPlan, LicenseTypesToCopy};
 pub use idempotency::{FirstRequest, IdempotencyKey, StoredAnswer};
 pub use ids::{
     ActivationKey, AgreementId, CatalogId, CustomerId, EnrollmentJobId, LicenseEventId, LicenseId, LmsUserId,
@@ -34,10 +36,7 @@ pub use license::{FormerSeat, ImpossibleTransition, License, LicenseState, Licen
 pub use license_columns::LicenseColumns;
 pub use plan::{ChangeReason, LicenseCounts, PlanDetails, SubscriptionPlan, is_salesforce_id};
 pub use product::{DEFAULT_PRODUCT, PlanType, Product, seeded_products};
-pub use renewal::{
-    FollowingPlan, LicenseTypesToCopy, RenewalChains, RenewalDetails, RenewalLink, RenewalTerms,
-    SubscriptionPlanRenewal,
-};
+pub use renewal::{RenewalChains, RenewalDetails, RenewalLink, RenewalTerms, SubscriptionPlanRenewal};
 pub use spreadsheet::text_cell;
 pub use staff_records::{LicenseMark, Notification, NotificationKind};
 pub use transfer::{

@@ -7,10 +7,10 @@ use chrono::{DateTime, Duration, Utc};
 
 use crate::error::{Error, FieldErrors};
 use crate::history::rows::Row;
+use crate::model::following_plan::FollowingPlan;
 use crate::model::ids::{AgreementId, CatalogId, CustomerId, PlanId, ProductId};
 use crate::model::license::LicenseStatus;
 use crate::model::product::{DEFAULT_PRODUCT, Product};
-use crate::model::renewal::FollowingPlan;
 
 /// A number of licenses of a product for a customer and a period.
 ///

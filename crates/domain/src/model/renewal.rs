@@ -6,57 +6,10 @@ use chrono::{DateTime, Datelike, Duration, Utc};
 
 use crate::error::{Error, FieldErrors, Refusal};
 use crate::history::rows::Row;
+use crate::model::following_plan::LicenseTypesToCopy;
 use crate::model::ids::{AgreementId, CustomerId, PlanId, RenewalId};
-use crate::model::license::LicenseStatus;
 use crate::model::plan::{LicenseCounts, SubscriptionPlan, is_salesforce_id, whole_days_until};
 use crate::saturating_time;
-
-/// Which licenses a renewal moves to the renewed plan.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum LicenseTypesToCopy {
-    /// Live ones.
-    #[default]
-    AssignedAndActivated,
-    /// Activated ones.
-    Activated,
-    /// None.
-    Nothing,
-}
-
-names!(LicenseTypesToCopy {
-    AssignedAndActivated => "assigned_and_activated",
-    Activated => "activated",
-    Nothing => "nothing",
-});
-
-impl LicenseTypesToCopy {
-    /// The statuses of licenses that move.
-    pub fn statuses(self) -> &'static [LicenseStatus] {
-        match self {
-            Self::AssignedAndActivated => &LicenseStatus::LIVE,
-            Self::Activated => &[LicenseStatus::Activated],
-            Self::Nothing => &[],
-        }
-    }
-}
-
-/// The renewed plan of a processed renewal. Until it starts, it follows the prior plan.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FollowingPlan {
-    /// Its id.
-    pub id: PlanId,
-    /// When it starts.
-    pub start_date: DateTime<Utc>,
-    /// Which licenses are carried over.
-    pub license_types_to_copy: LicenseTypesToCopy,
-}
-
-impl FollowingPlan {
-    /// Whether a license with this status is carried over.
-    pub fn takes(&self, status: LicenseStatus) -> bool {
-        self.license_types_to_copy.statuses().contains(&status)
-    }
-}
 
 /// The terms of a renewal.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,8 +4,9 @@ use chrono::{DateTime, Utc};
 
 use crate::error::Error;
 use crate::history::Change;
+use crate::model::following_plan::FollowingPlan;
 use crate::model::ids::{AgreementId, CustomerId, LicenseId, PlanId, RenewalId};
-use crate::model::renewal::{FollowingPlan, RenewalDetails, RenewalLink, RenewalTerms, SubscriptionPlanRenewal};
+use crate::model::renewal::{RenewalDetails, RenewalLink, RenewalTerms, SubscriptionPlanRenewal};
 
 /// A filter for renewals.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -7,10 +7,10 @@ use super::renewals::RenewedBy;
 use crate::error::Error;
 use crate::history::Change;
 use crate::model::email::Email;
+use crate::model::following_plan::FollowingPlan;
 use crate::model::ids::{LicenseId, PlanId};
 use crate::model::license::{License, LicenseState};
 use crate::model::plan::PlanDetails;
-use crate::model::renewal::FollowingPlan;
 use crate::outbox::{EventName, OutboxBuilder};
 use crate::ports::UnitOfWork;
 

@@ -4,10 +4,11 @@ use super::manager::{LicenseManager, count_licenses, find_agreement, find_plan, 
 use super::page::Page;
 use crate::error::{Entity, Error, FieldErrors, Refusal};
 use crate::history::{Actor, Change};
+use crate::model::following_plan::LicenseTypesToCopy;
 use crate::model::ids::{PlanId, RenewalId};
 use crate::model::license::License;
 use crate::model::plan::{ChangeReason, LicenseCounts, PlanDetails, SubscriptionPlan};
-use crate::model::renewal::{LicenseTypesToCopy, RenewalDetails, RenewalTerms};
+use crate::model::renewal::{RenewalDetails, RenewalTerms};
 use crate::outbox::OutboxBuilder;
 use crate::ports::{LicenseFilter, LimitOffset, RenewalFilter, StoreExt, UnitOfWork};
 

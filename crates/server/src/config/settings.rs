@@ -1,5 +1,6 @@
 //! The settings of each section, with their defaults.
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -203,6 +204,24 @@ section! {
 }
 
 impl AuthConfig {
+    /// Every trusted issuer. The first is that of the section's own keys, unless it has no key and others are listed.
+    pub fn all_issuers(&self) -> Vec<IssuerConfig> {
+        let first = IssuerConfig {
+            issuer: self.issuer.clone(),
+            audience: Some(self.audience.clone()).filter(|audience| audience != "*"),
+            hs256_secret: self.hs256_secret.clone(),
+            jwk_set: self.jwk_set.clone(),
+        };
+        let is_used = first.hs256_secret.is_some() || first.jwk_set.is_some() || self.issuers.is_empty();
+        is_used.then_some(first).into_iter().chain(self.issuers.iter().cloned()).collect()
+    }
+
+    /// The roles by their other names in tokens.
+    pub fn roles_by_name(&self) -> BTreeMap<String, String> {
+        let pairs = self.role_names.iter().filter_map(|pair| pair.split_once('='));
+        pairs.map(|(name, role)| (name.to_owned(), role.to_owned())).collect()
+    }
+
     /// The secret that signs the checksums of subsidies, if any.
     pub fn subsidy_secret(&self) -> Option<&Secret> {
         self.subsidy_checksum_secret.as_ref().or(self.hs256_secret.as_ref())
