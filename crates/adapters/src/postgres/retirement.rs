@@ -1,7 +1,7 @@
 //! Erases people.
 
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Nullable, Text};
+use diesel::sql_types::{Array, BigInt, Text};
 use license_manager_domain::outbox::Topic;
 use license_manager_domain::ports::{DeletedLicense, Retiree, RetirementRepository};
 use license_manager_domain::{Email, Error, License, LicenseId, LmsUserId};
@@ -14,11 +14,10 @@ use crate::sql_types::SqlUuid;
 
 impl RetirementRepository for PostgresUnit<'_> {
     fn lock_licenses(&mut self, person: &Retiree) -> Result<Vec<License>, Error> {
-        // An unknown address is NULL, which equals nothing.
-        let email = person.email.as_ref().map(Email::as_str);
+        let emails: Vec<&str> = person.emails.iter().map(Email::as_str).collect();
         let query = license::table
             .select(LicenseRow::as_select())
-            .filter(license::lms_user_id.eq(person.lms_user_id.0).or(license::user_email.eq(email)))
+            .filter(license::lms_user_id.eq(person.lms_user_id.0).or(license::user_email.eq_any(emails)))
             .order(license::uuid)
             .for_no_key_update();
         licenses(self.write(|connection| query.load::<LicenseRow>(connection))?)
@@ -27,10 +26,10 @@ impl RetirementRepository for PostgresUnit<'_> {
     fn deleted_licenses(&mut self, person: &Retiree) -> Result<Vec<DeletedLicense>, Error> {
         let query = diesel::sql_query(
             "SELECT uuid, user_email FROM license_history
-             WHERE history_type = '-' AND (lms_user_id = $1 OR user_email = $2)",
+             WHERE history_type = '-' AND (lms_user_id = $1 OR user_email = ANY ($2))",
         )
         .bind::<BigInt, _>(person.lms_user_id.0)
-        .bind::<Nullable<Text>, _>(person.email.as_ref().map(Email::as_str));
+        .bind::<Array<Text>, _>(person.emails.iter().map(Email::as_str).collect::<Vec<_>>());
         let rows = self.write(|connection| query.load::<DeletedRow>(connection))?;
         Ok(rows.into_iter().map(DeletedLicense::from).collect())
     }

@@ -1,7 +1,8 @@
 //! Erases people.
 
+use diesel::dsl::sql;
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Nullable, Text};
+use diesel::sql_types::{BigInt, Bool, Nullable, Text};
 use license_manager_domain::outbox::Topic;
 use license_manager_domain::ports::{DeletedLicense, Retiree, RetirementRepository};
 use license_manager_domain::{Email, Error, License, LicenseId, LmsUserId};
@@ -13,10 +14,11 @@ use crate::schema::{license, users};
 
 impl RetirementRepository for SqliteUnit<'_> {
     fn lock_licenses(&mut self, person: &Retiree) -> Result<Vec<License>, Error> {
-        // An unknown address is NULL, which equals nothing.
-        let email = person.email.as_ref().map(Email::as_str);
+        let has_address = sql::<Nullable<Bool>>("user_email IN (SELECT value FROM json_each(")
+            .bind::<Text, _>(json(&person.emails)?)
+            .sql("))");
         let query = license::table
-            .filter(license::lms_user_id.eq(person.lms_user_id.0).or(license::user_email.eq(email)))
+            .filter(license::lms_user_id.eq(person.lms_user_id.0).or(has_address))
             .order(license::uuid)
             .select(LicenseRow::as_select());
         licenses(self.write(|connection| query.load::<LicenseRow>(connection))?)
@@ -25,10 +27,10 @@ impl RetirementRepository for SqliteUnit<'_> {
     fn deleted_licenses(&mut self, person: &Retiree) -> Result<Vec<DeletedLicense>, Error> {
         let query = diesel::sql_query(
             "SELECT uuid, user_email FROM license_history
-             WHERE history_type = '-' AND (lms_user_id = ?1 OR user_email = ?2)",
+             WHERE history_type = '-' AND (lms_user_id = ?1 OR user_email IN (SELECT value FROM json_each(?2)))",
         )
         .bind::<BigInt, _>(person.lms_user_id.0)
-        .bind::<Nullable<Text>, _>(person.email.as_ref().map(Email::as_str));
+        .bind::<Text, _>(json(&person.emails)?);
         let rows = self.write(|connection| query.load::<DeletedRow>(connection))?;
         Ok(rows.into_iter().map(DeletedLicense::from).collect())
     }

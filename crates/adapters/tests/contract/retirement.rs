@@ -13,7 +13,7 @@ use super::{Database, Told};
 
 /// Amy, whose LMS id is 7.
 fn amy() -> Retiree {
-    Retiree { lms_user_id: LmsUserId(7), email: Some(email("amy@example.com")), username: "amy".to_owned() }
+    Retiree { lms_user_id: LmsUserId(7), emails: vec![email("amy@example.com")], username: "amy".to_owned() }
 }
 
 fn locked(store: &dyn Store, person: &Retiree) -> Vec<u128> {
@@ -51,9 +51,9 @@ pub fn a_retiree_s_licenses_are_found_by_id_and_by_address(db: &dyn Database) {
         ],
     );
     assert_eq!(locked(&*store, &amy()), [1, 2, 4], "in the order of the ids, of every plan");
-    let unknown = Retiree { email: None, ..amy() };
+    let unknown = Retiree { emails: Vec::new(), ..amy() };
     assert_eq!(locked(&*store, &unknown), [4], "no address matches no license without one");
-    let stranger = Retiree { lms_user_id: LmsUserId(1), email: None, username: "eve".to_owned() };
+    let stranger = Retiree { lms_user_id: LmsUserId(1), emails: Vec::new(), username: "eve".to_owned() };
     assert_eq!(locked(&*store, &stranger), [0; 0]);
 }
 
@@ -78,7 +78,7 @@ pub fn licenses_deleted_while_they_were_a_retiree_s_are_found_by_id_and_by_addre
     };
     let told = |number, address| DeletedLicense { id: license_id(number), email: Some(email(address)) };
     assert_eq!(deleted(&amy()), [told(1, "amy@example.com"), told(2, "old@example.com")]);
-    let unknown = Retiree { email: None, ..amy() };
+    let unknown = Retiree { emails: Vec::new(), ..amy() };
     assert_eq!(deleted(&unknown), [told(2, "old@example.com")], "no address matches no license without one");
     // Even without the ids of the licenses.
     store.write(|unit| unit.retirement().erase_history(&[], &amy(), &[email("amy@example.com")])).unwrap();
@@ -186,7 +186,7 @@ pub fn nothing_is_erased_for_a_person_nobody_knows(db: &dyn Database) {
     with_plans(&*store);
     put(&*store, &[activated(1, 1, "bob@example.com", 8), assigned(2, 1, "eve@example.com"), unassigned(3, 1)]);
     let before = [1, 2, 3].map(|number| db.told_of(license_id(number)));
-    let nobody = Retiree { lms_user_id: LmsUserId(7), email: None, username: "amy".to_owned() };
+    let nobody = Retiree { lms_user_id: LmsUserId(7), emails: Vec::new(), username: "amy".to_owned() };
     store
         .write(|unit| {
             unit.retirement().erase_history(&[], &nobody, &[])?;

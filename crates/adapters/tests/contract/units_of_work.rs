@@ -189,7 +189,7 @@ fn claim(queue: Queue) -> Claim {
 }
 
 fn retiree() -> Retiree {
-    Retiree { lms_user_id: LmsUserId(7), email: Some(email("amy@example.com")), username: "amy".to_owned() }
+    Retiree { lms_user_id: LmsUserId(7), emails: vec![email("amy@example.com")], username: "amy".to_owned() }
 }
 
 pub fn a_unit_that_reads_refuses_locks(db: &dyn Database) {

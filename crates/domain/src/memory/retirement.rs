@@ -8,7 +8,8 @@ use crate::outbox::{Message, Payload, Topic};
 use crate::ports::{DeletedLicense, Retiree, RetirementRepository};
 
 fn is_of(person: &Retiree, columns: &LicenseColumns) -> bool {
-    columns.lms_user_id == Some(person.lms_user_id) || (person.email.is_some() && columns.user_email == person.email)
+    let has_address = columns.user_email.as_ref().is_some_and(|email| person.emails.contains(email));
+    columns.lms_user_id == Some(person.lms_user_id) || has_address
 }
 
 impl RetirementRepository for MemoryUnit<'_> {

@@ -9,8 +9,8 @@ use crate::model::license::License;
 pub struct Retiree {
     /// Their LMS user id, which is always known. It does not match a license without an id.
     pub lms_user_id: LmsUserId,
-    /// The email address known for their user name.
-    pub email: Option<Email>,
+    /// The forms in which storage may have the email address known for their user name.
+    pub emails: Vec<Email>,
     /// Their user name.
     pub username: String,
 }
@@ -19,11 +19,11 @@ pub struct Retiree {
 ///
 /// Methods MUST use a number of statements that does not depend on how many rows they touch.
 pub trait RetirementRepository {
-    /// The person's licenses in all plans, by LMS user id or email address, revoked ones included, locked in the order
-    /// of their ids. A missing id or address MUST NOT match.
+    /// The person's licenses in all plans, by LMS user id or one of the addresses, revoked ones included, locked in the
+    /// order of their ids. A missing id or address MUST NOT match.
     fn lock_licenses(&mut self, person: &Retiree) -> Result<Vec<License>, Error>;
 
-    /// The licenses that had the person's LMS user id or email address when they were deleted. A missing id or address
+    /// The licenses that had the person's LMS user id or one of the addresses when they were deleted. A missing id or address
     /// MUST NOT match.
     fn deleted_licenses(&mut self, person: &Retiree) -> Result<Vec<DeletedLicense>, Error>;
 

@@ -41,10 +41,7 @@ impl LicenseManager {
                 .find_by_activation_key(key)?
                 .into_iter()
                 .filter(|(license, details)| {
-                    person.email.is_some()
-                        && license.holder_email() == person.email.as_ref()
-                        && details.plan.is_active
-                        && details.plan.is_current(now)
+                    is_for(license, person) && details.plan.is_active && details.plan.is_current(now)
                 })
                 .min_by_key(|(license, _)| precedence(license))
                 .ok_or(Error::NotFound(Entity::License))?;
@@ -81,6 +78,15 @@ impl LicenseManager {
             let agreement = Arc::new(agreement_details(unit, agreement, now)?);
             Ok(LearnerLicense { license, plan: details, agreement })
         })
+    }
+}
+
+/// Whether the license was assigned to this person: to their address, or, if they have none that we accept, to their
+/// LMS user id.
+fn is_for(license: &License, person: &Person) -> bool {
+    match &person.email {
+        Some(email) => license.holder_email() == Some(email),
+        None => person.lms_user_id.is_some() && license.lms_user_id() == person.lms_user_id,
     }
 }
 

@@ -30,8 +30,8 @@ impl LicenseManager {
         self.store.write(|unit| {
             let now = self.now();
             let user = unit.users().find(username)?;
-            let email = user.and_then(|user| user.email?.parse::<Email>().ok());
-            let person = Retiree { lms_user_id, email, username: username.to_owned() };
+            let emails = user.and_then(|user| user.email).map(|email| stored_forms(&email)).unwrap_or_default();
+            let person = Retiree { lms_user_id, emails, username: username.to_owned() };
 
             let licenses = unit.retirement().lock_licenses(&person)?;
             let deleted = unit.retirement().deleted_licenses(&person)?;
@@ -39,7 +39,7 @@ impl LicenseManager {
                 .iter()
                 .filter_map(|license| license.holder_email().cloned())
                 .chain(deleted.iter().filter_map(|license| license.email.clone()))
-                .chain(person.email.clone())
+                .chain(person.emails.iter().cloned())
                 .collect();
             let emails: Vec<Email> = emails.into_iter().collect();
             let found = licenses.len();
@@ -59,5 +59,35 @@ impl LicenseManager {
             let user_was_known = unit.retirement().erase_user(username)?;
             Ok(Retirement { licenses: found, user_was_known })
         })
+    }
+}
+
+/// The forms in which storage may have a user's address: the normal one, and those of versions that took other
+/// addresses or left the domain as it was sent. Only ASCII is folded: other folding would name somebody else.
+fn stored_forms(address: &str) -> Vec<Email> {
+    let stored = Email::from_storage(address.to_ascii_lowercase());
+    let normal = address.parse::<Email>().ok();
+    let ascii = normal.as_ref().map(|email| Email::from_storage(email.as_smtp()));
+    let forms: BTreeSet<Email> = [Some(stored), normal, ascii].into_iter().flatten().collect();
+    forms.into_iter().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_looked_for_in_every_form_that_may_be_stored() {
+        for (address, forms) in [
+            ("Amy@Example.com", &["amy@example.com"][..]),
+            ("tw@m\u{fc}nchen.de", &["tw@m\u{fc}nchen.de", "tw@xn--mnchen-3ya.de"]),
+            ("tw@XN--mnchen-3ya.de", &["tw@m\u{fc}nchen.de", "tw@xn--mnchen-3ya.de"]),
+            ("bob@exa_mple.com", &["bob@exa_mple.com"]),
+            ("mi\u{212a}e@example.com", &["mi\u{212a}e@example.com"]),
+        ] {
+            let mut found: Vec<_> = stored_forms(address).iter().map(|email| email.as_str().to_owned()).collect();
+            found.sort();
+            assert_eq!(found, forms, "{address}");
+        }
     }
 }

@@ -51,6 +51,21 @@ fn the_key_from_the_mail_activates() {
 }
 
 #[test]
+fn without_an_address_that_we_accept_a_learner_is_known_by_lms_user_id() {
+    let world = World::new();
+    let (plan, key) = assigned(&world);
+    let unnamed = |user| Person { email: None, lms_user_id: Some(LmsUserId(user)) };
+    let activate = |user| world.manager.activate(&Actor::user("amy"), key, &unnamed(user));
+    assert_eq!(activate(7).err(), Some(Error::NotFound(Entity::License)), "the license names nobody by id");
+    let license = world.license_of(plan, "amy@example.com").id;
+    let noted = LicenseEdit { lms_user_id: Some(Some(LmsUserId(7))), ..LicenseEdit::default() };
+    world.manager.edit_license(&admin(), license, noted).unwrap();
+    assert_eq!(activate(8).err(), Some(Error::NotFound(Entity::License)));
+    assert_eq!(activate(7).unwrap().license.status(), LicenseStatus::Activated);
+    assert_eq!(activate(7).unwrap().license.status(), LicenseStatus::Activated, "again changes nothing");
+}
+
+#[test]
 fn the_lms_user_id_of_whoever_activates_wins() {
     for (user, expected) in [(Some(7), 7), (None, 9)] {
         let world = World::new();

@@ -65,6 +65,25 @@ fn a_person_is_forgotten_everywhere() {
 }
 
 #[test]
+fn an_address_that_an_older_version_stored_is_forgotten_too() {
+    for (of_user, of_license) in [
+        ("Bob@exa_mple.com", "bob@exa_mple.com"),
+        ("tw@m\u{fc}nchen.de", "tw@xn--mnchen-3ya.de"),
+        ("tw@xn--mnchen-3ya.de", "tw@m\u{fc}nchen.de"),
+    ] {
+        let world = World::new();
+        let plan = world.plan(1);
+        remember(&world, "user", of_user);
+        let stored = [(Email::from_storage(of_license.to_owned()), None)].into_iter().collect();
+        world.assign(plan, &stored).unwrap();
+        assert!(everything(&world, &[plan]).contains(of_license));
+        assert_eq!(retire(&world, 7, "user"), Retirement { licenses: 1, user_was_known: true });
+        let left = everything(&world, &[plan]);
+        assert!(!left.contains(of_license), "{left}");
+    }
+}
+
+#[test]
 fn a_person_is_found_by_their_id_where_the_user_name_is_unknown() {
     let world = World::new();
     let plan = world.plan(3);
