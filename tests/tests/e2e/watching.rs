@@ -147,8 +147,10 @@ fn deliveries_to_webhooks_are_counted(database: Database) {
 
     let server = start(&database, &settings[..1]);
     becomes(&server, r#"license_manager_webhook_deliveries_total{result="delivered"}"#, |n| n == 2.0);
-    becomes(&server, r#"license_manager_webhook_deliveries_total{result="parked"}"#, |n| n >= 1.0);
-    becomes(&server, "license_manager_webhook_parked_deliveries", |n| n >= 1.0);
+    becomes(&server, r#"license_manager_webhook_deliveries_total{result="postponed"}"#, |n| n >= 1.0);
+    becomes(&server, "license_manager_webhook_kept_deliveries", |n| n == 2.0);
+    becomes(&server, "license_manager_webhooks_switched_off", |n| n == 1.0);
+    becomes(&server, "license_manager_webhook_parked_deliveries", |n| n == 0.0);
     becomes(&server, "license_manager_webhook_oldest_due_seconds", |n| n == 0.0);
     let metrics = scrape(&server);
     for private in ["example.com", &taking.url()] {

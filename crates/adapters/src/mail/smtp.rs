@@ -5,6 +5,7 @@ use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use lettre::address::Envelope;
 use lettre::message::header::{HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MultiPart};
 use lettre::transport::smtp::{self, AsyncSmtpTransport, AsyncSmtpTransportBuilder};
@@ -139,9 +140,13 @@ impl SmtpMail {
             .as_smtp()
             .parse()
             .map_err(|_| "was not called: this email address cannot receive mail".to_owned())?;
+        // lettre would derive it from the header `To`, and does not understand every address there.
+        let envelope = Envelope::new(Some(self.from.email.clone()), vec![to.clone()])
+            .map_err(|error| format!("was not called: the mail cannot be written ({error})"))?;
         let sender = Some(property("enterprise_sender_alias")).filter(|alias| !alias.is_empty());
         let from = Mailbox::new(sender.or_else(|| self.from.name.clone()), self.from.email.clone());
         let mut message = Message::builder()
+            .envelope(envelope)
             .message_id(Some(format!("<{}.{}@{}>", mail.id, mail.kind.as_str(), self.from.email.domain())))
             .from(from)
             .to(Mailbox::new(None, to))

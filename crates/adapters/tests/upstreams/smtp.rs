@@ -213,6 +213,16 @@ async fn an_address_that_the_server_cannot_express_is_refused_alone() {
 }
 
 #[tokio::test]
+async fn quoted_and_literal_addresses_are_mailed() {
+    let server = MailServer::start(|_| None);
+    let addresses =
+        ["x@[10.0.0.1]", "x@[IPv6:::1]", r#""a@b"@example.org"#, r#""a..b"@example.org"#, r#""x;y"@example.org"#];
+    let mails: Vec<_> = (1..).zip(addresses).map(|(number, address)| mail(number, address)).collect();
+    assert_eq!(unsent(&server.mail(), &mails).await, []);
+    assert_eq!(server.commands("RCPT"), addresses.map(|address| format!("RCPT TO:<{address}>")));
+}
+
+#[tokio::test]
 async fn a_server_that_fails_once_is_asked_again_and_twice_in_a_row_no_more() {
     for told in ["421 closing", "silence"] {
         let failing = move |command: &str| {

@@ -63,7 +63,7 @@ names!(LeftAlone {
 
 impl LicenseManager {
     /// Restores status, holder, dates and key of a plan's licenses as they were at a time. A dry run changes nothing.
-    /// Links to renewed licenses stay, and so do revocations that were counted against a cap. The plan keeps its size:
+    /// Links to renewed licenses stay, but for those whose copy has ended and may be made anew, and so do revocations that were counted against a cap. The plan keeps its size:
     /// for revoked licenses that come back, as many unassigned ones are deleted; for licenses that are revoked, as many
     /// are added.
     ///
@@ -86,8 +86,13 @@ impl LicenseManager {
         self.store.write(|unit| {
             let plan = lock_plan(unit, request.plan)?;
             let now = self.now();
-            let Planned { licenses, before, linked, outcome } = self.plan_revert(unit, request, now)?;
+            let Planned { mut licenses, before, linked, outcome } = self.plan_revert(unit, request, now)?;
             let change = actor.change(now);
+            if plan.followed_at(now).is_some() {
+                for license in licenses.iter_mut().filter(|license| revives(before.get(&license.id), license)) {
+                    license.renewed_to = None;
+                }
+            }
             // Free seats first: the database refuses a second live license even within the transaction.
             let (taken, mut freed): (Vec<_>, Vec<_>) = licenses.into_iter().partition(License::is_live);
             let passed_on = taken.iter().filter_map(|license| passed_on(before.get(&license.id)?, license));
@@ -145,8 +150,7 @@ impl LicenseManager {
                     let changes = Row::from(&reverted).changes(&Row::from(&license));
                     planned.outcome.changed.push((license.id, changes));
                     // One that comes back to life gets a new copy: its former one ended with it.
-                    let revives = reverted.is_live() && !license.is_live();
-                    let renewed_to = license.renewed_to.filter(|_| !revives);
+                    let renewed_to = license.renewed_to.filter(|_| !revives(Some(&license), &reverted));
                     planned.linked.push(License { renewed_to, ..reverted.clone() });
                     planned.licenses.push(reverted);
                     planned.before.insert(license.id, license);
@@ -178,6 +182,11 @@ fn check_seats(needed: i64, unassigned: i64) -> Result<(), Error> {
         missing if missing > 0 => Err(Refusal::TooFewToRemove { missing }.into()),
         _ => Ok(()),
     }
+}
+
+/// Whether a license comes back to life. Its former copy has ended, so it gets a new one, or waits for one.
+fn revives(before: Option<&License>, after: &License) -> bool {
+    after.is_live() && before.is_some_and(|before| !before.is_live())
 }
 
 /// The license without its holder, if its holder changes: two people may swap their licenses.

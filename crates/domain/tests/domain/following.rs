@@ -237,6 +237,26 @@ fn what_is_set_back_is_set_back_in_the_plan_that_follows() {
 }
 
 #[test]
+fn who_comes_back_without_a_free_seat_waits_for_one() {
+    let world = World::new();
+    let (prior, following) = followed(&world, 2);
+    let then = world.manager.now();
+    world.clock.advance(Duration::hours(1));
+    world.revoke(prior, &[AMY]).unwrap();
+    world.assign(following, &learners(["eve@example.com"])).unwrap();
+    world.clock.advance(Duration::hours(1));
+    revert(&world, prior, then);
+    assert_eq!(names(&world, prior), [AMY, BOB]);
+    assert_eq!(
+        (names(&world, following), waiting(&world, prior)),
+        (vec![BOB.to_owned(), "eve@example.com".to_owned()], 1)
+    );
+    world.revoke(prior, &[BOB]).unwrap();
+    assert_eq!(names(&world, following), [AMY, "eve@example.com"]);
+    assert_eq!(waiting(&world, prior), 0);
+}
+
+#[test]
 fn who_is_retired_or_purged_leaves_no_copy() {
     let world = World::new();
     let plans @ (_, following) = followed(&world, 5);

@@ -2,10 +2,33 @@
 
 use super::{ACTIVATED, ASSIGNED, LICENSE};
 
+/// The properties of an event.
+const PROPERTIES: &str = "json_build_object(
+    'license_uuid', changed.uuid,
+    'license_activation_key', changed.activation_key,
+    'previous_license_uuid', '',
+    'assigned_date', to_char(changed.assigned_date AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'),
+    'activation_date',
+    coalesce(to_char(changed.activation_date AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'), ''),
+    'assigned_lms_user_id', coalesce(changed.lms_user_id::text, ''),
+    'assigned_email', changed.user_email,
+    'expiration_processed', plan.expiration_processed,
+    'auto_applied', coalesce(changed.auto_applied, false),
+    'enterprise_customer_uuid', agreement.enterprise_customer_uuid,
+    'customer_agreement_uuid', agreement.uuid,
+    'enterprise_customer_slug', agreement.enterprise_customer_slug,
+    'enterprise_customer_name', agreement.enterprise_customer_name
+)";
+
 /// The messages of an assigned license besides the event.
-const ASSIGNMENT: &str = "('assignment', json_build_object(
-    'email', changed.user_email, 'activation_key', changed.activation_key, 'mail', true, 'greeting', '', 'closing', ''
-))";
+fn assignment() -> String {
+    format!(
+        "('assignment', json_build_object(
+            'email', changed.user_email, 'activation_key', changed.activation_key, 'mail', true,
+            'greeting', '', 'closing', '', 'properties', {PROPERTIES}
+        ))"
+    )
+}
 
 /// The messages of an activated license besides the event.
 const ACTIVATION: &str = "('activation', json_build_object(
@@ -29,7 +52,7 @@ pub fn assign(plan: &str, emails: &[String]) -> String {
              WHERE license.uuid = free.uuid"
         ),
         ASSIGNED,
-        ASSIGNMENT,
+        &assignment(),
     )
 }
 
@@ -83,22 +106,7 @@ fn write_licenses(update: &str, event: &str, other_message: &str) -> String {
          CROSS JOIN LATERAL (VALUES
              ('license_event', json_build_object(
                  'event', '{event}',
-                 'properties', json_build_object(
-                     'license_uuid', changed.uuid,
-                     'license_activation_key', changed.activation_key,
-                     'previous_license_uuid', '',
-                     'assigned_date', to_char(changed.assigned_date AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'),
-                     'activation_date',
-                     coalesce(to_char(changed.activation_date AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'), ''),
-                     'assigned_lms_user_id', coalesce(changed.lms_user_id::text, ''),
-                     'assigned_email', changed.user_email,
-                     'expiration_processed', plan.expiration_processed,
-                     'auto_applied', coalesce(changed.auto_applied::text, ''),
-                     'enterprise_customer_uuid', agreement.enterprise_customer_uuid,
-                     'customer_agreement_uuid', agreement.uuid,
-                     'enterprise_customer_slug', coalesce(agreement.enterprise_customer_slug, ''),
-                     'enterprise_customer_name', coalesce(agreement.enterprise_customer_name, '')
-                 )
+                 'properties', {PROPERTIES}
              )),
              {other_message}
          ) AS message (topic, payload);

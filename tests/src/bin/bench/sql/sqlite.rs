@@ -13,18 +13,38 @@ pub const SETTINGS: &str = "PRAGMA busy_timeout = 60000; PRAGMA foreign_keys = O
 const NEW_UUID: &str = "lower(hex(randomblob(4)) || '-' || hex(randomblob(2)) || '-4' || substr(hex(randomblob(2)), 2) \
                         || '-8' || substr(hex(randomblob(2)), 2) || '-' || hex(randomblob(6)))";
 
-/// The messages of an assigned license besides the event.
-const ASSIGNMENT: (&str, &str) = (
-    "assignment",
-    "json_object('email', license.user_email, 'activation_key', license.activation_key, 'mail', json('true'),
-                 'greeting', '', 'closing', '')",
-);
+/// The properties of an event.
+const PROPERTIES: &str = "json_object(
+    'license_uuid', license.uuid,
+    'license_activation_key', license.activation_key,
+    'previous_license_uuid', '',
+    'assigned_date', strftime('%Y-%m-%dT%H:%M:%SZ', license.assigned_date / 1000000, 'unixepoch'),
+    'activation_date',
+    coalesce(strftime('%Y-%m-%dT%H:%M:%SZ', license.activation_date / 1000000, 'unixepoch'), ''),
+    'assigned_lms_user_id', coalesce(license.lms_user_id, ''),
+    'assigned_email', license.user_email,
+    'expiration_processed', json(iif(plan.expiration_processed, 'true', 'false')),
+    'auto_applied', json(iif(license.auto_applied, 'true', 'false')),
+    'enterprise_customer_uuid', agreement.enterprise_customer_uuid,
+    'customer_agreement_uuid', agreement.uuid,
+    'enterprise_customer_slug', agreement.enterprise_customer_slug,
+    'enterprise_customer_name', agreement.enterprise_customer_name
+)";
 
-/// The messages of an activated license besides the event.
-const ACTIVATION: (&str, &str) = (
-    "activation",
-    "json_object('email', license.user_email, 'lms_user_id', license.lms_user_id, 'mail', json('true'))",
-);
+/// The topic and the payload of the message of an assigned license besides the event.
+fn assignment() -> (&'static str, String) {
+    let payload = format!(
+        "json_object('email', license.user_email, 'activation_key', license.activation_key, 'mail', json('true'),
+                     'greeting', '', 'closing', '', 'properties', {PROPERTIES})"
+    );
+    ("assignment", payload)
+}
+
+/// The topic and the payload of the message of an activated license besides the event.
+fn activation() -> (&'static str, String) {
+    let payload = "json_object('email', license.user_email, 'lms_user_id', license.lms_user_id, 'mail', json('true'))";
+    ("activation", payload.to_owned())
+}
 
 pub fn assign(plan: &str, emails: &[String]) -> String {
     let (now, number) = (Utc::now().timestamp_micros(), emails.len());
@@ -45,7 +65,7 @@ pub fn assign(plan: &str, emails: &[String]) -> String {
              modified = {now}"
         ),
         ASSIGNED,
-        ASSIGNMENT,
+        assignment(),
     )
 }
 
@@ -59,7 +79,7 @@ pub fn activate(key: &str, user_id: i64) -> String {
         ),
         &format!("status = 'activated', lms_user_id = {user_id}, activation_date = {now}, modified = {now}"),
         ACTIVATED,
-        ACTIVATION,
+        activation(),
     )
 }
 
@@ -84,7 +104,7 @@ pub fn provision(plan: &str, licenses: usize) -> String {
 
 /// Updates licenses and writes their history and two messages each: the event and another one. `choose` creates the
 /// table `chosen` with their ids.
-fn write_licenses(now: i64, choose: &str, changes: &str, event: &str, other: (&str, &str)) -> String {
+fn write_licenses(now: i64, choose: &str, changes: &str, event: &str, other: (&str, String)) -> String {
     let (other_topic, other_payload) = other;
     format!(
         "BEGIN IMMEDIATE;
@@ -98,22 +118,7 @@ fn write_licenses(now: i64, choose: &str, changes: &str, event: &str, other: (&s
          SELECT {NEW_UUID}, message.topic, license.uuid, plan.uuid, agreement.enterprise_customer_uuid,
                 CASE message.topic WHEN 'license_event' THEN json_object(
                     'event', '{event}',
-                    'properties', json_object(
-                        'license_uuid', license.uuid,
-                        'license_activation_key', license.activation_key,
-                        'previous_license_uuid', '',
-                        'assigned_date', strftime('%Y-%m-%dT%H:%M:%SZ', license.assigned_date / 1000000, 'unixepoch'),
-                        'activation_date',
-                        coalesce(strftime('%Y-%m-%dT%H:%M:%SZ', license.activation_date / 1000000, 'unixepoch'), ''),
-                        'assigned_lms_user_id', coalesce(license.lms_user_id, ''),
-                        'assigned_email', license.user_email,
-                        'expiration_processed', json(iif(plan.expiration_processed, 'true', 'false')),
-                        'auto_applied', coalesce(license.auto_applied, ''),
-                        'enterprise_customer_uuid', agreement.enterprise_customer_uuid,
-                        'customer_agreement_uuid', agreement.uuid,
-                        'enterprise_customer_slug', coalesce(agreement.enterprise_customer_slug, ''),
-                        'enterprise_customer_name', coalesce(agreement.enterprise_customer_name, '')
-                    )
+                    'properties', {PROPERTIES}
                 ) ELSE {other_payload} END,
                 {now}, {now},
                 CASE message.topic WHEN 'license_event' THEN 'events' WHEN 'assignment' THEN 'lms' ELSE 'mail' END,
