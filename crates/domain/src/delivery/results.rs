@@ -58,11 +58,9 @@ pub(super) enum Completion {
     FileWritten(FileWritten),
 }
 
-/// The problem of an unreadable payload. It omits the cause, which can contain an address.
-pub(super) const UNREADABLE: &str = "its payload cannot be read";
-
+/// The result for an unreadable payload. It omits the cause, which can contain an address.
 pub(super) fn unreadable() -> StepResult {
-    StepResult::Refused(UNREADABLE.into())
+    StepResult::Refused("its payload cannot be read".into())
 }
 
 /// The results of a bulk enrollment, or of a part of one.

@@ -6,16 +6,13 @@ use std::net::SocketAddr;
 
 use actix_web::http::header::HeaderName;
 use license_manager_domain::Email;
+use license_manager_domain::permissions::{GRANTS, Role};
 use reqwest::Url;
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, SeqAccess, Visitor};
 use tracing_subscriber::EnvFilter;
 use uuid::Uuid;
 
 use super::value::without_passwords;
-
-/// The roles that a token may hold.
-const TOKEN_ROLES: [&str; 4] =
-    ["enterprise_openedx_operator", "enterprise_admin", "enterprise_learner", "enterprise_provisioning_admin"];
 
 /// A whole number from `MIN` to `MAX`, as a number or as text.
 pub(super) fn whole_number<'de, D, T, const MIN: u64, const MAX: u64>(deserializer: D) -> Result<T, D::Error>
@@ -186,9 +183,10 @@ pub(super) fn host_names<'de, D: Deserializer<'de>>(deserializer: D) -> Result<V
 /// A list of `NAME=ROLE`: another name of a role in tokens.
 pub(super) fn role_names<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
     list(deserializer, "pairs NAME=ROLE", |text| match text.split_once('=') {
-        Some((name, role)) if !name.is_empty() && TOKEN_ROLES.contains(&role) => Ok(text.to_owned()),
+        Some((name, role)) if !name.is_empty() && Role::in_token(role).is_some() => Ok(text.to_owned()),
         _ => {
-            Err(format!("`{}` is not NAME=ROLE, where ROLE is one of {}", text.escape_debug(), TOKEN_ROLES.join(", ")))
+            let roles: Vec<&str> = GRANTS.iter().flat_map(|grant| grant.in_tokens).copied().collect();
+            Err(format!("`{}` is not NAME=ROLE, where ROLE is one of {}", text.escape_debug(), roles.join(", ")))
         }
     })
 }
