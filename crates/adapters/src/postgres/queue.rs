@@ -67,6 +67,16 @@ fn rules(leased: &Leased) -> Rules {
     }
 }
 
+/// What events have in common that are sent in order: the license, or the email address or the LMS user id of the
+/// learner. `$row` is the row. With it, the condition of an earlier row that waits. The indexes of the table have the same
+/// expressions and conditions.
+const ALIKE: [(&str, &str); 3] = [
+    ("$row.license_uuid", "earlier.state = 'waiting'"),
+    ("nullif($row.payload::jsonb #>> '{properties,assigned_email}', '')", NOT_DONE),
+    ("nullif($row.payload::jsonb #>> '{properties,assigned_lms_user_id}', '')", NOT_DONE),
+];
+const NOT_DONE: &str = "earlier.state NOT IN ('delivered', 'parked')";
+
 /// Whether the row `waiting` waits, and no earlier row must be done first. OFFSET 0 keeps the planner from turning the
 /// subqueries into joins over the whole table. So each subquery uses an index, for the few rows that are read.
 pub(super) fn claimable_sql(leased: &Leased) -> String {
@@ -85,13 +95,20 @@ pub(super) fn claimable_sql(leased: &Leased) -> String {
                                  OFFSET 0))",
             merged = Topic::MERGED.as_str()
         ),
-        LeasedTable::WebhookDelivery => "state = 'waiting'
-             AND NOT EXISTS (SELECT FROM webhook_delivery AS earlier
-                             WHERE earlier.webhook_uuid = waiting.webhook_uuid
-                               AND earlier.license_uuid = waiting.license_uuid
-                               AND earlier.position < waiting.position AND earlier.state = 'waiting'
-                             OFFSET 0)"
-            .to_owned(),
+        LeasedTable::WebhookDelivery => {
+            let in_turn = ALIKE.map(|(alike, waits)| {
+                let of = |row| alike.replace("$row", row);
+                format!(
+                    "NOT EXISTS (SELECT FROM webhook_delivery AS earlier
+                                 WHERE earlier.webhook_uuid = waiting.webhook_uuid AND {} = {}
+                                   AND earlier.position < waiting.position AND {waits}
+                                 OFFSET 0)",
+                    of("earlier"),
+                    of("waiting")
+                )
+            });
+            format!("state = 'waiting' AND {}", in_turn.join(" AND "))
+        }
         LeasedTable::PlanJob | LeasedTable::OperationLease => "true".to_owned(),
     }
 }

@@ -66,6 +66,14 @@ fn rules(leased: &Leased) -> Rules {
     }
 }
 
+/// What events have in common that are sent in order: the license, or the email address or the LMS user id of the
+/// learner. `$row` is the row. The indexes of the table have the same expressions.
+const ALIKE: [&str; 3] = [
+    "$row.license_uuid",
+    "nullif($row.payload ->> '$.properties.assigned_email', '')",
+    "nullif($row.payload ->> '$.properties.assigned_lms_user_id', '')",
+];
+
 /// Whether the row `waiting` waits, and no earlier row must be done first.
 pub(super) fn claimable_sql(leased: &Leased) -> String {
     match leased.table {
@@ -81,12 +89,19 @@ pub(super) fn claimable_sql(leased: &Leased) -> String {
                                    AND earlier.parked_at IS NULL))",
             merged = Topic::MERGED.as_str()
         ),
-        LeasedTable::WebhookDelivery => "state = 'waiting'
-             AND NOT EXISTS (SELECT 1 FROM webhook_delivery AS earlier
-                             WHERE earlier.webhook_uuid = waiting.webhook_uuid
-                               AND earlier.license_uuid = waiting.license_uuid
-                               AND earlier.position < waiting.position AND earlier.state = 'waiting')"
-            .to_owned(),
+        LeasedTable::WebhookDelivery => {
+            let in_turn = ALIKE.map(|alike| {
+                let of = |row| alike.replace("$row", row);
+                format!(
+                    "NOT EXISTS (SELECT 1 FROM webhook_delivery AS earlier
+                                 WHERE earlier.webhook_uuid = waiting.webhook_uuid AND {} = {}
+                                   AND earlier.position < waiting.position AND earlier.state = 'waiting')",
+                    of("earlier"),
+                    of("waiting")
+                )
+            });
+            format!("state = 'waiting' AND {}", in_turn.join(" AND "))
+        }
         LeasedTable::PlanJob | LeasedTable::OperationLease => "true".to_owned(),
     }
 }

@@ -320,6 +320,7 @@ macro_rules! contract_suite {
                 events_of_work_that_failed_are_not_promised
                 events_of_a_license_are_claimed_one_after_another
                 endpoints_are_due_where_something_can_be_claimed
+                events_of_a_person_are_claimed_one_after_another
                 what_a_claim_does_not_hold_of_webhooks_stays_as_it_is
                 deliveries_are_listed_and_replayed
                 a_backlog_tells_how_the_deliveries_to_all_endpoints_stand

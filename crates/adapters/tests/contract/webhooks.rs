@@ -59,9 +59,14 @@ fn event(number: u128, license: Option<u128>, name: EventName) -> Message {
 
 /// An event that names an address, or a text in its place.
 pub fn named_event(name: EventName, address: &str) -> Payload {
+    event_of(name, address, "".into())
+}
+
+/// An event that names an address and an LMS user id; an empty text is in the place of none.
+fn event_of(name: EventName, address: &str, lms_user_id: serde_json::Value) -> Payload {
     let properties = serde_json::json!({
         "license_uuid": "", "license_activation_key": "", "previous_license_uuid": "",
-        "assigned_date": "", "activation_date": "", "assigned_lms_user_id": "", "assigned_email": address,
+        "assigned_date": "", "activation_date": "", "assigned_lms_user_id": lms_user_id, "assigned_email": address,
         "expiration_processed": false, "auto_applied": false,
         "enterprise_customer_uuid": customer(1), "customer_agreement_uuid": customer(1),
         "enterprise_customer_slug": "", "enterprise_customer_name": "",
@@ -210,7 +215,7 @@ pub fn events_of_a_license_are_claimed_one_after_another(db: &dyn Database) {
     register(&*store, &[webhook(1), webhook(2)]);
     let nobody_s = event(5, None, EventName::NotAssigned);
     promise(&*store, &[assigned_event(1, 1), assigned_event(2, 1), assigned_event(3, 2), nobody_s.clone()]);
-    promise(&*store, &[Message { id: id(6), ..nobody_s }]);
+    promise(&*store, &[Message { id: id(6), payload: named_event(EventName::NotAssigned, "6"), ..nobody_s }]);
     assert_eq!(numbers(&claim_at(&*store, 9, 2, day(2), 2)), [1, 3], "another endpoint's are another matter");
     assert_eq!(claim(&*store, 1, 1), [1, 3, 5, 6]);
     assert_eq!(claim(&*store, 2, 1), [0; 0], "what is claimed is nobody else's");
@@ -221,6 +226,39 @@ pub fn events_of_a_license_are_claimed_one_after_another(db: &dyn Database) {
     assert_eq!(numbers(&claim_at(&*store, 3, 1, day(3), 9)), [6, 1]);
     settle(&*store, 3, 1, &[stand(1, WebhookState::DeadLettered, day(3))], None);
     assert_eq!(numbers(&claim_at(&*store, 4, 1, day(3), 9)), [2], "one that is parked holds up nobody");
+}
+
+pub fn events_of_a_person_are_claimed_one_after_another(db: &dyn Database) {
+    let store = db.store();
+    register(&*store, &[webhook(1)]);
+    let named = |number: u128, address: &str, account: serde_json::Value| Message {
+        payload: event_of(EventName::Activated, address, account),
+        ..event(number, Some(number), EventName::Activated)
+    };
+    let (amy, nobody) = ("amy@example.com", "");
+    promise(
+        &*store,
+        &[
+            named(1, amy, nobody.into()),
+            named(2, amy, 7.into()),
+            named(3, nobody, 7.into()),
+            named(4, "bob@example.com", nobody.into()),
+            named(5, nobody, nobody.into()),
+            named(6, nobody, nobody.into()),
+            named(7, "amy@example.community", 70.into()),
+        ],
+    );
+    let later = |hours| day(2) + Duration::hours(hours);
+    let fails = |number, hours| [stand(number, WebhookState::Waiting, later(hours))];
+    assert_eq!(numbers(&claim_at(&*store, 1, 1, day(2), 9)), [1, 4, 5, 6, 7], "nobody's wait for nobody");
+    settle(&*store, 1, 1, &[4, 5, 6, 7].map(|number| stand(number, WebhookState::Delivered, day(2))), None);
+    settle(&*store, 1, 1, &fails(1, 3), None);
+    assert_eq!(due(&*store, later(2)), [], "the same address waits");
+    assert_eq!(numbers(&claim_at(&*store, 2, 1, later(3), 9)), [1]);
+    settle(&*store, 2, 1, &[stand(1, WebhookState::Delivered, later(3))], None);
+    assert_eq!(numbers(&claim_at(&*store, 3, 1, later(3), 9)), [2], "the same account waits");
+    settle(&*store, 3, 1, &[stand(2, WebhookState::DeadLettered, later(3))], None);
+    assert_eq!(numbers(&claim_at(&*store, 4, 1, later(3), 9)), [3], "one that is parked holds up nobody");
 }
 
 pub fn endpoints_are_due_where_something_can_be_claimed(db: &dyn Database) {

@@ -87,10 +87,11 @@ impl QueuedWork {
             Queue::Webhook(_) => self.queue == other.queue,
             _ => steps.iter().any(|step| step.queue() == other.queue),
         };
-        let same_license = shares_queue && later.license.is_some() && earlier.license == later.license;
+        let same_license = later.license.is_some() && earlier.license == later.license;
+        let same_person = matches!(self.queue, Queue::Webhook(_)) && earlier.payload.names_person_of(&later.payload);
         let is_merged = |message: &Message| message.payload.topic() == Topic::MERGED;
         let merged = is_merged(earlier) && is_merged(later) && earlier.plan == later.plan;
-        self.is_waiting() && (same_license || merged)
+        self.is_waiting() && (shares_queue && (same_license || same_person) || merged)
     }
 }
 

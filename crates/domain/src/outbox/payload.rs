@@ -149,6 +149,15 @@ impl Payload {
         }
     }
 
+    /// Whether both are events that name one person, by email address or by LMS user id.
+    pub(crate) fn names_person_of(&self, other: &Self) -> bool {
+        let (Self::LicenseEvent(own), Self::LicenseEvent(other)) = (self, other) else { return false };
+        let (own, other) = (&own.properties, &other.properties);
+        let same_email = !own.assigned_email.is_empty() && own.assigned_email == other.assigned_email;
+        let same_account = own.assigned_lms_user_id.is_some() && own.assigned_lms_user_id == other.assigned_lms_user_id;
+        same_email || same_account
+    }
+
     /// What it says of a license.
     pub(super) fn properties_mut(&mut self) -> Option<&mut EventProperties> {
         match self {

@@ -64,7 +64,8 @@ pub trait QueueRepository {
     /// Claims due messages, or events for a webhook: longest due first, then in the order of addition.
     ///
     /// MUST skip work that another lease holds, and MUST NOT wait for locks. MUST skip a message while an earlier one
-    /// of the same license has a step in this queue and is not dead-lettered; thus claims at most one of a license.
+    /// of the same license has a step in this queue and is not dead-lettered; thus claims at most one of a license. MUST
+    /// skip an event for a webhook likewise while an earlier one names the same email address or LMS user id.
     /// MUST claim only the first message of [`crate::outbox::Topic::MERGED`] of a plan, and remove the others as
     /// [`crate::outbox::merged_plans`] says. MUST return each message with its words. MUST return nothing for a webhook that is inactive or paused.
     fn claim(&mut self, claim: &Claim) -> Result<Vec<ClaimedMessage>, Error>;

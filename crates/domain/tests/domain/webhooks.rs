@@ -296,6 +296,32 @@ fn events_are_kept_for_an_endpoint_that_was_switched_off_and_sent_in_their_order
 }
 
 #[test]
+fn what_was_kept_of_a_person_is_sent_in_order_whichever_license_it_is_about() {
+    let story = Story::new();
+    let webhook = story.register(WebhookChanges::default());
+    let plan = story.town.world.plan(2);
+    story.switch(&webhook, false);
+    story.town.world.activate(plan, "amy@example.com", 7);
+    story.town.world.revoke(plan, &["amy@example.com"]).unwrap();
+    story.assign(plan, "amy@example.com");
+    story.assign(plan, "bob@example.com");
+    story.switch(&webhook, true);
+    story.fail(500, 1);
+    story.deliver();
+    let people = |told: Vec<Told>| -> Vec<String> {
+        let email = |told: Told| told.body["data"]["assigned_email"].as_str().unwrap().to_owned();
+        told.into_iter().map(email).collect()
+    };
+    let both = ["amy@example.com", "bob@example.com"];
+    assert_eq!(people(story.told()), both, "what fails holds up the same person alone");
+    assert_eq!(story.deliveries(&webhook, Some(WebhookState::Waiting)).len(), 4);
+    story.advance(Duration::seconds(7));
+    story.deliver();
+    assert_eq!(story.told_names(), ["assigned", "activated", "revoked", "assigned"]);
+    assert_eq!(story.deliveries(&webhook, Some(WebhookState::Waiting)), []);
+}
+
+#[test]
 fn what_was_kept_is_tried_for_a_day_after_the_endpoint_is_switched_on() {
     let story = Story::new();
     let webhook = story.register(WebhookChanges::default());

@@ -1,0 +1,2 @@
+DROP INDEX webhook_delivery_of_account;
+DROP INDEX webhook_delivery_of_address;
