@@ -128,7 +128,7 @@ impl S3ResultFiles {
 impl ResultFiles for S3ResultFiles {
     async fn put(&self, job: EnrollmentJobId, csv: String) -> Result<(), Undelivered> {
         self.try_put(job, csv).await.map_err(|failure| match failure.undelivered(self.clock.now()) {
-            Undelivered::Refused(problem) | Undelivered::Unavailable(problem) => {
+            Undelivered::Refused(problem) | Undelivered::Unavailable(problem) | Undelivered::Untried(problem) => {
                 Undelivered::Unavailable(format!("the bucket {problem}"))
             }
             busy => busy,

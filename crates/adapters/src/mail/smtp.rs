@@ -247,7 +247,7 @@ impl CampaignMail for SmtpMail {
             tracing::warn!(kind = kind.as_str(), message = %mail.id, %problem, "the mail server did not accept a mail");
             in_a_row = if is_about_mail { 0 } else { in_a_row + 1 };
             if in_a_row == FAILURES_IN_A_ROW {
-                let untried = Undelivered::Unavailable(format!("was not asked again after others failed: {problem}"));
+                let untried = Undelivered::Untried(format!("was not asked again after others failed: {problem}"));
                 unsent.extend((place + 1..mails.len()).map(|place| UnsentMail { place, problem: untried.clone() }));
                 unsent.push(UnsentMail { place, problem });
                 break;

@@ -235,7 +235,7 @@ async fn a_server_that_fails_once_is_asked_again_and_twice_in_a_row_no_more() {
             (1..).zip(names).map(|(number, name)| mail(number, &format!("{name}@example.org"))).collect();
         let problem = if told == "silence" { "did not answer in time" } else { "answered 421" };
         let failed = [1, 3, 4].map(|place| (place, unavailable(problem)));
-        let untried = unavailable(&format!("was not asked again after others failed: {problem}"));
+        let untried = Undelivered::Untried(format!("was not asked again after others failed: {problem}"));
         let untried = [5, 6].map(|place| (place, untried.clone()));
         assert_eq!(unsent(&server.mail(), &mails).await, [&failed[..], &untried].concat(), "{told}");
         assert_eq!(server.mails().len(), 2, "amy and cleo got theirs");

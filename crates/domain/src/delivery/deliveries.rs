@@ -105,7 +105,7 @@ pub enum DeliveryResult {
     Failed,
     /// The upstream refused it, or it was the last attempt at a webhook. It is dead-lettered.
     Refused,
-    /// The upstream requested a pause. This counts as no attempt.
+    /// The upstream requested a pause, or it was not tried after others failed. This counts as no attempt.
     Postponed,
 }
 
@@ -122,7 +122,7 @@ impl From<&StepResult> for DeliveryResult {
             StepResult::Done(_) | StepResult::Continues => Self::Delivered,
             StepResult::Failed(_) => Self::Failed,
             StepResult::Refused(_) => Self::Refused,
-            StepResult::Postponed(..) => Self::Postponed,
+            StepResult::Postponed(..) | StepResult::Untried(_) => Self::Postponed,
         }
     }
 }

@@ -8,7 +8,7 @@ use super::context::DeliveryContext;
 use super::deliveries::Deliveries;
 use super::outbound::{CallPayload, OutboundCall};
 use super::plan_use::PlanUse;
-use super::results::{Completion, StepResult, unreadable};
+use super::results::{Completion, Problem, StepResult, unreadable};
 use crate::model::ids::{ActivationKey, MessageId};
 use crate::model::plan::LicenseCounts;
 use crate::model::staff_records::{Notification, NotificationKind};
@@ -139,7 +139,8 @@ impl Deliveries {
     }
 
     /// Tells the customer's admins the utilization of the plan or a threshold that it has passed, unless they were
-    /// told. Returns whom it told, even if the mail to another admin failed.
+    /// told. Returns whom it told, even if the mail to another admin failed. Admins whose mail is refused for good count
+    /// as told as soon as no other mail fails; then the message is refused and keeps the reason.
     pub(super) async fn notify_thresholds(
         &self,
         context: &DeliveryContext,
@@ -198,6 +199,7 @@ impl Deliveries {
             kind,
             last_sent: self.manager.now(),
         };
+        let mut refused: Vec<(&CustomerAdmin, Problem)> = Vec::new();
         for admins in admins.chunks(MAILS_PER_CALL) {
             let payload = CallPayload::Mails(mail_kind, admins.iter().map(mail).collect());
             let mut results = vec![None; admins.len()];
@@ -205,16 +207,27 @@ impl Deliveries {
             let mut failed = None;
             for (admin, result) in admins.iter().zip(results.into_iter().flatten()) {
                 match result {
-                    StepResult::Failed(_) | StepResult::Postponed(..) => failed = Some(result),
-                    // Somebody whose address is refused counts as told.
-                    _ => told.push(notification(admin)),
+                    StepResult::Done(_) | StepResult::Continues => told.push(notification(admin)),
+                    StepResult::Refused(problem) => refused.push((admin, problem)),
+                    // A failure is an attempt, whatever became of the mails after it.
+                    result if matches!(failed, None | Some(StepResult::Untried(_))) => failed = Some(result),
+                    _ => {}
                 }
             }
             if let Some(failed) = failed {
                 return Err(failed);
             }
         }
-        Ok(())
+        told.extend(refused.iter().map(|(admin, _)| notification(admin)));
+        match refused.first() {
+            Some((_, problem)) => {
+                let (number, text) = (refused.len(), &problem.text);
+                Err(StepResult::Refused(
+                    format!("the mails to {number} of {} admins were refused: {text}", admins.len()).into(),
+                ))
+            }
+            None => Ok(()),
+        }
     }
 
     /// The customer of a message.

@@ -126,6 +126,7 @@ impl From<Undelivered> for StepResult {
             Undelivered::Unavailable(problem) => Self::Failed(problem.into()),
             Undelivered::Busy(until) => Self::Postponed(until, None),
             Undelivered::Refused(problem) => Self::Refused(problem.into()),
+            Undelivered::Untried(problem) => Self::Untried(problem.into()),
         }
     }
 }

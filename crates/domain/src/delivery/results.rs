@@ -20,6 +20,8 @@ pub(super) enum StepResult {
     Failed(Problem),
     /// It was refused for good: the message is dead-lettered.
     Refused(Problem),
+    /// It was not tried, and waits for a usual pause. This counts as no attempt.
+    Untried(Problem),
     /// It must wait until this time. This counts as no attempt.
     Postponed(DateTime<Utc>, Option<Problem>),
 }

@@ -18,6 +18,7 @@ use crate::model::staff_records::Notification;
 use crate::outbox::{ClaimedMessage, Message, Payload};
 use crate::ports::{StoreExt, UnitOfWork};
 use crate::queue::{Queue, Settlement};
+use crate::saturating_time;
 use crate::webhooks::{OffReason, Webhook};
 
 impl Deliveries {
@@ -145,6 +146,10 @@ impl Deliveries {
             StepResult::Postponed(until, problem) => {
                 let postponed = Settlement { due: *until, ..stays };
                 problem.as_ref().map_or(postponed.clone(), |problem| with(problem, postponed))
+            }
+            StepResult::Untried(problem) => {
+                let pause = self.settings.retries(queue).pause(id, failures);
+                with(problem, Settlement { due: saturating_time::after(now, pause), ..stays })
             }
             StepResult::Refused(problem) => dead_lettered(problem),
             StepResult::Failed(problem) => {

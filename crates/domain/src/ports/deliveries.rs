@@ -23,6 +23,9 @@ pub enum Undelivered {
     /// may be the cause, so they are retried one by one.
     #[error("{0}")]
     Refused(String),
+    /// It was not sent, because others before it failed by the service's own fault. Does not count as an attempt.
+    #[error("{0}")]
+    Untried(String),
 }
 
 /// A learner to link to a customer, now or as soon as they have an account.

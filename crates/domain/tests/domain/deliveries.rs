@@ -263,6 +263,32 @@ fn a_mail_that_fails_alone_keeps_its_reason_and_stops_no_other() {
 }
 
 #[test]
+fn a_mail_that_was_not_tried_waits_and_loses_no_attempt() {
+    let town = Town::new();
+    town.world.assign(town.world.plan(2), &crowd(2)).unwrap();
+    let address = |number: usize| format!("learner{number}@example.com");
+    let reasons = ["answered 421", "was not asked again after others failed: answered 421"];
+    town.upstreams.told(|told| {
+        let failed = Undelivered::Unavailable(reasons[0].to_owned());
+        told.bouncing = vec![(address(0), failed), (address(1), Undelivered::Untried(reasons[1].to_owned()))];
+    });
+    for attempts in 1..=4 {
+        town.deliver();
+        let waiting: Vec<_> =
+            town.waiting().into_iter().map(|waiting| (waiting.last_error.unwrap(), waiting.attempts)).collect();
+        assert_eq!(waiting, [(reasons[0].to_owned(), attempts), (reasons[1].to_owned(), 0)]);
+        assert!(
+            town.waiting().iter().all(|waiting| waiting.not_before > town.world.manager.now()),
+            "none is tried at once"
+        );
+        town.world.clock.advance(Duration::hours(1));
+    }
+    town.upstreams.told(|told| told.bouncing.clear());
+    town.deliver();
+    assert_eq!(town.waiting(), []);
+}
+
+#[test]
 fn a_upstream_that_is_busy_is_left_alone_and_costs_no_try() {
     let town = Town::new();
     town.world.assign(town.world.plan(60), &crowd(60)).unwrap();

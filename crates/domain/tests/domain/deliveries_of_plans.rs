@@ -4,7 +4,7 @@ use crate::support::upstreams::*;
 use crate::support::*;
 use chrono::Duration;
 use license_manager_domain::model::Notification;
-use license_manager_domain::outbox::Topic;
+use license_manager_domain::outbox::{OutboxSelection, Topic};
 use license_manager_domain::ports::*;
 use license_manager_domain::queue::Queue;
 use license_manager_domain::*;
@@ -155,6 +155,34 @@ fn an_admin_is_not_mailed_twice_because_the_mail_to_another_one_failed() {
     town.upstreams.told(|told| told.bouncing.clear());
     town.world.clock.advance(Duration::minutes(2));
     assert_eq!(told(&town), [(MailKind::LimitedAllocations, "ann@example.com".to_owned())]);
+    assert_eq!((notifications(&town).len(), town.waiting()), (2, vec![]));
+}
+
+#[test]
+fn an_admin_whose_address_is_refused_is_told_of_to_operators() {
+    let (town, _) = town(4);
+    (0..3).for_each(|number| log_in(&town, number));
+    let (ann, ben) = ("ann@example.com".to_owned(), "ben@example.com".to_owned());
+    let never = Undelivered::Refused("answered 550".to_owned());
+    let later = Undelivered::Unavailable("answered 451".to_owned());
+    town.upstreams.told(|told| told.bouncing = vec![(ann.clone(), never.clone()), (ben.clone(), later)]);
+    town.world.clock.advance(Duration::minutes(1));
+    assert_eq!((told(&town), notifications(&town), town.dead_lettered()), (vec![], vec![], vec![]));
+    town.upstreams.told(|told| told.bouncing = vec![(ann.clone(), never)]);
+    town.world.clock.advance(Duration::minutes(2));
+    assert_eq!(told(&town), [(MailKind::LimitedAllocations, ben)]);
+    let [refused] = &town.dead_lettered()[..] else { panic!("one message is a dead letter") };
+    assert_eq!(refused.last_error.as_deref(), Some("the mails to 1 of 2 admins were refused: answered 550"));
+    let notified =
+        town.world.store.read(|unit| unit.notifications().list(&NotificationFilter::default(), ALL)).unwrap();
+    assert_eq!(notified.len(), 2, "who is refused is not mailed with every license");
+
+    // Once the address is right, staff delete the notification of that admin, and the message is retried.
+    town.upstreams.told(|told| told.bouncing.clear());
+    let (id, _) = notified.iter().find(|(_, sent)| sent.customer_user == 11).unwrap();
+    town.world.manager.delete_notification(&admin(), *id).unwrap();
+    assert_eq!(town.world.manager.retry_messages(&OutboxSelection::DeadLettered(None)), Ok(1));
+    assert_eq!(told(&town), [(MailKind::LimitedAllocations, ann)]);
     assert_eq!((notifications(&town).len(), town.waiting()), (2, vec![]));
 }
 
