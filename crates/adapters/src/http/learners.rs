@@ -105,7 +105,7 @@ impl From<Results> for EnrollmentResults {
         let mut parsed = |enrolled: Vec<Enrolled>| {
             let mut people = Vec::with_capacity(enrolled.len());
             for Enrolled { email, course_run_key } in enrolled {
-                match email.parse::<Email>() {
+                match Email::to_look_up(&email) {
                     Ok(email) => people.push((email, course_run_key)),
                     Err(_) => invalid_addresses.push(email),
                 }

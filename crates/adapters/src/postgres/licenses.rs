@@ -49,11 +49,15 @@ pub(super) fn filtered(mut condition: Condition, filter: &LicenseFilter) -> Cond
         condition = Box::new(condition.and(license::status.eq_any(names)));
     }
     if !filter.email_words.is_empty() {
-        let patterns: Vec<String> = filter.email_words.iter().map(|word| containing(word)).collect();
         // One array, so that the number of words does not change the statement.
-        let contains_all =
-            sql::<Nullable<Bool>>("license.user_email LIKE ALL (").bind::<Array<Text>, _>(patterns).sql(")");
-        condition = Box::new(condition.and(contains_all));
+        let contains_all = |words: Vec<String>| -> Condition {
+            let patterns: Vec<String> = words.iter().map(|word| containing(word)).collect();
+            Box::new(sql::<Nullable<Bool>>("license.user_email LIKE ALL (").bind::<Array<Text>, _>(patterns).sql(")"))
+        };
+        let forms = Email::search_words(&filter.email_words).into_iter().map(contains_all);
+        if let Some(in_a_form) = forms.reduce(|first, other| Box::new(first.or(other))) {
+            condition = Box::new(condition.and(in_a_form));
+        }
     }
     if let Some(moment) = filter.assigned_until {
         condition = Box::new(condition.and(license::assigned_date.le(SqlTimestamp(moment))));
@@ -71,7 +75,7 @@ pub(super) fn filtered(mut condition: Condition, filter: &LicenseFilter) -> Cond
 /// The LIKE pattern for addresses that contain the word.
 fn containing(word: &str) -> String {
     let mut pattern = String::from("%");
-    for character in Email::search_word(word).chars() {
+    for character in word.chars() {
         if matches!(character, '%' | '_' | '\\') {
             pattern.push('\\');
         }
@@ -446,6 +450,6 @@ mod tests {
 
     #[test]
     fn a_word_stands_for_itself_alone() {
-        assert_eq!(containing(r"50%_A\b"), r"%50\%\_a\\b%");
+        assert_eq!(containing(r"50%_a\b"), r"%50\%\_a\\b%");
     }
 }

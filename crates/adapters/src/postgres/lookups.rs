@@ -4,14 +4,14 @@ use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::{Array, Bool, Nullable};
 use license_manager_domain::ports::{LicenseOrder, LicensePosition, LicenseSearch, LimitOffset, LookupRepository};
-use license_manager_domain::{Email, Error, License, LicenseId, PlanDetails, PlanId};
+use license_manager_domain::{CustomerId, Email, Error, License, LicenseId, LmsUserId, PlanDetails, PlanId};
 use uuid::Uuid;
 
 use super::licenses::{Condition, filtered};
 use super::unit::PostgresUnit;
 use crate::one_of::one_of;
 use crate::rows::licenses::{LicenseRow, LicenseWithPlanRow, license_with_plan, licenses, licenses_with_plans};
-use crate::schema::license;
+use crate::schema::{customer_agreement, license};
 use crate::sql_types::SqlUuid;
 
 /// The licenses that match.
@@ -47,8 +47,8 @@ impl LookupRepository for PostgresUnit<'_> {
         rows.into_iter().map(license_with_plan).collect()
     }
 
-    fn find_by_email(&mut self, email: &Email) -> Result<Vec<(License, PlanDetails)>, Error> {
-        let query = licenses_with_plans().filter(license::user_email.eq(email.as_str()));
+    fn find_by_emails(&mut self, emails: &[Email]) -> Result<Vec<(License, PlanDetails)>, Error> {
+        let query = licenses_with_plans().filter(one_of(license::user_email, emails.iter().map(Email::as_str)));
         let rows = self.read(|connection| query.load::<LicenseWithPlanRow>(connection))?;
         rows.into_iter().map(license_with_plan).collect()
     }
@@ -61,6 +61,22 @@ impl LookupRepository for PostgresUnit<'_> {
             .filter(license::status.eq_any(["assigned", "activated"]))
             .order(license::uuid);
         licenses(self.read(|connection| query.load::<LicenseRow>(connection))?)
+    }
+
+    fn find_activated(
+        &mut self,
+        customers: &[CustomerId],
+        lms_user_ids: &[LmsUserId],
+        emails: &[Email],
+    ) -> Result<Vec<(License, PlanDetails)>, Error> {
+        let by_account = one_of(license::lms_user_id, lms_user_ids.iter().map(|id| id.0));
+        let by_email = one_of(license::user_email, emails.iter().map(Email::as_str));
+        let query = licenses_with_plans()
+            .filter(license::status.eq("activated"))
+            .filter(by_account.or(license::lms_user_id.is_null().and(by_email)))
+            .filter(one_of(customer_agreement::enterprise_customer_uuid, customers.iter().map(|id| id.0)));
+        let rows = self.read(|connection| query.load::<LicenseWithPlanRow>(connection))?;
+        rows.into_iter().map(license_with_plan).collect()
     }
 
     fn list(

@@ -51,11 +51,16 @@ pub(super) fn filtered(mut condition: Condition, filter: &LicenseFilter) -> Cond
     }
     if !filter.email_words.is_empty() {
         // Unlike LIKE, instr() has no wildcards.
-        let words: Vec<String> = filter.email_words.iter().map(|word| Email::search_word(word)).collect();
-        let contains_all = sql::<Bool>("(license.user_email IS NOT NULL AND NOT EXISTS (SELECT 1 FROM json_each(")
-            .bind::<Text, _>(serde_json::json!(words).to_string())
-            .sql(") WHERE instr(license.user_email, json_each.value) = 0))");
-        condition = Box::new(condition.and(contains_all.nullable()));
+        let contains_all = |words: Vec<String>| -> Condition {
+            let contains = sql::<Bool>("(license.user_email IS NOT NULL AND NOT EXISTS (SELECT 1 FROM json_each(")
+                .bind::<Text, _>(serde_json::json!(words).to_string())
+                .sql(") WHERE instr(license.user_email, json_each.value) = 0))");
+            Box::new(contains.nullable())
+        };
+        let forms = Email::search_words(&filter.email_words).into_iter().map(contains_all);
+        if let Some(in_a_form) = forms.reduce(|first, other| Box::new(first.or(other))) {
+            condition = Box::new(condition.and(in_a_form));
+        }
     }
     if let Some(moment) = filter.assigned_until {
         condition = Box::new(condition.and(license::assigned_date.le(SqlTimestamp(moment))));

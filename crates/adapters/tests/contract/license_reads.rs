@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use chrono::Duration;
 use license_manager_domain::ports::{LicenseField, LicenseFilter, LicenseOrder, LimitOffset, Person, StoreExt};
-use license_manager_domain::{License, LicenseCounts, LicenseStatus, LmsUserId};
+use license_manager_domain::{Email, License, LicenseCounts, LicenseStatus, LmsUserId};
 
 use super::Database;
 use super::fixtures::*;
@@ -262,10 +262,16 @@ pub fn an_unknown_address_matches_nothing(db: &dyn Database) {
 pub fn words_are_searched_in_their_normal_form(db: &dyn Database) {
     let store = db.store();
     with_plans(&*store);
-    put(&*store, &[assigned(1, 1, "same@xn--mnchen-3ya.de"), assigned(2, 1, "mike@example.com")]);
+    let as_sent = Email::from_storage("two@xn--mnchen-3ya.de".to_owned());
+    let of_old_version = unassigned(3, 1).assign(as_sent, key(3), day(2)).unwrap();
+    put(&*store, &[assigned(1, 1, "same@xn--mnchen-3ya.de"), assigned(2, 1, "mike@example.com"), of_old_version]);
     for word in ["MÜNCHEN", "xn--mnchen-3ya", "Same@XN--MNCHEN-3YA.de", "mu\u{308}nchen", "@m"] {
-        assert_eq!(numbers(&listed(&*store, 1, &words(&[word]), &[])), [1], "{word}");
+        assert_eq!(numbers(&listed(&*store, 1, &words(&["same", word]), &[])), [1], "{word}");
     }
+    for word in ["MÜNCHEN", "xn--mnchen-3ya", "@münchen.de"] {
+        assert_eq!(numbers(&listed(&*store, 1, &words(&[word]), &[])), [1, 3], "{word} in every stored form");
+    }
+    assert_eq!(numbers(&listed(&*store, 1, &words(&["two", "münchen"]), &[])), [3]);
     assert_eq!(numbers(&listed(&*store, 1, &words(&["mi\u{212a}e"]), &[])), [], "another person's letters");
 }
 

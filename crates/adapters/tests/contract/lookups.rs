@@ -1,9 +1,9 @@
 //! Finding licenses in all plans.
 
-use license_manager_domain::LicenseStatus;
 use license_manager_domain::ports::{
     CustomerScope, LicenseField, LicenseFilter, LicenseOrder, LicensePosition, LicenseSearch, LimitOffset, StoreExt,
 };
+use license_manager_domain::{LicenseStatus, LmsUserId};
 
 use super::Database;
 use super::fixtures::*;
@@ -67,10 +67,33 @@ pub fn licenses_are_found_with_their_plans_and_nothing_is_locked(db: &dyn Databa
     assert_eq!(store.read(|unit| unit.lookups().find_by_ids(&[])), Ok(vec![]));
 }
 
+pub fn activated_licenses_of_people_are_found_by_customer(db: &dyn Database) {
+    with_licenses(db);
+    let store = db.store();
+    let without_account = assigned(6, 1, "cleo@example.com").activate(None, day(3)).unwrap();
+    put(&*store, &[activated(7, 1, "dan@example.com", 9), activated(8, 3, "fay@example.com", 7), without_account]);
+    let find = |customers: &[u128], users: &[i64], addresses: &[&str]| {
+        let customers: Vec<_> = customers.iter().copied().map(customer).collect();
+        let users: Vec<_> = users.iter().copied().map(LmsUserId).collect();
+        let emails: Vec<_> = addresses.iter().copied().map(email).collect();
+        let found = store.read(|unit| unit.lookups().find_activated(&customers, &users, &emails)).unwrap();
+        found.into_iter().map(|(license, details)| (license.id, details.customer)).collect::<Vec<_>>()
+    };
+    let of = |license, of| (license_id(license), customer(of));
+    assert_eq!(find(&[1], &[7], &[]), [of(3, 1)]);
+    assert_eq!(find(&[1, 2], &[7, 9], &[]), [of(3, 1), of(7, 1), of(8, 2)]);
+    assert_eq!(find(&[1], &[], &["cleo@example.com", "dan@example.com"]), [of(6, 1)], "whose account is known has it");
+    assert_eq!(find(&[1], &[70], &["eve@example.com"]), []);
+    assert_eq!(find(&[], &[7], &["amy@example.com"]), []);
+}
+
 pub fn an_email_is_found_across_customers_whatever_its_case(db: &dyn Database) {
     with_licenses(db);
     let find = |address: &str| {
-        let found = db.store().read(|unit| unit.lookups().find_by_email(&email(address))).unwrap();
+        let found = db
+            .store()
+            .read(|unit| unit.lookups().find_by_emails(&[email(address), email("nobody@example.com")]))
+            .unwrap();
         found.into_iter().map(|(license, details)| (license.id, details.plan.id, details.customer)).collect::<Vec<_>>()
     };
     let of_amy = [(1, 1, 1), (3, 2, 1), (5, 3, 2)];

@@ -198,6 +198,7 @@ macro_rules! contract_suite {
             lookups {
                 a_license_is_found_with_its_plan
                 licenses_are_found_with_their_plans_and_nothing_is_locked
+                activated_licenses_of_people_are_found_by_customer
                 an_email_is_found_across_customers_whatever_its_case
                 live_licenses_of_addresses_are_found_in_many_plans
                 licenses_of_many_plans_are_filtered

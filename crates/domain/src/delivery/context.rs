@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 
-use super::owed::outdated;
+use super::owed::Owed;
 use super::plan_use::PlanUse;
 use super::work::{EnrollmentWork, FileWork};
 use crate::error::Error;
@@ -19,6 +19,8 @@ use crate::webhooks::Webhook;
 pub(super) struct DeliveryContext {
     /// The customers, from their agreements.
     pub(super) customers: HashMap<CustomerId, EnterpriseCustomer>,
+    /// The customers whose agreements disable onboarding notifications.
+    pub(super) without_onboarding: HashSet<CustomerId>,
     pub(super) uses: HashMap<PlanId, PlanUse>,
     pub(super) enrollments: HashMap<MessageId, EnrollmentWork>,
     pub(super) files: HashMap<MessageId, FileWork>,
@@ -56,7 +58,7 @@ impl DeliveryContext {
                 context.enrollments.insert(claimed.message.id, work);
             }
         }
-        context.outdated = outdated(unit, messages, &context.uses, now)?;
+        context.outdated = Owed::read(unit, &context, messages, now)?.outdated(messages);
         Ok(context)
     }
 
@@ -77,6 +79,9 @@ impl DeliveryContext {
             let slug = agreement.customer_slug.clone().unwrap_or_default();
             let name = agreement.customer_name.clone().unwrap_or_default();
             self.customers.insert(agreement.customer, EnterpriseCustomer::new(agreement.customer, slug, name));
+            if agreement.disable_onboarding_notifications {
+                self.without_onboarding.insert(agreement.customer);
+            }
         }
         let is_about_use = |claimed: &&ClaimedMessage| {
             claimed.step() == Step::Thresholds || matches!(claimed.message.payload, Payload::RevocationCapMail(_))

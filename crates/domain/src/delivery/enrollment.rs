@@ -194,10 +194,8 @@ fn result_lines(enrollments: &[LicensedEnrollment], results: &EnrollmentResults)
     let pairs = |pairs: &[(Email, String)]| -> BTreeSet<(Email, String)> { pairs.iter().cloned().collect() };
     let (successes, pending, failures) = (pairs(&results.successes), pairs(&results.pending), pairs(&results.failures));
     let line = |enrollment: &LicensedEnrollment| {
-        let pair = (enrollment.email.clone(), enrollment.course_run_key.clone());
-        let is_learner = |address: &String| {
-            address.eq_ignore_ascii_case(pair.0.as_str()) || address.parse::<Email>().is_ok_and(|email| email == pair.0)
-        };
+        let pair = (enrollment.email.normal(), enrollment.course_run_key.clone());
+        let is_learner = |address: &String| Email::to_look_up(address).is_ok_and(|email| email == pair.0);
         let invalid = results.invalid_addresses.iter().any(is_learner);
         let result = match () {
             () if invalid => Err("is not a valid email address for the LMS".to_owned()),
@@ -206,7 +204,7 @@ fn result_lines(enrollments: &[LicensedEnrollment], results: &EnrollmentResults)
             () if failures.contains(&pair) => Err("the LMS did not enroll the learner".to_owned()),
             () => Err("the LMS reported no result".to_owned()),
         };
-        Line { email: pair.0, course_run_key: pair.1, result }
+        Line { email: enrollment.email.clone(), course_run_key: pair.1, result }
     };
     enrollments.iter().map(line).collect()
 }

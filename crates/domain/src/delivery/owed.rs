@@ -1,38 +1,132 @@
 //! Decides at delivery what is still owed: what a message promises can be out of date when its turn comes.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 
+use super::context::DeliveryContext;
 use super::plan_use::PlanUse;
 use crate::error::Error;
-use crate::model::ids::{LicenseId, MessageId, PlanId};
+use crate::model::email::Email;
+use crate::model::ids::{CustomerId, LicenseId, LmsUserId, MessageId};
 use crate::model::license::{License, LicenseState};
 use crate::model::plan::PlanDetails;
-use crate::outbox::{ClaimedMessage, Invitation, Message, Payload, Welcome};
+use crate::outbox::{ClaimedMessage, Invitation, Message, Payload, RevokedEnrollments, Welcome};
 use crate::ports::UnitOfWork;
 use crate::queue::Step;
 
-/// The claimed messages that nobody is owed any more. They count as done.
-pub(super) fn outdated(
+/// The present state, which decides what of the claimed messages is still owed.
+pub(super) struct Owed<'a> {
+    context: &'a DeliveryContext,
+    /// The licenses of the messages.
+    licenses: HashMap<LicenseId, (License, PlanDetails)>,
+    /// The activated licenses of those whose enrollments are to be ended.
+    activated: Vec<(License, PlanDetails)>,
+    now: DateTime<Utc>,
+}
+
+impl<'a> Owed<'a> {
+    pub(super) fn read(
+        unit: &mut dyn UnitOfWork,
+        context: &'a DeliveryContext,
+        messages: &[ClaimedMessage],
+        now: DateTime<Utc>,
+    ) -> Result<Self, Error> {
+        let ids: BTreeSet<LicenseId> = messages.iter().filter_map(of_license).collect();
+        let licenses = match ids.is_empty() {
+            true => Vec::new(),
+            false => unit.lookups().find_by_ids(&ids.into_iter().collect::<Vec<_>>())?,
+        };
+        let licenses = licenses.into_iter().map(|(license, plan)| (license.id, (license, plan))).collect();
+        let activated = activated(unit, messages, &licenses)?;
+        Ok(Self { context, licenses, activated, now })
+    }
+
+    /// The claimed messages that nobody is owed any more. They count as done.
+    pub(super) fn outdated(&self, messages: &[ClaimedMessage]) -> HashSet<MessageId> {
+        let outdated = messages.iter().filter(|claimed| !self.is_owed(claimed.step(), &claimed.message));
+        outdated.map(|claimed| claimed.message.id).collect()
+    }
+
+    fn is_owed(&self, step: Step, message: &Message) -> bool {
+        let license = message.license.and_then(|id| self.licenses.get(&id));
+        let plan_use = message.plan.and_then(|id| self.context.uses.get(&id));
+        match (step, &message.payload) {
+            (Step::Link, Payload::Assignment(invitation)) => {
+                license.is_some_and(|(license, _)| is_invited_to(license, invitation))
+            }
+            (Step::Mail, Payload::Assignment(_) | Payload::Activation(_))
+                if self.context.without_onboarding.contains(&message.customer) =>
+            {
+                false
+            }
+            (Step::Mail, Payload::Assignment(invitation) | Payload::Reminder(invitation)) => {
+                license.is_some_and(|(license, details)| {
+                    // The key of an expired plan activates a license of the following plan, or nothing.
+                    let leads_somewhere = self.now <= details.plan.expiration_date || license.renewed_to.is_some();
+                    matches!(license.state, LicenseState::Assigned(_))
+                        && is_invited_to(license, invitation)
+                        && leads_somewhere
+                })
+            }
+            (Step::Mail, Payload::Activation(welcome) | Payload::AutoApplied(welcome)) => {
+                license.is_some_and(|(license, _)| has_activated(license, welcome))
+            }
+            (Step::EndEnrollments, Payload::EndEnrollments(ended)) => !self.has_access(message, ended),
+            (Step::Mail, Payload::RevocationCapMail(_)) => plan_use
+                .is_some_and(|PlanUse { details, counts, .. }| details.plan.revocations_remaining(counts) == Some(0)),
+            (Step::Thresholds, Payload::UtilizationThresholds(_)) => {
+                plan_use.is_some_and(|own| is_in_use(own, self.now))
+            }
+            (Step::Thresholds, Payload::InitialUtilization(_)) => plan_use.is_some_and(|own| {
+                is_in_use(own, self.now) && own.details.plan.should_auto_apply_licenses == Some(true)
+            }),
+            _ => true,
+        }
+    }
+
+    /// Whether the learner has the access that the revoked license gave: they hold it again, or hold another activated
+    /// license of the customer whose plan has the same catalog and is active and current. The LMS ends all licensed
+    /// enrollments of the learner with the customer, whichever license paid for them.
+    fn has_access(&self, message: &Message, ended: &RevokedEnrollments) -> bool {
+        let revoked = message.license.and_then(|id| self.licenses.get(&id));
+        let gives_the_same = |details: &PlanDetails| match revoked {
+            Some((_, of_revoked)) => details.plan.catalog == of_revoked.plan.catalog,
+            None => Some(details.plan.id) == message.plan,
+        };
+        let address = revoked.and_then(|(license, _)| license.holder_email());
+        self.activated.iter().any(|(license, details)| {
+            let is_theirs = match license.lms_user_id() {
+                Some(id) => id == ended.lms_user_id,
+                None => address.is_some() && license.holder_email() == address,
+            };
+            let is_usable = details.plan.is_active && details.plan.is_current(self.now) && gives_the_same(details);
+            is_theirs && details.customer == message.customer && (is_usable || Some(license.id) == message.license)
+        })
+    }
+}
+
+/// The activated licenses of the learners whose enrollments are to be ended, with the customers of these.
+fn activated(
     unit: &mut dyn UnitOfWork,
     messages: &[ClaimedMessage],
-    uses: &HashMap<PlanId, PlanUse>,
-    now: DateTime<Utc>,
-) -> Result<HashSet<MessageId>, Error> {
-    let mut ids: Vec<LicenseId> = messages.iter().filter_map(of_license).collect();
-    ids.sort_unstable();
-    ids.dedup();
-    let licenses = if ids.is_empty() { Vec::new() } else { unit.lookups().find_by_ids(&ids)? };
-    let licenses: HashMap<LicenseId, (License, PlanDetails)> =
-        licenses.into_iter().map(|(license, plan)| (license.id, (license, plan))).collect();
-    let is_outdated = |claimed: &&ClaimedMessage| {
-        let ClaimedMessage { message, .. } = claimed;
-        let license = message.license.and_then(|id| licenses.get(&id));
-        let plan_use = message.plan.and_then(|id| uses.get(&id));
-        !is_owed(claimed.step(), message, license, plan_use, now)
-    };
-    Ok(messages.iter().filter(is_outdated).map(|claimed| claimed.message.id).collect())
+    licenses: &HashMap<LicenseId, (License, PlanDetails)>,
+) -> Result<Vec<(License, PlanDetails)>, Error> {
+    let (mut customers, mut accounts, mut emails) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+    for ClaimedMessage { message, .. } in messages {
+        let Payload::EndEnrollments(RevokedEnrollments { lms_user_id }) = message.payload else { continue };
+        customers.insert(message.customer);
+        accounts.insert(lms_user_id);
+        let revoked = message.license.and_then(|id| licenses.get(&id));
+        emails.extend(revoked.and_then(|(license, _)| license.holder_email().cloned()));
+    }
+    if accounts.is_empty() {
+        return Ok(Vec::new());
+    }
+    let customers: Vec<CustomerId> = customers.into_iter().collect();
+    let (accounts, emails): (Vec<LmsUserId>, Vec<Email>) =
+        (accounts.into_iter().collect(), emails.into_iter().collect());
+    unit.lookups().find_activated(&customers, &accounts, &emails)
 }
 
 /// The license that decides whether the step is owed.
@@ -44,43 +138,6 @@ fn of_license(claimed: &ClaimedMessage) -> Option<LicenseId> {
             Payload::Assignment(_) | Payload::Reminder(_) | Payload::Activation(_) | Payload::AutoApplied(_),
         ) => claimed.message.license,
         _ => None,
-    }
-}
-
-fn is_owed(
-    step: Step,
-    message: &Message,
-    license: Option<&(License, PlanDetails)>,
-    plan_use: Option<&PlanUse>,
-    now: DateTime<Utc>,
-) -> bool {
-    match (step, &message.payload) {
-        (Step::Link, Payload::Assignment(invitation)) => {
-            license.is_some_and(|(license, _)| is_invited_to(license, invitation))
-        }
-        (Step::Mail, Payload::Assignment(invitation) | Payload::Reminder(invitation)) => {
-            license.is_some_and(|(license, details)| {
-                // The key of an expired plan activates a license of the following plan, or nothing.
-                let leads_somewhere = now <= details.plan.expiration_date || license.renewed_to.is_some();
-                matches!(license.state, LicenseState::Assigned(_))
-                    && is_invited_to(license, invitation)
-                    && leads_somewhere
-            })
-        }
-        (Step::Mail, Payload::Activation(welcome) | Payload::AutoApplied(welcome)) => {
-            license.is_some_and(|(license, _)| has_activated(license, welcome))
-        }
-        // The enrollments stay if the revocation was undone.
-        (Step::EndEnrollments, Payload::EndEnrollments(ended)) => !license.is_some_and(|(license, _)| {
-            matches!(license.state, LicenseState::Activated { .. }) && license.lms_user_id() == Some(ended.lms_user_id)
-        }),
-        (Step::Mail, Payload::RevocationCapMail(_)) => plan_use
-            .is_some_and(|PlanUse { details, counts, .. }| details.plan.revocations_remaining(counts) == Some(0)),
-        (Step::Thresholds, Payload::UtilizationThresholds(_)) => plan_use.is_some_and(|own| is_in_use(own, now)),
-        (Step::Thresholds, Payload::InitialUtilization(_)) => {
-            plan_use.is_some_and(|own| is_in_use(own, now) && own.details.plan.should_auto_apply_licenses == Some(true))
-        }
-        _ => true,
     }
 }
 

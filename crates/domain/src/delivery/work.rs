@@ -34,6 +34,7 @@ pub(super) struct PayingLicense {
 /// The work of a bulk enrollment: all of it, or the next part if it is for all holders.
 pub(super) struct EnrollmentWork {
     pub(super) job: EnrollmentJob,
+    /// The addresses in their normal form.
     pub(super) learners: Vec<Email>,
     /// The licenses of each learner, in the order of use.
     pub(super) licenses: HashMap<Email, Vec<PayingLicense>>,
@@ -55,7 +56,7 @@ impl EnrollmentWork {
         let (licenses, until) = licenses_of_part(unit, &job, &plans, enrolled_until)?;
         let licenses = by_learner(licenses, &plans);
         let learners: BTreeSet<Email> = match &job.enrollment.learners {
-            Enrollees::Emails(emails) => emails.iter().cloned().collect(),
+            Enrollees::Emails(emails) => emails.iter().map(Email::normal).collect(),
             Enrollees::Holders => licenses.keys().cloned().collect(),
         };
         Ok(Some(Self { learners: learners.into_iter().collect(), licenses, until, job }))
@@ -72,7 +73,7 @@ fn licenses_of_part(
     match (&job.enrollment.learners, plans.keys().next()) {
         (Enrollees::Emails(emails), _) => {
             let plans: Vec<PlanId> = plans.keys().copied().collect();
-            Ok((unit.lookups().find_live_by_emails(&plans, emails)?, None))
+            Ok((unit.lookups().find_live_by_emails(&plans, &Email::all_stored_forms(emails))?, None))
         }
         (Enrollees::Holders, None) => Ok((Vec::new(), None)),
         (Enrollees::Holders, Some(&plan)) => {
@@ -85,7 +86,7 @@ fn licenses_of_part(
     }
 }
 
-/// The licenses by holder: activated before assigned, then by latest expiration of the plan.
+/// The licenses by the normal form of the holder's address: activated before assigned, then by latest expiration of the plan.
 fn by_learner(mut licenses: Vec<License>, plans: &BTreeMap<PlanId, PlanDetails>) -> HashMap<Email, Vec<PayingLicense>> {
     let expiration = |license: &License| plans.get(&license.plan).map(|details| details.plan.expiration_date);
     licenses.sort_by_key(|license| (license.status(), std::cmp::Reverse(expiration(license)), license.id));
@@ -97,7 +98,7 @@ fn by_learner(mut licenses: Vec<License>, plans: &BTreeMap<PlanId, PlanDetails>)
             _ => None,
         };
         let paying = PayingLicense { license: license.id, catalog: details.plan.catalog, key };
-        by_learner.entry(email.clone()).or_default().push(paying);
+        by_learner.entry(email.normal()).or_default().push(paying);
     }
     by_learner
 }

@@ -2,8 +2,8 @@ use super::licenses::{compare, sort};
 use super::{MemoryUnit, Tables, part};
 use crate::error::Error;
 use crate::model::email::Email;
-use crate::model::ids::{LicenseId, PlanId};
-use crate::model::license::License;
+use crate::model::ids::{CustomerId, LicenseId, LmsUserId, PlanId};
+use crate::model::license::{License, LicenseState};
 use crate::model::plan::PlanDetails;
 use crate::ports::{LicenseOrder, LicensePosition, LicenseSearch, LimitOffset, LookupRepository};
 
@@ -32,8 +32,12 @@ impl LookupRepository for MemoryUnit<'_> {
         Ok(licenses.filter_map(|license| with_plan(self.tables, license)).collect())
     }
 
-    fn find_by_email(&mut self, email: &Email) -> Result<Vec<(License, PlanDetails)>, Error> {
-        let licenses = self.tables.licenses.values().filter(|license| license.holder_email() == Some(email));
+    fn find_by_emails(&mut self, emails: &[Email]) -> Result<Vec<(License, PlanDetails)>, Error> {
+        let licenses = self
+            .tables
+            .licenses
+            .values()
+            .filter(|license| license.holder_email().is_some_and(|email| emails.contains(email)));
         Ok(licenses.filter_map(|license| with_plan(self.tables, license)).collect())
     }
 
@@ -44,6 +48,24 @@ impl LookupRepository for MemoryUnit<'_> {
                 && license.holder_email().is_some_and(|email| emails.contains(email))
         };
         Ok(self.tables.licenses.values().filter(held).cloned().collect())
+    }
+
+    fn find_activated(
+        &mut self,
+        customers: &[CustomerId],
+        lms_user_ids: &[LmsUserId],
+        emails: &[Email],
+    ) -> Result<Vec<(License, PlanDetails)>, Error> {
+        let is_theirs = |license: &&License| {
+            matches!(license.state, LicenseState::Activated { .. })
+                && match license.lms_user_id() {
+                    Some(id) => lms_user_ids.contains(&id),
+                    None => license.holder_email().is_some_and(|email| emails.contains(email)),
+                }
+        };
+        let found = self.tables.licenses.values().filter(is_theirs);
+        let found = found.filter_map(|license| with_plan(self.tables, license));
+        Ok(found.filter(|(_, details)| customers.contains(&details.customer)).collect())
     }
 
     fn list(

@@ -60,11 +60,73 @@ impl Email {
         Self(address)
     }
 
+    /// An address to look something up by: also one that only older versions accepted, because it may be stored. Never
+    /// give a license to it.
+    ///
+    /// # Errors
+    /// No version accepted the text.
+    pub fn to_look_up(text: &str) -> Result<Self, InvalidEmail> {
+        text.parse().or_else(|problem| formerly_accepted(text.trim()).map(Self).ok_or(problem))
+    }
+
+    /// The normal form, or the address itself if it is not accepted any more.
+    pub fn normal(&self) -> Self {
+        self.0.parse().unwrap_or_else(|_| self.clone())
+    }
+
+    /// The forms in which storage may have this address: its own, the normal one, and the one that older versions kept
+    /// as it was sent, with a domain in `xn--…`.
+    pub fn stored_forms(&self) -> Vec<Self> {
+        let Some((local, domain)) = self.0.rsplit_once('@') else { return vec![self.clone()] };
+        if domain.is_ascii() && !domain.contains("xn--") && !domain.contains('[') {
+            return vec![self.clone()];
+        }
+        let shown = Self(format!("{local}@{}", normal_domain(domain).unwrap_or_else(|| domain.to_owned())));
+        let sent = Self(if domain.contains('[') { self.0.clone() } else { shown.as_smtp() });
+        let mut forms = vec![self.clone(), shown, sent];
+        forms.sort_unstable();
+        forms.dedup();
+        forms
+    }
+
+    /// The stored forms of all these addresses, each once.
+    pub fn all_stored_forms(emails: &[Self]) -> Vec<Self> {
+        let mut forms: Vec<Self> = emails.iter().flat_map(Self::stored_forms).collect();
+        forms.sort_unstable();
+        forms.dedup();
+        forms
+    }
+
+    /// Words that are searched for in addresses, in each form that a stored address may have: the normal one, and those
+    /// of addresses that older versions stored. An address matches if it contains all words of one form. There are one
+    /// to three forms.
+    pub fn search_words(words: &[String]) -> Vec<Vec<String>> {
+        let normal: Vec<String> = words.iter().map(|word| Self::search_word(word)).collect();
+        let typed = words.iter().map(|word| unless_made_ascii(word, word.to_lowercase())).collect();
+        let sent = normal.iter().map(|word| Self(word.clone()).search_as_sent()).collect();
+        let mut forms = vec![normal, typed, sent];
+        forms.sort_unstable();
+        forms.dedup();
+        forms
+    }
+
+    /// A word with a domain in `xn--…`.
+    fn search_as_sent(&self) -> String {
+        let (local, domain) = self.0.rsplit_once('@').map_or((None, &*self.0), |(local, domain)| (Some(local), domain));
+        let ascii = Uts46::new().to_ascii(domain.as_bytes(), AsciiDenyList::EMPTY, Hyphens::Allow, DnsLength::Ignore);
+        // Without `xn--`, a letter was mapped to one of ASCII, and the word would name somebody else.
+        match (local, ascii.ok().filter(|domain| domain.contains("xn--"))) {
+            (Some(local), Some(domain)) => format!("{local}@{domain}"),
+            (None, Some(domain)) => domain.into_owned(),
+            (_, None) => self.0.clone(),
+        }
+    }
+
     /// A word that is searched for in addresses, in the form in which normal forms contain it.
     ///
     /// A word with letters that only mapping makes ASCII stays as it is and matches no local part: those letters name
     /// somebody else.
-    pub fn search_word(word: &str) -> String {
+    fn search_word(word: &str) -> String {
         let (local, domain) = word.rsplit_once('@').map_or((None, word), |(local, domain)| (Some(local), domain));
         let labels = domain.split('.').map(|label| {
             let shown = |label: &[char], _: &[char], _| label.iter().all(|letter| is_basic(*letter));
@@ -75,10 +137,6 @@ impl Email {
             }
         });
         let domain_word = labels.collect::<Vec<_>>().join(".");
-        let unless_made_ascii = |word: &str, mapped: String| match mapped.is_ascii() && !word.is_ascii() {
-            true => word.to_owned(),
-            false => mapped,
-        };
         match local {
             Some(local) => format!("{}@{domain_word}", unless_made_ascii(local, local.to_lowercase())),
             None => unless_made_ascii(domain, domain_word),
@@ -97,6 +155,30 @@ impl FromStr for Email {
         };
         normal().ok_or(InvalidEmail)
     }
+}
+
+/// The mapped word, or the word itself if only mapping makes it ASCII.
+fn unless_made_ascii(word: &str, mapped: String) -> String {
+    match mapped.is_ascii() && !word.is_ascii() {
+        true => word.to_owned(),
+        false => mapped,
+    }
+}
+
+/// An address as older versions stored it: in lowercase, with letters of every script. `None` if none accepted it, or
+/// if its lowercase names somebody else.
+fn formerly_accepted(text: &str) -> Option<String> {
+    let (local, domain) = text.rsplit_once('@')?;
+    let is_quoted = local.len() > 1 && local.starts_with('"') && local.ends_with('"');
+    let separates = |letter: char| letter.is_whitespace() || "()<>[]:;@\\,\"".contains(letter);
+    let labels = || domain.split('.');
+    let fits = !text.contains(char::is_control)
+        && text.len() <= Email::MAX_LENGTH
+        && (is_quoted || !local.is_empty() && !local.contains(separates))
+        && labels().count() > 1
+        && labels().all(|label| !label.is_empty() && !label.contains(separates));
+    let folds = |letter: char| !letter.is_ascii() && letter.to_lowercase().all(|lower| lower.is_ascii());
+    (fits && !text.contains(folds)).then(|| text.to_lowercase())
 }
 
 /// Words of ASCII with dots between them, or a quoted string. Only an escape makes a space part of a quoted string.
@@ -325,6 +407,64 @@ mod tests {
     fn what_older_rules_accepted_can_be_read() {
         let email: Email = serde_json::from_str(r#""jörg@example.com""#).unwrap();
         assert_eq!(email.as_str(), "jörg@example.com");
+    }
+
+    #[test]
+    fn an_address_of_an_older_version_can_be_looked_up() {
+        for (text, found) in [
+            (" Amy@Example.COM ", "amy@example.com"),
+            ("Jörg@Example.com", "jörg@example.com"),
+            ("bob@exa_mple.com", "bob@exa_mple.com"),
+            ("cid@127.0.0.1", "cid@127.0.0.1"),
+            ("x@example.c", "x@example.c"),
+            ("\"a b\"@example.com", "\"a b\"@example.com"),
+        ] {
+            assert_eq!(Email::to_look_up(text).map(String::from).as_deref(), Ok(found), "{text}");
+        }
+        let long = format!("{}@example.com", "ö".repeat(125));
+        let never = [
+            "",
+            "amy",
+            "amy@",
+            "@example.com",
+            "amy@host",
+            "a b@example.com",
+            "Amy <amy@example.com>",
+            "a@b@c.d",
+            "a@b..c",
+        ];
+        for text in never.into_iter().chain([&*long, "a\n@exa_mple.com", "a@exa mple.com"]) {
+            assert_eq!(Email::to_look_up(text), Err(InvalidEmail), "{text}");
+        }
+        assert_eq!(Email::to_look_up("mi\u{212a}e@example.com"), Err(InvalidEmail), "mike is somebody else");
+    }
+
+    #[test]
+    fn an_address_is_stored_in_every_form_that_a_version_gave_it() {
+        for (address, forms) in [
+            ("amy@example.com", &["amy@example.com"][..]),
+            ("tw@m\u{fc}nchen.de", &["tw@m\u{fc}nchen.de", "tw@xn--mnchen-3ya.de"]),
+            ("tw@xn--mnchen-3ya.de", &["tw@m\u{fc}nchen.de", "tw@xn--mnchen-3ya.de"]),
+            ("j\u{f6}rg@xn--mnchen-3ya.de", &["j\u{f6}rg@m\u{fc}nchen.de", "j\u{f6}rg@xn--mnchen-3ya.de"]),
+            ("bob@exa_mple.com", &["bob@exa_mple.com"]),
+            ("mi\u{212a}e@example.com", &["mi\u{212a}e@example.com"]),
+            ("amy@[ipv6:2001:db8::1]", &["amy@[2001:db8::1]", "amy@[ipv6:2001:db8::1]"]),
+        ] {
+            let found: Vec<_> = Email::from_storage(address.to_owned()).stored_forms();
+            assert_eq!(found.iter().map(Email::as_str).collect::<Vec<_>>(), forms, "{address}");
+        }
+    }
+
+    #[test]
+    fn words_are_searched_for_in_every_stored_form() {
+        let forms =
+            |words: &[&str]| Email::search_words(&words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>());
+        assert_eq!(forms(&["Amy", "Example.com"]), [["amy", "example.com"]]);
+        assert_eq!(forms(&["two", "MÜNCHEN"]), [["two", "m\u{fc}nchen"], ["two", "xn--mnchen-3ya"]]);
+        assert_eq!(forms(&["xn--mnchen-3ya"]), [["m\u{fc}nchen"], ["xn--mnchen-3ya"]]);
+        assert_eq!(forms(&["a@XN--mnchen-3ya.de"]), [["a@m\u{fc}nchen.de"], ["a@xn--mnchen-3ya.de"]]);
+        assert_eq!(forms(&["mi\u{212a}e"])[0], ["mi\u{212a}e"], "mike is somebody else");
+        assert_eq!(forms(&[]), [[""; 0]]);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, FieldErrors, Refusal};
 use crate::model::email::Email;
 use crate::model::ids::{CustomerId, EnrollmentJobId, LicenseId, LmsUserId, PlanId};
-use crate::model::spreadsheet::text_cell;
+use crate::model::spreadsheet::{cell_text, text_cell};
 
 /// The learners to enroll and the course runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -209,7 +209,7 @@ pub fn results_with_normal_addresses(results: &str) -> Option<String> {
     let mut changed = false;
     for line in &mut lines {
         let Some(cell) = line.get(0) else { continue };
-        let Ok(email) = cell.strip_prefix('\'').unwrap_or(cell).parse::<Email>() else { continue };
+        let Ok(email) = cell_text(cell).parse::<Email>() else { continue };
         let normal = text_cell(email.as_str());
         if normal != cell {
             *line = std::iter::once(&*normal).chain(line.iter().skip(1)).collect();
@@ -243,6 +243,17 @@ fn csv_of<'a>(mut lines: impl Iterator<Item = &'a csv::StringRecord>) -> String 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lines_of_addresses_that_are_not_accepted_any_more_stay_and_can_go() {
+        let results =
+            "email,result\njörg@xn--mnchen-3ya.de,success\n'o@xn--mnchen-3ya.de,failed\nbob@exa_mple.com,success\n";
+        let normal = results_with_normal_addresses(results).unwrap();
+        assert_eq!(normal, results.replace("'o@xn--mnchen-3ya.de", "'o@münchen.de"), "nobody becomes somebody else");
+        assert_eq!(results_with_normal_addresses(&normal), None);
+        let old = ["jörg@xn--mnchen-3ya.de", "bob@exa_mple.com"].map(|text| Email::from_storage(text.to_owned()));
+        assert_eq!(without_lines_of(&normal, &old).as_deref(), Some("email,result\n'o@münchen.de,failed\n"));
+    }
 
     #[test]
     fn nobody_else_s_lines_go() {

@@ -10,6 +10,14 @@ pub fn text_cell(cell: &str) -> Cow<'_, str> {
     }
 }
 
+/// What the cell says to a spreadsheet: the opposite of [`text_cell`].
+pub fn cell_text(cell: &str) -> &str {
+    match cell.strip_prefix('\'') {
+        Some(text) if text_cell(text) != text => text,
+        _ => cell,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -20,5 +28,8 @@ mod tests {
             assert_eq!(text_cell(formula), format!("'{formula}"));
         }
         assert_eq!(text_cell("amy+1@example.com"), "amy+1@example.com");
+        for text in ["=1+1", "-1", "amy+1@example.com", "'amy@example.com", ""] {
+            assert_eq!(cell_text(&text_cell(text)), text);
+        }
     }
 }

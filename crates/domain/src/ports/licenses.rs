@@ -15,7 +15,7 @@ use crate::model::plan::{LicenseCounts, PlanDetails};
 pub struct LicenseFilter {
     /// Licenses with one of these statuses; an empty list matches none.
     pub statuses: Option<Vec<LicenseStatus>>,
-    /// Licenses whose email address contains all of these words, each as [`Email::search_word`] makes it.
+    /// Licenses whose email address contains all of these words, in one of the forms of [`Email::search_words`].
     pub email_words: Vec<String>,
     /// Licenses that were assigned at this time or before.
     pub assigned_until: Option<DateTime<Utc>>,
@@ -29,9 +29,10 @@ impl LicenseFilter {
     /// Whether the license matches.
     pub fn matches(&self, license: &License) -> bool {
         let email = license.holder_email();
-        let contains = |word: &String| email.is_some_and(|email| email.as_str().contains(&Email::search_word(word)));
+        let contains = |word: &String| email.is_some_and(|email| email.as_str().contains(word));
+        let contains_all = |words: &Vec<String>| words.iter().all(contains);
         self.statuses.as_ref().is_none_or(|statuses| statuses.contains(&license.status()))
-            && self.email_words.iter().all(contains)
+            && Email::search_words(&self.email_words).iter().any(contains_all)
             && self.assigned_until.is_none_or(|moment| license.assigned_date().is_some_and(|date| date <= moment))
             && !(self.hide_retired && email.is_none() && license.status() == LicenseStatus::Revoked)
             && self.modified_since.is_none_or(|moment| license.modified >= moment)

@@ -2,7 +2,7 @@ use super::licenses::{LicenseFilter, LicenseOrder, LicensePosition};
 use super::repositories::{CustomerScope, LimitOffset};
 use crate::error::Error;
 use crate::model::email::Email;
-use crate::model::ids::{CustomerId, LicenseId, PlanId};
+use crate::model::ids::{CustomerId, LicenseId, LmsUserId, PlanId};
 use crate::model::license::License;
 use crate::model::plan::PlanDetails;
 
@@ -38,11 +38,20 @@ pub trait LookupRepository {
     /// The existing licenses with these ids, with their plans, sorted by id.
     fn find_by_ids(&mut self, ids: &[LicenseId]) -> Result<Vec<(License, PlanDetails)>, Error>;
 
-    /// All licenses that have or had this email address, with their plans, sorted by id.
-    fn find_by_email(&mut self, email: &Email) -> Result<Vec<(License, PlanDetails)>, Error>;
+    /// All licenses that have or had one of these email addresses, with their plans, sorted by id.
+    fn find_by_emails(&mut self, emails: &[Email]) -> Result<Vec<(License, PlanDetails)>, Error>;
 
     /// The live licenses of these addresses in the plans, sorted by id.
     fn find_live_by_emails(&mut self, plans: &[PlanId], emails: &[Email]) -> Result<Vec<License>, Error>;
+
+    /// The activated licenses of these people in all plans of these customers, with their plans, sorted by id: those with
+    /// one of the LMS user ids, and those that have an address of `emails` and no LMS user id.
+    fn find_activated(
+        &mut self,
+        customers: &[CustomerId],
+        lms_user_ids: &[LmsUserId],
+        emails: &[Email],
+    ) -> Result<Vec<(License, PlanDetails)>, Error>;
 
     /// A page of the licenses that match, sorted like [`crate::ports::LicenseRepository::list`].
     fn list(

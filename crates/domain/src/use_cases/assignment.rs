@@ -74,8 +74,10 @@ impl LicenseManager {
         self.store.write(|unit| {
             let everyone: Vec<Email> = learners.0.keys().cloned().collect();
             let now = self.now();
-            let holders: HashSet<Email> = unit.licenses().live_emails(plan, &everyone)?.into_iter().collect();
-            let newcomers: Vec<&Email> = everyone.iter().filter(|email| !holders.contains(email)).collect();
+            let forms = Email::all_stored_forms(&everyone);
+            let holders: HashSet<Email> = unit.licenses().live_emails(plan, &forms)?.into_iter().collect();
+            let holds = |email: &&Email| email.stored_forms().iter().any(|form| holders.contains(form));
+            let newcomers: Vec<&Email> = everyone.iter().filter(|email| !holds(email)).collect();
             let already_associated = everyone.len() - newcomers.len();
             let free = unit.licenses().claim_unassigned(plan, newcomers.len() as i64)?;
             // Read after the licenses are locked; see `follow`.

@@ -40,10 +40,11 @@ pub struct PersonalLicenses {
 }
 
 impl LicenseManager {
-    /// All licenses that have or had this address, of one customer or of all, latest assigned first.
+    /// All licenses that have or had this address in any of its stored forms, of one customer or of all, latest assigned
+    /// first.
     pub fn licenses_of_email(&self, email: &Email, customer: Option<CustomerId>) -> Result<PersonalLicenses, Error> {
         self.store.read(|unit| {
-            let mut found = unit.lookups().find_by_email(email)?;
+            let mut found = unit.lookups().find_by_emails(&email.stored_forms())?;
             found.retain(|(_, plan)| customer.is_none_or(|customer| customer == plan.customer));
             found.sort_by_key(|(license, _)| (Reverse(license.assigned_date()), license.id));
 

@@ -3,6 +3,7 @@
 use super::manager::{LicenseManager, find_agreement, find_plan};
 use super::selection::LicenseSelection;
 use crate::error::{Error, Refusal};
+use crate::model::email::Email;
 use crate::model::ids::{LicenseId, PlanId};
 use crate::model::license::{License, LicenseStatus};
 use crate::outbox::{OutboxBuilder, ReminderMail};
@@ -23,7 +24,7 @@ impl LicenseManager {
                 let details = find_plan(unit, plan)?.plan;
                 let agreement = find_agreement(unit, details.agreement)?;
                 let mut outbox = OutboxBuilder::new(&agreement, &details, self.ids.as_ref(), self.now());
-                let licenses = unit.licenses().lock_live_by_emails(plan, emails)?;
+                let licenses = unit.licenses().lock_live_by_emails(plan, &Email::all_stored_forms(emails))?;
                 somebody(add_reminders(unit, &mut outbox, &licenses, mail)?)
             }
             LicenseSelection::Matching(filter) => self.remind_matching(unit, plan, filter, mail),

@@ -47,9 +47,11 @@ impl LicenseManager {
             let agreement = find_agreement(unit, plan.plan.agreement)?;
             let (licenses, not_found) = match whose {
                 LicenseSelection::Emails(emails) => {
-                    let licenses = unit.licenses().lock_live_by_emails(plan.plan.id, emails)?;
+                    let licenses =
+                        unit.licenses().lock_live_by_emails(plan.plan.id, &Email::all_stored_forms(emails))?;
                     let holders: HashSet<_> = licenses.iter().filter_map(License::holder_email).cloned().collect();
-                    let not_found = emails.iter().filter(|email| !holders.contains(email)).cloned().collect();
+                    let holds = |email: &&Email| email.stored_forms().iter().any(|form| holders.contains(form));
+                    let not_found = emails.iter().filter(|email| !holds(email)).cloned().collect();
                     (licenses, not_found)
                 }
                 LicenseSelection::Matching(filter) => {

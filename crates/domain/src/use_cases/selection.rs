@@ -6,7 +6,7 @@ use crate::ports::LicenseFilter;
 /// The licenses of a plan that an admin selects.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LicenseSelection {
-    /// The live licenses of these addresses.
+    /// The live licenses of these addresses, in any of their stored forms.
     Emails(Vec<Email>),
     /// The live licenses that match.
     Matching(LicenseFilter),

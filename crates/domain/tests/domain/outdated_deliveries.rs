@@ -198,6 +198,56 @@ fn enrollments_stay_if_the_revocation_was_undone() {
     assert_eq!(calls(&town), [""; 0]);
 }
 
+/// What the LMS is told of amy, whose activated license was revoked and who activated another one before the delivery.
+fn ended_after(other: impl FnOnce(&Town, PlanId) -> PlanId, change: impl Fn(&mut SubscriptionPlan)) -> Vec<String> {
+    let town = Town::new();
+    let plan = town.world.plan(2);
+    town.world.activate(plan, AMY, 7);
+    town.world.revoke(plan, &[AMY]).unwrap();
+    let other = other(&town, plan);
+    town.world.assign(other, &learners([AMY])).unwrap();
+    let licenses = town.world.licenses(other);
+    let assigned = licenses.iter().find(|license| license.status() == LicenseStatus::Assigned).unwrap();
+    town.world.manager.activate(&Actor::user(AMY), assigned.activation_key().unwrap(), &person(AMY, 7)).unwrap();
+    town.world.rewrite_plan(other, change);
+    let mut calls = calls(&town);
+    calls.retain(|call| call.starts_with("end"));
+    calls
+}
+
+#[test]
+fn enrollments_stay_if_another_license_gives_the_same_access() {
+    let in_other_plan = |town: &Town, _| town.world.plan(1);
+    assert_eq!(ended_after(|_, plan| plan, |_| ()), [""; 0], "of the same plan");
+    assert_eq!(ended_after(in_other_plan, |_| ()), [""; 0], "of another plan with the same catalog");
+    let elsewhere = CatalogId(uuid::Uuid::from_u128(404));
+    assert_eq!(ended_after(in_other_plan, |plan| plan.catalog = elsewhere), ["end 7"], "of another catalog");
+    assert_eq!(ended_after(|_, plan| plan, |plan| plan.is_active = false), ["end 7"], "of an inactive plan");
+    let past = beginning() - Duration::days(1);
+    assert_eq!(ended_after(|_, plan| plan, |plan| plan.expiration_date = past), ["end 7"], "of an expired plan");
+}
+
+#[test]
+fn enrollments_end_if_the_other_license_is_not_activated_or_is_somebody_else_s() {
+    let (town, plan) = assigned(4);
+    accept(&town, plan, AMY, 7);
+    town.world.revoke(plan, &[AMY]).unwrap();
+    town.world.assign(plan, &learners([AMY])).unwrap();
+    accept(&town, plan, BOB, 8);
+    let calls = calls(&town);
+    assert!(calls.contains(&"end 7".to_owned()), "{calls:?}");
+}
+
+#[test]
+fn nobody_is_invited_or_welcomed_after_onboarding_notifications_were_switched_off() {
+    let (town, plan) = assigned(3);
+    town.world.assign(plan, &learners(["eve@example.com"])).unwrap();
+    remind(&town, plan);
+    accept(&town, plan, AMY, 7);
+    town.world.rewrite_agreement(|agreement| agreement.disable_onboarding_notifications = true);
+    assert_eq!(calls(&town), ["link amy bob eve", "reminder bob", "identify amy"]);
+}
+
 /// The kinds of mails that went to admins and to customer success.
 fn told(town: &Town) -> Vec<MailKind> {
     town.upstreams.told(|told| told.admins = vec![admin_account(11, 1, "ann@example.com")]);

@@ -13,7 +13,7 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use crate::auth::permissions::{Admin, Listing};
-use crate::http::body::{Body, Emails};
+use crate::http::body::{Body, EmailsToLookUp};
 use crate::http::fields::{Boolean, FieldErrors, List, Nullable, Optional, Required, Text, UuidText};
 use crate::http::page::LinkBase;
 use crate::http::{Answer, ApiError, ApiResult, Query, WithBody, blocking};
@@ -51,7 +51,7 @@ pub struct EnrollmentJobQuery {
 pub struct EnrollmentRequest {
     /// The learners' addresses; not needed with `enroll_all=true`.
     #[deserr(default)]
-    pub emails: Optional<Emails>,
+    pub emails: Optional<EmailsToLookUp>,
     /// The course runs.
     pub course_run_keys: Required<List<Text<1, 255>, 1>>,
     /// Whether they get a mail.

@@ -7,7 +7,7 @@ use serde_json::Value;
 use utoipa::openapi::schema::{ArrayBuilder, Ref};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::http::body::Emails;
+use crate::http::body::EmailsToLookUp;
 use crate::http::fields::{FieldErrors, Kind, Nullable, Problem, Required, Text};
 use crate::http::kinds::describe;
 use crate::openapi::parameters::LicenseState;
@@ -18,7 +18,7 @@ use crate::openapi::parameters::LicenseState;
 pub struct SelectionRequest {
     /// The learners' addresses.
     #[deserr(default)]
-    pub user_emails: Nullable<Emails>,
+    pub user_emails: Nullable<EmailsToLookUp>,
     /// The filters.
     #[deserr(default)]
     pub filters: Nullable<Filters>,

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use crate::api::licenses::activation_link;
 use crate::auth::permissions::Staff;
-use crate::http::body::EmailAddress;
+use crate::http::body::EmailToLookUp;
 use crate::http::fields::{FieldErrors, Problem, Required};
 use crate::http::{Answer, ApiError, ApiResult, Timestamp, WithBody, blocking};
 use crate::openapi::errors::BadRequest;
@@ -21,7 +21,7 @@ use crate::state::{AppState, State};
 #[deserr(error = FieldErrors)]
 pub struct LookUpRequest {
     /// The person's address.
-    pub user_email: Required<EmailAddress>,
+    pub user_email: Required<EmailToLookUp>,
 }
 
 /// What support staff see of a person's license.
@@ -109,5 +109,5 @@ fn refuse(errors: &FieldErrors) -> ApiError {
 /// The address of `user_email`.
 pub(super) fn parse_email(text: &str) -> ApiResult<Email> {
     let invalid = |problem: InvalidEmail| ApiError::text(StatusCode::BAD_REQUEST, format!("user_email: {problem}"));
-    text.parse().map_err(invalid)
+    Email::to_look_up(text).map_err(invalid)
 }

@@ -154,3 +154,22 @@ impl Kind for EmailAddress {
 describe!([] EmailAddress, {
     text(0, Email::MAX_LENGTH).format(Some(SchemaFormat::KnownFormat(KnownFormat::Email)))
 });
+
+/// A list of at least one email address of people who are looked up.
+pub type EmailsToLookUp = List<EmailToLookUp, 1>;
+
+/// The email address of a person who is looked up: also one that only older versions accepted.
+pub struct EmailToLookUp;
+
+impl Kind for EmailToLookUp {
+    type Value = Email;
+
+    fn read(value: Value) -> Result<Email, Problem> {
+        let text = Text::<0, { Email::MAX_LENGTH }>::read(value)?;
+        Email::to_look_up(&text).map_err(|problem| Problem::message(problem.to_string()))
+    }
+}
+
+describe!([] EmailToLookUp, {
+    text(0, Email::MAX_LENGTH).format(Some(SchemaFormat::KnownFormat(KnownFormat::Email)))
+});
