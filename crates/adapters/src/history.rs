@@ -29,7 +29,21 @@ pub(crate) struct Column {
     pub read: fn(&Json) -> Option<Value>,
 }
 
+/// The columns that versions leave out: the licenses and results of transfer jobs can be long, and the times of
+/// notifications are those of their changes.
+const UNSHOWN: [(&str, &str); 4] = [
+    ("license_transfer_job", "license_uuids"),
+    ("license_transfer_job", "processed_results"),
+    ("notification", "created"),
+    ("notification", "modified"),
+];
+
 impl TableWithHistory {
+    /// The columns that versions show.
+    pub(crate) fn shown(&self) -> impl Iterator<Item = &Column> {
+        self.columns.iter().filter(|column| !UNSHOWN.contains(&(self.name, column.name)))
+    }
+
     /// The names of its columns, separated by commas.
     pub(crate) fn column_names(&self) -> String {
         self.columns.iter().map(|column| column.name).collect::<Vec<_>>().join(", ")
@@ -126,7 +140,7 @@ impl VersionRow {
             number: self.history_id,
             at: self.history_date,
             kind: ChangeKind::from_name(&self.history_type).ok_or_else(|| unreadable("history_type"))?,
-            row: of.columns.iter().map(field).collect::<Result<Row, Error>>()?,
+            row: of.shown().map(field).collect::<Result<Row, Error>>()?,
             by: self.history_user,
             reason: self.history_change_reason,
         })

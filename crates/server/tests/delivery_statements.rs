@@ -7,7 +7,7 @@ use chrono::Duration;
 use license_manager::config::Config;
 use license_manager::database::{self, seed_products};
 use license_manager_domain::delivery::{Deliveries, DeliverySettings};
-use license_manager_domain::ports::{CampaignMail, Mail, MailKind, StoreExt, Undelivered, UnsentMail};
+use license_manager_domain::ports::{CampaignMail, Mail, MailKind, Person, StoreExt, Undelivered, UnsentMail};
 use license_manager_domain::queue::{Queue, QueueKind};
 use license_manager_domain::use_cases::WebhookChanges;
 use license_manager_domain::webhooks::WebhookSecret;
@@ -145,6 +145,18 @@ fn delivering_one_message_and_fifty(database: Database) {
             service.assign(&format!("{}{number}", queue.as_str()), number);
         });
     }
+    assert_same_of_one_and_fifty(&service, &deliveries, Queue::Lms, |number| {
+        let emails = service.assign(&format!("revoked{number}"), number);
+        for (user, email) in (1..).zip(&emails) {
+            let found =
+                service.manager.store().read(|unit| unit.licenses().find_by_email(service.plan, email)).unwrap();
+            let person =
+                Person { email: Some(email.clone()), lms_user_id: Some(LmsUserId(number as i64 * 100 + user)) };
+            service.manager.activate(&Actor::service(), found[0].activation_key().unwrap(), &person).unwrap();
+        }
+        everything(&deliveries);
+        service.manager.revoke(&Actor::service(), service.plan, &LicenseSelection::Emails(emails)).unwrap();
+    });
     assert_same_of_one_and_fifty(&service, &deliveries, Queue::Mail, |number| {
         let emails = service.assign(&format!("reminded{number}"), number);
         everything(&deliveries);

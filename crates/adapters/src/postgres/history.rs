@@ -17,9 +17,11 @@ use crate::rows::shared::NumberRow;
 use crate::schema::{self, WITH_HISTORY};
 use crate::sql_types::SqlTimestamp;
 
-/// The columns of a [`VersionRow`], from a history table with the alias `version`.
+/// The columns of a [`VersionRow`], from a history table with the alias `version`. The long texts of transfer jobs are
+/// not shown.
 const VERSION: &str = "version.history_id, version.history_date, version.history_user,
-    version.history_type::text AS history_type, version.history_change_reason, to_jsonb(version)::text AS row_json";
+    version.history_type::text AS history_type, version.history_change_reason,
+    (to_jsonb(version) - '{license_uuids,processed_results}'::text[])::text AS row_json";
 
 /// The table of an entity, the SQL type of the table's key, and the entity's key.
 fn place(of: EntityRef) -> (&'static TableWithHistory, &'static str, String) {
@@ -29,6 +31,9 @@ fn place(of: EntityRef) -> (&'static TableWithHistory, &'static str, String) {
         EntityRef::License(id) => (&schema::LICENSE, "uuid", id.to_string()),
         EntityRef::Product(id) => (&schema::PRODUCT, "integer", id.to_string()),
         EntityRef::Renewal(id) => (&schema::SUBSCRIPTION_PLAN_RENEWAL, "bigint", id.to_string()),
+        EntityRef::TransferJob(id) => (&schema::LICENSE_TRANSFER_JOB, "bigint", id.to_string()),
+        EntityRef::Notification(id) => (&schema::NOTIFICATION, "bigint", id.to_string()),
+        EntityRef::LicenseEvent(id) => (&schema::LICENSE_EVENT, "bigint", id.to_string()),
     }
 }
 

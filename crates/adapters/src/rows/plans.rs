@@ -6,7 +6,6 @@ use diesel::dsl::{AsSelect, auto_type};
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::sql_query;
-use diesel::sql_types::Text;
 use diesel::sqlite::Sqlite;
 use license_manager_domain::model::FollowingPlan;
 use license_manager_domain::{
@@ -15,7 +14,7 @@ use license_manager_domain::{
 use uuid::Uuid;
 
 use super::renewals::renewed;
-use crate::rows::shared::{NumberRow, SharedQuery, SharedStatement};
+use crate::rows::shared::{NumberRow, SharedQuery};
 use crate::schema::{customer_agreement, plan_type, product, subscription_plan, subscription_plan_renewal as renewal};
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 
@@ -150,12 +149,6 @@ pub(crate) fn was_handed_out(plan: PlanId) -> impl SharedQuery<NumberRow> {
          ) THEN 1 ELSE 0 END AS bigint) AS number",
     )
     .bind::<SqlUuid, _>(plan.0)
-}
-
-pub(crate) fn unmark_plan(plan: PlanId, name: &str) -> impl SharedStatement + use<> {
-    sql_query("DELETE FROM plan_mark WHERE subscription_plan_uuid = $1 AND name = $2")
-        .bind::<SqlUuid, _>(plan.0)
-        .bind::<Text, _>(name.to_owned())
 }
 
 /// Restricts a query to the plans that match, and boxes it. A macro, because the types of a list and of a count differ.

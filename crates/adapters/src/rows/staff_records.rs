@@ -63,8 +63,8 @@ macro_rules! matching_notifications {
 
         let filter: &license_manager_domain::ports::NotificationFilter = $filter;
         let mut query = $query.into_boxed();
-        if let Some(id) = filter.id {
-            query = query.filter(notification::id.eq(id.0));
+        if let Some(ids) = &filter.ids {
+            query = query.filter($crate::one_of::one_of(notification::id, ids.iter().map(|id| id.0)));
         }
         if let Some(customer) = filter.customer {
             query = query.filter(notification::enterprise_customer_uuid.eq(SqlUuid(customer.0)));
@@ -89,8 +89,8 @@ macro_rules! matching_events {
 
         let filter: &license_manager_domain::ports::LicenseEventFilter = $filter;
         let mut query = $query.into_boxed();
-        if let Some(id) = filter.id {
-            query = query.filter(license_event::id.eq(id.0));
+        if let Some(ids) = &filter.ids {
+            query = query.filter($crate::one_of::one_of(license_event::id, ids.iter().map(|id| id.0)));
         }
         if let Some(license) = filter.license {
             query = query.filter(license_event::license_uuid.eq(SqlUuid(license.0)));

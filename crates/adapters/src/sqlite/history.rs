@@ -14,7 +14,10 @@ use crate::history::{Column, TableWithHistory, VersionRow};
 use crate::rows::history;
 use crate::rows::licenses::licenses_written_after;
 use crate::rows::shared::NumberRow;
-use crate::schema::{CUSTOMER_AGREEMENT, LICENSE, PRODUCT, SUBSCRIPTION_PLAN, SUBSCRIPTION_PLAN_RENEWAL, WITH_HISTORY};
+use crate::schema::{
+    CUSTOMER_AGREEMENT, LICENSE, LICENSE_EVENT, LICENSE_TRANSFER_JOB, NOTIFICATION, PRODUCT, SUBSCRIPTION_PLAN,
+    SUBSCRIPTION_PLAN_RENEWAL, WITH_HISTORY,
+};
 use crate::sql_types::SqlTimestamp;
 
 /// The table of an entity, and the entity's key as a JSON array.
@@ -25,13 +28,16 @@ fn place(of: EntityRef) -> Result<(&'static TableWithHistory, String), Error> {
         EntityRef::License(id) => (&LICENSE, serde_json::to_string(&[id])),
         EntityRef::Product(id) => (&PRODUCT, serde_json::to_string(&[id])),
         EntityRef::Renewal(id) => (&SUBSCRIPTION_PLAN_RENEWAL, serde_json::to_string(&[id])),
+        EntityRef::TransferJob(id) => (&LICENSE_TRANSFER_JOB, serde_json::to_string(&[id])),
+        EntityRef::Notification(id) => (&NOTIFICATION, serde_json::to_string(&[id])),
+        EntityRef::LicenseEvent(id) => (&LICENSE_EVENT, serde_json::to_string(&[id])),
     };
     Ok((table, key.map_err(Error::internal)?))
 }
 
 /// The columns of a [`VersionRow`].
 fn columns(table: &TableWithHistory) -> String {
-    let fields: Vec<String> = table.columns.iter().map(|Column { name, .. }| format!("'{name}', {name}")).collect();
+    let fields: Vec<String> = table.shown().map(|Column { name, .. }| format!("'{name}', {name}")).collect();
     format!(
         "history_id, history_date, history_user, history_type, history_change_reason,
          json_object({}) AS row_json",

@@ -2,7 +2,6 @@
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel::query_dsl::methods::ExecuteDsl;
 use diesel::sql_query;
 use diesel::sql_types::Text;
 use license_manager_domain::ports::{ExpirationProgress, OperationRepository, Task};
@@ -11,7 +10,6 @@ use uuid::Uuid;
 
 use super::json::json;
 use super::unit::SqliteUnit;
-use crate::rows::plans::unmark_plan;
 use crate::rows::queue::progress_text;
 use crate::rows::shared::IdRow;
 use crate::sql_types::{SqlTimestamp, SqlUuid};
@@ -48,9 +46,14 @@ impl OperationRepository for SqliteUnit<'_> {
         Ok(sorted(rows).into_iter().map(PlanId).collect())
     }
 
-    fn unmark_plan(&mut self, plan: PlanId, name: &str) -> Result<(), Error> {
-        let statement = unmark_plan(plan, name);
-        self.write(|connection| ExecuteDsl::execute(statement, connection)).map(drop)
+    fn unmark_plans(&mut self, plans: &[PlanId], name: &str) -> Result<(), Error> {
+        let statement = sql_query(
+            "DELETE FROM plan_mark
+             WHERE subscription_plan_uuid IN (SELECT value FROM json_each(?1)) AND name = ?2",
+        )
+        .bind::<Text, _>(json(plans)?)
+        .bind::<Text, _>(name);
+        self.write(|connection| statement.execute(connection)).map(drop)
     }
 
     fn mark_licenses(

@@ -130,8 +130,9 @@ pub fn a_mark_of_a_plan_is_removed(db: &dyn Database) {
     let mark = |name: &str| store.write(|unit| unit.operations().mark_plans(&[plan_id(1), plan_id(2)], name, day(1)));
     let both = Ok(vec![plan_id(1), plan_id(2)]);
     assert_eq!((mark("one"), mark("two")), (both.clone(), both));
-    store.write(|unit| unit.operations().unmark_plan(plan_id(1), "one")).unwrap();
-    store.write(|unit| unit.operations().unmark_plan(plan_id(1), "three")).unwrap();
+    store.write(|unit| unit.operations().unmark_plans(&[plan_id(1), plan_id(3)], "one")).unwrap();
+    store.write(|unit| unit.operations().unmark_plans(&[plan_id(1)], "three")).unwrap();
+    store.write(|unit| unit.operations().unmark_plans(&[], "two")).unwrap();
     assert_eq!((mark("one"), mark("two")), (Ok(vec![plan_id(1)]), Ok(vec![])));
 }
 
@@ -167,7 +168,7 @@ pub fn notifications_that_match_are_deleted(db: &dyn Database) {
         |filter: &NotificationFilter| store.write(|unit| unit.notifications().delete(filter, &reason)).unwrap();
     let (usual, found) = list(NotificationFilter { kind: Some(Usual), ..any() }).remove(0);
     assert_eq!(found, sent[0]);
-    let this = NotificationFilter { id: Some(usual), ..any() };
+    let this = NotificationFilter { ids: Some(vec![usual]), ..any() };
     assert_eq!(list(this.clone()), [(usual, found)]);
     assert_eq!((delete(&this), delete(&this)), (1, 0));
     assert_eq!(delete(&NotificationFilter { plan: Some(plan_id(1)), ..any() }), 1);
@@ -194,7 +195,7 @@ pub fn license_events_that_match_are_deleted(db: &dyn Database) {
     let delete =
         |filter: &LicenseEventFilter| store.write(|unit| unit.license_events().delete(filter, &reason)).unwrap();
     let unlinked = list(LicenseEventFilter { event_name: Some("unlinked".to_owned()), ..any() }).remove(0);
-    let this = LicenseEventFilter { id: Some(unlinked.id), ..any() };
+    let this = LicenseEventFilter { ids: Some(vec![unlinked.id]), ..any() };
     assert_eq!(list(this.clone()), std::slice::from_ref(&unlinked));
     assert_eq!((delete(&this), delete(&this)), (1, 0));
     assert_eq!(delete(&LicenseEventFilter { license: Some(license_id(2)), ..any() }), 1);

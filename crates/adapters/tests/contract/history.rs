@@ -1,14 +1,19 @@
 //! Reading history.
 
 use license_manager_domain::history::{Change, ChangeKind, EntityRef, Row, Version};
-use license_manager_domain::model::{DEFAULT_PRODUCT, Period, RenewalTerms, seeded_products};
-use license_manager_domain::ports::{HistoryPart, LimitOffset, Store, StoreExt, SupersededVersions};
+use license_manager_domain::model::{
+    DEFAULT_PRODUCT, Notification, NotificationKind, Period, RenewalTerms, TransferredLicenses, seeded_products,
+};
+use license_manager_domain::ports::{
+    HistoryPart, LicenseEventFilter, LimitOffset, NotificationFilter, Store, StoreExt, SupersededVersions,
+};
 use license_manager_domain::{
-    Actor, ChangeReason, Error, ExpirationMessage, License, RenewalId, SubscriptionPlanRenewal,
+    Actor, ChangeReason, Error, ExpirationMessage, License, LicenseTransferJob, RenewalId, SubscriptionPlanRenewal,
 };
 
 use super::Database;
 use super::fixtures::*;
+use super::transfers::order;
 
 const LICENSE: fn(u128) -> EntityRef = |number| EntityRef::License(license_id(number));
 
@@ -128,6 +133,53 @@ pub fn a_renewal_has_a_history_also_when_it_is_gone(db: &dyn Database) {
     assert_eq!(told, expected);
     let of = EntityRef::Renewal(RenewalId(id.0 + 1));
     assert_eq!((versions(&*store, of), as_of(&*store, of, 9)), (vec![], None));
+}
+
+pub fn records_of_staff_have_a_history_also_when_they_are_gone(db: &dyn Database) {
+    let store = db.store();
+    with_plans(&*store);
+    put_unassigned(&*store, 1, 1..2);
+    let because = Actor::user("staff").because(Some("A mistake".to_owned())).change(day(3));
+    let told = |of| {
+        let versions = versions(&*store, of);
+        assert_eq!(store.read(|unit| unit.history().count(of)), Ok(versions.len() as i64));
+        assert_eq!(as_of(&*store, of, 9), versions.first().cloned());
+        versions.into_iter().map(|version| (version.kind, version.reason, version.row)).collect::<Vec<_>>()
+    };
+    let deleted = |row: &Row| (ChangeKind::Deleted, Some("A mistake".to_owned()), row.clone());
+
+    let named = order(TransferredLicenses::Named(vec![license_id(1)]));
+    let job = store.write(|unit| unit.transfers().add(&named, &change(1))).unwrap();
+    let made = store.read(|unit| unit.transfers().find(job)).unwrap().unwrap();
+    let mut edited = LicenseTransferJob { modified: day(2), ..made.clone() };
+    (edited.order.notes, edited.order.is_dry_run) = (Some("Ours".to_owned()), !made.order.is_dry_run);
+    edited.order.licenses = TransferredLicenses::All;
+    store.write(|unit| unit.transfers().save(&edited, &change(2))).unwrap();
+    store.write(|unit| unit.transfers().delete(job, &because)).unwrap();
+    let (first, last) = (Row::from(&made), Row::from(&edited));
+    let expected = [deleted(&last), (ChangeKind::Changed, None, last), (ChangeKind::Added, None, first)];
+    assert_eq!(told(EntityRef::TransferJob(job)), expected);
+
+    let sent = |on| Notification {
+        customer: customer(1),
+        customer_user: 5,
+        plan: plan_id(1),
+        kind: NotificationKind::NoAllocationsRemaining,
+        last_sent: day(on),
+    };
+    store.write(|unit| unit.notifications().save(&[sent(1)], &change(1))).unwrap();
+    store.write(|unit| unit.notifications().save(&[sent(2)], &change(2))).unwrap();
+    let (id, _) = store.read(|unit| unit.notifications().list(&NotificationFilter::default(), ALL)).unwrap().remove(0);
+    store.write(|unit| unit.notifications().delete(&NotificationFilter::default(), &because)).unwrap();
+    let (first, last) = (Row::from((id, &sent(1))), Row::from((id, &sent(2))));
+    let expected = [deleted(&last), (ChangeKind::Changed, None, last), (ChangeKind::Added, None, first)];
+    assert_eq!(told(EntityRef::Notification(id)), expected);
+
+    store.write(|unit| unit.license_events().add(&[license_id(1)], "unlinked", day(1))).unwrap();
+    let mark = store.read(|unit| unit.license_events().list(&LicenseEventFilter::default(), ALL)).unwrap().remove(0);
+    assert_eq!(told(EntityRef::LicenseEvent(mark.id)), [], "only a deletion is recorded");
+    store.write(|unit| unit.license_events().delete(&LicenseEventFilter::default(), &because)).unwrap();
+    assert_eq!(told(EntityRef::LicenseEvent(mark.id)), [deleted(&Row::from(&mark))]);
 }
 
 pub fn what_never_existed_has_no_history(db: &dyn Database) {

@@ -320,8 +320,8 @@ macro_rules! contract_suite {
                 events_are_promised_to_whoever_wants_them
                 events_of_work_that_failed_are_not_promised
                 events_of_a_license_are_claimed_one_after_another
-                endpoints_are_due_where_something_can_be_claimed
                 events_of_a_person_are_claimed_one_after_another
+                endpoints_are_due_where_something_can_be_claimed
                 what_a_claim_does_not_hold_of_webhooks_stays_as_it_is
                 deliveries_are_listed_and_replayed
                 a_backlog_tells_how_the_deliveries_to_all_endpoints_stand
@@ -345,6 +345,7 @@ macro_rules! contract_suite {
                 history_is_read_part_by_part
                 agreements_plans_and_products_have_a_history_too
                 a_renewal_has_a_history_also_when_it_is_gone
+                records_of_staff_have_a_history_also_when_they_are_gone
                 what_never_existed_has_no_history
                 a_row_is_found_as_it_was_at_a_moment
                 of_several_changes_at_one_moment_the_last_counts

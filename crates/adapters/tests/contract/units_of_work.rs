@@ -98,7 +98,7 @@ pub fn a_unit_that_reads_refuses_every_write(db: &dyn Database) {
         ("plans.delete", |unit| unit.plans().delete(plan_id(1), &change(9))),
         ("transfers.delete", |unit| unit.transfers().delete(TransferJobId(1), &change(9))),
         ("licenses.remove_sources", |unit| unit.licenses().remove_sources(&[license_id(1)], &change(9))),
-        ("operations.unmark_plan", |unit| unit.operations().unmark_plan(plan_id(1), "mailed")),
+        ("operations.unmark_plans", |unit| unit.operations().unmark_plans(&[plan_id(1)], "mailed")),
         ("agreements.add", |unit| unit.agreements().add(&agreement(9), &change(9))),
         ("agreements.save", |unit| unit.agreements().save(&agreement(1), &change(9))),
         ("plans.add", |unit| unit.plans().add(&plan(9, 1), &change(9))),

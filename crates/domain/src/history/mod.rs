@@ -9,7 +9,9 @@ use chrono::{DateTime, Utc};
 pub use rows::{FieldChange, Row, Value};
 
 use crate::error::Entity;
-use crate::model::ids::{AgreementId, LicenseId, PlanId, ProductId, RenewalId};
+use crate::model::ids::{
+    AgreementId, LicenseEventId, LicenseId, NotificationId, PlanId, ProductId, RenewalId, TransferJobId,
+};
 
 /// The time, author and reason of a change.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,6 +64,9 @@ pub enum EntityRef {
     License(LicenseId),
     Product(ProductId),
     Renewal(RenewalId),
+    TransferJob(TransferJobId),
+    Notification(NotificationId),
+    LicenseEvent(LicenseEventId),
 }
 
 impl EntityRef {
@@ -73,6 +78,9 @@ impl EntityRef {
             Self::License(_) => Entity::License,
             Self::Product(_) => Entity::Product,
             Self::Renewal(_) => Entity::Renewal,
+            Self::TransferJob(_) => Entity::TransferJob,
+            Self::Notification(_) => Entity::Notification,
+            Self::LicenseEvent(_) => Entity::LicenseEvent,
         }
     }
 }
@@ -107,7 +115,7 @@ pub struct Version {
     pub kind: ChangeKind,
     /// Why, if given.
     pub reason: Option<String>,
-    /// The whole row.
+    /// The whole row; of a transfer job, without its licenses and results.
     pub row: Row,
 }
 

@@ -5,7 +5,10 @@ use chrono::{DateTime, Utc};
 use super::{HistoryEntry, MemoryUnit, Tables, part, size};
 use crate::error::Error;
 use crate::history::{ChangeKind, EntityRef, Row, Value, Version};
-use crate::model::ids::{ActivationKey, AgreementId, LicenseId, LmsUserId, PlanId, ProductId, RenewalId};
+use crate::model::ids::{
+    ActivationKey, AgreementId, LicenseEventId, LicenseId, LmsUserId, NotificationId, PlanId, ProductId, RenewalId,
+    TransferJobId,
+};
 use crate::model::license_columns::LicenseColumns;
 use crate::ports::{HistoryPart, HistoryRepository, LimitOffset, SupersededVersions};
 
@@ -52,6 +55,16 @@ impl Tables {
             "subscription_plan_renewal" => {
                 id.parse().ok().and_then(|id| self.renewals.get(&RenewalId(id))).map(Into::into)
             }
+            "license_transfer_job" => {
+                id.parse().ok().and_then(|id| self.transfers.get(&TransferJobId(id))).map(Into::into)
+            }
+            "notification" => id.parse().ok().map(NotificationId).and_then(|id| {
+                let notification = self.notifications.get(&id)?;
+                Some((id, notification).into())
+            }),
+            "license_event" => {
+                id.parse().ok().and_then(|id| self.license_events.get(&LicenseEventId(id))).map(Into::into)
+            }
             _ => None,
         };
         let last = || self.recorded().rev().find(|entry| entry.table == table && entry.id == id);
@@ -66,6 +79,9 @@ fn place(of: EntityRef) -> (&'static str, String) {
         EntityRef::License(id) => ("license", id.to_string()),
         EntityRef::Product(id) => ("product", id.to_string()),
         EntityRef::Renewal(id) => ("subscription_plan_renewal", id.to_string()),
+        EntityRef::TransferJob(id) => ("license_transfer_job", id.to_string()),
+        EntityRef::Notification(id) => ("notification", id.to_string()),
+        EntityRef::LicenseEvent(id) => ("license_event", id.to_string()),
     }
 }
 
@@ -135,7 +151,17 @@ impl HistoryRepository for MemoryUnit<'_> {
     }
 
     fn tables(&self) -> Vec<&'static str> {
-        ["customer_agreement", "subscription_plan", "license", "product", "subscription_plan_renewal"].to_vec()
+        [
+            "customer_agreement",
+            "subscription_plan",
+            "license",
+            "product",
+            "subscription_plan_renewal",
+            "license_transfer_job",
+            "notification",
+            "license_event",
+        ]
+        .to_vec()
     }
 
     fn superseded(&mut self, part: &HistoryPart) -> Result<SupersededVersions, Error> {

@@ -33,8 +33,11 @@ impl OperationRepository for MemoryUnit<'_> {
         Ok(plans)
     }
 
-    fn unmark_plan(&mut self, plan: PlanId, name: &str) -> Result<(), Error> {
-        self.written()?.plan_marks.remove(&(plan, name.to_owned()));
+    fn unmark_plans(&mut self, plans: &[PlanId], name: &str) -> Result<(), Error> {
+        let marks = &mut self.written()?.plan_marks;
+        for &plan in plans {
+            marks.remove(&(plan, name.to_owned()));
+        }
         Ok(())
     }
 

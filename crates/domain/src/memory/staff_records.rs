@@ -64,7 +64,7 @@ impl RoleAssignmentRepository for MemoryUnit<'_> {
 
 fn matching_notifications(tables: &Tables, filter: &NotificationFilter) -> Vec<(NotificationId, Notification)> {
     let matches = |(id, notification): &(&NotificationId, &Notification)| {
-        filter.id.is_none_or(|wanted| wanted == **id)
+        filter.ids.as_ref().is_none_or(|ids| ids.contains(id))
             && filter.customer.is_none_or(|customer| customer == notification.customer)
             && filter.plan.is_none_or(|plan| plan == notification.plan)
             && filter.kind.is_none_or(|kind| kind == notification.kind)
@@ -112,7 +112,7 @@ impl NotificationRepository for MemoryUnit<'_> {
 
 fn matching_events(tables: &Tables, filter: &LicenseEventFilter) -> Vec<LicenseMark> {
     let matches = |mark: &&LicenseMark| {
-        filter.id.is_none_or(|id| id == mark.id)
+        filter.ids.as_ref().is_none_or(|ids| ids.contains(&mark.id))
             && filter.license.is_none_or(|license| license == mark.license)
             && filter.event_name.as_ref().is_none_or(|name| *name == mark.event_name)
     };
@@ -140,8 +140,8 @@ impl LicenseEventRepository for MemoryUnit<'_> {
         let tables = self.written()?;
         let doomed = matching_events(tables, filter);
         for mark in &doomed {
-            tables.license_events.remove(&mark.id);
             tables.record("license_event", mark.id, '-', change);
+            tables.license_events.remove(&mark.id);
         }
         Ok(doomed.len())
     }

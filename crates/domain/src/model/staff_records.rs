@@ -2,7 +2,8 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::model::ids::{CustomerId, LicenseEventId, LicenseId, PlanId};
+use crate::history::Row;
+use crate::model::ids::{CustomerId, LicenseEventId, LicenseId, NotificationId, PlanId};
 
 /// A utilization mail sent to an admin. There is one record per admin, plan and kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +36,32 @@ names!(NotificationKind {
     NoAllocationsRemaining => "no_allocations_remaining",
     PeriodicInformational => "periodic_informational",
 });
+
+/// A notification as history shows it.
+impl From<(NotificationId, &Notification)> for Row {
+    fn from((id, notification): (NotificationId, &Notification)) -> Self {
+        Self::from([
+            ("id", id.0.into()),
+            ("enterprise_customer_uuid", notification.customer.0.into()),
+            ("enterprise_customer_user_id", notification.customer_user.into()),
+            ("subscription_plan_uuid", notification.plan.0.into()),
+            ("notification_type", notification.kind.as_str().into()),
+            ("last_sent", notification.last_sent.into()),
+        ])
+    }
+}
+
+/// A license event as history shows it.
+impl From<&LicenseMark> for Row {
+    fn from(mark: &LicenseMark) -> Self {
+        Self::from([
+            ("id", mark.id.0.into()),
+            ("license_uuid", mark.license.0.into()),
+            ("event_name", mark.event_name.as_str().into()),
+            ("created", mark.created.into()),
+        ])
+    }
+}
 
 /// Records that an action was done for a license, so that it is done once.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::history::Row;
 use crate::model::email::Email;
 use crate::model::ids::{AgreementId, LicenseId, PlanId, TransferJobId};
 
@@ -91,6 +92,24 @@ impl From<&LicenseTransferJob> for TransferJobSummary {
             created: job.created,
             modified: job.modified,
         }
+    }
+}
+
+/// A transfer job as history shows it: without its licenses and results, of which there can be a hundred thousand.
+impl From<&LicenseTransferJob> for Row {
+    fn from(job: &LicenseTransferJob) -> Self {
+        let order = &job.order;
+        Self::from([
+            ("id", job.id.0.into()),
+            ("customer_agreement_uuid", order.agreement.0.into()),
+            ("old_subscription_plan_uuid", order.old_plan.0.into()),
+            ("new_subscription_plan_uuid", order.new_plan.0.into()),
+            ("notes", order.notes.as_deref().into()),
+            ("is_dry_run", order.is_dry_run.into()),
+            ("completed_at", job.completed_at.into()),
+            ("created", job.created.into()),
+            ("modified", job.modified.into()),
+        ])
     }
 }
 

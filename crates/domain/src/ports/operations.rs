@@ -14,8 +14,8 @@ pub trait OperationRepository {
     /// Marks plans with a name, and returns those that were not marked. Of concurrent callers, one gets each plan.
     fn mark_plans(&mut self, plans: &[PlanId], name: &str, now: DateTime<Utc>) -> Result<Vec<PlanId>, Error>;
 
-    /// Removes a mark of a plan, if it has it.
-    fn unmark_plan(&mut self, plan: PlanId, name: &str) -> Result<(), Error>;
+    /// Removes a mark of those of the plans that have it.
+    fn unmark_plans(&mut self, plans: &[PlanId], name: &str) -> Result<(), Error>;
 
     /// Marks licenses like [`super::LicenseEventRepository::add`], and returns those that were not marked, sorted by
     /// id. Of concurrent callers, one gets each license.

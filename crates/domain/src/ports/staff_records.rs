@@ -9,8 +9,8 @@ use crate::model::staff_records::{LicenseMark, Notification, NotificationKind};
 /// A filter for notifications.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct NotificationFilter {
-    /// Only this one.
-    pub id: Option<NotificationId>,
+    /// Only these.
+    pub ids: Option<Vec<NotificationId>>,
     /// To admins of this customer.
     pub customer: Option<CustomerId>,
     /// About this plan.
@@ -45,8 +45,8 @@ pub trait NotificationRepository {
 /// A filter for license events.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LicenseEventFilter {
-    /// Only this one.
-    pub id: Option<LicenseEventId>,
+    /// Only these.
+    pub ids: Option<Vec<LicenseEventId>>,
     /// Of this license.
     pub license: Option<LicenseId>,
     /// With this name.

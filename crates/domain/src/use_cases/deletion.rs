@@ -1,12 +1,14 @@
 //! Deletions by staff: agreements, plans, transfer jobs, and records of the service's own actions.
 
+use std::collections::BTreeSet;
+
 use super::manager::{LicenseManager, find_agreement, lock_plan};
 use crate::error::{Entity, Error, Refusal};
 use crate::history::Actor;
 use crate::model::ids::{AgreementId, LicenseEventId, NotificationId, PlanId, TransferJobId};
 use crate::model::jobs::JobKind;
 use crate::model::license::LicenseStatus;
-use crate::model::staff_records::NotificationKind;
+use crate::model::staff_records::{Notification, NotificationKind};
 use crate::operations::utilization_mails::INITIAL_UTILIZATION;
 use crate::ports::{LicenseEventFilter, LimitOffset, NotificationFilter, StoreExt, TransferFilter, UnitOfWork};
 
@@ -71,18 +73,34 @@ impl LicenseManager {
     /// # Errors
     /// [`Entity::Notification`] not found.
     pub fn delete_notification(&self, actor: &Actor, id: NotificationId) -> Result<(), Error> {
-        let any = NotificationFilter::default;
+        let filter = NotificationFilter { ids: Some(vec![id]), ..NotificationFilter::default() };
+        match self.delete_notifications(actor, &filter, false)? {
+            0 => Err(Error::NotFound(Entity::Notification)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Deletes the records of the notifications that match, like [`LicenseManager::delete_notification`], and returns
+    /// their number. A dry run only counts them.
+    pub fn delete_notifications(
+        &self,
+        actor: &Actor,
+        filter: &NotificationFilter,
+        is_dry_run: bool,
+    ) -> Result<usize, Error> {
+        if is_dry_run {
+            return Ok(number(self.store.read(|unit| unit.notifications().count(filter))?));
+        }
         self.store.write(|unit| {
-            let filter = NotificationFilter { id: Some(id), ..any() };
-            let found = unit.notifications().list(&filter, LimitOffset { offset: 0, limit: 1 })?.pop();
-            let (_, notification) = found.ok_or(Error::NotFound(Entity::Notification))?;
-            unit.notifications().delete(&filter, &actor.change(self.now()))?;
-            let alike = NotificationFilter { plan: Some(notification.plan), kind: Some(notification.kind), ..any() };
-            if notification.kind == NotificationKind::PeriodicInformational && unit.notifications().count(&alike)? == 0
-            {
-                unit.operations().unmark_plan(notification.plan, INITIAL_UTILIZATION)?;
+            let told = plans_told(unit, filter)?;
+            let deleted = unit.notifications().delete(filter, &actor.change(self.now()))?;
+            if !told.is_empty() {
+                let still = unit.notifications().find_by_plans(&told)?.into_iter();
+                let still: BTreeSet<PlanId> = still.filter(is_informational).map(|sent| sent.plan).collect();
+                let again: Vec<PlanId> = told.into_iter().filter(|plan| !still.contains(plan)).collect();
+                unit.operations().unmark_plans(&again, INITIAL_UTILIZATION)?;
             }
-            Ok(())
+            Ok(deleted)
         })
     }
 
@@ -91,12 +109,42 @@ impl LicenseManager {
     /// # Errors
     /// [`Entity::LicenseEvent`] not found.
     pub fn delete_license_event(&self, actor: &Actor, id: LicenseEventId) -> Result<(), Error> {
-        let filter = LicenseEventFilter { id: Some(id), ..LicenseEventFilter::default() };
-        match self.store.write(|unit| unit.license_events().delete(&filter, &actor.change(self.now())))? {
+        let filter = LicenseEventFilter { ids: Some(vec![id]), ..LicenseEventFilter::default() };
+        match self.delete_license_events(actor, &filter, false)? {
             0 => Err(Error::NotFound(Entity::LicenseEvent)),
             _ => Ok(()),
         }
     }
+
+    /// Deletes the license events that match, like [`LicenseManager::delete_license_event`], and returns their number. A
+    /// dry run only counts them.
+    pub fn delete_license_events(
+        &self,
+        actor: &Actor,
+        filter: &LicenseEventFilter,
+        is_dry_run: bool,
+    ) -> Result<usize, Error> {
+        if is_dry_run {
+            return Ok(number(self.store.read(|unit| unit.license_events().count(filter))?));
+        }
+        self.store.write(|unit| unit.license_events().delete(filter, &actor.change(self.now())))
+    }
+}
+
+fn number(count: i64) -> usize {
+    usize::try_from(count).unwrap_or(0)
+}
+
+fn is_informational(sent: &Notification) -> bool {
+    sent.kind == NotificationKind::PeriodicInformational
+}
+
+/// The plans whose utilization the notifications that match have told, sorted.
+fn plans_told(unit: &mut dyn UnitOfWork, filter: &NotificationFilter) -> Result<Vec<PlanId>, Error> {
+    let found = unit.notifications().list(filter, LimitOffset { offset: 0, limit: i64::MAX })?.into_iter();
+    let informational = found.map(|(_, sent)| sent).filter(is_informational);
+    let plans: BTreeSet<PlanId> = informational.map(|sent| sent.plan).collect();
+    Ok(plans.into_iter().collect())
 }
 
 /// Whether licenses are to be moved from or to the plan, were moved, or are still being added to it or revoked.

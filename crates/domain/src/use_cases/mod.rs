@@ -56,4 +56,5 @@ pub use retirement::Retirement;
 pub use revert::{LeftAlone, RevertRequest, Reverted};
 pub use revocation::{Revocations, Revoked};
 pub use selection::LicenseSelection;
+pub use transfers::TransferChanges;
 pub use webhooks::WebhookChanges;

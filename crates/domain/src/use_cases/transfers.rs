@@ -3,10 +3,64 @@
 use super::manager::{LicenseManager, find_plan, lock_plan};
 use crate::error::{Conflict, Entity, Error, FieldErrors};
 use crate::history::{Actor, Change};
-use crate::model::ids::{LicenseId, PlanId, TransferJobId};
+use crate::model::ids::{AgreementId, LicenseId, PlanId, TransferJobId};
 use crate::model::plan::PlanDetails;
 use crate::model::transfer::{LicenseTransferJob, TransferOrder, TransferRun, TransferredLicenses};
 use crate::ports::{StoreExt, UnitOfWork};
+
+/// Changes to a transfer job. `None` leaves a field as it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TransferChanges {
+    /// The agreement of both plans.
+    pub agreement: Option<AgreementId>,
+    /// The plan to move licenses from.
+    pub old_plan: Option<PlanId>,
+    /// The plan to move them to.
+    pub new_plan: Option<PlanId>,
+    /// Staff's notes.
+    pub notes: Option<Option<String>>,
+    /// Whether a run only reports what it would move.
+    pub is_dry_run: Option<bool>,
+    /// Whether all licenses move. If not, the job must name some.
+    pub transfer_all: Option<bool>,
+    /// The licenses that move.
+    pub licenses: Option<Vec<LicenseId>>,
+}
+
+impl TransferChanges {
+    fn refuse_all_but_notes(&self) -> Result<(), Error> {
+        let mut errors = FieldErrors::default();
+        for (field, is_named) in [
+            ("customer_agreement", self.agreement.is_some()),
+            ("old_subscription_plan", self.old_plan.is_some()),
+            ("new_subscription_plan", self.new_plan.is_some()),
+            ("is_dry_run", self.is_dry_run.is_some()),
+            ("transfer_all", self.transfer_all.is_some()),
+            ("license_uuids", self.licenses.is_some()),
+        ] {
+            if is_named {
+                errors.add(field, "The job has moved its licenses: only its notes can be edited.");
+            }
+        }
+        errors.into_result()
+    }
+
+    fn apply(self, order: &mut TransferOrder) {
+        order.agreement = self.agreement.unwrap_or(order.agreement);
+        order.old_plan = self.old_plan.unwrap_or(order.old_plan);
+        order.new_plan = self.new_plan.unwrap_or(order.new_plan);
+        order.notes = self.notes.unwrap_or(order.notes.take());
+        order.is_dry_run = self.is_dry_run.unwrap_or(order.is_dry_run);
+        match (self.transfer_all, self.licenses) {
+            (Some(true), _) => order.licenses = TransferredLicenses::All,
+            (_, Some(licenses)) => order.licenses = TransferredLicenses::Named(licenses),
+            (Some(false), None) if order.licenses == TransferredLicenses::All => {
+                order.licenses = TransferredLicenses::Named(Vec::new());
+            }
+            _ => {}
+        }
+    }
+}
 
 impl LicenseManager {
     /// Creates a transfer job. It moves nothing yet.
@@ -19,6 +73,35 @@ impl LicenseManager {
             check(unit, order)?;
             let id = unit.transfers().add(order, &actor.change(self.now()))?;
             find_job(unit, id)
+        })
+    }
+
+    /// Edits a transfer job. Once its licenses were moved, only its notes can be edited.
+    ///
+    /// # Errors
+    /// [`Entity::TransferJob`] not found; [`Error::Invalid`] for other fields of a completed job; as
+    /// [`LicenseManager::create_transfer_job`].
+    pub fn update_transfer_job(
+        &self,
+        actor: &Actor,
+        id: TransferJobId,
+        changes: &TransferChanges,
+    ) -> Result<LicenseTransferJob, Error> {
+        self.store.write(|unit| {
+            let mut job = unit.transfers().lock(id)?.ok_or(Error::NotFound(Entity::TransferJob))?;
+            if job.completed_at.is_some() {
+                changes.refuse_all_but_notes()?;
+            }
+            let before = job.order.clone();
+            changes.clone().apply(&mut job.order);
+            if job.completed_at.is_none() {
+                check(unit, &job.order)?;
+            }
+            if job.order != before {
+                job.modified = self.now();
+                unit.transfers().save(&job, &actor.change(job.modified))?;
+            }
+            Ok(job)
         })
     }
 

@@ -169,6 +169,63 @@ fn without_the_last_notification_of_a_kind_the_mail_is_sent_again() {
 }
 
 #[test]
+fn many_notifications_are_counted_then_deleted() {
+    let world = World::new();
+    let plans = [world.plan(1), world.plan(2), world.plan(3)];
+    let sent = |plan, customer_user, kind| Notification {
+        customer: customer(),
+        customer_user,
+        plan,
+        kind,
+        last_sent: world.manager.now(),
+    };
+    let (usual, full) = (NotificationKind::PeriodicInformational, NotificationKind::NoAllocationsRemaining);
+    let all: Vec<Notification> =
+        plans.into_iter().flat_map(|plan| [sent(plan, 5, usual), sent(plan, 6, usual), sent(plan, 5, full)]).collect();
+    world
+        .store
+        .write(|unit| {
+            unit.operations().mark_plans(&plans, "initial_utilization", beginning())?;
+            unit.notifications().save(&all, &admin().change(beginning()))
+        })
+        .unwrap();
+    let listed = || world.store.read(|unit| unit.notifications().list(&NotificationFilter::default(), ALL)).unwrap();
+    let any = NotificationFilter::default;
+    let history = world.store.history().len();
+    let of_plan = NotificationFilter { plan: Some(plans[0]), ..any() };
+    assert_eq!(world.manager.delete_notifications(&staff(), &of_plan, true), Ok(3));
+    assert_eq!((listed().len(), world.store.history().len()), (9, history), "a dry run changes nothing");
+    assert_eq!(world.manager.delete_notifications(&staff(), &of_plan, false), Ok(3));
+    let ids = listed().into_iter().filter(|(_, sent)| sent.plan == plans[1] && sent.customer_user == 5);
+    let named = NotificationFilter { ids: Some(ids.map(|(id, _)| id).collect()), ..any() };
+    assert_eq!(world.manager.delete_notifications(&staff(), &named, false), Ok(2));
+    assert_eq!(world.manager.delete_notifications(&staff(), &named, false), Ok(0), "they are gone");
+    let full = NotificationFilter { kind: Some(full), ..any() };
+    assert_eq!(world.manager.delete_notifications(&staff(), &full, false), Ok(1));
+    assert_eq!(listed().len(), 3);
+    assert_eq!(last(&world), ("notification", '-', Some("a mistake".to_owned())));
+    let marked =
+        world.store.write(|unit| unit.operations().mark_plans(&plans, "initial_utilization", beginning())).unwrap();
+    assert_eq!(marked, [plans[0]], "of whose usual notifications none is left");
+}
+
+#[test]
+fn many_license_events_are_counted_then_deleted() {
+    let world = World::new();
+    let licenses: Vec<LicenseId> = world.licenses(world.plan(3)).iter().map(|license| license.id).collect();
+    for name in ["unlinked", "old"] {
+        world.store.write(|unit| unit.license_events().add(&licenses, name, beginning())).unwrap();
+    }
+    let old = LicenseEventFilter { event_name: Some("old".to_owned()), ..LicenseEventFilter::default() };
+    assert_eq!(world.manager.delete_license_events(&staff(), &old, true), Ok(3));
+    assert_eq!(world.manager.delete_license_events(&staff(), &old, false), Ok(3));
+    let left = world.store.read(|unit| unit.license_events().list(&LicenseEventFilter::default(), ALL)).unwrap();
+    assert!(left.len() == 3 && left.iter().all(|mark| mark.event_name == "unlinked"));
+    let named = LicenseEventFilter { ids: Some(vec![left[0].id, left[1].id]), ..LicenseEventFilter::default() };
+    assert_eq!(world.manager.delete_license_events(&staff(), &named, false), Ok(2));
+}
+
+#[test]
 fn a_license_event_is_deleted() {
     let world = World::new();
     let license = world.licenses(world.plan(1))[0].id;

@@ -82,6 +82,30 @@ fn learners_with_licenses_are_enrolled_and_the_others_listed() {
 }
 
 #[test]
+fn learners_are_enrolled_whose_addresses_older_versions_stored() {
+    let (town, plan) = town();
+    let stored = ["two@xn--mnchen-3ya.de", "jörg@exa_mple.com"].map(|text| Email::from_storage(text.to_owned()));
+    let free = town.world.licenses(plan).into_iter().filter(|license| license.status() == LicenseStatus::Unassigned);
+    let held: Vec<License> = free
+        .zip(stored)
+        .map(|(license, email)| license.assign(email, ActivationKey(uuid::Uuid::from_u128(9)), beginning()).unwrap())
+        .collect();
+    town.world.store.write(|unit| unit.licenses().save(&held, &admin().change(beginning()))).unwrap();
+    let asked = ["two@münchen.de", "Jörg@exa_mple.com"].map(|text| Email::to_look_up(text).unwrap());
+    let enrollment = BulkEnrollment { learners: Enrollees::Emails(asked.into()), ..wanted(&[], &[DEMO]) };
+    let job = request(&town, enrollment);
+    town.deliver_queue(Queue::Enrollment);
+    let mut enrolled: Vec<LicenseId> =
+        town.upstreams.told(|told| told.enrollments.iter().map(|enrolled| enrolled.license).collect());
+    enrolled.sort_unstable();
+    let mut expected: Vec<LicenseId> = held.iter().map(|license| license.id).collect();
+    expected.sort_unstable();
+    assert_eq!(enrolled, expected);
+    let lines = lines(&town, job);
+    assert!(lines[1..].iter().all(|line| line.ends_with("success,")), "{lines:?}");
+}
+
+#[test]
 fn whoever_asked_is_told_what_came_of_it() {
     let (town, _) = town();
     let job = request(&town, wanted(&["amy@example.com", "eve@example.com"], &[DEMO]));

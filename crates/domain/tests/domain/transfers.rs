@@ -4,6 +4,7 @@ use crate::support::*;
 use chrono::Duration;
 use license_manager_domain::model::{HeldTwice, TransferOrder, TransferRun, TransferredLicenses};
 use license_manager_domain::ports::TransferFilter;
+use license_manager_domain::use_cases::TransferChanges;
 use license_manager_domain::*;
 
 /// Two plans: the old one of five seats with amy's in use, bob's assigned and zoe's taken back, the new one of two free
@@ -188,4 +189,58 @@ fn an_order_that_makes_no_sense_is_refused_with_its_fields() {
     let jobs = world.manager.transfer_jobs(&TransferFilter::default(), |_| Ok::<_, Error>(ALL)).unwrap();
     assert_eq!(jobs.total, 0);
     assert_eq!(run(&world, TransferJobId(1)), Err(Error::NotFound(Entity::TransferJob)));
+}
+
+#[test]
+fn a_job_is_edited_until_it_has_moved_its_licenses() {
+    let world = World::new();
+    let [first, second, third] = [world.plan(3), world.plan(2), world.plan(1)];
+    let named = world.licenses(first)[0].id;
+    let order = TransferOrder {
+        agreement: world.agreement,
+        old_plan: first,
+        new_plan: second,
+        notes: None,
+        is_dry_run: true,
+        licenses: TransferredLicenses::Named(vec![named]),
+    };
+    let id = world.manager.create_transfer_job(&admin(), &order).unwrap().id;
+    let edit = |changes: TransferChanges| world.manager.update_transfer_job(&admin(), id, &changes);
+    world.clock.advance(Duration::hours(1));
+    let changes = TransferChanges {
+        new_plan: Some(third),
+        notes: Some(Some("Ours".to_owned())),
+        is_dry_run: Some(false),
+        transfer_all: Some(true),
+        ..TransferChanges::default()
+    };
+    let job = edit(changes).unwrap();
+    let edited = TransferOrder {
+        new_plan: third,
+        notes: Some("Ours".to_owned()),
+        is_dry_run: false,
+        licenses: TransferredLicenses::All,
+        ..order
+    };
+    assert_eq!((&job.order, job.modified), (&edited, world.manager.now()));
+    assert_eq!(world.manager.transfer_job(id).unwrap(), job);
+    let history = world.store.history().len();
+    assert_eq!(edit(TransferChanges::default()).unwrap(), job);
+    assert_eq!(world.store.history().len(), history, "nothing changed");
+
+    let same = TransferChanges { new_plan: Some(first), ..TransferChanges::default() };
+    assert_eq!(invalid(edit(same)), ["new_subscription_plan"]);
+    let nobody = TransferChanges { transfer_all: Some(false), ..TransferChanges::default() };
+    assert_eq!(invalid(edit(nobody)), ["license_uuids"]);
+    let some = TransferChanges { transfer_all: Some(false), licenses: Some(vec![named]), ..TransferChanges::default() };
+    assert_eq!(edit(some).unwrap().order.licenses, TransferredLicenses::Named(vec![named]));
+    assert_eq!(world.manager.transfer_job(id).unwrap().order.licenses, TransferredLicenses::Named(vec![named]));
+
+    world.manager.process_transfer_job(&admin(), id, None).unwrap();
+    let notes = TransferChanges { notes: Some(None), ..TransferChanges::default() };
+    assert_eq!(edit(notes.clone()).unwrap().order.notes, None);
+    let more = TransferChanges { is_dry_run: Some(true), old_plan: Some(third), ..notes };
+    assert_eq!(invalid(edit(more)), ["is_dry_run", "old_subscription_plan"]);
+    let unknown = world.manager.update_transfer_job(&admin(), TransferJobId(99), &TransferChanges::default());
+    assert_eq!(unknown, Err(Error::NotFound(Entity::TransferJob)));
 }

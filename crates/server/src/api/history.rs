@@ -1,4 +1,4 @@
-//! `GET …/history/` of a license, plan, agreement, product or renewal: its changes, or with `?as_of=<moment>` its state at that moment.
+//! `GET …/history/` of a license, plan, agreement, product, renewal, transfer job, notification or license event: its changes, or with `?as_of=<moment>` its state at that moment.
 
 use actix_web::HttpRequest;
 use chrono::{DateTime, Utc};

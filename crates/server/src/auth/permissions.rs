@@ -368,7 +368,7 @@ impl FromRequest for HistoryReader {
                 Ok(match of {
                     EntityRef::License(license) => state.manager.customer_of_recorded_license(license)?,
                     EntityRef::Plan(plan) => state.manager.customer_of_plan(plan)?,
-                    EntityRef::Agreement(_) | EntityRef::Product(_) | EntityRef::Renewal(_) => None,
+                    _ => None,
                 })
             });
             listing.check(customer.await?, of.entity())?;

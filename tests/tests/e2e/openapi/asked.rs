@@ -266,6 +266,8 @@ impl Asking<'_> {
         self.document.observe(None, &refused);
         self.provision("GET", &path, Value::Null);
         self.provision("GET", "license-transfer-jobs/", Value::Null);
+        self.provision("PATCH", &path, json!({ "notes": "Merging two teams in autumn" }));
+        self.provision("GET", &format!("{path}history/"), Value::Null);
         self.provision("DELETE", &path, mistake());
         let path = format!("subscriptions/{}/", self.customer.plan(1).uuid);
         self.provision("DELETE", &path, mistake());
@@ -314,7 +316,9 @@ impl Asking<'_> {
         ] {
             let id = self.provision("GET", &list, Value::Null)["results"][0]["id"].clone();
             let (records, _) = list.split_once('?').unwrap();
+            self.provision("DELETE", &list, with(mistake(), "is_dry_run", true));
             self.provision("DELETE", &format!("{records}{id}/"), mistake());
+            self.provision("GET", &format!("{records}{id}/history/"), Value::Null);
         }
         database.execute(&format!(
             "INSERT INTO operation_schedule (operation, expression, next_run, started, finished, outcome, summary, last_complete)

@@ -1,6 +1,7 @@
 //! `/api/v1/provisioning-admins/notifications/` and `…/license-events/`: notifications that were sent, and events of licenses.
 
 use actix_web::HttpRequest;
+use license_manager_domain::history::EntityRef;
 use license_manager_domain::model::{LicenseMark, Notification, NotificationKind};
 use license_manager_domain::ports::{LicenseEventFilter, NotificationFilter};
 use license_manager_domain::{CustomerId, LicenseEventId, LicenseId, NotificationId, PlanId};
@@ -8,7 +9,8 @@ use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use super::deletion::{Deletion, DeletionRequest};
+use super::deletion::{BulkDeletion, BulkDeletionBody, BulkDeletionRequest, Deletion, DeletionRequest, Doomed};
+use crate::api::history::history;
 use crate::auth::permissions::{ProvisionerOrStaff, path_integer};
 use crate::http::kinds::choices;
 use crate::http::{Answer, ApiResult, PageBody, Paging, Query, Timestamp, blocking};
@@ -91,6 +93,25 @@ impl From<LicenseMark> for LicenseEventBody {
     }
 }
 
+fn notification_filter(request: &HttpRequest) -> ApiResult<NotificationFilter> {
+    let query = Query::of(request);
+    Ok(NotificationFilter {
+        ids: None,
+        customer: query.uuid("enterprise_customer_uuid")?.map(CustomerId),
+        plan: query.uuid("subscription_plan_uuid")?.map(PlanId),
+        kind: query.choice::<NotificationType>("notification_type")?,
+    })
+}
+
+fn license_event_filter(request: &HttpRequest) -> ApiResult<LicenseEventFilter> {
+    let query = Query::of(request);
+    Ok(LicenseEventFilter {
+        ids: None,
+        license: query.uuid("license_uuid")?.map(LicenseId),
+        event_name: query.text("event_name").map(str::to_owned),
+    })
+}
+
 /// Lists notifications, the last sent first.
 #[utoipa::path(
     get,
@@ -103,13 +124,7 @@ impl From<LicenseMark> for LicenseEventBody {
     ),
 )]
 pub async fn notifications(_: ProvisionerOrStaff, request: HttpRequest, state: State) -> ApiResult {
-    let query = Query::of(&request);
-    let filter = NotificationFilter {
-        id: None,
-        customer: query.uuid("enterprise_customer_uuid")?.map(CustomerId),
-        plan: query.uuid("subscription_plan_uuid")?.map(PlanId),
-        kind: query.choice::<NotificationType>("notification_type")?,
-    };
+    let filter = notification_filter(&request)?;
     Paging::new(&request).answer(move |part| state.manager.notifications(&filter, part), NotificationBody::from).await
 }
 
@@ -122,14 +137,71 @@ pub async fn notifications(_: ProvisionerOrStaff, request: HttpRequest, state: S
     responses((status = 200, description = "A page of events", body = PageBody<LicenseEventBody>)),
 )]
 pub async fn license_events(_: ProvisionerOrStaff, request: HttpRequest, state: State) -> ApiResult {
-    let query = Query::of(&request);
-    let filter = LicenseEventFilter {
-        id: None,
-        license: query.uuid("license_uuid")?.map(LicenseId),
-        event_name: query.text("event_name").map(str::to_owned),
-    };
+    let filter = license_event_filter(&request)?;
     Paging::new(&request).answer(move |part| state.manager.license_events(&filter, part), LicenseEventBody::from).await
 }
+
+/// Deletes the records of the notifications that match the filters or are named. With `is_dry_run` it only counts them. Without the last
+/// one about a plan and type, the mail is sent again when it is due.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/provisioning-admins/notifications/",
+    tag = "Staff",
+    params(CustomerQuery, NotificationQuery),
+    request_body = BulkDeletionRequest,
+    responses((status = 200, description = "How many were deleted", body = BulkDeletionBody)),
+)]
+pub async fn delete_notifications(deletion: BulkDeletion, request: HttpRequest, state: State) -> ApiResult {
+    let filter = notification_filter(&request)?;
+    let Doomed { actor, ids, is_dry_run } = deletion.doomed(filter != NotificationFilter::default())?;
+    let filter = NotificationFilter { ids: ids.map(|ids| ids.into_iter().map(NotificationId).collect()), ..filter };
+    blocking(move || {
+        let num_deleted = state.manager.delete_notifications(&actor, &filter, is_dry_run)?;
+        Answer::ok(&BulkDeletionBody { num_deleted, is_dry_run })
+    })
+    .await
+}
+
+/// Deletes the records of the events of licenses that match the filters or are named. With `is_dry_run` it only counts them. What they
+/// record is done again when it is due.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/provisioning-admins/license-events/",
+    tag = "Staff",
+    params(LicenseEventQuery),
+    request_body = BulkDeletionRequest,
+    responses((status = 200, description = "How many were deleted", body = BulkDeletionBody)),
+)]
+pub async fn delete_license_events(deletion: BulkDeletion, request: HttpRequest, state: State) -> ApiResult {
+    let filter = license_event_filter(&request)?;
+    let Doomed { actor, ids, is_dry_run } = deletion.doomed(filter != LicenseEventFilter::default())?;
+    let filter = LicenseEventFilter { ids: ids.map(|ids| ids.into_iter().map(LicenseEventId).collect()), ..filter };
+    blocking(move || {
+        let num_deleted = state.manager.delete_license_events(&actor, &filter, is_dry_run)?;
+        Answer::ok(&BulkDeletionBody { num_deleted, is_dry_run })
+    })
+    .await
+}
+
+history!(
+    notification_history,
+    "/api/v1/provisioning-admins/notifications/{notification_id}/history/",
+    "Staff",
+    "a notification",
+    |_access: ProvisionerOrStaff, request| {
+        EntityRef::Notification(NotificationId(path_integer(&request, "notification_id")?))
+    }
+);
+
+history!(
+    license_event_history,
+    "/api/v1/provisioning-admins/license-events/{license_event_id}/history/",
+    "Staff",
+    "an event of a license, of which only its deletion is recorded",
+    |_access: ProvisionerOrStaff, request| {
+        EntityRef::LicenseEvent(LicenseEventId(path_integer(&request, "license_event_id")?))
+    }
+);
 
 /// Deletes the record of a notification: 204. Without the last one about a plan and type, the mail is sent again when it is due.
 #[utoipa::path(

@@ -3,8 +3,10 @@
 use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
 use deserr::{Deserr, ValuePointerRef};
+use license_manager_domain::history::EntityRef;
 use license_manager_domain::model::{TransferJobSummary, TransferOrder, TransferRun, TransferredLicenses};
 use license_manager_domain::ports::TransferFilter;
+use license_manager_domain::use_cases::TransferChanges;
 use license_manager_domain::{
     AgreementId, Conflict, CustomerId, Error, LicenseId, LicenseTransferJob, PlanId, TransferJobId,
 };
@@ -13,7 +15,8 @@ use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use super::deletion::{Deletion, DeletionRequest};
+use super::deletion::{Deletion, DeletionRequest, Reason};
+use crate::api::history::history;
 use crate::auth::permissions::{ProvisionerOrStaff, path_integer};
 use crate::http::fields::{Boolean, Choice, Choices, FieldErrors, List, Nullable, Optional, Required, Text, UuidText};
 use crate::http::{Answer, ApiError, ApiResult, PageBody, Paging, Query, Timestamp, WithBody, blocking};
@@ -36,7 +39,7 @@ pub struct TransferJobQuery {
 
 /// A job that moves licenses from one plan of an agreement to another: all of them, or those in a list or a text.
 #[derive(Deserr, ToSchema)]
-#[deserr(error = FieldErrors, validate = Self::named_once -> FieldErrors)]
+#[deserr(error = FieldErrors)]
 pub struct TransferJobRequest {
     /// The agreement of both plans.
     pub customer_agreement: Required<UuidText>,
@@ -44,6 +47,50 @@ pub struct TransferJobRequest {
     pub old_subscription_plan: Required<UuidText>,
     /// The plan that the licenses move to.
     pub new_subscription_plan: Required<UuidText>,
+    /// The licenses to move.
+    #[deserr(rename = "*")]
+    #[serde(flatten)]
+    pub licenses: LicensesToMove,
+    /// Whether the job only reports what it would do.
+    #[deserr(default)]
+    pub is_dry_run: Optional<Boolean>,
+    /// Notes about the job.
+    #[deserr(default)]
+    pub notes: Nullable<Text<0, 10_000>>,
+}
+
+/// An edit of a job; absent fields stay. Once the licenses were moved, only the notes can be edited.
+#[derive(Deserr, ToSchema)]
+#[deserr(error = FieldErrors)]
+pub struct TransferJobEditRequest {
+    /// The agreement of both plans.
+    #[deserr(default)]
+    pub customer_agreement: Optional<UuidText>,
+    /// The plan that the licenses leave.
+    #[deserr(default)]
+    pub old_subscription_plan: Optional<UuidText>,
+    /// The plan that the licenses move to.
+    #[deserr(default)]
+    pub new_subscription_plan: Optional<UuidText>,
+    /// The licenses to move.
+    #[deserr(rename = "*")]
+    #[serde(flatten)]
+    pub licenses: LicensesToMove,
+    /// Whether the job only reports what it would do.
+    #[deserr(default)]
+    pub is_dry_run: Optional<Boolean>,
+    /// Notes about the job.
+    #[deserr(default)]
+    pub notes: Nullable<Text<0, 10_000>>,
+    /// Why, for the history.
+    #[deserr(default)]
+    pub change_reason: Nullable<Reason>,
+}
+
+/// The licenses to move: all of them, or those in a list or a text.
+#[derive(Deserr, ToSchema)]
+#[deserr(error = FieldErrors, validate = Self::named_once -> FieldErrors)]
+pub struct LicensesToMove {
     /// Whether all of the plan's licenses move.
     #[deserr(default)]
     pub transfer_all: Optional<Boolean>,
@@ -56,15 +103,9 @@ pub struct TransferJobRequest {
     /// The delimiter; the default is a newline.
     #[deserr(default)]
     pub delimiter: Nullable<Choice<Delimiter>>,
-    /// Whether the job only reports what it would do.
-    #[deserr(default)]
-    pub is_dry_run: Optional<Boolean>,
-    /// Notes about the job.
-    #[deserr(default)]
-    pub notes: Nullable<Text<0, 10_000>>,
 }
 
-impl TransferJobRequest {
+impl LicensesToMove {
     /// Checks that the request names licenses in one way, or moves all of them.
     fn named_once(self, _: ValuePointerRef<'_>) -> Result<Self, FieldErrors> {
         let mut errors = FieldErrors::default();
@@ -96,16 +137,23 @@ impl TransferJobRequest {
         places.enumerate().map(parse).collect()
     }
 
-    /// The licenses to move.
-    fn licenses(&self) -> TransferredLicenses {
-        if self.transfer_all.0.unwrap_or_default() {
-            return TransferredLicenses::All;
-        }
+    /// The named licenses, sorted; `None` if there is neither a list nor a text.
+    fn named(&self) -> Option<Vec<LicenseId>> {
+        let is_named = self.license_uuids.0.iter().flatten().next().is_some()
+            || self.license_uuids_raw.0.iter().flatten().next().is_some();
         let listed = self.license_uuids.0.iter().flatten().flatten().copied().map(LicenseId);
         let mut ids: Vec<_> = listed.chain(self.parsed().unwrap_or_default()).collect();
         ids.sort_unstable();
         ids.dedup();
-        TransferredLicenses::Named(ids)
+        is_named.then_some(ids)
+    }
+
+    /// The licenses of a new job.
+    fn licenses(&self) -> TransferredLicenses {
+        match self.transfer_all.0 {
+            Some(true) => TransferredLicenses::All,
+            _ => TransferredLicenses::Named(self.named().unwrap_or_default()),
+        }
     }
 }
 
@@ -269,7 +317,7 @@ pub async fn create(
         old_plan: PlanId(request.old_subscription_plan.0),
         new_plan: PlanId(request.new_subscription_plan.0),
         is_dry_run: request.is_dry_run.0.unwrap_or_default(),
-        licenses: request.licenses(),
+        licenses: request.licenses.licenses(),
         notes: request.notes.0.flatten(),
     };
     blocking(move || {
@@ -290,6 +338,42 @@ pub async fn retrieve(_: ProvisionerOrStaff, request: HttpRequest, state: State)
     let id = path_id(&request)?;
     blocking(move || Answer::ok(&JobBody::from(state.manager.transfer_job(id)?))).await
 }
+
+/// Edits a job. Once the licenses were moved, only the notes can be edited: 400.
+#[utoipa::path(
+    patch,
+    path = "/api/v1/provisioning-admins/license-transfer-jobs/{job_id}/",
+    tag = "Transfers",
+    request_body = TransferJobEditRequest,
+    responses((status = 200, description = "The job", body = JobBody)),
+)]
+pub async fn update(
+    WithBody { access, body }: WithBody<ProvisionerOrStaff, TransferJobEditRequest>,
+    request: HttpRequest,
+    state: State,
+) -> ApiResult {
+    let id = path_id(&request)?;
+    let edit = body.edit()?;
+    let changes = TransferChanges {
+        agreement: edit.customer_agreement.0.map(AgreementId),
+        old_plan: edit.old_subscription_plan.0.map(PlanId),
+        new_plan: edit.new_subscription_plan.0.map(PlanId),
+        notes: edit.notes.0,
+        is_dry_run: edit.is_dry_run.0,
+        transfer_all: edit.licenses.transfer_all.0,
+        licenses: edit.licenses.named(),
+    };
+    let actor = access.caller.actor().because(edit.change_reason.0.flatten());
+    blocking(move || Answer::ok(&JobBody::from(state.manager.update_transfer_job(&actor, id, &changes)?))).await
+}
+
+history!(
+    transfer_job_history,
+    "/api/v1/provisioning-admins/license-transfer-jobs/{job_id}/history/",
+    "Transfers",
+    "a transfer job, without its licenses and results",
+    |_access: ProvisionerOrStaff, request| EntityRef::TransferJob(path_id(&request)?)
+);
 
 /// Runs a job: 200, also if it was completed before. `is_dry_run` overrides the job's own value. 422 if somebody would have two live
 /// licenses of the new plan: then nothing moves, and the response names the licenses.

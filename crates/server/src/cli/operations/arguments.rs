@@ -230,6 +230,9 @@ pub enum EntityKind {
     License,
     Product,
     Renewal,
+    TransferJob,
+    Notification,
+    LicenseEvent,
 }
 
 /// Options of `history`.
@@ -238,7 +241,7 @@ pub struct History {
     /// The kind of the entity.
     #[arg(value_enum)]
     pub kind: EntityKind,
-    /// Its id: a UUID, or the number of a product or renewal.
+    /// Its id: a UUID, or a number if the entity has one.
     pub id: String,
     /// Show at most this many changes.
     #[arg(long, value_name = "NUMBER", default_value_t = 20)]

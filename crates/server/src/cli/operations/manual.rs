@@ -7,7 +7,10 @@ use license_manager_domain::history::EntityRef;
 use license_manager_domain::model::{TransferOrder, TransferredLicenses};
 use license_manager_domain::ports::LimitOffset;
 use license_manager_domain::use_cases::{HistoricChange, PlanUpkeep};
-use license_manager_domain::{Actor, AgreementId, Error, LicenseId, LicenseManager, PlanId, ProductId, RenewalId};
+use license_manager_domain::{
+    Actor, AgreementId, Error, LicenseEventId, LicenseId, LicenseManager, NotificationId, PlanId, ProductId, RenewalId,
+    TransferJobId,
+};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -137,6 +140,7 @@ fn as_json(change: &HistoricChange) -> Value {
 fn recorded(arguments: &History) -> Result<EntityRef, CommandError> {
     let wrong = |what: &str| CommandError::Arguments(format!("`{}` is not {what}", arguments.id.escape_debug()));
     let uuid = || arguments.id.parse::<Uuid>().map_err(|_| wrong("a UUID"));
+    let number = |what| arguments.id.parse::<i64>().map_err(|_| wrong(what));
     Ok(match arguments.kind {
         EntityKind::Agreement => EntityRef::Agreement(AgreementId(uuid()?)),
         EntityKind::Plan => EntityRef::Plan(PlanId(uuid()?)),
@@ -144,8 +148,9 @@ fn recorded(arguments: &History) -> Result<EntityRef, CommandError> {
         EntityKind::Product => {
             EntityRef::Product(ProductId(arguments.id.parse().map_err(|_| wrong("the number of a product"))?))
         }
-        EntityKind::Renewal => {
-            EntityRef::Renewal(RenewalId(arguments.id.parse().map_err(|_| wrong("the number of a renewal"))?))
-        }
+        EntityKind::Renewal => EntityRef::Renewal(RenewalId(number("the number of a renewal")?)),
+        EntityKind::TransferJob => EntityRef::TransferJob(TransferJobId(number("the number of a transfer job")?)),
+        EntityKind::Notification => EntityRef::Notification(NotificationId(number("the number of a notification")?)),
+        EntityKind::LicenseEvent => EntityRef::LicenseEvent(LicenseEventId(number("the number of a license event")?)),
     })
 }
