@@ -8,8 +8,9 @@ use super::owed::Owed;
 use super::plan_use::PlanUse;
 use super::work::{EnrollmentWork, FileWork};
 use crate::error::Error;
+use crate::model::agreement::CustomerAgreement;
 use crate::model::ids::{AgreementId, CustomerId, MessageId, PlanId};
-use crate::outbox::{ClaimedMessage, Payload};
+use crate::outbox::{ClaimedMessage, EventProperties, Payload};
 use crate::ports::{AgreementFilter, CustomerScope, EnterpriseCustomer, LimitOffset, UnitOfWork};
 use crate::queue::{Queue, Step};
 use crate::webhooks::Webhook;
@@ -19,8 +20,10 @@ use crate::webhooks::Webhook;
 pub(super) struct DeliveryContext {
     /// The customers, from their agreements.
     pub(super) customers: HashMap<CustomerId, EnterpriseCustomer>,
-    /// The customers whose agreements disable onboarding notifications.
-    pub(super) without_onboarding: HashSet<CustomerId>,
+    /// The agreements of the customers.
+    pub(super) agreements: HashMap<CustomerId, CustomerAgreement>,
+    /// What the recipients' profiles learn of their licenses, by message.
+    pub(super) described: HashMap<MessageId, EventProperties>,
     pub(super) uses: HashMap<PlanId, PlanUse>,
     pub(super) enrollments: HashMap<MessageId, EnrollmentWork>,
     pub(super) files: HashMap<MessageId, FileWork>,
@@ -58,7 +61,10 @@ impl DeliveryContext {
                 context.enrollments.insert(claimed.message.id, work);
             }
         }
-        context.outdated = Owed::read(unit, &context, messages, now)?.outdated(messages);
+        let owed = Owed::read(unit, &context, messages, now)?;
+        let outdated = owed.outdated(messages);
+        let described = owed.described(unit, messages, &outdated)?;
+        (context.outdated, context.described) = (outdated, described);
         Ok(context)
     }
 
@@ -79,9 +85,6 @@ impl DeliveryContext {
             let slug = agreement.customer_slug.clone().unwrap_or_default();
             let name = agreement.customer_name.clone().unwrap_or_default();
             self.customers.insert(agreement.customer, EnterpriseCustomer::new(agreement.customer, slug, name));
-            if agreement.disable_onboarding_notifications {
-                self.without_onboarding.insert(agreement.customer);
-            }
         }
         let is_about_use = |claimed: &&ClaimedMessage| {
             claimed.step() == Step::Thresholds || matches!(claimed.message.payload, Payload::RevocationCapMail(_))
@@ -92,6 +95,7 @@ impl DeliveryContext {
             let agreements: Vec<AgreementId> = agreements.iter().map(|agreement| agreement.id).collect();
             self.uses = PlanUse::read(unit, &agreements, &plans)?;
         }
+        self.agreements = agreements.into_iter().map(|agreement| (agreement.customer, agreement)).collect();
         Ok(())
     }
 

@@ -34,10 +34,10 @@ impl Deliveries {
         let customer = self.customer(context, message).await?;
         match &message.payload {
             Payload::Assignment(invitation) => {
-                Ok(self.invitation_mail(message.id, MailKind::Assignment, &customer, invitation))
+                Ok(self.invitation_mail(context, message, MailKind::Assignment, &customer, invitation))
             }
             Payload::Reminder(invitation) => {
-                Ok(self.invitation_mail(message.id, MailKind::Reminder, &customer, invitation))
+                Ok(self.invitation_mail(context, message, MailKind::Reminder, &customer, invitation))
             }
             Payload::Activation(welcome) => {
                 Ok(self.welcome_mail(message.id, MailKind::PostActivation, &customer, welcome))
@@ -54,7 +54,8 @@ impl Deliveries {
 
     fn invitation_mail(
         &self,
-        id: MessageId,
+        context: &DeliveryContext,
+        message: &Message,
         kind: MailKind,
         customer: &EnterpriseCustomer,
         invitation: &Invitation,
@@ -67,8 +68,9 @@ impl Deliveries {
             "license_activation_key": invitation.activation_key.to_string(),
             "license_activation_link": self.activation_link(customer, invitation.activation_key),
         });
-        let attributes = invitation.properties.as_deref().map(EventProperties::to_map).unwrap_or_default();
-        let (to, properties) = (invitation.email.clone(), properties(customer, own));
+        let described = invitation.properties.as_deref().or(context.described.get(&message.id));
+        let attributes = described.map(EventProperties::to_map).unwrap_or_default();
+        let (id, to, properties) = (message.id, invitation.email.clone(), properties(customer, own));
         Mail { id, kind, to, lms_user_id: None, properties, attributes }
     }
 

@@ -11,7 +11,7 @@ use crate::model::email::Email;
 use crate::model::ids::{CustomerId, LicenseId, LmsUserId, MessageId};
 use crate::model::license::{License, LicenseState};
 use crate::model::plan::PlanDetails;
-use crate::outbox::{ClaimedMessage, Invitation, Message, Payload, RevokedEnrollments, Welcome};
+use crate::outbox::{ClaimedMessage, EventProperties, Invitation, Message, Payload, RevokedEnrollments, Welcome};
 use crate::ports::UnitOfWork;
 use crate::queue::Step;
 
@@ -56,7 +56,7 @@ impl<'a> Owed<'a> {
                 license.is_some_and(|(license, _)| is_invited_to(license, invitation))
             }
             (Step::Mail, Payload::Assignment(_) | Payload::Activation(_))
-                if self.context.without_onboarding.contains(&message.customer) =>
+                if self.disables_onboarding(message.customer) =>
             {
                 false
             }
@@ -83,6 +83,38 @@ impl<'a> Owed<'a> {
             }),
             _ => true,
         }
+    }
+
+    /// What the profiles of those who are invited or reminded learn of their licenses, by message.
+    pub(super) fn described(
+        &self,
+        unit: &mut dyn UnitOfWork,
+        messages: &[ClaimedMessage],
+        outdated: &HashSet<MessageId>,
+    ) -> Result<HashMap<MessageId, EventProperties>, Error> {
+        let invited = messages.iter().filter(|claimed| claimed.step() == Step::Mail);
+        let invited = invited.map(|claimed| &claimed.message).filter(|message| !outdated.contains(&message.id));
+        let described = |message: &Message| {
+            let (Payload::Assignment(_) | Payload::Reminder(_)) = message.payload else { return None };
+            let (license, details) = self.licenses.get(&message.license?)?;
+            let agreement = self.context.agreements.get(&message.customer)?;
+            Some((message.id, license.id, EventProperties::of_license(license, &details.plan, agreement)))
+        };
+        let described: Vec<_> = invited.filter_map(described).collect();
+        if described.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let licenses: BTreeSet<LicenseId> = described.iter().map(|(_, license, _)| *license).collect();
+        let originals = unit.licenses().renewed_from(&licenses.into_iter().collect::<Vec<_>>())?;
+        let with_original = |(message, license, properties): (MessageId, LicenseId, EventProperties)| {
+            let previous_license_uuid = originals.get(&license).copied();
+            (message, EventProperties { previous_license_uuid, ..properties })
+        };
+        Ok(described.into_iter().map(with_original).collect())
+    }
+
+    fn disables_onboarding(&self, customer: CustomerId) -> bool {
+        self.context.agreements.get(&customer).is_some_and(|agreement| agreement.disable_onboarding_notifications)
     }
 
     /// Whether the learner has the access that the revoked license gave: they hold it again, or hold another activated

@@ -5,18 +5,20 @@
 
 mod event_name;
 mod payload;
+mod properties;
 mod topic;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Utc};
 
 pub use self::event_name::EventName;
 pub use self::payload::{
     Empty, EnrollmentReference, EnrollmentResults, EventProperties, Invitation, LicenseEvent, MailWords, Payload,
     RevocationCapReached, RevokedEnrollments, Welcome,
 };
+use self::properties::whole_seconds;
 pub use self::topic::Topic;
 use crate::error::Error;
 use crate::model::agreement::CustomerAgreement;
@@ -322,43 +324,18 @@ impl<'a> OutboxBuilder<'a> {
     }
 
     fn properties_of(&self, license: &License) -> EventProperties {
-        EventProperties {
-            license_uuid: Some(license.id),
-            license_activation_key: license.activation_key(),
-            assigned_date: whole_seconds(license.assigned_date()),
-            activation_date: whole_seconds(license.activation_date()),
-            assigned_lms_user_id: license.lms_user_id(),
-            assigned_email: license.holder_email().map(|email| email.as_str().to_owned()).unwrap_or_default(),
-            auto_applied: license.auto_applied.unwrap_or_default(),
-            ..self.properties()
-        }
+        EventProperties::of_license(license, self.plan, self.agreement)
     }
 
     /// The properties of the plan and its customer.
     fn properties(&self) -> EventProperties {
-        EventProperties {
-            license_uuid: None,
-            license_activation_key: None,
-            previous_license_uuid: None,
-            assigned_date: String::new(),
-            activation_date: String::new(),
-            assigned_lms_user_id: None,
-            assigned_email: String::new(),
-            expiration_processed: self.plan.expiration_processed,
-            auto_applied: false,
-            enterprise_customer_uuid: self.agreement.customer,
-            customer_agreement_uuid: self.agreement.id,
-            enterprise_customer_slug: self.agreement.customer_slug.clone(),
-            enterprise_customer_name: self.agreement.customer_name.clone(),
-            is_auto_renewed: None,
-        }
+        EventProperties::of_plan(self.plan, self.agreement)
     }
 
     /// `None` unless the license is live.
     fn invitation(&self, license: &License, mail: Option<bool>, words: Option<Arc<MailWords>>) -> Option<Invitation> {
         let Seat { email, activation_key, .. } = license.seat()?.clone();
-        let properties = Some(Box::new(self.properties_of(license)));
-        Some(Invitation { email, activation_key, mail, words, properties })
+        Some(Invitation { email, activation_key, mail, words, properties: None })
     }
 
     fn push_event(&mut self, name: EventName, license: Option<LicenseId>, properties: EventProperties) {
@@ -397,8 +374,4 @@ pub(crate) fn write_messages(unit: &mut dyn UnitOfWork, mut messages: Vec<Messag
 
 fn welcome(license: &License, mail: Option<bool>) -> Option<Welcome> {
     Some(Welcome { email: license.holder_email()?.clone(), lms_user_id: license.lms_user_id(), mail })
-}
-
-fn whole_seconds(moment: Option<DateTime<Utc>>) -> String {
-    moment.map(|moment| moment.to_rfc3339_opts(SecondsFormat::Secs, true)).unwrap_or_default()
 }

@@ -162,7 +162,6 @@ impl Payload {
     pub(super) fn properties_mut(&mut self) -> Option<&mut EventProperties> {
         match self {
             Self::LicenseEvent(event) => Some(&mut event.properties),
-            Self::Assignment(invitation) | Self::Reminder(invitation) => invitation.properties.as_deref_mut(),
             _ => None,
         }
     }
@@ -264,7 +263,8 @@ pub struct Invitation {
     /// The words of the admin, if any. Messages of one request share them, and storage keeps them apart from the
     /// payload.
     pub words: Option<Arc<MailWords>>,
-    /// The license as an event describes it, for the learner's profile. Absent in messages of earlier versions.
+    /// The license as an event describes it, for the learner's profile. Only some earlier versions wrote it: delivery
+    /// reads it from the license.
     pub properties: Option<Box<EventProperties>>,
 }
 

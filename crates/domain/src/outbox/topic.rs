@@ -29,8 +29,7 @@ pub enum Topic {
     /// }
     /// ```
     LicenseEvent,
-    /// Links the learner to the customer, and sends a mail if `mail` says so. `properties` describe the license as an
-    /// event does.
+    /// Links the learner to the customer, and sends a mail if `mail` says so.
     ///
     /// ```json
     /// {
@@ -38,22 +37,7 @@ pub enum Topic {
     ///   "activation_key": "0d9c6f0e-5b3f-4d8e-8f39-3f3b6c1a9e77",
     ///   "mail": true,
     ///   "greeting": "",
-    ///   "closing": "",
-    ///   "properties": {
-    ///     "license_uuid": "b5f7a1c2-0f5e-4f0a-9a53-1f1f6a1d2c3b",
-    ///     "license_activation_key": "0d9c6f0e-5b3f-4d8e-8f39-3f3b6c1a9e77",
-    ///     "previous_license_uuid": "",
-    ///     "assigned_date": "2030-01-31T12:00:00Z",
-    ///     "activation_date": "",
-    ///     "assigned_lms_user_id": "",
-    ///     "assigned_email": "amy@example.com",
-    ///     "expiration_processed": false,
-    ///     "auto_applied": false,
-    ///     "enterprise_customer_uuid": "3c1b2a09-8f7e-4d6c-9b5a-4f3e2d1c0b9a",
-    ///     "customer_agreement_uuid": "9a8b7c6d-5e4f-4a3b-8c2d-1e0f9a8b7c6d",
-    ///     "enterprise_customer_slug": "acme",
-    ///     "enterprise_customer_name": "Acme"
-    ///   }
+    ///   "closing": ""
     /// }
     /// ```
     Assignment,
@@ -64,22 +48,7 @@ pub enum Topic {
     ///   "email": "amy@example.com",
     ///   "activation_key": "0d9c6f0e-5b3f-4d8e-8f39-3f3b6c1a9e77",
     ///   "greeting": "",
-    ///   "closing": "",
-    ///   "properties": {
-    ///     "license_uuid": "b5f7a1c2-0f5e-4f0a-9a53-1f1f6a1d2c3b",
-    ///     "license_activation_key": "0d9c6f0e-5b3f-4d8e-8f39-3f3b6c1a9e77",
-    ///     "previous_license_uuid": "",
-    ///     "assigned_date": "2030-01-31T12:00:00Z",
-    ///     "activation_date": "",
-    ///     "assigned_lms_user_id": "",
-    ///     "assigned_email": "amy@example.com",
-    ///     "expiration_processed": false,
-    ///     "auto_applied": false,
-    ///     "enterprise_customer_uuid": "3c1b2a09-8f7e-4d6c-9b5a-4f3e2d1c0b9a",
-    ///     "customer_agreement_uuid": "9a8b7c6d-5e4f-4a3b-8c2d-1e0f9a8b7c6d",
-    ///     "enterprise_customer_slug": "acme",
-    ///     "enterprise_customer_name": "Acme"
-    ///   }
+    ///   "closing": ""
     /// }
     /// ```
     Reminder,

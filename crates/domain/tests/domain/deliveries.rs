@@ -64,6 +64,25 @@ fn a_mail_without_words_of_an_admin_has_empty_ones() {
 }
 
 #[test]
+fn a_profile_learns_which_license_a_renewed_one_continues() {
+    let town = Town::new();
+    let prior = town.world.plan(1);
+    town.world.assign(prior, &learners(["amy@example.com"])).unwrap();
+    town.deliver();
+    let original = town.world.license_of(prior, "amy@example.com").id;
+    let renewed = town.world.renew(town.world.schedule(&town.world.terms(prior, 1))).unwrap();
+    town.world.clock.advance(Duration::days(100));
+    let amy = LicenseSelection::Emails(vec![email("amy@example.com")]);
+    town.world.manager.remind(renewed, &amy, &ReminderMail::default()).unwrap();
+    town.upstreams.told(|told| told.mails.clear());
+    town.deliver();
+    let reminder = town.upstreams.told(|told| told.mails.remove(0));
+    let copy = town.world.license_of(renewed, "amy@example.com").id;
+    assert_eq!(reminder.attributes["license_uuid"], copy.to_string());
+    assert_eq!(reminder.attributes["previous_license_uuid"], original.to_string());
+}
+
+#[test]
 fn an_invitation_of_an_earlier_version_is_still_mailed() {
     let town = Town::new();
     let plan = town.world.plan(1);
@@ -71,12 +90,17 @@ fn an_invitation_of_an_earlier_version_is_still_mailed() {
     let mut message = town.world.store.outbox().remove(1);
     town.world.manager.discard_messages(&OutboxSelection::Messages(vec![message.id])).unwrap();
     let mut payload: serde_json::Value = serde_json::from_str(&message.payload.to_text()).unwrap();
-    payload.as_object_mut().unwrap().remove("properties").expect("this version writes them");
+    let described = &town.world.owed(Topic::LicenseEvent)[0]["properties"];
+    payload["properties"] = described.clone();
+    payload["properties"]["enterprise_customer_name"] = "As it was".into();
     message.payload = Payload::read(Topic::Assignment, payload.to_string());
     town.world.store.write(|unit| unit.outbox().add(std::slice::from_ref(&message))).unwrap();
     town.deliver();
     let mail = town.upstreams.told(|told| told.mails.remove(0));
-    assert_eq!((mail.to, mail.attributes.len()), (email("amy@example.com"), 0));
+    assert_eq!(
+        (mail.to, &mail.attributes["enterprise_customer_name"]),
+        (email("amy@example.com"), &"As it was".into())
+    );
     assert_eq!(mail.properties["TEMPLATE_GREETING"], "");
 }
 
@@ -89,9 +113,11 @@ fn events_and_profiles_name_the_customer_as_the_agreement_and_mails_as_the_lms()
     town.deliver();
     let mail = town.upstreams.told(|told| told.mails.remove(0));
     let event = town.upstreams.told(|told| told.events.remove(0));
-    for told in [&mail.attributes, &event.properties] {
+    for (told, name, when) in
+        [(&event.properties, "Acme", "when it happened"), (&mail.attributes, "Renamed later", "when it is delivered")]
+    {
         let names = (&told["enterprise_customer_slug"], &told["enterprise_customer_name"]);
-        assert_eq!(names, (&"acme".into(), &"Acme".into()), "as it was when it happened");
+        assert_eq!(names, (&"acme".into(), &name.into()), "{when}");
     }
     let names = (&mail.properties["enterprise_customer_slug"], &mail.properties["enterprise_customer_name"]);
     assert_eq!(names, (&"acme-in-lms".into(), &"Acme in the LMS".into()));

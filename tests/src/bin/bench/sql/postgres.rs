@@ -22,12 +22,11 @@ const PROPERTIES: &str = "json_build_object(
 
 /// The messages of an assigned license besides the event.
 fn assignment() -> String {
-    format!(
-        "('assignment', json_build_object(
-            'email', changed.user_email, 'activation_key', changed.activation_key, 'mail', true,
-            'greeting', '', 'closing', '', 'properties', {PROPERTIES}
-        ))"
-    )
+    "('assignment', json_build_object(
+        'email', changed.user_email, 'activation_key', changed.activation_key, 'mail', true,
+        'greeting', '', 'closing', ''
+    ))"
+    .to_owned()
 }
 
 /// The messages of an activated license besides the event.

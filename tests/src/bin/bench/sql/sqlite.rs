@@ -33,11 +33,9 @@ const PROPERTIES: &str = "json_object(
 
 /// The topic and the payload of the message of an assigned license besides the event.
 fn assignment() -> (&'static str, String) {
-    let payload = format!(
-        "json_object('email', license.user_email, 'activation_key', license.activation_key, 'mail', json('true'),
-                     'greeting', '', 'closing', '', 'properties', {PROPERTIES})"
-    );
-    ("assignment", payload)
+    let payload = "json_object('email', license.user_email, 'activation_key', license.activation_key,
+                               'mail', json('true'), 'greeting', '', 'closing', '')";
+    ("assignment", payload.to_owned())
 }
 
 /// The topic and the payload of the message of an activated license besides the event.
