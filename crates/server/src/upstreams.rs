@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use license_manager_adapters::calls::CallListener;
 use license_manager_adapters::http::{
-    AccessTokens, Braze, BrazeOptions, BucketOptions, BucketProblem, CachedCatalog, Credentials, HttpAccounts,
-    HttpCatalog, HttpDirectory, HttpLearners, HttpUpstream, S3ResultFiles, Segment, Timeouts, Tracking, WebhookClient,
-    client,
+    AccessTokens, Braze, BrazeOptions, BucketOptions, BucketProblem, CachedCatalog, CredentialSource, Credentials,
+    HttpAccounts, HttpCatalog, HttpDirectory, HttpLearners, HttpUpstream, S3ResultFiles, Segment, Timeouts, Tracking,
+    WebhookClient, client,
 };
 use license_manager_adapters::mail::{LogMail, Misconfigured, SmtpMail};
 use license_manager_domain::ports::{
@@ -173,26 +173,25 @@ fn smtp(config: &SmtpConfig) -> Result<Option<SmtpMail>, String> {
 }
 
 fn bucket(config: &S3Config) -> Result<Option<S3ResultFiles>, String> {
-    let secret = config.secret_access_key.as_ref().map(|secret| secret.expose().to_owned());
-    let [url, bucket, region, access_key_id, secret_access_key] = [
-        ("s3.url", config.url.clone()),
-        ("s3.bucket", config.bucket.clone()),
-        ("s3.region", config.region.clone()),
-        ("s3.access_key_id", config.access_key_id.clone()),
-        ("s3.secret_access_key", secret),
-    ];
-    let all = [&url, &bucket, &region, &access_key_id, &secret_access_key];
-    let set = all.iter().find(|(_, value)| value.is_some()).map(|(name, _)| *name);
+    let [url, bucket, region] = [("s3.url", &config.url), ("s3.bucket", &config.bucket), ("s3.region", &config.region)];
+    let set = [url, bucket, region].into_iter().find(|(_, value)| value.is_some()).map(|(name, _)| name);
+    let set = set.or(config.access_key_id.is_some().then_some("s3.access_key_id"));
+    let set = set.or(config.secret_access_key.is_some().then_some("s3.secret_access_key"));
     let Some(set) = set.or(config.path_style.then_some("s3.path_style")) else { return Ok(None) };
-    let required = |(name, value): (&str, Option<String>)| value.ok_or_else(|| missing(set, name));
-    let options = BucketOptions {
-        url: required(url)?,
-        bucket: required(bucket)?,
-        region: required(region)?,
-        access_key_id: required(access_key_id)?,
-        secret_access_key: required(secret_access_key)?,
-        path_style: config.path_style,
+    let required = |(name, value): (&str, &Option<String>)| value.clone().ok_or_else(|| missing(set, name));
+    let (url, bucket, region) = (required(url)?, required(bucket)?, required(region)?);
+    let credentials = match (&config.access_key_id, &config.secret_access_key) {
+        (Some(id), Some(secret)) => CredentialSource::Fixed {
+            access_key_id: id.clone(),
+            secret_access_key: secret.expose().to_owned(),
+            session_token: None,
+        },
+        (Some(_), None) => return Err(missing("s3.access_key_id", "s3.secret_access_key")),
+        (None, Some(_)) => return Err(missing("s3.secret_access_key", "s3.access_key_id")),
+        (None, None) => CredentialSource::from_environment(&region, |name| std::env::var(name).ok()),
     };
+    tracing::info!(credentials = credentials.name(), "results of bulk enrollments are uploaded to a bucket");
+    let options = BucketOptions { url, bucket, region, credentials, path_style: config.path_style };
     let client = client(Timeouts { answer: PUT_TIMEOUT, ..Timeouts::default() })?;
     S3ResultFiles::new(options, client, Arc::new(SystemClock)).map(Some).map_err(|problem| match problem {
         BucketProblem::Url => format!("s3.url: {problem}"),

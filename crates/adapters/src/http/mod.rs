@@ -7,6 +7,7 @@
 
 mod accounts;
 mod braze;
+mod bucket_credentials;
 mod catalog;
 mod client;
 mod directory;
@@ -22,6 +23,7 @@ mod webhooks;
 
 pub use accounts::HttpAccounts;
 pub use braze::{Braze, BrazeOptions};
+pub use bucket_credentials::{Authorization, CredentialSource};
 pub use catalog::{CachedCatalog, HttpCatalog};
 pub use client::{Client, Timeouts, client};
 pub use directory::HttpDirectory;

@@ -12,9 +12,10 @@ use license_manager_domain::EnrollmentJobId;
 use license_manager_domain::ports::{Clock, ResultFiles, Undelivered};
 use reqwest::Method;
 use reqwest::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
-use rusty_s3::{Bucket, BucketError, Credentials, S3Action, UrlStyle};
+use rusty_s3::{Bucket, BucketError, S3Action, UrlStyle};
 use url::Url;
 
+use super::bucket_credentials::{BucketCredentials, CredentialSource};
 use super::client::{Client, no_answer, read};
 use super::service::Failure;
 use super::traced::{self, Shown};
@@ -36,10 +37,8 @@ pub struct BucketOptions {
     pub bucket: String,
     /// The region that requests are signed for.
     pub region: String,
-    /// The id of the access key.
-    pub access_key_id: String,
-    /// The secret access key.
-    pub secret_access_key: String,
+    /// Where the credentials come from.
+    pub credentials: CredentialSource,
     /// Whether the bucket's name is in the path of URLs instead of the host.
     pub path_style: bool,
 }
@@ -58,7 +57,7 @@ pub enum BucketProblem {
 /// A bucket. Its objects are named `bulk-enrollments/{job}.csv`.
 pub struct S3ResultFiles {
     bucket: Bucket,
-    credentials: Credentials,
+    credentials: BucketCredentials,
     client: Client,
     clock: Arc<dyn Clock>,
 }
@@ -92,7 +91,7 @@ impl S3ResultFiles {
             BucketError::UnsupportedScheme | BucketError::MissingHost => BucketProblem::Url,
             BucketError::ParseError(_) => BucketProblem::Host,
         })?;
-        let credentials = Credentials::new(options.access_key_id, options.secret_access_key);
+        let credentials = BucketCredentials::new(options.credentials, client.clone());
         Ok(Self { bucket, credentials, client, clock })
     }
 
@@ -105,7 +104,8 @@ impl S3ResultFiles {
     async fn try_put(&self, job: EnrollmentJobId, csv: String) -> Result<(), Failure> {
         let key = key(job);
         let disposition = format!("attachment; filename=\"bulk-enrollment-{job}.csv\"");
-        let mut action = self.bucket.put_object(Some(&self.credentials), &key);
+        let credentials = self.credentials.current(self.clock.now()).await.map_err(Failure::unusable)?;
+        let mut action = self.bucket.put_object(Some(&credentials), &key);
         action.headers_mut().insert(CONTENT_DISPOSITION.as_str(), disposition.as_str());
         action.headers_mut().insert(CONTENT_TYPE.as_str(), CSV);
         let request = self.client.request(Method::PUT, self.signed(&action, WRITABLE).as_str());
@@ -135,8 +135,14 @@ impl ResultFiles for S3ResultFiles {
         })
     }
 
-    fn address(&self, job: EnrollmentJobId) -> String {
+    async fn address(&self, job: EnrollmentJobId) -> Option<String> {
         let key = key(job);
-        self.signed(&self.bucket.get_object(Some(&self.credentials), &key), READABLE).into()
+        match self.credentials.current(self.clock.now()).await {
+            Ok(credentials) => Some(self.signed(&self.bucket.get_object(Some(&credentials), &key), READABLE).into()),
+            Err(problem) => {
+                tracing::warn!("cannot sign a link to a file: the bucket {problem}");
+                None
+            }
+        }
     }
 }

@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use license_manager_adapters::http::{BucketOptions, BucketProblem, S3ResultFiles, Timeouts, client};
+use license_manager_adapters::http::{
+    Authorization, BucketOptions, BucketProblem, CredentialSource, S3ResultFiles, Timeouts, client,
+};
 use license_manager_domain::EnrollmentJobId;
 use license_manager_domain::ports::{ResultFiles, Undelivered};
 use url::Url;
 use uuid::Uuid;
-use wiremock::{MockServer, ResponseTemplate};
+use wiremock::matchers::{body_string_contains, header, method, path as path_is};
+use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use crate::{always, clock, failures_for_now_are_tried_again, now, patient};
 
@@ -20,8 +23,11 @@ fn options(url: String) -> BucketOptions {
         url,
         bucket: "results".to_owned(),
         region: "eu-west-1".to_owned(),
-        access_key_id: "AKIAEXAMPLE".to_owned(),
-        secret_access_key: "hunter2".to_owned(),
+        credentials: CredentialSource::Fixed {
+            access_key_id: "AKIAEXAMPLE".to_owned(),
+            secret_access_key: "hunter2".to_owned(),
+            session_token: None,
+        },
         path_style: true,
     }
 }
@@ -81,7 +87,7 @@ fn expected_signature(method: &str, url: &Url, secret: &str) -> String {
 #[tokio::test]
 async fn a_download_link_is_valid_for_an_hour() {
     let server = MockServer::start().await;
-    let address = Url::parse(&files(server.uri(), patient()).address(JOB)).unwrap();
+    let address = Url::parse(&files(server.uri(), patient()).address(JOB).await.unwrap()).unwrap();
     assert!(address.as_str().starts_with(&format!("{}{PATH}?", server.uri())), "{address}");
     let signed = parameters(&address);
     assert_eq!((signed["X-Amz-Expires"].as_str(), signed["X-Amz-SignedHeaders"].as_str()), ("3600", "host"));
@@ -92,23 +98,26 @@ async fn a_download_link_is_valid_for_an_hour() {
 
 #[tokio::test]
 async fn the_bucket_is_part_of_the_host_or_of_the_path() {
-    let address = |url: &str, bucket: &str, path_style| {
+    let address = async |url: &str, bucket: &str, path_style| {
         let options = BucketOptions { bucket: bucket.to_owned(), path_style, ..options(url.to_owned()) };
-        let files = S3ResultFiles::new(options, client(patient()).unwrap(), clock());
-        files.map(|files| files.address(JOB).split_once('?').unwrap().0.to_owned())
+        let files = S3ResultFiles::new(options, client(patient()).unwrap(), clock())?;
+        Ok::<_, BucketProblem>(files.address(JOB).await.unwrap().split_once('?').unwrap().0.to_owned())
     };
     let key = PATH.trim_start_matches("/results");
     let service = "https://s3.eu-west-1.amazonaws.com";
-    assert_eq!(address(service, "results", true), Ok(format!("{service}/results{key}")));
-    assert_eq!(address(service, "results", false), Ok(format!("https://results.s3.eu-west-1.amazonaws.com{key}")));
+    assert_eq!(address(service, "results", true).await, Ok(format!("{service}/results{key}")));
     assert_eq!(
-        address("https://files.example.com/s3", "results", true),
+        address(service, "results", false).await,
+        Ok(format!("https://results.s3.eu-west-1.amazonaws.com{key}"))
+    );
+    assert_eq!(
+        address("https://files.example.com/s3", "results", true).await,
         Ok(format!("https://files.example.com/s3/results{key}"))
     );
-    assert_eq!(address("http://127.0.0.1:9000", "results", false), Err(BucketProblem::Host));
-    assert_eq!(address("https://example.com", "not a host", false), Err(BucketProblem::Host));
-    assert_eq!(address("ftp://example.com", "results", true), Err(BucketProblem::Url));
-    assert_eq!(address("example", "results", true), Err(BucketProblem::Url));
+    assert_eq!(address("http://127.0.0.1:9000", "results", false).await, Err(BucketProblem::Host));
+    assert_eq!(address("https://example.com", "not a host", false).await, Err(BucketProblem::Host));
+    assert_eq!(address("ftp://example.com", "results", true).await, Err(BucketProblem::Url));
+    assert_eq!(address("example", "results", true).await, Err(BucketProblem::Url));
 }
 
 #[tokio::test]
@@ -142,4 +151,121 @@ async fn every_refusal_of_the_bucket_is_retried() {
 fn debug_output_holds_no_secrets() {
     let files: Arc<S3ResultFiles> = Arc::new(files("https://s3.example.com".to_owned(), patient()));
     assert!(!format!("{files:?}").contains("hunter2"));
+}
+
+/// A bucket whose credentials come from elsewhere.
+fn with_credentials(url: String, credentials: CredentialSource) -> S3ResultFiles {
+    S3ResultFiles::new(BucketOptions { credentials, ..options(url) }, client(patient()).unwrap(), clock()).unwrap()
+}
+
+/// Credentials as the endpoints of containers and instances give them.
+fn given(key: &str, expiration: &str) -> ResponseTemplate {
+    let body = format!(
+        r#"{{"Code":"Success","AccessKeyId":"{key}","SecretAccessKey":"s","Token":"t/+=","Expiration":"{expiration}"}}"#
+    );
+    ResponseTemplate::new(200).set_body_string(body)
+}
+
+/// The access key and the session's token that a link is signed with.
+async fn signed_with(files: &S3ResultFiles) -> Option<(String, Option<String>)> {
+    let signed = parameters(&Url::parse(&files.address(JOB).await?).unwrap());
+    Some((
+        signed["X-Amz-Credential"].split('/').next().unwrap().to_owned(),
+        signed.get("X-Amz-Security-Token").cloned(),
+    ))
+}
+
+fn key_and_token(key: &str) -> Option<(String, Option<String>)> {
+    Some((key.to_owned(), Some("t/+=".to_owned())))
+}
+
+#[tokio::test]
+async fn a_container_gives_credentials_until_shortly_before_they_expire() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("token");
+    std::fs::write(&file, "let-me-in\n").unwrap();
+    let authorization = || Some(Authorization::File(file.to_str().unwrap().to_owned()));
+    for (expiration, asked) in [("2027-01-15T09:00:00Z", 1), ("2027-01-15T08:10:00Z", 2)] {
+        let server = MockServer::start().await;
+        Mock::given(method("GET"))
+            .and(header("Authorization", "let-me-in"))
+            .respond_with(given("ASIA1", expiration))
+            .expect(asked)
+            .mount(&server)
+            .await;
+        let url = format!("{}/v1/credentials", server.uri());
+        let source = CredentialSource::Container { url, authorization: authorization() };
+        let files = with_credentials("https://s3.example.com".to_owned(), source);
+        assert_eq!(signed_with(&files).await, key_and_token("ASIA1"));
+        assert_eq!(signed_with(&files).await, key_and_token("ASIA1"));
+    }
+}
+
+#[tokio::test]
+async fn credentials_that_cannot_be_replaced_are_used_to_the_end() {
+    let server = MockServer::start().await;
+    let once = given("ASIA1", "2027-01-15T08:10:00Z");
+    Mock::given(method("GET")).respond_with(once).up_to_n_times(1).mount(&server).await;
+    let source = CredentialSource::Container { url: server.uri(), authorization: None };
+    let files = with_credentials("https://s3.example.com".to_owned(), source);
+    for _ in 0..2 {
+        assert_eq!(signed_with(&files).await, key_and_token("ASIA1"));
+    }
+}
+
+#[tokio::test]
+async fn an_instance_gives_the_credentials_of_its_role() {
+    let server = MockServer::start().await;
+    let path = "/latest/meta-data/iam/security-credentials/";
+    Mock::given(method("PUT"))
+        .and(path_is("/latest/api/token"))
+        .respond_with(ResponseTemplate::new(200).set_body_string("session"))
+        .mount(&server)
+        .await;
+    let with_session = || Mock::given(method("GET")).and(header("X-aws-ec2-metadata-token", "session"));
+    let roles = ResponseTemplate::new(200).set_body_string("uploader\n");
+    with_session().and(path_is(path)).respond_with(roles).mount(&server).await;
+    let role = given("ASIA2", "2027-01-15T09:00:00Z");
+    with_session().and(path_is(format!("{path}uploader"))).respond_with(role).mount(&server).await;
+    let files = with_credentials("https://s3.example.com".to_owned(), CredentialSource::Instance { url: server.uri() });
+    assert_eq!(signed_with(&files).await, key_and_token("ASIA2"));
+}
+
+#[tokio::test]
+async fn a_web_identity_gets_the_credentials_of_its_role() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("token");
+    std::fs::write(&file, "identity\n").unwrap();
+    let answer = "<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult><Credentials>\
+        <SessionToken>t/+=</SessionToken><SecretAccessKey>s</SecretAccessKey>\
+        <Expiration>2027-01-15T09:00:00Z</Expiration><AccessKeyId>ASIA3</AccessKeyId>\
+        </Credentials></AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>";
+    let server = MockServer::start().await;
+    Mock::given(method("POST"))
+        .and(body_string_contains("Action=AssumeRoleWithWebIdentity"))
+        .and(body_string_contains("WebIdentityToken=identity"))
+        .and(body_string_contains("RoleArn=arn%3Aaws%3Aiam%3A%3A1%3Arole%2Fx"))
+        .respond_with(ResponseTemplate::new(200).set_body_string(answer))
+        .mount(&server)
+        .await;
+    let source = CredentialSource::WebIdentity {
+        url: server.uri(),
+        role: "arn:aws:iam::1:role/x".to_owned(),
+        session: "license-manager".to_owned(),
+        token_file: file.to_str().unwrap().to_owned(),
+    };
+    assert_eq!(
+        signed_with(&with_credentials("https://s3.example.com".to_owned(), source)).await,
+        key_and_token("ASIA3")
+    );
+}
+
+#[tokio::test]
+async fn without_credentials_an_upload_is_retried_and_no_link_is_given() {
+    let server = always(ResponseTemplate::new(500)).await;
+    let source = CredentialSource::Container { url: server.uri(), authorization: None };
+    let files = with_credentials(server.uri(), source);
+    let problem = "the bucket was not called: the container's endpoint answered 500 Internal Server Error".to_owned();
+    assert_eq!(files.put(JOB, "email\n".to_owned()).await, Err(Undelivered::Unavailable(problem)));
+    assert_eq!(signed_with(&files).await, None);
 }

@@ -132,8 +132,8 @@ impl ResultFiles for NotConfigured {
         Err(Undelivered::Unavailable("no bucket for files is configured".to_owned()))
     }
 
-    fn address(&self, _: EnrollmentJobId) -> String {
-        String::new()
+    async fn address(&self, _: EnrollmentJobId) -> Option<String> {
+        None
     }
 }
 

@@ -17,6 +17,7 @@ pub trait ResultFiles: Send + Sync {
     /// Never [`Undelivered::Refused`]: a file cannot be invalid, so the settings must be.
     async fn put(&self, job: EnrollmentJobId, csv: String) -> Result<(), Undelivered>;
 
-    /// A URL that allows anybody who has it to read the file for an hour. Makes no call.
-    fn address(&self, job: EnrollmentJobId) -> String;
+    /// A URL that allows anybody who has it to read the file for an hour, less if the credentials end before. Does not
+    /// call the place of the files. `None` if no such URL can be made at the moment.
+    async fn address(&self, job: EnrollmentJobId) -> Option<String>;
 }

@@ -75,10 +75,12 @@ impl LicenseManager {
     }
 
     /// An address from which anybody can download the results of a bulk enrollment for an hour; `None` if they are in
-    /// no file.
-    pub fn enrollment_file(&self, job: &EnrollmentJob) -> Option<String> {
-        let is_filed = job.stage == EnrollmentStage::Filed && self.result_files.is_configured();
-        is_filed.then(|| self.result_files.address(job.id))
+    /// no file, or the file has no address at the moment.
+    pub async fn enrollment_file(&self, job: &EnrollmentJob) -> Option<String> {
+        match job.stage == EnrollmentStage::Filed && self.result_files.is_configured() {
+            true => self.result_files.address(job.id).await,
+            false => None,
+        }
     }
 
     /// Removes people from bulk enrollments: as learners, and from results in storage and in files.

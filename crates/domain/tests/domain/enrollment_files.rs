@@ -66,7 +66,7 @@ fn take(contents: Vec<String>) -> MockResultFiles {
             .in_sequence(&mut order)
             .returning(|_, _| Ok(()));
     }
-    files.expect_address().returning(|job| format!("https://files.example.com/{job}"));
+    files.expect_address().returning(|job| Some(format!("https://files.example.com/{job}")));
     files
 }
 
@@ -94,13 +94,13 @@ fn results_are_in_their_file_before_the_job_is_done() {
     let manager = &town.world.manager;
     assert_eq!(job(&town, id).stage, EnrollmentStage::Filing);
     assert_eq!(
-        (manager.enrollment_results(customer(), id), manager.enrollment_file(&job(&town, id))),
+        (manager.enrollment_results(customer(), id), at_once(manager.enrollment_file(&job(&town, id)))),
         (Ok(None), None)
     );
     assert!(town.world.owed(Topic::EnrollmentResultsMail).is_empty());
     assert!(town.deliver_one(Queue::Enrollment));
     assert_eq!(job(&town, id).stage, EnrollmentStage::Filed);
-    assert_eq!(manager.enrollment_file(&job(&town, id)), Some(format!("https://files.example.com/{id}")));
+    assert_eq!(at_once(manager.enrollment_file(&job(&town, id))), Some(format!("https://files.example.com/{id}")));
     assert_eq!(manager.enrollment_results(customer(), id), Ok(Some(results_of(&["amy", "bob"]))), "storage keeps them");
     town.deliver();
     assert_eq!(town.upstreams.calls(), ["bulk_enrollment_result ann"]);

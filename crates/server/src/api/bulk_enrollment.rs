@@ -132,7 +132,10 @@ pub async fn status(access: Listing<Admin>, request: HttpRequest, state: State) 
         query.append_pair("bulk_enrollment_job_uuid", &job.id.to_string());
         links.with_query(&query.finish())
     };
-    let download_url = job.is_done().then(|| manager.enrollment_file(&job).unwrap_or_else(address));
+    let download_url = match job.is_done() {
+        true => Some(manager.enrollment_file(&job).await.unwrap_or_else(address)),
+        false => None,
+    };
     Answer::ok(&JobStatusBody { job_id: job.id.0, download_url })
 }
 

@@ -121,8 +121,8 @@ section! {
     /// `[smtp]`: the mail server, used without Braze. Both keys must be set, or neither: then mails are logged.
     struct SmtpConfig;
 
-    /// `smtp://USER:PASSWORD@HOST:PORT`, encrypted if the server supports it and always with `?tls=required`; or
-    /// `smtps://…`, always encrypted.
+    /// `smtp://USER:PASSWORD@HOST:PORT`, always encrypted with a login (except on loopback) or with `?tls=required`,
+    /// otherwise if the server supports it; or `smtps://…`, always encrypted.
     url: Option<SmtpUrl>;
     /// The sender: `licenses@example.com`, or `Licenses <licenses@example.com>`.
     #[serde(deserialize_with = "optional_text")]
@@ -130,8 +130,8 @@ section! {
 }
 
 section! {
-    /// `[s3]`: an S3-compatible bucket for the results of bulk enrollments. All keys but `path_style` must be set, or
-    /// none: then only the database keeps results.
+    /// `[s3]`: an S3-compatible bucket for the results of bulk enrollments. The URL, the bucket and the region must be
+    /// set, or none: then only the database keeps results.
     struct S3Config;
 
     /// The URL of the service, without the bucket.
@@ -143,7 +143,7 @@ section! {
     /// The region that requests are signed for. Services without regions accept `us-east-1`.
     #[serde(deserialize_with = "optional_text")]
     region: Option<String>;
-    /// The id of the access key.
+    /// The id of the access key. Without it, the platform gives the credentials.
     #[serde(deserialize_with = "optional_text")]
     access_key_id: Option<String>;
     /// The secret access key.

@@ -86,6 +86,7 @@ fn a_bucket_is_described_in_full_or_not_at_all() {
         let others: Vec<_> = all.iter().copied().filter(|setting| *setting != all[left_out]).collect();
         assert!(refusal(&others).contains(&format!("{name} is not")), "{name}");
     }
+    assert!(connected(&all[..3]).unwrap().result_files.is_some(), "the environment has the credentials");
     let path_style = ("LM_S3__PATH_STYLE", "true");
     assert_eq!(refusal(&[path_style]), "s3.path_style is set, and s3.url is not: set it, or leave both out");
     let mut odd = all;
