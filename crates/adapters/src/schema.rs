@@ -202,6 +202,16 @@ tables! {
         uuid -> SqlUuid,
     }
 
+    // On Postgres it has any number of rows for a plan and day.
+    seat_change (subscription_plan_uuid, day) {
+        subscription_plan_uuid -> SqlUuid,
+        day -> SqlDate,
+        unassigned -> Integer,
+        assigned -> Integer,
+        activated -> Integer,
+        revoked -> Integer,
+    }
+
     outbox_words (uuid) {
         uuid -> SqlUuid,
         greeting -> Text,

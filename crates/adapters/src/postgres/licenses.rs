@@ -4,7 +4,7 @@ mod bulk;
 
 use std::collections::{HashMap, HashSet};
 
-use diesel::dsl::{count_star, sql};
+use diesel::dsl::{count_star, sql, sum};
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::sql_query;
@@ -23,11 +23,11 @@ use super::error::{Failure, Remedy};
 use super::unit::{Mode, PostgresUnit, Reservations};
 use crate::one_of::one_of;
 use crate::rows::licenses::{
-    Doomed, EmailRow, LicenseRow, LicenseWithPlanRow, add_to, held_by, license_with_plan, licenses,
-    licenses_with_plans, list_after,
+    CountedRow, Doomed, EmailRow, LicenseRow, LicenseWithPlanRow, add_to, counted, held_by, license_with_plan,
+    licenses, licenses_with_plans, list_after,
 };
 use crate::rows::shared::following;
-use crate::schema::{license, license_source, subscription_plan};
+use crate::schema::{license, license_source, seat_change, subscription_plan};
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 
 // Literals instead of parameters: Postgres uses a partial index only if the statement has the index's condition.
@@ -141,15 +141,18 @@ impl LicenseRepository for PostgresUnit<'_> {
         if plans.is_empty() {
             return Ok(HashMap::new());
         }
-        let query = license::table
-            .filter(one_of(license::subscription_plan_uuid, plans.iter().map(|plan| plan.0)))
-            .group_by((license::subscription_plan_uuid, license::status))
-            .select((license::subscription_plan_uuid, license::status, count_star()));
-        let mut counts = HashMap::<PlanId, LicenseCounts>::new();
-        for (plan, status, number) in self.read(|connection| query.load::<(Uuid, String, i64)>(connection))? {
-            add_to(counts.entry(PlanId(plan)).or_default(), &status, number)?;
-        }
-        Ok(counts)
+        let query = seat_change::table
+            .filter(one_of(seat_change::subscription_plan_uuid, plans.iter().map(|plan| plan.0)))
+            .group_by(seat_change::subscription_plan_uuid)
+            .select((
+                seat_change::subscription_plan_uuid,
+                sum(seat_change::unassigned),
+                sum(seat_change::assigned),
+                sum(seat_change::activated),
+                sum(seat_change::revoked),
+            ));
+        let rows: Vec<CountedRow> = self.read(|connection| query.load(connection))?;
+        Ok(rows.into_iter().map(counted).collect())
     }
 
     fn handed_out_after(&mut self, plan: PlanId, after: Option<LicenseId>, limit: i64) -> Result<Vec<License>, Error> {

@@ -30,6 +30,7 @@ mod staff_records;
 mod store;
 mod transfers;
 pub(crate) mod unit;
+mod utilization;
 mod webhooks;
 
 pub use options::{PostgresOptions, StatementListener};

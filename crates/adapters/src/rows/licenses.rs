@@ -151,6 +151,15 @@ pub(crate) fn add_to(counts: &mut LicenseCounts, status: &str, number: i64) -> R
     Ok(())
 }
 
+/// The seats of a plan by state, as the triggers counted them.
+pub(crate) type CountedRow = (Uuid, Option<i64>, Option<i64>, Option<i64>, Option<i64>);
+
+pub(crate) fn counted((plan, unassigned, assigned, activated, revoked): CountedRow) -> (PlanId, LicenseCounts) {
+    let [unassigned, assigned, activated, revoked] =
+        [unassigned, assigned, activated, revoked].map(Option::unwrap_or_default);
+    (PlanId(plan), LicenseCounts { unassigned, assigned, activated, revoked })
+}
+
 /// The licenses of a plan that have history after a moment.
 pub(crate) fn licenses_written_after(plan: PlanId, at: DateTime<Utc>) -> impl SharedQuery<IdRow> {
     sql_query(

@@ -80,6 +80,10 @@ for_both_databases! {
             self.list::<DelayRow, _>(query).map(ActivationDelays::new)
         }
 
+        fn fold(&mut self, limit: i64) -> Result<usize, Error> {
+            self.fold_seat_counts(limit)
+        }
+
         fn idle(&mut self, plan: PlanId, limit: i64) -> Result<Vec<License>, Error> {
             // The status is a literal: a partial index is used only if the statement has the index's condition.
             let query = sql_query(

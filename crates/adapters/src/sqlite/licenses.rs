@@ -6,7 +6,7 @@ mod bulk;
 
 use std::collections::{HashMap, HashSet};
 
-use diesel::dsl::sql;
+use diesel::dsl::{sql, sum};
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool, Nullable, Text};
 use diesel::sqlite::Sqlite;
@@ -23,11 +23,11 @@ use uuid::Uuid;
 use super::unit::SqliteUnit;
 use crate::one_of::one_of;
 use crate::rows::licenses::{
-    Doomed, LicenseRow, LicenseWithPlanRow, add_to, held_by, license_with_plan, licenses, licenses_with_plans,
-    list_after,
+    CountedRow, Doomed, LicenseRow, LicenseWithPlanRow, add_to, counted, held_by, license_with_plan, licenses,
+    licenses_with_plans, list_after,
 };
 use crate::rows::shared::following;
-use crate::schema::{license, license_source, subscription_plan};
+use crate::schema::{license, license_source, seat_change, subscription_plan};
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 
 /// The condition of the index license_one_live_per_email. SQLite uses the index only if the statement has its
@@ -144,16 +144,21 @@ impl LicenseRepository for SqliteUnit<'_> {
     }
 
     fn counts(&mut self, plans: &[PlanId]) -> Result<HashMap<PlanId, LicenseCounts>, Error> {
-        let query = license::table
-            .filter(one_of(license::subscription_plan_uuid, plans.iter().map(|plan| plan.0)))
-            .group_by((license::subscription_plan_uuid, license::status))
-            .select((license::subscription_plan_uuid, license::status, diesel::dsl::count_star()));
-        let rows: Vec<(Uuid, String, i64)> = self.read(|connection| query.load(connection))?;
-        let mut counts: HashMap<PlanId, LicenseCounts> = HashMap::new();
-        for (plan, status, number) in rows {
-            add_to(counts.entry(PlanId(plan)).or_default(), &status, number)?;
+        if plans.is_empty() {
+            return Ok(HashMap::new());
         }
-        Ok(counts)
+        let query = seat_change::table
+            .filter(one_of(seat_change::subscription_plan_uuid, plans.iter().map(|plan| plan.0)))
+            .group_by(seat_change::subscription_plan_uuid)
+            .select((
+                seat_change::subscription_plan_uuid,
+                sum(seat_change::unassigned),
+                sum(seat_change::assigned),
+                sum(seat_change::activated),
+                sum(seat_change::revoked),
+            ));
+        let rows: Vec<CountedRow> = self.read(|connection| query.load(connection))?;
+        Ok(rows.into_iter().map(counted).collect())
     }
 
     fn handed_out_after(&mut self, plan: PlanId, after: Option<LicenseId>, limit: i64) -> Result<Vec<License>, Error> {

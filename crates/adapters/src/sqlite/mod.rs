@@ -32,6 +32,7 @@ mod staff_records;
 mod store;
 mod transfers;
 pub(crate) mod unit;
+mod utilization;
 mod webhooks;
 
 pub use connections::OpenError;

@@ -1,7 +1,7 @@
 //! Counting seats in Postgres: with existing and new history, and without long scans.
 
 use diesel::connection::SimpleConnection;
-use diesel::sql_types::Text;
+use diesel::sql_types::{BigInt, Text};
 use license_manager_domain::ports::StoreExt;
 
 use super::*;
@@ -15,6 +15,12 @@ const DOWN: &str = include_str!("../../../../migrations/postgres/2026-11-22-0000
 struct Line {
     #[diesel(sql_type = Text)]
     line: String,
+}
+
+#[derive(QueryableByName)]
+struct Number {
+    #[diesel(sql_type = BigInt)]
+    number: i64,
 }
 
 /// The sum of all counts.
@@ -73,4 +79,47 @@ fn reports_read_only_their_plan() {
         assert_eq!(changes.unwrap().len(), 1);
     });
     assert!(days.contains("seat_change_by_plan") && days.contains("seat_activation_by_plan"), "{days}");
+}
+
+#[test]
+fn counts_are_added_up_by_plan_and_day() {
+    let (store, database) = postgres_store();
+    provision(&store, 40);
+    for number in 0..20 {
+        store.write(|unit| hand_out(unit, number..number + 1)).unwrap();
+    }
+    let mut connection = database.connection();
+    let rows = |connection: &mut PgConnection| -> i64 {
+        diesel::sql_query("SELECT count(*) AS number FROM seat_change").get_result::<Number>(connection).unwrap().number
+    };
+    let (before, number_before) = (counted(&mut connection), rows(&mut connection));
+    assert!(number_before > 20, "{number_before}");
+    let counts = || store.read(|unit| unit.licenses().counts(&[PLAN])).unwrap().remove(&PLAN).unwrap();
+    assert_eq!((counts().unassigned, counts().assigned), (20, 20));
+    assert_eq!(store.write(|unit| unit.utilization().fold(10)), Ok(1));
+    assert_eq!((counted(&mut connection), rows(&mut connection)), (before, 1));
+    assert_eq!((counts().unassigned, counts().assigned), (20, 20));
+    assert_eq!(store.write(|unit| unit.utilization().fold(10)), Ok(0), "nothing is left to add up");
+    // What is added meanwhile stays, and only one process adds up at a time.
+    for number in 20..30 {
+        store.write(|unit| hand_out(unit, number..number + 1)).unwrap();
+    }
+    store
+        .write(|unit| {
+            assert_eq!(unit.utilization().fold(10), Ok(1));
+            store.write(|unit| hand_out(unit, 30..31)).unwrap();
+            assert_eq!(store.write(|unit| unit.utilization().fold(10)), Ok(0));
+            Ok(())
+        })
+        .unwrap();
+    assert_eq!(rows(&mut connection), 2);
+    assert_eq!((counts().unassigned, counts().assigned), (9, 31));
+}
+
+#[test]
+fn counts_read_no_license() {
+    let plan = query_plan(false, &["uuid[]"], |store| {
+        assert_eq!(store.read(|unit| unit.licenses().counts(&[PLAN])).unwrap().len(), 1);
+    });
+    assert!(plan.contains("seat_change") && !plan.contains("on license"), "{plan}");
 }

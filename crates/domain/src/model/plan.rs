@@ -276,9 +276,24 @@ impl LicenseCounts {
         }
     }
 
+    /// These numbers of the given statuses, 0 of the others.
+    pub fn only(mut self, statuses: &[LicenseStatus]) -> Self {
+        for status in LicenseStatus::ALL {
+            if !statuses.contains(&status) {
+                *self.of_mut(status) = 0;
+            }
+        }
+        self
+    }
+
     /// The size of the plan: all licenses that are not revoked.
     pub fn total(&self) -> i64 {
         self.allocated() + self.unassigned
+    }
+
+    /// All licenses.
+    pub fn all(&self) -> i64 {
+        self.total() + self.revoked
     }
 
     /// Live licenses.

@@ -9,7 +9,7 @@ use crate::error::{Conflict, Entity, Error};
 use crate::history::Actor;
 use crate::model::ids::{PlanId, RenewalId};
 use crate::model::plan::{LicenseCounts, PlanDetails};
-use crate::ports::{LicenseFilter, StoreExt};
+use crate::ports::StoreExt;
 use crate::saturating_time;
 use crate::use_cases::manager::{LicenseManager, count_licenses, find_plan, lock_plan};
 use crate::use_cases::renewals::{RenewedBy, check_processable, is_title_taken};
@@ -139,8 +139,7 @@ impl LicenseManager {
         self.store.read(|unit| {
             let terms = unit.renewals().find(id)?.ok_or(Error::NotFound(Entity::Renewal))?.renewal.terms;
             let statuses = terms.license_types_to_copy.statuses();
-            let filter = LicenseFilter { statuses: Some(statuses.to_vec()), ..LicenseFilter::default() };
-            let needed = unit.licenses().count(terms.prior_plan, &filter)?;
+            let needed = count_licenses(unit, terms.prior_plan)?.only(statuses).all();
             let (renewed, present) = match terms.renewed_plan {
                 Some(plan) => {
                     let counts = count_licenses(unit, plan)?;

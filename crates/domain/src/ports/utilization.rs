@@ -8,7 +8,7 @@ use crate::model::utilization::{ActivationDelays, Period, SeatChange};
 /// The utilization of a plan's seats, from the history of its licenses. Days are UTC.
 ///
 /// A license counts in the plan it is in: from being added or moved there until it is deleted or moved away. Retiring a
-/// person changes nothing. Every method is one statement and MUST be fast in a plan with a million licenses.
+/// person changes nothing. Every method but `fold` is one statement and MUST be fast in a plan with a million licenses.
 pub trait UtilizationRepository {
     /// The changes of the plan's seats on each day until `last`, sorted by day. Days without changes may be missing.
     fn seat_changes(&mut self, plan: PlanId, last: NaiveDate) -> Result<Vec<SeatChange>, Error>;
@@ -16,6 +16,10 @@ pub trait UtilizationRepository {
     /// The delays from assignment to activation of the period's activations. An activation is a change from unassigned
     /// or assigned to activated at that time; reverts, renewals and transfers do not count.
     fn activation_delays(&mut self, plan: PlanId, period: Period) -> Result<ActivationDelays, Error>;
+
+    /// Adds up what was counted one by one, for up to `limit` plans and days. The sums stay the same. Returns for how
+    /// many it did; 0 if another process is at it.
+    fn fold(&mut self, limit: i64) -> Result<usize, Error>;
 
     /// Up to `limit` of the plan's assigned, not activated licenses, oldest assignment first, ties by id.
     fn idle(&mut self, plan: PlanId, limit: i64) -> Result<Vec<License>, Error>;

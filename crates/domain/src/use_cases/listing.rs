@@ -1,6 +1,6 @@
 //! Lists of a plan's licenses.
 
-use super::manager::LicenseManager;
+use super::manager::{LicenseManager, count_matching};
 use super::page::Page;
 use crate::error::Error;
 use crate::model::ids::{LicenseId, PlanId};
@@ -18,7 +18,10 @@ impl LicenseManager {
         limit_offset: impl Fn(i64) -> Result<LimitOffset, E>,
     ) -> Result<Page<License>, E> {
         self.page(
-            |unit| unit.licenses().count(plan, filter),
+            |unit| match filter.only_statuses() {
+                Some(_) => Ok(count_matching(unit, plan, filter)?.all()),
+                None => unit.licenses().count(plan, filter),
+            },
             limit_offset,
             |unit, part| unit.licenses().list(plan, filter, order, part),
         )
@@ -26,7 +29,7 @@ impl LicenseManager {
 
     /// The numbers of the plan's licenses that match, by status.
     pub fn license_overview(&self, plan: PlanId, filter: &LicenseFilter) -> Result<LicenseCounts, Error> {
-        self.store.read(|unit| unit.licenses().count_by_status(plan, filter))
+        self.store.read(|unit| count_matching(unit, plan, filter))
     }
 
     /// The next `limit` licenses of the plan after `after` that are not unassigned, in the order of their ids.

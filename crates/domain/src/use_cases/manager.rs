@@ -11,7 +11,7 @@ use crate::model::plan::{LicenseCounts, PlanDetails};
 use crate::operations::OperationSettings;
 use crate::ports::{
     AccountLookup, CampaignMail, CatalogOwner, Clock, ContentCatalog, EnterpriseDirectory, EventTracking, IdSource,
-    LearnerRegistry, NotConfigured, ResultFiles, Store, StoreExt, UnitOfWork, WebhookSender,
+    LearnerRegistry, LicenseFilter, NotConfigured, ResultFiles, Store, StoreExt, UnitOfWork, WebhookSender,
 };
 
 /// The settings of an operator.
@@ -182,6 +182,18 @@ replacing! {
 /// The numbers of a plan's licenses.
 pub(crate) fn count_licenses(unit: &mut dyn UnitOfWork, plan: PlanId) -> Result<LicenseCounts, Error> {
     Ok(unit.licenses().counts(&[plan])?.remove(&plan).unwrap_or_default())
+}
+
+/// The numbers of a plan's licenses that match, by status.
+pub(crate) fn count_matching(
+    unit: &mut dyn UnitOfWork,
+    plan: PlanId,
+    filter: &LicenseFilter,
+) -> Result<LicenseCounts, Error> {
+    match filter.only_statuses() {
+        Some(statuses) => Ok(count_licenses(unit, plan)?.only(statuses)),
+        None => unit.licenses().count_by_status(plan, filter),
+    }
 }
 
 pub(crate) fn find_plan(unit: &mut dyn UnitOfWork, id: PlanId) -> Result<PlanDetails, Error> {

@@ -10,6 +10,9 @@ use crate::model::plan::SubscriptionPlan;
 use crate::model::utilization::{ActivationDelays, IdleSeat, Period, SeatDay, seat_days};
 use crate::ports::StoreExt;
 
+/// How many plans and days one transaction adds up.
+const FOLD_BATCH: i64 = 500;
+
 impl LicenseManager {
     /// The plan, and the period of its reports from `from` to `until`; see [`Period::of_plan`].
     ///
@@ -24,6 +27,21 @@ impl LicenseManager {
         let details = self.store.read(|unit| unit.plans().find(plan))?.ok_or(Error::NotFound(Entity::Plan))?;
         let period = Period::of_plan(&details.plan, from, until, self.now());
         Ok((details.plan, period))
+    }
+
+    /// Adds up what was counted one by one, so that counts and reports stay fast; see [`UtilizationRepository::fold`].
+    /// Returns for how many plans and days it did.
+    ///
+    /// [`UtilizationRepository::fold`]: crate::ports::UtilizationRepository::fold
+    pub fn fold_seat_counts(&self) -> Result<usize, Error> {
+        let mut folded = 0;
+        loop {
+            let number = self.store.write(|unit| unit.utilization().fold(FOLD_BATCH))?;
+            folded += number;
+            if number < FOLD_BATCH as usize {
+                return Ok(folded);
+            }
+        }
     }
 
     /// The plan's seats on each day of the period, in order.

@@ -72,23 +72,38 @@ impl LeasedWork for JobWork {
 /// The time between two clean-ups.
 const SWEEP: Duration = Duration::from_secs(10 * 60);
 
+/// The time between two sums of seat counts. Until then, each statement that changed seats is a row to add up.
+const FOLD: Duration = Duration::from_secs(20);
+
 /// Starts to remove expired answers to requests with idempotency keys, and old events of webhooks, until `stop` becomes
 /// true.
-pub fn start_sweeping(manager: LicenseManager, mut stop: watch::Receiver<bool>) -> JoinHandle<()> {
-    tokio::spawn(async move {
-        while !*stop.borrow() {
-            let sweeper = manager.clone();
-            match tokio::task::spawn_blocking(move || sweep(&sweeper)).await {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => tracing::warn!(%error, "clean-up failed; retrying in 10 minutes"),
-                Err(error) => tracing::error!(%error, "clean-up ended unexpectedly; retrying in 10 minutes"),
-            }
-            tokio::select! {
-                () = tokio::time::sleep(SWEEP) => {}
-                _ = stop.changed() => {}
-            }
+pub fn start_sweeping(manager: LicenseManager, stop: watch::Receiver<bool>) -> JoinHandle<()> {
+    tokio::spawn(repeat("clean-up", SWEEP, stop, move || sweep(&manager)))
+}
+
+/// Starts to add up the counts of seats, until `stop` becomes true.
+pub fn start_folding(manager: LicenseManager, stop: watch::Receiver<bool>) -> JoinHandle<()> {
+    tokio::spawn(repeat("adding up seat counts", FOLD, stop, move || manager.fold_seat_counts().map(drop)))
+}
+
+/// Does the work now and after each pause.
+async fn repeat(
+    name: &'static str,
+    pause: Duration,
+    mut stop: watch::Receiver<bool>,
+    work: impl Fn() -> Result<(), Error> + Clone + Send + 'static,
+) {
+    while !*stop.borrow() {
+        match tokio::task::spawn_blocking(work.clone()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, ?pause, "{name} failed; retrying after the pause"),
+            Err(error) => tracing::error!(%error, ?pause, "{name} ended unexpectedly; retrying after the pause"),
         }
-    })
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            _ = stop.changed() => {}
+        }
+    }
 }
 
 fn sweep(manager: &LicenseManager) -> Result<(), Error> {
