@@ -28,8 +28,9 @@ test: ## Check formatting and lints, then run every test on SQLite and on Postgr
 fmt: ## Format the code
 	cargo fmt --all
 
-lint: ## Run clippy, and build the domain's documentation, without a warning
+lint: ## Run clippy, build the domain's documentation, and check the dependencies, without a warning
 	cargo clippy --workspace --all-targets -- -D warnings
+	tests/deny
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --all-features -p license-manager-domain
 
 unit: ## Run the tests that need neither a server nor a database
@@ -45,7 +46,8 @@ openapi: ## Write docs/openapi.json anew, with examples from real answers
 	cargo build --workspace --bins
 	UPDATE_OPENAPI=1 cargo test --workspace --test e2e openapi::real_answers
 
-fuzz: ## Fuzz the running server over its OpenAPI document, on both databases, with schemathesis from PyPI
+fuzz: ## Fuzz the parsers with cargo-fuzz, and the running server with schemathesis from PyPI, on both databases
+	tests/fuzz-parsers
 	cargo build --workspace --bins
 	tests/fuzz sqlite
 	tests/with-postgres tests/fuzz postgres

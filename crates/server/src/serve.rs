@@ -14,15 +14,13 @@ use tokio::sync::{Notify, watch};
 
 use crate::api;
 use crate::app::app;
-use crate::auth::TokenVerifier;
 use crate::auth::mint::DevelopmentToken;
-use crate::auth::throttle::Throttle;
 use crate::background::queue::Background;
 use crate::background::{deliveries, jobs, schedule};
 use crate::cli::demo;
 use crate::config::{Config, DEFAULT_DATABASE_FILE, Secret};
 use crate::database::{Database, seed_products};
-use crate::state::{AppState, BrowserPolicy};
+use crate::state::AppState;
 use crate::system::SystemClock;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::monitor::Monitor;
@@ -41,24 +39,13 @@ pub async fn run(config: Config, with_demo: bool) -> Result<(), Box<dyn Error>> 
         tracing::info!("no database is configured: using SQLite in {DEFAULT_DATABASE_FILE}");
     }
     warn_of_settings(&config);
-    let verifier = TokenVerifier::from_config(&config.auth).await?;
     let database = Arc::new(Database::open(&config).map_err(|error| error.to_string())?);
     let metrics = Arc::new(Metrics::new()?);
     let manager = Upstreams::watched(&config, Some(metrics.call_listener()))?.of(database.manager(&config));
     let monitor = Arc::new(Monitor::new(&config, metrics.clone(), database.clone(), manager.clone()));
     let wake_jobs = Arc::new(Notify::new());
-    let state = web::Data::new(AppState {
-        manager: manager.clone(),
-        verifier,
-        body_limit: config.server.body_limit_bytes,
-        browser: BrowserPolicy::from_config(&config),
-        throttle: Throttle::new(&config.throttle, config.server.trust_forwarded_for),
-        learner_portal: config.portals.learner_url.clone(),
-        retirement_worker: config.auth.retirement_worker.clone(),
-        subsidy_secret: config.auth.subsidy_secret().cloned(),
-        wake_jobs: wake_jobs.clone(),
-        monitor: monitor.clone(),
-    });
+    let state = AppState::new(&config, manager.clone(), monitor.clone(), wake_jobs.clone()).await?;
+    let state = web::Data::new(state);
     let workers = match config.server.workers {
         0 => std::thread::available_parallelism()?.get(),
         workers => workers,
@@ -69,6 +56,8 @@ pub async fn run(config: Config, with_demo: bool) -> Result<(), Box<dyn Error>> 
         // four, so that one slow request does not block the others of its worker.
         .worker_max_blocking_threads((config.database.pool_size as usize).div_ceil(workers).max(4))
         .shutdown_timeout(config.server.shutdown_timeout_seconds)
+        // The end of an answer does not wait for the client to acknowledge its beginning.
+        .tcp_nodelay(true)
         .disable_signals()
         .bind(config.server.listen)
         .map_err(|error| format!("server.listen: cannot listen on {}: {error}", config.server.listen))?;
@@ -88,6 +77,7 @@ pub async fn run(config: Config, with_demo: bool) -> Result<(), Box<dyn Error>> 
     let (stop_jobs, stopped) = watch::channel(false);
     let job_runner = jobs::start(manager.clone(), wake_jobs, stopped.clone());
     let sweeper = jobs::start_sweeping(manager.clone(), stopped.clone());
+    let folder = jobs::start_folding(manager.clone(), stopped.clone());
     let scheduler = schedule::start(&manager, &config, scheduler_stopped);
     let worker = config.worker.enabled.then(|| deliveries::start(&manager, &config, metrics, stopped));
     monitor.started();
@@ -100,6 +90,7 @@ pub async fn run(config: Config, with_demo: bool) -> Result<(), Box<dyn Error>> 
     stop_scheduler.send_replace(true);
     job_runner.await?;
     sweeper.await?;
+    folder.await?;
     finish(worker, scheduler).await;
     tracing::info!("stopped");
     Ok(())

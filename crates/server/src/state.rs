@@ -6,8 +6,8 @@ use actix_web::{HttpRequest, web};
 use license_manager_domain::{Error, LicenseManager};
 use tokio::sync::Notify;
 
-use crate::auth::TokenVerifier;
 use crate::auth::throttle::Throttle;
+use crate::auth::{KeyError, TokenVerifier};
 use crate::config::{Config, SameSite, Secret};
 use crate::http::error::ApiError;
 use crate::telemetry::monitor::Monitor;
@@ -40,6 +40,30 @@ pub struct AppState {
 }
 
 impl AppState {
+    /// The state of a service with these settings.
+    ///
+    /// # Errors
+    /// When the keys of an issuer of tokens cannot be used.
+    pub async fn new(
+        config: &Config,
+        manager: LicenseManager,
+        monitor: Arc<Monitor>,
+        wake_jobs: Arc<Notify>,
+    ) -> Result<Self, KeyError> {
+        Ok(Self {
+            manager,
+            verifier: TokenVerifier::from_config(&config.auth).await?,
+            body_limit: config.server.body_limit_bytes,
+            browser: BrowserPolicy::from_config(config),
+            throttle: Throttle::new(&config.throttle, config.server.trust_forwarded_for),
+            learner_portal: config.portals.learner_url.clone(),
+            retirement_worker: config.auth.retirement_worker.clone(),
+            subsidy_secret: config.auth.subsidy_secret().cloned(),
+            wake_jobs,
+            monitor,
+        })
+    }
+
     /// How long before its renewal a plan is locked.
     pub fn renewal_lock(&self) -> chrono::Duration {
         self.manager.settings().renewal_lock

@@ -6,11 +6,9 @@ use actix_web::http::Method;
 use actix_web::{test, web};
 use chrono::Duration;
 use license_manager::app::app;
-use license_manager::auth::TokenVerifier;
-use license_manager::auth::throttle::Throttle;
-use license_manager::config::{Config, Secret, ThrottleConfig};
+use license_manager::config::{Config, Secret};
 use license_manager::database::{self, seed_products};
-use license_manager::state::{AppState, BrowserPolicy};
+use license_manager::state::AppState;
 use license_manager::system::RandomIds;
 use license_manager::telemetry::metrics::Metrics;
 use license_manager::telemetry::monitor::Monitor;
@@ -62,6 +60,8 @@ impl Service {
         let environment = [("DATABASE_URL".to_owned(), database.url().to_owned())];
         let mut config = Config::load(None, environment.into_iter()).unwrap();
         config.auth.hs256_secret = Some(Secret::try_from(SECRET.to_owned()).unwrap());
+        config.auth.retirement_worker = Some("retirement_worker".to_owned());
+        config.throttle.enabled = false;
         let statements = Arc::new(Mutex::new(Vec::new()));
         let log = statements.clone();
         let observer: database::StatementObserver =
@@ -78,18 +78,8 @@ impl Service {
         let metrics = Arc::new(Metrics::new().unwrap());
         let monitor = Monitor::new(&config, metrics, Arc::new(opened), manager.clone());
         monitor.started();
-        let state = web::Data::new(AppState {
-            manager,
-            verifier: TokenVerifier::from_config(&config.auth).await.unwrap(),
-            body_limit: config.server.body_limit_bytes,
-            browser: BrowserPolicy::from_config(&config),
-            throttle: Throttle::new(&ThrottleConfig { enabled: false, ..config.throttle.clone() }, false),
-            learner_portal: String::new(),
-            retirement_worker: Some("retirement_worker".to_owned()),
-            subsidy_secret: None,
-            wake_jobs: Arc::new(Notify::new()),
-            monitor: Arc::new(monitor),
-        });
+        let state = AppState::new(&config, manager, Arc::new(monitor), Arc::new(Notify::new())).await.unwrap();
+        let state = web::Data::new(state);
         Self { state, statements, agreement: page.details.agreement.id, _database: database }
     }
 

@@ -1,5 +1,9 @@
 //! Requests without permission or with a wrong format are refused with a clear 4xx and change nothing.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
 use license_manager_tests::{Client, Database, Person, Plan, Request, Scene, assert_detail, on_both_databases};
 use serde_json::json;
 
@@ -13,7 +17,37 @@ on_both_databases!(
     paths_work_with_and_without_their_slash,
     very_long_queries_and_filters_are_answered,
     a_body_is_read_only_with_permission,
+    what_is_not_http_is_no_error_of_the_server,
 );
+
+fn what_is_not_http_is_no_error_of_the_server(database: Database) {
+    let scene = Scene::new(database);
+    for (about, sent) in [
+        ("bytes", &b"\x16\x03\x01\x02\x00\x01\x00\n\r\n\r\n"[..]),
+        ("a bad request line", b"GET / HTTP/9.9\r\n\r\n"),
+        ("a bad header", b"GET /health/ HTTP/1.1\r\nHost: x\r\nno colon\r\n\r\n"),
+        ("two lengths", b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab"),
+        ("a bad length", b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n"),
+        ("a bad chunk", b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n"),
+    ] {
+        let mut stream = TcpStream::connect(scene.server.address()).expect("the server accepts connections");
+        stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout is set");
+        stream.write_all(sent).expect("the bytes are sent");
+        let mut answer = [0; 32];
+        let length = stream.read(&mut answer).unwrap_or_default();
+        let answer = String::from_utf8_lossy(&answer[..length]).into_owned();
+        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 4"), "{about}: {answer}");
+    }
+    let long = vec![b'a'; 200_000];
+    let mut stream = TcpStream::connect(scene.server.address()).expect("the server accepts connections");
+    // The server may close the connection before everything is sent.
+    let _ = stream.write_all(b"GET /health/ HTTP/1.1\r\nX-Long: ").and_then(|()| stream.write_all(&long));
+    let _ = stream.read(&mut [0; 32]);
+    // While it starts, the server answers 503.
+    let log = scene.server.log();
+    let (_, since_start) = log.split_once("ready").expect("the server is ready");
+    assert!(!since_start.contains("ERROR"), "{since_start}");
+}
 
 fn invalid_tokens_are_refused(database: Database) {
     Scene::new(database).changes_nothing(|scene| {

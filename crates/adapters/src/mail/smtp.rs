@@ -1,6 +1,7 @@
 //! Sends mails over SMTP.
 
 use std::error::Error;
+use std::net::IpAddr;
 use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
@@ -63,14 +64,14 @@ pub enum Misconfigured {
 }
 
 impl SmtpMail {
-    /// The server at `smtp://USER:PASSWORD@HOST:PORT`, encrypted when the server supports it (always with
-    /// `?tls=required`), or at `smtps://…`, always encrypted. `timeout` applies to each mail, connecting included.
-    /// Opens no connection yet.
+    /// The server at `smtp://USER:PASSWORD@HOST:PORT` or `smtps://…`. `smtps://`, `?tls=required` and a login are
+    /// always encrypted; a login to a loopback address and anything else only when the server supports it. `timeout`
+    /// applies to each mail, connecting included. Opens no connection yet.
     ///
     /// # Errors
     /// What is wrong with the URL or with `from`.
     pub fn new(url: &str, from: &str, timeout: Duration) -> Result<Self, Misconfigured> {
-        let server = AsyncSmtpTransport::<Tokio1Executor>::from_url(&encrypted_where_possible(url)?)
+        let server = AsyncSmtpTransport::<Tokio1Executor>::from_url(&with_encryption(url)?)
             .map_err(|error| Misconfigured::Url(format!("this mail server URL is not valid: {error}")))?
             .timeout(Some(timeout))
             .pool_config(smtp::PoolConfig::new().max_size(CONNECTIONS));
@@ -171,17 +172,37 @@ fn with_ascii_domain(mailbox: Mailbox) -> Mailbox {
     Mailbox { email: address.unwrap_or(mailbox.email), ..mailbox }
 }
 
-/// The URL, with opportunistic encryption unless it says otherwise.
-fn encrypted_where_possible(url: &str) -> Result<String, Misconfigured> {
+/// The URL, which says whether the connection must be encrypted. Nobody on the way may read a login, and whoever
+/// controls the way can take the offer of encryption out of the server's greeting.
+fn with_encryption(url: &str) -> Result<String, Misconfigured> {
     let mut url = Url::parse(url).map_err(|error| Misconfigured::Url(format!("this is not a URL: {error}")))?;
-    if url.scheme() == "smtp" && !url.query_pairs().any(|(name, _)| name == "tls") {
-        // Without a port, use the mail port and not the one lettre would choose for TLS.
-        if url.port().is_none() && url.set_port(Some(smtp::SMTP_PORT)).is_err() {
-            return Err(Misconfigured::Url("this URL has no host".to_owned()));
-        }
-        url.query_pairs_mut().append_pair("tls", "opportunistic");
+    if url.scheme() != "smtp" {
+        return Ok(url.into());
     }
-    Ok(url.into())
+    let has_login = !url.username().is_empty() || url.password().is_some();
+    let needs_encryption = has_login && !is_loopback(&url);
+    match url.query_pairs().find(|(name, _)| name == "tls").map(|(_, value)| value.into_owned()) {
+        Some(value) if value == "opportunistic" && needs_encryption => Err(Misconfigured::Url(
+            "this URL has a login, which may only be sent encrypted: use ?tls=required or smtps://".to_owned(),
+        )),
+        Some(_) => Ok(url.into()),
+        None => {
+            // Without a port, use the mail port and not the one lettre would choose for TLS.
+            if url.port().is_none() && url.set_port(Some(smtp::SMTP_PORT)).is_err() {
+                return Err(Misconfigured::Url("this URL has no host".to_owned()));
+            }
+            let tls = if needs_encryption { "required" } else { "opportunistic" };
+            url.query_pairs_mut().append_pair("tls", tls);
+            Ok(url.into())
+        }
+    }
+}
+
+/// Whether the host is this machine. The URL parser leaves the addresses of URLs like `smtp://` as text.
+fn is_loopback(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
 }
 
 /// Why a mail was not accepted.
@@ -260,5 +281,31 @@ impl CampaignMail for SmtpMail {
     /// A mail server keeps no addresses.
     async fn identify(&self, _: &[(Email, LmsUserId)]) -> Result<(), Undelivered> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_login_is_sent_unencrypted_to_loopback_only() {
+        for (url, encryption) in [
+            ("smtp://mail", "smtp://mail:25?tls=opportunistic"),
+            ("smtp://mail:587", "smtp://mail:587?tls=opportunistic"),
+            ("smtp://mail:587?tls=required", "smtp://mail:587?tls=required"),
+            ("smtp://me:hunter2@mail", "smtp://me:hunter2@mail:25?tls=required"),
+            ("smtp://me@mail", "smtp://me@mail:25?tls=required"),
+            ("smtp://me:hunter2@10.0.0.7", "smtp://me:hunter2@10.0.0.7:25?tls=required"),
+            ("smtp://me:hunter2@localhost.example", "smtp://me:hunter2@localhost.example:25?tls=required"),
+            ("smtp://me:hunter2@LOCALHOST:25", "smtp://me:hunter2@LOCALHOST:25?tls=opportunistic"),
+            ("smtp://me:hunter2@127.9.9.9:25", "smtp://me:hunter2@127.9.9.9:25?tls=opportunistic"),
+            ("smtp://me:hunter2@[::1]:25", "smtp://me:hunter2@[::1]:25?tls=opportunistic"),
+            ("smtps://me:hunter2@mail", "smtps://me:hunter2@mail"),
+        ] {
+            assert_eq!(with_encryption(url), Ok(encryption.to_owned()), "{url}");
+        }
+        let refused = with_encryption("smtp://me:hunter2@mail?tls=opportunistic");
+        assert!(matches!(&refused, Err(Misconfigured::Url(why)) if !why.contains("hunter2")), "{refused:?}");
     }
 }

@@ -1,7 +1,7 @@
 //! Sets up the log, and writes one line per request.
 
 use std::fmt;
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal, Write};
 use std::time::Instant;
 
 use actix_web::body::MessageBody;
@@ -56,13 +56,61 @@ fn subscriber<W>(
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let filter = EnvFilter::try_new(&config.filter).map_err(|error| LoggingError::Filter(error.to_string()))?;
-    let lines = tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(colored);
+    let filter = with_quiet_connections(&config.filter);
+    let filter = EnvFilter::try_new(filter).map_err(|error| LoggingError::Filter(error.to_string()))?;
+    let lines = tracing_subscriber::fmt::layer().with_ansi(colored);
     let lines = match config.format {
-        LogFormat::Text => lines.boxed(),
-        LogFormat::Json => lines.json().flatten_event(true).with_span_list(false).boxed(),
+        LogFormat::Text => lines.with_writer(OneLine { to: writer, colored }).boxed(),
+        LogFormat::Json => lines.with_writer(writer).json().flatten_event(true).with_span_list(false).boxed(),
     };
     Ok(tracing_subscriber::registry().with(filter).with(lines))
+}
+
+/// The filter without the lines that actix writes about connections, unless it names actix itself. actix calls it an
+/// error of the server when a client sends something that is not HTTP.
+fn with_quiet_connections(filter: &str) -> String {
+    match filter.contains("actix_http") {
+        true => filter.to_owned(),
+        false => format!("{filter},actix_http=off"),
+    }
+}
+
+/// Writes each event as one line. An event may quote what others sent, and a line break in it would look like the end
+/// of the line. The JSON format escapes line breaks itself.
+struct OneLine<W> {
+    to: W,
+    /// Whether events have escape sequences of their own.
+    colored: bool,
+}
+
+impl<'a, W: MakeWriter<'a>> MakeWriter<'a> for OneLine<W> {
+    type Writer = OneLine<W::Writer>;
+
+    fn make_writer(&'a self) -> Self::Writer {
+        OneLine { to: self.to.make_writer(), colored: self.colored }
+    }
+}
+
+impl<W: Write> Write for OneLine<W> {
+    fn write(&mut self, event: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(event);
+        let line = text.strip_suffix('\n').unwrap_or(&text);
+        let stays = |c: char| c == '\t' || (c == '\x1b' && self.colored);
+        let breaks = |c: char| (c.is_control() && !stays(c)) || matches!(c, '\u{2028}' | '\u{2029}');
+        if !line.contains(breaks) {
+            return self.to.write_all(event).map(|()| event.len());
+        }
+        let mut escaped = String::with_capacity(line.len() + 16);
+        for c in line.chars() {
+            if breaks(c) { escaped.extend(c.escape_default()) } else { escaped.push(c) }
+        }
+        escaped.push('\n');
+        self.to.write_all(escaped.as_bytes()).map(|()| event.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.to.flush()
+    }
 }
 
 /// A request's id: the client's if it is valid, otherwise a new UUID. [`request_log`] stores it in the request's
@@ -71,10 +119,12 @@ where
 pub struct RequestId(String);
 
 impl RequestId {
-    /// The client's id, if it is 1 to 128 visible ASCII characters: safe in a log line and in a header.
+    /// The client's id, if it is 1 to 128 ASCII letters, digits and characters of `-_.:/+=`: safe in a header and in
+    /// a log line, where spaces, quotes and braces separate fields.
     fn sent(headers: &HeaderMap) -> Option<Self> {
         let id = headers.get(REQUEST_ID_HEADER)?.as_bytes();
-        let sane = (1..=REQUEST_ID_LIMIT).contains(&id.len()) && id.iter().all(u8::is_ascii_graphic);
+        let is_safe = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.:/+=".contains(byte);
+        let sane = (1..=REQUEST_ID_LIMIT).contains(&id.len()) && id.iter().all(is_safe);
         sane.then(|| Self(String::from_utf8_lossy(id).into_owned()))
     }
 
@@ -148,7 +198,6 @@ fn echo(id: &RequestId, headers: &mut HeaderMap) {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
     use std::sync::{Arc, Mutex};
 
     use actix_web::middleware::from_fn;
@@ -251,7 +300,9 @@ mod tests {
     async fn a_request_without_a_valid_id_gets_a_new_one() {
         let long = "x".repeat(129);
         let mut ids = std::collections::HashSet::new();
-        for sent in [None, Some(""), Some("two words"), Some("caf\u{e9}"), Some(long.as_str())] {
+        for sent in
+            [None, Some(""), Some("two words"), Some("caf\u{e9}"), Some("a}:b"), Some("a\",b"), Some(long.as_str())]
+        {
             let mut request = TestRequest::with_uri("/plans/7/");
             if let Some(sent) = sent {
                 let value = HeaderValue::from_bytes(sent.as_bytes()).unwrap();
@@ -310,5 +361,32 @@ mod tests {
         let json: Value = serde_json::from_str(logged(LogFormat::Json, "warn").trim()).unwrap();
         assert_eq!((&json["message"], &json["plans"]), (&Value::from("loud"), &Value::from(4)));
         assert!(subscriber(&config(LogFormat::Text, "a=b=c"), std::io::sink, false).is_err());
+    }
+
+    #[test]
+    fn what_others_sent_cannot_begin_a_line() {
+        for format in [LogFormat::Text, LogFormat::Json] {
+            let lines = Lines::default();
+            let log = lines.clone();
+            let subscriber = subscriber(&config(format, "info"), move || log.clone(), false).unwrap();
+            tracing::subscriber::with_default(subscriber, || {
+                let name = "Acme\r\n2026-01-01T00:00:00Z ERROR forged\u{2028}\u{85}\x1b[31m";
+                let _span = tracing::info_span!("customer", %name).entered();
+                tracing::info!(%name, also = ?name, "told {name}");
+            });
+            let text = lines.text();
+            assert!(text.ends_with('\n') && text.matches(['\n', '\r']).count() == 1, "{format:?}: {text:?}");
+            // JSON has no other line breaks.
+            assert!(format == LogFormat::Json || !text.contains(['\u{2028}', '\u{85}']), "{text:?}");
+            assert!(!text.contains('\x1b'), "{format:?}: {text:?}");
+        }
+    }
+
+    #[test]
+    fn connections_are_logged_only_on_demand() {
+        assert_eq!(with_quiet_connections("info"), "info,actix_http=off");
+        assert_eq!(with_quiet_connections("info,actix_http=debug"), "info,actix_http=debug");
+        assert_eq!(with_quiet_connections(""), ",actix_http=off");
+        assert!(EnvFilter::try_new(with_quiet_connections("")).is_ok());
     }
 }
