@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help build run test fmt lint unit bench bench-operations openapi fuzz
+.PHONY: help build run test fmt lint unit bench bench-hostile bench-operations openapi fuzz
 
 # Without -p, cargo settles on one set of features for the whole workspace and builds each dependency once.
 
@@ -40,6 +40,10 @@ unit: ## Run the tests that need neither a server nor a database
 bench: ## Measure the server beside hand-written SQL, on both databases
 	cargo build --release --bin license-manager --bin bench
 	tests/with-postgres cargo run --release --bin bench
+
+bench-hostile: ## Measure what hostile clients cost the others, on both databases
+	cargo build --release --bin license-manager --bin bench-hostile
+	tests/with-postgres cargo run --release --bin bench-hostile
 
 openapi: ## Write docs/openapi.json anew, with examples from real answers
 	UPDATE_OPENAPI=1 cargo test --workspace --test openapi the_committed_document

@@ -20,6 +20,7 @@ use crate::background::{deliveries, jobs, schedule};
 use crate::cli::demo;
 use crate::config::{Config, DEFAULT_DATABASE_FILE, Secret};
 use crate::database::{Database, seed_products};
+use crate::http::sending;
 use crate::state::AppState;
 use crate::system::SystemClock;
 use crate::telemetry::metrics::Metrics;
@@ -51,6 +52,7 @@ pub async fn run(config: Config, with_demo: bool) -> Result<(), Box<dyn Error>> 
         workers => workers,
     };
     let server = HttpServer::new(move || app(state.clone()))
+        .on_connect(sending::limit_connection(config.server.client_timeout()))
         .workers(workers)
         // About as many threads as connections: further requests queue instead of timing out on the pool. At least
         // four, so that one slow request does not block the others of its worker.

@@ -10,6 +10,7 @@ use crate::auth::throttle::Throttle;
 use crate::auth::{KeyError, TokenVerifier};
 use crate::config::{Config, SameSite, Secret};
 use crate::http::error::ApiError;
+use crate::http::intake::Intake;
 use crate::telemetry::monitor::Monitor;
 
 /// The state, as handlers get it.
@@ -21,8 +22,8 @@ pub struct AppState {
     pub manager: LicenseManager,
     /// The verifier of access tokens.
     pub verifier: TokenVerifier,
-    /// The largest request body, in bytes.
-    pub body_limit: usize,
+    /// The limits for bodies.
+    pub intake: Intake,
     /// The rules for cookies.
     pub browser: BrowserPolicy,
     /// The rate limits.
@@ -53,7 +54,7 @@ impl AppState {
         Ok(Self {
             manager,
             verifier: TokenVerifier::from_config(&config.auth).await?,
-            body_limit: config.server.body_limit_bytes,
+            intake: Intake::from_config(&config.server),
             browser: BrowserPolicy::from_config(config),
             throttle: Throttle::new(&config.throttle, config.server.trust_forwarded_for),
             learner_portal: config.portals.learner_url.clone(),

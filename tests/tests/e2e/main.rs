@@ -16,6 +16,7 @@ mod history;
 mod idempotency;
 mod license_lists;
 mod lifecycle;
+mod limits;
 mod openapi;
 mod operations;
 mod people;

@@ -2,8 +2,11 @@
 //!
 //! Every request names its customer: `?enterprise_customer_uuid=…`. A customer without an agreement is 404.
 
+use std::pin::Pin;
+
+use actix_web::dev::Payload;
 use actix_web::http::StatusCode;
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{FromRequest, HttpRequest, HttpResponse};
 use deserr::Deserr;
 use license_manager_domain::model::Enrollees;
 use license_manager_domain::{BulkEnrollment, CustomerId, EnrollmentJobId, Entity, Error, LicenseManager, PlanId};
@@ -12,8 +15,8 @@ use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use crate::auth::permissions::{Admin, Listing};
-use crate::http::body::{Body, EmailsToLookUp};
+use crate::auth::permissions::{Admin, Caller, Listing};
+use crate::http::body::{Body, EmailsToLookUp, Guarded};
 use crate::http::fields::{Boolean, FieldErrors, List, Nullable, Optional, Required, Text, UuidText};
 use crate::http::page::LinkBase;
 use crate::http::{Answer, ApiError, ApiResult, Query, WithBody, blocking};
@@ -53,7 +56,7 @@ pub struct EnrollmentRequest {
     #[deserr(default)]
     pub emails: Optional<EmailsToLookUp>,
     /// The course runs.
-    pub course_run_keys: Required<List<Text<1, 255>, 1>>,
+    pub course_run_keys: Required<List<Text<1, 255>, 1, 1_000>>,
     /// Whether they get a mail.
     pub notify: Required<Boolean>,
     /// The plan whose licenses pay; the default is any plan of the customer.
@@ -91,18 +94,14 @@ struct JobStatusBody {
     ),
 )]
 pub async fn request(
-    WithBody { access, body }: WithBody<Listing<Admin>, EnrollmentRequest>,
+    WithBody { access, body }: WithBody<OfCustomer, EnrollmentRequest>,
     request: HttpRequest,
     state: State,
 ) -> ApiResult {
-    let query = Query::of(&request);
-    let customer = query.customer()?;
-    let permitted = state.clone();
-    let access = blocking(move || permit(access, &permitted, customer)).await?;
-    let enrollment = read(&query, body)?;
+    let enrollment = read(&Query::of(&request), body).await?;
     blocking(move || {
         let user = access.caller.lms_user_id();
-        let job = state.manager.request_enrollment(customer, user, enrollment)?;
+        let job = state.manager.request_enrollment(access.customer, user, enrollment)?;
         Answer::json(StatusCode::CREATED, &JobBody { job_id: job.0 })
     })
     .await
@@ -120,7 +119,7 @@ pub async fn request(
         (status = 404, description = "The customer has no agreement, or no such enrollment", body = Detail),
     ),
 )]
-pub async fn status(access: Listing<Admin>, request: HttpRequest, state: State) -> ApiResult {
+pub async fn status(access: OfCustomer, request: HttpRequest, state: State) -> ApiResult {
     let query = Query::of(&request);
     let path = format!("{}results/", request.path());
     let links = LinkBase::new(&request, &path);
@@ -151,7 +150,7 @@ pub async fn status(access: Listing<Admin>, request: HttpRequest, state: State) 
         (status = 404, description = "The customer has no agreement, or no such enrollment, or it is not done", body = Detail),
     ),
 )]
-pub async fn results(access: Listing<Admin>, request: HttpRequest, state: State) -> ApiResult<HttpResponse> {
+pub async fn results(access: OfCustomer, request: HttpRequest, state: State) -> ApiResult<HttpResponse> {
     let query = Query::of(&request);
     let found = |manager: &LicenseManager, customer, job| Ok((job, manager.enrollment_results(customer, job)?));
     let (job, results) = find(access, &query, state, found).await?;
@@ -163,34 +162,50 @@ pub async fn results(access: Listing<Admin>, request: HttpRequest, state: State)
         .body(format!("{}{results}", query.csv_start())))
 }
 
-/// Reads the enrollment that the query names, after a check of the permission.
+/// Reads the enrollment that the query names.
 async fn find<T: Send + 'static>(
-    access: Listing<Admin>,
+    OfCustomer { customer, .. }: OfCustomer,
     query: &Query,
     state: State,
     known: impl FnOnce(&LicenseManager, CustomerId, EnrollmentJobId) -> Result<T, Error> + Send + 'static,
 ) -> ApiResult<T> {
-    let customer = query.customer()?;
     let job = query.uuid("bulk_enrollment_job_uuid")?.map(EnrollmentJobId);
     let missing = || ApiError::text(StatusCode::BAD_REQUEST, "Name the job: bulk_enrollment_job_uuid is missing.");
     let job = job.ok_or_else(missing)?;
-    blocking(move || {
-        permit(access, &state, customer)?;
-        Ok(known(&state.manager, customer, job)?)
-    })
-    .await
+    blocking(move || Ok(known(&state.manager, customer, job)?)).await
 }
 
-/// Refuses customers without an agreement, then those outside the caller's scope.
-fn permit(access: Listing<Admin>, state: &AppState, customer: CustomerId) -> ApiResult<Listing<Admin>> {
-    if !state.manager.has_agreement(customer)? {
-        return Err(Error::NotFound(Entity::Agreement).into());
+/// The permission to administer the customer that the query names. A customer without an agreement is refused before one outside the
+/// caller's scope.
+pub struct OfCustomer {
+    caller: Caller,
+    customer: CustomerId,
+}
+
+impl Guarded for OfCustomer {
+    type Access = Listing<Admin>;
+}
+
+impl FromRequest for OfCustomer {
+    type Error = ApiError;
+    type Future = Pin<Box<dyn Future<Output = ApiResult<Self>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let listing = Listing::<Admin>::from_request(request, payload);
+        let (state, query) = (AppState::of(request), Query::of(request));
+        Box::pin(async move {
+            let listing = listing.await?;
+            let (state, customer) = (state?, query.customer()?);
+            if !blocking(move || Ok(state.manager.has_agreement(customer)?)).await? {
+                return Err(Error::NotFound(Entity::Agreement).into());
+            }
+            listing.check(Some(customer), Entity::Agreement)?;
+            Ok(Self { caller: listing.caller, customer })
+        })
     }
-    access.check(Some(customer), Entity::Agreement)?;
-    Ok(access)
 }
 
-fn read(query: &Query, mut body: Body<EnrollmentRequest>) -> ApiResult<BulkEnrollment> {
+async fn read(query: &Query, mut body: Body<EnrollmentRequest>) -> ApiResult<BulkEnrollment> {
     let enroll_all = query.flag("enroll_all").unwrap_or(false);
     let mut errors = FieldErrors::default();
     if let Value::Object(fields) = body.json() {
@@ -206,7 +221,7 @@ fn read(query: &Query, mut body: Body<EnrollmentRequest>) -> ApiResult<BulkEnrol
             fields.remove("emails");
         }
     }
-    let request = errors.and(body.read())?;
+    let request = errors.and(body.read().await?)?;
     let plan = request.subscription_id.0.flatten();
     let learners = match enroll_all {
         true => Enrollees::Holders,

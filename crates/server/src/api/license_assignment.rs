@@ -13,6 +13,7 @@ use crate::auth::permissions::{Admin, OfPlan};
 use crate::http::body::{Emails, MailText};
 use crate::http::fields::{Boolean, FieldErrors, Kind, List, Nullable, Optional, Problem, Required};
 use crate::http::kinds::{describe, text};
+use crate::http::measure::MAX_ITEMS;
 use crate::http::{Answer, ApiResult, WithBody, blocking};
 use crate::state::State;
 
@@ -24,7 +25,7 @@ pub struct AssignmentRequest {
     pub user_emails: Required<Emails>,
     /// The Salesforce opportunities of the licenses, in the order of the emails; null or blank if there is none.
     #[deserr(default)]
-    pub user_sfids: Nullable<List<SalesforceId>>,
+    pub user_sfids: Nullable<List<SalesforceId, 0, { MAX_ITEMS }>>,
     /// Whether learners get a mail; the default is true.
     #[deserr(default)]
     pub notify_users: Optional<Boolean>,
@@ -104,7 +105,7 @@ struct AssignmentBody<'a> {
     responses((status = 200, description = "Assigned", body = AssignmentsBody))
 )]
 pub async fn assign(WithBody { access, body }: WithBody<OfPlan<Admin>, AssignmentRequest>, state: State) -> ApiResult {
-    assign_requested(access, body.read()?, state).await
+    assign_requested(access, body.read().await??, state).await
 }
 
 pub(super) async fn assign_requested(access: OfPlan<Admin>, request: AssignmentRequest, state: State) -> ApiResult {

@@ -62,7 +62,7 @@ impl ReminderWords {
     ),
 )]
 pub async fn remind(WithBody { access, body }: WithBody<OfPlan<Admin>, ReminderRequest>, state: State) -> ApiResult {
-    let ReminderRequest { whose, greeting, closing } = body.read()?;
+    let ReminderRequest { whose, greeting, closing } = body.read().await??;
     let (whose, mail) = (whose.selection(), ReminderWords { greeting, closing }.mail());
     blocking(move || {
         state.manager.remind(access.plan, &whose, &mail)?;
@@ -83,7 +83,7 @@ pub async fn remind(WithBody { access, body }: WithBody<OfPlan<Admin>, ReminderR
     ),
 )]
 pub async fn remind_all(WithBody { access, body }: WithBody<OfPlan<Admin>, ReminderWords>, state: State) -> ApiResult {
-    let mail = body.read()?.mail();
+    let mail = body.read().await??.mail();
     blocking(move || {
         state.manager.remind_all(access.plan, &mail)?;
         Ok(Answer::no_content())

@@ -94,7 +94,7 @@ pub(super) enum RevocationError {
     )
 )]
 pub async fn revoke(WithBody { access, body }: WithBody<OfPlan<Admin>, SelectionRequest>, state: State) -> ApiResult {
-    revoke_selected(access, body.read()?.selection(), state).await
+    revoke_selected(access, body.read().await??.selection(), state).await
 }
 
 pub(super) async fn revoke_selected(access: OfPlan<Admin>, whose: LicenseSelection, state: State) -> ApiResult {

@@ -8,7 +8,7 @@ use utoipa::openapi::schema::{ArrayBuilder, Ref};
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::http::body::EmailsToLookUp;
-use crate::http::fields::{FieldErrors, Kind, Nullable, Problem, Required, Text};
+use crate::http::fields::{Choice, FieldErrors, Kind, List, Nullable, Problem, Required, Text};
 use crate::http::kinds::describe;
 use crate::openapi::parameters::LicenseState;
 
@@ -42,7 +42,10 @@ impl SelectionRequest {
     }
 }
 
-/// At least one filter. An error in a filter is reported for the request as a whole.
+/// The most filters of a request, and the most states of a filter.
+const MAX_FILTERS: usize = 100;
+
+/// One to [`MAX_FILTERS`] filters. An error in a filter is reported for the request as a whole.
 pub struct Filters;
 
 impl Kind for Filters {
@@ -55,7 +58,10 @@ impl Kind for Filters {
 
 describe!(
     [] Filters,
-    ArrayBuilder::new().items(Ref::from_schema_name(SelectionFilter::name())).min_items(Some(1)),
+    ArrayBuilder::new()
+        .items(Ref::from_schema_name(SelectionFilter::name()))
+        .min_items(Some(1))
+        .max_items(Some(MAX_FILTERS)),
     |schemas: &mut Vec<_>| {
         schemas.push((SelectionFilter::name().into_owned(), SelectionFilter::schema()));
         SelectionFilter::schemas(schemas);
@@ -81,7 +87,7 @@ macro_rules! filter_form {
             /// A part of the email.
             UserEmail(Required<Text<1>>),
             /// The states.
-            StatusIn(Vec<LicenseState>),
+            StatusIn(Required<List<Choice<LicenseState>, 0, { MAX_FILTERS }>>),
         }
     };
 }
@@ -110,6 +116,9 @@ fn terms(filter: &Value) -> Vec<(Option<&str>, &Value)> {
 fn license_filter(filters: &Value) -> Result<LicenseFilter, &'static str> {
     let filters = filters.as_array().filter(|filters| !filters.is_empty());
     let filters = filters.ok_or("filters must be a list with at least one filter.")?;
+    if filters.len() > MAX_FILTERS {
+        return Err("filters may have at most 100 filters.");
+    }
     let mut wanted = LicenseFilter::default();
     for (name, value) in filters.iter().flat_map(terms) {
         match name {
@@ -120,7 +129,8 @@ fn license_filter(filters: &Value) -> Result<LicenseFilter, &'static str> {
                     .push(text.ok_or("The filter user_email takes a part of an email address.")?.to_owned());
             }
             Some("status_in") => {
-                let names = value.as_array().ok_or("The filter status_in takes a list of statuses.")?;
+                let names = value.as_array().filter(|names| names.len() <= MAX_FILTERS);
+                let names = names.ok_or("The filter status_in takes a list of at most 100 statuses.")?;
                 let statuses: Option<Vec<_>> =
                     names.iter().map(|name| LicenseStatus::from_name(name.as_str()?)).collect();
                 let mut statuses = statuses.ok_or("The filter status_in names a status that does not exist.")?;

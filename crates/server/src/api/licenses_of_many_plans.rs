@@ -1,6 +1,9 @@
 //! `/api/v1/licenses/`, `…/{license_uuid}/`, `…/assign/` and `…/revoke/`: licenses, without a plan in the path.
 
-use actix_web::HttpRequest;
+use std::pin::Pin;
+
+use actix_web::dev::Payload;
+use actix_web::{FromRequest, HttpRequest};
 use deserr::Deserr;
 use license_manager_domain::ports::LicenseSearch;
 use license_manager_domain::{CustomerId, Entity, LicenseId, PlanId};
@@ -13,9 +16,9 @@ use crate::api::license_selection::SelectionRequest;
 use crate::api::licenses::{LicensePageBody, list_found};
 use crate::api::views::LicenseBody;
 use crate::auth::permissions::{Admin, Listing, OfPlan, Reader, path_uuid};
-use crate::http::body::Body;
+use crate::http::body::{Body, Guarded};
 use crate::http::fields::{FieldErrors, Required, UuidText};
-use crate::http::{Answer, ApiResult, Query, WithBody, blocking};
+use crate::http::{Answer, ApiError, ApiResult, Query, WithBody, blocking};
 use crate::openapi::errors::{self, Detail};
 use crate::openapi::parameters::{CursorQuery, CustomerQuery, LicenseFilterQuery, LicenseOrderQuery, PageQuery};
 use crate::state::{AppState, State};
@@ -99,12 +102,8 @@ pub async fn retrieve(access: Listing<Reader>, request: HttpRequest, state: Stat
         (status = 404, description = "There is no such plan", body = Detail),
     ),
 )]
-pub async fn assign(
-    WithBody { access, body }: WithBody<Listing<Admin>, AssignmentOfPlanRequest>,
-    state: State,
-) -> ApiResult {
-    let access = OfPlan::checked(access, plan(&body)?, state.clone()).await?;
-    license_assignment::assign_requested(access, body.read()?.assignment, state).await
+pub async fn assign(OfPlanInBody { access, body }: OfPlanInBody<AssignmentOfPlanRequest>, state: State) -> ApiResult {
+    license_assignment::assign_requested(access, body.read().await??.assignment, state).await
 }
 
 /// Revokes licenses of the plan `subscription_plan`: those of the emails, or those that the filters match.
@@ -123,12 +122,36 @@ pub async fn assign(
         (status = 404, description = "None could be revoked, or there is no such plan", body = NothingRevoked),
     ),
 )]
-pub async fn revoke(
-    WithBody { access, body }: WithBody<Listing<Admin>, SelectionOfPlanRequest>,
-    state: State,
-) -> ApiResult {
-    let access = OfPlan::checked(access, plan(&body)?, state.clone()).await?;
-    license_revocation::revoke_selected(access, body.read()?.selection.selection(), state).await
+pub async fn revoke(OfPlanInBody { access, body }: OfPlanInBody<SelectionOfPlanRequest>, state: State) -> ApiResult {
+    license_revocation::revoke_selected(access, body.read().await??.selection.selection(), state).await
+}
+
+/// The permission to administer the plan that the body names, and the body.
+pub struct OfPlanInBody<T> {
+    access: OfPlan<Admin>,
+    body: Body<T>,
+}
+
+impl<T> Guarded for OfPlanInBody<T>
+where
+    Self: FromRequest,
+{
+    type Access = Listing<Admin>;
+}
+
+impl<T: 'static> FromRequest for OfPlanInBody<T> {
+    type Error = ApiError;
+    type Future = Pin<Box<dyn Future<Output = ApiResult<Self>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let read = WithBody::<Listing<Admin>, T>::from_request(request, payload);
+        let state = AppState::of(request);
+        Box::pin(async move {
+            let WithBody { access, body } = read.await?;
+            let access = OfPlan::checked(access, plan(&body)?, state?).await?;
+            Ok(Self { access, body })
+        })
+    }
 }
 
 /// The plan in the body. It is read first: only callers with access to the plan learn what is wrong with the rest.

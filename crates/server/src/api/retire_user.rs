@@ -41,7 +41,7 @@ pub async fn retire(
     WithBody { access, body }: WithBody<RetirementWorker, RetirementRequest>,
     state: State,
 ) -> ApiResult {
-    let request = body.read().map_err(|errors| refuse(&errors))?;
+    let request = body.read().await?.map_err(|errors| refuse(&errors))?;
     let (lms_user_id, username) = (request.lms_user_id.0, request.original_username.0);
     blocking(move || {
         let done = state.manager.retire(&access.caller.actor(), LmsUserId(lms_user_id), &username)?;

@@ -12,6 +12,7 @@ use super::history::{FieldChangeBody, changes};
 use crate::auth::permissions::{ProvisionerOrStaff, path_uuid};
 use crate::http::fields::{Boolean, FieldErrors, List, Moment, Nullable, Optional, Required, UuidText};
 use crate::http::kinds::choices;
+use crate::http::measure::MAX_ITEMS;
 use crate::http::{Answer, ApiResult, Timestamp, WithBody, blocking};
 use crate::state::State;
 
@@ -24,7 +25,7 @@ pub struct Order {
     pub as_of: Required<Moment>,
     /// The licenses; the default is all of the plan.
     #[deserr(default)]
-    pub license_uuids: Nullable<List<UuidText, 1>>,
+    pub license_uuids: Nullable<List<UuidText, 1, { MAX_ITEMS }>>,
     /// Whether this is a dry run, which changes nothing; the default is true.
     #[deserr(default)]
     pub dry_run: Optional<Boolean>,
@@ -92,7 +93,7 @@ pub async fn revert(
     state: State,
 ) -> ApiResult {
     let plan = PlanId(path_uuid(&request, "subscription_uuid")?);
-    let order = body.read()?;
+    let order = body.read().await??;
     let licenses = order.license_uuids.0.flatten().map(|ids| ids.into_iter().map(LicenseId).collect());
     let dry_run = order.dry_run.0.unwrap_or(true);
     let request = RevertRequest { plan, licenses, as_of: order.as_of.0, dry_run };

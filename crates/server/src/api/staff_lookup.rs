@@ -83,7 +83,7 @@ impl Body {
     ),
 )]
 pub async fn look_up(WithBody { body, .. }: WithBody<Staff, LookUpRequest>, state: State) -> ApiResult {
-    let email = body.read().map_err(|errors| refuse(&errors))?.user_email.0;
+    let email = body.read().await?.map_err(|errors| refuse(&errors))?.user_email.0;
     blocking(move || {
         let found = state.manager.licenses_of_email(&email, None)?;
         if found.licenses.is_empty() {

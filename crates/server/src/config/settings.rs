@@ -89,6 +89,17 @@ section! {
     /// The largest accepted request body, in bytes, from 1 KiB to 1 GiB.
     #[serde(deserialize_with = "whole_number::<_, _, 1_024, 1_073_741_824>")]
     body_limit_bytes: usize = 5 * 1024 * 1024;
+    /// Bodies over 64 KiB that are worked on at once, from 1 to 1,000; the others wait.
+    #[serde(deserialize_with = "whole_number::<_, _, 1, 1_000>")]
+    large_bodies_at_once: usize = 2;
+    /// The bytes of bodies over 64 KiB that are held at once, from 1 MiB to 1 TiB; further requests are answered 503. At
+    /// least `body_limit_bytes` counts.
+    #[serde(deserialize_with = "whole_number::<_, _, 1_048_576, 1_099_511_627_776>")]
+    large_bodies_limit_bytes: usize = 256 << 20;
+    /// Seconds that a client may take to send a request's body or to read an answer, from 1 to an hour; besides, it has
+    /// a second for every 16 KiB.
+    #[serde(deserialize_with = "whole_number::<_, _, 1, 3_600>")]
+    client_timeout_seconds: u64 = 30;
     /// Seconds that running requests have to finish after SIGTERM, up to an hour.
     #[serde(deserialize_with = "whole_number::<_, _, 0, 3_600>")]
     shutdown_timeout_seconds: u64 = 30;
@@ -122,6 +133,11 @@ impl ServerConfig {
     /// How long running requests have to finish after SIGTERM.
     pub fn shutdown_timeout(&self) -> Duration {
         Duration::from_secs(self.shutdown_timeout_seconds)
+    }
+
+    /// How long a client may be slow.
+    pub fn client_timeout(&self) -> Duration {
+        Duration::from_secs(self.client_timeout_seconds)
     }
 }
 

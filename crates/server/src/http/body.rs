@@ -5,16 +5,19 @@ use std::pin::Pin;
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::CONTENT_TYPE;
-use actix_web::{FromRequest, HttpRequest, dev::Payload, web};
+use actix_web::{FromRequest, HttpRequest, dev::Payload};
 use deserr::Deserr;
 use license_manager_domain::{Email, InvalidEmail};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 use utoipa::openapi::{KnownFormat, SchemaFormat};
 
+use crate::http::answer::{ApiResult, blocking};
 use crate::http::error::ApiError;
 use crate::http::fields::{self, FieldErrors, Kind, List, Problem, Text};
+use crate::http::intake::{LARGE, read_bytes};
 use crate::http::kinds::{describe, text};
+use crate::http::measure::{MAX_ITEMS, MAX_VALUES, Unfit, measure};
 use crate::state::AppState;
 
 /// The permission `A`, and the request's body, which is read as a `T`.
@@ -32,31 +35,35 @@ pub struct WithBody<A, T> {
 #[derive(Debug)]
 pub struct Body<T> {
     json: Value,
+    is_large: bool,
     request: PhantomData<fn() -> T>,
 }
 
-impl<T: Deserr<FieldErrors>> Body<T> {
+impl<T: Deserr<FieldErrors> + Send + 'static> Body<T> {
     /// Reads the request.
     ///
     /// # Errors
     /// Every error in it.
-    pub fn read(self) -> Result<T, FieldErrors> {
-        self.part()
+    pub async fn read(self) -> ApiResult<Result<T, FieldErrors>> {
+        self.done(|json| fields::read(json)).await
     }
 }
 
-impl<T: Deserr<FieldErrors> + ToSchema> Body<T> {
+impl<T: Deserr<FieldErrors> + ToSchema + Send + 'static> Body<T> {
     /// Reads an edit. Every field that it names must be one that can be edited.
     ///
     /// # Errors
     /// Every error in it.
-    pub fn edit(self) -> Result<T, FieldErrors> {
-        let editable = fields::names::<T>();
-        let mut errors = FieldErrors::default();
-        for name in self.json.as_object().into_iter().flat_map(Map::keys).filter(|name| !editable.contains(*name)) {
-            errors.add(name, "This field cannot be edited.");
-        }
-        errors.and(self.read())
+    pub async fn edit(self) -> ApiResult<Result<T, FieldErrors>> {
+        self.done(|json| {
+            let editable = fields::names::<T>();
+            let mut errors = FieldErrors::default();
+            for name in json.as_object().into_iter().flat_map(Map::keys).filter(|name| !editable.contains(*name)) {
+                errors.add(name, "This field cannot be edited.");
+            }
+            errors.and(fields::read(json))
+        })
+        .await
     }
 }
 
@@ -67,6 +74,12 @@ impl<T> Body<T> {
     /// Every error in the fields of `P`.
     pub fn part<P: Deserr<FieldErrors>>(&self) -> Result<P, FieldErrors> {
         fields::read(&self.json)
+    }
+
+    /// Does something with the JSON: at once, or on a blocking thread if it is large.
+    async fn done<R: Send + 'static>(self, work: impl FnOnce(&Value) -> R + Send + 'static) -> ApiResult<R> {
+        let Self { json, is_large, .. } = self;
+        if is_large { blocking(move || Ok(work(&json))).await } else { Ok(work(&json)) }
     }
 
     /// The JSON of the body.
@@ -94,50 +107,58 @@ impl<A: FromRequest<Error = ApiError> + 'static, T> FromRequest for WithBody<A, 
         let mut payload = payload.take();
         Box::pin(async move {
             let access = A::from_request(&request, &mut Payload::None).await?;
-            let bytes = read_bytes(&request, &mut payload).await?;
-            let body = |json| Body { json, request: PhantomData };
-            if bytes.is_empty() {
-                return Ok(Self { access, body: body(Value::Object(serde_json::Map::new())) });
-            }
-            let media_type =
-                request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-            if !media_type.split(';').next().is_some_and(|name| name.trim().eq_ignore_ascii_case("application/json")) {
-                return Err(ApiError::detail(
-                    StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                    "Send the body as JSON, with the header Content-Type: application/json.",
-                ));
-            }
-            let json = serde_json::from_slice(&bytes)
-                .map_err(|error| ApiError::detail(StatusCode::BAD_REQUEST, format!("The body is no JSON: {error}.")))?;
-            Ok(Self { access, body: body(json) })
+            let body = Body::from_payload(&request, &mut payload).await?;
+            Ok(Self { access, body })
         })
     }
 }
 
-/// A request's body to its end.
-///
-/// # Errors
-/// 413 if it exceeds the configured limit, 400 if it ends early.
-pub async fn read_bytes(request: &HttpRequest, payload: &mut Payload) -> Result<web::Bytes, ApiError> {
-    let limit = AppState::of(request)?.body_limit;
-    let too_large = || {
-        let message = format!("A request body has at most {limit} bytes.");
-        ApiError::detail(StatusCode::PAYLOAD_TOO_LARGE, message)
-    };
-    web::Payload::from_request(request, payload)
-        .await
-        .map_err(|_| too_large())?
-        .to_bytes_limited(limit)
-        .await
-        .map_err(|_| too_large())?
-        .map_err(|_| ApiError::detail(StatusCode::BAD_REQUEST, "The body could not be read to its end."))
+impl<T> Body<T> {
+    /// The body of a request whose caller has the permission.
+    ///
+    /// # Errors
+    /// 400 if it is no JSON or holds too much, 415 if it is not called JSON, and what [`read_bytes`] answers.
+    pub async fn from_payload(request: &HttpRequest, payload: &mut Payload) -> ApiResult<Self> {
+        let bytes = read_bytes(request, payload).await?;
+        let is_large = bytes.len() > LARGE;
+        let body = |json| Self { json, is_large, request: PhantomData };
+        if bytes.is_empty() {
+            return Ok(body(Value::Object(Map::new())));
+        }
+        let media_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        if !media_type.split(';').next().is_some_and(|name| name.trim().eq_ignore_ascii_case("application/json")) {
+            return Err(ApiError::detail(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "Send the body as JSON, with the header Content-Type: application/json.",
+            ));
+        }
+        if is_large {
+            AppState::of(request)?.intake.take_turn(request).await?;
+            return blocking(move || parse(&bytes)).await.map(body);
+        }
+        parse(&bytes).map(body)
+    }
+}
+
+/// The JSON of a body, unless it holds too much.
+fn parse(bytes: &[u8]) -> ApiResult<Value> {
+    let no_json = |error| ApiError::detail(StatusCode::BAD_REQUEST, format!("The body is no JSON: {error}."));
+    measure(bytes).map_err(|unfit| match unfit {
+        Unfit::NoJson(error) => no_json(error),
+        Unfit::LongList(field) => {
+            let message = format!("This list may have at most {MAX_ITEMS} items.");
+            field.map_or_else(|| FieldErrors::whole(&message), |name| FieldErrors::field(&name, &message)).into()
+        }
+        Unfit::ManyValues => FieldErrors::whole(format!("A body may have at most {MAX_VALUES} values.")).into(),
+    })?;
+    serde_json::from_slice(bytes).map_err(no_json)
 }
 
 /// The greeting or closing of a mail.
 pub type MailText = Text<0, 50_000>;
 
 /// A list of at least one email address.
-pub type Emails = List<EmailAddress, 1>;
+pub type Emails = List<EmailAddress, 1, MAX_ITEMS>;
 
 /// An email address.
 pub struct EmailAddress;
@@ -156,7 +177,7 @@ describe!([] EmailAddress, {
 });
 
 /// A list of at least one email address of people who are looked up.
-pub type EmailsToLookUp = List<EmailToLookUp, 1>;
+pub type EmailsToLookUp = List<EmailToLookUp, 1, MAX_ITEMS>;
 
 /// The email address of a person who is looked up: also one that only older versions accepted.
 pub struct EmailToLookUp;

@@ -9,6 +9,7 @@ use license_manager_domain::{Conflict, Entity, Error, FieldErrors, Refusal};
 use serde_json::{Value, json};
 
 use crate::auth::TokenError;
+use crate::http::field_errors::MAX_TOLD;
 use crate::http::fields;
 
 /// An error response.
@@ -119,8 +120,13 @@ impl From<Error> for ApiError {
                 Conflict::ProductNetsuiteId => Self::fields(json!({ "netsuite_id": [message] })),
                 Conflict::LiveLicense(held) if held.is_empty() => Self::text(StatusCode::UNPROCESSABLE_ENTITY, message),
                 Conflict::LiveLicense(held) => {
-                    let holders: Vec<_> = held.iter().map(|held| held.email.as_str()).collect();
-                    Self::text(StatusCode::UNPROCESSABLE_ENTITY, format!("{message} They are: {}.", holders.join(", ")))
+                    let told: Vec<_> = held.iter().take(MAX_TOLD).map(|held| held.email.as_str()).collect();
+                    let more = match held.len() - told.len() {
+                        0 => String::new(),
+                        more => format!(", and {more} more"),
+                    };
+                    let message = format!("{message} They are: {}{more}.", told.join(", "));
+                    Self::text(StatusCode::UNPROCESSABLE_ENTITY, message)
                 }
                 Conflict::RenewalOfPlan | Conflict::RenewalByPlan => {
                     Self::text(StatusCode::UNPROCESSABLE_ENTITY, message)

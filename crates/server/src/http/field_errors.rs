@@ -1,11 +1,12 @@
 //! The errors of a request, by field.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::ControlFlow;
 
 use deserr::{DeserializeError, ErrorKind, IntoValue, MergeWithError, ValueKind, ValuePointerRef};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use super::tree::FLATTENED;
@@ -17,20 +18,50 @@ const REQUIRED: &str = "This field is required.";
 
 pub(super) const NOT_NULL: &str = "This field may not be null.";
 
+/// The most errors that an answer tells. The others are counted.
+pub const MAX_TOLD: usize = 100;
+
 /// Errors by field; serialized as
-/// `{"title": ["…"], "user_emails": {"1": ["…"]}, "non_field_errors": ["…"]}`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-#[serde(transparent)]
+/// `{"title": ["…"], "user_emails": {"1": ["…"]}, "non_field_errors": ["…"]}`. Of more than [`MAX_TOLD`] errors the
+/// first are told, by the names of their fields, and `non_field_errors` says how many more there are.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FieldErrors(BTreeMap<String, Problem>);
 
 /// The errors of one field.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(untagged)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Problem {
     /// Errors of the field itself.
     Messages(Vec<String>),
-    /// Errors of a list's items by index, counted from 0.
-    Items(BTreeMap<usize, Vec<String>>),
+    /// Errors of a list's items.
+    Items(ItemProblems),
+}
+
+/// The errors of a list's items by index, counted from 0: those of the first [`MAX_TOLD`] wrong items, and how many more are wrong.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ItemProblems {
+    told: BTreeMap<usize, Vec<String>>,
+    more: usize,
+}
+
+impl ItemProblems {
+    /// Adds the errors of an item.
+    pub fn add(&mut self, index: usize, messages: impl FnOnce() -> Vec<String>) {
+        if self.told.len() < MAX_TOLD {
+            self.told.insert(index, messages());
+        } else {
+            self.more += 1;
+        }
+    }
+
+    /// The items whose errors are told.
+    pub fn indexes(&self) -> impl Iterator<Item = usize> {
+        self.told.keys().copied()
+    }
+
+    /// Whether no item is wrong.
+    pub fn is_empty(&self) -> bool {
+        self.told.is_empty()
+    }
 }
 
 impl Problem {
@@ -82,7 +113,10 @@ impl FieldErrors {
     fn insert(&mut self, name: String, problem: Problem) {
         match (self.0.get_mut(&name), problem) {
             (Some(Problem::Messages(known)), Problem::Messages(messages)) => known.extend(messages),
-            (Some(Problem::Items(known)), Problem::Items(items)) => known.extend(items),
+            (Some(Problem::Items(known)), Problem::Items(items)) => {
+                known.more += items.more;
+                items.told.into_iter().for_each(|(index, messages)| known.add(index, || messages));
+            }
             (Some(Problem::Messages(_)), Problem::Items(_)) => {}
             (_, problem) => {
                 self.0.insert(name, problem);
@@ -123,6 +157,55 @@ impl FieldErrors {
     /// These.
     pub fn into_result(self) -> Result<(), Self> {
         if self.0.is_empty() { Ok(()) } else { Err(self) }
+    }
+}
+
+impl Serialize for FieldErrors {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.told().serialize(serializer)
+    }
+}
+
+/// The part of a field's errors that is told.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Told<'e> {
+    Messages(Vec<Cow<'e, str>>),
+    Items(BTreeMap<usize, &'e [String]>),
+}
+
+impl FieldErrors {
+    fn told(&self) -> BTreeMap<&str, Told<'_>> {
+        let (mut left, mut untold, mut told) = (MAX_TOLD, 0, BTreeMap::new());
+        for (name, problem) in &self.0 {
+            let part = match problem {
+                Problem::Messages(messages) => {
+                    let shown = messages.len().min(left);
+                    (left, untold) = (left - shown, untold + messages.len() - shown);
+                    Told::Messages(messages[..shown].iter().map(|message| Cow::Borrowed(message.as_str())).collect())
+                }
+                Problem::Items(items) => {
+                    let shown = items.told.len().min(left);
+                    (left, untold) = (left - shown, untold + items.told.len() - shown + items.more);
+                    Told::Items(
+                        items.told.iter().take(shown).map(|(index, messages)| (*index, &messages[..])).collect(),
+                    )
+                }
+            };
+            if !matches!(&part, Told::Messages(messages) if messages.is_empty())
+                && !matches!(&part, Told::Items(items) if items.is_empty())
+            {
+                told.insert(name.as_str(), part);
+            }
+        }
+        if untold > 0 {
+            let more = Cow::Owned(format!("… and {untold} more errors."));
+            match told.entry(NON_FIELD_ERRORS).or_insert_with(|| Told::Messages(Vec::new())) {
+                Told::Messages(messages) => messages.push(more),
+                other => *other = Told::Messages(vec![more]),
+            }
+        }
+        told
     }
 }
 
@@ -185,7 +268,11 @@ mod tests {
 
     #[test]
     fn an_error_of_a_field_outweighs_errors_of_its_items() {
-        let items = || Problem::Items(BTreeMap::from([(3, vec!["bad".to_owned()])]));
+        let items = || {
+            let mut items = ItemProblems::default();
+            items.add(3, || vec!["bad".to_owned()]);
+            Problem::Items(items)
+        };
         let mut errors = FieldErrors::default();
         errors.insert("list".to_owned(), items());
         errors.add("list", "too long");
@@ -193,5 +280,27 @@ mod tests {
         errors.add("list", "too old");
         assert_eq!(serde_json::to_value(&errors).unwrap(), json!({ "list": ["too long", "too old"] }));
         assert!(FieldErrors::default().into_result().is_ok());
+    }
+
+    #[test]
+    fn a_hundred_errors_are_told_and_the_others_counted() {
+        let mut items = ItemProblems::default();
+        (0..250).for_each(|index| items.add(index, || vec!["bad".to_owned()]));
+        let mut errors = FieldErrors::field("a", "wrong");
+        errors.insert("list".to_owned(), Problem::Items(items));
+        errors.add("title", "too long");
+        let told = serde_json::to_value(&errors).unwrap();
+        assert_eq!(told["a"], json!(["wrong"]));
+        let indexes: Vec<_> = told["list"].as_object().unwrap().keys().collect();
+        assert_eq!(indexes.len(), 99);
+        assert_eq!(told["non_field_errors"], json!(["… and 152 more errors."]));
+        assert_eq!(told.get("title"), None);
+
+        let mut many = FieldErrors::whole("first");
+        (0..120).for_each(|number| many.add(&format!("field_{number:03}"), "This field cannot be edited."));
+        let told = serde_json::to_value(&many).unwrap();
+        assert_eq!(told.as_object().unwrap().len(), 101);
+        assert_eq!(told["non_field_errors"], json!(["… and 21 more errors."]), "the fields come first by name");
+        assert!(told.get("field_099").is_some() && told.get("field_100").is_none());
     }
 }

@@ -19,8 +19,8 @@ use tracing::Instrument;
 
 use crate::auth::identity;
 use crate::http::answer::blocking;
-use crate::http::body::read_bytes;
 use crate::http::error::ApiError;
+use crate::http::intake::read_bytes;
 use crate::state::AppState;
 
 /// The header with the key.

@@ -1,6 +1,5 @@
 //! The kinds of values of fields: the values each accepts, as leniently as Django REST framework, and its schema.
 
-use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::num::IntErrorKind;
 
@@ -11,7 +10,7 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ArrayBuilder, KnownFormat, ObjectBuilder, Ref, Schema, SchemaFormat, Type};
 use uuid::Uuid;
 
-use super::field_errors::{Problem, kind_of};
+use super::field_errors::{ItemProblems, Problem, kind_of};
 use super::time;
 
 /// A kind of value that a field can have.
@@ -323,20 +322,16 @@ impl<K: Kind, const MIN: usize, const MAX: usize> Kind for List<K, MIN, MAX> {
             _ => {}
         }
         let mut items = Vec::with_capacity(given.len());
-        let mut problems = BTreeMap::new();
+        let mut problems = ItemProblems::default();
         for (index, value) in given.into_iter().enumerate() {
             if K::is_null(&value) {
-                problems.insert(index, vec!["This item may not be null.".to_owned()]);
+                problems.add(index, || vec!["This item may not be null.".to_owned()]);
                 continue;
             }
             match K::read(value) {
                 Ok(item) => items.push(item),
-                Err(Problem::Messages(messages)) => {
-                    problems.insert(index, messages);
-                }
-                Err(Problem::Items(_)) => {
-                    problems.insert(index, vec!["Some items of this list are wrong.".to_owned()]);
-                }
+                Err(Problem::Messages(messages)) => problems.add(index, || messages),
+                Err(Problem::Items(_)) => problems.add(index, || vec!["Some items of this list are wrong.".to_owned()]),
             }
         }
         if problems.is_empty() { Ok(items) } else { Err(Problem::Items(problems)) }
@@ -462,7 +457,7 @@ mod tests {
         let read = |value| List::<Text<1, 3>, 1, 3>::read(value);
         assert_eq!(read(json!(["a", 2])), Ok(vec!["a".to_owned(), "2".to_owned()]));
         let Err(Problem::Items(items)) = read(json!(["a", null, "abcd"])) else { panic!("accepted") };
-        assert_eq!(items.keys().copied().collect::<Vec<_>>(), [1, 2]);
+        assert_eq!(items.indexes().collect::<Vec<_>>(), [1, 2]);
         for value in [json!([]), json!(["a", "b", "c", "d"]), json!("a"), json!({})] {
             assert!(matches!(read(value), Err(Problem::Messages(_))));
         }

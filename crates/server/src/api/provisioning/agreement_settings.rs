@@ -150,7 +150,7 @@ pub async fn update(
     state: State,
 ) -> ApiResult {
     let agreement = AgreementId(path_uuid(&request, "customer_agreement_uuid")?);
-    let changes = body.edit()?.changes();
+    let changes = body.edit().await??.changes();
     blocking(move || {
         let settings = state.manager.update_agreement_settings(&access.caller.actor(), agreement, &changes)?;
         Answer::ok(&Body::from(settings))

@@ -108,7 +108,7 @@ pub async fn list(_: ProvisionerOrStaff, request: HttpRequest, state: State) -> 
     responses((status = 201, description = "The agreement", body = AgreementWithPlansBody))
 )]
 pub async fn create(WithBody { access, body }: WithBody<Provisioner, NewAgreementRequest>, state: State) -> ApiResult {
-    let request = body.read()?;
+    let request = body.read().await??;
     let customer = CustomerId(request.enterprise_customer_uuid.0);
     let changes = request.settings.changes(None);
     let new = state.manager.name_customer(NewAgreement { customer, changes }).await;
@@ -147,7 +147,7 @@ pub async fn update(
     state: State,
 ) -> ApiResult {
     let agreement = AgreementId(path_uuid(&request, "customer_agreement_uuid")?);
-    let edit = body.edit()?;
+    let edit = body.edit().await??;
     let changes = edit.settings.changes(edit.enterprise_customer_uuid.0.map(CustomerId));
     let actor = access.caller.actor();
     let update = move |manager: &LicenseManager| manager.update_agreement(&actor, agreement, changes.clone());
@@ -168,7 +168,7 @@ pub async fn update(
 )]
 pub async fn delete(deletion: Deletion, request: HttpRequest, state: State) -> ApiResult {
     let id = AgreementId(path_uuid(&request, "customer_agreement_uuid")?);
-    let actor = deletion.actor()?;
+    let actor = deletion.actor().await??;
     blocking(move || {
         state.manager.delete_agreement(&actor, id)?;
         Ok(Answer::no_content())

@@ -6,8 +6,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::auth::permissions::ProvisionerOrStaff;
-use crate::http::WithBody;
 use crate::http::fields::{Boolean, FieldErrors, Integer, List, Optional, Required, Text};
+use crate::http::{ApiResult, WithBody};
 
 /// Why something is changed or deleted.
 pub type Reason = Text<1, 255>;
@@ -66,10 +66,10 @@ impl BulkDeletion {
     ///
     /// # Errors
     /// If the reason is missing, or if neither a filter nor an id is named.
-    pub fn doomed(self, is_filtered: bool) -> Result<Doomed, FieldErrors> {
-        let BulkDeletionRequest { change_reason, ids, is_dry_run } = self.body.edit()?;
+    pub async fn doomed(self, is_filtered: bool) -> ApiResult<Doomed> {
+        let BulkDeletionRequest { change_reason, ids, is_dry_run } = self.body.edit().await??;
         if ids.0.is_none() && !is_filtered {
-            return Err(FieldErrors::field("ids", "Name the records by ids, or by a filter in the query."));
+            return Err(FieldErrors::field("ids", "Name the records by ids, or by a filter in the query.").into());
         }
         let actor = self.access.caller.actor().because(Some(change_reason.0));
         Ok(Doomed { actor, ids: ids.0, is_dry_run: is_dry_run.0.unwrap_or_default() })
@@ -81,8 +81,8 @@ impl Deletion {
     ///
     /// # Errors
     /// If the reason is missing.
-    pub fn actor(self) -> Result<Actor, FieldErrors> {
-        let reason = self.body.read()?.change_reason.0;
-        Ok(self.access.caller.actor().because(Some(reason)))
+    pub async fn actor(self) -> ApiResult<Result<Actor, FieldErrors>> {
+        let actor = self.access.caller.actor();
+        Ok(self.body.read().await?.map(|request| actor.because(Some(request.change_reason.0))))
     }
 }

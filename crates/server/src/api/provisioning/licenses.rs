@@ -142,7 +142,7 @@ pub async fn create(
     WithBody { access, body }: WithBody<ProvisionerOrStaff, NewLicenseRequest>,
     state: State,
 ) -> ApiResult {
-    let request = body.read()?;
+    let request = body.read().await??;
     let plan = PlanId(request.subscription_plan.0);
     let (edit, reason) = request.settings.edit();
     let actor = access.caller.actor().because(reason);
@@ -170,7 +170,7 @@ pub async fn update(
     state: State,
 ) -> ApiResult {
     let license = LicenseId(path_uuid(&request, "license_uuid")?);
-    let (edit, reason) = body.edit()?.edit();
+    let (edit, reason) = body.edit().await??.edit();
     let actor = access.caller.actor().because(reason);
     blocking(move || Answer::ok(&Body::new(state.manager.edit_license(&actor, license, edit)?))).await
 }

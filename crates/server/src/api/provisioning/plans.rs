@@ -201,7 +201,7 @@ pub async fn list(_: ProvisionerOrStaff, request: HttpRequest, state: State) -> 
     )
 )]
 pub async fn create(WithBody { access, body }: WithBody<Provisioner, NewPlanRequest>, state: State) -> ApiResult {
-    let request = body.read().map_err(|errors| ApiError::from(errors).in_error_key())?;
+    let request = body.read().await?.map_err(|errors| ApiError::from(errors).in_error_key())?;
     let reason = request.change_reason.0;
     let new = NewPlan {
         agreement: AgreementId(request.customer_agreement.0),
@@ -263,7 +263,7 @@ pub async fn update(
         let message = "Say why the plan changes: change_reason is missing.";
         return Err(ApiError::text(StatusCode::BAD_REQUEST, message).in_error_key());
     }
-    let edit = body.edit().map_err(|errors| ApiError::from(errors).in_error_key())?;
+    let edit = body.edit().await?.map_err(|errors| ApiError::from(errors).in_error_key())?;
     let reason = edit.change_reason.0;
     let changes = PlanChanges {
         agreement: edit.customer_agreement.0.map(AgreementId),
@@ -296,7 +296,7 @@ pub async fn update(
 )]
 pub async fn delete(deletion: Deletion, request: HttpRequest, state: State) -> ApiResult {
     let id = PlanId(path_uuid(&request, "subscription_uuid")?);
-    let actor = deletion.actor().map_err(|errors| ApiError::from(errors).in_error_key())?;
+    let actor = deletion.actor().await?.map_err(|errors| ApiError::from(errors).in_error_key())?;
     blocking(move || {
         state.manager.delete_plan(&actor, id).map_err(plan_provisioning_error)?;
         Ok(Answer::no_content())

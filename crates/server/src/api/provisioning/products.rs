@@ -227,7 +227,7 @@ pub async fn create(
     WithBody { access, body }: WithBody<ProvisionerOrStaff, NewProductRequest>,
     state: State,
 ) -> ApiResult {
-    let request = body.read()?;
+    let request = body.read().await??;
     let plan_type = PlanTypeId(request.plan_type.0);
     let changes = request.settings.changes(Some(request.name.0), None);
     blocking(move || {
@@ -263,7 +263,7 @@ pub async fn update(
     state: State,
 ) -> ApiResult {
     let product = product_id(&request)?;
-    let edit = body.edit()?;
+    let edit = body.edit().await??;
     let changes = edit.settings.changes(edit.name.0, edit.plan_type.0.map(PlanTypeId));
     blocking(move || {
         let product = state.manager.update_product(&access.caller.actor(), product, &changes)?;
@@ -292,7 +292,7 @@ pub async fn create_plan_type(
     WithBody { body, .. }: WithBody<ProvisionerOrStaff, NewPlanTypeRequest>,
     state: State,
 ) -> ApiResult {
-    let request = body.read()?;
+    let request = body.read().await??;
     let changes = request.settings.changes(Some(request.label.0));
     blocking(move || {
         let plan_type = state.manager.create_plan_type(&changes)?;
@@ -327,7 +327,7 @@ pub async fn update_plan_type(
     state: State,
 ) -> ApiResult {
     let id = plan_type_id(&request)?;
-    let edit = body.edit()?;
+    let edit = body.edit().await??;
     let changes = edit.settings.changes(edit.label.0);
     blocking(move || Answer::ok(&PlanTypeBody::from(state.manager.update_plan_type(id, &changes)?))).await
 }

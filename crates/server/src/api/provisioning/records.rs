@@ -153,7 +153,7 @@ pub async fn license_events(_: ProvisionerOrStaff, request: HttpRequest, state: 
 )]
 pub async fn delete_notifications(deletion: BulkDeletion, request: HttpRequest, state: State) -> ApiResult {
     let filter = notification_filter(&request)?;
-    let Doomed { actor, ids, is_dry_run } = deletion.doomed(filter != NotificationFilter::default())?;
+    let Doomed { actor, ids, is_dry_run } = deletion.doomed(filter != NotificationFilter::default()).await?;
     let filter = NotificationFilter { ids: ids.map(|ids| ids.into_iter().map(NotificationId).collect()), ..filter };
     blocking(move || {
         let num_deleted = state.manager.delete_notifications(&actor, &filter, is_dry_run)?;
@@ -174,7 +174,7 @@ pub async fn delete_notifications(deletion: BulkDeletion, request: HttpRequest, 
 )]
 pub async fn delete_license_events(deletion: BulkDeletion, request: HttpRequest, state: State) -> ApiResult {
     let filter = license_event_filter(&request)?;
-    let Doomed { actor, ids, is_dry_run } = deletion.doomed(filter != LicenseEventFilter::default())?;
+    let Doomed { actor, ids, is_dry_run } = deletion.doomed(filter != LicenseEventFilter::default()).await?;
     let filter = LicenseEventFilter { ids: ids.map(|ids| ids.into_iter().map(LicenseEventId).collect()), ..filter };
     blocking(move || {
         let num_deleted = state.manager.delete_license_events(&actor, &filter, is_dry_run)?;
@@ -213,7 +213,7 @@ history!(
 )]
 pub async fn delete_notification(deletion: Deletion, request: HttpRequest, state: State) -> ApiResult {
     let id = NotificationId(path_integer(&request, "notification_id")?);
-    let actor = deletion.actor()?;
+    let actor = deletion.actor().await??;
     blocking(move || {
         state.manager.delete_notification(&actor, id)?;
         Ok(Answer::no_content())
@@ -231,7 +231,7 @@ pub async fn delete_notification(deletion: Deletion, request: HttpRequest, state
 )]
 pub async fn delete_license_event(deletion: Deletion, request: HttpRequest, state: State) -> ApiResult {
     let id = LicenseEventId(path_integer(&request, "license_event_id")?);
-    let actor = deletion.actor()?;
+    let actor = deletion.actor().await??;
     blocking(move || {
         state.manager.delete_license_event(&actor, id)?;
         Ok(Answer::no_content())

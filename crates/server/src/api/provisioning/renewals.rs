@@ -254,7 +254,7 @@ pub async fn list(_: ProvisionerOrStaff, request: HttpRequest, state: State) -> 
     ),
 )]
 pub async fn create(WithBody { access, body }: WithBody<Provisioner, NewRenewalRequest>, state: State) -> ApiResult {
-    let request = body.read()?;
+    let request = body.read().await??;
     let settings = request.settings;
     let terms = RenewalTerms {
         prior_plan: PlanId(request.prior_subscription_plan.0),
@@ -306,7 +306,8 @@ pub async fn update(
 ) -> ApiResult {
     let id = path_id(&request)?;
     // Clients know the error about the prior plan as one of the whole request.
-    let edit = if body.json().get("prior_subscription_plan").is_some() { body.read() } else { body.edit() }?;
+    let names_prior_plan = body.json().get("prior_subscription_plan").is_some();
+    let edit = if names_prior_plan { body.read().await? } else { body.edit().await? }?;
     let settings = edit.settings;
     let changes = RenewalChanges {
         renewed_plan: settings.renewed_subscription_plan.0.map(|plan| plan.map(PlanId)),

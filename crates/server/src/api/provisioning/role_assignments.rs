@@ -117,7 +117,7 @@ pub async fn create(
     WithBody { body, .. }: WithBody<ProvisionerOrStaff, RoleAssignmentRequest>,
     state: State,
 ) -> ApiResult {
-    let request = body.read()?;
+    let request = body.read().await??;
     let (username, role) = (request.username.0, request.role.0);
     let customer = request.enterprise_customer_uuid.0.flatten().map(CustomerId);
     blocking(move || {

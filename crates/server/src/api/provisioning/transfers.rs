@@ -19,6 +19,7 @@ use super::deletion::{Deletion, DeletionRequest, Reason};
 use crate::api::history::history;
 use crate::auth::permissions::{ProvisionerOrStaff, path_integer};
 use crate::http::fields::{Boolean, Choice, Choices, FieldErrors, List, Nullable, Optional, Required, Text, UuidText};
+use crate::http::measure::MAX_ITEMS;
 use crate::http::{Answer, ApiError, ApiResult, PageBody, Paging, Query, Timestamp, WithBody, blocking};
 use crate::openapi::parameters::{CustomerQuery, PageQuery};
 use crate::state::State;
@@ -96,7 +97,7 @@ pub struct LicensesToMove {
     pub transfer_all: Optional<Boolean>,
     /// The licenses to move.
     #[deserr(default)]
-    pub license_uuids: Nullable<List<UuidText>>,
+    pub license_uuids: Nullable<List<UuidText, 0, { MAX_ITEMS }>>,
     /// The licenses to move, as a text of UUIDs with a delimiter between them.
     #[deserr(default)]
     pub license_uuids_raw: Nullable<Text>,
@@ -127,13 +128,17 @@ impl LicensesToMove {
         errors.into_result().map(|()| self)
     }
 
-    /// The licenses of the text. Spaces and empty entries are ignored. The error names the first entry that is not a UUID.
+    /// The licenses of the text, at most [`MAX_ITEMS`]. Spaces and empty entries are ignored. The error names the first entry that is
+    /// not a UUID.
     fn parsed(&self) -> Result<Vec<LicenseId>, String> {
         let raw = self.license_uuids_raw.0.iter().flatten().next().map_or("", String::as_str);
         let delimiter = self.delimiter.0.flatten().unwrap_or('\n');
         let places = raw.split(delimiter).map(str::trim).filter(|place| !place.is_empty());
         let wrong = |index| format!("Number {} is not a UUID. Check the text and its delimiter.", index + 1);
-        let parse = |(index, place)| Uuid::parse_str(place).map(LicenseId).map_err(|_| wrong(index));
+        let parse = |(index, place)| match index {
+            MAX_ITEMS.. => Err(format!("This text may name at most {MAX_ITEMS} licenses.")),
+            _ => Uuid::parse_str(place).map(LicenseId).map_err(|_| wrong(index)),
+        };
         places.enumerate().map(parse).collect()
     }
 
@@ -311,7 +316,7 @@ pub async fn create(
     WithBody { access, body }: WithBody<ProvisionerOrStaff, TransferJobRequest>,
     state: State,
 ) -> ApiResult {
-    let request = body.read()?;
+    let request = body.read().await??;
     let order = TransferOrder {
         agreement: AgreementId(request.customer_agreement.0),
         old_plan: PlanId(request.old_subscription_plan.0),
@@ -353,7 +358,7 @@ pub async fn update(
     state: State,
 ) -> ApiResult {
     let id = path_id(&request)?;
-    let edit = body.edit()?;
+    let edit = body.edit().await??;
     let changes = TransferChanges {
         agreement: edit.customer_agreement.0.map(AgreementId),
         old_plan: edit.old_subscription_plan.0.map(PlanId),
@@ -393,7 +398,7 @@ pub async fn process(
     state: State,
 ) -> ApiResult {
     let id = path_id(&request)?;
-    let is_dry_run = body.edit()?.is_dry_run.0;
+    let is_dry_run = body.edit().await??.is_dry_run.0;
     blocking(move || match state.manager.process_transfer_job(&access.caller.actor(), id, is_dry_run) {
         Ok(job) => Answer::ok(&JobBody::from(job)),
         Err(Error::Conflict(conflict)) => Err(conflicting(conflict)),
@@ -415,7 +420,7 @@ pub async fn process(
 )]
 pub async fn delete(deletion: Deletion, request: HttpRequest, state: State) -> ApiResult {
     let id = path_id(&request)?;
-    let actor = deletion.actor()?;
+    let actor = deletion.actor().await??;
     blocking(move || {
         state.manager.delete_transfer_job(&actor, id)?;
         Ok(Answer::no_content())

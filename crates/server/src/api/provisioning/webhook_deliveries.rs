@@ -137,7 +137,7 @@ pub async fn replay_many(
     state: State,
 ) -> ApiResult {
     let webhook = WebhookId(path_uuid(&request, "webhook_uuid")?);
-    let request = body.read()?;
+    let request = body.read().await??;
     let wanted = request.state.0.flatten().unwrap_or(WebhookState::DeadLettered);
     let replay = WebhookReplay { webhook, id: None, state: Some(wanted), since: request.since.0.flatten() };
     blocking(move || Answer::ok(&ReplayBody { replayed: state.manager.replay_webhook_deliveries(&replay)? })).await

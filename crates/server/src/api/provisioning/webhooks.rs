@@ -219,7 +219,7 @@ pub async fn create(
     WithBody { access, body }: WithBody<ProvisionerOrStaff, WebhookRequest>,
     state: State,
 ) -> ApiResult {
-    let request = body.read()?;
+    let request = body.read().await??;
     let (url, changes) = (request.url.0, request.settings.changes(None));
     let made = random_secret()?;
     blocking(move || {
@@ -257,7 +257,7 @@ pub async fn update(
     state: State,
 ) -> ApiResult {
     let id = WebhookId(path_uuid(&request, "webhook_uuid")?);
-    let patch = body.edit()?;
+    let patch = body.edit().await??;
     let changes = patch.settings.changes(patch.url.0);
     blocking(move || {
         state.manager.update_webhook(id, &changes)?;
