@@ -269,6 +269,8 @@ tables! {
         status -> Nullable<SmallInt>,
         content_type -> Nullable<Text>,
         body -> Nullable<Binary>,
+        reserved -> Integer,
+        compressed -> Nullable<Binary>,
     }
 
     bulk_enrollment_job (uuid) {

@@ -23,6 +23,10 @@ on_both_databases!(
     answers_outlive_the_server,
     a_client_that_disconnected_can_ask_again,
     invalid_keys_are_refused,
+    a_large_answer_comes_back_as_it_was,
+    a_request_whose_answer_is_too_large_to_keep_is_not_repeated,
+    a_user_has_room_for_so_many_answers,
+    who_lost_the_role_gets_no_kept_answer,
 );
 
 fn new_key() -> String {
@@ -179,4 +183,87 @@ fn invalid_keys_are_refused(database: Database) {
             assert_detail(assign(scene, key, "bob"), 400, key);
         }
     });
+}
+
+/// Assigns licenses to this many learners, and returns the answer to the request and to its repetition.
+fn assign_twice(scene: &Scene, learners: usize) -> [Answer; 2] {
+    let plan = scene.customer.plan(learners as u32);
+    let (key, body) = (new_key(), json!({ "user_emails": scene.customer.emails("learner", learners) }));
+    let answers = [(); 2].map(|()| send(&plan.admin, &key, "POST", &plan.path("licenses/assign/"), &body));
+    assert_eq!(plan.counts().assigned, learners as u64);
+    answers
+}
+
+fn a_large_answer_comes_back_as_it_was(database: Database) {
+    let [first, again] = assign_twice(&Scene::new(database), 2_000);
+    assert!(!replayed(&first) && replayed(&again));
+    assert_eq!(again.header("Content-Type"), first.header("Content-Type"));
+    assert_eq!(again.expect(200), first.expect(200));
+}
+
+fn a_request_whose_answer_is_too_large_to_keep_is_not_repeated(database: Database) {
+    let scene = Scene::with_settings(database, &[("LM_IDEMPOTENCY__ANSWER_LIMIT_BYTES", "1024")]);
+    let [first, again] = assign_twice(&scene, 200);
+    assert_eq!(first.expect(200)["num_successful_assignments"], 200);
+    assert!(replayed(&again));
+    let told = again.expect(409);
+    assert!(told["detail"].as_str().is_some_and(|text| text.contains("200 OK")), "{told}");
+}
+
+fn a_user_has_room_for_so_many_answers(database: Database) {
+    let limits = [("LM_IDEMPOTENCY__ANSWER_LIMIT_BYTES", "65536"), ("LM_IDEMPOTENCY__USER_LIMIT_BYTES", "131072")];
+    let scene = Scene::with_settings(database, &limits);
+    let first = new_key();
+    assign(&scene, &first, "bob").expect(200);
+    let wrong = json!({ "user_emails": [] });
+    let full =
+        (0..300).map(|_| send(&scene.plan.admin, &new_key(), "POST", &scene.assign_path(), &wrong)).find(|answer| {
+            assert!([400, 429].contains(&answer.status), "{}", answer.body);
+            answer.status == 429
+        });
+    let full = full.expect("there is room for fewer");
+    assert_eq!(full.header("Retry-After"), "3600");
+    assert_detail(full, 429, "another answer");
+    scene.changes_nothing(|scene| assert_detail(assign(scene, &new_key(), "eve"), 429, "a request that would be done"));
+
+    assert!(replayed(&assign(&scene, &first, "bob")), "what is kept is given again");
+    scene.plan.assign(&[scene.customer.email("eve")]).expect(200);
+    let deputy = scene.customer.person(2, "deputy").role(format!("enterprise_admin:{}", scene.customer.enterprise));
+    let body = json!({ "user_emails": [scene.customer.email("zoe")] });
+    send(&scene.server.client(&deputy), &new_key(), "POST", &scene.assign_path(), &body).expect(200);
+}
+
+fn who_lost_the_role_gets_no_kept_answer(database: Database) {
+    let scene = Scene::new(database);
+    let (customer, key) = (&scene.customer, new_key());
+    let other = Customer::new(&scene.server).enterprise;
+    let emails = json!([customer.email("bob")]);
+    let of_plan = json!({ "subscription_plan": scene.plan.uuid, "user_emails": emails });
+    let enrollment = json!({ "emails": emails, "course_run_keys": ["course-v1:a+b+c"], "notify": false });
+    let requests = [
+        ("POST", scene.assign_path(), json!({ "user_emails": emails })),
+        ("POST", "/api/v1/licenses/assign/".to_owned(), of_plan.clone()),
+        (
+            "POST",
+            format!("/api/v1/bulk-license-enrollment/?enterprise_customer_uuid={}", customer.enterprise),
+            enrollment,
+        ),
+        ("POST", "/api/v1/licenses/revoke/".to_owned(), of_plan),
+        ("POST", scene.plan.path("licenses/revoke-all/"), Value::Null),
+    ];
+    let (admin, learner) = (customer.admin(), customer.person(1, "admin"));
+    let elsewhere = customer.person(1, "admin").role(format!("enterprise_admin:{other}"));
+    for (method, path, body) in &requests {
+        let ask = |person| send(&scene.server.client(person), &key, method, path, body);
+        let first = ask(&admin);
+        assert!(first.status < 300, "{path}: {}", first.body);
+        for without in [&learner, &elsewhere] {
+            let refused = ask(without);
+            assert!(!replayed(&refused), "{path}");
+            assert_detail(refused, 403, path);
+        }
+        let again = ask(&admin);
+        assert!(replayed(&again), "{path}");
+        assert_eq!((again.status, again.body), (first.status, first.body), "{path}");
+    }
 }

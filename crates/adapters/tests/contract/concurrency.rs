@@ -6,7 +6,8 @@ use std::thread;
 use std::time::Duration;
 
 use license_manager_domain::model::{
-    DEFAULT_PRODUCT, FirstRequest, HeldTwice, IdempotencyKey, RenewalTerms, TransferredLicenses, seeded_products,
+    AnswerQuota, Claimed, DEFAULT_PRODUCT, FirstRequest, HeldTwice, IdempotencyKey, REQUEST_BYTES, RenewalTerms,
+    TransferredLicenses, seeded_products,
 };
 use license_manager_domain::ports::{
     FixedClock, LicenseFilter, Person, RenewalFilter, SequentialIds, Store, StoreExt, UnitOfWork,
@@ -261,13 +262,39 @@ pub fn a_key_is_claimed_by_one_of_many(db: &dyn Database) {
             owner: key_owner(thread),
             created: day(1),
             lease_until: day(2),
+            reserved: 1_000,
             answer: None,
         };
-        store.write(|unit| unit.idempotency().claim(&key, &request, day(0))).unwrap()
+        store.write(|unit| unit.idempotency().claim(&key, &request, day(0), &AnswerQuota::default())).unwrap()
     });
-    let winners: Vec<usize> = (0..16).filter(|&thread| claims[thread].is_none()).collect();
+    let winners: Vec<usize> = (0..16).filter(|&thread| claims[thread] == Claimed::First).collect();
     let [winner] = winners.as_slice() else { panic!("{winners:?} claimed it") };
-    assert!(claims.iter().flatten().all(|standing| standing.owner == key_owner(*winner)));
+    for (thread, claim) in claims.iter().enumerate().filter(|(thread, _)| thread != winner) {
+        assert!(
+            matches!(claim, Claimed::Existing(standing) if standing.owner == key_owner(*winner)),
+            "{thread}: {claim:?}"
+        );
+    }
+}
+
+pub fn a_user_who_comes_many_times_at_once_keeps_within_their_room(db: &dyn Database) {
+    let store = db.store();
+    let quota = AnswerQuota { answer: 1_000, user: 5 * (REQUEST_BYTES + 1_000), total: i64::MAX };
+    let claims = at_once(16, |thread| {
+        let key =
+            IdempotencyKey { username: "amy".to_owned(), key: thread.to_string(), operation: "POST /a/".to_owned() };
+        let request = FirstRequest {
+            fingerprint: [7; 32],
+            owner: key_owner(thread),
+            created: day(1),
+            lease_until: day(2),
+            reserved: quota.answer,
+            answer: None,
+        };
+        store.write(|unit| unit.idempotency().claim(&key, &request, day(0), &quota)).unwrap()
+    });
+    assert_eq!(claims.iter().filter(|claim| **claim == Claimed::First).count(), 5);
+    assert_eq!(claims.iter().filter(|claim| **claim == Claimed::NoRoom).count(), 11);
 }
 
 fn key_owner(thread: usize) -> uuid::Uuid {

@@ -1,7 +1,9 @@
 //! Idempotency keys.
 
 use chrono::{DateTime, Duration, Utc};
-use license_manager_domain::model::{FirstRequest, IdempotencyKey, StoredAnswer};
+use license_manager_domain::model::{
+    AnswerQuota, Claimed, FirstRequest, IdempotencyKey, REQUEST_BYTES, StoredAnswer, StoredBody,
+};
 use license_manager_domain::ports::{Store, StoreExt};
 use uuid::Uuid;
 
@@ -27,6 +29,7 @@ fn request(number: u8, created: DateTime<Utc>) -> FirstRequest {
         owner: owner(number.into()),
         created,
         lease_until: created + Duration::minutes(1),
+        reserved: 1_000,
         answer: None,
     }
 }
@@ -35,14 +38,22 @@ fn answer() -> StoredAnswer {
     StoredAnswer {
         status: 207,
         content_type: Some("application/json".to_owned()),
-        body: Some(b"{\"\0\": \"\xff\"}".to_vec()),
+        body: Some(StoredBody::Plain(b"{\"\0\": \"\xff\"}".to_vec())),
     }
 }
 
 /// Claims a key; answers are kept for a day.
 fn claim(store: &dyn Store, key: &IdempotencyKey, request: &FirstRequest) -> Option<FirstRequest> {
+    match claim_within(store, key, request, &AnswerQuota::default()) {
+        Claimed::First => None,
+        Claimed::Existing(first) => Some(first),
+        Claimed::NoRoom => panic!("there is room"),
+    }
+}
+
+fn claim_within(store: &dyn Store, key: &IdempotencyKey, request: &FirstRequest, quota: &AnswerQuota) -> Claimed {
     let expired = request.created - Duration::days(1);
-    store.write(|unit| unit.idempotency().claim(key, request, expired)).unwrap()
+    store.write(|unit| unit.idempotency().claim(key, request, expired, quota)).unwrap()
 }
 
 fn complete(store: &dyn Store, key: &IdempotencyKey, owner: Uuid, answer: &StoredAnswer) -> bool {
@@ -63,9 +74,10 @@ pub fn the_first_request_of_a_key_is_claimed(db: &dyn Database) {
 
 pub fn an_answer_comes_back_as_it_was_kept(db: &dyn Database) {
     let store = db.store();
-    let nothing = StoredAnswer { status: 204, content_type: None, body: Some(Vec::new()) };
+    let nothing = StoredAnswer { status: 204, content_type: None, body: Some(StoredBody::Plain(Vec::new())) };
     let too_large = StoredAnswer { body: None, ..answer() };
-    for (number, kept) in (1..).zip([answer(), nothing, too_large]) {
+    let compressed = StoredAnswer { body: Some(StoredBody::Compressed(vec![0, 1, 255])), ..answer() };
+    for (number, kept) in (1..).zip([answer(), nothing, too_large, compressed]) {
         let key = named("amy", &number.to_string(), "POST /a/");
         let first = request(number, day(1));
         claim(&*store, &key, &first);
@@ -148,4 +160,53 @@ pub fn expired_requests_are_removed(db: &dyn Database) {
     assert_eq!((remove(3), remove(3), remove(3)), (3, 1, 0));
     let left = named("amy", "5", "POST /a/");
     assert_eq!(claim(&*store, &left, &request(9, day(5))), Some(request(5, day(5))));
+}
+
+fn answer_of(bytes: usize) -> StoredAnswer {
+    StoredAnswer { body: Some(StoredBody::Compressed(vec![7; bytes])), ..answer() }
+}
+
+pub fn a_user_has_room_for_so_many_bytes(db: &dyn Database) {
+    let store = db.store();
+    let key = |user: &str, number: u8| named(user, &number.to_string(), "POST /a/");
+    // Two requests under way.
+    let quota = AnswerQuota { answer: 1_000, user: 2 * (REQUEST_BYTES + 1_000), total: i64::MAX };
+    let claim = |user, number| claim_within(&*store, &key(user, number), &request(number, day(1)), &quota);
+    assert_eq!((claim("amy", 1), claim("amy", 2), claim("amy", 3)), (Claimed::First, Claimed::First, Claimed::NoRoom));
+    assert_eq!(claim("bob", 1), Claimed::First, "others have room of their own");
+    assert_eq!(claim("amy", 1), Claimed::Existing(request(1, day(1))), "what is there is found without room");
+
+    // An answer needs less than was reserved for it.
+    assert!(complete(&*store, &key("amy", 1), owner(1), &answer_of(488)));
+    assert_eq!(claim("amy", 3), Claimed::NoRoom, "half of one is not enough");
+    assert!(complete(&*store, &key("amy", 2), owner(2), &answer_of(0)));
+    assert_eq!((claim("amy", 3), claim("amy", 4)), (Claimed::First, Claimed::NoRoom));
+    store.write(|unit| unit.idempotency().release(&key("amy", 3), owner(3))).unwrap();
+    assert_eq!(claim("amy", 4), Claimed::First);
+}
+
+pub fn all_users_together_have_room_for_so_many_bytes(db: &dyn Database) {
+    let store = db.store();
+    let quota = AnswerQuota { answer: 1_000, user: i64::MAX, total: 3 * (REQUEST_BYTES + 1_000) };
+    let claim = |user, number| claim_within(&*store, &named(user, "k", "POST /a/"), &request(number, day(1)), &quota);
+    for (number, user) in (1..).zip(["amy", "bob", "eve"]) {
+        assert_eq!(claim(user, number), Claimed::First, "{user}");
+    }
+    assert_eq!(claim("zoe", 9), Claimed::NoRoom);
+    assert!(complete(&*store, &named("bob", "k", "POST /a/"), owner(2), &answer_of(10)));
+    assert_eq!(claim("zoe", 9), Claimed::NoRoom);
+    store.write(|unit| unit.idempotency().remove_expired(day(1), 2)).unwrap();
+    assert_eq!(claim("zoe", 9), Claimed::First);
+}
+
+pub fn what_is_replaced_or_removed_needs_no_room(db: &dyn Database) {
+    let store = db.store();
+    let quota = AnswerQuota { answer: 1_000, user: REQUEST_BYTES + 1_000, total: i64::MAX };
+    let claim = |number, moment| claim_within(&*store, &amys(), &request(number, moment), &quota);
+    assert_eq!(claim(1, day(1)), Claimed::First);
+    assert_eq!(claim(2, day(2)), Claimed::First, "its lease has ended");
+    assert!(complete(&*store, &amys(), owner(2), &answer_of(1_000)));
+    assert_eq!(claim(3, day(3)), Claimed::First, "it has expired");
+    store.write(|unit| unit.idempotency().remove_expired(day(3), 10)).unwrap();
+    assert_eq!(claim(4, day(3)), Claimed::First);
 }

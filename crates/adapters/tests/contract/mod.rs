@@ -398,6 +398,9 @@ macro_rules! contract_suite {
                 a_released_key_is_free
                 only_the_owner_of_a_request_writes_to_it
                 expired_requests_are_removed
+                a_user_has_room_for_so_many_bytes
+                all_users_together_have_room_for_so_many_bytes
+                what_is_replaced_or_removed_needs_no_room
             }
             enrollment_jobs {
                 an_enrollment_comes_back_as_it_was_asked_for
@@ -420,6 +423,7 @@ macro_rules! contract_suite {
                 a_learner_who_comes_under_two_addresses_at_once_gets_one_license
                 a_learner_who_activates_two_licenses_at_once_keeps_one
                 a_key_is_claimed_by_one_of_many
+                a_user_who_comes_many_times_at_once_keeps_within_their_room
                 a_plan_renewed_by_many_at_once_has_one_renewal
                 a_renewal_processed_by_many_at_once_carries_over_once
                 a_renewal_waits_for_an_assignment_that_has_begun

@@ -3,7 +3,7 @@ use uuid::Uuid;
 
 use super::{MemoryUnit, size};
 use crate::error::Error;
-use crate::model::idempotency::{FirstRequest, IdempotencyKey, StoredAnswer};
+use crate::model::idempotency::{AnswerQuota, Claimed, FirstRequest, IdempotencyKey, StoredAnswer};
 use crate::ports::IdempotencyRepository;
 
 impl MemoryUnit<'_> {
@@ -19,17 +19,26 @@ impl IdempotencyRepository for MemoryUnit<'_> {
         key: &IdempotencyKey,
         request: &FirstRequest,
         expired: DateTime<Utc>,
-    ) -> Result<Option<FirstRequest>, Error> {
+        quota: &AnswerQuota,
+    ) -> Result<Claimed, Error> {
         let requests = &mut self.written()?.idempotency;
         let stands = |first: &&FirstRequest| match first.answer {
             Some(_) => first.created > expired,
             None => first.lease_until > request.created,
         };
         if let Some(first) = requests.get(key).filter(stands) {
-            return Ok(Some(first.clone()));
+            return Ok(Claimed::Existing(first.clone()));
         }
         requests.insert(key.clone(), request.clone());
-        Ok(None)
+        let sum = |user: Option<&str>| -> i64 {
+            let counted = requests.iter().filter(|(key, _)| user.is_none_or(|user| key.username == user));
+            counted.map(|(_, request)| request.size()).sum()
+        };
+        if sum(Some(&key.username)) > quota.user || sum(None) > quota.total {
+            requests.remove(key);
+            return Ok(Claimed::NoRoom);
+        }
+        Ok(Claimed::First)
     }
 
     fn renew(&mut self, key: &IdempotencyKey, owner: Uuid, lease_until: DateTime<Utc>) -> Result<bool, Error> {

@@ -25,7 +25,7 @@ pub use enrollment::{
 };
 pub use expiration_message::{ExpirationMessage, ExpirationMessageChanges};
 pub use following_plan::{FollowingPlan, LicenseTypesToCopy};
-pub use idempotency::{FirstRequest, IdempotencyKey, StoredAnswer};
+pub use idempotency::{AnswerQuota, Claimed, FirstRequest, IdempotencyKey, REQUEST_BYTES, StoredAnswer, StoredBody};
 pub use ids::{
     ActivationKey, AgreementId, CatalogId, CustomerId, EnrollmentJobId, LicenseEventId, LicenseId, LmsUserId,
     MailWordsId, MessageId, NotificationId, PlanId, PlanTypeId, ProductId, RenewalId, RoleAssignmentId, TransferJobId,

@@ -2,19 +2,24 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::error::Error;
-use crate::model::idempotency::{FirstRequest, IdempotencyKey, StoredAnswer};
+use crate::model::idempotency::{AnswerQuota, Claimed, FirstRequest, IdempotencyKey, StoredAnswer};
 
 /// The first request of each idempotency key, with its answer.
 pub trait IdempotencyRepository {
-    /// Stores the request as the first of its key and returns `None`; or changes nothing and returns the existing one.
-    /// MUST replace an answered request created at `expired` or before, and an unanswered one whose lease ended at
-    /// `request.created` or before. Of concurrent claims, exactly one MUST succeed.
+    /// Stores the request as the first of its key; or changes nothing and returns the existing one. MUST replace an
+    /// answered request created at `expired` or before, and an unanswered one whose lease ended at `request.created` or
+    /// before. Of concurrent claims, exactly one MUST succeed.
+    ///
+    /// If the user's requests, or all requests, would then [count](FirstRequest::size) more than the quota, MUST NOT
+    /// store it; a request that it would have replaced may be removed. An existing one is returned whatever the quota. The
+    /// user's quota MUST hold for concurrent claims, too.
     fn claim(
         &mut self,
         key: &IdempotencyKey,
         request: &FirstRequest,
         expired: DateTime<Utc>,
-    ) -> Result<Option<FirstRequest>, Error>;
+        quota: &AnswerQuota,
+    ) -> Result<Claimed, Error>;
 
     /// Extends the lease. Returns whether the request still belongs to the owner and is unanswered; otherwise changes
     /// nothing.

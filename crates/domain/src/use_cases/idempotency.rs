@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::manager::LicenseManager;
 use crate::error::Error;
-use crate::model::idempotency::{FirstRequest, IdempotencyKey, StoredAnswer};
+use crate::model::idempotency::{Claimed, FirstRequest, IdempotencyKey, StoredAnswer};
 use crate::ports::StoreExt;
 
 /// How long an answer is kept, in hours.
@@ -35,25 +35,30 @@ pub enum Begun {
     Underway,
     /// Another request has the key: refuse it.
     OtherRequest,
+    /// Too many answers are kept, those of its user or all: refuse it.
+    NoRoom,
 }
 
 impl LicenseManager {
     /// The interval of renewals, several of which fit into one lease.
     pub const CLAIM_RENEWAL: std::time::Duration = std::time::Duration::from_secs(LEASE_SECONDS as u64 / 4);
 
-    /// Claims a request, unless another one with the key exists. `fingerprint` is a digest of the whole request.
+    /// Claims a request, unless another one with the key exists or there is no room to keep its answer. `fingerprint` is a digest of the whole request.
     pub fn begin_once(&self, key: &IdempotencyKey, fingerprint: [u8; 32]) -> Result<Begun, Error> {
         let now = self.now();
         let owner = self.ids.next();
         let lease_until = now + Duration::seconds(LEASE_SECONDS);
-        let request = FirstRequest { fingerprint, owner, created: now, lease_until, answer: None };
+        let quota = &self.settings.answer_quota;
+        let request =
+            FirstRequest { fingerprint, owner, created: now, lease_until, reserved: quota.answer, answer: None };
         let expired = now - Duration::hours(RETENTION_HOURS);
-        let existing = self.store.write(|unit| unit.idempotency().claim(key, &request, expired))?;
-        Ok(match existing {
-            None => Begun::First(Claim { key: key.clone(), owner }),
-            Some(first) if first.fingerprint != fingerprint => Begun::OtherRequest,
-            Some(FirstRequest { answer: Some(answer), .. }) => Begun::Answered(answer),
-            Some(_) => Begun::Underway,
+        let claimed = self.store.write(|unit| unit.idempotency().claim(key, &request, expired, quota))?;
+        Ok(match claimed {
+            Claimed::First => Begun::First(Claim { key: key.clone(), owner }),
+            Claimed::NoRoom => Begun::NoRoom,
+            Claimed::Existing(first) if first.fingerprint != fingerprint => Begun::OtherRequest,
+            Claimed::Existing(FirstRequest { answer: Some(answer), .. }) => Begun::Answered(answer),
+            Claimed::Existing(_) => Begun::Underway,
         })
     }
 
@@ -63,7 +68,7 @@ impl LicenseManager {
         self.store.write(|unit| unit.idempotency().renew(&claim.key, claim.owner, lease_until))
     }
 
-    /// Stores the answer for repeated requests. Returns `false` if the claim was lost.
+    /// Stores the answer for repeated requests, with a body of at most [`AnswerQuota::answer`](crate::model::AnswerQuota::answer) bytes. Returns `false` if the claim was lost.
     pub fn complete_claim(&self, claim: &Claim, answer: &StoredAnswer) -> Result<bool, Error> {
         self.store.write(|unit| unit.idempotency().complete(&claim.key, claim.owner, answer))
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Duration, SubsecRound, Utc};
 
 use crate::error::{Entity, Error};
+use crate::model::idempotency::AnswerQuota;
 use crate::model::ids::{AgreementId, LicenseId, PlanId};
 use crate::model::plan::{LicenseCounts, PlanDetails};
 use crate::operations::OperationSettings;
@@ -35,6 +36,8 @@ pub struct Settings {
     pub allow_private_webhooks: bool,
     /// How long events are kept for webhooks that are off.
     pub webhook_retention: Duration,
+    /// How much is kept of answers to requests with idempotency keys.
+    pub answer_quota: AnswerQuota,
 }
 
 impl Default for Settings {
@@ -48,6 +51,7 @@ impl Default for Settings {
             operations: OperationSettings::default(),
             allow_private_webhooks: false,
             webhook_retention: Duration::days(30),
+            answer_quota: AnswerQuota::default(),
         }
     }
 }

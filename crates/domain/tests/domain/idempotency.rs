@@ -2,7 +2,8 @@
 
 use crate::support::*;
 use chrono::Duration;
-use license_manager_domain::model::{IdempotencyKey, StoredAnswer};
+use license_manager_domain::Settings;
+use license_manager_domain::model::{AnswerQuota, IdempotencyKey, StoredAnswer, StoredBody};
 use license_manager_domain::use_cases::{Begun, Claim};
 
 fn key(key: &str) -> IdempotencyKey {
@@ -12,7 +13,11 @@ fn key(key: &str) -> IdempotencyKey {
 const REQUEST: [u8; 32] = [1; 32];
 
 fn answer() -> StoredAnswer {
-    StoredAnswer { status: 200, content_type: Some("application/json".to_owned()), body: Some(b"{}".to_vec()) }
+    StoredAnswer {
+        status: 200,
+        content_type: Some("application/json".to_owned()),
+        body: Some(StoredBody::Plain(b"{}".to_vec())),
+    }
 }
 
 impl World {
@@ -98,4 +103,18 @@ fn an_answer_is_kept_for_a_day() {
     world.claim("asked again");
     assert_eq!(world.manager.remove_expired_answers(), Ok(1));
     assert_eq!(world.begin("asked again"), Begun::Underway);
+}
+
+#[test]
+fn a_request_whose_answer_cannot_be_kept_is_not_begun() {
+    let answer_quota = AnswerQuota { answer: 1_000, user: 2_100, total: 1 << 30 };
+    let world = World::with(Settings { answer_quota, ..Settings::default() });
+    let claim = world.claim("k");
+    assert_eq!(world.begin("another"), Begun::NoRoom);
+    assert_eq!(world.begin("k"), Begun::Underway);
+    world.manager.complete_claim(&claim, &StoredAnswer { body: None, ..answer() }).unwrap();
+    world.claim("a third");
+    world.clock.advance(Duration::hours(24));
+    world.manager.remove_expired_answers().unwrap();
+    world.claim("another");
 }

@@ -5,31 +5,38 @@ use std::collections::BTreeMap;
 use std::iter;
 
 use actix_web::dev::{AppService, HttpServiceFactory};
-use actix_web::{FromRequest, Handler, Resource, Responder, Route, guard, web};
+use actix_web::guard::{self, GuardContext};
+use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse, Resource, Responder, Route, web};
 use utoipa::openapi::HttpMethod;
 
-use crate::http::answer::Answer;
+use crate::http::answer::{Answer, ApiResult};
 use crate::http::body::Guarded;
 use crate::http::error::ApiError;
+use crate::http::idempotency::Kept;
 
 /// The two prefixes of agreement paths. Handlers name the first one; every path below it exists below the second one too.
 pub const AGREEMENTS: [&str; 2] = ["/api/v1/customer-agreement/", "/api/v1/customer-agreements/"];
 
 /// The arguments of a handler. The first one is its permission.
 pub trait Arguments: FromRequest + 'static {
-    /// The permission a caller needs.
+    /// The first one: the permission that this request needs, with what it is read from.
+    type Guarded: FromRequest + 'static;
+    /// The permission a caller needs, whatever the request.
     type Access: FromRequest<Error = ApiError> + 'static;
 }
 
 impl<A: Guarded + 'static> Arguments for (A,) {
+    type Guarded = A;
     type Access = A::Access;
 }
 
 impl<A: Guarded + 'static, B: FromRequest + 'static> Arguments for (A, B) {
+    type Guarded = A;
     type Access = A::Access;
 }
 
 impl<A: Guarded + 'static, B: FromRequest + 'static, C: FromRequest + 'static> Arguments for (A, B, C) {
+    type Guarded = A;
     type Access = A::Access;
 }
 
@@ -64,9 +71,15 @@ impl Endpoints {
                 HttpMethod::Delete => &["DELETE"],
                 _ => &[],
             };
-            let has_method = guard::fn_guard(move |request| methods.contains(&request.head().method.as_str()));
+            let has_method = move |request: &GuardContext<'_>| methods.contains(&request.head().method.as_str());
             let endpoint = self.0.entry(path).or_insert(Endpoint { routes: Vec::new(), refuse: refuse::<A::Access> });
-            endpoint.routes.push((methods, web::route().guard(has_method).to(handler.clone())));
+            if method != HttpMethod::Get {
+                let is_repeated = move |request: &GuardContext<'_>| has_method(request) && Kept::is_in(request);
+                let again = web::route().guard(guard::fn_guard(is_repeated)).to(again::<A::Guarded>);
+                endpoint.routes.push((&[], again));
+            }
+            let route = web::route().guard(guard::fn_guard(has_method)).to(handler.clone());
+            endpoint.routes.push((methods, route));
         }
         self
     }
@@ -97,6 +110,11 @@ fn names(path: String) -> impl Iterator<Item = String> {
     let [first, second] = AGREEMENTS;
     let other = path.strip_prefix(first).map(|below| format!("{second}{below}"));
     iter::once(path).chain(other)
+}
+
+/// Gives the kept answer to a request that was done before, if its caller still has the permission for it.
+async fn again<A>(_: A, request: HttpRequest) -> ApiResult<HttpResponse> {
+    Kept::answer(&request).await
 }
 
 fn refuse<A: FromRequest<Error = ApiError> + 'static>(resource: Resource, allowed: String) -> Resource {

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use license_manager_domain::model::{AnswerQuota, REQUEST_BYTES};
 use license_manager_domain::operations::OperationSettings;
 use license_manager_domain::{CatalogId, CustomerId};
 use serde::{Deserialize, Serialize};
@@ -38,6 +39,8 @@ pub struct Config {
     pub auth: AuthConfig,
     /// Rate limits.
     pub throttle: ThrottleConfig,
+    /// Answers that are kept for repeated requests.
+    pub idempotency: IdempotencyConfig,
     /// The catalog service.
     pub catalog: CatalogConfig,
     /// The LMS.
@@ -262,6 +265,31 @@ section! {
     /// LMS user ids without a limit; in the environment a comma-separated list.
     #[serde(deserialize_with = "user_ids")]
     exempt_user_ids: Vec<i64>;
+}
+
+section! {
+    /// `[idempotency]`: the answers that are kept for a day for repeated requests.
+    struct IdempotencyConfig;
+
+    /// The largest answer that is kept, in bytes after compression, from 1 KiB to 64 MiB. So much is set aside for each
+    /// request while it is done.
+    #[serde(deserialize_with = "whole_number::<_, _, 1_024, 67_108_864>")]
+    answer_limit_bytes: u32 = 1 << 20;
+    /// The most bytes that are kept for a user, from 128 KiB to 1 TiB. At least twice `answer_limit_bytes` counts.
+    #[serde(deserialize_with = "whole_number::<_, _, 131_072, 1_099_511_627_776>")]
+    user_limit_bytes: i64 = 64 << 20;
+    /// The most bytes that are kept in all, from 128 KiB to 1 TiB. At least `user_limit_bytes` counts.
+    #[serde(deserialize_with = "whole_number::<_, _, 131_072, 1_099_511_627_776>")]
+    total_limit_bytes: i64 = 1 << 30;
+}
+
+impl IdempotencyConfig {
+    /// The limits as the domain takes them. A user always has room for two answers, and all users together as much as one.
+    pub fn quota(&self) -> AnswerQuota {
+        let answer = i64::from(self.answer_limit_bytes);
+        let user = self.user_limit_bytes.max(2 * (answer + REQUEST_BYTES));
+        AnswerQuota { answer, user, total: self.total_limit_bytes.max(user) }
+    }
 }
 
 section! {

@@ -1,26 +1,31 @@
 //! The header `Idempotency-Key`: a request that is sent again with the same key is not repeated, and gets the response of the first
 //! one. See docs/adr/0007.
 
+use std::io::{Read, Write};
 use std::time::Duration;
 
 use actix_web::body::{EitherBody, MessageBody, to_bytes};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
+use actix_web::guard::GuardContext;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::web::Bytes;
 use actix_web::{Error, HttpMessage as _, HttpRequest, HttpResponse, ResponseError, rt};
 use aws_lc_rs::digest::{Context, SHA256};
+use flate2::Compression;
+use flate2::read::ZlibDecoder;
+use flate2::write::ZlibEncoder;
 use license_manager_domain::LicenseManager;
-use license_manager_domain::model::{IdempotencyKey, StoredAnswer};
+use license_manager_domain::model::{IdempotencyKey, StoredAnswer, StoredBody};
 use license_manager_domain::use_cases::{Begun, Claim};
 use opentelemetry::context::FutureExt;
 use tracing::Instrument;
 
 use crate::auth::identity;
-use crate::http::answer::blocking;
+use crate::http::answer::{ApiResult, blocking};
 use crate::http::error::ApiError;
-use crate::http::intake::read_bytes;
+use crate::http::intake::{LARGE, read_bytes};
 use crate::state::AppState;
 
 /// The header with the key.
@@ -35,8 +40,11 @@ const MAX_KEY: usize = 255;
 /// The longest path with idempotency keys, in characters. No endpoint has a longer one.
 const MAX_PATH: usize = 900;
 
-/// The largest response body that is stored, in bytes. The response to the assignment of 30,000 licenses is smaller.
-const MAX_KEPT_BODY: usize = 4 * 1024 * 1024;
+/// The size, in bytes, from which on a response body is compressed before it is stored.
+const WORTH_COMPRESSING: usize = 256;
+
+/// How long a client whose answers fill their room should wait. Answers expire, and their room with them, a day after the request.
+const FULL_RETRY_SECONDS: u64 = 3_600;
 
 /// How long a request waits for an earlier one with the same key.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -65,11 +73,19 @@ pub async fn once(
         Ok(body) => body,
         Err(error) => return refuse(request, error),
     };
-    let fingerprint = fingerprint(request.request(), &body);
+    let fingerprint = fingerprint(request.request(), body.clone()).await;
     request.set_payload(Payload::from(body));
-    match begin(&state.manager, key, fingerprint).await {
+    let begun = match fingerprint {
+        Ok(fingerprint) => begin(&state.manager, key, fingerprint).await,
+        Err(error) => Err(error),
+    };
+    match begun {
         Err(error) => refuse(request, error),
-        Ok(Beginning::Replay(answer)) => Ok(request.into_response(replay(answer)).map_into_right_body()),
+        // The route checks the permission once more, because it may be lost since.
+        Ok(Beginning::Replay(answer)) => {
+            request.extensions_mut().insert(Kept(answer));
+            Ok(next.call(request).await?.map_into_left_body())
+        }
         Ok(Beginning::Do(claim)) => {
             // A client that disconnects cancels this future. The work must go on, because the client will ask again for the response.
             let work = perform(state.manager.clone(), claim, request, next);
@@ -104,16 +120,20 @@ fn key(request: &ServiceRequest) -> Result<Option<IdempotencyKey>, ApiError> {
 }
 
 /// The digest of method, path, query and body.
-fn fingerprint(request: &HttpRequest, body: &[u8]) -> [u8; 32] {
+async fn fingerprint(request: &HttpRequest, body: Bytes) -> Result<[u8; 32], ApiError> {
     let mut context = Context::new(&SHA256);
     for part in [request.method().as_str(), request.path(), request.query_string()] {
         context.update(&(part.len() as u64).to_be_bytes());
         context.update(part.as_bytes());
     }
-    context.update(body);
-    let mut digest = [0; 32];
-    digest.copy_from_slice(context.finish().as_ref());
-    digest
+    let is_large = body.len() > LARGE;
+    let finish = move || {
+        context.update(&body);
+        let mut digest = [0; 32];
+        digest.copy_from_slice(context.finish().as_ref());
+        Ok(digest)
+    };
+    if is_large { blocking(finish).await } else { finish() }
 }
 
 /// What to do with a request that has a key.
@@ -133,6 +153,12 @@ async fn begin(manager: &LicenseManager, key: IdempotencyKey, fingerprint: [u8; 
             Begun::OtherRequest => {
                 let message = "This Idempotency-Key belongs to another request. Use a new key for a new request.";
                 return Err(ApiError::detail(StatusCode::UNPROCESSABLE_ENTITY, message));
+            }
+            Begun::NoRoom => {
+                let message = "There is no room to keep the answer of another request with an Idempotency-Key. Nothing was done. \
+                               Answers are kept for a day; send the request later, or without a key.";
+                let error = ApiError::detail(StatusCode::TOO_MANY_REQUESTS, message);
+                return Err(error.retry_after(FULL_RETRY_SECONDS));
             }
             Begun::Underway if waited < PATIENCE => {
                 rt::time::sleep(pause).await;
@@ -166,17 +192,20 @@ async fn perform(
         }
     };
     let keep = match &answered {
-        Ok((response, body)) if is_kept(response.status()) => Some(StoredAnswer {
-            status: response.status().as_u16(),
-            content_type: content_type(response.headers().get(CONTENT_TYPE)),
-            body: (body.len() <= MAX_KEPT_BODY).then(|| body.to_vec()),
-        }),
+        Ok((response, body)) if is_kept(response.status()) => {
+            let content_type = content_type(response.headers().get(CONTENT_TYPE));
+            Some((response.status().as_u16(), content_type, body.clone()))
+        }
         _ => None,
     };
+    let most = usize::try_from(manager.settings().answer_quota.answer).unwrap_or(usize::MAX);
     // The work is done: the caller gets the response even if it cannot be stored.
     note(
         blocking(move || match keep {
-            Some(answer) => Ok(manager.complete_claim(&claim, &answer)?),
+            Some((status, content_type, body)) => {
+                let answer = StoredAnswer { status, content_type, body: stored(&body, most) };
+                Ok(manager.complete_claim(&claim, &answer)?)
+            }
             None => Ok(manager.release_claim(&claim).map(|()| true)?),
         })
         .await,
@@ -218,22 +247,88 @@ fn note(outcome: Result<bool, ApiError>) {
     }
 }
 
-/// Replays a stored response.
-fn replay(answer: StoredAnswer) -> HttpResponse {
-    let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::OK);
-    let mut response = match answer.body {
-        Some(body) => {
-            let mut response = HttpResponse::build(status);
-            if let Some(content_type) = answer.content_type {
-                response.insert_header((CONTENT_TYPE, content_type));
-            }
-            if body.is_empty() { response.finish() } else { response.body(body) }
-        }
-        None => {
-            let message = format!("The request was done and answered {status}; its answer was too large to keep.");
-            ApiError::detail(StatusCode::CONFLICT, message).error_response()
+/// The body as it is stored; `None` if it exceeds `most` bytes even then.
+fn stored(body: &[u8], most: usize) -> Option<StoredBody> {
+    let stored = match body.len() {
+        ..WORTH_COMPRESSING => StoredBody::Plain(body.to_vec()),
+        _ => {
+            let mut compressed = ZlibEncoder::new(Vec::new(), Compression::fast());
+            StoredBody::Compressed(compressed.write_all(body).and_then(|()| compressed.finish()).ok()?)
         }
     };
-    response.headers_mut().insert(REPLAYED_HEADER, HeaderValue::from_static("true"));
-    response
+    (stored.bytes().len() <= most).then_some(stored)
+}
+
+/// The body as it was sent.
+fn sent(stored: StoredBody) -> ApiResult<Vec<u8>> {
+    match stored {
+        StoredBody::Plain(bytes) => Ok(bytes),
+        StoredBody::Compressed(bytes) => {
+            let mut body = Vec::new();
+            let read = ZlibDecoder::new(bytes.as_slice()).read_to_end(&mut body);
+            read.map_err(license_manager_domain::Error::internal)?;
+            Ok(body)
+        }
+    }
+}
+
+/// The stored response to a request that was done before, in the extensions of its repetition.
+pub struct Kept(StoredAnswer);
+
+impl Kept {
+    /// Whether the request is such a repetition.
+    pub fn is_in(request: &GuardContext<'_>) -> bool {
+        request.req_data().get::<Self>().is_some()
+    }
+
+    /// Replays the stored response.
+    ///
+    /// # Errors
+    /// If there is none, or it cannot be read.
+    pub async fn answer(request: &HttpRequest) -> ApiResult<HttpResponse> {
+        let kept = request.extensions_mut().remove::<Self>();
+        let Some(Self(answer)) = kept else {
+            return Err(license_manager_domain::Error::internal("no answer was kept for this request").into());
+        };
+        let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::OK);
+        let mut response = match answer.body {
+            Some(body) => {
+                let body = blocking(move || sent(body)).await?;
+                let mut response = HttpResponse::build(status);
+                if let Some(content_type) = answer.content_type {
+                    response.insert_header((CONTENT_TYPE, content_type));
+                }
+                if body.is_empty() { response.finish() } else { response.body(body) }
+            }
+            None => {
+                let message = format!("The request was done and answered {status}; its answer was too large to keep.");
+                ApiError::detail(StatusCode::CONFLICT, message).error_response()
+            }
+        };
+        response.headers_mut().insert(REPLAYED_HEADER, HeaderValue::from_static("true"));
+        Ok(response)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_is_stored_small_and_comes_back_as_it_was() {
+        let large = br#"{"license": "11a14bbd", "user_email": "amy@example.com"},"#.repeat(10_000);
+        for body in [&b""[..], b"{}", &large] {
+            let stored = stored(body, 1 << 20).expect("it is small enough");
+            assert!(stored.bytes().len() <= body.len() && stored.bytes().len() < 20_000);
+            assert_eq!(sent(stored).expect("it can be read"), body);
+        }
+    }
+
+    #[test]
+    fn a_body_that_is_too_large_is_not_stored() {
+        let body = vec![0; 255];
+        assert!(stored(&body, 255).is_some() && stored(&body, 254).is_none());
+        let random: Vec<u8> = (0..4_000_u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
+        assert!(stored(&random, 4_000).is_none());
+    }
 }
