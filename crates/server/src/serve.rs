@@ -51,6 +51,8 @@ pub async fn run(config: Config, with_demo: bool) -> Result<(), Box<dyn Error>> 
         0 => std::thread::available_parallelism()?.get(),
         workers => workers,
     };
+    let watched =
+        config.metrics.listen.map(|address| watched("metrics.listen", address, &config, &monitor)).transpose()?;
     let server = HttpServer::new(move || app(state.clone()))
         .on_connect(sending::limit_connection(config.server.client_timeout()))
         .workers(workers)
@@ -94,6 +96,9 @@ pub async fn run(config: Config, with_demo: bool) -> Result<(), Box<dyn Error>> 
     sweeper.await?;
     folder.await?;
     finish(worker, scheduler).await;
+    if let Some(watched) = watched {
+        watched.stop(false).await;
+    }
     tracing::info!("stopped");
     Ok(())
 }
@@ -124,7 +129,9 @@ pub async fn run_worker(config: Config) -> Result<(), Box<dyn Error>> {
     let metrics = Arc::new(Metrics::new()?);
     let manager = Upstreams::watched(&config, Some(metrics.call_listener()))?.of(database.manager(&config));
     let monitor = Arc::new(Monitor::new(&config, metrics.clone(), database.clone(), manager.clone()));
-    let watched = config.metrics.worker_listen.map(|address| watched(address, monitor.clone())).transpose()?;
+    let watched = config.metrics.worker_listen;
+    let watched =
+        watched.map(|address| self::watched("metrics.worker_listen", address, &config, &monitor)).transpose()?;
     tokio::select! {
         prepared = prepare(database, manager.clone()) => prepared?,
         signal = stop_signal() => return Ok(signal?),
@@ -162,19 +169,27 @@ async fn finish(worker: Option<Background>, scheduler: Option<Background>) {
     );
 }
 
-/// Answers a worker's monitoring requests until it stops.
-fn watched(address: SocketAddr, monitor: Arc<Monitor>) -> Result<ServerHandle, String> {
+/// Answers requests for monitoring at an address of their own, on a thread of their own, until it is stopped.
+fn watched(
+    setting: &str,
+    address: SocketAddr,
+    config: &Config,
+    monitor: &Arc<Monitor>,
+) -> Result<ServerHandle, String> {
+    let monitor = web::Data::from(monitor.clone());
     let app = move || {
         App::new()
-            .app_data(web::Data::from(monitor.clone()))
+            .app_data(monitor.clone())
+            .app_data(api::metrics::ForMonitoring)
             .configure(api::monitoring::configure)
             .wrap(NormalizePath::new(TrailingSlash::Always))
     };
     let server = HttpServer::new(app)
+        .on_connect(sending::limit_connection(config.server.client_timeout()))
         .workers(1)
         .disable_signals()
         .bind(address)
-        .map_err(|error| format!("metrics.worker_listen: cannot listen on {address}: {error}"))?
+        .map_err(|error| format!("{setting}: cannot listen on {address}: {error}"))?
         .run();
     let handle = server.handle();
     tokio::spawn(server);

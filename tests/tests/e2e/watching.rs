@@ -11,6 +11,7 @@ on_both_databases!(
     undeliverable_messages_are_counted_as_waiting_and_then_as_dead_letters,
     metrics_can_require_a_token,
     a_worker_is_monitored_at_its_own_address,
+    metrics_can_have_a_listener_of_their_own,
     a_worker_that_stops_says_so_until_its_deliveries_are_done,
     deliveries_to_webhooks_are_counted,
     a_service_whose_schema_is_out_of_date_is_not_ready,
@@ -73,6 +74,8 @@ fn requests_and_deliveries_are_counted(database: Database) {
         n == 2.0
     });
     becomes(&server, r#"license_manager_outbox_messages{lane="mail"}"#, |n| n == 0.0);
+    becomes(&server, r#"license_manager_neighbour_calls_total{neighbour="lms",outcome="answered"}"#, |n| n >= 1.0);
+    becomes(&server, r#"license_manager_neighbour_calls_total{neighbour="braze",outcome="answered"}"#, |n| n >= 1.0);
     let metrics = scrape(&server);
     let at_least = |series: &str, least: f64| {
         let found = number(&metrics, series);
@@ -177,6 +180,26 @@ fn metrics_can_require_a_token(database: Database) {
 
     let server = Server::start_with(database.url(), &[("LM_METRICS__ENABLED", "false")]);
     server.anonymous().get("/metrics").expect(404);
+}
+
+fn metrics_can_have_a_listener_of_their_own(database: Database) {
+    let address = format!("127.0.0.1:{}", license_manager_tests::free_port());
+    let settings = [("LM_METRICS__LISTEN", address.as_str()), ("LM_METRICS__TOKEN", "hunter2-hunter2")];
+    let mut server = Server::start_with(database.url(), &settings);
+    server.anonymous().get("/metrics").expect(404);
+    server.anonymous().get("/health/ready/").expect(200);
+    let monitoring = license_manager_tests::Client::anonymous(format!("http://{address}"));
+    monitoring.get("/metrics").expect(401);
+    let metrics = monitoring.send(Request::new("GET", "/metrics").header("Authorization", "Bearer hunter2-hunter2"));
+    assert!(text(metrics.expect(200)).contains("license_manager_database_up 1"));
+    monitoring.get("/health/live/").expect(200);
+    monitoring.get("/health/ready/").expect(200);
+    monitoring.get("/api/v1/subscriptions/").expect(404);
+    assert!(server.stop_with_sigterm().success());
+
+    let taken = Server::start(database.url());
+    let refusal = Server::start_refused(database.url(), &[("LM_METRICS__LISTEN", &taken.address())], &[]);
+    assert!(refusal.stderr.contains("metrics.listen: cannot listen on"), "{}", refusal.stderr);
 }
 
 fn a_worker_is_monitored_at_its_own_address(database: Database) {
@@ -305,7 +328,7 @@ fn a_service_on_postgres_is_ready_while_its_database_is_there() {
         &server,
         || {
             cluster.stop();
-            assert_eq!(number(&scrape(&server), "license_manager_database_up"), Some(0.0));
+            becomes(&server, "license_manager_database_up", |number| number == 0.0);
         },
         || cluster.start(),
     );

@@ -199,9 +199,11 @@ fn an_endpoint_that_answers_410_is_switched_off_and_gets_its_events_later(databa
     assert_eq!((&off["switched_off_reason"], &off["num_waiting"]), (&json!("answered_410"), &json!(2)));
     assert!(off["switched_off_at"].is_string() && off["num_dropped"] == 0, "{off}");
     assert_eq!(states(&operator, &webhook), ["waiting"; 2]);
-    let metrics = server.anonymous().get("/metrics").expect(200).as_str().expect("a text").to_owned();
     for line in ["webhook_kept_deliveries 2", "webhook_dropped_deliveries 0", "webhooks_switched_off 1"] {
-        assert!(metrics.contains(&format!("license_manager_{line}\n")), "{line}\n{metrics}");
+        // Metrics are up to a second old.
+        let metrics = || server.anonymous().get("/metrics").expect(200).as_str().expect("a text").to_owned();
+        let shown = poll(PATIENCE, || metrics().contains(&format!("license_manager_{line}\n")).then_some(()));
+        assert!(shown.is_some(), "{line}\n{}", metrics());
     }
 
     endpoint.answer(204);

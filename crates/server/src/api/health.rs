@@ -5,7 +5,7 @@ use actix_web::web;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::http::{Answer, ApiResult, blocking};
+use crate::http::{Answer, ApiResult};
 use crate::telemetry::monitor::{Monitor, Phase, Schema};
 
 const OK: &str = "OK";
@@ -39,13 +39,10 @@ struct DetailedHealthBody {
     )
 )]
 pub async fn health(monitor: web::Data<Monitor>) -> ApiResult {
-    blocking(move || {
-        let (code, status) = judged(monitor.phase() != Phase::Starting && monitor.ping());
-        let detailed_status = DetailedHealthBody { database_status: status };
-        let body = HealthBody { overall_status: status, detailed_status };
-        Answer::json(code, &body)
-    })
-    .await
+    let readiness = monitor.into_inner().readiness().await?;
+    let (code, status) = judged(readiness.phase != Phase::Starting && readiness.database);
+    let detailed_status = DetailedHealthBody { database_status: status };
+    Answer::json(code, &HealthBody { overall_status: status, detailed_status })
 }
 
 /// The process is alive.
@@ -102,26 +99,23 @@ struct DetailedReadinessBody {
     )
 )]
 pub async fn ready(monitor: web::Data<Monitor>) -> ApiResult {
-    blocking(move || {
-        let readiness = monitor.readiness();
-        let (code, overall_status) = judged(readiness.is_ready());
-        let detailed_status = DetailedReadinessBody {
-            service_status: match readiness.phase {
-                Phase::Starting => "STARTING",
-                Phase::Running => "RUNNING",
-                Phase::Stopping => "STOPPING",
-            },
-            database_status: judged(readiness.database).1,
-            migrations_status: match readiness.schema {
-                Schema::UpToDate => OK,
-                Schema::Newer => "NEWER",
-                Schema::Outdated => "PENDING",
-                Schema::Unknown => "UNKNOWN",
-            },
-        };
-        Answer::json(code, &ReadinessBody { overall_status, detailed_status })
-    })
-    .await
+    let readiness = monitor.into_inner().readiness().await?;
+    let (code, overall_status) = judged(readiness.is_ready());
+    let detailed_status = DetailedReadinessBody {
+        service_status: match readiness.phase {
+            Phase::Starting => "STARTING",
+            Phase::Running => "RUNNING",
+            Phase::Stopping => "STOPPING",
+        },
+        database_status: judged(readiness.database).1,
+        migrations_status: match readiness.schema {
+            Schema::UpToDate => OK,
+            Schema::Newer => "NEWER",
+            Schema::Outdated => "PENDING",
+            Schema::Unknown => "UNKNOWN",
+        },
+    };
+    Answer::json(code, &ReadinessBody { overall_status, detailed_status })
 }
 
 fn judged(good: bool) -> (StatusCode, &'static str) {

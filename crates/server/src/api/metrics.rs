@@ -11,7 +11,7 @@ use crate::telemetry::monitor::Monitor;
 
 /// Returns the metrics of this process and of the database, in Prometheus's text format.
 pub async fn metrics(request: HttpRequest, monitor: web::Data<Monitor>) -> ApiResult<HttpResponse> {
-    if !monitor.shows_metrics() {
+    if !monitor.shows_metrics(request.app_data::<ForMonitoring>().is_some()) {
         return Err(ApiError::no_such_page());
     }
     if let Some(token) = monitor.metrics_token()
@@ -28,6 +28,9 @@ pub async fn metrics(request: HttpRequest, monitor: web::Data<Monitor>) -> ApiRe
     let text = monitor.into_inner().metrics_text().await?;
     Ok(HttpResponse::Ok().insert_header((CONTENT_TYPE, MEDIA_TYPE)).body(text))
 }
+
+/// Marks, in its data, an application that answers only requests for monitoring.
+pub struct ForMonitoring;
 
 /// The token of a `Bearer` credential.
 fn sent(request: &HttpRequest) -> Option<&[u8]> {

@@ -14,6 +14,10 @@ section! {
     enabled: bool = true;
     /// The bearer token required to read the metrics; `None`: none.
     token: Option<Secret>;
+    /// The IP address and port where the server serves `/metrics` and `/health/` besides, and then `/metrics` nowhere
+    /// else; `None`: `server.listen` serves them.
+    #[serde(deserialize_with = "optional_socket_address")]
+    listen: Option<SocketAddr>;
     /// The IP address and port where `license-manager worker` serves `/metrics` and `/health/`; `None`: nowhere. A
     /// server uses `server.listen`.
     #[serde(deserialize_with = "optional_socket_address")]

@@ -4,4 +4,5 @@ pub mod logging;
 pub mod metrics;
 pub mod monitor;
 pub mod request_metrics;
+pub mod shared_reading;
 pub mod traces;

@@ -4,17 +4,22 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
+use actix_web::web::Bytes;
 use license_manager_domain::{Error, LicenseManager};
 
 use crate::config::{Config, Secret};
 use crate::database::Database;
 use crate::telemetry::metrics::{Metrics, Observation, Stored};
+use crate::telemetry::shared_reading::SharedReading;
 
 /// The most messages counted per queue: enough to see that there are too many.
 const COUNTED_MESSAGES: i64 = 10_000;
 
 /// The timeout for reading metrics from the database. Prometheus itself waits 10 seconds.
 const METRICS_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// How old the metrics may be that somebody gets: one reading serves any number of scrapers for so long.
+const METRICS_AGE: Duration = Duration::from_secs(1);
 
 /// The paths for monitoring. They need no user's token and are always answered.
 pub const WATCHED: [&str; 4] = ["/health/", "/health/live/", "/health/ready/", "/metrics/"];
@@ -66,8 +71,12 @@ pub struct Monitor {
     /// Its metrics.
     pub metrics: Arc<Metrics>,
     enabled: bool,
+    /// Whether metrics are served by a listener of their own, and by no other.
+    has_listener: bool,
     token: Option<Secret>,
     runs_schedule: bool,
+    texts: SharedReading<Bytes>,
+    states: SharedReading<Readiness>,
     database: Arc<Database>,
     manager: LicenseManager,
     phase: AtomicU8,
@@ -77,13 +86,23 @@ impl Monitor {
     /// A monitor of a starting process.
     pub fn new(config: &Config, metrics: Arc<Metrics>, database: Arc<Database>, manager: LicenseManager) -> Self {
         let (enabled, token) = (config.metrics.enabled, config.metrics.token.clone());
-        let phase = AtomicU8::new(Phase::Starting as u8);
-        Self { metrics, enabled, token, runs_schedule: config.schedule.enabled, database, manager, phase }
+        Self {
+            metrics,
+            enabled,
+            has_listener: config.metrics.listen.is_some(),
+            token,
+            runs_schedule: config.schedule.enabled,
+            texts: SharedReading::new(METRICS_AGE),
+            states: SharedReading::new(Duration::ZERO),
+            database,
+            manager,
+            phase: AtomicU8::new(Phase::Starting as u8),
+        }
     }
 
-    /// Whether metrics are enabled.
-    pub fn shows_metrics(&self) -> bool {
-        self.enabled
+    /// Whether metrics are enabled, on the server's own listener or on one for monitoring.
+    pub fn shows_metrics(&self, is_for_monitoring: bool) -> bool {
+        self.enabled && (is_for_monitoring || !self.has_listener)
     }
 
     /// The bearer token required to read the metrics.
@@ -116,16 +135,22 @@ impl Monitor {
         self.phase.store(Phase::Stopping as u8, Ordering::Release);
     }
 
-    /// Whether the database answers. Blocks.
-    pub fn ping(&self) -> bool {
-        self.database.ping().is_ok()
-    }
-
-    /// Reads the readiness. Blocks.
-    pub fn readiness(&self) -> Readiness {
-        let database = self.ping();
-        let schema = if database { self.schema().unwrap_or(Schema::Unknown) } else { Schema::Unknown };
-        Readiness { phase: self.phase(), database, schema }
+    /// Reads the readiness. Who asks while another reading is made shares the next one.
+    ///
+    /// # Errors
+    /// When the reading panics.
+    pub async fn readiness(self: Arc<Self>) -> Result<Readiness, Error> {
+        let monitor = self.clone();
+        let read = move || async move {
+            let reading = tokio::task::spawn_blocking(move || {
+                let database = monitor.database.ping().is_ok();
+                let schema = if database { monitor.schema().unwrap_or(Schema::Unknown) } else { Schema::Unknown };
+                Readiness { phase: monitor.phase(), database, schema }
+            });
+            reading.await.map_err(Error::internal)
+        };
+        let readiness = self.states.get(read).await?;
+        Ok(Readiness { phase: self.phase(), ..readiness })
     }
 
     fn schema(&self) -> Result<Schema, Error> {
@@ -135,11 +160,16 @@ impl Monitor {
         Ok(if self.database.unknown_migrations()?.is_empty() { Schema::UpToDate } else { Schema::Newer })
     }
 
-    /// The metrics in Prometheus's text format.
+    /// The metrics in Prometheus's text format, up to [`METRICS_AGE`] old.
     ///
     /// # Errors
     /// When they cannot be written, which tests rule out.
-    pub async fn metrics_text(self: Arc<Self>) -> Result<String, Error> {
+    pub async fn metrics_text(self: Arc<Self>) -> Result<Bytes, Error> {
+        let monitor = self.clone();
+        self.texts.get(move || monitor.read_metrics()).await
+    }
+
+    async fn read_metrics(self: Arc<Self>) -> Result<Bytes, Error> {
         let (monitor, pools) = (self.clone(), self.database.pools());
         let reading = tokio::task::spawn_blocking(move || monitor.stored());
         let stored = match tokio::time::timeout(METRICS_TIMEOUT, reading).await {
@@ -153,7 +183,7 @@ impl Monitor {
                 None
             }
         };
-        self.metrics.text(&Observation { pools, stored }).map_err(Error::internal)
+        self.metrics.text(&Observation { pools, stored }).map(Bytes::from).map_err(Error::internal)
     }
 
     fn stored(&self) -> Result<Stored, Error> {
