@@ -31,7 +31,7 @@ const EITHER_OR: [(&str, &str); 6] = [
 ];
 
 /// Properties that are needed unless the query says otherwise.
-const NEEDED: [(&str, &str); 1] = [("EnrollmentRequest", "emails")];
+const NEEDED: [(&str, &str); 2] = [("EnrollmentRequest", "emails"), ("BulkDeletionRequest", "ids")];
 
 /// Parts of what the server says when a value is accepted, but not together with others or with what is stored.
 const RULES: [&str; 11] = [
