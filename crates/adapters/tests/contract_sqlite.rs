@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono::DateTime;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool, Nullable, Text};
-use license_manager_adapters::sqlite::{SqliteOptions, SqliteStore};
+use license_manager_adapters::sqlite::{SqliteOptions, SqliteStore, Synchronous};
 use license_manager_domain::ports::Store;
 use license_manager_domain::{CustomerId, Email, LicenseId, LicenseStatus, LmsUserId};
 use tempfile::TempDir;
@@ -25,6 +25,7 @@ fn in_a_file() -> InAFile {
         pool_size: 4,
         connect_timeout: Duration::from_secs(60),
         busy_timeout: Duration::from_secs(60),
+        synchronous: Synchronous::Full,
         on_statement: None,
     })
     .unwrap();

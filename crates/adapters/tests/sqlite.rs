@@ -7,7 +7,7 @@ use std::time::Duration;
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_types::Text;
-use license_manager_adapters::sqlite::{OnStatement, SqliteOptions, SqliteStore};
+use license_manager_adapters::sqlite::{OnStatement, SqliteOptions, SqliteStore, Synchronous};
 use license_manager_domain::ports::{
     AgreementFilter, CustomerScope, FixedClock, LicenseField, LicenseFilter, LicenseOrder, LimitOffset, Person,
     PlanFilter, SequentialIds, Store, StoreExt,
@@ -34,6 +34,7 @@ fn options(path: &Path) -> SqliteOptions {
         pool_size: 4,
         connect_timeout: Duration::from_secs(60),
         busy_timeout: Duration::from_secs(60),
+        synchronous: Synchronous::Full,
         on_statement: None,
     }
 }

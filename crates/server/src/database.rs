@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use license_manager_adapters::pool::PoolUse;
 use license_manager_adapters::postgres::{PostgresOptions, PostgresStore};
-use license_manager_adapters::sqlite::{SqliteOptions, SqliteStore};
+use license_manager_adapters::sqlite::{SqliteOptions, SqliteStore, Synchronous};
 use license_manager_domain::model::seeded_products;
 use license_manager_domain::ports::{Clock, Store, StoreExt};
 use license_manager_domain::{Actor, Error, LicenseManager, Settings};
 
-use crate::config::{Config, DatabaseUrl};
+use crate::config::{Config, DatabaseUrl, SqliteSynchronous};
 use crate::system::{RandomIds, SystemClock};
 
 /// Called with every statement before it runs, BEGIN and COMMIT included.
@@ -46,6 +46,10 @@ impl Database {
                 pool_size: database.pool_size,
                 connect_timeout: database.connect_timeout(),
                 busy_timeout: database.statement_timeout().unwrap_or(WITHOUT_LIMIT),
+                synchronous: match database.sqlite_synchronous {
+                    SqliteSynchronous::Full => Synchronous::Full,
+                    SqliteSynchronous::Normal => Synchronous::Normal,
+                },
                 on_statement,
             })?))),
             DatabaseUrl::Postgres(url) => Ok(Self::Postgres(Arc::new(PostgresStore::connect(&PostgresOptions {

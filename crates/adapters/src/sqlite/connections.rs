@@ -10,7 +10,7 @@ use diesel::sql_types::Text;
 use license_manager_domain::Error;
 
 use super::error::unavailable;
-use super::options::{OnStatement, SqliteOptions};
+use super::options::{OnStatement, SqliteOptions, Synchronous};
 
 /// The file cannot be used as a database.
 #[derive(Debug, thiserror::Error)]
@@ -60,6 +60,7 @@ impl Connections {
                     role,
                     has_temporary_files,
                     busy_timeout: options.busy_timeout,
+                    synchronous: options.synchronous,
                     on_statement: options.on_statement.clone(),
                 }))
                 .build(ConnectionManager::new(url))
@@ -130,6 +131,7 @@ struct Setup {
     role: Role,
     has_temporary_files: bool,
     busy_timeout: Duration,
+    synchronous: Synchronous,
     on_statement: Option<OnStatement>,
 }
 
@@ -141,9 +143,9 @@ impl std::fmt::Debug for Setup {
 
 impl CustomizeConnection<SqliteConnection, diesel::r2d2::Error> for Setup {
     fn on_acquire(&self, conn: &mut SqliteConnection) -> Result<(), diesel::r2d2::Error> {
-        let milliseconds = self.busy_timeout.as_millis();
+        let (milliseconds, synchronous) = (self.busy_timeout.as_millis(), self.synchronous.as_sql());
         conn.batch_execute(&format!(
-            "PRAGMA busy_timeout = {milliseconds}; PRAGMA foreign_keys = ON; PRAGMA synchronous = NORMAL;"
+            "PRAGMA busy_timeout = {milliseconds}; PRAGMA foreign_keys = ON; PRAGMA synchronous = {synchronous};"
         ))?;
         conn.batch_execute(match self.role {
             Role::Reader => "PRAGMA query_only = ON; PRAGMA cache_size = -2000; PRAGMA temp_store = MEMORY;",
@@ -170,5 +172,36 @@ struct LogPoolError;
 impl HandleError<diesel::r2d2::Error> for LogPoolError {
     fn handle_error(&self, error: diesel::r2d2::Error) {
         tracing::error!(%error, "cannot open a connection to the SQLite database");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(QueryableByName)]
+    struct Level {
+        #[diesel(sql_type = diesel::sql_types::Integer)]
+        synchronous: i32,
+    }
+
+    #[test]
+    fn the_writer_waits_for_the_disk_as_the_options_say() {
+        let folder = tempfile::tempdir().expect("a temporary folder is created");
+        for (synchronous, level) in [(Synchronous::Full, 2), (Synchronous::Normal, 1), (Synchronous::default(), 2)] {
+            let connections = Connections::open(&SqliteOptions {
+                path: folder.path().join("test.db"),
+                pool_size: 1,
+                connect_timeout: Duration::from_secs(60),
+                busy_timeout: Duration::from_secs(60),
+                synchronous,
+                on_statement: None,
+            })
+            .expect("the file is opened");
+            let mut writer = connection(&connections.writer).expect("a connection is free");
+            let found: Level =
+                diesel::sql_query("PRAGMA synchronous").get_result(&mut writer).expect("the setting is read");
+            assert_eq!(found.synchronous, level, "{synchronous:?}");
+        }
     }
 }

@@ -36,5 +36,5 @@ mod utilization;
 mod webhooks;
 
 pub use connections::OpenError;
-pub use options::{OnStatement, SqliteOptions};
+pub use options::{OnStatement, SqliteOptions, Synchronous};
 pub use store::SqliteStore;

@@ -7,6 +7,27 @@ use std::time::Duration;
 /// Gets the text of each statement before it runs, `BEGIN` and `COMMIT` included, without the bound values.
 pub type OnStatement = Arc<dyn Fn(&str) + Send + Sync>;
 
+/// When SQLite waits for the disk.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Synchronous {
+    /// At every commit: a power failure loses nothing that was committed.
+    #[default]
+    Full,
+    /// When the write-ahead log is moved to the file: a power failure can lose the latest commits, and leaves the file
+    /// intact.
+    Normal,
+}
+
+impl Synchronous {
+    /// Its name in SQL.
+    pub(super) fn as_sql(self) -> &'static str {
+        match self {
+            Self::Full => "FULL",
+            Self::Normal => "NORMAL",
+        }
+    }
+}
+
 /// How to open a SQLite store.
 #[derive(Clone)]
 pub struct SqliteOptions {
@@ -20,6 +41,8 @@ pub struct SqliteOptions {
     /// How long a write waits for its turn, in this process and for other processes, before it fails with
     /// `Error::Unavailable`. Above 0.
     pub busy_timeout: Duration,
+    /// When a commit waits for the disk.
+    pub synchronous: Synchronous,
     /// Gets each statement, for example to count them in tests.
     pub on_statement: Option<OnStatement>,
 }

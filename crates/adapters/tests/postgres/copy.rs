@@ -6,7 +6,7 @@ use std::time::Duration;
 use diesel::connection::SimpleConnection;
 use diesel::sql_types::Text;
 use license_manager_adapters::copy::{CopyError, copy};
-use license_manager_adapters::sqlite::{SqliteOptions, SqliteStore};
+use license_manager_adapters::sqlite::{SqliteOptions, SqliteStore, Synchronous};
 use license_manager_domain::model::seeded_products;
 use license_manager_domain::operations::Supervisor;
 use license_manager_domain::ports::StoreExt;
@@ -30,6 +30,7 @@ impl File {
             pool_size: 1,
             connect_timeout: Duration::from_secs(5),
             busy_timeout: Duration::from_secs(5),
+            synchronous: Synchronous::Full,
             on_statement: None,
         };
         let store = SqliteStore::open(&options).unwrap();

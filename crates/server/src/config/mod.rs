@@ -29,5 +29,5 @@ pub use settings::{
 pub use upstreams::{
     BrazeCampaigns, BrazeConfig, CatalogConfig, LmsConfig, OauthConfig, S3Config, SegmentConfig, SmtpConfig,
 };
-pub use value::{DatabaseUrl, JwkSetSource, LogFormat, SameSite, Secret, SmtpUrl, Timing};
+pub use value::{DatabaseUrl, JwkSetSource, LogFormat, SameSite, Secret, SmtpUrl, SqliteSynchronous, Timing};
 pub use watching::{MetricsConfig, TelemetryConfig};

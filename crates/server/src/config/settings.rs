@@ -21,7 +21,7 @@ use super::read::{
 use super::schedule::ScheduleConfig;
 use super::section::section;
 use super::upstreams::{BrazeConfig, CatalogConfig, LmsConfig, OauthConfig, S3Config, SegmentConfig, SmtpConfig};
-use super::value::{DatabaseUrl, JwkSetSource, LogFormat, SameSite, Secret};
+use super::value::{DatabaseUrl, JwkSetSource, LogFormat, SameSite, Secret, SqliteSynchronous};
 use super::watching::{MetricsConfig, TelemetryConfig};
 
 /// The default SQLite file, relative to the working directory.
@@ -161,6 +161,9 @@ section! {
     /// means none.
     #[serde(deserialize_with = "whole_number::<_, _, 0, 86_400>")]
     statement_timeout_seconds: u64 = 60;
+    /// When SQLite waits for the disk: `full`, at every commit; or `normal`, not at every commit, so that a power failure
+    /// can lose the latest ones.
+    sqlite_synchronous: SqliteSynchronous = SqliteSynchronous::Full;
 }
 
 impl DatabaseConfig {

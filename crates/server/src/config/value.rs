@@ -222,6 +222,31 @@ impl TryFrom<String> for LogFormat {
     }
 }
 
+/// When SQLite waits for the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(try_from = "String", rename_all = "lowercase")]
+pub enum SqliteSynchronous {
+    /// At every commit.
+    Full,
+    /// Not at every commit: a power failure can lose the latest ones.
+    Normal,
+}
+
+impl TryFrom<String> for SqliteSynchronous {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        match text.as_str() {
+            "full" => Ok(Self::Full),
+            "normal" => Ok(Self::Normal),
+            _ => Err(format!(
+                "`{}` does not say when SQLite waits for the disk; use `full` or `normal`",
+                text.escape_debug()
+            )),
+        }
+    }
+}
+
 /// The SameSite rule of a cookie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(try_from = "String", rename_all = "lowercase")]

@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use license_manager::config::{Config, LogFormat, Timing};
+use license_manager::config::{Config, LogFormat, SqliteSynchronous, Timing};
 use license_manager_domain::operations::RecurringOperation;
 use license_manager_domain::ports::MailKind;
 use serde_json::Value;
@@ -101,6 +101,17 @@ fn the_database_comes_from_either_variable_and_the_more_exact_one_wins() {
     assert_eq!(sqlite(&[]), "sqlite:f.db");
     assert_eq!(sqlite(&[("DATABASE_URL", "sqlite:e.db")]), "sqlite:e.db");
     assert_eq!(sqlite(&[("DATABASE_URL", "sqlite:e.db"), ("LM_DATABASE__URL", "sqlite:l.db")]), "sqlite:l.db");
+}
+
+#[test]
+fn sqlite_waits_for_the_disk_unless_it_is_told_not_to() {
+    let variable = "LM_DATABASE__SQLITE_SYNCHRONOUS";
+    let synchronous = |value| load(None, &[(variable, value)]).map(|config| config.database.sqlite_synchronous);
+    assert_eq!(synchronous(""), Ok(SqliteSynchronous::Full));
+    assert_eq!(synchronous("full"), Ok(SqliteSynchronous::Full));
+    assert_eq!(synchronous("normal"), Ok(SqliteSynchronous::Normal));
+    let line = synchronous("off").unwrap_err();
+    assert!(line.starts_with(&format!("{variable}: `off` ")) && line.contains("`full` or `normal`"), "{line}");
 }
 
 #[test]

@@ -67,10 +67,13 @@ fn write_line(f: &mut Formatter<'_>, what: &str, server: &str) -> fmt::Result {
 impl Findings {
     /// One line per aim: whether it is met, and the measured value.
     pub fn verdict(&self) -> Vec<String> {
-        let database = self.name.split(' ').next().unwrap_or_default();
+        let database = match self.name.ends_with("normal") {
+            true => "SQLite (normal)",
+            false => self.name.split(' ').next().unwrap_or_default(),
+        };
         let line = |met: bool, found: String| {
             let outcome = if met { "met" } else { "missed" };
-            format!("{outcome:<8}{database:<10}{found}")
+            format!("{outcome:<8}{database:<17}{found}")
         };
         let large = self.assignments.iter().filter(|(emails, _)| *emails >= AIM_RATIO_FROM);
         let assignments = large.map(|(emails, pair)| {

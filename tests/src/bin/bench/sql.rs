@@ -54,12 +54,12 @@ struct Name {
 }
 
 impl Sql {
-    /// Connects to the database at this URL.
-    pub fn connect(url: &str) -> Self {
+    /// Connects to the database at this URL. SQLite waits for the disk as `synchronous` says.
+    pub fn connect(url: &str, synchronous: &str) -> Self {
         match url.strip_prefix("sqlite:") {
             Some(path) => {
                 let mut connection = SqliteConnection::establish(path).expect("the file is opened");
-                connection.batch_execute(sqlite::SETTINGS).expect("the settings are taken");
+                connection.batch_execute(&sqlite::settings(synchronous)).expect("the settings are taken");
                 Self::Sqlite(connection)
             }
             None => Self::Postgres(PgConnection::establish(url).expect("the database is connected to")),
@@ -72,7 +72,11 @@ impl Sql {
             Self::Postgres(_) => {
                 "SELECT 'Postgres ' || current_setting('server_version') || ', fsync ' || current_setting('fsync') AS name"
             }
-            Self::Sqlite(_) => "SELECT 'SQLite ' || sqlite_version() AS name",
+            Self::Sqlite(_) => {
+                "SELECT 'SQLite ' || sqlite_version() || ', synchronous '
+                        || CASE synchronous WHEN 2 THEN 'full' WHEN 1 THEN 'normal' ELSE synchronous END AS name
+                 FROM pragma_synchronous"
+            }
         };
         self.row::<Name>(query).name
     }

@@ -33,12 +33,13 @@ const LOAD: (usize, Duration) = (8, Duration::from_secs(3));
 /// The allowed difference in payload size, because JSON can be spaced differently.
 const PAYLOAD_TOLERANCE: f64 = 0.1;
 
-/// Measures everything on a new database.
-pub fn run(database: &Database) -> Findings {
+/// Measures everything on a new database. SQLite waits for the disk as `synchronous` says.
+pub fn run(database: &Database, synchronous: &str) -> Findings {
     // Without deliveries, which would disturb the measurements of requests.
-    let server = Server::start_with(database.url(), &[("LM_WORKER__ENABLED", "false")]);
+    let settings = [("LM_WORKER__ENABLED", "false"), ("LM_DATABASE__SQLITE_SYNCHRONOUS", synchronous)];
+    let server = Server::start_with(database.url(), &settings);
     let customer = Customer::new(&server);
-    let mut bench = Bench { server, customer, sql: Sql::connect(database.url()) };
+    let mut bench = Bench { server, customer, sql: Sql::connect(database.url(), synchronous) };
     let name = bench.sql.name();
     let mut memory = vec![("after the start", memory::read(bench.server.id()))];
 

@@ -5,9 +5,14 @@ use chrono::Utc;
 
 use super::{ACTIVATED, ASSIGNED, LICENSE};
 
-/// The server's settings, so that only the statements differ.
-pub const SETTINGS: &str = "PRAGMA busy_timeout = 60000; PRAGMA foreign_keys = ON; PRAGMA synchronous = NORMAL;
-                            PRAGMA cache_size = -8000; PRAGMA temp_store = MEMORY;";
+/// The server's settings, so that only the statements differ. `synchronous` is a value of
+/// `LM_DATABASE__SQLITE_SYNCHRONOUS`.
+pub fn settings(synchronous: &str) -> String {
+    format!(
+        "PRAGMA busy_timeout = 60000; PRAGMA foreign_keys = ON; PRAGMA synchronous = {synchronous};
+         PRAGMA cache_size = -8000; PRAGMA temp_store = MEMORY;"
+    )
+}
 
 /// A random UUID as text.
 const NEW_UUID: &str = "lower(hex(randomblob(4)) || '-' || hex(randomblob(2)) || '-4' || substr(hex(randomblob(2)), 2) \
