@@ -7,6 +7,8 @@ use reqwest::Url;
 use tempfile::TempDir;
 use uuid::Uuid;
 
+use crate::Ran;
+
 /// An empty database, removed when it is dropped.
 pub struct Database {
     url: String,
@@ -50,39 +52,57 @@ impl Database {
 
     /// The column `text` of a query, with empty texts for NULL. Only for what the API does not show.
     pub fn texts(&self, query: &str) -> Vec<String> {
-        let rows: Vec<Row> = match &self.home {
-            Home::Folder(_) => sql_query(query).load(&mut self.connect_sqlite()),
-            Home::Postgres { .. } => sql_query(query).load(&mut self.connect_postgres()),
-        }
-        .unwrap_or_else(|error| panic!("{query}: {error}"));
-        rows.into_iter().map(|row| row.text.unwrap_or_default()).collect()
+        texts(&self.url, query)
     }
 
     /// Runs a statement. Only for what the API cannot do.
     pub fn execute(&self, statement: &str) {
         match &self.home {
-            Home::Folder(_) => self.connect_sqlite().batch_execute(statement),
-            Home::Postgres { .. } => self.connect_postgres().batch_execute(statement),
+            Home::Folder(_) => connect_sqlite(&self.url).batch_execute(statement),
+            Home::Postgres { .. } => connect_postgres(&self.url).batch_execute(statement),
         }
         .unwrap_or_else(|error| panic!("{statement}: {error}"));
     }
 
-    fn connect_sqlite(&self) -> SqliteConnection {
-        let path = self.url.strip_prefix("sqlite:").expect("an SQLite URL");
-        let mut connection = SqliteConnection::establish(path).expect("the file is opened");
-        // The server writes at the same time.
-        connection.batch_execute("PRAGMA busy_timeout = 60000").expect("a connection is set up");
-        connection
-    }
-
-    fn connect_postgres(&self) -> PgConnection {
-        PgConnection::establish(&self.url).expect("the database is reached")
+    /// Panics unless `license-manager check` finds nothing. Servers may be running.
+    #[track_caller]
+    pub fn assert_sound(&self) {
+        assert_sound(&self.url);
     }
 
     /// The URL for `DATABASE_URL`.
     pub fn url(&self) -> &str {
         &self.url
     }
+}
+
+/// The column `text` of a query, with empty texts for NULL, in the database at this URL.
+pub(crate) fn texts(url: &str, query: &str) -> Vec<String> {
+    let rows: Vec<Row> = match url.starts_with("sqlite:") {
+        true => sql_query(query).load(&mut connect_sqlite(url)),
+        false => sql_query(query).load(&mut connect_postgres(url)),
+    }
+    .unwrap_or_else(|error| panic!("{query}: {error}"));
+    rows.into_iter().map(|row| row.text.unwrap_or_default()).collect()
+}
+
+fn connect_sqlite(url: &str) -> SqliteConnection {
+    let path = url.strip_prefix("sqlite:").expect("an SQLite URL");
+    let mut connection = SqliteConnection::establish(path).expect("the file is opened");
+    // The server writes at the same time.
+    connection.batch_execute("PRAGMA busy_timeout = 60000").expect("a connection is set up");
+    connection
+}
+
+fn connect_postgres(url: &str) -> PgConnection {
+    PgConnection::establish(url).expect("the database is reached")
+}
+
+/// Panics unless `license-manager check` finds nothing in the database at this URL.
+#[track_caller]
+pub fn assert_sound(url: &str) {
+    let ran = Ran::alone(url, &["check"]);
+    assert!(ran.succeeded, "{}{}", ran.stdout, ran.stderr);
 }
 
 #[derive(QueryableByName)]

@@ -40,7 +40,7 @@ pub use client::{Answer, Client, Request};
 pub use cluster::Cluster;
 pub use collector::{FakeCollector, Span};
 pub use customer::{Counts, Customer, PROVISIONING, Plan};
-pub use database::Database;
+pub use database::{Database, assert_sound};
 pub use person::{AUDIENCE, ISSUER, Person, SECRET};
 pub use scene::{Scene, assert_detail};
 pub use server::{Beside, Ran, Refusal, Server, binary, free_port};

@@ -5,6 +5,7 @@
 
 mod addresses;
 pub mod calls;
+pub mod check;
 pub mod copy;
 mod history;
 pub mod http;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_types::Text;
+use license_manager_adapters::check::{Limits, check_sqlite};
 use license_manager_adapters::sqlite::{OnStatement, SqliteOptions, SqliteStore, Synchronous};
 use license_manager_domain::ports::{
     AgreementFilter, CustomerScope, FixedClock, LicenseField, LicenseFilter, LicenseOrder, LimitOffset, Person,
@@ -479,4 +480,19 @@ fn a_hundred_thousand_licenses_are_added_at_once() {
     assert_eq!(counts[&plan_id(1)].unassigned, 100_000);
     let told = lines(&mut stranger(&store), "SELECT count(*) || '' AS line FROM license_history");
     assert_eq!(told, ["100000"]);
+}
+
+#[test]
+fn a_plan_with_too_many_licenses_is_found() {
+    let directory = TempDir::new().unwrap();
+    let store = migrated(&directory);
+    with_plans(&store);
+    put_unassigned(&store, 1, 1..4);
+    put(&store, &[revoked(4, 1, "amy@example.com", 7)]);
+    for (licenses_per_plan, violations) in [(3, 0), (2, 1)] {
+        let findings = check_sqlite(&store, Limits { licenses_per_plan }).unwrap();
+        let found: Vec<_> = findings.into_iter().filter(|finding| finding.violations > 0).collect();
+        assert_eq!(found.len(), violations, "{found:?}");
+        assert!(found.iter().all(|finding| finding.name == "plan-sizes" && finding.violations == 1), "{found:?}");
+    }
 }

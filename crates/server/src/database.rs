@@ -23,6 +23,11 @@ pub type OpenError = Box<dyn std::error::Error + Send + Sync>;
 /// How long a SQLite writer waits for the write lock if no timeout is configured.
 const WITHOUT_LIMIT: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// How long SQLite waits for other processes.
+pub fn busy_timeout(config: &Config) -> Duration {
+    config.database.statement_timeout().unwrap_or(WITHOUT_LIMIT)
+}
+
 /// The database.
 pub enum Database {
     /// SQLite, embedded.
@@ -45,7 +50,7 @@ impl Database {
                 path,
                 pool_size: database.pool_size,
                 connect_timeout: database.connect_timeout(),
-                busy_timeout: database.statement_timeout().unwrap_or(WITHOUT_LIMIT),
+                busy_timeout: busy_timeout(config),
                 synchronous: match database.sqlite_synchronous {
                     SqliteSynchronous::Full => Synchronous::Full,
                     SqliteSynchronous::Normal => Synchronous::Normal,

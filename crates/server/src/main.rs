@@ -88,6 +88,16 @@ fn act(cli: Cli) -> Result<ExitCode, Box<dyn Error>> {
             logging::init(&config.logging)?;
             Database::open(&config).map_err(|error| error.to_string())?.migrate()?;
         }
+        Command::Backup(arguments) => {
+            logging::init(&config.logging)?;
+            operations::backup(&config, &arguments, &mut std::io::stdout())?;
+        }
+        Command::Check(arguments) => {
+            logging::init(&config.logging)?;
+            if !operations::check(&config, &arguments, &mut std::io::stdout())? {
+                return Ok(ExitCode::FAILURE);
+            }
+        }
         Command::Copy(arguments) => {
             logging::init(&config.logging)?;
             operations::copy(&config, &arguments, &mut std::io::stdout())?;

@@ -153,6 +153,7 @@ fn stored_addresses_get_their_normal_form(database: Database) {
     let triplet = server.client(&learner(&customer, 7, "triplet@münchen.de"));
     activate(&triplet, &plan.activation_key("triplet@münchen.de")).expect(200);
     server.kill();
+    database.assert_sound();
 
     // As older versions stored them.
     for (table, column) in [("license", "user_email"), ("outbox", "payload"), ("users", "email")] {

@@ -300,6 +300,7 @@ fn a_thousand_assignments_reach_everybody_through_failures_and_kills(database: D
         // Later each time, so that each kill interrupts something else.
         std::thread::sleep(Duration::from_millis(150 * (round as u64 % 5)));
         server.restart();
+        database.assert_sound();
     }
     // An operator retries the dead letters.
     upstreams.fail(5);

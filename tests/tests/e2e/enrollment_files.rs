@@ -77,6 +77,7 @@ fn results_wait_until_the_bucket_works(database: Database) {
     assert!(poll(PATIENCE, || tried().then_some(())).is_some(), "it is tried");
     assert_eq!((address(&plan.admin, &status), bucket.objects().len()), (None, 0), "it is not done yet");
     server.restart();
+    database.assert_sound();
     bucket.set_away(false);
     let file = poll(PATIENCE, || address(&plan.admin, &status)).expect("it is done");
     assert!(read(&file).1.contains(&amy));

@@ -204,6 +204,8 @@ fn provision_across_a_crash(database: Database, licenses: u32) {
     // Early enough to interrupt the work, late enough that it has started.
     let begun = || (plan.counts().total > 0).then_some(());
     poll(Duration::from_millis(200), begun);
+    server.kill();
+    database.assert_sound();
     server.restart();
 
     let wanted = u64::from(licenses);
@@ -213,6 +215,7 @@ fn provision_across_a_crash(database: Database, licenses: u32) {
     server.restart();
     assert_eq!(plan.counts().total, wanted);
     assert_eq!(plan.counts().unassigned, wanted);
+    database.assert_sound();
 }
 
 #[test]

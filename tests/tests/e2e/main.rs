@@ -2,10 +2,12 @@
 
 mod addresses;
 mod auto_apply;
+mod backups;
 mod bad_input;
 mod bad_requests;
 mod browser;
 mod catalog_owners;
+mod checks;
 mod concurrency;
 mod conformance;
 mod copy;

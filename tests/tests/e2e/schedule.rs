@@ -199,6 +199,7 @@ fn a_run_that_was_killed_is_taken_over(database: Database) {
     let second = start(&database, &borrowed(&settings));
     assert!(told(&second, "expire-subscriptions")["running_since"].is_string());
     first.kill();
+    database.assert_sound();
     upstreams.slow(Duration::ZERO);
     let ended = ends(&second, "expire-subscriptions", "complete");
     assert_eq!(ended["last_run"]["counts"]["plans"], 1);

@@ -8,6 +8,7 @@
 //! one JSON text (`json`), so the number of statements does not depend on the number of rows.
 
 mod agreements;
+mod backup;
 mod connections;
 mod due_work;
 mod enrollment_jobs;
@@ -35,6 +36,7 @@ pub(crate) mod unit;
 mod utilization;
 mod webhooks;
 
+pub use backup::{BackupError, backup};
 pub use connections::OpenError;
 pub use options::{OnStatement, SqliteOptions, Synchronous};
 pub use store::SqliteStore;

@@ -5,6 +5,7 @@
 // Threads of one test need different ids.
 #![allow(clippy::disallowed_methods)]
 
+mod checks;
 mod claims;
 mod connections;
 mod copy;

@@ -13,7 +13,7 @@ use license_manager_domain::outbox::Topic;
 use uuid::Uuid;
 
 use crate::auth::mint::DevelopmentToken;
-use crate::cli::operations::{CopyArguments, OperationCommand};
+use crate::cli::operations::{BackupArguments, CheckArguments, CopyArguments, OperationCommand};
 
 /// Manages the licenses of enterprise subscription plans.
 ///
@@ -66,6 +66,10 @@ pub enum Command {
     Outbox(OutboxCommand),
     /// Migrate the database, then stop.
     Migrate,
+    /// Copy the SQLite database, which may be in use, to a new file.
+    Backup(BackupArguments),
+    /// Check the database against the rules that every change keeps, and change nothing. Exits with 1 if it breaks one.
+    Check(CheckArguments),
     /// Copy everything from a SQLite database to a new Postgres database. Stop the server first.
     Copy(CopyArguments),
     /// Print an access token for development, signed with the configured HS256 secret.

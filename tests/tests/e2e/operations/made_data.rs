@@ -119,4 +119,5 @@ fn interrupted_manufacturing_is_finished_by_the_next_run(database: Database) {
     let twice = "SELECT CAST(count(*) AS text) AS text FROM (SELECT 1 FROM license WHERE user_email IS NOT NULL
                  GROUP BY subscription_plan_uuid, user_email HAVING count(*) > 1) AS twice";
     assert_eq!(count(&database, twice), 0);
+    database.assert_sound();
 }

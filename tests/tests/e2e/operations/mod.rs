@@ -141,6 +141,7 @@ fn a_run_that_was_killed_is_finished_by_the_next(database: Database) {
     let begun = poll(Duration::from_secs(60), || (upstreams.taken(EXPIRATION).len() >= 3).then_some(()));
     assert!(begun.is_some(), "nothing was told");
     first.kill();
+    database.assert_sound();
     let before = upstreams.taken(EXPIRATION).len();
     assert!(before < 7, "killed in between");
     upstreams.slow(Duration::ZERO);

@@ -6,12 +6,16 @@
 //! | `recurring` | the operations of the schedule |
 //! | `manual` | provision, freeze, transfer, history |
 //! | `seeds`, `development_data` | data for development |
+//! | `backup` | copying a SQLite database in use to a file |
+//! | `check` | checking a database against the rules |
 //! | `copy` | copying SQLite to Postgres |
 //! | `supervisor` | progress on standard error, Ctrl-C |
 //! | `report` | the summary on standard output |
 //! | `error` | why a command failed |
 
 mod arguments;
+mod backup;
+mod check;
 mod copy;
 mod development_data;
 mod error;
@@ -27,6 +31,8 @@ use license_manager_domain::LicenseManager;
 
 pub use arguments::OperationCommand;
 use arguments::ShowOptions;
+pub use backup::{BackupArguments, backup};
+pub use check::{CheckArguments, check};
 pub use copy::{CopyArguments, copy};
 pub use error::CommandError;
 use report::Report;

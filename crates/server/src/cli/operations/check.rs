@@ -1,0 +1,81 @@
+//! `license-manager check`: checks a database against the rules that every change keeps.
+
+use std::io::Write;
+
+use clap::Args;
+use license_manager_adapters::check::{CheckError, Finding, Limits, check_postgres, check_sqlite};
+use serde_json::{Value, json};
+
+use super::arguments::{ShowOptions, SummaryFormat};
+use super::error::CommandError;
+use crate::config::{Config, DatabaseUrl};
+use crate::database::Database;
+
+/// Options of `check`.
+#[derive(Debug, Args)]
+pub struct CheckArguments {
+    /// How to print the result.
+    #[command(flatten)]
+    pub show: ShowOptions,
+}
+
+impl From<CheckError> for CommandError {
+    fn from(error: CheckError) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+/// Checks the configured database and prints what was found. Returns whether there are no violations. Changes nothing,
+/// and does not migrate the database.
+///
+/// # Errors
+/// See [`CommandError`].
+pub fn check(config: &Config, arguments: &CheckArguments, out: &mut impl Write) -> Result<bool, CommandError> {
+    if let DatabaseUrl::Sqlite(path) = config.database.url_or_default()
+        && !path.is_file()
+    {
+        return Err(CommandError::Failed(format!("there is no SQLite database {}", path.display())));
+    }
+    let findings = match Database::open(config).map_err(|error| CommandError::Failed(error.to_string()))? {
+        Database::Sqlite(store) => check_sqlite(&store, Limits::default())?,
+        Database::Postgres(store) => check_postgres(&store, Limits::default())?,
+    };
+    match arguments.show.output {
+        SummaryFormat::Text => write_text(&findings, out)?,
+        SummaryFormat::Json => write_json(&findings, out)?,
+    }
+    Ok(findings.iter().all(|finding| finding.violations == 0))
+}
+
+fn write_text(findings: &[Finding], out: &mut impl Write) -> std::io::Result<()> {
+    writeln!(out, "check")?;
+    for Finding { name, meaning, violations, examples } in findings {
+        if *violations == 0 {
+            writeln!(out, "  {name}: 0")?;
+            continue;
+        }
+        writeln!(out, "  {name}: {violations} violations of: {meaning}")?;
+        for example in examples {
+            writeln!(out, "    {example}")?;
+        }
+        if *violations > examples.len() as i64 {
+            writeln!(out, "    …")?;
+        }
+    }
+    Ok(())
+}
+
+fn write_json(findings: &[Finding], out: &mut impl Write) -> Result<(), CommandError> {
+    let as_json = |finding: &Finding| -> Value {
+        let Finding { name, meaning, violations, examples } = finding;
+        json!({ "name": name, "meaning": meaning, "violations": violations, "examples": examples })
+    };
+    let violations: i64 = findings.iter().map(|finding| finding.violations).sum();
+    let report = json!({
+        "operation": "check",
+        "checks": findings.iter().map(as_json).collect::<Vec<_>>(),
+        "violations": violations,
+    });
+    writeln!(out, "{report}")?;
+    Ok(())
+}
