@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help build run test fmt lint unit bench bench-hostile bench-operations openapi fuzz
+.PHONY: help build run test fmt lint unit bench bench-hostile bench-operations openapi fuzz soak
 
 # Without -p, cargo settles on one set of features for the whole workspace and builds each dependency once.
 
@@ -59,3 +59,7 @@ fuzz: ## Fuzz the parsers with cargo-fuzz, and the running server with schemathe
 bench-operations: ## Measure the recurring operations on a million licenses, on both databases
 	cargo build --release --bin license-manager --bin bench-operations
 	tests/with-postgres cargo run --release --bin bench-operations
+
+soak: ## Run servers through kills and failures, on both databases, for an hour or so; PREVIOUS=BINARY runs an older one beside
+	cargo build --release --bin license-manager --bin soak
+	cargo run --release --bin soak -- $(if $(PREVIOUS),--previous $(PREVIOUS)) $(SOAK)

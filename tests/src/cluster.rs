@@ -32,6 +32,11 @@ impl Cluster {
         self.run("stop");
     }
 
+    /// Stops it as a crash does: it recovers when it starts.
+    pub fn crash(&self) {
+        self.run("crash");
+    }
+
     /// Starts it again with the same URL and data.
     pub fn start(&self) {
         self.run("start");

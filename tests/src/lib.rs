@@ -23,6 +23,7 @@
 #![allow(clippy::disallowed_methods)]
 
 mod bucket;
+pub mod chaos;
 mod client;
 mod cluster;
 mod collector;
@@ -44,7 +45,7 @@ pub use database::{Database, assert_sound};
 pub use person::{AUDIENCE, ISSUER, Person, SECRET};
 pub use scene::{Scene, assert_detail};
 pub use server::{Beside, Ran, Refusal, Server, binary, free_port};
-pub use upstreams::{FakeUpstreams, NOT_IN_CATALOG};
+pub use upstreams::{FakeUpstreams, Mail, NOT_IN_CATALOG};
 pub use webhook_endpoint::{Told, WebhookEndpoint};
 
 use std::time::{Duration, Instant};

@@ -91,6 +91,11 @@ impl Person {
         &self.email
     }
 
+    /// Their LMS user id.
+    pub fn user_id(&self) -> i64 {
+        self.user_id
+    }
+
     /// Their user name.
     pub fn username(&self) -> &str {
         &self.username

@@ -24,6 +24,7 @@ const LOG_LINES: usize = 60;
 /// A running server, killed when dropped.
 pub struct Server {
     process: Child,
+    program: PathBuf,
     port: u16,
     database_url: String,
     settings: Vec<(String, String)>,
@@ -63,8 +64,9 @@ impl Server {
         let port = free_port();
         let folder = tempfile::tempdir().expect("a temporary folder is created");
         let settings: Vec<_> = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let process = spawn(port, database_url, &settings, arguments, folder.path());
-        Self { process, port, database_url: database_url.to_owned(), settings, arguments, folder }
+        let program = binary();
+        let process = spawn(&program, port, database_url, &settings, arguments, folder.path());
+        Self { process, program, port, database_url: database_url.to_owned(), settings, arguments, folder }
     }
 
     /// Runs a server that must stop by itself, and returns how it did.
@@ -119,6 +121,16 @@ impl Server {
         String::from_utf8_lossy(&log).into_owned()
     }
 
+    /// The binary of its process.
+    pub fn program(&self) -> &Path {
+        &self.program
+    }
+
+    /// Sets the binary that it restarts with.
+    pub fn set_program(&mut self, program: PathBuf) {
+        self.program = program;
+    }
+
     /// Sends SIGTERM.
     pub fn terminate(&self) {
         kill_process(Pid::from_child(&self.process), Signal::TERM).expect("SIGTERM is sent");
@@ -144,7 +156,8 @@ impl Server {
     /// Starts it again with the same settings and address; kills it first if it runs.
     pub fn restart(&mut self) {
         self.kill();
-        self.process = spawn(self.port, &self.database_url, &self.settings, self.arguments, self.folder.path());
+        self.process =
+            spawn(&self.program, self.port, &self.database_url, &self.settings, self.arguments, self.folder.path());
         self.wait_until_healthy();
     }
 
@@ -228,6 +241,11 @@ pub struct Beside {
 }
 
 impl Beside {
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Its log so far.
     pub fn log(&self) -> String {
         fs::read_to_string(log_path(self.folder.path())).unwrap_or_default()
@@ -294,9 +312,16 @@ fn log_path(folder: &Path) -> PathBuf {
     folder.join("server.log")
 }
 
-fn spawn(port: u16, database_url: &str, settings: &[(String, String)], arguments: &[&str], folder: &Path) -> Child {
+fn spawn(
+    program: &Path,
+    port: u16,
+    database_url: &str,
+    settings: &[(String, String)],
+    arguments: &[&str],
+    folder: &Path,
+) -> Child {
     let log = OpenOptions::new().create(true).append(true).open(log_path(folder)).expect("a log file is opened");
-    command(port, database_url, folder)
+    command_of(program, port, database_url, folder)
         .args(arguments)
         .envs(settings.iter().map(|(name, value)| (name, value)))
         .stdout(log.try_clone().expect("a log file is shared"))
@@ -308,7 +333,11 @@ fn spawn(port: u16, database_url: &str, settings: &[(String, String)], arguments
 /// The server with its usual settings only: neither the tester's environment nor files in the folder may change what it
 /// does.
 fn command(port: u16, database_url: &str, folder: &Path) -> Command {
-    let mut command = Command::new(binary());
+    command_of(&binary(), port, database_url, folder)
+}
+
+fn command_of(program: &Path, port: u16, database_url: &str, folder: &Path) -> Command {
+    let mut command = Command::new(program);
     command
         .env_clear()
         .current_dir(folder)

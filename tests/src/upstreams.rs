@@ -23,6 +23,17 @@ pub struct FakeUpstreams {
     state: Arc<State>,
 }
 
+/// A mail sent to Braze.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mail {
+    /// The campaign.
+    pub campaign: String,
+    /// The email address.
+    pub address: String,
+    /// The activation key in it; empty without one.
+    pub key: String,
+}
+
 #[derive(Debug, Default)]
 struct State {
     /// The percentage of writes that fail.
@@ -169,6 +180,11 @@ impl FakeUpstreams {
 
     /// The campaign and email address of each mail sent to Braze.
     pub fn mailed(&self) -> Vec<(String, String)> {
+        self.mails().into_iter().map(|mail| (mail.campaign, mail.address)).collect()
+    }
+
+    /// Each mail sent to Braze.
+    pub fn mails(&self) -> Vec<Mail> {
         let calls = self.taken("/campaigns/trigger/send");
         let recipients = calls.iter().flat_map(|call| {
             let recipients = call["recipients"].as_array().into_iter().flatten();
@@ -178,7 +194,12 @@ impl FakeUpstreams {
             Value::Null => text(&recipient["attributes"]["email"]),
             alias => text(&alias["alias_name"]),
         };
-        recipients.map(|(campaign, recipient)| (campaign, address(recipient))).collect()
+        let mail = |(campaign, recipient): (String, &Value)| Mail {
+            campaign,
+            address: address(recipient),
+            key: text(&recipient["trigger_properties"]["license_activation_key"]),
+        };
+        recipients.map(mail).collect()
     }
 
     /// The events sent to Segment or Braze: the last part of the name, and the license.

@@ -7,6 +7,7 @@ mod bad_input;
 mod bad_requests;
 mod browser;
 mod catalog_owners;
+mod chaos;
 mod checks;
 mod concurrency;
 mod conformance;
