@@ -109,6 +109,7 @@ tables_with_history! {
         auto_applied -> Nullable<Bool>,
         created -> SqlTimestamp,
         modified -> SqlTimestamp,
+        renewed_from_uuid -> Nullable<SqlUuid>,
     }
 
     LICENSE_SOURCE: license_source (license_uuid) {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use license_manager_adapters::postgres::PostgresStore;
@@ -150,4 +151,33 @@ impl Database for OnTheServer {
         .execute(&mut self.database.connection())
         .unwrap();
     }
+}
+
+/// The links of licenses and of their history, as text.
+fn links(connection: &mut PgConnection) -> Vec<String> {
+    #[derive(QueryableByName)]
+    struct Line {
+        #[diesel(sql_type = Text)]
+        line: String,
+    }
+    let query = "
+        SELECT concat_ws(' ', uuid, status, 'continues', renewed_from_uuid) AS line FROM license
+        UNION ALL
+        SELECT concat_ws(' ', history_id, uuid, status, 'continues', renewed_from_uuid) FROM license_history
+        ORDER BY line";
+    let lines: Vec<Line> = diesel::sql_query(query).load(connection).unwrap();
+    lines.into_iter().map(|line| line.line).collect()
+}
+
+#[test]
+fn the_migration_knows_which_licenses_were_renewed() {
+    const UP: &str = include_str!("../../../migrations/postgres/2026-11-29-000028_renewed_from/up.sql");
+    const DOWN: &str = include_str!("../../../migrations/postgres/2026-11-29-000028_renewed_from/down.sql");
+    let database = on_the_server();
+    contract::following::free_licenses_go_to_who_waits(&database);
+    let mut connection = database.database.connection();
+    let written = links(&mut connection);
+    assert!(written.len() > 20, "{written:#?}");
+    connection.batch_execute(&format!("BEGIN; {DOWN} {UP} COMMIT")).unwrap();
+    assert_eq!(links(&mut connection), written);
 }

@@ -41,6 +41,7 @@ on_both_databases!(
     choosing_among_two_plans_and_fifty_the_one_that_auto_applies,
     renewing_two_licenses_and_five_thousand,
     keeping_a_following_plan_in_line_with_one_license_and_with_five_hundred,
+    applying_a_license_of_a_plan_with_and_without_a_renewal,
     transferring_two_licenses_and_a_hundred_thousand,
     reporting_on_two_licenses_and_five_thousand,
 );
@@ -465,6 +466,26 @@ fn keeping_a_following_plan_in_line_with_one_license_and_with_five_hundred(datab
         let following = details.renewal.terms.renewed_plan.unwrap();
         let counts = service.manager().plan(following).unwrap().counts;
         assert_eq!((counts.revoked, counts.unassigned), (502, 1_000));
+    });
+}
+
+fn applying_a_license_of_a_plan_with_and_without_a_renewal(database: Database) {
+    run(async {
+        let service = Service::new(database).await;
+        let plan = service.plan("plan", 10);
+        let changes = PlanChanges { should_auto_apply_licenses: Some(Some(true)), ..PlanChanges::default() };
+        service.manager().update_plan(&Actor::service(), ChangeReason::Other, plan, changes).unwrap();
+        let path = format!("/customer-agreement/{}/auto-apply/", service.agreement);
+        let come = async |user: i64| {
+            let learner = Person::new(user, format!("learner{user}@example.com"), format!("learner{user}"))
+                .role(format!("enterprise_learner:{CUSTOMER}"));
+            service.statements_of(&learner, Method::POST, &path, None).await
+        };
+        come(1).await;
+        let without = come(2).await;
+        service.schedule(plan, None, 5);
+        let with = come(3).await;
+        assert_eq!(with.len(), without.len() + 1, "{without:#?}\n{with:#?}");
     });
 }
 

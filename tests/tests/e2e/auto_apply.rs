@@ -17,6 +17,7 @@ on_both_databases!(
     a_person_who_asks_twelve_times_at_once_gets_one_seat,
     applying_and_assigning_at_once_gives_nobody_two_seats,
     a_plan_that_is_locked_for_renewal_hands_out_seats,
+    who_is_not_carried_over_is_told,
     applying_has_its_permission_and_its_methods,
 );
 
@@ -112,6 +113,30 @@ fn a_plan_that_is_locked_for_renewal_hands_out_seats(database: Database) {
     assert_eq!(plan.admin.get(&plan.path("")).expect(200)["is_locked_for_renewal_processing"], true);
     let amy = server.client(&customer.learner(7, "amy"));
     assert_eq!(amy.send(Request::new("POST", path(&customer))).expect(200)["status"], "activated");
+}
+
+fn who_is_not_carried_over_is_told(database: Database) {
+    let server = Server::start(database.url());
+    let customer = Customer::new(&server);
+    let (operator, plan) = (customer.operator(), customer.plan(3));
+    let renewals = format!("{PROVISIONING}/subscription-plan-renewals/");
+    let renewal = json!({
+        "prior_subscription_plan": plan.uuid,
+        "number_of_licenses": 1,
+        "effective_date": "2100-01-01T00:00:00Z",
+        "renewed_expiration_date": "2101-01-01T00:00:00Z",
+        "salesforce_opportunity_id": "00k000000000000002",
+    });
+    let renewal = operator.post(&renewals, &renewal).expect(201)["id"].clone();
+    operator.send(Request::new("POST", format!("{renewals}{renewal}/process/"))).expect(201);
+    let body = json!({ "change_reason": "other", "should_auto_apply_licenses": true });
+    operator.patch(&format!("{PROVISIONING}/subscriptions/{}/", plan.uuid), &body).expect(200);
+    let come = |user, name| server.client(&customer.learner(user, name)).send(Request::new("POST", path(&customer)));
+    let first = come(7, "amy").expect(200);
+    assert_eq!((&first["status"], first.get("num_not_carried_over")), (&json!("activated"), None));
+    assert_eq!(come(8, "bob").expect(200)["num_not_carried_over"], 1);
+    assert_eq!(come(8, "bob").expect(200).get("num_not_carried_over"), None, "he has one already");
+    assert_eq!(operator.get(&format!("{renewals}{renewal}/")).expect(200)["num_not_carried_over"], 1);
 }
 
 fn applying_has_its_permission_and_its_methods(database: Database) {

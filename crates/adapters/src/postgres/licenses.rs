@@ -215,14 +215,23 @@ impl LicenseRepository for PostgresUnit<'_> {
         })
     }
 
-    fn renewed_from(&mut self, licenses: &[LicenseId]) -> Result<HashMap<LicenseId, LicenseId>, Error> {
-        // The index has the condition that a license is named.
+    fn lock_copies(&mut self, plan: PlanId, originals: &[LicenseId]) -> Result<Vec<License>, Error> {
+        self.require_write()?;
+        if originals.is_empty() {
+            return Ok(Vec::new());
+        }
+        // The index has the condition that a license is named. The plan is not a condition of the query: the database
+        // could start from all licenses of the plan.
         let query = license::table
-            .filter(license::renewed_to_uuid.is_not_null())
-            .filter(one_of(license::renewed_to_uuid.assume_not_null(), licenses.iter().map(|license| license.0)))
-            .select((license::renewed_to_uuid.assume_not_null(), license::uuid));
-        let rows: Vec<(Uuid, Uuid)> = self.read(|connection| query.load(connection))?;
-        Ok(rows.into_iter().map(|(copy, original)| (LicenseId(copy), LicenseId(original))).collect())
+            .select(LicenseRow::as_select())
+            .filter(license::renewed_from_uuid.is_not_null())
+            .filter(one_of(license::renewed_from_uuid.assume_not_null(), originals.iter().map(|license| license.0)))
+            .filter(Live::new(license::status))
+            .order(license::uuid)
+            .for_no_key_update();
+        let mut copies = licenses(self.write(|connection| query.load::<LicenseRow>(connection))?)?;
+        copies.retain(|copy| copy.plan == plan);
+        Ok(copies)
     }
 
     fn lock_person(&mut self, person: LmsUserId) -> Result<(), Error> {
@@ -348,6 +357,10 @@ impl LicenseRepository for PostgresUnit<'_> {
     fn delete_unassigned(&mut self, ids: &[LicenseId], change: &Change) -> Result<(), Error> {
         let deleted = bulk::delete(self, &Doomed::Unassigned(ids), change)?;
         self.write_rows(ids.len(), "licenses", |_| Ok(deleted as usize))
+    }
+
+    fn unlink(&mut self, copies: &[LicenseId], change: &Change) -> Result<i64, Error> {
+        bulk::unlink(self, copies, change)
     }
 
     fn add(&mut self, licenses: &[License], change: &Change) -> Result<(), Error> {

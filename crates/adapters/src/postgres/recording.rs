@@ -104,7 +104,10 @@ impl<S: QueryFragment<Pg>> QueryFragment<Pg> for WithHistory<'_, S> {
             }
         }
         out.push_bind_param::<Nullable<Text>, _>(&self.reason)?;
-        out.push_sql(", changed.* FROM changed");
+        // Their names, not all columns: servers of this version also write when a newer one has added a column.
+        out.push_sql(", ");
+        out.push_sql(&self.table.column_names());
+        out.push_sql(" FROM changed");
         Ok(())
     }
 }

@@ -5,20 +5,21 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::sql_query;
-use diesel::sql_types::{Array, BigInt};
+use diesel::sql_types::{Array, BigInt, Text};
 use license_manager_domain::history::Change;
 use license_manager_domain::model::{FollowingPlan, RenewalDetails, RenewalLink, RenewalTerms};
 use license_manager_domain::ports::{LimitOffset, RenewalFilter, RenewalRepository};
 use license_manager_domain::{AgreementId, Error, LicenseId, PlanId, RenewalId, SubscriptionPlanRenewal};
 
-use super::arrays::column;
+use super::arrays::{column, sorted_uuids};
 use super::recording::{Kind, with_history};
 use super::unit::PostgresUnit;
 use crate::one_of::one_of;
 use crate::rows::renewals::{
     CountRow, RenewalDetailsRow, RenewalLinkRow, RenewalRow, differing_from, matching, not_carried_over, prior,
-    renewal_details, renewal_link, renewals, renewed, waiting_for, with_plans,
+    renewal_details, renewal_link, renewals, renewed, waiting_among, waiting_for, with_plans,
 };
+use crate::rows::shared::IdRow;
 use crate::schema::{SUBSCRIPTION_PLAN_RENEWAL, subscription_plan, subscription_plan_renewal as renewal};
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 
@@ -103,6 +104,20 @@ impl RenewalRepository for PostgresUnit<'_> {
         limit: i64,
     ) -> Result<Vec<LicenseId>, Error> {
         self.list(waiting_for(prior_plan, following, limit))
+    }
+
+    fn waiting_among(
+        &mut self,
+        prior_plan: PlanId,
+        following: &FollowingPlan,
+        licenses: &[LicenseId],
+    ) -> Result<Vec<LicenseId>, Error> {
+        let query = sql_query(waiting_among!("= ANY($4)"))
+            .bind::<SqlUuid, _>(prior_plan.0)
+            .bind::<Text, _>(following.license_types_to_copy.as_str())
+            .bind::<SqlUuid, _>(following.id.0)
+            .bind::<Array<SqlUuid>, _>(sorted_uuids(licenses.iter().map(|license| license.0)));
+        self.list::<IdRow, LicenseId>(query)
     }
 
     fn differing_from(&mut self, prior_plan: PlanId, following: &FollowingPlan) -> Result<Vec<LicenseId>, Error> {

@@ -16,7 +16,7 @@ use license_manager_domain::{
 use uuid::Uuid;
 
 use crate::rows::plans::{PlanDetailsRow, PlanRow, plan_details};
-use crate::rows::renewals::renewed;
+use crate::rows::renewals::{leading, renewed};
 use crate::rows::shared::{IdRow, SharedQuery};
 use crate::schema::{
     customer_agreement, license, plan_type, product, subscription_plan, subscription_plan_renewal as renewal,
@@ -40,6 +40,7 @@ pub(crate) struct LicenseRow {
     auto_applied: Option<bool>,
     created: DateTime<Utc>,
     modified: DateTime<Utc>,
+    renewed_from_uuid: Option<Uuid>,
 }
 
 impl TryFrom<LicenseRow> for License {
@@ -64,6 +65,7 @@ impl TryFrom<LicenseRow> for License {
             plan: PlanId(row.subscription_plan_uuid),
             state: state.ok_or_else(|| Error::internal(format!("the row of license {} spells no state", row.uuid)))?,
             renewed_to: row.renewed_to_uuid.map(LicenseId),
+            renewed_from: row.renewed_from_uuid.map(LicenseId),
             auto_applied: row.auto_applied,
             created: row.created,
             modified: row.modified,
@@ -116,6 +118,11 @@ pub(crate) fn licenses_with_plans<DB: Backend>() -> _ {
         renewed.field(subscription_plan::start_date),
         renewal::license_types_to_copy,
     );
+    let leads_here = leading
+        .field(renewal::renewed_subscription_plan_uuid)
+        .eq(subscription_plan::uuid.nullable())
+        .and(leading.field(renewal::processed));
+    let prior = (leading.field(renewal::prior_subscription_plan_uuid), leading.field(renewal::license_types_to_copy));
     license::table
         .inner_join(
             subscription_plan::table
@@ -124,8 +131,18 @@ pub(crate) fn licenses_with_plans<DB: Backend>() -> _ {
         )
         .left_join(renewal::table.on(processed))
         .left_join(renewed.on(renewed_plan))
+        .left_join(leading.on(leads_here))
         .order(license::uuid)
-        .select((license, (plan, customer_agreement::enterprise_customer_uuid, plan_type::label, following.nullable())))
+        .select((
+            license,
+            (
+                plan,
+                customer_agreement::enterprise_customer_uuid,
+                plan_type::label,
+                following.nullable(),
+                prior.nullable(),
+            ),
+        ))
 }
 
 pub(crate) fn license_with_plan((license, plan): LicenseWithPlanRow) -> Result<(License, PlanDetails), Error> {

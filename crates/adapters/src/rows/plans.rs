@@ -7,13 +7,13 @@ use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::sql_query;
 use diesel::sqlite::Sqlite;
-use license_manager_domain::model::FollowingPlan;
+use license_manager_domain::model::{FollowingPlan, PriorPlan};
 use license_manager_domain::{
     AgreementId, CatalogId, CustomerId, Error, LicenseTypesToCopy, PlanDetails, PlanId, ProductId, SubscriptionPlan,
 };
 use uuid::Uuid;
 
-use super::renewals::renewed;
+use super::renewals::{leading, renewed};
 use crate::rows::shared::{NumberRow, SharedQuery};
 use crate::schema::{customer_agreement, plan_type, product, subscription_plan, subscription_plan_renewal as renewal};
 use crate::sql_types::{SqlTimestamp, SqlUuid};
@@ -98,11 +98,15 @@ impl From<PlanRow> for SubscriptionPlan {
     }
 }
 
-/// A plan, its customer, the label of its plan type, and the plan that follows it, as [`FollowingRow`].
-pub(crate) type PlanDetailsRow = (PlanRow, Uuid, String, Option<FollowingRow>);
+/// A plan, its customer, the label of its plan type, the plan that follows it, as [`FollowingRow`], and the plan that it
+/// follows, as [`PriorRow`].
+pub(crate) type PlanDetailsRow = (PlanRow, Uuid, String, Option<FollowingRow>, Option<PriorRow>);
 
 /// Id and start of the plan that follows, and which licenses it takes.
 pub(crate) type FollowingRow = (Uuid, DateTime<Utc>, String);
+
+/// Id of the prior plan, and which of its licenses are carried over.
+pub(crate) type PriorRow = (Uuid, String);
 
 /// Plans with their customers and plan types, as [`PlanDetailsRow`].
 #[auto_type(no_type_alias)]
@@ -115,21 +119,39 @@ pub(crate) fn plans<DB: Backend>() -> _ {
         renewed.field(subscription_plan::start_date),
         renewal::license_types_to_copy,
     );
+    let leads_here = leading
+        .field(renewal::renewed_subscription_plan_uuid)
+        .eq(subscription_plan::uuid.nullable())
+        .and(leading.field(renewal::processed));
+    let prior = (leading.field(renewal::prior_subscription_plan_uuid), leading.field(renewal::license_types_to_copy));
     subscription_plan::table
         .inner_join(customer_agreement::table)
         .inner_join(product::table.inner_join(plan_type::table))
         .left_join(renewal::table.on(processed))
         .left_join(renewed.on(renewed_plan))
-        .select((row, customer_agreement::enterprise_customer_uuid, plan_type::label, following.nullable()))
+        .left_join(leading.on(leads_here))
+        .select((
+            row,
+            customer_agreement::enterprise_customer_uuid,
+            plan_type::label,
+            following.nullable(),
+            prior.nullable(),
+        ))
 }
 
-pub(crate) fn plan_details((row, customer, plan_type, following): PlanDetailsRow) -> Result<PlanDetails, Error> {
-    let following = following.map(|(id, start_date, types)| {
-        let license_types_to_copy = LicenseTypesToCopy::from_name(&types)
-            .ok_or_else(|| Error::internal(format!("the renewal to plan {id} copies an unknown kind of licenses")))?;
-        Ok::<_, Error>(FollowingPlan { id: PlanId(id), start_date, license_types_to_copy })
+pub(crate) fn plan_details((row, customer, plan_type, following, prior): PlanDetailsRow) -> Result<PlanDetails, Error> {
+    let plan = SubscriptionPlan::from(row);
+    let types = |name: &str| {
+        let unknown = || Error::internal(format!("a renewal of plan {} copies an unknown kind of licenses", plan.id));
+        LicenseTypesToCopy::from_name(name).ok_or_else(unknown)
+    };
+    let following = following.map(|(id, start_date, name)| {
+        Ok::<_, Error>(FollowingPlan { id: PlanId(id), start_date, license_types_to_copy: types(&name)? })
     });
-    Ok(PlanDetails { plan: row.into(), customer: CustomerId(customer), plan_type, following: following.transpose()? })
+    let prior =
+        prior.map(|(id, name)| Ok::<_, Error>(PriorPlan { id: PlanId(id), license_types_to_copy: types(&name)? }));
+    let (following, prior) = (following.transpose()?, prior.transpose()?);
+    Ok(PlanDetails { plan, customer: CustomerId(customer), plan_type, following, prior })
 }
 
 /// The plans of a query.

@@ -15,10 +15,13 @@ use license_manager_domain::{
 use uuid::Uuid;
 
 use super::shared::{IdRow, SharedQuery};
-use crate::schema::{customer_agreement, subscription_plan, subscription_plan_renewal as renewal};
+use crate::schema::subscription_plan_renewal as renewal;
+use crate::schema::{customer_agreement, subscription_plan, subscription_plan_renewal};
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 
 diesel::alias!(subscription_plan as prior: Prior, subscription_plan as renewed: Renewed);
+// The renewal that leads to a plan, where `renewal` is the one that leads from it.
+diesel::alias!(subscription_plan_renewal as leading: Leading);
 
 /// Renewals with both plans and the agreement.
 #[auto_type]
@@ -182,7 +185,13 @@ macro_rules! waits {
                  WHERE held.subscription_plan_uuid = ",
             $renewed,
             " AND held.user_email = license.user_email
-                     AND held.status IN ('assigned', 'activated'))"
+                     AND held.status IN ('assigned', 'activated'))
+             AND NOT EXISTS (
+                 SELECT 1 FROM license AS refused
+                 WHERE refused.subscription_plan_uuid = ",
+            $renewed,
+            " AND refused.status = 'revoked' AND refused.user_email = license.user_email
+                     AND refused.renewed_from_uuid IS NULL AND refused.revoked_date >= license.assigned_date)"
         )
     };
 }
@@ -201,7 +210,19 @@ macro_rules! not_carried_over {
         )
     };
 }
-pub(crate) use {not_carried_over, waits};
+/// Those of the licenses in the list `$4` of the plan `$1` that wait for one of the plan `$3`, which takes `$2`.
+macro_rules! waiting_among {
+    ($list:literal) => {
+        concat!(
+            "SELECT license.uuid FROM license WHERE license.subscription_plan_uuid = $1 AND ",
+            $crate::rows::renewals::waits!(license_types: "$2", renewed_plan: "$3"),
+            " AND license.uuid ",
+            $list,
+            " ORDER BY license.uuid"
+        )
+    };
+}
+pub(crate) use {not_carried_over, waiting_among, waits};
 
 /// A number for a renewal.
 #[derive(QueryableByName)]
@@ -231,22 +252,26 @@ pub(crate) fn waiting_for(prior_plan: PlanId, following: &FollowingPlan, limit: 
     .bind::<BigInt, _>(limit)
 }
 
-/// The licenses of a plan whose live copy in the plan that follows differs from them.
+/// The licenses of a plan whose live copy in the plan that follows differs from them. More than one live copy of a license
+/// is not made, but can be moved there.
 pub(crate) fn differing_from(prior_plan: PlanId, following: &FollowingPlan) -> impl SharedQuery<IdRow> {
     sql_query(
-        "SELECT license.uuid FROM license
-         JOIN license AS copy ON copy.uuid = license.renewed_to_uuid
+        "SELECT DISTINCT license.uuid FROM license AS copy
+         JOIN license ON license.uuid = copy.renewed_from_uuid
          WHERE license.subscription_plan_uuid = $1 AND copy.subscription_plan_uuid = $2
              AND copy.status IN ('assigned', 'activated')
              AND (license.status = 'unassigned'
                   OR license.status = 'revoked' AND license.user_email IS NOT NULL
                   OR license.status IN ('assigned', 'activated')
-                     AND (license.status <> copy.status OR license.user_email <> copy.user_email
-                          OR COALESCE(license.lms_user_id, 0) <> COALESCE(copy.lms_user_id, 0)))
+                     AND (license.renewed_to_uuid IS NULL OR license.renewed_to_uuid <> copy.uuid
+                          OR license.status <> copy.status OR license.user_email <> copy.user_email
+                          OR COALESCE(license.lms_user_id, 0) <> COALESCE(copy.lms_user_id, 0)
+                          OR copy.activation_date <> $3))
          ORDER BY license.uuid",
     )
     .bind::<SqlUuid, _>(prior_plan.0)
     .bind::<SqlUuid, _>(following.id.0)
+    .bind::<SqlTimestamp, _>(following.start_date)
 }
 
 /// Restricts a query to the renewals that match, and boxes it. A macro, because the types of a list and of a count

@@ -12,9 +12,9 @@ use super::recording::Kind;
 use super::unit::SqliteUnit;
 use crate::one_of::one_of;
 use crate::rows::plans::{PlanDetailsRow, PlanRow, all_details, matching, plan_details, plans, was_handed_out};
-use crate::rows::renewals::renewed;
+use crate::rows::renewals::{leading, renewed};
 use crate::rows::shared::NumberRow;
-use crate::schema::{SUBSCRIPTION_PLAN, customer_agreement, subscription_plan};
+use crate::schema::{SUBSCRIPTION_PLAN, customer_agreement, subscription_plan, subscription_plan_renewal as renewal};
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 
 impl PlanRepository for SqliteUnit<'_> {
@@ -30,10 +30,14 @@ impl PlanRepository for SqliteUnit<'_> {
         PlanRepository::find(self, id)
     }
 
-    fn followed(&mut self, ids: &[PlanId], now: DateTime<Utc>) -> Result<Vec<PlanDetails>, Error> {
+    fn in_renewals(&mut self, ids: &[PlanId], now: DateTime<Utc>) -> Result<Vec<PlanDetails>, Error> {
+        let is_followed = renewed.field(subscription_plan::start_date).nullable().gt(SqlTimestamp(now));
+        let follows = subscription_plan::start_date
+            .gt(SqlTimestamp(now))
+            .and(leading.field(renewal::id).nullable().is_not_null());
         let query = plans()
             .filter(one_of(subscription_plan::uuid, ids.iter().map(|plan| plan.0)))
-            .filter(renewed.field(subscription_plan::start_date).gt(SqlTimestamp(now)))
+            .filter(is_followed.or(follows.nullable()))
             .order(subscription_plan::uuid);
         all_details(self.read(|connection| query.load::<PlanDetailsRow>(connection))?)
     }

@@ -17,8 +17,9 @@ use super::unit::SqliteUnit;
 use crate::one_of::one_of;
 use crate::rows::renewals::{
     CountRow, RenewalDetailsRow, RenewalLinkRow, RenewalRow, differing_from, matching, not_carried_over, prior,
-    renewal_details, renewal_link, renewals, renewed, waiting_for, with_plans,
+    renewal_details, renewal_link, renewals, renewed, waiting_among, waiting_for, with_plans,
 };
+use crate::rows::shared::IdRow;
 use crate::schema::{SUBSCRIPTION_PLAN_RENEWAL, subscription_plan, subscription_plan_renewal as renewal};
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 
@@ -98,6 +99,20 @@ impl RenewalRepository for SqliteUnit<'_> {
         limit: i64,
     ) -> Result<Vec<LicenseId>, Error> {
         self.list(waiting_for(prior_plan, following, limit))
+    }
+
+    fn waiting_among(
+        &mut self,
+        prior_plan: PlanId,
+        following: &FollowingPlan,
+        licenses: &[LicenseId],
+    ) -> Result<Vec<LicenseId>, Error> {
+        let query = sql_query(waiting_among!("IN (SELECT value FROM json_each($4))"))
+            .bind::<SqlUuid, _>(prior_plan.0)
+            .bind::<Text, _>(following.license_types_to_copy.as_str())
+            .bind::<SqlUuid, _>(following.id.0)
+            .bind::<Text, _>(json(licenses)?);
+        self.list::<IdRow, LicenseId>(query)
     }
 
     fn differing_from(&mut self, prior_plan: PlanId, following: &FollowingPlan) -> Result<Vec<LicenseId>, Error> {

@@ -191,8 +191,8 @@ fn handing_out(db: &dyn Database, seats: u128) -> LicenseManager {
 
 fn apply(manager: &LicenseManager, address: &str, user: i64) -> Result<LicenseId, Error> {
     let person = Person { email: Some(email(address)), lms_user_id: Some(LmsUserId(user)) };
-    let view = manager.auto_apply(&Actor::user("learner"), agreement_id(1), &person)?;
-    Ok(view.license.id)
+    let applied = manager.auto_apply(&Actor::user("learner"), agreement_id(1), &person)?;
+    Ok(applied.held.license.id)
 }
 
 pub fn five_seats_go_to_five_of_twelve_who_come_at_once(db: &dyn Database) {

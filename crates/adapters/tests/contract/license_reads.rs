@@ -1,7 +1,5 @@
 //! Reading licenses.
 
-use std::collections::HashMap;
-
 use chrono::Duration;
 use license_manager_domain::ports::{LicenseField, LicenseFilter, LicenseOrder, LimitOffset, Person, StoreExt};
 use license_manager_domain::{Email, License, LicenseCounts, LicenseStatus, LmsUserId};
@@ -381,19 +379,26 @@ pub fn licenses_are_found_by_their_ids(db: &dyn Database) {
     assert_eq!(store.read(|unit| unit.licenses().find_by_ids(&[])), Ok(vec![]));
 }
 
-pub fn a_renewed_license_knows_the_one_before(db: &dyn Database) {
+pub fn live_copies_are_found_by_their_originals(db: &dyn Database) {
     let store = db.store();
     with_plans(&*store);
-    put(&*store, &[assigned(3, 2, "amy@example.com"), unassigned(4, 2), assigned(5, 2, "bob@example.com")]);
-    let renewed = |number, to, email: &str| License { renewed_to: Some(license_id(to)), ..assigned(number, 1, email) };
-    put(&*store, &[renewed(1, 3, "amy@example.com"), renewed(2, 5, "bob@example.com")]);
-    let of = |ids: &[u128]| {
-        let ids: Vec<_> = ids.iter().copied().map(license_id).collect();
-        store.read(|unit| unit.licenses().renewed_from(&ids)).unwrap()
+    let of = |original: u128, copy: License| License { renewed_from: Some(license_id(original)), ..copy };
+    put(
+        &*store,
+        &[
+            of(1, assigned(14, 2, "amy@example.com")),
+            of(1, revoked(13, 2, "amy@example.com", 7)),
+            of(2, activated(12, 2, "bob@example.com", 8)),
+            of(3, assigned(15, 1, "cid@example.com")),
+            assigned(16, 2, "dan@example.com"),
+        ],
+    );
+    let copies = |originals: &[u128]| {
+        let ids: Vec<_> = originals.iter().copied().map(license_id).collect();
+        numbers(&store.write(|unit| unit.licenses().lock_copies(plan_id(2), &ids)).unwrap())
     };
-    assert_eq!(of(&[1, 3, 4, 99]), HashMap::from([(license_id(3), license_id(1))]));
-    assert_eq!(of(&[3, 5]).len(), 2);
-    assert_eq!(of(&[]), HashMap::new());
+    assert_eq!(copies(&[1, 2, 3, 99]), [12, 14], "live ones of the plan, whether the original exists or not");
+    assert_eq!((copies(&[2]), copies(&[3]), copies(&[])), (vec![12], vec![], vec![]));
 }
 
 pub fn live_licenses_are_locked_one_part_after_another(db: &dyn Database) {

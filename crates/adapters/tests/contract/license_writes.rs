@@ -41,6 +41,7 @@ pub fn licenses_come_back_as_they_were_written(db: &dyn Database) {
         License { auto_applied: Some(false), renewed_to: Some(license_id(3)), ..revoked(4, 1, "zoe@example.com", 4) },
         assigned(5, 1, "eve@example.com").revoke(day(4)).unwrap(),
         retired(6, 1),
+        License { renewed_from: Some(license_id(99)), ..assigned(7, 1, "fay@example.com") },
     ];
     put(&*store, &licenses);
     assert_eq!(all(&*store, 1), licenses);
@@ -64,7 +65,7 @@ pub fn licenses_are_added_as_they_stand(db: &dyn Database) {
     let licenses = [
         License { auto_applied: Some(true), ..activated(3, 1, "amy@example.com", 3_000_000_000) },
         License { renewed_to: Some(license_id(3)), ..assigned(4, 1, "bob@example.com") },
-        revoked(5, 1, "zoe@example.com", 4),
+        License { renewed_from: Some(license_id(99)), ..revoked(5, 1, "zoe@example.com", 4) },
         unassigned(6, 1),
     ];
     store.write(|unit| unit.licenses().add(&licenses, &change(5))).unwrap();
@@ -289,4 +290,23 @@ pub fn a_license_that_was_carried_on_to_a_deleted_one_forgets_it(db: &dyn Databa
     assert_eq!(kinds(db, 1), ['+', '~', '-']);
     assert_eq!(kinds(db, 3), ['+', '~', '~']);
     assert_eq!(kinds(db, 4), ['+', '~']);
+}
+
+pub fn links_to_licenses_are_cleared_and_recorded(db: &dyn Database) {
+    let store = db.store();
+    with_plans(&*store);
+    let to = |to: u128, license: License| License { renewed_to: Some(license_id(to)), ..license };
+    let (linked, other) = (to(1, assigned(3, 1, "amy@example.com")), to(2, assigned(4, 1, "bob@example.com")));
+    put(
+        &*store,
+        &[unassigned(1, 2), assigned(2, 2, "bob@example.com"), unassigned(5, 2), linked.clone(), other.clone()],
+    );
+    let unlink = |copies: &[u128]| {
+        let copies: Vec<LicenseId> = copies.iter().copied().map(license_id).collect();
+        store.write(|unit| unit.licenses().unlink(&copies, &change(9))).unwrap()
+    };
+    assert_eq!((unlink(&[]), unlink(&[5, 99]), unlink(&[1, 5])), (0, 0, 1));
+    assert_eq!(all(&*store, 1), [License { renewed_to: None, modified: day(9), ..linked }, other]);
+    assert_eq!((kinds(db, 3), kinds(db, 4)), (vec!['+', '~', '~'], vec!['+', '~']));
+    assert_eq!(unlink(&[1]), 0);
 }

@@ -15,6 +15,7 @@ pub mod deletions;
 pub mod deliveries;
 pub mod enrollment_jobs;
 pub mod fixtures;
+pub mod following;
 pub mod history;
 pub mod idempotency;
 pub mod jobs;
@@ -168,7 +169,7 @@ macro_rules! contract_suite {
                 an_email_is_found_in_its_plan_whatever_its_case
                 an_activation_key_finds_licenses_with_their_plans
                 licenses_are_found_by_their_ids
-                a_renewed_license_knows_the_one_before
+                live_copies_are_found_by_their_originals
                 all_licenses_of_a_person_are_locked_across_agreements
                 only_live_licenses_hold_an_email
                 live_licenses_of_emails_are_locked
@@ -192,6 +193,7 @@ macro_rules! contract_suite {
                 licenses_of_a_status_are_deleted_with_their_sources
                 unassigned_licenses_are_deleted_by_their_ids
                 a_license_that_was_carried_on_to_a_deleted_one_forgets_it
+                links_to_licenses_are_cleared_and_recorded
                 nothing_to_write_is_nothing_written
                 thousands_are_written_at_once
             }
@@ -233,6 +235,7 @@ macro_rules! contract_suite {
                 renewals_are_filtered
                 a_plan_comes_with_the_plan_that_follows_it
                 licenses_without_a_copy_wait
+                who_was_refused_in_the_following_plan_does_not_wait
                 copies_that_differ_are_found
                 processed_renewals_are_found_by_the_start_of_their_plan
                 an_id_is_not_given_to_another_renewal
@@ -410,6 +413,11 @@ macro_rules! contract_suite {
                 an_enrollment_is_locked
                 an_enrollment_of_work_that_failed_is_not_there
                 enrollments_are_found_by_whom_they_name
+            }
+            following {
+                free_licenses_go_to_who_waits
+                licenses_that_move_to_the_following_plan_take_the_place_of_their_copies
+                a_retired_persons_licenses_go_to_who_waits
             }
             concurrency {
                 no_license_is_claimed_twice

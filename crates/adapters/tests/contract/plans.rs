@@ -57,7 +57,7 @@ pub fn a_plan_comes_back_with_its_surroundings(db: &dyn Database) {
     let plan_type = "Standard Paid".to_owned();
     assert_eq!(
         find(&*store, 1),
-        Some(PlanDetails { plan: plan(1, 1), customer: customer(1), plan_type, following: None })
+        Some(PlanDetails { plan: plan(1, 1), customer: customer(1), plan_type, following: None, prior: None })
     );
     let locked = store.write(|unit| unit.plans().lock(plan_id(3))).unwrap().unwrap();
     assert_eq!((locked.plan, locked.customer), (plan(3, 2), customer(2)));

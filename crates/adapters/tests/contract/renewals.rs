@@ -1,10 +1,11 @@
 //! Renewals.
 
 use license_manager_domain::history::Change;
-use license_manager_domain::model::{FollowingPlan, RenewalDetails, RenewalLink, RenewalTerms};
+use license_manager_domain::model::{FollowingPlan, PriorPlan, RenewalDetails, RenewalLink, RenewalTerms};
 use license_manager_domain::ports::{LimitOffset, RenewalFilter, Store, StoreExt};
 use license_manager_domain::{
-    Conflict, Error, License, LicenseTypesToCopy, LmsUserId, RenewalId, SubscriptionPlan, SubscriptionPlanRenewal,
+    Conflict, Error, License, LicenseTypesToCopy, LmsUserId, PlanId, RenewalId, SubscriptionPlan,
+    SubscriptionPlanRenewal,
 };
 
 use super::fixtures::*;
@@ -254,13 +255,20 @@ pub fn a_plan_comes_with_the_plan_that_follows_it(db: &dyn Database) {
     let found = store.read(|unit| unit.licenses().find_by_activation_key(key(1))).unwrap();
     assert_eq!(found[0].1.following, expected);
 
-    let followed = |now| {
-        let plans = [3, 2, 1, 4].map(plan_id);
-        let followed = store.read(|unit| unit.plans().followed(&plans, day(now))).unwrap();
-        followed.iter().map(|details| details.plan.id).collect::<Vec<_>>()
+    let prior = PriorPlan { id: plan_id(1), license_types_to_copy: LicenseTypesToCopy::AssignedAndActivated };
+    assert_eq!([1, 2, 4].map(|number| plan_of(number).prior), [None, None, Some(prior)]);
+    put(&*store, &[assigned(2, 4, "bob@example.com")]);
+    let found = store.read(|unit| unit.licenses().find_by_activation_key(key(2))).unwrap();
+    assert_eq!(found[0].1.prior, Some(prior));
+
+    let in_renewals = |plans: &[u128], now| {
+        let plans: Vec<PlanId> = plans.iter().copied().map(plan_id).collect();
+        let found = store.read(|unit| unit.plans().in_renewals(&plans, day(now))).unwrap();
+        found.iter().map(|details| details.plan.id).collect::<Vec<_>>()
     };
-    assert_eq!((followed(364), followed(365)), (vec![plan_id(1)], vec![]), "a plan that has started follows none");
-    assert_eq!(store.read(|unit| unit.plans().followed(&[], day(1))), Ok(vec![]));
+    assert_eq!(in_renewals(&[3, 2, 1, 4], 364), [1, 4].map(plan_id));
+    assert_eq!(in_renewals(&[3, 2, 1, 4], 365), [], "a plan that has started follows none");
+    assert_eq!((in_renewals(&[4, 2], 364), in_renewals(&[], 1)), (vec![plan_id(4)], vec![]));
 }
 
 pub fn licenses_without_a_copy_wait(db: &dyn Database) {
@@ -290,6 +298,13 @@ pub fn licenses_without_a_copy_wait(db: &dyn Database) {
     assert_eq!(waiting(LicenseTypesToCopy::Activated, 9), ids(&[2]));
     assert_eq!(waiting(LicenseTypesToCopy::Nothing, 9), []);
 
+    let among = |numbers: &[u128]| {
+        let following = following(LicenseTypesToCopy::AssignedAndActivated);
+        store.read(|unit| unit.renewals().waiting_among(plan_id(1), &following, &ids(numbers))).unwrap()
+    };
+    assert_eq!(among(&[8, 7, 6, 5, 4, 2, 1]), ids(&[2, 4]));
+    assert_eq!(among(&[]), []);
+
     let count = |ids: &[RenewalId], now, id: RenewalId| {
         let counts = store.read(|unit| unit.renewals().not_carried_over(ids, day(now))).unwrap();
         counts.get(&id).copied().unwrap_or_default()
@@ -301,33 +316,67 @@ pub fn licenses_without_a_copy_wait(db: &dyn Database) {
     assert_eq!(count(&[], 1, renewal), 0);
 }
 
+pub fn who_was_refused_in_the_following_plan_does_not_wait(db: &dyn Database) {
+    with_renewals(db);
+    let store = db.store();
+    let since = |at, license: License| {
+        let assigned = license.reset(day(1)).unwrap().assign(email("dan@example.com"), key(at as u128), day(at));
+        assigned.unwrap()
+    };
+    put(
+        &*store,
+        &[
+            assigned(1, 1, "amy@example.com"),
+            assigned(2, 1, "bob@example.com"),
+            since(5, assigned(3, 1, "dan@example.com")),
+            // Revoked on day 4.
+            revoked(11, 4, "amy@example.com", 1),
+            License { renewed_from: Some(license_id(2)), ..revoked(12, 4, "bob@example.com", 2) },
+            revoked(13, 4, "dan@example.com", 3),
+        ],
+    );
+    let following = following(LicenseTypesToCopy::AssignedAndActivated);
+    let waiting = store.read(|unit| unit.renewals().waiting_for(plan_id(1), &following, 9)).unwrap();
+    assert_eq!(waiting, [2, 3].map(license_id), "bob's copy ended with his license, and dan was assigned later");
+}
+
 pub fn copies_that_differ_are_found(db: &dyn Database) {
     with_renewals(db);
     let store = db.store();
+    // An activated copy is activated from the start of its plan.
+    let activated_copy =
+        |number, address: &str, user| assigned(number, 4, address).activate(Some(LmsUserId(user)), day(365)).unwrap();
     let pairs = [
-        (activated(1, 1, "amy@example.com", 1), activated(101, 4, "amy@example.com", 1)),
+        (activated(1, 1, "amy@example.com", 1), activated_copy(101, "amy@example.com", 1)),
         (assigned(2, 1, "bob@example.com"), assigned(102, 4, "bob@example.com")),
         (activated(3, 1, "cid@example.com", 3), assigned(103, 4, "cid@example.com")),
         (assigned(4, 1, "dan.new@example.com"), assigned(104, 4, "dan@example.com")),
-        (activated(5, 1, "eve@example.com", 5), activated(105, 4, "eve@example.com", 55)),
+        (activated(5, 1, "eve@example.com", 5), activated_copy(105, "eve@example.com", 55)),
         (
             assigned(6, 1, "fay@example.com").with_lms_user_id(Some(LmsUserId(6)), day(3)),
             assigned(106, 4, "fay@example.com"),
         ),
-        (revoked(7, 1, "gus@example.com", 7), activated(107, 4, "gus@example.com", 7)),
+        (revoked(7, 1, "gus@example.com", 7), activated_copy(107, "gus@example.com", 7)),
         (revoked(8, 1, "hal@example.com", 8), revoked(108, 4, "hal@example.com", 8)),
         (unassigned(9, 1), assigned(109, 4, "ivy@example.com")),
         (retired(10, 1), assigned(110, 4, "jan@example.com")),
         (assigned(11, 1, "kim@example.com"), assigned(111, 2, "kim.new@example.com")),
         (assigned(12, 2, "leo@example.com"), assigned(112, 4, "leo.new@example.com")),
+        (activated(13, 1, "may@example.com", 13), activated(113, 4, "may@example.com", 13)),
     ];
     for (original, copy) in pairs {
-        put(&*store, std::slice::from_ref(&copy));
-        put(&*store, &[License { renewed_to: Some(copy.id), ..original }]);
+        put(&*store, &[License { renewed_from: Some(original.id), ..copy.clone() }]);
+        let renewed_to = Some(copy.id).filter(|_| original.is_live());
+        put(&*store, &[License { renewed_to, ..original }]);
     }
+    // Somebody's license is nobody's copy because a license names it; and one that was given to somebody else names none.
+    put(&*store, &[assigned(114, 4, "ned@example.com"), assigned(14, 1, "ned.new@example.com")]);
+    put(&*store, &[License { renewed_to: Some(license_id(114)), ..assigned(15, 1, "oda@example.com") }]);
+    put(&*store, &[License { renewed_from: Some(license_id(16)), ..assigned(116, 4, "pam@example.com") }]);
+    put(&*store, &[assigned(16, 1, "pam@example.com")]);
     let types = LicenseTypesToCopy::AssignedAndActivated;
     let found = store.read(|unit| unit.renewals().differing_from(plan_id(1), &following(types))).unwrap();
-    assert_eq!(found, [3, 4, 5, 6, 7, 9].map(license_id));
+    assert_eq!(found, [3, 4, 5, 6, 7, 9, 13, 16].map(license_id));
 }
 
 pub fn processed_renewals_are_found_by_the_start_of_their_plan(db: &dyn Database) {

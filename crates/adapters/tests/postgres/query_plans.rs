@@ -76,6 +76,17 @@ fn holders_are_found_by_an_index_with_and_without_statistics() {
 }
 
 #[test]
+fn copies_are_found_by_their_originals_with_and_without_statistics() {
+    for analyzed in [false, true] {
+        let plan = query_plan(analyzed, &["uuid[]"], |store| {
+            let originals = [LicenseId(uuid::Uuid::from_u128(1))];
+            assert_eq!(store.write(|unit| unit.licenses().lock_copies(PLAN, &originals)), Ok(vec![]));
+        });
+        assert!(plan.contains("license_renewed_from"), "{plan}");
+    }
+}
+
+#[test]
 fn a_person_is_found_by_indexes_with_and_without_statistics() {
     for analyzed in [false, true] {
         let plan = query_plan(analyzed, &["text", "bigint"], |store| {

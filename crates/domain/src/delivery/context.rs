@@ -63,7 +63,7 @@ impl DeliveryContext {
         }
         let owed = Owed::read(unit, &context, messages, now)?;
         let outdated = owed.outdated(messages);
-        let described = owed.described(unit, messages, &outdated)?;
+        let described = owed.described(messages, &outdated);
         (context.outdated, context.described) = (outdated, described);
         Ok(context)
     }

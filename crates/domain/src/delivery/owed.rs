@@ -88,29 +88,18 @@ impl<'a> Owed<'a> {
     /// What the profiles of those who are invited or reminded learn of their licenses, by message.
     pub(super) fn described(
         &self,
-        unit: &mut dyn UnitOfWork,
         messages: &[ClaimedMessage],
         outdated: &HashSet<MessageId>,
-    ) -> Result<HashMap<MessageId, EventProperties>, Error> {
+    ) -> HashMap<MessageId, EventProperties> {
         let invited = messages.iter().filter(|claimed| claimed.step() == Step::Mail);
         let invited = invited.map(|claimed| &claimed.message).filter(|message| !outdated.contains(&message.id));
         let described = |message: &Message| {
             let (Payload::Assignment(_) | Payload::Reminder(_)) = message.payload else { return None };
             let (license, details) = self.licenses.get(&message.license?)?;
             let agreement = self.context.agreements.get(&message.customer)?;
-            Some((message.id, license.id, EventProperties::of_license(license, &details.plan, agreement)))
+            Some((message.id, EventProperties::of_license(license, &details.plan, agreement)))
         };
-        let described: Vec<_> = invited.filter_map(described).collect();
-        if described.is_empty() {
-            return Ok(HashMap::new());
-        }
-        let licenses: BTreeSet<LicenseId> = described.iter().map(|(_, license, _)| *license).collect();
-        let originals = unit.licenses().renewed_from(&licenses.into_iter().collect::<Vec<_>>())?;
-        let with_original = |(message, license, properties): (MessageId, LicenseId, EventProperties)| {
-            let previous_license_uuid = originals.get(&license).copied();
-            (message, EventProperties { previous_license_uuid, ..properties })
-        };
-        Ok(described.into_iter().map(with_original).collect())
+        invited.filter_map(described).collect()
     }
 
     fn disables_onboarding(&self, customer: CustomerId) -> bool {

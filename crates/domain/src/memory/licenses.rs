@@ -57,19 +57,36 @@ pub(super) fn check_holders(tables: &Tables, written: &[License]) -> Result<(), 
     Ok(())
 }
 
+/// Refuses two licenses that were renewed to the same one.
+fn check_links(tables: &Tables) -> Result<(), Error> {
+    let mut named = HashSet::new();
+    let mut links = tables.licenses.values().filter_map(|license| license.renewed_to);
+    if links.all(|copy| named.insert(copy)) {
+        Ok(())
+    } else {
+        Err(Error::internal("two licenses were renewed to the same one"))
+    }
+}
+
 impl Tables {
-    fn delete_licenses(&mut self, doomed: &HashSet<LicenseId>, change: &Change) {
+    /// Clears the links to these licenses, and returns how many there were.
+    fn unlink(&mut self, copies: &HashSet<LicenseId>, change: &Change) -> usize {
         let mut pointing = Vec::new();
         for license in self.licenses.values_mut() {
-            if license.renewed_to.is_some_and(|to| doomed.contains(&to)) {
+            if license.renewed_to.is_some_and(|to| copies.contains(&to)) {
                 license.renewed_to = None;
                 license.modified = change.at;
                 pointing.push(license.clone());
             }
         }
-        for license in pointing {
-            self.record_license(&license, '~', change);
+        for license in &pointing {
+            self.record_license(license, '~', change);
         }
+        pointing.len()
+    }
+
+    fn delete_licenses(&mut self, doomed: &HashSet<LicenseId>, change: &Change) {
+        self.unlink(doomed, change);
         for id in doomed {
             if self.sources.remove(id).is_some() {
                 self.record("license_source", id, '-', change);
@@ -139,9 +156,11 @@ impl LicenseRepository for MemoryUnit<'_> {
         Ok(self.tables.licenses.values().filter(|license| ids.contains(&license.id)).cloned().collect())
     }
 
-    fn renewed_from(&mut self, licenses: &[LicenseId]) -> Result<HashMap<LicenseId, LicenseId>, Error> {
-        let renewed = self.tables.licenses.values().filter_map(|license| Some((license.renewed_to?, license.id)));
-        Ok(renewed.filter(|(copy, _)| licenses.contains(copy)).collect())
+    fn lock_copies(&mut self, plan: PlanId, originals: &[LicenseId]) -> Result<Vec<License>, Error> {
+        let originals: HashSet<&LicenseId> = originals.iter().collect();
+        let live = self.written()?.licenses_of(plan).filter(|license| license.is_live());
+        let continues = |license: &&License| license.renewed_from.is_some_and(|from| originals.contains(&from));
+        Ok(live.filter(continues).cloned().collect())
     }
 
     fn lock_person(&mut self, _: LmsUserId) -> Result<(), Error> {
@@ -223,12 +242,17 @@ impl LicenseRepository for MemoryUnit<'_> {
         Ok(())
     }
 
+    fn unlink(&mut self, copies: &[LicenseId], change: &Change) -> Result<i64, Error> {
+        Ok(self.written()?.unlink(&copies.iter().copied().collect(), change) as i64)
+    }
+
     fn add(&mut self, licenses: &[License], change: &Change) -> Result<(), Error> {
         let tables = self.written()?;
         for license in licenses {
             tables.licenses.insert(license.id, license.clone());
             tables.record_license(license, '+', change);
         }
+        check_links(tables)?;
         check_holders(tables, licenses)
     }
 
@@ -238,6 +262,7 @@ impl LicenseRepository for MemoryUnit<'_> {
             replace(&mut tables.licenses, &license.id, license, "license")?;
             tables.record_license(license, '~', change);
         }
+        check_links(tables)?;
         check_holders(tables, licenses)
     }
 

@@ -43,7 +43,7 @@ use crate::error::Error;
 use crate::history::{Change, Row};
 use crate::model::agreement::CustomerAgreement;
 use crate::model::enrollment::EnrollmentJob;
-use crate::model::following_plan::FollowingPlan;
+use crate::model::following_plan::{FollowingPlan, PriorPlan};
 use crate::model::idempotency::{FirstRequest, IdempotencyKey};
 use crate::model::ids::{
     AgreementId, EnrollmentJobId, LicenseEventId, LicenseId, NotificationId, PlanId, PlanTypeId, ProductId, RenewalId,
@@ -127,6 +127,7 @@ impl Tables {
             customer: self.agreements.get(&plan.agreement)?.customer,
             plan_type: self.products.get(&plan.product)?.plan_type.label.clone(),
             following: self.following(plan.id),
+            prior: self.prior(plan.id),
             plan: plan.clone(),
         })
     }
@@ -137,6 +138,14 @@ impl Tables {
         let renewed = self.plans.get(&renewal.terms.renewed_plan?)?;
         let license_types_to_copy = renewal.terms.license_types_to_copy;
         Some(FollowingPlan { id: renewed.id, start_date: renewed.start_date, license_types_to_copy })
+    }
+
+    /// The plan that a plan follows once the renewal of that one is processed.
+    fn prior(&self, plan: PlanId) -> Option<PriorPlan> {
+        let leads_here =
+            |renewal: &&SubscriptionPlanRenewal| renewal.processed && renewal.terms.renewed_plan == Some(plan);
+        let terms = &self.renewals.values().find(leads_here)?.terms;
+        Some(PriorPlan { id: terms.prior_plan, license_types_to_copy: terms.license_types_to_copy })
     }
 
     fn record(&mut self, table: &'static str, id: impl ToString, kind: char, change: &Change) {

@@ -1,5 +1,5 @@
 use std::cmp::Reverse;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 
@@ -67,21 +67,31 @@ fn waiting<'a>(
     prior: PlanId,
     following: &'a FollowingPlan,
 ) -> impl Iterator<Item = &'a License> + 'a {
-    let is_held = |license: &License| {
-        tables.licenses_of(following.id).any(|held| held.is_live() && held.holder_email() == license.holder_email())
+    // Has one of the following plan, or had one that was revoked since the license was assigned.
+    let has_or_had = |license: &License, other: &License| {
+        let is_refused = |revoked: DateTime<Utc>| {
+            other.renewed_from.is_none() && license.assigned_date().is_some_and(|assigned| assigned <= revoked)
+        };
+        other.holder_email() == license.holder_email()
+            && (other.is_live() || other.columns().revoked_date.is_some_and(is_refused))
     };
-    tables
-        .licenses_of(prior)
-        .filter(move |license| license.renewed_to.is_none() && following.takes(license.status()) && !is_held(license))
+    let waits = move |license: &&License| {
+        license.renewed_to.is_none()
+            && following.takes(license.status())
+            && !tables.licenses_of(following.id).any(|other| has_or_had(license, other))
+    };
+    tables.licenses_of(prior).filter(waits)
 }
 
-fn differs(original: &License, copy: &License) -> bool {
+fn differs(original: &License, copy: &License, following: &FollowingPlan) -> bool {
     match original.status() {
         LicenseStatus::Unassigned => true,
         LicenseStatus::Revoked => original.holder_email().is_some(),
         LicenseStatus::Assigned | LicenseStatus::Activated => {
             let shared = |license: &License| (license.status(), license.holder_email().cloned(), license.lms_user_id());
-            shared(original) != shared(copy)
+            original.renewed_to != Some(copy.id)
+                || shared(original) != shared(copy)
+                || copy.activation_date().is_some_and(|date| date != following.start_date)
         }
     }
 }
@@ -150,12 +160,26 @@ impl RenewalRepository for MemoryUnit<'_> {
     }
 
     fn differing_from(&mut self, prior: PlanId, following: &FollowingPlan) -> Result<Vec<LicenseId>, Error> {
-        let copy = |license: &License| self.tables.licenses.get(&license.renewed_to?);
-        let of_following = |copy: &&License| copy.plan == following.id && copy.is_live();
-        let originals = self.tables.licenses_of(prior);
-        let differing = originals
-            .filter(|original| copy(original).filter(of_following).is_some_and(|copy| differs(original, copy)));
-        Ok(differing.map(|license| license.id).collect())
+        let copies = self.tables.licenses_of(following.id).filter(|copy| copy.is_live());
+        let original =
+            |copy: &License| self.tables.licenses.get(&copy.renewed_from?).filter(|found| found.plan == prior);
+        let differing = copies.filter_map(|copy| {
+            let original = original(copy)?;
+            differs(original, copy, following).then_some(original.id)
+        });
+        let differing: BTreeSet<LicenseId> = differing.collect();
+        Ok(differing.into_iter().collect())
+    }
+
+    fn waiting_among(
+        &mut self,
+        prior: PlanId,
+        following: &FollowingPlan,
+        licenses: &[LicenseId],
+    ) -> Result<Vec<LicenseId>, Error> {
+        let licenses: HashSet<&LicenseId> = licenses.iter().collect();
+        let waiting = waiting(self.tables, prior, following).map(|license| license.id);
+        Ok(waiting.filter(|id| licenses.contains(id)).collect())
     }
 
     fn add(&mut self, terms: &RenewalTerms, change: &Change) -> Result<RenewalId, Error> {

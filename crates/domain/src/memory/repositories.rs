@@ -114,10 +114,11 @@ impl PlanRepository for MemoryUnit<'_> {
         PlanRepository::find(self, id)
     }
 
-    fn followed(&mut self, plans: &[PlanId], now: DateTime<Utc>) -> Result<Vec<PlanDetails>, Error> {
+    fn in_renewals(&mut self, plans: &[PlanId], now: DateTime<Utc>) -> Result<Vec<PlanDetails>, Error> {
         let plans = self.tables.plans.values().filter(|plan| plans.contains(&plan.id));
         let details = plans.filter_map(|plan| self.tables.details(plan));
-        Ok(details.filter(|details| details.followed_at(now).is_some()).collect())
+        let in_renewal = |found: &PlanDetails| found.followed_at(now).is_some() || found.follows_at(now).is_some();
+        Ok(details.filter(in_renewal).collect())
     }
 
     list_and_count!(PlanFilter => PlanDetails, matching_plans);

@@ -45,6 +45,15 @@ pub struct FollowingPlan {
     pub license_types_to_copy: LicenseTypesToCopy,
 }
 
+/// The prior plan of a processed renewal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PriorPlan {
+    /// Its id.
+    pub id: PlanId,
+    /// Which of its licenses are carried over.
+    pub license_types_to_copy: LicenseTypesToCopy,
+}
+
 impl FollowingPlan {
     /// Whether a license with this status is carried over.
     pub fn takes(&self, status: LicenseStatus) -> bool {

@@ -21,6 +21,9 @@ pub struct License {
     pub state: LicenseState,
     /// The license in the next plan that replaces this one, once the plan is renewed.
     pub renewed_to: Option<LicenseId>,
+    /// The license in the prior plan that this one continues, if a renewal made it. It stays when that one is given to
+    /// somebody else or deleted, and goes when this one loses its holder.
+    pub renewed_from: Option<LicenseId>,
     /// Whether it was auto-applied; `None` if it was never assigned.
     pub auto_applied: Option<bool>,
     /// When it was created.
@@ -144,7 +147,7 @@ impl License {
     /// A new license without a holder.
     pub fn unassigned(id: LicenseId, plan: PlanId, now: DateTime<Utc>) -> Self {
         let state = LicenseState::Unassigned;
-        Self { id, plan, state, renewed_to: None, auto_applied: None, created: now, modified: now }
+        Self { id, plan, state, renewed_to: None, renewed_from: None, auto_applied: None, created: now, modified: now }
     }
 
     /// Assigns an unassigned license to a learner. Counts as reminding them now.
@@ -227,10 +230,10 @@ impl License {
         }
     }
 
-    /// The license without its holder. Its link to the next plan's license goes too, because that license belongs to
-    /// the old holder.
+    /// The license without its holder. Its links to the licenses of other plans go too: those are the old holder's.
     fn freed(self, now: DateTime<Utc>) -> Self {
-        Self { state: LicenseState::Unassigned, auto_applied: None, renewed_to: None, modified: now, ..self }
+        let state = LicenseState::Unassigned;
+        Self { state, auto_applied: None, renewed_to: None, renewed_from: None, modified: now, ..self }
     }
 
     /// Removes the person: a revoked license loses address and LMS user id and keeps its dates and its activation key;
@@ -256,7 +259,7 @@ impl License {
     }
 
     /// Renews a live license into an unassigned one of the next plan, which starts at `start`. The holder and the
-    /// activation key are copied; the dates start anew. Returns this license, now linked to the other, and the other.
+    /// activation key are copied; the dates start anew. Returns this license and the other, which name each other.
     ///
     /// # Errors
     /// If this license is not live, or the other is not unassigned.
@@ -270,8 +273,8 @@ impl License {
             return Err(onto.impossible("carried over onto"));
         }
         let state = self.renewed_state(start, now, None).ok_or_else(|| self.impossible("carried over"))?;
-        let renewed_to = Some(onto.id);
-        Ok((Self { renewed_to, modified: now, ..self }, Self { state, modified: now, ..onto }))
+        let (renewed_to, renewed_from) = (Some(onto.id), Some(self.id));
+        Ok((Self { renewed_to, modified: now, ..self }, Self { state, renewed_from, modified: now, ..onto }))
     }
 
     /// This live copy with the holder, key and status of the live license that was renewed into it. Its own dates stay.

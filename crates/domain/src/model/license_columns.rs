@@ -97,6 +97,7 @@ impl From<&License> for Row {
             ("auto_applied", license.auto_applied.into()),
             ("created", license.created.into()),
             ("modified", license.modified.into()),
+            ("renewed_from_uuid", license.renewed_from.map(|id| id.0).into()),
         ])
     }
 }

@@ -24,7 +24,7 @@ pub use enrollment::{
     BulkEnrollment, Enrollees, EnrollmentJob, EnrollmentNumbers, EnrollmentStage, results_with_normal_addresses,
 };
 pub use expiration_message::{ExpirationMessage, ExpirationMessageChanges};
-pub use following_plan::{FollowingPlan, LicenseTypesToCopy};
+pub use following_plan::{FollowingPlan, LicenseTypesToCopy, PriorPlan};
 pub use idempotency::{AnswerQuota, Claimed, FirstRequest, IdempotencyKey, REQUEST_BYTES, StoredAnswer, StoredBody};
 pub use ids::{
     ActivationKey, AgreementId, CatalogId, CustomerId, EnrollmentJobId, LicenseEventId, LicenseId, LmsUserId,

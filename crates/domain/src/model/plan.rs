@@ -7,7 +7,7 @@ use chrono::{DateTime, Duration, Utc};
 
 use crate::error::{Error, FieldErrors};
 use crate::history::rows::Row;
-use crate::model::following_plan::FollowingPlan;
+use crate::model::following_plan::{FollowingPlan, PriorPlan};
 use crate::model::ids::{AgreementId, CatalogId, CustomerId, PlanId, ProductId};
 use crate::model::license::LicenseStatus;
 use crate::model::product::{DEFAULT_PRODUCT, Product};
@@ -243,12 +243,26 @@ pub struct PlanDetails {
     pub plan_type: String,
     /// The plan that follows it, once its renewal is processed.
     pub following: Option<FollowingPlan>,
+    /// The plan that it follows, once the renewal of that one is processed.
+    pub prior: Option<PriorPlan>,
 }
 
 impl PlanDetails {
     /// The plan that follows it and has not started.
     pub fn followed_at(&self, now: DateTime<Utc>) -> Option<FollowingPlan> {
         self.following.filter(|following| now < following.start_date)
+    }
+
+    /// The plan that it follows until it starts, and this plan as the other sees it.
+    pub fn follows_at(&self, now: DateTime<Utc>) -> Option<(PlanId, FollowingPlan)> {
+        self.as_following().filter(|(_, following)| now < following.start_date)
+    }
+
+    /// The plan that it follows, or followed until it started, and this plan as the other sees it.
+    pub(crate) fn as_following(&self) -> Option<(PlanId, FollowingPlan)> {
+        let PriorPlan { id: prior, license_types_to_copy } = self.prior?;
+        let start_date = self.plan.start_date;
+        Some((prior, FollowingPlan { id: self.plan.id, start_date, license_types_to_copy }))
     }
 }
 

@@ -200,6 +200,11 @@ impl RenewalChains {
         whole_days_until(end, now)
     }
 
+    /// Whether the plan has a renewal, processed or not.
+    pub fn is_renewed(&self, plan: PlanId) -> bool {
+        self.by_prior.contains_key(&plan)
+    }
+
     /// Whether the plan is locked, because its renewal takes effect within `lock`.
     pub fn is_locked(&self, plan: PlanId, lock: Duration, now: DateTime<Utc>) -> bool {
         self.by_prior.get(&plan).is_some_and(|link| {

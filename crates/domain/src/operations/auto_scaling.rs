@@ -118,19 +118,20 @@ impl LicenseManager {
         plan: PlanId,
     ) -> Result<Option<(SubscriptionPlan, i64)>, Error> {
         let now = self.now();
-        let mut plan = lock_plan(unit, plan)?.plan;
+        let mut details = lock_plan(unit, plan)?;
+        let plan = &mut details.plan;
         let scaling = find_agreement(unit, agreement)?.auto_scaling;
         // Computed again, now that the plan is locked.
         let counts = count_licenses(unit, plan.id)?;
-        let growth = scaling.growth(&plan, &counts);
+        let growth = scaling.growth(plan, &counts);
         if growth == 0 {
             return Ok(None);
         }
         plan.desired_num_licenses = i32::try_from(counts.total() + growth).ok();
         plan.modified = now;
         let actor = Actor::service();
-        unit.plans().save(&plan, &Change { reason: Some(ChangeReason::Other.into()), ..actor.change(now) })?;
-        self.provision(unit, &plan, counts, &actor)?;
-        Ok(Some((plan, growth)))
+        unit.plans().save(plan, &Change { reason: Some(ChangeReason::Other.into()), ..actor.change(now) })?;
+        self.provision(unit, &details, counts, &actor)?;
+        Ok(Some((details.plan, growth)))
     }
 }

@@ -12,10 +12,10 @@ use crate::model::email::Email;
 use crate::model::ids::{AgreementId, CustomerId, LicenseId, PlanId};
 use crate::model::license::License;
 use crate::model::plan::SubscriptionPlan;
-use crate::outbox::{OutboxBuilder, write_messages};
+use crate::outbox::OutboxBuilder;
 use crate::ports::{AgreementFilter, CustomerScope, DeletedLicense, LimitOffset, Purge, StoreExt, UnitOfWork};
-use crate::use_cases::following::with_links;
-use crate::use_cases::manager::LicenseManager;
+use crate::use_cases::manager::{LicenseManager, ids};
+use crate::use_cases::renewals::RenewedBy;
 
 /// The most licenses per transaction, which also reads their history and messages.
 const AT_ONCE: i64 = 5_000;
@@ -118,7 +118,6 @@ impl LicenseManager {
             Purge::PlanExpired => licenses.iter().filter(|license| license.is_live()).cloned().collect(),
             Purge::Revoked | Purge::NeverActivated => Vec::new(),
         };
-        let links: Vec<Option<LicenseId>> = licenses.iter().map(|license| license.renewed_to).collect();
         let forgotten: Vec<License> = licenses
             .into_iter()
             .map(|license| match purge {
@@ -129,10 +128,13 @@ impl LicenseManager {
         let change = Actor::service().change(now);
         unit.licenses().save(&forgotten, &change)?;
         let purged = ids.len();
-        ids.extend(self.follow_in_all_plans(unit, &with_links(&forgotten, &links), &change)?.ended);
+        let mut followed = self.change_copies_in_all_plans(unit, &forgotten, &change)?;
+        ids.extend(followed.ended.iter().copied());
         // The traces that are removed include messages about these licenses.
         self.forget_traces(unit, &ids, emails, now)?;
         self.add_plan_end_events(unit, &ended, now)?;
+        // Only now: what is told of somebody who gets one of these licenses must stay.
+        self.carry_over_waiting(unit, &mut followed, RenewedBy::Schedule, &change)?;
         ids.truncate(purged);
         Ok(ids)
     }
@@ -166,7 +168,7 @@ impl LicenseManager {
             outbox.revoked_by_plan_end(license);
             messages.append(&mut outbox.unwritten());
         }
-        write_messages(unit, messages).map(drop)
+        unit.outbox().add(&messages)
     }
 
     /// Removes other personal data of the holders of licenses, who had these addresses.
@@ -187,8 +189,4 @@ impl LicenseManager {
         unit.purge().erase_traces(licenses, &gone)?;
         self.forget_in_enrollments(unit, &gone, now)
     }
-}
-
-fn ids(licenses: &[License]) -> Vec<LicenseId> {
-    licenses.iter().map(|license| license.id).collect()
 }

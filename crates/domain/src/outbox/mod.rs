@@ -8,7 +8,6 @@ mod payload;
 mod properties;
 mod topic;
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -187,20 +186,22 @@ impl<'a> OutboxBuilder<'a> {
         Self { agreement, plan, ids, now, messages: Vec::new(), words: None }
     }
 
-    /// Writes the messages; see [`write_messages`]. Returns their number.
+    /// Writes the messages, and returns their number.
     pub(crate) fn write(self, unit: &mut dyn UnitOfWork) -> Result<usize, Error> {
-        write_messages(unit, self.messages)
+        unit.outbox().add(&self.messages)?;
+        Ok(self.messages.len())
     }
 
-    /// The messages, for [`write_messages`] together with those of other plans.
+    /// The messages, to be written together with those of other plans.
     pub(crate) fn unwritten(self) -> Vec<Message> {
         self.messages
     }
 
-    /// Writes the messages since the last call; see [`write_messages`]. Those that follow share their words. Returns
-    /// their number.
+    /// Writes the messages since the last call, and returns their number. Those that follow share their words.
     pub(crate) fn write_part(&mut self, unit: &mut dyn UnitOfWork) -> Result<usize, Error> {
-        write_messages(unit, std::mem::take(&mut self.messages))
+        let messages = std::mem::take(&mut self.messages);
+        unit.outbox().add(&messages)?;
+        Ok(messages.len())
     }
 
     /// Adds the messages of an assigned license.
@@ -272,20 +273,10 @@ impl<'a> OutboxBuilder<'a> {
         }
     }
 
-    /// Adds the event of a license that continues one of the previous plan. `automatic` if the schedule renewed it.
-    pub(crate) fn renewed(&mut self, license: &License, previous: LicenseId, automatic: bool) {
-        let properties = EventProperties {
-            previous_license_uuid: Some(previous),
-            is_auto_renewed: Some(automatic),
-            ..self.properties_of(license)
-        };
+    /// Adds the event of a license that continues one of the prior plan. `automatic` if the schedule renewed it.
+    pub(crate) fn renewed(&mut self, license: &License, automatic: bool) {
+        let properties = EventProperties { is_auto_renewed: Some(automatic), ..self.properties_of(license) };
         self.push_event(EventName::Renewed, Some(license.id), properties);
-    }
-
-    /// Adds an event of a copy that follows its original.
-    pub(crate) fn followed(&mut self, name: EventName, license: &License, previous: LicenseId) {
-        let properties = EventProperties { previous_license_uuid: Some(previous), ..self.properties_of(license) };
-        self.push_event(name, Some(license.id), properties);
     }
 
     /// Adds an event of a license.
@@ -353,23 +344,6 @@ impl<'a> OutboxBuilder<'a> {
             created: self.now,
         });
     }
-}
-
-/// Writes messages, and returns their number. What is said of a renewed license names the license that it continues.
-pub(crate) fn write_messages(unit: &mut dyn UnitOfWork, mut messages: Vec<Message>) -> Result<usize, Error> {
-    fn described(messages: &mut [Message]) -> impl Iterator<Item = &mut EventProperties> {
-        messages.iter_mut().filter_map(|message| message.payload.properties_mut())
-    }
-    let licenses: BTreeSet<LicenseId> = described(&mut messages).filter_map(|said| said.license_uuid).collect();
-    if !licenses.is_empty() {
-        let originals = unit.licenses().renewed_from(&licenses.into_iter().collect::<Vec<_>>())?;
-        for properties in described(&mut messages) {
-            let original = properties.license_uuid.and_then(|license| originals.get(&license).copied());
-            properties.previous_license_uuid = properties.previous_license_uuid.or(original);
-        }
-    }
-    unit.outbox().add(&messages)?;
-    Ok(messages.len())
 }
 
 fn welcome(license: &License, mail: Option<bool>) -> Option<Welcome> {

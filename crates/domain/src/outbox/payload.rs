@@ -158,14 +158,6 @@ impl Payload {
         same_email || same_account
     }
 
-    /// What it says of a license.
-    pub(super) fn properties_mut(&mut self) -> Option<&mut EventProperties> {
-        match self {
-            Self::LicenseEvent(event) => Some(&mut event.properties),
-            _ => None,
-        }
-    }
-
     /// Whether it is an event of a learner whose account is unknown.
     fn is_about_address(&self) -> bool {
         matches!(self, Self::LicenseEvent(event) if event.properties.lms_user_id().is_none())

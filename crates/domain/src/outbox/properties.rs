@@ -8,11 +8,12 @@ use crate::model::license::License;
 use crate::model::plan::SubscriptionPlan;
 
 impl EventProperties {
-    /// Those of a license, without the license that it continues.
+    /// Those of a license.
     pub(crate) fn of_license(license: &License, plan: &SubscriptionPlan, agreement: &CustomerAgreement) -> Self {
         Self {
             license_uuid: Some(license.id),
             license_activation_key: license.activation_key(),
+            previous_license_uuid: license.renewed_from,
             assigned_date: whole_seconds(license.assigned_date()),
             activation_date: whole_seconds(license.activation_date()),
             assigned_lms_user_id: license.lms_user_id(),

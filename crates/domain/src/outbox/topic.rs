@@ -188,7 +188,7 @@ mod tests {
         outbox.initial_utilization();
         outbox.revoked(&activated.clone().revoke(now).unwrap());
         outbox.revocation_cap_reached();
-        outbox.renewed(&activated, assigned.id, false);
+        outbox.renewed(&License { renewed_from: Some(assigned.id), ..activated }, false);
         let mut messages = outbox.messages;
 
         let job = EnrollmentJob {

@@ -138,8 +138,9 @@ pub trait LicenseRepository {
     /// The existing licenses with these ids, sorted by id. Locks them in a writing unit of work.
     fn find_by_ids(&mut self, ids: &[LicenseId]) -> Result<Vec<License>, Error>;
 
-    /// For each of these licenses that a renewal made, the license that it continues.
-    fn renewed_from(&mut self, licenses: &[LicenseId]) -> Result<HashMap<LicenseId, LicenseId>, Error>;
+    /// The live licenses of the plan that continue one of these originals, by [`License::renewed_from`], sorted by id,
+    /// locked.
+    fn lock_copies(&mut self, plan: PlanId, originals: &[LicenseId]) -> Result<Vec<License>, Error>;
 
     /// Locks a person until the end of the transaction, before their licenses are read: a use case that gives somebody a
     /// seat is so carried out for one request after another, whatever address each names. Locks no row.
@@ -197,6 +198,9 @@ pub trait LicenseRepository {
 
     /// Deletes these licenses, like [`LicenseRepository::delete`]. MUST fail if one of them is not unassigned.
     fn delete_unassigned(&mut self, ids: &[LicenseId], change: &Change) -> Result<(), Error>;
+
+    /// Clears [`License::renewed_to`] where it names one of these licenses, and records that. Returns how many did.
+    fn unlink(&mut self, copies: &[LicenseId], change: &Change) -> Result<i64, Error>;
 
     /// Adds licenses in any state. Conflicts like [`LicenseRepository::save`].
     fn add(&mut self, licenses: &[License], change: &Change) -> Result<(), Error>;

@@ -45,8 +45,11 @@ pub trait RenewalRepository {
     fn count(&mut self, filter: &RenewalFilter) -> Result<i64, Error>;
 
     /// How many live licenses each of these renewals would carry over if the renewed plan had unassigned ones. Renewals
-    /// that are not processed, whose renewed plan has started by `now`, or that lack no license, may be missing. People
-    /// with a live license of the renewed plan do not count. One statement.
+    /// that are not processed, whose renewed plan has started by `now`, or that lack no license, may be missing. One
+    /// statement.
+    ///
+    /// MUST NOT count people with a live license of the renewed plan, nor those of whom a license that continues none
+    /// was revoked there since they were assigned the one of the prior plan.
     fn not_carried_over(
         &mut self,
         renewals: &[RenewalId],
@@ -61,9 +64,18 @@ pub trait RenewalRepository {
         limit: i64,
     ) -> Result<Vec<LicenseId>, Error>;
 
-    /// The licenses of the prior plan whose live copy in the following plan differs in address, LMS user id or status,
-    /// or ends because they are not live any more, sorted by id. A revoked license without an address does not end its
-    /// copy.
+    /// Those of these licenses that [`RenewalRepository::not_carried_over`] counts, sorted by id.
+    fn waiting_among(
+        &mut self,
+        prior_plan: PlanId,
+        following: &FollowingPlan,
+        licenses: &[LicenseId],
+    ) -> Result<Vec<LicenseId>, Error>;
+
+    /// The licenses of the prior plan with a live copy in the following plan, by [`crate::License::renewed_from`], that
+    /// differs in address, LMS user id or status, was activated at another time than the plan's start, or ends because
+    /// they are not live or do not name it any more; sorted by id. A revoked license without an address does not end
+    /// its copy.
     fn differing_from(&mut self, prior_plan: PlanId, following: &FollowingPlan) -> Result<Vec<LicenseId>, Error>;
 
     /// Adds an unprocessed renewal. MUST return [`crate::Conflict::RenewalOfPlan`] if the prior plan has one, and

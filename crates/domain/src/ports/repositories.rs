@@ -101,8 +101,9 @@ pub trait PlanRepository {
     /// The plan, locked: other transactions that lock it wait until this one ends.
     fn lock(&mut self, id: PlanId) -> Result<Option<PlanDetails>, Error>;
 
-    /// Those of these plans that are followed at this time by a plan that has not started, sorted by id.
-    fn followed(&mut self, plans: &[PlanId], now: DateTime<Utc>) -> Result<Vec<PlanDetails>, Error>;
+    /// Those of these plans that follow another at this time, or are followed, sorted by id. See
+    /// [`PlanDetails::follows_at`] and [`PlanDetails::followed_at`].
+    fn in_renewals(&mut self, plans: &[PlanId], now: DateTime<Utc>) -> Result<Vec<PlanDetails>, Error>;
 
     /// The plans that match, latest start first; ties by id.
     fn list(&mut self, filter: &PlanFilter, limit_offset: LimitOffset) -> Result<Vec<PlanDetails>, Error>;

@@ -3,12 +3,11 @@
 use std::sync::Arc;
 
 use super::agreements::agreement_details;
-use super::following::with_links;
 use super::learners::{LearnerLicense, lock_person};
-use super::manager::{LicenseManager, find_agreement};
+use super::manager::{LicenseManager, find_agreement, ids};
 use crate::error::{Entity, Error, Refusal};
 use crate::history::Actor;
-use crate::model::ids::{ActivationKey, CustomerId, LicenseId};
+use crate::model::ids::{ActivationKey, CustomerId};
 use crate::model::license::{ImpossibleTransition, License, LicenseStatus};
 use crate::outbox::OutboxBuilder;
 use crate::ports::{Person, StoreExt};
@@ -57,8 +56,6 @@ impl LicenseManager {
             };
             let mut seats: Vec<License> = held.into_iter().filter(is_other).chain([license.clone()]).collect();
             seats.sort_by_key(precedence);
-            // Spare licenses lose their links, but their copies must end.
-            let mut links: Vec<Option<LicenseId>> = seats.iter().skip(1).map(|spare| spare.renewed_to).collect();
             let mut changed = seats
                 .drain(1..)
                 .map(|spare| spare.reset(now))
@@ -73,8 +70,7 @@ impl LicenseManager {
             let change = actor.change(now);
             unit.licenses().save(&changed, &change)?;
             outbox.write(unit)?;
-            links.push(license.renewed_to);
-            self.follow(unit, &details, &with_links(&changed, &links), &change)?;
+            self.follow(unit, &details, &ids(&changed), &change)?;
             let agreement = Arc::new(agreement_details(unit, agreement, now)?);
             Ok(LearnerLicense { license, plan: details, agreement })
         })

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use super::manager::{LicenseManager, find_agreement, find_plan};
+use super::manager::{LicenseManager, find_agreement, find_plan, ids};
 use crate::error::{Error, FieldErrors, Refusal};
 use crate::history::Actor;
 use crate::model::email::Email;
@@ -110,7 +110,7 @@ impl LicenseManager {
             let mut outbox = OutboxBuilder::new(&agreement, plan, self.ids.as_ref(), now);
             licenses.iter().for_each(|license| outbox.assigned(license, mail));
             outbox.write(unit)?;
-            let not_carried_over = self.follow(unit, &details, &licenses, &change)?.not_carried_over;
+            let not_carried_over = self.follow(unit, &details, &ids(&licenses), &change)?.not_carried_over;
             let assigned = newcomers.into_iter().cloned().zip(licenses.iter().map(|license| license.id)).collect();
             Ok(Assignments { assigned, already_associated, not_carried_over })
         })

@@ -2,17 +2,26 @@
 
 use std::sync::Arc;
 
-use super::agreements::agreement_details;
+use super::agreements::{AgreementDetails, agreement_details};
 use super::learners::{LearnerLicense, lock_person};
 use super::manager::{LicenseManager, find_agreement, find_plan};
 use crate::error::{Error, Refusal};
 use crate::history::Actor;
-use crate::model::agreement::CustomerAgreement;
 use crate::model::ids::{ActivationKey, AgreementId};
 use crate::model::license::License;
-use crate::model::plan::SubscriptionPlan;
+use crate::model::plan::PlanDetails;
 use crate::outbox::OutboxBuilder;
 use crate::ports::{Person, StoreExt, UnitOfWork};
+
+/// The result of an auto-apply.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AutoApplied {
+    /// The person's license.
+    pub held: LearnerLicense,
+    /// The number of new licenses that are not carried over to the plan that follows, because it has too few: at most
+    /// one.
+    pub not_carried_over: usize,
+}
 
 impl LicenseManager {
     /// Assigns and activates a license of the agreement's auto-applicable plan. A person who holds a live license of
@@ -24,8 +33,8 @@ impl LicenseManager {
     /// # Errors
     /// [`Refusal::NoAutoApplicablePlan`]; [`Refusal::RevokedBefore`] if the person's license of the plan was revoked;
     /// [`Refusal::NoAddress`]; [`Refusal::NoLicenseLeft`], which adds an event to the outbox.
-    pub fn auto_apply(&self, actor: &Actor, agreement: AgreementId, person: &Person) -> Result<LearnerLicense, Error> {
-        let license = self.store.write(|unit| {
+    pub fn auto_apply(&self, actor: &Actor, agreement: AgreementId, person: &Person) -> Result<AutoApplied, Error> {
+        let applied = self.store.write(|unit| {
             let now = self.now();
             lock_person(unit, person)?;
             let agreement = find_agreement(unit, agreement)?;
@@ -37,42 +46,45 @@ impl LicenseManager {
                 .into_iter()
                 .filter(|license| license.plan == plan.plan.id)
                 .min_by_key(|license| (license.status(), license.id));
-            let license = match held {
-                Some(license) if license.is_live() => license,
+            let (license, not_carried_over) = match held {
+                Some(license) if license.is_live() => (license, 0),
                 Some(_) => return Err(Refusal::RevokedBefore.into()),
-                None => match self.take_license(unit, actor, &details.agreement, &plan.plan, person)? {
-                    Some(license) => license,
+                None => match self.take_license(unit, actor, &details, &plan, person)? {
+                    Some(taken) => taken,
                     None => return Ok(None),
                 },
             };
-            Ok(Some(LearnerLicense { license, plan, agreement: Arc::new(details) }))
+            let held = LearnerLicense { license, plan, agreement: Arc::new(details) };
+            Ok(Some(AutoApplied { held, not_carried_over }))
         })?;
-        license.ok_or_else(|| Refusal::NoLicenseLeft.into())
+        applied.ok_or_else(|| Refusal::NoLicenseLeft.into())
     }
 
-    /// Activates an unassigned license for the person. Without one, returns `None` and adds an event.
+    /// Activates an unassigned license for the person. Returns it, and how many such licenses are not carried over.
+    /// Without one, returns `None` and adds an event.
     fn take_license(
         &self,
         unit: &mut dyn UnitOfWork,
         actor: &Actor,
-        agreement: &CustomerAgreement,
-        plan: &SubscriptionPlan,
+        agreement: &AgreementDetails,
+        details: &PlanDetails,
         person: &Person,
-    ) -> Result<Option<License>, Error> {
-        let now = self.now();
-        let mut outbox = OutboxBuilder::new(agreement, plan, self.ids.as_ref(), now);
+    ) -> Result<Option<(License, usize)>, Error> {
+        let (now, plan) = (self.now(), &details.plan);
+        let mut outbox = OutboxBuilder::new(&agreement.agreement, plan, self.ids.as_ref(), now);
         let email = person.email.as_ref().ok_or(Refusal::NoAddress)?;
-        let license = match unit.licenses().claim_unassigned(plan.id, 1)?.pop() {
+        let taken = match unit.licenses().claim_unassigned(plan.id, 1)?.pop() {
             Some(free) => {
                 let key = ActivationKey(self.ids.next());
                 let license = free.auto_apply(email.clone(), person.lms_user_id, key, now)?;
                 let change = actor.change(now);
                 unit.licenses().save(std::slice::from_ref(&license), &change)?;
                 outbox.auto_applied(&license);
-                // Read again after the license is locked; see `follow`.
-                let details = find_plan(unit, plan.id)?;
-                self.follow(unit, &details, std::slice::from_ref(&license), &change)?;
-                Some(license)
+                // Its renewal may have been processed before the license was locked; see `follow`.
+                let renewed = agreement.chains.is_renewed(plan.id);
+                let details = if renewed { find_plan(unit, plan.id)? } else { details.clone() };
+                let not_carried_over = self.follow(unit, &details, &[license.id], &change)?.not_carried_over;
+                Some((license, not_carried_over))
             }
             None => {
                 outbox.not_assigned(person);
@@ -80,6 +92,6 @@ impl LicenseManager {
             }
         };
         outbox.write(unit)?;
-        Ok(license)
+        Ok(taken)
     }
 }

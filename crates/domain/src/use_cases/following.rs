@@ -1,15 +1,17 @@
 //! Following: until it starts, the plan of a processed renewal is kept in line with its prior plan.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
-use super::manager::{LicenseManager, count_licenses, find_agreement, find_plan};
+use chrono::{DateTime, Utc};
+
+use super::manager::{LicenseManager, count_licenses, find_agreement, find_plan, ids};
 use super::renewals::RenewedBy;
 use crate::error::Error;
 use crate::history::Change;
 use crate::model::email::Email;
 use crate::model::following_plan::FollowingPlan;
 use crate::model::ids::{LicenseId, PlanId};
-use crate::model::license::{License, LicenseState};
+use crate::model::license::{ImpossibleTransition, License, LicenseState};
 use crate::model::plan::PlanDetails;
 use crate::outbox::{EventName, OutboxBuilder};
 use crate::ports::UnitOfWork;
@@ -23,61 +25,101 @@ pub(crate) struct Followed {
     pub(crate) ended: Vec<LicenseId>,
     /// How many of the licenses found no unassigned license to be carried over to.
     pub(crate) not_carried_over: usize,
+    /// The plans that may have an unassigned license for somebody who waits, each with its prior plan.
+    open: Vec<(PlanId, FollowingPlan)>,
 }
 
 impl Followed {
     /// Adds what changed elsewhere, without what was not carried over there.
-    fn and(mut self, other: Self) -> Self {
+    fn add(&mut self, other: Self) {
         self.copies += other.copies;
         self.ended.extend(other.ended);
-        self
+        for (prior, following) in other.open {
+            self.open(prior, following);
+        }
+    }
+
+    fn open(&mut self, prior: PlanId, following: FollowingPlan) {
+        if self.open.iter().all(|(_, open)| open.id != following.id) {
+            self.open.push((prior, following));
+        }
     }
 }
 
 impl LicenseManager {
-    /// Brings the plan that follows `prior` in line with these licenses, which have just been written. Does nothing,
-    /// without a statement, unless a processed renewal leads to a plan that has not started. Calling it again changes
-    /// nothing more. Read `prior` after the licenses are locked: whoever processes the renewal meanwhile waits for the
-    /// locks, or is seen.
+    /// Keeps plans in line after these licenses of a plan were written, or licenses were added to it. Every use case
+    /// that writes licenses ends with this call. It changes the copies of these licenses in the plan that follows, and
+    /// carries over who waits for an unassigned license of this plan. Calling it again changes nothing more.
     ///
-    /// The licenses are as stored, but one that lost its holder still names its copy in [`License::renewed_to`], and
-    /// one that came back to life names none. Those that left the plan end their copies.
+    /// Runs no statement unless a processed renewal leads from or to the plan, and its renewed plan has not started.
+    /// Read `plan` after the licenses are locked: whoever processes the renewal meanwhile waits for the locks, or is
+    /// seen. Licenses that have left the plan end their copies.
     pub(crate) fn follow(
         &self,
         unit: &mut dyn UnitOfWork,
-        prior: &PlanDetails,
-        licenses: &[License],
+        plan: &PlanDetails,
+        licenses: &[LicenseId],
         change: &Change,
     ) -> Result<Followed, Error> {
-        match prior.followed_at(change.at) {
-            Some(following) => self.align(unit, prior.plan.id, &following, licenses, RenewedBy::Manual, change),
-            None => Ok(Followed::default()),
-        }
+        let mut followed = self.change_copies(unit, plan, licenses, change)?;
+        self.carry_over_waiting(unit, &mut followed, RenewedBy::Manual, change)?;
+        Ok(followed)
     }
 
-    /// As [`LicenseManager::follow`], for licenses of any plans that were ended or changed, not assigned. Does nothing,
-    /// without a statement, if all copies are among the licenses.
-    pub(crate) fn follow_in_all_plans(
+    /// As [`LicenseManager::follow`], for licenses of any plans. Who waits is not carried over yet: end with
+    /// [`LicenseManager::carry_over_waiting`].
+    pub(crate) fn change_copies_in_all_plans(
         &self,
         unit: &mut dyn UnitOfWork,
         licenses: &[License],
         change: &Change,
     ) -> Result<Followed, Error> {
-        let written: HashSet<LicenseId> = licenses.iter().map(|license| license.id).collect();
-        let is_open = |license: &&License| license.renewed_to.is_some_and(|copy| !written.contains(&copy));
-        let mut plans: Vec<PlanId> = licenses.iter().filter(is_open).map(|license| license.plan).collect();
+        let mut plans: Vec<PlanId> = licenses.iter().map(|license| license.plan).collect();
         plans.sort_unstable();
         plans.dedup();
         let mut followed = Followed::default();
         if plans.is_empty() {
             return Ok(followed);
         }
-        for prior in unit.plans().followed(&plans, change.at)? {
-            let own: Vec<License> =
-                licenses.iter().filter(is_open).filter(|license| license.plan == prior.plan.id).cloned().collect();
-            followed = followed.and(self.follow(unit, &prior, &own, change)?);
+        for plan in unit.plans().in_renewals(&plans, change.at)? {
+            let own = licenses.iter().filter(|license| license.plan == plan.plan.id).map(|license| license.id);
+            let own: Vec<LicenseId> = own.collect();
+            followed.add(self.change_copies(unit, &plan, &own, change)?);
         }
         Ok(followed)
+    }
+
+    /// As [`LicenseManager::follow`]. Who waits is not carried over yet: end with [`LicenseManager::carry_over_waiting`].
+    pub(crate) fn change_copies(
+        &self,
+        unit: &mut dyn UnitOfWork,
+        plan: &PlanDetails,
+        licenses: &[LicenseId],
+        change: &Change,
+    ) -> Result<Followed, Error> {
+        let mut followed = match plan.followed_at(change.at) {
+            Some(following) => self.align(unit, plan.plan.id, &following, licenses, RenewedBy::Manual, change)?,
+            None => Followed::default(),
+        };
+        if let Some((prior, following)) = plan.follows_at(change.at) {
+            followed.open(prior, following);
+        }
+        Ok(followed)
+    }
+
+    /// Carries over licenses that wait, as far as the plans in which some came free have unassigned ones.
+    pub(crate) fn carry_over_waiting(
+        &self,
+        unit: &mut dyn UnitOfWork,
+        followed: &mut Followed,
+        by: RenewedBy,
+        change: &Change,
+    ) -> Result<(), Error> {
+        while let Some((prior, following)) = followed.open.pop() {
+            let waiting = waiting(unit, prior, &following)?;
+            followed.add(self.align(unit, prior, &following, &waiting, by, change)?);
+        }
+        Ok(())
     }
 
     /// Brings a following plan in line with all licenses of its prior plan.
@@ -90,8 +132,9 @@ impl LicenseManager {
         change: &Change,
     ) -> Result<Followed, Error> {
         let out_of_line = self.out_of_line(unit, prior, following)?;
-        let licenses = unit.licenses().find_by_ids(&out_of_line)?;
-        self.align(unit, prior, following, &licenses, by, change)
+        let mut followed = self.align(unit, prior, following, &out_of_line, by, change)?;
+        self.carry_over_waiting(unit, &mut followed, by, change)?;
+        Ok(followed)
     }
 
     /// The licenses of the prior plan that the following plan is not in line with, as far as it has licenses for them.
@@ -102,137 +145,101 @@ impl LicenseManager {
         following: &FollowingPlan,
     ) -> Result<Vec<LicenseId>, Error> {
         let mut out_of_line = unit.renewals().differing_from(prior, following)?;
-        let free = count_licenses(unit, following.id)?.unassigned;
-        out_of_line.extend(unit.renewals().waiting_for(prior, following, free)?);
+        out_of_line.extend(waiting(unit, prior, following)?);
         Ok(out_of_line)
     }
 
-    /// Carries over the licenses that waited for this plan to get this many more.
-    pub(crate) fn carry_over_waiting(
-        &self,
-        unit: &mut dyn UnitOfWork,
-        plan: PlanId,
-        added: i64,
-        change: &Change,
-    ) -> Result<(), Error> {
-        if added <= 0 {
-            return Ok(());
-        }
-        let renewals = unit.renewals().find_by_plans(plan, Some(plan))?;
-        let leads_here = |found: &&crate::model::RenewalDetails| {
-            found.renewal.processed && found.renewal.terms.renewed_plan == Some(plan)
-        };
-        let Some(renewal) = renewals.iter().find(leads_here) else { return Ok(()) };
-        let prior = find_plan(unit, renewal.renewal.terms.prior_plan)?;
-        let Some(following) = prior.followed_at(change.at) else { return Ok(()) };
-        self.carry_over_up_to(unit, prior.plan.id, &following, added, RenewedBy::Manual, change)?;
-        Ok(())
-    }
-
-    fn carry_over_up_to(
-        &self,
-        unit: &mut dyn UnitOfWork,
-        prior: PlanId,
-        following: &FollowingPlan,
-        number: i64,
-        by: RenewedBy,
-        change: &Change,
-    ) -> Result<Followed, Error> {
-        let waiting = unit.renewals().waiting_for(prior, following, number)?;
-        let licenses = unit.licenses().find_by_ids(&waiting)?;
-        self.align(unit, prior, following, &licenses, by, change)
-    }
-
-    /// See [`LicenseManager::follow`].
+    /// Brings a following plan in line with these licenses, which are or were in its prior plan. See
+    /// [`LicenseManager::follow`]; who waits is not carried over yet.
     pub(crate) fn align(
         &self,
         unit: &mut dyn UnitOfWork,
         prior: PlanId,
         following: &FollowingPlan,
-        licenses: &[License],
+        licenses: &[LicenseId],
         by: RenewedBy,
         change: &Change,
     ) -> Result<Followed, Error> {
+        let mut followed = Followed::default();
         if licenses.is_empty() {
-            return Ok(Followed::default());
-        }
-        let now = change.at;
-        let mut work = Work::default();
-        let originals: HashMap<LicenseId, &License> =
-            licenses.iter().filter_map(|license| Some((license.renewed_to?, license))).collect();
-        let linked: Vec<LicenseId> = originals.keys().copied().collect();
-        for copy in unit.licenses().find_by_ids(&linked)? {
-            let Some(original) = originals.get(&copy.id).filter(|_| copy.plan == following.id && copy.is_live()) else {
-                continue;
-            };
-            work.compare(original, copy, prior, following, change)?;
-        }
-        // Ended copies first, and those whose address goes to another copy: the database refuses a second live license
-        // even within the transaction.
-        let mut freed = work.passed_on(now)?;
-        freed.extend_from_slice(&work.ended);
-        unit.licenses().save(&freed, change)?;
-        unit.licenses().add_unassigned(following.id, &self.new_license_ids(work.added), change)?;
-
-        let mut newcomers: Vec<&License> = licenses
-            .iter()
-            .filter(|license| {
-                license.plan == prior && license.renewed_to.is_none() && following.takes(license.status())
-            })
-            .collect();
-        let addresses: Vec<Email> = newcomers
-            .iter()
-            .filter_map(|license| license.holder_email())
-            .chain(work.changed.iter().filter(|pair| pair.renames()).filter_map(|pair| pair.after.holder_email()))
-            .cloned()
-            .collect();
-        let taken: HashSet<Email> = unit.licenses().live_emails(following.id, &addresses)?.into_iter().collect();
-        newcomers.retain(|license| license.holder_email().is_some_and(|email| !taken.contains(email)));
-        let free = unit.licenses().claim_unassigned(following.id, newcomers.len() as i64)?;
-        let not_carried_over = newcomers.len() - free.len();
-        for (original, onto) in newcomers.into_iter().zip(free) {
-            let (original, copy) = original.clone().renew(onto, following.start_date, now)?;
-            work.events.push((EventName::Renewed, copy.clone(), original.id));
-            work.saved.extend([original, copy.clone()]);
-            work.touched.push(copy);
-        }
-        work.change_copies(&taken, now);
-        unit.licenses().save(&work.saved, change)?;
-
-        let mut followed = Followed {
-            copies: work.touched.len(),
-            ended: work.ended.iter().map(|license| license.id).collect(),
-            not_carried_over,
-        };
-        if work.touched.is_empty() {
             return Ok(followed);
         }
+        let mut work = Work::new(prior, *following, unit.licenses().find_by_ids(licenses)?, change.at);
+        for copy in unit.licenses().lock_copies(following.id, licenses)? {
+            work.compare(copy)?;
+        }
+        let held = unit.licenses().live_emails(following.id, &work.new_addresses())?;
+        work.end_doubles(held)?;
+        // Free seats first: the database refuses a second live license even within the transaction.
+        unit.licenses().save(&work.freed()?, change)?;
+        unit.licenses().add_unassigned(following.id, &self.new_license_ids(work.replaced), change)?;
+        unit.licenses().save(&work.changes(), change)?;
+        followed.not_carried_over = carry_over(unit, &mut work, change)?;
+
+        let touched = work.touched();
+        followed.copies = touched.len();
+        followed.ended = work.ended.iter().map(|license| license.id).collect();
+        if touched.is_empty() {
+            return Ok(followed);
+        }
+        if followed.not_carried_over == 0 && (!work.ended.is_empty() || work.took_linked) {
+            followed.open(prior, *following);
+        }
         let next = find_plan(unit, following.id)?;
-        if !work.events.is_empty() {
-            let agreement = find_agreement(unit, next.plan.agreement)?;
-            let mut outbox = OutboxBuilder::new(&agreement, &next.plan, self.ids.as_ref(), now);
-            for (name, copy, original) in &work.events {
-                match name {
-                    EventName::Renewed => outbox.renewed(copy, *original, by == RenewedBy::Schedule),
-                    name => outbox.followed(*name, copy, *original),
-                }
-            }
-            outbox.write(unit)?;
-        }
-        if let Some(further) = next.followed_at(now) {
-            followed = followed.and(self.align(unit, next.plan.id, &further, &work.touched, by, change)?);
-        }
-        if not_carried_over == 0 && !work.ended.is_empty() {
-            let seats = work.ended.len() as i64;
-            followed = followed.and(self.carry_over_up_to(unit, prior, following, seats, by, change)?);
+        self.write_events(unit, &next, &work, by)?;
+        if let Some(further) = next.followed_at(change.at) {
+            followed.add(self.align(unit, next.plan.id, &further, &touched, by, change)?);
         }
         Ok(followed)
     }
+
+    fn write_events(
+        &self,
+        unit: &mut dyn UnitOfWork,
+        next: &PlanDetails,
+        work: &Work,
+        by: RenewedBy,
+    ) -> Result<(), Error> {
+        if work.events.is_empty() && work.carried_over.is_empty() {
+            return Ok(());
+        }
+        let agreement = find_agreement(unit, next.plan.agreement)?;
+        let mut outbox = OutboxBuilder::new(&agreement, &next.plan, self.ids.as_ref(), work.now);
+        work.events.iter().for_each(|(name, copy)| outbox.event(*name, copy));
+        work.carried_over.iter().for_each(|copy| outbox.renewed(copy, by == RenewedBy::Schedule));
+        outbox.write(unit)?;
+        Ok(())
+    }
 }
 
-/// Licenses that lost their holders, with the links that they had; see [`LicenseManager::follow`].
-pub(crate) fn with_links(licenses: &[License], links: &[Option<LicenseId>]) -> Vec<License> {
-    licenses.iter().zip(links).map(|(license, &renewed_to)| License { renewed_to, ..license.clone() }).collect()
+/// The licenses that wait for one of the following plan, as far as it has unassigned ones.
+fn waiting(unit: &mut dyn UnitOfWork, prior: PlanId, following: &FollowingPlan) -> Result<Vec<LicenseId>, Error> {
+    match count_licenses(unit, following.id)?.unassigned {
+        0 => Ok(Vec::new()),
+        free => unit.renewals().waiting_for(prior, following, free),
+    }
+}
+
+/// Copies the licenses that have no copy to unassigned ones of the following plan. Returns how many found none.
+fn carry_over(unit: &mut dyn UnitOfWork, work: &mut Work, change: &Change) -> Result<usize, Error> {
+    let candidates = work.without_copy();
+    if candidates.is_empty() {
+        return Ok(0);
+    }
+    let (prior, following) = (work.prior, work.following);
+    let waiting = unit.renewals().waiting_among(prior, &following, &candidates)?;
+    let free = unit.licenses().claim_unassigned(following.id, waiting.len() as i64)?;
+    work.took_linked = unit.licenses().unlink(&ids(&free), change)? > 0;
+    let not_carried_over = waiting.len() - free.len();
+    let mut saved = Vec::with_capacity(2 * free.len());
+    for (id, onto) in waiting.into_iter().zip(free) {
+        let Some(original) = work.originals.remove(&id) else { continue };
+        let (original, copy) = original.renew(onto, following.start_date, work.now)?;
+        saved.extend([original, copy.clone()]);
+        work.carried_over.push(copy);
+    }
+    unit.licenses().save(&saved, change)?;
+    Ok(not_carried_over)
 }
 
 /// A copy before and after a change.
@@ -243,92 +250,149 @@ struct Changed {
 }
 
 impl Changed {
-    fn renames(&self) -> bool {
-        self.before.holder_email() != self.after.holder_email()
+    /// The new address, if it is another one.
+    fn new_address(&self) -> Option<&Email> {
+        self.after.holder_email().filter(|email| self.before.holder_email() != Some(email))
     }
 }
 
 /// The work on one following plan.
-#[derive(Default)]
 struct Work {
-    ended: Vec<License>,
-    /// How many ended copies are replaced.
-    added: i64,
+    prior: PlanId,
+    following: FollowingPlan,
+    now: DateTime<Utc>,
+    originals: BTreeMap<LicenseId, License>,
     changed: Vec<Changed>,
-    /// Other licenses to write.
-    saved: Vec<License>,
-    /// The copies as a plan that follows their plan must see them; see [`LicenseManager::follow`].
-    touched: Vec<License>,
-    events: Vec<(EventName, License, LicenseId)>,
+    /// The copies that ended, as they are then.
+    ended: Vec<License>,
+    /// How many of them are replaced by unassigned licenses.
+    replaced: i64,
+    /// The addresses that ended or changed copies had.
+    released: HashSet<Email>,
+    /// The originals that go on without a copy.
+    unlinked: Vec<LicenseId>,
+    carried_over: Vec<License>,
+    /// Whether one of those took a license that another original still named; see [`License::renewed_to`].
+    took_linked: bool,
+    events: Vec<(EventName, License)>,
 }
 
 impl Work {
+    fn new(prior: PlanId, following: FollowingPlan, originals: Vec<License>, now: DateTime<Utc>) -> Self {
+        Self {
+            prior,
+            following,
+            now,
+            originals: originals.into_iter().map(|license| (license.id, license)).collect(),
+            changed: Vec::new(),
+            ended: Vec::new(),
+            replaced: 0,
+            released: HashSet::new(),
+            unlinked: Vec::new(),
+            carried_over: Vec::new(),
+            took_linked: false,
+            events: Vec::new(),
+        }
+    }
+
     /// Compares a live copy with its original.
-    fn compare(
-        &mut self,
-        original: &License,
-        copy: License,
-        prior: PlanId,
-        following: &FollowingPlan,
-        change: &Change,
-    ) -> Result<(), Error> {
-        let (now, further) = (change.at, copy.renewed_to);
+    fn compare(&mut self, copy: License) -> Result<(), ImpossibleTransition> {
+        let Some(original) = copy.renewed_from.and_then(|id| self.originals.get(&id)) else { return Ok(()) };
         match &original.state {
-            LicenseState::Unassigned => {
-                let copy = copy.reset(now)?;
-                self.touched.push(License { renewed_to: further, ..copy.clone() });
-                self.ended.push(copy);
-            }
+            LicenseState::Unassigned => self.reset(copy),
             // Its plan ended long ago, and personal data was removed. That says nothing about the plan to come.
-            LicenseState::Revoked { former, .. } if former.email.is_none() => {}
-            _ if original.plan == prior && following.takes(original.status()) => {
-                let after = copy.clone().following(original, following.start_date, now);
+            LicenseState::Revoked { former, .. } if former.email.is_none() => Ok(()),
+            // It was given to somebody else while nothing followed, or comes back to its holder, who gets a new copy.
+            _ if original.is_live() && original.renewed_to != Some(copy.id) => self.reset(copy),
+            _ if original.plan == self.prior && self.following.takes(original.status()) => {
+                let after = copy.clone().following(original, self.following.start_date, self.now);
                 if after != copy {
                     self.changed.push(Changed { before: copy, after, original: original.id });
                 }
+                Ok(())
             }
-            _ => {
-                let copy = copy.revoke(now)?;
-                self.events.push((EventName::Revoked, copy.clone(), original.id));
-                self.touched.push(copy.clone());
-                self.ended.push(copy);
-                self.added += 1;
-                if original.is_live() {
-                    // It goes on elsewhere, without a copy.
-                    self.saved.push(License { renewed_to: None, modified: now, ..original.clone() });
-                }
-            }
+            _ => self.revoke(copy),
+        }
+    }
+
+    fn reset(&mut self, copy: License) -> Result<(), ImpossibleTransition> {
+        self.released.extend(copy.holder_email().cloned());
+        self.ended.push(copy.reset(self.now)?);
+        Ok(())
+    }
+
+    fn revoke(&mut self, copy: License) -> Result<(), ImpossibleTransition> {
+        self.released.extend(copy.holder_email().cloned());
+        let copy = copy.revoke(self.now)?;
+        self.events.push((EventName::Revoked, copy.clone()));
+        self.replaced += 1;
+        // A revoked copy that its original still names was revoked itself, and is not made again.
+        copy.renewed_from.into_iter().for_each(|original| self.unlink(original, copy.id));
+        self.ended.push(copy);
+        Ok(())
+    }
+
+    fn unlink(&mut self, original: LicenseId, copy: LicenseId) {
+        if let Some(original) = self.originals.get_mut(&original).filter(|found| found.renewed_to == Some(copy)) {
+            (original.renewed_to, original.modified) = (None, self.now);
+            self.unlinked.push(original.id);
+        }
+    }
+
+    fn new_addresses(&self) -> Vec<Email> {
+        self.changed.iter().filter_map(Changed::new_address).cloned().collect()
+    }
+
+    /// Ends the copies whose new address has another license of the plan: nobody needs two. `held` are the new addresses
+    /// that have a license now.
+    fn end_doubles(&mut self, held: Vec<Email>) -> Result<(), ImpossibleTransition> {
+        let renamed = self.changed.iter().filter(|pair| pair.new_address().is_some());
+        self.released.extend(renamed.filter_map(|pair| pair.before.holder_email().cloned()));
+        let taken: HashSet<Email> = held.into_iter().filter(|email| !self.released.contains(email)).collect();
+        let is_double = |pair: &Changed| pair.new_address().is_some_and(|email| taken.contains(email));
+        let all = std::mem::take(&mut self.changed).into_iter();
+        let (doubles, changed): (Vec<Changed>, Vec<Changed>) = all.partition(is_double);
+        self.changed = changed;
+        for Changed { before, original, .. } in doubles {
+            self.unlink(original, before.id);
+            self.reset(before)?;
         }
         Ok(())
     }
 
-    /// The changed copies without their holders, where another copy gets their address: people may swap licenses.
-    fn passed_on(&self, now: chrono::DateTime<chrono::Utc>) -> Result<Vec<License>, Error> {
-        let renamed = || self.changed.iter().filter(|pair| pair.renames());
-        let wanted: HashSet<&Email> = renamed().filter_map(|pair| pair.after.holder_email()).collect();
-        let gives = |pair: &&Changed| pair.before.holder_email().is_some_and(|email| wanted.contains(email));
-        let freed = renamed().filter(gives).map(|pair| pair.before.clone().reset(now));
-        Ok(freed.collect::<Result<Vec<License>, _>>()?)
+    /// The licenses that are written first: copies that ended, and those whose address goes to another copy, without
+    /// their holders. People may swap licenses.
+    fn freed(&self) -> Result<Vec<License>, ImpossibleTransition> {
+        let wanted: HashSet<&Email> = self.changed.iter().filter_map(Changed::new_address).collect();
+        let gives = |pair: &&Changed| {
+            pair.new_address().is_some() && pair.before.holder_email().is_some_and(|email| wanted.contains(email))
+        };
+        let passed_on = self.changed.iter().filter(gives).map(|pair| pair.before.clone().reset(self.now));
+        passed_on.chain(self.ended.iter().cloned().map(Ok)).collect()
     }
 
-    /// Writes the changed copies. One whose new address has another license of the plan keeps its address.
-    fn change_copies(&mut self, taken: &HashSet<Email>, now: chrono::DateTime<chrono::Utc>) {
-        for pair in std::mem::take(&mut self.changed) {
-            let mut after = pair.after;
-            if let (Some(former), Some(email)) = (pair.before.holder_email(), after.holder_email())
-                && former != email
-                && taken.contains(email)
-            {
-                after = after.with_email(former.clone(), now);
-                if after.state == pair.before.state {
-                    continue;
-                }
+    /// The licenses that are written then: changed copies, and originals without a copy.
+    fn changes(&mut self) -> Vec<License> {
+        for Changed { before, after, .. } in &self.changed {
+            if after.status() != before.status() && after.activation_date().is_some() {
+                self.events.push((EventName::Activated, after.clone()));
             }
-            if after.status() != pair.before.status() && after.activation_date().is_some() {
-                self.events.push((EventName::Activated, after.clone(), pair.original));
-            }
-            self.saved.push(after.clone());
-            self.touched.push(after);
         }
+        let changed = self.changed.iter().map(|pair| pair.after.clone());
+        changed.chain(self.unlinked.iter().filter_map(|id| self.originals.get(id)).cloned()).collect()
+    }
+
+    /// The licenses of the prior plan that may need a copy.
+    fn without_copy(&self) -> Vec<LicenseId> {
+        let may_need = |license: &&License| {
+            license.plan == self.prior && license.renewed_to.is_none() && self.following.takes(license.status())
+        };
+        self.originals.values().filter(may_need).map(|license| license.id).collect()
+    }
+
+    /// The copies that were written.
+    fn touched(&self) -> Vec<LicenseId> {
+        let changed = self.changed.iter().map(|pair| &pair.after);
+        self.ended.iter().chain(changed).chain(&self.carried_over).map(|license| license.id).collect()
     }
 }

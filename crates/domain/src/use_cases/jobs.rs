@@ -8,7 +8,7 @@ use super::manager::{LicenseManager, count_licenses, lock_plan};
 use crate::error::Error;
 use crate::history::Actor;
 use crate::model::jobs::{Job, JobKind};
-use crate::model::plan::{PlanDetails, SubscriptionPlan};
+use crate::model::plan::PlanDetails;
 use crate::ports::{LicenseFilter, StoreExt, UnitOfWork};
 use crate::queue::{Claim, ClaimedJob, Lease, Queue, QueueKind, Settlement};
 use crate::saturating_time;
@@ -54,7 +54,7 @@ impl LicenseManager {
             let Queue::PlanJobs(kind) = lease.queue else { return Ok(()) };
             let Some(job) = unit.jobs().find(plan.plan.id, kind)? else { return Ok(()) };
             let finished = match kind {
-                JobKind::Provision => self.provision_batch(unit, &job, &plan.plan)?,
+                JobKind::Provision => self.provision_batch(unit, &job, &plan)?,
                 JobKind::RevokeAll => self.revoke_batch(unit, &job, plan)?,
             };
             if unit.queue().held(lease, &[id])?.is_empty() {
@@ -94,14 +94,14 @@ impl LicenseManager {
         self.store.read(|unit| unit.jobs().counts())
     }
 
-    fn provision_batch(&self, unit: &mut dyn UnitOfWork, job: &Job, plan: &SubscriptionPlan) -> Result<bool, Error> {
+    fn provision_batch(&self, unit: &mut dyn UnitOfWork, job: &Job, details: &PlanDetails) -> Result<bool, Error> {
+        let plan = &details.plan;
         let counts = count_licenses(unit, plan.id)?;
         let lacking = plan.licenses_to_provision(&counts);
         let batch = lacking.min(self.batch_size());
         if batch > 0 {
             let change = actor(job).change(self.now());
-            unit.licenses().add_unassigned(plan.id, &self.new_license_ids(batch), &change)?;
-            self.carry_over_waiting(unit, plan.id, batch, &change)?;
+            self.add_unassigned(unit, details, batch, &change)?;
         }
         Ok(batch == lacking)
     }

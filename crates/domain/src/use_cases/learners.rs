@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::agreements::{AgreementDetails, agreement_details};
 use super::manager::{LicenseManager, find_plan};
+use super::renewals::RenewedBy;
 use crate::error::Error;
 use crate::history::Actor;
 use crate::model::email::Email;
@@ -130,7 +131,8 @@ impl LicenseManager {
                 .collect();
             let change = actor.change(now);
             unit.licenses().save(&renamed, &change)?;
-            self.follow_in_all_plans(unit, &renamed, &change).map(drop)
+            let mut followed = self.change_copies_in_all_plans(unit, &renamed, &change)?;
+            self.carry_over_waiting(unit, &mut followed, RenewedBy::Manual, &change)
         })
     }
 }

@@ -139,10 +139,10 @@ impl LicenseManager {
             }
             unit.licenses().save(std::slice::from_ref(&edited), &change)?;
             outbox.write(unit)?;
-            // A license that is reset loses its link, but its copy must end.
-            let renewed_to = before.renewed_to;
-            self.follow(unit, &details, &[License { renewed_to, ..edited.clone() }], &change)?;
         }
+        // Also without a change: the license may have been added just now.
+        let followed = self.follow(unit, &details, &[id], &change)?;
+        let edited = if followed.copies > 0 { find_license(unit, id)? } else { edited };
         let known = with_source(unit, edited)?;
         match &edit.source {
             Some(source) if *source != known.source => {

@@ -8,6 +8,7 @@ use chrono::{DateTime, Duration, SubsecRound, Utc};
 use crate::error::{Entity, Error};
 use crate::model::idempotency::AnswerQuota;
 use crate::model::ids::{AgreementId, LicenseId, PlanId};
+use crate::model::license::License;
 use crate::model::plan::{LicenseCounts, PlanDetails};
 use crate::operations::OperationSettings;
 use crate::ports::{
@@ -210,4 +211,9 @@ pub(crate) fn lock_plan(unit: &mut dyn UnitOfWork, id: PlanId) -> Result<PlanDet
 
 pub(crate) fn find_agreement(unit: &mut dyn UnitOfWork, id: AgreementId) -> Result<crate::CustomerAgreement, Error> {
     unit.agreements().find(id)?.ok_or(Error::NotFound(Entity::Agreement))
+}
+
+/// The ids of licenses.
+pub(crate) fn ids(licenses: &[License]) -> Vec<LicenseId> {
+    licenses.iter().map(|license| license.id).collect()
 }

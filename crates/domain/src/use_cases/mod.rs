@@ -40,6 +40,7 @@ pub(crate) mod webhooks;
 pub use agreement_settings::{AgreementSettings, AgreementSettingsChanges};
 pub use agreements::{AgreementChanges, AgreementDetails, AgreementOverview, NewAgreement};
 pub use assignment::{Assignees, Assignments};
+pub use auto_apply::AutoApplied;
 pub use history::HistoricChange;
 pub use idempotency::{Begun, Claim};
 pub use jobs::JOB_LEASE;

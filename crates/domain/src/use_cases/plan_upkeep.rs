@@ -52,15 +52,14 @@ impl LicenseManager {
     /// [`crate::Entity::Plan`] not found; [`Refusal::Frozen`].
     pub fn provision_plan(&self, actor: &Actor, plan: PlanId) -> Result<PlanUpkeep, Error> {
         self.store.write(|unit| {
-            let plan = lock_plan(unit, plan)?.plan;
-            if plan.last_freeze_timestamp.is_some() {
+            let details = lock_plan(unit, plan)?;
+            if details.plan.last_freeze_timestamp.is_some() {
                 return Err(Refusal::Frozen.into());
             }
-            let before = count_licenses(unit, plan.id)?;
-            let added = self.provision(unit, &plan, before, actor)?;
-            let pending = plan.licenses_to_provision(&before) - added;
-            self.carry_over_waiting(unit, plan.id, added, &actor.change(self.now()))?;
-            upkeep(unit, plan, added, pending, 0)
+            let before = count_licenses(unit, details.plan.id)?;
+            let added = self.provision(unit, &details, before, actor)?;
+            let pending = details.plan.licenses_to_provision(&before) - added;
+            upkeep(unit, details.plan, added, pending, 0)
         })
     }
 
@@ -70,11 +69,13 @@ impl LicenseManager {
     /// [`crate::Entity::Plan`] not found.
     pub fn delete_revoked(&self, actor: &Actor, plan: PlanId) -> Result<PlanUpkeep, Error> {
         self.store.write(|unit| {
-            let plan = lock_plan(unit, plan)?.plan;
+            let details = lock_plan(unit, plan)?;
             let change = actor.change(self.now());
-            self.add_deletion_events(unit, &plan)?;
-            let deleted = unit.licenses().delete(plan.id, LicenseStatus::Revoked, &change)?;
-            upkeep(unit, plan, 0, 0, deleted)
+            self.add_deletion_events(unit, &details.plan)?;
+            let deleted = unit.licenses().delete(details.plan.id, LicenseStatus::Revoked, &change)?;
+            // Who lost a copy by this waits for another one.
+            self.follow(unit, &details, &[], &change)?;
+            upkeep(unit, details.plan, 0, 0, deleted)
         })
     }
 

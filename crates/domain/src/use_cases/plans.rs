@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 
 use super::manager::{LicenseManager, count_licenses, find_agreement, find_plan, lock_plan};
 use super::page::Page;
+use super::renewals::RenewedBy;
 use crate::error::{Entity, Error, FieldErrors, Refusal};
 use crate::history::{Actor, Change};
 use crate::model::ids::{AgreementId, CatalogId, CustomerId, PlanId, ProductId};
@@ -101,9 +102,9 @@ impl LicenseManager {
             plan.check(&product)?;
             let change = Change { reason: Some(reason.into()), ..actor.change(now) };
             unit.plans().add(&plan, &change)?;
-            self.provision(unit, &plan, LicenseCounts::default(), actor)?;
-            let details =
-                PlanDetails { plan, customer: agreement.customer, plan_type: product.plan_type.label, following: None };
+            let (customer, plan_type) = (agreement.customer, product.plan_type.label);
+            let details = PlanDetails { plan, customer, plan_type, following: None, prior: None };
+            self.provision(unit, &details, LicenseCounts::default(), actor)?;
             self.plan_overview(unit, details)
         })
     }
@@ -137,8 +138,8 @@ impl LicenseManager {
             let change = Change { reason: Some(reason.into()), ..actor.change(now) };
             unit.plans().save(&details.plan, &change)?;
             let counts = count_licenses(unit, id)?;
-            let added = self.provision(unit, &details.plan, counts, actor)?;
-            self.carry_over_waiting(unit, id, added, &change)?;
+            self.provision(unit, &details, counts, actor)?;
+            self.follow_new_start(unit, &details, before.start_date, &change)?;
             details.plan_type = product.plan_type.label;
             self.plan_overview(unit, details)
         })
@@ -194,20 +195,36 @@ impl LicenseManager {
         })
     }
 
-    /// Adds the missing licenses of a plan and returns their number. A job adds more than
+    /// Brings a plan that follows another in line with it after an edit of its start, from which dates of its licenses
+    /// are set. A start that passes over the present is the last one that it follows, or ends a time in which it did not.
+    fn follow_new_start(
+        &self,
+        unit: &mut dyn UnitOfWork,
+        plan: &PlanDetails,
+        former_start: DateTime<Utc>,
+        change: &Change,
+    ) -> Result<(), Error> {
+        let Some((prior, following)) = plan.as_following() else { return Ok(()) };
+        if following.start_date == former_start || following.start_date.max(former_start) <= change.at {
+            return Ok(());
+        }
+        self.follow_whole_plan(unit, prior, &following, RenewedBy::Manual, change).map(drop)
+    }
+
+    /// Adds the missing licenses of a plan, and returns their number. A job adds more than
     /// [`crate::Settings::inline_limit`].
     pub(crate) fn provision(
         &self,
         unit: &mut dyn UnitOfWork,
-        plan: &SubscriptionPlan,
+        details: &PlanDetails,
         counts: LicenseCounts,
         actor: &Actor,
     ) -> Result<i64, Error> {
-        let now = self.now();
+        let (now, plan) = (self.now(), &details.plan);
         match plan.licenses_to_provision(&counts) {
             0 => Ok(0),
             few if few <= i64::from(self.settings.inline_limit) => {
-                unit.licenses().add_unassigned(plan.id, &self.new_license_ids(few), &actor.change(now))?;
+                self.add_unassigned(unit, details, few, &actor.change(now))?;
                 Ok(few)
             }
             _ => {
@@ -220,6 +237,18 @@ impl LicenseManager {
                 Ok(0)
             }
         }
+    }
+
+    /// Adds unassigned licenses to a plan.
+    pub(crate) fn add_unassigned(
+        &self,
+        unit: &mut dyn UnitOfWork,
+        plan: &PlanDetails,
+        number: i64,
+        change: &Change,
+    ) -> Result<(), Error> {
+        unit.licenses().add_unassigned(plan.plan.id, &self.new_license_ids(number), change)?;
+        self.follow(unit, plan, &[], change).map(drop)
     }
 
     fn plan_overview(&self, unit: &mut dyn UnitOfWork, details: PlanDetails) -> Result<PlanOverview, Error> {

@@ -1,13 +1,13 @@
 //! Renewals: a plan's licenses continue in the next plan.
 
-use super::manager::{LicenseManager, count_licenses, find_agreement, find_plan, lock_plan};
+use super::manager::{LicenseManager, count_licenses, find_agreement, find_plan, ids, lock_plan};
 use super::page::Page;
 use crate::error::{Entity, Error, FieldErrors, Refusal};
 use crate::history::{Actor, Change};
 use crate::model::following_plan::LicenseTypesToCopy;
 use crate::model::ids::{PlanId, RenewalId};
 use crate::model::license::License;
-use crate::model::plan::{ChangeReason, LicenseCounts, PlanDetails, SubscriptionPlan};
+use crate::model::plan::{ChangeReason, LicenseCounts, SubscriptionPlan};
 use crate::model::renewal::{RenewalDetails, RenewalTerms};
 use crate::outbox::OutboxBuilder;
 use crate::ports::{LicenseFilter, LimitOffset, RenewalFilter, StoreExt, UnitOfWork};
@@ -197,8 +197,6 @@ impl LicenseManager {
             let (prior, renewed) = lock_plans(unit, terms)?;
             // Who assigns a license meanwhile is waited for, or sees that the plan is followed; see `follow`.
             unit.licenses().lock_against_claims(prior.id)?;
-            let following = renewed.as_ref().and_then(|details| details.followed_at(now));
-            let renewed = renewed.map(|details| details.plan);
             let filter = LicenseFilter {
                 statuses: Some(terms.license_types_to_copy.statuses().to_vec()),
                 ..LicenseFilter::default()
@@ -219,15 +217,17 @@ impl LicenseManager {
                 unassigned: (present.unassigned - copied).max(0),
                 ..LicenseCounts::default()
             };
-            self.provision(unit, &plan, counts, actor)?;
 
             renewal.terms.renewed_plan = Some(plan.id);
             renewal.processed = true;
             renewal.processed_datetime = Some(now);
             renewal.modified = now;
             unit.renewals().save(&renewal, &change)?;
-            if let Some(following) = following {
-                self.align(unit, plan.id, &following, &copies, by, &change)?;
+            let next = find_plan(unit, plan.id)?;
+            self.provision(unit, &next, counts, actor)?;
+            if let Some(following) = next.followed_at(now) {
+                let mut followed = self.align(unit, plan.id, &following, &ids(&copies), by, &change)?;
+                self.carry_over_waiting(unit, &mut followed, by, &change)?;
             }
             Ok(ProcessedRenewal { details: find_renewal(unit, id)?, newly: true })
         })
@@ -278,6 +278,8 @@ impl LicenseManager {
         let number = originals.len() as i64;
         let free = unit.licenses().claim_unassigned(plan.id, number.min(present.unassigned))?;
         let reused = free.len();
+        // An earlier renewal, deleted since, may have led to them.
+        unit.licenses().unlink(&ids(&free), change)?;
         let fresh = self.new_license_ids(number - reused as i64).into_iter();
         let targets = free.into_iter().chain(fresh.map(|id| License::unassigned(id, plan.id, change.at)));
         let (mut changed, copies) = originals
@@ -288,8 +290,8 @@ impl LicenseManager {
 
         let agreement = find_agreement(unit, plan.agreement)?;
         let mut outbox = OutboxBuilder::new(&agreement, plan, self.ids.as_ref(), change.at);
-        for (original, copy) in changed.iter().zip(&copies) {
-            outbox.renewed(copy, original.id, by == RenewedBy::Schedule);
+        for copy in &copies {
+            outbox.renewed(copy, by == RenewedBy::Schedule);
         }
         unit.licenses().add(&copies[reused..], change)?;
         changed.extend_from_slice(&copies[..reused]);
@@ -357,15 +359,16 @@ fn named_plan(unit: &mut dyn UnitOfWork, id: PlanId, field: &'static str) -> Res
 fn lock_plans(
     unit: &mut dyn UnitOfWork,
     terms: &RenewalTerms,
-) -> Result<(SubscriptionPlan, Option<PlanDetails>), Error> {
+) -> Result<(SubscriptionPlan, Option<SubscriptionPlan>), Error> {
     match terms.renewed_plan {
         Some(renewed) if renewed < terms.prior_plan => {
-            let renewed = lock_plan(unit, renewed)?;
+            let renewed = lock_plan(unit, renewed)?.plan;
             Ok((lock_plan(unit, terms.prior_plan)?.plan, Some(renewed)))
         }
         renewed => {
             let prior = lock_plan(unit, terms.prior_plan)?.plan;
-            Ok((prior, renewed.map(|plan| lock_plan(unit, plan)).transpose()?))
+            let renewed = renewed.map(|plan| lock_plan(unit, plan)).transpose()?;
+            Ok((prior, renewed.map(|details| details.plan)))
         }
     }
 }

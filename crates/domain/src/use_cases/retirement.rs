@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::following::with_links;
 use super::manager::LicenseManager;
+use super::renewals::RenewedBy;
 use crate::error::Error;
 use crate::history::Actor;
 use crate::model::email::Email;
@@ -45,11 +45,11 @@ impl LicenseManager {
             let found = licenses.len();
             let of_licenses = licenses.iter().map(|license| license.id);
             let mut ids: Vec<LicenseId> = of_licenses.chain(deleted.iter().map(|license| license.id)).collect();
-            let links: Vec<Option<LicenseId>> = licenses.iter().map(|license| license.renewed_to).collect();
             let forgotten: Vec<License> = licenses.into_iter().map(|license| license.retire(now)).collect();
             let change = actor.change(now);
             unit.licenses().save(&forgotten, &change)?;
-            ids.extend(self.follow_in_all_plans(unit, &with_links(&forgotten, &links), &change)?.ended);
+            let mut followed = self.change_copies_in_all_plans(unit, &forgotten, &change)?;
+            ids.extend(followed.ended.iter().copied());
 
             unit.retirement().erase_sources(&ids)?;
             unit.retirement().erase_history(&ids, &person, &emails)?;
@@ -57,6 +57,8 @@ impl LicenseManager {
             unit.retirement().erase_requester(lms_user_id)?;
             self.forget_in_enrollments(unit, &emails, now)?;
             let user_was_known = unit.retirement().erase_user(username)?;
+            // Only now: what is told of somebody who gets one of these licenses must stay.
+            self.carry_over_waiting(unit, &mut followed, RenewedBy::Manual, &change)?;
             Ok(Retirement { licenses: found, user_was_known })
         })
     }

@@ -5,7 +5,8 @@ use std::collections::{HashMap, HashSet};
 use chrono::{DateTime, Utc};
 
 use super::history::refuse_removed;
-use super::manager::{LicenseManager, count_licenses, find_plan, lock_plan};
+use super::manager::{LicenseManager, count_licenses, find_plan, ids, lock_plan};
+use super::renewals::RenewedBy;
 use crate::error::{Conflict, Error, FieldErrors, Refusal};
 use crate::history::{Actor, FieldChange, Row, Version};
 use crate::model::email::Email;
@@ -63,9 +64,9 @@ names!(LeftAlone {
 
 impl LicenseManager {
     /// Restores status, holder, dates and key of a plan's licenses as they were at a time. A dry run changes nothing.
-    /// Links to renewed licenses stay, but for those whose copy has ended and may be made anew, and so do revocations that were counted against a cap. The plan keeps its size:
-    /// for revoked licenses that come back, as many unassigned ones are deleted; for licenses that are revoked, as many
-    /// are added.
+    /// Links to renewed licenses stay, and so do revocations that were counted against a cap. The plan keeps its size: for
+    /// revoked licenses that come back, as many unassigned ones are deleted; for licenses that are revoked, as many are
+    /// added.
     ///
     /// # Errors
     /// [`crate::Entity::Plan`] not found; [`Error::Invalid`] for licenses that are not in the plan, or a time in the
@@ -86,25 +87,23 @@ impl LicenseManager {
         self.store.write(|unit| {
             let plan = lock_plan(unit, request.plan)?;
             let now = self.now();
-            let Planned { mut licenses, before, linked, outcome } = self.plan_revert(unit, request, now)?;
+            let Planned { licenses, before, outcome } = self.plan_revert(unit, request, now)?;
             let change = actor.change(now);
-            if plan.followed_at(now).is_some() {
-                for license in licenses.iter_mut().filter(|license| revives(before.get(&license.id), license)) {
-                    license.renewed_to = None;
-                }
-            }
+            let reverted = ids(&licenses);
             // Free seats first: the database refuses a second live license even within the transaction.
             let (taken, mut freed): (Vec<_>, Vec<_>) = licenses.into_iter().partition(License::is_live);
             let passed_on = taken.iter().filter_map(|license| passed_on(before.get(&license.id)?, license));
             freed.extend(passed_on);
             unit.licenses().save(&freed, &change)?;
             unit.licenses().save(&taken, &change)?;
+            // Before some of them are deleted.
+            let mut followed = self.change_copies(unit, &plan, &reverted, &change)?;
             let surplus = unit.licenses().claim_unassigned(request.plan, outcome.removed)?;
             check_seats(outcome.removed, surplus.len() as i64)?;
             let surplus: Vec<LicenseId> = surplus.iter().map(|license| license.id).collect();
             unit.licenses().delete_unassigned(&surplus, &change)?;
             unit.licenses().add_unassigned(request.plan, &self.new_license_ids(outcome.added), &change)?;
-            self.follow(unit, &plan, &linked, &change)?;
+            self.carry_over_waiting(unit, &mut followed, RenewedBy::Manual, &change)?;
             Ok(outcome)
         })
     }
@@ -149,9 +148,6 @@ impl LicenseManager {
                     unassigned += change(LicenseStatus::Unassigned);
                     let changes = Row::from(&reverted).changes(&Row::from(&license));
                     planned.outcome.changed.push((license.id, changes));
-                    // One that comes back to life gets a new copy: its former one ended with it.
-                    let renewed_to = license.renewed_to.filter(|_| !revives(Some(&license), &reverted));
-                    planned.linked.push(License { renewed_to, ..reverted.clone() });
                     planned.licenses.push(reverted);
                     planned.before.insert(license.id, license);
                 }
@@ -171,8 +167,6 @@ struct Planned {
     licenses: Vec<License>,
     /// The same licenses as they are.
     before: HashMap<LicenseId, License>,
-    /// The licenses with their links as [`LicenseManager::follow`] needs them.
-    linked: Vec<License>,
     outcome: Reverted,
 }
 
@@ -182,11 +176,6 @@ fn check_seats(needed: i64, unassigned: i64) -> Result<(), Error> {
         missing if missing > 0 => Err(Refusal::TooFewToRemove { missing }.into()),
         _ => Ok(()),
     }
-}
-
-/// Whether a license comes back to life. Its former copy has ended, so it gets a new one, or waits for one.
-fn revives(before: Option<&License>, after: &License) -> bool {
-    after.is_live() && before.is_some_and(|before| !before.is_live())
 }
 
 /// The license without its holder, if its holder changes: two people may swap their licenses.
@@ -213,7 +202,8 @@ fn as_it_was(license: &License, then: Option<&Version>, now: DateTime<Utc>) -> R
         return Err(LeftAlone::HolderRetired);
     }
     let renewed_to = license.renewed_to.filter(|_| state != LicenseState::Unassigned);
-    Ok(License { state, auto_applied, renewed_to, modified: now, ..license.clone() })
+    let renewed_from = row.uuid("renewed_from_uuid").map(LicenseId);
+    Ok(License { state, auto_applied, renewed_to, renewed_from, modified: now, ..license.clone() })
 }
 
 fn columns(row: &Row) -> Option<LicenseColumns> {

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::manager::{LicenseManager, count_licenses, find_agreement, lock_plan};
+use super::manager::{LicenseManager, count_licenses, find_agreement, ids, lock_plan};
 use super::selection::LicenseSelection;
 use crate::error::{Error, Refusal};
 use crate::history::Actor;
@@ -146,7 +146,7 @@ impl LicenseManager {
         unit.licenses().save(&changed, &change)?;
         unit.licenses().add_unassigned(plan.id, &self.new_license_ids(changed.len() as i64), &change)?;
         outbox.write(unit)?;
-        self.follow(unit, &details, &changed, &change)?;
+        self.follow(unit, &details, &ids(&changed), &change)?;
         Ok(revoked)
     }
 

@@ -1,11 +1,17 @@
 //! Transfer jobs: move licenses between two plans of an agreement.
 
-use super::manager::{LicenseManager, find_plan, lock_plan};
+use std::collections::{HashMap, HashSet};
+
+use chrono::{DateTime, Utc};
+
+use super::manager::{LicenseManager, find_plan, ids, lock_plan};
 use crate::error::{Conflict, Entity, Error, FieldErrors};
-use crate::history::{Actor, Change};
+use crate::history::Actor;
+use crate::model::email::Email;
 use crate::model::ids::{AgreementId, LicenseId, PlanId, TransferJobId};
+use crate::model::license::License;
 use crate::model::plan::PlanDetails;
-use crate::model::transfer::{LicenseTransferJob, TransferOrder, TransferRun, TransferredLicenses};
+use crate::model::transfer::{HeldTwice, LicenseTransferJob, TransferOrder, TransferRun, TransferredLicenses};
 use crate::ports::{StoreExt, UnitOfWork};
 
 /// Changes to a transfer job. `None` leaves a field as it is.
@@ -136,14 +142,24 @@ impl LicenseManager {
             let [first, last] = [order.old_plan.min(order.new_plan), order.old_plan.max(order.new_plan)];
             let plans = [lock_plan(unit, first)?, lock_plan(unit, last)?];
             let moving = unit.transfers().lock_licenses(order.old_plan, &order.licenses)?;
-            let held_twice = unit.transfers().held_twice(&moving, order.new_plan)?;
+            let mut held_twice = unit.transfers().held_twice(&moving, order.new_plan)?;
+            let copies = copies_in_the_way(unit, &plans, order, &mut held_twice, now)?;
             if !held_twice.is_empty() {
                 return Err(Conflict::LiveLicense(held_twice).into());
             }
             let change = actor.change(now);
             if !order.is_dry_run {
+                let freed = copies.into_iter().map(|copy| copy.reset(now)).collect::<Result<Vec<License>, _>>()?;
+                let freed_ids = ids(&freed);
+                unit.licenses().save(&freed, &change)?;
+                unit.licenses().unlink(&freed_ids, &change)?;
                 unit.transfers().move_licenses(&moving, order.new_plan, &change)?;
-                self.follow_transfer(unit, &plans, order.old_plan, &moving, &change)?;
+                // The copies of what leaves the old plan end before those of what the new plan has are made.
+                let [first, last] = &plans;
+                let old_first = if first.plan.id == order.old_plan { [first, last] } else { [last, first] };
+                for plan in old_first {
+                    self.follow(unit, plan, &[&moving[..], &freed_ids].concat(), &change)?;
+                }
                 job.completed_at = Some(now);
             }
             let is_dry_run = order.is_dry_run;
@@ -155,25 +171,28 @@ impl LicenseManager {
     }
 }
 
-impl LicenseManager {
-    /// Ends the copies that follow the old plan, then carries licenses over from the new one.
-    fn follow_transfer(
-        &self,
-        unit: &mut dyn UnitOfWork,
-        plans: &[PlanDetails; 2],
-        old_plan: PlanId,
-        moved: &[LicenseId],
-        change: &Change,
-    ) -> Result<(), Error> {
-        let mut followed: Vec<&PlanDetails> =
-            plans.iter().filter(|details| details.followed_at(change.at).is_some()).collect();
-        followed.sort_by_key(|details| details.plan.id != old_plan);
-        for details in followed {
-            let licenses = unit.licenses().find_by_ids(moved)?;
-            self.follow(unit, details, &licenses, change)?;
-        }
-        Ok(())
+/// The copies in the way of licenses that move to the plan that follows theirs: the live ones of their holders. A
+/// transfer takes each of these holders out of `held_twice`.
+fn copies_in_the_way(
+    unit: &mut dyn UnitOfWork,
+    plans: &[PlanDetails; 2],
+    order: &TransferOrder,
+    held_twice: &mut Vec<HeldTwice>,
+    now: DateTime<Utc>,
+) -> Result<Vec<License>, Error> {
+    let old = plans.iter().find(|details| details.plan.id == order.old_plan);
+    let following = old.and_then(|details| details.followed_at(now));
+    if held_twice.is_empty() || following.is_none_or(|following| following.id != order.new_plan) {
+        return Ok(Vec::new());
     }
+    let originals: Vec<LicenseId> = held_twice.iter().map(|held| held.license).collect();
+    let mut copies = unit.licenses().lock_copies(order.new_plan, &originals)?;
+    let holders: HashMap<LicenseId, Email> = held_twice.iter().map(|held| (held.license, held.email.clone())).collect();
+    let holder = |copy: &License| holders.get(&copy.renewed_from?);
+    copies.retain(|copy| holder(copy).is_some() && copy.holder_email() == holder(copy));
+    let solved: HashSet<LicenseId> = copies.iter().filter_map(|copy| copy.renewed_from).collect();
+    held_twice.retain(|held| !solved.contains(&held.license));
+    Ok(copies)
 }
 
 /// Checks the agreement, the plans and the licenses of an order.

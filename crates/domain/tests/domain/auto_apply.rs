@@ -17,7 +17,7 @@ fn handing_out(world: &World, seats: i32) -> PlanId {
 
 fn come(world: &World, address: &str, user: i64) -> Result<License, Error> {
     let found = world.manager.auto_apply(&Actor::user(address), world.agreement, &person(address, user))?;
-    Ok(found.license)
+    Ok(found.held.license)
 }
 
 #[test]
@@ -185,7 +185,7 @@ fn who_is_known_by_the_lms_id_alone_gets_back_what_they_hold_and_nothing_new() {
     let held = come(&world, "amy@example.com", 7).unwrap();
     let come = |user| {
         let person = ports::Person { email: None, lms_user_id: Some(LmsUserId(user)) };
-        world.manager.auto_apply(&Actor::user("amy"), world.agreement, &person).map(|found| found.license)
+        world.manager.auto_apply(&Actor::user("amy"), world.agreement, &person).map(|found| found.held.license)
     };
     let before = world.footprint(plan);
     assert_eq!(come(7), Ok(held));

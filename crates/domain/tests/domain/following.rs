@@ -9,16 +9,16 @@ use license_manager_domain::ports::StoreExt;
 use license_manager_domain::use_cases::{LearnerLicenseFilter, LicenseEdit};
 use license_manager_domain::*;
 
-const AMY: &str = "amy@example.com";
-const BOB: &str = "bob@example.com";
-const CID: &str = "cid@example.com";
+pub const AMY: &str = "amy@example.com";
+pub const BOB: &str = "bob@example.com";
+pub const CID: &str = "cid@example.com";
 
 /// A plan of ten seats, amy's activated and bob's assigned, and the plan of this many seats that follows it.
-fn followed(world: &World, seats: i32) -> (PlanId, PlanId) {
+pub fn followed(world: &World, seats: i32) -> (PlanId, PlanId) {
     followed_with(world, seats, LicenseTypesToCopy::AssignedAndActivated)
 }
 
-fn followed_with(world: &World, seats: i32, license_types_to_copy: LicenseTypesToCopy) -> (PlanId, PlanId) {
+pub fn followed_with(world: &World, seats: i32, license_types_to_copy: LicenseTypesToCopy) -> (PlanId, PlanId) {
     let prior = world.plan(10);
     world.activate(prior, AMY, 7);
     world.assign(prior, &learners([BOB])).unwrap();
@@ -29,7 +29,7 @@ fn followed_with(world: &World, seats: i32, license_types_to_copy: LicenseTypesT
     (prior, following)
 }
 
-fn wait_until(world: &World, moment: chrono::DateTime<chrono::Utc>) {
+pub fn wait_until(world: &World, moment: chrono::DateTime<chrono::Utc>) {
     world.clock.advance(moment - world.manager.now());
 }
 
@@ -42,7 +42,7 @@ fn holders(world: &World, plan: PlanId) -> Vec<(String, LicenseStatus)> {
     holders
 }
 
-fn names(world: &World, plan: PlanId) -> Vec<String> {
+pub fn names(world: &World, plan: PlanId) -> Vec<String> {
     holders(world, plan).into_iter().map(|(address, _)| address).collect()
 }
 
@@ -64,24 +64,24 @@ fn shown(world: &World, prior: PlanId) -> model::RenewalDetails {
     world.manager.renewal(renewal.renewal.id).unwrap()
 }
 
-fn waiting(world: &World, prior: PlanId) -> i64 {
+pub fn waiting(world: &World, prior: PlanId) -> i64 {
     shown(world, prior).num_not_carried_over
 }
 
-fn process(world: &World, dry_run: bool) -> operations::OperationSummary {
+pub fn process(world: &World, dry_run: bool) -> operations::OperationSummary {
     now(world.manager.process_renewals(Duration::hours(12), dry_run, &Watch::patient(world)))
 }
 
-fn edit(world: &World, plan: PlanId, address: &str, edit: LicenseEdit) {
+pub fn edit(world: &World, plan: PlanId, address: &str, edit: LicenseEdit) {
     world.manager.edit_license(&Actor::user("staff"), world.license_of(plan, address).id, edit).unwrap();
 }
 
-fn revert(world: &World, plan: PlanId, as_of: chrono::DateTime<chrono::Utc>) {
+pub fn revert(world: &World, plan: PlanId, as_of: chrono::DateTime<chrono::Utc>) {
     let request = RevertRequest { plan, licenses: None, as_of, dry_run: false };
     world.manager.revert(&Actor::user("staff"), &request).unwrap();
 }
 
-fn transfer(world: &World, [old_plan, new_plan]: [PlanId; 2], address: &str) {
+pub fn transfer(world: &World, [old_plan, new_plan]: [PlanId; 2], address: &str) {
     let licenses = TransferredLicenses::Named(vec![world.license_of(old_plan, address).id]);
     let order =
         TransferOrder { agreement: world.agreement, old_plan, new_plan, notes: None, is_dry_run: false, licenses };
@@ -336,12 +336,20 @@ fn people_who_swap_their_licenses_swap_their_copies() {
 }
 
 #[test]
-fn a_copy_keeps_its_address_where_the_new_one_has_another_license() {
+fn a_copy_ends_where_the_new_address_has_a_license_of_its_own() {
     let world = World::new();
-    let (prior, following) = followed(&world, 5);
+    let (prior, following) = followed(&world, 3);
     world.assign(following, &learners([CID])).unwrap();
-    edit(&world, prior, BOB, LicenseEdit { user_email: Some(email(CID)), ..LicenseEdit::default() });
-    assert_eq!(names(&world, following), [AMY, BOB, CID]);
+    world.assign(prior, &learners(["dan@example.com"])).unwrap();
+    let renamed = |address: &str| LicenseEdit { user_email: Some(email(address)), ..LicenseEdit::default() };
+    edit(&world, prior, BOB, renamed(CID));
+    assert_eq!(names(&world, following), [AMY, CID, "dan@example.com"], "dan waited for bob's seat");
+    assert_eq!(world.license_of(prior, CID).renewed_to, None);
+    assert_eq!(waiting(&world, prior), 0);
+    // Without the license of its own, the other one would be carried over again.
+    edit(&world, following, CID, LicenseEdit { status: Some(LicenseStatus::Unassigned), ..LicenseEdit::default() });
+    let copy = world.license_of(following, CID);
+    assert_eq!(copy.renewed_from, Some(world.license_of(prior, CID).id));
 }
 
 #[test]

@@ -241,13 +241,17 @@ fn a_reminder_counts_only_for_whoever_holds_the_license() {
 }
 
 #[test]
-fn a_freed_license_is_carried_on_by_none() {
-    let carried_on = |license: License| License { renewed_to: Some(LicenseId(Uuid::from_u128(9))), ..license };
+fn a_freed_license_is_carried_on_by_none_and_continues_none() {
+    let [to, from] = [9, 8].map(|number| Some(LicenseId(Uuid::from_u128(number))));
+    let carried_on = |license: License| License { renewed_to: to, renewed_from: from, ..license };
     let assigned = || carried_on(fresh().assign(address(1), key(5), moment(1)).unwrap());
-    assert_eq!(assigned().reset(moment(2)).unwrap().renewed_to, None);
-    assert_eq!(assigned().retire(moment(2)).renewed_to, None);
+    for freed in [assigned().reset(moment(2)).unwrap(), assigned().retire(moment(2))] {
+        assert_eq!((freed.renewed_to, freed.renewed_from), (None, None));
+    }
     let revoked = assigned().revoke(moment(2)).unwrap();
-    assert_eq!(revoked.clone().retire(moment(3)).renewed_to, revoked.renewed_to);
+    for kept in [revoked.clone(), revoked.retire(moment(3)), assigned().purge(moment(2))] {
+        assert_eq!((kept.renewed_to, kept.renewed_from), (to, from));
+    }
 }
 
 #[test]

@@ -37,4 +37,5 @@ mod subsidy;
 mod support;
 mod transfers;
 mod utilization;
+mod waiting;
 mod webhooks;

@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::operations::world::Watch;
 use crate::support::*;
 use chrono::Duration;
 use license_manager_domain::model::{RenewalTerms, TransferOrder, TransferredLicenses};
 use license_manager_domain::ports::StoreExt;
-use license_manager_domain::use_cases::{RenewalOutcome, RenewedBy};
+use license_manager_domain::use_cases::{LicenseEdit, RenewalOutcome, RenewedBy};
 use license_manager_domain::*;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
@@ -19,13 +20,24 @@ enum Step {
     Assign(usize, usize),
     Activate(usize, usize),
     Revoke(usize, usize),
-    /// For so many licenses more than are to be carried over.
-    Renew(usize, i32),
+    /// For so many licenses more than are to be carried over, which are all live ones or the activated ones.
+    Renew(usize, i32, bool),
     /// The licenses of a person, or all.
     Transfer(usize, usize, Option<usize>),
     /// To so many hours ago.
     Revert(usize, i64),
     Retire(usize),
+    /// A license is set back by staff.
+    Reset(usize, usize),
+    /// A license is given to another person by staff.
+    Rename(usize, usize, usize),
+    /// A license is added by staff.
+    Add(usize),
+    DeleteRevoked(usize),
+    /// The start of a plan, by so many days.
+    Move(usize, i64),
+    /// The licenses that were never activated and are old enough.
+    Purge,
     /// Until a plan that follows has started.
     Wait,
 }
@@ -36,8 +48,14 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         5 => held.clone().prop_map(|(plan, person)| Step::Assign(plan, person)),
         4 => held.clone().prop_map(|(plan, person)| Step::Activate(plan, person)),
-        4 => held.prop_map(|(plan, person)| Step::Revoke(plan, person)),
-        1 => (plan.clone(), 0..3_i32).prop_map(|(plan, spare)| Step::Renew(plan, spare)),
+        4 => held.clone().prop_map(|(plan, person)| Step::Revoke(plan, person)),
+        2 => held.clone().prop_map(|(plan, person)| Step::Reset(plan, person)),
+        2 => (held, person.clone()).prop_map(|((plan, person), other)| Step::Rename(plan, person, other)),
+        1 => plan.clone().prop_map(Step::Add),
+        1 => plan.clone().prop_map(Step::DeleteRevoked),
+        1 => (plan.clone(), -200..200_i64).prop_map(|(plan, days)| Step::Move(plan, days)),
+        1 => Just(Step::Purge),
+        2 => (plan.clone(), 0..3_i32, any::<bool>()).prop_map(|(plan, spare, all)| Step::Renew(plan, spare, all)),
         2 => (plan.clone(), plan.clone(), prop::option::weighted(0.7, person.clone()))
             .prop_map(|(from, to, whose)| Step::Transfer(from, to, whose)),
         4 => (plan, 1..12_i64).prop_map(|(plan, hours)| Step::Revert(plan, hours)),
@@ -89,7 +107,7 @@ impl Plans {
                 }
             }
             Step::Revoke(plan, person) => self.revoke(self.id(plan), PEOPLE[person])?,
-            Step::Renew(plan, spare) => self.renew(self.id(plan), spare)?,
+            Step::Renew(plan, spare, all) => self.renew(self.id(plan), spare, all)?,
             Step::Transfer(from, to, whose) => self.transfer(self.id(from), self.id(to), whose)?,
             Step::Revert(plan, hours) => {
                 let as_of = manager.now() - Duration::hours(hours);
@@ -104,6 +122,28 @@ impl Plans {
                 self.world.store.write(|unit| unit.users().remember(name, Some(name), false, now))?;
                 manager.retire(&admin(), LmsUserId(person as i64 + 1), name)?;
             }
+            Step::Reset(plan, person) => {
+                let reset = LicenseEdit { status: Some(LicenseStatus::Unassigned), ..LicenseEdit::default() };
+                self.edit(self.id(plan), PEOPLE[person], reset)?;
+            }
+            Step::Rename(plan, person, other) => {
+                let user_email = Some(email(PEOPLE[other]));
+                let renamed = LicenseEdit { user_email, lms_user_id: Some(None), ..LicenseEdit::default() };
+                self.edit(self.id(plan), PEOPLE[person], renamed)?;
+            }
+            Step::Add(plan) => {
+                manager.add_license(&admin(), self.id(plan), LicenseEdit::default())?;
+                *self.bought.entry(self.id(plan)).or_default() += 1;
+            }
+            Step::DeleteRevoked(plan) => drop(manager.delete_revoked(&admin(), self.id(plan))?),
+            Step::Move(plan, days) => {
+                let plan = self.id(plan);
+                let start_date = Some(self.world.details(plan).start_date + Duration::days(days));
+                self.world.change(plan, PlanChanges { start_date, ..PlanChanges::default() })?;
+                // An edit fills the plan up to what is desired.
+                self.bought.insert(plan, self.world.counts(plan).total());
+            }
+            Step::Purge => drop(manager.retire_old_licenses(false, &Watch::patient(&self.world))),
             Step::Wait => self.world.clock.advance(Duration::days(101)),
         }
         Ok(())
@@ -123,9 +163,23 @@ impl Plans {
         Ok(())
     }
 
-    fn renew(&mut self, prior: PlanId, spare: i32) -> Result<(), Error> {
+    fn edit(&self, plan: PlanId, name: &str, edit: LicenseEdit) -> Result<(), Error> {
+        let Some(license) = self.held(plan, name) else { return Ok(()) };
+        self.world.manager.edit_license(&admin(), license.id, edit).map(drop)
+    }
+
+    fn renew(&mut self, prior: PlanId, spare: i32, all: bool) -> Result<(), Error> {
         let number = (self.world.counts(prior).allocated() as i32 + spare).max(1);
-        let terms: RenewalTerms = self.world.terms(prior, number);
+        let license_types_to_copy =
+            if all { LicenseTypesToCopy::AssignedAndActivated } else { LicenseTypesToCopy::Activated };
+        // It is processed long before its plan starts, and so is the next one of a chain.
+        let effective_date = self.world.details(prior).start_date.max(self.world.manager.now()) + Duration::days(100);
+        let terms = RenewalTerms {
+            license_types_to_copy,
+            effective_date,
+            renewed_expiration_date: effective_date + Duration::days(465),
+            ..self.world.terms(prior, number)
+        };
         let (RenewalOutcome::Written(found) | RenewalOutcome::Existing(found)) =
             self.world.manager.create_renewal(&admin(), &terms)?
         else {
@@ -165,6 +219,27 @@ impl Plans {
             prop_assert_eq!(self.world.counts(*plan).total(), self.bought[plan], "the total stays what was bought");
             let revoked = self.revoked.get(plan).copied().unwrap_or_default();
             prop_assert_eq!(i64::from(self.world.details(*plan).num_revocations_applied), revoked);
+            self.check_following(*plan)?;
+        }
+        Ok(())
+    }
+
+    /// Checks the plan with the one that follows it.
+    fn check_following(&self, prior: PlanId) -> Result<(), TestCaseError> {
+        let details = self.world.store.read(|unit| unit.plans().find(prior)).unwrap().unwrap();
+        let Some(following) = details.followed_at(self.world.manager.now()) else { return Ok(()) };
+        let (originals, copies) = (self.world.licenses(prior), self.world.licenses(following.id));
+        let waits = |original: &&License| {
+            original.renewed_to.is_none()
+                && following.takes(original.status())
+                && !copies.iter().any(|other| {
+                    let refused = other.columns().revoked_date.filter(|_| other.renewed_from.is_none());
+                    other.holder_email() == original.holder_email()
+                        && (other.is_live() || refused.is_some_and(|date| Some(date) >= original.assigned_date()))
+                })
+        };
+        if copies.iter().any(|copy| copy.status() == LicenseStatus::Unassigned) {
+            prop_assert_eq!(originals.iter().find(waits), None, "nobody waits for an unassigned license");
         }
         Ok(())
     }

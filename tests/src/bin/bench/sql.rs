@@ -13,7 +13,8 @@ use crate::measure::time;
 
 /// The columns of a license that its history copies.
 const LICENSE: &str = "uuid, subscription_plan_uuid, status, user_email, lms_user_id, activation_key, assigned_date, \
-                       activation_date, last_remind_date, revoked_date, renewed_to_uuid, auto_applied, created, modified";
+                       activation_date, last_remind_date, revoked_date, renewed_to_uuid, auto_applied, created, modified, \
+                       renewed_from_uuid";
 
 /// The event name of an assignment.
 const ASSIGNED: &str = "edx.server.license-manager.license-lifecycle.assigned";

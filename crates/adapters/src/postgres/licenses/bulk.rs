@@ -89,13 +89,32 @@ pub(super) fn delete(unit: &mut PostgresUnit<'_>, doomed: &Doomed<'_>, change: &
     unit.write(|connection| licenses.execute(connection)).map(|number| number as i64)
 }
 
+pub(super) fn unlink(unit: &mut PostgresUnit<'_>, copies: &[LicenseId], change: &Change) -> Result<i64, Error> {
+    unit.require_write()?;
+    if copies.is_empty() {
+        return Ok(0);
+    }
+    let statement = diesel::sql_query(
+        "UPDATE license SET renewed_to_uuid = NULL, modified = $2
+         FROM (SELECT uuid FROM license WHERE renewed_to_uuid = ANY ($1) AND renewed_to_uuid IS NOT NULL
+               ORDER BY uuid FOR NO KEY UPDATE) AS locked
+         WHERE license.uuid = locked.uuid
+         RETURNING license.*",
+    )
+    .bind::<Array<SqlUuid>, _>(column(copies, |copy| copy.0))
+    .bind::<SqlTimestamp, _>(change.at);
+    let statement = with_history(statement, &LICENSE, Kind::Changed, change);
+    unit.write(|connection| statement.execute(connection)).map(|number| number as i64)
+}
+
 pub(super) fn add(unit: &mut PostgresUnit<'_>, licenses: &[License], change: &Change) -> Result<(), Error> {
     write(
         unit,
         "INSERT INTO license
              (uuid, subscription_plan_uuid, status, user_email, lms_user_id, activation_key, assigned_date,
-              activation_date, last_remind_date, revoked_date, renewed_to_uuid, auto_applied, created, modified)
-         SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+              activation_date, last_remind_date, revoked_date, renewed_to_uuid, auto_applied, created, modified,
+              renewed_from_uuid)
+         SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
          RETURNING license.*",
         Kind::Added,
         licenses,
@@ -119,10 +138,12 @@ pub(super) fn save(unit: &mut PostgresUnit<'_>, licenses: &[License], change: &C
              renewed_to_uuid = input.renewed_to_uuid,
              auto_applied = input.auto_applied,
              created = input.created,
-             modified = input.modified
-         FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) AS input
+             modified = input.modified,
+             renewed_from_uuid = input.renewed_from_uuid
+         FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) AS input
              (uuid, subscription_plan_uuid, status, user_email, lms_user_id, activation_key, assigned_date,
-              activation_date, last_remind_date, revoked_date, renewed_to_uuid, auto_applied, created, modified)
+              activation_date, last_remind_date, revoked_date, renewed_to_uuid, auto_applied, created, modified,
+              renewed_from_uuid)
          WHERE license.uuid = input.uuid
          RETURNING license.*",
         Kind::Changed,
@@ -160,7 +181,8 @@ fn write(
         .bind::<Array<Nullable<SqlUuid>>, _>(column(&rows, |(license, _)| license.renewed_to.map(|id| id.0)))
         .bind::<Array<Nullable<Bool>>, _>(column(&rows, |(license, _)| license.auto_applied))
         .bind::<Array<SqlTimestamp>, _>(column(&rows, |(license, _)| license.created))
-        .bind::<Array<SqlTimestamp>, _>(column(&rows, |(license, _)| license.modified));
+        .bind::<Array<SqlTimestamp>, _>(column(&rows, |(license, _)| license.modified))
+        .bind::<Array<Nullable<SqlUuid>>, _>(column(&rows, |(license, _)| license.renewed_from.map(|id| id.0)));
     let statement = with_history(statement, &LICENSE, kind, change);
     unit.write_rows(rows.len(), "licenses", |connection| statement.execute(connection))
 }

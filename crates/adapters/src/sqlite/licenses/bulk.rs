@@ -57,14 +57,7 @@ pub(super) fn delete(unit: &mut SqliteUnit<'_>, doomed: &Doomed<'_>, change: &Ch
          WHERE {doomed}"
     ));
     let pointing: Keys = unit.write(|connection| query.get_result(connection))?;
-    let cleared = diesel::sql_query(
-        "UPDATE license SET renewed_to_uuid = NULL, modified = ?1
-         WHERE uuid IN (SELECT value FROM json_each(?2))",
-    )
-    .bind::<SqlTimestamp, _>(change.at)
-    .bind::<Text, _>(&pointing.keys);
-    unit.write(|connection| cleared.execute(connection))?;
-    unit.record(&LICENSE, &pointing.keys, Kind::Changed, change)?;
+    clear_links(unit, &pointing, change)?;
     // Deleting a license deletes its source.
     for (rows, key) in [("license_source", "license_uuid"), ("license", "uuid")] {
         let recorded = statement(format!(
@@ -81,14 +74,42 @@ pub(super) fn delete(unit: &mut SqliteUnit<'_>, doomed: &Doomed<'_>, change: &Ch
     unit.write(|connection| deletion.execute(connection)).map(|number| number as i64)
 }
 
+pub(super) fn unlink(unit: &mut SqliteUnit<'_>, copies: &[LicenseId], change: &Change) -> Result<i64, Error> {
+    unit.require_write()?;
+    if copies.is_empty() {
+        return Ok(0);
+    }
+    let query = diesel::sql_query(
+        "SELECT json_group_array(uuid) AS keys FROM license
+         WHERE renewed_to_uuid IN (SELECT value FROM json_each(?1))",
+    )
+    .bind::<Text, _>(json(copies)?);
+    let pointing: Keys = unit.write(|connection| query.get_result(connection))?;
+    clear_links(unit, &pointing, change)
+}
+
+/// Removes the links of these licenses to their copies, and returns the number of the licenses.
+fn clear_links(unit: &mut SqliteUnit<'_>, pointing: &Keys, change: &Change) -> Result<i64, Error> {
+    let statement = diesel::sql_query(
+        "UPDATE license SET renewed_to_uuid = NULL, modified = ?1
+         WHERE uuid IN (SELECT value FROM json_each(?2))",
+    )
+    .bind::<SqlTimestamp, _>(change.at)
+    .bind::<Text, _>(&pointing.keys);
+    let number = unit.write(|connection| statement.execute(connection))?;
+    unit.record(&LICENSE, &pointing.keys, Kind::Changed, change)?;
+    Ok(number as i64)
+}
+
 pub(super) fn add(unit: &mut SqliteUnit<'_>, licenses: &[License], change: &Change) -> Result<(), Error> {
     write(
         unit,
         "INSERT INTO license
              (uuid, subscription_plan_uuid, status, user_email, lms_user_id, activation_key, assigned_date, activation_date,
-              last_remind_date, revoked_date, renewed_to_uuid, auto_applied, created, modified)
+              last_remind_date, revoked_date, renewed_to_uuid, auto_applied, created, modified, renewed_from_uuid)
          SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
-                value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12, value ->> 13
+                value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12, value ->> 13,
+                value ->> 14
          FROM json_each(?1)",
         Kind::Added,
         licenses,
@@ -111,7 +132,8 @@ pub(super) fn save(unit: &mut SqliteUnit<'_>, licenses: &[License], change: &Cha
              revoked_date = input.value ->> 9,
              renewed_to_uuid = input.value ->> 10,
              auto_applied = input.value ->> 11,
-             modified = input.value ->> 13
+             modified = input.value ->> 13,
+             renewed_from_uuid = input.value ->> 14
          FROM json_each(?1) AS input
          WHERE license.uuid = input.value ->> 0",
         Kind::Changed,
@@ -151,6 +173,7 @@ fn write(
                 license.auto_applied,
                 license.created.timestamp_micros(),
                 license.modified.timestamp_micros(),
+                license.renewed_from,
             )
         })
         .collect();
