@@ -30,10 +30,22 @@ impl Database {
         Self { url, home: Home::Folder(folder) }
     }
 
-    /// A database on the Postgres server in `TEST_DATABASE_URL`, whose user may create databases.
+    /// A database without rows on the Postgres server in `TEST_DATABASE_URL`, whose user may create databases. It is
+    /// migrated if a `TEST_DATABASE_TEMPLATE` is, and otherwise by the first server.
     ///
     /// Panics if the variable is not set: these tests are never skipped.
     pub fn postgres() -> Self {
+        // Nobody is connected to a template, so it can be copied.
+        let template = std::env::var("TEST_DATABASE_TEMPLATE").unwrap_or_else(|_| "template0".to_owned());
+        Self::postgres_copy_of(&template)
+    }
+
+    /// As [`Database::postgres`], but never migrated.
+    pub fn empty_postgres() -> Self {
+        Self::postgres_copy_of("template0")
+    }
+
+    fn postgres_copy_of(template: &str) -> Self {
         let server = std::env::var("TEST_DATABASE_URL").unwrap_or_else(|_| {
             panic!(
                 "TEST_DATABASE_URL is not set, and this test needs Postgres: \
@@ -43,9 +55,7 @@ impl Database {
         let name = format!("license_manager_{}", Uuid::new_v4().simple());
         let mut url = Url::parse(&server).expect("TEST_DATABASE_URL is a URL");
         url.set_path(&name);
-        // From template0, which allows no connections. Another template could not be copied while somebody is
-        // connected.
-        execute(&server, &format!("CREATE DATABASE {name} TEMPLATE template0"))
+        execute(&server, &format!("CREATE DATABASE {name} TEMPLATE {template}"))
             .unwrap_or_else(|error| panic!("no database on the server at TEST_DATABASE_URL: {error}"));
         Self { url: url.into(), home: Home::Postgres { server, name } }
     }

@@ -14,8 +14,6 @@ on_both_databases!(
     a_request_id_is_echoed_or_made,
     sigterm_finishes_what_is_in_flight,
     the_log_names_requests_but_no_people_and_no_secrets,
-    servers_that_start_together_share_a_new_database,
-    a_new_database_can_be_asked_for_messages,
     seeding_reports_what_exists,
     statements_may_take_as_long_as_they_like,
     ten_thousand_people_are_assigned_in_one_request,
@@ -117,6 +115,23 @@ fn the_log_names_requests_but_no_people_and_no_secrets(database: Database) {
     assert!(log.contains("request-4711"), "{log}");
     for secret in ["example.com", "eyJ", SECRET, &key] {
         assert!(!log.contains(secret), "{secret:?} is in the log:\n{log}");
+    }
+}
+
+/// Stories of a database that was never migrated.
+mod on_an_empty_database {
+    use super::*;
+
+    #[test]
+    fn servers_that_start_together_share_it() {
+        super::servers_that_start_together_share_a_new_database(Database::sqlite());
+        super::servers_that_start_together_share_a_new_database(Database::empty_postgres());
+    }
+
+    #[test]
+    fn it_can_be_asked_for_messages() {
+        super::a_new_database_can_be_asked_for_messages(Database::sqlite());
+        super::a_new_database_can_be_asked_for_messages(Database::empty_postgres());
     }
 }
 

@@ -13,7 +13,7 @@ use crate::{Number, PLAN, hand_out, number, provision};
 
 #[test]
 fn servers_that_start_together_migrate_once() {
-    let database = PostgresDatabase::create();
+    let database = PostgresDatabase::create_empty();
     let stores = [database.store(|_| {}), database.store(|_| {})];
     assert!(!stores[0].pending_migrations().unwrap().is_empty());
     let start = Barrier::new(2);
@@ -33,7 +33,7 @@ fn servers_that_start_together_migrate_once() {
 
 #[test]
 fn asking_for_pending_migrations_only_reads() {
-    let database = PostgresDatabase::create();
+    let database = PostgresDatabase::create_empty();
     let tables = || {
         let tables = diesel::sql_query("SELECT count(*) AS number FROM pg_tables WHERE schemaname = 'public'");
         let tables: Number = tables.get_result(&mut database.connection()).unwrap();
@@ -56,7 +56,7 @@ fn asking_for_pending_migrations_only_reads() {
 
 #[test]
 fn every_migration_can_be_undone() {
-    let database = PostgresDatabase::create();
+    let database = PostgresDatabase::create_empty();
     drop(database.migrated_store(|_| {}));
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../migrations/postgres");
     let mut migrations: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();

@@ -24,8 +24,19 @@ pub struct PostgresDatabase {
 
 #[allow(dead_code)] // each test binary uses its part of this module
 impl PostgresDatabase {
-    /// An empty database on the server in `TEST_DATABASE_URL`.
+    /// A database without rows on the server in `TEST_DATABASE_URL`. It is migrated if a `TEST_DATABASE_TEMPLATE` is,
+    /// and otherwise by the first store.
     pub fn create() -> Self {
+        let template = std::env::var("TEST_DATABASE_TEMPLATE").unwrap_or_else(|_| "template0".to_owned());
+        Self::copy_of(&template)
+    }
+
+    /// An empty database.
+    pub fn create_empty() -> Self {
+        Self::copy_of("template0")
+    }
+
+    fn copy_of(template: &str) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let server = std::env::var("TEST_DATABASE_URL").expect(
             "TEST_DATABASE_URL must name a Postgres server to test against, as a role that may create databases: \
@@ -34,7 +45,7 @@ impl PostgresDatabase {
         let name = format!("license_manager_test_{}_{}", process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
         let database = Self { server, name };
         database.on_server(&format!("DROP DATABASE IF EXISTS {0} WITH (FORCE)", database.name));
-        database.on_server(&format!("CREATE DATABASE {}", database.name));
+        database.on_server(&format!("CREATE DATABASE {} TEMPLATE {template}", database.name));
         database
     }
 

@@ -49,7 +49,7 @@ fn count(database: &Database, table: &str) -> usize {
 
 #[test]
 fn everything_is_copied_and_the_service_continues() {
-    let (sqlite, postgres, endpoint) = (Database::sqlite(), Database::postgres(), WebhookEndpoint::start());
+    let (sqlite, postgres, endpoint) = (Database::sqlite(), Database::empty_postgres(), WebhookEndpoint::start());
     let mut server = Server::start_with(sqlite.url(), &QUIET);
     let scene = Scene::new(&server, &sqlite, &endpoint.url());
     let before = answers(&server, &scene);
@@ -140,7 +140,7 @@ fn what_was_owed_is_delivered(postgres: &Database, scene: &Scene, endpoint: &Web
 
 #[test]
 fn a_database_that_is_not_empty_is_refused() {
-    let (sqlite, postgres) = (Database::sqlite(), Database::postgres());
+    let (sqlite, postgres) = (Database::sqlite(), Database::empty_postgres());
     let server = Server::start_with(sqlite.url(), &QUIET);
     Customer::new(&server).plan(3);
     let other = Server::start_with(postgres.url(), &QUIET);
@@ -152,7 +152,7 @@ fn a_database_that_is_not_empty_is_refused() {
     assert_eq!((count(&postgres, "customer_agreement"), count(&postgres, "subscription_plan")), (1, 0));
     drop(customer);
 
-    let with_products = Database::postgres();
+    let with_products = Database::empty_postgres();
     let other = Server::start_with(with_products.url(), &QUIET);
     with_products.execute("UPDATE product SET name = 'Renamed' WHERE id = 3");
     assert_refused(&copy(&server, &sqlite, &with_products, &[]), 1, "it has products or plan types of its own");
@@ -166,7 +166,7 @@ fn a_database_that_is_not_empty_is_refused() {
 
 #[test]
 fn invalid_arguments_are_refused_in_one_line() {
-    let (sqlite, postgres) = (Database::sqlite(), Database::postgres());
+    let (sqlite, postgres) = (Database::sqlite(), Database::empty_postgres());
     let server = Server::start_with(sqlite.url(), &QUIET);
     let (from, to) = (sqlite.url(), postgres.url());
     let folder = from.trim_end_matches("test.db");
@@ -199,7 +199,7 @@ fn invalid_arguments_are_refused_in_one_line() {
 
 #[test]
 fn a_failed_copy_leaves_nothing_behind() {
-    let (sqlite, postgres) = (Database::sqlite(), Database::postgres());
+    let (sqlite, postgres) = (Database::sqlite(), Database::empty_postgres());
     let server = Server::start_with(sqlite.url(), &QUIET);
     Customer::new(&server).plan(3);
     let lease = "INSERT INTO operation_lease (operation, key, owner, until) VALUES ('a', 'no uuid', 'no uuid', 0)";
@@ -216,7 +216,7 @@ fn a_failed_copy_leaves_nothing_behind() {
 
 #[test]
 fn changes_during_the_copy_are_not_copied_in_part() {
-    let (sqlite, postgres) = (Database::sqlite(), Database::postgres());
+    let (sqlite, postgres) = (Database::sqlite(), Database::empty_postgres());
     let server = Server::start_with(sqlite.url(), &QUIET);
     let customer = Customer::new(&server);
     let plan = customer.plan(2_000);
