@@ -1,5 +1,7 @@
 //! Databases for tests.
 
+use std::any::Any;
+
 use diesel::connection::SimpleConnection;
 use diesel::sql_types::{Nullable, Text};
 use diesel::{Connection, PgConnection, QueryableByName, RunQueryDsl, SqliteConnection, sql_query};
@@ -78,6 +80,24 @@ impl Database {
     #[track_caller]
     pub fn assert_sound(&self) {
         assert_sound(&self.url);
+    }
+
+    /// Locks what every change of a license needs, as another process might, until the result is dropped: the file of
+    /// SQLite, all licenses in Postgres.
+    pub fn hold_locks(&self) -> Box<dyn Any + Send> {
+        let locking = "a connection takes the locks";
+        match &self.home {
+            Home::Folder(_) => {
+                let mut connection = connect_sqlite(&self.url);
+                connection.batch_execute("BEGIN IMMEDIATE").expect(locking);
+                Box::new(connection)
+            }
+            Home::Postgres { .. } => {
+                let mut connection = connect_postgres(&self.url);
+                connection.batch_execute("BEGIN; SELECT uuid FROM license FOR UPDATE").expect(locking);
+                Box::new(connection)
+            }
+        }
     }
 
     /// The URL for `DATABASE_URL`.

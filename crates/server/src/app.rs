@@ -13,7 +13,7 @@ use crate::http::answer::Answer;
 use crate::http::cors::cors;
 use crate::http::error::ApiError;
 use crate::http::problem::{PROBLEM_JSON, problem_details};
-use crate::http::{hardening, idempotency, sending};
+use crate::http::{hardening, idempotency, sending, turns};
 use crate::state::AppState;
 use crate::telemetry::monitor::{Phase, WATCHED};
 use crate::telemetry::{logging, request_metrics, traces};
@@ -53,6 +53,7 @@ pub fn app(
         .wrap(from_fn(request_metrics::measure))
         .wrap(from_fn(logging::request_log))
         .wrap(from_fn(traces::trace))
+        .wrap(from_fn(turns::by_method))
         .wrap(from_fn(sending::in_time))
 }
 

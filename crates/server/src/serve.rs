@@ -21,6 +21,7 @@ use crate::cli::demo;
 use crate::config::{Config, DEFAULT_DATABASE_FILE, Secret};
 use crate::database::{Database, seed_products};
 use crate::http::sending;
+use crate::http::turns::Turns;
 use crate::state::AppState;
 use crate::system::SystemClock;
 use crate::telemetry::metrics::Metrics;
@@ -56,9 +57,8 @@ pub async fn run(config: Config, with_demo: bool) -> Result<(), Box<dyn Error>> 
     let server = HttpServer::new(move || app(state.clone()))
         .on_connect(sending::limit_connection(config.server.client_timeout()))
         .workers(workers)
-        // About as many threads as connections: further requests queue instead of timing out on the pool. At least
-        // four, so that one slow request does not block the others of its worker.
-        .worker_max_blocking_threads((config.database.pool_size as usize).div_ceil(workers).max(4))
+        // As many as can have a turn at the database, or have something else to do.
+        .worker_max_blocking_threads(Turns::number(&config.database) + config.server.large_bodies_at_once + 2)
         .shutdown_timeout(config.server.shutdown_timeout_seconds)
         // The end of an answer does not wait for the client to acknowledge its beginning.
         .tcp_nodelay(true)

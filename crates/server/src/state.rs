@@ -7,10 +7,11 @@ use license_manager_domain::{Error, LicenseManager};
 use tokio::sync::Notify;
 
 use crate::auth::throttle::Throttle;
-use crate::auth::{KeyError, TokenVerifier};
+use crate::auth::{BeingStored, KeyError, TokenVerifier};
 use crate::config::{Config, SameSite, Secret};
 use crate::http::error::ApiError;
 use crate::http::intake::Intake;
+use crate::http::turns::Turns;
 use crate::telemetry::monitor::Monitor;
 
 /// The state, as handlers get it.
@@ -38,6 +39,10 @@ pub struct AppState {
     pub wake_jobs: Arc<Notify>,
     /// Health and metrics.
     pub monitor: Arc<Monitor>,
+    /// Whose turn it is at the database.
+    pub turns: Arc<Turns>,
+    /// The users who are being stored.
+    pub being_stored: BeingStored,
 }
 
 impl AppState {
@@ -61,6 +66,8 @@ impl AppState {
             retirement_worker: config.auth.retirement_worker.clone(),
             subsidy_secret: config.auth.subsidy_secret().cloned(),
             wake_jobs,
+            turns: Arc::new(Turns::new(&config.database, monitor.metrics.requests_waiting())),
+            being_stored: BeingStored::default(),
             monitor,
         })
     }

@@ -76,6 +76,12 @@ impl Service {
             ..AgreementChanges::default()
         };
         let page = manager.create_agreement(&Actor::service(), NewAgreement { customer: CUSTOMER, changes }).unwrap();
+        // Who is known is not stored beside the statements that are counted.
+        let now = manager.now();
+        for (name, is_staff) in [("admin", false), ("staff", true)] {
+            let email = format!("{name}@example.com");
+            manager.store().write(|unit| unit.users().remember(name, Some(&email), is_staff, now)).unwrap();
+        }
         let metrics = Arc::new(Metrics::new().unwrap());
         let monitor = Monitor::new(&config, metrics, Arc::new(opened), manager.clone());
         monitor.started();

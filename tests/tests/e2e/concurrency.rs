@@ -1,8 +1,11 @@
 //! Sixteen concurrent clients: no request is refused for it, no license is assigned twice, and nobody gets two.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
-use license_manager_tests::{Counts, Customer, Database, Plan, Request, Server, at_once, on_both_databases};
+use license_manager_tests::{Counts, Customer, Database, Plan, Request, Server, at_once, on_both_databases, poll};
+use serde_json::json;
 
 const CLIENTS: usize = 16;
 
@@ -11,6 +14,7 @@ on_both_databases!(
     the_same_people_are_assigned_one_seat_each,
     the_last_seats_go_to_as_many_people,
     a_license_is_activated_once,
+    who_reads_does_not_wait_for_those_who_wait_to_write,
 );
 
 fn different_people_are_assigned_every_seat(database: Database) {
@@ -94,6 +98,55 @@ fn a_license_is_activated_once(database: Database) {
         licenses.iter().map(|license| license["activation_date"].as_str().expect("a moment")).collect();
     assert_eq!(moments.len(), 1, "{moments:?}");
     assert_eq!(plan.counts(), Counts { unassigned: 2, assigned: 0, activated: 1, revoked: 0, total: 3 });
+}
+
+fn who_reads_does_not_wait_for_those_who_wait_to_write(database: Database) {
+    let server =
+        Server::start_with(database.url(), &[("LM_DATABASE__POOL_SIZE", "4"), ("LM_WORKER__ENABLED", "false")]);
+    let customer = Customer::new(&server);
+    let plan = customer.plan(20);
+    let people = customer.emails("learner", CLIENTS);
+    plan.assign(&people).expect(200);
+    let revoke = plan.path("licenses/revoke/");
+    let locks = database.hold_locks();
+    let revoked = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for email in &people {
+            let (server, customer, revoke, revoked) = (&server, &customer, &revoke, &revoked);
+            scope.spawn(move || {
+                server.client(&customer.admin()).post(revoke, &json!({ "user_email": email })).expect(204);
+                revoked.fetch_add(1, Ordering::SeqCst);
+            });
+        }
+        let waiting = || {
+            let metrics = server.anonymous().get("/metrics/");
+            let line = metrics
+                .body
+                .as_str()
+                .expect("a text")
+                .lines()
+                .find_map(|line| line.strip_prefix("license_manager_http_requests_waiting "));
+            let waiting: f64 = line.expect("the metric is there").parse().expect("a number");
+            (waiting >= 12.0).then_some(())
+        };
+        poll(Duration::from_secs(20), waiting).expect("most revocations wait for their turn");
+        for reader in 0..30 {
+            // Each is new to the service, which stores them when it can.
+            let learner = customer.learner(1_000 + reader, &format!("reader-{reader}"));
+            let path = format!("/api/v1/learner-licenses/?enterprise_customer_uuid={}", customer.enterprise);
+            server.client(&learner).get(&path).expect(200);
+            server.client(&customer.admin()).get(&plan.path("licenses/")).expect(200);
+        }
+        assert_eq!(revoked.load(Ordering::SeqCst), 0, "the locks are still held");
+        drop(locks);
+    });
+    assert_eq!(plan.counts().revoked, CLIENTS as u64);
+    // The readers were stored meanwhile.
+    let stored = || {
+        let names = database.texts("SELECT username AS text FROM users WHERE username LIKE 'reader-%'");
+        (names.len() == 30).then_some(())
+    };
+    poll(Duration::from_secs(20), stored).expect("the readers are stored");
 }
 
 /// The holders of the plan's licenses. Panics if somebody holds two.

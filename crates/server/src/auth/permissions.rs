@@ -27,10 +27,12 @@ use license_manager_domain::{Actor, AgreementId, CustomerId, Email, Entity, Erro
 use uuid::Uuid;
 
 use crate::auth::identity;
+use crate::auth::news::UserNews;
 use crate::auth::{AccessToken, Context};
-use crate::http::answer::blocking;
+use crate::http::answer::reading;
 use crate::http::body::Guarded;
 use crate::http::error::ApiError;
+use crate::http::turns::Access;
 use crate::state::AppState;
 
 type Extraction<T> = Pin<Box<dyn Future<Output = Result<T, ApiError>>>>;
@@ -137,25 +139,22 @@ impl FromRequest for Caller {
         Box::pin(async move {
             let state = AppState::of(&request)?;
             let token = identity::token(&request)?;
-            blocking(move || recognize(&state, token)).await
+            let looking = state.clone();
+            let (caller, news) = reading(move || recognize(&looking, token)).await?;
+            if let Some(news) = news {
+                news.remember(&state, Access::of(request.method())).await?;
+            }
+            Ok(caller)
         })
     }
 }
 
-/// Looks up the token's user, and stores what is new in the token. An unverified address is not stored: retiring the
-/// user would erase the licenses of its owner.
-fn recognize(state: &AppState, token: AccessToken) -> Result<Caller, ApiError> {
-    let store = state.manager.store();
-    let user = store.read(|unit| unit.users().find(&token.username))?;
-    let named = token.email.as_deref().filter(|_| token.email_is_verified);
-    let email = named.or_else(|| user.as_ref().and_then(|user| user.email.as_deref()));
-    let known = user.as_ref().is_some_and(|user| user.email.as_deref() == email && user.is_staff == token.is_staff);
-    if !known {
-        let now = state.manager.now();
-        store.write(|unit| unit.users().remember(&token.username, email, token.is_staff, now))?;
-    }
+/// Looks up the token's user. Returns also what is new in the token, if anything is.
+fn recognize(state: &AppState, token: AccessToken) -> Result<(Caller, Option<UserNews>), ApiError> {
+    let user = state.manager.store().read(|unit| unit.users().find(&token.username))?;
+    let news = UserNews::in_token(&token, user.as_ref());
     let is_retirement_worker = state.retirement_worker.as_ref() == Some(&token.username);
-    Ok(Caller { token, user, is_retirement_worker })
+    Ok((Caller { token, user, is_retirement_worker }, news))
 }
 
 /// A permission that depends on the customer.
@@ -239,7 +238,7 @@ impl<P: Permission> OfPlan<P> {
     /// # Errors
     /// 403 if the plan belongs to another customer or does not exist; 404 for superusers if it does not exist.
     pub async fn checked(listing: Listing<P>, plan: PlanId, state: web::Data<AppState>) -> Result<Self, ApiError> {
-        let customer = blocking(move || Ok(state.manager.customer_of_plan(plan)?)).await?;
+        let customer = reading(move || Ok(state.manager.customer_of_plan(plan)?)).await?;
         listing.check(customer, Entity::Plan)?;
         Ok(Self { caller: listing.caller, plan, permission: PhantomData })
     }
@@ -266,7 +265,7 @@ impl<P: Permission> FromRequest for OfAgreement<P> {
             let listing = listing.await?;
             let agreement = AgreementId(path_uuid(&request, "customer_agreement_uuid")?);
             let state = AppState::of(&request)?;
-            let customer = blocking(move || Ok(state.manager.customer_of_agreement(agreement)?)).await?;
+            let customer = reading(move || Ok(state.manager.customer_of_agreement(agreement)?)).await?;
             listing.check(customer, Entity::Agreement)?;
             Ok(Self { caller: listing.caller, agreement, permission: PhantomData })
         })
@@ -364,7 +363,7 @@ impl FromRequest for HistoryReader {
             }
             let listing = Listing::<Reader>::of(caller)?;
             let state = AppState::of(&request)?;
-            let customer = blocking(move || {
+            let customer = reading(move || {
                 Ok(match of {
                     EntityRef::License(license) => state.manager.customer_of_recorded_license(license)?,
                     EntityRef::Plan(plan) => state.manager.customer_of_plan(plan)?,

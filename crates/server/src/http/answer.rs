@@ -9,6 +9,7 @@ use opentelemetry::Context;
 use serde::Serialize;
 
 use crate::http::error::ApiError;
+use crate::http::turns::{self, Access, Turn};
 
 /// The result of a handler.
 pub type ApiResult<T = Answer> = Result<T, ApiError>;
@@ -57,12 +58,34 @@ impl Responder for Answer {
     }
 }
 
-/// Runs blocking work on a blocking thread, within the request's log span and trace.
+/// Does the request's work at the database on a blocking thread, when its turn comes, within the request's log span and
+/// trace.
+///
+/// # Errors
+/// 503 if its turn does not come; see [`crate::http::turns`].
 pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> ApiResult<T> + Send + 'static) -> ApiResult<T> {
+    let turn = turns::of_request(Access::Write).await?;
+    on_thread(move || with(turn, work)).await
+}
+
+/// As [`blocking`], for work of any request that only reads.
+pub async fn reading<T: Send + 'static>(work: impl FnOnce() -> ApiResult<T> + Send + 'static) -> ApiResult<T> {
+    let turn = turns::of_request(Access::Read).await?;
+    on_thread(move || with(turn, work)).await
+}
+
+/// Runs work that takes long, but does not use the database, on a blocking thread, within the request's log span and
+/// trace.
+pub async fn on_thread<T: Send + 'static>(work: impl FnOnce() -> ApiResult<T> + Send + 'static) -> ApiResult<T> {
     let (span, trace) = (tracing::Span::current(), Context::current());
     let work = move || {
         let _traced = trace.attach();
         span.in_scope(work)
     };
     web::block(work).await?
+}
+
+/// The turn ends with the work, also if nobody waits for the result any more.
+fn with<T>(_turn: Option<Turn>, work: impl FnOnce() -> T) -> T {
+    work()
 }

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 use utoipa::openapi::{KnownFormat, SchemaFormat};
 
-use crate::http::answer::{ApiResult, blocking};
+use crate::http::answer::{ApiResult, on_thread};
 use crate::http::error::ApiError;
 use crate::http::fields::{self, FieldErrors, Kind, List, Problem, Text};
 use crate::http::intake::{LARGE, read_bytes};
@@ -79,7 +79,7 @@ impl<T> Body<T> {
     /// Does something with the JSON: at once, or on a blocking thread if it is large.
     async fn done<R: Send + 'static>(self, work: impl FnOnce(&Value) -> R + Send + 'static) -> ApiResult<R> {
         let Self { json, is_large, .. } = self;
-        if is_large { blocking(move || Ok(work(&json))).await } else { Ok(work(&json)) }
+        if is_large { on_thread(move || Ok(work(&json))).await } else { Ok(work(&json)) }
     }
 
     /// The JSON of the body.
@@ -134,7 +134,7 @@ impl<T> Body<T> {
         }
         if is_large {
             AppState::of(request)?.intake.take_turn(request).await?;
-            return blocking(move || parse(&bytes)).await.map(body);
+            return on_thread(move || parse(&bytes)).await.map(body);
         }
         parse(&bytes).map(body)
     }

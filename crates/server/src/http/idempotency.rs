@@ -23,7 +23,7 @@ use opentelemetry::context::FutureExt;
 use tracing::Instrument;
 
 use crate::auth::identity;
-use crate::http::answer::{ApiResult, blocking};
+use crate::http::answer::{ApiResult, blocking, on_thread};
 use crate::http::error::ApiError;
 use crate::http::intake::{LARGE, read_bytes};
 use crate::state::AppState;
@@ -133,7 +133,7 @@ async fn fingerprint(request: &HttpRequest, body: Bytes) -> Result<[u8; 32], Api
         digest.copy_from_slice(context.finish().as_ref());
         Ok(digest)
     };
-    if is_large { blocking(finish).await } else { finish() }
+    if is_large { on_thread(finish).await } else { finish() }
 }
 
 /// What to do with a request that has a key.
@@ -293,7 +293,7 @@ impl Kept {
         let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::OK);
         let mut response = match answer.body {
             Some(body) => {
-                let body = blocking(move || sent(body)).await?;
+                let body = on_thread(move || sent(body)).await?;
                 let mut response = HttpResponse::build(status);
                 if let Some(content_type) = answer.content_type {
                     response.insert_header((CONTENT_TYPE, content_type));

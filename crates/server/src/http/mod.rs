@@ -21,8 +21,9 @@ pub mod sending;
 pub mod time;
 pub mod timestamp;
 mod tree;
+pub mod turns;
 
-pub use answer::{Answer, ApiResult, blocking};
+pub use answer::{Answer, ApiResult, blocking, on_thread, reading};
 pub use body::WithBody;
 pub use error::ApiError;
 pub use paging::{NumberedPageBody, PageBody, Paging, PositionedPageBody};

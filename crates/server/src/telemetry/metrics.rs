@@ -32,6 +32,7 @@ pub struct Metrics {
     requests: IntCounterVec,
     request_durations: HistogramVec,
     pub(super) requests_in_flight: IntGauge,
+    requests_waiting: IntGauge,
     deliveries: IntCounterVec,
     webhook_deliveries: IntCounterVec,
     calls: IntCounterVec,
@@ -86,6 +87,8 @@ impl Metrics {
             &["method", "route"],
         )?;
         let in_flight = IntGauge::with_opts(opts("http_requests_in_flight", "Requests in progress."))?;
+        let waiting =
+            IntGauge::with_opts(opts("http_requests_waiting", "Requests that wait for their turn at the database."))?;
         let deliveries =
             counters("deliveries_total", "Attempts to deliver a message of the outbox.", &["lane", "topic", "result"])?;
         let webhook_deliveries =
@@ -100,12 +103,18 @@ impl Metrics {
             requests: registered(&registry, requests)?,
             request_durations: registered(&registry, durations)?,
             requests_in_flight: registered(&registry, in_flight)?,
+            requests_waiting: registered(&registry, waiting)?,
             deliveries: registered(&registry, deliveries)?,
             webhook_deliveries: registered(&registry, webhook_deliveries)?,
             calls: registered(&registry, calls)?,
             call_durations: registered(&registry, call_durations)?,
             registry,
         })
+    }
+
+    /// The number of requests that wait for their turn at the database.
+    pub fn requests_waiting(&self) -> IntGauge {
+        self.requests_waiting.clone()
     }
 
     /// Counts the results of a batch of outbox messages.

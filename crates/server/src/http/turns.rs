@@ -1,0 +1,203 @@
+//! Whose turn it is at the database. Requests wait for their turn without a thread, so that those who wait for a lock
+//! that somebody holds keep nobody else waiting: there are fewer turns to write than to read (ADR 17).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::Error;
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::{Method, StatusCode};
+use actix_web::middleware::Next;
+use prometheus::IntGauge;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::config::{DatabaseConfig, DatabaseUrl};
+use crate::http::answer::ApiResult;
+use crate::http::error::ApiError;
+use crate::state::AppState;
+
+/// The most requests that wait.
+const MAX_WAITING: i64 = 1_024;
+
+/// How long a request waits.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What a request does at the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// It reads.
+    Read,
+    /// It may write.
+    Write,
+}
+
+impl Access {
+    /// The access that a request with this method needs.
+    pub fn of(method: &Method) -> Self {
+        if method.is_safe() { Self::Read } else { Self::Write }
+    }
+}
+
+/// The turns of one process.
+pub struct Turns {
+    /// As many as there are connections.
+    all: Arc<Semaphore>,
+    /// Fewer, so that a reader always finds a connection. A writer takes one of each.
+    writes: Arc<Semaphore>,
+    waiting: IntGauge,
+}
+
+/// A turn, which ends when it is dropped.
+pub struct Turn {
+    _all: OwnedSemaphorePermit,
+    _write: Option<OwnedSemaphorePermit>,
+}
+
+/// The numbers of turns for these connections: in all, and to write.
+///
+/// SQLite has one writer, beside the connections for reads. A quarter of Postgres' connections is kept for reads.
+fn numbers(database: &DatabaseConfig) -> (usize, usize) {
+    let connections = (database.pool_size as usize).max(1);
+    match database.url_or_default() {
+        DatabaseUrl::Sqlite(_) => (connections + 1, 1),
+        DatabaseUrl::Postgres(_) => (connections, (connections - connections.div_ceil(4)).max(1)),
+    }
+}
+
+impl Turns {
+    /// The turns of a database. `waiting` shows how many requests wait.
+    pub fn new(database: &DatabaseConfig, waiting: IntGauge) -> Self {
+        let (all, writes) = numbers(database);
+        Self { all: Arc::new(Semaphore::new(all)), writes: Arc::new(Semaphore::new(writes)), waiting }
+    }
+
+    /// The number of threads that the turns can block at once.
+    pub fn number(database: &DatabaseConfig) -> usize {
+        numbers(database).0
+    }
+
+    /// Waits for a turn.
+    ///
+    /// # Errors
+    /// 503 if too many wait, or if it takes too long.
+    pub async fn take(&self, access: Access) -> ApiResult<Turn> {
+        if let Some(turn) = self.try_take(access) {
+            return Ok(turn);
+        }
+        let _waiting = Waiting::among(&self.waiting).ok_or_else(busy)?;
+        let turn = async {
+            let write = match access {
+                Access::Read => None,
+                Access::Write => Some(self.writes.clone().acquire_owned().await.ok()?),
+            };
+            Some(Turn { _all: self.all.clone().acquire_owned().await.ok()?, _write: write })
+        };
+        tokio::time::timeout(PATIENCE, turn).await.ok().flatten().ok_or_else(busy)
+    }
+
+    fn try_take(&self, access: Access) -> Option<Turn> {
+        let write = match access {
+            Access::Read => None,
+            Access::Write => Some(self.writes.clone().try_acquire_owned().ok()?),
+        };
+        Some(Turn { _all: self.all.clone().try_acquire_owned().ok()?, _write: write })
+    }
+}
+
+fn busy() -> ApiError {
+    let message = "The service is busy with other requests. Nothing was done; try again shortly.";
+    ApiError::detail(StatusCode::SERVICE_UNAVAILABLE, message).retry_after(5)
+}
+
+/// One of those who wait.
+struct Waiting<'a>(&'a IntGauge);
+
+impl<'a> Waiting<'a> {
+    fn among(waiting: &'a IntGauge) -> Option<Self> {
+        waiting.inc();
+        let waiting = Self(waiting);
+        (waiting.0.get() <= MAX_WAITING).then_some(waiting)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+tokio::task_local! {
+    /// The turns that the request under way takes, and what for.
+    static REQUEST: (Arc<Turns>, Access);
+}
+
+/// Middleware for `from_fn`: what the request blocks threads with takes turns, by its method.
+pub async fn by_method(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let turns = AppState::of(request.request())?.turns.clone();
+    let access = Access::of(request.method());
+    REQUEST.scope((turns, access), next.call(request)).await
+}
+
+/// The turn of the request under way, once it comes; to read even if the request writes, with [`Access::Read`]. Outside
+/// of requests, and in answers that are still being sent, nobody takes turns.
+pub(super) async fn of_request(at_most: Access) -> ApiResult<Option<Turn>> {
+    let Ok((turns, access)) = REQUEST.try_with(Clone::clone) else { return Ok(None) };
+    let access = if at_most == Access::Read { Access::Read } else { access };
+    turns.take(access).await.map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn turns(url: &str, connections: u32) -> Turns {
+        let url = Some(DatabaseUrl::try_from(url.to_owned()).unwrap());
+        let database = DatabaseConfig { url, pool_size: connections, ..DatabaseConfig::default() };
+        Turns::new(&database, IntGauge::new("waiting", "Waiting.").unwrap())
+    }
+
+    #[actix_web::test]
+    async fn writers_leave_turns_to_readers() {
+        for (url, connections, writers, readers) in [
+            ("sqlite:a.db", 8, 1, 8),
+            ("sqlite:a.db", 1, 1, 1),
+            ("postgres://localhost/a", 8, 6, 2),
+            ("postgres://localhost/a", 4, 3, 1),
+            ("postgres://localhost/a", 2, 1, 1),
+        ] {
+            let turns = turns(url, connections);
+            let writing: Vec<_> = std::iter::from_fn(|| turns.try_take(Access::Write)).take(100).collect();
+            let reading: Vec<_> = std::iter::from_fn(|| turns.try_take(Access::Read)).take(100).collect();
+            assert_eq!((writing.len(), reading.len()), (writers, readers), "{url} {connections}");
+            drop((writing, reading));
+            assert!(turns.try_take(Access::Write).is_some(), "a turn ends when it is dropped");
+        }
+    }
+
+    #[actix_web::test]
+    async fn a_waiting_request_gets_the_next_turn_and_counts_until_then() {
+        let turns = turns("sqlite:a.db", 4);
+        let first = turns.take(Access::Write).await.unwrap();
+        let mut second = std::pin::pin!(turns.take(Access::Write));
+        assert!(futures_util::poll!(second.as_mut()).is_pending());
+        assert_eq!(turns.waiting.get(), 1);
+        assert!(turns.take(Access::Read).await.is_ok(), "who reads does not wait for who writes");
+        drop(first);
+        assert!(second.await.is_ok());
+        assert_eq!(turns.waiting.get(), 0);
+    }
+
+    #[actix_web::test]
+    async fn beyond_the_queue_nobody_waits() {
+        let turns = turns("sqlite:a.db", 4);
+        let _held = turns.take(Access::Write).await.unwrap();
+        turns.waiting.set(MAX_WAITING);
+        let refused = turns.take(Access::Write).await.map(drop).unwrap_err();
+        assert_eq!(actix_web::ResponseError::status_code(&refused), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(turns.waiting.get(), MAX_WAITING);
+    }
+}
