@@ -1,7 +1,7 @@
 //! Email addresses: which are accepted, their normal form, and whose they are.
 
 use license_manager_tests::{
-    Answer, Client, Customer, Database, PROVISIONING, Person, Plan, Server, on_both_databases,
+    Answer, Client, Customer, Database, PATIENCE, PROVISIONING, Person, Plan, Server, on_both_databases, poll,
 };
 use serde_json::{Value, json};
 
@@ -307,6 +307,13 @@ fn an_unverified_address_is_not_remembered(database: Database) {
     named(&plan, &["amy@example.com"]).expect(200);
     let eve = unverified(&customer, 66, "amy@example.com");
     assert_eq!(own(&server.client(&eve), &customer), [Value::Null; 0]);
+    // Whoever only reads is stored after the answer.
+    let is_stored = || {
+        let name = eve.username();
+        let stored = database.texts(&format!("SELECT username AS text FROM users WHERE username = '{name}'"));
+        (!stored.is_empty()).then_some(())
+    };
+    poll(PATIENCE, is_stored).expect("she is stored");
     let worker = server.client(&Person::new(6, "worker@example.com", "retirement_worker"));
     let eve = json!({ "lms_user_id": 66, "original_username": eve.username() });
     worker.post("/api/v1/retire_user/", &eve).expect(204);

@@ -107,14 +107,14 @@ fn who_reads_does_not_wait_for_those_who_wait_to_write(database: Database) {
     let plan = customer.plan(20);
     let people = customer.emails("learner", CLIENTS);
     plan.assign(&people).expect(200);
-    let revoke = plan.path("licenses/revoke/");
+    let revoke = plan.path("licenses/bulk-revoke/");
     let locks = database.hold_locks();
     let revoked = AtomicUsize::new(0);
     std::thread::scope(|scope| {
         for email in &people {
             let (server, customer, revoke, revoked) = (&server, &customer, &revoke, &revoked);
             scope.spawn(move || {
-                server.client(&customer.admin()).post(revoke, &json!({ "user_email": email })).expect(204);
+                server.client(&customer.admin()).post(revoke, &json!({ "user_emails": [email] })).expect(200);
                 revoked.fetch_add(1, Ordering::SeqCst);
             });
         }
