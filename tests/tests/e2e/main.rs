@@ -12,6 +12,7 @@ mod checks;
 mod concurrency;
 mod conformance;
 mod copy;
+mod deletions;
 mod deliveries;
 mod demo;
 mod enrollment_files;

@@ -4,10 +4,10 @@
 #![allow(clippy::disallowed_methods)]
 
 use diesel::{Connection, PgConnection, RunQueryDsl, SqliteConnection, sql_query};
-use license_manager_tests::{
-    Answer, Client, Customer, Database, PROVISIONING, Request, Scene, Server, on_both_databases,
-};
+use license_manager_tests::{Client, Customer, Database, PROVISIONING, Request, Scene, Server, on_both_databases};
 use serde_json::{Value, json};
+
+use crate::deletions::{erase, reasons};
 
 on_both_databases!(
     a_license_is_corrected,
@@ -20,10 +20,6 @@ on_both_databases!(
     license_events_are_looked_up,
     dates_and_the_source_of_a_license_are_edited,
     a_license_is_added_to_a_plan,
-    what_was_made_by_mistake_is_deleted_with_a_reason,
-    many_records_are_counted_and_deleted,
-    a_transfer_job_is_edited,
-    a_deletion_needs_a_reason,
     only_fields_that_can_be_edited_are_taken,
     everything_is_for_provisioning_admins_and_staff_only,
 );
@@ -34,18 +30,6 @@ fn at(below: &str) -> String {
 
 fn delete(client: &Client, path: &str) -> u16 {
     client.send(Request::new("DELETE", path)).status
-}
-
-/// Deletes with a reason.
-fn erase(client: &Client, path: &str) -> Answer {
-    client.send(Request::new("DELETE", path).json(&json!({ "change_reason": "Made by mistake" })))
-}
-
-/// The reasons of the deletions in a table's history.
-fn reasons(database: &Database, table: &str) -> Vec<String> {
-    database.texts(&format!(
-        "SELECT history_change_reason AS text FROM {table}_history WHERE history_type = '-' ORDER BY history_id"
-    ))
 }
 
 fn names(page: &Value, field: &str) -> Vec<Value> {
@@ -349,182 +333,6 @@ fn a_license_is_added_to_a_plan(database: Database) {
     }
     assert_eq!(scene.plan.admin.post(&path, &bobs).status, 403);
     assert_eq!(scene.plan.counts(), counts);
-}
-
-fn what_was_made_by_mistake_is_deleted_with_a_reason(database: Database) {
-    let server = Server::start(database.url());
-    let customer = Customer::new(&server);
-    let staff = server.client(&customer.person(5, "staff").claim("administrator", json!(true)));
-    let [plan, other, used] = [customer.plan(3), customer.plan(2), customer.plan(1)];
-    used.assign(&[customer.email("amy")]).expect(200);
-    let order = json!({
-        "customer_agreement": customer.agreement,
-        "old_subscription_plan": plan.uuid,
-        "new_subscription_plan": other.uuid,
-        "transfer_all": true,
-    });
-    let job = customer.operator().post(&at("license-transfer-jobs/"), &order).expect(201);
-    let [agreement, job] =
-        [format!("customer-agreement/{}/", customer.agreement), format!("license-transfer-jobs/{}/", job["id"])]
-            .map(|below| at(&below));
-    let of = |plan: &license_manager_tests::Plan| at(&format!("subscriptions/{}/", plan.uuid));
-    for (path, why) in
-        [(&agreement, "an agreement with plans"), (&of(&used), "a plan in use"), (&of(&plan), "a plan with a job")]
-    {
-        let refused = erase(&staff, path);
-        assert_eq!(refused.status, 422, "{why}: {}", refused.body);
-    }
-    assert!(erase(&staff, &of(&used)).body["error"].is_string());
-    for path in [&job, &of(&plan), &of(&other)] {
-        erase(&staff, path).expect(204);
-        erase(&staff, path).expect(404);
-    }
-    assert_eq!(plan.admin.get(&plan.path("")).status, 403, "it is gone");
-    let changes = staff.get(&plan.path("history/")).expect(200);
-    let last = &changes["results"][0];
-    assert_eq!((&last["history_type"], &last["history_user"]), (&json!("-"), &json!(staff_name(&customer))));
-    assert_eq!(last["history_change_reason"], "Made by mistake");
-    assert_eq!(reasons(&database, "license"), ["Made by mistake"; 5]);
-    let changes = staff.get(&format!("{job}history/")).expect(200);
-    let told: Vec<_> = changes["results"].as_array().unwrap().iter().map(|change| &change["history_type"]).collect();
-    assert_eq!(told, ["-", "+"]);
-    assert_eq!(changes["results"][0]["history_change_reason"], "Made by mistake");
-
-    let empty = Customer::new(&server);
-    let path = at(&format!("customer-agreement/{}/", empty.agreement));
-    erase(&staff, &path).expect(204);
-    erase(&staff, &path).expect(404);
-    let history = format!("/api/v1/customer-agreement/{}/history/", empty.agreement);
-    assert_eq!(staff.get(&history).expect(200)["results"][0]["history_change_reason"], "Made by mistake");
-}
-
-fn many_records_are_counted_and_deleted(database: Database) {
-    let server = Server::start(database.url());
-    let customer = Customer::new(&server);
-    let (plan, operator) = (customer.plan(4), customer.operator());
-    let moment = if database.url().starts_with("sqlite:") { "1700000000000000" } else { "to_timestamp(1700000000)" };
-    for license in plan.licenses("unassigned") {
-        for name in ["unlinked", "old"] {
-            let license = license["uuid"].as_str().unwrap();
-            database.execute(&format!(
-                "INSERT INTO license_event (license_uuid, event_name, created) VALUES ('{license}', '{name}', {moment})"
-            ));
-        }
-    }
-    for admin in 1..=3 {
-        database.execute(&format!(
-            "INSERT INTO notification (enterprise_customer_uuid, enterprise_customer_user_id, subscription_plan_uuid,
-                                       notification_type, last_sent, created, modified)
-             VALUES ('{}', {admin}, '{}', 'no_allocations_remaining', {moment}, {moment}, {moment})",
-            customer.enterprise, plan.uuid
-        ));
-    }
-    let (events, notifications) = (at("license-events/"), at("notifications/"));
-    let bulk = |path: &str, body: &Value| operator.send(Request::new("DELETE", path).json(body));
-    let reason = json!({ "change_reason": "Made by mistake" });
-    let with = |field: &str, value: Value| {
-        let mut body = reason.clone();
-        body[field] = value;
-        body
-    };
-    for path in [&events, &notifications] {
-        assert!(bulk(path, &reason).expect(400)["ids"].is_array(), "{path}: everything is never meant");
-        assert!(bulk(path, &json!({ "ids": [1] })).expect(400)["change_reason"].is_array(), "{path}");
-        assert!(bulk(path, &with("ids", json!([]))).expect(400)["ids"].is_array(), "{path}");
-        assert!(bulk(path, &with("id", json!(1))).expect(400)["id"].is_array(), "{path}");
-        assert_eq!(plan.admin.send(Request::new("DELETE", path).json(&reason)).status, 403, "{path}");
-    }
-    let old = format!("{events}?event_name=old");
-    let counted = bulk(&old, &with("is_dry_run", json!(true))).expect(200);
-    assert_eq!(counted, json!({ "num_deleted": 4, "is_dry_run": true }));
-    assert_eq!(operator.get(&old).expect(200)["count"], 4);
-    assert_eq!(bulk(&old, &reason).expect(200), json!({ "num_deleted": 4, "is_dry_run": false }));
-    let left = operator.get(&events).expect(200);
-    assert_eq!(left["count"], 4);
-    let ids: Vec<_> = names(&left, "id").into_iter().take(2).collect();
-    let named = with("ids", json!([ids[0], ids[1], 999_999]));
-    assert_eq!(bulk(&events, &named).expect(200)["num_deleted"], 2);
-    assert_eq!(reasons(&database, "license_event"), ["Made by mistake"; 6]);
-    let changes = operator.get(&format!("{events}{}/history/", ids[0])).expect(200);
-    assert_eq!(changes["results"][0]["history_change_reason"], "Made by mistake");
-    operator.get(&format!("{events}999999/history/")).expect(404);
-
-    let of_plan = format!("{notifications}?subscription_plan_uuid={}", plan.uuid);
-    let ids = names(&operator.get(&of_plan).expect(200), "id");
-    assert_eq!(bulk(&of_plan, &with("ids", json!([ids[0]]))).expect(200)["num_deleted"], 1);
-    assert_eq!(bulk(&of_plan, &reason).expect(200)["num_deleted"], 2);
-    let changes = operator.get(&format!("{notifications}{}/history/", ids[0])).expect(200);
-    assert_eq!(changes["results"][0]["history_change_reason"], "Made by mistake");
-    assert_eq!(plan.admin.get(&format!("{notifications}{}/history/", ids[0])).status, 403);
-}
-
-fn a_transfer_job_is_edited(database: Database) {
-    let server = Server::start(database.url());
-    let customer = Customer::new(&server);
-    let [plan, other] = [customer.plan(3), customer.plan(2)];
-    let operator = customer.operator();
-    let order = json!({
-        "customer_agreement": customer.agreement,
-        "old_subscription_plan": other.uuid,
-        "new_subscription_plan": plan.uuid,
-        "license_uuids": [plan.licenses("unassigned")[0]["uuid"]],
-    });
-    let job = operator.post(&at("license-transfer-jobs/"), &order).expect(201);
-    let path = at(&format!("license-transfer-jobs/{}/", job["id"]));
-    let edit = json!({
-        "old_subscription_plan": plan.uuid,
-        "new_subscription_plan": other.uuid,
-        "transfer_all": true,
-        "notes": "Ours",
-        "change_reason": "The other way round",
-    });
-    let edited = operator.patch(&path, &edit).expect(200);
-    assert_eq!((&edited["old_subscription_plan"], &edited["transfer_all"]), (&json!(plan.uuid), &json!(true)));
-    assert_eq!((&edited["license_uuids"], &edited["notes"]), (&json!([]), &json!("Ours")));
-    assert_eq!(operator.get(&path).expect(200), edited);
-    let last = operator.get(&format!("{path}history/")).expect(200)["results"][0].clone();
-    assert_eq!(last["history_change_reason"], "The other way round");
-    assert_eq!(last["changes"]["notes"], json!({ "from": null, "to": "Ours" }));
-    for (edit, field) in [
-        (json!({ "transfer_all": false }), "license_uuids"),
-        (json!({ "transfer_all": true, "license_uuids_raw": plan.uuid }), "transfer_all"),
-        (json!({ "license_uuids_raw": "x" }), "license_uuids_raw"),
-        (json!({ "new_subscription_plan": plan.uuid }), "new_subscription_plan"),
-        (json!({ "completed_at": null }), "completed_at"),
-    ] {
-        assert!(operator.patch(&path, &edit).expect(400)[field].is_array(), "{edit}");
-    }
-    assert_eq!(plan.admin.patch(&path, &edit).status, 403);
-    operator.post(&format!("{path}process/"), &json!({})).expect(200);
-    let refused = operator.patch(&path, &edit).expect(400);
-    let mut fields: Vec<&str> = refused.as_object().unwrap().keys().map(String::as_str).collect();
-    fields.sort_unstable();
-    assert_eq!(fields, ["new_subscription_plan", "old_subscription_plan", "transfer_all"]);
-    assert_eq!(operator.patch(&path, &json!({ "notes": "Done" })).expect(200)["notes"], "Done");
-}
-
-fn staff_name(customer: &Customer) -> String {
-    customer.person(5, "staff").username().to_owned()
-}
-
-fn a_deletion_needs_a_reason(database: Database) {
-    let scene = Scene::new(database);
-    let plan = scene.customer.plan(1);
-    let operator = scene.customer.operator();
-    for below in ["license-transfer-jobs/1/", "notifications/1/", "license-events/1/"] {
-        let send = |body: Value| operator.send(Request::new("DELETE", at(below)).json(&body));
-        assert_eq!(delete(&operator, &at(below)), 400, "{below}");
-        for body in [json!({}), json!({ "change_reason": " " }), json!({ "change_reason": null })] {
-            assert!(send(body).expect(400)["change_reason"].is_array(), "{below}");
-        }
-        assert_eq!(scene.plan.admin.send(Request::new("DELETE", at(below))).status, 403, "{below}");
-    }
-    let path = at(&format!("subscriptions/{}/", plan.uuid));
-    let told = operator.send(Request::new("DELETE", &path)).expect(400);
-    assert!(told["error"]["change_reason"].is_array(), "{told}");
-    assert_eq!(erase(&plan.admin, &path).status, 403);
-    assert_eq!(erase(&plan.admin, &at(&format!("customer-agreement/{}/", scene.customer.agreement))).status, 403);
-    operator.get(&path).expect(200);
 }
 
 fn only_fields_that_can_be_edited_are_taken(database: Database) {

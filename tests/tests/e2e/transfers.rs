@@ -15,6 +15,7 @@ on_both_databases!(
     a_transfer_that_gives_somebody_two_licenses_is_refused_as_a_whole,
     learners_come_and_go_while_their_licenses_move,
     an_invalid_transfer_is_refused_field_by_field,
+    a_transfer_job_is_edited,
     transfer_jobs_are_listed_the_latest_first_and_filtered,
     only_provisioning_admins_see_transfer_jobs,
 );
@@ -309,4 +310,49 @@ fn only_provisioning_admins_see_transfer_jobs(database: Database) {
     }
     assert_detail(customer.operator().send(Request::new("PUT", &job)), 405, "PUT");
     assert_eq!(old.counts(), counts(0, 2));
+}
+
+fn a_transfer_job_is_edited(database: Database) {
+    let server = Server::start(database.url());
+    let customer = Customer::new(&server);
+    let [plan, other] = [customer.plan(3), customer.plan(2)];
+    let operator = customer.operator();
+    let order = json!({
+        "customer_agreement": customer.agreement,
+        "old_subscription_plan": other.uuid,
+        "new_subscription_plan": plan.uuid,
+        "license_uuids": [plan.licenses("unassigned")[0]["uuid"]],
+    });
+    let job = operator.post(JOBS, &order).expect(201);
+    let path = format!("{JOBS}{}/", job["id"]);
+    let edit = json!({
+        "old_subscription_plan": plan.uuid,
+        "new_subscription_plan": other.uuid,
+        "transfer_all": true,
+        "notes": "Ours",
+        "change_reason": "The other way round",
+    });
+    let edited = operator.patch(&path, &edit).expect(200);
+    assert_eq!((&edited["old_subscription_plan"], &edited["transfer_all"]), (&json!(plan.uuid), &json!(true)));
+    assert_eq!((&edited["license_uuids"], &edited["notes"]), (&json!([]), &json!("Ours")));
+    assert_eq!(operator.get(&path).expect(200), edited);
+    let last = operator.get(&format!("{path}history/")).expect(200)["results"][0].clone();
+    assert_eq!(last["history_change_reason"], "The other way round");
+    assert_eq!(last["changes"]["notes"], json!({ "from": null, "to": "Ours" }));
+    for (edit, field) in [
+        (json!({ "transfer_all": false }), "license_uuids"),
+        (json!({ "transfer_all": true, "license_uuids_raw": plan.uuid }), "transfer_all"),
+        (json!({ "license_uuids_raw": "x" }), "license_uuids_raw"),
+        (json!({ "new_subscription_plan": plan.uuid }), "new_subscription_plan"),
+        (json!({ "completed_at": null }), "completed_at"),
+    ] {
+        assert!(operator.patch(&path, &edit).expect(400)[field].is_array(), "{edit}");
+    }
+    assert_eq!(plan.admin.patch(&path, &edit).status, 403);
+    operator.post(&format!("{path}process/"), &json!({})).expect(200);
+    let refused = operator.patch(&path, &edit).expect(400);
+    let mut fields: Vec<&str> = refused.as_object().unwrap().keys().map(String::as_str).collect();
+    fields.sort_unstable();
+    assert_eq!(fields, ["new_subscription_plan", "old_subscription_plan", "transfer_all"]);
+    assert_eq!(operator.patch(&path, &json!({ "notes": "Done" })).expect(200)["notes"], "Done");
 }
