@@ -253,7 +253,8 @@ pub(crate) fn waiting_for(prior_plan: PlanId, following: &FollowingPlan, limit: 
 }
 
 /// The licenses of a plan whose live copy in the plan that follows differs from them. More than one live copy of a license
-/// is not made, but can be moved there.
+/// is not made, but can be moved there. A copy that was activated itself is not activated from the start of its plan, and
+/// stays so.
 pub(crate) fn differing_from(prior_plan: PlanId, following: &FollowingPlan) -> impl SharedQuery<IdRow> {
     sql_query(
         "SELECT DISTINCT license.uuid FROM license AS copy
@@ -264,9 +265,12 @@ pub(crate) fn differing_from(prior_plan: PlanId, following: &FollowingPlan) -> i
                   OR license.status = 'revoked' AND license.user_email IS NOT NULL
                   OR license.status IN ('assigned', 'activated')
                      AND (license.renewed_to_uuid IS NULL OR license.renewed_to_uuid <> copy.uuid
-                          OR license.status <> copy.status OR license.user_email <> copy.user_email
+                          OR license.user_email <> copy.user_email
+                          OR license.status = 'activated' AND (copy.status = 'assigned' OR copy.activation_date <> $3)
+                          OR license.status = 'assigned' AND copy.activation_date = $3
                           OR COALESCE(license.lms_user_id, 0) <> COALESCE(copy.lms_user_id, 0)
-                          OR copy.activation_date <> $3))
+                             AND (license.lms_user_id IS NOT NULL
+                                  OR NOT (license.status = 'assigned' AND copy.status = 'activated'))))
          ORDER BY license.uuid",
     )
     .bind::<SqlUuid, _>(prior_plan.0)

@@ -346,6 +346,8 @@ pub fn copies_that_differ_are_found(db: &dyn Database) {
     // An activated copy is activated from the start of its plan.
     let activated_copy =
         |number, address: &str, user| assigned(number, 4, address).activate(Some(LmsUserId(user)), day(365)).unwrap();
+    let self_activated =
+        |number, address: &str, user| assigned(number, 4, address).activate(Some(LmsUserId(user)), day(300)).unwrap();
     let pairs = [
         (activated(1, 1, "amy@example.com", 1), activated_copy(101, "amy@example.com", 1)),
         (assigned(2, 1, "bob@example.com"), assigned(102, 4, "bob@example.com")),
@@ -363,6 +365,13 @@ pub fn copies_that_differ_are_found(db: &dyn Database) {
         (assigned(11, 1, "kim@example.com"), assigned(111, 2, "kim.new@example.com")),
         (assigned(12, 2, "leo@example.com"), assigned(112, 4, "leo.new@example.com")),
         (activated(13, 1, "may@example.com", 13), activated(113, 4, "may@example.com", 13)),
+        // Copies that were activated themselves stay activated, and get the LMS user id of their original.
+        (assigned(17, 1, "qin@example.com"), self_activated(117, "qin@example.com", 17)),
+        (
+            assigned(18, 1, "ray@example.com").with_lms_user_id(Some(LmsUserId(18)), day(3)),
+            self_activated(118, "ray@example.com", 81),
+        ),
+        (assigned(19, 1, "sue@example.com"), activated_copy(119, "sue@example.com", 19)),
     ];
     for (original, copy) in pairs {
         put(&*store, &[License { renewed_from: Some(original.id), ..copy.clone() }]);
@@ -376,7 +385,7 @@ pub fn copies_that_differ_are_found(db: &dyn Database) {
     put(&*store, &[assigned(16, 1, "pam@example.com")]);
     let types = LicenseTypesToCopy::AssignedAndActivated;
     let found = store.read(|unit| unit.renewals().differing_from(plan_id(1), &following(types))).unwrap();
-    assert_eq!(found, [3, 4, 5, 6, 7, 9, 13, 16].map(license_id));
+    assert_eq!(found, [3, 4, 5, 6, 7, 9, 13, 16, 18, 19].map(license_id));
 }
 
 pub fn processed_renewals_are_found_by_the_start_of_their_plan(db: &dyn Database) {

@@ -42,7 +42,7 @@ impl CallBuilder {
                 let learner = PendingLearner { customer: message.customer, email: invitation.email.clone() };
                 self.learners.entry(message.customer).or_default().push((place, learner));
             }
-            (Step::EndEnrollments, Payload::EndEnrollments(RevokedEnrollments { lms_user_id })) => {
+            (Step::EndEnrollments, Payload::EndEnrollments(RevokedEnrollments { lms_user_id, .. })) => {
                 if !lms_user_id.is_known() {
                     return Err(StepResult::Done(Completion::Nothing));
                 }

@@ -113,7 +113,9 @@ impl<'a> Owed<'a> {
         let revoked = message.license.and_then(|id| self.licenses.get(&id));
         let gives_the_same = |details: &PlanDetails| match revoked {
             Some((_, of_revoked)) => details.plan.catalog == of_revoked.plan.catalog,
-            None => Some(details.plan.id) == message.plan,
+            None => {
+                ended.catalog.map_or(Some(details.plan.id) == message.plan, |catalog| details.plan.catalog == catalog)
+            }
         };
         let address = revoked.and_then(|(license, _)| license.holder_email());
         self.activated.iter().any(|(license, details)| {
@@ -135,7 +137,7 @@ fn activated(
 ) -> Result<Vec<(License, PlanDetails)>, Error> {
     let (mut customers, mut accounts, mut emails) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     for ClaimedMessage { message, .. } in messages {
-        let Payload::EndEnrollments(RevokedEnrollments { lms_user_id }) = message.payload else { continue };
+        let Payload::EndEnrollments(RevokedEnrollments { lms_user_id, .. }) = message.payload else { continue };
         customers.insert(message.customer);
         accounts.insert(lms_user_id);
         let revoked = message.license.and_then(|id| licenses.get(&id));

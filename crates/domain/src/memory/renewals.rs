@@ -88,10 +88,11 @@ fn differs(original: &License, copy: &License, following: &FollowingPlan) -> boo
         LicenseStatus::Unassigned => true,
         LicenseStatus::Revoked => original.holder_email().is_some(),
         LicenseStatus::Assigned | LicenseStatus::Activated => {
-            let shared = |license: &License| (license.status(), license.holder_email().cloned(), license.lms_user_id());
-            original.renewed_to != Some(copy.id)
-                || shared(original) != shared(copy)
-                || copy.activation_date().is_some_and(|date| date != following.start_date)
+            let after = copy.clone().following(original, following.start_date, copy.modified);
+            let compared = |license: &License| {
+                (license.status(), license.holder_email().cloned(), license.lms_user_id(), license.activation_date())
+            };
+            original.renewed_to != Some(copy.id) || compared(&after) != compared(copy)
         }
     }
 }

@@ -278,12 +278,23 @@ impl License {
     }
 
     /// This live copy with the holder, key and status of the live license that was renewed into it. Its own dates stay.
+    /// A copy that was activated itself, and so not from the start of its plan, stays activated.
     pub fn following(self, original: &License, start: DateTime<Utc>, now: DateTime<Utc>) -> Self {
         let dates = self.seat().map(|seat| (seat.assigned_date, seat.last_remind_date));
-        match dates.and_then(|(assigned, reminded)| original.renewed_state(start, assigned, reminded)) {
-            Some(state) if state != self.state => Self { state, modified: now, ..self },
-            _ => self,
-        }
+        let Some(state) = dates.and_then(|(assigned, reminded)| original.renewed_state(start, assigned, reminded))
+        else {
+            return self;
+        };
+        let state = match (&self.state, state) {
+            (&LicenseState::Activated { ref seat, activation_date }, LicenseState::Assigned(renewed))
+                if activation_date != start =>
+            {
+                let lms_user_id = renewed.lms_user_id.or(seat.lms_user_id);
+                LicenseState::Activated { seat: Seat { lms_user_id, ..renewed }, activation_date }
+            }
+            (_, renewed) => renewed,
+        };
+        if state == self.state { self } else { Self { state, modified: now, ..self } }
     }
 
     /// The state of this live license in a plan that starts at `start`.

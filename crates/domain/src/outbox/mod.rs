@@ -253,7 +253,8 @@ impl<'a> OutboxBuilder<'a> {
     pub(crate) fn revoked(&mut self, license: &License) {
         self.event(EventName::Revoked, license);
         if let (Some(_), Some(lms_user_id)) = (license.activation_date(), license.lms_user_id()) {
-            self.push(Some(license.id), Payload::EndEnrollments(RevokedEnrollments { lms_user_id }));
+            let catalog = Some(self.plan.catalog);
+            self.push(Some(license.id), Payload::EndEnrollments(RevokedEnrollments { lms_user_id, catalog }));
         }
     }
 

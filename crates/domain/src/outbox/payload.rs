@@ -10,7 +10,9 @@ use uuid::Uuid;
 use super::event_name::EventName;
 use super::topic::Topic;
 use crate::model::email::Email;
-use crate::model::ids::{ActivationKey, AgreementId, CustomerId, EnrollmentJobId, LicenseId, LmsUserId, MailWordsId};
+use crate::model::ids::{
+    ActivationKey, AgreementId, CatalogId, CustomerId, EnrollmentJobId, LicenseId, LmsUserId, MailWordsId,
+};
 use crate::queue::Step;
 
 /// Defines [`Payload`] and the names of [`Topic`] from the payload type and the stored name of each topic.
@@ -331,6 +333,9 @@ pub struct Empty {}
 pub struct RevokedEnrollments {
     /// The learner.
     pub lms_user_id: LmsUserId,
+    /// The catalog that the license gave access to, in case the license is deleted. Older messages lack it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub catalog: Option<CatalogId>,
 }
 
 /// A plan whose revocation cap is used up.

@@ -228,6 +228,17 @@ fn enrollments_stay_if_another_license_gives_the_same_access() {
 }
 
 #[test]
+fn a_deleted_license_is_compared_by_the_catalog_that_it_had() {
+    let deleted = |town: &Town, plan| {
+        town.world.manager.delete_revoked(&admin(), plan).unwrap();
+        town.world.plan(1)
+    };
+    assert_eq!(ended_after(deleted, |_| ()), [""; 0], "the same catalog");
+    let elsewhere = CatalogId(uuid::Uuid::from_u128(404));
+    assert_eq!(ended_after(deleted, |plan| plan.catalog = elsewhere), ["end 7"], "another catalog");
+}
+
+#[test]
 fn enrollments_end_if_the_other_license_is_not_activated_or_is_somebody_else_s() {
     let (town, plan) = assigned(4);
     accept(&town, plan, AMY, 7);

@@ -63,7 +63,10 @@ fn enrollments_end_only_for_licenses_in_use_by_somebody_the_lms_knows() {
     });
     assert_eq!(topics(&owed).iter().filter(|&&topic| topic == Topic::LicenseEvent).count(), 3);
     assert_eq!(owed.len(), 4);
-    assert_eq!(world.owed(Topic::EndEnrollments), [serde_json::json!({ "lms_user_id": 7 })]);
+    assert_eq!(
+        world.owed(Topic::EndEnrollments),
+        [serde_json::json!({ "catalog": world.details(plan).catalog, "lms_user_id": 7 })]
+    );
     let ended = owed.iter().find(|message| message.payload.topic() == Topic::EndEnrollments).unwrap();
     assert_eq!(ended.license, Some(world.license_of(plan, "amy@example.com").id));
 }

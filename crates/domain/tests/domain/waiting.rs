@@ -369,3 +369,29 @@ fn a_copy_that_is_given_to_somebody_else_continues_nothing() {
     let owed = world.newly_owed(|| drop(world.revoke(following, &[BOB]).unwrap()));
     assert_eq!(previous_of(&owed), [world.license_of(prior, BOB).id.to_string()], "it is bob's again");
 }
+
+#[test]
+fn a_copy_that_was_activated_itself_stays_activated() {
+    let world = World::new();
+    let (prior, following) = followed(&world, 4);
+    let activated = LicenseEdit {
+        status: Some(LicenseStatus::Activated),
+        lms_user_id: Some(Some(LmsUserId(80))),
+        ..LicenseEdit::default()
+    };
+    edit(&world, following, BOB, activated);
+    let copy = world.license_of(following, BOB);
+    assert_eq!((copy.status(), copy.lms_user_id()), (LicenseStatus::Activated, Some(LmsUserId(80))));
+
+    world.clock.advance(Duration::days(1));
+    assert_eq!(process(&world, false).counts["licenses"], 0, "it is in line");
+    let reminded = LicenseEdit { last_remind_date: Some(Some(world.manager.now())), ..LicenseEdit::default() };
+    edit(&world, prior, BOB, reminded);
+    move_start(&world, following, Duration::days(2));
+    assert_eq!(world.license_of(following, BOB).state, copy.state, "nobody undid it");
+
+    edit(&world, prior, BOB, renamed(CID));
+    let renamed_copy = world.license_of(following, CID);
+    assert_eq!((renamed_copy.id, renamed_copy.status()), (copy.id, LicenseStatus::Activated));
+    assert_eq!(renamed_copy.activation_date(), copy.activation_date());
+}
