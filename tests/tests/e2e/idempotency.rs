@@ -8,7 +8,8 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use license_manager_tests::{
-    Answer, Client, Customer, Database, PROVISIONING, Request, Scene, assert_detail, at_once, on_both_databases, poll,
+    Answer, Client, Customer, Database, PROVISIONING, Person, Request, Scene, assert_detail, at_once,
+    on_both_databases, poll,
 };
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -27,6 +28,8 @@ on_both_databases!(
     a_request_whose_answer_is_too_large_to_keep_is_not_repeated,
     a_user_has_room_for_so_many_answers,
     who_lost_the_role_gets_no_kept_answer,
+    a_learner_without_the_role_gets_no_kept_activation,
+    staff_without_the_role_get_no_kept_answer,
 );
 
 fn new_key() -> String {
@@ -265,5 +268,64 @@ fn who_lost_the_role_gets_no_kept_answer(database: Database) {
         let again = ask(&admin);
         assert!(replayed(&again), "{path}");
         assert_eq!((again.status, again.body), (first.status, first.body), "{path}");
+    }
+}
+
+/// Sends a request as the first person, then as others with the same name, who must be refused, and as the first one again.
+fn assert_refused_again(scene: &Scene, people: [&Person; 3], (method, path, body): &(&str, String, Value)) {
+    let key = new_key();
+    let ask = |person| send(&scene.server.client(person), &key, method, path, body);
+    let first = ask(people[0]);
+    assert!(![401, 403, 405, 429].contains(&first.status) && first.status < 500, "{path}: {}", first.body);
+    for without in &people[1..] {
+        let refused = ask(without);
+        assert!(!replayed(&refused), "{path}");
+        assert_detail(refused, 403, path);
+    }
+    let again = ask(people[0]);
+    assert!(replayed(&again), "{path}");
+    assert_eq!((again.status, again.body), (first.status, first.body), "{path}");
+}
+
+fn a_learner_without_the_role_gets_no_kept_activation(database: Database) {
+    let scene = Scene::new(database);
+    let customer = &scene.customer;
+    scene.plan.assign(&[customer.email("bob")]).expect(200);
+    let key = scene.plan.activation_key(&customer.email("bob"));
+    let elsewhere = format!("enterprise_learner:{}", Customer::new(&scene.server).enterprise);
+    let [learner, without, of_another] =
+        [customer.learner(7, "bob"), customer.person(7, "bob"), customer.person(7, "bob").role(elsewhere)];
+    let people = [&learner, &without, &of_another];
+    let activation = format!("/api/v1/license-activation/?activation_key={key}");
+    let auto_apply = format!("/api/v1/customer-agreement/{}/auto-apply/", customer.agreement);
+    for path in [activation, auto_apply] {
+        assert_refused_again(&scene, people, &("POST", path, Value::Null));
+    }
+}
+
+fn staff_without_the_role_get_no_kept_answer(database: Database) {
+    let scene = Scene::new(database);
+    let customer = &scene.customer;
+    let every = customer.person(8, "staff").role("enterprise_provisioning_admin:*");
+    let learner = customer.person(8, "staff");
+    let admin = customer.person(8, "staff").role(format!("enterprise_admin:{}", customer.enterprise));
+    let plan = format!("{PROVISIONING}/subscriptions/{}/", scene.plan.uuid);
+    let agreement = format!("{PROVISIONING}/customer-agreement/{}/", customer.agreement);
+    let reason = json!({ "change_reason": "other" });
+    // Refusals of a body are kept, too.
+    let requests = [
+        ("POST", format!("{PROVISIONING}/subscriptions/"), customer.plan_request(3)),
+        ("PATCH", plan.clone(), json!({ "title": "Another", "change_reason": "other" })),
+        ("PATCH", agreement, json!({ "customer_slug": "another" })),
+        ("POST", format!("{PROVISIONING}/subscription-plan-renewals/"), json!({})),
+        ("POST", format!("{PROVISIONING}/license-transfer-jobs/"), json!({})),
+        ("POST", format!("{PROVISIONING}/license-transfer-jobs/1/process/"), json!({ "is_dry_run": true })),
+        ("POST", format!("{PROVISIONING}/webhooks/"), json!({})),
+        ("POST", scene.plan.path("revert/"), json!({})),
+        ("DELETE", format!("{PROVISIONING}/notifications/"), json!({})),
+        ("DELETE", plan, reason),
+    ];
+    for request in &requests {
+        assert_refused_again(&scene, [&every, &learner, &admin], request);
     }
 }

@@ -17,7 +17,7 @@ use crate::http::idempotency::Kept;
 /// The two prefixes of agreement paths. Handlers name the first one; every path below it exists below the second one too.
 pub const AGREEMENTS: [&str; 2] = ["/api/v1/customer-agreement/", "/api/v1/customer-agreements/"];
 
-/// The arguments of a handler. The first one is its permission.
+/// The arguments of a handler. The first one is its whole permission: a repeated request is answered after this check alone.
 pub trait Arguments: FromRequest + 'static {
     /// The first one: the permission that this request needs, with what it is read from.
     type Guarded: FromRequest + 'static;

@@ -1,14 +1,18 @@
 //! `POST /api/v1/license-activation/?activation_key=…`: a learner activates a license.
 
-use actix_web::HttpRequest;
+use std::pin::Pin;
+
+use actix_web::dev::Payload;
 use actix_web::http::StatusCode;
+use actix_web::{FromRequest, HttpRequest};
 use license_manager_domain::{ActivationKey, Entity, Error};
 
 use crate::api::views::LearnerLicenseBody;
 use crate::auth::permissions::{AdminOrLearner, Caller, Listing};
+use crate::http::body::Guarded;
 use crate::http::{Answer, ApiError, ApiResult, Query, blocking};
 use crate::openapi::errors::{BadRequest, Detail};
-use crate::state::State;
+use crate::state::{AppState, State};
 
 /// Activates the license with this key, if it is assigned to the caller.
 ///
@@ -26,22 +30,42 @@ use crate::state::State;
         (status = 422, description = "The license was revoked", body = String, content_type = "application/json"),
     )
 )]
-pub async fn activate(caller: Caller, request: HttpRequest, state: State) -> ApiResult {
-    let key = Query::of(&request).uuid("activation_key")?.map(ActivationKey);
-    let key = key.ok_or_else(|| ApiError::detail(StatusCode::BAD_REQUEST, "activation_key is missing."))?;
-    let permitted = state.clone();
-    let access = blocking(move || {
-        let customer = permitted.manager.customer_of_activation_key(key)?;
-        let customer = customer.ok_or(Error::NotFound(Entity::License))?;
-        let access = Listing::<AdminOrLearner>::of(caller)?;
-        access.check(Some(customer), Entity::License)?;
-        Ok(access)
-    })
-    .await?;
-    let person = state.manager.with_account(access.caller.recipient()?).await;
+pub async fn activate(OfKey { caller, key }: OfKey, state: State) -> ApiResult {
+    let person = state.manager.with_account(caller.recipient()?).await;
     blocking(move || {
-        let license = state.manager.activate(&access.caller.actor(), key, &person)?;
+        let license = state.manager.activate(&caller.actor(), key, &person)?;
         Answer::ok(&LearnerLicenseBody::new(&license, state.renewal_lock()))
     })
     .await
+}
+
+/// The permission to learn with the customer of the license that has the key in the query. A key of no license is refused before
+/// one outside the caller's scope.
+pub struct OfKey {
+    caller: Caller,
+    key: ActivationKey,
+}
+
+impl Guarded for OfKey {
+    type Access = Caller;
+}
+
+impl FromRequest for OfKey {
+    type Error = ApiError;
+    type Future = Pin<Box<dyn Future<Output = ApiResult<Self>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let caller = Caller::from_request(request, payload);
+        let (state, query) = (AppState::of(request), Query::of(request));
+        Box::pin(async move {
+            let caller = caller.await?;
+            let (state, key) = (state?, query.uuid("activation_key")?.map(ActivationKey));
+            let key = key.ok_or_else(|| ApiError::detail(StatusCode::BAD_REQUEST, "activation_key is missing."))?;
+            let customer = blocking(move || Ok(state.manager.customer_of_activation_key(key)?)).await?;
+            let customer = customer.ok_or(Error::NotFound(Entity::License))?;
+            let access = Listing::<AdminOrLearner>::of(caller)?;
+            access.check(Some(customer), Entity::License)?;
+            Ok(Self { caller: access.caller, key })
+        })
+    }
 }

@@ -388,10 +388,6 @@ impl<P: Permission> Guarded for OfAgreement<P> {
     type Access = Self;
 }
 
-impl Guarded for Caller {
-    type Access = Self;
-}
-
 impl Guarded for HistoryReader {
     type Access = Self;
 }
