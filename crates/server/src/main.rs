@@ -63,7 +63,8 @@ fn act(cli: Cli) -> Result<ExitCode, Box<dyn Error>> {
         Command::Config => {
             write!(std::io::stdout(), "{}", config.effective())?;
             // Also checks the upstreams, because a server would not start with incomplete ones.
-            actix_web::rt::System::new().block_on(async { Upstreams::from_config(&config) })?;
+            // They end inside of the runtime, as connections to a mail server must.
+            actix_web::rt::System::new().block_on(async { Upstreams::from_config(&config).map(drop) })?;
         }
         Command::Serve(arguments) => {
             logging::init(&config.logging)?;

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::keys::{environment_variable, sections};
 use super::settings::Config;
-use super::value::without_passwords;
+use super::value::shown;
 
 impl Config {
     /// All keys with their values as TOML, secrets hidden, each with its environment variable.
@@ -29,11 +29,12 @@ impl Config {
     }
 }
 
-/// The value as TOML, without passwords in URLs. It differs from JSON only in that DEL must be escaped.
+/// The value as TOML, without secrets in URLs. It differs from JSON only in that DEL must be escaped.
 fn toml_value(value: &Value) -> String {
-    let shown = match value {
-        Value::String(text) if text.contains("://") && !text.starts_with('[') => json!(without_passwords(text)),
+    let visible = match value {
+        // The list of issuers is JSON, which hides its secrets itself.
+        Value::String(text) if !text.starts_with('[') => json!(shown(text)),
         value => value.clone(),
     };
-    shown.to_string().replace('\u{7f}', "\\u007F")
+    visible.to_string().replace('\u{7f}', "\\u007F")
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::read::{optional_text, text};
-use super::value::{JwkSetSource, Secret};
+use super::value::{JwkSetSource, Secret, shown};
 
 /// An issuer of access tokens. It needs `hs256_secret`, `jwk_set` or both.
 #[derive(Debug, Clone, Deserialize, Serialize)]
@@ -44,10 +44,18 @@ pub(super) fn issuers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<
     issuers.map_err(|_| D::Error::custom(FORM))
 }
 
-/// As JSON text, which the file and the environment accept alike.
+/// As JSON text, which the file and the environment accept alike. URLs are without secrets.
 pub(super) fn as_json<S: Serializer>(issuers: &[IssuerConfig], serializer: S) -> Result<S::Ok, S::Error> {
     match issuers {
         [] => issuers.serialize(serializer),
-        _ => serializer.serialize_str(&serde_json::to_string(issuers).map_err(S::Error::custom)?),
+        _ => {
+            let visible = issuers.iter().map(|issuer| IssuerConfig {
+                issuer: shown(&issuer.issuer),
+                audience: issuer.audience.as_deref().map(shown),
+                ..issuer.clone()
+            });
+            let visible: Vec<_> = visible.collect();
+            serializer.serialize_str(&serde_json::to_string(&visible).map_err(S::Error::custom)?)
+        }
     }
 }

@@ -12,7 +12,7 @@ use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, SeqAccess, Vi
 use tracing_subscriber::EnvFilter;
 use uuid::Uuid;
 
-use super::value::without_passwords;
+use super::value::without_secrets;
 
 /// A whole number from `MIN` to `MAX`, as a number or as text.
 pub(super) fn whole_number<'de, D, T, const MIN: u64, const MAX: u64>(deserializer: D) -> Result<T, D::Error>
@@ -156,7 +156,10 @@ pub(super) fn origins<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<
         match url.map(|url| (url.origin().ascii_serialization(), url)) {
             // No path and no wildcard: it would look like a rule and match nothing.
             Some((origin, url)) if url.as_str() == format!("{origin}/") && !origin.contains('*') => Ok(origin),
-            _ => Err(format!("`{}` is not an origin, such as https://portal.example.com", text.escape_debug())),
+            _ => {
+                let text = without_secrets(text);
+                Err(format!("`{}` is not an origin, such as https://portal.example.com", text.escape_debug()))
+            }
         }
     })
 }
@@ -175,7 +178,10 @@ pub(super) fn host_names<'de, D: Deserializer<'de>>(deserializer: D) -> Result<V
         let url = Url::parse(&format!("http://{text}/")).ok();
         match url.as_ref().and_then(Url::host_str) {
             Some(host) if host.eq_ignore_ascii_case(text) => Ok(text.to_owned()),
-            _ => Err(format!("`{}` is not a host name, such as licenses.example.com", text.escape_debug())),
+            _ => {
+                let text = without_secrets(text);
+                Err(format!("`{}` is not a host name, such as licenses.example.com", text.escape_debug()))
+            }
         }
     })
 }
@@ -206,7 +212,7 @@ pub(super) fn socket_address<'de, D: Deserializer<'de>>(deserializer: D) -> Resu
     text.parse().map_err(|_| {
         D::Error::custom(format!(
             "`{}` is not an IP address with a port, such as 127.0.0.1:8080 or [::1]:8080",
-            text.escape_debug()
+            without_secrets(&text).escape_debug()
         ))
     })
 }
@@ -235,7 +241,7 @@ pub(super) fn web_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<
     match Url::parse(&text) {
         Ok(url) if matches!(url.scheme(), "http" | "https") => Ok(text.trim_end_matches('/').to_owned()),
         _ => {
-            let text = without_passwords(&text);
+            let text = without_secrets(&text);
             Err(D::Error::custom(format!("`{}` is not an http or https address", text.escape_debug())))
         }
     }

@@ -46,7 +46,7 @@ impl fmt::Display for Secret {
     }
 }
 
-/// The database's kind and location. Printed, it hides passwords.
+/// The database's kind and location. Printed, it hides users and passwords.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub enum DatabaseUrl {
@@ -92,37 +92,40 @@ impl fmt::Display for DatabaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
-            Self::Postgres(url) => f.write_str(&without_passwords(url)),
+            Self::Postgres(url) => f.write_str(&without_secrets(url)),
         }
     }
 }
 
-/// The URL with its password replaced, and without its query if that holds one.
-pub(super) fn without_passwords(url: &str) -> String {
-    let (base, query) = match url.split_once('?') {
-        Some((base, query)) => (base, Some(query)),
-        None => (url, None),
+/// The parameters of URLs whose values are no secrets.
+const PLAIN_PARAMETERS: [&str; 4] = ["host", "port", "sslmode", "tls"];
+
+/// The URL without what may be a secret: the user, the password, the values of parameters, and the fragment.
+pub(super) fn without_secrets(url: &str) -> String {
+    let is_scheme = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
+    let (scheme, rest) = match url.split_once("://").filter(|(scheme, _)| is_scheme(scheme)) {
+        Some((scheme, rest)) => (format!("{scheme}://"), rest),
+        None => (String::new(), url),
     };
-    let (scheme, rest) = base.split_once("://").unwrap_or(("", base));
-    // The last `@`, because an unescaped password may contain one.
-    let base = match rest.rsplit_once('@') {
-        Some((user, host)) => match user.split_once(':') {
-            Some((name, _)) => format!("{scheme}://{name}:***@{host}"),
-            None => format!("{scheme}://{user}@{host}"),
-        },
-        None => format!("{scheme}://{rest}"),
-    };
-    match query {
-        // An unescaped `?` in a password makes the rest look like a query.
-        Some(query) if query.contains('@') || query.to_ascii_lowercase().contains("password") => {
-            format!("{base}?***")
-        }
-        Some(query) => format!("{base}?{query}"),
-        None => base,
-    }
+    // The last `@`, because an unescaped password may contain one, and a `?`, a `#` or a `/` as well.
+    let (user, rest) = rest.rsplit_once('@').map_or(("", rest), |(_, host)| ("***@", host));
+    let (rest, fragment) = rest.split_once('#').map_or((rest, ""), |(rest, _)| (rest, "#***"));
+    let Some((place, query)) = rest.split_once('?') else { return format!("{scheme}{user}{rest}{fragment}") };
+    let parameters = query.split('&').map(|parameter| match parameter.split_once('=') {
+        Some((name, _)) if PLAIN_PARAMETERS.contains(&name) => parameter.to_owned(),
+        Some((name, _)) => format!("{name}=***"),
+        None => "***".to_owned(),
+    });
+    let parameters: Vec<String> = parameters.collect();
+    format!("{scheme}{user}{place}?{}{fragment}", parameters.join("&"))
 }
 
-/// A mail server's URL. Printed, it hides passwords.
+/// A text as it may be shown: if it is a URL, without what may be a secret.
+pub(super) fn shown(text: &str) -> String {
+    if text.contains("://") { without_secrets(text) } else { text.to_owned() }
+}
+
+/// A mail server's URL. Printed, it hides users and passwords.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct SmtpUrl(String);
@@ -152,7 +155,7 @@ impl TryFrom<String> for SmtpUrl {
 
 impl fmt::Display for SmtpUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&without_passwords(&self.0))
+        f.write_str(&without_secrets(&self.0))
     }
 }
 
@@ -194,7 +197,7 @@ impl fmt::Display for JwkSetSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Inline(_) => f.write_str("{…}"),
-            Self::Url(url) => f.write_str(&without_passwords(url.as_str())),
+            Self::Url(url) => f.write_str(&without_secrets(url.as_str())),
             Self::File(path) => write!(f, "{}", path.display()),
         }
     }

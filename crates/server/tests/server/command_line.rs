@@ -1,4 +1,5 @@
 use std::path::PathBuf;
+use std::process;
 
 use clap::CommandFactory;
 use license_manager::auth::mint::DevelopmentToken;
@@ -86,4 +87,18 @@ fn a_token_takes_any_number_of_roles() {
     assert!(parse("license-manager token --user-id x --email a --username b").is_err());
     assert!(parse("license-manager token --user-id 1").unwrap_err().contains("--email"));
     assert!(parse("license-manager token --user-id 1 --email a --username b --lifetime-seconds 0").is_err());
+}
+
+#[test]
+fn the_configuration_of_a_mail_server_is_shown_and_checked() {
+    let ran = process::Command::new(env!("CARGO_BIN_EXE_license-manager"))
+        .arg("config")
+        .env_clear()
+        .env("LM_SMTP__URL", "smtps://u:hunter2@mail.example")
+        .env("LM_SMTP__FROM", "a@b.co")
+        .output()
+        .unwrap();
+    let (shown, told) = (String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
+    assert_eq!((ran.status.code(), told.as_ref()), (Some(0), ""));
+    assert!(shown.contains("smtps://***@mail.example") && !shown.contains("hunter2"), "{shown}");
 }

@@ -214,7 +214,7 @@ fn the_effective_configuration_can_be_read_back_and_holds_no_secret() {
     let shown = config.effective();
     assert!(!shown.contains("hunter2") && !format!("{config:?}").contains("hunter2"), "{shown}");
     assert!(shown.contains("hs256_secret = \"***\"  # LM_AUTH__HS256_SECRET\n"), "{shown}");
-    assert!(shown.contains("url = \"postgres://me:***@db/l\"  # LM_DATABASE__URL\n"), "{shown}");
+    assert!(shown.contains("url = \"postgres://***@db/l\"  # LM_DATABASE__URL\n"), "{shown}");
     assert!(shown.contains("# jwk_set is not set  # LM_AUTH__JWK_SET\n"), "{shown}");
     let again = load(Some(&shown), &[]).unwrap();
     assert_eq!(again.auth.audience, "a \"quoted\"\n\u{7f} one");
@@ -254,9 +254,28 @@ fn no_address_shows_its_password() {
         "LM_PORTALS__ADMIN_URL",
     ] {
         let shown = load(None, &[(variable, "https://me:hunter2@example.com/x")]).unwrap().effective();
-        assert!(shown.contains("https://me:***@example.com/x") && !shown.contains("hunter2"), "{shown}");
+        assert!(shown.contains("https://***@example.com/x") && !shown.contains("hunter2"), "{shown}");
+        let shown = load(None, &[(variable, "https://hunter2@example.com/x?token=hunter2")]).unwrap().effective();
+        assert!(shown.contains("https://***@example.com/x?token=***") && !shown.contains("hunter2"), "{shown}");
         let line = refusal(None, &[(variable, "ftp://me:hunter2@example.com/x")]);
         assert!(line.starts_with(&format!("{variable}: ")) && !line.contains("hunter2"), "{line}");
+    }
+}
+
+#[test]
+fn no_other_setting_shows_the_secrets_of_an_address() {
+    let url = "https://me:hunter2@example.com/x?token=hunter2";
+    let issuers = format!(r#"[{{"issuer": "{url}", "audience": "{url}", "jwk_set": "{url}"}}]"#);
+    for (variable, value) in
+        [("LM_AUTH__ISSUERS", issuers.as_str()), ("LM_AUTH__ISSUER", url), ("LM_AUTH__AUDIENCE", url)]
+    {
+        let shown = load(None, &[(variable, value)]).unwrap().effective();
+        assert!(shown.contains("https://***@example.com/x?token=***") && !shown.contains("hunter2"), "{shown}");
+    }
+    for variable in ["LM_SERVER__ALLOWED_ORIGINS", "LM_SERVER__ALLOWED_HOSTS", "LM_SERVER__LISTEN"] {
+        let line = refusal(None, &[(variable, "https://me:hunter2@example.com")]);
+        assert!(line.starts_with(&format!("{variable}: ")) && !line.contains("hunter2"), "{line}");
+        assert!(line.contains("`https://***@example.com`"), "{line}");
     }
 }
 
@@ -322,7 +341,7 @@ fn secrets_of_upstreams_are_not_shown() {
     )
     .unwrap();
     let shown = format!("{} {config:?}", config.effective());
-    assert!(!shown.contains("hunter2") && shown.contains("smtp://me:***@mail"), "{shown}");
+    assert!(!shown.contains("hunter2") && shown.contains("smtp://***@mail"), "{shown}");
     assert_eq!(config.segment.url, "https://api.segment.io");
     let line = refusal(None, &[("LM_SMTP__URL", "http://me:hunter2@mail")]);
     assert!(line.starts_with("LM_SMTP__URL: ") && !line.contains("hunter2"), "{line}");
