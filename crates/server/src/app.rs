@@ -15,7 +15,7 @@ use crate::http::error::ApiError;
 use crate::http::problem::{PROBLEM_JSON, problem_details};
 use crate::http::{hardening, idempotency, sending, turns};
 use crate::state::AppState;
-use crate::telemetry::monitor::{Phase, WATCHED};
+use crate::telemetry::monitor::{Phase, is_watched};
 use crate::telemetry::{logging, request_metrics, traces};
 use crate::{api, support_page};
 
@@ -63,7 +63,7 @@ async fn only_when_started(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<EitherBody<impl MessageBody>>, actix_web::Error> {
     let state = AppState::of(request.request())?;
-    if state.monitor.phase() == Phase::Starting && !WATCHED.contains(&request.path()) {
+    if state.monitor.phase() == Phase::Starting && !is_watched(request.path()) {
         let error = ApiError::from(Error::Unavailable);
         return Ok(request.into_response(error.error_response()).map_into_right_body());
     }

@@ -250,6 +250,8 @@ fn requests_for_other_hosts_are_refused(database: Database) {
     for header in ["Host", "X-Forwarded-Host"] {
         assert_detail(get(header, "evil.example.com"), 400, header);
     }
-    let health = Request::new("GET", "/health/live/").header("Host", "10.0.0.7");
-    scene.server.anonymous().send(health).expect(200);
+    for path in ["/health/", "/health", "/health/live/", "/health/live", "/health/ready", "/metrics/", "/metrics"] {
+        let asked = scene.server.anonymous().send(Request::new("GET", path).header("Host", "10.0.0.7"));
+        assert_eq!(asked.status, 200, "{path}: {}", asked.body);
+    }
 }

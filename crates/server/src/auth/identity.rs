@@ -12,7 +12,7 @@ use crate::auth::csrf;
 use crate::auth::{AccessToken, header_credential};
 use crate::http::error::ApiError;
 use crate::state::{AppState, BrowserPolicy};
-use crate::telemetry::monitor::WATCHED;
+use crate::telemetry::monitor::is_watched;
 
 /// The verified token, or why there is none. [`identify`] stores it in the request's extensions.
 #[derive(Debug, Clone)]
@@ -24,7 +24,7 @@ pub async fn identify(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<EitherBody<impl MessageBody>>, Error> {
-    if !WATCHED.contains(&request.path()) {
+    if !is_watched(request.path()) {
         let state = AppState::of(request.request())?;
         let identity = authenticate(&state, request.request()).await;
         let user = identity.as_ref().ok();

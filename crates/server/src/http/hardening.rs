@@ -9,25 +9,30 @@ use actix_web::{Error, ResponseError};
 
 use crate::http::error::ApiError;
 use crate::state::AppState;
-use crate::telemetry::monitor::WATCHED;
+use crate::telemetry::monitor::is_watched;
 
 /// Middleware for `from_fn`. Most answers hold personal data: no cache may keep them, and a cache that does all the
-/// same must tell callers apart. Browsers must not guess another media type. Headers that the handler has set stay.
+/// same must tell callers apart. Browsers must not guess another media type. Headers that the handler has set stay;
+/// `Vary` also names what the handler looked at.
 pub async fn protect(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let mut response = next.call(request).await?;
     let headers = response.headers_mut();
-    for (name, value) in
-        [(CACHE_CONTROL, "no-store"), (X_CONTENT_TYPE_OPTIONS, "nosniff"), (VARY, "Authorization, Cookie")]
-    {
+    for (name, value) in [(CACHE_CONTROL, "no-store"), (X_CONTENT_TYPE_OPTIONS, "nosniff")] {
         if !headers.contains_key(&name) {
             headers.insert(name, HeaderValue::from_static(value));
         }
     }
+    let own = headers.get(VARY).and_then(|value| value.to_str().ok());
+    let vary = own.and_then(|own| HeaderValue::from_str(&format!("{own}, {CALLER}")).ok());
+    headers.insert(VARY, vary.unwrap_or(HeaderValue::from_static(CALLER)));
     Ok(response)
 }
+
+/// The headers that tell who asks.
+const CALLER: &str = "Authorization, Cookie";
 
 /// Middleware for `from_fn`: answers 400 to requests for host names that are not in `server.allowed_hosts`, if any are.
 /// Links in answers carry the host name of the request.
@@ -40,7 +45,7 @@ pub async fn only_allowed_hosts(
         let connection = request.connection_info();
         let host = without_port(connection.host());
         let mut allowed = state.browser.allowed_hosts.iter();
-        allowed.len() == 0 || allowed.any(|name| name.eq_ignore_ascii_case(host)) || WATCHED.contains(&request.path())
+        allowed.len() == 0 || allowed.any(|name| name.eq_ignore_ascii_case(host)) || is_watched(request.path())
     };
     if is_allowed {
         return Ok(next.call(request).await?.map_into_left_body());

@@ -24,6 +24,11 @@ const METRICS_AGE: Duration = Duration::from_secs(1);
 /// The paths for monitoring. They need no user's token and are always answered.
 pub const WATCHED: [&str; 4] = ["/health/", "/health/live/", "/health/ready/", "/metrics/"];
 
+/// Whether the path is one of [`WATCHED`], with or without its trailing slash.
+pub fn is_watched(path: &str) -> bool {
+    WATCHED.iter().any(|watched| watched.trim_end_matches('/') == path.trim_end_matches('/'))
+}
+
 /// The phase of the process's life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {

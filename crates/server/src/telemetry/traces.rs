@@ -28,7 +28,7 @@ use reqwest::header::{HeaderName, HeaderValue};
 
 use crate::config::{Secret, TelemetryConfig};
 use crate::telemetry::metrics::method_label;
-use crate::telemetry::monitor::WATCHED;
+use crate::telemetry::monitor::is_watched;
 
 /// The time limit for sending a batch of spans, retries included.
 const EXPORT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -201,7 +201,7 @@ pub async fn trace(
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
     let path = request.path().trim_end_matches('/');
-    if RECORDER.get().is_none() || WATCHED.iter().any(|watched| watched.trim_end_matches('/') == path) {
+    if RECORDER.get().is_none() || is_watched(path) {
         return next.call(request).await;
     }
     let (name, method) = match method_label(request.method()) {
