@@ -40,17 +40,19 @@ const BREAKS: &[Break] = &[
                    VALUES ('00000000-0000-4000-8000-000000000001', 'gone', now());
                    ALTER TABLE plan_mark ENABLE TRIGGER ALL",
     },
+    both("schema", 1, "DROP INDEX license_one_live_per_email"),
     both(
         "one-live-license",
         2,
-        "DROP INDEX license_one_live_per_email;
-         UPDATE license SET user_email = 'twice@example.com'
+        "UPDATE license SET user_email = 'twice@example.com'
          WHERE uuid IN (SELECT license.uuid FROM license
                         WHERE status = 'assigned' AND subscription_plan_uuid = (
                             SELECT subscription_plan_uuid FROM license WHERE status = 'assigned'
                             GROUP BY subscription_plan_uuid HAVING count(*) > 1
                             ORDER BY subscription_plan_uuid LIMIT 1)
-                        ORDER BY license.uuid LIMIT 2)",
+                        ORDER BY license.uuid LIMIT 2);
+         UPDATE license SET user_email = 'Twice@example.com'
+         WHERE uuid IN (SELECT uuid FROM license WHERE user_email = 'twice@example.com' ORDER BY uuid LIMIT 1)",
     ),
     both(
         "plan-sizes",
@@ -172,6 +174,12 @@ const BREAKS: &[Break] = &[
                    WHERE uuid IN (SELECT max(uuid::text)::uuid FROM license WHERE status <> 'revoked' GROUP BY status);
                    UPDATE license SET revoked_date = NULL
                    WHERE uuid IN (SELECT max(uuid::text)::uuid FROM license WHERE status = 'revoked')",
+    },
+    Break {
+        check: "schema",
+        violations: 1,
+        sqlite: "DROP TRIGGER license_history_counts_former_seats",
+        postgres: "ALTER TABLE license_history DISABLE TRIGGER license_history_counts_seats",
     },
 ];
 

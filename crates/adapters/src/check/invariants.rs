@@ -49,6 +49,23 @@ pub(super) const INVARIANTS: &[Invariant] = &[
         },
     },
     Invariant {
+        name: "schema",
+        meaning: "The index that keeps live licenses apart and the triggers that count licenses are there.",
+        find: Find::RowsOf {
+            sqlite: "SELECT column1 AS id
+                     FROM (VALUES ('license_one_live_per_email'), ('license_history_counts_seats'),
+                                  ('license_history_counts_former_seats'), ('license_history_counts_activations'))
+                     WHERE column1 NOT IN (SELECT name FROM sqlite_master WHERE type IN ('index', 'trigger'))",
+            postgres: "SELECT needed.name AS id
+                       FROM (VALUES ('license_one_live_per_email'), ('license_history_counts_seats')) AS needed (name)
+                       WHERE NOT EXISTS (SELECT 1 FROM pg_indexes
+                                         WHERE schemaname = current_schema() AND indexname = needed.name)
+                         AND NOT EXISTS (SELECT 1 FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid
+                                         WHERE relnamespace = current_schema()::regnamespace
+                                           AND tgname = needed.name AND tgenabled <> 'D')",
+        },
+    },
+    Invariant {
         name: "references",
         meaning: "Every row that another row refers to is there.",
         find: Find::References,
@@ -64,10 +81,11 @@ pub(super) const INVARIANTS: &[Invariant] = &[
         find: rows!(
             "SELECT CAST(license.uuid AS text) AS id
              FROM license
-             JOIN (SELECT subscription_plan_uuid, user_email FROM license WHERE status IN ('assigned', 'activated')
-                   GROUP BY subscription_plan_uuid, user_email HAVING count(*) > 1) AS held_twice
+             JOIN (SELECT subscription_plan_uuid, lower(user_email) AS email FROM license
+                   WHERE status IN ('assigned', 'activated')
+                   GROUP BY subscription_plan_uuid, lower(user_email) HAVING count(*) > 1) AS held_twice
                  ON held_twice.subscription_plan_uuid = license.subscription_plan_uuid
-                AND held_twice.user_email = license.user_email
+                AND held_twice.email = lower(license.user_email)
              WHERE license.status IN ('assigned', 'activated')"
         ),
     },

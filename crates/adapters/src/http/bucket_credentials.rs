@@ -18,6 +18,8 @@ use super::traced::{self, Shown};
 
 /// Temporary credentials are replaced this long before they expire, so that a link signed with them works for a while.
 const MARGIN: TimeDelta = TimeDelta::minutes(15);
+/// After a failure nobody asks again for so long, so that callers do not wait one after another for the same failure.
+const PAUSE: TimeDelta = TimeDelta::seconds(10);
 /// The platform's endpoints are on the same machine.
 const TIMEOUT: Duration = Duration::from_secs(3);
 const CONTAINER: &str = "http://169.254.170.2";
@@ -58,6 +60,8 @@ pub enum CredentialSource {
         /// Its URL, without a trailing slash.
         url: String,
     },
+    /// Nowhere: nothing is set, and the instance's endpoint must not be asked.
+    Nowhere,
 }
 
 /// A token for a container's endpoint.
@@ -89,6 +93,9 @@ impl CredentialSource {
             let authorization = file.or_else(|| set("AWS_CONTAINER_AUTHORIZATION_TOKEN").map(Authorization::Token));
             return Self::Container { url, authorization };
         }
+        if set("AWS_EC2_METADATA_DISABLED").is_some_and(|value| value.trim().eq_ignore_ascii_case("true")) {
+            return Self::Nowhere;
+        }
         let url = set("AWS_EC2_METADATA_SERVICE_ENDPOINT").unwrap_or_else(|| INSTANCE.to_owned());
         Self::Instance { url: url.trim_end_matches('/').to_owned() }
     }
@@ -100,15 +107,23 @@ impl CredentialSource {
             Self::WebIdentity { .. } => "a role for a web identity",
             Self::Container { .. } => "the container's endpoint",
             Self::Instance { .. } => "the instance's endpoint",
+            Self::Nowhere => "none",
         }
     }
 }
 
-/// The current credentials. Concurrent callers share the fetch of new ones.
+/// The current credentials. Concurrent callers share the fetch of new ones, and its failure.
 pub(super) struct BucketCredentials {
     source: CredentialSource,
     client: Client,
-    current: Mutex<Option<Held>>,
+    known: Mutex<Known>,
+}
+
+#[derive(Default)]
+struct Known {
+    current: Option<Held>,
+    /// The latest failure, and when it was.
+    failure: Option<(DateTime<Utc>, String)>,
 }
 
 #[derive(Clone)]
@@ -129,7 +144,7 @@ struct Given {
 
 impl BucketCredentials {
     pub(super) fn new(source: CredentialSource, client: Client) -> Self {
-        Self { source, client, current: Mutex::new(None) }
+        Self { source, client, known: Mutex::default() }
     }
 
     /// Valid credentials. Those that expire soon are still given if new ones cannot be had.
@@ -143,23 +158,33 @@ impl BucketCredentials {
                 None => Credentials::new(access_key_id, secret_access_key),
             });
         }
-        let mut current = self.current.lock().await;
-        if let Some(held) = current.as_ref().filter(|held| now < held.expires - MARGIN) {
+        if let CredentialSource::Nowhere = self.source {
+            return Err("was not called: no credentials are set".to_owned());
+        }
+        let mut known = self.known.lock().await;
+        if let Some(held) = known.current.as_ref().filter(|held| now < held.expires - MARGIN) {
             return Ok(held.credentials.clone());
         }
-        match self.fetch().await {
-            Ok(held) => Ok(current.insert(held).credentials.clone()),
-            Err(problem) => match current.as_ref().filter(|held| now < held.expires) {
-                Some(held) => Ok(held.credentials.clone()),
-                None => Err(format!("was not called: {} {problem}", self.source.name())),
+        let failure = known.failure.take().filter(|(at, _)| now < *at + PAUSE);
+        let (at, problem) = match failure {
+            Some(failure) => failure,
+            None => match self.fetch().await {
+                Ok(held) => return Ok(known.current.insert(held).credentials.clone()),
+                Err(problem) => (now, problem),
             },
-        }
+        };
+        let told = match known.current.as_ref().filter(|held| now < held.expires) {
+            Some(held) => Ok(held.credentials.clone()),
+            None => Err(format!("was not called: {} {problem}", self.source.name())),
+        };
+        known.failure = Some((at, problem));
+        told
     }
 
     async fn fetch(&self) -> Result<Held, String> {
         match &self.source {
             // Never asked for.
-            CredentialSource::Fixed { .. } => Err("do not change".to_owned()),
+            CredentialSource::Fixed { .. } | CredentialSource::Nowhere => Err("do not change".to_owned()),
             CredentialSource::WebIdentity { url, role, session, token_file } => {
                 let token = token_in(token_file)?;
                 let form = [
@@ -268,6 +293,10 @@ mod tests {
         ];
         let CredentialSource::Container { authorization, .. } = source(&pod) else { panic!("another source") };
         assert!(matches!(authorization, Some(Authorization::File(path)) if path == "/token"));
+        let disabled = ("AWS_EC2_METADATA_DISABLED", "True");
+        assert!(matches!(source(&[disabled]), CredentialSource::Nowhere));
+        assert!(matches!(source(&[disabled, container[0]]), CredentialSource::Container { .. }));
+        assert!(matches!(source(&[("AWS_EC2_METADATA_DISABLED", "false")]), CredentialSource::Instance { .. }));
         let empty = [("AWS_ACCESS_KEY_ID", ""), ("AWS_SECRET_ACCESS_KEY", " ")];
         assert!(matches!(source(&empty), CredentialSource::Instance { .. }));
     }

@@ -233,6 +233,7 @@ impl From<&smtp::Error> for Failure {
                 _ if is_inexpressible(error) => {
                     Self::of_address("cannot express this email address: it has no SMTPUTF8".to_owned())
                 }
+                _ if lacks_encryption(error) => Self::no_answer("does not offer encryption (STARTTLS)"),
                 _ if error.is_timeout() => Self::no_answer("did not answer in time"),
                 _ if error.is_tls() => Self::no_answer("failed to set up encryption"),
                 _ if error.is_response() => Self::no_answer("answered something unexpected"),
@@ -253,6 +254,11 @@ impl From<&smtp::Error> for Failure {
 /// it only as a text.
 fn is_inexpressible(error: &smtp::Error) -> bool {
     error.is_client() && error.source().is_some_and(|cause| cause.to_string().contains("SMTPUTF8"))
+}
+
+/// Whether the server does not offer the encryption that the URL demands. The client tells it only as a text.
+fn lacks_encryption(error: &smtp::Error) -> bool {
+    error.is_client() && error.source().is_some_and(|cause| cause.to_string().contains("STARTTLS"))
 }
 
 #[async_trait]

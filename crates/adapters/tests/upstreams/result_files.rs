@@ -7,7 +7,7 @@ use license_manager_adapters::http::{
     Authorization, BucketOptions, BucketProblem, CredentialSource, S3ResultFiles, Timeouts, client,
 };
 use license_manager_domain::EnrollmentJobId;
-use license_manager_domain::ports::{ResultFiles, Undelivered};
+use license_manager_domain::ports::{FixedClock, ResultFiles, Undelivered};
 use url::Url;
 use uuid::Uuid;
 use wiremock::matchers::{body_string_contains, header, method, path as path_is};
@@ -268,4 +268,26 @@ async fn without_credentials_an_upload_is_retried_and_no_link_is_given() {
     let problem = "the bucket was not called: the container's endpoint answered 500 Internal Server Error".to_owned();
     assert_eq!(files.put(JOB, "email\n".to_owned()).await, Err(Undelivered::Unavailable(problem)));
     assert_eq!(signed_with(&files).await, None);
+}
+
+#[tokio::test]
+async fn a_failure_to_get_credentials_is_shared_for_a_while() {
+    let server = always(ResponseTemplate::new(500)).await;
+    let source = CredentialSource::Container { url: server.uri(), authorization: None };
+    let clock = Arc::new(FixedClock::new(now()));
+    let options = BucketOptions { credentials: source, ..options(server.uri()) };
+    let files = S3ResultFiles::new(options, client(patient()).unwrap(), clock.clone()).unwrap();
+    for asked in 1..=2 {
+        let (one, another) = tokio::join!(files.address(JOB), files.address(JOB));
+        assert_eq!((one, another, files.address(JOB).await), (None, None, None));
+        assert_eq!(server.received_requests().await.unwrap().len(), asked);
+        clock.advance(chrono::TimeDelta::seconds(10));
+    }
+}
+
+#[tokio::test]
+async fn without_any_source_nobody_is_asked() {
+    let files = with_credentials("https://s3.example.com".to_owned(), CredentialSource::Nowhere);
+    let problem = "the bucket was not called: no credentials are set".to_owned();
+    assert_eq!(files.put(JOB, "email\n".to_owned()).await, Err(Undelivered::Unavailable(problem)));
 }
