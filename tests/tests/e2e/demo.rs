@@ -91,6 +91,8 @@ fn a_demo_opens_nothing_else(database: Database) {
         (vec![("LM_AUTH__JWK_SET", "/keys.json"), ("LM_AUTH__HS256_SECRET", "")], "auth.jwk_set"),
         (vec![("LM_AUTH__HS256_SECRET", "a-secret-of-the-platform-0123456789")], "auth.hs256_secret"),
         (vec![("LM_SERVER__LISTEN", "0.0.0.0:0"), ("LM_AUTH__HS256_SECRET", "")], "server.listen"),
+        (vec![("LM_METRICS__LISTEN", "0.0.0.0:0"), ("LM_AUTH__HS256_SECRET", "")], "metrics.listen"),
+        (vec![("LM_METRICS__WORKER_LISTEN", "[::]:0"), ("LM_AUTH__HS256_SECRET", "")], "metrics.worker_listen"),
     ] {
         let refusal = Server::start_refused(database.url(), &settings, &["serve", "--demo"]);
         assert!(!refusal.status.success() && refusal.stderr.contains(named), "{}", refusal.stderr);

@@ -59,9 +59,14 @@ pub fn prepare(config: &mut Config) -> Result<(), String> {
                 .to_owned(),
         );
     }
-    let address = config.server.listen;
-    if !address.ip().is_loopback() {
-        return Err(format!("serve --demo listens on a loopback address only, not on server.listen = {address}"));
+    for (name, address) in [
+        ("server.listen", Some(config.server.listen)),
+        ("metrics.listen", config.metrics.listen),
+        ("metrics.worker_listen", config.metrics.worker_listen),
+    ] {
+        if let Some(address) = address.filter(|address| !address.ip().is_loopback()) {
+            return Err(format!("serve --demo listens on loopback addresses only, not on {name} = {address}"));
+        }
     }
     auth.hs256_secret = Some(Secret::random());
     Ok(())

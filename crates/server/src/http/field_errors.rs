@@ -14,6 +14,9 @@ use super::tree::FLATTENED;
 /// The key of errors that concern no single field.
 const NON_FIELD_ERRORS: &str = "non_field_errors";
 
+/// The most characters of a field's name that an answer repeats.
+const MAX_NAME: usize = 100;
+
 const REQUIRED: &str = "This field is required.";
 
 pub(super) const NOT_NULL: &str = "This field may not be null.";
@@ -97,7 +100,7 @@ impl FieldErrors {
     /// The errors of the field at `location`.
     pub fn at(location: ValuePointerRef<'_>, problem: Problem) -> Self {
         let name = location.last_field().filter(|name| *name != FLATTENED).unwrap_or(NON_FIELD_ERRORS);
-        Self(BTreeMap::from([(name.to_owned(), problem)]))
+        Self(BTreeMap::from([(told_name(name.to_owned()), problem)]))
     }
 
     /// Adds an error of a field. It replaces errors of the field's items.
@@ -111,6 +114,7 @@ impl FieldErrors {
     }
 
     fn insert(&mut self, name: String, problem: Problem) {
+        let name = told_name(name);
         match (self.0.get_mut(&name), problem) {
             (Some(Problem::Messages(known)), Problem::Messages(messages)) => known.extend(messages),
             (Some(Problem::Items(known)), Problem::Items(items)) => {
@@ -158,6 +162,15 @@ impl FieldErrors {
     pub fn into_result(self) -> Result<(), Self> {
         if self.0.is_empty() { Ok(()) } else { Err(self) }
     }
+}
+
+/// The name as it is told. That of an unknown field may be as long as the body.
+fn told_name(mut name: String) -> String {
+    if let Some((end, _)) = name.char_indices().nth(MAX_NAME) {
+        name.truncate(end);
+        name.push('…');
+    }
+    name
 }
 
 impl Serialize for FieldErrors {
@@ -280,6 +293,18 @@ mod tests {
         errors.add("list", "too old");
         assert_eq!(serde_json::to_value(&errors).unwrap(), json!({ "list": ["too long", "too old"] }));
         assert!(FieldErrors::default().into_result().is_ok());
+    }
+
+    #[test]
+    fn a_long_name_is_cut() {
+        for letter in ["n", "ñ"] {
+            let (told, long) = (letter.repeat(100), letter.repeat(5_000));
+            let mut errors = FieldErrors::field(&long, "unknown");
+            errors.add(&told, "wrong");
+            let cut = format!("{told}…");
+            assert_eq!(serde_json::to_value(&errors).unwrap(), json!({ cut: ["unknown"], told: ["wrong"] }));
+            assert!(errors.to_string().len() < 500);
+        }
     }
 
     #[test]

@@ -56,7 +56,7 @@ fn subscriber<W>(
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let filter = with_quiet_connections(&config.filter);
+    let filter = with_quiet_targets(&config.filter);
     let filter = EnvFilter::try_new(filter).map_err(|error| LoggingError::Filter(error.to_string()))?;
     let lines = tracing_subscriber::fmt::layer().with_ansi(colored);
     let lines = match config.format {
@@ -66,13 +66,15 @@ where
     Ok(tracing_subscriber::registry().with(filter).with(lines))
 }
 
-/// The filter without the lines that actix writes about connections, unless it names actix itself. actix calls it an
-/// error of the server when a client sends something that is not HTTP.
-fn with_quiet_connections(filter: &str) -> String {
-    match filter.contains("actix_http") {
-        true => filter.to_owned(),
-        false => format!("{filter},actix_http=off"),
-    }
+/// Targets that write a line for what others send, with the level from which on their lines are logged unless the filter
+/// names them: actix calls it an error of the server when a client sends something that is not HTTP, and the parser of
+/// HTML warns of every mistake in a text.
+const QUIET: [(&str, &str); 2] = [("actix_http", "off"), ("html5ever", "error")];
+
+/// The filter without the lines of [`QUIET`] targets.
+fn with_quiet_targets(filter: &str) -> String {
+    let quiet = QUIET.iter().filter(|(target, _)| !filter.contains(target));
+    quiet.fold(filter.to_owned(), |filter, (target, level)| format!("{filter},{target}={level}"))
 }
 
 /// Writes each event as one line. An event may quote what others sent, and a line break in it would look like the end
@@ -383,10 +385,11 @@ mod tests {
     }
 
     #[test]
-    fn connections_are_logged_only_on_demand() {
-        assert_eq!(with_quiet_connections("info"), "info,actix_http=off");
-        assert_eq!(with_quiet_connections("info,actix_http=debug"), "info,actix_http=debug");
-        assert_eq!(with_quiet_connections(""), ",actix_http=off");
-        assert!(EnvFilter::try_new(with_quiet_connections("")).is_ok());
+    fn what_others_send_is_logged_only_on_demand() {
+        assert_eq!(with_quiet_targets("info"), "info,actix_http=off,html5ever=error");
+        assert_eq!(with_quiet_targets("info,actix_http=debug"), "info,actix_http=debug,html5ever=error");
+        assert_eq!(with_quiet_targets("html5ever=warn"), "html5ever=warn,actix_http=off");
+        assert_eq!(with_quiet_targets(""), ",actix_http=off,html5ever=error");
+        assert!(EnvFilter::try_new(with_quiet_targets("")).is_ok());
     }
 }
