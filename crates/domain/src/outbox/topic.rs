@@ -78,10 +78,11 @@ pub enum Topic {
     /// {}
     /// ```
     InitialUtilization,
-    /// Ends the learner's licensed enrollments.
+    /// Ends the learner's licensed enrollments, unless another license gives access to the catalog. Older messages have no
+    /// `catalog`.
     ///
     /// ```json
-    /// {"lms_user_id": 7}
+    /// {"lms_user_id": 7, "catalog": "00000000-0000-0000-0000-000000000002"}
     /// ```
     EndEnrollments,
     /// Tells customer success that a revocation cap is used up. An unknown name of the customer is an empty text.
