@@ -99,6 +99,12 @@ impl FromStr for CronExpression {
                 "days are numbers, ranges and steps: L, W and # are not known".to_owned(),
             ));
         }
+        // What cronexpr takes for a zone may also be rules for daylight saving time, by which it does not always go on.
+        if fields.len() > 6 || fields.get(5).is_some_and(|zone| zone.contains(',')) {
+            return Err(InvalidCronExpression(
+                "five fields are followed by the name of a time zone, or nothing".to_owned(),
+            ));
+        }
         let mut options = ParseOptions::default();
         options.fallback_timezone_option = FallbackTimezoneOption::UTC;
         let crontab = cronexpr::parse_crontab_with(&text, options).map_err(|error| {
