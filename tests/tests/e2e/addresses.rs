@@ -127,6 +127,12 @@ fn an_address_of_an_older_version_is_found_in_the_form_that_is_stored(database: 
     }
     let again = named(&plan, &["late@münchen.de"]).expect(200);
     assert_eq!(again["num_already_associated"], 1, "one person has one seat");
+    let late = server.client(&learner(&customer, 8, "late@münchen.de"));
+    let own = format!("/api/v1/learner-licenses/?enterprise_customer_uuid={}", customer.enterprise);
+    let seen = late.get(&own).expect(200);
+    assert_eq!(seen["results"][0]["user_email"], "late@münchen.de", "found, and now in its normal form");
+    database.execute("UPDATE license SET user_email = 'late@xn--mnchen-3ya.de' WHERE user_email = 'late@münchen.de'");
+    activate(&late, seen["results"][0]["activation_key"].as_str().unwrap()).expect(200);
     let emails = json!({ "user_emails": ["jörg@exa_mple.com", "two@münchen.de"] });
     plan.admin.post(&plan.path("licenses/remind/"), &emails).expect(204);
     let revoked = plan.admin.post(&plan.path("licenses/bulk-revoke/"), &emails).expect(200);

@@ -152,9 +152,15 @@ pub(crate) fn license_with_plan((license, plan): LicenseWithPlanRow) -> Result<(
 /// The licenses of a person. An unknown address or LMS user id is NULL, which equals nothing.
 #[auto_type(no_type_alias)]
 pub(crate) fn held_by(person: &Person) -> _ {
-    let email: Option<String> = person.email.clone().map(String::from);
+    // A person's address is in its normal form, so there is at most one other: the one that older versions stored.
+    let (email, formerly): (Option<String>, Option<String>) = forms(person.email.as_ref());
     let lms_user_id: Option<i64> = person.lms_user_id.map(|id| id.0);
-    license::user_email.eq(email).or(license::lms_user_id.eq(lms_user_id))
+    license::user_email.eq(email).or(license::user_email.eq(formerly)).or(license::lms_user_id.eq(lms_user_id))
+}
+
+fn forms(email: Option<&Email>) -> (Option<String>, Option<String>) {
+    let formerly = email.and_then(|email| email.stored_forms().into_iter().find(|form| form != email));
+    (email.cloned().map(String::from), formerly.map(String::from))
 }
 
 pub(crate) fn licenses(rows: impl IntoIterator<Item = LicenseRow>) -> Result<Vec<License>, Error> {

@@ -7,7 +7,6 @@ use std::time::Duration;
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_types::Text;
-use tempfile::NamedTempFile;
 
 /// Why there is no copy. A file that was there before is as it was.
 #[derive(Debug, thiserror::Error)]
@@ -49,8 +48,8 @@ pub fn backup(from: &Path, to: &Path, busy_timeout: Duration) -> Result<u64, Bac
     // SQLite takes an absolute path neither for a URI nor for a special name.
     let (from, target) = (std::path::absolute(from).map_err(io)?, std::path::absolute(to).map_err(io)?);
     let folder = target.parent().ok_or_else(|| failed("it is no file".to_owned()))?;
-    // Its owner alone may read it.
-    let copy = NamedTempFile::new_in(folder).map_err(io)?;
+    // Its owner alone may read it. A process that is killed leaves it, so the name says what it is.
+    let copy = tempfile::Builder::new().prefix(".license-manager-backup-").tempfile_in(folder).map_err(io)?;
     write_copy(text(&from).map_err(failed)?, text(copy.path()).map_err(failed)?, busy_timeout)
         .map_err(|error| failed(error.to_string()))?;
     copy.as_file().sync_all().map_err(io)?;

@@ -236,6 +236,20 @@ pub fn a_person_is_found_by_email_and_by_lms_id_within_the_agreement(db: &dyn Da
     assert_eq!(found(&Person { email: Some(email("new@example.com")), lms_user_id: Some(LmsUserId(8)) }), [5]);
 }
 
+pub fn a_person_is_found_by_an_address_as_an_older_version_stored_it(db: &dyn Database) {
+    let store = db.store();
+    with_plans(&*store);
+    let as_sent = assigned(1, 1, "amy@example.com");
+    let modified = as_sent.modified;
+    let as_sent = as_sent.with_email(Email::from_storage("amy@xn--mnchen-3ya.de".to_owned()), modified);
+    put(&*store, &[as_sent, revoked(2, 1, "amy@m\u{fc}nchen.de", 7), assigned(3, 1, "amy@muenchen.de")]);
+    let amy = Person { email: Some(email("amy@m\u{fc}nchen.de")), lms_user_id: None };
+    let mut found = numbers(&store.read(|unit| unit.licenses().find_by_person(agreement_id(1), &amy)).unwrap());
+    found.sort_unstable();
+    assert_eq!(found, [1, 2]);
+    assert_eq!(numbers(&store.write(|unit| unit.licenses().lock_all_by_person(&amy)).unwrap()), [1, 2]);
+}
+
 pub fn an_unknown_lms_id_matches_nothing(db: &dyn Database) {
     let store = db.store();
     with_plans(&*store);

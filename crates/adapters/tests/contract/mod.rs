@@ -163,6 +163,7 @@ macro_rules! contract_suite {
                 plans_are_counted_exactly
                 handed_out_licenses_are_paged_by_id
                 a_person_is_found_by_email_and_by_lms_id_within_the_agreement
+                a_person_is_found_by_an_address_as_an_older_version_stored_it
                 an_unknown_lms_id_matches_nothing
                 an_unknown_address_matches_nothing
                 words_are_searched_in_their_normal_form

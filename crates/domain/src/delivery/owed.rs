@@ -121,7 +121,7 @@ impl<'a> Owed<'a> {
         self.activated.iter().any(|(license, details)| {
             let is_theirs = match license.lms_user_id() {
                 Some(id) => id == ended.lms_user_id,
-                None => address.is_some() && license.holder_email() == address,
+                None => address.is_some_and(|address| license.holder_email().is_some_and(|held| address.is_same(held))),
             };
             let is_usable = details.plan.is_active && details.plan.is_current(self.now) && gives_the_same(details);
             is_theirs && details.customer == message.customer && (is_usable || Some(license.id) == message.license)
@@ -141,7 +141,8 @@ fn activated(
         customers.insert(message.customer);
         accounts.insert(lms_user_id);
         let revoked = message.license.and_then(|id| licenses.get(&id));
-        emails.extend(revoked.and_then(|(license, _)| license.holder_email().cloned()));
+        emails
+            .extend(revoked.and_then(|(license, _)| license.holder_email()).into_iter().flat_map(Email::stored_forms));
     }
     if accounts.is_empty() {
         return Ok(Vec::new());

@@ -89,6 +89,11 @@ impl Email {
         forms
     }
 
+    /// Whether both are forms of one address. Two accepted addresses are the same only where they are equal.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self == other || self.stored_forms().contains(other)
+    }
+
     /// The stored forms of all these addresses, each once.
     pub fn all_stored_forms(emails: &[Self]) -> Vec<Self> {
         let mut forms: Vec<Self> = emails.iter().flat_map(Self::stored_forms).collect();

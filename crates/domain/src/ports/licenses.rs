@@ -92,7 +92,8 @@ impl From<&License> for LicensePosition {
 /// A person as a license's holder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Person {
-    /// Their email address, if known and theirs. An unknown address matches no license.
+    /// Their email address, if known and theirs. An unknown address matches no license. A known one MUST match the
+    /// licenses with any of its [`Email::stored_forms`].
     pub email: Option<Email>,
     /// Their LMS user id, if known. An unknown id matches no license.
     pub lms_user_id: Option<LmsUserId>,

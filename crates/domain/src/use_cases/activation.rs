@@ -54,7 +54,9 @@ impl LicenseManager {
                     && person.lms_user_id.is_some()
                     && other.id != license.id
             };
-            let mut seats: Vec<License> = held.into_iter().filter(is_other).chain([license.clone()]).collect();
+            // The sort is stable: of licenses assigned at one moment, the one with the given key stays.
+            let mut seats = vec![license.clone()];
+            seats.extend(held.into_iter().filter(is_other));
             seats.sort_by_key(precedence);
             let mut changed = seats
                 .drain(1..)
@@ -81,7 +83,7 @@ impl LicenseManager {
 /// LMS user id.
 fn is_for(license: &License, person: &Person) -> bool {
     match &person.email {
-        Some(email) => license.holder_email() == Some(email),
+        Some(email) => license.holder_email().is_some_and(|held| email.is_same(held)),
         None => person.lms_user_id.is_some() && license.lms_user_id() == person.lms_user_id,
     }
 }

@@ -168,7 +168,7 @@ impl LicenseManager {
         for copy in unit.licenses().lock_copies(following.id, licenses)? {
             work.compare(copy)?;
         }
-        let held = unit.licenses().live_emails(following.id, &work.new_addresses())?;
+        let held = unit.licenses().live_emails(following.id, &Email::all_stored_forms(&work.new_addresses()))?;
         work.end_doubles(held)?;
         // Free seats first: the database refuses a second live license even within the transaction.
         unit.licenses().save(&work.freed()?, change)?;
@@ -349,7 +349,8 @@ impl Work {
         let renamed = self.changed.iter().filter(|pair| pair.new_address().is_some());
         self.released.extend(renamed.filter_map(|pair| pair.before.holder_email().cloned()));
         let taken: HashSet<Email> = held.into_iter().filter(|email| !self.released.contains(email)).collect();
-        let is_double = |pair: &Changed| pair.new_address().is_some_and(|email| taken.contains(email));
+        let is_taken = |email: &Email| email.stored_forms().iter().any(|form| taken.contains(form));
+        let is_double = |pair: &Changed| pair.new_address().is_some_and(is_taken);
         let all = std::mem::take(&mut self.changed).into_iter();
         let (doubles, changed): (Vec<Changed>, Vec<Changed>) = all.partition(is_double);
         self.changed = changed;

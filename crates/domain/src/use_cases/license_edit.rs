@@ -255,8 +255,11 @@ fn check_fields(edit: &LicenseEdit, status: LicenseStatus) -> Result<(), Error> 
 /// Refuses a new holder who has another live license of the plan.
 fn check_only_seat(unit: &mut dyn UnitOfWork, before: &License, edited: &License) -> Result<(), Error> {
     let holder = |license: &License| license.holder_email().filter(|_| license.is_live()).cloned();
-    let Some(email) = holder(edited).filter(|email| holder(before).as_ref() != Some(email)) else { return Ok(()) };
-    if unit.licenses().live_emails(edited.plan, std::slice::from_ref(&email))?.is_empty() {
+    let held = holder(before);
+    let Some(email) = holder(edited).filter(|email| held.as_ref() != Some(email)) else { return Ok(()) };
+    let mut forms = email.stored_forms();
+    forms.retain(|form| held.as_ref() != Some(form));
+    if unit.licenses().live_emails(edited.plan, &forms)?.is_empty() {
         Ok(())
     } else {
         Err(Conflict::LiveLicense(vec![HeldTwice { license: edited.id, email }]).into())

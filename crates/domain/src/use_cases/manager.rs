@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use chrono::{DateTime, Duration, SubsecRound, Utc};
+use uuid::Builder;
 
 use crate::error::{Entity, Error};
 use crate::model::idempotency::AnswerQuota;
@@ -127,9 +128,16 @@ impl LicenseManager {
         i64::from(self.settings.batch_size.get())
     }
 
-    /// Ids for new licenses, sorted as the index is.
+    /// Ids for new licenses, sorted as the index is. They begin with the time, as UUIDs of version 7 do: databases add
+    /// them at the end of an index, which takes a fraction of the time of random places.
     pub(crate) fn new_license_ids(&self, number: i64) -> Vec<LicenseId> {
-        let mut ids: Vec<_> = (0..number).map(|_| LicenseId(self.ids.next())).collect();
+        let milliseconds = u64::try_from(self.now().timestamp_millis()).unwrap_or_default();
+        let new = |_| {
+            let mut random = [0; 10];
+            random.copy_from_slice(&self.ids.next().as_bytes()[6..]);
+            LicenseId(Builder::from_unix_timestamp_millis(milliseconds, &random).into_uuid())
+        };
+        let mut ids: Vec<_> = (0..number).map(new).collect();
         ids.sort_unstable();
         ids
     }

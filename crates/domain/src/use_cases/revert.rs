@@ -253,9 +253,11 @@ fn check_one_each(
         }
     }
     // Nobody holds two now, so a holder whose license is taken by this revert has no other.
-    let holding = unit.licenses().live_emails(plan, &newly)?;
-    let held = holding.into_iter().filter(|email| !released.contains(email));
-    twice.extend(held.filter_map(|email| Some(HeldTwice { license: *holders.get(&email)?, email })));
+    let holding = unit.licenses().live_emails(plan, &Email::all_stored_forms(&newly))?;
+    let held: HashSet<Email> = holding.into_iter().filter(|email| !released.contains(email)).collect();
+    let is_held = |email: &Email| email.stored_forms().iter().any(|form| held.contains(form));
+    let doubled = newly.into_iter().filter(is_held);
+    twice.extend(doubled.filter_map(|email| Some(HeldTwice { license: *holders.get(&email)?, email })));
     twice.sort_unstable_by(|left, right| left.email.cmp(&right.email));
     twice.dedup_by(|left, right| left.email == right.email);
     if twice.is_empty() { Ok(()) } else { Err(Conflict::LiveLicense(twice).into()) }

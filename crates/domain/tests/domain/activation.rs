@@ -207,6 +207,21 @@ fn of_two_assigned_licenses_a_person_keeps_the_one_assigned_last() {
 }
 
 #[test]
+fn of_two_licenses_assigned_at_one_moment_a_person_keeps_the_one_whose_key_they_give() {
+    for [given, other] in [["amy@example.com", "zoe@example.com"], ["zoe@example.com", "amy@example.com"]] {
+        let world = World::new();
+        let plan = world.plan(2);
+        world.assign(plan, &learners([given, other])).unwrap();
+        let of_other = world.license_of(plan, other).with_lms_user_id(Some(LmsUserId(7)), beginning());
+        let change = admin().change(beginning());
+        world.store.write(|unit| unit.licenses().save(std::slice::from_ref(&of_other), &change)).unwrap();
+
+        let kept = world.license_of(plan, given).id;
+        assert_eq!(activate(&world, key_of(&world, plan, given), given).unwrap().license.id, kept);
+    }
+}
+
+#[test]
 fn licenses_of_other_plans_and_of_people_without_an_account_stay() {
     let world = World::new();
     let [plan, other] = [2, 3].map(|seats| world.plan(seats));

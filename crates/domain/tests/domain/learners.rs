@@ -89,6 +89,33 @@ fn a_new_address_is_taken_over_by_all_licenses_of_the_person() {
 }
 
 #[test]
+fn an_address_that_an_older_version_stored_is_found_and_gets_its_normal_form() {
+    let world = World::new();
+    let mut new = world.new_plan("Hands out", 3);
+    new.changes.should_auto_apply_licenses = Some(Some(true));
+    let plan = world.create(new).unwrap();
+    let stored = Email::from_storage("amy@xn--mnchen-3ya.de".to_owned());
+    world.assign(plan, &[(stored.clone(), None)].into_iter().collect()).unwrap();
+    let license = world.licenses(plan).into_iter().find(|license| license.holder_email() == Some(&stored)).unwrap();
+    let amy = person("amy@m\u{fc}nchen.de", 7);
+
+    let applied = world.manager.auto_apply(&Actor::user("amy"), world.agreement, &amy).unwrap();
+    assert_eq!(applied.held.license, license, "one person has one seat");
+    let activated =
+        world.manager.activate(&Actor::user("amy"), license.activation_key().unwrap(), &amy).unwrap().license;
+    assert_eq!((activated.id, activated.status()), (license.id, LicenseStatus::Activated));
+    let seen = view(&world, &amy, LIVE);
+    assert_eq!(seen.licenses.len(), 1);
+    assert_eq!(
+        (seen.licenses[0].license.id, seen.licenses[0].license.holder_email()),
+        (license.id, amy.email.as_ref())
+    );
+    let history = world.store.history().len();
+    view(&world, &amy, LIVE);
+    assert_eq!(world.store.history().len(), history, "once is enough");
+}
+
+#[test]
 fn an_unknown_lms_id_is_nobodys() {
     let world = World::new();
     let plan = world.plan(3);

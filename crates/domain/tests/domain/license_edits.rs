@@ -47,6 +47,23 @@ fn a_misspelt_holder_is_corrected() {
 }
 
 #[test]
+fn an_address_that_an_older_version_stored_is_nobody_elses_and_can_be_put_right() {
+    let world = World::new();
+    let plan = world.plan(2);
+    let stored = Email::from_storage("amy@xn--mnchen-3ya.de".to_owned());
+    let both = [(stored.clone(), None), (email("bob@example.com"), None)].into_iter().collect();
+    world.assign(plan, &both).unwrap();
+    let of = |address: &Email| {
+        world.licenses(plan).into_iter().find(|license| license.holder_email() == Some(address)).unwrap().id
+    };
+    let (amy, bob) = (of(&stored), of(&email("bob@example.com")));
+    let normal = "amy@m\u{fc}nchen.de";
+    let twice = vec![HeldTwice { license: bob, email: email(normal) }];
+    assert_eq!(edit(&world, bob, holder(normal)), Err(Conflict::LiveLicense(twice).into()));
+    assert_eq!(edit(&world, amy, holder(normal)).unwrap().holder_email(), Some(&email(normal)));
+}
+
+#[test]
 fn an_edit_that_changes_nothing_leaves_no_trace() {
     let world = World::new();
     let plan = world.plan(1);

@@ -8,7 +8,7 @@ use license_manager_domain::ports::{StoreExt, User};
 
 use super::AccessToken;
 use crate::http::ApiResult;
-use crate::http::answer::{blocking, on_thread};
+use crate::http::answer::{blocking, in_turn};
 use crate::http::turns::Access;
 use crate::state::State;
 
@@ -53,13 +53,7 @@ impl UserNews {
             let state = state.clone();
             rt::spawn(async move {
                 let stored = match state.turns.take(Access::Write).await {
-                    Ok(turn) => {
-                        on_thread(move || {
-                            let _turn = turn;
-                            store()
-                        })
-                        .await
-                    }
+                    Ok(turn) => in_turn(Some(turn), store).await,
                     Err(error) => Err(error),
                 };
                 if let Err(error) = stored {

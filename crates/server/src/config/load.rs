@@ -71,7 +71,29 @@ impl Config {
             let key = keys.of_variable(variable)?;
             builder = set(builder, &mut variables, &key, variable, value)?;
         }
-        builder.build().and_then(config::Config::try_deserialize).map_err(|error| bad_value(error, &variables, file))
+        let config: Self = builder
+            .build()
+            .and_then(config::Config::try_deserialize)
+            .map_err(|error| bad_value(error, &variables, file))?;
+        config.check_cookies(&variables)?;
+        Ok(config)
+    }
+
+    /// Refuses two cookies of one name.
+    fn check_cookies(&self, variables: &BTreeMap<String, String>) -> Result<(), ConfigError> {
+        let cookies = [
+            ("auth.cookie_header_payload", &self.auth.cookie_header_payload),
+            ("auth.cookie_signature", &self.auth.cookie_signature),
+            ("server.csrf_cookie_name", &self.server.csrf_cookie_name),
+        ];
+        for (place, (key, name)) in cookies.into_iter().enumerate() {
+            if let Some((other, _)) = cookies[..place].iter().find(|(_, earlier)| *earlier == name) {
+                let problem = format!("`{name}` is {other} too; the two cookies need different names");
+                let key = variables.get(key).map_or(key, String::as_str).to_owned();
+                return Err(ConfigError::BadValue { key, problem });
+            }
+        }
+        Ok(())
     }
 }
 

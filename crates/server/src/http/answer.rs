@@ -64,14 +64,25 @@ impl Responder for Answer {
 /// # Errors
 /// 503 if its turn does not come; see [`crate::http::turns`].
 pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> ApiResult<T> + Send + 'static) -> ApiResult<T> {
-    let turn = turns::of_request(Access::Write).await?;
-    on_thread(move || with(turn, work)).await
+    in_turn(turns::of_request(Access::Write).await?, work).await
 }
 
 /// As [`blocking`], for work of any request that only reads.
 pub async fn reading<T: Send + 'static>(work: impl FnOnce() -> ApiResult<T> + Send + 'static) -> ApiResult<T> {
-    let turn = turns::of_request(Access::Read).await?;
-    on_thread(move || with(turn, work)).await
+    in_turn(turns::of_request(Access::Read).await?, work).await
+}
+
+/// Does work at the database on a blocking thread. The turn ends with the work, also if nobody waits for the result any
+/// more.
+pub async fn in_turn<T: Send + 'static>(
+    turn: Option<Turn>,
+    work: impl FnOnce() -> ApiResult<T> + Send + 'static,
+) -> ApiResult<T> {
+    on_thread(move || {
+        let _turn = turn;
+        work()
+    })
+    .await
 }
 
 /// Runs work that takes long, but does not use the database, on a blocking thread, within the request's log span and
@@ -83,9 +94,4 @@ pub async fn on_thread<T: Send + 'static>(work: impl FnOnce() -> ApiResult<T> + 
         span.in_scope(work)
     };
     web::block(work).await?
-}
-
-/// The turn ends with the work, also if nobody waits for the result any more.
-fn with<T>(_turn: Option<Turn>, work: impl FnOnce() -> T) -> T {
-    work()
 }

@@ -170,6 +170,8 @@ fn a_bad_value_is_named_with_what_is_allowed() {
         ("LM_AUTH__ISSUER", " ", "empty"),
         ("LM_AUTH__JWK_SET", "ftp://x", "`ftp`"),
         ("LM_AUTH__COOKIE_SIGNATURE", "a;b", "not the name of a cookie"),
+        ("LM_AUTH__COOKIE_SIGNATURE", "edx-jwt-cookie-header-payload", "auth.cookie_header_payload too"),
+        ("LM_SERVER__CSRF_COOKIE_NAME", "edx-jwt-cookie-signature", "need different names"),
         ("LM_AUTH__ROLE_NAMES", "seat_admin=admin", "enterprise_admin"),
         ("LM_SERVER__ALLOWED_HOSTS", "a.example.com, b.example.com:80", "`b.example.com:80` is not a host name"),
         ("LM_SERVER__ALLOWED_HEADERS", "x-debug, x y", "`x y` is not the name of a header"),
