@@ -60,6 +60,6 @@ bench-operations: ## Measure the recurring operations on a million licenses, on 
 	cargo build --release --bin license-manager --bin bench-operations
 	tests/with-postgres cargo run --release --bin bench-operations
 
-soak: ## Run servers through kills and failures, on both databases, for an hour or so; PREVIOUS=BINARY runs an older one beside
+soak: ## Run servers through kills and failures, on both databases, for an hour each; PREVIOUS=BINARY runs an older one beside
 	cargo build --release --bin license-manager --bin soak
 	cargo run --release --bin soak -- $(if $(PREVIOUS),--previous $(PREVIOUS)) $(SOAK)

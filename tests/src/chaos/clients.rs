@@ -14,10 +14,10 @@ const MOST_TRIES: usize = 2_400;
 
 /// A client with people of its own.
 pub(super) struct Client<'a> {
-    shared: &'a Shared,
+    shared: &'a Shared<'a>,
     customer: &'a Customer,
     plans: &'a Plans,
-    people: &'a People,
+    people: &'a People<'a>,
     dice: Dice,
     has_renewed: bool,
 }
@@ -41,7 +41,13 @@ impl Answered {
 }
 
 impl<'a> Client<'a> {
-    pub(super) fn new(shared: &'a Shared, customer: &'a Customer, plans: &'a Plans, number: usize, dice: Dice) -> Self {
+    pub(super) fn new(
+        shared: &'a Shared<'a>,
+        customer: &'a Customer,
+        plans: &'a Plans,
+        number: usize,
+        dice: Dice,
+    ) -> Self {
         Self { shared, customer, plans, people: &shared.people[number], dice, has_renewed: false }
     }
 
@@ -49,6 +55,7 @@ impl<'a> Client<'a> {
     pub(super) fn run(mut self) {
         let _guard = FailureOfOthers(self.shared);
         while self.shared.goes_on() {
+            self.shared.keep_pace();
             match self.dice.below(100) {
                 0..40 => self.assign(),
                 40..60 => self.activate(),
@@ -101,7 +108,7 @@ impl<'a> Client<'a> {
         let license = self.license(slot, person);
         let path = format!("/api/v1/license-activation/?activation_key={}", text(&license["activation_key"]));
         self.people.open(&[person]);
-        let caller = self.people.person(person).clone();
+        let caller = self.people.person(person);
         let body = self.send(&caller, &Request::new("POST", path)).expect(200, &[]);
         assert_eq!((&body["uuid"], body["status"].as_str()), (&license["uuid"], Some("activated")), "{body}");
         self.people.close(&[person], |known| {
@@ -189,12 +196,12 @@ impl<'a> Client<'a> {
         self.has_renewed = true;
     }
 
-    /// Retires somebody whose user name is known.
+    /// Retires somebody whose user name is known. A newcomer takes their place.
     fn retire(&mut self) {
         let Some(number) = self.dice.some(self.people.of_whom(|known| known.has_called), 1).pop() else {
             return self.read();
         };
-        let person = self.people.person(number).clone();
+        let person = self.people.person(number);
         self.people.open(&[number]);
         let body = json!({ "lms_user_id": person.user_id(), "original_username": person.username() });
         let worker = Person::new(6, "worker@example.com", "retirement_worker");
@@ -204,6 +211,7 @@ impl<'a> Client<'a> {
             known.reminded.clear();
             known.is_retired = true;
         });
+        self.people.welcome();
     }
 
     fn read(&mut self) {
@@ -240,9 +248,12 @@ impl<'a> Client<'a> {
 
     /// Sends a request to any server until one answers it with anything but 503.
     fn send(&mut self, person: &Person, request: &Request) -> Answered {
+        // The clock of the server may be slow, and a token of its future would be refused.
+        let a_minute_ago = chrono::Utc::now().timestamp() - 60;
+        let person = person.clone().claim("iat", json!(a_minute_ago));
         for tries in 0..MOST_TRIES {
             let base = &self.shared.bases[self.dice.below(self.shared.bases.len())];
-            let counter = match Caller::of(base, person).try_send(request.clone()) {
+            let counter = match Caller::of(base, &person).try_send(request.clone()) {
                 Ok(answer) if answer.status != 503 => {
                     assert!(answer.status < 500, "{}: {} {}", answer.request, answer.status, answer.body);
                     self.shared.answered.fetch_add(1, Ordering::SeqCst);

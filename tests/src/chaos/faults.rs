@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use super::clock::SteppedClock;
 use super::dice::Dice;
 use super::disk::Disk;
 use super::home::{Home, live_licenses};
@@ -24,11 +25,19 @@ enum Fault {
     CrashDatabase,
     FullDisk,
     PowerCut,
+    ClockStep,
 }
 
 impl Fault {
-    const ALL: [Self; 6] =
-        [Self::KillServer, Self::KillWorker, Self::StopDatabase, Self::CrashDatabase, Self::FullDisk, Self::PowerCut];
+    const ALL: [Self; 7] = [
+        Self::KillServer,
+        Self::KillWorker,
+        Self::StopDatabase,
+        Self::CrashDatabase,
+        Self::FullDisk,
+        Self::PowerCut,
+        Self::ClockStep,
+    ];
 
     fn name(self) -> &'static str {
         match self {
@@ -38,10 +47,11 @@ impl Fault {
             Self::CrashDatabase => "database crashed",
             Self::FullDisk => "disk full",
             Self::PowerCut => "power cut",
+            Self::ClockStep => "clock set",
         }
     }
 
-    /// The faults of a database. Two of three are kills.
+    /// The faults of a database. Most are kills.
     fn of(home: &Home) -> Vec<Self> {
         let kills = [Self::KillServer, Self::KillServer, Self::KillServer, Self::KillWorker];
         let others: &[Self] = match home {
@@ -49,7 +59,7 @@ impl Fault {
             Home::Folder(_) => &[],
             Home::Postgres(_) => &[Self::StopDatabase, Self::CrashDatabase],
         };
-        [&kills[..], others].concat()
+        [&kills[..], others, &[Self::ClockStep]].concat()
     }
 }
 
@@ -57,9 +67,10 @@ impl Fault {
 pub(super) struct Faults<'a> {
     home: &'a Home,
     url: String,
+    clocks: &'a [SteppedClock; 2],
     servers: [Server; 2],
     worker: Beside,
-    shared: &'a Shared,
+    shared: &'a Shared<'a>,
     plans: &'a [Plans],
     chaos: &'a Chaos,
     dice: Dice,
@@ -70,13 +81,14 @@ impl<'a> Faults<'a> {
     pub(super) fn new(
         chaos: &'a Chaos,
         home: &'a Home,
+        clocks: &'a [SteppedClock; 2],
         servers: [Server; 2],
-        shared: &'a Shared,
+        shared: &'a Shared<'a>,
         plans: &'a [Plans],
         dice: Dice,
     ) -> Self {
         let worker = servers[0].run_beside(&["worker"]);
-        Self { home, url: home.url(), servers, worker, shared, plans, chaos, dice, done: Vec::new() }
+        Self { home, url: home.url(), clocks, servers, worker, shared, plans, chaos, dice, done: Vec::new() }
     }
 
     /// Runs until the clients have enough answers.
@@ -84,7 +96,7 @@ impl<'a> Faults<'a> {
         let (number, mut deck) = (self.chaos.faults, Vec::new());
         for fault in 1..=number {
             let due = self.shared.requests * fault / (number + 1);
-            while self.shared.goes_on() && self.shared.answered.load(Ordering::SeqCst) < due {
+            while self.shared.goes_on() && self.shared.answered() < due {
                 std::thread::sleep(Duration::from_millis(5));
             }
             if !self.shared.goes_on() {
@@ -129,6 +141,10 @@ impl<'a> Faults<'a> {
                 assert_sound(&self.url);
             }
             (Fault::PowerCut, Home::Disk(disk)) => self.cut_power(disk),
+            (Fault::ClockStep, _) => {
+                let clock = self.dice.below(self.clocks.len());
+                self.clocks[clock].step(&mut self.dice);
+            }
             (fault, _) => unreachable!("{fault:?} is not a fault of this database"),
         }
     }

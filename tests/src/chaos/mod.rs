@@ -1,7 +1,7 @@
 //! Servers, workers and clients on one database, while everything fails that can.
 //!
 //! Clients assign, remind, activate, revoke, transfer, renew and retire at random. Meanwhile processes are killed, the
-//! database goes away, its disk is full or loses power, and the upstream services fail. At the end every answered request
+//! database goes away, its disk is full or loses power, clocks are set, and the upstream services fail. At the end every answered request
 //! has had its effect, every promised message went out to the right person, and `license-manager check` finds nothing.
 //!
 //! | module | contents |
@@ -10,14 +10,15 @@
 //! | `records` | what was answered about each person |
 //! | `faults` | what fails, and when |
 //! | `home` | the database, which can be taken away |
+//! | `clock` | clocks of servers and workers, to be set wrong |
 //! | `disk` | a disk of its own for SQLite, to be filled or cut off |
 //! | `verdict` | what must be true at the end |
 //! | `dice` | random numbers from a seed |
 //!
-//! Not covered: steps of the system's clock, which processes share with everything else on the machine; a power cut under
-//! Postgres, whose test servers do not wait for the disk; a full disk under Postgres.
+//! Not covered: a power cut under Postgres, whose test servers do not wait for the disk; a full disk under Postgres.
 
 mod clients;
+mod clock;
 mod dice;
 mod disk;
 mod faults;
@@ -28,10 +29,11 @@ mod verdict;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::{Customer, FakeUpstreams, Plan, Server};
 use clients::Client;
+use clock::SteppedClock;
 use dice::Dice;
 pub use dice::random_seed;
 use faults::Faults;
@@ -60,6 +62,8 @@ pub struct Chaos {
     pub seed: u64,
     /// The number of answered requests after which it ends.
     pub requests: usize,
+    /// How long that takes at least: clients send requests at an even pace.
+    pub duration: Duration,
     /// The number of clients.
     pub clients: usize,
     /// The number of failures besides those of upstream services.
@@ -104,19 +108,37 @@ impl fmt::Display for Report {
 }
 
 /// What clients and faults share.
-struct Shared {
+struct Shared<'a> {
     bases: Vec<String>,
     answered: AtomicUsize,
     refused: AtomicUsize,
     unanswered: AtomicUsize,
     requests: usize,
+    /// The least time between two requests of any clients.
+    pace: Duration,
+    start: Instant,
     has_failed: AtomicBool,
-    people: Vec<People>,
+    people: Vec<People<'a>>,
 }
 
-impl Shared {
+impl Shared<'_> {
     fn goes_on(&self) -> bool {
-        self.answered.load(Ordering::SeqCst) < self.requests && !self.has_failed.load(Ordering::SeqCst)
+        self.answered() < self.requests && !self.has_failed.load(Ordering::SeqCst)
+    }
+
+    fn answered(&self) -> usize {
+        self.answered.load(Ordering::SeqCst)
+    }
+
+    /// Waits while more requests are answered than the pace allows.
+    fn keep_pace(&self) {
+        let due = || self.pace.mul_f64(self.answered() as f64);
+        while self.goes_on()
+            && let ahead = due().saturating_sub(self.start.elapsed())
+            && !ahead.is_zero()
+        {
+            std::thread::sleep(ahead.min(PAUSE));
+        }
     }
 }
 
@@ -150,9 +172,13 @@ impl Chaos {
         let upstreams = FakeUpstreams::start();
         let mut settings = settings(&upstreams);
         settings.extend_from_slice(&self.settings);
-        let settings: Vec<(&str, &str)> =
-            settings.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        let servers = [Server::start_with(&home.url(), &settings), Server::start_with(&home.url(), &settings)];
+        let clocks = [SteppedClock::new(), SteppedClock::new()];
+        let servers = [&clocks[0], &clocks[1]].map(|clock| {
+            let settings: Vec<(String, String)> = settings.iter().cloned().chain(clock.settings()).collect();
+            let settings: Vec<(&str, &str)> =
+                settings.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+            Server::start_with(&home.url(), &settings)
+        });
         let customer = Customer::new(&servers[0]);
         let plans = self.plans(&servers[0], &customer);
         upstreams.fail(FAILING);
@@ -163,11 +189,13 @@ impl Chaos {
             refused: AtomicUsize::new(0),
             unanswered: AtomicUsize::new(0),
             requests: self.requests,
+            pace: self.duration.div_f64(self.requests.max(1) as f64),
+            start: Instant::now(),
             has_failed: AtomicBool::new(false),
             people: (0..self.clients).map(|client| People::new(&customer, client, PEOPLE)).collect(),
         };
         let mut dice = Dice::new(self.seed);
-        let mut faults = Faults::new(self, &home, servers, &shared, &plans, Dice::new(dice.next()));
+        let mut faults = Faults::new(self, &home, &clocks, servers, &shared, &plans, Dice::new(dice.next()));
         std::thread::scope(|scope| {
             for (number, plans) in plans.iter().enumerate() {
                 let client = Client::new(&shared, &customer, plans, number, Dice::new(dice.next()));
@@ -177,6 +205,7 @@ impl Chaos {
             faults.run();
         });
         upstreams.fail(0);
+        clocks.iter().for_each(SteppedClock::put_right);
         let counts = faults.counts();
         let servers = faults.into_servers();
         let live = verdict::judge(&home, &servers[0], &upstreams, &shared, &plans);
@@ -184,7 +213,7 @@ impl Chaos {
             assert!(!server.log().contains("panicked"), "a server panicked:\n{}", server.log());
         }
         Report {
-            answered: shared.answered.load(Ordering::SeqCst),
+            answered: shared.answered(),
             refused: shared.refused.load(Ordering::SeqCst),
             unanswered: shared.unanswered.load(Ordering::SeqCst),
             faults: counts,
@@ -205,7 +234,7 @@ impl Chaos {
 }
 
 /// Ends everything if it is dropped by a panic.
-struct FailureOfOthers<'a>(&'a Shared);
+struct FailureOfOthers<'a>(&'a Shared<'a>);
 
 impl Drop for FailureOfOthers<'_> {
     fn drop(&mut self) {

@@ -5,6 +5,9 @@ use std::sync::{Mutex, MutexGuard};
 
 use crate::{Customer, Person};
 
+/// More people than a client ever has.
+const MOST_PEOPLE: usize = 1_000_000;
+
 /// Which of a client's plans.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Slot {
@@ -36,6 +39,7 @@ impl Status {
 /// What is known of a person.
 #[derive(Debug, Clone)]
 pub(super) struct Known {
+    pub(super) person: Person,
     pub(super) email: String,
     /// Their live licenses.
     pub(super) held: BTreeMap<Slot, Status>,
@@ -49,31 +53,37 @@ pub(super) struct Known {
 }
 
 /// The people of a client. Only that client changes what is known of them.
-pub(super) struct People {
-    persons: Vec<Person>,
+pub(super) struct People<'a> {
+    customer: &'a Customer,
+    client: usize,
     known: Mutex<Vec<Known>>,
 }
 
-impl People {
-    pub(super) fn new(customer: &Customer, client: usize, number: usize) -> Self {
-        let name = |person: usize| format!("learner-{client}-{person}");
-        let user = |person: usize| i64::try_from(10_000 + client * number + person).expect("a small number");
-        let known = |person: usize| Known {
-            email: customer.email(&name(person)),
+impl<'a> People<'a> {
+    pub(super) fn new(customer: &'a Customer, client: usize, number: usize) -> Self {
+        let people = Self { customer, client, known: Mutex::new(Vec::new()) };
+        (0..number).for_each(|_| people.welcome());
+        people
+    }
+
+    /// Adds a newcomer.
+    pub(super) fn welcome(&self) {
+        let mut known = self.known();
+        let name = format!("learner-{}-{}", self.client, known.len());
+        let user = i64::try_from((self.client + 1) * MOST_PEOPLE + known.len()).expect("a small number");
+        known.push(Known {
+            person: self.customer.learner(user, &name),
+            email: self.customer.email(&name),
             held: BTreeMap::new(),
             reminded: Vec::new(),
             is_open: false,
             has_called: false,
             is_retired: false,
-        };
-        Self {
-            persons: (0..number).map(|person| customer.learner(user(person), &name(person))).collect(),
-            known: Mutex::new((0..number).map(known).collect()),
-        }
+        });
     }
 
-    pub(super) fn person(&self, number: usize) -> &Person {
-        &self.persons[number]
+    pub(super) fn person(&self, number: usize) -> Person {
+        self.known()[number].person.clone()
     }
 
     pub(super) fn known(&self) -> MutexGuard<'_, Vec<Known>> {

@@ -17,7 +17,7 @@ pub(super) fn judge(
     home: &Home,
     server: &Server,
     upstreams: &FakeUpstreams,
-    shared: &Shared,
+    shared: &Shared<'_>,
     plans: &[Plans],
 ) -> usize {
     let url = home.url();
