@@ -1,28 +1,25 @@
 //! Sends mails over SMTP.
 
 use std::error::Error;
-use std::net::IpAddr;
-use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use lettre::address::Envelope;
 use lettre::message::header::{HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MultiPart};
-use lettre::transport::smtp::{self, AsyncSmtpTransport, AsyncSmtpTransportBuilder};
-use lettre::{Address, AsyncTransport, Message, Tokio1Executor};
+use lettre::transport::smtp;
+use lettre::{Address, Message};
 use license_manager_domain::ports::{CampaignMail, Mail, MailKind, Undelivered, UnsentMail};
 use license_manager_domain::{Email, LmsUserId, MessageId};
 use moka::future::Cache;
 use opentelemetry::KeyValue;
-use url::Url;
 
+use super::connections::{Connections, Problem};
+use super::mail_server::MailServer;
 use super::words::Templates;
 use crate::calls::{CallListener, CallOutcome, observed};
 use crate::traces::CallSpan;
 
-/// The most open connections to the mail server.
-const CONNECTIONS: u32 = 4;
 /// How many sent mails are remembered, and for how long. If the result of a batch is lost, its mails are not sent again.
 const REMEMBERED_MAILS: u64 = 100_000;
 const REMEMBERED_FOR: Duration = Duration::from_secs(60 * 60);
@@ -37,8 +34,7 @@ const FAILURES_IN_A_ROW: usize = 2;
 /// Connections are reused. Each mail succeeds or fails for itself. This process remembers accepted mails for an hour and
 /// does not send them again. A retried mail keeps its `Message-ID`.
 pub struct SmtpMail {
-    server: AsyncSmtpTransportBuilder,
-    connections: RwLock<AsyncSmtpTransport<Tokio1Executor>>,
+    connections: Connections,
     timeout: Duration,
     from: Mailbox,
     templates: Templates,
@@ -71,24 +67,13 @@ impl SmtpMail {
     /// # Errors
     /// What is wrong with the URL or with `from`.
     pub fn new(url: &str, from: &str, timeout: Duration) -> Result<Self, Misconfigured> {
-        let server = AsyncSmtpTransport::<Tokio1Executor>::from_url(&with_encryption(url)?)
-            .map_err(|error| Misconfigured::Url(format!("this mail server URL is not valid: {error}")))?
-            .timeout(Some(timeout))
-            .pool_config(smtp::PoolConfig::new().max_size(CONNECTIONS));
+        let connections = Connections::to(MailServer::at(url).map_err(Misconfigured::Url)?);
         let from = from.parse().map(with_ascii_domain).map_err(|_| {
             Misconfigured::From("this is not an email address; use a@example.com or Name <a@example.com>".to_owned())
         })?;
         let sent = Cache::builder().max_capacity(REMEMBERED_MAILS).time_to_live(REMEMBERED_FOR).build();
         let templates = Templates::new().map_err(Misconfigured::Templates)?;
-        Ok(Self {
-            connections: RwLock::new(server.clone().build()),
-            server,
-            timeout,
-            from,
-            templates,
-            sent,
-            on_call: None,
-        })
+        Ok(Self { connections, timeout, from, templates, sent, on_call: None })
     }
 
     /// Reports every mail sent to the server to this listener.
@@ -113,20 +98,13 @@ impl SmtpMail {
         Ok(())
     }
 
+    /// Sends a message. Where the time is up, its connection is closed: a late answer would be taken for that to the
+    /// next command.
     async fn hand_over(&self, message: Message) -> Result<(), Failure> {
-        let connections = self.connections.read().unwrap_or_else(PoisonError::into_inner).clone();
-        // The transport has no timeout for answers. It runs in a task of its own: if it were cancelled, its connection
-        // would be reused and the late answer taken for that of the next command.
-        let timeout = self.timeout;
-        let sending = tokio::spawn(async move { tokio::time::timeout(timeout, connections.send(message)).await });
-        match sending.await {
-            Ok(Ok(outcome)) => outcome.map(drop).map_err(|error| Failure::from(&error)),
-            Ok(Err(_)) => {
-                // Replace the pool for the same reason: its connections must not be reused.
-                *self.connections.write().unwrap_or_else(PoisonError::into_inner) = self.server.clone().build();
-                Err(Failure::no_answer("did not answer in time"))
-            }
-            Err(_) => Err(Failure::no_answer("was not called to the end")),
+        let mail = message.formatted();
+        match tokio::time::timeout(self.timeout, self.connections.send(message.envelope(), &mail)).await {
+            Ok(outcome) => outcome.map_err(Failure::from),
+            Err(_) => Err(Failure::no_answer("did not answer in time")),
         }
     }
 
@@ -172,39 +150,6 @@ fn with_ascii_domain(mailbox: Mailbox) -> Mailbox {
     Mailbox { email: address.unwrap_or(mailbox.email), ..mailbox }
 }
 
-/// The URL, which says whether the connection must be encrypted. Nobody on the way may read a login, and whoever
-/// controls the way can take the offer of encryption out of the server's greeting.
-fn with_encryption(url: &str) -> Result<String, Misconfigured> {
-    let mut url = Url::parse(url).map_err(|error| Misconfigured::Url(format!("this is not a URL: {error}")))?;
-    if url.scheme() != "smtp" {
-        return Ok(url.into());
-    }
-    let has_login = !url.username().is_empty() || url.password().is_some();
-    let needs_encryption = has_login && !is_loopback(&url);
-    match url.query_pairs().find(|(name, _)| name == "tls").map(|(_, value)| value.into_owned()) {
-        Some(value) if value == "opportunistic" && needs_encryption => Err(Misconfigured::Url(
-            "this URL has a login, which may only be sent encrypted: use ?tls=required or smtps://".to_owned(),
-        )),
-        Some(_) => Ok(url.into()),
-        None => {
-            // Without a port, use the mail port and not the one lettre would choose for TLS.
-            if url.port().is_none() && url.set_port(Some(smtp::SMTP_PORT)).is_err() {
-                return Err(Misconfigured::Url("this URL has no host".to_owned()));
-            }
-            let tls = if needs_encryption { "required" } else { "opportunistic" };
-            url.query_pairs_mut().append_pair("tls", tls);
-            Ok(url.into())
-        }
-    }
-}
-
-/// Whether the host is this machine. The URL parser leaves the addresses of URLs like `smtp://` as text.
-fn is_loopback(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default();
-    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-    host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
-}
-
 /// Why a mail was not accepted.
 struct Failure {
     /// Without the server's text, which may repeat the address.
@@ -226,6 +171,17 @@ impl Failure {
     }
 }
 
+impl From<Problem> for Failure {
+    fn from(problem: Problem) -> Self {
+        match problem {
+            Problem::Unreachable => Self::no_answer("cannot be reached, or broke off"),
+            Problem::Encryption => Self::no_answer("failed to set up encryption"),
+            Problem::NoEncryption => Self::no_answer("does not offer encryption (STARTTLS)"),
+            Problem::Answer(error) => Self::from(&error),
+        }
+    }
+}
+
 impl From<&smtp::Error> for Failure {
     fn from(error: &smtp::Error) -> Self {
         let Some(code) = error.status() else {
@@ -233,9 +189,6 @@ impl From<&smtp::Error> for Failure {
                 _ if is_inexpressible(error) => {
                     Self::of_address("cannot express this email address: it has no SMTPUTF8".to_owned())
                 }
-                _ if lacks_encryption(error) => Self::no_answer("does not offer encryption (STARTTLS)"),
-                _ if error.is_timeout() => Self::no_answer("did not answer in time"),
-                _ if error.is_tls() => Self::no_answer("failed to set up encryption"),
                 _ if error.is_response() => Self::no_answer("answered something unexpected"),
                 _ => Self::no_answer("cannot be reached, or broke off"),
             };
@@ -254,11 +207,6 @@ impl From<&smtp::Error> for Failure {
 /// it only as a text.
 fn is_inexpressible(error: &smtp::Error) -> bool {
     error.is_client() && error.source().is_some_and(|cause| cause.to_string().contains("SMTPUTF8"))
-}
-
-/// Whether the server does not offer the encryption that the URL demands. The client tells it only as a text.
-fn lacks_encryption(error: &smtp::Error) -> bool {
-    error.is_client() && error.source().is_some_and(|cause| cause.to_string().contains("STARTTLS"))
 }
 
 #[async_trait]
@@ -287,31 +235,5 @@ impl CampaignMail for SmtpMail {
     /// A mail server keeps no addresses.
     async fn identify(&self, _: &[(Email, LmsUserId)]) -> Result<(), Undelivered> {
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_login_is_sent_unencrypted_to_loopback_only() {
-        for (url, encryption) in [
-            ("smtp://mail", "smtp://mail:25?tls=opportunistic"),
-            ("smtp://mail:587", "smtp://mail:587?tls=opportunistic"),
-            ("smtp://mail:587?tls=required", "smtp://mail:587?tls=required"),
-            ("smtp://me:hunter2@mail", "smtp://me:hunter2@mail:25?tls=required"),
-            ("smtp://me@mail", "smtp://me@mail:25?tls=required"),
-            ("smtp://me:hunter2@10.0.0.7", "smtp://me:hunter2@10.0.0.7:25?tls=required"),
-            ("smtp://me:hunter2@localhost.example", "smtp://me:hunter2@localhost.example:25?tls=required"),
-            ("smtp://me:hunter2@LOCALHOST:25", "smtp://me:hunter2@LOCALHOST:25?tls=opportunistic"),
-            ("smtp://me:hunter2@127.9.9.9:25", "smtp://me:hunter2@127.9.9.9:25?tls=opportunistic"),
-            ("smtp://me:hunter2@[::1]:25", "smtp://me:hunter2@[::1]:25?tls=opportunistic"),
-            ("smtps://me:hunter2@mail", "smtps://me:hunter2@mail"),
-        ] {
-            assert_eq!(with_encryption(url), Ok(encryption.to_owned()), "{url}");
-        }
-        let refused = with_encryption("smtp://me:hunter2@mail?tls=opportunistic");
-        assert!(matches!(&refused, Err(Misconfigured::Url(why)) if !why.contains("hunter2")), "{refused:?}");
     }
 }

@@ -1,9 +1,9 @@
 //! A fake mail server.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use license_manager_adapters::mail::{Misconfigured, SmtpMail};
 use license_manager_domain::ports::{CampaignMail, Mail, MailKind, Undelivered, UnsentMail};
@@ -277,6 +277,56 @@ async fn connections_are_reused_unless_an_answer_is_missing() {
     assert_eq!(unsent(&smtp, &one).await, []);
     assert_eq!(server.mails().len(), 1);
     assert_eq!(server.seen.lock().unwrap().connections, 2);
+}
+
+#[tokio::test]
+async fn mails_do_not_wait_for_acknowledgements() {
+    let server = MailServer::start(|_| None);
+    let smtp = server.mail();
+    let mails: Vec<_> = (0..50).map(|number| mail(number, "amy@example.org")).collect();
+    let start = Instant::now();
+    assert_eq!(unsent(&smtp, &mails).await, []);
+    // An acknowledgement takes 40 ms.
+    assert!(start.elapsed() < 50 * Duration::from_millis(30), "{:?} for 50 mails", start.elapsed());
+}
+
+#[tokio::test]
+async fn a_connection_that_rested_is_asked_before_it_is_used() {
+    let server = MailServer::start(|command| (command == "NOOP").then_some("421 rested too long"));
+    let smtp = server.mail();
+    for number in 0..2 {
+        assert_eq!(unsent(&smtp, &[mail(number, "amy@example.org")]).await, []);
+    }
+    assert_eq!((server.commands("NOOP").len(), server.seen.lock().unwrap().connections), (0, 1), "it did not rest");
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    assert_eq!(unsent(&smtp, &[mail(2, "amy@example.org")]).await, []);
+    assert_eq!((server.commands("NOOP").len(), server.seen.lock().unwrap().connections), (1, 2));
+}
+
+#[tokio::test]
+async fn a_connection_takes_a_hundred_mails() {
+    let server = MailServer::start(|_| None);
+    let mails: Vec<_> = (0..101).map(|number| mail(number, "amy@example.org")).collect();
+    assert_eq!(unsent(&server.mail(), &mails).await, []);
+    assert_eq!(server.seen.lock().unwrap().connections, 2);
+}
+
+#[tokio::test]
+async fn smtps_says_nothing_before_it_is_encrypted() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("smtps://me:hunter2@127.0.0.1:{}", listener.local_addr().unwrap().port());
+    let first = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut first = [0; 256];
+        let read = stream.read(&mut first).unwrap();
+        stream.write_all(b"220 mail.example.com\r\n").unwrap();
+        first[..read].to_vec()
+    });
+    let smtp = SmtpMail::new(&url, FROM, Duration::from_secs(5)).unwrap();
+    let unsent = unsent(&smtp, &[mail(1, "amy@example.org")]).await;
+    assert_eq!(unsent, [(0, unavailable("failed to set up encryption"))]);
+    // A handshake of TLS begins so.
+    assert_eq!(first.join().unwrap()[..2], [22, 3]);
 }
 
 #[tokio::test]
