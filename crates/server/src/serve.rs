@@ -47,6 +47,7 @@ pub async fn run(config: Config, with_demo: bool) -> Result<(), Box<dyn Error>> 
     let monitor = Arc::new(Monitor::new(&config, metrics.clone(), database.clone(), manager.clone()));
     let wake_jobs = Arc::new(Notify::new());
     let state = AppState::new(&config, manager.clone(), monitor.clone(), wake_jobs.clone()).await?;
+    let turns = state.turns.clone();
     let state = web::Data::new(state);
     let workers = match config.server.workers {
         0 => std::thread::available_parallelism()?.get(),
@@ -79,7 +80,7 @@ pub async fn run(config: Config, with_demo: bool) -> Result<(), Box<dyn Error>> 
         }
     }
     let (stop_jobs, stopped) = watch::channel(false);
-    let job_runner = jobs::start(manager.clone(), wake_jobs, stopped.clone());
+    let job_runner = jobs::start(manager.clone(), turns, wake_jobs, stopped.clone());
     let sweeper = jobs::start_sweeping(manager.clone(), stopped.clone());
     let folder = jobs::start_folding(manager.clone(), stopped.clone());
     let scheduler = schedule::start(&manager, &config, scheduler_stopped);

@@ -16,6 +16,10 @@ use crate::saturating_time;
 /// The pause of a job after a failure.
 const REST_AFTER_FAILURE: Duration = Duration::minutes(1);
 
+/// The most licenses that a job adds in one transaction. Others who write to SQLite wait for it, and more at once are
+/// hardly faster.
+const PROVISIONING_BATCH: i64 = 2_000;
+
 /// The lease of a job. If a process dies, the job waits this long.
 pub const JOB_LEASE: Duration = Duration::seconds(15);
 
@@ -98,7 +102,7 @@ impl LicenseManager {
         let plan = &details.plan;
         let counts = count_licenses(unit, plan.id)?;
         let lacking = plan.licenses_to_provision(&counts);
-        let batch = lacking.min(self.batch_size());
+        let batch = lacking.min(self.batch_size()).min(PROVISIONING_BATCH);
         if batch > 0 {
             let change = actor(job).change(self.now());
             self.add_unassigned(unit, details, batch, &change)?;

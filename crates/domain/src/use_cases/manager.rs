@@ -25,7 +25,7 @@ pub struct Settings {
     /// The most licenses that a request provisions itself; a job provisions more.
     pub inline_limit: u32,
     /// The most licenses that a job writes per transaction, and that a request revokes itself. It bounds the memory
-    /// that they need.
+    /// that they need. A job adds at most 2,000, so that others who write do not wait long.
     pub batch_size: NonZeroU32,
     /// The most enrollments that one request may ask for: learners times course runs.
     pub enrollment_limit: u32,

@@ -10,15 +10,24 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
 use super::queue::{self, Concurrency, LeasedWork, RETRY_PAUSE, blocking};
+use crate::http::turns::{Access, Turns};
 
 /// Starts to run jobs, one batch at a time, until `stop` becomes true; the batch under way is finished first. `wake`
-/// has it look for jobs at once.
-pub fn start(manager: LicenseManager, wake: Arc<Notify>, stop: watch::Receiver<bool>) -> JoinHandle<()> {
-    tokio::spawn(queue::run_until_stopped(JobWork(manager), wake, stop))
+/// has it look for jobs at once. Each batch takes a turn to write, so that the requests that wait go first.
+pub fn start(
+    manager: LicenseManager,
+    turns: Arc<Turns>,
+    wake: Arc<Notify>,
+    stop: watch::Receiver<bool>,
+) -> JoinHandle<()> {
+    tokio::spawn(queue::run_until_stopped(JobWork { manager, turns }, wake, stop))
 }
 
 #[derive(Clone)]
-struct JobWork(LicenseManager);
+struct JobWork {
+    manager: LicenseManager,
+    turns: Arc<Turns>,
+}
 
 impl LeasedWork for JobWork {
     type Queue = Queue;
@@ -37,20 +46,24 @@ impl LeasedWork for JobWork {
     }
 
     fn due(&self) -> Result<Vec<Queue>, Error> {
-        self.0.due_jobs()
+        self.manager.due_jobs()
     }
 
     fn claim(&self, queue: Queue) -> Result<Option<ClaimedJob>, Error> {
-        self.0.claim_job(queue)
+        self.manager.claim_job(queue)
     }
 
     fn prolong(&self, job: &ClaimedJob) -> Result<(), Error> {
-        self.0.prolong_job(job)
+        self.manager.prolong_job(job)
     }
 
     async fn run(&self, job: Arc<ClaimedJob>) -> Result<(), Error> {
-        let manager = self.0.clone();
-        blocking(move || manager.run_job(&job)).await
+        let (manager, turn) = (self.manager.clone(), self.turns.take_patiently(Access::Write).await);
+        blocking(move || {
+            let _turn = turn;
+            manager.run_job(&job)
+        })
+        .await
     }
 
     fn failed(&self, _: &ClaimedJob) -> Result<(), Error> {
@@ -63,7 +76,7 @@ impl LeasedWork for JobWork {
             Ok(()) => Ok(()),
             Err(error) => {
                 tracing::warn!(%error, "a job failed; retrying");
-                self.0.postpone_job(job, error)
+                self.manager.postpone_job(job, error)
             }
         }
     }

@@ -314,7 +314,7 @@ section! {
     /// The most licenses created within a request; larger plans get theirs from a job. Up to 1,000,000.
     #[serde(deserialize_with = "whole_number::<_, _, 0, 1_000_000>")]
     inline_limit: u32 = 50_000;
-    /// Licenses that a job creates or revokes per transaction, from 1 to 1,000,000. Plans with more live licenses than
+    /// Licenses that a job revokes per transaction, from 1 to 1,000,000; it creates at most 2,000 of them. Plans with more live licenses than
     /// this are revoked by a job.
     #[serde(deserialize_with = "whole_number::<_, _, 1, 1_000_000>")]
     batch_size: u32 = 10_000;

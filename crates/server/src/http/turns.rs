@@ -86,14 +86,16 @@ impl Turns {
             return Ok(turn);
         }
         let _waiting = Waiting::among(&self.waiting).ok_or_else(busy)?;
-        let turn = async {
-            let write = match access {
-                Access::Read => None,
-                Access::Write => Some(self.writes.clone().acquire_owned().await.ok()?),
-            };
-            Some(Turn { _all: self.all.clone().acquire_owned().await.ok()?, _write: write })
+        tokio::time::timeout(PATIENCE, self.take_patiently(access)).await.ok().flatten().ok_or_else(busy)
+    }
+
+    /// Waits for a turn as long as it takes: for work that nobody waits for. `None` if nobody gives turns any more.
+    pub async fn take_patiently(&self, access: Access) -> Option<Turn> {
+        let write = match access {
+            Access::Read => None,
+            Access::Write => Some(self.writes.clone().acquire_owned().await.ok()?),
         };
-        tokio::time::timeout(PATIENCE, turn).await.ok().flatten().ok_or_else(busy)
+        Some(Turn { _all: self.all.clone().acquire_owned().await.ok()?, _write: write })
     }
 
     fn try_take(&self, access: Access) -> Option<Turn> {
@@ -189,6 +191,20 @@ mod tests {
         drop(first);
         assert!(second.await.is_ok());
         assert_eq!(turns.waiting.get(), 0);
+    }
+
+    #[actix_web::test]
+    async fn a_job_takes_its_turn_after_the_requests_that_wait() {
+        let turns = turns("sqlite:a.db", 4);
+        let first = turns.take(Access::Write).await.unwrap();
+        let mut request = std::pin::pin!(turns.take(Access::Write));
+        assert!(futures_util::poll!(request.as_mut()).is_pending());
+        let mut job = std::pin::pin!(turns.take_patiently(Access::Write));
+        assert!(futures_util::poll!(job.as_mut()).is_pending());
+        drop(first);
+        assert!(futures_util::poll!(job.as_mut()).is_pending(), "the request asked first");
+        drop(request.await.unwrap());
+        assert!(job.await.is_some());
     }
 
     #[actix_web::test]
