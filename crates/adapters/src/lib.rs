@@ -13,6 +13,7 @@ pub mod mail;
 mod one_of;
 pub mod pool;
 pub mod postgres;
+mod prepared;
 mod rows;
 mod schema;
 mod sql_types;

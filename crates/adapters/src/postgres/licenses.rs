@@ -22,6 +22,7 @@ use uuid::Uuid;
 use super::error::{Failure, Remedy};
 use super::unit::{Mode, PostgresUnit, Reservations};
 use crate::one_of::one_of;
+use crate::prepared::prepared;
 use crate::rows::licenses::{
     CountedRow, Doomed, EmailRow, LicenseRow, LicenseWithPlanRow, add_to, counted, held_by, license_with_plan,
     licenses, licenses_with_plans, list_after,
@@ -238,7 +239,7 @@ impl LicenseRepository for PostgresUnit<'_> {
         let lock = sql_query("SELECT pg_advisory_xact_lock($1, hashint8($2))")
             .bind::<Integer, _>(PERSON_LOCKS)
             .bind::<BigInt, _>(person.0);
-        self.write(|connection| lock.execute(connection)).map(drop)
+        self.write(|connection| prepared(lock).execute(connection)).map(drop)
     }
 
     fn lock_all_by_person(&mut self, person: &Person) -> Result<Vec<License>, Error> {
@@ -255,7 +256,7 @@ impl LicenseRepository for PostgresUnit<'_> {
             return Ok(Vec::new());
         }
         let query = sql_query(LIVE_OF_EMAILS).bind::<SqlUuid, _>(plan.0).bind::<Array<Text>, _>(texts(emails));
-        let holders = self.read(|connection| query.load::<EmailRow>(connection))?;
+        let holders = self.read(|connection| prepared(query).load::<EmailRow>(connection))?;
         Ok(holders.into_iter().map(|holder| Email::from_storage(holder.email)).collect())
     }
 

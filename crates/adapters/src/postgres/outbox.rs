@@ -17,6 +17,7 @@ use super::arrays::{column, sorted_uuids};
 use super::queue::claimable_sql;
 use super::unit::PostgresUnit;
 use crate::one_of::one_of;
+use crate::prepared::prepared;
 use crate::rows::outbox::{WaitingRow, WordsRow, words_by_id, words_of};
 use crate::rows::queue::{self, BacklogRow};
 use crate::schema::{outbox, outbox_words};
@@ -65,7 +66,7 @@ impl PostgresUnit<'_> {
         .bind::<Array<SqlUuid>, _>(words.keys().copied().collect::<Vec<_>>())
         .bind::<Array<Text>, _>(words.values().map(|words| words.greeting.as_str()).collect::<Vec<_>>())
         .bind::<Array<Text>, _>(words.values().map(|words| words.closing.as_str()).collect::<Vec<_>>());
-        self.write(|connection| statement.execute(connection))?;
+        self.write(|connection| prepared(statement).execute(connection))?;
         Ok(())
     }
 }
@@ -116,7 +117,7 @@ impl OutboxRepository for PostgresUnit<'_> {
         .bind::<Array<Nullable<SqlUuid>>, _>(column(messages, |message| {
             message.payload.words().map(|words| words.id.0)
         }));
-        self.write_rows(messages.len(), "messages", |connection| statement.execute(connection))
+        self.write_rows(messages.len(), "messages", |connection| prepared(statement).execute(connection))
     }
 
     fn count(&mut self) -> Result<i64, Error> {

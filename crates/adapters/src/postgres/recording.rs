@@ -110,6 +110,11 @@ impl<S: QueryFragment<Pg>> QueryFragment<Pg> for WithHistory<'_, S> {
         out.push_sql(" FROM changed");
         Ok(())
     }
+
+    // There are few texts; see `Prepared`. No row is returned, so a new column does not change what is.
+    fn is_safe_to_cache_prepared(&self, _: &Pg) -> QueryResult<bool> {
+        Ok(true)
+    }
 }
 
 impl<S> QueryId for WithHistory<'_, S> {

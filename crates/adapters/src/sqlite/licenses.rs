@@ -22,6 +22,7 @@ use uuid::Uuid;
 
 use super::unit::SqliteUnit;
 use crate::one_of::one_of;
+use crate::prepared::prepared;
 use crate::rows::licenses::{
     CountedRow, Doomed, LicenseRow, LicenseWithPlanRow, add_to, counted, held_by, license_with_plan, licenses,
     licenses_with_plans, list_after,
@@ -221,7 +222,7 @@ impl LicenseRepository for SqliteUnit<'_> {
             .filter(one_of(license::renewed_from_uuid.assume_not_null(), originals.iter().map(|license| license.0)))
             .filter(sql::<Bool>(LIVE))
             .order(license::uuid);
-        let mut copies = licenses(self.write(|connection| query.load::<LicenseRow>(connection))?)?;
+        let mut copies = licenses(self.write(|connection| prepared(query).load::<LicenseRow>(connection))?)?;
         copies.retain(|copy| copy.plan == plan);
         Ok(copies)
     }
@@ -241,7 +242,7 @@ impl LicenseRepository for SqliteUnit<'_> {
             .filter(one_of(license::user_email, emails.iter().map(Email::as_str)))
             .filter(sql::<Bool>(LIVE))
             .select(license::user_email);
-        let live: Vec<Option<String>> = self.read(|connection| query.load(connection))?;
+        let live: Vec<Option<String>> = self.read(|connection| prepared(query).load(connection))?;
         Ok(live.into_iter().flatten().map(Email::from_storage).collect())
     }
 
@@ -252,7 +253,7 @@ impl LicenseRepository for SqliteUnit<'_> {
             .filter(sql::<Bool>(LIVE))
             .order(license::uuid)
             .select(LicenseRow::as_select());
-        licenses(self.write(|connection| query.load::<LicenseRow>(connection))?)
+        licenses(self.write(|connection| prepared(query).load::<LicenseRow>(connection))?)
     }
 
     fn lock_live_after(
@@ -299,7 +300,7 @@ impl LicenseRepository for SqliteUnit<'_> {
             .order(license::uuid)
             .limit(number)
             .select(LicenseRow::as_select());
-        licenses(self.write(|connection| query.load::<LicenseRow>(connection))?)
+        licenses(self.write(|connection| prepared(query).load::<LicenseRow>(connection))?)
     }
 
     // Only one unit of work writes at a time.

@@ -17,6 +17,7 @@ use super::json::json;
 use super::queue::claimable_sql;
 use super::unit::SqliteUnit;
 use crate::one_of::one_of;
+use crate::prepared::prepared;
 use crate::rows::outbox::{WaitingRow, WordsRow, words_by_id, words_of};
 use crate::rows::queue::{self, BacklogRow};
 use crate::schema::{outbox, outbox_words};
@@ -65,7 +66,7 @@ impl SqliteUnit<'_> {
              SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(?1)",
         )
         .bind::<Text, _>(json(words)?);
-        self.write(|connection| statement.execute(connection))?;
+        self.write(|connection| prepared(statement).execute(connection))?;
         Ok(())
     }
 }
@@ -111,7 +112,7 @@ impl OutboxRepository for SqliteUnit<'_> {
         )
         .bind::<Text, _>(String::from_utf8(json_rows).map_err(Error::internal)?)
         .bind::<Nullable<Text>, _>(traces::parent());
-        self.write(|connection| statement.execute(connection))?;
+        self.write(|connection| prepared(statement).execute(connection))?;
         let events = messages.iter().filter_map(|message| Some((message.id, message.payload.event()?)));
         let events: Vec<_> = events.collect();
         if events.is_empty() {
@@ -130,7 +131,7 @@ impl OutboxRepository for SqliteUnit<'_> {
                      OR webhook.enterprise_customer_uuid = message.enterprise_customer_uuid)",
         )
         .bind::<Text, _>(json(events)?);
-        self.write(|connection| statement.execute(connection))?;
+        self.write(|connection| prepared(statement).execute(connection))?;
         Ok(())
     }
 

@@ -7,6 +7,7 @@ use license_manager_domain::history::Change;
 
 use super::unit::SqliteUnit;
 use crate::history::TableWithHistory;
+use crate::prepared::prepared;
 use crate::sql_types::SqlTimestamp;
 
 /// What happened to a row.
@@ -50,7 +51,7 @@ impl SqliteUnit<'_> {
         .bind::<Text, _>(kind.as_str())
         .bind::<Nullable<Text>, _>(change.reason.as_deref())
         .bind::<Text, _>(keys);
-        self.write(|connection| statement.execute(connection))?;
+        self.write(|connection| prepared(statement).execute(connection))?;
         Ok(())
     }
 }

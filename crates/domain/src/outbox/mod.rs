@@ -165,6 +165,9 @@ pub struct ReminderMail {
     pub closing: String,
 }
 
+/// The most licenses that a large request writes at once, and whose messages are in memory at once.
+pub(crate) const SLICE: usize = 2_000;
+
 /// Collects the messages of one transaction about one plan.
 pub(crate) struct OutboxBuilder<'a> {
     agreement: &'a CustomerAgreement,
@@ -202,6 +205,21 @@ impl<'a> OutboxBuilder<'a> {
         let messages = std::mem::take(&mut self.messages);
         unit.outbox().add(&messages)?;
         Ok(messages.len())
+    }
+
+    /// Adds the messages of each license, and writes them in slices, which bounds their memory. Returns their number.
+    pub(crate) fn write_for_each(
+        &mut self,
+        unit: &mut dyn UnitOfWork,
+        licenses: &[License],
+        add: impl Fn(&mut Self, &License),
+    ) -> Result<usize, Error> {
+        let mut written = 0;
+        for slice in licenses.chunks(SLICE) {
+            slice.iter().for_each(|license| add(self, license));
+            written += self.write_part(unit)?;
+        }
+        Ok(written)
     }
 
     /// Adds the messages of an assigned license.

@@ -9,7 +9,7 @@ use crate::model::email::Email;
 use crate::model::ids::{ActivationKey, LicenseId, PlanId};
 use crate::model::license::License;
 use crate::model::plan::is_salesforce_id;
-use crate::outbox::{AssignmentMail, OutboxBuilder};
+use crate::outbox::{AssignmentMail, OutboxBuilder, SLICE};
 use crate::ports::StoreExt;
 
 /// The learners of an assignment, without duplicates, each with a Salesforce opportunity if known.
@@ -97,7 +97,9 @@ impl LicenseManager {
                 .collect::<Result<Vec<License>, _>>()?;
 
             let change = actor.change(now);
-            unit.licenses().save(&licenses, &change)?;
+            for slice in licenses.chunks(SLICE) {
+                unit.licenses().save(slice, &change)?;
+            }
             let sources: Vec<(LicenseId, String)> = licenses
                 .iter()
                 .zip(&newcomers)
@@ -106,10 +108,9 @@ impl LicenseManager {
             if !sources.is_empty() {
                 unit.licenses().set_sources(&sources, &change)?;
             }
-            // Messages need most of the memory of a large request, so they are created last.
+            // Messages need most of the memory of a large request, so they are created last, and in slices.
             let mut outbox = OutboxBuilder::new(&agreement, plan, self.ids.as_ref(), now);
-            licenses.iter().for_each(|license| outbox.assigned(license, mail));
-            outbox.write(unit)?;
+            outbox.write_for_each(unit, &licenses, |outbox, license| outbox.assigned(license, mail))?;
             let not_carried_over = self.follow(unit, &details, &ids(&licenses), &change)?.not_carried_over;
             let assigned = newcomers.into_iter().cloned().zip(licenses.iter().map(|license| license.id)).collect();
             Ok(Assignments { assigned, already_associated, not_carried_over })

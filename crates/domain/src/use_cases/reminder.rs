@@ -74,10 +74,11 @@ fn add_reminders(
     licenses: &[License],
     mail: &ReminderMail,
 ) -> Result<usize, Error> {
-    for license in licenses.iter().filter(|license| license.status() == LicenseStatus::Assigned) {
-        outbox.reminded(license, mail);
-    }
-    outbox.write_part(unit)
+    outbox.write_for_each(unit, licenses, |outbox, license| {
+        if license.status() == LicenseStatus::Assigned {
+            outbox.reminded(license, mail);
+        }
+    })
 }
 
 /// Refuses to remind nobody.

@@ -138,13 +138,13 @@ impl LicenseManager {
             plan.modified = now;
             unit.plans().save(plan, &change)?;
         }
+        unit.licenses().save(&changed, &change)?;
+        unit.licenses().add_unassigned(plan.id, &self.new_license_ids(changed.len() as i64), &change)?;
         let mut outbox = OutboxBuilder::new(agreement, plan, self.ids.as_ref(), now);
-        changed.iter().for_each(|license| outbox.revoked(license));
+        outbox.write_for_each(unit, &changed, OutboxBuilder::revoked)?;
         if cap_reached {
             outbox.revocation_cap_reached();
         }
-        unit.licenses().save(&changed, &change)?;
-        unit.licenses().add_unassigned(plan.id, &self.new_license_ids(changed.len() as i64), &change)?;
         outbox.write(unit)?;
         self.follow(unit, &details, &ids(&changed), &change)?;
         Ok(revoked)

@@ -10,7 +10,7 @@ use license_manager_domain::{ActivationKey, Entity, Error};
 use crate::api::views::LearnerLicenseBody;
 use crate::auth::permissions::{AdminOrLearner, Caller, Listing};
 use crate::http::body::Guarded;
-use crate::http::{Answer, ApiError, ApiResult, Query, blocking};
+use crate::http::{Answer, ApiError, ApiResult, Query, blocking, reading};
 use crate::openapi::errors::{BadRequest, Detail};
 use crate::state::{AppState, State};
 
@@ -61,7 +61,7 @@ impl FromRequest for OfKey {
             let caller = caller.await?;
             let (state, key) = (state?, query.uuid("activation_key")?.map(ActivationKey));
             let key = key.ok_or_else(|| ApiError::detail(StatusCode::BAD_REQUEST, "activation_key is missing."))?;
-            let customer = blocking(move || Ok(state.manager.customer_of_activation_key(key)?)).await?;
+            let customer = reading(move || Ok(state.manager.customer_of_activation_key(key)?)).await?;
             let customer = customer.ok_or(Error::NotFound(Entity::License))?;
             let access = Listing::<AdminOrLearner>::of(caller)?;
             access.check(Some(customer), Entity::License)?;

@@ -6,6 +6,7 @@ use license_manager_domain::history::Change;
 use license_manager_domain::{Error, License, LicenseId, LicenseStatus, PlanId};
 
 use crate::one_of::one_of;
+use crate::prepared::prepared;
 use crate::rows::licenses::Doomed;
 use crate::schema::{LICENSE, LICENSE_SOURCE, license_source};
 use crate::sql_types::{SqlTimestamp, SqlUuid};
@@ -34,7 +35,7 @@ pub(super) fn add_unassigned(
     .bind::<SqlUuid, _>(plan.0)
     .bind::<SqlTimestamp, _>(change.at)
     .bind::<Text, _>(&keys);
-    unit.write(|connection| statement.execute(connection))?;
+    unit.write(|connection| prepared(statement).execute(connection))?;
     unit.record(&LICENSE, &keys, Kind::Added, change)
 }
 
@@ -178,7 +179,7 @@ fn write(
         })
         .collect();
     let statement = diesel::sql_query(statement).bind::<Text, _>(json(&rows)?);
-    unit.write_rows(licenses.len(), "licenses", |connection| statement.execute(connection))?;
+    unit.write_rows(licenses.len(), "licenses", |connection| prepared(statement).execute(connection))?;
     let keys: Vec<LicenseId> = licenses.iter().map(|license| license.id).collect();
     let keys = json(keys)?;
     unit.record(&LICENSE, &keys, kind, change)
