@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help build run test fmt lint unit bench bench-hostile bench-operations openapi fuzz soak
+.PHONY: help build run test fmt lint unit bench bench-hostile bench-operations load openapi fuzz soak
 
 # Without -p, cargo settles on one set of features for the whole workspace and builds each dependency once.
 
@@ -44,6 +44,10 @@ bench: ## Measure the server beside hand-written SQL, on both databases
 bench-hostile: ## Measure what hostile clients cost the others, on both databases
 	cargo build --release --bin license-manager --bin bench-hostile
 	tests/with-postgres cargo run --release --bin bench-hostile
+
+load: ## Play a day in a minute on each database; LOAD="SECONDS [postgres|sqlite]" changes that
+	cargo build --release --bin license-manager --bin load
+	tests/with-postgres cargo run --release --bin load -- $(LOAD)
 
 openapi: ## Write docs/openapi.json anew, with examples from real answers
 	UPDATE_OPENAPI=1 cargo test --workspace --test openapi the_committed_document

@@ -39,7 +39,8 @@ impl Connection {
         Self { stream, chunk: vec![0; CHUNK], received: Vec::new() }
     }
 
-    /// Sends a request and returns the answer's body. Panics if the status differs.
+    /// Sends a request and returns the answer's body, with the lengths of its chunks if it comes in some. Panics if the
+    /// status differs.
     pub fn exchange(&mut self, request: &[u8], status: u16) -> &[u8] {
         self.stream.write_all(request).expect("a request is sent");
         self.received.clear();
@@ -53,17 +54,32 @@ impl Connection {
                 break (head, answer.code, content_length(answer.headers));
             }
         };
-        let missing = self.received.len()..head + length;
-        self.received.resize(head + length, 0);
-        self.stream.read_exact(&mut self.received[missing]).expect("the rest of an answer comes");
+        match length {
+            Some(length) => {
+                let missing = self.received.len()..head + length;
+                self.received.resize(head + length, 0);
+                self.stream.read_exact(&mut self.received[missing]).expect("the rest of an answer comes");
+            }
+            None => self.read_chunks(),
+        }
         let body = &self.received[head..];
         assert_eq!(found, Some(status), "{}", String::from_utf8_lossy(body));
         body
     }
+
+    /// Reads the rest of an answer in chunks.
+    fn read_chunks(&mut self) {
+        while !self.received.ends_with(b"\r\n0\r\n\r\n") {
+            let read = self.stream.read(&mut self.chunk).expect("the rest of an answer comes");
+            assert!(read > 0, "the server closes the connection within an answer");
+            self.received.extend_from_slice(&self.chunk[..read]);
+        }
+    }
 }
 
-fn content_length(headers: &[httparse::Header<'_>]) -> usize {
-    let header = headers.iter().find(|header| header.name.eq_ignore_ascii_case("content-length"));
-    let value = header.and_then(|header| std::str::from_utf8(header.value).ok()?.parse().ok());
-    value.expect("an answer has a length")
+/// The length of the body; `None` if it comes in chunks.
+fn content_length(headers: &[httparse::Header<'_>]) -> Option<usize> {
+    let header = headers.iter().find(|header| header.name.eq_ignore_ascii_case("content-length"))?;
+    let value = std::str::from_utf8(header.value).ok().and_then(|value| value.parse().ok());
+    Some(value.expect("a length is a number"))
 }

@@ -6,6 +6,7 @@
 //! | `suite` | the measurements, in order |
 //! | `sql` | the hand-written SQL |
 //! | `http` | a client that uses little CPU |
+//! | `mails` | mails a second |
 //! | `measure` | medians, and alternating measurements |
 //! | `memory` | the server's memory |
 //! | `report` | the tables and the verdict |
@@ -14,6 +15,7 @@
 #![allow(clippy::disallowed_methods)]
 
 mod http;
+mod mails;
 mod measure;
 mod memory;
 mod report;
@@ -23,6 +25,9 @@ mod suite;
 use std::process::ExitCode;
 
 use license_manager_tests::Database;
+
+/// The aim for mails in a second.
+const AIM_MAILS: f64 = 500.0;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -51,6 +56,13 @@ fn main() -> ExitCode {
         println!("{findings}");
         verdicts.extend(findings.verdict());
     }
+    let mails = mails::per_second();
+    println!("mails to a mail server on loopback: {mails:.0}/s\n");
+    verdicts.push(report::verdict(
+        mails >= AIM_MAILS,
+        "all",
+        format!("{mails:.0} mails a second, at least {AIM_MAILS}"),
+    ));
     println!("Aims");
     for verdict in verdicts {
         println!("  {verdict}");

@@ -13,6 +13,15 @@ const AIM_RATIO_FROM: usize = 1_000;
 /// The aim for learner licenses in requests per second.
 const AIM_RATE: f64 = 2_000.0;
 
+/// The aim for a CSV of 20 licenses.
+const AIM_CSV: Duration = Duration::from_millis(3);
+
+/// The aims for a million licenses, and for the longest write meanwhile.
+const AIM_MILLION: (Duration, Duration) = (Duration::from_secs(20), Duration::from_millis(100));
+
+/// The aims for small writes: at most this many times the SQL's time.
+const AIM_SMALL: f64 = 1.5;
+
 /// The aim for resident memory in KiB.
 const AIM_MEMORY: u64 = 64 * 1024;
 
@@ -27,6 +36,9 @@ pub struct Findings {
     pub learner_licenses_per_second: f64,
     pub first_page: Duration,
     pub page_50: Duration,
+    pub csv: Duration,
+    /// How long a million licenses took, and the longest write meanwhile.
+    pub million: (Duration, Duration),
     /// By what happened before.
     pub memory: Vec<(&'static str, Memory)>,
 }
@@ -47,6 +59,9 @@ impl Display for Findings {
         write_line(f, "learner-licenses, 8 clients at once", &rate)?;
         write_line(f, "page 1 of 10,000 licenses, 100 a page", &duration(self.first_page))?;
         write_line(f, "page 50", &duration(self.page_50))?;
+        write_line(f, "CSV of 20 licenses", &duration(self.csv))?;
+        write_line(f, "provision 1,000,000 licenses", &duration(self.million.0))?;
+        write_line(f, "the longest assignment meanwhile", &duration(self.million.1))?;
         writeln!(f, "\n{:<42}{:>12}{:>12}", "resident memory of the server", "then", "peak")?;
         for (when, memory) in &self.memory {
             writeln!(f, "{when:<42}{:>12}{:>12}", mebibytes(memory.resident), mebibytes(memory.peak))?;
@@ -71,10 +86,23 @@ impl Findings {
             true => "SQLite (normal)",
             false => self.name.split(' ').next().unwrap_or_default(),
         };
-        let line = |met: bool, found: String| {
-            let outcome = if met { "met" } else { "missed" };
-            format!("{outcome:<8}{database:<17}{found}")
-        };
+        let line = |met: bool, found: String| verdict(met, database, found);
+        let small = self.assignments.iter().filter(|(emails, _)| *emails < AIM_RATIO_FROM);
+        let small = small.map(|(emails, pair)| (format!("assigning {emails}"), pair));
+        let others = [("activating", &self.activation), ("provisioning 100,000", &self.provisioning)];
+        let small = small.chain(others.map(|(what, pair)| (what.to_owned(), pair)));
+        let small = small.map(|(what, pair)| {
+            let ratio = pair.ratio();
+            line(ratio <= AIM_SMALL, format!("{what}: {ratio:.2} times the SQL, at most {AIM_SMALL}"))
+        });
+        let limits = [
+            ("CSV of 20 licenses", self.csv, AIM_CSV),
+            ("provisioning 1,000,000", self.million.0, AIM_MILLION.0),
+            ("the longest assignment meanwhile", self.million.1, AIM_MILLION.1),
+        ];
+        let limits = limits.map(|(what, found, aim)| {
+            line(found < aim, format!("{what}: {}, less than {}", duration(found), duration(aim)))
+        });
         let large = self.assignments.iter().filter(|(emails, _)| *emails >= AIM_RATIO_FROM);
         let assignments = large.map(|(emails, pair)| {
             let (ratio, emails) = (pair.ratio(), grouped(*emails as u64));
@@ -92,8 +120,14 @@ impl Findings {
         let memory = [("between the tasks", resident), ("within them", peak)].map(|(when, found)| {
             line(found < AIM_MEMORY, format!("resident memory {when}: up to {}, less than {aim}", mebibytes(found)))
         });
-        assignments.chain([load]).chain(memory).collect()
+        small.chain(assignments).chain([load]).chain(limits).chain(memory).collect()
     }
+}
+
+/// One aim: whether it is met, where, and the measured value.
+pub fn verdict(met: bool, database: &str, found: String) -> String {
+    let outcome = if met { "met" } else { "missed" };
+    format!("{outcome:<8}{database:<17}{found}")
 }
 
 /// With three significant digits.

@@ -30,6 +30,12 @@ const PAGES: usize = 100;
 /// The number of clients that read learner licenses at the same time, and for how long.
 const LOAD: (usize, Duration) = (8, Duration::from_secs(3));
 
+/// The licenses of the plan that is provisioned while others write.
+const MILLION: u32 = 1_000_000;
+
+/// The licenses of the plan that is downloaded.
+const SMALL_PLAN: usize = 20;
+
 /// The allowed difference in payload size, because JSON can be spaced differently.
 const PAYLOAD_TOLERANCE: f64 = 0.1;
 
@@ -74,6 +80,8 @@ pub fn run(database: &Database, synchronous: &str) -> Findings {
     eprintln!("{name}: provisioning");
     let (provisioning, used) = bench.watching_memory(Bench::provision);
     memory.push(("after provisioning 100,000", used));
+    let csv = bench.csv();
+    let million = bench.provision_a_million();
 
     Findings {
         name,
@@ -84,6 +92,8 @@ pub fn run(database: &Database, synchronous: &str) -> Findings {
         learner_licenses_per_second,
         first_page: pages[0],
         page_50: pages[1],
+        csv,
+        million,
         memory,
     }
 }
@@ -215,6 +225,37 @@ impl Bench {
             assert_eq!((written.licenses, written.history), (licenses as i64, licenses as i64));
             duration
         })
+    }
+
+    /// The median time of a download of twenty licenses.
+    fn csv(&mut self) -> Duration {
+        let plan = self.plan(SMALL_PLAN);
+        plan.assign(&self.customer.emails("downloaded", SMALL_PLAN)).expect(200);
+        let request = request("GET", &plan.path("licenses/csv/"), &self.customer.admin(), None);
+        let mut connection = self.connect();
+        median((0..PAGES).map(|_| time(|| connection.exchange(&request, 200).len()).1).collect())
+    }
+
+    /// How long a million licenses take, and the longest time that an assignment to another plan takes meanwhile.
+    fn provision_a_million(&mut self) -> (Duration, Duration) {
+        let other = self.plan(READ_PLAN.0);
+        let mut connection = self.connect();
+        let mut longest = Duration::ZERO;
+        let start = Instant::now();
+        let plan = self.customer.plan(MILLION);
+        for number in 0.. {
+            if !self.sql.has_job(&plan.uuid) || number == READ_PLAN.0 {
+                break;
+            }
+            let body = json!({ "user_emails": [self.customer.email(&format!("meanwhile-{number}"))] });
+            let request = request("POST", &other.path("licenses/assign/"), &self.customer.admin(), Some(&body));
+            longest = longest.max(time(|| connection.exchange(&request, 200).len()).1);
+            sleep(Duration::from_millis(20));
+        }
+        self.wait_for_job(&plan.uuid);
+        let took = start.elapsed();
+        assert_eq!(plan.counts().total, u64::from(MILLION));
+        (took, longest)
     }
 
     /// Checks that the SQL writes as much as the server; otherwise the comparison is unfair.
