@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+use chrono::{TimeDelta, Utc};
 use license_manager_tests::{Answer, Customer, PROVISIONING, Server, text};
 use serde_json::json;
 
@@ -37,13 +38,14 @@ pub fn work(server: &Server, customer: &Customer, done: &AtomicBool) -> Times {
         let process = format!("{renewals}{}/process/", renewal.expect(201)["id"]);
         timed(&mut times, "BULK renew 10,000", || expect(operator.post(&process, &json!({})), 201));
         let mut ended = customer.plan_request(u32::try_from(LICENSES).expect("a plan is smaller"));
-        ended["expiration_date"] = "2024-01-01T00:00:00Z".into();
+        // The command looks for plans that ended within the last day.
+        ended["expiration_date"] = (Utc::now() - TimeDelta::hours(1)).to_rfc3339().into();
         let ended = text(&operator.post(&format!("{PROVISIONING}/subscriptions/"), &ended).expect(201)["uuid"]);
         let assign = format!("/api/v1/subscriptions/{ended}/licenses/assign/");
         expect(plan.admin.post(&assign, &json!({ "user_emails": learners })), 200);
         timed(&mut times, "BULK expire 10,000", || {
             let ran = server.command(&["expire-subscriptions"]);
-            assert!(ran.succeeded, "{}", ran.stderr);
+            assert!(ran.succeeded && ran.stdout.contains("events: 10000"), "{}{}", ran.stdout, ran.stderr);
         });
     }
     times
