@@ -104,7 +104,10 @@ struct StateCountBody {
     path = "/api/v1/subscriptions/{subscription_uuid}/licenses/overview/",
     tag = "Licenses",
     params(LicenseFilterQuery),
-    responses((status = 200, description = "The states that occur, each with its number", body = Vec<StateCountBody>))
+    responses(
+        (status = 200, description = "The states that occur, each with its number", body = Vec<StateCountBody>),
+        (status = 400, description = "`modified_since` cannot be read", body = FieldErrors),
+    )
 )]
 pub async fn overview(access: OfPlan<Reader>, request: HttpRequest, state: State) -> ApiResult {
     let filter = filter(&Query::of(&request))?;

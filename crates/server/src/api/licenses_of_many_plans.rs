@@ -63,7 +63,7 @@ pub struct SelectionOfPlanRequest {
     params(CustomerQuery, PlanQuery, LicenseFilterQuery, LicenseOrderQuery, PageQuery, CursorQuery),
     responses(
         (status = 200, description = "A page of licenses", body = LicensePageBody),
-        (status = 400, description = "The cursor or `modified_since` cannot be read", body = errors::FieldErrors),
+        (status = 400, description = "A parameter cannot be read", body = errors::BadRequest),
     ),
 )]
 pub async fn list(access: Listing<Reader>, request: HttpRequest, state: State) -> ApiResult {
