@@ -211,6 +211,11 @@ pub enum Refusal {
     /// The plan does not allow freezing.
     #[error("The unused licenses of this plan cannot be frozen: can_freeze_unused_licenses is not set.")]
     NotFreezable,
+    /// The license continues one of the prior plan, whose holder it has.
+    #[error(
+        "This license continues one of the prior plan and has the same holder. Correct that one; this one follows."
+    )]
+    HolderOfOriginal,
     /// The plan has as many licenses as a plan can have.
     #[error("The plan has as many licenses as a plan can have.")]
     PlanIsFull,

@@ -246,7 +246,8 @@ impl<'a> Client<'a> {
         own[0].clone()
     }
 
-    /// Sends a request to any server until one answers it with anything but 503.
+    /// Sends a request to any server until one does it or refuses it for good. 408 is for a request that arrived too
+    /// slowly, as from a client that gets no time to run.
     fn send(&mut self, person: &Person, request: &Request) -> Answered {
         // The clock of the server may be slow, and a token of its future would be refused.
         let a_minute_ago = chrono::Utc::now().timestamp() - 60;
@@ -254,7 +255,7 @@ impl<'a> Client<'a> {
         for tries in 0..MOST_TRIES {
             let base = &self.shared.bases[self.dice.below(self.shared.bases.len())];
             let counter = match Caller::of(base, &person).try_send(request.clone()) {
-                Ok(answer) if answer.status != 503 => {
+                Ok(answer) if ![408, 503].contains(&answer.status) => {
                     assert!(answer.status < 500, "{}: {} {}", answer.request, answer.status, answer.body);
                     self.shared.answered.fetch_add(1, Ordering::SeqCst);
                     return Answered { answer, is_repeated: tries > 0 };

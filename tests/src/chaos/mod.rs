@@ -79,7 +79,7 @@ pub struct Chaos {
 pub struct Report {
     /// Answered requests.
     pub answered: usize,
-    /// Requests that were answered with 503, and sent again.
+    /// Requests that were answered with 503 or 408, and sent again.
     pub refused: usize,
     /// Requests without an answer, sent again.
     pub unanswered: usize,
@@ -98,7 +98,7 @@ impl fmt::Display for Report {
         let Self { answered, refused, unanswered, faults, mails, events, live } = self;
         write!(
             f,
-            "{answered} requests answered, {refused} refused with 503 and {unanswered} without an answer sent again; "
+            "{answered} requests answered, {refused} refused for now and {unanswered} without an answer sent again; "
         )?;
         for (name, number) in faults {
             write!(f, "{number} x {name}, ")?;

@@ -75,6 +75,7 @@ fn filters_have_two_forms(database: Database) {
     };
     let al = scene.customer.email("al");
     assert!(revoked(json!([{ "user_email": al }, { "status_in": ["activated"] }])).is_empty());
+    revoke(json!([{ "user_email": "nobody", "name": "status_in", "filter_value": ["assigned"] }])).expect(400);
     assert_eq!(revoked(json!([{ "user_email": al }, { "status_in": ["assigned"] }])), [al]);
     let bob = json!([{ "name": "user_email", "filter_value": "bob" }, { "status_in": ["assigned", "activated"] }]);
     assert_eq!(revoked(bob), [people[1].clone()]);

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
+use super::learners::lock_person;
 use super::manager::{LicenseManager, count_licenses, find_agreement, lock_plan};
 use crate::error::{Conflict, Entity, Error, FieldErrors, Refusal};
 use crate::history::Actor;
@@ -11,7 +12,7 @@ use crate::model::license::{ImpossibleTransition, License, LicenseStatus};
 use crate::model::plan::{PlanDetails, SubscriptionPlan, is_salesforce_id};
 use crate::model::transfer::HeldTwice;
 use crate::outbox::{AssignmentMail, OutboxBuilder};
-use crate::ports::{StoreExt, UnitOfWork};
+use crate::ports::{Person, StoreExt, UnitOfWork};
 
 /// Changes of a license. `None` keeps a field, `Some(None)` empties it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -62,7 +63,8 @@ impl LicenseManager {
     /// # Errors
     /// [`Entity::License`] not found; [`Error::Invalid`] if the fields do not fit the status; [`Refusal::Impossible`]
     /// if no transition leads to the status; [`Refusal::RevocationCap`]; [`Conflict::LiveLicense`] if the holder has
-    /// another live license of the plan.
+    /// another live license of the plan, by address or LMS user id; [`Refusal::HolderOfOriginal`] for a new holder of a
+    /// license that continues one of the prior plan, until its own plan starts.
     pub fn edit_license(&self, actor: &Actor, id: LicenseId, edit: LicenseEdit) -> Result<LicenseRecord, Error> {
         loop {
             // Plans are locked before licenses, so the plan is looked up first.
@@ -113,7 +115,8 @@ impl LicenseManager {
         let now = self.now();
         let (id, plan, change) = (before.id, &details.plan, actor.change(now));
         let (edited, step) = self.edited(before.clone(), edit, now)?;
-        check_only_seat(unit, &before, &edited)?;
+        check_holder(unit, &details, &before, &edited, now)?;
+        check_only_seat(unit, plan, &before, &edited)?;
         let agreement = find_agreement(unit, plan.agreement)?;
         let (stored, edited) = if step == Some(LicenseStatus::Revoked) {
             self.take_back(unit, actor, &agreement, details.clone(), vec![edited])?;
@@ -252,16 +255,49 @@ fn check_fields(edit: &LicenseEdit, status: LicenseStatus) -> Result<(), Error> 
     errors.into_result()
 }
 
-/// Refuses a new holder who has another live license of the plan.
-fn check_only_seat(unit: &mut dyn UnitOfWork, before: &License, edited: &License) -> Result<(), Error> {
-    let holder = |license: &License| license.holder_email().filter(|_| license.is_live()).cloned();
-    let held = holder(before);
-    let Some(email) = holder(edited).filter(|email| held.as_ref() != Some(email)) else { return Ok(()) };
-    let mut forms = email.stored_forms();
-    forms.retain(|form| held.as_ref() != Some(form));
-    if unit.licenses().live_emails(edited.plan, &forms)?.is_empty() {
-        Ok(())
-    } else {
-        Err(Conflict::LiveLicense(vec![HeldTwice { license: edited.id, email }]).into())
+/// Refuses a new holder for a copy that is kept in line with a license of the prior plan.
+fn check_holder(
+    unit: &mut dyn UnitOfWork,
+    details: &PlanDetails,
+    before: &License,
+    edited: &License,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    let holder = |license: &License| (license.holder_email().cloned(), license.lms_user_id());
+    let (Some((prior, following)), Some(original)) = (details.as_following(), before.renewed_from) else {
+        return Ok(());
+    };
+    if !before.is_live() || holder(before) == holder(edited) || following.start_date <= now {
+        return Ok(());
+    }
+    let original = unit.lookups().find_by_ids(&[original])?;
+    match original.iter().any(|(original, _)| original.plan == prior && original.is_live()) {
+        true => Err(Refusal::HolderOfOriginal.into()),
+        false => Ok(()),
+    }
+}
+
+/// Refuses a new holder who has another live license of the plan, by address or LMS user id.
+fn check_only_seat(
+    unit: &mut dyn UnitOfWork,
+    plan: &SubscriptionPlan,
+    before: &License,
+    edited: &License,
+) -> Result<(), Error> {
+    let Some(email) = edited.holder_email().filter(|_| edited.is_live()) else { return Ok(()) };
+    let held = before.holder_email().filter(|_| before.is_live());
+    let mut forms = if held == Some(email) { Vec::new() } else { email.stored_forms() };
+    forms.retain(|form| held != Some(form));
+    let user = edited.lms_user_id().filter(|user| !before.is_live() || before.lms_user_id() != Some(*user));
+    let mut is_second = !unit.licenses().live_emails(plan.id, &forms)?.is_empty();
+    if let Some(user) = user {
+        let person = Person { email: None, lms_user_id: Some(user) };
+        lock_person(unit, &person)?;
+        let theirs = unit.licenses().find_by_person(plan.agreement, &person)?;
+        is_second |= theirs.iter().any(|own| own.plan == plan.id && own.is_live() && own.id != edited.id);
+    }
+    match is_second {
+        true => Err(Conflict::LiveLicense(vec![HeldTwice { license: edited.id, email: email.clone() }]).into()),
+        false => Ok(()),
     }
 }

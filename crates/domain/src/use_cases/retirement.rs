@@ -1,6 +1,6 @@
 //! Retirement: removes the personal data of a person.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use super::manager::LicenseManager;
 use super::renewals::RenewedBy;
@@ -9,7 +9,7 @@ use crate::history::Actor;
 use crate::model::email::Email;
 use crate::model::ids::{LicenseId, LmsUserId};
 use crate::model::license::License;
-use crate::ports::{Retiree, StoreExt};
+use crate::ports::{Retiree, StoreExt, UnitOfWork};
 
 /// The result of a retirement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,16 +35,15 @@ impl LicenseManager {
 
             let licenses = unit.retirement().lock_licenses(&person)?;
             let deleted = unit.retirement().deleted_licenses(&person)?;
-            let emails: BTreeSet<Email> = licenses
-                .iter()
-                .filter_map(|license| license.holder_email().cloned())
-                .chain(deleted.iter().filter_map(|license| license.email.clone()))
-                .chain(person.emails.iter().cloned())
-                .collect();
-            let emails: Vec<Email> = emails.into_iter().collect();
             let found = licenses.len();
             let of_licenses = licenses.iter().map(|license| license.id);
             let mut ids: Vec<LicenseId> = of_licenses.chain(deleted.iter().map(|license| license.id)).collect();
+            let named: BTreeSet<Email> = licenses
+                .iter()
+                .filter_map(|license| license.holder_email().cloned())
+                .chain(deleted.iter().filter_map(|license| license.email.clone()))
+                .collect();
+            let emails = own_addresses(unit, &person, named, &ids)?;
             let forgotten: Vec<License> = licenses.into_iter().map(|license| license.retire(now)).collect();
             let change = actor.change(now);
             unit.licenses().save(&forgotten, &change)?;
@@ -62,6 +61,24 @@ impl LicenseManager {
             Ok(Retirement { licenses: found, user_was_known })
         })
     }
+}
+
+/// The addresses that are the person's alone: those of their user, and of the addresses that their licenses have or had
+/// those that no other license has. Staff may have given a license the address of somebody else.
+fn own_addresses(
+    unit: &mut dyn UnitOfWork,
+    person: &Retiree,
+    named: BTreeSet<Email>,
+    licenses: &[LicenseId],
+) -> Result<Vec<Email>, Error> {
+    let named: Vec<Email> = named.into_iter().collect();
+    let licenses: HashSet<LicenseId> = licenses.iter().copied().collect();
+    let holders = unit.lookups().find_by_emails(&named)?;
+    let others = holders.iter().filter(|(license, _)| !licenses.contains(&license.id));
+    let of_others: HashSet<&Email> = others.filter_map(|(license, _)| license.holder_email()).collect();
+    let own = named.iter().filter(|email| !of_others.contains(email));
+    let own: BTreeSet<Email> = own.chain(&person.emails).cloned().collect();
+    Ok(own.into_iter().collect())
 }
 
 /// The forms in which storage may have a user's address. Only ASCII is folded: other folding would name somebody else.

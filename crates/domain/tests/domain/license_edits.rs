@@ -167,6 +167,39 @@ fn nobody_gets_a_second_license_of_a_plan() {
 }
 
 #[test]
+fn an_lms_user_gets_no_second_license_of_a_plan() {
+    let world = World::new();
+    let plan = world.plan(2);
+    world.activate(plan, "amy@example.com", 7);
+    world.assign(plan, &learners(["new@example.com"])).unwrap();
+    let second = world.license_of(plan, "new@example.com").id;
+    let user = |user| LicenseEdit { lms_user_id: Some(Some(LmsUserId(user))), ..LicenseEdit::default() };
+    let twice = vec![HeldTwice { license: second, email: email("new@example.com") }];
+    assert_eq!(edit(&world, second, user(7)), Err(Conflict::LiveLicense(twice).into()));
+    assert_eq!(edit(&world, second, user(8)).unwrap().lms_user_id(), Some(LmsUserId(8)));
+    let first = world.license_of(plan, "amy@example.com").id;
+    assert_eq!(edit(&world, first, user(7)).unwrap().lms_user_id(), Some(LmsUserId(7)), "it is theirs");
+}
+
+#[test]
+fn the_holder_of_a_copy_is_corrected_in_its_original() {
+    let world = World::new();
+    let plan = world.plan(1);
+    world.activate(plan, "amy@example.com", 7);
+    let following = world.renew(world.schedule(&world.terms(plan, 1))).unwrap();
+    let copy = world.license_of(following, "amy@example.com").id;
+    let user = LicenseEdit { lms_user_id: Some(Some(LmsUserId(8))), ..LicenseEdit::default() };
+    for change in [holder("bob@example.com"), user] {
+        assert_eq!(edit(&world, copy, change), Err(Refusal::HolderOfOriginal.into()));
+    }
+    edit(&world, world.license_of(plan, "amy@example.com").id, holder("bob@example.com")).unwrap();
+    assert_eq!(world.license_of(following, "bob@example.com").id, copy);
+
+    world.clock.advance(Duration::days(101));
+    assert_eq!(edit(&world, copy, holder("eve@example.com")).unwrap().holder_email(), Some(&email("eve@example.com")));
+}
+
+#[test]
 fn a_revocation_by_staff_counts_against_the_cap() {
     let world = World::new();
     let plan = world.capped_plan(20, 5);

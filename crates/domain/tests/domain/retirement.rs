@@ -3,7 +3,7 @@
 use crate::support::*;
 use license_manager_domain::model::{Enrollees, EnrollmentJob, EnrollmentStage};
 use license_manager_domain::ports::StoreExt;
-use license_manager_domain::use_cases::Retirement;
+use license_manager_domain::use_cases::{LicenseEdit, Retirement};
 use license_manager_domain::*;
 
 const WORKER: &str = "retirement_worker";
@@ -202,6 +202,30 @@ fn the_addresses_of_deleted_licenses_are_forgotten_elsewhere_too() {
     retire(&world, 7, "nobody");
     let left = world.manager.enrollment_job(customer(), id).unwrap().enrollment.learners;
     assert_eq!(left, Enrollees::Emails(vec![email("bob@example.com")]));
+}
+
+#[test]
+fn somebody_else_with_the_address_of_their_license_is_remembered() {
+    let world = World::new();
+    let [plan, other] = [1, 2].map(|seats| world.plan(seats));
+    world.activate(plan, "old@example.com", 7);
+    // Staff gave the license an address that is not theirs.
+    let corrected = LicenseEdit { user_email: Some(email("amy@example.com")), ..LicenseEdit::default() };
+    world.manager.edit_license(&Actor::user("staff"), world.license_of(plan, "old@example.com").id, corrected).unwrap();
+    world.activate(other, "amy@example.com", 8);
+    let amys = world.license_of(other, "amy@example.com");
+    let of_amy = || {
+        let history = world.store.history().into_iter().filter(|entry| entry.id == amys.id.to_string());
+        let owed = world.store.outbox().into_iter().filter(|message| message.license == Some(amys.id));
+        (history.map(|entry| entry.row.uuid("activation_key")).collect::<Vec<_>>(), owed.count())
+    };
+    let before = of_amy();
+
+    assert_eq!(retire(&world, 7, "old"), Retirement { licenses: 1, user_was_known: false });
+    assert_eq!(world.license_of(other, "amy@example.com"), amys);
+    assert_eq!(of_amy(), before);
+    assert_eq!(world.licenses(plan)[0].status(), LicenseStatus::Unassigned);
+    assert!(!everything(&world, &[plan, other]).contains("old@example.com"));
 }
 
 #[test]

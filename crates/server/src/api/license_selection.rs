@@ -105,10 +105,11 @@ filter_form!(
 /// The names and values of a filter in either form.
 fn terms(filter: &Value) -> Vec<(Option<&str>, &Value)> {
     match filter.as_object() {
-        Some(fields) if !fields.contains_key("name") && !fields.is_empty() => {
-            fields.iter().map(|(name, value)| (Some(name.as_str()), value)).collect()
+        Some(fields) if fields.keys().all(|name| name == "name" || name == "filter_value") => {
+            vec![(filter["name"].as_str(), &filter["filter_value"])]
         }
-        _ => vec![(filter["name"].as_str(), &filter["filter_value"])],
+        Some(fields) => fields.iter().map(|(name, value)| (Some(name.as_str()), value)).collect(),
+        None => vec![(None, filter)],
     }
 }
 

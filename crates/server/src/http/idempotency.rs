@@ -99,7 +99,8 @@ pub async fn once(
 
 /// The request's key, if it has one and the endpoint supports it.
 fn key(request: &ServiceRequest) -> Result<Option<IdempotencyKey>, ApiError> {
-    let Some(key) = request.headers().get(KEY_HEADER) else { return Ok(None) };
+    let mut keys = request.headers().get_all(KEY_HEADER);
+    let Some(key) = keys.next() else { return Ok(None) };
     let path = request.path();
     let concerned = !request.method().is_safe() && path.starts_with("/api/v1/") && request.match_pattern().is_some();
     if !concerned || path.len() > MAX_PATH {
@@ -107,14 +108,14 @@ fn key(request: &ServiceRequest) -> Result<Option<IdempotencyKey>, ApiError> {
     }
     let Ok(token) = identity::token(request.request()) else { return Ok(None) };
     let sound = |key: &&str| (1..=MAX_KEY).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic());
-    match key.to_str().ok().filter(sound) {
+    match key.to_str().ok().filter(sound).filter(|_| keys.next().is_none()) {
         Some(key) => {
             let operation = format!("{} {path}", request.method());
             Ok(Some(IdempotencyKey { username: token.username, key: key.to_owned(), operation }))
         }
         None => Err(ApiError::detail(
             StatusCode::BAD_REQUEST,
-            format!("An Idempotency-Key has 1 to {MAX_KEY} visible ASCII characters."),
+            format!("A request has one Idempotency-Key, of 1 to {MAX_KEY} visible ASCII characters."),
         )),
     }
 }
