@@ -10,8 +10,7 @@ use diesel::sql_types::Text;
 use license_manager_adapters::check::{Limits, check_sqlite};
 use license_manager_adapters::sqlite::{OnStatement, SqliteOptions, SqliteStore, Synchronous};
 use license_manager_domain::ports::{
-    AgreementFilter, CustomerScope, FixedClock, LicenseField, LicenseFilter, LicenseOrder, LimitOffset, Person,
-    PlanFilter, SequentialIds, Store, StoreExt,
+    AgreementFilter, CustomerScope, FixedClock, LimitOffset, Person, PlanFilter, SequentialIds, Store, StoreExt,
 };
 use license_manager_domain::use_cases::LearnerLicenseFilter;
 use license_manager_domain::{
@@ -22,6 +21,8 @@ use tempfile::TempDir;
 
 #[allow(dead_code)] // the contract's fixtures serve here as well
 mod contract;
+#[path = "sqlite_only/page_plans.rs"]
+mod page_plans;
 #[path = "sqlite_only/queue_plans.rs"]
 mod queue_plans;
 #[path = "sqlite_only/utilization.rs"]
@@ -406,14 +407,6 @@ fn frequent_queries_use_an_index() {
     let walks = |plan: &[String]| plan.iter().any(|step| step.starts_with("SCAN license") && !step.contains("INDEX"));
     let sorts = |plan: &[String]| plan.iter().any(|step| step.contains("TEMP B-TREE FOR ORDER BY"));
     let uses = |plan: &[String], index: &str| plan.iter().any(|step| step.contains(index));
-
-    let page = plans_of(&watched, || {
-        let order = [LicenseField::Status, LicenseField::UserEmail];
-        let order = order.map(|field| LicenseOrder { field, descending: false });
-        let limit_offset = LimitOffset { offset: 0, limit: 100 };
-        store.read(|unit| unit.licenses().list(plan_id(1), &LicenseFilter::default(), &order, limit_offset)).unwrap();
-    });
-    assert!(uses(&page, "license_by_plan") && !sorts(&page), "{page:#?}");
 
     let claim = plans_of(&watched, || {
         store.write(|unit| unit.licenses().claim_unassigned(plan_id(1), 1)).unwrap();

@@ -186,6 +186,19 @@ pub(super) const INVARIANTS: &[Invariant] = &[
         ),
     },
     Invariant {
+        name: "searched-addresses",
+        meaning: "The search index of SQLite has the addresses that licenses have, and no others.",
+        find: Find::RowsOf {
+            sqlite: "SELECT uuid AS id FROM license
+                     WHERE user_email IS NOT NULL AND user_email NOT IN (SELECT email FROM license_address)
+                     UNION ALL
+                     SELECT 'address ' || id FROM license_address
+                     WHERE email NOT IN (SELECT user_email FROM license WHERE user_email IS NOT NULL)",
+            // Its index is one of the table.
+            postgres: "SELECT NULL::text AS id WHERE false",
+        },
+    },
+    Invariant {
         name: "activation-counts",
         meaning: "The counts of a plan's activations equal a recount, as long as no history was removed.",
         find: rows!(ACTIVATION_COUNTS),

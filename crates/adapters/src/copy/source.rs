@@ -19,14 +19,15 @@ struct Row {
 }
 
 impl Source<'_> {
-    /// The columns of every table.
+    /// The columns of every table, without those of the search index, which Postgres has in another form.
     pub(super) fn columns(&mut self) -> Result<Vec<Declared>, CopyError> {
         let query = sql_query(
             "SELECT schema.name AS \"table\", info.name AS \"column\", info.type AS kind, info.pk > 0 AS is_key,
                     false AS is_identity, false AS refers_to_own_table
              FROM sqlite_schema AS schema, pragma_table_info(schema.name) AS info
              WHERE schema.type = 'table' AND schema.name NOT GLOB 'sqlite_*'
-                 AND schema.name <> '__diesel_schema_migrations'",
+                 AND schema.name NOT IN ('__diesel_schema_migrations', 'license_address')
+                 AND schema.name NOT IN (SELECT name FROM pragma_table_list WHERE type IN ('virtual', 'shadow'))",
         );
         query.load(self.0).map_err(of_sqlite)
     }

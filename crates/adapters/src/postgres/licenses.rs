@@ -2,17 +2,15 @@
 
 mod bulk;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
-use diesel::dsl::{count_star, sql, sum};
+use diesel::dsl::sum;
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::sql_query;
-use diesel::sql_types::{Array, BigInt, Bool, Integer, Nullable, Text};
+use diesel::sql_types::{Array, BigInt, Integer, Text};
 use license_manager_domain::history::Change;
-use license_manager_domain::ports::{
-    LicenseField, LicenseFilter, LicenseOrder, LicensePosition, LicenseRepository, LimitOffset, Person,
-};
+use license_manager_domain::ports::{LicenseFilter, LicenseOrder, LicenseRepository, LimitOffset, Person};
 use license_manager_domain::{
     ActivationKey, AgreementId, Email, Error, License, LicenseCounts, LicenseId, LicenseStatus, LmsUserId, PlanDetails,
     PlanId,
@@ -23,67 +21,20 @@ use super::error::{Failure, Remedy};
 use super::unit::{Mode, PostgresUnit, Reservations};
 use crate::one_of::one_of;
 use crate::prepared::prepared;
+use crate::rows::license_filters::Plans;
+use crate::rows::license_pages::LicensePages;
 use crate::rows::licenses::{
-    CountedRow, Doomed, EmailRow, LicenseRow, LicenseWithPlanRow, add_to, counted, held_by, license_with_plan,
-    licenses, licenses_with_plans, list_after,
+    CountedRow, Doomed, EmailRow, LicenseRow, LicenseWithPlanRow, counted, held_by, license_with_plan, licenses,
+    licenses_with_plans,
 };
 use crate::rows::shared::following;
 use crate::schema::{license, license_source, seat_change, subscription_plan};
-use crate::sql_types::{SqlTimestamp, SqlUuid};
+use crate::sql_types::SqlUuid;
 
 // Literals instead of parameters: Postgres uses a partial index only if the statement has the index's condition.
 diesel::postfix_operator!(Live, " IN ('assigned', 'activated')", backend: Pg);
 diesel::postfix_operator!(Unassigned, " = 'unassigned'", backend: Pg);
 diesel::postfix_operator!(HandedOut, " <> 'unassigned'", backend: Pg);
-
-pub(super) type Condition = Box<dyn BoxableExpression<license::table, Pg, SqlType = Nullable<Bool>>>;
-
-/// The plan's licenses that match.
-fn matching(plan: PlanId, filter: &LicenseFilter) -> Condition {
-    filtered(Box::new(license::subscription_plan_uuid.eq(SqlUuid(plan.0)).nullable()), filter)
-}
-
-/// Adds the filter to a condition.
-pub(super) fn filtered(mut condition: Condition, filter: &LicenseFilter) -> Condition {
-    if let Some(statuses) = &filter.statuses {
-        let names: Vec<&'static str> = statuses.iter().map(|status| status.as_str()).collect();
-        condition = Box::new(condition.and(license::status.eq_any(names)));
-    }
-    if !filter.email_words.is_empty() {
-        // One array, so that the number of words does not change the statement.
-        let contains_all = |words: Vec<String>| -> Condition {
-            let patterns: Vec<String> = words.iter().map(|word| containing(word)).collect();
-            Box::new(sql::<Nullable<Bool>>("license.user_email LIKE ALL (").bind::<Array<Text>, _>(patterns).sql(")"))
-        };
-        let forms = Email::search_words(&filter.email_words).into_iter().map(contains_all);
-        if let Some(in_a_form) = forms.reduce(|first, other| Box::new(first.or(other))) {
-            condition = Box::new(condition.and(in_a_form));
-        }
-    }
-    if let Some(moment) = filter.assigned_until {
-        condition = Box::new(condition.and(license::assigned_date.le(SqlTimestamp(moment))));
-    }
-    if let Some(moment) = filter.modified_since {
-        condition = Box::new(condition.and(license::modified.ge(SqlTimestamp(moment)).nullable()));
-    }
-    if filter.hide_retired {
-        let revoked = LicenseStatus::Revoked.as_str();
-        condition = Box::new(condition.and(license::status.ne(revoked).or(license::user_email.is_not_null())));
-    }
-    condition
-}
-
-/// The LIKE pattern for addresses that contain the word.
-fn containing(word: &str) -> String {
-    let mut pattern = String::from("%");
-    for character in word.chars() {
-        if matches!(character, '%' | '_' | '\\') {
-            pattern.push('\\');
-        }
-        pattern.push(character);
-    }
-    pattern + "%"
-}
 
 /// The advisory locks of people. The number is arbitrary.
 const PERSON_LOCKS: i32 = 716_253_401;
@@ -109,8 +60,6 @@ const LIVE_OF_EMAILS: &str = "
         OFFSET 0
     ) AS found";
 
-list_after!(PostgresUnit<'_>);
-
 impl LicenseRepository for PostgresUnit<'_> {
     fn list(
         &mut self,
@@ -119,23 +68,15 @@ impl LicenseRepository for PostgresUnit<'_> {
         order: &[LicenseOrder],
         limit_offset: LimitOffset,
     ) -> Result<Vec<License>, Error> {
-        self.list_licenses(matching(plan, filter), order, limit_offset)
+        self.page(&Plans::one(plan), filter, order, limit_offset)
     }
 
     fn count(&mut self, plan: PlanId, filter: &LicenseFilter) -> Result<i64, Error> {
-        self.count_licenses(matching(plan, filter))
+        Ok(self.matching_counts(&Plans::one(plan), filter)?.all())
     }
 
     fn count_by_status(&mut self, plan: PlanId, filter: &LicenseFilter) -> Result<LicenseCounts, Error> {
-        let query = license::table
-            .filter(matching(plan, filter))
-            .group_by(license::status)
-            .select((license::status, count_star()));
-        let mut counts = LicenseCounts::default();
-        for (status, number) in self.read(|connection| query.load::<(String, i64)>(connection))? {
-            add_to(&mut counts, &status, number)?;
-        }
-        Ok(counts)
+        self.matching_counts(&Plans::one(plan), filter)
     }
 
     fn counts(&mut self, plans: &[PlanId]) -> Result<HashMap<PlanId, LicenseCounts>, Error> {
@@ -285,15 +226,8 @@ impl LicenseRepository for PostgresUnit<'_> {
         after: Option<LicenseId>,
         limit: i64,
     ) -> Result<Vec<License>, Error> {
-        let query = license::table
-            .select(LicenseRow::as_select())
-            .filter(matching(plan, filter))
-            .filter(Live::new(license::status))
-            .filter(license::uuid.gt(SqlUuid(following(after))))
-            .order(license::uuid)
-            .limit(limit)
-            .for_no_key_update();
-        licenses(self.write(|connection| query.load::<LicenseRow>(connection))?)
+        self.require_write()?;
+        self.lock_matching(plan, filter, &LicenseStatus::LIVE, after, limit)
     }
 
     fn lock_revoked_after(
@@ -390,46 +324,6 @@ impl LicenseRepository for PostgresUnit<'_> {
 }
 
 impl PostgresUnit<'_> {
-    /// A page of the licenses with the condition.
-    pub(super) fn list_licenses(
-        &mut self,
-        condition: Condition,
-        order: &[LicenseOrder],
-        limit_offset: LimitOffset,
-    ) -> Result<Vec<License>, Error> {
-        let mut query = license::table.select(LicenseRow::as_select()).filter(condition).into_boxed();
-        for key in order {
-            // NULL comes first ascending, last descending. The status is never NULL: NULLS FIRST would keep Postgres
-            // from using the index.
-            query = match (key.field, key.descending) {
-                (LicenseField::Status, false) => query.then_order_by(license::status.asc()),
-                (LicenseField::Status, true) => query.then_order_by(license::status.desc()),
-                (LicenseField::UserEmail, false) => query.then_order_by(license::user_email.asc().nulls_first()),
-                (LicenseField::UserEmail, true) => query.then_order_by(license::user_email.desc().nulls_last()),
-                (LicenseField::ActivationDate, false) => {
-                    query.then_order_by(license::activation_date.asc().nulls_first())
-                }
-                (LicenseField::ActivationDate, true) => {
-                    query.then_order_by(license::activation_date.desc().nulls_last())
-                }
-                (LicenseField::LastRemindDate, false) => {
-                    query.then_order_by(license::last_remind_date.asc().nulls_first())
-                }
-                (LicenseField::LastRemindDate, true) => {
-                    query.then_order_by(license::last_remind_date.desc().nulls_last())
-                }
-            };
-        }
-        let query = query.then_order_by(license::uuid).offset(limit_offset.offset).limit(limit_offset.limit);
-        self.list::<LicenseRow, _>(query)
-    }
-
-    /// The number of licenses with the condition.
-    pub(super) fn count_licenses(&mut self, condition: Condition) -> Result<i64, Error> {
-        let query = license::table.filter(condition).count();
-        self.read(|connection| query.get_result(connection))
-    }
-
     /// Locks unassigned licenses, and waits for those that others have locked. Runs before the work, so that the wait
     /// does not outdate what the work has read. All units that wait here lock in the same order, so they cannot
     /// deadlock.
@@ -458,15 +352,5 @@ impl PostgresUnit<'_> {
             }
         }
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::containing;
-
-    #[test]
-    fn a_word_stands_for_itself_alone() {
-        assert_eq!(containing(r"50%_a\b"), r"%50\%\_a\\b%");
     }
 }

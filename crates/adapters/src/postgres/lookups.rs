@@ -1,38 +1,15 @@
 //! Finds licenses in all plans.
 
-use diesel::dsl::sql;
 use diesel::prelude::*;
-use diesel::sql_types::{Array, Bool, Nullable};
 use license_manager_domain::ports::{LicenseOrder, LicensePosition, LicenseSearch, LimitOffset, LookupRepository};
 use license_manager_domain::{CustomerId, Email, Error, License, LicenseId, LmsUserId, PlanDetails, PlanId};
-use uuid::Uuid;
 
-use super::licenses::{Condition, filtered};
 use super::unit::PostgresUnit;
 use crate::one_of::one_of;
+use crate::rows::license_pages::LicensePages;
 use crate::rows::licenses::{LicenseRow, LicenseWithPlanRow, license_with_plan, licenses, licenses_with_plans};
 use crate::schema::{customer_agreement, license};
 use crate::sql_types::SqlUuid;
-
-/// The licenses that match.
-fn matching(search: &LicenseSearch) -> Condition {
-    let mut condition: Condition = match search.plan {
-        Some(plan) => Box::new(license::subscription_plan_uuid.eq(SqlUuid(plan.0)).nullable()),
-        None => Box::new(sql::<Nullable<Bool>>("true")),
-    };
-    if let Some(customers) = search.customers() {
-        let customers: Vec<Uuid> = customers.iter().map(|customer| customer.0).collect();
-        let of_customers = sql::<Nullable<Bool>>(
-            "license.subscription_plan_uuid IN (
-                 SELECT plan.uuid
-                 FROM subscription_plan AS plan
-                 JOIN customer_agreement AS agreement ON agreement.uuid = plan.customer_agreement_uuid
-                 WHERE agreement.enterprise_customer_uuid = ANY (",
-        );
-        condition = Box::new(condition.and(of_customers.bind::<Array<SqlUuid>, _>(customers).sql("))")));
-    }
-    filtered(condition, &search.filter)
-}
 
 impl LookupRepository for PostgresUnit<'_> {
     fn find(&mut self, id: LicenseId) -> Result<Option<(License, PlanDetails)>, Error> {
@@ -85,7 +62,8 @@ impl LookupRepository for PostgresUnit<'_> {
         order: &[LicenseOrder],
         limit_offset: LimitOffset,
     ) -> Result<Vec<License>, Error> {
-        self.list_licenses(matching(search), order, limit_offset)
+        let plans = self.plans_of(search)?;
+        self.page(&plans, &search.filter, order, limit_offset)
     }
 
     fn list_after(
@@ -95,10 +73,23 @@ impl LookupRepository for PostgresUnit<'_> {
         after: Option<&LicensePosition>,
         limit: i64,
     ) -> Result<Vec<License>, Error> {
-        self.list_licenses_after(|| Ok(matching(search)), order, after, limit)
+        let plans = self.plans_of(search)?;
+        self.page_after(&plans, &search.filter, order, after, limit)
+    }
+
+    fn first_ids(
+        &mut self,
+        search: &LicenseSearch,
+        order: &[LicenseOrder],
+        limit: i64,
+    ) -> Result<Vec<LicenseId>, Error> {
+        let plans = self.plans_of(search)?;
+        let ids = LicensePages::first_ids(self, &plans, &search.filter, order, limit)?;
+        Ok(ids.into_iter().map(LicenseId).collect())
     }
 
     fn count(&mut self, search: &LicenseSearch) -> Result<i64, Error> {
-        self.count_licenses(matching(search))
+        let plans = self.plans_of(search)?;
+        Ok(self.matching_counts(&plans, &search.filter)?.all())
     }
 }

@@ -12,6 +12,7 @@ mod enrollment_jobs;
 mod error;
 mod history;
 mod idempotency;
+mod license_pages;
 mod licenses;
 mod lookups;
 mod operations;

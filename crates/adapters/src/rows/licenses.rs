@@ -167,13 +167,6 @@ pub(crate) fn licenses(rows: impl IntoIterator<Item = LicenseRow>) -> Result<Vec
     rows.into_iter().map(License::try_from).collect()
 }
 
-/// Adds a number of licenses of a status.
-pub(crate) fn add_to(counts: &mut LicenseCounts, status: &str, number: i64) -> Result<(), Error> {
-    let unknown = || Error::internal(format!("licenses have the unknown status {status:?}"));
-    *counts.of_mut(LicenseStatus::from_name(status).ok_or_else(unknown)?) += number;
-    Ok(())
-}
-
 /// The seats of a plan by state, as the triggers counted them.
 pub(crate) type CountedRow = (Uuid, Option<i64>, Option<i64>, Option<i64>, Option<i64>);
 
@@ -194,88 +187,3 @@ pub(crate) fn licenses_written_after(plan: PlanId, at: DateTime<Utc>) -> impl Sh
     .bind::<SqlUuid, _>(plan.0)
     .bind::<SqlTimestamp, _>(at)
 }
-
-/// Defines `list_licenses_after` of a unit of work, for both databases. What follows a position is one range for each
-/// field, and one for the id: the licenses that equal the position in the fields before, and come after it in this one.
-/// Each range is a query of its own, because an index has the ranges, but not all of them together.
-macro_rules! list_after {
-    ($unit:ty) => {
-        /// The licenses that equal the position in a field.
-        fn equal(field: LicenseField, at: &LicensePosition) -> Condition {
-            match (field, &at.user_email) {
-                (LicenseField::Status, _) => Box::new(license::status.eq(at.status.as_str()).nullable()),
-                (LicenseField::UserEmail, Some(email)) => Box::new(license::user_email.eq(email.as_str().to_owned())),
-                (LicenseField::UserEmail, None) => Box::new(license::user_email.is_null().nullable()),
-                (LicenseField::ActivationDate, _) => match at.activation_date {
-                    Some(moment) => Box::new(license::activation_date.eq(SqlTimestamp(moment))),
-                    None => Box::new(license::activation_date.is_null().nullable()),
-                },
-                (LicenseField::LastRemindDate, _) => match at.last_remind_date {
-                    Some(moment) => Box::new(license::last_remind_date.eq(SqlTimestamp(moment))),
-                    None => Box::new(license::last_remind_date.is_null().nullable()),
-                },
-            }
-        }
-
-        /// The licenses that come after the position in a field. NULL comes first ascending, last descending.
-        fn beyond(key: LicenseOrder, at: &LicensePosition) -> Condition {
-            macro_rules! after {
-                ($column:expr, $value:expr) => {
-                    match ($value, key.descending) {
-                        (Some(value), false) => Box::new($column.gt(value)),
-                        (Some(value), true) => Box::new($column.lt(value).or($column.is_null().nullable())),
-                        (None, false) => Box::new($column.is_not_null().nullable()),
-                        (None, true) => Box::new(sql::<Nullable<Bool>>("false")),
-                    }
-                };
-            }
-            match key.field {
-                LicenseField::Status if key.descending => Box::new(license::status.lt(at.status.as_str()).nullable()),
-                LicenseField::Status => Box::new(license::status.gt(at.status.as_str()).nullable()),
-                LicenseField::UserEmail => {
-                    after!(license::user_email, at.user_email.as_ref().map(|email| email.as_str().to_owned()))
-                }
-                LicenseField::ActivationDate => after!(license::activation_date, at.activation_date.map(SqlTimestamp)),
-                LicenseField::LastRemindDate => {
-                    after!(license::last_remind_date, at.last_remind_date.map(SqlTimestamp))
-                }
-            }
-        }
-
-        impl $unit {
-            /// The next licenses with the condition, after the position or the first ones.
-            pub(super) fn list_licenses_after(
-                &mut self,
-                condition: impl Fn() -> Result<Condition, Error>,
-                order: &[LicenseOrder],
-                after: Option<&LicensePosition>,
-                limit: i64,
-            ) -> Result<Vec<License>, Error> {
-                let Some(at) = after else {
-                    return self.list_licenses(condition()?, order, LimitOffset { offset: 0, limit });
-                };
-                let mut found: Vec<License> = Vec::new();
-                for place in (0..=order.len()).rev() {
-                    let part = LimitOffset { offset: 0, limit: limit - found.len() as i64 };
-                    if part.limit <= 0 {
-                        break;
-                    }
-                    let mut range: Condition = match order.get(place) {
-                        Some(&key) => beyond(key, at),
-                        None => Box::new(license::uuid.gt(SqlUuid(at.id.0)).nullable()),
-                    };
-                    for key in &order[..place] {
-                        range = Box::new(equal(key.field, at).and(range));
-                    }
-                    let next = self.list_licenses(Box::new(condition()?.and(range)), order, part)?;
-                    // A license can move between the queries.
-                    let known: HashSet<LicenseId> = found.iter().map(|license| license.id).collect();
-                    found.extend(next.into_iter().filter(|license| !known.contains(&license.id)));
-                }
-                Ok(found)
-            }
-        }
-    };
-}
-
-pub(crate) use list_after;

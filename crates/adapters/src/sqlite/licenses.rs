@@ -4,16 +4,13 @@
 
 mod bulk;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use diesel::dsl::{sql, sum};
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Bool, Nullable, Text};
-use diesel::sqlite::Sqlite;
+use diesel::sql_types::{BigInt, Bool};
 use license_manager_domain::history::Change;
-use license_manager_domain::ports::{
-    LicenseField, LicenseFilter, LicenseOrder, LicensePosition, LicenseRepository, LimitOffset, Person,
-};
+use license_manager_domain::ports::{LicenseFilter, LicenseOrder, LicenseRepository, LimitOffset, Person};
 use license_manager_domain::{
     ActivationKey, AgreementId, Email, Error, License, LicenseCounts, LicenseId, LicenseStatus, LmsUserId, PlanDetails,
     PlanId,
@@ -23,98 +20,21 @@ use uuid::Uuid;
 use super::unit::SqliteUnit;
 use crate::one_of::one_of;
 use crate::prepared::prepared;
+use crate::rows::license_filters::Plans;
+use crate::rows::license_pages::LicensePages;
 use crate::rows::licenses::{
-    CountedRow, Doomed, LicenseRow, LicenseWithPlanRow, add_to, counted, held_by, license_with_plan, licenses,
-    licenses_with_plans, list_after,
+    CountedRow, Doomed, LicenseRow, LicenseWithPlanRow, counted, held_by, license_with_plan, licenses,
+    licenses_with_plans,
 };
 use crate::rows::shared::following;
 use crate::schema::{license, license_source, seat_change, subscription_plan};
-use crate::sql_types::{SqlTimestamp, SqlUuid};
+use crate::sql_types::SqlUuid;
 
 /// The condition of the index license_one_live_per_email. SQLite uses the index only if the statement has its
 /// condition.
 const LIVE: &str = "license.status IN ('assigned', 'activated')";
 /// The condition of the index license_unassigned.
 const UNASSIGNED: &str = "license.status = 'unassigned'";
-
-pub(super) type Condition = Box<dyn diesel::BoxableExpression<license::table, Sqlite, SqlType = Nullable<Bool>>>;
-
-/// The licenses of the plan that match.
-fn matching(plan: PlanId, filter: &LicenseFilter) -> Condition {
-    filtered(Box::new(license::subscription_plan_uuid.eq(SqlUuid(plan.0)).nullable()), filter)
-}
-
-/// Adds the filter to a condition.
-pub(super) fn filtered(mut condition: Condition, filter: &LicenseFilter) -> Condition {
-    if let Some(statuses) = &filter.statuses {
-        let names: Vec<&'static str> = statuses.iter().map(|status| status.as_str()).collect();
-        condition = Box::new(condition.and(license::status.eq_any(names).nullable()));
-    }
-    if !filter.email_words.is_empty() {
-        // Unlike LIKE, instr() has no wildcards.
-        let contains_all = |words: Vec<String>| -> Condition {
-            let contains = sql::<Bool>("(license.user_email IS NOT NULL AND NOT EXISTS (SELECT 1 FROM json_each(")
-                .bind::<Text, _>(serde_json::json!(words).to_string())
-                .sql(") WHERE instr(license.user_email, json_each.value) = 0))");
-            Box::new(contains.nullable())
-        };
-        let forms = Email::search_words(&filter.email_words).into_iter().map(contains_all);
-        if let Some(in_a_form) = forms.reduce(|first, other| Box::new(first.or(other))) {
-            condition = Box::new(condition.and(in_a_form));
-        }
-    }
-    if let Some(moment) = filter.assigned_until {
-        condition = Box::new(condition.and(license::assigned_date.le(SqlTimestamp(moment))));
-    }
-    if let Some(moment) = filter.modified_since {
-        condition = Box::new(condition.and(license::modified.ge(SqlTimestamp(moment)).nullable()));
-    }
-    if filter.hide_retired {
-        let kept = license::status.ne(LicenseStatus::Revoked.as_str()).or(license::user_email.is_not_null());
-        condition = Box::new(condition.and(kept.nullable()));
-    }
-    condition
-}
-
-/// The terms of ORDER BY. SQLite sorts NULL first ascending and last descending.
-fn order_terms(order: &[LicenseOrder]) -> String {
-    let mut terms = String::new();
-    for key in order {
-        terms.push_str(match key.field {
-            LicenseField::Status => "license.status",
-            LicenseField::UserEmail => "license.user_email",
-            LicenseField::ActivationDate => "license.activation_date",
-            LicenseField::LastRemindDate => "license.last_remind_date",
-        });
-        terms.push_str(if key.descending { " DESC, " } else { ", " });
-    }
-    terms + "license.uuid"
-}
-
-impl SqliteUnit<'_> {
-    /// A page of the licenses with the condition.
-    pub(super) fn list_licenses(
-        &mut self,
-        condition: Condition,
-        order: &[LicenseOrder],
-        limit_offset: LimitOffset,
-    ) -> Result<Vec<License>, Error> {
-        let query = license::table
-            .filter(condition)
-            .order(sql::<Text>(&order_terms(order)))
-            .offset(limit_offset.offset.max(0))
-            .limit(limit_offset.limit.max(0))
-            .select(LicenseRow::as_select());
-        self.list::<LicenseRow, _>(query)
-    }
-
-    /// The number of licenses with the condition.
-    pub(super) fn count_licenses(&mut self, condition: Condition) -> Result<i64, Error> {
-        self.read(|connection| license::table.filter(condition).count().get_result(connection))
-    }
-}
-
-list_after!(SqliteUnit<'_>);
 
 impl LicenseRepository for SqliteUnit<'_> {
     fn list(
@@ -124,24 +44,15 @@ impl LicenseRepository for SqliteUnit<'_> {
         order: &[LicenseOrder],
         limit_offset: LimitOffset,
     ) -> Result<Vec<License>, Error> {
-        self.list_licenses(matching(plan, filter), order, limit_offset)
+        self.page(&Plans::one(plan), filter, order, limit_offset)
     }
 
     fn count(&mut self, plan: PlanId, filter: &LicenseFilter) -> Result<i64, Error> {
-        self.count_licenses(matching(plan, filter))
+        Ok(self.matching_counts(&Plans::one(plan), filter)?.all())
     }
 
     fn count_by_status(&mut self, plan: PlanId, filter: &LicenseFilter) -> Result<LicenseCounts, Error> {
-        let query = license::table
-            .filter(matching(plan, filter))
-            .group_by(license::status)
-            .select((license::status, diesel::dsl::count_star()));
-        let rows: Vec<(String, i64)> = self.read(|connection| query.load(connection))?;
-        let mut counts = LicenseCounts::default();
-        for (status, number) in rows {
-            add_to(&mut counts, &status, number)?;
-        }
-        Ok(counts)
+        self.matching_counts(&Plans::one(plan), filter)
     }
 
     fn counts(&mut self, plans: &[PlanId]) -> Result<HashMap<PlanId, LicenseCounts>, Error> {
@@ -263,14 +174,8 @@ impl LicenseRepository for SqliteUnit<'_> {
         after: Option<LicenseId>,
         limit: i64,
     ) -> Result<Vec<License>, Error> {
-        let query = license::table
-            .filter(matching(plan, filter))
-            .filter(sql::<Bool>(LIVE))
-            .filter(license::uuid.gt(SqlUuid(following(after))))
-            .order(license::uuid)
-            .limit(limit.max(0))
-            .select(LicenseRow::as_select());
-        licenses(self.write(|connection| query.load::<LicenseRow>(connection))?)
+        self.require_write()?;
+        self.lock_matching(plan, filter, &LicenseStatus::LIVE, after, limit)
     }
 
     fn lock_revoked_after(

@@ -16,6 +16,7 @@ mod error;
 mod history;
 mod idempotency;
 mod json;
+mod license_pages;
 mod licenses;
 mod lookups;
 mod operations;

@@ -19,6 +19,7 @@ pub mod following;
 pub mod history;
 pub mod idempotency;
 pub mod jobs;
+pub mod license_pages;
 pub mod license_reads;
 pub mod license_writes;
 pub mod lookups;
@@ -197,6 +198,10 @@ macro_rules! contract_suite {
                 links_to_licenses_are_cleared_and_recorded
                 nothing_to_write_is_nothing_written
                 thousands_are_written_at_once
+            }
+            license_pages {
+                every_page_in_every_order_is_a_part_of_the_sorted_whole
+                what_is_searched_follows_the_licenses
             }
             lookups {
                 a_license_is_found_with_its_plan

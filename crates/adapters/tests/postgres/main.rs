@@ -9,6 +9,7 @@ mod checks;
 mod claims;
 mod connections;
 mod copy;
+mod page_plans;
 mod query_plans;
 mod queue_plans;
 #[path = "../support/mod.rs"]

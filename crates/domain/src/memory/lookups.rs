@@ -92,6 +92,16 @@ impl LookupRepository for MemoryUnit<'_> {
         Ok(part(licenses, LimitOffset { offset: 0, limit }))
     }
 
+    fn first_ids(
+        &mut self,
+        search: &LicenseSearch,
+        order: &[LicenseOrder],
+        limit: i64,
+    ) -> Result<Vec<LicenseId>, Error> {
+        let first = LookupRepository::list(self, search, order, LimitOffset { offset: 0, limit })?;
+        Ok(first.into_iter().map(|license| license.id).collect())
+    }
+
     fn count(&mut self, search: &LicenseSearch) -> Result<i64, Error> {
         Ok(found(self.tables, search).len() as i64)
     }

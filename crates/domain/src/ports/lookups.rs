@@ -71,6 +71,14 @@ pub trait LookupRepository {
         limit: i64,
     ) -> Result<Vec<License>, Error>;
 
+    /// The ids of the first `limit` licenses that match, sorted likewise.
+    fn first_ids(
+        &mut self,
+        search: &LicenseSearch,
+        order: &[LicenseOrder],
+        limit: i64,
+    ) -> Result<Vec<LicenseId>, Error>;
+
     /// The number of licenses that match.
     fn count(&mut self, search: &LicenseSearch) -> Result<i64, Error>;
 }

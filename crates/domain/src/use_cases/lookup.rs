@@ -17,6 +17,9 @@ use crate::ports::{
     AgreementFilter, CustomerScope, LicenseOrder, LicensePosition, LicenseSearch, LimitOffset, StoreExt,
 };
 
+/// The most matches of a search whose ids are read at once.
+const FOUND_AT_ONCE: i64 = 20_000;
+
 /// A license of a person.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PersonalLicense {
@@ -79,11 +82,37 @@ impl LicenseManager {
         order: &[LicenseOrder],
         limit_offset: impl Fn(i64) -> Result<LimitOffset, E>,
     ) -> Result<Page<License>, E> {
+        if !search.filter.email_words.is_empty()
+            && let Some(page) = self.found_at_once(search, order, &limit_offset)?
+        {
+            return Ok(page);
+        }
         self.page(
             |unit| unit.lookups().count(search),
             limit_offset,
             |unit, part| unit.lookups().list(search, order, part),
         )
+    }
+
+    /// The page of a search that finds few licenses. It searches once for their number and the page.
+    fn found_at_once<E: From<Error>>(
+        &self,
+        search: &LicenseSearch,
+        order: &[LicenseOrder],
+        limit_offset: impl Fn(i64) -> Result<LimitOffset, E>,
+    ) -> Result<Option<Page<License>>, E> {
+        let found = self.store.read(|unit| unit.lookups().first_ids(search, order, FOUND_AT_ONCE + 1))?;
+        let total = found.len() as i64;
+        if total > FOUND_AT_ONCE {
+            return Ok(None);
+        }
+        let LimitOffset { offset, limit } = limit_offset(total)?;
+        let (offset, limit) = (usize::try_from(offset).unwrap_or(0), usize::try_from(limit).unwrap_or(0));
+        let ids: Vec<LicenseId> = found.into_iter().skip(offset).take(limit).collect();
+        let mut items = self.store.read(|unit| unit.licenses().find_by_ids(&ids))?;
+        let places: HashMap<LicenseId, usize> = ids.into_iter().zip(0..).collect();
+        items.sort_by_key(|license| places.get(&license.id).copied());
+        Ok(Some(Page { total, items }))
     }
 
     /// The next `limit` licenses of many plans that match, after the position or the first ones, with the number of all

@@ -1,10 +1,12 @@
-//! Compares the server with hand-written SQL that writes the same rows, on each database: `bench [postgres|sqlite]`.
+//! Compares the server with hand-written SQL that writes the same rows, on each database: `bench [postgres|sqlite]
+//! [pages [SIZE…]]`. With `pages` it only reads pages of lists, of plans with these numbers of licenses.
 //! SQLite is measured twice: waiting for the disk at every commit, as servers do by default, and not waiting.
 //!
 //! | module | contents |
 //! |---|---|
 //! | `suite` | the measurements, in order |
 //! | `sql` | the hand-written SQL |
+//! | `pages` | pages of lists, and searches |
 //! | `http` | a client that uses little CPU |
 //! | `mails` | mails a second |
 //! | `measure` | medians, and alternating measurements |
@@ -18,6 +20,7 @@ mod http;
 mod mails;
 mod measure;
 mod memory;
+mod pages;
 mod report;
 mod sql;
 mod suite;
@@ -38,31 +41,43 @@ fn main() -> ExitCode {
         (Database::sqlite as fn() -> Database, "full"),
         (Database::sqlite as fn() -> Database, "normal"),
     ];
-    let databases = match names[..] {
-        [] => &all[..],
-        ["postgres"] => &all[..1],
-        ["sqlite"] => &all[1..],
-        _ => {
-            eprintln!("usage: bench [postgres|sqlite]");
-            return ExitCode::from(2);
-        }
+    let (databases, rest) = match names.as_slice() {
+        ["postgres", rest @ ..] => (&all[..1], rest),
+        ["sqlite", rest @ ..] => (&all[1..], rest),
+        rest => (&all[..], rest),
+    };
+    let sizes: Result<Vec<usize>, ()> = match rest {
+        [] | ["pages"] => Ok(pages::SIZES.to_vec()),
+        ["pages", sizes @ ..] => sizes.iter().map(|size| size.parse().map_err(drop)).collect(),
+        _ => Err(()),
+    };
+    let Ok(sizes) = sizes else {
+        eprintln!("usage: bench [postgres|sqlite] [pages [SIZE…]]");
+        return ExitCode::from(2);
     };
     if cfg!(debug_assertions) {
         eprintln!("bench: this is a debug build, several times slower than what `make bench` builds");
     }
     let mut verdicts = Vec::new();
     for (database, synchronous) in databases {
-        let findings = suite::run(&database(), synchronous);
-        println!("{findings}");
-        verdicts.extend(findings.verdict());
+        if rest.is_empty() {
+            let findings = suite::run(&database(), synchronous);
+            println!("{findings}");
+            verdicts.extend(findings.verdict());
+        }
+        // Reading is the same however writes wait for the disk.
+        if *synchronous == "full" {
+            let findings = suite::run_pages(&database(), synchronous, &sizes);
+            println!("{findings}");
+            verdicts.push(findings.verdict());
+        }
     }
-    let mails = mails::per_second();
-    println!("mails to a mail server on loopback: {mails:.0}/s\n");
-    verdicts.push(report::verdict(
-        mails >= AIM_MAILS,
-        "all",
-        format!("{mails:.0} mails a second, at least {AIM_MAILS}"),
-    ));
+    if rest.is_empty() {
+        let mails = mails::per_second();
+        println!("mails to a mail server on loopback: {mails:.0}/s\n");
+        let found = format!("{mails:.0} mails a second, at least {AIM_MAILS}");
+        verdicts.push(report::verdict(mails >= AIM_MAILS, "all", found));
+    }
     println!("Aims");
     for verdict in verdicts {
         println!("  {verdict}");

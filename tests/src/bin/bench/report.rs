@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::measure::Pair;
 use crate::memory::Memory;
+use crate::pages::Line;
 
 /// The aim for assignments: at most this many times the SQL's time, from this many emails on.
 const AIM_RATIO: f64 = 2.0;
@@ -24,6 +25,46 @@ const AIM_SMALL: f64 = 1.5;
 
 /// The aim for resident memory in KiB.
 const AIM_MEMORY: u64 = 64 * 1024;
+
+/// The aim for a page of a list, and for a search.
+const AIM_PAGE: Duration = Duration::from_millis(50);
+
+/// The measurements of pages on one database.
+pub struct PageFindings {
+    pub name: String,
+    pub lines: Vec<Line>,
+}
+
+impl Display for PageFindings {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "{}\n\n{:<10}{:<58}{:>12}{:>10}",
+            self.name, "licenses", "pages of 100, medians", "server", "limit"
+        )?;
+        for line in &self.lines {
+            let limit = if line.is_limited { duration(AIM_PAGE) } else { "-".to_owned() };
+            let licenses = grouped(line.licenses as u64);
+            writeln!(f, "{licenses:<10}{:<58}{:>12}{limit:>10}", line.what, duration(line.time))?;
+        }
+        Ok(())
+    }
+}
+
+impl PageFindings {
+    /// Whether the aim is met, and the slowest page.
+    pub fn verdict(&self) -> String {
+        let database = self.name.split(' ').next().unwrap_or_default();
+        let limited = || self.lines.iter().filter(|line| line.is_limited);
+        let missed = limited().filter(|line| line.time > AIM_PAGE).count();
+        let outcome = if missed == 0 { "met" } else { "missed" };
+        let slowest = limited().max_by_key(|line| line.time).map_or_else(String::new, |line| {
+            format!(", the slowest {} ({} of {})", duration(line.time), line.what, grouped(line.licenses as u64))
+        });
+        let (aim, number) = (duration(AIM_PAGE), limited().count());
+        format!("{outcome:<8}{database:<17}pages and searches: {missed} of {number} take more than {aim}{slowest}")
+    }
+}
 
 /// The measurements on one database.
 pub struct Findings {

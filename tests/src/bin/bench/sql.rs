@@ -22,6 +22,14 @@ const ASSIGNED: &str = "edx.server.license-manager.license-lifecycle.assigned";
 /// The event name of an activation.
 const ACTIVATED: &str = "edx.server.license-manager.license-lifecycle.activated";
 
+/// The names in addresses of filled plans.
+const NAMES: [&str; 50] = [
+    "amy", "bob", "carla", "dmitri", "elena", "farid", "grace", "hannah", "ivan", "julia", "kofi", "lena", "mario",
+    "nadia", "omar", "petra", "quinn", "rosa", "sven", "tara", "umar", "vera", "wanda", "xavier", "yusuf", "zoe",
+    "martin", "susan", "peter", "paula", "oscar", "nora", "milan", "laura", "klaus", "jonas", "irene", "hugo",
+    "gloria", "felix", "esther", "david", "clara", "bruno", "astrid", "boris", "celia", "diego", "edith", "frank",
+];
+
 /// A connection to the server's database.
 pub enum Sql {
     Postgres(PgConnection),
@@ -87,6 +95,15 @@ impl Sql {
         if let Self::Postgres(connection) = self {
             connection.batch_execute("VACUUM ANALYZE").expect("the tables are looked at");
         }
+    }
+
+    /// Gives a plan this many licenses, of which half are assigned, and counts them. Their history is not written.
+    pub fn fill(&mut self, plan: &str, licenses: usize) {
+        let statements = match self {
+            Self::Postgres(_) => postgres::fill(plan, licenses),
+            Self::Sqlite(_) => sqlite::fill(plan, licenses),
+        };
+        self.timed(&statements);
     }
 
     /// Assigns a license to each of these people.

@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 use crate::http::{Connection, request};
 use crate::measure::{Pair, Side, in_turn, median, time};
 use crate::memory::{self, Memory};
-use crate::report::Findings;
+use crate::pages;
+use crate::report::{Findings, PageFindings};
 use crate::sql::Sql;
 
 /// The numbers of emails per request, each with the number of rounds.
@@ -96,6 +97,14 @@ pub fn run(database: &Database, synchronous: &str) -> Findings {
         million,
         memory,
     }
+}
+
+/// Measures pages of lists and searches on a new database, in plans of these sizes.
+pub fn run_pages(database: &Database, synchronous: &str, sizes: &[usize]) -> PageFindings {
+    let server = Server::start_with(database.url(), &[("LM_WORKER__ENABLED", "false")]);
+    let customer = Customer::new(&server);
+    let mut sql = Sql::connect(database.url(), synchronous);
+    PageFindings { name: sql.name(), lines: pages::run(&server, &customer, &mut sql, sizes) }
 }
 
 /// A server and an SQL connection to its database.

@@ -3,7 +3,7 @@
 
 use chrono::Utc;
 
-use super::{ACTIVATED, ASSIGNED, LICENSE};
+use super::{ACTIVATED, ASSIGNED, LICENSE, NAMES};
 
 /// The server's settings, so that only the statements differ. `synchronous` is a value of
 /// `LM_DATABASE__SQLITE_SYNCHRONOUS`.
@@ -132,6 +132,41 @@ fn write_licenses(now: i64, choose: &str, changes: &str, event: &str, other: (&s
          CROSS JOIN customer_agreement AS agreement ON agreement.uuid = plan.customer_agreement_uuid
          CROSS JOIN (SELECT 'license_event' AS topic UNION ALL SELECT '{other_topic}') AS message;
          DROP TABLE chosen;
+         COMMIT;"
+    )
+}
+
+/// Adds licenses, every second one assigned, and their counts.
+pub fn fill(plan: &str, licenses: usize) -> String {
+    let now = Utc::now().timestamp_micros();
+    let names = serde_json::to_string(&NAMES[..]).expect("texts are JSON");
+    format!(
+        "BEGIN IMMEDIATE;
+         INSERT INTO license (uuid, subscription_plan_uuid, status, user_email, activation_key, assigned_date,
+                              activation_date, last_remind_date, revoked_date, created, modified)
+         WITH RECURSIVE counted (number) AS (
+             SELECT 1 UNION ALL SELECT number + 1 FROM counted WHERE number < {licenses}
+         ), planned AS (
+             SELECT number, CASE WHEN number % 2 = 1 THEN 'unassigned' WHEN number % 20 < 10 THEN 'assigned'
+                                 WHEN number % 20 < 18 THEN 'activated' ELSE 'revoked' END AS status
+             FROM counted
+         )
+         SELECT {NEW_UUID}, '{plan}', status,
+                CASE WHEN status <> 'unassigned' THEN
+                    'learner' || number || '.' || ('{names}' ->> (number / 20 % 50))
+                    || '@company' || number % 97 || '.example.com' END,
+                CASE WHEN status <> 'unassigned' THEN {NEW_UUID} END,
+                CASE WHEN status <> 'unassigned' THEN {now} END,
+                CASE WHEN status IN ('activated', 'revoked') THEN {now} - number * 7919 % 1000003 * 1000000 END,
+                CASE WHEN status <> 'unassigned' AND number % 3 > 0 THEN {now} - number % 10007 * 1000000 END,
+                CASE WHEN status = 'revoked' THEN {now} END,
+                {now}, {now}
+         FROM planned;
+         INSERT INTO seat_change (subscription_plan_uuid, day, unassigned, assigned, activated, revoked)
+         SELECT '{plan}', {now} / 86400000000, count(*) FILTER (WHERE status = 'unassigned'),
+                count(*) FILTER (WHERE status = 'assigned'), count(*) FILTER (WHERE status = 'activated'),
+                count(*) FILTER (WHERE status = 'revoked')
+         FROM license WHERE subscription_plan_uuid = '{plan}';
          COMMIT;"
     )
 }

@@ -1,0 +1,393 @@
+//! Pages of licenses, read from index ranges. See `docs/adr/0018-pages-of-licenses.md`.
+
+use diesel::QueryableByName;
+use diesel::sql_types::BigInt;
+use license_manager_domain::ports::{
+    LicenseField, LicenseFilter, LicenseOrder, LicensePosition, LicenseSearch, LimitOffset,
+};
+use license_manager_domain::{Error, License, LicenseCounts, LicenseId, LicenseStatus, PlanId};
+use uuid::Uuid;
+
+use super::license_filters::{Bind, Dialect, Plans, Statement};
+use super::license_ranges::{Arm, Range, Test, Value};
+
+/// The numbers of licenses by state.
+#[derive(QueryableByName)]
+pub(crate) struct CountsRow {
+    #[diesel(sql_type = BigInt)]
+    unassigned: i64,
+    #[diesel(sql_type = BigInt)]
+    assigned: i64,
+    #[diesel(sql_type = BigInt)]
+    activated: i64,
+    #[diesel(sql_type = BigInt)]
+    revoked: i64,
+}
+
+impl From<CountsRow> for LicenseCounts {
+    fn from(CountsRow { unassigned, assigned, activated, revoked }: CountsRow) -> Self {
+        Self { unassigned, assigned, activated, revoked }
+    }
+}
+
+/// Licenses in an order.
+struct Asked<'a> {
+    plans: &'a Plans,
+    filter: &'a LicenseFilter,
+    order: &'a [LicenseOrder],
+}
+
+/// The licenses of a list that are read: those after `offset`, at most `limit`, in the order or its reverse.
+struct Part<'a> {
+    asked: &'a Asked<'a>,
+    arms: Vec<Arm>,
+    reversed: bool,
+    offset: i64,
+    limit: i64,
+}
+
+/// The states that match, if the kept counts have their numbers: nothing decides but the state and a missing address.
+fn counted(filter: &LicenseFilter) -> Option<Vec<LicenseStatus>> {
+    let shown = LicenseFilter { hide_retired: false, ..filter.clone() };
+    let statuses = shown.only_statuses()?;
+    Some(LicenseStatus::ALL.into_iter().filter(|status| statuses.contains(status)).collect())
+}
+
+/// Reads licenses that match filters.
+pub(crate) trait LicensePages {
+    const DIALECT: Dialect;
+
+    /// Runs a statement that selects licenses.
+    fn licenses_of(&mut self, statement: Statement) -> Result<Vec<License>, Error>;
+
+    /// Runs a statement that selects a `uuid`.
+    fn ids_of(&mut self, statement: Statement) -> Result<Vec<Uuid>, Error>;
+
+    /// Runs a statement that selects a `number`.
+    fn number_of(&mut self, statement: Statement) -> Result<i64, Error>;
+
+    /// Runs a statement that selects a [`CountsRow`].
+    fn counts_of(&mut self, statement: Statement) -> Result<LicenseCounts, Error>;
+
+    /// The plans to search.
+    fn plans_of(&mut self, search: &LicenseSearch) -> Result<Plans, Error> {
+        let Some(customers) = search.customers() else {
+            return Ok(search.plan.map_or(Plans::All, Plans::one));
+        };
+        let mut statement = Statement::new(Self::DIALECT);
+        statement.sql(
+            "SELECT plan.uuid FROM subscription_plan AS plan
+             JOIN customer_agreement AS agreement ON agreement.uuid = plan.customer_agreement_uuid
+             WHERE agreement.enterprise_customer_uuid IN (",
+        );
+        statement.members(customers.iter().map(|customer| customer.0).collect()).sql(")");
+        if let Some(plan) = search.plan {
+            statement.sql(" AND plan.uuid = ").bind(Bind::Id(plan.0));
+        }
+        self.ids_of(statement).map(Plans::These)
+    }
+
+    /// The numbers of licenses that match, by state.
+    fn matching_counts(&mut self, plans: &Plans, filter: &LicenseFilter) -> Result<LicenseCounts, Error> {
+        if let Some(counts) = self.kept_counts(plans, filter)? {
+            return Ok(counts);
+        }
+        let number = |status: LicenseStatus| format!("count(*) FILTER (WHERE status = '{0}') AS {0}", status.as_str());
+        let numbers = LicenseStatus::ALL.map(number).join(", ");
+        let mut statement = Statement::new(Self::DIALECT);
+        statement.sql("SELECT ").sql(&numbers).from_matching(plans, filter);
+        self.counts_of(statement)
+    }
+
+    /// The numbers of licenses that match, by state, if they are kept: no license need be looked at for them, but
+    /// revoked ones without an address where those are hidden.
+    fn kept_counts(&mut self, plans: &Plans, filter: &LicenseFilter) -> Result<Option<LicenseCounts>, Error> {
+        let Some(statuses) = counted(filter) else { return Ok(None) };
+        let number = |status: LicenseStatus| format!("coalesce(sum({0}), 0) AS {0}", status.as_str());
+        let numbers = LicenseStatus::ALL.map(number).join(", ");
+        let mut statement = Statement::new(Self::DIALECT);
+        statement.sql("SELECT ").sql(&numbers).sql(" FROM seat_change WHERE ").of_plans(plans);
+        let mut counts = self.counts_of(statement)?.only(&statuses);
+        if filter.hide_retired && statuses.contains(&LicenseStatus::Revoked) {
+            let mut statement = Statement::new(Self::DIALECT);
+            statement.sql("SELECT count(*) AS number FROM license WHERE ").of_plans(plans);
+            statement.sql(" AND status = 'revoked' AND status <> 'unassigned' AND user_email IS NULL");
+            counts.revoked -= self.number_of(statement)?;
+        }
+        Ok(Some(counts))
+    }
+
+    /// A page of the licenses that match.
+    fn page(
+        &mut self,
+        plans: &Plans,
+        filter: &LicenseFilter,
+        order: &[LicenseOrder],
+        page: LimitOffset,
+    ) -> Result<Vec<License>, Error> {
+        let asked = Asked { plans, filter, order };
+        match self.kept_counts(plans, filter)? {
+            Some(counts) => match Part::of_page(&asked, counts, page) {
+                Some(part) => self.licenses_of(part.statement(Self::DIALECT)),
+                None => Ok(Vec::new()),
+            },
+            None => self.licenses_of(asked.sorted(Self::DIALECT, "license.*", None, page)),
+        }
+    }
+
+    /// The ids of the first licenses that match.
+    fn first_ids(
+        &mut self,
+        plans: &Plans,
+        filter: &LicenseFilter,
+        order: &[LicenseOrder],
+        limit: i64,
+    ) -> Result<Vec<Uuid>, Error> {
+        let asked = Asked { plans, filter, order };
+        self.ids_of(asked.sorted(Self::DIALECT, "uuid", None, LimitOffset { offset: 0, limit }))
+    }
+
+    /// Licenses of the plan that match and are in one of the states, sorted by id, after the given id. Postgres locks
+    /// them; on SQLite only one unit of work writes.
+    fn lock_matching(
+        &mut self,
+        plan: PlanId,
+        filter: &LicenseFilter,
+        statuses: &[LicenseStatus],
+        after: Option<LicenseId>,
+        limit: i64,
+    ) -> Result<Vec<License>, Error> {
+        let mut statement = Statement::new(Self::DIALECT);
+        statement.sql("SELECT license.*").from_matching(&Plans::one(plan), filter);
+        statement.and_in_state(statuses).and_after(after);
+        statement.sql(" ORDER BY uuid LIMIT ").bind(Bind::Number(limit.max(0)));
+        if Self::DIALECT == Dialect::Postgres {
+            statement.sql(" FOR NO KEY UPDATE");
+        }
+        self.licenses_of(statement)
+    }
+
+    /// The next licenses that match, after a position or the first ones.
+    fn page_after(
+        &mut self,
+        plans: &Plans,
+        filter: &LicenseFilter,
+        order: &[LicenseOrder],
+        after: Option<&LicensePosition>,
+        limit: i64,
+    ) -> Result<Vec<License>, Error> {
+        let asked = Asked { plans, filter, order };
+        let wanted = |status: &LicenseStatus| filter.statuses.as_ref().is_none_or(|named| named.contains(status));
+        let statuses: Vec<LicenseStatus> = LicenseStatus::ALL.into_iter().filter(wanted).collect();
+        let ranges = match after {
+            Some(at) => Range::following(&statuses, order, at),
+            None => vec![Range::of(statuses)],
+        };
+        let arms: Vec<Arm> = ranges.iter().flat_map(|range| range.arms(order, filter.hide_retired)).collect();
+        if arms.is_empty() || limit <= 0 {
+            return Ok(Vec::new());
+        }
+        let statement = if filter.email_words.is_empty() {
+            Part { asked: &asked, arms, reversed: false, offset: 0, limit }.statement(Self::DIALECT)
+        } else {
+            // No index has both the words and the order, and each arm would search.
+            asked.sorted(Self::DIALECT, "license.*", Some(&arms), LimitOffset { offset: 0, limit })
+        };
+        self.licenses_of(statement)
+    }
+}
+
+impl Asked<'_> {
+    /// The statement that finds all licenses that match, or those of the arms, and sorts them.
+    fn sorted(&self, dialect: Dialect, columns: &str, arms: Option<&[Arm]>, page: LimitOffset) -> Statement {
+        let mut statement = Statement::new(dialect);
+        statement.sql("SELECT ").sql(columns).from_matching(self.plans, self.filter);
+        if let Some(arms) = arms {
+            statement.sql(" AND (");
+            for (number, arm) in arms.iter().enumerate() {
+                statement.sql(if number == 0 { "(1 = 1" } else { " OR (1 = 1" });
+                conditions(&mut statement, arm, "");
+                statement.sql(")");
+            }
+            statement.sql(")");
+        }
+        statement.sql(" ORDER BY ").sql(&terms(None, self.order, false, ""));
+        statement.sql(" LIMIT ").bind(Bind::Number(page.limit.max(0)));
+        statement.sql(" OFFSET ").bind(Bind::Number(page.offset.max(0)));
+        statement
+    }
+}
+
+fn column(field: LicenseField) -> &'static str {
+    match field {
+        LicenseField::Status => "status",
+        LicenseField::UserEmail => "user_email",
+        LicenseField::ActivationDate => "activation_date",
+        LicenseField::LastRemindDate => "last_remind_date",
+    }
+}
+
+/// NULL in the type of a column.
+fn missing(field: LicenseField) -> &'static str {
+    match field {
+        LicenseField::Status | LicenseField::UserEmail => "CAST(NULL AS text)",
+        LicenseField::ActivationDate | LicenseField::LastRemindDate => "CAST(NULL AS timestamptz)",
+    }
+}
+
+/// The terms of ORDER BY. NULL comes first ascending, last descending.
+fn terms(leading: Option<LicenseField>, order: &[LicenseOrder], reversed: bool, table: &str) -> String {
+    let term = |column: &str, descending: bool, nullable: bool| {
+        let direction = match (descending, nullable) {
+            (false, true) => " NULLS FIRST",
+            (true, true) => " DESC NULLS LAST",
+            (false, false) => "",
+            (true, false) => " DESC",
+        };
+        format!("{table}{column}{direction}")
+    };
+    let leading = leading.map(|field| term(column(field), reversed, true));
+    let keys =
+        order.iter().map(|key| term(column(key.field), key.descending != reversed, key.field != LicenseField::Status));
+    let terms: Vec<String> = leading.into_iter().chain(keys).chain([term("uuid", reversed, false)]).collect();
+    terms.join(", ")
+}
+
+impl<'a> Part<'a> {
+    /// The part that is a page, given the numbers of the matches; `None` if nothing is there.
+    fn of_page(asked: &'a Asked<'a>, counts: LicenseCounts, page: LimitOffset) -> Option<Self> {
+        let number = |status: LicenseStatus| counts.only(&[status]).all();
+        let mut statuses: Vec<LicenseStatus> =
+            LicenseStatus::ALL.into_iter().filter(|&status| number(status) > 0).collect();
+        let (mut offset, mut total) = (page.offset.max(0), counts.all());
+        let limit = page.limit.min(total.saturating_sub(offset));
+        if limit <= 0 {
+            return None;
+        }
+        if let Some(&LicenseOrder { field: LicenseField::Status, descending }) = asked.order.first() {
+            statuses.sort_unstable();
+            if descending {
+                statuses.reverse();
+            }
+            // The states before the page, and those after it, need not be read.
+            while let Some(first) = statuses.first().copied().filter(|&first| number(first) <= offset) {
+                offset -= number(first);
+                total -= number(first);
+                statuses.remove(0);
+            }
+            while let Some(last) = statuses.last().copied().filter(|&last| total - number(last) >= offset + limit) {
+                total -= number(last);
+                statuses.pop();
+            }
+        }
+        // What is nearer to the end is read from the end.
+        let from_end = total - offset - limit;
+        let arms = Range::of(statuses).arms(asked.order, asked.filter.hide_retired);
+        Some(Self { asked, arms, reversed: from_end < offset, offset: offset.min(from_end), limit })
+    }
+
+    /// The statement that selects the part, in the order.
+    fn statement(&self, dialect: Dialect) -> Statement {
+        let Asked { plans, order, .. } = self.asked;
+        let mut statement = Statement::new(dialect);
+        if let Plans::These(several) = plans
+            && plans.are_several()
+        {
+            statement.sql("WITH lead (plan) AS (").members(several.clone()).sql(") ");
+        }
+        statement.sql("SELECT license.* FROM (");
+        match self.arms.as_slice() {
+            [arm] if !plans.are_several() => {
+                let page = LimitOffset { offset: self.offset, limit: self.limit };
+                self.arm(&mut statement, arm, &[], page);
+            }
+            arms => {
+                let reach = LimitOffset { offset: 0, limit: self.offset.saturating_add(self.limit) };
+                statement.sql("SELECT uuid FROM (");
+                for (number, arm) in arms.iter().enumerate() {
+                    statement.sql(if number == 0 { "SELECT * FROM (" } else { " UNION ALL SELECT * FROM (" });
+                    self.arm(&mut statement, arm, order, reach);
+                    statement.sql(") AS arm");
+                }
+                statement.sql(") AS arms ORDER BY ").sql(&terms(None, order, self.reversed, ""));
+                statement.sql(" LIMIT ").bind(Bind::Number(self.limit));
+                statement.sql(" OFFSET ").bind(Bind::Number(self.offset));
+            }
+        }
+        // SQLite reads the tables of a cross join in this order.
+        statement.sql(") AS page CROSS JOIN license WHERE license.uuid = page.uuid ORDER BY ");
+        statement.sql(&terms(None, order, false, "license."));
+        statement
+    }
+
+    /// Selects the ids of an arm, and the columns to sort by; up to the limit, of each plan if there are several.
+    fn arm(&self, statement: &mut Statement, arm: &Arm, sorted_by: &[LicenseOrder], page: LimitOffset) {
+        let plans = self.asked.plans;
+        // A missing value is not read, so that the index is enough.
+        let columns = sorted_by.iter().map(|key| match arm.lacks(key.field) {
+            true => format!(", {} AS {}", missing(key.field), column(key.field)),
+            false => format!(", {}", column(key.field)),
+        });
+        let columns: String = columns.collect();
+        let closing = match (plans.are_several(), statement.dialect) {
+            (true, Dialect::Postgres) => {
+                statement.sql("SELECT of_plan.* FROM lead CROSS JOIN LATERAL (SELECT uuid").sql(&columns);
+                statement.sql(" FROM license WHERE subscription_plan_uuid = lead.plan");
+                ") AS of_plan"
+            }
+            (true, Dialect::Sqlite) => {
+                statement.sql("SELECT uuid").sql(&columns).sql(" FROM lead CROSS JOIN license WHERE uuid IN (");
+                statement.sql("SELECT uuid FROM license WHERE subscription_plan_uuid = lead.plan");
+                ")"
+            }
+            (false, _) => {
+                statement.sql("SELECT uuid").sql(&columns).sql(" FROM license WHERE ").of_plans(plans);
+                ""
+            }
+        };
+        // Without statistics, SQLite would rather find a state by an index and sort than follow the index on addresses.
+        let follows_addresses = matches!(plans, Plans::All) && arm.follows_addresses();
+        let unindexed = if statement.dialect == Dialect::Sqlite && follows_addresses { "+" } else { "" };
+        conditions(statement, arm, unindexed);
+        if statement.dialect == Dialect::Sqlite && matches!(plans, Plans::All) {
+            // The indexes across plans have this condition, so that SQLite takes none of them for a plan.
+            statement.sql(" AND status <> ''");
+        }
+        statement.and_of_time(self.asked.filter);
+        // A name alone would be that of the column that is selected.
+        statement.sql(" ORDER BY ").sql(&terms(arm.leading(), &arm.order, self.reversed, "license."));
+        statement.sql(" LIMIT ").bind(Bind::Number(page.limit));
+        if page.offset > 0 {
+            statement.sql(" OFFSET ").bind(Bind::Number(page.offset));
+        }
+        statement.sql(closing);
+    }
+}
+
+/// The conditions of an arm. The states are literals: a partial index is used only if the statement has its condition.
+fn conditions(statement: &mut Statement, arm: &Arm, unindexed: &str) {
+    statement.sql(&format!(" AND {unindexed}status = '{}'", arm.status.as_str()));
+    if arm.status != LicenseStatus::Unassigned {
+        statement.sql(" AND status <> 'unassigned'");
+    }
+    for (field, test) in &arm.tests {
+        if arm.never_has(*field) {
+            continue;
+        }
+        statement.sql(" AND ").sql(column(*field));
+        let (operator, value) = match test {
+            Test::Absent => (" IS NULL", None),
+            Test::Present => (" IS NOT NULL", None),
+            Test::Equal(value) => (" = ", Some(value)),
+            Test::Above(value) => (" > ", Some(value)),
+            Test::Below(value) => (" < ", Some(value)),
+        };
+        statement.sql(operator);
+        match value {
+            Some(Value::Text(text)) => statement.bind(Bind::Text(text.clone())),
+            Some(Value::Moment(moment)) => statement.bind(Bind::Moment(*moment)),
+            None => statement,
+        };
+    }
+    statement.and_after(arm.after);
+}

@@ -1,0 +1,240 @@
+//! The index ranges that a list of licenses consists of.
+//!
+//! An index has the licenses of one state, and within them those with a value of a field, or those without one. A list
+//! in any order is made of such ranges: each is read in its order, up to the end of the page, and they are merged.
+
+use chrono::{DateTime, Utc};
+use license_manager_domain::ports::{LicenseField, LicenseOrder, LicensePosition};
+use license_manager_domain::{LicenseId, LicenseStatus};
+
+/// A value to compare a field with.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Value {
+    Text(String),
+    Moment(DateTime<Utc>),
+}
+
+/// What a field of a license must be.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Test {
+    Absent,
+    Present,
+    Equal(Value),
+    Above(Value),
+    Below(Value),
+}
+
+/// Licenses of some states that pass the tests, with ids after `after`.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Range {
+    pub statuses: Vec<LicenseStatus>,
+    pub tests: Vec<(LicenseField, Test)>,
+    pub after: Option<LicenseId>,
+}
+
+/// Licenses of one state in an order that an index has, but for ties.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Arm {
+    pub status: LicenseStatus,
+    pub tests: Vec<(LicenseField, Test)>,
+    pub after: Option<LicenseId>,
+    pub order: Vec<LicenseOrder>,
+}
+
+/// What is known of a field of an arm's licenses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Known {
+    /// They all have the same value, or none.
+    Equal,
+    /// They all have a value.
+    Present,
+    Nothing,
+}
+
+/// Whether licenses of the state always (true) or never (false) have a value in the field. The table's condition
+/// `license_state` says the same.
+fn has(status: LicenseStatus, field: LicenseField) -> Option<bool> {
+    match (field, status) {
+        (LicenseField::Status, _) => Some(true),
+        (_, LicenseStatus::Unassigned) => Some(false),
+        (LicenseField::UserEmail, LicenseStatus::Assigned | LicenseStatus::Activated)
+        | (LicenseField::ActivationDate, LicenseStatus::Activated) => Some(true),
+        (LicenseField::ActivationDate, LicenseStatus::Assigned) => Some(false),
+        (_, LicenseStatus::Revoked) | (LicenseField::LastRemindDate, _) => None,
+    }
+}
+
+impl Range {
+    /// All licenses of the states.
+    pub fn of(statuses: Vec<LicenseStatus>) -> Self {
+        Self { statuses, ..Self::default() }
+    }
+
+    /// What follows a position: for each field, the licenses that equal it in the fields before and come after it in
+    /// this one; and those that equal it in all fields, and have a later id.
+    pub fn following(statuses: &[LicenseStatus], order: &[LicenseOrder], at: &LicensePosition) -> Vec<Self> {
+        let mut equal = Self::of(statuses.to_vec());
+        let mut ranges = Vec::new();
+        for &key in order {
+            if key.field == LicenseField::Status {
+                let beyond = |status: &LicenseStatus| match key.descending {
+                    true => *status < at.status,
+                    false => *status > at.status,
+                };
+                let statuses = equal.statuses.iter().copied().filter(beyond).collect();
+                ranges.push(Self { statuses, ..equal.clone() });
+                equal.statuses.retain(|status| *status == at.status);
+                continue;
+            }
+            // Missing values come first ascending, last descending.
+            let value = value(key.field, at);
+            let beyond = match (value.clone(), key.descending) {
+                (Some(value), false) => vec![Test::Above(value)],
+                (Some(value), true) => vec![Test::Below(value), Test::Absent],
+                (None, false) => vec![Test::Present],
+                (None, true) => Vec::new(),
+            };
+            ranges.extend(beyond.into_iter().map(|test| equal.with(key.field, test)));
+            equal = equal.with(key.field, value.map_or(Test::Absent, Test::Equal));
+        }
+        ranges.push(Self { after: Some(at.id), ..equal });
+        ranges
+    }
+
+    fn with(&self, field: LicenseField, test: Test) -> Self {
+        let mut range = self.clone();
+        range.tests.push((field, test));
+        range
+    }
+
+    /// The range in arms. `hide_retired` leaves out revoked licenses without an address.
+    pub fn arms(&self, order: &[LicenseOrder], hide_retired: bool) -> Vec<Arm> {
+        let arm = |&status: &LicenseStatus| {
+            let mut arm = Arm { status, tests: self.tests.clone(), after: self.after, order: Vec::new() };
+            if hide_retired && arm.known(LicenseField::UserEmail) == Known::Nothing {
+                arm.tests.push((LicenseField::UserEmail, Test::Present));
+            }
+            let possible = |(field, test): &(LicenseField, Test)| match test {
+                Test::Absent => {
+                    has(status, *field) != Some(true)
+                        && !(hide_retired && *field == LicenseField::UserEmail && status == LicenseStatus::Revoked)
+                }
+                _ => has(status, *field) != Some(false),
+            };
+            arm.tests.iter().all(possible).then(|| arm.split(order))
+        };
+        self.statuses.iter().filter_map(arm).flatten().collect()
+    }
+}
+
+/// The position's value of a field other than the status.
+fn value(field: LicenseField, at: &LicensePosition) -> Option<Value> {
+    match field {
+        LicenseField::Status => None,
+        LicenseField::UserEmail => at.user_email.as_ref().map(|email| Value::Text(email.as_str().to_owned())),
+        LicenseField::ActivationDate => at.activation_date.map(Value::Moment),
+        LicenseField::LastRemindDate => at.last_remind_date.map(Value::Moment),
+    }
+}
+
+impl Arm {
+    fn known(&self, field: LicenseField) -> Known {
+        let tested = self.tests.iter().find(|(tested, _)| *tested == field);
+        match (field, tested, has(self.status, field)) {
+            (LicenseField::Status, ..) | (_, Some((_, Test::Absent | Test::Equal(_))), _) | (.., Some(false)) => {
+                Known::Equal
+            }
+            (_, Some(_), _) | (.., Some(true)) => Known::Present,
+            (_, None, None) => Known::Nothing,
+        }
+    }
+
+    /// The arm in parts that an index has in the order: what may have a value or none is two parts.
+    fn split(mut self, order: &[LicenseOrder]) -> Vec<Self> {
+        let order: Vec<_> = order.iter().copied().filter(|key| self.known(key.field) != Known::Equal).collect();
+        let Some(first) = order.first().copied() else { return vec![self] };
+        let mut arms = Vec::new();
+        if self.known(first.field) == Known::Nothing {
+            let mut absent = self.clone();
+            absent.tests.push((first.field, Test::Absent));
+            arms = absent.split(&order[1..]);
+        }
+        if self.tests.iter().all(|(field, _)| *field != first.field) {
+            self.tests.push((first.field, Test::Present));
+        }
+        self.order = order;
+        arms.push(self);
+        arms
+    }
+
+    /// The missing field that the index with this order begins with. All its licenses are equal in it, but Postgres
+    /// takes the index only if the field is among those to sort by.
+    pub fn leading(&self) -> Option<LicenseField> {
+        let absent = |field: &LicenseField| self.tests.contains(&(*field, Test::Absent));
+        [LicenseField::UserEmail, LicenseField::LastRemindDate]
+            .into_iter()
+            .find(|field| self.order.is_empty() && absent(field))
+    }
+
+    /// Whether the arm's licenses have no value in the field.
+    pub fn lacks(&self, field: LicenseField) -> bool {
+        self.never_has(field) || self.tests.contains(&(field, Test::Absent))
+    }
+
+    /// Whether licenses in the arm's state have no value in the field.
+    pub fn never_has(&self, field: LicenseField) -> bool {
+        has(self.status, field) == Some(false)
+    }
+
+    /// Whether an index on addresses has the order, and no other one has the conditions.
+    pub fn follows_addresses(&self) -> bool {
+        let is_address = |field: LicenseField| field == LicenseField::UserEmail;
+        let compares = |test: &Test| matches!(test, Test::Equal(_) | Test::Above(_) | Test::Below(_));
+        let compared = |of_address: bool| {
+            self.tests.iter().any(|(field, test)| is_address(*field) == of_address && compares(test))
+        };
+        (compared(true) || self.order.first().is_some_and(|key| is_address(key.field))) && !compared(false)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use LicenseField::{ActivationDate, LastRemindDate, Status, UserEmail};
+    use LicenseStatus::{Activated, Assigned, Revoked, Unassigned};
+
+    use super::*;
+
+    fn by(field: LicenseField) -> LicenseOrder {
+        LicenseOrder { field, descending: false }
+    }
+
+    #[test]
+    fn what_a_state_never_has_is_not_sorted_by() {
+        let arms = Range::of(vec![Unassigned, Assigned]).arms(&[by(ActivationDate), by(UserEmail)], false);
+        let orders: Vec<_> = arms.into_iter().map(|arm| (arm.status, arm.order)).collect();
+        assert_eq!(orders, [(Unassigned, vec![]), (Assigned, vec![by(UserEmail)])]);
+    }
+
+    #[test]
+    fn what_may_be_missing_is_two_arms() {
+        let arms = Range::of(vec![Activated]).arms(&[by(Status), by(LastRemindDate)], false);
+        let tests: Vec<_> = arms.iter().map(|arm| (arm.tests.clone(), arm.order.clone())).collect();
+        let expected = [
+            (vec![(LastRemindDate, Test::Absent)], vec![]),
+            (vec![(LastRemindDate, Test::Present)], vec![by(LastRemindDate)]),
+        ];
+        assert_eq!(tests, expected);
+        assert_eq!(arms[0].leading(), Some(LastRemindDate));
+        assert_eq!(arms[1].leading(), None);
+    }
+
+    #[test]
+    fn hidden_licenses_have_no_arm() {
+        let revoked = Range::of(vec![Revoked]);
+        assert_eq!(revoked.arms(&[by(UserEmail)], false).len(), 2);
+        assert_eq!(revoked.arms(&[by(UserEmail)], true).len(), 1);
+        let without_address = revoked.with(UserEmail, Test::Absent);
+        assert_eq!(without_address.arms(&[], true), []);
+        assert_eq!(without_address.arms(&[], false).len(), 1);
+    }
+}

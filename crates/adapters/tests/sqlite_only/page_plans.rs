@@ -1,0 +1,112 @@
+//! How SQLite reads pages of licenses, and searches.
+
+use diesel::connection::SimpleConnection;
+use license_manager_domain::ports::{
+    CustomerScope, LicenseField, LicenseFilter, LicenseOrder, LicensePosition, LicenseSearch, LimitOffset, StoreExt,
+};
+use license_manager_domain::{LicenseStatus, PlanId};
+
+use crate::contract::fixtures::*;
+use crate::{Watched, plans_of, stranger};
+
+const FIELDS: [LicenseField; 4] =
+    [LicenseField::Status, LicenseField::UserEmail, LicenseField::ActivationDate, LicenseField::LastRemindDate];
+
+fn search(plan: Option<PlanId>, scope: CustomerScope, filter: LicenseFilter) -> LicenseSearch {
+    LicenseSearch { scope, customer: None, plan, filter }
+}
+
+fn filled() -> Watched {
+    let watched = Watched::new();
+    with_plans(&watched.store);
+    put(
+        &watched.store,
+        &[
+            assigned(1, 1, "amy@example.com"),
+            activated(2, 1, "bob@example.com", 2),
+            revoked(3, 2, "cid@example.com", 3),
+            retired(4, 3),
+            unassigned(5, 1),
+        ],
+    );
+    watched
+}
+
+/// Neither the whole table nor an index on other licenses is read, and nothing is sorted but what ties, the page and
+/// its beginnings.
+fn assert_ranges(plan: &[String], statements: usize, what: &str) {
+    let reads_all = |step: &String| step.starts_with("SCAN license") && !step.contains("license_of_all_unassigned");
+    let sorts = plan.iter().filter(|step| step.contains("TEMP B-TREE FOR ORDER BY")).count();
+    assert!(!plan.iter().any(reads_all) && sorts <= 2 * statements, "{what}: {plan:#?}");
+}
+
+#[test]
+fn pages_in_every_order_are_read_from_indexes() {
+    for analyzed in [false, true] {
+        let watched = filled();
+        if analyzed {
+            stranger(&watched.store).batch_execute("ANALYZE").unwrap();
+        }
+        let all = || LicenseFilter::default();
+        let searches = [
+            search(Some(plan_id(1)), CustomerScope::All, all()),
+            search(None, CustomerScope::All, all()),
+            search(None, CustomerScope::All, LicenseFilter { hide_retired: true, ..all() }),
+            search(None, CustomerScope::Only(vec![customer(1)]), all()),
+        ];
+        let place = LicensePosition {
+            id: license_id(1),
+            status: LicenseStatus::Assigned,
+            user_email: Some(email("amy@example.com")),
+            activation_date: Some(day(3)),
+            last_remind_date: None,
+        };
+        for (search, field, descending) in searches
+            .iter()
+            .flat_map(|search| FIELDS.into_iter().map(move |field| (search, field)))
+            .flat_map(|(search, field)| [false, true].map(|descending| (search, field, descending)))
+        {
+            let orders = [
+                vec![LicenseOrder { field, descending }],
+                vec![
+                    LicenseOrder { field: LicenseField::Status, descending: false },
+                    LicenseOrder { field, descending },
+                ],
+            ];
+            for order in &orders[..if field == LicenseField::Status { 1 } else { 2 }] {
+                let plan = plans_of(&watched, || {
+                    for offset in [0, 1, 4] {
+                        let limit_offset = LimitOffset { offset, limit: 1 };
+                        watched.store.read(|unit| unit.lookups().list(search, order, limit_offset)).unwrap();
+                    }
+                });
+                assert_ranges(&plan, 3, &format!("{search:?} by {order:?}"));
+                let plan = plans_of(&watched, || {
+                    watched.store.read(|unit| unit.lookups().list_after(search, order, Some(&place), 10)).unwrap();
+                });
+                assert_ranges(&plan, 1, &format!("{search:?} after a place by {order:?}"));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_search_reads_what_its_index_finds() {
+    let watched = filled();
+    for statuses in [None, Some(vec![LicenseStatus::Assigned]), Some(LicenseStatus::LIVE.to_vec())] {
+        for plan in [None, Some(plan_id(1))] {
+            let filter =
+                LicenseFilter { statuses: statuses.clone(), email_words: vec!["amy".to_owned()], ..Default::default() };
+            let search = search(plan, CustomerScope::All, filter);
+            let order = [LicenseOrder { field: LicenseField::UserEmail, descending: false }];
+            let steps = plans_of(&watched, || {
+                watched.store.read(|unit| unit.lookups().count(&search)).unwrap();
+                watched.store.read(|unit| unit.lookups().first_ids(&search, &order, 10)).unwrap();
+            });
+            let uses = |step: &str| steps.iter().filter(|found| found.contains(step)).count();
+            assert_eq!(uses("COVERING INDEX license_by_email (user_email=?)"), 2, "{steps:#?}");
+            assert_eq!(uses("license_search VIRTUAL TABLE"), 2, "{steps:#?}");
+            assert_eq!(uses("SCAN license USING"), 0, "{steps:#?}");
+        }
+    }
+}

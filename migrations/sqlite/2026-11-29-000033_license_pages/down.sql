@@ -1,0 +1,10 @@
+DROP INDEX license_of_all_retired;
+DROP INDEX license_of_all_by_reminder;
+DROP INDEX license_of_all_by_activation;
+DROP INDEX license_of_all_by_status;
+DROP INDEX license_of_all_unassigned;
+DROP INDEX license_by_email;
+CREATE INDEX license_by_email ON license (user_email) WHERE user_email IS NOT NULL;
+DROP INDEX license_by_reminder;
+DROP INDEX license_by_activation;
+DROP INDEX license_by_status;

@@ -1,0 +1,131 @@
+//! Pages of lists of licenses, and searches, in plans of several sizes. Half of a plan's licenses are assigned: of ten,
+//! five wait for their holder, four are activated and one is revoked.
+
+use std::time::Duration;
+
+use license_manager_tests::{Customer, Person, Server};
+use serde_json::Value;
+
+use crate::http::{Connection, request};
+use crate::measure::{median, time};
+use crate::sql::Sql;
+
+/// The sizes of the plans that are measured.
+pub const SIZES: [usize; 3] = [10_000, 100_000, 1_000_000];
+
+/// The rounds of each request.
+const ROUNDS: usize = 15;
+
+/// The most pages that are walked by cursor before the page after them is measured.
+const WALK: usize = 200;
+
+/// The lists, each measured at its first and its last page: the name, and the query.
+const LISTS: [(&str, &str); 14] = [
+    ("usual order", ""),
+    ("by status, downwards", "&ordering=-status"),
+    ("by email", "&ordering=user_email"),
+    ("by email, downwards", "&ordering=-user_email"),
+    ("by activation", "&ordering=activation_date"),
+    ("by activation, downwards", "&ordering=-activation_date"),
+    ("by reminder", "&ordering=last_remind_date"),
+    ("by reminder, downwards", "&ordering=-last_remind_date"),
+    ("by status and activation", "&ordering=status,-activation_date"),
+    ("by activation and email", "&ordering=-activation_date,user_email"),
+    ("assigned", "&status=assigned"),
+    ("assigned and activated, by email", "&status=assigned,activated&ordering=user_email"),
+    ("revoked, by activation", "&status=revoked&ordering=-activation_date"),
+    ("without retired", "&ignore_null_emails=1&ordering=user_email"),
+];
+
+/// The searches: the name, and the query. The first has one match of a hundred of the assigned licenses.
+const SEARCHES: [(&str, &str); 3] = [
+    ("a name", "&search=wanda"),
+    ("a name, by activation", "&search=wanda&ordering=-activation_date"),
+    ("an address", "&search=learner440.wanda"),
+];
+
+/// The median time of a request.
+pub struct Line {
+    pub licenses: usize,
+    pub what: String,
+    pub time: Duration,
+    /// Whether there is a limit to it.
+    pub is_limited: bool,
+}
+
+/// Makes a plan of each size and measures lists of its licenses, and lists across all plans.
+pub fn run(server: &Server, customer: &Customer, sql: &mut Sql, sizes: &[usize]) -> Vec<Line> {
+    let mut lines = Vec::new();
+    for &licenses in sizes {
+        eprintln!("reading pages of {licenses} licenses");
+        let plan = customer.plan(0);
+        sql.fill(&plan.uuid, licenses);
+        sql.analyze();
+        let everybody = Person::new(8, "staff@example.com", "staff").role("enterprise_admin:*");
+        let of_plan = Reader { server, person: customer.admin(), path: plan.path("licenses/") };
+        let of_all = Reader { server, person: everybody, path: "/api/v1/licenses/".to_owned() };
+        for (scope, reader) in [("plan", of_plan), ("all plans", of_all)] {
+            let mut add = |what: String, time: Duration, is_limited: bool| {
+                lines.push(Line { licenses, what: format!("{scope}: {what}"), time, is_limited });
+            };
+            for (name, query) in LISTS {
+                add(format!("{name}, first page"), reader.time(query), true);
+                add(format!("{name}, last page"), reader.time(&format!("{query}&page=last")), true);
+            }
+            for (name, query) in SEARCHES {
+                add(format!("search for {name}"), reader.time(query), true);
+            }
+            add("page after a cursor".to_owned(), reader.after_cursor(), true);
+            // Pages in the middle of long lists are read by cursor.
+            for (name, query) in &LISTS[..3] {
+                add(format!("{name}, page in the middle"), reader.middle(query), false);
+            }
+            add("search for two letters".to_owned(), reader.time("&search=zq"), false);
+        }
+    }
+    lines
+}
+
+/// A person who reads a list.
+struct Reader<'a> {
+    server: &'a Server,
+    person: Person,
+    path: String,
+}
+
+impl Reader<'_> {
+    fn request(&self, query: &str) -> Vec<u8> {
+        request("GET", &format!("{}?page_size=100{query}", self.path), &self.person, None)
+    }
+
+    fn body(&self, connection: &mut Connection, query: &str) -> Value {
+        serde_json::from_slice(connection.exchange(&self.request(query), 200)).expect("the answer is JSON")
+    }
+
+    fn time(&self, query: &str) -> Duration {
+        let mut connection = Connection::open(&self.server.address());
+        let request = self.request(query);
+        connection.exchange(&request, 200);
+        median((0..ROUNDS).map(|_| time(|| connection.exchange(&request, 200).len()).1).collect())
+    }
+
+    /// The page in the middle of the list.
+    fn middle(&self, query: &str) -> Duration {
+        let pages = self.body(&mut Connection::open(&self.server.address()), query)["num_pages"].as_u64();
+        self.time(&format!("{query}&page={}", pages.expect("a list has a number of pages").div_ceil(2)))
+    }
+
+    /// A page after a cursor.
+    fn after_cursor(&self) -> Duration {
+        let mut connection = Connection::open(&self.server.address());
+        let mut cursor = String::new();
+        for _ in 0..WALK {
+            let body = self.body(&mut connection, &format!("&cursor={cursor}"));
+            match body["next_cursor"].as_str() {
+                Some(next) => next.clone_into(&mut cursor),
+                None => break,
+            }
+        }
+        self.time(&format!("&cursor={cursor}"))
+    }
+}
