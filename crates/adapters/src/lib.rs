@@ -9,6 +9,7 @@ pub mod check;
 pub mod copy;
 mod history;
 pub mod http;
+pub mod import;
 pub mod mail;
 mod one_of;
 pub mod pool;

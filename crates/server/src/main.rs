@@ -103,6 +103,12 @@ fn act(cli: Cli) -> Result<ExitCode, Box<dyn Error>> {
             logging::init(&config.logging)?;
             operations::copy(&config, &arguments, &mut std::io::stdout())?;
         }
+        Command::Import(arguments) => {
+            logging::init(&config.logging)?;
+            if !operations::import(&config, &arguments, &mut std::io::stdout())? {
+                return Ok(ExitCode::FAILURE);
+            }
+        }
         Command::Seed(arguments) => {
             logging::init(&config.logging)?;
             let database = Database::open(&config).map_err(|error| error.to_string())?;

@@ -18,6 +18,7 @@ mod demo;
 mod enrollment_files;
 mod history;
 mod idempotency;
+mod imports;
 mod license_lists;
 mod lifecycle;
 mod limits;

@@ -2,7 +2,7 @@
 
 /// How values of one pair of column types are copied. `{}` stands for the column or value.
 #[derive(Debug)]
-pub(super) struct Form {
+pub(crate) struct Form {
     /// The type in SQLite.
     sqlite: &'static str,
     /// The type in Postgres, as `format_type` names it.
@@ -61,4 +61,9 @@ const fn same(sqlite: &'static str, postgres: &'static str) -> Form {
 /// How to copy from a SQLite type to a Postgres type, if it is known.
 pub(super) fn between(sqlite: &str, postgres: &str) -> Option<&'static Form> {
     FORMS.iter().find(|form| form.sqlite == sqlite && form.postgres == postgres)
+}
+
+/// The form of a Postgres type, if it is known.
+pub(crate) fn of_postgres(postgres: &str) -> Option<&'static Form> {
+    FORMS.iter().find(|form| form.postgres == postgres)
 }

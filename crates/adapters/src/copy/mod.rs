@@ -11,7 +11,7 @@
 //! sides is an error. See `docs/adr/0013-moving-to-postgres.md`.
 
 mod error;
-mod forms;
+pub(crate) mod forms;
 mod source;
 mod tables;
 mod target;

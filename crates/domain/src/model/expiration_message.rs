@@ -79,6 +79,23 @@ impl ExpirationMessageChanges {
 }
 
 impl ExpirationMessage {
+    /// The message without anything dangerous, for one that comes from another system. HTML that is too long to be
+    /// sanitized and an address that does not lead to the web are left out.
+    pub fn harmless(mut self) -> Self {
+        self.modal_messaging = match is_too_long(&self.modal_messaging) {
+            true => String::new(),
+            false => sanitized(&self.modal_messaging),
+        };
+        if !self.leads_to_the_web() {
+            self.button_url = String::new();
+        }
+        self
+    }
+
+    fn leads_to_the_web(&self) -> bool {
+        url::Url::parse(&self.button_url).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+    }
+
     fn check(&self, errors: &mut FieldErrors) {
         for (field, text, longest) in [
             ("modal_header_text_v2", &self.modal_header_text, 512),
@@ -92,9 +109,7 @@ impl ExpirationMessage {
                 errors.add(field, format!("At most {longest} characters."));
             }
         }
-        let leads_to_the_web = url::Url::parse(&self.button_url)
-            .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-        if !self.button_url.trim().is_empty() && !leads_to_the_web {
+        if !self.button_url.trim().is_empty() && !self.leads_to_the_web() {
             errors.add("url_for_button_in_modal_v2", "A button leads to an http or https address.");
         }
     }
@@ -168,6 +183,21 @@ mod tests {
             let link = sanitized(&format!(r#"<a href="{address}">Hi</a>"#));
             assert!(!link.contains("href"), "{address}: {link}");
         }
+    }
+
+    #[test]
+    fn a_message_from_elsewhere_is_made_harmless() {
+        let message = |html: &str, url: &str| ExpirationMessage {
+            modal_header_text: "Over".to_owned(),
+            modal_messaging: html.to_owned(),
+            button_label: "Renew".to_owned(),
+            button_url: url.to_owned(),
+        };
+        let harmless = message("<p>Over</p>", "https://example.com");
+        assert_eq!(harmless.clone().harmless(), harmless);
+        let made = message("<p onclick=\"x()\">Over</p>", "javascript:alert(1)").harmless();
+        assert_eq!(made, message("<p>Over</p>", ""));
+        assert_eq!(message(&"x".repeat(MAX_MESSAGING + 1), "https://example.com").harmless().modal_messaging, "");
     }
 
     #[test]

@@ -13,7 +13,7 @@ use license_manager_domain::outbox::Topic;
 use uuid::Uuid;
 
 use crate::auth::mint::DevelopmentToken;
-use crate::cli::operations::{BackupArguments, CheckArguments, CopyArguments, OperationCommand};
+use crate::cli::operations::{BackupArguments, CheckArguments, CopyArguments, ImportArguments, OperationCommand};
 
 /// Manages the licenses of enterprise subscription plans.
 ///
@@ -72,6 +72,9 @@ pub enum Command {
     Check(CheckArguments),
     /// Copy everything from a SQLite database to a new Postgres database. Stop the server first.
     Copy(CopyArguments),
+    /// Import everything from the MySQL or MariaDB database of the Django license manager into a new database. The source
+    /// is only read. Nobody is mailed.
+    Import(ImportArguments),
     /// Print an access token for development, signed with the configured HS256 secret.
     Token(TokenArguments),
     /// Add the initial rows to the database: plan types and products.

@@ -67,6 +67,8 @@ pub struct Config {
     pub provisioning: ProvisioningConfig,
     /// Bulk enrollments.
     pub enrollment: EnrollmentConfig,
+    /// The database of the Django service.
+    pub import: ImportConfig,
     /// Recurring operations.
     pub operations: OperationsConfig,
     /// The schedule of recurring operations.
@@ -318,6 +320,14 @@ section! {
     /// this are revoked by a job.
     #[serde(deserialize_with = "whole_number::<_, _, 1, 1_000_000>")]
     batch_size: u32 = 10_000;
+}
+
+section! {
+    /// `[import]`: the database of the Django service, which `license-manager import` reads.
+    struct ImportConfig;
+
+    /// `mysql://USER:PASSWORD@HOST/NAME`, for want of `--from`.
+    url: Option<Secret>;
 }
 
 section! {

@@ -9,6 +9,7 @@
 //! | `backup` | copying a SQLite database in use to a file |
 //! | `check` | checking a database against the rules |
 //! | `copy` | copying SQLite to Postgres |
+//! | `import` | importing the database of the Django service |
 //! | `supervisor` | progress on standard error, Ctrl-C |
 //! | `report` | the summary on standard output |
 //! | `error` | why a command failed |
@@ -19,6 +20,7 @@ mod check;
 mod copy;
 mod development_data;
 mod error;
+mod import;
 mod manual;
 mod recurring;
 mod report;
@@ -35,6 +37,7 @@ pub use backup::{BackupArguments, backup};
 pub use check::{CheckArguments, check};
 pub use copy::{CopyArguments, copy};
 pub use error::CommandError;
+pub use import::{ImportArguments, import};
 use report::Report;
 
 use crate::config::Config;

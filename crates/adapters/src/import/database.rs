@@ -1,0 +1,289 @@
+//! What differs between Postgres and SQLite.
+
+use chrono::{DateTime, Utc};
+use diesel::connection::{DefaultLoadingMode, LoadConnection, SimpleConnection};
+use diesel::pg::PgRowByRowLoadingMode;
+use diesel::prelude::*;
+use diesel::sql_query;
+use diesel::sql_types::Text;
+
+use super::{Finding, ImportError, RuleCount};
+use crate::copy::forms;
+use crate::rows::shared::NumberRow;
+
+/// A column of a table, with its type.
+#[derive(QueryableByName)]
+pub(super) struct Column {
+    #[diesel(sql_type = Text)]
+    pub name: String,
+    #[diesel(sql_type = Text)]
+    pub kind: String,
+}
+
+#[derive(QueryableByName)]
+struct TextRow {
+    #[diesel(sql_type = Text)]
+    text: String,
+}
+
+/// A connection to either database.
+pub(super) trait Database: Connection + SimpleConnection {
+    /// The words of statements, each with the database's own.
+    const WORDS: &'static [(&'static str, &'static str)];
+
+    /// Whether plans of large statements are bad without statistics.
+    const NEEDS_STATISTICS: bool;
+
+    /// A moment as a literal.
+    fn moment(moment: DateTime<Utc>) -> String;
+
+    /// The tables of the schema.
+    fn tables(&mut self) -> QueryResult<Vec<String>>;
+
+    /// The columns of a table.
+    fn columns(&mut self, table: &str) -> QueryResult<Vec<Column>>;
+
+    /// The statement that inserts the rows of a JSON array into a table.
+    fn insert(table: &str, columns: &[Column]) -> Result<String, ImportError>;
+
+    /// Runs a statement over a text. Returns the number of rows written.
+    fn write(&mut self, statement: &str, text: &str) -> QueryResult<usize>;
+
+    /// The column `number` of a statement.
+    fn number(&mut self, statement: &str) -> QueryResult<i64>;
+
+    /// The rows of a statement.
+    fn rule_counts(&mut self, statement: &str) -> QueryResult<Vec<RuleCount>>;
+
+    /// Passes on the rows of a statement one by one.
+    fn each_finding(
+        &mut self,
+        statement: &str,
+        visit: &mut dyn FnMut(&Finding) -> std::io::Result<()>,
+    ) -> Result<(), ImportError>;
+
+    /// Runs work in a transaction that keeps other writers out.
+    fn locked<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T, ImportError>) -> Result<T, ImportError>;
+
+    /// Runs work while the triggers on `license_history` are off.
+    fn without_triggers(&mut self, work: impl FnOnce(&mut Self) -> Result<(), ImportError>) -> Result<(), ImportError>;
+
+    /// Lets numbers of a table go on after one.
+    fn go_on_after(&mut self, table: &str, column: &str, last: i64) -> QueryResult<()>;
+
+    /// Runs statements, after replacing the [words](Self::WORDS).
+    fn run(&mut self, statements: &str) -> QueryResult<()> {
+        let worded = Self::WORDS.iter().fold(statements.to_owned(), |text, (word, own)| text.replace(word, own));
+        self.batch_execute(&worded)
+    }
+}
+
+impl Database for PgConnection {
+    const WORDS: &'static [(&'static str, &'static str)] = &[
+        ("$NEW_UUID", "gen_random_uuid()"),
+        ("$NIL", "'00000000-0000-0000-0000-000000000000'::uuid"),
+        ("$AS_UUID", "::uuid"),
+        ("$DAYS[", "(floor(extract(epoch FROM ("),
+        ("]DAYS", ")) / 86400)::integer)"),
+        ("$DAY[", "((("),
+        ("]DAY", ") AT TIME ZONE 'UTC')::date)"),
+        ("$OVERRIDING", "OVERRIDING SYSTEM VALUE"),
+    ];
+
+    const NEEDS_STATISTICS: bool = true;
+
+    fn moment(moment: DateTime<Utc>) -> String {
+        format!("timestamptz '{}'", moment.format("%Y-%m-%d %H:%M:%S%.6f+00"))
+    }
+
+    fn tables(&mut self) -> QueryResult<Vec<String>> {
+        texts(
+            self,
+            "SELECT relname::text AS text FROM pg_class
+             WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p') ORDER BY relname",
+        )
+    }
+
+    fn columns(&mut self, table: &str) -> QueryResult<Vec<Column>> {
+        sql_query(
+            "SELECT attname::text AS name, format_type(atttypid, atttypmod) AS kind FROM pg_attribute
+             WHERE attrelid = $1::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum",
+        )
+        .bind::<Text, _>(table)
+        .load(self)
+    }
+
+    fn insert(table: &str, columns: &[Column]) -> Result<String, ImportError> {
+        let (mut names, mut carried, mut written) = (Vec::new(), Vec::new(), Vec::new());
+        for Column { name, kind } in columns {
+            let form = forms::of_postgres(kind)
+                .ok_or_else(|| ImportError::Failed(format!("no conversion to {kind} is known for {table}.{name}")))?;
+            names.push(name.clone());
+            carried.push(format!("{name} {}", form.carried));
+            written.push(form.written.replace("{}", &format!("sent.{name}")));
+        }
+        Ok(format!(
+            "INSERT INTO {table} ({}) SELECT {} FROM json_to_recordset($1::json) AS sent ({})",
+            names.join(", "),
+            written.join(", "),
+            carried.join(", "),
+        ))
+    }
+
+    fn write(&mut self, statement: &str, text: &str) -> QueryResult<usize> {
+        sql_query(statement).bind::<Text, _>(text).execute(self)
+    }
+
+    fn number(&mut self, statement: &str) -> QueryResult<i64> {
+        sql_query(statement).get_result::<NumberRow>(self).map(|row| row.number)
+    }
+
+    fn rule_counts(&mut self, statement: &str) -> QueryResult<Vec<RuleCount>> {
+        sql_query(statement).load(self)
+    }
+
+    fn each_finding(
+        &mut self,
+        statement: &str,
+        visit: &mut dyn FnMut(&Finding) -> std::io::Result<()>,
+    ) -> Result<(), ImportError> {
+        for row in sql_query(statement).load_iter::<Finding, PgRowByRowLoadingMode>(self)? {
+            visit(&row?)?;
+        }
+        Ok(())
+    }
+
+    fn locked<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T, ImportError>) -> Result<T, ImportError> {
+        self.transaction(|connection| {
+            let tables = connection.tables()?;
+            connection.batch_execute(&format!("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE", tables.join(", ")))?;
+            work(connection)
+        })
+    }
+
+    fn without_triggers(&mut self, work: impl FnOnce(&mut Self) -> Result<(), ImportError>) -> Result<(), ImportError> {
+        let triggers = texts(
+            self,
+            "SELECT tgname::text AS text FROM pg_trigger
+             WHERE tgrelid = 'license_history'::regclass AND NOT tgisinternal AND tgenabled = 'O'",
+        )?;
+        for trigger in &triggers {
+            self.batch_execute(&format!("ALTER TABLE license_history DISABLE TRIGGER {trigger}"))?;
+        }
+        work(self)?;
+        for trigger in &triggers {
+            self.batch_execute(&format!("ALTER TABLE license_history ENABLE TRIGGER {trigger}"))?;
+        }
+        Ok(())
+    }
+
+    fn go_on_after(&mut self, table: &str, column: &str, last: i64) -> QueryResult<()> {
+        let sequence: TextRow = sql_query("SELECT pg_get_serial_sequence($1, $2) AS text")
+            .bind::<Text, _>(table)
+            .bind::<Text, _>(column)
+            .get_result(self)?;
+        // Unlike setval, this is undone by a rollback.
+        self.batch_execute(&format!("ALTER SEQUENCE {} RESTART WITH {}", sequence.text, last + 1))
+    }
+}
+
+impl Database for SqliteConnection {
+    const WORDS: &'static [(&'static str, &'static str)] = &[
+        (
+            "$NEW_UUID",
+            "lower(hex(randomblob(4)) || '-' || hex(randomblob(2)) || '-4' || substr(hex(randomblob(2)), 2) || '-' || \
+             substr('89AB', 1 + (random() & 3), 1) || substr(hex(randomblob(2)), 2) || '-' || hex(randomblob(6)))",
+        ),
+        ("$NIL", "'00000000-0000-0000-0000-000000000000'"),
+        ("$AS_UUID", ""),
+        ("$DAYS[", "(("),
+        ("]DAYS", ") / 86400000000)"),
+        ("$DAY[", "(("),
+        ("]DAY", ") / 86400000000)"),
+        ("$OVERRIDING", ""),
+    ];
+
+    const NEEDS_STATISTICS: bool = false;
+
+    fn moment(moment: DateTime<Utc>) -> String {
+        moment.timestamp_micros().to_string()
+    }
+
+    fn tables(&mut self) -> QueryResult<Vec<String>> {
+        texts(
+            self,
+            "SELECT name AS text FROM sqlite_schema WHERE type = 'table' AND name NOT GLOB 'sqlite_*' ORDER BY name",
+        )
+    }
+
+    fn columns(&mut self, table: &str) -> QueryResult<Vec<Column>> {
+        sql_query("SELECT name, type AS kind FROM pragma_table_info(?1) ORDER BY cid").bind::<Text, _>(table).load(self)
+    }
+
+    fn insert(table: &str, columns: &[Column]) -> Result<String, ImportError> {
+        let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
+        let values: Vec<String> = names.iter().map(|name| format!("value ->> '{name}'")).collect();
+        Ok(format!("INSERT INTO {table} ({}) SELECT {} FROM json_each(?1)", names.join(", "), values.join(", ")))
+    }
+
+    fn write(&mut self, statement: &str, text: &str) -> QueryResult<usize> {
+        sql_query(statement).bind::<Text, _>(text).execute(self)
+    }
+
+    fn number(&mut self, statement: &str) -> QueryResult<i64> {
+        sql_query(statement).get_result::<NumberRow>(self).map(|row| row.number)
+    }
+
+    fn rule_counts(&mut self, statement: &str) -> QueryResult<Vec<RuleCount>> {
+        sql_query(statement).load(self)
+    }
+
+    fn each_finding(
+        &mut self,
+        statement: &str,
+        visit: &mut dyn FnMut(&Finding) -> std::io::Result<()>,
+    ) -> Result<(), ImportError> {
+        for row in sql_query(statement).load_iter::<Finding, DefaultLoadingMode>(self)? {
+            visit(&row?)?;
+        }
+        Ok(())
+    }
+
+    fn locked<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T, ImportError>) -> Result<T, ImportError> {
+        self.immediate_transaction(work)
+    }
+
+    fn without_triggers(&mut self, work: impl FnOnce(&mut Self) -> Result<(), ImportError>) -> Result<(), ImportError> {
+        // SQLite cannot turn a trigger off. What is dropped comes back within the transaction.
+        let of_history = "FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = 'license_history' ORDER BY name";
+        let names = texts(self, &format!("SELECT name AS text {of_history}"))?;
+        let definitions = texts(self, &format!("SELECT sql AS text {of_history}"))?;
+        for name in names {
+            self.batch_execute(&format!("DROP TRIGGER {name}"))?;
+        }
+        work(self)?;
+        for definition in definitions {
+            self.batch_execute(&definition)?;
+        }
+        Ok(())
+    }
+
+    fn go_on_after(&mut self, table: &str, _column: &str, last: i64) -> QueryResult<()> {
+        // SQLite keeps the number of the last row that was ever inserted, if there was one.
+        self.batch_execute(&format!(
+            "UPDATE sqlite_sequence SET seq = max(seq, {last}) WHERE name = '{table}';
+             INSERT INTO sqlite_sequence (name, seq) SELECT '{table}', {last}
+             WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = '{table}')"
+        ))
+    }
+}
+
+/// The column `text` of a statement.
+fn texts<'q, C>(connection: &mut C, statement: &'q str) -> QueryResult<Vec<String>>
+where
+    C: LoadConnection,
+    diesel::query_builder::SqlQuery: diesel::query_dsl::LoadQuery<'q, C, TextRow>,
+{
+    let rows: Vec<TextRow> = sql_query(statement).load(connection)?;
+    Ok(rows.into_iter().map(|row| row.text).collect())
+}

@@ -1,0 +1,51 @@
+//! Why an import fails.
+
+use license_manager_domain::Error;
+
+use super::Imported;
+
+/// Why nothing was imported. Each message is one line; the database is unchanged.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    /// The source cannot be read.
+    #[error("nothing was imported: {0}")]
+    Source(String),
+    /// The database has rows of its own.
+    #[error("the database is not empty, it has {0}: nothing was imported. Import into a new database")]
+    NotEmpty(String),
+    /// Licenses would lose their holder, and the run is strict.
+    #[error("nothing was imported: licenses would lose their holder, and --strict refuses that")]
+    Strict(Box<Imported>),
+    /// The run was stopped.
+    #[error("it was stopped: nothing was imported")]
+    Stopped,
+    /// The report cannot be written.
+    #[error("nothing was imported: the report cannot be written: {0}")]
+    Report(#[from] std::io::Error),
+    /// A database error.
+    #[error("nothing was imported: {0}")]
+    Failed(String),
+}
+
+impl From<diesel::result::Error> for ImportError {
+    fn from(error: diesel::result::Error) -> Self {
+        // The other lines of a message of Postgres may quote a row.
+        Self::Failed(error.to_string().lines().next().unwrap_or_default().to_owned())
+    }
+}
+
+impl From<Error> for ImportError {
+    fn from(error: Error) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+impl ImportError {
+    /// The error with what it is about.
+    pub(super) fn about(what: &str, error: diesel::result::Error) -> Self {
+        match Self::from(error) {
+            Self::Failed(cause) => Self::Failed(format!("{what}: {cause}")),
+            other => other,
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! The order of histories, and their end.
+
+use chrono::{DateTime, Utc};
+
+use super::ImportError;
+use super::database::Database;
+use crate::history::TableWithHistory;
+use crate::schema::{LICENSE_EVENT, WITH_HISTORY};
+
+/// Why the last version of a row was added.
+const REASON: &str = "import";
+
+/// Makes each history one of a row that is created once, then changed, then deleted, and lets it end with the row.
+pub(super) fn complete<C: Database>(connection: &mut C, now: DateTime<Utc>) -> Result<(), ImportError> {
+    let now = C::moment(now);
+    for table in WITH_HISTORY.iter().filter(|table| table.name != LICENSE_EVENT.name) {
+        let statements = [order(table), ended(table, &now), closed(table, &now)].concat();
+        connection.run(&statements).map_err(|error| ImportError::about(table.name, error))?;
+    }
+    Ok(())
+}
+
+/// Kinds of versions that do not fit to their neighbours are corrected. A message that is switched off more than once
+/// is deleted once.
+fn order(TableWithHistory { name, key, .. }: &TableWithHistory) -> String {
+    let absent = match *name {
+        "expiration_message" => {
+            "DELETE FROM staged_expiration_message_history WHERE history_id IN (
+                 SELECT history_id FROM (
+                     SELECT history_id, history_type, lag(history_type, 1, '-') OVER (
+                         PARTITION BY customer_agreement_uuid ORDER BY history_id) AS former
+                     FROM staged_expiration_message_history) AS version
+                 WHERE history_type = '-' AND former = '-');"
+        }
+        _ => "",
+    };
+    format!(
+        "{absent}
+         CREATE TEMPORARY TABLE staged_{name}_kind AS
+         SELECT history_id, kind FROM (
+             SELECT history_id, history_type, CASE
+                 WHEN history_type = '+' AND former <> '-' THEN '~'
+                 WHEN history_type = '~' AND former = '-' THEN '+'
+                 WHEN history_type = '-' AND later = '-' THEN '~'
+                 ELSE history_type END AS kind
+             FROM (SELECT history_id, history_type,
+                          lag(history_type) OVER versions AS former, lead(history_type) OVER versions AS later
+                   FROM staged_{name}_history
+                   WINDOW versions AS (PARTITION BY {key} ORDER BY history_id)) AS version) AS corrected
+         WHERE kind <> history_type;
+         INSERT INTO staged_finding
+         SELECT 'history_order', 'mended', '{name}_history ' || CAST(history_id AS text) FROM staged_{name}_kind;
+         CREATE UNIQUE INDEX staged_{name}_kind_by_id ON staged_{name}_kind (history_id);
+         UPDATE staged_{name}_history SET history_type = (
+             SELECT kind FROM staged_{name}_kind AS corrected
+             WHERE corrected.history_id = staged_{name}_history.history_id)
+         WHERE history_id IN (SELECT history_id FROM staged_{name}_kind);"
+    )
+}
+
+/// The newest version of each row.
+fn newest(TableWithHistory { name, key, .. }: &TableWithHistory) -> String {
+    format!(
+        "(SELECT * FROM staged_{name}_history WHERE history_id IN (
+              SELECT max(history_id) FROM staged_{name}_history GROUP BY {key})) AS version"
+    )
+}
+
+/// The statement that adds versions to a history, numbered after all others.
+fn add(table: &TableWithHistory, versions: &str) -> String {
+    let TableWithHistory { name, key, .. } = table;
+    let columns = table.column_names();
+    format!(
+        "INSERT INTO staged_{name}_history
+             (history_id, history_date, history_user, history_type, history_change_reason, {columns})
+         SELECT (SELECT coalesce(max(history_id), 0) FROM staged_{name}_history) + row_number() OVER (ORDER BY {key}),
+                history_date, NULL, kind, reason, {columns}
+         FROM ({versions}) AS added;"
+    )
+}
+
+fn list(table: &TableWithHistory, of: &str) -> String {
+    table.columns.iter().map(|column| format!("{of}.{}", column.name)).collect::<Vec<_>>().join(", ")
+}
+
+/// Rows that went without a version that says so, as bulk deletions leave them. Freezing a plan is one whose moment is
+/// known.
+fn ended(table: &TableWithHistory, now: &str) -> String {
+    let TableWithHistory { name, key, .. } = table;
+    let moment = match *name {
+        "license" => format!(
+            "coalesce((SELECT plan.last_freeze_timestamp FROM staged_subscription_plan AS plan
+                       WHERE plan.uuid = version.subscription_plan_uuid
+                           AND plan.last_freeze_timestamp >= version.history_date AND version.status = 'unassigned'), {now})"
+        ),
+        _ => now.to_owned(),
+    };
+    let gone = format!(
+        "FROM {} WHERE version.history_type <> '-'
+             AND NOT EXISTS (SELECT 1 FROM staged_{name} AS own WHERE own.{key} = version.{key})",
+        newest(table)
+    );
+    format!(
+        "INSERT INTO staged_finding
+         SELECT 'history_without_end', 'mended', '{name} ' || CAST(version.{key} AS text) {gone};
+         {}",
+        add(
+            table,
+            &format!(
+                "SELECT {moment} AS history_date, '-' AS kind, '{REASON}' AS reason, {} {gone}",
+                list(table, "version")
+            )
+        )
+    )
+}
+
+/// Rows that differ from their newest version, or have none.
+fn closed(table: &TableWithHistory, now: &str) -> String {
+    let TableWithHistory { name, key, columns } = table;
+    let differs: Vec<String> =
+        columns.iter().map(|column| format!("own.{0} IS DISTINCT FROM version.{0}", column.name)).collect();
+    let began = if columns.iter().any(|column| column.name == "created") { "own.created" } else { now };
+    // A license that came into its state after its newest version did so at the date of that state.
+    let (state_date, reason) = match *name {
+        "license" => (
+            format!(
+                "CASE WHEN own.status <> version.status THEN
+                     CASE own.status WHEN 'assigned' THEN own.assigned_date WHEN 'activated' THEN own.activation_date
+                                     WHEN 'revoked' THEN own.revoked_date ELSE {now} END
+                 ELSE {now} END"
+            ),
+            format!(
+                "coalesce((SELECT freed.reason FROM staged_freed AS freed WHERE freed.uuid = own.uuid), '{REASON}')"
+            ),
+        ),
+        _ => (now.to_owned(), format!("'{REASON}'")),
+    };
+    let rows = format!(
+        "FROM staged_{name} AS own LEFT JOIN {} ON version.{key} = own.{key}
+         WHERE version.history_id IS NULL OR version.history_type = '-' OR {}",
+        newest(table),
+        differs.join(" OR ")
+    );
+    let rule = "CASE WHEN version.history_id IS NULL THEN 'history_missing' ELSE 'history_behind' END";
+    let versions = format!(
+        "SELECT CASE WHEN version.history_id IS NULL THEN {began}
+                     WHEN {state_date} > version.history_date AND {state_date} <= {now} THEN {state_date}
+                     WHEN version.history_date > {now} THEN version.history_date
+                     ELSE {now} END AS history_date,
+                CASE WHEN version.history_id IS NULL OR version.history_type = '-' THEN '+' ELSE '~' END AS kind,
+                {reason} AS reason, {} {rows}",
+        list(table, "own")
+    );
+    format!(
+        "INSERT INTO staged_finding SELECT {rule}, 'mended', '{name} ' || CAST(own.{key} AS text) {rows};
+         {}",
+        add(table, &versions)
+    )
+}

@@ -1,0 +1,207 @@
+//! `license-manager import`: imports the database of the Django service.
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use license_manager_adapters::import::{Finding, ImportError, ImportOptions, Imported, import_postgres, import_sqlite};
+use license_manager_django::{DatabaseAddress, DjangoDatabase, DjangoError};
+use license_manager_domain::ports::Clock as _;
+use serde_json::{Value, json};
+
+use super::arguments::{RunOptions, SummaryFormat};
+use super::error::CommandError;
+use super::supervisor::CommandSupervisor;
+use crate::config::{Config, Secret};
+use crate::database::Database;
+use crate::system::SystemClock;
+
+/// How many rows of a rule the summary names.
+const EXAMPLES: usize = 5;
+
+/// Options of `import`.
+#[derive(Debug, Args)]
+pub struct ImportArguments {
+    /// The database to import: mysql://USER:PASSWORD@HOST/NAME; import.url of the settings where nothing is said.
+    /// Without ?ssl-mode=DISABLED, a connection to another machine is encrypted and verified; ?ssl-ca=FILE names the
+    /// authority.
+    // Kept apart like a secret, and judged later: clap would repeat a URL that it does not like, password and all.
+    #[arg(long, value_name = "URL", value_parser = secret)]
+    pub from: Option<Secret>,
+    /// Import nothing where a license would lose its holder.
+    #[arg(long)]
+    pub strict: bool,
+    /// Write every row that a rule applies to into this file, as CSV.
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+    /// How to run it.
+    #[command(flatten)]
+    pub run: RunOptions,
+}
+
+fn secret(text: &str) -> Result<Secret, &'static str> {
+    Secret::try_from(text.to_owned()).map_err(|_| "it must not be empty")
+}
+
+impl From<ImportError> for CommandError {
+    fn from(error: ImportError) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+impl From<DjangoError> for CommandError {
+    fn from(error: DjangoError) -> Self {
+        match error {
+            DjangoError::Address(problem) => Self::Arguments(format!("the URL of the database to import: {problem}")),
+            other => Self::Failed(other.to_string()),
+        }
+    }
+}
+
+/// Imports the data and prints a summary. Returns `false` if the run is strict and refused what it found.
+///
+/// # Errors
+/// See [`CommandError`]; nothing was imported.
+pub fn import(config: &Config, arguments: &ImportArguments, out: &mut impl Write) -> Result<bool, CommandError> {
+    let Some(url) = arguments.from.as_ref().or(config.import.url.as_ref()) else {
+        let problem = "--from, or import.url (LM_IMPORT__URL), names the database: mysql://USER:PASSWORD@HOST/NAME";
+        return Err(CommandError::Arguments(problem.to_owned()));
+    };
+    let address = DatabaseAddress::parse(url.expose())?;
+    let target = Database::open(config).map_err(|error| CommandError::Failed(error.to_string()))?;
+    target.migrate()?;
+    let mut source = DjangoDatabase::connect(&address)?;
+    let mut report = RowReport::create(arguments.report.as_deref())?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let _entered = runtime.enter();
+    let supervisor = CommandSupervisor::start("import")?;
+    let run = &arguments.run;
+    let options = ImportOptions { dry_run: run.dry_run, strict: arguments.strict, now: SystemClock.now() };
+    let mut take = |finding: &Finding| report.take(finding);
+    let result = match &target {
+        Database::Sqlite(store) => import_sqlite(store, &mut source, options, &mut take, &supervisor),
+        Database::Postgres(store) => import_postgres(store, &mut source, options, &mut take, &supervisor),
+    };
+    drop(supervisor);
+    report.finish()?;
+    let (imported, refused) = match result {
+        Ok(imported) => (imported, false),
+        Err(ImportError::Strict(imported)) => (*imported, true),
+        Err(error) => return Err(error.into()),
+    };
+    let summary = Summary { imported, dry_run: run.dry_run, refused, examples: report.examples };
+    match run.show.output {
+        SummaryFormat::Text => summary.write_text(out)?,
+        SummaryFormat::Json => writeln!(out, "{}", summary.json())?,
+    }
+    Ok(!refused)
+}
+
+/// Keeps some rows that rules apply to, and writes all of them into a file.
+struct RowReport {
+    file: Option<csv::Writer<BufWriter<File>>>,
+    /// Some of the rows.
+    examples: Vec<Finding>,
+    /// The rows of the rule of the last example so far.
+    of_rule: usize,
+}
+
+impl RowReport {
+    fn create(path: Option<&Path>) -> Result<Self, CommandError> {
+        let file = path.map(|path| {
+            let problem = |error: &dyn std::fmt::Display| CommandError::Arguments(format!("--report: {error}"));
+            let file = File::create(path).map_err(|error| problem(&error))?;
+            let mut writer = csv::Writer::from_writer(BufWriter::new(file));
+            writer.write_record(["rule", "kind", "row"]).map_err(|error| problem(&error))?;
+            Ok::<_, CommandError>(writer)
+        });
+        Ok(Self { file: file.transpose()?, examples: Vec::new(), of_rule: 0 })
+    }
+
+    /// Takes a row; those of one rule come together.
+    fn take(&mut self, finding: &Finding) -> std::io::Result<()> {
+        let is_same = self.examples.last().is_some_and(|last| last.rule == finding.rule);
+        self.of_rule = if is_same { self.of_rule + 1 } else { 1 };
+        if self.of_rule <= EXAMPLES {
+            self.examples.push(finding.clone());
+        }
+        match &mut self.file {
+            Some(file) => {
+                file.write_record([&finding.rule, &finding.kind, &finding.about]).map_err(std::io::Error::other)
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn finish(&mut self) -> std::io::Result<()> {
+        self.file.as_mut().map_or(Ok(()), csv::Writer::flush)
+    }
+}
+
+struct Summary {
+    imported: Imported,
+    dry_run: bool,
+    refused: bool,
+    examples: Vec<Finding>,
+}
+
+impl Summary {
+    fn examples(&self, rule: &str) -> Vec<&str> {
+        self.examples.iter().filter(|row| row.rule == rule).map(|row| row.about.as_str()).collect()
+    }
+
+    fn write_text(&self, out: &mut impl Write) -> std::io::Result<()> {
+        let what = match (self.refused, self.dry_run) {
+            (true, _) => " (--strict: nothing was imported, because licenses would lose their holder)",
+            (false, true) => " (dry run: nothing was changed)",
+            (false, false) => "",
+        };
+        writeln!(out, "import{what}")?;
+        for (table, rows) in &self.imported.tables {
+            writeln!(out, "  {}: {rows}", table.replace('_', " "))?;
+        }
+        for kind in ["mended", "left"] {
+            let rules: Vec<_> = self.imported.rules.iter().filter(|rule| rule.kind == kind).collect();
+            if !rules.is_empty() {
+                writeln!(out, "{kind}")?;
+            }
+            for rule in rules {
+                writeln!(out, "  {}: {}", rule.rule.replace('_', " "), rule.number)?;
+                let examples = self.examples(&rule.rule);
+                for row in &examples {
+                    writeln!(out, "    {row}")?;
+                }
+                if rule.number > examples.len() as i64 {
+                    writeln!(out, "    …")?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn json(&self) -> Value {
+        let tables: serde_json::Map<String, Value> =
+            self.imported.tables.iter().map(|(table, rows)| (table.clone(), (*rows).into())).collect();
+        let rules: Vec<Value> = self
+            .imported
+            .rules
+            .iter()
+            .map(|rule| {
+                json!({
+                    "rule": rule.rule,
+                    "kind": rule.kind,
+                    "rows": rule.number,
+                    "examples": self.examples(&rule.rule),
+                })
+            })
+            .collect();
+        json!({
+            "operation": "import",
+            "dry_run": self.dry_run,
+            "refused": self.refused,
+            "tables": tables,
+            "rules": rules,
+        })
+    }
+}
