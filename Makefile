@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help build run test fmt lint unit bench bench-hostile bench-operations load openapi fuzz soak
+.PHONY: help build run test fmt lint unit bench bench-hostile bench-operations bench-migration load openapi fuzz soak
 
 # Without -p, cargo settles on one set of features for the whole workspace and builds each dependency once.
 
@@ -63,6 +63,10 @@ fuzz: ## Fuzz the parsers with cargo-fuzz, and the running server with schemathe
 bench-operations: ## Measure the recurring operations on a million licenses, on both databases
 	cargo build --release --bin license-manager --bin bench-operations
 	tests/with-postgres cargo run --release --bin bench-operations
+
+bench-migration: ## Measure an import of a million licenses from the Django service, on both databases
+	cargo build --release --bin license-manager --bin bench-migration
+	tests/with-postgres cargo run --release --bin bench-migration
 
 soak: ## Run servers through kills and failures, on both databases, for an hour each; PREVIOUS=BINARY runs an older one beside
 	cargo build --release --bin license-manager --bin soak

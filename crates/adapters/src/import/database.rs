@@ -71,10 +71,14 @@ pub(super) trait Database: Connection + SimpleConnection {
     /// Lets numbers of a table go on after one.
     fn go_on_after(&mut self, table: &str, column: &str, last: i64) -> QueryResult<()>;
 
-    /// Runs statements, after replacing the [words](Self::WORDS).
+    /// Statements with their [words](Self::WORDS) replaced.
+    fn worded(statements: &str) -> String {
+        Self::WORDS.iter().fold(statements.to_owned(), |text, (word, own)| text.replace(word, own))
+    }
+
+    /// Runs statements.
     fn run(&mut self, statements: &str) -> QueryResult<()> {
-        let worded = Self::WORDS.iter().fold(statements.to_owned(), |text, (word, own)| text.replace(word, own));
-        self.batch_execute(&worded)
+        self.batch_execute(&Self::worded(statements))
     }
 }
 
@@ -87,6 +91,8 @@ impl Database for PgConnection {
         ("]DAYS", ")) / 86400)::integer)"),
         ("$DAY[", "((("),
         ("]DAY", ") AT TIME ZONE 'UTC')::date)"),
+        ("$MICROS[", "(extract(epoch FROM "),
+        ("]MICROS", ") * 1000000)::bigint"),
         ("$OVERRIDING", "OVERRIDING SYSTEM VALUE"),
     ];
 
@@ -135,7 +141,7 @@ impl Database for PgConnection {
     }
 
     fn number(&mut self, statement: &str) -> QueryResult<i64> {
-        sql_query(statement).get_result::<NumberRow>(self).map(|row| row.number)
+        sql_query(Self::worded(statement)).get_result::<NumberRow>(self).map(|row| row.number)
     }
 
     fn rule_counts(&mut self, statement: &str) -> QueryResult<Vec<RuleCount>> {
@@ -200,6 +206,8 @@ impl Database for SqliteConnection {
         ("]DAYS", ") / 86400000000)"),
         ("$DAY[", "(("),
         ("]DAY", ") / 86400000000)"),
+        ("$MICROS[", "("),
+        ("]MICROS", ")"),
         ("$OVERRIDING", ""),
     ];
 
@@ -231,7 +239,7 @@ impl Database for SqliteConnection {
     }
 
     fn number(&mut self, statement: &str) -> QueryResult<i64> {
-        sql_query(statement).get_result::<NumberRow>(self).map(|row| row.number)
+        sql_query(Self::worded(statement)).get_result::<NumberRow>(self).map(|row| row.number)
     }
 
     fn rule_counts(&mut self, statement: &str) -> QueryResult<Vec<RuleCount>> {

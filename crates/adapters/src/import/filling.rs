@@ -74,7 +74,7 @@ fn number_on<C: Database>(connection: &mut C) -> Result<(), ImportError> {
             let history = format!("{table}_history");
             let ever = match staging::TABLES.contains(&history.as_str()) {
                 true => format!("(SELECT max(id) FROM {history})"),
-                false => "0".to_owned(),
+                false => "CAST(0 AS bigint)".to_owned(),
             };
             let query = format!("SELECT coalesce(max(id), 0) AS number FROM {table}");
             let ever = format!("SELECT coalesce({ever}, 0) AS number");

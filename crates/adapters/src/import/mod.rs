@@ -7,6 +7,7 @@
 //! | `rules` | what is mended there |
 //! | `histories` | the order of histories, and their end |
 //! | `filling` | the real tables, and the counts by day |
+//! | `verify` | comparing an imported database with its source |
 //! | `database` | what differs between Postgres and SQLite |
 //!
 //! Rows are first put into temporary tables, which have the columns of the real ones but none of their constraints.
@@ -21,6 +22,7 @@ mod histories;
 mod rows;
 mod rules;
 mod staging;
+mod verify;
 
 use chrono::{DateTime, Utc};
 use diesel::connection::SimpleConnection;
@@ -33,6 +35,7 @@ use database::Database;
 pub use error::ImportError;
 pub use rows::{Page, Source, Target};
 use staging::Staging;
+pub use verify::{Compared, verify_postgres, verify_sqlite};
 
 /// How to import.
 #[derive(Debug, Clone, Copy)]
@@ -112,13 +115,19 @@ pub fn import_sqlite(
     report: &mut dyn FnMut(&Finding) -> std::io::Result<()>,
     supervisor: &dyn Supervisor,
 ) -> Result<Imported, ImportError> {
+    let mut connection = sqlite_connection(store)?;
+    import(&mut connection, source, options, report, supervisor)
+}
+
+/// A connection for large work.
+fn sqlite_connection(store: &SqliteStore) -> Result<SqliteConnection, ImportError> {
     let path =
         store.path().to_str().ok_or_else(|| ImportError::Failed("the database's path is not UTF-8".to_owned()))?;
     let mut connection = SqliteConnection::establish(path).map_err(|error| ImportError::Failed(error.to_string()))?;
     connection.batch_execute(
         "PRAGMA busy_timeout = 60000; PRAGMA foreign_keys = ON; PRAGMA temp_store = FILE; PRAGMA cache_size = -32000;",
     )?;
-    import(&mut connection, source, options, report, supervisor)
+    Ok(connection)
 }
 
 fn import<C: Database>(

@@ -219,13 +219,22 @@ const NOTIFICATIONS: &str = "
     SELECT 'notification_without_plan', 'mended', 'notification ' || CAST(id AS text)
     FROM staged_notification WHERE subscription_plan_uuid IS NULL;
 
+    CREATE TEMPORARY TABLE staged_attributed AS
+    SELECT id, plan FROM (
+        SELECT told.id, plan.uuid AS plan, row_number() OVER (
+            PARTITION BY told.id
+            ORDER BY CASE WHEN plan.start_date <= told.last_sent THEN 0 ELSE 1 END,
+                     CASE WHEN plan.should_auto_apply_licenses THEN 0 ELSE 1 END, plan.start_date DESC, plan.uuid) AS place
+        FROM staged_notification AS told
+        JOIN staged_customer_agreement AS agreement
+            ON agreement.enterprise_customer_uuid = told.enterprise_customer_uuid
+        JOIN staged_subscription_plan AS plan ON plan.customer_agreement_uuid = agreement.uuid
+        WHERE told.subscription_plan_uuid IS NULL) AS candidate
+    WHERE place = 1;
+    CREATE INDEX staged_attributed_by_id ON staged_attributed (id);
+
     UPDATE staged_notification SET subscription_plan_uuid = (
-        SELECT plan.uuid FROM staged_subscription_plan AS plan
-        JOIN staged_customer_agreement AS agreement ON agreement.uuid = plan.customer_agreement_uuid
-        WHERE agreement.enterprise_customer_uuid = staged_notification.enterprise_customer_uuid
-        ORDER BY CASE WHEN plan.start_date <= staged_notification.last_sent THEN 0 ELSE 1 END,
-                 CASE WHEN plan.should_auto_apply_licenses THEN 0 ELSE 1 END, plan.start_date DESC, plan.uuid
-        LIMIT 1)
+        SELECT plan FROM staged_attributed AS attributed WHERE attributed.id = staged_notification.id)
     WHERE subscription_plan_uuid IS NULL;
 
     CREATE TEMPORARY TABLE staged_superseded AS

@@ -5,7 +5,10 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use license_manager_adapters::import::{Finding, ImportError, ImportOptions, Imported, import_postgres, import_sqlite};
+use license_manager_adapters::import::{
+    Compared, Finding, ImportError, ImportOptions, Imported, import_postgres, import_sqlite, verify_postgres,
+    verify_sqlite,
+};
 use license_manager_django::{DatabaseAddress, DjangoDatabase, DjangoError};
 use license_manager_domain::ports::Clock as _;
 use serde_json::{Value, json};
@@ -29,10 +32,14 @@ pub struct ImportArguments {
     // Kept apart like a secret, and judged later: clap would repeat a URL that it does not like, password and all.
     #[arg(long, value_name = "URL", value_parser = secret)]
     pub from: Option<Secret>,
+    /// Change nothing, and compare an imported database with its source: every row, field by field, mended by the rules.
+    /// Exits with 1 if there is a difference.
+    #[arg(long, conflicts_with_all = ["strict", "dry_run"])]
+    pub verify: bool,
     /// Import nothing where a license would lose its holder.
     #[arg(long)]
     pub strict: bool,
-    /// Write every row that a rule applies to into this file, as CSV.
+    /// Write every row that a rule applies to into this file, as CSV; with --verify, every difference.
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
     /// How to run it.
@@ -59,7 +66,8 @@ impl From<DjangoError> for CommandError {
     }
 }
 
-/// Imports the data and prints a summary. Returns `false` if the run is strict and refused what it found.
+/// Imports the data, or compares it, and prints a summary. Returns `false` if the run is strict and refused what it
+/// found, or if there are differences.
 ///
 /// # Errors
 /// See [`CommandError`]; nothing was imported.
@@ -77,6 +85,17 @@ pub fn import(config: &Config, arguments: &ImportArguments, out: &mut impl Write
     let _entered = runtime.enter();
     let supervisor = CommandSupervisor::start("import")?;
     let run = &arguments.run;
+    if arguments.verify {
+        let mut take = |finding: &Finding| report.take(finding);
+        let compared = match &target {
+            Database::Sqlite(store) => verify_sqlite(store, &mut source, &mut take, &supervisor)?,
+            Database::Postgres(store) => verify_postgres(store, &mut source, &mut take, &supervisor)?,
+        };
+        drop(supervisor);
+        report.finish()?;
+        write_compared(&compared, &report.examples, run.show.output, out)?;
+        return Ok(compared.iter().all(|table| table.differences == 0));
+    }
     let options = ImportOptions { dry_run: run.dry_run, strict: arguments.strict, now: SystemClock.now() };
     let mut take = |finding: &Finding| report.take(finding);
     let result = match &target {
@@ -96,6 +115,42 @@ pub fn import(config: &Config, arguments: &ImportArguments, out: &mut impl Write
         SummaryFormat::Json => writeln!(out, "{}", summary.json())?,
     }
     Ok(!refused)
+}
+
+/// Prints what was compared. Differences name rows and columns, and no values.
+fn write_compared(
+    compared: &[Compared],
+    examples: &[Finding],
+    format: SummaryFormat,
+    out: &mut impl Write,
+) -> std::io::Result<()> {
+    let of = |table: &str| -> Vec<&Finding> { examples.iter().filter(|finding| finding.kind == table).collect() };
+    if format == SummaryFormat::Json {
+        let tables: Vec<Value> = compared
+            .iter()
+            .map(|Compared { table, there, here, differences }| {
+                let examples: Vec<Value> =
+                    of(table).iter().map(|finding| json!({ "kind": finding.rule, "row": finding.about })).collect();
+                json!({
+                    "table": table, "there": there, "here": here, "differences": differences, "examples": examples,
+                })
+            })
+            .collect();
+        let differences: i64 = compared.iter().map(|table| table.differences).sum();
+        return writeln!(out, "{}", json!({ "operation": "verify", "tables": tables, "differences": differences }));
+    }
+    writeln!(out, "verify")?;
+    for Compared { table, there, here, differences } in compared {
+        let name = table.replace('_', " ");
+        match differences {
+            0 => writeln!(out, "  {name}: {here}, equal")?,
+            _ => writeln!(out, "  {name}: {there} there, {here} here, {differences} differences")?,
+        }
+        for Finding { rule, about, .. } in of(table) {
+            writeln!(out, "    {}: {about}", rule.replace('_', " "))?;
+        }
+    }
+    Ok(())
 }
 
 /// Keeps some rows that rules apply to, and writes all of them into a file.
@@ -121,7 +176,8 @@ impl RowReport {
 
     /// Takes a row; those of one rule come together.
     fn take(&mut self, finding: &Finding) -> std::io::Result<()> {
-        let is_same = self.examples.last().is_some_and(|last| last.rule == finding.rule);
+        let is_same =
+            self.examples.last().is_some_and(|last| (&last.rule, &last.kind) == (&finding.rule, &finding.kind));
         self.of_rule = if is_same { self.of_rule + 1 } else { 1 };
         if self.of_rule <= EXAMPLES {
             self.examples.push(finding.clone());
