@@ -22,6 +22,7 @@
 // These tests run outside of the service, with the real clock and ids.
 #![allow(clippy::disallowed_methods)]
 
+mod browser;
 mod bucket;
 pub mod chaos;
 mod client;
@@ -31,12 +32,14 @@ pub mod conformance;
 mod customer;
 mod database;
 mod django;
+mod identity_provider;
 mod person;
 mod scene;
 mod server;
 mod upstreams;
 mod webhook_endpoint;
 
+pub use browser::{Browser, Look};
 pub use bucket::FakeBucket;
 pub use client::{Answer, Client, Request};
 pub use cluster::Cluster;
@@ -44,6 +47,7 @@ pub use collector::{FakeCollector, Span};
 pub use customer::{Counts, Customer, PROVISIONING, Plan};
 pub use database::{Database, assert_sound};
 pub use django::{DjangoIds, DjangoServer};
+pub use identity_provider::{CLIENT_ID, CLIENT_SECRET, FakeIdentityProvider};
 pub use person::{AUDIENCE, ISSUER, Person, SECRET};
 pub use scene::{Scene, assert_detail};
 pub use server::{Beside, Ran, Refusal, Server, binary, free_port};

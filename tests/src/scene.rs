@@ -14,7 +14,7 @@ pub struct Scene {
     /// The plan.
     pub plan: Plan,
     // Dropped after the server that uses it.
-    _database: Database,
+    database: Database,
 }
 
 impl Scene {
@@ -29,7 +29,12 @@ impl Scene {
         let customer = Customer::new(&server);
         let plan = customer.plan(5);
         plan.assign(&[customer.email("amy")]).expect(200);
-        Self { server, customer, plan, _database: database }
+        Self { server, customer, plan, database }
+    }
+
+    /// Runs a statement. Only for what the API cannot do.
+    pub fn execute(&self, statement: &str) {
+        self.database.execute(statement);
     }
 
     /// A valid assignment.

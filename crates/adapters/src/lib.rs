@@ -6,6 +6,7 @@
 mod addresses;
 pub mod calls;
 pub mod check;
+mod console;
 pub mod copy;
 mod history;
 pub mod http;

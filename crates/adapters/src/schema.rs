@@ -274,6 +274,20 @@ tables! {
         compressed -> Nullable<Binary>,
     }
 
+    console_session (id_hash) {
+        id_hash -> Binary,
+        uuid -> SqlUuid,
+        username -> Text,
+        roles -> Text,
+        is_staff -> Bool,
+        roles_until -> SqlTimestamp,
+        renewing_until -> Nullable<SqlTimestamp>,
+        refresh_token -> Nullable<Binary>,
+        user_agent -> Text,
+        created -> SqlTimestamp,
+        last_used -> SqlTimestamp,
+    }
+
     bulk_enrollment_job (uuid) {
         uuid -> SqlUuid,
         enterprise_customer_uuid -> SqlUuid,

@@ -80,6 +80,8 @@
 #[macro_use]
 mod names;
 
+#[cfg(feature = "console")]
+pub mod console;
 pub mod delivery;
 pub mod error;
 pub mod history;

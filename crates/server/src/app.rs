@@ -6,8 +6,10 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::ACCEPT;
 use actix_web::middleware::{Next, NormalizePath, TrailingSlash, from_fn};
 use actix_web::{App, ResponseError, web};
+use license_manager_console::Console;
 use license_manager_domain::Error;
 
+use crate::api;
 use crate::auth::identity;
 use crate::http::answer::Answer;
 use crate::http::cors::cors;
@@ -17,14 +19,15 @@ use crate::http::{hardening, idempotency, sending, turns};
 use crate::state::AppState;
 use crate::telemetry::monitor::{Phase, is_watched};
 use crate::telemetry::{logging, request_metrics, traces};
-use crate::{api, support_page};
 
 /// The prefixes of paths whose answers are not JSON: Prometheus's text and pages.
-const NO_JSON: [&str; 3] = ["/metrics/", "/api-docs/", support_page::PATH];
+const NO_JSON: [&str; 5] =
+    ["/metrics/", "/api-docs/", "/admin/", license_manager_console::PATH, license_manager_console::LOGOUT_PATH];
 
-/// The application over this state.
+/// The application over this state, with a console or without.
 pub fn app(
     state: web::Data<AppState>,
+    console: Option<web::Data<Console>>,
 ) -> App<
     impl ServiceFactory<
         ServiceRequest,
@@ -39,6 +42,11 @@ pub fn app(
         .app_data(web::Data::from(state.monitor.clone()))
         .app_data(state)
         .configure(api::configure)
+        .configure(|service| {
+            if let Some(console) = console {
+                license_manager_console::configure(service, console);
+            }
+        })
         .default_service(web::to(|| async { Err::<Answer, _>(ApiError::no_such_page()) }))
         .wrap(from_fn(idempotency::once))
         .wrap(from_fn(identity::identify))

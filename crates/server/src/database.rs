@@ -7,6 +7,7 @@ use std::time::Duration;
 use license_manager_adapters::pool::PoolUse;
 use license_manager_adapters::postgres::{PostgresOptions, PostgresStore};
 use license_manager_adapters::sqlite::{SqliteOptions, SqliteStore, Synchronous};
+use license_manager_domain::console::ConsoleStore;
 use license_manager_domain::model::seeded_products;
 use license_manager_domain::ports::{Clock, Store, StoreExt};
 use license_manager_domain::{Actor, Error, LicenseManager, Settings};
@@ -116,6 +117,14 @@ impl Database {
         match self {
             Self::Sqlite(store) => store.pools(),
             Self::Postgres(store) => store.pools(),
+        }
+    }
+
+    /// The sessions, lists and searches of the console.
+    pub fn console_store(&self) -> Arc<dyn ConsoleStore> {
+        match self {
+            Self::Sqlite(store) => store.clone(),
+            Self::Postgres(store) => store.clone(),
         }
     }
 

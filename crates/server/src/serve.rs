@@ -8,6 +8,7 @@ use std::time::Duration;
 use actix_web::dev::ServerHandle;
 use actix_web::middleware::{NormalizePath, TrailingSlash};
 use actix_web::{App, HttpServer, web};
+use license_manager_adapters::http::{Timeouts, client};
 use license_manager_domain::ports::Clock as _;
 use license_manager_domain::{Error as DomainError, LicenseManager};
 use tokio::sync::{Notify, watch};
@@ -19,6 +20,7 @@ use crate::background::queue::Background;
 use crate::background::{deliveries, jobs, schedule};
 use crate::cli::demo;
 use crate::config::{Config, DEFAULT_DATABASE_FILE, Secret};
+use crate::console::console;
 use crate::database::{Database, seed_products};
 use crate::http::sending;
 use crate::http::turns::Turns;
@@ -55,7 +57,8 @@ pub async fn run(config: Config, with_demo: bool) -> Result<(), Box<dyn Error>> 
     };
     let watched =
         config.metrics.listen.map(|address| watched("metrics.listen", address, &config, &monitor)).transpose()?;
-    let server = HttpServer::new(move || app(state.clone()))
+    let console = console(&config, &manager, &database, &state, client(Timeouts::default())?, with_demo);
+    let server = HttpServer::new(move || app(state.clone(), console.clone()))
         .on_connect(sending::limit_connection(config.server.client_timeout()))
         .workers(workers)
         // As many as can have a turn at the database, or have something else to do.
@@ -241,7 +244,12 @@ fn stop_on_signal(server: ServerHandle, monitor: Arc<Monitor>, scheduler: watch:
 }
 
 async fn print_demo(config: &Config, manager: LicenseManager, address: &str) -> Result<(), Box<dyn Error>> {
-    let seeded = tokio::task::spawn_blocking(move || demo::seed(&manager)).await??;
+    let seeded = tokio::task::spawn_blocking(move || {
+        let seeded = demo::seed(&manager)?;
+        demo::give_roles(&manager)?;
+        Ok::<_, DomainError>(seeded)
+    });
+    let seeded = seeded.await??;
     let token = |user_id, email: &str, username: &str, roles| {
         let token = DevelopmentToken {
             user_id,

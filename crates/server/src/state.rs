@@ -22,7 +22,7 @@ pub struct AppState {
     /// The use cases.
     pub manager: LicenseManager,
     /// The verifier of access tokens.
-    pub verifier: TokenVerifier,
+    pub verifier: Arc<TokenVerifier>,
     /// The limits for bodies.
     pub intake: Intake,
     /// The rules for cookies.
@@ -58,7 +58,7 @@ impl AppState {
     ) -> Result<Self, KeyError> {
         Ok(Self {
             manager,
-            verifier: TokenVerifier::from_config(&config.auth).await?,
+            verifier: Arc::new(TokenVerifier::from_config(&config.auth).await?),
             intake: Intake::from_config(&config.server),
             browser: BrowserPolicy::from_config(config),
             throttle: Throttle::new(&config.throttle, config.server.trust_forwarded_for),

@@ -159,7 +159,7 @@ impl Service {
 
     /// The statements of a request, which must succeed.
     async fn statements_of(&self, person: &Person, method: Method, path: &str, body: Option<Value>) -> Vec<String> {
-        let app = test::init_service(app(self.state.clone())).await;
+        let app = test::init_service(app(self.state.clone(), None)).await;
         let mut request = test::TestRequest::default().method(method).uri(&format!("/api/v1{path}"));
         request = request.insert_header(("Authorization", person.authorization()));
         if let Some(body) = body {

@@ -11,6 +11,7 @@ mod chaos;
 mod checks;
 mod concurrency;
 mod conformance;
+mod console;
 mod copy;
 mod deletions;
 mod deliveries;

@@ -7,6 +7,8 @@ use std::time::Duration;
 use diesel::connection::SimpleConnection;
 use diesel::migration::MigrationSource;
 use diesel::pg::Pg;
+use diesel::query_dsl::LoadQuery;
+use diesel::query_dsl::methods::ExecuteDsl;
 use diesel::r2d2::{Pool, PooledConnection};
 use diesel::sql_types::{Bool, Text};
 use diesel::{Connection, PgConnection, QueryResult, QueryableByName, RunQueryDsl, sql_query};
@@ -102,6 +104,27 @@ impl PostgresStore {
         self.connector.establish().map_err(|error| {
             tracing::warn!("{error}");
             Error::Unavailable
+        })
+    }
+
+    /// The rows of a query outside of a unit of work.
+    pub(crate) fn rows<'q, R>(&self, query: impl LoadQuery<'q, PgConnection, R>) -> Result<Vec<R>, Error> {
+        self.on_connection(|connection| query.internal_load(connection).and_then(Iterator::collect))
+    }
+
+    /// Runs a statement that writes outside of a unit of work, and returns the number of rows.
+    pub(crate) fn change(&self, statement: impl ExecuteDsl<PgConnection>) -> Result<usize, Error> {
+        self.on_connection(|connection| ExecuteDsl::execute(statement, connection))
+    }
+
+    fn on_connection<T>(&self, run: impl FnOnce(&mut PgConnection) -> QueryResult<T>) -> Result<T, Error> {
+        let mut session = self.session()?;
+        run(&mut session.connection).map_err(|error| {
+            let failure = Failure::from(error);
+            if failure.remedy == Remedy::Reconnect {
+                session.give_up();
+            }
+            failure.error
         })
     }
 

@@ -6,6 +6,8 @@ use std::path::Path;
 use diesel::connection::SimpleConnection;
 use diesel::migration::MigrationSource;
 use diesel::prelude::*;
+use diesel::query_dsl::LoadQuery;
+use diesel::query_dsl::methods::ExecuteDsl;
 use diesel::r2d2::{ConnectionManager, PooledConnection};
 use diesel::sql_types::Text;
 use diesel::sqlite::Sqlite;
@@ -60,6 +62,18 @@ impl SqliteStore {
             }
         });
         outcome.map_err(|error| failure.unwrap_or_else(|| storage_error(error)))
+    }
+
+    /// The rows of a query outside of a unit of work.
+    pub(crate) fn rows<'q, R>(&self, query: impl LoadQuery<'q, SqliteConnection, R>) -> Result<Vec<R>, Error> {
+        let mut connection = self.reader()?;
+        query.internal_load(&mut *connection).and_then(Iterator::collect).map_err(storage_error)
+    }
+
+    /// Runs a statement that writes outside of a unit of work, and returns the number of rows.
+    pub(crate) fn change(&self, statement: impl ExecuteDsl<SqliteConnection>) -> Result<usize, Error> {
+        let mut connection = connection(&self.connections.writer)?;
+        ExecuteDsl::execute(statement, &mut *connection).map_err(storage_error)
     }
 
     /// A connection for reading.

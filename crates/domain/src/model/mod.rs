@@ -37,7 +37,7 @@ pub use license_columns::LicenseColumns;
 pub use plan::{ChangeReason, LicenseCounts, PlanDetails, SubscriptionPlan, is_salesforce_id};
 pub use product::{DEFAULT_PRODUCT, PlanType, Product, seeded_products};
 pub use renewal::{RenewalChains, RenewalDetails, RenewalLink, RenewalTerms, SubscriptionPlanRenewal};
-pub use spreadsheet::text_cell;
+pub use spreadsheet::{cell_text, text_cell};
 pub use staff_records::{LicenseMark, Notification, NotificationKind};
 pub use transfer::{
     HeldTwice, LicenseTransferJob, TransferJobSummary, TransferOrder, TransferRun, TransferredLicenses,

@@ -193,7 +193,12 @@ pub struct RoleAssignment {
 
 impl RoleAssignment {
     /// The roles that the database gives.
-    pub const ROLES: [&str; 2] = ["enterprise_subscriptions_admin", "enterprise_subscriptions_learner"];
+    pub const ROLES: [&str; 4] = [
+        "enterprise_subscriptions_admin",
+        "enterprise_subscriptions_learner",
+        "license_manager_viewer",
+        "license_manager_operator",
+    ];
 }
 
 /// Users and their roles in the database.

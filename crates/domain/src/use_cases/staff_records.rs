@@ -3,17 +3,23 @@
 use super::manager::LicenseManager;
 use crate::error::{Entity, Error, FieldErrors};
 use crate::model::ids::RoleAssignmentId;
+use crate::permissions::{HeldRole, Role};
 use crate::ports::{AssignedRole, RoleAssignment, StoreExt};
 
 impl LicenseManager {
     /// Gives a user a role, and tells whether it is new. Adds an unknown user.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a role that is not one of [`RoleAssignment::ROLES`].
+    /// [`Error::Invalid`] for a role that is not one of [`RoleAssignment::ROLES`], and for a customer with a role that
+    /// counts only for all customers.
     pub fn give_role(&self, username: &str, role: &RoleAssignment) -> Result<(AssignedRole, bool), Error> {
         if !RoleAssignment::ROLES.contains(&role.role.as_str()) {
             let message = format!("This must be one of: {}.", RoleAssignment::ROLES.join(", "));
             return Err(Error::Invalid(FieldErrors::one("role", message)));
+        }
+        if Role::in_database(&role.role).is_some_and(|known| HeldRole::new(known, role.customer).is_none()) {
+            let message = "This role is for all customers. Leave the customer out.";
+            return Err(Error::Invalid(FieldErrors::one("enterprise_customer_uuid", message)));
         }
         self.store.write(|unit| {
             if unit.users().find(username)?.is_none() {

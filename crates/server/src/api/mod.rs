@@ -31,7 +31,7 @@ pub mod views;
 use actix_web::web;
 
 use self::endpoint::handlers;
-use crate::{openapi, support_page};
+use crate::openapi;
 
 /// Adds every endpoint. Paths end with a slash, which middleware adds to requests without it.
 pub fn configure(service: &mut web::ServiceConfig) {
@@ -41,7 +41,6 @@ pub fn configure(service: &mut web::ServiceConfig) {
         .service(web::resource("/api/schema/").route(web::get().to(openapi::document)))
         .service(web::resource("/api-docs/").route(web::get().to(openapi::page::index)))
         .service(web::resource("/api-docs/{file}/").route(web::get().to(openapi::page::file)))
-        .configure(support_page::configure)
         .service(endpoints());
 }
 

@@ -24,7 +24,11 @@ pub async fn identify(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<EitherBody<impl MessageBody>>, Error> {
-    if !is_watched(request.path()) {
+    // The console has sessions of its own, and counts its requests itself.
+    let is_console = [license_manager_console::PATH, license_manager_console::LOGOUT_PATH]
+        .iter()
+        .any(|path| request.path().starts_with(path));
+    if !is_watched(request.path()) && !is_console {
         let state = AppState::of(request.request())?;
         let identity = authenticate(&state, request.request()).await;
         let user = identity.as_ref().ok();

@@ -21,7 +21,7 @@ use std::pin::Pin;
 use actix_web::http::StatusCode;
 use actix_web::{FromRequest, HttpRequest, dev::Payload, web};
 use license_manager_domain::history::EntityRef;
-use license_manager_domain::permissions::{Action, Role};
+use license_manager_domain::permissions::{Action, HeldRole, Rights, Role};
 use license_manager_domain::ports::{CustomerScope, Person, StoreExt, User};
 use license_manager_domain::{Actor, AgreementId, CustomerId, Email, Entity, Error, LicenseId, LmsUserId, PlanId};
 use uuid::Uuid;
@@ -42,7 +42,7 @@ type Extraction<T> = Pin<Box<dyn Future<Output = Result<T, ApiError>>>>;
 pub struct Caller {
     token: AccessToken,
     user: Option<User>,
-    is_retirement_worker: bool,
+    rights: Rights,
 }
 
 impl Caller {
@@ -89,45 +89,31 @@ impl Caller {
 
     /// Whether they may do everything.
     pub fn is_superuser(&self) -> bool {
-        self.user.as_ref().is_some_and(|user| user.is_superuser)
-    }
-
-    /// Their roles, each with its customer; `None` for all customers. Only this token makes them staff: the database's
-    /// flag comes from an earlier token, and may have been withdrawn since.
-    fn roles(&self) -> impl Iterator<Item = (Role, Option<CustomerId>)> {
-        let in_token = self.token.roles.iter().filter_map(|role| {
-            let customer = match role.context {
-                Context::All => None,
-                Context::Customer(customer) => Some(CustomerId(customer)),
-            };
-            let held = Role::in_token(&role.name)?;
-            (held != Role::ProvisioningAdmin || customer.is_none()).then_some((held, customer))
-        });
-        let in_database = self.user.iter().flat_map(|user| &user.roles);
-        let in_database = in_database.filter_map(|role| Some((Role::in_database(&role.role)?, role.customer)));
-        let staff = self.token.is_staff.then_some((Role::Staff, None));
-        let worker = self.is_retirement_worker.then_some((Role::RetirementWorker, None));
-        in_token.chain(in_database).chain(staff).chain(worker)
+        self.rights.is_superuser
     }
 
     /// The customers for which they may do this; `None` for no customer.
     fn scope(&self, action: Action) -> Option<CustomerScope> {
-        if self.is_superuser() {
-            return Some(CustomerScope::All);
-        }
-        let granting = self.roles().filter(|(role, _)| role.permits(action));
-        let granted: Vec<Option<CustomerId>> = granting.map(|(_, customer)| customer).collect();
-        if granted.is_empty() {
-            return None;
-        }
-        let customers: Option<Vec<CustomerId>> = granted.into_iter().collect();
-        Some(customers.map_or(CustomerScope::All, CustomerScope::Only))
+        self.rights.scope(action)
     }
 
     /// Whether they may do this for all customers.
-    fn may(&self, action: Action) -> bool {
-        self.scope(action) == Some(CustomerScope::All)
+    pub fn may(&self, action: Action) -> bool {
+        self.rights.may(action)
     }
+}
+
+/// The roles that a token gives. Only this token makes somebody staff: the database's flag comes from an earlier token,
+/// and may have been withdrawn since.
+pub fn roles_in_token(token: &AccessToken) -> impl Iterator<Item = HeldRole> {
+    let named = token.roles.iter().filter_map(|role| {
+        let customer = match role.context {
+            Context::All => None,
+            Context::Customer(customer) => Some(CustomerId(customer)),
+        };
+        HeldRole::new(Role::in_token(&role.name)?, customer)
+    });
+    named.chain(token.is_staff.then_some(HeldRole { role: Role::Staff, customer: None }))
 }
 
 impl FromRequest for Caller {
@@ -154,7 +140,9 @@ fn recognize(state: &AppState, token: AccessToken) -> Result<(Caller, Option<Use
     let user = state.manager.store().read(|unit| unit.users().find(&token.username))?;
     let news = UserNews::in_token(&token, user.as_ref());
     let is_retirement_worker = state.retirement_worker.as_ref() == Some(&token.username);
-    Ok((Caller { token, user, is_retirement_worker }, news))
+    let worker = is_retirement_worker.then_some(HeldRole { role: Role::RetirementWorker, customer: None });
+    let rights = Rights::new(roles_in_token(&token).chain(worker), user.as_ref());
+    Ok((Caller { token, user, rights }, news))
 }
 
 /// A permission that depends on the customer.

@@ -67,22 +67,38 @@ impl Throttle {
         if !self.config.enabled {
             return Ok(());
         }
-        let limit = |requests: u32, span| Limit { requests: requests as usize, span };
         let waiting = match user {
             Some(user) if user.lms_user_id.is_some_and(|id| self.config.exempt_user_ids.contains(&id)) => None,
-            Some(user) => {
-                let limits = [limit(self.config.user_per_second, SECOND), limit(self.config.user_per_minute, MINUTE)];
-                self.count(Caller::User(user.username.clone()), &limits, now)
-            }
-            None => match self.address(request) {
-                Some(address) => {
-                    let limits = [limit(self.config.anonymous_per_minute, MINUTE)];
-                    self.count(Caller::Address(address), &limits, now)
-                }
-                None => None,
-            },
+            Some(user) => self.count_user(&user.username, now),
+            None => self.count_address(request, now),
         };
         waiting.map_or(Ok(()), |wait| Err(too_many(wait)))
+    }
+
+    /// Counts a request like [`Throttle::admit`], for the name of a user whose LMS user id is unknown.
+    ///
+    /// # Errors
+    /// How long to wait.
+    pub fn admit_named(&self, request: &HttpRequest, user: Option<&str>, now: Instant) -> Result<(), Duration> {
+        let waiting = match user {
+            _ if !self.config.enabled => None,
+            Some(name) => self.count_user(name, now),
+            None => self.count_address(request, now),
+        };
+        waiting.map_or(Ok(()), Err)
+    }
+
+    fn count_user(&self, name: &str, now: Instant) -> Option<Duration> {
+        let limits = [
+            Limit { requests: self.config.user_per_second as usize, span: SECOND },
+            Limit { requests: self.config.user_per_minute as usize, span: MINUTE },
+        ];
+        self.count(Caller::User(name.to_owned()), &limits, now)
+    }
+
+    fn count_address(&self, request: &HttpRequest, now: Instant) -> Option<Duration> {
+        let limits = [Limit { requests: self.config.anonymous_per_minute as usize, span: MINUTE }];
+        self.count(Caller::Address(self.address(request)?), &limits, now)
     }
 
     /// Counts a request, or returns how long to wait for the next one.

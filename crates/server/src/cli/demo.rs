@@ -3,7 +3,7 @@
 use std::fmt;
 
 use chrono::{DateTime, Duration, Utc};
-use license_manager_domain::ports::{AgreementFilter, CustomerScope, LimitOffset, PlanFilter};
+use license_manager_domain::ports::{AgreementFilter, CustomerScope, LimitOffset, PlanFilter, RoleAssignment};
 use license_manager_domain::{
     Actor, AgreementChanges, AgreementId, AssignmentMail, CatalogId, ChangeReason, CustomerId, Error, LicenseManager,
     NewAgreement, NewPlan, PlanChanges, PlanId, Settings, SubscriptionPlan,
@@ -139,6 +139,8 @@ pub fn walk(address: &str, demo: &Demo, admin: &str, learner: &str) -> String {
     let expiration = (*expiration_date + Duration::days(365)).date_naive();
     format!(
         r#"
+The console is at {address}/console/
+
 The demo customer is ready. Paste these into a shell with curl:
 
   ADMIN='Authorization: JWT {admin}'
@@ -193,6 +195,25 @@ const MOVED_LEARNER: &str = "katherine@example.com";
 /// The roles of the walkthrough's admin.
 pub fn admin_roles() -> Vec<String> {
     vec![format!("enterprise_admin:{CUSTOMER}"), "enterprise_provisioning_admin:*".to_owned()]
+}
+
+/// The user name of the demo's viewer.
+pub const VIEWER: &str = "demo-viewer";
+
+/// Gives the demo's viewer their role, which only the database gives.
+pub fn give_roles(manager: &LicenseManager) -> Result<(), Error> {
+    let role = RoleAssignment { role: "license_manager_viewer".to_owned(), customer: None };
+    manager.give_role(VIEWER, &role).map(drop)
+}
+
+/// The roles of the demo's customer admin.
+pub fn customer_admin_roles() -> Vec<String> {
+    vec![format!("enterprise_admin:{CUSTOMER}")]
+}
+
+/// The roles of the demo's provisioner.
+pub fn provisioner_roles() -> Vec<String> {
+    vec!["enterprise_provisioning_admin:*".to_owned()]
 }
 
 /// The roles of the walkthrough's learner.

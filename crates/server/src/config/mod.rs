@@ -5,6 +5,7 @@
 //! empty environment variable counts as not set. An unknown key or an invalid value stops the start with one line that
 //! names the key as it was written ([`ConfigError`]).
 
+mod console;
 mod delivery;
 mod effective;
 mod issuers;
@@ -18,6 +19,7 @@ mod upstreams;
 mod value;
 mod watching;
 
+pub use console::{ConsoleConfig, ProviderKind};
 pub use delivery::{MailConfig, WebhooksConfig, WorkerConfig};
 pub use issuers::IssuerConfig;
 pub use load::ConfigError;

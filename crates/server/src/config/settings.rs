@@ -12,6 +12,7 @@ use license_manager_domain::{CatalogId, CustomerId};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::console::ConsoleConfig;
 use super::delivery::{MailConfig, WebhooksConfig, WorkerConfig};
 use super::issuers::{IssuerConfig, as_json, issuers};
 use super::read::{
@@ -61,6 +62,8 @@ pub struct Config {
     pub worker: WorkerConfig,
     /// Webhook endpoints.
     pub webhooks: WebhooksConfig,
+    /// The web console.
+    pub console: ConsoleConfig,
     /// The web portals that links lead to.
     pub portals: PortalsConfig,
     /// Creating licenses.

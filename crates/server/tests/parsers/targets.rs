@@ -111,7 +111,7 @@ pub fn request(bytes: &[u8]) {
     SERVICE.with(|service| {
         let (system, state, _) = service.get_or_init(started);
         system.block_on(async {
-            let app = init_service(app(state.clone())).await;
+            let app = init_service(app(state.clone(), None)).await;
             if let Ok(answer) = app.call(request.to_request()).await {
                 let (status, body) = (answer.status(), to_bytes(answer.into_body()).await);
                 let body = body.map(|body| String::from_utf8_lossy(&body).into_owned()).unwrap_or_default();

@@ -3,6 +3,7 @@
 use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
 use deserr::Deserr;
+use license_manager_domain::permissions::{Action, Role};
 use license_manager_domain::ports::{AssignedRole, RoleAssignment, RoleAssignmentFilter};
 use license_manager_domain::{CustomerId, RoleAssignmentId};
 use serde::Serialize;
@@ -11,6 +12,7 @@ use uuid::Uuid;
 
 use crate::auth::MAX_USERNAME_LENGTH;
 use crate::auth::permissions::{ProvisionerOrStaff, path_integer};
+use crate::http::error::ApiError;
 use crate::http::fields::{Choice, Choices, FieldErrors, Nullable, Required, Text, UuidText};
 use crate::http::{Answer, ApiResult, PageBody, Paging, Query, Timestamp, WithBody, blocking};
 use crate::openapi::parameters::{CustomerQuery, PageQuery};
@@ -48,6 +50,10 @@ pub enum RoleName {
     EnterpriseSubscriptionsAdmin,
     /// Uses them.
     EnterpriseSubscriptionsLearner,
+    /// Reads everything.
+    LicenseManagerViewer,
+    /// Runs the service. Only for all customers.
+    LicenseManagerOperator,
 }
 
 impl Choices for RoleName {
@@ -102,7 +108,8 @@ pub async fn list(_: ProvisionerOrStaff, request: HttpRequest, state: State) -> 
     Paging::new(&request).answer(move |part| state.manager.role_assignments(&filter, part), Body::from).await
 }
 
-/// Assigns a role to a user, for one customer or for all: 201, or 200 if the user has it already.
+/// Assigns a role to a user, for one customer or for all: 201, or 200 if the user has it already. Only operators and
+/// superusers make somebody an operator.
 #[utoipa::path(
     post,
     path = "/api/v1/provisioning-admins/role-assignments/",
@@ -114,11 +121,15 @@ pub async fn list(_: ProvisionerOrStaff, request: HttpRequest, state: State) -> 
     ),
 )]
 pub async fn create(
-    WithBody { body, .. }: WithBody<ProvisionerOrStaff, RoleAssignmentRequest>,
+    WithBody { access, body }: WithBody<ProvisionerOrStaff, RoleAssignmentRequest>,
     state: State,
 ) -> ApiResult {
     let request = body.read().await??;
     let (username, role) = (request.username.0, request.role.0);
+    // Nobody gives themselves more than they have.
+    if Role::in_database(&role) == Some(Role::Operator) && !access.caller.may(Action::Operate) {
+        return Err(ApiError::forbidden());
+    }
     let customer = request.enterprise_customer_uuid.0.flatten().map(CustomerId);
     blocking(move || {
         let (assigned, new) = state.manager.give_role(&username, &RoleAssignment { role, customer })?;

@@ -1,0 +1,85 @@
+//! The console's ports. Their statements are the same in both databases, but for the fragments in [`Dialect`].
+
+mod queries;
+mod rows;
+mod sessions;
+
+use license_manager_domain::Error;
+use license_manager_domain::ports::CustomerScope;
+use uuid::Uuid;
+
+/// Fragments of SQL that differ.
+pub(crate) struct Dialect {
+    /// The ids of a parameter with a JSON list, as a subquery; `{}` is the parameter.
+    ids: &'static str,
+    /// The texts of a parameter with a JSON list, likewise.
+    texts: &'static str,
+}
+
+const POSTGRES: Dialect = Dialect {
+    ids: "(SELECT value::uuid FROM json_array_elements_text({}::json) AS value)",
+    texts: "(SELECT value FROM json_array_elements_text({}::json) AS value)",
+};
+
+const SQLITE: Dialect =
+    Dialect { ids: "(SELECT value FROM json_each({}))", texts: "(SELECT value FROM json_each({}))" };
+
+/// Implements a port for both stores.
+macro_rules! for_both_stores {
+    (impl $port:ident for Store $methods:tt) => {
+        impl $port for $crate::postgres::PostgresStore $methods
+
+        impl $port for $crate::sqlite::SqliteStore $methods
+    };
+}
+use for_both_stores;
+
+impl crate::postgres::PostgresStore {
+    const DIALECT: Dialect = POSTGRES;
+}
+
+impl crate::sqlite::SqliteStore {
+    const DIALECT: Dialect = SQLITE;
+}
+
+impl Dialect {
+    /// Whether the column is one of the ids of the parameter.
+    fn is_one_of(&self, column: &str, parameter: &str) -> String {
+        format!("{column} IN {}", self.ids.replace("{}", parameter))
+    }
+
+    /// The texts of the parameter.
+    fn texts(&self, parameter: &str) -> String {
+        self.texts.replace("{}", parameter)
+    }
+
+    /// Whether the customer's agreement `agreement` is within the scope, whose customers are the parameter.
+    fn in_scope(&self, scope: &CustomerScope, parameter: &str) -> String {
+        match scope {
+            CustomerScope::All => format!("{parameter} IS NOT NULL"),
+            CustomerScope::Only(_) => self.is_one_of("agreement.enterprise_customer_uuid", parameter),
+        }
+    }
+}
+
+/// The customers of a scope as a JSON list; an empty one for all.
+fn customers(scope: &CustomerScope) -> Result<String, Error> {
+    let ids: Vec<Uuid> = match scope {
+        CustomerScope::All => Vec::new(),
+        CustomerScope::Only(customers) => customers.iter().map(|customer| customer.0).collect(),
+    };
+    serde_json::to_string(&ids).map_err(Error::internal)
+}
+
+/// A text as a pattern for `LIKE … ESCAPE '\'` that matches what contains it.
+fn containing(text: &str) -> String {
+    let mut pattern = String::from("%");
+    for c in text.to_lowercase().chars() {
+        if matches!(c, '%' | '_' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(c);
+    }
+    pattern.push('%');
+    pattern
+}

@@ -1,0 +1,228 @@
+//! Rows of the console's lists.
+
+use chrono::{DateTime, Utc};
+use diesel::QueryableByName;
+use diesel::sql_types::{BigInt, Bool, Integer, Nullable, Text};
+use license_manager_domain::console::{AgreementRow, LicenseRow, MessageRow, PlanRow};
+use license_manager_domain::{AgreementId, CustomerId, Error, LicenseCounts, LicenseId, LicenseStatus, PlanId};
+use uuid::Uuid;
+
+use crate::sql_types::{SqlTimestamp, SqlUuid};
+
+#[derive(QueryableByName)]
+pub(super) struct LicenseSqlRow {
+    #[diesel(sql_type = SqlUuid)]
+    uuid: Uuid,
+    #[diesel(sql_type = Text)]
+    status: String,
+    #[diesel(sql_type = Nullable<Text>)]
+    user_email: Option<String>,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    lms_user_id: Option<i64>,
+    #[diesel(sql_type = Nullable<SqlTimestamp>)]
+    assigned_date: Option<DateTime<Utc>>,
+    #[diesel(sql_type = Nullable<SqlTimestamp>)]
+    activation_date: Option<DateTime<Utc>>,
+    #[diesel(sql_type = Nullable<SqlTimestamp>)]
+    revoked_date: Option<DateTime<Utc>>,
+    #[diesel(sql_type = SqlUuid)]
+    plan_uuid: Uuid,
+    #[diesel(sql_type = Text)]
+    plan_title: String,
+    #[diesel(sql_type = SqlTimestamp)]
+    plan_expires: DateTime<Utc>,
+    #[diesel(sql_type = SqlUuid)]
+    customer_uuid: Uuid,
+    #[diesel(sql_type = Nullable<Text>)]
+    customer_name: Option<String>,
+}
+
+/// The columns of a [`LicenseSqlRow`], with the tables they are from.
+pub(super) const LICENSES: &str = "
+    SELECT license.uuid, license.status, license.user_email, license.lms_user_id, license.assigned_date,
+           license.activation_date, license.revoked_date, plan.uuid AS plan_uuid, plan.title AS plan_title,
+           plan.expiration_date AS plan_expires, agreement.enterprise_customer_uuid AS customer_uuid,
+           coalesce(agreement.enterprise_customer_name, agreement.enterprise_customer_slug) AS customer_name
+    FROM license
+    JOIN subscription_plan AS plan ON plan.uuid = license.subscription_plan_uuid
+    JOIN customer_agreement AS agreement ON agreement.uuid = plan.customer_agreement_uuid";
+
+impl TryFrom<LicenseSqlRow> for LicenseRow {
+    type Error = Error;
+
+    fn try_from(row: LicenseSqlRow) -> Result<Self, Error> {
+        let status = LicenseStatus::from_name(&row.status);
+        Ok(Self {
+            id: LicenseId(row.uuid),
+            status: status.ok_or_else(|| Error::internal("a license has an unknown status"))?,
+            email: row.user_email,
+            lms_user_id: row.lms_user_id,
+            assigned_date: row.assigned_date,
+            activation_date: row.activation_date,
+            revoked_date: row.revoked_date,
+            plan: PlanId(row.plan_uuid),
+            plan_title: row.plan_title,
+            plan_expires: row.plan_expires,
+            customer: CustomerId(row.customer_uuid),
+            customer_name: row.customer_name,
+        })
+    }
+}
+
+#[derive(QueryableByName)]
+pub(super) struct PlanSqlRow {
+    #[diesel(sql_type = SqlUuid)]
+    uuid: Uuid,
+    #[diesel(sql_type = Text)]
+    title: String,
+    #[diesel(sql_type = SqlTimestamp)]
+    start_date: DateTime<Utc>,
+    #[diesel(sql_type = SqlTimestamp)]
+    expiration_date: DateTime<Utc>,
+    #[diesel(sql_type = Bool)]
+    is_active: bool,
+    #[diesel(sql_type = Bool)]
+    for_internal_use_only: bool,
+    #[diesel(sql_type = Bool)]
+    is_frozen: bool,
+    #[diesel(sql_type = Text)]
+    product: String,
+    #[diesel(sql_type = SqlUuid)]
+    agreement_uuid: Uuid,
+    #[diesel(sql_type = SqlUuid)]
+    customer_uuid: Uuid,
+    #[diesel(sql_type = Nullable<Text>)]
+    customer_name: Option<String>,
+    #[diesel(sql_type = Bool)]
+    is_renewed: bool,
+    #[diesel(sql_type = BigInt)]
+    unassigned: i64,
+    #[diesel(sql_type = BigInt)]
+    assigned: i64,
+    #[diesel(sql_type = BigInt)]
+    activated: i64,
+    #[diesel(sql_type = BigInt)]
+    revoked: i64,
+}
+
+/// The tables of plans in lists: `plan`, `agreement` and `product`.
+pub(super) const PLAN_TABLES: &str = "
+    FROM subscription_plan AS plan
+    JOIN customer_agreement AS agreement ON agreement.uuid = plan.customer_agreement_uuid
+    JOIN product ON product.id = plan.product_id";
+
+/// The columns of a [`PlanSqlRow`] of the plans whose ids `shown` has, in its order `place`.
+pub(super) const PLANS_SHOWN: &str = "
+    SELECT plan.uuid, plan.title, plan.start_date, plan.expiration_date, plan.is_active, plan.for_internal_use_only,
+           plan.last_freeze_timestamp IS NOT NULL AS is_frozen, product.name AS product,
+           agreement.uuid AS agreement_uuid, agreement.enterprise_customer_uuid AS customer_uuid,
+           coalesce(agreement.enterprise_customer_name, agreement.enterprise_customer_slug) AS customer_name,
+           EXISTS (SELECT 1 FROM subscription_plan_renewal AS renewal
+                   WHERE renewal.prior_subscription_plan_uuid = plan.uuid) AS is_renewed,
+           coalesce(seats.unassigned, 0) AS unassigned, coalesce(seats.assigned, 0) AS assigned,
+           coalesce(seats.activated, 0) AS activated, coalesce(seats.revoked, 0) AS revoked
+    FROM shown
+    JOIN subscription_plan AS plan ON plan.uuid = shown.uuid
+    JOIN customer_agreement AS agreement ON agreement.uuid = plan.customer_agreement_uuid
+    JOIN product ON product.id = plan.product_id
+    LEFT JOIN (
+        SELECT subscription_plan_uuid, sum(unassigned) AS unassigned, sum(assigned) AS assigned,
+               sum(activated) AS activated, sum(revoked) AS revoked
+        FROM seat_change
+        WHERE subscription_plan_uuid IN (SELECT uuid FROM shown)
+        GROUP BY subscription_plan_uuid
+    ) AS seats ON seats.subscription_plan_uuid = plan.uuid
+    ORDER BY shown.place";
+
+impl From<PlanSqlRow> for PlanRow {
+    fn from(row: PlanSqlRow) -> Self {
+        Self {
+            id: PlanId(row.uuid),
+            title: row.title,
+            start_date: row.start_date,
+            expiration_date: row.expiration_date,
+            is_active: row.is_active,
+            for_internal_use_only: row.for_internal_use_only,
+            is_frozen: row.is_frozen,
+            product: row.product,
+            agreement: AgreementId(row.agreement_uuid),
+            customer: CustomerId(row.customer_uuid),
+            customer_name: row.customer_name,
+            is_renewed: row.is_renewed,
+            counts: LicenseCounts {
+                unassigned: row.unassigned,
+                assigned: row.assigned,
+                activated: row.activated,
+                revoked: row.revoked,
+            },
+        }
+    }
+}
+
+#[derive(QueryableByName)]
+pub(super) struct AgreementSqlRow {
+    #[diesel(sql_type = SqlUuid)]
+    uuid: Uuid,
+    #[diesel(sql_type = SqlUuid)]
+    customer_uuid: Uuid,
+    #[diesel(sql_type = Nullable<Text>)]
+    name: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
+    slug: Option<String>,
+    #[diesel(sql_type = BigInt)]
+    plans: i64,
+    #[diesel(sql_type = BigInt)]
+    active_plans: i64,
+}
+
+/// The columns of an [`AgreementSqlRow`].
+pub(super) const AGREEMENTS: &str = "
+    SELECT agreement.uuid, agreement.enterprise_customer_uuid AS customer_uuid,
+           agreement.enterprise_customer_name AS name, agreement.enterprise_customer_slug AS slug,
+           (SELECT count(*) FROM subscription_plan AS plan
+            WHERE plan.customer_agreement_uuid = agreement.uuid) AS plans,
+           (SELECT count(*) FROM subscription_plan AS plan
+            WHERE plan.customer_agreement_uuid = agreement.uuid AND plan.is_active) AS active_plans
+    FROM customer_agreement AS agreement";
+
+impl From<AgreementSqlRow> for AgreementRow {
+    fn from(row: AgreementSqlRow) -> Self {
+        Self {
+            id: AgreementId(row.uuid),
+            customer: CustomerId(row.customer_uuid),
+            name: row.name,
+            slug: row.slug,
+            plans: row.plans,
+            active_plans: row.active_plans,
+        }
+    }
+}
+
+#[derive(QueryableByName)]
+pub(super) struct MessageSqlRow {
+    #[diesel(sql_type = Text)]
+    topic: String,
+    #[diesel(sql_type = SqlTimestamp)]
+    created: DateTime<Utc>,
+    #[diesel(sql_type = Integer)]
+    attempts: i32,
+    #[diesel(sql_type = SqlTimestamp)]
+    not_before: DateTime<Utc>,
+    #[diesel(sql_type = Nullable<Text>)]
+    last_error: Option<String>,
+    #[diesel(sql_type = Nullable<SqlTimestamp>)]
+    parked_at: Option<DateTime<Utc>>,
+}
+
+impl From<MessageSqlRow> for MessageRow {
+    fn from(row: MessageSqlRow) -> Self {
+        Self {
+            topic: row.topic,
+            created: row.created,
+            attempts: row.attempts,
+            not_before: row.not_before,
+            last_error: row.last_error,
+            given_up: row.parked_at,
+        }
+    }
+}

@@ -1,0 +1,48 @@
+// What makes the pages quicker to use. Everything works without it.
+
+"use strict";
+
+document.addEventListener("keydown", (event) => {
+  const typing = event.target.closest("input, textarea, select, [contenteditable]");
+  if (event.key === "/" && !typing && !event.ctrlKey && !event.metaKey && !event.altKey) {
+    event.preventDefault();
+    document.getElementById("search")?.focus();
+  }
+});
+
+// A box that selects all boxes of its form, and the number of those that are selected.
+for (const all of document.querySelectorAll("[data-selects-all]")) {
+  const form = all.closest("form");
+  const boxes = [...form.querySelectorAll("input[name=license]")];
+  const told = form.querySelector("[data-selected]");
+  const tell = () => {
+    const number = boxes.filter((box) => box.checked).length;
+    all.checked = number > 0 && number === boxes.length;
+    all.indeterminate = number > 0 && number < boxes.length;
+    if (told) told.textContent = number === 0 ? "None selected" : `${number} selected`;
+  };
+  all.hidden = false;
+  all.addEventListener("change", () => {
+    for (const box of boxes) box.checked = all.checked;
+    tell();
+  });
+  form.addEventListener("change", tell);
+  tell();
+}
+
+// Reads a chosen file into the text field that it names: UTF-8, or else Latin-1.
+for (const chooser of document.querySelectorAll("input[type=file][data-into]")) {
+  const target = document.getElementById(chooser.dataset.into);
+  chooser.closest("[hidden]")?.removeAttribute("hidden");
+  chooser.addEventListener("change", async () => {
+    const bytes = await chooser.files[0]?.arrayBuffer();
+    if (!bytes) return;
+    try {
+      target.value = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    } catch {
+      target.value = new TextDecoder("windows-1252").decode(bytes);
+    }
+    chooser.value = "";
+    target.focus();
+  });
+}

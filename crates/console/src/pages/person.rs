@@ -1,0 +1,62 @@
+//! Everything about one address or LMS user, across customers.
+
+use actix_web::{HttpRequest, HttpResponse};
+use license_manager_domain::permissions::Action;
+use license_manager_domain::{Email, LicenseStatus, LmsUserId};
+use maud::html;
+
+use super::lists;
+use crate::error::PageError;
+use crate::form::Fields;
+use crate::layout::{self, Section};
+use crate::session::Visitor;
+
+/// The most licenses that are shown.
+const SHOWN: i64 = 200;
+
+/// `GET /console/people/?email=` or `?lms_user_id=`.
+pub(crate) async fn person(visitor: Visitor, request: HttpRequest) -> Result<HttpResponse, PageError> {
+    let query = Fields::of_query(&request);
+    let email = query.text("email").and_then(|text| Email::to_look_up(&text).ok());
+    let lms_user_id = query.text("lms_user_id").and_then(|text| text.parse().ok()).and_then(LmsUserId::known);
+    if email.is_none() && lms_user_id.is_none() {
+        return Err(PageError::NotFound);
+    }
+    let scope = visitor.scope(Action::Browse)?;
+    let emails: Vec<Email> = email.clone().into_iter().collect();
+    let licenses =
+        visitor.read(move |console| console.store.licenses_of_person(&scope, &emails, lms_user_id, SHOWN)).await?;
+    let name = match (&email, lms_user_id) {
+        (Some(email), _) => email.as_str().to_owned(),
+        (None, id) => format!("LMS user {}", id.map_or(0, |id| id.0)),
+    };
+    // Other accounts and addresses that these licenses name.
+    let mut accounts: Vec<i64> = licenses.iter().filter_map(|row| row.lms_user_id).collect();
+    accounts.sort_unstable();
+    accounts.dedup();
+    let mut addresses: Vec<&str> = licenses.iter().filter_map(|row| row.email.as_deref()).collect();
+    addresses.sort_unstable();
+    addresses.dedup();
+    let live = licenses.iter().filter(|row| LicenseStatus::LIVE.contains(&row.status)).count();
+    let content = html! {
+        div.title { h1 { (name) } }
+        @if licenses.is_empty() {
+            p.note { "No license names this person, now or before. Check the spelling, or search for a part of the address." }
+        } @else {
+            section.card { dl {
+                dt { "Live licenses" } dd { (live) }
+                dt { "Addresses" } dd { @for address in &addresses { (lists::person_link(address)) " " } }
+                dt { "LMS user ids" } dd {
+                    @if accounts.is_empty() { span.quiet { "none known" } }
+                    @for id in &accounts { a href={ "/console/people/?lms_user_id=" (id) } { (id) } " " }
+                }
+            } }
+            section {
+                h2 { "Licenses that they have or had" }
+                (lists::licenses(&licenses))
+            }
+            @if licenses.len() as i64 == SHOWN { p.quiet { "Only the first " (SHOWN) " are shown." } }
+        }
+    };
+    Ok(layout::page(&visitor, Section::None, &name, &content))
+}

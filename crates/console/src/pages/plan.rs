@@ -1,0 +1,393 @@
+//! A plan: its licenses, its utilization and its history.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use chrono::{DateTime, Utc};
+use license_manager_domain::history::EntityRef;
+use license_manager_domain::model::{License, SeatDay};
+use license_manager_domain::permissions::Action;
+use license_manager_domain::ports::{
+    CustomerScope, LicenseField, LicenseFilter, LicenseOrder, LicensePosition, LicenseSearch, LimitOffset, StoreExt,
+};
+use license_manager_domain::{
+    CustomerAgreement, Entity, Error, LicenseCounts, LicenseId, LicenseStatus, PlanId, SubscriptionPlan,
+};
+use maud::{Markup, html};
+use uuid::Uuid;
+
+use super::chart;
+use super::history::timeline;
+use super::lists::{self, ROWS, choice, customer_name, number, person_link, state};
+use super::sign_in::redirect;
+use crate::dates::{day, maybe_day};
+use crate::error::PageError;
+use crate::form::Fields;
+use crate::layout::{self, Section, crumbs, token};
+use crate::session::Visitor;
+
+/// The most versions of a plan that are shown.
+const VERSIONS: i64 = 100;
+
+/// A plan as its pages show it.
+pub(crate) struct Shown {
+    pub(crate) plan: SubscriptionPlan,
+    pub(crate) agreement: CustomerAgreement,
+    pub(crate) counts: LicenseCounts,
+    pub(crate) now: DateTime<Utc>,
+    /// Whether it has a renewal.
+    is_renewed: bool,
+}
+
+impl Shown {
+    /// The address of the plan, or of something below it.
+    pub(crate) fn address(&self, below: &str) -> String {
+        format!("/console/plans/{}/{below}", self.plan.id)
+    }
+
+    /// The way to the plan's pages.
+    pub(crate) fn crumbs(&self) -> Markup {
+        crumbs(&[
+            ("/console/plans/".to_owned(), "Plans".to_owned()),
+            (
+                format!("/console/customers/{}/", self.agreement.id),
+                customer_name(self.agreement.customer_name.as_deref().or(self.agreement.customer_slug.as_deref()))
+                    .to_owned(),
+            ),
+        ])
+    }
+}
+
+/// The plan in the path, if the visitor may do this for its customer.
+pub(crate) async fn find(visitor: &Visitor, path: &str, action: Action) -> Result<Shown, PageError> {
+    let id = PlanId(Uuid::parse_str(path).map_err(|_| PageError::NotFound)?);
+    let shown = visitor
+        .read(move |console| {
+            let overview = console.manager.plan(id)?;
+            let agreement = overview.details.plan.agreement;
+            let agreement = console.manager.store().read(|unit| unit.agreements().find(agreement))?;
+            Ok(Shown {
+                is_renewed: overview.chains.is_renewed(id),
+                agreement: agreement.ok_or(Error::NotFound(Entity::Agreement))?,
+                plan: overview.details.plan,
+                counts: overview.counts,
+                now: overview.now,
+            })
+        })
+        .await?;
+    visitor.require(action, shown.agreement.customer)?;
+    Ok(shown)
+}
+
+/// The title, the counts and the tabs of a plan.
+pub(crate) fn head(visitor: &Visitor, shown: &Shown, current: &str) -> Markup {
+    let Shown { plan, agreement, counts, now, .. } = shown;
+    let days = plan.days_until_expiration(*now);
+    let may_manage = visitor.rights.may_for(Action::ManageSeats, agreement.customer);
+    html! {
+        div {
+            (shown.crumbs())
+            div.title {
+                h1 { (plan.title) }
+                span.chip { @if plan.is_active { "Active" } @else { "Not active" } }
+                @if plan.for_internal_use_only { span.chip { "Internal" } }
+                @if plan.last_freeze_timestamp.is_some() { span.chip { "Frozen" } }
+                @if shown.is_renewed { span.chip { "Has a renewal" } }
+                @if may_manage {
+                    div.actions {
+                        @if visitor.rights.may(Action::Provision) {
+                            a.button href=(shown.address("edit/")) { "Edit" }
+                        }
+                        @if visitor.rights.may(Action::Support) {
+                            a.button href=(shown.address("add/")) { "Add a license" }
+                        }
+                        a.button.first href=(shown.address("assign/")) { "Assign licenses" }
+                    }
+                }
+            }
+        }
+        section.card aria-label="Licenses" {
+            (lists::seats(counts))
+            p.quiet {
+                (day(plan.start_date)) " – " (day(plan.expiration_date)) ", "
+                @if days >= 0 { (number(days)) " days left" } @else { "ended " (number(-days)) " days ago" }
+                @if let Some(left) = plan.revocations_remaining(counts) { " · " (number(left)) " revocations left" }
+                " · " span.mono { (plan.id) }
+            }
+        }
+        nav.tabs aria-label="Plan" {
+            @for (tab, name) in [("", "Licenses"), ("utilization/", "Utilization"), ("history/", "History")] {
+                a href=(shown.address(tab)) aria-current=[(tab == current).then_some("page")] { (name) }
+            }
+        }
+    }
+}
+
+/// The licenses that a list shows: the states, and words of addresses.
+pub(crate) fn filter(query: &Fields) -> LicenseFilter {
+    use LicenseStatus::{Activated, Assigned, Revoked};
+    let statuses = match query.text("state").as_deref().and_then(LicenseStatus::from_name) {
+        Some(status) => vec![status],
+        None if query.text("state").as_deref() == Some("all") => LicenseStatus::ALL.to_vec(),
+        None => vec![Activated, Assigned, Revoked],
+    };
+    let words = query.text("email").unwrap_or_default();
+    LicenseFilter {
+        statuses: Some(statuses),
+        email_words: words.split_whitespace().map(str::to_lowercase).collect(),
+        ..LicenseFilter::default()
+    }
+}
+
+/// The order that a list asks for.
+fn order(query: &Fields) -> Vec<LicenseOrder> {
+    let by = |field, descending| LicenseOrder { field, descending };
+    match query.text("order").as_deref() {
+        Some("email") => vec![by(LicenseField::UserEmail, false)],
+        Some("activated") => vec![by(LicenseField::ActivationDate, true)],
+        Some("reminded") => vec![by(LicenseField::LastRemindDate, true)],
+        _ => vec![by(LicenseField::Status, false), by(LicenseField::UserEmail, false)],
+    }
+}
+
+/// `GET /console/plans/{plan}/`.
+pub(crate) async fn licenses(
+    visitor: Visitor,
+    path: web::Path<String>,
+    request: HttpRequest,
+) -> Result<HttpResponse, PageError> {
+    let shown = find(&visitor, &path, Action::Browse).await?;
+    let query = Fields::of_query(&request);
+    let filter = filter(&query);
+    let total = filter.only_statuses().map(|statuses| shown.counts.only(statuses).all());
+    let search =
+        LicenseSearch { scope: CustomerScope::All, customer: None, plan: Some(shown.plan.id), filter: filter.clone() };
+    let (order, after) = (order(&query), query.text("after").and_then(|text| read_position(&text)));
+    let mut licenses = visitor
+        .read(move |console| {
+            console.manager.store().read(|unit| unit.lookups().list_after(&search, &order, after.as_ref(), ROWS + 1))
+        })
+        .await?;
+    let more = licenses.len() as i64 > ROWS;
+    licenses.truncate(ROWS as usize);
+    let next = licenses.last().filter(|_| more).map(|license| {
+        let mut pairs = form_urlencoded::Serializer::new(String::new());
+        pairs.extend_pairs(
+            query.iter().filter(|(name, value)| !["after", "done", "number"].contains(name) && !value.is_empty()),
+        );
+        pairs.append_pair("after", &position_text(&LicensePosition::from(license)));
+        format!("{}?{}", shown.address(""), pairs.finish())
+    });
+    let may_manage = visitor.rights.may_for(Action::ManageSeats, shown.agreement.customer);
+    let states = [
+        ("", "All that were handed out"),
+        ("assigned", "Assigned"),
+        ("activated", "Activated"),
+        ("revoked", "Revoked"),
+        ("unassigned", "Free"),
+        ("all", "All licenses"),
+    ];
+    let orders = [
+        ("", "By state, then email"),
+        ("email", "By email"),
+        ("activated", "Activated last first"),
+        ("reminded", "Reminded last first"),
+    ];
+    let content = html! {
+        (done(&query))
+        (head(&visitor, &shown, ""))
+        form.filters {
+            input type="search" name="email" aria-label="Email" placeholder="Email" value=(query.text("email").unwrap_or_default());
+            (choice(&query, "state", "State", &states))
+            (choice(&query, "order", "Order", &orders))
+            button { "Show" }
+            @if let Some(total) = total { span.quiet { (number(total)) " licenses" } }
+            a.button href=(shown.address("csv/")) download { "Download CSV" }
+        }
+        @if licenses.is_empty() {
+            p.note {
+                @if query.has("email") || query.has("state") { "No license matches. " a href=(shown.address("")) { "Show all" } }
+                @else { "No license was handed out yet." }
+            }
+        } @else if may_manage {
+            form method="post" action=(shown.address("act/")) {
+                (token(&visitor))
+                input type="hidden" name="email" value=(query.text("email").unwrap_or_default());
+                input type="hidden" name="state" value=(query.text("state").unwrap_or_default());
+                (table(&licenses, true))
+                div.selected {
+                    b data-selected="" role="status" { "Select licenses" }
+                    label { input type="checkbox" name="all" value="yes"; " all that match the filter" }
+                    button name="act" value="remind" { "Remind" }
+                    button.grave name="act" value="revoke" { "Revoke" }
+                }
+            }
+        } @else {
+            (table(&licenses, false))
+        }
+        @if query.has("after") || next.is_some() {
+            nav.filters aria-label="Pages" {
+                @if query.has("after") { a.button href=(shown.address("")) { "First page" } }
+                @if let Some(next) = &next { a.button rel="next" href=(next) { "Next" } }
+            }
+        }
+    };
+    Ok(layout::page(&visitor, Section::Plans, &shown.plan.title, &content))
+}
+
+/// What a form before has done.
+fn done(query: &Fields) -> Markup {
+    let told = query.text("number").and_then(|text| text.parse::<u32>().ok()).zip(query.text("done"));
+    let words = told.and_then(|(count, what)| match what.as_str() {
+        "assigned" => Some((count, "licenses were assigned.")),
+        "reminded" => Some((count, "reminder mails are on their way.")),
+        "revoked" => Some((count, "licenses were revoked.")),
+        _ => None,
+    });
+    html! {
+        @if let Some((count, words)) = words { p.note.good role="status" { (number(count.into())) " " (words) } }
+    }
+}
+
+fn table(licenses: &[License], selectable: bool) -> Markup {
+    html! {
+        div.card.wide { table {
+            thead { tr {
+                @if selectable { th { input type="checkbox" data-selects-all="" hidden aria-label="Select all of this page"; } }
+                th { "Email" } th { "State" } th { "Assigned" } th { "Activated" } th { "Last mail" } th { span.hidden { "Open" } }
+            } }
+            tbody { @for license in licenses {
+                @let email = license.holder_email().map(|email| email.as_str());
+                tr {
+                    @if selectable { td {
+                        @if license.is_live() {
+                            input type="checkbox" name="license" value=(license.id)
+                                aria-label={ "Select " (email.unwrap_or("a license without a holder")) };
+                        }
+                    } }
+                    td { @if let Some(email) = email { (person_link(email)) } @else { span.quiet { "–" } } }
+                    td { (state(license.status())) }
+                    td { (maybe_day(license.assigned_date())) }
+                    td { (maybe_day(license.activation_date())) }
+                    td { (maybe_day(license.last_remind_date())) }
+                    td { a href={ "/console/licenses/" (license.id) "/" } { "Open" } }
+                }
+            } }
+        } }
+    }
+}
+
+/// A position in a list as one text. The address, which may have any character, stands last.
+fn position_text(position: &LicensePosition) -> String {
+    let micros = |date: Option<DateTime<Utc>>| date.map_or(String::new(), |date| date.timestamp_micros().to_string());
+    format!(
+        "{}~{}~{}~{}~{}",
+        position.id,
+        position.status,
+        micros(position.activation_date),
+        micros(position.last_remind_date),
+        position.user_email.as_ref().map_or("", |email| email.as_str())
+    )
+}
+
+/// The position in a text; `None` for anything else.
+fn read_position(text: &str) -> Option<LicensePosition> {
+    let mut parts = text.splitn(5, '~');
+    let id = LicenseId(Uuid::parse_str(parts.next()?).ok()?);
+    let status = LicenseStatus::from_name(parts.next()?)?;
+    let mut date = || match parts.next()? {
+        "" => Some(None),
+        micros => DateTime::from_timestamp_micros(micros.parse().ok()?).map(Some),
+    };
+    let (activation_date, last_remind_date) = (date()?, date()?);
+    let user_email = match parts.next()? {
+        "" => None,
+        email => Some(license_manager_domain::Email::to_look_up(email).ok()?),
+    };
+    Some(LicensePosition { id, status, user_email, activation_date, last_remind_date })
+}
+
+/// The path that other tools link to: leads to the plan's page.
+pub(crate) async fn linked(path: web::Path<Uuid>) -> HttpResponse {
+    redirect(&format!("/console/plans/{path}/"))
+}
+
+/// `GET /console/plans/{plan}/utilization/`.
+pub(crate) async fn utilization(visitor: Visitor, path: web::Path<String>) -> Result<HttpResponse, PageError> {
+    let shown = find(&visitor, &path, Action::Browse).await?;
+    let id = shown.plan.id;
+    let (days, delays) = visitor
+        .read(move |console| {
+            let (_, period) = console.manager.utilization_period(id, None, None)?;
+            let Some(period) = period else { return Ok((Vec::<SeatDay>::new(), None)) };
+            let delays = console.manager.activation_delays(id, period)?;
+            Ok((console.manager.seat_days(id, period)?, Some(delays)))
+        })
+        .await?;
+    let content = html! {
+        (head(&visitor, &shown, "utilization/"))
+        @if days.is_empty() {
+            p.note { "The plan has not started yet." }
+        } @else {
+            section.card {
+                h2 { "Licenses in use, by day" }
+                (chart::by_day(&days))
+                p.quiet { span.state.activated { "Activated" } "  " span.state.assigned { "Assigned" } "  " span.state { "Free" } }
+            }
+            @if let Some(delays) = &delays {
+                section.card {
+                    h2 { "From assignment to activation" }
+                    dl {
+                        dt { "Activations" } dd { (number(delays.activations())) }
+                        dt { "Half of them within" } dd {
+                            @match delays.percentile(50) { Some(days) => { (days) " days" }, None => "–" }
+                        }
+                        dt { "Nine of ten within" } dd {
+                            @match delays.percentile(90) { Some(days) => { (days) " days" }, None => "–" }
+                        }
+                    }
+                }
+            }
+        }
+    };
+    Ok(layout::page(&visitor, Section::Plans, &format!("{}: utilization", shown.plan.title), &content))
+}
+
+/// `GET /console/plans/{plan}/history/`.
+pub(crate) async fn history(visitor: Visitor, path: web::Path<String>) -> Result<HttpResponse, PageError> {
+    let shown = find(&visitor, &path, Action::Browse).await?;
+    let of = EntityRef::Plan(shown.plan.id);
+    let changes = visitor
+        .read(move |console| {
+            let part = |_| Ok::<_, Error>(LimitOffset { offset: 0, limit: VERSIONS });
+            Ok(console.manager.history(of, part)?.items)
+        })
+        .await?;
+    let content = html! {
+        (head(&visitor, &shown, "history/"))
+        section.card {
+            h2 { "Who changed the plan, when and why" }
+            (timeline(&changes, |_| None))
+            @if changes.len() as i64 == VERSIONS { p.quiet { "Only the last " (VERSIONS) " changes are shown." } }
+        }
+    };
+    Ok(layout::page(&visitor, Section::Plans, &format!("{}: history", shown.plan.title), &content))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_position_is_read_as_it_was_written() {
+        let position = LicensePosition {
+            id: LicenseId(Uuid::from_u128(7)),
+            status: LicenseStatus::Assigned,
+            user_email: Some("a~b@example.com".parse().unwrap()),
+            activation_date: None,
+            last_remind_date: DateTime::from_timestamp_micros(1_900_000_000_123_456),
+        };
+        assert_eq!(read_position(&position_text(&position)), Some(position));
+        for nonsense in ["", "x", "00000000-0000-0000-0000-000000000007~assigned~x~~", "~~~~"] {
+            assert_eq!(read_position(nonsense), None, "{nonsense}");
+        }
+    }
+}

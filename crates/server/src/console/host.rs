@@ -1,0 +1,37 @@
+//! Turns at the database and rate limits for the console.
+
+use std::time::Instant;
+
+use actix_web::HttpRequest;
+use async_trait::async_trait;
+use license_manager_console::{Access, Busy, Host, TooMany, Turn};
+
+use crate::http::turns;
+use crate::state::State;
+
+/// This server, as the console sees it.
+pub(super) struct ServerHost(State);
+
+impl ServerHost {
+    pub(super) fn new(state: State) -> Self {
+        Self(state)
+    }
+}
+
+#[async_trait]
+impl Host for ServerHost {
+    async fn turn(&self, access: Access) -> Result<Turn, Busy> {
+        let access = match access {
+            Access::Read => turns::Access::Read,
+            Access::Write => turns::Access::Write,
+        };
+        match self.0.turns.take(access).await {
+            Ok(turn) => Ok(Box::new(turn)),
+            Err(_) => Err(Busy),
+        }
+    }
+
+    fn admit(&self, request: &HttpRequest, user: Option<&str>) -> Result<(), TooMany> {
+        self.0.throttle.admit_named(request, user, Instant::now()).map_err(|wait| TooMany(wait.as_secs() + 1))
+    }
+}

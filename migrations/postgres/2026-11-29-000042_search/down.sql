@@ -1,0 +1,1 @@
+DROP INDEX license_source_by_opportunity;
