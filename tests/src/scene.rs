@@ -32,6 +32,11 @@ impl Scene {
         Self { server, customer, plan, database }
     }
 
+    /// Its database.
+    pub fn database(&self) -> &Database {
+        &self.database
+    }
+
     /// Runs a statement. Only for what the API cannot do.
     pub fn execute(&self, statement: &str) {
         self.database.execute(statement);

@@ -57,7 +57,8 @@ pub async fn run(config: Config, with_demo: bool) -> Result<(), Box<dyn Error>> 
     };
     let watched =
         config.metrics.listen.map(|address| watched("metrics.listen", address, &config, &monitor)).transpose()?;
-    let console = console(&config, &manager, &database, &state, client(Timeouts::default())?, with_demo);
+    let client = client(Timeouts::default())?.with_listener(metrics.call_listener());
+    let console = console(&config, &manager, &database, &state, client, with_demo);
     let server = HttpServer::new(move || app(state.clone(), console.clone()))
         .on_connect(sending::limit_connection(config.server.client_timeout()))
         .workers(workers)

@@ -13,6 +13,7 @@ on_both_databases!(
     roles_are_renewed_after_an_hour_or_the_session_ends,
     a_sign_in_that_began_elsewhere_is_refused,
     everybody_sees_what_their_roles_permit,
+    plans_and_agreements_are_edited_with_a_reason,
     forms_of_other_sessions_are_refused,
     support_staff_works_in_a_browser,
     the_console_works_without_scripts_narrow_and_dark,
@@ -298,6 +299,43 @@ fn everybody_sees_what_their_roles_permit(database: Database) {
     let mut operator = as_person(Person::new(6, "oscar@example.com", "oscar"));
     assert!(operator.page("/console/sessions/").contains("vera"), "operators see everybody's sessions");
     assert!(!admin.page("/console/sessions/").contains("vera"));
+}
+
+fn plans_and_agreements_are_edited_with_a_reason(database: Database) {
+    let provider = FakeIdentityProvider::start();
+    let scene = scene(database, &provider);
+    provider.set_person(Some(Person::new(8, "pia@example.com", "pia").role("enterprise_provisioning_admin:*")));
+    let mut visit = Visit::new(&scene.server);
+    visit.sign_in();
+    let token = visit.form_token();
+    let plan = format!("/console/plans/{}/", scene.plan.uuid);
+    let path = format!("{plan}edit/");
+    let version = between(&visit.page(&path), "name=\"version\" value=\"", "\"");
+    let form = |reason: &str, version: &str| {
+        format!(
+            "form_token={token}&version={version}&title=Music&start_date=2020-01-01T00:00:00&product=1\
+             &expiration_date=2100-01-01T00:00:00&is_active=yes&desired_num_licenses=7&revoke_max_percentage=5\
+             &salesforce_opportunity_line_item=00k000000000000001&reason={reason}"
+        )
+    };
+    let refused = visit.post(&path, &form("", &version));
+    assert!(refused.status == 200 && refused.body.as_str().unwrap().contains("Say why"), "{}", refused.body);
+    assert_eq!(visit.post(&path, &form("other", &version)).status, 303);
+    let history = visit.page(&format!("{plan}history/"));
+    assert!(history.contains("Music") && history.contains("other") && history.contains("pia"), "{history}");
+    assert_eq!(scene.plan.counts().total, 7, "missing licenses were added");
+    let late = visit.post(&path, &form("other", &version));
+    assert!(late.body.as_str().unwrap().contains("Somebody else has changed the plan"), "{}", late.body);
+
+    let customer = format!("/console/customers/{}/", scene.customer.agreement);
+    let version = between(&visit.page(&format!("{customer}edit/")), "name=\"version\" value=\"", "\"");
+    let form = format!(
+        "form_token={token}&version={version}&license_duration_before_purge=30&onboarding=yes&reason=asked+for"
+    );
+    assert_eq!(visit.post(&format!("{customer}edit/"), &form).status, 303);
+    let page = visit.page(&customer);
+    assert!(page.contains("30 days after") && page.contains("asked for"), "{page}");
+    scene.database().assert_sound();
 }
 
 fn forms_of_other_sessions_are_refused(database: Database) {

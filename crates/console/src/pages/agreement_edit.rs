@@ -65,7 +65,8 @@ pub(crate) async fn save(
     let shown = permitted(&visitor, &path).await?;
     let again = |errors: &FieldErrors, refused: Option<&str>| Ok(page(&visitor, &shown, &fields, errors, refused));
     if fields.text("version").as_deref() != Some(&version(&shown.settings.agreement)) {
-        let meanwhile = "Somebody else has changed the agreement meanwhile. Nothing was saved: go back and edit it again.";
+        let meanwhile =
+            "Somebody else has changed the agreement meanwhile. Nothing was saved: go back and edit it again.";
         return again(&FieldErrors::default(), Some(meanwhile));
     }
     let changes = match read(&shown.settings, &fields) {
@@ -73,9 +74,7 @@ pub(crate) async fn save(
         Err(errors) => return again(&errors, None),
     };
     let (actor, id) = (visitor.actor(fields.text("reason").as_deref()), shown.settings.agreement.id);
-    let saved = visitor.write(move |console| {
-        console.manager.update_agreement_settings(&actor, id, &changes).map(drop)
-    });
+    let saved = visitor.write(move |console| console.manager.update_agreement_settings(&actor, id, &changes).map(drop));
     match saved.await {
         Ok(()) => Ok(redirect(&format!("/console/customers/{id}/"))),
         Err(PageError::Domain(Error::Invalid(errors))) => again(&errors, None),

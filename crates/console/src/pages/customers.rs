@@ -77,7 +77,12 @@ pub(crate) async fn agreement(
     let content = html! {
         div {
             (crumbs(&[("/console/customers/".to_owned(), "Customers".to_owned())]))
-            div.title { h1 { (title) } }
+            div.title {
+                h1 { (title) }
+                @if visitor.rights.may(Action::Support) {
+                    div.actions { a.button href={ "/console/customers/" (id) "/edit/" } { "Edit" } }
+                }
+            }
         }
         section.card { dl {
             dt { "Slug" } dd { (agreement.customer_slug.as_deref().unwrap_or("–")) }

@@ -156,6 +156,11 @@ pub(crate) fn input(fields: &Fields, name: &str, length: usize) -> Markup {
     html! { input id=(name) name=(name) maxlength=(length) value=(fields.text(name).unwrap_or_default()) autocomplete="off"; }
 }
 
+/// A box to tick.
+pub(crate) fn flag(fields: &Fields, name: &str, label: &str) -> Markup {
+    html! { div.field { label { input type="checkbox" name=(name) value="yes" checked[fields.has(name)]; " " (label) } } }
+}
+
 /// A labelled input with its errors.
 pub(crate) fn field(name: &str, label: &str, errors: &FieldErrors, input: &Markup) -> Markup {
     // The form's name of the source differs from that of the use case.

@@ -1,6 +1,7 @@
 //! The pages, one file for each subject.
 
 pub(crate) mod add_license;
+pub(crate) mod agreement_edit;
 pub(crate) mod assign;
 pub(crate) mod chart;
 pub(crate) mod csv;
@@ -39,6 +40,8 @@ pub(crate) fn configure(service: &mut web::ServiceConfig) {
         .route("/licenses/{license}/edit/", web::post().to(license_edit::save))
         .route("/customers/", web::get().to(customers::list))
         .route("/customers/{agreement}/", web::get().to(customers::agreement))
+        .route("/customers/{agreement}/edit/", web::get().to(agreement_edit::form))
+        .route("/customers/{agreement}/edit/", web::post().to(agreement_edit::save))
         .route("/plans/", web::get().to(plans::list))
         .route("/plans/{plan}/", web::get().to(plan::licenses))
         .route("/plans/{plan}/assign/", web::get().to(assign::form))

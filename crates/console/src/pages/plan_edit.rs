@@ -9,7 +9,7 @@ use license_manager_domain::{Error, FieldErrors, PlanChanges, ProductId, Subscri
 use maud::{Markup, html};
 
 use super::assign::head;
-use super::license_edit::{field, input};
+use super::license_edit::{field, flag, input};
 use super::plan::{Shown, find};
 use super::sign_in::redirect;
 use crate::error::PageError;
@@ -213,10 +213,6 @@ fn page(
 
 fn date(fields: &Fields, name: &str) -> Markup {
     html! { input id=(name) name=(name) type="datetime-local" step="1" value=(fields.text(name).unwrap_or_default()); }
-}
-
-fn flag(fields: &Fields, name: &str, label: &str) -> Markup {
-    html! { div.field { label { input type="checkbox" name=(name) value="yes" checked[fields.has(name)]; " " (label) } } }
 }
 
 #[cfg(test)]
