@@ -92,7 +92,8 @@ const COUNTS: &str = "
     SELECT history_date, history_type, subscription_plan_uuid, status, assigned_date, activation_date,
            CASE WHEN is_next THEN former_plan END AS former_plan,
            CASE WHEN is_next THEN former_status END AS former_status
-    FROM (SELECT *, lag(subscription_plan_uuid) OVER versions AS former_plan, lag(status) OVER versions AS former_status,
+    FROM (SELECT *, lag(subscription_plan_uuid) OVER versions AS former_plan,
+                 lag(status) OVER versions AS former_status,
                  history_type <> '+' AND lag(history_type) OVER versions <> '-' AS is_next
           FROM license_history
           WINDOW versions AS (PARTITION BY uuid ORDER BY history_id)) AS version;

@@ -14,7 +14,8 @@ const REASON: &str = "import";
 pub(super) fn complete<C: Database>(connection: &mut C, now: DateTime<Utc>) -> Result<(), ImportError> {
     let now = C::moment(now);
     for table in WITH_HISTORY.iter().filter(|table| table.name != LICENSE_EVENT.name) {
-        let statements = [order(table), ended(table, &now), closed(table, &now)].concat();
+        let done = format!("DROP TABLE staged_{}_newest;", table.name);
+        let statements = [order(table), newest(table), ended(table, &now), closed(table, &now), done].concat();
         connection.run(&statements).map_err(|error| ImportError::about(table.name, error))?;
     }
     Ok(())
@@ -58,11 +59,14 @@ fn order(TableWithHistory { name, key, .. }: &TableWithHistory) -> String {
     )
 }
 
-/// The newest version of each row.
+/// The newest version of each row, as a table of its own: without an index, SQLite would look for each row in all of
+/// them.
 fn newest(TableWithHistory { name, key, .. }: &TableWithHistory) -> String {
     format!(
-        "(SELECT * FROM staged_{name}_history WHERE history_id IN (
-              SELECT max(history_id) FROM staged_{name}_history GROUP BY {key})) AS version"
+        "CREATE TEMPORARY TABLE staged_{name}_newest AS
+         SELECT * FROM staged_{name}_history WHERE history_id IN (
+             SELECT max(history_id) FROM staged_{name}_history GROUP BY {key});
+         CREATE UNIQUE INDEX staged_{name}_newest_by_key ON staged_{name}_newest ({key});"
     )
 }
 
@@ -91,14 +95,14 @@ fn ended(table: &TableWithHistory, now: &str) -> String {
         "license" => format!(
             "coalesce((SELECT plan.last_freeze_timestamp FROM staged_subscription_plan AS plan
                        WHERE plan.uuid = version.subscription_plan_uuid
-                           AND plan.last_freeze_timestamp >= version.history_date AND version.status = 'unassigned'), {now})"
+                           AND plan.last_freeze_timestamp >= version.history_date
+                           AND version.status = 'unassigned'), {now})"
         ),
         _ => now.to_owned(),
     };
     let gone = format!(
-        "FROM {} WHERE version.history_type <> '-'
-             AND NOT EXISTS (SELECT 1 FROM staged_{name} AS own WHERE own.{key} = version.{key})",
-        newest(table)
+        "FROM staged_{name}_newest AS version WHERE version.history_type <> '-'
+             AND NOT EXISTS (SELECT 1 FROM staged_{name} AS own WHERE own.{key} = version.{key})"
     );
     format!(
         "INSERT INTO staged_finding
@@ -136,9 +140,8 @@ fn closed(table: &TableWithHistory, now: &str) -> String {
         _ => (now.to_owned(), format!("'{REASON}'")),
     };
     let rows = format!(
-        "FROM staged_{name} AS own LEFT JOIN {} ON version.{key} = own.{key}
+        "FROM staged_{name} AS own LEFT JOIN staged_{name}_newest AS version ON version.{key} = own.{key}
          WHERE version.history_id IS NULL OR version.history_type = '-' OR {}",
-        newest(table),
         differs.join(" OR ")
     );
     let rule = "CASE WHEN version.history_id IS NULL THEN 'history_missing' ELSE 'history_behind' END";

@@ -1,4 +1,5 @@
-//! What is mended in the temporary tables, where a rule takes more than one row. `docs/MIGRATION.md` explains the rules.
+//! What is mended in the temporary tables, where a rule takes more than one row. `docs/MIGRATION.md` explains the
+//! rules.
 
 use super::ImportError;
 use super::database::Database;
@@ -168,7 +169,8 @@ const RENEWED_FROM: &str = "
     CREATE INDEX staged_continued_by_license ON staged_continued (uuid);
 
     UPDATE staged_license SET renewed_from_uuid = (
-        SELECT min(CAST(original AS text)) FROM staged_continued WHERE staged_continued.uuid = staged_license.uuid)$AS_UUID
+        SELECT min(CAST(original AS text)) FROM staged_continued
+        WHERE staged_continued.uuid = staged_license.uuid)$AS_UUID
     WHERE status <> 'unassigned' AND uuid IN (SELECT uuid FROM staged_continued);";
 
 const SIZES: &str = "
@@ -224,7 +226,8 @@ const NOTIFICATIONS: &str = "
         SELECT told.id, plan.uuid AS plan, row_number() OVER (
             PARTITION BY told.id
             ORDER BY CASE WHEN plan.start_date <= told.last_sent THEN 0 ELSE 1 END,
-                     CASE WHEN plan.should_auto_apply_licenses THEN 0 ELSE 1 END, plan.start_date DESC, plan.uuid) AS place
+                     CASE WHEN plan.should_auto_apply_licenses THEN 0 ELSE 1 END,
+                     plan.start_date DESC, plan.uuid) AS place
         FROM staged_notification AS told
         JOIN staged_customer_agreement AS agreement
             ON agreement.enterprise_customer_uuid = told.enterprise_customer_uuid

@@ -93,7 +93,8 @@ fn imported_at<C: Database>(connection: &mut C) -> Result<DateTime<Utc>, ImportE
 const KEYS: &str = "
     UPDATE staged_license SET activation_key = coalesce(
         (SELECT own.activation_key FROM license AS own WHERE own.uuid = staged_license.uuid), activation_key)
-    WHERE 'license ' || CAST(uuid AS text) IN (SELECT about FROM staged_finding WHERE rule = 'missing_activation_key');";
+    WHERE 'license ' || CAST(uuid AS text) IN (
+        SELECT about FROM staged_finding WHERE rule = 'missing_activation_key');";
 
 fn compare<C: Database>(
     connection: &mut C,
