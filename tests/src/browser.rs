@@ -1,14 +1,24 @@
-//! A real Chromium, driven by chromedriver.
+//! A real Chromium, driven by chromedriver over the WebDriver protocol.
+//!
+//! It is written here because the published clients change the whole build: thirtyfour keeps the order of all JSON
+//! objects, and fantoccini brings second versions of many crates.
 
 use std::net::TcpStream;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use serde_json::json;
-use thirtyfour::prelude::*;
-use tokio::runtime::Runtime;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use serde_json::{Value, json};
 
 use crate::{PATIENCE, free_port, poll};
+
+/// The longest that a command may take.
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The name under which the protocol gives the id of an element.
+const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
 /// How the browser is set up.
 #[derive(Clone, Copy, Debug)]
@@ -28,9 +38,10 @@ impl Look {
 
 /// A browser, closed when it is dropped.
 pub struct Browser {
-    runtime: Runtime,
-    driver: Option<WebDriver>,
     chromedriver: Child,
+    http: reqwest::blocking::Client,
+    driver: String,
+    session: String,
 }
 
 impl Browser {
@@ -46,115 +57,170 @@ impl Browser {
             .spawn()
             .expect("chromedriver starts: install Debian's chromium and chromium-driver, as .ci/run does");
         let mut browser = Self {
-            runtime: tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime is built"),
-            driver: None,
             chromedriver,
+            http: reqwest::blocking::Client::builder().timeout(TIMEOUT).build().expect("an HTTP client is built"),
+            driver: format!("http://127.0.0.1:{port}"),
+            session: String::new(),
         };
         poll(PATIENCE, || TcpStream::connect(("127.0.0.1", port)).ok()).expect("chromedriver listens");
-        let mut wanted = DesiredCapabilities::chrome();
         let colors = if look.dark { "0" } else { "1" };
-        for argument in [
+        let mut options = json!({ "args": [
             "--headless=new",
             "--no-sandbox",
             "--disable-dev-shm-usage",
             "--disable-gpu",
-            &format!("--window-size={},900", look.width),
-            &format!("--blink-settings=preferredColorScheme={colors}"),
-        ] {
-            wanted.add_arg(argument).expect("an argument is text");
-        }
+            format!("--window-size={},900", look.width),
+            format!("--blink-settings=preferredColorScheme={colors}"),
+        ] });
         if !look.scripts {
-            let settings = json!({ "profile.managed_default_content_settings.javascript": 2 });
-            wanted.add_experimental_option("prefs", settings).expect("settings are JSON");
+            options["prefs"] = json!({ "profile.managed_default_content_settings.javascript": 2 });
         }
-        let started = browser.runtime.block_on(WebDriver::new(format!("http://127.0.0.1:{port}"), wanted));
-        browser.driver = Some(started.expect("Chromium starts"));
+        let wanted = json!({ "browserName": "chrome", "goog:chromeOptions": options });
+        let started = browser.post("/session", &json!({ "capabilities": { "alwaysMatch": wanted } }));
+        browser.session = format!("/session/{}", started["sessionId"].as_str().expect("a session has an id"));
         browser
     }
 
-    fn run<T>(&self, work: impl AsyncFnOnce(&WebDriver) -> WebDriverResult<T>) -> T {
-        let driver = self.driver.as_ref().expect("the browser runs");
-        self.runtime.block_on(work(driver)).unwrap_or_else(|problem| panic!("{problem}\n{}", self.text()))
+    /// Sends a command and returns its value, or what went wrong.
+    fn send(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Value, String> {
+        let method = method.parse().expect("an HTTP method");
+        let mut request = self.http.request(method, format!("{}{path}", self.driver));
+        if let Some(body) = body {
+            request = request.body(body.to_string());
+        }
+        let answer = request.send().and_then(|answer| answer.text()).map_err(|error| error.to_string())?;
+        let mut answer: Value = serde_json::from_str(&answer).map_err(|error| format!("{error}: {answer}"))?;
+        let value = answer["value"].take();
+        match value["error"].as_str() {
+            Some(error) => Err(format!("{path}: {error}: {}", value["message"].as_str().unwrap_or_default())),
+            None => Ok(value),
+        }
+    }
+
+    #[track_caller]
+    fn post(&self, path: &str, body: &Value) -> Value {
+        self.send("POST", path, Some(body)).unwrap_or_else(|problem| panic!("{problem}"))
+    }
+
+    #[track_caller]
+    fn get(&self, path: &str) -> Value {
+        self.send("GET", path, None).unwrap_or_else(|problem| panic!("{problem}"))
+    }
+
+    fn of_session(&self, path: &str) -> String {
+        format!("{}{path}", self.session)
+    }
+
+    /// The path of the first element, once there is one.
+    #[track_caller]
+    fn find(&self, using: &str, value: &str) -> String {
+        let wanted = json!({ "using": using, "value": value });
+        let found = poll(PATIENCE, || self.send("POST", &self.of_session("/element"), Some(&wanted)).ok());
+        let found = found.unwrap_or_else(|| panic!("{value:?} is not on {}:\n{}", self.address(), self.text()));
+        self.of_session(&format!("/element/{}", found[ELEMENT].as_str().expect("an element has an id")))
+    }
+
+    /// Clicks an element, in the middle of the window, where no bar is above it.
+    #[track_caller]
+    fn click_on(&self, using: &str, value: &str) {
+        // The page may change in between; then the element is looked for again.
+        let clicked = poll(PATIENCE, || {
+            let element = self.find(using, value);
+            let id = element.rsplit('/').next().unwrap_or_default().to_owned();
+            let scroll = json!({
+                "script": "arguments[0].scrollIntoView({ block: 'center', behavior: 'instant' })",
+                "args": [{ ELEMENT: id }],
+            });
+            // Where scripts are off, the click scrolls by itself.
+            let _ = self.send("POST", &self.of_session("/execute/sync"), Some(&scroll));
+            self.send("POST", &format!("{element}/click"), Some(&json!({}))).ok()
+        });
+        assert!(clicked.is_some(), "{value:?} cannot be clicked on {}:\n{}", self.address(), self.text());
     }
 
     /// Opens an address.
     pub fn open(&self, address: &str) {
-        self.run(async |driver| driver.goto(address).await);
+        self.post(&self.of_session("/url"), &json!({ "url": address }));
     }
 
     /// The address of the page.
     pub fn address(&self) -> String {
-        self.run(async |driver| driver.current_url().await).to_string()
+        self.get(&self.of_session("/url")).as_str().unwrap_or_default().to_owned()
     }
 
-    /// What people read on the page.
+    /// What people read on the page; nothing while it changes.
     pub fn text(&self) -> String {
-        let driver = self.driver.as_ref().expect("the browser runs");
-        let text = async { driver.find(By::Tag("body")).await?.text().await };
-        self.runtime.block_on(text).unwrap_or_default()
+        let wanted = json!({ "using": "css selector", "value": "body" });
+        let text = self.send("POST", &self.of_session("/element"), Some(&wanted)).and_then(|body| {
+            let id = body[ELEMENT].as_str().unwrap_or_default();
+            self.send("GET", &self.of_session(&format!("/element/{id}/text")), None)
+        });
+        text.ok().and_then(|text| text.as_str().map(str::to_owned)).unwrap_or_default()
     }
 
-    /// Panics unless people read this on the page.
+    /// Panics unless people come to read this on the page.
     #[track_caller]
     pub fn reads(&self, text: &str) {
-        let page = self.text();
-        assert!(page.contains(text), "{text:?} is not on {}:\n{page}", self.address());
+        if poll(PATIENCE, || self.text().contains(text).then_some(())).is_none() {
+            panic!("{text:?} is not on {}:\n{}", self.address(), self.text());
+        }
     }
 
     /// The number of elements that the selector matches.
     pub fn count(&self, selector: &str) -> usize {
-        self.run(async |driver| driver.find_all(By::Css(selector)).await).len()
+        let wanted = json!({ "using": "css selector", "value": selector });
+        self.post(&self.of_session("/elements"), &wanted).as_array().map_or(0, Vec::len)
     }
 
-    /// Clicks the first element that the selector matches, and waits for the page that it leads to.
+    /// Clicks the first element that the selector matches.
+    #[track_caller]
     pub fn click(&self, selector: &str) {
-        self.run(async |driver| driver.find(By::Css(selector)).await?.click().await);
+        self.click_on("css selector", selector);
     }
 
     /// Clicks the first link or button with this text.
+    #[track_caller]
     pub fn press(&self, text: &str) {
-        let path = format!("//*[self::a or self::button][contains(normalize-space(.), \"{text}\")]");
-        self.run(async |driver| driver.find(By::XPath(&*path)).await?.click().await);
+        self.click_on("xpath", &format!("//*[self::a or self::button][contains(normalize-space(.), \"{text}\")]"));
     }
 
     /// Types into the first element that the selector matches, in place of what it has.
+    #[track_caller]
     pub fn fill(&self, selector: &str, text: &str) {
-        self.run(async |driver| {
-            let field = driver.find(By::Css(selector)).await?;
-            field.clear().await?;
-            field.send_keys(text).await
-        });
+        let field = self.find("css selector", selector);
+        self.post(&format!("{field}/clear"), &json!({}));
+        self.post(&format!("{field}/value"), &json!({ "text": text }));
     }
 
     /// Types on the page, wherever the focus is, and returns the id of the element that has the focus then.
     pub fn key(&self, key: &str) -> Option<String> {
-        self.run(async |driver| {
-            driver.active_element().await?.send_keys(key).await?;
-            driver.active_element().await?.attr("id").await
-        })
+        let focused = || {
+            let element = self.get(&self.of_session("/element/active"));
+            self.of_session(&format!("/element/{}", element[ELEMENT].as_str().unwrap_or_default()))
+        };
+        self.post(&format!("{}/value", focused()), &json!({ "text": key }));
+        self.send("GET", &format!("{}/attribute/id", focused()), None).ok()?.as_str().map(str::to_owned)
     }
 
     /// Runs a script and returns its result.
-    pub fn script(&self, script: &str) -> serde_json::Value {
-        self.run(async |driver| Ok(driver.execute(script, Vec::new()).await?.json().clone()))
+    pub fn script(&self, script: &str) -> Value {
+        self.post(&self.of_session("/execute/sync"), &json!({ "script": script, "args": [] }))
     }
 
     /// Writes a picture of the page where the variable `SCREENSHOTS` names a folder.
     pub fn picture(&self, name: &str) {
         if let Some(folder) = std::env::var_os("SCREENSHOTS") {
-            let path = std::path::Path::new(&folder).join(format!("{name}.png"));
-            self.run(async |driver| driver.screenshot(&path).await);
+            let picture = self.get(&self.of_session("/screenshot"));
+            let picture = BASE64_STANDARD.decode(picture.as_str().unwrap_or_default()).expect("a picture in base64");
+            std::fs::write(Path::new(&folder).join(format!("{name}.png")), picture).expect("the picture is written");
         }
     }
 }
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        if let Some(driver) = self.driver.take() {
-            // The test is over; what fails here is no news.
-            let closing = async { tokio::time::timeout(Duration::from_secs(10), driver.quit()).await };
-            let _ = self.runtime.block_on(closing);
-        }
+        // The test is over; what fails here is no news.
+        let _ = self.send("DELETE", &self.session, None);
         let _ = self.chromedriver.kill();
         let _ = self.chromedriver.wait();
     }

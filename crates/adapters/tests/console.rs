@@ -86,7 +86,7 @@ impl Scene {
     fn agreement(&self, customer: u128, name: &str) -> AgreementId {
         let changes = AgreementChanges {
             customer_name: Some(Some(name.to_owned())),
-            customer_slug: Some(Some(name.to_lowercase().replace(' ', "-"))),
+            customer_slug: Some(Some(name.to_lowercase().replace(|letter: char| !letter.is_ascii_alphanumeric(), "-"))),
             default_catalog: Some(Some(CatalogId(Uuid::from_u128(1)))),
             ..AgreementChanges::default()
         };

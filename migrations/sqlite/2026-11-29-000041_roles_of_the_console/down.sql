@@ -15,3 +15,4 @@ DROP TABLE role_assignment;
 ALTER TABLE role_assignment_rebuilt RENAME TO role_assignment;
 -- Two assignments without a customer are the same one.
 CREATE UNIQUE INDEX role_assignment_once ON role_assignment (username, role, coalesce(enterprise_customer_uuid, ''));
+CREATE INDEX role_assignment_by_customer ON role_assignment (enterprise_customer_uuid, id);

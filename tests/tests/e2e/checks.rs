@@ -121,6 +121,12 @@ const BREAKS: &[Break] = &[
          SELECT history_date, '+', id, name, description, plan_type_id FROM product_history WHERE id = 3",
     ),
     Break {
+        check: "searched-addresses",
+        violations: 1,
+        sqlite: "INSERT INTO license_address (email) VALUES ('nobody@example.com')",
+        postgres: "DROP INDEX license_search",
+    },
+    Break {
         check: "seat-counts",
         violations: 1,
         sqlite: "UPDATE seat_change SET assigned = assigned + 1

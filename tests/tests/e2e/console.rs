@@ -366,7 +366,7 @@ fn demo(server: &Server, look: Look) -> Browser {
     browser.open(&format!("{}/console/", server.base()));
     browser.reads("Sign in");
     browser.press("support staff");
-    browser.reads("demo-support");
+    browser.reads("Sign out");
     browser
 }
 

@@ -187,15 +187,17 @@ pub(super) const INVARIANTS: &[Invariant] = &[
     },
     Invariant {
         name: "searched-addresses",
-        meaning: "The search index of SQLite has the addresses that licenses have, and no others.",
+        meaning: "The search index is there, on Postgres if it has pg_trgm, and has the addresses of licenses and no others.",
         find: Find::RowsOf {
             sqlite: "SELECT uuid AS id FROM license
                      WHERE user_email IS NOT NULL AND user_email NOT IN (SELECT email FROM license_address)
                      UNION ALL
                      SELECT 'address ' || id FROM license_address
                      WHERE email NOT IN (SELECT user_email FROM license WHERE user_email IS NOT NULL)",
-            // Its index is one of the table.
-            postgres: "SELECT NULL::text AS id WHERE false",
+            postgres: "SELECT extname::text AS id FROM pg_extension
+                       WHERE extname = 'pg_trgm'
+                         AND NOT EXISTS (SELECT 1 FROM pg_indexes
+                                         WHERE schemaname = current_schema() AND indexname = 'license_search')",
         },
     },
     Invariant {
@@ -290,7 +292,7 @@ const ACTIVATION_COUNTS: &str = "
                 WINDOW versions AS (PARTITION BY uuid ORDER BY history_id)) AS version
           WHERE status = 'activated' AND former_type <> '-'
             AND (activation_date = history_date
-                 OR history_id <= (SELECT last_license_history_id FROM imported_history))
+                 OR history_id <= (SELECT last_license_history_id FROM imported_versions))
             AND former_status IN ('unassigned', 'assigned')) AS counted
     WHERE NOT EXISTS (SELECT 1 FROM history_retention)
     GROUP BY subscription_plan_uuid

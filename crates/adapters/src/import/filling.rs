@@ -50,7 +50,7 @@ pub(super) fn fill<C: Database>(
     })?;
     number_on(connection)?;
     connection.run(&format!(
-        "INSERT INTO imported_history (id, imported_at, last_license_history_id)
+        "INSERT INTO imported_versions (id, imported_at, last_license_history_id)
          SELECT 1, {}, coalesce(max(history_id), 0) FROM license_history",
         C::moment(now)
     ))?;

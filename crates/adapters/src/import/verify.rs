@@ -85,7 +85,7 @@ fn verify<C: Database>(
 /// When the database was imported. Versions that close a history have this time.
 fn imported_at<C: Database>(connection: &mut C) -> Result<DateTime<Utc>, ImportError> {
     let micros =
-        connection.number("SELECT coalesce(max($MICROS[imported_at]MICROS), -1) AS number FROM imported_history")?;
+        connection.number("SELECT coalesce(max($MICROS[imported_at]MICROS), -1) AS number FROM imported_versions")?;
     DateTime::from_timestamp_micros(micros).filter(|_| micros >= 0).ok_or(ImportError::NeverImported)
 }
 

@@ -8,6 +8,9 @@ use uuid::Uuid;
 /// The fewest characters of a word that the search index can find.
 const INDEXED_WORD: usize = 3;
 
+/// How many words of a form the search index is asked for. The others are compared with what it finds.
+const ASKED_WORDS: usize = 8;
+
 /// A parameter of a statement.
 #[derive(Debug)]
 pub(crate) enum Bind {
@@ -152,20 +155,32 @@ impl Statement {
         let forms = Email::search_words(words);
         self.sql(" AND user_email IS NOT NULL AND (");
         for (number, form) in forms.iter().enumerate() {
-            self.sql(if number == 0 { "(" } else { " OR (" });
-            for (number, word) in form.iter().enumerate() {
-                self.sql(if number == 0 { "" } else { " AND " });
-                match self.dialect {
-                    // Postgres refuses a NUL, and no address has one.
-                    Dialect::Postgres if word.contains('\0') => self.sql("1 = 0"),
-                    Dialect::Postgres => self.sql("user_email LIKE ").bind(Bind::Text(containing(word))),
-                    // Unlike LIKE, instr() has no wildcards.
-                    Dialect::Sqlite => self.sql("instr(user_email, ").bind(Bind::Text(word.clone())).sql(") > 0"),
-                };
-            }
-            self.sql(")");
+            self.sql(if number == 0 { "(" } else { " OR (" }).with_all_words(form).sql(")");
         }
         self.sql(")")
+    }
+
+    /// Adds the condition that an address contains all these words.
+    fn with_all_words(&mut self, words: &[String]) -> &mut Self {
+        // Postgres refuses a NUL, and no address has one.
+        if words.iter().any(|word| word.contains('\0')) {
+            return self.sql("1 = 0");
+        }
+        match self.dialect {
+            Dialect::Postgres => {
+                for (number, word) in words.iter().enumerate() {
+                    self.sql(if number == 0 { "user_email LIKE " } else { " AND user_email LIKE " });
+                    self.bind(Bind::Text(containing(word)));
+                }
+                self
+            }
+            // SQLite refuses a thousand conditions. Unlike LIKE, instr() has no wildcards.
+            Dialect::Sqlite => {
+                let words = serde_json::json!(words).to_string();
+                self.sql("NOT EXISTS (SELECT 1 FROM json_each(").bind(Bind::Text(words));
+                self.sql(") AS word WHERE instr(user_email, word.value) = 0)")
+            }
+        }
     }
 }
 
@@ -188,7 +203,7 @@ fn search_expression(forms: &[Vec<String>]) -> Option<String> {
     let indexed = |word: &&String| word.chars().count() >= INDEXED_WORD && !word.contains('\0');
     let quoted = |word: &String| format!("\"{}\"", word.replace('"', "\"\""));
     let all_of = |form: &Vec<String>| {
-        let words: Vec<String> = form.iter().filter(indexed).map(quoted).collect();
+        let words: Vec<String> = form.iter().filter(indexed).take(ASKED_WORDS).map(quoted).collect();
         (!words.is_empty()).then(|| format!("({})", words.join(" AND ")))
     };
     let forms: Option<Vec<String>> = forms.iter().map(all_of).collect();

@@ -168,9 +168,10 @@ impl Arm {
     }
 
     /// The missing field that the index with this order begins with. All its licenses are equal in it, but Postgres
-    /// takes the index only if the field is among those to sort by.
+    /// takes the index only if the field is among those to sort by. The index of a state that never has the field does
+    /// not begin with it.
     pub fn leading(&self) -> Option<LicenseField> {
-        let absent = |field: &LicenseField| self.tests.contains(&(*field, Test::Absent));
+        let absent = |field: &LicenseField| self.tests.contains(&(*field, Test::Absent)) && !self.never_has(*field);
         [LicenseField::UserEmail, LicenseField::LastRemindDate]
             .into_iter()
             .find(|field| self.order.is_empty() && absent(field))

@@ -115,7 +115,9 @@ impl LicenseManager {
         let now = self.now();
         let (id, plan, change) = (before.id, &details.plan, actor.change(now));
         let (edited, step) = self.edited(before.clone(), edit, now)?;
-        check_holder(unit, &details, &before, &edited, now)?;
+        if step.is_none() {
+            check_holder(unit, &details, &before, &edited, now)?;
+        }
         check_only_seat(unit, plan, &before, &edited)?;
         let agreement = find_agreement(unit, plan.agreement)?;
         let (stored, edited) = if step == Some(LicenseStatus::Revoked) {

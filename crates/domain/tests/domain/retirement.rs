@@ -221,7 +221,7 @@ fn somebody_else_with_the_address_of_their_license_is_remembered() {
     };
     let before = of_amy();
 
-    assert_eq!(retire(&world, 7, "old"), Retirement { licenses: 1, user_was_known: false });
+    assert_eq!(retire(&world, 7, "old@example.com"), Retirement { licenses: 1, user_was_known: false });
     assert_eq!(world.license_of(other, "amy@example.com"), amys);
     assert_eq!(of_amy(), before);
     assert_eq!(world.licenses(plan)[0].status(), LicenseStatus::Unassigned);

@@ -143,7 +143,7 @@ impl Scene {
              VALUES ('expire-subscriptions', '{plan}', '{license}', {MOMENT});
              INSERT INTO plan_mark (subscription_plan_uuid, name, created) VALUES ('{plan}', 'initial_utilization', {MOMENT});
              INSERT INTO history_retention (id, complete_since) VALUES (1, {MOMENT});
-             INSERT INTO imported_history (id, imported_at, last_license_history_id) VALUES (1, {MOMENT}, 0);
+             INSERT INTO imported_versions (id, imported_at, last_license_history_id) VALUES (1, {MOMENT}, 0);
              INSERT INTO plan_job (subscription_plan_uuid, kind, requested_at, not_before)
              VALUES ('{plan}', 'provision', {MOMENT}, {later});
              UPDATE webhook_delivery SET state = 'delivered', attempts = 2, last_status = 204, delivered_at = created
