@@ -74,7 +74,7 @@ fn customers(scope: &CustomerScope) -> Result<String, Error> {
 /// A text as a pattern for `LIKE … ESCAPE '\'` that matches what contains it.
 fn containing(text: &str) -> String {
     let mut pattern = String::from("%");
-    for c in text.to_lowercase().chars() {
+    for c in text.chars() {
         if matches!(c, '%' | '_' | '\\') {
             pattern.push('\\');
         }

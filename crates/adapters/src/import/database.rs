@@ -220,7 +220,10 @@ impl Database for SqliteConnection {
     fn tables(&mut self) -> QueryResult<Vec<String>> {
         texts(
             self,
-            "SELECT name AS text FROM sqlite_schema WHERE type = 'table' AND name NOT GLOB 'sqlite_*' ORDER BY name",
+            "SELECT name AS text FROM sqlite_schema
+             WHERE type = 'table' AND name NOT GLOB 'sqlite_*'
+                 AND name NOT IN (SELECT name FROM pragma_table_list WHERE type IN ('virtual', 'shadow'))
+             ORDER BY name",
         )
     }
 

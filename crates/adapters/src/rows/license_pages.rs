@@ -206,7 +206,7 @@ impl Asked<'_> {
             statement.sql(" AND (");
             for (number, arm) in arms.iter().enumerate() {
                 statement.sql(if number == 0 { "(1 = 1" } else { " OR (1 = 1" });
-                conditions(&mut statement, arm, "");
+                conditions(&mut statement, arm, None);
                 statement.sql(")");
             }
             statement.sql(")");
@@ -345,9 +345,13 @@ impl<'a> Part<'a> {
                 ""
             }
         };
-        // Without statistics, SQLite would rather find a state by an index and sort than follow the index on addresses.
-        let follows_addresses = matches!(plans, Plans::All) && arm.follows_addresses();
-        let unindexed = if statement.dialect == Dialect::Sqlite && follows_addresses { "+" } else { "" };
+        // Without statistics, SQLite would rather find a state by an index and sort than follow the index on addresses, and
+        // the other way round.
+        let unindexed = match (statement.dialect, plans) {
+            (Dialect::Sqlite, Plans::All) if arm.follows_addresses() => Some(LicenseField::Status),
+            (Dialect::Sqlite, Plans::All) => Some(LicenseField::UserEmail),
+            _ => None,
+        };
         conditions(statement, arm, unindexed);
         if statement.dialect == Dialect::Sqlite && matches!(plans, Plans::All) {
             // The indexes across plans have this condition, so that SQLite takes none of them for a plan.
@@ -365,8 +369,10 @@ impl<'a> Part<'a> {
 }
 
 /// The conditions of an arm. The states are literals: a partial index is used only if the statement has its condition.
-fn conditions(statement: &mut Statement, arm: &Arm, unindexed: &str) {
-    statement.sql(&format!(" AND {unindexed}status = '{}'", arm.status.as_str()));
+/// SQLite looks for no index by the state, or by the presence of a value, in the field `unindexed`.
+fn conditions(statement: &mut Statement, arm: &Arm, unindexed: Option<LicenseField>) {
+    let sign = |field: LicenseField| if unindexed == Some(field) { "+" } else { "" };
+    statement.sql(&format!(" AND {}status = '{}'", sign(LicenseField::Status), arm.status.as_str()));
     if arm.status != LicenseStatus::Unassigned {
         statement.sql(" AND status <> 'unassigned'");
     }
@@ -374,7 +380,8 @@ fn conditions(statement: &mut Statement, arm: &Arm, unindexed: &str) {
         if arm.never_has(*field) {
             continue;
         }
-        statement.sql(" AND ").sql(column(*field));
+        let sign = if *test == Test::Present { sign(*field) } else { "" };
+        statement.sql(" AND ").sql(sign).sql(column(*field));
         let (operator, value) = match test {
             Test::Absent => (" IS NULL", None),
             Test::Present => (" IS NOT NULL", None),

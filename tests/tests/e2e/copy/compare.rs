@@ -68,7 +68,8 @@ fn read(server: &Server, person: &Person, path: &str) -> String {
 pub fn tables(sqlite: &Database) -> Vec<String> {
     sqlite.texts(
         "SELECT name AS text FROM sqlite_schema WHERE type = 'table' AND name NOT GLOB 'sqlite_*'
-         AND name NOT GLOB '__diesel*' ORDER BY name",
+         AND name NOT GLOB '__diesel*' AND name <> 'license_address'
+         AND name NOT IN (SELECT name FROM pragma_table_list WHERE type IN ('virtual', 'shadow')) ORDER BY name",
     )
 }
 
