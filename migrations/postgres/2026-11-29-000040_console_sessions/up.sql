@@ -1,4 +1,4 @@
--- Who is signed in to the console (docs/adr/0018-console.md). The id in the browser's cookie is not stored, only its SHA-256.
+-- Who is signed in to the console (docs/adr/0020-console.md). The id in the browser's cookie is not stored, only its SHA-256.
 CREATE TABLE console_session (
     id_hash bytea PRIMARY KEY,
     -- Names the session in lists and forms.

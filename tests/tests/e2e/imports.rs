@@ -7,7 +7,7 @@ use license_manager_tests::{Database, DjangoIds, DjangoServer, Person, Ran, Serv
 use serde_json::{Value, json};
 
 /// How many rows of the fixture each rule applies to.
-const RULES: [(&str, u64); 44] = [
+const RULES: [(&str, u64); 45] = [
     ("assigned_with_activation_date", 1),
     ("auto_scaling_most", 1),
     ("auto_scaling_percentage", 2),
@@ -18,7 +18,7 @@ const RULES: [(&str, u64); 44] = [
     ("harmless_message", 1),
     ("held_twice", 3),
     ("history_behind", 5),
-    ("history_missing", 31),
+    ("history_missing", 34),
     ("history_order", 3),
     ("history_without_end", 2),
     ("inactive_user", 1),
@@ -52,6 +52,7 @@ const RULES: [(&str, u64); 44] = [
     ("transfer_results", 1),
     ("transfer_to_the_same_plan", 1),
     ("unassigned_with_leftovers", 1),
+    ("unknown_role", 1),
 ];
 
 fn import(target: &Database, source: &str, more: &[&str]) -> Ran {

@@ -143,6 +143,10 @@ impl Scene {
              VALUES ('expire-subscriptions', '{plan}', '{license}', {MOMENT});
              INSERT INTO plan_mark (subscription_plan_uuid, name, created) VALUES ('{plan}', 'initial_utilization', {MOMENT});
              INSERT INTO history_retention (id, complete_since) VALUES (1, {MOMENT});
+             INSERT INTO console_session (id_hash, uuid, username, roles, is_staff, roles_until, refresh_token, user_agent,
+                                          created, last_used)
+             VALUES (x'0102ff', '{license}', 'amy', '[\"enterprise_admin:*\"]', 1, {MOMENT}, x'00fe', 'a browser', {MOMENT},
+                     {MOMENT});
              INSERT INTO imported_versions (id, imported_at, last_license_history_id) VALUES (1, {MOMENT}, 0);
              INSERT INTO plan_job (subscription_plan_uuid, kind, requested_at, not_before)
              VALUES ('{plan}', 'provision', {MOMENT}, {later});
