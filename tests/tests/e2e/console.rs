@@ -84,7 +84,7 @@ impl<'a> Visit<'a> {
     }
 
     /// Goes to the provider, and returns the path that the browser comes back to.
-    fn to_provider(&mut self) -> String {
+    fn go_to_provider(&mut self) -> String {
         let page = self.post("/console/sign-in/", "next=%2Fconsole%2Fplans%2F");
         assert_eq!(page.status, 200, "{}", page.body);
         let address = between(page.body.as_str().expect("a page"), "content=\"0; url=", "\"").replace("&amp;", "&");
@@ -95,7 +95,7 @@ impl<'a> Visit<'a> {
     }
 
     fn sign_in(&mut self) {
-        let back = self.to_provider();
+        let back = self.go_to_provider();
         let answer = self.get(&back);
         assert_eq!((answer.status, answer.header("Location")), (303, "/console/plans/"), "{}", answer.body);
     }
@@ -180,7 +180,7 @@ fn people_sign_in_with_openid_connect(database: Database) {
     assert!(visit.page("/console/plans/").contains(&format!("/console/plans/{}/", scene.plan.uuid)));
     // An identity token of another sign-in.
     let mut other = Visit::new(&scene.server);
-    let back = other.to_provider();
+    let back = other.go_to_provider();
     provider.forge_nonce();
     assert_eq!(other.get(&back).status, 403);
 }
@@ -221,7 +221,7 @@ fn a_sign_in_that_began_elsewhere_is_refused(database: Database) {
     let scene = scene(database, &provider);
     provider.set_person(Some(staff()));
     let mut visit = Visit::new(&scene.server);
-    let back = visit.to_provider();
+    let back = visit.go_to_provider();
     let refused = |visit: &mut Visit<'_>, path: &str| {
         let answer = visit.get(path);
         assert_eq!(answer.status, 403, "{path}: {}", answer.body);
@@ -232,7 +232,7 @@ fn a_sign_in_that_began_elsewhere_is_refused(database: Database) {
     refused(&mut visit, &back.replace("code=code-", "code=none-"));
     // A token that this service does not accept.
     provider.set_person(Some(staff().signed_with("another-secret-0123456789-0123456789")));
-    let back = visit.to_provider();
+    let back = visit.go_to_provider();
     refused(&mut visit, &back);
     for next in ["https://evil.example.com", "//evil.example.com", "/console/\\evil", "/api/"] {
         let page = visit.page(&format!("/console/sign-in?next={next}"));

@@ -90,7 +90,7 @@ impl Statement {
     }
 
     /// Adds the licenses of the plans that match, with the beginning of the condition.
-    pub fn from_matching(&mut self, plans: &Plans, filter: &LicenseFilter) -> &mut Self {
+    pub fn of_matching(&mut self, plans: &Plans, filter: &LicenseFilter) -> &mut Self {
         let searched = match (self.dialect, filter.email_words.as_slice()) {
             (Dialect::Postgres, _) | (_, []) => None,
             (Dialect::Sqlite, words) => search_expression(&Email::search_words(words)),

@@ -95,7 +95,7 @@ pub(crate) trait LicensePages {
         let number = |status: LicenseStatus| format!("count(*) FILTER (WHERE status = '{0}') AS {0}", status.as_str());
         let numbers = LicenseStatus::ALL.map(number).join(", ");
         let mut statement = Statement::new(Self::DIALECT);
-        statement.sql("SELECT ").sql(&numbers).from_matching(plans, filter);
+        statement.sql("SELECT ").sql(&numbers).of_matching(plans, filter);
         self.counts_of(statement)
     }
 
@@ -158,7 +158,7 @@ pub(crate) trait LicensePages {
         limit: i64,
     ) -> Result<Vec<License>, Error> {
         let mut statement = Statement::new(Self::DIALECT);
-        statement.sql("SELECT license.*").from_matching(&Plans::one(plan), filter);
+        statement.sql("SELECT license.*").of_matching(&Plans::one(plan), filter);
         statement.and_in_state(statuses).and_after(after);
         statement.sql(" ORDER BY uuid LIMIT ").bind(Bind::Number(limit.max(0)));
         if Self::DIALECT == Dialect::Postgres {
@@ -201,7 +201,7 @@ impl Asked<'_> {
     /// The statement that finds all licenses that match, or those of the arms, and sorts them.
     fn sorted(&self, dialect: Dialect, columns: &str, arms: Option<&[Arm]>, page: LimitOffset) -> Statement {
         let mut statement = Statement::new(dialect);
-        statement.sql("SELECT ").sql(columns).from_matching(self.plans, self.filter);
+        statement.sql("SELECT ").sql(columns).of_matching(self.plans, self.filter);
         if let Some(arms) = arms {
             statement.sql(" AND (");
             for (number, arm) in arms.iter().enumerate() {
