@@ -123,7 +123,7 @@ pub fn fill(plan: &str, licenses: usize) -> String {
          SELECT gen_random_uuid(), '{plan}', status,
                 CASE WHEN status <> 'unassigned' THEN
                     'learner' || number || '.' || (string_to_array('{names}', ','))[number / 20 % 50 + 1]
-                    || '@company' || number % 97 || '.example.com' END,
+                    || '@company' || (number % 97) || '.example.com' END,
                 CASE WHEN status <> 'unassigned' THEN gen_random_uuid() END,
                 CASE WHEN status <> 'unassigned' THEN now() END,
                 CASE WHEN status IN ('activated', 'revoked') THEN now() - number * 7919 % 1000003 * interval '1 s' END,

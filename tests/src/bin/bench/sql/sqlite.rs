@@ -154,7 +154,7 @@ pub fn fill(plan: &str, licenses: usize) -> String {
          SELECT {NEW_UUID}, '{plan}', status,
                 CASE WHEN status <> 'unassigned' THEN
                     'learner' || number || '.' || ('{names}' ->> (number / 20 % 50))
-                    || '@company' || number % 97 || '.example.com' END,
+                    || '@company' || (number % 97) || '.example.com' END,
                 CASE WHEN status <> 'unassigned' THEN {NEW_UUID} END,
                 CASE WHEN status <> 'unassigned' THEN {now} END,
                 CASE WHEN status IN ('activated', 'revoked') THEN {now} - number * 7919 % 1000003 * 1000000 END,
