@@ -119,7 +119,7 @@ async fn preview(visitor: &Visitor, shown: &Shown, read: Addresses) -> Result<Pr
         .await?
         .into_iter()
         .collect();
-    let holds = |email: &Email| email.stored_forms().iter().any(|form| holding.contains(form));
+    let holds = |email: &Email| email.is_among(&holding);
     let (holders, newcomers) = read.good.iter().cloned().partition(holds);
     Ok(Preview { read, newcomers, holders })
 }

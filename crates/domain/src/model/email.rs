@@ -1,5 +1,6 @@
 //! Email addresses, parsed once at the boundary.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
@@ -92,6 +93,11 @@ impl Email {
     /// Whether both are forms of one address. Two accepted addresses are the same only where they are equal.
     pub fn is_same(&self, other: &Self) -> bool {
         self == other || self.stored_forms().contains(other)
+    }
+
+    /// Whether a form of this address is among the stored ones.
+    pub fn is_among(&self, stored: &HashSet<Self>) -> bool {
+        self.stored_forms().iter().any(|form| stored.contains(form))
     }
 
     /// The stored forms of all these addresses, each once.

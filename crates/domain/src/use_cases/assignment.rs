@@ -76,7 +76,7 @@ impl LicenseManager {
             let now = self.now();
             let forms = Email::all_stored_forms(&everyone);
             let holders: HashSet<Email> = unit.licenses().live_emails(plan, &forms)?.into_iter().collect();
-            let holds = |email: &&Email| email.stored_forms().iter().any(|form| holders.contains(form));
+            let holds = |email: &&Email| email.is_among(&holders);
             let newcomers: Vec<&Email> = everyone.iter().filter(|email| !holds(email)).collect();
             let already_associated = everyone.len() - newcomers.len();
             let free = unit.licenses().claim_unassigned(plan, newcomers.len() as i64)?;

@@ -349,8 +349,7 @@ impl Work {
         let renamed = self.changed.iter().filter(|pair| pair.new_address().is_some());
         self.released.extend(renamed.filter_map(|pair| pair.before.holder_email().cloned()));
         let taken: HashSet<Email> = held.into_iter().filter(|email| !self.released.contains(email)).collect();
-        let is_taken = |email: &Email| email.stored_forms().iter().any(|form| taken.contains(form));
-        let is_double = |pair: &Changed| pair.new_address().is_some_and(is_taken);
+        let is_double = |pair: &Changed| pair.new_address().is_some_and(|email| email.is_among(&taken));
         let all = std::mem::take(&mut self.changed).into_iter();
         let (doubles, changed): (Vec<Changed>, Vec<Changed>) = all.partition(is_double);
         self.changed = changed;

@@ -73,10 +73,10 @@ fn own_addresses(
 ) -> Result<Vec<Email>, Error> {
     let named: Vec<Email> = named.into_iter().collect();
     let licenses: HashSet<LicenseId> = licenses.iter().copied().collect();
-    let holders = unit.lookups().find_by_emails(&named)?;
+    let holders = unit.lookups().find_by_emails(&Email::all_stored_forms(&named))?;
     let others = holders.iter().filter(|(license, _)| !licenses.contains(&license.id));
-    let of_others: HashSet<&Email> = others.filter_map(|(license, _)| license.holder_email()).collect();
-    let own = named.iter().filter(|email| !of_others.contains(email));
+    let of_others: HashSet<Email> = others.filter_map(|(license, _)| license.holder_email().cloned()).collect();
+    let own = named.iter().filter(|email| !email.is_among(&of_others));
     let own: BTreeSet<Email> = own.chain(&person.emails).cloned().collect();
     Ok(own.into_iter().collect())
 }

@@ -255,8 +255,7 @@ fn check_one_each(
     // Nobody holds two now, so a holder whose license is taken by this revert has no other.
     let holding = unit.licenses().live_emails(plan, &Email::all_stored_forms(&newly))?;
     let held: HashSet<Email> = holding.into_iter().filter(|email| !released.contains(email)).collect();
-    let is_held = |email: &Email| email.stored_forms().iter().any(|form| held.contains(form));
-    let doubled = newly.into_iter().filter(is_held);
+    let doubled = newly.into_iter().filter(|email| email.is_among(&held));
     twice.extend(doubled.filter_map(|email| Some(HeldTwice { license: *holders.get(&email)?, email })));
     twice.sort_unstable_by(|left, right| left.email.cmp(&right.email));
     twice.dedup_by(|left, right| left.email == right.email);

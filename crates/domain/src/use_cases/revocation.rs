@@ -50,7 +50,7 @@ impl LicenseManager {
                     let licenses =
                         unit.licenses().lock_live_by_emails(plan.plan.id, &Email::all_stored_forms(emails))?;
                     let holders: HashSet<_> = licenses.iter().filter_map(License::holder_email).cloned().collect();
-                    let holds = |email: &&Email| email.stored_forms().iter().any(|form| holders.contains(form));
+                    let holds = |email: &&Email| email.is_among(&holders);
                     let not_found = emails.iter().filter(|email| !holds(email)).cloned().collect();
                     (licenses, not_found)
                 }
