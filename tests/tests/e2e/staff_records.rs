@@ -3,7 +3,6 @@
 // These tests run outside of the service, with real ids.
 #![allow(clippy::disallowed_methods)]
 
-use diesel::{Connection, PgConnection, RunQueryDsl, SqliteConnection, sql_query};
 use license_manager_tests::{Client, Customer, Database, PROVISIONING, Request, Scene, Server, on_both_databases};
 use serde_json::{Value, json};
 
@@ -186,31 +185,18 @@ fn a_role_admits_its_user_until_it_is_removed(database: Database) {
     }
 }
 
-/// Runs SQL, because no endpoint writes these records.
-fn execute(database: &Database, statement: &str) {
-    let url = database.url();
-    let written = match url.strip_prefix("sqlite:") {
-        Some(path) => sql_query(statement).execute(&mut SqliteConnection::establish(path).unwrap()),
-        None => sql_query(statement).execute(&mut PgConnection::establish(url).unwrap()),
-    };
-    assert_eq!(written, Ok(1));
-}
-
 fn notifications_are_looked_up(database: Database) {
     let server = Server::start(database.url());
     let customer = Customer::new(&server);
     let plans = [customer.plan(1), customer.plan(1)];
     let moment = if database.url().starts_with("sqlite:") { "1700000000000000" } else { "to_timestamp(1700000000)" };
     for (plan, kind) in plans.iter().zip(["no_allocations_remaining", "periodic_informational"]) {
-        execute(
-            &database,
-            &format!(
+        database.execute(&format!(
             "INSERT INTO notification (enterprise_customer_uuid, enterprise_customer_user_id, subscription_plan_uuid,
                                        notification_type, last_sent, created, modified)
              VALUES ('{}', 5, '{}', '{kind}', {moment}, {moment}, {moment})",
             customer.enterprise, plan.uuid
-        ),
-        );
+        ));
     }
     let path = at("notifications/");
     let found = |query: &str| customer.operator().get(&format!("{path}?{query}")).expect(200);
@@ -246,12 +232,9 @@ fn license_events_are_looked_up(database: Database) {
         plan.licenses("unassigned").iter().map(|license| license["uuid"].as_str().unwrap().to_owned()).collect();
     let moment = if database.url().starts_with("sqlite:") { "1700000000000000" } else { "to_timestamp(1700000000)" };
     for (license, name) in licenses.iter().zip(["unlinked", "old"]) {
-        execute(
-            &database,
-            &format!(
-                "INSERT INTO license_event (license_uuid, event_name, created) VALUES ('{license}', '{name}', {moment})"
-            ),
-        );
+        database.execute(&format!(
+            "INSERT INTO license_event (license_uuid, event_name, created) VALUES ('{license}', '{name}', {moment})"
+        ));
     }
     let found = |query: &str| customer.operator().get(&at(&format!("license-events/?{query}"))).expect(200);
     assert_eq!(names(&found(""), "event_name"), ["old", "unlinked"]);
