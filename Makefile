@@ -28,9 +28,10 @@ test: ## Check formatting and lints, then run every test on SQLite and on Postgr
 fmt: ## Format the code
 	cargo fmt --all
 
-lint: ## Run clippy, build the domain's documentation, and check the dependencies, without a warning
+lint: ## Run clippy, build the domain's documentation, and check the dependencies and the alerts, without a warning
 	cargo clippy --workspace --all-targets -- -D warnings
 	tests/deny
+	tests/alerts
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --all-features -p license-manager-domain
 
 unit: ## Run the tests that need neither a server nor a database
