@@ -93,9 +93,9 @@ pub mod outbox;
 pub mod permissions;
 pub mod ports;
 pub mod queue;
-/// The repository's `docs/RULES.md`. Its links are relative to that file.
+/// The business rules in words. Paths on this page are those of the repository.
 ///
-#[doc = include_str!("../../../docs/RULES.md")]
+#[doc = include_str!("../RULES.md")]
 pub mod rules {}
 mod saturating_time;
 pub mod use_cases;

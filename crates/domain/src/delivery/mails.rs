@@ -1,4 +1,4 @@
-//! The mails of each kind; see docs/RULES.md, "Mails".
+//! The mails of each kind; see RULES.md, "Mails".
 
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};

@@ -1,4 +1,4 @@
-//! Who changed what, when and why. Every write records it (docs/RULES.md, "History").
+//! Who changed what, when and why. Every write records it (RULES.md, "History").
 
 pub(crate) mod rows;
 

@@ -1,4 +1,4 @@
-//! Products and their plan types (docs/RULES.md, "Entities").
+//! Products and their plan types (RULES.md, "Entities").
 
 use crate::error::{Error, FieldErrors};
 use crate::history::rows::Row;

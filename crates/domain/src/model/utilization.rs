@@ -1,4 +1,4 @@
-//! Utilization of plans: docs/RULES.md, "Utilization". Days are UTC.
+//! Utilization of plans: RULES.md, "Utilization". Days are UTC.
 
 use chrono::{DateTime, Days, NaiveDate, Utc};
 

@@ -57,7 +57,7 @@ fn take(license: License, step: &Step, number: usize) -> Result<License, Impossi
     }
 }
 
-/// Where a step leads according to docs/RULES.md, or `None` where a license cannot take it.
+/// Where a step leads according to crates/domain/RULES.md, or `None` where a license cannot take it.
 fn documented(from: LicenseStatus, step: &Step) -> Option<LicenseStatus> {
     use LicenseStatus::*;
     match (from, step) {

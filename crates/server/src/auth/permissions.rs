@@ -13,7 +13,7 @@
 //! | [`HistoryReader`] | [`ProvisionerOrStaff`]; for a plan or license also whoever may read it |
 //!
 //! [`license_manager_domain::permissions`] says which role permits which action; superusers may do everything. The rules
-//! are in docs/RULES.md, "Permissions".
+//! are in crates/domain/RULES.md, "Permissions".
 
 use std::marker::PhantomData;
 use std::pin::Pin;
