@@ -1,13 +1,14 @@
 //! Runs the storage contract on SQLite.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chrono::DateTime;
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool, Nullable, Text};
-use license_manager_adapters::sqlite::{SqliteOptions, SqliteStore, Synchronous};
+use license_manager_adapters::sqlite::{OnStatement, SqliteOptions, SqliteStore, Synchronous};
 use license_manager_domain::ports::Store;
 use license_manager_domain::{CustomerId, Email, LicenseId, LicenseStatus, LmsUserId};
 use tempfile::TempDir;
@@ -21,21 +22,28 @@ contract_suite!(in_a_file);
 
 fn in_a_file() -> InAFile {
     let directory = TempDir::new().unwrap();
+    let statements: Arc<Mutex<BTreeSet<String>>> = Arc::default();
+    let noted = statements.clone();
+    let on_statement: OnStatement = Arc::new(move |sql| {
+        noted.lock().unwrap().insert(sql.to_owned());
+    });
     let store = SqliteStore::open(&SqliteOptions {
         path: directory.path().join("test.db"),
         pool_size: 4,
         connect_timeout: Duration::from_secs(60),
         busy_timeout: Duration::from_secs(60),
         synchronous: Synchronous::Full,
-        on_statement: None,
+        on_statement: Some(on_statement),
     })
     .unwrap();
     store.migrate().unwrap();
-    InAFile { store, _directory: directory }
+    InAFile { store, statements, _directory: directory }
 }
 
 struct InAFile {
     store: SqliteStore,
+    /// The statements that ran.
+    statements: Arc<Mutex<BTreeSet<String>>>,
     _directory: TempDir,
 }
 
@@ -44,6 +52,33 @@ impl InAFile {
     fn connection(&self) -> SqliteConnection {
         SqliteConnection::establish(self.store.path().to_str().unwrap()).unwrap()
     }
+}
+
+/// Every test of the contract also checks that licenses which are looked up are found by an index: their statements do
+/// not walk a plan. The plans depend on the schema alone, because the database has no statistics.
+impl Drop for InAFile {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        let mut connection = self.connection();
+        let statements = std::mem::take(&mut *self.statements.lock().unwrap());
+        let looks_up = |sql: &&String| sql.starts_with("SELECT `license`.`uuid`, `license`.`subscription_plan_uuid`");
+        for sql in statements.iter().filter(looks_up) {
+            let steps: Vec<Step> =
+                diesel::sql_query(format!("EXPLAIN QUERY PLAN {sql}")).load(&mut connection).unwrap();
+            let walks = |step: &Step| {
+                step.detail.contains("license_by_plan (subscription_plan_uuid=?)") || step.detail == "SCAN license"
+            };
+            assert!(!steps.iter().any(walks), "this statement walks a plan: {sql}");
+        }
+    }
+}
+
+#[derive(QueryableByName)]
+struct Step {
+    #[diesel(sql_type = Text)]
+    detail: String,
 }
 
 #[derive(QueryableByName)]

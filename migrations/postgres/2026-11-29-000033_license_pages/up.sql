@@ -5,7 +5,7 @@
 -- Within a plan, beside license_by_plan.
 CREATE INDEX license_by_status ON license (subscription_plan_uuid, status, uuid) WHERE status <> 'unassigned';
 CREATE INDEX license_by_activation ON license (subscription_plan_uuid, status, activation_date NULLS FIRST, uuid)
-    WHERE activation_date IS NOT NULL;
+    WHERE status <> 'unassigned' AND status <> 'assigned';
 CREATE INDEX license_by_reminder ON license (subscription_plan_uuid, status, last_remind_date NULLS FIRST, uuid)
     WHERE status <> 'unassigned';
 
@@ -15,7 +15,7 @@ CREATE INDEX license_by_email ON license (user_email NULLS FIRST, uuid, status, 
 CREATE INDEX license_of_all_unassigned ON license (uuid) WHERE status = 'unassigned';
 CREATE INDEX license_of_all_by_status ON license (status, uuid) WHERE status <> 'unassigned';
 CREATE INDEX license_of_all_by_activation ON license (status, activation_date NULLS FIRST, uuid)
-    WHERE activation_date IS NOT NULL;
+    WHERE status <> 'unassigned' AND status <> 'assigned';
 CREATE INDEX license_of_all_by_reminder ON license (status, last_remind_date NULLS FIRST, uuid)
     WHERE status <> 'unassigned';
 CREATE INDEX license_of_all_retired ON license (user_email NULLS FIRST, uuid) WHERE status = 'revoked' AND user_email IS NULL;

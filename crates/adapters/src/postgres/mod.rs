@@ -14,7 +14,6 @@ mod history;
 mod idempotency;
 mod license_pages;
 mod licenses;
-mod lookups;
 mod operations;
 mod options;
 mod outbox;

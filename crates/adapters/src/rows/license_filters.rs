@@ -1,6 +1,8 @@
 //! Statements about licenses that match a filter, in plain SQL for both databases.
 
 use chrono::{DateTime, Utc};
+use diesel::backend::Backend;
+use diesel::query_builder::{BoxedSqlQuery, SqlQuery};
 use license_manager_domain::ports::LicenseFilter;
 use license_manager_domain::{Email, LicenseId, LicenseStatus, PlanId};
 use uuid::Uuid;
@@ -34,6 +36,16 @@ pub(crate) struct Statement {
 pub(crate) enum Dialect {
     Postgres,
     Sqlite,
+}
+
+/// A unit of work that runs statements which are put together.
+pub(crate) trait Composed {
+    type Backend: Backend;
+
+    const DIALECT: Dialect;
+
+    /// The statement with its parameters, ready to run.
+    fn bound(statement: Statement) -> BoxedSqlQuery<'static, Self::Backend, SqlQuery>;
 }
 
 /// The plans whose licenses are meant.

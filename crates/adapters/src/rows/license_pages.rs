@@ -1,15 +1,17 @@
 //! Pages of licenses, read from index ranges. See `docs/adr/0018-pages-of-licenses.md`.
 
-use diesel::QueryableByName;
 use diesel::sql_types::BigInt;
+use diesel::{QueryableByName, RunQueryDsl};
 use license_manager_domain::ports::{
     LicenseField, LicenseFilter, LicenseOrder, LicensePosition, LicenseSearch, LimitOffset,
 };
 use license_manager_domain::{Error, License, LicenseCounts, LicenseId, LicenseStatus, PlanId};
 use uuid::Uuid;
 
-use super::license_filters::{Bind, Dialect, Plans, Statement};
+use super::license_filters::{Bind, Composed, Dialect, Plans, Statement};
 use super::license_ranges::{Arm, Range, Test, Value};
+use super::licenses::LicenseRow;
+use super::shared::{IdRow, NumberRow, for_both_databases};
 
 /// The numbers of licenses by state.
 #[derive(QueryableByName)]
@@ -54,9 +56,7 @@ fn counted(filter: &LicenseFilter) -> Option<Vec<LicenseStatus>> {
 }
 
 /// Reads licenses that match filters.
-pub(crate) trait LicensePages {
-    const DIALECT: Dialect;
-
+pub(crate) trait LicensePages: Composed {
     /// Runs a statement that selects licenses.
     fn licenses_of(&mut self, statement: Statement) -> Result<Vec<License>, Error>;
 
@@ -194,6 +194,27 @@ pub(crate) trait LicensePages {
             asked.sorted(Self::DIALECT, "license.*", Some(&arms), LimitOffset { offset: 0, limit })
         };
         self.licenses_of(statement)
+    }
+}
+
+for_both_databases! {
+    impl LicensePages for Unit {
+        fn licenses_of(&mut self, statement: Statement) -> Result<Vec<License>, Error> {
+            self.list::<LicenseRow, _>(Self::bound(statement))
+        }
+
+        fn ids_of(&mut self, statement: Statement) -> Result<Vec<Uuid>, Error> {
+            let rows = self.read(|connection| Self::bound(statement).load::<IdRow>(connection))?;
+            Ok(rows.into_iter().map(|row| row.uuid).collect())
+        }
+
+        fn number_of(&mut self, statement: Statement) -> Result<i64, Error> {
+            self.read(|connection| Self::bound(statement).get_result::<NumberRow>(connection)).map(|row| row.number)
+        }
+
+        fn counts_of(&mut self, statement: Statement) -> Result<LicenseCounts, Error> {
+            self.read(|connection| Self::bound(statement).get_result::<CountsRow>(connection)).map(LicenseCounts::from)
+        }
     }
 }
 
@@ -375,6 +396,9 @@ fn conditions(statement: &mut Statement, arm: &Arm, unindexed: Option<LicenseFie
     statement.sql(&format!(" AND {}status = '{}'", sign(LicenseField::Status), arm.status.as_str()));
     if arm.status != LicenseStatus::Unassigned {
         statement.sql(" AND status <> 'unassigned'");
+    }
+    if matches!(arm.status, LicenseStatus::Activated | LicenseStatus::Revoked) {
+        statement.sql(" AND status <> 'assigned'");
     }
     for (field, test) in &arm.tests {
         if arm.never_has(*field) {

@@ -172,7 +172,7 @@ impl Arm {
     /// not begin with it.
     pub fn leading(&self) -> Option<LicenseField> {
         let absent = |field: &LicenseField| self.tests.contains(&(*field, Test::Absent)) && !self.never_has(*field);
-        [LicenseField::UserEmail, LicenseField::LastRemindDate]
+        [LicenseField::UserEmail, LicenseField::ActivationDate, LicenseField::LastRemindDate]
             .into_iter()
             .find(|field| self.order.is_empty() && absent(field))
     }

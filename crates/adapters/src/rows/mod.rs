@@ -12,6 +12,7 @@ pub(crate) mod license_filters;
 pub(crate) mod license_pages;
 pub(crate) mod license_ranges;
 pub(crate) mod licenses;
+mod lookups;
 pub(crate) mod outbox;
 pub(crate) mod plans;
 pub(crate) mod products;

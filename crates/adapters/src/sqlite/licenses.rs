@@ -87,13 +87,14 @@ impl LicenseRepository for SqliteUnit<'_> {
     }
 
     fn find_by_person(&mut self, agreement: AgreementId, person: &Person) -> Result<Vec<License>, Error> {
+        // The agreement is not a condition of the query: SQLite would start from all licenses of the agreement.
         let query = license::table
             .inner_join(subscription_plan::table)
-            .filter(subscription_plan::customer_agreement_uuid.eq(SqlUuid(agreement.0)))
             .filter(held_by(person))
             .order(license::uuid)
-            .select(LicenseRow::as_select());
-        self.list::<LicenseRow, _>(query)
+            .select((LicenseRow::as_select(), subscription_plan::customer_agreement_uuid));
+        let rows = self.read(|connection| query.load::<(LicenseRow, Uuid)>(connection))?;
+        licenses(rows.into_iter().filter(|(_, of)| *of == agreement.0).map(|(license, _)| license))
     }
 
     fn find_by_email(&mut self, plan: PlanId, email: &Email) -> Result<Vec<License>, Error> {

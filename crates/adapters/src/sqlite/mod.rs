@@ -18,7 +18,6 @@ mod idempotency;
 mod json;
 mod license_pages;
 mod licenses;
-mod lookups;
 mod operations;
 mod options;
 mod outbox;

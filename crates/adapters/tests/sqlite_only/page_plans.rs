@@ -91,6 +91,24 @@ fn pages_in_every_order_are_read_from_indexes() {
 }
 
 #[test]
+fn licenses_that_were_never_activated_are_a_range_of_their_own() {
+    let watched = filled();
+    let filter = LicenseFilter { statuses: Some(vec![LicenseStatus::Revoked]), ..LicenseFilter::default() };
+    let order = [LicenseOrder { field: LicenseField::ActivationDate, descending: false }];
+    for (plan, range) in [
+        (Some(plan_id(2)), "license_by_activation (subscription_plan_uuid=? AND status=? AND activation_date=?)"),
+        (None, "license_of_all_by_activation (status=? AND activation_date=?)"),
+    ] {
+        let search = search(plan, CustomerScope::All, filter.clone());
+        let steps = plans_of(&watched, || {
+            let limit_offset = LimitOffset { offset: 0, limit: 1 };
+            watched.store.read(|unit| unit.lookups().list(&search, &order, limit_offset)).unwrap();
+        });
+        assert!(steps.iter().any(|step| step.ends_with(range)), "{steps:#?}");
+    }
+}
+
+#[test]
 fn a_search_reads_what_its_index_finds() {
     let watched = filled();
     for statuses in [None, Some(vec![LicenseStatus::Assigned]), Some(LicenseStatus::LIVE.to_vec())] {

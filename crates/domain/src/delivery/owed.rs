@@ -121,7 +121,7 @@ impl<'a> Owed<'a> {
         self.activated.iter().any(|(license, details)| {
             let is_theirs = match license.lms_user_id() {
                 Some(id) => id == ended.lms_user_id,
-                None => address.is_some_and(|address| license.holder_email().is_some_and(|held| address.is_same(held))),
+                None => address.is_some_and(|address| license.has_address(address)),
             };
             let is_usable = details.plan.is_active && details.plan.is_current(self.now) && gives_the_same(details);
             is_theirs && details.customer == message.customer && (is_usable || Some(license.id) == message.license)

@@ -41,7 +41,7 @@ fn count<'a>(licenses: impl Iterator<Item = &'a License>) -> LicenseCounts {
 }
 
 fn is_of(person: &Person, license: &License) -> bool {
-    (person.email.as_ref().is_some_and(|email| license.holder_email().is_some_and(|held| email.is_same(held))))
+    person.email.as_ref().is_some_and(|email| license.has_address(email))
         || (person.lms_user_id.is_some() && license.lms_user_id() == person.lms_user_id)
 }
 

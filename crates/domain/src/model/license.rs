@@ -364,6 +364,12 @@ impl License {
         }
     }
 
+    /// Whether its holder, or the former one if it is revoked, has this address in one of its
+    /// [stored forms](Email::stored_forms).
+    pub fn has_address(&self, email: &Email) -> bool {
+        self.holder_email().is_some_and(|held| email.is_same(held))
+    }
+
     /// The LMS user id of its holder, or of the former one if it is revoked.
     pub fn lms_user_id(&self) -> Option<LmsUserId> {
         match &self.state {

@@ -83,7 +83,7 @@ impl LicenseManager {
 /// LMS user id.
 fn is_for(license: &License, person: &Person) -> bool {
     match &person.email {
-        Some(email) => license.holder_email().is_some_and(|held| email.is_same(held)),
+        Some(email) => license.has_address(email),
         None => person.lms_user_id.is_some() && license.lms_user_id() == person.lms_user_id,
     }
 }
