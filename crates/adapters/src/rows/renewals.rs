@@ -287,6 +287,9 @@ macro_rules! matching {
 
         let filter: &license_manager_domain::ports::RenewalFilter = $filter;
         let mut query = $query.into_boxed();
+        if let Some(ids) = &filter.ids {
+            query = query.filter(renewal::id.eq_any(ids.iter().map(|id| id.0).collect::<Vec<_>>()));
+        }
         if let Some(plan) = filter.prior_plan {
             query = query.filter(renewal::prior_subscription_plan_uuid.eq(SqlUuid(plan.0)));
         }

@@ -212,6 +212,9 @@ pub fn renewals_are_filtered(db: &dyn Database) {
     let opportunity = "00k000000000000002".to_owned();
     let sold = add(&*store, &full_terms(4)).unwrap();
     for (filter, expected) in [
+        (RenewalFilter { ids: Some(vec![sold, processed]), ..any.clone() }, vec![sold, processed]),
+        (RenewalFilter { ids: Some(vec![sold, processed]), processed: Some(true), ..any.clone() }, vec![processed]),
+        (RenewalFilter { ids: Some(Vec::new()), ..any.clone() }, vec![]),
         (RenewalFilter { prior_plan: Some(plan_id(2)), ..any.clone() }, vec![second]),
         (RenewalFilter { renewed_plan: Some(plan_id(4)), ..any.clone() }, vec![processed]),
         (RenewalFilter { customer: Some(customer(1)), ..any.clone() }, vec![sold, second, processed]),

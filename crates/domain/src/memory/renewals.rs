@@ -46,7 +46,8 @@ fn details(tables: &Tables, renewal: &SubscriptionPlanRenewal) -> Option<Renewal
 fn matching(tables: &Tables, filter: &RenewalFilter) -> Vec<RenewalDetails> {
     let matches = |found: &RenewalDetails| {
         let terms = &found.renewal.terms;
-        filter.prior_plan.is_none_or(|plan| plan == terms.prior_plan)
+        filter.ids.as_ref().is_none_or(|ids| ids.contains(&found.renewal.id))
+            && filter.prior_plan.is_none_or(|plan| plan == terms.prior_plan)
             && filter.renewed_plan.is_none_or(|plan| Some(plan) == terms.renewed_plan)
             && filter.customer.is_none_or(|customer| customer == found.customer)
             && filter.processed.is_none_or(|processed| processed == found.renewal.processed)

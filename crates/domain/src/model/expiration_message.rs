@@ -41,6 +41,16 @@ impl ExpirationMessageChanges {
         self
     }
 
+    /// The message as learners would see it, if these are all of its texts; `None` if it is off.
+    ///
+    /// # Errors
+    /// Each invalid field, by its name on the wire.
+    pub fn preview(self) -> Result<Option<ExpirationMessage>, FieldErrors> {
+        let mut errors = FieldErrors::default();
+        let message = self.sanitized().apply(None, &mut errors);
+        if errors.iter().next().is_some() { Err(errors) } else { Ok(message) }
+    }
+
     /// The changed message, of changes that are [sanitized](Self::sanitized). Adds an error for each invalid field, by its name on the wire.
     pub(crate) fn apply(
         self,

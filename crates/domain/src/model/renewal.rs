@@ -205,6 +205,11 @@ impl RenewalChains {
         self.by_prior.contains_key(&plan)
     }
 
+    /// The renewal of the plan, processed or not.
+    pub fn renewal_of(&self, plan: PlanId) -> Option<&RenewalLink> {
+        self.by_prior.get(&plan)
+    }
+
     /// Whether the plan is locked, because its renewal takes effect within `lock`.
     pub fn is_locked(&self, plan: PlanId, lock: Duration, now: DateTime<Utc>) -> bool {
         self.by_prior.get(&plan).is_some_and(|link| {

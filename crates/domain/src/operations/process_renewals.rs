@@ -5,14 +5,15 @@ use uuid::Uuid;
 
 use super::run::{OperationSummary, Run, Supervisor};
 use super::tasks::Tasks;
-use crate::error::{Conflict, Entity, Error};
+use crate::error::{Entity, Error};
 use crate::history::Actor;
 use crate::model::ids::{PlanId, RenewalId};
-use crate::model::plan::{LicenseCounts, PlanDetails};
+use crate::model::plan::PlanDetails;
 use crate::ports::StoreExt;
 use crate::saturating_time;
 use crate::use_cases::manager::{LicenseManager, count_licenses, find_plan, lock_plan};
-use crate::use_cases::renewals::{RenewedBy, check_processable, is_title_taken};
+use crate::use_cases::renewal_outlook::{RenewalOutlook, outlook};
+use crate::use_cases::renewals::{RenewedBy, find_renewal};
 
 impl LicenseManager {
     /// Processes the renewals that take effect within `window` from now and are not exempt. A failure does not stop the
@@ -137,22 +138,9 @@ impl LicenseManager {
     /// The same as of processing.
     fn preview_renewal(&self, id: RenewalId) -> Result<i64, Error> {
         self.store.read(|unit| {
-            let terms = unit.renewals().find(id)?.ok_or(Error::NotFound(Entity::Renewal))?.renewal.terms;
-            let statuses = terms.license_types_to_copy.statuses();
-            let needed = count_licenses(unit, terms.prior_plan)?.only(statuses).all();
-            let (renewed, present) = match terms.renewed_plan {
-                Some(plan) => {
-                    let counts = count_licenses(unit, plan)?;
-                    (Some(find_plan(unit, plan)?.plan), counts)
-                }
-                None => (None, LicenseCounts::default()),
-            };
-            check_processable(&terms, renewed.as_ref(), usize::try_from(needed).unwrap_or(0), &present)?;
-            let prior = find_plan(unit, terms.prior_plan)?.plan;
-            if is_title_taken(unit, &terms, &prior)? {
-                return Err(Conflict::PlanTitle.into());
-            }
-            Ok(needed)
+            let terms = find_renewal(unit, id)?.renewal.terms;
+            let RenewalOutlook { copied, refusal, .. } = outlook(unit, &terms)?;
+            refusal.map_or(Ok(copied), Err)
         })
     }
 }

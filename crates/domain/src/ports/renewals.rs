@@ -11,6 +11,8 @@ use crate::model::renewal::{RenewalDetails, RenewalLink, RenewalTerms, Subscript
 /// A filter for renewals.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RenewalFilter {
+    /// Only these.
+    pub ids: Option<Vec<RenewalId>>,
     /// Of this prior plan.
     pub prior_plan: Option<PlanId>,
     /// With this renewed plan.

@@ -36,7 +36,7 @@ pub struct AgreementSettingsChanges {
 }
 
 impl AgreementSettingsChanges {
-    fn apply(self, agreement: &mut CustomerAgreement) -> Result<(), Error> {
+    pub(crate) fn apply(self, agreement: &mut CustomerAgreement) -> Result<(), Error> {
         let mut errors = FieldErrors::default();
         if let Some(kept) = self.license_duration_before_purge {
             CustomerAgreement::check_duration_before_purge(kept, &mut errors);
@@ -102,6 +102,11 @@ impl LicenseManager {
             }
             with_auto_applied_plan(unit, agreement)
         })
+    }
+
+    /// Whether an LMS is configured that can be asked for customers.
+    pub fn knows_customers(&self) -> bool {
+        self.directory.is_configured()
     }
 
     /// Asks the LMS for a customer. Do not call this within a transaction.

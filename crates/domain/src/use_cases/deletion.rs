@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::manager::{LicenseManager, find_agreement, lock_plan};
+use super::manager::{LicenseManager, find_agreement, find_plan, lock_plan};
 use crate::error::{Entity, Error, Refusal};
 use crate::history::Actor;
 use crate::model::ids::{AgreementId, LicenseEventId, NotificationId, PlanId, TransferJobId};
@@ -20,12 +20,17 @@ impl LicenseManager {
     pub fn delete_agreement(&self, actor: &Actor, id: AgreementId) -> Result<(), Error> {
         self.store.write(|unit| {
             unit.agreements().lock(id)?;
-            find_agreement(unit, id)?;
-            match unit.plans().find_by_agreements(&[id])?.len() {
-                0 => unit.agreements().delete(id, &actor.change(self.now())),
-                plans => Err(Refusal::AgreementHasPlans { plans }.into()),
-            }
+            check_agreement(unit, id)?;
+            unit.agreements().delete(id, &actor.change(self.now()))
         })
+    }
+
+    /// Checks whether [`LicenseManager::delete_agreement`] would delete the agreement now.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn check_deletion_of_agreement(&self, id: AgreementId) -> Result<(), Error> {
+        self.store.read(|unit| check_agreement(unit, id))
     }
 
     /// Deletes a plan none of whose licenses was ever assigned, with its unassigned licenses and its notifications.
@@ -37,19 +42,22 @@ impl LicenseManager {
         self.store.write(|unit| {
             let change = actor.change(self.now());
             lock_plan(unit, id)?;
-            if !unit.renewals().find_by_plans(id, Some(id))?.is_empty() {
-                return Err(Refusal::PlanHasRenewal.into());
-            }
-            if has_jobs(unit, id)? {
-                return Err(Refusal::PlanHasJobs.into());
-            }
-            if unit.plans().was_handed_out(id)? {
-                return Err(Refusal::PlanWasHandedOut.into());
-            }
+            check_plan(unit, id)?;
             unit.licenses().delete(id, LicenseStatus::Unassigned, &change)?;
             let notified = NotificationFilter { plan: Some(id), ..NotificationFilter::default() };
             unit.notifications().delete(&notified, &change)?;
             unit.plans().delete(id, &change)
+        })
+    }
+
+    /// Checks whether [`LicenseManager::delete_plan`] would delete the plan now.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn check_deletion_of_plan(&self, id: PlanId) -> Result<(), Error> {
+        self.store.read(|unit| {
+            find_plan(unit, id)?;
+            check_plan(unit, id)
         })
     }
 
@@ -129,6 +137,29 @@ impl LicenseManager {
         }
         self.store.write(|unit| unit.license_events().delete(filter, &actor.change(self.now())))
     }
+}
+
+/// Refuses the deletion of an agreement that something belongs to.
+fn check_agreement(unit: &mut dyn UnitOfWork, id: AgreementId) -> Result<(), Error> {
+    find_agreement(unit, id)?;
+    match unit.plans().find_by_agreements(&[id])?.len() {
+        0 => Ok(()),
+        plans => Err(Refusal::AgreementHasPlans { plans }.into()),
+    }
+}
+
+/// Refuses the deletion of a plan that something refers to, or that was used.
+fn check_plan(unit: &mut dyn UnitOfWork, id: PlanId) -> Result<(), Error> {
+    if !unit.renewals().find_by_plans(id, Some(id))?.is_empty() {
+        return Err(Refusal::PlanHasRenewal.into());
+    }
+    if has_jobs(unit, id)? {
+        return Err(Refusal::PlanHasJobs.into());
+    }
+    if unit.plans().was_handed_out(id)? {
+        return Err(Refusal::PlanWasHandedOut.into());
+    }
+    Ok(())
 }
 
 fn number(count: i64) -> usize {

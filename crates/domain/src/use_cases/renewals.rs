@@ -302,7 +302,7 @@ impl LicenseManager {
 }
 
 /// Checks the plans and the rules of the terms. Returns the prior plan.
-fn check(unit: &mut dyn UnitOfWork, terms: &RenewalTerms) -> Result<SubscriptionPlan, Error> {
+pub(crate) fn check(unit: &mut dyn UnitOfWork, terms: &RenewalTerms) -> Result<SubscriptionPlan, Error> {
     let prior = named_plan(unit, terms.prior_plan, "prior_subscription_plan")?;
     let renewed = match terms.renewed_plan {
         Some(plan) => Some(named_plan(unit, plan, "renewed_subscription_plan")?),
@@ -313,7 +313,11 @@ fn check(unit: &mut dyn UnitOfWork, terms: &RenewalTerms) -> Result<Subscription
 }
 
 /// Refuses terms whose new plan would have a title that another plan of the agreement has.
-fn check_title(unit: &mut dyn UnitOfWork, terms: &RenewalTerms, prior: &SubscriptionPlan) -> Result<(), Error> {
+pub(crate) fn check_title(
+    unit: &mut dyn UnitOfWork,
+    terms: &RenewalTerms,
+    prior: &SubscriptionPlan,
+) -> Result<(), Error> {
     if !is_title_taken(unit, terms, prior)? {
         return Ok(());
     }
@@ -373,7 +377,7 @@ fn lock_plans(
     }
 }
 
-fn find_renewal(unit: &mut dyn UnitOfWork, id: RenewalId) -> Result<RenewalDetails, Error> {
+pub(crate) fn find_renewal(unit: &mut dyn UnitOfWork, id: RenewalId) -> Result<RenewalDetails, Error> {
     unit.renewals().find(id)?.ok_or(Error::NotFound(Entity::Renewal))
 }
 

@@ -34,9 +34,13 @@ fn an_agreement_is_deleted_when_it_has_no_plans() {
     let world = World::new();
     let plan = world.plan(1);
     let delete = || world.manager.delete_agreement(&staff(), world.agreement);
+    let check = || world.manager.check_deletion_of_agreement(world.agreement);
+    assert_eq!(refused(check()), Refusal::AgreementHasPlans { plans: 1 });
     assert_eq!(refused(delete()), Refusal::AgreementHasPlans { plans: 1 });
     world.manager.delete_plan(&staff(), plan).unwrap();
+    assert_eq!(check(), Ok(()));
     delete().unwrap();
+    assert_eq!(check(), Err(Error::NotFound(Entity::Agreement)));
     assert_eq!(last(&world), ("customer_agreement", '-', Some("a mistake".to_owned())));
     assert_eq!(delete(), Err(Error::NotFound(Entity::Agreement)));
 }
@@ -45,7 +49,9 @@ fn an_agreement_is_deleted_when_it_has_no_plans() {
 fn a_plan_goes_with_the_licenses_that_were_never_handed_out() {
     let world = World::new();
     let (plan, other) = (world.plan(3), world.plan(2));
+    assert_eq!(world.manager.check_deletion_of_plan(plan), Ok(()));
     let owed = world.newly_owed(|| world.manager.delete_plan(&staff(), plan).unwrap());
+    assert_eq!(world.manager.check_deletion_of_plan(plan), Err(Error::NotFound(Entity::Plan)));
     assert_eq!(topics(&owed), [], "nobody is concerned");
     assert_eq!(last(&world), ("subscription_plan", '-', Some("a mistake".to_owned())));
     let history = world.store.history();
@@ -81,6 +87,7 @@ fn a_plan_stays_once_a_license_was_handed_out() {
         world.clock.advance(Duration::days(1));
         work(&world, plan);
         let before = world.footprint(plan);
+        assert_eq!(refused(world.manager.check_deletion_of_plan(plan)), Refusal::PlanWasHandedOut, "{story}");
         assert_eq!(refused(world.manager.delete_plan(&staff(), plan)), Refusal::PlanWasHandedOut, "{story}");
         assert_eq!(world.footprint(plan), before, "{story}");
     }
@@ -102,10 +109,13 @@ fn a_plan_with_a_renewal_or_a_job_stays() {
     };
     let job = world.manager.create_transfer_job(&admin(), &order).unwrap().id;
     let delete = |plan| world.manager.delete_plan(&staff(), plan);
+    let check = |plan| world.manager.check_deletion_of_plan(plan);
     for plan in [prior, next] {
+        assert_eq!(refused(check(plan)), Refusal::PlanHasRenewal);
         assert_eq!(refused(delete(plan)), Refusal::PlanHasRenewal);
     }
     for plan in [old, new, filling] {
+        assert_eq!(refused(check(plan)), Refusal::PlanHasJobs);
         assert_eq!(refused(delete(plan)), Refusal::PlanHasJobs);
     }
     world.manager.delete_renewal(&admin(), renewal).unwrap();

@@ -231,6 +231,7 @@ impl From<RenewalDetails> for RenewalBody {
 pub async fn list(_: ProvisionerOrStaff, request: HttpRequest, state: State) -> ApiResult {
     let query = Query::of(&request);
     let filter = RenewalFilter {
+        ids: None,
         prior_plan: query.uuid("prior_subscription_plan")?.map(PlanId),
         renewed_plan: query.uuid("renewed_subscription_plan")?.map(PlanId),
         customer: query.uuid("enterprise_customer_uuid")?.map(CustomerId),
