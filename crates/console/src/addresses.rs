@@ -1,5 +1,7 @@
 //! Addresses as people paste them: one a line, separated by commas, or a CSV file from a spreadsheet.
 
+use std::collections::HashSet;
+
 use license_manager_domain::Email;
 use license_manager_domain::model::cell_text;
 
@@ -31,8 +33,17 @@ pub(crate) struct BadLine {
     pub(crate) problem: String,
 }
 
-/// Reads addresses. With a line of headings, only the column of addresses counts; otherwise every cell with an `@`.
-pub(crate) fn read(text: &str) -> Addresses {
+/// Reads addresses from texts, each with its own separators and headings. With a line of headings, only the column of
+/// addresses counts; otherwise every cell with an `@`.
+pub(crate) fn read<T: AsRef<str>>(texts: impl IntoIterator<Item = T>) -> Addresses {
+    let (mut found, mut seen) = (Addresses::default(), HashSet::new());
+    for text in texts {
+        read_one(text.as_ref(), &mut found, &mut seen);
+    }
+    found
+}
+
+fn read_one(text: &str, found: &mut Addresses, seen: &mut HashSet<Email>) {
     let text = text.trim_start_matches('\u{feff}');
     let first = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
     let delimiter = if first.contains(';') {
@@ -48,8 +59,6 @@ pub(crate) fn read(text: &str) -> Addresses {
         .delimiter(delimiter)
         .trim(csv::Trim::All)
         .from_reader(text.as_bytes());
-    let mut found = Addresses::default();
-    let mut seen = std::collections::HashSet::new();
     let mut column = None;
     let mut is_first = true;
     for record in reader.records() {
@@ -81,7 +90,6 @@ pub(crate) fn read(text: &str) -> Addresses {
             }
         }
     }
-    found
 }
 
 /// What may be addresses in a cell: `Amy Adams <amy@example.com>` is one, and so is each word with an `@`.
@@ -107,7 +115,7 @@ mod tests {
     use super::*;
 
     fn good(text: &str) -> Vec<String> {
-        read(text).good.into_iter().map(String::from).collect()
+        read([text]).good.into_iter().map(String::from).collect()
     }
 
     #[test]
@@ -129,11 +137,11 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_is_told_by_its_line() {
-        let read = read("email\namy@example.com\nmary.major\nbob@@example.com\n\namy@example.com\n");
+        let read = read(["email\namy@example.com\nmary.major\nbob@@example.com\n\namy@example.com\n"]);
         assert_eq!((read.good.len(), read.repeated), (1, 1));
         let lines: Vec<(u64, &str)> = read.bad.iter().map(|bad| (bad.line, bad.text.as_str())).collect();
         assert_eq!(lines, [(3, "mary.major"), (4, "bob@@example.com")]);
-        assert_eq!(super::read("mary.major").bad[0].problem, "This is no email address.");
-        assert_eq!(super::read(" \n"), Addresses::default());
+        assert_eq!(super::read(["mary.major"]).bad[0].problem, "This is no email address.");
+        assert_eq!(super::read([" \n"]), Addresses::default());
     }
 }

@@ -3,10 +3,12 @@
 use std::pin::Pin;
 use std::time::Duration;
 
+use actix_multipart::Multipart;
 use actix_web::dev::Payload;
 use actix_web::web::Bytes;
-use actix_web::{FromRequest, HttpRequest, rt};
-use futures_util::StreamExt as _;
+use actix_web::{FromRequest, HttpMessage as _, HttpRequest, rt};
+use encoding_rs::WINDOWS_1252;
+use futures_util::{Stream, StreamExt as _};
 
 use crate::error::PageError;
 use crate::session::{Member, Visitor};
@@ -16,6 +18,12 @@ pub(crate) const FORM_TOKEN: &str = "form_token";
 
 /// The largest form, in bytes: 10,000 addresses of usual length and more.
 const MAX_BYTES: usize = 1 << 20;
+
+/// The most parts of a form with files: the rows of a page and more.
+const MAX_PARTS: usize = 1_000;
+
+/// Why a form that ends early is refused.
+const BROKEN: PageError = PageError::BadForm("The form broke off.");
 
 /// How long a browser may take to send one.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -33,6 +41,12 @@ impl Fields {
     /// These fields.
     pub(crate) fn of<const N: usize>(fields: [(&str, String); N]) -> Self {
         Self(fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+    }
+
+    /// These fields but one.
+    pub(crate) fn without(mut self, name: &str) -> Self {
+        self.0.retain(|(known, _)| known != name);
+        self
     }
 
     /// The fields of the request's query.
@@ -77,7 +91,7 @@ impl FromRequest for Submitted {
         let (request, mut payload) = (request.clone(), payload.take());
         Box::pin(async move {
             let visitor = Visitor::from_request(&request, &mut Payload::None).await?;
-            let fields = read(&mut payload).await?;
+            let fields = read(&request, &mut payload).await?;
             let sent = fields.text(FORM_TOKEN).unwrap_or_default();
             if !visitor.id.is_form_token(&sent) {
                 return Err(other_session());
@@ -100,7 +114,7 @@ impl FromRequest for SubmittedByMember {
         let (request, mut payload) = (request.clone(), payload.take());
         Box::pin(async move {
             let member = Member::of(&request).await?;
-            let sent = read(&mut payload).await?.text(FORM_TOKEN).unwrap_or_default();
+            let sent = read(&request, &mut payload).await?.text(FORM_TOKEN).unwrap_or_default();
             if member.id.is_form_token(&sent) { Ok(Self { member }) } else { Err(other_session()) }
         })
     }
@@ -111,19 +125,105 @@ fn other_session() -> PageError {
 }
 
 /// Reads the fields of a body.
-pub(crate) async fn read(payload: &mut Payload) -> Result<Fields, PageError> {
-    let body = async {
-        let mut body = Vec::new();
-        while let Some(chunk) = payload.next().await {
-            let chunk: Bytes = chunk.map_err(|_| PageError::BadForm("The form broke off."))?;
-            if body.len() + chunk.len() > MAX_BYTES {
-                return Err(PageError::BadForm("The form is larger than 1 MiB. Send it in parts."));
-            }
-            body.extend_from_slice(&chunk);
+pub(crate) async fn read(request: &HttpRequest, payload: &mut Payload) -> Result<Fields, PageError> {
+    let fields = async {
+        if request.content_type() == "multipart/form-data" {
+            read_parts(request, payload.take()).await
+        } else {
+            Ok(Fields::parse(&read_all(payload).await?))
         }
-        Ok(body)
     };
-    let body =
-        rt::time::timeout(PATIENCE, body).await.map_err(|_| PageError::BadForm("The form came too slowly."))??;
-    Ok(Fields::parse(&body))
+    rt::time::timeout(PATIENCE, fields).await.map_err(|_| PageError::BadForm("The form came too slowly."))?
+}
+
+async fn read_all<E>(body: &mut (impl Stream<Item = Result<Bytes, E>> + Unpin)) -> Result<Vec<u8>, PageError> {
+    let mut read = Vec::new();
+    append(&mut read, body, 0).await?;
+    Ok(read)
+}
+
+/// Appends a body to what was read of the form before it, `before` bytes.
+async fn append<E>(
+    read: &mut Vec<u8>,
+    body: &mut (impl Stream<Item = Result<Bytes, E>> + Unpin),
+    before: usize,
+) -> Result<(), PageError> {
+    while let Some(chunk) = body.next().await {
+        let chunk: Bytes = chunk.map_err(|_| BROKEN)?;
+        if before + read.len() + chunk.len() > MAX_BYTES {
+            return Err(PageError::BadForm("The form is larger than 1 MiB. Send it in parts."));
+        }
+        read.extend_from_slice(&chunk);
+    }
+    Ok(())
+}
+
+/// A form with files: each field and file is a part. Texts of files are decoded.
+async fn read_parts(request: &HttpRequest, payload: Payload) -> Result<Fields, PageError> {
+    let mut parts = Multipart::new(request.headers(), payload);
+    let (mut fields, mut size) = (Vec::new(), 0);
+    while let Some(part) = parts.next().await {
+        let mut part = part.map_err(|_| BROKEN)?;
+        let name = part.name().unwrap_or_default().to_owned();
+        if fields.len() >= MAX_PARTS {
+            return Err(PageError::BadForm("The form has too many fields."));
+        }
+        let mut content = Vec::new();
+        append(&mut content, &mut part, size).await?;
+        size += content.len() + name.len();
+        fields.push((name, decoded(content)));
+    }
+    Ok(Fields(fields))
+}
+
+/// The text of a file: UTF-8, or else as older spreadsheets write it.
+fn decoded(content: Vec<u8>) -> String {
+    String::from_utf8(content).unwrap_or_else(|error| WINDOWS_1252.decode(error.as_bytes()).0.into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+
+    use super::*;
+
+    const KIND: &str = "multipart/form-data; boundary=x";
+
+    fn part(name: &str, file: &str, content: &[u8]) -> Vec<u8> {
+        let head = format!("--x\r\nContent-Disposition: form-data; name=\"{name}\"{file}\r\n\r\n");
+        [head.as_bytes(), content, b"\r\n"].concat()
+    }
+
+    async fn read_form(body: Vec<u8>) -> Result<Fields, PageError> {
+        let request = TestRequest::post().insert_header(("Content-Type", KIND)).set_payload(body);
+        let (request, mut payload) = request.to_http_parts();
+        read(&request, &mut payload).await
+    }
+
+    #[actix_web::test]
+    async fn a_form_with_a_file_is_read_like_any_other() {
+        let file = "; filename=\"people.csv\"";
+        let parts = [
+            part("form_token", "", b"abc"),
+            part("addresses", "", b""),
+            part("file", file, b"Name;Email\nJos\xe9;jose@example.com\n"),
+            b"--x--\r\n".to_vec(),
+        ];
+        let fields = read_form(parts.concat()).await.unwrap();
+        assert_eq!(fields.text("form_token").as_deref(), Some("abc"));
+        assert_eq!(fields.text("file").as_deref(), Some("Name;Email\nJosé;jose@example.com"));
+        assert!(!fields.has("addresses"));
+    }
+
+    #[actix_web::test]
+    async fn a_form_that_is_broken_or_too_large_is_refused() {
+        let large = [part("file", "", &vec![b'a'; MAX_BYTES + 1]), b"--x--\r\n".to_vec()].concat();
+        let halves = part("a", "", &vec![b'a'; MAX_BYTES / 2 + 1]);
+        let two = [halves.clone(), halves, b"--x--\r\n".to_vec()].concat();
+        let many = [part("a", "", b"b").repeat(MAX_PARTS + 1), b"--x--\r\n".to_vec()].concat();
+        for body in [large, two, many, b"nonsense".to_vec(), part("a", "", b"cut")] {
+            let refused = read_form(body).await;
+            assert!(matches!(refused, Err(PageError::BadForm(_))), "{refused:?}");
+        }
+    }
 }

@@ -34,16 +34,16 @@ fn asked(visitor: &Visitor, shown: &Shown, fields: &Fields, problem: Option<&str
         (head(shown, "Assign licenses"))
         @if let Some(problem) = problem { p.note.bad role="alert" { (problem) } }
         p { (number(shown.counts.unassigned)) " licenses are free." }
-        form.card method="post" {
+        form.card method="post" enctype="multipart/form-data" {
             (token(visitor))
             div.field {
                 label for="addresses" { "Email addresses" }
                 textarea #addresses name="addresses" rows="10" { (fields.text("addresses").unwrap_or_default()) }
                 small { "One a line, separated by commas, or the text of a CSV file. With a heading “email”, only that column counts." }
             }
-            div.field hidden {
+            div.field {
                 label for="file" { "Or a file" }
-                input #file type="file" accept=".csv,.txt,text/csv,text/plain" data-into="addresses";
+                input #file type="file" name="file" accept=".csv,.txt,text/csv,text/plain" data-into="addresses";
             }
             (mail_fields(fields))
             div.title { button.first { "Look at what will happen" } a.button href=(shown.address("")) { "Back" } }
@@ -84,19 +84,17 @@ pub(crate) async fn assign(
     path: web::Path<String>,
 ) -> Result<HttpResponse, PageError> {
     let shown = find(&visitor, &path, Action::ManageSeats).await?;
-    // Corrected lines are read like the others.
-    let mut text = fields.text("addresses").unwrap_or_default();
-    for corrected in fields.all("corrected").filter(|line| !line.trim().is_empty()) {
-        text.push('\n');
-        text.push_str(corrected);
-    }
     let too_long = ["greeting", "closing"]
         .iter()
         .any(|name| fields.text(name).is_some_and(|words| words.chars().count() > MAX_WORDS));
     if too_long {
         return Ok(asked(&visitor, &shown, &fields, Some("The words of the mail are too long.")));
     }
-    let read = addresses::read(&text);
+    // Corrected lines are read like the others.
+    let typed = fields.text("addresses").into_iter().chain(fields.all("corrected").map(str::to_owned));
+    let typed = typed.filter(|text| !text.trim().is_empty()).collect::<Vec<_>>().join("\n");
+    // A file may be separated in another way than what was typed.
+    let read = addresses::read(fields.text("file").iter().chain([&typed]));
     if read.good.is_empty() && read.bad.is_empty() {
         return Ok(asked(&visitor, &shown, &fields, Some("Name at least one email address.")));
     }

@@ -73,7 +73,7 @@ pub(crate) async fn begin(
     payload: web::Payload,
 ) -> Result<HttpResponse, PageError> {
     session::admit(&console, &request, None)?;
-    let fields = form::read(&mut payload.into_inner()).await?;
+    let fields = form::read(&request, &mut payload.into_inner()).await?;
     let provider = console.provider.as_deref().ok_or(PageError::NotFound)?;
     let attempt = Attempt { state: secrets::random()?, nonce: secrets::random()?, verifier: secrets::random()? };
     let address = match provider.authorization_url(&attempt).await {
@@ -154,7 +154,7 @@ pub(crate) async fn demo(
     console: web::Data<Console>,
     payload: web::Payload,
 ) -> Result<HttpResponse, PageError> {
-    let fields = form::read(&mut payload.into_inner()).await?;
+    let fields = form::read(&request, &mut payload.into_inner()).await?;
     let index: Option<usize> = fields.text("person").and_then(|text| text.parse().ok());
     let chosen = index.and_then(|index| console.demo.get(index)).ok_or(PageError::NotFound)?;
     // Nobody renews their roles.
