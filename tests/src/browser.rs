@@ -192,6 +192,19 @@ impl Browser {
         self.post(&format!("{field}/value"), &json!({ "text": text }));
     }
 
+    /// Chooses a file in the first element that the selector matches.
+    #[track_caller]
+    pub fn choose(&self, selector: &str, file: &Path) {
+        let field = self.find("css selector", selector);
+        self.post(&format!("{field}/value"), &json!({ "text": file.to_str().expect("a path is text") }));
+    }
+
+    /// Chooses what a list offers by its value.
+    #[track_caller]
+    pub fn select(&self, selector: &str, value: &str) {
+        self.click(&format!("{selector} option[value='{value}']"));
+    }
+
     /// Types on the page, wherever the focus is, and returns the id of the element that has the focus then.
     pub fn key(&self, key: &str) -> Option<String> {
         let focused = || {

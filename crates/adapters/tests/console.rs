@@ -5,8 +5,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Duration, Utc};
 use license_manager_adapters::sqlite::{SqliteOptions, SqliteStore, Synchronous};
 use license_manager_domain::console::{
-    AgreementFilters, AgreementOrder, ConsoleSession, ConsoleStore, NewSession, PlanFilters, PlanOrder, RenewedSession,
-    SearchTerm, SessionLimits, Slice,
+    ConsoleSession, ConsoleStore, NewSession, RenewedSession, SearchTerm, SessionLimits,
 };
 use license_manager_domain::model::seeded_products;
 use license_manager_domain::ports::{CustomerScope, FixedClock, SequentialIds, Store, StoreExt};
@@ -19,7 +18,6 @@ use uuid::Uuid;
 mod support;
 
 const NOW: DateTime<Utc> = DateTime::from_timestamp(1_900_000_000, 0).unwrap();
-const ALL: Slice = Slice { offset: 0, limit: 100 };
 
 /// Declares two tests per function.
 macro_rules! on_both_databases {
@@ -28,16 +26,21 @@ macro_rules! on_both_databases {
             #[test]
             fn sqlite() {
                 let folder = tempfile::tempdir().unwrap();
-                super::$story(&super::Scene::new(super::sqlite(folder.path())));
+                super::$story(&crate::Scene::new(crate::sqlite(folder.path())));
             }
 
             #[test]
             fn postgres() {
-                let (store, _database) = super::support::postgres_store();
-                super::$story(&super::Scene::new(std::sync::Arc::new(store)));
+                let (store, _database) = crate::support::postgres_store();
+                super::$story(&crate::Scene::new(std::sync::Arc::new(store)));
             }
         }
     )+};
+}
+
+// Lists, in a file of their own.
+mod console {
+    mod lists;
 }
 
 on_both_databases! {
@@ -49,8 +52,6 @@ on_both_databases! {
     a_search_and_a_person_stay_within_the_scope
     a_person_has_every_license_that_names_or_named_them
     a_license_has_its_waiting_messages
-    plans_are_filtered_sorted_and_counted
-    agreements_are_filtered_sorted_and_counted
 }
 
 fn sqlite(folder: &std::path::Path) -> Arc<SqliteStore> {
@@ -286,62 +287,4 @@ fn a_license_has_its_waiting_messages(scene: &Scene) {
     topics.dedup();
     assert_eq!(topics, ["assignment", "license_event"]);
     assert!(messages.iter().all(|message| message.attempts == 0 && message.given_up.is_none()));
-}
-
-fn plans_are_filtered_sorted_and_counted(scene: &Scene) {
-    let (acme, books) = (scene.agreement(1, "Acme"), scene.agreement(2, "Books"));
-    let ending = scene.plan(acme, "Zoology", 2, 10);
-    let lasting = scene.plan(acme, "astronomy", 3, 300);
-    let ended = scene.plan(books, "Music", 1, -5);
-    scene.assign(ending, &["amy@example.com"]);
-    let all = PlanFilters::of(CustomerScope::All);
-    let listed = |filters: &PlanFilters, order| {
-        let page = scene.console.plan_rows(filters, order, ALL).unwrap();
-        assert_eq!(page.total, page.rows.len() as i64);
-        page.rows.into_iter().map(|row| row.id).collect::<Vec<_>>()
-    };
-    assert_eq!(listed(&all, PlanOrder::Title), [lasting, ended, ending]);
-    assert_eq!(listed(&all, PlanOrder::Expiration), [ended, ending, lasting]);
-    assert_eq!(listed(&all, PlanOrder::Start), [lasting, ending, ended]);
-    let filtered = |change: fn(&mut PlanFilters)| {
-        let mut filters = all.clone();
-        change(&mut filters);
-        listed(&filters, PlanOrder::Start)
-    };
-    assert_eq!(filtered(|filters| filters.current_at = Some(NOW)), [lasting, ending]);
-    assert_eq!(filtered(|filters| filters.expires = Some((NOW, NOW + Duration::days(60)))), [ending]);
-    assert_eq!(filtered(|filters| filters.title = Some("OLO".to_owned())), [ending]);
-    assert_eq!(filtered(|filters| filters.is_active = Some(false)), []);
-    assert_eq!(filtered(|filters| filters.is_internal = Some(false)).len(), 3);
-    assert_eq!(filtered(|filters| filters.is_frozen = Some(true)), []);
-    assert_eq!(filtered(|filters| filters.product = Some(99)), []);
-    assert_eq!(listed(&PlanFilters { agreement: Some(books), ..all.clone() }, PlanOrder::Start), [ended]);
-    let scope = CustomerScope::Only(vec![CustomerId(Uuid::from_u128(2))]);
-    assert_eq!(listed(&PlanFilters::of(scope), PlanOrder::Start), [ended]);
-    let second = scene.console.plan_rows(&all, PlanOrder::Start, Slice { offset: 1, limit: 1 }).unwrap();
-    assert_eq!((second.total, second.rows.len()), (3, 1));
-    let row = &second.rows[0];
-    assert_eq!((row.id, row.counts.assigned, row.counts.unassigned, row.counts.total()), (ending, 1, 1, 2));
-    assert_eq!((row.customer_name.as_deref(), row.is_renewed, row.is_frozen), (Some("Acme"), false, false));
-}
-
-fn agreements_are_filtered_sorted_and_counted(scene: &Scene) {
-    let (zoo, acme) = (scene.agreement(1, "Zoo"), scene.agreement(2, "acme"));
-    scene.plan(zoo, "Zoology", 0, 10);
-    let all = AgreementFilters { scope: CustomerScope::All, name: None, has_active_plan: None };
-    let listed = |filters: &AgreementFilters, order| {
-        let page = scene.console.agreement_rows(filters, order, ALL).unwrap();
-        assert_eq!(page.total, page.rows.len() as i64);
-        page.rows.into_iter().map(|row| row.id).collect::<Vec<_>>()
-    };
-    assert_eq!(listed(&all, AgreementOrder::Name), [acme, zoo]);
-    assert_eq!(listed(&AgreementFilters { name: Some("ZO".to_owned()), ..all.clone() }, AgreementOrder::Name), [zoo]);
-    for (active, expected) in [(true, zoo), (false, acme)] {
-        let filters = AgreementFilters { has_active_plan: Some(active), ..all.clone() };
-        assert_eq!(listed(&filters, AgreementOrder::Created), [expected]);
-    }
-    let nobody = AgreementFilters { scope: CustomerScope::Only(Vec::new()), ..all.clone() };
-    assert_eq!(listed(&nobody, AgreementOrder::Name), []);
-    let row = scene.console.agreement_rows(&all, AgreementOrder::Name, Slice { offset: 1, limit: 1 }).unwrap();
-    assert_eq!((row.total, row.rows[0].plans, row.rows[0].active_plans), (2, 1, 1));
 }

@@ -13,7 +13,7 @@ document.addEventListener("keydown", (event) => {
 // A box that selects all boxes of its form, and the number of those that are selected.
 for (const all of document.querySelectorAll("[data-selects-all]")) {
   const form = all.closest("form");
-  const boxes = [...form.querySelectorAll("input[name=license]")];
+  const boxes = [...form.querySelectorAll("tbody input[type=checkbox]")];
   const told = form.querySelector("[data-selected]");
   const tell = () => {
     const number = boxes.filter((box) => box.checked).length;
@@ -30,10 +30,26 @@ for (const all of document.querySelectorAll("[data-selects-all]")) {
   tell();
 }
 
+// What is still going on, such as licenses that are being added: looked at again until it is over.
+const going = () => document.querySelector("[data-going]");
+if (going()) {
+  const again = setInterval(async () => {
+    const answer = await fetch(location.href, { headers: { Accept: "text/html" } }).catch(() => null);
+    if (!answer?.ok) return;
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const now = page.querySelector("[data-going]");
+    if (now) {
+      going().replaceWith(now);
+    } else {
+      clearInterval(again);
+      location.reload();
+    }
+  }, 2000);
+}
+
 // Reads a chosen file into the text field that it names: UTF-8, or else Latin-1.
 for (const chooser of document.querySelectorAll("input[type=file][data-into]")) {
   const target = document.getElementById(chooser.dataset.into);
-  chooser.closest("[hidden]")?.removeAttribute("hidden");
   chooser.addEventListener("change", async () => {
     const bytes = await chooser.files[0]?.arrayBuffer();
     if (!bytes) return;

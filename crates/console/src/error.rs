@@ -102,6 +102,11 @@ impl ResponseError for PageError {
 }
 
 impl PageError {
+    /// Why, in one sentence or two.
+    pub(crate) fn told(&self) -> String {
+        self.words().1
+    }
+
     fn words(&self) -> (&'static str, String) {
         match self {
             Self::SignIn(_) => ("Sign in", "You are not signed in.".to_owned()),

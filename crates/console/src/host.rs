@@ -37,6 +37,9 @@ pub trait Host: Send + Sync {
 
     /// Counts a request for the rate limits: of this user, or of the request's address.
     fn admit(&self, request: &HttpRequest, user: Option<&str>) -> Result<(), TooMany>;
+
+    /// Lets the jobs on plans begin at once.
+    fn wake_jobs(&self);
 }
 
 /// Does work at the database on a blocking thread, when its turn comes.

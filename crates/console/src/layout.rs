@@ -3,6 +3,7 @@
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_SECURITY_POLICY, REFERRER_POLICY};
+use license_manager_domain::permissions::Action;
 use maud::{DOCTYPE, Markup, html};
 
 use crate::assets;
@@ -19,16 +20,18 @@ pub(crate) enum Section {
     Home,
     Customers,
     Plans,
+    Renewals,
     Sessions,
     None,
 }
 
-/// The menu: the section, its address and its name. Everybody with a role may open each.
-const MENU: [(Section, &str, &str); 4] = [
-    (Section::Home, "/console/", "Home"),
-    (Section::Customers, "/console/customers/", "Customers"),
-    (Section::Plans, "/console/plans/", "Plans"),
-    (Section::Sessions, "/console/sessions/", "Sessions"),
+/// The menu: the section, its address, its name, and what one must be permitted to see it.
+const MENU: [(Section, &str, &str, Action); 5] = [
+    (Section::Home, "/console/", "Home", Action::Browse),
+    (Section::Customers, "/console/customers/", "Customers", Action::Browse),
+    (Section::Plans, "/console/plans/", "Plans", Action::Browse),
+    (Section::Renewals, "/console/renewals/", "Renewals", Action::Support),
+    (Section::Sessions, "/console/sessions/", "Sessions", Action::Browse),
 ];
 
 /// A page for somebody who is signed in.
@@ -63,8 +66,10 @@ pub(crate) fn page_with(
                 }
             }
             nav.main aria-label="Main" {
-                @for (entry, address, name) in MENU {
-                    a href=(address) aria-current=[(entry == section).then_some("page")] { (name) }
+                @for (entry, address, name, action) in MENU {
+                    @if visitor.rights.scope(action).is_some() {
+                        a href=(address) aria-current=[(entry == section).then_some("page")] { (name) }
+                    }
                 }
             }
             main #main tabindex="-1" { (content) }

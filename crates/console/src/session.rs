@@ -1,6 +1,7 @@
 //! Who is signed in: cookies, and the check of a session at every request.
 
 use std::pin::Pin;
+use std::sync::Arc;
 
 use actix_web::cookie::{Cookie, SameSite, time::Duration as CookieDuration};
 use actix_web::dev::Payload;
@@ -9,7 +10,7 @@ use chrono::{DateTime, Utc};
 use license_manager_domain::console::{ConsoleSession, NewSession, RenewedSession, SessionLimits};
 use license_manager_domain::permissions::{Action, HeldRole, Rights, Role};
 use license_manager_domain::ports::{CustomerScope, StoreExt};
-use license_manager_domain::{Actor, CustomerId, Error};
+use license_manager_domain::{Actor, CustomerId, Error, LicenseManager};
 use uuid::Uuid;
 
 use crate::error::PageError;
@@ -78,6 +79,28 @@ impl Visitor {
         work: impl FnOnce(&Console) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, PageError> {
         at_database(&self.console, Access::Write, work).await
+    }
+
+    /// Writes by a use case that may set a catalog. Whose catalog it is, the catalog service is asked outside of the
+    /// transaction. Jobs that the use case left begin at once.
+    pub(crate) async fn provision<T: Send + 'static>(
+        &self,
+        work: impl Fn(&LicenseManager) -> Result<T, Error> + Send + Sync + 'static,
+    ) -> Result<T, PageError> {
+        let (work, manager) = (Arc::new(work), &self.console.manager);
+        let run = |manager: LicenseManager| {
+            let work = work.clone();
+            self.write(move |_| work(&manager))
+        };
+        let done = match run(manager.clone()).await {
+            Err(PageError::Domain(Error::UnknownCatalogOwner(catalog))) => {
+                let owner = manager.catalog_owner(catalog).await?;
+                run(manager.clone().with_catalog_owner(owner)).await
+            }
+            done => done,
+        };
+        self.console.host.wake_jobs();
+        done
     }
 
     /// What they are, in words.

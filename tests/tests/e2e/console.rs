@@ -20,31 +20,35 @@ on_both_databases!(
 );
 
 /// A server whose people sign in at the provider.
-fn scene(database: Database, provider: &FakeIdentityProvider) -> Scene {
+pub(super) fn scene(database: Database, provider: &FakeIdentityProvider) -> Scene {
+    scene_with(database, provider, &[])
+}
+
+/// The same with more settings.
+pub(super) fn scene_with(database: Database, provider: &FakeIdentityProvider, more: &[(&str, &str)]) -> Scene {
     let url = provider.url();
-    Scene::with_settings(
-        database,
-        &[
-            ("LM_CONSOLE__PROVIDER_URL", &url),
-            ("LM_CONSOLE__CLIENT_ID", CLIENT_ID),
-            ("LM_CONSOLE__CLIENT_SECRET", CLIENT_SECRET),
-            ("LM_CONSOLE__PUBLIC_URL", "http://licenses.example.com"),
-        ],
-    )
+    let mut settings = vec![
+        ("LM_CONSOLE__PROVIDER_URL", url.as_str()),
+        ("LM_CONSOLE__CLIENT_ID", CLIENT_ID),
+        ("LM_CONSOLE__CLIENT_SECRET", CLIENT_SECRET),
+        ("LM_CONSOLE__PUBLIC_URL", "http://licenses.example.com"),
+    ];
+    settings.extend_from_slice(more);
+    Scene::with_settings(database, &settings)
 }
 
 /// A browser that follows nothing by itself and keeps its cookies.
-struct Visit<'a> {
+pub(super) struct Visit<'a> {
     server: &'a Server,
     cookies: Vec<(String, String)>,
 }
 
 impl<'a> Visit<'a> {
-    fn new(server: &'a Server) -> Self {
+    pub(super) fn new(server: &'a Server) -> Self {
         Self { server, cookies: Vec::new() }
     }
 
-    fn send(&mut self, request: Request) -> Answer {
+    pub(super) fn send(&mut self, request: Request) -> Answer {
         let cookies: Vec<String> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let request = request.header("Cookie", &cookies.join("; ")).header("Accept", "text/html");
         let answer = self.server.anonymous().send(request);
@@ -61,17 +65,17 @@ impl<'a> Visit<'a> {
         answer
     }
 
-    fn get(&mut self, path: &str) -> Answer {
+    pub(super) fn get(&mut self, path: &str) -> Answer {
         self.send(Request::new("GET", path))
     }
 
-    fn post(&mut self, path: &str, form: &str) -> Answer {
+    pub(super) fn post(&mut self, path: &str, form: &str) -> Answer {
         let request = Request::new("POST", path).header("Content-Type", "application/x-www-form-urlencoded");
         self.send(request.body(form.as_bytes().to_vec()))
     }
 
     /// A page, which must be shown.
-    fn page(&mut self, path: &str) -> String {
+    pub(super) fn page(&mut self, path: &str) -> String {
         let answer = self.get(path);
         assert_eq!(answer.status, 200, "{path}: {}", answer.body);
         assert!(answer.header("Content-Security-Policy").starts_with("default-src 'none'"), "{path}");
@@ -79,12 +83,12 @@ impl<'a> Visit<'a> {
     }
 
     /// The token of the forms on a page.
-    fn form_token(&mut self) -> String {
+    pub(super) fn form_token(&mut self) -> String {
         between(&self.page("/console/sessions/"), "name=\"form_token\" value=\"", "\"")
     }
 
     /// Goes to the provider, and returns the path that the browser comes back to.
-    fn go_to_provider(&mut self) -> String {
+    pub(super) fn go_to_provider(&mut self) -> String {
         let page = self.post("/console/sign-in/", "next=%2Fconsole%2Fplans%2F");
         assert_eq!(page.status, 200, "{}", page.body);
         let address = between(page.body.as_str().expect("a page"), "content=\"0; url=", "\"").replace("&amp;", "&");
@@ -94,7 +98,7 @@ impl<'a> Visit<'a> {
         back.strip_prefix("http://licenses.example.com").expect("the public URL").to_owned()
     }
 
-    fn sign_in(&mut self) {
+    pub(super) fn sign_in(&mut self) {
         let back = self.go_to_provider();
         let answer = self.get(&back);
         assert_eq!((answer.status, answer.header("Location")), (303, "/console/plans/"), "{}", answer.body);
@@ -102,12 +106,12 @@ impl<'a> Visit<'a> {
 }
 
 /// The text between two others.
-fn between(text: &str, before: &str, after: &str) -> String {
+pub(super) fn between(text: &str, before: &str, after: &str) -> String {
     let rest = text.split_once(before).unwrap_or_else(|| panic!("no {before} in {text}")).1;
     rest.split_once(after).expect("an end").0.to_owned()
 }
 
-fn staff() -> Person {
+pub(super) fn staff() -> Person {
     Person::new(3, "staff@example.com", "staff").claim("administrator", json!(true))
 }
 
@@ -362,10 +366,15 @@ fn forms_of_other_sessions_are_refused(database: Database) {
 
 /// A browser that is signed in as the demo's support staff.
 fn demo(server: &Server, look: Look) -> Browser {
+    demo_as(server, look, "support staff")
+}
+
+/// A browser that is signed in as somebody of the demo.
+pub(super) fn demo_as(server: &Server, look: Look, who: &str) -> Browser {
     let browser = Browser::start(look);
     browser.open(&format!("{}/console/", server.base()));
     browser.reads("Sign in");
-    browser.press("support staff");
+    browser.press(who);
     browser.reads("Sign out");
     browser
 }

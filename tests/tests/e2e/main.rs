@@ -12,6 +12,8 @@ mod checks;
 mod concurrency;
 mod conformance;
 mod console;
+mod console_plans;
+mod console_renewals;
 mod copy;
 mod deletions;
 mod deliveries;

@@ -1,5 +1,6 @@
 //! The console's ports. Their statements are the same in both databases, but for the fragments in [`Dialect`].
 
+mod lists;
 mod queries;
 mod rows;
 mod sessions;
@@ -14,15 +15,21 @@ pub(crate) struct Dialect {
     ids: &'static str,
     /// The texts of a parameter with a JSON list, likewise.
     texts: &'static str,
+    /// The numbers of a parameter with a JSON list, likewise.
+    numbers: &'static str,
 }
 
 const POSTGRES: Dialect = Dialect {
     ids: "(SELECT value::uuid FROM json_array_elements_text({}::json) AS value)",
     texts: "(SELECT value FROM json_array_elements_text({}::json) AS value)",
+    numbers: "(SELECT value::bigint FROM json_array_elements_text({}::json) AS value)",
 };
 
-const SQLITE: Dialect =
-    Dialect { ids: "(SELECT value FROM json_each({}))", texts: "(SELECT value FROM json_each({}))" };
+const SQLITE: Dialect = Dialect {
+    ids: "(SELECT value FROM json_each({}))",
+    texts: "(SELECT value FROM json_each({}))",
+    numbers: "(SELECT value FROM json_each({}))",
+};
 
 /// Implements a port for both stores.
 macro_rules! for_both_stores {
@@ -48,6 +55,11 @@ impl Dialect {
         format!("{column} IN {}", self.ids.replace("{}", parameter))
     }
 
+    /// Whether the column is one of the numbers of the parameter.
+    fn is_one_of_numbers(&self, column: &str, parameter: &str) -> String {
+        format!("{column} IN {}", self.numbers.replace("{}", parameter))
+    }
+
     /// The texts of the parameter.
     fn texts(&self, parameter: &str) -> String {
         self.texts.replace("{}", parameter)
@@ -69,6 +81,17 @@ fn customers(scope: &CustomerScope) -> Result<String, Error> {
         CustomerScope::Only(customers) => customers.iter().map(|customer| customer.0).collect(),
     };
     serde_json::to_string(&ids).map_err(Error::internal)
+}
+
+/// Whether the name or slug of `agreement` matches one of the patterns: one in lowercase, and one as typed.
+fn named(lowered: &str, typed: &str) -> String {
+    let matches = |column: &str| contains(column, lowered, typed);
+    format!("({} OR {})", matches("agreement.enterprise_customer_name"), matches("agreement.enterprise_customer_slug"))
+}
+
+/// Whether the column matches one of the patterns: one in lowercase, and one as typed.
+fn contains(column: &str, lowered: &str, typed: &str) -> String {
+    format!("(lower({column}) LIKE {lowered} ESCAPE '\\' OR {column} LIKE {typed} ESCAPE '\\')")
 }
 
 /// A text as a pattern for `LIKE … ESCAPE '\'` that matches what contains it.

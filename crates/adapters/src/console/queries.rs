@@ -1,22 +1,23 @@
 //! Lists and searches.
 
-use chrono::{DateTime, Utc};
 use diesel::sql_query;
-use diesel::sql_types::{BigInt, Bool, Integer, Nullable, Text};
+use diesel::sql_types::{BigInt, Nullable, Text};
 use license_manager_domain::console::{
-    AgreementFilters, AgreementOrder, AgreementRow, ConsoleQueries, Found, LicenseRow, ListPage, MessageRow,
-    PlanFilters, PlanOrder, PlanRow, SearchTerm, Slice,
+    AgreementFilters, AgreementOrder, AgreementRow, ConsoleQueries, Found, LicenseRow, ListPage, MessageRow, Part,
+    PlanFilters, PlanOrder, PlanRow, RenewalFilters, RenewalOrder, RenewalRow, SearchTerm, Sorting,
 };
 use license_manager_domain::ports::CustomerScope;
-use license_manager_domain::{Email, Error, LicenseId, LmsUserId};
+use license_manager_domain::{AgreementId, Email, Error, LicenseId, LmsUserId, PlanId, RenewalId};
 use uuid::Uuid;
 
+use super::lists::{CUSTOMER, agreement_list, plan_list, renewal_list};
 use super::rows::{
-    AGREEMENTS, AgreementSqlRow, LICENSES, LicenseSqlRow, MessageSqlRow, PLAN_TABLES, PLANS_SHOWN, PlanSqlRow,
+    AGREEMENT_TABLES, AGREEMENTS, AgreementSqlRow, LICENSES, LicenseSqlRow, MessageSqlRow, PLAN_TABLES, PLANS_SHOWN,
+    PlanSqlRow, RenewalSqlRow,
 };
-use super::{Dialect, containing, customers, for_both_stores};
+use super::{Dialect, containing, customers, for_both_stores, named};
 use crate::rows::shared::{NumberRow, SharedQuery};
-use crate::sql_types::{SqlTimestamp, SqlUuid};
+use crate::sql_types::SqlUuid;
 
 /// Sorts after everything that begins with the same characters.
 const LAST: char = char::MAX;
@@ -116,106 +117,19 @@ fn agreements_found(
     let in_scope = dialect.in_scope(scope, "$1");
     let (first, last) = bounds(term);
     Ok(sql_query(format!(
-        "{AGREEMENTS}
+        "{AGREEMENTS} {AGREEMENT_TABLES}
          WHERE {in_scope} AND (
              (agreement.uuid >= $2 AND agreement.uuid <= $3)
              OR (agreement.enterprise_customer_uuid >= $2 AND agreement.enterprise_customer_uuid <= $3)
              OR {})
-         ORDER BY {} LIMIT {limit}",
-        named("$4", "$5"),
-        agreement_order(AgreementOrder::Name)
+         ORDER BY {CUSTOMER}, agreement.uuid LIMIT {limit}",
+        named("$4", "$5")
     ))
     .bind::<Text, _>(customers(scope)?)
     .bind::<Nullable<SqlUuid>, _>(first)
     .bind::<Nullable<SqlUuid>, _>(last)
     .bind::<Text, _>(containing(&term.text))
     .bind::<Text, _>(containing(&term.typed)))
-}
-
-/// Whether the name or slug of `agreement` matches one of the patterns: one in lowercase, and one as typed.
-fn named(lowered: &str, typed: &str) -> String {
-    let matches =
-        |column: &str| format!("lower({column}) LIKE {lowered} ESCAPE '\\' OR {column} LIKE {typed} ESCAPE '\\'");
-    format!("({} OR {})", matches("agreement.enterprise_customer_name"), matches("agreement.enterprise_customer_slug"))
-}
-
-fn agreement_order(order: AgreementOrder) -> &'static str {
-    match order {
-        AgreementOrder::Name => {
-            "lower(coalesce(agreement.enterprise_customer_name, agreement.enterprise_customer_slug, '')), agreement.uuid"
-        }
-        AgreementOrder::Created => "agreement.created DESC, agreement.uuid",
-    }
-}
-
-fn plan_order(order: PlanOrder) -> &'static str {
-    match order {
-        PlanOrder::Title => "lower(plan.title), plan.uuid",
-        PlanOrder::Start => "plan.start_date DESC, plan.uuid",
-        PlanOrder::Expiration => "plan.expiration_date, plan.uuid",
-    }
-}
-
-/// The conditions of a list of plans. Their parameters are bound by [`plans_matching`].
-fn plan_conditions(dialect: &Dialect, filters: &PlanFilters) -> String {
-    format!(
-        "{} AND ($2 IS NULL OR plan.customer_agreement_uuid = $2)
-         AND ($3 IS NULL OR lower(plan.title) LIKE $3 ESCAPE '\\' OR plan.title LIKE $4 ESCAPE '\\')
-         AND ($5 IS NULL OR plan.is_active = $5)
-         AND ($6 IS NULL OR (plan.start_date <= $6 AND plan.expiration_date >= $6))
-         AND ($7 IS NULL OR (plan.expiration_date >= $7 AND plan.expiration_date < $8))
-         AND ($9 IS NULL OR plan.for_internal_use_only = $9)
-         AND ($10 IS NULL OR (plan.last_freeze_timestamp IS NOT NULL) = $10)
-         AND ($11 IS NULL OR plan.product_id = $11)",
-        dialect.in_scope(&filters.scope, "$1")
-    )
-}
-
-fn plans_matching<R>(text: String, filters: &PlanFilters) -> Result<impl SharedQuery<R> + use<R>, Error>
-where
-    R: diesel::deserialize::FromSqlRow<diesel::sql_types::Untyped, diesel::pg::Pg>
-        + diesel::deserialize::FromSqlRow<diesel::sql_types::Untyped, diesel::sqlite::Sqlite>
-        + 'static,
-{
-    let title = filters.title.as_deref();
-    let (from, until): (Option<DateTime<Utc>>, Option<DateTime<Utc>>) = filters.expires.unzip();
-    Ok(sql_query(text)
-        .bind::<Text, _>(customers(&filters.scope)?)
-        .bind::<Nullable<SqlUuid>, _>(filters.agreement.map(|agreement| agreement.0))
-        .bind::<Nullable<Text>, _>(title.map(|title| containing(&title.to_lowercase())))
-        .bind::<Nullable<Text>, _>(title.map(containing))
-        .bind::<Nullable<Bool>, _>(filters.is_active)
-        .bind::<Nullable<SqlTimestamp>, _>(filters.current_at)
-        .bind::<Nullable<SqlTimestamp>, _>(from)
-        .bind::<Nullable<SqlTimestamp>, _>(until)
-        .bind::<Nullable<Bool>, _>(filters.is_internal)
-        .bind::<Nullable<Bool>, _>(filters.is_frozen)
-        .bind::<Nullable<Integer>, _>(filters.product))
-}
-
-/// The conditions of a list of agreements.
-fn agreement_conditions(dialect: &Dialect, filters: &AgreementFilters) -> String {
-    let active = "EXISTS (SELECT 1 FROM subscription_plan AS plan
-                          WHERE plan.customer_agreement_uuid = agreement.uuid AND plan.is_active)";
-    format!(
-        "{} AND ($2 IS NULL OR {}) AND ($4 IS NULL OR {active} = $4)",
-        dialect.in_scope(&filters.scope, "$1"),
-        named("$2", "$3")
-    )
-}
-
-fn agreements_matching<R>(text: String, filters: &AgreementFilters) -> Result<impl SharedQuery<R> + use<R>, Error>
-where
-    R: diesel::deserialize::FromSqlRow<diesel::sql_types::Untyped, diesel::pg::Pg>
-        + diesel::deserialize::FromSqlRow<diesel::sql_types::Untyped, diesel::sqlite::Sqlite>
-        + 'static,
-{
-    let name = filters.name.as_deref();
-    Ok(sql_query(text)
-        .bind::<Text, _>(customers(&filters.scope)?)
-        .bind::<Nullable<Text>, _>(name.map(|name| containing(&name.to_lowercase())))
-        .bind::<Nullable<Text>, _>(name.map(containing))
-        .bind::<Nullable<Bool>, _>(filters.has_active_plan))
 }
 
 fn converted<Row, T: TryFrom<Row>>(rows: Vec<Row>) -> Result<Vec<T>, Error>
@@ -286,40 +200,45 @@ for_both_stores! {
             Ok(converted(self.rows::<LicenseSqlRow>(query)?)?.pop())
         }
 
-        fn plan_rows(&self, filters: &PlanFilters, order: PlanOrder, slice: Slice) -> Result<ListPage<PlanRow>, Error> {
-            let (conditions, order) = (plan_conditions(&Self::DIALECT, filters), plan_order(order));
-            let total = format!("SELECT count(*) AS number {PLAN_TABLES} WHERE {conditions}");
-            let shown = format!(
-                "WITH shown AS (
-                     SELECT plan.uuid, row_number() OVER (ORDER BY {order}) AS place {PLAN_TABLES}
-                     WHERE {conditions} ORDER BY {order} LIMIT {} OFFSET {}
-                 ) {PLANS_SHOWN}",
-                slice.limit.max(0),
-                slice.offset.max(0)
-            );
+        fn plan_rows(
+            &self,
+            filters: &PlanFilters,
+            sorting: Sorting<PlanOrder>,
+            part: Part<PlanId>,
+        ) -> Result<ListPage<PlanRow>, Error> {
+            let list = plan_list::list(&Self::DIALECT, filters, sorting);
+            let rows = plan_list::bound(list.rows(part.limit), filters, part.after)?;
             Ok(ListPage {
-                total: number(self.rows(plans_matching(total, filters)?)?),
-                rows: converted(self.rows::<PlanSqlRow>(plans_matching(shown, filters)?)?)?,
+                total: number(self.rows(plan_list::bound(list.total(), filters, None)?)?),
+                rows: converted(self.rows::<PlanSqlRow>(rows)?)?,
             })
         }
 
         fn agreement_rows(
             &self,
             filters: &AgreementFilters,
-            order: AgreementOrder,
-            slice: Slice,
+            sorting: Sorting<AgreementOrder>,
+            part: Part<AgreementId>,
         ) -> Result<ListPage<AgreementRow>, Error> {
-            let conditions = agreement_conditions(&Self::DIALECT, filters);
-            let total = format!("SELECT count(*) AS number FROM customer_agreement AS agreement WHERE {conditions}");
-            let shown = format!(
-                "{AGREEMENTS} WHERE {conditions} ORDER BY {} LIMIT {} OFFSET {}",
-                agreement_order(order),
-                slice.limit.max(0),
-                slice.offset.max(0)
-            );
+            let list = agreement_list::list(&Self::DIALECT, filters, sorting);
+            let rows = agreement_list::bound(list.rows(part.limit), filters, part.after)?;
             Ok(ListPage {
-                total: number(self.rows(agreements_matching(total, filters)?)?),
-                rows: converted(self.rows::<AgreementSqlRow>(agreements_matching(shown, filters)?)?)?,
+                total: number(self.rows(agreement_list::bound(list.total(), filters, None)?)?),
+                rows: converted(self.rows::<AgreementSqlRow>(rows)?)?,
+            })
+        }
+
+        fn renewal_rows(
+            &self,
+            filters: &RenewalFilters,
+            sorting: Sorting<RenewalOrder>,
+            part: Part<RenewalId>,
+        ) -> Result<ListPage<RenewalRow>, Error> {
+            let list = renewal_list::list(&Self::DIALECT, filters, sorting);
+            let rows = renewal_list::bound(list.rows(part.limit), filters, part.after)?;
+            Ok(ListPage {
+                total: number(self.rows(renewal_list::bound(list.total(), filters, None)?)?),
+                rows: converted(self.rows::<RenewalSqlRow>(rows)?)?,
             })
         }
     }

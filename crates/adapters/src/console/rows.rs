@@ -3,8 +3,10 @@
 use chrono::{DateTime, Utc};
 use diesel::QueryableByName;
 use diesel::sql_types::{BigInt, Bool, Integer, Nullable, Text};
-use license_manager_domain::console::{AgreementRow, LicenseRow, MessageRow, PlanRow};
-use license_manager_domain::{AgreementId, CustomerId, Error, LicenseCounts, LicenseId, LicenseStatus, PlanId};
+use license_manager_domain::console::{AgreementRow, LicenseRow, MessageRow, PlanRow, RenewalRow};
+use license_manager_domain::{
+    AgreementId, CustomerId, Error, LicenseCounts, LicenseId, LicenseStatus, PlanId, RenewalId,
+};
 use uuid::Uuid;
 
 use crate::sql_types::{SqlTimestamp, SqlUuid};
@@ -85,6 +87,12 @@ pub(super) struct PlanSqlRow {
     for_internal_use_only: bool,
     #[diesel(sql_type = Bool)]
     is_frozen: bool,
+    #[diesel(sql_type = Bool)]
+    can_freeze: bool,
+    #[diesel(sql_type = Nullable<Integer>)]
+    desired_num_licenses: Option<i32>,
+    #[diesel(sql_type = Bool)]
+    is_growing: bool,
     #[diesel(sql_type = Text)]
     product: String,
     #[diesel(sql_type = SqlUuid)]
@@ -114,7 +122,11 @@ pub(super) const PLAN_TABLES: &str = "
 /// The columns of a [`PlanSqlRow`] of the plans whose ids `shown` has, in its order `place`.
 pub(super) const PLANS_SHOWN: &str = "
     SELECT plan.uuid, plan.title, plan.start_date, plan.expiration_date, plan.is_active, plan.for_internal_use_only,
-           plan.last_freeze_timestamp IS NOT NULL AS is_frozen, product.name AS product,
+           plan.last_freeze_timestamp IS NOT NULL AS is_frozen, plan.can_freeze_unused_licenses AS can_freeze,
+           plan.desired_num_licenses,
+           EXISTS (SELECT 1 FROM plan_job AS job
+                   WHERE job.subscription_plan_uuid = plan.uuid AND job.kind = 'provision') AS is_growing,
+           product.name AS product,
            agreement.uuid AS agreement_uuid, agreement.enterprise_customer_uuid AS customer_uuid,
            coalesce(agreement.enterprise_customer_name, agreement.enterprise_customer_slug) AS customer_name,
            EXISTS (SELECT 1 FROM subscription_plan_renewal AS renewal
@@ -144,6 +156,9 @@ impl From<PlanSqlRow> for PlanRow {
             is_active: row.is_active,
             for_internal_use_only: row.for_internal_use_only,
             is_frozen: row.is_frozen,
+            can_freeze: row.can_freeze,
+            desired_num_licenses: row.desired_num_licenses,
+            is_growing: row.is_growing,
             product: row.product,
             agreement: AgreementId(row.agreement_uuid),
             customer: CustomerId(row.customer_uuid),
@@ -182,7 +197,10 @@ pub(super) const AGREEMENTS: &str = "
            (SELECT count(*) FROM subscription_plan AS plan
             WHERE plan.customer_agreement_uuid = agreement.uuid) AS plans,
            (SELECT count(*) FROM subscription_plan AS plan
-            WHERE plan.customer_agreement_uuid = agreement.uuid AND plan.is_active) AS active_plans
+            WHERE plan.customer_agreement_uuid = agreement.uuid AND plan.is_active) AS active_plans";
+
+/// The table of agreements in lists.
+pub(super) const AGREEMENT_TABLES: &str = "
     FROM customer_agreement AS agreement";
 
 impl From<AgreementSqlRow> for AgreementRow {
@@ -194,6 +212,72 @@ impl From<AgreementSqlRow> for AgreementRow {
             slug: row.slug,
             plans: row.plans,
             active_plans: row.active_plans,
+        }
+    }
+}
+
+#[derive(QueryableByName)]
+pub(super) struct RenewalSqlRow {
+    #[diesel(sql_type = BigInt)]
+    id: i64,
+    #[diesel(sql_type = SqlUuid)]
+    prior_uuid: Uuid,
+    #[diesel(sql_type = Text)]
+    prior_title: String,
+    #[diesel(sql_type = Nullable<SqlUuid>)]
+    renewed_uuid: Option<Uuid>,
+    #[diesel(sql_type = Nullable<Text>)]
+    renewed_title: Option<String>,
+    #[diesel(sql_type = SqlUuid)]
+    agreement_uuid: Uuid,
+    #[diesel(sql_type = SqlUuid)]
+    customer_uuid: Uuid,
+    #[diesel(sql_type = Nullable<Text>)]
+    customer_name: Option<String>,
+    #[diesel(sql_type = Integer)]
+    number_of_licenses: i32,
+    #[diesel(sql_type = SqlTimestamp)]
+    effective_date: DateTime<Utc>,
+    #[diesel(sql_type = SqlTimestamp)]
+    renewed_expiration_date: DateTime<Utc>,
+    #[diesel(sql_type = Bool)]
+    processed: bool,
+    #[diesel(sql_type = Bool)]
+    exempt_from_batch_processing: bool,
+}
+
+/// The columns of a [`RenewalSqlRow`].
+pub(super) const RENEWALS: &str = "
+    SELECT renewal.id, plan.uuid AS prior_uuid, plan.title AS prior_title, renewed.uuid AS renewed_uuid,
+           renewed.title AS renewed_title, agreement.uuid AS agreement_uuid,
+           agreement.enterprise_customer_uuid AS customer_uuid,
+           coalesce(agreement.enterprise_customer_name, agreement.enterprise_customer_slug) AS customer_name,
+           renewal.number_of_licenses, renewal.effective_date, renewal.renewed_expiration_date, renewal.processed,
+           renewal.exempt_from_batch_processing";
+
+/// The tables of renewals in lists: `renewal`, its prior `plan`, the `renewed` plan and the `agreement`.
+pub(super) const RENEWAL_TABLES: &str = "
+    FROM subscription_plan_renewal AS renewal
+    JOIN subscription_plan AS plan ON plan.uuid = renewal.prior_subscription_plan_uuid
+    JOIN customer_agreement AS agreement ON agreement.uuid = plan.customer_agreement_uuid
+    LEFT JOIN subscription_plan AS renewed ON renewed.uuid = renewal.renewed_subscription_plan_uuid";
+
+impl From<RenewalSqlRow> for RenewalRow {
+    fn from(row: RenewalSqlRow) -> Self {
+        Self {
+            id: RenewalId(row.id),
+            prior_plan: PlanId(row.prior_uuid),
+            prior_plan_title: row.prior_title,
+            renewed_plan: row.renewed_uuid.map(PlanId),
+            renewed_plan_title: row.renewed_title,
+            agreement: AgreementId(row.agreement_uuid),
+            customer: CustomerId(row.customer_uuid),
+            customer_name: row.customer_name,
+            number_of_licenses: row.number_of_licenses,
+            effective_date: row.effective_date,
+            renewed_expiration_date: row.renewed_expiration_date,
+            is_processed: row.processed,
+            is_exempt: row.exempt_from_batch_processing,
         }
     }
 }

@@ -2,15 +2,16 @@
 
 use actix_web::{HttpResponse, web};
 use chrono::Duration;
-use license_manager_domain::console::{PlanFilters, PlanOrder, PlanRow, Slice};
+use license_manager_domain::console::{Part, PlanFilters, PlanOrder, PlanRow, Sorting};
 use license_manager_domain::model::ExpirationMessageChanges;
 use license_manager_domain::permissions::Action;
 use license_manager_domain::ports::CustomerScope;
 use license_manager_domain::use_cases::{AgreementSettings, AgreementSettingsChanges};
-use license_manager_domain::{AgreementId, CustomerAgreement, Error, FieldErrors, PlanId};
-use maud::{Markup, html};
+use license_manager_domain::{AgreementId, Error, ExpirationMessage, FieldErrors, PlanId};
+use maud::{Markup, PreEscaped, html};
 use uuid::Uuid;
 
+use super::agreement_terms::version;
 use super::license_edit::{MAX_REASON, field, flag, input, reason_errors};
 use super::lists::customer_name;
 use super::sign_in::redirect;
@@ -20,7 +21,7 @@ use crate::layout::{self, Section, crumbs, token};
 use crate::session::Visitor;
 
 /// The most plans that can be chosen from.
-const PLANS: Slice = Slice { offset: 0, limit: 100 };
+const PLANS: i64 = 100;
 
 /// The longest message, in characters.
 const MAX_MESSAGE: usize = 20_000;
@@ -39,7 +40,8 @@ async fn permitted(visitor: &Visitor, path: &str) -> Result<Shown, PageError> {
         .read(move |console| {
             let settings = console.manager.agreement_settings(id)?;
             let filters = PlanFilters { agreement: Some(id), ..PlanFilters::of(CustomerScope::All) };
-            let mut plans = console.store.plan_rows(&filters, PlanOrder::Start, PLANS)?.rows;
+            let mut plans =
+                console.store.plan_rows(&filters, Sorting::descending(PlanOrder::Start), Part::first(PLANS))?.rows;
             let now = console.manager.now();
             let can = |plan: &PlanRow| plan.is_active && plan.start_date <= now && now <= plan.expiration_date;
             plans.retain(|plan| can(plan) || settings.auto_applied_plan == Some(plan.id));
@@ -54,7 +56,7 @@ async fn permitted(visitor: &Visitor, path: &str) -> Result<Shown, PageError> {
 pub(crate) async fn form(visitor: Visitor, path: web::Path<String>) -> Result<HttpResponse, PageError> {
     let shown = permitted(&visitor, &path).await?;
     let fields = fields_of(&shown.settings);
-    Ok(page(&visitor, &shown, &fields, &FieldErrors::default(), None))
+    Ok(page(&visitor, &shown, &fields, &FieldErrors::default(), None, None))
 }
 
 /// `POST /console/customers/{agreement}/edit/`.
@@ -63,7 +65,17 @@ pub(crate) async fn save(
     path: web::Path<String>,
 ) -> Result<HttpResponse, PageError> {
     let shown = permitted(&visitor, &path).await?;
-    let again = |errors: &FieldErrors, refused: Option<&str>| Ok(page(&visitor, &shown, &fields, errors, refused));
+    let again =
+        |errors: &FieldErrors, refused: Option<&str>| Ok(page(&visitor, &shown, &fields, errors, refused, None));
+    if fields.has("preview") {
+        return match message(&fields).preview() {
+            Ok(message) => {
+                let preview = previewed(message.as_ref());
+                Ok(page(&visitor, &shown, &fields, &FieldErrors::default(), None, Some(&preview)))
+            }
+            Err(errors) => again(&errors, None),
+        };
+    }
     if fields.text("version").as_deref() != Some(&version(&shown.settings.agreement)) {
         let meanwhile =
             "Somebody else has changed the agreement meanwhile. Nothing was saved: go back and edit it again.";
@@ -85,9 +97,36 @@ pub(crate) async fn save(
     }
 }
 
-/// What tells one version of an agreement from another.
-fn version(agreement: &CustomerAgreement) -> String {
-    agreement.modified.timestamp_micros().to_string()
+/// The message that the fields ask for.
+fn message(fields: &Fields) -> ExpirationMessageChanges {
+    let enabled = fields.has("has_message");
+    let words = |name: &str| Some(if enabled { fields.text(name).unwrap_or_default() } else { String::new() });
+    ExpirationMessageChanges {
+        enabled: Some(enabled),
+        modal_header_text: words("modal_header_text_v2"),
+        modal_messaging: words("expired_subscription_modal_messaging_v2"),
+        button_label: words("button_label_in_modal_v2"),
+        button_url: words("url_for_button_in_modal_v2"),
+    }
+}
+
+/// The message as learners of an expired plan see it. Its HTML is sanitized.
+fn previewed(message: Option<&ExpirationMessage>) -> Markup {
+    html! {
+        section.card aria-label="Preview of the message" {
+            p.quiet { "As learners of an expired plan see it. Nothing was saved." }
+            @match message {
+                Some(message) => {
+                    div.preview {
+                        h2 { (message.modal_header_text) }
+                        (PreEscaped(&message.modal_messaging))
+                        p { a.button.first href=(message.button_url) rel="noreferrer" { (message.button_label) } }
+                    }
+                }
+                None => { p { "There is no message of the customer's own, so they see the usual one." } }
+            }
+        }
+    }
 }
 
 /// The form's fields of an agreement. Those with errors have the names of the API.
@@ -133,8 +172,6 @@ fn read(settings: &AgreementSettings, fields: &Fields) -> Result<AgreementSettin
     ];
     // Days that no agreement has are refused by its own rules.
     let days = number("license_duration_before_purge").unwrap_or(0);
-    let has_message = fields.has("has_message");
-    let words = |name: &str| Some(if has_message { fields.text(name).unwrap_or_default() } else { String::new() });
     let chosen = fields.text("auto_applied_subscription").and_then(|text| Uuid::parse_str(&text).ok()).map(PlanId);
     let [max_licenses, threshold, increment] = scaling;
     let changes = AgreementSettingsChanges {
@@ -144,13 +181,7 @@ fn read(settings: &AgreementSettings, fields: &Fields) -> Result<AgreementSettin
         auto_scaling_max_licenses: Some(max_licenses),
         auto_scaling_threshold_percentage: Some(threshold),
         auto_scaling_increment_percentage: Some(increment),
-        expiration_message: ExpirationMessageChanges {
-            enabled: Some(has_message),
-            modal_header_text: words("modal_header_text_v2"),
-            modal_messaging: words("expired_subscription_modal_messaging_v2"),
-            button_label: words("button_label_in_modal_v2"),
-            button_url: words("url_for_button_in_modal_v2"),
-        },
+        expiration_message: message(fields),
         auto_applied_plan: (chosen != settings.auto_applied_plan).then_some(chosen),
     };
     if errors.iter().next().is_some() { Err(errors) } else { Ok(changes) }
@@ -162,6 +193,7 @@ fn page(
     fields: &Fields,
     errors: &FieldErrors,
     refused: Option<&str>,
+    preview: Option<&Markup>,
 ) -> HttpResponse {
     let agreement = &shown.settings.agreement;
     let address = format!("/console/customers/{}/", agreement.id);
@@ -173,6 +205,7 @@ fn page(
             div.title { h1 { "Edit the agreement's settings" } }
         }
         @if let Some(refused) = refused { p.note.bad role="alert" { (refused) } }
+        @if let Some(preview) = preview { (preview) }
         form.card method="post" {
             (token(visitor))
             input type="hidden" name="version" value=(fields.text("version").unwrap_or_else(|| version(agreement)));
@@ -200,6 +233,7 @@ fn page(
             }))
             (text(fields, errors, "button_label_in_modal_v2", "Button's label", 255))
             (text(fields, errors, "url_for_button_in_modal_v2", "Button's address", 512))
+            div.field { button name="preview" value="yes" { "Preview the message" } }
             h2 { "Why" }
             (text(fields, errors, "reason", "Reason, for the history", MAX_REASON))
             div.title { button.first { "Save" } a.button href=(address) { "Back" } }
@@ -215,7 +249,7 @@ fn text(fields: &Fields, errors: &FieldErrors, name: &str, label: &str, length: 
 #[cfg(test)]
 mod tests {
     use chrono::DateTime;
-    use license_manager_domain::CustomerId;
+    use license_manager_domain::{CustomerAgreement, CustomerId};
 
     use super::*;
 

@@ -1,50 +1,86 @@
 //! Customers: the list, and the page of one with its agreement and plans.
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use license_manager_domain::console::{AgreementFilters, AgreementOrder, PlanFilters, PlanOrder, Slice};
+use license_manager_domain::console::{AgreementFilters, AgreementOrder, Part, PlanFilters, Sorting};
 use license_manager_domain::history::EntityRef;
 use license_manager_domain::permissions::Action;
-use license_manager_domain::ports::{LimitOffset, StoreExt};
-use license_manager_domain::{AgreementId, Entity, Error};
+use license_manager_domain::ports::{CustomerScope, StoreExt};
+use license_manager_domain::{AgreementId, Entity, Error, PlanId};
 use maud::{Markup, html};
 use uuid::Uuid;
 
-use super::history::timeline;
-use super::lists::{self, ROWS, choice, customer_name, number, page_number};
+use super::history::timeline_with;
+use super::lists::{self, ROWS, Shape, Sorted, choice, customer_name, number};
+use super::plans::plan_order;
 use crate::error::PageError;
 use crate::form::Fields;
-use crate::layout::{self, Section, crumbs};
+use crate::layout::{self, Section, crumbs, token};
 use crate::session::Visitor;
 
 /// The most versions of an agreement that are shown.
 const VERSIONS: i64 = 50;
 
+/// The fields of the filters.
+pub(super) const FILTERS: [&str; 2] = ["name", "active"];
+
+/// The agreements that the fields ask for.
+pub(super) fn filters(scope: CustomerScope, fields: &Fields) -> AgreementFilters {
+    AgreementFilters {
+        name: fields.text("name"),
+        has_active_plan: fields.text("active").map(|value| value == "yes"),
+        ..AgreementFilters::of(scope)
+    }
+}
+
 /// `GET /console/customers/`.
 pub(crate) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpResponse, PageError> {
     let query = Fields::of_query(&request);
-    let filters = AgreementFilters {
-        scope: visitor.scope(Action::Browse)?,
-        name: query.text("name"),
-        has_active_plan: query.text("active").map(|value| value == "yes"),
-    };
-    let order = if query.has("order") { AgreementOrder::Created } else { AgreementOrder::Name };
-    let page = page_number(&query);
-    let slice = Slice { offset: (page - 1) * ROWS, limit: ROWS };
-    let agreements = visitor.read(move |console| console.store.agreement_rows(&filters, order, slice)).await?;
+    let filters = filters(visitor.scope(Action::Browse)?, &query);
+    let sorted = Sorted { fields: &query, usual: "name" };
+    let (by, descending) = sorted.by();
+    let by = if by == "created" { AgreementOrder::Created } else { AgreementOrder::Name };
+    let part = Part { after: lists::after::<Uuid>(&query).map(AgreementId), limit: ROWS + 1 };
+    let mut agreements =
+        visitor.read(move |console| console.store.agreement_rows(&filters, Sorting { by, descending }, part)).await?;
+    let last = lists::cut(&mut agreements.rows).map(|agreement| agreement.id.to_string());
+    let selectable = visitor.rights.may(Action::Support) && visitor.console.manager.knows_customers();
+    let shape = Shape { sorted: Some(sorted), selectable };
     let content = html! {
-        div.title { h1 { "Customers" } span.quiet { (number(agreements.total)) } }
+        div.title {
+            h1 { "Customers" } span.quiet { (number(agreements.total)) }
+            @if visitor.rights.may(Action::Provision) {
+                div.actions { a.button.first href="/console/customers/new/" { "New agreement" } }
+            }
+        }
         form.filters {
             input type="search" name="name" aria-label="Name or slug" placeholder="Name or slug" value=(query.text("name").unwrap_or_default());
             (choice(&query, "active", "Active plans", &[("", "With active plans or not"), ("yes", "With an active plan"), ("no", "Without an active plan")]))
-            (choice(&query, "order", "Order", &[("", "By name"), ("created", "Latest first")]))
+            (choice(&query, "order", "Order", &[("", "By name"), ("-name", "By name, last first"), ("-created", "Latest first"), ("created", "Earliest first")]))
             button { "Show" }
         }
         @if agreements.rows.is_empty() {
-            p.note { "No customer matches. " a href="/console/customers/" { "Show all customers" } }
+            p.note {
+                @if FILTERS.iter().any(|name| query.has(name)) || query.has("after") {
+                    "No customer matches. " a href="/console/customers/" { "Show all customers" }
+                } @else if visitor.rights.may(Action::Provision) {
+                    "There is no customer yet. " a href="/console/customers/new/" { "Make the first agreement" }
+                } @else {
+                    "There is no customer yet. A provisioner makes agreements."
+                }
+            }
+        } @else if selectable {
+            form method="post" action="/console/customers/act/" {
+                (token(&visitor))
+                (lists::hidden(&query, &FILTERS))
+                (lists::agreements_in(&agreements.rows, shape))
+                (lists::selected_bar("customers", agreements.total, &html! {
+                    button name="act" value="sync" { "Take name and slug from the LMS" }
+                }))
+            }
         } @else {
-            (lists::agreements(&agreements.rows))
-            (lists::pages("/console/customers/", &query, page, agreements.total))
+            (lists::agreements_in(&agreements.rows, shape))
         }
+        (lists::pages(&query, last))
     };
     Ok(layout::page(&visitor, Section::Customers, "Customers", &content))
 }
@@ -58,20 +94,23 @@ pub(crate) async fn agreement(
     let id = AgreementId(Uuid::parse_str(&path).map_err(|_| PageError::NotFound)?);
     let scope = visitor.scope(Action::Browse)?;
     let query = Fields::of_query(&request);
-    let page = page_number(&query);
-    let slice = Slice { offset: (page - 1) * ROWS, limit: ROWS };
-    let (agreement, plans, history) = visitor
+    let sorted = Sorted { fields: &query, usual: "-start" };
+    let (by, descending) = sorted.by();
+    let sorting = Sorting { by: plan_order(&by), descending };
+    let part = Part { after: lists::after::<Uuid>(&query).map(PlanId), limit: ROWS + 1 };
+    let (agreement, mut plans, history) = visitor
         .read(move |console| {
             let found = console.manager.store().read(|unit| unit.agreements().find(id))?;
             let agreement =
                 found.filter(|agreement| scope.covers(agreement.customer)).ok_or(Error::NotFound(Entity::Agreement))?;
             let filters = PlanFilters { agreement: Some(id), ..PlanFilters::of(scope) };
-            let plans = console.store.plan_rows(&filters, PlanOrder::Start, slice)?;
-            let part = |_| Ok::<_, Error>(LimitOffset { offset: 0, limit: VERSIONS });
-            let history = console.manager.history(EntityRef::Agreement(id), part)?.items;
+            let plans = console.store.plan_rows(&filters, sorting, part)?;
+            let history = console.manager.latest_changes(EntityRef::Agreement(id), VERSIONS)?;
             Ok((agreement, plans, history))
         })
         .await?;
+    let last = lists::cut(&mut plans.rows).map(|plan| plan.id.to_string());
+    let (supports, provisions) = (visitor.rights.may(Action::Support), visitor.rights.may(Action::Provision));
     let title = customer_name(agreement.customer_name.as_deref().or(agreement.customer_slug.as_deref()));
     let scaling = &agreement.auto_scaling;
     let content = html! {
@@ -79,8 +118,27 @@ pub(crate) async fn agreement(
             (crumbs(&[("/console/customers/".to_owned(), "Customers".to_owned())]))
             div.title {
                 h1 { (title) }
-                @if visitor.rights.may(Action::Support) {
-                    div.actions { a.button href={ "/console/customers/" (id) "/edit/" } { "Edit" } }
+                div.actions {
+                    @if provisions {
+                        a.button href={ "/console/customers/" (id) "/terms/" } { "Edit name and catalog" }
+                    }
+                    @if supports {
+                        a.button href={ "/console/customers/" (id) "/edit/" } { "Edit settings" }
+                        a.button href={ "/console/renewals/?agreement=" (id) } { "Renewals" }
+                    }
+                    @if provisions { a.button.first href={ "/console/plans/new/?agreement=" (id) } { "New plan" } }
+                }
+                @if supports && (visitor.console.manager.knows_customers() || plans.total == 0) {
+                    form.actions method="post" action="/console/customers/act/" {
+                        (token(&visitor))
+                        input type="hidden" name="agreement" value=(id);
+                        @if visitor.console.manager.knows_customers() {
+                            button name="act" value="sync" { "Take name and slug from the LMS" }
+                        }
+                        @if plans.total == 0 {
+                            a.button.grave href={ "/console/customers/" (id) "/delete/" } { "Delete the agreement" }
+                        }
+                    }
                 }
             }
         }
@@ -107,15 +165,22 @@ pub(crate) async fn agreement(
         section {
             h2 { "Plans" }
             @if plans.rows.is_empty() {
-                p.note { "The customer has no plan." }
+                p.note {
+                    "The customer has no plan" @if query.has("after") { " after this one" } ". "
+                    @if provisions { a href={ "/console/plans/new/?agreement=" (id) } { "Make one" } }
+                }
             } @else {
-                (lists::plans(&plans.rows))
-                (lists::pages(&format!("/console/customers/{id}/"), &query, page, plans.total))
+                (lists::plans_in(&plans.rows, Shape { sorted: Some(sorted), selectable: false }))
             }
+            (lists::pages(&query, last))
         }
         section.card {
             h2 { "History of the agreement" }
-            (timeline(&history, |_| None))
+            (timeline_with(&history, |_| None, &|place, change| html! {
+                @if provisions && place > 0 {
+                    a href={ "/console/customers/" (id) "/restore/?version=" (change.version.number) } { "Restore this version" }
+                }
+            }))
             @if history.len() as i64 == VERSIONS { p.quiet { "Only the last " (VERSIONS) " changes are shown." } }
         }
     };

@@ -11,9 +11,18 @@ const SILENT: [&str; 3] = ["created", "modified", "uuid"];
 
 /// The time line of a row, newest first. `headline` names a change, or leaves it to its kind.
 pub(crate) fn timeline(changes: &[HistoricChange], headline: impl Fn(&HistoricChange) -> Option<String>) -> Markup {
+    timeline_with(changes, headline, &|_, _| html! {})
+}
+
+/// The same, with something below each change; `below` gets its place, the newest being 0.
+pub(crate) fn timeline_with(
+    changes: &[HistoricChange],
+    headline: impl Fn(&HistoricChange) -> Option<String>,
+    below: &dyn Fn(usize, &HistoricChange) -> Markup,
+) -> Markup {
     html! {
         ol.timeline {
-            @for change in changes {
+            @for (place, change) in changes.iter().enumerate() {
                 li {
                     b { (headline(change).unwrap_or_else(|| kind(change.version.kind).to_owned())) }
                     div.quiet {
@@ -22,6 +31,7 @@ pub(crate) fn timeline(changes: &[HistoricChange], headline: impl Fn(&HistoricCh
                         @if let Some(reason) = &change.version.reason { " · " (reason) }
                     }
                     @if change.version.kind == ChangeKind::Changed { (fields(&change.changes)) }
+                    (below(place, change))
                 }
             }
         }
@@ -36,6 +46,7 @@ fn kind(kind: ChangeKind) -> &'static str {
     }
 }
 
+/// Fields with their values before and after.
 fn fields(changes: &[FieldChange]) -> Markup {
     let shown: Vec<&FieldChange> = changes.iter().filter(|change| !SILENT.contains(&change.field)).collect();
     html! {
@@ -48,13 +59,14 @@ fn fields(changes: &[FieldChange]) -> Markup {
 }
 
 /// A field's name in words.
-fn label(field: &str) -> String {
+pub(super) fn label(field: &str) -> String {
     let words = field.trim_end_matches("_uuid").replace('_', " ");
     let mut letters = words.chars();
     letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
 }
 
-fn value(value: &Value) -> Markup {
+/// A value as people read it.
+pub(super) fn value(value: &Value) -> Markup {
     match value {
         Value::Empty => html! { "–" },
         Value::Flag(true) => html! { "yes" },

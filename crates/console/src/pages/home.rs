@@ -2,7 +2,7 @@
 
 use actix_web::HttpResponse;
 use chrono::Duration;
-use license_manager_domain::console::{PlanFilters, PlanOrder, PlanRow, Slice};
+use license_manager_domain::console::{Part, PlanFilters, PlanOrder, PlanRow, Sorting};
 use license_manager_domain::permissions::Action;
 use maud::{Markup, html};
 
@@ -27,12 +27,12 @@ pub(crate) async fn home(visitor: Visitor) -> Result<HttpResponse, PageError> {
     let (now, ending, current) = visitor
         .read(move |console| {
             let now = console.manager.now();
-            let slice = Slice { offset: 0, limit: LOOKED_AT };
+            let part = Part::first(LOOKED_AT);
             let active = PlanFilters { is_active: Some(true), ..PlanFilters::of(scope) };
             let ending = PlanFilters { expires: Some((now, now + SOON)), ..active.clone() };
-            let ending = console.store.plan_rows(&ending, PlanOrder::Expiration, slice)?.rows;
+            let ending = console.store.plan_rows(&ending, Sorting::ascending(PlanOrder::Expiration), part)?.rows;
             let current = PlanFilters { current_at: Some(now), ..active };
-            let current = console.store.plan_rows(&current, PlanOrder::Start, slice)?.rows;
+            let current = console.store.plan_rows(&current, Sorting::descending(PlanOrder::Start), part)?.rows;
             Ok((now, ending, current))
         })
         .await?;

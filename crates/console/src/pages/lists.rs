@@ -1,6 +1,9 @@
 //! Tables and parts that several pages share.
 
-use license_manager_domain::console::{AgreementRow, LicenseRow, PlanRow};
+use std::str::FromStr;
+
+use chrono::{DateTime, Utc};
+use license_manager_domain::console::{AgreementRow, LicenseRow, PlanRow, RenewalRow};
 use license_manager_domain::{LicenseCounts, LicenseStatus};
 use maud::{Markup, html};
 
@@ -54,15 +57,96 @@ pub(crate) fn licenses(rows: &[LicenseRow]) -> Markup {
     }
 }
 
+/// How a list is shown: which of its columns can sort it, and whether rows can be selected.
+#[derive(Clone, Copy)]
+pub(crate) struct Shape<'a> {
+    /// The order that the list has without being asked for one; `None` if it cannot be sorted.
+    pub(crate) sorted: Option<Sorted<'a>>,
+    /// Whether rows can be selected.
+    pub(crate) selectable: bool,
+}
+
+impl Shape<'_> {
+    /// A list to look at.
+    pub(crate) const PLAIN: Self = Self { sorted: None, selectable: false };
+
+    /// The heading of a column that can sort the list.
+    fn heading(&self, key: &str, words: &str) -> Markup {
+        match &self.sorted {
+            Some(sorted) => sorted.heading(key, words),
+            None => html! { th { (words) } },
+        }
+    }
+
+    /// The box that selects every row of the page, for browsers with scripts.
+    fn select_all(&self) -> Markup {
+        html! {
+            @if self.selectable {
+                th { input type="checkbox" data-selects-all="" hidden aria-label="Select all of this page"; }
+            }
+        }
+    }
+
+    /// The box that selects a row.
+    fn select(&self, name: &str, id: &str, words: &str) -> Markup {
+        html! {
+            @if self.selectable {
+                td { input type="checkbox" name=(name) value=(id) aria-label={ "Select " (words) }; }
+            }
+        }
+    }
+}
+
+/// The order of a list in its address: `order=title`, or `order=-title` for the largest first.
+#[derive(Clone, Copy)]
+pub(crate) struct Sorted<'a> {
+    /// The fields of the address.
+    pub(crate) fields: &'a Fields,
+    /// The order that is used without one.
+    pub(crate) usual: &'static str,
+}
+
+impl Sorted<'_> {
+    /// The column that sorts the list, and whether the largest comes first.
+    pub(crate) fn by(&self) -> (String, bool) {
+        let asked = self.fields.text("order").unwrap_or_else(|| self.usual.to_owned());
+        match asked.strip_prefix('-') {
+            Some(key) => (key.to_owned(), true),
+            None => (asked, false),
+        }
+    }
+
+    /// The heading of a column: a link that sorts by it, or turns the order around.
+    fn heading(&self, key: &str, words: &str) -> Markup {
+        let (by, descending) = self.by();
+        let sorted = (by == key).then_some(if descending { "descending" } else { "ascending" });
+        let order = if sorted == Some("ascending") { format!("-{key}") } else { key.to_owned() };
+        let address = with_field(self.fields, "order", &order);
+        html! {
+            th aria-sort=[sorted] {
+                a href=(address) { (words) @match sorted { Some("ascending") => " ↑", Some(_) => " ↓", None => "" } }
+            }
+        }
+    }
+}
+
 /// Plans.
 pub(crate) fn plans(rows: &[PlanRow]) -> Markup {
+    plans_in(rows, Shape::PLAIN)
+}
+
+/// Plans in a list of this shape.
+pub(crate) fn plans_in(rows: &[PlanRow], shape: Shape<'_>) -> Markup {
     html! {
         div.card.wide { table {
             thead { tr {
-                th { "Plan" } th { "Customer" } th { "State" } th { "Starts" } th { "Ends" } th.number { "Free" }
+                (shape.select_all())
+                (shape.heading("title", "Plan")) (shape.heading("customer", "Customer")) th { "State" }
+                (shape.heading("start", "Starts")) (shape.heading("end", "Ends")) th.number { "Free" }
                 th.number { "In use" } th.number { "Licenses" }
             } }
             tbody { @for row in rows { tr {
+                (shape.select("plan", &row.id.to_string(), &row.title))
                 td.long { a href={ "/console/plans/" (row.id) "/" } { (row.title) } }
                 td.long { a href={ "/console/customers/" (row.agreement) "/" } { (customer_name(row.customer_name.as_deref())) } }
                 td { (plan_chips(row)) }
@@ -83,17 +167,63 @@ pub(crate) fn plan_chips(row: &PlanRow) -> Markup {
         @if row.for_internal_use_only { " " span.chip { "Internal" } }
         @if row.is_frozen { " " span.chip { "Frozen" } }
         @if row.is_renewed { " " span.chip { "Has a renewal" } }
+        @if row.is_growing { " " span.chip { "Licenses are being added" } }
+    }
+}
+
+/// Renewals in a list of this shape.
+pub(crate) fn renewals_in(rows: &[RenewalRow], now: DateTime<Utc>, shape: Shape<'_>) -> Markup {
+    html! {
+        div.card.wide { table {
+            thead { tr {
+                (shape.select_all())
+                (shape.heading("effective", "Takes effect")) (shape.heading("plan", "Plan")) (shape.heading("customer", "Customer"))
+                th { "State" } th { "Renewed plan" } th.number { "Licenses" } th { "Until" } th { span.hidden { "Open" } }
+            } }
+            tbody { @for row in rows { tr {
+                (shape.select("renewal", &row.id.to_string(), &format!("the renewal of {}", row.prior_plan_title)))
+                td { (day(row.effective_date)) }
+                td.long { a href={ "/console/plans/" (row.prior_plan) "/" } { (row.prior_plan_title) } }
+                td.long { a href={ "/console/customers/" (row.agreement) "/" } { (customer_name(row.customer_name.as_deref())) } }
+                td { (renewal_chips(row, now)) }
+                td.long {
+                    @if let (Some(plan), Some(title)) = (row.renewed_plan, &row.renewed_plan_title) {
+                        a href={ "/console/plans/" (plan) "/" } { (title) }
+                    } @else { span.quiet { "a new plan" } }
+                }
+                td.number { (number(row.number_of_licenses.into())) }
+                td { (day(row.renewed_expiration_date)) }
+                td { a href={ "/console/renewals/" (row.id) "/" } { "Open" } }
+            } } }
+        } }
+    }
+}
+
+/// What a renewal is.
+fn renewal_chips(row: &RenewalRow, now: DateTime<Utc>) -> Markup {
+    html! {
+        @if row.is_processed { span.chip { "Processed" } }
+        @else if row.effective_date < now { span.chip.grave { "Overdue" } }
+        @else { span.chip { "Scheduled" } }
+        @if row.is_exempt && !row.is_processed { " " span.chip { "By hand only" } }
     }
 }
 
 /// Agreements.
 pub(crate) fn agreements(rows: &[AgreementRow]) -> Markup {
+    agreements_in(rows, Shape::PLAIN)
+}
+
+/// Agreements in a list of this shape.
+pub(crate) fn agreements_in(rows: &[AgreementRow], shape: Shape<'_>) -> Markup {
     html! {
         div.card.wide { table {
             thead { tr {
-                th { "Customer" } th { "Slug" } th { "Customer id" } th.number { "Active plans" } th.number { "Plans" }
+                (shape.select_all())
+                (shape.heading("name", "Customer")) th { "Slug" } th { "Customer id" } th.number { "Active plans" } th.number { "Plans" }
             } }
             tbody { @for row in rows { tr {
+                (shape.select("agreement", &row.id.to_string(), customer_name(row.name.as_deref().or(row.slug.as_deref()))))
                 td.long { a href={ "/console/customers/" (row.id) "/" } {
                     (customer_name(row.name.as_deref().or(row.slug.as_deref())))
                 } }
@@ -147,27 +277,59 @@ pub(crate) fn number(number: i64) -> String {
     if number < 0 { format!("-{text}") } else { text }
 }
 
-/// The page of a list that was asked for, from 1.
-pub(crate) fn page_number(fields: &Fields) -> i64 {
-    fields.text("page").and_then(|text| text.parse().ok()).filter(|page| (1..=1_000_000).contains(page)).unwrap_or(1)
+/// The row after which a part of a list begins; `None` for its first part, or for what is no id.
+pub(crate) fn after<Id: FromStr>(fields: &Fields) -> Option<Id> {
+    fields.text("after")?.parse().ok()
 }
 
-/// The links to the pages before and after.
-pub(crate) fn pages(path: &str, fields: &Fields, page: i64, total: i64) -> Markup {
-    let last = (total - 1).max(0) / ROWS + 1;
-    let address = |page: i64| {
+/// The address of this page with another value of one field, from the first row.
+fn with_field(fields: &Fields, name: &str, value: &str) -> String {
+    let kept = |(known, text): &(&str, &str)| ![name, "after"].contains(known) && !text.is_empty();
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    query.extend_pairs(fields.iter().filter(kept)).append_pair(name, value);
+    format!("?{}", query.finish())
+}
+
+/// The links to the first part of a list and to the next one, which begins after the row `last`.
+pub(crate) fn pages(fields: &Fields, last: Option<String>) -> Markup {
+    let first = || {
         let mut query = form_urlencoded::Serializer::new(String::new());
-        query.extend_pairs(fields.iter().filter(|(name, value)| *name != "page" && !value.is_empty()));
-        query.append_pair("page", &page.to_string());
-        format!("{path}?{}", query.finish())
+        query.extend_pairs(fields.iter().filter(|(name, text)| *name != "after" && !text.is_empty()));
+        format!("?{}", query.finish())
     };
     html! {
-        @if last > 1 {
+        @if fields.has("after") || last.is_some() {
             nav.filters aria-label="Pages" {
-                @if page > 1 { a.button rel="prev" href=(address(page - 1)) { "Previous" } }
-                span.quiet { "Page " (number(page)) " of " (number(last)) }
-                @if page < last { a.button rel="next" href=(address(page + 1)) { "Next" } }
+                @if fields.has("after") { a.button href=(first()) { "First page" } }
+                @if let Some(last) = last { a.button rel="next" href=(with_field(fields, "after", &last)) { "Next" } }
             }
+        }
+    }
+}
+
+/// Cuts a list that was read with one row more than a page has. Returns the last row of the page if there is a next one.
+pub(crate) fn cut<T>(rows: &mut Vec<T>) -> Option<&T> {
+    let more = rows.len() as i64 > ROWS;
+    rows.truncate(ROWS as usize);
+    rows.last().filter(|_| more)
+}
+
+/// The fields of a list's filters, for a form that acts on what matches.
+pub(crate) fn hidden(fields: &Fields, names: &[&str]) -> Markup {
+    html! {
+        @for name in names {
+            @if let Some(value) = fields.text(name) { input type="hidden" name=(name) value=(value); }
+        }
+    }
+}
+
+/// The bar below a list with selectable rows: how many are selected, and what can be done with them.
+pub(crate) fn selected_bar(what: &str, total: i64, buttons: &Markup) -> Markup {
+    html! {
+        div.selected {
+            b data-selected="" role="status" { "Select " (what) }
+            label { input type="checkbox" name="all" value="yes"; " all " (number(total)) " that match the filter" }
+            (buttons)
         }
     }
 }
@@ -196,9 +358,27 @@ mod tests {
 
     #[test]
     fn pages_keep_the_filters() {
-        let fields = Fields::parse(b"title=data+science&page=2&is_active=");
-        let links = pages("/console/plans/", &fields, 2, ROWS * 3).into_string();
-        assert!(links.contains("?title=data+science&amp;page=1\"") && links.contains("page=3\""), "{links}");
-        assert_eq!(pages("/x/", &fields, 1, ROWS).into_string(), "");
+        let fields = Fields::parse(b"title=data+science&after=7&is_active=");
+        let links = pages(&fields, Some("9".to_owned())).into_string();
+        assert!(
+            links.contains("?title=data+science\"") && links.contains("?title=data+science&amp;after=9\""),
+            "{links}"
+        );
+        assert_eq!(pages(&Fields::parse(b"title=data"), None).into_string(), "");
+    }
+
+    #[test]
+    fn a_heading_turns_the_order_around() {
+        let heading = |query: &[u8], key| {
+            let fields = Fields::parse(query);
+            Sorted { fields: &fields, usual: "-start" }.heading(key, "Words").into_string()
+        };
+        assert_eq!(heading(b"", "title"), "<th><a href=\"?order=title\">Words</a></th>");
+        let usual = heading(b"active=yes&after=7", "start");
+        assert!(
+            usual.contains("aria-sort=\"descending\"") && usual.contains("?active=yes&amp;order=start\""),
+            "{usual}"
+        );
+        assert!(heading(b"order=title", "title").contains("order=-title"));
     }
 }

@@ -3,20 +3,21 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::{DateTime, Utc};
 use license_manager_domain::history::EntityRef;
-use license_manager_domain::model::{License, SeatDay};
+use license_manager_domain::model::{JobKind, License, SeatDay};
 use license_manager_domain::permissions::Action;
 use license_manager_domain::ports::{
-    CustomerScope, LicenseField, LicenseFilter, LicenseOrder, LicensePosition, LicenseSearch, LimitOffset, StoreExt,
+    CustomerScope, LicenseField, LicenseFilter, LicenseOrder, LicensePosition, LicenseSearch, StoreExt,
 };
 use license_manager_domain::{
-    CustomerAgreement, Entity, Error, LicenseCounts, LicenseId, LicenseStatus, PlanId, SubscriptionPlan,
+    CustomerAgreement, Entity, Error, LicenseCounts, LicenseId, LicenseStatus, PlanId, RenewalId, SubscriptionPlan,
 };
 use maud::{Markup, html};
 use uuid::Uuid;
 
 use super::chart;
-use super::history::timeline;
+use super::history::timeline_with;
 use super::lists::{self, ROWS, choice, customer_name, number, person_link, state};
+use super::plan_actions::{self, Act};
 use super::sign_in::redirect;
 use crate::dates::{day, maybe_day};
 use crate::error::PageError;
@@ -33,8 +34,10 @@ pub(crate) struct Shown {
     pub(crate) agreement: CustomerAgreement,
     pub(crate) counts: LicenseCounts,
     pub(crate) now: DateTime<Utc>,
-    /// Whether it has a renewal.
-    is_renewed: bool,
+    /// Its renewal.
+    renewal: Option<RenewalId>,
+    /// Whether a job is adding licenses.
+    is_growing: bool,
 }
 
 impl Shown {
@@ -63,9 +66,13 @@ pub(crate) async fn find(visitor: &Visitor, path: &str, action: Action) -> Resul
         .read(move |console| {
             let overview = console.manager.plan(id)?;
             let agreement = overview.details.plan.agreement;
-            let agreement = console.manager.store().read(|unit| unit.agreements().find(agreement))?;
+            let (agreement, job) = console
+                .manager
+                .store()
+                .read(|unit| Ok((unit.agreements().find(agreement)?, unit.jobs().find(id, JobKind::Provision)?)))?;
             Ok(Shown {
-                is_renewed: overview.chains.is_renewed(id),
+                renewal: overview.chains.renewal_of(id).map(|link| link.id),
+                is_growing: job.is_some(),
                 agreement: agreement.ok_or(Error::NotFound(Entity::Agreement))?,
                 plan: overview.details.plan,
                 counts: overview.counts,
@@ -79,9 +86,8 @@ pub(crate) async fn find(visitor: &Visitor, path: &str, action: Action) -> Resul
 
 /// The title, the counts and the tabs of a plan.
 pub(crate) fn head(visitor: &Visitor, shown: &Shown, current: &str) -> Markup {
-    let Shown { plan, agreement, counts, now, .. } = shown;
+    let Shown { plan, counts, now, .. } = shown;
     let days = plan.days_until_expiration(*now);
-    let may_manage = visitor.rights.may_for(Action::ManageSeats, agreement.customer);
     html! {
         div {
             (shown.crumbs())
@@ -90,22 +96,13 @@ pub(crate) fn head(visitor: &Visitor, shown: &Shown, current: &str) -> Markup {
                 span.chip { @if plan.is_active { "Active" } @else { "Not active" } }
                 @if plan.for_internal_use_only { span.chip { "Internal" } }
                 @if plan.last_freeze_timestamp.is_some() { span.chip { "Frozen" } }
-                @if shown.is_renewed { span.chip { "Has a renewal" } }
-                @if may_manage {
-                    div.actions {
-                        @if visitor.rights.may(Action::Provision) {
-                            a.button href=(shown.address("edit/")) { "Edit" }
-                        }
-                        @if visitor.rights.may(Action::Support) {
-                            a.button href=(shown.address("add/")) { "Add a license" }
-                        }
-                        a.button.first href=(shown.address("assign/")) { "Assign licenses" }
-                    }
-                }
+                @if shown.renewal.is_some() { span.chip { "Has a renewal" } }
+                (actions(visitor, shown))
             }
         }
         section.card aria-label="Licenses" {
             (lists::seats(counts))
+            (growing(shown))
             p.quiet {
                 (day(plan.start_date)) " – " (day(plan.expiration_date)) ", "
                 @if days >= 0 { (number(days)) " days left" } @else { "ended " (number(-days)) " days ago" }
@@ -114,8 +111,76 @@ pub(crate) fn head(visitor: &Visitor, shown: &Shown, current: &str) -> Markup {
             }
         }
         nav.tabs aria-label="Plan" {
-            @for (tab, name) in [("", "Licenses"), ("utilization/", "Utilization"), ("history/", "History")] {
+            @for (tab, name) in [
+                ("", "Licenses"), ("utilization/", "Utilization"), ("history/", "History"), ("as-of/", "As it was"),
+            ] {
                 a href=(shown.address(tab)) aria-current=[(tab == current).then_some("page")] { (name) }
+            }
+        }
+    }
+}
+
+/// What the visitor may do with the plan. Nothing is shown that would be refused.
+fn actions(visitor: &Visitor, shown: &Shown) -> Markup {
+    let Shown { plan, agreement, counts, .. } = shown;
+    if !visitor.rights.may_for(Action::ManageSeats, agreement.customer) {
+        return html! {};
+    }
+    let (supports, provisions) = (visitor.rights.may(Action::Support), visitor.rights.may(Action::Provision));
+    let is_frozen = plan.last_freeze_timestamp.is_some();
+    // Only such a plan can be deleted.
+    let is_unused = counts.allocated() + counts.revoked == 0 && shown.renewal.is_none() && !shown.is_growing;
+    let mut acts = Vec::new();
+    if plan.licenses_to_provision(counts) > 0 && !shown.is_growing {
+        acts.push(Act::Provision);
+    }
+    if plan.can_freeze_unused_licenses && (!is_frozen || counts.unassigned > 0) {
+        acts.push(Act::Freeze);
+    }
+    if counts.revoked > 0 {
+        acts.push(Act::DeleteRevoked);
+    }
+    html! {
+        div.actions {
+            @if provisions {
+                a.button href=(shown.address("edit/")) { "Edit" }
+                @if shown.renewal.is_none() {
+                    a.button href={ "/console/renewals/new/?plan=" (plan.id) } { "Renew" }
+                }
+            }
+            @if supports {
+                @if let Some(renewal) = shown.renewal {
+                    a.button href={ "/console/renewals/" (renewal) "/" } { "Its renewal" }
+                }
+                a.button href=(shown.address("add/")) { "Add a license" }
+            }
+            a.button.first href=(shown.address("assign/")) { "Assign licenses" }
+        }
+        @if supports && (!acts.is_empty() || is_unused) {
+            form.actions method="post" action="/console/plans/act/" {
+                (token(visitor))
+                input type="hidden" name="plan" value=(plan.id);
+                input type="hidden" name="from_plan" value="yes";
+                (plan_actions::buttons(&acts))
+                @if is_unused {
+                    a.button.grave href=(shown.address("delete/")) { "Delete the plan" }
+                }
+            }
+        }
+    }
+}
+
+/// How far a job is that adds licenses. Browsers with scripts look again by themselves.
+fn growing(shown: &Shown) -> Markup {
+    let (present, wanted) = (shown.counts.total(), shown.plan.desired_num_licenses.map_or(0, i64::from));
+    html! {
+        @if shown.is_growing {
+            div.growing data-going="" role="status" {
+                label for="growth" {
+                    "Licenses are being added: " b { (number(present)) } " of " (number(wanted))
+                    ". You can leave this page; " a href=(shown.address("")) { "look again" } "."
+                }
+                progress #growth value=(present) max=(wanted.max(present).max(1)) {}
             }
         }
     }
@@ -235,11 +300,18 @@ pub(crate) async fn licenses(
 
 /// What a form before has done.
 fn done(query: &Fields) -> Markup {
+    if query.text("done").as_deref() == Some("created") {
+        return html! { p.note.good role="status" { "The plan was made." } };
+    }
     let told = query.text("number").and_then(|text| text.parse::<u32>().ok()).zip(query.text("done"));
     let words = told.and_then(|(count, what)| match what.as_str() {
         "assigned" => Some((count, "licenses were assigned.")),
         "reminded" => Some((count, "reminder mails are on their way.")),
         "revoked" => Some((count, "licenses were revoked.")),
+        "added" => Some((count, "licenses were added.")),
+        "growing" => Some((count, "licenses are being added. You can leave this page.")),
+        "frozen" => Some((count, "free licenses were deleted. The plan is frozen.")),
+        "deleted" => Some((count, "revoked licenses were deleted.")),
         _ => None,
     });
     html! {
@@ -355,17 +427,17 @@ pub(crate) async fn utilization(visitor: Visitor, path: web::Path<String>) -> Re
 pub(crate) async fn history(visitor: Visitor, path: web::Path<String>) -> Result<HttpResponse, PageError> {
     let shown = find(&visitor, &path, Action::Browse).await?;
     let of = EntityRef::Plan(shown.plan.id);
-    let changes = visitor
-        .read(move |console| {
-            let part = |_| Ok::<_, Error>(LimitOffset { offset: 0, limit: VERSIONS });
-            Ok(console.manager.history(of, part)?.items)
-        })
-        .await?;
+    let changes = visitor.read(move |console| console.manager.latest_changes(of, VERSIONS)).await?;
+    let may_restore = visitor.rights.may(Action::Provision);
     let content = html! {
         (head(&visitor, &shown, "history/"))
         section.card {
             h2 { "Who changed the plan, when and why" }
-            (timeline(&changes, |_| None))
+            (timeline_with(&changes, |_| None, &|place, change| html! {
+                @if may_restore && place > 0 {
+                    a href={ (shown.address("restore/")) "?version=" (change.version.number) } { "Restore this version" }
+                }
+            }))
             @if changes.len() as i64 == VERSIONS { p.quiet { "Only the last " (VERSIONS) " changes are shown." } }
         }
     };

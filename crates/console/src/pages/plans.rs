@@ -1,16 +1,19 @@
 //! The list of plans.
 
 use actix_web::{HttpRequest, HttpResponse};
-use chrono::Duration;
-use license_manager_domain::console::{PlanFilters, PlanOrder, Slice};
+use chrono::{DateTime, Duration, Utc};
+use license_manager_domain::PlanId;
+use license_manager_domain::console::{Part, PlanFilters, PlanOrder, Sorting};
 use license_manager_domain::permissions::Action;
-use license_manager_domain::ports::StoreExt;
-use maud::html;
+use license_manager_domain::ports::{CustomerScope, StoreExt};
+use maud::{Markup, html};
+use uuid::Uuid;
 
-use super::lists::{self, ROWS, choice, number, page_number};
+use super::lists::{self, ROWS, Shape, Sorted, choice, number};
+use super::plan_actions::{self, Act};
 use crate::error::PageError;
 use crate::form::Fields;
-use crate::layout::{self, Section};
+use crate::layout::{self, Section, token};
 use crate::session::Visitor;
 
 /// Periods within which plans end.
@@ -20,17 +23,19 @@ const ENDING: [(&str, &str); 4] =
 /// The last thirty years: plans that ended.
 const PAST: Duration = Duration::days(30 * 365);
 
-/// `GET /console/plans/`.
-pub(crate) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpResponse, PageError> {
-    let query = Fields::of_query(&request);
-    let now = visitor.console.manager.now();
-    let yes_or_no = |name: &str| query.text(name).map(|value| value == "yes");
+/// The fields of the filters.
+pub(super) const FILTERS: [&str; 8] =
+    ["title", "active", "current", "ending", "internal", "frozen", "renewed", "product"];
+
+/// The plans that the fields ask for.
+pub(super) fn filters(scope: CustomerScope, fields: &Fields, now: DateTime<Utc>) -> PlanFilters {
+    let yes_or_no = |name: &str| fields.text(name).map(|value| value == "yes");
     let days = |days| Some((now, now + Duration::days(days)));
-    let filters = PlanFilters {
-        title: query.text("title"),
+    PlanFilters {
+        title: fields.text("title"),
         is_active: yes_or_no("active"),
-        current_at: query.has("current").then_some(now),
-        expires: match query.text("ending").as_deref() {
+        current_at: fields.has("current").then_some(now),
+        expires: match fields.text("ending").as_deref() {
             Some("30") => days(30),
             Some("60") => days(60),
             Some("past") => Some((now - PAST, now)),
@@ -38,28 +43,50 @@ pub(crate) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpR
         },
         is_internal: yes_or_no("internal"),
         is_frozen: yes_or_no("frozen"),
-        product: query.text("product").and_then(|text| text.parse().ok()),
-        ..PlanFilters::of(visitor.scope(Action::Browse)?)
-    };
-    let order = match query.text("order").as_deref() {
-        Some("title") => PlanOrder::Title,
-        Some("ends") => PlanOrder::Expiration,
+        is_renewed: yes_or_no("renewed"),
+        product: fields.text("product").and_then(|text| text.parse().ok()),
+        ..PlanFilters::of(scope)
+    }
+}
+
+/// What a column sorts plans by.
+pub(super) fn plan_order(column: &str) -> PlanOrder {
+    match column {
+        "title" => PlanOrder::Title,
+        "customer" => PlanOrder::Customer,
+        "end" => PlanOrder::Expiration,
         _ => PlanOrder::Start,
-    };
-    let page = page_number(&query);
-    let slice = Slice { offset: (page - 1) * ROWS, limit: ROWS };
-    let (plans, products) = visitor
+    }
+}
+
+/// `GET /console/plans/`.
+pub(crate) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpResponse, PageError> {
+    let query = Fields::of_query(&request);
+    let filters = filters(visitor.scope(Action::Browse)?, &query, visitor.console.manager.now());
+    let sorted = Sorted { fields: &query, usual: "-start" };
+    let (by, descending) = sorted.by();
+    let by = plan_order(&by);
+    let part = Part { after: lists::after::<Uuid>(&query).map(PlanId), limit: ROWS + 1 };
+    let (mut plans, products) = visitor
         .read(move |console| {
             let products = console.manager.store().read(|unit| unit.products().list())?;
-            Ok((console.store.plan_rows(&filters, order, slice)?, products))
+            Ok((console.store.plan_rows(&filters, Sorting { by, descending }, part)?, products))
         })
         .await?;
+    let last = lists::cut(&mut plans.rows).map(|plan| plan.id.to_string());
     let products: Vec<(String, String)> =
         products.into_iter().map(|product| (product.id.to_string(), product.name)).collect();
     let mut product_choices = vec![("", "Every product")];
     product_choices.extend(products.iter().map(|(id, name)| (id.as_str(), name.as_str())));
+    let selectable = visitor.rights.may(Action::Support);
+    let shape = Shape { sorted: Some(sorted), selectable };
     let content = html! {
-        div.title { h1 { "Plans" } span.quiet { (number(plans.total)) } }
+        div.title {
+            h1 { "Plans" } span.quiet { (number(plans.total)) }
+            @if visitor.rights.may(Action::Provision) {
+                div.actions { a.button.first href="/console/plans/new/" { "New plan" } }
+            }
+        }
         form.filters {
             input type="search" name="title" aria-label="Title" placeholder="Title" value=(query.text("title").unwrap_or_default());
             (choice(&query, "active", "Active", &[("", "Active or not"), ("yes", "Active"), ("no", "Not active")]))
@@ -67,16 +94,39 @@ pub(crate) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpR
             (choice(&query, "ending", "Ending", &ENDING))
             (choice(&query, "internal", "Internal", &[("", "Internal or not"), ("yes", "Internal"), ("no", "Not internal")]))
             (choice(&query, "frozen", "Frozen", &[("", "Frozen or not"), ("yes", "Frozen"), ("no", "Not frozen")]))
+            (choice(&query, "renewed", "Renewed", &[("", "With a renewal or not"), ("yes", "With a renewal"), ("no", "Without a renewal")]))
             (choice(&query, "product", "Product", &product_choices))
-            (choice(&query, "order", "Order", &[("", "Latest start first"), ("ends", "Earliest end first"), ("title", "By title")]))
+            (lists::hidden(&query, &["order"]))
             button { "Show" }
         }
         @if plans.rows.is_empty() {
-            p.note { "No plan matches. " a href="/console/plans/" { "Show all plans" } }
+            (nothing(&query, &visitor))
+        } @else if selectable {
+            form method="post" action="/console/plans/act/" {
+                (token(&visitor))
+                (lists::hidden(&query, &FILTERS))
+                (lists::plans_in(&plans.rows, shape))
+                (lists::selected_bar("plans", plans.total, &plan_actions::buttons(&Act::ALL)))
+            }
         } @else {
-            (lists::plans(&plans.rows))
-            (lists::pages("/console/plans/", &query, page, plans.total))
+            (lists::plans_in(&plans.rows, shape))
         }
+        (lists::pages(&query, last))
     };
     Ok(layout::page(&visitor, Section::Plans, "Plans", &content))
+}
+
+/// What to do where the list is empty.
+fn nothing(query: &Fields, visitor: &Visitor) -> Markup {
+    html! {
+        p.note {
+            @if FILTERS.iter().any(|name| query.has(name)) || query.has("after") {
+                "No plan matches. " a href="/console/plans/" { "Show all plans" }
+            } @else if visitor.rights.may(Action::Provision) {
+                "There is no plan yet. " a href="/console/plans/new/" { "Make the first one" }
+            } @else {
+                "There is no plan yet. A provisioner makes plans."
+            }
+        }
+    }
 }

@@ -8,8 +8,8 @@ mod search;
 mod sessions;
 
 pub use queries::{
-    AgreementFilters, AgreementOrder, AgreementRow, ConsoleQueries, Found, LicenseRow, ListPage, MessageRow,
-    PlanFilters, PlanOrder, PlanRow, Slice,
+    AgreementFilters, AgreementOrder, AgreementRow, ConsoleQueries, Found, LicenseRow, ListPage, MessageRow, Part,
+    PlanFilters, PlanOrder, PlanRow, RenewalFilters, RenewalOrder, RenewalRow, Sorting,
 };
 pub use search::SearchTerm;
 pub use sessions::{ConsoleSession, ConsoleSessions, NewSession, RenewedSession, SessionLimits};

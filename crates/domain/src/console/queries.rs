@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use super::search::SearchTerm;
 use crate::error::Error;
 use crate::model::email::Email;
-use crate::model::ids::{AgreementId, CustomerId, LicenseId, LmsUserId, PlanId};
+use crate::model::ids::{AgreementId, CustomerId, LicenseId, LmsUserId, PlanId, RenewalId};
 use crate::model::license::LicenseStatus;
 use crate::model::plan::LicenseCounts;
 use crate::ports::CustomerScope;
@@ -56,6 +56,12 @@ pub struct PlanRow {
     pub for_internal_use_only: bool,
     /// Whether its unused licenses were deleted.
     pub is_frozen: bool,
+    /// Whether they may be deleted.
+    pub can_freeze: bool,
+    /// The desired number of licenses.
+    pub desired_num_licenses: Option<i32>,
+    /// Whether a job is adding licenses.
+    pub is_growing: bool,
     /// The name of its product.
     pub product: String,
     /// Its agreement.
@@ -85,6 +91,37 @@ pub struct AgreementRow {
     pub plans: i64,
     /// The number of its plans that are active.
     pub active_plans: i64,
+}
+
+/// A renewal in a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RenewalRow {
+    /// The renewal.
+    pub id: RenewalId,
+    /// The plan that is renewed.
+    pub prior_plan: PlanId,
+    /// Its title.
+    pub prior_plan_title: String,
+    /// The plan that follows, if there is one.
+    pub renewed_plan: Option<PlanId>,
+    /// Its title.
+    pub renewed_plan_title: Option<String>,
+    /// The agreement of both plans.
+    pub agreement: AgreementId,
+    /// The customer.
+    pub customer: CustomerId,
+    /// The customer's name, or else slug.
+    pub customer_name: Option<String>,
+    /// The number of licenses.
+    pub number_of_licenses: i32,
+    /// When it takes effect.
+    pub effective_date: DateTime<Utc>,
+    /// When the renewed plan expires.
+    pub renewed_expiration_date: DateTime<Utc>,
+    /// Whether it is processed.
+    pub is_processed: bool,
+    /// Whether the schedule leaves it to people.
+    pub is_exempt: bool,
 }
 
 /// A message that waits to be delivered.
@@ -120,6 +157,8 @@ pub struct Found {
 pub struct PlanFilters {
     /// Customers that the reader may see.
     pub scope: CustomerScope,
+    /// Only these.
+    pub ids: Option<Vec<PlanId>>,
     /// Of this agreement.
     pub agreement: Option<AgreementId>,
     /// Whose title contains this, in any case.
@@ -136,6 +175,8 @@ pub struct PlanFilters {
     pub is_frozen: Option<bool>,
     /// Of this product.
     pub product: Option<i32>,
+    /// Those with a renewal, or without.
+    pub is_renewed: Option<bool>,
 }
 
 impl PlanFilters {
@@ -143,6 +184,7 @@ impl PlanFilters {
     pub fn of(scope: CustomerScope) -> Self {
         Self {
             scope,
+            ids: None,
             agreement: None,
             title: None,
             is_active: None,
@@ -151,19 +193,21 @@ impl PlanFilters {
             is_internal: None,
             is_frozen: None,
             product: None,
+            is_renewed: None,
         }
     }
 }
 
-/// How plans are sorted. Ties are broken by id.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// What plans are sorted by. Ties are broken by id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PlanOrder {
-    /// By title.
+    /// The title, in any case.
     Title,
-    /// Latest start first.
-    #[default]
+    /// The customer's name, or else slug.
+    Customer,
+    /// The start.
     Start,
-    /// Earliest expiration first.
+    /// The expiration.
     Expiration,
 }
 
@@ -172,29 +216,100 @@ pub enum PlanOrder {
 pub struct AgreementFilters {
     /// Customers that the reader may see.
     pub scope: CustomerScope,
+    /// Only these.
+    pub ids: Option<Vec<AgreementId>>,
     /// Whose name or slug contains this, in any case.
     pub name: Option<String>,
     /// Those with an active plan, or without.
     pub has_active_plan: Option<bool>,
 }
 
-/// How agreements are sorted. Ties are broken by id.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+impl AgreementFilters {
+    /// Every agreement of these customers.
+    pub fn of(scope: CustomerScope) -> Self {
+        Self { scope, ids: None, name: None, has_active_plan: None }
+    }
+}
+
+/// What agreements are sorted by. Ties are broken by id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AgreementOrder {
-    /// By name, or else slug.
-    #[default]
+    /// The customer's name, or else slug, in any case.
     Name,
-    /// Latest first.
+    /// When they were created.
     Created,
 }
 
-/// A part of a list.
+/// Which renewals to list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RenewalFilters {
+    /// Customers that the reader may see.
+    pub scope: CustomerScope,
+    /// Only these.
+    pub ids: Option<Vec<RenewalId>>,
+    /// Of plans of this agreement.
+    pub agreement: Option<AgreementId>,
+    /// Where the customer's name or slug, or the title of the prior plan, contains this, in any case.
+    pub text: Option<String>,
+    /// Processed ones, or not.
+    pub is_processed: Option<bool>,
+    /// Those that take effect in this period, its end excluded.
+    pub effective: Option<(DateTime<Utc>, DateTime<Utc>)>,
+}
+
+impl RenewalFilters {
+    /// Every renewal of these customers.
+    pub fn of(scope: CustomerScope) -> Self {
+        Self { scope, ids: None, agreement: None, text: None, is_processed: None, effective: None }
+    }
+}
+
+/// What renewals are sorted by. Ties are broken by id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Slice {
-    /// How many rows to skip.
-    pub offset: i64,
+pub enum RenewalOrder {
+    /// When they take effect.
+    Effective,
+    /// The title of the prior plan, in any case.
+    Plan,
+    /// The customer's name, or else slug.
+    Customer,
+}
+
+/// What a list is sorted by, and its direction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sorting<O> {
+    /// What it is sorted by.
+    pub by: O,
+    /// Whether the largest comes first.
+    pub descending: bool,
+}
+
+impl<O> Sorting<O> {
+    /// The smallest first.
+    pub fn ascending(by: O) -> Self {
+        Self { by, descending: false }
+    }
+
+    /// The largest first.
+    pub fn descending(by: O) -> Self {
+        Self { by, descending: true }
+    }
+}
+
+/// A part of a list, after a row of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Part<Id> {
+    /// The rows after this one; from the first one without it. Nothing comes after a row that does not exist.
+    pub after: Option<Id>,
     /// The most rows to return.
     pub limit: i64,
+}
+
+impl<Id> Part<Id> {
+    /// The first rows.
+    pub fn first(limit: i64) -> Self {
+        Self { after: None, limit }
+    }
 }
 
 /// A part of a list, and the number of all rows.
@@ -229,13 +344,26 @@ pub trait ConsoleQueries: Send + Sync {
     fn license_row(&self, license: LicenseId) -> Result<Option<LicenseRow>, Error>;
 
     /// Plans with their counts.
-    fn plan_rows(&self, filters: &PlanFilters, order: PlanOrder, slice: Slice) -> Result<ListPage<PlanRow>, Error>;
+    fn plan_rows(
+        &self,
+        filters: &PlanFilters,
+        sorting: Sorting<PlanOrder>,
+        part: Part<PlanId>,
+    ) -> Result<ListPage<PlanRow>, Error>;
 
     /// Agreements.
     fn agreement_rows(
         &self,
         filters: &AgreementFilters,
-        order: AgreementOrder,
-        slice: Slice,
+        sorting: Sorting<AgreementOrder>,
+        part: Part<AgreementId>,
     ) -> Result<ListPage<AgreementRow>, Error>;
+
+    /// Renewals.
+    fn renewal_rows(
+        &self,
+        filters: &RenewalFilters,
+        sorting: Sorting<RenewalOrder>,
+        part: Part<RenewalId>,
+    ) -> Result<ListPage<RenewalRow>, Error>;
 }

@@ -34,4 +34,8 @@ impl Host for ServerHost {
     fn admit(&self, request: &HttpRequest, user: Option<&str>) -> Result<(), TooMany> {
         self.0.throttle.admit_named(request, user, Instant::now()).map_err(|wait| TooMany(wait.as_secs() + 1))
     }
+
+    fn wake_jobs(&self) {
+        self.0.wake_jobs.notify_one();
+    }
 }

@@ -1,0 +1,6 @@
+//! Renewals: the list, one renewal, the guided form, and processing.
+
+pub(crate) mod form;
+pub(crate) mod list;
+pub(crate) mod process;
+pub(crate) mod show;
