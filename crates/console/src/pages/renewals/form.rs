@@ -224,7 +224,7 @@ async fn submitted(visitor: &Visitor, subject: &Subject, fields: &Fields) -> Res
     let id = subject.edited.as_ref().map(|(id, _)| *id);
     let (asked, actor) = (terms.clone(), visitor.actor(fields.text("reason").as_deref()));
     let answered = if fields.has("confirmed") {
-        visitor.write(move |console| saved(&console.manager, &actor, id, asked)).await.map(Answered::Saved)
+        visitor.write(move |console| saved(&console.manager, &actor, id, asked)).await.map(Answered::from)
     } else {
         visitor
             .read(move |console| console.manager.preview_renewal_terms(id, &asked))
@@ -232,12 +232,8 @@ async fn submitted(visitor: &Visitor, subject: &Subject, fields: &Fields) -> Res
             .map(|preview| Answered::Preview(Box::new(preview)))
     };
     match answered {
-        Ok(Answered::Saved(RenewalOutcome::Written(details))) => {
-            Ok(redirect(&format!("/console/renewals/{}/?done=saved", details.renewal.id)))
-        }
-        Ok(Answered::Saved(RenewalOutcome::Existing(other) | RenewalOutcome::InTheWay(other))) => {
-            again(&FieldErrors::default(), Some(&in_the_way(&other.prior_plan_title)))
-        }
+        Ok(Answered::Saved(id)) => Ok(redirect(&format!("/console/renewals/{id}/?done=saved"))),
+        Ok(Answered::InTheWay(plan)) => again(&FieldErrors::default(), Some(&in_the_way(&plan))),
         Ok(Answered::Preview(preview)) => Ok(previewed(visitor, subject, fields, &terms, &preview)),
         Err(PageError::Domain(Error::Invalid(errors))) => again(&errors, None),
         Err(PageError::Domain(error @ (Error::Refused(_) | Error::Conflict(_) | Error::UnknownReference { .. }))) => {
@@ -250,7 +246,18 @@ async fn submitted(visitor: &Visitor, subject: &Subject, fields: &Fields) -> Res
 /// What came of a form.
 enum Answered {
     Preview(Box<RenewalPreview>),
-    Saved(RenewalOutcome),
+    Saved(RenewalId),
+    /// The renewal of this plan is in the way.
+    InTheWay(String),
+}
+
+impl From<RenewalOutcome> for Answered {
+    fn from(outcome: RenewalOutcome) -> Self {
+        match outcome {
+            RenewalOutcome::Written(details) => Self::Saved(details.renewal.id),
+            RenewalOutcome::Existing(other) | RenewalOutcome::InTheWay(other) => Self::InTheWay(other.prior_plan_title),
+        }
+    }
 }
 
 fn saved(
