@@ -42,6 +42,7 @@ pub struct Browser {
     http: reqwest::blocking::Client,
     driver: String,
     session: String,
+    runs_scripts: bool,
 }
 
 impl Browser {
@@ -61,6 +62,7 @@ impl Browser {
             http: reqwest::blocking::Client::builder().timeout(TIMEOUT).build().expect("an HTTP client is built"),
             driver: format!("http://127.0.0.1:{port}"),
             session: String::new(),
+            runs_scripts: look.scripts,
         };
         poll(PATIENCE, || TcpStream::connect(("127.0.0.1", port)).ok()).expect("chromedriver listens");
         let colors = if look.dark { "0" } else { "1" };
@@ -220,8 +222,21 @@ impl Browser {
         self.post(&self.of_session("/execute/sync"), &json!({ "script": script, "args": [] }))
     }
 
-    /// Writes a picture of the page where the variable `SCREENSHOTS` names a folder.
+    /// Runs a script that calls its last argument with its result.
+    pub fn async_script(&self, script: &str) -> Value {
+        self.post(&self.of_session("/execute/async"), &json!({ "script": script, "args": [] }))
+    }
+
+    /// Whether scripts run on pages.
+    pub fn runs_scripts(&self) -> bool {
+        self.runs_scripts
+    }
+
+    /// Checks that nothing on the page keeps people out, and writes a picture of it where the variable `SCREENSHOTS`
+    /// names a folder.
+    #[track_caller]
     pub fn picture(&self, name: &str) {
+        self.is_accessible();
         if let Some(folder) = std::env::var_os("SCREENSHOTS") {
             let picture = self.get(&self.of_session("/screenshot"));
             let picture = BASE64_STANDARD.decode(picture.as_str().unwrap_or_default()).expect("a picture in base64");

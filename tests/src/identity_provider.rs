@@ -81,6 +81,11 @@ impl FakeIdentityProvider {
         self.lock().nonce = "forged".to_owned();
     }
 
+    /// Signs a token with these claims, as its identity tokens are signed.
+    pub fn sign(&self, claims: &Value) -> String {
+        jsonwebtoken::encode(&Header::new(Algorithm::RS256), claims, key(&mut self.lock())).expect("a token is signed")
+    }
+
     /// How many tokens it gave.
     pub fn given(&self) -> usize {
         self.lock().given

@@ -22,6 +22,7 @@
 // These tests run outside of the service, with the real clock and ids.
 #![allow(clippy::disallowed_methods)]
 
+mod accessibility;
 mod browser;
 mod bucket;
 pub mod chaos;
@@ -33,6 +34,7 @@ mod customer;
 mod database;
 mod django;
 mod identity_provider;
+mod oidc_provider;
 mod person;
 mod scene;
 mod server;
@@ -48,6 +50,7 @@ pub use customer::{Counts, Customer, PROVISIONING, Plan};
 pub use database::{Database, assert_sound};
 pub use django::{DjangoIds, DjangoServer};
 pub use identity_provider::{CLIENT_ID, CLIENT_SECRET, FakeIdentityProvider};
+pub use oidc_provider::OidcProvider;
 pub use person::{AUDIENCE, ISSUER, Person, SECRET};
 pub use scene::{Scene, assert_detail};
 pub use server::{Beside, Ran, Refusal, Server, binary, free_port};

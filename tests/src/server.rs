@@ -49,6 +49,20 @@ impl Server {
         Self::start_as(&["serve", "--demo"], database_url, &[("LM_AUTH__HS256_SECRET", "")])
     }
 
+    /// The same, with more settings.
+    pub fn start_demo_with(database_url: &str, settings: &[(&str, &str)]) -> Self {
+        let settings: Vec<(&str, &str)> =
+            [("LM_AUTH__HS256_SECRET", "")].into_iter().chain(settings.iter().copied()).collect();
+        Self::start_as(&["serve", "--demo"], database_url, &settings)
+    }
+
+    /// Starts a server at a port that was chosen before, because its settings name it.
+    pub fn start_at(port: u16, database_url: &str, settings: &[(&str, &str)]) -> Self {
+        let mut server = Self::spawn_at(port, &[], database_url, settings);
+        server.wait_until_healthy();
+        server
+    }
+
     /// Starts a server without waiting for it: its database may be unreachable.
     pub fn start_without_waiting(database_url: &str, settings: &[(&str, &str)]) -> Self {
         Self::spawn_as(&[], database_url, settings)
@@ -61,7 +75,10 @@ impl Server {
     }
 
     fn spawn_as(arguments: &'static [&'static str], database_url: &str, settings: &[(&str, &str)]) -> Self {
-        let port = free_port();
+        Self::spawn_at(free_port(), arguments, database_url, settings)
+    }
+
+    fn spawn_at(port: u16, arguments: &'static [&'static str], database_url: &str, settings: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder is created");
         let settings: Vec<_> = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let program = binary();

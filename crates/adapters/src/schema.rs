@@ -286,6 +286,24 @@ tables! {
         user_agent -> Text,
         created -> SqlTimestamp,
         last_used -> SqlTimestamp,
+        provider_session -> Nullable<Text>,
+        provider_subject -> Nullable<Text>,
+    }
+
+    console_logout (token_hash) {
+        token_hash -> Binary,
+        until -> SqlTimestamp,
+    }
+
+    staff_action (uuid) {
+        uuid -> SqlUuid,
+        created -> SqlTimestamp,
+        username -> Nullable<Text>,
+        reason -> Nullable<Text>,
+        kind -> Text,
+        subject -> Nullable<Text>,
+        about_user -> Nullable<Text>,
+        number -> BigInt,
     }
 
     bulk_enrollment_job (uuid) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Duration, Utc};
 use license_manager_adapters::sqlite::{SqliteOptions, SqliteStore, Synchronous};
 use license_manager_domain::console::{
-    ConsoleSession, ConsoleStore, NewSession, RenewedSession, SearchTerm, SessionLimits,
+    ConsoleSession, ConsoleStore, NewSession, ProviderIds, RenewedSession, SearchTerm, SessionLimits,
 };
 use license_manager_domain::model::seeded_products;
 use license_manager_domain::ports::{CustomerScope, FixedClock, SequentialIds, Store, StoreExt};
@@ -38,9 +38,11 @@ macro_rules! on_both_databases {
     )+};
 }
 
-// Lists, in a file of their own.
+// Lists, in files of their own.
 mod console {
     mod lists;
+    mod operations;
+    mod records;
 }
 
 on_both_databases! {
@@ -96,19 +98,7 @@ impl Scene {
     }
 
     fn plan(&self, agreement: AgreementId, title: &str, licenses: i32, ends_in: i64) -> PlanId {
-        let new = NewPlan {
-            agreement,
-            title: title.to_owned(),
-            start_date: NOW - Duration::days(400) + Duration::days(ends_in),
-            expiration_date: NOW + Duration::days(ends_in),
-            changes: PlanChanges {
-                is_active: Some(true),
-                desired_num_licenses: Some(Some(licenses)),
-                salesforce_opportunity_line_item: Some(Some("00kDEMO00000000001".to_owned())),
-                ..PlanChanges::default()
-            },
-        };
-        self.manager.create_plan(&Actor::user("amy"), ChangeReason::New, new).unwrap().details.plan.id
+        plan_of(&self.manager, agreement, title, licenses, ends_in)
     }
 
     fn assign(&self, plan: PlanId, emails: &[&str]) {
@@ -144,9 +134,27 @@ impl Scene {
             created: last_used,
             last_used,
         };
-        self.console.add_session(&NewSession { id_hash: vec![number], session: session.clone() }).unwrap();
+        let provider = ProviderIds::default();
+        self.console.add_session(&NewSession { id_hash: vec![number], session: session.clone(), provider }).unwrap();
         session
     }
+}
+
+/// An active plan that ends in these days.
+fn plan_of(manager: &LicenseManager, agreement: AgreementId, title: &str, licenses: i32, ends_in: i64) -> PlanId {
+    let new = NewPlan {
+        agreement,
+        title: title.to_owned(),
+        start_date: NOW - Duration::days(400) + Duration::days(ends_in),
+        expiration_date: NOW + Duration::days(ends_in),
+        changes: PlanChanges {
+            is_active: Some(true),
+            desired_num_licenses: Some(Some(licenses)),
+            salesforce_opportunity_line_item: Some(Some("00kDEMO00000000001".to_owned())),
+            ..PlanChanges::default()
+        },
+    };
+    manager.create_plan(&Actor::user("amy"), ChangeReason::New, new).unwrap().details.plan.id
 }
 
 fn a_session_is_found_by_its_hash_until_it_ends(scene: &Scene) {

@@ -62,3 +62,25 @@ for (const chooser of document.querySelectorAll("input[type=file][data-into]")) 
     target.focus();
   });
 }
+
+// A part of the page that is loaded again every few seconds while something goes on in it.
+function keepLive(part) {
+  if (!part || !part.hasAttribute("data-live")) return;
+  setTimeout(async () => {
+    try {
+      const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
+      if (answer.ok && !answer.redirected) {
+        const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+        const next = page.getElementById(part.id);
+        if (next) {
+          part.replaceWith(next);
+          return keepLive(next);
+        }
+      }
+    } catch {
+      // The service does not answer at the moment.
+    }
+    keepLive(part);
+  }, 3000);
+}
+for (const part of document.querySelectorAll("[data-live]")) keepLive(part);

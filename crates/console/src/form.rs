@@ -49,6 +49,11 @@ impl Fields {
         self
     }
 
+    /// These fields, of which some may have the same name.
+    pub(crate) fn of_pairs(fields: Vec<(&str, String)>) -> Self {
+        Self(fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+    }
+
     /// The fields of the request's query.
     pub(crate) fn of_query(request: &HttpRequest) -> Self {
         Self::parse(request.query_string().as_bytes())

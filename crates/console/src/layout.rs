@@ -21,16 +21,22 @@ pub(crate) enum Section {
     Customers,
     Plans,
     Renewals,
+    Transfers,
+    Operations,
+    Records,
     Sessions,
     None,
 }
 
 /// The menu: the section, its address, its name, and what one must be permitted to see it.
-const MENU: [(Section, &str, &str, Action); 5] = [
+const MENU: [(Section, &str, &str, Action); 8] = [
     (Section::Home, "/console/", "Home", Action::Browse),
     (Section::Customers, "/console/customers/", "Customers", Action::Browse),
     (Section::Plans, "/console/plans/", "Plans", Action::Browse),
     (Section::Renewals, "/console/renewals/", "Renewals", Action::Support),
+    (Section::Transfers, "/console/transfers/", "Transfers", Action::Support),
+    (Section::Records, "/console/records/", "Records", Action::Support),
+    (Section::Operations, "/console/operations/", "Operations", Action::Operate),
     (Section::Sessions, "/console/sessions/", "Sessions", Action::Browse),
 ];
 

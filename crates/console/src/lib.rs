@@ -25,7 +25,8 @@ use license_manager_domain::console::ConsoleStore;
 use license_manager_domain::ports::IdSource;
 
 pub use host::{Access, Busy, Host, TooMany, Turn};
-pub use provider::{Attempt, DemoPerson, IdentityProvider, ProviderError, SignedIn};
+pub use license_manager_domain::console::ProviderIds;
+pub use provider::{Attempt, DemoPerson, IdentityProvider, LoggedOut, ProviderError, SignedIn};
 
 /// The prefix of the console's paths.
 pub const PATH: &str = "/console/";
@@ -52,6 +53,8 @@ pub struct Console {
     pub secure_cookies: bool,
     /// The application around the pages.
     pub host: Arc<dyn Host>,
+    /// Whether this server runs the schedule.
+    pub runs_schedule: bool,
     /// New ids.
     pub ids: Arc<dyn IdSource>,
 }

@@ -1,6 +1,8 @@
 //! Where people sign in.
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use license_manager_domain::console::ProviderIds;
 
 /// Somebody who has signed in, as the provider's verified token describes them.
 #[derive(Clone, PartialEq, Eq)]
@@ -15,6 +17,19 @@ pub struct SignedIn {
     pub roles: Vec<String>,
     /// What renews the roles, if the provider gave it.
     pub refresh_token: Option<String>,
+    /// How an OpenID Connect provider names the person and its session.
+    pub provider: ProviderIds,
+}
+
+/// What a verified logout token of an OpenID Connect provider says.
+#[derive(Clone, PartialEq, Eq)]
+pub struct LoggedOut {
+    /// Whose sessions end.
+    pub ids: ProviderIds,
+    /// The token's id. A token with the same id must not be used again.
+    pub token_id: String,
+    /// Until when the token can be used.
+    pub until: DateTime<Utc>,
 }
 
 /// The secrets of one attempt to sign in. The browser keeps them in a cookie until it comes back.
@@ -51,6 +66,9 @@ pub trait IdentityProvider: Send + Sync {
 
     /// Asks again who somebody is.
     async fn refresh(&self, refresh_token: &str) -> Result<SignedIn, ProviderError>;
+
+    /// Verifies a logout token of the provider; refuses it if the provider has none.
+    async fn logged_out(&self, logout_token: &str) -> Result<LoggedOut, ProviderError>;
 }
 
 /// Somebody whom the demo signs in.

@@ -10,9 +10,21 @@ use license_manager_domain::Error;
 
 /// A random text of 256 bits.
 pub(crate) fn random() -> Result<String, Error> {
+    Ok(URL_SAFE_NO_PAD.encode(key()?))
+}
+
+/// A random key of 256 bits.
+pub(crate) fn key() -> Result<[u8; 32], Error> {
     let mut bytes = [0; 32];
     rand::fill(&mut bytes).map_err(|_| Error::internal("the system has no random numbers"))?;
-    Ok(URL_SAFE_NO_PAD.encode(bytes))
+    Ok(bytes)
+}
+
+/// The SHA-256 of a text.
+pub(crate) fn hash(text: &str) -> Vec<u8> {
+    let mut context = Context::new(&SHA256);
+    context.update(text.as_bytes());
+    context.finish().as_ref().to_vec()
 }
 
 /// The secret id of a session, as its cookie has it.

@@ -290,6 +290,7 @@ pub(crate) async fn start(
             created: now,
             last_used: now,
         },
+        provider: person.provider,
     };
     at_database(console, Access::Write, move |console| {
         console

@@ -14,6 +14,8 @@ mod conformance;
 mod console;
 mod console_plans;
 mod console_renewals;
+mod console_rights;
+mod console_work;
 mod copy;
 mod deletions;
 mod deliveries;

@@ -1,7 +1,9 @@
 //! The console's ports. Their statements are the same in both databases, but for the fragments in [`Dialect`].
 
 mod lists;
+mod operations;
 mod queries;
+mod records;
 mod rows;
 mod sessions;
 

@@ -132,14 +132,14 @@ fn agreements_found(
     .bind::<Text, _>(containing(&term.typed)))
 }
 
-fn converted<Row, T: TryFrom<Row>>(rows: Vec<Row>) -> Result<Vec<T>, Error>
+pub(super) fn converted<Row, T: TryFrom<Row>>(rows: Vec<Row>) -> Result<Vec<T>, Error>
 where
     Error: From<T::Error>,
 {
     Ok(rows.into_iter().map(T::try_from).collect::<Result<_, _>>()?)
 }
 
-fn number(rows: Vec<NumberRow>) -> i64 {
+pub(super) fn number(rows: Vec<NumberRow>) -> i64 {
     rows.first().map_or(0, |row| row.number)
 }
 

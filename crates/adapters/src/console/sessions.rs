@@ -5,11 +5,13 @@ use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::sqlite::Sqlite;
 use license_manager_domain::Error;
-use license_manager_domain::console::{ConsoleSession, ConsoleSessions, NewSession, RenewedSession, SessionLimits};
+use license_manager_domain::console::{
+    ConsoleSession, ConsoleSessions, NewSession, ProviderIds, RenewedSession, SessionLimits,
+};
 use uuid::Uuid;
 
 use super::for_both_stores;
-use crate::schema::console_session as table;
+use crate::schema::{console_logout as logout, console_session as table};
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 
 #[derive(Queryable, Selectable)]
@@ -55,7 +57,7 @@ fn exactly_one(written: usize) -> Result<(), Error> {
 
 for_both_stores! {
     impl ConsoleSessions for Store {
-        fn add_session(&self, NewSession { id_hash, session }: &NewSession) -> Result<(), Error> {
+        fn add_session(&self, NewSession { id_hash, session, provider }: &NewSession) -> Result<(), Error> {
             let written = self.change(diesel::insert_into(table::table).values((
                 table::id_hash.eq(id_hash.clone()),
                 table::uuid.eq(SqlUuid(session.uuid)),
@@ -67,6 +69,8 @@ for_both_stores! {
                 table::user_agent.eq(session.user_agent.clone()),
                 table::created.eq(SqlTimestamp(session.created)),
                 table::last_used.eq(SqlTimestamp(session.last_used)),
+                table::provider_session.eq(provider.session.clone()),
+                table::provider_subject.eq(provider.subject.clone()),
             )))?;
             exactly_one(written)
         }
@@ -114,6 +118,49 @@ for_both_stores! {
                 None => self.change(diesel::delete(session))?,
             };
             Ok(ended == 1)
+        }
+
+        fn end_sessions_of_provider(&self, ids: &ProviderIds) -> Result<usize, Error> {
+            match (&ids.session, &ids.subject) {
+                // A provider that names both means this session of that person.
+                (Some(session), Some(subject)) => {
+                    let sessions = table::table
+                        .filter(table::provider_session.eq(session.clone()))
+                        .filter(table::provider_subject.eq(subject.clone()));
+                    self.change(diesel::delete(sessions))
+                }
+                (Some(session), None) => {
+                    self.change(diesel::delete(table::table.filter(table::provider_session.eq(session.clone()))))
+                }
+                (None, Some(subject)) => {
+                    self.change(diesel::delete(table::table.filter(table::provider_subject.eq(subject.clone()))))
+                }
+                (None, None) => Ok(0),
+            }
+        }
+
+        fn logout_is_noted(&self, token_hash: &[u8]) -> Result<bool, Error> {
+            let query = logout::table.find(token_hash.to_vec()).select(logout::token_hash);
+            Ok(!self.rows::<Vec<u8>>(query)?.is_empty())
+        }
+
+        fn note_logout(&self, token_hash: &[u8], until: DateTime<Utc>) -> Result<bool, Error> {
+            let note = (logout::token_hash.eq(token_hash.to_vec()), logout::until.eq(SqlTimestamp(until)));
+            let statement = diesel::insert_into(logout::table).values(note).on_conflict_do_nothing();
+            Ok(self.change(statement)? == 1)
+        }
+
+        fn remove_old_logouts(&self, now: DateTime<Utc>, limit: i64) -> Result<usize, Error> {
+            let old = logout::table
+                .filter(logout::until.le(SqlTimestamp(now)))
+                .order(logout::until)
+                .limit(limit.max(0))
+                .select(logout::token_hash);
+            let old: Vec<Vec<u8>> = self.rows(old)?;
+            if old.is_empty() {
+                return Ok(0);
+            }
+            self.change(diesel::delete(logout::table.filter(logout::token_hash.eq_any(old))))
         }
 
         fn sessions(&self, owner: Option<&str>, now: DateTime<Utc>, limit: i64) -> Result<Vec<ConsoleSession>, Error> {

@@ -1,6 +1,7 @@
 //! Erases people.
 
 use diesel::prelude::*;
+use diesel::query_dsl::methods::ExecuteDsl;
 use diesel::sql_types::{Array, BigInt, Text};
 use license_manager_domain::outbox::Topic;
 use license_manager_domain::ports::{DeletedLicense, Retiree, RetirementRepository};
@@ -9,6 +10,7 @@ use license_manager_domain::{Email, Error, License, LicenseId, LmsUserId};
 use super::arrays::sorted_uuids;
 use super::unit::PostgresUnit;
 use crate::rows::licenses::{DeletedRow, LicenseRow, licenses};
+use crate::rows::staff_actions;
 use crate::schema::{license, users};
 use crate::sql_types::SqlUuid;
 
@@ -96,6 +98,9 @@ impl RetirementRepository for PostgresUnit<'_> {
     }
 
     fn erase_user(&mut self, username: &str) -> Result<bool, Error> {
+        for statement in staff_actions::without_user(username) {
+            self.write(|connection| ExecuteDsl::execute(statement, connection))?;
+        }
         let statement = diesel::delete(users::table.filter(users::username.eq(username)));
         Ok(self.write(|connection| statement.execute(connection))? > 0)
     }

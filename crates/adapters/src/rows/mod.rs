@@ -20,6 +20,7 @@ pub(crate) mod queue;
 pub(crate) mod renewals;
 pub(crate) mod schedule;
 pub(crate) mod shared;
+pub(crate) mod staff_actions;
 pub(crate) mod staff_records;
 pub(crate) mod transfers;
 pub(crate) mod users;

@@ -22,6 +22,8 @@ pub(crate) struct ScheduleRow {
     #[diesel(sql_type = Nullable<SqlTimestamp>)]
     running_since: Option<DateTime<Utc>>,
     #[diesel(sql_type = Nullable<SqlTimestamp>)]
+    requested: Option<DateTime<Utc>>,
+    #[diesel(sql_type = Nullable<SqlTimestamp>)]
     started: Option<DateTime<Utc>>,
     #[diesel(sql_type = Nullable<SqlTimestamp>)]
     finished: Option<DateTime<Utc>>,
@@ -42,6 +44,7 @@ impl ScheduleRow {
             expression: self.expression,
             scheduled_since: self.scheduled_since,
             next_run: self.next_run,
+            requested: self.requested,
             running_since: self.running_since,
             last_run: finished_run(self.started, self.finished, self.outcome, self.summary)?,
             last_complete: self.last_complete,
@@ -83,8 +86,8 @@ pub(crate) fn save(schedule: &OperationSchedule) -> Result<impl SharedStatement 
     let statement = sql_query(
         "UPDATE operation_schedule
          SET expression = $1, next_run = $2, running_since = $3, started = $4, finished = $5, outcome = $6, summary = $7,
-             last_complete = $8, scheduled_since = $9
-         WHERE operation = $10",
+             last_complete = $8, scheduled_since = $9, requested = $10
+         WHERE operation = $11",
     );
     Ok(statement
         .bind::<Nullable<Text>, _>(schedule.expression.clone())
@@ -96,5 +99,6 @@ pub(crate) fn save(schedule: &OperationSchedule) -> Result<impl SharedStatement 
         .bind::<Nullable<Text>, _>(summary)
         .bind::<Nullable<SqlTimestamp>, _>(schedule.last_complete)
         .bind::<Nullable<SqlTimestamp>, _>(schedule.scheduled_since)
+        .bind::<Nullable<SqlTimestamp>, _>(schedule.requested)
         .bind::<Text, _>(schedule.operation.as_str()))
 }

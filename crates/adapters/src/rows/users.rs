@@ -132,6 +132,12 @@ for_both_databases! {
             self.read(|connection| query.get_result(connection))
         }
 
+        fn find(&mut self, id: RoleAssignmentId) -> Result<Option<AssignedRole>, Error> {
+            let query = role_assignment::table.find(id.0).select(RoleAssignmentRow::as_select());
+            let row = self.read(|connection| query.get_result(connection).optional())?;
+            Ok(row.map(AssignedRole::from))
+        }
+
         fn add(
             &mut self,
             username: &str,

@@ -2,6 +2,7 @@
 
 use diesel::dsl::sql;
 use diesel::prelude::*;
+use diesel::query_dsl::methods::ExecuteDsl;
 use diesel::sql_types::{BigInt, Bool, Nullable, Text};
 use license_manager_domain::outbox::Topic;
 use license_manager_domain::ports::{DeletedLicense, Retiree, RetirementRepository};
@@ -10,6 +11,7 @@ use license_manager_domain::{Email, Error, License, LicenseId, LmsUserId};
 use super::json::json;
 use super::unit::SqliteUnit;
 use crate::rows::licenses::{DeletedRow, LicenseRow, licenses};
+use crate::rows::staff_actions;
 use crate::schema::{license, users};
 
 impl RetirementRepository for SqliteUnit<'_> {
@@ -108,6 +110,9 @@ impl RetirementRepository for SqliteUnit<'_> {
     }
 
     fn erase_user(&mut self, username: &str) -> Result<bool, Error> {
+        for statement in staff_actions::without_user(username) {
+            self.write(|connection| ExecuteDsl::execute(statement, connection))?;
+        }
         let user = users::table.filter(users::username.eq(username));
         Ok(self.write(|connection| diesel::delete(user).execute(connection))? > 0)
     }

@@ -151,14 +151,15 @@ impl WebhookDeliveryRepository for SqliteUnit<'_> {
     }
 
     fn replay(&mut self, replay: &WebhookReplay, now: DateTime<Utc>) -> Result<usize, Error> {
+        let ids = replay.ids.as_ref().map(|ids| json(ids.iter().map(|id| id.0).collect::<Vec<_>>())).transpose()?;
         let statement = sql_query(
             "UPDATE webhook_delivery
              SET state = 'waiting', attempts = 0, not_before = ?5, due_since = ?5, claimed_by = NULL, delivered_at = NULL
-             WHERE webhook_uuid = ?1 AND (?2 IS NULL OR uuid = ?2) AND (?3 IS NULL OR state = ?3)
+             WHERE webhook_uuid = ?1 AND (?2 IS NULL OR uuid IN (SELECT value FROM json_each(?2))) AND (?3 IS NULL OR state = ?3)
                AND (?4 IS NULL OR created >= ?4) AND (claimed_by IS NULL OR not_before <= ?5)",
         )
         .bind::<SqlUuid, _>(replay.webhook.0)
-        .bind::<Nullable<SqlUuid>, _>(replay.id.map(|id| id.0))
+        .bind::<Nullable<Text>, _>(ids)
         .bind::<Nullable<Text>, _>(replay.state.map(WebhookState::as_str))
         .bind::<Nullable<SqlTimestamp>, _>(replay.since)
         .bind::<SqlTimestamp, _>(now);

@@ -31,6 +31,7 @@ pub mod purge;
 pub mod renewals;
 pub mod retirement;
 pub mod schedule;
+pub mod staff_actions;
 pub mod staff_records;
 pub mod transfers;
 pub mod units_of_work;
@@ -387,6 +388,10 @@ macro_rules! contract_suite {
                 notifications_that_match_are_deleted
                 license_events_that_match_are_deleted
                 sources_are_read_and_removed
+            }
+            staff_actions {
+                what_people_did_is_found_latest_first
+                a_retired_user_is_named_in_no_action
             }
             staff_records {
                 a_role_is_given_once

@@ -18,6 +18,7 @@ fn full(operation: RecurringOperation, outcome: RunOutcome) -> OperationSchedule
         operation,
         expression: Some("0 */6 * * *".to_owned()),
         next_run: Some(day(9)),
+        requested: Some(day(7)),
         running_since: Some(day(8)),
         last_run: Some(FinishedRun {
             started: day(5),

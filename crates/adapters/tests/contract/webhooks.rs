@@ -317,7 +317,7 @@ pub fn deliveries_are_listed_and_replayed(db: &dyn Database) {
     assert_eq!(page.iter().map(|told| told.id).collect::<Vec<_>>(), [id(3), id(2)]);
 
     let replay = |id: Option<MessageId>, state: Option<WebhookState>, since: Option<DateTime<Utc>>| {
-        let replay = WebhookReplay { webhook: webhook_id(1), id, state, since };
+        let replay = WebhookReplay { webhook: webhook_id(1), ids: id.map(|id| vec![id]), state, since };
         store.write(|unit| unit.webhook_deliveries().replay(&replay, day(2))).unwrap()
     };
     assert_eq!(replay(Some(id(4)), None, None), 0, "somebody delivers it");

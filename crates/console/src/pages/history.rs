@@ -7,7 +7,7 @@ use maud::{Markup, html};
 use crate::dates::moment;
 
 /// Fields that say nothing to people: they are shown by other fields.
-const SILENT: [&str; 3] = ["created", "modified", "uuid"];
+pub(super) const SILENT: [&str; 3] = ["created", "modified", "uuid"];
 
 /// The time line of a row, newest first. `headline` names a change, or leaves it to its kind.
 pub(crate) fn timeline(changes: &[HistoricChange], headline: impl Fn(&HistoricChange) -> Option<String>) -> Markup {

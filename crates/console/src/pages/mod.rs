@@ -4,7 +4,9 @@ pub(crate) mod add_license;
 pub(crate) mod agreement_edit;
 pub(crate) mod agreement_terms;
 pub(crate) mod assign;
+pub(crate) mod back_channel;
 pub(crate) mod chart;
+pub(crate) mod confirm;
 pub(crate) mod csv;
 pub(crate) mod customer_sync;
 pub(crate) mod customers;
@@ -14,6 +16,8 @@ pub(crate) mod home;
 pub(crate) mod license;
 pub(crate) mod license_edit;
 pub(crate) mod lists;
+pub(crate) mod operations;
+pub(crate) mod paging;
 pub(crate) mod person;
 pub(crate) mod plan;
 pub(crate) mod plan_actions;
@@ -22,12 +26,16 @@ pub(crate) mod plan_edit;
 pub(crate) mod plan_form;
 pub(crate) mod plan_new;
 pub(crate) mod plans;
+pub(crate) mod records;
 pub(crate) mod renewals;
 pub(crate) mod restore;
+pub(crate) mod retire;
+pub(crate) mod revert;
 pub(crate) mod search;
 pub(crate) mod seats;
 pub(crate) mod sessions;
 pub(crate) mod sign_in;
+pub(crate) mod transfers;
 
 use actix_web::web;
 
@@ -39,11 +47,14 @@ pub(crate) fn configure(service: &mut web::ServiceConfig) {
         .route("/sign-in/", web::post().to(sign_in::begin))
         .route("/sign-in/demo/", web::post().to(sign_in::demo))
         .route("/sign-in/callback/", web::get().to(sign_in::callback))
+        .route("/back-channel-logout/", web::post().to(back_channel::log_out))
         .route("/sign-out/", web::post().to(sign_in::sign_out))
         .route("/sessions/", web::get().to(sessions::list))
         .route("/sessions/end/", web::post().to(sessions::end))
         .route("/search/", web::get().to(search::search))
         .route("/people/", web::get().to(person::person))
+        .route("/people/retire/", web::get().to(retire::form))
+        .route("/people/retire/", web::post().to(retire::retire))
         .route("/licenses/{license}/", web::get().to(license::license))
         .route("/licenses/{license}/edit/", web::get().to(license_edit::form))
         .route("/licenses/{license}/edit/", web::post().to(license_edit::save))
@@ -77,6 +88,8 @@ pub(crate) fn configure(service: &mut web::ServiceConfig) {
         .route("/plans/{plan}/edit/", web::post().to(plan_edit::save))
         .route("/plans/{plan}/add/", web::get().to(add_license::form))
         .route("/plans/{plan}/add/", web::post().to(add_license::add))
+        .route("/plans/{plan}/revert/", web::get().to(revert::form))
+        .route("/plans/{plan}/revert/", web::post().to(revert::revert))
         .route("/plans/{plan}/csv/", web::get().to(csv::csv))
         .route("/plans/{plan}/utilization/", web::get().to(plan::utilization))
         .route("/plans/{plan}/history/", web::get().to(plan::history))
@@ -88,5 +101,8 @@ pub(crate) fn configure(service: &mut web::ServiceConfig) {
         .route("/renewals/{renewal}/edit/", web::get().to(renewals::form::edit))
         .route("/renewals/{renewal}/edit/", web::post().to(renewals::form::save))
         .route("/renewals/{renewal}/cancel/", web::get().to(renewals::show::cancel))
-        .route("/renewals/{renewal}/cancel/", web::post().to(renewals::show::cancel_it));
+        .route("/renewals/{renewal}/cancel/", web::post().to(renewals::show::cancel_it))
+        .service(web::scope("/transfers").configure(transfers::configure))
+        .service(web::scope("/operations").configure(operations::configure))
+        .service(web::scope("/records").configure(records::configure));
 }

@@ -5,7 +5,7 @@ use license_manager_domain::permissions::Action;
 use license_manager_domain::{Email, LicenseStatus, LmsUserId};
 use maud::html;
 
-use super::lists;
+use super::{lists, retire};
 use crate::error::PageError;
 use crate::form::Fields;
 use crate::layout::{self, Section};
@@ -39,7 +39,16 @@ pub(crate) async fn person(visitor: Visitor, request: HttpRequest) -> Result<Htt
     addresses.dedup();
     let live = licenses.iter().filter(|row| LicenseStatus::LIVE.contains(&row.status)).count();
     let content = html! {
-        div.title { h1 { (name) } }
+        div.title {
+            h1 { (name) }
+            @if visitor.rights.may(Action::Retire) {
+                div.actions {
+                    a.button.grave href={ (retire::PATH) "?lms_user_id=" (lms_user_id.map(|id| id.0).or(accounts.first().copied()).map_or(String::new(), |id| id.to_string())) } {
+                        "Retire this person"
+                    }
+                }
+            }
+        }
         @if licenses.is_empty() {
             p.note { "No license names this person, now or before. Check the spelling, or search for a part of the address." }
         } @else {

@@ -282,6 +282,9 @@ pub(crate) async fn licenses(
                     b data-selected="" role="status" { "Select licenses" }
                     label { input type="checkbox" name="all" value="yes"; " all that match the filter" }
                     button name="act" value="remind" { "Remind" }
+                    @if visitor.rights.may(Action::Support) {
+                        button formaction=(shown.address("revert/")) { "Set back" }
+                    }
                     button.grave name="act" value="revoke" { "Revoke" }
                 }
             }
@@ -312,6 +315,7 @@ fn done(query: &Fields) -> Markup {
         "growing" => Some((count, "licenses are being added. You can leave this page.")),
         "frozen" => Some((count, "free licenses were deleted. The plan is frozen.")),
         "deleted" => Some((count, "revoked licenses were deleted.")),
+        "reverted" => Some((count, "licenses were set back.")),
         _ => None,
     });
     html! {
@@ -432,7 +436,12 @@ pub(crate) async fn history(visitor: Visitor, path: web::Path<String>) -> Result
     let content = html! {
         (head(&visitor, &shown, "history/"))
         section.card {
-            h2 { "Who changed the plan, when and why" }
+            div.title {
+                h2 { "Who changed the plan, when and why" }
+                @if visitor.rights.may(Action::Support) {
+                    div.actions { a.button href=(shown.address("revert/")) { "Set licenses back to a moment" } }
+                }
+            }
             (timeline_with(&changes, |_| None, &|place, change| html! {
                 @if may_restore && place > 0 {
                     a href={ (shown.address("restore/")) "?version=" (change.version.number) } { "Restore this version" }

@@ -59,6 +59,17 @@ pub struct NewSession {
     pub id_hash: Vec<u8>,
     /// The session.
     pub session: ConsoleSession,
+    /// How the provider names it.
+    pub provider: ProviderIds,
+}
+
+/// How an OpenID Connect provider names a session of its own, and its person.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ProviderIds {
+    /// The claim `sid` of its identity token.
+    pub session: Option<String>,
+    /// The claim `sub`.
+    pub subject: Option<String>,
 }
 
 /// What the provider says about somebody when their roles are renewed.
@@ -97,6 +108,19 @@ pub trait ConsoleSessions: Send + Sync {
 
     /// Ends the session with this name, if `owner` is its user or `None`. Returns whether there was one.
     fn end_session_of(&self, uuid: Uuid, owner: Option<&str>) -> Result<bool, Error>;
+
+    /// Ends the sessions with this id of the provider's, or of its person without one. Returns their number. MUST end
+    /// none if neither is known.
+    fn end_sessions_of_provider(&self, ids: &ProviderIds) -> Result<usize, Error>;
+
+    /// Whether a logout token whose id has this hash was noted.
+    fn logout_is_noted(&self, token_hash: &[u8]) -> Result<bool, Error>;
+
+    /// Notes a logout token until it cannot be used any more. Returns `false` if it was noted before.
+    fn note_logout(&self, token_hash: &[u8], until: DateTime<Utc>) -> Result<bool, Error>;
+
+    /// Removes up to `limit` notes of logout tokens that cannot be used any more.
+    fn remove_old_logouts(&self, now: DateTime<Utc>, limit: i64) -> Result<usize, Error>;
 
     /// Up to `limit` sessions that are valid at this time, of this user or of everybody, last used first.
     fn sessions(&self, owner: Option<&str>, now: DateTime<Utc>, limit: i64) -> Result<Vec<ConsoleSession>, Error>;

@@ -15,14 +15,17 @@ use super::context::DeliveryContext;
 use super::customers::CustomerCache;
 use super::results::{Problem, StepResult};
 use crate::error::Error;
+use crate::history::Actor;
 use crate::model::email::Email;
 use crate::model::ids::MessageId;
+use crate::model::staff_action::StaffActionKind;
 use crate::model::staff_records::Notification;
 use crate::outbox::{ClaimedMessage, OutboxSelection, Topic, WaitingMessage};
-use crate::ports::{OutboxFilter, StoreExt};
+use crate::ports::{OutboxFilter, StoreExt, UnitOfWork};
 use crate::queue::{Backlog, Claim, Lease, Queue, QueueKind, RetrySchedule};
 use crate::saturating_time;
 use crate::use_cases::manager::LicenseManager;
+use crate::use_cases::staff_actions::Done;
 
 /// The settings of deliveries.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -177,13 +180,39 @@ impl LicenseManager {
 
     /// Retries messages now, with no attempts counted, and returns their number. Messages being delivered stay as they
     /// are.
-    pub fn retry_messages(&self, selection: &OutboxSelection) -> Result<usize, Error> {
-        self.store.write(|unit| unit.outbox().retry(selection, self.now()))
+    pub fn retry_messages(&self, actor: &Actor, selection: &OutboxSelection) -> Result<usize, Error> {
+        self.store.write(|unit| {
+            let number = unit.outbox().retry(selection, self.now())?;
+            self.record_of_messages(unit, actor, StaffActionKind::MessagesRetried, selection, number)?;
+            Ok(number)
+        })
     }
 
     /// Removes messages and returns their number. Messages being delivered stay.
-    pub fn discard_messages(&self, selection: &OutboxSelection) -> Result<usize, Error> {
-        self.store.write(|unit| unit.outbox().discard(selection, self.now()))
+    pub fn discard_messages(&self, actor: &Actor, selection: &OutboxSelection) -> Result<usize, Error> {
+        self.store.write(|unit| {
+            let number = unit.outbox().discard(selection, self.now())?;
+            self.record_of_messages(unit, actor, StaffActionKind::MessagesDropped, selection, number)?;
+            Ok(number)
+        })
+    }
+
+    fn record_of_messages(
+        &self,
+        unit: &mut dyn UnitOfWork,
+        actor: &Actor,
+        kind: StaffActionKind,
+        selection: &OutboxSelection,
+        number: usize,
+    ) -> Result<(), Error> {
+        if number == 0 {
+            return Ok(());
+        }
+        let subject = match selection {
+            OutboxSelection::DeadLettered(topic) => topic.clone(),
+            OutboxSelection::Messages(_) => None,
+        };
+        self.record(unit, actor, kind, Done { subject, number, ..Done::default() })
     }
 }
 

@@ -29,6 +29,7 @@ mod renewals;
 mod repositories;
 mod retirement;
 mod schedule;
+mod staff_actions;
 mod staff_records;
 mod transfers;
 mod utilization;
@@ -54,6 +55,7 @@ use crate::model::license_columns::LicenseColumns;
 use crate::model::plan::{PlanDetails, SubscriptionPlan};
 use crate::model::product::{PlanType, Product, seeded_products};
 use crate::model::renewal::SubscriptionPlanRenewal;
+use crate::model::staff_action::StaffAction;
 use crate::model::staff_records::{LicenseMark, Notification};
 use crate::model::transfer::LicenseTransferJob;
 use crate::operations::schedule::{OperationSchedule, RecurringOperation};
@@ -107,6 +109,7 @@ struct Tables {
     last_notification: i64,
     license_events: BTreeMap<LicenseEventId, LicenseMark>,
     last_license_event: i64,
+    staff_actions: Vec<StaffAction>,
     idempotency: BTreeMap<IdempotencyKey, FirstRequest>,
     plan_marks: BTreeMap<(PlanId, String), DateTime<Utc>>,
     schedule: BTreeMap<RecurringOperation, OperationSchedule>,

@@ -67,6 +67,10 @@ impl RetirementRepository for MemoryUnit<'_> {
     fn erase_user(&mut self, username: &str) -> Result<bool, Error> {
         let tables = self.written()?;
         tables.roles.retain(|assigned| assigned.username != username);
+        for action in &mut tables.staff_actions {
+            action.by.take_if(|by| by == username);
+            action.user.take_if(|user| user == username);
+        }
         Ok(tables.users.remove(username).is_some())
     }
 }

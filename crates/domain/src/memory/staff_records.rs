@@ -41,6 +41,10 @@ fn matching_roles(tables: &Tables, filter: &RoleAssignmentFilter) -> Vec<Assigne
 impl RoleAssignmentRepository for MemoryUnit<'_> {
     list_and_count!(RoleAssignmentFilter => AssignedRole, matching_roles);
 
+    fn find(&mut self, id: RoleAssignmentId) -> Result<Option<AssignedRole>, Error> {
+        Ok(self.tables.roles.iter().find(|assigned| assigned.id == id).cloned())
+    }
+
     fn add(
         &mut self,
         username: &str,

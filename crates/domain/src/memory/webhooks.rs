@@ -137,12 +137,17 @@ impl WebhookDeliveryRepository for MemoryUnit<'_> {
     }
 
     fn replay(&mut self, replay: &WebhookReplay, now: DateTime<Utc>) -> Result<usize, Error> {
-        let filter = WebhookDeliveryFilter { webhook: replay.webhook, state: replay.state, id: replay.id };
+        let filter = WebhookDeliveryFilter { webhook: replay.webhook, state: replay.state, id: None };
+        let is_meant = |work: &QueuedWork| {
+            let id = work.message().map(|message| message.id);
+            replay.ids.as_ref().is_none_or(|ids| id.is_some_and(|id| ids.contains(&id)))
+        };
         let is_recent = |work: &QueuedWork| {
             replay.since.is_none_or(|since| work.message().is_some_and(|message| message.created >= since))
         };
         let queue = self.written()?.queue.iter_mut();
-        let selected = queue.filter(|work| work.matches(&filter) && is_recent(work) && !work.is_claimed(now));
+        let selected =
+            queue.filter(|work| work.matches(&filter) && is_meant(work) && is_recent(work) && !work.is_claimed(now));
         Ok(selected.map(|work| work.revive(now)).count())
     }
 

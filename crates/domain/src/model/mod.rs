@@ -14,6 +14,7 @@ pub(crate) mod plan;
 pub(crate) mod product;
 pub(crate) mod renewal;
 pub(crate) mod spreadsheet;
+pub(crate) mod staff_action;
 pub(crate) mod staff_records;
 pub(crate) mod transfer;
 pub(crate) mod utilization;
@@ -38,6 +39,7 @@ pub use plan::{ChangeReason, LicenseCounts, PlanDetails, SubscriptionPlan, is_sa
 pub use product::{DEFAULT_PRODUCT, PlanType, Product, seeded_products};
 pub use renewal::{RenewalChains, RenewalDetails, RenewalLink, RenewalTerms, SubscriptionPlanRenewal};
 pub use spreadsheet::{cell_text, text_cell};
+pub use staff_action::{StaffAction, StaffActionKind};
 pub use staff_records::{LicenseMark, Notification, NotificationKind};
 pub use transfer::{
     HeldTwice, LicenseTransferJob, TransferJobSummary, TransferOrder, TransferRun, TransferredLicenses,

@@ -133,6 +133,8 @@ pub struct OperationSchedule {
     pub scheduled_since: Option<DateTime<Utc>>,
     /// When it runs next. If this is past, it runs as soon as possible.
     pub next_run: Option<DateTime<Utc>>,
+    /// When somebody asked for a run, until it has ended.
+    pub requested: Option<DateTime<Utc>>,
     /// When the current run began.
     pub running_since: Option<DateTime<Utc>>,
     /// The last run that ended.
@@ -149,15 +151,21 @@ impl OperationSchedule {
             expression: None,
             scheduled_since: None,
             next_run: None,
+            requested: None,
             running_since: None,
             last_run: None,
             last_complete: None,
         }
     }
 
-    /// Whether a run is due.
+    /// Whether a run is due by the schedule.
     pub fn is_due(&self, now: DateTime<Utc>) -> bool {
         self.next_run.is_some_and(|next| next <= now)
+    }
+
+    /// Whether a run is to begin: by the schedule, or because somebody asked for it.
+    pub fn is_wanted(&self, now: DateTime<Utc>) -> bool {
+        self.is_due(now) || self.requested.is_some()
     }
 }
 

@@ -10,6 +10,8 @@ use uuid::Uuid;
 use super::expire::Expiration;
 use super::run::{OperationSummary, Supervisor};
 use crate::error::Error;
+use crate::history::Actor;
+use crate::model::staff_action::StaffActionKind;
 use crate::operations::schedule::{
     CronExpression, FinishedRun, OperationSchedule, RecurringOperation, RunOutcome, RunSummary, Timetable,
 };
@@ -17,6 +19,7 @@ use crate::ports::{StoreExt, Task, TaskClaim, UnitOfWork};
 use crate::queue::{Claim, Lease, Settlement};
 use crate::saturating_time;
 use crate::use_cases::manager::LicenseManager;
+use crate::use_cases::staff_actions::Done;
 
 /// A claimed run. Its holder keeps it during the work, then finishes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,12 +91,27 @@ impl LicenseManager {
         })
     }
 
-    /// The operations that are due or still running, longest due first.
+    /// Asks for a run of an operation as soon as a server that runs the schedule is free, scheduled or not. The next
+    /// scheduled run stays. Returns `false` if somebody asked already.
+    pub fn request_run(&self, actor: &Actor, operation: RecurringOperation) -> Result<bool, Error> {
+        self.store.write(|unit| {
+            let mut schedule = unit.schedule().lock_or_add(operation)?;
+            if schedule.requested.is_some() {
+                return Ok(false);
+            }
+            schedule.requested = Some(self.now());
+            unit.schedule().save(&schedule)?;
+            self.record(unit, actor, StaffActionKind::RunRequested, Done::to(operation.as_str()))?;
+            Ok(true)
+        })
+    }
+
+    /// The operations that are due, asked for or still running, longest due first.
     pub fn due_runs(&self) -> Result<Vec<RecurringOperation>, Error> {
         let now = self.now();
         let mut due = self.store.read(|unit| unit.schedule().list())?;
         due.retain(|schedule| is_to_run(schedule, now));
-        due.sort_by_key(|schedule| schedule.next_run);
+        due.sort_by_key(|schedule| schedule.requested.or(schedule.next_run));
         Ok(due.into_iter().map(|schedule| schedule.operation).collect())
     }
 
@@ -175,6 +193,10 @@ impl LicenseManager {
                 RunOutcome::Interrupted if schedule.expression.is_some() => schedule.next_run = Some(now),
                 RunOutcome::Interrupted | RunOutcome::Failed => {}
             }
+            // A request lasts until a run has ended that began after it: also if its server died.
+            if outcome != RunOutcome::Interrupted {
+                schedule.requested.take_if(|requested| *requested <= run.started);
+            }
             schedule.running_since = None;
             schedule.last_run =
                 Some(FinishedRun { started: run.started, finished: now, outcome, summary: told(summary) });
@@ -184,9 +206,9 @@ impl LicenseManager {
     }
 }
 
-/// Whether it is due or was started. Its lease tells whether the run is still going on.
+/// Whether it is due, asked for or was started. Its lease tells whether the run is still going on.
 fn is_to_run(schedule: &OperationSchedule, now: DateTime<Utc>) -> bool {
-    schedule.is_due(now) || (schedule.running_since.is_some() && schedule.expression.is_some())
+    schedule.is_wanted(now) || (schedule.running_since.is_some() && schedule.expression.is_some())
 }
 
 fn next_run(schedule: &OperationSchedule, now: DateTime<Utc>) -> Option<DateTime<Utc>> {

@@ -45,6 +45,6 @@ pub trait RetirementRepository {
     /// results.
     fn erase_requester(&mut self, lms_user_id: LmsUserId) -> Result<(), Error>;
 
-    /// Deletes the user and their roles; `false` if the user does not exist.
+    /// Deletes the user and their roles, and takes their name out of what people did; `false` if the user does not exist.
     fn erase_user(&mut self, username: &str) -> Result<bool, Error>;
 }

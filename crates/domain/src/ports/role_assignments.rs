@@ -36,6 +36,9 @@ pub trait RoleAssignmentRepository {
     /// The number of assignments that match.
     fn count(&mut self, filter: &RoleAssignmentFilter) -> Result<i64, Error>;
 
+    /// The assignment with this id.
+    fn find(&mut self, id: RoleAssignmentId) -> Result<Option<AssignedRole>, Error>;
+
     /// Assigns a role to an existing user, unless they have it. Returns the assignment, and whether it is new.
     fn add(&mut self, username: &str, role: &RoleAssignment, now: DateTime<Utc>)
     -> Result<(AssignedRole, bool), Error>;

@@ -13,6 +13,7 @@ use super::repositories::{AgreementRepository, JobRepository, PlanRepository, Pr
 use super::retirement::RetirementRepository;
 use super::role_assignments::RoleAssignmentRepository;
 use super::schedule::ScheduleRepository;
+use super::staff_actions::StaffActionRepository;
 use super::staff_records::{LicenseEventRepository, NotificationRepository};
 use super::transfers::TransferRepository;
 use super::utilization::UtilizationRepository;
@@ -110,6 +111,7 @@ unit_of_work! {
     role_assignments: RoleAssignmentRepository,
     notifications: NotificationRepository,
     license_events: LicenseEventRepository,
+    staff_actions: StaffActionRepository,
     idempotency: IdempotencyRepository,
     operations: OperationRepository,
     due_work: DueWorkRepository,

@@ -51,8 +51,8 @@ pub struct WebhookDeliveryFilter {
 pub struct WebhookReplay {
     /// To this endpoint.
     pub webhook: WebhookId,
-    /// Of this event.
-    pub id: Option<MessageId>,
+    /// Of these events.
+    pub ids: Option<Vec<MessageId>>,
     /// With this state.
     pub state: Option<WebhookState>,
     /// Of events that happened at this time or later.

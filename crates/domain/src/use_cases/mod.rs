@@ -33,6 +33,7 @@ pub(crate) mod retirement;
 pub(crate) mod revert;
 pub(crate) mod revocation;
 pub(crate) mod selection;
+pub(crate) mod staff_actions;
 pub(crate) mod staff_records;
 pub(crate) mod subsidy;
 pub(crate) mod transfers;

@@ -3,11 +3,12 @@
 use super::manager::LicenseManager;
 use crate::error::Error;
 use crate::model::ids::NotificationId;
+use crate::model::staff_action::StaffAction;
 use crate::model::staff_records::{LicenseMark, Notification};
 use crate::model::transfer::TransferJobSummary;
 use crate::ports::{
-    AssignedRole, LicenseEventFilter, LimitOffset, NotificationFilter, RoleAssignmentFilter, StoreExt, TransferFilter,
-    UnitOfWork,
+    AssignedRole, LicenseEventFilter, LimitOffset, NotificationFilter, RoleAssignmentFilter, StaffActionFilter,
+    StoreExt, TransferFilter, UnitOfWork,
 };
 
 /// One page of the matches.
@@ -65,6 +66,8 @@ lists! {
     notifications(notifications, NotificationFilter) -> (NotificationId, Notification);
     /// The license events that match. `limit_offset` chooses the page from the number of matches.
     license_events(license_events, LicenseEventFilter) -> LicenseMark;
+    /// What people did to the service. `limit_offset` chooses the page from the number of matches.
+    staff_actions(staff_actions, StaffActionFilter) -> StaffAction;
     /// The transfer jobs that match. `limit_offset` chooses the page from the number of matches.
     transfer_jobs(transfers, TransferFilter) -> TransferJobSummary;
 }

@@ -1,10 +1,12 @@
 //! Products and plan types.
 
 use super::manager::LicenseManager;
+use super::staff_actions::Done;
 use crate::error::{Entity, Error, FieldErrors};
 use crate::history::Actor;
 use crate::model::ids::{PlanTypeId, ProductId};
 use crate::model::product::{PlanType, Product};
+use crate::model::staff_action::StaffActionKind;
 use crate::ports::{StoreExt, UnitOfWork};
 
 /// Changes of a product. `None` keeps a field, `Some(None)` empties it.
@@ -105,7 +107,7 @@ impl LicenseManager {
     }
 
     /// Creates a plan type. Absent requirements are off.
-    pub fn create_plan_type(&self, new: &PlanTypeChanges) -> Result<PlanType, Error> {
+    pub fn create_plan_type(&self, actor: &Actor, new: &PlanTypeChanges) -> Result<PlanType, Error> {
         let mut plan_type = PlanType {
             id: PlanTypeId(0),
             label: String::new(),
@@ -116,15 +118,23 @@ impl LicenseManager {
             internal_use_only: false,
         };
         new.apply(&mut plan_type);
-        plan_type.id = self.store.write(|unit| unit.products().add_plan_type(&plan_type))?;
-        Ok(plan_type)
+        self.store.write(|unit| {
+            let id = unit.products().add_plan_type(&plan_type)?;
+            self.record(unit, actor, StaffActionKind::PlanTypeAdded, Done::to(&plan_type.label))?;
+            Ok(PlanType { id, ..plan_type.clone() })
+        })
     }
 
     /// Edits a plan type.
     ///
     /// # Errors
     /// [`Entity::PlanType`] not found; [`Error::Invalid`] if it requires an id that its products lack.
-    pub fn update_plan_type(&self, id: PlanTypeId, changes: &PlanTypeChanges) -> Result<PlanType, Error> {
+    pub fn update_plan_type(
+        &self,
+        actor: &Actor,
+        id: PlanTypeId,
+        changes: &PlanTypeChanges,
+    ) -> Result<PlanType, Error> {
         self.store.write(|unit| {
             unit.products().lock()?;
             let mut plan_type = find_plan_type(unit, id)?.ok_or(Error::NotFound(Entity::PlanType))?;
@@ -139,6 +149,7 @@ impl LicenseManager {
                 }
             }
             unit.products().save_plan_type(&plan_type)?;
+            self.record(unit, actor, StaffActionKind::PlanTypeChanged, Done::to(&plan_type.label))?;
             Ok(plan_type)
         })
     }

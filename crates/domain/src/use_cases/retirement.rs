@@ -4,11 +4,13 @@ use std::collections::{BTreeSet, HashSet};
 
 use super::manager::LicenseManager;
 use super::renewals::RenewedBy;
+use super::staff_actions::Done;
 use crate::error::Error;
 use crate::history::Actor;
 use crate::model::email::Email;
 use crate::model::ids::{LicenseId, LmsUserId};
 use crate::model::license::License;
+use crate::model::staff_action::StaffActionKind;
 use crate::ports::{Retiree, StoreExt, UnitOfWork};
 
 /// The result of a retirement.
@@ -58,6 +60,11 @@ impl LicenseManager {
             let user_was_known = unit.retirement().erase_user(username)?;
             // Only now: what is told of somebody who gets one of these licenses must stay.
             self.carry_over_waiting(unit, &mut followed, RenewedBy::Manual, &change)?;
+            if found > 0 || user_was_known {
+                // Without the person: neither their name nor their id stays.
+                let done = Done { number: found, ..Done::default() };
+                self.record(unit, actor, StaffActionKind::PersonRetired, done)?;
+            }
             Ok(Retirement { licenses: found, user_was_known })
         })
     }

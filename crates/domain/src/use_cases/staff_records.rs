@@ -1,10 +1,13 @@
 //! Records for staff: roles, sent notifications and license events.
 
 use super::manager::LicenseManager;
+use super::staff_actions::Done;
 use crate::error::{Entity, Error, FieldErrors};
+use crate::history::Actor;
 use crate::model::ids::RoleAssignmentId;
+use crate::model::staff_action::StaffActionKind;
 use crate::permissions::{HeldRole, Role};
-use crate::ports::{AssignedRole, RoleAssignment, StoreExt};
+use crate::ports::{AssignedRole, RoleAssignment, StoreExt, UnitOfWork};
 
 impl LicenseManager {
     /// Gives a user a role, and tells whether it is new. Adds an unknown user.
@@ -12,7 +15,12 @@ impl LicenseManager {
     /// # Errors
     /// [`Error::Invalid`] for a role that is not one of [`RoleAssignment::ROLES`], and for a customer with a role that
     /// counts only for all customers.
-    pub fn give_role(&self, username: &str, role: &RoleAssignment) -> Result<(AssignedRole, bool), Error> {
+    pub fn give_role(
+        &self,
+        actor: &Actor,
+        username: &str,
+        role: &RoleAssignment,
+    ) -> Result<(AssignedRole, bool), Error> {
         if !RoleAssignment::ROLES.contains(&role.role.as_str()) {
             let message = format!("This must be one of: {}.", RoleAssignment::ROLES.join(", "));
             return Err(Error::Invalid(FieldErrors::one("role", message)));
@@ -25,7 +33,11 @@ impl LicenseManager {
             if unit.users().find(username)?.is_none() {
                 unit.users().remember(username, None, false, self.now())?;
             }
-            unit.role_assignments().add(username, role, self.now())
+            let (assigned, is_new) = unit.role_assignments().add(username, role, self.now())?;
+            if is_new {
+                self.record_of_role(unit, actor, StaffActionKind::RoleGiven, &assigned)?;
+            }
+            Ok((assigned, is_new))
         })
     }
 
@@ -54,10 +66,29 @@ impl LicenseManager {
     ///
     /// # Errors
     /// [`Entity::RoleAssignment`] not found.
-    pub fn take_role(&self, id: RoleAssignmentId) -> Result<(), Error> {
-        match self.store.write(|unit| unit.role_assignments().remove(id))? {
-            true => Ok(()),
-            false => Err(Error::NotFound(Entity::RoleAssignment)),
-        }
+    pub fn take_role(&self, actor: &Actor, id: RoleAssignmentId) -> Result<(), Error> {
+        self.store.write(|unit| {
+            let missing = Error::NotFound(Entity::RoleAssignment);
+            let assigned = unit.role_assignments().find(id)?.ok_or_else(|| missing.clone())?;
+            match unit.role_assignments().remove(id)? {
+                true => self.record_of_role(unit, actor, StaffActionKind::RoleTaken, &assigned),
+                false => Err(missing),
+            }
+        })
+    }
+
+    fn record_of_role(
+        &self,
+        unit: &mut dyn UnitOfWork,
+        actor: &Actor,
+        kind: StaffActionKind,
+        assigned: &AssignedRole,
+    ) -> Result<(), Error> {
+        let AssignedRole { username, role, .. } = assigned;
+        let subject = match role.customer {
+            Some(customer) => format!("{} for {customer}", role.role),
+            None => format!("{} for all customers", role.role),
+        };
+        self.record(unit, actor, kind, Done { user: Some(username.clone()), ..Done::to(subject) })
     }
 }

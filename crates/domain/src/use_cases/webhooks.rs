@@ -4,9 +4,11 @@ use chrono::{DateTime, Utc};
 
 use super::manager::LicenseManager;
 use super::page::Page;
+use super::staff_actions::Done;
 use crate::error::{Entity, Error, FieldErrors};
 use crate::history::Actor;
 use crate::model::ids::{CustomerId, MessageId, WebhookId};
+use crate::model::staff_action::StaffActionKind;
 use crate::outbox::EventName;
 use crate::ports::{LimitOffset, StoreExt, UnitOfWork, WebhookDeliveryFilter, WebhookReplay};
 use crate::webhooks::{
@@ -115,7 +117,10 @@ impl LicenseManager {
         };
         let webhook = changes.apply(blank, now);
         self.check_webhook_url(&webhook.url)?;
-        self.store.write(|unit| unit.webhooks().add(&webhook))?;
+        self.store.write(|unit| {
+            unit.webhooks().add(&webhook)?;
+            self.record(unit, actor, StaffActionKind::WebhookAdded, Done::to(webhook.id))
+        })?;
         Ok(webhook)
     }
 
@@ -124,7 +129,7 @@ impl LicenseManager {
     ///
     /// # Errors
     /// [`Entity::Webhook`] not found; [`Error::Invalid`] for an address that a webhook cannot have.
-    pub fn update_webhook(&self, id: WebhookId, changes: &WebhookChanges) -> Result<Webhook, Error> {
+    pub fn update_webhook(&self, actor: &Actor, id: WebhookId, changes: &WebhookChanges) -> Result<Webhook, Error> {
         if let Some(url) = &changes.url {
             self.check_webhook_url(url)?;
         }
@@ -133,6 +138,7 @@ impl LicenseManager {
             let now = self.now();
             let webhook = Webhook { modified: now, ..changes.clone().apply(before, now) };
             unit.webhooks().save(&webhook)?;
+            self.record(unit, actor, StaffActionKind::WebhookChanged, Done::to(id))?;
             Ok(webhook)
         })
     }
@@ -141,11 +147,11 @@ impl LicenseManager {
     ///
     /// # Errors
     /// [`Entity::Webhook`] not found.
-    pub fn delete_webhook(&self, id: WebhookId) -> Result<(), Error> {
-        match self.store.write(|unit| unit.webhooks().remove(id))? {
-            true => Ok(()),
+    pub fn delete_webhook(&self, actor: &Actor, id: WebhookId) -> Result<(), Error> {
+        self.store.write(|unit| match unit.webhooks().remove(id)? {
+            true => self.record(unit, actor, StaffActionKind::WebhookRemoved, Done::to(id)),
             false => Err(Error::NotFound(Entity::Webhook)),
-        }
+        })
     }
 
     /// The deliveries to an endpoint, of one state or of all. `limit_offset` chooses the page from the number of
@@ -168,12 +174,18 @@ impl LicenseManager {
     ///
     /// # Errors
     /// [`Entity::Webhook`] or [`Entity::WebhookDelivery`] not found.
-    pub fn replay_webhook_delivery(&self, webhook: WebhookId, id: MessageId) -> Result<WebhookDelivery, Error> {
+    pub fn replay_webhook_delivery(
+        &self,
+        actor: &Actor,
+        webhook: WebhookId,
+        id: MessageId,
+    ) -> Result<WebhookDelivery, Error> {
         let only = LimitOffset { offset: 0, limit: 1 };
         self.store.write(|unit| {
             find(unit, webhook)?;
-            let replay = WebhookReplay { webhook, id: Some(id), state: None, since: None };
-            unit.webhook_deliveries().replay(&replay, self.now())?;
+            let replay = WebhookReplay { webhook, ids: Some(vec![id]), state: None, since: None };
+            let number = unit.webhook_deliveries().replay(&replay, self.now())?;
+            self.record_of_replay(unit, actor, webhook, number)?;
             let filter = WebhookDeliveryFilter { webhook, state: None, id: Some(id) };
             unit.webhook_deliveries().list(&filter, only)?.pop().ok_or(Error::NotFound(Entity::WebhookDelivery))
         })
@@ -183,11 +195,26 @@ impl LicenseManager {
     ///
     /// # Errors
     /// [`Entity::Webhook`] not found.
-    pub fn replay_webhook_deliveries(&self, replay: &WebhookReplay) -> Result<usize, Error> {
+    pub fn replay_webhook_deliveries(&self, actor: &Actor, replay: &WebhookReplay) -> Result<usize, Error> {
         self.store.write(|unit| {
             find(unit, replay.webhook)?;
-            unit.webhook_deliveries().replay(replay, self.now())
+            let number = unit.webhook_deliveries().replay(replay, self.now())?;
+            self.record_of_replay(unit, actor, replay.webhook, number)?;
+            Ok(number)
         })
+    }
+
+    fn record_of_replay(
+        &self,
+        unit: &mut dyn UnitOfWork,
+        actor: &Actor,
+        webhook: WebhookId,
+        number: usize,
+    ) -> Result<(), Error> {
+        match number {
+            0 => Ok(()),
+            _ => self.record(unit, actor, StaffActionKind::DeliveriesReplayed, Done { number, ..Done::to(webhook) }),
+        }
     }
 
     /// The waiting deliveries of all endpoints. Counts at most `limit` waiting and `limit` dead-lettered ones.

@@ -88,7 +88,7 @@ fn an_invitation_of_an_earlier_version_is_still_mailed() {
     let plan = town.world.plan(1);
     town.world.assign(plan, &learners(["amy@example.com"])).unwrap();
     let mut message = town.world.store.outbox().remove(1);
-    town.world.manager.discard_messages(&OutboxSelection::Messages(vec![message.id])).unwrap();
+    town.world.manager.discard_messages(&Actor::service(), &OutboxSelection::Messages(vec![message.id])).unwrap();
     let mut payload: serde_json::Value = serde_json::from_str(&message.payload.to_text()).unwrap();
     let described = &town.world.owed(Topic::LicenseEvent)[0]["properties"];
     payload["properties"] = described.clone();
@@ -242,7 +242,7 @@ fn what_fails_is_tried_five_times_and_then_parked() {
     town.deliver();
     assert_eq!(town.upstreams.calls(), [""; 0], "nobody tries any more");
 
-    assert_eq!(town.world.manager.retry_messages(&OutboxSelection::DeadLettered(None)), Ok(1));
+    assert_eq!(town.world.manager.retry_messages(&Actor::service(), &OutboxSelection::DeadLettered(None)), Ok(1));
     town.deliver();
     assert_eq!(town.upstreams.calls(), ["link amy"]);
     assert_eq!(town.waiting(), []);

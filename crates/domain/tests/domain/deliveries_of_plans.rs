@@ -181,7 +181,7 @@ fn an_admin_whose_address_is_refused_is_told_of_to_operators() {
     town.upstreams.told(|told| told.bouncing.clear());
     let (id, _) = notified.iter().find(|(_, sent)| sent.customer_user == 11).unwrap();
     town.world.manager.delete_notification(&admin(), *id).unwrap();
-    assert_eq!(town.world.manager.retry_messages(&OutboxSelection::DeadLettered(None)), Ok(1));
+    assert_eq!(town.world.manager.retry_messages(&Actor::service(), &OutboxSelection::DeadLettered(None)), Ok(1));
     assert_eq!(told(&town), [(MailKind::LimitedAllocations, ann)]);
     assert_eq!((notifications(&town).len(), town.waiting()), (2, vec![]));
 }

@@ -94,7 +94,7 @@ fn a_retry_days_later_invites_nobody_who_left() {
     town.upstreams.calls();
     town.world.clock.advance(Duration::days(9));
     town.world.revoke(plan, &[AMY]).unwrap();
-    assert_eq!(town.world.manager.retry_messages(&OutboxSelection::DeadLettered(None)), Ok(2));
+    assert_eq!(town.world.manager.retry_messages(&Actor::service(), &OutboxSelection::DeadLettered(None)), Ok(2));
     assert_eq!(calls(&town), ["link bob", "assignment bob"]);
 }
 

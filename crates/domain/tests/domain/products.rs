@@ -1,7 +1,8 @@
 //! Staff keep products, plan types and roles.
 
 use crate::support::*;
-use license_manager_domain::ports::{RoleAssignment, RoleAssignmentFilter, StoreExt};
+use license_manager_domain::model::StaffActionKind;
+use license_manager_domain::ports::{RoleAssignment, RoleAssignmentFilter, StaffActionFilter, StoreExt};
 use license_manager_domain::use_cases::{PlanTypeChanges, ProductChanges};
 use license_manager_domain::*;
 
@@ -55,12 +56,12 @@ fn an_edit_that_changes_nothing_is_not_recorded() {
 fn a_plan_type_asks_for_no_id_that_its_products_lack() {
     let world = World::new();
     let asking = PlanTypeChanges { ns_id_required: Some(true), ..PlanTypeChanges::default() };
-    assert_eq!(wrong_field(world.manager.update_plan_type(PlanTypeId(3), &asking)), "ns_id_required");
+    assert_eq!(wrong_field(world.manager.update_plan_type(&admin(), PlanTypeId(3), &asking)), "ns_id_required");
     let new = PlanTypeChanges { label: Some("Gift".to_owned()), ..asking };
-    let gift = world.manager.create_plan_type(&new).unwrap();
+    let gift = world.manager.create_plan_type(&admin(), &new).unwrap();
     assert!(gift.ns_id_required && !gift.sf_id_required);
     let renamed = PlanTypeChanges { label: Some("Present".to_owned()), ..PlanTypeChanges::default() };
-    world.manager.update_plan_type(gift.id, &renamed).unwrap();
+    world.manager.update_plan_type(&admin(), gift.id, &renamed).unwrap();
     assert_eq!(world.manager.plan_type(gift.id).unwrap().label, "Present");
     assert_eq!(world.manager.plan_type(PlanTypeId(99)), Err(Error::NotFound(Entity::PlanType)));
 }
@@ -69,15 +70,26 @@ fn a_plan_type_asks_for_no_id_that_its_products_lack() {
 fn a_role_can_be_given_before_its_user_ever_called() {
     let world = World::new();
     let role = RoleAssignment { role: "enterprise_subscriptions_admin".to_owned(), customer: Some(customer()) };
-    let (given, new) = world.manager.give_role("amy", &role).unwrap();
+    let (given, new) = world.manager.give_role(&admin(), "amy", &role).unwrap();
     assert!(new);
-    assert_eq!(world.manager.give_role("amy", &role), Ok((given.clone(), false)));
+    assert_eq!(world.manager.give_role(&admin(), "amy", &role), Ok((given.clone(), false)));
     let amy = world.store.read(|unit| unit.users().find("amy")).unwrap().unwrap();
     assert_eq!((amy.email, amy.is_staff, amy.roles), (None, false, vec![role]));
     let unknown = RoleAssignment { role: "enterprise_admin".to_owned(), customer: None };
-    assert_eq!(wrong_field(world.manager.give_role("amy", &unknown)), "role");
-    world.manager.take_role(given.id).unwrap();
-    assert_eq!(world.manager.take_role(given.id), Err(Error::NotFound(Entity::RoleAssignment)));
+    assert_eq!(wrong_field(world.manager.give_role(&admin(), "amy", &unknown)), "role");
+    world.manager.take_role(&admin(), given.id).unwrap();
+    assert_eq!(world.manager.take_role(&admin(), given.id), Err(Error::NotFound(Entity::RoleAssignment)));
     let all = world.manager.role_assignments::<Error>(&RoleAssignmentFilter::default(), |_| Ok(ALL)).unwrap();
     assert_eq!((all.total, all.items), (0, vec![]));
+    let actions = world.manager.staff_actions::<Error>(&StaffActionFilter::default(), |_| Ok(ALL)).unwrap().items;
+    let mut told: Vec<_> =
+        actions.iter().map(|action| (action.kind, action.by.as_deref(), action.user.as_deref())).collect();
+    told.sort_unstable();
+    let (given, taken) = (StaffActionKind::RoleGiven, StaffActionKind::RoleTaken);
+    let by = admin().username;
+    assert_eq!(
+        told,
+        [(given, by.as_deref(), Some("amy")), (taken, by.as_deref(), Some("amy"))],
+        "what changed nothing is left out"
+    );
 }

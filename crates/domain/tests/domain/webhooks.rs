@@ -106,7 +106,7 @@ impl Story {
 
     fn switch(&self, webhook: &Webhook, on: bool) {
         let changes = WebhookChanges { is_active: Some(on), ..WebhookChanges::default() };
-        self.town.world.manager.update_webhook(webhook.id, &changes).unwrap();
+        self.town.world.manager.update_webhook(&admin(), webhook.id, &changes).unwrap();
     }
 
     fn overview(&self, webhook: &Webhook) -> WebhookOverview {
@@ -198,7 +198,7 @@ fn an_event_is_tried_for_about_a_day_with_the_same_id_and_then_parked() {
     assert!(told.iter().all(|other| (other.id, &other.body) == (told[0].id, &told[0].body)));
 
     story.fail(500, 0);
-    story.town.world.manager.replay_webhook_delivery(webhook.id, parked.id).unwrap();
+    story.town.world.manager.replay_webhook_delivery(&admin(), webhook.id, parked.id).unwrap();
     story.deliver();
     assert_eq!(story.told()[0].id, parked.id);
     assert_eq!(story.deliveries(&webhook, Some(WebhookState::Delivered)).len(), 1);
@@ -286,7 +286,7 @@ fn events_are_kept_for_an_endpoint_that_was_switched_off_and_sent_in_their_order
     assert_eq!((story.told(), story.overview(&webhook).waiting), (vec![], 3));
     // A change of something else does not switch it on.
     let elsewhere = WebhookChanges { url: Some("https://b.example.com/".to_owned()), ..WebhookChanges::default() };
-    story.town.world.manager.update_webhook(webhook.id, &elsewhere).unwrap();
+    story.town.world.manager.update_webhook(&admin(), webhook.id, &elsewhere).unwrap();
     story.deliver();
     assert_eq!(story.overview(&webhook).webhook.switched_at, Some(beginning()));
     story.switch(&webhook, true);
@@ -387,7 +387,7 @@ fn requests_are_signed_with_both_secrets_for_a_day() {
     };
     let change = |secret: &WebhookSecret| {
         let changes = WebhookChanges { secret: Some(secret.clone()), ..WebhookChanges::default() };
-        manager.update_webhook(webhook.id, &changes).unwrap()
+        manager.update_webhook(&admin(), webhook.id, &changes).unwrap()
     };
     let [first, second, third] = [7, 8, 9].map(|byte| WebhookSecret::of_key(&[byte; 32]));
     assert_eq!(signed_with(), std::slice::from_ref(&first));
@@ -457,17 +457,19 @@ fn webhooks_are_registered_changed_and_removed() {
     assert_eq!(webhook.created_by.as_deref(), Some("admin"));
     story.advance(Duration::hours(1));
     let of_customer = WebhookChanges { customer: Some(Some(customer())), ..WebhookChanges::default() };
-    let changed = manager.update_webhook(webhook.id, &of_customer).unwrap();
+    let changed = manager.update_webhook(&admin(), webhook.id, &of_customer).unwrap();
     assert_eq!(changed, Webhook { customer: Some(customer()), modified: manager.now(), ..webhook.clone() });
     for url in ["http://hooks.example.com/", "https://127.0.0.1/", "nonsense"] {
         let elsewhere = WebhookChanges { url: Some(url.to_owned()), ..WebhookChanges::default() };
-        let Err(Error::Invalid(errors)) = manager.update_webhook(webhook.id, &elsewhere) else { panic!("{url}") };
+        let Err(Error::Invalid(errors)) = manager.update_webhook(&admin(), webhook.id, &elsewhere) else {
+            panic!("{url}")
+        };
         assert_eq!(errors.iter().map(|(field, _)| field).collect::<Vec<_>>(), ["url"]);
     }
     assert_eq!(manager.webhook(webhook.id).map(|overview| overview.webhook), Ok(changed));
-    manager.delete_webhook(webhook.id).unwrap();
+    manager.delete_webhook(&admin(), webhook.id).unwrap();
     let missing = Error::NotFound(Entity::Webhook);
-    assert_eq!(manager.delete_webhook(webhook.id), Err(missing.clone()));
+    assert_eq!(manager.delete_webhook(&admin(), webhook.id), Err(missing.clone()));
     assert_eq!(manager.webhook(webhook.id).unwrap_err(), missing);
-    assert_eq!(manager.replay_webhook_delivery(webhook.id, MessageId(webhook.id.0)), Err(missing));
+    assert_eq!(manager.replay_webhook_delivery(&admin(), webhook.id, MessageId(webhook.id.0)), Err(missing));
 }

@@ -163,7 +163,7 @@ impl Expected {
     }
 }
 
-fn check_times(claims: &Map<String, Value>, now: DateTime<Utc>) -> Result<(), TokenError> {
+pub(super) fn check_times(claims: &Map<String, Value>, now: DateTime<Utc>) -> Result<(), TokenError> {
     let seconds = |name: &str| claims.get(name).and_then(Value::as_f64);
     // A float like the claims, which may have a fraction; exact to a microsecond for centuries.
     let now = now.timestamp_micros() as f64 / 1e6;

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::keys::{IssuerKeys, KeyError};
-use super::token::{AccessToken, Expected, TokenError};
+use super::token::{AccessToken, Expected, TokenError, check_times};
 use crate::config::{AuthConfig, IssuerConfig};
 
 /// Verifies access tokens: HS256 with the issuer's secret, RS256 and RS512 with any key of its JWK set. One instance is
@@ -49,11 +49,32 @@ impl TokenVerifier {
         Ok(Self { issuers, role_names: config.roles_by_name() })
     }
 
+    /// The claims of a token at `now`, whatever it is for: its issuer is trusted, its signature is of that issuer, it is
+    /// for this service, and it is valid now.
+    ///
+    /// # Errors
+    /// The first check that failed, see [`TokenError`].
+    pub async fn claims(&self, token: &str, now: DateTime<Utc>) -> Result<Map<String, Value>, TokenError> {
+        let (_, claims) = self.signed_claims(token, now).await?;
+        check_times(&claims, now)?;
+        Ok(claims)
+    }
+
     /// Verifies a token at `now`: that its issuer is trusted, its signature with a key of that issuer, then its claims.
     ///
     /// # Errors
     /// The first check that failed, see [`TokenError`].
     pub async fn verify(&self, token: &str, now: DateTime<Utc>) -> Result<AccessToken, TokenError> {
+        let (issuer, claims) = self.signed_claims(token, now).await?;
+        issuer.expected.check(&claims, now, &self.role_names)
+    }
+
+    /// The claims of a token that a trusted issuer signed for this service, and that issuer.
+    async fn signed_claims(
+        &self,
+        token: &str,
+        now: DateTime<Utc>,
+    ) -> Result<(&Issuer, Map<String, Value>), TokenError> {
         let header = decode_header(token).map_err(|_| TokenError::Malformed)?;
         // RFC 7515: a token with an unknown critical extension must be refused. We know none.
         if header.crit.is_some() {
@@ -64,7 +85,7 @@ impl TokenVerifier {
         // An issuer may be listed twice, with another audience or other keys.
         for issuer in self.issuers.iter().filter(|issuer| issuer.expected.issuer == named) {
             match issuer.verify(token, header.alg, now).await {
-                Ok(claims) => return issuer.expected.check(&claims, now, &self.role_names),
+                Ok(claims) => return Ok((issuer, claims)),
                 Err(error) => refusal = error,
             }
         }

@@ -200,10 +200,19 @@ pub fn admin_roles() -> Vec<String> {
 /// The user name of the demo's viewer.
 pub const VIEWER: &str = "demo-viewer";
 
-/// Gives the demo's viewer their role, which only the database gives.
+/// The user name of the demo's operator.
+pub const OPERATOR: &str = "demo-operator";
+
+/// The user name of the demo's superuser.
+pub const SUPERUSER: &str = "demo-superuser";
+
+/// Gives the demo's people the roles that only the database gives.
 pub fn give_roles(manager: &LicenseManager) -> Result<(), Error> {
-    let role = RoleAssignment { role: "license_manager_viewer".to_owned(), customer: None };
-    manager.give_role(VIEWER, &role).map(drop)
+    for (username, role) in [(VIEWER, "license_manager_viewer"), (OPERATOR, "license_manager_operator")] {
+        let role = RoleAssignment { role: role.to_owned(), customer: None };
+        manager.give_role(&Actor::service(), username, &role)?;
+    }
+    manager.make_superuser(SUPERUSER)
 }
 
 /// The roles of the demo's customer admin.

@@ -5,7 +5,7 @@ use std::io::Write;
 use chrono::SecondsFormat;
 use license_manager_domain::outbox::{OutboxSelection, WaitingMessage};
 use license_manager_domain::ports::OutboxFilter;
-use license_manager_domain::{LicenseManager, MessageId};
+use license_manager_domain::{Actor, LicenseManager, MessageId};
 use serde_json::json;
 
 use crate::cli::{ListArguments, OutboxCommand, OutputFormat, SelectionArguments};
@@ -22,12 +22,12 @@ pub fn run(manager: &LicenseManager, command: OutboxCommand, out: &mut impl Writ
         OutboxCommand::List(arguments) => list(manager, &arguments, out),
         OutboxCommand::Retry(arguments) => {
             let selection = selection(arguments);
-            let number = manager.retry_messages(&selection)?;
+            let number = manager.retry_messages(&Actor::service(), &selection)?;
             tell(number, "to be tried again", &selection, out)
         }
         OutboxCommand::Drop(arguments) => {
             let selection = selection(arguments);
-            let number = manager.discard_messages(&selection)?;
+            let number = manager.discard_messages(&Actor::service(), &selection)?;
             tell(number, "dropped", &selection, out)
         }
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use actix_web::web;
 use license_manager_adapters::http::Client;
-use license_manager_console::{Console, DemoPerson, IdentityProvider, SignedIn};
+use license_manager_console::{Console, DemoPerson, IdentityProvider, ProviderIds, SignedIn};
 use license_manager_domain::LicenseManager;
 
 use self::host::ServerHost;
@@ -43,6 +43,7 @@ pub fn console(
         demo: if with_demo { demo_people() } else { Vec::new() },
         secure_cookies: is_https,
         host: Arc::new(ServerHost::new(state.clone())),
+        runs_schedule: config.schedule.enabled,
         ids: Arc::new(RandomIds),
     }))
 }
@@ -68,6 +69,7 @@ fn demo_people() -> Vec<DemoPerson> {
         is_staff,
         roles,
         refresh_token: None,
+        provider: ProviderIds::default(),
     };
     vec![
         DemoPerson { label: "support staff", person: person("demo-support", true, Vec::new()) },
@@ -77,5 +79,7 @@ fn demo_people() -> Vec<DemoPerson> {
         },
         DemoPerson { label: "viewer", person: person(demo::VIEWER, false, Vec::new()) },
         DemoPerson { label: "provisioner", person: person("demo-provisioner", false, demo::provisioner_roles()) },
+        DemoPerson { label: "operator", person: person(demo::OPERATOR, false, Vec::new()) },
+        DemoPerson { label: "superuser", person: person(demo::SUPERUSER, false, Vec::new()) },
     ]
 }

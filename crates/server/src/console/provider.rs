@@ -5,12 +5,13 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chrono::DateTime;
 use license_manager_adapters::http::{
     AuthorizationRequest, Client, Credentials, Endpoints, SignInClient, SignInError, Tokens,
 };
-use license_manager_console::{Attempt, IdentityProvider, ProviderError, SignedIn};
+use license_manager_console::{Attempt, IdentityProvider, LoggedOut, ProviderError, ProviderIds, SignedIn};
 use license_manager_domain::ports::Clock as _;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tokio::sync::OnceCell;
 
 use crate::auth::{AccessToken, Context, TokenVerifier};
@@ -19,6 +20,12 @@ use crate::system::SystemClock;
 
 /// Where browsers come back to, below the public URL.
 const CALLBACK: &str = "/console/sign-in/callback";
+
+/// The event of a logout token.
+const LOGOUT_EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
+
+/// How long after its end the id of a logout token is remembered, in seconds.
+const LOGOUT_LEEWAY_SECONDS: i64 = 60;
 
 /// This service as a client of the configured provider; `None` if a setting is missing.
 pub(super) fn client_of(settings: &ConsoleConfig, client: Client) -> Option<SignInClient> {
@@ -53,7 +60,7 @@ impl LmsProvider {
 
     async fn signed_in(&self, tokens: Tokens) -> Result<SignedIn, ProviderError> {
         let token = verified(&self.verifier, &tokens.access_token).await?;
-        Ok(signed_in(token, tokens.refresh_token))
+        Ok(signed_in(token, tokens.refresh_token, ProviderIds::default()))
     }
 }
 
@@ -81,6 +88,11 @@ impl IdentityProvider for LmsProvider {
     async fn refresh(&self, refresh_token: &str) -> Result<SignedIn, ProviderError> {
         let tokens = self.client.refresh(&self.endpoints, refresh_token).await.map_err(told)?;
         self.signed_in(tokens).await
+    }
+
+    /// The LMS sends browsers to the path that ends a session instead.
+    async fn logged_out(&self, _: &str) -> Result<LoggedOut, ProviderError> {
+        Err(refused("The LMS sends no logout tokens. Only an OpenID Connect provider does."))
     }
 }
 
@@ -131,10 +143,12 @@ impl OidcProvider {
         let Discovered { verifier, .. } = self.discovered().await?;
         let id_token = tokens.id_token.ok_or_else(|| refused("The provider gave no identity token."))?;
         let token = verified(verifier, &id_token).await?;
-        if nonce.is_some_and(|nonce| nonce_of(&id_token).as_deref() != Some(nonce)) {
+        let claim = |name: &str| claim_of(&id_token, name);
+        if nonce.is_some_and(|nonce| claim("nonce").as_deref() != Some(nonce)) {
             return Err(refused("The identity token belongs to another sign-in. Try again."));
         }
-        Ok(signed_in(token, tokens.refresh_token))
+        let ids = ProviderIds { session: claim("sid"), subject: claim("sub") };
+        Ok(signed_in(token, tokens.refresh_token, ids))
     }
 }
 
@@ -165,6 +179,12 @@ impl IdentityProvider for OidcProvider {
         let tokens = self.client.refresh(endpoints, refresh_token).await.map_err(told)?;
         self.signed_in(tokens, None).await
     }
+
+    async fn logged_out(&self, logout_token: &str) -> Result<LoggedOut, ProviderError> {
+        let verifier = &self.discovered().await?.verifier;
+        let claims = verifier.claims(logout_token, SystemClock.now()).await;
+        logged_out(&claims.map_err(|error| refused(&format!("The logout token is not accepted here: {error}.")))?)
+    }
 }
 
 fn refused(text: &str) -> ProviderError {
@@ -185,14 +205,41 @@ async fn verified(verifier: &TokenVerifier, token: &str) -> Result<AccessToken, 
         .map_err(|error| ProviderError::Refused(format!("The provider's token is not accepted here: {error}.")))
 }
 
-/// The nonce in a token that was verified.
-fn nonce_of(token: &str) -> Option<String> {
+/// The text of a claim in a token that was verified.
+fn claim_of(token: &str, name: &str) -> Option<String> {
     let payload = URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;
-    let claims: Value = serde_json::from_slice(&payload).ok()?;
-    Some(claims.get("nonce")?.as_str()?.to_owned())
+    let claims: Map<String, Value> = serde_json::from_slice(&payload).ok()?;
+    text_of(&claims, name)
 }
 
-fn signed_in(token: AccessToken, refresh_token: Option<String>) -> SignedIn {
+/// The text of a claim. Postgres cannot store null characters.
+fn text_of(claims: &Map<String, Value>, name: &str) -> Option<String> {
+    claims.get(name)?.as_str().filter(|text| !text.is_empty() && !text.contains('\0')).map(str::to_owned)
+}
+
+/// What a logout token says whose issuer, signature, audience and times were verified: OpenID Connect Back-Channel
+/// Logout, "Logout Token Validation".
+fn logged_out(claims: &Map<String, Value>) -> Result<LoggedOut, ProviderError> {
+    let is_logout = claims.get("events").and_then(|events| events.get(LOGOUT_EVENT)).is_some_and(Value::is_object);
+    if !is_logout {
+        return Err(refused("The token is no logout token: it has no such event."));
+    }
+    // An identity token has one, and must not be taken for a logout token.
+    if claims.contains_key("nonce") {
+        return Err(refused("A logout token may have no nonce."));
+    }
+    let ids = ProviderIds { session: text_of(claims, "sid"), subject: text_of(claims, "sub") };
+    if ids == ProviderIds::default() {
+        return Err(refused("The logout token names neither a session nor a person."));
+    }
+    let token_id = text_of(claims, "jti").ok_or_else(|| refused("The logout token has no id."))?;
+    let expiry = claims.get("exp").and_then(Value::as_f64).map(|seconds| seconds as i64 + LOGOUT_LEEWAY_SECONDS);
+    let until = expiry.and_then(|seconds| DateTime::from_timestamp(seconds, 0));
+    let until = until.ok_or_else(|| refused("The end of the logout token cannot be read."))?;
+    Ok(LoggedOut { ids, token_id, until })
+}
+
+fn signed_in(token: AccessToken, refresh_token: Option<String>, provider: ProviderIds) -> SignedIn {
     let roles = token.roles.iter().map(|role| match role.context {
         Context::All => format!("{}:*", role.name),
         Context::Customer(customer) => format!("{}:{customer}", role.name),
@@ -203,5 +250,40 @@ fn signed_in(token: AccessToken, refresh_token: Option<String>) -> SignedIn {
         email: token.email.filter(|_| token.email_is_verified),
         is_staff: token.is_staff,
         refresh_token,
+        provider,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_logout_token_is_no_other_token() {
+        let right = serde_json::json!({
+            "events": { LOGOUT_EVENT: {} }, "sid": "session", "sub": "amy", "jti": "one", "exp": 1_900_000_000,
+        });
+        let of = |change: &dyn Fn(&mut Map<String, Value>)| {
+            let mut claims = right.as_object().unwrap().clone();
+            change(&mut claims);
+            logged_out(&claims)
+        };
+        let told = of(&|_| {}).ok().unwrap();
+        assert_eq!((told.ids.session.as_deref(), told.token_id.as_str()), (Some("session"), "one"));
+        assert_eq!(told.until.timestamp(), 1_900_000_060);
+        assert!(of(&|claims| drop(claims.remove("sid"))).is_ok(), "the person is enough");
+        let refusals: [(&str, &dyn Fn(&mut Map<String, Value>)); 6] = [
+            ("no event", &|claims| drop(claims.remove("events"))),
+            ("another event", &|claims| drop(claims.insert("events".to_owned(), serde_json::json!({ "other": {} })))),
+            ("an event that is no object", &|claims| {
+                drop(claims.insert("events".to_owned(), serde_json::json!({ LOGOUT_EVENT: 1 })))
+            }),
+            ("a nonce", &|claims| drop(claims.insert("nonce".to_owned(), Value::Null))),
+            ("no id", &|claims| drop(claims.remove("jti"))),
+            ("nobody", &|claims| claims.retain(|name, _| name != "sid" && name != "sub")),
+        ];
+        for (about, change) in refusals {
+            assert!(matches!(of(change), Err(ProviderError::Refused(_))), "{about}");
+        }
     }
 }

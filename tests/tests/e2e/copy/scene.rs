@@ -147,6 +147,11 @@ impl Scene {
                                           created, last_used)
              VALUES (x'0102ff', '{license}', 'amy', '[\"enterprise_admin:*\"]', 1, {MOMENT}, x'00fe', 'a browser', {MOMENT},
                      {MOMENT});
+             UPDATE console_session SET provider_session = 'session', provider_subject = 'subject';
+             INSERT INTO console_logout (token_hash, until) VALUES (x'03', {MOMENT});
+             INSERT INTO staff_action (uuid, created, username, reason, kind, subject, about_user, number)
+             VALUES ('{license}', {MOMENT}, 'amy', 'asked', 'role_given', 'operator', 'bob', 1);
+             UPDATE operation_schedule SET requested = {MOMENT};
              INSERT INTO imported_versions (id, imported_at, last_license_history_id) VALUES (1, {MOMENT}, 0);
              INSERT INTO plan_job (subscription_plan_uuid, kind, requested_at, not_before)
              VALUES ('{plan}', 'provision', {MOMENT}, {later});

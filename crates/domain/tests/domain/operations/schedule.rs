@@ -1,12 +1,12 @@
 //! Operations run by themselves. Every story begins at midnight.
 
 use chrono::{DateTime, Duration, Utc};
-use license_manager_domain::model::RenewalTerms;
+use license_manager_domain::model::{RenewalTerms, StaffActionKind};
 use license_manager_domain::operations::{
     OperationFailure, OperationSchedule, OperationSummary, RecurringOperation, RunOutcome, RunSummary, ScheduledRun,
     Timetable,
 };
-use license_manager_domain::ports::Undelivered;
+use license_manager_domain::ports::{StaffActionFilter, Undelivered};
 use license_manager_domain::*;
 
 use super::world::*;
@@ -311,5 +311,44 @@ fn every_operation_runs_by_its_name() {
         assert_eq!(RecurringOperation::from_name(summary.operation), Some(operation));
         manager.finish_run(&run, &summary).unwrap();
     }
+    assert_eq!(take(&world), None);
+}
+
+#[test]
+fn somebody_asks_for_a_run_now() {
+    let world = World::new();
+    start(&world, &[(ProcessRenewals, AT_TWO)]);
+    assert_eq!(world.manager.request_run(&admin(), ProcessRenewals), Ok(true));
+    assert_eq!(world.manager.request_run(&admin(), ProcessRenewals), Ok(false), "it was asked for");
+    assert_eq!(work_off(&world, &world.manager), [ProcessRenewals]);
+    assert_eq!(schedule(&world, ProcessRenewals).requested, None);
+    assert_eq!(next_run(&world, ProcessRenewals), Some(beginning() + hours(2)), "its next time stays");
+    // One that is not scheduled runs once, also if the schedule is stored again meanwhile.
+    assert_eq!(world.manager.request_run(&admin(), RetireOldLicenses), Ok(true));
+    start(&world, &[(ProcessRenewals, AT_TWO)]);
+    assert_eq!(work_off(&world, &world.manager), [RetireOldLicenses]);
+    assert_eq!(take(&world), None);
+    let all = StaffActionFilter::default();
+    let actions = world.manager.staff_actions::<Error>(&all, |_| Ok(ALL)).unwrap().items;
+    let told: Vec<_> = actions.iter().map(|action| (action.kind, action.subject.as_deref())).collect();
+    let asked = StaffActionKind::RunRequested;
+    assert_eq!(told.len(), 2);
+    assert!(told.contains(&(asked, Some("retire-old-licenses"))) && told.contains(&(asked, Some("process-renewals"))));
+}
+
+#[test]
+fn a_request_outlives_the_server_that_began_it() {
+    let world = World::new();
+    world.manager.request_run(&admin(), RetireOldLicenses).unwrap();
+    let run = due(&world);
+    assert_eq!(take(&world), None, "somebody has it");
+    world.clock.advance(hours(1));
+    let again = due(&world);
+    assert!(!world.manager.finish_run(&run, &nothing_done(&world)).unwrap(), "the first one lost it");
+    // What was interrupted goes on.
+    let interrupted = OperationSummary { interrupted: true, ..nothing_done(&world) };
+    assert!(world.manager.finish_run(&again, &interrupted).unwrap());
+    let third = due(&world);
+    assert!(world.manager.finish_run(&third, &nothing_done(&world)).unwrap());
     assert_eq!(take(&world), None);
 }

@@ -289,13 +289,13 @@ history!(
     responses((status = 201, description = "The plan type", body = PlanTypeBody)),
 )]
 pub async fn create_plan_type(
-    WithBody { body, .. }: WithBody<ProvisionerOrStaff, NewPlanTypeRequest>,
+    WithBody { access, body }: WithBody<ProvisionerOrStaff, NewPlanTypeRequest>,
     state: State,
 ) -> ApiResult {
     let request = body.read().await??;
     let changes = request.settings.changes(Some(request.label.0));
     blocking(move || {
-        let plan_type = state.manager.create_plan_type(&changes)?;
+        let plan_type = state.manager.create_plan_type(&access.caller.actor(), &changes)?;
         Answer::json(StatusCode::CREATED, &PlanTypeBody::from(plan_type))
     })
     .await
@@ -322,14 +322,17 @@ pub async fn retrieve_plan_type(_: ProvisionerOrStaff, request: HttpRequest, sta
     responses((status = 200, description = "The plan type", body = PlanTypeBody)),
 )]
 pub async fn update_plan_type(
-    WithBody { body, .. }: WithBody<ProvisionerOrStaff, PlanTypeEditRequest>,
+    WithBody { access, body }: WithBody<ProvisionerOrStaff, PlanTypeEditRequest>,
     request: HttpRequest,
     state: State,
 ) -> ApiResult {
     let id = plan_type_id(&request)?;
     let edit = body.edit().await??;
     let changes = edit.settings.changes(edit.label.0);
-    blocking(move || Answer::ok(&PlanTypeBody::from(state.manager.update_plan_type(id, &changes)?))).await
+    blocking(move || {
+        Answer::ok(&PlanTypeBody::from(state.manager.update_plan_type(&access.caller.actor(), id, &changes)?))
+    })
+    .await
 }
 
 fn product_id(request: &HttpRequest) -> ApiResult<ProductId> {

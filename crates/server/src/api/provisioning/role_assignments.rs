@@ -132,7 +132,8 @@ pub async fn create(
     }
     let customer = request.enterprise_customer_uuid.0.flatten().map(CustomerId);
     blocking(move || {
-        let (assigned, new) = state.manager.give_role(&username, &RoleAssignment { role, customer })?;
+        let (assigned, new) =
+            state.manager.give_role(&access.caller.actor(), &username, &RoleAssignment { role, customer })?;
         let status = if new { StatusCode::CREATED } else { StatusCode::OK };
         Answer::json(status, &Body::from(assigned))
     })
@@ -146,10 +147,10 @@ pub async fn create(
     tag = "Staff",
     responses((status = 204, description = "Removed")),
 )]
-pub async fn delete(_: ProvisionerOrStaff, request: HttpRequest, state: State) -> ApiResult {
+pub async fn delete(access: ProvisionerOrStaff, request: HttpRequest, state: State) -> ApiResult {
     let id = RoleAssignmentId(path_integer(&request, "role_assignment_id")?);
     blocking(move || {
-        state.manager.take_role(id)?;
+        state.manager.take_role(&access.caller.actor(), id)?;
         Ok(Answer::no_content())
     })
     .await

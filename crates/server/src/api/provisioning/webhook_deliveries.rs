@@ -117,10 +117,13 @@ pub async fn list(_: ProvisionerOrStaff, request: HttpRequest, state: State) -> 
     tag = "Webhooks",
     responses((status = 200, description = "The waiting delivery", body = Body)),
 )]
-pub async fn replay(_: ProvisionerOrStaff, request: HttpRequest, state: State) -> ApiResult {
+pub async fn replay(access: ProvisionerOrStaff, request: HttpRequest, state: State) -> ApiResult {
     let webhook = WebhookId(path_uuid(&request, "webhook_uuid")?);
     let delivery = MessageId(path_uuid(&request, "delivery_uuid")?);
-    blocking(move || Answer::ok(&Body::from(state.manager.replay_webhook_delivery(webhook, delivery)?))).await
+    blocking(move || {
+        Answer::ok(&Body::from(state.manager.replay_webhook_delivery(&access.caller.actor(), webhook, delivery)?))
+    })
+    .await
 }
 
 /// Replays many deliveries of a webhook: the dead-lettered ones, or those in the named state.
@@ -132,13 +135,16 @@ pub async fn replay(_: ProvisionerOrStaff, request: HttpRequest, state: State) -
     responses((status = 200, description = "The number of replayed deliveries", body = ReplayBody)),
 )]
 pub async fn replay_many(
-    WithBody { body, .. }: WithBody<ProvisionerOrStaff, WebhookReplayRequest>,
+    WithBody { access, body }: WithBody<ProvisionerOrStaff, WebhookReplayRequest>,
     request: HttpRequest,
     state: State,
 ) -> ApiResult {
     let webhook = WebhookId(path_uuid(&request, "webhook_uuid")?);
     let request = body.read().await??;
     let wanted = request.state.0.flatten().unwrap_or(WebhookState::DeadLettered);
-    let replay = WebhookReplay { webhook, id: None, state: Some(wanted), since: request.since.0.flatten() };
-    blocking(move || Answer::ok(&ReplayBody { replayed: state.manager.replay_webhook_deliveries(&replay)? })).await
+    let replay = WebhookReplay { webhook, ids: None, state: Some(wanted), since: request.since.0.flatten() };
+    blocking(move || {
+        Answer::ok(&ReplayBody { replayed: state.manager.replay_webhook_deliveries(&access.caller.actor(), &replay)? })
+    })
+    .await
 }

@@ -252,7 +252,7 @@ pub async fn retrieve(_: ProvisionerOrStaff, request: HttpRequest, state: State)
     responses((status = 200, description = "The webhook", body = Body)),
 )]
 pub async fn update(
-    WithBody { body, .. }: WithBody<ProvisionerOrStaff, WebhookPatch>,
+    WithBody { access, body }: WithBody<ProvisionerOrStaff, WebhookPatch>,
     request: HttpRequest,
     state: State,
 ) -> ApiResult {
@@ -260,7 +260,7 @@ pub async fn update(
     let patch = body.edit().await??;
     let changes = patch.settings.changes(patch.url.0);
     blocking(move || {
-        state.manager.update_webhook(id, &changes)?;
+        state.manager.update_webhook(&access.caller.actor(), id, &changes)?;
         Answer::ok(&Body::from(state.manager.webhook(id)?))
     })
     .await
@@ -291,10 +291,10 @@ pub async fn ping(_: ProvisionerOrStaff, request: HttpRequest, state: State) -> 
     tag = "Webhooks",
     responses((status = 204, description = "Removed")),
 )]
-pub async fn delete(_: ProvisionerOrStaff, request: HttpRequest, state: State) -> ApiResult {
+pub async fn delete(access: ProvisionerOrStaff, request: HttpRequest, state: State) -> ApiResult {
     let id = WebhookId(path_uuid(&request, "webhook_uuid")?);
     blocking(move || {
-        state.manager.delete_webhook(id)?;
+        state.manager.delete_webhook(&access.caller.actor(), id)?;
         Ok(Answer::no_content())
     })
     .await

@@ -1,0 +1,151 @@
+//! The lists of operators.
+
+use license_manager_domain::console::{MessageFilters, Slice, TransferFilters};
+use license_manager_domain::model::{BulkEnrollment, Enrollees, JobKind, TransferOrder, TransferredLicenses};
+use license_manager_domain::outbox::OutboxSelection;
+use license_manager_domain::ports::{CustomerScope, OutboxFilter};
+use license_manager_domain::{Actor, CustomerId, Email, LicenseId, Settings};
+use uuid::Uuid;
+
+use crate::{NOW, Scene};
+
+/// More rows than any list here has.
+const ALL: Slice = Slice { offset: 0, limit: 100 };
+
+on_both_databases! {
+    messages_are_filtered_and_counted_by_topic
+    jobs_show_how_far_they_are
+    bulk_enrollments_are_listed_latest_first
+    transfers_are_filtered_with_their_plans
+    scarce_plans_come_scarcest_first
+}
+
+fn licenses(scene: &Scene, email: &str) -> Vec<LicenseId> {
+    let emails: Vec<Email> = vec![email.parse().unwrap()];
+    let found = scene.console.licenses_of_person(&CustomerScope::All, &emails, None, 100).unwrap();
+    found.into_iter().map(|license| license.id).collect()
+}
+
+fn messages_are_filtered_and_counted_by_topic(scene: &Scene) {
+    let plan = scene.plan(scene.agreement(1, "Acme"), "Languages", 3, 30);
+    scene.assign(plan, &["amy@example.com", "bob@example.com"]);
+    let all = MessageFilters::default();
+    let listed = |filters: &MessageFilters| {
+        let page = scene.console.message_rows(filters, ALL).unwrap();
+        assert_eq!(page.total, page.rows.len() as i64);
+        page.rows
+    };
+    let stored = scene.manager.outbox(&OutboxFilter::default(), 100).unwrap();
+    assert_eq!(listed(&all), stored, "in the order of addition");
+    let topics = scene.console.message_topics(&all).unwrap();
+    assert_eq!(topics, [("assignment".to_owned(), 2), ("license_event".to_owned(), 2)]);
+    let of_topic = MessageFilters { topic: Some("assignment".to_owned()), ..all.clone() };
+    assert_eq!(listed(&of_topic).len(), 2);
+    let in_queue = MessageFilters { queue: Some("events".to_owned()), ..all.clone() };
+    assert!(listed(&in_queue).iter().all(|message| message.topic == "license_event"));
+    assert_eq!(listed(&in_queue).len(), 2);
+    assert_eq!(listed(&MessageFilters { dead_lettered: Some(true), ..all.clone() }), []);
+    assert_eq!(listed(&MessageFilters { dead_lettered: Some(false), ..all.clone() }).len(), 4);
+    let one = MessageFilters { ids: Some(vec![stored[1].id]), ..all.clone() };
+    assert_eq!(listed(&one), [stored[1].clone()]);
+    assert_eq!(listed(&MessageFilters { ids: Some(Vec::new()), ..all.clone() }), []);
+    let second = scene.console.message_rows(&all, Slice { offset: 1, limit: 1 }).unwrap();
+    assert_eq!((second.total, second.rows), (4, vec![stored[1].clone()]));
+    let dropped = OutboxSelection::Messages(vec![stored[0].id, stored[1].id]);
+    assert_eq!(scene.manager.discard_messages(&Actor::user("amy"), &dropped), Ok(2));
+    assert_eq!(listed(&all).len(), 2);
+}
+
+fn jobs_show_how_far_they_are(scene: &Scene) {
+    let small = Settings { inline_limit: 1, ..scene.manager.settings().clone() };
+    let agreement = scene.agreement(1, "Acme");
+    let manager = scene.manager.clone().with_settings(small);
+    let plan = crate::plan_of(&manager, agreement, "Large", 5, 30);
+    let jobs = scene.console.job_rows(NOW, ALL).unwrap();
+    let [job] = &jobs.rows[..] else { panic!("one job waits: {jobs:?}") };
+    assert_eq!((jobs.total, job.plan, job.plan_title.as_str(), job.kind), (1, plan, "Large", Some(JobKind::Provision)));
+    assert_eq!((job.desired, job.total, job.live, job.is_claimed, job.attempts), (Some(5), 0, 0, false, 0));
+    assert_eq!(job.requested_by.as_deref(), Some("amy"));
+    let queue = manager.due_jobs().unwrap()[0];
+    let claimed = manager.claim_job(queue).unwrap().expect("it is due");
+    assert!(scene.console.job_rows(NOW, ALL).unwrap().rows[0].is_claimed);
+    manager.run_job(&claimed).unwrap();
+    assert_eq!(scene.console.job_rows(NOW, ALL).unwrap().total, 0);
+}
+
+fn bulk_enrollments_are_listed_latest_first(scene: &Scene) {
+    scene.agreement(1, "Acme");
+    let ask = |learners: Enrollees| {
+        let enrollment = BulkEnrollment {
+            learners,
+            plan: None,
+            course_run_keys: vec!["course-v1:edX+Demo+T1".to_owned()],
+            notify: true,
+        };
+        scene.manager.request_enrollment(CustomerId(Uuid::from_u128(1)), None, enrollment).unwrap()
+    };
+    let first = ask(Enrollees::Emails(vec!["amy@example.com".parse().unwrap()]));
+    let found = scene.console.enrollment_rows(false, ALL).unwrap();
+    assert_eq!((found.total, found.rows[0].id), (1, first));
+    let row = &found.rows[0];
+    assert_eq!((row.customer_name.as_deref(), row.stage.as_str()), (Some("Acme"), "enrolling"));
+    assert_eq!(row.enrollment.course_run_keys.len(), 1);
+    assert_eq!(scene.console.enrollment_rows(true, ALL).unwrap().total, 1);
+}
+
+fn transfers_are_filtered_with_their_plans(scene: &Scene) {
+    let agreement = scene.agreement(1, "Acme");
+    let (old, new) = (scene.plan(agreement, "Old", 2, 30), scene.plan(agreement, "New", 1, 300));
+    scene.assign(old, &["amy@example.com"]);
+    let order = |licenses| TransferOrder {
+        agreement,
+        old_plan: old,
+        new_plan: new,
+        notes: Some("asked for".to_owned()),
+        is_dry_run: true,
+        licenses,
+    };
+    let moved = licenses(scene, "amy@example.com");
+    let actor = Actor::user("amy");
+    let named = scene.manager.create_transfer_job(&actor, &order(TransferredLicenses::Named(moved.clone()))).unwrap();
+    let all = scene.manager.create_transfer_job(&actor, &order(TransferredLicenses::All)).unwrap();
+    scene.manager.process_transfer_job(&actor, named.id, Some(false)).unwrap();
+    let listed = |filters: TransferFilters| {
+        let page = scene.console.transfer_rows(&filters, ALL).unwrap();
+        assert_eq!(page.total, page.rows.len() as i64);
+        page.rows.into_iter().map(|row| row.id).collect::<Vec<_>>()
+    };
+    assert_eq!(listed(TransferFilters::default()), [all.id, named.id]);
+    assert_eq!(listed(TransferFilters { is_completed: Some(true), ..Default::default() }), [named.id]);
+    assert_eq!(listed(TransferFilters { plan: Some(new), ..Default::default() }).len(), 2);
+    assert_eq!(listed(TransferFilters { agreement: Some(agreement), ..Default::default() }).len(), 2);
+    let elsewhere = scene.agreement(2, "Books");
+    assert_eq!(listed(TransferFilters { agreement: Some(elsewhere), ..Default::default() }), []);
+    let row = &scene.console.transfer_rows(&TransferFilters::default(), ALL).unwrap().rows[1];
+    assert_eq!((row.old_title.as_str(), row.new_title.as_str(), row.transfer_all), ("Old", "New", false));
+    assert_eq!((row.customer_name.as_deref(), row.completed_at), (Some("Acme"), Some(NOW)));
+    let rows = scene.console.license_rows(&moved, 10).unwrap();
+    assert_eq!((rows.len(), rows[0].plan), (1, new), "it moved");
+    assert_eq!(scene.console.license_rows(&moved, 0).unwrap(), []);
+}
+
+fn scarce_plans_come_scarcest_first(scene: &Scene) {
+    let agreement = scene.agreement(1, "Acme");
+    let (used, full, ended) = (
+        scene.plan(agreement, "Used", 11, 30),
+        scene.plan(agreement, "Full", 1, 30),
+        scene.plan(agreement, "Ended", 1, -5),
+    );
+    scene.plan(agreement, "Fresh", 10, 30);
+    let people: Vec<String> = (0..10).map(|number| format!("p{number}@example.com")).collect();
+    scene.assign(used, &people.iter().map(String::as_str).collect::<Vec<_>>());
+    scene.assign(full, &["amy@example.com"]);
+    let scarce = |scope: &CustomerScope, limit| {
+        let rows = scene.console.scarce_plans(scope, NOW, limit).unwrap();
+        rows.into_iter().map(|row| row.id).collect::<Vec<_>>()
+    };
+    assert_eq!(scarce(&CustomerScope::All, 10), [full, used]);
+    assert_eq!(scarce(&CustomerScope::All, 1), [full]);
+    assert!(!scarce(&CustomerScope::All, 10).contains(&ended));
+    assert_eq!(scarce(&CustomerScope::Only(Vec::new()), 10), []);
+}

@@ -1,0 +1,72 @@
+//! Looking after the service: messages, webhooks, the schedule, jobs, and who did what.
+
+pub(crate) mod actions;
+pub(crate) mod deliveries;
+pub(crate) mod jobs;
+pub(crate) mod messages;
+pub(crate) mod schedule;
+pub(crate) mod webhook_edit;
+pub(crate) mod webhooks;
+
+use actix_web::web;
+use license_manager_domain::permissions::Action;
+use maud::{Markup, html};
+
+use crate::error::PageError;
+use crate::session::Visitor;
+
+/// The address of these pages.
+pub(crate) const PATH: &str = "/console/operations/";
+
+/// Adds the pages below `/console/operations`.
+pub(crate) fn configure(service: &mut web::ServiceConfig) {
+    service
+        .route("/", web::get().to(messages::list))
+        .route("/messages/act/", web::post().to(messages::act))
+        .route("/webhooks/", web::get().to(webhooks::list))
+        .route("/webhooks/new/", web::get().to(webhook_edit::new))
+        .route("/webhooks/new/", web::post().to(webhook_edit::create))
+        .route("/webhooks/{webhook}/", web::get().to(webhooks::webhook))
+        .route("/webhooks/{webhook}/ping/", web::post().to(webhooks::ping))
+        .route("/webhooks/{webhook}/edit/", web::get().to(webhook_edit::form))
+        .route("/webhooks/{webhook}/edit/", web::post().to(webhook_edit::save))
+        .route("/webhooks/{webhook}/secret/", web::post().to(webhook_edit::secret))
+        .route("/webhooks/{webhook}/switch/", web::post().to(webhook_edit::switch))
+        .route("/webhooks/{webhook}/delete/", web::post().to(webhook_edit::delete))
+        .route("/webhooks/{webhook}/replay/", web::post().to(deliveries::replay))
+        .route("/schedule/", web::get().to(schedule::list))
+        .route("/schedule/run/", web::post().to(schedule::run))
+        .route("/jobs/", web::get().to(jobs::list))
+        .route("/enrollments/", web::get().to(jobs::enrollments))
+        .route("/actions/", web::get().to(actions::list));
+}
+
+/// Refuses everybody who does not look after the service.
+pub(crate) fn require(visitor: &Visitor) -> Result<(), PageError> {
+    if visitor.rights.may(Action::Operate) { Ok(()) } else { Err(PageError::Forbidden) }
+}
+
+/// The title and the tabs of these pages.
+pub(crate) fn head(current: &str) -> Markup {
+    let tabs = [
+        ("", "Messages"),
+        ("webhooks/", "Webhooks"),
+        ("schedule/", "Schedule"),
+        ("jobs/", "Jobs"),
+        ("enrollments/", "Bulk enrollments"),
+        ("actions/", "Who did what"),
+    ];
+    html! {
+        div.title { h1 { "Operations" } }
+        nav.tabs aria-label="Operations" {
+            @for (tab, name) in tabs {
+                a href={ (PATH) (tab) } aria-current=[(tab == current).then_some("page")] { (name) }
+            }
+        }
+    }
+}
+
+/// The way to a page below one of the tabs.
+pub(crate) fn above(tab: &str, name: &str) -> Vec<(String, String)> {
+    vec![(PATH.to_owned(), "Operations".to_owned()), (format!("{PATH}{tab}"), name.to_owned())]
+}

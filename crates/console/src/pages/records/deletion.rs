@@ -1,0 +1,71 @@
+//! Deleting records that were selected, or all that match.
+
+use actix_web::HttpResponse;
+use license_manager_domain::FieldErrors;
+use maud::{Markup, html};
+
+use super::{PATH, above};
+use crate::form::Fields;
+use crate::layout::Section;
+use crate::pages::confirm::{Preview, Why, preview};
+use crate::pages::lists::number;
+use crate::session::Visitor;
+
+/// The bar below a list of records that can be deleted.
+pub(super) fn bar(records: &str, can_choose_all: bool) -> Markup {
+    html! {
+        div.selected {
+            b data-selected="" role="status" { "Select " (records) }
+            @if can_choose_all { label { input type="checkbox" name="all" value="yes"; " all that match the filter" } }
+            button.grave { "Delete" }
+        }
+    }
+}
+
+/// How many were deleted.
+pub(super) fn done(query: &Fields, records: &str) -> Markup {
+    html! {
+        @if let Some(count) = query.text("deleted").and_then(|text| text.parse().ok()) {
+            p.note.good role="status" { (number(count)) " " (records) " were deleted." }
+        }
+    }
+}
+
+/// What is to be deleted.
+pub(super) struct Doomed<'a> {
+    /// The tab of its list, and its name.
+    pub(super) tab: (&'a str, &'a str),
+    /// What it is, in the plural.
+    pub(super) records: &'a str,
+    /// How many there are.
+    pub(super) count: i64,
+    /// What the deletion causes.
+    pub(super) causes: Markup,
+}
+
+impl Doomed<'_> {
+    /// Says what will happen.
+    pub(super) fn preview(self, visitor: &Visitor, fields: &Fields, errors: &FieldErrors) -> HttpResponse {
+        let Self { tab: (tab, name), records, count, causes } = self;
+        let told = html! {
+            @if count == 0 { p.note { "None of the " (records) " is selected. Nothing happens." } }
+            @else {
+                p.note.bad {
+                    b { (number(count)) @if count == 1 { " record is" } @else { " records are" } " deleted." } " " (causes)
+                }
+            }
+        };
+        let shown = Preview {
+            section: Section::Records,
+            above: &above(tab, name),
+            title: &format!("Delete {records}: look before it happens"),
+            told,
+            action: &format!("{PATH}{tab}delete/"),
+            back: &format!("{PATH}{tab}"),
+            button: (count > 0).then(|| format!("Delete {}", number(count))),
+            why: Why::Required,
+            refused: None,
+        };
+        preview(visitor, fields, errors, &shown)
+    }
+}

@@ -1,0 +1,113 @@
+//! License events: what was done for a license, so that it is done once. Without the record it is done again.
+
+use actix_web::{HttpRequest, HttpResponse};
+use license_manager_domain::console::{MarkFilters, Slice};
+use license_manager_domain::model::LicenseEventId;
+use license_manager_domain::ports::LicenseEventFilter;
+use license_manager_domain::{FieldErrors, LicenseId, PlanId};
+use maud::html;
+
+use super::deletion::{Doomed, bar, done};
+use super::{PATH, head, require};
+use crate::dates::moment;
+use crate::error::PageError;
+use crate::form::{Fields, Submitted};
+use crate::layout::{self, Section, token};
+use crate::pages::confirm::{Why, confirmed};
+use crate::pages::lists::{ROWS, person_link};
+use crate::pages::operations::messages::total;
+use crate::pages::paging::{id, page_number, pages};
+use crate::pages::sign_in::redirect;
+use crate::session::Visitor;
+
+fn license(fields: &Fields) -> Option<LicenseId> {
+    id(fields, "license").map(LicenseId)
+}
+
+/// `GET /console/records/license-events/`.
+pub(crate) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpResponse, PageError> {
+    require(&visitor)?;
+    let query = Fields::of_query(&request);
+    let page = page_number(&query);
+    let filters =
+        MarkFilters { license: license(&query), plan: id(&query, "plan").map(PlanId), event_name: query.text("event") };
+    // A deletion chooses by license and name, so there is no "all" of a plan.
+    let can_choose_all = filters.plan.is_none();
+    let slice = Slice { offset: (page - 1) * ROWS, limit: ROWS };
+    let found = visitor.read(move |console| console.store.mark_rows(&filters, slice)).await?;
+    let path = format!("{PATH}license-events/");
+    let content = html! {
+        (done(&query, "license events"))
+        (head("license-events/"))
+        form.filters {
+            input type="search" name="event" aria-label="Name of the event" placeholder="Name of the event" value=(query.text("event").unwrap_or_default());
+            input type="search" name="license" aria-label="License's id" placeholder="License's id" value=(query.text("license").unwrap_or_default());
+            input type="search" name="plan" aria-label="Plan's id" placeholder="Plan's id" value=(query.text("plan").unwrap_or_default());
+            button { "Show" }
+            span.quiet { (total(found.total)) }
+        }
+        @if found.rows.is_empty() {
+            p.note {
+                @if query.has("event") || query.has("license") || query.has("plan") { "No license event matches. " a href=(path) { "Show all" } }
+                @else { "Nothing was done for a license that is done only once, such as unlinking its learner." }
+            }
+        } @else {
+            form method="post" action={ (PATH) "license-events/delete/" } {
+                (token(&visitor))
+                @for name in ["event", "license"] { input type="hidden" name=(name) value=(query.text(name).unwrap_or_default()); }
+                div.card.wide { table {
+                    thead { tr {
+                        th { input type="checkbox" data-selects-all="" hidden aria-label="Select all of this page"; }
+                        th { "Event" } th { "Holder" } th { "Plan" } th { "When" } th { span.hidden { "Open" } }
+                    } }
+                    tbody { @for row in &found.rows { tr {
+                        td { input type="checkbox" name="item" value=(row.id) aria-label={ "Select license event " (row.id) }; }
+                        td.long.mono { (row.event_name) }
+                        td { @if let Some(email) = &row.email { (person_link(email)) } @else { "–" } }
+                        td.long { a href={ "/console/plans/" (row.plan) "/" } { (row.plan_title) } }
+                        td { (moment(row.created)) }
+                        td { a href={ "/console/licenses/" (row.license) "/" } { "License" } }
+                    } } }
+                } }
+                (bar("license events", can_choose_all))
+            }
+            (pages(&path, &query, page, found.total))
+        }
+    };
+    Ok(layout::page(&visitor, Section::Records, "License events", &content))
+}
+
+/// `POST /console/records/license-events/delete/`: shows what will happen, or does it once that was confirmed.
+pub(crate) async fn delete(Submitted { visitor, fields }: Submitted) -> Result<HttpResponse, PageError> {
+    require(&visitor)?;
+    let filter = match fields.has("all") {
+        true => {
+            LicenseEventFilter { license: license(&fields), event_name: fields.text("event"), ..Default::default() }
+        }
+        false => {
+            let ids = fields.all("item").filter_map(|text| text.parse().ok()).map(LicenseEventId).collect();
+            LicenseEventFilter { ids: Some(ids), ..LicenseEventFilter::default() }
+        }
+    };
+    let actor = visitor.actor(fields.text("reason").as_deref());
+    let errors = match confirmed(&fields, Why::Required) {
+        Ok(true) => {
+            let deleted =
+                visitor.write(move |console| console.manager.delete_license_events(&actor, &filter, false)).await?;
+            return Ok(redirect(&format!("{PATH}license-events/?deleted={deleted}")));
+        }
+        Ok(false) => FieldErrors::default(),
+        Err(errors) => errors,
+    };
+    let count = visitor.read(move |console| console.manager.delete_license_events(&actor, &filter, true)).await? as i64;
+    let doomed = Doomed {
+        tab: ("license-events/", "License events"),
+        records: "license events",
+        count,
+        causes: html! {
+            "Each says that something was done for a license. " b { "Without it, the next scheduled run does it again" }
+            ": it unlinks the learner, or sends the event after 180 days once more."
+        },
+    };
+    Ok(doomed.preview(&visitor, &fields, &errors))
+}

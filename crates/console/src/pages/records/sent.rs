@@ -1,0 +1,118 @@
+//! Notifications that were sent to admins. Without the last one of a plan and kind, the mail is sent again.
+
+use actix_web::{HttpRequest, HttpResponse};
+use license_manager_domain::console::{SentFilters, Slice};
+use license_manager_domain::model::{NotificationId, NotificationKind};
+use license_manager_domain::ports::NotificationFilter;
+use license_manager_domain::{FieldErrors, PlanId};
+use maud::html;
+
+use super::deletion::{Doomed, bar, done};
+use super::{PATH, head, require};
+use crate::dates::moment;
+use crate::error::PageError;
+use crate::form::{Fields, Submitted};
+use crate::layout::{self, Section, token};
+use crate::pages::confirm::{Why, confirmed};
+use crate::pages::lists::{ROWS, choice};
+use crate::pages::operations::messages::total;
+use crate::pages::paging::{id, page_number, pages};
+use crate::pages::sign_in::redirect;
+use crate::session::Visitor;
+
+fn plan(fields: &Fields) -> Option<PlanId> {
+    id(fields, "plan").map(PlanId)
+}
+
+fn kind(fields: &Fields) -> Option<NotificationKind> {
+    fields.text("kind").and_then(|name| NotificationKind::from_name(&name))
+}
+
+/// `GET /console/records/notifications/`.
+pub(crate) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpResponse, PageError> {
+    require(&visitor)?;
+    let query = Fields::of_query(&request);
+    let page = page_number(&query);
+    let filters = SentFilters { plan: plan(&query), title: query.text("title"), kind: kind(&query) };
+    let slice = Slice { offset: (page - 1) * ROWS, limit: ROWS };
+    let found = visitor.read(move |console| console.store.sent_rows(&filters, slice)).await?;
+    let path = format!("{PATH}notifications/");
+    let kinds: Vec<(&str, String)> =
+        NotificationKind::ALL.into_iter().map(|kind| (kind.as_str(), kind.as_str().replace('_', " "))).collect();
+    let mut kinds: Vec<(&str, &str)> = kinds.iter().map(|(name, words)| (*name, words.as_str())).collect();
+    kinds.insert(0, ("", "Every kind"));
+    // A deletion chooses by plan and kind, so there is no "all" for a part of a title.
+    let can_choose_all = !query.has("title");
+    let content = html! {
+        (done(&query, "notifications"))
+        (head("notifications/"))
+        form.filters {
+            input type="search" name="title" aria-label="Plan's title" placeholder="Plan's title" value=(query.text("title").unwrap_or_default());
+            input type="search" name="plan" aria-label="Plan's id" placeholder="Plan's id" value=(query.text("plan").unwrap_or_default());
+            (choice(&query, "kind", "Kind", &kinds))
+            button { "Show" }
+            span.quiet { (total(found.total)) }
+        }
+        @if found.rows.is_empty() {
+            p.note {
+                @if query.has("title") || query.has("plan") || query.has("kind") { "No notification matches. " a href=(path) { "Show all" } }
+                @else { "No admin got a mail about the utilization of a plan yet." }
+            }
+        } @else {
+            form method="post" action={ (PATH) "notifications/delete/" } {
+                (token(&visitor))
+                @for name in ["plan", "kind"] { input type="hidden" name=(name) value=(query.text(name).unwrap_or_default()); }
+                div.card.wide { table {
+                    thead { tr {
+                        th { input type="checkbox" data-selects-all="" hidden aria-label="Select all of this page"; }
+                        th { "Plan" } th { "Kind" } th { "Customer" } th.number { "Admin" } th { "Last sent" }
+                    } }
+                    tbody { @for row in &found.rows { tr {
+                        td { input type="checkbox" name="item" value=(row.id) aria-label={ "Select notification " (row.id) }; }
+                        td.long { a href={ "/console/plans/" (row.plan) "/" } { (row.plan_title) } }
+                        td { (row.kind.replace('_', " ")) }
+                        td.mono { (row.customer) }
+                        td.number { (row.customer_user) }
+                        td { (moment(row.last_sent)) }
+                    } } }
+                } }
+                (bar("notifications", can_choose_all))
+            }
+            (pages(&path, &query, page, found.total))
+        }
+    };
+    Ok(layout::page(&visitor, Section::Records, "Notifications", &content))
+}
+
+/// `POST /console/records/notifications/delete/`: shows what will happen, or does it once that was confirmed.
+pub(crate) async fn delete(Submitted { visitor, fields }: Submitted) -> Result<HttpResponse, PageError> {
+    require(&visitor)?;
+    let filter = match fields.has("all") {
+        true => NotificationFilter { plan: plan(&fields), kind: kind(&fields), ..NotificationFilter::default() },
+        false => {
+            let ids = fields.all("item").filter_map(|text| text.parse().ok()).map(NotificationId).collect();
+            NotificationFilter { ids: Some(ids), ..NotificationFilter::default() }
+        }
+    };
+    let actor = visitor.actor(fields.text("reason").as_deref());
+    let errors = match confirmed(&fields, Why::Required) {
+        Ok(true) => {
+            let deleted =
+                visitor.write(move |console| console.manager.delete_notifications(&actor, &filter, false)).await?;
+            return Ok(redirect(&format!("{PATH}notifications/?deleted={deleted}")));
+        }
+        Ok(false) => FieldErrors::default(),
+        Err(errors) => errors,
+    };
+    let count = visitor.read(move |console| console.manager.delete_notifications(&actor, &filter, true)).await? as i64;
+    let doomed = Doomed {
+        tab: ("notifications/", "Notifications"),
+        records: "notifications",
+        count,
+        causes: html! {
+            "A plan and kind without any record counts as never told: " b { "its admins get the mail again" }
+            " as soon as it is due. Records of other admins of the same plan and kind prevent that."
+        },
+    };
+    Ok(doomed.preview(&visitor, &fields, &errors))
+}

@@ -1,0 +1,55 @@
+//! Salesforce opportunities of licenses.
+
+use actix_web::{HttpRequest, HttpResponse};
+use license_manager_domain::console::Slice;
+use maud::html;
+
+use super::{PATH, head, require};
+use crate::dates::day;
+use crate::error::PageError;
+use crate::form::Fields;
+use crate::layout::{self, Section};
+use crate::pages::lists::{ROWS, person_link};
+use crate::pages::operations::messages::total;
+use crate::pages::paging::{page_number, pages};
+use crate::session::Visitor;
+
+/// `GET /console/records/opportunities/`.
+pub(crate) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpResponse, PageError> {
+    require(&visitor)?;
+    let query = Fields::of_query(&request);
+    let page = page_number(&query);
+    let slice = Slice { offset: (page - 1) * ROWS, limit: ROWS };
+    let (source, email) = (query.text("opportunity"), query.text("email"));
+    let found =
+        visitor.read(move |console| console.store.source_rows(source.as_deref(), email.as_deref(), slice)).await?;
+    let path = format!("{PATH}opportunities/");
+    let content = html! {
+        (head("opportunities/"))
+        form.filters {
+            input type="search" name="opportunity" aria-label="Opportunity" placeholder="Opportunity, all 18 characters" value=(query.text("opportunity").unwrap_or_default());
+            input type="search" name="email" aria-label="Holder's address" placeholder="Holder's address" value=(query.text("email").unwrap_or_default());
+            button { "Show" }
+            span.quiet { (total(found.total)) }
+        }
+        @if found.rows.is_empty() {
+            p.note {
+                @if query.has("opportunity") || query.has("email") { "No license matches. " a href=(path) { "Show all" } }
+                @else { "No license has an opportunity. They are given when licenses are assigned, or when a license is edited." }
+            }
+        } @else {
+            div.card.wide { table {
+                thead { tr { th { "Opportunity" } th { "Holder" } th { "Plan" } th { "Since" } th { span.hidden { "Edit" } } } }
+                tbody { @for row in &found.rows { tr {
+                    td.mono { (row.source) }
+                    td { @if let Some(email) = &row.email { (person_link(email)) } @else { "–" } }
+                    td.long { a href={ "/console/plans/" (row.plan) "/" } { (row.plan_title) } }
+                    td { (day(row.created)) }
+                    td { a href={ "/console/licenses/" (row.license) "/edit/" } aria-label={ "Edit the license with " (row.source) } { "Edit" } }
+                } } }
+            } }
+            (pages(&path, &query, page, found.total))
+        }
+    };
+    Ok(layout::page(&visitor, Section::Records, "Opportunities", &content))
+}

@@ -1,0 +1,101 @@
+//! Moving licenses between plans of a customer: the jobs, and one with its dry runs.
+
+pub(crate) mod form;
+pub(crate) mod job;
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use license_manager_domain::console::{Slice, TransferFilters, TransferRow};
+use license_manager_domain::permissions::Action;
+use license_manager_domain::{AgreementId, PlanId};
+use maud::{Markup, html};
+
+use super::lists::{ROWS, choice, customer_name};
+use super::operations::messages::total;
+use super::paging::{id, page_number, pages};
+use crate::dates::{day, moment};
+use crate::error::PageError;
+use crate::form::Fields;
+use crate::layout::{self, Section};
+use crate::session::Visitor;
+
+/// The address of these pages.
+pub(crate) const PATH: &str = "/console/transfers/";
+
+/// Adds the pages below `/console/transfers`.
+pub(crate) fn configure(service: &mut web::ServiceConfig) {
+    service
+        .route("/", web::get().to(list))
+        .route("/new/", web::get().to(form::new))
+        .route("/new/", web::post().to(form::create))
+        .route("/{job}/", web::get().to(job::job))
+        .route("/{job}/try/", web::post().to(job::dry_run))
+        .route("/{job}/run/", web::post().to(job::run))
+        .route("/{job}/reverse/", web::post().to(job::reverse))
+        .route("/{job}/notes/", web::post().to(job::notes))
+        .route("/{job}/delete/", web::post().to(job::delete));
+}
+
+/// Refuses everybody who does not do manual work.
+pub(crate) fn require(visitor: &Visitor) -> Result<(), PageError> {
+    if visitor.rights.may(Action::Support) { Ok(()) } else { Err(PageError::Forbidden) }
+}
+
+/// `GET /console/transfers/`.
+pub(crate) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpResponse, PageError> {
+    require(&visitor)?;
+    let query = Fields::of_query(&request);
+    let page = page_number(&query);
+    let filters = TransferFilters {
+        agreement: id(&query, "agreement").map(AgreementId),
+        plan: id(&query, "plan").map(PlanId),
+        is_completed: query.text("state").map(|state| state == "done"),
+    };
+    let slice = Slice { offset: (page - 1) * ROWS, limit: ROWS };
+    let found = visitor.read(move |console| console.store.transfer_rows(&filters, slice)).await?;
+    let states = [("", "Done or not"), ("open", "Not done yet"), ("done", "Done")];
+    let content = html! {
+        @if query.has("deleted") { p.note.good role="status" { "The transfer was deleted. It had moved nothing." } }
+        div.title {
+            h1 { "Transfers" }
+            span.quiet { (total(found.total)) }
+            div.actions { a.button.first href={ (PATH) "new/" } { "New transfer" } }
+        }
+        form.filters {
+            (choice(&query, "state", "State", &states))
+            input type="search" name="agreement" aria-label="Agreement" placeholder="Id of an agreement" value=(query.text("agreement").unwrap_or_default());
+            input type="search" name="plan" aria-label="Plan" placeholder="Id of a plan" value=(query.text("plan").unwrap_or_default());
+            button { "Show" }
+        }
+        @if found.rows.is_empty() {
+            p.note {
+                @if query.has("state") || query.has("agreement") || query.has("plan") { "No transfer matches. " a href=(PATH) { "Show all" } }
+                @else { "Nobody has moved licenses yet. A transfer moves them from one plan of a customer to another, with their holders." }
+            }
+        } @else {
+            (table(&found.rows))
+            (pages(PATH, &query, page, found.total))
+        }
+    };
+    Ok(layout::page(&visitor, Section::Transfers, "Transfers", &content))
+}
+
+fn table(rows: &[TransferRow]) -> Markup {
+    html! {
+        div.card.wide { table {
+            thead { tr { th { "Transfer" } th { "Customer" } th { "From" } th { "To" } th { "Whom" } th { "State" } th { "Made" } th { "Notes" } } }
+            tbody { @for row in rows { tr {
+                td { a href={ (PATH) (row.id) "/" } { "Transfer " (row.id) } }
+                td.long { a href={ "/console/customers/" (row.agreement) "/" } { (customer_name(row.customer_name.as_deref())) } }
+                td.long { a href={ "/console/plans/" (row.old_plan) "/" } { (row.old_title) } }
+                td.long { a href={ "/console/plans/" (row.new_plan) "/" } { (row.new_title) } }
+                td { @if row.transfer_all { "all" } @else { "some" } }
+                td {
+                    @if let Some(at) = row.completed_at { span.state.activated { "done " (moment(at)) } }
+                    @else { span.state.assigned { "not done yet" } }
+                }
+                td { (day(row.created)) }
+                td.long { (row.notes.as_deref().unwrap_or("–")) }
+            } } }
+        } }
+    }
+}

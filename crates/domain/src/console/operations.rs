@@ -1,0 +1,148 @@
+//! Lists for operators: work that waits, and moves of licenses.
+
+use chrono::{DateTime, Utc};
+
+use super::queries::{LicenseRow, ListPage, PlanRow};
+use crate::error::Error;
+use crate::model::enrollment::{BulkEnrollment, EnrollmentNumbers};
+use crate::model::ids::{AgreementId, CustomerId, EnrollmentJobId, LicenseId, MessageId, PlanId, TransferJobId};
+use crate::model::jobs::JobKind;
+use crate::outbox::WaitingMessage;
+use crate::ports::CustomerScope;
+
+/// A part of a list by the places of its rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Slice {
+    /// How many rows to skip.
+    pub offset: i64,
+    /// The most rows to return.
+    pub limit: i64,
+}
+
+/// Which messages to list.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MessageFilters {
+    /// Dead letters, or messages that wait.
+    pub dead_lettered: Option<bool>,
+    /// Only these.
+    pub ids: Option<Vec<MessageId>>,
+    /// Of the topic with this name.
+    pub topic: Option<String>,
+    /// In the queue with this name.
+    pub queue: Option<String>,
+}
+
+/// A job on a plan in a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobRow {
+    /// The plan.
+    pub plan: PlanId,
+    /// Its title.
+    pub plan_title: String,
+    /// What the job does; `None` for a kind that this version does not know.
+    pub kind: Option<JobKind>,
+    /// Who asked for it.
+    pub requested_by: Option<String>,
+    /// When.
+    pub requested_at: DateTime<Utc>,
+    /// When it is due, or until when it is worked on.
+    pub not_before: DateTime<Utc>,
+    /// Whether somebody works on it.
+    pub is_claimed: bool,
+    /// The failures since the last batch that was done.
+    pub attempts: i32,
+    /// The last problem.
+    pub last_error: Option<String>,
+    /// The number of licenses that the plan should have.
+    pub desired: Option<i32>,
+    /// The number of licenses that it has, revoked ones left out.
+    pub total: i64,
+    /// The number of these that are assigned or activated.
+    pub live: i64,
+}
+
+/// A bulk enrollment in a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EnrollmentRow {
+    /// Its id.
+    pub id: EnrollmentJobId,
+    /// Its customer.
+    pub customer: CustomerId,
+    /// The customer's name, or else slug.
+    pub customer_name: Option<String>,
+    /// The name of its stage.
+    pub stage: String,
+    /// What was asked for.
+    pub enrollment: BulkEnrollment,
+    /// The results so far.
+    pub numbers: EnrollmentNumbers,
+    /// When it was asked for.
+    pub created: DateTime<Utc>,
+    /// When it was last written.
+    pub modified: DateTime<Utc>,
+}
+
+/// Which transfer jobs to list.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TransferFilters {
+    /// Of this agreement.
+    pub agreement: Option<AgreementId>,
+    /// From or to this plan.
+    pub plan: Option<PlanId>,
+    /// Completed ones, or others.
+    pub is_completed: Option<bool>,
+}
+
+/// A transfer job in a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TransferRow {
+    /// Its id.
+    pub id: TransferJobId,
+    /// Its agreement.
+    pub agreement: AgreementId,
+    /// The customer's name, or else slug.
+    pub customer_name: Option<String>,
+    /// The plan that licenses leave.
+    pub old_plan: PlanId,
+    /// Its title.
+    pub old_title: String,
+    /// The plan that they get to.
+    pub new_plan: PlanId,
+    /// Its title.
+    pub new_title: String,
+    /// Staff's notes.
+    pub notes: Option<String>,
+    /// Whether all licenses move.
+    pub transfer_all: bool,
+    /// When they were moved.
+    pub completed_at: Option<DateTime<Utc>>,
+    /// When it was made.
+    pub created: DateTime<Utc>,
+}
+
+/// Reads for operators. The same holds as for [`super::ConsoleQueries`]. Totals are counted up to
+/// [`super::MOST_COUNTED`].
+pub trait ConsoleOperations: Send + Sync {
+    /// Messages, in the order of addition.
+    fn message_rows(&self, filters: &MessageFilters, slice: Slice) -> Result<ListPage<WaitingMessage>, Error>;
+
+    /// The names of the topics of messages, each with the number of its messages, among the first
+    /// [`super::MOST_COUNTED`].
+    fn message_topics(&self, filters: &MessageFilters) -> Result<Vec<(String, i64)>, Error>;
+
+    /// Jobs on plans, longest due first.
+    fn job_rows(&self, now: DateTime<Utc>, slice: Slice) -> Result<ListPage<JobRow>, Error>;
+
+    /// Bulk enrollments, or only those that are not done, latest first.
+    fn enrollment_rows(&self, only_unfinished: bool, slice: Slice) -> Result<ListPage<EnrollmentRow>, Error>;
+
+    /// Transfer jobs, latest first.
+    fn transfer_rows(&self, filters: &TransferFilters, slice: Slice) -> Result<ListPage<TransferRow>, Error>;
+
+    /// The first `limit` of these licenses, in the order of their ids.
+    fn license_rows(&self, licenses: &[LicenseId], limit: i64) -> Result<Vec<LicenseRow>, Error>;
+
+    /// Up to `limit` active plans that are current at this time, are not frozen, and less than a tenth of whose licenses
+    /// are unassigned, scarcest first.
+    fn scarce_plans(&self, scope: &CustomerScope, now: DateTime<Utc>, limit: i64) -> Result<Vec<PlanRow>, Error>;
+}
