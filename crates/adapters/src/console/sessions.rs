@@ -122,11 +122,11 @@ for_both_stores! {
 
         fn end_sessions_of_provider(&self, ids: &ProviderIds) -> Result<usize, Error> {
             match (&ids.session, &ids.subject) {
-                // A provider that names both means this session of that person.
                 (Some(session), Some(subject)) => {
-                    let sessions = table::table
-                        .filter(table::provider_session.eq(session.clone()))
-                        .filter(table::provider_subject.eq(subject.clone()));
+                    let is_meant = table::provider_session
+                        .is_null()
+                        .or(table::provider_session.assume_not_null().eq(session.clone()));
+                    let sessions = table::table.filter(is_meant).filter(table::provider_subject.eq(subject.clone()));
                     self.change(diesel::delete(sessions))
                 }
                 (Some(session), None) => {

@@ -169,6 +169,7 @@ fn a_provider_ends_its_sessions_once_per_token(scene: &Scene) {
     with(2, Some("b"), Some("amy"));
     with(3, Some("c"), Some("zoe"));
     with(4, None, None);
+    with(5, None, Some("kim"));
     let end = |session: Option<&str>, subject: Option<&str>| {
         let ids = ProviderIds { session: session.map(str::to_owned), subject: subject.map(str::to_owned) };
         scene.console.end_sessions_of_provider(&ids).unwrap()
@@ -178,6 +179,7 @@ fn a_provider_ends_its_sessions_once_per_token(scene: &Scene) {
     assert_eq!(end(Some("a"), Some("amy")), 1);
     assert_eq!(end(None, Some("amy")), 1, "the other one");
     assert_eq!(end(Some("c"), None), 1);
+    assert_eq!(end(Some("unknown"), Some("kim")), 1, "the session may be that one");
     assert!(scene.console.session(&[4]).unwrap().is_some());
     let until = NOW + Duration::minutes(2);
     assert!(!scene.console.logout_is_noted(&[9]).unwrap());

@@ -109,8 +109,8 @@ pub trait ConsoleSessions: Send + Sync {
     /// Ends the session with this name, if `owner` is its user or `None`. Returns whether there was one.
     fn end_session_of(&self, uuid: Uuid, owner: Option<&str>) -> Result<bool, Error>;
 
-    /// Ends the sessions with this id of the provider's, or of its person without one. Returns their number. MUST end
-    /// none if neither is known.
+    /// Ends the sessions with this id of the provider's, or of its person without one. With both, ends those of the
+    /// person that have this id or none. Returns their number. MUST end none if neither is known.
     fn end_sessions_of_provider(&self, ids: &ProviderIds) -> Result<usize, Error>;
 
     /// Whether a logout token whose id has this hash was noted.

@@ -233,7 +233,8 @@ fn logged_out(claims: &Map<String, Value>) -> Result<LoggedOut, ProviderError> {
         return Err(refused("The logout token names neither a session nor a person."));
     }
     let token_id = text_of(claims, "jti").ok_or_else(|| refused("The logout token has no id."))?;
-    let expiry = claims.get("exp").and_then(Value::as_f64).map(|seconds| seconds as i64 + LOGOUT_LEEWAY_SECONDS);
+    let expiry =
+        claims.get("exp").and_then(Value::as_f64).map(|seconds| (seconds as i64).saturating_add(LOGOUT_LEEWAY_SECONDS));
     let until = expiry.and_then(|seconds| DateTime::from_timestamp(seconds, 0));
     let until = until.ok_or_else(|| refused("The end of the logout token cannot be read."))?;
     Ok(LoggedOut { ids, token_id, until })

@@ -1,11 +1,11 @@
 //! Messages of the outbox: what waits and why, dead letters, and what is done about them.
 
 use actix_web::{HttpRequest, HttpResponse};
+use license_manager_domain::FieldErrors;
 use license_manager_domain::console::{MOST_COUNTED, MessageFilters, Slice};
 use license_manager_domain::model::MessageId;
 use license_manager_domain::outbox::{OutboxSelection, Topic, WaitingMessage};
 use license_manager_domain::queue::{Backlog, Queue};
-use license_manager_domain::FieldErrors;
 use maud::{Markup, html};
 use uuid::Uuid;
 
