@@ -60,8 +60,11 @@ pub fn run(database: &Database, synchronous: &str) -> Findings {
 
     eprintln!("{name}: reading");
     let people = bench.active_learners(&read_plan);
-    let ((learner_licenses, learner_licenses_per_second, pages), used) = bench.watching_memory(|bench| {
-        (bench.learner_licenses(&people[0]), bench.load(&people), [1, 50].map(|number| bench.page(&read_plan, number)))
+    let ((learner_licenses, rates, pages), used) = bench.watching_memory(|bench| {
+        let own: Vec<_> = people.iter().map(|learner| bench.learner_licenses_request(learner)).collect();
+        let plans = vec![bench.plans_request(); people.len()];
+        let rates = [own, plans].map(|requests| bench.load(&requests));
+        (bench.learner_licenses(&people[0]), rates, [1, 50].map(|number| bench.page(&read_plan, number)))
     });
     memory.push(("after reading under load", used));
 
@@ -90,7 +93,8 @@ pub fn run(database: &Database, synchronous: &str) -> Findings {
         activation,
         provisioning,
         learner_licenses,
-        learner_licenses_per_second,
+        learner_licenses_per_second: rates[0],
+        plans_per_second: rates[1],
         first_page: pages[0],
         page_50: pages[1],
         csv,
@@ -313,12 +317,16 @@ impl Bench {
         median((0..rounds).map(|_| time(|| connection.exchange(request, 200).len()).1).collect())
     }
 
-    /// Requests for learner licenses per second; each client sends the next one as soon as it is answered.
-    fn load(&mut self, learners: &[Person]) -> f64 {
-        let requests: Vec<_> = learners.iter().map(|learner| self.learner_licenses_request(learner)).collect();
+    fn plans_request(&self) -> Vec<u8> {
+        let path = format!("/api/v1/subscriptions/?enterprise_customer_uuid={}", self.customer.enterprise);
+        request("GET", &path, &self.customer.admin(), None)
+    }
+
+    /// Requests answered in a second. Each client repeats one of these, as soon as it is answered.
+    fn load(&mut self, requests: &[Vec<u8>]) -> f64 {
         let address = self.server.address();
         let start = Instant::now();
-        let answers = at_once(learners.len(), |client| {
+        let answers = at_once(requests.len(), |client| {
             let mut connection = Connection::open(&address);
             let mut answers = 0_u32;
             while start.elapsed() < LOAD.1 {
