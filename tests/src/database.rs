@@ -107,7 +107,7 @@ impl Database {
 }
 
 /// The column `text` of a query, with empty texts for NULL, in the database at this URL.
-pub(crate) fn texts(url: &str, query: &str) -> Vec<String> {
+pub fn texts(url: &str, query: &str) -> Vec<String> {
     let rows: Vec<Row> = match url.starts_with("sqlite:") {
         true => sql_query(query).load(&mut connect_sqlite(url)),
         false => sql_query(query).load(&mut connect_postgres(url)),

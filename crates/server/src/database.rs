@@ -21,6 +21,19 @@ pub type StatementObserver = Arc<dyn Fn(&str) + Send + Sync>;
 /// Why the database cannot be opened.
 pub type OpenError = Box<dyn std::error::Error + Send + Sync>;
 
+/// Why the database cannot be migrated.
+#[derive(Debug, thiserror::Error)]
+pub enum MigrationError {
+    /// The connections do not keep what this program leaves at them.
+    #[error(
+        "the database's URL leads to a pooler that gives each transaction another connection, such as PgBouncer in transaction mode: set LM_DATABASE__PREPARED_STATEMENTS=false, or use the URL of Postgres itself"
+    )]
+    Pooler,
+    /// The database does not answer, or a migration failed.
+    #[error(transparent)]
+    Failed(#[from] Error),
+}
+
 /// How long a SQLite writer waits for the write lock if no timeout is configured.
 const WITHOUT_LIMIT: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -63,6 +76,7 @@ impl Database {
                 pool_size: database.pool_size,
                 connect_timeout: database.connect_timeout(),
                 statement_timeout: database.statement_timeout().unwrap_or_default(),
+                prepared_statements: database.prepared_statements,
                 application_name: "license-manager".to_owned(),
                 on_statement,
             })?))),
@@ -71,9 +85,13 @@ impl Database {
 
     /// Runs pending migrations and logs the result. Logs a warning if a newer version migrated the database. Two
     /// processes may do this at the same time.
-    pub fn migrate(&self) -> Result<(), Error> {
+    ///
+    /// # Errors
+    /// See [`MigrationError`].
+    pub fn migrate(&self) -> Result<(), MigrationError> {
         let ran = match self {
             Self::Sqlite(store) => store.migrate(),
+            Self::Postgres(store) if store.expects_sessions_of_a_pooler()? => return Err(MigrationError::Pooler),
             Self::Postgres(store) => store.migrate(),
         };
         for migration in ran? {

@@ -21,7 +21,7 @@ use crate::background::{deliveries, jobs, schedule};
 use crate::cli::demo;
 use crate::config::{Config, DEFAULT_DATABASE_FILE, Secret};
 use crate::console::console;
-use crate::database::{Database, seed_products};
+use crate::database::{Database, MigrationError, seed_products};
 use crate::http::sending;
 use crate::http::turns::Turns;
 use crate::state::AppState;
@@ -217,10 +217,10 @@ async fn prepare(database: Arc<Database>, manager: LicenseManager) -> Result<(),
         let (database, manager) = (database.clone(), manager.clone());
         let prepared = tokio::task::spawn_blocking(move || {
             database.migrate()?;
-            seed_products(&manager)
+            Ok(seed_products(&manager)?)
         });
         match prepared.await? {
-            Err(DomainError::Unavailable) => {
+            Err(MigrationError::Failed(DomainError::Unavailable)) => {
                 tracing::warn!("the database does not answer; retrying");
                 tokio::time::sleep(RETRY).await;
             }

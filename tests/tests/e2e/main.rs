@@ -31,6 +31,7 @@ mod openapi;
 mod operations;
 mod people;
 mod permissions;
+mod pooler;
 mod problems;
 mod renewals;
 mod request_bodies;

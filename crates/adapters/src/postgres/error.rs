@@ -64,9 +64,14 @@ fn of_database(kind: DatabaseErrorKind, information: &dyn DatabaseErrorInformati
         _ => match information.message() {
             DEADLOCK => Failure { error: Error::Unavailable, remedy: Remedy::Repeat },
             message if message.starts_with(CANCELED) => Failure::permanent(Error::Unavailable),
-            message if SHUTDOWN.iter().any(|prefix| message.starts_with(prefix)) => {
+            message if SHUTDOWN.iter().chain(&POOLER).any(|prefix| message.starts_with(prefix)) => {
                 Failure { error: Error::Unavailable, remedy: Remedy::Reconnect }
             }
+            // A pooler that was not noticed when the program started.
+            message if message.starts_with("prepared statement ") => Failure::permanent(Error::internal(format!(
+                "{}: behind a pooler such as PgBouncer, database.prepared_statements must be false",
+                message.lines().next().unwrap_or_default()
+            ))),
             _ => unexpected(information),
         },
     }
@@ -76,6 +81,14 @@ fn of_database(kind: DatabaseErrorKind, information: &dyn DatabaseErrorInformati
 const DEADLOCK: &str = "deadlock detected";
 const CANCELED: &str = "canceling statement due to ";
 const SHUTDOWN: [&str; 2] = ["terminating connection due to ", "the database system is "];
+// PgBouncer's, when it has no connection to Postgres.
+const POOLER: [&str; 5] = [
+    "server conn crashed",
+    "server login has been failing",
+    "server login failed",
+    "query_wait_timeout",
+    "pgbouncer cannot connect to server",
+];
 
 /// The rule of a constraint in `migrations/postgres`.
 fn conflict(constraint: &str) -> Option<Conflict> {

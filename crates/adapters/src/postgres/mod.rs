@@ -34,4 +34,4 @@ mod utilization;
 mod webhooks;
 
 pub use options::{PostgresOptions, StatementListener};
-pub use store::PostgresStore;
+pub use store::{Examination, PostgresStore};

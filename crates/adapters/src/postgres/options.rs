@@ -19,6 +19,10 @@ pub struct PostgresOptions {
     pub connect_timeout: Duration,
     /// How long a statement may take, including waits for locks. 0 means no limit.
     pub statement_timeout: Duration,
+    /// Whether a connection keeps prepared statements and settings from one transaction to the next. It does not behind a
+    /// pooler that gives each transaction another connection, such as PgBouncer in transaction mode. If this is false,
+    /// each statement is prepared when it runs, and everything runs in a transaction that has the settings.
+    pub prepared_statements: bool,
     /// The name in the database server's views and logs.
     pub application_name: String,
     /// Gets each statement.
@@ -26,13 +30,14 @@ pub struct PostgresOptions {
 }
 
 impl PostgresOptions {
-    /// The default options: 10 connections, 5 seconds to get one, 30 seconds for a statement.
+    /// The default options: 10 connections, 5 seconds to get one, 30 seconds for a statement, prepared statements.
     pub fn new(url: impl Into<String>) -> Self {
         Self {
             url: url.into(),
             pool_size: 10,
             connect_timeout: Duration::from_secs(5),
             statement_timeout: Duration::from_secs(30),
+            prepared_statements: true,
             application_name: "license-manager".to_owned(),
             on_statement: None,
         }

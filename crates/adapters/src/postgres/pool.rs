@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use diesel::connection::{Connection, InstrumentationEvent, SimpleConnection};
+use diesel::connection::{
+    AnsiTransactionManager, CacheSize, Connection, InstrumentationEvent, SimpleConnection, TransactionManager,
+};
 use diesel::r2d2::{HandleError, ManageConnection, Pool, R2D2Connection};
 use diesel::{ConnectionError, PgConnection};
 use license_manager_domain::Error;
@@ -14,7 +16,10 @@ use super::options::{PostgresOptions, StatementListener};
 #[derive(Clone)]
 pub(super) struct Connector {
     url: String,
+    /// The first statements of every connection.
     setup: String,
+    /// The first statements of every transaction where a connection keeps nothing between transactions.
+    beginning: Option<Arc<str>>,
     on_statement: Option<StatementListener>,
     /// Counts how often a connection was found dead. The connections of the same generation are probably dead, too.
     generation: Arc<AtomicU64>,
@@ -24,6 +29,7 @@ pub(super) struct Connector {
 pub(super) struct Session {
     /// The connection itself.
     pub connection: PgConnection,
+    beginning: Option<Arc<str>>,
     generation: u64,
     dead: bool,
 }
@@ -52,6 +58,7 @@ impl Connector {
         Ok(Self {
             url: format!("{}{separator}connect_timeout={seconds}", options.url),
             setup: setup(options),
+            beginning: (!options.prepared_statements).then(|| beginning(options).into()),
             on_statement: options.on_statement.clone(),
             generation: Arc::default(),
         })
@@ -71,23 +78,45 @@ impl Connector {
 
     /// A connection without a statement timeout.
     pub(super) fn establish(&self) -> Result<PgConnection, ConnectorError> {
-        PgConnection::establish(&self.url).map_err(|error| ConnectorError::Connect(reason(&error)))
+        let mut connection =
+            PgConnection::establish(&self.url).map_err(|error| ConnectorError::Connect(reason(&error)))?;
+        if self.beginning.is_some() {
+            connection.set_prepared_statement_cache_size(CacheSize::Disabled);
+        }
+        Ok(connection)
+    }
+
+    /// Whether a connection keeps prepared statements and settings from one transaction to the next.
+    pub(super) fn keeps_sessions(&self) -> bool {
+        self.beginning.is_none()
     }
 }
 
-/// The first statements of every connection. Diesel sets the time zone.
+/// The first statements of every connection. Diesel sets the time zone. PgBouncer carries both of these along; any other
+/// setting would reach whoever gets the connection next.
 fn setup(options: &PostgresOptions) -> String {
-    let quoted = |text: &str| format!("'{}'", text.replace('\'', "''"));
-    format!(
-        "SET application_name = {}; SET statement_timeout = {}; {ENGLISH}",
-        quoted(&options.application_name),
-        options.statement_timeout.as_millis().min(i32::MAX as u128),
-    )
+    let name = format!("SET application_name = '{}'", options.application_name.replace('\'', "''"));
+    match options.prepared_statements {
+        true => format!("{name}; SET statement_timeout = {}; {}", timeout(options), english(false)),
+        false => name,
+    }
+}
+
+/// The first statements of a transaction that has the settings of a connection.
+fn beginning(options: &PostgresOptions) -> String {
+    format!("BEGIN; SET LOCAL statement_timeout = {}; {}", timeout(options), english(true))
+}
+
+fn timeout(options: &PostgresOptions) -> u128 {
+    options.statement_timeout.as_millis().min(i32::MAX as u128)
 }
 
 /// Sets English messages, which `error` reads. A role that may not set them keeps the server's language.
-const ENGLISH: &str = "DO $$ BEGIN PERFORM set_config('lc_messages', 'C', false); \
-                       EXCEPTION WHEN insufficient_privilege THEN NULL; END $$";
+fn english(for_transaction: bool) -> String {
+    format!(
+        "SELECT set_config('lc_messages', 'C', {for_transaction}) WHERE has_parameter_privilege('lc_messages', 'SET')"
+    )
+}
 
 /// The cause without parts of the URL: libpq's message quotes a malformed URL with its password.
 fn reason(error: &ConnectionError) -> String {
@@ -121,7 +150,7 @@ impl ManageConnection for Connector {
                 }
             });
         }
-        Ok(Session { connection, generation, dead: false })
+        Ok(Session { connection, beginning: self.beginning.clone(), generation, dead: false })
     }
 
     fn is_valid(&self, session: &mut Session) -> Result<(), ConnectorError> {
@@ -141,6 +170,33 @@ impl ManageConnection for Connector {
 }
 
 impl Session {
+    /// Runs statements in a transaction, which is committed unless they fail.
+    pub(super) fn transaction<T, E: From<diesel::result::Error>>(
+        &mut self,
+        run: impl FnOnce(&mut PgConnection) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let Some(beginning) = &self.beginning else { return self.connection.transaction(run) };
+        AnsiTransactionManager::begin_transaction_sql(&mut self.connection, beginning)?;
+        match run(&mut self.connection) {
+            Ok(value) => {
+                AnsiTransactionManager::commit_transaction(&mut self.connection).map(|()| value).map_err(E::from)
+            }
+            Err(error) => {
+                // A connection that cannot roll back is broken, and the pool drops it.
+                let _ = AnsiTransactionManager::rollback_transaction(&mut self.connection);
+                Err(error)
+            }
+        }
+    }
+
+    /// Runs statements that need no transaction. They get one where only that has the settings.
+    pub(super) fn run<T, E: From<diesel::result::Error>>(
+        &mut self,
+        run: impl FnOnce(&mut PgConnection) -> Result<T, E>,
+    ) -> Result<T, E> {
+        if self.beginning.is_some() { self.transaction(run) } else { run(&mut self.connection) }
+    }
+
     /// Marks the connection as dead. The pool drops it and the others of its generation.
     pub(super) fn give_up(&mut self) {
         self.dead = true;

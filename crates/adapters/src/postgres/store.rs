@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use diesel::connection::SimpleConnection;
 use diesel::migration::MigrationSource;
 use diesel::pg::Pg;
 use diesel::query_dsl::LoadQuery;
 use diesel::query_dsl::methods::ExecuteDsl;
 use diesel::r2d2::{Pool, PooledConnection};
-use diesel::sql_types::{Bool, Text};
+use diesel::sql_types::{Bool, Integer, Text, Timestamptz};
 use diesel::{Connection, PgConnection, QueryResult, QueryableByName, RunQueryDsl, sql_query};
 use diesel_migrations::{MigrationHarness, embed_migrations};
 use license_manager_domain::Error;
@@ -27,6 +28,9 @@ const MIGRATIONS: Migrations<PgConnection> = Migrations::new(embed_migrations!("
 
 /// The advisory lock that only one migrating server has at a time. The number is arbitrary.
 const MIGRATION_LOCK: i64 = 7_162_534_019_283_746;
+
+/// The oldest version of Postgres that this program works with, as Postgres numbers it.
+const LEAST_VERSION: i32 = 150_000;
 
 /// How often a unit of work is tried when it conflicts with other transactions. Few need more than two attempts: of 32
 /// units that assign licenses to overlapping groups at the same time, one in a hundred needs four.
@@ -50,19 +54,64 @@ impl PostgresStore {
         Ok(Self { connector, pool })
     }
 
-    /// Runs the pending migrations and returns their names. Several servers may do this at the same time: one migrates,
-    /// the others wait for it.
+    /// Runs the pending migrations, each in a transaction, and returns their names. Several servers may do this at the
+    /// same time: one runs a migration, the others wait for it.
     ///
     /// # Errors
     /// [`Error::Unavailable`] if the database cannot be reached, [`Error::Internal`] if a migration fails.
     pub fn migrate(&self) -> Result<Vec<String>, Error> {
-        // A connection of its own has no statement timeout, and closing it releases the lock.
         let mut connection = self.unlimited_connection()?;
-        connection
-            .batch_execute(&format!("SELECT pg_advisory_lock({MIGRATION_LOCK})"))
-            .map_err(|error| Failure::from(error).error)?;
-        let versions = connection.run_pending_migrations(MIGRATIONS).map_err(migration_error)?;
-        Ok(versions.iter().map(ToString::to_string).collect())
+        let mut run = Vec::new();
+        while let Some(version) = run_next_migration(&mut connection).map_err(migration_error)? {
+            run.push(version);
+        }
+        Ok(run)
+    }
+
+    /// What the database says about itself, over a connection of its own.
+    ///
+    /// # Errors
+    /// Why it cannot be reached or used, without the URL.
+    pub fn examine(&self) -> Result<Examination, String> {
+        let mut connection = self.connector.establish().map_err(|error| error.to_string())?;
+        let failed = |error: diesel::result::Error| Failure::from(error).error.to_string();
+        let row: ExaminedRow = sql_query(
+            "SELECT current_setting('server_version') AS version,
+                    current_setting('server_version_num')::integer AS version_number,
+                    current_setting('max_connections')::integer AS max_connections,
+                    to_regclass('license_search') IS NOT NULL AS has_search,
+                    clock_timestamp() AS now",
+        )
+        .get_result(&mut connection)
+        .map_err(failed)?;
+        Ok(Examination {
+            version: row.version,
+            is_supported: row.version_number >= LEAST_VERSION,
+            max_connections: row.max_connections,
+            has_search: row.has_search,
+            now: row.now,
+        })
+    }
+
+    /// Whether [`PostgresOptions::prepared_statements`] does not fit the connections, because a pooler gives each
+    /// transaction any of its own: then two open connections have the same process of Postgres behind them, or one has
+    /// another process than before. A busy pooler may not be noticed.
+    ///
+    /// # Errors
+    /// As [`PostgresStore::migrate`].
+    pub fn expects_sessions_of_a_pooler(&self) -> Result<bool, Error> {
+        if !self.connector.keeps_sessions() {
+            return Ok(false);
+        }
+        let (mut connection, mut session) = (self.unlimited_connection()?, self.session()?);
+        let mut asked = Vec::new();
+        for _ in 0..2 {
+            for connection in [&mut connection, &mut session.connection] {
+                asked.push(backend(connection).map_err(|error| Failure::from(error).error)?);
+            }
+        }
+        let (one, other) = (asked[0], asked[1]);
+        Ok(one == other || asked[2..] != [one, other])
     }
 
     /// The names of the migrations that [`PostgresStore::migrate`] would run.
@@ -119,8 +168,7 @@ impl PostgresStore {
 
     fn on_connection<T>(&self, run: impl FnOnce(&mut PgConnection) -> QueryResult<T>) -> Result<T, Error> {
         let mut session = self.session()?;
-        run(&mut session.connection).map_err(|error| {
-            let failure = Failure::from(error);
+        session.run(|connection| run(connection).map_err(Failure::from)).map_err(|failure| {
             if failure.remedy == Remedy::Reconnect {
                 session.give_up();
             }
@@ -157,12 +205,18 @@ impl Store for PostgresStore {
 
     fn run_read(&self, work: &mut Work<'_>) -> Result<(), Error> {
         let mut session = self.session()?;
-        let mut unit = PostgresUnit::new(&mut session.connection, Mode::Read);
-        let outcome = work(&mut unit);
-        if unit.failure.is_some_and(|failure| failure.remedy == Remedy::Reconnect) {
+        let mut remedy = Remedy::None;
+        let outcome = session.run(|connection| {
+            let mut unit = PostgresUnit::new(connection, Mode::Read);
+            let outcome = work(&mut unit).map_err(Failure::permanent);
+            remedy = unit.failure.map_or(Remedy::None, |failure| failure.remedy);
+            outcome
+        });
+        let is_dead = |remedy: Remedy| remedy == Remedy::Reconnect;
+        if is_dead(remedy) || outcome.as_ref().is_err_and(|failure| is_dead(failure.remedy)) {
             session.give_up();
         }
-        outcome
+        outcome.map_err(|failure| failure.error)
     }
 
     fn ping(&self) -> Result<(), Error> {
@@ -178,6 +232,41 @@ impl Store for PostgresStore {
 struct TableRow {
     #[diesel(sql_type = Bool)]
     is_there: bool,
+}
+
+/// What a database says about itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Examination {
+    /// Its version.
+    pub version: String,
+    /// Whether this program works with that version.
+    pub is_supported: bool,
+    /// The most connections that it accepts, of all its clients.
+    pub max_connections: i32,
+    /// Whether it has the index for searches in addresses.
+    pub has_search: bool,
+    /// The time by its clock.
+    pub now: DateTime<Utc>,
+}
+
+#[derive(QueryableByName)]
+struct ExaminedRow {
+    #[diesel(sql_type = Text)]
+    version: String,
+    #[diesel(sql_type = Integer)]
+    version_number: i32,
+    #[diesel(sql_type = Integer)]
+    max_connections: i32,
+    #[diesel(sql_type = Bool)]
+    has_search: bool,
+    #[diesel(sql_type = Timestamptz)]
+    now: DateTime<Utc>,
+}
+
+#[derive(QueryableByName)]
+struct BackendRow {
+    #[diesel(sql_type = Integer)]
+    pid: i32,
 }
 
 #[derive(QueryableByName)]
@@ -198,6 +287,28 @@ fn applied_migrations(connection: &mut PgConnection) -> QueryResult<BTreeSet<Str
     Ok(rows.into_iter().map(|row| row.version).collect())
 }
 
+/// Runs one migration and returns its version; `None` if there is none to run.
+fn run_next_migration(
+    connection: &mut PgConnection,
+) -> Result<Option<String>, Box<dyn std::error::Error + Send + Sync>> {
+    connection.transaction(|connection| {
+        // The transaction has the lock, because behind a pooler a connection has none.
+        connection.batch_execute(&format!(
+            "SET LOCAL statement_timeout = 0; SELECT pg_advisory_xact_lock({MIGRATION_LOCK})"
+        ))?;
+        match connection.pending_migrations(MIGRATIONS)?.first() {
+            Some(migration) => Ok(Some(connection.run_migration(migration)?.to_string())),
+            None => Ok(None),
+        }
+    })
+}
+
+/// The process of Postgres behind a connection.
+fn backend(connection: &mut PgConnection) -> QueryResult<i32> {
+    let row: BackendRow = sql_query("SELECT pg_backend_pid() AS pid").get_result(connection)?;
+    Ok(row.pid)
+}
+
 fn migration_error(error: Box<dyn std::error::Error + Send + Sync>) -> Error {
     match error.downcast::<diesel::result::Error>() {
         Ok(error) => Failure::from(*error).error,
@@ -206,7 +317,7 @@ fn migration_error(error: Box<dyn std::error::Error + Send + Sync>) -> Error {
 }
 
 fn attempt_write(session: &mut Session, reservations: &Reservations, work: &mut Work<'_>) -> Result<(), Failure> {
-    session.connection.transaction(|connection| {
+    session.transaction(|connection| {
         let mut unit = PostgresUnit::new(connection, Mode::Write);
         let outcome = unit.reserve(reservations).and_then(|()| work(&mut unit));
         match (outcome, unit.failure) {

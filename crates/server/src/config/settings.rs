@@ -166,6 +166,9 @@ section! {
     /// means none.
     #[serde(deserialize_with = "whole_number::<_, _, 0, 86_400>")]
     statement_timeout_seconds: u64 = 60;
+    /// Whether a connection to Postgres keeps prepared statements and settings. `false` behind a pooler that gives each
+    /// transaction another connection, such as PgBouncer in transaction mode.
+    prepared_statements: bool = true;
     /// When SQLite waits for the disk: `full`, at every commit; or `normal`, not at every commit, so that a power failure
     /// can lose the latest ones.
     sqlite_synchronous: SqliteSynchronous = SqliteSynchronous::Full;

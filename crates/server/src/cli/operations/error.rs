@@ -2,6 +2,8 @@
 
 use license_manager_domain::Error;
 
+use crate::database::MigrationError;
+
 /// Why a command did not start or could not report.
 #[derive(Debug, thiserror::Error)]
 pub enum CommandError {
@@ -20,6 +22,15 @@ impl From<Error> for CommandError {
                 Self::Arguments(error.to_string())
             }
             _ => Self::Failed(error.to_string()),
+        }
+    }
+}
+
+impl From<MigrationError> for CommandError {
+    fn from(error: MigrationError) -> Self {
+        match error {
+            MigrationError::Pooler => Self::Failed(error.to_string()),
+            MigrationError::Failed(error) => error.into(),
         }
     }
 }

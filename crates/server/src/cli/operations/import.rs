@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use super::arguments::{RunOptions, SummaryFormat};
 use super::error::CommandError;
 use super::supervisor::CommandSupervisor;
-use crate::config::{Config, Secret};
+use crate::config::{Config, DatabaseUrl, Secret};
 use crate::database::Database;
 use crate::system::SystemClock;
 
@@ -77,6 +77,11 @@ pub fn import(config: &Config, arguments: &ImportArguments, out: &mut impl Write
         return Err(CommandError::Arguments(problem.to_owned()));
     };
     let address = DatabaseAddress::parse(url.expose())?;
+    if matches!(config.database.url, Some(DatabaseUrl::Postgres(_))) && !config.database.prepared_statements {
+        let problem = "an import uses one connection throughout, which a pooler does not give: set DATABASE_URL to that of Postgres \
+                       itself, and LM_DATABASE__PREPARED_STATEMENTS=true";
+        return Err(CommandError::Arguments(problem.to_owned()));
+    }
     let target = Database::open(config).map_err(|error| CommandError::Failed(error.to_string()))?;
     target.migrate()?;
     let mut source = DjangoDatabase::connect(&address)?;
