@@ -25,7 +25,7 @@ pub struct FakeBucket {
 #[derive(Debug, Default)]
 struct State {
     away: AtomicBool,
-    objects: Mutex<BTreeMap<String, String>>,
+    objects: Mutex<BTreeMap<String, Vec<u8>>>,
 }
 
 impl FakeBucket {
@@ -69,7 +69,13 @@ impl FakeBucket {
 
     /// Its objects by key.
     pub fn objects(&self) -> BTreeMap<String, String> {
-        lock(&self.state.objects).clone()
+        let objects = lock(&self.state.objects);
+        objects.iter().map(|(key, object)| (key.clone(), String::from_utf8_lossy(object).into_owned())).collect()
+    }
+
+    /// The bytes of an object.
+    pub fn object(&self, key: &str) -> Option<Vec<u8>> {
+        lock(&self.state.objects).get(key).cloned()
     }
 }
 
@@ -82,10 +88,12 @@ impl State {
         match method {
             _ if self.away.load(Ordering::SeqCst) => ("503 Slow Down", String::new()),
             "PUT" => {
-                objects.insert(key.to_owned(), String::from_utf8_lossy(&body).into_owned());
+                objects.insert(key.to_owned(), body);
                 ("200 OK", String::new())
             }
-            "GET" => objects.get(key).map_or(("404 Not Found", String::new()), |object| ("200 OK", object.clone())),
+            "GET" => objects.get(key).map_or(("404 Not Found", String::new()), |object| {
+                ("200 OK", String::from_utf8_lossy(object).into_owned())
+            }),
             _ => ("405 Method Not Allowed", String::new()),
         }
     }

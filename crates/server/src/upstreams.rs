@@ -10,13 +10,15 @@ use license_manager_adapters::http::{
     WebhookClient, client,
 };
 use license_manager_adapters::mail::{LogMail, Misconfigured, SmtpMail};
+use license_manager_adapters::sqlite::SqliteBackups;
 use license_manager_domain::ports::{
-    AccountLookup, CampaignMail, ContentCatalog, EnterpriseDirectory, EventTracking, LearnerRegistry, ResultFiles,
-    WebhookSender,
+    AccountLookup, Backups, CampaignMail, ContentCatalog, EnterpriseDirectory, EventTracking, LearnerRegistry,
+    ResultFiles, WebhookSender,
 };
 use license_manager_domain::{LicenseManager, Upstream};
 
-use crate::config::{BrazeConfig, Config, OauthConfig, S3Config, Secret, SmtpConfig};
+use crate::config::{BackupConfig, BrazeConfig, Config, DatabaseUrl, OauthConfig, S3Config, Secret, SmtpConfig};
+use crate::database::busy_timeout;
 use crate::system::SystemClock;
 
 /// The timeout for sending a mail, connecting included.
@@ -45,6 +47,8 @@ pub struct Upstreams {
     pub result_files: Option<Arc<dyn ResultFiles>>,
     /// The registered webhook endpoints.
     pub webhooks: Arc<dyn WebhookSender>,
+    /// The place for copies of a SQLite database.
+    pub backups: Option<Arc<dyn Backups>>,
 }
 
 impl Upstreams {
@@ -76,7 +80,7 @@ impl Upstreams {
             .write_key
             .as_ref()
             .map(|key| Segment::new(&config.segment.url, key.expose().to_owned(), client.clone(), clock.clone()));
-        let smtp = smtp(&config.smtp)?.map(|smtp| match on_call {
+        let smtp = smtp(&config.smtp, SMTP_TIMEOUT)?.map(|smtp| match on_call {
             Some(listener) => smtp.with_listener(listener),
             None => smtp,
         });
@@ -91,6 +95,8 @@ impl Upstreams {
         let catalog = config.catalog.url.as_ref().map(|url| upstream(Upstream::Catalog, url));
         let allow_private = config.webhooks.allow_private_addresses;
         let webhooks = WebhookClient::new(Timeouts::default(), Arc::new(SystemClock), allow_private)?;
+        let bucket = bucket(&config.s3, PUT_TIMEOUT)?.map(Arc::new);
+        let backups = backups(config, bucket.as_ref())?;
         Ok(Self {
             catalog: catalog.map(|catalog| Arc::new(CachedCatalog::new(Arc::new(HttpCatalog::new(catalog)))) as _),
             directory: lms.clone().map(|lms| Arc::new(HttpDirectory::new(lms)) as _),
@@ -98,8 +104,9 @@ impl Upstreams {
             learner_registry: lms.map(|lms| Arc::new(HttpLearners::new(lms, clock)) as _),
             mail,
             event_tracking: Arc::new(Tracking::new(segment, braze)),
-            result_files: bucket(&config.s3)?.map(|files| Arc::new(files) as _),
+            result_files: bucket.map(|files| files as _),
             webhooks: Arc::new(webhooks),
+            backups,
         })
     }
 
@@ -120,6 +127,9 @@ impl Upstreams {
         if let Some(files) = self.result_files {
             manager = manager.with_result_files(files);
         }
+        if let Some(backups) = self.backups {
+            manager = manager.with_backups(backups);
+        }
         manager.with_mail(self.mail).with_event_tracking(self.event_tracking).with_webhooks(self.webhooks)
     }
 }
@@ -133,7 +143,7 @@ fn revealed(secret: Option<&Secret>, missing: impl FnOnce() -> String) -> Result
     secret.map(|secret| secret.expose().to_owned()).ok_or_else(missing)
 }
 
-fn oauth_client(config: &OauthConfig) -> Result<Option<(&str, Credentials)>, String> {
+pub(crate) fn oauth_client(config: &OauthConfig) -> Result<Option<(&str, Credentials)>, String> {
     let Some(url) = &config.url else { return Ok(None) };
     let missing = |setting| move || missing("oauth.url", setting);
     let client_id = config.client_id.clone().ok_or_else(missing("oauth.client_id"))?;
@@ -141,7 +151,7 @@ fn oauth_client(config: &OauthConfig) -> Result<Option<(&str, Credentials)>, Str
     Ok(Some((url, Credentials { client_id, client_secret })))
 }
 
-fn braze(config: &BrazeConfig) -> Result<Option<BrazeOptions>, String> {
+pub(crate) fn braze(config: &BrazeConfig) -> Result<Option<BrazeOptions>, String> {
     let campaigns = config.campaigns.by_kind();
     let Some(url) = config.url.clone() else {
         let set = match campaigns.keys().next() {
@@ -157,22 +167,40 @@ fn braze(config: &BrazeConfig) -> Result<Option<BrazeOptions>, String> {
     Ok(Some(BrazeOptions { url, api_key, app_id, campaigns }))
 }
 
-fn smtp(config: &SmtpConfig) -> Result<Option<SmtpMail>, String> {
+pub(crate) fn smtp(config: &SmtpConfig, timeout: Duration) -> Result<Option<SmtpMail>, String> {
     match (&config.url, &config.from) {
         (None, None) => Ok(None),
         (Some(_), None) => Err(missing("smtp.url", "smtp.from")),
         (None, Some(_)) => Err(missing("smtp.from", "smtp.url")),
-        (Some(url), Some(from)) => {
-            SmtpMail::new(url.expose(), from, SMTP_TIMEOUT).map(Some).map_err(|error| match error {
-                Misconfigured::Url(problem) => format!("smtp.url: {problem}"),
-                Misconfigured::From(problem) => format!("smtp.from: {problem}"),
-                Misconfigured::Templates(problem) => problem,
-            })
-        }
+        (Some(url), Some(from)) => SmtpMail::new(url.expose(), from, timeout).map(Some).map_err(|error| match error {
+            Misconfigured::Url(problem) => format!("smtp.url: {problem}"),
+            Misconfigured::From(problem) => format!("smtp.from: {problem}"),
+            Misconfigured::Templates(problem) => problem,
+        }),
     }
 }
 
-fn bucket(config: &S3Config) -> Result<Option<S3ResultFiles>, String> {
+fn backups(config: &Config, bucket: Option<&Arc<S3ResultFiles>>) -> Result<Option<Arc<dyn Backups>>, String> {
+    let BackupConfig { folder, keep, to_bucket } = &config.backup;
+    if !config.backup.is_set() {
+        return Ok(None);
+    }
+    let DatabaseUrl::Sqlite(database) = config.database.url_or_default() else {
+        let set = if folder.is_some() { "backup.folder" } else { "backup.to_bucket" };
+        return Err(format!(
+            "{set} is set, and copies are made of SQLite only: back up Postgres with its own programs"
+        ));
+    };
+    let bucket = match (to_bucket, bucket) {
+        (false, _) => None,
+        (true, Some(bucket)) => Some(bucket.clone()),
+        (true, None) => return Err(missing("backup.to_bucket", "s3.url")),
+    };
+    let (folder, keep, busy_timeout) = (folder.clone(), *keep, busy_timeout(config));
+    Ok(Some(Arc::new(SqliteBackups { database, folder, keep, bucket, busy_timeout })))
+}
+
+pub(crate) fn bucket(config: &S3Config, timeout: Duration) -> Result<Option<S3ResultFiles>, String> {
     let [url, bucket, region] = [("s3.url", &config.url), ("s3.bucket", &config.bucket), ("s3.region", &config.region)];
     let set = [url, bucket, region].into_iter().find(|(_, value)| value.is_some()).map(|(name, _)| name);
     let set = set.or(config.access_key_id.is_some().then_some("s3.access_key_id"));
@@ -192,7 +220,7 @@ fn bucket(config: &S3Config) -> Result<Option<S3ResultFiles>, String> {
     };
     tracing::info!(credentials = credentials.name(), "results of bulk enrollments are uploaded to a bucket");
     let options = BucketOptions { url, bucket, region, credentials, path_style: config.path_style };
-    let client = client(Timeouts { answer: PUT_TIMEOUT, ..Timeouts::default() })?;
+    let client = client(Timeouts { answer: timeout, ..Timeouts::default() })?;
     S3ResultFiles::new(options, client, Arc::new(SystemClock)).map(Some).map_err(|problem| match problem {
         BucketProblem::Url => format!("s3.url: {problem}"),
         BucketProblem::Host => format!("s3.bucket: {problem}; set s3.path_style, or choose another one"),

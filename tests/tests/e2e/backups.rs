@@ -7,7 +7,9 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use license_manager_tests::{Customer, Database, Plan, Ran, Server, assert_sound, at_once};
+use license_manager_tests::{
+    Customer, Database, FakeBucket, PATIENCE, Plan, Ran, Server, assert_sound, at_once, poll, texts,
+};
 
 /// How many copies are made while clients write.
 const COPIES: usize = 4;
@@ -120,4 +122,91 @@ fn postgres_has_a_program_of_its_own() {
     let (database, folder) = (Database::postgres(), tempfile::tempdir().expect("a temporary folder is created"));
     assert_refused(&backup(&database, &folder.path().join("copy.db")), 2, "pg_dump");
     assert!(names_in(folder.path()).is_empty());
+}
+
+/// The assigned emails in a copy, after a server was started on it.
+fn restored(copy: &Path, plan: &Plan, customer: &Customer) -> BTreeSet<String> {
+    let url = format!("sqlite:{}", copy.display());
+    assert_sound(&url);
+    let server = Server::start_with(&url, &[("LM_WORKER__ENABLED", "false")]);
+    let plan = Plan { uuid: plan.uuid.clone(), admin: server.client(&customer.admin()) };
+    let assigned = plan.licenses("assigned");
+    assigned.iter().map(|license| license["user_email"].as_str().expect("an email").to_owned()).collect()
+}
+
+#[test]
+fn the_schedule_keeps_copies_in_a_folder_and_a_bucket_from_which_a_server_is_restored() {
+    let (database, folder) = (Database::sqlite(), tempfile::tempdir().expect("a temporary folder is created"));
+    let bucket = FakeBucket::start();
+    let mut settings = bucket.settings();
+    settings.push(("LM_BACKUP__FOLDER".to_owned(), folder.path().display().to_string()));
+    settings.push(("LM_BACKUP__KEEP".to_owned(), "2".to_owned()));
+    settings.push(("LM_BACKUP__TO_BUCKET".to_owned(), "true".to_owned()));
+    settings.push(("LM_SCHEDULE__ENABLED".to_owned(), "true".to_owned()));
+    settings.push(("LM_SCHEDULE__BACKUP".to_owned(), "0 0 1 1 *".to_owned()));
+    let settings: Vec<_> = settings.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    // Older copies, of which one is too many, and a file that is none.
+    for name in ["license-manager-20200101T000000Z.db", "license-manager-20200102T000000Z.db", "notes.txt"] {
+        fs::write(folder.path().join(name), "old").expect("a file is written");
+    }
+    let server = Server::start_with(database.url(), &settings);
+    let customer = Customer::new(&server);
+    let plan = customer.plan(5);
+    let emails = customer.emails("learner", 3);
+    plan.assign(&emails).expect(200);
+    let is_scheduled =
+        "SELECT operation AS text FROM operation_schedule WHERE operation = 'backup' AND next_run IS NOT NULL";
+    poll(PATIENCE, || (!texts(database.url(), is_scheduled).is_empty()).then_some(())).expect("it is scheduled");
+    database.execute("UPDATE operation_schedule SET next_run = 1 WHERE operation = 'backup'");
+    let outcome =
+        "SELECT coalesce(outcome || ' ' || summary, '') AS text FROM operation_schedule WHERE operation = 'backup'";
+    let told = poll(PATIENCE, || texts(database.url(), outcome).pop().filter(|told| !told.is_empty()));
+    let told = told.expect("the run ends");
+    assert!(told.starts_with("complete") && told.contains("\"removed\":1"), "{told}");
+
+    let names = names_in(folder.path());
+    assert!(
+        names.len() == 3 && names.contains("notes.txt") && !names.contains("license-manager-20200101T000000Z.db"),
+        "{names:?}"
+    );
+    let newest = names.iter().rfind(|name| name.starts_with("license-manager-")).expect("a copy").clone();
+    assert_eq!(fs::metadata(folder.path().join(&newest)).expect("it is there").permissions().mode() & 0o777, 0o600);
+    // What the bucket has is the same, and what a new machine is restored from.
+    let object = bucket.object(&format!("backups/{newest}")).expect("the bucket has it");
+    assert!(object == fs::read(folder.path().join(&newest)).expect("it is read"), "the bucket has another file");
+    drop(server);
+    let elsewhere = tempfile::tempdir().expect("a temporary folder is created");
+    let file = elsewhere.path().join("license-manager.db");
+    fs::write(&file, object).expect("a file is written");
+    assert_eq!(restored(&file, &plan, &customer), emails.into_iter().collect());
+}
+
+#[test]
+fn a_backup_without_a_file_goes_where_the_settings_say() {
+    let (database, folder) = (Database::sqlite(), tempfile::tempdir().expect("a temporary folder is created"));
+    let bucket = FakeBucket::start();
+    let server = Server::start(database.url());
+    assert_refused(&server.command(&["backup"]), 2, "backup.folder");
+    drop(server);
+
+    let mut settings = bucket.settings();
+    settings.push(("LM_BACKUP__TO_BUCKET".to_owned(), "true".to_owned()));
+    let settings: Vec<_> = settings.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let server = Server::start_with(database.url(), &settings);
+    let ran = server.command(&["backup"]);
+    let name = ran.stdout.split(':').next().unwrap_or_default().to_owned();
+    assert!(ran.succeeded && bucket.object(&format!("backups/{name}")).is_some(), "{ran:?}");
+    bucket.set_away(true);
+    assert_refused(&server.command(&["backup"]), 1, "The bucket answered 503");
+    drop(server);
+
+    let missing = folder.path().join("missing").display().to_string();
+    let server = Server::start_with(database.url(), &[("LM_BACKUP__FOLDER", &missing)]);
+    assert_refused(&server.command(&["backup"]), 1, "There is no copy");
+    let refusal = Server::start_refused(Database::postgres().url(), &[("LM_BACKUP__FOLDER", &missing)], &[]);
+    assert!(
+        refusal.stderr.contains("backup.folder is set") && refusal.stderr.contains("Postgres"),
+        "{}",
+        refusal.stderr
+    );
 }

@@ -27,7 +27,7 @@ const NEW_YEAR: &str = "0 0 1 1 *";
 const EXPIRATION: &str = "/bulk_licensed_enrollments_expiration/";
 
 /// All keys of the section, set to New Year's night.
-const KEYS: [&str; 8] = [
+const KEYS: [&str; 9] = [
     "LM_SCHEDULE__PROCESS_RENEWALS",
     "LM_SCHEDULE__EXPIRE_SUBSCRIPTIONS",
     "LM_SCHEDULE__UNLINK_EXPIRED_LICENSES",
@@ -36,6 +36,7 @@ const KEYS: [&str; 8] = [
     "LM_SCHEDULE__SEND_LICENSE_UTILIZATION_EMAILS",
     "LM_SCHEDULE__TRIGGER_EVENT_FOR_LICENSES",
     "LM_SCHEDULE__VALIDATE_NUM_CATALOG_QUERIES",
+    "LM_SCHEDULE__BACKUP",
 ];
 
 /// A server that runs the schedule without deliveries, with short leases.

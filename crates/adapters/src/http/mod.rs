@@ -6,6 +6,7 @@
 //! [`Undelivered`](license_manager_domain::ports::Undelivered) for a delivery. Its cause is logged.
 
 mod accounts;
+mod backup_files;
 mod braze;
 mod bucket_credentials;
 mod catalog;

@@ -10,10 +10,11 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use license_manager_domain::EnrollmentJobId;
 use license_manager_domain::ports::{Clock, ResultFiles, Undelivered};
-use reqwest::Method;
 use reqwest::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
+use reqwest::{Method, StatusCode};
 use rusty_s3::{Bucket, BucketError, S3Action, UrlStyle};
 use url::Url;
+use uuid::Uuid;
 
 use super::bucket_credentials::{BucketCredentials, CredentialSource};
 use super::client::{Client, no_answer, read};
@@ -24,7 +25,7 @@ use super::traced::{self, Shown};
 const READABLE: Duration = Duration::from_secs(60 * 60);
 
 /// How long a presigned upload is valid.
-const WRITABLE: Duration = Duration::from_secs(5 * 60);
+pub(super) const WRITABLE: Duration = Duration::from_secs(5 * 60);
 
 const CSV: &str = "text/csv; charset=utf-8";
 
@@ -73,7 +74,7 @@ fn key(job: EnrollmentJobId) -> String {
 }
 
 /// The error code of an S3-compatible service, such as `<Code>NoSuchBucket</Code>`.
-fn code(answer: &[u8]) -> Option<&str> {
+pub(super) fn code(answer: &[u8]) -> Option<&str> {
     let text = std::str::from_utf8(answer).ok()?;
     let code = text.split_once("<Code>")?.1.split_once("</Code>")?.0;
     (code.len() <= 64 && code.bytes().all(|byte| byte.is_ascii_alphanumeric())).then_some(code)
@@ -95,10 +96,44 @@ impl S3ResultFiles {
         Ok(Self { bucket, credentials, client, clock })
     }
 
+    pub(super) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// A URL that allows to write an object for a while.
+    pub(super) async fn put_url(&self, key: &str, content_type: &str, valid: Duration) -> Result<Url, String> {
+        let credentials = self.credentials.current(self.clock.now()).await?;
+        let mut action = self.bucket.put_object(Some(&credentials), key);
+        action.headers_mut().insert(CONTENT_TYPE.as_str(), content_type);
+        Ok(self.signed(&action, valid))
+    }
+
     fn signed<'a>(&self, action: &impl S3Action<'a>, valid: Duration) -> Url {
         // Only years beyond 9999 are out of range.
         let now = Timestamp::from_second(self.clock.now().timestamp()).unwrap_or_default();
         action.sign_with_time(valid, &now)
+    }
+
+    /// Reads an object that is not there. Returns whether the answer shows that the credentials may read the bucket:
+    /// services answer that access is denied where they may not list its objects, which writing does not need.
+    ///
+    /// # Errors
+    /// What happened, as a text that follows "the bucket".
+    pub async fn ask_for_nothing(&self) -> Result<bool, String> {
+        let key = key(EnrollmentJobId(Uuid::nil()));
+        let credentials = self.credentials.current(self.clock.now()).await?;
+        let url = self.signed(&self.bucket.get_object(Some(&credentials), &key), WRITABLE);
+        let request = self.client.request(Method::GET, url.as_str());
+        let answer = traced::send("s3", Shown::Path, request).await.map_err(|error| no_answer(&error))?;
+        let status = answer.status();
+        let body = read(answer).await?;
+        match (status, code(&body)) {
+            (StatusCode::NOT_FOUND, None | Some("NoSuchKey")) => Ok(true),
+            (StatusCode::FORBIDDEN, Some("AccessDenied")) => Ok(false),
+            (status, _) if status.is_success() => Ok(true),
+            (status, Some(code)) => Err(format!("answered {status} ({code})")),
+            (status, None) => Err(format!("answered {status}")),
+        }
     }
 
     async fn try_put(&self, job: EnrollmentJobId, csv: String) -> Result<(), Failure> {

@@ -9,6 +9,7 @@
 
 mod agreements;
 mod backup;
+mod backups;
 mod connections;
 mod due_work;
 mod enrollment_jobs;
@@ -37,6 +38,7 @@ mod utilization;
 mod webhooks;
 
 pub use backup::{BackupError, backup};
+pub use backups::SqliteBackups;
 pub use connections::OpenError;
 pub use options::{OnStatement, SqliteOptions, Synchronous};
 pub use store::SqliteStore;

@@ -8,6 +8,7 @@
 //! The functions block their thread during database calls. Run them on a thread of their own.
 
 mod auto_scaling;
+mod backup;
 mod catalog_queries;
 mod clean_history;
 mod expire;

@@ -20,6 +20,7 @@ pub enum RecurringOperation {
     SendLicenseUtilizationEmails,
     TriggerEventForLicenses,
     ValidateNumCatalogQueries,
+    Backup,
 }
 
 names!(RecurringOperation {
@@ -31,6 +32,7 @@ names!(RecurringOperation {
     SendLicenseUtilizationEmails => "send-license-utilization-emails",
     TriggerEventForLicenses => "trigger-event-for-licenses",
     ValidateNumCatalogQueries => "validate-num-catalog-queries",
+    Backup => "backup",
 });
 
 /// The scheduled operations and their times.

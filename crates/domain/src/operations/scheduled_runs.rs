@@ -174,6 +174,7 @@ impl LicenseManager {
             Operation::SendLicenseUtilizationEmails => self.send_license_utilization_emails(false, supervisor),
             Operation::TriggerEventForLicenses => self.trigger_event_for_licenses(None, false, supervisor),
             Operation::ValidateNumCatalogQueries => self.validate_num_catalog_queries(false, supervisor).await,
+            Operation::Backup => self.back_up(supervisor).await,
         }
     }
 

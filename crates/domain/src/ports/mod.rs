@@ -6,6 +6,7 @@
 //! Ports check no business rules: `add` and `save` write what they are given. To use licenses rather than store them,
 //! call [`crate::LicenseManager`].
 
+mod backups;
 mod clock;
 mod deliveries;
 mod due_work;
@@ -34,6 +35,7 @@ mod upstreams;
 mod utilization;
 mod webhooks;
 
+pub use backups::{BackupMade, Backups};
 pub use clock::{Clock, FixedClock};
 pub use deliveries::{
     AccountLookup, CampaignMail, CustomerAdmin, ENROLLED_COURSES_PER_CALL, ENROLLED_LEARNERS_PER_CALL, EVENTS_PER_CALL,

@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use crate::error::{Error, Upstream};
 use crate::model::email::Email;
 use crate::model::ids::{CatalogId, CustomerId, EnrollmentJobId, LicenseId, LmsUserId};
+use crate::ports::backups::{BackupMade, Backups};
 use crate::ports::deliveries::{
     AccountLookup, CampaignMail, CustomerAdmin, EnrollmentResults, EventTracking, LearnerRegistry, LicensedEnrollment,
     Mail, MailKind, PendingLearner, TrackedEvent, Undelivered, UnsentMail,
@@ -134,6 +135,13 @@ impl ResultFiles for NotConfigured {
 
     async fn address(&self, _: EnrollmentJobId) -> Option<String> {
         None
+    }
+}
+
+#[async_trait]
+impl Backups for NotConfigured {
+    async fn make(&self, _: DateTime<Utc>) -> Result<BackupMade, String> {
+        Err("No place for copies of the database is configured.".to_owned())
     }
 }
 

@@ -13,8 +13,8 @@ use crate::model::license::License;
 use crate::model::plan::{LicenseCounts, PlanDetails};
 use crate::operations::OperationSettings;
 use crate::ports::{
-    AccountLookup, CampaignMail, CatalogOwner, Clock, ContentCatalog, EnterpriseDirectory, EventTracking, IdSource,
-    LearnerRegistry, LicenseFilter, NotConfigured, ResultFiles, Store, StoreExt, UnitOfWork, WebhookSender,
+    AccountLookup, Backups, CampaignMail, CatalogOwner, Clock, ContentCatalog, EnterpriseDirectory, EventTracking,
+    IdSource, LearnerRegistry, LicenseFilter, NotConfigured, ResultFiles, Store, StoreExt, UnitOfWork, WebhookSender,
 };
 
 /// The settings of an operator.
@@ -79,6 +79,7 @@ pub struct LicenseManager {
     pub(crate) events: Arc<dyn EventTracking>,
     pub(crate) result_files: Arc<dyn ResultFiles>,
     pub(crate) webhooks: Arc<dyn WebhookSender>,
+    pub(crate) backups: Arc<dyn Backups>,
     pub(crate) catalog_owner: Option<CatalogOwner>,
 }
 
@@ -98,6 +99,7 @@ impl LicenseManager {
             events: Arc::new(NotConfigured),
             result_files: Arc::new(NotConfigured),
             webhooks: Arc::new(NotConfigured),
+            backups: Arc::new(NotConfigured),
             catalog_owner: None,
         }
     }
@@ -188,6 +190,8 @@ replacing! {
     with_result_files(result_files: Arc<dyn ResultFiles>),
     /// Sets the sender of webhook requests.
     with_webhooks(webhooks: Arc<dyn WebhookSender>),
+    /// Sets the place for copies of the database.
+    with_backups(backups: Arc<dyn Backups>),
     /// Sets the settings.
     with_settings(settings: Settings),
 }

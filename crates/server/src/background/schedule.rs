@@ -35,6 +35,9 @@ pub fn start(manager: &LicenseManager, config: &Config, stop: watch::Receiver<bo
     if config.catalog.url.is_none() {
         timetable.remove(&RecurringOperation::ValidateNumCatalogQueries);
     }
+    if !config.backup.is_set() {
+        timetable.remove(&RecurringOperation::Backup);
+    }
     warn_of_gaps(manager, &timetable);
     let (manager, timetable) = (manager.clone(), Arc::new(timetable));
     Some(Background::start("schedule", config.server.shutdown_timeout(), async move {

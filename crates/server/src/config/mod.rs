@@ -25,8 +25,8 @@ pub use issuers::IssuerConfig;
 pub use load::ConfigError;
 pub use schedule::ScheduleConfig;
 pub use settings::{
-    AuthConfig, Config, DEFAULT_DATABASE_FILE, DatabaseConfig, EnrollmentConfig, ImportConfig, LoggingConfig,
-    OperationsConfig, PortalsConfig, ProvisioningConfig, ServerConfig, ThrottleConfig,
+    AuthConfig, BackupConfig, Config, DEFAULT_DATABASE_FILE, DatabaseConfig, EnrollmentConfig, ImportConfig,
+    LoggingConfig, OperationsConfig, PortalsConfig, ProvisioningConfig, ServerConfig, ThrottleConfig,
 };
 pub use upstreams::{
     BrazeCampaigns, BrazeConfig, CatalogConfig, LmsConfig, OauthConfig, S3Config, SegmentConfig, SmtpConfig,

@@ -35,6 +35,8 @@ section! {
     /// `send-license-utilization-emails`.
     // In the daytime on both sides of the Atlantic, because people get these mails.
     send_license_utilization_emails: Timing = at("15 14 * * *");
+    /// `backup`. It never runs without a place for copies (`[backup]`).
+    backup: Timing = at("30 1 * * *");
 }
 
 impl ScheduleConfig {
@@ -50,6 +52,7 @@ impl ScheduleConfig {
             Operation::SendLicenseUtilizationEmails => &self.send_license_utilization_emails,
             Operation::TriggerEventForLicenses => &self.trigger_event_for_licenses,
             Operation::ValidateNumCatalogQueries => &self.validate_num_catalog_queries,
+            Operation::Backup => &self.backup,
         }
     }
 

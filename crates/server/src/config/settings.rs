@@ -36,6 +36,8 @@ pub struct Config {
     pub server: ServerConfig,
     /// The database.
     pub database: DatabaseConfig,
+    /// Copies of the database.
+    pub backup: BackupConfig,
     /// Access tokens.
     pub auth: AuthConfig,
     /// Rate limits.
@@ -188,6 +190,27 @@ impl DatabaseConfig {
     /// The timeout of a statement; `None` means none.
     pub fn statement_timeout(&self) -> Option<Duration> {
         (self.statement_timeout_seconds > 0).then(|| Duration::from_secs(self.statement_timeout_seconds))
+    }
+}
+
+section! {
+    /// `[backup]`: copies of a SQLite database, made by the schedule (`schedule.backup`) and by `license-manager backup`
+    /// without a file. A folder, a bucket, or both.
+    struct BackupConfig;
+
+    /// The folder that keeps copies; it must be there.
+    folder: Option<PathBuf>;
+    /// How many copies the folder keeps, from 1 to 10,000.
+    #[serde(deserialize_with = "whole_number::<_, _, 1, 10_000>")]
+    keep: usize = 14;
+    /// Whether copies are uploaded to the bucket of `[s3]`, below `backups/`.
+    to_bucket: bool;
+}
+
+impl BackupConfig {
+    /// Whether there is a place for copies.
+    pub fn is_set(&self) -> bool {
+        self.folder.is_some() || self.to_bucket
     }
 }
 

@@ -4,18 +4,22 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
-use license_manager_adapters::sqlite::{BackupError, backup as copy_file};
+use license_manager_adapters::sqlite::{BackupError, SqliteBackups, backup as copy_file};
+use license_manager_domain::ports::Clock as _;
 
 use super::error::CommandError;
 use crate::config::{Config, DatabaseUrl};
 use crate::database::busy_timeout;
+use crate::system::SystemClock;
+use crate::upstreams::Upstreams;
 
 /// Options of `backup`.
 #[derive(Debug, Args)]
 pub struct BackupArguments {
-    /// The file to create. Its folder must be there.
+    /// The file to create. Its folder must be there. Without it, the copy goes to the folder and the bucket of the settings
+    /// (`backup.…`), and the oldest copies are removed.
     #[arg(value_name = "FILE")]
-    pub file: PathBuf,
+    pub file: Option<PathBuf>,
 }
 
 impl From<BackupError> for CommandError {
@@ -37,7 +41,21 @@ pub fn backup(config: &Config, arguments: &BackupArguments, out: &mut impl Write
         let advice = "back up Postgres with its own program: pg_dump --format=custom --file=FILE \"$DATABASE_URL\"";
         return Err(CommandError::Arguments(advice.to_owned()));
     };
-    let bytes = copy_file(&path, &arguments.file, busy_timeout(config))?;
-    writeln!(out, "{} is a copy of {}, {bytes} bytes", arguments.file.display(), path.display())?;
+    let Some(file) = &arguments.file else { return to_configured_places(config, out) };
+    let bytes = copy_file(&path, file, busy_timeout(config))?;
+    writeln!(out, "{} is a copy of {}, {bytes} bytes", file.display(), path.display())?;
+    Ok(())
+}
+
+fn to_configured_places(config: &Config, out: &mut impl Write) -> Result<(), CommandError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let _entered = runtime.enter();
+    let Some(backups) = Upstreams::from_config(config).map_err(CommandError::Failed)?.backups else {
+        let advice = "name a FILE, or set backup.folder or backup.to_bucket";
+        return Err(CommandError::Arguments(advice.to_owned()));
+    };
+    let at = SystemClock.now();
+    let made = runtime.block_on(backups.make(at)).map_err(CommandError::Failed)?;
+    writeln!(out, "{}: {} bytes, {} older copies removed", SqliteBackups::name(at), made.bytes, made.removed)?;
     Ok(())
 }

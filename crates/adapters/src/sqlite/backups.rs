@@ -1,0 +1,106 @@
+//! Copies of a database in use, kept in a folder, uploaded to a bucket, or both.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use license_manager_domain::ports::{BackupMade, Backups};
+
+use super::backup::backup;
+use crate::http::S3ResultFiles;
+
+/// Copies have names of this form, between which and `.db` stands the time.
+const PREFIX: &str = "license-manager-";
+const SUFFIX: &str = ".db";
+/// The form of the time: names sort by it.
+const TIME: &str = "%Y%m%dT%H%M%SZ";
+
+/// Where copies of a database go.
+pub struct SqliteBackups {
+    /// The database.
+    pub database: PathBuf,
+    /// The folder that keeps copies; `None` if only the bucket has them.
+    pub folder: Option<PathBuf>,
+    /// How many copies the folder keeps, at least 1.
+    pub keep: usize,
+    /// The bucket that copies are uploaded to.
+    pub bucket: Option<Arc<S3ResultFiles>>,
+    /// How long to wait for other processes.
+    pub busy_timeout: Duration,
+}
+
+impl SqliteBackups {
+    /// The name of the copy of a moment.
+    pub fn name(at: DateTime<Utc>) -> String {
+        format!("{PREFIX}{}{SUFFIX}", at.format(TIME))
+    }
+
+    async fn upload(&self, name: &str, copy: &Path) -> Result<(), String> {
+        let Some(bucket) = &self.bucket else { return Ok(()) };
+        bucket.put_backup(name, copy).await.map_err(|problem| format!("The bucket {problem}."))
+    }
+
+    /// Removes the oldest copies beyond those that are kept, and returns how many.
+    fn remove_old(&self, folder: &Path) -> Result<usize, String> {
+        let failed = |error: std::io::Error| format!("Old copies in {} cannot be removed: {error}.", folder.display());
+        let mut copies = Vec::new();
+        for entry in fs::read_dir(folder).map_err(failed)? {
+            let name = entry.map_err(failed)?.file_name();
+            copies.extend(name.to_str().filter(|name| is_copy(name)).map(str::to_owned));
+        }
+        copies.sort();
+        let excess = copies.len().saturating_sub(self.keep);
+        for name in &copies[..excess] {
+            fs::remove_file(folder.join(name)).map_err(failed)?;
+        }
+        Ok(excess)
+    }
+}
+
+/// Whether this is the name of a copy. Other files of the folder are left alone.
+fn is_copy(name: &str) -> bool {
+    let time = name.strip_prefix(PREFIX).and_then(|rest| rest.strip_suffix(SUFFIX));
+    time.is_some_and(|time| chrono::NaiveDateTime::parse_from_str(time, TIME).is_ok())
+}
+
+#[async_trait]
+impl Backups for SqliteBackups {
+    async fn make(&self, at: DateTime<Utc>) -> Result<BackupMade, String> {
+        let name = Self::name(at);
+        let refused = |error: &dyn std::fmt::Display| format!("There is no copy: {error}.");
+        if let Some(folder) = &self.folder {
+            let copy = folder.join(&name);
+            let bytes = backup(&self.database, &copy, self.busy_timeout).map_err(|error| refused(&error))?;
+            self.upload(&name, &copy).await?;
+            return Ok(BackupMade { bytes, removed: self.remove_old(folder)? });
+        }
+        // Beside the database there is room for it.
+        let beside = self.database.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let folder = tempfile::Builder::new()
+            .prefix(".license-manager-backup-")
+            .tempdir_in(beside.unwrap_or(Path::new(".")))
+            .map_err(|error| refused(&error))?;
+        let copy = folder.path().join(&name);
+        let bytes = backup(&self.database, &copy, self.busy_timeout).map_err(|error| refused(&error))?;
+        self.upload(&name, &copy).await?;
+        Ok(BackupMade { bytes, removed: 0 })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_is_known_by_its_name() {
+        let at = DateTime::from_timestamp(1_900_000_000, 0).unwrap();
+        assert_eq!(SqliteBackups::name(at), "license-manager-20300317T174640Z.db");
+        assert!(is_copy(&SqliteBackups::name(at)));
+        for other in ["license-manager.db", "license-manager-20300317T174640Z.db-wal", "license-manager-old.db", "x"] {
+            assert!(!is_copy(other), "{other}");
+        }
+    }
+}
