@@ -5,6 +5,7 @@
 
 mod addresses;
 pub mod calls;
+mod certificates;
 pub mod check;
 mod console;
 pub mod copy;

@@ -5,6 +5,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use license_manager::auth::mint::DevelopmentToken;
+use license_manager::cli::doctor::doctor;
 use license_manager::cli::operations::{self, CommandError};
 use license_manager::cli::{Cli, Command};
 use license_manager::cli::{demo, outbox};
@@ -54,8 +55,18 @@ fn in_one_line(error: &clap::Error) -> String {
 }
 
 fn act(cli: Cli) -> Result<ExitCode, Box<dyn Error>> {
-    let mut config = Config::load(cli.config.as_deref(), environment())?;
-    match cli.into_command() {
+    let config = Config::load(cli.config.as_deref(), environment());
+    let command = cli.into_command();
+    if let Command::Doctor(arguments) = &command {
+        // Its findings are its output; no log stands in between.
+        return Ok(match doctor(config, arguments, &mut std::io::stdout())? {
+            true => ExitCode::SUCCESS,
+            false => ExitCode::FAILURE,
+        });
+    }
+    let mut config = config?;
+    match command {
+        Command::Doctor(_) => {}
         Command::Token(arguments) => {
             let token = DevelopmentToken::from(arguments).mint(&config.auth, SystemClock.now())?;
             writeln!(std::io::stdout(), "{token}")?;

@@ -20,6 +20,7 @@ mod copy;
 mod deletions;
 mod deliveries;
 mod demo;
+mod doctor;
 mod enrollment_files;
 mod history;
 mod idempotency;

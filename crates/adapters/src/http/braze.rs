@@ -124,6 +124,17 @@ impl Braze {
         Self { service, clock, app_id, campaigns, logged: Mutex::default(), sent }
     }
 
+    /// Whether Braze answers a read that finds nobody.
+    ///
+    /// # Errors
+    /// What happened, as a text that follows the service's name.
+    pub async fn ask_for_nobody(&self) -> Result<(), String> {
+        let nobody = json!({ "alias_name": "nobody@license-manager.invalid", "alias_label": ALIAS_LABEL });
+        let call = json!({ "user_aliases": [nobody], "fields_to_export": ["external_id"] });
+        let answer: Result<Exported, Failure> = self.service.json(Call::post(EXPORT, &call)).await;
+        answer.map(drop).map_err(|failure| failure.problem)
+    }
+
     /// Sends events of people without an account, each with the person's email address. Notes in the profile what the
     /// person's last event says.
     pub(super) async fn track(&self, events: &[(&Email, &TrackedEvent)]) -> Result<(), Undelivered> {

@@ -21,6 +21,7 @@ mod tokens;
 mod traced;
 mod tracking;
 mod upstream;
+mod visits;
 mod webhooks;
 
 pub use accounts::HttpAccounts;
@@ -36,4 +37,5 @@ pub use sign_in::{AuthorizationRequest, Endpoints, SignInClient, SignInError, To
 pub use tokens::{AccessTokens, Credentials};
 pub use tracking::Tracking;
 pub use upstream::HttpUpstream;
+pub use visits::{Visit, Visitor};
 pub use webhooks::WebhookClient;

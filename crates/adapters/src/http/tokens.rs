@@ -63,6 +63,14 @@ impl AccessTokens {
         Self { url: format!("{base}/oauth2/access_token"), credentials, client, current: Mutex::new(None) }
     }
 
+    /// Whether the service gives a token.
+    ///
+    /// # Errors
+    /// What happened, as a text that follows the service's name.
+    pub async fn ask(&self) -> Result<(), String> {
+        self.current().await.map(drop)
+    }
+
     /// A valid token.
     ///
     /// # Errors

@@ -6,6 +6,7 @@ use std::time::Instant;
 use license_manager_domain::{Error, Upstream};
 use reqwest::StatusCode;
 use serde::de::DeserializeOwned;
+use uuid::Uuid;
 
 use super::client::Client;
 use super::service::{Call, Credential, Failure, Service};
@@ -30,6 +31,27 @@ impl HttpUpstream {
         let credential = tokens.map_or(Credential::None, Credential::Tokens);
         let service = Service::new(name, base.into(), client, credential);
         Self { upstream, service, retry_at: Arc::default() }
+    }
+
+    /// Whether the service answers a read that finds nothing.
+    ///
+    /// # Errors
+    /// What happened, as a text that follows the service's name.
+    pub async fn ask_for_nothing(&self) -> Result<(), String> {
+        let nothing = Uuid::nil();
+        let call = match self.upstream {
+            Upstream::Catalog => {
+                let path = format!("/api/v1/enterprise-catalogs/{nothing}/contains_content_items/");
+                self.service
+                    .done(Call::get(&path, &[("course_run_ids", "nothing")]).or_status(StatusCode::NOT_FOUND))
+                    .await
+            }
+            Upstream::Lms => {
+                let path = format!("/enterprise/api/v1/enterprise-customer/{nothing}/");
+                self.service.done(Call::get(&path, &[]).or_status(StatusCode::NOT_FOUND)).await
+            }
+        };
+        call.map_err(|failure| failure.problem)
     }
 
     /// Makes a call that somebody waits for, and reads the answer as JSON.

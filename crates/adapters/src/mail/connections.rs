@@ -65,7 +65,7 @@ impl Connections {
     pub(super) async fn send(&self, envelope: &Envelope, mail: &[u8]) -> Result<(), Problem> {
         let mut connection = match self.rested().await {
             Some(connection) => connection,
-            None => Connection { smtp: self.connect().await?, mails: 0, used: Instant::now() },
+            None => Connection { smtp: self.connect().await?.0, mails: 0, used: Instant::now() },
         };
         let outcome = connection.smtp.send(envelope, mail).await;
         connection.mails += 1;
@@ -92,14 +92,25 @@ impl Connections {
         }
     }
 
-    async fn connect(&self) -> Result<AsyncSmtpConnection, Problem> {
+    /// Greets the server, with the login if there is one, and leaves. Returns the certificate of an encrypted connection.
+    pub(super) async fn greet(&self) -> Result<Option<Vec<u8>>, Problem> {
+        let (mut connection, certificate) = self.connect().await?;
+        connection.quit().await?;
+        Ok(certificate)
+    }
+
+    /// Connects. Also returns the certificate of an encrypted connection.
+    async fn connect(&self) -> Result<(AsyncSmtpConnection, Option<Vec<u8>>), Problem> {
         let MailServer { host, port, encryption, hello, login } = &self.server;
         let tcp = TcpStream::connect((host.as_str(), *port)).await.map_err(|_| Problem::Unreachable)?;
         tcp.set_nodelay(true).map_err(|_| Problem::Unreachable)?;
+        let mut certificate = None;
         let stream: Box<dyn AsyncTokioStream> = match encryption {
             Encryption::Opportunistic(_) | Encryption::Required(_) => Box::new(tcp),
             Encryption::Immediate(tls, name) => {
                 let encrypted = tls.connect(name.clone(), tcp).await.map_err(|_| Problem::Encryption)?;
+                let certificates = encrypted.get_ref().1.peer_certificates();
+                certificate = certificates.and_then(|all| all.first()).map(|own| own.to_vec());
                 Box::new(Encrypted(encrypted))
             }
         };
@@ -107,6 +118,7 @@ impl Connections {
         match encryption {
             Encryption::Opportunistic(tls) | Encryption::Required(tls) if connection.can_starttls() => {
                 connection.starttls(tls.clone(), hello).await?;
+                certificate = connection.peer_certificate().ok();
             }
             Encryption::Required(_) => return Err(Problem::NoEncryption),
             Encryption::Opportunistic(_) | Encryption::Immediate(..) => {}
@@ -114,6 +126,6 @@ impl Connections {
         if let Some(login) = login {
             connection.auth(DEFAULT_MECHANISMS, login).await?;
         }
-        Ok(connection)
+        Ok((connection, certificate))
     }
 }

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use lettre::address::Envelope;
 use lettre::message::header::{HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MultiPart};
@@ -18,6 +19,7 @@ use super::connections::{Connections, Problem};
 use super::mail_server::MailServer;
 use super::words::Templates;
 use crate::calls::{CallListener, CallOutcome, observed};
+use crate::certificates::end_of;
 use crate::traces::CallSpan;
 
 /// How many sent mails are remembered, and for how long. If the result of a batch is lost, its mails are not sent again.
@@ -79,6 +81,19 @@ impl SmtpMail {
     /// Reports every mail sent to the server to this listener.
     pub fn with_listener(self, listener: CallListener) -> Self {
         Self { on_call: Some(listener), ..self }
+    }
+
+    /// Greets the server, with the login if there is one, and leaves. Returns when the certificate of an encrypted
+    /// connection ends.
+    ///
+    /// # Errors
+    /// What happened, as a text that follows "the mail server".
+    pub async fn greet(&self) -> Result<Option<DateTime<Utc>>, String> {
+        match tokio::time::timeout(self.timeout, self.connections.greet()).await {
+            Ok(Ok(certificate)) => Ok(certificate.and_then(|certificate| end_of(&certificate))),
+            Ok(Err(problem)) => Err(Failure::from(problem).problem.to_string()),
+            Err(_) => Err("did not answer in time".to_owned()),
+        }
     }
 
     async fn send_one(&self, mail: &Mail) -> Result<(), Failure> {

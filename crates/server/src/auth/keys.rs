@@ -80,12 +80,7 @@ impl IssuerKeys {
             }
             JwkSetSource::Url(url) => url.clone(),
         };
-        let client = Client::builder()
-            .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(ANSWER_TIMEOUT)
-            .build()
-            .map_err(|error| KeyError::Fetch(error.to_string()))?;
-        let remote = Remote { url, client, last_reread: Mutex::new(None) };
+        let remote = Remote::new(url)?;
         let current = Arc::new(Current { keys: RwLock::new(Arc::new([])), remote: Some(remote) });
         current.read_again().await;
         let refreshed = Arc::clone(&current);
@@ -143,6 +138,15 @@ impl Current {
 }
 
 impl Remote {
+    fn new(url: Url) -> Result<Self, KeyError> {
+        let client = Client::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(ANSWER_TIMEOUT)
+            .build()
+            .map_err(|error| KeyError::Fetch(error.to_string()))?;
+        Ok(Self { url, client, last_reread: Mutex::new(None) })
+    }
+
     async fn fetch(&self) -> Result<Arc<[DecodingKey]>, KeyError> {
         // Without the URL, which may hold a password.
         let failed = |error: reqwest::Error| KeyError::Fetch(chain(&error.without_url()));
@@ -157,6 +161,18 @@ impl Remote {
         }
         parse(&text)
     }
+}
+
+/// Reads the keys once, and returns how many there are.
+///
+/// # Errors
+/// Why there is none.
+pub async fn read_keys(source: &JwkSetSource) -> Result<usize, KeyError> {
+    let keys = match source {
+        JwkSetSource::Url(url) => Remote::new(url.clone())?.fetch().await?,
+        JwkSetSource::Inline(_) | JwkSetSource::File(_) => IssuerKeys::open(source, ANSWER_TIMEOUT).await?.current(),
+    };
+    Ok(keys.len())
 }
 
 /// An error and its causes on one line.

@@ -11,7 +11,7 @@ pub mod throttle;
 mod token;
 mod verifier;
 
-pub use keys::KeyError;
+pub use keys::{KeyError, read_keys};
 pub use news::BeingStored;
 pub use token::{AccessToken, Context, MAX_USERNAME_LENGTH, TokenError, TokenRole};
 pub use verifier::TokenVerifier;

@@ -1,6 +1,7 @@
 //! The command line.
 
 pub mod demo;
+pub mod doctor;
 pub mod operations;
 pub mod outbox;
 
@@ -13,6 +14,7 @@ use license_manager_domain::outbox::Topic;
 use uuid::Uuid;
 
 use crate::auth::mint::DevelopmentToken;
+use crate::cli::doctor::DoctorArguments;
 use crate::cli::operations::{BackupArguments, CheckArguments, CopyArguments, ImportArguments, OperationCommand};
 
 /// Manages the licenses of enterprise subscription plans.
@@ -70,6 +72,9 @@ pub enum Command {
     Backup(BackupArguments),
     /// Check the database against the rules that every change keeps, and change nothing. Exits with 1 if it breaks one.
     Check(CheckArguments),
+    /// Look for what is wrong with the settings, the database and the upstream services, and change nothing. Each service is
+    /// really asked. Exits with 1 if something does not work.
+    Doctor(DoctorArguments),
     /// Copy everything from a SQLite database to a new Postgres database. Stop the server first.
     Copy(CopyArguments),
     /// Import everything from the MySQL or MariaDB database of the Django license manager into a new database. The source

@@ -12,6 +12,7 @@ use license_manager_console::{Console, DemoPerson, IdentityProvider, ProviderIds
 use license_manager_domain::LicenseManager;
 
 use self::host::ServerHost;
+pub(crate) use self::provider::client_of;
 use self::provider::{LmsProvider, OidcProvider};
 use crate::auth::TokenVerifier;
 use crate::cli::demo;
@@ -51,7 +52,7 @@ pub fn console(
 /// The configured provider, if its settings are complete.
 fn provider(config: &Config, verifier: Arc<TokenVerifier>, client: Client) -> Option<Arc<dyn IdentityProvider>> {
     let settings = &config.console;
-    let client = provider::client_of(settings, client)?;
+    let client = client_of(settings, client)?;
     let url = settings.provider_url.clone()?;
     Some(match settings.provider {
         ProviderKind::Lms => Arc::new(LmsProvider::new(&url, client, verifier)),

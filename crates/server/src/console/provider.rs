@@ -28,7 +28,7 @@ const LOGOUT_EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
 const LOGOUT_LEEWAY_SECONDS: i64 = 60;
 
 /// This service as a client of the configured provider; `None` if a setting is missing.
-pub(super) fn client_of(settings: &ConsoleConfig, client: Client) -> Option<SignInClient> {
+pub(crate) fn client_of(settings: &ConsoleConfig, client: Client) -> Option<SignInClient> {
     let credentials = Credentials {
         client_id: settings.client_id.clone()?,
         client_secret: settings.client_secret.as_ref()?.expose().to_owned(),

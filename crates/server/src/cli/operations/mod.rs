@@ -31,8 +31,7 @@ use std::io::Write;
 
 use license_manager_domain::LicenseManager;
 
-pub use arguments::OperationCommand;
-use arguments::ShowOptions;
+pub use arguments::{OperationCommand, ShowOptions, SummaryFormat};
 pub use backup::{BackupArguments, backup};
 pub use check::{CheckArguments, check};
 pub use copy::{CopyArguments, copy};

@@ -1,0 +1,101 @@
+//! The database, its migrations and its clock.
+
+use std::time::Instant;
+
+use license_manager_adapters::postgres::{Examination, PostgresStore};
+use license_manager_domain::ports::Clock as _;
+
+use super::findings::Finding;
+use crate::config::{Config, DatabaseUrl};
+use crate::database::{Database, MigrationError};
+use crate::system::SystemClock;
+
+/// How far the clocks of this machine and of the database may differ, in milliseconds, before it is worth a warning, and
+/// before it is wrong: times of both are compared.
+const CLOCK_WARNING: i64 = 1_000;
+const CLOCK_FAILURE: i64 = 30_000;
+
+/// Asks the database. Blocks.
+pub(super) fn examine(config: &Config) -> Vec<Finding> {
+    let url = config.database.url_or_default();
+    if let DatabaseUrl::Sqlite(path) = &url
+        && !path.exists()
+    {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        return vec![match folder {
+            Some(folder) if !folder.is_dir() => {
+                Finding::failed("database", format!("there is no folder {} for it", folder.display()))
+            }
+            _ => Finding::warning("database", format!("there is no {} yet; the server creates it", path.display())),
+        }];
+    }
+    let database = match Database::open(config) {
+        Ok(database) => database,
+        Err(error) => return vec![Finding::failed("database", error.to_string())],
+    };
+    let start = Instant::now();
+    let mut findings = match &database {
+        Database::Sqlite(_) => match database.ping() {
+            Ok(()) => vec![Finding::ok("database", format!("{url} answers"))],
+            Err(error) => return vec![Finding::failed("database", format!("{url}: {error}"))],
+        },
+        Database::Postgres(store) => match of_postgres(store, config, start) {
+            Ok(findings) => findings,
+            Err(problem) => return vec![Finding::failed("database", problem)],
+        },
+    };
+    findings.push(migrations(&database));
+    findings
+}
+
+fn of_postgres(store: &PostgresStore, config: &Config, start: Instant) -> Result<Vec<Finding>, String> {
+    let (before, examined, after) = (SystemClock.now(), store.examine()?, SystemClock.now());
+    let Examination { version, is_supported, max_connections, has_search, now } = examined;
+    let mut findings = vec![match is_supported {
+        true => Finding::ok("database", format!("Postgres {version} answers, in {} ms", start.elapsed().as_millis())),
+        false => Finding::failed("database", format!("this is Postgres {version}: version 15 or later is needed")),
+    }];
+    if store.expects_sessions_of_a_pooler().map_err(|error| error.to_string())? {
+        findings.push(Finding::failed("database", MigrationError::Pooler.to_string()));
+    }
+    if i64::from(config.database.pool_size) >= i64::from(max_connections) {
+        findings.push(Finding::warning(
+            "connections",
+            format!(
+                "LM_DATABASE__POOL_SIZE is {}, and Postgres accepts {max_connections} in all",
+                config.database.pool_size
+            ),
+        ));
+    }
+    let middle = before + (after - before) / 2;
+    let apart = (now - middle).num_milliseconds();
+    let message = format!("that of the database differs by {:.1} s", apart as f64 / 1_000.0);
+    findings.push(match apart.abs() {
+        CLOCK_FAILURE.. => Finding::failed("clock", format!("{message}: set both by NTP")),
+        CLOCK_WARNING.. => Finding::warning("clock", format!("{message}: set both by NTP")),
+        _ => Finding::ok("clock", message),
+    });
+    if !has_search && store.pending_migrations().is_ok_and(|pending| pending.is_empty()) {
+        findings.push(Finding::warning(
+            "search",
+            "searches read every address of a plan: create the extension pg_trgm and its index (docs/OPERATIONS.md)",
+        ));
+    }
+    Ok(findings)
+}
+
+fn migrations(database: &Database) -> Finding {
+    match (database.pending_migrations(), database.unknown_migrations()) {
+        (Ok(pending), Ok(unknown)) if pending.is_empty() && unknown.is_empty() => {
+            Finding::ok("migrations", "all have run")
+        }
+        (Ok(pending), Ok(_)) if pending.is_empty() => {
+            Finding::warning("migrations", "a newer version migrated this database: finish the upgrade")
+        }
+        (Ok(pending), Ok(_)) => Finding::warning(
+            "migrations",
+            format!("{} are pending: `license-manager migrate`, or a start, runs them", pending.len()),
+        ),
+        (Err(error), _) | (_, Err(error)) => Finding::failed("migrations", error.to_string()),
+    }
+}
