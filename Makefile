@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help build run test fmt lint unit bench bench-hostile bench-operations bench-migration load openapi fuzz soak
+.PHONY: help build run test fmt lint unit package deploy-test bench bench-hostile bench-operations bench-migration load openapi fuzz soak
 
 # Without -p, cargo settles on one set of features for the whole workspace and builds each dependency once.
 
@@ -37,6 +37,14 @@ lint: ## Run clippy, build the domain's documentation, and check the dependencie
 unit: ## Run the tests that need neither a server nor a database
 	cargo test -p license-manager-domain
 	cargo test -p license-manager -p license-manager-tests --lib --bins --test server
+
+package: ## Build a Debian package below target/debian
+	deploy/package
+
+deploy-test: ## Install, start, upgrade and remove the package on a plain Debian, which needs root; check the manifests
+	deploy/package
+	tests/deploy
+	tests/manifests
 
 bench: ## Measure the server beside hand-written SQL, on both databases
 	cargo build --release --bin license-manager --bin bench

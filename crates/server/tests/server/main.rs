@@ -6,6 +6,7 @@ mod config_values;
 mod csrf;
 mod issuer;
 mod keys;
+mod package_files;
 mod throttle;
 mod tokens;
 mod upstreams;
