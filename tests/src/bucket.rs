@@ -67,6 +67,11 @@ impl FakeBucket {
         self.state.away.store(away, Ordering::SeqCst);
     }
 
+    /// Puts an object there, as another service did.
+    pub fn put(&self, key: &str, content: &str) {
+        lock(&self.state.objects).insert(key.to_owned(), content.to_owned());
+    }
+
     /// Its objects by key.
     pub fn objects(&self) -> BTreeMap<String, String> {
         let objects = lock(&self.state.objects);

@@ -1,4 +1,4 @@
-//! Databases of the Django license manager, which an import reads.
+//! Databases of the Django license manager, which an import reads and an export writes.
 
 use std::io::Write;
 use std::path::Path;
@@ -58,6 +58,19 @@ impl DjangoServer {
         self.run("load", &format!("CREATE DATABASE {name};"));
         self.execute(name, &layout);
         format!("{}/{name}", self.run("url", "").trim())
+    }
+
+    /// Creates a database as the migrations of the service leave it: with its constraints and first rows. Returns its URL.
+    pub fn fresh(&self, name: &str, ids: DjangoIds) -> String {
+        let url = self.empty(name, ids);
+        self.execute(name, include_str!("../django/fresh.sql"));
+        url
+    }
+
+    /// The rows of a query, their values separated by tabs.
+    pub fn rows(&self, name: &str, query: &str) -> Vec<String> {
+        let printed = self.run("load", &format!("USE {name};\n{query}"));
+        printed.lines().skip(1).map(str::to_owned).collect()
     }
 
     /// Runs statements in a database.

@@ -9,6 +9,7 @@ mod certificates;
 pub mod check;
 mod console;
 pub mod copy;
+pub mod export;
 mod history;
 pub mod http;
 pub mod import;

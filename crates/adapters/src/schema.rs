@@ -319,6 +319,7 @@ tables! {
         successes -> BigInt,
         pending -> BigInt,
         failures -> BigInt,
+        results_file -> Nullable<Text>,
     }
 }
 

@@ -1,7 +1,8 @@
 //! A connection to MySQL or MariaDB, in the text protocol.
 //!
 //! It is written here because the published clients bring a second implementation of TLS roots and of hashes, which
-//! `deny.toml` refuses. It does what the import needs: log in, run a statement, read its rows.
+//! `deny.toml` refuses. It does what an import and an export need: log in, run a statement, read its
+//! rows.
 
 use std::io::{BufReader, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
@@ -152,12 +153,23 @@ impl Client {
         self.query(statement).map(drop)
     }
 
+    /// Runs a statement that writes rows. Returns their number.
+    pub(crate) fn change(&mut self, statement: &str) -> Result<u64, DjangoError> {
+        self.command(statement)?;
+        let answer = self.packet()?;
+        match answer.split_first() {
+            Some((0x00, _)) => {
+                let rows = length(&answer, &mut 1).flatten().ok_or(DjangoError::Protocol("no number of rows"))?;
+                Ok(rows as u64)
+            }
+            Some((0xFF, rest)) => Err(refusal(rest)),
+            _ => Err(DjangoError::Protocol("rows where none were asked for")),
+        }
+    }
+
     /// Runs a statement and returns its rows.
     pub(crate) fn query(&mut self, statement: &str) -> Result<Vec<Row>, DjangoError> {
-        self.sequence = 0;
-        let mut command = vec![0x03];
-        command.extend(statement.as_bytes());
-        self.send(&command)?;
+        self.command(statement)?;
         let head = self.packet()?;
         let columns = match head.split_first() {
             Some((0x00, _)) => return Ok(Vec::new()),
@@ -180,17 +192,30 @@ impl Client {
         }
     }
 
+    fn command(&mut self, statement: &str) -> Result<(), DjangoError> {
+        self.sequence = 0;
+        let mut command = Vec::with_capacity(statement.len() + 1);
+        command.push(0x03);
+        command.extend(statement.as_bytes());
+        self.send(&command)
+    }
+
     fn send(&mut self, payload: &[u8]) -> Result<(), DjangoError> {
-        // What is sent is short: statements and answers to the login.
-        let size = u32::try_from(payload.len()).ok().filter(|size| (*size as usize) < PART);
-        let size = size.ok_or(DjangoError::Protocol("a statement that is too long"))?;
-        let mut packet = size.to_le_bytes()[..3].to_vec();
-        packet.push(self.sequence);
-        packet.extend(payload);
-        self.sequence = self.sequence.wrapping_add(1);
-        let stream = self.stream.get_mut();
-        stream.write_all(&packet)?;
-        stream.flush()?;
+        let mut rest = payload;
+        loop {
+            let (part, later) = rest.split_at(rest.len().min(PART));
+            let [low, middle, high, ..] = (part.len() as u32).to_le_bytes();
+            let stream = self.stream.get_mut();
+            stream.write_all(&[low, middle, high, self.sequence])?;
+            stream.write_all(part)?;
+            self.sequence = self.sequence.wrapping_add(1);
+            rest = later;
+            // A part of the full length is followed by another one, even by an empty one.
+            if part.len() < PART {
+                break;
+            }
+        }
+        self.stream.get_mut().flush()?;
         Ok(())
     }
 

@@ -9,13 +9,15 @@
 //! | `values` | the values of a row, and rows of ours as JSON |
 //! | `tables` | which table goes where |
 //! | `mapping` | how each row becomes ours |
+//! | `export` | the way back: how each row of ours is written there |
 //!
-//! [`DjangoDatabase`] puts them together. `docs/MIGRATION.md` says what becomes of each column.
+//! [`DjangoDatabase`] reads the database, and [`DjangoExport`] writes it. `docs/MIGRATION.md` says what becomes of each column.
 
 mod address;
 mod client;
 mod database;
 mod error;
+mod export;
 mod layout;
 mod mapping;
 mod tables;
@@ -24,3 +26,4 @@ mod values;
 pub use address::DatabaseAddress;
 pub use database::DjangoDatabase;
 pub use error::DjangoError;
+pub use export::DjangoExport;

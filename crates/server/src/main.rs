@@ -7,9 +7,9 @@ use std::process::ExitCode;
 use license_manager::auth::mint::DevelopmentToken;
 use license_manager::cli::doctor::doctor;
 use license_manager::cli::operations::{self, CommandError};
-use license_manager::cli::{Cli, Command};
+use license_manager::cli::{Cli, Command, ConfigArguments};
 use license_manager::cli::{demo, outbox};
-use license_manager::config::Config;
+use license_manager::config::{Config, DjangoSettings};
 use license_manager::database::{Database, seed_products};
 use license_manager::serve;
 use license_manager::system::SystemClock;
@@ -67,11 +67,18 @@ fn act(cli: Cli) -> Result<ExitCode, Box<dyn Error>> {
     let mut config = config?;
     match command {
         Command::Doctor(_) => {}
+        Command::Config(ConfigArguments { from_django: Some(file), output }) => {
+            let settings = DjangoSettings::read(&file)?;
+            write!(std::io::stdout(), "{}", settings.page(output))?;
+            if settings.has_refused() {
+                return Ok(ExitCode::FAILURE);
+            }
+        }
         Command::Token(arguments) => {
             let token = DevelopmentToken::from(arguments).mint(&config.auth, SystemClock.now())?;
             writeln!(std::io::stdout(), "{token}")?;
         }
-        Command::Config => {
+        Command::Config(_) => {
             write!(std::io::stdout(), "{}", config.effective())?;
             // Also checks the upstreams, because a server would not start with incomplete ones.
             // They end inside of the runtime, as connections to a mail server must.
@@ -117,6 +124,18 @@ fn act(cli: Cli) -> Result<ExitCode, Box<dyn Error>> {
         Command::Import(arguments) => {
             logging::init(&config.logging)?;
             if !operations::import(&config, &arguments, &mut std::io::stdout())? {
+                return Ok(ExitCode::FAILURE);
+            }
+        }
+        Command::Export(arguments) => {
+            logging::init(&config.logging)?;
+            if !operations::export(&config, &arguments, &mut std::io::stdout())? {
+                return Ok(ExitCode::FAILURE);
+            }
+        }
+        Command::Compare(arguments) => {
+            logging::init(&config.logging)?;
+            if !operations::compare(&config, &arguments, &mut std::io::stdout())? {
                 return Ok(ExitCode::FAILURE);
             }
         }

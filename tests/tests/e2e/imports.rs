@@ -7,12 +7,11 @@ use license_manager_tests::{Database, DjangoIds, DjangoServer, Person, Ran, Serv
 use serde_json::{Value, json};
 
 /// How many rows of the fixture each rule applies to.
-const RULES: [(&str, u64); 45] = [
+const RULES: [(&str, u64); 44] = [
     ("assigned_with_activation_date", 1),
     ("auto_scaling_most", 1),
     ("auto_scaling_percentage", 2),
     ("desired_licenses", 4),
-    ("enrollment_results", 1),
     ("event_twice", 1),
     ("group_of_user", 1),
     ("harmless_message", 1),

@@ -31,7 +31,7 @@ pub use catalog::{CachedCatalog, HttpCatalog};
 pub use client::{Client, Timeouts, client};
 pub use directory::HttpDirectory;
 pub use learners::HttpLearners;
-pub use result_files::{BucketOptions, BucketProblem, S3ResultFiles};
+pub use result_files::{BucketOptions, BucketProblem, S3ResultFiles, results_file};
 pub use segment::Segment;
 pub use sign_in::{AuthorizationRequest, Endpoints, SignInClient, SignInError, Tokens};
 pub use tokens::{AccessTokens, Credentials};

@@ -9,6 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use license_manager_domain::EnrollmentJobId;
+use license_manager_domain::model::EnrollmentJob;
 use license_manager_domain::ports::{Clock, ResultFiles, Undelivered};
 use reqwest::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use reqwest::{Method, StatusCode};
@@ -55,7 +56,7 @@ pub enum BucketProblem {
     Host,
 }
 
-/// A bucket. Its objects are named `bulk-enrollments/{job}.csv`.
+/// A bucket. Its objects are named `bulk-enrollments/{job}.csv`, but for those that another service wrote.
 pub struct S3ResultFiles {
     bucket: Bucket,
     credentials: BucketCredentials,
@@ -69,7 +70,8 @@ impl std::fmt::Debug for S3ResultFiles {
     }
 }
 
-fn key(job: EnrollmentJobId) -> String {
+/// The name of the file with the results of a job.
+pub fn results_file(job: EnrollmentJobId) -> String {
     format!("bulk-enrollments/{job}.csv")
 }
 
@@ -137,7 +139,7 @@ impl S3ResultFiles {
     }
 
     async fn try_put(&self, job: EnrollmentJobId, csv: String) -> Result<(), Failure> {
-        let key = key(job);
+        let key = results_file(job);
         let disposition = format!("attachment; filename=\"bulk-enrollment-{job}.csv\"");
         let credentials = self.credentials.current(self.clock.now()).await.map_err(Failure::unusable)?;
         let mut action = self.bucket.put_object(Some(&credentials), &key);
@@ -170,8 +172,8 @@ impl ResultFiles for S3ResultFiles {
         })
     }
 
-    async fn address(&self, job: EnrollmentJobId) -> Option<String> {
-        let key = key(job);
+    async fn address(&self, job: &EnrollmentJob) -> Option<String> {
+        let key = job.file.clone().unwrap_or_else(|| results_file(job.id));
         match self.credentials.current(self.clock.now()).await {
             Ok(credentials) => Some(self.signed(&self.bucket.get_object(Some(&credentials), &key), READABLE).into()),
             Err(problem) => {

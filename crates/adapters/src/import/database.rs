@@ -13,7 +13,7 @@ use crate::rows::shared::NumberRow;
 
 /// A column of a table, with its type.
 #[derive(QueryableByName)]
-pub(super) struct Column {
+pub(crate) struct Column {
     #[diesel(sql_type = Text)]
     pub name: String,
     #[diesel(sql_type = Text)]
@@ -27,7 +27,7 @@ struct TextRow {
 }
 
 /// A connection to either database.
-pub(super) trait Database: Connection + SimpleConnection {
+pub(crate) trait Database: Connection + SimpleConnection {
     /// The words of statements, each with the database's own.
     const WORDS: &'static [(&'static str, &'static str)];
 

@@ -31,7 +31,7 @@ use license_manager_domain::operations::Supervisor;
 
 use crate::postgres::PostgresStore;
 use crate::sqlite::SqliteStore;
-use database::Database;
+pub(crate) use database::Database;
 pub use error::ImportError;
 pub use rows::{Page, Source, Target};
 use staging::Staging;

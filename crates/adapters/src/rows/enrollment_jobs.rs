@@ -27,6 +27,7 @@ pub(crate) struct EnrollmentJobRow {
     pub successes: i64,
     pub pending: i64,
     pub failures: i64,
+    pub results_file: Option<String>,
 }
 
 /// A job with its results.
@@ -54,6 +55,7 @@ impl TryFrom<&EnrollmentJob> for EnrollmentJobRow {
             successes: job.numbers.successes,
             pending: job.numbers.pending,
             failures: job.numbers.failures,
+            results_file: job.file.clone(),
         })
     }
 }
@@ -74,6 +76,7 @@ impl TryFrom<EnrollmentJobRow> for EnrollmentJob {
             enrollment,
             stage,
             numbers: EnrollmentNumbers { successes: row.successes, pending: row.pending, failures: row.failures },
+            file: row.results_file,
             created: row.created.0,
             modified: row.modified.0,
         })

@@ -22,6 +22,7 @@ pub fn job(number: u128) -> EnrollmentJob {
         },
         stage: EnrollmentStage::Enrolling { until: None },
         numbers: EnrollmentNumbers::default(),
+        file: None,
         created: day(1),
         modified: day(1),
     }
@@ -30,7 +31,8 @@ pub fn job(number: u128) -> EnrollmentJob {
 pub fn an_enrollment_comes_back_as_it_was_asked_for(db: &dyn Database) {
     let store = db.store();
     let everybody = BulkEnrollment { learners: Enrollees::Holders, plan: Some(plan_id(1)), ..job(1).enrollment };
-    let jobs = [job(1), EnrollmentJob { lms_user_id: None, customer: customer(2), enrollment: everybody, ..job(2) }];
+    let others = EnrollmentJob { lms_user_id: None, customer: customer(2), enrollment: everybody, ..job(2) };
+    let jobs = [job(1), EnrollmentJob { file: Some("old/results.csv".to_owned()), ..others }];
     for job in &jobs {
         store.write(|unit| unit.enrollment_jobs().add(job)).unwrap();
     }

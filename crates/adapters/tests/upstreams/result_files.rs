@@ -6,8 +6,9 @@ use std::sync::Arc;
 use license_manager_adapters::http::{
     Authorization, BucketOptions, BucketProblem, CredentialSource, S3ResultFiles, Timeouts, client,
 };
-use license_manager_domain::EnrollmentJobId;
+use license_manager_domain::model::{BulkEnrollment, Enrollees, EnrollmentJob, EnrollmentNumbers, EnrollmentStage};
 use license_manager_domain::ports::{FixedClock, ResultFiles, Undelivered};
+use license_manager_domain::{CustomerId, EnrollmentJobId};
 use url::Url;
 use uuid::Uuid;
 use wiremock::matchers::{body_string_contains, header, method, path as path_is};
@@ -34,6 +35,26 @@ fn options(url: String) -> BucketOptions {
 
 fn files(url: String, timeouts: Timeouts) -> S3ResultFiles {
     S3ResultFiles::new(options(url), client(timeouts).unwrap(), clock()).unwrap()
+}
+
+/// The job, whose results are in this file.
+fn done(file: Option<&str>) -> EnrollmentJob {
+    EnrollmentJob {
+        id: JOB,
+        customer: CustomerId(Uuid::nil()),
+        lms_user_id: None,
+        enrollment: BulkEnrollment {
+            learners: Enrollees::Holders,
+            plan: None,
+            course_run_keys: Vec::new(),
+            notify: false,
+        },
+        stage: EnrollmentStage::Filed,
+        numbers: EnrollmentNumbers::default(),
+        file: file.map(str::to_owned),
+        created: now(),
+        modified: now(),
+    }
 }
 
 fn parameters(url: &Url) -> BTreeMap<String, String> {
@@ -87,7 +108,7 @@ fn expected_signature(method: &str, url: &Url, secret: &str) -> String {
 #[tokio::test]
 async fn a_download_link_is_valid_for_an_hour() {
     let server = MockServer::start().await;
-    let address = Url::parse(&files(server.uri(), patient()).address(JOB).await.unwrap()).unwrap();
+    let address = Url::parse(&files(server.uri(), patient()).address(&done(None)).await.unwrap()).unwrap();
     assert!(address.as_str().starts_with(&format!("{}{PATH}?", server.uri())), "{address}");
     let signed = parameters(&address);
     assert_eq!((signed["X-Amz-Expires"].as_str(), signed["X-Amz-SignedHeaders"].as_str()), ("3600", "host"));
@@ -97,11 +118,18 @@ async fn a_download_link_is_valid_for_an_hour() {
 }
 
 #[tokio::test]
+async fn a_file_of_another_service_is_found_by_its_own_name() {
+    let server = MockServer::start().await;
+    let address = files(server.uri(), patient()).address(&done(Some("old results/1.csv"))).await.unwrap();
+    assert!(address.starts_with(&format!("{}/results/old%20results/1.csv?", server.uri())), "{address}");
+}
+
+#[tokio::test]
 async fn the_bucket_is_part_of_the_host_or_of_the_path() {
     let address = async |url: &str, bucket: &str, path_style| {
         let options = BucketOptions { bucket: bucket.to_owned(), path_style, ..options(url.to_owned()) };
         let files = S3ResultFiles::new(options, client(patient()).unwrap(), clock())?;
-        Ok::<_, BucketProblem>(files.address(JOB).await.unwrap().split_once('?').unwrap().0.to_owned())
+        Ok::<_, BucketProblem>(files.address(&done(None)).await.unwrap().split_once('?').unwrap().0.to_owned())
     };
     let key = PATH.trim_start_matches("/results");
     let service = "https://s3.eu-west-1.amazonaws.com";
@@ -168,7 +196,7 @@ fn given(key: &str, expiration: &str) -> ResponseTemplate {
 
 /// The access key and the session's token that a link is signed with.
 async fn signed_with(files: &S3ResultFiles) -> Option<(String, Option<String>)> {
-    let signed = parameters(&Url::parse(&files.address(JOB).await?).unwrap());
+    let signed = parameters(&Url::parse(&files.address(&done(None)).await?).unwrap());
     Some((
         signed["X-Amz-Credential"].split('/').next().unwrap().to_owned(),
         signed.get("X-Amz-Security-Token").cloned(),
@@ -278,8 +306,8 @@ async fn a_failure_to_get_credentials_is_shared_for_a_while() {
     let options = BucketOptions { credentials: source, ..options(server.uri()) };
     let files = S3ResultFiles::new(options, client(patient()).unwrap(), clock.clone()).unwrap();
     for asked in 1..=2 {
-        let (one, another) = tokio::join!(files.address(JOB), files.address(JOB));
-        assert_eq!((one, another, files.address(JOB).await), (None, None, None));
+        let (one, another) = tokio::join!(files.address(&done(None)), files.address(&done(None)));
+        assert_eq!((one, another, files.address(&done(None)).await), (None, None, None));
         assert_eq!(server.received_requests().await.unwrap().len(), asked);
         clock.advance(chrono::TimeDelta::seconds(10));
     }

@@ -188,10 +188,8 @@ pub(crate) const ENROLLMENT: &[&str] =
     &["uuid", "created", "modified", "enterprise_customer_uuid", "lms_user_id", "results_s3_object_name"];
 
 pub(crate) fn enrollment(cells: &Cells<'_>, to: &mut Mapped) -> Result<(), DjangoError> {
-    if cells.filled("results_s3_object_name").is_some() {
-        to.leave("enrollment_results");
-    }
-    // The service keeps neither what was asked for nor, in its database, what came of it.
+    let file = cells.filled("results_s3_object_name");
+    // The service keeps neither what was asked for nor, in its database, what came of it: that is in its bucket.
     let nothing = r#"{"learners":{"emails":[]},"plan":null,"course_run_keys":[],"notify":false}"#;
     to.row
         .uuid("uuid", cells.uuid("uuid")?)
@@ -201,7 +199,8 @@ pub(crate) fn enrollment(cells: &Cells<'_>, to: &mut Mapped) -> Result<(), Djang
         .text("results", Some(""))
         .number("created", Some(cells.fixed_moment("created")?))
         .number("modified", Some(cells.fixed_moment("modified")?))
-        .text("stage", Some("done"))
+        .text("stage", Some(if file.is_some() { "filed" } else { "done" }))
+        .text("results_file", file.as_deref())
         .number("successes", Some(0))
         .number("pending", Some(0))
         .number("failures", Some(0));

@@ -154,6 +154,8 @@ pub struct EnrollmentJob {
     pub stage: EnrollmentStage,
     /// The results so far.
     pub numbers: EnrollmentNumbers,
+    /// The name of the file with the results, if another service wrote it; `None`: the name follows from the id.
+    pub file: Option<String>,
     /// When it was requested.
     pub created: DateTime<Utc>,
     /// When it was last written. Every write makes it later, so that a worker notices when a retirement changed the

@@ -204,6 +204,7 @@ mod tests {
             },
             stage: EnrollmentStage::Done,
             numbers: EnrollmentNumbers::default(),
+            file: None,
             created: now,
             modified: now,
         };

@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 
 use crate::error::{Error, Upstream};
 use crate::model::email::Email;
+use crate::model::enrollment::EnrollmentJob;
 use crate::model::ids::{CatalogId, CustomerId, EnrollmentJobId, LicenseId, LmsUserId};
 use crate::ports::backups::{BackupMade, Backups};
 use crate::ports::deliveries::{
@@ -133,7 +134,7 @@ impl ResultFiles for NotConfigured {
         Err(Undelivered::Unavailable("no bucket for files is configured".to_owned()))
     }
 
-    async fn address(&self, _: EnrollmentJobId) -> Option<String> {
+    async fn address(&self, _: &EnrollmentJob) -> Option<String> {
         None
     }
 }

@@ -1,6 +1,7 @@
 use async_trait::async_trait;
 
 use super::deliveries::Undelivered;
+use crate::model::enrollment::EnrollmentJob;
 use crate::model::ids::EnrollmentJobId;
 
 /// Files outside of storage with the results of bulk enrollments, one per job, as CSV.
@@ -19,5 +20,5 @@ pub trait ResultFiles: Send + Sync {
 
     /// A URL that allows anybody who has it to read the file for an hour, less if the credentials end before. Does not
     /// call the place of the files. `None` if no such URL can be made at the moment.
-    async fn address(&self, job: EnrollmentJobId) -> Option<String>;
+    async fn address(&self, job: &EnrollmentJob) -> Option<String>;
 }

@@ -33,7 +33,17 @@ impl LicenseManager {
         let now = self.now();
         let id = EnrollmentJobId(self.ids.next());
         let (stage, numbers) = (EnrollmentStage::Enrolling { until: None }, EnrollmentNumbers::default());
-        let job = EnrollmentJob { id, customer, lms_user_id, enrollment, stage, numbers, created: now, modified: now };
+        let job = EnrollmentJob {
+            id,
+            customer,
+            lms_user_id,
+            enrollment,
+            stage,
+            numbers,
+            file: None,
+            created: now,
+            modified: now,
+        };
         let message = Message::bulk_enrollment(MessageId(self.ids.next()), &job);
         self.store.write(|unit| {
             if unit.agreements().find_by_customer(customer)?.is_none() {
@@ -78,7 +88,7 @@ impl LicenseManager {
     /// no file, or the file has no address at the moment.
     pub async fn enrollment_file(&self, job: &EnrollmentJob) -> Option<String> {
         match job.stage == EnrollmentStage::Filed && self.result_files.is_configured() {
-            true => self.result_files.address(job.id).await,
+            true => self.result_files.address(job).await,
             false => None,
         }
     }

@@ -66,7 +66,7 @@ fn take(contents: Vec<String>) -> MockResultFiles {
             .in_sequence(&mut order)
             .returning(|_, _| Ok(()));
     }
-    files.expect_address().returning(|job| Some(format!("https://files.example.com/{job}")));
+    files.expect_address().returning(|job| Some(format!("https://files.example.com/{}", job.id)));
     files
 }
 

@@ -15,7 +15,11 @@ use uuid::Uuid;
 
 use crate::auth::mint::DevelopmentToken;
 use crate::cli::doctor::DoctorArguments;
-use crate::cli::operations::{BackupArguments, CheckArguments, CopyArguments, ImportArguments, OperationCommand};
+use crate::cli::operations::{
+    BackupArguments, CheckArguments, CompareArguments, CopyArguments, ExportArguments, ImportArguments,
+    OperationCommand,
+};
+use crate::config::SettingsFormat;
 
 /// Manages the licenses of enterprise subscription plans.
 ///
@@ -80,14 +84,21 @@ pub enum Command {
     /// Import everything from the MySQL or MariaDB database of the Django license manager into a new database. The source
     /// is only read. Nobody is mailed.
     Import(ImportArguments),
+    /// Export everything into an empty MySQL or MariaDB database of the Django license manager, or what changed onto the
+    /// one that was left: the way back. Nothing here is changed, and nobody is mailed.
+    Export(ExportArguments),
+    /// Ask this service and another one what the portals ask, and tell where the answers differ. Nothing is changed. Exits
+    /// with 1 if they do.
+    Compare(CompareArguments),
     /// Print an access token for development, signed with the configured HS256 secret.
     Token(TokenArguments),
     /// Add the initial rows to the database: plan types and products.
     Seed(SeedArguments),
     /// Make a user a superuser, or revoke it; tokens cannot do this.
     Superuser(SuperuserArguments),
-    /// Check and print the settings in force, secrets hidden, with the environment variable of each.
-    Config,
+    /// Check and print the settings in force, secrets hidden, with the environment variable of each; or those that stand for
+    /// the settings of the Django license manager.
+    Config(ConfigArguments),
     /// Run a recurring or manual operation.
     #[command(flatten)]
     Operation(OperationCommand),
@@ -179,6 +190,18 @@ fn user_name(text: &str) -> Result<String, &'static str> {
 /// The names of topics.
 fn topics() -> PossibleValuesParser {
     PossibleValuesParser::new(Topic::ALL.map(Topic::as_str))
+}
+
+/// Options of `config`.
+#[derive(Debug, Args)]
+pub struct ConfigArguments {
+    /// Read this YAML file of the Django license manager and print the settings that stand for it, and what was not
+    /// understood. Secrets are not printed. Exits with 1 if a value is refused.
+    #[arg(long, value_name = "FILE")]
+    pub from_django: Option<PathBuf>,
+    /// The output: a TOML file for --config, or environment variables.
+    #[arg(long, value_enum, default_value_t, requires = "from_django")]
+    pub output: SettingsFormat,
 }
 
 /// Options of `token`.

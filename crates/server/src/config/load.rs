@@ -30,6 +30,14 @@ pub enum ConfigError {
         /// The place and the error.
         problem: String,
     },
+    /// The file is not YAML with settings.
+    #[error("{} is no file of settings in YAML: {problem}", path.display())]
+    Yaml {
+        /// The file.
+        path: PathBuf,
+        /// The place and the error.
+        problem: String,
+    },
     /// The key does not exist.
     #[error("{key}: there is no such key; {allowed}")]
     UnknownKey {

@@ -7,6 +7,7 @@
 
 mod console;
 mod delivery;
+mod django;
 mod effective;
 mod issuers;
 mod keys;
@@ -21,11 +22,13 @@ mod watching;
 
 pub use console::{ConsoleConfig, ProviderKind};
 pub use delivery::{MailConfig, WebhooksConfig, WorkerConfig};
+pub use django::{DjangoSettings, SettingsFormat};
 pub use issuers::IssuerConfig;
 pub use load::ConfigError;
 pub use schedule::ScheduleConfig;
 pub use settings::{
-    AuthConfig, BackupConfig, Config, DEFAULT_DATABASE_FILE, DatabaseConfig, EnrollmentConfig, ImportConfig,
+    AuthConfig, BackupConfig, Config, DEFAULT_DATABASE_FILE, DatabaseConfig, EnrollmentConfig, ExportConfig,
+    ImportConfig,
     LoggingConfig, OperationsConfig, PortalsConfig, ProvisioningConfig, ServerConfig, ThrottleConfig,
 };
 pub use upstreams::{

@@ -74,6 +74,8 @@ pub struct Config {
     pub enrollment: EnrollmentConfig,
     /// The database of the Django service.
     pub import: ImportConfig,
+    /// The database of the Django service that is written.
+    pub export: ExportConfig,
     /// Recurring operations.
     pub operations: OperationsConfig,
     /// The schedule of recurring operations.
@@ -356,6 +358,14 @@ section! {
     struct ImportConfig;
 
     /// `mysql://USER:PASSWORD@HOST/NAME`, for want of `--from`.
+    url: Option<Secret>;
+}
+
+section! {
+    /// `[export]`: the database of the Django service, which `license-manager export` writes.
+    struct ExportConfig;
+
+    /// `mysql://USER:PASSWORD@HOST/NAME`, for want of `--to`.
     url: Option<Secret>;
 }
 

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand, ValueEnum};
 use uuid::Uuid;
 
+use crate::config::Secret;
 use crate::http::time;
 
 /// Recurring and manual operations.
@@ -251,7 +252,12 @@ pub struct History {
     pub show: ShowOptions,
 }
 
-fn date(text: &str) -> Result<DateTime<Utc>, String> {
+/// A URL with a login.
+pub(super) fn secret(text: &str) -> Result<Secret, &'static str> {
+    Secret::try_from(text.to_owned()).map_err(|_| "it must not be empty")
+}
+
+pub(super) fn date(text: &str) -> Result<DateTime<Utc>, String> {
     time::parse(text.trim()).ok_or_else(|| {
         "this is not a date such as 2030-01-31 or a date and time such as 2030-01-31T12:00:00Z".to_owned()
     })

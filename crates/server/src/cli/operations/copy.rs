@@ -8,7 +8,7 @@ use license_manager_adapters::copy::{CopyError, copy as copy_rows};
 use license_manager_adapters::postgres::PostgresStore;
 use license_manager_adapters::sqlite::SqliteStore;
 
-use super::arguments::RunOptions;
+use super::arguments::{RunOptions, secret};
 use super::error::CommandError;
 use super::report::Report;
 use super::supervisor::CommandSupervisor;
@@ -28,10 +28,6 @@ pub struct CopyArguments {
     /// How to run it.
     #[command(flatten)]
     pub run: RunOptions,
-}
-
-fn secret(text: &str) -> Result<Secret, &'static str> {
-    Secret::try_from(text.to_owned()).map_err(|_| "it must not be empty")
 }
 
 impl From<CopyError> for CommandError {

@@ -1,8 +1,7 @@
 //! `license-manager import`: imports the database of the Django service.
 
-use std::fs::File;
-use std::io::{BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::io::Write;
+use std::path::PathBuf;
 
 use clap::Args;
 use license_manager_adapters::import::{
@@ -13,15 +12,13 @@ use license_manager_django::{DatabaseAddress, DjangoDatabase, DjangoError};
 use license_manager_domain::ports::Clock as _;
 use serde_json::{Value, json};
 
-use super::arguments::{RunOptions, SummaryFormat};
+use super::arguments::{RunOptions, SummaryFormat, secret};
 use super::error::CommandError;
+use super::row_report::RowReport;
 use super::supervisor::CommandSupervisor;
 use crate::config::{Config, DatabaseUrl, Secret};
 use crate::database::Database;
 use crate::system::SystemClock;
-
-/// How many rows of a rule the summary names.
-const EXAMPLES: usize = 5;
 
 /// Options of `import`.
 #[derive(Debug, Args)]
@@ -45,10 +42,6 @@ pub struct ImportArguments {
     /// How to run it.
     #[command(flatten)]
     pub run: RunOptions,
-}
-
-fn secret(text: &str) -> Result<Secret, &'static str> {
-    Secret::try_from(text.to_owned()).map_err(|_| "it must not be empty")
 }
 
 impl From<ImportError> for CommandError {
@@ -156,48 +149,6 @@ fn write_compared(
         }
     }
     Ok(())
-}
-
-/// Keeps some rows that rules apply to, and writes all of them into a file.
-struct RowReport {
-    file: Option<csv::Writer<BufWriter<File>>>,
-    /// Some of the rows.
-    examples: Vec<Finding>,
-    /// The rows of the rule of the last example so far.
-    of_rule: usize,
-}
-
-impl RowReport {
-    fn create(path: Option<&Path>) -> Result<Self, CommandError> {
-        let file = path.map(|path| {
-            let problem = |error: &dyn std::fmt::Display| CommandError::Arguments(format!("--report: {error}"));
-            let file = File::create(path).map_err(|error| problem(&error))?;
-            let mut writer = csv::Writer::from_writer(BufWriter::new(file));
-            writer.write_record(["rule", "kind", "row"]).map_err(|error| problem(&error))?;
-            Ok::<_, CommandError>(writer)
-        });
-        Ok(Self { file: file.transpose()?, examples: Vec::new(), of_rule: 0 })
-    }
-
-    /// Takes a row; those of one rule come together.
-    fn take(&mut self, finding: &Finding) -> std::io::Result<()> {
-        let is_same =
-            self.examples.last().is_some_and(|last| (&last.rule, &last.kind) == (&finding.rule, &finding.kind));
-        self.of_rule = if is_same { self.of_rule + 1 } else { 1 };
-        if self.of_rule <= EXAMPLES {
-            self.examples.push(finding.clone());
-        }
-        match &mut self.file {
-            Some(file) => {
-                file.write_record([&finding.rule, &finding.kind, &finding.about]).map_err(std::io::Error::other)
-            }
-            None => Ok(()),
-        }
-    }
-
-    fn finish(&mut self) -> std::io::Result<()> {
-        self.file.as_mut().map_or(Ok(()), csv::Writer::flush)
-    }
 }
 
 struct Summary {

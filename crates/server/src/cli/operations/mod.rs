@@ -8,8 +8,10 @@
 //! | `seeds`, `development_data` | data for development |
 //! | `backup` | copying a SQLite database in use to a file |
 //! | `check` | checking a database against the rules |
+//! | `compare` | comparing this service's answers with another one's |
 //! | `copy` | copying SQLite to Postgres |
 //! | `import` | importing the database of the Django service |
+//! | `export` | writing it again |
 //! | `supervisor` | progress on standard error, Ctrl-C |
 //! | `report` | the summary on standard output |
 //! | `error` | why a command failed |
@@ -17,13 +19,16 @@
 mod arguments;
 mod backup;
 mod check;
+mod compare;
 mod copy;
 mod development_data;
 mod error;
+mod export;
 mod import;
 mod manual;
 mod recurring;
 mod report;
+mod row_report;
 mod seeds;
 mod supervisor;
 
@@ -34,8 +39,10 @@ use license_manager_domain::LicenseManager;
 pub use arguments::{OperationCommand, ShowOptions, SummaryFormat};
 pub use backup::{BackupArguments, backup};
 pub use check::{CheckArguments, check};
+pub use compare::{CompareArguments, compare};
 pub use copy::{CopyArguments, copy};
 pub use error::CommandError;
+pub use export::{ExportArguments, export};
 pub use import::{ImportArguments, import};
 use report::Report;
 

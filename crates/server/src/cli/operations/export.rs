@@ -1,0 +1,156 @@
+//! `license-manager export`: writes the database of the Django service.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use chrono::{DateTime, Utc};
+use clap::Args;
+use license_manager_adapters::export::{ExportError, ExportOptions, Exported, export_postgres, export_sqlite};
+use license_manager_adapters::import::Finding;
+use license_manager_django::{DatabaseAddress, DjangoError, DjangoExport};
+use serde_json::{Value, json};
+
+use super::arguments::{RunOptions, SummaryFormat, date, secret};
+use super::error::CommandError;
+use super::row_report::RowReport;
+use super::supervisor::CommandSupervisor;
+use crate::config::{Config, Secret};
+use crate::database::Database;
+
+/// Options of `export`.
+#[derive(Debug, Args)]
+pub struct ExportArguments {
+    /// The database to write: mysql://USER:PASSWORD@HOST/NAME; export.url of the settings where nothing is said. Without
+    /// ?ssl-mode=DISABLED, a connection to another machine is encrypted and verified; ?ssl-ca=FILE names the authority.
+    // Kept apart like a secret, and judged later: clap would repeat a URL that it does not like, password and all.
+    #[arg(long, value_name = "URL", value_parser = secret)]
+    pub to: Option<Secret>,
+    /// Write what changed since this time onto the database that was left, which nobody wrote since. Without it, everything
+    /// into an empty database.
+    #[arg(long, value_name = "DATE", value_parser = date)]
+    pub changes_since: Option<DateTime<Utc>>,
+    /// Write every row that does not go over as it is into this file, as CSV.
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+    /// How to run it.
+    #[command(flatten)]
+    pub run: RunOptions,
+}
+
+/// Exports the data, and prints a summary. Returns `false` if rows have no place there, so that nothing was exported.
+///
+/// # Errors
+/// See [`CommandError`]; nothing was exported.
+pub fn export(config: &Config, arguments: &ExportArguments, out: &mut impl Write) -> Result<bool, CommandError> {
+    let Some(url) = arguments.to.as_ref().or(config.export.url.as_ref()) else {
+        let problem = "--to, or export.url (LM_EXPORT__URL), names the database: mysql://USER:PASSWORD@HOST/NAME";
+        return Err(CommandError::Arguments(problem.to_owned()));
+    };
+    let address = DatabaseAddress::parse(url.expose()).map_err(|error| match error {
+        DjangoError::Address(problem) => {
+            CommandError::Arguments(format!("the URL of the database to write: {problem}"))
+        }
+        other => other.into(),
+    })?;
+    let source = Database::open(config).map_err(|error| CommandError::Failed(error.to_string()))?;
+    source.migrate()?;
+    let run = &arguments.run;
+    let since = arguments.changes_since;
+    let mut destination = DjangoExport::connect(&address, since.map(|moment| moment.timestamp_micros()), run.dry_run)?;
+    let mut report = RowReport::create(arguments.report.as_deref())?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let _entered = runtime.enter();
+    let supervisor = CommandSupervisor::start("export")?;
+    let options = ExportOptions { dry_run: run.dry_run, since };
+    let mut take = |finding: &Finding| report.take(finding);
+    let result = match &source {
+        Database::Sqlite(store) => export_sqlite(store, &mut destination, options, &mut take, &supervisor),
+        Database::Postgres(store) => export_postgres(store, &mut destination, options, &mut take, &supervisor),
+    };
+    drop(supervisor);
+    report.finish()?;
+    let (exported, refused) = match result {
+        Ok(exported) => (exported, false),
+        Err(ExportError::Refused(exported)) => (*exported, true),
+        Err(error) => return Err(CommandError::Failed(error.to_string())),
+    };
+    let summary = Summary { exported, dry_run: run.dry_run, refused, examples: report.examples };
+    match run.show.output {
+        SummaryFormat::Text => summary.write_text(out)?,
+        SummaryFormat::Json => writeln!(out, "{}", summary.json())?,
+    }
+    Ok(!refused)
+}
+
+struct Summary {
+    exported: Exported,
+    dry_run: bool,
+    refused: bool,
+    examples: Vec<Finding>,
+}
+
+impl Summary {
+    fn examples(&self, kind: &str, rule: &str) -> Vec<&str> {
+        let of = |row: &&Finding| row.kind == kind && row.rule == rule;
+        self.examples.iter().filter(of).map(|row| row.about.as_str()).collect()
+    }
+
+    fn write_text(&self, out: &mut impl Write) -> std::io::Result<()> {
+        let what = match (self.refused, self.dry_run) {
+            (true, _) => " (nothing was exported, because rows have no place there)",
+            (false, true) => " (dry run: nothing was changed)",
+            (false, false) => "",
+        };
+        writeln!(out, "export{what}")?;
+        let counts = |out: &mut dyn Write, rows: &[(String, i64)]| {
+            rows.iter().try_for_each(|(table, rows)| writeln!(out, "  {}: {rows}", table.replace('_', " ")))
+        };
+        counts(out, &self.exported.tables)?;
+        if !self.exported.removed.is_empty() {
+            writeln!(out, "removed there")?;
+            counts(out, &self.exported.removed)?;
+        }
+        for kind in ["refused", "changed", "left"] {
+            let rules: Vec<_> = self.exported.rules.iter().filter(|rule| rule.kind == kind).collect();
+            let tables = if kind == "left" { self.exported.left.as_slice() } else { &[] };
+            if !rules.is_empty() || !tables.is_empty() {
+                writeln!(out, "{kind}")?;
+            }
+            counts(out, tables)?;
+            for rule in rules {
+                writeln!(out, "  {}: {}", rule.rule.replace('_', " "), rule.number)?;
+                let examples = self.examples(kind, &rule.rule);
+                for row in &examples {
+                    writeln!(out, "    {row}")?;
+                }
+                if rule.number > examples.len() as i64 {
+                    writeln!(out, "    …")?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn json(&self) -> Value {
+        let counts = |rows: &[(String, i64)]| -> serde_json::Map<String, Value> {
+            rows.iter().map(|(table, rows)| (table.clone(), (*rows).into())).collect()
+        };
+        let rule = |count: &license_manager_adapters::import::RuleCount| {
+            json!({
+                "rule": count.rule,
+                "kind": count.kind,
+                "rows": count.number,
+                "examples": self.examples(&count.kind, &count.rule),
+            })
+        };
+        json!({
+            "operation": "export",
+            "dry_run": self.dry_run,
+            "refused": self.refused,
+            "tables": counts(&self.exported.tables),
+            "removed": counts(&self.exported.removed),
+            "left": counts(&self.exported.left),
+            "rules": self.exported.rules.iter().map(rule).collect::<Vec<_>>(),
+        })
+    }
+}

@@ -1,0 +1,1 @@
+ALTER TABLE bulk_enrollment_job DROP COLUMN results_file;
