@@ -73,6 +73,21 @@ impl DjangoServer {
         printed.lines().skip(1).map(str::to_owned).collect()
     }
 
+    /// Removes a database, if it is there.
+    pub fn remove(&self, name: &str) {
+        self.run("load", &format!("DROP DATABASE IF EXISTS {name};"));
+    }
+
+    /// Creates and starts a server that has a certificate for `localhost`, and returns it with the file of the authority.
+    pub fn with_certificate() -> (Self, std::path::PathBuf) {
+        let server = Self { folder: tempfile::tempdir().expect("a temporary folder is created") };
+        server.run("create", "");
+        server.run("certificate", "");
+        server.run("start", "");
+        let authority = server.folder.path().join("authority.pem");
+        (server, authority)
+    }
+
     /// Runs statements in a database.
     pub fn execute(&self, name: &str, statements: &str) {
         self.run("load", &format!("USE {name};\n{statements}"));

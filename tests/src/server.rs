@@ -240,6 +240,20 @@ impl Ran {
         Self::of(command(free_port(), database_url, folder.path()).args(arguments))
     }
 
+    /// Runs a command on a database without a server, and kills it after a while. Returns whether it was killed; if it
+    /// was not, it had ended before, which must have been a success.
+    pub fn killed_after(database_url: &str, arguments: &[&str], after: Duration) -> bool {
+        let folder = tempfile::tempdir().expect("a temporary folder is created");
+        let mut command = command(free_port(), database_url, folder.path());
+        let command = command.args(arguments).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut process = command.spawn().expect("the command starts");
+        std::thread::sleep(after);
+        process.kill().expect("the process is killed");
+        let status = process.wait().expect("the process is gone");
+        assert!(status.success() || status.code().is_none(), "{status}");
+        !status.success()
+    }
+
     fn of(command: &mut Command) -> Self {
         let output = command.output().expect("the command runs");
         Self {

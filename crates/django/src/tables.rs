@@ -11,7 +11,7 @@ type Map = fn(&Cells<'_>, &mut Mapped) -> Result<(), DjangoError>;
 /// A table of the service.
 pub(crate) struct Table {
     /// Its name, without `subscriptions_` or the name with which its history begins.
-    name: &'static str,
+    pub name: &'static str,
     /// The table of ours.
     pub target: &'static str,
     /// The history of ours; `None` for a table without one.
@@ -89,8 +89,8 @@ impl Reading<'_> {
         history.iter().copied().chain(self.table.columns.iter().copied()).chain(joined).chain(user).collect()
     }
 
-    /// The statement that reads the page after a key. A column that the layout lacks is NULL.
-    pub(crate) fn page(&self, layout: &Layout, after: Option<&str>, size: usize) -> String {
+    /// The expressions of the values of a row, in the order of [`Self::columns`]. A column that the layout lacks is NULL.
+    fn expressions(&self, layout: &Layout) -> Vec<String> {
         let joined = |name: &str| self.table.joined.iter().find(|(joined, _)| *joined == name);
         let expression = |name: &'static str| match joined(name) {
             _ if name == "history_user" => "history_user.username".to_owned(),
@@ -98,22 +98,47 @@ impl Reading<'_> {
             None if layout.has_column(&self.source, name) => format!("own.`{name}`"),
             None => "NULL".to_owned(),
         };
-        let list: Vec<String> = self.columns().into_iter().map(expression).collect();
+        self.columns().into_iter().map(expression).collect()
+    }
+
+    /// The tables that a statement reads.
+    fn from(&self) -> String {
         let user = match self.is_history {
             true => "LEFT JOIN core_user AS history_user ON history_user.id = own.history_user_id",
             false => "",
         };
-        let key = self.key();
+        format!("FROM `{}` AS own {} {user}", self.source, self.table.joins)
+    }
+
+    /// The statement that reads the page after a key.
+    pub(crate) fn page(&self, layout: &Layout, after: Option<&str>, size: usize) -> String {
+        let (values, from, key) = (self.expressions(layout).join(", "), self.from(), self.key());
         // A key is a number or a UUID, so it needs no escape.
         let later = after.map(|key_of_last| format!("WHERE own.`{key}` > '{key_of_last}'")).unwrap_or_default();
+        format!("SELECT {values} {from} {later} ORDER BY own.`{key}` LIMIT {size}")
+    }
+
+    /// The statement that adds up the rows of each range of keys: the range's number, the number of rows, and a checksum.
+    /// A range has [`RANGE`] numbers, or the UUIDs that begin with the same two digits.
+    pub(crate) fn checksums(&self, layout: &Layout) -> String {
+        // QUOTE tells NULL from a text, and one value from the next.
+        let values: Vec<String> = self.expressions(layout).iter().map(|value| format!("QUOTE({value})")).collect();
+        let (values, from, key) = (values.join(", "), self.from(), self.key());
+        let range = match key {
+            "uuid" => format!("CONV(LEFT(own.`{key}`, 2), 16, 10)"),
+            _ => format!("own.`{key}` DIV {RANGE}"),
+        };
+        // Rows have keys, so no two of them are equal and cancel each other out.
         format!(
-            "SELECT {} FROM `{}` AS own {} {user} {later} ORDER BY own.`{key}` LIMIT {size}",
-            list.join(", "),
-            self.source,
-            self.table.joins,
+            "SELECT CAST({range} AS UNSIGNED) AS range_number, COUNT(*),
+                    BIT_XOR(CAST(CONV(LEFT(MD5(CONCAT({values})), 16), 16, 10) AS UNSIGNED))
+             {from} GROUP BY range_number ORDER BY range_number"
         )
     }
 }
+
+/// The most rows of a range of numbers.
+const RANGE: u32 = 50_000;
 
 /// Every table that goes over.
 pub(crate) const TABLES: &[Table] = &[

@@ -1,5 +1,6 @@
 //! Measures an import from the Django service, and its verification: `bench-migration [LICENSES]`, by default a million,
-//! with three versions of each. The aim is three minutes for the import, two for the verification, and 128 MiB.
+//! with three versions of each. The aim is three minutes for the import, 20 seconds for another one where nothing has changed,
+//! two minutes for the verification, and 128 MiB.
 
 // A benchmark runs outside of the service, with the real clock.
 #![allow(clippy::disallowed_methods)]
@@ -35,7 +36,7 @@ fn main() -> ExitCode {
     for (name, database) in [("Postgres", Database::postgres as fn() -> Database), ("SQLite", Database::sqlite)] {
         let database = database();
         println!("{name}, {licenses} licenses with {} versions", u64::from(licenses) * 3);
-        for (what, aim, arguments) in [("import", 180, &[][..]), ("verify", 120, &["--verify"])] {
+        for (what, aim, arguments) in [("import", 180, &[][..]), ("again", 20, &[]), ("verify", 120, &["--verify"])] {
             let (took, peak) = run(&database, &source, arguments);
             let reached = took <= Duration::from_secs(aim) && peak <= MEMORY;
             all_reached &= reached;
@@ -44,7 +45,7 @@ fn main() -> ExitCode {
         }
     }
     println!(
-        "Aim: 180 s for the import, 120 s for the verification, {} MiB each: {}",
+        "Aim: 180 s for the import, 20 s for another one where nothing changed, 120 s for the verification, {} MiB each: {}",
         MEMORY / 1024,
         if all_reached { "reached" } else { "missed" }
     );

@@ -31,6 +31,9 @@ pub(crate) trait Database: Connection + SimpleConnection {
     /// The words of statements, each with the database's own.
     const WORDS: &'static [(&'static str, &'static str)];
 
+    /// What made a checksum: another database's are others.
+    const CHECKSUMS: &'static str;
+
     /// Whether plans of large statements are bad without statistics.
     const NEEDS_STATISTICS: bool;
 
@@ -52,6 +55,9 @@ pub(crate) trait Database: Connection + SimpleConnection {
     /// The column `number` of a statement.
     fn number(&mut self, statement: &str) -> QueryResult<i64>;
 
+    /// The column `text` of the rows of a statement.
+    fn texts(&mut self, statement: &str) -> QueryResult<Vec<String>>;
+
     /// The rows of a statement.
     fn rule_counts(&mut self, statement: &str) -> QueryResult<Vec<RuleCount>>;
 
@@ -70,6 +76,9 @@ pub(crate) trait Database: Connection + SimpleConnection {
 
     /// Lets numbers of a table go on after one.
     fn go_on_after(&mut self, table: &str, column: &str, last: i64) -> QueryResult<()>;
+
+    /// Lets numbers of a table go on after one, unless they are beyond it.
+    fn go_on_at_least_after(&mut self, table: &str, column: &str, last: i64) -> QueryResult<()>;
 
     /// Statements with their [words](Self::WORDS) replaced.
     fn worded(statements: &str) -> String {
@@ -94,7 +103,14 @@ impl Database for PgConnection {
         ("$MICROS[", "(extract(epoch FROM "),
         ("]MICROS", ") * 1000000)::bigint"),
         ("$OVERRIDING", "OVERRIDING SYSTEM VALUE"),
+        ("$CHECKSUM[", "hashtextextended(ROW("),
+        ("]CHECKSUM", ")::text, 0)"),
+        // Rows of counts are only added.
+        ("$ADD_SEATS", ""),
+        ("$ADD_ACTIVATIONS", ""),
     ];
+
+    const CHECKSUMS: &'static str = "postgres";
 
     const NEEDS_STATISTICS: bool = true;
 
@@ -144,8 +160,12 @@ impl Database for PgConnection {
         sql_query(Self::worded(statement)).get_result::<NumberRow>(self).map(|row| row.number)
     }
 
+    fn texts(&mut self, statement: &str) -> QueryResult<Vec<String>> {
+        texts(self, &Self::worded(statement))
+    }
+
     fn rule_counts(&mut self, statement: &str) -> QueryResult<Vec<RuleCount>> {
-        sql_query(statement).load(self)
+        sql_query(Self::worded(statement)).load(self)
     }
 
     fn each_finding(
@@ -153,7 +173,7 @@ impl Database for PgConnection {
         statement: &str,
         visit: &mut dyn FnMut(&Finding) -> std::io::Result<()>,
     ) -> Result<(), ImportError> {
-        for row in sql_query(statement).load_iter::<Finding, PgRowByRowLoadingMode>(self)? {
+        for row in sql_query(Self::worded(statement)).load_iter::<Finding, PgRowByRowLoadingMode>(self)? {
             visit(&row?)?;
         }
         Ok(())
@@ -191,6 +211,21 @@ impl Database for PgConnection {
         // Unlike setval, this is undone by a rollback.
         self.batch_execute(&format!("ALTER SEQUENCE {} RESTART WITH {}", sequence.text, last + 1))
     }
+
+    fn go_on_at_least_after(&mut self, table: &str, column: &str, last: i64) -> QueryResult<()> {
+        if last < 1 {
+            return Ok(());
+        }
+        let sequence: TextRow = sql_query("SELECT pg_get_serial_sequence($1, $2) AS text")
+            .bind::<Text, _>(table)
+            .bind::<Text, _>(column)
+            .get_result(self)?;
+        let sequence = sequence.text;
+        self.batch_execute(&format!(
+            "SELECT setval('{sequence}', {last})
+             FROM {sequence} WHERE last_value <= {last}"
+        ))
+    }
 }
 
 impl Database for SqliteConnection {
@@ -209,7 +244,21 @@ impl Database for SqliteConnection {
         ("$MICROS[", "("),
         ("]MICROS", ")"),
         ("$OVERRIDING", ""),
+        ("$CHECKSUM[", "row_checksum(json_array("),
+        ("]CHECKSUM", "))"),
+        (
+            "$ADD_SEATS",
+            "ON CONFLICT (subscription_plan_uuid, day) DO UPDATE SET
+                 unassigned = unassigned + excluded.unassigned, assigned = assigned + excluded.assigned,
+                 activated = activated + excluded.activated, revoked = revoked + excluded.revoked",
+        ),
+        (
+            "$ADD_ACTIVATIONS",
+            "ON CONFLICT (subscription_plan_uuid, day, days_assigned) DO UPDATE SET number = number + excluded.number",
+        ),
     ];
+
+    const CHECKSUMS: &'static str = "sqlite";
 
     const NEEDS_STATISTICS: bool = false;
 
@@ -245,8 +294,12 @@ impl Database for SqliteConnection {
         sql_query(Self::worded(statement)).get_result::<NumberRow>(self).map(|row| row.number)
     }
 
+    fn texts(&mut self, statement: &str) -> QueryResult<Vec<String>> {
+        texts(self, &Self::worded(statement))
+    }
+
     fn rule_counts(&mut self, statement: &str) -> QueryResult<Vec<RuleCount>> {
-        sql_query(statement).load(self)
+        sql_query(Self::worded(statement)).load(self)
     }
 
     fn each_finding(
@@ -254,7 +307,7 @@ impl Database for SqliteConnection {
         statement: &str,
         visit: &mut dyn FnMut(&Finding) -> std::io::Result<()>,
     ) -> Result<(), ImportError> {
-        for row in sql_query(statement).load_iter::<Finding, DefaultLoadingMode>(self)? {
+        for row in sql_query(Self::worded(statement)).load_iter::<Finding, DefaultLoadingMode>(self)? {
             visit(&row?)?;
         }
         Ok(())
@@ -286,6 +339,10 @@ impl Database for SqliteConnection {
              INSERT INTO sqlite_sequence (name, seq) SELECT '{table}', {last}
              WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = '{table}')"
         ))
+    }
+
+    fn go_on_at_least_after(&mut self, table: &str, column: &str, last: i64) -> QueryResult<()> {
+        self.go_on_after(table, column, last)
     }
 }
 

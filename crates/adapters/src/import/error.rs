@@ -16,9 +16,18 @@ pub enum ImportError {
     /// There is nothing to compare.
     #[error("nothing was imported into this database yet, so there is nothing to compare")]
     NeverImported,
-    /// Licenses would lose their holder, and the run is strict.
-    #[error("nothing was imported: licenses would lose their holder, and --strict refuses that")]
-    Strict(Box<Imported>),
+    /// Licenses would lose their holder, and the run is strict; or rows were changed on both sides.
+    #[error("nothing was imported: licenses would lose their holder, or rows were changed on both sides")]
+    Refused(Box<Imported>),
+    /// The import is finished.
+    #[error("nothing was imported: the import into this database is finished. Import into a new database")]
+    Finished,
+    /// The checksums of what was imported are of another database.
+    #[error(
+        "nothing was imported: this database is a copy, which does not tell what was changed here. \
+         Import into a new database"
+    )]
+    Moved,
     /// The run was stopped.
     #[error("it was stopped: nothing was imported")]
     Stopped,

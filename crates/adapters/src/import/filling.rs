@@ -5,7 +5,8 @@ use license_manager_domain::model::seeded_products;
 use license_manager_domain::operations::Supervisor;
 
 use super::database::Database;
-use super::{ImportError, go_on, staging};
+use super::staging::Shape;
+use super::{ImportError, go_on, seats, staging, state};
 
 /// Tables that the migrations fill. Their rows are replaced.
 const SEEDED: [&str; 3] = ["product_history", "product", "plan_type"];
@@ -31,30 +32,29 @@ pub(super) fn refuse_unless_empty<C: Database>(connection: &mut C) -> Result<(),
 pub(super) fn fill<C: Database>(
     connection: &mut C,
     now: DateTime<Utc>,
+    own_versions_from: i64,
     supervisor: &dyn Supervisor,
 ) -> Result<(), ImportError> {
     for table in SEEDED {
         connection.run(&format!("DELETE FROM {table}"))?;
     }
+    let shapes = Shape::all(connection)?;
     connection.without_triggers(|connection| {
-        for table in staging::TABLES {
-            let names: Vec<String> = connection.columns(table)?.into_iter().map(|column| column.name).collect();
-            let (names, order) = (names.join(", "), &names[0]);
+        for shape in &shapes {
+            let (table, names, order) = (shape.name, shape.columns.join(", "), shape.key());
             let insert = format!(
-                "INSERT INTO {table} ({names}) $OVERRIDING SELECT {names} FROM staged_{table} ORDER BY {order}"
+                "INSERT INTO {table} ({names}) $OVERRIDING SELECT {names} FROM staged_{table} ORDER BY {order};"
             );
             connection.run(&insert).map_err(|error| ImportError::about(table, error))?;
+            state::remember_rows(connection, shape, &format!("staged_{table}"))?;
             go_on(supervisor)?;
         }
         Ok(())
     })?;
-    number_on(connection)?;
-    connection.run(&format!(
-        "INSERT INTO imported_versions (id, imported_at, last_license_history_id)
-         SELECT 1, {}, coalesce(max(history_id), 0) FROM license_history",
-        C::moment(now)
-    ))?;
-    connection.run(COUNTS).map_err(|error| ImportError::about("counts by day", error))
+    number_on(connection, own_versions_from)?;
+    state::begin(connection, now, own_versions_from)?;
+    state::keep_values(connection)?;
+    seats::count(connection, "license_history", seats::Count::Add)
 }
 
 /// Updates the planner's statistics.
@@ -62,61 +62,47 @@ pub(super) fn analyze<C: Database>(connection: &mut C) -> Result<(), ImportError
     if C::NEEDS_STATISTICS { Ok(connection.run("ANALYZE")?) } else { Ok(()) }
 }
 
-/// Lets numbers go on after all that were ever given, also to what the histories alone remember.
-fn number_on<C: Database>(connection: &mut C) -> Result<(), ImportError> {
+/// Lets numbers go on after all that were ever given, also to what the histories alone remember. Versions of our own
+/// have numbers that the source does not reach.
+fn number_on<C: Database>(connection: &mut C, own_versions_from: i64) -> Result<(), ImportError> {
     for table in staging::TABLES {
         let columns = connection.columns(table)?;
         let has = |name: &str| columns.iter().any(|column| column.name == name);
         if has("history_id") {
             let last = connection.number(&format!("SELECT coalesce(max(history_id), 0) AS number FROM {table}"))?;
-            connection.go_on_after(table, "history_id", last)?;
+            connection.go_on_after(table, "history_id", last.max(own_versions_from - 1))?;
         } else if has("id") && !SEEDED.contains(&table) {
-            let history = format!("{table}_history");
-            let ever = match staging::TABLES.contains(&history.as_str()) {
-                true => format!("(SELECT max(id) FROM {history})"),
-                false => "CAST(0 AS bigint)".to_owned(),
-            };
-            let query = format!("SELECT coalesce(max(id), 0) AS number FROM {table}");
-            let ever = format!("SELECT coalesce({ever}, 0) AS number");
-            let last = connection.number(&query)?.max(connection.number(&ever)?);
+            let last = highest_id(connection, table)?;
             connection.go_on_after(table, "id", last)?;
         }
     }
     Ok(())
 }
 
-/// What the triggers on `license_history` would have counted, but that an activation counts on the day of its
-/// activation date. See `docs/adr/0011-utilization-report.md`.
-const COUNTS: &str = "
-    CREATE TEMPORARY TABLE staged_step AS
-    SELECT history_date, history_type, subscription_plan_uuid, status, assigned_date, activation_date,
-           CASE WHEN is_next THEN former_plan END AS former_plan,
-           CASE WHEN is_next THEN former_status END AS former_status
-    FROM (SELECT *, lag(subscription_plan_uuid) OVER versions AS former_plan,
-                 lag(status) OVER versions AS former_status,
-                 history_type <> '+' AND lag(history_type) OVER versions <> '-' AS is_next
-          FROM license_history
-          WINDOW versions AS (PARTITION BY uuid ORDER BY history_id)) AS version;
+/// The highest id that a table's rows or their histories have.
+fn highest_id<C: Database>(connection: &mut C, table: &str) -> Result<i64, ImportError> {
+    let history = format!("{table}_history");
+    let mut last = connection.number(&format!("SELECT coalesce(max(id), 0) AS number FROM {table}"))?;
+    if staging::TABLES.contains(&history.as_str()) {
+        last = last.max(connection.number(&format!("SELECT coalesce(max(id), 0) AS number FROM {history}"))?);
+    }
+    Ok(last)
+}
 
-    INSERT INTO seat_activation (subscription_plan_uuid, day, days_assigned, number)
-    SELECT subscription_plan_uuid, day, CASE WHEN days < 0 THEN 0 ELSE days END, count(*)
-    FROM (SELECT subscription_plan_uuid, $DAY[coalesce(activation_date, history_date)]DAY AS day,
-                 $DAYS[coalesce(activation_date, history_date)
-                        - coalesce(assigned_date, activation_date, history_date)]DAYS AS days
-          FROM staged_step
-          WHERE status = 'activated' AND former_status IN ('unassigned', 'assigned')) AS activation
-    GROUP BY 1, 2, 3;
-
-    INSERT INTO seat_change (subscription_plan_uuid, day, unassigned, assigned, activated, revoked)
-    SELECT plan, $DAY[history_date]DAY AS on_day,
-           coalesce(sum(seats) FILTER (WHERE status = 'unassigned'), 0),
-           coalesce(sum(seats) FILTER (WHERE status = 'assigned'), 0),
-           coalesce(sum(seats) FILTER (WHERE status = 'activated'), 0),
-           coalesce(sum(seats) FILTER (WHERE status = 'revoked'), 0)
-    FROM (SELECT subscription_plan_uuid AS plan, history_date, status, 1 AS seats FROM staged_step
-          WHERE history_type <> '-'
-          UNION ALL
-          SELECT former_plan, history_date, former_status, -1 FROM staged_step WHERE former_plan IS NOT NULL) AS seat
-    GROUP BY plan, on_day;
-
-    DROP TABLE staged_step;";
+/// Lets numbers go on after those that were imported again. Numbers that were given here stay behind.
+pub(super) fn number_on_again<C: Database>(connection: &mut C) -> Result<(), ImportError> {
+    for table in staging::TABLES.into_iter().filter(|table| !SEEDED.contains(table)) {
+        let columns = connection.columns(table)?;
+        let has = |name: &str| columns.iter().any(|column| column.name == name);
+        if has("history_id") {
+            let last = connection.number(&format!("SELECT coalesce(max(history_id), 0) AS number FROM {table}"))?;
+            connection.go_on_at_least_after(table, "history_id", last)?;
+        } else if has("id") {
+            let last = highest_id(connection, table)?;
+            connection.go_on_at_least_after(table, "id", last)?;
+        }
+    }
+    // Products and plan types have no sequence; the history of products has one.
+    let last = connection.number("SELECT coalesce(max(history_id), 0) AS number FROM product_history")?;
+    Ok(connection.go_on_at_least_after("product_history", "history_id", last)?)
+}

@@ -10,12 +10,43 @@ use crate::schema::{LICENSE_EVENT, WITH_HISTORY};
 /// Why the last version of a row was added.
 const REASON: &str = "import";
 
-/// Makes each history one of a row that is created once, then changed, then deleted, and lets it end with the row.
-pub(super) fn complete<C: Database>(connection: &mut C, now: DateTime<Utc>) -> Result<(), ImportError> {
+/// The tables whose histories end with the row. Of license events only deletions are recorded.
+pub(super) fn recorded() -> impl Iterator<Item = &'static TableWithHistory> {
+    WITH_HISTORY.iter().copied().filter(|table| table.name != LICENSE_EVENT.name)
+}
+
+/// Makes each history one of a row that is created once, then changed, then deleted.
+pub(super) fn put_in_order<C: Database>(connection: &mut C) -> Result<(), ImportError> {
+    for table in recorded() {
+        connection.run(&order(table)).map_err(|error| ImportError::about(table.name, error))?;
+    }
+    Ok(())
+}
+
+/// The number from which versions are of this system: half of the numbers are left to the source, whose numbers are
+/// those of a 32-bit integer.
+pub(super) fn own_versions_from<C: Database>(connection: &mut C) -> Result<i64, ImportError> {
+    let mut last = 0;
+    for TableWithHistory { name, .. } in recorded() {
+        let highest = format!("SELECT coalesce(max(history_id), 0) AS number FROM staged_{name}_history");
+        last = last.max(connection.number(&highest)?);
+    }
+    let most = i64::from(i32::MAX);
+    let left = if last < most { most - last } else { most };
+    Ok(last + left / 2 + 1)
+}
+
+/// Lets each history end with the row. The versions that this adds to a table are numbered after `last(table)`.
+pub(super) fn end<C: Database>(
+    connection: &mut C,
+    now: DateTime<Utc>,
+    mut last: impl FnMut(&mut C, &TableWithHistory) -> Result<i64, ImportError>,
+) -> Result<(), ImportError> {
     let now = C::moment(now);
-    for table in WITH_HISTORY.iter().filter(|table| table.name != LICENSE_EVENT.name) {
+    for table in recorded() {
+        let last = last(connection, table)?;
         let done = format!("DROP TABLE staged_{}_newest;", table.name);
-        let statements = [order(table), newest(table), ended(table, &now), closed(table, &now), done].concat();
+        let statements = [newest(table), ended(table, &now, last), closed(table, &now, last), done].concat();
         connection.run(&statements).map_err(|error| ImportError::about(table.name, error))?;
     }
     Ok(())
@@ -55,7 +86,8 @@ fn order(TableWithHistory { name, key, .. }: &TableWithHistory) -> String {
          UPDATE staged_{name}_history SET history_type = (
              SELECT kind FROM staged_{name}_kind AS corrected
              WHERE corrected.history_id = staged_{name}_history.history_id)
-         WHERE history_id IN (SELECT history_id FROM staged_{name}_kind);"
+         WHERE history_id IN (SELECT history_id FROM staged_{name}_kind);
+         DROP TABLE staged_{name}_kind;"
     )
 }
 
@@ -70,14 +102,15 @@ fn newest(TableWithHistory { name, key, .. }: &TableWithHistory) -> String {
     )
 }
 
-/// The statement that adds versions to a history, numbered after all others.
-fn add(table: &TableWithHistory, versions: &str) -> String {
+/// The statement that adds versions to a history, numbered after all others and after `last`.
+fn add(table: &TableWithHistory, versions: &str, last: i64) -> String {
     let TableWithHistory { name, key, .. } = table;
     let columns = table.column_names();
     format!(
         "INSERT INTO staged_{name}_history
              (history_id, history_date, history_user, history_type, history_change_reason, {columns})
-         SELECT (SELECT coalesce(max(history_id), 0) FROM staged_{name}_history) + row_number() OVER (ORDER BY {key}),
+         SELECT (SELECT CASE WHEN max(history_id) > {last} THEN max(history_id) ELSE {last} END
+                 FROM staged_{name}_history) + row_number() OVER (ORDER BY {key}),
                 history_date, NULL, kind, reason, {columns}
          FROM ({versions}) AS added;"
     )
@@ -89,7 +122,7 @@ fn list(table: &TableWithHistory, of: &str) -> String {
 
 /// Rows that went without a version that says so, as bulk deletions leave them. Freezing a plan is one whose moment is
 /// known.
-fn ended(table: &TableWithHistory, now: &str) -> String {
+fn ended(table: &TableWithHistory, now: &str, last: i64) -> String {
     let TableWithHistory { name, key, .. } = table;
     let moment = match *name {
         "license" => format!(
@@ -113,13 +146,14 @@ fn ended(table: &TableWithHistory, now: &str) -> String {
             &format!(
                 "SELECT {moment} AS history_date, '-' AS kind, '{REASON}' AS reason, {} {gone}",
                 list(table, "version")
-            )
+            ),
+            last,
         )
     )
 }
 
 /// Rows that differ from their newest version, or have none.
-fn closed(table: &TableWithHistory, now: &str) -> String {
+fn closed(table: &TableWithHistory, now: &str, last: i64) -> String {
     let TableWithHistory { name, key, columns } = table;
     let differs: Vec<String> =
         columns.iter().map(|column| format!("own.{0} IS DISTINCT FROM version.{0}", column.name)).collect();
@@ -157,6 +191,6 @@ fn closed(table: &TableWithHistory, now: &str) -> String {
     format!(
         "INSERT INTO staged_finding SELECT {rule}, 'mended', '{name} ' || CAST(own.{key} AS text) {rows};
          {}",
-        add(table, &versions)
+        add(table, &versions, last)
     )
 }

@@ -1,4 +1,4 @@
-//! Imports all data of another system into an empty database.
+//! Imports all data of another system into an empty database, and again into the database that it filled.
 //!
 //! | module | contents |
 //! |---|---|
@@ -6,34 +6,49 @@
 //! | `staging` | temporary tables, which take the rows as they come |
 //! | `rules` | what is mended there |
 //! | `histories` | the order of histories, and their end |
-//! | `filling` | the real tables, and the counts by day |
+//! | `filling` | the real tables, filled for the first time |
+//! | `again` | importing again, until the import is finished |
+//! | `compare` | what differs, and on which side it was changed |
+//! | `decisions` | what is taken over of it |
+//! | `writing` | writing what is taken over |
+//! | `seats` | the counts by day |
+//! | `state` | what is remembered from one import to the next |
 //! | `verify` | comparing an imported database with its source |
 //! | `database` | what differs between Postgres and SQLite |
+//! | `checksums` | the checksum of a row in SQLite |
 //!
 //! Rows are first put into temporary tables, which have the columns of the real ones but none of their constraints.
-//! There they are mended by statements over whole tables. Then the real tables are filled in one transaction. A dry run
-//! ends before that. No message and no event is written. The number of statements does not depend on the number of
-//! rows, but for the pages that are read.
+//! There they are mended by statements over whole tables. Then the real tables are filled in one transaction, or what
+//! differs is written in one. No message and no event is written. The number of statements does not depend on the number
+//! of rows, but for the pages that are read. See `docs/adr/0023-importing-again.md`.
 
+mod again;
+mod checksums;
+mod compare;
 mod database;
+mod decisions;
 mod error;
 mod filling;
 mod histories;
 mod rows;
 mod rules;
+mod seats;
 mod staging;
+mod state;
 mod verify;
+mod writing;
 
 use chrono::{DateTime, Utc};
 use diesel::connection::SimpleConnection;
-use diesel::{Connection, SqliteConnection};
+use diesel::{Connection, PgConnection, SqliteConnection};
 use license_manager_domain::operations::Supervisor;
 
 use crate::postgres::PostgresStore;
 use crate::sqlite::SqliteStore;
 pub(crate) use database::Database;
+pub use decisions::Conflicts;
 pub use error::ImportError;
-pub use rows::{Page, Source, Target};
+pub use rows::{Page, RangeChecksum, Source, Target};
 use staging::Staging;
 pub use verify::{Compared, verify_postgres, verify_sqlite};
 
@@ -44,6 +59,8 @@ pub struct ImportOptions {
     pub dry_run: bool,
     /// Whether to stop where a license would lose its holder.
     pub strict: bool,
+    /// What becomes of rows that were changed on both sides since the last import.
+    pub conflicts: Conflicts,
     /// The time of the import.
     pub now: DateTime<Utc>,
 }
@@ -54,7 +71,7 @@ pub struct Finding {
     /// The rule's name.
     #[diesel(sql_type = diesel::sql_types::Text)]
     pub rule: String,
-    /// What the rule does: `mended` or `left`.
+    /// What the rule does: `mended` or `left`; or `conflict`.
     #[diesel(sql_type = diesel::sql_types::Text)]
     pub kind: String,
     /// The row: its table and key. It names no person but users.
@@ -68,7 +85,7 @@ pub struct RuleCount {
     /// The rule's name.
     #[diesel(sql_type = diesel::sql_types::Text)]
     pub rule: String,
-    /// What the rule does: `mended` or `left`.
+    /// What the rule does: `mended` or `left`; or `conflict`.
     #[diesel(sql_type = diesel::sql_types::Text)]
     pub kind: String,
     /// The number of rows.
@@ -79,10 +96,40 @@ pub struct RuleCount {
 /// What was imported, or would be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Imported {
-    /// The number of rows of each table.
+    /// The number of rows of each table; empty if the source was imported again.
     pub tables: Vec<(String, i64)>,
-    /// The rules that applied, by name.
+    /// The rules that applied, by name. If the source was imported again, those of the rows that were taken over.
     pub rules: Vec<RuleCount>,
+    /// What was written where the source was imported again; `None` if it was imported for the first time.
+    pub again: Option<Vec<Changed>>,
+}
+
+impl Imported {
+    /// The source is as it was.
+    fn unchanged() -> Self {
+        Self { tables: Vec::new(), rules: Vec::new(), again: Some(Vec::new()) }
+    }
+}
+
+/// The rows of a table that differed when a source was imported again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Changed {
+    /// The table.
+    pub table: String,
+    /// New rows of the source.
+    pub added: i64,
+    /// Rows that were changed to those of the source.
+    pub changed: i64,
+    /// Rows that the source does not have any more.
+    pub deleted: i64,
+    /// Rows that stay as they were changed here.
+    pub kept: i64,
+}
+
+impl Changed {
+    fn is_empty(&self) -> bool {
+        [self.added, self.changed, self.deleted, self.kept].iter().all(|number| *number == 0)
+    }
 }
 
 /// Imports into Postgres. See [`import_sqlite`].
@@ -100,11 +147,14 @@ pub fn import_postgres(
     connection.batch_execute(
         "SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; SET lock_timeout = '60s'",
     )?;
+    set_forms(&mut connection)?;
     import(&mut connection, source, options, report, supervisor)
 }
 
-/// Imports into SQLite. The database must be migrated and empty. `report` is called for each row that a rule applies
-/// to. Temporary tables need as much room as the data. Memory use is bounded.
+/// Imports into SQLite. The database must be migrated. If it is empty, it is filled. If it was filled by an import that
+/// is not finished, what was changed in the source since is written; servers may use the database meanwhile. `report` is
+/// called for each row that a rule applies to, and for each conflict. Temporary tables need as much room as the data.
+/// Memory use is bounded.
 ///
 /// # Errors
 /// See [`ImportError`]; the database is unchanged.
@@ -119,6 +169,29 @@ pub fn import_sqlite(
     import(&mut connection, source, options, report, supervisor)
 }
 
+/// Records that an import into Postgres is finished. See [`finish_sqlite`].
+///
+/// # Errors
+/// See [`ImportError`].
+pub fn finish_postgres(store: &PostgresStore, now: DateTime<Utc>) -> Result<(), ImportError> {
+    again::finish(&mut store.unlimited_connection()?, now)
+}
+
+/// Records that an import is finished: nothing is imported again, and this system runs the operations.
+///
+/// # Errors
+/// See [`ImportError`].
+pub fn finish_sqlite(store: &SqliteStore, now: DateTime<Utc>) -> Result<(), ImportError> {
+    again::finish(&mut sqlite_connection(store)?, now)
+}
+
+/// Sets the forms of texts, which checksums are made of, and hides that a table to be dropped is not there.
+fn set_forms(connection: &mut PgConnection) -> Result<(), ImportError> {
+    Ok(connection.batch_execute(
+        "SET TIME ZONE 'UTC'; SET DateStyle = 'ISO'; SET extra_float_digits = 1; SET client_min_messages = warning",
+    )?)
+}
+
 /// A connection for large work.
 fn sqlite_connection(store: &SqliteStore) -> Result<SqliteConnection, ImportError> {
     let path =
@@ -127,6 +200,7 @@ fn sqlite_connection(store: &SqliteStore) -> Result<SqliteConnection, ImportErro
     connection.batch_execute(
         "PRAGMA busy_timeout = 60000; PRAGMA foreign_keys = ON; PRAGMA temp_store = FILE; PRAGMA cache_size = -32000;",
     )?;
+    checksums::register(&mut connection)?;
     Ok(connection)
 }
 
@@ -137,25 +211,35 @@ fn import<C: Database>(
     report: &mut dyn FnMut(&Finding) -> std::io::Result<()>,
     supervisor: &dyn Supervisor,
 ) -> Result<Imported, ImportError> {
+    if let Some(state) = state::read(connection)? {
+        return again::import(connection, &state, source, options, report, supervisor);
+    }
     filling::refuse_unless_empty(connection)?;
     supervisor.found(source.count()?);
-    let imported = connection.transaction(|connection| {
+    if !options.dry_run {
+        source.begin_checksums();
+    }
+    let (imported, own_versions_from) = connection.transaction(|connection| {
         let mut staging = Staging::create(connection)?;
         source.read(&mut staging::Writer { staging: &mut staging, connection, supervisor })?;
         staging::index(connection)?;
         rules::apply(connection)?;
-        histories::complete(connection, options.now)?;
-        summarize(connection, report)
+        histories::put_in_order(connection)?;
+        let own_versions_from = histories::own_versions_from(connection)?;
+        histories::end(connection, options.now, |_, _| Ok(own_versions_from - 1))?;
+        Ok::<_, ImportError>((summarize(connection, report)?, own_versions_from))
     })?;
     go_on(supervisor)?;
     let frees = |count: &RuleCount| rules::FREEING.contains(&count.rule.as_str());
     if options.strict && imported.rules.iter().any(frees) {
-        return Err(ImportError::Strict(Box::new(imported)));
+        return Err(ImportError::Refused(Box::new(imported)));
     }
     if !options.dry_run {
+        let ranges = source.checksums()?;
         connection.locked(|connection| {
             filling::refuse_unless_empty(connection)?;
-            filling::fill(connection, options.now, supervisor)
+            filling::fill(connection, options.now, own_versions_from, supervisor)?;
+            state::remember_ranges(connection, &ranges)
         })?;
         filling::analyze(connection)?;
     }
@@ -176,7 +260,7 @@ fn summarize<C: Database>(
         "SELECT rule, kind, count(*) AS number FROM staged_finding GROUP BY rule, kind ORDER BY rule, kind",
     )?;
     connection.each_finding("SELECT rule, kind, about FROM staged_finding ORDER BY rule, about", report)?;
-    Ok(Imported { tables, rules })
+    Ok(Imported { tables, rules, again: None })
 }
 
 /// Fails if the run was asked to stop.

@@ -24,6 +24,17 @@ impl Page {
     }
 }
 
+/// The checksum of some rows of the source, those of a range of keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RangeChecksum {
+    /// The source's table.
+    pub table: String,
+    /// The number of the range in the table.
+    pub number: i64,
+    /// The checksum. It is equal as long as all rows are.
+    pub checksum: String,
+}
+
 /// Where rows come from: a system as of one moment.
 pub trait Source {
     /// How many rows it has.
@@ -31,6 +42,16 @@ pub trait Source {
     /// # Errors
     /// It cannot be read.
     fn count(&mut self) -> Result<u64, ImportError>;
+
+    /// Begins to add up the checksums, if that can be done beside the reading.
+    fn begin_checksums(&mut self);
+
+    /// The checksums of everything that [`Source::read`] passes on, as of a moment that is not later. They are asked for
+    /// once.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    fn checksums(&mut self) -> Result<Vec<RangeChecksum>, ImportError>;
 
     /// Passes on all rows, in pages. A history is in its order.
     ///
@@ -42,7 +63,7 @@ pub trait Source {
 /// What takes rows.
 pub trait Target {
     /// Takes rows of one of our tables, or of `finding`: what a rule applies to, with the columns of
-    /// [`Finding`](super::Finding).
+    /// [`Finding`](super::Finding); or of `value`: what is kept for the way back, with the columns of `imported_value`.
     ///
     /// # Errors
     /// A row has a value that the column cannot hold, or the database fails.

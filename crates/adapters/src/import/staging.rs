@@ -53,8 +53,63 @@ impl Staging {
             inserts.insert(table, C::insert(&staged, &connection.columns(table)?)?);
         }
         connection.run("CREATE TEMPORARY TABLE staged_finding (rule TEXT, kind TEXT, about TEXT)")?;
-        inserts.insert("finding", C::insert("staged_finding", &connection.columns("staged_finding")?)?);
+        connection.run("CREATE TEMPORARY TABLE staged_value AS SELECT * FROM imported_value WHERE false")?;
+        for (name, staged) in [("finding", "staged_finding"), ("value", "staged_value")] {
+            inserts.insert(name, C::insert(staged, &connection.columns(staged)?)?);
+        }
         Ok(Self { inserts })
+    }
+}
+
+/// A table and its columns, the key first.
+#[derive(Debug)]
+pub(super) struct Shape {
+    pub name: &'static str,
+    pub columns: Vec<String>,
+}
+
+impl Shape {
+    /// The tables in their order.
+    pub(super) fn all<C: Database>(connection: &mut C) -> Result<Vec<Self>, ImportError> {
+        let shape = |name: &'static str| -> Result<Self, ImportError> {
+            let columns = connection.columns(name)?.into_iter().map(|column| column.name).collect();
+            Ok(Self { name, columns })
+        };
+        TABLES.into_iter().map(shape).collect()
+    }
+
+    pub(super) fn key(&self) -> &str {
+        &self.columns[0]
+    }
+
+    pub(super) fn is_history(&self) -> bool {
+        self.key() == "history_id"
+    }
+
+    /// The text by which a row is remembered, of its key. A user's is a checksum, which does not name the person.
+    pub(super) fn remembered(&self, key: &str) -> String {
+        if self.name == "users" {
+            format!("CAST($CHECKSUM[{key}]CHECKSUM AS text)")
+        } else {
+            format!("CAST({key} AS text)")
+        }
+    }
+
+    /// The text by which a row is remembered.
+    pub(super) fn row_key(&self, row: &str) -> String {
+        self.remembered(&format!("{row}.{}", self.key()))
+    }
+
+    /// The columns that are compared. When a user was last seen is not.
+    pub(super) fn compared(&self) -> impl Iterator<Item = &str> {
+        let is_compared = move |column: &&str| self.name != "users" || !matches!(*column, "created" | "modified");
+        self.columns.iter().map(String::as_str).filter(is_compared)
+    }
+
+    /// The checksum of a row.
+    pub(super) fn checksum(&self, row: &str) -> String {
+        let columns: Vec<String> = self.compared().map(|column| format!("{row}.{column}")).collect();
+        format!("$CHECKSUM[{}]CHECKSUM", columns.join(", "))
     }
 }
 

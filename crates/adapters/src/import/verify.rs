@@ -6,8 +6,9 @@ use license_manager_domain::operations::Supervisor;
 
 use super::database::Database;
 use super::rows::Source;
-use super::staging::{self, Staging, TABLES};
-use super::{Finding, ImportError, histories, rules};
+use super::staging::Shape;
+use super::state::{self, State};
+use super::{Finding, ImportError, again, compare};
 use crate::postgres::PostgresStore;
 use crate::sqlite::SqliteStore;
 
@@ -31,6 +32,7 @@ pub struct Compared {
 pub fn verify_postgres(
     store: &PostgresStore,
     source: &mut dyn Source,
+    now: DateTime<Utc>,
     report: &mut dyn FnMut(&Finding) -> std::io::Result<()>,
     supervisor: &dyn Supervisor,
 ) -> Result<Vec<Compared>, ImportError> {
@@ -39,99 +41,122 @@ pub fn verify_postgres(
         "SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0;
          SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL REPEATABLE READ",
     )?;
-    verify(&mut connection, source, report, supervisor)
+    super::set_forms(&mut connection)?;
+    verify(&mut connection, source, now, report, supervisor)
 }
 
-/// Compares a SQLite database with its source, every row with every field, and the counts of each plan's licenses. The
-/// source's rows are mended as an import mends them, so only what no rule explains is a difference. `report` is called
-/// for each difference. Only temporary tables are written.
+/// Compares a SQLite database with its source as of `now`: every row with every field, the counts of each plan's licenses
+/// and the net days of each agreement. The source's rows are mended as an import mends them, so only what no rule
+/// explains is a difference. `report` is called for each difference, in the order of tables and keys, and tells on which
+/// side the row was changed since the last import. Only temporary tables are written.
 ///
 /// # Errors
 /// See [`ImportError`].
 pub fn verify_sqlite(
     store: &SqliteStore,
     source: &mut dyn Source,
+    now: DateTime<Utc>,
     report: &mut dyn FnMut(&Finding) -> std::io::Result<()>,
     supervisor: &dyn Supervisor,
 ) -> Result<Vec<Compared>, ImportError> {
-    verify(&mut super::sqlite_connection(store)?, source, report, supervisor)
+    verify(&mut super::sqlite_connection(store)?, source, now, report, supervisor)
 }
 
 fn verify<C: Database>(
     connection: &mut C,
     source: &mut dyn Source,
+    now: DateTime<Utc>,
     report: &mut dyn FnMut(&Finding) -> std::io::Result<()>,
     supervisor: &dyn Supervisor,
 ) -> Result<Vec<Compared>, ImportError> {
+    let state = state::read(connection)?.ok_or(ImportError::NeverImported)?;
     supervisor.found(source.count()?);
     connection.transaction(|connection| {
-        let imported_at = imported_at(connection)?;
-        let mut staging = Staging::create(connection)?;
-        source.read(&mut staging::Writer { staging: &mut staging, connection, supervisor })?;
-        staging::index(connection)?;
-        rules::apply(connection)?;
-        connection.run(KEYS)?;
-        histories::complete(connection, imported_at)?;
+        again::stage(connection, source, supervisor)?;
+        let shapes = Shape::all(connection)?;
+        super::go_on(supervisor)?;
+        compare::compare(connection, &shapes, state.own_versions_from)?;
         let mut compared = Vec::new();
-        for table in TABLES {
+        for shape in &shapes {
             super::go_on(supervisor)?;
-            compared.push(compare(connection, table, report)?);
+            compared.push(report_table(connection, shape, &state, report)?);
         }
         compared.push(compare_counts(connection, report)?);
+        compared.push(compare_days(connection, now, report)?);
         Ok(compared)
     })
 }
 
-/// When the database was imported. Versions that close a history have this time.
-fn imported_at<C: Database>(connection: &mut C) -> Result<DateTime<Utc>, ImportError> {
-    let micros =
-        connection.number("SELECT coalesce(max($MICROS[imported_at]MICROS), -1) AS number FROM imported_versions")?;
-    DateTime::from_timestamp_micros(micros).filter(|_| micros >= 0).ok_or(ImportError::NeverImported)
-}
-
-/// New keys are random, so those that were made are taken over.
-const KEYS: &str = "
-    UPDATE staged_license SET activation_key = coalesce(
-        (SELECT own.activation_key FROM license AS own WHERE own.uuid = staged_license.uuid), activation_key)
-    WHERE 'license ' || CAST(uuid AS text) IN (
-        SELECT about FROM staged_finding WHERE rule = 'missing_activation_key');";
-
-fn compare<C: Database>(
+/// Reports the differences of a table, in the order of its keys.
+fn report_table<C: Database>(
     connection: &mut C,
-    table: &str,
+    shape: &Shape,
+    state: &State,
     report: &mut dyn FnMut(&Finding) -> std::io::Result<()>,
 ) -> Result<Compared, ImportError> {
-    let names: Vec<String> = connection.columns(table)?.into_iter().map(|column| column.name).collect();
-    let key = &names[0];
-    connection.run(&format!("CREATE INDEX staged_{table}_compared ON staged_{table} ({key})"))?;
-    let differs: Vec<String> = names.iter().map(|name| format!("theirs.{name} IS DISTINCT FROM ours.{name}")).collect();
-    let named: Vec<String> = names
-        .iter()
-        .zip(&differs)
-        .map(|(name, differs)| format!("CASE WHEN {differs} THEN ' {name}' ELSE '' END"))
-        .collect();
-    let row = |side: &str| format!("'{table} ' || CAST({side}.{key} AS text)");
+    let table = shape.name;
+    // Without checksums nobody knows on which side it was changed.
+    let rule = match state.tells_sides_apart() {
+        true => {
+            "CASE WHEN changed_here = 0 THEN
+                      CASE WHEN ours = 0 THEN 'added_there' WHEN theirs = 0 THEN 'deleted_there'
+                           ELSE 'changed_there' END
+                  WHEN changed_there = 0 THEN
+                      CASE WHEN theirs = 0 THEN 'added_here' WHEN ours = 0 THEN 'deleted_here'
+                           ELSE 'changed_here' END
+                  ELSE 'changed_on_both_sides' END"
+        }
+        false => "CASE WHEN ours = 0 THEN 'only_there' WHEN theirs = 0 THEN 'only_here' ELSE 'differs' END",
+    };
     let statement = format!(
-        "SELECT 'differs' AS rule, '{table}' AS kind, {} || ':' || {} AS about
-         FROM staged_{table} AS theirs JOIN {table} AS ours ON ours.{key} = theirs.{key} WHERE {}
-         UNION ALL
-         SELECT 'only_there', '{table}', {} FROM staged_{table} AS theirs
-         WHERE NOT EXISTS (SELECT 1 FROM {table} AS ours WHERE ours.{key} = theirs.{key})
-         UNION ALL
-         SELECT 'only_here', '{table}', {} FROM {table} AS ours
-         WHERE NOT EXISTS (SELECT 1 FROM staged_{table} AS theirs WHERE theirs.{key} = ours.{key})",
-        row("theirs"),
-        named.join(" || "),
-        differs.join(" OR "),
-        row("theirs"),
-        row("ours"),
+        "SELECT {rule} AS rule, table_name AS kind, table_name || ' ' || label || named AS about
+         FROM staged_difference WHERE table_name = '{table}' ORDER BY key"
     );
     let differences = counted(connection, &statement, report)?;
     let count = |from: &str| format!("SELECT count(*) AS number FROM {from}");
+    let of_import = match shape.is_history() {
+        true => format!("{table} WHERE history_id < {}", state.own_versions_from),
+        false => table.to_owned(),
+    };
     Ok(Compared {
         table: table.to_owned(),
         there: connection.number(&count(&format!("staged_{table}")))?,
-        here: connection.number(&count(table))?,
+        here: connection.number(&count(&of_import))?,
+        differences,
+    })
+}
+
+/// The net days of each agreement: those until the last of its plans ends, which pages show.
+fn compare_days<C: Database>(
+    connection: &mut C,
+    now: DateTime<Utc>,
+    report: &mut dyn FnMut(&Finding) -> std::io::Result<()>,
+) -> Result<Compared, ImportError> {
+    let now = C::moment(now);
+    let days = |agreements: &str, plans: &str| {
+        format!(
+            "SELECT agreement.uuid, CASE WHEN max(plan.expiration_date) > {now}
+                                         THEN $DAYS[max(plan.expiration_date) - {now}]DAYS ELSE 0 END AS days
+             FROM {agreements} AS agreement
+             LEFT JOIN {plans} AS plan ON plan.customer_agreement_uuid = agreement.uuid
+             GROUP BY agreement.uuid"
+        )
+    };
+    let there = days("staged_customer_agreement", "staged_subscription_plan");
+    let here = days("customer_agreement", "subscription_plan");
+    let statement = format!(
+        "SELECT 'differs' AS rule, 'net_days' AS kind,
+                'customer_agreement ' || CAST(there.uuid AS text) || ': ' || CAST(there.days AS text) || ' there, '
+                    || CAST(here.days AS text) || ' here' AS about
+         FROM ({there}) AS there JOIN ({here}) AS here ON here.uuid = there.uuid
+         WHERE there.days <> here.days ORDER BY there.uuid"
+    );
+    let differences = counted(connection, &statement, report)?;
+    let agreements = |table: &str| format!("SELECT count(*) AS number FROM {table}");
+    Ok(Compared {
+        table: "net_days".to_owned(),
+        there: connection.number(&agreements("staged_customer_agreement"))?,
+        here: connection.number(&agreements("customer_agreement"))?,
         differences,
     })
 }
@@ -151,7 +176,8 @@ fn compare_counts<C: Database>(
                       CASE status WHEN 'activated' THEN -1 ELSE 0 END, CASE status WHEN 'revoked' THEN -1 ELSE 0 END
                FROM staged_license) AS counted
          GROUP BY plan
-         HAVING sum(unassigned) <> 0 OR sum(assigned) <> 0 OR sum(activated) <> 0 OR sum(revoked) <> 0",
+         HAVING sum(unassigned) <> 0 OR sum(assigned) <> 0 OR sum(activated) <> 0 OR sum(revoked) <> 0
+         ORDER BY plan",
         report,
     )?;
     let plans = |table: &str| format!("SELECT count(DISTINCT subscription_plan_uuid) AS number FROM {table}");

@@ -11,6 +11,7 @@ use super::arrays::sorted_uuids;
 use super::unit::PostgresUnit;
 use crate::rows::licenses::{DeletedRow, LicenseRow, licenses};
 use crate::rows::staff_actions;
+use crate::rows::users::ERASE_IMPORTED_USER;
 use crate::schema::{license, users};
 use crate::sql_types::SqlUuid;
 
@@ -101,6 +102,8 @@ impl RetirementRepository for PostgresUnit<'_> {
         for statement in staff_actions::without_user(username) {
             self.write(|connection| ExecuteDsl::execute(statement, connection))?;
         }
+        let statement = diesel::sql_query(ERASE_IMPORTED_USER).bind::<Text, _>(username);
+        self.write(|connection| statement.execute(connection))?;
         let statement = diesel::delete(users::table.filter(users::username.eq(username)));
         Ok(self.write(|connection| statement.execute(connection))? > 0)
     }

@@ -9,12 +9,18 @@ use license_manager_domain::operations::{OperationSchedule, RecurringOperation};
 use license_manager_domain::ports::ScheduleRepository;
 
 use super::unit::PostgresUnit;
-use crate::rows::schedule::{self, ScheduleRow, in_order};
+use crate::rows::schedule::{self, ScheduleRow, UNFINISHED_IMPORTS, in_order};
+use crate::rows::shared::NumberRow;
 
 impl ScheduleRepository for PostgresUnit<'_> {
     fn list(&mut self) -> Result<Vec<OperationSchedule>, Error> {
         let query = sql_query("SELECT * FROM operation_schedule");
         in_order(self.read(|connection| query.load(connection))?)
+    }
+
+    fn is_importing(&mut self) -> Result<bool, Error> {
+        let found: NumberRow = self.read(|connection| sql_query(UNFINISHED_IMPORTS).get_result(connection))?;
+        Ok(found.number > 0)
     }
 
     fn lock_or_add(&mut self, operation: RecurringOperation) -> Result<OperationSchedule, Error> {

@@ -9,6 +9,10 @@ use license_manager_domain::operations::{FinishedRun, OperationSchedule, Recurri
 use super::shared::SharedStatement;
 use crate::sql_types::SqlTimestamp;
 
+/// The number of imports that are repeated until they are finished.
+pub(crate) const UNFINISHED_IMPORTS: &str =
+    "SELECT count(*) AS number FROM imported_versions WHERE finished_at IS NULL";
+
 #[derive(QueryableByName)]
 pub(crate) struct ScheduleRow {
     #[diesel(sql_type = Text)]

@@ -16,6 +16,13 @@ use super::shared::for_both_databases;
 use crate::schema::{role_assignment, users};
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 
+/// Erases what is kept of a user for the way back to the service that was imported from. Its parameter is the user's name.
+pub(crate) const ERASE_IMPORTED_USER: &str = "
+    DELETE FROM imported_value
+    WHERE (source_table = 'core_user' AND source_key = $1)
+       OR (source_table IN ('core_user_groups', 'core_user_user_permissions')
+           AND substr(source_key, 1, length($1) + 2) = $1 || ': ')";
+
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = users, check_for_backend(Pg, Sqlite))]
 pub(crate) struct UserRow {

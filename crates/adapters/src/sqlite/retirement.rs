@@ -12,6 +12,7 @@ use super::json::json;
 use super::unit::SqliteUnit;
 use crate::rows::licenses::{DeletedRow, LicenseRow, licenses};
 use crate::rows::staff_actions;
+use crate::rows::users::ERASE_IMPORTED_USER;
 use crate::schema::{license, users};
 
 impl RetirementRepository for SqliteUnit<'_> {
@@ -113,6 +114,8 @@ impl RetirementRepository for SqliteUnit<'_> {
         for statement in staff_actions::without_user(username) {
             self.write(|connection| ExecuteDsl::execute(statement, connection))?;
         }
+        let statement = diesel::sql_query(ERASE_IMPORTED_USER).bind::<Text, _>(username);
+        self.write(|connection| statement.execute(connection))?;
         let user = users::table.filter(users::username.eq(username));
         Ok(self.write(|connection| diesel::delete(user).execute(connection))? > 0)
     }

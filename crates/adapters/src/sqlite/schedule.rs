@@ -9,11 +9,17 @@ use license_manager_domain::operations::{OperationSchedule, RecurringOperation};
 use license_manager_domain::ports::ScheduleRepository;
 
 use super::unit::SqliteUnit;
-use crate::rows::schedule::{self, ScheduleRow, in_order};
+use crate::rows::schedule::{self, ScheduleRow, UNFINISHED_IMPORTS, in_order};
+use crate::rows::shared::NumberRow;
 
 impl ScheduleRepository for SqliteUnit<'_> {
     fn list(&mut self) -> Result<Vec<OperationSchedule>, Error> {
         in_order(self.read(|connection| sql_query("SELECT * FROM operation_schedule").load(connection))?)
+    }
+
+    fn is_importing(&mut self) -> Result<bool, Error> {
+        let found: NumberRow = self.read(|connection| sql_query(UNFINISHED_IMPORTS).get_result(connection))?;
+        Ok(found.number > 0)
     }
 
     // Only one unit of work writes at a time.

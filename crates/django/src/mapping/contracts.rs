@@ -51,20 +51,37 @@ pub(crate) const AGREEMENT: &[&str] = &[
     "auto_scaling_max_licenses",
     "auto_scaling_threshold_percentage",
     "auto_scaling_increment_percentage",
+    "has_custom_license_expiration_messaging",
+    "modal_header_text",
+    "expired_subscription_modal_messaging",
+    "button_label_in_modal",
+    "url_for_button_in_modal",
 ];
+
+/// The texts of a message.
+const TEXTS: [&str; 4] =
+    ["modal_header_text", "expired_subscription_modal_messaging", "button_label_in_modal", "url_for_button_in_modal"];
 
 pub(crate) fn agreement(cells: &Cells<'_>, to: &mut Mapped) -> Result<(), DjangoError> {
     let micros = cells.number("license_duration_before_purge")?.unwrap_or_default();
     // A part of a second keeps a license for the whole second.
     let seconds = micros.div_euclid(1_000_000) + i64::from(micros.rem_euclid(1_000_000) > 0);
-    let seconds = to.limited(Some(seconds), 0..=i64::MAX / 1_000_000, "purge_duration");
-    let percent = |to: &mut Mapped, column| {
-        let percent = cells.number(column)?;
-        Ok::<_, DjangoError>(to.limited(percent, 1..=100, "auto_scaling_percentage"))
-    };
-    let threshold = percent(to, "auto_scaling_threshold_percentage")?;
-    let increment = percent(to, "auto_scaling_increment_percentage")?;
-    let most = to.limited(cells.number("auto_scaling_max_licenses")?, 0..=i64::from(i32::MAX), "auto_scaling_most");
+    if seconds < 0 {
+        to.mend("purge_duration");
+    }
+    if seconds.max(0).saturating_mul(1_000_000) != micros {
+        to.keep("license_duration_before_purge", Some(micros.to_string()));
+    }
+    let threshold = to.limited(cells, "auto_scaling_threshold_percentage", 1..=100, "auto_scaling_percentage")?;
+    let increment = to.limited(cells, "auto_scaling_increment_percentage", 1..=100, "auto_scaling_percentage")?;
+    let most = to.limited(cells, "auto_scaling_max_licenses", 0..=i64::from(i32::MAX), "auto_scaling_most")?;
+    // The old place of the message, which the service does not read any more.
+    if cells.flag("has_custom_license_expiration_messaging") {
+        to.keep("has_custom_license_expiration_messaging", Some("1".to_owned()));
+    }
+    for column in TEXTS {
+        to.keep_filled(cells, column);
+    }
     to.row
         .uuid("uuid", cells.uuid("uuid")?)
         .uuid("enterprise_customer_uuid", Some(cells.reference("enterprise_customer_uuid")?))
@@ -73,7 +90,7 @@ pub(crate) fn agreement(cells: &Cells<'_>, to: &mut Mapped) -> Result<(), Django
         .uuid("default_enterprise_catalog_uuid", cells.uuid("default_enterprise_catalog_uuid")?)
         .flag("disable_expiration_notifications", Some(cells.flag("disable_expiration_notifications")))
         .flag("disable_onboarding_notifications", Some(cells.flag("disable_onboarding_notifications")))
-        .number("license_duration_before_purge_seconds", seconds)
+        .number("license_duration_before_purge_seconds", Some(seconds.max(0)))
         .flag(
             "enable_auto_applied_subscriptions_with_universal_link",
             Some(cells.flag("enable_auto_applied_subscriptions_with_universal_link")),
@@ -120,6 +137,13 @@ pub(crate) fn message(cells: &Cells<'_>, to: &mut Mapped) -> Result<(), DjangoEr
     if is_on && message != before {
         to.mend("harmless_message");
     }
+    if !is_on && cells.uuid("customer_agreement_id")?.is_some() {
+        let agreement = cells.reference("customer_agreement_id")?;
+        to.keep("customer_agreement_id", Some(agreement.to_string()));
+        for column in TEXTS {
+            to.keep_filled(cells, column);
+        }
+    }
     to.row
         .uuid("customer_agreement_uuid", Some(cells.reference("customer_agreement_id")?))
         .text("modal_header_text", Some(&message.modal_header_text))
@@ -158,15 +182,18 @@ const MOST_LICENSES: i64 = 1_000_000;
 
 pub(crate) fn plan(cells: &Cells<'_>, to: &mut Mapped) -> Result<(), DjangoError> {
     let start = cells.fixed_moment("start_date")?;
-    let end = later(cells.fixed_moment("expiration_date")?, start, "plan_period", to);
+    let end = later(cells, "expiration_date", start, "plan_period", to)?;
     let is_internal = cells.flag("for_internal_use_only");
     let most = if is_internal { i64::from(i32::MAX) } else { MOST_LICENSES };
-    let desired = to.limited(cells.number("desired_num_licenses")?, 0..=most, "desired_licenses");
-    let percent = to.limited(cells.number("revoke_max_percentage")?, 0..=100, "revoke_percentage");
-    let revoked = cells.number("num_revocations_applied")?;
-    let revoked = to.limited(revoked, 0..=i64::from(i32::MAX), "number_of_revocations");
+    let desired = to.limited(cells, "desired_num_licenses", 0..=most, "desired_licenses")?;
+    let percent = to.limited(cells, "revoke_max_percentage", 0..=100, "revoke_percentage")?;
+    let revoked = to.limited(cells, "num_revocations_applied", 0..=i64::from(i32::MAX), "number_of_revocations")?;
     if cells.filled("salesforce_opportunity_id").is_some() {
         to.leave("plan_opportunity");
+        to.keep_filled(cells, "salesforce_opportunity_id");
+    }
+    if cells.number("product_id")?.is_none() {
+        to.keep("product_id", None);
     }
     to.row
         .uuid("uuid", cells.uuid("uuid")?)
@@ -192,11 +219,19 @@ pub(crate) fn plan(cells: &Cells<'_>, to: &mut Mapped) -> Result<(), DjangoError
     Ok(())
 }
 
-/// The end of a period, at least a second after its start.
-pub(super) fn later(end: i64, start: i64, rule: &'static str, to: &mut Mapped) -> i64 {
+/// The end of a period, at least a second after its start. Another one is kept.
+pub(super) fn later(
+    cells: &Cells<'_>,
+    column: &'static str,
+    start: i64,
+    rule: &'static str,
+    to: &mut Mapped,
+) -> Result<i64, DjangoError> {
+    let end = cells.fixed_moment(column)?;
     if end > start {
-        return end;
+        return Ok(end);
     }
     to.mend(rule);
-    start + 1_000_000
+    to.keep(column, cells.text(column));
+    Ok(start + 1_000_000)
 }

@@ -85,6 +85,7 @@ pub(crate) fn license_source(cells: &Cells<'_>, to: &mut Mapped) -> Result<(), D
     let source_id = opportunity(&id);
     if source_id != id {
         to.mend("source_id");
+        to.keep("source_id", Some(id));
     }
     to.row
         .uuid("license_uuid", Some(cells.reference("license_id")?))

@@ -28,6 +28,8 @@ pub(crate) struct Mapped {
     /// In a history: whether the version says that there was nothing.
     pub is_absent: bool,
     notes: Vec<(&'static str, &'static str)>,
+    /// Values that have no place here, by column: for the way back.
+    kept: Vec<(&'static str, Option<String>)>,
 }
 
 impl Mapped {
@@ -37,8 +39,14 @@ impl Mapped {
         is_history: bool,
         map: fn(&Cells<'_>, &mut Self) -> Result<(), DjangoError>,
     ) -> Result<Self, DjangoError> {
-        let mut mapped =
-            Self { row: Object::default(), is_history, goes_over: true, is_absent: false, notes: Vec::new() };
+        let mut mapped = Self {
+            row: Object::default(),
+            is_history,
+            goes_over: true,
+            is_absent: false,
+            notes: Vec::new(),
+            kept: Vec::new(),
+        };
         map(cells, &mut mapped)?;
         if is_history {
             let kind = match cells.text("history_type").as_deref() {
@@ -73,19 +81,45 @@ impl Mapped {
         if self.is_history { &[] } else { &self.notes }
     }
 
-    /// A number within limits.
+    /// Keeps a value that has no place here for the way back. Personal data is never kept.
+    fn keep(&mut self, column: &'static str, value: Option<String>) {
+        self.kept.push((column, value));
+    }
+
+    /// Keeps a text, unless it is empty.
+    fn keep_filled(&mut self, cells: &Cells<'_>, column: &'static str) {
+        if let Some(text) = cells.filled(column) {
+            self.keep(column, Some(text));
+        }
+    }
+
+    /// What is kept of the row, as a JSON object; `None` if nothing is. Of a version nothing is.
+    pub(crate) fn kept(&self) -> Option<String> {
+        if self.is_history || self.kept.is_empty() {
+            return None;
+        }
+        let mut object = Object::default();
+        for (column, value) in &self.kept {
+            object.text(column, value.as_deref());
+        }
+        Some(object.finish())
+    }
+
+    /// A number within limits. A number beyond them is kept.
     fn limited(
         &mut self,
-        value: Option<i64>,
+        cells: &Cells<'_>,
+        column: &'static str,
         limits: std::ops::RangeInclusive<i64>,
         rule: &'static str,
-    ) -> Option<i64> {
-        let value = value?;
+    ) -> Result<Option<i64>, DjangoError> {
+        let Some(value) = cells.number(column)? else { return Ok(None) };
         let limited = value.clamp(*limits.start(), *limits.end());
         if limited != value {
             self.mend(rule);
+            self.keep(column, Some(value.to_string()));
         }
-        Some(limited)
+        Ok(Some(limited))
     }
 
     /// An address in its normal form. One that the LMS refuses stays, in lowercase.

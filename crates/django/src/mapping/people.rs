@@ -12,6 +12,12 @@ pub(crate) fn user(cells: &Cells<'_>, to: &mut Mapped) -> Result<(), DjangoError
     if !is_active && (cells.flag("is_staff") || cells.flag("is_superuser")) {
         to.mend("inactive_user");
     }
+    to.keep("id", cells.text("id"));
+    if !is_active {
+        for flag in ["is_active", "is_staff", "is_superuser"] {
+            to.keep(flag, Some(u8::from(cells.flag(flag)).to_string()));
+        }
+    }
     let email = to.address(cells.filled("email"));
     let joined = cells.fixed_moment("date_joined")?;
     let seen = cells.moment("last_login")?.unwrap_or(joined);

@@ -29,23 +29,28 @@ pub(crate) const RENEWAL: &[&str] = &[
 
 pub(crate) fn renewal(cells: &Cells<'_>, to: &mut Mapped) -> Result<(), DjangoError> {
     let start = cells.fixed_moment("effective_date")?;
-    let end = later(cells.fixed_moment("renewed_expiration_date")?, start, "renewal_period", to);
+    let end = later(cells, "renewed_expiration_date", start, "renewal_period", to)?;
     let asked = cells.number("number_of_licenses")?.unwrap_or_default();
-    let number = to.limited(Some(asked), 1..=i64::from(i32::MAX), "renewal_of_no_licenses");
+    let number = to.limited(cells, "number_of_licenses", 1..=i64::from(i32::MAX), "renewal_of_no_licenses")?;
     let renewed = cells.uuid("renewed_subscription_plan_id")?;
     let modified = cells.fixed_moment("modified")?;
     let mut is_processed = cells.flag("processed");
     if is_processed && renewed.is_none() {
         to.mend("renewal_without_plan");
+        to.keep("processed", Some("1".to_owned()));
         is_processed = false;
     }
     let mut processed_at = cells.moment("processed_datetime")?;
     if is_processed && processed_at.is_none() {
         to.mend("renewal_without_time");
+        to.keep("processed_datetime", None);
         processed_at = Some(modified);
     }
     // Nobody asked for what these would do.
     let is_doubtful = asked < 1 || cells.flag("processed") != is_processed;
+    if is_doubtful && !cells.flag("exempt_from_batch_processing") {
+        to.keep("exempt_from_batch_processing", Some("0".to_owned()));
+    }
     let types = cells.text("license_types_to_copy");
     let types = types.as_deref().filter(|types| matches!(*types, "activated" | "nothing"));
     to.row
@@ -53,7 +58,7 @@ pub(crate) fn renewal(cells: &Cells<'_>, to: &mut Mapped) -> Result<(), DjangoEr
         .uuid("prior_subscription_plan_uuid", Some(cells.reference("prior_subscription_plan_id")?))
         .uuid("renewed_subscription_plan_uuid", renewed)
         .text("salesforce_opportunity_id", cells.filled("salesforce_opportunity_id").as_deref())
-        .number("number_of_licenses", number)
+        .number("number_of_licenses", Some(number.unwrap_or(1)))
         .number("effective_date", Some(start))
         .number("renewed_expiration_date", Some(end))
         .flag("processed", Some(is_processed))
@@ -96,6 +101,8 @@ pub(crate) fn transfer(cells: &Cells<'_>, to: &mut Mapped) -> Result<(), DjangoE
             let (ids, others) = named_licenses(cells);
             if others {
                 to.mend("transfer_of_no_license");
+                to.keep("delimiter", cells.text("delimiter"));
+                to.keep("license_uuids_raw", cells.text("license_uuids_raw").filter(names_nobody));
             }
             Some(Value::from(ids).to_string())
         }
@@ -103,6 +110,7 @@ pub(crate) fn transfer(cells: &Cells<'_>, to: &mut Mapped) -> Result<(), DjangoE
     let (runs, others) = runs(cells.text("processed_results").as_deref());
     if others {
         to.mend("transfer_results");
+        to.keep("processed_results", cells.text("processed_results").filter(names_nobody));
     }
     to.row
         .number("id", cells.number("id")?)
@@ -117,6 +125,11 @@ pub(crate) fn transfer(cells: &Cells<'_>, to: &mut Mapped) -> Result<(), DjangoE
         .number("created", Some(cells.fixed_moment("created")?))
         .number("modified", Some(cells.fixed_moment("modified")?));
     Ok(())
+}
+
+/// Whether a text has no address.
+fn names_nobody(text: &String) -> bool {
+    !text.contains('@')
 }
 
 /// The licenses that a job names, and whether it names something else.
@@ -168,10 +181,14 @@ pub(crate) fn notification(cells: &Cells<'_>, to: &mut Mapped) -> Result<(), Dja
     let packed = cells.reference("enterprise_customer_user_uuid")?.as_u128();
     let user = i64::try_from(packed).unwrap_or_else(|_| {
         to.mend("notified_user");
+        to.keep("enterprise_customer_user_uuid", Some(Uuid::from_u128(packed).to_string()));
         // Still one number for each user, so that the mail does not go out again.
         (packed as u64 >> 1).cast_signed()
     });
     let plan = cells.uuid("subscripton_plan_id")?;
+    if plan.is_none() {
+        to.keep("subscripton_plan_id", None);
+    }
     to.row
         .number("id", cells.number("id")?)
         .uuid("enterprise_customer_uuid", Some(cells.reference("enterprise_customer_uuid")?))

@@ -8,6 +8,10 @@ impl ScheduleRepository for MemoryUnit<'_> {
         Ok(self.tables.schedule.values().cloned().collect())
     }
 
+    fn is_importing(&mut self) -> Result<bool, Error> {
+        Ok(false)
+    }
+
     fn lock_or_add(&mut self, operation: RecurringOperation) -> Result<OperationSchedule, Error> {
         let schedule = &mut self.written()?.schedule;
         Ok(schedule.entry(operation).or_insert_with(|| OperationSchedule::new(operation)).clone())

@@ -106,11 +106,19 @@ impl LicenseManager {
         })
     }
 
-    /// The operations that are due, asked for or still running, longest due first.
+    /// Whether an import is repeated until it is finished. Until then the other system runs the operations.
+    pub fn is_importing(&self) -> Result<bool, Error> {
+        self.store.read(|unit| unit.schedule().is_importing())
+    }
+
+    /// The operations that are due, asked for or still running, longest due first; none during an import.
     pub fn due_runs(&self) -> Result<Vec<RecurringOperation>, Error> {
         let now = self.now();
         let mut due = self.store.read(|unit| unit.schedule().list())?;
         due.retain(|schedule| is_to_run(schedule, now));
+        if !due.is_empty() && self.is_importing()? {
+            return Ok(Vec::new());
+        }
         due.sort_by_key(|schedule| schedule.requested.or(schedule.next_run));
         Ok(due.into_iter().map(|schedule| schedule.operation).collect())
     }
@@ -127,7 +135,7 @@ impl LicenseManager {
     ) -> Result<Option<ScheduledRun>, Error> {
         let mut schedule = unit.schedule().lock_or_add(operation)?;
         let (now, owner) = (self.now(), self.ids.next());
-        if !is_to_run(&schedule, now) {
+        if !is_to_run(&schedule, now) || unit.schedule().is_importing()? {
             return Ok(None);
         }
         let lease = Lease { id: owner, queue: whole(operation).queue() };

@@ -10,6 +10,9 @@ pub trait ScheduleRepository {
     /// [`OperationSchedule::new`] if there is none.
     fn lock_or_add(&mut self, operation: RecurringOperation) -> Result<OperationSchedule, Error>;
 
+    /// Whether an import from another system is repeated until it is finished. Until then nothing runs on schedule.
+    fn is_importing(&mut self) -> Result<bool, Error>;
+
     /// Writes a schedule that was locked before.
     fn save(&mut self, schedule: &OperationSchedule) -> Result<(), Error>;
 }

@@ -41,6 +41,7 @@ pub fn start(manager: &LicenseManager, config: &Config, stop: watch::Receiver<bo
     warn_of_gaps(manager, &timetable);
     let (manager, timetable) = (manager.clone(), Arc::new(timetable));
     Some(Background::start("schedule", config.server.shutdown_timeout(), async move {
+        say_if_importing(&manager).await;
         store_timetable(&manager, timetable, &mut stop.clone()).await;
         queue::run_until_stopped(ScheduleWork { manager, stop: stop.clone() }, Arc::<Notify>::default(), stop).await;
     }))
@@ -66,6 +67,16 @@ fn widest_gap(expression: &CronExpression, now: DateTime<Utc>) -> TimeDelta {
     let runs = successors(expression.next_after(now), |&run| expression.next_after(run)).take(EXAMINED_RUNS);
     let runs: Vec<_> = runs.collect();
     runs.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or_default()
+}
+
+/// Says in the log that nothing runs until an import is finished.
+async fn say_if_importing(manager: &LicenseManager) {
+    let asking = manager.clone();
+    if let Ok(true) = blocking(move || asking.is_importing()).await {
+        tracing::warn!(
+            "nothing runs on schedule: this database is imported again until `license-manager import --finish`"
+        );
+    }
 }
 
 /// Stores the timetable.

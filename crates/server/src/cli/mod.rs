@@ -81,8 +81,8 @@ pub enum Command {
     Doctor(DoctorArguments),
     /// Copy everything from a SQLite database to a new Postgres database. Stop the server first.
     Copy(CopyArguments),
-    /// Import everything from the MySQL or MariaDB database of the Django license manager into a new database. The source
-    /// is only read. Nobody is mailed.
+    /// Import everything from the MySQL or MariaDB database of the Django license manager into a new database; again and
+    /// again what has changed, until --finish. The source is only read. Nobody is mailed.
     Import(ImportArguments),
     /// Export everything into an empty MySQL or MariaDB database of the Django license manager, or what changed onto the
     /// one that was left: the way back. Nothing here is changed, and nobody is mailed.

@@ -152,7 +152,12 @@ impl Scene {
              INSERT INTO staff_action (uuid, created, username, reason, kind, subject, about_user, number)
              VALUES ('{license}', {MOMENT}, 'amy', 'asked', 'role_given', 'operator', 'bob', 1);
              UPDATE operation_schedule SET requested = {MOMENT};
-             INSERT INTO imported_versions (id, imported_at, last_license_history_id) VALUES (1, {MOMENT}, 0);
+             INSERT INTO imported_versions (id, imported_at, last_license_history_id, own_versions_from, checksums_of,
+                                            compared_at, finished_at)
+             VALUES (1, {MOMENT}, 0, 1, 'sqlite', {MOMENT}, {MOMENT});
+             INSERT INTO imported_row (table_name, key, checksum) VALUES ('license', '{license}', -9223372036854775807);
+             INSERT INTO imported_range (source_table, number, checksum) VALUES ('core_user', 0, '1 2 3');
+             INSERT INTO imported_value (source_table, source_key, kept) VALUES ('core_user', 'amy', '{{\"id\":\"7\"}}');
              INSERT INTO plan_job (subscription_plan_uuid, kind, requested_at, not_before)
              VALUES ('{plan}', 'provision', {MOMENT}, {later});
              UPDATE webhook_delivery SET state = 'delivered', attempts = 2, last_status = 204, delivered_at = created

@@ -17,6 +17,8 @@ use crate::state::State;
 struct ScheduleBody {
     /// Whether this server runs scheduled operations. Other servers and workers may run them.
     enabled: bool,
+    /// Whether the database is imported again until `license-manager import --finish`. Until then nothing runs on schedule.
+    importing: bool,
     operations: Vec<OperationBody>,
 }
 
@@ -114,7 +116,8 @@ impl From<OperationSchedule> for OperationBody {
 pub async fn list(_: ProvisionerOrStaff, state: State) -> ApiResult {
     blocking(move || {
         let operations = state.manager.schedule()?.into_iter().map(OperationBody::from).collect();
-        Answer::ok(&ScheduleBody { enabled: state.monitor.runs_schedule(), operations })
+        let (enabled, importing) = (state.monitor.runs_schedule(), state.manager.is_importing()?);
+        Answer::ok(&ScheduleBody { enabled, importing, operations })
     })
     .await
 }

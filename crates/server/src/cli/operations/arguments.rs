@@ -46,6 +46,22 @@ pub enum OperationCommand {
     History(History),
 }
 
+impl OperationCommand {
+    /// Whether a recurring operation changes nothing.
+    pub(super) fn is_dry_run(&self) -> bool {
+        match self {
+            Self::ProcessRenewals(arguments) => arguments.run.dry_run,
+            Self::ExpireSubscriptions(arguments) => arguments.run.dry_run,
+            Self::UnlinkExpiredLicenses(arguments) | Self::TriggerEventForLicenses(arguments) => arguments.run.dry_run,
+            Self::RetireOldLicenses(run)
+            | Self::ProcessAutoScalablePlans(run)
+            | Self::SendLicenseUtilizationEmails(run)
+            | Self::ValidateNumCatalogQueries(run) => run.dry_run,
+            _ => false,
+        }
+    }
+}
+
 /// The format of the summary.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum SummaryFormat {

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 use license_manager_adapters::import::{
-    Compared, Finding, ImportError, ImportOptions, Imported, import_postgres, import_sqlite, verify_postgres,
-    verify_sqlite,
+    Changed, Compared, Conflicts, Finding, ImportError, ImportOptions, Imported, finish_postgres, finish_sqlite,
+    import_postgres, import_sqlite, verify_postgres, verify_sqlite,
 };
 use license_manager_django::{DatabaseAddress, DjangoDatabase, DjangoError};
 use license_manager_domain::ports::Clock as _;
@@ -36,6 +36,15 @@ pub struct ImportArguments {
     /// Import nothing where a license would lose its holder.
     #[arg(long)]
     pub strict: bool,
+    /// Where something was changed on both sides since the last import: let the source's state replace what is here.
+    #[arg(long, conflicts_with = "verify")]
+    pub force: bool,
+    /// Where something was changed on both sides since the last import: keep what is here.
+    #[arg(long, conflicts_with_all = ["verify", "force"])]
+    pub keep: bool,
+    /// End the import: nothing is imported again, and the schedule and the operations run here. Reads no source.
+    #[arg(long, conflicts_with_all = ["from", "verify", "strict", "force", "keep", "report", "dry_run"])]
+    pub finish: bool,
     /// Write every row that a rule applies to into this file, as CSV; with --verify, every difference.
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
@@ -59,12 +68,15 @@ impl From<DjangoError> for CommandError {
     }
 }
 
-/// Imports the data, or compares it, and prints a summary. Returns `false` if the run is strict and refused what it
-/// found, or if there are differences.
+/// Imports the data, or compares it, and prints a summary. Returns `false` if the run refused what it found, or if there
+/// are differences.
 ///
 /// # Errors
 /// See [`CommandError`]; nothing was imported.
 pub fn import(config: &Config, arguments: &ImportArguments, out: &mut impl Write) -> Result<bool, CommandError> {
+    if arguments.finish {
+        return finish(config, arguments.run.show.output, out);
+    }
     let Some(url) = arguments.from.as_ref().or(config.import.url.as_ref()) else {
         let problem = "--from, or import.url (LM_IMPORT__URL), names the database: mysql://USER:PASSWORD@HOST/NAME";
         return Err(CommandError::Arguments(problem.to_owned()));
@@ -83,18 +95,24 @@ pub fn import(config: &Config, arguments: &ImportArguments, out: &mut impl Write
     let _entered = runtime.enter();
     let supervisor = CommandSupervisor::start("import")?;
     let run = &arguments.run;
+    let now = SystemClock.now();
     if arguments.verify {
         let mut take = |finding: &Finding| report.take(finding);
         let compared = match &target {
-            Database::Sqlite(store) => verify_sqlite(store, &mut source, &mut take, &supervisor)?,
-            Database::Postgres(store) => verify_postgres(store, &mut source, &mut take, &supervisor)?,
+            Database::Sqlite(store) => verify_sqlite(store, &mut source, now, &mut take, &supervisor)?,
+            Database::Postgres(store) => verify_postgres(store, &mut source, now, &mut take, &supervisor)?,
         };
         drop(supervisor);
         report.finish()?;
         write_compared(&compared, &report.examples, run.show.output, out)?;
         return Ok(compared.iter().all(|table| table.differences == 0));
     }
-    let options = ImportOptions { dry_run: run.dry_run, strict: arguments.strict, now: SystemClock.now() };
+    let conflicts = match (arguments.force, arguments.keep) {
+        (true, _) => Conflicts::Force,
+        (_, true) => Conflicts::Keep,
+        _ => Conflicts::Refuse,
+    };
+    let options = ImportOptions { dry_run: run.dry_run, strict: arguments.strict, conflicts, now };
     let mut take = |finding: &Finding| report.take(finding);
     let result = match &target {
         Database::Sqlite(store) => import_sqlite(store, &mut source, options, &mut take, &supervisor),
@@ -104,7 +122,7 @@ pub fn import(config: &Config, arguments: &ImportArguments, out: &mut impl Write
     report.finish()?;
     let (imported, refused) = match result {
         Ok(imported) => (imported, false),
-        Err(ImportError::Strict(imported)) => (*imported, true),
+        Err(ImportError::Refused(imported)) => (*imported, true),
         Err(error) => return Err(error.into()),
     };
     let summary = Summary { imported, dry_run: run.dry_run, refused, examples: report.examples };
@@ -113,6 +131,22 @@ pub fn import(config: &Config, arguments: &ImportArguments, out: &mut impl Write
         SummaryFormat::Json => writeln!(out, "{}", summary.json())?,
     }
     Ok(!refused)
+}
+
+/// Ends the import.
+fn finish(config: &Config, format: SummaryFormat, out: &mut impl Write) -> Result<bool, CommandError> {
+    let target = Database::open(config).map_err(|error| CommandError::Failed(error.to_string()))?;
+    target.migrate()?;
+    let now = SystemClock.now();
+    match &target {
+        Database::Sqlite(store) => finish_sqlite(store, now)?,
+        Database::Postgres(store) => finish_postgres(store, now)?,
+    }
+    match format {
+        SummaryFormat::Text => writeln!(out, "the import is finished: the schedule and the operations run here now")?,
+        SummaryFormat::Json => writeln!(out, "{}", json!({ "operation": "finish" }))?,
+    }
+    Ok(true)
 }
 
 /// Prints what was compared. Differences name rows and columns, and no values.
@@ -164,7 +198,12 @@ impl Summary {
     }
 
     fn write_text(&self, out: &mut impl Write) -> std::io::Result<()> {
+        let has_conflicts = self.imported.rules.iter().any(|rule| rule.kind == "conflict");
         let what = match (self.refused, self.dry_run) {
+            (true, _) if has_conflicts => {
+                " (nothing was imported, because of what was changed on both sides: --force lets the source replace it, \
+                 --keep keeps it)"
+            }
             (true, _) => " (--strict: nothing was imported, because licenses would lose their holder)",
             (false, true) => " (dry run: nothing was changed)",
             (false, false) => "",
@@ -173,7 +212,17 @@ impl Summary {
         for (table, rows) in &self.imported.tables {
             writeln!(out, "  {}: {rows}", table.replace('_', " "))?;
         }
-        for kind in ["mended", "left"] {
+        match &self.imported.again {
+            Some(changed) if changed.is_empty() => writeln!(out, "  the source is as it was at the last import")?,
+            Some(changed) => {
+                for Changed { table, added, changed, deleted, kept } in changed {
+                    let table = table.replace('_', " ");
+                    writeln!(out, "  {table}: {added} added, {changed} changed, {deleted} deleted, {kept} kept")?;
+                }
+            }
+            None => {}
+        }
+        for kind in ["mended", "left", "conflict"] {
             let rules: Vec<_> = self.imported.rules.iter().filter(|rule| rule.kind == kind).collect();
             if !rules.is_empty() {
                 writeln!(out, "{kind}")?;
@@ -208,11 +257,19 @@ impl Summary {
                 })
             })
             .collect();
+        let again = self.imported.again.as_ref().map(|changed| {
+            let of = |Changed { table, added, changed, deleted, kept }: &Changed| {
+                let numbers = json!({ "added": added, "changed": changed, "deleted": deleted, "kept": kept });
+                (table.clone(), numbers)
+            };
+            changed.iter().map(of).collect::<serde_json::Map<_, _>>()
+        });
         json!({
             "operation": "import",
             "dry_run": self.dry_run,
             "refused": self.refused,
             "tables": tables,
+            "changes": again,
             "rules": rules,
         })
     }

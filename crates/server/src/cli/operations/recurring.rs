@@ -20,6 +20,13 @@ pub(super) async fn run(
 ) -> Result<(ShowOptions, Report), CommandError> {
     use OperationCommand as Command;
 
+    if !command.is_dry_run() && manager.is_importing()? {
+        return Err(CommandError::Failed(
+            "nothing was done: this database is still imported again from the Django service, which runs the operations. \
+             `license-manager import --finish` ends that"
+                .to_owned(),
+        ));
+    }
     let (run, summary) = match command {
         Command::ProcessRenewals(arguments) => {
             let hours = arguments.processing_window_length_hours.unwrap_or(config.operations.renewal_lock_hours);

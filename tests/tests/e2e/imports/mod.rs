@@ -1,5 +1,9 @@
 //! `license-manager import`: databases of the Django service, with every form of ids, into both databases.
 
+mod again;
+mod conflicts;
+mod connection;
+
 use std::collections::BTreeMap;
 use std::fs;
 
@@ -173,6 +177,32 @@ fn assert_everything_went_over(database: &Database) {
     assert_eq!(count(database, "plan_job"), "0");
 }
 
+/// Values that have no place here are kept for the way back, without personal data.
+#[track_caller]
+fn assert_values_are_kept(database: &Database) {
+    let kept = database.texts(
+        "SELECT source_table || ' ' || source_key || ' ' || kept AS text FROM imported_value ORDER BY source_table, source_key",
+    );
+    for expected in [
+        format!(r#"api_bulkenrollmentjob {} {{"results_s3_object_name":"c2/results.csv"}}"#, uuid_of("f1")),
+        r#"core_user amy {"id":"2"}"#.to_owned(),
+        r#"core_user gone {"id":"3","is_active":"0","is_staff":"1","is_superuser":"1"}"#.to_owned(),
+        r#"core_user_groups desk: support {"username":"desk","name":"support"}"#.to_owned(),
+        format!(r#"customeragreement {} {{"license_duration_before_purge":"104400000001""#, uuid_of("a1")),
+        format!(r#"customsubscriptionexpirationmessaging 2 {{"customer_agreement_id":"{}""#, uuid_of("a3")),
+        format!(r#"notification 44 {{"enterprise_customer_user_uuid":"{}"}}"#, uuid_of("ff")),
+        format!(
+            r#"subscriptionplan {} {{"revoke_max_percentage":"200","salesforce_opportunity_id":"006AAAAAAAAAAAAAAA","product_id":null}}"#,
+            uuid_of("b3")
+        ),
+        r#"subscriptionlicensesource 2 {"source_id":"0067F000002Ywsn"}"#.to_owned(),
+        r#"subscriptionplanrenewal 22 {"processed":"1","exempt_from_batch_processing":"0"}"#.to_owned(),
+    ] {
+        assert!(kept.iter().any(|value| value.starts_with(&expected)), "{expected}: {kept:#?}");
+    }
+    assert!(!kept.iter().any(|value| value.contains('@')), "{kept:#?}");
+}
+
 #[test]
 fn every_oddity_goes_over_by_its_rule_with_every_form_of_ids_into_both_databases() {
     let mariadb = DjangoServer::new();
@@ -205,7 +235,8 @@ fn every_oddity_goes_over_by_its_rule_with_every_form_of_ids_into_both_databases
             assert!(equal.succeeded && summary(&equal)["differences"] == 0, "{equal:?}");
 
             let again = import(&target, &source, &[]);
-            assert!(again.code == Some(1) && again.stderr.contains("is not empty"), "{again:?}");
+            assert!(again.succeeded && again.stdout.contains("the source is as it was"), "{again:?}");
+            assert_values_are_kept(&target);
         }
     }
 }
@@ -225,9 +256,9 @@ fn a_change_on_either_side_is_a_difference() {
         let found = import(&target, &source, &["--verify"]);
         assert_eq!(found.code, Some(1), "{found:?}");
         for line in [
-            format!("differs: license {}: lms_user_id", uuid_of("02")),
-            "only here: license_event 7".to_owned(),
-            format!("differs: subscription_plan {}: title", uuid_of("b1")),
+            format!("changed there: license {}: lms_user_id", uuid_of("02")),
+            "deleted there: license_event 7".to_owned(),
+            format!("changed here: subscription_plan {}: title", uuid_of("b1")),
             "license transfer job: 3, equal".to_owned(),
         ] {
             assert!(found.stdout.contains(&line), "{line}: {}", found.stdout);
@@ -303,7 +334,7 @@ fn what_cannot_be_imported_is_refused_in_one_line_without_the_password() {
 
 #[test]
 fn every_column_of_the_service_is_named_in_the_documentation() {
-    let page = include_str!("../../../docs/MIGRATION.md");
+    let page = include_str!("../../../../docs/MIGRATION.md");
     let (_, rows) = page.split_once("## Every column").expect("the page has the table");
     let mut documented: BTreeMap<&str, String> = BTreeMap::new();
     let mut table = "";
@@ -312,7 +343,7 @@ fn every_column_of_the_service_is_named_in_the_documentation() {
         table = if cells[1].is_empty() { table } else { cells[1].trim_matches('`') };
         documented.entry(table).or_default().push_str(cells[2]);
     }
-    let layout = include_str!("../../django/layout.sql");
+    let layout = include_str!("../../../django/layout.sql");
     let mut columns = 0;
     for definition in layout.split("CREATE TABLE ").skip(1).filter(|text| !text.starts_with("auth_")) {
         let (name, rest) = definition.split_once(" (").expect("a table has columns");
@@ -332,7 +363,7 @@ fn every_column_of_the_service_is_named_in_the_documentation() {
 
 #[test]
 fn every_rule_is_documented() {
-    let page = include_str!("../../../docs/MIGRATION.md");
+    let page = include_str!("../../../../docs/MIGRATION.md");
     for (rule, _) in RULES {
         assert!(page.contains(&format!("`{rule}`")), "{rule}");
     }

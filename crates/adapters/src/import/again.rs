@@ -1,0 +1,172 @@
+//! Imports a source again into the database that was filled from it: what differs is written, and nothing else.
+
+use chrono::{DateTime, Utc};
+use license_manager_domain::operations::Supervisor;
+
+use super::database::Database;
+use super::decisions::{self, Conflicts};
+use super::rows::Source;
+use super::staging::{self, Shape, Staging};
+use super::state::{self, State};
+use super::{
+    Changed, Finding, ImportError, ImportOptions, Imported, compare, filling, go_on, histories, rules, writing,
+};
+
+/// Imports again. See [`super::import_sqlite`].
+pub(super) fn import<C: Database>(
+    connection: &mut C,
+    state: &State,
+    source: &mut dyn Source,
+    options: ImportOptions,
+    report: &mut dyn FnMut(&Finding) -> std::io::Result<()>,
+    supervisor: &dyn Supervisor,
+) -> Result<Imported, ImportError> {
+    if state.is_finished {
+        return Err(ImportError::Finished);
+    }
+    if !state.tells_sides_apart() {
+        return Err(ImportError::Moved);
+    }
+    supervisor.found(source.count()?);
+    let ranges = source.checksums()?;
+    if state::is_unchanged(connection, &ranges)? {
+        if !options.dry_run {
+            state::compared(connection, options.now)?;
+        }
+        return Ok(Imported::unchanged());
+    }
+    // Everything that takes long happens before writers are kept out.
+    let shapes = Shape::all(connection)?;
+    connection.transaction(|connection| {
+        stage(connection, source, supervisor)?;
+        go_on(supervisor)?;
+        refuse_numbers_of_ours(connection, state.own_versions_from)?;
+        compare::compare(connection, &shapes, state.own_versions_from)
+    })?;
+    go_on(supervisor)?;
+    let mut imported = None;
+    let result = connection.locked(|connection| {
+        state::refuse_others(connection, state)?;
+        compare::look_again(connection, &shapes, state.own_versions_from)?;
+        let done = merge(connection, &shapes, state, options, report, supervisor)?;
+        state::remember_ranges(connection, &ranges)?;
+        let is_dry_run = options.dry_run;
+        imported = Some(done);
+        // A dry run does everything, and takes it back.
+        if is_dry_run { Err(ImportError::Stopped) } else { Ok(()) }
+    });
+    match (result, imported) {
+        (Ok(()), Some(imported)) => {
+            filling::analyze(connection)?;
+            Ok(imported)
+        }
+        (Err(_), Some(imported)) if options.dry_run => Ok(imported),
+        (Err(error), _) => Err(error),
+        (Ok(()), None) => Err(ImportError::Failed("an import ended without a result".to_owned())),
+    }
+}
+
+/// Reads the source into temporary tables, and mends it there as the first import did.
+pub(super) fn stage<C: Database>(
+    connection: &mut C,
+    source: &mut dyn Source,
+    supervisor: &dyn Supervisor,
+) -> Result<(), ImportError> {
+    let mut staging = Staging::create(connection)?;
+    source.read(&mut staging::Writer { staging: &mut staging, connection, supervisor })?;
+    staging::index(connection)?;
+    rules::apply(connection)?;
+    connection.run(KEYS)?;
+    histories::put_in_order(connection)
+}
+
+/// New keys are random, so those that were made before are taken over.
+const KEYS: &str = "
+    UPDATE staged_license SET activation_key = coalesce(
+        (SELECT own.activation_key FROM license AS own WHERE own.uuid = staged_license.uuid), activation_key)
+    WHERE 'license ' || CAST(uuid AS text) IN (
+        SELECT about FROM staged_finding WHERE rule = 'missing_activation_key');";
+
+/// Writes what differs.
+fn merge<C: Database>(
+    connection: &mut C,
+    shapes: &[Shape],
+    state: &State,
+    options: ImportOptions,
+    report: &mut dyn FnMut(&Finding) -> std::io::Result<()>,
+    supervisor: &dyn Supervisor,
+) -> Result<Imported, ImportError> {
+    decisions::decide(connection, shapes, options.conflicts)?;
+    go_on(supervisor)?;
+    let imported = summarize(connection, shapes, report)?;
+    let is_refused = |count: &super::RuleCount| {
+        (options.conflicts == Conflicts::Refuse && count.kind == "conflict")
+            || (options.strict && rules::FREEING.contains(&count.rule.as_str()))
+    };
+    if imported.rules.iter().any(is_refused) {
+        return Err(ImportError::Refused(Box::new(imported)));
+    }
+    writing::write(connection, shapes, state.own_versions_from, options.now, supervisor)?;
+    state::compared(connection, options.now)?;
+    Ok(imported)
+}
+
+/// Fails if the source has reached the numbers of versions that are ours.
+fn refuse_numbers_of_ours<C: Database>(connection: &mut C, own_versions_from: i64) -> Result<(), ImportError> {
+    for table in histories::recorded() {
+        let highest = format!("SELECT coalesce(max(history_id), 0) AS number FROM staged_{}_history", table.name);
+        if connection.number(&highest)? >= own_versions_from {
+            return Err(ImportError::Failed(format!(
+                "the history of {} in the source has reached the numbers of this database. Import into a new database",
+                table.name
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// The rules that apply to what is taken over, and the conflicts.
+const FINDINGS: &str = "
+    SELECT found.rule, found.kind, found.about FROM staged_finding AS found
+    WHERE found.about IN (SELECT table_name || ' ' || label FROM staged_difference WHERE decision = 'take')
+    UNION ALL
+    SELECT why, 'conflict', table_name || ' ' || label || named FROM staged_difference WHERE why IS NOT NULL";
+
+fn summarize<C: Database>(
+    connection: &mut C,
+    shapes: &[Shape],
+    report: &mut dyn FnMut(&Finding) -> std::io::Result<()>,
+) -> Result<Imported, ImportError> {
+    let mut changed = Vec::new();
+    for Shape { name, .. } in shapes {
+        let mut number = |rows: &str| {
+            connection.number(&format!(
+                "SELECT count(*) AS number FROM staged_difference WHERE table_name = '{name}' AND {rows}"
+            ))
+        };
+        let of_table = Changed {
+            table: (*name).to_owned(),
+            added: number("decision = 'take' AND theirs = 1 AND ours = 0")?,
+            changed: number("decision = 'take' AND theirs = 1 AND ours = 1")?,
+            deleted: number("decision = 'take' AND theirs = 0")?,
+            kept: number("decision = 'stay'")?,
+        };
+        if !of_table.is_empty() {
+            changed.push(of_table);
+        }
+    }
+    let rules = connection.rule_counts(&format!(
+        "SELECT rule, kind, count(*) AS number FROM ({FINDINGS}) AS found GROUP BY rule, kind ORDER BY rule, kind"
+    ))?;
+    connection.each_finding(&format!("SELECT * FROM ({FINDINGS}) AS found ORDER BY rule, about"), report)?;
+    Ok(Imported { tables: Vec::new(), rules, again: Some(changed) })
+}
+
+/// Records that nothing is imported again.
+pub(super) fn finish<C: Database>(connection: &mut C, now: DateTime<Utc>) -> Result<(), ImportError> {
+    connection.locked(|connection| match state::read(connection)? {
+        None => Err(ImportError::NeverImported),
+        Some(state) if state.is_finished => Err(ImportError::Finished),
+        Some(_) => state::finish(connection, now),
+    })
+}

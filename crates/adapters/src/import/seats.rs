@@ -1,0 +1,59 @@
+//! The counts by day of licenses, which triggers keep otherwise.
+
+use super::ImportError;
+use super::database::Database;
+
+/// Whether versions are counted, or taken out of the counts again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Count {
+    Add,
+    Remove,
+}
+
+/// Counts the versions of `history`, a table or a query in parentheses, which has all versions of each of its licenses.
+pub(super) fn count<C: Database>(connection: &mut C, history: &str, count: Count) -> Result<(), ImportError> {
+    let sign = match count {
+        Count::Add => "1",
+        Count::Remove => "-1",
+    };
+    let statements = COUNTS.replace(":HISTORY", history).replace(":SIGN", sign);
+    connection.run(&statements).map_err(|error| ImportError::about("counts by day", error))
+}
+
+/// What the triggers on `license_history` would have counted, but that an activation of the imported history counts on
+/// the day of its activation date. See `docs/adr/0011-utilization-report.md`.
+const COUNTS: &str = "
+    CREATE TEMPORARY TABLE staged_step AS
+    SELECT history_date, history_type, subscription_plan_uuid, status, assigned_date, activation_date,
+           activation_date = history_date
+               OR history_id <= (SELECT last_license_history_id FROM imported_versions) AS is_counted,
+           CASE WHEN is_next THEN former_plan END AS former_plan,
+           CASE WHEN is_next THEN former_status END AS former_status
+    FROM (SELECT *, lag(subscription_plan_uuid) OVER versions AS former_plan,
+                 lag(status) OVER versions AS former_status,
+                 history_type <> '+' AND lag(history_type) OVER versions <> '-' AS is_next
+          FROM :HISTORY AS told
+          WINDOW versions AS (PARTITION BY uuid ORDER BY history_id)) AS version;
+
+    INSERT INTO seat_activation (subscription_plan_uuid, day, days_assigned, number)
+    SELECT subscription_plan_uuid, day, CASE WHEN days < 0 THEN 0 ELSE days END, :SIGN * count(*)
+    FROM (SELECT subscription_plan_uuid, $DAY[coalesce(activation_date, history_date)]DAY AS day,
+                 $DAYS[coalesce(activation_date, history_date)
+                        - coalesce(assigned_date, activation_date, history_date)]DAYS AS days
+          FROM staged_step
+          WHERE status = 'activated' AND former_status IN ('unassigned', 'assigned') AND is_counted) AS activation
+    GROUP BY 1, 2, 3 $ADD_ACTIVATIONS;
+
+    INSERT INTO seat_change (subscription_plan_uuid, day, unassigned, assigned, activated, revoked)
+    SELECT plan, $DAY[history_date]DAY AS on_day,
+           coalesce(sum(seats) FILTER (WHERE status = 'unassigned'), 0),
+           coalesce(sum(seats) FILTER (WHERE status = 'assigned'), 0),
+           coalesce(sum(seats) FILTER (WHERE status = 'activated'), 0),
+           coalesce(sum(seats) FILTER (WHERE status = 'revoked'), 0)
+    FROM (SELECT subscription_plan_uuid AS plan, history_date, status, :SIGN AS seats FROM staged_step
+          WHERE history_type <> '-'
+          UNION ALL
+          SELECT former_plan, history_date, former_status, -(:SIGN) FROM staged_step WHERE former_plan IS NOT NULL) AS seat
+    GROUP BY plan, on_day $ADD_SEATS;
+
+    DROP TABLE staged_step;";
